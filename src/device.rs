@@ -1,0 +1,197 @@
+//! One authenticator of one user.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::otp::{Algorithm, Digits, Interval, Totp, hotp};
+use crate::secret::Secret;
+
+/// Most devices one user can have: the state has room for one more, so that a device can be replaced without a moment
+/// in which either is unknown to it.
+pub const MAX_DEVICES: usize = 7;
+
+/// One authenticator: a phone app or a hardware token. A device that exists is confirmed: records hold no others.
+#[derive(Debug, Clone)]
+pub struct Device {
+    /// Ties the device to its part of the state; a renewed device has a new one.
+    pub id: Id,
+    /// What its owner calls it.
+    pub name: DeviceName,
+    /// How its moving factor moves.
+    pub kind: Kind,
+    /// The hash under the HMAC.
+    pub algorithm: Algorithm,
+    /// Digits of a code.
+    pub digits: Digits,
+    /// The shared secret.
+    pub secret: Secret,
+    /// When it was enrolled, in seconds since 1970-01-01 UTC.
+    pub created: u64,
+}
+
+impl Device {
+    /// The code generator of a TOTP device, `None` for HOTP.
+    #[must_use]
+    pub fn totp(&self) -> Option<(Totp, Interval)> {
+        match self.kind {
+            Kind::Totp { interval } => {
+                let totp = Totp::new(&self.secret, self.algorithm, self.digits, interval);
+                Some((totp, interval))
+            }
+            Kind::Hotp => None,
+        }
+    }
+
+    /// The code for a moving factor: a step (TOTP) or a counter (HOTP).
+    #[must_use]
+    pub fn code(&self, moving_factor: u64) -> crate::otp::Code {
+        match self.totp() {
+            Some((totp, _)) => totp.code(moving_factor),
+            None => hotp(&self.secret, self.algorithm, self.digits, moving_factor),
+        }
+    }
+}
+
+/// What a device counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Time steps (RFC 6238).
+    Totp {
+        /// Length of a step.
+        interval: Interval,
+    },
+    /// Button presses (RFC 4226).
+    Hotp,
+}
+
+/// Random, never zero; written as 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Id(u64);
+
+impl Id {
+    /// A new random id.
+    ///
+    /// # Errors
+    /// When the kernel gives no randomness.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        loop {
+            let mut bytes = [0; 8];
+            getrandom::fill(&mut bytes)?;
+            if let Some(id) = Self::from_number(u64::from_be_bytes(bytes)) {
+                return Ok(id);
+            }
+        }
+    }
+
+    /// `None` for zero, which the state file uses for "nothing".
+    #[must_use]
+    pub const fn from_number(number: u64) -> Option<Self> {
+        match number {
+            0 => None,
+            _ => Some(Self(number)),
+        }
+    }
+
+    /// The number in the state file.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The text is not what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed(&'static str);
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl FromStr for Id {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = Malformed("an id is 16 hexadecimal digits, not all zero");
+        if text.len() != 16 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(malformed);
+        }
+        u64::from_str_radix(text, 16)
+            .ok()
+            .and_then(Self::from_number)
+            .ok_or(malformed)
+    }
+}
+
+/// 1 to 32 characters out of `A-Z a-z 0-9 . _ -`, so that it needs no escaping anywhere it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceName(String);
+
+impl DeviceName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for DeviceName {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        if (1..=32).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Malformed(
+                "a device name is 1 to 32 characters out of A-Z a-z 0-9 . _ -",
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_need_no_escaping() {
+        for good in ["phone", "Yubi.Key_2-b", "x", &"a".repeat(32)] {
+            assert_eq!(good.parse::<DeviceName>().unwrap().as_str(), good);
+        }
+        for bad in ["", "a b", "a\n", "é", "a/b", "a=b", "a%", &"a".repeat(33)] {
+            assert!(bad.parse::<DeviceName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_round_trip_and_are_never_zero() {
+        let id = Id::generate().unwrap();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for bad in [
+            "",
+            "0",
+            "0000000000000000",
+            "+00000000000000f",
+            "00000000000000000f",
+        ] {
+            assert!(bad.parse::<Id>().is_err(), "{bad}");
+        }
+    }
+}
