@@ -1,0 +1,171 @@
+//! Exemptions: whom one `[[exempt]]` entry covers, and how its networks are written.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::error::quoted;
+
+/// Who is logging in, where and from where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// Canonical login name.
+    pub user: &'a str,
+    /// PAM service name.
+    pub service: &'a str,
+    /// Address of the client ([`rhost_address`]); `None` matches no network.
+    pub address: Option<IpAddr>,
+}
+
+/// One `[[exempt]]` entry. It has at least one condition; all that it has must hold, and a
+/// condition holds when one element of its list does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exempt {
+    users: Vec<String>,
+    groups: Vec<String>,
+    services: Vec<String>,
+    networks: Vec<IpNet>,
+}
+
+impl Exempt {
+    /// Login names; empty where this is no condition.
+    pub fn users(&self) -> &[String] {
+        &self.users
+    }
+
+    /// Group names; empty where this is no condition.
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
+    /// PAM service names; empty where this is no condition.
+    pub fn services(&self) -> &[String] {
+        &self.services
+    }
+
+    /// Networks, IPv4-mapped ones as IPv4; empty where this is no condition.
+    pub fn networks(&self) -> &[IpNet] {
+        &self.networks
+    }
+
+    /// An entry, unless all lists are empty: without a condition it would cover everyone.
+    pub(super) fn new(
+        users: Vec<String>,
+        groups: Vec<String>,
+        services: Vec<String>,
+        networks: Vec<IpNet>,
+    ) -> Option<Self> {
+        let entry = Self {
+            users,
+            groups,
+            services,
+            networks,
+        };
+        let Self {
+            users,
+            groups,
+            services,
+            networks,
+        } = &entry;
+        let none =
+            users.is_empty() && groups.is_empty() && services.is_empty() && networks.is_empty();
+        (!none).then_some(entry)
+    }
+
+    /// Whether every condition holds. Groups come last: their look-up may go over the network.
+    pub(super) fn covers(
+        &self,
+        subject: &Subject<'_>,
+        member: &mut dyn FnMut(&str) -> bool,
+    ) -> bool {
+        let address = subject.address.map(|address| address.to_canonical());
+        let inside = |network: &IpNet| address.is_some_and(|address| network.contains(&address));
+        holds(&self.users, |user| user == subject.user)
+            && holds(&self.services, |service| service == subject.service)
+            && holds(&self.networks, inside)
+            && holds(&self.groups, |group| member(group))
+    }
+}
+
+/// The address in PAM_RHOST: IPv4, or IPv6 with or without a `%zone`, which is dropped. An
+/// IPv4-mapped address becomes IPv4. Names, `UNKNOWN` and the empty string are none.
+pub fn rhost_address(rhost: &str) -> Option<IpAddr> {
+    let address = match rhost.split_once('%') {
+        Some((_, "")) => return None,
+        Some((address, _)) => IpAddr::V6(address.parse().ok()?),
+        None => rhost.parse().ok()?,
+    };
+    Some(address.to_canonical())
+}
+
+/// A network as the policy writes it: `address/prefix` or one address. IPv4-mapped ones become
+/// IPv4, since that is what addresses are compared as.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let (host, prefix) = match text.split_once('/') {
+        Some((host, prefix)) => (host, Some(prefix)),
+        None => (text, None),
+    };
+    let given: IpAddr = host.parse().map_err(|_| not_an_address(text))?;
+    let widest = IpNet::from(given).max_prefix_len();
+    let prefix = prefix.map_or(Some(widest), |digits| prefix_length(digits, widest));
+    let Some(prefix) = prefix else {
+        return Err(format!(
+            "{} needs a prefix length from 0 to {widest}",
+            quoted(text)
+        ));
+    };
+    let address = given.to_canonical();
+    let mapped = given != address;
+    let prefix = if mapped {
+        prefix.checked_sub(MAPPED_PREFIX)
+    } else {
+        Some(prefix)
+    };
+    let network = prefix.and_then(|prefix| IpNet::new(address, prefix).ok());
+    let Some(network) = network else {
+        return Err(format!(
+            "{} is IPv4-mapped and needs a prefix length from 96 to 128; \
+             write the IPv4 network instead",
+            quoted(text)
+        ));
+    };
+    let right = network.trunc();
+    if right == network {
+        Ok(network)
+    } else {
+        Err(format!("host bits are set in {text}: write {right}"))
+    }
+}
+
+/// Length of `::ffff:0:0/96`, the network of IPv4-mapped addresses (RFC 4291 2.5.5.2).
+const MAPPED_PREFIX: u8 = 96;
+
+/// Whether one element passes, or there is none and so no condition.
+fn holds<T>(list: &[T], check: impl FnMut(&T) -> bool) -> bool {
+    list.is_empty() || list.iter().any(check)
+}
+
+fn prefix_length(digits: &str, widest: u8) -> Option<u8> {
+    let plain = digits.len() <= 3 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits
+        .parse()
+        .ok()
+        .filter(|length| plain && *length <= widest)
+}
+
+fn not_an_address(text: &str) -> String {
+    let hint = if text.contains('%') {
+        ", without %zone"
+    } else {
+        ""
+    };
+    format!(
+        "{} is not a network; only addresses are allowed, such as \"192.0.2.7\", \"10.0.0.0/8\" \
+         or \"2001:db8::/32\"{hint}",
+        quoted(text)
+    )
+}
+
+#[cfg(test)]
+mod tests;

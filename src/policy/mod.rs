@@ -1,0 +1,318 @@
+//! The policy: what the global file may say, and what it means for one login.
+//!
+//! Nothing here opens a file, reads a clock or asks a database: the caller brings the text, the
+//! address and the answers about group membership.
+#![forbid(unsafe_code)]
+
+mod error;
+mod exempt;
+mod read;
+mod schema;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::otp::{Algorithm, Digits, Interval};
+
+pub use error::PolicyError;
+pub use exempt::{Exempt, Subject, rhost_address};
+
+/// The policy file as it is installed: every key at its default, explained, and switched off.
+pub const DEFAULT_POLICY: &str = include_str!("default.toml");
+
+/// A legal policy. Ranges and defaults are those of [`DEFAULT_POLICY`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The global switch: `false` asks nobody.
+    pub enabled: bool,
+    /// What happens to users without a confirmed device.
+    pub enforcement: Enforcement,
+    /// Whether the login dialogue itself leads through enrolment.
+    pub enroll_at_login: EnrollAtLogin,
+    /// Steps before and after the current one that are accepted (RFC 6238 5.2), 0..=10.
+    pub window: u8,
+    /// How often the code is asked for in one login, 1..=10.
+    pub tries: u8,
+    /// The prompt for the code: 1..=200 bytes, no control characters.
+    pub prompt: String,
+    /// Whether the code is shown while it is typed.
+    pub echo: Echo,
+    /// The issuer in provisioning URIs: 1..=64 characters, no colon or control character.
+    /// `None` is the host name.
+    pub issuer: Option<String>,
+    /// Seconds during which the same user from the same address is not asked again, 0..=86400;
+    /// 0 is never.
+    pub grace: u32,
+    /// Whether unenrolled users are asked as well, so that the prompt does not tell them apart.
+    pub uniform_prompt: bool,
+    /// What enrolment gives out.
+    pub new_devices: NewDevices,
+    /// Which PAM services ask.
+    pub services: Services,
+    /// Limits on guessing.
+    pub throttle: Throttle,
+    /// Who is never asked; the entries are alternatives.
+    pub exempt: Vec<Exempt>,
+}
+
+/// What happens to users without a confirmed device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enforcement {
+    /// They log in without a code.
+    Optional,
+    /// They are refused, or must enrol ([`EnrollAtLogin`]).
+    Mandatory,
+}
+
+/// Enrolment in the login dialogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnrollAtLogin {
+    /// There is none.
+    Off,
+    /// It is offered and can be skipped.
+    Offer,
+    /// There is no login without it.
+    Require,
+}
+
+/// Whether the code is visible while it is typed. In the file: `echo = true` or `false`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Echo {
+    /// PAM_PROMPT_ECHO_OFF.
+    Hidden,
+    /// PAM_PROMPT_ECHO_ON.
+    Shown,
+}
+
+/// What enrolment gives out unless told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewDevices {
+    /// Length of a code.
+    pub digits: Digits,
+    /// Life of a code.
+    pub interval: Interval,
+    /// Hash of the HMAC.
+    pub algorithm: Algorithm,
+}
+
+/// Which PAM services ask for a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Services {
+    /// For services that `named` does not hold.
+    pub default: bool,
+    /// By exact PAM service name. Always holds `sshd`, which is off unless the file says otherwise.
+    pub named: BTreeMap<String, bool>,
+}
+
+/// Limits on guessing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throttle {
+    /// Consecutive wrong codes before the first lock-out, 1..=1000.
+    pub attempts: u32,
+    /// Seconds of the first lock-out, 1..=86400; doubles with each further wrong code.
+    pub lockout: u32,
+    /// Seconds of the longest lock-out, `lockout`..=604800.
+    pub max_lockout: u32,
+    /// Consecutive wrong codes after which only an administrator's unlock helps (NIST SP 800-63B
+    /// 5.2.2), `attempts`..=1000000; 0 is no limit.
+    pub max_failures: u32,
+    /// Seconds that libpam is asked to wait after a wrong code (pam_fail_delay(3)), 0..=30.
+    pub delay: u32,
+}
+
+/// Reads a policy file.
+///
+/// # Errors
+/// The first thing that is wrong, with its place and what is allowed there: TOML syntax, a
+/// duplicate or unknown key, a wrong type, a value out of range, or no `enabled`.
+pub fn parse(text: &str) -> Result<Policy, PolicyError> {
+    schema::policy(text).map_err(|fault| PolicyError::at(text, fault))
+}
+
+impl Policy {
+    /// Whether `service` (a PAM service name, compared exactly) is switched on. Says nothing about
+    /// `enabled`, which comes first.
+    pub fn service_on(&self, service: &str) -> bool {
+        self.services
+            .named
+            .get(service)
+            .copied()
+            .unwrap_or(self.services.default)
+    }
+
+    /// Names of all groups that exemptions mention, possibly repeated. The caller looks them up: a
+    /// group that does not exist is a configuration error.
+    pub fn exempt_groups(&self) -> impl Iterator<Item = &str> {
+        self.exempt
+            .iter()
+            .flat_map(|entry| entry.groups())
+            .map(String::as_str)
+    }
+
+    /// The index of the first exemption that covers `subject`.
+    ///
+    /// `member` says whether the user is in the group of that name; a group that cannot be looked
+    /// up right now counts as not matching. It is asked last, and only where all else matches.
+    pub fn exemption(
+        &self,
+        subject: &Subject<'_>,
+        member: &mut dyn FnMut(&str) -> bool,
+    ) -> Option<usize> {
+        self.exempt
+            .iter()
+            .position(|entry| entry.covers(subject, member))
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            enforcement: Enforcement::Optional,
+            enroll_at_login: EnrollAtLogin::Off,
+            window: 1,
+            tries: 3,
+            prompt: "Verification code: ".to_owned(),
+            echo: Echo::Hidden,
+            issuer: None,
+            grace: 0,
+            uniform_prompt: false,
+            new_devices: NewDevices::default(),
+            services: Services::default(),
+            throttle: Throttle::default(),
+            exempt: Vec::new(),
+        }
+    }
+}
+
+impl FromStr for Policy {
+    type Err = PolicyError;
+
+    fn from_str(text: &str) -> Result<Self, PolicyError> {
+        parse(text)
+    }
+}
+
+/// The word of the policy file.
+impl fmt::Display for Enforcement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Optional => "optional",
+            Self::Mandatory => "mandatory",
+        })
+    }
+}
+
+/// The word of the policy file.
+impl fmt::Display for EnrollAtLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Offer => "offer",
+            Self::Require => "require",
+        })
+    }
+}
+
+impl Default for NewDevices {
+    fn default() -> Self {
+        Self {
+            digits: Digits::SIX,
+            interval: Interval::THIRTY,
+            algorithm: Algorithm::Sha1,
+        }
+    }
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        Self {
+            default: true,
+            named: BTreeMap::from([("sshd".to_owned(), false)]),
+        }
+    }
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self {
+            attempts: 5,
+            lockout: 30,
+            max_lockout: 900,
+            max_failures: 100,
+            delay: 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn installed_file_holds_every_default_and_is_off() {
+        let installed = parse(DEFAULT_POLICY).unwrap();
+        assert_eq!(installed, Policy::default());
+        assert_eq!(installed, "enabled = false".parse().unwrap());
+        assert!(!installed.enabled);
+        assert!(!installed.service_on("sshd"));
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_design() {
+        let policy = parse("enabled = true").unwrap();
+        assert!(policy.enabled);
+        assert_eq!(policy.enforcement, Enforcement::Optional);
+        assert_eq!(policy.enroll_at_login, EnrollAtLogin::Off);
+        assert_eq!((policy.window, policy.tries, policy.grace), (1, 3, 0));
+        assert_eq!(policy.prompt, "Verification code: ");
+        assert_eq!(policy.echo, Echo::Hidden);
+        assert_eq!(policy.issuer, None);
+        assert!(!policy.uniform_prompt);
+        let devices = policy.new_devices;
+        assert_eq!(Some(devices.digits), Digits::new(6));
+        assert_eq!(Some(devices.interval), Interval::new(30));
+        assert_eq!(devices.algorithm, Algorithm::Sha1);
+        let Throttle {
+            attempts,
+            lockout,
+            max_lockout,
+            max_failures,
+            delay,
+        } = policy.throttle;
+        assert_eq!(
+            (attempts, lockout, max_lockout, max_failures, delay),
+            (5, 30, 900, 100, 2)
+        );
+        assert!(policy.exempt.is_empty());
+    }
+
+    #[test]
+    fn services_compare_exactly_and_follow_default() {
+        let policy =
+            parse("enabled = true\n[services]\ndefault = false\nsshd = true\nsudo = true").unwrap();
+        assert!(policy.service_on("sshd"));
+        assert!(policy.service_on("sudo"));
+        for off in ["login", "SSHD", "sshd ", "sudo-i", "", "default"] {
+            assert!(!policy.service_on(off), "{off:?}");
+        }
+    }
+
+    #[test]
+    fn sshd_stays_off_until_it_is_named() {
+        let policy = parse("enabled = true\n[services]\ndefault = true\nlogin = false").unwrap();
+        assert!(!policy.service_on("sshd"));
+        assert!(!policy.service_on("login"));
+        assert!(policy.service_on("sudo"));
+    }
+
+    #[test]
+    fn words_display_as_in_the_file() {
+        assert_eq!(Enforcement::Optional.to_string(), "optional");
+        assert_eq!(Enforcement::Mandatory.to_string(), "mandatory");
+        assert_eq!(EnrollAtLogin::Off.to_string(), "off");
+        assert_eq!(EnrollAtLogin::Offer.to_string(), "offer");
+        assert_eq!(EnrollAtLogin::Require.to_string(), "require");
+    }
+}

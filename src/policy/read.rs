@@ -1,0 +1,241 @@
+//! Typed access to a parsed TOML table: every way in which a value can be of the wrong kind becomes
+//! a message with its place, so that the schema only says what is allowed.
+#![forbid(unsafe_code)]
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::error::{Fault, cut, quoted};
+
+/// A value with its place.
+pub(super) type Value<'t> = Spanned<DeValue<'t>>;
+
+/// Strings that a key may hold: how they are described, and the check.
+pub(super) struct Text {
+    pub(super) allowed: &'static str,
+    pub(super) check: fn(&str) -> bool,
+}
+
+/// One table of the policy whose keys are all known.
+pub(super) struct Table<'a, 't> {
+    /// Name of the table in messages; empty at the top.
+    name: &'static str,
+    entries: &'a DeTable<'t>,
+}
+
+impl<'a, 't> Table<'a, 't> {
+    /// A table whose keys are all among `valid`.
+    pub(super) fn new(
+        name: &'static str,
+        valid: &[&str],
+        entries: &'a DeTable<'t>,
+    ) -> Result<Self, Fault> {
+        match in_order(entries).find(|(key, _)| !valid.contains(&key.get_ref().as_ref())) {
+            None => Ok(Self { name, entries }),
+            Some((key, _)) => Err(Fault::new(
+                key.span().start,
+                format!(
+                    "unknown key {}; valid keys here: {}",
+                    quoted(key.get_ref()),
+                    valid.join(", ")
+                ),
+            )),
+        }
+    }
+
+    /// A whole number.
+    pub(super) fn number<N>(
+        &self,
+        key: &str,
+        allowed: RangeInclusive<N>,
+    ) -> Result<Option<N>, Fault>
+    where
+        N: PartialOrd + Display + TryFrom<i64>,
+    {
+        self.number_as(key, allowed, Some)
+    }
+
+    /// A whole number that makes a `T`.
+    pub(super) fn number_as<N, T>(
+        &self,
+        key: &str,
+        allowed: RangeInclusive<N>,
+        make: impl FnOnce(N) -> Option<T>,
+    ) -> Result<Option<T>, Fault>
+    where
+        N: PartialOrd + Display + TryFrom<i64>,
+    {
+        let Some(value) = self.entries.get(key) else {
+            return Ok(None);
+        };
+        let range = format!("{} to {}", allowed.start(), allowed.end());
+        let DeValue::Integer(given) = value.get_ref() else {
+            return Err(self.wrong_kind(key, &format!("be a whole number from {range}"), value));
+        };
+        // The parser has checked digits and radix, so that only a number too large for i64 fails.
+        i64::from_str_radix(given.as_str(), given.radix())
+            .ok()
+            .and_then(|number| N::try_from(number).ok())
+            .filter(|number| allowed.contains(number))
+            .and_then(make)
+            .map(Some)
+            .ok_or_else(|| self.not_allowed(key, value, &cut(&given.to_string()), &range))
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, Fault> {
+        let Some(value) = self.entries.get(key) else {
+            return Ok(None);
+        };
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Ok(Some(*flag)),
+            _ => Err(self.wrong_kind(key, "be true or false", value)),
+        }
+    }
+
+    /// One of several words.
+    pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Fault> {
+        let Some(value) = self.entries.get(key) else {
+            return Ok(None);
+        };
+        let list = words
+            .iter()
+            .map(|(word, _)| quoted(word))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let DeValue::String(given) = value.get_ref() else {
+            return Err(self.wrong_kind(key, &format!("be one of {list}"), value));
+        };
+        match words.iter().find(|(word, _)| word == given) {
+            Some((_, meaning)) => Ok(Some(*meaning)),
+            None => Err(self.not_allowed(key, value, &quoted(given), &list)),
+        }
+    }
+
+    /// A string.
+    pub(super) fn text(&self, key: &str, text: &Text) -> Result<Option<String>, Fault> {
+        let Some(value) = self.entries.get(key) else {
+            return Ok(None);
+        };
+        match value.get_ref() {
+            DeValue::String(given) if (text.check)(given) => Ok(Some(given.as_ref().to_owned())),
+            DeValue::String(given) => {
+                Err(self.not_allowed(key, value, &quoted(given), text.allowed))
+            }
+            _ => Err(self.wrong_kind(key, "be a string", value)),
+        }
+    }
+
+    /// A list of strings with at least one element; `make` turns an element into a `T` or says what
+    /// is wrong with it. A key that is missing is an empty list.
+    pub(super) fn list<T>(
+        &self,
+        key: &str,
+        make: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Vec<T>, Fault> {
+        let Some(value) = self.entries.get(key) else {
+            return Ok(Vec::new());
+        };
+        let DeValue::Array(elements) = value.get_ref() else {
+            return Err(self.wrong_kind(key, "be a list of strings", value));
+        };
+        if elements.is_empty() {
+            let message = format!(
+                "{} is empty; remove it or name at least one",
+                self.path(key)
+            );
+            return Err(Fault::new(value.span().start, message));
+        }
+        let element = |element: &Value<'_>| match element.get_ref() {
+            DeValue::String(text) => make(text).map_err(|reason| {
+                Fault::new(
+                    element.span().start,
+                    format!("{}: {reason}", self.path(key)),
+                )
+            }),
+            _ => Err(wrong_kind(&self.path(key), "hold strings only", element)),
+        };
+        elements.iter().map(element).collect()
+    }
+
+    /// A table within this one.
+    pub(super) fn table(&self, key: &str) -> Result<Option<&'a DeTable<'t>>, Fault> {
+        let Some(value) = self.entries.get(key) else {
+            return Ok(None);
+        };
+        match value.get_ref() {
+            DeValue::Table(table) => Ok(Some(table)),
+            _ => Err(self.wrong_kind(key, &format!("be a table, [{key}]"), value)),
+        }
+    }
+
+    /// Tables with the same header, each with its place.
+    pub(super) fn tables(&self, key: &str) -> Result<Vec<(usize, &'a DeTable<'t>)>, Fault> {
+        let Some(value) = self.entries.get(key) else {
+            return Ok(Vec::new());
+        };
+        let wrong = |value| self.wrong_kind(key, &format!("be written as [[{key}]]"), value);
+        let DeValue::Array(elements) = value.get_ref() else {
+            return Err(wrong(value));
+        };
+        let table = |element: &'a Value<'t>| match element.get_ref() {
+            DeValue::Table(table) => Ok((element.span().start, table)),
+            _ => Err(wrong(element)),
+        };
+        elements.iter().map(table).collect()
+    }
+
+    /// A fault at the value of `key`, or at the start of the file where it is missing.
+    pub(super) fn fault(&self, key: &str, message: String) -> Fault {
+        Fault::new(
+            self.entries.get(key).map_or(0, |value| value.span().start),
+            message,
+        )
+    }
+
+    fn path(&self, key: &str) -> String {
+        if self.name.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.name)
+        }
+    }
+
+    fn not_allowed(&self, key: &str, value: &Value<'_>, given: &str, allowed: &str) -> Fault {
+        let message = format!("{} is {given}; allowed: {allowed}", self.path(key));
+        Fault::new(value.span().start, message)
+    }
+
+    fn wrong_kind(&self, key: &str, wanted: &str, value: &Value<'_>) -> Fault {
+        wrong_kind(&self.path(key), wanted, value)
+    }
+}
+
+/// The entries of a table in the order of the file.
+pub(super) fn in_order<'a, 't>(
+    table: &'a DeTable<'t>,
+) -> impl Iterator<Item = (&'a Spanned<DeString<'t>>, &'a Value<'t>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries.into_iter()
+}
+
+/// The fault of a value of another kind than the key must have (`wanted`, a verb phrase).
+pub(super) fn wrong_kind(path: &str, wanted: &str, value: &Value<'_>) -> Fault {
+    let given = match value.get_ref() {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a decimal number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    };
+    Fault::new(
+        value.span().start,
+        format!("{path} must {wanted}, not {given}"),
+    )
+}

@@ -1,0 +1,272 @@
+//! The schema of the policy file: which keys there are, what each may hold, and how the values of
+//! several keys must fit together.
+#![forbid(unsafe_code)]
+
+use toml::de::{DeTable, DeValue, Error as TomlError};
+
+use crate::otp::{Algorithm, Digits, Interval};
+
+use super::error::{Fault, quoted};
+use super::exempt::{Exempt, network};
+use super::read::{Table, Text, in_order, wrong_kind};
+use super::{Echo, Enforcement, EnrollAtLogin, NewDevices, Policy, Services, Throttle};
+
+/// Reads the whole file.
+pub(super) fn policy(text: &str) -> Result<Policy, Fault> {
+    let document = DeTable::parse(text).map_err(|error| syntax(text, &error))?;
+    let top = Table::new("", &TOP_KEYS, document.get_ref())?;
+    let default = Policy::default();
+    Ok(Policy {
+        enforcement: top
+            .word("enforcement", &ENFORCEMENT)?
+            .unwrap_or(default.enforcement),
+        enroll_at_login: top
+            .word("enroll_at_login", &ENROLL_AT_LOGIN)?
+            .unwrap_or(default.enroll_at_login),
+        window: top.number("window", 0..=10)?.unwrap_or(default.window),
+        tries: top.number("tries", 1..=10)?.unwrap_or(default.tries),
+        prompt: top.text("prompt", &PROMPT)?.unwrap_or(default.prompt),
+        echo: top.flag("echo")?.map_or(default.echo, echo),
+        issuer: top.text("issuer", &ISSUER)?,
+        grace: top.number("grace", 0..=86_400)?.unwrap_or(default.grace),
+        uniform_prompt: top
+            .flag("uniform_prompt")?
+            .unwrap_or(default.uniform_prompt),
+        new_devices: top
+            .table("new_devices")?
+            .map_or(Ok(default.new_devices), new_devices)?,
+        services: top
+            .table("services")?
+            .map_or(Ok(default.services), services)?,
+        throttle: top
+            .table("throttle")?
+            .map_or(Ok(default.throttle), throttle)?,
+        exempt: top
+            .tables("exempt")?
+            .into_iter()
+            .map(exempt)
+            .collect::<Result<_, _>>()?,
+        enabled: top
+            .flag("enabled")?
+            .ok_or_else(|| Fault::new(0, MISSING_ENABLED))?,
+    })
+}
+
+const TOP_KEYS: [&str; 14] = [
+    "enabled",
+    "enforcement",
+    "enroll_at_login",
+    "window",
+    "tries",
+    "prompt",
+    "echo",
+    "issuer",
+    "grace",
+    "uniform_prompt",
+    "new_devices",
+    "services",
+    "throttle",
+    "exempt",
+];
+const NEW_DEVICES_KEYS: [&str; 3] = ["digits", "interval", "algorithm"];
+const THROTTLE_KEYS: [&str; 5] = [
+    "attempts",
+    "lockout",
+    "max_lockout",
+    "max_failures",
+    "delay",
+];
+const EXEMPT_KEYS: [&str; 4] = ["users", "groups", "services", "networks"];
+/// The reserved key among the service names.
+const DEFAULT_SERVICE: &str = "default";
+
+const ENFORCEMENT: [(&str, Enforcement); 2] = [
+    ("optional", Enforcement::Optional),
+    ("mandatory", Enforcement::Mandatory),
+];
+const ENROLL_AT_LOGIN: [(&str, EnrollAtLogin); 3] = [
+    ("off", EnrollAtLogin::Off),
+    ("offer", EnrollAtLogin::Offer),
+    ("require", EnrollAtLogin::Require),
+];
+const ALGORITHM: [(&str, Algorithm); 3] = [
+    ("SHA1", Algorithm::Sha1),
+    ("SHA256", Algorithm::Sha256),
+    ("SHA512", Algorithm::Sha512),
+];
+
+const PROMPT: Text = Text {
+    allowed: "1 to 200 bytes without control characters",
+    check: |text| (1..=200).contains(&text.len()) && plain(text),
+};
+/// The colon separates issuer and account in the label of a provisioning URI (Key URI Format).
+const ISSUER: Text = Text {
+    allowed: "1 to 64 characters without \":\" and control characters",
+    check: |text| (1..=64).contains(&text.chars().count()) && plain(text) && !text.contains(':'),
+};
+/// libpam takes the name for a file name in its directory.
+const SERVICE: Text = Text {
+    allowed: "1 to 64 bytes without \"/\" and control characters",
+    check: |text| (1..=64).contains(&text.len()) && plain(text) && !text.contains('/'),
+};
+const NAME: Text = Text {
+    allowed: "at least one character, no control characters",
+    check: |text| !text.is_empty() && plain(text),
+};
+const MISSING_ENABLED: &str =
+    "key \"enabled\" is missing; write enabled = true or enabled = false in the first line";
+
+fn echo(shown: bool) -> Echo {
+    if shown { Echo::Shown } else { Echo::Hidden }
+}
+
+fn new_devices(entries: &DeTable<'_>) -> Result<NewDevices, Fault> {
+    let table = Table::new("new_devices", &NEW_DEVICES_KEYS, entries)?;
+    let default = NewDevices::default();
+    Ok(NewDevices {
+        digits: table
+            .number_as("digits", 6..=8, Digits::new)?
+            .unwrap_or(default.digits),
+        interval: table
+            .number_as("interval", 5..=3600, Interval::new)?
+            .unwrap_or(default.interval),
+        algorithm: table
+            .word("algorithm", &ALGORITHM)?
+            .unwrap_or(default.algorithm),
+    })
+}
+
+fn services(entries: &DeTable<'_>) -> Result<Services, Fault> {
+    let mut services = Services::default();
+    for (key, value) in in_order(entries) {
+        let name = key.get_ref().as_ref();
+        if TOP_KEYS.contains(&name) {
+            // Below a table header TOML makes it a service, which would silently lose the setting.
+            let message =
+                format!("{name} is not a PAM service; to set it, move it above the first table");
+            return Err(Fault::new(key.span().start, message));
+        }
+        if !(SERVICE.check)(name) {
+            let message = format!(
+                "service {} is not possible; allowed: {}",
+                quoted(name),
+                SERVICE.allowed
+            );
+            return Err(Fault::new(key.span().start, message));
+        }
+        let DeValue::Boolean(on) = value.get_ref() else {
+            return Err(wrong_kind(
+                &format!("services.{}", name.escape_debug()),
+                "be true or false",
+                value,
+            ));
+        };
+        if name == DEFAULT_SERVICE {
+            services.default = *on;
+        } else {
+            services.named.insert(name.to_owned(), *on);
+        }
+    }
+    Ok(services)
+}
+
+fn throttle(entries: &DeTable<'_>) -> Result<Throttle, Fault> {
+    let table = Table::new("throttle", &THROTTLE_KEYS, entries)?;
+    let default = Throttle::default();
+    let attempts = table
+        .number("attempts", 1..=1000)?
+        .unwrap_or(default.attempts);
+    let lockout = table
+        .number("lockout", 1..=86_400)?
+        .unwrap_or(default.lockout);
+    let max_lockout = table
+        .number("max_lockout", lockout..=604_800)
+        .map_err(|fault| fault.because(&format!("throttle.lockout is {lockout}")))?
+        .unwrap_or(default.max_lockout);
+    if max_lockout < lockout {
+        let message = format!(
+            "throttle.lockout is {lockout}, but throttle.max_lockout is {max_lockout} by default; \
+             set throttle.max_lockout to {lockout} or more"
+        );
+        return Err(table.fault("lockout", message));
+    }
+    let max_failures = table
+        .number_as("max_failures", 0..=1_000_000, |limit| {
+            (limit == 0 || limit >= attempts).then_some(limit)
+        })
+        .map_err(|fault| {
+            fault.because(&format!(
+                "0 is no limit; else at least throttle.attempts, {attempts}"
+            ))
+        })?
+        .unwrap_or(default.max_failures);
+    if max_failures != 0 && max_failures < attempts {
+        let message = format!(
+            "throttle.attempts is {attempts}, but throttle.max_failures is {max_failures} by \
+             default; set throttle.max_failures to {attempts} or more, or to 0 for no limit"
+        );
+        return Err(table.fault("attempts", message));
+    }
+    let delay = table.number("delay", 0..=30)?.unwrap_or(default.delay);
+    Ok(Throttle {
+        attempts,
+        lockout,
+        max_lockout,
+        max_failures,
+        delay,
+    })
+}
+
+fn exempt((place, entries): (usize, &DeTable<'_>)) -> Result<Exempt, Fault> {
+    let table = Table::new("exempt", &EXEMPT_KEYS, entries)?;
+    let name = |given: &str| allowed(given, &NAME);
+    let service = |given: &str| match given {
+        DEFAULT_SERVICE => {
+            Err("\"default\" is not the name of a service; name each one".to_owned())
+        }
+        _ => allowed(given, &SERVICE),
+    };
+    Exempt::new(
+        table.list("users", name)?,
+        table.list("groups", name)?,
+        table.list("services", service)?,
+        table.list("networks", network)?,
+    )
+    .ok_or_else(|| {
+        let keys = EXEMPT_KEYS.join(", ");
+        Fault::new(
+            place,
+            format!("[[exempt]] has no condition; give at least one of {keys}"),
+        )
+    })
+}
+
+fn allowed(given: &str, text: &Text) -> Result<String, String> {
+    if (text.check)(given) {
+        Ok(given.to_owned())
+    } else {
+        Err(format!(
+            "{} is not possible; allowed: {}",
+            quoted(given),
+            text.allowed
+        ))
+    }
+}
+
+fn plain(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+/// What the TOML parser found. Its own Display would echo the line unescaped.
+fn syntax(text: &str, error: &TomlError) -> Fault {
+    let span = error.span().unwrap_or_default();
+    let at = span.start;
+    let message = match (error.message(), text.get(span)) {
+        ("duplicate key", Some(key)) => format!("key {} is given twice", quoted(key)),
+        (message, _) => message.replace(char::is_control, " "),
+    };
+    Fault::new(at, message)
+}
+
+#[cfg(test)]
+mod tests;
