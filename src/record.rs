@@ -1,0 +1,473 @@
+//! The record of one user: devices, recovery codes and bypass, and their TOML form.
+//!
+//! Error texts name line and column only: TOML's own errors quote the line, and lines here hold secrets.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
+use crate::otp::{Digits, Interval};
+use crate::recovery::{Bypass, Hash, RecoverySet, Salt};
+use crate::secret::Secret;
+
+/// Version of the file format that this program reads and writes.
+pub const FORMAT: u32 = 1;
+/// Most recovery codes in a set: the state has one bit for each.
+pub const MAX_RECOVERY_CODES: usize = 32;
+
+/// Everything that is secret about one user.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Canonical login name (`pw_name`).
+    pub user: String,
+    /// Numeric user id; a record of another uid is refused.
+    pub uid: u32,
+    /// 1 to [`MAX_DEVICES`], names and ids unique.
+    pub devices: Vec<Device>,
+    /// The current set of recovery codes.
+    pub recovery: Option<RecoverySet>,
+    /// The administrator's one-time code.
+    pub bypass: Option<Bypass>,
+}
+
+impl Record {
+    /// A record to which the first device is yet to be added.
+    #[must_use]
+    pub const fn new(user: String, uid: u32) -> Self {
+        Self {
+            user,
+            uid,
+            devices: Vec::new(),
+            recovery: None,
+            bypass: None,
+        }
+    }
+
+    /// The device of that name.
+    #[must_use]
+    pub fn device(&self, name: &str) -> Option<&Device> {
+        self.devices.iter().find(|d| d.name.as_str() == name)
+    }
+
+    /// Reads the TOML form.
+    ///
+    /// # Errors
+    /// [`RecordError`]: with line and column where the text is not TOML or not of this format; never quoting it.
+    pub fn parse(text: &str) -> Result<Self, RecordError> {
+        let raw: RawRecord = match toml::from_str(text) {
+            Ok(raw) => raw,
+            Err(error) => return Err(RecordError::from_toml(text, &error)),
+        };
+        if raw.format != FORMAT {
+            return Err(RecordError::version(raw.format, &raw.writer));
+        }
+        raw.try_into()
+    }
+
+    /// The TOML form.
+    ///
+    /// # Errors
+    /// [`RecordError`] when serialization fails, which no legal record makes it do.
+    pub fn to_toml(&self) -> Result<Zeroizing<String>, RecordError> {
+        let failed = |_| RecordError::new("cannot be written as TOML");
+        let body = toml::to_string(&RawRecord::from(self)).map_err(failed)?;
+        let body = Zeroizing::new(body);
+        Ok(Zeroizing::new(format!(
+            "# Secrets of one user, kept by twofactor. Change it with twofactor, not by hand.\n{}",
+            *body
+        )))
+    }
+}
+
+/// Why a record cannot be read. Carries no part of the file but the name of the program that wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordError(String);
+
+impl RecordError {
+    fn new(what: &str) -> Self {
+        Self(what.to_owned())
+    }
+
+    fn version(format: u32, writer: &str) -> Self {
+        let writer: String = writer
+            .chars()
+            .take(40)
+            .flat_map(char::escape_default)
+            .collect();
+        Self(format!(
+            "has format {format}, written by {writer}; this program reads format {FORMAT}"
+        ))
+    }
+
+    fn from_toml(text: &str, error: &toml::de::Error) -> Self {
+        #[derive(Deserialize)]
+        struct Header {
+            format: u32,
+            #[serde(default)]
+            writer: String,
+        }
+        match toml::from_str::<Header>(text) {
+            Ok(header) if header.format != FORMAT => Self::version(header.format, &header.writer),
+            _ => Self(match error.span() {
+                Some(span) => {
+                    let before = text.get(..span.start).unwrap_or_default();
+                    let line = before.matches('\n').count() + 1;
+                    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+                    format!("is not a valid record (line {line}, column {column})")
+                }
+                None => "is not a valid record".to_owned(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRecord {
+    format: u32,
+    writer: String,
+    user: String,
+    uid: u32,
+    #[serde(default, rename = "device")]
+    devices: Vec<RawDevice>,
+    recovery: Option<RawRecovery>,
+    bypass: Option<RawBypass>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDevice {
+    id: String,
+    name: String,
+    kind: RawKind,
+    algorithm: String,
+    digits: u8,
+    interval: Option<u32>,
+    secret: Zeroizing<String>,
+    created: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawKind {
+    Totp,
+    Hotp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRecovery {
+    id: String,
+    salt: String,
+    codes: Vec<String>,
+    created: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBypass {
+    id: String,
+    salt: String,
+    code: String,
+    expires: u64,
+}
+
+impl From<&Record> for RawRecord {
+    fn from(record: &Record) -> Self {
+        Self {
+            format: FORMAT,
+            writer: format!("twofactor {}", crate::VERSION),
+            user: record.user.clone(),
+            uid: record.uid,
+            devices: record.devices.iter().map(RawDevice::from).collect(),
+            recovery: record.recovery.as_ref().map(|set| RawRecovery {
+                id: set.id.to_string(),
+                salt: HEXLOWER.encode(&set.salt),
+                codes: set.hashes.iter().map(|h| HEXLOWER.encode(h)).collect(),
+                created: set.created,
+            }),
+            bypass: record.bypass.as_ref().map(|bypass| RawBypass {
+                id: bypass.id.to_string(),
+                salt: HEXLOWER.encode(&bypass.salt),
+                code: HEXLOWER.encode(&bypass.hash),
+                expires: bypass.expires,
+            }),
+        }
+    }
+}
+
+impl From<&Device> for RawDevice {
+    fn from(device: &Device) -> Self {
+        let (kind, interval) = match device.kind {
+            Kind::Totp { interval } => (RawKind::Totp, Some(interval.seconds())),
+            Kind::Hotp => (RawKind::Hotp, None),
+        };
+        Self {
+            id: device.id.to_string(),
+            name: device.name.to_string(),
+            kind,
+            algorithm: device.algorithm.to_string(),
+            digits: device.digits.value(),
+            interval,
+            secret: device.secret.to_base32(),
+            created: device.created,
+        }
+    }
+}
+
+impl TryFrom<RawRecord> for Record {
+    type Error = RecordError;
+
+    fn try_from(raw: RawRecord) -> Result<Self, RecordError> {
+        // The last device goes together with its record, so a record without one was cut short.
+        if raw.devices.is_empty() {
+            return Err(RecordError::new("has no device"));
+        }
+        if raw.devices.len() > MAX_DEVICES {
+            return Err(RecordError::new("has more devices than the state can hold"));
+        }
+        let devices = raw
+            .devices
+            .into_iter()
+            .map(Device::try_from)
+            .collect::<Result<Vec<_>, _>>()?;
+        for (position, device) in devices.iter().enumerate() {
+            let mut rest = devices.iter().skip(position + 1);
+            if rest.any(|other| other.name == device.name || other.id == device.id) {
+                return Err(RecordError::new("has two devices of one name or id"));
+            }
+        }
+        Ok(Self {
+            user: raw.user,
+            uid: raw.uid,
+            devices,
+            recovery: raw.recovery.map(RecoverySet::try_from).transpose()?,
+            bypass: raw.bypass.map(Bypass::try_from).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<RawDevice> for Device {
+    type Error = RecordError;
+
+    fn try_from(raw: RawDevice) -> Result<Self, RecordError> {
+        let kind = match (raw.kind, raw.interval) {
+            (RawKind::Totp, Some(seconds)) => Interval::new(seconds)
+                .map(|interval| Kind::Totp { interval })
+                .ok_or_else(|| RecordError::new("has a device whose interval is not 5 to 3600"))?,
+            (RawKind::Totp, None) => {
+                return Err(RecordError::new("has a totp device without an interval"));
+            }
+            (RawKind::Hotp, None) => Kind::Hotp,
+            (RawKind::Hotp, Some(_)) => {
+                return Err(RecordError::new("has a hotp device with an interval"));
+            }
+        };
+        Ok(Self {
+            id: id(&raw.id)?,
+            name: raw
+                .name
+                .parse::<DeviceName>()
+                .map_err(|_| RecordError::new("has a device with an impossible name"))?,
+            kind,
+            algorithm: raw
+                .algorithm
+                .parse()
+                .map_err(|_| RecordError::new("has a device with an unknown algorithm"))?,
+            digits: Digits::new(raw.digits)
+                .ok_or_else(|| RecordError::new("has a device whose digits are not 6 to 8"))?,
+            secret: Secret::from_base32(&raw.secret)
+                .ok_or_else(|| RecordError::new("has a device whose secret is not base32"))?,
+            created: raw.created,
+        })
+    }
+}
+
+impl TryFrom<RawRecovery> for RecoverySet {
+    type Error = RecordError;
+
+    fn try_from(raw: RawRecovery) -> Result<Self, RecordError> {
+        if !(1..=MAX_RECOVERY_CODES).contains(&raw.codes.len()) {
+            return Err(RecordError::new(
+                "has an impossible number of recovery codes",
+            ));
+        }
+        let hashes: Result<Vec<Hash>, _> = raw.codes.iter().map(|code| hex(code)).collect();
+        Ok(Self {
+            id: id(&raw.id)?,
+            salt: hex::<16>(&raw.salt)? as Salt,
+            hashes: hashes?,
+            created: raw.created,
+        })
+    }
+}
+
+impl TryFrom<RawBypass> for Bypass {
+    type Error = RecordError;
+
+    fn try_from(raw: RawBypass) -> Result<Self, RecordError> {
+        Ok(Self {
+            id: id(&raw.id)?,
+            salt: hex(&raw.salt)?,
+            hash: hex(&raw.code)?,
+            expires: raw.expires,
+        })
+    }
+}
+
+fn id(text: &str) -> Result<Id, RecordError> {
+    text.parse()
+        .map_err(|_| RecordError::new("has a malformed id"))
+}
+
+fn hex<const N: usize>(text: &str) -> Result<[u8; N], RecordError> {
+    let bytes = HEXLOWER.decode(text.as_bytes()).ok();
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| RecordError::new("has a malformed hash or salt"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otp::Algorithm;
+
+    const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+    fn sample() -> Record {
+        let mut record = Record::new("alice".into(), 1000);
+        for (name, kind) in [
+            (
+                "phone",
+                Kind::Totp {
+                    interval: Interval::THIRTY,
+                },
+            ),
+            ("token", Kind::Hotp),
+        ] {
+            record.devices.push(Device {
+                id: Id::generate().unwrap(),
+                name: name.parse().unwrap(),
+                kind,
+                algorithm: Algorithm::Sha256,
+                digits: Digits::new(8).unwrap(),
+                secret: Secret::from_base32(SECRET).unwrap(),
+                created: 17,
+            });
+        }
+        record.recovery = Some(RecoverySet::generate(18).unwrap().0);
+        record.bypass = Some(Bypass::generate(19).unwrap().0);
+        record
+    }
+
+    #[test]
+    fn records_round_trip() {
+        let record = sample();
+        let back = Record::parse(&record.to_toml().unwrap()).unwrap();
+        assert_eq!((back.user.as_str(), back.uid), ("alice", 1000));
+        assert_eq!(
+            (&back.recovery, &back.bypass),
+            (&record.recovery, &record.bypass)
+        );
+        for (one, two) in back.devices.iter().zip(&record.devices) {
+            assert_eq!((one.id, &one.name, one.kind), (two.id, &two.name, two.kind));
+            assert_eq!((one.algorithm, one.digits), (two.algorithm, two.digits));
+            assert_eq!(one.secret.as_bytes(), two.secret.as_bytes());
+            assert_eq!(one.created, two.created);
+        }
+        assert_eq!(back.devices.len(), 2);
+    }
+
+    #[test]
+    fn a_full_record_fits_the_file_limit() {
+        let mut record = sample();
+        let device = record.devices[0].clone();
+        record.devices = (0..MAX_DEVICES)
+            .map(|n| Device {
+                id: Id::generate().unwrap(),
+                name: format!("{n:-<32}").parse().unwrap(),
+                ..device.clone()
+            })
+            .collect();
+        assert!(record.to_toml().unwrap().len() < 64 * 1024);
+        assert_eq!(
+            Record::parse(&record.to_toml().unwrap())
+                .unwrap()
+                .devices
+                .len(),
+            MAX_DEVICES
+        );
+    }
+
+    #[test]
+    fn another_format_names_its_writer() {
+        let text = "format = 2\nwriter = \"twofactor 9.1\"\nsomething = \"new\"\n";
+        assert_eq!(
+            Record::parse(text).unwrap_err().to_string(),
+            "has format 2, written by twofactor 9.1; this program reads format 1"
+        );
+        let plain = sample()
+            .to_toml()
+            .unwrap()
+            .replace("format = 1", "format = 3");
+        assert!(
+            Record::parse(&plain)
+                .unwrap_err()
+                .to_string()
+                .starts_with("has format 3")
+        );
+    }
+
+    #[test]
+    fn errors_name_the_place_and_never_the_secret() {
+        let text = sample().to_toml().unwrap();
+        let broken = text.replace(SECRET, &format!("{SECRET}\" oops"));
+        let message = Record::parse(&broken).unwrap_err().to_string();
+        assert!(
+            message.starts_with("is not a valid record (line "),
+            "{message}"
+        );
+        for (from, to) in [
+            (SECRET, "GEZD1NBVGY3TQOJQ"),
+            ("digits = 8", "digits = 9"),
+            ("interval = 30", "interval = 4"),
+            ("interval = 30", "digits_ = 30"),
+            ("SHA256", "MD5"),
+            ("\"totp\"", "\"hotp\""),
+            ("\"hotp\"", "\"totp\""),
+            ("\"hotp\"", "\"steam\""),
+            ("\"token\"", "\"phone\""),
+            ("\"token\"", "\"to ken\""),
+            ("uid = 1000", "uid = -1"),
+        ] {
+            let changed = text.replacen(from, to, if from == SECRET { 2 } else { 1 });
+            assert_ne!(changed, *text, "{from}");
+            let message = Record::parse(&changed).unwrap_err().to_string();
+            assert!(!message.contains("GEZD"), "{message}");
+        }
+    }
+
+    #[test]
+    fn empty_and_truncated_files_are_errors() {
+        assert!(Record::parse("").is_err());
+        let text = sample().to_toml().unwrap();
+        let cut = text.find("[[device]]").unwrap();
+        assert_eq!(
+            Record::parse(&text[..cut]).unwrap_err().to_string(),
+            "has no device"
+        );
+        assert!(Record::parse(&text[..cut - 20]).is_err());
+    }
+}

@@ -1,0 +1,195 @@
+//! Codes for when the authenticator is not at hand: recovery codes and the administrator's one-time bypass.
+//!
+//! Only salted hashes are kept. A code has 80 random bits, so one round of SHA-256 is enough: there is no
+//! dictionary to try (NIST SP 800-63B section 5.1.2.2 asks for salted hashing below 112 bits, and for throttling).
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use base32::Alphabet;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::device::Id;
+
+/// How many recovery codes a set has.
+pub const SET_SIZE: usize = 10;
+/// Characters of a code, hyphens not counted.
+pub const CODE_LEN: usize = 16;
+/// Random bytes behind a code.
+const CODE_BYTES: usize = 10;
+
+/// Salt of one set, random.
+pub type Salt = [u8; 16];
+/// SHA-256 over salt and code.
+pub type Hash = [u8; 32];
+
+/// A set of recovery codes as it is stored. Which of them are spent stands in the state, by position.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecoverySet {
+    /// Ties the set to the spent marks in the state.
+    pub id: Id,
+    /// Mixed into every hash of the set.
+    pub salt: Salt,
+    /// One hash for each code, 1 to 32.
+    pub hashes: Vec<Hash>,
+    /// When it was made, in seconds since 1970-01-01 UTC.
+    pub created: u64,
+}
+
+/// A one-time code that an administrator gave out for somebody whose devices are out of reach.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Bypass {
+    /// Ties it to the spent mark in the state.
+    pub id: Id,
+    /// Mixed into the hash.
+    pub salt: Salt,
+    /// The hash of the code.
+    pub hash: Hash,
+    /// First second at which it no longer works, since 1970-01-01 UTC.
+    pub expires: u64,
+}
+
+impl fmt::Debug for RecoverySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecoverySet({} codes, redacted)", self.hashes.len())
+    }
+}
+
+impl fmt::Debug for Bypass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bypass(redacted)")
+    }
+}
+
+/// A code in the clear, for showing it once. 16 base32 characters.
+pub struct PlainCode(Zeroizing<String>);
+
+impl PlainCode {
+    /// Four groups of four, as it is shown to people.
+    #[must_use]
+    pub fn grouped(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(CODE_LEN + 3));
+        for (position, letter) in self.0.chars().enumerate() {
+            if position > 0 && position % 4 == 0 {
+                text.push('-');
+            }
+            text.push(letter);
+        }
+        text
+    }
+
+    fn generate() -> Result<Self, getrandom::Error> {
+        let mut bytes = Zeroizing::new([0; CODE_BYTES]);
+        getrandom::fill(bytes.as_mut())?;
+        let alphabet = Alphabet::Rfc4648 { padding: false };
+        Ok(Self(Zeroizing::new(base32::encode(
+            alphabet,
+            bytes.as_ref(),
+        ))))
+    }
+}
+
+impl RecoverySet {
+    /// Makes a new set and returns its codes in the clear: the only time they are seen.
+    ///
+    /// # Errors
+    /// When the kernel gives no randomness.
+    pub fn generate(now: u64) -> Result<(Self, Vec<PlainCode>), getrandom::Error> {
+        let (id, salt) = (Id::generate()?, new_salt()?);
+        let mut codes = Vec::with_capacity(SET_SIZE);
+        for _ in 0..SET_SIZE {
+            codes.push(PlainCode::generate()?);
+        }
+        let hashes = codes
+            .iter()
+            .map(|code| hash(&salt, code.0.as_bytes()))
+            .collect();
+        let set = Self {
+            id,
+            salt,
+            hashes,
+            created: now,
+        };
+        Ok((set, codes))
+    }
+}
+
+impl Bypass {
+    /// Makes a one-time code that works until `expires` (seconds since 1970-01-01 UTC).
+    ///
+    /// # Errors
+    /// When the kernel gives no randomness.
+    pub fn generate(expires: u64) -> Result<(Self, PlainCode), getrandom::Error> {
+        let (id, salt, code) = (Id::generate()?, new_salt()?, PlainCode::generate()?);
+        let hash = hash(&salt, code.0.as_bytes());
+        let bypass = Self {
+            id,
+            salt,
+            hash,
+            expires,
+        };
+        Ok((bypass, code))
+    }
+}
+
+/// The salted hash of a typed code (upper case, hyphens dropped).
+#[must_use]
+pub fn hash(salt: &Salt, code: &[u8]) -> Hash {
+    let mut digest = Sha256::new();
+    digest.update(salt);
+    digest.update(code);
+    let mut output = digest.finalize();
+    let hash: Hash = output.into();
+    output.as_mut_slice().zeroize();
+    hash
+}
+
+/// Compares two hashes in constant time.
+#[must_use]
+pub fn same(one: &Hash, two: &Hash) -> Choice {
+    one.as_slice().ct_eq(two.as_slice())
+}
+
+fn new_salt() -> Result<Salt, getrandom::Error> {
+    let mut salt = Salt::default();
+    getrandom::fill(&mut salt)?;
+    Ok(salt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_ten_different_codes_that_hash_to_what_is_stored() {
+        let (set, codes) = RecoverySet::generate(7).unwrap();
+        assert_eq!((codes.len(), set.hashes.len(), set.created), (10, 10, 7));
+        for (code, stored) in codes.iter().zip(&set.hashes) {
+            let shown = code.grouped();
+            assert_eq!(shown.len(), 19);
+            assert!(shown.split('-').all(|group| group.len() == 4));
+            let typed = shown.replace('-', "");
+            assert!(bool::from(same(&hash(&set.salt, typed.as_bytes()), stored)));
+            let hits = set.hashes.iter().filter(|other| *other == stored).count();
+            assert_eq!(hits, 1);
+        }
+    }
+
+    #[test]
+    fn the_salt_matters() {
+        let (one, code) = Bypass::generate(9).unwrap();
+        let typed = code.grouped().replace('-', "");
+        assert_eq!(hash(&one.salt, typed.as_bytes()), one.hash);
+        assert_ne!(hash(&[0; 16], typed.as_bytes()), one.hash);
+    }
+
+    #[test]
+    fn debug_shows_no_hash() {
+        let (set, _) = RecoverySet::generate(0).unwrap();
+        assert_eq!(format!("{set:?}"), "RecoverySet(10 codes, redacted)");
+        let (bypass, _) = Bypass::generate(0).unwrap();
+        assert_eq!(format!("{bypass:?}"), "Bypass(redacted)");
+    }
+}
