@@ -1,0 +1,229 @@
+//! What was typed, brought into the forms that codes are compared in.
+#![forbid(unsafe_code)]
+
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
+
+use crate::otp::{Code, Digits};
+use crate::recovery::{self, CODE_LEN, Hash, Salt};
+
+/// Longest input that is looked at, in bytes.
+pub const MAX_INPUT: usize = 512;
+/// A recovery code as shown: four groups of four.
+const GROUPED_LEN: usize = CODE_LEN + 3;
+
+/// How the input is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Nothing but a code.
+    Code,
+    /// A password with the code right behind it.
+    PasswordThenCode,
+}
+
+/// The codes that an input may mean. One input is one attempt, whatever their number.
+pub struct Answer {
+    candidates: Vec<Candidate>,
+}
+
+/// One reading of the input.
+pub struct Candidate {
+    /// Normalized: upper case, no white space, no hyphens.
+    text: Zeroizing<Vec<u8>>,
+    digits: Option<Code>,
+    password_len: usize,
+}
+
+impl Answer {
+    /// Reads `input`. `lengths` are the code lengths of the user's devices; they matter for
+    /// [`Form::PasswordThenCode`] only.
+    ///
+    /// White space and hyphens around and within a code are dropped and letters raised. Input that is empty, longer
+    /// than [`MAX_INPUT`], not UTF-8, or contains NUL has no reading, so it matches nothing.
+    #[must_use]
+    pub fn read(input: &[u8], form: Form, lengths: &[Digits]) -> Self {
+        let usable = !input.is_empty() && input.len() <= MAX_INPUT && !input.contains(&0);
+        let candidates = match form {
+            _ if !usable => Vec::new(),
+            Form::Code => Candidate::read(input, 0).into_iter().collect(),
+            Form::PasswordThenCode => split(input, lengths),
+        };
+        Self { candidates }
+    }
+
+    pub(super) fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+        self.candidates.iter()
+    }
+
+    /// Whether the input looks like a code at all: digits of a code's length, or a recovery code.
+    #[must_use]
+    pub fn looks_like_a_code(&self) -> bool {
+        self.candidates
+            .iter()
+            .any(|c| c.digits.is_some() || c.text.len() == CODE_LEN)
+    }
+}
+
+impl Candidate {
+    fn read(input: &[u8], password_len: usize) -> Option<Self> {
+        let typed = std::str::from_utf8(input).ok()?;
+        let mut text = Zeroizing::new(Vec::with_capacity(input.len()));
+        for letter in typed.chars().filter(|c| !is_separator(*c)) {
+            text.push(
+                u8::try_from(letter)
+                    .ok()
+                    .filter(u8::is_ascii)?
+                    .to_ascii_uppercase(),
+            );
+        }
+        let digits = Code::from_digits(&text);
+        Some(Self {
+            text,
+            digits,
+            password_len,
+        })
+    }
+
+    /// Whether this is `code`, in time that depends on neither.
+    pub(super) fn is_code(&self, code: &Code) -> Choice {
+        match &self.digits {
+            Some(typed) => typed.ct_eq(code),
+            None => Choice::from(0),
+        }
+    }
+
+    /// Whether this is the recovery code behind a hash, in time that does not depend on the hash.
+    pub(super) fn hashed(&self, salt: &Salt) -> Option<Hash> {
+        let hash = recovery::hash(salt, &self.text);
+        (self.text.len() == CODE_LEN).then_some(hash)
+    }
+
+    /// How many bytes of the input precede the code.
+    pub(super) const fn password_len(&self) -> usize {
+        self.password_len
+    }
+}
+
+/// Every way to cut a code off the end, longest first: a recovery code as shown or bare, then the given lengths.
+fn split(input: &[u8], lengths: &[Digits]) -> Vec<Candidate> {
+    let mut cuts: Vec<usize> = vec![GROUPED_LEN, CODE_LEN];
+    cuts.extend(
+        (6..=8)
+            .rev()
+            .filter(|n| lengths.iter().any(|d| usize::from(d.value()) == *n)),
+    );
+    let cut = |len: usize| {
+        let password_len = input.len().checked_sub(len)?;
+        let tail = input.get(password_len..)?;
+        let candidate = Candidate::read(tail, password_len)?;
+        let whole = match len {
+            GROUPED_LEN => is_grouped(tail) && candidate.text.len() == CODE_LEN,
+            CODE_LEN => candidate.text.len() == CODE_LEN,
+            _ => candidate.text.len() == len && candidate.digits.is_some(),
+        };
+        whole.then_some(candidate)
+    };
+    cuts.into_iter().filter_map(cut).collect()
+}
+
+fn is_grouped(tail: &[u8]) -> bool {
+    tail.iter()
+        .enumerate()
+        .all(|(at, b)| (*b == b'-') == (at % 5 == 4))
+}
+
+fn is_separator(letter: char) -> bool {
+    letter.is_whitespace()
+        || matches!(
+            letter,
+            '-' | '\u{2010}' | '\u{2011}' | '\u{2012}' | '\u{2013}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(input: &[u8]) -> Vec<(String, bool)> {
+        Answer::read(input, Form::Code, &[])
+            .candidates()
+            .map(|c| {
+                (
+                    String::from_utf8(c.text.to_vec()).unwrap(),
+                    c.digits.is_some(),
+                )
+            })
+            .collect()
+    }
+
+    fn splits(input: &str, lengths: &[u8]) -> Vec<(String, usize)> {
+        let lengths: Vec<Digits> = lengths.iter().map(|n| Digits::new(*n).unwrap()).collect();
+        Answer::read(input.as_bytes(), Form::PasswordThenCode, &lengths)
+            .candidates()
+            .map(|c| {
+                (
+                    String::from_utf8(c.text.to_vec()).unwrap(),
+                    c.password_len(),
+                )
+            })
+            .collect()
+    }
+
+    /// R9: the code may be typed as the app shows it.
+    #[test]
+    fn r9_spaces_and_hyphens_do_not_matter() {
+        for typed in [
+            "050548",
+            "050 548",
+            " 050548\t",
+            "050-548",
+            "050\u{a0}548",
+            "05\u{202f}0548\r\n",
+        ] {
+            assert_eq!(
+                read(typed.as_bytes()),
+                [("050548".into(), true)],
+                "{typed:?}"
+            );
+        }
+        assert_eq!(read(b"abcd-efgh"), [("ABCDEFGH".into(), false)]);
+    }
+
+    #[test]
+    fn what_cannot_be_a_code_has_no_reading() {
+        assert!(read(b"").is_empty());
+        assert!(read(b"123\0456").is_empty());
+        assert!(read(b"\xff123456").is_empty());
+        assert!(read("１２３４５６".as_bytes()).is_empty());
+        assert!(read(&[b'1'; MAX_INPUT + 1]).is_empty());
+        assert_eq!(read(&[b'1'; MAX_INPUT]).len(), 1);
+        assert_eq!(read(b"  - "), [(String::new(), false)]);
+    }
+
+    #[test]
+    fn a_password_is_cut_off_before_the_code() {
+        assert_eq!(splits("hunter2123456", &[6]), [("123456".into(), 7)]);
+        assert_eq!(splits("hunter 123456", &[6]), [("123456".into(), 7)]);
+        assert_eq!(
+            splits("pw12345678", &[6, 8]),
+            [("12345678".into(), 2), ("345678".into(), 4)]
+        );
+        assert_eq!(splits("123456", &[6]), [("123456".into(), 0)]);
+        assert_eq!(splits("12345", &[6]), []);
+        assert_eq!(splits("pw12 456", &[6]), []);
+        let grouped = splits("pässABCD-EFGH-2345-6723", &[6]);
+        assert_eq!(grouped, [("ABCDEFGH23456723".into(), 5)]);
+        let bare = splits("pwabcdefgh23456723", &[6]);
+        assert_eq!(
+            bare,
+            [("ABCDEFGH23456723".into(), 2), ("456723".into(), 12)]
+        );
+    }
+
+    #[test]
+    fn only_code_shapes_look_like_codes() {
+        let looks = |input: &[u8]| Answer::read(input, Form::Code, &[]).looks_like_a_code();
+        assert!(looks(b"123 456") && looks(b"ABCD-EFGH-2345-6723"));
+        assert!(!looks(b"hunter2") && !looks(b"12345") && !looks(b""));
+    }
+}

@@ -1,0 +1,149 @@
+//! Grace: for a while after an accepted code, the same user from the same address at the same service is not asked.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+
+use crate::state::{Grace, MAX_GRACE, State, service_fingerprint};
+
+/// Where a login comes from, and under which policy it is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// `PAM_RHOST` as an address; without one there is no grace.
+    pub address: Option<IpAddr>,
+    /// PAM service name.
+    pub service: &'a str,
+    /// Length of the grace period in seconds (policy `grace`); 0 for none.
+    pub seconds: u32,
+    /// Fingerprint of the policy: a changed policy ends all grace.
+    pub policy: u64,
+}
+
+/// Seconds left of a running grace period, `None` when there is none.
+#[must_use]
+pub fn running(state: &State, origin: &Origin<'_>, now: u64) -> Option<u64> {
+    let address = origin.address?;
+    if state.grace_policy != origin.policy {
+        return None;
+    }
+    let service = service_fingerprint(origin.service);
+    let grace = state
+        .grace
+        .iter()
+        .find(|grace| grace.address == address && grace.service == service)?;
+    // A beginning in the future means that the clock was set back.
+    let age = now.checked_sub(grace.since)?;
+    u64::from(origin.seconds)
+        .checked_sub(age)
+        .filter(|left| *left > 0)
+}
+
+/// Begins a grace period after an accepted code. The oldest makes room for the ninth.
+pub fn begin(state: &mut State, origin: &Origin<'_>, now: u64) {
+    let Some(address) = origin.address.filter(|_| origin.seconds > 0) else {
+        return;
+    };
+    if state.grace_policy != origin.policy {
+        state.grace.clear();
+        state.grace_policy = origin.policy;
+    }
+    let service = service_fingerprint(origin.service);
+    state
+        .grace
+        .retain(|grace| (grace.address, grace.service) != (address, service));
+    if state.grace.len() >= MAX_GRACE {
+        state.grace.remove(0);
+    }
+    state.grace.push(Grace {
+        address,
+        service,
+        since: now,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(last: u8) -> Origin<'static> {
+        Origin {
+            address: Some(IpAddr::from([192, 0, 2, last])),
+            service: "sshd",
+            seconds: 60,
+            policy: 7,
+        }
+    }
+
+    #[test]
+    fn it_holds_for_one_address_service_policy_and_time() {
+        let mut state = State::new(1);
+        begin(&mut state, &origin(1), 100);
+        assert_eq!(running(&state, &origin(1), 100), Some(60));
+        assert_eq!(running(&state, &origin(1), 159), Some(1));
+        assert_eq!(running(&state, &origin(1), 160), None);
+        assert_eq!(running(&state, &origin(1), 99), None, "clock set back");
+        assert_eq!(running(&state, &origin(2), 100), None);
+        let other = |change: fn(&mut Origin<'static>)| {
+            let mut origin = origin(1);
+            change(&mut origin);
+            running(&state, &origin, 100)
+        };
+        assert_eq!(other(|o| o.service = "cockpit"), None);
+        assert_eq!(other(|o| o.policy = 8), None);
+        assert_eq!(other(|o| o.address = None), None);
+        assert_eq!(other(|o| o.seconds = 0), None);
+    }
+
+    #[test]
+    fn nothing_begins_without_an_address_or_when_off() {
+        let mut state = State::new(1);
+        begin(
+            &mut state,
+            &Origin {
+                address: None,
+                ..origin(1)
+            },
+            100,
+        );
+        begin(
+            &mut state,
+            &Origin {
+                seconds: 0,
+                ..origin(1)
+            },
+            100,
+        );
+        assert_eq!(state, State::new(1));
+    }
+
+    #[test]
+    fn eight_addresses_the_oldest_goes() {
+        let mut state = State::new(1);
+        for n in 1..=9 {
+            begin(&mut state, &origin(n), 100 + u64::from(n));
+        }
+        assert_eq!(state.grace.len(), MAX_GRACE);
+        assert_eq!(running(&state, &origin(1), 110), None);
+        assert_eq!(running(&state, &origin(2), 110), Some(52));
+        begin(&mut state, &origin(2), 120);
+        assert_eq!(
+            (state.grace.len(), running(&state, &origin(2), 120)),
+            (8, Some(60))
+        );
+    }
+
+    #[test]
+    fn a_changed_policy_forgets_the_others() {
+        let mut state = State::new(1);
+        begin(&mut state, &origin(1), 100);
+        begin(
+            &mut state,
+            &Origin {
+                policy: 8,
+                ..origin(2)
+            },
+            101,
+        );
+        assert_eq!(state.grace.len(), 1);
+        assert_eq!(state.grace_policy, 8);
+    }
+}

@@ -1,0 +1,322 @@
+//! The verdict on a typed code: a pure function of policy, record, state, input and time.
+//!
+//! It reads no clock and no file and writes nothing; callers store the state it returns before they act on the
+//! outcome.
+#![forbid(unsafe_code)]
+
+mod answer;
+pub mod grace;
+mod scan;
+mod throttle;
+
+#[cfg(test)]
+mod tests;
+
+use crate::device::{Device, Kind};
+use crate::policy::Policy;
+use crate::record::Record;
+use crate::recovery::same;
+use crate::state::{COUNTER_UNKNOWN, State};
+
+pub use answer::{Answer, Form, MAX_INPUT};
+pub use scan::LOOK_AHEAD;
+pub use throttle::{Charged, Gate, charge, gate, rebased};
+
+use answer::Candidate;
+use scan::{scan, steps_off};
+
+/// Steps that a learned drift may exceed the window by.
+const DRIFT_BEYOND_WINDOW: i64 = 2;
+
+/// A judgement and the state that has to be stored before it may be acted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// What was found.
+    pub outcome: Outcome,
+    /// For a success: the code marked as used, the charge taken back. Otherwise the charged state as it was.
+    pub state: State,
+}
+
+/// What the input was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A code that works, once.
+    Accepted(Accepted),
+    /// Anything else.
+    Rejected(Rejected),
+}
+
+/// A success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// What was accepted.
+    pub by: Credential,
+    /// Wrong codes entered since the last success, this attempt not included.
+    pub failures_before: u32,
+    /// Bytes of the input that precede the code: the password's length for [`Form::PasswordThenCode`], else 0.
+    pub password_len: usize,
+}
+
+/// What a code belonged to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A device: its name, and by how many steps or counters the code was off the expected one.
+    Device {
+        /// Name in the record.
+        name: String,
+        /// TOTP: steps off now. HOTP: counters skipped.
+        offset: i64,
+    },
+    /// A recovery code.
+    RecoveryCode {
+        /// How many of the set are left.
+        left: usize,
+    },
+    /// The administrator's one-time bypass.
+    Bypass,
+}
+
+/// Why a code was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejected {
+    /// It belongs to nothing.
+    Wrong,
+    /// It is a device's code, but of a time outside the window: so many steps off now. A probable clock error.
+    ClockDiffers {
+        /// Name of the device.
+        device: String,
+        /// Negative: the code is older than now.
+        steps: i64,
+    },
+    /// Right, but it or a newer one was used already (RFC 6238 section 5.2).
+    Used {
+        /// Name of the device.
+        device: String,
+    },
+    /// Right for the time the clock shows, which is before the last code that was accepted: the clock was set back.
+    ClockSetBack {
+        /// Name of the device.
+        device: String,
+        /// By how much, at least.
+        seconds: u64,
+    },
+    /// A recovery code that was spent already, or a bypass code that was used already.
+    Spent,
+    /// The bypass code, too late.
+    BypassExpired,
+}
+
+/// Judges `answer` at `now` (seconds since 1970-01-01 UTC).
+///
+/// Every device and every recovery code is compared whatever the others say. All devices that a code matches move
+/// on, so that it works for none of them again.
+#[must_use]
+pub fn verdict(
+    policy: &Policy,
+    record: &Record,
+    charged: &Charged,
+    answer: &Answer,
+    now: u64,
+) -> Verdict {
+    let before = charged.state();
+    let mut state = before.clone();
+    let mut best: Option<(Credential, usize)> = None;
+    let mut refusal = None;
+    for typed in answer.candidates() {
+        let mut findings: Vec<Finding> = record
+            .devices
+            .iter()
+            .map(|device| judge_device(policy, device, &mut state, typed, now))
+            .collect();
+        findings.push(judge_recovery(record, &mut state, typed));
+        findings.push(judge_bypass(record, &mut state, typed, now));
+        for finding in findings {
+            match finding {
+                Finding::Match(by) if best.is_none() => best = Some((by, typed.password_len())),
+                Finding::Refused(why) if refusal.is_none() => refusal = Some(why),
+                _ => {}
+            }
+        }
+    }
+    let Some((by, password_len)) = best else {
+        return Verdict {
+            outcome: Outcome::Rejected(
+                refusal.unwrap_or_else(|| unknown(policy, record, before, answer, now)),
+            ),
+            state: before.clone(),
+        };
+    };
+    state.failures = 0;
+    state.unreported = 0;
+    state.last_failure = 0;
+    Verdict {
+        outcome: Outcome::Accepted(Accepted {
+            by,
+            // The attempt itself is part of the charge.
+            failures_before: before.unreported.saturating_sub(1),
+            password_len,
+        }),
+        state,
+    }
+}
+
+enum Finding {
+    Nothing,
+    Match(Credential),
+    Refused(Rejected),
+}
+
+fn judge_device(
+    policy: &Policy,
+    device: &Device,
+    state: &mut State,
+    typed: &Candidate,
+    now: u64,
+) -> Finding {
+    let Some(entry) = state.device_mut(device.id) else {
+        // Callers refuse such a pair of record and state before they come here.
+        return Finding::Nothing;
+    };
+    let name = device.name.to_string();
+    let found = scan(device, entry, typed, policy.window, now);
+    if let Some(matched) = found.fresh {
+        let offset = match device.kind {
+            Kind::Totp { interval } => signed_difference(matched, interval.step(now)),
+            Kind::Hotp => signed_difference(matched, entry.next),
+        };
+        if let Kind::Totp { .. } = device.kind {
+            entry.drift = bounded_drift(offset, policy.window);
+        }
+        entry.next = matched.saturating_add(1);
+        entry.last_used = now;
+        return Finding::Match(Credential::Device { name, offset });
+    }
+    match (
+        found.used,
+        clock_lag(device, entry.next, policy.window, now),
+    ) {
+        (None, _) => Finding::Nothing,
+        (Some(_), None) => Finding::Refused(Rejected::Used { device: name }),
+        (Some(_), Some(seconds)) => Finding::Refused(Rejected::ClockSetBack {
+            device: name,
+            seconds,
+        }),
+    }
+}
+
+/// By how many seconds the last accepted code of a TOTP device lies ahead of now, if that is further than any device
+/// may be ahead: the clock was set back.
+fn clock_lag(device: &Device, next: u64, window: u8, now: u64) -> Option<u64> {
+    let Kind::Totp { interval } = device.kind else {
+        return None;
+    };
+    let furthest = 2 * i64::from(window) + DRIFT_BEYOND_WINDOW;
+    let ahead = next.saturating_sub(1).saturating_sub(interval.step(now));
+    (ahead > furthest.unsigned_abs()).then(|| ahead.saturating_mul(u64::from(interval.seconds())))
+}
+
+fn judge_recovery(record: &Record, state: &mut State, typed: &Candidate) -> Finding {
+    let Some(set) = &record.recovery else {
+        return Finding::Nothing;
+    };
+    let Some(hash) = typed.hashed(&set.salt) else {
+        return Finding::Nothing;
+    };
+    let mut hit = None;
+    for (position, stored) in set.hashes.iter().enumerate() {
+        if bool::from(same(&hash, stored)) {
+            hit = Some(position);
+        }
+    }
+    match hit {
+        None => Finding::Nothing,
+        Some(position) if state.is_spent(set.id, position) => Finding::Refused(Rejected::Spent),
+        Some(position) => {
+            state.spend(set.id, position);
+            Finding::Match(Credential::RecoveryCode {
+                left: recovery_codes_left(record, state),
+            })
+        }
+    }
+}
+
+/// How many recovery codes of the current set are unspent.
+#[must_use]
+pub fn recovery_codes_left(record: &Record, state: &State) -> usize {
+    record.recovery.as_ref().map_or(0, |set| {
+        (0..set.hashes.len())
+            .filter(|position| !state.is_spent(set.id, *position))
+            .count()
+    })
+}
+
+fn judge_bypass(record: &Record, state: &mut State, typed: &Candidate, now: u64) -> Finding {
+    let Some(bypass) = &record.bypass else {
+        return Finding::Nothing;
+    };
+    let hit = typed
+        .hashed(&bypass.salt)
+        .is_some_and(|hash| bool::from(same(&hash, &bypass.hash)));
+    match hit {
+        false => Finding::Nothing,
+        true if state.bypass == Some(bypass.id) => Finding::Refused(Rejected::Spent),
+        true if now >= bypass.expires => Finding::Refused(Rejected::BypassExpired),
+        true => {
+            state.bypass = Some(bypass.id);
+            Finding::Match(Credential::Bypass)
+        }
+    }
+}
+
+/// Tells a code that belongs to nothing from the effects of a wrong clock.
+fn unknown(policy: &Policy, record: &Record, state: &State, answer: &Answer, now: u64) -> Rejected {
+    for typed in answer.candidates() {
+        for device in &record.devices {
+            if let Some(steps) = steps_off(device, typed, now) {
+                let device = device.name.to_string();
+                return Rejected::ClockDiffers { device, steps };
+            }
+        }
+    }
+    for device in &record.devices {
+        let next = state.device(device.id).map_or(0, |entry| entry.next);
+        if let Some(seconds) = clock_lag(device, next, policy.window, now) {
+            let device = device.name.to_string();
+            return Rejected::ClockSetBack { device, seconds };
+        }
+    }
+    Rejected::Wrong
+}
+
+/// The two codes that a HOTP device showed one after the other, found further ahead than a login looks: what `next`
+/// becomes (RFC 4226 section 7.4). At most `reach` counters from `from` on are tried. `None` when they are not there.
+#[must_use]
+pub fn resync(
+    device: &Device,
+    from: u64,
+    reach: u64,
+    first: &Answer,
+    second: &Answer,
+) -> Option<u64> {
+    let shows = |answer: &Answer, counter: u64| {
+        let code = device.code(counter);
+        answer
+            .candidates()
+            .any(|typed| bool::from(typed.is_code(&code)))
+    };
+    let last = from.saturating_add(reach).min(COUNTER_UNKNOWN - 3);
+    (from..=last)
+        .find(|counter| shows(first, *counter) && shows(second, counter + 1))
+        .map(|counter| counter + 2)
+}
+
+fn bounded_drift(offset: i64, window: u8) -> i8 {
+    let bound = i64::from(window) + DRIFT_BEYOND_WINDOW;
+    // A window of at most 10 keeps the bound within an i8.
+    i8::try_from(offset.clamp(-bound, bound)).unwrap_or(0)
+}
+
+fn signed_difference(a: u64, b: u64) -> i64 {
+    let distance = i64::try_from(a.abs_diff(b)).unwrap_or(i64::MAX);
+    if a >= b { distance } else { -distance }
+}

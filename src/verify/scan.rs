@@ -1,0 +1,101 @@
+//! Comparing one reading of the input with every code that one device could show.
+#![forbid(unsafe_code)]
+
+use crate::device::Device;
+use crate::otp::{Interval, Totp, hotp};
+use crate::state::{COUNTER_UNKNOWN, DeviceState};
+
+use super::answer::Candidate;
+
+/// Counters a HOTP device may be ahead at a login (RFC 4226 section 7.4, parameter s).
+pub const LOOK_AHEAD: u64 = 10;
+/// Counters or steps behind for which a code is told apart as used.
+const LOOK_BEHIND: u64 = 10;
+/// Steps around now for which a wrong code is told apart as "the clocks differ".
+const NEAR: i64 = 20;
+
+/// What one device says of one reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Scan {
+    /// The newest moving factor that is acceptable and matches. The newest, so that no other one with the same
+    /// code stays acceptable.
+    pub fresh: Option<u64>,
+    /// A match that was used before, or is older than one that was.
+    pub used: Option<u64>,
+}
+
+impl Scan {
+    fn note(&mut self, moving_factor: u64, next: u64) {
+        if moving_factor < next {
+            self.used = Some(moving_factor);
+        } else {
+            self.fresh = Some(moving_factor);
+        }
+    }
+}
+
+/// Compares with all codes of `device`: the work does not depend on whether or where one matches.
+pub fn scan(device: &Device, state: &DeviceState, typed: &Candidate, window: u8, now: u64) -> Scan {
+    match device.totp() {
+        Some((totp, interval)) => scan_steps(&totp, interval, state, typed, window, now),
+        None => scan_counters(device, state, typed),
+    }
+}
+
+/// For a code that was refused: by how many steps it lies off now, when it is a code of a TOTP device from shortly
+/// before or after the window. The clocks of server and device differ, then.
+pub fn steps_off(device: &Device, typed: &Candidate, now: u64) -> Option<i64> {
+    let (totp, interval) = device.totp()?;
+    let step_now = interval.step(now);
+    let is_hit = |offset: &i64| {
+        let step = step_now.checked_add_signed(*offset);
+        step.is_some_and(|step| bool::from(typed.is_code(&totp.code(step))))
+    };
+    (-NEAR..=NEAR)
+        .filter(is_hit)
+        .min_by_key(|offset| offset.abs())
+}
+
+/// The steps that count as current: `window` around now, shifted by the drift.
+fn current(step_now: u64, drift: i8, window: u8) -> std::ops::RangeInclusive<u64> {
+    let centre = step_now.saturating_add_signed(i64::from(drift));
+    let window = u64::from(window);
+    centre.saturating_sub(window)..=centre.saturating_add(window)
+}
+
+fn scan_steps(
+    totp: &Totp,
+    interval: Interval,
+    state: &DeviceState,
+    typed: &Candidate,
+    window: u8,
+    now: u64,
+) -> Scan {
+    let mut found = Scan::default();
+    for step in current(interval.step(now), state.drift, window) {
+        if bool::from(typed.is_code(&totp.code(step))) {
+            found.note(step, state.next);
+        }
+    }
+    found
+}
+
+fn scan_counters(device: &Device, state: &DeviceState, typed: &Candidate) -> Scan {
+    let mut found = Scan::default();
+    if state.next == COUNTER_UNKNOWN {
+        return found;
+    }
+    let first = state.next.saturating_sub(LOOK_BEHIND);
+    // The last counter is out of reach: it is the mark for "unknown".
+    let last = state
+        .next
+        .saturating_add(LOOK_AHEAD)
+        .min(COUNTER_UNKNOWN - 1);
+    for counter in first..=last {
+        let code = hotp(&device.secret, device.algorithm, device.digits, counter);
+        if bool::from(typed.is_code(&code)) {
+            found.note(counter, state.next);
+        }
+    }
+    found
+}
