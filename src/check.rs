@@ -1,0 +1,229 @@
+//! One attempt with a typed code, from the lock to the flush: the same for a login and for `twofactor verify`.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use crate::otp::Digits;
+use crate::policy::Policy;
+use crate::record::Record;
+use crate::state::State;
+use crate::store::{Cause, Error, LoadedPolicy, Locked, PolicyFile, Store};
+use crate::sys::accounts::{self, Account, LookupFailed};
+use crate::sys::clock::BeforeEpoch;
+use crate::verify::grace::{self, Origin};
+use crate::verify::{self, Answer, Form, Gate, Outcome};
+
+/// Reads the wall clock: seconds since 1970-01-01 UTC.
+pub type Clock = fn() -> Result<u64, BeforeEpoch>;
+
+/// Why no verdict could be reached. Every one of them denies.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Failure {
+    /// A file is unusable.
+    Store(Error),
+    /// The clock is.
+    Clock(BeforeEpoch),
+    /// The user or group database does not answer.
+    Lookup(LookupFailed),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Clock(error) => error.fmt(f),
+            Self::Lookup(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Clock(error) => Some(error),
+            Self::Lookup(error) => Some(error),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<BeforeEpoch> for Failure {
+    fn from(error: BeforeEpoch) -> Self {
+        Self::Clock(error)
+    }
+}
+
+impl From<LookupFailed> for Failure {
+    fn from(error: LookupFailed) -> Self {
+        Self::Lookup(error)
+    }
+}
+
+/// Everything that one login's attempts have in common.
+pub struct Session<'a> {
+    /// Where the policy is.
+    pub file: &'a PolicyFile,
+    /// The policy as it was last read.
+    pub loaded: LoadedPolicy,
+    /// Where the user's files are.
+    pub store: &'a Store,
+    /// Who logs in.
+    pub account: &'a Account,
+    /// PAM service name.
+    pub service: &'a str,
+    /// `PAM_RHOST` as an address.
+    pub address: Option<std::net::IpAddr>,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// What the state says before anything is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// A grace period runs for so many seconds: nothing is asked.
+    Grace(u64),
+    /// Whether a code would be looked at.
+    Gate(Gate),
+}
+
+/// What became of a typed code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judged {
+    /// It was compared; the state that follows from it is on the disk.
+    Compared(Outcome),
+    /// It was not looked at.
+    Refused(Gate),
+    /// The user was unenrolled while the answer was typed.
+    Unenrolled,
+}
+
+impl Session<'_> {
+    /// Looks at grace and lock-out.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn before(&self) -> Result<Before, Failure> {
+        let mut locked = self.store.lock(self.account)?;
+        let now = (self.clock)()?;
+        let state = rebase(&mut locked, now)?;
+        if let Some(left) = grace::running(&state, &self.origin(), now) {
+            return Ok(Before::Grace(left));
+        }
+        let gate = verify::gate(&self.loaded.policy.throttle, &state, now);
+        Ok(Before::Gate(gate))
+    }
+
+    /// Judges what was typed, under the lock, with everything read anew.
+    ///
+    /// The attempt is charged in the state file before its code is compared; one flush, before this returns, makes
+    /// the charge or the success durable.
+    ///
+    /// # Errors
+    /// [`Failure`]: nothing may be concluded about the code.
+    pub fn attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure> {
+        self.file.refresh(&mut self.loaded)?;
+        let Some(enrolled) = self.lock_enrolled()? else {
+            return Ok(Judged::Unenrolled);
+        };
+        let (mut locked, record) = enrolled;
+        let now = (self.clock)()?;
+        let state = rebase(&mut locked, now)?;
+        let policy = &self.loaded.policy;
+        let charged = match verify::charge(&policy.throttle, &state, now) {
+            Ok(charged) => charged,
+            Err(closed) => return Ok(Judged::Refused(closed)),
+        };
+        locked.write(charged.state().clone())?;
+        let answer = Answer::read(input, form, &code_lengths(&record));
+        let verdict = verify::verdict(policy, &record, &charged, &answer, now);
+        let mut state = verdict.state;
+        match &verdict.outcome {
+            Outcome::Accepted(_) => grace::begin(&mut state, &self.origin(), now),
+            // A lock-out ends all grace.
+            Outcome::Rejected(_) if verify::gate(&policy.throttle, &state, now) != Gate::Open => {
+                state.grace.clear();
+            }
+            Outcome::Rejected(_) => {}
+        }
+        if state != *charged.state() {
+            locked.write(state)?;
+        }
+        locked.flush()?;
+        Ok(Judged::Compared(verdict.outcome))
+    }
+
+    /// The state and record under the lock, `None` when the record is gone.
+    fn lock_enrolled(&self) -> Result<Option<(Locked<'_>, Record)>, Failure> {
+        let locked = match self.store.lock(self.account) {
+            Err(error) if matches!(error.cause, Cause::MissingState) => {
+                return match self.store.record(self.account)? {
+                    None => Ok(None),
+                    Some(_) => Err(error.into()),
+                };
+            }
+            other => other?,
+        };
+        let record = locked.record()?;
+        Ok(record.map(|record| (locked, record)))
+    }
+
+    const fn origin(&self) -> Origin<'_> {
+        Origin {
+            address: self.address,
+            service: self.service,
+            seconds: self.loaded.policy.grace,
+            policy: self.loaded.fingerprint,
+        }
+    }
+}
+
+/// The groups named by `[[exempt]]` that the account is in.
+///
+/// A group that cannot be looked up right now counts as one it is not in.
+///
+/// # Errors
+/// [`Failure::Store`] when a group does not exist: the policy means somebody else than it says.
+pub fn memberships(
+    file: &PolicyFile,
+    policy: &Policy,
+    account: Option<&Account>,
+) -> Result<Vec<String>, Failure> {
+    let mut members = Vec::new();
+    let mut own: Option<Vec<u32>> = None;
+    for group in policy.exempt_groups() {
+        let Ok(found) = accounts::group_id(group) else {
+            continue;
+        };
+        let Some(gid) = found else {
+            return Err(Failure::Store(Error {
+                path: file.path().to_owned(),
+                cause: Cause::UnknownGroup(group.to_owned()),
+            }));
+        };
+        let Some(account) = account else { continue };
+        let gids = own.get_or_insert_with(|| accounts::group_ids(account).unwrap_or_default());
+        if gids.contains(&gid) {
+            members.push(group.to_owned());
+        }
+    }
+    Ok(members)
+}
+
+/// The lengths that codes of the user's devices have.
+fn code_lengths(record: &Record) -> Vec<Digits> {
+    record.devices.iter().map(|device| device.digits).collect()
+}
+
+/// The state, corrected and stored when the clock was set back.
+fn rebase(locked: &mut Locked<'_>, now: u64) -> Result<State, Failure> {
+    if let Some(state) = verify::rebased(locked.state(), now) {
+        locked.write(state)?;
+    }
+    Ok(locked.state().clone())
+}

@@ -1,0 +1,138 @@
+//! What can be wrong with a kept file: which one, and why.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use crate::policy::PolicyError;
+use crate::record::RecordError;
+use crate::state::StateError;
+use crate::sys::file::FileError;
+
+/// A file that cannot be used. The text carries no content of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Error {
+    /// Which file or directory.
+    pub path: PathBuf,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why a file cannot be used.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cause {
+    /// It cannot be opened, read or written, or is not safe to use.
+    File(FileError),
+    /// It is not UTF-8.
+    NotUtf8,
+    /// It is not a valid policy.
+    Policy(PolicyError),
+    /// The policy names a group that does not exist.
+    UnknownGroup(String),
+    /// It is not a valid record.
+    Record(RecordError),
+    /// It is not a valid state.
+    State(StateError),
+    /// It belongs to another user id: the name was given to somebody else.
+    OtherUid {
+        /// In the file.
+        recorded: u32,
+        /// In the passwd database.
+        current: u32,
+    },
+    /// A record has no state beside it.
+    MissingState,
+    /// The state does not know a device of the record.
+    UnknownDevice(String),
+    /// Somebody else held the lock for too long.
+    Busy,
+    /// Nobody can be enrolled under a name that long.
+    NameTooLong,
+    /// The kernel gave no randomness, or refused to block a signal.
+    System(&'static str),
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path) -> impl Fn(FileError) -> Self {
+        let path = path.to_owned();
+        move |error| Self {
+            path: path.clone(),
+            cause: Cause::File(error),
+        }
+    }
+
+    pub(crate) fn lock(path: &Path) -> impl Fn(Errno) -> Self {
+        let path = path.to_owned();
+        move |errno| Self {
+            path: path.clone(),
+            cause: match errno {
+                Errno::WOULDBLOCK => Cause::Busy,
+                errno => Cause::File(FileError::System("flock", errno)),
+            },
+        }
+    }
+
+    /// Whether `twofactor unlock` makes things good again: the state, and only the state, is unusable.
+    #[must_use]
+    pub const fn mended_by_unlock(&self) -> bool {
+        matches!(
+            self.cause,
+            Cause::State(StateError::Damaged | StateError::Length)
+                | Cause::MissingState
+                | Cause::UnknownDevice(_)
+        )
+    }
+
+    /// Whether the file is simply not there.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        match &self.cause {
+            Cause::File(error) => error.is_missing(),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.cause)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::NotUtf8 => f.write_str("is not UTF-8"),
+            Self::Policy(error) => error.fmt(f),
+            Self::UnknownGroup(name) => {
+                write!(f, "[[exempt]] names a group that does not exist: {name}")
+            }
+            Self::Record(error) => error.fmt(f),
+            Self::State(error) => error.fmt(f),
+            Self::OtherUid { recorded, current } => write!(
+                f,
+                "belongs to uid {recorded}, but the user now has uid {current}"
+            ),
+            Self::MissingState => f.write_str("is missing beside a record"),
+            Self::UnknownDevice(name) => write!(f, "does not know the device {name}"),
+            Self::Busy => f.write_str("is locked by another process"),
+            Self::NameTooLong => f.write_str("the user name is too long"),
+            Self::System(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.cause {
+            Cause::File(error) => Some(error),
+            Cause::Policy(error) => Some(error),
+            Cause::Record(error) => Some(error),
+            Cause::State(error) => Some(error),
+            _ => None,
+        }
+    }
+}

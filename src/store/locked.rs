@@ -1,0 +1,299 @@
+//! One user's state under its lock, and every change to record and state.
+#![forbid(unsafe_code)]
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::Stat;
+
+use crate::device::Kind;
+use crate::record::Record;
+use crate::state::{self, COUNTER_UNKNOWN, DeviceState, Slot, State};
+use crate::sys::accounts::Account;
+use crate::sys::file::{self, Access, Existing, Open};
+use crate::sys::lock;
+use crate::sys::signal::FileSizeSignalBlocked;
+
+use super::{Cause, Error, Store, names};
+
+/// Exclusive access to one user's record and state. The kernel ends it when it is dropped or its process dies; it
+/// must not be kept while a person is asked something.
+pub struct Locked<'s> {
+    store: &'s Store,
+    account: Account,
+    fd: OwnedFd,
+    state: State,
+    sequence: u64,
+    /// The slot whose content has been flushed. Writes go to the other one until they are flushed too, so that a
+    /// power cut never finds both in flight.
+    flushed: Slot,
+}
+
+impl<'s> Locked<'s> {
+    pub(super) fn existing(store: &'s Store, account: &Account) -> Result<Self, Error> {
+        match open_and_lock(store, account)? {
+            Some(fd) => Self::read(store, account, fd),
+            None => Err(state_error(store, account, Cause::MissingState)),
+        }
+    }
+
+    pub(super) fn existing_or_new(store: &'s Store, account: &Account) -> Result<Self, Error> {
+        let enrolled = store.record(account)?.is_some();
+        let found = match Self::existing(store, account) {
+            Err(error) if error.mended_by_unlock() && !enrolled => None,
+            other => Some(other?),
+        };
+        match found {
+            Some(locked) => Ok(locked),
+            None => Self::replace(store, account, &State::new(account.uid)),
+        }
+    }
+
+    /// A state in which nothing works that may have been used before: TOTP codes only from steps later than any
+    /// that could have been accepted, HOTP not before `twofactor resync`, recovery and bypass codes not at all.
+    pub(super) fn rebuilt(
+        store: &'s Store,
+        account: &Account,
+        window: u8,
+        now: u64,
+    ) -> Result<Self, Error> {
+        let Some(record) = store.record(account)? else {
+            return Err(Error::file(&store.record_path(&account.name))(
+                file::FileError::System("open", rustix::io::Errno::NOENT),
+            ));
+        };
+        let mut state = State::new(account.uid);
+        let furthest = 2 * u64::from(window) + 2;
+        state.devices = record
+            .devices
+            .iter()
+            .map(|device| DeviceState {
+                id: device.id,
+                next: match device.kind {
+                    Kind::Totp { interval } => interval.step(now) + furthest + 1,
+                    Kind::Hotp => COUNTER_UNKNOWN,
+                },
+                drift: 0,
+                last_used: 0,
+            })
+            .collect();
+        if let Some(set) = &record.recovery {
+            (0..set.hashes.len()).for_each(|position| state.spend(set.id, position));
+        }
+        state.bypass = record.bypass.as_ref().map(|bypass| bypass.id);
+        Self::replace(store, account, &state)
+    }
+
+    /// The state as it is now.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The record as it is now, `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error`] also when the state does not know one of its devices.
+    pub fn record(&self) -> Result<Option<Record>, Error> {
+        let record = self.store.record(&self.account)?;
+        let unknown = record.iter().flat_map(|record| &record.devices);
+        match unknown
+            .into_iter()
+            .find(|device| self.state.device(device.id).is_none())
+        {
+            Some(device) => Err(self.error(Cause::UnknownDevice(device.name.to_string()))),
+            None => Ok(record),
+        }
+    }
+
+    /// Writes the state, in place; it is seen by others at once, and survives a power cut after [`Locked::flush`].
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be written; then the state is what it was before.
+    pub fn write(&mut self, state: State) -> Result<(), Error> {
+        let _guard = self.no_size_signal()?;
+        let bytes = state::encode(&state, self.sequence + 1);
+        let offset = self.flushed.other().offset();
+        file::write_at(&self.fd, &bytes, offset).map_err(Error::file(&self.path()))?;
+        self.sequence += 1;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Waits until what was written is on the disk.
+    ///
+    /// # Errors
+    /// [`Error`] when that is not sure.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        file::flush(&self.fd).map_err(Error::file(&self.path()))?;
+        self.flushed = self.flushed.other();
+        Ok(())
+    }
+
+    /// Replaces record and state: first a state that knows the devices of the old record and of the new one, then
+    /// the record. A crash in between leaves the old record with a state that knows it.
+    ///
+    /// `entries` are the state of devices that are new; `change` is applied to the state beforehand. Grace ends.
+    ///
+    /// # Errors
+    /// [`Error`]; the old record is in force then.
+    pub fn replace_record(
+        &mut self,
+        record: &Record,
+        entries: &[DeviceState],
+        change: impl FnOnce(&mut State),
+    ) -> Result<(), Error> {
+        let old = self.record()?;
+        let mut state = self.state.clone();
+        change(&mut state);
+        state.grace.clear();
+        let in_use = |entry: &DeviceState| {
+            let records = old.iter().chain(std::iter::once(record));
+            records
+                .flat_map(|record| &record.devices)
+                .any(|device| device.id == entry.id)
+        };
+        state.devices.retain(in_use);
+        state.devices.extend_from_slice(entries);
+        if state.devices.len() > state::CAPACITY {
+            return Err(self.error(Cause::System("too many devices")));
+        }
+        let text = record.to_toml().map_err(|error| Error {
+            path: self.store.record_path(&self.account.name),
+            cause: Cause::Record(error),
+        })?;
+        self.write(state)?;
+        self.flush()?;
+        let _guard = self.no_size_signal()?;
+        let name = self.record_file()?;
+        let (users, bytes) = (&self.store.users, text.as_bytes());
+        file::write_file(users, &name, bytes, Access::Private, Existing::Replace)
+            .map_err(Error::file(&self.store.record_path(&self.account.name)))
+    }
+
+    /// Removes the record, then the state.
+    ///
+    /// # Errors
+    /// [`Error`]; when only the state is left it is harmless, and the next enrolment uses it.
+    pub fn remove(self) -> Result<(), Error> {
+        let record_path = self.store.record_path(&self.account.name);
+        let name = self.record_file()?;
+        let remove = |directory: &OwnedFd, name: &str| {
+            file::remove_leftover(directory, name)?;
+            file::remove(directory, name)?;
+            file::flush_directory(directory)
+        };
+        remove(&self.store.users, &name).map_err(Error::file(&record_path))?;
+        let state_name = state_file(self.store, &self.account)?;
+        remove(&self.store.states, &state_name).map_err(Error::file(&self.path()))
+    }
+
+    fn read(store: &'s Store, account: &Account, fd: OwnedFd) -> Result<Self, Error> {
+        let path = store.state_path(&account.name);
+        let bytes = file::read_all(&fd).map_err(Error::file(&path))?;
+        let stored = state::decode_file(&bytes)
+            .map_err(|error| state_error(store, account, Cause::State(error)))?;
+        if stored.state.uid != account.uid {
+            let cause = Cause::OtherUid {
+                recorded: stored.state.uid,
+                current: account.uid,
+            };
+            return Err(state_error(store, account, cause));
+        }
+        Ok(Self {
+            store,
+            account: account.clone(),
+            fd,
+            state: stored.state,
+            sequence: stored.sequence,
+            flushed: stored.slot,
+        })
+    }
+
+    /// Puts a new state file in place of whatever is there. Creators are kept apart by a lock on the directory, and
+    /// from logins by the lock of the file that is replaced.
+    fn replace(store: &'s Store, account: &Account, state: &State) -> Result<Self, Error> {
+        let path = store.state_path(&account.name);
+        let directory = Path::new(".");
+        let lock = file::open_directory(&store.states, directory, Access::Private)
+            .map_err(Error::file(&path))?;
+        lock::exclusive(&lock).map_err(Error::lock(&path))?;
+        let _old = match open_and_lock(store, account)? {
+            None => None,
+            Some(fd) => match Self::read(store, account, fd) {
+                // Another creator was faster, or nothing was wrong.
+                Ok(locked) if locked.knows(state) => return Ok(locked),
+                Ok(locked) => Some(locked.fd),
+                Err(error) if error.mended_by_unlock() => open_and_lock(store, account)?,
+                Err(error) => return Err(error),
+            },
+        };
+        let _guard = FileSizeSignalBlocked::new();
+        let name = state_file(store, account)?;
+        let bytes = state::encode_file(state);
+        file::write_file(
+            &store.states,
+            &name,
+            &bytes,
+            Access::Private,
+            Existing::Replace,
+        )
+        .map_err(Error::file(&path))?;
+        drop(lock);
+        Self::existing(store, account)
+    }
+
+    fn knows(&self, other: &State) -> bool {
+        let mut devices = other.devices.iter();
+        devices.all(|device| self.state.device(device.id).is_some())
+    }
+
+    fn no_size_signal(&self) -> Result<FileSizeSignalBlocked, Error> {
+        FileSizeSignalBlocked::new()
+            .ok_or_else(|| self.error(Cause::System("the signal SIGXFSZ cannot be blocked")))
+    }
+
+    fn record_file(&self) -> Result<String, Error> {
+        names::record_file(&self.account.name).ok_or_else(|| self.error(Cause::NameTooLong))
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.store.state_path(&self.account.name)
+    }
+
+    fn error(&self, cause: Cause) -> Error {
+        state_error(self.store, &self.account, cause)
+    }
+}
+
+/// Opens the state file and locks it; again when it was replaced or removed in the meantime.
+fn open_and_lock(store: &Store, account: &Account) -> Result<Option<OwnedFd>, Error> {
+    let name = state_file(store, account)?;
+    let path = store.state_path(&account.name);
+    loop {
+        let opened: (OwnedFd, Stat) = match file::open_file(
+            &store.states,
+            Path::new(&name),
+            Open::Update,
+            Access::Private,
+        ) {
+            Err(error) if error.is_missing() => return Ok(None),
+            other => other.map_err(Error::file(&path))?,
+        };
+        lock::exclusive(&opened.0).map_err(Error::lock(&path))?;
+        if file::is_still(&store.states, &name, &opened.1).map_err(Error::file(&path))? {
+            return Ok(Some(opened.0));
+        }
+    }
+}
+
+fn state_file(store: &Store, account: &Account) -> Result<String, Error> {
+    names::state_file(&account.name).ok_or_else(|| state_error(store, account, Cause::NameTooLong))
+}
+
+fn state_error(store: &Store, account: &Account, cause: Cause) -> Error {
+    Error {
+        path: store.state_path(&account.name),
+        cause,
+    }
+}

@@ -1,0 +1,216 @@
+//! Where records, states and the policy are kept: plain files that only root can touch.
+//!
+//! Nothing here knows of terminals or of PAM.
+#![forbid(unsafe_code)]
+
+mod error;
+mod locked;
+mod names;
+mod policy_file;
+
+#[cfg(test)]
+mod tests;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Dir};
+use zeroize::Zeroizing;
+
+use crate::record::Record;
+use crate::sys::accounts::Account;
+use crate::sys::file::{self, Access, FileError, Open};
+
+pub use error::{Cause, Error};
+pub use locked::Locked;
+pub use policy_file::{LoadedPolicy, PolicyFile};
+
+/// The state directory (`/var/lib/twofactor` unless told otherwise).
+pub struct Store {
+    path: PathBuf,
+    users: OwnedFd,
+    states: OwnedFd,
+}
+
+impl Store {
+    /// Opens an existing state directory.
+    ///
+    /// # Errors
+    /// [`Error`] when it or one of its parts is missing, not root's, or accessible to others.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let open = |at: &dyn AsDirectory, name: &Path, whole: &Path| {
+            file::open_directory(at.fd(), name, Access::Private).map_err(Error::file(whole))
+        };
+        Self::with(path, open)
+    }
+
+    /// Opens the state directory and makes what is missing of it (mode 0700).
+    ///
+    /// # Errors
+    /// [`Error`] as for [`Store::open`], or when it cannot be made.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        let open = |at: &dyn AsDirectory, name: &Path, whole: &Path| {
+            file::ensure_directory(at.fd(), name).map_err(Error::file(whole))
+        };
+        Self::with(path, open)
+    }
+
+    /// The record of an account, `None` when there is none. Read without a lock: records are replaced whole.
+    ///
+    /// # Errors
+    /// [`Error`] for everything but "no such file": unreadable, unsafe, invalid, or of another uid.
+    pub fn record(&self, account: &Account) -> Result<Option<Record>, Error> {
+        let Some(record) = self.record_named(&account.name)? else {
+            return Ok(None);
+        };
+        if record.uid == account.uid && record.user == account.name {
+            return Ok(Some(record));
+        }
+        Err(Error {
+            path: self.record_path(&account.name),
+            cause: Cause::OtherUid {
+                recorded: record.uid,
+                current: account.uid,
+            },
+        })
+    }
+
+    /// The record under a name, whoever has that name now.
+    ///
+    /// # Errors
+    /// [`Error`] for everything but "no such file".
+    pub fn record_named(&self, name: &str) -> Result<Option<Record>, Error> {
+        let Some(file_name) = names::record_file(name) else {
+            return Ok(None);
+        };
+        let path = self.record_path(name);
+        let text = match read(&self.users, &file_name) {
+            Err(error) if error.is_missing() => return Ok(None),
+            other => other.map_err(Error::file(&path))?,
+        };
+        let text = std::str::from_utf8(&text).map_err(|_| Error {
+            path: path.clone(),
+            cause: Cause::NotUtf8,
+        })?;
+        Record::parse(text).map(Some).map_err(|error| Error {
+            path,
+            cause: Cause::Record(error),
+        })
+    }
+
+    /// The names of all users with a record, sorted.
+    ///
+    /// # Errors
+    /// [`Error`] when the directory cannot be read.
+    pub fn users(&self) -> Result<Vec<String>, Error> {
+        let failed = |errno| Error {
+            path: self.path.join("users"),
+            cause: Cause::File(FileError::System("readdir", errno)),
+        };
+        let mut users = Vec::new();
+        for entry in Dir::read_from(&self.users).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            users.extend(entry.file_name().to_str().ok().and_then(names::user_of));
+        }
+        users.sort_unstable();
+        Ok(users)
+    }
+
+    /// Locks the state of an enrolled account. Waits at most 5 s.
+    ///
+    /// # Errors
+    /// [`Error`] when the state is missing, unsafe, damaged, of another uid, or somebody else holds the lock.
+    pub fn lock(&self, account: &Account) -> Result<Locked<'_>, Error> {
+        Locked::existing(self, account)
+    }
+
+    /// Locks the state of an account for a change of its record; makes the state when there is neither.
+    ///
+    /// # Errors
+    /// [`Error`] as for [`Store::lock`]; a missing or damaged state beside a record is an error, never made anew.
+    pub fn lock_for_change(&self, account: &Account) -> Result<Locked<'_>, Error> {
+        Locked::existing_or_new(self, account)
+    }
+
+    /// Makes a new state for an account whose state is missing, damaged, or does not know its devices.
+    ///
+    /// Nothing that may have been used before works in it: see [`Locked::rebuilt`].
+    ///
+    /// # Errors
+    /// [`Error`] when there is no valid record, or the state cannot be written.
+    pub fn rebuild(&self, account: &Account, window: u8, now: u64) -> Result<Locked<'_>, Error> {
+        Locked::rebuilt(self, account, window, now)
+    }
+
+    /// Removes record and state of a name, whoever it belongs to and whatever state they are in.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be removed.
+    pub fn discard(&self, name: &str) -> Result<(), Error> {
+        let (Some(record), Some(state)) = (names::record_file(name), names::state_file(name))
+        else {
+            return Ok(());
+        };
+        for (directory, file, path) in [
+            (&self.users, record, self.record_path(name)),
+            (&self.states, state, self.state_path(name)),
+        ] {
+            file::remove_leftover(directory, &file)
+                .and_then(|()| file::remove(directory, &file))
+                .and_then(|()| file::flush_directory(directory))
+                .map_err(Error::file(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Locks the whole directory, for changes that are not one user's, such as of the policy.
+    ///
+    /// # Errors
+    /// [`Error`] when somebody else held it for 5 s.
+    pub fn lock_whole(&self) -> Result<OwnedFd, Error> {
+        let fd = file::open_directory(CWD, &self.path, Access::Private)
+            .map_err(Error::file(&self.path))?;
+        crate::sys::lock::exclusive(&fd).map_err(Error::lock(&self.path))?;
+        Ok(fd)
+    }
+
+    /// Where the record of a user is.
+    #[must_use]
+    pub fn record_path(&self, name: &str) -> PathBuf {
+        let file = names::record_file(name).unwrap_or_default();
+        self.path.join("users").join(file)
+    }
+
+    fn state_path(&self, name: &str) -> PathBuf {
+        let file = names::state_file(name).unwrap_or_default();
+        self.path.join("state").join(file)
+    }
+
+    fn with(
+        path: &Path,
+        open: impl Fn(&dyn AsDirectory, &Path, &Path) -> Result<OwnedFd, Error>,
+    ) -> Result<Self, Error> {
+        let top = open(&CWD, path, path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            users: open(&top, Path::new("users"), &path.join("users"))?,
+            states: open(&top, Path::new("state"), &path.join("state"))?,
+        })
+    }
+}
+
+/// Either the working directory's stand-in or an open directory.
+trait AsDirectory {
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_>;
+}
+
+impl<T: AsFd> AsDirectory for T {
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
+
+fn read(directory: &OwnedFd, name: &str) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let (fd, _) = file::open_file(directory, Path::new(name), Open::Read, Access::Private)?;
+    file::read_all(fd)
+}

@@ -1,0 +1,162 @@
+//! The passwd and group databases, as NSS gives them.
+
+use std::ffi::{CStr, CString};
+use std::fmt;
+
+use libc::{c_char, c_int, gid_t, size_t};
+
+/// Longest user or group name that is looked up, in bytes (LOGIN_NAME_MAX of Linux).
+pub const MAX_NAME: usize = 256;
+/// Sizes of the buffer that NSS fills: grown from the first to the last.
+const BUFFER: (usize, usize) = (1024, 1 << 20);
+
+/// One entry of the passwd database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Canonical login name, which may differ from the name that was looked up.
+    pub name: String,
+    /// Numeric user id.
+    pub uid: u32,
+    /// Numeric id of the primary group.
+    pub gid: u32,
+}
+
+/// The database could not be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LookupFailed(i32);
+
+impl fmt::Display for LookupFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cause = std::io::Error::from_raw_os_error(self.0);
+        write!(f, "the user and group database cannot be read: {cause}")
+    }
+}
+
+impl std::error::Error for LookupFailed {}
+
+/// Looks up a login name (getpwnam_r(3)). `None` when nobody has that name, or no account can have it.
+///
+/// # Errors
+/// [`LookupFailed`] when the database does not answer, or answers with a name that is not UTF-8.
+pub fn by_name(name: &str) -> Result<Option<Account>, LookupFailed> {
+    let Some(name) = usable(name) else {
+        return Ok(None);
+    };
+    // SAFETY: `passwd` is plain data for which all zero bytes are a valid value.
+    let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
+    let mut found = std::ptr::null_mut();
+    let buffer = with_buffer(|buffer, len| {
+        // SAFETY: all pointers are valid for the call, `len` is the length of `buffer` (getpwnam_r(3)).
+        unsafe { libc::getpwnam_r(name.as_ptr(), &raw mut entry, buffer, len, &raw mut found) }
+    })?;
+    if found.is_null() || buffer.is_none() {
+        return Ok(None);
+    }
+    // SAFETY: the lookup succeeded, so `pw_name` points to a C string in `buffer`, which is still alive.
+    let name = unsafe { CStr::from_ptr(entry.pw_name) };
+    let name = name.to_str().map_err(|_| LookupFailed(libc::EILSEQ))?;
+    Ok(Some(Account {
+        name: name.to_owned(),
+        uid: entry.pw_uid,
+        gid: entry.pw_gid,
+    }))
+}
+
+/// The numeric id of a group (getgrnam_r(3)). `None` when there is no such group.
+///
+/// # Errors
+/// [`LookupFailed`] when the database does not answer.
+pub fn group_id(name: &str) -> Result<Option<u32>, LookupFailed> {
+    let Some(name) = usable(name) else {
+        return Ok(None);
+    };
+    // SAFETY: `group` is plain data for which all zero bytes are a valid value.
+    let mut entry: libc::group = unsafe { std::mem::zeroed() };
+    let mut found = std::ptr::null_mut();
+    let buffer = with_buffer(|buffer, len| {
+        // SAFETY: all pointers are valid for the call, `len` is the length of `buffer` (getgrnam_r(3)).
+        unsafe { libc::getgrnam_r(name.as_ptr(), &raw mut entry, buffer, len, &raw mut found) }
+    })?;
+    Ok((!found.is_null() && buffer.is_some()).then_some(entry.gr_gid))
+}
+
+/// The numeric ids of all groups of an account, the primary one included (getgrouplist(3)).
+///
+/// # Errors
+/// [`LookupFailed`] when there are more than 65,536.
+pub fn group_ids(account: &Account) -> Result<Vec<u32>, LookupFailed> {
+    let name = usable(&account.name).ok_or(LookupFailed(libc::EINVAL))?;
+    let mut room: usize = 64;
+    while room <= 1 << 16 {
+        let mut gids: Vec<gid_t> = vec![0; room];
+        let mut count = c_int::try_from(room).unwrap_or(c_int::MAX);
+        // SAFETY: `gids` has room for `count` entries; `count` is updated to how many there are (getgrouplist(3)).
+        let result = unsafe {
+            libc::getgrouplist(
+                name.as_ptr(),
+                account.gid,
+                gids.as_mut_ptr(),
+                &raw mut count,
+            )
+        };
+        if result >= 0 {
+            gids.truncate(usize::try_from(count).unwrap_or(0));
+            return Ok(gids);
+        }
+        room *= 4;
+    }
+    Err(LookupFailed(libc::ERANGE))
+}
+
+fn usable(name: &str) -> Option<CString> {
+    let fits = !name.is_empty() && name.len() <= MAX_NAME;
+    fits.then(|| CString::new(name).ok()).flatten()
+}
+
+/// Calls a `get…_r` function with growing buffers. The buffer is returned, since the entry points into it; `None`
+/// when the error says "not found" in one of the ways that getpwnam_r(3) lists.
+fn with_buffer(
+    mut lookup: impl FnMut(*mut c_char, size_t) -> c_int,
+) -> Result<Option<Vec<c_char>>, LookupFailed> {
+    let mut size = BUFFER.0;
+    loop {
+        let mut buffer: Vec<c_char> = vec![0; size];
+        match lookup(buffer.as_mut_ptr(), buffer.len()) {
+            0 => return Ok(Some(buffer)),
+            libc::ERANGE if size < BUFFER.1 => size *= 4,
+            libc::EINTR => {}
+            libc::ENOENT | libc::ESRCH => return Ok(None),
+            error => return Err(LookupFailed(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_known_and_nonsense_is_not() {
+        let root = by_name("root").unwrap().unwrap();
+        assert_eq!((root.name.as_str(), root.uid, root.gid), ("root", 0, 0));
+        for name in [
+            "",
+            "no-such-user-here",
+            "a/b",
+            "..",
+            "a\nb",
+            "a\0b",
+            &"x".repeat(10_000),
+        ] {
+            assert_eq!(by_name(name), Ok(None), "{name:?}");
+            assert_eq!(group_id(name), Ok(None), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn groups_are_found() {
+        assert_eq!(group_id("root"), Ok(Some(0)));
+        let root = by_name("root").unwrap().unwrap();
+        assert!(group_ids(&root).unwrap().contains(&0));
+    }
+}

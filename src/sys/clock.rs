@@ -1,0 +1,73 @@
+//! The only place where clocks are read.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// The wall clock shows a time before 1970, so no step can be computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BeforeEpoch;
+
+impl std::fmt::Display for BeforeEpoch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the system clock shows a time before 1970")
+    }
+}
+
+impl std::error::Error for BeforeEpoch {}
+
+/// Seconds since 1970-01-01 UTC.
+///
+/// # Errors
+/// [`BeforeEpoch`].
+pub fn now() -> Result<u64, BeforeEpoch> {
+    u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).map_err(|_| BeforeEpoch)
+}
+
+/// Time since some fixed point, never set back: for waiting.
+#[must_use]
+pub fn monotonic() -> Duration {
+    let time = clock_gettime(ClockId::Monotonic);
+    // The kernel's monotonic clock begins at boot: both parts are positive, the nanoseconds below 10^9.
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
+/// What the kernel says of the wall clock (adjtimex(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Synchronization {
+    /// A time service keeps it right.
+    Synchronized,
+    /// Nobody does, or not any more.
+    Unsynchronized,
+    /// The kernel does not tell.
+    Unknown,
+}
+
+/// Whether the wall clock is kept right (`STA_UNSYNC` of adjtimex(2)).
+#[must_use]
+pub fn synchronization() -> Synchronization {
+    // SAFETY: `timex` is plain data for which all zero bytes are a valid value.
+    let mut timex: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is valid for writes; `modes` is 0, so nothing is changed (adjtimex(2)).
+    let result = unsafe { libc::adjtimex(&raw mut timex) };
+    match result {
+        -1 => Synchronization::Unknown,
+        _ if timex.status & libc::STA_UNSYNC != 0 => Synchronization::Unsynchronized,
+        _ => Synchronization::Synchronized,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_go_forward() {
+        let (wall, steady) = (now().unwrap(), monotonic());
+        assert!(wall > 1_700_000_000);
+        assert!(now().unwrap() >= wall && monotonic() >= steady);
+    }
+}

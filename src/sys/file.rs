@@ -1,0 +1,304 @@
+//! Opening, reading and replacing files that nobody but root may have touched.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, fchmod, fdatasync, fstat, fsync, mkdirat,
+    openat, renameat_with, statat, unlinkat,
+};
+use rustix::io::{Errno, pread, pwrite, retry_on_intr};
+use zeroize::Zeroizing;
+
+/// Largest file that is read, in bytes.
+pub const MAX_LEN: usize = 64 * 1024;
+
+/// What others may do with a file or directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing: it holds secrets.
+    Private,
+    /// Read it, but not write.
+    Readable,
+}
+
+impl Access {
+    const fn forbidden(self) -> u32 {
+        match self {
+            Self::Private => 0o077,
+            Self::Readable => 0o022,
+        }
+    }
+
+    fn file_mode(self) -> Mode {
+        match self {
+            Self::Private => Mode::RUSR | Mode::WUSR,
+            Self::Readable => Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH,
+        }
+    }
+}
+
+/// Why a file cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileError {
+    /// A system call failed.
+    System(&'static str, Errno),
+    /// It is something else than a regular file (or directory), for example a link or a FIFO.
+    WrongType,
+    /// Somebody else than root owns it.
+    NotRoots,
+    /// Others have rights to it that they must not have: its mode.
+    TooOpen(u32),
+    /// It has more than [`MAX_LEN`] bytes.
+    TooLarge,
+}
+
+impl FileError {
+    /// Whether it says that there is no such file.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        *self == Self::System("open", Errno::NOENT)
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(call, errno) => write!(f, "{call}: {errno}"),
+            Self::WrongType => f.write_str("is a link or not of the right type"),
+            Self::NotRoots => f.write_str("is not owned by root"),
+            Self::TooOpen(mode) => write!(f, "is accessible to others (mode {mode:04o})"),
+            Self::TooLarge => write!(f, "is larger than {} KiB", MAX_LEN / 1024),
+        }
+    }
+}
+
+impl std::error::Error for FileError {}
+
+fn failed(call: &'static str) -> impl Fn(Errno) -> FileError {
+    move |errno| match errno {
+        // What O_NOFOLLOW, O_DIRECTORY and O_NONBLOCK make of links, files and FIFOs in the way.
+        Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NXIO => FileError::WrongType,
+        errno => FileError::System(call, errno),
+    }
+}
+
+/// Opens a directory (not a link to one), owned by root and no more open than `access`.
+///
+/// # Errors
+/// [`FileError`].
+pub fn open_directory(at: impl AsFd, path: &Path, access: Access) -> Result<OwnedFd, FileError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = retry_on_intr(|| openat(&at, path, flags, Mode::empty())).map_err(failed("open"))?;
+    check(&fd, FileType::Directory, access)?;
+    Ok(fd)
+}
+
+/// Makes a directory with mode 0700 unless it is there, and opens it.
+///
+/// # Errors
+/// [`FileError`].
+pub fn ensure_directory(at: impl AsFd, path: &Path) -> Result<OwnedFd, FileError> {
+    let made = mkdirat(&at, path, Mode::RWXU);
+    match made {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(failed("mkdir")(errno)),
+    }
+    let fd = open_directory(at, path, Access::Private)?;
+    if made.is_ok() {
+        // The caller's umask may have taken away more than it should.
+        fchmod(&fd, Mode::RWXU).map_err(failed("chmod"))?;
+    }
+    Ok(fd)
+}
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Open {
+    /// To be read.
+    Read,
+    /// To be read and overwritten.
+    Update,
+}
+
+/// Opens a regular file without following a link at its end, owned by root, no more open than `access`, at most
+/// [`MAX_LEN`] bytes.
+///
+/// # Errors
+/// [`FileError`]; [`FileError::is_missing`] tells "no such file" from everything else.
+pub fn open_file(
+    at: impl AsFd,
+    path: &Path,
+    how: Open,
+    access: Access,
+) -> Result<(OwnedFd, Stat), FileError> {
+    let direction = match how {
+        Open::Read => OFlags::RDONLY,
+        Open::Update => OFlags::RDWR,
+    };
+    let flags = direction | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let fd = retry_on_intr(|| openat(&at, path, flags, Mode::empty())).map_err(failed("open"))?;
+    let stat = check(&fd, FileType::RegularFile, access)?;
+    match usize::try_from(stat.st_size) {
+        Ok(size) if size <= MAX_LEN => Ok((fd, stat)),
+        _ => Err(FileError::TooLarge),
+    }
+}
+
+/// Reads the whole file, from its beginning.
+///
+/// # Errors
+/// [`FileError::TooLarge`] when it is longer than [`MAX_LEN`], also when it grew since it was opened.
+pub fn read_all(fd: impl AsFd) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let size = usize::try_from(fstat(&fd).map_err(failed("fstat"))?.st_size).unwrap_or(0);
+    // One byte more than expected, so that the end is seen without another buffer; a buffer that grows would leave
+    // copies of secrets behind.
+    let mut buffer = Zeroizing::new(vec![0; size.min(MAX_LEN) + 1]);
+    let mut filled = 0;
+    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match retry_on_intr(|| pread(&fd, &mut *room, filled as u64)).map_err(failed("read"))? {
+            0 => {
+                buffer.truncate(filled);
+                return Ok(buffer);
+            }
+            count => filled += count,
+        }
+    }
+    Err(FileError::TooLarge)
+}
+
+/// Overwrites bytes in place, all of them.
+///
+/// # Errors
+/// [`FileError`]; then some of the bytes may have been written.
+pub fn write_at(fd: impl AsFd, bytes: &[u8], offset: u64) -> Result<(), FileError> {
+    let mut done = 0;
+    while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+        let at = offset + done as u64;
+        match retry_on_intr(|| pwrite(&fd, rest, at)).map_err(failed("write"))? {
+            0 => return Err(FileError::System("write", Errno::IO)),
+            count => done += count,
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the file's data is on the disk (fdatasync(2)).
+///
+/// # Errors
+/// [`FileError`]; then nothing is known about what is on the disk.
+pub fn flush(fd: impl AsFd) -> Result<(), FileError> {
+    retry_on_intr(|| fdatasync(&fd)).map_err(failed("fdatasync"))
+}
+
+/// Whether an existing file may be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It is replaced, atomically.
+    Replace,
+    /// It stays, and the call fails with [`Errno::EXIST`].
+    Keep,
+}
+
+/// Writes a whole file durably: under the temporary name `.NAME.new`, flushed, then renamed, then the directory flushed.
+///
+/// The temporary name is the same each time, so what a killed writer left is cleaned up by the next one. Callers
+/// hold a lock that keeps other writers of `name` out.
+///
+/// # Errors
+/// [`FileError`]; the old file is untouched unless the very last flush failed, and no temporary file is left.
+pub fn write_file(
+    directory: impl AsFd,
+    name: &str,
+    bytes: &[u8],
+    access: Access,
+    existing: Existing,
+) -> Result<(), FileError> {
+    let temporary = temporary_name(name);
+    remove(&directory, &temporary)?;
+    let written = write_temporary(&directory, &temporary, bytes, access).and_then(|()| {
+        let flags = match existing {
+            Existing::Replace => RenameFlags::empty(),
+            Existing::Keep => RenameFlags::NOREPLACE,
+        };
+        renameat_with(&directory, temporary.as_str(), &directory, name, flags)
+            .map_err(failed("rename"))
+    });
+    if let Err(error) = written {
+        // The first error is the one to tell.
+        let _ = remove(&directory, &temporary);
+        return Err(error);
+    }
+    flush_directory(&directory)
+}
+
+/// Removes a file if it is there. Call [`flush_directory`] to make that durable.
+///
+/// # Errors
+/// [`FileError`].
+pub fn remove(directory: impl AsFd, name: &str) -> Result<(), FileError> {
+    match unlinkat(directory, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(FileError::System("unlink", errno)),
+    }
+}
+
+/// Removes what a killed [`write_file`] of `name` may have left.
+///
+/// # Errors
+/// [`FileError`].
+pub fn remove_leftover(directory: impl AsFd, name: &str) -> Result<(), FileError> {
+    remove(directory, &temporary_name(name))
+}
+
+/// Waits until created, renamed and removed names are on the disk (fsync(2)).
+///
+/// # Errors
+/// [`FileError`].
+pub fn flush_directory(directory: impl AsFd) -> Result<(), FileError> {
+    retry_on_intr(|| fsync(&directory)).map_err(failed("fsync"))
+}
+
+/// Whether `name` still is the file that was opened.
+///
+/// # Errors
+/// [`FileError`]; a missing file is "no", not an error.
+pub fn is_still(directory: impl AsFd, name: &str, opened: &Stat) -> Result<bool, FileError> {
+    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok((stat.st_dev, stat.st_ino) == (opened.st_dev, opened.st_ino)),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(FileError::System("stat", errno)),
+    }
+}
+
+fn temporary_name(name: &str) -> String {
+    format!(".{name}.new")
+}
+
+fn write_temporary(
+    directory: impl AsFd,
+    name: &str,
+    bytes: &[u8],
+    access: Access,
+) -> Result<(), FileError> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = retry_on_intr(|| openat(&directory, name, flags, Mode::RUSR | Mode::WUSR))
+        .map_err(failed("create"))?;
+    // The caller's umask is not ours to change, and may be anything.
+    fchmod(&fd, access.file_mode()).map_err(failed("chmod"))?;
+    write_at(&fd, bytes, 0)?;
+    retry_on_intr(|| fsync(&fd)).map_err(failed("fsync"))
+}
+
+fn check(fd: impl AsFd, kind: FileType, access: Access) -> Result<Stat, FileError> {
+    let stat = fstat(fd).map_err(failed("fstat"))?;
+    let mode = stat.st_mode;
+    match () {
+        () if FileType::from_raw_mode(mode) != kind => Err(FileError::WrongType),
+        () if stat.st_uid != 0 => Err(FileError::NotRoots),
+        () if mode & access.forbidden() != 0 => Err(FileError::TooOpen(mode & 0o7777)),
+        () => Ok(stat),
+    }
+}
