@@ -1,0 +1,183 @@
+//! Module arguments, as they stand behind `pam_twofactor.so` in a PAM file.
+#![forbid(unsafe_code)]
+
+use std::ffi::CStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The arguments of one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arguments {
+    /// `policy=FILE`.
+    pub policy: PathBuf,
+    /// `state=DIR`.
+    pub state: PathBuf,
+    /// `debug`.
+    pub detail: Detail,
+    /// `try_first_pass`, `use_first_pass`, or neither.
+    pub first_pass: FirstPass,
+    /// `forward_pass`.
+    pub layout: Layout,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// One line for each outcome.
+    Outcomes,
+    /// Also why, step by step. Never a secret.
+    Debug,
+}
+
+/// What is done with a `PAM_AUTHTOK` that an earlier module asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstPass {
+    /// Nothing: the code is asked for.
+    Unused,
+    /// It is tried first (`try_first_pass`).
+    Try,
+    /// It is the only input; nothing is asked (`use_first_pass`).
+    Only,
+}
+
+/// What one answer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// A code.
+    Code,
+    /// Password and code in one; the password becomes `PAM_AUTHTOK` (`forward_pass`).
+    PasswordThenCode,
+}
+
+/// An argument that is not known, malformed, or given twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadArgument(String);
+
+impl fmt::Display for BadArgument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "module argument {}; known: policy=FILE and state=DIR with absolute paths, debug, try_first_pass or \
+             use_first_pass, forward_pass",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for BadArgument {}
+
+impl Arguments {
+    /// Reads the arguments in any order.
+    ///
+    /// # Errors
+    /// [`BadArgument`].
+    pub fn parse(words: &[&CStr]) -> Result<Self, BadArgument> {
+        let mut arguments = Self {
+            policy: PathBuf::from(crate::POLICY_FILE),
+            state: PathBuf::from(crate::STATE_DIR),
+            detail: Detail::Outcomes,
+            first_pass: FirstPass::Unused,
+            layout: Layout::Code,
+        };
+        let mut seen: Vec<&str> = Vec::with_capacity(words.len());
+        for word in words {
+            let word = word.to_str().map_err(|_| bad("that is not UTF-8", ""))?;
+            let (key, value) = match word.split_once('=') {
+                Some((key, value)) => (key, Some(value)),
+                None => (word, None),
+            };
+            if seen.contains(&key) {
+                return Err(bad("given twice", key));
+            }
+            seen.push(key);
+            match (key, value) {
+                ("policy", Some(path)) => arguments.policy = absolute(key, path)?,
+                ("state", Some(path)) => arguments.state = absolute(key, path)?,
+                ("debug", None) => arguments.detail = Detail::Debug,
+                ("forward_pass", None) => arguments.layout = Layout::PasswordThenCode,
+                ("try_first_pass" | "use_first_pass", None)
+                    if arguments.first_pass != FirstPass::Unused =>
+                {
+                    return Err(bad("that contradicts another one", key));
+                }
+                ("try_first_pass", None) => arguments.first_pass = FirstPass::Try,
+                ("use_first_pass", None) => arguments.first_pass = FirstPass::Only,
+                _ => return Err(bad("that is not known", word)),
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+fn absolute(key: &str, path: &str) -> Result<PathBuf, BadArgument> {
+    let path = Path::new(path);
+    if path.is_absolute() {
+        Ok(path.to_owned())
+    } else {
+        Err(bad("whose path is not absolute", key))
+    }
+}
+
+fn bad(what: &str, word: &str) -> BadArgument {
+    let word: String = word.chars().take(64).collect();
+    BadArgument(format!("{what}: {word}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_and_every_argument() {
+        let none = Arguments::parse(&[]).unwrap();
+        assert_eq!(none.policy, Path::new("/etc/security/twofactor.toml"));
+        assert_eq!(none.state, Path::new("/var/lib/twofactor"));
+        assert_eq!(
+            (none.detail, none.first_pass),
+            (Detail::Outcomes, FirstPass::Unused)
+        );
+        assert_eq!(none.layout, Layout::Code);
+        let all = [
+            c"policy=/p",
+            c"state=/s",
+            c"debug",
+            c"try_first_pass",
+            c"forward_pass",
+        ];
+        let all = Arguments::parse(&all).unwrap();
+        assert_eq!((all.policy, all.state), ("/p".into(), "/s".into()));
+        assert_eq!(
+            (all.detail, all.first_pass),
+            (Detail::Debug, FirstPass::Try)
+        );
+        assert_eq!(all.layout, Layout::PasswordThenCode);
+        let only = Arguments::parse(&[c"use_first_pass"]).unwrap();
+        assert_eq!(only.first_pass, FirstPass::Only);
+    }
+
+    #[test]
+    fn everything_else_is_an_error() {
+        for words in [
+            &[c"nullok"][..],
+            &[c"Debug"],
+            &[c"debug="],
+            &[c"debug", c"debug"],
+            &[c"policy"],
+            &[c"policy="],
+            &[c"policy=relative"],
+            &[c"state=../x"],
+            &[c"policy=/a", c"policy=/b"],
+            &[c"try_first_pass", c"use_first_pass"],
+            &[c"use_first_pass", c"try_first_pass"],
+            &[c"\xff"],
+            &[c""],
+        ] {
+            assert!(Arguments::parse(words).is_err(), "{words:?}");
+        }
+        assert_eq!(
+            Arguments::parse(&[c"nullok"]).unwrap_err().to_string(),
+            "module argument that is not known: nullok; known: policy=FILE and state=DIR with absolute paths, debug, \
+             try_first_pass or use_first_pass, forward_pass"
+        );
+    }
+}

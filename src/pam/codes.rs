@@ -1,0 +1,42 @@
+//! The one table from endings to PAM return codes.
+//!
+//! PAM_IGNORE only where the policy says that nothing is asked, PAM_SUCCESS only for a code that was verified and
+//! whose use is on the disk, PAM_USER_UNKNOWN never: many stacks skip a module that returns it.
+#![forbid(unsafe_code)]
+
+use pam::constants::PamResultCode;
+
+/// How the authentication phase ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A code was verified and its use recorded.
+    Verified,
+    /// The policy asks nothing of this login.
+    NotAsked,
+    /// Refused.
+    Refused,
+    /// Refused, and asking again is of no use: locked out, or the last of the tries.
+    NoMoreTries,
+    /// A file, the clock or a database cannot be used.
+    Unavailable,
+    /// The line in the PAM file is wrong.
+    BadArguments,
+    /// The application could not or would not ask.
+    NoAnswer,
+}
+
+impl Ending {
+    /// The return code of `pam_sm_authenticate`.
+    #[must_use]
+    pub const fn code(self) -> PamResultCode {
+        match self {
+            Self::Verified => PamResultCode::PAM_SUCCESS,
+            Self::NotAsked => PamResultCode::PAM_IGNORE,
+            Self::Refused => PamResultCode::PAM_AUTH_ERR,
+            Self::NoMoreTries => PamResultCode::PAM_MAXTRIES,
+            Self::Unavailable => PamResultCode::PAM_AUTHINFO_UNAVAIL,
+            Self::BadArguments => PamResultCode::PAM_SERVICE_ERR,
+            Self::NoAnswer => PamResultCode::PAM_CONV_ERR,
+        }
+    }
+}

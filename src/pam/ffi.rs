@@ -1,0 +1,128 @@
+//! libpam: the calls that pam-bindings lacks, and the application behind a handle as a [`Host`].
+
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+
+use pam::constants::{
+    PAM_ERROR_MSG, PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_TEXT_INFO, PamMessageStyle,
+};
+use pam::conv::Conv;
+use pam::items::{AuthTok, ItemType, RHost, Service, Tty};
+use pam::module::PamHandle;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::host::{Echo, Host, NoAnswer, Priority};
+
+const PAM_SUCCESS: c_int = 0;
+
+#[link(name = "pam")]
+unsafe extern "C" {
+    fn pam_get_user(pamh: *mut PamHandle, user: *mut *const c_char, prompt: *const c_char)
+    -> c_int;
+    fn pam_set_item(pamh: *mut PamHandle, item_type: c_int, item: *const c_void) -> c_int;
+    fn pam_fail_delay(pamh: *mut PamHandle, microseconds: c_uint) -> c_int;
+    fn pam_syslog(pamh: *const PamHandle, priority: c_int, format: *const c_char, ...);
+}
+
+/// The application of one transaction.
+pub struct Application<'a>(pub &'a mut PamHandle);
+
+impl Application<'_> {
+    fn converse(
+        &self,
+        style: PamMessageStyle,
+        text: &str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, NoAnswer> {
+        let conv = self.0.get_item::<Conv<'_>>().map_err(|_| NoAnswer)?;
+        let answer = conv.ok_or(NoAnswer)?.send(style, text);
+        let answer = answer.map_err(|_| NoAnswer)?;
+        Ok(answer.map(|answer| Zeroizing::new(answer.as_bytes().to_vec())))
+    }
+}
+
+impl Host for Application<'_> {
+    fn user(&mut self) -> Result<Vec<u8>, NoAnswer> {
+        let mut user: *const c_char = std::ptr::null();
+        // SAFETY: the handle is libpam's own, `user` is valid for writes, a null prompt means the default
+        // (pam_get_user(3)).
+        let result = unsafe { pam_get_user(&raw mut *self.0, &raw mut user, std::ptr::null()) };
+        if result != PAM_SUCCESS || user.is_null() {
+            return Err(NoAnswer);
+        }
+        // SAFETY: on success it points to a C string that stays until PAM_USER changes; it is copied at once.
+        Ok(unsafe { CStr::from_ptr(user) }.to_bytes().to_vec())
+    }
+
+    fn service(&self) -> Option<Vec<u8>> {
+        let item = self.0.get_item::<Service<'_>>().ok()??;
+        Some(item.to_bytes().to_vec())
+    }
+
+    fn rhost(&self) -> Option<Vec<u8>> {
+        let item = self.0.get_item::<RHost<'_>>().ok()??;
+        Some(item.to_bytes().to_vec())
+    }
+
+    fn has_terminal(&self) -> bool {
+        let item = self.0.get_item::<Tty<'_>>().ok().flatten();
+        item.is_some_and(|tty| !tty.is_empty())
+    }
+
+    fn password(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let item = self.0.get_item::<AuthTok<'_>>().ok()??;
+        Some(Zeroizing::new(item.as_bytes().to_vec()))
+    }
+
+    fn set_password(&mut self, password: &[u8]) -> Result<(), NoAnswer> {
+        let mut bytes = Vec::with_capacity(password.len() + 1);
+        bytes.extend_from_slice(password);
+        let password = CString::new(bytes).map_err(|error| {
+            error.into_vec().zeroize();
+            NoAnswer
+        })?;
+        // SAFETY: the handle is libpam's own; libpam copies the C string (pam_set_item(3)).
+        let result = unsafe {
+            pam_set_item(
+                &raw mut *self.0,
+                ItemType::AuthTok as c_int,
+                password.as_ptr().cast(),
+            )
+        };
+        password.into_bytes_with_nul().zeroize();
+        (result == PAM_SUCCESS).then_some(()).ok_or(NoAnswer)
+    }
+
+    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Zeroizing<Vec<u8>>, NoAnswer> {
+        let style = match echo {
+            Echo::Hidden => PAM_PROMPT_ECHO_OFF,
+            Echo::Shown => PAM_PROMPT_ECHO_ON,
+        };
+        self.converse(style, prompt)?.ok_or(NoAnswer)
+    }
+
+    fn inform(&mut self, text: &str) {
+        let _ = self.converse(PAM_TEXT_INFO, text);
+    }
+
+    fn complain(&mut self, text: &str) {
+        let _ = self.converse(PAM_ERROR_MSG, text);
+    }
+
+    fn delay_failure(&mut self, seconds: u32) {
+        // SAFETY: the handle is libpam's own (pam_fail_delay(3)). Without the delay the lock-out still holds.
+        unsafe { pam_fail_delay(&raw mut *self.0, seconds.saturating_mul(1_000_000)) };
+    }
+
+    fn log(&self, priority: Priority, line: &str) {
+        let priority = match priority {
+            Priority::Error => libc::LOG_ERR,
+            Priority::Warning => libc::LOG_WARNING,
+            Priority::Notice => libc::LOG_NOTICE,
+            Priority::Info => libc::LOG_INFO,
+            Priority::Debug => libc::LOG_DEBUG,
+        };
+        let Ok(line) = CString::new(line) else { return };
+        // SAFETY: the handle is libpam's own; the format takes exactly one C string, which is valid for the call
+        // (pam_syslog(3)).
+        unsafe { pam_syslog(&raw const *self.0, priority, c"%s".as_ptr(), line.as_ptr()) };
+    }
+}

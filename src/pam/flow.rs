@@ -1,0 +1,399 @@
+//! The authentication phase: who is asked, for what, how often, and how it ends.
+#![forbid(unsafe_code)]
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::check::{Before, Failure, Judged, Session, memberships};
+use crate::demand::{Demand, Enrolment, switched_off, with_enrolment, without_enrolment};
+use crate::policy::{Policy, Subject, rhost_address};
+use crate::store::{LoadedPolicy, PolicyFile, Store};
+use crate::sys::accounts::{self, Account};
+use crate::sys::clock;
+use crate::verify::{Accepted, Answer, Form, Gate, Outcome};
+
+use super::Messages;
+use super::args::{Arguments, Detail, FirstPass, Layout};
+use super::codes::Ending;
+use super::host::{Echo, Host, NoAnswer, Priority};
+use super::log::Line;
+use super::messages;
+use super::prompt::{Asked, Prompt};
+use super::report;
+
+/// What sshd answers in place of a user it will refuse anyway (auth-pam.c).
+const SSHD_STAND_IN: &[u8] = b"\x08\n\r\x7fINCORRECT";
+
+/// Runs the authentication phase. Whatever goes wrong ends in something else than
+/// [`Ending::Verified`] and [`Ending::NotAsked`].
+pub fn authenticate(host: &mut dyn Host, arguments: &Arguments, messages: Messages) -> Ending {
+    let Ok(user) = host.user() else {
+        let line = Line::default().with("result", &"aborted");
+        host.log(Priority::Notice, line.as_str());
+        return Ending::NoAnswer;
+    };
+    let login = Login {
+        user,
+        rhost: host.rhost().unwrap_or_default(),
+        arguments,
+        messages,
+    };
+    match login.run(host) {
+        Ok(ending) => ending,
+        Err(Stop::Failed(failure)) => {
+            let line = login.line("error").saying("error", &failure);
+            let line = match failure.hint() {
+                Some(hint) => line.saying("hint", &hint),
+                None => line,
+            };
+            host.log(Priority::Error, line.as_str());
+            Ending::Unavailable
+        }
+        Err(Stop::NoAnswer) => {
+            host.log(Priority::Notice, login.line("aborted").as_str());
+            Ending::NoAnswer
+        }
+    }
+}
+
+/// What ends a login without a verdict.
+enum Stop {
+    Failed(Failure),
+    NoAnswer,
+}
+
+impl<E: Into<Failure>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<NoAnswer> for Stop {
+    fn from(_: NoAnswer) -> Self {
+        Self::NoAnswer
+    }
+}
+
+/// One login, as far as it does not change.
+struct Login<'a> {
+    user: Vec<u8>,
+    rhost: Vec<u8>,
+    arguments: &'a Arguments,
+    messages: Messages,
+}
+
+/// Where an input came from.
+enum Input {
+    /// Typed at our prompt.
+    Typed(Zeroizing<Vec<u8>>),
+    /// `PAM_AUTHTOK`, asked for by an earlier module.
+    First(Zeroizing<Vec<u8>>),
+}
+
+impl Login<'_> {
+    fn run(&self, host: &mut dyn Host) -> Result<Ending, Stop> {
+        let file = PolicyFile::new(&self.arguments.policy);
+        let loaded = file.load()?;
+        let service = host.service().and_then(|name| String::from_utf8(name).ok());
+        // A service without a readable name follows the policy's default.
+        let service = service.unwrap_or_default();
+        if let Some(demand) = switched_off(&loaded.policy, &service) {
+            return self.not_asked(host, demand);
+        }
+        let address = std::str::from_utf8(&self.rhost)
+            .ok()
+            .and_then(rhost_address);
+        let account = self.account()?;
+        let subject = Subject {
+            user: account.as_ref().map_or("", |account| &account.name),
+            service: &service,
+            address,
+        };
+        let members = memberships(&file, &loaded.policy, account.as_ref())?;
+        let mut member = |group: &str| members.iter().any(|own| own == group);
+        if let Some(demand) = without_enrolment(&loaded.policy, &subject, &mut member) {
+            return self.not_asked(host, demand);
+        }
+        let store = Store::open(&self.arguments.state)?;
+        let Some(account) = self.enrolled(&store, account)? else {
+            return self.unenrolled(host, &loaded.policy);
+        };
+        let session = Session {
+            file: &file,
+            loaded,
+            store: &store,
+            account: &account,
+            service: &service,
+            address,
+            clock: clock::now,
+        };
+        self.ask(host, session)
+    }
+
+    /// The account behind `PAM_USER`, `None` when nobody has that name.
+    fn account(&self) -> Result<Option<Account>, Failure> {
+        match std::str::from_utf8(&self.user) {
+            Ok(name) => Ok(accounts::by_name(name)?),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The account if it has a device. A name that has a record but no account is an error: either the record is of a
+    /// user who is gone, or the passwd database did not tell the truth.
+    fn enrolled(
+        &self,
+        store: &Store,
+        account: Option<Account>,
+    ) -> Result<Option<Account>, Failure> {
+        if let Some(account) = account {
+            return Ok(store.record(&account)?.map(|_| account));
+        }
+        let Ok(name) = std::str::from_utf8(&self.user) else {
+            return Ok(None);
+        };
+        match store.record_named(name)? {
+            None => Ok(None),
+            Some(record) => Err(Failure::Vanished(record.uid)),
+        }
+    }
+
+    /// Nothing is asked. A stack that leaves the password to this module still needs it.
+    fn not_asked(&self, host: &mut dyn Host, demand: Demand) -> Result<Ending, Stop> {
+        let line = match demand {
+            Demand::Exempt(entry) => self.line("exempt").with("entry", &(entry + 1)),
+            Demand::ServiceOff => self.line("service-off"),
+            _ => self.line("disabled"),
+        };
+        match demand {
+            Demand::Exempt(_) => host.log(Priority::Info, line.as_str()),
+            _ => self.debug(host, &line),
+        }
+        let prompt = match demand {
+            Demand::Exempt(_) => messages::PASSWORD_AND_CODE,
+            _ => messages::PASSWORD,
+        };
+        self.forward_whole(host, prompt)?;
+        Ok(Ending::NotAsked)
+    }
+
+    /// No device. With `uniform_prompt` the dialogue is the one that somebody with a device gets.
+    fn unenrolled(&self, host: &mut dyn Host, policy: &Policy) -> Result<Ending, Stop> {
+        let demand = with_enrolment(policy, Enrolment::Unenrolled);
+        if self.arguments.layout == Layout::PasswordThenCode {
+            self.forward_whole(host, messages::PASSWORD_AND_CODE)?;
+        } else if policy.uniform_prompt {
+            self.ask_for_show(host, policy, demand)?;
+        }
+        if demand == Demand::Nothing {
+            host.log(Priority::Info, self.line("unenrolled").as_str());
+            return Ok(Ending::NotAsked);
+        }
+        host.log(Priority::Notice, self.line("device-required").as_str());
+        match policy.uniform_prompt {
+            true => Ok(Ending::NoMoreTries),
+            false => {
+                self.complain(host, messages::DEVICE_REQUIRED);
+                Ok(Ending::Refused)
+            }
+        }
+    }
+
+    fn ask_for_show(
+        &self,
+        host: &mut dyn Host,
+        policy: &Policy,
+        demand: Demand,
+    ) -> Result<(), Stop> {
+        let mut prompt = Prompt::new(&policy.prompt);
+        for _ in 0..policy.tries {
+            host.ask(prompt.text(), policy.echo)?;
+            if demand == Demand::Nothing {
+                break;
+            }
+            host.delay_failure(policy.throttle.delay);
+            self.refuse(host, &mut prompt, messages::WRONG);
+        }
+        Ok(())
+    }
+
+    /// The user has a device: up to `tries` answers are judged.
+    fn ask(&self, host: &mut dyn Host, mut session: Session<'_>) -> Result<Ending, Stop> {
+        let mut prompt = Prompt::new(match self.arguments.layout {
+            Layout::Code => &session.loaded.policy.prompt,
+            Layout::PasswordThenCode => messages::PASSWORD_AND_CODE,
+        });
+        let tries = session.loaded.policy.tries;
+        for _ in 0..tries {
+            match session.before()? {
+                Before::Grace(left) if self.arguments.layout == Layout::Code => {
+                    let line = self.line("grace").with("left", &left);
+                    host.log(Priority::Info, line.as_str());
+                    return Ok(Ending::NotAsked);
+                }
+                Before::Grace(_) | Before::Gate(Gate::Open) => {}
+                Before::Gate(closed) => return Ok(self.closed(host, closed)),
+            }
+            let Some(input) = self.input(host, &session.loaded, &prompt)? else {
+                host.log(Priority::Notice, self.line("no-first-pass").as_str());
+                return Ok(Ending::Refused);
+            };
+            if let Some(ending) = self.not_a_code(host, &input) {
+                return Ok(ending);
+            }
+            let (Input::Typed(bytes) | Input::First(bytes)) = &input;
+            match session.attempt(bytes, self.form())? {
+                Judged::Compared(Outcome::Accepted(accepted)) => {
+                    return self.accepted(host, &accepted, bytes);
+                }
+                Judged::Compared(Outcome::Rejected(why)) => {
+                    let line = report::rejected(self.about(), &why);
+                    host.log(Priority::Notice, line.as_str());
+                    host.delay_failure(session.loaded.policy.throttle.delay);
+                    self.refuse(host, &mut prompt, messages::rejected(&why));
+                }
+                Judged::Refused(closed) => return Ok(self.closed(host, closed)),
+                Judged::Unenrolled => {
+                    host.log(Priority::Notice, self.line("unenrolled-meanwhile").as_str());
+                    return Ok(Ending::Refused);
+                }
+            }
+            if self.arguments.first_pass == FirstPass::Only {
+                return Ok(Ending::Refused);
+            }
+        }
+        Ok(Ending::NoMoreTries)
+    }
+
+    fn accepted(
+        &self,
+        host: &mut dyn Host,
+        accepted: &Accepted,
+        input: &[u8],
+    ) -> Result<Ending, Stop> {
+        if self.arguments.layout == Layout::PasswordThenCode {
+            let password = input.get(..accepted.password_len).unwrap_or_default();
+            host.set_password(password)?;
+        }
+        let line = report::accepted(self.about(), accepted);
+        host.log(Priority::Info, line.as_str());
+        if self.messages == Messages::Wanted {
+            for line in messages::accepted(accepted) {
+                host.inform(&line);
+            }
+        }
+        Ok(Ending::Verified)
+    }
+
+    fn closed(&self, host: &mut dyn Host, gate: Gate) -> Ending {
+        let line = match gate {
+            Gate::LockedFor(seconds) => self.line("throttled").with("seconds", &seconds),
+            _ => self.line("locked").saying("hint", &"twofactor unlock"),
+        };
+        host.log(Priority::Warning, line.as_str());
+        self.complain(host, &messages::closed(gate));
+        Ending::NoMoreTries
+    }
+
+    /// The next input: the first pass where the arguments say so, else an answer. `None` when there may only be a
+    /// first pass and there is none.
+    fn input(
+        &self,
+        host: &mut dyn Host,
+        loaded: &LoadedPolicy,
+        prompt: &Prompt,
+    ) -> Result<Option<Input>, Stop> {
+        if prompt.asked() == Asked::Never {
+            match (self.arguments.first_pass, host.password()) {
+                (FirstPass::Only, password) => return Ok(password.map(Input::First)),
+                (FirstPass::Try, Some(password)) if self.may_be_a_code(&password) => {
+                    return Ok(Some(Input::First(password)));
+                }
+                _ => {}
+            }
+        }
+        let echo = match self.arguments.layout {
+            Layout::Code => loaded.policy.echo,
+            Layout::PasswordThenCode => Echo::Hidden,
+        };
+        Ok(Some(Input::Typed(host.ask(prompt.text(), echo)?)))
+    }
+
+    /// With `try_first_pass` a password that cannot be a code is not worth a failure.
+    fn may_be_a_code(&self, password: &[u8]) -> bool {
+        match self.arguments.layout {
+            Layout::Code => Answer::read(password, Form::Code, &[]).looks_like_a_code(),
+            Layout::PasswordThenCode => true,
+        }
+    }
+
+    /// Answers that no person gave to this question. They are refused without being compared, and not counted.
+    fn not_a_code(&self, host: &dyn Host, input: &Input) -> Option<Ending> {
+        let Input::Typed(typed) = input else {
+            return None;
+        };
+        if bool::from(typed.as_slice().ct_eq(SSHD_STAND_IN)) {
+            host.log(Priority::Notice, self.line("sshd-stand-in").as_str());
+            return Some(Ending::Refused);
+        }
+        let password = match self.arguments.layout {
+            Layout::Code => host.password().filter(|password| !password.is_empty())?,
+            Layout::PasswordThenCode => return None,
+        };
+        bool::from(typed.as_slice().ct_eq(&password)).then(|| {
+            let hint = "the password was given as the code; in sshd_config, PasswordAuthentication must be no and \
+                        KbdInteractiveAuthentication yes";
+            let line = self.line("password-as-code").saying("hint", &hint);
+            host.log(Priority::Notice, line.as_str());
+            Ending::Refused
+        })
+    }
+
+    /// Hands the whole input to the modules behind, as the password.
+    fn forward_whole(&self, host: &mut dyn Host, prompt: &str) -> Result<(), Stop> {
+        let wanted = self.arguments.layout == Layout::PasswordThenCode
+            && self.arguments.first_pass != FirstPass::Only
+            && !(self.arguments.first_pass == FirstPass::Try && host.password().is_some());
+        if wanted {
+            let password = host.ask(prompt, Echo::Hidden)?;
+            host.set_password(&password)?;
+        }
+        Ok(())
+    }
+
+    /// Says why a code was refused: as a message, or before the next prompt where messages are not wanted.
+    fn refuse(&self, host: &mut dyn Host, prompt: &mut Prompt, why: &str) {
+        prompt.repeat();
+        match self.messages {
+            Messages::Wanted => host.complain(why),
+            Messages::Unwanted => prompt.explain(why),
+        }
+    }
+
+    fn complain(&self, host: &mut dyn Host, text: &str) {
+        if self.messages == Messages::Wanted {
+            host.complain(text);
+        }
+    }
+
+    fn debug(&self, host: &dyn Host, line: &Line) {
+        if self.arguments.detail == Detail::Debug {
+            host.log(Priority::Debug, line.as_str());
+        }
+    }
+
+    const fn form(&self) -> Form {
+        match self.arguments.layout {
+            Layout::Code => Form::Code,
+            Layout::PasswordThenCode => Form::PasswordThenCode,
+        }
+    }
+
+    /// A log line about this login.
+    fn line(&self, result: &str) -> Line {
+        self.about().with("result", &result)
+    }
+
+    fn about(&self) -> Line {
+        Line::about(&self.user, &self.rhost)
+    }
+}

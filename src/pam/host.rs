@@ -1,0 +1,61 @@
+//! What the login flow needs of the PAM application: a trait, so that the flow neither knows libpam nor `unsafe`.
+#![forbid(unsafe_code)]
+
+use zeroize::Zeroizing;
+
+/// The application gave no answer: it cannot ask, was interrupted, or returned nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoAnswer;
+
+/// Whether an answer is shown while it is typed.
+pub use crate::policy::Echo;
+
+/// How important a log line is (syslog(3)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// The login cannot be judged.
+    Error,
+    /// Somebody may be guessing.
+    Warning,
+    /// A login was refused.
+    Notice,
+    /// A login went as it should.
+    Info,
+    /// Only with the module argument `debug`.
+    Debug,
+}
+
+/// One PAM transaction. Everything it returns is an owned copy: libpam's own strings change under a conversation.
+pub trait Host {
+    /// `PAM_USER`, asked for by libpam if nobody did yet. Any bytes.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    fn user(&mut self) -> Result<Vec<u8>, NoAnswer>;
+    /// `PAM_SERVICE`.
+    fn service(&self) -> Option<Vec<u8>>;
+    /// `PAM_RHOST`. Any bytes.
+    fn rhost(&self) -> Option<Vec<u8>>;
+    /// Whether `PAM_TTY` is set: somebody sits before a terminal.
+    fn has_terminal(&self) -> bool;
+    /// `PAM_AUTHTOK`: the password, when an earlier module asked for it.
+    fn password(&self) -> Option<Zeroizing<Vec<u8>>>;
+    /// Sets `PAM_AUTHTOK` for the modules behind.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] when libpam refuses, or it contains NUL.
+    fn set_password(&mut self, password: &[u8]) -> Result<(), NoAnswer>;
+    /// Asks and waits.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Zeroizing<Vec<u8>>, NoAnswer>;
+    /// Shows a line of information. A client that cannot show it is no reason to fail.
+    fn inform(&mut self, text: &str);
+    /// Shows a line about something that went wrong. A client that cannot show it is no reason to fail.
+    fn complain(&mut self, text: &str);
+    /// Asks libpam to wait so many seconds before it reports a failure (pam_fail_delay(3)).
+    fn delay_failure(&mut self, seconds: u32);
+    /// Writes a log line (pam_syslog(3)).
+    fn log(&self, priority: Priority, line: &str);
+}

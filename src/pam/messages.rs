@@ -1,0 +1,143 @@
+//! What people read at the prompt: what happened, what to do next.
+#![forbid(unsafe_code)]
+
+use crate::verify::{Accepted, Credential, Gate, Rejected};
+
+/// Prompt for clients that have one field for everything.
+pub const PASSWORD_AND_CODE: &str = "Password & verification code: ";
+/// The same while nothing but a password is needed.
+pub const PASSWORD: &str = "Password: ";
+/// The policy wants a device and there is none.
+pub const DEVICE_REQUIRED: &str = "Two-factor login is required here, and you have no device yet. Ask your administrator to enrol one for you.";
+
+/// What is said of a refused code. A code that is right at another time is "wrong" here: somebody who guesses must
+/// not learn that it will be right soon.
+#[must_use]
+pub const fn rejected(why: &Rejected) -> &'static str {
+    match why {
+        Rejected::Wrong | Rejected::ClockDiffers { .. } => WRONG,
+        Rejected::Used { .. } => "This code was used already. Wait for the next one.",
+        Rejected::ClockSetBack { .. } => {
+            "The clock of this machine is behind. Tell your administrator, or use a recovery code."
+        }
+        Rejected::Spent => "This one-time code was used already. Use another one.",
+        Rejected::BypassExpired => "This code has expired. Ask your administrator for a new one.",
+    }
+}
+
+/// A wrong code.
+pub const WRONG: &str = "Wrong code.";
+
+/// Why no code is looked at.
+#[must_use]
+pub fn closed(gate: Gate) -> String {
+    match gate {
+        Gate::Open => String::new(),
+        Gate::LockedFor(seconds) => {
+            format!("Too many wrong codes. Try again in {}.", duration(seconds))
+        }
+        Gate::LockedUntilUnlock => {
+            "Too many wrong codes. Ask your administrator to unlock your account.".to_owned()
+        }
+    }
+}
+
+/// What is said after a success; nothing, usually.
+#[must_use]
+pub fn accepted(accepted: &Accepted) -> Vec<String> {
+    let mut lines = Vec::new();
+    match accepted.by {
+        Credential::RecoveryCode { left: 0 } => {
+            lines.push(
+                "That was your last recovery code. Ask your administrator for new ones.".to_owned(),
+            );
+        }
+        Credential::RecoveryCode { left: 1 } => {
+            lines.push("Recovery code accepted. One is left.".to_owned())
+        }
+        Credential::RecoveryCode { left } => {
+            lines.push(format!("Recovery code accepted. {left} are left."));
+        }
+        Credential::Device { .. } | Credential::Bypass => {}
+    }
+    match accepted.failures_before {
+        0 => {}
+        1 => lines.push(
+            "One wrong code was entered since your last login. If that was not you, change your password.".to_owned(),
+        ),
+        count => lines.push(format!(
+            "{count} wrong codes were entered since your last login. If that was not you, change your password."
+        )),
+    }
+    lines
+}
+
+/// The line for users without a device, at the beginning of a session.
+#[must_use]
+pub fn can_enrol(user: &str) -> String {
+    format!(
+        "Two-factor login is available for your account. To set it up, ask your administrator for \"twofactor enroll {user}\"."
+    )
+}
+
+/// Rounded up to what one would say.
+fn duration(seconds: u64) -> String {
+    match seconds {
+        1 => "1 second".to_owned(),
+        2..=90 => format!("{seconds} seconds"),
+        91..=5400 => format!("{} minutes", seconds.div_ceil(60)),
+        _ => format!("{} hours", seconds.div_ceil(3600)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lockouts_say_for_how_long() {
+        for (seconds, text) in [
+            (1, "1 second"),
+            (30, "30 seconds"),
+            (90, "90 seconds"),
+            (91, "2 minutes"),
+            (900, "15 minutes"),
+            (5401, "2 hours"),
+        ] {
+            assert_eq!(
+                closed(Gate::LockedFor(seconds)),
+                format!("Too many wrong codes. Try again in {text}.")
+            );
+        }
+    }
+
+    #[test]
+    fn a_success_tells_of_wrong_codes_and_of_recovery_codes_left() {
+        let success = |by, failures_before| {
+            accepted(&Accepted {
+                by,
+                failures_before,
+                password_len: 0,
+            })
+        };
+        let phone = || Credential::Device {
+            name: "phone".into(),
+            offset: 0,
+        };
+        assert!(success(phone(), 0).is_empty());
+        assert!(success(phone(), 1)[0].starts_with("One wrong code was"));
+        assert!(success(phone(), 7)[0].starts_with("7 wrong codes were"));
+        let both = success(Credential::RecoveryCode { left: 9 }, 2);
+        assert_eq!(both.len(), 2);
+        assert_eq!(both[0], "Recovery code accepted. 9 are left.");
+    }
+
+    #[test]
+    fn a_code_of_another_time_reads_like_any_wrong_code() {
+        let soon = Rejected::ClockDiffers {
+            device: "phone".into(),
+            steps: 3,
+        };
+        assert_eq!(rejected(&soon), rejected(&Rejected::Wrong));
+    }
+}

@@ -1,0 +1,118 @@
+//! The PAM boundary: six entry points, each of which survives a panic, denies on it, and prints nothing.
+//!
+//! Enrolment at login will begin in the account phase, which applications run only after the whole authentication
+//! stack succeeded; until then that phase has nothing to say.
+
+mod args;
+mod codes;
+mod ffi;
+mod flow;
+mod host;
+mod log;
+mod messages;
+mod notice;
+mod prompt;
+mod report;
+
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use pam::constants::{PAM_SILENT, PamFlag, PamResultCode};
+use pam::module::{PamHandle, PamHooks};
+
+use args::{Arguments, BadArgument};
+use codes::Ending;
+use ffi::Application;
+use host::{Host, Priority};
+use log::Line;
+
+/// Whether the application wants no messages (`PAM_SILENT`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Messages {
+    Wanted,
+    Unwanted,
+}
+
+impl From<PamFlag> for Messages {
+    fn from(flags: PamFlag) -> Self {
+        match flags & PAM_SILENT {
+            0 => Self::Wanted,
+            _ => Self::Unwanted,
+        }
+    }
+}
+
+struct Module;
+
+pam::pam_hooks!(Module);
+
+impl PamHooks for Module {
+    fn sm_authenticate(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        guarded(|| {
+            let mut host = Application(handle);
+            let ending = match Arguments::parse(&words) {
+                Ok(arguments) => flow::authenticate(&mut host, &arguments, flags.into()),
+                Err(error) => {
+                    complain_of(&host, &error);
+                    Ending::BadArguments
+                }
+            };
+            ending.code()
+        })
+    }
+
+    /// Credentials are none of this module's business, but a stack in which nobody sets any has to succeed.
+    fn sm_setcred(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+        PamResultCode::PAM_SUCCESS
+    }
+
+    /// Never asks and never refuses: logins by key come here without having passed the authentication phase.
+    fn acct_mgmt(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+        PamResultCode::PAM_IGNORE
+    }
+
+    /// Never refuses: it has one line to say, or nothing.
+    fn sm_open_session(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        guarded(|| {
+            let mut host = Application(handle);
+            match Arguments::parse(&words) {
+                Ok(arguments) => notice::show(&mut host, &arguments, flags.into()),
+                Err(error) => complain_of(&host, &error),
+            }
+            PamResultCode::PAM_SUCCESS
+        })
+    }
+
+    fn sm_close_session(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+        PamResultCode::PAM_SUCCESS
+    }
+
+    /// Passwords are none of this module's business.
+    fn sm_chauthtok(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+        PamResultCode::PAM_IGNORE
+    }
+}
+
+fn complain_of(host: &dyn Host, error: &BadArgument) {
+    let line = Line::default()
+        .with("result", &"error")
+        .saying("error", error);
+    host.log(Priority::Error, line.as_str());
+}
+
+/// Runs an entry point. A panic denies, and shows nothing: the default hook would print to the standard error of a
+/// program that is not ours, and the payload may hold anything. The hook is that of this library's own copy of the
+/// standard library.
+fn guarded(entry: impl FnOnce() -> PamResultCode) -> PamResultCode {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+    match catch_unwind(AssertUnwindSafe(entry)) {
+        Ok(code) => code,
+        Err(payload) => {
+            // Dropping it may panic again.
+            std::mem::forget(payload);
+            PamResultCode::PAM_ABORT
+        }
+    }
+}

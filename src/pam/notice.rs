@@ -1,0 +1,81 @@
+//! The session phase: one line that tells users without a device that they can have one.
+#![forbid(unsafe_code)]
+
+use crate::check::{Failure, memberships};
+use crate::demand::{Demand, Enrolment, demand};
+use crate::policy::{Subject, rhost_address};
+use crate::store::{PolicyFile, Store};
+use crate::sys::accounts;
+
+use super::Messages;
+use super::args::Arguments;
+use super::host::{Host, Priority};
+use super::log::Line;
+use super::messages;
+
+/// Services whose sessions are no logins, or whose users are told elsewhere.
+const QUIET_SERVICES: [&str; 12] = [
+    "su",
+    "su-l",
+    "sudo",
+    "sudo-i",
+    "runuser",
+    "runuser-l",
+    "cron",
+    "crond",
+    "atd",
+    "polkit-1",
+    "systemd-user",
+    "pkexec",
+];
+
+/// Shows the line where it belongs. Nothing here can refuse a session.
+pub fn show(host: &mut dyn Host, arguments: &Arguments, messages: Messages) {
+    if messages == Messages::Unwanted || !host.has_terminal() {
+        return;
+    }
+    match line(host, arguments) {
+        Ok(Some(text)) => host.inform(&text),
+        Ok(None) => {}
+        Err(error) => {
+            let line = Line::default()
+                .with("result", &"error")
+                .saying("error", &error);
+            host.log(Priority::Error, line.as_str());
+        }
+    }
+}
+
+fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Failure> {
+    let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    let (Some(user), Some(service)) = (text(host.user().ok()), text(host.service())) else {
+        return Ok(None);
+    };
+    if QUIET_SERVICES.contains(&service.as_str()) {
+        return Ok(None);
+    }
+    let file = PolicyFile::new(&arguments.policy);
+    let policy = file.load()?.policy;
+    let Some(account) = accounts::by_name(&user)? else {
+        return Ok(None);
+    };
+    if !policy.enabled || !policy.service_on(&service) {
+        return Ok(None);
+    }
+    let enrolment = match Store::open(&arguments.state)?.record(&account)? {
+        Some(_) => Enrolment::Enrolled,
+        None => Enrolment::Unenrolled,
+    };
+    let members = memberships(&file, &policy, Some(&account))?;
+    let subject = Subject {
+        user: &account.name,
+        service: &service,
+        address: text(host.rhost()).as_deref().and_then(rhost_address),
+    };
+    let mut member = |group: &str| members.iter().any(|own| own == group);
+    match demand(&policy, &subject, &mut member, enrolment) {
+        // In mandatory mode a session without a device is one that was opened with a key.
+        Demand::Nothing | Demand::Device => Ok(Some(messages::can_enrol(&account.name))),
+        Demand::Disabled | Demand::ServiceOff | Demand::Exempt(_) | Demand::Code => Ok(None),
+    }
+}

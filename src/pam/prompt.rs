@@ -1,0 +1,52 @@
+//! The text of the question, which says why it is asked again where messages are not wanted.
+#![forbid(unsafe_code)]
+
+/// The prompt of one login.
+pub struct Prompt {
+    question: String,
+    asked: Asked,
+    text: String,
+}
+
+/// Whether the question was put before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Not yet.
+    Never,
+    /// At least once.
+    Before,
+}
+
+impl Prompt {
+    /// A prompt that was not shown yet.
+    #[must_use]
+    pub fn new(question: &str) -> Self {
+        Self {
+            question: question.to_owned(),
+            asked: Asked::Never,
+            text: question.to_owned(),
+        }
+    }
+
+    /// What to show.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is shown for the first time.
+    #[must_use]
+    pub const fn asked(&self) -> Asked {
+        self.asked
+    }
+
+    /// Notes that an answer was refused.
+    pub const fn repeat(&mut self) {
+        self.asked = Asked::Before;
+    }
+
+    /// Puts the reason before the question, for applications that want no messages.
+    pub fn explain(&mut self, why: &str) {
+        self.text = format!("{why} {}", self.question);
+    }
+}
