@@ -25,6 +25,30 @@ pub enum Failure {
     Clock(BeforeEpoch),
     /// The user or group database does not answer.
     Lookup(LookupFailed),
+    /// A name has a record, of this uid, but no account: the user is gone, or the database does not tell everything.
+    Vanished(u32),
+}
+
+impl Failure {
+    /// What an administrator can do about it.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(error) if error.mended_by_unlock() => {
+                Some("twofactor unlock USER makes a new state")
+            }
+            Self::Store(Error {
+                cause: Cause::OtherUid { .. },
+                ..
+            })
+            | Self::Vanished(_) => Some("twofactor unset USER removes what a former user left"),
+            Self::Store(Error {
+                cause: Cause::Policy(_) | Cause::UnknownGroup(_),
+                ..
+            }) => Some("twofactor policy check shows the error"),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -33,6 +57,7 @@ impl fmt::Display for Failure {
             Self::Store(error) => error.fmt(f),
             Self::Clock(error) => error.fmt(f),
             Self::Lookup(error) => error.fmt(f),
+            Self::Vanished(uid) => write!(f, "there is a record (uid {uid}) but no such account"),
         }
     }
 }
@@ -43,6 +68,7 @@ impl std::error::Error for Failure {
             Self::Store(error) => Some(error),
             Self::Clock(error) => Some(error),
             Self::Lookup(error) => Some(error),
+            Self::Vanished(_) => None,
         }
     }
 }

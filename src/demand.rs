@@ -29,6 +29,16 @@ pub enum Demand {
     Device,
 }
 
+/// The part that depends on the policy's switches alone, `None` when they are on.
+#[must_use]
+pub fn switched_off(policy: &Policy, service: &str) -> Option<Demand> {
+    match (policy.enabled, policy.service_on(service)) {
+        (false, _) => Some(Demand::Disabled),
+        (true, false) => Some(Demand::ServiceOff),
+        (true, true) => None,
+    }
+}
+
 /// The part that does not depend on the user's enrolment, `None` when that decides.
 #[must_use]
 pub fn without_enrolment(
@@ -36,13 +46,8 @@ pub fn without_enrolment(
     subject: &Subject<'_>,
     member: &mut dyn FnMut(&str) -> bool,
 ) -> Option<Demand> {
-    if !policy.enabled {
-        return Some(Demand::Disabled);
-    }
-    if !policy.service_on(subject.service) {
-        return Some(Demand::ServiceOff);
-    }
-    policy.exemption(subject, member).map(Demand::Exempt)
+    switched_off(policy, subject.service)
+        .or_else(|| policy.exemption(subject, member).map(Demand::Exempt))
 }
 
 /// The part that does.

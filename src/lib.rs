@@ -9,7 +9,7 @@ pub mod check;
 pub mod demand;
 pub mod device;
 pub mod otp;
-//mod pam;
+mod pam;
 pub mod policy;
 pub mod record;
 pub mod recovery;
