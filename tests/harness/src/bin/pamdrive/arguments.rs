@@ -1,0 +1,212 @@
+//! The command line of pamdrive.
+#![forbid(unsafe_code)]
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use crate::libpam::Phase;
+
+/// Everything that was asked for.
+#[derive(Clone)]
+pub struct Arguments {
+    pub confdir: Option<Vec<u8>>,
+    pub service: Vec<u8>,
+    pub user: Option<Vec<u8>>,
+    pub tty: Option<Vec<u8>>,
+    pub rhost: Option<Vec<u8>>,
+    pub ruser: Option<Vec<u8>>,
+    pub answers: Vec<Answer>,
+    pub texts: Texts,
+    pub flags: i32,
+    pub phases: Vec<Phase>,
+    pub repeat: Option<usize>,
+    pub warm_up: usize,
+    pub fork: Option<usize>,
+    pub rounds: usize,
+    pub barrier: Barrier,
+    pub answers_file: Option<PathBuf>,
+    pub before_round: Option<OsString>,
+    pub threads: Threads,
+    pub uids: (i32, i32),
+    pub environment: Environment,
+}
+
+/// The answer to one prompt.
+#[derive(Clone)]
+pub enum Answer {
+    Bytes(Vec<u8>),
+    Null,
+    NullArray,
+    Failure,
+    Kill,
+    /// The first line that a shell command writes when the prompt comes.
+    Shell(OsString),
+}
+
+/// Whether texts (no prompts) are taken or fail.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Texts {
+    Taken,
+    Failing,
+}
+
+/// Where forked processes wait for each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Barrier {
+    Start,
+    LastAnswer,
+}
+
+/// Whether every transaction runs in a thread of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    One,
+    Many,
+}
+
+/// Whether the environment is emptied first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    Kept,
+    Cleared,
+}
+
+pub const USAGE: &str = "usage: pamdrive --service NAME [--confdir DIR] [--user NAME | --user-hex HEX | --no-user]
+  [--rhost HOST | --rhost-hex HEX] [--tty TTY] [--ruser NAME] [--silent] [--flags NUMBER] [--phases auth,setcred,acct,open,close,chauthtok]
+  [--answer TEXT | --answer-hex HEX | --answer-repeat BYTE COUNT | --answer-shell COMMAND | --answer-null |
+   --answer-null-array | --conv-error | --answer-kill]... [--text-error]
+  [--repeat N [--warm-up N]] [--fork N [--rounds N] [--barrier start|last-answer] [--before-round COMMAND]]
+  [--answers-file FILE] [--threads] [--ruid N] [--euid N] [--clear-env]";
+
+impl Arguments {
+    /// Reads the command line without the program name.
+    pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Self, String> {
+        let mut parsed = Self::default();
+        let mut words = words.map(OsString::into_vec);
+        while let Some(word) = words.next() {
+            let name = String::from_utf8_lossy(&word).into_owned();
+            let mut value = || words.next().ok_or_else(|| format!("{name} needs a value"));
+            match name.as_str() {
+                "--confdir" => parsed.confdir = Some(value()?),
+                "--service" => parsed.service = value()?,
+                "--user" => parsed.user = Some(value()?),
+                "--user-hex" => parsed.user = Some(hex(&value()?)?),
+                "--no-user" => parsed.user = None,
+                "--tty" => parsed.tty = Some(value()?),
+                "--rhost" => parsed.rhost = Some(value()?),
+                "--rhost-hex" => parsed.rhost = Some(hex(&value()?)?),
+                "--ruser" => parsed.ruser = Some(value()?),
+                "--silent" => parsed.flags |= crate::libpam::SILENT,
+                "--flags" => parsed.flags |= number::<i32>(&value()?)?,
+                "--phases" => parsed.phases = phases(&value()?)?,
+                "--text-error" => parsed.texts = Texts::Failing,
+                "--repeat" => parsed.repeat = Some(number(&value()?)?),
+                "--warm-up" => parsed.warm_up = number(&value()?)?,
+                "--fork" => parsed.fork = Some(number(&value()?)?),
+                "--rounds" => parsed.rounds = number(&value()?)?,
+                "--barrier" => parsed.barrier = barrier(&value()?)?,
+                "--answers-file" => parsed.answers_file = Some(OsString::from_vec(value()?).into()),
+                "--before-round" => parsed.before_round = Some(OsString::from_vec(value()?)),
+                "--threads" => parsed.threads = Threads::Many,
+                "--ruid" => parsed.uids.0 = number(&value()?)?,
+                "--euid" => parsed.uids.1 = number(&value()?)?,
+                "--clear-env" => parsed.environment = Environment::Cleared,
+                _ => parsed.answers.push(answer(&name, &mut value)?),
+            }
+        }
+        if parsed.service.is_empty() {
+            Err("--service is missing".to_owned())
+        } else {
+            Ok(parsed)
+        }
+    }
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Self {
+            confdir: None,
+            service: Vec::new(),
+            user: None,
+            tty: None,
+            rhost: None,
+            ruser: None,
+            answers: Vec::new(),
+            texts: Texts::Taken,
+            flags: 0,
+            phases: vec![Phase::Auth],
+            repeat: None,
+            warm_up: 20,
+            fork: None,
+            rounds: 1,
+            barrier: Barrier::LastAnswer,
+            answers_file: None,
+            before_round: None,
+            threads: Threads::One,
+            uids: (-1, -1),
+            environment: Environment::Kept,
+        }
+    }
+}
+
+fn answer(
+    name: &str,
+    value: &mut dyn FnMut() -> Result<Vec<u8>, String>,
+) -> Result<Answer, String> {
+    Ok(match name {
+        "--answer" => Answer::Bytes(value()?),
+        "--answer-hex" => Answer::Bytes(hex(&value()?)?),
+        "--answer-repeat" => {
+            let byte = value()?;
+            Answer::Bytes(byte.repeat(number(&value()?)?))
+        }
+        "--answer-shell" => Answer::Shell(OsString::from_vec(value()?)),
+        "--answer-null" => Answer::Null,
+        "--answer-null-array" => Answer::NullArray,
+        "--conv-error" => Answer::Failure,
+        "--answer-kill" => Answer::Kill,
+        _ => return Err(format!("unknown argument {name}\n{USAGE}")),
+    })
+}
+
+fn phases(list: &[u8]) -> Result<Vec<Phase>, String> {
+    let named = |name: &str| match name {
+        "auth" => Ok(Phase::Auth),
+        "setcred" => Ok(Phase::Setcred),
+        "acct" => Ok(Phase::Account),
+        "open" => Ok(Phase::Open),
+        "close" => Ok(Phase::Close),
+        "chauthtok" => Ok(Phase::Chauthtok),
+        _ => Err(format!("unknown phase {name}")),
+    };
+    String::from_utf8_lossy(list)
+        .split(',')
+        .map(named)
+        .collect()
+}
+
+fn barrier(name: &[u8]) -> Result<Barrier, String> {
+    match name {
+        b"start" => Ok(Barrier::Start),
+        b"last-answer" => Ok(Barrier::LastAnswer),
+        _ => Err("--barrier is start or last-answer".to_owned()),
+    }
+}
+
+fn number<T: std::str::FromStr>(digits: &[u8]) -> Result<T, String> {
+    let text = String::from_utf8_lossy(digits);
+    text.parse().map_err(|_| format!("{text} is not a number"))
+}
+
+fn hex(digits: &[u8]) -> Result<Vec<u8>, String> {
+    let text = String::from_utf8_lossy(digits).into_owned();
+    let pair = |start: usize| {
+        text.get(start..start + 2)
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+    };
+    (0..text.len())
+        .step_by(2)
+        .map(|start| pair(start).ok_or_else(|| format!("{text} is not hexadecimal")))
+        .collect()
+}

@@ -1,0 +1,83 @@
+//! What a module must leave as it found it: descriptors, environment, identity, signals, threads.
+#![forbid(unsafe_code)]
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::system;
+
+/// The state of this process.
+pub struct Host {
+    files: Vec<(OsString, PathBuf)>,
+    environment: Vec<(OsString, OsString)>,
+    identity: String,
+    umask: u32,
+    directory: Option<PathBuf>,
+    signals: Vec<(usize, i32, Vec<i32>)>,
+    limits: String,
+}
+
+impl Host {
+    /// Looks at it now.
+    pub fn look() -> Self {
+        Self {
+            files: open_files(),
+            environment: std::env::vars_os().collect(),
+            identity: identity(),
+            umask: system::umask(),
+            directory: std::env::current_dir().ok(),
+            signals: system::signals(),
+            limits: std::fs::read_to_string("/proc/self/limits").unwrap_or_default(),
+        }
+    }
+
+    /// What is different now.
+    pub fn changed(&self) -> Vec<&'static str> {
+        let now = Self::look();
+        let differences = [
+            ("descriptors", self.files != now.files),
+            ("environment", self.environment != now.environment),
+            ("identity", self.identity != now.identity),
+            ("umask", self.umask != now.umask),
+            ("directory", self.directory != now.directory),
+            ("signals", self.signals != now.signals),
+            ("limits", self.limits != now.limits),
+        ];
+        differences
+            .into_iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(name, _)| name)
+            .collect()
+    }
+}
+
+/// The open descriptors and what they refer to.
+pub fn open_files() -> Vec<(OsString, PathBuf)> {
+    let listing = std::fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut files: Vec<_> = listing
+        // The descriptor of this very listing cannot be read any more or is the last one.
+        .map(|entry| {
+            (
+                entry.file_name(),
+                std::fs::read_link(entry.path()).unwrap_or_default(),
+            )
+        })
+        .filter(|(_, target)| !(target.starts_with("/proc") && target.ends_with("fd")))
+        .collect();
+    files.sort();
+    files
+}
+
+/// All uids and gids, groups, capabilities and the number of threads, as the kernel prints them.
+fn identity() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kept = ["Uid:", "Gid:", "Groups:", "Threads:", "Cap", "NoNewPrivs:"];
+    status
+        .lines()
+        .filter(|line| kept.iter().any(|start| line.starts_with(start)))
+        .collect::<Vec<_>>()
+        .join("\n")
+}

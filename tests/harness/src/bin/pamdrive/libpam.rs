@@ -1,0 +1,285 @@
+//! The interface of libpam for applications, as far as pamdrive needs it.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+
+pub const SUCCESS: c_int = 0;
+pub const CONV_ERR: c_int = 19;
+pub const SILENT: c_int = 0x8000;
+const USER: c_int = 2;
+const TTY: c_int = 3;
+const RHOST: c_int = 4;
+const RUSER: c_int = 8;
+const FAIL_DELAY: c_int = 10;
+const ESTABLISH_CRED: c_int = 2;
+
+/// What the module asks or tells: a style of pam_conv(3) and a text.
+pub struct Message {
+    pub style: c_int,
+    pub text: String,
+}
+
+/// What the conversation gives back for one message.
+pub enum Reply {
+    /// A string; it ends at its first NUL for the module.
+    Text(Vec<u8>),
+    /// Success without a string.
+    Null,
+    /// The whole call fails.
+    Failure,
+    /// The call succeeds without an array of responses.
+    NullArray,
+}
+
+/// The application's side of a transaction.
+pub trait Conversation {
+    fn message(&mut self, message: Message) -> Reply;
+    fn delay(&mut self, microseconds: u32);
+}
+
+#[repr(C)]
+struct PamMessage {
+    style: c_int,
+    text: *const c_char,
+}
+
+#[repr(C)]
+struct PamResponse {
+    text: *mut c_char,
+    unused: c_int,
+}
+
+type ConversationFunction =
+    extern "C" fn(c_int, *mut *const PamMessage, *mut *mut PamResponse, *mut c_void) -> c_int;
+
+#[repr(C)]
+struct PamConv {
+    function: ConversationFunction,
+    data: *mut c_void,
+}
+
+enum PamHandle {}
+
+#[link(name = "pam")]
+unsafe extern "C" {
+    fn pam_start_confdir(
+        service: *const c_char,
+        user: *const c_char,
+        conversation: *const PamConv,
+        directory: *const c_char,
+        handle: *mut *mut PamHandle,
+    ) -> c_int;
+    fn pam_end(handle: *mut PamHandle, status: c_int) -> c_int;
+    fn pam_set_item(handle: *mut PamHandle, item: c_int, value: *const c_void) -> c_int;
+    fn pam_get_item(handle: *const PamHandle, item: c_int, value: *mut *const c_void) -> c_int;
+    fn pam_getenvlist(handle: *mut PamHandle) -> *mut *mut c_char;
+    fn pam_authenticate(handle: *mut PamHandle, flags: c_int) -> c_int;
+    fn pam_setcred(handle: *mut PamHandle, flags: c_int) -> c_int;
+    fn pam_acct_mgmt(handle: *mut PamHandle, flags: c_int) -> c_int;
+    fn pam_open_session(handle: *mut PamHandle, flags: c_int) -> c_int;
+    fn pam_close_session(handle: *mut PamHandle, flags: c_int) -> c_int;
+    fn pam_chauthtok(handle: *mut PamHandle, flags: c_int) -> c_int;
+}
+
+/// One of the calls of a transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Auth,
+    Setcred,
+    Account,
+    Open,
+    Close,
+    Chauthtok,
+}
+
+/// What pam_start is told, and the items set before the first phase.
+pub struct Start<'a> {
+    pub service: &'a CStr,
+    pub user: Option<&'a CStr>,
+    pub directory: Option<&'a CStr>,
+    pub tty: Option<&'a CStr>,
+    pub rhost: Option<&'a CStr>,
+    pub ruser: Option<&'a CStr>,
+}
+
+/// A transaction between pam_start and pam_end.
+pub struct Transaction<'a, C: Conversation> {
+    handle: *mut PamHandle,
+    status: c_int,
+    // libpam keeps this pointer; it is a Box turned raw, taken back in `drop`.
+    conversation: *mut C,
+    _items: std::marker::PhantomData<&'a CStr>,
+}
+
+impl<'a, C: Conversation> Transaction<'a, C> {
+    /// pam_start; on failure the code it returned.
+    pub fn start(start: &Start<'a>, conversation: C) -> Result<Self, c_int> {
+        let conversation = Box::into_raw(Box::new(conversation));
+        let callback = PamConv {
+            function: converse::<C>,
+            data: conversation.cast(),
+        };
+        let pointer = |text: Option<&CStr>| text.map_or(std::ptr::null(), CStr::as_ptr);
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: all strings end in NUL; libpam copies them and the PamConv.
+        let status = unsafe {
+            pam_start_confdir(
+                start.service.as_ptr(),
+                pointer(start.user),
+                &raw const callback,
+                pointer(start.directory),
+                &raw mut handle,
+            )
+        };
+        if status != SUCCESS {
+            // SAFETY: made by Box::into_raw above, and libpam kept nothing.
+            drop(unsafe { Box::from_raw(conversation) });
+            return Err(status);
+        }
+        let transaction = Self {
+            handle,
+            status,
+            conversation,
+            _items: std::marker::PhantomData,
+        };
+        let delay: extern "C" fn(c_int, c_uint, *mut c_void) = delayed::<C>;
+        // SAFETY: the handle is live; strings are copied; the delay item is the function pointer itself.
+        unsafe {
+            pam_set_item(handle, FAIL_DELAY, delay as *const c_void);
+            for (item, value) in [(TTY, start.tty), (RHOST, start.rhost), (RUSER, start.ruser)] {
+                if let Some(value) = value {
+                    pam_set_item(handle, item, value.as_ptr().cast());
+                }
+            }
+        }
+        Ok(transaction)
+    }
+
+    /// Runs one phase; returns its code.
+    pub fn run(&mut self, phase: Phase, flags: c_int) -> c_int {
+        let handle = self.handle;
+        // SAFETY: the handle is live; no reference to the conversation exists meanwhile.
+        self.status = unsafe {
+            match phase {
+                Phase::Auth => pam_authenticate(handle, flags),
+                Phase::Setcred => pam_setcred(handle, flags | ESTABLISH_CRED),
+                Phase::Account => pam_acct_mgmt(handle, flags),
+                Phase::Open => pam_open_session(handle, flags),
+                Phase::Close => pam_close_session(handle, flags),
+                Phase::Chauthtok => pam_chauthtok(handle, flags),
+            }
+        };
+        self.status
+    }
+
+    /// PAM_USER as it is now.
+    pub fn user(&self) -> Option<String> {
+        let mut value = std::ptr::null();
+        // SAFETY: the handle is live; the item is a string or null and is copied at once.
+        unsafe {
+            pam_get_item(self.handle, USER, &raw mut value);
+            (!value.is_null()).then(|| CStr::from_ptr(value.cast()).to_string_lossy().into_owned())
+        }
+    }
+
+    /// The PAM environment, as NAME=VALUE.
+    pub fn environment(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        // SAFETY: the list and its strings were allocated for us and end in null.
+        unsafe {
+            let list = pam_getenvlist(self.handle);
+            let mut next = list;
+            while !list.is_null() && !(*next).is_null() {
+                found.push(CStr::from_ptr(*next).to_string_lossy().into_owned());
+                libc::free((*next).cast());
+                next = next.add(1);
+            }
+            libc::free(list.cast());
+        }
+        found
+    }
+
+    /// pam_end; returns the conversation.
+    pub fn end(self) -> C {
+        let this = std::mem::ManuallyDrop::new(self);
+        // SAFETY: the handle is live and not used again; then nobody has the conversation but us.
+        unsafe {
+            pam_end(this.handle, this.status);
+            *Box::from_raw(this.conversation)
+        }
+    }
+}
+
+impl<C: Conversation> Drop for Transaction<'_, C> {
+    fn drop(&mut self) {
+        // SAFETY: as in `end`, which does not come here.
+        unsafe {
+            pam_end(self.handle, self.status);
+            drop(Box::from_raw(self.conversation));
+        }
+    }
+}
+
+extern "C" fn converse<C: Conversation>(
+    count: c_int,
+    messages: *mut *const PamMessage,
+    responses: *mut *mut PamResponse,
+    data: *mut c_void,
+) -> c_int {
+    // SAFETY: libpam passes back the pointer of `start`, `count` messages, and a place for the responses, which the
+    // module frees with free(3).
+    unsafe {
+        let conversation = &mut *data.cast::<C>();
+        let count = usize::try_from(count).unwrap_or(0);
+        let array: *mut PamResponse = libc::calloc(count.max(1), size_of::<PamResponse>()).cast();
+        for index in 0..count {
+            let message = &**messages.add(index);
+            let text = if message.text.is_null() {
+                c""
+            } else {
+                CStr::from_ptr(message.text)
+            };
+            let message = Message {
+                style: message.style,
+                text: text.to_string_lossy().into_owned(),
+            };
+            match conversation.message(message) {
+                Reply::Text(text) => (*array.add(index)).text = duplicate(&text),
+                Reply::Null => {}
+                failure => {
+                    for made in 0..index {
+                        libc::free((*array.add(made)).text.cast());
+                    }
+                    libc::free(array.cast());
+                    *responses = std::ptr::null_mut();
+                    return if matches!(failure, Reply::Failure) {
+                        CONV_ERR
+                    } else {
+                        SUCCESS
+                    };
+                }
+            }
+        }
+        *responses = array;
+    }
+    SUCCESS
+}
+
+extern "C" fn delayed<C: Conversation>(_status: c_int, microseconds: c_uint, data: *mut c_void) {
+    // SAFETY: libpam passes back the pointer of `start`.
+    unsafe { (*data.cast::<C>()).delay(microseconds) };
+}
+
+fn duplicate(text: &[u8]) -> *mut c_char {
+    // SAFETY: the new block has room for the text and the NUL that calloc put behind it.
+    unsafe {
+        let copy: *mut u8 = libc::calloc(text.len() + 1, 1).cast();
+        copy.copy_from_nonoverlapping(text.as_ptr(), text.len());
+        copy.cast()
+    }
+}
+
+/// A C string from bytes that came from the command line.
+pub fn c_string(bytes: &[u8]) -> Result<CString, String> {
+    CString::new(bytes)
+        .map_err(|_| "a NUL byte cannot be passed to pam_start or pam_set_item".to_owned())
+}

@@ -1,0 +1,153 @@
+//! One transaction with libpam, from pam_start to pam_end, and what was seen of it.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::ffi::{CString, OsStr};
+use std::process::Command;
+
+use serde_json::{Map, Value, json};
+
+use crate::arguments::{Answer, Arguments, Texts};
+use crate::host::Host;
+use crate::libpam::{self, Conversation, Message, Phase, Reply, Start, Transaction};
+use crate::system;
+
+/// What is run before the last of the given answers is handed over.
+pub type BeforeLastAnswer<'a> = &'a mut dyn FnMut();
+
+/// Runs all phases that were asked for, also after one that failed; returns the report.
+pub fn run(
+    arguments: &Arguments,
+    before_last_answer: BeforeLastAnswer,
+) -> Result<Map<String, Value>, String> {
+    let text = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(libpam::c_string).transpose();
+    let service = libpam::c_string(&arguments.service)?;
+    let [user, directory, tty, rhost, ruser] = [
+        text(&arguments.user)?,
+        text(&arguments.confdir)?,
+        text(&arguments.tty)?,
+        text(&arguments.rhost)?,
+        text(&arguments.ruser)?,
+    ];
+    let start = Start {
+        service: &service,
+        user: user.as_deref(),
+        directory: directory.as_deref(),
+        tty: tty.as_deref(),
+        rhost: rhost.as_deref(),
+        ruser: ruser.as_deref(),
+    };
+    let before = Host::look();
+    let conversation = Recorder::new(arguments, before_last_answer);
+    let mut report = Map::new();
+    let mut transaction = match Transaction::start(&start, conversation) {
+        Ok(transaction) => transaction,
+        Err(code) => {
+            report.insert("start".to_owned(), json!(code));
+            return Ok(report);
+        }
+    };
+    for phase in &arguments.phases {
+        report.insert(
+            name(*phase).to_owned(),
+            json!(transaction.run(*phase, arguments.flags)),
+        );
+    }
+    report.insert("user".to_owned(), json!(transaction.user()));
+    report.insert("environment".to_owned(), json!(transaction.environment()));
+    let recorder = transaction.end();
+    report.insert("prompts".to_owned(), json!(recorder.prompts));
+    report.insert("messages".to_owned(), json!(recorder.messages));
+    report.insert("fail_delay_us".to_owned(), json!(recorder.delay));
+    report.insert("changed".to_owned(), json!(before.changed()));
+    Ok(report)
+}
+
+/// The key of a phase in the report.
+pub fn name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Auth => "auth",
+        Phase::Setcred => "setcred",
+        Phase::Account => "acct",
+        Phase::Open => "open",
+        Phase::Close => "close",
+        Phase::Chauthtok => "chauthtok",
+    }
+}
+
+/// A conversation that gives the prepared answers in order and remembers everything.
+struct Recorder<'a> {
+    answers: VecDeque<&'a Answer>,
+    texts: Texts,
+    before_last_answer: BeforeLastAnswer<'a>,
+    prompts: Vec<String>,
+    messages: Vec<Value>,
+    delay: Option<u32>,
+}
+
+impl<'a> Recorder<'a> {
+    fn new(arguments: &'a Arguments, before_last_answer: BeforeLastAnswer<'a>) -> Self {
+        let answers = arguments.answers.iter().collect();
+        let (prompts, messages) = (Vec::new(), Vec::new());
+        Self {
+            answers,
+            texts: arguments.texts,
+            before_last_answer,
+            prompts,
+            messages,
+            delay: None,
+        }
+    }
+
+    fn reply(&mut self) -> Reply {
+        if self.answers.len() == 1 {
+            (self.before_last_answer)();
+        }
+        match self.answers.pop_front() {
+            Some(Answer::Bytes(bytes)) => Reply::Text(bytes.clone()),
+            Some(Answer::Null) => Reply::Null,
+            Some(Answer::NullArray) => Reply::NullArray,
+            Some(Answer::Kill) => Reply::Text(system::die()),
+            Some(Answer::Shell(command)) => Reply::Text(first_line(command)),
+            Some(Answer::Failure) | None => Reply::Failure,
+        }
+    }
+}
+
+impl Conversation for Recorder<'_> {
+    fn message(&mut self, message: Message) -> Reply {
+        let style = match message.style {
+            1 => "echo_off",
+            2 => "echo_on",
+            3 => "error",
+            4 => "info",
+            _ => "unknown",
+        };
+        self.messages
+            .push(json!({ "style": style, "text": message.text }));
+        match style {
+            "echo_off" | "echo_on" => {
+                self.prompts.push(message.text);
+                self.reply()
+            }
+            _ if self.texts == Texts::Failing => Reply::Failure,
+            _ => Reply::Null,
+        }
+    }
+
+    fn delay(&mut self, microseconds: u32) {
+        self.delay = Some(microseconds);
+    }
+}
+
+fn first_line(command: &OsStr) -> Vec<u8> {
+    let run = Command::new("/bin/sh").arg("-c").arg(command).output();
+    let output = run.map(|run| run.stdout).unwrap_or_default();
+    let line = output
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    CString::new(line)
+        .map(CString::into_bytes)
+        .unwrap_or_default()
+}

@@ -1,0 +1,206 @@
+//! The file system of a machine: the real one, with every directory that a login changes covered by memory.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_bind,
+    mount_change, mount_move, move_mount, open_tree,
+};
+
+use crate::artefacts::{
+    command_path, module_path, pamdrive_path, security_directory, target, workspace,
+};
+
+/// Where the harness keeps its own files inside a machine.
+pub(crate) const SCRATCH: &str = "/run/harness";
+
+/// Directories that stay readable and whose changes go to memory.
+const COVERED: [&str; 8] = [
+    "/etc",
+    "/var",
+    "/home",
+    "/root",
+    "/srv",
+    "/tmp",
+    "/usr/local",
+    "/opt",
+];
+
+/// Builds the file system in the calling thread's own mount namespace.
+pub(crate) fn build() {
+    mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )
+    .expect("making all mounts private");
+    let kept = keep_build_directories();
+    tmpfs(Path::new("/run"), 0o755);
+    directory(Path::new(SCRATCH), 0o755);
+    let security = security_directory();
+    for path in COVERED.map(PathBuf::from).iter().chain([&security]) {
+        if path.is_dir() {
+            cover(path);
+        }
+    }
+    for (path, tree) in kept {
+        fs::create_dir_all(&path).expect("a place for the build directory");
+        move_mount(
+            &tree,
+            "",
+            rustix::fs::CWD,
+            &path,
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+        .expect("putting the build directory back");
+    }
+    devices();
+    runtime_directories();
+    logs();
+    blank_product();
+    install(&module_path(), &security.join("pam_twofactor.so"));
+    install(&command_path(), Path::new("/usr/local/bin/twofactor"));
+    install(&pamdrive_path(), Path::new("/usr/local/bin/pamdrive"));
+}
+
+/// Makes a directory with exactly this mode, owned by root.
+pub(crate) fn directory(path: &Path, mode: u32) {
+    fs::create_dir_all(path).unwrap_or_else(|error| panic!("creating {}: {error}", path.display()));
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("setting the mode");
+}
+
+/// Writes a file with exactly this mode, owned by root.
+pub(crate) fn file(path: &Path, content: &[u8], mode: u32) {
+    fs::write(path, content).unwrap_or_else(|error| panic!("writing {}: {error}", path.display()));
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("setting the mode");
+}
+
+/// The workspace and the build directory themselves, whatever will be mounted over the directories they lie in.
+fn keep_build_directories() -> Vec<(PathBuf, std::os::fd::OwnedFd)> {
+    let mut paths = vec![workspace().canonicalize().expect("the workspace")];
+    let target = target().canonicalize().expect("the build directory");
+    if !target.starts_with(&paths[0]) {
+        paths.push(target);
+    }
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    let keep = |path: PathBuf| {
+        let tree = open_tree(rustix::fs::CWD, &path, flags)
+            .expect("a copy of the build directory's mount");
+        (path, tree)
+    };
+    paths.into_iter().map(keep).collect()
+}
+
+fn tmpfs(path: &Path, mode: u32) {
+    let options = std::ffi::CString::new(format!("mode={mode:o}")).expect("no NUL");
+    mount(
+        "harness",
+        path,
+        "tmpfs",
+        MountFlags::NOSUID | MountFlags::NODEV,
+        options.as_c_str(),
+    )
+    .unwrap_or_else(|error| panic!("mounting memory on {}: {error}", path.display()));
+}
+
+fn cover(path: &Path) {
+    let store =
+        Path::new(SCRATCH).join(format!("cover{}", path.to_string_lossy().replace('/', "-")));
+    let (upper, work) = (store.join("upper"), store.join("work"));
+    directory(&store, 0o700);
+    directory(&work, 0o700);
+    // The root of an overlay takes its owner and mode from the upper directory.
+    let covered = fs::metadata(path).expect("the covered directory");
+    directory(&upper, covered.mode() & 0o7777);
+    chown(&upper, Some(covered.uid()), Some(covered.gid()))
+        .expect("the owner of the covered directory");
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        path.display(),
+        upper.display(),
+        work.display()
+    );
+    let options = std::ffi::CString::new(options).expect("no NUL");
+    mount(
+        "harness",
+        path,
+        "overlay",
+        MountFlags::empty(),
+        options.as_c_str(),
+    )
+    .unwrap_or_else(|error| panic!("mounting an overlay on {}: {error}", path.display()));
+}
+
+/// A /dev with the harmless devices, its own terminals and no way to the real system log.
+fn devices() {
+    let new = Path::new(SCRATCH).join("dev");
+    directory(&new, 0o755);
+    let options = c"mode=0755";
+    mount("harness", &new, "tmpfs", MountFlags::NOSUID, options).expect("mounting memory for /dev");
+    for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+        file(&new.join(name), b"", 0o666);
+        mount_bind(Path::new("/dev").join(name), new.join(name)).expect("binding a device");
+    }
+    let links = [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "fd/0"),
+        ("stdout", "fd/1"),
+        ("stderr", "fd/2"),
+        ("ptmx", "pts/ptmx"),
+    ];
+    for (name, to) in links {
+        symlink(to, new.join(name)).expect("a link in /dev");
+    }
+    directory(&new.join("pts"), 0o755);
+    let options = c"newinstance,ptmxmode=0666,mode=0620,gid=5";
+    mount(
+        "harness",
+        new.join("pts"),
+        "devpts",
+        MountFlags::NOSUID | MountFlags::NOEXEC,
+        options,
+    )
+    .expect("mounting devpts");
+    directory(&new.join("shm"), 0o755);
+    tmpfs(&new.join("shm"), 0o1777);
+    mount_move(&new, "/dev").expect("moving the new /dev into place");
+}
+
+fn runtime_directories() {
+    directory(Path::new("/run/sshd"), 0o755);
+    directory(Path::new("/run/sudo"), 0o711);
+    directory(Path::new("/run/lock"), 0o1777);
+    directory(Path::new("/run/user"), 0o755);
+    file(Path::new("/run/utmp"), b"", 0o664);
+    fs::remove_file("/etc/nologin").ok();
+}
+
+fn logs() {
+    let directory = Path::new("/var/log");
+    tmpfs(directory, 0o755);
+    for (name, mode) in [("wtmp", 0o664), ("btmp", 0o600), ("lastlog", 0o664)] {
+        file(&directory.join(name), b"", mode);
+    }
+}
+
+/// The state of a machine on which the product was just installed, whatever the real machine has.
+fn blank_product() {
+    let state = Path::new("/var/lib/twofactor");
+    if state.exists() {
+        fs::remove_dir_all(state).expect("emptying the state directory");
+    }
+    directory(state, 0o700);
+    fs::remove_file("/etc/security/twofactor.toml").ok();
+}
+
+fn install(built: &Path, path: &Path) {
+    if built.exists() {
+        fs::copy(built, path)
+            .unwrap_or_else(|error| panic!("installing {}: {error}", path.display()));
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("setting the mode");
+    }
+}

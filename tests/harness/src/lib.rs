@@ -1,0 +1,45 @@
+//! Test support: lets an integration test run the built module and command on real sshd, OpenSSH client, login, su,
+//! sudo and libpam, in a private machine that vanishes with the test.
+//!
+//! ```no_run
+//! use harness::{Machine, PASSWORD};
+//!
+//! let machine = Machine::new();
+//! machine.add_user("alice");
+//! machine.install_stack("sshd");
+//! let sshd = machine.sshd("");
+//! let session = sshd.login("alice").answer(PASSWORD).answer("123456").run();
+//! assert!(!session.is_in());
+//! assert_eq!(session.prompts, ["Password: ", "Verification code: "]);
+//! ```
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "test support: whatever fails here must fail the test at once, and deadlines need a clock"
+)]
+
+pub mod artefacts;
+mod exec;
+mod layout;
+mod log;
+mod machine;
+pub mod otp;
+pub mod pam;
+mod pty;
+mod ssh;
+mod sshd;
+mod sys;
+mod users;
+
+pub use artefacts::{command, module, workspace};
+pub use exec::{Program, Run, Running};
+pub use log::LogLine;
+pub use machine::{HOST_NAME, Machine};
+pub use otp::{Totp, hotp, oathtool};
+pub use pty::{Ended, Pty};
+pub use ssh::{Answer, Login, Session};
+pub use sshd::Sshd;
+pub use users::PASSWORD;
