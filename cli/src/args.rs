@@ -1,0 +1,225 @@
+//! The command line: one definition for parsing, `--help` and whatever is generated from it.
+#![forbid(unsafe_code)]
+
+mod options;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use pam_twofactor::{POLICY_FILE, STATE_DIR};
+
+pub use options::{
+    Bypass, Disable, Enroll, Hash, PolicyCommand, PolicySet, Qr, Renew, Resync, Show, Status,
+    Switch, Unset, UserOnly, Verify,
+};
+
+const ABOUT: &str = "Two-factor login: enrols devices, sets the policy, tells who will be asked";
+
+const EXITS: &str = "\
+EXIT CODES
+  0  done
+  1  refused, or not found
+  2  wrong usage
+  3  the policy or a record is invalid
+  4  system error
+
+EXAMPLES
+  twofactor enroll alice                show a QR code, confirm a code, done
+  twofactor enable --service sshd       ask for codes in sshd from now on
+  twofactor verify alice                try a code without logging in
+  twofactor status                      who has a device, and what is switched on
+  twofactor disable                     ask nobody any more; devices are kept";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "twofactor", version, about = ABOUT, after_help = EXITS, max_term_width = 100)]
+pub struct Cli {
+    /// What is the same for every subcommand.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Policy file
+    #[arg(long, global = true, value_name = "FILE", default_value = POLICY_FILE, help_heading = "Global options")]
+    pub policy: PathBuf,
+    /// Directory of records and state
+    #[arg(long, global = true, value_name = "DIR", default_value = STATE_DIR, help_heading = "Global options")]
+    pub state: PathBuf,
+    /// Report as JSON on standard output; questions go to standard error
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// Do not ask for confirmation
+    #[arg(long, short = 'y', global = true, help_heading = "Global options")]
+    pub yes: bool,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Enrol a device: show its QR code, ask for a code, and only then store it
+    ///
+    /// Nothing is stored until a code of the new device was typed. The first device of a user also gives ten recovery
+    /// codes, which are shown once.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor enroll alice
+  twofactor enroll alice --device tablet       a second device, as a backup
+  twofactor enroll alice --qr ascii            for a terminal without Unicode
+  twofactor enroll robot --no-confirm --json   for scripts: stored at once")]
+    Enroll(Enroll),
+    /// Replace the secret of a device; the old one works until the new one is confirmed
+    #[command(after_help = "\
+EXAMPLES
+  twofactor renew alice
+  twofactor renew alice --device tablet")]
+    Renew(Renew),
+    /// Remove a device, or all devices of a user with their recovery codes
+    #[command(after_help = "\
+EXAMPLES
+  twofactor unset alice                      every device of alice
+  twofactor unset alice --device tablet --yes")]
+    Unset(Unset),
+    /// Show the devices of a user; secrets only when asked for
+    #[command(after_help = "\
+EXAMPLES
+  twofactor show alice
+  twofactor show alice --secret              the key alone, to type it in
+  twofactor show alice --device tablet --qr utf8")]
+    Show(Show),
+    /// Say what is switched on and who has a device; never prints a secret
+    #[command(after_help = "\
+EXAMPLES
+  twofactor status
+  twofactor status alice
+  twofactor status --json")]
+    Status(Status),
+    /// Check a code exactly as a login would
+    ///
+    /// A right code is used up, a wrong one counts as a failure.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor verify alice
+  oathtool --totp -b - < key | twofactor verify alice")]
+    Verify(Verify),
+    /// Make ten new recovery codes; the old ones stop working
+    #[command(after_help = "\
+EXAMPLES
+  twofactor recovery-codes alice")]
+    RecoveryCodes(UserOnly),
+    /// Make a one-time code for a user whose devices are out of reach
+    ///
+    /// The code is shown once, works for one login, and only for a while. A new one replaces an unused one.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor bypass alice                     works for 24 hours
+  twofactor bypass alice --for 2d
+  twofactor bypass alice --for 0             withdraws an unused code")]
+    Bypass(Bypass),
+    /// End a lock-out after too many wrong codes
+    #[command(after_help = "\
+EXAMPLES
+  twofactor unlock alice")]
+    Unlock(UserOnly),
+    /// Find the counter of a HOTP token that was pressed too often
+    ///
+    /// Two codes that follow each other are needed; without them on the command line they are asked for.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor resync alice token
+  twofactor resync alice token 755224 287082")]
+    Resync(Resync),
+    /// Turn two-factor login on
+    ///
+    /// Says who will be asked from now on and who will be refused, and asks before it changes anything.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor enable                           the global switch
+  twofactor enable --service sshd            sshd, and the global switch if it is off
+
+Keep a root shell open until a login in a second terminal has worked.")]
+    Enable(Switch),
+    /// Turn two-factor login off; devices are kept
+    #[command(after_help = "\
+EXAMPLES
+  twofactor disable                          nobody is asked any more
+  twofactor disable --service sshd           only sshd")]
+    Disable(Disable),
+    /// Show, change or check the policy
+    #[command(
+        subcommand,
+        after_help = "\
+EXAMPLES
+  twofactor policy show
+  twofactor policy set window 2
+  twofactor policy set services.sshd true
+  twofactor policy check ./twofactor.toml"
+    )]
+    Policy(PolicyCommand),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn usage_error(arguments: &[&str]) -> clap::error::ErrorKind {
+        Cli::try_parse_from(arguments).unwrap_err().kind()
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_has_examples() {
+        fn visit(command: &clap::Command) {
+            for sub in command.get_subcommands() {
+                let help = sub
+                    .get_after_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                assert!(help.contains("EXAMPLES"), "{}", sub.get_name());
+                assert!(sub.get_about().is_some(), "{}", sub.get_name());
+                visit(sub);
+            }
+        }
+        visit(&Cli::command());
+    }
+
+    #[test]
+    fn nobody_is_enrolled_without_a_name() {
+        assert_eq!(
+            usage_error(&["twofactor", "enroll"]),
+            clap::error::ErrorKind::MissingRequiredArgument
+        );
+    }
+
+    #[test]
+    fn values_outside_their_ranges_are_usage_errors() {
+        for option in [
+            "--digits=5",
+            "--digits=9",
+            "--interval=4",
+            "--interval=3601",
+        ] {
+            assert_eq!(
+                usage_error(&["twofactor", "enroll", "alice", option]),
+                clap::error::ErrorKind::ValueValidation
+            );
+        }
+    }
+
+    #[test]
+    fn global_options_may_follow_the_subcommand() {
+        let cli = Cli::try_parse_from(["twofactor", "status", "--json", "--state", "/x"]).unwrap();
+        assert!(cli.global.json && cli.global.state.as_os_str() == "/x");
+        assert_eq!(cli.global.policy.as_os_str(), POLICY_FILE);
+    }
+}

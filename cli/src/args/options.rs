@@ -1,0 +1,207 @@
+//! The options of each subcommand.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::duration;
+
+/// `enroll`.
+#[derive(Debug, Args)]
+pub struct Enroll {
+    /// Login name
+    pub user: String,
+    /// Name of the device
+    #[arg(long, value_name = "NAME", default_value = "phone")]
+    pub device: String,
+    /// Digits of a code: 6, 7 or 8 [default: from the policy]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(6..=8))]
+    pub digits: Option<u8>,
+    /// Seconds for which a code is shown: 5 to 3600 [default: from the policy]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(5..=3600))]
+    pub interval: Option<u32>,
+    /// Hash [default: from the policy]
+    #[arg(long, value_name = "HASH", value_enum, ignore_case = true)]
+    pub algorithm: Option<Hash>,
+    /// A token with a button and a counter (HOTP) instead of a clock
+    #[arg(long, conflicts_with = "interval")]
+    pub hotp: bool,
+    /// How to draw the QR code
+    #[arg(long, value_name = "STYLE", value_enum, default_value = "utf8")]
+    pub qr: Qr,
+    /// Store the device at once, without asking for a code
+    #[arg(long)]
+    pub no_confirm: bool,
+}
+
+/// `renew`.
+#[derive(Debug, Args)]
+pub struct Renew {
+    /// Login name
+    pub user: String,
+    /// Which device; needed when there are several
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
+    /// How to draw the QR code
+    #[arg(long, value_name = "STYLE", value_enum, default_value = "utf8")]
+    pub qr: Qr,
+    /// Store the new secret at once, without asking for a code
+    #[arg(long)]
+    pub no_confirm: bool,
+}
+
+/// `unset`.
+#[derive(Debug, Args)]
+pub struct Unset {
+    /// Login name
+    pub user: String,
+    /// Only this device
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// Login name
+    pub user: String,
+    /// Only this device
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
+    /// Reveal the key
+    #[arg(long, group = "reveal")]
+    pub secret: bool,
+    /// Reveal the otpauth:// URI
+    #[arg(long, group = "reveal")]
+    pub uri: bool,
+    /// Reveal the QR code
+    #[arg(long, value_name = "STYLE", value_enum, group = "reveal")]
+    pub qr: Option<Qr>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Login name; without it, everybody
+    pub user: Option<String>,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Login name
+    pub user: String,
+}
+
+/// Subcommands that take a user and nothing else.
+#[derive(Debug, Args)]
+pub struct UserOnly {
+    /// Login name
+    pub user: String,
+}
+
+/// `bypass`.
+#[derive(Debug, Args)]
+pub struct Bypass {
+    /// Login name
+    pub user: String,
+    /// How long the code works: a number with s, m, h or d, at most 30d; 0 withdraws it
+    #[arg(long = "for", value_name = "DURATION", default_value = "24h", value_parser = duration::parse)]
+    pub duration: u64,
+}
+
+/// `resync`.
+#[derive(Debug, Args)]
+pub struct Resync {
+    /// Login name
+    pub user: String,
+    /// Name of the device
+    pub device: String,
+    /// A code of the token
+    #[arg(requires = "code2")]
+    pub code1: Option<String>,
+    /// The code after it
+    pub code2: Option<String>,
+}
+
+/// `enable`.
+#[derive(Debug, Args)]
+pub struct Switch {
+    /// PAM service to switch on; may be repeated
+    #[arg(long = "service", value_name = "SERVICE")]
+    pub services: Vec<String>,
+    /// Do it even if it locks people out
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `disable`.
+#[derive(Debug, Args)]
+pub struct Disable {
+    /// PAM service to switch off; may be repeated
+    #[arg(long = "service", value_name = "SERVICE")]
+    pub services: Vec<String>,
+}
+
+/// `policy …`.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Print the policy with all defaults filled in
+    #[command(after_help = "EXAMPLES\n  twofactor policy show\n  twofactor policy show --json")]
+    Show,
+    /// Change one setting; comments and order of the file are kept
+    #[command(after_help = "\
+EXAMPLES
+  twofactor policy set window 2
+  twofactor policy set enforcement mandatory
+  twofactor policy set services.sshd true
+  twofactor policy set throttle.attempts 10")]
+    Set(PolicySet),
+    /// Check a policy file and say where it is wrong
+    #[command(
+        after_help = "EXAMPLES\n  twofactor policy check\n  twofactor policy check ./twofactor.toml"
+    )]
+    Check {
+        /// The file; without it, the policy in use
+        file: Option<PathBuf>,
+    },
+}
+
+/// `policy set`.
+#[derive(Debug, Args)]
+pub struct PolicySet {
+    /// Setting, with dots for tables: window, services.sshd, throttle.attempts
+    pub key: String,
+    /// New value
+    #[arg(allow_hyphen_values = true)]
+    pub value: String,
+    /// Do it even if it locks people out
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// How to draw a QR code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Qr {
+    /// Half blocks
+    Utf8,
+    /// Plain characters, twice as large
+    Ascii,
+    /// Not at all
+    None,
+}
+
+/// Hash of a device's codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Hash {
+    /// What every app supports
+    #[value(name = "SHA1")]
+    Sha1,
+    /// Not every app supports it
+    #[value(name = "SHA256")]
+    Sha256,
+    /// Not every app supports it
+    #[value(name = "SHA512")]
+    Sha512,
+}

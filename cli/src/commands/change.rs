@@ -1,0 +1,262 @@
+//! A change of the policy: announced, refused when it locks people out, confirmed, and made.
+#![forbid(unsafe_code)]
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use pam_twofactor::check;
+use pam_twofactor::policy::{self, DEFAULT_POLICY, Policy};
+use pam_twofactor::store::Store;
+use pam_twofactor::sys::clock::{self, Synchronization};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::status::clock_word;
+use crate::audit::{self, Event};
+use crate::context::Context;
+use crate::error::Failure;
+use crate::impact::{self, Impact};
+use crate::output::Report;
+use crate::people;
+use crate::policy_edit::{self, EditError};
+
+/// A key and its new value, as `policy set` takes them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// The key, with dots.
+    pub key: String,
+    /// The value, as typed.
+    pub value: String,
+}
+
+impl Setting {
+    /// Sets `key` to `value`.
+    pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            value: value.into(),
+        }
+    }
+}
+
+/// Whether a change that locks people out is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Danger {
+    /// It is refused.
+    Refuse,
+    /// It is made.
+    Accept,
+}
+
+impl Danger {
+    /// Reads `--force`.
+    pub const fn new(force: &bool) -> Self {
+        match force {
+            true => Self::Accept,
+            false => Self::Refuse,
+        }
+    }
+}
+
+/// Announces a change, has it confirmed, and makes it.
+pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result<Made, Failure> {
+    let store = context.create_store()?;
+    let text = match context.policy.text() {
+        Err(error) if error.is_missing() => None,
+        other => Some(other?),
+    };
+    let current = text.as_deref().unwrap_or(DEFAULT_POLICY);
+    let mut edited = current.to_owned();
+    for Setting { key, value } in settings {
+        edited = policy_edit::set(&edited, key, value).map_err(|error| refusal(context, error))?;
+    }
+    let before = policy::parse(current).ok();
+    // `policy_edit::set` returns valid policies only.
+    let after = policy::parse(&edited).map_err(Failure::invalid)?;
+    // While it is switched off, a group that does not exist matters to nobody, and must not keep it on.
+    if after.enabled {
+        check::memberships(&context.policy, &after, None)?;
+    }
+    let mut made = Made::new(
+        context,
+        &after,
+        assess(context, &store, before.as_ref(), &after)?,
+    );
+    if text.as_deref() == Some(edited.as_str()) {
+        return Ok(made);
+    }
+    made.changed = settings.to_vec();
+    announce(context, &made, &after)?;
+    if danger == Danger::Refuse && !made.impact.dangers.is_empty() {
+        let steps = "Enrol a device and try it first: twofactor enroll USER, twofactor verify USER\n\
+                     To do it all the same: --force";
+        return Err(
+            Failure::refused(format!("not done: {}", made.impact.dangers.join("; "))).next(steps),
+        );
+    }
+    context
+        .terminal
+        .confirm(question(before.as_ref(), &after))?;
+    context
+        .policy
+        .edit(&store, |now: Option<&str>| match now == text.as_deref() {
+            true => Ok(edited),
+            false => Err(Failure::refused(
+                "the policy was changed meanwhile; try again",
+            )),
+        })?;
+    for Setting { key, value } in settings {
+        audit::log(
+            Event::Changed,
+            &[("action", "policy"), ("key", key), ("value", value)],
+        );
+    }
+    Ok(made)
+}
+
+fn assess(
+    context: &Context,
+    store: &Store,
+    before: Option<&Policy>,
+    after: &Policy,
+) -> Result<Impact, Failure> {
+    let (people, mut warnings) = people::all(context, after, store)?;
+    let mut impact = impact::assess(before, after, &people);
+    if after.enabled {
+        let already = before.is_some_and(|policy| policy.enabled);
+        if !already && clock::synchronization() != Synchronization::Synchronized {
+            warnings.push(
+                "the kernel does not say that this machine's clock is kept right; codes depend on it. Set up NTP \
+                 (chrony or systemd-timesyncd)"
+                    .to_owned(),
+            );
+        }
+        impact.warnings.append(&mut warnings);
+    }
+    Ok(impact)
+}
+
+fn announce(context: &Context, made: &Made, after: &Policy) -> Result<(), Failure> {
+    let mut text = String::from("To be set:\n");
+    for Setting { key, value } in &made.changed {
+        text.push_str(&format!("  {key} = {value}\n"));
+    }
+    text.push_str("From then on, where a PAM service uses pam_twofactor.so:\n");
+    text.push_str(&made.impact.text(after));
+    Ok(context.terminal.say(&text)?)
+}
+
+const fn question(before: Option<&Policy>, after: &Policy) -> &'static str {
+    match before {
+        Some(before) if before.enabled && !after.enabled => "Switch two-factor login off?",
+        Some(before) if before.enabled == after.enabled => "Change the policy?",
+        _ if after.enabled => {
+            "Switch two-factor login on? Keep a root shell open until a login has worked."
+        }
+        _ => "Change the policy?",
+    }
+}
+
+fn refusal(context: &Context, error: EditError) -> Failure {
+    match error {
+        EditError::Before(what) => {
+            Failure::invalid(format!("{}: {what}", context.policy_path().display()))
+                .next("Correct that first.")
+        }
+        EditError::Table(key) if key == "exempt" => {
+            Failure::usage(format!("{key} is a list of tables")).next(format!(
+                "Edit {}, then: twofactor policy check",
+                context.policy_path().display()
+            ))
+        }
+        EditError::Key(_) | EditError::Table(_) => {
+            Failure::usage(error).next("Settings are named as in: twofactor policy show")
+        }
+        // The place is one in a text that exists nowhere yet.
+        EditError::Refused(what) => Failure::usage(
+            what.split_once(": ")
+                .map_or(what.as_str(), |(_, what)| what),
+        ),
+    }
+}
+
+/// Puts the default policy, which asks nobody, in place of one that is invalid, and keeps that one beside it.
+pub fn replace_invalid(context: &Context) -> Result<Made, Failure> {
+    let store = context.create_store()?;
+    let text = context.policy.text()?;
+    let mut kept = context.policy_path().as_os_str().to_owned();
+    kept.push(".invalid");
+    let kept = PathBuf::from(kept);
+    context.terminal.say(&format!(
+        "The policy is invalid, so it is replaced by the default one, switched off.\nThe old one is kept: {}\n",
+        kept.display()
+    ))?;
+    context.terminal.confirm("Switch two-factor login off?")?;
+    let failed = |error: std::io::Error| Failure::system(format!("{}: {error}", kept.display()));
+    // /etc/security is root's alone: nobody else can have put a link there.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .open(&kept)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)?;
+    context
+        .policy
+        .edit(&store, |_| Ok::<_, Failure>(DEFAULT_POLICY.to_owned()))?;
+    audit::log(
+        Event::Changed,
+        &[
+            ("action", "policy"),
+            ("key", "enabled"),
+            ("value", "false"),
+            ("replaced", "invalid"),
+        ],
+    );
+    let after = policy::parse(DEFAULT_POLICY).map_err(Failure::invalid)?;
+    let mut made = Made::new(context, &after, assess(context, &store, None, &after)?);
+    made.changed = vec![Setting::new("enabled", "false")];
+    Ok(made)
+}
+
+/// What a change of the policy reports.
+#[derive(Serialize)]
+pub struct Made {
+    file: String,
+    /// Settings that were written; empty when they had these values already.
+    pub changed: Vec<Setting>,
+    enabled: bool,
+    clock: &'static str,
+    #[serde(flatten)]
+    impact: Impact,
+}
+
+impl Made {
+    fn new(context: &Context, after: &Policy, impact: Impact) -> Self {
+        Self {
+            file: context.policy_path().display().to_string(),
+            changed: Vec::new(),
+            enabled: after.enabled,
+            clock: clock_word(clock::synchronization()),
+            impact,
+        }
+    }
+}
+
+impl Report for Made {
+    fn text(&self) -> Zeroizing<String> {
+        let switch = if self.enabled { "on" } else { "off" };
+        Zeroizing::new(match self.changed.is_empty() {
+            true => format!(
+                "Nothing to change in {}. Two-factor login is {switch}.\n",
+                self.file
+            ),
+            false => format!("Done: {}. Two-factor login is {switch}.\n", self.file),
+        })
+    }
+}

@@ -1,0 +1,266 @@
+//! Showing a new device to its owner, and asking for a code of it before it is stored.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::device::{Device, Kind};
+use pam_twofactor::policy::Policy;
+use pam_twofactor::record::Record;
+use pam_twofactor::recovery::PlainCode;
+use pam_twofactor::state::{DeviceState, State};
+use pam_twofactor::sys::accounts::Account;
+use pam_twofactor::sys::clock;
+use pam_twofactor::verify::{self, Answer, Form, Outcome, Rejected};
+use zeroize::Zeroizing;
+
+use crate::args::Qr;
+use crate::context::Context;
+use crate::device_info::{DeviceInfo, app_warning, uri};
+use crate::error::Failure;
+use crate::text::{in_fours, utc};
+
+/// How often a code of the new device is asked for.
+const TRIES: u32 = 5;
+
+/// Whether a code of the new device is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// It counts only after a code of it was typed.
+    Ask,
+    /// It counts at once.
+    Skip,
+}
+
+impl Confirmation {
+    /// Reads `--no-confirm`.
+    pub const fn new(skip: &bool) -> Self {
+        match skip {
+            true => Self::Skip,
+            false => Self::Ask,
+        }
+    }
+}
+
+/// A device that its owner has and that may be stored.
+pub struct Confirmed {
+    /// Its state: a code that was typed is used up in it.
+    pub entry: DeviceState,
+    /// The URI that was shown.
+    pub uri: Zeroizing<String>,
+}
+
+/// Shows the device and, unless told to skip it, asks for a code. Nothing is stored here.
+pub fn present(
+    context: &Context,
+    account: &Account,
+    policy: &Policy,
+    device: &Device,
+    style: (Qr, Confirmation),
+) -> Result<Confirmed, Failure> {
+    let (qr, confirmation) = style;
+    let terminal = &context.terminal;
+    let uri = uri(device, &account.name, policy, None);
+    if let Some(warning) = app_warning(device) {
+        terminal.say(&format!("Warning: {warning}\n\n"))?;
+    }
+    if qr != Qr::None {
+        match terminal.draw(&uri, qr) {
+            Ok(drawing) => {
+                terminal.say("Scan this with the authenticator app, or type in the key:\n\n")?;
+                terminal.say(&drawing)?;
+            }
+            Err(why) => terminal.say(&format!("{why}\n"))?,
+        }
+        terminal.say("\n")?;
+    }
+    let key = in_fours(&device.secret.to_base32());
+    for part in ["Key: ", &key, "\nURI: ", &uri, "\n"] {
+        terminal.say(part)?;
+    }
+    terminal.say(&format!(
+        "     {}\n\n",
+        DeviceInfo::new(device, None).settings()
+    ))?;
+    let entry = DeviceState {
+        id: device.id,
+        next: 0,
+        drift: 0,
+        last_used: 0,
+    };
+    let entry = match confirmation {
+        Confirmation::Skip => entry,
+        Confirmation::Ask => ask(context, account, policy, device, entry)?,
+    };
+    Ok(Confirmed { entry, uri })
+}
+
+/// The text that shows a new set of recovery codes, the only time.
+pub fn recovery_text(codes: &[PlainCode]) -> Zeroizing<String> {
+    // 2 * 19 characters and 6 more to a line, 2 more lines of at most 100.
+    let mut text = Zeroizing::new(String::with_capacity(250 + 48 * codes.len()));
+    text.push_str(
+        "Recovery codes, for when the device is not at hand. Each works once, instead of a code.\n",
+    );
+    text.push_str("Keep them where the device is not; they are not shown again:\n\n");
+    for pair in codes.chunks(2) {
+        for code in pair {
+            text.push_str("    ");
+            text.push_str(&code.grouped());
+        }
+        text.push('\n');
+    }
+    text.push('\n');
+    text
+}
+
+/// The codes of a new set, for JSON.
+pub fn recovery_list(codes: &[PlainCode]) -> Vec<String> {
+    codes
+        .iter()
+        .map(|code| code.grouped().to_string())
+        .collect()
+}
+
+fn ask(
+    context: &Context,
+    account: &Account,
+    policy: &Policy,
+    device: &Device,
+    entry: DeviceState,
+) -> Result<DeviceState, Failure> {
+    let terminal = &context.terminal;
+    for _ in 0..TRIES {
+        let question = "Code that the device shows (nothing: do not store it): ";
+        let Some(typed) = terminal.ask(question)? else {
+            return Err(Failure::refused("no code was typed, so nothing was stored"));
+        };
+        let now = clock::now()?;
+        match judge(policy, account, device, entry, (&typed, now)) {
+            Ok(used) => return Ok(used),
+            Err(why) => terminal.say(&format!("{}\n", explain(device, &why, now)))?,
+        }
+    }
+    Err(Failure::refused(format!("{TRIES} codes were wrong, so nothing was stored")).next(
+        "Was it scanned anew? An older entry of the app shows other codes. Is the time right, here and there?",
+    ))
+}
+
+/// The verdict of a login, for a record that holds nothing but the new device.
+fn judge(
+    policy: &Policy,
+    account: &Account,
+    device: &Device,
+    entry: DeviceState,
+    typed: (&str, u64),
+) -> Result<DeviceState, Rejected> {
+    let (typed, now) = typed;
+    let mut record = Record::new(account.name.clone(), account.uid);
+    record.devices.push(device.clone());
+    let mut state = State::new(account.uid);
+    state.devices.push(entry);
+    let answer = Answer::read(typed.as_bytes(), Form::Code, &[device.digits]);
+    // A state without failures is never locked out.
+    let charged = verify::charge(&policy.throttle, &state, now).map_err(|_| Rejected::Wrong)?;
+    let verdict = verify::verdict(policy, &record, &charged, &answer, now);
+    match verdict.outcome {
+        Outcome::Accepted(_) => verdict
+            .state
+            .device(device.id)
+            .copied()
+            .ok_or(Rejected::Wrong),
+        Outcome::Rejected(why) => Err(why),
+    }
+}
+
+fn explain(device: &Device, why: &Rejected, now: u64) -> String {
+    match (why, device.kind) {
+        (Rejected::ClockDiffers { steps, .. }, Kind::Totp { interval }) => {
+            let seconds = steps
+                .unsigned_abs()
+                .saturating_mul(u64::from(interval.seconds()));
+            let direction = if *steps < 0 { "behind" } else { "ahead of" };
+            format!(
+                "The key is right, but the device's clock is {seconds} s {direction} this machine's ({}). \
+                 Set the wrong one.",
+                utc(now)
+            )
+        }
+        (_, Kind::Totp { .. }) => {
+            "That code is wrong. Wait for the next one and try again.".to_owned()
+        }
+        (_, Kind::Hotp) => "That code is wrong. Press the button and try again.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pam_twofactor::device::Id;
+    use pam_twofactor::otp::{Algorithm, Digits, Interval};
+    use pam_twofactor::secret::Secret;
+
+    const NOW: u64 = 1_234_567_890;
+
+    fn device(kind: Kind) -> Device {
+        Device {
+            id: Id::generate().unwrap(),
+            name: "phone".parse().unwrap(),
+            kind,
+            algorithm: Algorithm::Sha1,
+            digits: Digits::SIX,
+            secret: Secret::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap(),
+            created: NOW,
+        }
+    }
+
+    fn check(device: &Device, typed: &str, now: u64) -> Result<DeviceState, Rejected> {
+        let account = Account {
+            name: "alice".into(),
+            uid: 1000,
+            gid: 1000,
+        };
+        let entry = DeviceState {
+            id: device.id,
+            next: 0,
+            drift: 0,
+            last_used: 0,
+        };
+        judge(&Policy::default(), &account, device, entry, (typed, now))
+    }
+
+    #[test]
+    fn r08_the_confirming_code_is_used_up() {
+        let device = device(Kind::Totp {
+            interval: Interval::THIRTY,
+        });
+        // RFC 6238 appendix B: 89005924 at 1234567890, cut to six digits.
+        let entry = check(&device, "005 924", NOW).unwrap();
+        assert_eq!((entry.next, entry.last_used), (NOW / 30 + 1, NOW));
+    }
+
+    #[test]
+    fn a_hotp_device_is_confirmed_by_its_first_code() {
+        // RFC 4226 appendix D, counter 0.
+        let entry = check(&device(Kind::Hotp), "755224", NOW).unwrap();
+        assert_eq!(entry.next, 1);
+    }
+
+    #[test]
+    fn a_wrong_code_confirms_nothing() {
+        let device = device(Kind::Totp {
+            interval: Interval::THIRTY,
+        });
+        assert_eq!(check(&device, "005925", NOW), Err(Rejected::Wrong));
+    }
+
+    #[test]
+    fn a_wrong_clock_is_told_from_a_wrong_code() {
+        let device = device(Kind::Totp {
+            interval: Interval::THIRTY,
+        });
+        let why = check(&device, "005924", NOW + 150).unwrap_err();
+        assert_eq!(
+            explain(&device, &why, NOW + 150),
+            "The key is right, but the device's clock is 150 s behind this machine's (2009-02-13T23:34:00Z). \
+             Set the wrong one."
+        );
+    }
+}

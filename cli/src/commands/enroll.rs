@@ -1,0 +1,171 @@
+//! `enroll`: a new device.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
+use pam_twofactor::otp::{Algorithm, Digits, Interval};
+use pam_twofactor::policy::Policy;
+use pam_twofactor::record::Record;
+use pam_twofactor::recovery::{PlainCode, RecoverySet};
+use pam_twofactor::secret::Secret;
+use pam_twofactor::sys::clock;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::confirmation::{Confirmation, present, recovery_list, recovery_text};
+use crate::args::{Enroll, Hash};
+use crate::audit::{self, Event};
+use crate::context::{Context, for_user};
+use crate::device_info::DeviceInfo;
+use crate::error::Failure;
+use crate::output::Report;
+
+/// Runs it.
+pub fn run(context: &Context, args: &Enroll) -> Result<(), Failure> {
+    let account = context.account(&args.user)?;
+    let policy = context.policy_or_default()?;
+    let name: DeviceName = args.device.parse().map_err(Failure::usage)?;
+    let store = context.create_store()?;
+    let named = |error| for_user(Failure::from(error), &account.name);
+    if let Some(record) = store.record(&account).map_err(named)? {
+        has_room(&record, &name)?;
+    }
+    let device = new_device(name, args, &policy)?;
+    let confirmation = Confirmation::new(&args.no_confirm);
+    let confirmed = present(context, &account, &policy, &device, (args.qr, confirmation))?;
+
+    let mut locked = store.lock_for_change(&account).map_err(named)?;
+    let mut record = locked
+        .record()
+        .map_err(named)?
+        .unwrap_or_else(|| Record::new(account.name.clone(), account.uid));
+    // Somebody else may have enrolled a device while the code was typed.
+    has_room(&record, &device.name)?;
+    record.devices.push(device.clone());
+    let codes = match record.recovery {
+        Some(_) => Vec::new(),
+        None => new_recovery_codes(&mut record)?,
+    };
+    locked
+        .replace_record(&record, &[confirmed.entry], |_| {})
+        .map_err(named)?;
+    drop(locked);
+
+    audit::log(
+        Event::Changed,
+        &[
+            ("user", &account.name),
+            ("action", "enroll"),
+            ("device", device.name.as_str()),
+            ("confirmed", yes_or_no(confirmation)),
+        ],
+    );
+    context.format.write(&Enrolled {
+        user: &account.name,
+        device: DeviceInfo::new(&device, None),
+        confirmed: confirmation == Confirmation::Ask,
+        secret: &device.secret.to_base32(),
+        uri: &confirmed.uri,
+        recovery_codes: recovery_list(&codes),
+        codes: &codes,
+        enabled: policy.enabled,
+    })
+}
+
+/// Gives a record its ten recovery codes.
+pub fn new_recovery_codes(record: &mut Record) -> Result<Vec<PlainCode>, Failure> {
+    let (set, codes) = RecoverySet::generate(clock::now()?).map_err(Failure::system)?;
+    record.recovery = Some(set);
+    Ok(codes)
+}
+
+/// For the log.
+pub const fn yes_or_no(confirmation: Confirmation) -> &'static str {
+    match confirmation {
+        Confirmation::Ask => "yes",
+        Confirmation::Skip => "no",
+    }
+}
+
+fn has_room(record: &Record, name: &DeviceName) -> Result<(), Failure> {
+    let user = &record.user;
+    if record.device(name.as_str()).is_some() {
+        return Err(
+            Failure::refused(format!("{user} already has a device named {name}")).next(format!(
+                "For one more: twofactor enroll {user} --device NAME\n\
+             For a new key of this one: twofactor renew {user} --device {name}"
+            )),
+        );
+    }
+    if record.devices.len() >= MAX_DEVICES {
+        return Err(
+            Failure::refused(format!("{user} already has {MAX_DEVICES} devices")).next(format!(
+                "To remove one: twofactor unset {user} --device NAME"
+            )),
+        );
+    }
+    Ok(())
+}
+
+fn new_device(name: DeviceName, args: &Enroll, policy: &Policy) -> Result<Device, Failure> {
+    let defaults = policy.new_devices;
+    let algorithm = match args.algorithm {
+        None => defaults.algorithm,
+        Some(Hash::Sha1) => Algorithm::Sha1,
+        Some(Hash::Sha256) => Algorithm::Sha256,
+        Some(Hash::Sha512) => Algorithm::Sha512,
+    };
+    // The ranges were checked by the command line.
+    let interval = args
+        .interval
+        .and_then(Interval::new)
+        .unwrap_or(defaults.interval);
+    Ok(Device {
+        id: Id::generate().map_err(Failure::system)?,
+        name,
+        kind: if args.hotp {
+            Kind::Hotp
+        } else {
+            Kind::Totp { interval }
+        },
+        algorithm,
+        digits: args.digits.and_then(Digits::new).unwrap_or(defaults.digits),
+        secret: Secret::generate(algorithm).map_err(Failure::system)?,
+        created: clock::now()?,
+    })
+}
+
+/// What `enroll` reports. Holds secrets: it is the only time they are shown.
+#[derive(Serialize)]
+struct Enrolled<'a> {
+    user: &'a str,
+    device: DeviceInfo,
+    confirmed: bool,
+    secret: &'a str,
+    uri: &'a str,
+    recovery_codes: Vec<String>,
+    #[serde(skip)]
+    codes: &'a [PlainCode],
+    #[serde(skip)]
+    enabled: bool,
+}
+
+impl Report for Enrolled<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        let recovery = match self.codes {
+            [] => Zeroizing::new(String::new()),
+            codes => recovery_text(codes),
+        };
+        let mut text = Zeroizing::new(String::with_capacity(recovery.len() + 512));
+        let DeviceInfo { name, .. } = &self.device;
+        text.push_str(&format!("Stored: device {name} of {}.", self.user));
+        text.push_str(match self.confirmed {
+            true => " The code is used up; the next login needs the next one.\n\n",
+            false => " No code was asked for: try it with twofactor verify.\n\n",
+        });
+        text.push_str(&recovery);
+        if !self.enabled {
+            text.push_str("Two-factor login is switched off. To switch it on: twofactor enable\n");
+        }
+        text
+    }
+}

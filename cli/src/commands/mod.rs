@@ -1,0 +1,45 @@
+//! The subcommands, one file each.
+#![forbid(unsafe_code)]
+
+mod bypass;
+mod change;
+mod confirmation;
+mod enroll;
+mod policy;
+mod recovery;
+mod renew;
+mod resync;
+mod show;
+mod status;
+mod switch;
+mod unlock;
+mod unset;
+mod verify;
+
+use std::process::ExitCode;
+
+use crate::args::{Command, PolicyCommand};
+use crate::context::Context;
+use crate::error::Failure;
+
+/// Runs a subcommand. The exit code differs from 0 where a report was written that holds bad news.
+pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
+    let done = match command {
+        Command::Enroll(args) => enroll::run(context, args),
+        Command::Renew(args) => renew::run(context, args),
+        Command::Unset(args) => unset::run(context, args),
+        Command::Show(args) => show::run(context, args),
+        Command::Status(args) => return status::run(context, args),
+        Command::Verify(args) => return verify::run(context, args),
+        Command::RecoveryCodes(args) => recovery::run(context, args),
+        Command::Bypass(args) => bypass::run(context, args),
+        Command::Unlock(args) => unlock::run(context, args),
+        Command::Resync(args) => resync::run(context, args),
+        Command::Enable(args) => switch::enable(context, args),
+        Command::Disable(args) => switch::disable(context, args),
+        Command::Policy(PolicyCommand::Show) => policy::show(context),
+        Command::Policy(PolicyCommand::Set(args)) => switch::set(context, args),
+        Command::Policy(PolicyCommand::Check { file }) => policy::check(context, file.as_deref()),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}

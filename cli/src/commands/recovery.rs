@@ -1,0 +1,56 @@
+//! `recovery-codes`: a new set, which replaces the old one.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::recovery::PlainCode;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::confirmation::{recovery_list, recovery_text};
+use super::enroll::new_recovery_codes;
+use crate::args::UserOnly;
+use crate::audit::{self, Event};
+use crate::context::{Context, for_user, not_enrolled};
+use crate::error::Failure;
+use crate::output::Report;
+
+/// Runs it.
+pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
+    let (account, store, record) = context.enrolled(&args.user)?;
+    let named = |error| for_user(Failure::from(error), &account.name);
+    if record.recovery.is_some() {
+        context
+            .terminal
+            .confirm(&format!("Replace the recovery codes of {}?", account.name))?;
+    }
+    let mut locked = store.lock_for_change(&account).map_err(named)?;
+    let Some(mut record) = locked.record().map_err(named)? else {
+        return Err(not_enrolled(&account.name));
+    };
+    let codes = new_recovery_codes(&mut record)?;
+    locked.replace_record(&record, &[], |_| {}).map_err(named)?;
+    drop(locked);
+    audit::log(
+        Event::Changed,
+        &[("user", &account.name), ("action", "recovery-codes")],
+    );
+    context.format.write(&NewCodes {
+        user: &account.name,
+        recovery_codes: recovery_list(&codes),
+        codes: &codes,
+    })
+}
+
+/// What `recovery-codes` reports. Holds secrets: it is the only time they are shown.
+#[derive(Serialize)]
+struct NewCodes<'a> {
+    user: &'a str,
+    recovery_codes: Vec<String>,
+    #[serde(skip)]
+    codes: &'a [PlainCode],
+}
+
+impl Report for NewCodes<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        recovery_text(self.codes)
+    }
+}

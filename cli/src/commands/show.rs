@@ -1,0 +1,128 @@
+//! `show`: the devices of a user; a secret only when it is asked for.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::device::Device;
+use pam_twofactor::state::State;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::renew::chosen;
+use crate::args::{Qr, Show};
+use crate::audit::{self, Event};
+use crate::context::{Context, for_user};
+use crate::device_info::{DeviceInfo, uri};
+use crate::error::Failure;
+use crate::output::{Format, Report, table};
+
+/// Shown in place of a key.
+const MASK: &str = "hidden; to see it: --secret, --uri or --qr utf8";
+
+/// Runs it.
+pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
+    let (account, store, record) = context.enrolled(&args.user)?;
+    let policy = context.policy_or_default()?;
+    let qr = args.qr.filter(|style| *style != Qr::None);
+    let reveals = args.secret || args.uri || qr.is_some();
+    let devices: Vec<&Device> = match (&args.device, reveals) {
+        (None, false) => record.devices.iter().collect(),
+        (name, _) => vec![chosen(&record, name.as_deref())?],
+    };
+    let state: State = {
+        let locked = store
+            .lock(&account)
+            .map_err(|error| for_user(error, &account.name))?;
+        locked.state().clone()
+    };
+    let shown = devices.iter().map(|device| Shown {
+        info: DeviceInfo::new(device, Some(&state)),
+        secret: args.secret.then(|| device.secret.to_base32().to_string()),
+        uri: (args.uri || qr.is_some())
+            .then(|| uri(device, &account.name, &policy, Some(&state)).to_string()),
+    });
+    let report = Devices {
+        user: &account.name,
+        uid: account.uid,
+        devices: shown.collect(),
+    };
+    if reveals {
+        let name = report
+            .devices
+            .first()
+            .map_or("", |device| device.info.name.as_str());
+        audit::log(
+            Event::Revealed,
+            &[("user", &account.name), ("device", name)],
+        );
+    }
+    match (qr, context.format, report.devices.first()) {
+        (Some(style), Format::Text, Some(Shown { uri: Some(uri), .. })) => {
+            Ok(context.terminal.say(&context.terminal.draw(uri, style)?)?)
+        }
+        _ => context.format.write(&report),
+    }
+}
+
+/// What `show` reports.
+#[derive(Serialize)]
+struct Devices<'a> {
+    user: &'a str,
+    uid: u32,
+    devices: Vec<Shown>,
+}
+
+/// A device; its secret and URI are `null` unless asked for.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    info: DeviceInfo,
+    secret: Option<String>,
+    uri: Option<String>,
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        use zeroize::Zeroize as _;
+        self.secret.zeroize();
+        self.uri.zeroize();
+    }
+}
+
+impl Report for Devices<'_> {
+    /// A revealed key or URI stands alone, so that it can be copied or piped.
+    fn text(&self) -> Zeroizing<String> {
+        if let [
+            Shown {
+                secret: Some(revealed),
+                ..
+            }
+            | Shown {
+                uri: Some(revealed),
+                ..
+            },
+        ] = self.devices.as_slice()
+        {
+            return Zeroizing::new(format!("{revealed}\n"));
+        }
+        let mut rows = vec![vec![
+            "DEVICE".into(),
+            "SETTINGS".into(),
+            "ENROLLED".into(),
+            "LAST USED".into(),
+        ]];
+        for Shown { info, .. } in &self.devices {
+            let used = info.last_used.clone().unwrap_or_else(|| "never".into());
+            rows.push(vec![
+                info.name.clone(),
+                info.settings(),
+                info.enrolled.clone(),
+                used,
+            ]);
+        }
+        Zeroizing::new(format!(
+            "{} (uid {})\n{}Key: {MASK}\n",
+            self.user,
+            self.uid,
+            table(&rows)
+        ))
+    }
+}

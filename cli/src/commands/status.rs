@@ -1,0 +1,153 @@
+//! `status`: what is switched on, and who has a device. Never a secret.
+#![forbid(unsafe_code)]
+
+mod report;
+
+use std::process::ExitCode;
+
+use pam_twofactor::check;
+use pam_twofactor::policy::Policy;
+use pam_twofactor::record::Record;
+use pam_twofactor::state::State;
+use pam_twofactor::store::Store;
+use pam_twofactor::sys::accounts;
+use pam_twofactor::sys::clock::{self, Synchronization};
+use pam_twofactor::verify;
+
+use crate::args::Status;
+use crate::context::{Context, for_user};
+use crate::device_info::DeviceInfo;
+use crate::error::{Exit, Failure};
+use crate::impact;
+use crate::text::utc;
+use report::{Lock, Overview, PolicyStatus, ServiceSwitches, UserStatus};
+
+/// Runs it. The exit code tells of an invalid policy or record, which the report names.
+pub fn run(context: &Context, args: &Status) -> Result<ExitCode, Failure> {
+    let (policy, loaded) = policy_status(context);
+    let store = context.store()?;
+    let names = match (&args.user, &store) {
+        (Some(user), _) => vec![context.account(user)?.name],
+        (None, Some(store)) => store.users()?,
+        (None, None) => Vec::new(),
+    };
+    let now = clock::now()?;
+    let users: Vec<UserStatus> = names
+        .into_iter()
+        .map(|name| user_status(store.as_ref(), &loaded, name, now))
+        .collect();
+    let invalid = policy.error.is_some() || users.iter().any(|user| user.error.is_some());
+    let clock = clock_word(clock::synchronization());
+    context.format.write(&Overview {
+        policy,
+        clock,
+        users,
+    })?;
+    Ok(if invalid {
+        ExitCode::from(Exit::Invalid as u8)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// `synchronized`, `unsynchronized` or `unknown`.
+pub const fn clock_word(clock: Synchronization) -> &'static str {
+    match clock {
+        Synchronization::Synchronized => "synchronized",
+        Synchronization::Unsynchronized => "unsynchronized",
+        Synchronization::Unknown => "unknown",
+    }
+}
+
+/// The policy as far as it can be read; defaults stand in for one that cannot.
+fn policy_status(context: &Context) -> (PolicyStatus, Policy) {
+    let file = context.policy_path().display().to_string();
+    match usable_policy(context) {
+        Ok(policy) => {
+            let status = PolicyStatus {
+                file,
+                present: true,
+                error: None,
+                enabled: Some(policy.enabled),
+                enforcement: Some(policy.enforcement.to_string()),
+                services: Some(impact::services(&policy)),
+                services_on: Some(ServiceSwitches::new(&policy)),
+            };
+            (status, policy)
+        }
+        Err(error) => {
+            let missing = matches!(&error, check::Failure::Store(error) if error.is_missing());
+            let status = PolicyStatus {
+                file,
+                present: !missing,
+                error: (!missing).then(|| error.to_string()),
+                enabled: None,
+                enforcement: None,
+                services: None,
+                services_on: None,
+            };
+            (status, Policy::default())
+        }
+    }
+}
+
+/// As a login sees it: a group that does not exist makes it unusable.
+fn usable_policy(context: &Context) -> Result<Policy, check::Failure> {
+    let policy = context.policy.load()?.policy;
+    if policy.enabled {
+        check::memberships(&context.policy, &policy, None)?;
+    }
+    Ok(policy)
+}
+
+fn user_status(store: Option<&Store>, policy: &Policy, name: String, now: u64) -> UserStatus {
+    match read_user(store, &name) {
+        Ok((uid, None)) => UserStatus {
+            uid: Some(uid),
+            ..UserStatus::empty(name)
+        },
+        Ok((uid, Some((record, state)))) => UserStatus {
+            uid: Some(uid),
+            devices: record
+                .devices
+                .iter()
+                .map(|device| DeviceInfo::new(device, Some(&state)))
+                .collect(),
+            recovery_codes_left: verify::recovery_codes_left(&record, &state),
+            bypass_until: record
+                .bypass
+                .as_ref()
+                .filter(|bypass| state.bypass != Some(bypass.id) && now < bypass.expires)
+                .map(|bypass| utc(bypass.expires)),
+            failures: state.failures,
+            lock: Lock::new(verify::gate(&policy.throttle, &state, now)),
+            error: None,
+            name,
+        },
+        Err(failure) => UserStatus {
+            error: Some(failure.to_string().replace('\n', ". ")),
+            ..UserStatus::empty(name)
+        },
+    }
+}
+
+type Kept = Option<(Record, State)>;
+
+fn read_user(store: Option<&Store>, name: &str) -> Result<(u32, Kept), Failure> {
+    let Some(account) = accounts::by_name(name)? else {
+        return Err(Failure::refused("no such user any more")
+            .next(format!("To remove it: twofactor unset {name}")));
+    };
+    let named = |error| for_user(Failure::from(error), name);
+    let Some(store) = store else {
+        return Ok((account.uid, None));
+    };
+    let Some(record) = store.record(&account).map_err(named)? else {
+        return Ok((account.uid, None));
+    };
+    let locked = store.lock(&account).map_err(named)?;
+    // Once more: now nobody can change it.
+    locked.record().map_err(named)?;
+    let state = locked.state().clone();
+    Ok((account.uid, Some((record, state))))
+}

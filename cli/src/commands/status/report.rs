@@ -1,0 +1,277 @@
+//! The report of `status`: its JSON form and its text.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use pam_twofactor::policy::Policy;
+use pam_twofactor::verify::Gate;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::device_info::DeviceInfo;
+use crate::output::{Report, table};
+use crate::text::{count, span};
+
+/// What `status` reports.
+#[derive(Serialize)]
+pub struct Overview {
+    /// The policy.
+    pub policy: PolicyStatus,
+    /// What the kernel says of the clock: `synchronized`, `unsynchronized` or `unknown`.
+    pub clock: &'static str,
+    /// Everybody with a record, or the one that was asked for.
+    pub users: Vec<UserStatus>,
+}
+
+/// The policy in a few words; `null` where it cannot be read.
+#[derive(Serialize)]
+pub struct PolicyStatus {
+    /// Where it is.
+    pub file: String,
+    /// Whether there is such a file.
+    pub present: bool,
+    /// Why it cannot be used.
+    pub error: Option<String>,
+    /// The global switch.
+    pub enabled: Option<bool>,
+    /// `optional` or `mandatory`.
+    pub enforcement: Option<String>,
+    /// The switches in words.
+    #[serde(skip)]
+    pub services: Option<String>,
+    /// The switches of the services.
+    #[serde(rename = "services")]
+    pub services_on: Option<ServiceSwitches>,
+}
+
+/// The switches of the services.
+#[derive(Serialize)]
+pub struct ServiceSwitches {
+    #[serde(flatten)]
+    /// Those that the policy names.
+    pub named: BTreeMap<String, bool>,
+    /// All others.
+    pub default: bool,
+}
+
+impl ServiceSwitches {
+    /// Takes them from the policy.
+    pub fn new(policy: &Policy) -> Self {
+        Self {
+            named: policy.services.named.clone(),
+            default: policy.services.default,
+        }
+    }
+}
+
+/// One user.
+#[derive(Serialize)]
+pub struct UserStatus {
+    /// Login name.
+    #[serde(rename = "user")]
+    pub name: String,
+    /// Numeric user id.
+    pub uid: Option<u32>,
+    /// The devices.
+    pub devices: Vec<DeviceInfo>,
+    /// Recovery codes that were not used yet.
+    pub recovery_codes_left: usize,
+    /// End of an unused bypass code, ISO 8601 UTC.
+    pub bypass_until: Option<String>,
+    /// Wrong codes in a row.
+    pub failures: u32,
+    /// Lock-out.
+    #[serde(flatten)]
+    pub lock: Lock,
+    /// Why the user's files cannot be used: a login is refused.
+    pub error: Option<String>,
+}
+
+/// A lock-out after wrong codes.
+#[derive(Serialize)]
+pub struct Lock {
+    /// Whether codes are refused unseen.
+    pub locked: bool,
+    /// `null` with `locked`: until `twofactor unlock`.
+    pub locked_for_seconds: Option<u64>,
+}
+
+impl Lock {
+    /// What the gate says.
+    pub const fn new(gate: Gate) -> Self {
+        match gate {
+            Gate::Open => Self {
+                locked: false,
+                locked_for_seconds: None,
+            },
+            Gate::LockedFor(seconds) => Self {
+                locked: true,
+                locked_for_seconds: Some(seconds),
+            },
+            Gate::LockedUntilUnlock => Self {
+                locked: true,
+                locked_for_seconds: None,
+            },
+        }
+    }
+}
+
+impl UserStatus {
+    /// A user without a device.
+    pub const fn empty(name: String) -> Self {
+        Self {
+            name,
+            uid: None,
+            devices: Vec::new(),
+            recovery_codes_left: 0,
+            bypass_until: None,
+            failures: 0,
+            lock: Lock::new(Gate::Open),
+            error: None,
+        }
+    }
+
+    fn row(&self) -> Vec<String> {
+        let devices: Vec<&str> = self
+            .devices
+            .iter()
+            .map(|device| device.name.as_str())
+            .collect();
+        let used = self
+            .devices
+            .iter()
+            .filter_map(|device| device.last_used.as_deref())
+            .max();
+        if self.error.is_some() {
+            let unknown = || "?".to_owned();
+            return vec![
+                self.name.clone(),
+                unknown(),
+                unknown(),
+                unknown(),
+                self.notes(),
+            ];
+        }
+        vec![
+            self.name.clone(),
+            if devices.is_empty() {
+                "none".to_owned()
+            } else {
+                devices.join(",")
+            },
+            self.recovery_codes_left.to_string(),
+            used.unwrap_or("never").to_owned(),
+            self.notes(),
+        ]
+    }
+
+    fn notes(&self) -> String {
+        let mut notes = Vec::new();
+        match (self.lock.locked, self.lock.locked_for_seconds) {
+            (false, _) if self.failures > 0 => {
+                notes.push(count(u64::from(self.failures), "wrong code"));
+            }
+            (false, _) => {}
+            (true, Some(seconds)) => notes.push(format!("locked out for {}", span(seconds))),
+            (true, None) => notes.push(format!("locked out, see twofactor unlock {}", self.name)),
+        }
+        notes.extend(
+            self.bypass_until
+                .as_ref()
+                .map(|until| format!("bypass code until {until}")),
+        );
+        notes.extend(self.error.clone());
+        if self.devices.is_empty() && self.error.is_none() {
+            notes.push("not enrolled".to_owned());
+        }
+        if notes.is_empty() {
+            "ok".to_owned()
+        } else {
+            notes.join("; ")
+        }
+    }
+}
+
+impl Report for Overview {
+    fn text(&self) -> Zeroizing<String> {
+        let policy = &self.policy;
+        let mut text = match (&policy.error, policy.enabled) {
+            (Some(error), _) => format!(
+                "Policy:  {error}\n         Whoever would be asked for a code is refused.\n"
+            ),
+            (None, None) => format!(
+                "Policy:  {} does not exist; twofactor enable makes it\n         \
+                 Until then pam_twofactor.so, where it is used, refuses logins.\n",
+                policy.file
+            ),
+            (None, Some(enabled)) => {
+                let word = if enabled { "on" } else { "off" };
+                let enforcement = policy.enforcement.as_deref().unwrap_or_default();
+                let services = policy.services.as_deref().unwrap_or_default();
+                format!(
+                    "Two-factor login is {word}, {enforcement} ({})\nServices: {services}\n",
+                    policy.file
+                )
+            }
+        };
+        text.push_str(&format!("Clock: {}\n\n", self.clock));
+        if self.users.is_empty() {
+            text.push_str("Nobody has a device.\n");
+            return Zeroizing::new(text);
+        }
+        let head = ["USER", "DEVICES", "RECOVERY CODES", "LAST USED", "NOTES"];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        rows.extend(self.users.iter().map(UserStatus::row));
+        text.push_str(&table(&rows));
+        Zeroizing::new(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(failures: u32, gate: Gate) -> UserStatus {
+        let phone = DeviceInfo {
+            name: "phone".into(),
+            kind: "totp",
+            algorithm: "SHA1",
+            digits: 6,
+            interval: Some(30),
+            enrolled: "1970-01-01T00:00:00Z".into(),
+            last_used: None,
+        };
+        UserStatus {
+            devices: vec![phone],
+            failures,
+            lock: Lock::new(gate),
+            ..UserStatus::empty("alice".into())
+        }
+    }
+
+    #[test]
+    fn notes_say_what_keeps_a_user_out() {
+        assert_eq!(UserStatus::empty("bob".into()).notes(), "not enrolled");
+        assert_eq!(user(0, Gate::Open).notes(), "ok");
+        assert_eq!(user(1, Gate::Open).notes(), "1 wrong code");
+        assert_eq!(
+            user(5, Gate::LockedFor(90)).notes(),
+            "locked out for 1 minute 30 seconds"
+        );
+        assert_eq!(
+            user(100, Gate::LockedUntilUnlock).notes(),
+            "locked out, see twofactor unlock alice"
+        );
+    }
+
+    #[test]
+    fn the_keys_of_a_user_are_stable() {
+        assert_eq!(
+            serde_json::to_string(&user(5, Gate::LockedFor(90))).unwrap(),
+            "{\"user\":\"alice\",\"uid\":null,\"devices\":[{\"name\":\"phone\",\"kind\":\"totp\",\
+             \"algorithm\":\"SHA1\",\"digits\":6,\"interval\":30,\"enrolled\":\"1970-01-01T00:00:00Z\",\
+             \"last_used\":null}],\"recovery_codes_left\":0,\"bypass_until\":null,\"failures\":5,\
+             \"locked\":true,\"locked_for_seconds\":90,\"error\":null}"
+        );
+    }
+}

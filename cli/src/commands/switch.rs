@@ -1,0 +1,119 @@
+//! `enable`, `disable` and `policy set`: what each of them changes in the policy.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::policy;
+
+use super::change::{Danger, Setting, change, replace_invalid};
+use crate::args::{Disable, Enroll, PolicySet, Qr, Switch};
+use crate::audit;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::output::Format;
+use crate::people;
+
+/// `enable`: a service is of no use without the global switch, so that is switched on with it.
+pub fn enable(context: &Context, args: &Switch) -> Result<(), Failure> {
+    let mut settings = vec![Setting::new("enabled", "true")];
+    settings.extend(
+        args.services
+            .iter()
+            .map(|service| Setting::new(service_key(service), "true")),
+    );
+    let made = change(context, &settings, Danger::new(&args.force))?;
+    context.format.write(&made)?;
+    match (made.changed.is_empty(), context.format) {
+        (false, Format::Text) => after_enabling(context),
+        _ => Ok(()),
+    }
+}
+
+/// `disable`: works also with a policy that is invalid, since it is what gets one back in.
+pub fn disable(context: &Context, args: &Disable) -> Result<(), Failure> {
+    let settings: Vec<Setting> = match args.services.as_slice() {
+        [] => vec![Setting::new("enabled", "false")],
+        services => services
+            .iter()
+            .map(|service| Setting::new(service_key(service), "false"))
+            .collect(),
+    };
+    let invalid = matches!(
+        context
+            .policy
+            .text()
+            .map(|text| policy::parse(&text).is_err()),
+        Ok(true)
+    );
+    let made = match invalid && args.services.is_empty() {
+        true => replace_invalid(context)?,
+        false => change(context, &settings, Danger::Accept)?,
+    };
+    context.format.write(&made)
+}
+
+/// `policy set`.
+pub fn set(context: &Context, args: &PolicySet) -> Result<(), Failure> {
+    let settings = [Setting::new(&args.key, &args.value)];
+    let made = change(context, &settings, Danger::new(&args.force))?;
+    context.format.write(&made)
+}
+
+/// A service name as a key: quoted where TOML needs it.
+fn service_key(service: &str) -> String {
+    let bare = !service.is_empty()
+        && service
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    match bare {
+        true => format!("services.{service}"),
+        false => format!("services.{}", toml_edit::Value::from(service)),
+    }
+}
+
+/// R29: whoever switched it on is led to a device of their own.
+fn after_enabling(context: &Context) -> Result<(), Failure> {
+    let terminal = &context.terminal;
+    let uid = audit::caller();
+    let Some((name, _)) = people::local().into_iter().find(|(_, local)| *local == uid) else {
+        return Ok(());
+    };
+    let account = context.account(&name)?;
+    let enrolled = match context.store()? {
+        Some(store) => store.record(&account)?.is_some(),
+        None => false,
+    };
+    if enrolled {
+        return Ok(terminal.say(&format!(
+            "To try a code without logging in: twofactor verify {name}\n"
+        ))?);
+    }
+    if !terminal.offer(&format!("You ({name}) have no device. Enrol one now?"))? {
+        return Ok(terminal.say(&format!(
+            "To enrol a device of your own: twofactor enroll {name}\n"
+        ))?);
+    }
+    let args = Enroll {
+        user: name,
+        device: "phone".to_owned(),
+        digits: None,
+        interval: None,
+        algorithm: None,
+        hotp: false,
+        qr: Qr::Utf8,
+        no_confirm: false,
+    };
+    super::enroll::run(context, &args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy_edit;
+
+    #[test]
+    fn service_names_become_keys() {
+        assert_eq!(service_key("sshd"), "services.sshd");
+        assert_eq!(service_key("systemd-user"), "services.systemd-user");
+        let text = policy_edit::set("enabled = true\n", &service_key("a.b"), "true").unwrap();
+        assert!(policy::parse(&text).unwrap().services.named["a.b"]);
+    }
+}

@@ -1,0 +1,142 @@
+//! `unlock`: ends a lock-out, and mends a state that is damaged or missing.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::device::Kind;
+use pam_twofactor::store::Store;
+use pam_twofactor::sys::accounts::Account;
+use pam_twofactor::sys::clock;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::args::UserOnly;
+use crate::audit::{self, Event};
+use crate::context::{Context, for_user};
+use crate::error::Failure;
+use crate::output::Report;
+use crate::text::{count, span};
+
+/// Runs it.
+pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
+    let (account, store, _) = context.enrolled(&args.user)?;
+    let report = match end_lock_out(&store, &account) {
+        Err(error) if error.mended_by_unlock() => mend(context, &store, &account, &error)?,
+        other => Unlocked {
+            user: &account.name,
+            failures: other.map_err(|error| for_user(error, &account.name))?,
+            rebuilt: None,
+        },
+    };
+    let action = if report.rebuilt.is_some() {
+        "rebuild"
+    } else {
+        "unlock"
+    };
+    audit::log(
+        Event::Changed,
+        &[("user", &account.name), ("action", action)],
+    );
+    context.format.write(&report)
+}
+
+/// Returns how many failures there were. What the user is told at the next login stays.
+fn end_lock_out(store: &Store, account: &Account) -> Result<u32, pam_twofactor::store::Error> {
+    let mut locked = store.lock(account)?;
+    locked.record()?;
+    let mut state = locked.state().clone();
+    let failures = state.failures;
+    state.failures = 0;
+    state.last_failure = 0;
+    locked.write(state)?;
+    locked.flush()?;
+    Ok(failures)
+}
+
+fn mend<'a>(
+    context: &Context,
+    store: &Store,
+    account: &'a Account,
+    error: &pam_twofactor::store::Error,
+) -> Result<Unlocked<'a>, Failure> {
+    let named = |error| for_user(Failure::from(error), &account.name);
+    context.terminal.say(&format!(
+        "{error}\nA new state is made. What may have been used before does not work in it: recovery and bypass codes, \
+         and the counters of HOTP tokens.\n"
+    ))?;
+    context
+        .terminal
+        .confirm(&format!("Make a new state for {}?", account.name))?;
+    let policy = context.policy_or_default()?;
+    let locked = store
+        .rebuild(account, policy.window, clock::now()?)
+        .map_err(named)?;
+    let devices = locked
+        .record()
+        .map_err(named)?
+        .map(|record| record.devices)
+        .unwrap_or_default();
+    let mut rebuilt = Rebuilt {
+        wait_seconds: 0,
+        resync: Vec::new(),
+    };
+    for device in devices {
+        match device.kind {
+            Kind::Hotp => rebuilt.resync.push(device.name.to_string()),
+            Kind::Totp { interval } => {
+                let steps = 2 * u64::from(policy.window) + 3;
+                rebuilt.wait_seconds = rebuilt
+                    .wait_seconds
+                    .max(steps * u64::from(interval.seconds()));
+            }
+        }
+    }
+    Ok(Unlocked {
+        user: &account.name,
+        failures: 0,
+        rebuilt: Some(rebuilt),
+    })
+}
+
+/// What `unlock` reports.
+#[derive(Serialize)]
+struct Unlocked<'a> {
+    user: &'a str,
+    /// Wrong codes that no longer count.
+    failures: u32,
+    /// `null` unless the state was unusable and made anew.
+    rebuilt: Option<Rebuilt>,
+}
+
+/// What does not work yet in a new state.
+#[derive(Serialize)]
+struct Rebuilt {
+    /// Seconds until TOTP codes work.
+    wait_seconds: u64,
+    /// HOTP devices that need `twofactor resync`.
+    resync: Vec<String>,
+}
+
+impl Report for Unlocked<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        let user = self.user;
+        let Some(rebuilt) = &self.rebuilt else {
+            let failures = count(u64::from(self.failures), "wrong code");
+            return Zeroizing::new(format!(
+                "{user} may try again; {failures} no longer counted.\n"
+            ));
+        };
+        let mut text = format!("{user} has a new state.\n");
+        if rebuilt.wait_seconds > 0 {
+            text.push_str(&format!(
+                "Codes of the app work again in {}.\n",
+                span(rebuilt.wait_seconds)
+            ));
+        }
+        for device in &rebuilt.resync {
+            text.push_str(&format!("Needed now: twofactor resync {user} {device}\n"));
+        }
+        text.push_str(&format!(
+            "For new recovery codes: twofactor recovery-codes {user}\n"
+        ));
+        Zeroizing::new(text)
+    }
+}

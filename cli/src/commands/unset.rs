@@ -1,0 +1,120 @@
+//! `unset`: removes a device, or everything that is kept about a user.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::store::{Cause, Store};
+use pam_twofactor::sys::accounts::{self, Account};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::renew::chosen;
+use crate::args::Unset;
+use crate::audit::{self, Event};
+use crate::context::{Context, for_user, not_enrolled};
+use crate::error::Failure;
+use crate::output::Report;
+
+/// Runs it.
+pub fn run(context: &Context, args: &Unset) -> Result<(), Failure> {
+    let Some(store) = context.store()? else {
+        return Err(not_enrolled(&args.user));
+    };
+    let account = accounts::by_name(&args.user)?;
+    match (&account, &args.device) {
+        (Some(account), Some(device)) => one(context, &store, account, device),
+        (Some(account), None) => all(context, &store, &account.name),
+        // What is kept about an account that no longer exists can still be removed.
+        (None, _) => all(context, &store, &args.user),
+    }
+}
+
+fn one(context: &Context, store: &Store, account: &Account, device: &str) -> Result<(), Failure> {
+    let named = |error| for_user(Failure::from(error), &account.name);
+    let Some(record) = store.record(account).map_err(named)? else {
+        return Err(not_enrolled(&account.name));
+    };
+    let id = chosen(&record, Some(device))?.id;
+    if record.devices.len() == 1 {
+        return all(context, store, &account.name);
+    }
+    context
+        .terminal
+        .confirm(&format!("Remove the device {device} of {}?", account.name))?;
+    let mut locked = store.lock_for_change(account).map_err(named)?;
+    let Some(mut record) = locked.record().map_err(named)? else {
+        return Err(not_enrolled(&account.name));
+    };
+    record.devices.retain(|device| device.id != id);
+    let left = record.devices.len();
+    match left {
+        0 => locked.remove().map_err(named)?,
+        _ => locked.replace_record(&record, &[], |_| {}).map_err(named)?,
+    }
+    report(context, &account.name, Some(device), left)
+}
+
+/// Works with a record or state that is damaged, too: this is how one gets rid of it.
+fn all(context: &Context, store: &Store, name: &str) -> Result<(), Failure> {
+    match store.record_named(name) {
+        Ok(None) => return Err(not_enrolled(name)),
+        Ok(Some(record)) => {
+            let names: Vec<&str> = record
+                .devices
+                .iter()
+                .map(|device| device.name.as_str())
+                .collect();
+            context.terminal.confirm(&format!(
+                "Remove all devices ({}) and the recovery codes of {name}?",
+                names.join(", ")
+            ))?;
+        }
+        Err(error) => {
+            context.terminal.say(&format!("{error}\n"))?;
+            context
+                .terminal
+                .confirm(&format!("Remove everything that is kept about {name}?"))?;
+        }
+    }
+    let account = accounts::by_name(name)?;
+    match account.map(|account| store.lock_for_change(&account)) {
+        Some(Ok(locked)) => locked.remove()?,
+        Some(Err(error)) if matches!(error.cause, Cause::Busy) => return Err(error.into()),
+        Some(Err(_)) | None => store.discard(name)?,
+    }
+    report(context, name, None, 0)
+}
+
+fn report(context: &Context, user: &str, device: Option<&str>, left: usize) -> Result<(), Failure> {
+    audit::log(
+        Event::Changed,
+        &[
+            ("user", user),
+            ("action", "unset"),
+            ("device", device.unwrap_or("all")),
+        ],
+    );
+    context.format.write(&Removed {
+        user,
+        device,
+        devices_left: left,
+    })
+}
+
+/// What `unset` reports; `device` is `null` when everything was removed.
+#[derive(Serialize)]
+struct Removed<'a> {
+    user: &'a str,
+    device: Option<&'a str>,
+    devices_left: usize,
+}
+
+impl Report for Removed<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(match self.device {
+            Some(device) => format!("Removed: device {device} of {}.\n", self.user),
+            None => format!(
+                "Removed: all devices and recovery codes of {}.\n",
+                self.user
+            ),
+        })
+    }
+}

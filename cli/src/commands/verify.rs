@@ -1,0 +1,263 @@
+//! `verify`: the check of a login, without a login.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use pam_twofactor::check::{Before, Judged, Session};
+use pam_twofactor::sys::clock;
+use pam_twofactor::verify::{Accepted, Credential, Form, Gate, Outcome, Rejected};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::args::Verify;
+use crate::audit::{self, Event};
+use crate::context::{Context, for_user, not_enrolled};
+use crate::error::{Exit, Failure};
+use crate::output::{Format, Report};
+use crate::text::{count, span, utc};
+
+/// Stands for a PAM service.
+const SERVICE: &str = "twofactor";
+
+/// Runs it.
+pub fn run(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
+    let (account, store, _) = context.enrolled(&args.user)?;
+    let named = |failure: pam_twofactor::check::Failure| for_user(failure, &account.name);
+    let loaded = context.existing_policy()?;
+    let tries = loaded.policy.tries;
+    let prompt = loaded.policy.prompt.clone();
+    let mut session = Session {
+        file: &context.policy,
+        loaded,
+        store: &store,
+        account: &account,
+        service: SERVICE,
+        address: None,
+        clock: clock::now,
+    };
+    if let Before::Gate(closed @ (Gate::LockedFor(_) | Gate::LockedUntilUnlock)) =
+        session.before().map_err(named)?
+    {
+        return Err(locked_out(&account.name, closed));
+    }
+    let mut last = None;
+    for _ in 0..tries {
+        let Some(typed) = context.terminal.ask(&prompt)? else {
+            break;
+        };
+        let judged = session
+            .attempt(typed.as_bytes(), Form::Code)
+            .map_err(named)?;
+        let result = match judged {
+            Judged::Unenrolled => return Err(not_enrolled(&account.name)),
+            Judged::Refused(closed) => return Err(locked_out(&account.name, closed)),
+            Judged::Compared(outcome) => Checked::new(&account.name, &outcome),
+        };
+        audit::log(
+            Event::Verified,
+            &[("user", &account.name), ("result", result.reason)],
+        );
+        if result.accepted {
+            context.format.write(&result)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        context.terminal.say(&format!("{}\n", result.message))?;
+        last = Some(result);
+    }
+    match (last, context.format) {
+        (None, _) => return Err(Failure::refused("no code was typed")),
+        (Some(result), Format::Json) => context.format.write(&result)?,
+        // It was said when the code was typed.
+        (Some(_), Format::Text) => {}
+    }
+    Ok(ExitCode::from(Exit::Refused as u8))
+}
+
+fn locked_out(user: &str, gate: Gate) -> Failure {
+    let failure = match gate {
+        Gate::LockedFor(seconds) => Failure::refused(format!(
+            "{user} is locked out for {} after too many wrong codes",
+            span(seconds)
+        )),
+        Gate::Open | Gate::LockedUntilUnlock => {
+            Failure::refused(format!("{user} is locked out after too many wrong codes"))
+        }
+    };
+    failure.next(format!("To end it: twofactor unlock {user}"))
+}
+
+/// What `verify` reports.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Checked<'a> {
+    user: &'a str,
+    /// Whether a login would have been let in.
+    accepted: bool,
+    /// `accepted`, `wrong`, `clock_differs`, `used`, `clock_set_back`, `spent` or `bypass_expired`.
+    reason: &'static str,
+    /// `device`, `recovery_code` or `bypass`; `null` when nothing matched.
+    by: Option<&'static str>,
+    device: Option<String>,
+    /// TOTP: how many steps the device's clock is off. HOTP: counters skipped.
+    offset: Option<i64>,
+    /// Wrong codes since the last right one, this one not included.
+    failures_before: Option<u32>,
+    message: String,
+}
+
+impl<'a> Checked<'a> {
+    fn new(user: &'a str, outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Accepted(accepted) => Self::accepted(user, accepted),
+            Outcome::Rejected(why) => Self::rejected(user, why),
+        }
+    }
+
+    fn accepted(user: &'a str, accepted: &Accepted) -> Self {
+        let (by, device, offset, what) = match &accepted.by {
+            Credential::Device { name, offset } => (
+                "device",
+                Some(name.clone()),
+                Some(*offset),
+                format!("device {name}"),
+            ),
+            Credential::RecoveryCode { left } => (
+                "recovery_code",
+                None,
+                None,
+                format!("a recovery code; {} left", count(*left as u64, "code")),
+            ),
+            Credential::Bypass => ("bypass", None, None, "the bypass code".to_owned()),
+        };
+        let mut message =
+            format!("Right: {what}. It is used up; the next login needs another one.");
+        if accepted.failures_before > 0 {
+            let wrong = count(u64::from(accepted.failures_before), "wrong code");
+            message.push_str(&format!("\n{wrong} since the last right one."));
+        }
+        Self {
+            user,
+            accepted: true,
+            reason: "accepted",
+            by: Some(by),
+            device,
+            offset,
+            failures_before: Some(accepted.failures_before),
+            message,
+        }
+    }
+
+    fn rejected(user: &'a str, why: &Rejected) -> Self {
+        let (reason, device, offset, message) = match why {
+            Rejected::Wrong => ("wrong", None, None, "Wrong code.".to_owned()),
+            Rejected::ClockDiffers { device, steps } => {
+                let (amount, when) = (
+                    count(steps.unsigned_abs(), "code"),
+                    if *steps < 0 { "old" } else { "early" },
+                );
+                let message = format!(
+                    "The code belongs to device {device}, but is {amount} too {when}: a clock is wrong. This \
+                     machine's clock shows {}.",
+                    clock::now().map_or_else(|error| error.to_string(), utc)
+                );
+                ("clock_differs", Some(device.clone()), Some(*steps), message)
+            }
+            Rejected::Used { device } => (
+                "used",
+                Some(device.clone()),
+                None,
+                "The code was used already; wait for the next one.".to_owned(),
+            ),
+            Rejected::ClockSetBack { device, seconds } => {
+                let message = format!(
+                    "This machine's clock is {} behind the last code that was accepted. Set it right.",
+                    span(*seconds)
+                );
+                ("clock_set_back", Some(device.clone()), None, message)
+            }
+            Rejected::Spent => (
+                "spent",
+                None,
+                None,
+                "The code was used already; take another one.".to_owned(),
+            ),
+            Rejected::BypassExpired => (
+                "bypass_expired",
+                None,
+                None,
+                "The bypass code has expired.".to_owned(),
+            ),
+        };
+        Self {
+            user,
+            accepted: false,
+            reason,
+            by: None,
+            device,
+            offset,
+            failures_before: None,
+            message,
+        }
+    }
+}
+
+impl Report for Checked<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{}\n", self.message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_success_names_device_and_offset() {
+        let by = Credential::Device {
+            name: "phone".into(),
+            offset: -1,
+        };
+        let accepted = Accepted {
+            by,
+            failures_before: 2,
+            password_len: 0,
+        };
+        let checked = Checked::new("alice", &Outcome::Accepted(accepted));
+        assert_eq!(
+            (checked.accepted, checked.device.as_deref(), checked.offset),
+            (true, Some("phone"), Some(-1))
+        );
+        assert_eq!(
+            checked.message,
+            "Right: device phone. It is used up; the next login needs another one.\n2 wrong codes since the last \
+             right one."
+        );
+    }
+
+    #[test]
+    fn a_used_code_has_its_own_message() {
+        let checked = Checked::new(
+            "alice",
+            &Outcome::Rejected(Rejected::Used {
+                device: "phone".into(),
+            }),
+        );
+        assert_eq!((checked.accepted, checked.reason), (false, "used"));
+        assert_eq!(
+            checked.message,
+            "The code was used already; wait for the next one."
+        );
+    }
+
+    #[test]
+    fn lock_outs_name_their_end() {
+        let failure = locked_out("alice", Gate::LockedFor(60));
+        assert_eq!(
+            failure.what,
+            "alice is locked out for 1 minute after too many wrong codes"
+        );
+        assert_eq!(
+            failure.next.as_deref(),
+            Some("To end it: twofactor unlock alice")
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! What every subcommand needs: the terminal, the files, and the accounts.
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+
+use pam_twofactor::policy::Policy;
+use pam_twofactor::record::Record;
+use pam_twofactor::store::{LoadedPolicy, PolicyFile, Store};
+use pam_twofactor::sys::accounts::{self, Account};
+
+use crate::args::Global;
+use crate::error::Failure;
+use crate::output::Format;
+use crate::terminal::{Confirm, Dialogue, Terminal};
+
+/// What every subcommand needs.
+pub struct Context {
+    /// The person's side.
+    pub terminal: Terminal,
+    /// How reports are written.
+    pub format: Format,
+    /// Where the policy is.
+    pub policy: PolicyFile,
+    state: PathBuf,
+}
+
+impl Context {
+    /// Takes the global options.
+    pub fn new(global: &Global) -> Self {
+        let (format, dialogue) = match global.json {
+            true => (Format::Json, Dialogue::Stderr),
+            false => (Format::Text, Dialogue::Stdout),
+        };
+        let confirm = if global.yes {
+            Confirm::Yes
+        } else {
+            Confirm::Ask
+        };
+        Self {
+            terminal: Terminal::new(dialogue, confirm),
+            format,
+            policy: PolicyFile::new(&global.policy),
+            state: global.state.clone(),
+        }
+    }
+
+    /// The state directory, made when it is missing.
+    pub fn create_store(&self) -> Result<Store, Failure> {
+        Ok(Store::create(&self.state)?)
+    }
+
+    /// The state directory; `None` when nobody was ever enrolled.
+    pub fn store(&self) -> Result<Option<Store>, Failure> {
+        match Store::open(&self.state) {
+            Err(error) if error.is_missing() => Ok(None),
+            other => Ok(Some(other?)),
+        }
+    }
+
+    /// The policy; its defaults, switched off, when there is no file yet.
+    pub fn policy_or_default(&self) -> Result<Policy, Failure> {
+        match self.policy.load() {
+            Err(error) if error.is_missing() => Ok(Policy::default()),
+            other => Ok(other?.policy),
+        }
+    }
+
+    /// The policy, which has to exist.
+    pub fn existing_policy(&self) -> Result<LoadedPolicy, Failure> {
+        match self.policy.load() {
+            Err(error) if error.is_missing() => {
+                let path = self.policy_path().display();
+                Err(Failure::refused(format!("there is no policy: {path}"))
+                    .next("To make one, switched off: twofactor policy set enabled false"))
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// The account with that login name.
+    pub fn account(&self, user: &str) -> Result<Account, Failure> {
+        accounts::by_name(user)?.ok_or_else(|| {
+            Failure::refused(format!("there is no user {}", crate::text::plain(user)))
+                .next("Names are those of the passwd database: getent passwd")
+        })
+    }
+
+    /// Account, files and record of somebody who has a device.
+    pub fn enrolled(&self, user: &str) -> Result<(Account, Store, Record), Failure> {
+        let account = self.account(user)?;
+        let Some(store) = self.store()? else {
+            return Err(not_enrolled(&account.name));
+        };
+        match store
+            .record(&account)
+            .map_err(|error| for_user(error, &account.name))?
+        {
+            Some(record) if !record.devices.is_empty() => Ok((account, store, record)),
+            _ => Err(not_enrolled(&account.name)),
+        }
+    }
+
+    /// Where the policy is.
+    pub fn policy_path(&self) -> &Path {
+        self.policy.path()
+    }
+}
+
+/// Somebody has no device.
+pub fn not_enrolled(user: &str) -> Failure {
+    Failure::refused(format!("{user} has no device"))
+        .next(format!("To enrol one: twofactor enroll {user}"))
+}
+
+/// An error with the user's name in the step that mends it.
+pub fn for_user(error: impl Into<Failure>, user: &str) -> Failure {
+    let mut failure = error.into();
+    failure.next = failure.next.map(|step| step.replace("USER", user));
+    failure
+}

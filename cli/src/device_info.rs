@@ -1,0 +1,178 @@
+//! A device as it is reported: everything but its secret.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::device::{Device, Kind};
+use pam_twofactor::otp::{Algorithm, Digits, Interval};
+use pam_twofactor::policy::Policy;
+use pam_twofactor::state::{COUNTER_UNKNOWN, State};
+use pam_twofactor::uri::{KeyUri, UriKind};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::text::utc;
+
+/// A device without its secret. The keys are part of the interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeviceInfo {
+    /// Its name.
+    pub name: String,
+    /// `totp` or `hotp`.
+    pub kind: &'static str,
+    /// `SHA1`, `SHA256` or `SHA512`.
+    pub algorithm: &'static str,
+    /// Digits of a code.
+    pub digits: u8,
+    /// Seconds for which a code is shown; `null` for HOTP.
+    pub interval: Option<u32>,
+    /// When it was enrolled, ISO 8601 UTC.
+    pub enrolled: String,
+    /// When a code was last accepted, ISO 8601 UTC; `null` for never.
+    pub last_used: Option<String>,
+}
+
+impl DeviceInfo {
+    /// Describes `device`, with what `state` knows of it.
+    pub fn new(device: &Device, state: Option<&State>) -> Self {
+        let (kind, interval) = match device.kind {
+            Kind::Totp { interval } => ("totp", Some(interval.seconds())),
+            Kind::Hotp => ("hotp", None),
+        };
+        let used = state
+            .and_then(|state| state.device(device.id))
+            .map(|entry| entry.last_used);
+        Self {
+            name: device.name.to_string(),
+            kind,
+            algorithm: device.algorithm.name(),
+            digits: device.digits.value(),
+            interval,
+            enrolled: utc(device.created),
+            last_used: used.filter(|used| *used > 0).map(utc),
+        }
+    }
+
+    /// `TOTP SHA1, 6 digits, 30 s`.
+    pub fn settings(&self) -> String {
+        match self.interval {
+            Some(seconds) => format!(
+                "TOTP {}, {} digits, {seconds} s",
+                self.algorithm, self.digits
+            ),
+            None => format!("HOTP {}, {} digits, counter", self.algorithm, self.digits),
+        }
+    }
+}
+
+/// What Google Authenticator and the apps that imitate it cannot do (`None`: nothing).
+pub fn app_warning(device: &Device) -> Option<&'static str> {
+    let usual = device.digits == Digits::SIX
+        && device.algorithm == Algorithm::Sha1
+        && matches!(
+            device.kind,
+            Kind::Hotp
+                | Kind::Totp {
+                    interval: Interval::THIRTY
+                }
+        );
+    (!usual).then_some(
+        "Google Authenticator works with 6 digits, 30 seconds and SHA1 only, and other apps may ignore the settings \
+         below without saying so. The code you are asked for shows whether yours understands them.",
+    )
+}
+
+/// The URI that an app reads.
+pub fn uri(
+    device: &Device,
+    account: &str,
+    policy: &Policy,
+    state: Option<&State>,
+) -> Zeroizing<String> {
+    let kind = match device.kind {
+        Kind::Totp { interval } => UriKind::Totp {
+            interval: interval.seconds(),
+        },
+        Kind::Hotp => {
+            let next = state
+                .and_then(|state| state.device(device.id))
+                .map(|entry| entry.next);
+            UriKind::Hotp {
+                counter: next.filter(|next| *next != COUNTER_UNKNOWN).unwrap_or(0),
+            }
+        }
+    };
+    KeyUri {
+        kind,
+        algorithm: device.algorithm.name(),
+        digits: device.digits.value(),
+        secret_base32: &device.secret.to_base32(),
+        issuer: &issuer(policy),
+        account,
+    }
+    .build()
+}
+
+/// The policy's issuer; the host name where it has none.
+fn issuer(policy: &Policy) -> String {
+    match &policy.issuer {
+        Some(issuer) => issuer.clone(),
+        None => rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pam_twofactor::device::Id;
+    use pam_twofactor::secret::Secret;
+
+    fn device(kind: Kind, digits: u8, algorithm: Algorithm) -> Device {
+        Device {
+            id: Id::generate().unwrap(),
+            name: "phone".parse().unwrap(),
+            kind,
+            algorithm,
+            digits: Digits::new(digits).unwrap(),
+            secret: Secret::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap(),
+            created: 0,
+        }
+    }
+
+    const THIRTY: Kind = Kind::Totp {
+        interval: Interval::THIRTY,
+    };
+
+    #[test]
+    fn r05_settings_that_google_authenticator_lacks_are_warned_of() {
+        let sixty = Kind::Totp {
+            interval: Interval::new(60).unwrap(),
+        };
+        assert_eq!(app_warning(&device(THIRTY, 6, Algorithm::Sha1)), None);
+        assert_eq!(app_warning(&device(Kind::Hotp, 6, Algorithm::Sha1)), None);
+        assert!(app_warning(&device(sixty, 6, Algorithm::Sha1)).is_some());
+        assert!(app_warning(&device(THIRTY, 8, Algorithm::Sha1)).is_some());
+        assert!(app_warning(&device(THIRTY, 6, Algorithm::Sha256)).is_some());
+    }
+
+    #[test]
+    fn the_uri_names_the_issuer_of_the_policy() {
+        let policy: Policy = "enabled = true\nissuer = \"example.org\"".parse().unwrap();
+        assert_eq!(
+            *uri(&device(THIRTY, 6, Algorithm::Sha1), "alice", &policy, None),
+            "otpauth://totp/example.org:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=example.org"
+        );
+    }
+
+    #[test]
+    fn a_report_has_no_secret_and_stable_keys() {
+        let info = DeviceInfo::new(&device(THIRTY, 6, Algorithm::Sha1), None);
+        assert_eq!(
+            serde_json::to_string(&info).unwrap(),
+            "{\"name\":\"phone\",\"kind\":\"totp\",\"algorithm\":\"SHA1\",\"digits\":6,\"interval\":30,\
+             \"enrolled\":\"1970-01-01T00:00:00Z\",\"last_used\":null}"
+        );
+        assert_eq!(info.settings(), "TOTP SHA1, 6 digits, 30 s");
+    }
+}

@@ -1,0 +1,213 @@
+//! What went wrong, which exit code it has, and what to do next.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::path::Path;
+
+use pam_twofactor::check;
+use pam_twofactor::store::{self, Cause};
+use pam_twofactor::sys::accounts::LookupFailed;
+use pam_twofactor::sys::clock::BeforeEpoch;
+use pam_twofactor::sys::file::FileError;
+
+/// Exit codes of the command. They are part of its interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Refused, or not found.
+    Refused = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// The policy or a record is invalid.
+    Invalid = 3,
+    /// The system failed: permissions, disk, clock.
+    System = 4,
+}
+
+/// An error for a person: one sentence that says what happened, and the next step.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Exit code.
+    pub exit: Exit,
+    /// What happened, and to which file or user.
+    pub what: String,
+    /// What to do next.
+    pub next: Option<String>,
+}
+
+impl Failure {
+    /// Something is refused or not there.
+    pub fn refused(what: impl fmt::Display) -> Self {
+        Self::new(Exit::Refused, what)
+    }
+
+    /// The command was called in a way that cannot work.
+    pub fn usage(what: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    /// A file's content is wrong.
+    pub fn invalid(what: impl fmt::Display) -> Self {
+        Self::new(Exit::Invalid, what)
+    }
+
+    /// The system said no.
+    pub fn system(what: impl fmt::Display) -> Self {
+        Self::new(Exit::System, what)
+    }
+
+    /// Adds the next step.
+    #[must_use]
+    pub fn next(mut self, step: impl fmt::Display) -> Self {
+        self.next = Some(step.to_string());
+        self
+    }
+
+    fn new(exit: Exit, what: impl fmt::Display) -> Self {
+        Self {
+            exit,
+            what: what.to_string(),
+            next: None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.what)?;
+        match &self.next {
+            Some(next) => write!(f, "\n{next}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<std::io::Error> for Failure {
+    /// Reading answers and writing reports; files have errors of their own that name the path.
+    fn from(error: std::io::Error) -> Self {
+        Self::system(format!("input or output failed: {error}"))
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        let failure = match &error.cause {
+            Cause::File(FileError::System(..)) | Cause::Busy | Cause::System(_) => {
+                Self::system(&error)
+            }
+            Cause::NameTooLong => Self::refused(&error),
+            _ => Self::invalid(&error),
+        };
+        match next_step(&error) {
+            Some(step) => failure.next(step),
+            None => failure,
+        }
+    }
+}
+
+impl From<check::Failure> for Failure {
+    fn from(failure: check::Failure) -> Self {
+        match failure {
+            check::Failure::Store(error) => error.into(),
+            check::Failure::Clock(error) => error.into(),
+            check::Failure::Lookup(error) => error.into(),
+            vanished @ check::Failure::Vanished(_) => {
+                Self::invalid(vanished).next("To remove the old record: twofactor unset USER")
+            }
+        }
+    }
+}
+
+impl From<BeforeEpoch> for Failure {
+    fn from(error: BeforeEpoch) -> Self {
+        Self::system(error).next("Set the clock.")
+    }
+}
+
+impl From<LookupFailed> for Failure {
+    fn from(error: LookupFailed) -> Self {
+        Self::system(error)
+    }
+}
+
+/// What mends an unusable file.
+fn next_step(error: &store::Error) -> Option<String> {
+    let path = error.path.display();
+    match &error.cause {
+        _ if error.mended_by_unlock() => {
+            Some("To make a new one: twofactor unlock USER".to_owned())
+        }
+        Cause::File(FileError::NotRoots) => {
+            Some(format!("See who changed it; then: chown root:root {path}"))
+        }
+        Cause::File(FileError::TooOpen(_)) => {
+            let rights = if holds_secrets(&error.path) {
+                "go-rwx"
+            } else {
+                "go-w"
+            };
+            Some(format!("See who changed it; then: chmod {rights} {path}"))
+        }
+        Cause::Policy(_) | Cause::UnknownGroup(_) | Cause::NotUtf8 => {
+            Some("Correct it, then: twofactor policy check".to_owned())
+        }
+        Cause::OtherUid { .. } => Some("To remove the old record: twofactor unset USER".to_owned()),
+        Cause::Busy => Some("Try again.".to_owned()),
+        _ => None,
+    }
+}
+
+/// Whether the path is one of a record or a state; the policy may be read by everybody.
+fn holds_secrets(path: &Path) -> bool {
+    let mut nearest = path.components().rev().take(2);
+    nearest.any(|part| part.as_os_str() == "users" || part.as_os_str() == "state")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_step_has_its_own_line() {
+        let failure =
+            Failure::refused("alice has no device").next("To enrol one: twofactor enroll alice");
+        assert_eq!(
+            failure.to_string(),
+            "alice has no device\nTo enrol one: twofactor enroll alice"
+        );
+        assert_eq!(failure.exit as u8, 1);
+    }
+
+    #[test]
+    fn rights_to_take_away_depend_on_the_file() {
+        let step = |path: &str| {
+            let cause = Cause::File(FileError::TooOpen(0o666));
+            Failure::from(store::Error {
+                path: path.into(),
+                cause,
+            })
+        };
+        let policy = step("/etc/security/twofactor.toml");
+        assert_eq!(policy.exit, Exit::Invalid);
+        assert_eq!(
+            policy.next.as_deref(),
+            Some("See who changed it; then: chmod go-w /etc/security/twofactor.toml")
+        );
+        let record = step("/var/lib/twofactor/users/alice.toml");
+        assert!(record.next.is_some_and(|step| step.contains("go-rwx")));
+    }
+
+    #[test]
+    fn a_damaged_state_names_the_command_that_mends_it() {
+        let error = store::Error {
+            path: "/x".into(),
+            cause: Cause::MissingState,
+        };
+        let failure = Failure::from(error);
+        assert_eq!(
+            failure.next.as_deref(),
+            Some("To make a new one: twofactor unlock USER")
+        );
+    }
+}

@@ -1,0 +1,307 @@
+//! What a change of the policy means for people, before it is made.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::otp::Algorithm;
+use pam_twofactor::policy::{Enforcement, Policy};
+use serde::Serialize;
+
+/// The service that people far from the console depend on.
+const SSHD: &str = "sshd";
+/// Names listed before "and N more".
+const LISTED: usize = 12;
+/// Widest window that needs no warning.
+const USUAL_WINDOW: u8 = 3;
+
+/// Somebody who may log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Login name.
+    pub name: String,
+    /// How far enrolment has come.
+    pub enrolment: Enrolment,
+    /// Whether this person could repair things.
+    pub role: Role,
+    /// Whether the changed policy exempts this person everywhere.
+    pub exemption: Exemption,
+}
+
+/// How far a person's enrolment has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enrolment {
+    /// No device.
+    None,
+    /// A device, of which no code was ever accepted.
+    Untried,
+    /// A code was accepted at least once.
+    Verified,
+}
+
+/// Who may repair things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// root, or a member of `sudo` or `wheel`.
+    Administrator,
+    /// Anybody else.
+    User,
+}
+
+/// Whether an `[[exempt]]` entry covers a person in every service and from every network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exemption {
+    /// Never asked.
+    Everywhere,
+    /// Asked somewhere.
+    No,
+}
+
+/// What will happen to whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Impact {
+    /// Will be asked for a code.
+    pub asked: Vec<String>,
+    /// Will log in without a code.
+    pub not_asked: Vec<String>,
+    /// Will be refused.
+    pub refused: Vec<String>,
+    /// What to think about before.
+    pub warnings: Vec<String>,
+    /// What would lock people out: refused unless forced.
+    pub dangers: Vec<String>,
+}
+
+/// Compares the policy before (`None`: there was no valid one) and after a change.
+pub fn assess(before: Option<&Policy>, after: &Policy, people: &[Person]) -> Impact {
+    let mut impact = Impact::default();
+    for person in people {
+        let list = match (
+            after.enabled,
+            person.exemption,
+            person.enrolment,
+            after.enforcement,
+        ) {
+            (false, ..) | (_, Exemption::Everywhere, ..) => &mut impact.not_asked,
+            (_, _, Enrolment::Untried | Enrolment::Verified, _) => &mut impact.asked,
+            (_, _, Enrolment::None, Enforcement::Optional) => &mut impact.not_asked,
+            (_, _, Enrolment::None, Enforcement::Mandatory) => &mut impact.refused,
+        };
+        list.push(person.name.clone());
+    }
+    let known = before
+        .map(|policy| dangers(policy, people))
+        .unwrap_or_default();
+    impact.dangers = dangers(after, people);
+    impact.dangers.retain(|danger| !known.contains(danger));
+    let known = before.map(warnings).unwrap_or_default();
+    impact.warnings = warnings(after);
+    impact.warnings.retain(|warning| !known.contains(warning));
+    impact
+}
+
+impl Impact {
+    /// The lists for people, one line each.
+    pub fn text(&self, after: &Policy) -> String {
+        let mut lines = Vec::new();
+        if after.enabled {
+            lines.push(format!("  Services         {}", services(after)));
+            lines.push(format!("  Asked for a code {}", names(&self.asked)));
+            lines.push(format!("  Not asked        {}", names(&self.not_asked)));
+            if after.enforcement == Enforcement::Mandatory {
+                lines.push(format!(
+                    "  Refused          {} and everybody else without a device",
+                    names(&self.refused)
+                ));
+            }
+        } else {
+            lines.push("  Nobody is asked for a code, whatever else the policy says.".to_owned());
+        }
+        for warning in &self.warnings {
+            lines.push(format!("Warning: {warning}"));
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+/// `alice, bob and 7 more`; `nobody`.
+pub fn names(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(LISTED).map(String::as_str).collect();
+    match names.len().checked_sub(LISTED) {
+        _ if names.is_empty() => "nobody".to_owned(),
+        None | Some(0) => shown.join(", "),
+        Some(more) => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// `sshd off, others on`.
+pub fn services(policy: &Policy) -> String {
+    let word = |on: &bool| if *on { "on" } else { "off" };
+    let mut parts: Vec<String> = policy
+        .services
+        .named
+        .iter()
+        .map(|(name, on)| format!("{name} {}", word(on)))
+        .collect();
+    parts.push(format!("others {}", word(&policy.services.default)));
+    parts.join(", ")
+}
+
+fn dangers(policy: &Policy, people: &[Person]) -> Vec<String> {
+    let mut dangers = Vec::new();
+    if !policy.enabled {
+        return dangers;
+    }
+    if policy.service_on(SSHD)
+        && !people
+            .iter()
+            .any(|person| person.enrolment == Enrolment::Verified)
+    {
+        dangers.push(
+            "sshd would ask for codes, but no device on this machine has ever given a right one"
+                .to_owned(),
+        );
+    }
+    let able = |person: &Person| {
+        person.role == Role::Administrator
+            && (person.enrolment != Enrolment::None || person.exemption == Exemption::Everywhere)
+    };
+    if policy.enforcement == Enforcement::Mandatory && !people.iter().any(able) {
+        dangers.push(
+            "everybody without a device would be refused, and no administrator (root, or a member of sudo or wheel) \
+             has one"
+                .to_owned(),
+        );
+    }
+    dangers
+}
+
+fn warnings(policy: &Policy) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if policy.window > USUAL_WINDOW {
+        let codes = 2 * u32::from(policy.window) + 1;
+        warnings.push(format!(
+            "a window of {} makes {codes} codes right at any time",
+            policy.window
+        ));
+    }
+    if policy.throttle.max_failures == 0 {
+        warnings.push("without max_failures, guessing is slowed down but never stopped".to_owned());
+    }
+    if policy.grace > 0 {
+        warnings.push(
+            "during a grace period the password alone is enough from the same address".to_owned(),
+        );
+    }
+    let new = policy.new_devices;
+    if new.digits.value() != 6 || new.interval.seconds() != 30 || new.algorithm != Algorithm::Sha1 {
+        warnings.push("new devices will not work with Google Authenticator: it needs 6 digits, 30 seconds, SHA1".into());
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(name: &str, enrolment: Enrolment, role: Role) -> Person {
+        Person {
+            name: name.into(),
+            enrolment,
+            role,
+            exemption: Exemption::No,
+        }
+    }
+
+    fn policy(text: &str) -> Policy {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn optional_asks_the_enrolled_and_refuses_nobody() {
+        let people = [
+            person("alice", Enrolment::Verified, Role::User),
+            person("bob", Enrolment::None, Role::User),
+            Person {
+                exemption: Exemption::Everywhere,
+                ..person("robot", Enrolment::Verified, Role::User)
+            },
+        ];
+        let impact = assess(None, &policy("enabled = true"), &people);
+        assert_eq!(impact.asked, ["alice"]);
+        assert_eq!(impact.not_asked, ["bob", "robot"]);
+        assert!(impact.refused.is_empty() && impact.dangers.is_empty());
+    }
+
+    #[test]
+    fn mandatory_refuses_who_has_no_device() {
+        let people = [
+            person("root", Enrolment::Untried, Role::Administrator),
+            person("bob", Enrolment::None, Role::User),
+        ];
+        let after = policy("enabled = true\nenforcement = \"mandatory\"");
+        let impact = assess(None, &after, &people);
+        assert_eq!(
+            (impact.asked.as_slice(), impact.refused.as_slice()),
+            (&["root".into()][..], &["bob".into()][..])
+        );
+        assert!(impact.dangers.is_empty());
+        assert!(
+            impact
+                .text(&after)
+                .contains("Refused          bob and everybody else")
+        );
+    }
+
+    #[test]
+    fn mandatory_without_an_enrolled_administrator_is_a_danger() {
+        let people = [
+            person("root", Enrolment::None, Role::Administrator),
+            person("alice", Enrolment::Verified, Role::User),
+        ];
+        let after = policy("enabled = true\nenforcement = \"mandatory\"");
+        assert_eq!(assess(None, &after, &people).dangers.len(), 1);
+    }
+
+    #[test]
+    fn sshd_without_a_verified_device_is_a_danger() {
+        let after = policy("enabled = true\n[services]\nsshd = true");
+        let untried = [person("alice", Enrolment::Untried, Role::User)];
+        assert_eq!(assess(None, &after, &untried).dangers.len(), 1);
+        let verified = [person("alice", Enrolment::Verified, Role::User)];
+        assert!(assess(None, &after, &verified).dangers.is_empty());
+        let off = policy("enabled = false\n[services]\nsshd = true");
+        assert!(assess(None, &off, &untried).dangers.is_empty());
+    }
+
+    #[test]
+    fn a_danger_that_exists_already_stops_no_other_change() {
+        let before = policy("enabled = true\n[services]\nsshd = true");
+        let after = policy("enabled = true\nwindow = 2\n[services]\nsshd = true");
+        assert!(assess(Some(&before), &after, &[]).dangers.is_empty());
+    }
+
+    #[test]
+    fn weaker_settings_are_warned_of_once() {
+        let after = policy(
+            "enabled = true\nwindow = 10\ngrace = 60\n[throttle]\nmax_failures = 0\n[new_devices]\ndigits = 8",
+        );
+        let warnings = assess(None, &after, &[]).warnings;
+        assert_eq!(warnings.len(), 4);
+        assert!(warnings[0].contains("21 codes"), "{warnings:?}");
+        assert!(assess(Some(&after), &after, &[]).warnings.is_empty());
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let many: Vec<String> = (0..14).map(|n| format!("u{n}")).collect();
+        assert!(names(&many).ends_with("u11 and 2 more"));
+        assert_eq!(names(&[]), "nobody");
+        assert_eq!(names(&["a".into(), "b".into()]), "a, b");
+    }
+
+    #[test]
+    fn services_are_named_with_their_switch() {
+        assert_eq!(
+            services(&policy("enabled = true\n[services]\nsudo = true")),
+            "sshd off, sudo on, others on"
+        );
+    }
+}

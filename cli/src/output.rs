@@ -1,0 +1,115 @@
+//! Reports of the commands: text for people, or JSON whose keys are stable.
+#![forbid(unsafe_code)]
+
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::error::Failure;
+
+/// How a report is written to standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// What a command has to tell at its end.
+///
+/// The serialized form is an interface: keys are only ever added.
+pub trait Report: Serialize {
+    /// The report for people, with a newline at the end of each line.
+    fn text(&self) -> Zeroizing<String>;
+}
+
+impl Format {
+    /// Writes a report.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn write(self, report: &impl Report) -> Result<(), Failure> {
+        let text = match self {
+            Self::Text => report.text(),
+            Self::Json => {
+                let json = serde_json::to_string_pretty(report).map_err(Failure::system)?;
+                Zeroizing::new(json + "\n")
+            }
+        };
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())?;
+        Ok(())
+    }
+
+    /// Writes an error: for people to standard error, as JSON also to standard output.
+    pub fn write_failure(self, failure: &Failure) {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: Inner<'a>,
+        }
+        #[derive(Serialize)]
+        struct Inner<'a> {
+            exit_code: u8,
+            message: &'a str,
+            next: Option<&'a str>,
+        }
+        // Where nothing can be written, the exit code is all that is left.
+        let _ = writeln!(io::stderr(), "twofactor: {failure}");
+        if self == Self::Json {
+            let inner = Inner {
+                exit_code: failure.exit as u8,
+                message: &failure.what,
+                next: failure.next.as_deref(),
+            };
+            if let Ok(json) = serde_json::to_string_pretty(&Body { error: inner }) {
+                let _ = writeln!(io::stdout(), "{json}");
+            }
+        }
+    }
+}
+
+/// Lines up the columns of a table; the first row is its head.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+    };
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| width(column).unwrap_or(0))
+        .collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [
+            vec!["USER".into(), "DEVICES".into()],
+            vec!["jürgen".into(), "phone".into()],
+            vec!["a".into()],
+        ];
+        assert_eq!(table(&rows), "USER    DEVICES\njürgen  phone\na\n");
+    }
+
+    #[test]
+    fn a_table_of_nothing_is_nothing() {
+        assert_eq!(table(&[]), "");
+    }
+}

@@ -1,0 +1,146 @@
+//! Who may log in to this machine, as far as it can be listed: local accounts, and everybody with a device.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+
+use pam_twofactor::check;
+use pam_twofactor::policy::{Policy, Subject};
+use pam_twofactor::store::Store;
+use pam_twofactor::sys::accounts::{self, Account};
+
+use crate::context::Context;
+use crate::error::Failure;
+use crate::impact::{Enrolment, Exemption, Person, Role};
+
+/// The local accounts. Accounts of a directory are not listed: there may be very many.
+const PASSWD: &str = "/etc/passwd";
+/// Uids of people: from the first, before the last (Debian policy 9.2.2, systemd's UIDS-GIDS).
+const PEOPLE: std::ops::Range<u32> = 1000..65_534;
+/// Groups whose members may become root.
+const ADMINISTRATORS: [&str; 2] = ["sudo", "wheel"];
+
+/// Everybody who can be listed, and a warning for each whose files are unusable.
+pub fn all(
+    context: &Context,
+    policy: &Policy,
+    store: &Store,
+) -> Result<(Vec<Person>, Vec<String>), Failure> {
+    let mut names: BTreeSet<String> = store.users()?.into_iter().collect();
+    names.extend(local().into_iter().map(|(name, _)| name));
+    let administrators = administrator_groups()?;
+    let (mut people, mut warnings) = (Vec::new(), Vec::new());
+    for name in names {
+        let Some(account) = accounts::by_name(&name)? else {
+            warnings.push(format!(
+                "there is a record of {name}, but no such user: twofactor unset {name}"
+            ));
+            continue;
+        };
+        let enrolment = match enrolment(store, &account) {
+            Ok(enrolment) => enrolment,
+            Err(error) => {
+                warnings.push(format!("{name} will be refused: {error}"));
+                continue;
+            }
+        };
+        let groups = accounts::group_ids(&account).unwrap_or_default();
+        let administrator =
+            account.uid == 0 || groups.iter().any(|gid| administrators.contains(gid));
+        people.push(Person {
+            enrolment,
+            role: if administrator {
+                Role::Administrator
+            } else {
+                Role::User
+            },
+            exemption: exemption(context, policy, &account)?,
+            name: account.name,
+        });
+    }
+    Ok((people, warnings))
+}
+
+/// Name and uid of the local accounts that people log in with, root included.
+pub fn local() -> Vec<(String, u32)> {
+    let text = std::fs::read(PASSWD).unwrap_or_default();
+    parse(&String::from_utf8_lossy(&text))
+}
+
+/// passwd(5): `name:password:uid:gid:gecos:home:shell`.
+fn parse(passwd: &str) -> Vec<(String, u32)> {
+    let entry = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let uid: u32 = fields.nth(1)?.parse().ok()?;
+        let shell = fields.nth(3)?;
+        let may_log_in = !["nologin", "false"].iter().any(|end| shell.ends_with(end));
+        let person = uid == 0 || PEOPLE.contains(&uid);
+        (may_log_in && person && !name.is_empty()).then(|| (name.to_owned(), uid))
+    };
+    passwd.lines().filter_map(entry).collect()
+}
+
+fn administrator_groups() -> Result<Vec<u32>, Failure> {
+    let mut gids = Vec::new();
+    for group in ADMINISTRATORS {
+        gids.extend(accounts::group_id(group)?);
+    }
+    Ok(gids)
+}
+
+fn enrolment(store: &Store, account: &Account) -> Result<Enrolment, pam_twofactor::store::Error> {
+    if store.record(account)?.is_none() {
+        return Ok(Enrolment::None);
+    }
+    let locked = store.lock(account)?;
+    locked.record()?;
+    match locked
+        .state()
+        .devices
+        .iter()
+        .any(|device| device.last_used > 0)
+    {
+        true => Ok(Enrolment::Verified),
+        false => Ok(Enrolment::Untried),
+    }
+}
+
+/// Whether an entry without condition on service and network covers the account: no service has an empty name, and
+/// a login without an address matches no network.
+fn exemption(context: &Context, policy: &Policy, account: &Account) -> Result<Exemption, Failure> {
+    if !policy.enabled {
+        return Ok(Exemption::No);
+    }
+    let members = check::memberships(&context.policy, policy, Some(account))?;
+    let subject = Subject {
+        user: &account.name,
+        service: "",
+        address: None,
+    };
+    match policy.exemption(&subject, &mut |group| {
+        members.iter().any(|member| member == group)
+    }) {
+        Some(_) => Ok(Exemption::Everywhere),
+        None => Ok(Exemption::No),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_told_from_services() {
+        let passwd = "root:x:0:0:root:/root:/bin/bash\n\
+                      daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n\
+                      backup:x:34:34:backup:/var/backups:/bin/sh\n\
+                      alice:x:1000:1000:Alice,,,:/home/alice:/bin/bash\n\
+                      locked:x:1001:1001::/home/locked:/bin/false\n\
+                      nobody:x:65534:65534:nobody:/nonexistent:/bin/sh\n\
+                      broken:line\n";
+        assert_eq!(
+            parse(passwd),
+            [("root".to_owned(), 0), ("alice".to_owned(), 1000)]
+        );
+    }
+}

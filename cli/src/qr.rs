@@ -1,0 +1,282 @@
+//! A QR code drawn with characters, readable by phones on dark and on light terminals.
+#![forbid(unsafe_code)]
+
+use qrcode::types::{Color, QrError};
+use qrcode::{EcLevel, QrCode};
+use zeroize::Zeroizing;
+
+/// Light modules around the symbol: first what ISO/IEC 18004 asks for, then what phones still read where columns are
+/// scarce.
+const QUIET_ZONES: [usize; 3] = [4, 2, 1];
+
+/// The characters a code is drawn with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glyphs {
+    /// Half blocks: one column and half a line per module.
+    Utf8,
+    /// Spaces and `@`: two columns and one line per module.
+    Ascii,
+}
+
+/// Whether escape sequences may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ink {
+    /// Black on white is set explicitly, so that the terminal's own colours do not matter.
+    Ansi,
+    /// No escape sequences: what is light in the code is lit, as on a dark terminal.
+    Plain,
+}
+
+/// Why no code was drawn.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Undrawn {
+    /// The code needs more columns than there are.
+    TooNarrow {
+        /// Columns needed.
+        needed: usize,
+    },
+    /// The text is longer than any QR code holds.
+    TooLong,
+}
+
+/// Draws `text` in at most `columns` columns. Each line ends with a newline. The drawing is as secret as the text.
+///
+/// # Errors
+/// [`Undrawn`] when it does not fit.
+pub fn draw(
+    text: &str,
+    glyphs: Glyphs,
+    ink: Ink,
+    columns: usize,
+) -> Result<Zeroizing<String>, Undrawn> {
+    let code = encode(text).map_err(|_| Undrawn::TooLong)?;
+    let per_module = match glyphs {
+        Glyphs::Utf8 => 1,
+        Glyphs::Ascii => 2,
+    };
+    let needed = |quiet: usize| (code.width() + 2 * quiet) * per_module;
+    let Some(quiet) = QUIET_ZONES
+        .into_iter()
+        .find(|quiet| needed(*quiet) <= columns)
+    else {
+        return Err(Undrawn::TooNarrow { needed: needed(1) });
+    };
+    let modules = Modules {
+        width: code.width(),
+        dark: code.to_colors(),
+        quiet,
+    };
+    let mut out = Zeroizing::new(String::with_capacity(
+        modules.side() * (modules.side() * 24 + 16),
+    ));
+    match glyphs {
+        Glyphs::Utf8 => half_blocks(&modules, ink, &mut out),
+        Glyphs::Ascii => double_cells(&modules, ink, &mut out),
+    }
+    Ok(out)
+}
+
+/// Level M when it costs no larger symbol than L, which has fewer redundant bits and so needs the fewest columns.
+fn encode(text: &str) -> Result<QrCode, QrError> {
+    let low = QrCode::with_error_correction_level(text, EcLevel::L)?;
+    match QrCode::with_error_correction_level(text, EcLevel::M) {
+        Ok(medium) if medium.width() == low.width() => Ok(medium),
+        _ => Ok(low),
+    }
+}
+
+/// The symbol with its quiet zone; coordinates start in the zone's corner.
+struct Modules {
+    width: usize,
+    dark: Vec<Color>,
+    quiet: usize,
+}
+
+impl Modules {
+    fn side(&self) -> usize {
+        self.width + 2 * self.quiet
+    }
+
+    /// Whether the module is dark; everything outside the symbol is light.
+    fn is_dark(&self, column: usize, line: usize) -> bool {
+        let (Some(x), Some(y)) = (column.checked_sub(self.quiet), line.checked_sub(self.quiet))
+        else {
+            return false;
+        };
+        x < self.width && self.dark.get(y * self.width + x) == Some(&Color::Dark)
+    }
+}
+
+/// Two lines of modules per line of text. With [`Ink::Ansi`] the glyph's foreground is black, its background white;
+/// plain output draws the light modules.
+fn half_blocks(modules: &Modules, ink: Ink, out: &mut String) {
+    for line in (0..modules.side()).step_by(2) {
+        if ink == Ink::Ansi {
+            out.push_str("\x1b[30;47m");
+        }
+        for column in 0..modules.side() {
+            let (upper, lower) = (
+                modules.is_dark(column, line),
+                modules.is_dark(column, line + 1),
+            );
+            // The symbol has an odd number of lines: the half line below the last one exists only to be light.
+            let drawn = match ink {
+                Ink::Ansi => (upper, lower),
+                Ink::Plain => (!upper, !lower),
+            };
+            out.push(match drawn {
+                (true, true) => '█',
+                (true, false) => '▀',
+                (false, true) => '▄',
+                (false, false) => ' ',
+            });
+        }
+        end_line(ink, out);
+    }
+}
+
+fn double_cells(modules: &Modules, ink: Ink, out: &mut String) {
+    for line in 0..modules.side() {
+        let mut before = None;
+        for column in 0..modules.side() {
+            let dark = modules.is_dark(column, line);
+            match ink {
+                Ink::Ansi => {
+                    if before != Some(dark) {
+                        out.push_str(if dark { "\x1b[40m" } else { "\x1b[47m" });
+                    }
+                    out.push_str("  ");
+                }
+                Ink::Plain => out.push_str(if dark { "  " } else { "@@" }),
+            }
+            before = Some(dark);
+        }
+        end_line(ink, out);
+    }
+}
+
+fn end_line(ink: Ink, out: &mut String) {
+    if ink == Ink::Ansi {
+        out.push_str("\x1b[0m");
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URI: &str = "otpauth://totp/example.org:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=example.org";
+
+    /// What a drawing shows, as dark modules, read back from the characters.
+    fn read_back(drawing: &str, glyphs: Glyphs, ink: Ink) -> Vec<Vec<bool>> {
+        let mut rows = Vec::new();
+        for line in drawing.lines() {
+            let mut cells = Vec::new();
+            let (mut black, mut rest) = (false, line);
+            while let Some(c) = rest.chars().next() {
+                if let Some(after) = rest.strip_prefix("\x1b[") {
+                    let (sequence, tail) = after.split_once('m').unwrap();
+                    black = sequence == "40";
+                    rest = tail;
+                    continue;
+                }
+                cells.push(if glyphs == Glyphs::Ascii && ink == Ink::Ansi && black {
+                    'B'
+                } else {
+                    c
+                });
+                rest = &rest[c.len_utf8()..];
+            }
+            match (glyphs, ink) {
+                (Glyphs::Utf8, _) => {
+                    let set = ink == Ink::Ansi;
+                    rows.push(
+                        cells
+                            .iter()
+                            .map(|c| matches!(c, '█' | '▀') == set)
+                            .collect(),
+                    );
+                    rows.push(
+                        cells
+                            .iter()
+                            .map(|c| matches!(c, '█' | '▄') == set)
+                            .collect(),
+                    );
+                }
+                (Glyphs::Ascii, Ink::Ansi) => {
+                    rows.push(cells.chunks(2).map(|c| c == ['B', 'B']).collect())
+                }
+                (Glyphs::Ascii, Ink::Plain) => {
+                    rows.push(cells.chunks(2).map(|c| c == [' ', ' ']).collect())
+                }
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn every_style_draws_the_symbol_with_its_quiet_zone() {
+        let code = encode(URI).unwrap();
+        let expected = Modules {
+            width: code.width(),
+            dark: code.to_colors(),
+            quiet: 4,
+        };
+        for glyphs in [Glyphs::Utf8, Glyphs::Ascii] {
+            for ink in [Ink::Ansi, Ink::Plain] {
+                let rows = read_back(&draw(URI, glyphs, ink, 200).unwrap(), glyphs, ink);
+                for (line, row) in rows.iter().enumerate() {
+                    assert_eq!(row.len(), expected.side());
+                    for (column, dark) in row.iter().enumerate() {
+                        assert_eq!(
+                            *dark,
+                            expected.is_dark(column, line),
+                            "{glyphs:?} {ink:?} {column},{line}"
+                        );
+                    }
+                }
+                assert!(rows.len() >= expected.side());
+            }
+        }
+    }
+
+    #[test]
+    fn a_common_uri_fits_eighty_columns() {
+        for glyphs in [Glyphs::Utf8, Glyphs::Ascii] {
+            let longest = draw(URI, glyphs, Ink::Plain, 80)
+                .map(|d| d.lines().map(|l| l.chars().count()).max());
+            assert!(matches!(longest, Ok(Some(40..=80))), "{glyphs:?}");
+        }
+    }
+
+    #[test]
+    fn the_quiet_zone_shrinks_before_the_code_is_given_up() {
+        let width = encode(URI).unwrap().width();
+        assert!(draw(URI, Glyphs::Utf8, Ink::Plain, width + 2).is_ok());
+        assert_eq!(
+            draw(URI, Glyphs::Utf8, Ink::Plain, width + 1).unwrap_err(),
+            Undrawn::TooNarrow { needed: width + 2 }
+        );
+    }
+
+    #[test]
+    fn plain_output_has_no_escape_sequences() {
+        for glyphs in [Glyphs::Utf8, Glyphs::Ascii] {
+            assert!(!draw(URI, glyphs, Ink::Plain, 200).unwrap().contains('\x1b'));
+        }
+    }
+
+    #[test]
+    fn ascii_output_is_ascii() {
+        assert!(draw(URI, Glyphs::Ascii, Ink::Ansi, 200).unwrap().is_ascii());
+    }
+
+    #[test]
+    fn a_text_no_code_can_hold_is_refused() {
+        assert_eq!(
+            draw(&"x".repeat(4000), Glyphs::Utf8, Ink::Plain, 1000).unwrap_err(),
+            Undrawn::TooLong
+        );
+    }
+}

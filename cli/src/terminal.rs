@@ -1,0 +1,224 @@
+//! Talking with the person at the terminal: text, questions and answers.
+#![forbid(unsafe_code)]
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
+
+use rustix::termios::tcgetwinsize;
+use zeroize::Zeroizing;
+
+use crate::args::Qr;
+use crate::error::Failure;
+use crate::qr::{self, Glyphs, Ink, Undrawn};
+
+/// Columns assumed where the output is no terminal.
+const COLUMNS: usize = 80;
+/// Longest answer that is read, in bytes.
+const ANSWER: u64 = 1024;
+
+/// What happens when a change wants a confirmation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirm {
+    /// Ask.
+    Ask,
+    /// `--yes`: go ahead.
+    Yes,
+}
+
+/// Where the dialogue is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialogue {
+    /// Standard output.
+    Stdout,
+    /// Standard error, because standard output carries JSON.
+    Stderr,
+}
+
+/// The person's side of the command.
+#[derive(Clone, Copy, Debug)]
+pub struct Terminal {
+    dialogue: Dialogue,
+    confirm: Confirm,
+    ink: Ink,
+    columns: usize,
+}
+
+impl Terminal {
+    /// Looks at the terminal that the dialogue is shown on.
+    pub fn new(dialogue: Dialogue, confirm: Confirm) -> Self {
+        let (shown, size) = match dialogue {
+            Dialogue::Stdout => (io::stdout().is_terminal(), tcgetwinsize(io::stdout())),
+            Dialogue::Stderr => (io::stderr().is_terminal(), tcgetwinsize(io::stderr())),
+        };
+        let columns = match size {
+            Ok(size) if shown && size.ws_col > 0 => usize::from(size.ws_col),
+            _ => COLUMNS,
+        };
+        let ink = if shown && !colours_unwanted() {
+            Ink::Ansi
+        } else {
+            Ink::Plain
+        };
+        Self {
+            dialogue,
+            confirm,
+            ink,
+            columns,
+        }
+    }
+
+    /// Shows text as it is; a line needs its own newline.
+    pub fn say(&self, text: &str) -> io::Result<()> {
+        match self.dialogue {
+            Dialogue::Stdout => write_all(io::stdout().lock(), text),
+            Dialogue::Stderr => write_all(io::stderr().lock(), text),
+        }
+    }
+
+    /// Draws a QR code for this terminal, nothing for [`Qr::None`]; or says why it cannot.
+    ///
+    /// # Errors
+    /// A refusal that names what is in the way.
+    pub fn draw(&self, text: &str, style: Qr) -> Result<Zeroizing<String>, Failure> {
+        let glyphs = match style {
+            Qr::None => return Ok(Zeroizing::default()),
+            Qr::Utf8 => Glyphs::Utf8,
+            Qr::Ascii => Glyphs::Ascii,
+        };
+        qr::draw(text, glyphs, self.ink, self.columns).map_err(|why| match why {
+            Undrawn::TooNarrow { needed } => {
+                let columns = self.columns;
+                Failure::refused(format!(
+                    "the QR code needs {needed} columns, this terminal has {columns}"
+                ))
+                .next("Make it wider, or use the key instead of the code.")
+            }
+            Undrawn::TooLong => Failure::refused("the URI is too long for a QR code")
+                .next("Use the key instead of the code."),
+        })
+    }
+
+    /// Asks for a line. `None` at the end of the input and for an empty answer.
+    pub fn ask(&self, question: &str) -> io::Result<Option<Zeroizing<String>>> {
+        self.say(question)?;
+        let answer = read_line(io::stdin().lock())?;
+        if answer.is_none() || !io::stdin().is_terminal() {
+            // Nobody pressed Enter here: what follows starts on a line of its own.
+            self.say("\n")?;
+        }
+        Ok(answer.filter(|answer| !answer.trim().is_empty()))
+    }
+
+    /// Whether somebody sits there who can be asked.
+    pub fn is_interactive(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+
+    /// Asks a yes-or-no question; only `y` or `yes` is a yes.
+    ///
+    /// # Errors
+    /// A usage error when nobody can be asked and `--yes` was not given; a refusal when the answer is no.
+    pub fn confirm(&self, question: &str) -> Result<(), Failure> {
+        if self.confirm == Confirm::Yes {
+            return Ok(());
+        }
+        if !self.is_interactive() {
+            return Err(Failure::usage(
+                "this needs a confirmation, and standard input is not a terminal",
+            )
+            .next("Nothing was changed. To go ahead without being asked: --yes"));
+        }
+        let answer = self.ask(&format!("{question} [y/N] "))?;
+        match is_yes(answer.as_deref().map(String::as_str)) {
+            true => Ok(()),
+            false => Err(Failure::refused("nothing was changed")),
+        }
+    }
+
+    /// Asks whether to do something more. Where nobody can be asked, or `--yes` answers all questions of the
+    /// change itself, the answer is no.
+    pub fn offer(&self, question: &str) -> io::Result<bool> {
+        if self.confirm == Confirm::Yes || !self.is_interactive() {
+            return Ok(false);
+        }
+        let answer = self.ask(&format!("{question} [y/N] "))?;
+        Ok(is_yes(answer.as_deref().map(String::as_str)))
+    }
+}
+
+fn is_yes(answer: Option<&str>) -> bool {
+    answer.is_some_and(|text| matches!(text.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+fn write_all(mut to: impl Write, text: &str) -> io::Result<()> {
+    to.write_all(text.as_bytes())?;
+    to.flush()
+}
+
+/// <https://no-color.org>, and terminals that know no colours.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "looks only: nothing but colours depends on it"
+)]
+fn colours_unwanted() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    set("NO_COLOR") || std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty())
+}
+
+/// One line without its end. `None` at the end of the input.
+fn read_line(input: impl io::BufRead) -> io::Result<Option<Zeroizing<String>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(ANSWER as usize));
+    if input.take(ANSWER).read_until(b'\n', &mut bytes)? == 0 {
+        return Ok(None);
+    }
+    let line = String::from_utf8_lossy(&bytes);
+    Ok(Some(Zeroizing::new(
+        line.trim_end_matches(['\n', '\r']).to_owned(),
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(input: &[u8]) -> Option<String> {
+        read_line(input).unwrap().map(|line| line.to_string())
+    }
+
+    #[test]
+    fn a_line_comes_without_its_end() {
+        assert_eq!(lines(b"123 456\r\nnext\n"), Some("123 456".into()));
+        assert_eq!(lines(b"no newline"), Some("no newline".into()));
+        assert_eq!(lines(b"\n"), Some(String::new()));
+        assert_eq!(lines(b""), None);
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut() {
+        assert_eq!(lines(&[b'1'; 5000]).map(|line| line.len()), Some(1024));
+    }
+
+    #[test]
+    fn only_yes_is_a_yes() {
+        for (answer, yes) in [
+            ("y", true),
+            (" YES ", true),
+            ("n", false),
+            ("yep", false),
+            ("", false),
+        ] {
+            assert_eq!(is_yes(Some(answer)), yes, "{answer}");
+        }
+        assert!(!is_yes(None));
+    }
+
+    #[test]
+    fn yes_is_not_asked_again() {
+        let terminal = Terminal {
+            dialogue: Dialogue::Stderr,
+            confirm: Confirm::Yes,
+            ink: Ink::Plain,
+            columns: 80,
+        };
+        assert_eq!(terminal.confirm("Sure?"), Ok(()));
+    }
+}

@@ -1,0 +1,128 @@
+//! How times, durations, keys and lists are written for people.
+#![forbid(unsafe_code)]
+
+use zeroize::Zeroizing;
+
+/// A moment as ISO 8601 in UTC: `2026-02-03T04:05:06Z`. `seconds` counts from 1970-01-01.
+pub fn utc(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
+}
+
+/// A length of time in its largest whole units: `1 hour 30 minutes`.
+pub fn span(seconds: u64) -> String {
+    let units = [
+        (86_400, "day"),
+        (3600, "hour"),
+        (60, "minute"),
+        (1, "second"),
+    ];
+    let mut rest = seconds;
+    let mut parts = Vec::new();
+    for (length, name) in units {
+        let number = rest / length;
+        rest %= length;
+        if number > 0 {
+            parts.push(count(number, name));
+        }
+    }
+    match parts.is_empty() {
+        true => "0 seconds".to_owned(),
+        false => parts.join(" "),
+    }
+}
+
+/// `1 code`, `2 codes`.
+pub fn count(number: u64, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
+/// A key in groups of four, for typing it in.
+pub fn in_fours(key: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(key.len() * 2));
+    for (position, letter) in key.chars().enumerate() {
+        if position > 0 && position % 4 == 0 {
+            text.push(' ');
+        }
+        text.push(letter);
+    }
+    text
+}
+
+/// A value in a log line or a message: quotes and escapes where it is more than one plain word.
+pub fn plain(value: &str) -> String {
+    let simple = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\' && c != '=';
+    match !value.is_empty() && value.chars().all(simple) {
+        true => value.to_owned(),
+        false => format!("\"{}\"", value.escape_default()),
+    }
+}
+
+/// Year, month and day of a day counted from 1970-01-01, proleptic Gregorian calendar
+/// (Howard Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`).
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_utc() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_234_567_890, "2009-02-13T23:31:30Z"),
+            (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (20_000_000_000, "2603-10-11T11:33:20Z"),
+        ] {
+            assert_eq!(utc(seconds), text);
+        }
+    }
+
+    #[test]
+    fn spans_use_whole_units() {
+        assert_eq!(span(0), "0 seconds");
+        assert_eq!(span(1), "1 second");
+        assert_eq!(span(5400), "1 hour 30 minutes");
+        assert_eq!(span(172_800), "2 days");
+    }
+
+    #[test]
+    fn keys_are_grouped() {
+        assert_eq!(*in_fours("ABCDEFGHIJ"), "ABCD EFGH IJ");
+        assert_eq!(*in_fours(""), "");
+    }
+
+    #[test]
+    fn values_stay_on_one_line() {
+        assert_eq!(plain("alice"), "alice");
+        assert_eq!(plain("CORP\\al\n"), "\"CORP\\\\al\\n\"");
+        assert_eq!(plain(""), "\"\"");
+        assert_eq!(plain("a b"), "\"a b\"");
+    }
+}
