@@ -14,19 +14,13 @@ impl Line {
     /// A line about a user at an address.
     #[must_use]
     pub fn about(user: &[u8], rhost: &[u8]) -> Self {
-        Self::default()
-            .with("user", &Escaped(user))
-            .with("rhost", &Escaped(rhost))
+        Self::default().field("user", user).field("rhost", rhost)
     }
 
     /// Adds `key=value`, the value escaped.
     #[must_use]
-    pub fn with(mut self, key: &str, value: &dyn Display) -> Self {
-        let value = value.to_string();
-        let space = if self.0.is_empty() { "" } else { " " };
-        // Writing to a String does not fail.
-        let _ = write!(self.0, "{space}{key}={}", Escaped(value.as_bytes()));
-        self
+    pub fn with(self, key: &str, value: &dyn Display) -> Self {
+        self.field(key, value.to_string().as_bytes())
     }
 
     /// Adds `key="sentence"`: text of the program's own, or an error's, which carry no typed input unescaped.
@@ -46,6 +40,13 @@ impl Line {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    fn field(mut self, key: &str, value: &[u8]) -> Self {
+        let space = if self.0.is_empty() { "" } else { " " };
+        // Writing to a String does not fail.
+        let _ = write!(self.0, "{space}{key}={}", Escaped(value));
+        self
     }
 }
 
