@@ -28,8 +28,6 @@ pub struct Policy {
     pub enabled: bool,
     /// What happens to users without a confirmed device.
     pub enforcement: Enforcement,
-    /// Whether the login dialogue itself leads through enrolment.
-    pub enroll_at_login: EnrollAtLogin,
     /// Steps before and after the current one that are accepted (RFC 6238 5.2), 0..=10.
     pub window: u8,
     /// How often the code is asked for in one login, 1..=10.
@@ -61,19 +59,8 @@ pub struct Policy {
 pub enum Enforcement {
     /// They log in without a code.
     Optional,
-    /// They are refused, or must enrol ([`EnrollAtLogin`]).
+    /// They are refused.
     Mandatory,
-}
-
-/// Enrolment in the login dialogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EnrollAtLogin {
-    /// There is none.
-    Off,
-    /// It is offered and can be skipped.
-    Offer,
-    /// There is no login without it.
-    Require,
 }
 
 /// Whether the code is visible while it is typed. In the file: `echo = true` or `false`.
@@ -170,7 +157,6 @@ impl Default for Policy {
         Self {
             enabled: false,
             enforcement: Enforcement::Optional,
-            enroll_at_login: EnrollAtLogin::Off,
             window: 1,
             tries: 3,
             prompt: "Verification code: ".to_owned(),
@@ -200,17 +186,6 @@ impl fmt::Display for Enforcement {
         f.write_str(match self {
             Self::Optional => "optional",
             Self::Mandatory => "mandatory",
-        })
-    }
-}
-
-/// The word of the policy file.
-impl fmt::Display for EnrollAtLogin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Off => "off",
-            Self::Offer => "offer",
-            Self::Require => "require",
         })
     }
 }
@@ -264,7 +239,6 @@ mod tests {
         let policy = parse("enabled = true").unwrap();
         assert!(policy.enabled);
         assert_eq!(policy.enforcement, Enforcement::Optional);
-        assert_eq!(policy.enroll_at_login, EnrollAtLogin::Off);
         assert_eq!((policy.window, policy.tries, policy.grace), (1, 3, 0));
         assert_eq!(policy.prompt, "Verification code: ");
         assert_eq!(policy.echo, Echo::Hidden);
@@ -311,8 +285,5 @@ mod tests {
     fn words_display_as_in_the_file() {
         assert_eq!(Enforcement::Optional.to_string(), "optional");
         assert_eq!(Enforcement::Mandatory.to_string(), "mandatory");
-        assert_eq!(EnrollAtLogin::Off.to_string(), "off");
-        assert_eq!(EnrollAtLogin::Offer.to_string(), "offer");
-        assert_eq!(EnrollAtLogin::Require.to_string(), "require");
     }
 }
