@@ -45,11 +45,11 @@ pub fn by_name(name: &str) -> Result<Option<Account>, LookupFailed> {
     // SAFETY: `passwd` is plain data for which all zero bytes are a valid value.
     let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
     let mut found = std::ptr::null_mut();
-    let buffer = with_buffer(|buffer, len| {
+    let _buffer = with_buffer(|buffer, len| {
         // SAFETY: all pointers are valid for the call, `len` is the length of `buffer` (getpwnam_r(3)).
         unsafe { libc::getpwnam_r(name.as_ptr(), &raw mut entry, buffer, len, &raw mut found) }
     })?;
-    if found.is_null() || buffer.is_none() {
+    if found.is_null() {
         return Ok(None);
     }
     // SAFETY: the lookup succeeded, so `pw_name` points to a C string in `buffer`, which is still alive.
@@ -73,11 +73,11 @@ pub fn group_id(name: &str) -> Result<Option<u32>, LookupFailed> {
     // SAFETY: `group` is plain data for which all zero bytes are a valid value.
     let mut entry: libc::group = unsafe { std::mem::zeroed() };
     let mut found = std::ptr::null_mut();
-    let buffer = with_buffer(|buffer, len| {
+    with_buffer(|buffer, len| {
         // SAFETY: all pointers are valid for the call, `len` is the length of `buffer` (getgrnam_r(3)).
         unsafe { libc::getgrnam_r(name.as_ptr(), &raw mut entry, buffer, len, &raw mut found) }
     })?;
-    Ok((!found.is_null() && buffer.is_some()).then_some(entry.gr_gid))
+    Ok((!found.is_null()).then_some(entry.gr_gid))
 }
 
 /// The numeric ids of all groups of an account, the primary one included (getgrouplist(3)).
@@ -113,19 +113,20 @@ fn usable(name: &str) -> Option<CString> {
     fits.then(|| CString::new(name).ok()).flatten()
 }
 
-/// Calls a `get…_r` function with growing buffers. The buffer is returned, since the entry points into it; `None`
-/// when the error says "not found" in one of the ways that getpwnam_r(3) lists.
+/// Calls a `get…_r` function with growing buffers. The buffer is returned, since the entry points into it.
+///
+/// Success without an entry is the only "not found" of glibc. The error numbers that getpwnam_r(3) lists beside it,
+/// ENOENT for one, are what a database that is not there gives: that says nothing about a name.
 fn with_buffer(
     mut lookup: impl FnMut(*mut c_char, size_t) -> c_int,
-) -> Result<Option<Vec<c_char>>, LookupFailed> {
+) -> Result<Vec<c_char>, LookupFailed> {
     let mut size = BUFFER.0;
     loop {
         let mut buffer: Vec<c_char> = vec![0; size];
         match lookup(buffer.as_mut_ptr(), buffer.len()) {
-            0 => return Ok(Some(buffer)),
+            0 => return Ok(buffer),
             libc::ERANGE if size < BUFFER.1 => size *= 4,
             libc::EINTR => {}
-            libc::ENOENT | libc::ESRCH => return Ok(None),
             error => return Err(LookupFailed(error)),
         }
     }
