@@ -218,6 +218,10 @@ impl fmt::Display for StateError {
 
 impl std::error::Error for StateError {}
 
+/// Everything that [`encode`] writes before the checksum has to fit: header and counters, devices, grace.
+const _: () =
+    assert!(78 - CHECKSUM_LEN + CAPACITY * 25 + MAX_GRACE * 28 <= SLOT_LEN - CHECKSUM_LEN);
+
 /// The bytes of one slot.
 #[must_use]
 pub fn encode(state: &State, sequence: u64) -> [u8; SLOT_LEN] {
@@ -273,43 +277,53 @@ pub fn encode_file(state: &State) -> Vec<u8> {
 /// # Errors
 /// [`StateError`] when the length is wrong, no slot is valid, or the newest is of another format.
 pub fn decode_file(file: &[u8]) -> Result<Stored, StateError> {
+    // Another format may have another length and other checks; it must not pass for damage, which unlock mends.
+    let (first, second) = file.split_at(file.len().min(Slot::Second.offset() as usize));
+    check_format(first)?;
+    check_format(second)?;
     if file.len() != FILE_LEN {
         return Err(StateError::Length);
     }
-    let (first, second) = file.split_at(Slot::Second.offset() as usize);
-    let first = decode(first, Slot::First);
-    let second = decode(second, Slot::Second);
-    match (first, second) {
-        (Ok(first), Ok(second)) if first.sequence > second.sequence => Ok(first),
-        (Ok(_) | Err(StateError::Damaged), Ok(second)) => Ok(second),
-        (Ok(first), Err(StateError::Damaged)) => Ok(first),
-        (Err(error), _) | (_, Err(error)) => Err(error),
+    match (decode(first, Slot::First), decode(second, Slot::Second)) {
+        (Some(first), Some(second)) if first.sequence > second.sequence => Ok(first),
+        (_, Some(second)) => Ok(second),
+        (Some(first), None) => Ok(first),
+        (None, None) => Err(StateError::Damaged),
     }
 }
 
-fn decode(bytes: &[u8], slot: Slot) -> Result<Stored, StateError> {
-    let damaged = StateError::Damaged;
+/// Refuses what says of itself that it is of another format.
+fn check_format(bytes: &[u8]) -> Result<(), StateError> {
+    match header(&mut Reader(bytes)) {
+        Some((format, writer)) if format != FORMAT => {
+            let writer = writer.escape_ascii().to_string();
+            Err(StateError::Version(format, writer.replace("\\x00", "")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn header(reader: &mut Reader<'_>) -> Option<(u16, [u8; 8])> {
+    match reader.take::<4>()? {
+        MAGIC => Some((reader.u16()?, reader.take()?)),
+        _ => None,
+    }
+}
+
+/// `None` unless the slot passes its checks.
+fn decode(bytes: &[u8], slot: Slot) -> Option<Stored> {
     let (body, sum) = bytes
-        .get(..SLOT_LEN)
-        .and_then(|b| b.split_at_checked(SLOT_LEN - CHECKSUM_LEN))
-        .ok_or(damaged.clone())?;
+        .get(..SLOT_LEN)?
+        .split_at_checked(SLOT_LEN - CHECKSUM_LEN)?;
     if checksum(body) != sum {
-        return Err(damaged);
+        return None;
     }
     let mut reader = Reader(body);
-    if reader.take::<4>() != Some(MAGIC) {
-        return Err(damaged);
-    }
-    let format = reader.u16().ok_or(damaged.clone())?;
-    let writer = reader.take::<8>().ok_or(damaged.clone())?;
-    if format != FORMAT {
-        let writer = writer.escape_ascii().to_string();
-        return Err(StateError::Version(format, writer.replace("\\x00", "")));
-    }
-    let stored = fields(&mut reader).ok_or(damaged)?;
-    Ok(Stored {
-        state: stored.0,
-        sequence: stored.1,
+    header(&mut reader)?;
+    let (state, sequence) = fields(&mut reader)?;
+    Some(Stored {
+        state,
+        sequence,
         slot,
     })
 }
@@ -466,7 +480,11 @@ mod tests {
         file[..SLOT_LEN].fill(0);
         for position in second..second + SLOT_LEN {
             file[position] ^= 1;
-            assert_eq!(decode_file(&file), Err(StateError::Damaged));
+            let format = (second + 4..second + 6).contains(&position);
+            match decode_file(&file).unwrap_err() {
+                StateError::Version(..) => assert!(format),
+                error => assert!(!format && error == StateError::Damaged),
+            }
             file[position] ^= 1;
         }
         assert!(decode_file(&file).is_ok());
@@ -489,14 +507,14 @@ mod tests {
         let mut slot = encode(&State::new(1), 9);
         slot[4] = 2;
         slot[6..14].copy_from_slice(b"9.1.0\0\0\0");
-        let sum = checksum(&slot[..SLOT_LEN - CHECKSUM_LEN]);
-        slot[SLOT_LEN - CHECKSUM_LEN..].copy_from_slice(&sum);
+        let other = Err(StateError::Version(2, "9.1.0".into()));
         let mut file = encode_file(&State::new(1));
         file[..SLOT_LEN].copy_from_slice(&slot);
-        assert_eq!(
-            decode_file(&file),
-            Err(StateError::Version(2, "9.1.0".into()))
-        );
+        assert_eq!(decode_file(&file), other);
+        file[600] ^= 1;
+        assert_eq!(decode_file(&file), other, "beside a damaged slot");
+        assert_eq!(decode_file(&file[..100]), other, "of another length");
+        assert_eq!(decode_file(&[file, vec![0; 3000]].concat()), other);
     }
 
     #[test]

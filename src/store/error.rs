@@ -42,6 +42,8 @@ pub enum Cause {
         /// In the passwd database.
         current: u32,
     },
+    /// It is the record of a user of another name, this one.
+    OtherUser(String),
     /// A record has no state beside it.
     MissingState,
     /// The state does not know a device of the record.
@@ -50,7 +52,7 @@ pub enum Cause {
     Busy,
     /// Nobody can be enrolled under a name that long.
     NameTooLong,
-    /// The kernel gave no randomness, or refused to block a signal.
+    /// Something that has no cause of its own here.
     System(&'static str),
 }
 
@@ -116,6 +118,7 @@ impl fmt::Display for Cause {
                 f,
                 "belongs to uid {recorded}, but the user now has uid {current}"
             ),
+            Self::OtherUser(name) => write!(f, "is the record of another user: {name:?}"),
             Self::MissingState => f.write_str("is missing beside a record"),
             Self::UnknownDevice(name) => write!(f, "does not know the device {name}"),
             Self::Busy => f.write_str("is locked by another process"),

@@ -6,13 +6,12 @@ use std::path::Path;
 
 use rustix::fs::Stat;
 
-use crate::device::Kind;
+use crate::device::{Device, Kind};
 use crate::record::Record;
 use crate::state::{self, COUNTER_UNKNOWN, DeviceState, Slot, State};
 use crate::sys::accounts::Account;
-use crate::sys::file::{self, Access, Existing, Open};
+use crate::sys::file::{self, Access, Open};
 use crate::sys::lock;
-use crate::sys::signal::FileSizeSignalBlocked;
 
 use super::{Cause, Error, Store, names};
 
@@ -24,8 +23,11 @@ pub struct Locked<'s> {
     fd: OwnedFd,
     state: State,
     sequence: u64,
+    /// The slot that holds `state`.
+    newest: Slot,
     /// The slot whose content has been flushed. Writes go to the other one until they are flushed too, so that a
-    /// power cut never finds both in flight.
+    /// power cut finds one of them whole. (After a kill between write and flush both may be in flight; each is within
+    /// one sector, which a disk writes whole or not at all.)
     flushed: Slot,
 }
 
@@ -45,7 +47,7 @@ impl<'s> Locked<'s> {
         };
         match found {
             Some(locked) => Ok(locked),
-            None => Self::replace(store, account, &State::new(account.uid)),
+            None => Self::replace(store, account, || Ok(State::new(account.uid))),
         }
     }
 
@@ -57,31 +59,12 @@ impl<'s> Locked<'s> {
         window: u8,
         now: u64,
     ) -> Result<Self, Error> {
-        let Some(record) = store.record(account)? else {
-            return Err(Error::file(&store.record_path(&account.name))(
+        Self::replace(store, account, || match store.record(account)? {
+            Some(record) => Ok(nothing_reusable(&record, window, now)),
+            None => Err(Error::file(&store.record_path(&account.name))(
                 file::FileError::System("open", rustix::io::Errno::NOENT),
-            ));
-        };
-        let mut state = State::new(account.uid);
-        let furthest = 2 * u64::from(window) + 2;
-        state.devices = record
-            .devices
-            .iter()
-            .map(|device| DeviceState {
-                id: device.id,
-                next: match device.kind {
-                    Kind::Totp { interval } => interval.step(now) + furthest + 1,
-                    Kind::Hotp => COUNTER_UNKNOWN,
-                },
-                drift: 0,
-                last_used: 0,
-            })
-            .collect();
-        if let Some(set) = &record.recovery {
-            (0..set.hashes.len()).for_each(|position| state.spend(set.id, position));
-        }
-        state.bypass = record.bypass.as_ref().map(|bypass| bypass.id);
-        Self::replace(store, account, &state)
+            )),
+        })
     }
 
     /// The state as it is now.
@@ -96,26 +79,25 @@ impl<'s> Locked<'s> {
     /// [`Error`] also when the state does not know one of its devices.
     pub fn record(&self) -> Result<Option<Record>, Error> {
         let record = self.store.record(&self.account)?;
-        let unknown = record.iter().flat_map(|record| &record.devices);
-        match unknown
-            .into_iter()
-            .find(|device| self.state.device(device.id).is_none())
-        {
-            Some(device) => Err(self.error(Cause::UnknownDevice(device.name.to_string()))),
-            None => Ok(record),
+        if let Some(record) = &record {
+            knows_all(&self.state, record).map_err(|cause| self.error(cause))?;
         }
+        Ok(record)
     }
 
     /// Writes the state, in place; it is seen by others at once, and survives a power cut after [`Locked::flush`].
     ///
     /// # Errors
-    /// [`Error`] when it cannot be written; then the state is what it was before.
+    /// [`Error`] when it cannot be written; then the state is what was flushed last, or what was written last.
     pub fn write(&mut self, state: State) -> Result<(), Error> {
-        let _guard = self.no_size_signal()?;
-        let bytes = state::encode(&state, self.sequence + 1);
-        let offset = self.flushed.other().offset();
-        file::write_at(&self.fd, &bytes, offset).map_err(Error::file(&self.path()))?;
-        self.sequence += 1;
+        let Some(sequence) = self.sequence.checked_add(1) else {
+            return Err(self.error(Cause::System("has no sequence number left")));
+        };
+        let bytes = state::encode(&state, sequence);
+        let slot = self.flushed.other();
+        file::write_at(&self.fd, &bytes, slot.offset()).map_err(Error::file(&self.path()))?;
+        self.sequence = sequence;
+        self.newest = slot;
         self.state = state;
         Ok(())
     }
@@ -126,7 +108,7 @@ impl<'s> Locked<'s> {
     /// [`Error`] when that is not sure.
     pub fn flush(&mut self) -> Result<(), Error> {
         file::flush(&self.fd).map_err(Error::file(&self.path()))?;
-        self.flushed = self.flushed.other();
+        self.flushed = self.newest;
         Ok(())
     }
 
@@ -136,7 +118,7 @@ impl<'s> Locked<'s> {
     /// `entries` are the state of devices that are new; `change` is applied to the state beforehand. Grace ends.
     ///
     /// # Errors
-    /// [`Error`]; the old record is in force then.
+    /// [`Error`]; the old record is in force then, unless only the flush of the directory failed.
     pub fn replace_record(
         &mut self,
         record: &Record,
@@ -154,21 +136,28 @@ impl<'s> Locked<'s> {
                 .any(|device| device.id == entry.id)
         };
         state.devices.retain(in_use);
-        state.devices.extend_from_slice(entries);
+        for entry in entries {
+            state.devices.retain(|old| old.id != entry.id);
+            state.devices.push(*entry);
+        }
         if state.devices.len() > state::CAPACITY {
             return Err(self.error(Cause::System("too many devices")));
         }
-        let text = record.to_toml().map_err(|error| Error {
-            path: self.store.record_path(&self.account.name),
-            cause: Cause::Record(error),
-        })?;
+        knows_all(&state, record).map_err(|cause| self.error(cause))?;
+        let path = self.store.record_path(&self.account.name);
+        // What is written can be read: anything else would lock the user out.
+        let text = record
+            .to_toml()
+            .and_then(|text| Record::parse(&text).map(|_| text))
+            .map_err(|error| Error {
+                path: path.clone(),
+                cause: Cause::Record(error),
+            })?;
         self.write(state)?;
         self.flush()?;
-        let _guard = self.no_size_signal()?;
         let name = self.record_file()?;
-        let (users, bytes) = (&self.store.users, text.as_bytes());
-        file::write_file(users, &name, bytes, Access::Private, Existing::Replace)
-            .map_err(Error::file(&self.store.record_path(&self.account.name)))
+        file::write_file(&self.store.users, &name, text.as_bytes(), Access::Private)
+            .map_err(Error::file(&path))
     }
 
     /// Removes the record, then the state.
@@ -206,51 +195,48 @@ impl<'s> Locked<'s> {
             fd,
             state: stored.state,
             sequence: stored.sequence,
+            newest: stored.slot,
             flushed: stored.slot,
         })
     }
 
     /// Puts a new state file in place of whatever is there. Creators are kept apart by a lock on the directory, and
-    /// from logins by the lock of the file that is replaced.
-    fn replace(store: &'s Store, account: &Account, state: &State) -> Result<Self, Error> {
+    /// from logins by the lock of the file that is replaced; `state` is made under both.
+    fn replace(
+        store: &'s Store,
+        account: &Account,
+        state: impl FnOnce() -> Result<State, Error>,
+    ) -> Result<Self, Error> {
         let path = store.state_path(&account.name);
-        let directory = Path::new(".");
-        let lock = file::open_directory(&store.states, directory, Access::Private)
-            .map_err(Error::file(&path))?;
-        lock::exclusive(&lock).map_err(Error::lock(&path))?;
-        let _old = match open_and_lock(store, account)? {
+        let lock = store.lock_states()?;
+        let mut found = None;
+        let old = match open_and_lock(store, account)? {
             None => None,
             Some(fd) => match Self::read(store, account, fd) {
-                // Another creator was faster, or nothing was wrong.
-                Ok(locked) if locked.knows(state) => return Ok(locked),
-                Ok(locked) => Some(locked.fd),
+                Ok(locked) => {
+                    found = Some(locked);
+                    None
+                }
                 Err(error) if error.mended_by_unlock() => open_and_lock(store, account)?,
                 Err(error) => return Err(error),
             },
         };
-        let _guard = FileSizeSignalBlocked::new();
+        let state = state()?;
+        if let Some(locked) = found.take_if(|locked| locked.knows(&state)) {
+            // Another creator was faster, or nothing was wrong.
+            return Ok(locked);
+        }
         let name = state_file(store, account)?;
-        let bytes = state::encode_file(state);
-        file::write_file(
-            &store.states,
-            &name,
-            &bytes,
-            Access::Private,
-            Existing::Replace,
-        )
-        .map_err(Error::file(&path))?;
-        drop(lock);
+        let bytes = state::encode_file(&state);
+        file::write_file(&store.states, &name, &bytes, Access::Private)
+            .map_err(Error::file(&path))?;
+        drop((lock, old, found));
         Self::existing(store, account)
     }
 
     fn knows(&self, other: &State) -> bool {
         let mut devices = other.devices.iter();
         devices.all(|device| self.state.device(device.id).is_some())
-    }
-
-    fn no_size_signal(&self) -> Result<FileSizeSignalBlocked, Error> {
-        FileSizeSignalBlocked::new()
-            .ok_or_else(|| self.error(Cause::System("the signal SIGXFSZ cannot be blocked")))
     }
 
     fn record_file(&self) -> Result<String, Error> {
@@ -263,6 +249,37 @@ impl<'s> Locked<'s> {
 
     fn error(&self, cause: Cause) -> Error {
         state_error(self.store, &self.account, cause)
+    }
+}
+
+/// The state of a record whose own state is lost.
+fn nothing_reusable(record: &Record, window: u8, now: u64) -> State {
+    let mut state = State::new(record.uid);
+    // A learned drift and the window together reach that far.
+    let furthest = 2 * u64::from(window) + 2;
+    let entry = |device: &Device| DeviceState {
+        id: device.id,
+        next: match device.kind {
+            Kind::Totp { interval } => interval.step(now) + furthest + 1,
+            Kind::Hotp => COUNTER_UNKNOWN,
+        },
+        drift: 0,
+        last_used: 0,
+    };
+    state.devices = record.devices.iter().map(entry).collect();
+    if let Some(set) = &record.recovery {
+        (0..set.hashes.len()).for_each(|position| state.spend(set.id, position));
+    }
+    state.bypass = record.bypass.as_ref().map(|bypass| bypass.id);
+    state
+}
+
+/// Whether there is an entry for every device.
+fn knows_all(state: &State, record: &Record) -> Result<(), Cause> {
+    let mut devices = record.devices.iter();
+    match devices.find(|device| state.device(device.id).is_none()) {
+        Some(device) => Err(Cause::UnknownDevice(device.name.to_string())),
+        None => Ok(()),
     }
 }
 

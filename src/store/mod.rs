@@ -9,9 +9,9 @@ mod names;
 mod policy_file;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Dir};
@@ -38,10 +38,9 @@ impl Store {
     /// # Errors
     /// [`Error`] when it or one of its parts is missing, not root's, or accessible to others.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let open = |at: &dyn AsDirectory, name: &Path, whole: &Path| {
-            file::open_directory(at.fd(), name, Access::Private).map_err(Error::file(whole))
-        };
-        Self::with(path, open)
+        Self::with(path, |at, name| {
+            file::open_directory(at, name, Access::Private)
+        })
     }
 
     /// Opens the state directory and makes what is missing of it (mode 0700).
@@ -49,30 +48,32 @@ impl Store {
     /// # Errors
     /// [`Error`] as for [`Store::open`], or when it cannot be made.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        let open = |at: &dyn AsDirectory, name: &Path, whole: &Path| {
-            file::ensure_directory(at.fd(), name).map_err(Error::file(whole))
-        };
-        Self::with(path, open)
+        let store = Self::with(path, |at, name| file::ensure_directory(at, name))?;
+        // The first enrolment must not be lost with the directory that it made.
+        for directory in [Some(path), path.parent()].into_iter().flatten() {
+            file::flush_names(directory).map_err(Error::file(directory))?;
+        }
+        Ok(store)
     }
 
     /// The record of an account, `None` when there is none. Read without a lock: records are replaced whole.
     ///
     /// # Errors
-    /// [`Error`] for everything but "no such file": unreadable, unsafe, invalid, or of another uid.
+    /// [`Error`] for everything but "no such file": unreadable, unsafe, invalid, or of somebody else.
     pub fn record(&self, account: &Account) -> Result<Option<Record>, Error> {
         let Some(record) = self.record_named(&account.name)? else {
             return Ok(None);
         };
-        if record.uid == account.uid && record.user == account.name {
-            return Ok(Some(record));
-        }
-        Err(Error {
-            path: self.record_path(&account.name),
-            cause: Cause::OtherUid {
+        let cause = match () {
+            () if record.uid != account.uid => Cause::OtherUid {
                 recorded: record.uid,
                 current: account.uid,
             },
-        })
+            () if record.user != account.name => Cause::OtherUser(record.user),
+            () => return Ok(Some(record)),
+        };
+        let path = self.record_path(&account.name);
+        Err(Error { path, cause })
     }
 
     /// The record under a name, whoever has that name now.
@@ -134,7 +135,8 @@ impl Store {
 
     /// Makes a new state for an account whose state is missing, damaged, or does not know its devices.
     ///
-    /// Nothing that may have been used before works in it: see [`Locked::rebuilt`].
+    /// Nothing that may have been used before works in it: TOTP codes are accepted again after `2 * window + 3` steps,
+    /// HOTP codes after `twofactor resync`, recovery and bypass codes not at all.
     ///
     /// # Errors
     /// [`Error`] when there is no valid record, or the state cannot be written.
@@ -151,6 +153,7 @@ impl Store {
         else {
             return Ok(());
         };
+        let _lock = self.lock_states()?;
         for (directory, file, path) in [
             (&self.users, record, self.record_path(name)),
             (&self.states, state, self.state_path(name)),
@@ -186,27 +189,27 @@ impl Store {
         self.path.join("state").join(file)
     }
 
+    /// Keeps others from creating, rebuilding and discarding states.
+    fn lock_states(&self) -> Result<OwnedFd, Error> {
+        let path = self.path.join("state");
+        let fd = file::open_directory(&self.states, Path::new("."), Access::Private)
+            .map_err(Error::file(&path))?;
+        crate::sys::lock::exclusive(&fd).map_err(Error::lock(&path))?;
+        Ok(fd)
+    }
+
     fn with(
         path: &Path,
-        open: impl Fn(&dyn AsDirectory, &Path, &Path) -> Result<OwnedFd, Error>,
+        open: impl Fn(BorrowedFd<'_>, &Path) -> Result<OwnedFd, FileError>,
     ) -> Result<Self, Error> {
-        let top = open(&CWD, path, path)?;
+        let top = open(CWD, path).map_err(Error::file(path))?;
+        let part =
+            |name: &str| open(top.as_fd(), Path::new(name)).map_err(Error::file(&path.join(name)));
         Ok(Self {
             path: path.to_owned(),
-            users: open(&top, Path::new("users"), &path.join("users"))?,
-            states: open(&top, Path::new("state"), &path.join("state"))?,
+            users: part("users")?,
+            states: part("state")?,
         })
-    }
-}
-
-/// Either the working directory's stand-in or an open directory.
-trait AsDirectory {
-    fn fd(&self) -> std::os::fd::BorrowedFd<'_>;
-}
-
-impl<T: AsFd> AsDirectory for T {
-    fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.as_fd()
     }
 }
 

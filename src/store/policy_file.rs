@@ -4,11 +4,11 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Stat};
+use rustix::fs::CWD;
 
 use crate::policy::{self, Policy};
 use crate::state::policy_fingerprint;
-use crate::sys::file::{self, Access, Existing, FileError, Open};
+use crate::sys::file::{self, Access, FileError, Open};
 
 use super::{Cause, Error, Store};
 
@@ -18,33 +18,13 @@ pub struct PolicyFile {
     path: PathBuf,
 }
 
-/// A policy that was read, with what is needed to tell whether the file has changed since.
+/// A policy that was read.
 #[derive(Debug, Clone)]
 pub struct LoadedPolicy {
     /// The policy.
     pub policy: Policy,
-    /// Hash of its text.
+    /// Hash of its text, to tell whether the file has changed since.
     pub fingerprint: u64,
-    stamp: Stamp,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    size: i64,
-    changed: (i64, i64),
-}
-
-impl From<&Stat> for Stamp {
-    fn from(stat: &Stat) -> Self {
-        // The widths of these fields differ between architectures.
-        #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
-        Self {
-            file: (stat.st_dev as u64, stat.st_ino as u64),
-            size: stat.st_size as i64,
-            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
-        }
-    }
 }
 
 impl PolicyFile {
@@ -67,23 +47,17 @@ impl PolicyFile {
     /// # Errors
     /// [`Error`] when it is missing, unreadable, invalid, not root's, or writable by others.
     pub fn load(&self) -> Result<LoadedPolicy, Error> {
-        let (text, stat) = self.read()?;
-        let policy = policy::parse(&text).map_err(|error| self.error(Cause::Policy(error)))?;
-        Ok(LoadedPolicy {
-            policy,
-            fingerprint: policy_fingerprint(&text),
-            stamp: Stamp::from(&stat),
-        })
+        self.parse(&self.text()?)
     }
 
-    /// Reads it again unless the file is unchanged since `loaded` was read.
+    /// Reads it again. Time stamps would miss a change that follows another within a tick of the kernel's clock.
     ///
     /// # Errors
     /// [`Error`] as for [`PolicyFile::load`].
     pub fn refresh(&self, loaded: &mut LoadedPolicy) -> Result<(), Error> {
-        let (_, stat) = self.open()?;
-        if Stamp::from(&stat) != loaded.stamp {
-            *loaded = self.load()?;
+        let text = self.text()?;
+        if policy_fingerprint(&text) != loaded.fingerprint {
+            *loaded = self.parse(&text)?;
         }
         Ok(())
     }
@@ -93,7 +67,11 @@ impl PolicyFile {
     /// # Errors
     /// [`Error`] when it is missing, unreadable, not root's, or writable by others.
     pub fn text(&self) -> Result<String, Error> {
-        self.read().map(|(text, _)| text)
+        let (fd, _) = file::open_file(CWD, &self.path, Open::Read, Access::Readable)
+            .map_err(Error::file(&self.path))?;
+        let bytes = file::read_all(fd).map_err(Error::file(&self.path))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| self.error(Cause::NotUtf8))?;
+        Ok(text.to_owned())
     }
 
     /// Replaces it atomically with `text`, which must be a valid policy; root 0644.
@@ -113,7 +91,7 @@ impl PolicyFile {
             other => Some(other?),
         };
         let text = change(current.as_deref())?;
-        policy::parse(&text).map_err(|error| self.error(Cause::Policy(error)))?;
+        self.parse(&text)?;
         self.write(&text).map_err(E::from)
     }
 
@@ -124,23 +102,22 @@ impl PolicyFile {
         ) else {
             return Err(self.error(Cause::File(FileError::WrongType)));
         };
+        let directory = match directory.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => directory,
+        };
         let fd = file::open_directory(CWD, directory, Access::Readable)
             .map_err(Error::file(directory))?;
-        let bytes = text.as_bytes();
-        file::write_file(fd, name, bytes, Access::Readable, Existing::Replace)
+        file::write_file(fd, name, text.as_bytes(), Access::Readable)
             .map_err(Error::file(&self.path))
     }
 
-    fn open(&self) -> Result<(std::os::fd::OwnedFd, Stat), Error> {
-        file::open_file(CWD, &self.path, Open::Read, Access::Readable)
-            .map_err(Error::file(&self.path))
-    }
-
-    fn read(&self) -> Result<(String, Stat), Error> {
-        let (fd, stat) = self.open()?;
-        let bytes = file::read_all(fd).map_err(Error::file(&self.path))?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| self.error(Cause::NotUtf8))?;
-        Ok((text.to_owned(), stat))
+    fn parse(&self, text: &str) -> Result<LoadedPolicy, Error> {
+        let policy = policy::parse(text).map_err(|error| self.error(Cause::Policy(error)))?;
+        Ok(LoadedPolicy {
+            policy,
+            fingerprint: policy_fingerprint(text),
+        })
     }
 
     fn error(&self, cause: Cause) -> Error {

@@ -6,11 +6,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, fchmod, fdatasync, fstat, fsync, mkdirat,
-    openat, renameat_with, statat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, Stat, fchmod, fdatasync, fstat, fsync, mkdirat, openat,
+    renameat, statat, unlinkat,
 };
 use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 use zeroize::Zeroizing;
+
+use super::signal::FileSizeSignalBlocked;
 
 /// Largest file that is read, in bytes.
 pub const MAX_LEN: usize = 64 * 1024;
@@ -169,11 +171,13 @@ pub fn read_all(fd: impl AsFd) -> Result<Zeroizing<Vec<u8>>, FileError> {
     Err(FileError::TooLarge)
 }
 
-/// Overwrites bytes in place, all of them.
+/// Overwrites bytes in place, all of them. Beyond the caller's file size limit it fails, and no signal is raised.
 ///
 /// # Errors
 /// [`FileError`]; then some of the bytes may have been written.
 pub fn write_at(fd: impl AsFd, bytes: &[u8], offset: u64) -> Result<(), FileError> {
+    let _guard =
+        FileSizeSignalBlocked::new().ok_or(FileError::System("sigprocmask", Errno::INVAL))?;
     let mut done = 0;
     while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
         let at = offset + done as u64;
@@ -193,16 +197,7 @@ pub fn flush(fd: impl AsFd) -> Result<(), FileError> {
     retry_on_intr(|| fdatasync(&fd)).map_err(failed("fdatasync"))
 }
 
-/// Whether an existing file may be replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
-    /// It is replaced, atomically.
-    Replace,
-    /// It stays, and the call fails with [`Errno::EXIST`].
-    Keep,
-}
-
-/// Writes a whole file durably: under the temporary name `.NAME.new`, flushed, then renamed, then the directory flushed.
+/// Writes or replaces a whole file, atomically and durably: under the temporary name `.NAME.new`, flushed, then renamed, then the directory flushed.
 ///
 /// The temporary name is the same each time, so what a killed writer left is cleaned up by the next one. Callers
 /// hold a lock that keeps other writers of `name` out.
@@ -214,17 +209,11 @@ pub fn write_file(
     name: &str,
     bytes: &[u8],
     access: Access,
-    existing: Existing,
 ) -> Result<(), FileError> {
     let temporary = temporary_name(name);
     remove(&directory, &temporary)?;
     let written = write_temporary(&directory, &temporary, bytes, access).and_then(|()| {
-        let flags = match existing {
-            Existing::Replace => RenameFlags::empty(),
-            Existing::Keep => RenameFlags::NOREPLACE,
-        };
-        renameat_with(&directory, temporary.as_str(), &directory, name, flags)
-            .map_err(failed("rename"))
+        renameat(&directory, temporary.as_str(), &directory, name).map_err(failed("rename"))
     });
     if let Err(error) = written {
         // The first error is the one to tell.
@@ -259,6 +248,16 @@ pub fn remove_leftover(directory: impl AsFd, name: &str) -> Result<(), FileError
 /// [`FileError`].
 pub fn flush_directory(directory: impl AsFd) -> Result<(), FileError> {
     retry_on_intr(|| fsync(&directory)).map_err(failed("fsync"))
+}
+
+/// The same for the directory at `path`, whoever owns it: nothing is read from it.
+///
+/// # Errors
+/// [`FileError`].
+pub fn flush_names(path: &Path) -> Result<(), FileError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = retry_on_intr(|| openat(CWD, path, flags, Mode::empty())).map_err(failed("open"))?;
+    flush_directory(fd)
 }
 
 /// Whether `name` still is the file that was opened.

@@ -1,0 +1,209 @@
+//! Who waits for whom.
+#![forbid(unsafe_code)]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::sync::Barrier;
+use std::thread;
+
+use super::*;
+use crate::state::encode_file;
+use crate::sys::file::write_file;
+
+/// Another process that holds the lock of a file until it is killed.
+fn holder(path: &Path) -> Child {
+    let mut child = Command::new("flock")
+        .args(["--exclusive", "--no-fork"])
+        .arg(path)
+        .args(["sh", "-c", "echo locked; exec sleep 600"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "locked\n");
+    child
+}
+
+fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_lock_held_elsewhere_is_waited_for_in_vain_until_its_holder_dies() {
+    let (scratch, store) = enrolled();
+    let child = holder(&scratch.state());
+    let busy = error_at(&scratch.state(), Cause::Busy);
+    thread::scope(|scope| {
+        let calls: [fn(&Store) -> Option<Error>; 3] = [
+            |store| store.lock(&alice()).err(),
+            |store| store.lock_for_change(&alice()).err(),
+            |store| store.rebuild(&alice(), 1, 0).err(),
+        ];
+        let waiters = calls.map(|call| {
+            let store = &store;
+            scope.spawn(move || call(store))
+        });
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap(), Some(busy.clone()));
+        }
+        // Nobody else's lock is held by it.
+        enrol(&store, &account("bob", 1001), &[phone()]);
+    });
+    assert!(!busy.mended_by_unlock() && !busy.is_missing());
+    kill(child);
+    assert!(store.lock(&alice()).is_ok());
+}
+
+#[test]
+fn a_lock_excludes_other_descriptors_and_ends_with_its_holder() {
+    let (scratch, store) = enrolled();
+    let mut locked = store.lock(&alice()).unwrap();
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| store.lock(&alice()).unwrap().state().failures);
+        until_somebody_waits(&scratch.state());
+        let mut state = locked.state().clone();
+        state.failures = 1;
+        locked.write(state).unwrap();
+        drop(locked);
+        assert_eq!(waiter.join().unwrap(), 1, "read under the lock");
+    });
+}
+
+#[test]
+fn no_increment_is_lost_between_two_stores() {
+    let (scratch, _) = enrolled();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let store = Store::open(&scratch.top()).unwrap();
+                for _ in 0..25 {
+                    let mut locked = store.lock(&alice()).unwrap();
+                    let mut state = locked.state().clone();
+                    state.failures += 1;
+                    locked.write(state).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(scratch.stored().state.failures, 200);
+}
+
+/// Whoever waits for a file that is replaced gets the new one.
+#[test]
+fn a_waiter_follows_a_state_that_is_replaced() {
+    let (scratch, store) = enrolled();
+    let locked = store.lock(&alice()).unwrap();
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            let mut locked = store.lock(&alice()).unwrap();
+            let mut state = locked.state().clone();
+            assert_eq!(state.failures, 7, "the new file is read");
+            state.failures = 8;
+            locked.write(state).unwrap();
+        });
+        until_somebody_waits(&scratch.state());
+        let mut state = locked.state().clone();
+        state.failures = 7;
+        write_file(
+            &store.states,
+            "alice",
+            &encode_file(&state),
+            Access::Private,
+        )
+        .unwrap();
+        drop(locked);
+        waiter.join().unwrap();
+    });
+    assert_eq!(
+        scratch.stored().state.failures,
+        8,
+        "the new file is written"
+    );
+}
+
+#[test]
+fn a_waiter_for_a_change_makes_a_new_state_when_the_old_one_was_removed() {
+    let (scratch, store) = enrolled();
+    let mut locked = store.lock(&alice()).unwrap();
+    let mut state = locked.state().clone();
+    state.failures = 7;
+    locked.write(state).unwrap();
+    thread::scope(|scope| {
+        let login = scope.spawn(|| store.lock(&alice()).err());
+        until_somebody_waits(&scratch.state());
+        locked.remove().unwrap();
+        let gone = error_at(&scratch.state(), Cause::MissingState);
+        assert_eq!(login.join().unwrap(), Some(gone));
+    });
+    assert!(scratch.listing().is_empty());
+    let locked = store.lock_for_change(&alice()).unwrap();
+    assert_eq!(locked.state(), &State::new(1000));
+}
+
+#[test]
+fn a_rebuild_waits_for_a_login_and_a_login_for_a_rebuild() {
+    let (scratch, store) = enrolled();
+    // The state does not know the device, so that it has to be rebuilt, but it can be locked.
+    let bytes = encode_file(&State::new(1000));
+    fs::write(scratch.state(), bytes).unwrap();
+    let locked = store.lock(&alice()).unwrap();
+    thread::scope(|scope| {
+        let rebuild = scope.spawn(|| store.rebuild(&alice(), 1, 3000).unwrap().state().clone());
+        until_somebody_waits(&scratch.state());
+        let login = scope.spawn(|| store.lock(&alice()).unwrap().record().map(|_| ()));
+        drop(locked);
+        assert_eq!(rebuild.join().unwrap().devices[0].next, 105);
+        // Before the rebuild it is refused, afterwards it sees the new state.
+        let unknown = error_at(&scratch.state(), Cause::UnknownDevice("phone".into()));
+        let outcome = login.join().unwrap();
+        assert!(outcome == Ok(()) || outcome == Err(unknown), "{outcome:?}");
+    });
+    assert_eq!(scratch.stored().state.devices[0].next, 105);
+    assert!(store.lock(&alice()).unwrap().record().is_ok());
+}
+
+#[test]
+fn first_enrolments_at_the_same_time_share_one_state() {
+    for _ in 0..20 {
+        let scratch = Scratch::new();
+        let store = scratch.store();
+        let together = Barrier::new(8);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    together.wait();
+                    let mut locked = store.lock_for_change(&alice()).unwrap();
+                    let mut state = locked.state().clone();
+                    state.failures += 1;
+                    locked.write(state).unwrap();
+                });
+            }
+        });
+        assert_eq!(scratch.stored().state.failures, 8);
+        assert_eq!(scratch.listing(), ["state/alice"]);
+    }
+}
+
+#[test]
+fn rebuilds_at_the_same_time_make_one_state() {
+    for _ in 0..10 {
+        let (scratch, store) = enrolled();
+        fs::remove_file(scratch.state()).unwrap();
+        let together = Barrier::new(4);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    together.wait();
+                    let mut locked = store.rebuild(&alice(), 1, 3000).unwrap();
+                    let mut state = locked.state().clone();
+                    state.failures += 1;
+                    locked.write(state).unwrap();
+                });
+            }
+        });
+        assert_eq!(scratch.stored().state.failures, 4);
+    }
+}

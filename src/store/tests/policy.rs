@@ -1,0 +1,213 @@
+//! The policy as a file: noticing changes, and editing it.
+#![forbid(unsafe_code)]
+
+use std::os::unix::fs::MetadataExt;
+use std::thread;
+
+use rustix::io::Errno;
+
+use super::*;
+use crate::policy::{Policy, PolicyError};
+
+struct Policies {
+    scratch: Scratch,
+    store: Store,
+    path: PathBuf,
+    file: PolicyFile,
+}
+
+fn policy(text: &str) -> Policies {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("twofactor.toml");
+    fs::write(&path, text).unwrap();
+    set_mode(&path, 0o644);
+    Policies {
+        store: scratch.store(),
+        file: PolicyFile::new(&path),
+        path,
+        scratch,
+    }
+}
+
+impl Policies {
+    fn edit(&self, text: &str) -> Result<(), Error> {
+        self.file.edit(&self.store, |_| Ok(text.to_owned()))
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(&self.path).unwrap()
+    }
+
+    /// What is in the directory of the policy, the store apart.
+    fn listing(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.scratch.path()).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "twofactor")
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+fn invalid(path: &Path, error: PolicyError) -> Error {
+    error_at(path, Cause::Policy(error))
+}
+
+#[test]
+fn a_policy_is_read_with_the_place_of_its_error() {
+    let policies = policy("enabled = true\nwindow = 3\n");
+    let loaded = policies.file.load().unwrap();
+    let expected = Policy {
+        enabled: true,
+        window: 3,
+        ..Policy::default()
+    };
+    assert_eq!(loaded.policy, expected);
+    for text in [
+        "",
+        "enabled = tru",
+        "enabled = true\nwindow = 11\n",
+        "enabled = true\nwindows = 1\n",
+    ] {
+        fs::write(&policies.path, text).unwrap();
+        let why = crate::policy::parse(text).unwrap_err();
+        let expected = invalid(&policies.path, why.clone());
+        assert_eq!(policies.file.load().unwrap_err(), expected);
+        let shown = format!("{}: line {}, column", policies.path.display(), why.line);
+        assert!(expected.to_string().starts_with(&shown), "{expected}");
+    }
+}
+
+#[test]
+fn a_missing_policy_is_an_error() {
+    let policies = policy("enabled = true\n");
+    let mut loaded = policies.file.load().unwrap();
+    fs::remove_file(&policies.path).unwrap();
+    let expected = unusable(&policies.path, FileError::System("open", Errno::NOENT));
+    assert!(expected.is_missing());
+    assert_eq!(policies.file.load().unwrap_err(), expected);
+    assert_eq!(policies.file.refresh(&mut loaded).unwrap_err(), expected);
+}
+
+/// Same size, same inode, and within one tick of the kernel's clock.
+#[test]
+fn every_change_is_noticed() {
+    let policies = policy("enabled = true\nwindow = 0\n");
+    let mut loaded = policies.file.load().unwrap();
+    let inode = fs::metadata(&policies.path).unwrap().ino();
+    for round in 0..200_u8 {
+        let window = (round + 1) % 10;
+        let before = loaded.fingerprint;
+        let text = format!("enabled = true\nwindow = {window}\n");
+        fs::write(&policies.path, text).unwrap();
+        policies.file.refresh(&mut loaded).unwrap();
+        assert_eq!(loaded.policy.window, window);
+        assert_ne!(loaded.fingerprint, before);
+    }
+    assert_eq!(fs::metadata(&policies.path).unwrap().ino(), inode);
+    let before = loaded.fingerprint;
+    policies.file.refresh(&mut loaded).unwrap();
+    assert_eq!(loaded.fingerprint, before);
+}
+
+#[test]
+fn a_change_to_something_invalid_is_an_error() {
+    let policies = policy("enabled = true\n");
+    let mut loaded = policies.file.load().unwrap();
+    fs::write(&policies.path, "enabled = trux\n").unwrap();
+    let why = crate::policy::parse("enabled = trux\n").unwrap_err();
+    let expected = invalid(&policies.path, why);
+    assert_eq!(policies.file.refresh(&mut loaded).unwrap_err(), expected);
+}
+
+#[test]
+fn an_edit_keeps_the_file_readable_for_all_and_writable_for_root() {
+    let policies = policy("enabled = true\n");
+    for before in [0o644, 0o600] {
+        set_mode(&policies.path, before);
+        policies.edit("enabled = false\n").unwrap();
+        let meta = fs::metadata(&policies.path).unwrap();
+        assert_eq!(
+            (mode(&policies.path), meta.uid(), meta.gid()),
+            (0o644, 0, 0)
+        );
+    }
+    assert_eq!(policies.text(), "enabled = false\n");
+    assert_eq!(policies.listing(), ["twofactor.toml"]);
+}
+
+#[test]
+fn an_edit_gets_the_current_text_or_none() {
+    let policies = policy("# mine\nenabled = true\n");
+    let append = |current: Option<&str>| {
+        let text = current.unwrap_or("enabled = false\n");
+        Ok::<_, Error>(format!("{text}window = 2\n"))
+    };
+    policies.file.edit(&policies.store, append).unwrap();
+    assert_eq!(policies.text(), "# mine\nenabled = true\nwindow = 2\n");
+    fs::remove_file(&policies.path).unwrap();
+    policies.file.edit(&policies.store, append).unwrap();
+    assert_eq!(policies.text(), "enabled = false\nwindow = 2\n");
+    assert_eq!(mode(&policies.path), 0o644);
+}
+
+#[test]
+fn an_edit_with_an_invalid_result_changes_nothing() {
+    let policies = policy("enabled = true\n");
+    let inode = fs::metadata(&policies.path).unwrap().ino();
+    for text in ["", "enabled = 1\n", "enabled = true\nwindow = 99\n"] {
+        let why = crate::policy::parse(text).unwrap_err();
+        assert_eq!(policies.edit(text), Err(invalid(&policies.path, why)));
+    }
+    let refused = policies.file.edit(&policies.store, |_| {
+        Err(error_at(Path::new("x"), Cause::Busy))
+    });
+    assert_eq!(refused, Err(error_at(Path::new("x"), Cause::Busy)));
+    assert_eq!(policies.text(), "enabled = true\n");
+    assert_eq!(fs::metadata(&policies.path).unwrap().ino(), inode);
+    assert_eq!(policies.listing(), ["twofactor.toml"]);
+}
+
+#[test]
+fn an_edit_cleans_up_after_a_killed_one() {
+    let policies = policy("enabled = true\n");
+    fs::write(policies.scratch.path().join(".twofactor.toml.new"), "half").unwrap();
+    policies.edit("enabled = false\n").unwrap();
+    assert_eq!(policies.listing(), ["twofactor.toml"]);
+}
+
+#[test]
+fn an_edit_in_a_directory_that_others_can_write_is_refused() {
+    let policies = policy("enabled = true\n");
+    let directory = policies.scratch.path().join("open");
+    fs::create_dir(&directory).unwrap();
+    set_mode(&directory, 0o777);
+    let file = PolicyFile::new(&directory.join("twofactor.toml"));
+    let edited = file.edit(&policies.store, |_| {
+        Ok::<_, Error>("enabled = true\n".into())
+    });
+    assert_eq!(edited, Err(unusable(&directory, FileError::TooOpen(0o777))));
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+}
+
+#[test]
+fn edits_at_the_same_time_do_not_lose_each_other() {
+    let policies = policy("enabled = true\n");
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let policies = &policies;
+            scope.spawn(move || {
+                let append = |current: Option<&str>| {
+                    Ok::<_, Error>(format!("{}# {number}\n", current.unwrap()))
+                };
+                policies.file.edit(&policies.store, append).unwrap();
+            });
+        }
+    });
+    let text = policies.text();
+    for number in 0..8 {
+        assert!(text.contains(&format!("# {number}\n")), "{text}");
+    }
+    assert_eq!(text.lines().count(), 9);
+}

@@ -1,0 +1,172 @@
+//! A new state in place of a lost one: nothing works in it that may have been used before.
+#![forbid(unsafe_code)]
+
+use super::*;
+use crate::policy::Policy;
+use crate::recovery::{Bypass, RecoverySet};
+use crate::state::{COUNTER_UNKNOWN, Spent, encode_file};
+use crate::verify::{
+    Answer, Credential, Form, Outcome, Rejected, charge, recovery_codes_left, verdict,
+};
+
+const NOW: u64 = 54_000_000 * 30;
+const STEP: u64 = 54_000_000;
+
+/// A store in which alice has everything, with its codes, and no state.
+fn without_state() -> (Scratch, Store, Vec<String>, String) {
+    let scratch = Scratch::new();
+    let store = scratch.store();
+    let (set, codes) = RecoverySet::generate(NOW).unwrap();
+    let (bypass, code) = Bypass::generate(NOW + 600).unwrap();
+    let mut record = record_of(&alice(), &[phone(), token()]);
+    record.recovery = Some(set);
+    record.bypass = Some(bypass);
+    let mut locked = store.lock_for_change(&alice()).unwrap();
+    let entries = [fresh(&phone()), fresh(&token())];
+    locked.replace_record(&record, &entries, |_| {}).unwrap();
+    drop(locked);
+    fs::remove_file(scratch.state()).unwrap();
+    let codes = codes
+        .iter()
+        .map(|code| code.grouped().to_string())
+        .collect();
+    (scratch, store, codes, code.grouped().to_string())
+}
+
+/// What a login with that code would be told.
+fn says(store: &Store, window: u8, code: &str, now: u64) -> Outcome {
+    let policy = Policy {
+        window,
+        ..Policy::default()
+    };
+    let locked = store.lock(&alice()).unwrap();
+    let record = locked.record().unwrap().unwrap();
+    let charged = charge(&policy.throttle, locked.state(), now).unwrap();
+    let answer = Answer::read(code.as_bytes(), Form::Code, &[]);
+    verdict(&policy, &record, &charged, &answer, now).outcome
+}
+
+#[test]
+fn totp_codes_up_to_the_furthest_that_may_have_been_used_are_refused() {
+    for window in [0_u8, 1, 10] {
+        let (_scratch, store, ..) = without_state();
+        drop(store.rebuild(&alice(), window, NOW).unwrap());
+        let furthest = 2 * u64::from(window) + 2;
+        for step in STEP - 3..=STEP + furthest {
+            let code = phone().code(step).reveal().to_string();
+            for now in [NOW, step * 30] {
+                let outcome = says(&store, window, &code, now);
+                assert!(matches!(outcome, Outcome::Rejected(_)), "{step}");
+            }
+        }
+        let next = STEP + furthest + 1;
+        let code = phone().code(next).reveal().to_string();
+        let Outcome::Accepted(accepted) = says(&store, window, &code, next * 30) else {
+            panic!("the next code works");
+        };
+        let name = "phone".into();
+        assert_eq!(accepted.by, Credential::Device { name, offset: 0 });
+    }
+}
+
+#[test]
+fn counters_are_unknown_and_one_time_codes_are_spent() {
+    let (_scratch, store, codes, bypass) = without_state();
+    let locked = store.rebuild(&alice(), 1, NOW).unwrap();
+    let record = locked.record().unwrap().unwrap();
+    let state = locked.state().clone();
+    drop(locked);
+    assert_eq!(state.device(token().id).unwrap().next, COUNTER_UNKNOWN);
+    for counter in 0..30 {
+        let code = token().code(counter).reveal().to_string();
+        let outcome = says(&store, 1, &code, NOW);
+        assert_eq!(outcome, Outcome::Rejected(Rejected::Wrong));
+    }
+    assert_eq!(recovery_codes_left(&record, &state), 0);
+    for code in codes.iter().chain([&bypass]) {
+        let outcome = says(&store, 1, code, NOW);
+        assert_eq!(outcome, Outcome::Rejected(Rejected::Spent));
+    }
+}
+
+#[test]
+fn the_new_state_is_the_strictest_there_is() {
+    let (scratch, store, ..) = without_state();
+    let locked = store.rebuild(&alice(), 1, NOW).unwrap();
+    let record = locked.record().unwrap().unwrap();
+    let mut expected = State::new(1000);
+    expected.devices = vec![
+        DeviceState {
+            next: STEP + 5,
+            ..fresh(&phone())
+        },
+        DeviceState {
+            next: COUNTER_UNKNOWN,
+            ..fresh(&token())
+        },
+    ];
+    expected.recovery = Spent {
+        set: Some(record.recovery.unwrap().id),
+        bits: 0b11_1111_1111,
+    };
+    expected.bypass = Some(record.bypass.unwrap().id);
+    assert_eq!(locked.state(), &expected);
+    drop(locked);
+    assert_eq!(scratch.stored().state, expected);
+    assert_eq!(mode(&scratch.state()), 0o600);
+    assert_eq!(scratch.listing(), ["state/alice", "users/alice.toml"]);
+}
+
+#[test]
+fn every_mendable_state_is_mended() {
+    let unknowing = encode_file(&State::new(1000));
+    for content in [vec![], vec![0; 1024], vec![7; 100], unknowing] {
+        let (scratch, store, ..) = without_state();
+        fs::write(scratch.state(), content).unwrap();
+        set_mode(&scratch.state(), 0o600);
+        let locked = store.rebuild(&alice(), 1, NOW).unwrap();
+        assert_eq!(locked.state().device(phone().id).unwrap().next, STEP + 5);
+        drop(locked);
+        assert!(store.lock(&alice()).unwrap().record().is_ok());
+    }
+}
+
+#[test]
+fn a_good_state_is_left_alone() {
+    let (scratch, store) = enrolled();
+    let mut locked = store.lock(&alice()).unwrap();
+    let mut state = locked.state().clone();
+    (state.failures, state.devices[0].next) = (99, 5);
+    locked.write(state).unwrap();
+    drop(locked);
+    let before = fs::read(scratch.state()).unwrap();
+    assert_eq!(
+        store.rebuild(&alice(), 1, NOW).unwrap().state().failures,
+        99
+    );
+    assert_eq!(fs::read(scratch.state()).unwrap(), before);
+}
+
+#[test]
+fn without_a_record_there_is_nothing_to_rebuild() {
+    let scratch = Scratch::new();
+    let store = scratch.store();
+    let error = store.rebuild(&alice(), 1, NOW).err().unwrap();
+    assert!(error.is_missing());
+    assert_eq!(error.path, scratch.record());
+    assert!(scratch.listing().is_empty());
+}
+
+#[test]
+fn a_state_of_another_uid_is_not_replaced() {
+    let (scratch, store) = enrolled();
+    let bytes = encode_file(&State::new(1001));
+    fs::write(scratch.state(), &bytes).unwrap();
+    let cause = Cause::OtherUid {
+        recorded: 1001,
+        current: 1000,
+    };
+    let expected = error_at(&scratch.state(), cause);
+    assert_eq!(store.rebuild(&alice(), 1, NOW).err(), Some(expected));
+    assert_eq!(fs::read(scratch.state()).unwrap(), bytes);
+}

@@ -1,0 +1,234 @@
+//! Changes of a record: all or nothing, and nothing left lying about.
+#![forbid(unsafe_code)]
+
+use rustix::io::Errno;
+
+use super::*;
+use crate::record::RecordError;
+use crate::state::{CAPACITY, Grace};
+
+fn tablet() -> Device {
+    let interval = Interval::THIRTY;
+    device("tablet", 3, Kind::Totp { interval })
+}
+
+fn both_files(scratch: &Scratch) -> (Vec<u8>, Vec<u8>) {
+    let read = |path: PathBuf| fs::read(path).unwrap();
+    (read(scratch.record()), read(scratch.state()))
+}
+
+#[test]
+fn a_record_is_written_closed_to_others_and_without_litter() {
+    let (scratch, store) = enrolled();
+    assert_eq!(scratch.listing(), ["state/alice", "users/alice.toml"]);
+    assert_eq!(mode(&scratch.record()), 0o600);
+    assert_eq!(mode(&scratch.state()), 0o600);
+    let record = store.record(&alice()).unwrap().unwrap();
+    assert_eq!((record.user.as_str(), record.uid), ("alice", 1000));
+    assert_eq!(device_names(&record), ["phone"]);
+    assert_eq!(scratch.stored().state.devices, [fresh(&phone())]);
+}
+
+#[test]
+fn a_second_device_leaves_the_first_as_it_is() {
+    let (scratch, store) = enrolled();
+    let mut locked = store.lock_for_change(&alice()).unwrap();
+    let mut state = locked.state().clone();
+    state.devices[0].next = 77;
+    (state.failures, state.unreported) = (3, 4);
+    locked.write(state).unwrap();
+    let record = record_of(&alice(), &[phone(), tablet()]);
+    locked
+        .replace_record(&record, &[fresh(&tablet())], |_| {})
+        .unwrap();
+    drop(locked);
+    let state = scratch.stored().state;
+    assert_eq!((state.failures, state.unreported), (3, 4));
+    let used = DeviceState {
+        next: 77,
+        ..fresh(&phone())
+    };
+    assert_eq!(state.devices, [used, fresh(&tablet())]);
+    let record = store.record(&alice()).unwrap().unwrap();
+    assert_eq!(device_names(&record), ["phone", "tablet"]);
+}
+
+#[test]
+fn a_failed_change_leaves_the_old_record_in_force() {
+    let (scratch, store) = enrolled();
+    let in_the_way = scratch.top().join("users/.alice.toml.new");
+    fs::create_dir(&in_the_way).unwrap();
+    let before = fs::read(scratch.record()).unwrap();
+    let mut locked = store.lock_for_change(&alice()).unwrap();
+    let record = record_of(&alice(), &[tablet()]);
+    let failed = locked.replace_record(&record, &[fresh(&tablet())], |_| {});
+    let why = FileError::System("unlink", Errno::ISDIR);
+    assert_eq!(failed, Err(unusable(&scratch.record(), why)));
+    assert_eq!(fs::read(scratch.record()).unwrap(), before);
+    // The state knows the devices of both, so the old one still works.
+    let old = locked.record().unwrap().unwrap();
+    assert_eq!(device_names(&old), ["phone"]);
+    assert_eq!(
+        scratch.stored().state.devices,
+        [fresh(&phone()), fresh(&tablet())]
+    );
+    fs::remove_dir(&in_the_way).unwrap();
+    locked
+        .replace_record(&record, &[fresh(&tablet())], |_| {})
+        .unwrap();
+    drop(locked);
+    let new = store.record(&alice()).unwrap().unwrap();
+    assert_eq!(device_names(&new), ["tablet"]);
+    assert_eq!(scratch.listing(), ["state/alice", "users/alice.toml"]);
+}
+
+#[test]
+fn entries_of_removed_devices_go_with_the_next_change() {
+    let (scratch, store) = enrolled();
+    let mut locked = store.lock_for_change(&alice()).unwrap();
+    let record = record_of(&alice(), &[tablet()]);
+    locked
+        .replace_record(&record, &[fresh(&tablet())], |_| {})
+        .unwrap();
+    // A crash before the new record was there would need the old entry.
+    assert_eq!(scratch.stored().state.devices.len(), 2);
+    locked.replace_record(&record, &[], |_| {}).unwrap();
+    assert_eq!(scratch.stored().state.devices, [fresh(&tablet())]);
+}
+
+#[test]
+fn every_device_can_be_renewed_when_there_are_as_many_as_may_be() {
+    let scratch = Scratch::new();
+    let store = scratch.store();
+    let interval = Interval::THIRTY;
+    let numbered = |number: u64| {
+        device(
+            &format!("d{}", number % 10),
+            number,
+            Kind::Totp { interval },
+        )
+    };
+    let mut devices: Vec<Device> = (1..=7).map(numbered).collect();
+    enrol(&store, &alice(), &devices);
+    let mut locked = store.lock_for_change(&alice()).unwrap();
+    for position in 0..7 {
+        let new = numbered(11 + position as u64);
+        devices[position] = new.clone();
+        let record = record_of(&alice(), &devices);
+        locked
+            .replace_record(&record, &[fresh(&new)], |_| {})
+            .unwrap();
+        assert_eq!(scratch.stored().state.devices.len(), CAPACITY);
+    }
+    let all: Vec<Device> = (21..=27).map(numbered).collect();
+    let entries: Vec<DeviceState> = all.iter().map(fresh).collect();
+    let before = both_files(&scratch);
+    let failed = locked.replace_record(&record_of(&alice(), &all), &entries, |_| {});
+    let expected = error_at(&scratch.state(), Cause::System("too many devices"));
+    assert_eq!(failed, Err(expected));
+    assert_eq!(both_files(&scratch), before);
+}
+
+#[test]
+fn a_device_without_an_entry_is_refused_before_anything_is_written() {
+    let (scratch, store) = enrolled();
+    let before = both_files(&scratch);
+    let mut locked = store.lock_for_change(&alice()).unwrap();
+    let record = record_of(&alice(), &[phone(), tablet()]);
+    let expected = error_at(&scratch.state(), Cause::UnknownDevice("tablet".into()));
+    assert_eq!(locked.replace_record(&record, &[], |_| {}), Err(expected));
+    assert_eq!(both_files(&scratch), before);
+}
+
+#[test]
+fn a_record_that_could_not_be_read_is_not_written() {
+    let (scratch, store) = enrolled();
+    let before = both_files(&scratch);
+    let mut locked = store.lock_for_change(&alice()).unwrap();
+    let mut twin = tablet();
+    twin.name = phone().name;
+    for devices in [vec![], vec![phone(), twin.clone()]] {
+        let record = record_of(&alice(), &devices);
+        let why: RecordError = Record::parse(&record.to_toml().unwrap()).unwrap_err();
+        let failed = locked.replace_record(&record, &[fresh(&twin)], |_| {});
+        assert_eq!(failed, Err(error_at(&scratch.record(), Cause::Record(why))));
+        assert_eq!(both_files(&scratch), before);
+    }
+}
+
+#[test]
+fn an_entry_for_a_known_device_replaces_its_entry() {
+    let (scratch, store) = enrolled();
+    let moved = DeviceState {
+        next: 500,
+        ..fresh(&phone())
+    };
+    let mut locked = store.lock_for_change(&alice()).unwrap();
+    let record = record_of(&alice(), &[phone()]);
+    locked.replace_record(&record, &[moved], |_| {}).unwrap();
+    assert_eq!(scratch.stored().state.devices, [moved]);
+}
+
+#[test]
+fn a_change_ends_all_grace() {
+    let (scratch, store) = enrolled();
+    let mut locked = store.lock_for_change(&alice()).unwrap();
+    let mut state = locked.state().clone();
+    state.grace.push(Grace {
+        address: [192, 0, 2, 1].into(),
+        service: 1,
+        since: 5,
+    });
+    locked.write(state).unwrap();
+    locked.flush().unwrap();
+    assert_eq!(scratch.stored().state.grace.len(), 1);
+    let record = record_of(&alice(), &[phone()]);
+    locked.replace_record(&record, &[], |_| {}).unwrap();
+    assert!(scratch.stored().state.grace.is_empty());
+}
+
+#[test]
+fn what_a_killed_writer_left_is_cleaned_up_by_the_next_change() {
+    let (scratch, store) = enrolled();
+    let leftover = scratch.top().join("users/.alice.toml.new");
+    fs::write(&leftover, "secret = \"GEZD").unwrap();
+    assert_eq!(store.users().unwrap(), ["alice"]);
+    let mut locked = store.lock_for_change(&alice()).unwrap();
+    let record = record_of(&alice(), &[phone()]);
+    locked.replace_record(&record, &[], |_| {}).unwrap();
+    assert_eq!(scratch.listing(), ["state/alice", "users/alice.toml"]);
+    fs::write(&leftover, "secret = \"GEZD").unwrap();
+    locked.remove().unwrap();
+    assert!(scratch.listing().is_empty());
+}
+
+#[test]
+fn removing_leaves_nothing_and_the_next_enrolment_starts_anew() {
+    let (scratch, store) = enrolled();
+    let mut locked = store.lock_for_change(&alice()).unwrap();
+    let mut state = locked.state().clone();
+    state.failures = 9;
+    locked.write(state).unwrap();
+    locked.remove().unwrap();
+    assert!(scratch.listing().is_empty());
+    assert!(store.record(&alice()).unwrap().is_none());
+    enrol(&store, &alice(), &[phone()]);
+    assert_eq!(scratch.stored().state.failures, 0);
+}
+
+/// A crash between the two removals leaves the state alone, which is harmless.
+#[test]
+fn a_state_without_a_record_is_used_by_the_next_enrolment() {
+    let (scratch, store) = enrolled();
+    fs::remove_file(scratch.record()).unwrap();
+    assert!(store.record(&alice()).unwrap().is_none());
+    assert!(store.lock(&alice()).unwrap().record().unwrap().is_none());
+    enrol(&store, &alice(), &[tablet()]);
+    assert_eq!(scratch.stored().state.devices, [fresh(&tablet())]);
+    // Also when it is damaged: without a record nothing depends on it.
+    fs::remove_file(scratch.record()).unwrap();
+    fs::write(scratch.state(), "garbage").unwrap();
+    enrol(&store, &alice(), &[phone()]);
+    assert_eq!(scratch.stored().state.devices, [fresh(&phone())]);
+    assert_eq!(scratch.listing(), ["state/alice", "users/alice.toml"]);
+}
