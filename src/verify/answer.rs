@@ -55,12 +55,13 @@ impl Answer {
         self.candidates.iter()
     }
 
-    /// Whether the input looks like a code at all: digits of a code's length, or a recovery code.
+    /// Whether the input looks like a code at all: digits of a code's length, or base32 of a recovery code's, with a
+    /// digit in it, since a password of 16 letters is likelier than a recovery code without any.
     #[must_use]
     pub fn looks_like_a_code(&self) -> bool {
         self.candidates
             .iter()
-            .any(|c| c.digits.is_some() || c.text.len() == CODE_LEN)
+            .any(|c| c.digits.is_some() || c.looks_like_recovery())
     }
 }
 
@@ -98,32 +99,50 @@ impl Candidate {
         (self.text.len() == CODE_LEN).then_some(hash)
     }
 
+    fn is_whole(&self) -> bool {
+        self.text.len() == CODE_LEN
+    }
+
+    fn has_digits(&self, len: usize) -> bool {
+        self.digits.is_some() && self.text.len() == len
+    }
+
+    fn looks_like_recovery(&self) -> bool {
+        let letters = |b: &u8| b.is_ascii_uppercase() || (b'2'..=b'7').contains(b);
+        self.is_whole() && self.text.iter().all(letters) && self.text.iter().any(u8::is_ascii_digit)
+    }
+
     /// How many bytes of the input precede the code.
     pub(super) const fn password_len(&self) -> usize {
         self.password_len
     }
 }
 
-/// Every way to cut a code off the end, longest first: a recovery code as shown or bare, then the given lengths.
+/// Every way to cut a code off the end, longest first: a recovery code as shown or bare, then the given lengths, with
+/// one separator inside, as apps show them, or none.
 fn split(input: &[u8], lengths: &[Digits]) -> Vec<Candidate> {
-    let mut cuts: Vec<usize> = vec![GROUPED_LEN, CODE_LEN];
-    cuts.extend(
-        (6..=8)
-            .rev()
-            .filter(|n| lengths.iter().any(|d| usize::from(d.value()) == *n)),
-    );
     let cut = |len: usize| {
         let password_len = input.len().checked_sub(len)?;
         let tail = input.get(password_len..)?;
-        let candidate = Candidate::read(tail, password_len)?;
-        let whole = match len {
-            GROUPED_LEN => is_grouped(tail) && candidate.text.len() == CODE_LEN,
-            CODE_LEN => candidate.text.len() == CODE_LEN,
-            _ => candidate.text.len() == len && candidate.digits.is_some(),
-        };
-        whole.then_some(candidate)
+        Some((tail, Candidate::read(tail, password_len)?))
     };
-    cuts.into_iter().filter_map(cut).collect()
+    let grouped = cut(GROUPED_LEN).filter(|(tail, typed)| is_grouped(tail) && typed.is_whole());
+    let bare = cut(CODE_LEN).filter(|(_, typed)| typed.is_whole());
+    let digits = (6..=8)
+        .rev()
+        .filter(|len| lengths.iter().any(|own| usize::from(own.value()) == *len))
+        .flat_map(|len| [(len, len + 1), (len, len)])
+        .filter_map(|(len, typed_len)| {
+            cut(typed_len).filter(|(tail, typed)| typed.has_digits(len) && encloses_digits(tail))
+        });
+    let cuts = grouped.into_iter().chain(bare).chain(digits);
+    cuts.map(|(_, candidate)| candidate).collect()
+}
+
+/// Whether a separator, if there is one, is inside: one at the beginning belongs to the password.
+fn encloses_digits(tail: &[u8]) -> bool {
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    is_digit(tail.first()) && is_digit(tail.last())
 }
 
 fn is_grouped(tail: &[u8]) -> bool {
@@ -192,7 +211,7 @@ mod tests {
     #[test]
     fn what_cannot_be_a_code_has_no_reading() {
         assert!(read(b"").is_empty());
-        assert!(read(b"123\0456").is_empty());
+        assert!(read(b"123\x00456").is_empty());
         assert!(read(b"\xff123456").is_empty());
         assert!(read("１２３４５６".as_bytes()).is_empty());
         assert!(read(&[b'1'; MAX_INPUT + 1]).is_empty());
@@ -211,8 +230,15 @@ mod tests {
         assert_eq!(splits("123456", &[6]), [("123456".into(), 0)]);
         assert_eq!(splits("12345", &[6]), []);
         assert_eq!(splits("pw12 456", &[6]), []);
+        assert_eq!(splits("pw123 456", &[6]), [("123456".into(), 2)]);
+        assert_eq!(splits("pw1234-5678", &[8]), [("12345678".into(), 2)]);
+        assert_eq!(splits("pw 123456", &[6]), [("123456".into(), 3)]);
+        assert_eq!(splits("pw123  456", &[6]), []);
         let grouped = splits("pässABCD-EFGH-2345-6723", &[6]);
-        assert_eq!(grouped, [("ABCDEFGH23456723".into(), 5)]);
+        assert_eq!(
+            grouped,
+            [("ABCDEFGH23456723".into(), 5), ("456723".into(), 17)]
+        );
         let bare = splits("pwabcdefgh23456723", &[6]);
         assert_eq!(
             bare,
@@ -225,5 +251,6 @@ mod tests {
         let looks = |input: &[u8]| Answer::read(input, Form::Code, &[]).looks_like_a_code();
         assert!(looks(b"123 456") && looks(b"ABCD-EFGH-2345-6723"));
         assert!(!looks(b"hunter2") && !looks(b"12345") && !looks(b""));
+        assert!(!looks(b"correcthorsebatt") && !looks(b"correct-horse-19"));
     }
 }

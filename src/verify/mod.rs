@@ -23,10 +23,7 @@ pub use scan::LOOK_AHEAD;
 pub use throttle::{Charged, Gate, charge, gate, rebased};
 
 use answer::Candidate;
-use scan::{scan, steps_off};
-
-/// Steps that a learned drift may exceed the window by.
-const DRIFT_BEYOND_WINDOW: i64 = 2;
+use scan::{DRIFT_BEYOND_WINDOW, bounded_drift, scan, steps_off};
 
 /// A judgement and the state that has to be stored before it may be acted on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -270,13 +267,15 @@ fn judge_bypass(record: &Record, state: &mut State, typed: &Candidate, now: u64)
 
 /// Tells a code that belongs to nothing from the effects of a wrong clock.
 fn unknown(policy: &Policy, record: &Record, state: &State, answer: &Answer, now: u64) -> Rejected {
-    for typed in answer.candidates() {
-        for device in &record.devices {
-            if let Some(steps) = steps_off(device, typed, now) {
-                let device = device.name.to_string();
-                return Rejected::ClockDiffers { device, steps };
-            }
-        }
+    // All are compared, whichever matches: the time taken must not tell of a code that will be right soon.
+    let near = answer
+        .candidates()
+        .flat_map(|typed| record.devices.iter().map(move |device| (device, typed)))
+        .filter_map(|(device, typed)| Some((device, steps_off(device, typed, now)?)))
+        .min_by_key(|(_, steps)| steps.abs());
+    if let Some((device, steps)) = near {
+        let device = device.name.to_string();
+        return Rejected::ClockDiffers { device, steps };
     }
     for device in &record.devices {
         let next = state.device(device.id).map_or(0, |entry| entry.next);
@@ -308,12 +307,6 @@ pub fn resync(
     (from..=last)
         .find(|counter| shows(first, *counter) && shows(second, counter + 1))
         .map(|counter| counter + 2)
-}
-
-fn bounded_drift(offset: i64, window: u8) -> i8 {
-    let bound = i64::from(window) + DRIFT_BEYOND_WINDOW;
-    // A window of at most 10 keeps the bound within an i8.
-    i8::try_from(offset.clamp(-bound, bound)).unwrap_or(0)
 }
 
 fn signed_difference(a: u64, b: u64) -> i64 {

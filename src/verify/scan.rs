@@ -9,6 +9,8 @@ use super::answer::Candidate;
 
 /// Counters a HOTP device may be ahead at a login (RFC 4226 section 7.4, parameter s).
 pub const LOOK_AHEAD: u64 = 10;
+/// Steps that a learned drift may exceed the window by.
+pub const DRIFT_BEYOND_WINDOW: i64 = 2;
 /// Counters or steps behind for which a code is told apart as used.
 const LOOK_BEHIND: u64 = 10;
 /// Steps around now for which a wrong code is told apart as "the clocks differ".
@@ -56,8 +58,17 @@ pub fn steps_off(device: &Device, typed: &Candidate, now: u64) -> Option<i64> {
         .min_by_key(|offset| offset.abs())
 }
 
+/// The drift that is learned from a code `offset` steps off.
+pub fn bounded_drift(offset: i64, window: u8) -> i8 {
+    let bound = i64::from(window) + DRIFT_BEYOND_WINDOW;
+    // A window of at most 10 keeps the bound within an i8.
+    i8::try_from(offset.clamp(-bound, bound)).unwrap_or(0)
+}
+
 /// The steps that count as current: `window` around now, shifted by the drift.
 fn current(step_now: u64, drift: i8, window: u8) -> std::ops::RangeInclusive<u64> {
+    // A drift that was learned under a wider window must not reach further than this one allows.
+    let drift = bounded_drift(i64::from(drift), window);
     let centre = step_now.saturating_add_signed(i64::from(drift));
     let window = u64::from(window);
     centre.saturating_sub(window)..=centre.saturating_add(window)

@@ -1,1 +1,173 @@
-//! Tests.
+//! The rules of a verdict, each through the same two calls that a login makes: charge, then judge.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod devices;
+mod hotp;
+mod input;
+mod model;
+mod once;
+mod published;
+mod throttling;
+mod window;
+
+use super::*;
+use crate::device::{DeviceName, Id};
+use crate::otp::{Algorithm, Digits, Interval};
+use crate::policy::Throttle;
+use crate::recovery::PlainCode;
+use crate::secret::Secret;
+use crate::state::DeviceState;
+
+/// The moment at which most tests begin, at the start of a step of every interval used here.
+const NOW: u64 = 54_000_000 * 30;
+/// The step of 30 s at [`NOW`].
+const STEP: u64 = 54_000_000;
+
+/// One user, logging in again and again.
+struct User {
+    policy: Policy,
+    record: Record,
+    state: State,
+}
+
+impl User {
+    fn with(devices: impl IntoIterator<Item = Device>) -> Self {
+        let policy = Policy {
+            throttle: Throttle {
+                attempts: 1_000_000,
+                max_failures: 0,
+                ..Throttle::default()
+            },
+            ..Policy::default()
+        };
+        let mut record = Record::new("alice".into(), 1000);
+        let mut state = State::new(1000);
+        for device in devices {
+            state.devices.push(DeviceState {
+                id: device.id,
+                next: 0,
+                drift: 0,
+                last_used: 0,
+            });
+            record.devices.push(device);
+        }
+        Self {
+            policy,
+            record,
+            state,
+        }
+    }
+
+    /// A user with one device as it is given out by default.
+    fn usual() -> Self {
+        Self::with([totp("phone", 1)])
+    }
+
+    fn window(mut self, window: u8) -> Self {
+        self.policy.window = window;
+        self
+    }
+
+    /// One attempt, which must be let through to the comparison. What it says is kept.
+    fn answers(&mut self, typed: &[u8], form: Form, now: u64) -> Outcome {
+        let charged = charge(&self.policy.throttle, &self.state, now).unwrap();
+        let lengths: Vec<Digits> = self.record.devices.iter().map(|d| d.digits).collect();
+        let answer = Answer::read(typed, form, &lengths);
+        let verdict = verdict(&self.policy, &self.record, &charged, &answer, now);
+        if let Outcome::Rejected(_) = verdict.outcome {
+            assert_eq!(&verdict.state, charged.state(), "a refusal changes nothing");
+        }
+        self.state = verdict.state;
+        verdict.outcome
+    }
+
+    fn types(&mut self, typed: impl AsRef<[u8]>, now: u64) -> Outcome {
+        self.answers(typed.as_ref(), Form::Code, now)
+    }
+
+    /// What the answer would be, without its consequences.
+    fn would(&self, typed: impl AsRef<[u8]>, now: u64) -> Outcome {
+        let mut copy = Self {
+            policy: self.policy.clone(),
+            record: self.record.clone(),
+            state: self.state.clone(),
+        };
+        copy.types(typed, now)
+    }
+
+    /// The code of device number `device` for a step or counter.
+    fn code(&self, device: usize, moving_factor: u64) -> String {
+        self.record.devices[device]
+            .code(moving_factor)
+            .reveal()
+            .to_string()
+    }
+
+    fn device_state(&self, device: usize) -> DeviceState {
+        self.state.devices[device]
+    }
+}
+
+fn id(number: u64) -> Id {
+    Id::from_number(number).unwrap()
+}
+
+/// A device with a secret of its own for each `number`.
+fn device(name: &str, number: u64, kind: Kind, digits: u8) -> Device {
+    let secret = [number as u8 + 1; 20].to_vec();
+    Device {
+        id: id(number),
+        name: name.parse::<DeviceName>().unwrap(),
+        kind,
+        algorithm: Algorithm::Sha1,
+        digits: Digits::new(digits).unwrap(),
+        secret: Secret::from_bytes(secret.into()).unwrap(),
+        created: 0,
+    }
+}
+
+fn totp(name: &str, number: u64) -> Device {
+    let interval = Interval::THIRTY;
+    device(name, number, Kind::Totp { interval }, 6)
+}
+
+fn accepted(by: Credential) -> Outcome {
+    Outcome::Accepted(Accepted {
+        by,
+        failures_before: 0,
+        password_len: 0,
+    })
+}
+
+fn by_device(name: &str, offset: i64) -> Outcome {
+    let name = name.into();
+    accepted(Credential::Device { name, offset })
+}
+
+fn wrong() -> Outcome {
+    Outcome::Rejected(Rejected::Wrong)
+}
+
+fn used(device: &str) -> Outcome {
+    let device = device.into();
+    Outcome::Rejected(Rejected::Used { device })
+}
+
+fn clock_differs(device: &str, steps: i64) -> Outcome {
+    let device = device.into();
+    Outcome::Rejected(Rejected::ClockDiffers { device, steps })
+}
+
+fn clock_set_back(device: &str, seconds: u64) -> Outcome {
+    let device = device.into();
+    Outcome::Rejected(Rejected::ClockSetBack { device, seconds })
+}
+
+fn step_after(step: u64, offset: i64) -> u64 {
+    step.checked_add_signed(offset).unwrap()
+}
+
+fn plain(code: &PlainCode) -> String {
+    code.grouped().to_string()
+}

@@ -33,12 +33,12 @@ pub fn gate(throttle: &Throttle, state: &State, now: u64) -> Gate {
     if throttle.max_failures != 0 && state.failures >= throttle.max_failures {
         return Gate::LockedUntilUnlock;
     }
-    let end = state
-        .last_failure
-        .saturating_add(lockout(throttle, state.failures));
-    match end.saturating_sub(now) {
+    let lockout = lockout(throttle, state.failures);
+    let end = state.last_failure.saturating_add(lockout);
+    // A failure in the future, after the clock was set back, locks for no longer than one just now.
+    match end.saturating_sub(now).min(lockout) {
         0 => Gate::Open,
-        left => Gate::LockedFor(left.min(lockout(throttle, state.failures))),
+        left => Gate::LockedFor(left),
     }
 }
 
@@ -153,6 +153,7 @@ mod tests {
     fn a_clock_set_back_restarts_the_lockout_once() {
         let state = failed(5, 5000);
         assert_eq!(gate(&THROTTLE, &state, 100), Gate::LockedFor(30));
+        assert_eq!(gate(&THROTTLE, &failed(4, 5000), 100), Gate::Open);
         let rebased_state = rebased(&state, 100).unwrap();
         assert_eq!(rebased_state.last_failure, 100);
         assert_eq!(gate(&THROTTLE, &rebased_state, 130), Gate::Open);
