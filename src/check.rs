@@ -13,6 +13,9 @@ use crate::sys::clock::BeforeEpoch;
 use crate::verify::grace::{self, Origin};
 use crate::verify::{self, Answer, Form, Gate, Outcome};
 
+#[cfg(test)]
+mod tests;
+
 /// Reads the wall clock: seconds since 1970-01-01 UTC.
 pub type Clock = fn() -> Result<u64, BeforeEpoch>;
 
@@ -38,10 +41,12 @@ impl Failure {
                 Some("twofactor unlock USER makes a new state")
             }
             Self::Store(Error {
-                cause: Cause::OtherUid { .. },
+                cause: Cause::OtherUid { .. } | Cause::OtherUser(_),
                 ..
-            })
-            | Self::Vanished(_) => Some("twofactor unset USER removes what a former user left"),
+            }) => Some("twofactor unset USER removes what a former user left"),
+            Self::Vanished(_) => Some(
+                "if that user is gone: twofactor unset USER; if not, the user database does not answer",
+            ),
             Self::Store(Error {
                 cause: Cause::Policy(_) | Cause::UnknownGroup(_),
                 ..
@@ -153,11 +158,10 @@ impl Session<'_> {
     /// # Errors
     /// [`Failure`]: nothing may be concluded about the code.
     pub fn attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure> {
-        self.file.refresh(&mut self.loaded)?;
-        let Some(enrolled) = self.lock_enrolled()? else {
+        let Some((mut locked, record)) = lock_enrolled(self.store, self.account)? else {
             return Ok(Judged::Unenrolled);
         };
-        let (mut locked, record) = enrolled;
+        self.file.refresh(&mut self.loaded)?;
         let now = (self.clock)()?;
         let state = rebase(&mut locked, now)?;
         let policy = &self.loaded.policy;
@@ -182,21 +186,6 @@ impl Session<'_> {
         }
         locked.flush()?;
         Ok(Judged::Compared(verdict.outcome))
-    }
-
-    /// The state and record under the lock, `None` when the record is gone.
-    fn lock_enrolled(&self) -> Result<Option<(Locked<'_>, Record)>, Failure> {
-        let locked = match self.store.lock(self.account) {
-            Err(error) if matches!(error.cause, Cause::MissingState) => {
-                return match self.store.record(self.account)? {
-                    None => Ok(None),
-                    Some(_) => Err(error.into()),
-                };
-            }
-            other => other?,
-        };
-        let record = locked.record()?;
-        Ok(record.map(|record| (locked, record)))
     }
 
     const fn origin(&self) -> Origin<'_> {
@@ -241,15 +230,35 @@ pub fn memberships(
     Ok(members)
 }
 
+/// The state and record under the lock, `None` when the record is gone.
+fn lock_enrolled<'s>(
+    store: &'s Store,
+    account: &Account,
+) -> Result<Option<(Locked<'s>, Record)>, Failure> {
+    let locked = match store.lock(account) {
+        Err(error) if matches!(error.cause, Cause::MissingState) => {
+            return match store.record(account)? {
+                None => Ok(None),
+                Some(_) => Err(error.into()),
+            };
+        }
+        other => other?,
+    };
+    let record = locked.record()?;
+    Ok(record.map(|record| (locked, record)))
+}
+
 /// The lengths that codes of the user's devices have.
 fn code_lengths(record: &Record) -> Vec<Digits> {
     record.devices.iter().map(|device| device.digits).collect()
 }
 
-/// The state, corrected and stored when the clock was set back.
+/// The state, corrected and stored when the clock was set back. It is flushed at once, since a caller that goes no
+/// further would leave a slot in flight that the next process takes for flushed.
 fn rebase(locked: &mut Locked<'_>, now: u64) -> Result<State, Failure> {
     if let Some(state) = verify::rebased(locked.state(), now) {
         locked.write(state)?;
+        locked.flush()?;
     }
     Ok(locked.state().clone())
 }

@@ -1,0 +1,131 @@
+//! Whole attempts on real files, with a clock that the test sets.
+#![forbid(unsafe_code)]
+
+mod attempt;
+mod flushes;
+mod grace_period;
+mod meanwhile;
+mod refusals;
+
+use std::cell::Cell;
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::*;
+use crate::state::{DeviceState, Stored};
+use crate::store::tests::{Scratch, alice, enrol, error_at, fresh, phone, record_of};
+use crate::verify::{Accepted, Credential, Rejected};
+
+/// The moment at which tests begin: the start of [`STEP`].
+const NOW: u64 = STEP * 30;
+const STEP: u64 = 54_000_000;
+const ON: &str = "enabled = true\n";
+
+thread_local! {
+    static TIME: Cell<u64> = const { Cell::new(NOW) };
+}
+
+fn clock() -> Result<u64, BeforeEpoch> {
+    match TIME.get() {
+        0 => Err(BeforeEpoch),
+        time => Ok(time),
+    }
+}
+
+/// A machine on which alice has a phone.
+struct Machine {
+    scratch: Scratch,
+    store: Store,
+    file: PolicyFile,
+    alice: Account,
+}
+
+impl Machine {
+    fn with_policy(policy: &str) -> Self {
+        TIME.set(NOW);
+        let scratch = Scratch::new();
+        let machine = Self {
+            store: scratch.store(),
+            file: PolicyFile::new(&scratch.path().join("policy.toml")),
+            scratch,
+            alice: alice(),
+        };
+        enrol(&machine.store, &machine.alice, &[phone()]);
+        machine.set_policy(policy);
+        machine
+    }
+
+    fn set_policy(&self, policy: &str) {
+        fs::write(self.file.path(), policy).unwrap();
+    }
+
+    fn policy_path(&self) -> PathBuf {
+        self.file.path().to_owned()
+    }
+
+    fn session(&self) -> Session<'_> {
+        Session {
+            file: &self.file,
+            loaded: self.file.load().unwrap(),
+            store: &self.store,
+            account: &self.alice,
+            service: "sshd",
+            address: Some(IpAddr::from([192, 0, 2, 7])),
+            clock,
+        }
+    }
+
+    /// A login of its own with this one code.
+    fn types(&self, code: &str) -> Judged {
+        self.session().attempt(code.as_bytes(), Form::Code).unwrap()
+    }
+
+    fn before(&self) -> Before {
+        self.session().before().unwrap()
+    }
+
+    fn stored(&self) -> Stored {
+        self.scratch.stored()
+    }
+
+    fn counters(&self) -> (u32, u32, u64) {
+        let state = self.stored().state;
+        (state.failures, state.unreported, state.last_failure)
+    }
+
+    /// Every byte that is kept about alice.
+    fn files(&self) -> [Vec<u8>; 2] {
+        [self.scratch.record(), self.scratch.state()].map(|path| fs::read(path).unwrap())
+    }
+}
+
+fn code(step: u64) -> String {
+    phone().code(step).reveal().to_string()
+}
+
+fn accepted(offset: i64, failures_before: u32) -> Judged {
+    let name = "phone".into();
+    Judged::Compared(Outcome::Accepted(Accepted {
+        by: Credential::Device { name, offset },
+        failures_before,
+        password_len: 0,
+    }))
+}
+
+fn rejected(why: Rejected) -> Judged {
+    Judged::Compared(Outcome::Rejected(why))
+}
+
+fn wrong() -> Judged {
+    rejected(Rejected::Wrong)
+}
+
+fn used() -> Judged {
+    let device = "phone".into();
+    rejected(Rejected::Used { device })
+}
+
+fn at(seconds: u64) {
+    TIME.set(NOW + seconds);
+}

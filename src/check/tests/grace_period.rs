@@ -1,0 +1,100 @@
+//! When nothing is asked because a code was accepted a moment ago.
+#![forbid(unsafe_code)]
+
+use super::*;
+
+const GRACE: &str = "enabled = true\ngrace = 3600\n";
+
+fn open() -> Before {
+    Before::Gate(Gate::Open)
+}
+
+#[test]
+fn there_is_none_unless_the_policy_says_so() {
+    let machine = Machine::with_policy(ON);
+    assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
+    assert_eq!(machine.before(), open());
+    assert!(machine.stored().state.grace.is_empty());
+}
+
+#[test]
+fn it_begins_with_an_accepted_code_and_ends_to_the_second() {
+    let machine = Machine::with_policy(GRACE);
+    assert_eq!(machine.types("no code"), wrong());
+    assert_eq!(machine.before(), open());
+    assert_eq!(machine.types(&code(STEP)), accepted(0, 1));
+    for (second, expected) in [
+        (0, Before::Grace(3600)),
+        (3599, Before::Grace(1)),
+        (3600, open()),
+    ] {
+        at(second);
+        assert_eq!(machine.before(), expected);
+    }
+}
+
+#[test]
+fn it_holds_for_the_same_address_and_service_only() {
+    let machine = Machine::with_policy(GRACE);
+    assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
+    let other = |change: fn(&mut Session<'_>)| {
+        let mut session = machine.session();
+        change(&mut session);
+        session.before().unwrap()
+    };
+    assert_eq!(other(|_| {}), Before::Grace(3600));
+    assert_eq!(
+        other(|s| s.address = Some(IpAddr::from([192, 0, 2, 8]))),
+        open()
+    );
+    assert_eq!(other(|s| s.address = None), open());
+    assert_eq!(other(|s| s.service = "cockpit"), open());
+}
+
+#[test]
+fn a_changed_policy_ends_it() {
+    let machine = Machine::with_policy(GRACE);
+    assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
+    machine.set_policy("enabled = true\ngrace = 7200\n");
+    assert_eq!(machine.before(), open());
+    machine.set_policy(GRACE);
+    assert_eq!(machine.before(), Before::Grace(3600));
+    assert_eq!(machine.types(&code(STEP + 1)), accepted(1, 0));
+}
+
+#[test]
+fn a_lockout_ends_it_for_good() {
+    let machine = Machine::with_policy(GRACE);
+    assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
+    for _ in 0..4 {
+        assert_eq!(machine.types("no code"), wrong());
+        assert_eq!(machine.before(), Before::Grace(3600));
+    }
+    assert_eq!(machine.types("no code"), wrong());
+    assert_eq!(machine.before(), Before::Gate(Gate::LockedFor(30)));
+    assert!(machine.stored().state.grace.is_empty());
+    at(30);
+    assert_eq!(machine.before(), open());
+}
+
+#[test]
+fn a_clock_set_back_before_its_beginning_ends_it_for_good() {
+    let machine = Machine::with_policy(GRACE);
+    at(600);
+    assert_eq!(machine.types(&code(STEP + 20)), accepted(0, 0));
+    at(0);
+    assert_eq!(machine.before(), open());
+    at(601);
+    assert_eq!(machine.before(), open());
+}
+
+#[test]
+fn it_does_not_outlive_a_change_of_the_record() {
+    let machine = Machine::with_policy(GRACE);
+    assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
+    let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
+    let record = record_of(&machine.alice, &[phone()]);
+    locked.replace_record(&record, &[], |_| {}).unwrap();
+    drop(locked);
+    assert_eq!(machine.before(), open());
+}

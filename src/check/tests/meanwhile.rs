@@ -1,0 +1,171 @@
+//! What changed between prompt and answer counts.
+#![forbid(unsafe_code)]
+
+use super::*;
+use crate::device::{Device, Id};
+use crate::state::encode_file;
+
+fn attempt(session: &mut Session<'_>, code: &str) -> Result<Judged, Failure> {
+    session.attempt(code.as_bytes(), Form::Code)
+}
+
+#[test]
+fn a_user_who_was_unenrolled_is_told_apart() {
+    let machine = Machine::with_policy(ON);
+    let mut session = machine.session();
+    machine
+        .store
+        .lock_for_change(&machine.alice)
+        .unwrap()
+        .remove()
+        .unwrap();
+    assert_eq!(attempt(&mut session, &code(STEP)), Ok(Judged::Unenrolled));
+    assert!(!machine.scratch.record().exists());
+    assert!(!machine.scratch.state().exists());
+}
+
+/// So far got a removal that was cut short.
+#[test]
+fn a_state_without_a_record_is_nobodys() {
+    let machine = Machine::with_policy(ON);
+    let mut session = machine.session();
+    fs::remove_file(machine.scratch.record()).unwrap();
+    let before = fs::read(machine.scratch.state()).unwrap();
+    assert_eq!(attempt(&mut session, &code(STEP)), Ok(Judged::Unenrolled));
+    assert_eq!(fs::read(machine.scratch.state()).unwrap(), before);
+}
+
+#[test]
+fn a_record_without_a_state_is_an_error() {
+    let machine = Machine::with_policy(ON);
+    let mut session = machine.session();
+    fs::remove_file(machine.scratch.state()).unwrap();
+    let expected = Failure::Store(error_at(&machine.scratch.state(), Cause::MissingState));
+    assert_eq!(attempt(&mut session, &code(STEP)), Err(expected.clone()));
+    assert_eq!(session.before(), Err(expected.clone()));
+    assert_eq!(
+        expected.hint(),
+        Some("twofactor unlock USER makes a new state")
+    );
+    assert!(!machine.scratch.state().exists());
+}
+
+#[test]
+fn a_state_that_does_not_know_the_device_is_an_error() {
+    let machine = Machine::with_policy(ON);
+    let mut session = machine.session();
+    let bytes = encode_file(&State::new(machine.alice.uid));
+    fs::write(machine.scratch.state(), &bytes).unwrap();
+    let cause = Cause::UnknownDevice("phone".into());
+    let expected = Failure::Store(error_at(&machine.scratch.state(), cause));
+    assert_eq!(attempt(&mut session, &code(STEP)), Err(expected));
+    assert_eq!(fs::read(machine.scratch.state()).unwrap(), bytes);
+}
+
+#[test]
+fn a_renewed_device_is_asked_for_its_new_code() {
+    let machine = Machine::with_policy(ON);
+    let mut session = machine.session();
+    let new = Device {
+        id: Id::from_number(9).unwrap(),
+        secret: crate::secret::Secret::from_bytes(vec![9; 20].into()).unwrap(),
+        ..phone()
+    };
+    let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
+    let record = record_of(&machine.alice, std::slice::from_ref(&new));
+    locked
+        .replace_record(&record, &[fresh(&new)], |_| {})
+        .unwrap();
+    drop(locked);
+    assert_eq!(attempt(&mut session, &code(STEP)), Ok(wrong()));
+    let right = new.code(STEP).reveal();
+    assert_eq!(attempt(&mut session, &right), Ok(accepted(0, 1)));
+}
+
+#[test]
+fn a_window_that_was_narrowed_is_honoured() {
+    let machine = Machine::with_policy(ON);
+    let mut session = machine.session();
+    machine.set_policy("enabled = true\nwindow = 0\n");
+    let differs = Rejected::ClockDiffers {
+        device: "phone".into(),
+        steps: -1,
+    };
+    assert_eq!(
+        attempt(&mut session, &code(STEP - 1)),
+        Ok(rejected(differs))
+    );
+    machine.set_policy("enabled = true\nwindow = 2\n");
+    assert_eq!(attempt(&mut session, &code(STEP - 2)), Ok(accepted(-2, 1)));
+    assert_eq!(session.loaded.policy.window, 2);
+}
+
+#[test]
+fn limits_that_were_tightened_are_honoured() {
+    let machine = Machine::with_policy(ON);
+    let mut session = machine.session();
+    assert_eq!(attempt(&mut session, "no code"), Ok(wrong()));
+    machine.set_policy("enabled = true\n[throttle]\nattempts = 1\nlockout = 50\n");
+    let closed = Judged::Refused(Gate::LockedFor(50));
+    assert_eq!(attempt(&mut session, &code(STEP)), Ok(closed));
+}
+
+#[test]
+fn a_policy_that_was_broken_denies_without_counting() {
+    let machine = Machine::with_policy(ON);
+    let before = machine.files();
+    let mut session = machine.session();
+    machine.set_policy("enabled = tru");
+    let why = crate::policy::parse("enabled = tru").unwrap_err();
+    let expected = Failure::Store(error_at(&machine.policy_path(), Cause::Policy(why)));
+    assert_eq!(attempt(&mut session, &code(STEP)), Err(expected.clone()));
+    assert_eq!(
+        expected.hint(),
+        Some("twofactor policy check shows the error")
+    );
+    fs::remove_file(machine.policy_path()).unwrap();
+    let missing = attempt(&mut session, &code(STEP)).unwrap_err();
+    assert!(matches!(missing, Failure::Store(error) if error.is_missing()));
+    assert_eq!(machine.files(), before);
+}
+
+/// The policy that counts is the one in force when the lock was obtained, however long that took.
+#[test]
+fn a_policy_that_changes_while_the_lock_is_waited_for_is_honoured() {
+    let machine = Machine::with_policy(ON);
+    let locked = machine.store.lock(&machine.alice).unwrap();
+    let judged = std::thread::scope(|scope| {
+        let login = scope.spawn(|| attempt(&mut machine.session(), &code(STEP - 1)));
+        crate::store::tests::until_somebody_waits(&machine.scratch.state());
+        machine.set_policy("enabled = true\nwindow = 0\n");
+        drop(locked);
+        login.join().unwrap()
+    });
+    let differs = Rejected::ClockDiffers {
+        device: "phone".into(),
+        steps: -1,
+    };
+    assert_eq!(judged, Ok(rejected(differs)));
+}
+
+#[test]
+fn a_name_that_was_given_to_somebody_else_is_refused() {
+    let machine = Machine::with_policy(ON);
+    let successor = Account {
+        uid: 1001,
+        ..alice()
+    };
+    let mut session = machine.session();
+    session.account = &successor;
+    let failure = attempt(&mut session, &code(STEP)).unwrap_err();
+    let cause = Cause::OtherUid {
+        recorded: 1000,
+        current: 1001,
+    };
+    assert_eq!(
+        failure,
+        Failure::Store(error_at(&machine.scratch.state(), cause))
+    );
+    let hint = "twofactor unset USER removes what a former user left";
+    assert_eq!(failure.hint(), Some(hint));
+}

@@ -1,0 +1,128 @@
+//! Lock-outs as a login sees them, a clock that was set back, and groups of exemptions.
+#![forbid(unsafe_code)]
+
+use super::*;
+
+/// Enters that many wrong codes, one second apart, beginning now.
+fn fail(machine: &Machine, count: u64) {
+    for _ in 0..count {
+        assert_eq!(machine.types("no code"), wrong());
+    }
+}
+
+#[test]
+fn a_refused_attempt_changes_nothing_on_the_disk() {
+    let machine = Machine::with_policy(ON);
+    fail(&machine, 5);
+    let locked_out = machine.files();
+    for (second, left) in [(0, 30), (1, 29), (29, 1)] {
+        at(second);
+        let closed = Gate::LockedFor(left);
+        assert_eq!(machine.before(), Before::Gate(closed));
+        for typed in [&code(STEP), "no code", ""] {
+            assert_eq!(machine.types(typed), Judged::Refused(closed));
+        }
+        assert_eq!(machine.files(), locked_out);
+    }
+    at(30);
+    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    assert_eq!(machine.types(&code(STEP + 1)), accepted(0, 5));
+}
+
+/// Somebody else's wrong codes locked the user out between prompt and answer.
+#[test]
+fn a_lockout_that_began_while_the_answer_was_typed_is_honoured() {
+    let machine = Machine::with_policy(ON);
+    let mut session = machine.session();
+    assert_eq!(session.before(), Ok(Before::Gate(Gate::Open)));
+    fail(&machine, 5);
+    let judged = session.attempt(code(STEP).as_bytes(), Form::Code);
+    assert_eq!(judged, Ok(Judged::Refused(Gate::LockedFor(30))));
+    assert_eq!(machine.stored().state.devices, [fresh(&phone())]);
+}
+
+#[test]
+fn the_hard_limit_stays_until_unlock() {
+    let machine =
+        Machine::with_policy("enabled = true\n[throttle]\nattempts = 2\nmax_failures = 2\n");
+    fail(&machine, 2);
+    let locked_out = machine.files();
+    for second in [0, 30, 86_400, 365 * 86_400] {
+        at(second);
+        assert_eq!(machine.before(), Before::Gate(Gate::LockedUntilUnlock));
+        let judged = machine.types(&code((NOW + second) / 30));
+        assert_eq!(judged, Judged::Refused(Gate::LockedUntilUnlock));
+    }
+    assert_eq!(machine.files(), locked_out);
+    let mut locked = machine.store.lock(&machine.alice).unwrap();
+    let mut state = locked.state().clone();
+    (state.failures, state.last_failure) = (0, 0);
+    locked.write(state).unwrap();
+    drop(locked);
+    at(0);
+    assert_eq!(machine.types(&code(STEP)), accepted(0, 2));
+}
+
+#[test]
+fn a_clock_set_back_restarts_the_lockout_once() {
+    let machine = Machine::with_policy(ON);
+    at(7200);
+    fail(&machine, 5);
+    at(0);
+    assert_eq!(machine.before(), Before::Gate(Gate::LockedFor(30)));
+    assert_eq!(machine.counters(), (5, 5, NOW));
+    at(20);
+    assert_eq!(machine.before(), Before::Gate(Gate::LockedFor(10)));
+    assert_eq!(
+        machine.types(&code(STEP)),
+        Judged::Refused(Gate::LockedFor(10))
+    );
+    at(30);
+    assert_eq!(machine.types(&code(STEP + 1)), accepted(0, 5));
+}
+
+#[test]
+fn a_clock_set_back_is_noticed_by_an_attempt_as_well() {
+    let machine = Machine::with_policy(ON);
+    at(7200);
+    fail(&machine, 5);
+    at(0);
+    assert_eq!(
+        machine.types(&code(STEP)),
+        Judged::Refused(Gate::LockedFor(30))
+    );
+    assert_eq!(machine.counters(), (5, 5, NOW));
+}
+
+#[test]
+fn exempting_groups_are_those_the_account_is_in() {
+    let machine = Machine::with_policy(
+        "enabled = true\n[[exempt]]\ngroups = [\"daemon\", \"root\"]\n[[exempt]]\ngroups = [\"root\"]\n",
+    );
+    let policy = machine.file.load().unwrap().policy;
+    let root = accounts::by_name("root").unwrap().unwrap();
+    let members = |account| memberships(&machine.file, &policy, account).unwrap();
+    assert_eq!(members(Some(&root)), ["root", "root"]);
+    let stranger = Account {
+        name: "no-such-user-here".into(),
+        uid: 4_000_000,
+        gid: 4_000_000,
+    };
+    assert!(members(Some(&stranger)).is_empty());
+    assert!(members(None).is_empty());
+}
+
+#[test]
+fn an_exemption_for_a_group_that_does_not_exist_is_an_error_for_everyone() {
+    let machine = Machine::with_policy(
+        "enabled = true\n[[exempt]]\ngroups = [\"root\", \"no-such-group\"]\n",
+    );
+    let policy = machine.file.load().unwrap().policy;
+    let cause = Cause::UnknownGroup("no-such-group".into());
+    let expected = Failure::Store(error_at(&machine.policy_path(), cause));
+    let root = accounts::by_name("root").unwrap().unwrap();
+    for account in [Some(&root), None] {
+        let found = memberships(&machine.file, &policy, account);
+        assert_eq!(found, Err(expected.clone()));
+    }
+}
