@@ -1,28 +1,22 @@
 //! The authentication phase: who is asked, for what, how often, and how it ends.
 #![forbid(unsafe_code)]
 
-use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
-
 use crate::check::{Before, Failure, Judged, Session, memberships};
 use crate::demand::{Demand, Enrolment, switched_off, with_enrolment, without_enrolment};
 use crate::policy::{Policy, Subject, rhost_address};
-use crate::store::{LoadedPolicy, PolicyFile, Store};
+use crate::store::{PolicyFile, Store};
 use crate::sys::accounts::{self, Account};
 use crate::sys::clock;
-use crate::verify::{Accepted, Answer, Form, Gate, Outcome};
+use crate::verify::{Accepted, Form, Gate, Outcome};
 
-use super::Messages;
 use super::args::{Arguments, Detail, FirstPass, Layout};
 use super::codes::Ending;
-use super::host::{Echo, Host, NoAnswer, Priority};
+use super::host::{Echo, Host, Messages, NoAnswer, Priority};
+use super::input::{self, NotForUs};
 use super::log::Line;
 use super::messages;
-use super::prompt::{Asked, Prompt};
+use super::prompt::Prompt;
 use super::report;
-
-/// What sshd answers in place of a user it will refuse anyway (auth-pam.c).
-const SSHD_STAND_IN: &[u8] = b"\x08\n\r\x7fINCORRECT";
 
 /// Runs the authentication phase. Whatever goes wrong ends in something else than
 /// [`Ending::Verified`] and [`Ending::NotAsked`].
@@ -80,14 +74,6 @@ struct Login<'a> {
     rhost: Vec<u8>,
     arguments: &'a Arguments,
     messages: Messages,
-}
-
-/// Where an input came from.
-enum Input {
-    /// Typed at our prompt.
-    Typed(Zeroizing<Vec<u8>>),
-    /// `PAM_AUTHTOK`, asked for by an earlier module.
-    First(Zeroizing<Vec<u8>>),
 }
 
 impl Login<'_> {
@@ -168,11 +154,7 @@ impl Login<'_> {
             Demand::Exempt(_) => host.log(Priority::Info, line.as_str()),
             _ => self.debug(host, &line),
         }
-        let prompt = match demand {
-            Demand::Exempt(_) => messages::PASSWORD_AND_CODE,
-            _ => messages::PASSWORD,
-        };
-        self.forward_whole(host, prompt)?;
+        self.forward_whole(host, messages::PASSWORD)?;
         Ok(Ending::NotAsked)
     }
 
@@ -181,7 +163,7 @@ impl Login<'_> {
         let demand = with_enrolment(policy, Enrolment::Unenrolled);
         if self.arguments.layout == Layout::PasswordThenCode {
             self.forward_whole(host, messages::PASSWORD_AND_CODE)?;
-        } else if policy.uniform_prompt {
+        } else if policy.uniform_prompt && self.arguments.first_pass != FirstPass::Only {
             self.ask_for_show(host, policy, demand)?;
         }
         if demand == Demand::Nothing {
@@ -223,27 +205,30 @@ impl Login<'_> {
             Layout::PasswordThenCode => messages::PASSWORD_AND_CODE,
         });
         let tries = session.loaded.policy.tries;
+        let mut refused = None;
         for _ in 0..tries {
             match session.before()? {
-                Before::Grace(left) if self.arguments.layout == Layout::Code => {
+                Before::Grace(left) => {
                     let line = self.line("grace").with("left", &left);
                     host.log(Priority::Info, line.as_str());
+                    self.forward_whole(host, messages::PASSWORD)?;
                     return Ok(Ending::NotAsked);
                 }
-                Before::Grace(_) | Before::Gate(Gate::Open) => {}
+                Before::Gate(Gate::Open) => {}
                 Before::Gate(closed) => return Ok(self.closed(host, closed)),
             }
-            let Some(input) = self.input(host, &session.loaded, &prompt)? else {
+            let echo = session.loaded.policy.echo;
+            let Some(input) = input::next(host, self.arguments, &prompt, echo)? else {
                 host.log(Priority::Notice, self.line("no-first-pass").as_str());
                 return Ok(Ending::Refused);
             };
-            if let Some(ending) = self.not_a_code(host, &input) {
-                return Ok(ending);
+            if let Some(cause) = input::not_for_us(host, self.arguments, &input, refused.as_ref()) {
+                return Ok(self.passed_over(host, cause));
             }
-            let (Input::Typed(bytes) | Input::First(bytes)) = &input;
-            match session.attempt(bytes, self.form())? {
+            let bytes = input.into_bytes();
+            match session.attempt(&bytes, self.form())? {
                 Judged::Compared(Outcome::Accepted(accepted)) => {
-                    return self.accepted(host, &accepted, bytes);
+                    return self.accepted(host, &accepted, &bytes);
                 }
                 Judged::Compared(Outcome::Rejected(why)) => {
                     let line = report::rejected(self.about(), &why);
@@ -260,8 +245,24 @@ impl Login<'_> {
             if self.arguments.first_pass == FirstPass::Only {
                 return Ok(Ending::Refused);
             }
+            refused = Some(bytes);
         }
         Ok(Ending::NoMoreTries)
+    }
+
+    /// An answer that no person gave to this question ends the login without being compared or counted.
+    fn passed_over(&self, host: &dyn Host, cause: NotForUs) -> Ending {
+        let line = match cause {
+            NotForUs::SshdStandIn => self.line("sshd-stand-in"),
+            NotForUs::Repeated => self.line("repeated-answer"),
+            NotForUs::Password => self.line("password-as-code").saying(
+                "hint",
+                &"the password was given as the code; in sshd_config, PasswordAuthentication must be no and \
+                  KbdInteractiveAuthentication yes",
+            ),
+        };
+        host.log(Priority::Notice, line.as_str());
+        Ending::Refused
     }
 
     fn accepted(
@@ -276,7 +277,8 @@ impl Login<'_> {
         }
         let line = report::accepted(self.about(), accepted);
         host.log(Priority::Info, line.as_str());
-        if self.messages == Messages::Wanted {
+        // Where password and code are one, the password is yet to be checked: only its owner may be told.
+        if self.messages == Messages::Wanted && self.arguments.layout == Layout::Code {
             for line in messages::accepted(accepted) {
                 host.inform(&line);
             }
@@ -292,60 +294,6 @@ impl Login<'_> {
         host.log(Priority::Warning, line.as_str());
         self.complain(host, &messages::closed(gate));
         Ending::NoMoreTries
-    }
-
-    /// The next input: the first pass where the arguments say so, else an answer. `None` when there may only be a
-    /// first pass and there is none.
-    fn input(
-        &self,
-        host: &mut dyn Host,
-        loaded: &LoadedPolicy,
-        prompt: &Prompt,
-    ) -> Result<Option<Input>, Stop> {
-        if prompt.asked() == Asked::Never {
-            match (self.arguments.first_pass, host.password()) {
-                (FirstPass::Only, password) => return Ok(password.map(Input::First)),
-                (FirstPass::Try, Some(password)) if self.may_be_a_code(&password) => {
-                    return Ok(Some(Input::First(password)));
-                }
-                _ => {}
-            }
-        }
-        let echo = match self.arguments.layout {
-            Layout::Code => loaded.policy.echo,
-            Layout::PasswordThenCode => Echo::Hidden,
-        };
-        Ok(Some(Input::Typed(host.ask(prompt.text(), echo)?)))
-    }
-
-    /// With `try_first_pass` a password that cannot be a code is not worth a failure.
-    fn may_be_a_code(&self, password: &[u8]) -> bool {
-        match self.arguments.layout {
-            Layout::Code => Answer::read(password, Form::Code, &[]).looks_like_a_code(),
-            Layout::PasswordThenCode => true,
-        }
-    }
-
-    /// Answers that no person gave to this question. They are refused without being compared, and not counted.
-    fn not_a_code(&self, host: &dyn Host, input: &Input) -> Option<Ending> {
-        let Input::Typed(typed) = input else {
-            return None;
-        };
-        if bool::from(typed.as_slice().ct_eq(SSHD_STAND_IN)) {
-            host.log(Priority::Notice, self.line("sshd-stand-in").as_str());
-            return Some(Ending::Refused);
-        }
-        let password = match self.arguments.layout {
-            Layout::Code => host.password().filter(|password| !password.is_empty())?,
-            Layout::PasswordThenCode => return None,
-        };
-        bool::from(typed.as_slice().ct_eq(&password)).then(|| {
-            let hint = "the password was given as the code; in sshd_config, PasswordAuthentication must be no and \
-                        KbdInteractiveAuthentication yes";
-            let line = self.line("password-as-code").saying("hint", &hint);
-            host.log(Priority::Notice, line.as_str());
-            Ending::Refused
-        })
     }
 
     /// Hands the whole input to the modules behind, as the password.

@@ -1,6 +1,7 @@
 //! What the login flow needs of the PAM application: a trait, so that the flow neither knows libpam nor `unsafe`.
 #![forbid(unsafe_code)]
 
+use pam::constants::{PAM_SILENT, PamFlag};
 use zeroize::Zeroizing;
 
 /// The application gave no answer: it cannot ask, was interrupted, or returned nothing.
@@ -9,6 +10,24 @@ pub struct NoAnswer;
 
 /// Whether an answer is shown while it is typed.
 pub use crate::policy::Echo;
+
+/// Whether the application wants no messages (`PAM_SILENT`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Messages {
+    /// They are shown.
+    Wanted,
+    /// They are not.
+    Unwanted,
+}
+
+impl From<PamFlag> for Messages {
+    fn from(flags: PamFlag) -> Self {
+        match flags & PAM_SILENT {
+            0 => Self::Wanted,
+            _ => Self::Unwanted,
+        }
+    }
+}
 
 /// How important a log line is (syslog(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

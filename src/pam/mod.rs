@@ -8,6 +8,7 @@ mod codes;
 mod ffi;
 mod flow;
 mod host;
+mod input;
 mod log;
 mod messages;
 mod notice;
@@ -18,7 +19,7 @@ use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-use pam::constants::{PAM_SILENT, PamFlag, PamResultCode};
+use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
 
 use args::{Arguments, BadArgument};
@@ -26,22 +27,6 @@ use codes::Ending;
 use ffi::Application;
 use host::{Host, Priority};
 use log::Line;
-
-/// Whether the application wants no messages (`PAM_SILENT`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Messages {
-    Wanted,
-    Unwanted,
-}
-
-impl From<PamFlag> for Messages {
-    fn from(flags: PamFlag) -> Self {
-        match flags & PAM_SILENT {
-            0 => Self::Wanted,
-            _ => Self::Unwanted,
-        }
-    }
-}
 
 struct Module;
 

@@ -2,14 +2,13 @@
 #![forbid(unsafe_code)]
 
 use crate::check::{Failure, memberships};
-use crate::demand::{Demand, Enrolment, demand};
+use crate::demand::{Demand, Enrolment, demand, switched_off};
 use crate::policy::{Subject, rhost_address};
 use crate::store::{PolicyFile, Store};
 use crate::sys::accounts;
 
-use super::Messages;
 use super::args::Arguments;
-use super::host::{Host, Priority};
+use super::host::{Host, Messages, Priority};
 use super::log::Line;
 use super::messages;
 
@@ -56,12 +55,12 @@ fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Fa
     }
     let file = PolicyFile::new(&arguments.policy);
     let policy = file.load()?.policy;
+    if switched_off(&policy, &service).is_some() {
+        return Ok(None);
+    }
     let Some(account) = accounts::by_name(&user)? else {
         return Ok(None);
     };
-    if !policy.enabled || !policy.service_on(&service) {
-        return Ok(None);
-    }
     let enrolment = match Store::open(&arguments.state)?.record(&account)? {
         Some(_) => Enrolment::Enrolled,
         None => Enrolment::Unenrolled,
