@@ -42,7 +42,7 @@ pub fn rejected(line: Line, why: &Rejected) -> Line {
             .with("behind", seconds)
             .saying(
                 "hint",
-                &"codes were accepted at a later time than the clock shows now: set it right, or if it is right: twofactor renew USER",
+                &"codes were accepted at a later time than the clock shows now: set it right, or if it is right: twofactor unlock USER",
             ),
         Rejected::Spent => line.with("result", &"spent"),
         Rejected::BypassExpired => line.with("result", &"bypass-expired"),

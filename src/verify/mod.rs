@@ -207,9 +207,8 @@ fn clock_lag(device: &Device, next: u64, window: u8, now: u64) -> Option<u64> {
     let Kind::Totp { interval } = device.kind else {
         return None;
     };
-    let furthest = 2 * i64::from(window) + DRIFT_BEYOND_WINDOW;
     let ahead = next.saturating_sub(1).saturating_sub(interval.step(now));
-    (ahead > furthest.unsigned_abs()).then(|| ahead.saturating_mul(u64::from(interval.seconds())))
+    (ahead > furthest_ahead(window)).then(|| ahead.saturating_mul(u64::from(interval.seconds())))
 }
 
 fn judge_recovery(record: &Record, state: &mut State, typed: &Candidate) -> Finding {
@@ -307,6 +306,34 @@ pub fn resync(
     (from..=last)
         .find(|counter| shows(first, *counter) && shows(second, counter + 1))
         .map(|counter| counter + 2)
+}
+
+/// The state after an administrator's unlock: no failures count any more, learned drifts are forgotten, and a device whose
+/// last code lies further ahead than any device can be, because the clock was set back, works again as after a rebuild.
+/// What the user is told at the next success stays.
+#[must_use]
+pub fn unlocked(policy: &Policy, record: &Record, state: &State, now: u64) -> State {
+    let mut state = state.clone();
+    state.failures = 0;
+    state.last_failure = 0;
+    for device in &record.devices {
+        let Kind::Totp { interval } = device.kind else {
+            continue;
+        };
+        if let Some(entry) = state.device_mut(device.id) {
+            entry.drift = 0;
+            if clock_lag(device, entry.next, policy.window, now).is_some() {
+                entry.next = interval.step(now) + furthest_ahead(policy.window) + 1;
+            }
+        }
+    }
+    state
+}
+
+/// How many steps ahead of now a code can be that is accepted, with the largest drift.
+#[must_use]
+pub fn furthest_ahead(window: u8) -> u64 {
+    (2 * i64::from(window) + DRIFT_BEYOND_WINDOW).unsigned_abs()
 }
 
 fn signed_difference(a: u64, b: u64) -> i64 {

@@ -9,6 +9,7 @@ mod model;
 mod once;
 mod published;
 mod throttling;
+mod unlock;
 mod window;
 
 use super::*;

@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 use pam_twofactor::device::Kind;
+use pam_twofactor::policy::Policy;
 use pam_twofactor::store::Store;
 use pam_twofactor::sys::accounts::Account;
 use pam_twofactor::sys::clock;
+use pam_twofactor::verify;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -18,8 +20,9 @@ use crate::text::{count, span};
 /// Runs it.
 pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
     let (account, store, _) = context.enrolled(&args.user)?;
-    let report = match end_lock_out(&store, &account) {
-        Err(error) if error.mended_by_unlock() => mend(context, &store, &account, &error)?,
+    let policy = context.policy_or_default()?;
+    let report = match end_lock_out(&policy, &store, &account, clock::now()?) {
+        Err(error) if error.mended_by_unlock() => mend(context, &policy, &store, &account, &error)?,
         other => Unlocked {
             user: &account.name,
             failures: other.map_err(|error| for_user(error, &account.name))?,
@@ -38,21 +41,26 @@ pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
     context.format.write(&report)
 }
 
-/// Returns how many failures there were. What the user is told at the next login stays.
-fn end_lock_out(store: &Store, account: &Account) -> Result<u32, pam_twofactor::store::Error> {
+/// Returns how many failures there were.
+fn end_lock_out(
+    policy: &Policy,
+    store: &Store,
+    account: &Account,
+    now: u64,
+) -> Result<u32, pam_twofactor::store::Error> {
     let mut locked = store.lock(account)?;
-    locked.record()?;
-    let mut state = locked.state().clone();
-    let failures = state.failures;
-    state.failures = 0;
-    state.last_failure = 0;
-    locked.write(state)?;
-    locked.flush()?;
+    let failures = locked.state().failures;
+    if let Some(record) = locked.record()? {
+        let state = verify::unlocked(policy, &record, locked.state(), now);
+        locked.write(state)?;
+        locked.flush()?;
+    }
     Ok(failures)
 }
 
 fn mend<'a>(
     context: &Context,
+    policy: &Policy,
     store: &Store,
     account: &'a Account,
     error: &pam_twofactor::store::Error,
@@ -65,7 +73,6 @@ fn mend<'a>(
     context
         .terminal
         .confirm(&format!("Make a new state for {}?", account.name))?;
-    let policy = context.policy_or_default()?;
     let locked = store
         .rebuild(account, policy.window, clock::now()?)
         .map_err(named)?;
@@ -82,7 +89,7 @@ fn mend<'a>(
         match device.kind {
             Kind::Hotp => rebuilt.resync.push(device.name.to_string()),
             Kind::Totp { interval } => {
-                let steps = 2 * u64::from(policy.window) + 3;
+                let steps = verify::furthest_ahead(policy.window) + 1;
                 rebuilt.wait_seconds = rebuilt
                     .wait_seconds
                     .max(steps * u64::from(interval.seconds()));
