@@ -68,6 +68,7 @@ fn a_wrong_code_by_sshds_password_method_counts_once() {
         logged(&machine, "sshd:auth"),
         [
             "user=alice rhost=127.0.0.1 result=wrong",
+            "user=alice rhost=127.0.0.1 result=repeated-answer",
             "user=alice rhost=127.0.0.1 result=accepted device=phone offset=0 failures_before=1"
         ]
     );
@@ -110,9 +111,9 @@ fn while_it_is_off_the_password_is_enough_and_needed() {
     }
     policy(&machine, "", "[[exempt]]\nnetworks = [\"127.0.0.1\"]");
     let session = sshd.login("alice").answer(PASSWORD).run();
-    assert_eq!(dialogue(&session), (true, vec![ASK_BOTH]));
+    assert_eq!(dialogue(&session), (true, vec![ASK_PASSWORD]));
     let session = sshd.login("alice").answer("guess").run();
-    assert_eq!(dialogue(&session), (false, vec![ASK_BOTH]));
+    assert_eq!(dialogue(&session), (false, vec![ASK_PASSWORD]));
 }
 
 #[test]
