@@ -161,49 +161,64 @@ impl Login<'_> {
     /// No device. With `uniform_prompt` the dialogue is the one that somebody with a device gets.
     fn unenrolled(&self, host: &mut dyn Host, policy: &Policy) -> Result<Ending, Stop> {
         let demand = with_enrolment(policy, Enrolment::Unenrolled);
-        if self.arguments.layout == Layout::PasswordThenCode {
-            self.forward_whole(host, messages::PASSWORD_AND_CODE)?;
-        } else if policy.uniform_prompt && self.arguments.first_pass != FirstPass::Only {
-            self.ask_for_show(host, policy, demand)?;
-        }
-        if demand == Demand::Nothing {
-            host.log(Priority::Info, self.line("unenrolled").as_str());
-            return Ok(Ending::NotAsked);
-        }
-        host.log(Priority::Notice, self.line("device-required").as_str());
-        match policy.uniform_prompt {
-            true => Ok(Ending::NoMoreTries),
-            false => {
-                self.complain(host, messages::DEVICE_REQUIRED);
-                Ok(Ending::Refused)
+        if demand == Demand::Device {
+            host.log(Priority::Notice, self.line("device-required").as_str());
+            if policy.uniform_prompt {
+                return self.refuse_like_a_wrong_code(host, policy);
             }
         }
+        match self.arguments.layout {
+            Layout::PasswordThenCode => self.forward_whole(host, messages::PASSWORD_AND_CODE)?,
+            Layout::Code
+                if policy.uniform_prompt && self.arguments.first_pass != FirstPass::Only =>
+            {
+                host.ask(&policy.prompt, policy.echo)?;
+            }
+            Layout::Code => {}
+        }
+        if demand == Demand::Device {
+            self.complain(host, messages::DEVICE_REQUIRED);
+            return Ok(Ending::Refused);
+        }
+        host.log(Priority::Info, self.line("unenrolled").as_str());
+        Ok(Ending::NotAsked)
     }
 
-    fn ask_for_show(
+    /// The dialogue of somebody who has a device and types wrong codes.
+    fn refuse_like_a_wrong_code(
         &self,
         host: &mut dyn Host,
         policy: &Policy,
-        demand: Demand,
-    ) -> Result<(), Stop> {
-        let mut prompt = Prompt::new(&policy.prompt);
+    ) -> Result<Ending, Stop> {
+        let mut prompt = self.prompt(policy);
+        let mut refused = None;
         for _ in 0..policy.tries {
-            host.ask(prompt.text(), policy.echo)?;
-            if demand == Demand::Nothing {
-                break;
+            let Some(input) = input::next(host, self.arguments, &prompt, policy.echo)? else {
+                return Ok(Ending::Refused);
+            };
+            if input::not_for_us(host, self.arguments, &input, refused.as_ref()).is_some() {
+                return Ok(Ending::Refused);
             }
             host.delay_failure(policy.throttle.delay);
             self.refuse(host, &mut prompt, messages::WRONG);
+            if self.arguments.first_pass == FirstPass::Only {
+                return Ok(Ending::Refused);
+            }
+            refused = Some(input.into_bytes());
         }
-        Ok(())
+        Ok(Ending::NoMoreTries)
+    }
+
+    fn prompt(&self, policy: &Policy) -> Prompt {
+        Prompt::new(match self.arguments.layout {
+            Layout::Code => &policy.prompt,
+            Layout::PasswordThenCode => messages::PASSWORD_AND_CODE,
+        })
     }
 
     /// The user has a device: up to `tries` answers are judged.
     fn ask(&self, host: &mut dyn Host, mut session: Session<'_>) -> Result<Ending, Stop> {
-        let mut prompt = Prompt::new(match self.arguments.layout {
-            Layout::Code => &session.loaded.policy.prompt,
-            Layout::PasswordThenCode => messages::PASSWORD_AND_CODE,
-        });
+        let mut prompt = self.prompt(&session.loaded.policy);
         let tries = session.loaded.policy.tries;
         let mut refused = None;
         for _ in 0..tries {
