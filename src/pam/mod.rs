@@ -15,6 +15,9 @@ mod notice;
 mod prompt;
 mod report;
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
