@@ -199,8 +199,16 @@ fn blank_product() {
 
 fn install(built: &Path, path: &Path) {
     if built.exists() {
-        fs::copy(built, path)
-            .unwrap_or_else(|error| panic!("installing {}: {error}", path.display()));
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("setting the mode");
+        // Another process writes it: a descriptor of this one would be inherited by whatever another thread starts at
+        // this moment, and until that has called execve the program could not be run (ETXTBSY).
+        let installed = std::process::Command::new("install")
+            .args(["-m", "0755"])
+            .args([built, path])
+            .status();
+        assert!(
+            installed.is_ok_and(|status| status.success()),
+            "installing {}",
+            path.display()
+        );
     }
 }
