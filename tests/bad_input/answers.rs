@@ -1,0 +1,113 @@
+//! Answers that are no codes: each is a wrong code, and each counts.
+#![forbid(unsafe_code)]
+
+use harness::pam::{Drive, code};
+
+use crate::enrolled::{auth, enrol, logged, machine, run, state_of};
+
+const POLICY: &str = "enabled = true\ntries = 1\n[throttle]\nattempts = 1000\nmax_failures = 0\n";
+
+fn strange_answers() -> Vec<Vec<u8>> {
+    let mut answers: Vec<Vec<u8>> = [
+        "",
+        " ",
+        "-",
+        "\n",
+        "%s%n%s%n%x",
+        "12345",
+        "1234567890123456789012345678901234567890",
+        "\u{1b}[2J\u{7}\u{8}",
+        "123\t456\u{b}7",
+        "１２３４５６",
+        "٠١٢٣٤٥",
+        "+12345",
+        "0x1234",
+        "1e5000",
+        "-123456",
+        "' OR '1'='1",
+        "../../../etc/passwd",
+        "AAAA-AAAA-AAAA-AAAA",
+        "\u{feff}123456",
+    ]
+    .iter()
+    .map(|answer| answer.as_bytes().to_vec())
+    .collect();
+    answers.push(b"\xff\xfe\xfd".to_vec());
+    answers.push(b"\xed\xa0\x80123456".to_vec());
+    answers.push((1..=255).collect());
+    answers.push(vec![b'1'; 512]);
+    answers.push(vec![b'1'; 513]);
+    answers.push(vec![b' '; 512]);
+    answers
+}
+
+#[test]
+fn every_answer_that_is_no_code_is_wrong_and_counts() {
+    let machine = machine(POLICY);
+    enrol(&machine, "alice");
+    crate::enrolled::add_recovery_codes("alice");
+    for (number, answer) in (1..).zip(strange_answers()) {
+        let shown = String::from_utf8_lossy(&answer).into_owned();
+        let outcome = run(crate::enrolled::login("alice").answer(answer));
+        assert_eq!(outcome.auth, code::MAXTRIES, "{shown:?}");
+        assert_eq!(logged(&machine), ["user=alice rhost= result=wrong"]);
+        let state = state_of("alice");
+        assert_eq!((state.failures, state.unreported), (number, number));
+    }
+}
+
+#[test]
+fn a_mebibyte_is_a_wrong_code() {
+    let machine = machine(POLICY);
+    let alice = enrol(&machine, "alice");
+    for byte in ['1', ' ', 'A'] {
+        assert_eq!(
+            auth(alice.login().answer_repeat(byte, 1 << 20)),
+            code::MAXTRIES
+        );
+    }
+    assert_eq!(logged(&machine), ["user=alice rhost= result=wrong"; 3]);
+    assert_eq!(state_of("alice").failures, 3);
+    assert_eq!(auth(alice.login().answer(alice.code())), code::SUCCESS);
+}
+
+#[test]
+fn a_code_in_512_bytes_is_looked_at_and_in_513_it_is_not() {
+    let machine = machine(POLICY);
+    let alice = enrol(&machine, "alice");
+    let padded = |length: usize| format!("{:>length$}", alice.code());
+    assert_eq!(auth(alice.login().answer(padded(512))), code::SUCCESS);
+    assert_eq!(auth(alice.login().answer(padded(513))), code::MAXTRIES);
+    assert_eq!(state_of("alice").failures, 1);
+}
+
+/// What libpam hands over ends at the first NUL.
+#[test]
+fn a_code_before_a_nul_is_that_code() {
+    let machine = machine(POLICY);
+    let alice = enrol(&machine, "alice");
+    let code = format!("{}\0nonsense", alice.code());
+    assert_eq!(auth(alice.login().answer(code)), code::SUCCESS);
+}
+
+#[test]
+fn a_null_answer_is_conv_err_and_does_not_count() {
+    let machine = machine(POLICY);
+    let alice = enrol(&machine, "alice");
+    assert_eq!(auth(alice.login().answer_null()), code::CONV_ERR);
+    assert_eq!(auth(alice.login().answer_null_array()), code::CONV_ERR);
+    assert_eq!(state_of("alice").failures, 0);
+}
+
+#[test]
+fn no_answer_in_one_field_is_more_than_an_attempt() {
+    let machine = machine(POLICY);
+    enrol(&machine, "alice");
+    machine.stack("x", "auth required pam_twofactor.so forward_pass\n");
+    for (number, answer) in (1..).zip(strange_answers()) {
+        let shown = String::from_utf8_lossy(&answer).into_owned();
+        let outcome = run(Drive::installed().service("x").user("alice").answer(answer));
+        assert_eq!(outcome.auth, code::MAXTRIES, "{shown:?}");
+        assert_eq!(state_of("alice").failures, number, "{shown:?}");
+    }
+}

@@ -1,0 +1,105 @@
+//! The state directory and its parts: only "no such file" in a directory that is safe means "not enrolled".
+#![forbid(unsafe_code)]
+
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+
+use harness::pam::code;
+
+use crate::enrolled::{IGNORED, ON, add_account, auth, enrol, logged, login, machine, run};
+use crate::snapshot::Snapshot;
+
+const PARTS: [&str; 3] = ["", "users", "state"];
+
+fn part(name: &str) -> PathBuf {
+    // Joined with nothing, a path gets a slash at its end.
+    let top = Path::new(pam_twofactor::STATE_DIR);
+    if name.is_empty() {
+        top.to_owned()
+    } else {
+        top.join(name)
+    }
+}
+
+fn every_part_refuses(spoil: impl Fn(&Path), cause: &str) {
+    for name in PARTS {
+        let machine = machine(ON);
+        let alice = enrol(&machine, "alice");
+        add_account(&machine, "bob");
+        let path = part(name);
+        spoil(&path);
+        for user in ["alice", "bob", "nobody-of-that-name"] {
+            let before = Snapshot::take();
+            let outcome = run(login(user).answer(alice.code_at(0)));
+            assert_eq!(outcome.auth, code::AUTHINFO_UNAVAIL, "{user}: {cause}");
+            assert_eq!(outcome.messages.len(), 0);
+            assert_eq!(before.changed(), [""; 0]);
+            let line = format!(
+                "user={user} rhost= result=error error=\"{}: {cause}\"",
+                path.display()
+            );
+            assert_eq!(logged(&machine), [line]);
+        }
+    }
+}
+
+#[test]
+fn a_missing_directory_refuses() {
+    let gone = |path: &Path| std::fs::remove_dir_all(path).unwrap();
+    every_part_refuses(gone, "open: No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_link_to_a_directory_refuses() {
+    let link = |path: &Path| {
+        std::fs::remove_dir_all(path).unwrap();
+        std::fs::create_dir("/srv/real").unwrap();
+        std::fs::set_permissions("/srv/real", PermissionsExt::from_mode(0o700)).unwrap();
+        symlink("/srv/real", path).unwrap();
+    };
+    every_part_refuses(link, "is a link or not of the right type");
+}
+
+#[test]
+fn a_file_in_the_place_of_a_directory_refuses() {
+    let file = |path: &Path| {
+        std::fs::remove_dir_all(path).unwrap();
+        std::fs::write(path, "").unwrap();
+    };
+    every_part_refuses(file, "is a link or not of the right type");
+}
+
+#[test]
+fn a_directory_of_somebody_else_refuses() {
+    let theirs = |path: &Path| chown(path, Some(60_000), None).unwrap();
+    every_part_refuses(theirs, "is not owned by root");
+}
+
+#[test]
+fn a_directory_that_others_can_enter_refuses() {
+    for mode in [0o755, 0o710, 0o701, 0o777] {
+        let open =
+            |path: &Path| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        every_part_refuses(open, &format!("is accessible to others (mode {mode:04o})"));
+    }
+}
+
+#[test]
+fn a_missing_record_in_a_safe_directory_is_not_enrolled() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    std::fs::remove_file(crate::enrolled::record_path("alice")).unwrap();
+    assert_eq!(auth(alice.login()), IGNORED);
+    machine.policy("enabled = true\nenforcement = \"mandatory\"\n");
+    assert_eq!(auth(alice.login()), code::AUTH_ERR);
+}
+
+#[test]
+fn who_is_not_asked_needs_no_state_directory() {
+    let machine = machine("enabled = false\n");
+    std::fs::remove_dir_all(part("")).unwrap();
+    assert_eq!(auth(login("alice")), IGNORED);
+    machine.policy("enabled = true\n[[exempt]]\nservices = [\"test\"]\n");
+    assert_eq!(auth(login("alice")), IGNORED);
+    assert!(!part("").exists(), "and a login makes none");
+}

@@ -1,0 +1,61 @@
+//! `su` and `sudo` run with the limits of their caller: those may make a login fail, but tell nothing of the code.
+#![forbid(unsafe_code)]
+
+use harness::pam::{Outcome, code};
+
+use crate::enrolled::{ON, Token, enrol, machine, run, state_of, state_path};
+
+fn limited(alice: &Token, limit: &str, answer: &str) -> Outcome {
+    // The report goes through a pipe, which has no size.
+    let piped = format!("prlimit {limit} \"$@\" | cat");
+    let drive = alice.login().answer(answer);
+    run(drive.through(&["sh", "-c", &piped, "sh"]))
+}
+
+#[test]
+fn without_the_right_to_write_right_and_wrong_codes_look_the_same() {
+    for limit in ["--fsize=0", "--fsize=100", "--fsize=600"] {
+        let machine = machine(ON);
+        let alice = enrol(&machine, "alice");
+        let before = state_of("alice");
+        let wrong = limited(&alice, limit, &alice.wrong());
+        let right = limited(&alice, limit, alice.code_at(0));
+        assert_eq!(wrong.auth, code::AUTHINFO_UNAVAIL, "{limit}");
+        assert_eq!(right, wrong, "{limit}");
+        assert_eq!(state_of("alice"), before, "{limit}");
+        let later = run(alice.login().answer(alice.code()));
+        assert_eq!(later.auth, code::SUCCESS, "{limit}");
+    }
+}
+
+#[test]
+fn no_number_of_descriptors_makes_a_wrong_code_right_or_free() {
+    let machine =
+        machine("enabled = true\ntries = 1\n[throttle]\nattempts = 1000\nmax_failures = 0\n");
+    let alice = enrol(&machine, "alice");
+    let mut counted = 0;
+    for files in 4..20 {
+        let before = std::fs::read(state_path("alice")).unwrap();
+        let limit = format!("--nofile={files}");
+        let raw = alice
+            .login()
+            .answer(alice.wrong())
+            .through(&["prlimit", &limit])
+            .raw();
+        assert!(
+            !raw.stdout.contains("\"auth\":0"),
+            "{files}: {}",
+            raw.stdout
+        );
+        match raw.stdout.contains(&format!("\"auth\":{}", code::MAXTRIES)) {
+            true => counted += 1,
+            false => assert_eq!(
+                std::fs::read(state_path("alice")).unwrap(),
+                before,
+                "{files}"
+            ),
+        }
+        assert_eq!(state_of("alice").failures, counted, "{files}");
+    }
+    assert!(counted > 0);
+}

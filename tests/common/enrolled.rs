@@ -1,0 +1,293 @@
+//! Users with devices whose keys the test knows, enrolled by the library itself, and a stack that tells all return
+//! codes of the module apart.
+#![forbid(unsafe_code)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test support: each test program uses its own part, and what fails here must fail the test at once"
+)]
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+use harness::otp::hotp_codes;
+use harness::pam::{Drive, EXACT, Message, Outcome, code};
+use harness::{Machine, Totp};
+use pam_twofactor::device::{Device, Id, Kind};
+use pam_twofactor::otp::{Algorithm, Digits, Interval};
+use pam_twofactor::record::Record;
+use pam_twofactor::recovery::{Bypass, RecoverySet};
+use pam_twofactor::secret::Secret;
+use pam_twofactor::state::{self, DeviceState, State};
+use pam_twofactor::store::Store;
+use pam_twofactor::sys::accounts::Account;
+use pam_twofactor::{POLICY_FILE, STATE_DIR};
+
+/// The key of every device that is enrolled here, in base32.
+pub const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+/// The service of `machine` and `login`.
+pub const SERVICE: &str = "test";
+
+/// The shortest policy that asks for codes.
+pub const ON: &str = "enabled = true\n";
+
+/// What a stack of `add_stack` returns when the module returned PAM_IGNORE: the code of the module behind it. Ours
+/// never returns it, and `said` leaves out what it says.
+pub const IGNORED: i32 = code::CRED_EXPIRED;
+
+/// The prompt of a policy that sets none.
+pub const PROMPT: &str = "Verification code: ";
+
+/// A machine with a policy and a service `SERVICE` with the module alone, without arguments.
+pub fn machine(policy: &str) -> Machine {
+    let machine = Machine::new();
+    harness::module();
+    machine.policy(policy);
+    // libpam loads the modules of this file, too, for every transaction.
+    machine.stack("other", "auth required pam_deny.so\n");
+    Store::create(Path::new(STATE_DIR)).unwrap();
+    add_stack(&machine, SERVICE, "");
+    machine
+}
+
+/// Adds a service with the module alone in every phase. libpam returns what the module returned, and `IGNORED` for
+/// PAM_IGNORE.
+pub fn add_stack(machine: &Machine, service: &str, arguments: &str) {
+    let behind = [
+        ("auth", "auth=cred_expired"),
+        ("account", "acct=cred_expired"),
+        (
+            "session",
+            "open_session=cred_expired close_session=cred_expired",
+        ),
+        ("password", "prechauthtok=cred_expired"),
+    ];
+    let lines: Vec<String> = behind
+        .iter()
+        .map(|(phase, ends)| {
+            format!("{phase} {EXACT} pam_twofactor.so {arguments}\n{phase} requisite pam_debug.so {ends}\n")
+        })
+        .collect();
+    machine.stack(service, &lines.concat());
+}
+
+/// The authentication of a user at `SERVICE`.
+pub fn login(user: impl AsRef<[u8]>) -> Drive {
+    Drive::installed().service(SERVICE).user(user)
+}
+
+/// Adds a user with a counting token, the kind of device whose next code needs no waiting.
+pub fn enrol(machine: &Machine, user: &str) -> Token {
+    let account = add_account(machine, user);
+    write_record(&account, vec![device("token", Kind::Hotp)], |_| {});
+    Token::new(user)
+}
+
+/// Adds a user with a phone that counts time.
+pub fn enrol_phone(machine: &Machine, user: &str) -> Totp {
+    let account = add_account(machine, user);
+    let kind = Kind::Totp {
+        interval: Interval::THIRTY,
+    };
+    write_record(&account, vec![device("phone", kind)], |_| {});
+    Totp::new(SECRET)
+}
+
+/// Gives an enrolled user ten recovery codes; returns them as they are shown.
+pub fn add_recovery_codes(user: &str) -> Vec<String> {
+    let (set, codes) = RecoverySet::generate(1).unwrap();
+    change_record(user, |record| record.recovery = Some(set));
+    codes
+        .iter()
+        .map(|code| code.grouped().to_string())
+        .collect()
+}
+
+/// Gives an enrolled user a bypass code until a Unix time; returns it as it is shown.
+pub fn add_bypass(user: &str, expires: u64) -> String {
+    let (bypass, code) = Bypass::generate(expires).unwrap();
+    change_record(user, |record| record.bypass = Some(bypass));
+    code.grouped().to_string()
+}
+
+/// A user of the machine with a group of the same number, not enrolled.
+pub fn add_account(machine: &Machine, user: &str) -> Account {
+    let uid = machine.add_user(user);
+    Account {
+        name: user.to_owned(),
+        uid,
+        gid: uid,
+    }
+}
+
+/// A device with `SECRET`, six digits and SHA1.
+pub fn device(name: &str, kind: Kind) -> Device {
+    Device {
+        id: Id::generate().unwrap(),
+        name: name.parse().unwrap(),
+        kind,
+        algorithm: Algorithm::Sha1,
+        digits: Digits::SIX,
+        secret: Secret::from_base32(SECRET).unwrap(),
+        created: 1,
+    }
+}
+
+/// Makes the record and the state of an account, in the directory that the module uses.
+pub fn write_record(account: &Account, devices: Vec<Device>, change: impl FnOnce(&mut State)) {
+    write_record_in(Path::new(STATE_DIR), account, devices, change);
+}
+
+/// Makes the record and the state of an account in a state directory.
+pub fn write_record_in(
+    directory: &Path,
+    account: &Account,
+    devices: Vec<Device>,
+    change: impl FnOnce(&mut State),
+) {
+    let store = Store::create(directory).unwrap();
+    let entries: Vec<DeviceState> = devices
+        .iter()
+        .map(|device| DeviceState {
+            id: device.id,
+            next: 0,
+            drift: 0,
+            last_used: 0,
+        })
+        .collect();
+    let mut record = Record::new(account.name.clone(), account.uid);
+    record.devices = devices;
+    let mut locked = store.lock_for_change(account).unwrap();
+    locked.replace_record(&record, &entries, change).unwrap();
+}
+
+/// Changes the record of an enrolled user with a plain name.
+pub fn change_record(user: &str, change: impl FnOnce(&mut Record)) {
+    let store = Store::open(Path::new(STATE_DIR)).unwrap();
+    let mut record = store.record_named(user).unwrap().unwrap();
+    let account = Account {
+        name: user.to_owned(),
+        uid: record.uid,
+        gid: record.uid,
+    };
+    change(&mut record);
+    let mut locked = store.lock_for_change(&account).unwrap();
+    locked.replace_record(&record, &[], |_| {}).unwrap();
+}
+
+/// Where the record of a user with a plain name is.
+pub fn record_path(user: &str) -> PathBuf {
+    Path::new(STATE_DIR)
+        .join("users")
+        .join(format!("{user}.toml"))
+}
+
+/// Where the state of a user with a plain name is.
+pub fn state_path(user: &str) -> PathBuf {
+    Path::new(STATE_DIR).join("state").join(user)
+}
+
+/// Where the policy is.
+pub fn policy_path() -> &'static Path {
+    Path::new(POLICY_FILE)
+}
+
+/// The state of a user as it stands on the disk.
+pub fn state_of(user: &str) -> State {
+    let bytes = std::fs::read(state_path(user)).unwrap();
+    state::decode_file(&bytes).unwrap().state
+}
+
+/// Overwrites the state of a user.
+pub fn set_state(user: &str, change: impl FnOnce(&mut State)) {
+    let mut changed = state_of(user);
+    change(&mut changed);
+    std::fs::write(state_path(user), state::encode_file(&changed)).unwrap();
+}
+
+/// Runs a transaction, and sees to it that the module left the process as it was.
+pub fn run(drive: Drive) -> Outcome {
+    let outcome = drive.run();
+    assert_eq!(outcome.changed, [""; 0], "left behind in the process");
+    outcome
+}
+
+/// The code of the authentication.
+pub fn auth(drive: Drive) -> i32 {
+    run(drive).auth
+}
+
+/// Everything the module asked and said in order: style and text.
+pub fn said(outcome: &Outcome) -> Vec<(&str, &str)> {
+    let of_ours = |message: &&Message| !message.text.ends_with("=cred_expired");
+    let messages = outcome.messages.iter().filter(of_ours);
+    messages
+        .map(|message| (message.style.as_str(), message.text.as_str()))
+        .collect()
+}
+
+/// What the module logged since the last call, without the part that libpam puts in front.
+pub fn logged(machine: &Machine) -> Vec<String> {
+    let lines = machine.log();
+    machine.forget_log();
+    lines
+        .into_iter()
+        .filter_map(|line| {
+            let (from, said) = line.message.split_once("): ")?;
+            from.starts_with("pam_twofactor(").then(|| said.to_owned())
+        })
+        .collect()
+}
+
+/// A counting token: every code of it is new.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Whose it is.
+    pub user: String,
+    codes: Vec<String>,
+    next: Cell<usize>,
+}
+
+/// How many codes a `Token` has.
+const CODES: u64 = 400;
+
+impl Token {
+    fn new(user: &str) -> Self {
+        Self {
+            user: user.to_owned(),
+            codes: hotp_codes(SECRET, 0, CODES, 6),
+            next: Cell::new(0),
+        }
+    }
+
+    /// The next code, as if its button was pressed.
+    pub fn code(&self) -> String {
+        let position = self.next.replace(self.next.get() + 1);
+        self.codes[position].clone()
+    }
+
+    /// The code at a counter.
+    pub fn code_at(&self, counter: usize) -> &str {
+        &self.codes[counter]
+    }
+
+    /// Codes that this token never shows.
+    pub fn wrong_codes(&self) -> impl Iterator<Item = String> {
+        let numbers = (0..).map(|number| format!("{number:06}"));
+        numbers.filter(|code| !self.codes.contains(code))
+    }
+
+    /// A code that this token never shows.
+    pub fn wrong(&self) -> String {
+        self.wrong_codes().next().unwrap()
+    }
+
+    /// The authentication of its owner at `SERVICE`.
+    pub fn login(&self) -> Drive {
+        login(&self.user)
+    }
+}

@@ -1,0 +1,245 @@
+//! The code from an earlier module's answer, and password and code in one answer.
+#![forbid(unsafe_code)]
+
+use harness::pam::{Drive, TAKES_PASSWORD, code};
+use harness::{Machine, PASSWORD};
+
+use crate::enrolled::{
+    ON, PROMPT, add_account, add_recovery_codes, auth, enrol, logged, machine, run, said, state_of,
+};
+
+const ASKS_FIRST: (&str, &str) = ("echo_off", "Password required for alice.");
+const BOTH: &str = "Password & verification code: ";
+
+/// A stack in which an earlier module may have asked for the password, and pam_unix may check it afterwards.
+fn stack(machine: &Machine, first: &str, arguments: &str, behind: &str) {
+    let ours = "auth [success=ok ignore=ignore default=die] pam_twofactor.so";
+    machine.stack("x", &format!("{first}\n{ours} {arguments}\n{behind}\n"));
+}
+
+const CHECKS_PASSWORD: &str = "auth requisite pam_unix.so use_first_pass nodelay";
+const PERMITS: &str = "auth required pam_permit.so";
+
+fn x(user: &str) -> Drive {
+    Drive::installed().service("x").user(user)
+}
+
+#[test]
+fn use_first_pass_asks_nothing() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    stack(&machine, TAKES_PASSWORD, "use_first_pass", PERMITS);
+    let right = run(x("alice").answer(alice.code()));
+    assert_eq!(
+        (right.auth, said(&right)),
+        (code::SUCCESS, vec![ASKS_FIRST])
+    );
+    let wrong = run(x("alice").answer(alice.wrong()).answer(alice.code_at(1)));
+    assert_eq!(wrong.auth, code::AUTH_ERR);
+    assert_eq!(said(&wrong), [ASKS_FIRST, ("error", "Wrong code.")]);
+    assert_eq!(state_of("alice").failures, 1);
+    stack(&machine, "", "use_first_pass", PERMITS);
+    let none = run(x("alice").answer(alice.code_at(1)));
+    assert_eq!((none.auth, said(&none)), (code::AUTH_ERR, vec![]));
+    assert_eq!(
+        logged(&machine).last().unwrap(),
+        "user=alice rhost= result=no-first-pass"
+    );
+    assert_eq!(state_of("alice").failures, 1);
+}
+
+#[test]
+fn try_first_pass_asks_when_the_password_is_no_code() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    let asked = ("echo_off", PROMPT);
+    stack(&machine, TAKES_PASSWORD, "try_first_pass", PERMITS);
+    let first = run(x("alice").answer(alice.code()));
+    assert_eq!(
+        (first.auth, said(&first)),
+        (code::SUCCESS, vec![ASKS_FIRST])
+    );
+    let second = run(x("alice").answer(PASSWORD).answer(alice.code()));
+    assert_eq!(second.auth, code::SUCCESS);
+    assert_eq!(
+        said(&second),
+        [ASKS_FIRST, asked],
+        "the password is no failure"
+    );
+    let third = run(x("alice").answer(alice.wrong()).answer(alice.code()));
+    assert_eq!(third.auth, code::SUCCESS);
+    assert_eq!(
+        said(&third)[..3],
+        [ASKS_FIRST, ("error", "Wrong code."), asked]
+    );
+    stack(&machine, "", "try_first_pass", PERMITS);
+    let alone = run(x("alice").answer(alice.code()));
+    assert_eq!((alone.auth, said(&alone)), (code::SUCCESS, vec![asked]));
+}
+
+#[test]
+fn without_an_argument_an_earlier_answer_is_not_looked_at() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    stack(&machine, TAKES_PASSWORD, "", PERMITS);
+    let outcome = run(x("alice").answer(alice.code_at(0)).answer(alice.code_at(1)));
+    assert_eq!(outcome.auth, code::SUCCESS);
+    assert_eq!(said(&outcome), [ASKS_FIRST, ("echo_off", PROMPT)]);
+    assert_eq!(state_of("alice").devices[0].next, 2);
+}
+
+#[test]
+fn forward_pass_takes_the_code_and_passes_the_password_on() {
+    let machine = machine("enabled = true\ntries = 1\necho = true\n");
+    let alice = enrol(&machine, "alice");
+    let recovery = add_recovery_codes("alice");
+    stack(&machine, "", "forward_pass", CHECKS_PASSWORD);
+    let both = |password: &str, code: &str| run(x("alice").answer(format!("{password}{code}")));
+    let right = both(PASSWORD, &alice.code());
+    assert_eq!(
+        (right.auth, said(&right)),
+        (code::SUCCESS, vec![("echo_off", BOTH)])
+    );
+    assert_eq!(both(PASSWORD, &recovery[0]).auth, code::SUCCESS);
+    assert_eq!(
+        both(PASSWORD, &recovery[1].replace('-', "")).auth,
+        code::SUCCESS
+    );
+    let wrong_code = both(PASSWORD, &alice.wrong());
+    assert_eq!(
+        (wrong_code.auth, wrong_code.prompts.len()),
+        (code::MAXTRIES, 1)
+    );
+    assert_eq!(both(PASSWORD, "").auth, code::MAXTRIES);
+    assert_eq!(state_of("alice").failures, 2);
+    let code = alice.code();
+    assert_eq!(
+        both("wrong", &code).auth,
+        code::AUTH_ERR,
+        "pam_unix says so"
+    );
+    assert_eq!(both(PASSWORD, &code).auth, code::MAXTRIES, "used up");
+    assert_eq!(both(PASSWORD, &alice.code()).auth, code::SUCCESS);
+}
+
+#[test]
+fn forward_pass_passes_on_the_whole_answer_of_who_is_asked_for_no_code() {
+    let machine = machine(ON);
+    enrol(&machine, "alice");
+    add_account(&machine, "bob");
+    stack(&machine, "", "forward_pass", CHECKS_PASSWORD);
+    for (policy, user, prompt) in [
+        (ON, "bob", BOTH),
+        ("enabled = false\n", "alice", "Password: "),
+        (
+            "enabled = true\n[services]\nx = false\n",
+            "alice",
+            "Password: ",
+        ),
+        (
+            "enabled = true\n[[exempt]]\nusers = [\"alice\"]\n",
+            "alice",
+            "Password: ",
+        ),
+    ] {
+        machine.policy(policy);
+        let right = run(x(user).answer(PASSWORD));
+        assert_eq!(
+            (right.auth, said(&right)),
+            (code::SUCCESS, vec![("echo_off", prompt)])
+        );
+        let longer = format!("{PASSWORD}123456");
+        assert_eq!(auth(x(user).answer(longer)), code::AUTH_ERR, "{policy}");
+        assert_eq!(auth(x(user)), code::CONV_ERR, "{policy}");
+    }
+    machine.policy("enabled = true\nenforcement = \"mandatory\"\n");
+    let refused = run(x("bob").answer(PASSWORD));
+    assert_eq!((refused.auth, refused.prompts.len()), (code::AUTH_ERR, 1));
+}
+
+#[test]
+fn forward_pass_splits_what_an_earlier_module_asked_for() {
+    let machine = machine("enabled = true\ntries = 2\n");
+    let alice = enrol(&machine, "alice");
+    for argument in ["use_first_pass", "try_first_pass"] {
+        stack(
+            &machine,
+            TAKES_PASSWORD,
+            &format!("forward_pass {argument}"),
+            CHECKS_PASSWORD,
+        );
+        let outcome = run(x("alice").answer(format!("{PASSWORD}{}", alice.code())));
+        assert_eq!(
+            (outcome.auth, said(&outcome)),
+            (code::SUCCESS, vec![ASKS_FIRST])
+        );
+        let wrong = run(x("alice").answer(format!("wrong{}", alice.code())));
+        assert_eq!(wrong.auth, code::AUTH_ERR, "pam_unix says so");
+        add_account_once(&machine);
+        let bob = run(x("bob").answer(PASSWORD));
+        assert_eq!((bob.auth, bob.prompts.len()), (code::SUCCESS, 1));
+    }
+}
+
+fn add_account_once(machine: &Machine) {
+    if !machine.read("/etc/passwd").contains("bob:") {
+        add_account(machine, "bob");
+    }
+}
+
+#[test]
+fn during_grace_only_the_password_is_asked_for_and_checked() {
+    let machine = machine("enabled = true\ngrace = 3600\n");
+    let alice = enrol(&machine, "alice");
+    stack(&machine, "", "forward_pass", CHECKS_PASSWORD);
+    let from = || x("alice").rhost("192.0.2.7");
+    let both = format!("{PASSWORD}{}", alice.code());
+    assert_eq!(auth(from().answer(both)), code::SUCCESS);
+    let again = run(from().answer(PASSWORD));
+    assert_eq!(again.auth, code::SUCCESS);
+    assert_eq!(said(&again), [("echo_off", "Password: ")]);
+    assert_eq!(auth(from().answer("wrong")), code::AUTH_ERR);
+    assert_eq!(auth(from().answer("")), code::AUTH_ERR);
+}
+
+/// The password is yet to be checked by the module behind: a stranger must not learn how the account fares.
+#[test]
+fn in_one_field_a_right_code_tells_nothing() {
+    let machine = machine("enabled = true\ntries = 1\n");
+    let alice = enrol(&machine, "alice");
+    let recovery = add_recovery_codes("alice");
+    stack(&machine, "", "forward_pass", CHECKS_PASSWORD);
+    for code in [alice.code(), recovery[0].clone()] {
+        assert_eq!(auth(x("alice").answer(alice.wrong())), code::MAXTRIES);
+        let outcome = run(x("alice").answer(format!("wrong{code}")));
+        assert_eq!(outcome.auth, code::AUTH_ERR);
+        assert_eq!(said(&outcome), [("echo_off", BOTH)]);
+    }
+}
+
+#[test]
+fn the_password_given_as_the_code_is_refused_at_once_not_counted_and_explained() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    stack(&machine, TAKES_PASSWORD, "", PERMITS);
+    let outcome = run(x("alice")
+        .answer(PASSWORD)
+        .answer(PASSWORD)
+        .answer(alice.code_at(0)));
+    assert_eq!(outcome.auth, code::AUTH_ERR);
+    assert_eq!(said(&outcome), [ASKS_FIRST, ("echo_off", PROMPT)]);
+    assert_eq!(
+        (state_of("alice").failures, state_of("alice").unreported),
+        (0, 0)
+    );
+    assert_eq!(
+        logged(&machine),
+        [
+            "user=alice rhost= result=password-as-code hint=\"the password was given as the code; in sshd_config, \
+             PasswordAuthentication must be no and KbdInteractiveAuthentication yes\""
+        ]
+    );
+    let empty = run(x("alice").answer("").answer("").answer(alice.code()));
+    assert_eq!(empty.auth, code::SUCCESS, "an empty password is none");
+    assert_eq!(logged(&machine)[0], "user=alice rhost= result=wrong");
+}

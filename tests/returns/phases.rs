@@ -1,0 +1,118 @@
+//! Every phase has a code of its own; only the first one can refuse anybody.
+#![forbid(unsafe_code)]
+
+use harness::pam::{Drive, Outcome, code};
+
+use crate::enrolled::{
+    IGNORED, ON, SERVICE, add_account, add_stack, enrol, logged, login, machine, policy_path, run,
+    said,
+};
+
+const INVITATION: &str = "Two-factor login is available for your account. To set it up, ask your administrator for \"twofactor enroll bob\".";
+
+fn after_auth(outcome: &Outcome) -> [i32; 5] {
+    [
+        outcome.setcred,
+        outcome.acct,
+        outcome.open,
+        outcome.close,
+        outcome.chauthtok,
+    ]
+}
+
+const NOTHING_TO_SAY: [i32; 5] = [
+    code::SUCCESS,
+    IGNORED,
+    code::SUCCESS,
+    code::SUCCESS,
+    IGNORED,
+];
+
+#[test]
+fn after_an_accepted_code_the_other_phases_have_nothing_to_say() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    let drive = alice.login().answer(alice.code()).tty("/dev/pts/0");
+    let outcome = run(drive.phases("auth,setcred,acct,open,close,chauthtok"));
+    assert_eq!(outcome.auth, code::SUCCESS);
+    assert_eq!(after_auth(&outcome), NOTHING_TO_SAY);
+    assert_eq!(said(&outcome), [("echo_off", "Verification code: ")]);
+    assert_eq!(outcome.user.as_deref(), Some("alice"));
+    assert_eq!(outcome.environment, [""; 0]);
+    assert_eq!(
+        logged(&machine),
+        ["user=alice rhost= result=accepted device=token offset=0"]
+    );
+}
+
+/// A login by key runs no authentication phase: it is neither asked nor refused, whatever the policy.
+#[test]
+fn without_an_authentication_phase_nobody_is_asked_or_refused() {
+    let machine = machine(ON);
+    enrol(&machine, "alice");
+    add_account(&machine, "bob");
+    for policy in [
+        "enabled = true\nenforcement = \"mandatory\"\n",
+        "enabled = false\n",
+        "not a policy",
+    ] {
+        machine.policy(policy);
+        for user in ["alice", "bob", "nobody-of-that-name", ""] {
+            let outcome = run(login(user).phases("setcred,acct,open,close,chauthtok"));
+            assert_eq!(after_auth(&outcome), NOTHING_TO_SAY, "{user} {policy}");
+            assert_eq!((outcome.auth, said(&outcome)), (-1, vec![]));
+        }
+    }
+    std::fs::remove_file(policy_path()).unwrap();
+    add_stack(&machine, "broken", "no-such-argument");
+    let outcome = run(Drive::installed()
+        .service("broken")
+        .user("alice")
+        .phases("setcred,acct,open,close,chauthtok"));
+    assert_eq!(after_auth(&outcome), NOTHING_TO_SAY);
+}
+
+#[test]
+fn a_session_on_a_terminal_tells_who_could_enrol() {
+    let machine = machine(ON);
+    enrol(&machine, "alice");
+    add_account(&machine, "bob");
+    for service in ["su", "sudo", "cron"] {
+        add_stack(&machine, service, "");
+    }
+    let open = |service: &str, user: &str| {
+        Drive::installed()
+            .service(service)
+            .user(user)
+            .phases("open,close")
+    };
+    let texts = |drive: Drive| {
+        let outcome = run(drive);
+        assert_eq!(
+            (outcome.open, outcome.close),
+            (code::SUCCESS, code::SUCCESS)
+        );
+        said(&outcome)
+            .into_iter()
+            .map(|(style, text)| format!("{style} {text}"))
+            .collect::<Vec<_>>()
+    };
+    let bob = || open(SERVICE, "bob").tty("/dev/pts/0");
+    let told = [format!("info {INVITATION}")];
+    assert_eq!(texts(bob()), told);
+    assert_eq!(texts(bob().text_error()), told, "that nobody can read");
+    assert_eq!(texts(bob().silent()), [""; 0]);
+    assert_eq!(texts(open(SERVICE, "bob")), [""; 0], "no terminal");
+    assert_eq!(texts(open(SERVICE, "alice").tty("/dev/pts/0")), [""; 0]);
+    for service in ["su", "sudo", "cron"] {
+        assert_eq!(texts(open(service, "bob").tty("/dev/pts/0")), [""; 0]);
+    }
+    for policy in [
+        "enabled = false\n",
+        "enabled = true\n[services]\ntest = false\n",
+        "enabled = true\n[[exempt]]\nusers = [\"bob\"]\n",
+    ] {
+        machine.policy(policy);
+        assert_eq!(texts(bob()), [""; 0], "{policy}");
+    }
+}

@@ -1,0 +1,67 @@
+//! What sshd answers in place of users it will refuse anyway is nobody's wrong code: anybody on the network could lock
+//! them out with it.
+#![forbid(unsafe_code)]
+
+use harness::pam::{Drive, TAKES_PASSWORD, code};
+
+use crate::enrolled::{ON, PROMPT, auth, enrol, logged, machine, run, said, state_of};
+
+/// sshd repeats or cuts it to the length of what was typed (fake_password in auth-pam.c).
+fn stand_in(length: usize) -> Vec<u8> {
+    let text = b"\x08\n\r\x7fINCORRECT";
+    text.iter().copied().cycle().take(length).collect()
+}
+
+#[test]
+fn the_stand_in_of_sshd_is_refused_at_once_and_not_counted_at_any_length() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    for length in [6, 8, 13, 16, 19, 26, 40, 512] {
+        let drive = alice.login().answer(stand_in(length));
+        let outcome = run(drive.answer(alice.code_at(0)));
+        assert_eq!(outcome.auth, code::AUTH_ERR, "{length}");
+        assert_eq!(said(&outcome), [("echo_off", PROMPT)]);
+        assert_eq!(logged(&machine), ["user=alice rhost= result=sshd-stand-in"]);
+    }
+    let state = state_of("alice");
+    assert_eq!((state.failures, state.unreported), (0, 0));
+}
+
+#[test]
+fn it_is_not_counted_with_the_arguments_for_one_field_either() {
+    let machine = machine(ON);
+    enrol(&machine, "alice");
+    for arguments in [
+        "forward_pass",
+        "use_first_pass",
+        "forward_pass use_first_pass",
+    ] {
+        let first = match arguments {
+            "forward_pass" => "",
+            _ => TAKES_PASSWORD,
+        };
+        let stack = format!("{first}\nauth required pam_twofactor.so {arguments}\n");
+        machine.stack("x", &stack);
+        for length in [13, 22] {
+            let drive = Drive::installed().service("x").user("alice");
+            assert_eq!(auth(drive.answer(stand_in(length))), code::AUTH_ERR);
+            assert_eq!(logged(&machine), ["user=alice rhost= result=sshd-stand-in"]);
+        }
+    }
+    assert_eq!(state_of("alice").failures, 0);
+}
+
+#[test]
+fn what_only_resembles_it_counts() {
+    let machine = machine("enabled = true\ntries = 1\n[throttle]\nattempts = 100\n");
+    let alice = enrol(&machine, "alice");
+    for answer in [
+        "\u{8}\n\r\u{7f}INCORRECX",
+        "INCORRECT",
+        "\n\r\u{7f}INCORRECT",
+        "",
+    ] {
+        assert_eq!(auth(alice.login().answer(answer)), code::MAXTRIES);
+    }
+    assert_eq!(state_of("alice").failures, 4);
+}

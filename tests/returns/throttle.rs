@@ -1,0 +1,122 @@
+//! Lock-outs: refused before anything is asked, not counted, and not longer for being tried.
+#![forbid(unsafe_code)]
+
+use harness::otp::unix_time;
+use harness::pam::code;
+
+use crate::enrolled::{
+    ON, PROMPT, Token, add_stack, auth, enrol, logged, machine, run, said, set_state, state_of,
+};
+
+fn failed(user: &str, failures: u32, seconds_ago: u64) {
+    set_state(user, |state| {
+        state.failures = failures;
+        state.unreported = failures;
+        state.last_failure = unix_time() - seconds_ago;
+    });
+}
+
+/// A login that is refused without a prompt; returns what was said.
+fn locked_out(alice: &Token) -> String {
+    let before = std::fs::read(crate::enrolled::state_path("alice")).unwrap();
+    let outcome = run(alice.login().answer(alice.code_at(0)));
+    assert_eq!((outcome.auth, outcome.prompts.len()), (code::MAXTRIES, 0));
+    let messages = said(&outcome);
+    assert_eq!((messages.len(), messages[0].0), (1, "error"));
+    let after = std::fs::read(crate::enrolled::state_path("alice")).unwrap();
+    assert!(before == after, "a refused attempt leaves no trace");
+    messages[0].1.to_owned()
+}
+
+#[test]
+fn the_fifth_wrong_code_locks_out_at_once() {
+    let machine =
+        machine("enabled = true\ntries = 10\n[throttle]\nlockout = 3000\nmax_lockout = 3000\n");
+    let alice = enrol(&machine, "alice");
+    let login = (0..10).fold(alice.login(), |login, _| login.answer(alice.wrong()));
+    let outcome = run(login);
+    assert_eq!(outcome.auth, code::MAXTRIES);
+    let mut expected = [("echo_off", PROMPT), ("error", "Wrong code.")].repeat(5);
+    expected.push(("error", "Too many wrong codes. Try again in 50 minutes."));
+    assert_eq!(said(&outcome), expected);
+    assert_eq!(state_of("alice").failures, 5);
+    let lines = logged(&machine);
+    assert_eq!(lines.len(), 6);
+    assert!(lines[5].starts_with("user=alice rhost= result=throttled seconds="));
+}
+
+#[test]
+fn a_right_code_is_refused_during_a_lock_out_and_accepted_after_it() {
+    let machine = machine("enabled = true\n[throttle]\nlockout = 3000\nmax_lockout = 20000\n");
+    let alice = enrol(&machine, "alice");
+    failed("alice", 5, 10);
+    assert_eq!(
+        locked_out(&alice),
+        "Too many wrong codes. Try again in 50 minutes."
+    );
+    failed("alice", 6, 10);
+    assert_eq!(
+        locked_out(&alice),
+        "Too many wrong codes. Try again in 2 hours."
+    );
+    failed("alice", 50, 10);
+    assert_eq!(
+        locked_out(&alice),
+        "Too many wrong codes. Try again in 6 hours."
+    );
+    assert_eq!(logged(&machine).len(), 3);
+    failed("alice", 5, 3000);
+    let outcome = run(alice.login().answer(alice.code()));
+    assert_eq!(outcome.auth, code::SUCCESS);
+    assert_eq!(
+        (state_of("alice").failures, state_of("alice").unreported),
+        (0, 0)
+    );
+}
+
+#[test]
+fn the_hard_limit_holds_until_somebody_unlocks() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    failed("alice", 100, 1_000_000);
+    assert_eq!(
+        locked_out(&alice),
+        "Too many wrong codes. Ask your administrator to unlock your account."
+    );
+    assert_eq!(
+        logged(&machine),
+        ["user=alice rhost= result=locked hint=\"twofactor unlock\""]
+    );
+    failed("alice", 99, 1_000_000);
+    assert_eq!(auth(alice.login().answer(alice.code())), code::SUCCESS);
+}
+
+#[test]
+fn with_pam_silent_a_lock_out_says_nothing() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    failed("alice", 100, 10);
+    let outcome = run(alice.login().silent());
+    assert_eq!((outcome.auth, said(&outcome)), (code::MAXTRIES, vec![]));
+}
+
+#[test]
+fn a_lock_out_that_begins_while_the_answer_is_typed_is_honoured() {
+    let machine = machine(
+        "enabled = true\ntries = 1\n[throttle]\nattempts = 1\nlockout = 3000\nmax_lockout = 3000\n",
+    );
+    let alice = enrol(&machine, "alice");
+    add_stack(&machine, "elsewhere", "");
+    let elsewhere = format!(
+        "pamdrive --service elsewhere --user alice --answer {} > /run/elsewhere; echo {}",
+        alice.wrong(),
+        alice.code_at(0)
+    );
+    let outcome = run(alice.login().answer_shell(&elsewhere));
+    assert_eq!((outcome.auth, outcome.prompts.len()), (code::MAXTRIES, 1));
+    assert!(machine.read("/run/elsewhere").contains("\"auth\":11"));
+    assert_eq!(state_of("alice").failures, 1);
+    let lines = logged(&machine);
+    assert_eq!(lines[0], "user=alice rhost= result=wrong");
+    assert!(lines[1].starts_with("user=alice rhost= result=throttled seconds="));
+}

@@ -1,0 +1,116 @@
+//! With `uniform_prompt` the dialogue does not tell who has a device.
+#![forbid(unsafe_code)]
+
+use harness::pam::{Drive, EXACT, Outcome, TAKES_PASSWORD, code};
+
+use crate::enrolled::{
+    IGNORED, PROMPT, add_account, add_stack, auth, enrol, logged, login, machine, run, said,
+    state_of,
+};
+
+const OPTIONAL: &str = "enabled = true\nuniform_prompt = true\n";
+const MANDATORY: &str = "enabled = true\nuniform_prompt = true\nenforcement = \"mandatory\"\n";
+
+#[test]
+fn the_unenrolled_are_asked_once_where_a_device_is_optional() {
+    let machine = machine(OPTIONAL);
+    add_account(&machine, "bob");
+    for user in ["bob", "nobody-of-that-name"] {
+        for answer in ["123456", "", "anything"] {
+            let outcome = run(login(user).answer(answer));
+            assert_eq!(outcome.auth, IGNORED);
+            assert_eq!(said(&outcome), [("echo_off", PROMPT)]);
+            assert_eq!(outcome.fail_delay_us, None);
+        }
+        assert_eq!(auth(login(user)), code::CONV_ERR);
+    }
+    assert_eq!(logged(&machine)[0], "user=bob rhost= result=unenrolled");
+}
+
+#[test]
+fn where_a_device_is_mandatory_everybody_sees_the_same() {
+    let machine = machine(MANDATORY);
+    let alice = enrol(&machine, "alice");
+    add_account(&machine, "bob");
+    let wrong = alice.wrong();
+    let refused = |user: &str, finish: fn(Drive) -> Drive| {
+        let login = login(user).answer(&wrong).answer("").answer("nonsense");
+        let outcome = run(finish(login));
+        assert!(outcome.fail_delay_us.is_some());
+        Outcome {
+            user: None,
+            fail_delay_us: None,
+            ..outcome
+        }
+    };
+    for finish in [|drive: Drive| drive, Drive::silent] {
+        let real = refused("alice", finish);
+        assert_eq!((real.auth, real.prompts.len()), (code::MAXTRIES, 3));
+        assert_eq!(refused("bob", finish), real);
+        assert_eq!(refused("nobody-of-that-name", finish), real);
+        crate::enrolled::set_state("alice", |state| state.failures = 0);
+    }
+    let lines = logged(&machine);
+    assert!(lines.contains(&"user=bob rhost= result=device-required".to_owned()));
+    assert_eq!(state_of("alice").unreported, 6);
+}
+
+#[test]
+fn prompt_and_echo_are_the_same_for_all() {
+    let machine = machine(&format!("{OPTIONAL}prompt = \"Token? \"\necho = true\n"));
+    enrol(&machine, "alice");
+    add_account(&machine, "bob");
+    let asked = [("echo_on", "Token? ")];
+    assert_eq!(said(&run(login("alice"))), asked);
+    assert_eq!(said(&run(login("bob"))), asked);
+}
+
+#[test]
+fn exempt_and_switched_off_logins_are_not_asked() {
+    let machine = machine(&format!(
+        "{OPTIONAL}[[exempt]]\nusers = [\"bob\"]\n[services]\noff = false\n"
+    ));
+    add_account(&machine, "bob");
+    add_stack(&machine, "off", "");
+    for service in ["test", "off"] {
+        let outcome = run(Drive::installed().service(service).user("bob"));
+        assert_eq!((outcome.auth, said(&outcome)), (IGNORED, vec![]));
+    }
+}
+
+#[test]
+fn what_an_earlier_module_asked_for_is_refused_alike() {
+    let machine = machine(MANDATORY);
+    let alice = enrol(&machine, "alice");
+    add_account(&machine, "bob");
+    let wrong = alice.wrong();
+    for arguments in ["use_first_pass", "try_first_pass", "forward_pass"] {
+        let lines = format!("{TAKES_PASSWORD}\nauth {EXACT} pam_twofactor.so {arguments}\n");
+        machine.stack("x", &lines);
+        let refused = |user: &str| {
+            let login = Drive::installed().service("x").user(user);
+            let outcome = run(login
+                .answer(&wrong)
+                .answer("a111111")
+                .answer("b222222")
+                .answer("c333333"));
+            let mut texts: Vec<String> = said(&outcome)
+                .into_iter()
+                .map(|(_, text)| text.to_owned())
+                .collect();
+            // The module in front names the user.
+            texts.remove(0);
+            (outcome.auth, texts, outcome.fail_delay_us.is_some())
+        };
+        assert_eq!(refused("bob"), refused("alice"), "{arguments}");
+        crate::enrolled::set_state("alice", |state| state.failures = 0);
+    }
+    machine.stack(
+        "x",
+        &format!("auth {EXACT} pam_twofactor.so use_first_pass\n"),
+    );
+    for user in ["alice", "bob"] {
+        let outcome = run(Drive::installed().service("x").user(user));
+        assert_eq!((outcome.auth, said(&outcome)), (code::AUTH_ERR, vec![]));
+    }
+}

@@ -1,0 +1,201 @@
+//! Who is asked: the rows of the policy in their order, each with its code.
+#![forbid(unsafe_code)]
+
+use std::os::unix::fs::PermissionsExt;
+
+use harness::Machine;
+use harness::pam::{Drive, code};
+
+use crate::enrolled::{
+    IGNORED, ON, PROMPT, add_account, add_stack, auth, enrol, enrol_phone, logged, login, machine,
+    policy_path, record_path, run, said, state_of,
+};
+
+const MANDATORY: &str = "enabled = true\nenforcement = \"mandatory\"\n";
+const DEVICE_REQUIRED: &str = "Two-factor login is required here, and you have no device yet. Ask your administrator to enrol one for you.";
+
+/// The code of a login without any answer, and what was logged; nothing may have been asked.
+fn unasked(machine: &Machine, user: &str) -> (i32, Vec<String>) {
+    let outcome = run(login(user));
+    assert_eq!(outcome.prompts, [""; 0]);
+    (outcome.auth, logged(machine))
+}
+
+#[test]
+fn r14_the_enrolled_are_asked_and_only_a_right_code_is_success() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    let accepted = run(alice.login().answer(alice.code()));
+    assert_eq!(accepted.auth, code::SUCCESS);
+    assert_eq!(said(&accepted), [("echo_off", PROMPT)]);
+    assert_eq!(accepted.fail_delay_us, None);
+    let phone = enrol_phone(&machine, "carol");
+    phone.settle(10);
+    assert_eq!(auth(login("carol").answer(phone.code())), code::SUCCESS);
+    assert_eq!(
+        logged(&machine),
+        [
+            "user=alice rhost= result=accepted device=token offset=0",
+            "user=carol rhost= result=accepted device=phone offset=0"
+        ]
+    );
+    machine.policy("enabled = true\ntries = 1\n");
+    let refused = run(alice.login().answer(alice.wrong()));
+    assert_eq!(refused.auth, code::MAXTRIES);
+    assert_eq!(logged(&machine), ["user=alice rhost= result=wrong"]);
+}
+
+#[test]
+fn r15_the_unenrolled_are_not_asked_where_that_is_optional() {
+    let machine = machine(ON);
+    add_account(&machine, "bob");
+    let (code, lines) = unasked(&machine, "bob");
+    assert_eq!(code, IGNORED);
+    assert_eq!(lines, ["user=bob rhost= result=unenrolled"]);
+    let (code, lines) = unasked(&machine, "nobody-of-that-name");
+    assert_eq!(code, IGNORED);
+    assert_eq!(lines, ["user=nobody-of-that-name rhost= result=unenrolled"]);
+}
+
+#[test]
+fn the_unenrolled_are_refused_where_a_device_is_mandatory() {
+    let machine = machine(MANDATORY);
+    add_account(&machine, "bob");
+    for user in ["bob", "nobody-of-that-name"] {
+        let outcome = run(login(user));
+        assert_eq!(outcome.auth, code::AUTH_ERR);
+        assert_eq!(said(&outcome), [("error", DEVICE_REQUIRED)]);
+        let line = format!("user={user} rhost= result=device-required");
+        assert_eq!(logged(&machine), [line]);
+        assert_eq!(said(&run(login(user).silent())), []);
+        machine.forget_log();
+    }
+    let alice = enrol(&machine, "alice");
+    assert_eq!(auth(alice.login().answer(alice.code())), code::SUCCESS);
+}
+
+#[test]
+fn r16_a_policy_or_service_that_is_off_asks_nobody() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    add_account(&machine, "bob");
+    add_stack(&machine, "other", "");
+    for policy in [
+        "enabled = false\nenforcement = \"mandatory\"\n",
+        "enabled = true\nenforcement = \"mandatory\"\n[services]\ntest = false\n",
+        "enabled = true\nenforcement = \"mandatory\"\n[services]\ndefault = false\nother = true\n",
+    ] {
+        machine.policy(policy);
+        for user in ["alice", "bob", "nobody-of-that-name"] {
+            assert_eq!(unasked(&machine, user), (IGNORED, vec![]), "{policy}");
+        }
+    }
+    let other = Drive::installed().service("other").user("alice");
+    assert_eq!(auth(other.clone()), code::CONV_ERR, "asked");
+    assert_eq!(auth(other.answer(alice.code())), code::SUCCESS);
+}
+
+#[test]
+fn why_nobody_is_asked_is_logged_with_debug() {
+    let machine = machine("enabled = false\n");
+    add_stack(&machine, "debugged", "debug");
+    let drive = || Drive::installed().service("debugged").user("alice");
+    assert_eq!(auth(drive().rhost("192.0.2.7")), IGNORED);
+    machine.policy("enabled = true\n[services]\ndebugged = false\n");
+    assert_eq!(auth(drive()), IGNORED);
+    assert_eq!(
+        logged(&machine),
+        [
+            "user=alice rhost=192.0.2.7 result=disabled",
+            "user=alice rhost= result=service-off"
+        ]
+    );
+}
+
+#[test]
+fn a_policy_that_cannot_be_used_refuses() {
+    let machine = machine(ON);
+    add_account(&machine, "bob");
+    let line = |cause: &str| {
+        vec![format!(
+            "user=bob rhost= result=error error=\"/etc/security/twofactor.toml: {cause}\""
+        )]
+    };
+    std::fs::remove_file(policy_path()).unwrap();
+    let missing = line("open: No such file or directory (os error 2)");
+    assert_eq!(unasked(&machine, "bob"), (code::AUTHINFO_UNAVAIL, missing));
+    machine.write_file(policy_path(), ON, 0o666);
+    let writable = line("is accessible to others (mode 0666)");
+    assert_eq!(unasked(&machine, "bob"), (code::AUTHINFO_UNAVAIL, writable));
+    machine.write_file(policy_path(), "enabled = yes\n", 0o644);
+    let (code, lines) = unasked(&machine, "bob");
+    assert_eq!(code, code::AUTHINFO_UNAVAIL);
+    assert!(
+        lines[0].contains("twofactor.toml: line 1, column 11: ")
+            && lines[0].ends_with("hint=\"twofactor policy check shows the error\""),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_record_that_cannot_be_used_refuses_whom_the_policy_asks() {
+    let machine = machine(ON);
+    enrol(&machine, "alice");
+    let path = record_path("alice");
+    let good = std::fs::read(&path).unwrap();
+    let refusal = |what: &str| {
+        let (code, lines) = unasked(&machine, "alice");
+        assert_eq!(code, code::AUTHINFO_UNAVAIL, "{what}");
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].contains(what), "{lines:?}");
+    };
+    std::fs::write(&path, "format = 1\n").unwrap();
+    refusal("users/alice.toml: is not a valid record");
+    std::fs::write(&path, &good).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+    refusal("users/alice.toml: is accessible to others (mode 0640)");
+    machine.policy("enabled = true\n[[exempt]]\nusers = [\"alice\"]\n");
+    assert_eq!(unasked(&machine, "alice").0, IGNORED, "exempt before that");
+    machine.policy("enabled = false\n");
+    assert_eq!(unasked(&machine, "alice").0, IGNORED, "off before that");
+}
+
+#[test]
+fn a_record_of_another_uid_or_of_a_vanished_user_refuses() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    machine.remove_user("alice");
+    for policy in [ON, MANDATORY] {
+        machine.policy(policy);
+        let (code, lines) = unasked(&machine, "alice");
+        assert_eq!(code, code::AUTHINFO_UNAVAIL);
+        assert!(
+            lines[0].contains(
+                "but no such account\" hint=\"if that user is gone: twofactor unset USER;"
+            ),
+            "{lines:?}"
+        );
+    }
+    machine.add_user_with_id("alice", 61_000);
+    let outcome = run(alice.login().answer(alice.code()));
+    assert_eq!(outcome.auth, code::AUTHINFO_UNAVAIL);
+    assert_eq!(outcome.prompts, [""; 0]);
+    let lines = logged(&machine);
+    assert!(
+        lines[0].contains("but the user now has uid 61000\" hint=\"twofactor unset USER"),
+        "{lines:?}"
+    );
+    assert_eq!(state_of("alice").failures, 0);
+}
+
+#[test]
+fn a_broken_policy_comes_before_every_other_row() {
+    let machine = machine("enabled = false\nno_such_key = 1\n");
+    enrol(&machine, "alice");
+    for user in ["alice", "nobody-of-that-name"] {
+        assert_eq!(unasked(&machine, user).0, code::AUTHINFO_UNAVAIL);
+    }
+    add_stack(&machine, "broken", "no-such-argument");
+    let broken = Drive::installed().service("broken").user("alice");
+    assert_eq!(auth(broken), code::SERVICE_ERR, "arguments before that");
+}
