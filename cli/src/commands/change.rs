@@ -1,9 +1,6 @@
 //! A change of the policy: announced, refused when it locks people out, confirmed, and made.
 #![forbid(unsafe_code)]
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use pam_twofactor::check;
@@ -122,7 +119,11 @@ fn assess(
     before: Option<&Policy>,
     after: &Policy,
 ) -> Result<Impact, Failure> {
-    let (people, mut warnings) = people::all(context, after, store)?;
+    let (people, mut warnings) = match people::all(context, after, store) {
+        // Switching off changes the same for everybody, and must work also while accounts cannot be looked up.
+        Err(_) if !after.enabled => (Vec::new(), Vec::new()),
+        other => other?,
+    };
     let mut impact = impact::assess(before, after, &people);
     if after.enabled {
         let already = before.is_some_and(|policy| policy.enabled);
@@ -182,30 +183,20 @@ fn refusal(context: &Context, error: EditError) -> Failure {
     }
 }
 
-/// Puts the default policy, which asks nobody, in place of one that is invalid, and keeps that one beside it.
+/// Puts the default policy, which asks nobody, in place of one that cannot be used, and keeps that one beside it.
 pub fn replace_invalid(context: &Context) -> Result<Made, Failure> {
     let store = context.create_store()?;
-    let text = context.policy.text()?;
     let mut kept = context.policy_path().as_os_str().to_owned();
     kept.push(".invalid");
     let kept = PathBuf::from(kept);
     context.terminal.say(&format!(
-        "The policy is invalid, so it is replaced by the default one, switched off.\nThe old one is kept: {}\n",
+        "The policy cannot be used, so it is replaced by the default one, switched off.\nThe old one is kept: {}\n",
         kept.display()
     ))?;
     context.terminal.confirm("Switch two-factor login off?")?;
-    let failed = |error: std::io::Error| Failure::system(format!("{}: {error}", kept.display()));
-    // /etc/security is root's alone: nobody else can have put a link there.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .open(&kept)
-        .map_err(failed)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(failed)?;
+    // Moved, not copied: it may be anything. Whoever would be asked is refused before, and until there is a new one.
+    std::fs::rename(context.policy_path(), &kept)
+        .map_err(|error| Failure::system(format!("{}: {error}", kept.display())))?;
     context
         .policy
         .edit(&store, |_| Ok::<_, Failure>(DEFAULT_POLICY.to_owned()))?;

@@ -36,13 +36,11 @@ pub fn disable(context: &Context, args: &Disable) -> Result<(), Failure> {
             .map(|service| Setting::new(service_key(service), "false"))
             .collect(),
     };
-    let invalid = matches!(
-        context
-            .policy
-            .text()
-            .map(|text| policy::parse(&text).is_err()),
-        Ok(true)
-    );
+    // Also one that nobody may use, such as one that others can write.
+    let invalid = match context.policy.text() {
+        Ok(text) => policy::parse(&text).is_err(),
+        Err(error) => !error.is_missing(),
+    };
     let made = match invalid && args.services.is_empty() {
         true => replace_invalid(context)?,
         false => change(context, &settings, Danger::Accept)?,
