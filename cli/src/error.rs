@@ -141,8 +141,9 @@ fn next_step(error: &store::Error) -> Option<String> {
         Cause::File(FileError::NotRoots) => {
             Some(format!("See who changed it; then: chown root:root {path}"))
         }
-        Cause::File(FileError::TooOpen(_)) => {
-            let rights = if holds_secrets(&error.path) {
+        Cause::File(FileError::TooOpen(mode)) => {
+            // What may be read by everybody is refused only when others can write it.
+            let rights = if holds_secrets(&error.path) || mode & 0o022 == 0 {
                 "go-rwx"
             } else {
                 "go-w"
@@ -181,21 +182,23 @@ mod tests {
 
     #[test]
     fn rights_to_take_away_depend_on_the_file() {
-        let step = |path: &str| {
-            let cause = Cause::File(FileError::TooOpen(0o666));
+        let step = |path: &str, mode| {
+            let cause = Cause::File(FileError::TooOpen(mode));
             Failure::from(store::Error {
                 path: path.into(),
                 cause,
             })
         };
-        let policy = step("/etc/security/twofactor.toml");
+        let policy = step("/etc/security/twofactor.toml", 0o666);
         assert_eq!(policy.exit, Exit::Invalid);
         assert_eq!(
             policy.next.as_deref(),
             Some("See who changed it; then: chmod go-w /etc/security/twofactor.toml")
         );
-        let record = step("/var/lib/twofactor/users/alice.toml");
+        let record = step("/var/lib/twofactor/users/alice.toml", 0o666);
         assert!(record.next.is_some_and(|step| step.contains("go-rwx")));
+        let directory = step("/var/lib/twofactor", 0o755);
+        assert!(directory.next.is_some_and(|step| step.contains("go-rwx")));
     }
 
     #[test]

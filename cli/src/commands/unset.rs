@@ -15,15 +15,24 @@ use crate::output::Report;
 
 /// Runs it.
 pub fn run(context: &Context, args: &Unset) -> Result<(), Failure> {
-    let Some(store) = context.store()? else {
-        return Err(not_enrolled(&args.user));
-    };
     let account = accounts::by_name(&args.user)?;
+    let Some(store) = context.store()? else {
+        return Err(nothing_kept(context, &args.user));
+    };
     match (&account, &args.device) {
         (Some(account), Some(device)) => one(context, &store, account, device),
         (Some(account), None) => all(context, &store, &account.name),
+        (None, Some(_)) => Err(nothing_kept(context, &args.user)),
         // What is kept about an account that no longer exists can still be removed.
-        (None, _) => all(context, &store, &args.user),
+        (None, None) => all(context, &store, &args.user),
+    }
+}
+
+/// No device, or not even such a user.
+fn nothing_kept(context: &Context, name: &str) -> Failure {
+    match context.account(name) {
+        Ok(account) => not_enrolled(&account.name),
+        Err(unknown) => unknown,
     }
 }
 
@@ -55,7 +64,7 @@ fn one(context: &Context, store: &Store, account: &Account, device: &str) -> Res
 /// Works with a record or state that is damaged, too: this is how one gets rid of it.
 fn all(context: &Context, store: &Store, name: &str) -> Result<(), Failure> {
     match store.record_named(name) {
-        Ok(None) => return Err(not_enrolled(name)),
+        Ok(None) => return Err(nothing_kept(context, name)),
         Ok(Some(record)) => {
             let names: Vec<&str> = record
                 .devices
