@@ -18,6 +18,7 @@ use crate::text::{span, utc};
 pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
     let (account, store, _) = context.enrolled(&args.user)?;
     let named = |error| for_user(Failure::from(error), &account.name);
+    let throttle = context.policy_or_default()?.throttle;
     let expires = clock::now()?.saturating_add(args.duration);
     let new = match args.duration {
         0 => None,
@@ -30,7 +31,6 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
     };
     record.bypass = bypass;
     locked.replace_record(&record, &[], |_| {}).map_err(named)?;
-    let throttle = context.policy_or_default()?.throttle;
     let gate = verify::gate(&throttle, locked.state(), clock::now()?);
     drop(locked);
     let until = code.as_ref().map(|_| utc(expires));

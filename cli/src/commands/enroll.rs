@@ -129,7 +129,7 @@ fn new_device(name: DeviceName, args: &Enroll, policy: &Policy) -> Result<Device
         },
         algorithm,
         digits: args.digits.and_then(Digits::new).unwrap_or(defaults.digits),
-        secret: Secret::generate(algorithm).map_err(Failure::system)?,
+        secret: Secret::generate(algorithm.output_len()).map_err(Failure::system)?,
         created: clock::now()?,
     })
 }

@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: &Renew) -> Result<(), Failure> {
     let old = chosen(&record, args.device.as_deref())?;
     let new = Device {
         id: Id::generate().map_err(Failure::system)?,
-        secret: Secret::generate(old.algorithm).map_err(Failure::system)?,
+        secret: Secret::generate(old.algorithm.output_len()).map_err(Failure::system)?,
         created: clock::now()?,
         ..old.clone()
     };
