@@ -1,0 +1,228 @@
+//! `twofactor policy show|set|check`, and what the settings do at a login.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+#[path = "common/desk.rs"]
+mod desk;
+#[path = "common/enrolled.rs"]
+mod enrolled;
+
+use desk::{
+    desk, desk_on, give, give_phone, is_asked, json, keys, lets_in, parse, strings, terminal,
+};
+use enrolled::{logged, login, policy_path, record_path, run};
+use harness::Machine;
+use harness::pam::code;
+
+/// `policy set`, which is expected to work.
+fn set(machine: &Machine, key: &str, value: &str) -> String {
+    machine
+        .command(&["policy", "set", key, value, "--yes"])
+        .ok()
+        .stdout
+}
+
+#[test]
+fn r4_the_window_is_how_many_codes_before_and_after_are_accepted() {
+    let machine = desk_on();
+    let mut users = 0;
+    let mut accepted = |steps: i64| {
+        users += 1;
+        let user = format!("user{users}");
+        machine.add_user(&user);
+        let phone = give_phone(&machine, &user);
+        phone.settle(10);
+        lets_in(&user, &phone.code_after(steps))
+    };
+    assert!(
+        accepted(-1) && accepted(0) && accepted(1),
+        "the default is 1: three codes"
+    );
+    assert!(!accepted(-2) && !accepted(2));
+    set(&machine, "window", "0");
+    assert!(accepted(0) && !accepted(-1) && !accepted(1));
+    set(&machine, "window", "10");
+    assert!(accepted(-10) && accepted(10) && !accepted(-11) && !accepted(11));
+    for wrong in ["11", "-1", "1.5", "many", "true"] {
+        machine
+            .command(&["policy", "set", "window", wrong, "--yes"])
+            .exits(2);
+    }
+    assert_eq!(
+        json(machine.command(&["policy", "show", "--json"]))["window"],
+        10
+    );
+}
+
+#[test]
+fn r6_a_code_near_the_window_is_logged_as_a_clock_that_is_wrong() {
+    let machine = desk_on();
+    let phone = give_phone(&machine, "alice");
+    phone.settle(15);
+    machine.forget_log();
+    assert!(!lets_in("alice", &phone.code_after(-3)));
+    let lines = logged(&machine);
+    let line = "user=alice rhost= result=wrong device=phone steps_off=-3 hint=\"the clocks of this machine and of the device \
+                differ\"";
+    assert_eq!(lines[0], line);
+    phone.settle(10);
+    let verify = machine
+        .twofactor(&["verify", "alice", "--json"])
+        .input(phone.code_after(4))
+        .run();
+    let report = parse(&verify.exits(1).stdout);
+    assert_eq!(
+        (&report["reason"], &report["offset"]),
+        (&"clock_differs".into(), &4.into())
+    );
+    let told = "The code belongs to device phone, but is 4 codes too early: a clock is wrong. This machine's clock shows ";
+    assert!(
+        report["message"].as_str().unwrap().starts_with(told),
+        "{report}"
+    );
+}
+
+#[test]
+fn r12_the_policy_holds_what_is_global_and_the_record_what_is_secret() {
+    let machine = desk();
+    let secret = give(&machine, "alice", &[])["secret"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for (key, value) in [
+        ("window", "2"),
+        ("services.sshd", "true"),
+        ("issuer", "example.org"),
+    ] {
+        set(&machine, key, value);
+    }
+    let policy = machine.read(policy_path());
+    assert!(policy.contains("\nwindow = 2\n") && policy.contains("\nsshd = true\n"));
+    assert!(!policy.contains(&secret));
+    let record = machine.read(record_path("alice"));
+    assert!(record.contains(&secret), "{record}");
+    for key in ["window", "enabled", "sshd", "issuer"] {
+        assert!(!record.contains(key), "{record}");
+    }
+    let shown = json(machine.command(&["policy", "show", "--json"]));
+    assert_eq!(
+        keys(&shown),
+        [
+            "echo",
+            "enabled",
+            "enforcement",
+            "enroll_at_login",
+            "grace",
+            "issuer",
+            "new_devices",
+            "prompt",
+            "services",
+            "throttle",
+            "tries",
+            "uniform_prompt",
+            "window"
+        ]
+    );
+    assert_eq!(
+        shown["services"],
+        parse("{\"default\": true, \"sshd\": true}")
+    );
+}
+
+#[test]
+fn r17_mandatory_refuses_whoever_has_no_device() {
+    let machine = desk_on();
+    let phone = give_phone(&machine, "alice");
+    machine.add_to_group("alice", "sudo");
+    set(&machine, "enforcement", "mandatory");
+    assert_eq!(run(login("bob")).auth, code::AUTH_ERR);
+    assert_eq!(run(login("root")).auth, code::AUTH_ERR);
+    assert!(lets_in("alice", &phone.code()));
+    set(&machine, "enforcement", "optional");
+    assert!(!is_asked("bob"));
+}
+
+#[test]
+fn r17_r21_mandatory_is_refused_without_an_administrator_who_has_a_device() {
+    let machine = desk_on();
+    give(&machine, "alice", &[]);
+    let mandatory = ["policy", "set", "enforcement", "mandatory", "--yes"];
+    let refused = machine.command(&mandatory).exits(1);
+    assert_eq!(
+        refused.stderr,
+        "twofactor: not done: everybody without a device would be refused, and no administrator (root, or a member \
+         of sudo or wheel) has one\n\
+         Enrol a device and try it first: twofactor enroll USER, twofactor verify USER\n\
+         To do it all the same: --force\n"
+    );
+    let (asked, lists) = refused.stdout.split_once("Asked for a code ").unwrap();
+    assert!(
+        asked.starts_with("To be set:\n  enforcement = mandatory\n")
+            && lists.starts_with("alice\n")
+    );
+    assert!(lists.contains("bob") && lists.contains(" and everybody else without a device\n"));
+    assert!(!is_asked("bob"), "nothing was changed");
+
+    machine.add_group("wheel");
+    machine.add_to_group("alice", "wheel");
+    machine.command(&mandatory).ok();
+    machine.policy("enabled = true\n");
+    machine.command(&["unset", "alice", "--yes"]).ok();
+    machine.command(&mandatory).exits(1);
+    give(&machine, "root", &[]);
+    machine.command(&mandatory).ok();
+    machine.policy("enabled = true\n");
+    machine.command(&["unset", "root", "--yes"]).ok();
+    machine
+        .command(&[&mandatory[..], &["--force"]].concat())
+        .ok();
+    assert_eq!(run(login("root")).auth, code::AUTH_ERR);
+}
+
+#[test]
+fn r21_policy_set_says_what_it_means_before_it_does() {
+    let machine = desk_on();
+    let before = machine.read(policy_path());
+    let mut pty = terminal(&machine, &["policy", "set", "window", "10"]);
+    let told = pty.expect("Change the policy? [y/N] ");
+    assert!(told.starts_with("To be set:\n  window = 10\n"), "{told}");
+    assert!(
+        told.contains("\nWarning: a window of 10 makes 21 codes right at any time\n"),
+        "{told}"
+    );
+    assert_eq!(machine.read(policy_path()), before);
+    pty.send_line("n");
+    assert_eq!(pty.end().code, Some(1));
+    assert_eq!(machine.read(policy_path()), before);
+    machine
+        .twofactor(&["policy", "set", "window", "10"])
+        .input("y\n")
+        .run()
+        .exits(2);
+    assert_eq!(machine.read(policy_path()), before);
+    for (key, value, warning) in [
+        (
+            "grace",
+            "60",
+            "during a grace period the password alone is enough from the same address",
+        ),
+        (
+            "throttle.max_failures",
+            "0",
+            "without max_failures, guessing is slowed down but never stopped",
+        ),
+        (
+            "new_devices.digits",
+            "8",
+            "new devices will not work with Google Authenticator: it needs 6 digits, 30 seconds, SHA1",
+        ),
+    ] {
+        let report = json(machine.command(&["policy", "set", key, value, "--yes", "--json"]));
+        assert_eq!(strings(&report["warnings"]), [warning]);
+    }
+}

@@ -1,0 +1,312 @@
+//! What every subcommand has in common: help, exit codes, errors that say what to do next, JSON with stable keys.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+#[path = "common/desk.rs"]
+mod desk;
+#[path = "common/enrolled.rs"]
+mod enrolled;
+
+use desk::{desk, desk_on, give, give_phone, json, keys, parse};
+use enrolled::{policy_path, record_path};
+use harness::Machine;
+use serde_json::Value;
+
+/// Every subcommand, with the arguments that it needs for a user.
+fn subcommands(user: &str) -> Vec<Vec<&str>> {
+    vec![
+        vec!["enroll", user],
+        vec!["renew", user],
+        vec!["unset", user],
+        vec!["show", user],
+        vec!["status", user],
+        vec!["verify", user],
+        vec!["recovery-codes", user],
+        vec!["bypass", user],
+        vec!["unlock", user],
+        vec!["resync", user, "phone"],
+        vec!["enable"],
+        vec!["disable"],
+        vec!["policy", "show"],
+        vec!["policy", "set", "window", "2"],
+        vec!["policy", "check"],
+    ]
+}
+
+fn names_of(command: &[&str]) -> Vec<String> {
+    let words = if command[0] == "policy" { 2 } else { 1 };
+    command[..words]
+        .iter()
+        .map(|word| (*word).to_owned())
+        .collect()
+}
+
+const DEVICE: [&str; 7] = [
+    "algorithm",
+    "digits",
+    "enrolled",
+    "interval",
+    "kind",
+    "last_used",
+    "name",
+];
+
+#[test]
+fn every_subcommand_has_help_with_examples() {
+    let machine = desk();
+    let general = machine.command(&["--help"]).ok();
+    assert_eq!(general.stderr, "");
+    for part in [
+        "EXIT CODES\n  0  done\n  1  refused, or not found\n  2  wrong usage\n",
+        "EXAMPLES\n  twofactor enroll alice ",
+    ] {
+        assert!(general.stdout.contains(part), "{}", general.stdout);
+    }
+    for command in subcommands("alice") {
+        let name = names_of(&command);
+        assert!(
+            general.stdout.contains(&format!("\n  {} ", name[0])),
+            "{name:?}"
+        );
+        let words: Vec<&str> = name.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = machine.command(&words).ok().stdout;
+        assert!(
+            help.contains(&format!("Usage: twofactor {}", name.join(" "))),
+            "{help}"
+        );
+        let examples = help
+            .split_once("EXAMPLES\n")
+            .unwrap_or_else(|| panic!("{help}"))
+            .1;
+        assert!(
+            examples.starts_with(&format!("  twofactor {}", name.join(" ")))
+                || examples.contains(&name[0])
+        );
+        for global in ["--policy", "--state", "--json", "--yes"] {
+            assert!(help.contains(global), "{name:?} {global}");
+        }
+    }
+    assert!(
+        machine
+            .command(&["--version"])
+            .ok()
+            .stdout
+            .starts_with("twofactor 0.")
+    );
+}
+
+#[test]
+fn every_report_is_json_with_the_documented_keys() {
+    let machine = desk_on();
+    let report = give(&machine, "alice", &[]);
+    assert_eq!(
+        keys(&report),
+        [
+            "confirmed",
+            "device",
+            "recovery_codes",
+            "secret",
+            "uri",
+            "user"
+        ]
+    );
+    assert_eq!(keys(&report["device"]), DEVICE);
+    assert_eq!(
+        (&report["user"], &report["confirmed"]),
+        (&"alice".into(), &false.into())
+    );
+    assert_eq!(
+        (&report["device"]["kind"], &report["device"]["last_used"]),
+        (&"totp".into(), &Value::Null)
+    );
+
+    let report = json(machine.command(&["show", "alice", "--json"]));
+    assert_eq!(keys(&report), ["devices", "uid", "user"]);
+    let mut device = DEVICE.to_vec();
+    device.extend(["secret", "uri"]);
+    assert_eq!(keys(&report["devices"][0]), device);
+
+    let report = json(machine.command(&["status", "--json"]));
+    assert_eq!(keys(&report), ["clock", "policy", "users"]);
+    assert_eq!(
+        report["policy"],
+        parse(
+            "{\"file\": \"/etc/security/twofactor.toml\", \"present\": true, \"error\": null, \"enabled\": true, \
+             \"enforcement\": \"optional\", \"services\": {\"default\": true, \"sshd\": false}}"
+        )
+    );
+    let user = &report["users"][0];
+    let expected = [
+        "bypass_until",
+        "devices",
+        "error",
+        "failures",
+        "locked",
+        "locked_for_seconds",
+        "recovery_codes_left",
+        "uid",
+        "user",
+    ];
+    assert_eq!(keys(user), expected);
+    assert_eq!(keys(&user["devices"][0]), DEVICE);
+    let uid = machine.run("id", &["-u", "alice"]).ok().stdout;
+    assert_eq!(
+        (user["uid"].to_string(), &user["recovery_codes_left"]),
+        (uid.trim().to_owned(), &10.into())
+    );
+
+    let report = parse(
+        &machine
+            .twofactor(&["verify", "alice", "--json"])
+            .input("000")
+            .run()
+            .exits(1)
+            .stdout,
+    );
+    let expected = [
+        "accepted",
+        "by",
+        "device",
+        "failures_before",
+        "message",
+        "offset",
+        "reason",
+        "user",
+    ];
+    assert_eq!(keys(&report), expected);
+    for (arguments, expected) in [
+        (
+            &["renew", "alice", "--no-confirm"][..],
+            &["confirmed", "device", "secret", "uri", "user"][..],
+        ),
+        (&["recovery-codes", "alice"], &["recovery_codes", "user"]),
+        (
+            &["bypass", "alice"],
+            &["code", "expires", "locked_out", "user"],
+        ),
+        (&["unlock", "alice"], &["failures", "rebuilt", "user"]),
+        (&["policy", "check"], &["enabled", "file", "valid"]),
+        (&["unset", "alice"], &["device", "devices_left", "user"]),
+    ] {
+        let report = json(
+            machine
+                .twofactor(arguments)
+                .args(&["--yes", "--json"])
+                .run(),
+        );
+        assert_eq!(keys(&report), expected, "{arguments:?}");
+    }
+    let switch = [
+        "asked",
+        "changed",
+        "clock",
+        "dangers",
+        "enabled",
+        "file",
+        "not_asked",
+        "refused",
+        "warnings",
+    ];
+    for arguments in [
+        &["disable"][..],
+        &["enable"],
+        &["enable"],
+        &["policy", "set", "window", "2"],
+    ] {
+        let report = json(
+            machine
+                .twofactor(arguments)
+                .args(&["--yes", "--json"])
+                .run(),
+        );
+        assert_eq!(keys(&report), switch, "{arguments:?}");
+    }
+}
+
+#[test]
+fn status_tells_who_has_what_and_what_is_wrong() {
+    let machine = desk();
+    let status = machine.command(&["status"]).ok().stdout;
+    assert!(
+        status.starts_with(
+            "Policy:  /etc/security/twofactor.toml does not exist; twofactor enable makes it\n         \
+             Until then pam_twofactor.so, where it is used, refuses logins.\nClock: "
+        ) && status.ends_with("\n\nNobody has a device.\n"),
+        "{status}"
+    );
+    machine.policy("enabled = true\n");
+    let phone = give_phone(&machine, "alice");
+    give(&machine, "alice", &["--device=tablet"]);
+    machine
+        .twofactor(&["verify", "alice"])
+        .input(phone.wrong_code())
+        .run()
+        .exits(1);
+    let status = machine.command(&["status"]).ok().stdout;
+    let (head, table) = status.split_once("\n\n").unwrap();
+    assert!(head.starts_with("Two-factor login is on, optional (/etc/security/twofactor.toml)\nServices: sshd off, others on\nClock: "));
+    assert_eq!(
+        table,
+        "USER   DEVICES       RECOVERY CODES  LAST USED  NOTES\nalice  phone,tablet  10              never      1 wrong code\n"
+    );
+    let one = machine.command(&["status", "bob"]).ok().stdout;
+    assert!(
+        one.ends_with("\nbob   none     0               never      not enrolled\n"),
+        "{one}"
+    );
+    std::fs::write(policy_path(), "enabled = true\nwindow = 99\n").unwrap();
+    let broken = machine.command(&["status"]).exits(3).stdout;
+    assert!(broken.starts_with(
+        "Policy:  /etc/security/twofactor.toml: line 2, column 10: window is 99; allowed: 0 to 10\n         \
+         Whoever would be asked for a code is refused.\n"
+    ));
+}
+
+#[test]
+fn other_places_for_policy_and_state_are_used_and_no_others() {
+    let machine = desk();
+    let other = machine.scratch();
+    let place = |name: &str| other.join(name).display().to_string();
+    let (policy, state) = (place("policy.toml"), place("state"));
+    let run = |arguments: &[&str]| {
+        let command = machine.twofactor(arguments);
+        command
+            .args(&["--policy", &policy, "--state", &state, "--json"])
+            .run()
+    };
+    json(run(&["enroll", "alice", "--no-confirm"]));
+    json(run(&["enable", "--yes"]));
+    assert_eq!(json(run(&["status"]))["users"][0]["user"], "alice");
+    assert_eq!(json(run(&["policy", "check"]))["file"], policy);
+    assert!(other.join("state/users/alice.toml").exists());
+    assert!(!record_path("alice").exists() && !policy_path().exists());
+}
+
+#[test]
+fn names_of_a_directory_service_have_files_of_their_own() {
+    let machine = desk_on();
+    for (number, name) in ["CORP\\alice", "Alice", "a.b-c_d"].into_iter().enumerate() {
+        add(&machine, name, number);
+        give(&machine, name, &[]);
+    }
+    let users: Vec<Value> = json(machine.command(&["status", "--json"]))["users"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let names: Vec<&str> = users
+        .iter()
+        .map(|user| user["user"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["Alice", "CORP\\alice", "a.b-c_d"]);
+    assert!(std::path::Path::new("/var/lib/twofactor/users/CORP%5Calice.toml").exists());
+    assert!(!record_path("alice").exists());
+}
+
+fn add(machine: &Machine, name: &str, number: usize) {
+    machine.add_user_with_id(name, 61_000 + u32::try_from(number).unwrap());
+}

@@ -1,0 +1,269 @@
+//! Lost phones: `renew`, `unset`, `bypass`, `recovery-codes`, `unlock`. Each helps one user, and nobody else's files
+//! or logins are touched.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+#[path = "common/desk.rs"]
+mod desk;
+#[path = "common/enrolled.rs"]
+mod enrolled;
+
+use std::time::Duration;
+
+use desk::{desk_on, give, give_phone, json, json_error, keys, lets_in, parse, strings, terminal};
+use enrolled::{login, record_path, run, state_path};
+use harness::pam::code;
+use harness::{Machine, PASSWORD, Totp, hotp};
+
+fn files(user: &str) -> [Vec<u8>; 2] {
+    [record_path(user), state_path(user)].map(|path| std::fs::read(path).unwrap())
+}
+
+/// `verify` with these lines typed; the report and the exit code.
+fn verify(machine: &Machine, user: &str, typed: &str) -> (serde_json::Value, i32) {
+    let run = machine
+        .twofactor(&["verify", user, "--json"])
+        .input(typed)
+        .run();
+    (parse(&run.stdout), run.code.unwrap())
+}
+
+#[test]
+fn r39_a_bypass_code_works_once_for_one_user_over_ssh() {
+    let machine = desk_on();
+    machine.install_stack("sshd");
+    machine.policy("enabled = true\n[services]\nsshd = true\n[throttle]\ndelay = 0\n");
+    give(&machine, "alice", &[]);
+    give(&machine, "bob", &[]);
+    let bob = files("bob");
+    let report = json(machine.command(&["bypass", "alice", "--json"]));
+    assert_eq!(keys(&report), ["code", "expires", "locked_out", "user"]);
+    let bypass = report["code"].as_str().unwrap();
+    assert!(files("bob") == bob && !lets_in("bob", bypass));
+    let sshd = machine.sshd("");
+    assert!(
+        sshd.login("alice")
+            .answers(&[PASSWORD, bypass])
+            .run()
+            .is_in()
+    );
+    assert!(
+        !sshd
+            .login("alice")
+            .answers(&[PASSWORD, bypass])
+            .run()
+            .is_in()
+    );
+    let status = json(machine.command(&["status", "alice", "--json"]));
+    assert_eq!(status["users"][0]["bypass_until"], serde_json::Value::Null);
+}
+
+#[test]
+fn r39_a_bypass_code_expires_is_replaced_and_is_withdrawn() {
+    let machine = desk_on();
+    give(&machine, "alice", &[]);
+    let bypass = |duration: &str| {
+        let run = machine.command(&["bypass", "alice", "--for", duration, "--json"]);
+        json(run)["code"].as_str().map(str::to_owned)
+    };
+    let (first, second) = (bypass("2d").unwrap(), bypass("30m").unwrap());
+    assert!(!lets_in("alice", &first) && lets_in("alice", &second));
+    let third = bypass("1h").unwrap();
+    assert_eq!(bypass("0"), None);
+    assert!(!lets_in("alice", &third));
+    let expired = bypass("1s").unwrap();
+    std::thread::sleep(Duration::from_millis(2100));
+    assert_eq!(
+        verify(&machine, "alice", &expired).0["reason"],
+        "bypass_expired"
+    );
+    assert!(!lets_in("alice", &expired));
+    for wrong in ["31d", "1w", "soon", "-1h"] {
+        machine
+            .command(&["bypass", "alice", "--for", wrong])
+            .exits(2);
+    }
+    // One that could not be told about is not made.
+    let before = files("alice");
+    machine.policy("enabled = true\nwindow = 99\n");
+    machine.command(&["bypass", "alice"]).exits(3);
+    assert!(files("alice") == before);
+    machine.policy("enabled = true\n");
+    let text = machine.command(&["bypass", "alice"]).ok().stdout;
+    assert!(
+        text.contains("It works once, instead of a code, for 1 day (until "),
+        "{text}"
+    );
+}
+
+#[test]
+fn r39_a_lock_out_is_of_one_user_and_unlock_ends_it() {
+    let machine = desk_on();
+    let (alice, bob) = (give_phone(&machine, "alice"), give_phone(&machine, "bob"));
+    let wrong = alice.wrong_code();
+    let guesses = (0..5).fold(login("alice"), |guess, _| guess.answer(&wrong));
+    run(guesses);
+    run((0..5).fold(login("alice"), |guess, _| guess.answer(&wrong)));
+    let refused = run(login("alice").answer(alice.code()));
+    assert_eq!((refused.auth, refused.prompts.len()), (code::MAXTRIES, 0));
+    let user = &json(machine.command(&["status", "alice", "--json"]))["users"][0];
+    assert_eq!(
+        (&user["failures"], &user["locked"]),
+        (&5.into(), &true.into())
+    );
+    let locked = machine.command(&["verify", "alice"]).exits(1);
+    let told = (
+        "twofactor: alice is locked out for ",
+        "\nTo end it: twofactor unlock alice\n",
+    );
+    assert!(
+        locked.stderr.starts_with(told.0) && locked.stderr.ends_with(told.1),
+        "{}",
+        locked.stderr
+    );
+    assert_eq!(
+        json(machine.command(&["bypass", "alice", "--json"]))["locked_out"],
+        true
+    );
+    assert!(lets_in("bob", &bob.code()), "nobody else is locked out");
+    let before = files("bob");
+    let unlock = machine.command(&["unlock", "alice"]).ok();
+    assert_eq!(
+        unlock.stdout,
+        "alice may try again; 5 wrong codes no longer counted.\n"
+    );
+    assert!(files("bob") == before);
+    assert!(lets_in("alice", &alice.code()));
+    let report = json(machine.command(&["unlock", "alice", "--json"]));
+    assert_eq!(
+        report,
+        parse("{\"user\": \"alice\", \"failures\": 0, \"rebuilt\": null}")
+    );
+}
+
+#[test]
+fn r39_unlock_makes_a_damaged_or_missing_state_anew_in_which_nothing_old_works() {
+    let machine = desk_on();
+    machine.policy("enabled = true\nwindow = 0\n[throttle]\ndelay = 0\n");
+    let given = give(&machine, "alice", &["--interval=5"]);
+    let app = Totp {
+        interval: 5,
+        ..Totp::new(given["secret"].as_str().unwrap())
+    };
+    let token = give(&machine, "alice", &["--device=token", "--hotp"]);
+    let token = |counter| hotp(token["secret"].as_str().unwrap(), counter, 6);
+    let bypass = json(machine.command(&["bypass", "alice", "--json"]))["code"].clone();
+    let damages: [&dyn Fn(); 2] = [
+        &|| machine.write_file(state_path("alice"), [7; 4096], 0o600),
+        &|| std::fs::remove_file(state_path("alice")).unwrap(),
+    ];
+    for damage in damages {
+        damage();
+        assert_eq!(run(login("alice")).auth, code::AUTHINFO_UNAVAIL);
+        let error = json_error(machine.command(&["verify", "alice", "--json"]), 3);
+        assert_eq!(error["next"], "To make a new one: twofactor unlock alice");
+        machine.command(&["unlock", "alice"]).exits(2);
+        assert_eq!(
+            run(login("alice")).auth,
+            code::AUTHINFO_UNAVAIL,
+            "not without a confirmation"
+        );
+        let run = machine.command(&["unlock", "alice", "--yes", "--json"]);
+        assert!(
+            run.stderr
+                .contains("What may have been used before does not work in it"),
+            "{}",
+            run.stderr
+        );
+        let report = json(run);
+        assert_eq!(keys(&report["rebuilt"]), ["resync", "wait_seconds"]);
+        assert_eq!(
+            report["rebuilt"],
+            parse("{\"wait_seconds\": 15, \"resync\": [\"token\"]}")
+        );
+    }
+    assert!(!lets_in("alice", &app.code()) && !lets_in("alice", bypass.as_str().unwrap()));
+    assert!(!lets_in("alice", &token(0)));
+    let recovery = &strings(&given["recovery_codes"])[3];
+    assert_eq!(verify(&machine, "alice", recovery).0["reason"], "spent");
+    machine
+        .command(&["resync", "alice", "token", &token(700), &token(701)])
+        .ok();
+    assert!(lets_in("alice", &token(702)));
+    std::thread::sleep(Duration::from_secs(15));
+    machine.policy("enabled = true\nwindow = 1\n");
+    assert!(lets_in("alice", &app.code()));
+}
+
+#[test]
+fn recovery_codes_work_once_and_a_new_set_stops_the_old_one() {
+    let machine = desk_on();
+    let old = strings(&give(&machine, "alice", &[])["recovery_codes"]);
+    assert_eq!(old.len(), 10);
+    assert!(lets_in("alice", &old[0]) && !lets_in("alice", &old[0]));
+    // As a person types it.
+    assert!(lets_in("alice", &old[1].to_lowercase().replace('-', " ")));
+    let (report, code) = verify(&machine, "alice", &old[2]);
+    assert_eq!((code, &report["by"]), (0, &"recovery_code".into()));
+    let left =
+        "Right: a recovery code; 7 codes left. It is used up; the next login needs another one.";
+    assert!(
+        report["message"].as_str().unwrap().starts_with(left),
+        "{report}"
+    );
+    let users = json(machine.command(&["status", "--json"]))["users"].clone();
+    assert_eq!(users[0]["recovery_codes_left"], 7);
+
+    let mut pty = terminal(&machine, &["recovery-codes", "alice"]);
+    pty.answer("Replace the recovery codes of alice? [y/N] ", "n");
+    assert_eq!(pty.end().code, Some(1));
+    assert!(lets_in("alice", &old[3]));
+    let report = json(machine.command(&["recovery-codes", "alice", "--yes", "--json"]));
+    assert_eq!(keys(&report), ["recovery_codes", "user"]);
+    let new = strings(&report["recovery_codes"]);
+    assert!(new.len() == 10 && new.iter().all(|code| !old.contains(code)));
+    assert!(!lets_in("alice", &old[4]) && lets_in("alice", &new[4]));
+}
+
+#[test]
+fn r23_verify_is_the_check_of_a_login() {
+    let machine = desk_on();
+    let phone = give_phone(&machine, "alice");
+    phone.settle(12);
+    let code = phone.code();
+    let (report, exit) = verify(&machine, "alice", &code);
+    assert_eq!(
+        (report, exit),
+        (
+            parse(
+                "{\"user\": \"alice\", \"accepted\": true, \"reason\": \"accepted\", \"by\": \"device\", \
+                 \"device\": \"phone\", \"offset\": 0, \"failures_before\": 0, \
+                 \"message\": \"Right: device phone. It is used up; the next login needs another one.\"}"
+            ),
+            0
+        )
+    );
+    assert!(!lets_in("alice", &code), "it is used up for logins, too");
+    let (report, exit) = verify(&machine, "alice", &code);
+    assert_eq!((&report["reason"], exit), (&"used".into(), 1));
+    let wrong = phone.wrong_code();
+    let (report, exit) = verify(
+        &machine,
+        "alice",
+        &format!("{wrong}\n{wrong}\n{wrong}\n{wrong}\n"),
+    );
+    assert_eq!((&report["reason"], exit), (&"wrong".into(), 1));
+    let user = &json(machine.command(&["status", "alice", "--json"]))["users"][0];
+    // One at the login, where it was used already, one here, and as many as `tries`.
+    assert_eq!(user["failures"], 5);
+    let nothing = machine.command(&["verify", "bob"]).exits(1);
+    assert_eq!(
+        nothing.stderr,
+        "twofactor: bob has no device\nTo enrol one: twofactor enroll bob\n"
+    );
+}

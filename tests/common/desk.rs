@@ -1,0 +1,190 @@
+//! The administrator's desk: a machine on which the product was just installed, and what the command shows there.
+#![forbid(unsafe_code)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test support: each test program uses its own part, and what fails here must fail the test at once"
+)]
+
+use harness::pam::{Outcome, code};
+use harness::{Machine, Pty, Run, Totp};
+use serde_json::Value;
+
+use crate::enrolled::{IGNORED, PROMPT, SERVICE, add_stack, login, run};
+
+/// What asks for the code of a new device.
+pub const ASK: &str = "Code that the device shows (nothing: do not store it): ";
+
+/// A machine with the users alice and bob and the module in the stack `SERVICE`, without a policy.
+pub fn desk() -> Machine {
+    let machine = Machine::new();
+    harness::module();
+    add_stack(&machine, SERVICE, "");
+    machine.add_user("alice");
+    machine.add_user("bob");
+    machine
+}
+
+/// The same with a policy that is on.
+pub fn desk_on() -> Machine {
+    let machine = desk();
+    machine.policy("enabled = true\n[throttle]\ndelay = 0\n");
+    machine
+}
+
+/// A report of the command.
+///
+/// # Panics
+/// When it did not succeed, or wrote anything but one JSON value.
+pub fn json(run: Run) -> Value {
+    parse(&run.ok().stdout)
+}
+
+/// The report of an error.
+///
+/// # Panics
+/// When the exit code is another one, or standard output is no JSON.
+pub fn json_error(run: Run, code: i32) -> Value {
+    let report = parse(&run.exits(code).stdout);
+    assert_eq!(keys(&report), ["error"]);
+    let error = report["error"].clone();
+    assert_eq!(keys(&error), ["exit_code", "message", "next"]);
+    assert_eq!(error["exit_code"], code);
+    error
+}
+
+/// One JSON value.
+pub fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text:?}"))
+}
+
+/// The keys of an object, sorted.
+pub fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// The strings of a list.
+pub fn strings(value: &Value) -> Vec<String> {
+    let list = value.as_array().unwrap().iter();
+    list.map(|item| item.as_str().unwrap().to_owned()).collect()
+}
+
+/// What the command shows of a new device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The key as it is printed, in groups.
+    pub grouped: String,
+    /// The same without spaces.
+    pub key: String,
+    /// The URI.
+    pub uri: String,
+    /// Kind and settings.
+    pub settings: String,
+}
+
+impl Shown {
+    /// Reads them from the text of `enroll` or `renew`.
+    pub fn read(text: &str) -> Self {
+        let lines: Vec<&str> = text.lines().collect();
+        let place = lines.iter().position(|line| line.starts_with("Key: "));
+        let place = place.unwrap_or_else(|| panic!("no key in {text:?}"));
+        let grouped = lines[place].strip_prefix("Key: ").unwrap().to_owned();
+        Self {
+            key: grouped.replace(' ', ""),
+            grouped,
+            uri: lines[place + 1].strip_prefix("URI: ").unwrap().to_owned(),
+            settings: lines[place + 2].trim_start().to_owned(),
+        }
+    }
+
+    /// An authenticator app that was given the key, with the usual settings.
+    pub fn totp(&self) -> Totp {
+        Totp::new(&self.key)
+    }
+}
+
+/// The command on a terminal.
+pub fn terminal(machine: &Machine, arguments: &[&str]) -> Pty {
+    machine.twofactor(arguments).pty()
+}
+
+/// Starts an enrolment or a renewal on a terminal, up to the question for a code.
+pub fn begin(machine: &Machine, arguments: &[&str]) -> (Pty, Shown) {
+    let mut pty = terminal(machine, arguments);
+    let shown = Shown::read(&pty.expect(ASK));
+    (pty, shown)
+}
+
+/// Gives a device to a user without asking for a code, with more arguments; returns the report.
+pub fn give(machine: &Machine, user: &str, arguments: &[&str]) -> Value {
+    let enroll = ["enroll", user, "--no-confirm", "--json"];
+    json(machine.command(&[&enroll, arguments].concat()))
+}
+
+/// Gives a phone with the usual settings to a user.
+pub fn give_phone(machine: &Machine, user: &str) -> Totp {
+    Totp::new(give(machine, user, &[])["secret"].as_str().unwrap())
+}
+
+/// Whether a login of the user is asked for a code.
+///
+/// # Panics
+/// When it is refused.
+pub fn is_asked(user: &str) -> bool {
+    let outcome = run(login(user));
+    match (outcome.auth, prompts(&outcome).as_slice()) {
+        (IGNORED, []) => false,
+        (code::CONV_ERR, [PROMPT]) => true,
+        other => panic!("{user}: {other:?}"),
+    }
+}
+
+/// Whether a login of the user with this code succeeds.
+///
+/// # Panics
+/// When no code was asked for.
+pub fn lets_in(user: &str, typed: &str) -> bool {
+    let outcome = run(login(user).answer(typed));
+    match outcome.auth {
+        code::SUCCESS => true,
+        // After a wrong code another one is asked for, and there is none.
+        code::CONV_ERR | code::AUTH_ERR | code::MAXTRIES => false,
+        other => panic!("{user}: {other}"),
+    }
+}
+
+/// The uid that the command takes for the caller's, and the name of its account, which is made where there is none.
+pub fn caller(machine: &Machine) -> (u32, String) {
+    let login = std::fs::read_to_string("/proc/self/loginuid").ok();
+    let uid = login
+        .and_then(|text| text.trim().parse().ok())
+        .filter(|uid| *uid != u32::MAX)
+        .unwrap_or(0);
+    let passwd = machine.read("/etc/passwd");
+    let field = |line: &str, number: usize| line.split(':').nth(number).unwrap_or("").to_owned();
+    let account = passwd
+        .lines()
+        .find(|line| field(line, 2) == uid.to_string());
+    let name = account.map_or_else(
+        || {
+            machine.add_user_with_id("somebody", uid);
+            "somebody".to_owned()
+        },
+        |line| field(line, 0),
+    );
+    (uid, name)
+}
+
+fn prompts(outcome: &Outcome) -> Vec<&str> {
+    outcome.prompts.iter().map(String::as_str).collect()
+}
