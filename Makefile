@@ -48,7 +48,8 @@ test:
 	cargo fmt --all --check
 	cargo clippy $(CARGOFLAGS) --workspace --all-targets -- -D warnings
 	@$(MAKE) --no-print-directory build
-	cargo test $(CARGOFLAGS) --workspace --no-fail-fast $(root_runner)
+	cargo test $(CARGOFLAGS) --workspace --doc
+	cargo test $(CARGOFLAGS) --workspace --lib --bins --tests --no-fail-fast $(root_runner)
 
 ## demo         a login with password and code through a real sshd, in a private corner of this machine
 ##              (make demo INTERACTIVE=1 keeps it open for your phone)

@@ -155,12 +155,7 @@ fn flushes(machine: &Machine, program: &Path, service: &str, code: &str) -> usiz
 
 /// Enrols the user and, as plain copies under other names, all the others.
 fn enrol(directory: &Path, account: &Account, count: usize) {
-    write_record_in(
-        directory,
-        account,
-        vec![device("token", Kind::Hotp)],
-        |_| {},
-    );
+    write_record_in(directory, account, vec![device("token", Kind::Hotp)]);
     let record = fs::read_to_string(directory.join("users").join(format!("{USER}.toml"))).unwrap();
     let state = fs::read(directory.join("state").join(USER)).unwrap();
     for number in 1..count {

@@ -115,7 +115,7 @@ impl<'s> Locked<'s> {
     /// Replaces record and state: first a state that knows the devices of the old record and of the new one, then
     /// the record. A crash in between leaves the old record with a state that knows it.
     ///
-    /// `entries` are the state of devices that are new; `change` is applied to the state beforehand. Grace ends.
+    /// `entries` are the state of devices that are new. Grace ends.
     ///
     /// # Errors
     /// [`Error`]; the old record is in force then, unless only the flush of the directory failed.
@@ -123,11 +123,9 @@ impl<'s> Locked<'s> {
         &mut self,
         record: &Record,
         entries: &[DeviceState],
-        change: impl FnOnce(&mut State),
     ) -> Result<(), Error> {
         let old = self.record()?;
         let mut state = self.state.clone();
-        change(&mut state);
         state.grace.clear();
         let in_use = |entry: &DeviceState| {
             let records = old.iter().chain(std::iter::once(record));

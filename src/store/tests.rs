@@ -141,7 +141,7 @@ pub(crate) fn enrol(store: &Store, account: &Account, devices: &[Device]) {
     let entries: Vec<DeviceState> = devices.iter().map(fresh).collect();
     let record = record_of(account, devices);
     let mut locked = store.lock_for_change(account).unwrap();
-    locked.replace_record(&record, &entries, |_| {}).unwrap();
+    locked.replace_record(&record, &entries).unwrap();
 }
 
 /// A store in which alice has a phone.

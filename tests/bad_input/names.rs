@@ -164,7 +164,7 @@ fn two_names_of_one_uid_are_two_users() {
         gid: 61_000,
     };
     let kind = pam_twofactor::device::Kind::Hotp;
-    write_record(&one, vec![crate::enrolled::device("token", kind)], |_| {});
+    write_record(&one, vec![crate::enrolled::device("token", kind)]);
     assert_eq!(auth(login("one")), code::CONV_ERR, "asked");
     assert_eq!(auth(login("two")), IGNORED, "not enrolled");
 }

@@ -83,7 +83,7 @@ pub fn login(user: impl AsRef<[u8]>) -> Drive {
 /// Adds a user with a counting token, the kind of device whose next code needs no waiting.
 pub fn enrol(machine: &Machine, user: &str) -> Token {
     let account = add_account(machine, user);
-    write_record(&account, vec![device("token", Kind::Hotp)], |_| {});
+    write_record(&account, vec![device("token", Kind::Hotp)]);
     Token::new(user)
 }
 
@@ -93,7 +93,7 @@ pub fn enrol_phone(machine: &Machine, user: &str) -> Totp {
     let kind = Kind::Totp {
         interval: Interval::THIRTY,
     };
-    write_record(&account, vec![device("phone", kind)], |_| {});
+    write_record(&account, vec![device("phone", kind)]);
     Totp::new(SECRET)
 }
 
@@ -138,17 +138,12 @@ pub fn device(name: &str, kind: Kind) -> Device {
 }
 
 /// Makes the record and the state of an account, in the directory that the module uses.
-pub fn write_record(account: &Account, devices: Vec<Device>, change: impl FnOnce(&mut State)) {
-    write_record_in(Path::new(STATE_DIR), account, devices, change);
+pub fn write_record(account: &Account, devices: Vec<Device>) {
+    write_record_in(Path::new(STATE_DIR), account, devices);
 }
 
 /// Makes the record and the state of an account in a state directory.
-pub fn write_record_in(
-    directory: &Path,
-    account: &Account,
-    devices: Vec<Device>,
-    change: impl FnOnce(&mut State),
-) {
+pub fn write_record_in(directory: &Path, account: &Account, devices: Vec<Device>) {
     let store = Store::create(directory).unwrap();
     let entries: Vec<DeviceState> = devices
         .iter()
@@ -162,7 +157,7 @@ pub fn write_record_in(
     let mut record = Record::new(account.name.clone(), account.uid);
     record.devices = devices;
     let mut locked = store.lock_for_change(account).unwrap();
-    locked.replace_record(&record, &entries, change).unwrap();
+    locked.replace_record(&record, &entries).unwrap();
 }
 
 /// Changes the record of an enrolled user with a plain name.
@@ -176,7 +171,7 @@ pub fn change_record(user: &str, change: impl FnOnce(&mut Record)) {
     };
     change(&mut record);
     let mut locked = store.lock_for_change(&account).unwrap();
-    locked.replace_record(&record, &[], |_| {}).unwrap();
+    locked.replace_record(&record, &[]).unwrap();
 }
 
 /// Where the record of a user with a plain name is.

@@ -46,7 +46,7 @@ pub fn run(context: &Context, args: &Enroll) -> Result<(), Failure> {
         None => new_recovery_codes(&mut record)?,
     };
     locked
-        .replace_record(&record, &[confirmed.entry], |_| {})
+        .replace_record(&record, &[confirmed.entry])
         .map_err(named)?;
     drop(locked);
 

@@ -27,7 +27,7 @@ pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
         return Err(not_enrolled(&account.name));
     };
     let codes = new_recovery_codes(&mut record)?;
-    locked.replace_record(&record, &[], |_| {}).map_err(named)?;
+    locked.replace_record(&record, &[]).map_err(named)?;
     drop(locked);
     audit::log(
         Event::Changed,

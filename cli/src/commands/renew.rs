@@ -47,7 +47,7 @@ pub fn run(context: &Context, args: &Renew) -> Result<(), Failure> {
     *place = new.clone();
     if let Some(record) = &record {
         locked
-            .replace_record(record, &[confirmed.entry], |_| {})
+            .replace_record(record, &[confirmed.entry])
             .map_err(named)?;
     }
     drop(locked);

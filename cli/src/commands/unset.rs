@@ -56,7 +56,7 @@ fn one(context: &Context, store: &Store, account: &Account, device: &str) -> Res
     let left = record.devices.len();
     match left {
         0 => locked.remove().map_err(named)?,
-        _ => locked.replace_record(&record, &[], |_| {}).map_err(named)?,
+        _ => locked.replace_record(&record, &[]).map_err(named)?,
     }
     report(context, &account.name, Some(device), left)
 }

@@ -94,7 +94,7 @@ fn it_does_not_outlive_a_change_of_the_record() {
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
     let record = record_of(&machine.alice, &[phone()]);
-    locked.replace_record(&record, &[], |_| {}).unwrap();
+    locked.replace_record(&record, &[]).unwrap();
     drop(locked);
     assert_eq!(machine.before(), open());
 }

@@ -73,9 +73,7 @@ fn a_renewed_device_is_asked_for_its_new_code() {
     };
     let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
     let record = record_of(&machine.alice, std::slice::from_ref(&new));
-    locked
-        .replace_record(&record, &[fresh(&new)], |_| {})
-        .unwrap();
+    locked.replace_record(&record, &[fresh(&new)]).unwrap();
     drop(locked);
     assert_eq!(attempt(&mut session, &code(STEP)), Ok(wrong()));
     let right = new.code(STEP).reveal();

@@ -67,7 +67,7 @@ fn a_record_that_cannot_be_written_leaves_the_old_one_and_no_litter() {
     for limit in [1024, needed - 1] {
         let mut locked = store.lock_for_change(&alice()).unwrap();
         let limited = FileSize::limited_to(limit);
-        let failed = locked.replace_record(&record, &[fresh(&token())], |_| {});
+        let failed = locked.replace_record(&record, &[fresh(&token())]);
         drop(limited);
         assert_eq!(failed, Err(too_big(&scratch.record())));
         assert_eq!(fs::read(scratch.record()).unwrap(), before);
@@ -76,9 +76,7 @@ fn a_record_that_cannot_be_written_leaves_the_old_one_and_no_litter() {
     }
     let _limited = FileSize::limited_to(needed);
     let mut locked = store.lock_for_change(&alice()).unwrap();
-    locked
-        .replace_record(&record, &[fresh(&token())], |_| {})
-        .unwrap();
+    locked.replace_record(&record, &[fresh(&token())]).unwrap();
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn without_state() -> (Scratch, Store, Vec<String>, String) {
     record.bypass = Some(bypass);
     let mut locked = store.lock_for_change(&alice()).unwrap();
     let entries = [fresh(&phone()), fresh(&token())];
-    locked.replace_record(&record, &entries, |_| {}).unwrap();
+    locked.replace_record(&record, &entries).unwrap();
     drop(locked);
     fs::remove_file(scratch.state()).unwrap();
     let codes = codes

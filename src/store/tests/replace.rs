@@ -38,9 +38,7 @@ fn a_second_device_leaves_the_first_as_it_is() {
     (state.failures, state.unreported) = (3, 4);
     locked.write(state).unwrap();
     let record = record_of(&alice(), &[phone(), tablet()]);
-    locked
-        .replace_record(&record, &[fresh(&tablet())], |_| {})
-        .unwrap();
+    locked.replace_record(&record, &[fresh(&tablet())]).unwrap();
     drop(locked);
     let state = scratch.stored().state;
     assert_eq!((state.failures, state.unreported), (3, 4));
@@ -61,7 +59,7 @@ fn a_failed_change_leaves_the_old_record_in_force() {
     let before = fs::read(scratch.record()).unwrap();
     let mut locked = store.lock_for_change(&alice()).unwrap();
     let record = record_of(&alice(), &[tablet()]);
-    let failed = locked.replace_record(&record, &[fresh(&tablet())], |_| {});
+    let failed = locked.replace_record(&record, &[fresh(&tablet())]);
     let why = FileError::System("unlink", Errno::ISDIR);
     assert_eq!(failed, Err(unusable(&scratch.record(), why)));
     assert_eq!(fs::read(scratch.record()).unwrap(), before);
@@ -73,9 +71,7 @@ fn a_failed_change_leaves_the_old_record_in_force() {
         [fresh(&phone()), fresh(&tablet())]
     );
     fs::remove_dir(&in_the_way).unwrap();
-    locked
-        .replace_record(&record, &[fresh(&tablet())], |_| {})
-        .unwrap();
+    locked.replace_record(&record, &[fresh(&tablet())]).unwrap();
     drop(locked);
     let new = store.record(&alice()).unwrap().unwrap();
     assert_eq!(device_names(&new), ["tablet"]);
@@ -87,12 +83,10 @@ fn entries_of_removed_devices_go_with_the_next_change() {
     let (scratch, store) = enrolled();
     let mut locked = store.lock_for_change(&alice()).unwrap();
     let record = record_of(&alice(), &[tablet()]);
-    locked
-        .replace_record(&record, &[fresh(&tablet())], |_| {})
-        .unwrap();
+    locked.replace_record(&record, &[fresh(&tablet())]).unwrap();
     // A crash before the new record was there would need the old entry.
     assert_eq!(scratch.stored().state.devices.len(), 2);
-    locked.replace_record(&record, &[], |_| {}).unwrap();
+    locked.replace_record(&record, &[]).unwrap();
     assert_eq!(scratch.stored().state.devices, [fresh(&tablet())]);
 }
 
@@ -115,15 +109,13 @@ fn every_device_can_be_renewed_when_there_are_as_many_as_may_be() {
         let new = numbered(11 + position as u64);
         devices[position] = new.clone();
         let record = record_of(&alice(), &devices);
-        locked
-            .replace_record(&record, &[fresh(&new)], |_| {})
-            .unwrap();
+        locked.replace_record(&record, &[fresh(&new)]).unwrap();
         assert_eq!(scratch.stored().state.devices.len(), CAPACITY);
     }
     let all: Vec<Device> = (21..=27).map(numbered).collect();
     let entries: Vec<DeviceState> = all.iter().map(fresh).collect();
     let before = both_files(&scratch);
-    let failed = locked.replace_record(&record_of(&alice(), &all), &entries, |_| {});
+    let failed = locked.replace_record(&record_of(&alice(), &all), &entries);
     let expected = error_at(&scratch.state(), Cause::System("too many devices"));
     assert_eq!(failed, Err(expected));
     assert_eq!(both_files(&scratch), before);
@@ -136,7 +128,7 @@ fn a_device_without_an_entry_is_refused_before_anything_is_written() {
     let mut locked = store.lock_for_change(&alice()).unwrap();
     let record = record_of(&alice(), &[phone(), tablet()]);
     let expected = error_at(&scratch.state(), Cause::UnknownDevice("tablet".into()));
-    assert_eq!(locked.replace_record(&record, &[], |_| {}), Err(expected));
+    assert_eq!(locked.replace_record(&record, &[]), Err(expected));
     assert_eq!(both_files(&scratch), before);
 }
 
@@ -150,7 +142,7 @@ fn a_record_that_could_not_be_read_is_not_written() {
     for devices in [vec![], vec![phone(), twin.clone()]] {
         let record = record_of(&alice(), &devices);
         let why: RecordError = Record::parse(&record.to_toml().unwrap()).unwrap_err();
-        let failed = locked.replace_record(&record, &[fresh(&twin)], |_| {});
+        let failed = locked.replace_record(&record, &[fresh(&twin)]);
         assert_eq!(failed, Err(error_at(&scratch.record(), Cause::Record(why))));
         assert_eq!(both_files(&scratch), before);
     }
@@ -165,7 +157,7 @@ fn an_entry_for_a_known_device_replaces_its_entry() {
     };
     let mut locked = store.lock_for_change(&alice()).unwrap();
     let record = record_of(&alice(), &[phone()]);
-    locked.replace_record(&record, &[moved], |_| {}).unwrap();
+    locked.replace_record(&record, &[moved]).unwrap();
     assert_eq!(scratch.stored().state.devices, [moved]);
 }
 
@@ -183,7 +175,7 @@ fn a_change_ends_all_grace() {
     locked.flush().unwrap();
     assert_eq!(scratch.stored().state.grace.len(), 1);
     let record = record_of(&alice(), &[phone()]);
-    locked.replace_record(&record, &[], |_| {}).unwrap();
+    locked.replace_record(&record, &[]).unwrap();
     assert!(scratch.stored().state.grace.is_empty());
 }
 
@@ -195,7 +187,7 @@ fn what_a_killed_writer_left_is_cleaned_up_by_the_next_change() {
     assert_eq!(store.users().unwrap(), ["alice"]);
     let mut locked = store.lock_for_change(&alice()).unwrap();
     let record = record_of(&alice(), &[phone()]);
-    locked.replace_record(&record, &[], |_| {}).unwrap();
+    locked.replace_record(&record, &[]).unwrap();
     assert_eq!(scratch.listing(), ["state/alice", "users/alice.toml"]);
     fs::write(&leftover, "secret = \"GEZD").unwrap();
     locked.remove().unwrap();
