@@ -5,6 +5,7 @@ PREFIX    = /usr/local
 # Where libpam looks for modules: beside pam_unix.so.
 PAMDIR    = $(shell scripts/pam-directory)
 POLICYDIR = /etc/security
+STATEDIR  = /var/lib/twofactor
 DOCDIR    = $(PREFIX)/share/doc/pam_twofactor
 
 # Versions are the tested ones of Cargo.lock; empty it to let cargo change them.
@@ -64,12 +65,15 @@ bench:
 	@$(MAKE) --no-print-directory build
 	cargo bench $(CARGOFLAGS) -p pam_twofactor --bench '*' $(root_runner)
 
-## install      module, command, policy (switched off) and example stacks; changes nobody's login.
+## install      module, command, policy (switched off), state directory, example stacks; changes nobody's login.
 ##              DESTDIR, PREFIX and PAMDIR say where to; needs `make build` first
 install:
 	@test -f $(module) && test -f $(command) || { echo "Nothing is built yet. Run first: make build" >&2; exit 1; }
 	@test -n "$(PAMDIR)" || { echo "No pam_unix.so found. Say where modules belong: make install PAMDIR=..." >&2; exit 1; }
-	install -d $(DESTDIR)$(PAMDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(POLICYDIR) $(DESTDIR)$(DOCDIR)/pam.d
+	umask 022 && mkdir -p $(DESTDIR)$(PAMDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(POLICYDIR) $(DESTDIR)$(DOCDIR)/pam.d \
+		$(DESTDIR)$(dir $(STATEDIR))
+	mkdir -p -m 0700 $(DESTDIR)$(STATEDIR)
+	mkdir -p -m 0700 $(DESTDIR)$(STATEDIR)/users $(DESTDIR)$(STATEDIR)/state
 	install -m 0644 $(module) $(DESTDIR)$(PAMDIR)/.pam_twofactor.so.new
 	mv -f $(DESTDIR)$(PAMDIR)/.pam_twofactor.so.new $(DESTDIR)$(PAMDIR)/pam_twofactor.so
 	install -m 0755 $(command) $(DESTDIR)$(PREFIX)/bin/twofactor
@@ -81,11 +85,15 @@ install:
 
 ## uninstall    removes what install installed, but no policy and no device; refuses while a stack names the module
 uninstall:
-	@if grep -ls '^[^#]*pam_twofactor\.so' $(DESTDIR)/etc/pam.d/* $(DESTDIR)/etc/pam.conf; then \
-		echo "These files still name the module, and without it nobody could log in there. Change them first." >&2; exit 1; fi
+	@used=$$(grep -ls '^[^#]*pam_twofactor\.so' $(DESTDIR)/etc/pam.d/* $(DESTDIR)/etc/pam.conf || true); \
+	if [ -n "$$used" ]; then \
+		printf '%s\n' "$$used" \
+			"These files still name the module, and without it nobody could log in there. Change them first." >&2; \
+		exit 1; \
+	fi
 	rm -f $(DESTDIR)$(PAMDIR)/pam_twofactor.so $(DESTDIR)$(PREFIX)/bin/twofactor
 	rm -rf $(DESTDIR)$(DOCDIR)
-	@echo "Kept: $(DESTDIR)$(POLICYDIR)/twofactor.toml and $(DESTDIR)/var/lib/twofactor (the users' devices)."
+	@echo "Kept: $(DESTDIR)$(POLICYDIR)/twofactor.toml and $(DESTDIR)$(STATEDIR) (the users' devices)."
 
 ## clean        removes everything that was built
 clean:
