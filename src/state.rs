@@ -24,6 +24,15 @@ pub const MAX_GRACE: usize = 8;
 /// `next` of a HOTP device whose counter was lost: no counter is accepted until `twofactor resync`.
 pub const COUNTER_UNKNOWN: u64 = u64::MAX;
 
+/// Steps that a learned drift may exceed the window by.
+pub const DRIFT_BEYOND_WINDOW: u8 = 2;
+
+/// How many steps ahead of now a code can be that is accepted, with the largest drift.
+#[must_use]
+pub fn furthest_ahead(window: u8) -> u64 {
+    2 * u64::from(window) + u64::from(DRIFT_BEYOND_WINDOW)
+}
+
 const MAGIC: [u8; 4] = *b"2FST";
 const FORMAT: u16 = 1;
 const CHECKSUM_LEN: usize = 8;

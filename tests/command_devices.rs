@@ -12,8 +12,9 @@ mod desk;
 #[path = "common/enrolled.rs"]
 mod enrolled;
 
-use desk::{begin, desk_on, give, give_phone, json, keys, lets_in, strings, terminal};
+use desk::{begin, desk_on, give, give_phone, json, json_error, keys, lets_in, strings, terminal};
 use harness::{Running, Totp, hotp};
+use serde_json::Value;
 
 #[test]
 fn the_first_device_gives_ten_recovery_codes_once() {
@@ -95,7 +96,10 @@ fn a_hotp_token_is_enrolled_with_its_first_code_and_resynchronised() {
     assert!(!lets_in("alice", &code(500)));
     let report =
         json(machine.command(&["resync", "alice", "token", &code(501), &code(502), "--json"]));
-    assert_eq!(keys(&report), ["counter", "device", "skipped", "user"]);
+    assert_eq!(
+        keys(&report),
+        ["counter", "device", "offset", "skipped", "user"]
+    );
     assert_eq!(
         (&report["counter"], &report["skipped"]),
         (&503.into(), &501.into())
@@ -111,7 +115,7 @@ fn a_hotp_token_is_enrolled_with_its_first_code_and_resynchronised() {
     );
     // Without the codes on the command line they are asked for.
     let mut pty = terminal(&machine, &["resync", "alice", "token"]);
-    pty.answer("A code of the token: ", &code(600))
+    pty.answer("A code of the device: ", &code(600))
         .answer("The code after it: ", &code(601));
     let ended = pty.end();
     assert_eq!(ended.code, Some(0));
@@ -180,4 +184,33 @@ fn many_enrolments_at_once_all_end_up_in_the_record() {
         .collect();
     found.sort_unstable();
     assert_eq!(found, names);
+}
+
+#[test]
+fn r6_resync_learns_how_far_the_clock_of_a_device_is_off() {
+    let machine = desk_on();
+    let phone = give_phone(&machine, "alice");
+    phone.settle(10);
+    let ahead = |steps| phone.code_after(steps);
+    assert!(!lets_in("alice", &ahead(3)), "outside the window");
+    let resync = |first: &str, second: &str| {
+        machine.command(&["resync", "alice", "phone", first, second, "--json"])
+    };
+    let report = json(resync(&ahead(1), &ahead(2)));
+    assert_eq!(
+        (&report["offset"], &report["counter"]),
+        (&2.into(), &Value::Null)
+    );
+    assert!(!lets_in("alice", &ahead(2)), "used up");
+    assert!(lets_in("alice", &ahead(3)), "inside the shifted window");
+    let error = json_error(resync(&ahead(8), &ahead(9)), 1);
+    assert_eq!(
+        error["message"],
+        "the clocks of this machine and of phone differ by 270 s, which is more than can be allowed for"
+    );
+    let error = json_error(resync(&ahead(2), &ahead(3)), 1);
+    assert_eq!(
+        error["message"],
+        "these are not two unused codes in a row of phone, the second of this moment"
+    );
 }

@@ -126,7 +126,7 @@ EXAMPLES
 EXAMPLES
   twofactor unlock alice")]
     Unlock(UserOnly),
-    /// Find the counter of a HOTP token that was pressed too often
+    /// Find the counter of a HOTP token, or how far the clock of a TOTP device is off
     ///
     /// Two codes that follow each other are needed; without them on the command line they are asked for.
     #[command(after_help = "\

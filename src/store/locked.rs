@@ -253,12 +253,10 @@ impl<'s> Locked<'s> {
 /// The state of a record whose own state is lost.
 fn nothing_reusable(record: &Record, window: u8, now: u64) -> State {
     let mut state = State::new(record.uid);
-    // A learned drift and the window together reach that far.
-    let furthest = 2 * u64::from(window) + 2;
     let entry = |device: &Device| DeviceState {
         id: device.id,
         next: match device.kind {
-            Kind::Totp { interval } => interval.step(now) + furthest + 1,
+            Kind::Totp { interval } => interval.step(now) + state::furthest_ahead(window) + 1,
             Kind::Hotp => COUNTER_UNKNOWN,
         },
         drift: 0,

@@ -13,17 +13,18 @@ mod throttle;
 mod tests;
 
 use crate::device::{Device, Kind};
+use crate::otp::Interval;
 use crate::policy::Policy;
 use crate::record::Record;
 use crate::recovery::same;
-use crate::state::{COUNTER_UNKNOWN, State};
+use crate::state::{COUNTER_UNKNOWN, DeviceState, State, furthest_ahead};
 
 pub use answer::{Answer, Form, MAX_INPUT};
 pub use scan::LOOK_AHEAD;
 pub use throttle::{Charged, Gate, charge, gate, rebased};
 
 use answer::Candidate;
-use scan::{DRIFT_BEYOND_WINDOW, bounded_drift, scan, steps_off};
+use scan::{NEAR, bounded_drift, scan, steps_off};
 
 /// A judgement and the state that has to be stored before it may be acted on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -296,21 +297,67 @@ pub fn resync(
     first: &Answer,
     second: &Answer,
 ) -> Option<u64> {
-    let shows = |answer: &Answer, counter: u64| {
-        let code = device.code(counter);
-        answer
-            .candidates()
-            .any(|typed| bool::from(typed.is_code(&code)))
-    };
     let last = from.saturating_add(reach).min(COUNTER_UNKNOWN - 3);
     (from..=last)
-        .find(|counter| shows(first, *counter) && shows(second, counter + 1))
+        .find(|counter| shows(device, first, *counter) && shows(device, second, counter + 1))
         .map(|counter| counter + 2)
 }
 
-/// The state after an administrator's unlock: no failures count any more, learned drifts are forgotten, and a device whose
-/// last code lies further ahead than any device can be, because the clock was set back, works again as after a rebuild.
-/// What the user is told at the next success stays.
+/// The offset of a TOTP device's clock, in steps, from two codes that it showed one after the other, the second just now
+/// (RFC 6238 section 6). Codes that were used, or are older than a used one, say nothing. `None` when they are not there.
+#[must_use]
+pub fn clock_offset(
+    device: &Device,
+    next: u64,
+    first: &Answer,
+    second: &Answer,
+    now: u64,
+) -> Option<i64> {
+    let Kind::Totp { interval } = device.kind else {
+        return None;
+    };
+    let step_now = interval.step(now);
+    let fits = |offset: &i64| {
+        let step = step_now.checked_add_signed(*offset);
+        step.is_some_and(|step| {
+            step > next && shows(device, first, step - 1) && shows(device, second, step)
+        })
+    };
+    (-NEAR..=NEAR)
+        .filter(fits)
+        .min_by_key(|offset| offset.abs())
+}
+
+/// What the state of a device becomes when its codes are `offset` steps off now and the code of this moment is used.
+/// `None` when the clocks differ by more than may be learned.
+#[must_use]
+pub fn with_offset(
+    interval: Interval,
+    entry: &DeviceState,
+    offset: i64,
+    window: u8,
+    now: u64,
+) -> Option<DeviceState> {
+    let drift = bounded_drift(offset, window);
+    let step = interval.step(now).checked_add_signed(offset)?;
+    (i64::from(drift) == offset).then_some(DeviceState {
+        id: entry.id,
+        next: step + 1,
+        drift,
+        last_used: now,
+    })
+}
+
+fn shows(device: &Device, answer: &Answer, moving_factor: u64) -> bool {
+    let code = device.code(moving_factor);
+    answer
+        .candidates()
+        .any(|typed| bool::from(typed.is_code(&code)))
+}
+
+/// The state after an administrator's unlock: no failures count any more, and a device whose last code lies further ahead
+/// than any device can be, because the clock was set back, works again as after a rebuild. What the user is told at the
+/// next success stays.
 #[must_use]
 pub fn unlocked(policy: &Policy, record: &Record, state: &State, now: u64) -> State {
     let mut state = state.clone();
@@ -320,20 +367,14 @@ pub fn unlocked(policy: &Policy, record: &Record, state: &State, now: u64) -> St
         let Kind::Totp { interval } = device.kind else {
             continue;
         };
-        if let Some(entry) = state.device_mut(device.id) {
+        if let Some(entry) = state.device_mut(device.id)
+            && clock_lag(device, entry.next, policy.window, now).is_some()
+        {
             entry.drift = 0;
-            if clock_lag(device, entry.next, policy.window, now).is_some() {
-                entry.next = interval.step(now) + furthest_ahead(policy.window) + 1;
-            }
+            entry.next = interval.step(now) + furthest_ahead(policy.window) + 1;
         }
     }
     state
-}
-
-/// How many steps ahead of now a code can be that is accepted, with the largest drift.
-#[must_use]
-pub fn furthest_ahead(window: u8) -> u64 {
-    (2 * i64::from(window) + DRIFT_BEYOND_WINDOW).unsigned_abs()
 }
 
 fn signed_difference(a: u64, b: u64) -> i64 {

@@ -3,18 +3,16 @@
 
 use crate::device::Device;
 use crate::otp::{Interval, Totp, hotp};
-use crate::state::{COUNTER_UNKNOWN, DeviceState};
+use crate::state::{COUNTER_UNKNOWN, DRIFT_BEYOND_WINDOW, DeviceState};
 
 use super::answer::Candidate;
 
 /// Counters a HOTP device may be ahead at a login (RFC 4226 section 7.4, parameter s).
 pub const LOOK_AHEAD: u64 = 10;
-/// Steps that a learned drift may exceed the window by.
-pub const DRIFT_BEYOND_WINDOW: i64 = 2;
 /// Counters or steps behind for which a code is told apart as used.
 const LOOK_BEHIND: u64 = 10;
 /// Steps around now for which a wrong code is told apart as "the clocks differ".
-const NEAR: i64 = 20;
+pub const NEAR: i64 = 20;
 
 /// What one device says of one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,7 +58,7 @@ pub fn steps_off(device: &Device, typed: &Candidate, now: u64) -> Option<i64> {
 
 /// The drift that is learned from a code `offset` steps off.
 pub fn bounded_drift(offset: i64, window: u8) -> i8 {
-    let bound = i64::from(window) + DRIFT_BEYOND_WINDOW;
+    let bound = i64::from(window.saturating_add(DRIFT_BEYOND_WINDOW));
     // A window of at most 10 keeps the bound within an i8.
     i8::try_from(offset.clamp(-bound, bound)).unwrap_or(0)
 }

@@ -1,8 +1,10 @@
-//! `resync`: finds the counter of a HOTP token that was pressed too often (RFC 4226 section 7.4).
+//! `resync`: finds the counter of a HOTP token that was pressed too often (RFC 4226 section 7.4), or how far the clock of
+//! a TOTP device is off (RFC 6238 section 6).
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::Kind;
-use pam_twofactor::state::COUNTER_UNKNOWN;
+use pam_twofactor::device::{Device, Kind};
+use pam_twofactor::otp::Interval;
+use pam_twofactor::state::{COUNTER_UNKNOWN, DeviceState};
 use pam_twofactor::sys::clock;
 use pam_twofactor::verify::{self, Answer, Form};
 use serde::Serialize;
@@ -25,15 +27,9 @@ pub fn run(context: &Context, args: &Resync) -> Result<(), Failure> {
     let (account, store, record) = context.enrolled(&args.user)?;
     let named = |error| for_user(Failure::from(error), &account.name);
     let device = chosen(&record, Some(&args.device))?;
-    if device.kind != Kind::Hotp {
-        return Err(Failure::refused(format!(
-            "the device {} counts time, not presses",
-            device.name
-        ))
-        .next("Its codes depend on the clocks: set them right."));
-    }
-    let first = code(context, args.code1.as_deref(), "A code of the token: ")?;
+    let first = code(context, args.code1.as_deref(), "A code of the device: ")?;
     let second = code(context, args.code2.as_deref(), "The code after it: ")?;
+    let window = context.policy_or_default()?.window;
 
     let mut locked = store.lock(&account).map_err(named)?;
     let record = locked
@@ -49,23 +45,15 @@ pub fn run(context: &Context, args: &Resync) -> Result<(), Failure> {
             "the device was changed meanwhile; try again",
         ));
     };
-    let (from, reach) = match entry.next {
-        COUNTER_UNKNOWN => (0, REACH_FROM_ZERO),
-        next => (next, REACH),
-    };
-    let Some(next) = verify::resync(device, from, reach, &first, &second) else {
-        return Err(Failure::refused(format!(
-            "these are not two codes in a row of {}, or more than {reach} presses were skipped",
-            device.name
-        ))
-        .next(format!(
-            "Press twice more and try again with the two new codes. If that fails, too: twofactor renew {}",
-            account.name
-        )));
-    };
-    let skipped = next.saturating_sub(from);
-    entry.next = next;
-    entry.last_used = clock::now()?;
+    let now = clock::now()?;
+    let (found, counter, by) = match device.kind {
+        Kind::Hotp => counter(device, entry, (&first, &second), now),
+        Kind::Totp { interval } => {
+            offset(device, interval, entry, (&first, &second), (window, now))
+        }
+    }
+    .map_err(|failure| for_user(failure, &account.name))?;
+    *entry = found;
     let name = device.name.to_string();
     locked.write(state).map_err(named)?;
     locked.flush().map_err(named)?;
@@ -81,9 +69,64 @@ pub fn run(context: &Context, args: &Resync) -> Result<(), Failure> {
     context.format.write(&Found {
         user: &account.name,
         device: &name,
-        counter: next,
-        skipped,
+        counter,
+        skipped: counter.map(|_| by.unsigned_abs()),
+        offset: counter.is_none().then_some(by),
     })
+}
+
+/// The new entry of a HOTP device, its counter, and how far that is from the expected one.
+fn counter(
+    device: &Device,
+    entry: &DeviceState,
+    codes: (&Answer, &Answer),
+    now: u64,
+) -> Result<(DeviceState, Option<u64>, i64), Failure> {
+    let (from, reach) = match entry.next {
+        COUNTER_UNKNOWN => (0, REACH_FROM_ZERO),
+        next => (next, REACH),
+    };
+    let next = verify::resync(device, from, reach, codes.0, codes.1).ok_or_else(|| {
+        Failure::refused(format!(
+            "these are not two codes in a row of {}, or more than {reach} presses were skipped",
+            device.name
+        ))
+        .next("Press twice more and try again with the two new codes. If that fails, too: twofactor renew USER")
+    })?;
+    let skipped = i64::try_from(next.saturating_sub(from)).unwrap_or(i64::MAX);
+    let entry = DeviceState {
+        next,
+        last_used: now,
+        ..*entry
+    };
+    Ok((entry, Some(next), skipped))
+}
+
+/// The new entry of a TOTP device and how many steps its clock is off.
+fn offset(
+    device: &Device,
+    interval: Interval,
+    entry: &DeviceState,
+    codes: (&Answer, &Answer),
+    (window, now): (u8, u64),
+) -> Result<(DeviceState, Option<u64>, i64), Failure> {
+    let offset =
+        verify::clock_offset(device, entry.next, codes.0, codes.1, now).ok_or_else(|| {
+            Failure::refused(format!(
+                "these are not two unused codes in a row of {}, the second of this moment",
+                device.name
+            ))
+            .next("Wait for a new code, note it, wait for the next, and type both. If that fails, too: twofactor renew USER")
+        })?;
+    let entry = verify::with_offset(interval, entry, offset, window, now).ok_or_else(|| {
+        let seconds = offset.unsigned_abs().saturating_mul(u64::from(interval.seconds()));
+        Failure::refused(format!(
+            "the clocks of this machine and of {} differ by {seconds} s, which is more than can be allowed for",
+            device.name
+        ))
+        .next("Set the wrong one right.")
+    })?;
+    Ok((entry, None, offset))
 }
 
 fn code(context: &Context, given: Option<&str>, question: &str) -> Result<Answer, Failure> {
@@ -104,10 +147,12 @@ fn code(context: &Context, given: Option<&str>, question: &str) -> Result<Answer
 struct Found<'a> {
     user: &'a str,
     device: &'a str,
-    /// The counter of the next code.
-    counter: u64,
-    /// How far that is from the one expected before.
-    skipped: u64,
+    /// HOTP: the counter of the next code; `null` for TOTP.
+    counter: Option<u64>,
+    /// HOTP: how far that is from the one expected before; `null` for TOTP.
+    skipped: Option<u64>,
+    /// TOTP: how many steps the device's clock is off; `null` for HOTP.
+    offset: Option<i64>,
 }
 
 impl Report for Found<'_> {

@@ -3,6 +3,7 @@
 
 use pam_twofactor::device::Kind;
 use pam_twofactor::policy::Policy;
+use pam_twofactor::state::furthest_ahead;
 use pam_twofactor::store::Store;
 use pam_twofactor::sys::accounts::Account;
 use pam_twofactor::sys::clock;
@@ -89,7 +90,7 @@ fn mend<'a>(
         match device.kind {
             Kind::Hotp => rebuilt.resync.push(device.name.to_string()),
             Kind::Totp { interval } => {
-                let steps = verify::furthest_ahead(policy.window) + 1;
+                let steps = furthest_ahead(policy.window) + 1;
                 rebuilt.wait_seconds = rebuilt
                     .wait_seconds
                     .max(steps * u64::from(interval.seconds()));

@@ -19,19 +19,38 @@ fn failures_no_longer_count_but_are_still_told() {
 }
 
 #[test]
-fn a_learned_drift_is_forgotten() {
+fn a_learned_drift_stays_and_resync_learns_another() {
     let mut user = User::usual();
     for offset in [1, 2, 3] {
         let step = STEP + 10 * offset;
         let code = user.code(0, step + offset);
         assert!(matches!(user.types(code, step * 30), Outcome::Accepted(_)));
     }
-    assert_eq!(user.device_state(0).drift, 3);
     let later = STEP + 100;
+    unlock(&mut user, later * 30);
+    assert_eq!(user.device_state(0).drift, 3);
     let code = user.code(0, later);
     assert_eq!(user.would(&code, later * 30), clock_differs("phone", 0));
-    unlock(&mut user, later * 30);
-    assert_eq!(user.would(&code, later * 30), by_device("phone", 0));
+
+    let read = |step: u64| Answer::read(user.code(0, step).as_bytes(), Form::Code, &[]);
+    let (device, entry) = (&user.record.devices[0], user.device_state(0));
+    let offset =
+        |first, second| clock_offset(device, entry.next, &read(first), &read(second), later * 30);
+    assert_eq!(offset(later - 1, later), Some(0));
+    assert_eq!(offset(later + 4, later + 5), Some(5));
+    assert_eq!(offset(later, later - 1), None);
+    assert_eq!(offset(later + 20, later + 21), None);
+    assert_eq!(offset(entry.next - 1, entry.next), None, "used already");
+    let learned = |offset| with_offset(Interval::THIRTY, &entry, offset, 1, later * 30);
+    let expected = DeviceState {
+        id: entry.id,
+        next: later + 1,
+        drift: 0,
+        last_used: later * 30,
+    };
+    assert_eq!(learned(0), Some(expected));
+    assert_eq!(learned(-3).map(|entry| entry.drift), Some(-3));
+    assert_eq!(learned(4), None);
 }
 
 #[test]
