@@ -35,8 +35,11 @@ pub enum Failure {
 impl Failure {
     /// What an administrator can do about it.
     #[must_use]
-    pub const fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Store(error) if error.is_missing() => {
+                Some("twofactor enable makes what is missing")
+            }
             Self::Store(error) if error.mended_by_unlock() => {
                 Some("twofactor unlock USER makes a new state")
             }

@@ -75,6 +75,24 @@ fn r40_disable_works_also_while_everybody_is_refused() {
 }
 
 #[test]
+fn r40_disable_works_while_the_state_directory_cannot_be_used() {
+    let machine = desk_on();
+    give(&machine, "root", &[]);
+    let directory = "/var/lib/twofactor";
+    machine.run("chmod", &["0755", directory]).ok();
+    assert_eq!(run(login("root")).auth, code::AUTHINFO_UNAVAIL);
+    machine.command(&["disable", "--yes"]).ok();
+    assert!(!is_asked("root"));
+    machine.policy("this is not TOML");
+    machine.command(&["disable", "--yes"]).ok();
+    assert!(!is_asked("root"));
+    machine.command(&["enable", "--yes"]).exits(3);
+    machine.run("chmod", &["0700", directory]).ok();
+    machine.command(&["enable", "--yes"]).ok();
+    assert!(is_asked("root"));
+}
+
+#[test]
 fn r40_disable_works_while_accounts_cannot_be_looked_up() {
     let machine = desk_on();
     give(&machine, "alice", &[]);

@@ -221,6 +221,16 @@ fn policy_check_names_line_and_column() {
 #[test]
 fn policy_check_says_that_a_policy_is_valid_and_who_may_write_it() {
     let machine = desk_on();
+    // Valid, but every login is refused all the same.
+    let run = machine.command(&["policy", "check"]).exits(3);
+    assert_eq!(
+        run.stderr,
+        "twofactor: /var/lib/twofactor: is missing or not complete, so logins are refused\n\
+         To make it: twofactor enable\n"
+    );
+    machine.command(&["status"]).exits(3);
+    machine.command(&["enable", "--yes"]).ok();
+    machine.command(&["status"]).ok();
     let run = machine.command(&["policy", "check"]).ok();
     assert_eq!(
         run.stdout,
@@ -255,4 +265,21 @@ fn policy_check_says_that_a_policy_is_valid_and_who_may_write_it() {
     machine
         .command(&["policy", "check", "/nosuch.toml"])
         .exits(1);
+}
+
+#[test]
+fn exemptions_are_edited_in_the_file_as_a_whole() {
+    let machine = desk_on();
+    let before = machine.read(policy_path());
+    for value in ["[]", "[{users=[\"root\"]}]"] {
+        let run = machine
+            .command(&["policy", "set", "exempt", value, "--yes"])
+            .exits(2);
+        assert_eq!(
+            run.stderr,
+            "twofactor: exempt is a list of tables\n\
+             Edit /etc/security/twofactor.toml, then: twofactor policy check\n"
+        );
+    }
+    assert_eq!(machine.read(policy_path()), before);
 }

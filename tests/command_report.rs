@@ -263,7 +263,7 @@ fn status_tells_who_has_what_and_what_is_wrong() {
     let broken = machine.command(&["status"]).exits(3).stdout;
     assert!(broken.starts_with(
         "Policy:  /etc/security/twofactor.toml: line 2, column 10: window is 99; allowed: 0 to 10\n         \
-         Whoever would be asked for a code is refused.\n"
+         Logins are refused wherever a PAM file names pam_twofactor.so.\n"
     ));
 }
 

@@ -57,6 +57,18 @@ impl Context {
         }
     }
 
+    /// Why logins are refused although the policy is valid: it is on, and there is no state directory.
+    pub fn missing_store(&self, policy: &Policy) -> Result<Option<Failure>, Failure> {
+        let missing = policy.enabled && self.store()?.is_none();
+        Ok(missing.then(|| {
+            Failure::invalid(format!(
+                "{}: is missing or not complete, so logins are refused",
+                self.state.display()
+            ))
+            .next("To make it: twofactor enable")
+        }))
+    }
+
     /// The policy; its defaults, switched off, when there is no file yet.
     pub fn policy_or_default(&self) -> Result<Policy, Failure> {
         match self.policy.load() {

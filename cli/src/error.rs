@@ -153,7 +153,15 @@ fn next_step(error: &store::Error) -> Option<String> {
         Cause::Policy(_) | Cause::UnknownGroup(_) | Cause::NotUtf8 => {
             Some("Correct it, then: twofactor policy check".to_owned())
         }
-        Cause::OtherUid { .. } => Some("To remove the old record: twofactor unset USER".to_owned()),
+        Cause::OtherUid { .. } | Cause::OtherUser(_) => {
+            Some("To remove the old record: twofactor unset USER".to_owned())
+        }
+        Cause::Record(_) | Cause::State(_) => {
+            Some("To remove it and enrol anew: twofactor unset USER".to_owned())
+        }
+        Cause::File(FileError::WrongType | FileError::TooLarge) if holds_secrets(&error.path) => {
+            Some("See who changed it. To remove it and enrol anew: twofactor unset USER".to_owned())
+        }
         Cause::Busy => Some("Try again.".to_owned()),
         _ => None,
     }

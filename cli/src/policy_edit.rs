@@ -41,6 +41,10 @@ impl std::error::Error for EditError {}
 /// [`EditError`]; nothing is changed then.
 pub fn set(text: &str, key: &str, value: &str) -> Result<String, EditError> {
     let path = Key::parse(key).map_err(|_| EditError::Key(key.to_owned()))?;
+    // Who is exempt decides who is locked out; that is changed in the file, as a whole.
+    if path.first().is_some_and(|first| first.get() == "exempt") {
+        return Err(EditError::Table("exempt".to_owned()));
+    }
     let before: DocumentMut = text.parse().map_err(|_| before_error(text))?;
     let mut refusal = None;
     for candidate in candidates(value) {

@@ -76,16 +76,18 @@ impl PolicyFile {
 
     /// Replaces it atomically with `text`, which must be a valid policy; root 0644.
     ///
-    /// `change` turns the current text (`None` when there is no file) into the new one while other writers wait.
+    /// `change` turns the current text (`None` when there is no file) into the new one while other writers wait. They
+    /// wait for a lock in the state directory: anybody could hold one on a directory that everybody can open. Without
+    /// a `store`, nobody waits: so that a broken state directory keeps nobody from switching off.
     ///
     /// # Errors
     /// [`Error`], or what `change` returns; the file is as it was then.
     pub fn edit<E: From<Error>>(
         &self,
-        store: &Store,
+        store: Option<&Store>,
         change: impl FnOnce(Option<&str>) -> Result<String, E>,
     ) -> Result<(), E> {
-        let _lock = store.lock_whole()?;
+        let _lock = store.map(Store::lock_whole).transpose()?;
         let current = match self.text() {
             Err(error) if error.is_missing() => None,
             other => Some(other?),

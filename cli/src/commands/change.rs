@@ -1,7 +1,7 @@
 //! A change of the policy: announced, refused when it locks people out, confirmed, and made.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pam_twofactor::check;
 use pam_twofactor::policy::{self, DEFAULT_POLICY, Policy};
@@ -18,6 +18,9 @@ use crate::impact::{self, Impact};
 use crate::output::Report;
 use crate::people;
 use crate::policy_edit::{self, EditError};
+
+/// Where libpam looks for stacks (pam.conf(5)).
+const PAM_DIRECTORIES: [&str; 3] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d"];
 
 /// A key and its new value, as `policy set` takes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,7 +62,6 @@ impl Danger {
 
 /// Announces a change, has it confirmed, and makes it.
 pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result<Made, Failure> {
-    let store = context.create_store()?;
     let text = match context.policy.text() {
         Err(error) if error.is_missing() => None,
         other => Some(other?),
@@ -72,6 +74,7 @@ pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result
     let before = policy::parse(current).ok();
     // `policy_edit::set` returns valid policies only.
     let after = policy::parse(&edited).map_err(Failure::invalid)?;
+    let store = store_for(context, &after)?;
     // While it is switched off, a group that does not exist matters to nobody, and must not keep it on.
     if after.enabled {
         check::memberships(&context.policy, &after, None)?;
@@ -79,12 +82,13 @@ pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result
     let mut made = Made::new(
         context,
         &after,
-        assess(context, &store, before.as_ref(), &after)?,
+        assess(context, store.as_ref(), before.as_ref(), &after)?,
     );
     if text.as_deref() == Some(edited.as_str()) {
         return Ok(made);
     }
     made.changed = settings.to_vec();
+    made.impact.warnings.extend(unknown_services(settings));
     announce(context, &made, &after)?;
     if danger == Danger::Refuse && !made.impact.dangers.is_empty() {
         let steps = "Enrol a device and try it first: twofactor enroll USER, twofactor verify USER\n\
@@ -96,14 +100,14 @@ pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result
     context
         .terminal
         .confirm(question(before.as_ref(), &after))?;
-    context
-        .policy
-        .edit(&store, |now: Option<&str>| match now == text.as_deref() {
+    context.policy.edit(store.as_ref(), |now: Option<&str>| {
+        match now == text.as_deref() {
             true => Ok(edited),
             false => Err(Failure::refused(
                 "the policy was changed meanwhile; try again",
             )),
-        })?;
+        }
+    })?;
     for Setting { key, value } in settings {
         audit::log(
             Event::Changed,
@@ -113,16 +117,26 @@ pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result
     Ok(made)
 }
 
+/// The state directory, made when it is missing. Switching off works without: whoever is locked out by a broken one
+/// needs just that.
+fn store_for(context: &Context, after: &Policy) -> Result<Option<Store>, Failure> {
+    match context.create_store() {
+        Err(_) if !after.enabled => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 fn assess(
     context: &Context,
-    store: &Store,
+    store: Option<&Store>,
     before: Option<&Policy>,
     after: &Policy,
 ) -> Result<Impact, Failure> {
-    let (people, mut warnings) = match people::all(context, after, store) {
+    let listed = store.map(|store| people::all(context, after, store));
+    let (people, mut warnings) = match listed.transpose() {
         // Switching off changes the same for everybody, and must work also while accounts cannot be looked up.
         Err(_) if !after.enabled => (Vec::new(), Vec::new()),
-        other => other?,
+        other => other?.unwrap_or_default(),
     };
     let mut impact = impact::assess(before, after, &people);
     if after.enabled {
@@ -137,6 +151,22 @@ fn assess(
         impact.warnings.append(&mut warnings);
     }
     Ok(impact)
+}
+
+/// A service that libpam has no stack for is probably misspelt.
+fn unknown_services(settings: &[Setting]) -> Vec<String> {
+    let unknown = |setting: &Setting| {
+        let service = setting.key.strip_prefix("services.")?.trim_matches('"');
+        let stack = |directory: &str| Path::new(directory).join(service).exists();
+        let known = service == "default" || PAM_DIRECTORIES.iter().any(|path| stack(path));
+        (setting.value == "true" && !known).then(|| {
+            format!(
+                "there is no PAM file of the service {service}: {}/{service}",
+                PAM_DIRECTORIES[0]
+            )
+        })
+    };
+    settings.iter().filter_map(unknown).collect()
 }
 
 fn announce(context: &Context, made: &Made, after: &Policy) -> Result<(), Failure> {
@@ -185,7 +215,8 @@ fn refusal(context: &Context, error: EditError) -> Failure {
 
 /// Puts the default policy, which asks nobody, in place of one that cannot be used, and keeps that one beside it.
 pub fn replace_invalid(context: &Context) -> Result<Made, Failure> {
-    let store = context.create_store()?;
+    let after = policy::parse(DEFAULT_POLICY).map_err(Failure::invalid)?;
+    let store = store_for(context, &after)?;
     let mut kept = context.policy_path().as_os_str().to_owned();
     kept.push(".invalid");
     let kept = PathBuf::from(kept);
@@ -194,12 +225,12 @@ pub fn replace_invalid(context: &Context) -> Result<Made, Failure> {
         kept.display()
     ))?;
     context.terminal.confirm("Switch two-factor login off?")?;
-    // Moved, not copied: it may be anything. Whoever would be asked is refused before, and until there is a new one.
+    // Moved, not copied: it may be anything. Logins are refused before, and until there is a new one.
     std::fs::rename(context.policy_path(), &kept)
         .map_err(|error| Failure::system(format!("{}: {error}", kept.display())))?;
-    context
-        .policy
-        .edit(&store, |_| Ok::<_, Failure>(DEFAULT_POLICY.to_owned()))?;
+    context.policy.edit(store.as_ref(), |_| {
+        Ok::<_, Failure>(DEFAULT_POLICY.to_owned())
+    })?;
     audit::log(
         Event::Changed,
         &[
@@ -209,8 +240,8 @@ pub fn replace_invalid(context: &Context) -> Result<Made, Failure> {
             ("replaced", "invalid"),
         ],
     );
-    let after = policy::parse(DEFAULT_POLICY).map_err(Failure::invalid)?;
-    let mut made = Made::new(context, &after, assess(context, &store, None, &after)?);
+    let impact = assess(context, store.as_ref(), None, &after)?;
+    let mut made = Made::new(context, &after, impact);
     made.changed = vec![Setting::new("enabled", "false")];
     Ok(made)
 }

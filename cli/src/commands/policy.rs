@@ -28,6 +28,11 @@ pub fn check(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
         Some(path) => (path, draft(path)?),
     };
     check::memberships(&PolicyFile::new(path), &policy, None)?;
+    if file.is_none()
+        && let Some(failure) = context.missing_store(&policy)?
+    {
+        return Err(failure);
+    }
     context.format.write(&Valid {
         file: path.display().to_string(),
         valid: true,

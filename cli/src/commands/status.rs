@@ -64,10 +64,11 @@ fn policy_status(context: &Context) -> (PolicyStatus, Policy) {
     let file = context.policy_path().display().to_string();
     match usable_policy(context) {
         Ok(policy) => {
+            let missing = context.missing_store(&policy).ok().flatten();
             let status = PolicyStatus {
                 file,
                 present: true,
-                error: None,
+                error: missing.map(|failure| failure.to_string().replace('\n', ". ")),
                 enabled: Some(policy.enabled),
                 enforcement: Some(policy.enforcement.to_string()),
                 services: Some(impact::services(&policy)),

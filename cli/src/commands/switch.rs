@@ -22,7 +22,11 @@ pub fn enable(context: &Context, args: &Switch) -> Result<(), Failure> {
     let made = change(context, &settings, Danger::new(&args.force))?;
     context.format.write(&made)?;
     match (made.changed.is_empty(), context.format) {
-        (false, Format::Text) => after_enabling(context),
+        // It is on already: what comes after is an offer.
+        (false, Format::Text) => match after_enabling(context) {
+            Ok(()) => Ok(()),
+            Err(failure) => Ok(context.terminal.say(&format!("{failure}\n"))?),
+        },
         _ => Ok(()),
     }
 }

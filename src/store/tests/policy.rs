@@ -31,7 +31,7 @@ fn policy(text: &str) -> Policies {
 
 impl Policies {
     fn edit(&self, text: &str) -> Result<(), Error> {
-        self.file.edit(&self.store, |_| Ok(text.to_owned()))
+        self.file.edit(Some(&self.store), |_| Ok(text.to_owned()))
     }
 
     fn text(&self) -> String {
@@ -144,10 +144,10 @@ fn an_edit_gets_the_current_text_or_none() {
         let text = current.unwrap_or("enabled = false\n");
         Ok::<_, Error>(format!("{text}window = 2\n"))
     };
-    policies.file.edit(&policies.store, append).unwrap();
+    policies.file.edit(Some(&policies.store), append).unwrap();
     assert_eq!(policies.text(), "# mine\nenabled = true\nwindow = 2\n");
     fs::remove_file(&policies.path).unwrap();
-    policies.file.edit(&policies.store, append).unwrap();
+    policies.file.edit(Some(&policies.store), append).unwrap();
     assert_eq!(policies.text(), "enabled = false\nwindow = 2\n");
     assert_eq!(mode(&policies.path), 0o644);
 }
@@ -160,7 +160,7 @@ fn an_edit_with_an_invalid_result_changes_nothing() {
         let why = crate::policy::parse(text).unwrap_err();
         assert_eq!(policies.edit(text), Err(invalid(&policies.path, why)));
     }
-    let refused = policies.file.edit(&policies.store, |_| {
+    let refused = policies.file.edit(Some(&policies.store), |_| {
         Err(error_at(Path::new("x"), Cause::Busy))
     });
     assert_eq!(refused, Err(error_at(Path::new("x"), Cause::Busy)));
@@ -184,7 +184,7 @@ fn an_edit_in_a_directory_that_others_can_write_is_refused() {
     fs::create_dir(&directory).unwrap();
     set_mode(&directory, 0o777);
     let file = PolicyFile::new(&directory.join("twofactor.toml"));
-    let edited = file.edit(&policies.store, |_| {
+    let edited = file.edit(Some(&policies.store), |_| {
         Ok::<_, Error>("enabled = true\n".into())
     });
     assert_eq!(edited, Err(unusable(&directory, FileError::TooOpen(0o777))));
@@ -201,7 +201,7 @@ fn edits_at_the_same_time_do_not_lose_each_other() {
                 let append = |current: Option<&str>| {
                     Ok::<_, Error>(format!("{}# {number}\n", current.unwrap()))
                 };
-                policies.file.edit(&policies.store, append).unwrap();
+                policies.file.edit(Some(&policies.store), append).unwrap();
             });
         }
     });

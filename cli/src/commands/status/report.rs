@@ -197,7 +197,7 @@ impl Report for Overview {
         let policy = &self.policy;
         let mut text = match (&policy.error, policy.enabled) {
             (Some(error), _) => format!(
-                "Policy:  {error}\n         Whoever would be asked for a code is refused.\n"
+                "Policy:  {error}\n         Logins are refused wherever a PAM file names pam_twofactor.so.\n"
             ),
             (None, None) => format!(
                 "Policy:  {} does not exist; twofactor enable makes it\n         \
