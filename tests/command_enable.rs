@@ -321,3 +321,17 @@ fn r29_whoever_switches_it_on_is_led_to_a_device_of_their_own() {
     );
     assert!(!record_path(&name).exists());
 }
+
+#[test]
+fn r21_a_service_without_a_pam_file_is_probably_misspelt() {
+    let machine = desk();
+    let warning = "Warning: there is no PAM file of the service ssh: /etc/pam.d/ssh\n";
+    let run = machine
+        .command(&["enable", "--service", "ssh", "--yes"])
+        .ok();
+    assert!(run.stdout.contains(warning), "{}", run.stdout);
+    let run = machine
+        .command(&["enable", "--service", "login", "--yes"])
+        .ok();
+    assert!(!run.stdout.contains("no PAM file"), "{}", run.stdout);
+}

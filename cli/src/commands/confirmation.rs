@@ -15,6 +15,7 @@ use crate::args::Qr;
 use crate::context::Context;
 use crate::device_info::{DeviceInfo, app_warning, uri};
 use crate::error::Failure;
+use crate::output::Format;
 use crate::text::{in_fours, utc};
 
 /// How often a code of the new device is asked for.
@@ -58,6 +59,16 @@ pub fn present(
     let (qr, confirmation) = style;
     let terminal = &context.terminal;
     let uri = uri(device, &account.name, policy, None);
+    let entry = DeviceState {
+        id: device.id,
+        next: 0,
+        drift: 0,
+        last_used: 0,
+    };
+    if let (Format::Json, Confirmation::Skip) = (context.format, confirmation) {
+        // A script takes the key from the report; it must not get into the log that standard error goes to.
+        return Ok(Confirmed { entry, uri });
+    }
     if let Some(warning) = app_warning(device) {
         terminal.say(&format!("Warning: {warning}\n\n"))?;
     }
@@ -79,12 +90,6 @@ pub fn present(
         "     {}\n\n",
         DeviceInfo::new(device, None).settings()
     ))?;
-    let entry = DeviceState {
-        id: device.id,
-        next: 0,
-        drift: 0,
-        last_used: 0,
-    };
     let entry = match confirmation {
         Confirmation::Skip => entry,
         Confirmation::Ask => ask(context, account, policy, device, entry)?,

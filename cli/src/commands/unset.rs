@@ -1,6 +1,8 @@
 //! `unset`: removes a device, or everything that is kept about a user.
 #![forbid(unsafe_code)]
 
+use pam_twofactor::device::Id;
+use pam_twofactor::record::Record;
 use pam_twofactor::store::{Cause, Store};
 use pam_twofactor::sys::accounts::{self, Account};
 use serde::Serialize;
@@ -63,33 +65,47 @@ fn one(context: &Context, store: &Store, account: &Account, device: &str) -> Res
 
 /// Works with a record or state that is damaged, too: this is how one gets rid of it.
 fn all(context: &Context, store: &Store, name: &str) -> Result<(), Failure> {
-    match store.record_named(name) {
+    let shown = match store.record_named(name) {
         Ok(None) => return Err(nothing_kept(context, name)),
         Ok(Some(record)) => {
-            let names: Vec<&str> = record
-                .devices
-                .iter()
-                .map(|device| device.name.as_str())
-                .collect();
             context.terminal.confirm(&format!(
                 "Remove all devices ({}) and the recovery codes of {name}?",
-                names.join(", ")
+                names(&record).join(", ")
             ))?;
+            Some(ids(&record))
         }
         Err(error) => {
             context.terminal.say(&format!("{error}\n"))?;
             context
                 .terminal
                 .confirm(&format!("Remove everything that is kept about {name}?"))?;
+            None
         }
-    }
+    };
     let account = accounts::by_name(name)?;
     match account.map(|account| store.lock_for_change(&account)) {
-        Some(Ok(locked)) => locked.remove()?,
+        Some(Ok(locked)) => {
+            let now = locked.record().ok().flatten().map(|record| ids(&record));
+            if shown.is_some() && now.is_some() && shown != now {
+                return Err(Failure::refused(format!(
+                    "the devices of {name} were changed meanwhile; try again"
+                )));
+            }
+            locked.remove()?;
+        }
         Some(Err(error)) if matches!(error.cause, Cause::Busy) => return Err(error.into()),
         Some(Err(_)) | None => store.discard(name)?,
     }
     report(context, name, None, 0)
+}
+
+fn names(record: &Record) -> Vec<&str> {
+    let names = record.devices.iter().map(|device| device.name.as_str());
+    names.collect()
+}
+
+fn ids(record: &Record) -> Vec<Id> {
+    record.devices.iter().map(|device| device.id).collect()
 }
 
 fn report(context: &Context, user: &str, device: Option<&str>, left: usize) -> Result<(), Failure> {
