@@ -3,16 +3,17 @@
 //! Error texts name line and column only: TOML's own errors quote the line, and lines here hold secrets.
 #![forbid(unsafe_code)]
 
+mod raw;
+
 use std::fmt;
 
-use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
-use crate::otp::{Digits, Interval};
-use crate::recovery::{Bypass, Hash, RecoverySet, Salt};
-use crate::secret::Secret;
+use crate::device::Device;
+use crate::recovery::{Bypass, RecoverySet};
+
+use raw::RawRecord;
 
 /// Version of the file format that this program reads and writes.
 pub const FORMAT: u32 = 1;
@@ -133,216 +134,12 @@ impl fmt::Display for RecordError {
 
 impl std::error::Error for RecordError {}
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRecord {
-    format: u32,
-    writer: String,
-    user: String,
-    uid: u32,
-    #[serde(default, rename = "device")]
-    devices: Vec<RawDevice>,
-    recovery: Option<RawRecovery>,
-    bypass: Option<RawBypass>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDevice {
-    id: String,
-    name: String,
-    kind: RawKind,
-    algorithm: String,
-    digits: u8,
-    interval: Option<u32>,
-    secret: Zeroizing<String>,
-    created: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum RawKind {
-    Totp,
-    Hotp,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRecovery {
-    id: String,
-    salt: String,
-    codes: Vec<String>,
-    created: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawBypass {
-    id: String,
-    salt: String,
-    code: String,
-    expires: u64,
-}
-
-impl From<&Record> for RawRecord {
-    fn from(record: &Record) -> Self {
-        Self {
-            format: FORMAT,
-            writer: format!("twofactor {}", crate::VERSION),
-            user: record.user.clone(),
-            uid: record.uid,
-            devices: record.devices.iter().map(RawDevice::from).collect(),
-            recovery: record.recovery.as_ref().map(|set| RawRecovery {
-                id: set.id.to_string(),
-                salt: HEXLOWER.encode(&set.salt),
-                codes: set.hashes.iter().map(|h| HEXLOWER.encode(h)).collect(),
-                created: set.created,
-            }),
-            bypass: record.bypass.as_ref().map(|bypass| RawBypass {
-                id: bypass.id.to_string(),
-                salt: HEXLOWER.encode(&bypass.salt),
-                code: HEXLOWER.encode(&bypass.hash),
-                expires: bypass.expires,
-            }),
-        }
-    }
-}
-
-impl From<&Device> for RawDevice {
-    fn from(device: &Device) -> Self {
-        let (kind, interval) = match device.kind {
-            Kind::Totp { interval } => (RawKind::Totp, Some(interval.seconds())),
-            Kind::Hotp => (RawKind::Hotp, None),
-        };
-        Self {
-            id: device.id.to_string(),
-            name: device.name.to_string(),
-            kind,
-            algorithm: device.algorithm.to_string(),
-            digits: device.digits.value(),
-            interval,
-            secret: device.secret.to_base32(),
-            created: device.created,
-        }
-    }
-}
-
-impl TryFrom<RawRecord> for Record {
-    type Error = RecordError;
-
-    fn try_from(raw: RawRecord) -> Result<Self, RecordError> {
-        // The last device goes together with its record, so a record without one was cut short.
-        if raw.devices.is_empty() {
-            return Err(RecordError::new("has no device"));
-        }
-        if raw.devices.len() > MAX_DEVICES {
-            return Err(RecordError::new("has more devices than the state can hold"));
-        }
-        let devices = raw
-            .devices
-            .into_iter()
-            .map(Device::try_from)
-            .collect::<Result<Vec<_>, _>>()?;
-        for (position, device) in devices.iter().enumerate() {
-            let mut rest = devices.iter().skip(position + 1);
-            if rest.any(|other| other.name == device.name || other.id == device.id) {
-                return Err(RecordError::new("has two devices of one name or id"));
-            }
-        }
-        Ok(Self {
-            user: raw.user,
-            uid: raw.uid,
-            devices,
-            recovery: raw.recovery.map(RecoverySet::try_from).transpose()?,
-            bypass: raw.bypass.map(Bypass::try_from).transpose()?,
-        })
-    }
-}
-
-impl TryFrom<RawDevice> for Device {
-    type Error = RecordError;
-
-    fn try_from(raw: RawDevice) -> Result<Self, RecordError> {
-        let kind = match (raw.kind, raw.interval) {
-            (RawKind::Totp, Some(seconds)) => Interval::new(seconds)
-                .map(|interval| Kind::Totp { interval })
-                .ok_or_else(|| RecordError::new("has a device whose interval is not 5 to 3600"))?,
-            (RawKind::Totp, None) => {
-                return Err(RecordError::new("has a totp device without an interval"));
-            }
-            (RawKind::Hotp, None) => Kind::Hotp,
-            (RawKind::Hotp, Some(_)) => {
-                return Err(RecordError::new("has a hotp device with an interval"));
-            }
-        };
-        Ok(Self {
-            id: id(&raw.id)?,
-            name: raw
-                .name
-                .parse::<DeviceName>()
-                .map_err(|_| RecordError::new("has a device with an impossible name"))?,
-            kind,
-            algorithm: raw
-                .algorithm
-                .parse()
-                .map_err(|_| RecordError::new("has a device with an unknown algorithm"))?,
-            digits: Digits::new(raw.digits)
-                .ok_or_else(|| RecordError::new("has a device whose digits are not 6 to 8"))?,
-            secret: Secret::from_base32(&raw.secret)
-                .ok_or_else(|| RecordError::new("has a device whose secret is not base32"))?,
-            created: raw.created,
-        })
-    }
-}
-
-impl TryFrom<RawRecovery> for RecoverySet {
-    type Error = RecordError;
-
-    fn try_from(raw: RawRecovery) -> Result<Self, RecordError> {
-        if !(1..=MAX_RECOVERY_CODES).contains(&raw.codes.len()) {
-            return Err(RecordError::new(
-                "has an impossible number of recovery codes",
-            ));
-        }
-        let hashes: Result<Vec<Hash>, _> = raw.codes.iter().map(|code| hex(code)).collect();
-        Ok(Self {
-            id: id(&raw.id)?,
-            salt: hex::<16>(&raw.salt)? as Salt,
-            hashes: hashes?,
-            created: raw.created,
-        })
-    }
-}
-
-impl TryFrom<RawBypass> for Bypass {
-    type Error = RecordError;
-
-    fn try_from(raw: RawBypass) -> Result<Self, RecordError> {
-        Ok(Self {
-            id: id(&raw.id)?,
-            salt: hex(&raw.salt)?,
-            hash: hex(&raw.code)?,
-            expires: raw.expires,
-        })
-    }
-}
-
-fn id(text: &str) -> Result<Id, RecordError> {
-    text.parse()
-        .map_err(|_| RecordError::new("has a malformed id"))
-}
-
-fn hex<const N: usize>(text: &str) -> Result<[u8; N], RecordError> {
-    let bytes = HEXLOWER.decode(text.as_bytes()).ok();
-    bytes
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| RecordError::new("has a malformed hash or salt"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::otp::Algorithm;
+    use crate::device::{Id, Kind, MAX_DEVICES};
+    use crate::otp::{Algorithm, Digits, Interval};
+    use crate::secret::Secret;
 
     const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 

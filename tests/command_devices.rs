@@ -132,7 +132,7 @@ fn a_hotp_token_is_enrolled_with_its_first_code_and_resynchronised() {
     assert!(
         timed
             .stderr
-            .starts_with("twofactor: the device phone counts time, not presses\n")
+            .starts_with("twofactor: these are not two unused codes in a row of phone")
     );
 }
 

@@ -118,7 +118,7 @@ pub struct Resync {
     pub user: String,
     /// Name of the device
     pub device: String,
-    /// A code of the token
+    /// A code of the device
     #[arg(requires = "code2")]
     pub code1: Option<String>,
     /// The code after it
