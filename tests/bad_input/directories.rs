@@ -35,7 +35,7 @@ fn every_part_refuses(spoil: impl Fn(&Path), cause: &str) {
             assert_eq!(outcome.messages.len(), 0);
             assert_eq!(before.changed(), [""; 0]);
             let line = format!(
-                "user={user} rhost= result=error error=\"{}: {cause}\"",
+                "user={user} rhost= result=error error=\"{}: {cause}",
                 path.display()
             );
             assert_eq!(logged(&machine), [line]);
@@ -46,7 +46,10 @@ fn every_part_refuses(spoil: impl Fn(&Path), cause: &str) {
 #[test]
 fn a_missing_directory_refuses() {
     let gone = |path: &Path| std::fs::remove_dir_all(path).unwrap();
-    every_part_refuses(gone, "open: No such file or directory (os error 2)");
+    every_part_refuses(
+        gone,
+        "open: No such file or directory (os error 2)\" hint=\"twofactor enable makes what is missing\"",
+    );
 }
 
 #[test]
@@ -57,7 +60,7 @@ fn a_link_to_a_directory_refuses() {
         std::fs::set_permissions("/srv/real", PermissionsExt::from_mode(0o700)).unwrap();
         symlink("/srv/real", path).unwrap();
     };
-    every_part_refuses(link, "is a link or not of the right type");
+    every_part_refuses(link, "is a link or not of the right type\"");
 }
 
 #[test]
@@ -66,13 +69,13 @@ fn a_file_in_the_place_of_a_directory_refuses() {
         std::fs::remove_dir_all(path).unwrap();
         std::fs::write(path, "").unwrap();
     };
-    every_part_refuses(file, "is a link or not of the right type");
+    every_part_refuses(file, "is a link or not of the right type\"");
 }
 
 #[test]
 fn a_directory_of_somebody_else_refuses() {
     let theirs = |path: &Path| chown(path, Some(60_000), None).unwrap();
-    every_part_refuses(theirs, "is not owned by root");
+    every_part_refuses(theirs, "is not owned by root\"");
 }
 
 #[test]
@@ -80,7 +83,10 @@ fn a_directory_that_others_can_enter_refuses() {
     for mode in [0o755, 0o710, 0o701, 0o777] {
         let open =
             |path: &Path| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
-        every_part_refuses(open, &format!("is accessible to others (mode {mode:04o})"));
+        every_part_refuses(
+            open,
+            &format!("is accessible to others (mode {mode:04o})\""),
+        );
     }
 }
 

@@ -118,14 +118,16 @@ fn a_policy_that_cannot_be_used_refuses() {
     add_account(&machine, "bob");
     let line = |cause: &str| {
         vec![format!(
-            "user=bob rhost= result=error error=\"/etc/security/twofactor.toml: {cause}\""
+            "user=bob rhost= result=error error=\"/etc/security/twofactor.toml: {cause}"
         )]
     };
     std::fs::remove_file(policy_path()).unwrap();
-    let missing = line("open: No such file or directory (os error 2)");
+    let missing = line(
+        "open: No such file or directory (os error 2)\" hint=\"twofactor enable makes what is missing\"",
+    );
     assert_eq!(unasked(&machine, "bob"), (code::AUTHINFO_UNAVAIL, missing));
     machine.write_file(policy_path(), ON, 0o666);
-    let writable = line("is accessible to others (mode 0666)");
+    let writable = line("is accessible to others (mode 0666)\"");
     assert_eq!(unasked(&machine, "bob"), (code::AUTHINFO_UNAVAIL, writable));
     machine.write_file(policy_path(), "enabled = yes\n", 0o644);
     let (code, lines) = unasked(&machine, "bob");
