@@ -68,7 +68,7 @@ fn r6_a_code_near_the_window_is_logged_as_a_clock_that_is_wrong() {
     assert!(!lets_in("alice", &phone.code_after(-3)));
     let lines = logged(&machine);
     let line = "user=alice rhost= result=wrong device=phone steps_off=-3 hint=\"the clocks of this machine and of the device \
-                differ\"";
+                differ: set the wrong one right, or: twofactor resync USER DEVICE\"";
     assert_eq!(lines[0], line);
     phone.settle(10);
     let verify = machine

@@ -81,7 +81,7 @@ fn r4_window_1_accepts_three_codes_and_r6_tells_of_clocks_that_differ() {
         );
         let line = format!(
             "user={user} rhost=127.0.0.1 result=wrong device=phone steps_off={steps} \
-             hint=\"the clocks of this machine and of the device differ\""
+             hint=\"the clocks of this machine and of the device differ: set the wrong one right, or: twofactor resync USER DEVICE\""
         );
         assert_eq!(logged(&machine, "sshd:auth"), [line]);
         machine.forget_log();

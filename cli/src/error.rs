@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use pam_twofactor::check;
+use pam_twofactor::state::StateError;
 use pam_twofactor::store::{self, Cause};
 use pam_twofactor::sys::accounts::LookupFailed;
 use pam_twofactor::sys::clock::BeforeEpoch;
@@ -156,9 +157,13 @@ fn next_step(error: &store::Error) -> Option<String> {
         Cause::OtherUid { .. } | Cause::OtherUser(_) => {
             Some("To remove the old record: twofactor unset USER".to_owned())
         }
-        Cause::Record(_) | Cause::State(_) => {
-            Some("To remove it and enrol anew: twofactor unset USER".to_owned())
+        Cause::State(StateError::Version(..)) => {
+            Some("Install the version that wrote it.".to_owned())
         }
+        Cause::Record(_) => Some(
+            "If a newer version wrote it, install that one. To remove it and enrol anew: twofactor unset USER"
+                .to_owned(),
+        ),
         Cause::File(FileError::WrongType | FileError::TooLarge) if holds_secrets(&error.path) => {
             Some("See who changed it. To remove it and enrol anew: twofactor unset USER".to_owned())
         }

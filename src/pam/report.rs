@@ -33,7 +33,7 @@ pub fn rejected(line: Line, why: &Rejected) -> Line {
             .with("steps_off", steps)
             .saying(
                 "hint",
-                &"the clocks of this machine and of the device differ",
+                &"the clocks of this machine and of the device differ: set the wrong one right, or: twofactor resync USER DEVICE",
             ),
         Rejected::Used { device } => line.with("result", &"used").with("device", device),
         Rejected::ClockSetBack { device, seconds } => line

@@ -21,6 +21,9 @@ pub use exempt::{Exempt, Subject, rhost_address};
 /// The policy file as it is installed: every key at its default, explained, and switched off.
 pub const DEFAULT_POLICY: &str = include_str!("default.toml");
 
+/// The widest `window`.
+pub const MAX_WINDOW: u8 = 10;
+
 /// A legal policy. Ranges and defaults are those of [`DEFAULT_POLICY`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -28,7 +31,7 @@ pub struct Policy {
     pub enabled: bool,
     /// What happens to users without a confirmed device.
     pub enforcement: Enforcement,
-    /// Steps before and after the current one that are accepted (RFC 6238 5.2), 0..=10.
+    /// Steps before and after the current one that are accepted (RFC 6238 5.2), 0..=[`MAX_WINDOW`].
     pub window: u8,
     /// How often the code is asked for in one login, 1..=10.
     pub tries: u8,

@@ -9,7 +9,7 @@ use crate::otp::{Algorithm, Digits, Interval};
 use super::error::{Fault, quoted};
 use super::exempt::{Exempt, network};
 use super::read::{Table, Text, in_order, wrong_kind};
-use super::{Echo, Enforcement, NewDevices, Policy, Services, Throttle};
+use super::{Echo, Enforcement, MAX_WINDOW, NewDevices, Policy, Services, Throttle};
 
 /// Reads the whole file.
 pub(super) fn policy(text: &str) -> Result<Policy, Fault> {
@@ -22,7 +22,9 @@ pub(super) fn policy(text: &str) -> Result<Policy, Fault> {
         enforcement: top
             .word("enforcement", &ENFORCEMENT)?
             .unwrap_or(default.enforcement),
-        window: top.number("window", 0..=10)?.unwrap_or(default.window),
+        window: top
+            .number("window", 0..=MAX_WINDOW)?
+            .unwrap_or(default.window),
         tries: top.number("tries", 1..=10)?.unwrap_or(default.tries),
         prompt: top.text("prompt", &PROMPT)?.unwrap_or(default.prompt),
         echo: top.flag("echo")?.map_or(default.echo, echo),

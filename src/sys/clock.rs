@@ -61,8 +61,9 @@ pub fn synchronization() -> Synchronization {
 /// Through the C library: rustix parses the vDSO itself, at an address that the kernel tells, which is not mapped under
 /// valgrind.
 fn read(clock: libc::clockid_t) -> libc::timespec {
+    // A call that fails must not look like 1970.
     let mut time = libc::timespec {
-        tv_sec: 0,
+        tv_sec: -1,
         tv_nsec: 0,
     };
     // SAFETY: the pointer is valid for writes; both clocks exist on every Linux (clock_gettime(2)).

@@ -14,7 +14,7 @@ mod tests;
 
 use crate::device::{Device, Kind};
 use crate::otp::Interval;
-use crate::policy::Policy;
+use crate::policy::{MAX_WINDOW, Policy};
 use crate::record::Record;
 use crate::recovery::same;
 use crate::state::{COUNTER_UNKNOWN, DeviceState, State, furthest_ahead};
@@ -368,7 +368,8 @@ pub fn unlocked(policy: &Policy, record: &Record, state: &State, now: u64) -> St
             continue;
         };
         if let Some(entry) = state.device_mut(device.id)
-            && clock_lag(device, entry.next, policy.window, now).is_some()
+            // The window may have been wider when the code was accepted.
+            && clock_lag(device, entry.next, MAX_WINDOW, now).is_some()
         {
             entry.drift = 0;
             entry.next = interval.step(now) + furthest_ahead(policy.window) + 1;

@@ -225,6 +225,11 @@ pub fn replace_invalid(context: &Context) -> Result<Made, Failure> {
         kept.display()
     ))?;
     context.terminal.confirm("Switch two-factor login off?")?;
+    if context.policy.load().is_ok() {
+        return Err(Failure::refused(
+            "the policy was changed meanwhile; try again",
+        ));
+    }
     // Moved, not copied: it may be anything. Logins are refused before, and until there is a new one.
     std::fs::rename(context.policy_path(), &kept)
         .map_err(|error| Failure::system(format!("{}: {error}", kept.display())))?;

@@ -29,6 +29,8 @@ pub fn run(context: &Context, args: &Resync) -> Result<(), Failure> {
     let device = chosen(&record, Some(&args.device))?;
     let first = code(context, args.code1.as_deref(), "A code of the device: ")?;
     let second = code(context, args.code2.as_deref(), "The code after it: ")?;
+    // When the second code was typed: waiting for the lock must not look like a slow clock.
+    let now = clock::now()?;
     let window = context.policy_or_default()?.window;
 
     let mut locked = store.lock(&account).map_err(named)?;
@@ -45,7 +47,6 @@ pub fn run(context: &Context, args: &Resync) -> Result<(), Failure> {
             "the device was changed meanwhile; try again",
         ));
     };
-    let now = clock::now()?;
     let (found, counter, by) = match device.kind {
         Kind::Hotp => counter(device, entry, (&first, &second), now),
         Kind::Totp { interval } => {
