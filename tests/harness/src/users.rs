@@ -24,8 +24,10 @@ impl Machine {
         id
     }
 
-    /// Adds a user with a uid of the test's choice, which other users may have too.
+    /// Adds a user with a uid of the test's choice, which other users may have too. A user of that name whom the real
+    /// machine happens to have is not there meanwhile.
     pub fn add_user_with_id(&self, name: &str, id: u32) {
+        self.remove_user(name);
         let home = Path::new("/home").join(name.replace('/', "_"));
         append(
             "/etc/passwd",
