@@ -8,9 +8,11 @@
 pub mod check;
 pub mod demand;
 pub mod device;
+pub mod enroll;
 pub mod otp;
 mod pam;
 pub mod policy;
+pub mod qr;
 pub mod record;
 pub mod recovery;
 pub mod secret;

@@ -2,10 +2,11 @@
 #![forbid(unsafe_code)]
 
 use pam_twofactor::device::{Device, Kind};
+use pam_twofactor::enroll;
 use pam_twofactor::otp::{Algorithm, Digits, Interval};
 use pam_twofactor::policy::Policy;
-use pam_twofactor::state::{COUNTER_UNKNOWN, State};
-use pam_twofactor::uri::{KeyUri, UriKind};
+use pam_twofactor::state::State;
+use pam_twofactor::sys::host;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -87,39 +88,15 @@ pub fn uri(
     policy: &Policy,
     state: Option<&State>,
 ) -> Zeroizing<String> {
-    let kind = match device.kind {
-        Kind::Totp { interval } => UriKind::Totp {
-            interval: interval.seconds(),
-        },
-        Kind::Hotp => {
-            let next = state
-                .and_then(|state| state.device(device.id))
-                .map(|entry| entry.next);
-            UriKind::Hotp {
-                counter: next.filter(|next| *next != COUNTER_UNKNOWN).unwrap_or(0),
-            }
-        }
-    };
-    KeyUri {
-        kind,
-        algorithm: device.algorithm.name(),
-        digits: device.digits.value(),
-        secret_base32: &device.secret.to_base32(),
-        issuer: &issuer(policy),
-        account,
-    }
-    .build()
+    let next = state
+        .and_then(|state| state.device(device.id))
+        .map_or(0, |entry| entry.next);
+    enroll::uri(device, account, &issuer(policy), next)
 }
 
 /// The policy's issuer; the host name where it has none.
 fn issuer(policy: &Policy) -> String {
-    match &policy.issuer {
-        Some(issuer) => issuer.clone(),
-        None => rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned(),
-    }
+    policy.issuer.clone().unwrap_or_else(host::name)
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ mod impact;
 mod output;
 mod people;
 mod policy_edit;
-mod qr;
 mod terminal;
 mod text;
 

@@ -3,12 +3,12 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
 
+use pam_twofactor::qr::{self, Glyphs, Ink, Undrawn};
 use rustix::termios::tcgetwinsize;
 use zeroize::Zeroizing;
 
 use crate::args::Qr;
 use crate::error::Failure;
-use crate::qr::{self, Glyphs, Ink, Undrawn};
 
 /// Columns assumed where the output is no terminal.
 const COLUMNS: usize = 80;

@@ -1,7 +1,5 @@
-//! How times, durations, keys and lists are written for people.
+//! How times, durations and lists are written for people.
 #![forbid(unsafe_code)]
-
-use zeroize::Zeroizing;
 
 /// A moment as ISO 8601 in UTC: `2026-02-03T04:05:06Z`. `seconds` counts from 1970-01-01.
 pub fn utc(seconds: u64) -> String {
@@ -44,18 +42,6 @@ pub fn count(number: u64, noun: &str) -> String {
         1 => format!("1 {noun}"),
         _ => format!("{number} {noun}s"),
     }
-}
-
-/// A key in groups of four, for typing it in.
-pub fn in_fours(key: &str) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(key.len() * 2));
-    for (position, letter) in key.chars().enumerate() {
-        if position > 0 && position % 4 == 0 {
-            text.push(' ');
-        }
-        text.push(letter);
-    }
-    text
 }
 
 /// A value in a log line or a message: quotes and escapes where it is more than one plain word.
@@ -110,12 +96,6 @@ mod tests {
         assert_eq!(span(1), "1 second");
         assert_eq!(span(5400), "1 hour 30 minutes");
         assert_eq!(span(172_800), "2 days");
-    }
-
-    #[test]
-    fn keys_are_grouped() {
-        assert_eq!(*in_fours("ABCDEFGHIJ"), "ABCD EFGH IJ");
-        assert_eq!(*in_fours(""), "");
     }
 
     #[test]

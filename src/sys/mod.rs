@@ -3,5 +3,6 @@
 pub mod accounts;
 pub mod clock;
 pub mod file;
+pub mod host;
 pub mod lock;
 pub mod signal;

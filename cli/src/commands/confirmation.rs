@@ -2,13 +2,13 @@
 #![forbid(unsafe_code)]
 
 use pam_twofactor::device::{Device, Kind};
+use pam_twofactor::enroll::{self, TRIES, in_fours};
 use pam_twofactor::policy::Policy;
-use pam_twofactor::record::Record;
 use pam_twofactor::recovery::PlainCode;
-use pam_twofactor::state::{DeviceState, State};
+use pam_twofactor::state::DeviceState;
 use pam_twofactor::sys::accounts::Account;
 use pam_twofactor::sys::clock;
-use pam_twofactor::verify::{self, Answer, Form, Outcome, Rejected};
+use pam_twofactor::verify::Rejected;
 use zeroize::Zeroizing;
 
 use crate::args::Qr;
@@ -16,10 +16,7 @@ use crate::context::Context;
 use crate::device_info::{DeviceInfo, app_warning, uri};
 use crate::error::Failure;
 use crate::output::Format;
-use crate::text::{in_fours, utc};
-
-/// How often a code of the new device is asked for.
-const TRIES: u32 = 5;
+use crate::text::utc;
 
 /// Whether a code of the new device is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,12 +56,7 @@ pub fn present(
     let (qr, confirmation) = style;
     let terminal = &context.terminal;
     let uri = uri(device, &account.name, policy, None);
-    let entry = DeviceState {
-        id: device.id,
-        next: 0,
-        drift: 0,
-        last_used: 0,
-    };
+    let entry = enroll::unused(device);
     if let (Format::Json, Confirmation::Skip) = (context.format, confirmation) {
         // A script takes the key from the report; it must not get into the log that standard error goes to.
         return Ok(Confirmed { entry, uri });
@@ -92,7 +84,7 @@ pub fn present(
     ))?;
     let entry = match confirmation {
         Confirmation::Skip => entry,
-        Confirmation::Ask => ask(context, account, policy, device, entry)?,
+        Confirmation::Ask => ask(context, account, policy, device)?,
     };
     Ok(Confirmed { entry, uri })
 }
@@ -129,7 +121,6 @@ fn ask(
     account: &Account,
     policy: &Policy,
     device: &Device,
-    entry: DeviceState,
 ) -> Result<DeviceState, Failure> {
     let terminal = &context.terminal;
     for _ in 0..TRIES {
@@ -138,9 +129,9 @@ fn ask(
             return Err(Failure::refused("no code was typed, so nothing was stored"));
         };
         let now = clock::now()?;
-        match judge(policy, account, device, entry, (&typed, now)) {
+        match enroll::confirm(policy, account, device, typed.as_bytes(), now) {
             Ok(used) => return Ok(used),
-            Err(why) => terminal.say(&format!("{}\n", explain(device, &why, now)))?,
+            Err(why) => terminal.say(&format!("{}\n", explain(device.kind, &why, now)))?,
         }
     }
     Err(Failure::refused(format!("{TRIES} codes were wrong, so nothing was stored")).next(
@@ -148,35 +139,8 @@ fn ask(
     ))
 }
 
-/// The verdict of a login, for a record that holds nothing but the new device.
-fn judge(
-    policy: &Policy,
-    account: &Account,
-    device: &Device,
-    entry: DeviceState,
-    typed: (&str, u64),
-) -> Result<DeviceState, Rejected> {
-    let (typed, now) = typed;
-    let mut record = Record::new(account.name.clone(), account.uid);
-    record.devices.push(device.clone());
-    let mut state = State::new(account.uid);
-    state.devices.push(entry);
-    let answer = Answer::read(typed.as_bytes(), Form::Code, &[device.digits]);
-    // A state without failures is never locked out.
-    let charged = verify::charge(&policy.throttle, &state, now).map_err(|_| Rejected::Wrong)?;
-    let verdict = verify::verdict(policy, &record, &charged, &answer, now);
-    match verdict.outcome {
-        Outcome::Accepted(_) => verdict
-            .state
-            .device(device.id)
-            .copied()
-            .ok_or(Rejected::Wrong),
-        Outcome::Rejected(why) => Err(why),
-    }
-}
-
-fn explain(device: &Device, why: &Rejected, now: u64) -> String {
-    match (why, device.kind) {
+fn explain(kind: Kind, why: &Rejected, now: u64) -> String {
+    match (why, kind) {
         (Rejected::ClockDiffers { steps, .. }, Kind::Totp { interval }) => {
             let seconds = steps
                 .unsigned_abs()
@@ -198,74 +162,22 @@ fn explain(device: &Device, why: &Rejected, now: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pam_twofactor::device::Id;
-    use pam_twofactor::otp::{Algorithm, Digits, Interval};
-    use pam_twofactor::secret::Secret;
-
-    const NOW: u64 = 1_234_567_890;
-
-    fn device(kind: Kind) -> Device {
-        Device {
-            id: Id::generate().unwrap(),
-            name: "phone".parse().unwrap(),
-            kind,
-            algorithm: Algorithm::Sha1,
-            digits: Digits::SIX,
-            secret: Secret::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap(),
-            created: NOW,
-        }
-    }
-
-    fn check(device: &Device, typed: &str, now: u64) -> Result<DeviceState, Rejected> {
-        let account = Account {
-            name: "alice".into(),
-            uid: 1000,
-            gid: 1000,
-        };
-        let entry = DeviceState {
-            id: device.id,
-            next: 0,
-            drift: 0,
-            last_used: 0,
-        };
-        judge(&Policy::default(), &account, device, entry, (typed, now))
-    }
-
-    #[test]
-    fn r08_the_confirming_code_is_used_up() {
-        let device = device(Kind::Totp {
-            interval: Interval::THIRTY,
-        });
-        // RFC 6238 appendix B: 89005924 at 1234567890, cut to six digits.
-        let entry = check(&device, "005 924", NOW).unwrap();
-        assert_eq!((entry.next, entry.last_used), (NOW / 30 + 1, NOW));
-    }
-
-    #[test]
-    fn a_hotp_device_is_confirmed_by_its_first_code() {
-        // RFC 4226 appendix D, counter 0.
-        let entry = check(&device(Kind::Hotp), "755224", NOW).unwrap();
-        assert_eq!(entry.next, 1);
-    }
-
-    #[test]
-    fn a_wrong_code_confirms_nothing() {
-        let device = device(Kind::Totp {
-            interval: Interval::THIRTY,
-        });
-        assert_eq!(check(&device, "005925", NOW), Err(Rejected::Wrong));
-    }
+    use pam_twofactor::otp::Interval;
 
     #[test]
     fn a_wrong_clock_is_told_from_a_wrong_code() {
-        let device = device(Kind::Totp {
+        let kind = Kind::Totp {
             interval: Interval::THIRTY,
-        });
-        let why = check(&device, "005924", NOW + 150).unwrap_err();
+        };
+        let why = Rejected::ClockDiffers {
+            device: "phone".into(),
+            steps: -5,
+        };
         assert_eq!(
-            explain(&device, &why, NOW + 150),
+            explain(kind, &why, 1_234_568_040),
             "The key is right, but the device's clock is 150 s behind this machine's (2009-02-13T23:34:00Z). \
              Set the wrong one."
         );
+        assert!(explain(kind, &Rejected::Wrong, 0).starts_with("That code is wrong."));
     }
 }

@@ -1,12 +1,12 @@
 //! `enroll`: a new device.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
+use pam_twofactor::device::{Device, DeviceName, Kind, MAX_DEVICES};
+use pam_twofactor::enroll;
 use pam_twofactor::otp::{Algorithm, Digits, Interval};
-use pam_twofactor::policy::Policy;
+use pam_twofactor::policy::{NewDevices, Policy};
 use pam_twofactor::record::Record;
 use pam_twofactor::recovery::{PlainCode, RecoverySet};
-use pam_twofactor::secret::Secret;
 use pam_twofactor::sys::clock;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -119,19 +119,16 @@ fn new_device(name: DeviceName, args: &Enroll, policy: &Policy) -> Result<Device
         .interval
         .and_then(Interval::new)
         .unwrap_or(defaults.interval);
-    Ok(Device {
-        id: Id::generate().map_err(Failure::system)?,
-        name,
-        kind: if args.hotp {
-            Kind::Hotp
-        } else {
-            Kind::Totp { interval }
-        },
-        algorithm,
+    let kind = match args.hotp {
+        true => Kind::Hotp,
+        false => Kind::Totp { interval },
+    };
+    let settings = NewDevices {
         digits: args.digits.and_then(Digits::new).unwrap_or(defaults.digits),
-        secret: Secret::generate(algorithm.output_len()).map_err(Failure::system)?,
-        created: clock::now()?,
-    })
+        interval,
+        algorithm,
+    };
+    enroll::new_device(name, kind, settings, clock::now()?).map_err(Failure::system)
 }
 
 /// What `enroll` reports. Holds secrets: it is the only time they are shown.

@@ -1,9 +1,10 @@
 //! `renew`: a new secret for a device; the old one works until the new one is confirmed.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::{Device, Id};
+use pam_twofactor::device::Device;
+use pam_twofactor::enroll;
+use pam_twofactor::policy::NewDevices;
 use pam_twofactor::record::Record;
-use pam_twofactor::secret::Secret;
 use pam_twofactor::sys::clock;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -23,12 +24,13 @@ pub fn run(context: &Context, args: &Renew) -> Result<(), Failure> {
     let policy = context.policy_or_default()?;
     let named = |error| for_user(Failure::from(error), &account.name);
     let old = chosen(&record, args.device.as_deref())?;
-    let new = Device {
-        id: Id::generate().map_err(Failure::system)?,
-        secret: Secret::generate(old.algorithm.output_len()).map_err(Failure::system)?,
-        created: clock::now()?,
-        ..old.clone()
+    let settings = NewDevices {
+        algorithm: old.algorithm,
+        digits: old.digits,
+        ..policy.new_devices
     };
+    let new = enroll::new_device(old.name.clone(), old.kind, settings, clock::now()?)
+        .map_err(Failure::system)?;
     let confirmation = Confirmation::new(&args.no_confirm);
     let confirmed = present(context, &account, &policy, &new, (args.qr, confirmation))?;
 

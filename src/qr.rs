@@ -5,9 +5,10 @@ use qrcode::types::{Color, QrError};
 use qrcode::{EcLevel, QrCode};
 use zeroize::Zeroizing;
 
-/// Light modules around the symbol: first what ISO/IEC 18004 asks for, then what phones still read where columns are
-/// scarce.
-const QUIET_ZONES: [usize; 3] = [4, 2, 1];
+/// Light modules around the symbol (ISO/IEC 18004 section 9.1).
+const QUIET_ZONE: usize = 4;
+/// What phones still read, where columns are scarce.
+const QUIET_ZONES: [usize; 3] = [QUIET_ZONE, 2, 1];
 
 /// The characters a code is drawn with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub enum Undrawn {
     TooLong,
 }
 
-/// Draws `text` in at most `columns` columns. Each line ends with a newline. The drawing is as secret as the text.
+/// Draws `text` with characters in at most `columns` columns. Each line ends with a newline. The drawing is as secret as the text.
 ///
 /// # Errors
 /// [`Undrawn`] when it does not fit.
@@ -61,11 +62,7 @@ pub fn draw(
     else {
         return Err(Undrawn::TooNarrow { needed: needed(1) });
     };
-    let modules = Modules {
-        width: code.width(),
-        dark: code.to_colors(),
-        quiet,
-    };
+    let modules = Modules::new(&code, quiet);
     let mut out = Zeroizing::new(String::with_capacity(
         modules.side() * (modules.side() * 24 + 16),
     ));
@@ -85,25 +82,46 @@ fn encode(text: &str) -> Result<QrCode, QrError> {
     }
 }
 
-/// The symbol with its quiet zone; coordinates start in the zone's corner.
-struct Modules {
+/// A symbol with its quiet zone; coordinates start in the zone's corner. As secret as its text.
+pub struct Modules {
     width: usize,
-    dark: Vec<Color>,
+    dark: Zeroizing<Vec<bool>>,
     quiet: usize,
 }
 
 impl Modules {
-    fn side(&self) -> usize {
+    /// The symbol of `text` with the quiet zone that ISO/IEC 18004 asks for: four modules.
+    ///
+    /// # Errors
+    /// [`Undrawn::TooLong`].
+    pub fn of(text: &str) -> Result<Self, Undrawn> {
+        let code = encode(text).map_err(|_| Undrawn::TooLong)?;
+        Ok(Self::new(&code, QUIET_ZONE))
+    }
+
+    fn new(code: &QrCode, quiet: usize) -> Self {
+        let dark = code.to_colors().into_iter().map(|it| it == Color::Dark);
+        Self {
+            width: code.width(),
+            dark: Zeroizing::new(dark.collect()),
+            quiet,
+        }
+    }
+
+    /// Modules to a line, and lines.
+    #[must_use]
+    pub const fn side(&self) -> usize {
         self.width + 2 * self.quiet
     }
 
     /// Whether the module is dark; everything outside the symbol is light.
-    fn is_dark(&self, column: usize, line: usize) -> bool {
+    #[must_use]
+    pub fn is_dark(&self, column: usize, line: usize) -> bool {
         let (Some(x), Some(y)) = (column.checked_sub(self.quiet), line.checked_sub(self.quiet))
         else {
             return false;
         };
-        x < self.width && self.dark.get(y * self.width + x) == Some(&Color::Dark)
+        x < self.width && self.dark.get(y * self.width + x) == Some(&true)
     }
 }
 
@@ -217,12 +235,7 @@ mod tests {
 
     #[test]
     fn every_style_draws_the_symbol_with_its_quiet_zone() {
-        let code = encode(URI).unwrap();
-        let expected = Modules {
-            width: code.width(),
-            dark: code.to_colors(),
-            quiet: 4,
-        };
+        let expected = Modules::of(URI).unwrap();
         for glyphs in [Glyphs::Utf8, Glyphs::Ascii] {
             for ink in [Ink::Ansi, Ink::Plain] {
                 let rows = read_back(&draw(URI, glyphs, ink, 200).unwrap(), glyphs, ink);

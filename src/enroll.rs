@@ -1,0 +1,212 @@
+//! A new device: made, described for its owner, and confirmed by a code. The same for the command and for enrolment in
+//! a login dialogue. Stores nothing.
+#![forbid(unsafe_code)]
+
+use zeroize::Zeroizing;
+
+use crate::device::{Device, DeviceName, Id, Kind};
+use crate::policy::{NewDevices, Policy};
+use crate::record::Record;
+use crate::secret::Secret;
+use crate::state::{COUNTER_UNKNOWN, DeviceState, State};
+use crate::sys::accounts::Account;
+use crate::uri::{KeyUri, UriKind};
+use crate::verify::{self, Answer, Form, Outcome, Rejected};
+
+/// How often a code of a new device is asked for.
+pub const TRIES: u32 = 5;
+
+/// A device with a new secret.
+///
+/// `now` is in seconds since 1970-01-01 UTC.
+///
+/// # Errors
+/// When the kernel gives no randomness.
+pub fn new_device(
+    name: DeviceName,
+    kind: Kind,
+    settings: NewDevices,
+    now: u64,
+) -> Result<Device, getrandom::Error> {
+    Ok(Device {
+        id: Id::generate()?,
+        name,
+        kind,
+        algorithm: settings.algorithm,
+        digits: settings.digits,
+        secret: Secret::generate(settings.algorithm.output_len())?,
+        created: now,
+    })
+}
+
+/// The state of a device of which no code was accepted yet.
+#[must_use]
+pub const fn unused(device: &Device) -> DeviceState {
+    DeviceState {
+        id: device.id,
+        next: 0,
+        drift: 0,
+        last_used: 0,
+    }
+}
+
+/// The URI that an app reads; `issuer` is the name that the app shows, `next` the counter of a HOTP device.
+#[must_use]
+pub fn uri(device: &Device, account: &str, issuer: &str, next: u64) -> Zeroizing<String> {
+    let kind = match device.kind {
+        Kind::Totp { interval } => UriKind::Totp {
+            interval: interval.seconds(),
+        },
+        Kind::Hotp if next == COUNTER_UNKNOWN => UriKind::Hotp { counter: 0 },
+        Kind::Hotp => UriKind::Hotp { counter: next },
+    };
+    KeyUri {
+        kind,
+        algorithm: device.algorithm.name(),
+        digits: device.digits.value(),
+        secret_base32: &device.secret.to_base32(),
+        issuer,
+        account,
+    }
+    .build()
+}
+
+/// A key in groups of four, for typing it in.
+#[must_use]
+pub fn in_fours(key: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(key.len() * 2));
+    for (position, letter) in key.chars().enumerate() {
+        if position > 0 && position % 4 == 0 {
+            text.push(' ');
+        }
+        text.push(letter);
+    }
+    text
+}
+
+/// The verdict of a login at `now`, for a record that holds nothing but the new device: what its state becomes when
+/// `typed` is a code of it, which is used up then.
+///
+/// # Errors
+/// Why it is not.
+pub fn confirm(
+    policy: &Policy,
+    account: &Account,
+    device: &Device,
+    typed: &[u8],
+    now: u64,
+) -> Result<DeviceState, Rejected> {
+    let mut record = Record::new(account.name.clone(), account.uid);
+    record.devices.push(device.clone());
+    let mut state = State::new(account.uid);
+    state.devices.push(unused(device));
+    let answer = Answer::read(typed, Form::Code, &[device.digits]);
+    // A state without failures is never locked out.
+    let charged = verify::charge(&policy.throttle, &state, now).map_err(|_| Rejected::Wrong)?;
+    let verdict = verify::verdict(policy, &record, &charged, &answer, now);
+    match verdict.outcome {
+        Outcome::Accepted(_) => verdict
+            .state
+            .device(device.id)
+            .copied()
+            .ok_or(Rejected::Wrong),
+        Outcome::Rejected(why) => Err(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otp::{Algorithm, Digits, Interval};
+
+    const NOW: u64 = 1_234_567_890;
+    const THIRTY: Kind = Kind::Totp {
+        interval: Interval::THIRTY,
+    };
+
+    fn device(kind: Kind) -> Device {
+        Device {
+            id: Id::generate().unwrap(),
+            name: "phone".parse().unwrap(),
+            kind,
+            algorithm: Algorithm::Sha1,
+            digits: Digits::SIX,
+            secret: Secret::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap(),
+            created: NOW,
+        }
+    }
+
+    fn check(device: &Device, typed: &str, now: u64) -> Result<DeviceState, Rejected> {
+        let account = Account {
+            name: "alice".into(),
+            uid: 1000,
+            gid: 1000,
+        };
+        confirm(&Policy::default(), &account, device, typed.as_bytes(), now)
+    }
+
+    #[test]
+    fn r08_the_confirming_code_is_used_up() {
+        // RFC 6238 appendix B: 89005924 at 1234567890, cut to six digits.
+        let entry = check(&device(THIRTY), "005 924", NOW).unwrap();
+        assert_eq!((entry.next, entry.last_used), (NOW / 30 + 1, NOW));
+    }
+
+    #[test]
+    fn a_hotp_device_is_confirmed_by_its_first_code() {
+        // RFC 4226 appendix D, counter 0.
+        let entry = check(&device(Kind::Hotp), "755224", NOW).unwrap();
+        assert_eq!(entry.next, 1);
+    }
+
+    #[test]
+    fn a_wrong_code_confirms_nothing() {
+        let device = device(THIRTY);
+        assert_eq!(check(&device, "005925", NOW), Err(Rejected::Wrong));
+        assert_eq!(check(&device, "", NOW), Err(Rejected::Wrong));
+    }
+
+    #[test]
+    fn a_wrong_clock_is_told_from_a_wrong_code() {
+        let why = check(&device(THIRTY), "005924", NOW + 150).unwrap_err();
+        assert!(matches!(why, Rejected::ClockDiffers { steps: -5, .. }));
+    }
+
+    #[test]
+    fn the_uri_names_issuer_account_and_counter() {
+        let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+        assert_eq!(
+            *uri(&device(THIRTY), "alice", "example.org", 7),
+            format!("otpauth://totp/example.org:alice?secret={secret}&issuer=example.org")
+        );
+        let hotp = device(Kind::Hotp);
+        let counter = |next| {
+            uri(&hotp, "alice", "", next)
+                .rsplit('=')
+                .next()
+                .map(str::to_owned)
+        };
+        assert_eq!(counter(7).as_deref(), Some("7"));
+        assert_eq!(counter(COUNTER_UNKNOWN).as_deref(), Some("0"));
+    }
+
+    #[test]
+    fn keys_are_grouped() {
+        assert_eq!(*in_fours("ABCDEFGHIJ"), "ABCD EFGH IJ");
+        assert_eq!(*in_fours(""), "");
+    }
+
+    #[test]
+    fn new_devices_have_secrets_as_long_as_their_hash() {
+        let settings = NewDevices {
+            algorithm: Algorithm::Sha256,
+            ..NewDevices::default()
+        };
+        let name: DeviceName = "phone".parse().unwrap();
+        let one = new_device(name.clone(), THIRTY, settings, NOW).unwrap();
+        let two = new_device(name, THIRTY, settings, NOW).unwrap();
+        assert_eq!(one.secret.as_bytes().len(), 32);
+        assert_ne!(one.secret.as_bytes(), two.secret.as_bytes());
+        assert_eq!((one.created, one.kind), (NOW, THIRTY));
+    }
+}
