@@ -26,6 +26,8 @@ pub enum Failure {
     Store(Error),
     /// The clock is.
     Clock(BeforeEpoch),
+    /// The kernel gives no randomness.
+    Random(getrandom::Error),
     /// The user or group database does not answer.
     Lookup(LookupFailed),
     /// A name has a record, of this uid, but no account: the user is gone, or the database does not tell everything.
@@ -64,6 +66,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::Clock(error) => error.fmt(f),
+            Self::Random(error) => write!(f, "the kernel gives no randomness: {error}"),
             Self::Lookup(error) => error.fmt(f),
             Self::Vanished(uid) => write!(f, "there is a record (uid {uid}) but no such account"),
         }
@@ -75,6 +78,7 @@ impl std::error::Error for Failure {
         match self {
             Self::Store(error) => Some(error),
             Self::Clock(error) => Some(error),
+            Self::Random(error) => Some(error),
             Self::Lookup(error) => Some(error),
             Self::Vanished(_) => None,
         }
@@ -90,6 +94,12 @@ impl From<Error> for Failure {
 impl From<BeforeEpoch> for Failure {
     fn from(error: BeforeEpoch) -> Self {
         Self::Clock(error)
+    }
+}
+
+impl From<getrandom::Error> for Failure {
+    fn from(error: getrandom::Error) -> Self {
+        Self::Random(error)
     }
 }
 
@@ -126,6 +136,15 @@ pub enum Before {
     Gate(Gate),
 }
 
+/// What a typed code is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against {
+    /// The codes of somebody who has a device: of the devices, recovery codes, bypass.
+    Devices,
+    /// The invitation to enrol of somebody who has none.
+    Invitation,
+}
+
 /// What became of a typed code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judged {
@@ -133,8 +152,8 @@ pub enum Judged {
     Compared(Outcome),
     /// It was not looked at.
     Refused(Gate),
-    /// The user was unenrolled while the answer was typed.
-    Unenrolled,
+    /// What it would be compared with was removed while it was typed.
+    Gone,
 }
 
 impl Session<'_> {
@@ -161,8 +180,23 @@ impl Session<'_> {
     /// # Errors
     /// [`Failure`]: nothing may be concluded about the code.
     pub fn attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure> {
-        let Some((mut locked, record)) = lock_enrolled(self.store, self.account)? else {
-            return Ok(Judged::Unenrolled);
+        self.judge(input, form, Against::Devices)
+    }
+
+    /// Judges an invitation to enrol in the same way. It stays valid until its user is enrolled.
+    ///
+    /// # Errors
+    /// [`Failure`]: nothing may be concluded about it.
+    pub fn invitation(&mut self, input: &[u8]) -> Result<Judged, Failure> {
+        self.judge(input, Form::Code, Against::Invitation)
+    }
+
+    fn judge(&mut self, input: &[u8], form: Form, against: Against) -> Result<Judged, Failure> {
+        let Some((mut locked, record)) = lock_recorded(self.store, self.account)? else {
+            return Ok(Judged::Gone);
+        };
+        let Some(record) = part(record, against) else {
+            return Ok(Judged::Gone);
         };
         self.file.refresh(&mut self.loaded)?;
         let now = (self.clock)()?;
@@ -176,13 +210,18 @@ impl Session<'_> {
         let answer = Answer::read(input, form, &code_lengths(&record));
         let verdict = verify::verdict(policy, &record, &charged, &answer, now);
         let mut state = verdict.state;
-        match &verdict.outcome {
-            Outcome::Accepted(_) => grace::begin(&mut state, &self.origin(), now),
+        match (&verdict.outcome, against) {
+            (Outcome::Accepted(_), Against::Devices) => {
+                grace::begin(&mut state, &self.origin(), now);
+            }
+            (Outcome::Accepted(_), Against::Invitation) => state.bypass = charged.state().bypass,
             // A lock-out ends all grace.
-            Outcome::Rejected(_) if verify::gate(&policy.throttle, &state, now) != Gate::Open => {
+            (Outcome::Rejected(_), _)
+                if verify::gate(&policy.throttle, &state, now) != Gate::Open =>
+            {
                 state.grace.clear();
             }
-            Outcome::Rejected(_) => {}
+            (Outcome::Rejected(_), _) => {}
         }
         if state != *charged.state() {
             locked.write(state)?;
@@ -233,8 +272,16 @@ pub fn memberships(
     Ok(members)
 }
 
+/// The part of a record that an answer is compared with, `None` when there is none.
+fn part(record: Record, against: Against) -> Option<Record> {
+    match against {
+        Against::Devices => record.is_enrolled().then_some(record),
+        Against::Invitation => record.into_invitation(),
+    }
+}
+
 /// The state and record under the lock, `None` when the record is gone.
-fn lock_enrolled<'s>(
+fn lock_recorded<'s>(
     store: &'s Store,
     account: &Account,
 ) -> Result<Option<(Locked<'s>, Record)>, Failure> {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::device::Device;
-use crate::recovery::{Bypass, RecoverySet};
+use crate::recovery::{OneTimeCode, RecoverySet};
 
 use raw::RawRecord;
 
@@ -27,12 +27,14 @@ pub struct Record {
     pub user: String,
     /// Numeric user id; a record of another uid is refused.
     pub uid: u32,
-    /// 1 to [`MAX_DEVICES`], names and ids unique.
+    /// At most [`MAX_DEVICES`], names and ids unique. Only somebody who is invited to enrol has none.
     pub devices: Vec<Device>,
     /// The current set of recovery codes.
     pub recovery: Option<RecoverySet>,
-    /// The administrator's one-time code.
-    pub bypass: Option<Bypass>,
+    /// The administrator's one-time code in place of a device's.
+    pub bypass: Option<OneTimeCode>,
+    /// The administrator's invitation to enrol at login; only without a device.
+    pub invite: Option<OneTimeCode>,
 }
 
 impl Record {
@@ -45,7 +47,29 @@ impl Record {
             devices: Vec::new(),
             recovery: None,
             bypass: None,
+            invite: None,
         }
+    }
+
+    /// Whether there is a device.
+    #[must_use]
+    pub const fn is_enrolled(&self) -> bool {
+        !self.devices.is_empty()
+    }
+
+    /// Adds a device. The first one answers the invitation.
+    pub fn enroll(&mut self, device: Device) {
+        self.devices.push(device);
+        self.invite = None;
+    }
+
+    /// The invitation alone, as the verdict takes it: a bypass code and nothing else.
+    #[must_use]
+    pub fn into_invitation(self) -> Option<Self> {
+        Some(Self {
+            bypass: Some(self.invite?),
+            ..Self::new(self.user, self.uid)
+        })
     }
 
     /// The device of that name.
@@ -165,7 +189,7 @@ mod tests {
             });
         }
         record.recovery = Some(RecoverySet::generate(18).unwrap().0);
-        record.bypass = Some(Bypass::generate(19).unwrap().0);
+        record.bypass = Some(OneTimeCode::generate(19).unwrap().0);
         record
     }
 
@@ -185,6 +209,29 @@ mod tests {
             assert_eq!(one.created, two.created);
         }
         assert_eq!(back.devices.len(), 2);
+    }
+
+    #[test]
+    fn a_record_without_a_device_is_an_invitation() {
+        let mut record = Record::new("alice".into(), 1000);
+        let cut_short = Err("has no device".to_owned());
+        let read = |record: &Record| {
+            let text = record.to_toml().unwrap();
+            Record::parse(&text)
+                .map(|it| it.invite)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(read(&record), cut_short);
+        record.invite = Some(OneTimeCode::generate(19).unwrap().0);
+        assert_eq!(read(&record), Ok(record.invite.clone()));
+        record.recovery = Some(RecoverySet::generate(18).unwrap().0);
+        assert_eq!(read(&record), cut_short);
+        let mut enrolled = sample();
+        enrolled.invite = record.invite.clone();
+        assert_eq!(
+            read(&enrolled),
+            Err("has an invitation beside its devices".to_owned())
+        );
     }
 
     #[test]

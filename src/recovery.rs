@@ -38,9 +38,10 @@ pub struct RecoverySet {
     pub created: u64,
 }
 
-/// A one-time code that an administrator gave out for somebody whose devices are out of reach.
+/// A one-time code that an administrator gave out: a bypass for somebody whose devices are out of reach, or an
+/// invitation to enrol.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Bypass {
+pub struct OneTimeCode {
     /// Ties it to the spent mark in the state.
     pub id: Id,
     /// Mixed into the hash.
@@ -57,9 +58,9 @@ impl fmt::Debug for RecoverySet {
     }
 }
 
-impl fmt::Debug for Bypass {
+impl fmt::Debug for OneTimeCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bypass(redacted)")
+        f.write_str("OneTimeCode(redacted)")
     }
 }
 
@@ -91,6 +92,21 @@ impl PlainCode {
     }
 }
 
+/// The codes for showing them: two to a line, indented.
+#[must_use]
+pub fn list(codes: &[PlainCode]) -> Zeroizing<String> {
+    // 19 characters and 4 more each, and the ends of the lines.
+    let mut text = Zeroizing::new(String::with_capacity(24 * codes.len() + 1));
+    for pair in codes.chunks(2) {
+        for code in pair {
+            text.push_str("    ");
+            text.push_str(&code.grouped());
+        }
+        text.push('\n');
+    }
+    text
+}
+
 impl RecoverySet {
     /// Makes a new set and returns its codes in the clear: the only time they are seen.
     ///
@@ -116,7 +132,7 @@ impl RecoverySet {
     }
 }
 
-impl Bypass {
+impl OneTimeCode {
     /// Makes a one-time code that works until `expires` (seconds since 1970-01-01 UTC).
     ///
     /// # Errors
@@ -179,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_salt_matters() {
-        let (one, code) = Bypass::generate(9).unwrap();
+        let (one, code) = OneTimeCode::generate(9).unwrap();
         let typed = code.grouped().replace('-', "");
         assert_eq!(hash(&one.salt, typed.as_bytes()), one.hash);
         assert_ne!(hash(&[0; 16], typed.as_bytes()), one.hash);
@@ -189,7 +205,7 @@ mod tests {
     fn debug_shows_no_hash() {
         let (set, _) = RecoverySet::generate(0).unwrap();
         assert_eq!(format!("{set:?}"), "RecoverySet(10 codes, redacted)");
-        let (bypass, _) = Bypass::generate(0).unwrap();
-        assert_eq!(format!("{bypass:?}"), "Bypass(redacted)");
+        let (bypass, _) = OneTimeCode::generate(0).unwrap();
+        assert_eq!(format!("{bypass:?}"), "OneTimeCode(redacted)");
     }
 }

@@ -107,8 +107,19 @@ impl Context {
             .record(&account)
             .map_err(|error| for_user(error, &account.name))?
         {
-            Some(record) if !record.devices.is_empty() => Ok((account, store, record)),
+            Some(record) if record.is_enrolled() => Ok((account, store, record)),
             _ => Err(not_enrolled(&account.name)),
+        }
+    }
+
+    /// Account and files of somebody about whom something is kept: a device, or an invitation.
+    pub fn recorded(&self, user: &str) -> Result<(Account, Store), Failure> {
+        let account = self.account(user)?;
+        let store = self.store()?.ok_or_else(|| not_enrolled(&account.name))?;
+        let record = store.record(&account);
+        match record.map_err(|error| for_user(error, &account.name))? {
+            Some(_) => Ok((account, store)),
+            None => Err(not_enrolled(&account.name)),
         }
     }
 

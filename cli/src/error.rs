@@ -113,6 +113,7 @@ impl From<check::Failure> for Failure {
             check::Failure::Store(error) => error.into(),
             check::Failure::Clock(error) => error.into(),
             check::Failure::Lookup(error) => error.into(),
+            random @ check::Failure::Random(_) => Self::system(random),
             vanished @ check::Failure::Vanished(_) => {
                 Self::invalid(vanished).next("To remove the old record: twofactor unset USER")
             }

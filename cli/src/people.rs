@@ -89,7 +89,8 @@ fn administrator_groups() -> Result<Vec<u32>, Failure> {
 }
 
 fn enrolment(store: &Store, account: &Account) -> Result<Enrolment, pam_twofactor::store::Error> {
-    if store.record(account)?.is_none() {
+    let record = store.record(account)?;
+    if !record.is_some_and(|record| record.is_enrolled()) {
         return Ok(Enrolment::None);
     }
     let locked = store.lock(account)?;

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
 use crate::otp::{Digits, Interval};
-use crate::recovery::{Bypass, Hash, RecoverySet, Salt};
+use crate::recovery::{Hash, OneTimeCode, RecoverySet, Salt};
 use crate::secret::Secret;
 
 use super::{FORMAT, MAX_RECOVERY_CODES, Record, RecordError};
@@ -22,7 +22,8 @@ pub(super) struct RawRecord {
     #[serde(default, rename = "device")]
     devices: Vec<RawDevice>,
     recovery: Option<RawRecovery>,
-    bypass: Option<RawBypass>,
+    bypass: Option<RawOneTimeCode>,
+    invite: Option<RawOneTimeCode>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,7 +57,7 @@ struct RawRecovery {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawBypass {
+struct RawOneTimeCode {
     id: String,
     salt: String,
     code: String,
@@ -77,12 +78,19 @@ impl From<&Record> for RawRecord {
                 codes: set.hashes.iter().map(|h| HEXLOWER.encode(h)).collect(),
                 created: set.created,
             }),
-            bypass: record.bypass.as_ref().map(|bypass| RawBypass {
-                id: bypass.id.to_string(),
-                salt: HEXLOWER.encode(&bypass.salt),
-                code: HEXLOWER.encode(&bypass.hash),
-                expires: bypass.expires,
-            }),
+            bypass: record.bypass.as_ref().map(RawOneTimeCode::from),
+            invite: record.invite.as_ref().map(RawOneTimeCode::from),
+        }
+    }
+}
+
+impl From<&OneTimeCode> for RawOneTimeCode {
+    fn from(code: &OneTimeCode) -> Self {
+        Self {
+            id: code.id.to_string(),
+            salt: HEXLOWER.encode(&code.salt),
+            code: HEXLOWER.encode(&code.hash),
+            expires: code.expires,
         }
     }
 }
@@ -110,9 +118,16 @@ impl TryFrom<RawRecord> for Record {
     type Error = RecordError;
 
     fn try_from(raw: RawRecord) -> Result<Self, RecordError> {
-        // The last device goes together with its record, so a record without one was cut short.
-        if raw.devices.is_empty() {
-            return Err(RecordError::new("has no device"));
+        match (raw.devices.is_empty(), &raw.invite) {
+            // The last device goes together with its record, so such a record was cut short.
+            (true, None) => return Err(RecordError::new("has no device")),
+            (true, Some(_)) if raw.recovery.is_some() || raw.bypass.is_some() => {
+                return Err(RecordError::new("has no device"));
+            }
+            (false, Some(_)) => {
+                return Err(RecordError::new("has an invitation beside its devices"));
+            }
+            (true, Some(_)) | (false, None) => {}
         }
         if raw.devices.len() > MAX_DEVICES {
             return Err(RecordError::new("has more devices than the state can hold"));
@@ -133,7 +148,8 @@ impl TryFrom<RawRecord> for Record {
             uid: raw.uid,
             devices,
             recovery: raw.recovery.map(RecoverySet::try_from).transpose()?,
-            bypass: raw.bypass.map(Bypass::try_from).transpose()?,
+            bypass: raw.bypass.map(OneTimeCode::try_from).transpose()?,
+            invite: raw.invite.map(OneTimeCode::try_from).transpose()?,
         })
     }
 }
@@ -193,10 +209,10 @@ impl TryFrom<RawRecovery> for RecoverySet {
     }
 }
 
-impl TryFrom<RawBypass> for Bypass {
+impl TryFrom<RawOneTimeCode> for OneTimeCode {
     type Error = RecordError;
 
-    fn try_from(raw: RawBypass) -> Result<Self, RecordError> {
+    fn try_from(raw: RawOneTimeCode) -> Result<Self, RecordError> {
         Ok(Self {
             id: id(&raw.id)?,
             salt: hex(&raw.salt)?,

@@ -19,7 +19,7 @@ use harness::{Machine, Totp};
 use pam_twofactor::device::{Device, Id, Kind};
 use pam_twofactor::otp::{Algorithm, Digits, Interval};
 use pam_twofactor::record::Record;
-use pam_twofactor::recovery::{Bypass, RecoverySet};
+use pam_twofactor::recovery::{OneTimeCode, RecoverySet};
 use pam_twofactor::secret::Secret;
 use pam_twofactor::state::{self, DeviceState, State};
 use pam_twofactor::store::Store;
@@ -109,7 +109,7 @@ pub fn add_recovery_codes(user: &str) -> Vec<String> {
 
 /// Gives an enrolled user a bypass code until a Unix time; returns it as it is shown.
 pub fn add_bypass(user: &str, expires: u64) -> String {
-    let (bypass, code) = Bypass::generate(expires).unwrap();
+    let (bypass, code) = OneTimeCode::generate(expires).unwrap();
     change_record(user, |record| record.bypass = Some(bypass));
     code.grouped().to_string()
 }

@@ -1,7 +1,8 @@
 //! `bypass`: a one-time code for somebody whose devices are out of reach.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::recovery::Bypass as Code;
+use pam_twofactor::record::Record;
+use pam_twofactor::recovery::OneTimeCode;
 use pam_twofactor::sys::clock;
 use pam_twofactor::verify::{self, Gate};
 use serde::Serialize;
@@ -22,11 +23,12 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
     let expires = clock::now()?.saturating_add(args.duration);
     let new = match args.duration {
         0 => None,
-        _ => Some(Code::generate(expires).map_err(Failure::system)?),
+        _ => Some(OneTimeCode::generate(expires).map_err(Failure::system)?),
     };
     let (bypass, code) = new.unzip();
     let mut locked = store.lock_for_change(&account).map_err(named)?;
-    let Some(mut record) = locked.record().map_err(named)? else {
+    let record = locked.record().map_err(named)?;
+    let Some(mut record) = record.filter(Record::is_enrolled) else {
         return Err(not_enrolled(&account.name));
     };
     record.bypass = bypass;

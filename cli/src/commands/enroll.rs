@@ -40,7 +40,7 @@ pub fn run(context: &Context, args: &Enroll) -> Result<(), Failure> {
         .unwrap_or_else(|| Record::new(account.name.clone(), account.uid));
     // Somebody else may have enrolled a device while the code was typed.
     has_room(&record, &device.name)?;
-    record.devices.push(device.clone());
+    record.enroll(device.clone());
     let codes = match record.recovery {
         Some(_) => Vec::new(),
         None => new_recovery_codes(&mut record)?,

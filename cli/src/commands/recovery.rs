@@ -1,6 +1,7 @@
 //! `recovery-codes`: a new set, which replaces the old one.
 #![forbid(unsafe_code)]
 
+use pam_twofactor::record::Record;
 use pam_twofactor::recovery::PlainCode;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -23,7 +24,8 @@ pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
             .confirm(&format!("Replace the recovery codes of {}?", account.name))?;
     }
     let mut locked = store.lock_for_change(&account).map_err(named)?;
-    let Some(mut record) = locked.record().map_err(named)? else {
+    let record = locked.record().map_err(named)?;
+    let Some(mut record) = record.filter(Record::is_enrolled) else {
         return Err(not_enrolled(&account.name));
     };
     let codes = new_recovery_codes(&mut record)?;

@@ -80,7 +80,9 @@ fn after_enabling(context: &Context) -> Result<(), Failure> {
     };
     let account = context.account(&name)?;
     let enrolled = match context.store()? {
-        Some(store) => store.record(&account)?.is_some(),
+        Some(store) => store
+            .record(&account)?
+            .is_some_and(|record| record.is_enrolled()),
         None => false,
     };
     if enrolled {

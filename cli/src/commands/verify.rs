@@ -49,7 +49,7 @@ pub fn run(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
             .attempt(typed.as_bytes(), Form::Code)
             .map_err(named)?;
         let result = match judged {
-            Judged::Unenrolled => return Err(not_enrolled(&account.name)),
+            Judged::Gone => return Err(not_enrolled(&account.name)),
             Judged::Refused(closed) => return Err(locked_out(&account.name, closed)),
             Judged::Compared(outcome) => Checked::new(&account.name, &outcome),
         };

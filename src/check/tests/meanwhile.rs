@@ -19,7 +19,7 @@ fn a_user_who_was_unenrolled_is_told_apart() {
         .unwrap()
         .remove()
         .unwrap();
-    assert_eq!(attempt(&mut session, &code(STEP)), Ok(Judged::Unenrolled));
+    assert_eq!(attempt(&mut session, &code(STEP)), Ok(Judged::Gone));
     assert!(!machine.scratch.record().exists());
     assert!(!machine.scratch.state().exists());
 }
@@ -31,7 +31,7 @@ fn a_state_without_a_record_is_nobodys() {
     let mut session = machine.session();
     fs::remove_file(machine.scratch.record()).unwrap();
     let before = fs::read(machine.scratch.state()).unwrap();
-    assert_eq!(attempt(&mut session, &code(STEP)), Ok(Judged::Unenrolled));
+    assert_eq!(attempt(&mut session, &code(STEP)), Ok(Judged::Gone));
     assert_eq!(fs::read(machine.scratch.state()).unwrap(), before);
 }
 

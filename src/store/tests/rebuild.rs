@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::policy::Policy;
-use crate::recovery::{Bypass, RecoverySet};
+use crate::recovery::{OneTimeCode, RecoverySet};
 use crate::state::{COUNTER_UNKNOWN, Spent, encode_file};
 use crate::verify::{
     Answer, Credential, Form, Outcome, Rejected, charge, recovery_codes_left, verdict,
@@ -17,7 +17,7 @@ fn without_state() -> (Scratch, Store, Vec<String>, String) {
     let scratch = Scratch::new();
     let store = scratch.store();
     let (set, codes) = RecoverySet::generate(NOW).unwrap();
-    let (bypass, code) = Bypass::generate(NOW + 600).unwrap();
+    let (bypass, code) = OneTimeCode::generate(NOW + 600).unwrap();
     let mut record = record_of(&alice(), &[phone(), token()]);
     record.recovery = Some(set);
     record.bypass = Some(bypass);

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::recovery::{Bypass, RecoverySet};
+use crate::recovery::{OneTimeCode, RecoverySet};
 
 fn with_set() -> (User, Vec<String>) {
     let (set, codes) = RecoverySet::generate(NOW).unwrap();
@@ -12,7 +12,7 @@ fn with_set() -> (User, Vec<String>) {
 }
 
 fn with_bypass(expires: u64) -> (User, String) {
-    let (bypass, code) = Bypass::generate(expires).unwrap();
+    let (bypass, code) = OneTimeCode::generate(expires).unwrap();
     let mut user = User::usual();
     user.record.bypass = Some(bypass);
     (user, plain(&code))
@@ -105,7 +105,7 @@ fn a_bypass_works_once() {
     );
     assert_eq!(user.types(&code, NOW), spent());
     assert_eq!(user.types(&code, NOW + 600), spent());
-    let (bypass, next) = Bypass::generate(NOW + 600).unwrap();
+    let (bypass, next) = OneTimeCode::generate(NOW + 600).unwrap();
     user.record.bypass = Some(bypass);
     assert_eq!(user.would(&code, NOW), wrong());
     user.state.unreported = 0;
@@ -124,7 +124,7 @@ fn a_bypass_expires_to_the_second() {
 #[test]
 fn recovery_codes_bypass_and_devices_do_not_touch_each_other() {
     let (mut user, codes) = with_set();
-    let (bypass, code) = Bypass::generate(NOW + 600).unwrap();
+    let (bypass, code) = OneTimeCode::generate(NOW + 600).unwrap();
     user.record.bypass = Some(bypass);
     assert_eq!(user.types(user.code(0, STEP), NOW), by_device("phone", 0));
     let device = user.device_state(0);
