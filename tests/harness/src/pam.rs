@@ -148,7 +148,8 @@ impl Drive {
             .argument(count.to_string())
     }
 
-    /// The answer to the next prompt: the first line that a shell command writes when the prompt comes.
+    /// The answer to the next prompt: the first line that a shell command writes when the prompt comes. On its standard
+    /// input stands every text so far, prompts included.
     pub fn answer_shell(self, command: &str) -> Self {
         self.argument("--answer-shell").argument(command)
     }

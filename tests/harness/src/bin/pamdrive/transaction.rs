@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 use std::ffi::{CString, OsStr};
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
 
@@ -99,6 +100,15 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// Every text so far, each with a newline behind it.
+    fn shown(&self) -> String {
+        let texts = self
+            .messages
+            .iter()
+            .filter_map(|message| message["text"].as_str());
+        texts.flat_map(|text| [text, "\n"]).collect()
+    }
+
     fn reply(&mut self) -> Reply {
         if self.answers.len() == 1 {
             (self.before_last_answer)();
@@ -108,7 +118,7 @@ impl<'a> Recorder<'a> {
             Some(Answer::Null) => Reply::Null,
             Some(Answer::NullArray) => Reply::NullArray,
             Some(Answer::Kill) => Reply::Text(system::die()),
-            Some(Answer::Shell(command)) => Reply::Text(first_line(command)),
+            Some(Answer::Shell(command)) => Reply::Text(first_line(command, &self.shown())),
             Some(Answer::Failure) | None => Reply::Failure,
         }
     }
@@ -140,9 +150,8 @@ impl Conversation for Recorder<'_> {
     }
 }
 
-fn first_line(command: &OsStr) -> Vec<u8> {
-    let run = Command::new("/bin/sh").arg("-c").arg(command).output();
-    let output = run.map(|run| run.stdout).unwrap_or_default();
+fn first_line(command: &OsStr, input: &str) -> Vec<u8> {
+    let output = output(command, input).unwrap_or_default();
     let line = output
         .split(|byte| *byte == b'\n')
         .next()
@@ -150,4 +159,16 @@ fn first_line(command: &OsStr) -> Vec<u8> {
     CString::new(line)
         .map(CString::into_bytes)
         .unwrap_or_default()
+}
+
+fn output(command: &OsStr, input: &str) -> std::io::Result<Vec<u8>> {
+    let mut shell = Command::new("/bin/sh");
+    let mut shell = shell.arg("-c").arg(command);
+    shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = shell.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A command that reads nothing may have ended already.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    Ok(child.wait_with_output()?.stdout)
 }
