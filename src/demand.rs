@@ -1,7 +1,8 @@
 //! Whether a login is asked for a code at all: the policy's rows, in their order, as a pure function.
 #![forbid(unsafe_code)]
 
-use crate::policy::{Enforcement, Policy, Subject};
+use crate::policy::{Enforcement, EnrollAtLogin, Policy, Subject};
+use crate::record::Record;
 
 /// Whether the user has a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +11,17 @@ pub enum Enrolment {
     Enrolled,
     /// None.
     Unenrolled,
+}
+
+impl Enrolment {
+    /// What a record says; `None` where there is none.
+    #[must_use]
+    pub fn of(record: Option<&Record>) -> Self {
+        match record.is_some_and(Record::is_enrolled) {
+            true => Self::Enrolled,
+            false => Self::Unenrolled,
+        }
+    }
 }
 
 /// What the policy asks of one login.
@@ -25,6 +37,10 @@ pub enum Demand {
     Code,
     /// Nothing, since the user has no device and the policy leaves that open.
     Nothing,
+    /// Nothing, but a device is offered after the password.
+    MayEnrol,
+    /// That the user gets a device after the password; the login is refused otherwise.
+    MustEnrol,
     /// A device, which the user does not have: the login is refused.
     Device,
 }
@@ -53,10 +69,14 @@ pub fn without_enrolment(
 /// The part that does.
 #[must_use]
 pub const fn with_enrolment(policy: &Policy, enrolment: Enrolment) -> Demand {
-    match (enrolment, policy.enforcement) {
-        (Enrolment::Enrolled, _) => Demand::Code,
-        (Enrolment::Unenrolled, Enforcement::Optional) => Demand::Nothing,
-        (Enrolment::Unenrolled, Enforcement::Mandatory) => Demand::Device,
+    use EnrollAtLogin::{Off, Offer, Require};
+    match (enrolment, policy.enroll_at_login, policy.enforcement) {
+        (Enrolment::Enrolled, ..) => Demand::Code,
+        (Enrolment::Unenrolled, Off, Enforcement::Optional) => Demand::Nothing,
+        (Enrolment::Unenrolled, Off, Enforcement::Mandatory) => Demand::Device,
+        (Enrolment::Unenrolled, Offer, Enforcement::Optional) => Demand::MayEnrol,
+        (Enrolment::Unenrolled, Offer, Enforcement::Mandatory)
+        | (Enrolment::Unenrolled, Require, _) => Demand::MustEnrol,
     }
 }
 
@@ -97,6 +117,24 @@ mod tests {
         assert_eq!(ask(service, "su", Enrolled), Demand::Code);
         let exempt = "enabled = true\nenforcement = \"mandatory\"\n[[exempt]]\nusers = [\"bob\"]\n[[exempt]]\nusers = [\"alice\"]";
         assert_eq!(ask(exempt, "su", Enrolled), Demand::Exempt(1));
+    }
+
+    #[test]
+    fn what_cannot_be_skipped_is_what_the_policy_wants_of_everybody() {
+        for (at_login, enforcement, demand) in [
+            ("off", "optional", Demand::Nothing),
+            ("off", "mandatory", Demand::Device),
+            ("offer", "optional", Demand::MayEnrol),
+            ("offer", "mandatory", Demand::MustEnrol),
+            ("require", "optional", Demand::MustEnrol),
+            ("require", "mandatory", Demand::MustEnrol),
+        ] {
+            let policy = format!(
+                "enabled = true\nenforcement = \"{enforcement}\"\nenroll_at_login = \"{at_login}\""
+            );
+            assert_eq!(ask(&policy, "login", Enrolment::Unenrolled), demand);
+            assert_eq!(ask(&policy, "login", Enrolment::Enrolled), Demand::Code);
+        }
     }
 
     /// R14, R15, R16, R26: on and enrolled: asked; on and not enrolled: let through, unless mandatory.

@@ -138,6 +138,18 @@ impl FromStr for Id {
 pub struct DeviceName(String);
 
 impl DeviceName {
+    /// What the first device of a user is called where nobody chooses a name.
+    #[must_use]
+    pub fn first() -> Self {
+        Self("phone".to_owned())
+    }
+
+    /// What the second one is called.
+    #[must_use]
+    pub fn second() -> Self {
+        Self("backup".to_owned())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

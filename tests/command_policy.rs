@@ -117,6 +117,7 @@ fn r12_the_policy_holds_what_is_global_and_the_record_what_is_secret() {
             "enabled",
             "enforcement",
             "enroll_at_login",
+            "enroll_needs_invite",
             "grace",
             "issuer",
             "new_devices",

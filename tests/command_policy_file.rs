@@ -103,7 +103,7 @@ fn unknown_settings_and_wrong_values_are_refused_and_change_nothing() {
         (
             "windows",
             "1",
-            "unknown key \"windows\"; valid keys here: enabled, enforcement, enroll_at_login, window, tries, prompt, echo, issuer, grace, uniform_prompt, new_devices, services, throttle, exempt\n",
+            "unknown key \"windows\"; valid keys here: enabled, enforcement, enroll_at_login, enroll_needs_invite, window, tries, prompt, echo, issuer, grace, uniform_prompt, new_devices, services, throttle, exempt\n",
         ),
         (
             "throttle.tries",

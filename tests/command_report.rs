@@ -146,6 +146,7 @@ fn every_report_is_json_with_the_documented_keys() {
         "devices",
         "error",
         "failures",
+        "invited_until",
         "locked",
         "locked_for_seconds",
         "recovery_codes_left",

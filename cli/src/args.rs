@@ -121,6 +121,16 @@ EXAMPLES
   twofactor bypass alice --for 2d
   twofactor bypass alice --for 0             withdraws an unused code")]
     Bypass(Bypass),
+    /// Make a one-time code with which a user may enrol at login
+    ///
+    /// Where the policy says enroll_needs_invite = true, the login dialogue asks for it before it shows anything, so that
+    /// a stolen password is not enough to enrol. A new one replaces an unused one.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor invite alice                     works for 24 hours
+  twofactor invite alice --for 7d
+  twofactor invite alice --for 0             withdraws an unused code")]
+    Invite(Bypass),
     /// End a lock-out after too many wrong codes
     #[command(after_help = "\
 EXAMPLES

@@ -1,8 +1,9 @@
 //! What a change of the policy means for people, before it is made.
 #![forbid(unsafe_code)]
 
+use pam_twofactor::demand::{self, Demand};
 use pam_twofactor::otp::Algorithm;
-use pam_twofactor::policy::{Enforcement, Policy};
+use pam_twofactor::policy::{EnrollAtLogin, Policy};
 use serde::Serialize;
 
 /// The service that people far from the console depend on.
@@ -61,6 +62,8 @@ pub struct Impact {
     pub asked: Vec<String>,
     /// Will log in without a code.
     pub not_asked: Vec<String>,
+    /// Will have to enrol at the next login with a password, or be refused.
+    pub must_enroll: Vec<String>,
     /// Will be refused.
     pub refused: Vec<String>,
     /// What to think about before.
@@ -73,16 +76,18 @@ pub struct Impact {
 pub fn assess(before: Option<&Policy>, after: &Policy, people: &[Person]) -> Impact {
     let mut impact = Impact::default();
     for person in people {
-        let list = match (
-            after.enabled,
-            person.exemption,
-            person.enrolment,
-            after.enforcement,
-        ) {
-            (false, ..) | (_, Exemption::Everywhere, ..) => &mut impact.not_asked,
-            (_, _, Enrolment::Untried | Enrolment::Verified, _) => &mut impact.asked,
-            (_, _, Enrolment::None, Enforcement::Optional) => &mut impact.not_asked,
-            (_, _, Enrolment::None, Enforcement::Mandatory) => &mut impact.refused,
+        let enrolment = match person.enrolment {
+            Enrolment::Untried | Enrolment::Verified => demand::Enrolment::Enrolled,
+            Enrolment::None => demand::Enrolment::Unenrolled,
+        };
+        let list = match (after.enabled, person.exemption) {
+            (false, _) | (true, Exemption::Everywhere) => &mut impact.not_asked,
+            (true, Exemption::No) => match demand::with_enrolment(after, enrolment) {
+                Demand::Code => &mut impact.asked,
+                Demand::Device => &mut impact.refused,
+                Demand::MustEnrol => &mut impact.must_enroll,
+                _ => &mut impact.not_asked,
+            },
         };
         list.push(person.name.clone());
     }
@@ -105,11 +110,20 @@ impl Impact {
             lines.push(format!("  Services         {}", services(after)));
             lines.push(format!("  Asked for a code {}", names(&self.asked)));
             lines.push(format!("  Not asked        {}", names(&self.not_asked)));
-            if after.enforcement == Enforcement::Mandatory {
-                lines.push(format!(
+            match demand::with_enrolment(after, demand::Enrolment::Unenrolled) {
+                Demand::Device => lines.push(format!(
                     "  Refused          {} and everybody else without a device",
                     names(&self.refused)
-                ));
+                )),
+                Demand::MustEnrol => lines.push(format!(
+                    "  Must enrol       {} and everybody else without a device, at the next login with a password",
+                    names(&self.must_enroll)
+                )),
+                Demand::MayEnrol => lines.push(
+                    "  Offered one      everybody without a device, at each login with a password"
+                        .to_owned(),
+                ),
+                _ => {}
             }
         } else {
             lines.push("  Nobody is asked for a code, whatever else the policy says.".to_owned());
@@ -163,12 +177,17 @@ fn dangers(policy: &Policy, people: &[Person]) -> Vec<String> {
         person.role == Role::Administrator
             && (person.enrolment != Enrolment::None || person.exemption == Exemption::Everywhere)
     };
-    if policy.enforcement == Enforcement::Mandatory && !people.iter().any(able) {
-        dangers.push(
-            "everybody without a device would be refused, and no administrator (root, or a member of sudo or wheel) \
-             has one"
-                .to_owned(),
-        );
+    let fate = match demand::with_enrolment(policy, demand::Enrolment::Unenrolled) {
+        Demand::Device => Some("be refused"),
+        Demand::MustEnrol => Some("have to enrol at login"),
+        _ => None,
+    };
+    if let Some(fate) = fate
+        && !people.iter().any(able)
+    {
+        dangers.push(format!(
+            "everybody without a device would {fate}, and no administrator (root, or a member of sudo or wheel) has one"
+        ));
     }
     dangers
 }
@@ -188,6 +207,12 @@ fn warnings(policy: &Policy) -> Vec<String> {
     if policy.grace > 0 {
         warnings.push(
             "during a grace period the password alone is enough from the same address".to_owned(),
+        );
+    }
+    if policy.enroll_at_login != EnrollAtLogin::Off && !policy.enroll_needs_invite {
+        warnings.push(
+            "whoever knows the password of a user without a device can enrol one; enroll_needs_invite prevents it"
+                .to_owned(),
         );
     }
     let new = policy.new_devices;
@@ -258,6 +283,33 @@ mod tests {
         ];
         let after = policy("enabled = true\nenforcement = \"mandatory\"");
         assert_eq!(assess(None, &after, &people).dangers.len(), 1);
+    }
+
+    #[test]
+    fn whoever_must_enrol_is_not_called_refused() {
+        let people = [
+            person("root", Enrolment::Verified, Role::Administrator),
+            person("bob", Enrolment::None, Role::User),
+        ];
+        for (keys, listed) in [
+            ("enroll_at_login = \"require\"", "Must enrol       bob and"),
+            (
+                "enforcement = \"mandatory\"\nenroll_at_login = \"offer\"",
+                "Must enrol       bob and",
+            ),
+            ("enroll_at_login = \"offer\"", "Not asked        bob\n"),
+        ] {
+            let after = policy(&format!("enabled = true\n{keys}"));
+            let impact = assess(None, &after, &people);
+            assert!(impact.refused.is_empty() && impact.dangers.is_empty());
+            let text = impact.text(&after);
+            assert!(text.contains(listed), "{text}");
+            assert!(text.contains("enroll_needs_invite"), "{text}");
+            assert_eq!(
+                assess(None, &after, &people[1..]).dangers.len(),
+                usize::from(keys.contains("require") || keys.contains("mandatory"))
+            );
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The one table from endings to PAM return codes.
+//! The tables from endings to PAM return codes.
 //!
 //! PAM_IGNORE only where the policy says that nothing is asked, PAM_SUCCESS only for a code that was verified and
 //! whose use is on the disk, PAM_USER_UNKNOWN never: many stacks skip a module that returns it.
@@ -23,6 +23,28 @@ pub enum Ending {
     BadArguments,
     /// The application could not or would not ask.
     NoAnswer,
+}
+
+/// How the account phase ended for a user without a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Nothing stands against the login: a device was enrolled, or the policy wants none.
+    Open,
+    /// Refused, for whatever reason.
+    Refused,
+}
+
+impl Admission {
+    /// The return code of `pam_sm_acct_mgmt`. An enrolment is no reason to skip the modules behind, as PAM_SUCCESS would
+    /// be under `sufficient`; and there is one code for all refusals, as some stacks skip a module that returns
+    /// PAM_AUTHINFO_UNAVAIL.
+    #[must_use]
+    pub const fn code(self) -> PamResultCode {
+        match self {
+            Self::Open => PamResultCode::PAM_IGNORE,
+            Self::Refused => PamResultCode::PAM_PERM_DENIED,
+        }
+    }
 }
 
 impl Ending {

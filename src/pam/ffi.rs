@@ -13,6 +13,11 @@ use zeroize::{Zeroize, Zeroizing};
 use super::host::{Echo, Host, NoAnswer, Priority};
 
 const PAM_SUCCESS: c_int = 0;
+/// Names what this module keeps in a transaction. An application that outlives an upgrade may hold two versions of the
+/// module, which must not read each other's data.
+const MARK: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " unenrolled");
+/// What is kept there: the marked account.
+type Mark = Option<String>;
 
 #[link(name = "pam")]
 unsafe extern "C" {
@@ -105,6 +110,27 @@ impl Host for Application<'_> {
 
     fn complain(&mut self, text: &str) {
         let _ = self.converse(PAM_ERROR_MSG, text);
+    }
+
+    fn mark_unenrolled(&mut self, account: &str) -> Result<(), NoAnswer> {
+        let mark: Mark = Some(account.to_owned());
+        self.0.set_data(MARK, Box::new(mark)).map_err(|_| NoAnswer)
+    }
+
+    fn unmark(&mut self) -> Result<(), NoAnswer> {
+        match self.marked_unenrolled() {
+            None => Ok(()),
+            Some(_) => {
+                let none: Mark = None;
+                self.0.set_data(MARK, Box::new(none)).map_err(|_| NoAnswer)
+            }
+        }
+    }
+
+    fn marked_unenrolled(&self) -> Option<String> {
+        // SAFETY: this name belongs to this version of this module, which stores nothing but a `Mark` under it.
+        let mark: &Mark = unsafe { self.0.get_data(MARK) }.ok()?;
+        mark.clone()
     }
 
     fn delay_failure(&mut self, seconds: u32) {

@@ -26,6 +26,9 @@ pub fn authenticate(host: &mut dyn Host, arguments: &Arguments, messages: Messag
         host.log(Priority::Notice, line.as_str());
         return Ending::NoAnswer;
     };
+    if host.unmark().is_err() {
+        return Ending::NoAnswer;
+    }
     let login = Login {
         user,
         rhost: host.rhost().unwrap_or_default(),
@@ -35,11 +38,7 @@ pub fn authenticate(host: &mut dyn Host, arguments: &Arguments, messages: Messag
     match login.run(host) {
         Ok(ending) => ending,
         Err(Stop::Failed(failure)) => {
-            let line = login.line("error").saying("error", &failure);
-            let line = match failure.hint() {
-                Some(hint) => line.saying("hint", &hint),
-                None => line,
-            };
+            let line = report::failed(login.about(), &failure);
             host.log(Priority::Error, line.as_str());
             Ending::Unavailable
         }
@@ -101,8 +100,9 @@ impl Login<'_> {
             return self.not_asked(host, demand);
         }
         let store = Store::open(&self.arguments.state)?;
-        let Some(account) = self.enrolled(&store, account)? else {
-            return self.unenrolled(host, &loaded.policy);
+        let account = match (self.enrolment(&store, account.as_ref())?, account) {
+            (Enrolment::Enrolled, Some(account)) => account,
+            (_, account) => return self.unenrolled(host, &loaded.policy, account.as_ref()),
         };
         let session = Session {
             file: &file,
@@ -124,21 +124,17 @@ impl Login<'_> {
         }
     }
 
-    /// The account if it has a device. A name that has a record but no account is an error: either the record is of a
+    /// Whether the account has a device. A name that has a record but no account is an error: either the record is of a
     /// user who is gone, or the passwd database did not tell the truth.
-    fn enrolled(
-        &self,
-        store: &Store,
-        account: Option<Account>,
-    ) -> Result<Option<Account>, Failure> {
+    fn enrolment(&self, store: &Store, account: Option<&Account>) -> Result<Enrolment, Failure> {
         if let Some(account) = account {
-            return Ok(store.record(&account)?.map(|_| account));
+            return Ok(Enrolment::of(store.record(account)?.as_ref()));
         }
         let Ok(name) = std::str::from_utf8(&self.user) else {
-            return Ok(None);
+            return Ok(Enrolment::Unenrolled);
         };
         match store.record_named(name)? {
-            None => Ok(None),
+            None => Ok(Enrolment::Unenrolled),
             Some(record) => Err(Failure::Vanished(record.uid)),
         }
     }
@@ -158,8 +154,14 @@ impl Login<'_> {
         Ok(Ending::NotAsked)
     }
 
-    /// No device. With `uniform_prompt` the dialogue is the one that somebody with a device gets.
-    fn unenrolled(&self, host: &mut dyn Host, policy: &Policy) -> Result<Ending, Stop> {
+    /// No device. Whoever may or must get one is left to the account phase: it comes after the whole stack has agreed,
+    /// so that nobody enrols who did not give the password. With `uniform_prompt` the dialogue is the one that somebody with a device gets.
+    fn unenrolled(
+        &self,
+        host: &mut dyn Host,
+        policy: &Policy,
+        account: Option<&Account>,
+    ) -> Result<Ending, Stop> {
         let demand = with_enrolment(policy, Enrolment::Unenrolled);
         if demand == Demand::Device {
             host.log(Priority::Notice, self.line("device-required").as_str());
@@ -179,6 +181,18 @@ impl Login<'_> {
         if demand == Demand::Device {
             self.complain(host, messages::DEVICE_REQUIRED);
             return Ok(Ending::Refused);
+        }
+        match (demand, account) {
+            (Demand::MayEnrol | Demand::MustEnrol, Some(account)) => {
+                // Without the mark the account phase would let in who must enrol.
+                host.mark_unenrolled(&account.name)?;
+            }
+            // A name that nobody has: nobody will be there to enrol, and nothing is said that would tell.
+            (Demand::MustEnrol, None) => {
+                host.log(Priority::Notice, self.line("device-required").as_str());
+                return Ok(Ending::Refused);
+            }
+            _ => {}
         }
         host.log(Priority::Info, self.line("unenrolled").as_str());
         Ok(Ending::NotAsked)
@@ -252,7 +266,7 @@ impl Login<'_> {
                     self.refuse(host, &mut prompt, messages::rejected(&why));
                 }
                 Judged::Refused(closed) => return Ok(self.closed(host, closed)),
-                Judged::Unenrolled => {
+                Judged::Gone => {
                     host.log(Priority::Notice, self.line("unenrolled-meanwhile").as_str());
                     return Ok(Ending::Refused);
                 }
@@ -302,10 +316,7 @@ impl Login<'_> {
     }
 
     fn closed(&self, host: &mut dyn Host, gate: Gate) -> Ending {
-        let line = match gate {
-            Gate::LockedFor(seconds) => self.line("throttled").with("seconds", &seconds),
-            _ => self.line("locked").saying("hint", &"twofactor unlock"),
-        };
+        let line = report::closed(self.about(), gate);
         host.log(Priority::Warning, line.as_str());
         self.complain(host, &messages::closed(gate));
         Ending::NoMoreTries

@@ -73,6 +73,18 @@ pub trait Host {
     fn inform(&mut self, text: &str);
     /// Shows a line about something that went wrong. A client that cannot show it is no reason to fail.
     fn complain(&mut self, text: &str);
+    /// Remembers, until the end of the transaction, that the authentication phase found this account without a device.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] when libpam refuses.
+    fn mark_unenrolled(&mut self, account: &str) -> Result<(), NoAnswer>;
+    /// Forgets it: another attempt of the same transaction begins.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] when libpam refuses.
+    fn unmark(&mut self) -> Result<(), NoAnswer>;
+    /// The account that was marked.
+    fn marked_unenrolled(&self) -> Option<String>;
     /// Asks libpam to wait so many seconds before it reports a failure (pam_fail_delay(3)).
     fn delay_failure(&mut self, seconds: u32);
     /// Writes a log line (pam_syslog(3)).

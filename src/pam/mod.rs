@@ -1,10 +1,9 @@
 //! The PAM boundary: six entry points, each of which survives a panic, denies on it, and prints nothing.
-//!
-//! Enrolment at login will begin in the account phase, which applications run only after the whole authentication
-//! stack succeeded; until then that phase has nothing to say.
 
 mod args;
 mod codes;
+mod dialogue;
+mod enrolment;
 mod ffi;
 mod flow;
 mod host;
@@ -26,7 +25,7 @@ use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
 
 use args::{Arguments, BadArgument};
-use codes::Ending;
+use codes::{Admission, Ending};
 use ffi::Application;
 use host::{Host, Priority};
 use log::Line;
@@ -55,9 +54,23 @@ impl PamHooks for Module {
         PamResultCode::PAM_SUCCESS
     }
 
-    /// Never asks and never refuses: logins by key come here without having passed the authentication phase.
-    fn acct_mgmt(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
-        PamResultCode::PAM_IGNORE
+    /// Has nothing to say unless the authentication phase of this transaction left an enrolment to it. Logins by key
+    /// come here without having passed that phase: they are never asked and never refused.
+    fn acct_mgmt(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        guarded(|| {
+            let mut host = Application(handle);
+            let Some(account) = host.marked_unenrolled() else {
+                return PamResultCode::PAM_IGNORE;
+            };
+            let admission = match Arguments::parse(&words) {
+                Ok(arguments) => enrolment::run(&mut host, &arguments, flags.into(), &account),
+                Err(error) => {
+                    complain_of(&host, &error);
+                    Admission::Refused
+                }
+            };
+            admission.code()
+        })
     }
 
     /// Never refuses: it has one line to say, or nothing.

@@ -61,10 +61,8 @@ fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Fa
     let Some(account) = accounts::by_name(&user)? else {
         return Ok(None);
     };
-    let enrolment = match Store::open(&arguments.state)?.record(&account)? {
-        Some(_) => Enrolment::Enrolled,
-        None => Enrolment::Unenrolled,
-    };
+    let record = Store::open(&arguments.state)?.record(&account)?;
+    let enrolment = Enrolment::of(record.as_ref());
     let members = memberships(&file, &policy, Some(&account))?;
     let subject = Subject {
         user: &account.name,
@@ -75,6 +73,7 @@ fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Fa
     match demand(&policy, &subject, &mut member, enrolment) {
         // In mandatory mode a session without a device is one that was opened with a key.
         Demand::Nothing | Demand::Device => Ok(Some(messages::can_enrol(&account.name))),
+        Demand::MayEnrol | Demand::MustEnrol => Ok(Some(messages::CAN_ENROL_AT_LOGIN.to_owned())),
         Demand::Disabled | Demand::ServiceOff | Demand::Exempt(_) | Demand::Code => Ok(None),
     }
 }

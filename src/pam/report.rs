@@ -1,9 +1,31 @@
-//! The log lines about a code that was compared.
+//! The log lines about a code, and about what kept one from being compared.
 #![forbid(unsafe_code)]
 
-use crate::verify::{Accepted, Credential, Rejected};
+use crate::check::Failure;
+use crate::verify::{Accepted, Credential, Gate, Rejected};
 
 use super::log::Line;
+
+/// Completes the line about a login that could not be judged.
+#[must_use]
+pub fn failed(line: Line, failure: &Failure) -> Line {
+    let line = line.with("result", &"error").saying("error", failure);
+    match failure.hint() {
+        Some(hint) => line.saying("hint", &hint),
+        None => line,
+    }
+}
+
+/// Completes the line about a login whose code is not looked at.
+#[must_use]
+pub fn closed(line: Line, gate: Gate) -> Line {
+    match gate {
+        Gate::LockedFor(seconds) => line.with("result", &"throttled").with("seconds", &seconds),
+        _ => line
+            .with("result", &"locked")
+            .saying("hint", &"twofactor unlock"),
+    }
+}
 
 /// Completes the line about a success.
 #[must_use]

@@ -31,6 +31,10 @@ pub struct Policy {
     pub enabled: bool,
     /// What happens to users without a confirmed device.
     pub enforcement: Enforcement,
+    /// Whether users without a device may or must get one in the login dialogue.
+    pub enroll_at_login: EnrollAtLogin,
+    /// Whether that takes an administrator's one-time code (`twofactor invite`), so that a stolen password is not enough.
+    pub enroll_needs_invite: bool,
     /// Steps before and after the current one that are accepted (RFC 6238 5.2), 0..=[`MAX_WINDOW`].
     pub window: u8,
     /// How often the code is asked for in one login, 1..=10.
@@ -62,8 +66,19 @@ pub struct Policy {
 pub enum Enforcement {
     /// They log in without a code.
     Optional,
-    /// They are refused.
+    /// They are refused, or have to enrol where the policy lets them do so at login.
     Mandatory,
+}
+
+/// Enrolment in the login dialogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnrollAtLogin {
+    /// None.
+    Off,
+    /// It is offered, and can be skipped unless a device is mandatory.
+    Offer,
+    /// A login without it is refused.
+    Require,
 }
 
 /// Whether the code is visible while it is typed. In the file: `echo = true` or `false`.
@@ -160,6 +175,8 @@ impl Default for Policy {
         Self {
             enabled: false,
             enforcement: Enforcement::Optional,
+            enroll_at_login: EnrollAtLogin::Off,
+            enroll_needs_invite: false,
             window: 1,
             tries: 3,
             prompt: "Verification code: ".to_owned(),
@@ -189,6 +206,17 @@ impl fmt::Display for Enforcement {
         f.write_str(match self {
             Self::Optional => "optional",
             Self::Mandatory => "mandatory",
+        })
+    }
+}
+
+/// The word of the policy file.
+impl fmt::Display for EnrollAtLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Offer => "offer",
+            Self::Require => "require",
         })
     }
 }
@@ -242,6 +270,8 @@ mod tests {
         let policy = parse("enabled = true").unwrap();
         assert!(policy.enabled);
         assert_eq!(policy.enforcement, Enforcement::Optional);
+        assert_eq!(policy.enroll_at_login, EnrollAtLogin::Off);
+        assert!(!policy.enroll_needs_invite);
         assert_eq!((policy.window, policy.tries, policy.grace), (1, 3, 0));
         assert_eq!(policy.prompt, "Verification code: ");
         assert_eq!(policy.echo, Echo::Hidden);
@@ -288,5 +318,8 @@ mod tests {
     fn words_display_as_in_the_file() {
         assert_eq!(Enforcement::Optional.to_string(), "optional");
         assert_eq!(Enforcement::Mandatory.to_string(), "mandatory");
+        assert_eq!(EnrollAtLogin::Off.to_string(), "off");
+        assert_eq!(EnrollAtLogin::Offer.to_string(), "offer");
+        assert_eq!(EnrollAtLogin::Require.to_string(), "require");
     }
 }

@@ -9,19 +9,23 @@ use crate::otp::{Algorithm, Digits, Interval};
 use super::error::{Fault, quoted};
 use super::exempt::{Exempt, network};
 use super::read::{Table, Text, in_order, wrong_kind};
-use super::{Echo, Enforcement, MAX_WINDOW, NewDevices, Policy, Services, Throttle};
+use super::{Echo, Enforcement, EnrollAtLogin, MAX_WINDOW, NewDevices, Policy, Services, Throttle};
 
 /// Reads the whole file.
 pub(super) fn policy(text: &str) -> Result<Policy, Fault> {
     let document = DeTable::parse(text).map_err(|error| syntax(text, &error))?;
     let top = Table::new("", &TOP_KEYS, document.get_ref())?;
     let default = Policy::default();
-    top.word("enroll_at_login", &ENROLL_AT_LOGIN)
-        .map_err(|fault| fault.because("this version cannot enrol at login"))?;
     Ok(Policy {
         enforcement: top
             .word("enforcement", &ENFORCEMENT)?
             .unwrap_or(default.enforcement),
+        enroll_at_login: top
+            .word("enroll_at_login", &ENROLL_AT_LOGIN)?
+            .unwrap_or(default.enroll_at_login),
+        enroll_needs_invite: top
+            .flag("enroll_needs_invite")?
+            .unwrap_or(default.enroll_needs_invite),
         window: top
             .number("window", 0..=MAX_WINDOW)?
             .unwrap_or(default.window),
@@ -53,10 +57,11 @@ pub(super) fn policy(text: &str) -> Result<Policy, Fault> {
     })
 }
 
-const TOP_KEYS: [&str; 14] = [
+const TOP_KEYS: [&str; 15] = [
     "enabled",
     "enforcement",
     "enroll_at_login",
+    "enroll_needs_invite",
     "window",
     "tries",
     "prompt",
@@ -85,9 +90,11 @@ const ENFORCEMENT: [(&str, Enforcement); 2] = [
     ("optional", Enforcement::Optional),
     ("mandatory", Enforcement::Mandatory),
 ];
-/// "offer" and "require" are words of the schema too, but a policy that asks for what the program does not do must not
-/// pass for one that is in force.
-const ENROLL_AT_LOGIN: [(&str, ()); 1] = [("off", ())];
+const ENROLL_AT_LOGIN: [(&str, EnrollAtLogin); 3] = [
+    ("off", EnrollAtLogin::Off),
+    ("offer", EnrollAtLogin::Offer),
+    ("require", EnrollAtLogin::Require),
+];
 const ALGORITHM: [(&str, Algorithm); 3] = [
     ("SHA1", Algorithm::Sha1),
     ("SHA256", Algorithm::Sha256),

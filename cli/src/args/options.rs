@@ -101,7 +101,7 @@ pub struct UserOnly {
     pub user: String,
 }
 
-/// `bypass`.
+/// `bypass` and `invite`.
 #[derive(Debug, Args)]
 pub struct Bypass {
     /// Login name

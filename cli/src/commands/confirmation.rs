@@ -4,7 +4,7 @@
 use pam_twofactor::device::{Device, Kind};
 use pam_twofactor::enroll::{self, TRIES, in_fours};
 use pam_twofactor::policy::Policy;
-use pam_twofactor::recovery::PlainCode;
+use pam_twofactor::recovery::{self, PlainCode};
 use pam_twofactor::state::DeviceState;
 use pam_twofactor::sys::accounts::Account;
 use pam_twofactor::sys::clock;
@@ -97,13 +97,7 @@ pub fn recovery_text(codes: &[PlainCode]) -> Zeroizing<String> {
         "Recovery codes, for when the device is not at hand. Each works once, instead of a code.\n",
     );
     text.push_str("Keep them where the device is not; they are not shown again:\n\n");
-    for pair in codes.chunks(2) {
-        for code in pair {
-            text.push_str("    ");
-            text.push_str(&code.grouped());
-        }
-        text.push('\n');
-    }
+    text.push_str(&recovery::list(codes));
     text.push('\n');
     text
 }

@@ -86,7 +86,8 @@ impl Report for Valid {
 struct View {
     enabled: bool,
     enforcement: String,
-    enroll_at_login: &'static str,
+    enroll_at_login: String,
+    enroll_needs_invite: bool,
     window: u8,
     tries: u8,
     prompt: String,
@@ -138,7 +139,8 @@ impl View {
         Self {
             enabled: policy.enabled,
             enforcement: policy.enforcement.to_string(),
-            enroll_at_login: "off",
+            enroll_at_login: policy.enroll_at_login.to_string(),
+            enroll_needs_invite: policy.enroll_needs_invite,
             window: policy.window,
             tries: policy.tries,
             prompt: policy.prompt.clone(),

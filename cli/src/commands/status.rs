@@ -120,6 +120,11 @@ fn user_status(store: Option<&Store>, policy: &Policy, name: String, now: u64) -
                 .as_ref()
                 .filter(|bypass| state.bypass != Some(bypass.id) && now < bypass.expires)
                 .map(|bypass| utc(bypass.expires)),
+            invited_until: record
+                .invite
+                .as_ref()
+                .filter(|invite| now < invite.expires)
+                .map(|invite| utc(invite.expires)),
             failures: state.failures,
             lock: Lock::new(verify::gate(&policy.throttle, &state, now)),
             error: None,

@@ -20,7 +20,7 @@ use crate::text::{count, span};
 
 /// Runs it.
 pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
-    let (account, store, _) = context.enrolled(&args.user)?;
+    let (account, store) = context.recorded(&args.user)?;
     let policy = context.policy_or_default()?;
     let report = match end_lock_out(&policy, &store, &account, clock::now()?) {
         Err(error) if error.mended_by_unlock() => mend(context, &policy, &store, &account, &error)?,

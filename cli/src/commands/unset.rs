@@ -43,6 +43,9 @@ fn one(context: &Context, store: &Store, account: &Account, device: &str) -> Res
     let Some(record) = store.record(account).map_err(named)? else {
         return Err(not_enrolled(&account.name));
     };
+    if !record.is_enrolled() {
+        return Err(not_enrolled(&account.name));
+    }
     let id = chosen(&record, Some(device))?.id;
     if record.devices.len() == 1 {
         return all(context, store, &account.name);
@@ -67,6 +70,12 @@ fn one(context: &Context, store: &Store, account: &Account, device: &str) -> Res
 fn all(context: &Context, store: &Store, name: &str) -> Result<(), Failure> {
     let shown = match store.record_named(name) {
         Ok(None) => return Err(nothing_kept(context, name)),
+        Ok(Some(record)) if !record.is_enrolled() => {
+            context
+                .terminal
+                .confirm(&format!("Withdraw the invitation of {name}?"))?;
+            Some(ids(&record))
+        }
         Ok(Some(record)) => {
             context.terminal.confirm(&format!(
                 "Remove all devices ({}) and the recovery codes of {name}?",
@@ -96,7 +105,35 @@ fn all(context: &Context, store: &Store, name: &str) -> Result<(), Failure> {
         Some(Err(error)) if matches!(error.cause, Cause::Busy) => return Err(error.into()),
         Some(Err(_)) | None => store.discard(name)?,
     }
-    report(context, name, None, 0)
+    match shown {
+        Some(devices) if devices.is_empty() => withdrawn(context, name),
+        _ => report(context, name, None, 0),
+    }
+}
+
+/// There was nothing but an invitation.
+fn withdrawn(context: &Context, user: &str) -> Result<(), Failure> {
+    audit::log(
+        Event::Changed,
+        &[("user", user), ("action", "invite"), ("until", "withdrawn")],
+    );
+    context.format.write(&Withdrawn {
+        user,
+        devices_left: 0,
+    })
+}
+
+/// What `unset` reports when it withdrew an invitation.
+#[derive(Serialize)]
+struct Withdrawn<'a> {
+    user: &'a str,
+    devices_left: usize,
+}
+
+impl Report for Withdrawn<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("Removed: the invitation of {}.\n", self.user))
+    }
 }
 
 fn names(record: &Record) -> Vec<&str> {

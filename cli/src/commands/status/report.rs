@@ -78,6 +78,8 @@ pub struct UserStatus {
     pub recovery_codes_left: usize,
     /// End of an unused bypass code, ISO 8601 UTC.
     pub bypass_until: Option<String>,
+    /// End of an open invitation to enrol, ISO 8601 UTC.
+    pub invited_until: Option<String>,
     /// Wrong codes in a row.
     pub failures: u32,
     /// Lock-out.
@@ -125,6 +127,7 @@ impl UserStatus {
             devices: Vec::new(),
             recovery_codes_left: 0,
             bypass_until: None,
+            invited_until: None,
             failures: 0,
             lock: Lock::new(Gate::Open),
             error: None,
@@ -181,8 +184,12 @@ impl UserStatus {
                 .map(|until| format!("bypass code until {until}")),
         );
         notes.extend(self.error.clone());
-        if self.devices.is_empty() && self.error.is_none() {
-            notes.push("not enrolled".to_owned());
+        match &self.invited_until {
+            Some(until) => notes.push(format!("invited to enrol until {until}")),
+            None if self.devices.is_empty() && self.error.is_none() => {
+                notes.push("not enrolled".to_owned());
+            }
+            None => {}
         }
         if notes.is_empty() {
             "ok".to_owned()
@@ -270,7 +277,7 @@ mod tests {
             serde_json::to_string(&user(5, Gate::LockedFor(90))).unwrap(),
             "{\"user\":\"alice\",\"uid\":null,\"devices\":[{\"name\":\"phone\",\"kind\":\"totp\",\
              \"algorithm\":\"SHA1\",\"digits\":6,\"interval\":30,\"enrolled\":\"1970-01-01T00:00:00Z\",\
-             \"last_used\":null}],\"recovery_codes_left\":0,\"bypass_until\":null,\"failures\":5,\
+             \"last_used\":null}],\"recovery_codes_left\":0,\"bypass_until\":null,\"invited_until\":null,\"failures\":5,\
              \"locked\":true,\"locked_for_seconds\":90,\"error\":null}"
         );
     }

@@ -8,7 +8,8 @@ use super::{error, top, within};
 #[test]
 fn every_key_is_read() {
     let policy = parse(
-        "enabled = true\nenforcement = \"mandatory\"\nenroll_at_login = \"off\"\nwindow = 2\n\
+        "enabled = true\nenforcement = \"mandatory\"\nenroll_at_login = \"offer\"\n\
+         enroll_needs_invite = true\nwindow = 2\n\
          tries = 4\nprompt = \"Code: \"\necho = true\nissuer = \"Example, Inc.\"\ngrace = 60\n\
          uniform_prompt = true\n\
          [new_devices]\ndigits = 8\ninterval = 60\nalgorithm = \"SHA512\"\n\
@@ -22,6 +23,8 @@ fn every_key_is_read() {
         Policy {
             enabled: true,
             enforcement: Enforcement::Mandatory,
+            enroll_at_login: EnrollAtLogin::Offer,
+            enroll_needs_invite: true,
             window: 2,
             tries: 4,
             prompt: "Code: ".to_owned(),
@@ -86,14 +89,14 @@ fn words_are_exact() {
         top("enforcement = \"Mandatory\"").unwrap_err(),
         "line 2, column 15: enforcement is \"Mandatory\"; allowed: \"optional\", \"mandatory\""
     );
-    for word in ["offer", "require", ""] {
-        assert_eq!(
-            top(&format!("enroll_at_login = \"{word}\"")).unwrap_err(),
-            format!(
-                "line 2, column 19: enroll_at_login is \"{word}\"; allowed: \"off\" (this version cannot enrol at login)"
-            )
-        );
+    for (word, meaning) in ENROLL_AT_LOGIN {
+        let policy = top(&format!("enroll_at_login = \"{word}\"")).unwrap();
+        assert_eq!(policy.enroll_at_login, meaning);
     }
+    assert_eq!(
+        top("enroll_at_login = \"\"").unwrap_err(),
+        "line 2, column 19: enroll_at_login is \"\"; allowed: \"off\", \"offer\", \"require\""
+    );
     assert_eq!(
         within("[new_devices]", "algorithm = \"MD5\"").unwrap_err(),
         "line 3, column 13: new_devices.algorithm is \"MD5\"; allowed: \"SHA1\", \"SHA256\", \
@@ -105,6 +108,16 @@ fn words_are_exact() {
 fn flags_are_booleans() {
     assert_eq!(top("echo = true").unwrap().echo, Echo::Shown);
     assert_eq!(top("echo = false").unwrap().echo, Echo::Hidden);
+    assert!(
+        top("enroll_needs_invite = true")
+            .unwrap()
+            .enroll_needs_invite
+    );
+    assert!(
+        !top("enroll_needs_invite = false")
+            .unwrap()
+            .enroll_needs_invite
+    );
     assert!(top("uniform_prompt = true").unwrap().uniform_prompt);
     assert!(!top("uniform_prompt = false").unwrap().uniform_prompt);
     assert_eq!(

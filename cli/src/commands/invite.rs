@@ -1,0 +1,100 @@
+//! `invite`: a one-time code with which somebody may enrol at login.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::policy::EnrollAtLogin;
+use pam_twofactor::record::Record;
+use pam_twofactor::recovery::OneTimeCode;
+use pam_twofactor::sys::clock;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::args::Bypass;
+use crate::audit::{self, Event};
+use crate::context::{Context, for_user};
+use crate::error::Failure;
+use crate::output::Report;
+use crate::text::{span, utc};
+
+/// Runs it.
+pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
+    let account = context.account(&args.user)?;
+    let policy = context.policy_or_default()?;
+    let store = context.create_store()?;
+    let named = |error| for_user(Failure::from(error), &account.name);
+    let expires = clock::now()?.saturating_add(args.duration);
+    let new = match args.duration {
+        0 => None,
+        _ => Some(OneTimeCode::generate(expires).map_err(Failure::system)?),
+    };
+    let (invite, code) = new.unzip();
+    let mut locked = store.lock_for_change(&account).map_err(named)?;
+    let old = locked.record().map_err(named)?;
+    if old.as_ref().is_some_and(Record::is_enrolled) {
+        return Err(
+            Failure::refused(format!("{} already has a device", account.name)).next(format!(
+                "For one more: twofactor enroll {user} --device NAME\n\
+                 For a way in without it: twofactor bypass {user}",
+                user = account.name
+            )),
+        );
+    }
+    match (invite, old) {
+        (None, None) => {}
+        (None, Some(_)) => locked.remove().map_err(named)?,
+        (invite @ Some(_), _) => {
+            let mut record = Record::new(account.name.clone(), account.uid);
+            record.invite = invite;
+            locked.replace_record(&record, &[]).map_err(named)?;
+        }
+    }
+    let until = code.as_ref().map(|_| utc(expires));
+    audit::log(
+        Event::Changed,
+        &[
+            ("user", &account.name),
+            ("action", "invite"),
+            ("until", until.as_deref().unwrap_or("withdrawn")),
+        ],
+    );
+    let code = code.map(|code| code.grouped());
+    context.format.write(&Invited {
+        user: &account.name,
+        code: code.as_ref().map(|code| code.as_str()),
+        expires: until,
+        asked_for: policy.enroll_needs_invite && policy.enroll_at_login != EnrollAtLogin::Off,
+        duration: args.duration,
+    })
+}
+
+/// What `invite` reports; `null` where an invitation was withdrawn.
+#[derive(Serialize)]
+struct Invited<'a> {
+    user: &'a str,
+    code: Option<&'a str>,
+    expires: Option<String>,
+    /// Whether the policy makes an enrolment at login ask for it.
+    asked_for: bool,
+    #[serde(skip)]
+    duration: u64,
+}
+
+impl Report for Invited<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        let (Some(code), Some(expires), user) = (self.code, &self.expires, self.user) else {
+            return Zeroizing::new(format!("{} has no invitation any more.\n", self.user));
+        };
+        let span = span(self.duration);
+        let not_asked = match self.asked_for {
+            true => "",
+            false => {
+                "The policy does not ask for it yet. To make it: twofactor policy set enroll_needs_invite true, and\n\
+                 twofactor policy set enroll_at_login offer\n"
+            }
+        };
+        Zeroizing::new(format!(
+            "Enrolment code of {user}: {code}\n\
+             With it {user} may set up a device at login, once, within {span} (until {expires}).\n\
+             Hand it over in person or by telephone.\n{not_asked}"
+        ))
+    }
+}

@@ -1,0 +1,74 @@
+//! A conversation of several lines, of which nothing secret gets into a log.
+#![forbid(unsafe_code)]
+
+use zeroize::Zeroizing;
+
+use super::host::{Echo, Host, Messages, NoAnswer};
+
+/// Text is shown as part of the next question. Some applications write messages to a log (Cockpit does), or keep them for
+/// a session that never begins (sshd, when it cannot ask); questions go to the person or nowhere.
+pub struct Dialogue<'a> {
+    host: &'a mut dyn Host,
+    messages: Messages,
+    paragraphs: Vec<Zeroizing<String>>,
+}
+
+/// How a dialogue closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// The login goes on.
+    Open,
+    /// It is refused.
+    Refused,
+}
+
+impl<'a> Dialogue<'a> {
+    /// A dialogue in which nothing was said yet.
+    pub fn new(host: &'a mut dyn Host, messages: Messages) -> Self {
+        Self {
+            host,
+            messages,
+            paragraphs: Vec::new(),
+        }
+    }
+
+    /// The application, for all else.
+    pub fn host(&mut self) -> &mut dyn Host {
+        self.host
+    }
+
+    /// Adds a paragraph.
+    pub fn say(&mut self, paragraph: &str) {
+        self.paragraphs.push(Zeroizing::new(paragraph.to_owned()));
+    }
+
+    /// Shows what was said, asks, and waits. The answer is visible while it is typed.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    pub fn ask(&mut self, question: &str) -> Result<Zeroizing<Vec<u8>>, NoAnswer> {
+        let room: usize = self.paragraphs.iter().map(|it| it.len() + 1).sum();
+        let mut text = Zeroizing::new(String::with_capacity(room + 1 + question.len()));
+        for paragraph in self.paragraphs.drain(..) {
+            // The first one, too, begins on a line of its own: some clients put the user's name before the text.
+            text.push('\n');
+            text.push_str(&paragraph);
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(question);
+        self.host.ask(&text, Echo::Shown)
+    }
+
+    /// Shows what was said after the last question, which holds nothing secret, where messages are wanted.
+    pub fn close(&mut self, how: Close) {
+        for paragraph in self.paragraphs.drain(..) {
+            match (self.messages, how) {
+                (Messages::Unwanted, _) => {}
+                (Messages::Wanted, Close::Open) => self.host.inform(&paragraph),
+                (Messages::Wanted, Close::Refused) => self.host.complain(&paragraph),
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The account phase of a user without a device: enrolment in the login dialogue.
+//!
+//! Applications run this phase only after the whole authentication stack succeeded, so that nobody enrols who did not
+//! give the password, whatever the control flags of the stack.
+#![forbid(unsafe_code)]
+
+mod newcomer;
+mod words;
+
+use crate::check::{Failure, Session, memberships};
+use crate::demand::{Demand, Enrolment, demand};
+use crate::policy::{Subject, rhost_address};
+use crate::store::{PolicyFile, Store};
+use crate::sys::accounts::{self, Account};
+use crate::sys::clock;
+
+use super::args::Arguments;
+use super::codes::Admission;
+use super::dialogue::{Close, Dialogue};
+use super::host::{Host, Messages, NoAnswer, Priority};
+use super::log::Line;
+use super::{messages, report};
+use newcomer::Newcomer;
+
+/// Offers or demands a device. `marked` is the account that the authentication phase of this transaction found without
+/// one.
+pub fn run(
+    host: &mut dyn Host,
+    arguments: &Arguments,
+    messages: Messages,
+    marked: &str,
+) -> Admission {
+    let user = host.user().unwrap_or_default();
+    let about = Line::about(&user, &host.rhost().unwrap_or_default());
+    let mut dialogue = Dialogue::new(host, messages);
+    let ended = admit(&mut dialogue, arguments, marked, &about);
+    let (priority, line) = match &ended {
+        Ok(()) => {
+            dialogue.close(Close::Open);
+            return Admission::Open;
+        }
+        Err(Stop::Skipped) => (Priority::Info, about.with("result", &"enrolment-skipped")),
+        Err(Stop::Enrolled) => {
+            dialogue.say(words::MEANWHILE);
+            (
+                Priority::Notice,
+                about.with("result", &"enrolled-meanwhile"),
+            )
+        }
+        Err(Stop::Refused(why)) => (Priority::Notice, about.with("result", why)),
+        Err(Stop::Failed(failure)) => {
+            dialogue.say(words::FAILED);
+            (Priority::Error, report::failed(about, failure))
+        }
+    };
+    dialogue.host().log(priority, line.as_str());
+    let (admission, how) = match ended {
+        Err(Stop::Skipped) => (Admission::Open, Close::Open),
+        _ => (Admission::Refused, Close::Refused),
+    };
+    dialogue.close(how);
+    admission
+}
+
+/// What ends the phase without a device.
+enum Stop {
+    /// Nothing was enrolled, and nothing had to be.
+    Skipped,
+    /// Somebody else got a device for this account meanwhile: what was asked of this login is no longer enough.
+    Enrolled,
+    /// The login is refused; the word for the log.
+    Refused(&'static str),
+    /// Something cannot be used.
+    Failed(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A client that cannot answer has skipped.
+impl From<NoAnswer> for Stop {
+    fn from(_: NoAnswer) -> Self {
+        Self::Skipped
+    }
+}
+
+/// Whether the user may go on without a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Offered,
+    Demanded,
+}
+
+/// Finds out what the policy wants by now, and gets it.
+fn admit(
+    dialogue: &mut Dialogue<'_>,
+    arguments: &Arguments,
+    marked: &str,
+    about: &Line,
+) -> Result<(), Stop> {
+    let account = account(dialogue.host(), marked)?;
+    let file = PolicyFile::new(&arguments.policy);
+    let store = Store::open(&arguments.state)?;
+    let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    // A service without a readable name follows the policy's default, as in the authentication phase.
+    let service = text(dialogue.host().service()).unwrap_or_default();
+    let mut newcomer = Newcomer {
+        session: Session {
+            loaded: file.load()?,
+            file: &file,
+            store: &store,
+            account: &account,
+            service: &service,
+            address: text(dialogue.host().rhost())
+                .as_deref()
+                .and_then(rhost_address),
+            clock: clock::now,
+        },
+        wish: Wish::Offered,
+        about,
+    };
+    match wanted(&newcomer.session)? {
+        Demand::Disabled | Demand::ServiceOff | Demand::Exempt(_) | Demand::Nothing => {
+            return Ok(());
+        }
+        Demand::Code => return Err(Stop::Enrolled),
+        Demand::Device => {
+            dialogue.say(messages::DEVICE_REQUIRED);
+            return Err(Stop::Refused("device-required"));
+        }
+        Demand::MayEnrol => {}
+        Demand::MustEnrol => newcomer.wish = Wish::Demanded,
+    }
+    match (newcomer.enrol(dialogue), newcomer.wish) {
+        (Err(Stop::Skipped), Wish::Demanded) => {
+            dialogue.say(words::REQUIRED);
+            Err(Stop::Refused("enrolment-required"))
+        }
+        // Whoever holds a dialogue open must not be let in by it after the owner has got a device.
+        (Err(Stop::Skipped), Wish::Offered) if is_enrolled(&newcomer.session)? => {
+            Err(Stop::Enrolled)
+        }
+        (ended, _) => ended,
+    }
+}
+
+/// What the policy asks of this login by now.
+fn wanted(session: &Session<'_>) -> Result<Demand, Failure> {
+    let policy = &session.loaded.policy;
+    let members = memberships(session.file, policy, Some(session.account))?;
+    let subject = Subject {
+        user: &session.account.name,
+        service: session.service,
+        address: session.address,
+    };
+    let record = session.store.record(session.account)?;
+    let mut member = |group: &str| members.iter().any(|own| own == group);
+    let enrolment = Enrolment::of(record.as_ref());
+    Ok(demand(policy, &subject, &mut member, enrolment))
+}
+
+fn is_enrolled(session: &Session<'_>) -> Result<bool, Failure> {
+    let record = session.store.record(session.account)?;
+    Ok(Enrolment::of(record.as_ref()) == Enrolment::Enrolled)
+}
+
+/// The account behind `PAM_USER`, which must be the one that was marked.
+fn account(host: &mut dyn Host, marked: &str) -> Result<Account, Stop> {
+    let user = host
+        .user()
+        .ok()
+        .and_then(|user| String::from_utf8(user).ok());
+    let account = accounts::by_name(&user.unwrap_or_default())?;
+    account
+        .filter(|account| account.name == marked)
+        .ok_or(Stop::Refused("another-user"))
+}

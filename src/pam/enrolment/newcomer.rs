@@ -1,0 +1,230 @@
+//! The dialogue in which somebody who gave the right password gets a device.
+#![forbid(unsafe_code)]
+
+use crate::check::{Before, Failure, Judged, Session};
+use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
+use crate::enroll::{self, TRIES};
+use crate::policy::{EnrollAtLogin, Policy};
+use crate::record::Record;
+use crate::recovery::{OneTimeCode, PlainCode, RecoverySet};
+use crate::state::DeviceState;
+use crate::sys::{clock, host};
+use crate::verify::{Gate, Outcome};
+
+use super::super::dialogue::Dialogue;
+use super::super::host::Priority;
+use super::super::log::Line;
+use super::super::{messages, report};
+use super::{Stop, Wish, words};
+
+/// Somebody without a device.
+pub struct Newcomer<'a> {
+    /// The login, with the policy as it was last read.
+    pub session: Session<'a>,
+    /// Whether the device may be skipped.
+    pub wish: Wish,
+    /// How log lines about this login begin.
+    pub about: &'a Line,
+}
+
+impl Newcomer<'_> {
+    /// The whole dialogue. Nothing is stored before a code of the new device was typed.
+    pub fn enrol(&mut self, dialogue: &mut Dialogue<'_>) -> Result<(), Stop> {
+        let invite = self.begin(dialogue)?;
+        let (device, entry) = self.confirmed(dialogue, DeviceName::first(), self.wish)?;
+        let codes = self.store_first(&device, entry, invite)?;
+        self.log(dialogue, "enrolled", &device.name);
+        dialogue.say(words::STORED);
+        dialogue.say(&words::recovery(&codes));
+        // The first device counts, whatever becomes of the second.
+        match self.second(dialogue, device.id) {
+            Ok(second) => {
+                self.log(dialogue, "enrolled", &second);
+                dialogue.say(words::SECOND_STORED);
+            }
+            Err(Stop::Failed(failure)) => {
+                let line = report::failed(self.about.clone(), &failure);
+                dialogue.host().log(Priority::Error, line.as_str());
+                dialogue.say(words::SECOND_FAILED);
+            }
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Asks whether to begin: for the administrator's invitation, where the policy wants one. A client that cannot
+    /// answer ends here, before anything secret is shown.
+    fn begin(&mut self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, Stop> {
+        let policy = &self.session.loaded.policy;
+        let invite = match policy.enroll_needs_invite {
+            true => Some(self.invitation()?),
+            false => None,
+        };
+        dialogue.say(match (self.wish, &invite) {
+            (Wish::Demanded, _) => words::DEMAND,
+            (Wish::Offered, Some(None)) => return Err(Stop::Skipped),
+            (Wish::Offered, _) => words::OFFER,
+        });
+        match invite {
+            None => self.ask_to_begin(dialogue),
+            Some(Some(invite)) => self.ask_for(dialogue, &invite).map(Some),
+            Some(None) => {
+                dialogue.say(words::NOT_INVITED);
+                Err(Stop::Skipped)
+            }
+        }
+    }
+
+    fn ask_to_begin(&self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, Stop> {
+        match self.wish {
+            Wish::Demanded => {
+                dialogue.ask(words::BEGIN)?;
+            }
+            Wish::Offered => {
+                if !words::is_yes(&dialogue.ask(words::BEGIN_OR_SKIP)?) {
+                    return Err(Stop::Skipped);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The invitation that is open, if any.
+    fn invitation(&self) -> Result<Option<OneTimeCode>, Failure> {
+        let record = self.session.store.record(self.session.account)?;
+        let now = clock::now()?;
+        Ok(record
+            .and_then(|record| record.invite)
+            .filter(|invite| now < invite.expires))
+    }
+
+    fn ask_for(&mut self, dialogue: &mut Dialogue<'_>, invite: &OneTimeCode) -> Result<Id, Stop> {
+        for _ in 0..self.session.loaded.policy.tries {
+            if let Before::Gate(closed) = self.session.before()?
+                && closed != Gate::Open
+            {
+                return Err(self.throttled(dialogue, closed));
+            }
+            let typed = dialogue.ask(words::invitation(self.wish))?;
+            if words::is_blank(&typed) {
+                return Err(Stop::Skipped);
+            }
+            match self.session.invitation(&typed)? {
+                Judged::Compared(Outcome::Accepted(_)) => return Ok(invite.id),
+                Judged::Compared(Outcome::Rejected(why)) => {
+                    let line = self.about.clone().with("result", &"invite-wrong");
+                    dialogue.host().log(Priority::Notice, line.as_str());
+                    dialogue.say(messages::rejected(&why));
+                }
+                Judged::Refused(closed) => return Err(self.throttled(dialogue, closed)),
+                Judged::Gone => {
+                    dialogue.say(words::NOT_INVITED);
+                    return Err(Stop::Skipped);
+                }
+            }
+        }
+        Err(Stop::Skipped)
+    }
+
+    fn throttled(&self, dialogue: &mut Dialogue<'_>, closed: Gate) -> Stop {
+        let line = report::closed(self.about.clone(), closed);
+        dialogue.host().log(Priority::Warning, line.as_str());
+        dialogue.say(&messages::closed(closed));
+        Stop::Skipped
+    }
+
+    /// Makes a device, shows it, and asks for a code of it.
+    fn confirmed(
+        &self,
+        dialogue: &mut Dialogue<'_>,
+        name: DeviceName,
+        wish: Wish,
+    ) -> Result<(Device, DeviceState), Stop> {
+        let policy = &self.session.loaded.policy;
+        let account = self.session.account;
+        let settings = policy.new_devices;
+        let kind = Kind::Totp {
+            interval: settings.interval,
+        };
+        let device = enroll::new_device(name, kind, settings, clock::now()?)?;
+        let issuer = policy.issuer.clone().unwrap_or_else(host::name);
+        let uri = enroll::uri(&device, &account.name, &issuer, 0);
+        dialogue.say(&words::device(&device, &uri, self.session.service));
+        for _ in 0..TRIES {
+            let typed = dialogue.ask(words::code(wish))?;
+            if words::is_blank(&typed) {
+                return Err(Stop::Skipped);
+            }
+            match enroll::confirm(policy, account, &device, &typed, clock::now()?) {
+                Ok(entry) => return Ok((device, entry)),
+                Err(why) => dialogue.say(&words::unconfirmed(&device, &why)),
+            }
+        }
+        dialogue.say(words::UNCONFIRMED);
+        Err(Stop::Skipped)
+    }
+
+    /// Stores the first device, if the user still has none and the policy still lets it be done.
+    fn store_first(
+        &mut self,
+        device: &Device,
+        entry: DeviceState,
+        invite: Option<Id>,
+    ) -> Result<Vec<PlainCode>, Stop> {
+        let session = &mut self.session;
+        let mut locked = session.store.lock_for_change(session.account)?;
+        session.file.refresh(&mut session.loaded)?;
+        let record = locked.record()?;
+        let mut record = record
+            .unwrap_or_else(|| Record::new(session.account.name.clone(), session.account.uid));
+        if record.is_enrolled() {
+            return Err(Stop::Enrolled);
+        }
+        if !still_allowed(&session.loaded.policy, session.service, &record, invite) {
+            return Err(Stop::Refused("enrolment-withdrawn"));
+        }
+        record.enroll(device.clone());
+        let (set, codes) = RecoverySet::generate(clock::now()?)?;
+        record.recovery = Some(set);
+        locked.replace_record(&record, &[entry])?;
+        Ok(codes)
+    }
+
+    /// Offers one more device, as a backup.
+    fn second(&self, dialogue: &mut Dialogue<'_>, first: Id) -> Result<DeviceName, Stop> {
+        if !words::is_yes(&dialogue.ask(words::ANOTHER)?) {
+            return Err(Stop::Skipped);
+        }
+        let (device, entry) = self.confirmed(dialogue, DeviceName::second(), Wish::Offered)?;
+        let mut locked = self.session.store.lock_for_change(self.session.account)?;
+        let record = locked.record()?.filter(|record| {
+            let devices = &record.devices;
+            // Somebody else may have changed the record meanwhile.
+            devices.iter().any(|device| device.id == first)
+                && record.device(device.name.as_str()).is_none()
+                && devices.len() < MAX_DEVICES
+        });
+        let Some(mut record) = record else {
+            dialogue.say(words::SECOND_FAILED);
+            return Err(Stop::Skipped);
+        };
+        record.enroll(device.clone());
+        locked.replace_record(&record, &[entry])?;
+        Ok(device.name)
+    }
+
+    fn log(&self, dialogue: &mut Dialogue<'_>, result: &str, device: &DeviceName) {
+        let line = self.about.clone().with("result", &result);
+        let line = line.with("device", device);
+        dialogue.host().log(Priority::Notice, line.as_str());
+    }
+}
+
+/// Whether an enrolment that began may still be stored. Who is exempt by now does no harm with a device.
+fn still_allowed(policy: &Policy, service: &str, record: &Record, invite: Option<Id>) -> bool {
+    let open = record.invite.as_ref().map(|invite| invite.id);
+    policy.enabled
+        && policy.service_on(service)
+        && policy.enroll_at_login != EnrollAtLogin::Off
+        && (!policy.enroll_needs_invite || (invite.is_some() && invite == open))
+}

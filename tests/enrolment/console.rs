@@ -1,0 +1,135 @@
+//! On a terminal: login, su and sudo.
+#![forbid(unsafe_code)]
+
+use harness::{Machine, PASSWORD, Pty, Totp};
+
+use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, OFFER, key};
+use crate::common::logged;
+use crate::sshd::{devices, machine_with};
+
+/// Sets up a device; returns it.
+fn enrols(terminal: &mut Pty, question: (&str, &str), code: &str) -> Totp {
+    terminal.answer(question.0, question.1);
+    let phone = Totp::new(&key(&terminal.expect(code)));
+    phone.settle(5);
+    terminal.send_line(&phone.code());
+    terminal.answer(ANOTHER, "");
+    phone
+}
+
+#[test]
+fn r15_r35_login_offers_a_device_and_asks_for_it_from_then_on() {
+    let machine = machine_with("enroll_at_login = \"offer\"");
+    let mut login = machine.pty("login", &[]);
+    login
+        .answer("login: ", "alice")
+        .answer("Password: ", PASSWORD);
+    let phone = enrols(&mut login, (OFFER, "yes"), CODE_OR_SKIP);
+    login.answer("$ ", "exit");
+    let shown = login.end().shown;
+    assert!(!shown.contains(PASSWORD), "{shown}");
+    assert_eq!(
+        logged(&machine, "login:account"),
+        ["user=alice rhost= result=enrolled device=phone"]
+    );
+    let mut login = machine.pty("login", &[]);
+    login
+        .answer("login: ", "alice")
+        .answer("Password: ", PASSWORD)
+        .answer("Verification code: ", &phone.code_after(1))
+        .answer("$ ", "exit");
+    assert_eq!(login.end().code, Some(0));
+}
+
+#[test]
+fn r30_the_qr_code_on_the_console_can_be_scanned() {
+    let machine = machine_with("enroll_at_login = \"require\"");
+    let mut login = machine.pty("login", &[]);
+    login
+        .answer("login: ", "alice")
+        .answer("Password: ", PASSWORD)
+        .answer(BEGIN, "");
+    let shown = login.expect(CODE);
+    let uri = shown.lines().find_map(|line| line.strip_prefix("URI: "));
+    let scanned = crate::screen::scan(&machine, &shown, crate::screen::Background::Dark);
+    assert_eq!(scanned, [uri.unwrap()]);
+    login.kill();
+}
+
+fn as_alice(machine: &Machine, command: &str) -> Pty {
+    let shell = machine.program("bash").args(&["-c", command]);
+    shell.user("alice").pty()
+}
+
+#[test]
+fn su_enrols_the_user_one_becomes() {
+    let machine = machine_with("enroll_at_login = \"require\"");
+    machine.add_user("bob");
+    let mut su = as_alice(&machine, "su - bob -c 'echo this is $(id -un)'");
+    su.answer("Password: ", PASSWORD);
+    enrols(&mut su, (BEGIN, ""), CODE);
+    let ended = su.end();
+    assert!(ended.shown.ends_with("\nthis is bob\n"), "{}", ended.shown);
+    assert_eq!(
+        (devices(&machine, "alice"), devices(&machine, "bob")),
+        (0, 1)
+    );
+    assert_eq!(
+        logged(&machine, "su-l:account"),
+        ["user=bob rhost= result=enrolled device=phone"]
+    );
+    // root becomes anybody without a password, and is not asked.
+    let run = machine.run("su", &["-", "alice", "-c", "id -un"]).ok();
+    assert_eq!(run.stdout, "alice\n");
+}
+
+/// sudo wants no messages: everything stands in the questions.
+#[test]
+fn sudo_enrols_its_caller() {
+    let machine = machine_with("enroll_at_login = \"require\"");
+    machine.allow_sudo("alice");
+    let mut sudo = as_alice(&machine, "sudo echo this is root");
+    sudo.answer("[sudo] password for alice: ", PASSWORD);
+    enrols(&mut sudo, (BEGIN, ""), CODE);
+    let ended = sudo.end();
+    assert!(ended.shown.contains("this is root\n"), "{}", ended.shown);
+    assert_eq!(devices(&machine, "alice"), 1);
+}
+
+#[test]
+fn sudo_refuses_a_caller_who_must_enrol_and_does_not() {
+    let machine = machine_with("enroll_at_login = \"require\"");
+    machine.allow_sudo("alice");
+    let mut sudo = as_alice(&machine, "sudo echo this is root");
+    sudo.answer("[sudo] password for alice: ", PASSWORD)
+        .answer(BEGIN, "")
+        .answer(CODE, "");
+    let ended = sudo.end();
+    assert_eq!(ended.code, Some(1), "{}", ended.shown);
+    assert!(!ended.shown.contains("this is root"), "{}", ended.shown);
+}
+
+/// login keeps one transaction for several users.
+#[test]
+fn a_failed_attempt_of_somebody_else_leads_to_no_enrolment() {
+    let machine = machine_with("enroll_at_login = \"require\"");
+    machine.add_user("bob");
+    let phone = crate::common::enroll(&machine, "bob", &[]);
+    // With `required` the module is asked also after a wrong password.
+    machine.stack(
+        "login",
+        "auth required pam_unix.so nodelay\nauth required pam_twofactor.so\n\
+         account required pam_twofactor.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
+    );
+    let mut login = machine.pty("login", &[]);
+    login
+        .answer("login: ", "alice")
+        .answer("Password: ", "wrong")
+        .answer("login: ", "bob")
+        .answer("Password: ", PASSWORD)
+        .answer("Verification code: ", &phone.code())
+        .answer("$ ", "exit");
+    let shown = login.end().shown;
+    assert!(!shown.contains("Key: "), "{shown}");
+    assert_eq!(devices(&machine, "alice"), 0);
+}

@@ -1,0 +1,197 @@
+//! With `enroll_needs_invite` a stolen password is not enough to enrol.
+#![forbid(unsafe_code)]
+
+use harness::Machine;
+use serde_json::Value;
+
+use crate::app::{ANOTHER, CODE, CODE_OR_SKIP, INVITATION, INVITATION_OR_SKIP, Person};
+use crate::common::{ASK_PASSWORD, logged, policy};
+use crate::sshd::{devices, machine_with, questions, runs};
+
+const OFFER: &str = "enroll_at_login = \"offer\"\nenroll_needs_invite = true";
+const REQUIRE: &str = "enroll_at_login = \"require\"\nenroll_needs_invite = true";
+
+fn invite(machine: &Machine, arguments: &[&str]) -> Value {
+    let run = machine.command(&[&["invite", "alice", "--json"], arguments].concat());
+    serde_json::from_str(&run.ok().stdout).unwrap()
+}
+
+fn code(report: &Value) -> String {
+    report["code"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn without_an_invitation_nobody_is_asked_and_who_must_enrol_is_refused() {
+    let machine = machine_with(OFFER);
+    let sshd = machine.sshd("");
+    let session = runs(sshd.login("alice"), &mut Person::new(&[]));
+    assert!(
+        session.is_in() && session.prompts == [ASK_PASSWORD],
+        "{session:?}"
+    );
+    policy(&machine, REQUIRE, "");
+    let session = runs(sshd.login("alice"), &mut Person::new(&[]));
+    assert!(
+        !session.is_in() && session.prompts == [ASK_PASSWORD],
+        "{session:?}"
+    );
+    assert_eq!(devices(&machine, "alice"), 0);
+}
+
+#[test]
+fn an_invitation_is_good_for_one_enrolment() {
+    let machine = machine_with(REQUIRE);
+    let report = invite(&machine, &[]);
+    assert_eq!(report["asked_for"], true);
+    let invitation = code(&report);
+    let sshd = machine.sshd("");
+    let typed = [
+        (INVITATION, "wrong"),
+        (INVITATION, &invitation),
+        (ANOTHER, ""),
+    ];
+    let mut person = Person::new(&typed);
+    let session = runs(sshd.login("alice"), &mut person);
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(
+        questions(&session),
+        [ASK_PASSWORD, INVITATION, INVITATION, CODE, ANOTHER]
+    );
+    assert_eq!(
+        logged(&machine, "sshd:account"),
+        [
+            "user=alice rhost=127.0.0.1 result=invite-wrong",
+            "user=alice rhost=127.0.0.1 result=enrolled device=phone"
+        ]
+    );
+    machine.command(&["unset", "alice", "--yes"]).ok();
+    let session = runs(sshd.login("alice"), &mut Person::new(&[]));
+    assert!(
+        !session.is_in() && session.prompts == [ASK_PASSWORD],
+        "{session:?}"
+    );
+}
+
+#[test]
+fn an_enrolment_that_broke_off_can_be_begun_again() {
+    let machine = machine_with(OFFER);
+    let invitation = code(&invite(&machine, &[]));
+    let sshd = machine.sshd("");
+    let skips = [
+        (INVITATION_OR_SKIP, invitation.as_str()),
+        (CODE_OR_SKIP, ""),
+    ];
+    assert!(runs(sshd.login("alice"), &mut Person::new(&skips)).is_in());
+    assert_eq!(devices(&machine, "alice"), 0);
+    let enrols = [(INVITATION_OR_SKIP, invitation.as_str()), (ANOTHER, "")];
+    assert!(runs(sshd.login("alice"), &mut Person::new(&enrols)).is_in());
+    assert_eq!(devices(&machine, "alice"), 1);
+}
+
+#[test]
+fn expired_and_withdrawn_invitations_are_none() {
+    let machine = machine_with(REQUIRE);
+    let sshd = machine.sshd("");
+    invite(&machine, &["--for", "1s"]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let session = runs(sshd.login("alice"), &mut Person::new(&[]));
+    assert!(
+        !session.is_in() && session.prompts == [ASK_PASSWORD],
+        "{session:?}"
+    );
+    invite(&machine, &[]);
+    assert_eq!(invite(&machine, &["--for", "0"])["code"], Value::Null);
+    let session = runs(sshd.login("alice"), &mut Person::new(&[]));
+    assert!(
+        !session.is_in() && session.prompts == [ASK_PASSWORD],
+        "{session:?}"
+    );
+}
+
+#[test]
+fn guesses_are_counted_and_locked_out_like_codes() {
+    let machine = machine_with(REQUIRE);
+    let invitation = code(&invite(&machine, &[]));
+    policy(&machine, &format!("{REQUIRE}\ntries = 10"), "");
+    let sshd = machine.sshd("");
+    let mut guesses = vec![(INVITATION, "AAAA-AAAA-AAAA-AAAA"); 5];
+    guesses.push((INVITATION, &invitation));
+    let session = runs(sshd.login("alice"), &mut Person::new(&guesses));
+    assert!(!session.is_in(), "{session:?}");
+    // After the fifth there is no sixth question.
+    assert_eq!(session.prompts.len(), 6);
+    let status: Value =
+        serde_json::from_str(&machine.command(&["status", "alice", "--json"]).ok().stdout).unwrap();
+    assert_eq!(status["users"][0]["failures"], 5);
+    assert_eq!(status["users"][0]["locked"], true);
+    assert!(status["users"][0]["invited_until"].is_string());
+    let session = runs(
+        sshd.login("alice"),
+        &mut Person::new(&[(INVITATION, &invitation)]),
+    );
+    assert!(
+        !session.is_in() && session.prompts == [ASK_PASSWORD],
+        "{session:?}"
+    );
+    machine.command(&["unlock", "alice"]).ok();
+    let mut person = Person::new(&[(INVITATION, &invitation), (ANOTHER, "")]);
+    assert!(runs(sshd.login("alice"), &mut person).is_in());
+}
+
+#[test]
+fn an_invitation_opens_no_login_and_no_device_takes_one() {
+    let machine = machine_with(OFFER);
+    let invitation = code(&invite(&machine, &[]));
+    // It is no device: the login needs the password alone, and nothing looks enrolled.
+    let sshd = machine.sshd("");
+    let session = runs(
+        sshd.login("alice"),
+        &mut Person::new(&[(INVITATION_OR_SKIP, "")]),
+    );
+    assert!(session.is_in(), "{session:?}");
+    for command in [
+        &["show", "alice"][..],
+        &["bypass", "alice"],
+        &["recovery-codes", "alice"],
+        &["renew", "alice"],
+    ] {
+        let run = machine.command(command);
+        assert_eq!(
+            (run.code, run.stderr.contains("alice has no device")),
+            (Some(1), true),
+            "{command:?} {run:?}"
+        );
+    }
+    let phone = crate::common::enroll(&machine, "alice", &[]);
+    let run = machine.command(&["invite", "alice"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("alice already has a device"), "{run:?}");
+    let session = sshd
+        .login("alice")
+        .answers(&[harness::PASSWORD, &invitation, &phone.code()])
+        .run();
+    assert_eq!(session.prompts.len(), 3, "{session:?}");
+    assert!(session.is_in());
+}
+
+#[test]
+fn the_command_says_what_to_do_with_the_code() {
+    let machine = machine_with("");
+    let run = machine.command(&["invite", "alice"]).ok();
+    assert!(
+        run.stdout.starts_with("Enrolment code of alice: "),
+        "{run:?}"
+    );
+    assert!(run.stdout.contains("within 1 day (until "), "{run:?}");
+    assert!(
+        run.stdout
+            .contains("twofactor policy set enroll_needs_invite true"),
+        "{run:?}"
+    );
+    let status = machine.command(&["status", "alice"]).ok().stdout;
+    assert!(status.contains("invited to enrol until "), "{status}");
+    let run = machine.command(&["unset", "alice", "--yes"]).ok();
+    assert_eq!(run.stdout, "Removed: the invitation of alice.\n");
+    let run = machine.command(&["invite", "nobody-of-that-name"]);
+    assert_eq!(run.code, Some(1));
+}

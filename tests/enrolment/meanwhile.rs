@@ -1,0 +1,120 @@
+//! What others do while somebody enrols.
+#![forbid(unsafe_code)]
+
+use harness::Machine;
+
+use crate::app::{ANOTHER, BEGIN, CODE, OFFER, Person};
+use crate::common::{enroll, logged, policy};
+use crate::sshd::{devices, machine_with, runs};
+
+/// Where the record will be.
+const RECORD: &str = "/var/lib/twofactor/users/alice.toml";
+
+/// Runs a login during which something happens before the question that ends so is answered.
+fn while_asked(
+    machine: &Machine,
+    answers: &[(&str, &str)],
+    question: &str,
+    happens: impl FnOnce(),
+) -> (bool, String) {
+    let sshd = machine.sshd("");
+    let mut person = Person::new(answers);
+    let mut happens = Some(happens);
+    let session = sshd
+        .login("alice")
+        .answer_with(|asked| {
+            if asked.ends_with(question)
+                && let Some(happens) = happens.take()
+            {
+                happens();
+            }
+            person.types(asked)
+        })
+        .run();
+    assert!(happens.is_none(), "{session:?}");
+    (session.is_in(), session.prompts.concat() + &session.stderr)
+}
+
+#[test]
+fn of_two_enrolments_at_once_one_counts() {
+    let machine = machine_with("enroll_at_login = \"require\"");
+    let sshd = machine.sshd("");
+    let mut other = Person::new(&[(BEGIN, ""), (ANOTHER, "")]);
+    let (is_in, _) = while_asked(&machine, &[(BEGIN, "")], CODE, || {
+        assert!(runs(sshd.login("alice"), &mut other).is_in());
+    });
+    assert!(!is_in);
+    assert_eq!(devices(&machine, "alice"), 1);
+    assert!(
+        logged(&machine, "sshd:account")
+            .contains(&"user=alice rhost=127.0.0.1 result=enrolled-meanwhile".to_owned())
+    );
+    // The device of the one that was told so works.
+    let code = other.phone().code_after(1);
+    let session = sshd
+        .login("alice")
+        .answers(&[harness::PASSWORD, &code])
+        .run();
+    assert!(session.is_in(), "{session:?}");
+}
+
+/// Whoever knows the password must not wait at the question until the owner has a device.
+#[test]
+fn an_open_dialogue_lets_nobody_in_after_the_owner_got_a_device() {
+    let machine = machine_with("enroll_at_login = \"offer\"");
+    let (is_in, shown) = while_asked(&machine, &[(OFFER, "")], OFFER, || {
+        enroll(&machine, "alice", &[]);
+    });
+    assert!(!is_in, "{shown}");
+    assert_eq!(devices(&machine, "alice"), 1);
+}
+
+#[test]
+fn a_policy_that_changes_meanwhile_is_the_one_that_counts() {
+    for (keys, services) in [
+        ("enroll_at_login = \"off\"", ""),
+        (
+            "enroll_at_login = \"require\"\nenroll_needs_invite = true",
+            "",
+        ),
+        ("enroll_at_login = \"require\"", "sshd = false"),
+    ] {
+        let machine = machine_with("enroll_at_login = \"require\"");
+        let (is_in, shown) = while_asked(&machine, &[(BEGIN, "")], CODE, || match services {
+            "" => policy(&machine, keys, ""),
+            services => {
+                machine.policy(&format!("enabled = true\n{keys}\n[services]\n{services}\n"))
+            }
+        });
+        assert!(!is_in, "{shown}");
+        assert_eq!(devices(&machine, "alice"), 0);
+        assert_eq!(
+            logged(&machine, "sshd:account"),
+            ["user=alice rhost=127.0.0.1 result=enrolment-withdrawn"]
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_stored_refuses_the_login() {
+    for keys in [
+        "enroll_at_login = \"offer\"",
+        "enroll_at_login = \"require\"",
+    ] {
+        let machine = machine_with(keys);
+        let answers = [(OFFER, "yes"), (BEGIN, "")];
+        let question = match keys.contains("offer") {
+            true => crate::app::CODE_OR_SKIP,
+            false => CODE,
+        };
+        let (is_in, shown) = while_asked(&machine, &answers, question, || {
+            machine.run("mkdir", &["-m", "0700", RECORD]).ok();
+        });
+        assert!(!is_in, "{shown}");
+        assert!(shown.contains("No device could be stored."), "{shown}");
+        machine.run("rmdir", &[RECORD]).ok();
+        assert_eq!(devices(&machine, "alice"), 0);
+        let log = logged(&machine, "sshd:account");
+        assert!(log[0].contains("result=error"), "{log:?}");
+    }
+}

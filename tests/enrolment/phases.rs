@@ -1,0 +1,205 @@
+//! The account phase through libpam: one exact return code for each end, and what is shown where messages fail.
+#![forbid(unsafe_code)]
+
+use harness::pam::{Drive, Outcome, code};
+
+use crate::app::{ANOTHER, BEGIN, CODE, CODE_OF_LAST_KEY, CODE_OR_SKIP, OFFER};
+use crate::enrolled::{
+    IGNORED, SERVICE, add_account, add_stack, enrol, logged, login, machine, run, said,
+};
+
+const OFFERED: &str = "enabled = true\nenroll_at_login = \"offer\"\n";
+const REQUIRED: &str = "enabled = true\nenroll_at_login = \"require\"\n";
+
+fn enrols(user: &str) -> Drive {
+    login(user).phases("auth,acct")
+}
+
+/// What is asked, without what is shown before it.
+fn asked(outcome: &Outcome) -> Vec<&str> {
+    let last = |prompt: &'_ str| prompt.rfind('\n').map_or(0, |end| end + 1);
+    let prompts = outcome.prompts.iter();
+    prompts.map(|prompt| &prompt[last(prompt)..]).collect()
+}
+
+#[test]
+fn every_end_has_its_code() {
+    let skipped = "user=bob rhost= result=enrolment-skipped";
+    let refused = "user=bob rhost= result=enrolment-required";
+    for (policy, answers, acct, log) in [
+        (OFFERED, &[""][..], IGNORED, skipped),
+        (OFFERED, &["yes", ""], IGNORED, skipped),
+        (REQUIRED, &["", ""], code::PERM_DENIED, refused),
+    ] {
+        let machine = machine(policy);
+        add_account(&machine, "bob");
+        let drive = answers
+            .iter()
+            .fold(enrols("bob"), |drive, answer| drive.answer(answer));
+        let outcome = run(drive);
+        assert_eq!(
+            (outcome.auth, outcome.acct),
+            (IGNORED, acct),
+            "{policy}{answers:?}"
+        );
+        assert_eq!(outcome.prompts.len(), answers.len());
+        assert_eq!(
+            logged(&machine),
+            [
+                "user=bob rhost= result=unenrolled".to_owned(),
+                log.to_owned()
+            ]
+        );
+    }
+    for policy in [OFFERED, REQUIRED] {
+        let machine = machine(policy);
+        add_account(&machine, "bob");
+        let drive = enrols("bob")
+            .answer("yes")
+            .answer_shell(CODE_OF_LAST_KEY)
+            .answer("");
+        let outcome = run(drive);
+        assert_eq!(
+            (outcome.auth, outcome.acct),
+            (IGNORED, IGNORED),
+            "{outcome:?}"
+        );
+        assert_eq!(
+            logged(&machine)[1],
+            "user=bob rhost= result=enrolled device=phone"
+        );
+        // From now on a code is asked for.
+        let outcome = run(login("bob"));
+        assert_eq!(outcome.auth, code::CONV_ERR);
+    }
+}
+
+#[test]
+fn a_client_that_cannot_answer_has_skipped() {
+    for (policy, acct) in [(OFFERED, IGNORED), (REQUIRED, code::PERM_DENIED)] {
+        let machine = machine(policy);
+        add_account(&machine, "bob");
+        for drive in [
+            enrols("bob"),
+            enrols("bob").answer_error(),
+            enrols("bob").answer_null(),
+            enrols("bob").answer_null_array(),
+            enrols("bob").text_error().answer_error(),
+        ] {
+            let outcome = run(drive);
+            assert_eq!((outcome.auth, outcome.acct), (IGNORED, acct), "{outcome:?}");
+            assert_eq!(outcome.prompts.len(), 1);
+            let shown: String = said(&outcome).into_iter().map(|(_, text)| text).collect();
+            assert!(
+                !shown.contains("Key: ") && !shown.contains("otpauth"),
+                "{shown}"
+            );
+        }
+        // Texts may fail as long as questions are answered.
+        let drive = enrols("bob").text_error().answer("yes").answer("");
+        assert_eq!(run(drive).acct, acct);
+    }
+}
+
+#[test]
+fn where_messages_are_unwanted_the_questions_say_everything() {
+    let machine = machine(REQUIRED);
+    add_account(&machine, "bob");
+    let drive = enrols("bob")
+        .silent()
+        .answer("")
+        .answer_shell(CODE_OF_LAST_KEY);
+    let outcome = run(drive.answer(""));
+    assert_eq!(outcome.acct, IGNORED);
+    let styles: Vec<_> = said(&outcome).into_iter().map(|(style, _)| style).collect();
+    assert_eq!(
+        styles, ["echo_on"; 3],
+        "no messages, with PAM_SILENT or without"
+    );
+    for (prompt, (says, asks)) in outcome.prompts.iter().zip([
+        ("\nTwo-factor login is required here", BEGIN),
+        ("\nScan this with the authenticator app", CODE),
+        ("\nStored. ", ANOTHER),
+    ]) {
+        assert!(
+            prompt.starts_with(says) && prompt.ends_with(&format!("\n{asks}")),
+            "{prompt}"
+        );
+    }
+}
+
+#[test]
+fn only_who_was_found_without_a_device_in_this_transaction_is_asked() {
+    let machine = machine(REQUIRED);
+    add_account(&machine, "bob");
+    let alice = enrol(&machine, "alice");
+    // A login by key runs no authentication phase.
+    let outcome = run(login("bob").phases("acct").answer(""));
+    assert_eq!((outcome.acct, said(&outcome)), (IGNORED, vec![]));
+    let outcome = run(alice.login().answer(alice.code()).phases("auth,acct"));
+    assert_eq!((outcome.auth, outcome.acct), (code::SUCCESS, IGNORED));
+    for policy in [
+        "enabled = false\nenroll_at_login = \"require\"\n",
+        "enabled = true\nenroll_at_login = \"require\"\n[services]\ntest = false\n",
+        "enabled = true\nenroll_at_login = \"require\"\n[[exempt]]\nusers = [\"bob\"]\n",
+        "enabled = true\n",
+    ] {
+        machine.policy(policy);
+        let outcome = run(enrols("bob").answer(""));
+        assert_eq!(
+            (outcome.acct, said(&outcome)),
+            (IGNORED, vec![]),
+            "{policy}"
+        );
+    }
+}
+
+#[test]
+fn a_name_that_nobody_has_is_refused_without_a_word() {
+    let machine = machine(REQUIRED);
+    let outcome = run(enrols("nobody-of-that-name"));
+    assert_eq!((outcome.auth, outcome.acct), (code::AUTH_ERR, IGNORED));
+    assert_eq!(said(&outcome), []);
+    machine.policy(OFFERED);
+    let outcome = run(enrols("nobody-of-that-name"));
+    assert_eq!((outcome.auth, outcome.acct), (IGNORED, IGNORED));
+    assert_eq!(said(&outcome), []);
+}
+
+#[test]
+fn bad_arguments_refuse_whoever_must_enrol_and_nobody_else() {
+    let machine = machine(REQUIRED);
+    add_account(&machine, "bob");
+    let stack = machine.read(format!("/etc/pam.d/{SERVICE}"));
+    let broken = stack.replace(
+        "account [success=done ignore=ignore default=die] pam_twofactor.so ",
+        "account [success=done ignore=ignore default=die] pam_twofactor.so nonsense ",
+    );
+    assert_ne!(broken, stack);
+    machine.stack(SERVICE, &broken);
+    let outcome = run(enrols("bob"));
+    assert_eq!((outcome.auth, outcome.acct), (IGNORED, code::PERM_DENIED));
+    assert_eq!(run(login("bob").phases("acct")).acct, IGNORED);
+}
+
+#[test]
+fn the_single_field_forwards_the_password_before_the_enrolment() {
+    let machine = machine(OFFERED);
+    add_account(&machine, "bob");
+    add_stack(&machine, SERVICE, "forward_pass");
+    let outcome = run(enrols("bob").answer("the password").answer(""));
+    assert_eq!((outcome.auth, outcome.acct), (IGNORED, IGNORED));
+    assert_eq!(asked(&outcome), ["Password & verification code: ", OFFER]);
+}
+
+#[test]
+fn a_uniform_prompt_is_asked_before_the_enrolment() {
+    let machine = machine(&format!("{OFFERED}uniform_prompt = true\n"));
+    add_account(&machine, "bob");
+    let outcome = run(enrols("bob").answer("123456").answer("yes").answer(""));
+    assert_eq!((outcome.auth, outcome.acct), (IGNORED, IGNORED));
+    assert_eq!(
+        asked(&outcome),
+        ["Verification code: ", OFFER, CODE_OR_SKIP]
+    );
+}

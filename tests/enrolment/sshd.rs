@@ -1,0 +1,283 @@
+//! Through sshd's keyboard-interactive method, with the OpenSSH client.
+#![forbid(unsafe_code)]
+
+use harness::{Login, Machine, PASSWORD, Session};
+use pam_twofactor::store::Store;
+
+use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, OFFER, Person};
+use crate::common::{ASK_CODE, ASK_PASSWORD, dialogue, logged, machine, policy};
+use crate::screen::Background;
+
+/// A machine with alice, who has no device, and these keys in its policy.
+pub fn machine_with(keys: &str) -> Machine {
+    let machine = machine();
+    machine.add_user("alice");
+    policy(&machine, keys, "");
+    machine
+}
+
+/// How many devices somebody has.
+pub fn devices(machine: &Machine, user: &str) -> usize {
+    let run = machine.command(&["status", user, "--json"]).ok();
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    report["users"][0]["devices"].as_array().unwrap().len()
+}
+
+/// A login of a person.
+pub fn runs(login: Login<'_>, person: &mut Person<'_>) -> Session {
+    login.answer_with(|question| person.types(question)).run()
+}
+
+/// The last lines of the questions: what is asked, without what is shown before it.
+pub fn questions(session: &Session) -> Vec<&str> {
+    let last = |prompt: &'_ String| prompt.rfind('\n').map_or(0, |end| end + 1);
+    session
+        .prompts
+        .iter()
+        .map(|prompt| &prompt[last(prompt)..])
+        .collect()
+}
+
+#[test]
+fn r15_r35_an_offered_device_is_set_up_in_the_dialogue_and_works_at_the_next_login() {
+    let machine = machine_with("enroll_at_login = \"offer\"\nissuer = \"example.org\"");
+    let sshd = machine.sshd("");
+    let mut person = Person::new(&[(OFFER, "yes"), (ANOTHER, "")]);
+    let session = runs(sshd.login("alice"), &mut person);
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(
+        questions(&session),
+        [ASK_PASSWORD, OFFER, CODE_OR_SKIP, ANOTHER]
+    );
+    // Text begins on a line of its own, behind the `(user@host) ` of the client, and has no escape sequences.
+    let [_, offer, shown, stored] = session.prompts.as_slice() else {
+        panic!("{session:?}")
+    };
+    assert!(offer.starts_with("\nTwo-factor login is available for your account"));
+    assert!(shown.starts_with("\nScan this with the authenticator app, or type in the key:\n\n"));
+    assert!(!session.prompts.concat().contains('\x1b'));
+    let uri = format!(
+        "\nURI: otpauth://totp/example.org:alice?secret={}&issuer=example.org\n",
+        person.keys[0]
+    );
+    assert!(shown.contains(&uri), "{shown}");
+    assert!(stored.contains("\nStored. From now on"), "{stored}");
+    assert_eq!(
+        logged(&machine, "sshd:account"),
+        ["user=alice rhost=127.0.0.1 result=enrolled device=phone"]
+    );
+    assert_eq!(devices(&machine, "alice"), 1);
+
+    // The code that confirmed the device is used up; the next one works, and so does a recovery code.
+    let used = person.phone().code();
+    let next = person.phone().code_after(1);
+    let again = sshd.login("alice").answers(&[PASSWORD, &used, &next]).run();
+    let ask_again = format!("This code was used already. Wait for the next one.\n{ASK_CODE}");
+    assert_eq!(
+        dialogue(&again),
+        (true, vec![ASK_PASSWORD, ASK_CODE, &ask_again])
+    );
+    let recovery = recovery_codes(stored);
+    assert_eq!(recovery.len(), 10);
+    let session = sshd.login("alice").answers(&[PASSWORD, &recovery[9]]).run();
+    assert!(session.is_in());
+    assert!(session.stderr.contains("9 are left"), "{}", session.stderr);
+}
+
+/// The recovery codes in a text.
+fn recovery_codes(shown: &str) -> Vec<String> {
+    let is_code = |word: &&str| word.len() == 19 && word.matches('-').count() == 3;
+    let words = shown.split_whitespace().filter(is_code);
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn r30_the_qr_code_of_the_dialogue_holds_the_uri() {
+    let machine = machine_with("enroll_at_login = \"offer\"\nissuer = \"Käse & Co\"");
+    let sshd = machine.sshd("");
+    let mut person = Person::new(&[(OFFER, "yes"), (ANOTHER, "")]);
+    let session = runs(sshd.login("alice"), &mut person);
+    let shown = &session.prompts[2];
+    let uri = shown.lines().find_map(|line| line.strip_prefix("URI: "));
+    // Without escape sequences it is right on a dark terminal; on a light one, the key is there to be typed in.
+    let scanned = crate::screen::scan(&machine, shown, Background::Dark);
+    assert_eq!(scanned, [uri.unwrap()]);
+}
+
+#[test]
+fn r35_enter_skips_an_offer() {
+    let machine = machine_with("enroll_at_login = \"offer\"");
+    let sshd = machine.sshd("");
+    for skips in [
+        &[(OFFER, "")][..],
+        &[(OFFER, "no")],
+        &[(OFFER, PASSWORD)],
+        &[(OFFER, "yes"), (CODE_OR_SKIP, "")],
+        &[(OFFER, "y"), (CODE_OR_SKIP, "  ")],
+    ] {
+        machine.forget_log();
+        let session = runs(sshd.login("alice"), &mut Person::new(skips));
+        assert!(session.is_in(), "{skips:?} {session:?}");
+        assert_eq!(session.prompts.len(), skips.len() + 1);
+        assert_eq!(devices(&machine, "alice"), 0);
+        assert_eq!(
+            logged(&machine, "sshd:account"),
+            ["user=alice rhost=127.0.0.1 result=enrolment-skipped"]
+        );
+    }
+}
+
+#[test]
+fn wrong_codes_store_nothing() {
+    let machine = machine_with("enroll_at_login = \"offer\"");
+    let sshd = machine.sshd("");
+    let wrong = [(CODE_OR_SKIP, "000000"); 5];
+    let answers: Vec<_> = [(OFFER, "yes")].into_iter().chain(wrong).collect();
+    let session = runs(sshd.login("alice"), &mut Person::new(&answers));
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(session.prompts.len(), 7);
+    assert!(
+        session.prompts[3].contains("That code is wrong."),
+        "{session:?}"
+    );
+    assert_eq!(devices(&machine, "alice"), 0);
+
+    // A code of the wrong time is told from one that belongs to nothing.
+    let mut keys = Vec::new();
+    let session = sshd
+        .login("alice")
+        .answer_with(|question| match question {
+            ASK_PASSWORD => PASSWORD.into(),
+            _ if question.ends_with(OFFER) => "yes".into(),
+            _ if question.contains("Key: ") => {
+                keys.push(crate::app::key(question));
+                harness::Totp::new(&keys[0]).code_after(-10).into()
+            }
+            _ => "".into(),
+        })
+        .run();
+    assert!(
+        session.prompts[3].contains("300 seconds behind"),
+        "{session:?}"
+    );
+}
+
+#[test]
+fn r17_a_demanded_device_cannot_be_skipped() {
+    for keys in [
+        "enroll_at_login = \"require\"",
+        "enroll_at_login = \"offer\"\nenforcement = \"mandatory\"",
+        "enroll_at_login = \"require\"\nenforcement = \"mandatory\"",
+    ] {
+        let machine = machine_with(keys);
+        let sshd = machine.sshd("");
+        let skipped = runs(
+            sshd.login("alice"),
+            &mut Person::new(&[(BEGIN, ""), (CODE, "")]),
+        );
+        assert!(!skipped.is_in() && !skipped.hung_up, "{skipped:?}");
+        assert_eq!(questions(&skipped), [ASK_PASSWORD, BEGIN, CODE]);
+        assert_eq!(
+            logged(&machine, "sshd:account"),
+            ["user=alice rhost=127.0.0.1 result=enrolment-required"]
+        );
+        assert_eq!(devices(&machine, "alice"), 0);
+        let mut person = Person::new(&[(BEGIN, ""), (ANOTHER, "")]);
+        let session = runs(sshd.login("alice"), &mut person);
+        assert!(session.is_in(), "{session:?}");
+        assert_eq!(devices(&machine, "alice"), 1);
+    }
+}
+
+#[test]
+fn r36_a_second_device_is_offered_as_a_backup() {
+    let machine = machine_with("enroll_at_login = \"require\"");
+    let sshd = machine.sshd("");
+    let mut person = Person::new(&[(BEGIN, ""), (ANOTHER, "yes")]);
+    let session = runs(sshd.login("alice"), &mut person);
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(
+        questions(&session),
+        [ASK_PASSWORD, BEGIN, CODE, ANOTHER, CODE_OR_SKIP]
+    );
+    assert_ne!(person.keys[0], person.keys[1]);
+    let store = Store::open(pam_twofactor::STATE_DIR.as_ref()).unwrap();
+    let record = store.record_named("alice").unwrap().unwrap();
+    let names: Vec<_> = record.devices.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["phone", "backup"]);
+    assert_eq!(
+        logged(&machine, "sshd:account"),
+        [
+            "user=alice rhost=127.0.0.1 result=enrolled device=phone",
+            "user=alice rhost=127.0.0.1 result=enrolled device=backup"
+        ]
+    );
+    let code = person.phone().code_after(1);
+    assert!(
+        sshd.login("alice")
+            .answers(&[PASSWORD, &code])
+            .run()
+            .is_in()
+    );
+}
+
+#[test]
+fn r25_a_login_by_key_is_neither_asked_nor_refused() {
+    let machine = machine_with("enroll_at_login = \"require\"\nenforcement = \"mandatory\"");
+    let key = machine.add_key("alice");
+    let sshd = machine.sshd("");
+    let session = sshd.login("alice").key(&key).run();
+    assert_eq!(dialogue(&session), (true, vec![]));
+    assert!(logged(&machine, "sshd:account").is_empty());
+    assert_eq!(devices(&machine, "alice"), 0);
+}
+
+#[test]
+fn clients_without_a_dialogue_have_skipped_and_see_no_key() {
+    for (keys, lets_in, result) in [
+        ("enroll_at_login = \"offer\"", true, "enrolment-skipped"),
+        ("enroll_at_login = \"require\"", false, "enrolment-required"),
+    ] {
+        let machine = machine_with(keys);
+        // sshd gives the password itself to whatever asks, and cannot ask anything in the account phase.
+        let sshd = machine.sshd("PasswordAuthentication yes\nKbdInteractiveAuthentication no\n");
+        let session = sshd
+            .login("alice")
+            .option("PreferredAuthentications=password")
+            .answer(PASSWORD)
+            .run();
+        assert_eq!(session.is_in(), lets_in, "{session:?}");
+        let shown = session.stdout.clone() + &session.stderr + &session.prompts.concat();
+        assert!(
+            !shown.contains("otpauth") && !shown.contains("Key: "),
+            "{shown}"
+        );
+        assert_eq!(
+            logged(&machine, "sshd:account"),
+            [format!("user=alice rhost=127.0.0.1 result={result}")]
+        );
+        assert_eq!(devices(&machine, "alice"), 0);
+    }
+}
+
+#[test]
+fn a_client_that_hangs_up_leaves_nothing_behind() {
+    let machine = machine_with("enroll_at_login = \"require\"");
+    let sshd = machine.sshd("");
+    let session = sshd.login("alice").answers(&[PASSWORD, ""]).run();
+    assert!(session.hung_up && session.prompts[2].contains("Key: "));
+    assert_eq!(devices(&machine, "alice"), 0);
+    let mut person = Person::new(&[(BEGIN, ""), (ANOTHER, "")]);
+    let session = runs(sshd.login("alice"), &mut person);
+    assert!(session.is_in() && !session.prompts.concat().is_empty());
+}
+
+#[test]
+fn the_wrong_password_leads_nowhere() {
+    let machine = machine_with("enroll_at_login = \"require\"");
+    let sshd = machine.sshd("");
+    let session = sshd.login("alice").answers(&["wrong", "", "", ""]).run();
+    assert!(!session.is_in());
+    assert!(!session.prompts.concat().contains("Key: "), "{session:?}");
+    assert!(session.prompts.iter().all(|prompt| prompt == ASK_PASSWORD));
+}
