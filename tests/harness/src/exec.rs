@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -238,6 +239,17 @@ impl Running {
         self.child.kill().ok();
         let status = self.child.wait().expect("waiting for a program");
         self.ended(status)
+    }
+
+    /// What it has written to standard error so far.
+    pub fn stderr(&self) -> String {
+        let length = self.stderr.metadata().expect("the length").len();
+        let mut content = vec![0; length.try_into().expect("a length")];
+        // The program shares the position in the file and must find it at the end.
+        self.stderr
+            .read_exact_at(&mut content, 0)
+            .expect("reading what the program wrote");
+        String::from_utf8_lossy(&content).into_owned()
     }
 
     pub(crate) fn ended(self, status: ExitStatus) -> Run {

@@ -22,6 +22,8 @@
 )]
 
 pub mod artefacts;
+mod browser;
+mod cockpit;
 mod exec;
 mod layout;
 mod log;
@@ -35,6 +37,8 @@ mod sys;
 mod users;
 
 pub use artefacts::{command, module, workspace};
+pub use browser::Browser;
+pub use cockpit::{Cockpit, LoginPage, Page};
 pub use exec::{Program, Run, Running};
 pub use log::LogLine;
 pub use machine::{HOST_NAME, Machine};
