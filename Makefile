@@ -21,7 +21,10 @@ command = $(release)/twofactor
 
 build_packages = gcc libc6-dev libpam0g-dev
 demo_packages  = $(build_packages) openssh-server openssh-client oathtool libpam-modules passwd perl-base util-linux
-test_packages  = $(demo_packages) sudo login binutils valgrind strace zbar-tools imagemagick procps
+# Ubuntu has Chromium as a snap only; there the tests use Google Chrome and its chromedriver, if they are installed.
+chromium       = $(if $(shell command -v chromedriver),,$(shell grep -qsx ID=debian /etc/os-release && echo chromium chromium-driver))
+cockpit        = cockpit-ws cockpit-bridge cockpit-system
+test_packages  = $(demo_packages) sudo login binutils valgrind strace zbar-tools imagemagick procps $(cockpit) $(chromium)
 
 # Tests that need root get it: each test program runs under sudo when make does not run as root.
 ifneq ($(shell id -u),0)

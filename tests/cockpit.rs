@@ -1,19 +1,10 @@
-//! The stack for Cockpit, as its login page drives it: one prompt after the other, through libpam.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
+//! Logins on Cockpit's login page with password and code: real cockpit-ws, Chromium, libpam, and the stack `pam.d/cockpit`.
+#![forbid(unsafe_code)]
 
 mod common;
 
 use common::{enrolled, logged, machine};
-use harness::pam::{Drive, Outcome, code};
-use harness::{Machine, PASSWORD};
-
-const PROMPTS: [&str; 2] = ["Password: ", "Verification code: "];
+use harness::{Machine, PASSWORD, Page};
 
 fn desk() -> Machine {
     let machine = machine();
@@ -21,27 +12,32 @@ fn desk() -> Machine {
     machine
 }
 
-fn login(user: &str, answers: &[&str]) -> Outcome {
-    let start = Drive::installed().service("cockpit").user(user);
-    let start = start.rhost("::ffff:127.0.0.1").phases("auth,acct");
-    let outcome = answers
-        .iter()
-        .fold(start, |login, answer| login.answer(answer))
-        .run();
-    assert_eq!(outcome.changed, [""; 0]);
-    outcome
+/// The page with the field for the code.
+fn asks_for_the_code(message: Option<&str>) -> Page {
+    Page::Question {
+        message: message.map(str::to_owned),
+        prompt: "Verification code:".to_owned(),
+        hidden: true,
+    }
 }
 
 #[test]
-fn r14_cockpit_shows_a_field_for_the_code_after_the_password() {
+fn r14_the_login_page_asks_for_the_code_after_the_password() {
     let machine = desk();
     let phone = enrolled(&machine, "alice");
-    let outcome = login("alice", &[PASSWORD, &phone.code()]);
-    assert_eq!((outcome.auth, outcome.acct), (code::SUCCESS, code::SUCCESS));
-    assert_eq!(outcome.prompts, PROMPTS);
+    let cockpit = machine.cockpit();
+    let page = cockpit.login_page();
+    assert_eq!(page.login("alice", PASSWORD), asks_for_the_code(None));
+    let code = phone.code();
+    assert_eq!(page.answer(&code), Page::In("alice".to_owned()));
+    assert!(
+        ![PASSWORD, &code]
+            .iter()
+            .any(|said| cockpit.log().contains(said))
+    );
     assert_eq!(
         logged(&machine, "cockpit:auth"),
-        ["user=alice rhost=::ffff:127.0.0.1 result=accepted device=phone offset=0"]
+        ["user=alice rhost=127.0.0.1 result=accepted device=phone offset=0"]
     );
 }
 
@@ -49,19 +45,38 @@ fn r14_cockpit_shows_a_field_for_the_code_after_the_password() {
 fn a_wrong_code_or_password_is_refused() {
     let machine = desk();
     let phone = enrolled(&machine, "alice");
+    let cockpit = machine.cockpit();
+    let page = cockpit.login_page();
+    assert_eq!(
+        page.login("alice", "guess"),
+        Page::Form("Wrong user name or password".to_owned())
+    );
+    assert_eq!(logged(&machine, "cockpit:auth"), [""; 0]);
+    page.open();
+    assert_eq!(page.login("alice", PASSWORD), asks_for_the_code(None));
     let wrong = phone.wrong_code();
-    let outcome = login("alice", &[PASSWORD, &wrong, &wrong, &wrong]);
-    assert_eq!((outcome.auth, outcome.prompts.len()), (code::MAXTRIES, 4));
-    let outcome = login("alice", &["guess", &phone.code()]);
-    assert_eq!(outcome.auth, code::AUTH_ERR);
-    assert_eq!(outcome.prompts, ["Password: "]);
+    for _ in 0..2 {
+        assert_eq!(page.answer(&wrong), asks_for_the_code(Some("Wrong code.")));
+    }
+    assert_eq!(
+        page.answer(&wrong),
+        Page::DeadEnd("Authentication failed: internal-error: Wrong code.".to_owned())
+    );
+    assert_eq!(
+        logged(&machine, "cockpit:auth"),
+        ["user=alice rhost=127.0.0.1 result=wrong"; 3]
+    );
+    // Nobody is in: the page asks for everything again, and the right code still counts.
+    page.open();
+    assert_eq!(page.login("alice", PASSWORD), asks_for_the_code(None));
+    assert_eq!(page.answer(&phone.code()), Page::In("alice".to_owned()));
 }
 
 #[test]
 fn r26_without_a_device_the_password_is_enough() {
     let machine = desk();
     machine.add_user("bob");
-    let outcome = login("bob", &[PASSWORD]);
-    assert_eq!((outcome.auth, outcome.acct), (code::SUCCESS, code::SUCCESS));
-    assert_eq!(outcome.prompts, ["Password: "]);
+    let cockpit = machine.cockpit();
+    let page = cockpit.login_page();
+    assert_eq!(page.login("bob", PASSWORD), Page::In("bob".to_owned()));
 }
