@@ -4,7 +4,7 @@
 use harness::Machine;
 
 use crate::app::{ANOTHER, BEGIN, CODE, OFFER, Person};
-use crate::common::{enroll, logged, policy};
+use crate::common::{enroll, files, logged, policy};
 use crate::sshd::{devices, machine_with, runs};
 
 /// Where the record will be.
@@ -92,6 +92,7 @@ fn a_policy_that_changes_meanwhile_is_the_one_that_counts() {
             logged(&machine, "sshd:account"),
             ["user=alice rhost=127.0.0.1 result=enrolment-withdrawn"]
         );
+        assert_eq!(files("/var/lib/twofactor/state"), [""; 0]);
     }
 }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::check::{Before, Failure, Judged, Session};
+use crate::demand::Enrolment;
 use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
 use crate::enroll::{self, TRIES};
 use crate::policy::{EnrollAtLogin, Policy};
@@ -174,15 +175,20 @@ impl Newcomer<'_> {
         let session = &mut self.session;
         let mut locked = session.store.lock_for_change(session.account)?;
         session.file.refresh(&mut session.loaded)?;
-        let record = locked.record()?;
-        let mut record = record
-            .unwrap_or_else(|| Record::new(session.account.name.clone(), session.account.uid));
-        if record.is_enrolled() {
+        let kept = locked.record()?;
+        if Enrolment::of(kept.as_ref()) == Enrolment::Enrolled {
             return Err(Stop::Enrolled);
         }
-        if !still_allowed(&session.loaded.policy, session.service, &record, invite) {
+        let open = kept.as_ref().and_then(|record| record.invite.as_ref());
+        if !still_allowed(&session.loaded.policy, session.service, open, invite) {
+            if kept.is_none() {
+                // Taking the lock has made a state.
+                locked.remove()?;
+            }
             return Err(Stop::Refused("enrolment-withdrawn"));
         }
+        let mut record =
+            kept.unwrap_or_else(|| Record::new(session.account.name.clone(), session.account.uid));
         record.enroll(device.clone());
         let (set, codes) = RecoverySet::generate(clock::now()?)?;
         record.recovery = Some(set);
@@ -221,10 +227,15 @@ impl Newcomer<'_> {
 }
 
 /// Whether an enrolment that began may still be stored. Who is exempt by now does no harm with a device.
-fn still_allowed(policy: &Policy, service: &str, record: &Record, invite: Option<Id>) -> bool {
-    let open = record.invite.as_ref().map(|invite| invite.id);
+fn still_allowed(
+    policy: &Policy,
+    service: &str,
+    open: Option<&OneTimeCode>,
+    invite: Option<Id>,
+) -> bool {
+    let invited = invite.is_some() && invite == open.map(|open| open.id);
     policy.enabled
         && policy.service_on(service)
         && policy.enroll_at_login != EnrollAtLogin::Off
-        && (!policy.enroll_needs_invite || (invite.is_some() && invite == open))
+        && (invited || !policy.enroll_needs_invite)
 }
