@@ -16,7 +16,7 @@ use desk::{
     desk, desk_on, give, give_phone, is_asked, json, keys, lets_in, parse, strings, terminal,
 };
 use enrolled::{logged, login, policy_path, record_path, run};
-use harness::Machine;
+use harness::{Machine, Totp};
 use harness::pam::code;
 
 /// `policy set`, which is expected to work.
@@ -25,6 +25,12 @@ fn set(machine: &Machine, key: &str, value: &str) -> String {
         .command(&["policy", "set", key, value, "--yes"])
         .ok()
         .stdout
+}
+
+/// Has the code of a phone checked, as an administrator would after an enrolment without confirmation.
+fn try_code(machine: &Machine, user: &str, phone: &Totp) {
+    let verify = machine.twofactor(&["verify", user]);
+    verify.input(phone.code()).run().ok();
 }
 
 #[test]
@@ -140,24 +146,26 @@ fn r17_mandatory_refuses_whoever_has_no_device() {
     let machine = desk_on();
     let phone = give_phone(&machine, "alice");
     machine.add_to_group("alice", "sudo");
+    try_code(&machine, "alice", &phone);
     set(&machine, "enforcement", "mandatory");
     assert_eq!(run(login("bob")).auth, code::AUTH_ERR);
     assert_eq!(run(login("root")).auth, code::AUTH_ERR);
-    assert!(lets_in("alice", &phone.code()));
+    assert!(lets_in("alice", &phone.code_after(1)));
     set(&machine, "enforcement", "optional");
     assert!(!is_asked("bob"));
 }
 
 #[test]
-fn r17_r21_mandatory_is_refused_without_an_administrator_who_has_a_device() {
+fn r17_r21_mandatory_is_refused_before_an_administrator_has_a_verified_device() {
     let machine = desk_on();
-    give(&machine, "alice", &[]);
+    let phone = give_phone(&machine, "alice");
+    try_code(&machine, "alice", &phone);
     let mandatory = ["policy", "set", "enforcement", "mandatory", "--yes"];
     let refused = machine.command(&mandatory).exits(1);
     assert_eq!(
         refused.stderr,
         "twofactor: not done: everybody without a device would be refused, and no administrator (root, or a member \
-         of sudo or wheel) has one\n\
+         of sudo or wheel) has one that has ever given a right code\n\
          Enrol a device and try it first: twofactor enroll USER, twofactor verify USER\n\
          To do it all the same: --force\n"
     );
@@ -175,7 +183,15 @@ fn r17_r21_mandatory_is_refused_without_an_administrator_who_has_a_device() {
     machine.policy("enabled = true\n");
     machine.command(&["unset", "alice", "--yes"]).ok();
     machine.command(&mandatory).exits(1);
-    give(&machine, "root", &[]);
+    // A device that nobody has tried may be one that nobody can use.
+    let phone = give_phone(&machine, "root");
+    machine.command(&mandatory).exits(1);
+    let enable = ["enable", "--yes"];
+    machine.policy("enabled = false\nenforcement = \"mandatory\"\n");
+    machine.command(&enable).exits(1);
+    try_code(&machine, "root", &phone);
+    machine.command(&enable).ok();
+    machine.policy("enabled = true\n");
     machine.command(&mandatory).ok();
     machine.policy("enabled = true\n");
     machine.command(&["unset", "root", "--yes"]).ok();

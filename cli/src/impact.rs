@@ -175,7 +175,8 @@ fn dangers(policy: &Policy, people: &[Person]) -> Vec<String> {
     }
     let able = |person: &Person| {
         person.role == Role::Administrator
-            && (person.enrolment != Enrolment::None || person.exemption == Exemption::Everywhere)
+            && (person.enrolment == Enrolment::Verified
+                || person.exemption == Exemption::Everywhere)
     };
     let fate = match demand::with_enrolment(policy, demand::Enrolment::Unenrolled) {
         Demand::Device => Some("be refused"),
@@ -186,7 +187,8 @@ fn dangers(policy: &Policy, people: &[Person]) -> Vec<String> {
         && !people.iter().any(able)
     {
         dangers.push(format!(
-            "everybody without a device would {fate}, and no administrator (root, or a member of sudo or wheel) has one"
+            "everybody without a device would {fate}, and no administrator (root, or a member of sudo or wheel) has one that \
+             has ever given a right code"
         ));
     }
     dangers
@@ -258,7 +260,7 @@ mod tests {
     #[test]
     fn mandatory_refuses_who_has_no_device() {
         let people = [
-            person("root", Enrolment::Untried, Role::Administrator),
+            person("root", Enrolment::Verified, Role::Administrator),
             person("bob", Enrolment::None, Role::User),
         ];
         let after = policy("enabled = true\nenforcement = \"mandatory\"");
@@ -276,13 +278,21 @@ mod tests {
     }
 
     #[test]
-    fn mandatory_without_an_enrolled_administrator_is_a_danger() {
-        let people = [
-            person("root", Enrolment::None, Role::Administrator),
-            person("alice", Enrolment::Verified, Role::User),
-        ];
+    fn mandatory_before_an_administrator_has_a_verified_device_is_a_danger() {
         let after = policy("enabled = true\nenforcement = \"mandatory\"");
-        assert_eq!(assess(None, &after, &people).dangers.len(), 1);
+        let dangers = |root: Person| {
+            let people = [root, person("alice", Enrolment::Verified, Role::User)];
+            assess(None, &after, &people).dangers.len()
+        };
+        let root = |enrolment| person("root", enrolment, Role::Administrator);
+        assert_eq!(dangers(root(Enrolment::None)), 1);
+        assert_eq!(dangers(root(Enrolment::Untried)), 1);
+        assert_eq!(dangers(root(Enrolment::Verified)), 0);
+        let exempt = Person {
+            exemption: Exemption::Everywhere,
+            ..root(Enrolment::None)
+        };
+        assert_eq!(dangers(exempt), 0);
     }
 
     #[test]
