@@ -22,6 +22,8 @@ pub enum Exit {
     Invalid = 3,
     /// The system failed: permissions, disk, clock.
     System = 4,
+    /// Nobody reads the output any more, as after `| head`: what a shell reports of a program that SIGPIPE ends.
+    Unread = 141,
 }
 
 /// An error for a person: one sentence that says what happened, and the next step.
@@ -87,6 +89,9 @@ impl std::error::Error for Failure {}
 impl From<std::io::Error> for Failure {
     /// Reading answers and writing reports; files have errors of their own that name the path.
     fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::new(Exit::Unread, "nobody reads the output any more");
+        }
         Self::system(format!("input or output failed: {error}"))
     }
 }

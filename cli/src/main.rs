@@ -21,7 +21,7 @@ use clap::Parser as _;
 
 use crate::args::Cli;
 use crate::context::Context;
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -29,7 +29,10 @@ fn main() -> ExitCode {
     match root_only().and_then(|()| commands::run(&context, &cli.command)) {
         Ok(code) => code,
         Err(failure) => {
-            context.format.write_failure(&failure);
+            // Whoever closed the pipe wanted no more, also no error.
+            if failure.exit != Exit::Unread {
+                context.format.write_failure(&failure);
+            }
             ExitCode::from(failure.exit as u8)
         }
     }

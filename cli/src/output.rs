@@ -4,6 +4,7 @@
 use std::io::{self, Write as _};
 
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
@@ -72,26 +73,43 @@ impl Format {
 
 /// Lines up the columns of a table; the first row is its head.
 pub fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| visible(cell)).collect())
+        .collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()
             .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
+            .map(|cell| cell.width())
             .max()
     };
     let widths: Vec<usize> = (0..columns)
         .map(|column| width(column).unwrap_or(0))
         .collect();
     let mut out = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}  "));
+            line.push_str(cell);
+            line.push_str(&" ".repeat(width - cell.width().min(*width) + 2));
         }
         out.push_str(line.trim_end());
         out.push('\n');
     }
     out
+}
+
+/// Login names may come from a directory service and hold anything: nothing of it steers the terminal.
+fn visible(cell: &str) -> String {
+    let mut text = String::with_capacity(cell.len());
+    for letter in cell.chars() {
+        match letter.is_control() {
+            true => text.extend(letter.escape_default()),
+            false => text.push(letter),
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -106,6 +124,22 @@ mod tests {
             vec!["a".into()],
         ];
         assert_eq!(table(&rows), "USER    DEVICES\njürgen  phone\na\n");
+    }
+
+    #[test]
+    fn wide_and_combining_letters_take_the_columns_they_are_shown_in() {
+        let rows = [
+            vec!["李明".into(), "x".into()],
+            vec!["e\u{301}".into(), "y".into()],
+            vec!["abcd".into(), "z".into()],
+        ];
+        assert_eq!(table(&rows), "李明  x\ne\u{301}     y\nabcd  z\n");
+    }
+
+    #[test]
+    fn a_name_cannot_steer_the_terminal() {
+        let rows = [vec!["a\u{1b}[2J\u{9b}m\n".into()]];
+        assert_eq!(table(&rows), "a\\u{1b}[2J\\u{9b}m\\n\n");
     }
 
     #[test]
