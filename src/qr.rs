@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 /// Light modules around the symbol (ISO/IEC 18004 section 9.1).
 const QUIET_ZONE: usize = 4;
-/// What phones still read, where columns are scarce.
+/// What phones still read, where columns or lines are scarce.
 const QUIET_ZONES: [usize; 3] = [QUIET_ZONE, 2, 1];
 
 /// The characters a code is drawn with.
@@ -50,17 +50,34 @@ pub fn draw(
     ink: Ink,
     columns: usize,
 ) -> Result<Zeroizing<String>, Undrawn> {
+    draw_in(text, glyphs, ink, columns, usize::MAX)
+}
+
+/// The same, in at most `lines` lines where a smaller quiet zone makes that possible; otherwise it has more lines.
+///
+/// # Errors
+/// [`Undrawn`] when it does not fit the columns.
+pub fn draw_in(
+    text: &str,
+    glyphs: Glyphs,
+    ink: Ink,
+    columns: usize,
+    lines: usize,
+) -> Result<Zeroizing<String>, Undrawn> {
     let code = encode(text).map_err(|_| Undrawn::TooLong)?;
-    let per_module = match glyphs {
-        Glyphs::Utf8 => 1,
-        Glyphs::Ascii => 2,
+    let side = |quiet: usize| code.width() + 2 * quiet;
+    let (per_module, height): (usize, fn(usize) -> usize) = match glyphs {
+        Glyphs::Utf8 => (1, |side| side.div_ceil(2)),
+        Glyphs::Ascii => (2, |side| side),
     };
-    let needed = |quiet: usize| (code.width() + 2 * quiet) * per_module;
-    let Some(quiet) = QUIET_ZONES
-        .into_iter()
-        .find(|quiet| needed(*quiet) <= columns)
-    else {
-        return Err(Undrawn::TooNarrow { needed: needed(1) });
+    let wide = |quiet: &usize| side(*quiet) * per_module <= columns;
+    let high = |quiet: &usize| height(side(*quiet)) <= lines;
+    let mut fitting = QUIET_ZONES.into_iter().filter(wide);
+    // Where no zone fits the lines, the widest does no harm: the terminal scrolls in any case.
+    let Some(quiet) = fitting.clone().find(high).or_else(|| fitting.next()) else {
+        return Err(Undrawn::TooNarrow {
+            needed: side(1) * per_module,
+        });
     };
     let modules = Modules::new(&code, quiet);
     let mut out = Zeroizing::new(String::with_capacity(
@@ -271,6 +288,20 @@ mod tests {
             draw(URI, Glyphs::Utf8, Ink::Plain, width + 1).unwrap_err(),
             Undrawn::TooNarrow { needed: width + 2 }
         );
+    }
+
+    #[test]
+    fn the_quiet_zone_shrinks_for_lines_too() {
+        let width = encode(URI).unwrap().width();
+        let lines = |room| {
+            let drawing = draw_in(URI, Glyphs::Utf8, Ink::Plain, 80, room).unwrap();
+            drawing.lines().count()
+        };
+        let high = |quiet: usize| (width + 2 * quiet).div_ceil(2);
+        assert_eq!(lines(100), high(4));
+        assert_eq!(lines(high(4) - 1), high(2));
+        assert_eq!(lines(high(2) - 1), high(1));
+        assert_eq!(lines(high(1) - 1), high(4), "it fits in no case");
     }
 
     #[test]

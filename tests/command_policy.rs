@@ -16,8 +16,8 @@ use desk::{
     desk, desk_on, give, give_phone, is_asked, json, keys, lets_in, parse, strings, terminal,
 };
 use enrolled::{logged, login, policy_path, record_path, run};
-use harness::{Machine, Totp};
 use harness::pam::code;
+use harness::{Machine, Totp};
 
 /// `policy set`, which is expected to work.
 fn set(machine: &Machine, key: &str, value: &str) -> String {

@@ -71,6 +71,7 @@ EXAMPLES
   twofactor enroll alice
   twofactor enroll alice --device tablet       a second device, as a backup
   twofactor enroll alice --qr ascii            for a terminal without Unicode
+  twofactor enroll alice --png code.png        the QR code also as a picture
   twofactor enroll robot --no-confirm --json   for scripts: stored at once")]
     Enroll(Enroll),
     /// Replace the secret of a device; the old one works until the new one is confirmed
@@ -90,7 +91,8 @@ EXAMPLES
 EXAMPLES
   twofactor show alice
   twofactor show alice --secret              the key alone, to type it in
-  twofactor show alice --device tablet --qr utf8")]
+  twofactor show alice --device tablet --qr utf8
+  twofactor show alice --svg code.svg        the QR code as a file that only root can read")]
     Show(Show),
     /// Say what is switched on and who has a device; never prints a secret
     #[command(after_help = "\

@@ -9,9 +9,11 @@ mod device_info;
 mod duration;
 mod error;
 mod impact;
+mod new_file;
 mod output;
 mod people;
 mod policy_edit;
+mod qr_files;
 mod terminal;
 mod text;
 

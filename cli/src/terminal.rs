@@ -7,11 +7,12 @@ use pam_twofactor::qr::{self, Glyphs, Ink, Undrawn};
 use rustix::termios::tcgetwinsize;
 use zeroize::Zeroizing;
 
-use crate::args::Qr;
 use crate::error::Failure;
 
 /// Columns assumed where the output is no terminal.
 const COLUMNS: usize = 80;
+/// Lines that the terminal must have beside a QR code: the question below it, which may take two.
+const BESIDE_CODE: usize = 2;
 /// Longest answer that is read, in bytes.
 const ANSWER: u64 = 1024;
 
@@ -40,6 +41,27 @@ pub struct Terminal {
     confirm: Confirm,
     ink: Ink,
     columns: usize,
+    /// `None` where nothing scrolls away: the output is no terminal.
+    lines: Option<usize>,
+}
+
+/// A QR code that was drawn.
+pub struct Drawing {
+    /// Its lines. As secret as the text.
+    pub text: Zeroizing<String>,
+    /// What to tell about it: it is higher than the terminal, or its colours may be swapped.
+    pub note: String,
+    /// Whether the terminal can show all of it.
+    pub fit: Fit,
+}
+
+/// Whether a terminal can show all of a drawing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// With a question below it.
+    Whole,
+    /// Its beginning scrolls away.
+    TooHigh,
 }
 
 impl Terminal {
@@ -49,10 +71,12 @@ impl Terminal {
             Dialogue::Stdout => (io::stdout().is_terminal(), tcgetwinsize(io::stdout())),
             Dialogue::Stderr => (io::stderr().is_terminal(), tcgetwinsize(io::stderr())),
         };
+        let size = size.ok().filter(|_| shown);
         let columns = match size {
-            Ok(size) if shown && size.ws_col > 0 => usize::from(size.ws_col),
+            Some(size) if size.ws_col > 0 => usize::from(size.ws_col),
             _ => COLUMNS,
         };
+        let lines = size.map(|size| usize::from(size.ws_row));
         let ink = if shown && !colours_unwanted() {
             Ink::Ansi
         } else {
@@ -63,6 +87,7 @@ impl Terminal {
             confirm,
             ink,
             columns,
+            lines: lines.filter(|lines| *lines > 0),
         }
     }
 
@@ -74,17 +99,16 @@ impl Terminal {
         }
     }
 
-    /// Draws a QR code for this terminal, nothing for [`Qr::None`]; or says why it cannot.
+    /// Draws a QR code for this terminal; or says why it cannot.
     ///
     /// # Errors
     /// A refusal that names what is in the way.
-    pub fn draw(&self, text: &str, style: Qr) -> Result<Zeroizing<String>, Failure> {
-        let glyphs = match style {
-            Qr::None => return Ok(Zeroizing::default()),
-            Qr::Utf8 => Glyphs::Utf8,
-            Qr::Ascii => Glyphs::Ascii,
-        };
-        qr::draw(text, glyphs, self.ink, self.columns).map_err(|why| match why {
+    pub fn draw(&self, text: &str, glyphs: Glyphs) -> Result<Drawing, Failure> {
+        let room = self
+            .lines
+            .map_or(usize::MAX, |lines| lines.saturating_sub(BESIDE_CODE));
+        let drawing = qr::draw_in(text, glyphs, self.ink, self.columns, room);
+        let text = drawing.map_err(|why| match why {
             Undrawn::TooNarrow { needed } => {
                 let columns = self.columns;
                 Failure::refused(format!(
@@ -94,7 +118,28 @@ impl Terminal {
             }
             Undrawn::TooLong => Failure::refused("the URI is too long for a QR code")
                 .next("Use the key instead of the code."),
-        })
+        })?;
+        let high = text.lines().count();
+        let fit = if high <= room {
+            Fit::Whole
+        } else {
+            Fit::TooHigh
+        };
+        let mut note = String::new();
+        if let (Fit::TooHigh, Some(lines)) = (fit, self.lines) {
+            let needed = high + BESIDE_CODE;
+            note.push_str(&format!(
+                "The QR code needs {needed} lines, this terminal has {lines}.\n\
+                 Make it higher, or use the key instead of the code.\n"
+            ));
+        }
+        if self.ink == Ink::Plain {
+            note.push_str(
+                "Drawn without colours, for light letters on a dark screen.\n\
+                 On a light screen some apps cannot read it: then use the key instead of the code.\n",
+            );
+        }
+        Ok(Drawing { text, note, fit })
     }
 
     /// Asks for a line. `None` at the end of the input and for an empty answer.
@@ -218,6 +263,7 @@ mod tests {
             confirm: Confirm::Yes,
             ink: Ink::Plain,
             columns: 80,
+            lines: None,
         };
         assert_eq!(terminal.confirm("Sure?"), Ok(()));
     }

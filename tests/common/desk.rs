@@ -10,7 +10,7 @@
 )]
 
 use harness::pam::{Outcome, code};
-use harness::{Machine, Pty, Run, Totp};
+use harness::{Ended, Machine, Pty, Run, Totp};
 use serde_json::Value;
 
 use crate::enrolled::{IGNORED, PROMPT, SERVICE, add_stack, login, run};
@@ -123,6 +123,11 @@ pub fn begin(machine: &Machine, arguments: &[&str]) -> (Pty, Shown) {
     let mut pty = terminal(machine, arguments);
     let shown = Shown::read(&pty.expect(ASK));
     (pty, shown)
+}
+
+/// Waits for the end of an enrolment whose code was typed, without a second device.
+pub fn finish(pty: Pty) -> Ended {
+    pty.end()
 }
 
 /// Gives a device to a user without asking for a code, with more arguments; returns the report.

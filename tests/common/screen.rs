@@ -47,7 +47,8 @@ pub fn scan_blurred(machine: &Machine, text: &str, background: Background) -> Ve
     read(machine, &blurred)
 }
 
-fn read(machine: &Machine, picture: &Path) -> Vec<String> {
+/// Everything that zbarimg reads from a picture.
+pub fn read(machine: &Machine, picture: &Path) -> Vec<String> {
     let run = machine
         .program("zbarimg")
         .args(&["--raw", "--quiet", "-Sdisable", "-Sqrcode.enable"])

@@ -4,8 +4,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use pam_twofactor::qr::Glyphs;
 
 use crate::duration;
+use crate::qr_files::QrFileOptions;
 
 /// `enroll`.
 #[derive(Debug, Args)]
@@ -30,6 +32,9 @@ pub struct Enroll {
     /// How to draw the QR code
     #[arg(long, value_name = "STYLE", value_enum, default_value = "utf8")]
     pub qr: Qr,
+    /// The QR code as files
+    #[command(flatten)]
+    pub files: QrFileOptions,
     /// Store the device at once, without asking for a code
     #[arg(long)]
     pub no_confirm: bool,
@@ -46,6 +51,9 @@ pub struct Renew {
     /// How to draw the QR code
     #[arg(long, value_name = "STYLE", value_enum, default_value = "utf8")]
     pub qr: Qr,
+    /// The QR code as files
+    #[command(flatten)]
+    pub files: QrFileOptions,
     /// Store the new secret at once, without asking for a code
     #[arg(long)]
     pub no_confirm: bool,
@@ -78,6 +86,9 @@ pub struct Show {
     /// Reveal the QR code
     #[arg(long, value_name = "STYLE", value_enum, group = "reveal")]
     pub qr: Option<Qr>,
+    /// The QR code as files
+    #[command(flatten)]
+    pub files: QrFileOptions,
 }
 
 /// `status`.
@@ -190,6 +201,17 @@ pub enum Qr {
     Ascii,
     /// Not at all
     None,
+}
+
+impl Qr {
+    /// The characters to draw it with, if it is to be drawn.
+    pub const fn glyphs(self) -> Option<Glyphs> {
+        match self {
+            Self::Utf8 => Some(Glyphs::Utf8),
+            Self::Ascii => Some(Glyphs::Ascii),
+            Self::None => None,
+        }
+    }
 }
 
 /// Hash of a device's codes.

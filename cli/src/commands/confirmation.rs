@@ -16,6 +16,8 @@ use crate::context::Context;
 use crate::device_info::{DeviceInfo, app_warning, uri};
 use crate::error::Failure;
 use crate::output::Format;
+use crate::qr_files::{QrFileOptions, QrFiles};
+use crate::terminal::{Fit, Terminal};
 use crate::text::utc;
 
 /// Whether a code of the new device is asked for.
@@ -43,6 +45,18 @@ pub struct Confirmed {
     pub entry: DeviceState,
     /// The URI that was shown.
     pub uri: Zeroizing<String>,
+    /// Files with its QR code, to be kept once it is stored.
+    pub files: QrFiles,
+}
+
+/// How a new device is shown.
+pub struct Style<'a> {
+    /// On the terminal.
+    pub qr: Qr,
+    /// As files.
+    pub files: &'a QrFileOptions,
+    /// Whether a code is asked for.
+    pub confirmation: Confirmation,
 }
 
 /// Shows the device and, unless told to skip it, asks for a code. Nothing is stored here.
@@ -51,42 +65,59 @@ pub fn present(
     account: &Account,
     policy: &Policy,
     device: &Device,
-    style: (Qr, Confirmation),
+    style: &Style<'_>,
 ) -> Result<Confirmed, Failure> {
-    let (qr, confirmation) = style;
     let terminal = &context.terminal;
     let uri = uri(device, &account.name, policy, None);
+    let files = QrFiles::write(style.files, &uri)?;
     let entry = enroll::unused(device);
-    if let (Format::Json, Confirmation::Skip) = (context.format, confirmation) {
+    if let (Format::Json, Confirmation::Skip) = (context.format, style.confirmation) {
         // A script takes the key from the report; it must not get into the log that standard error goes to.
-        return Ok(Confirmed { entry, uri });
+        return Ok(Confirmed { entry, uri, files });
     }
     if let Some(warning) = app_warning(device) {
         terminal.say(&format!("Warning: {warning}\n\n"))?;
     }
-    if qr != Qr::None {
-        match terminal.draw(&uri, qr) {
-            Ok(drawing) => {
-                terminal.say("Scan this with the authenticator app, or type in the key:\n\n")?;
-                terminal.say(&drawing)?;
-            }
-            Err(why) => terminal.say(&format!("{why}\n"))?,
-        }
-        terminal.say("\n")?;
-    }
-    let key = in_fours(&device.secret.to_base32());
-    for part in ["Key: ", &key, "\nURI: ", &uri, "\n"] {
-        terminal.say(part)?;
-    }
-    terminal.say(&format!(
-        "     {}\n\n",
-        DeviceInfo::new(device, None).settings()
-    ))?;
-    let entry = match confirmation {
+    show(terminal, device, &uri, style.qr)?;
+    let entry = match style.confirmation {
         Confirmation::Skip => entry,
         Confirmation::Ask => ask(context, account, policy, device)?,
     };
-    Ok(Confirmed { entry, uri })
+    Ok(Confirmed { entry, uri, files })
+}
+
+/// Shows key, URI and QR code. The code comes last where the terminal can show all of it, so that it is still there when
+/// the question comes; otherwise the key does.
+fn show(terminal: &Terminal, device: &Device, uri: &str, qr: Qr) -> Result<(), Failure> {
+    let drawing = match qr.glyphs().map(|glyphs| terminal.draw(uri, glyphs)) {
+        None => return say_key(terminal, device, uri),
+        Some(Err(why)) => {
+            terminal.say(&format!("{why}\n\n"))?;
+            return say_key(terminal, device, uri);
+        }
+        Some(Ok(drawing)) => drawing,
+    };
+    if drawing.fit == Fit::Whole {
+        say_key(terminal, device, uri)?;
+        terminal.say(&drawing.note)?;
+    }
+    terminal.say("Scan this with the authenticator app, or type in the key:\n\n")?;
+    terminal.say(&drawing.text)?;
+    if drawing.fit == Fit::TooHigh {
+        terminal.say("\n")?;
+        terminal.say(&drawing.note)?;
+        say_key(terminal, device, uri)?;
+    }
+    Ok(())
+}
+
+fn say_key(terminal: &Terminal, device: &Device, uri: &str) -> Result<(), Failure> {
+    let key = in_fours(&device.secret.to_base32());
+    for part in ["Key: ", &key, "\nURI: ", uri, "\n"] {
+        terminal.say(part)?;
+    }
+    let settings = DeviceInfo::new(device, None).settings();
+    Ok(terminal.say(&format!("     {settings}\n\n"))?)
 }
 
 /// The text that shows a new set of recovery codes, the only time.

@@ -11,7 +11,7 @@ use pam_twofactor::sys::clock;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::confirmation::{Confirmation, present, recovery_list, recovery_text};
+use super::confirmation::{Confirmation, Style, present, recovery_list, recovery_text};
 use crate::args::{Enroll, Hash};
 use crate::audit::{self, Event};
 use crate::context::{Context, for_user};
@@ -31,7 +31,12 @@ pub fn run(context: &Context, args: &Enroll) -> Result<(), Failure> {
     }
     let device = new_device(name, args, &policy)?;
     let confirmation = Confirmation::new(&args.no_confirm);
-    let confirmed = present(context, &account, &policy, &device, (args.qr, confirmation))?;
+    let style = Style {
+        qr: args.qr,
+        files: &args.files,
+        confirmation,
+    };
+    let confirmed = present(context, &account, &policy, &device, &style)?;
 
     let mut locked = store.lock_for_change(&account).map_err(named)?;
     let mut record = locked
@@ -49,6 +54,7 @@ pub fn run(context: &Context, args: &Enroll) -> Result<(), Failure> {
         .replace_record(&record, &[confirmed.entry])
         .map_err(named)?;
     drop(locked);
+    let files = confirmed.files.keep();
 
     audit::log(
         Event::Changed,
@@ -67,6 +73,7 @@ pub fn run(context: &Context, args: &Enroll) -> Result<(), Failure> {
         uri: &confirmed.uri,
         recovery_codes: recovery_list(&codes),
         codes: &codes,
+        files: &files,
         enabled: policy.enabled,
     })
 }
@@ -143,6 +150,8 @@ struct Enrolled<'a> {
     #[serde(skip)]
     codes: &'a [PlainCode],
     #[serde(skip)]
+    files: &'a str,
+    #[serde(skip)]
     enabled: bool,
 }
 
@@ -152,13 +161,19 @@ impl Report for Enrolled<'_> {
             [] => Zeroizing::new(String::new()),
             codes => recovery_text(codes),
         };
-        let mut text = Zeroizing::new(String::with_capacity(recovery.len() + 512));
+        let mut text = Zeroizing::new(String::with_capacity(
+            recovery.len() + self.files.len() + 512,
+        ));
         let DeviceInfo { name, .. } = &self.device;
         text.push_str(&format!("Stored: device {name} of {}.", self.user));
         text.push_str(match self.confirmed {
             true => " The code is used up; the next login needs the next one.\n\n",
             false => " No code was asked for: try it with twofactor verify.\n\n",
         });
+        if !self.files.is_empty() {
+            text.push_str(self.files);
+            text.push('\n');
+        }
         text.push_str(&recovery);
         if !self.enabled {
             text.push_str("Two-factor login is switched off. To switch it on: twofactor enable\n");

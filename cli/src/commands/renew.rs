@@ -9,7 +9,7 @@ use pam_twofactor::sys::clock;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::confirmation::{Confirmation, present};
+use super::confirmation::{Confirmation, Style, present};
 use super::enroll::yes_or_no;
 use crate::args::Renew;
 use crate::audit::{self, Event};
@@ -32,7 +32,12 @@ pub fn run(context: &Context, args: &Renew) -> Result<(), Failure> {
     let new = enroll::new_device(old.name.clone(), old.kind, settings, clock::now()?)
         .map_err(Failure::system)?;
     let confirmation = Confirmation::new(&args.no_confirm);
-    let confirmed = present(context, &account, &policy, &new, (args.qr, confirmation))?;
+    let style = Style {
+        qr: args.qr,
+        files: &args.files,
+        confirmation,
+    };
+    let confirmed = present(context, &account, &policy, &new, &style)?;
 
     let mut locked = store.lock_for_change(&account).map_err(named)?;
     let mut record = locked.record().map_err(named)?;
@@ -53,6 +58,7 @@ pub fn run(context: &Context, args: &Renew) -> Result<(), Failure> {
             .map_err(named)?;
     }
     drop(locked);
+    let files = confirmed.files.keep();
 
     audit::log(
         Event::Changed,
@@ -69,6 +75,7 @@ pub fn run(context: &Context, args: &Renew) -> Result<(), Failure> {
         confirmed: confirmation == Confirmation::Ask,
         secret: &new.secret.to_base32(),
         uri: &confirmed.uri,
+        files: &files,
     })
 }
 
@@ -107,13 +114,15 @@ struct Renewed<'a> {
     confirmed: bool,
     secret: &'a str,
     uri: &'a str,
+    #[serde(skip)]
+    files: &'a str,
 }
 
 impl Report for Renewed<'_> {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(format!(
-            "Stored: new key for the device {} of {}. The old key no longer works.\n",
-            self.device.name, self.user
+            "Stored: new key for the device {} of {}. The old key no longer works.\n{}",
+            self.device.name, self.user, self.files
         ))
     }
 }

@@ -13,16 +13,17 @@ use crate::context::{Context, for_user};
 use crate::device_info::{DeviceInfo, uri};
 use crate::error::Failure;
 use crate::output::{Format, Report, table};
+use crate::qr_files::QrFiles;
 
 /// Shown in place of a key.
-const MASK: &str = "hidden; to see it: --secret, --uri or --qr utf8";
+const MASK: &str = "hidden; to see it: --secret, --uri, --qr utf8 or --png FILE";
 
 /// Runs it.
 pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
     let (account, store, record) = context.enrolled(&args.user)?;
     let policy = context.policy_or_default()?;
-    let qr = args.qr.filter(|style| *style != Qr::None);
-    let reveals = args.secret || args.uri || qr.is_some();
+    let glyphs = args.qr.and_then(Qr::glyphs);
+    let reveals = args.secret || args.uri || glyphs.is_some() || args.files.any();
     let devices: Vec<&Device> = match (&args.device, reveals) {
         (None, false) => record.devices.iter().collect(),
         (name, _) => vec![chosen(&record, name.as_deref())?],
@@ -36,13 +37,20 @@ pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
     let shown = devices.iter().map(|device| Shown {
         info: DeviceInfo::new(device, Some(&state)),
         secret: args.secret.then(|| device.secret.to_base32().to_string()),
-        uri: (args.uri || qr.is_some())
+        uri: (args.uri || glyphs.is_some())
             .then(|| uri(device, &account.name, &policy, Some(&state)).to_string()),
     });
     let report = Devices {
         user: &account.name,
         uid: account.uid,
         devices: shown.collect(),
+    };
+    let files = match (args.files.any(), devices.first()) {
+        (true, Some(device)) => {
+            let uri = uri(device, &account.name, &policy, Some(&state));
+            QrFiles::write(&args.files, &uri)?
+        }
+        _ => QrFiles::default(),
     };
     if reveals {
         let name = report
@@ -54,11 +62,21 @@ pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
             &[("user", &account.name), ("device", name)],
         );
     }
-    match (qr, context.format, report.devices.first()) {
-        (Some(style), Format::Text, Some(Shown { uri: Some(uri), .. })) => {
-            Ok(context.terminal.say(&context.terminal.draw(uri, style)?)?)
+    match (glyphs, context.format, report.devices.first()) {
+        (Some(glyphs), Format::Text, Some(Shown { uri: Some(uri), .. })) => {
+            let drawing = context.terminal.draw(uri, glyphs)?;
+            context.terminal.say(&drawing.text)?;
+            context.terminal.say(&drawing.note)?;
         }
-        _ => context.format.write(&report),
+        // What was asked for are the files.
+        (_, Format::Text, _) if args.files.any() && !args.secret && !args.uri => {}
+        _ => context.format.write(&report)?,
+    }
+    let written = files.keep();
+    match context.format {
+        // A revealed key stands alone, so that it can be piped.
+        Format::Text if !args.secret && !args.uri => Ok(context.terminal.say(&written)?),
+        _ => Ok(()),
     }
 }
 

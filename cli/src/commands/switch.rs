@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::output::Format;
 use crate::people;
+use crate::qr_files::QrFileOptions;
 
 /// `enable`: a service is of no use without the global switch, so that is switched on with it.
 pub fn enable(context: &Context, args: &Switch) -> Result<(), Failure> {
@@ -103,6 +104,7 @@ fn after_enabling(context: &Context) -> Result<(), Failure> {
         algorithm: None,
         hotp: false,
         qr: Qr::Utf8,
+        files: QrFileOptions::default(),
         no_confirm: false,
     };
     super::enroll::run(context, &args)

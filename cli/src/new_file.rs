@@ -1,0 +1,175 @@
+//! A file with a secret that the administrator asked for: new, readable by root alone, and gone when the command fails.
+#![forbid(unsafe_code)]
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::Failure;
+
+/// Readable and writable by its owner.
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// A file that was just made. Dropped before [`NewFile::keep`], it is removed again.
+pub struct NewFile {
+    directory: OwnedFd,
+    name: OsString,
+    path: PathBuf,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Remove,
+    Keep,
+}
+
+impl NewFile {
+    /// Makes the file with mode 0600 and writes it to the disk. Nothing that exists is ever written to, also not by way
+    /// of a link.
+    ///
+    /// # Errors
+    /// A refusal when there is such a file or no such directory; a system error otherwise. Then there is no new file.
+    pub fn create(path: &Path, bytes: &[u8]) -> Result<Self, Failure> {
+        let failed = |errno: Errno| explain(path, errno);
+        let Some(name) = path.file_name() else {
+            return Err(Failure::usage(format!(
+                "{}: is no name of a file",
+                path.display()
+            )));
+        };
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let to_directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory =
+            rustix::fs::openat(CWD, parent, to_directory, Mode::empty()).map_err(failed)?;
+        let new = OFlags::WRONLY
+            | OFlags::CREATE
+            | OFlags::EXCL
+            | OFlags::NOFOLLOW
+            | OFlags::NOCTTY
+            | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&directory, name, new, PRIVATE).map_err(failed)?;
+        // From here on, dropping it removes the file.
+        let made = Self {
+            directory,
+            name: name.to_owned(),
+            path: path.to_owned(),
+            fate: Fate::Remove,
+        };
+        // The umask may have taken away more than it should.
+        rustix::fs::fchmod(&file, PRIVATE).map_err(failed)?;
+        write_all(&file, bytes).map_err(failed)?;
+        rustix::fs::fsync(&file).map_err(failed)?;
+        Ok(made)
+    }
+
+    /// Where it is, as it was asked for.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file stays.
+    pub fn keep(mut self) {
+        self.fate = Fate::Keep;
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if self.fate == Fate::Remove {
+            // The failure that led here is the one to tell.
+            let _ = rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+fn write_all(file: &OwnedFd, bytes: &[u8]) -> Result<(), Errno> {
+    let mut done = 0;
+    while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::retry_on_intr(|| rustix::io::write(file, rest))? {
+            0 => return Err(Errno::IO),
+            count => done += count,
+        }
+    }
+    Ok(())
+}
+
+fn explain(path: &Path, errno: Errno) -> Failure {
+    let at = path.display();
+    match errno {
+        Errno::EXIST => Failure::refused(format!("{at}: exists already, and is not overwritten"))
+            .next("Give another name, or remove that file first. Nothing was changed."),
+        Errno::NOENT | Errno::NOTDIR => {
+            Failure::refused(format!("{at}: there is no such directory"))
+                .next("Make the directory first. Nothing was changed.")
+        }
+        errno => Failure::system(format!("{at}: cannot be written: {errno}"))
+            .next("Choose another place. Nothing was changed."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Exit;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    fn directory(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("twofactor-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_kept_file_is_complete_and_private() {
+        let path = directory("kept").join("file");
+        NewFile::create(&path, b"text").unwrap().keep();
+        assert_eq!(std::fs::read(&path).unwrap(), b"text");
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn a_file_that_is_not_kept_is_gone() {
+        let path = directory("gone").join("file");
+        let file = NewFile::create(&path, b"text").unwrap();
+        assert!(path.exists() && file.path() == path);
+        drop(file);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn nothing_that_exists_is_written_to() {
+        let directory = directory("exists");
+        let (old, link) = (directory.join("old"), directory.join("link"));
+        std::fs::write(&old, "old").unwrap();
+        symlink(directory.join("nowhere"), &link).unwrap();
+        for path in [&old, &link] {
+            let failure = NewFile::create(path, b"new").err().unwrap();
+            assert_eq!(failure.exit, Exit::Refused);
+            assert!(
+                failure
+                    .what
+                    .ends_with("exists already, and is not overwritten")
+            );
+        }
+        assert_eq!(std::fs::read(&old).unwrap(), b"old");
+        assert!(!directory.join("nowhere").exists());
+    }
+
+    #[test]
+    fn a_directory_is_no_file_and_is_not_made() {
+        let directory = directory("none");
+        let missing = NewFile::create(&directory.join("a/b"), b"").err().unwrap();
+        assert_eq!(missing.exit, Exit::Refused);
+        let unnamed = NewFile::create(Path::new("/"), b"").err().unwrap();
+        assert_eq!(unnamed.exit, Exit::Usage);
+    }
+}

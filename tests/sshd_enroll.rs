@@ -1,0 +1,34 @@
+//! Enrolment by an administrator who is logged in over ssh: what arrives on the screen at home.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
+mod common;
+#[path = "common/screen.rs"]
+mod screen;
+
+use common::{ASK_PASSWORD, machine};
+use harness::PASSWORD;
+use screen::Background::{Dark, Light};
+
+#[test]
+fn r30_the_code_can_be_scanned_from_an_ssh_client_and_confirmed_there() {
+    let machine = machine();
+    machine.add_user("alice");
+    let sshd = machine.sshd("PermitRootLogin yes");
+    let mut terminal = sshd.login("root").shell().pty();
+    terminal
+        .answer(ASK_PASSWORD, PASSWORD)
+        .answer("# ", "twofactor enroll alice");
+    // What the shell shows before is not of the command.
+    terminal.expect("Key: ");
+    let text = terminal.expect("(nothing: do not store it): ");
+    let uri = text.lines().find_map(|line| line.strip_prefix("URI: "));
+    let uri = uri.unwrap();
+    for background in [Dark, Light] {
+        assert_eq!(screen::scan(&machine, &text, background), [uri]);
+    }
+    let key = uri.split_once("secret=").unwrap().1;
+    let key = key.split_once('&').unwrap().0;
+    terminal.send_line(&harness::Totp::new(key).code());
+    terminal.expect("Stored: device phone of alice.");
+}
