@@ -12,7 +12,9 @@ mod desk;
 #[path = "common/enrolled.rs"]
 mod enrolled;
 
-use desk::{begin, desk_on, give, give_phone, json, json_error, keys, lets_in, strings, terminal};
+use desk::{
+    begin, desk_on, finish, give, give_phone, json, json_error, keys, lets_in, strings, terminal,
+};
 use harness::{Running, Totp, hotp};
 use serde_json::Value;
 
@@ -21,7 +23,7 @@ fn the_first_device_gives_ten_recovery_codes_once() {
     let machine = desk_on();
     let (mut pty, shown) = begin(&machine, &["enroll", "alice"]);
     pty.send_line(&shown.totp().code());
-    let ended = pty.end();
+    let ended = finish(pty);
     let listed = ended.shown.split("not shown again:\n\n").nth(1).unwrap();
     let codes: Vec<&str> = listed
         .split("\n\n")
@@ -90,7 +92,7 @@ fn a_hotp_token_is_enrolled_with_its_first_code_and_resynchronised() {
     assert_eq!(shown.uri, uri);
     let code = |counter| hotp(&shown.key, counter, 6);
     pty.send_line(&code(0));
-    assert_eq!(pty.end().code, Some(0));
+    assert_eq!(finish(pty).code, Some(0));
     assert!(!lets_in("alice", &code(0)) && lets_in("alice", &code(1)));
     // Pressed too often: 500 is beyond the ten codes that a login looks at.
     assert!(!lets_in("alice", &code(500)));
@@ -142,7 +144,7 @@ fn two_enrolments_at_once_both_end_up_in_the_record() {
     let (mut one, phone) = begin(&machine, &["enroll", "alice", "--device", "phone"]);
     let (mut two, tablet) = begin(&machine, &["enroll", "alice", "--device", "tablet"]);
     two.send_line(&tablet.totp().code());
-    assert_eq!(two.end().code, Some(0));
+    assert_eq!(finish(two).code, Some(0));
     one.send_line(&phone.totp().code());
     assert_eq!(one.end().code, Some(0));
     assert!(lets_in("alice", &phone.totp().code_after(1)));
@@ -151,7 +153,7 @@ fn two_enrolments_at_once_both_end_up_in_the_record() {
     let (mut one, first) = begin(&machine, &["enroll", "bob"]);
     let (mut two, second) = begin(&machine, &["enroll", "bob"]);
     two.send_line(&second.totp().code());
-    assert_eq!(two.end().code, Some(0));
+    assert_eq!(finish(two).code, Some(0));
     one.send_line(&first.totp().code());
     let ended = one.end();
     assert_eq!(ended.code, Some(1));

@@ -15,7 +15,7 @@ mod enrolled;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 
-use desk::{begin, caller, desk, desk_on, json, strings, terminal};
+use desk::{begin, caller, desk, desk_on, finish, json, strings, terminal};
 
 #[test]
 fn r33_the_log_names_every_change_and_no_secret() {
@@ -30,7 +30,7 @@ fn r33_the_log_names_every_change_and_no_secret() {
     pty.send_line(&code);
     secret.extend([shown.key, code, app.code_after(1)]);
     secret.extend(
-        pty.end()
+        finish(pty)
             .shown
             .lines()
             .flat_map(|line| line.split("    "))

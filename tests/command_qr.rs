@@ -14,7 +14,7 @@ mod enrolled;
 #[path = "common/screen.rs"]
 mod screen;
 
-use desk::{ASK, Shown, begin, desk, give, give_phone, json, lets_in, parse, terminal};
+use desk::{ASK, Shown, begin, desk, finish, give, give_phone, json, lets_in, parse, terminal};
 use harness::Totp;
 use screen::Background::{Dark, Light};
 use screen::{scan, scan_blurred};
@@ -89,7 +89,7 @@ fn r30_r41_what_a_phone_reads_gives_codes_that_let_one_in() {
     let read = scan(&machine, &pty.shown(), Dark);
     let app = Totp::new(parameter(&read[0], "secret"));
     pty.send_line(&app.code());
-    assert_eq!(pty.end().code, Some(0));
+    assert_eq!(finish(pty).code, Some(0));
     assert!(lets_in("alice", &app.code_after(1)));
     // The same once more, later.
     let show = terminal(&machine, &["show", "alice", "--qr", "utf8"]).end();

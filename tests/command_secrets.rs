@@ -106,7 +106,10 @@ fn r20_secrets_are_made_by_the_system_and_no_option_takes_one() {
         "--hotp",
         "--interval",
         "--no-confirm",
+        "--png",
         "--qr",
+        "--recovery-file",
+        "--svg",
     ];
     assert_eq!(
         options(&["enroll"]),
@@ -115,7 +118,14 @@ fn r20_secrets_are_made_by_the_system_and_no_option_takes_one() {
             enroll.map(str::to_owned).to_vec()
         )
     );
-    let renew = ["--device", "--help", "--no-confirm", "--qr"];
+    let renew = [
+        "--device",
+        "--help",
+        "--no-confirm",
+        "--png",
+        "--qr",
+        "--svg",
+    ];
     assert_eq!(
         options(&["renew"]),
         (vec!["<USER>".to_owned()], renew.map(str::to_owned).to_vec())

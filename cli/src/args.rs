@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use pam_twofactor::{POLICY_FILE, STATE_DIR};
 
 pub use options::{
-    Bypass, Disable, Enroll, Hash, PolicyCommand, PolicySet, Qr, Renew, Resync, Show, Status,
-    Switch, Unset, UserOnly, Verify,
+    Bypass, Disable, Enroll, Hash, PolicyCommand, PolicySet, Qr, RecoveryCodes, Renew, Resync,
+    Show, Status, Switch, Unset, UserOnly, Verify,
 };
 
 const ABOUT: &str = "Two-factor login: enrols devices, sets the policy, tells who will be asked";
@@ -65,7 +65,7 @@ pub enum Command {
     /// Enrol a device: show its QR code, ask for a code, and only then store it
     ///
     /// Nothing is stored until a code of the new device was typed. The first device of a user also gives ten recovery
-    /// codes, which are shown once.
+    /// codes, which are shown once, and on a terminal a second device is offered, as a backup.
     #[command(after_help = "\
 EXAMPLES
   twofactor enroll alice
@@ -112,8 +112,9 @@ EXAMPLES
     /// Make ten new recovery codes; the old ones stop working
     #[command(after_help = "\
 EXAMPLES
-  twofactor recovery-codes alice")]
-    RecoveryCodes(UserOnly),
+  twofactor recovery-codes alice
+  twofactor recovery-codes alice --recovery-file codes.txt   to print, not to show")]
+    RecoveryCodes(RecoveryCodes),
     /// Make a one-time code for a user whose devices are out of reach
     ///
     /// The code is shown once, works for one login, and only for a while. A new one replaces an unused one.

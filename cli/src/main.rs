@@ -14,6 +14,7 @@ mod output;
 mod people;
 mod policy_edit;
 mod qr_files;
+mod recovery_sheet;
 mod terminal;
 mod text;
 

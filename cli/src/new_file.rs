@@ -16,6 +16,7 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// A file that was just made. Dropped before [`NewFile::keep`], it is removed again.
 pub struct NewFile {
     directory: OwnedFd,
+    file: OwnedFd,
     name: OsString,
     path: PathBuf,
     fate: Fate,
@@ -28,12 +29,21 @@ enum Fate {
 }
 
 impl NewFile {
-    /// Makes the file with mode 0600 and writes it to the disk. Nothing that exists is ever written to, also not by way
-    /// of a link.
+    /// Makes the file and writes it.
+    ///
+    /// # Errors
+    /// As [`NewFile::reserve`] and [`NewFile::write`].
+    pub fn create(path: &Path, bytes: &[u8]) -> Result<Self, Failure> {
+        let made = Self::reserve(path)?;
+        made.write(bytes)?;
+        Ok(made)
+    }
+
+    /// Makes an empty file with mode 0600. Nothing that exists is ever written to, also not by way of a link.
     ///
     /// # Errors
     /// A refusal when there is such a file or no such directory; a system error otherwise. Then there is no new file.
-    pub fn create(path: &Path, bytes: &[u8]) -> Result<Self, Failure> {
+    pub fn reserve(path: &Path) -> Result<Self, Failure> {
         let failed = |errno: Errno| explain(path, errno);
         let Some(name) = path.file_name() else {
             return Err(Failure::usage(format!(
@@ -58,15 +68,24 @@ impl NewFile {
         // From here on, dropping it removes the file.
         let made = Self {
             directory,
+            file,
             name: name.to_owned(),
             path: path.to_owned(),
             fate: Fate::Remove,
         };
         // The umask may have taken away more than it should.
-        rustix::fs::fchmod(&file, PRIVATE).map_err(failed)?;
-        write_all(&file, bytes).map_err(failed)?;
-        rustix::fs::fsync(&file).map_err(failed)?;
+        rustix::fs::fchmod(&made.file, PRIVATE).map_err(failed)?;
         Ok(made)
+    }
+
+    /// Writes the whole content, to the disk.
+    ///
+    /// # Errors
+    /// A system error, as of a full disk.
+    pub fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let failed = |errno: Errno| explain(&self.path, errno);
+        write_all(&self.file, bytes).map_err(failed)?;
+        rustix::fs::fsync(&self.file).map_err(failed)
     }
 
     /// Where it is, as it was asked for.

@@ -18,6 +18,9 @@ use crate::enrolled::{IGNORED, PROMPT, SERVICE, add_stack, login, run};
 /// What asks for the code of a new device.
 pub const ASK: &str = "Code that the device shows (nothing: do not store it): ";
 
+/// What offers a second device after a user's first.
+pub const BACKUP: &str = "Enrol a second device now, as a backup (Enter: not now)? [y/N] ";
+
 /// A machine with the users alice and bob and the module in the stack `SERVICE`, without a policy.
 pub fn desk() -> Machine {
     let machine = Machine::new();
@@ -125,8 +128,9 @@ pub fn begin(machine: &Machine, arguments: &[&str]) -> (Pty, Shown) {
     (pty, shown)
 }
 
-/// Waits for the end of an enrolment whose code was typed, without a second device.
-pub fn finish(pty: Pty) -> Ended {
+/// Waits for the end of a user's first enrolment, whose code was typed, and wants no second device.
+pub fn finish(mut pty: Pty) -> Ended {
+    pty.answer(BACKUP, "");
     pty.end()
 }
 

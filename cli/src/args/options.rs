@@ -35,6 +35,9 @@ pub struct Enroll {
     /// The QR code as files
     #[command(flatten)]
     pub files: QrFileOptions,
+    /// Write the recovery codes of a first device to this new file, to be printed, instead of showing them
+    #[arg(long, value_name = "FILE")]
+    pub recovery_file: Option<PathBuf>,
     /// Store the device at once, without asking for a code
     #[arg(long)]
     pub no_confirm: bool,
@@ -110,6 +113,17 @@ pub struct Verify {
 pub struct UserOnly {
     /// Login name
     pub user: String,
+}
+
+
+/// `recovery-codes`.
+#[derive(Debug, Args)]
+pub struct RecoveryCodes {
+    /// Login name
+    pub user: String,
+    /// Write the codes to this new file, to be printed, instead of showing them
+    #[arg(long, value_name = "FILE")]
+    pub recovery_file: Option<PathBuf>,
 }
 
 /// `bypass` and `invite`.

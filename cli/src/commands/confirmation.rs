@@ -4,7 +4,6 @@
 use pam_twofactor::device::{Device, Kind};
 use pam_twofactor::enroll::{self, TRIES, in_fours};
 use pam_twofactor::policy::Policy;
-use pam_twofactor::recovery::{self, PlainCode};
 use pam_twofactor::state::DeviceState;
 use pam_twofactor::sys::accounts::Account;
 use pam_twofactor::sys::clock;
@@ -118,27 +117,6 @@ fn say_key(terminal: &Terminal, device: &Device, uri: &str) -> Result<(), Failur
     }
     let settings = DeviceInfo::new(device, None).settings();
     Ok(terminal.say(&format!("     {settings}\n\n"))?)
-}
-
-/// The text that shows a new set of recovery codes, the only time.
-pub fn recovery_text(codes: &[PlainCode]) -> Zeroizing<String> {
-    // 2 * 19 characters and 6 more to a line, 2 more lines of at most 100.
-    let mut text = Zeroizing::new(String::with_capacity(250 + 48 * codes.len()));
-    text.push_str(
-        "Recovery codes, for when the device is not at hand. Each works once, instead of a code.\n",
-    );
-    text.push_str("Keep them where the device is not; they are not shown again:\n\n");
-    text.push_str(&recovery::list(codes));
-    text.push('\n');
-    text
-}
-
-/// The codes of a new set, for JSON.
-pub fn recovery_list(codes: &[PlainCode]) -> Vec<String> {
-    codes
-        .iter()
-        .map(|code| code.grouped().to_string())
-        .collect()
 }
 
 fn ask(

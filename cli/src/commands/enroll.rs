@@ -11,16 +11,71 @@ use pam_twofactor::sys::clock;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::confirmation::{Confirmation, Style, present, recovery_list, recovery_text};
+use super::confirmation::{Confirmation, Style, present};
 use crate::args::{Enroll, Hash};
 use crate::audit::{self, Event};
 use crate::context::{Context, for_user};
 use crate::device_info::DeviceInfo;
-use crate::error::Failure;
-use crate::output::Report;
+use crate::error::{Exit, Failure};
+use crate::output::{Format, Report};
+use crate::qr_files::QrFileOptions;
+use crate::recovery_sheet::{Handed, Sheet};
+
+/// What a second device is called unless it is given another name.
+const BACKUP: &str = "backup";
 
 /// Runs it.
 pub fn run(context: &Context, args: &Enroll) -> Result<(), Failure> {
+    match enrol(context, args)? {
+        // Questions at the end are for somebody who was asked for a code just now.
+        Devices::One if context.format == Format::Text && !args.no_confirm => {
+            offer_backup(context, args)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many devices a user has after an enrolment.
+enum Devices {
+    /// The new one only.
+    One,
+    /// Others, too.
+    Several,
+}
+
+/// Whoever loses the only device needs an administrator, or recovery codes that were kept.
+fn offer_backup(context: &Context, first: &Enroll) -> Result<(), Failure> {
+    let terminal = &context.terminal;
+    let question = "Enrol a second device now, as a backup (Enter: not now)?";
+    let device = match first.device.as_str() {
+        BACKUP => format!("{BACKUP}-2"),
+        _ => BACKUP.to_owned(),
+    };
+    if !terminal.offer(question)? {
+        return Ok(());
+    }
+    let second = Enroll {
+        user: first.user.clone(),
+        device,
+        digits: None,
+        interval: None,
+        algorithm: None,
+        hotp: false,
+        qr: first.qr,
+        files: QrFileOptions::default(),
+        recovery_file: None,
+        no_confirm: false,
+    };
+    match enrol(context, &second) {
+        Err(failure) if failure.exit == Exit::Refused => Ok(terminal.say(&format!(
+            "{failure}\nThe first device is stored, and works alone. For a second one later: twofactor enroll {} --device {}\n",
+            second.user, second.device
+        ))?),
+        other => other.map(|_| ()),
+    }
+}
+
+fn enrol(context: &Context, args: &Enroll) -> Result<Devices, Failure> {
     let account = context.account(&args.user)?;
     let policy = context.policy_or_default()?;
     let name: DeviceName = args.device.parse().map_err(Failure::usage)?;
@@ -28,7 +83,9 @@ pub fn run(context: &Context, args: &Enroll) -> Result<(), Failure> {
     let named = |error| for_user(Failure::from(error), &account.name);
     if let Some(record) = store.record(&account).map_err(named)? {
         has_room(&record, &name)?;
+        gives_codes(&record, args)?;
     }
+    let sheet = Sheet::new(args.recovery_file.as_deref())?;
     let device = new_device(name, args, &policy)?;
     let confirmation = Confirmation::new(&args.no_confirm);
     let style = Style {
@@ -45,16 +102,18 @@ pub fn run(context: &Context, args: &Enroll) -> Result<(), Failure> {
         .unwrap_or_else(|| Record::new(account.name.clone(), account.uid));
     // Somebody else may have enrolled a device while the code was typed.
     has_room(&record, &device.name)?;
+    gives_codes(&record, args)?;
     record.enroll(device.clone());
     let codes = match record.recovery {
         Some(_) => Vec::new(),
         None => new_recovery_codes(&mut record)?,
     };
+    sheet.fill(&account.name, &codes, clock::now()?)?;
     locked
         .replace_record(&record, &[confirmed.entry])
         .map_err(named)?;
     drop(locked);
-    let files = confirmed.files.keep();
+    let (files, handed) = (confirmed.files.keep(), sheet.keep(codes));
 
     audit::log(
         Event::Changed,
@@ -71,11 +130,16 @@ pub fn run(context: &Context, args: &Enroll) -> Result<(), Failure> {
         confirmed: confirmation == Confirmation::Ask,
         secret: &device.secret.to_base32(),
         uri: &confirmed.uri,
-        recovery_codes: recovery_list(&codes),
-        codes: &codes,
+        recovery_codes: handed.list(),
+        recovery_file: handed.file.as_deref(),
+        handed: &handed,
         files: &files,
         enabled: policy.enabled,
-    })
+    })?;
+    match record.devices.len() {
+        1 => Ok(Devices::One),
+        _ => Ok(Devices::Several),
+    }
 }
 
 /// Gives a record its ten recovery codes.
@@ -113,6 +177,17 @@ fn has_room(record: &Record, name: &DeviceName) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Recovery codes are given out with the first device, and kept as hashes: later there is nothing to write.
+fn gives_codes(record: &Record, args: &Enroll) -> Result<(), Failure> {
+    let user = &record.user;
+    match (&record.recovery, &args.recovery_file) {
+        (Some(_), Some(_)) => Err(Failure::refused(format!("{user} has recovery codes already")).next(format!(
+            "Leave --recovery-file out. For new codes: twofactor recovery-codes {user} --recovery-file FILE"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn new_device(name: DeviceName, args: &Enroll, policy: &Policy) -> Result<Device, Failure> {
     let defaults = policy.new_devices;
     let algorithm = match args.algorithm {
@@ -147,8 +222,9 @@ struct Enrolled<'a> {
     secret: &'a str,
     uri: &'a str,
     recovery_codes: Vec<String>,
+    recovery_file: Option<&'a str>,
     #[serde(skip)]
-    codes: &'a [PlainCode],
+    handed: &'a Handed,
     #[serde(skip)]
     files: &'a str,
     #[serde(skip)]
@@ -157,10 +233,7 @@ struct Enrolled<'a> {
 
 impl Report for Enrolled<'_> {
     fn text(&self) -> Zeroizing<String> {
-        let recovery = match self.codes {
-            [] => Zeroizing::new(String::new()),
-            codes => recovery_text(codes),
-        };
+        let recovery = self.handed.text();
         let mut text = Zeroizing::new(String::with_capacity(
             recovery.len() + self.files.len() + 512,
         ));

@@ -2,22 +2,23 @@
 #![forbid(unsafe_code)]
 
 use pam_twofactor::record::Record;
-use pam_twofactor::recovery::PlainCode;
+use pam_twofactor::sys::clock;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::confirmation::{recovery_list, recovery_text};
 use super::enroll::new_recovery_codes;
-use crate::args::UserOnly;
+use crate::args::RecoveryCodes;
 use crate::audit::{self, Event};
 use crate::context::{Context, for_user, not_enrolled};
 use crate::error::Failure;
 use crate::output::Report;
+use crate::recovery_sheet::{Handed, Sheet};
 
 /// Runs it.
-pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &RecoveryCodes) -> Result<(), Failure> {
     let (account, store, record) = context.enrolled(&args.user)?;
     let named = |error| for_user(Failure::from(error), &account.name);
+    let sheet = Sheet::new(args.recovery_file.as_deref())?;
     if record.recovery.is_some() {
         context
             .terminal
@@ -29,16 +30,19 @@ pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
         return Err(not_enrolled(&account.name));
     };
     let codes = new_recovery_codes(&mut record)?;
+    sheet.fill(&account.name, &codes, clock::now()?)?;
     locked.replace_record(&record, &[]).map_err(named)?;
     drop(locked);
+    let handed = sheet.keep(codes);
     audit::log(
         Event::Changed,
         &[("user", &account.name), ("action", "recovery-codes")],
     );
     context.format.write(&NewCodes {
         user: &account.name,
-        recovery_codes: recovery_list(&codes),
-        codes: &codes,
+        recovery_codes: handed.list(),
+        recovery_file: handed.file.as_deref(),
+        handed: &handed,
     })
 }
 
@@ -47,12 +51,13 @@ pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
 struct NewCodes<'a> {
     user: &'a str,
     recovery_codes: Vec<String>,
+    recovery_file: Option<&'a str>,
     #[serde(skip)]
-    codes: &'a [PlainCode],
+    handed: &'a Handed,
 }
 
 impl Report for NewCodes<'_> {
     fn text(&self) -> Zeroizing<String> {
-        recovery_text(self.codes)
+        self.handed.text()
     }
 }

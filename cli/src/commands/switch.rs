@@ -105,6 +105,7 @@ fn after_enabling(context: &Context) -> Result<(), Failure> {
         hotp: false,
         qr: Qr::Utf8,
         files: QrFileOptions::default(),
+        recovery_file: None,
         no_confirm: false,
     };
     super::enroll::run(context, &args)

@@ -1,0 +1,136 @@
+//! New recovery codes as a text for the screen, or as a file to print.
+#![forbid(unsafe_code)]
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use pam_twofactor::recovery::{self, PlainCode};
+use pam_twofactor::sys::host;
+use zeroize::Zeroizing;
+
+use crate::error::Failure;
+use crate::new_file::NewFile;
+use crate::text::utc;
+
+/// Where a new set of codes goes: to one place only, so that whoever sees the screen or its log does not have them, too.
+pub enum Sheet {
+    /// To the screen, and into JSON.
+    Screen,
+    /// To a new file.
+    File(NewFile),
+}
+
+impl Sheet {
+    /// Makes the file, empty, so that nothing is changed when it cannot be made.
+    ///
+    /// # Errors
+    /// As [`NewFile::reserve`].
+    pub fn new(file: Option<&Path>) -> Result<Self, Failure> {
+        match file {
+            None => Ok(Self::Screen),
+            Some(path) => Ok(Self::File(NewFile::reserve(path)?)),
+        }
+    }
+
+    /// Writes the codes where they go; before they count, so that none counts that nobody has.
+    ///
+    /// # Errors
+    /// As [`NewFile::write`].
+    pub fn fill(&self, user: &str, codes: &[PlainCode], now: u64) -> Result<(), Failure> {
+        match self {
+            Self::Screen => Ok(()),
+            Self::File(file) => file.write(printable(user, codes, now).as_bytes()),
+        }
+    }
+
+    /// The codes count: the file stays. What is left for the report.
+    pub fn keep(self, codes: Vec<PlainCode>) -> Handed {
+        match self {
+            Self::Screen => Handed { codes, file: None },
+            Self::File(file) => {
+                let path = file.path().display().to_string();
+                file.keep();
+                Handed {
+                    codes: Vec::new(),
+                    file: Some(path),
+                }
+            }
+        }
+    }
+}
+
+/// What the report tells of a new set.
+pub struct Handed {
+    /// The codes, unless they are in a file.
+    pub codes: Vec<PlainCode>,
+    /// The file with the codes.
+    pub file: Option<String>,
+}
+
+impl Handed {
+    /// The codes, for JSON.
+    pub fn list(&self) -> Vec<String> {
+        let codes = self.codes.iter();
+        codes.map(|code| code.grouped().to_string()).collect()
+    }
+
+    /// The text that shows them, the only time.
+    pub fn text(&self) -> Zeroizing<String> {
+        if let Some(file) = &self.file {
+            return Zeroizing::new(format!(
+                "Recovery codes, for when the device is not at hand: {file} (only root can read it).\n\
+                 Print it, keep it where the device is not, then remove the file.\n\n"
+            ));
+        }
+        if self.codes.is_empty() {
+            return Zeroizing::default();
+        }
+        // 2 * 19 characters and 9 more to a line, 2 more lines of at most 100.
+        let mut text = Zeroizing::new(String::with_capacity(250 + 48 * self.codes.len()));
+        text.push_str(
+            "Recovery codes, for when the device is not at hand. Each works once, instead of a code.\n\
+             Keep them where the device is not; they are not shown again:\n\n",
+        );
+        push_table(&mut text, &self.codes);
+        text.push('\n');
+        text
+    }
+}
+
+fn printable(user: &str, codes: &[PlainCode], now: u64) -> Zeroizing<String> {
+    let host = host::name();
+    let mut text = Zeroizing::new(String::with_capacity(
+        600 + 2 * user.len() + host.len() + 48 * codes.len(),
+    ));
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "Recovery codes for two-factor login\n\nUser: {user}\nHost: {host}\nMade: {}\n\n",
+        utc(now)
+    );
+    text.push_str(&recovery::list(codes));
+    let _ = write!(
+        text,
+        "\nEach works once. Type one where the code of your device is asked for, and cross it out.\n\
+         Keep this sheet where the device is not. Whoever has it needs only your password.\n\
+         New codes, which end these: twofactor recovery-codes {user}\n"
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pam_twofactor::recovery::RecoverySet;
+
+    #[test]
+    fn a_sheet_tells_whose_it_is_and_what_to_do_and_its_buffer_never_grows() {
+        let (_, codes) = RecoverySet::generate(1).unwrap();
+        let text = printable(&"u".repeat(32), &codes, 1_234_567_890);
+        assert!(text.contains("\nMade: 2009-02-13T23:31:30Z\n"));
+        for code in &codes {
+            assert_eq!(text.matches(code.grouped().as_str()).count(), 1);
+        }
+        assert!(text.len() > 700 && text.capacity() == 600 + 64 + host::name().len() + 480);
+    }
+}
