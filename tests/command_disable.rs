@@ -31,7 +31,8 @@ fn r18_r40_disable_asks_nobody_any_more_and_root_needs_no_code_for_it() {
             Some(0),
             "To be set:\n  enabled = false\n\
              From then on, where a PAM service uses pam_twofactor.so:\n  \
-             Nobody is asked for a code, whatever else the policy says.\n\
+             Nobody is asked for a code, whatever else the policy says.\n  \
+             No longer asked  alice, root\n\
              Switch two-factor login off? [y/N] y\n\
              Done: /etc/security/twofactor.toml. Two-factor login is off.\n"
         )

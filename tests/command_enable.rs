@@ -13,8 +13,8 @@ mod desk;
 mod enrolled;
 
 use desk::{
-    ASK, Shown, caller, desk, give, give_phone, is_asked, json, json_error, keys, lets_in, strings,
-    terminal,
+    ASK, Shown, caller, desk, finish, give, give_phone, is_asked, json, json_error, keys, lets_in,
+    strings, terminal,
 };
 use enrolled::{add_stack, login, policy_path, record_path, run};
 use harness::{Machine, PASSWORD, Program};
@@ -83,6 +83,7 @@ fn r15_r16_switching_it_on_forces_nobody() {
             "dangers",
             "enabled",
             "file",
+            "no_longer_asked",
             "not_asked",
             "refused",
             "warnings"
@@ -105,7 +106,9 @@ fn r21_enable_says_what_will_change_for_whom_before_it_does() {
     let machine = desk();
     give(&machine, "alice", &[]);
     machine.policy("enabled = false\nenforcement = \"mandatory\"\n");
-    give(&machine, "root", &[]);
+    let root = give_phone(&machine, "root");
+    let verify = machine.twofactor(&["verify", "root"]);
+    verify.input(root.code()).run().ok();
     let before = machine.read(policy_path());
     let mut pty = terminal(&machine, &["enable"]);
     let question =
@@ -299,7 +302,7 @@ fn r29_whoever_switches_it_on_is_led_to_a_device_of_their_own() {
     );
     let shown = Shown::read(&pty.expect(ASK));
     pty.send_line(&shown.totp().code());
-    assert_eq!(pty.end().code, Some(0));
+    assert_eq!(finish(pty).code, Some(0));
     assert!(lets_in(&name, &shown.totp().code_after(1)));
 
     machine.command(&["disable", "--yes"]).ok();

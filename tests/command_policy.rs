@@ -164,7 +164,7 @@ fn r17_r21_mandatory_is_refused_before_an_administrator_has_a_verified_device() 
     let refused = machine.command(&mandatory).exits(1);
     assert_eq!(
         refused.stderr,
-        "twofactor: not done: everybody without a device would be refused, and no administrator (root, or a member \
+        "twofactor: not done: nobody could log in without a device, and no administrator (root, or a member \
          of sudo or wheel) has one that has ever given a right code\n\
          Enrol a device and try it first: twofactor enroll USER, twofactor verify USER\n\
          To do it all the same: --force\n"

@@ -110,6 +110,7 @@ fn every_report_is_json_with_the_documented_keys() {
             "confirmed",
             "device",
             "recovery_codes",
+            "recovery_file",
             "secret",
             "uri",
             "user"
@@ -185,7 +186,10 @@ fn every_report_is_json_with_the_documented_keys() {
             &["renew", "alice", "--no-confirm"][..],
             &["confirmed", "device", "secret", "uri", "user"][..],
         ),
-        (&["recovery-codes", "alice"], &["recovery_codes", "user"]),
+        (
+            &["recovery-codes", "alice"],
+            &["recovery_codes", "recovery_file", "user"],
+        ),
         (
             &["bypass", "alice"],
             &["code", "expires", "locked_out", "user"],
@@ -209,6 +213,7 @@ fn every_report_is_json_with_the_documented_keys() {
         "dangers",
         "enabled",
         "file",
+        "no_longer_asked",
         "not_asked",
         "refused",
         "warnings",

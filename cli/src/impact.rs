@@ -64,6 +64,11 @@ pub struct Impact {
     pub not_asked: Vec<String>,
     /// Will have to enrol at the next login with a password, or be refused.
     pub must_enroll: Vec<String>,
+    /// Were asked before, and will not be where something is switched off.
+    pub no_longer_asked: Vec<String>,
+    /// What is switched off: services, or nothing for all of them.
+    #[serde(skip)]
+    off: Vec<String>,
     /// Will be refused.
     pub refused: Vec<String>,
     /// What to think about before.
@@ -91,11 +96,22 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[Person]) -> Imp
         };
         list.push(person.name.clone());
     }
+    if let Some(before) = before.filter(|policy| policy.enabled) {
+        impact.off = switched_off(before, after);
+        if !after.enabled || !impact.off.is_empty() {
+            impact.no_longer_asked = names_of(people, |person| {
+                person.enrolment != Enrolment::None && person.exemption == Exemption::No
+            });
+        }
+    }
     let known = before
-        .map(|policy| dangers(policy, people))
+        .map(|policy| lock_outs(policy, people))
         .unwrap_or_default();
-    impact.dangers = dangers(after, people);
-    impact.dangers.retain(|danger| !known.contains(danger));
+    let new = lock_outs(after, people).into_iter();
+    impact.dangers = new
+        .filter(|danger| !known.contains(danger))
+        .map(|danger| danger.when_switched_on().to_owned())
+        .collect();
     let known = before.map(warnings).unwrap_or_default();
     impact.warnings = warnings(after);
     impact.warnings.retain(|warning| !known.contains(warning));
@@ -128,6 +144,14 @@ impl Impact {
         } else {
             lines.push("  Nobody is asked for a code, whatever else the policy says.".to_owned());
         }
+        if !self.no_longer_asked.is_empty() {
+            let place = match self.off.as_slice() {
+                [] => String::new(),
+                services => format!(" (at {})", services.join(", ")),
+            };
+            let people = names(&self.no_longer_asked);
+            lines.push(format!("  No longer asked  {people}{place}"));
+        }
         for warning in &self.warnings {
             lines.push(format!("Warning: {warning}"));
         }
@@ -158,40 +182,89 @@ pub fn services(policy: &Policy) -> String {
     parts.join(", ")
 }
 
-fn dangers(policy: &Policy, people: &[Person]) -> Vec<String> {
-    let mut dangers = Vec::new();
-    if !policy.enabled {
-        return dangers;
+/// What keeps everybody out who could repair things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockOut {
+    /// sshd asks for codes, and no device has shown that it gives right ones.
+    Sshd,
+    /// A device is mandatory, and no administrator has one that has given a right code.
+    Administrators,
+}
+
+impl LockOut {
+    /// Why it is not switched on.
+    const fn when_switched_on(self) -> &'static str {
+        match self {
+            Self::Sshd => {
+                "sshd would ask for codes, but no device on this machine has ever given a right one"
+            }
+            Self::Administrators => {
+                "nobody could log in without a device, and no administrator (root, or a member of sudo or wheel) \
+                 has one that has ever given a right code"
+            }
+        }
     }
-    if policy.service_on(SSHD)
-        && !people
-            .iter()
-            .any(|person| person.enrolment == Enrolment::Verified)
-    {
-        dangers.push(
-            "sshd would ask for codes, but no device on this machine has ever given a right one"
-                .to_owned(),
-        );
+
+    /// Why a device is not removed.
+    pub const fn when_removed(self) -> &'static str {
+        match self {
+            Self::Sshd => {
+                "sshd asks for codes, and no other device on this machine has ever given a right one"
+            }
+            Self::Administrators => {
+                "everybody without a device is refused, and no other device of an administrator (root, or a member of \
+                 sudo or wheel) has ever given a right code"
+            }
+        }
+    }
+}
+
+/// What a policy that is on does to these people.
+pub fn lock_outs(policy: &Policy, people: &[Person]) -> Vec<LockOut> {
+    let mut found = Vec::new();
+    if !policy.enabled {
+        return found;
+    }
+    let verified = |person: &Person| person.enrolment == Enrolment::Verified;
+    if policy.service_on(SSHD) && !people.iter().any(verified) {
+        found.push(LockOut::Sshd);
     }
     let able = |person: &Person| {
         person.role == Role::Administrator
-            && (person.enrolment == Enrolment::Verified
-                || person.exemption == Exemption::Everywhere)
+            && (verified(person) || person.exemption == Exemption::Everywhere)
     };
-    let fate = match demand::with_enrolment(policy, demand::Enrolment::Unenrolled) {
-        Demand::Device => Some("be refused"),
-        Demand::MustEnrol => Some("have to enrol at login"),
-        _ => None,
-    };
-    if let Some(fate) = fate
-        && !people.iter().any(able)
-    {
-        dangers.push(format!(
-            "everybody without a device would {fate}, and no administrator (root, or a member of sudo or wheel) has one that \
-             has ever given a right code"
-        ));
+    let wanted = matches!(
+        demand::with_enrolment(policy, demand::Enrolment::Unenrolled),
+        Demand::Device | Demand::MustEnrol
+    );
+    if wanted && !people.iter().any(able) {
+        found.push(LockOut::Administrators);
     }
-    dangers
+    found
+}
+
+/// The services that were on and will be off, while the global switch stays on.
+fn switched_off(before: &Policy, after: &Policy) -> Vec<String> {
+    if !after.enabled {
+        return Vec::new();
+    }
+    let named = before.services.named.keys();
+    let mut services: Vec<String> = named
+        .chain(after.services.named.keys())
+        .filter(|service| before.service_on(service) && !after.service_on(service))
+        .cloned()
+        .collect();
+    services.sort();
+    services.dedup();
+    if before.services.default && !after.services.default {
+        services.push("services that the policy does not name".to_owned());
+    }
+    services
+}
+
+fn names_of(people: &[Person], which: impl Fn(&Person) -> bool) -> Vec<String> {
+    let found = people.iter().filter(|person| which(person));
+    found.map(|person| person.name.clone()).collect()
 }
 
 fn warnings(policy: &Policy) -> Vec<String> {
@@ -331,6 +404,26 @@ mod tests {
         assert!(assess(None, &after, &verified).dangers.is_empty());
         let off = policy("enabled = false\n[services]\nsshd = true");
         assert!(assess(None, &off, &untried).dangers.is_empty());
+    }
+
+    #[test]
+    fn whoever_is_no_longer_asked_is_named_with_the_place() {
+        let people = [
+            person("alice", Enrolment::Verified, Role::User),
+            person("bob", Enrolment::None, Role::User),
+        ];
+        let told = |before: &str, after: &str| {
+            let after = policy(after);
+            assess(Some(&policy(before)), &after, &people).text(&after)
+        };
+        let (on, off) = ("enabled = true", "enabled = false");
+        assert!(told(on, off).ends_with("\n  No longer asked  alice\n"));
+        assert!(!told(off, on).contains("No longer"));
+        assert!(!told(on, "enabled = true\nwindow = 2").contains("No longer"));
+        let sudo = "enabled = true\n[services]\nsudo = false";
+        assert!(told(on, sudo).ends_with("\n  No longer asked  alice (at sudo)\n"));
+        let all = "enabled = true\n[services]\ndefault = false";
+        assert!(told(on, all).contains("alice (at services that the policy does not name)\n"));
     }
 
     #[test]

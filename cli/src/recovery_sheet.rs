@@ -91,7 +91,7 @@ impl Handed {
             "Recovery codes, for when the device is not at hand. Each works once, instead of a code.\n\
              Keep them where the device is not; they are not shown again:\n\n",
         );
-        push_table(&mut text, &self.codes);
+        text.push_str(&recovery::list(&self.codes));
         text.push('\n');
         text
     }

@@ -70,6 +70,9 @@ pub struct Unset {
     /// Only this device
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
+    /// Do it even if it locks people out
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `show`.

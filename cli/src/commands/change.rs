@@ -132,7 +132,12 @@ fn assess(
     before: Option<&Policy>,
     after: &Policy,
 ) -> Result<Impact, Failure> {
-    let listed = store.map(|store| people::all(context, after, store));
+    // Who is exempt is told by the policy under which people are asked.
+    let asking = match before {
+        Some(before) if !after.enabled => before,
+        _ => after,
+    };
+    let listed = store.map(|store| people::all(context, asking, store));
     let (people, mut warnings) = match listed.transpose() {
         // Switching off changes the same for everybody, and must work also while accounts cannot be looked up.
         Err(_) if !after.enabled => (Vec::new(), Vec::new()),

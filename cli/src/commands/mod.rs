@@ -8,6 +8,7 @@ mod enroll;
 mod invite;
 mod policy;
 mod recovery;
+mod removal;
 mod renew;
 mod resync;
 mod show;

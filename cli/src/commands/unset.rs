@@ -8,6 +8,8 @@ use pam_twofactor::sys::accounts::{self, Account};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::change::Danger;
+use super::removal::{Left, announce};
 use super::renew::chosen;
 use crate::args::Unset;
 use crate::audit::{self, Event};
@@ -21,12 +23,13 @@ pub fn run(context: &Context, args: &Unset) -> Result<(), Failure> {
     let Some(store) = context.store()? else {
         return Err(nothing_kept(context, &args.user));
     };
+    let danger = Danger::new(&args.force);
     match (&account, &args.device) {
-        (Some(account), Some(device)) => one(context, &store, account, device),
-        (Some(account), None) => all(context, &store, &account.name),
+        (Some(account), Some(device)) => one(context, &store, account, device, danger),
+        (Some(account), None) => all(context, &store, &account.name, danger),
         (None, Some(_)) => Err(nothing_kept(context, &args.user)),
         // What is kept about an account that no longer exists can still be removed.
-        (None, None) => all(context, &store, &args.user),
+        (None, None) => all(context, &store, &args.user, Danger::Accept),
     }
 }
 
@@ -38,7 +41,13 @@ fn nothing_kept(context: &Context, name: &str) -> Failure {
     }
 }
 
-fn one(context: &Context, store: &Store, account: &Account, device: &str) -> Result<(), Failure> {
+fn one(
+    context: &Context,
+    store: &Store,
+    account: &Account,
+    device: &str,
+    danger: Danger,
+) -> Result<(), Failure> {
     let named = |error| for_user(Failure::from(error), &account.name);
     let Some(record) = store.record(account).map_err(named)? else {
         return Err(not_enrolled(&account.name));
@@ -48,8 +57,13 @@ fn one(context: &Context, store: &Store, account: &Account, device: &str) -> Res
     }
     let id = chosen(&record, Some(device))?.id;
     if record.devices.len() == 1 {
-        return all(context, store, &account.name);
+        return all(context, store, &account.name, danger);
     }
+    let left = {
+        let locked = store.lock(account).map_err(named)?;
+        Left::without(&record, locked.state(), device)
+    };
+    announce(context, store, &account.name, &left, danger)?;
     context
         .terminal
         .confirm(&format!("Remove the device {device} of {}?", account.name))?;
@@ -67,7 +81,7 @@ fn one(context: &Context, store: &Store, account: &Account, device: &str) -> Res
 }
 
 /// Works with a record or state that is damaged, too: this is how one gets rid of it.
-fn all(context: &Context, store: &Store, name: &str) -> Result<(), Failure> {
+fn all(context: &Context, store: &Store, name: &str, danger: Danger) -> Result<(), Failure> {
     let shown = match store.record_named(name) {
         Ok(None) => return Err(nothing_kept(context, name)),
         Ok(Some(record)) if !record.is_enrolled() => {
@@ -77,6 +91,9 @@ fn all(context: &Context, store: &Store, name: &str) -> Result<(), Failure> {
             Some(ids(&record))
         }
         Ok(Some(record)) => {
+            if accounts::by_name(name)?.is_some() {
+                announce(context, store, name, &Left::NOTHING, danger)?;
+            }
             context.terminal.confirm(&format!(
                 "Remove all devices ({}) and the recovery codes of {name}?",
                 names(&record).join(", ")

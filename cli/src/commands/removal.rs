@@ -1,0 +1,116 @@
+//! What the removal of devices means for their user and for everybody, before it is made.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::policy::{Enforcement, Policy};
+use pam_twofactor::record::Record;
+use pam_twofactor::state::State;
+use pam_twofactor::store::Store;
+
+use super::change::Danger;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::impact::{self, Enrolment, Exemption, Person};
+use crate::people;
+
+/// What stays of a user's devices.
+pub struct Left {
+    names: Vec<String>,
+    enrolment: Enrolment,
+}
+
+impl Left {
+    /// None of them.
+    pub const NOTHING: Self = Self {
+        names: Vec::new(),
+        enrolment: Enrolment::None,
+    };
+
+    /// The devices of a record but one, with what the state knows of them.
+    pub fn without(record: &Record, state: &State, gone: &str) -> Self {
+        let rest = record.devices.iter();
+        let rest: Vec<_> = rest.filter(|device| device.name.as_str() != gone).collect();
+        let used = |id| state.device(id).is_some_and(|entry| entry.last_used > 0);
+        Self {
+            enrolment: match rest.iter().any(|device| used(device.id)) {
+                true => Enrolment::Verified,
+                false => Enrolment::Untried,
+            },
+            names: rest.iter().map(|device| device.name.to_string()).collect(),
+        }
+    }
+}
+
+/// Says what remains for the user, and refuses what would lock out everybody, as `enable` does.
+///
+/// With [`Danger::Accept`] nobody else's files are read: it must work while they cannot be used.
+pub fn announce(
+    context: &Context,
+    store: &Store,
+    user: &str,
+    left: &Left,
+    danger: Danger,
+) -> Result<(), Failure> {
+    // Without a policy that can be used, everybody is refused whatever is removed.
+    let Ok(loaded) = context.policy.load() else {
+        return Ok(());
+    };
+    let policy = loaded.policy;
+    let people = match danger {
+        Danger::Refuse if policy.enabled => people::all(context, &policy, store)?.0,
+        _ => Vec::new(),
+    };
+    let person = people.iter().find(|person| person.name == user);
+    let exemption = person.map_or(Exemption::No, |person| person.exemption);
+    context
+        .terminal
+        .say(&remains(&policy, user, left, exemption))?;
+    let before = impact::lock_outs(&policy, &people);
+    let mut new = impact::lock_outs(&policy, &changed(people, user, left));
+    new.retain(|danger| !before.contains(danger));
+    let reasons: Vec<&str> = new.iter().map(|danger| danger.when_removed()).collect();
+    match (danger, reasons.as_slice()) {
+        (Danger::Accept, _) | (_, []) => Ok(()),
+        (Danger::Refuse, reasons) => {
+            Err(
+                Failure::refused(format!("not done: {}", reasons.join("; "))).next(format!(
+                    "To replace a device: twofactor renew {user}\n\
+             To ask nobody for codes any more: twofactor disable\n\
+             To remove it all the same: --force"
+                )),
+            )
+        }
+    }
+}
+
+fn changed(mut people: Vec<Person>, user: &str, left: &Left) -> Vec<Person> {
+    for person in people.iter_mut().filter(|person| person.name == user) {
+        person.enrolment = left.enrolment;
+    }
+    people
+}
+
+fn remains(policy: &Policy, user: &str, left: &Left, exemption: Exemption) -> String {
+    match (left.names.as_slice(), policy.enabled, exemption) {
+        ([], true, Exemption::No) => match policy.enforcement {
+            Enforcement::Optional => {
+                format!(
+                    "No device of {user} is left. From then on {user} logs in without a code.\n"
+                )
+            }
+            Enforcement::Mandatory => format!(
+                "No device of {user} is left. From then on {user} is refused wherever a code is asked for, until a \
+                 device is enrolled.\n"
+            ),
+        },
+        ([], true, Exemption::Everywhere) => {
+            format!("No device of {user} is left. {user} is exempt and not asked in any case.\n")
+        }
+        ([], false, _) => format!(
+            "No device of {user} is left. Nothing changes at logins while two-factor login is switched off.\n"
+        ),
+        (names, ..) => format!(
+            "{user} keeps: {}. The recovery codes stay, too.\n",
+            names.join(", ")
+        ),
+    }
+}

@@ -1,0 +1,160 @@
+//! What `unset` and `disable` say beforehand, and what `unset` refuses.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+#[path = "common/desk.rs"]
+mod desk;
+#[path = "common/enrolled.rs"]
+mod enrolled;
+
+use desk::{desk, give, give_phone, json, strings, terminal};
+use enrolled::record_path;
+use harness::{Machine, Totp};
+
+const SSHD: &str = "enabled = true\n[services]\nsshd = true\n";
+const MANDATORY: &str = "enabled = true\nenforcement = \"mandatory\"\n";
+
+/// Gives a phone to a user and has a code of it checked.
+fn verified(machine: &Machine, user: &str) -> Totp {
+    let phone = give_phone(machine, user);
+    let verify = machine.twofactor(&["verify", user]);
+    verify.input(phone.code()).run().ok();
+    phone
+}
+
+fn unset(machine: &Machine, arguments: &[&str]) -> harness::Run {
+    machine.command(&[&["unset"], arguments, &["--yes"]].concat())
+}
+
+#[test]
+fn r21_unset_says_what_remains_for_the_user_before_it_asks() {
+    let machine = desk();
+    let exempt = format!("{MANDATORY}[[exempt]]\nusers = [\"alice\"]\n");
+    for (policy, remains) in [
+        (
+            "enabled = false\n",
+            "Nothing changes at logins while two-factor login is switched off.",
+        ),
+        (
+            "enabled = true\n",
+            "From then on alice logs in without a code.",
+        ),
+        (
+            MANDATORY,
+            "From then on alice is refused wherever a code is asked for, until a device is enrolled.",
+        ),
+        (&exempt, "alice is exempt and not asked in any case."),
+    ] {
+        machine.policy("enabled = true\n");
+        give(&machine, "alice", &[]);
+        give(&machine, "alice", &["--device", "tablet"]);
+        machine.policy(policy);
+        let mut pty = terminal(&machine, &["unset", "alice", "--device", "tablet"]);
+        let told = pty.expect("Remove the device tablet of alice? [y/N] ");
+        assert!(
+            told.starts_with("alice keeps: phone. The recovery codes stay, too.\n"),
+            "{told}"
+        );
+        pty.send_line("y");
+        assert_eq!(pty.end().code, Some(0));
+        let mut pty = terminal(&machine, &["unset", "alice"]);
+        let told = pty.expect("Remove all devices (phone) and the recovery codes of alice? [y/N] ");
+        assert!(
+            told.starts_with(&format!("No device of alice is left. {remains}\n")),
+            "{told}"
+        );
+        assert!(record_path("alice").exists(), "nothing has changed yet");
+        pty.send_line("y");
+        assert_eq!(pty.end().code, Some(0));
+        assert!(!record_path("alice").exists());
+    }
+}
+
+#[test]
+fn r23_the_last_verified_device_is_not_removed_while_sshd_asks_for_codes() {
+    let machine = desk();
+    let told = "twofactor: not done: sshd asks for codes, and no other device on this machine has ever given a right \
+                one\nTo replace a device: twofactor renew alice\n\
+                To ask nobody for codes any more: twofactor disable\n\
+                To remove it all the same: --force\n";
+    verified(&machine, "alice");
+    // Neither another device of hers nor one of somebody else has shown that it works.
+    give(&machine, "alice", &["--device", "tablet"]);
+    give(&machine, "bob", &[]);
+    machine.policy(SSHD);
+    assert_eq!(unset(&machine, &["alice"]).exits(1).stderr, told);
+    assert_eq!(
+        unset(&machine, &["alice", "--device", "phone"])
+            .exits(1)
+            .stderr,
+        told
+    );
+    unset(&machine, &["alice", "--device", "tablet"]).ok();
+    assert_eq!(
+        unset(&machine, &["alice", "--device", "phone"])
+            .exits(1)
+            .stderr,
+        told
+    );
+    assert!(record_path("alice").exists());
+    unset(&machine, &["bob"]).ok();
+    verified(&machine, "bob");
+    unset(&machine, &["alice"]).ok();
+    unset(&machine, &["bob", "--force"]).ok();
+    assert!(!record_path("bob").exists());
+    // What is the case already stops nothing.
+    give(&machine, "alice", &[]);
+    unset(&machine, &["alice"]).ok();
+    machine.policy("enabled = true\n");
+    verified(&machine, "alice");
+    unset(&machine, &["alice"]).ok();
+}
+
+#[test]
+fn r17_the_last_administrators_device_is_not_removed_while_one_is_mandatory() {
+    let machine = desk();
+    verified(&machine, "alice");
+    verified(&machine, "root");
+    machine.policy(MANDATORY);
+    let refused = unset(&machine, &["root"]).exits(1);
+    assert!(
+        refused.stderr.starts_with(
+            "twofactor: not done: everybody without a device is refused, and no other device of an administrator \
+             (root, or a member of sudo or wheel) has ever given a right code\n"
+        ),
+        "{}",
+        refused.stderr
+    );
+    machine.add_to_group("alice", "sudo");
+    unset(&machine, &["root"]).ok();
+    unset(&machine, &["alice"]).exits(1);
+    // Broken files of others, or accounts that cannot be looked up, keep nobody from it.
+    unset(&machine, &["alice", "--force"]).ok();
+    assert!(!record_path("alice").exists());
+}
+
+#[test]
+fn r21_disable_says_who_is_no_longer_asked_and_where() {
+    let machine = desk();
+    give(&machine, "alice", &[]);
+    give(&machine, "bob", &[]);
+    machine.policy("enabled = true\n[services]\nsudo = true\n[[exempt]]\nusers = [\"bob\"]\n");
+    let mut pty = terminal(
+        &machine,
+        &["disable", "--service", "sudo", "--service", "su"],
+    );
+    let told = pty.expect("Change the policy? [y/N] ");
+    assert!(
+        told.contains("\n  No longer asked  alice (at su, sudo)\n"),
+        "{told}"
+    );
+    drop(pty);
+    // Who is exempt was not asked before.
+    let report = json(machine.command(&["disable", "--json", "--yes"]));
+    assert_eq!(strings(&report["no_longer_asked"]), ["alice"]);
+}
