@@ -211,3 +211,24 @@ fn r39_status_tells_when_each_device_was_used_and_how_many_codes_are_left() {
     assert!(line("phone ").ends_with(used), "{text}");
     assert!(line("tablet ").ends_with("never"), "{text}");
 }
+
+#[test]
+fn r39_a_bypass_code_is_good_for_a_day_works_once_and_is_logged() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    machine.forget_log();
+    let report = json(machine.command(&["bypass", "alice", "--json"]));
+    let expires = report["expires"].as_str().unwrap();
+    let seconds = |arguments: &[&str]| -> u64 {
+        let run = machine.run("date", &[&["-u", "+%s"], arguments].concat());
+        run.ok().stdout.trim().parse().unwrap()
+    };
+    let left = seconds(&["-d", expires]) - seconds(&[]);
+    assert!((86_300..=86_400).contains(&left), "{left}");
+    let given = format!("changed user=alice action=bypass until={expires} ");
+    assert_eq!(machine.log_with(&given).len(), 1);
+    let typed = report["code"].as_str().unwrap();
+    assert!(lets_in("alice", typed) && !lets_in("alice", typed));
+    assert_eq!(machine.log_with("result=accepted device=bypass").len(), 1);
+    assert_eq!(machine.log_with("result=spent").len(), 1);
+}

@@ -147,6 +147,7 @@ fn every_report_is_json_with_the_documented_keys() {
         "devices",
         "error",
         "failures",
+        "grace",
         "invited_until",
         "locked",
         "locked_for_seconds",

@@ -212,7 +212,7 @@ impl LockOut {
                 "sshd asks for codes, and no other device on this machine has ever given a right one"
             }
             Self::Administrators => {
-                "everybody without a device is refused, and no other device of an administrator (root, or a member of \
+                "nobody can log in without a device, and no other device of an administrator (root, or a member of \
                  sudo or wheel) has ever given a right code"
             }
         }

@@ -30,11 +30,23 @@ pub fn running(state: &State, origin: &Origin<'_>, now: u64) -> Option<u64> {
         .grace
         .iter()
         .find(|grace| grace.address == address && grace.service == service)?;
+    left(grace, origin.seconds, now)
+}
+
+/// All grace periods that run under a policy with this length and fingerprint, each with its seconds left.
+#[must_use]
+pub fn all_running(state: &State, seconds: u32, policy: u64, now: u64) -> Vec<(Grace, u64)> {
+    if state.grace_policy != policy {
+        return Vec::new();
+    }
+    let with_time = |grace: &Grace| Some((*grace, left(grace, seconds, now)?));
+    state.grace.iter().filter_map(with_time).collect()
+}
+
+fn left(grace: &Grace, seconds: u32, now: u64) -> Option<u64> {
     // A beginning in the future means that the clock was set back.
     let age = now.checked_sub(grace.since)?;
-    u64::from(origin.seconds)
-        .checked_sub(age)
-        .filter(|left| *left > 0)
+    u64::from(seconds).checked_sub(age).filter(|left| *left > 0)
 }
 
 /// Begins a grace period after an accepted code. The oldest makes room for the ninth.
@@ -91,6 +103,22 @@ mod tests {
         assert_eq!(other(|o| o.policy = 8), None);
         assert_eq!(other(|o| o.address = None), None);
         assert_eq!(other(|o| o.seconds = 0), None);
+    }
+
+    #[test]
+    fn what_runs_is_what_a_login_would_find() {
+        let mut state = State::new(1);
+        begin(&mut state, &origin(1), 100);
+        begin(&mut state, &origin(2), 130);
+        let found = |seconds, policy, now| -> Vec<u64> {
+            let all = all_running(&state, seconds, policy, now);
+            all.iter().map(|(_, left)| *left).collect()
+        };
+        assert_eq!(found(60, 7, 130), [30, 60]);
+        assert_eq!(found(60, 7, 160), [30]);
+        assert_eq!(found(60, 7, 129), [31], "clock set back");
+        assert_eq!(found(60, 8, 130), [0; 0]);
+        assert_eq!(found(0, 7, 130), [0; 0]);
     }
 
     #[test]

@@ -251,7 +251,8 @@ pub struct Token {
 const CODES: u64 = 400;
 
 impl Token {
-    fn new(user: &str) -> Self {
+    /// The token of a user, who has none yet or a new one with the same key.
+    pub fn new(user: &str) -> Self {
         Self {
             user: user.to_owned(),
             codes: hotp_codes(SECRET, 0, CODES, 6),

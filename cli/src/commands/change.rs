@@ -20,7 +20,7 @@ use crate::people;
 use crate::policy_edit::{self, EditError};
 
 /// Where libpam looks for stacks (pam.conf(5)).
-const PAM_DIRECTORIES: [&str; 3] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d"];
+pub const PAM_DIRECTORIES: [&str; 3] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d"];
 
 /// A key and its new value, as `policy set` takes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,6 +1,7 @@
 //! `status`: what is switched on, and who has a device. Never a secret.
 #![forbid(unsafe_code)]
 
+mod grace;
 mod report;
 
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use pam_twofactor::check;
 use pam_twofactor::policy::Policy;
 use pam_twofactor::record::Record;
 use pam_twofactor::state::State;
-use pam_twofactor::store::Store;
+use pam_twofactor::store::{LoadedPolicy, Store};
 use pam_twofactor::sys::accounts;
 use pam_twofactor::sys::clock::{self, Synchronization};
 use pam_twofactor::verify;
@@ -20,7 +21,7 @@ use crate::device_info::DeviceInfo;
 use crate::error::{Exit, Failure};
 use crate::impact;
 use crate::text::utc;
-use report::{Lock, Overview, PolicyStatus, ServiceSwitches, UserStatus};
+use report::{Detail, Lock, Overview, PolicyStatus, ServiceSwitches, UserStatus};
 
 /// Runs it. The exit code tells of an invalid policy or record, which the report names.
 pub fn run(context: &Context, args: &Status) -> Result<ExitCode, Failure> {
@@ -42,6 +43,10 @@ pub fn run(context: &Context, args: &Status) -> Result<ExitCode, Failure> {
         policy,
         clock,
         users,
+        detail: match args.user {
+            Some(_) => Detail::OneUser,
+            None => Detail::Table,
+        },
     })?;
     Ok(if invalid {
         ExitCode::from(Exit::Invalid as u8)
@@ -60,21 +65,22 @@ pub const fn clock_word(clock: Synchronization) -> &'static str {
 }
 
 /// The policy as far as it can be read; defaults stand in for one that cannot.
-fn policy_status(context: &Context) -> (PolicyStatus, Policy) {
+fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
     let file = context.policy_path().display().to_string();
     match usable_policy(context) {
-        Ok(policy) => {
-            let missing = context.missing_store(&policy).ok().flatten();
+        Ok(loaded) => {
+            let policy = &loaded.policy;
+            let missing = context.missing_store(policy).ok().flatten();
             let status = PolicyStatus {
                 file,
                 present: true,
                 error: missing.map(|failure| failure.to_string().replace('\n', ". ")),
                 enabled: Some(policy.enabled),
                 enforcement: Some(policy.enforcement.to_string()),
-                services: Some(impact::services(&policy)),
-                services_on: Some(ServiceSwitches::new(&policy)),
+                services: Some(impact::services(policy)),
+                services_on: Some(ServiceSwitches::new(policy)),
             };
-            (status, policy)
+            (status, loaded)
         }
         Err(error) => {
             let missing = matches!(&error, check::Failure::Store(error) if error.is_missing());
@@ -87,21 +93,25 @@ fn policy_status(context: &Context) -> (PolicyStatus, Policy) {
                 services: None,
                 services_on: None,
             };
-            (status, Policy::default())
+            let defaults = LoadedPolicy {
+                policy: Policy::default(),
+                fingerprint: 0,
+            };
+            (status, defaults)
         }
     }
 }
 
 /// As a login sees it: a group that does not exist makes it unusable.
-fn usable_policy(context: &Context) -> Result<Policy, check::Failure> {
-    let policy = context.policy.load()?.policy;
-    if policy.enabled {
-        check::memberships(&context.policy, &policy, None)?;
+fn usable_policy(context: &Context) -> Result<LoadedPolicy, check::Failure> {
+    let loaded = context.policy.load()?;
+    if loaded.policy.enabled {
+        check::memberships(&context.policy, &loaded.policy, None)?;
     }
-    Ok(policy)
+    Ok(loaded)
 }
 
-fn user_status(store: Option<&Store>, policy: &Policy, name: String, now: u64) -> UserStatus {
+fn user_status(store: Option<&Store>, loaded: &LoadedPolicy, name: String, now: u64) -> UserStatus {
     match read_user(store, &name) {
         Ok((uid, None)) => UserStatus {
             uid: Some(uid),
@@ -126,7 +136,8 @@ fn user_status(store: Option<&Store>, policy: &Policy, name: String, now: u64) -
                 .filter(|invite| now < invite.expires)
                 .map(|invite| utc(invite.expires)),
             failures: state.failures,
-            lock: Lock::new(verify::gate(&policy.throttle, &state, now)),
+            lock: Lock::new(verify::gate(&loaded.policy.throttle, &state, now)),
+            grace: grace::running(&state, loaded, now),
             error: None,
             name,
         },

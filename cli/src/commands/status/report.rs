@@ -8,6 +8,7 @@ use pam_twofactor::verify::Gate;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::grace::GraceStatus;
 use crate::device_info::DeviceInfo;
 use crate::output::{Report, table};
 use crate::text::{count, span};
@@ -21,6 +22,18 @@ pub struct Overview {
     pub clock: &'static str,
     /// Everybody with a record, or the one that was asked for.
     pub users: Vec<UserStatus>,
+    /// How much is said of them.
+    #[serde(skip)]
+    pub detail: Detail,
+}
+
+/// How much the text says of the users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// One line for each.
+    Table,
+    /// Each device and each grace period, too.
+    OneUser,
 }
 
 /// The policy in a few words; `null` where it cannot be read.
@@ -85,6 +98,8 @@ pub struct UserStatus {
     /// Lock-out.
     #[serde(flatten)]
     pub lock: Lock,
+    /// Where no code is asked for, because one was accepted a short while ago.
+    pub grace: Vec<GraceStatus>,
     /// Why the user's files cannot be used: a login is refused.
     pub error: Option<String>,
 }
@@ -130,8 +145,22 @@ impl UserStatus {
             invited_until: None,
             failures: 0,
             lock: Lock::new(Gate::Open),
+            grace: Vec::new(),
             error: None,
         }
+    }
+
+    fn details(&self) -> String {
+        let mut rows = vec![vec!["DEVICE".to_owned(), "LAST USED".to_owned()]];
+        for device in &self.devices {
+            let used = device.last_used.as_deref().unwrap_or("never");
+            rows.push(vec![device.name.clone(), used.to_owned()]);
+        }
+        let mut text = format!("\n{}", table(&rows));
+        for grace in &self.grace {
+            text.push_str(&format!("Not asked for a code: {}\n", grace.text()));
+        }
+        text
     }
 
     fn row(&self) -> Vec<String> {
@@ -183,6 +212,10 @@ impl UserStatus {
                 .as_ref()
                 .map(|until| format!("bypass code until {until}")),
         );
+        if !self.grace.is_empty() {
+            let number = u64::try_from(self.grace.len()).unwrap_or(u64::MAX);
+            notes.push(format!("{} of grace", count(number, "period")));
+        }
         notes.extend(self.error.clone());
         match &self.invited_until {
             Some(until) => notes.push(format!("invited to enrol until {until}")),
@@ -230,6 +263,10 @@ impl Report for Overview {
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(self.users.iter().map(UserStatus::row));
         text.push_str(&table(&rows));
+        if self.detail == Detail::OneUser {
+            let with_devices = self.users.iter().filter(|user| !user.devices.is_empty());
+            text.extend(with_devices.map(UserStatus::details));
+        }
         Zeroizing::new(text)
     }
 }
@@ -278,7 +315,7 @@ mod tests {
             "{\"user\":\"alice\",\"uid\":null,\"devices\":[{\"name\":\"phone\",\"kind\":\"totp\",\
              \"algorithm\":\"SHA1\",\"digits\":6,\"interval\":30,\"enrolled\":\"1970-01-01T00:00:00Z\",\
              \"last_used\":null}],\"recovery_codes_left\":0,\"bypass_until\":null,\"invited_until\":null,\"failures\":5,\
-             \"locked\":true,\"locked_for_seconds\":90,\"error\":null}"
+             \"locked\":true,\"locked_for_seconds\":90,\"grace\":[],\"error\":null}"
         );
     }
 }

@@ -1,0 +1,90 @@
+//! Running grace periods of a user, for `status`.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+
+use pam_twofactor::policy::Policy;
+use pam_twofactor::state::{State, service_fingerprint};
+use pam_twofactor::store::LoadedPolicy;
+use pam_twofactor::verify::grace;
+use serde::Serialize;
+
+use crate::commands::change::PAM_DIRECTORIES;
+use crate::text::{plain, utc};
+
+/// An address from which a user is not asked for a code.
+#[derive(Serialize)]
+pub struct GraceStatus {
+    /// The address.
+    pub address: String,
+    /// The PAM service; `null` when no file in `/etc/pam.d` and no setting of the policy has its name any more.
+    pub service: Option<String>,
+    /// The end, ISO 8601 UTC.
+    pub until: String,
+}
+
+impl GraceStatus {
+    /// `at sshd from 192.0.2.7 until 2026-02-03T04:05:06Z`.
+    pub fn text(&self) -> String {
+        let service = match &self.service {
+            Some(service) => plain(service),
+            None => "an unknown service".to_owned(),
+        };
+        format!("at {service} from {} until {}", self.address, self.until)
+    }
+}
+
+/// What runs at `now`.
+pub fn running(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<GraceStatus> {
+    let policy = &loaded.policy;
+    if !policy.enabled {
+        return Vec::new();
+    }
+    let found = grace::all_running(state, policy.grace, loaded.fingerprint, now);
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let services = services(policy);
+    let status = |(grace, left): (pam_twofactor::state::Grace, u64)| GraceStatus {
+        address: grace.address.to_string(),
+        service: name_of(grace.service, &services),
+        until: utc(now.saturating_add(left)),
+    };
+    found.into_iter().map(status).collect()
+}
+
+/// The state keeps a short hash only; of two services with the same one, neither is named.
+fn name_of(fingerprint: u32, services: &BTreeSet<String>) -> Option<String> {
+    let mut same = services
+        .iter()
+        .filter(|service| service_fingerprint(service) == fingerprint);
+    match (same.next(), same.next()) {
+        (Some(service), None) => Some(service.clone()),
+        _ => None,
+    }
+}
+
+/// Every service that has a stack or a setting.
+fn services(policy: &Policy) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = policy.services.named.keys().cloned().collect();
+    let exempt = policy.exempt.iter().flat_map(|entry| entry.services());
+    names.extend(exempt.cloned());
+    for directory in PAM_DIRECTORIES {
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        names.extend(entries.filter_map(|entry| entry.file_name().into_string().ok()));
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_named_only_when_there_is_no_doubt() {
+        let services: BTreeSet<String> = ["sshd", "login"].map(str::to_owned).into();
+        let name = |service: &str| name_of(service_fingerprint(service), &services);
+        assert_eq!(name("sshd").as_deref(), Some("sshd"));
+        assert_eq!(name("cockpit"), None);
+    }
+}
