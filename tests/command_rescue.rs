@@ -224,10 +224,7 @@ fn recovery_codes_work_once_and_a_new_set_stops_the_old_one() {
     assert_eq!(pty.end().code, Some(1));
     assert!(lets_in("alice", &old[3]));
     let report = json(machine.command(&["recovery-codes", "alice", "--yes", "--json"]));
-    assert_eq!(
-        keys(&report),
-        ["recovery_codes", "recovery_file", "user"]
-    );
+    assert_eq!(keys(&report), ["recovery_codes", "recovery_file", "user"]);
     let new = strings(&report["recovery_codes"]);
     assert!(new.len() == 10 && new.iter().all(|code| !old.contains(code)));
     assert!(!lets_in("alice", &old[4]) && lets_in("alice", &new[4]));
