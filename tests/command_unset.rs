@@ -12,7 +12,7 @@ mod desk;
 #[path = "common/enrolled.rs"]
 mod enrolled;
 
-use desk::{desk, give, give_phone, json, strings, terminal};
+use desk::{desk, desk_on, give, give_phone, json, strings, terminal};
 use enrolled::record_path;
 use harness::{Machine, Totp};
 
@@ -77,7 +77,7 @@ fn r21_unset_says_what_remains_for_the_user_before_it_asks() {
 
 #[test]
 fn r23_the_last_verified_device_is_not_removed_while_sshd_asks_for_codes() {
-    let machine = desk();
+    let machine = desk_on();
     let told = "twofactor: not done: sshd asks for codes, and no other device on this machine has ever given a right \
                 one\nTo replace a device: twofactor renew alice\n\
                 To ask nobody for codes any more: twofactor disable\n\
@@ -117,7 +117,7 @@ fn r23_the_last_verified_device_is_not_removed_while_sshd_asks_for_codes() {
 
 #[test]
 fn r17_the_last_administrators_device_is_not_removed_while_one_is_mandatory() {
-    let machine = desk();
+    let machine = desk_on();
     verified(&machine, "alice");
     verified(&machine, "root");
     machine.policy(MANDATORY);
