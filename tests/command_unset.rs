@@ -124,7 +124,7 @@ fn r17_the_last_administrators_device_is_not_removed_while_one_is_mandatory() {
     let refused = unset(&machine, &["root"]).exits(1);
     assert!(
         refused.stderr.starts_with(
-            "twofactor: not done: everybody without a device is refused, and no other device of an administrator \
+            "twofactor: not done: nobody can log in without a device, and no other device of an administrator \
              (root, or a member of sudo or wheel) has ever given a right code\n"
         ),
         "{}",

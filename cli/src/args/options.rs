@@ -118,7 +118,6 @@ pub struct UserOnly {
     pub user: String,
 }
 
-
 /// `recovery-codes`.
 #[derive(Debug, Args)]
 pub struct RecoveryCodes {
