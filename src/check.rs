@@ -6,6 +6,7 @@ use std::fmt;
 use crate::otp::Digits;
 use crate::policy::Policy;
 use crate::record::Record;
+use crate::recovery::{CodeForm, SCRATCH_LEN};
 use crate::state::State;
 use crate::store::{Cause, Error, LoadedPolicy, Locked, PolicyFile, Store};
 use crate::sys::accounts::{self, Account, LookupFailed};
@@ -298,9 +299,14 @@ fn lock_recorded<'s>(
     Ok(record.map(|record| (locked, record)))
 }
 
-/// The lengths that codes of the user's devices have.
+/// The lengths that the user's codes of digits have: those of the devices, and that of scratch codes.
 fn code_lengths(record: &Record) -> Vec<Digits> {
-    record.devices.iter().map(|device| device.digits).collect()
+    let scratch = record.recovery.as_ref().and_then(|set| match set.form {
+        CodeForm::Base32 => None,
+        CodeForm::Digits => Digits::new(SCRATCH_LEN as u8),
+    });
+    let devices = record.devices.iter().map(|device| device.digits);
+    devices.chain(scratch).collect()
 }
 
 /// The state, corrected and stored when the clock was set back. It is flushed at once, since a caller that goes no

@@ -235,6 +235,19 @@ mod tests {
     }
 
     #[test]
+    fn only_scratch_codes_name_their_form() {
+        let mut record = sample();
+        assert!(!record.to_toml().unwrap().contains("form ="));
+        let set = RecoverySet::from_scratch_codes(["12345678", "87654321"], 7).unwrap();
+        record.recovery = Some(set);
+        let text = record.to_toml().unwrap();
+        assert!(text.contains("form = \"digits\"\n") && !text.contains("12345678"));
+        assert_eq!(Record::parse(&text).unwrap().recovery, record.recovery);
+        let other = text.replace("\"digits\"", "\"words\"");
+        assert!(Record::parse(&other).is_err());
+    }
+
+    #[test]
     fn a_full_record_fits_the_file_limit() {
         let mut record = sample();
         let device = record.devices[0].clone();

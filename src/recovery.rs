@@ -2,6 +2,9 @@
 //!
 //! Only salted hashes are kept. A code has 80 random bits, so one round of SHA-256 is enough: there is no
 //! dictionary to try (NIST SP 800-63B section 5.1.2.2 asks for salted hashing below 112 bits, and for throttling).
+//!
+//! Scratch codes that come from google-authenticator are weaker, 8 digits: 5 of them make one guess right with a
+//! probability of 5 in 10^8, beside 3 in 10^6 for a phone with 6 digits and the usual window.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -17,6 +20,8 @@ use crate::device::Id;
 pub const SET_SIZE: usize = 10;
 /// Characters of a code, hyphens not counted.
 pub const CODE_LEN: usize = 16;
+/// Digits of a scratch code that was taken over from google-authenticator.
+pub const SCRATCH_LEN: usize = 8;
 /// Random bytes behind a code.
 const CODE_BYTES: usize = 10;
 
@@ -25,11 +30,23 @@ pub type Salt = [u8; 16];
 /// SHA-256 over salt and code.
 pub type Hash = [u8; 32];
 
+/// What the codes of a set look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeForm {
+    /// [`CODE_LEN`] base32 characters, made here.
+    Base32,
+    /// [`SCRATCH_LEN`] digits: scratch codes of google-authenticator. Whoever reads the record can find them by trying
+    /// all, but finds the keys of the devices beside them, in the clear.
+    Digits,
+}
+
 /// A set of recovery codes as it is stored. Which of them are spent stands in the state, by position.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RecoverySet {
     /// Ties the set to the spent marks in the state.
     pub id: Id,
+    /// What its codes look like.
+    pub form: CodeForm,
     /// Mixed into every hash of the set.
     pub salt: Salt,
     /// One hash for each code, 1 to 32.
@@ -124,11 +141,31 @@ impl RecoverySet {
             .collect();
         let set = Self {
             id,
+            form: CodeForm::Base32,
             salt,
             hashes,
             created: now,
         };
         Ok((set, codes))
+    }
+
+    /// A set of scratch codes from elsewhere; each must be [`SCRATCH_LEN`] ASCII digits, or it never matches.
+    ///
+    /// # Errors
+    /// When the kernel gives no randomness.
+    pub fn from_scratch_codes<'a>(
+        codes: impl IntoIterator<Item = &'a str>,
+        now: u64,
+    ) -> Result<Self, getrandom::Error> {
+        let (id, salt) = (Id::generate()?, new_salt()?);
+        let codes = codes.into_iter();
+        Ok(Self {
+            id,
+            form: CodeForm::Digits,
+            salt,
+            hashes: codes.map(|code| hash(&salt, code.as_bytes())).collect(),
+            created: now,
+        })
     }
 }
 

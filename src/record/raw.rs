@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
 use crate::otp::{Digits, Interval};
-use crate::recovery::{Hash, OneTimeCode, RecoverySet, Salt};
+use crate::recovery::{CodeForm, Hash, OneTimeCode, RecoverySet, Salt};
 use crate::secret::Secret;
 
 use super::{FORMAT, MAX_RECOVERY_CODES, Record, RecordError};
@@ -46,10 +46,27 @@ enum RawKind {
     Hotp,
 }
 
+/// Left out of sets that were made here.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawForm {
+    #[default]
+    Base32,
+    Digits,
+}
+
+impl RawForm {
+    fn is_base32(&self) -> bool {
+        *self == Self::Base32
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRecovery {
     id: String,
+    #[serde(default, skip_serializing_if = "RawForm::is_base32")]
+    form: RawForm,
     salt: String,
     codes: Vec<String>,
     created: u64,
@@ -74,6 +91,10 @@ impl From<&Record> for RawRecord {
             devices: record.devices.iter().map(RawDevice::from).collect(),
             recovery: record.recovery.as_ref().map(|set| RawRecovery {
                 id: set.id.to_string(),
+                form: match set.form {
+                    CodeForm::Base32 => RawForm::Base32,
+                    CodeForm::Digits => RawForm::Digits,
+                },
                 salt: HEXLOWER.encode(&set.salt),
                 codes: set.hashes.iter().map(|h| HEXLOWER.encode(h)).collect(),
                 created: set.created,
@@ -202,6 +223,10 @@ impl TryFrom<RawRecovery> for RecoverySet {
         let hashes: Result<Vec<Hash>, _> = raw.codes.iter().map(|code| hex(code)).collect();
         Ok(Self {
             id: id(&raw.id)?,
+            form: match raw.form {
+                RawForm::Base32 => CodeForm::Base32,
+                RawForm::Digits => CodeForm::Digits,
+            },
             salt: hex::<16>(&raw.salt)? as Salt,
             hashes: hashes?,
             created: raw.created,

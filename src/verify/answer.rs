@@ -5,7 +5,7 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::otp::{Code, Digits};
-use crate::recovery::{self, CODE_LEN, Hash, Salt};
+use crate::recovery::{self, CODE_LEN, CodeForm, Hash, SCRATCH_LEN, Salt};
 
 /// Longest input that is looked at, in bytes.
 pub const MAX_INPUT: usize = 512;
@@ -94,9 +94,13 @@ impl Candidate {
     }
 
     /// Whether this is the recovery code behind a hash, in time that does not depend on the hash.
-    pub(super) fn hashed(&self, salt: &Salt) -> Option<Hash> {
+    pub(super) fn hashed(&self, salt: &Salt, form: CodeForm) -> Option<Hash> {
         let hash = recovery::hash(salt, &self.text);
-        (self.text.len() == CODE_LEN).then_some(hash)
+        let fits = match form {
+            CodeForm::Base32 => self.is_whole(),
+            CodeForm::Digits => self.has_digits(SCRATCH_LEN),
+        };
+        fits.then_some(hash)
     }
 
     fn is_whole(&self) -> bool {

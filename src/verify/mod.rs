@@ -16,7 +16,7 @@ use crate::device::{Device, Kind};
 use crate::otp::Interval;
 use crate::policy::{MAX_WINDOW, Policy};
 use crate::record::Record;
-use crate::recovery::same;
+use crate::recovery::{CodeForm, same};
 use crate::state::{COUNTER_UNKNOWN, DeviceState, State, furthest_ahead};
 
 pub use answer::{Answer, Form, MAX_INPUT};
@@ -216,7 +216,7 @@ fn judge_recovery(record: &Record, state: &mut State, typed: &Candidate) -> Find
     let Some(set) = &record.recovery else {
         return Finding::Nothing;
     };
-    let Some(hash) = typed.hashed(&set.salt) else {
+    let Some(hash) = typed.hashed(&set.salt, set.form) else {
         return Finding::Nothing;
     };
     let mut hit = None;
@@ -252,7 +252,7 @@ fn judge_bypass(record: &Record, state: &mut State, typed: &Candidate, now: u64)
         return Finding::Nothing;
     };
     let hit = typed
-        .hashed(&bypass.salt)
+        .hashed(&bypass.salt, CodeForm::Base32)
         .is_some_and(|hash| bool::from(same(&hash, &bypass.hash)));
     match hit {
         false => Finding::Nothing,

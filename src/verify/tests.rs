@@ -8,6 +8,7 @@ mod input;
 mod model;
 mod once;
 mod published;
+mod scratch;
 mod throttling;
 mod unlock;
 mod window;
