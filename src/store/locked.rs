@@ -271,7 +271,7 @@ fn nothing_reusable(record: &Record, window: u8, now: u64) -> State {
 }
 
 /// Whether there is an entry for every device.
-fn knows_all(state: &State, record: &Record) -> Result<(), Cause> {
+pub(super) fn knows_all(state: &State, record: &Record) -> Result<(), Cause> {
     let mut devices = record.devices.iter();
     match devices.find(|device| state.device(device.id).is_none()) {
         Some(device) => Err(Cause::UnknownDevice(device.name.to_string())),

@@ -3,6 +3,7 @@
 //! Nothing here knows of terminals or of PAM.
 #![forbid(unsafe_code)]
 
+mod bulk;
 mod error;
 mod locked;
 mod names;
@@ -21,6 +22,7 @@ use crate::record::Record;
 use crate::sys::accounts::Account;
 use crate::sys::file::{self, Access, FileError, Open};
 
+pub use bulk::{BATCH, Enrolled, Newcomer};
 pub use error::{Cause, Error};
 pub use locked::Locked;
 pub use policy_file::{LoadedPolicy, PolicyFile};

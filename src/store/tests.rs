@@ -1,6 +1,7 @@
 //! Real files in a directory of their own: what is accepted, what is refused, and what is on the disk afterwards.
 #![forbid(unsafe_code)]
 
+mod bulk;
 mod directories;
 mod files;
 pub(crate) mod limits;

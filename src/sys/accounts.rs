@@ -23,7 +23,7 @@ pub struct Account {
 
 /// The database could not be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LookupFailed(i32);
+pub struct LookupFailed(pub(super) i32);
 
 impl fmt::Display for LookupFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

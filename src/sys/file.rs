@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, Stat, fchmod, fdatasync, fstat, fsync, mkdirat, openat,
-    renameat, statat, unlinkat,
+    renameat, statat, syncfs, unlinkat,
 };
 use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 use zeroize::Zeroizing;
@@ -223,6 +223,55 @@ pub fn write_file(
     flush_directory(&directory)
 }
 
+/// Writes a file under its temporary name and flushes nothing: for many files that one [`flush_file_system`] makes
+/// durable before [`publish`] gives them their names. Returns the file, which the caller may lock.
+///
+/// # Errors
+/// [`FileError`]; no temporary file is left.
+pub fn stage(
+    directory: impl AsFd,
+    name: &str,
+    bytes: &[u8],
+    access: Access,
+) -> Result<OwnedFd, FileError> {
+    let temporary = temporary_name(name);
+    remove(&directory, &temporary)?;
+    let staged = create(&directory, &temporary, bytes, access);
+    if staged.is_err() {
+        // The first error is the one to tell.
+        let _ = remove(&directory, &temporary);
+    }
+    staged
+}
+
+/// Gives what [`stage`] wrote its name.
+///
+/// # Errors
+/// [`FileError`]; no temporary file is left.
+pub fn publish(directory: impl AsFd, name: &str) -> Result<(), FileError> {
+    let temporary = temporary_name(name);
+    renameat(&directory, temporary.as_str(), &directory, name).map_err(|errno| {
+        let _ = remove(&directory, &temporary);
+        FileError::System("rename", errno)
+    })
+}
+
+/// Waits until everything that was written to the file system of a directory is on the disk (syncfs(2)).
+///
+/// # Errors
+/// [`FileError`]; Linux tells of failed writes from 5.8 on.
+pub fn flush_file_system(directory: impl AsFd) -> Result<(), FileError> {
+    retry_on_intr(|| syncfs(&directory)).map_err(failed("syncfs"))
+}
+
+/// The number of the file system that an open file is on.
+///
+/// # Errors
+/// [`FileError`].
+pub fn device(fd: impl AsFd) -> Result<u64, FileError> {
+    fstat(fd).map(|stat| stat.st_dev).map_err(failed("fstat"))
+}
+
 /// Removes a file if it is there. Call [`flush_directory`] to make that durable.
 ///
 /// # Errors
@@ -282,13 +331,23 @@ fn write_temporary(
     bytes: &[u8],
     access: Access,
 ) -> Result<(), FileError> {
+    let fd = create(directory, name, bytes, access)?;
+    retry_on_intr(|| fsync(&fd)).map_err(failed("fsync"))
+}
+
+fn create(
+    directory: impl AsFd,
+    name: &str,
+    bytes: &[u8],
+    access: Access,
+) -> Result<OwnedFd, FileError> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = retry_on_intr(|| openat(&directory, name, flags, Mode::RUSR | Mode::WUSR))
         .map_err(failed("create"))?;
     // The caller's umask is not ours to change, and may be anything.
     fchmod(&fd, access.file_mode()).map_err(failed("chmod"))?;
     write_at(&fd, bytes, 0)?;
-    retry_on_intr(|| fsync(&fd)).map_err(failed("fsync"))
+    Ok(fd)
 }
 
 fn check(fd: impl AsFd, kind: FileType, access: Access) -> Result<Stat, FileError> {

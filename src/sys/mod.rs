@@ -3,6 +3,8 @@
 pub mod accounts;
 pub mod clock;
 pub mod file;
+pub mod homes;
 pub mod host;
+pub mod local_time;
 pub mod lock;
 pub mod signal;

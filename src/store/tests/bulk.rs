@@ -1,0 +1,119 @@
+//! Many first records at once: each as whole and as closed as one made alone, and none in the way of others.
+#![forbid(unsafe_code)]
+
+use super::*;
+
+fn newcomer(name: &str, uid: u32) -> Newcomer {
+    let account = account(name, uid);
+    let mut entry = fresh(&phone());
+    entry.next = 77;
+    Newcomer {
+        record: record_of(&account, &[phone()]),
+        entries: vec![entry],
+        account,
+    }
+}
+
+#[test]
+fn everybody_gets_record_and_state_and_nothing_is_left_lying_about() {
+    let scratch = Scratch::new();
+    let store = scratch.store();
+    let many = [
+        newcomer("alice", 1000),
+        newcomer("CORP\\bob", 1001),
+        newcomer("carol", 1002),
+    ];
+    let results = store.enrol_all(&many).unwrap();
+    assert_eq!(results, vec![Ok(Enrolled::Done); 3]);
+    assert_eq!(
+        scratch.listing(),
+        [
+            "state/CORP%5Cbob",
+            "state/alice",
+            "state/carol",
+            "users/CORP%5Cbob.toml",
+            "users/alice.toml",
+            "users/carol.toml"
+        ]
+    );
+    assert_eq!(
+        (mode(&scratch.record()), mode(&scratch.state())),
+        (0o600, 0o600)
+    );
+    for one in &many {
+        let locked = store.lock(&one.account).unwrap();
+        let record = locked.record().unwrap().unwrap();
+        assert_eq!(device_names(&record), ["phone"]);
+        assert_eq!(locked.state().devices, one.entries);
+    }
+}
+
+#[test]
+fn whoever_has_a_record_or_a_state_is_left_alone() {
+    let (scratch, store) = enrolled();
+    let before = fs::read(scratch.record()).unwrap();
+    drop(store.lock_for_change(&account("bob", 1001)).unwrap());
+    let many = [
+        newcomer("alice", 1000),
+        newcomer("bob", 1001),
+        newcomer("carol", 1002),
+    ];
+    let results = store.enrol_all(&many).unwrap();
+    assert_eq!(
+        results,
+        [
+            Ok(Enrolled::Occupied),
+            Ok(Enrolled::Occupied),
+            Ok(Enrolled::Done)
+        ]
+    );
+    assert_eq!(fs::read(scratch.record()).unwrap(), before);
+    assert!(store.record(&account("bob", 1001)).unwrap().is_none());
+    // The same one twice: the second finds the first.
+    let twice = [newcomer("dora", 1003), newcomer("dora", 1003)];
+    let results = store.enrol_all(&twice).unwrap();
+    assert_eq!(results.last(), Some(&Ok(Enrolled::Occupied)));
+    assert!(store.record(&account("dora", 1003)).unwrap().is_some());
+}
+
+#[test]
+fn one_that_cannot_be_written_does_not_stop_the_others() {
+    let scratch = Scratch::new();
+    let store = scratch.store();
+    let in_the_way = scratch.top().join("users/.bob.toml.new");
+    fs::create_dir(&in_the_way).unwrap();
+    let long = "x".repeat(250);
+    let mut unknown = newcomer("dora", 1003);
+    unknown.entries.clear();
+    let many = [
+        newcomer("bob", 1001),
+        newcomer(&long, 1002),
+        unknown,
+        newcomer("alice", 1000),
+    ];
+    let results = store.enrol_all(&many).unwrap();
+    let failed: Vec<bool> = results.iter().map(Result::is_err).collect();
+    assert_eq!(failed, [true, true, true, false]);
+    fs::remove_dir(in_the_way).unwrap();
+    // What is left of bob is a state alone, which the next enrolment uses.
+    assert_eq!(
+        scratch.listing(),
+        ["state/alice", "state/bob", "users/alice.toml"]
+    );
+    enrol(&store, &account("bob", 1001), &[phone()]);
+    assert!(store.enrol_all(&vec![newcomer("x", 1); BATCH + 1]).is_err());
+}
+
+/// Somebody who enrols alice at the same moment waits, and then finds her enrolled.
+#[test]
+fn others_wait_until_all_are_done() {
+    let scratch = Scratch::new();
+    let store = scratch.store();
+    let other = scratch.store();
+    let creators = store.lock_states().unwrap();
+    let waiting = std::thread::spawn(move || other.enrol_all(&[newcomer("alice", 1000)]));
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert!(scratch.listing().is_empty());
+    drop(creators);
+    assert_eq!(waiting.join().unwrap(), Ok(vec![Ok(Enrolled::Done)]));
+}
