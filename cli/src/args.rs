@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod options;
+pub mod transfer;
 
 use std::path::PathBuf;
 
@@ -174,6 +175,28 @@ EXAMPLES
   twofactor policy check ./twofactor.toml"
     )]
     Policy(PolicyCommand),
+    /// Take over devices from google-authenticator, pam_oath or an app
+    ///
+    /// Says first what would be taken and what not, with line and reason, and asks. Devices that a user has already are
+    /// left as they are. Exit code 1 when something was not taken.
+    #[command(
+        subcommand,
+        after_help = "\
+EXAMPLES
+  twofactor import google-authenticator --all --dry-run
+  twofactor import users-oath /etc/users.oath
+  twofactor import uri ./uris --user alice"
+    )]
+    Import(transfer::Import),
+    /// Write devices for other programs; this reveals their keys
+    #[command(
+        subcommand,
+        after_help = "\
+EXAMPLES
+  twofactor export users-oath --output /root/users.oath
+  twofactor export uri --user alice"
+    )]
+    Export(transfer::Export),
 }
 
 #[cfg(test)]

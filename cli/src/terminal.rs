@@ -158,6 +158,11 @@ impl Terminal {
         io::stdin().is_terminal()
     }
 
+    /// Whether `--yes` answers all questions.
+    pub fn is_confirmed(&self) -> bool {
+        self.confirm == Confirm::Yes
+    }
+
     /// Asks a yes-or-no question; only `y` or `yes` is a yes.
     ///
     /// # Errors

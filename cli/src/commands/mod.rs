@@ -5,6 +5,8 @@ mod bypass;
 mod change;
 mod confirmation;
 mod enroll;
+mod export;
+mod import;
 mod invite;
 mod policy;
 mod recovery;
@@ -40,6 +42,8 @@ pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Resync(args) => resync::run(context, args),
         Command::Enable(args) => switch::enable(context, args),
         Command::Disable(args) => switch::disable(context, args),
+        Command::Import(args) => return import::run(context, args),
+        Command::Export(args) => return export::run(context, args),
         Command::Policy(PolicyCommand::Show) => policy::show(context),
         Command::Policy(PolicyCommand::Set(args)) => switch::set(context, args),
         Command::Policy(PolicyCommand::Check { file }) => policy::check(context, file.as_deref()),

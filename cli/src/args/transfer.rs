@@ -1,0 +1,133 @@
+//! The options of `import` and `export`.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::import::pattern::Pattern;
+
+/// `import …`.
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// State files of google-authenticator (libpam-google-authenticator)
+    ///
+    /// Used codes stay used, and unused scratch codes go on working, once each.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor import google-authenticator --all --dry-run      what would be taken from whom
+  twofactor import google-authenticator --all
+  twofactor import google-authenticator --all --secret '/var/lib/ga/${USER}'
+  twofactor import google-authenticator --user alice         from alice's home directory
+  twofactor import google-authenticator ./backup --user alice")]
+    GoogleAuthenticator(Google),
+    /// A users file of the OATH toolkit (pam_oath)
+    ///
+    /// Used codes stay used. A PIN that pam_oath wants in front of the code is not taken over.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor import users-oath /etc/users.oath --dry-run
+  twofactor import users-oath /etc/users.oath")]
+    UsersOath(Oath),
+    /// otpauth:// URIs and exports of Google Authenticator (otpauth-migration://), one a line
+    ///
+    /// From a file or standard input: on the command line others could see the keys.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor import uri ./uris --user alice
+  zbarimg --raw -q export.png | twofactor import uri - --user alice --yes
+  twofactor import uri ./all                     each for the user that its label names")]
+    Uri(Uri),
+}
+
+/// `import google-authenticator`.
+#[derive(Debug, Args)]
+pub struct Google {
+    /// State file; without it, the user's own
+    #[arg(requires = "user", conflicts_with_all = ["all", "secret"])]
+    pub file: Option<PathBuf>,
+    /// Whose it is
+    #[arg(
+        long,
+        value_name = "USER",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
+    pub user: Option<String>,
+    /// Every user that the passwd database lists
+    #[arg(long)]
+    pub all: bool,
+    /// Where the users' files are, as in secret= of pam_google_authenticator: ~, ${HOME}, %h, ${USER}, %u
+    #[arg(long, value_name = "PATH", default_value = "~/.google_authenticator")]
+    pub secret: Pattern,
+    /// What every import takes
+    #[command(flatten)]
+    pub manner: Manner,
+}
+
+/// `import users-oath`.
+#[derive(Debug, Args)]
+pub struct Oath {
+    /// Users file
+    pub file: PathBuf,
+    /// What every import takes
+    #[command(flatten)]
+    pub manner: Manner,
+}
+
+/// `import uri`.
+#[derive(Debug, Args)]
+pub struct Uri {
+    /// File; `-` or nothing for standard input
+    pub file: Option<PathBuf>,
+    /// Whose the devices are; without it, the users that the labels name
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// What every import takes
+    #[command(flatten)]
+    pub manner: Manner,
+}
+
+/// What every import takes.
+#[derive(Debug, Args)]
+pub struct Manner {
+    /// Say what would be taken, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Put imported devices in the place of devices of the same name or key
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// `export …`.
+#[derive(Debug, Subcommand)]
+pub enum Export {
+    /// A users file of the OATH toolkit (pam_oath)
+    ///
+    /// pam_oath knows SHA1 and intervals of 30 and 60 seconds only; other devices are left out and named.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor export users-oath --output /root/users.oath
+  twofactor export users-oath --user alice")]
+    UsersOath(ExportOptions),
+    /// otpauth:// URIs, one a line
+    #[command(after_help = "\
+EXAMPLES
+  twofactor export uri --output /root/uris
+  twofactor export uri --user alice")]
+    Uri(ExportOptions),
+}
+
+/// What every export takes.
+#[derive(Debug, Args)]
+pub struct ExportOptions {
+    /// Only this user's devices
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// File to write, closed to others, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Overwrite the file
+    #[arg(long, requires = "output")]
+    pub force: bool,
+}

@@ -1,0 +1,258 @@
+//! `export`: devices for other programs. Reveals their keys, and says so in the log.
+#![forbid(unsafe_code)]
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use pam_twofactor::device::Device;
+use pam_twofactor::policy::Policy;
+use pam_twofactor::state::State;
+use pam_twofactor::store::Store;
+use pam_twofactor::sys::accounts;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, fsync, openat, renameat, unlinkat};
+use rustix::io::Errno;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::args::transfer::{Export, ExportOptions};
+use crate::audit::{self, Event};
+use crate::context::{Context, for_user};
+use crate::device_info;
+use crate::error::{Exit, Failure};
+use crate::export_oath;
+use crate::output::{Format, Report};
+use crate::progress::Progress;
+use crate::text::{count, plain};
+
+/// Runs it. The exit code tells of what was left out.
+pub fn run(context: &Context, args: &Export) -> Result<ExitCode, Failure> {
+    let (format, options) = match args {
+        Export::UsersOath(options) => ("users-oath", options),
+        Export::Uri(options) => ("uri", options),
+    };
+    let policy = context.policy_or_default()?;
+    let line = |user: &str, device: &Device, state: &State| match args {
+        Export::UsersOath(_) => export_oath::line(user, device, state),
+        Export::Uri(_) => uri(user, device, state, &policy),
+    };
+    let mut exported = Exported::new(format, options.output.as_deref());
+    let names = match (&options.user, context.store()?) {
+        (Some(user), _) => vec![context.enrolled(user)?.0.name],
+        (None, Some(store)) => store.users()?,
+        (None, None) => Vec::new(),
+    };
+    if let Some(store) = context.store()? {
+        let mut progress = Progress::new("Read", names.len());
+        for name in &names {
+            exported.add_user(&store, name, line)?;
+            progress.add(1);
+        }
+    }
+    exported.finish(context, options)
+}
+
+fn uri(
+    user: &str,
+    device: &Device,
+    state: &State,
+    policy: &Policy,
+) -> Result<Zeroizing<String>, String> {
+    match export_oath::next(device, state) {
+        Some(_) => Ok(device_info::uri(device, user, policy, Some(state))),
+        None => Err(export_oath::COUNTER_LOST.to_owned()),
+    }
+}
+
+/// What `export` reports.
+#[derive(Serialize)]
+struct Exported {
+    format: &'static str,
+    /// `null`: standard output.
+    file: Option<String>,
+    exported: Vec<Written>,
+    left_out: Vec<LeftOut>,
+    /// Empty when they went to a file.
+    lines: Vec<Zeroizing<String>>,
+    #[serde(skip)]
+    recovery_codes: bool,
+}
+
+#[derive(Serialize)]
+struct Written {
+    user: String,
+    device: String,
+}
+
+#[derive(Serialize)]
+struct LeftOut {
+    user: String,
+    device: Option<String>,
+    reason: String,
+}
+
+impl Exported {
+    fn new(format: &'static str, file: Option<&Path>) -> Self {
+        Self {
+            format,
+            file: file.map(|file| file.display().to_string()),
+            exported: Vec::new(),
+            left_out: Vec::new(),
+            lines: Vec::new(),
+            recovery_codes: false,
+        }
+    }
+
+    fn add_user(
+        &mut self,
+        store: &Store,
+        name: &str,
+        line: impl Fn(&str, &Device, &State) -> Result<Zeroizing<String>, String>,
+    ) -> Result<(), Failure> {
+        let kept = match accounts::by_name(name)? {
+            Some(account) => store.lock(&account).and_then(|locked| {
+                let record = locked.record()?;
+                Ok(record.map(|record| (record, locked.state().clone())))
+            }),
+            None => {
+                self.leave_out(name, None, "there is no such user any more".to_owned());
+                return Ok(());
+            }
+        };
+        match kept {
+            Ok(None) => {}
+            Ok(Some((record, state))) => {
+                self.recovery_codes |= record.recovery.is_some();
+                for device in &record.devices {
+                    match line(name, device, &state) {
+                        Ok(line) => {
+                            self.lines.push(line);
+                            self.exported.push(Written {
+                                user: name.to_owned(),
+                                device: device.name.to_string(),
+                            });
+                        }
+                        Err(reason) => self.leave_out(name, Some(device), reason),
+                    }
+                }
+            }
+            Err(error) => {
+                let failure = for_user(error, name).to_string().replace('\n', ". ");
+                self.leave_out(name, None, failure);
+            }
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, user: &str, device: Option<&Device>, reason: String) {
+        self.left_out.push(LeftOut {
+            user: user.to_owned(),
+            device: device.map(|device| device.name.to_string()),
+            reason,
+        });
+    }
+
+    fn finish(mut self, context: &Context, options: &ExportOptions) -> Result<ExitCode, Failure> {
+        let room = self.lines.iter().map(|line| line.len() + 1).sum();
+        let mut text = Zeroizing::new(String::with_capacity(room));
+        for line in &self.lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        if let Some(path) = &options.output {
+            write(path, text.as_bytes(), options)?;
+            self.lines.clear();
+        }
+        for one in &self.exported {
+            audit::log(
+                Event::Revealed,
+                &[
+                    ("user", &one.user),
+                    ("device", &one.device),
+                    ("action", "export"),
+                ],
+            );
+        }
+        let mut log = std::io::stderr().lock();
+        for one in &self.left_out {
+            let device = one.device.as_deref().map(|device| format!(", {device}"));
+            let device = device.unwrap_or_default();
+            // What cannot be shown is in the exit code.
+            let _ = writeln!(
+                log,
+                "Not exported: {}{device}: {}",
+                plain(&one.user),
+                one.reason
+            );
+        }
+        if self.recovery_codes {
+            let _ = writeln!(
+                log,
+                "Recovery codes are not exported: only their hashes are kept."
+            );
+        }
+        drop(log);
+        match (context.format, &options.output) {
+            // Nothing but the lines: they go into a file or another program.
+            (Format::Text, None) => std::io::stdout().lock().write_all(text.as_bytes())?,
+            _ => context.format.write(&self)?,
+        }
+        Ok(match self.left_out.is_empty() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::from(Exit::Refused as u8),
+        })
+    }
+}
+
+impl Report for Exported {
+    fn text(&self) -> Zeroizing<String> {
+        let file = self.file.as_deref().unwrap_or_default();
+        let devices = count(self.exported.len() as u64, "device");
+        Zeroizing::new(format!(
+            "Written: {devices} to {file}. It holds their keys: remove it when it is no longer needed.\n"
+        ))
+    }
+}
+
+/// Writes a new file with mode 0600; with `--force` in place of another, which is replaced whole.
+fn write(path: &Path, bytes: &[u8], options: &ExportOptions) -> Result<(), Failure> {
+    let failed = |errno: Errno| Failure::system(format!("{}: {errno}", path.display()));
+    let create = |path: &Path| {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)
+    };
+    let (target, fd) = match create(path) {
+        Err(Errno::EXIST) if options.force => {
+            let mut temporary = path.as_os_str().to_owned();
+            temporary.push(format!(".{}.new", std::process::id()));
+            let temporary = std::path::PathBuf::from(temporary);
+            let fd = create(&temporary).map_err(failed)?;
+            (temporary, fd)
+        }
+        Err(Errno::EXIST) => {
+            return Err(
+                Failure::refused(format!("{} exists already", path.display()))
+                    .next("Name another file. To overwrite it: --force"),
+            );
+        }
+        other => (path.to_owned(), other.map_err(failed)?),
+    };
+    let mut file = std::fs::File::from(fd);
+    let written = fchmod(&file, Mode::RUSR | Mode::WUSR)
+        .map_err(failed)
+        .and_then(|()| {
+            file.write_all(bytes)
+                .map_err(|error| Failure::system(format!("{}: {error}", path.display())))
+        })
+        .and_then(|()| fsync(&file).map_err(failed))
+        .and_then(|()| match target == path {
+            true => Ok(()),
+            false => renameat(CWD, &target, CWD, path).map_err(failed),
+        });
+    if written.is_err() {
+        // Half of it is of no use, and holds keys.
+        let _ = unlinkat(CWD, &target, AtFlags::empty());
+    }
+    written
+}

@@ -1,0 +1,193 @@
+//! An import of many users' devices: first what it would do, then doing it.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::record::Record;
+use pam_twofactor::state::State;
+use pam_twofactor::store::{BATCH, Enrolled, Newcomer, Store};
+use pam_twofactor::sys::accounts::Account;
+
+use super::plan::{Draft, Existing, Row};
+use super::{Item, Moment};
+use crate::audit::{self, Event};
+use crate::context::for_user;
+use crate::error::Failure;
+use crate::progress::Progress;
+
+/// One user and the devices that are to be taken.
+pub struct Job {
+    /// Whose.
+    pub account: Account,
+    /// In the order of the file.
+    pub items: Vec<Item>,
+}
+
+/// How an import is done.
+#[derive(Clone, Copy)]
+pub struct Manner {
+    /// What may be replaced.
+    pub existing: Existing,
+    /// When, under which policy.
+    pub moment: Moment,
+    /// The format, for the log.
+    pub from: &'static str,
+}
+
+/// What an import would do. Without a state directory, nobody has a device.
+///
+/// # Errors
+/// When the kernel gives no randomness. What is wrong with one user's files refuses that user's devices.
+pub fn plan(store: Option<&Store>, jobs: &[Job], manner: Manner) -> Result<Vec<Row>, Failure> {
+    let mut progress = Progress::new("Looked at", jobs.len());
+    let mut rows = Vec::new();
+    for job in jobs {
+        rows.extend(
+            match store.map_or(Ok(None), |store| kept(store, &job.account)) {
+                Ok(kept) => drafted(job, kept, manner)?.1,
+                Err(failure) => refused(job, &failure),
+            },
+        );
+        progress.add(1);
+    }
+    Ok(rows)
+}
+
+/// Does it. Users without a record are enrolled many at a time.
+///
+/// # Errors
+/// When the kernel gives no randomness, or a whole batch cannot be stored: what was stored before stays.
+pub fn write(store: &Store, jobs: &[Job], manner: Manner) -> Result<Vec<Row>, Failure> {
+    let mut progress = Progress::new("Imported", jobs.len());
+    let mut rows: Vec<Vec<Row>> = Vec::with_capacity(jobs.len());
+    let mut batch = Vec::with_capacity(BATCH);
+    for (position, job) in jobs.iter().enumerate() {
+        let enrolled = store.record(&job.account);
+        rows.push(match enrolled {
+            Ok(None) => {
+                let (draft, planned) = drafted(job, None, manner)?;
+                if planned.iter().any(Row::changes) {
+                    let newcomer = Newcomer {
+                        account: job.account.clone(),
+                        record: draft.record,
+                        entries: draft.entries,
+                    };
+                    batch.push((position, newcomer));
+                }
+                planned
+            }
+            Ok(Some(_)) | Err(_) => one_by_one(store, job, manner)?,
+        });
+        if batch.len() == BATCH || position + 1 == jobs.len() {
+            let count = batch.len();
+            flush(store, jobs, manner, std::mem::take(&mut batch), &mut rows)?;
+            progress.add(count);
+        }
+    }
+    for row in rows.iter().flatten().filter(|row| row.changes()) {
+        let (user, device) = (row.user.as_deref(), row.device.as_deref());
+        audit::log(
+            Event::Changed,
+            &[
+                ("user", user.unwrap_or_default()),
+                ("action", "import"),
+                ("device", device.unwrap_or_default()),
+                ("from", manner.from),
+            ],
+        );
+    }
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// Stores the newcomers. Whoever got a record meanwhile is treated like everybody who has one.
+fn flush(
+    store: &Store,
+    jobs: &[Job],
+    manner: Manner,
+    batch: Vec<(usize, Newcomer)>,
+    rows: &mut [Vec<Row>],
+) -> Result<(), Failure> {
+    let (positions, newcomers): (Vec<usize>, Vec<Newcomer>) = batch.into_iter().unzip();
+    if newcomers.is_empty() {
+        return Ok(());
+    }
+    let results = store.enrol_all(&newcomers)?;
+    for (position, result) in positions.into_iter().zip(results) {
+        let (Some(job), Some(rows)) = (jobs.get(position), rows.get_mut(position)) else {
+            continue;
+        };
+        match result {
+            Ok(Enrolled::Done) => {}
+            Ok(Enrolled::Occupied) => *rows = one_by_one(store, job, manner)?,
+            Err(error) => *rows = refused(job, &for_user(error, &job.account.name)),
+        }
+    }
+    Ok(())
+}
+
+/// Stores one device after the other: a state has no room for all that a record had and all that it gets.
+fn one_by_one(store: &Store, job: &Job, manner: Manner) -> Result<Vec<Row>, Failure> {
+    let named = |error| for_user(Failure::from(error), &job.account.name);
+    let mut locked = match store.lock_for_change(&job.account).map_err(named) {
+        Ok(locked) => locked,
+        Err(failure) => return Ok(refused(job, &failure)),
+    };
+    let kept = match locked.record().map_err(named) {
+        Ok(record) => record.map(|record| (record, locked.state().clone())),
+        Err(failure) => return Ok(refused(job, &failure)),
+    };
+    let mut draft = Draft::new(&job.account, kept, manner.existing, manner.moment);
+    let mut rows = Vec::new();
+    for item in &job.items {
+        let taken = draft.take(item)?;
+        let changed = taken.iter().any(Row::changes);
+        let entry = draft.entries.last().copied();
+        if let (true, Some(entry)) = (changed, entry)
+            && let Err(failure) = locked
+                .replace_record(&draft.record, &[entry])
+                .map_err(named)
+        {
+            // The draft is no longer what is stored, so nothing can be built upon it.
+            let left = job.items.iter().skip(rows.len());
+            rows.extend(left.map(|item| refused_item(job, item, &failure)));
+            return Ok(rows);
+        }
+        rows.extend(taken);
+    }
+    Ok(rows)
+}
+
+fn drafted(
+    job: &Job,
+    kept: Option<(Record, State)>,
+    manner: Manner,
+) -> Result<(Draft, Vec<Row>), Failure> {
+    let mut draft = Draft::new(&job.account, kept, manner.existing, manner.moment);
+    let mut rows = Vec::with_capacity(job.items.len());
+    for item in &job.items {
+        rows.extend(draft.take(item)?);
+    }
+    Ok((draft, rows))
+}
+
+fn kept(store: &Store, account: &Account) -> Result<Option<(Record, State)>, Failure> {
+    let named = |error| for_user(Failure::from(error), &account.name);
+    if store.record(account).map_err(named)?.is_none() {
+        return Ok(None);
+    }
+    let locked = store.lock(account).map_err(named)?;
+    let record = locked.record().map_err(named)?;
+    Ok(record.map(|record| (record, locked.state().clone())))
+}
+
+fn refused(job: &Job, failure: &Failure) -> Vec<Row> {
+    let items = job.items.iter();
+    items.map(|item| refused_item(job, item, failure)).collect()
+}
+
+fn refused_item(job: &Job, item: &Item, failure: &Failure) -> Row {
+    let user = Some(job.account.name.clone());
+    Row::refused(
+        item.place.clone(),
+        user,
+        failure.to_string().replace('\n', ". "),
+    )
+}

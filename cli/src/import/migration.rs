@@ -1,0 +1,192 @@
+//! `otpauth-migration://offline?data=…`: what Google Authenticator exports, several devices in one QR code.
+//!
+//! The data is base64 of a protocol buffer (<https://protobuf.dev/programming-guides/encoding/>): a list of devices, and
+//! which part of how many this is. Read strictly: what is cut off or does not fit is an error.
+#![forbid(unsafe_code)]
+
+use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD};
+use pam_twofactor::device::Kind;
+use pam_twofactor::otp::{Algorithm, Digits, Interval};
+use zeroize::Zeroizing;
+
+use super::uri::{Labelled, decoded};
+use super::{Token, counter, secret};
+
+/// Numbers of the fields of a device.
+mod field {
+    pub const SECRET: u64 = 1;
+    pub const NAME: u64 = 2;
+    pub const ISSUER: u64 = 3;
+    pub const ALGORITHM: u64 = 4;
+    pub const DIGITS: u64 = 5;
+    pub const KIND: u64 = 6;
+    pub const COUNTER: u64 = 7;
+}
+/// Numbers of the fields around the devices.
+const DEVICE: u64 = 1;
+const PARTS: u64 = 3;
+
+const PARTIAL: &str = "is one part of an export that has several QR codes: import the others, too";
+
+type Bytes = Zeroizing<Vec<u8>>;
+
+/// Reads what stands behind `otpauth-migration://`.
+pub fn read(rest: &str) -> Vec<Result<Labelled, String>> {
+    devices(rest).unwrap_or_else(|reason| vec![Err(reason)])
+}
+
+fn devices(rest: &str) -> Result<Vec<Result<Labelled, String>>, String> {
+    let (_, query) = rest.split_once('?').ok_or("has no data")?;
+    let data = query.split('&').find_map(|pair| pair.strip_prefix("data="));
+    let payload = unpacked(&decoded(data.ok_or("has no data")?)?)?;
+    let fields = fields(&payload).ok_or("its data is damaged or cut off")?;
+    let parts = fields.iter().rev().find(|(number, _)| *number == PARTS);
+    let partial = matches!(parts, Some((_, Value::Number(parts))) if *parts > 1);
+    let mut found = Vec::new();
+    for (number, value) in fields {
+        if let (DEVICE, Value::Bytes(bytes)) = (number, value) {
+            let mut device = device(bytes);
+            if let (true, Ok(device)) = (partial, &mut device) {
+                device.notes.push(PARTIAL);
+            }
+            found.push(device);
+        }
+    }
+    match found.is_empty() {
+        true => Err("there is no device in its data".to_owned()),
+        false => Ok(found),
+    }
+}
+
+/// Base64 in either alphabet, with or without padding.
+fn unpacked(text: &str) -> Result<Bytes, String> {
+    // Where percent-encoding was forgotten, a plus may have become a space on the way.
+    let text = Zeroizing::new(text.replace(' ', "+"));
+    let decoded = [BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD]
+        .iter()
+        .find_map(|encoding| encoding.decode(text.as_bytes()).ok());
+    decoded
+        .map(Zeroizing::new)
+        .ok_or_else(|| "its data is not base64".to_owned())
+}
+
+fn device(bytes: &[u8]) -> Result<Labelled, String> {
+    let fields = fields(bytes).ok_or("a device in its data is damaged")?;
+    let number = |wanted| {
+        fields.iter().rev().find_map(|(number, value)| match value {
+            Value::Number(value) if *number == wanted => Some(*value),
+            _ => None,
+        })
+    };
+    let bytes = |wanted| {
+        fields.iter().rev().find_map(|(number, value)| match value {
+            Value::Bytes(bytes) if *number == wanted => Some(*bytes),
+            _ => None,
+        })
+    };
+    let text = |wanted| match bytes(wanted).map(std::str::from_utf8) {
+        None => Ok(String::new()),
+        Some(Ok(text)) => Ok(text.to_owned()),
+        Some(Err(_)) => Err("a name in its data is not UTF-8"),
+    };
+    let (kind, next) = match number(field::KIND) {
+        Some(1) => (Kind::Hotp, counter(number(field::COUNTER).unwrap_or(0))?),
+        // Left out, it is what nearly all are.
+        None | Some(0 | 2) => {
+            let interval = Interval::THIRTY;
+            (Kind::Totp { interval }, 0)
+        }
+        Some(_) => return Err("a device in its data is neither of totp nor of hotp".to_owned()),
+    };
+    let algorithm = match number(field::ALGORITHM) {
+        None | Some(0 | 1) => Algorithm::Sha1,
+        Some(2) => Algorithm::Sha256,
+        Some(3) => Algorithm::Sha512,
+        Some(_) => return Err("the algorithm is none of SHA1, SHA256 and SHA512".to_owned()),
+    };
+    let digits = match number(field::DIGITS) {
+        None | Some(0 | 1) => Some(Digits::SIX),
+        Some(2) => Digits::new(8),
+        Some(3) => Digits::new(7),
+        Some(_) => None,
+    };
+    let secret = secret(Zeroizing::new(
+        bytes(field::SECRET).unwrap_or_default().to_vec(),
+    ))?;
+    let (name, issuer) = (text(field::NAME)?, text(field::ISSUER)?);
+    let (prefix, account) = match name.split_once(':') {
+        Some((prefix, account)) => (prefix.trim(), account.trim()),
+        None => ("", name.trim()),
+    };
+    Ok(Labelled {
+        token: Token {
+            kind,
+            algorithm,
+            digits: digits.ok_or("the codes do not have 6, 7 or 8 digits")?,
+            secret,
+        },
+        issuer: match issuer.trim() {
+            "" => prefix.to_owned(),
+            issuer => issuer.to_owned(),
+        },
+        account: account.to_owned(),
+        next,
+        notes: Vec::new(),
+    })
+}
+
+/// A field of a protocol buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Value<'b> {
+    Number(u64),
+    Bytes(&'b [u8]),
+    /// Of eight or four bytes; nothing here uses them.
+    Fixed,
+}
+
+/// All fields of a message, in order. `None` where it is not well-formed.
+fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, Value<'_>)>> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let tag = varint(&mut bytes)?;
+        let value = match tag & 7 {
+            0 => Value::Number(varint(&mut bytes)?),
+            1 => take(&mut bytes, 8).map(|_| Value::Fixed)?,
+            2 => {
+                let length = usize::try_from(varint(&mut bytes)?).ok()?;
+                Value::Bytes(take(&mut bytes, length)?)
+            }
+            5 => take(&mut bytes, 4).map(|_| Value::Fixed)?,
+            _ => return None,
+        };
+        found.push((Some(tag >> 3).filter(|number| *number > 0)?, value));
+    }
+    Some(found)
+}
+
+/// Seven bits a byte, lowest first, at most 64 bits.
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0_u64;
+    for place in 0..10 {
+        let byte = *take(bytes, 1)?.first()?;
+        let bits = u64::from(byte & 0x7f);
+        // The tenth byte has room for one bit.
+        if place == 9 && bits > 1 {
+            return None;
+        }
+        value |= bits << (7 * place);
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn take<'b>(bytes: &mut &'b [u8], count: usize) -> Option<&'b [u8]> {
+    let (taken, rest) = bytes.split_at_checked(count)?;
+    *bytes = rest;
+    Some(taken)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Devices from other programs: pure parsers, one for each format, then a plan, then the change.
+#![forbid(unsafe_code)]
+
+pub mod apply;
+mod base32;
+pub mod google;
+pub mod migration;
+pub mod oath;
+pub mod pattern;
+pub mod plan;
+pub mod report;
+pub mod source;
+pub mod uri;
+
+use std::sync::Arc;
+
+use pam_twofactor::device::Kind;
+use pam_twofactor::otp::{Algorithm, Digits, Interval};
+use pam_twofactor::secret::{MAX_LEN, MIN_LEN, Secret};
+use zeroize::Zeroizing;
+
+/// Longest device name that is made, so that a number still fits behind it.
+const NAME: usize = 28;
+
+/// When and under which policy an import happens.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Seconds since 1970-01-01 UTC.
+    pub now: u64,
+    /// The policy's window.
+    pub window: u8,
+}
+
+impl Moment {
+    /// The first step that cannot have been used before now, not even at a server that accepts codes `ahead` steps early.
+    fn first_unused(self, interval: Interval, ahead: u64) -> u64 {
+        interval
+            .step(self.now)
+            .saturating_add(ahead)
+            .saturating_add(1)
+    }
+}
+
+/// A line of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as it is reported.
+    pub file: Arc<str>,
+    /// From 1.
+    pub line: usize,
+}
+
+/// What codes are computed from.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// TOTP or HOTP.
+    pub kind: Kind,
+    /// The hash.
+    pub algorithm: Algorithm,
+    /// Digits of a code.
+    pub digits: Digits,
+    /// The key.
+    pub secret: Secret,
+}
+
+/// A device as a file describes it.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Where.
+    pub place: Place,
+    /// Whose, as the file says.
+    pub user: String,
+    /// A legal device name, of at most [`NAME`] characters.
+    pub name: String,
+    /// The device.
+    pub token: Token,
+    /// Smallest step or counter that was not used there.
+    pub next: u64,
+    /// How far its clock is off, in steps.
+    pub drift: i8,
+    /// Unused scratch codes, eight digits each.
+    pub scratch: Vec<Zeroizing<String>>,
+    /// What the administrator should know.
+    pub notes: Vec<&'static str>,
+}
+
+/// Something that could not be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Where.
+    pub place: Place,
+    /// Whose, where that is known.
+    pub user: Option<String>,
+    /// Why. Never quotes a secret.
+    pub reason: String,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, Default)]
+pub struct Parsed {
+    /// Devices, in the order of the file.
+    pub items: Vec<Item>,
+    /// The rest.
+    pub refused: Vec<Refused>,
+}
+
+/// A key within the limits.
+fn secret(bytes: Zeroizing<Vec<u8>>) -> Result<Secret, String> {
+    let length = bytes.len();
+    Secret::from_bytes(bytes)
+        .ok_or_else(|| format!("the key has {length} bytes; allowed are {MIN_LEN} to {MAX_LEN}"))
+}
+
+fn interval(seconds: u64) -> Result<Interval, String> {
+    let interval = u32::try_from(seconds).ok().and_then(Interval::new);
+    interval.ok_or_else(|| "the interval is not 5 to 3600 seconds".to_owned())
+}
+
+fn digits(number: u64) -> Result<Digits, String> {
+    let digits = u8::try_from(number).ok().and_then(Digits::new);
+    digits.ok_or_else(|| "the codes do not have 6, 7 or 8 digits".to_owned())
+}
+
+/// A counter that leaves room above it: the highest ones are marks in the state.
+fn counter(number: u64) -> Result<u64, String> {
+    match i64::try_from(number) {
+        Ok(_) => Ok(number),
+        Err(_) => Err("the counter is impossibly high".to_owned()),
+    }
+}
+
+/// Digits and nothing else.
+fn number(text: &str) -> Option<u64> {
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+/// The lines of a file that can be read, with their numbers; the others are refused.
+fn lines<'t>(
+    bytes: &'t [u8],
+    file: &Arc<str>,
+    refused: &mut Vec<Refused>,
+) -> Vec<(Place, &'t str)> {
+    let mut found = Vec::new();
+    for (position, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let place = Place {
+            file: file.clone(),
+            line: position + 1,
+        };
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match std::str::from_utf8(line) {
+            Ok(text) if !text.contains('\0') => found.push((place, text)),
+            _ => refused.push(Refused {
+                place,
+                user: None,
+                reason: "is not text (UTF-8)".to_owned(),
+            }),
+        }
+    }
+    found
+}
+
+/// A device name out of any text; `or` where nothing of it can be used.
+fn device_name(text: &str, or: &str) -> String {
+    let mut name = String::new();
+    for letter in text.chars() {
+        let allowed = letter.is_ascii_alphanumeric() || ".-_".contains(letter);
+        match allowed {
+            _ if name.len() >= NAME => break,
+            true => name.push(letter),
+            false if name.ends_with('-') || name.is_empty() => {}
+            false => name.push('-'),
+        }
+    }
+    let name = name.trim_end_matches('-');
+    if name.is_empty() { or } else { name }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pam_twofactor::device::DeviceName;
+
+    #[test]
+    fn names_are_legal_whatever_they_are_made_of() {
+        for (text, name) in [
+            ("Example Org", "Example-Org"),
+            ("  Käse & Co: 100%", "K-se-Co-100"),
+            ("日本", "oath"),
+            ("", "oath"),
+            ("---", "---"),
+            ("a\n\0b", "a-b"),
+            (&"x".repeat(500), &"x".repeat(NAME)),
+        ] {
+            let made = device_name(text, "oath");
+            if name != "---" {
+                assert_eq!(made, name);
+            }
+            assert!(made.parse::<DeviceName>().is_ok(), "{made}");
+            assert!(format!("{made}-7").parse::<DeviceName>().is_ok());
+        }
+    }
+
+    #[test]
+    fn numbers_are_digits_and_fit() {
+        assert_eq!(number("0007"), Some(7));
+        assert_eq!(number("18446744073709551615"), Some(u64::MAX));
+        for bad in [
+            "",
+            "-1",
+            "+1",
+            " 1",
+            "1 ",
+            "0x1",
+            "18446744073709551616",
+            "١",
+        ] {
+            assert_eq!(number(bad), None, "{bad}");
+        }
+        assert!(counter(u64::MAX).is_err() && counter(1 << 62).is_ok());
+        assert!(interval(4).is_err() && interval(1 << 40).is_err() && interval(3600).is_ok());
+        assert!(digits(5).is_err() && digits(262).is_err() && digits(8).is_ok());
+    }
+
+    #[test]
+    fn lines_that_are_no_text_are_refused_alone() {
+        let mut refused = Vec::new();
+        let file: Arc<str> = "f".into();
+        let found = lines(b"one\r\n\xff\ntwo\0\nfour", &file, &mut refused);
+        let numbers: Vec<(usize, &str)> = found.iter().map(|(p, text)| (p.line, *text)).collect();
+        assert_eq!(numbers, [(1, "one"), (4, "four")]);
+        let numbers: Vec<usize> = refused.iter().map(|one| one.place.line).collect();
+        assert_eq!(numbers, [2, 3]);
+    }
+}

@@ -1,0 +1,173 @@
+//! Users files of the OATH toolkit (`users.oath`, pam_oath 1.6 to 2.6).
+//!
+//! `TYPE USER PIN KEY [MOVING-FACTOR [LAST-OTP [TIME]]]`, separated by white space. The moving factor of a counter is the
+//! one of the last code, once there is a last code. Of a clock only the last code is kept, and when it was used, in some
+//! local time.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use pam_twofactor::device::Kind;
+use pam_twofactor::otp::{Algorithm, Digits, Interval, Totp};
+use pam_twofactor::secret::Secret;
+use zeroize::Zeroizing;
+
+use super::{
+    Item, Moment, Parsed, Place, Refused, Token, counter, digits, interval, lines, number, secret,
+};
+
+/// What a device from there is called.
+pub const NAME: &str = "oath";
+/// Steps around now among which a code is looked for that was used lately: further than any window here reaches back, and
+/// as far ahead as pam_oath looks with the widest windows in use.
+const NEAR: (u64, u64) = (12, 40);
+/// After so many days a used code cannot come again, whatever time zone its time is in.
+const LATELY: u64 = 3;
+
+const PIN: &str = "the PIN in front of the code is not taken over: the code alone is asked for, after the password";
+
+/// Reads a whole file.
+pub fn parse(bytes: &[u8], file: &str, moment: Moment) -> Parsed {
+    let file: Arc<str> = file.into();
+    let mut parsed = Parsed::default();
+    for (place, text) in lines(bytes, &file, &mut parsed.refused) {
+        let text = text.trim_matches([' ', '\t']);
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        let user = text.split_ascii_whitespace().nth(1).map(str::to_owned);
+        match line(text, place.clone(), moment) {
+            Ok(item) => parsed.items.push(item),
+            Err(reason) => parsed.refused.push(Refused {
+                place,
+                user,
+                reason,
+            }),
+        }
+    }
+    parsed
+}
+
+fn line(text: &str, place: Place, moment: Moment) -> Result<Item, String> {
+    let mut fields = text.split_ascii_whitespace();
+    let mut field = |name: &str| fields.next().ok_or_else(|| format!("has no {name}"));
+    let (kind, digits) = kind(field("type")?)?;
+    let user = field("user")?.to_owned();
+    let pin = field("PIN (a hyphen for none)")?;
+    let secret = key(field("key")?)?;
+    let (factor, last, time) = (fields.next(), fields.next(), fields.next());
+    if fields.next().is_some() {
+        return Err("has more than seven fields".to_owned());
+    }
+    let factor = factor
+        .map_or(Some(0), number)
+        .ok_or("the moving factor is no number")?;
+    // A hyphen stands for nothing in every column.
+    let last = last.filter(|last| *last != "-");
+    let sound = last.is_none_or(|last| number(last).is_some() && last.len() <= 8);
+    if !sound {
+        return Err("the last code is no code".to_owned());
+    }
+    let next = match kind {
+        Kind::Hotp => counter(factor)? + u64::from(last.is_some()),
+        Kind::Totp { interval } => match last {
+            Some(last) if is_recent(time, moment.now) => {
+                after_last(&secret, digits, interval, last, moment)
+            }
+            _ => 0,
+        },
+    };
+    let notes = match pin {
+        "-" | "+" => Vec::new(),
+        _ => vec![PIN],
+    };
+    Ok(Item {
+        place,
+        user,
+        name: NAME.to_owned(),
+        token: Token {
+            kind,
+            algorithm: Algorithm::Sha1,
+            digits,
+            secret,
+        },
+        next,
+        drift: 0,
+        scratch: Vec::new(),
+        notes,
+    })
+}
+
+/// `HOTP`, `HOTP/E`, `HOTP/E/7`, `HOTP/T30`, `HOTP/T60/8`.
+fn kind(text: &str) -> Result<(Kind, Digits), String> {
+    let mut parts = text.split('/');
+    let (hotp, factor, length, rest) = (parts.next(), parts.next(), parts.next(), parts.next());
+    if hotp != Some("HOTP") || rest.is_some() {
+        return Err(
+            "the type is none of HOTP, HOTP/E and HOTP/T30, with /6, /7 or /8 behind".to_owned(),
+        );
+    }
+    let kind = match factor {
+        None | Some("E") => Kind::Hotp,
+        Some(factor) => {
+            let seconds = factor.strip_prefix('T').and_then(number);
+            let seconds = seconds.ok_or("the type is neither HOTP/E nor HOTP/T and seconds")?;
+            Kind::Totp {
+                interval: interval(seconds)?,
+            }
+        }
+    };
+    let digits = match length {
+        None => Digits::SIX,
+        Some(length) => digits(number(length).unwrap_or(0))?,
+    };
+    Ok((kind, digits))
+}
+
+fn key(hex: &str) -> Result<Secret, String> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(hex.as_bytes());
+    secret(Zeroizing::new(
+        bytes.map_err(|_| "the key is not hexadecimal")?,
+    ))
+}
+
+/// Whether a code that was used at that time may still be right. Without a readable time, it may.
+fn is_recent(time: Option<&str>, now: u64) -> bool {
+    let days = time.and_then(|time| {
+        let mut date = time.split('T').next()?.split('-').map(number);
+        let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+        let sound = (1970..=9999).contains(&year) && (1..=12).contains(&month);
+        (sound && (1..=31).contains(&day)).then(|| days_before(year, month) + day - 1)
+    });
+    days.is_none_or(|days| days + LATELY >= now / 86_400)
+}
+
+/// Days from 1970-01-01 to the first of a month, as Julian day numbers count them: years begin in March.
+fn days_before(year: u64, month: u64) -> u64 {
+    let (year, month) = match month {
+        1 | 2 => (year - 1, month + 9),
+        _ => (year, month - 3),
+    };
+    // 719,468 days lie between the first of March of the year 0 and 1970.
+    (365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5) - 719_468
+}
+
+/// The first step after the one that the last code belongs to; 0 where it is so old that it does not matter.
+fn after_last(
+    secret: &Secret,
+    digits: Digits,
+    interval: Interval,
+    last: &str,
+    moment: Moment,
+) -> u64 {
+    let totp = Totp::new(secret, Algorithm::Sha1, digits, interval);
+    let now = interval.step(moment.now);
+    (now.saturating_sub(NEAR.0)..=now.saturating_add(NEAR.1))
+        .rev()
+        .find(|step| totp.code(*step).reveal().as_str() == last)
+        .map_or(0, |step| step + 1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+//! What becomes of one user's record when devices are imported: a pure function of the record, the state and the items.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use pam_twofactor::device::{Device, DeviceName, Id, MAX_DEVICES};
+use pam_twofactor::record::Record;
+use pam_twofactor::recovery::{CodeForm, RecoverySet, hash, same};
+use pam_twofactor::state::{DeviceState, State};
+use pam_twofactor::sys::accounts::Account;
+
+use super::{Item, Moment, Place};
+use crate::device_info::DeviceInfo;
+use crate::error::Failure;
+
+/// Whether a device may take the place of another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// What is there stays.
+    Keep,
+    /// `--replace`.
+    Replace,
+}
+
+impl Existing {
+    /// Reads `--replace`.
+    pub const fn new(replace: &bool) -> Self {
+        match replace {
+            true => Self::Replace,
+            false => Self::Keep,
+        }
+    }
+}
+
+/// What becomes of one item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// A new device.
+    Taken,
+    /// It takes the place of a device.
+    Replaced,
+    /// The user has this very device already.
+    Present,
+    /// It is not taken, for this reason.
+    Refused(String),
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Where it comes from.
+    pub place: Place,
+    /// Whose it is, where that is known.
+    pub user: Option<String>,
+    /// What the device is called.
+    pub device: Option<String>,
+    /// Kind and settings.
+    pub settings: Option<String>,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// Scratch codes that go on working.
+    pub scratch_codes: usize,
+    /// What the administrator should know.
+    pub notes: Vec<&'static str>,
+}
+
+impl Row {
+    /// Something that is not taken.
+    pub fn refused(place: Place, user: Option<String>, reason: impl Into<String>) -> Self {
+        Self {
+            place,
+            user,
+            device: None,
+            settings: None,
+            fate: Fate::Refused(reason.into()),
+            scratch_codes: 0,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Whether it changes the record.
+    pub const fn changes(&self) -> bool {
+        matches!(self.fate, Fate::Taken | Fate::Replaced)
+    }
+}
+
+/// A user's record on its way to what it will be.
+pub struct Draft {
+    /// As it would be now.
+    pub record: Record,
+    /// The state of the devices that were added.
+    pub entries: Vec<DeviceState>,
+    before: Option<State>,
+    existing: Existing,
+    moment: Moment,
+    /// How often a name was asked for.
+    wished: BTreeMap<String, usize>,
+}
+
+impl Draft {
+    /// Begins with what there is.
+    pub fn new(
+        account: &Account,
+        kept: Option<(Record, State)>,
+        existing: Existing,
+        moment: Moment,
+    ) -> Self {
+        let (record, before) = kept.unzip();
+        let none = || Record::new(account.name.clone(), account.uid);
+        Self {
+            record: record.unwrap_or_else(none),
+            entries: Vec::new(),
+            before,
+            existing,
+            moment,
+            wished: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one item in, or says why not. Several rows where only a part of it is taken.
+    ///
+    /// # Errors
+    /// When the kernel gives no randomness.
+    pub fn take(&mut self, item: &Item) -> Result<Vec<Row>, Failure> {
+        let name = self.wished_name(&item.name)?;
+        let device = Device {
+            id: Id::generate().map_err(Failure::system)?,
+            name,
+            kind: item.token.kind,
+            algorithm: item.token.algorithm,
+            digits: item.token.digits,
+            secret: item.token.secret.clone(),
+            created: self.moment.now,
+        };
+        let mut row = Row {
+            place: item.place.clone(),
+            user: Some(self.record.user.clone()),
+            device: Some(device.name.to_string()),
+            settings: Some(DeviceInfo::new(&device, None).settings()),
+            fate: Fate::Taken,
+            scratch_codes: 0,
+            notes: item.notes.clone(),
+        };
+        let entry = DeviceState {
+            id: device.id,
+            next: item.next,
+            drift: item.drift,
+            last_used: 0,
+        };
+        row.fate = self.place(device, entry, &mut row.device);
+        let mut rows = Vec::new();
+        if row.changes() {
+            match self.scratch_codes(item)? {
+                Ok(count) => row.scratch_codes = count,
+                Err(why) => rows.push(Row::refused(item.place.clone(), row.user.clone(), why)),
+            }
+        } else {
+            row.notes.clear();
+        }
+        rows.insert(0, row);
+        Ok(rows)
+    }
+
+    /// Several devices of one file that would have one name get numbers, in the order of the file.
+    fn wished_name(&mut self, wished: &str) -> Result<DeviceName, Failure> {
+        let count = self.wished.entry(wished.to_owned()).or_default();
+        *count += 1;
+        let numbered = match *count {
+            1 => wished.to_owned(),
+            number => format!("{wished}-{number}"),
+        };
+        // Parsers make legal names that leave room for a number.
+        numbered.parse().map_err(Failure::system)
+    }
+
+    /// Puts a device into the record.
+    fn place(
+        &mut self,
+        mut device: Device,
+        mut entry: DeviceState,
+        shown: &mut Option<String>,
+    ) -> Fate {
+        let added = |id: Id, entries: &[DeviceState]| entries.iter().any(|entry| entry.id == id);
+        let twin = self
+            .record
+            .devices
+            .iter()
+            .position(|other| is_same(other, &device));
+        let namesake = self
+            .record
+            .devices
+            .iter()
+            .position(|other| other.name == device.name);
+        let found = twin.or(namesake);
+        let Some(old) = found.and_then(|position| self.record.devices.get_mut(position)) else {
+            if self.record.devices.len() >= MAX_DEVICES {
+                return Fate::Refused(format!(
+                    "{} has {MAX_DEVICES} devices, and nobody can have more",
+                    self.record.user
+                ));
+            }
+            self.record.enroll(device);
+            self.entries.push(entry);
+            return Fate::Taken;
+        };
+        *shown = Some(old.name.to_string());
+        match (twin.is_some(), self.existing) {
+            (true, Existing::Keep) => Fate::Present,
+            (true, _) if added(old.id, &self.entries) => Fate::Present,
+            (false, _) if added(old.id, &self.entries) => Fate::Refused(format!(
+                "another device of this import is called {}",
+                old.name
+            )),
+            (false, Existing::Keep) => Fate::Refused(format!(
+                "{} has another device called {}; --replace puts this one in its place",
+                self.record.user, old.name
+            )),
+            (is_twin, Existing::Replace) => {
+                if is_twin {
+                    // The same key was used here since: what was used here stays used.
+                    let used = self.before.as_ref().and_then(|state| state.device(old.id));
+                    entry.next = entry.next.max(used.map_or(0, |used| used.next));
+                }
+                device.name = old.name.clone();
+                *old = device;
+                self.entries.push(entry);
+                Fate::Replaced
+            }
+        }
+    }
+
+    /// Keeps the scratch codes of an item usable. How many, or why none.
+    fn scratch_codes(&mut self, item: &Item) -> Result<Result<usize, &'static str>, Failure> {
+        if item.scratch.is_empty() {
+            return Ok(Ok(0));
+        }
+        let old = self.record.recovery.as_ref();
+        if old.is_some_and(|set| set.form == CodeForm::Base32) {
+            return Ok(Err(
+                "the scratch codes are not taken: the user has recovery codes, which are stronger",
+            ));
+        }
+        if old.is_some() && self.existing == Existing::Keep {
+            return Ok(Err("the scratch codes are not taken: the user has others"));
+        }
+        // One that was used here since an earlier import is still unused in the file.
+        let unspent: Vec<&str> = item
+            .scratch
+            .iter()
+            .map(|code| code.as_str())
+            .filter(|code| !self.is_spent(code))
+            .collect();
+        if unspent.is_empty() {
+            return Ok(Err("the scratch codes are not taken: all were used"));
+        }
+        let count = unspent.len();
+        let set = RecoverySet::from_scratch_codes(unspent, self.moment.now);
+        self.record.recovery = Some(set.map_err(Failure::system)?);
+        Ok(Ok(count))
+    }
+
+    fn is_spent(&self, code: &str) -> bool {
+        let (Some(set), Some(state)) = (&self.record.recovery, &self.before) else {
+            return false;
+        };
+        let typed = hash(&set.salt, code.as_bytes());
+        let known = set
+            .hashes
+            .iter()
+            .position(|stored| bool::from(same(stored, &typed)));
+        known.is_some_and(|position| state.is_spent(set.id, position))
+    }
+}
+
+/// Whether two devices show the same codes.
+fn is_same(one: &Device, two: &Device) -> bool {
+    one.kind == two.kind
+        && one.algorithm == two.algorithm
+        && one.digits == two.digits
+        && one.secret.as_bytes() == two.secret.as_bytes()
+}
+
+#[cfg(test)]
+mod tests;

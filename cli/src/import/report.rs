@@ -1,0 +1,236 @@
+//! What an import did or would do, for people and as JSON.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::plan::{Fate, Row};
+use crate::impact::names;
+use crate::output::{Report, table};
+use crate::text::{count, plain};
+
+/// Devices that are listed before "and N more".
+const LISTED: usize = 50;
+
+/// Whether it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Only looked at.
+    Planned,
+    /// Stored.
+    Done,
+}
+
+/// The report of an import.
+#[derive(Serialize)]
+pub struct Imported {
+    /// `google-authenticator`, `users-oath` or `uri`.
+    pub format: &'static str,
+    /// Nothing was stored.
+    pub dry_run: bool,
+    taken: usize,
+    replaced: usize,
+    already_there: usize,
+    refused: usize,
+    items: Vec<Line>,
+}
+
+/// One device or one refusal.
+#[derive(Serialize)]
+struct Line {
+    file: String,
+    line: usize,
+    user: Option<String>,
+    device: Option<String>,
+    settings: Option<String>,
+    result: &'static str,
+    reason: Option<String>,
+    scratch_codes: usize,
+    notes: Vec<&'static str>,
+}
+
+impl Imported {
+    /// Sums up.
+    pub fn new(format: &'static str, stage: Stage, rows: Vec<Row>) -> Self {
+        let sum = |fate: fn(&Fate) -> bool| rows.iter().filter(|row| fate(&row.fate)).count();
+        Self {
+            format,
+            dry_run: stage == Stage::Planned,
+            taken: sum(|fate| *fate == Fate::Taken),
+            replaced: sum(|fate| *fate == Fate::Replaced),
+            already_there: sum(|fate| *fate == Fate::Present),
+            refused: sum(|fate| matches!(fate, Fate::Refused(_))),
+            items: rows.into_iter().map(Line::new).collect(),
+        }
+    }
+
+    /// Whether something was not taken.
+    pub const fn is_partial(&self) -> bool {
+        self.refused > 0
+    }
+
+    /// How many records would change.
+    pub const fn changes(&self) -> usize {
+        self.taken + self.replaced
+    }
+
+    fn devices(&self) -> String {
+        let devices: Vec<&Line> = self
+            .items
+            .iter()
+            .filter(|line| line.result != "refused")
+            .collect();
+        let mut rows = vec![
+            ["USER", "DEVICE", "SETTINGS", "RESULT"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
+        rows.extend(
+            devices
+                .iter()
+                .take(LISTED)
+                .map(|line| line.cells(self.dry_run)),
+        );
+        if rows.len() == 1 {
+            return String::new();
+        }
+        let mut text = table(&rows);
+        if let Some(more @ 1..) = devices.len().checked_sub(LISTED) {
+            text.push_str(&format!("and {more} more\n"));
+        }
+        text + "\n"
+    }
+
+    fn refusals(&self) -> String {
+        let refused = self.items.iter().filter(|line| line.result == "refused");
+        let mut refused: Vec<&Line> = refused.collect();
+        refused.sort_by_key(|line| (&line.file, line.line));
+        let lines: String = refused.into_iter().map(Line::refusal).collect();
+        match lines.is_empty() {
+            true => lines,
+            false => format!("Not taken:\n{lines}\n"),
+        }
+    }
+
+    /// Each note once, with the users it is about.
+    fn notes(&self) -> String {
+        let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for line in &self.items {
+            for note in &line.notes {
+                let user = line.user.clone().unwrap_or_default();
+                users.entry(note).or_default().push(user);
+            }
+        }
+        let lines: String = users
+            .iter()
+            .map(|(note, users)| format!("  {}: {note}\n", names(users)))
+            .collect();
+        match lines.is_empty() {
+            true => lines,
+            false => format!("Good to know:\n{lines}\n"),
+        }
+    }
+
+    fn next_steps(&self) -> String {
+        let mut text = String::new();
+        if self.changes() == 0 || self.dry_run {
+            return text;
+        }
+        if self.items.iter().any(|line| line.scratch_codes > 0) {
+            text.push_str(
+                "Scratch codes go on working, once each. They are short; ten longer ones instead: twofactor \
+                 recovery-codes USER\n",
+            );
+        }
+        text.push_str("No code was asked for. To try a device: twofactor verify USER\n");
+        text
+    }
+}
+
+impl Report for Imported {
+    fn text(&self) -> Zeroizing<String> {
+        let did = match self.dry_run {
+            true => "To be imported",
+            false => "Imported",
+        };
+        let mut parts = vec![format!("{did}: {}", count(self.taken as u64, "new device"))];
+        for (number, what) in [
+            (self.replaced, "replaced"),
+            (self.already_there, "already there"),
+            (self.refused, "not taken"),
+        ] {
+            if number > 0 {
+                parts.push(format!("{number} {what}"));
+            }
+        }
+        Zeroizing::new(format!(
+            "{}{}{}{}.\n{}",
+            self.devices(),
+            self.refusals(),
+            self.notes(),
+            parts.join(", "),
+            self.next_steps()
+        ))
+    }
+}
+
+impl Line {
+    fn new(row: Row) -> Self {
+        let (result, reason) = match row.fate {
+            Fate::Taken => ("taken", None),
+            Fate::Replaced => ("replaced", None),
+            Fate::Present => ("already there", None),
+            Fate::Refused(reason) => ("refused", Some(reason)),
+        };
+        Self {
+            file: row.place.file.to_string(),
+            line: row.place.line,
+            user: row.user,
+            device: row.device,
+            settings: row.settings,
+            result,
+            reason,
+            scratch_codes: row.scratch_codes,
+            notes: row.notes,
+        }
+    }
+
+    fn cells(&self, dry_run: bool) -> Vec<String> {
+        let cell = |text: &Option<String>| text.clone().unwrap_or_default();
+        let mut result = match (self.result, dry_run) {
+            ("taken", true) => "to be taken",
+            ("replaced", true) => "to be replaced",
+            (result, _) => result,
+        }
+        .to_owned();
+        if self.scratch_codes > 0 {
+            let codes = count(self.scratch_codes as u64, "scratch code");
+            result.push_str(&format!(", with {codes}"));
+        }
+        vec![
+            cell(&self.user),
+            cell(&self.device),
+            cell(&self.settings),
+            result,
+        ]
+    }
+
+    /// Names come from files of other people: what does not belong into a line is escaped.
+    fn refusal(&self) -> String {
+        let user = self
+            .user
+            .as_deref()
+            .map(|user| format!(" {}:", plain(user)));
+        let reason = self.reason.as_deref().unwrap_or_default();
+        let place = match self.line {
+            0 => plain(&self.file),
+            line => format!("{}:{line}", plain(&self.file)),
+        };
+        format!("  {place}:{} {reason}\n", user.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests;

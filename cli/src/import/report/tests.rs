@@ -1,0 +1,100 @@
+//! What people read after an import, and what scripts do.
+#![forbid(unsafe_code)]
+
+use super::*;
+use crate::import::Place;
+
+fn place(line: usize) -> Place {
+    let file = "users.oath".into();
+    Place { file, line }
+}
+
+fn row(line: usize, user: &str, fate: Fate) -> Row {
+    Row {
+        device: Some("oath".to_owned()),
+        settings: Some("TOTP SHA1, 6 digits, 30 s".to_owned()),
+        notes: vec!["a note"],
+        ..Row {
+            fate,
+            ..Row::refused(place(line), Some(user.to_owned()), "")
+        }
+    }
+}
+
+fn rows() -> Vec<Row> {
+    let mut first = row(1, "alice", Fate::Taken);
+    first.scratch_codes = 2;
+    vec![
+        first,
+        row(2, "bob", Fate::Present),
+        Row::refused(place(9), None, "is not text (UTF-8)"),
+        Row::refused(
+            place(3),
+            Some("a\u{1b}[2J".to_owned()),
+            "the key is not hexadecimal",
+        ),
+    ]
+}
+
+#[test]
+fn a_report_has_a_table_the_refusals_and_each_note_once() {
+    let report = Imported::new("users-oath", Stage::Done, rows());
+    assert_eq!(
+        *report.text(),
+        "USER   DEVICE  SETTINGS                   RESULT\n\
+         alice  oath    TOTP SHA1, 6 digits, 30 s  taken, with 2 scratch codes\n\
+         bob    oath    TOTP SHA1, 6 digits, 30 s  already there\n\
+         \n\
+         Not taken:\n  \
+         users.oath:3: \"a\\u{1b}[2J\": the key is not hexadecimal\n  \
+         users.oath:9: is not text (UTF-8)\n\
+         \n\
+         Good to know:\n  \
+         alice, bob: a note\n\
+         \n\
+         Imported: 1 new device, 1 already there, 2 not taken.\n\
+         Scratch codes go on working, once each. They are short; ten longer ones instead: twofactor recovery-codes \
+         USER\n\
+         No code was asked for. To try a device: twofactor verify USER\n"
+    );
+    assert!(report.is_partial());
+}
+
+#[test]
+fn a_plan_says_that_nothing_is_done_yet() {
+    let report = Imported::new("users-oath", Stage::Planned, rows());
+    let text = report.text();
+    assert!(text.contains("to be taken, with 2") && text.contains("To be imported: 1 new device"));
+    assert!(!text.contains("twofactor verify"));
+}
+
+#[test]
+fn long_tables_are_cut_and_refusals_are_not() {
+    let many = (0..60).map(|n| row(n, "alice", Fate::Taken));
+    let refused = (0..60).map(|n| Row::refused(place(n), None, "why"));
+    let report = Imported::new("uri", Stage::Done, many.chain(refused).collect());
+    let text = report.text();
+    assert!(text.contains("\nand 10 more\n"));
+    assert_eq!(text.matches(": why\n").count(), 60);
+}
+
+#[test]
+fn the_keys_of_the_json_are_stable() {
+    let report = Imported::new("uri", Stage::Done, rows());
+    let json: serde_json::Value = serde_json::to_value(&report).unwrap();
+    let keys = |value: &serde_json::Value| {
+        let object = value.as_object().unwrap();
+        let mut keys: Vec<String> = object.keys().cloned().collect();
+        keys.sort_unstable();
+        keys.join(" ")
+    };
+    assert_eq!(
+        keys(&json),
+        "already_there dry_run format items refused replaced taken"
+    );
+    assert_eq!(
+        keys(&json["items"][0]),
+        "device file line notes reason result scratch_codes settings user"
+    );
+    assert_eq!(json["items"][3]["reason"], "the key is not hexadecimal");
+}

@@ -1,0 +1,215 @@
+//! Reading files that users own, as root: whatever a user puts there instead, nothing else is read and nothing waits.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::io::{Errno, retry_on_intr};
+use zeroize::Zeroizing;
+
+/// Largest state file of one user (google-authenticator's own limit).
+pub const ONE_USER: usize = 64 * 1024;
+/// Largest file of many users.
+pub const MANY_USERS: usize = 64 * 1024 * 1024;
+/// How much is read at once where the length is not known.
+const CHUNK: usize = 64 * 1024;
+
+/// Why a file is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// A system call failed.
+    System(Errno),
+    /// It is a link, a directory, a FIFO or a device.
+    NotRegular,
+    /// Neither root nor the user owns it: the uid that does.
+    Owner(u32),
+    /// Somebody else could have written it: its mode.
+    Writable(u32),
+    /// It is larger than the limit, in bytes.
+    TooLarge(usize),
+}
+
+impl Unread {
+    /// Whether there is no such file.
+    pub const fn is_missing(self) -> bool {
+        matches!(self, Self::System(Errno::NOENT | Errno::NOTDIR))
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(errno) => write!(f, "cannot be read: {errno}"),
+            Self::NotRegular => f.write_str("is a link or no regular file"),
+            Self::Owner(uid) => write!(f, "belongs to uid {uid}, neither to the user nor to root"),
+            Self::Writable(mode) => {
+                write!(f, "can be written by others (mode {:04o})", mode & 0o7777)
+            }
+            Self::TooLarge(limit) => write!(f, "is larger than {} KiB", limit / 1024),
+        }
+    }
+}
+
+/// What a file holds.
+pub struct Content {
+    /// All of it.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// Whether others than its owner can read it.
+    pub shared: bool,
+}
+
+/// Reads a regular file of root's or of one of `owners`, without following a link at its end.
+pub fn read(path: &Path, owners: &[u32], limit: usize) -> Result<Content, Unread> {
+    // A FIFO without a writer must not stop an import, nor a terminal take it over.
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let fd = retry_on_intr(|| openat(CWD, path, flags, Mode::empty())).map_err(failed)?;
+    let stat = fstat(&fd).map_err(failed)?;
+    let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
+    match () {
+        () if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
+            return Err(Unread::NotRegular);
+        }
+        () if stat.st_uid != 0 && !owners.contains(&stat.st_uid) => {
+            return Err(Unread::Owner(stat.st_uid));
+        }
+        () if stat.st_mode & 0o022 != 0 => return Err(Unread::Writable(stat.st_mode)),
+        () if size > limit => return Err(Unread::TooLarge(limit)),
+        () => {}
+    }
+    Ok(Content {
+        bytes: all(File::from(fd), size, limit)?,
+        shared: stat.st_mode & 0o044 != 0,
+    })
+}
+
+/// Reads a stream, such as standard input, to its end.
+pub fn read_stream(stream: impl Read, limit: usize) -> Result<Zeroizing<Vec<u8>>, Unread> {
+    all(stream, CHUNK, limit)
+}
+
+/// At most `limit` bytes. The buffer is replaced, not grown, so that no copy of a secret stays behind.
+fn all(mut stream: impl Read, expected: usize, limit: usize) -> Result<Zeroizing<Vec<u8>>, Unread> {
+    let mut buffer = Zeroizing::new(vec![0; expected.min(limit) + 1]);
+    let mut filled = 0;
+    loop {
+        if filled == buffer.len() {
+            if filled > limit {
+                return Err(Unread::TooLarge(limit));
+            }
+            let mut larger = Zeroizing::new(vec![0; (2 * filled).min(limit + 1)]);
+            larger
+                .iter_mut()
+                .zip(buffer.iter())
+                .for_each(|(to, from)| *to = *from);
+            buffer = larger;
+        }
+        match stream.read(buffer.get_mut(filled..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                return Err(Unread::System(
+                    Errno::from_io_error(&error).unwrap_or(Errno::IO),
+                ));
+            }
+        }
+    }
+    if filled > limit {
+        return Err(Unread::TooLarge(limit));
+    }
+    buffer.truncate(filled);
+    Ok(buffer)
+}
+
+fn failed(errno: Errno) -> Unread {
+    match errno {
+        // What O_NOFOLLOW makes of a link, and O_NONBLOCK of a socket.
+        Errno::LOOP | Errno::NXIO => Unread::NotRegular,
+        errno => Unread::System(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::PathBuf;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("source-{name}-{}", std::process::id()));
+            std::fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+
+        fn file(&self, name: &str, content: &[u8], mode: u32) -> PathBuf {
+            let path = self.0.join(name);
+            std::fs::write(&path, content).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn why(path: &Path, limit: usize) -> Unread {
+        let own = rustix::process::geteuid().as_raw();
+        read(path, &[own], limit).err().unwrap()
+    }
+
+    #[test]
+    fn only_regular_closed_files_within_the_limit_are_read() {
+        let scratch = Scratch::new("kinds");
+        let file = scratch.file("file", b"secret", 0o600);
+        let own = rustix::process::geteuid().as_raw();
+        let content = read(&file, &[own], 6).unwrap();
+        assert_eq!(
+            (content.bytes.as_slice(), content.shared),
+            (&b"secret"[..], false)
+        );
+        assert_eq!(why(&file, 5), Unread::TooLarge(5));
+        let link = scratch.0.join("link");
+        symlink(&file, &link).unwrap();
+        assert_eq!(why(&link, 100), Unread::NotRegular);
+        let fifo = scratch.0.join("fifo");
+        rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert_eq!(why(&fifo, 100), Unread::NotRegular);
+        assert_eq!(why(&scratch.0, 1 << 20), Unread::NotRegular);
+        assert_eq!(why(Path::new("/dev/zero"), 100), Unread::NotRegular);
+        assert!(why(&scratch.0.join("none"), 100).is_missing());
+        assert!(why(&file.join("below"), 100).is_missing());
+        assert_eq!(
+            why(&scratch.file("open", b"", 0o620), 9),
+            Unread::Writable(0o100_620)
+        );
+        assert!(
+            read(&scratch.file("seen", b"", 0o644), &[own], 9)
+                .unwrap()
+                .shared
+        );
+    }
+
+    #[test]
+    fn a_stream_is_read_to_its_end_or_to_the_limit() {
+        for length in [0, 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
+            let bytes = vec![7; length];
+            assert_eq!(*read_stream(bytes.as_slice(), 3 * CHUNK).unwrap(), bytes);
+        }
+        let endless = std::io::repeat(7);
+        let limit = 2 * CHUNK;
+        assert_eq!(
+            read_stream(endless, limit).unwrap_err(),
+            Unread::TooLarge(limit)
+        );
+    }
+}

@@ -1,0 +1,221 @@
+//! `otpauth://` URIs, one a line, as authenticator apps and their backups give them out, and the exports of Google
+//! Authenticator among them.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use pam_twofactor::device::Kind;
+use pam_twofactor::otp::{Algorithm, Digits, Interval};
+use zeroize::Zeroizing;
+
+use super::base32::{self, Lookalikes};
+use super::migration;
+use super::{
+    Item, Moment, Parsed, Place, Refused, Token, counter, device_name, digits, interval, lines,
+    number, secret,
+};
+
+/// What a device is called whose URI names nothing.
+pub const NAME: &str = "app";
+/// Longest line that is looked at: an export of Google Authenticator holds at most a few KiB.
+const LONGEST: usize = 64 * 1024;
+
+const UNKNOWN: &str = "has parameters that mean nothing here";
+
+/// A device, and what its label says.
+#[derive(Debug)]
+pub struct Labelled {
+    /// The device.
+    pub token: Token,
+    /// Whose code it is.
+    pub account: String,
+    /// Who asks for it; may be empty.
+    pub issuer: String,
+    /// The first counter to use; 0 for TOTP.
+    pub next: u64,
+    /// What the administrator should know.
+    pub notes: Vec<&'static str>,
+}
+
+/// Reads a whole file.
+pub fn parse(bytes: &[u8], file: &str, _: Moment) -> Parsed {
+    let file: Arc<str> = file.into();
+    let mut parsed = Parsed::default();
+    for (place, text) in lines(bytes, &file, &mut parsed.refused) {
+        let text = text.trim();
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        for found in line(text) {
+            match found {
+                Ok(labelled) => parsed.items.push(item(labelled, place.clone())),
+                Err(reason) => parsed.refused.push(Refused {
+                    place: place.clone(),
+                    user: None,
+                    reason,
+                }),
+            }
+        }
+    }
+    parsed
+}
+
+fn item(found: Labelled, place: Place) -> Item {
+    let named_after = match found.issuer.is_empty() {
+        true => &found.account,
+        false => &found.issuer,
+    };
+    Item {
+        place,
+        name: device_name(named_after, NAME),
+        user: found.account,
+        token: found.token,
+        next: found.next,
+        drift: 0,
+        scratch: Vec::new(),
+        notes: found.notes,
+    }
+}
+
+fn line(text: &str) -> Vec<Result<Labelled, String>> {
+    if text.len() > LONGEST {
+        return vec![Err("is longer than any URI of a device".to_owned())];
+    }
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    match scheme.to_ascii_lowercase().as_str() {
+        "otpauth" => vec![otpauth(rest)],
+        "otpauth-migration" => migration::read(rest),
+        _ => vec![Err(
+            "is no otpauth:// or otpauth-migration:// URI".to_owned()
+        )],
+    }
+}
+
+/// What stands behind `otpauth://`.
+fn otpauth(rest: &str) -> Result<Labelled, String> {
+    let (path, query) = rest.split_once('?').ok_or("has no parameters")?;
+    let (kind, label) = path.split_once('/').unwrap_or((path, ""));
+    let (prefix, account) = parts(label)?;
+    let found = Parameters::read(query)?;
+    let encoded = found.secret.as_ref().ok_or("has no secret")?;
+    let bytes = base32::decode(encoded, Lookalikes::Refuse).ok_or("the secret is not base32")?;
+    let secret = secret(bytes)?;
+    let (kind, next) = match kind.to_ascii_lowercase().as_str() {
+        "totp" => {
+            let interval = found.period.map_or(Ok(Interval::THIRTY), interval)?;
+            (Kind::Totp { interval }, 0)
+        }
+        "hotp" => (Kind::Hotp, counter(found.counter.ok_or("has no counter")?)?),
+        _ => return Err("is neither of totp nor of hotp".to_owned()),
+    };
+    let issuer = found.issuer.as_deref().map(|issuer| issuer.trim());
+    Ok(Labelled {
+        token: Token {
+            kind,
+            algorithm: found.algorithm.unwrap_or(Algorithm::Sha1),
+            digits: found.digits.map_or(Ok(Digits::SIX), digits)?,
+            secret,
+        },
+        account,
+        issuer: issuer
+            .filter(|issuer| !issuer.is_empty())
+            .unwrap_or(&prefix)
+            .to_owned(),
+        next,
+        notes: found.notes,
+    })
+}
+
+/// Issuer and account of a label. The colon between them may be encoded, but where one is not, that one counts.
+fn parts(label: &str) -> Result<(String, String), String> {
+    let whole = decoded(label)?;
+    let (prefix, account) = match (label.split_once(':'), whole.split_once(':')) {
+        (Some((prefix, account)), _) => (decoded(prefix)?, decoded(account)?),
+        (None, Some((prefix, account))) => (own(prefix), own(account)),
+        (None, None) => (own(""), own(&whole)),
+    };
+    Ok((prefix.trim().to_owned(), account.trim().to_owned()))
+}
+
+fn own(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(text.to_owned())
+}
+
+#[derive(Default)]
+struct Parameters {
+    secret: Option<Zeroizing<String>>,
+    issuer: Option<Zeroizing<String>>,
+    algorithm: Option<Algorithm>,
+    digits: Option<u64>,
+    period: Option<u64>,
+    counter: Option<u64>,
+    notes: Vec<&'static str>,
+}
+
+impl Parameters {
+    fn read(query: &str) -> Result<Self, String> {
+        let mut found = Self::default();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = decoded(value)?;
+            let whole = |name: &str| {
+                number(&value)
+                    .ok_or_else(|| format!("{name} is not a number"))
+                    .map(Some)
+            };
+            match key.to_ascii_lowercase().as_str() {
+                "secret" if found.secret.is_some() => return Err("has two secrets".to_owned()),
+                "secret" => found.secret = Some(value),
+                "issuer" => found.issuer = Some(value),
+                "algorithm" => found.algorithm = Some(algorithm(&value)?),
+                "digits" => found.digits = whole("digits")?,
+                "period" => found.period = whole("period")?,
+                "counter" => found.counter = whole("counter")?,
+                // Steam shows letters; an app that leaves this out would show other codes.
+                "encoder" => return Err("its codes are not made of digits (encoder)".to_owned()),
+                _ => found.notes = vec![UNKNOWN],
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, String> {
+    match name
+        .to_ascii_uppercase()
+        .replace('-', "")
+        .trim_start_matches("HMAC")
+    {
+        "SHA1" => Ok(Algorithm::Sha1),
+        "SHA256" => Ok(Algorithm::Sha256),
+        "SHA512" => Ok(Algorithm::Sha512),
+        _ => Err("the algorithm is none of SHA1, SHA256 and SHA512".to_owned()),
+    }
+}
+
+/// Undoes percent-encoding (RFC 3986 section 2.1). A `+` is a plus: apps write spaces as `%20`.
+pub fn decoded(text: &str) -> Result<Zeroizing<String>, String> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(rest.next()?).to_digit(16);
+        let value = digit()
+            .zip(digit())
+            .and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        bytes.push(value.ok_or("has a % without two hexadecimal digits behind it")?);
+    }
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) => {
+            drop(Zeroizing::new(error.into_bytes()));
+            Err("is not UTF-8 once it is decoded".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! How far something has come that takes more than a second.
+#![forbid(unsafe_code)]
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use pam_twofactor::sys::clock::monotonic;
+
+/// Nothing is shown before.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often a terminal is told, and how often a log.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// Counts towards a known number, on standard error: one line that changes on a terminal, a new line now and then
+/// elsewhere.
+pub struct Progress {
+    what: &'static str,
+    total: usize,
+    done: usize,
+    next: Duration,
+    on_terminal: bool,
+    shown: bool,
+}
+
+impl Progress {
+    /// Begins with nothing of `total` done.
+    pub fn new(what: &'static str, total: usize) -> Self {
+        Self {
+            what,
+            total,
+            done: 0,
+            next: monotonic() + PATIENCE,
+            on_terminal: io::stderr().is_terminal(),
+            shown: false,
+        }
+    }
+
+    /// So many more are done.
+    pub fn add(&mut self, count: usize) {
+        self.done += count;
+        let now = monotonic();
+        if now < self.next {
+            return;
+        }
+        let (end, pause) = match self.on_terminal {
+            true => ("\r", PAUSES.0),
+            false => ("\n", PAUSES.1),
+        };
+        self.next = now + pause;
+        self.shown = true;
+        // It is only a courtesy: what cannot be shown stops nothing.
+        let _ = write!(
+            io::stderr(),
+            "{}: {} of {}{end}",
+            self.what,
+            self.done,
+            self.total
+        );
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown && self.on_terminal {
+            let _ = writeln!(
+                io::stderr(),
+                "{}: {} of {}",
+                self.what,
+                self.done,
+                self.total
+            );
+        }
+    }
+}
