@@ -24,7 +24,8 @@ demo_packages  = $(build_packages) openssh-server openssh-client oathtool libpam
 # Ubuntu has Chromium as a snap only; there the tests use Google Chrome and its chromedriver, if they are installed.
 chromium       = $(if $(shell command -v chromedriver),,$(shell grep -qsx ID=debian /etc/os-release && echo chromium chromium-driver))
 cockpit        = cockpit-ws cockpit-bridge cockpit-system
-test_packages  = $(demo_packages) sudo login binutils valgrind strace zbar-tools imagemagick librsvg2-bin rsync procps $(cockpit) $(chromium)
+test_packages  = $(demo_packages) sudo login binutils valgrind strace zbar-tools imagemagick librsvg2-bin rsync procps $(cockpit) $(chromium) \
+	libpam-google-authenticator libpam-oath
 
 # Tests that need root get it: each test program runs under sudo when make does not run as root.
 ifneq ($(shell id -u),0)

@@ -50,6 +50,11 @@ pub fn line(user: &str, device: &Device, state: &State) -> Result<Zeroizing<Stri
     // pam_oath keeps the counter of the last code, and none for a clock.
     let counter = if device.kind == Kind::Hotp { last } else { 0 };
     let used = state.device(device.id).map_or(0, |entry| entry.last_used);
+    // One that was used elsewhere only: when its last code was shown is near enough.
+    let used = match device.kind {
+        Kind::Totp { interval } if used == 0 => last.saturating_mul(u64::from(interval.seconds())),
+        _ => used,
+    };
     let code = device.code(last).reveal();
     line.push_str(&format!("\t{counter}\t{}\t{}", *code, local(used)));
     Ok(line)
@@ -121,6 +126,11 @@ mod tests {
             "{used}"
         );
         assert!(used.ends_with('L'));
+        let mut elsewhere = state(58_907_521);
+        elsewhere.devices[0].last_used = 0;
+        let text = line("alice", &device(clock(30)), &elsewhere).unwrap();
+        let time = local(58_907_520 * 30);
+        assert!(text.ends_with(&time) && time.starts_with("202"), "{text:?}");
     }
 
     #[test]

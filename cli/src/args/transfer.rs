@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use crate::import::pattern::Pattern;
 
@@ -42,17 +42,13 @@ EXAMPLES
 
 /// `import google-authenticator`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("whose").required(true).args(["user", "all"])))]
 pub struct Google {
     /// State file; without it, the user's own
     #[arg(requires = "user", conflicts_with_all = ["all", "secret"])]
     pub file: Option<PathBuf>,
     /// Whose it is
-    #[arg(
-        long,
-        value_name = "USER",
-        required_unless_present = "all",
-        conflicts_with = "all"
-    )]
+    #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     /// Every user that the passwd database lists
     #[arg(long)]

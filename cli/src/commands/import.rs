@@ -126,6 +126,16 @@ fn from_uris(context: &Context, args: &Uri, moment: Moment) -> Result<ExitCode, 
         .map(|user| context.account(user))
         .transpose()?;
     let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
+    if file.is_some_and(|file| {
+        file.to_string_lossy()
+            .to_ascii_lowercase()
+            .starts_with("otpauth")
+    }) {
+        return Err(Failure::usage(
+            "keys are not taken from the command line, where every user of this machine could see them",
+        )
+        .next("Put the URI into a file, or on standard input: twofactor import uri -\nThe key of this one is no secret any more."));
+    }
     let mut parsed = match file {
         Some(file) => {
             let content = file_of_caller(file, user.as_ref())?;
@@ -258,6 +268,9 @@ fn finish(
     moment: Moment,
     from: &'static str,
 ) -> Result<ExitCode, Failure> {
+    if jobs.is_empty() && refused.is_empty() {
+        return Err(Failure::refused("there is no device in it"));
+    }
     let manner = Manner {
         existing: Existing::new(&options.replace),
         moment,

@@ -1,0 +1,240 @@
+//! Devices for other programs: what they take, what they cannot, and what comes back.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+#[path = "common/desk.rs"]
+mod desk;
+#[path = "common/enrolled.rs"]
+mod enrolled;
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use desk::{desk_on, give, give_phone, json, keys, lets_in, parse};
+use enrolled::set_state;
+use harness::pam::{Drive, code};
+use harness::{Machine, Totp, hotp};
+
+/// Whether pam_oath lets a user in, with the users file /etc/users.oath.
+fn oath_lets_in(machine: &Machine, user: &str, typed: &str) -> bool {
+    let module = "auth required pam_oath.so usersfile=/etc/users.oath window=5 digits=6\n";
+    machine.stack("peer", module);
+    let outcome = Drive::installed()
+        .service("peer")
+        .user(user)
+        .answer(typed)
+        .run();
+    outcome.auth == code::SUCCESS
+}
+
+fn token(machine: &Machine, user: &str) -> String {
+    let report = give(machine, user, &["--device", "token", "--hotp"]);
+    report["secret"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn pam_oath_takes_the_file_and_refuses_what_was_used_here() {
+    let machine = desk_on();
+    let (phone, key) = (give_phone(&machine, "alice"), token(&machine, "bob"));
+    phone.settle(10);
+    let used = phone.code();
+    assert!(lets_in("alice", &used) && lets_in("bob", &hotp(&key, 2, 6)));
+    machine
+        .command(&["export", "users-oath", "--output", "/etc/users.oath"])
+        .ok();
+    assert!(!oath_lets_in(&machine, "alice", &used));
+    assert!(oath_lets_in(&machine, "alice", &phone.code_after(1)));
+    assert!(!oath_lets_in(&machine, "bob", &hotp(&key, 2, 6)));
+    assert!(oath_lets_in(&machine, "bob", &hotp(&key, 3, 6)));
+}
+
+/// The way there and back on another machine: the same codes work, the used ones do not.
+#[test]
+fn what_is_exported_can_be_imported_with_its_used_codes() {
+    let machine = desk_on();
+    let (phone, key) = (give_phone(&machine, "alice"), token(&machine, "bob"));
+    phone.settle(10);
+    assert!(lets_in("alice", &phone.code()) && lets_in("bob", &hotp(&key, 4, 6)));
+    machine
+        .command(&["export", "users-oath", "--output", "/root/oath"])
+        .ok();
+    machine
+        .command(&["export", "uri", "--output", "/root/uris"])
+        .ok();
+    for user in ["alice", "bob"] {
+        machine.command(&["unset", user, "--yes"]).ok();
+    }
+    machine
+        .command(&["import", "users-oath", "/root/oath", "--yes"])
+        .ok();
+    assert!(!lets_in("alice", &phone.code()) && lets_in("alice", &phone.code_after(1)));
+    assert!(!lets_in("bob", &hotp(&key, 4, 6)) && lets_in("bob", &hotp(&key, 5, 6)));
+
+    for user in ["alice", "bob"] {
+        machine.command(&["unset", user, "--yes"]).ok();
+    }
+    machine
+        .command(&["import", "uri", "/root/uris", "--yes"])
+        .ok();
+    phone.settle(5);
+    assert!(lets_in("alice", &phone.code()));
+    assert!(!lets_in("bob", &hotp(&key, 4, 6)) && lets_in("bob", &hotp(&key, 5, 6)));
+}
+
+#[test]
+fn every_setting_survives_a_uri() {
+    let machine = desk_on();
+    let report = give(
+        &machine,
+        "alice",
+        &["--digits=8", "--interval=45", "--algorithm=SHA512"],
+    );
+    let tablet = Totp {
+        digits: 8,
+        interval: 45,
+        algorithm: "SHA512",
+        ..Totp::new(report["secret"].as_str().unwrap())
+    };
+    let uris = machine
+        .command(&["export", "uri", "--user", "alice"])
+        .ok()
+        .stdout;
+    assert_eq!(uris, format!("{}\n", report["uri"].as_str().unwrap()));
+    machine.command(&["unset", "alice", "--yes"]).ok();
+    let import = machine.twofactor(&["import", "uri", "-", "--yes", "--json"]);
+    let report = json(import.input(uris).run());
+    assert_eq!(
+        report["items"][0]["settings"],
+        "TOTP SHA512, 8 digits, 45 s"
+    );
+    tablet.settle(5);
+    assert!(lets_in("alice", &tablet.code()));
+}
+
+#[test]
+fn what_cannot_be_expressed_is_named_and_the_rest_is_exported() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    for (name, option) in [
+        ("long", "--interval=45"),
+        ("hash", "--algorithm=SHA256"),
+        ("counter", "--hotp"),
+    ] {
+        give(&machine, "alice", &["--device", name, option]);
+    }
+    set_state("alice", |state| state.devices[3].next = u64::MAX);
+    let run = machine.command(&["export", "users-oath"]).exits(1);
+    assert_eq!(
+        run.stderr,
+        "Not exported: alice, long: pam_oath knows 30 and 60 seconds only, not 45\n\
+         Not exported: alice, hash: pam_oath does not know SHA256\n\
+         Not exported: alice, counter: its counter is not known; twofactor resync finds it\n\
+         Recovery codes are not exported: only their hashes are kept.\n"
+    );
+    assert_eq!(run.stdout.lines().count(), 1);
+    assert!(run.stdout.starts_with("HOTP/T30/6\talice\t-\t"));
+    let report = parse(
+        &machine
+            .command(&["export", "users-oath", "--json"])
+            .exits(1)
+            .stdout,
+    );
+    assert_eq!(
+        keys(&report),
+        ["exported", "file", "format", "left_out", "lines"]
+    );
+    assert_eq!(report["lines"].as_array().unwrap().len(), 1);
+    assert_eq!(report["left_out"].as_array().unwrap().len(), 3);
+    let uris = machine.command(&["export", "uri"]).exits(1).stdout;
+    assert_eq!(uris.lines().count(), 3);
+}
+
+#[test]
+fn a_file_is_closed_to_others_and_never_overwritten_unasked() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    let export = |more: &[&str]| {
+        let usual = ["export", "uri", "--output"];
+        machine.command(&[&usual, more].concat())
+    };
+    machine
+        .run(
+            "sh",
+            &["-c", "umask 0; twofactor export uri --output /root/out"],
+        )
+        .ok();
+    let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode("/root/out"), 0o600);
+    let before = machine.read("/root/out");
+    give(&machine, "alice", &["--device", "tablet"]);
+    let refused = export(&["/root/out"]).exits(1);
+    assert!(refused.stderr.contains("--force"), "{}", refused.stderr);
+    assert_eq!(machine.read("/root/out"), before);
+    export(&["/root/out", "--force"]).ok();
+    assert_eq!(
+        (machine.read("/root/out").lines().count(), mode("/root/out")),
+        (2, 0o600)
+    );
+    // A link is replaced, and what it points to left alone.
+    machine.write_file("/root/precious", "precious", 0o644);
+    symlink("/root/precious", "/root/link").unwrap();
+    export(&["/root/link"]).exits(1);
+    export(&["/root/link", "--force"]).ok();
+    assert_eq!(machine.read("/root/precious"), "precious");
+    assert!(std::fs::symlink_metadata("/root/link").unwrap().is_file());
+    let left = std::fs::read_dir("/root").unwrap();
+    let left = left.filter(|entry| {
+        entry
+            .as_ref()
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .ends_with(".new")
+    });
+    assert_eq!(left.count(), 0);
+    export(&["/nowhere/out"]).exits(4);
+}
+
+#[test]
+fn revealing_keys_is_logged_and_the_report_of_a_file_has_none() {
+    let machine = desk_on();
+    let phone = give_phone(&machine, "alice");
+    machine.forget_log();
+    let run = machine.command(&["export", "uri", "--output", "/root/out", "--json"]);
+    let report = json(run);
+    assert_eq!(report["lines"].as_array().unwrap().len(), 0);
+    assert!(!report.to_string().contains(&phone.secret));
+    machine.wait_for_log("revealed user=alice device=phone action=export by=");
+    assert!(!format!("{:?}", machine.log()).contains(&phone.secret));
+    let nobody = machine
+        .command(&["export", "uri", "--user", "bob"])
+        .exits(1);
+    assert!(
+        nobody.stderr.contains("bob has no device"),
+        "{}",
+        nobody.stderr
+    );
+}
+
+#[test]
+fn a_damaged_record_does_not_stop_the_others() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    give_phone(&machine, "bob");
+    machine.write_file(enrolled::record_path("alice"), "nonsense", 0o600);
+    let run = machine.command(&["export", "uri"]).exits(1);
+    assert!(
+        run.stderr.starts_with("Not exported: alice: "),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stdout.starts_with("otpauth://totp/box:bob?"),
+        "{}",
+        run.stdout
+    );
+}
