@@ -95,18 +95,34 @@ impl Drop for Init {
 
 /// Makes the child start without a controlling terminal, so that it cannot reach the terminal of the developer.
 pub fn own_session(command: &mut Command) {
-    // SAFETY: setsid is async-signal-safe.
-    unsafe { command.pre_exec(|| check(libc::setsid())) };
+    // SAFETY: setsid is async-signal-safe, and so is default_signals.
+    unsafe { command.pre_exec(|| default_signals().and_then(|()| check(libc::setsid()))) };
 }
 
 /// Makes the child's standard input its controlling terminal.
 pub fn own_terminal(command: &mut Command) {
-    // SAFETY: setsid and ioctl are async-signal-safe; TIOCSCTTY takes an integer.
+    // SAFETY: setsid, ioctl and default_signals are async-signal-safe; TIOCSCTTY takes an integer.
     unsafe {
         command.pre_exec(|| {
-            check(libc::setsid()).and_then(|()| check(libc::ioctl(0, libc::TIOCSCTTY, 0)))
+            default_signals()?;
+            check(libc::setsid())?;
+            check(libc::ioctl(0, libc::TIOCSCTTY, 0))
         })
     };
+}
+
+/// Lets no signal be ignored: tests that run in the background or under nohup(1) have inherited that from there, and
+/// Ctrl-C would do nothing on the terminals of their programs.
+fn default_signals() -> io::Result<()> {
+    for signal in 1..32 {
+        if signal != libc::SIGKILL && signal != libc::SIGSTOP {
+            // SAFETY: async-signal-safe; the default needs no handler.
+            if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+                return Err(io::Error::last_os_error());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Switches the loopback interface of the calling thread's network on.
