@@ -196,7 +196,10 @@ impl<'a> Login<'a> {
     }
 
     fn client(&self) -> Program {
-        let mut client = Program::new("ssh")
+        // Ubuntu's client hands texts from PAM to a program of their own and ends it with SIGTERM at once, which must
+        // not come before it has passed them on. What is ignored stays so in the programs it starts.
+        let mut client = Program::new("sh")
+            .args(&["-c", "trap '' TERM; exec ssh \"$@\"", "ssh"])
             .env("LC_ALL", &self.locale)
             .args(&["-F", "none"]);
         for option in &self.options {
@@ -262,7 +265,8 @@ impl Asking {
         let (questions, answers) = (fifo("questions"), fifo("answers"));
         let shown = directory.display();
         let script = format!(
-            "#!/bin/sh\nprintf '%s\\0' \"$1\" > {shown}/questions\nIFS= read -r line < {shown}/answers\nprintf '%s\\n' \"$line\"\n"
+            "#!/bin/sh\nprintf '%s\\n%s\\0' \"$SSH_ASKPASS_PROMPT\" \"$1\" > {shown}/questions\n\
+             [ \"$SSH_ASKPASS_PROMPT\" != none ] || exit 0\nIFS= read -r line < {shown}/answers\nprintf '%s\\n' \"$line\"\n"
         );
         sshd.machine()
             .write_file(directory.join("askpass"), script, 0o755);
@@ -277,8 +281,8 @@ impl Asking {
         self.directory.join(name)
     }
 
-    /// The next question, if it comes within a few milliseconds.
-    fn question(&mut self) -> Option<String> {
+    /// The next question or text, if it comes within a few milliseconds.
+    fn next(&mut self) -> Option<Shown> {
         let mut ready = [PollFd::new(&self.questions, PollFlags::IN)];
         let moment = Timespec {
             tv_sec: 0,
@@ -294,35 +298,66 @@ impl Asking {
                 .read_exact(&mut byte)
                 .expect("reading a question");
             match byte {
-                [0] => return Some(String::from_utf8_lossy(&question).into_owned()),
+                [0] => return Some(Shown::parse(&String::from_utf8_lossy(&question))),
                 [other] => question.push(other),
             }
         }
     }
 }
 
+/// What the client shows through its askpass program.
+enum Shown {
+    /// It waits for an answer.
+    Question(String),
+    /// It only tells (Ubuntu's OpenSSH does not wait for the next question with texts from PAM).
+    Text(String),
+}
+
+impl Shown {
+    fn parse(message: &str) -> Self {
+        let (kind, text) = message.split_once('\n').expect("a kind and a text");
+        match kind {
+            "none" => Self::Text(text.trim_end_matches('\n').to_owned() + "\n"),
+            _ => Self::Question(without_host(text).to_owned()),
+        }
+    }
+}
+
+/// Texts that came on their own are put where other servers' clients show them: before the next question, or before
+/// whatever the client says last.
 fn converse(
     mut client: Running,
     mut asking: Asking,
     answer: &mut dyn FnMut(&str) -> Answer,
 ) -> Session {
     let deadline = Instant::now() + LIMIT;
-    let mut prompts = Vec::new();
+    let (mut prompts, mut texts) = (Vec::new(), String::new());
     loop {
-        if let Some(question) = asking.question() {
-            let prompt = without_host(&question).to_owned();
-            prompts.push(prompt);
-            match answer(&prompts[prompts.len() - 1]) {
-                Answer::Line(line) => writeln!(asking.answers, "{line}").expect("giving an answer"),
-                Answer::HangUp => return session(client.kill(), prompts, HungUp::Yes),
+        let ended = client.try_wait();
+        match (asking.next(), ended) {
+            (Some(Shown::Text(text)), _) => texts.push_str(&text),
+            (Some(Shown::Question(question)), _) => {
+                prompts.push(std::mem::take(&mut texts) + &question);
+                match answer(&prompts[prompts.len() - 1]) {
+                    Answer::Line(line) => {
+                        writeln!(asking.answers, "{line}").expect("giving an answer");
+                    }
+                    Answer::HangUp => return session(client.kill(), prompts, HungUp::Yes),
+                }
             }
-        } else if let Some(status) = client.try_wait() {
-            return session(client.ended(status), prompts, HungUp::No);
-        } else if Instant::now() > deadline {
-            panic!(
+            (None, Some(status)) => {
+                let mut run = client.ended(status);
+                if !texts.is_empty() && run.code == Some(255) {
+                    texts.push_str("\r\n");
+                }
+                run.stderr.insert_str(0, &texts);
+                return session(run, prompts, HungUp::No);
+            }
+            (None, None) => assert!(
+                Instant::now() < deadline,
                 "the login did not end after {prompts:?}: {:?}",
                 client.kill()
-            );
+            ),
         }
     }
 }
