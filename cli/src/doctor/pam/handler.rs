@@ -1,0 +1,109 @@
+//! What a stack is made of: its lines, and the modules they name.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use super::control::Control;
+
+/// What a line is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Management {
+    /// `auth`.
+    Auth,
+    /// `account`.
+    Account,
+    /// `session`.
+    Session,
+    /// `password`.
+    Password,
+}
+
+/// Where a line is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// Its line, from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} line {}", self.file, self.line)
+    }
+}
+
+/// One line of a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handler {
+    /// Where it stands.
+    pub place: Place,
+    /// In how many substacks.
+    pub level: usize,
+    /// What is done with the answer.
+    pub control: Control,
+    /// What gives the answer.
+    pub run: Run,
+}
+
+/// What gives the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// A module.
+    Module(Module),
+    /// Nothing: the line cannot be used, for this reason, and refuses.
+    Fails(&'static str),
+    /// Nothing: a substack begins behind it.
+    Substack,
+}
+
+/// A module as a line names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Name, or absolute path.
+    pub path: String,
+    /// Arguments.
+    pub arguments: Vec<String>,
+}
+
+impl Module {
+    /// The name of its file.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// A PAM file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Where it was found.
+    pub path: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// Where PAM files come from.
+pub trait Files {
+    /// The file of a service, or at an absolute path; `None` when it cannot be read.
+    fn open(&self, name: &str) -> Option<Source>;
+}
+
+/// The stacks of a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// Its own file; without one it is that of `other`.
+    pub file: Option<String>,
+    /// Its `auth` lines.
+    pub auth: Vec<Handler>,
+    /// Its `account` lines.
+    pub account: Vec<Handler>,
+}
+
+/// Why libpam refuses every transaction of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Where, if it is in a file.
+    pub place: Option<Place>,
+    /// What.
+    pub why: String,
+}

@@ -1,0 +1,15 @@
+//! libpam on paper: what it reads from the files in /etc/pam.d, and what it then does with the answers of the modules.
+//!
+//! Pure, and on its own: text in, decisions out. A test runs the same stacks through real libpam and compares.
+#![forbid(unsafe_code)]
+
+mod control;
+mod dispatch;
+mod handler;
+mod line;
+mod stack;
+
+pub use control::{Action, Code};
+pub use dispatch::{Walk, dispatch};
+pub use handler::{Broken, Files, Handler, Module, Run, Service, Source};
+pub use stack::read;
