@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use pam_twofactor::{POLICY_FILE, STATE_DIR};
 
 pub use options::{
-    Bypass, Disable, Enroll, Hash, PolicyCommand, PolicySet, Qr, RecoveryCodes, Renew, Resync,
-    Show, Status, Switch, Unset, UserOnly, Verify,
+    Bypass, Disable, Doctor, Enroll, Hash, PolicyCommand, PolicySet, Qr, RecoveryCodes, Renew,
+    Resync, Show, Status, Switch, Unset, UserOnly, Verify,
 };
 
 const ABOUT: &str = "Two-factor login: enrols devices, sets the policy, tells who will be asked";
@@ -102,6 +102,17 @@ EXAMPLES
   twofactor status alice
   twofactor status --json")]
     Status(Status),
+    /// Find what is wrong, say what mends it, and what the next login will ask whom
+    ///
+    /// Looks at the policy, the files of the users, the module, the PAM files, sshd's settings, the clock and the disk.
+    /// Changes nothing; to see whether records can be stored, it makes a file beside them and removes it. Exit code 1 when
+    /// there is a problem; warnings alone are 0.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor doctor
+  twofactor doctor --user alice              the table for one user
+  twofactor doctor --json")]
+    Doctor(Doctor),
     /// Check a code exactly as a login would
     ///
     /// A right code is used up, a wrong one counts as a failure.

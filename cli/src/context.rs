@@ -123,6 +123,11 @@ impl Context {
         }
     }
 
+    /// Where records and states are.
+    pub fn state_path(&self) -> &Path {
+        &self.state
+    }
+
     /// Where the policy is.
     pub fn policy_path(&self) -> &Path {
         self.policy.path()

@@ -6,6 +6,7 @@ mod audit;
 mod commands;
 mod context;
 mod device_info;
+mod doctor;
 mod duration;
 mod error;
 mod export_oath;

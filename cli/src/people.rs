@@ -10,7 +10,9 @@ use pam_twofactor::sys::accounts::{self, Account};
 
 use crate::context::Context;
 use crate::error::Failure;
-use crate::impact::{Enrolment, Exemption, Person, Role};
+use crate::impact::{Enrolment, Exemption, Person};
+
+pub use crate::impact::Role;
 
 /// The local accounts. Accounts of a directory are not listed: there may be very many.
 const PASSWD: &str = "/etc/passwd";
@@ -43,16 +45,9 @@ pub fn all(
                 continue;
             }
         };
-        let groups = accounts::group_ids(&account).unwrap_or_default();
-        let administrator =
-            account.uid == 0 || groups.iter().any(|gid| administrators.contains(gid));
         people.push(Person {
             enrolment,
-            role: if administrator {
-                Role::Administrator
-            } else {
-                Role::User
-            },
+            role: role(&account, &administrators),
             exemption: exemption(context, policy, &account)?,
             name: account.name,
         });
@@ -80,7 +75,17 @@ fn parse(passwd: &str) -> Vec<(String, u32)> {
     passwd.lines().filter_map(entry).collect()
 }
 
-fn administrator_groups() -> Result<Vec<u32>, Failure> {
+/// Whether an account is root's, or in one of these groups.
+pub fn role(account: &Account, administrators: &[u32]) -> Role {
+    let groups = accounts::group_ids(account).unwrap_or_default();
+    match account.uid == 0 || groups.iter().any(|gid| administrators.contains(gid)) {
+        true => Role::Administrator,
+        false => Role::User,
+    }
+}
+
+/// The numeric ids of the groups whose members may become root.
+pub fn administrator_groups() -> Result<Vec<u32>, Failure> {
     let mut gids = Vec::new();
     for group in ADMINISTRATORS {
         gids.extend(accounts::group_id(group)?);

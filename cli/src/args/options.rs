@@ -104,6 +104,14 @@ pub struct Status {
     pub user: Option<String>,
 }
 
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Look at this user only, and at the machine
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+}
+
 /// `verify`.
 #[derive(Debug, Args)]
 pub struct Verify {

@@ -22,6 +22,8 @@ mod verify;
 
 use std::process::ExitCode;
 
+pub use status::clock_word;
+
 use crate::args::{Command, PolicyCommand};
 use crate::context::Context;
 use crate::error::Failure;
@@ -34,6 +36,7 @@ pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Unset(args) => unset::run(context, args),
         Command::Show(args) => show::run(context, args),
         Command::Status(args) => return status::run(context, args),
+        Command::Doctor(args) => return crate::doctor::run(context, args),
         Command::Verify(args) => return verify::run(context, args),
         Command::RecoveryCodes(args) => recovery::run(context, args),
         Command::Bypass(args) => bypass::run(context, args),

@@ -1,0 +1,73 @@
+//! What doctor finds: what is wrong, why that matters, and what mends it.
+#![forbid(unsafe_code)]
+
+use serde::Serialize;
+
+use crate::error::Failure;
+
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Somebody gets in without the code that the policy asks for, or cannot get in, or soon will not.
+    Problem,
+    /// It works, and should be known.
+    Warning,
+}
+
+/// One thing that was found. The serialized form is an interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How much it matters.
+    pub level: Level,
+    /// What kind of thing it is: a word that stays the same.
+    pub check: &'static str,
+    /// The service, user or file that it is about.
+    pub subject: String,
+    /// What is wrong, and what that does.
+    pub cause: String,
+    /// What mends it.
+    pub fix: String,
+}
+
+impl Finding {
+    /// Something that has to be mended.
+    pub fn problem(
+        check: &'static str,
+        subject: impl Into<String>,
+        cause: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self {
+            level: Level::Problem,
+            check,
+            subject: subject.into(),
+            cause: cause.into(),
+            fix: fix.into(),
+        }
+    }
+
+    /// Something that should be known.
+    pub fn warning(
+        check: &'static str,
+        subject: impl Into<String>,
+        cause: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self {
+            level: Level::Warning,
+            ..Self::problem(check, subject, cause, fix)
+        }
+    }
+
+    /// An error of another command, with the step that it names, or else this one.
+    pub fn of(
+        check: &'static str,
+        subject: impl Into<String>,
+        failure: Failure,
+        otherwise: &str,
+    ) -> Self {
+        let fix = failure.next.unwrap_or_else(|| otherwise.to_owned());
+        Self::problem(check, subject, failure.what, fix)
+    }
+}

@@ -1,0 +1,277 @@
+//! What the next login will ask a user for, service by service: the policy, the stack and sshd's settings put together.
+#![forbid(unsafe_code)]
+
+use serde::Serialize;
+
+use super::modules::{Part, unknown_argument};
+use super::pam::{Broken, Code, Service};
+use super::sshd::{DIALOGUE, KEY, PASSWORD, Settings};
+use super::trial::{Login as Typed, Password, Trial};
+
+/// What one user meets at one service. The serialized form is an interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Login {
+    /// The PAM service.
+    pub service: String,
+    /// Login name; at su and sudo that of the PAM user: the target of su, the caller of sudo.
+    pub user: String,
+    /// The ways in, each of which is enough. None: nobody gets in.
+    pub ways: Vec<Way>,
+}
+
+/// One way in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Way {
+    /// sshd's methods, as in AuthenticationMethods; `null` for other services.
+    pub method: Option<String>,
+    /// What is asked for, in order: `password`, `code`, `password-and-code` (one field), `key` and others of sshd.
+    pub asks: Vec<&'static str>,
+    /// Whether it lets in, with the right answers.
+    pub result: Ends,
+    /// Why no code is asked for, or why it is refused; `null` where a code is asked for.
+    pub why: Option<Why>,
+}
+
+/// How a login with the right answers ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ends {
+    /// Let in.
+    In,
+    /// Refused.
+    Refused,
+}
+
+/// Why no code is asked for, or why a login is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// Two-factor login is switched off.
+    Disabled,
+    /// It is off for this service.
+    ServiceOff,
+    /// An `[[exempt]]` entry.
+    Exempt,
+    /// No device, and the policy leaves that open, or not.
+    NoDevice,
+    /// Too many wrong codes.
+    LockedOut,
+    /// The policy, or a file of the user, cannot be used.
+    Unusable,
+    /// The stack does not name the module.
+    NotInStack,
+    /// The stack passes before the code.
+    Skipped,
+    /// A wrong code lets in as well.
+    WrongCodeToo,
+    /// libpam does not find the module.
+    ModuleMissing,
+    /// The line of the module has a wrong argument.
+    Argument,
+    /// The stack lets nobody in.
+    Stack,
+    /// sshd answers the question for the code with the password.
+    PasswordAsCode,
+    /// sshd does not let root in this way.
+    RootLogin,
+    /// sshd does not use PAM.
+    UsePam,
+    /// By key: sshd does not run the lines that ask for a code.
+    Key,
+}
+
+/// What the policy asks of a user at a service, beside what the stack makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demanded {
+    /// A code.
+    Code,
+    /// Nothing, for this reason.
+    Nothing(Why),
+    /// Refused, for this reason.
+    Refused(Why),
+}
+
+/// One user at one service other than sshd, or at sshd's dialogue.
+pub fn by_pam(stacks: &Result<Service, Broken>, trial: &Trial<'_>, demanded: Demanded) -> Way {
+    let refused = |why| Way::new(&[], Ends::Refused, Some(why));
+    if stacks.is_err() {
+        return refused(Why::Stack);
+    }
+    let (answer, problem) = answer(trial, demanded);
+    let usual = |way: &Password| trial.walk(Typed::new(*way, answer));
+    let mut ways: Vec<Way> = trial
+        .ways()
+        .iter()
+        .map(|way| {
+            let walk = usual(way);
+            let asks = asks(trial, &walk.called, demanded, problem);
+            let asked = walk
+                .called
+                .iter()
+                .any(|at| trial.part(*at) == Some(Part::Ours));
+            let wrong = || trial.walk(Typed::new(*way, Code::AUTH_ERR)).status == Code::SUCCESS;
+            let ends = if walk.status == Code::SUCCESS {
+                Ends::In
+            } else {
+                Ends::Refused
+            };
+            let why = match (ends, asked, demanded) {
+                (Ends::Refused, true, Demanded::Refused(why)) => Some(why),
+                (Ends::Refused, true, _) => Some(problem.unwrap_or(Why::Stack)),
+                (Ends::Refused, false, _) => Some(Why::Stack),
+                (Ends::In, false, _) if trial.ours().is_empty() => Some(Why::NotInStack),
+                (Ends::In, false, _) => Some(Why::Skipped),
+                (Ends::In, true, Demanded::Nothing(why)) => Some(why),
+                (Ends::In, true, Demanded::Code) if problem.is_none() => {
+                    wrong().then_some(Why::WrongCodeToo)
+                }
+                (Ends::In, true, Demanded::Refused(why)) => Some(problem.unwrap_or(why)),
+                (Ends::In, true, Demanded::Code) => problem,
+            };
+            Way::new(&asks, ends, why)
+        })
+        .collect();
+    // Of several sources of passwords the one that is passed most easily counts.
+    ways.sort_by_key(|way| (way.ends() == Ends::Refused, way.asks.len()));
+    ways.into_iter()
+        .next()
+        .unwrap_or_else(|| refused(Why::Stack))
+}
+
+/// The ways that sshd has for a user, where `pam` is what its dialogue asks for.
+pub fn by_sshd(settings: &Settings, uid: u32, pam: &Way, demanded: Demanded) -> Vec<Way> {
+    let combinations = settings.combinations();
+    let ways = combinations.iter().map(|methods| {
+        let mut way = Way::new(&[], Ends::In, None);
+        for method in methods {
+            let part = match method.as_str() {
+                DIALOGUE => pam.clone(),
+                PASSWORD if !settings.on("usepam") => {
+                    Way::new(&["password"], Ends::In, Some(Why::UsePam))
+                }
+                PASSWORD => password_method(pam, demanded),
+                KEY => Way::new(&["key"], Ends::In, Some(Why::Key)),
+                "hostbased" => Way::new(&["host-key"], Ends::In, Some(Why::Key)),
+                _ => Way::new(&["kerberos"], Ends::In, Some(Why::Key)),
+            };
+            way.add(part);
+        }
+        if uid == 0 && !root_may(settings.root(), methods) {
+            way.result = Ends::Refused;
+            way.why = Some(Why::RootLogin);
+        }
+        way.method = Some(methods.join(","));
+        way
+    });
+    ways.collect()
+}
+
+impl Way {
+    fn new(asks: &[&'static str], result: Ends, why: Option<Why>) -> Self {
+        Self {
+            method: None,
+            asks: asks.to_vec(),
+            result,
+            why,
+        }
+    }
+
+    const fn ends(&self) -> Ends {
+        self.result
+    }
+
+    /// One method behind another: both have to be passed, and a code at one of them is enough.
+    fn add(&mut self, next: Self) {
+        let has_code = |way: &Self| way.asks.iter().any(|ask| ask.contains("code"));
+        let refused = [&*self, &next]
+            .into_iter()
+            .find(|way| way.result == Ends::Refused)
+            .and_then(|way| way.why);
+        self.why = match refused {
+            Some(why) => Some(why),
+            None if has_code(self) || has_code(&next) => [self.why, next.why]
+                .into_iter()
+                .flatten()
+                .find(|why| *why == Why::WrongCodeToo),
+            None => next.why.or(self.why),
+        };
+        if next.result == Ends::Refused {
+            self.result = Ends::Refused;
+        }
+        self.asks.extend(next.asks);
+    }
+}
+
+/// What the module answers when everything typed is right, and what is wrong with its line.
+fn answer(trial: &Trial<'_>, demanded: Demanded) -> (Code, Option<Why>) {
+    let modules = || trial.ours().into_iter().filter_map(|at| trial.module(at));
+    if modules().any(|module| unknown_argument(module).is_some()) {
+        return (Code::SERVICE_ERR, Some(Why::Argument));
+    }
+    let missing = modules().any(|module| !(trial.found)(module));
+    let problem = missing.then_some(Why::ModuleMissing);
+    let code = match demanded {
+        Demanded::Code => Code::SUCCESS,
+        Demanded::Nothing(_) => Code::IGNORE,
+        Demanded::Refused(Why::LockedOut) => Code::MAXTRIES,
+        Demanded::Refused(Why::Unusable) => Code::AUTHINFO_UNAVAIL,
+        Demanded::Refused(_) => Code::AUTH_ERR,
+    };
+    (code, problem)
+}
+
+/// The questions of the lines that had their turn. Only the first line that checks a password asks for it.
+fn asks(
+    trial: &Trial<'_>,
+    called: &[usize],
+    demanded: Demanded,
+    problem: Option<Why>,
+) -> Vec<&'static str> {
+    let mut asks: Vec<&'static str> = Vec::new();
+    for at in called {
+        let module = trial.module(*at);
+        let one_field =
+            module.is_some_and(|module| module.arguments.iter().any(|word| word == "forward_pass"));
+        let typed = asks.iter().any(|ask| ask.starts_with("password"));
+        match (trial.part(*at), demanded) {
+            (Some(Part::Password), _) if !typed => asks.push("password"),
+            (Some(Part::Ours), Demanded::Code) if problem.is_none() => {
+                asks.push(if one_field {
+                    "password-and-code"
+                } else {
+                    "code"
+                });
+            }
+            (Some(Part::Ours), Demanded::Nothing(_))
+                if one_field && !typed && problem.is_none() =>
+            {
+                asks.push("password");
+            }
+            _ => {}
+        }
+    }
+    asks
+}
+
+/// sshd's method `password` has one field.
+fn password_method(pam: &Way, demanded: Demanded) -> Way {
+    let two = pam.asks.contains(&"code");
+    match demanded {
+        Demanded::Code if two => Way::new(&["password"], Ends::Refused, Some(Why::PasswordAsCode)),
+        _ => pam.clone(),
+    }
+}
+
+/// sshd_config(5), PermitRootLogin.
+fn root_may(setting: &str, methods: &[String]) -> bool {
+    match setting {
+        "no" => false,
+        "yes" => true,
+        _ => {
+            !methods
+                .iter()
+                .any(|method| method == DIALOGUE || method == PASSWORD)
+                || methods.iter().any(|method| method == KEY)
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What is wrong with the machine: policy, state directory, module file, clock.
+#![forbid(unsafe_code)]
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use pam_twofactor::check;
+use pam_twofactor::policy::Policy;
+use pam_twofactor::sys::clock::Synchronization;
+use pam_twofactor::sys::file::{self, Access, FileError};
+use rustix::fs::{CWD, StatVfsMountFlags, statvfs};
+
+use super::finding::Finding;
+use super::modules::OURS;
+use super::world::same_architecture;
+use crate::context::Context;
+use crate::error::Failure;
+
+/// A file that is made and removed to see whether one can be made. No user's record can have that name.
+const PROBE: &str = "%doctor";
+/// As many bytes as the largest usual record.
+const PROBE_LEN: usize = 4096;
+
+/// The policy as a login sees it; `None` with a finding when it cannot be used.
+pub fn policy(context: &Context, used: &[String]) -> (Option<Policy>, Vec<Finding>) {
+    let file = context.policy_path().display().to_string();
+    let loaded = context.policy.load().map_err(check::Failure::from);
+    let usable = loaded.and_then(|loaded| {
+        if loaded.policy.enabled {
+            check::memberships(&context.policy, &loaded.policy, None)?;
+        }
+        Ok(loaded.policy)
+    });
+    let refused = match used {
+        [] => "wherever a PAM file names the module".to_owned(),
+        services => format!("at {}", services.join(", ")),
+    };
+    match usable {
+        Ok(policy) => (Some(policy), Vec::new()),
+        Err(check::Failure::Store(error)) if error.is_missing() => {
+            let cause = format!("there is no policy {file}: everybody is refused {refused}");
+            let fix = "twofactor policy set enabled false, or twofactor enable";
+            let finding = match used {
+                [] => Finding::warning("policy", &file, cause, fix),
+                _ => Finding::problem("policy", &file, cause, fix),
+            };
+            (None, vec![finding])
+        }
+        Err(error) => {
+            let mut failure = Failure::from(error);
+            failure.what = format!("{}. Everybody is refused {refused}", failure.what);
+            let fix = "Correct it, then: twofactor policy check";
+            (None, vec![Finding::of("policy", file, failure, fix)])
+        }
+    }
+}
+
+/// Whether records and states can be read and written.
+pub fn state_directory(context: &Context, policy: Option<&Policy>) -> Vec<Finding> {
+    let path = context.state_path();
+    let subject = path.display().to_string();
+    let fix = "twofactor enable makes what is missing";
+    let on = policy.is_some_and(|policy| policy.enabled);
+    match context.store() {
+        Err(failure) => return vec![Finding::of("state-directory", subject, failure, fix)],
+        Ok(None) if on => {
+            let cause = format!("{subject} is missing or not complete, so logins are refused");
+            return vec![Finding::problem("state-directory", subject, cause, fix)];
+        }
+        Ok(None) => return Vec::new(),
+        Ok(Some(_)) => {}
+    }
+    let parts = ["users", "state"].map(|part| path.join(part));
+    // Both are one file system as a rule: then it is told once.
+    parts
+        .iter()
+        .find_map(|part| writable(part))
+        .into_iter()
+        .collect()
+}
+
+/// Whether a file can be made there. Tried, since quotas show in no other way.
+fn writable(directory: &Path) -> Option<Finding> {
+    let subject = directory.display().to_string();
+    let tried = file::open_directory(CWD, directory, Access::Private).and_then(|opened| {
+        file::write_file(&opened, PROBE, &[0; PROBE_LEN], Access::Private)?;
+        file::remove(&opened, PROBE)
+    });
+    let error = tried.err()?;
+    let full = statvfs(directory).ok();
+    let read_only = full
+        .as_ref()
+        .is_some_and(|system| system.f_flag.contains(StatVfsMountFlags::RDONLY));
+    let no_files = full
+        .as_ref()
+        .is_some_and(|system| system.f_files > 0 && system.f_ffree == 0);
+    let (cause, fix) = match error {
+        FileError::System(_, rustix::io::Errno::ROFS) => (
+            "is on a read-only file system: no attempt can be counted, so everybody with a device is refused",
+            "See why (dmesg; mount), then: mount -o remount,rw and the directory of the mount",
+        ),
+        _ if read_only => (
+            "is on a read-only file system: no attempt can be counted, so everybody with a device is refused",
+            "See why (dmesg; mount), then: mount -o remount,rw and the directory of the mount",
+        ),
+        FileError::System(_, rustix::io::Errno::NOSPC) if no_files => (
+            "is on a file system that has no room for another file (no free inodes): nobody can be enrolled, and devices cannot be changed",
+            "Remove files there: df -i shows how many there are",
+        ),
+        FileError::System(_, rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => (
+            "is on a full disk: nobody can be enrolled, and devices cannot be changed. Logins still work",
+            "Make room there: df shows how much there is",
+        ),
+        _ => (
+            "cannot be written: nobody can be enrolled, and logins may be refused",
+            "See what the system says: dmesg",
+        ),
+    };
+    let cause = format!("{subject} {cause} ({error})");
+    Some(Finding::problem("disk", subject, cause, fix))
+}
+
+/// Whether the module is where libpam looks for it, and nobody but root can change it.
+pub fn module_file(path: &Path, used: &[String]) -> Option<Finding> {
+    let subject = path.display().to_string();
+    let wrong = |cause: &str, fix: String| {
+        let services = match used {
+            [] => String::new(),
+            services => format!(" (used at {})", services.join(", ")),
+        };
+        let cause = format!("{subject}{services} {cause}");
+        let finding = Finding::problem("module-file", subject.clone(), cause, fix);
+        Some(match used {
+            [] => Finding::warning("module-file", finding.subject, finding.cause, finding.fix),
+            _ => finding,
+        })
+    };
+    let Ok(metadata) = std::fs::metadata(path) else {
+        let directory = path.parent().unwrap_or(path).display();
+        return wrong(
+            "is not there, so libpam refuses whoever comes to its line",
+            format!(
+                "Install it: make install PAMDIR={directory}; or correct the path in the PAM file"
+            ),
+        );
+    };
+    if !metadata.is_file() || !same_architecture(path) {
+        return wrong(
+            "is no module for this machine, so libpam cannot load it and refuses",
+            "Build and install it again: make, make install".to_owned(),
+        );
+    }
+    match (metadata.uid(), metadata.mode() & 0o022) {
+        (0, 0) => None,
+        (0, _) => wrong(
+            "can be changed by others than root, and with it every login",
+            format!("See who changed it; then: chmod go-w {}", path.display()),
+        ),
+        _ => wrong(
+            "does not belong to root, and its owner can change every login",
+            format!(
+                "See who changed it; then: chown root:root {}",
+                path.display()
+            ),
+        ),
+    }
+}
+
+/// PAM files that somebody else than root can change.
+pub fn pam_file(path: &PathBuf) -> Option<Finding> {
+    let metadata = std::fs::metadata(path).ok()?;
+    let open = metadata.uid() != 0 || metadata.mode() & 0o022 != 0;
+    let subject = path.display().to_string();
+    open.then(|| {
+        Finding::problem(
+            "pam-file-open",
+            &subject,
+            format!("{subject} can be changed by others than root, and with it every login there"),
+            format!("See who changed it; then: chown root:root {subject}; chmod go-w {subject}"),
+        )
+    })
+}
+
+/// Whether the clock is kept right.
+pub fn clock(synchronization: Synchronization) -> Option<Finding> {
+    let fix = "Set up NTP (chrony or systemd-timesyncd); then timedatectl says \"System clock synchronized: yes\"";
+    match synchronization {
+        Synchronization::Synchronized => None,
+        Synchronization::Unsynchronized => Some(Finding::problem(
+            "clock",
+            "clock",
+            "nothing keeps it right; once it is wrong by more than a minute, the codes of the devices are refused",
+            fix,
+        )),
+        Synchronization::Unknown => Some(Finding::warning(
+            "clock",
+            "clock",
+            "the kernel does not tell whether it is kept right (in a container, ask the host); codes depend on it",
+            fix,
+        )),
+    }
+}
+
+/// A policy that is on, and asks nobody.
+pub fn nowhere_used(policy: Option<&Policy>, used: &[String]) -> Option<Finding> {
+    (policy.is_some_and(|policy| policy.enabled) && used.is_empty()).then(|| {
+        Finding::problem(
+            "not-in-use",
+            "policy",
+            format!("two-factor login is on, but no PAM file names {OURS}: nobody is asked for a code anywhere"),
+            "Put its lines into the files of the services that should ask, as in the examples in the directory pam.d.",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Level;
+
+    #[test]
+    fn the_clock_is_fine_wrong_or_unknown() {
+        assert_eq!(clock(Synchronization::Synchronized), None);
+        let level = |state| clock(state).unwrap().level;
+        assert_eq!(level(Synchronization::Unsynchronized), Level::Problem);
+        assert_eq!(level(Synchronization::Unknown), Level::Warning);
+    }
+
+    #[test]
+    fn a_policy_that_is_on_nowhere_is_told() {
+        let on: Policy = "enabled = true".parse().unwrap();
+        assert!(nowhere_used(Some(&on), &[]).is_some());
+        assert!(nowhere_used(Some(&on), &["sshd".to_owned()]).is_none());
+        assert!(nowhere_used(Some(&Policy::default()), &[]).is_none());
+        assert!(nowhere_used(None, &[]).is_none());
+    }
+}

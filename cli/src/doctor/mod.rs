@@ -1,0 +1,85 @@
+//! `doctor`: what is wrong on this machine, what mends it, and what the next login will ask whom.
+//!
+//! `pam` is libpam on paper, `trial` logs in on paper; `stacks`, `sshd`, `users` and `machine` look for what is wrong,
+//! `logins` makes the table, `world` reads the machine.
+#![forbid(unsafe_code)]
+
+mod finding;
+mod logins;
+mod machine;
+mod modules;
+mod pam;
+mod report;
+mod sshd;
+mod stacks;
+mod survey;
+mod table;
+mod trial;
+mod users;
+mod world;
+
+use std::process::ExitCode;
+
+use pam_twofactor::policy::{Policy, Throttle};
+use pam_twofactor::sys::clock;
+
+use crate::args::Doctor;
+use crate::commands::clock_word;
+use crate::context::Context;
+use crate::error::{Exit, Failure};
+use finding::Level;
+use report::Diagnosis;
+use survey::Survey;
+use world::World;
+
+/// Runs it. Problems are no errors of the command, but of the machine: exit code 1.
+pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
+    let only = args
+        .user
+        .as_deref()
+        .map(|user| context.account(user))
+        .transpose()?;
+    let world = World::look();
+    let survey = Survey::of(&world);
+    let used = survey.used();
+    let (policy, mut findings) = machine::policy(context, &used);
+    findings.extend(machine::nowhere_used(policy.as_ref(), &used));
+    findings.extend(machine::state_directory(context, policy.as_ref()));
+    findings.extend(survey.files().iter().filter_map(machine::pam_file));
+    for (path, services) in survey.modules(&world) {
+        findings.extend(machine::module_file(&path, &services));
+    }
+    let synchronization = clock::synchronization();
+    findings.extend(machine::clock(synchronization));
+    // What cannot be opened was told above; nobody has a device then, as far as can be seen.
+    let store = context.store().ok().flatten();
+    let throttle = policy.as_ref().map_or_else(
+        || Policy::default().throttle,
+        |policy| -> Throttle { policy.throttle },
+    );
+    let (people, found) = users::check(store.as_ref(), &throttle, only.as_ref(), clock::now()?);
+    findings.extend(survey.check(context, &world, policy.as_ref()));
+    let table = table::Table::of(context, &world, &survey, policy.as_ref(), &people);
+    findings.extend(table.findings);
+    findings.extend(found);
+    findings.sort_by_key(|finding| finding.level);
+    let diagnosis = Diagnosis::new(
+        context.policy_path(),
+        policy.as_ref(),
+        clock_word(synchronization),
+        findings,
+        table.logins,
+        table.left_out,
+    );
+    context.format.write(&diagnosis)?;
+    Ok(
+        match diagnosis
+            .findings
+            .iter()
+            .any(|finding| finding.level == Level::Problem)
+        {
+            true => ExitCode::from(Exit::Refused as u8),
+            false => ExitCode::SUCCESS,
+        },
+    )
+}

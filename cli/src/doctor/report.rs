@@ -1,0 +1,203 @@
+//! The report of `doctor`: its JSON form, whose keys are stable, and its text.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+
+use pam_twofactor::policy::Policy;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::finding::{Finding, Level};
+use super::logins::{Ends, Login, Way, Why};
+use crate::output::{Report, table};
+use crate::text::count;
+
+/// What `doctor` reports.
+#[derive(Serialize)]
+pub struct Diagnosis {
+    /// Where the policy is.
+    policy: String,
+    /// The global switch; `null` when the policy cannot be used.
+    enabled: Option<bool>,
+    /// What the kernel says of the clock: `synchronized`, `unsynchronized` or `unknown`.
+    clock: &'static str,
+    /// How many of the findings are problems.
+    problems: usize,
+    /// How many are warnings.
+    warnings: usize,
+    /// Problems, then warnings.
+    pub findings: Vec<Finding>,
+    /// What the next login will ask for.
+    logins: Vec<Login>,
+    /// Users for whom `logins` has no rows, since there are too many: ask with `--user`.
+    users_left_out: usize,
+}
+
+impl Diagnosis {
+    /// Counts the findings.
+    pub fn new(
+        policy_path: &Path,
+        policy: Option<&Policy>,
+        clock: &'static str,
+        findings: Vec<Finding>,
+        logins: Vec<Login>,
+        users_left_out: usize,
+    ) -> Self {
+        let of = |level| {
+            findings
+                .iter()
+                .filter(|finding| finding.level == level)
+                .count()
+        };
+        Self {
+            policy: policy_path.display().to_string(),
+            enabled: policy.map(|policy| policy.enabled),
+            clock,
+            problems: of(Level::Problem),
+            warnings: of(Level::Warning),
+            findings,
+            logins,
+            users_left_out,
+        }
+    }
+}
+
+impl Report for Diagnosis {
+    fn text(&self) -> Zeroizing<String> {
+        let switch = match self.enabled {
+            Some(true) => "Two-factor login is on",
+            Some(false) => "Two-factor login is off",
+            None => "The policy cannot be used",
+        };
+        let mut text = format!("{switch} ({}). Clock: {}\n\n", self.policy, self.clock);
+        for Finding {
+            level,
+            subject,
+            cause,
+            fix,
+            ..
+        } in &self.findings
+        {
+            let word = match level {
+                Level::Problem => "PROBLEM",
+                Level::Warning => "Warning",
+            };
+            // Files, and what stands at the beginning anyway, are named in the cause.
+            let named = cause.starts_with(subject.as_str()) || subject.contains('/');
+            let about = match named {
+                true => String::new(),
+                false => format!("{subject}: "),
+            };
+            text.push_str(&format!("{word}  {about}{cause}.\n   Fix:  {fix}\n\n"));
+        }
+        text.push_str(&match (self.problems, self.warnings) {
+            (0, 0) => "Nothing wrong was found.\n".to_owned(),
+            (problems, warnings) => format!(
+                "{}, {}.\n",
+                count(problems as u64, "problem"),
+                count(warnings as u64, "warning")
+            ),
+        });
+        text.push_str("\nWhat the next login will ask for:\n\n");
+        text.push_str(&table(&self.rows()));
+        if self.users_left_out > 0 {
+            text.push_str(&format!(
+                "\n{} not shown. To ask about one: twofactor doctor --user NAME\n",
+                count(self.users_left_out as u64, "user")
+            ));
+        }
+        Zeroizing::new(text)
+    }
+}
+
+impl Diagnosis {
+    /// Users who are asked for the same at a service share a row.
+    fn rows(&self) -> Vec<Vec<String>> {
+        let mut rows: Vec<(&str, String, Vec<&str>)> = Vec::new();
+        for login in &self.logins {
+            let asked = asked(&login.ways);
+            let same = rows
+                .iter_mut()
+                .find(|(service, asks, _)| *service == login.service && *asks == asked);
+            match same {
+                Some((_, _, users)) => users.push(&login.user),
+                None => rows.push((&login.service, asked, vec![&login.user])),
+            }
+        }
+        let head = ["SERVICE", "USER", "THE NEXT LOGIN"].map(str::to_owned);
+        let mut table = vec![head.to_vec()];
+        for (service, asks, users) in rows {
+            // Names in lines of their own, a few in each: a cell must not make the table too wide.
+            for (position, names) in users.chunks(3).enumerate() {
+                let first = position == 0;
+                let cell = |text: &str| {
+                    if first {
+                        text.to_owned()
+                    } else {
+                        String::new()
+                    }
+                };
+                table.push(vec![cell(service), names.join(", "), cell(&asks)]);
+            }
+        }
+        table
+    }
+}
+
+fn asked(ways: &[Way]) -> String {
+    let ways: Vec<String> = ways.iter().map(way).collect();
+    match ways.is_empty() {
+        true => "refused: sshd has no method that is switched on".to_owned(),
+        false => ways.join("; or "),
+    }
+}
+
+fn way(way: &Way) -> String {
+    let asks: Vec<&str> = way.asks.iter().map(|ask| word(ask)).collect();
+    let asks = match asks.is_empty() {
+        true => "nothing".to_owned(),
+        false => asks.join(" + "),
+    };
+    let why = way.why.map(reason);
+    match (way.result, why) {
+        (Ends::Refused, why) => {
+            let method = way
+                .method
+                .as_ref()
+                .map_or_else(String::new, |method| format!("{method} "));
+            format!("{method}refused: {}", why.unwrap_or("by the PAM file"))
+        }
+        (Ends::In, Some(why)) => format!("{asks} ({why})"),
+        (Ends::In, None) => asks,
+    }
+}
+
+fn word(ask: &str) -> &str {
+    match ask {
+        "password-and-code" => "password and code in one field",
+        "host-key" => "key of the client's host",
+        "kerberos" => "Kerberos ticket",
+        other => other,
+    }
+}
+
+const fn reason(why: Why) -> &'static str {
+    match why {
+        Why::Disabled => "two-factor login is off",
+        Why::ServiceOff => "switched off for this service",
+        Why::Exempt => "exempt",
+        Why::NoDevice => "no device",
+        Why::LockedOut => "locked out",
+        Why::Unusable => "policy or record unusable",
+        Why::NotInStack => "module not in the PAM file",
+        Why::Skipped => "the PAM file skips the code",
+        Why::WrongCodeToo => "a wrong code lets in, too",
+        Why::ModuleMissing => "module not found",
+        Why::Argument => "wrong argument in the PAM file",
+        Why::Stack => "by the PAM file",
+        Why::PasswordAsCode => "sshd gives the password as code",
+        Why::RootLogin => "PermitRootLogin",
+        Why::UsePam => "sshd does not use PAM",
+        Why::Key => "no code",
+    }
+}

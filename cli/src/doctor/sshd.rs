@@ -1,0 +1,260 @@
+//! The settings that sshd works with: which methods let somebody in, and which of them run PAM's auth lines.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use super::finding::Finding;
+use super::modules::OURS;
+
+/// Where the settings are best put: the first value that sshd finds counts.
+const PLACE: &str = "In /etc/ssh/sshd_config.d/01-twofactor.conf";
+/// What has to be done afterwards.
+const RELOAD: &str = "then: systemctl try-reload-or-restart ssh";
+
+/// The method that can ask PAM's questions.
+pub const DIALOGUE: &str = "keyboard-interactive";
+/// The method with one hidden field.
+pub const PASSWORD: &str = "password";
+/// By key.
+pub const KEY: &str = "publickey";
+
+/// The output of `sshd -T`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings(BTreeMap<String, String>);
+
+/// What the auth lines of sshd's stack ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialogue {
+    /// Password and code, one after the other.
+    Both,
+    /// Password and code in one field.
+    OneField,
+    /// A code and no password.
+    CodeOnly,
+}
+
+impl Settings {
+    /// Reads it: a keyword in small letters, a blank, and its value in each line.
+    pub fn parse(text: &str) -> Self {
+        let pairs = text.lines().filter_map(|line| line.split_once(' '));
+        let mut settings = BTreeMap::new();
+        for (key, value) in pairs {
+            settings
+                .entry(key.to_ascii_lowercase())
+                .or_insert_with(|| value.trim().to_owned());
+        }
+        Self(settings)
+    }
+
+    /// The PAM service that sshd uses.
+    pub fn service(&self) -> &str {
+        self.value("pamservicename").unwrap_or("sshd")
+    }
+
+    /// Whether a switch is on.
+    pub fn on(&self, key: &str) -> bool {
+        self.value(key).is_some_and(|value| value == "yes")
+    }
+
+    /// Whether sshd asks PAM's questions. Before OpenSSH 8.7 the setting had another name.
+    pub fn dialogue(&self) -> bool {
+        self.on("usepam")
+            && (self.on("kbdinteractiveauthentication")
+                || self.on("challengeresponseauthentication"))
+    }
+
+    /// `permitrootlogin`.
+    pub fn root(&self) -> &str {
+        self.value("permitrootlogin").unwrap_or("yes")
+    }
+
+    /// The combinations of methods, each of which lets somebody in.
+    pub fn combinations(&self) -> Vec<Vec<String>> {
+        let usable: Vec<&str> = [
+            (DIALOGUE, self.dialogue()),
+            (PASSWORD, self.on("passwordauthentication")),
+            (KEY, self.on("pubkeyauthentication")),
+            ("gssapi-with-mic", self.on("gssapiauthentication")),
+            ("hostbased", self.on("hostbasedauthentication")),
+        ]
+        .into_iter()
+        .filter_map(|(method, on)| on.then_some(method))
+        .collect();
+        let lists = match self.value("authenticationmethods") {
+            None | Some("any") => {
+                return usable.iter().map(|one| vec![(*one).to_owned()]).collect();
+            }
+            Some(lists) => lists.split_ascii_whitespace(),
+        };
+        let list = |list: &str| -> Vec<String> {
+            let method = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
+            list.split(',').map(method).collect()
+        };
+        lists
+            .map(list)
+            .filter(|list| list.iter().all(|method| usable.contains(&method.as_str())))
+            .collect()
+    }
+
+    /// What keeps sshd from asking for the code, or lets it log in without. `asks` is what its stack asks for.
+    pub fn check(&self, asks: Dialogue) -> Vec<Finding> {
+        let problem =
+            |check, cause: String, fix: String| Finding::problem(check, "sshd", cause, fix);
+        if !self.on("usepam") {
+            return vec![problem(
+                "sshd-usepam",
+                format!(
+                    "sshd has UsePAM no: it never calls {OURS}, and nobody is asked for a code"
+                ),
+                format!("{PLACE}: UsePAM yes; {RELOAD}"),
+            )];
+        }
+        let mut findings = Vec::new();
+        let combinations = self.combinations();
+        let any = |method: &str| combinations.iter().flatten().any(|one| one == method);
+        let password_asks = asks == Dialogue::OneField && any(PASSWORD);
+        if !self.dialogue() && !password_asks {
+            findings.push(problem(
+                "sshd-kbdinteractive",
+                "sshd has KbdInteractiveAuthentication no, so it cannot ask for a code: whoever has a device cannot log in with a password".to_owned(),
+                format!("{PLACE}: KbdInteractiveAuthentication yes (before OpenSSH 8.7: ChallengeResponseAuthentication yes); {RELOAD}"),
+            ));
+        } else if !any(DIALOGUE) && !password_asks {
+            findings.push(problem(
+                "sshd-methods",
+                format!("sshd's AuthenticationMethods ({}) never ask PAM's questions: nobody is asked for a code", self.methods()),
+                format!("{PLACE}: AuthenticationMethods with keyboard-interactive in each of its lists, such as publickey,keyboard-interactive; {RELOAD}"),
+            ));
+        }
+        if any(PASSWORD) && asks != Dialogue::OneField {
+            findings.push(problem(
+                "sshd-password",
+                "sshd has PasswordAuthentication yes: with that method it answers the question for the code with the password, so whoever has a device is refused".to_owned(),
+                format!("{PLACE}: PasswordAuthentication no (passwords still work: keyboard-interactive asks for them); {RELOAD}"),
+            ));
+        }
+        findings.extend(self.keys(asks, &combinations));
+        findings
+    }
+
+    /// Combinations without the code beside some with it.
+    fn keys(&self, asks: Dialogue, combinations: &[Vec<String>]) -> Option<Finding> {
+        let without =
+            |list: &&Vec<String>| !list.iter().any(|one| one == DIALOGUE || one == PASSWORD);
+        let bare = combinations.iter().find(without)?.join(",");
+        if asks == Dialogue::CodeOnly {
+            return Some(Finding::problem(
+                "sshd-key-alone",
+                "sshd",
+                format!(
+                    "the PAM file of sshd asks for a code and no password, and sshd also lets in by {bare} alone, without a code"
+                ),
+                format!("{PLACE}: AuthenticationMethods publickey,keyboard-interactive; {RELOAD}"),
+            ));
+        }
+        let mixed = combinations.len() > 1
+            && self
+                .value("authenticationmethods")
+                .is_some_and(|lists| lists != "any");
+        mixed.then(|| {
+            Finding::warning(
+                "sshd-methods",
+                "sshd",
+                format!("sshd's AuthenticationMethods ({}) let in by {bare} without a code", self.methods()),
+                format!("If that is not meant, {PLACE}: keyboard-interactive in each of its lists; {RELOAD}"),
+            )
+        })
+    }
+
+    fn methods(&self) -> &str {
+        self.value("authenticationmethods").unwrap_or("any")
+    }
+
+    fn value(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "usepam yes\nkbdinteractiveauthentication yes\npasswordauthentication no\npubkeyauthentication yes\n\
+                        authenticationmethods any\npermitrootlogin without-password\n";
+
+    fn with(changes: &[(&str, &str)]) -> Settings {
+        let mut text = GOOD.to_owned();
+        for (from, to) in changes {
+            assert!(text.contains(from), "{from}");
+            text = text.replace(from, to);
+        }
+        Settings::parse(&text)
+    }
+
+    fn checks(changes: &[(&str, &str)], asks: Dialogue) -> Vec<&'static str> {
+        let findings = with(changes).check(asks);
+        findings.into_iter().map(|finding| finding.check).collect()
+    }
+
+    #[test]
+    fn recommended_settings_are_fine() {
+        assert_eq!(checks(&[], Dialogue::Both), [""; 0]);
+        let key_and_code = [("methods any", "methods publickey,keyboard-interactive:pam")];
+        assert_eq!(checks(&key_and_code, Dialogue::CodeOnly), [""; 0]);
+        let password = [("passwordauthentication no", "passwordauthentication yes")];
+        assert_eq!(checks(&password, Dialogue::OneField), [""; 0]);
+    }
+
+    #[test]
+    fn each_wrong_setting_is_named() {
+        let pam = ("usepam yes", "usepam no");
+        let dialogue = (
+            "kbdinteractiveauthentication yes",
+            "kbdinteractiveauthentication no",
+        );
+        let old = (
+            "kbdinteractiveauthentication yes",
+            "challengeresponseauthentication no",
+        );
+        let password = ("passwordauthentication no", "passwordauthentication yes");
+        let keys = ("methods any", "methods publickey");
+        let either = ("methods any", "methods publickey keyboard-interactive");
+        for (change, expected) in [
+            (pam, "sshd-usepam"),
+            (dialogue, "sshd-kbdinteractive"),
+            (old, "sshd-kbdinteractive"),
+            (password, "sshd-password"),
+            (keys, "sshd-methods"),
+            (either, "sshd-methods"),
+        ] {
+            assert_eq!(checks(&[change], Dialogue::Both)[0], expected, "{change:?}");
+        }
+        assert_eq!(checks(&[dialogue, password], Dialogue::Both).len(), 2);
+        assert_eq!(checks(&[], Dialogue::CodeOnly), ["sshd-key-alone"]);
+    }
+
+    #[test]
+    fn the_old_name_of_the_setting_is_known() {
+        let old = [(
+            "kbdinteractiveauthentication yes",
+            "challengeresponseauthentication yes",
+        )];
+        assert!(with(&old).dialogue());
+    }
+
+    #[test]
+    fn combinations_need_methods_that_are_on() {
+        assert_eq!(
+            with(&[]).combinations(),
+            [vec![DIALOGUE.to_owned()], vec![KEY.to_owned()]]
+        );
+        let lists = [(
+            "methods any",
+            "methods publickey,password publickey,keyboard-interactive:pam",
+        )];
+        assert_eq!(
+            with(&lists).combinations(),
+            [vec![KEY.to_owned(), DIALOGUE.to_owned()]]
+        );
+    }
+}

@@ -1,0 +1,306 @@
+//! What is wrong with the stacks of a service that names the module, or should.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::policy::Policy;
+
+use super::finding::Finding;
+use super::modules::{OURS, unknown_argument};
+use super::pam::{Broken, Code, Handler, Module, Run, Service};
+use super::trial::{Login, Password, Trial};
+
+/// The line that the examples have.
+const LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so";
+
+/// What the module answers when something is wrong, none of which may let anybody in.
+const FAILURES: [(Code, &str); 6] = [
+    (
+        Code::AUTHINFO_UNAVAIL,
+        "the policy or a record cannot be read",
+    ),
+    (Code::MODULE_UNKNOWN, "the module is missing"),
+    (Code::CONV_ERR, "the client cannot answer questions"),
+    (Code::SERVICE_ERR, "an argument of the module is wrong"),
+    (Code::ABORT, "the module fails altogether"),
+    (Code::MAXTRIES, "the user is locked out"),
+];
+
+/// A service, with what libpam makes of its files.
+pub struct Checked<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its stacks.
+    pub stacks: &'a Result<Service, Broken>,
+    /// Whether libpam finds a module.
+    pub found: &'a dyn Fn(&Module) -> bool,
+}
+
+/// Everything that is wrong with it. `policy` is `None` when it cannot be used.
+pub fn check(service: &Checked<'_>, policy: Option<&Policy>) -> Vec<Finding> {
+    let name = service.name;
+    let stacks = match service.stacks {
+        Ok(stacks) => stacks,
+        Err(broken) => return vec![refused(name, broken)],
+    };
+    let trial = Trial {
+        handlers: &stacks.auth,
+        facts: None,
+        found: service.found,
+    };
+    let ours = trial.ours();
+    let mut findings = Vec::new();
+    let file = stacks.file.as_deref().unwrap_or("/etc/pam.d/other");
+    let Some(first) = ours.first().copied() else {
+        findings.extend(
+            policy
+                .filter(|policy| is_named_on(policy, name))
+                .map(|_| missing(name, file, stacks)),
+        );
+        return findings;
+    };
+    findings.extend(unusable_lines(name, &stacks.auth));
+    findings.extend(ours.iter().filter_map(|at| arguments(&trial, name, *at)));
+    findings.extend(order(&trial, name, first));
+    findings.extend(control(&trial, name, first));
+    findings.extend(by_passes(&trial, name));
+    if !names_module(&stacks.account) {
+        findings.push(Finding::warning(
+            "account-line",
+            name,
+            format!("{file} names {OURS} in its auth lines but not in its account lines, where enrolment at login takes place"),
+            format!(
+                "Before the other account lines: account [success=ok ignore=ignore module_unknown=ignore default=die] {OURS}"
+            ),
+        ));
+    }
+    if policy.is_some_and(|policy| policy.enabled && !policy.service_on(name)) {
+        findings.push(Finding::warning(
+            "service-off",
+            name,
+            format!("{file} names {OURS}, but the policy is off for {name}: nobody is asked there"),
+            format!("twofactor enable --service {name}"),
+        ));
+    }
+    findings
+}
+
+/// Whether a stack names the module at all.
+pub fn names_module(handlers: &[Handler]) -> bool {
+    handlers
+        .iter()
+        .any(|handler| matches!(&handler.run, Run::Module(module) if module.name() == OURS))
+}
+
+/// Whether the policy switches a service on by its name.
+pub fn is_named_on(policy: &Policy, service: &str) -> bool {
+    policy.enabled && policy.services.named.get(service) == Some(&true)
+}
+
+fn refused(name: &str, broken: &Broken) -> Finding {
+    let place = broken
+        .place
+        .as_ref()
+        .map(|place| format!("{place}: "))
+        .unwrap_or_default();
+    let cause = format!("PAM refuses every login at {name}: {place}{}", broken.why);
+    Finding::problem("stack-unusable", name, cause, "Correct that line or file.")
+}
+
+fn missing(name: &str, file: &str, stacks: &Service) -> Finding {
+    match &stacks.file {
+        None => Finding::problem(
+            "no-pam-file",
+            name,
+            format!(
+                "the policy is on for {name}, but there is no PAM file of that name; {file} would be used, which does not name {OURS}"
+            ),
+            format!(
+                "If the name is wrong: twofactor disable --service {name}. If not, make /etc/pam.d/{name} with: {LINE}"
+            ),
+        ),
+        Some(_) => Finding::problem(
+            "module-not-in-stack",
+            name,
+            format!(
+                "the policy is on for {name}, but the auth lines of {file} do not name {OURS}: nobody is asked for a code"
+            ),
+            format!(
+                "Behind the line that checks the password: {LINE}. The examples in the directory pam.d show where"
+            ),
+        ),
+    }
+}
+
+fn unusable_lines(name: &str, handlers: &[Handler]) -> Vec<Finding> {
+    let broken = handlers.iter().filter_map(|handler| match &handler.run {
+        Run::Fails(why) => Some((handler, *why)),
+        _ => None,
+    });
+    broken
+        .map(|(handler, why)| {
+            let cause = format!(
+                "{} cannot be used: {why}. PAM takes it as a refusal",
+                handler.place
+            );
+            Finding::problem("line-unusable", name, cause, "Correct or remove that line.")
+        })
+        .collect()
+}
+
+fn arguments(trial: &Trial<'_>, name: &str, at: usize) -> Option<Finding> {
+    let (handler, module) = (trial.handlers.get(at)?, trial.module(at)?);
+    let argument = unknown_argument(module)?;
+    Some(Finding::problem(
+        "argument",
+        name,
+        format!(
+            "{}: the argument {argument} is unknown, not complete or given twice, so {OURS} refuses everybody",
+            handler.place
+        ),
+        "Known are forward_pass, try_first_pass or use_first_pass, debug, policy=/FILE, state=/DIRECTORY.",
+    ))
+}
+
+/// Whether the code comes behind the right password, and only there.
+fn order(trial: &Trial<'_>, name: &str, first: usize) -> Vec<Finding> {
+    let place = |at: usize| describe(trial, at);
+    let mut findings = Vec::new();
+    let mut passes = false;
+    for way in trial.ways() {
+        let walk = trial.walk(Login::new(way, Code::SUCCESS));
+        if walk.status != Code::SUCCESS {
+            continue;
+        }
+        passes = true;
+        let asked = walk.called.iter().any(|at| trial.ours().contains(at));
+        let culprit = walk.called.iter().rev().find(|at| **at < first);
+        if !asked {
+            let by = culprit.map_or_else(|| "a line before it".to_owned(), |at| place(*at));
+            findings.push(Finding::problem(
+                "code-skipped",
+                name,
+                format!("a login passes without a code: {by} ends the check or jumps before {}", place(first)),
+                format!("Let that line skip only the lines that refuse, as in [success=1 default=ignore]; where a file with `sufficient` is taken in, write `substack` instead of `include`. Then, behind it: {LINE}"),
+            ));
+        }
+    }
+    if !passes {
+        findings.push(Finding::problem(
+            "nobody-passes",
+            name,
+            format!("no login passes the auth lines of {name}, whatever is typed"),
+            "Compare them with the examples in the directory pam.d.",
+        ));
+        return findings;
+    }
+    findings.extend(password(trial, name, first));
+    findings
+}
+
+fn password(trial: &Trial<'_>, name: &str, first: usize) -> Option<Finding> {
+    let place = describe(trial, first);
+    let earliest = *trial.passwords().first()?;
+    let wrong = trial.walk(Login::new(Password::Wrong, Code::SUCCESS));
+    let one_field = trial
+        .module(first)
+        .is_some_and(|module| module.arguments.iter().any(|word| word == "forward_pass"));
+    if wrong.status == Code::SUCCESS {
+        return Some(Finding::problem(
+            "code-without-password",
+            name,
+            format!("a right code is enough, also with a wrong password: {place}"),
+            format!("Behind the line that checks the password: {LINE}"),
+        ));
+    }
+    if one_field {
+        return None;
+    }
+    if first < earliest {
+        return Some(Finding::problem(
+            "code-before-password",
+            name,
+            format!(
+                "the code is asked for before the password: {place} stands before {}. Whoever knows a name can lock that user out with wrong codes",
+                describe(trial, earliest)
+            ),
+            format!("Move it behind the line that checks the password: {LINE}"),
+        ));
+    }
+    wrong.called.contains(&first).then(|| {
+        Finding::warning(
+            "code-after-wrong-password",
+            name,
+            format!("the code is asked for also after a wrong password, by {place}: whoever knows a name can lock that user out with wrong codes"),
+            "Let a wrong password end the login: `requisite` instead of `required`, `@include` or `include` instead of `substack`.",
+        )
+    })
+}
+
+/// What becomes of the module's answers.
+fn control(trial: &Trial<'_>, name: &str, first: usize) -> Vec<Finding> {
+    let passes = |code| {
+        trial.ways().into_iter().any(|way| {
+            let walk = trial.walk(Login::new(way, code));
+            walk.status == Code::SUCCESS && walk.called.contains(&first)
+        })
+    };
+    let place = describe(trial, first);
+    let fix = format!("In its place: {LINE}");
+    let mut findings = Vec::new();
+    if passes(Code::AUTH_ERR) {
+        let cause = format!("a wrong code lets in as well: {place} does not refuse");
+        findings.push(Finding::problem("failure-ignored", name, cause, &fix));
+    } else if let Some((_, when)) = FAILURES.iter().find(|(code, _)| passes(*code)) {
+        let cause =
+            format!("everybody is let in without a code when {when}: {place} does not refuse then");
+        findings.push(Finding::problem("error-ignored", name, cause, &fix));
+    }
+    if passes(Code::SUCCESS) && !passes(Code::IGNORE) {
+        let cause = format!(
+            "whom the policy does not ask for a code is refused: {place}, or what stands around it, makes a refusal of \"nothing to ask\""
+        );
+        findings.push(Finding::problem("unasked-refused", name, cause, fix));
+    }
+    findings
+}
+
+/// Lines of which nobody can tell what they answer, and that can make the code superfluous.
+fn by_passes(trial: &Trial<'_>, name: &str) -> Vec<Finding> {
+    let ours = trial.ours();
+    let skips = |login: Login| {
+        let walk = trial.walk(login);
+        walk.status == Code::SUCCESS && !walk.called.iter().any(|at| ours.contains(at))
+    };
+    let mut tries = trial.ways();
+    tries.push(Password::Wrong);
+    let usual = |way: &Password| Login::new(*way, Code::SUCCESS);
+    let open = trial.open().into_iter().filter(|at| {
+        [Code::SUCCESS, Code::AUTH_ERR].iter().any(|code| {
+            tries
+                .iter()
+                .any(|way| !skips(usual(way)) && skips(usual(way).but(*at, *code)))
+        })
+    });
+    open.map(|at| {
+        Finding::warning(
+            "code-skippable",
+            name,
+            format!("whether a code is asked for depends on {}, and doctor cannot tell what that answers", describe(trial, at)),
+            "If that is meant, nothing. If not, put the line behind the one for the code.",
+        )
+    })
+    .collect()
+}
+
+/// `/etc/pam.d/sshd line 3 (sufficient pam_unix.so)`.
+fn describe(trial: &Trial<'_>, at: usize) -> String {
+    let module = trial.module(at).map(|module| module.path.as_str());
+    match trial.handlers.get(at) {
+        Some(handler) => format!(
+            "{} ({} {})",
+            handler.place,
+            handler.control,
+            module.unwrap_or("no module")
+        ),
+        None => "no line".to_owned(),
+    }
+}

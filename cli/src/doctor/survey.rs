@@ -1,0 +1,212 @@
+//! The PAM services of the machine, and which of them matter here.
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use pam_twofactor::policy::Policy;
+use pam_twofactor::{POLICY_FILE, STATE_DIR};
+
+use super::finding::Finding;
+use super::modules::OURS;
+use super::pam::{Broken, Handler, Module, Run, Service, read};
+use super::stacks::{self, Checked, is_named_on, names_module};
+use super::world::World;
+use crate::context::Context;
+
+/// Services through which people log in, where they are installed.
+const LOGINS: [&str; 11] = [
+    "sshd",
+    "login",
+    "su",
+    "su-l",
+    "sudo",
+    "sudo-i",
+    "cockpit",
+    "gdm-password",
+    "lightdm",
+    "sddm",
+    "xrdp-sesman",
+];
+/// Beginnings of files that are no services, but parts of others.
+const PARTS: [&str; 7] = [
+    "common-",
+    "system-",
+    "password-auth",
+    "fingerprint-auth",
+    "smartcard-auth",
+    "postlogin",
+    "other",
+];
+/// Parts of the names of copies that editors and packages leave.
+const COPIES: [&str; 5] = ["~", ".dpkg-", ".rpm", ".ucf-", ".bak"];
+
+/// The services.
+pub struct Survey {
+    services: BTreeMap<String, Result<Service, Broken>>,
+}
+
+impl Survey {
+    /// Reads the stacks of every service.
+    pub fn of(world: &World) -> Self {
+        let is_service = |name: &String| {
+            !PARTS.iter().any(|part| name.starts_with(part))
+                && !COPIES.iter().any(|copy| name.contains(copy))
+        };
+        let services = world.names().into_iter().filter(is_service).map(|name| {
+            let stacks = read(world, &name);
+            (name, stacks)
+        });
+        Self {
+            services: services.collect(),
+        }
+    }
+
+    /// The services whose auth lines name the module.
+    pub fn used(&self) -> Vec<String> {
+        let used = self.services.iter().filter(|(_, stacks)| uses(stacks));
+        used.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The files that the stacks with the module are made of.
+    pub fn files(&self) -> BTreeSet<PathBuf> {
+        let used = self.services.values().filter(|stacks| uses(stacks));
+        used.flatten()
+            .flat_map(lines)
+            .map(|handler| PathBuf::from(&handler.place.file))
+            .collect()
+    }
+
+    /// The files of the module that are named, and by which services; where it belongs if nobody names it.
+    pub fn modules(&self, world: &World) -> BTreeMap<PathBuf, Vec<String>> {
+        let mut modules: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+        for (name, stacks) in &self.services {
+            let paths: BTreeSet<PathBuf> = stacks
+                .iter()
+                .flat_map(lines)
+                .filter_map(module)
+                .filter(|module| module.name() == OURS)
+                .map(|module| world.module(module))
+                .collect();
+            for path in paths {
+                modules.entry(path).or_default().push(name.clone());
+            }
+        }
+        if modules.is_empty() {
+            modules.insert(world.ours(), Vec::new());
+        }
+        modules
+    }
+
+    /// The services that the table shows, in its order.
+    pub fn shown<'a>(
+        &'a self,
+        policy: Option<&Policy>,
+    ) -> Vec<(&'a str, &'a Result<Service, Broken>)> {
+        let position = |name: &str| LOGINS.iter().position(|login| *login == name);
+        let named = |name: &str| policy.is_some_and(|policy| is_named_on(policy, name));
+        let mut shown: Vec<_> = self
+            .services
+            .iter()
+            .filter(|(name, stacks)| uses(stacks) || position(name).is_some() || named(name))
+            .map(|(name, stacks)| (name.as_str(), stacks))
+            .collect();
+        shown.sort_by_key(|(name, _)| (position(name).unwrap_or(LOGINS.len()), *name));
+        shown
+    }
+
+    /// Services that the policy switches on by `default` only, and that ask nobody.
+    fn bare(&self, policy: &Policy) -> Option<Finding> {
+        let on = |name: &&str| {
+            policy.enabled && policy.service_on(name) && !policy.services.named.contains_key(*name)
+        };
+        let bare: Vec<&str> = self
+            .shown(Some(policy))
+            .into_iter()
+            .filter(|(_, stacks)| stacks.is_ok() && !uses(stacks))
+            .map(|(name, _)| name)
+            .filter(on)
+            .collect();
+        (!bare.is_empty() && !self.used().is_empty()).then(|| {
+            let names = bare.join(", ");
+            Finding::warning(
+                "module-not-in-stack",
+                &names,
+                format!("the policy is on for every service (services.default), but the PAM files of {names} do not name {OURS}: nobody is asked there"),
+                "If that is meant, nothing. If not, put the lines of the examples in the directory pam.d into them.",
+            )
+        })
+    }
+
+    /// Lines of the module that use other files than doctor does.
+    fn other_files(&self, context: &Context) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = Vec::new();
+        for (name, stacks) in &self.services {
+            let modules = stacks.iter().flat_map(|stacks| &stacks.auth);
+            for module in modules
+                .filter_map(module)
+                .filter(|module| module.name() == OURS)
+            {
+                let of = |key: &str, default: &str| {
+                    let given = module.arguments.iter();
+                    let path = given.filter_map(|word| word.strip_prefix(key)).next();
+                    PathBuf::from(path.unwrap_or(default))
+                };
+                let (policy, state) = (of("policy=", POLICY_FILE), of("state=", STATE_DIR));
+                if policy != context.policy_path() || state != context.state_path() {
+                    let (policy, state) = (policy.display(), state.display());
+                    findings.push(Finding::warning(
+                        "other-files",
+                        name,
+                        format!("the module uses {policy} and {state} there, which doctor has not looked at: what is said of this service is said of other files"),
+                        format!("twofactor doctor --policy {policy} --state {state}"),
+                    ));
+                }
+            }
+        }
+        findings
+    }
+
+    /// What is wrong with the stacks.
+    pub fn check(&self, context: &Context, world: &World, policy: Option<&Policy>) -> Vec<Finding> {
+        // That ours is missing is told by itself, and must not hide what else is wrong.
+        let found = |module: &Module| module.name() == OURS || world.found(module);
+        let mut services = self.shown(policy);
+        let unknown: Vec<(&String, Result<Service, Broken>)> = policy
+            .iter()
+            .flat_map(|policy| policy.services.named.keys())
+            .filter(|name| !self.services.contains_key(*name))
+            .map(|name| (name, read(world, name)))
+            .collect();
+        services.extend(unknown.iter().map(|(name, stacks)| (name.as_str(), stacks)));
+        let checked = services.into_iter().flat_map(|(name, stacks)| {
+            let service = Checked {
+                name,
+                stacks,
+                found: &found,
+            };
+            stacks::check(&service, policy)
+        });
+        checked
+            .chain(policy.and_then(|policy| self.bare(policy)))
+            .chain(self.other_files(context))
+            .collect()
+    }
+}
+
+fn uses(stacks: &Result<Service, Broken>) -> bool {
+    stacks
+        .as_ref()
+        .is_ok_and(|stacks| names_module(&stacks.auth))
+}
+
+fn lines(stacks: &Service) -> impl Iterator<Item = &Handler> {
+    stacks.auth.iter().chain(&stacks.account)
+}
+
+const fn module(handler: &Handler) -> Option<&Module> {
+    match &handler.run {
+        Run::Module(module) => Some(module),
+        _ => None,
+    }
+}

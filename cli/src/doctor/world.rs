@@ -1,0 +1,274 @@
+//! What doctor reads of the machine: libpam's directories, PAM files, modules, and what sshd says of itself.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use pam_twofactor::sys::clock;
+
+use super::modules::OURS;
+use super::pam::{Files, Module, Source};
+use super::sshd::Settings;
+
+/// Where libraries are, themselves or in a directory for each architecture.
+const LIBRARIES: [&str; 4] = ["/usr/lib", "/lib", "/usr/lib64", "/lib64"];
+/// Where sshd is (it wants to be called by its full path).
+const SSHD: [&str; 4] = [
+    "/usr/sbin/sshd",
+    "/usr/local/sbin/sshd",
+    "/sbin/sshd",
+    "/usr/bin/sshd",
+];
+/// How long sshd may take to tell its settings.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Largest file that is read, in bytes.
+const MAX_LEN: u64 = 4 << 20;
+/// An address that is nobody's (RFC 5737): `Match` blocks for special networks do not apply to it.
+pub const ELSEWHERE: &str = "192.0.2.1";
+
+/// The machine.
+pub struct World {
+    /// Where libpam looks for PAM files, in its order.
+    pub services: Vec<PathBuf>,
+    /// Where libpam looks for modules.
+    pub modules: PathBuf,
+    sshd: Option<&'static str>,
+}
+
+impl World {
+    /// Looks around. What libpam does is written in libpam itself.
+    pub fn look() -> Self {
+        let (mut services, modules) = libpam().map_or_else(Default::default, |bytes| {
+            let end = |bytes: &[u8], text: &str| strings_ending(bytes, text);
+            (end(&bytes, "/pam.d/%s"), end(&bytes, "/security/"))
+        });
+        services.sort_by_key(|path| !path.starts_with("/etc"));
+        if services.is_empty() {
+            services = vec!["/etc/pam.d/%s".into(), "/usr/lib/pam.d/%s".into()];
+        }
+        let services = services
+            .iter()
+            .filter_map(|path| Path::new(path).parent().map(Path::to_owned));
+        let modules = modules
+            .into_iter()
+            .map(PathBuf::from)
+            .find(|path| path.join("pam_unix.so").exists());
+        Self {
+            services: services.collect(),
+            modules: modules.unwrap_or_else(|| PathBuf::from("/usr/lib/security")),
+            sshd: SSHD.into_iter().find(|path| Path::new(path).is_file()),
+        }
+    }
+
+    /// The names of all PAM files.
+    pub fn names(&self) -> BTreeSet<String> {
+        let directories = self
+            .services
+            .iter()
+            .filter_map(|path| fs::read_dir(path).ok());
+        directories
+            .flatten()
+            .flatten()
+            .filter(|entry| entry.path().is_file())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect()
+    }
+
+    /// The file of a module.
+    pub fn module(&self, module: &Module) -> PathBuf {
+        self.modules.join(&module.path)
+    }
+
+    /// Whether libpam can load a module.
+    pub fn found(&self, module: &Module) -> bool {
+        let path = self.module(module);
+        path.is_file() && same_architecture(&path)
+    }
+
+    /// Where the module belongs.
+    pub fn ours(&self) -> PathBuf {
+        self.modules.join(OURS)
+    }
+
+    /// Whether there is an sshd.
+    pub const fn has_sshd(&self) -> bool {
+        self.sshd.is_some()
+    }
+
+    /// The settings with which sshd meets a user who comes from elsewhere.
+    pub fn sshd(&self, user: &str) -> Result<Settings, String> {
+        let Some(program) = self.sshd else {
+            return Err("sshd is not installed".to_owned());
+        };
+        if user.contains(',') {
+            return Err(format!("{user}: sshd takes no such name"));
+        }
+        let who = format!("user={user},host={ELSEWHERE},addr={ELSEWHERE},laddr=127.0.0.1,lport=22");
+        let mut command = Command::new(program);
+        command
+            .args(["-T", "-C", &who])
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let (output, errors, passed) =
+            run(command).map_err(|error| format!("{program}: {error}"))?;
+        match passed {
+            true => Ok(Settings::parse(&output)),
+            false => {
+                let lines: Vec<&str> = errors.lines().map(str::trim).collect();
+                Err(lines.join("; "))
+            }
+        }
+    }
+}
+
+impl Files for World {
+    fn open(&self, name: &str) -> Option<Source> {
+        // An absolute name replaces the directory.
+        self.services.iter().find_map(|directory| {
+            let path = directory.join(name);
+            let bytes = read(&path)?;
+            Some(Source {
+                text: String::from_utf8_lossy(&bytes).into_owned(),
+                path: path.display().to_string(),
+            })
+        })
+    }
+}
+
+/// A regular file or a link to one, as libpam follows links.
+fn read(path: &Path) -> Option<Vec<u8>> {
+    if !fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    File::open(path)
+        .ok()?
+        .take(MAX_LEN)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    Some(bytes)
+}
+
+/// libpam of the architecture that this program has.
+fn libpam() -> Option<Vec<u8>> {
+    let inside = |base: &str| {
+        let entries = fs::read_dir(base).into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.sort();
+        paths.insert(0, PathBuf::from(base));
+        paths
+    };
+    LIBRARIES
+        .into_iter()
+        .flat_map(inside)
+        .map(|directory| directory.join("libpam.so.0"))
+        .find(|path| same_architecture(path))
+        .and_then(|path| read(&path))
+}
+
+/// Compares the ELF headers (class and machine) of a file and of this program.
+pub fn same_architecture(path: &Path) -> bool {
+    let header = |path: &Path| {
+        let mut bytes = [0_u8; 20];
+        File::open(path).ok()?.read_exact(&mut bytes).ok()?;
+        let [a, b, c, d, class, .., low, high] = bytes;
+        Some(([a, b, c, d], class, [low, high]))
+    };
+    header(path).is_some_and(|own| Some(own) == header(Path::new("/proc/self/exe")))
+}
+
+/// The strings in a program that end in `end` and begin with a slash.
+fn strings_ending(program: &[u8], end: &str) -> Vec<String> {
+    let strings = program.split(|byte| *byte == 0);
+    let path = |string: &[u8]| {
+        let start = string.iter().position(|byte| *byte == b'/')?;
+        let text = std::str::from_utf8(string.get(start..)?).ok()?;
+        (text.ends_with(end) && text.bytes().all(|byte| byte.is_ascii_graphic()))
+            .then(|| text.to_owned())
+    };
+    strings.filter_map(path).collect()
+}
+
+/// Output, errors, and whether the program succeeded; it is ended when it takes too long.
+fn run(mut command: Command) -> Result<(String, String, bool), String> {
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let reader = |pipe: Option<Box<dyn std::io::Read + Send>>| {
+        std::thread::spawn(move || {
+            let mut text = Vec::new();
+            if let Some(pipe) = pipe {
+                // What could be read counts.
+                let _ = pipe.take(MAX_LEN).read_to_end(&mut text);
+            }
+            String::from_utf8_lossy(&text).into_owned()
+        })
+    };
+    let output = reader(child.stdout.take().map(|pipe| Box::new(pipe) as _));
+    let errors = reader(child.stderr.take().map(|pipe| Box::new(pipe) as _));
+    let deadline = clock::monotonic() + PATIENCE;
+    let status = loop {
+        match child.try_wait().map_err(|error| error.to_string())? {
+            Some(status) => break status,
+            None if clock::monotonic() > deadline => {
+                // It may have ended in this moment.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err("does not answer".to_owned());
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    let text = |thread: std::thread::JoinHandle<String>| thread.join().unwrap_or_default();
+    Ok((text(output), text(errors), status.success()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_found_in_a_program() {
+        let program =
+            b"\x7fELF\0/etc/pam.d/%s\0x\0/usr/lib/pam.d/%s\0\x01\x02/lib/x/security/\0/security\0";
+        assert_eq!(
+            strings_ending(program, "/pam.d/%s"),
+            ["/etc/pam.d/%s", "/usr/lib/pam.d/%s"]
+        );
+        assert_eq!(strings_ending(program, "/security/"), ["/lib/x/security/"]);
+    }
+
+    #[test]
+    fn programs_of_another_kind_are_no_modules() {
+        assert!(same_architecture(Path::new("/proc/self/exe")));
+        assert!(!same_architecture(Path::new("/etc/passwd")));
+        assert!(!same_architecture(Path::new("/nowhere")));
+    }
+
+    #[test]
+    fn this_machine_has_a_libpam_with_modules() {
+        let world = World::look();
+        assert_eq!(world.services[0], Path::new("/etc/pam.d"));
+        assert!(world.modules.join("pam_unix.so").is_file());
+        assert!(world.open("other").is_some());
+        assert!(world.names().contains("other"));
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_or_fails_is_told() {
+        let mut failing = Command::new("/bin/sh");
+        failing
+            .args(["-c", "echo out; echo bad >&2; exit 3"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        assert_eq!(
+            run(failing),
+            Ok(("out\n".to_owned(), "bad\n".to_owned(), false))
+        );
+    }
+}
