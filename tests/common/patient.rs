@@ -1,0 +1,135 @@
+//! A machine on which everything is right, for `twofactor doctor` to find what a test breaks.
+#![forbid(unsafe_code)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test support: each test program uses its own part, and what fails here must fail the test at once"
+)]
+
+use harness::{Machine, Program, Run};
+use serde_json::Value;
+
+use crate::common::{self, enroll};
+
+/// sshd's settings that the README recommends.
+pub const SSHD: &str = "UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication no\n";
+
+/// A kernel that says that its clock is kept right; the real one may say anything.
+pub const SYNCHRONIZED: &str = "retval=0";
+
+/// alice has a phone and recovery codes, bob has nothing; policy, stacks and sshd are as they should be.
+pub fn healthy() -> Machine {
+    let machine = common::machine();
+    machine.add_user("alice");
+    machine.add_user("bob");
+    enroll(&machine, "alice", &[]);
+    // Whatever else this computer lets people log in with.
+    let login = machine.read("/etc/pam.d/login");
+    for service in ["cockpit", "gdm-password", "lightdm", "sddm", "xrdp-sesman"] {
+        if std::path::Path::new("/etc/pam.d").join(service).exists() {
+            machine.stack(service, &login);
+        }
+    }
+    sshd(&machine, SSHD);
+    machine
+}
+
+/// Writes sshd's configuration.
+pub fn sshd(machine: &Machine, settings: &str) {
+    let key = "/etc/ssh/test_host_key";
+    if !std::path::Path::new(key).exists() {
+        let generate = ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key];
+        machine.run("ssh-keygen", &generate).ok();
+    }
+    machine.write_file(
+        "/etc/ssh/sshd_config",
+        format!("HostKey {key}\nPermitRootLogin yes\n{settings}"),
+        0o644,
+    );
+}
+
+/// The command, with this answer of the kernel about its clock.
+pub fn with_clock(machine: &Machine, inject: &str, arguments: &[&str]) -> Program {
+    let strace = machine.program("strace").args(&["-qq", "-o", "/dev/null"]);
+    let strace = strace.arg(format!("--inject=adjtimex,clock_adjtime:{inject}"));
+    strace.arg("/usr/local/bin/twofactor").args(arguments)
+}
+
+/// `twofactor doctor`, with more arguments, on a machine whose clock is kept right.
+pub fn doctor(machine: &Machine, arguments: &[&str]) -> Run {
+    let all = [&["doctor"], arguments].concat();
+    with_clock(machine, SYNCHRONIZED, &all).run()
+}
+
+/// Its report.
+///
+/// # Panics
+/// When the exit code is not the one for these findings.
+pub fn report(machine: &Machine, arguments: &[&str]) -> Value {
+    let run = doctor(machine, &[arguments, &["--json"]].concat());
+    let report: Value = serde_json::from_str(&run.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {} {}", run.stdout, run.stderr));
+    let expected = i32::from(report["problems"].as_u64().unwrap() > 0);
+    run.exits(expected);
+    report
+}
+
+/// What it found, as `level check subject`.
+pub fn found(machine: &Machine) -> Vec<String> {
+    all(&report(machine, &[]))
+}
+
+/// The findings of a report, as `level check subject`.
+pub fn all(report: &Value) -> Vec<String> {
+    let findings = report["findings"].as_array().unwrap().iter();
+    let word = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    findings
+        .map(|finding| {
+            let parts = ["level", "check", "subject"].map(|key| word(finding, key));
+            parts.join(" ")
+        })
+        .collect()
+}
+
+/// Cause and fix of a finding.
+///
+/// # Panics
+/// When there is none of that kind.
+pub fn finding(report: &Value, check: &str) -> (String, String) {
+    let findings = report["findings"].as_array().unwrap();
+    let found = findings
+        .iter()
+        .find(|finding| finding["check"] == check)
+        .unwrap_or_else(|| panic!("no {check} in {findings:#?}"));
+    let text = |key: &str| found[key].as_str().unwrap().to_owned();
+    (text("cause"), text("fix"))
+}
+
+/// The ways of a user at a service, each as `method: asks = result why`.
+pub fn ways(report: &Value, service: &str, user: &str) -> Vec<String> {
+    let logins = report["logins"].as_array().unwrap();
+    let login = logins
+        .iter()
+        .find(|login| login["service"] == service && login["user"] == user)
+        .unwrap_or_else(|| panic!("no {service} of {user} in {logins:#?}"));
+    let ways = login["ways"].as_array().unwrap().iter();
+    ways.map(|way| {
+        let asks: Vec<&str> = way["asks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|ask| ask.as_str().unwrap())
+            .collect();
+        format!(
+            "{}: {} = {} {}",
+            way["method"].as_str().unwrap_or("pam"),
+            asks.join("+"),
+            way["result"].as_str().unwrap(),
+            way["why"].as_str().unwrap_or("-")
+        )
+    })
+    .collect()
+}
