@@ -438,6 +438,10 @@ fn the_table_knows_the_policy() {
         "pam: password = in exempt"
     );
     assert_eq!(
+        of("enabled = true\nuniform_prompt = true\n", "bob"),
+        "pam: password+code = in no-device"
+    );
+    assert_eq!(
         of("enabled = false\n", "alice"),
         "pam: password = in disabled"
     );
@@ -465,7 +469,8 @@ fn lines_that_use_another_policy_are_told_of() {
 fn the_table_says_what_logins_ask_for() {
     let machine = healthy();
     machine.set_password("bob");
-    machine.policy("enabled = true\nenforcement = \"mandatory\"\n[throttle]\ndelay = 0\n");
+    let mandatory = "enabled = true\nenforcement = \"mandatory\"\n";
+    let uniform = "enabled = true\nuniform_prompt = true\n";
     let unix = "auth [success=1 default=ignore] pam_unix.so nodelay\nauth requisite pam_deny.so\n";
     let stacks = [
         format!("{unix}{LINE}"),
@@ -484,16 +489,18 @@ fn the_table_says_what_logins_ask_for() {
     let fresh: serde_json::Value = serde_json::from_str(&fresh.stdout).unwrap();
     let mut codes = fresh["recovery_codes"].as_array().unwrap().iter();
     let mut codes = codes.by_ref().map(|code| code.as_str().unwrap());
-    for auth in stacks {
+    for auth in &stacks {
         machine.stack("login", &format!("{auth}{ACCOUNT}"));
-        for user in ["alice", "bob"] {
+        for (user, policy) in [("alice", mandatory), ("bob", mandatory), ("bob", uniform)] {
+            machine.policy(policy);
             let table = report(&machine, &["--user", user]);
             let told = ways(&table, "login", user).remove(0);
             let mut drive = Drive::installed().service("login").user(user);
             for ask in told.split(['+', ' ', ':']) {
                 drive = match ask {
                     "password" => drive.answer(PASSWORD),
-                    "code" => drive.answer(codes.next().unwrap()),
+                    "code" if user == "alice" => drive.answer(codes.next().unwrap()),
+                    "code" => drive.answer("anything"),
                     _ => drive,
                 };
             }

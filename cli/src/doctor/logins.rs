@@ -89,6 +89,8 @@ pub enum Demanded {
     Nothing(Why),
     /// Refused, for this reason.
     Refused(Why),
+    /// No device; a code is asked for all the same (`uniform_prompt`), and whatever is typed it ends like this.
+    Uniform(Ends),
 }
 
 /// One user at one service other than sshd, or at sshd's dialogue.
@@ -116,7 +118,8 @@ pub fn by_pam(stacks: &Result<Service, Broken>, trial: &Trial<'_>, demanded: Dem
                 Ends::Refused
             };
             let why = match (ends, asked, demanded) {
-                (Ends::Refused, true, Demanded::Refused(why)) => Some(why),
+                (Ends::Refused, true, Demanded::Refused(why)) => Some(problem.unwrap_or(why)),
+                (_, true, Demanded::Uniform(_)) => Some(problem.unwrap_or(Why::NoDevice)),
                 (Ends::Refused, true, _) => Some(problem.unwrap_or(Why::Stack)),
                 (Ends::Refused, false, _) => Some(Why::Stack),
                 (Ends::In, false, _) if trial.ours().is_empty() => Some(Why::NotInStack),
@@ -212,10 +215,10 @@ fn answer(trial: &Trial<'_>, demanded: Demanded) -> (Code, Option<Why>) {
     let problem = missing.then_some(Why::ModuleMissing);
     let code = match demanded {
         Demanded::Code => Code::SUCCESS,
-        Demanded::Nothing(_) => Code::IGNORE,
+        Demanded::Nothing(_) | Demanded::Uniform(Ends::In) => Code::IGNORE,
         Demanded::Refused(Why::LockedOut) => Code::MAXTRIES,
         Demanded::Refused(Why::Unusable) => Code::AUTHINFO_UNAVAIL,
-        Demanded::Refused(_) => Code::AUTH_ERR,
+        Demanded::Refused(_) | Demanded::Uniform(Ends::Refused) => Code::AUTH_ERR,
     };
     (code, problem)
 }
@@ -235,7 +238,7 @@ fn asks(
         let typed = asks.iter().any(|ask| ask.starts_with("password"));
         match (trial.part(*at), demanded) {
             (Some(Part::Password), _) if !typed => asks.push("password"),
-            (Some(Part::Ours), Demanded::Code) if problem.is_none() => {
+            (Some(Part::Ours), Demanded::Code | Demanded::Uniform(_)) if problem.is_none() => {
                 asks.push(if one_field {
                     "password-and-code"
                 } else {
@@ -258,6 +261,7 @@ fn password_method(pam: &Way, demanded: Demanded) -> Way {
     let two = pam.asks.contains(&"code");
     match demanded {
         Demanded::Code if two => Way::new(&["password"], Ends::Refused, Some(Why::PasswordAsCode)),
+        Demanded::Uniform(_) if two => Way::new(&["password"], pam.result, pam.why),
         _ => pam.clone(),
     }
 }

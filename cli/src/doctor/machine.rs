@@ -62,14 +62,23 @@ pub fn state_directory(context: &Context, policy: Option<&Policy>) -> Vec<Findin
     let fix = "twofactor enable makes what is missing";
     let on = policy.is_some_and(|policy| policy.enabled);
     match context.store() {
-        Err(failure) => return vec![Finding::of("state-directory", subject, failure, fix)],
+        Err(failure) => vec![Finding::of("state-directory", subject, failure, fix)],
         Ok(None) if on => {
             let cause = format!("{subject} is missing or not complete, so logins are refused");
-            return vec![Finding::problem("state-directory", subject, cause, fix)];
+            vec![Finding::problem("state-directory", subject, cause, fix)]
         }
-        Ok(None) => return Vec::new(),
-        Ok(Some(_)) => {}
+        Ok(None) => Vec::new(),
+        Ok(Some(store)) => {
+            // Only one may probe at a time; while somebody else changes something, it can be written.
+            let Ok(_lock) = store.lock_whole() else {
+                return Vec::new();
+            };
+            probe(path)
+        }
     }
+}
+
+fn probe(path: &Path) -> Vec<Finding> {
     let parts = ["users", "state"].map(|part| path.join(part));
     // Both are one file system as a rule: then it is told once.
     parts
@@ -108,7 +117,7 @@ fn writable(directory: &Path) -> Option<Finding> {
             "Remove files there: df -i shows how many there are",
         ),
         FileError::System(_, rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => (
-            "is on a full disk: nobody can be enrolled, and devices cannot be changed. Logins still work",
+            "is on a full disk: nobody can be enrolled, and devices cannot be changed. Logins go on working on most file systems",
             "Make room there: df shows how much there is",
         ),
         _ => (

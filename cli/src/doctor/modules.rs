@@ -98,9 +98,11 @@ pub fn part(module: &Module, facts: Option<&Facts<'_>>) -> Part {
         "pam_succeed_if.so" => facts
             .and_then(|facts| succeeds(&module.arguments, facts))
             .map_or(Part::Open, Part::Always),
-        "pam_usertype.so" if has("isregular") => facts.map_or(Part::Open, |facts| {
-            verdict(facts.uid >= 1000 && facts.uid != 65_534)
-        }),
+        "pam_usertype.so" if has("isregular") => match facts {
+            Some(facts) if (1000..65_534).contains(&facts.uid) => Part::Always(Code::SUCCESS),
+            Some(_) => Part::Always(Code::AUTH_ERR),
+            None => Part::Open,
+        },
         _ => Part::Open,
     }
 }
@@ -125,10 +127,6 @@ pub fn unknown_argument(module: &Module) -> Option<&str> {
         seen.push(key(argument));
     }
     None
-}
-
-const fn verdict(holds: bool) -> Part {
-    Part::Always(if holds { Code::SUCCESS } else { Code::AUTH_ERR })
 }
 
 /// pam_succeed_if(8), the conditions that need nothing but name, uid, groups and service.

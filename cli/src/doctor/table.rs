@@ -10,7 +10,7 @@ use pam_twofactor::policy::{Policy, Subject};
 use pam_twofactor::sys::accounts;
 
 use super::finding::{Finding, Level};
-use super::logins::{self, Demanded, Login, Why};
+use super::logins::{self, Demanded, Ends, Login, Why};
 use super::modules::Facts;
 use super::pam::{Broken, Module, Service};
 use super::sshd::{Dialogue, Settings};
@@ -95,7 +95,8 @@ fn login(
     let member = |group: &str| {
         let own = groups.get_or_init(|| accounts::group_ids(account).ok());
         let gid = accounts::group_id(group).ok()?;
-        Some(gid.is_some_and(|gid| own.as_ref().is_some_and(|own| own.contains(&gid))))
+        let own = own.as_ref()?;
+        Some(gid.is_some_and(|gid| own.contains(&gid)))
     };
     let facts = Facts {
         service,
@@ -149,6 +150,8 @@ fn demanded(context: &Context, policy: Option<&Policy>, user: &User, service: &s
         (Demand::Disabled, _) => Demanded::Nothing(Why::Disabled),
         (Demand::ServiceOff, _) => Demanded::Nothing(Why::ServiceOff),
         (Demand::Exempt(_), _) => Demanded::Nothing(Why::Exempt),
+        (Demand::Nothing, _) if policy.uniform_prompt => Demanded::Uniform(Ends::In),
+        (Demand::Device, _) if policy.uniform_prompt => Demanded::Uniform(Ends::Refused),
         (Demand::Nothing, _) => Demanded::Nothing(Why::NoDevice),
         (Demand::Device, _) => Demanded::Refused(Why::NoDevice),
         (Demand::Code, Kept::Locked) => Demanded::Refused(Why::LockedOut),

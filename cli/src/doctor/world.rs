@@ -56,6 +56,7 @@ impl World {
         let modules = modules
             .into_iter()
             .map(PathBuf::from)
+            .chain(libraries().into_iter().map(|path| path.join("security")))
             .find(|path| path.join("pam_unix.so").exists());
         Self {
             services: services.collect(),
@@ -156,8 +157,8 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// libpam of the architecture that this program has.
-fn libpam() -> Option<Vec<u8>> {
+/// The directories of libraries that there are.
+fn libraries() -> Vec<PathBuf> {
     let inside = |base: &str| {
         let entries = fs::read_dir(base).into_iter().flatten().flatten();
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
@@ -165,9 +166,13 @@ fn libpam() -> Option<Vec<u8>> {
         paths.insert(0, PathBuf::from(base));
         paths
     };
-    LIBRARIES
+    LIBRARIES.into_iter().flat_map(inside).collect()
+}
+
+/// libpam of the architecture that this program has.
+fn libpam() -> Option<Vec<u8>> {
+    libraries()
         .into_iter()
-        .flat_map(inside)
         .map(|directory| directory.join("libpam.so.0"))
         .find(|path| same_architecture(path))
         .and_then(|path| read(&path))
