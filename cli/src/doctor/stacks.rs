@@ -3,7 +3,7 @@
 
 use pam_twofactor::policy::Policy;
 
-use super::finding::Finding;
+use super::finding::{Finding, Level};
 use super::modules::{OURS, unknown_argument};
 use super::pam::{Broken, Code, Handler, Module, Run, Service};
 use super::trial::{Login, Password, Trial};
@@ -192,7 +192,10 @@ fn order(trial: &Trial<'_>, name: &str, first: usize) -> Vec<Finding> {
         ));
         return findings;
     }
-    findings.extend(password(trial, name, first));
+    // Where no code is asked for after the right password, one after a wrong password matters to nobody.
+    let all_asked = findings.is_empty();
+    let more = password(trial, name, first);
+    findings.extend(more.filter(|finding| all_asked || finding.level == Level::Problem));
     findings
 }
 
@@ -304,3 +307,6 @@ fn describe(trial: &Trial<'_>, at: usize) -> String {
         None => "no line".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Stacks of other systems than the one that the tests run on.
+#![forbid(unsafe_code)]
+
+use super::super::pam::{Files, Source, read};
+use super::*;
+
+/// Fedora and RHEL, as authselect writes it.
+const PASSWORD_AUTH: &str = "\
+auth required pam_env.so
+auth required pam_faildelay.so delay=2000000
+auth required pam_faillock.so preauth silent
+auth [default=1 ignore=ignore success=ok] pam_usertype.so isregular
+auth [default=1 ignore=ignore success=ok] pam_localuser.so
+auth sufficient pam_unix.so nullok
+auth [default=1 ignore=ignore success=ok] pam_usertype.so isregular
+auth sufficient pam_sss.so forward_pass
+auth required pam_faillock.so authfail
+auth required pam_deny.so
+";
+const OURS_LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so\n";
+
+struct Given<'a>(&'a str);
+
+impl Files for Given<'_> {
+    fn open(&self, name: &str) -> Option<Source> {
+        let text = match name {
+            "sshd" => self.0,
+            "password-auth" => PASSWORD_AUTH,
+            _ => return None,
+        };
+        Some(Source {
+            path: format!("/etc/pam.d/{name}"),
+            text: text.to_owned(),
+        })
+    }
+}
+
+fn checks(auth: &str) -> Vec<&'static str> {
+    let text = format!("{auth}account required pam_twofactor.so\n");
+    let stacks = read(&Given(&text), "sshd");
+    let service = Checked {
+        name: "sshd",
+        stacks: &stacks,
+        found: &|_| true,
+    };
+    let findings = check(&service, None);
+    findings.into_iter().map(|finding| finding.check).collect()
+}
+
+#[test]
+fn substack_reaches_the_code_and_include_does_not() {
+    let with = |kind: &str| checks(&format!("auth {kind} password-auth\n{OURS_LINE}"));
+    // A wrong password ends the substack only.
+    assert_eq!(with("substack"), ["code-after-wrong-password"]);
+    assert_eq!(with("include"), ["code-skipped", "code-skipped"]);
+}
+
+#[test]
+fn a_password_checked_after_the_code_is_found_behind_a_substack() {
+    let found = checks(&format!("{OURS_LINE}auth substack password-auth\n"));
+    assert_eq!(found, ["code-before-password"]);
+    let one_field = OURS_LINE.replace(".so", ".so forward_pass");
+    let found = checks(&format!("{one_field}auth substack password-auth\n"));
+    assert_eq!(found, [""; 0]);
+}
