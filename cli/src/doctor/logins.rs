@@ -54,6 +54,10 @@ pub enum Why {
     Exempt,
     /// No device, and the policy leaves that open, or not.
     NoDevice,
+    /// No device; one is offered after the password.
+    MayEnrol,
+    /// No device; one has to be enrolled after the password.
+    MustEnrol,
     /// Too many wrong codes.
     LockedOut,
     /// The policy, or a file of the user, cannot be used.

@@ -187,6 +187,8 @@ const fn reason(why: Why) -> &'static str {
         Why::ServiceOff => "switched off for this service",
         Why::Exempt => "exempt",
         Why::NoDevice => "no device",
+        Why::MayEnrol => "no device; one is offered after it",
+        Why::MustEnrol => "no device; one must be enrolled after it",
         Why::LockedOut => "locked out",
         Why::Unusable => "policy or record unusable",
         Why::NotInStack => "module not in the PAM file",

@@ -152,7 +152,12 @@ fn demanded(context: &Context, policy: Option<&Policy>, user: &User, service: &s
         (Demand::Exempt(_), _) => Demanded::Nothing(Why::Exempt),
         (Demand::Nothing, _) if policy.uniform_prompt => Demanded::Uniform(Ends::In),
         (Demand::Device, _) if policy.uniform_prompt => Demanded::Uniform(Ends::Refused),
+        (Demand::MayEnrol | Demand::MustEnrol, _) if policy.uniform_prompt => {
+            Demanded::Uniform(Ends::In)
+        }
         (Demand::Nothing, _) => Demanded::Nothing(Why::NoDevice),
+        (Demand::MayEnrol, _) => Demanded::Nothing(Why::MayEnrol),
+        (Demand::MustEnrol, _) => Demanded::Nothing(Why::MustEnrol),
         (Demand::Device, _) => Demanded::Refused(Why::NoDevice),
         (Demand::Code, Kept::Locked) => Demanded::Refused(Why::LockedOut),
         (Demand::Code, Kept::Unusable) => Demanded::Refused(Why::Unusable),

@@ -120,7 +120,11 @@ fn kept(
 ) -> (Kept, Vec<Finding>) {
     let read = || -> Result<Option<(Record, State)>, pam_twofactor::store::Error> {
         let Some(store) = store else { return Ok(None) };
-        if store.record(account)?.is_none() {
+        // An invitation to enrol is no device.
+        if !store
+            .record(account)?
+            .is_some_and(|record| record.is_enrolled())
+        {
             return Ok(None);
         }
         let locked = store.lock(account)?;
