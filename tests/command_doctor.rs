@@ -279,6 +279,30 @@ fn unusable_pam_files_are_found() {
         &format!("@include common-auth\n{LINE}@include common-account\n"),
     );
     assert_eq!(found(&machine), ["warning account-line sshd"]);
+    // It is where whoever has to enrol is stopped.
+    let require = "enabled = true\nenroll_at_login = \"require\"\n[services]\n";
+    machine.policy(&format!("{require}sshd = true\n"));
+    assert!(found(&machine).contains(&"problem account-line sshd".to_owned()));
+}
+
+#[test]
+fn the_table_tells_who_may_and_who_must_enrol() {
+    let machine = healthy();
+    for (at_login, reason) in [("offer", "may-enrol"), ("require", "must-enrol")] {
+        machine.policy(&format!(
+            "enabled = true\nenroll_at_login = \"{at_login}\"\n[services]\nsshd = true\n"
+        ));
+        machine.command(&["invite", "bob"]).ok();
+        let table = report(&machine, &[]);
+        assert_eq!(
+            ways(&table, "sshd", "bob")[0],
+            format!("keyboard-interactive: password = in {reason}")
+        );
+        assert_eq!(
+            ways(&table, "sshd", "alice")[0],
+            "keyboard-interactive: password+code = in -"
+        );
+    }
 }
 
 #[test]

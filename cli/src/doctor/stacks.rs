@@ -1,6 +1,7 @@
 //! What is wrong with the stacks of a service that names the module, or should.
 #![forbid(unsafe_code)]
 
+use pam_twofactor::demand::{self, Demand, Enrolment};
 use pam_twofactor::policy::Policy;
 
 use super::finding::{Finding, Level};
@@ -63,14 +64,7 @@ pub fn check(service: &Checked<'_>, policy: Option<&Policy>) -> Vec<Finding> {
     findings.extend(control(&trial, name, first));
     findings.extend(by_passes(&trial, name));
     if !names_module(&stacks.account) {
-        findings.push(Finding::warning(
-            "account-line",
-            name,
-            format!("{file} names {OURS} in its auth lines but not in its account lines, where enrolment at login takes place"),
-            format!(
-                "Before the other account lines: account [success=ok ignore=ignore module_unknown=ignore default=die] {OURS}"
-            ),
-        ));
+        findings.push(no_account_line(name, file, policy));
     }
     if policy.is_some_and(|policy| policy.enabled && !policy.service_on(name)) {
         findings.push(Finding::warning(
@@ -81,6 +75,35 @@ pub fn check(service: &Checked<'_>, policy: Option<&Policy>) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// Nobody can enrol there, and whoever has to is let in all the same.
+fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> Finding {
+    let lets_in = policy.is_some_and(|policy| {
+        demand::switched_off(policy, name).is_none()
+            && demand::with_enrolment(policy, Enrolment::Unenrolled) == Demand::MustEnrol
+    });
+    let effect = match lets_in {
+        true => {
+            "where enrolment at login takes place: whoever has to enrol is let in without a device"
+        }
+        false => "where enrolment at login takes place",
+    };
+    let found = Finding::warning(
+        "account-line",
+        name,
+        format!("{file} names {OURS} in its auth lines but not in its account lines, {effect}"),
+        format!(
+            "Before the other account lines: account [success=ok ignore=ignore module_unknown=ignore default=die] {OURS}"
+        ),
+    );
+    Finding {
+        level: match lets_in {
+            true => Level::Problem,
+            false => found.level,
+        },
+        ..found
+    }
 }
 
 /// Whether a stack names the module at all.
