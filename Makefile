@@ -21,18 +21,18 @@ command = $(release)/twofactor
 
 build_packages = gcc libc6-dev libpam0g-dev
 demo_packages  = $(build_packages) openssh-server openssh-client oathtool libpam-modules passwd perl-base util-linux
-# Ubuntu has Chromium as a snap only; there the tests use Google Chrome and its chromedriver, if they are installed.
-chromium       = $(if $(shell command -v chromedriver),,$(shell grep -qsx ID=debian /etc/os-release && echo chromium chromium-driver))
-cockpit        = cockpit-ws cockpit-bridge cockpit-system
-test_packages  = $(demo_packages) sudo login binutils valgrind strace zbar-tools imagemagick librsvg2-bin rsync procps $(cockpit) $(chromium) \
+test_packages  = $(demo_packages) sudo login binutils valgrind strace zbar-tools imagemagick librsvg2-bin rsync procps \
 	libpam-google-authenticator libpam-oath
+# Ubuntu has Chromium as a snap only; there, Google Chrome and its chromedriver do as well.
+chromium         = $(if $(shell command -v chromedriver),,chromium chromium-driver)
+browser_packages = $(test_packages) cockpit-ws cockpit-bridge cockpit-system $(chromium)
 
 # Tests that need root get it: each test program runs under sudo when make does not run as root.
 ifneq ($(shell id -u),0)
 root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build test demo bench install uninstall clean help
+.PHONY: build test test-browser demo bench install uninstall clean help
 .DEFAULT_GOAL = build
 
 ## build        the module and the command (the default)
@@ -51,10 +51,16 @@ test:
 	@scripts/need $(test_packages)
 	@scripts/rust fmt clippy
 	cargo fmt --all --check
-	cargo clippy $(CARGOFLAGS) --workspace --all-targets -- -D warnings
+	cargo clippy $(CARGOFLAGS) --workspace --all-targets --all-features -- -D warnings
 	@$(MAKE) --no-print-directory build
 	cargo test $(CARGOFLAGS) --workspace --doc
 	cargo test $(CARGOFLAGS) --workspace --lib --bins --tests --no-fail-fast $(root_runner)
+
+## test-browser logins on Cockpit's page, in Chromium
+test-browser:
+	@scripts/need $(browser_packages)
+	@$(MAKE) --no-print-directory build
+	cargo test $(CARGOFLAGS) -p pam_twofactor --features browser-tests --test cockpit_page $(root_runner)
 
 ## demo         a login with password and code through a real sshd, in a private corner of this machine
 ##              (make demo INTERACTIVE=1 keeps it open for your phone)
