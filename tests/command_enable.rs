@@ -83,6 +83,7 @@ fn r15_r16_switching_it_on_forces_nobody() {
             "dangers",
             "enabled",
             "file",
+            "must_enroll",
             "no_longer_asked",
             "not_asked",
             "refused",

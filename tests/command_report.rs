@@ -214,6 +214,7 @@ fn every_report_is_json_with_the_documented_keys() {
         "dangers",
         "enabled",
         "file",
+        "must_enroll",
         "no_longer_asked",
         "not_asked",
         "refused",

@@ -47,6 +47,13 @@ pub fn run(
                 about.with("result", &"enrolled-meanwhile"),
             )
         }
+        Err(Stop::Withdrawn) => {
+            dialogue.say(words::WITHDRAWN);
+            (
+                Priority::Notice,
+                about.with("result", &"enrolment-withdrawn"),
+            )
+        }
         Err(Stop::Refused(why)) => (Priority::Notice, about.with("result", why)),
         Err(Stop::Failed(failure)) => {
             dialogue.say(words::FAILED);
@@ -68,6 +75,8 @@ enum Stop {
     Skipped,
     /// Somebody else got a device for this account meanwhile: what was asked of this login is no longer enough.
     Enrolled,
+    /// The policy or the invitation that allowed it is gone.
+    Withdrawn,
     /// The login is refused; the word for the log.
     Refused(&'static str),
     /// Something cannot be used.
@@ -134,16 +143,19 @@ fn admit(
         Demand::MayEnrol => {}
         Demand::MustEnrol => newcomer.wish = Wish::Demanded,
     }
-    match (newcomer.enrol(dialogue), newcomer.wish) {
-        (Err(Stop::Skipped), Wish::Demanded) => {
+    match newcomer.enrol(dialogue) {
+        Err(Stop::Skipped) => {}
+        ended => return ended,
+    }
+    // Whoever holds a dialogue open must not be let in by what was asked when it began.
+    file.refresh(&mut newcomer.session.loaded)?;
+    match (wanted(&newcomer.session)?, newcomer.wish) {
+        (Demand::Code, _) => Err(Stop::Enrolled),
+        (Demand::MustEnrol | Demand::Device, _) | (_, Wish::Demanded) => {
             dialogue.say(words::REQUIRED);
             Err(Stop::Refused("enrolment-required"))
         }
-        // Whoever holds a dialogue open must not be let in by it after the owner has got a device.
-        (Err(Stop::Skipped), Wish::Offered) if is_enrolled(&newcomer.session)? => {
-            Err(Stop::Enrolled)
-        }
-        (ended, _) => ended,
+        (_, Wish::Offered) => Err(Stop::Skipped),
     }
 }
 
@@ -160,11 +172,6 @@ fn wanted(session: &Session<'_>) -> Result<Demand, Failure> {
     let mut member = |group: &str| members.iter().any(|own| own == group);
     let enrolment = Enrolment::of(record.as_ref());
     Ok(demand(policy, &subject, &mut member, enrolment))
-}
-
-fn is_enrolled(session: &Session<'_>) -> Result<bool, Failure> {
-    let record = session.store.record(session.account)?;
-    Ok(Enrolment::of(record.as_ref()) == Enrolment::Enrolled)
 }
 
 /// The account behind `PAM_USER`, which must be the one that was marked.

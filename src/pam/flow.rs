@@ -26,7 +26,7 @@ pub fn authenticate(host: &mut dyn Host, arguments: &Arguments, messages: Messag
         host.log(Priority::Notice, line.as_str());
         return Ending::NoAnswer;
     };
-    if host.unmark().is_err() {
+    if forget_others(host, &user).is_err() {
         return Ending::NoAnswer;
     }
     let login = Login {
@@ -46,6 +46,19 @@ pub fn authenticate(host: &mut dyn Host, arguments: &Arguments, messages: Messag
             host.log(Priority::Notice, login.line("aborted").as_str());
             Ending::NoAnswer
         }
+    }
+}
+
+/// An earlier attempt of this transaction may have been somebody else's. A mark of the same account stays: another line of
+/// the module, with another policy, may have made it.
+fn forget_others(host: &mut dyn Host, user: &[u8]) -> Result<(), NoAnswer> {
+    let Some(marked) = host.marked_unenrolled() else {
+        return Ok(());
+    };
+    let name = std::str::from_utf8(user).unwrap_or_default();
+    match accounts::by_name(name) {
+        Ok(Some(account)) if account.name == marked => Ok(()),
+        _ => host.unmark(),
     }
 }
 
@@ -190,6 +203,7 @@ impl Login<'_> {
             // A name that nobody has: nobody will be there to enrol, and nothing is said that would tell.
             (Demand::MustEnrol, None) => {
                 host.log(Priority::Notice, self.line("device-required").as_str());
+                host.delay_failure(policy.throttle.delay);
                 return Ok(Ending::Refused);
             }
             _ => {}
@@ -304,6 +318,8 @@ impl Login<'_> {
             let password = input.get(..accepted.password_len).unwrap_or_default();
             host.set_password(password)?;
         }
+        // Whoever has given a code has a device by now.
+        host.unmark()?;
         let line = report::accepted(self.about(), accepted);
         host.log(Priority::Info, line.as_str());
         // Where password and code are one, the password is yet to be checked: only its owner may be told.

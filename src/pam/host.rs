@@ -78,7 +78,7 @@ pub trait Host {
     /// # Errors
     /// [`NoAnswer`] when libpam refuses.
     fn mark_unenrolled(&mut self, account: &str) -> Result<(), NoAnswer>;
-    /// Forgets it: another attempt of the same transaction begins.
+    /// Forgets it.
     ///
     /// # Errors
     /// [`NoAnswer`] when libpam refuses.

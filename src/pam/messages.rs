@@ -75,6 +75,9 @@ pub fn accepted(accepted: &Accepted) -> Vec<String> {
 /// The line for users who are offered a device at a login with the password.
 pub const CAN_ENROL_AT_LOGIN: &str = "Two-factor login is available for your account. You can set it up at a login with your password.";
 
+/// The line for users who need an invitation for that.
+pub const CAN_BE_INVITED: &str = "Two-factor login is available for your account. To set it up, ask your administrator for an enrolment code.";
+
 /// The line for users without a device, at the beginning of a session.
 #[must_use]
 pub fn can_enrol(user: &str) -> String {

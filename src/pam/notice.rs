@@ -73,6 +73,12 @@ fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Fa
     match demand(&policy, &subject, &mut member, enrolment) {
         // In mandatory mode a session without a device is one that was opened with a key.
         Demand::Nothing | Demand::Device => Ok(Some(messages::can_enrol(&account.name))),
+        Demand::MayEnrol | Demand::MustEnrol
+            if policy.enroll_needs_invite
+                && record.as_ref().is_none_or(|record| record.invite.is_none()) =>
+        {
+            Ok(Some(messages::CAN_BE_INVITED.to_owned()))
+        }
         Demand::MayEnrol | Demand::MustEnrol => Ok(Some(messages::CAN_ENROL_AT_LOGIN.to_owned())),
         Demand::Disabled | Demand::ServiceOff | Demand::Exempt(_) | Demand::Code => Ok(None),
     }

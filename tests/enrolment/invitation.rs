@@ -64,7 +64,14 @@ fn an_invitation_is_good_for_one_enrolment() {
             "user=alice rhost=127.0.0.1 result=enrolled device=phone"
         ]
     );
-    machine.command(&["unset", "alice", "--yes"]).ok();
+    let run = machine
+        .command(&["unset", "alice", "--yes", "--force"])
+        .ok();
+    assert!(
+        run.stdout
+            .contains("alice has to enrol a device at the next login"),
+        "{run:?}"
+    );
     let session = runs(sshd.login("alice"), &mut Person::new(&[]));
     assert!(
         !session.is_in() && session.prompts == [ASK_PASSWORD],
@@ -101,6 +108,11 @@ fn expired_and_withdrawn_invitations_are_none() {
     );
     invite(&machine, &[]);
     assert_eq!(invite(&machine, &["--for", "0"])["code"], Value::Null);
+    let run = machine.command(&["invite", "alice", "--for", "0"]);
+    assert_eq!(
+        (run.code, run.stderr.as_str()),
+        (Some(1), "twofactor: alice has no invitation\n")
+    );
     let session = runs(sshd.login("alice"), &mut Person::new(&[]));
     assert!(
         !session.is_in() && session.prompts == [ASK_PASSWORD],

@@ -69,6 +69,21 @@ fn an_open_dialogue_lets_nobody_in_after_the_owner_got_a_device() {
     assert_eq!(devices(&machine, "alice"), 1);
 }
 
+/// Nor until the policy makes a device mandatory.
+#[test]
+fn an_open_dialogue_lets_nobody_in_after_the_policy_became_stricter() {
+    for keys in [
+        "enroll_at_login = \"require\"",
+        "enforcement = \"mandatory\"",
+    ] {
+        let machine = machine_with("enroll_at_login = \"offer\"");
+        let (is_in, shown) = while_asked(&machine, &[(OFFER, "")], OFFER, || {
+            policy(&machine, keys, "");
+        });
+        assert!(!is_in, "{shown}");
+    }
+}
+
 #[test]
 fn a_policy_that_changes_meanwhile_is_the_one_that_counts() {
     for (keys, services) in [

@@ -155,6 +155,51 @@ fn only_who_was_found_without_a_device_in_this_transaction_is_asked() {
 }
 
 #[test]
+fn a_second_account_line_does_not_refuse_who_has_just_enrolled() {
+    let machine = machine(REQUIRED);
+    add_account(&machine, "bob");
+    let ours = "pam_twofactor.so\n";
+    machine.stack(
+        SERVICE,
+        &format!("auth required pam_permit.so\nauth required {ours}account required {ours}account required {ours}account required pam_permit.so\n"),
+    );
+    let drive = enrols("bob")
+        .answer("")
+        .answer_shell(CODE_OF_LAST_KEY)
+        .answer("");
+    let outcome = run(drive);
+    assert_eq!(
+        (outcome.auth, outcome.acct),
+        (code::SUCCESS, code::SUCCESS),
+        "{outcome:?}"
+    );
+}
+
+/// Two policies: what one of them leaves to the account phase is not undone by the other.
+#[test]
+fn another_line_with_another_policy_does_not_open_what_the_first_closes() {
+    let machine = machine(REQUIRED);
+    add_account(&machine, "bob");
+    machine.write_file("/etc/off.toml", "enabled = false\n", 0o644);
+    let (ours, other) = (
+        "pam_twofactor.so\n",
+        "pam_twofactor.so policy=/etc/off.toml\n",
+    );
+    machine.stack(
+        SERVICE,
+        &format!(
+            "auth required pam_permit.so\nauth required {ours}auth required {other}account required {ours}account required {other}account required pam_permit.so\n"
+        ),
+    );
+    let outcome = run(enrols("bob").answer("").answer(""));
+    assert_eq!(
+        (outcome.auth, outcome.acct),
+        (code::SUCCESS, code::PERM_DENIED),
+        "{outcome:?}"
+    );
+}
+
+#[test]
 fn a_name_that_nobody_has_is_refused_without_a_word() {
     let machine = machine(REQUIRED);
     let outcome = run(enrols("nobody-of-that-name"));

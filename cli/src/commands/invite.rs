@@ -21,6 +21,12 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
     let policy = context.policy_or_default()?;
     let store = context.create_store()?;
     let named = |error| for_user(Failure::from(error), &account.name);
+    if args.duration == 0 && store.record(&account).map_err(named)?.is_none() {
+        return Err(Failure::refused(format!(
+            "{} has no invitation",
+            account.name
+        )));
+    }
     let expires = clock::now()?.saturating_add(args.duration);
     let new = match args.duration {
         0 => None,
@@ -61,7 +67,9 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
         user: &account.name,
         code: code.as_ref().map(|code| code.as_str()),
         expires: until,
-        asked_for: policy.enroll_needs_invite && policy.enroll_at_login != EnrollAtLogin::Off,
+        asked_for: policy.enabled
+            && policy.enroll_needs_invite
+            && policy.enroll_at_login != EnrollAtLogin::Off,
         duration: args.duration,
     })
 }

@@ -1,7 +1,8 @@
 //! What the removal of devices means for their user and for everybody, before it is made.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::policy::{Enforcement, Policy};
+use pam_twofactor::demand::{self, Demand};
+use pam_twofactor::policy::Policy;
 use pam_twofactor::record::Record;
 use pam_twofactor::state::State;
 use pam_twofactor::store::Store;
@@ -91,17 +92,16 @@ fn changed(mut people: Vec<Person>, user: &str, left: &Left) -> Vec<Person> {
 
 fn remains(policy: &Policy, user: &str, left: &Left, exemption: Exemption) -> String {
     match (left.names.as_slice(), policy.enabled, exemption) {
-        ([], true, Exemption::No) => match policy.enforcement {
-            Enforcement::Optional => {
-                format!(
-                    "No device of {user} is left. From then on {user} logs in without a code.\n"
-                )
+        ([], true, Exemption::No) => format!(
+            "No device of {user} is left. From then on {user} {}.\n",
+            match demand::with_enrolment(policy, demand::Enrolment::Unenrolled) {
+                Demand::Device => {
+                    "is refused wherever a code is asked for, until a device is enrolled"
+                }
+                Demand::MustEnrol => "has to enrol a device at the next login with a password",
+                _ => "logs in without a code",
             }
-            Enforcement::Mandatory => format!(
-                "No device of {user} is left. From then on {user} is refused wherever a code is asked for, until a \
-                 device is enrolled.\n"
-            ),
-        },
+        ),
         ([], true, Exemption::Everywhere) => {
             format!("No device of {user} is left. {user} is exempt and not asked in any case.\n")
         }

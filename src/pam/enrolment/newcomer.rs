@@ -34,6 +34,8 @@ impl Newcomer<'_> {
         let invite = self.begin(dialogue)?;
         let (device, entry) = self.confirmed(dialogue, DeviceName::first(), self.wish)?;
         let codes = self.store_first(&device, entry, invite)?;
+        // A stack may have a second account line.
+        let _ = dialogue.host().unmark();
         self.log(dialogue, "enrolled", &device.name);
         dialogue.say(words::STORED);
         dialogue.say(&words::recovery(&codes));
@@ -185,7 +187,7 @@ impl Newcomer<'_> {
                 // Taking the lock has made a state.
                 locked.remove()?;
             }
-            return Err(Stop::Refused("enrolment-withdrawn"));
+            return Err(Stop::Withdrawn);
         }
         let mut record =
             kept.unwrap_or_else(|| Record::new(session.account.name.clone(), session.account.uid));

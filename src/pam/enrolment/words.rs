@@ -40,6 +40,8 @@ pub const REQUIRED: &str =
 /// Another login was faster.
 pub const MEANWHILE: &str =
     "Your account has got a device meanwhile. Log in again, with a code of it.";
+/// What allowed it was changed meanwhile.
+pub const WITHDRAWN: &str = "Nothing was stored: your administrator has just changed the rules. Remove the new entry from the app.";
 /// Something cannot be used.
 pub const FAILED: &str = "No device could be stored. Tell your administrator.";
 /// Too many wrong codes.
