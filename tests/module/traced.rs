@@ -307,3 +307,33 @@ fn nothing_is_printed() {
         assert_eq!(raw.stdout.lines().count(), 1, "{name}: only the report");
     }
 }
+
+/// What the program starts later inherits nothing; what somebody puts in the place of a file is neither followed nor
+/// waited for.
+#[test]
+fn files_are_opened_for_this_process_alone_without_following_links_or_waiting() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    let (outcome, trace) = Trace::of(&machine, alice.login().answer(alice.code()), &[]);
+    assert_eq!(outcome.auth, code::SUCCESS);
+    let opened = trace.calls(&["open", "openat", "openat2", "creat"]);
+    let is_ours = |call: &&&str| {
+        FILES
+            .iter()
+            .any(|file| call.ends_with(&format!("<{file}>")))
+    };
+    let ours: Vec<&&str> = opened.iter().filter(is_ours).collect();
+    assert_eq!(ours.len(), FILES.len(), "{opened:#?}");
+    for call in ours {
+        assert!(
+            call.contains("O_CLOEXEC") && call.contains("O_NOFOLLOW"),
+            "{call}"
+        );
+        assert!(
+            call.contains("O_NONBLOCK") || call.contains("O_DIRECTORY"),
+            "{call}"
+        );
+    }
+    let started = trace.calls(&["execve", "execveat", "fork", "vfork", "clone", "clone3"]);
+    assert_eq!(started.len(), 1, "the program itself: {started:#?}");
+}
