@@ -1,0 +1,137 @@
+//! Documents that promise something name the test that shows it, and what they name exists.
+//!
+//! There, a name with two colons between backticks is a test, the file below one of [`ROOTS`] and the function; what begins
+//! with a directory of the repository is a file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+
+/// The documents, and how a row says that no test shows it, where that is allowed.
+const DOCUMENTS: [(&str, Option<&str>); 3] = [
+    ("docs/cve-lessons.md", None),
+    ("docs/threat-model.md", Some("no test")),
+    ("docs/standards.md", Some("no test")),
+];
+
+/// Where a path of a test begins.
+const ROOTS: [&str; 3] = ["tests", "src", "cli/src"];
+
+#[test]
+fn every_test_and_file_that_is_named_exists() {
+    let mut missing = Vec::new();
+    for (document, _) in DOCUMENTS {
+        for span in spans(&text(document)) {
+            if !exists(&span) {
+                missing.push(format!("{document}: {span}"));
+            }
+        }
+    }
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn every_row_names_a_test_or_says_that_there_is_none() {
+    for (document, excuse) in DOCUMENTS {
+        let text = text(document);
+        let rows = rows(&text);
+        let excused = |row: &str| excuse.is_some_and(|words| row.contains(words));
+        let bare = |row: &&&str| !excused(row) && !spans(row).iter().any(|span| is_test(span));
+        let bare: Vec<_> = rows.iter().filter(bare).collect();
+        assert!(rows.len() > 10, "{document}");
+        assert_eq!(bare, [&""; 0], "{document}");
+    }
+}
+
+#[test]
+fn the_reader_tells_what_exists() {
+    let row = "| a | `documents::the_reader_tells_what_exists`, `src/check.rs` and `0` of `N` |";
+    let found = spans(row);
+    assert_eq!(
+        found,
+        [
+            "documents::the_reader_tells_what_exists",
+            "src/check.rs",
+            "0",
+            "N"
+        ]
+    );
+    assert!(found.iter().all(|span| exists(span)));
+    for gone in [
+        "documents::spans",
+        "documents::no_such_test",
+        "no_such_file::the_reader_tells_what_exists",
+        "src/no_such_file.rs",
+        "verify::charge",
+    ] {
+        assert!(!exists(gone), "{gone}");
+    }
+    let table = format!("text\n| head | head |\n|---|---|\n{row}\ntext");
+    assert_eq!(rows(&table), [row]);
+}
+
+fn text(document: &str) -> String {
+    fs::read_to_string(harness::workspace().join(document)).unwrap()
+}
+
+/// What stands between backticks.
+fn spans(text: &str) -> Vec<String> {
+    let inside = |line: &str| -> Vec<String> {
+        let parts = line.split('`').skip(1).step_by(2);
+        parts.map(str::to_owned).collect()
+    };
+    text.lines().flat_map(inside).collect()
+}
+
+/// The lines of tables, without the heads and the rules below them.
+fn rows(text: &str) -> Vec<&str> {
+    let is_rule = |line: &str| line.starts_with("|-");
+    let lines: Vec<&str> = text.lines().collect();
+    let follows = lines.iter().skip(1).copied().chain([""]);
+    let pairs = lines.iter().copied().zip(follows);
+    pairs
+        .filter(|(line, next)| line.starts_with('|') && !is_rule(line) && !is_rule(next))
+        .map(|(line, _)| line)
+        .collect()
+}
+
+fn is_test(span: &str) -> bool {
+    span.contains("::")
+}
+
+fn exists(span: &str) -> bool {
+    let root = harness::workspace();
+    if let Some((path, function)) = span.split_once("::") {
+        return ROOTS.iter().any(|start| {
+            let file = root.join(start).join(format!("{path}.rs"));
+            fs::read_to_string(file).is_ok_and(|text| tests(&text).contains(function))
+        });
+    }
+    let is_path = ["src/", "cli/", "tests/", "docs/", "pam.d/", "benches/"]
+        .iter()
+        .any(|start| span.starts_with(start));
+    !is_path || root.join(span).exists()
+}
+
+/// The names of the tests in a source text.
+fn tests(text: &str) -> BTreeSet<&str> {
+    let mut found = BTreeSet::new();
+    let mut marked = false;
+    for line in text.lines().map(str::trim_start) {
+        marked |= line == "#[test]";
+        let Some(rest) = line.strip_prefix("fn ") else {
+            continue;
+        };
+        if marked {
+            found.extend(rest.split_once('(').map(|(name, _)| name));
+        }
+        marked = false;
+    }
+    found
+}
