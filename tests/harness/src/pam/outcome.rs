@@ -32,7 +32,7 @@ pub struct Outcome {
     pub user: Option<String>,
     /// The PAM environment at the end, as NAME=VALUE.
     pub environment: Vec<String>,
-    /// What the module left different in the process: `descriptors`, `environment`, `identity`, `umask`, `directory`,
+    /// What the module left different in the process: `descriptors`, `environment`, `identity`, `threads`, `umask`, `directory`,
     /// `signals`, `limits`.
     pub changed: Vec<String>,
 }
