@@ -168,7 +168,8 @@ impl Login<'_> {
     }
 
     /// No device. Whoever may or must get one is left to the account phase: it comes after the whole stack has agreed,
-    /// so that nobody enrols who did not give the password. With `uniform_prompt` the dialogue is the one that somebody with a device gets.
+    /// so that nobody enrols who did not give the password. With `uniform_prompt` the dialogue is the one that somebody with
+    /// a device gets.
     fn unenrolled(
         &self,
         host: &mut dyn Host,
