@@ -9,6 +9,9 @@ pub mod check;
 pub mod demand;
 pub mod device;
 pub mod enroll;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod otp;
 mod pam;
 pub mod policy;

@@ -1,6 +1,6 @@
 //! The PAM boundary: six entry points, each of which survives a panic, denies on it, and prints nothing.
 
-mod args;
+pub(crate) mod args;
 mod codes;
 mod dialogue;
 mod enrolment;

@@ -6,7 +6,7 @@
 mod bulk;
 mod error;
 mod locked;
-mod names;
+pub(crate) mod names;
 mod policy_file;
 
 #[cfg(test)]

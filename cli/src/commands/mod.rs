@@ -8,7 +8,7 @@ mod enroll;
 mod export;
 mod import;
 mod invite;
-mod policy;
+pub mod policy;
 mod recovery;
 mod removal;
 mod renew;

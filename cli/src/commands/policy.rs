@@ -83,7 +83,7 @@ impl Report for Valid {
 
 /// The policy with all its defaults, under the keys of the file.
 #[derive(Serialize)]
-struct View {
+pub struct View {
     enabled: bool,
     enforcement: String,
     enroll_at_login: String,
@@ -132,7 +132,8 @@ struct Exemption {
 }
 
 impl View {
-    fn new(policy: &Policy) -> Self {
+    /// Of `policy`.
+    pub fn new(policy: &Policy) -> Self {
         let (new, throttle) = (&policy.new_devices, &policy.throttle);
         let mut services = policy.services.named.clone();
         services.insert("default".to_owned(), policy.services.default);

@@ -1,0 +1,60 @@
+//! The command `twofactor`: parses, runs one subcommand, turns its result into an exit code.
+//!
+//! A library only so that `fuzz/` reaches its parsers; `main.rs` is the program.
+#![forbid(unsafe_code)]
+
+mod args;
+mod audit;
+mod commands;
+mod context;
+mod device_info;
+mod doctor;
+mod duration;
+mod error;
+mod export_oath;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+mod impact;
+mod import;
+mod new_file;
+mod output;
+mod people;
+mod policy_edit;
+mod progress;
+mod qr_files;
+mod recovery_sheet;
+mod terminal;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::Cli;
+use crate::context::Context;
+use crate::error::{Exit, Failure};
+
+/// Runs the command with the arguments of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let context = Context::new(&cli.global);
+    match root_only().and_then(|()| commands::run(&context, &cli.command)) {
+        Ok(code) => code,
+        Err(failure) => {
+            // Whoever closed the pipe wanted no more, also no error.
+            if failure.exit != Exit::Unread {
+                context.format.write_failure(&failure);
+            }
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+/// Records and policy belong to root; nobody else gets any further.
+fn root_only() -> Result<(), Failure> {
+    match rustix::process::geteuid().is_root() {
+        true => Ok(()),
+        false => Err(Failure::refused("only root may do this; run it with sudo")),
+    }
+}
