@@ -285,7 +285,7 @@ fn r33_no_secret_is_in_the_arguments_or_the_environment_of_the_command() {
     let processes = processes();
     let ours = processes
         .iter()
-        .filter(|(command, _)| command.contains("twofactor"));
+        .filter(|(command, _)| command.starts_with("/usr/local/bin/twofactor\0"));
     assert_eq!(ours.count(), 2, "{processes:?}");
     for (command, environment) in &processes {
         for secret in [&shown.key, &renewed.key] {
