@@ -32,7 +32,7 @@ ifneq ($(shell id -u),0)
 root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build test test-browser demo bench install uninstall clean help
+.PHONY: build docs test test-browser demo bench install uninstall clean help
 .DEFAULT_GOAL = build
 
 ## build        the module and the command (the default)
@@ -45,6 +45,16 @@ build:
 	cargo rustc $(CARGOFLAGS) --release -p pam_twofactor --lib --crate-type cdylib
 	install -m 0755 $(release)/libpam_twofactor.so $(module)
 	@echo "Built $(module) and $(command)"
+
+## docs         manual pages and shell completions, in target/man and target/completions
+docs:
+	@$(MAKE) --no-print-directory build
+	@mkdir -p $(target)/man $(target)/completions
+	install -m 0644 docs/man/pam_twofactor.8 docs/man/twofactor.toml.5 $(target)/man
+	$(command) manual > $(target)/man/twofactor.8
+	$(command) completions bash > $(target)/completions/twofactor.bash
+	$(command) completions zsh > $(target)/completions/_twofactor
+	$(command) completions fish > $(target)/completions/twofactor.fish
 
 ## test         everything: formatting, lints, build, all tests (as root with sudo)
 test:

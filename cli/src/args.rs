@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use pam_twofactor::{POLICY_FILE, STATE_DIR};
 
 pub use options::{
-    Bypass, Disable, Doctor, Enroll, Hash, PolicyCommand, PolicySet, Qr, RecoveryCodes, Renew,
-    Resync, Show, Status, Switch, Unset, UserOnly, Verify,
+    Bypass, Completions, Disable, Doctor, Enroll, Hash, PolicyCommand, PolicySet, Qr,
+    RecoveryCodes, Renew, Resync, Shell, Show, Status, Switch, Unset, UserOnly, Verify,
 };
 
 const ABOUT: &str = "Two-factor login: enrols devices, sets the policy, tells who will be asked";
@@ -208,6 +208,22 @@ EXAMPLES
   twofactor export uri --user alice"
     )]
     Export(transfer::Export),
+    /// Print what completes this command on the command line of a shell
+    ///
+    /// Packages install it. Needs no root. With --json the script is the value of "script".
+    #[command(after_help = "\
+EXAMPLES
+  twofactor completions bash > /etc/bash_completion.d/twofactor
+  twofactor completions zsh > /usr/local/share/zsh/site-functions/_twofactor
+  twofactor completions fish > /etc/fish/completions/twofactor.fish")]
+    Completions(Completions),
+    /// Print the manual page twofactor(8), for machines on which it is not installed
+    ///
+    /// Needs no root. With --json the page is the value of "page".
+    #[command(after_help = "\
+EXAMPLES
+  twofactor manual | man -l -")]
+    Manual,
 }
 
 #[cfg(test)]

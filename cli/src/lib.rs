@@ -30,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::args::Cli;
+use crate::args::{Cli, Command};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 
@@ -39,7 +39,11 @@ use crate::error::{Exit, Failure};
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let context = Context::new(&cli.global);
-    match root_only().and_then(|()| commands::run(&context, &cli.command)) {
+    let allowed = match cli.command {
+        Command::Completions(_) | Command::Manual => Ok(()),
+        _ => root_only(),
+    };
+    match allowed.and_then(|()| commands::run(&context, &cli.command)) {
         Ok(code) => code,
         Err(failure) => {
             // Whoever closed the pipe wanted no more, also no error.
@@ -51,7 +55,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Records and policy belong to root; nobody else gets any further.
+/// Records and policy belong to root; nobody else gets to them.
 fn root_only() -> Result<(), Failure> {
     match rustix::process::geteuid().is_root() {
         true => Ok(()),

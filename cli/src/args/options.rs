@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use pam_twofactor::qr::Glyphs;
 
 use crate::duration;
@@ -13,6 +13,7 @@ use crate::qr_files::QrFileOptions;
 #[derive(Debug, Args)]
 pub struct Enroll {
     /// Login name
+    #[arg(value_hint = ValueHint::Username)]
     pub user: String,
     /// Name of the device
     #[arg(long, value_name = "NAME", default_value = "phone")]
@@ -47,6 +48,7 @@ pub struct Enroll {
 #[derive(Debug, Args)]
 pub struct Renew {
     /// Login name
+    #[arg(value_hint = ValueHint::Username)]
     pub user: String,
     /// Which device; needed when there are several
     #[arg(long, value_name = "NAME")]
@@ -66,6 +68,7 @@ pub struct Renew {
 #[derive(Debug, Args)]
 pub struct Unset {
     /// Login name
+    #[arg(value_hint = ValueHint::Username)]
     pub user: String,
     /// Only this device
     #[arg(long, value_name = "NAME")]
@@ -79,6 +82,7 @@ pub struct Unset {
 #[derive(Debug, Args)]
 pub struct Show {
     /// Login name
+    #[arg(value_hint = ValueHint::Username)]
     pub user: String,
     /// Only this device
     #[arg(long, value_name = "NAME")]
@@ -101,6 +105,7 @@ pub struct Show {
 #[derive(Debug, Args)]
 pub struct Status {
     /// Login name; without it, everybody
+    #[arg(value_hint = ValueHint::Username)]
     pub user: Option<String>,
 }
 
@@ -108,7 +113,7 @@ pub struct Status {
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// Look at this user only, and at the machine
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
 }
 
@@ -116,6 +121,7 @@ pub struct Doctor {
 #[derive(Debug, Args)]
 pub struct Verify {
     /// Login name
+    #[arg(value_hint = ValueHint::Username)]
     pub user: String,
 }
 
@@ -123,6 +129,7 @@ pub struct Verify {
 #[derive(Debug, Args)]
 pub struct UserOnly {
     /// Login name
+    #[arg(value_hint = ValueHint::Username)]
     pub user: String,
 }
 
@@ -130,6 +137,7 @@ pub struct UserOnly {
 #[derive(Debug, Args)]
 pub struct RecoveryCodes {
     /// Login name
+    #[arg(value_hint = ValueHint::Username)]
     pub user: String,
     /// Write the codes to this new file, to be printed, instead of showing them
     #[arg(long, value_name = "FILE")]
@@ -140,6 +148,7 @@ pub struct RecoveryCodes {
 #[derive(Debug, Args)]
 pub struct Bypass {
     /// Login name
+    #[arg(value_hint = ValueHint::Username)]
     pub user: String,
     /// How long the code works: a number with s, m, h or d, at most 30d; 0 withdraws it
     #[arg(long = "for", value_name = "DURATION", default_value = "24h", value_parser = duration::parse)]
@@ -150,6 +159,7 @@ pub struct Bypass {
 #[derive(Debug, Args)]
 pub struct Resync {
     /// Login name
+    #[arg(value_hint = ValueHint::Username)]
     pub user: String,
     /// Name of the device
     pub device: String,
@@ -214,6 +224,25 @@ pub struct PolicySet {
     /// Do it even if it locks people out
     #[arg(long)]
     pub force: bool,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// The shells whose command lines can be completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// bash, with bash-completion
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
 }
 
 /// How to draw a QR code.

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand, ValueHint};
 
 use crate::import::pattern::Pattern;
 
@@ -48,7 +48,7 @@ pub struct Google {
     #[arg(requires = "user", conflicts_with_all = ["all", "secret"])]
     pub file: Option<PathBuf>,
     /// Whose it is
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub user: Option<String>,
     /// Every user that the passwd database lists
     #[arg(long)]
@@ -77,7 +77,7 @@ pub struct Uri {
     /// File; `-` or nothing for standard input
     pub file: Option<PathBuf>,
     /// Whose the devices are; without it, the users that the labels name
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub user: Option<String>,
     /// What every import takes
     #[command(flatten)]
@@ -118,7 +118,7 @@ EXAMPLES
 #[derive(Debug, Args)]
 pub struct ExportOptions {
     /// Only this user's devices
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub user: Option<String>,
     /// File to write, closed to others, instead of standard output
     #[arg(long, value_name = "FILE")]

@@ -3,11 +3,13 @@
 
 mod bypass;
 mod change;
+mod completions;
 mod confirmation;
 mod enroll;
 mod export;
 mod import;
 mod invite;
+mod manual;
 pub mod policy;
 mod recovery;
 mod removal;
@@ -47,6 +49,8 @@ pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Disable(args) => switch::disable(context, args),
         Command::Import(args) => return import::run(context, args),
         Command::Export(args) => return export::run(context, args),
+        Command::Completions(args) => completions::run(context, args),
+        Command::Manual => manual::run(context),
         Command::Policy(PolicyCommand::Show) => policy::show(context),
         Command::Policy(PolicyCommand::Set(args)) => switch::set(context, args),
         Command::Policy(PolicyCommand::Check { file }) => policy::check(context, file.as_deref()),
