@@ -21,8 +21,9 @@ command = $(release)/twofactor
 
 build_packages = gcc libc6-dev libpam0g-dev
 demo_packages  = $(build_packages) openssh-server openssh-client oathtool libpam-modules passwd perl-base util-linux
+fuzz_packages  = $(build_packages) g++
 test_packages  = $(demo_packages) sudo login binutils valgrind strace zbar-tools imagemagick librsvg2-bin rsync procps \
-	libpam-google-authenticator libpam-oath
+	libpam-google-authenticator libpam-oath g++
 # Ubuntu has Chromium as a snap only; there, Google Chrome and its chromedriver do as well.
 chromium         = $(if $(shell command -v chromedriver),,chromium chromium-driver)
 browser_packages = $(test_packages) cockpit-ws cockpit-bridge cockpit-system $(chromium)
@@ -32,7 +33,7 @@ ifneq ($(shell id -u),0)
 root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser demo bench install uninstall clean help
+.PHONY: build docs test test-browser fuzz demo bench install uninstall clean help
 .DEFAULT_GOAL = build
 
 ## build        the module and the command (the default)
@@ -61,16 +62,25 @@ test:
 	@scripts/need $(test_packages)
 	@scripts/rust fmt clippy
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy $(CARGOFLAGS) --workspace --all-targets --all-features -- -D warnings
 	@$(MAKE) --no-print-directory build
 	cargo test $(CARGOFLAGS) --workspace --doc
 	cargo test $(CARGOFLAGS) --workspace --lib --bins --tests --no-fail-fast $(root_runner)
+	fuzz/run short
 
 ## test-browser logins on Cockpit's page, in Chromium
 test-browser:
 	@scripts/need $(browser_packages)
 	@$(MAKE) --no-print-directory build
 	cargo test $(CARGOFLAGS) -p pam_twofactor --features browser-tests --test cockpit_page $(root_runner)
+
+## fuzz         every parser, and whole logins against a model of the rules, for 60 s each
+##              (make fuzz TARGET=policy RUNS=1000000, or SECONDS=3600)
+fuzz:
+	@scripts/need $(fuzz_packages)
+	@scripts/rust
+	fuzz/run long --runs '$(RUNS)' --seconds '$(SECONDS)' $(TARGET)
 
 ## demo         a login with password and code through a real sshd, in a private corner of this machine
 ##              (make demo INTERACTIVE=1 keeps it open for your phone)

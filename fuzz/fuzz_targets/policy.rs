@@ -1,0 +1,53 @@
+//! Policies: an error says where, in one line to log; what is accepted keeps its limits and is shown as it is.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pam_twofactor::policy::{self, Policy, PolicyError, rhost_address};
+use twofactor_command::fuzzing::shown;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    match policy::parse(text) {
+        Ok(policy) => accepted(&policy, text),
+        Err(error) => refused(&error, text),
+    }
+    if let Some(address) = rhost_address(text) {
+        assert_eq!(rhost_address(&address.to_string()), Some(address));
+    }
+});
+
+fn accepted(policy: &Policy, text: &str) {
+    let again = policy::parse(&shown(policy));
+    assert_eq!(again.as_ref(), Ok(policy), "{text:?}");
+    let throttle = &policy.throttle;
+    assert!(policy.window <= policy::MAX_WINDOW && (1..=10).contains(&policy.tries));
+    assert!((1..=throttle.max_lockout).contains(&throttle.lockout) && throttle.attempts > 0);
+    assert!(throttle.max_failures == 0 || throttle.max_failures >= throttle.attempts);
+    // Nobody but those it names is exempt.
+    let stranger = policy::Subject {
+        user: "nobody of that name\n",
+        service: "no service\n",
+        address: None,
+    };
+    assert_eq!(
+        policy.exemption(&stranger, &mut |_| false),
+        None,
+        "{text:?}"
+    );
+}
+
+fn refused(error: &PolicyError, text: &str) {
+    let line = text
+        .split('\n')
+        .nth(error.line - 1)
+        .expect("within the text");
+    assert!(
+        (1..=line.chars().count() + 1).contains(&error.column),
+        "{error}: {text:?}"
+    );
+    let message = &error.message;
+    assert!(!message.is_empty() && message.len() < 1000, "{error}");
+    assert!(!message.chars().any(char::is_control), "{message:?}");
+}
