@@ -2,4 +2,5 @@
 #![forbid(unsafe_code)]
 
 pub mod import;
+pub mod login;
 pub mod people;

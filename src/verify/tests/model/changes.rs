@@ -1,0 +1,145 @@
+//! What changes a life from outside: administrators who set the policy, add and renew devices, and give out codes.
+#![forbid(unsafe_code)]
+
+use super::play::{Choices, Life};
+use super::product::device::{Device, Kind};
+use super::product::otp::{Algorithm, Digits, Interval};
+use super::product::policy::Throttle;
+use super::product::recovery::{CodeForm, OneTimeCode, RecoverySet, hash};
+use super::product::secret::Secret;
+use super::product::state::DeviceState;
+use super::rules::{self, Once, Rules};
+
+impl Life {
+    pub(super) fn change_policy(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+        let window = [1, 0, 2, 3, 10, 1, 1, 1][choices.below(8)? as usize];
+        let attempts = [1_000, 5, 1, 3][choices.below(4)? as usize];
+        let lockout = [30, 1, 600, 86_400][choices.below(4)? as usize];
+        let max_lockout = lockout * [1, 7, 30][choices.below(3)? as usize];
+        let max_failures = [0, attempts, attempts + 1, attempts + 7][choices.below(4)? as usize];
+        self.model.rules = Rules {
+            window: i64::from(window),
+            attempts,
+            lockout: i64::from(lockout),
+            max_lockout: i64::from(max_lockout),
+            max_failures,
+        };
+        self.policy.window = window;
+        self.policy.throttle = Throttle {
+            attempts,
+            lockout,
+            max_lockout,
+            max_failures,
+            ..Throttle::default()
+        };
+        Some(())
+    }
+
+    pub(super) fn add_device(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+        if self.record.devices.len() == 4 {
+            return Some(());
+        }
+        let number = self.record.devices.len();
+        let (device, rules) = self.new_device(number, choices)?;
+        self.record.devices.push(device);
+        self.model.devices.push(rules);
+        Some(())
+    }
+
+    /// A device with another key under the name and number of an old one.
+    pub(super) fn renew(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+        let number = choices.below(self.record.devices.len() as u64)? as usize;
+        let old = self.record.devices[number].id;
+        self.state.devices.retain(|entry| entry.id != old);
+        let (device, rules) = self.new_device(number, choices)?;
+        self.record.devices[number] = device;
+        self.model.devices[number] = rules;
+        Some(())
+    }
+
+    fn new_device(
+        &mut self,
+        number: usize,
+        choices: &mut Choices<'_>,
+    ) -> Option<(Device, rules::Device)> {
+        let interval =
+            [Some(30), Some(5), Some(45), Some(3600), None, None][choices.below(6)? as usize];
+        let algorithm =
+            [Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha512][choices.below(3)? as usize];
+        let digits = Digits::new(6 + choices.below(3)? as u8)?;
+        // Keys that devices share now and then.
+        let key = choices.below(3)? as u8;
+        let name = format!("device{number}");
+        let device = Device {
+            id: self.new_id()?,
+            name: name.parse().ok()?,
+            kind: match interval {
+                Some(seconds) => Kind::Totp {
+                    interval: Interval::new(seconds)?,
+                },
+                None => Kind::Hotp,
+            },
+            algorithm,
+            digits,
+            secret: Secret::from_bytes(vec![key; 20].into())?,
+            created: 0,
+        };
+        self.state.devices.push(DeviceState {
+            id: device.id,
+            next: 0,
+            drift: 0,
+            last_used: 0,
+        });
+        Some((device, rules::Device::new(&name, interval.map(i64::from))))
+    }
+
+    pub(super) fn new_recovery_codes(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+        let form = [CodeForm::Base32, CodeForm::Digits][choices.below(2)? as usize];
+        let count = 1 + choices.below(4)?;
+        let id = self.new_id()?;
+        let text = |n: u64| match form {
+            CodeForm::Base32 => format!("RECOVERYCODE{:04}", n + 10 * (id.number() % 100))
+                .replace(['0', '1', '8', '9'], "A"),
+            CodeForm::Digits => format!("{:08}", 20_000_000 + n + 10 * (id.number() % 100)),
+        };
+        let texts: Vec<String> = (0..count).map(text).collect();
+        let salt = [id.number() as u8; 16];
+        self.record.recovery = Some(RecoverySet {
+            id,
+            form,
+            salt,
+            hashes: texts
+                .iter()
+                .map(|text| hash(&salt, text.as_bytes()))
+                .collect(),
+            created: 0,
+        });
+        let once = |text| Once {
+            text,
+            used: false,
+            expires: i64::MAX,
+        };
+        self.model.recovery = texts.into_iter().map(once).collect();
+        Some(())
+    }
+
+    pub(super) fn new_bypass(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+        let expires = self.now + choices.within(0, 5000)?;
+        let id = self.new_id()?;
+        let text =
+            format!("BYPASSCODE{:06}", id.number() % 1000).replace(['0', '1', '8', '9'], "A");
+        let salt = [9; 16];
+        self.record.bypass = Some(OneTimeCode {
+            id,
+            salt,
+            hash: hash(&salt, text.as_bytes()),
+            expires: u64::try_from(expires).ok()?,
+        });
+        self.model.bypass = Some(Once {
+            text,
+            used: false,
+            expires,
+        });
+        Some(())
+    }
+}

@@ -1,0 +1,290 @@
+//! Plays a life of logins, which a string of bytes chooses, through the product and the model side by side.
+//!
+//! `cargo test` takes the bytes from a generator; in `fuzz/`, libFuzzer looks for them.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+
+use super::product::device::Id;
+use super::product::policy::Policy;
+use super::product::record::Record;
+use super::product::state::{State, decode_file, encode_file};
+use super::product::verify::{
+    Accepted, Answer, Credential, Form, Gate, Outcome, Rejected, charge, gate, rebased, unlocked,
+    verdict,
+};
+use super::rules::{Expected, Model, Rules};
+
+/// How often each came about.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    pub accepted: u32,
+    pub refused: u32,
+    pub locked: u32,
+}
+
+/// Bytes as decisions, until they are used up.
+pub(super) struct Choices<'b>(&'b [u8]);
+
+impl Choices<'_> {
+    pub(super) fn below(&mut self, end: u64) -> Option<u64> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        let number = match end {
+            0..=256 => u64::from(*byte),
+            _ => u64::from(*byte) << 16 | self.below(256)? << 8 | self.below(256)?,
+        };
+        Some(number % end)
+    }
+
+    pub(super) fn within(&mut self, low: i64, high: i64) -> Option<i64> {
+        let span = u64::try_from(high - low + 1).ok()?;
+        Some(low + i64::try_from(self.below(span)?).ok()?)
+    }
+}
+
+/// One user in both worlds.
+pub(super) struct Life {
+    pub(super) policy: Policy,
+    pub(super) record: Record,
+    pub(super) state: State,
+    pub(super) model: Model,
+    pub(super) now: i64,
+    /// Everything that was typed.
+    typed: Vec<String>,
+    codes: HashMap<(u64, i64), String>,
+    ids: u64,
+    tally: Tally,
+}
+
+/// Plays the whole life; panics where product and model differ.
+pub fn play(bytes: &[u8]) -> Tally {
+    let mut choices = Choices(bytes);
+    let Some(mut life) = Life::begin(&mut choices) else {
+        return Tally::default();
+    };
+    while life.goes_on(&mut choices).is_some() {
+        life.is_as_expected();
+    }
+    life.tally
+}
+
+impl Life {
+    fn begin(choices: &mut Choices<'_>) -> Option<Self> {
+        let rules = Rules {
+            window: 1,
+            attempts: 5,
+            lockout: 30,
+            max_lockout: 900,
+            max_failures: 100,
+        };
+        let mut life = Self {
+            policy: Policy::default(),
+            record: Record::new("alice".into(), 1000),
+            state: State::new(1000),
+            model: Model {
+                rules,
+                devices: Vec::new(),
+                recovery: Vec::new(),
+                bypass: None,
+                failures: 0,
+                untold: 0,
+                last_failure: 0,
+            },
+            now: 54_000_000 * 30,
+            typed: Vec::new(),
+            codes: HashMap::new(),
+            ids: 0,
+            tally: Tally::default(),
+        };
+        life.change_policy(choices)?;
+        for _ in 0..=choices.below(3)? {
+            life.add_device(choices)?;
+        }
+        Some(life)
+    }
+
+    /// One thing that happens. `None` at the end.
+    fn goes_on(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+        match choices.below(32)? {
+            0 => self.unlock(),
+            1 => self.renew(choices)?,
+            2 => self.new_recovery_codes(choices)?,
+            3 => self.new_bypass(choices)?,
+            4 => self.change_policy(choices)?,
+            5 => self.now += choices.within(600, 100_000)?,
+            6 => self.now = (self.now - choices.within(1, 100_000)?).max(10_000_000),
+            7..=12 => self.now += choices.within(0, 90)?,
+            13 => self.add_device(choices)?,
+            _ => self.attempt(choices)?,
+        }
+        Some(())
+    }
+
+    pub(super) fn new_id(&mut self) -> Option<Id> {
+        self.ids += 1;
+        Id::from_number(self.ids)
+    }
+
+    fn unlock(&mut self) {
+        self.state = unlocked(&self.policy, &self.record, &self.state, self.clock());
+        self.model.unlock(self.now);
+    }
+
+    /// What somebody types: mostly a code from around now, sometimes one that was typed before, sometimes anything.
+    fn text(&mut self, choices: &mut Choices<'_>) -> Option<String> {
+        let recovery = self.model.recovery.len() as u64;
+        Some(match choices.below(16)? {
+            0 => format!("{:06}", choices.below(1_000_000)?),
+            1 => "NO CODE".to_owned(),
+            2 | 3 if !self.typed.is_empty() => {
+                let position = choices.below(self.typed.len().min(256) as u64)? as usize;
+                self.typed[self.typed.len() - 1 - position].clone()
+            }
+            4 if recovery > 0 => self.model.recovery[choices.below(recovery)? as usize]
+                .text
+                .clone(),
+            5 if self.model.bypass.is_some() => self.model.bypass.as_ref()?.text.clone(),
+            _ => {
+                let number = choices.below(self.record.devices.len() as u64)? as usize;
+                let sight = self.model.devices[number].in_sight(&self.model.rules, self.now);
+                let factor = choices.within(sight.start() - 3, sight.end() + 3)?.max(0);
+                code(&mut self.codes, &self.record, number, factor)
+            }
+        })
+    }
+
+    fn attempt(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+        let text = self.text(choices)?;
+        let spelled = match choices.below(4)? {
+            0 => text.to_lowercase(),
+            1 => format!(" {}-{} \n", &text[..3], &text[3..]),
+            _ => text.clone(),
+        };
+        let found = self.login(spelled.as_bytes());
+        let (codes, record) = (&mut self.codes, &self.record);
+        let expected = self.model.attempt(&text, self.now, &mut |number, factor| {
+            code(codes, record, number, factor)
+        });
+        assert_eq!(
+            found, expected,
+            "{text:?} at {}, {:?}",
+            self.now, self.model
+        );
+        let count = match expected {
+            Expected::Device(..) | Expected::Recovery(..) | Expected::Bypass(_) => {
+                &mut self.tally.accepted
+            }
+            Expected::Locked(_) | Expected::LockedUntilUnlock => &mut self.tally.locked,
+            _ => &mut self.tally.refused,
+        };
+        *count += 1;
+        self.typed.push(text);
+        Some(())
+    }
+
+    /// What a login does, except for the files.
+    fn login(&mut self, typed: &[u8]) -> Expected {
+        let now = self.clock();
+        self.state = rebased(&self.state, now).unwrap_or_else(|| self.state.clone());
+        let charged = match charge(&self.policy.throttle, &self.state, now) {
+            Ok(charged) => charged,
+            Err(Gate::LockedFor(seconds)) => return Expected::Locked(seconds as i64),
+            Err(Gate::LockedUntilUnlock) => return Expected::LockedUntilUnlock,
+            Err(Gate::Open) => panic!("an open gate refuses nobody"),
+        };
+        let answer = Answer::read(typed, Form::Code, &[]);
+        let verdict = verdict(&self.policy, &self.record, &charged, &answer, now);
+        // As it comes back from the disk.
+        self.state = decode_file(&encode_file(&verdict.state))
+            .map(|stored| stored.state)
+            .unwrap();
+        assert_eq!(self.state, verdict.state);
+        match verdict.outcome {
+            Outcome::Accepted(Accepted {
+                by,
+                failures_before,
+                ..
+            }) => match by {
+                Credential::Device { name, offset } => {
+                    Expected::Device(name, offset, failures_before)
+                }
+                Credential::RecoveryCode { left } => Expected::Recovery(left, failures_before),
+                Credential::Bypass => Expected::Bypass(failures_before),
+            },
+            Outcome::Rejected(why) => {
+                assert_eq!(&self.state, charged.state(), "a refusal changes nothing");
+                match why {
+                    Rejected::Used { device } => Expected::Used(device),
+                    Rejected::ClockSetBack { device, .. } if self.shows_used(&device, typed) => {
+                        Expected::Used(device)
+                    }
+                    Rejected::Spent => Expected::Spent,
+                    Rejected::BypassExpired => Expected::Expired,
+                    Rejected::Wrong
+                    | Rejected::ClockDiffers { .. }
+                    | Rejected::ClockSetBack { .. } => Expected::Wrong,
+                }
+            }
+        }
+    }
+
+    /// After a clock was set back, any wrong code is answered with that; the model tells the used ones apart.
+    fn shows_used(&mut self, name: &str, typed: &[u8]) -> bool {
+        let bare: String = String::from_utf8_lossy(typed)
+            .chars()
+            .filter(char::is_ascii_digit)
+            .collect();
+        let rules = self.model.rules;
+        let Some(number) = self
+            .model
+            .devices
+            .iter()
+            .position(|device| device.name == name)
+        else {
+            return false;
+        };
+        let mut sight = self.model.devices[number].in_sight(&rules, self.now);
+        sight.any(|factor| code(&mut self.codes, &self.record, number, factor) == bare)
+    }
+
+    fn is_as_expected(&self) {
+        let (state, model) = (&self.state, &self.model);
+        let counters = (state.failures, state.unreported);
+        assert_eq!(counters, (model.failures, model.untold));
+        for (device, rules) in self.record.devices.iter().zip(&model.devices) {
+            let entry = state.device(device.id).unwrap();
+            assert_eq!(
+                (entry.next as i64, i64::from(entry.drift)),
+                (rules.next, rules.drift),
+                "{}",
+                rules.name
+            );
+        }
+        let gate = match gate(&self.policy.throttle, state, self.clock()) {
+            Gate::Open => None,
+            Gate::LockedFor(seconds) => Some(Expected::Locked(seconds as i64)),
+            Gate::LockedUntilUnlock => Some(Expected::LockedUntilUnlock),
+        };
+        assert_eq!(gate, model.closed(self.now));
+    }
+
+    fn clock(&self) -> u64 {
+        self.now as u64
+    }
+}
+
+/// A code of a device, which is computed once.
+fn code(
+    codes: &mut HashMap<(u64, i64), String>,
+    record: &Record,
+    number: usize,
+    factor: i64,
+) -> String {
+    let device = &record.devices[number];
+    let make = || device.code(factor as u64).reveal().to_string();
+    codes
+        .entry((device.id.number(), factor))
+        .or_insert_with(make)
+        .clone()
+}

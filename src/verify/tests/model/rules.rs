@@ -1,0 +1,209 @@
+//! The rules of a verdict once more, as plainly as they can be put: no type, constant or function of the product.
+//!
+//! Times are seconds since 1970, and far enough from it that nothing is negative.
+#![forbid(unsafe_code)]
+
+use std::collections::HashSet;
+
+/// What the policy says.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    pub window: i64,
+    pub attempts: u32,
+    pub lockout: i64,
+    pub max_lockout: i64,
+    /// 0 is no limit.
+    pub max_failures: u32,
+}
+
+/// One device.
+#[derive(Debug)]
+pub struct Device {
+    pub name: String,
+    /// Seconds of a step; `None` for a counter.
+    pub interval: Option<i64>,
+    /// The smallest step or counter that may still be accepted.
+    pub next: i64,
+    pub drift: i64,
+    /// Everything that was ever accepted.
+    accepted: HashSet<i64>,
+}
+
+/// A code that works once.
+#[derive(Debug)]
+pub struct Once {
+    pub text: String,
+    pub used: bool,
+    /// The first second at which it does not work any more.
+    pub expires: i64,
+}
+
+/// One user, as far as logins change it.
+#[derive(Debug)]
+pub struct Model {
+    pub rules: Rules,
+    pub devices: Vec<Device>,
+    pub recovery: Vec<Once>,
+    pub bypass: Option<Once>,
+    /// Wrong codes in a row.
+    pub failures: u32,
+    /// Wrong codes that the user was not told of.
+    pub untold: u32,
+    /// When the last of them was typed.
+    pub last_failure: i64,
+}
+
+/// What has to come of one attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Accepted, and how many wrong codes the user is told of.
+    Device(String, i64, u32),
+    /// With so many left.
+    Recovery(usize, u32),
+    Bypass(u32),
+    /// A code of that device that counts no more.
+    Used(String),
+    Spent,
+    Expired,
+    Wrong,
+    /// Not looked at for so many seconds.
+    Locked(i64),
+    LockedUntilUnlock,
+}
+
+impl Device {
+    pub fn new(name: &str, interval: Option<i64>) -> Self {
+        Self {
+            name: name.to_owned(),
+            interval,
+            next: 0,
+            drift: 0,
+            accepted: HashSet::new(),
+        }
+    }
+
+    /// The steps or counters whose codes are looked at now. A counter also looks back, for codes that were used.
+    pub fn in_sight(&self, rules: &Rules, now: i64) -> std::ops::RangeInclusive<i64> {
+        match self.interval {
+            Some(seconds) => {
+                let furthest = rules.window + 2;
+                let centre = now / seconds + self.drift.clamp(-furthest, furthest);
+                centre - rules.window..=centre + rules.window
+            }
+            None => (self.next - 10).max(0)..=self.next + 10,
+        }
+    }
+
+    fn accept(&mut self, factor: i64, rules: &Rules, now: i64) -> i64 {
+        assert!(self.accepted.insert(factor), "{self:?} {factor}: twice");
+        assert!(
+            self.accepted.iter().all(|earlier| *earlier <= factor),
+            "{self:?} {factor}: after a newer one"
+        );
+        let offset = match self.interval {
+            Some(seconds) => factor - now / seconds,
+            None => factor - self.next,
+        };
+        if self.interval.is_some() {
+            self.drift = offset.clamp(-rules.window - 2, rules.window + 2);
+        }
+        self.next = factor + 1;
+        offset
+    }
+}
+
+impl Model {
+    /// Whether a code would be looked at, and if not, why.
+    pub fn closed(&self, now: i64) -> Option<Expected> {
+        let rules = &self.rules;
+        if rules.max_failures != 0 && self.failures >= rules.max_failures {
+            return Some(Expected::LockedUntilUnlock);
+        }
+        if self.failures < rules.attempts {
+            return None;
+        }
+        let mut lockout = rules.lockout;
+        for _ in rules.attempts..self.failures {
+            lockout = (lockout * 2).min(rules.max_lockout);
+        }
+        // A failure of the future, after the clock was set back, is as one of now.
+        let left = self.last_failure.min(now) + lockout - now;
+        (left > 0).then_some(Expected::Locked(left))
+    }
+
+    /// One attempt with `text` (upper case, no separators). `code` gives the code of a device, by number.
+    pub fn attempt(
+        &mut self,
+        text: &str,
+        now: i64,
+        code: &mut dyn FnMut(usize, i64) -> String,
+    ) -> Expected {
+        // Where the clock was set back, the lock-out begins anew.
+        self.last_failure = self.last_failure.min(now);
+        if let Some(closed) = self.closed(now) {
+            return closed;
+        }
+        let rules = self.rules;
+        let (mut accepted, mut refused) = (None, None);
+        let told = self.untold;
+        for (number, device) in self.devices.iter_mut().enumerate() {
+            let hits: Vec<i64> = device
+                .in_sight(&rules, now)
+                .filter(|factor| code(number, *factor) == text)
+                .collect();
+            match hits.last() {
+                Some(newest) if *newest >= device.next => {
+                    let offset = device.accept(*newest, &rules, now);
+                    accepted =
+                        accepted.or(Some(Expected::Device(device.name.clone(), offset, told)));
+                }
+                Some(_) => refused = refused.or(Some(Expected::Used(device.name.clone()))),
+                None => {}
+            }
+        }
+        if let Some(position) = self.recovery.iter().position(|code| code.text == text) {
+            match std::mem::replace(&mut self.recovery[position].used, true) {
+                false => {
+                    let left = self.recovery.iter().filter(|code| !code.used).count();
+                    accepted = accepted.or(Some(Expected::Recovery(left, told)));
+                }
+                true => refused = refused.or(Some(Expected::Spent)),
+            }
+        }
+        if let Some(bypass) = self.bypass.as_mut().filter(|code| code.text == text) {
+            match (bypass.used, now < bypass.expires) {
+                (true, _) => refused = refused.or(Some(Expected::Spent)),
+                (false, false) => refused = refused.or(Some(Expected::Expired)),
+                (false, true) => {
+                    bypass.used = true;
+                    accepted = accepted.or(Some(Expected::Bypass(told)));
+                }
+            }
+        }
+        if let Some(accepted) = accepted {
+            (self.failures, self.untold, self.last_failure) = (0, 0, 0);
+            return accepted;
+        }
+        self.failures += 1;
+        self.untold += 1;
+        self.last_failure = now;
+        refused.unwrap_or(Expected::Wrong)
+    }
+
+    /// What an administrator's unlock does: nothing counts any more, and a device whose last code lies further ahead
+    /// than any device can be (20 steps of the widest window and 2 of drift) works again, with later codes only.
+    pub fn unlock(&mut self, now: i64) {
+        (self.failures, self.last_failure) = (0, 0);
+        for device in &mut self.devices {
+            if let Some(seconds) = device.interval
+                && device.next - 1 - now / seconds > 22
+            {
+                device.drift = 0;
+                device.next = now / seconds + 2 * self.rules.window + 3;
+                // What was accepted in that other time is not told apart from what is to come.
+                let next = device.next;
+                device.accepted.retain(|factor| *factor < next);
+            }
+        }
+    }
+}
