@@ -3,4 +3,5 @@
 
 pub mod import;
 pub mod login;
+pub mod machine;
 pub mod people;

@@ -7,6 +7,7 @@ mod hotp;
 mod input;
 mod model;
 mod once;
+mod properties;
 mod published;
 mod scratch;
 mod throttling;

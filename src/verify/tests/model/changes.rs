@@ -124,7 +124,7 @@ impl Life {
     }
 
     pub(super) fn new_bypass(&mut self, choices: &mut Choices<'_>) -> Option<()> {
-        let expires = self.now + choices.within(0, 5000)?;
+        let expires = self.now + choices.within(0, 7)? * choices.within(0, 700)?;
         let id = self.new_id()?;
         let text =
             format!("BYPASSCODE{:06}", id.number() % 1000).replace(['0', '1', '8', '9'], "A");

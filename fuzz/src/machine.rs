@@ -1,0 +1,177 @@
+//! Real files of one user, below the directory for temporary files, which `fuzz/run` removes: libFuzzer ends without
+//! running destructors.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::PathBuf;
+
+use pam_twofactor::check::{Failure, Judged, Session};
+use pam_twofactor::device::{Device, Id, Kind};
+use pam_twofactor::otp::{Algorithm, Digits, Interval};
+use pam_twofactor::policy;
+use pam_twofactor::record::Record;
+use pam_twofactor::secret::Secret;
+use pam_twofactor::state::{DeviceState, State, Stored, decode_file, encode_file};
+use pam_twofactor::store::{PolicyFile, Store};
+use pam_twofactor::sys::accounts::Account;
+use pam_twofactor::sys::clock::BeforeEpoch;
+use pam_twofactor::verify::Form;
+
+const STEP: u64 = 54_000_000;
+const POLICY: &str = "enabled = true\nwindow = 2\ngrace = 60\n[throttle]\nattempts = 5\n";
+
+/// One of the three files.
+#[derive(Clone, Copy)]
+pub enum Part {
+    Policy,
+    Record,
+    State,
+}
+
+/// A machine on which alice has a phone.
+pub struct Machine {
+    directory: PathBuf,
+    /// As they are when nothing is damaged, in the order of [`Part`].
+    whole: [Vec<u8>; 3],
+    now: [Vec<u8>; 3],
+    phone: Device,
+    store: Store,
+}
+
+impl Machine {
+    /// Needs root: files of others are refused.
+    #[must_use]
+    pub fn new() -> Self {
+        let name = format!("twofactor-fuzz-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&directory)
+            .unwrap();
+        let phone = Device {
+            id: Id::from_number(1).unwrap(),
+            name: "phone".parse().unwrap(),
+            kind: Kind::Totp {
+                interval: Interval::THIRTY,
+            },
+            algorithm: Algorithm::Sha1,
+            digits: Digits::SIX,
+            secret: Secret::from_bytes(b"12345678901234567890".to_vec().into()).unwrap(),
+            created: 0,
+        };
+        let mut record = Record::new("alice".into(), 1000);
+        record.devices.push(phone.clone());
+        let mut state = State::new(1000);
+        state.devices.push(DeviceState {
+            id: phone.id,
+            next: 0,
+            drift: 0,
+            last_used: 0,
+        });
+        let whole = [
+            POLICY.as_bytes().to_vec(),
+            record.to_toml().unwrap().as_bytes().to_vec(),
+            encode_file(&state),
+        ];
+        let store = Store::create(&directory.join("store")).unwrap();
+        let now = whole.clone();
+        Self {
+            directory,
+            whole,
+            now,
+            phone,
+            store,
+        }
+    }
+
+    /// Undoes all patches.
+    pub fn restore(&mut self) {
+        self.now.clone_from(&self.whole);
+    }
+
+    /// Puts a byte at a place, or behind the end.
+    pub fn patch(&mut self, part: Part, place: usize, byte: u8) {
+        let content = &mut self.now[part as usize];
+        match content.get_mut(place) {
+            Some(old) => *old = byte,
+            None => content.push(byte),
+        }
+    }
+
+    /// Puts the files on the disk.
+    pub fn write(&self) {
+        for (path, content) in self.paths().iter().zip(&self.now) {
+            let mut options = fs::OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            std::io::Write::write_all(&mut options.open(path).unwrap(), content).unwrap();
+        }
+    }
+
+    /// Whether each file can be read for itself, and they are of one user.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let text = |part: Part| std::str::from_utf8(&self.now[part as usize]).ok();
+        let policy = text(Part::Policy).and_then(|text| policy::parse(text).ok());
+        let record = text(Part::Record).and_then(|text| Record::parse(text).ok());
+        let state = decode_file(&self.now[Part::State as usize]).ok();
+        let (Some(_), Some(record), Some(stored)) = (policy, record, state) else {
+            return false;
+        };
+        let known = |device: &Device| stored.state.device(device.id).is_some();
+        let same = record.user == "alice" && record.uid == 1000 && stored.state.uid == 1000;
+        same && record.devices.iter().all(known)
+    }
+
+    /// One login with this one code.
+    ///
+    /// # Errors
+    /// What stands in its way.
+    pub fn types(&self, code: &str) -> Result<Judged, Failure> {
+        let file = PolicyFile::new(&self.paths()[0]);
+        let account = Account {
+            name: "alice".into(),
+            uid: 1000,
+            gid: 1000,
+        };
+        let loaded = file.load()?;
+        let mut session = Session {
+            file: &file,
+            loaded,
+            store: &self.store,
+            account: &account,
+            service: "sshd",
+            address: Some([192, 0, 2, 7].into()),
+            clock,
+        };
+        session.before()?;
+        session.attempt(code.as_bytes(), Form::Code)
+    }
+
+    /// The code that the phone shows.
+    #[must_use]
+    pub fn code(&self) -> String {
+        self.phone.code(STEP).reveal().to_string()
+    }
+
+    /// The state on the disk.
+    #[must_use]
+    pub fn stored(&self) -> Stored {
+        decode_file(&fs::read(&self.paths()[2]).unwrap()).unwrap()
+    }
+
+    fn paths(&self) -> [PathBuf; 3] {
+        ["policy", "store/users/alice.toml", "store/state/alice"]
+            .map(|name| self.directory.join(name))
+    }
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn clock() -> Result<u64, BeforeEpoch> {
+    Ok(STEP * 30)
+}
