@@ -144,23 +144,35 @@ impl Program {
     /// # Panics
     /// When it cannot be started.
     pub fn start(self) -> Running {
+        let (mut command, output) = self.prepared();
+        Running {
+            child: spawn(&mut command),
+            output,
+        }
+    }
+
+    /// The command without a terminal, and where its output will be.
+    pub(crate) fn prepared(self) -> (Command, Output) {
         let mut input = memory();
         input
             .write_all(&self.input)
             .and_then(|()| input.rewind())
             .expect("preparing standard input");
-        let (stdout, stderr) = (memory(), memory());
+        let output = Output {
+            stdout: memory(),
+            stderr: memory(),
+        };
         let mut command = self.build();
         command
             .stdin(input)
-            .stdout(shared(&stdout))
-            .stderr(shared(&stderr));
+            .stdout(shared(&output.stdout))
+            .stderr(shared(&output.stderr));
         sys::own_session(&mut command);
-        Running {
-            child: spawn(&mut command),
-            stdout,
-            stderr,
-        }
+        (command, output)
+    }
+
+    pub(crate) const fn time(&self) -> Duration {
+        self.limit
     }
 
     fn build(&self) -> Command {
@@ -216,11 +228,28 @@ impl Run {
     }
 }
 
+/// What a program writes.
+pub(crate) struct Output {
+    stdout: File,
+    stderr: File,
+}
+
+impl Output {
+    /// All of it, and how the program ended.
+    pub(crate) fn ended(&self, status: ExitStatus) -> Run {
+        Run {
+            code: status.code(),
+            signal: status.signal(),
+            stdout: written(&self.stdout),
+            stderr: written(&self.stderr),
+        }
+    }
+}
+
 /// A program that runs; it is killed when this is dropped.
 pub struct Running {
     child: Child,
-    stdout: File,
-    stderr: File,
+    output: Output,
 }
 
 impl Running {
@@ -243,22 +272,18 @@ impl Running {
 
     /// What it has written to standard error so far.
     pub fn stderr(&self) -> String {
-        let length = self.stderr.metadata().expect("the length").len();
+        let stderr = &self.output.stderr;
+        let length = stderr.metadata().expect("the length").len();
         let mut content = vec![0; length.try_into().expect("a length")];
         // The program shares the position in the file and must find it at the end.
-        self.stderr
+        stderr
             .read_exact_at(&mut content, 0)
             .expect("reading what the program wrote");
         String::from_utf8_lossy(&content).into_owned()
     }
 
     pub(crate) fn ended(self, status: ExitStatus) -> Run {
-        Run {
-            code: status.code(),
-            signal: status.signal(),
-            stdout: written(&self.stdout),
-            stderr: written(&self.stderr),
-        }
+        self.output.ended(status)
     }
 }
 

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::artefacts;
 use crate::exec::{self, Program, Run};
+use crate::fault::{Fault, Traced, Window};
 
 mod outcome;
 
@@ -131,6 +132,11 @@ impl Drive {
         self.argument("--tty").argument(name)
     }
 
+    /// A variable of the PAM environment, as sshd sets some, as NAME=VALUE.
+    pub fn pam_env(self, variable: &str) -> Self {
+        self.argument("--putenv").argument(variable)
+    }
+
     /// PAM_RUSER.
     pub fn ruser(self, name: &str) -> Self {
         self.argument("--ruser").argument(name)
@@ -242,6 +248,14 @@ impl Drive {
     /// Runs pamdrive, for tests in which it may be killed; its report is on standard output.
     pub fn raw(self) -> Run {
         self.program().run()
+    }
+
+    /// Runs one transaction under ptrace(2) and lets at most one system call between pam_start and pam_end go wrong.
+    ///
+    /// # Panics
+    /// When it cannot be traced.
+    pub fn traced(self, fault: Option<Fault>) -> Traced {
+        self.program().traced(Window::Marked, fault)
     }
 
     /// Runs a warm-up and then this many transactions in one process.

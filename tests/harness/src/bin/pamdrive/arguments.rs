@@ -16,6 +16,7 @@ pub struct Arguments {
     pub tty: Option<Vec<u8>>,
     pub rhost: Option<Vec<u8>>,
     pub ruser: Option<Vec<u8>>,
+    pub variables: Vec<Vec<u8>>,
     pub answers: Vec<Answer>,
     pub texts: Texts,
     pub flags: i32,
@@ -73,7 +74,7 @@ pub enum Environment {
 }
 
 pub const USAGE: &str = "usage: pamdrive --service NAME [--confdir DIR] [--user NAME | --user-hex HEX | --no-user]
-  [--rhost HOST | --rhost-hex HEX] [--tty TTY] [--ruser NAME] [--silent] [--flags NUMBER] [--phases auth,setcred,acct,open,close,chauthtok]
+  [--rhost HOST | --rhost-hex HEX] [--tty TTY] [--ruser NAME] [--putenv NAME=VALUE]... [--silent] [--flags NUMBER] [--phases auth,setcred,acct,open,close,chauthtok]
   [--answer TEXT | --answer-hex HEX | --answer-repeat BYTE COUNT | --answer-shell COMMAND | --answer-null |
    --answer-null-array | --conv-error | --answer-kill]... [--text-error]
   [--repeat N [--warm-up N]] [--fork N [--rounds N] [--barrier start|last-answer] [--before-round COMMAND]]
@@ -97,6 +98,7 @@ impl Arguments {
                 "--rhost" => parsed.rhost = Some(value()?),
                 "--rhost-hex" => parsed.rhost = Some(hex(&value()?)?),
                 "--ruser" => parsed.ruser = Some(value()?),
+                "--putenv" => parsed.variables.push(value()?),
                 "--silent" => parsed.flags |= crate::libpam::SILENT,
                 "--flags" => parsed.flags |= number::<i32>(&value()?)?,
                 "--phases" => parsed.phases = phases(&value()?)?,
@@ -132,6 +134,7 @@ impl Default for Arguments {
             tty: None,
             rhost: None,
             ruser: None,
+            variables: Vec::new(),
             answers: Vec::new(),
             texts: Texts::Taken,
             flags: 0,

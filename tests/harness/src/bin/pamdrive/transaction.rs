@@ -48,6 +48,9 @@ pub fn run(
             return Ok(report);
         }
     };
+    for variable in &arguments.variables {
+        transaction.set_variable(&libpam::c_string(variable)?);
+    }
     for phase in &arguments.phases {
         report.insert(
             name(*phase).to_owned(),

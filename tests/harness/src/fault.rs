@@ -1,0 +1,313 @@
+//! Makes one system call of a program go wrong, in the way of strace's `inject`, and tells all the calls it made.
+//!
+//! A call that fails is not made at all, a short one is really made with a smaller length, and a process that is
+//! killed is killed by SIGKILL: nothing is lied about.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+
+use crate::exec::{self, Program, Run};
+use crate::ptrace::{self, Side, Stop};
+
+/// What is done to a system call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Harm {
+    /// It is not made, and this error is returned.
+    Error(i32),
+    /// The process is killed instead.
+    KillBefore,
+    /// The process is killed when it is done, before it learns the result.
+    KillAfter,
+    /// It is asked for so many bytes only.
+    Short(u64),
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// The position of the call among all that are told.
+    pub position: usize,
+    /// What is done to it.
+    pub harm: Harm,
+}
+
+/// Which calls are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    /// Those between the marks that pamdrive makes: in libpam and its modules, not in pamdrive itself.
+    Marked,
+    /// Those of the program that was executed as the one of this number, and of those after it.
+    Program(usize),
+}
+
+/// A system call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// Its number (unistd.h).
+    pub number: u64,
+    /// Its arguments.
+    pub arguments: [u64; 6],
+}
+
+/// A program that was traced to its end.
+#[derive(Debug)]
+pub struct Traced {
+    /// How it ended, and what it wrote.
+    pub run: Run,
+    /// The calls of the window in order, those of child processes among them; after one that failed, no more are told.
+    pub calls: Vec<Call>,
+    /// The call that something was done to.
+    pub struck: Option<Call>,
+}
+
+/// Descriptor and offset of an lseek(2) that fails and says "from here on", or "up to here".
+const MARK: (i32, [i64; 2]) = (-2, [0x7061_6d01, 0x7061_6d00]);
+
+impl Program {
+    /// Runs it to its end under ptrace(2), and lets at most one of its calls go wrong.
+    ///
+    /// # Panics
+    /// When it cannot be started or traced, or takes longer than its limit.
+    pub fn traced(self, window: Window, fault: Option<Fault>) -> Traced {
+        let (limit, shown) = (self.time(), format!("{self:?}"));
+        let (mut command, output) = self.prepared();
+        ptrace::trace(&mut command);
+        // Waited for below, as a traced process.
+        let root = exec::spawn(&mut command).id().cast_signed();
+        let mut tracer = Tracer::new(window, fault);
+        let status = std::thread::scope(|scope| {
+            let (ended, ends) = channel::<()>();
+            let overdue = scope.spawn(move || {
+                let late = ends.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+                if late {
+                    ptrace::kill(root);
+                }
+                late
+            });
+            let status = tracer.follow(root);
+            drop(ended);
+            let late = overdue.join().expect("the watch over the time");
+            assert!(!late, "{shown} did not end within {limit:?} ({fault:?})");
+            status
+        });
+        Traced {
+            run: output.ended(ExitStatus::from_raw(status)),
+            calls: tracer.calls,
+            struck: tracer.struck,
+        }
+    }
+}
+
+/// What is known of a traced process.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tracee {
+    is_told: bool,
+    /// The call it is in, if something is being done to it.
+    in_hand: Option<Call>,
+    began: bool,
+}
+
+struct Tracer {
+    window: Window,
+    fault: Option<Fault>,
+    programs: usize,
+    tracees: BTreeMap<i32, Tracee>,
+    calls: Vec<Call>,
+    struck: Option<Call>,
+    /// The call has failed: what comes now is let alone, which is faster.
+    is_over: bool,
+}
+
+impl Tracer {
+    fn new(window: Window, fault: Option<Fault>) -> Self {
+        Self {
+            window,
+            fault,
+            programs: 0,
+            tracees: BTreeMap::new(),
+            calls: Vec::new(),
+            struck: None,
+            is_over: false,
+        }
+    }
+
+    /// Until the program and everything it started has ended; returns how it ended itself.
+    fn follow(&mut self, root: i32) -> i32 {
+        self.tracees.insert(root, Tracee::default());
+        let mut ended = 0;
+        while !self.tracees.is_empty() {
+            let (pid, stop) = ptrace::wait().expect("waiting for a traced process");
+            if let Stop::Ended(status) = stop {
+                let known = self.tracees.remove(&pid);
+                assert!(known.is_some(), "another process of the test has ended");
+                if pid == root {
+                    ended = status;
+                }
+                continue;
+            }
+            // A process that was killed while it stood still cannot be asked or told anything any more.
+            let _ = self.stopped(pid, stop);
+        }
+        ended
+    }
+
+    fn stopped(&mut self, pid: i32, stop: Stop) -> std::io::Result<()> {
+        let mut signal = 0;
+        // A child may stand still before its parent tells of it.
+        let tracee = self.tracees.entry(pid).or_default();
+        if !tracee.began {
+            tracee.began = true;
+            ptrace::prepare(pid)?;
+            if matches!(stop, Stop::Signal(libc::SIGTRAP | libc::SIGSTOP)) {
+                self.count_program(pid, stop);
+                return ptrace::resume(pid, 0);
+            }
+        }
+        match stop {
+            Stop::Signal(caught) => signal = caught,
+            Stop::Exec => self.count_program(pid, Stop::Signal(libc::SIGTRAP)),
+            Stop::Child(child) => {
+                let is_told = self.tracees.get(&pid).is_some_and(|tracee| tracee.is_told);
+                self.tracees.entry(child).or_default().is_told = is_told;
+            }
+            Stop::Call => match ptrace::side(pid)? {
+                Side::Entry(number, arguments) => self.entered(pid, Call { number, arguments })?,
+                Side::Exit => self.left(pid)?,
+            },
+            Stop::Ended(_) => {}
+        }
+        match self.is_over {
+            true => ptrace::release(pid, signal),
+            false => ptrace::resume(pid, signal),
+        }
+    }
+
+    fn count_program(&mut self, pid: i32, stop: Stop) {
+        if stop == Stop::Signal(libc::SIGTRAP) {
+            self.programs += 1;
+        }
+        let reached = matches!(self.window, Window::Program(number) if number <= self.programs);
+        if let Some(tracee) = self.tracees.get_mut(&pid).filter(|_| reached) {
+            tracee.is_told = true;
+        }
+    }
+
+    fn entered(&mut self, pid: i32, call: Call) -> std::io::Result<()> {
+        let Some(tracee) = self.tracees.get_mut(&pid) else {
+            return Ok(());
+        };
+        if self.window == Window::Marked
+            && let Some(side) = mark(&call)
+        {
+            tracee.is_told = side;
+            return Ok(());
+        }
+        if !tracee.is_told || call.is_unreal() {
+            return Ok(());
+        }
+        let position = self.calls.len();
+        self.calls.push(call);
+        let Some(fault) = self.fault.filter(|fault| fault.position == position) else {
+            return Ok(());
+        };
+        tracee.in_hand = Some(call);
+        self.struck = Some(call);
+        match fault.harm {
+            Harm::Error(_) => ptrace::skip(pid),
+            Harm::KillBefore => {
+                ptrace::kill(pid);
+                Ok(())
+            }
+            Harm::KillAfter => Ok(()),
+            Harm::Short(length) => ptrace::set_third(pid, length),
+        }
+    }
+
+    fn left(&mut self, pid: i32) -> std::io::Result<()> {
+        let in_hand = self.tracees.get_mut(&pid);
+        let in_hand = in_hand.and_then(|tracee| tracee.in_hand.take());
+        match (in_hand, self.fault.map(|fault| fault.harm)) {
+            (Some(_), Some(Harm::Error(errno))) => {
+                self.is_over = true;
+                ptrace::fail(pid, errno)
+            }
+            (Some(_), Some(Harm::KillAfter)) => {
+                ptrace::kill(pid);
+                Ok(())
+            }
+            // The kernel leaves the registers of arguments as they were, and programs count on it.
+            (Some(call), Some(Harm::Short(_))) => ptrace::set_third(pid, call.arguments[2]),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn mark(call: &Call) -> Option<bool> {
+    let (descriptor, offsets) = MARK;
+    let is_mark =
+        call.number == libc::SYS_lseek.cast_unsigned() && call.arguments[0] as i32 == descriptor;
+    let offset = call.arguments[1].cast_signed();
+    is_mark.then(|| offset == offsets[0])
+}
+
+impl Call {
+    /// Whether the kernel never returns from it to where it was called.
+    fn is_unreal(&self) -> bool {
+        let number = self.number.cast_signed();
+        [libc::SYS_exit, libc::SYS_exit_group, libc::SYS_rt_sigreturn].contains(&number)
+    }
+
+    /// Its name, or its number.
+    pub fn name(&self) -> String {
+        let mut known = NAMES.iter();
+        let found = known.find(|(number, _)| number.cast_unsigned() == self.number);
+        found.map_or_else(|| self.number.to_string(), |(_, name)| (*name).to_owned())
+    }
+
+    /// Whether it reads or changes a file or a directory, or is about descriptors, locks or memory.
+    pub fn is_about_files_or_memory(&self) -> bool {
+        let mut known = NAMES.iter();
+        known.any(|(number, _)| number.cast_unsigned() == self.number)
+    }
+
+    /// The number of bytes it reads or writes at most, if it is such a call.
+    pub fn length(&self) -> Option<u64> {
+        let lengths = [
+            libc::SYS_read,
+            libc::SYS_write,
+            libc::SYS_pread64,
+            libc::SYS_pwrite64,
+        ];
+        let has_length = lengths.contains(&self.number.cast_signed());
+        has_length.then_some(self.arguments[2])
+    }
+}
+
+macro_rules! names {
+    ($($number:ident $name:literal),* $(,)?) => {
+        /// Calls about files, descriptors, locks and memory.
+        const NAMES: &[(i64, &str)] = &[$((libc::$number, $name)),*];
+    };
+}
+
+names! {
+    SYS_open "open", SYS_openat "openat", SYS_openat2 "openat2", SYS_creat "creat", SYS_close "close",
+    SYS_read "read", SYS_pread64 "pread64", SYS_readv "readv", SYS_preadv "preadv",
+    SYS_write "write", SYS_pwrite64 "pwrite64", SYS_writev "writev", SYS_pwritev "pwritev", SYS_lseek "lseek",
+    SYS_stat "stat", SYS_fstat "fstat", SYS_lstat "lstat", SYS_newfstatat "newfstatat", SYS_statx "statx",
+    SYS_fstatfs "fstatfs", SYS_statfs "statfs", SYS_access "access", SYS_faccessat "faccessat",
+    SYS_faccessat2 "faccessat2", SYS_getdents64 "getdents64", SYS_readlink "readlink", SYS_readlinkat "readlinkat",
+    SYS_fcntl "fcntl", SYS_ioctl "ioctl", SYS_dup "dup", SYS_dup2 "dup2", SYS_flock "flock",
+    SYS_fsync "fsync", SYS_fdatasync "fdatasync", SYS_syncfs "syncfs", SYS_sync "sync",
+    SYS_ftruncate "ftruncate", SYS_truncate "truncate", SYS_fallocate "fallocate",
+    SYS_rename "rename", SYS_renameat "renameat", SYS_renameat2 "renameat2", SYS_link "link", SYS_linkat "linkat",
+    SYS_unlink "unlink", SYS_unlinkat "unlinkat", SYS_mkdir "mkdir", SYS_mkdirat "mkdirat", SYS_rmdir "rmdir",
+    SYS_chmod "chmod", SYS_fchmod "fchmod", SYS_fchmodat "fchmodat",
+    SYS_chown "chown", SYS_fchown "fchown", SYS_fchownat "fchownat",
+    SYS_socket "socket", SYS_connect "connect", SYS_sendto "sendto",
+    SYS_brk "brk", SYS_mmap "mmap", SYS_munmap "munmap", SYS_mremap "mremap", SYS_mprotect "mprotect",
+    SYS_madvise "madvise", SYS_getrandom "getrandom",
+}
