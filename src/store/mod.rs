@@ -87,9 +87,8 @@ impl Store {
             return Ok(None);
         };
         let path = self.record_path(name);
-        let text = match read(&self.users, &file_name) {
-            Err(error) if error.is_missing() => return Ok(None),
-            other => other.map_err(Error::file(&path))?,
+        let Some(text) = read_if_there(&self.users, &file_name).map_err(Error::file(&path))? else {
+            return Ok(None);
         };
         let text = std::str::from_utf8(&text).map_err(|_| Error {
             path: path.clone(),
@@ -212,6 +211,17 @@ impl Store {
             users: part("users")?,
             states: part("state")?,
         })
+    }
+}
+
+/// `None` when two system calls have said that there is no such file: nobody is asked for a code who has no record, so a
+/// single call that fails for another reason must not be believed.
+fn read_if_there(directory: &OwnedFd, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
+    match read(directory, name) {
+        Err(error) if error.is_missing() && file::is_absent(directory, name)? => Ok(None),
+        // Made in between, or it was there all the time.
+        Err(error) if error.is_missing() => read(directory, name).map(Some),
+        other => other.map(Some),
     }
 }
 

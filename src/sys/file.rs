@@ -321,6 +321,18 @@ pub fn is_still(directory: impl AsFd, name: &str, opened: &Stat) -> Result<bool,
     }
 }
 
+/// Whether there is nothing under a name.
+///
+/// # Errors
+/// [`FileError`].
+pub fn is_absent(directory: impl AsFd, name: &str) -> Result<bool, FileError> {
+    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(false),
+        Err(Errno::NOENT) => Ok(true),
+        Err(errno) => Err(FileError::System("stat", errno)),
+    }
+}
+
 fn temporary_name(name: &str) -> String {
     format!(".{name}.new")
 }
