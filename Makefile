@@ -33,7 +33,7 @@ ifneq ($(shell id -u),0)
 root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser fuzz demo bench install uninstall clean help
+.PHONY: build docs test test-browser fuzz demo bench faults install uninstall clean help
 .DEFAULT_GOAL = build
 
 ## build        the module and the command (the default)
@@ -94,6 +94,12 @@ bench:
 	@scripts/need $(test_packages)
 	@$(MAKE) --no-print-directory build
 	cargo bench $(CARGOFLAGS) -p pam_twofactor --bench '*' $(root_runner)
+
+## faults       each system call of a login and of a change goes wrong in turn; prints a table of what came of it
+faults:
+	@scripts/need $(test_packages)
+	@$(MAKE) --no-print-directory build
+	cargo test $(CARGOFLAGS) -p pam_twofactor --features whole-sweeps --test faults $(root_runner) -- --nocapture --test-threads=2
 
 ## install      module, command, policy (switched off), state directory, example stacks; changes nobody's login.
 ##              DESTDIR, PREFIX and PAMDIR say where to; needs `make build` first

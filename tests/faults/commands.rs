@@ -1,0 +1,270 @@
+//! Changes of a record by the command, with every call about files and memory going wrong in turn: the old record or
+//! the new one, never neither, and nothing that outlives the next change.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use harness::fault::{Traced, Window};
+use harness::otp::hotp;
+use harness::pam::code;
+use harness::{Machine, Program};
+use pam_twofactor::STATE_DIR;
+use pam_twofactor::record::Record;
+use pam_twofactor::store::Store;
+use pam_twofactor::sys::accounts::Account;
+
+use crate::enrolled::{
+    IGNORED, SECRET, add_account, add_recovery_codes, device, enrol, login, machine,
+};
+use crate::logins::{account, all_files, in_turn, readable};
+use crate::table::{Column, Row, described, print, state_path, stride};
+
+/// What is in force after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum InForce {
+    Old,
+    New,
+}
+
+/// A command that changes a record, and how to see that it did.
+struct Change {
+    arguments: &'static [&'static str],
+    user: &'static str,
+    is_new: fn(&Option<Record>) -> bool,
+}
+
+const CHANGES: [Change; 4] = [
+    Change {
+        arguments: &["enroll", "bob", "--hotp", "--no-confirm", "--json", "--yes"],
+        user: "bob",
+        is_new: |record| {
+            let devices = record.as_ref().map(|record| record.devices.len());
+            let codes = record.as_ref().and_then(|record| record.recovery.as_ref());
+            devices == Some(1) && codes.is_some_and(|set| set.hashes.len() == 10)
+        },
+    },
+    Change {
+        arguments: &["renew", "alice", "--no-confirm", "--json", "--yes"],
+        user: "alice",
+        is_new: |record| {
+            record
+                .as_ref()
+                .is_some_and(|record| secret(record) != SECRET)
+        },
+    },
+    Change {
+        arguments: &["unset", "alice", "--json", "--yes"],
+        user: "alice",
+        is_new: Option::is_none,
+    },
+    Change {
+        arguments: &["recovery-codes", "alice", "--json", "--yes"],
+        user: "alice",
+        is_new: |record| {
+            let is_as_before = record
+                .as_ref()
+                .is_some_and(|record| secret(record) == SECRET);
+            let codes = record.as_ref().and_then(|record| record.recovery.as_ref());
+            is_as_before && codes.is_some_and(|set| set.hashes.len() == 10)
+        },
+    },
+];
+
+fn secret(record: &Record) -> String {
+    record.devices[0].secret.to_base32().to_string()
+}
+
+#[test]
+fn no_fault_in_a_change_leaves_neither_the_old_record_nor_the_new_one() {
+    let machine = machine("enabled = true\ntries = 1\n");
+    enrol(&machine, "alice");
+    add_recovery_codes("alice");
+    enrol(&machine, "carol");
+    add_account(&machine, "bob");
+    machine.write_file("/run/codes", "", 0o600);
+    let before = Before::look();
+    let rows = CHANGES
+        .each_ref()
+        .map(|change| sweep(&machine, change, &before));
+    let all: usize = rows.iter().map(Row::struck).sum();
+    print("state path of a change", &rows);
+    assert!(all > 4000 / stride(131), "{all}");
+}
+
+/// The files of the state directory before each change.
+struct Before {
+    contents: Vec<(PathBuf, Vec<u8>)>,
+    all: Vec<PathBuf>,
+}
+
+impl Before {
+    fn look() -> Self {
+        let read = |path: PathBuf| (path.clone(), fs::read(path).unwrap());
+        Self {
+            contents: kept().into_iter().map(read).collect(),
+            all: all_files(),
+        }
+    }
+
+    fn restore(&self) {
+        for path in kept() {
+            if !self.contents.iter().any(|(known, _)| *known == path) {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        for (path, content) in &self.contents {
+            harness_file(path, content);
+        }
+    }
+
+    fn content(&self, path: &Path) -> Option<&[u8]> {
+        let mut contents = self.contents.iter();
+        let found = contents.find(|(known, _)| known == path);
+        found.map(|(_, content)| content.as_slice())
+    }
+}
+
+fn harness_file(path: &Path, content: &[u8]) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, content).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// All records and states, temporary files as well.
+fn kept() -> Vec<PathBuf> {
+    let parts = ["users", "state"].map(|part| Path::new(STATE_DIR).join(part));
+    let entries = parts.iter().flat_map(|part| fs::read_dir(part).unwrap());
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+fn command(machine: &Machine, change: &Change) -> Program {
+    machine.twofactor(change.arguments)
+}
+
+fn sweep(machine: &Machine, change: &Change, before: &Before) -> Row {
+    let mut row = Row::new(&format!("twofactor {}", change.arguments[..2].join(" ")));
+    before.restore();
+    let whole = command(machine, change).traced(Window::Program(1), None);
+    assert_eq!(whole.run.code, Some(0), "{whole:?}");
+    assert_eq!(in_force(change, before), Ok(InForce::New));
+    for (fault, call) in state_path(&whole.calls).iter().step_by(stride(131)) {
+        before.restore();
+        let traced = command(machine, change).traced(Window::Program(1), Some(*fault));
+        row.count(call, traced.struck);
+        let what = described(&whole.calls, *fault);
+        judge(machine, change, before, &traced, &mut |column, why| {
+            row.found(column, format!("{what}: {why}"));
+        });
+        machine.forget_log();
+    }
+    before.restore();
+    row
+}
+
+fn judge(
+    machine: &Machine,
+    change: &Change,
+    before: &Before,
+    traced: &Traced,
+    found: &mut dyn FnMut(Column, String),
+) {
+    let (code, signal) = (traced.run.code, traced.run.signal);
+    if signal.is_some_and(|signal| signal != libc::SIGKILL) || code == Some(101) {
+        found(Column::Stuck, format!("the command died: {:?}", traced.run));
+    }
+    let now = match in_force(change, before) {
+        Ok(now) => now,
+        Err(why) => return found(Column::Lost, why),
+    };
+    if code == Some(0) && now == InForce::Old {
+        found(Column::Lost, "it said that it was done".to_owned());
+    }
+    for name in ["users/carol.toml", "state/carol"] {
+        let path = Path::new(STATE_DIR).join(name);
+        if fs::read(&path).ok().as_deref() != before.content(&path) {
+            found(Column::Lost, format!("{name} is another one"));
+        }
+    }
+    let account = account(change.user);
+    // A command that lives cleans up after itself; a state without a record holds no secret.
+    if signal.is_none() {
+        strays(before, change, found);
+    }
+    if let Err(why) = works(machine, &account) {
+        found(Column::Stuck, why);
+    }
+    match changed_again(&account) {
+        Err(why) => found(Column::Stuck, format!("the next change: {why}")),
+        Ok(()) => strays(before, change, found),
+    }
+}
+
+fn strays(before: &Before, change: &Change, found: &mut dyn FnMut(Column, String)) {
+    let own = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        name == change.user || name == format!("{}.toml", change.user).as_str()
+    };
+    let is_new = |path: &PathBuf| !before.all.contains(path) && !own(path);
+    let new: Vec<PathBuf> = all_files().into_iter().filter(is_new).collect();
+    if !new.is_empty() {
+        found(Column::Stray, format!("{new:?}"));
+    }
+}
+
+/// Which record is in force; the reason why none is.
+fn in_force(change: &Change, before: &Before) -> Result<InForce, String> {
+    let account = account(change.user);
+    let store = Store::open(Path::new(STATE_DIR)).map_err(|error| error.to_string())?;
+    let path = store.record_path(change.user);
+    let record = store.record(&account).map_err(|error| error.to_string())?;
+    if record.is_some() {
+        readable(&account)?;
+    }
+    if fs::read(&path).ok().as_deref() == before.content(&path) {
+        return Ok(InForce::Old);
+    }
+    match (change.is_new)(&record) {
+        true => Ok(InForce::New),
+        false => Err("neither the old record nor the new one".to_owned()),
+    }
+}
+
+/// Whoever has a device gets in with its code, and whoever has none is not asked.
+fn works(machine: &Machine, account: &Account) -> Result<(), String> {
+    let store = Store::open(Path::new(STATE_DIR)).unwrap();
+    let (answer, expected) = match store.record(account).unwrap() {
+        None => ("000000".to_owned(), IGNORED),
+        Some(record) => (hotp(&secret(&record), 0, 6), code::SUCCESS),
+    };
+    let results = in_turn(machine, login(&account.name), &[&answer]);
+    match results[..] {
+        [Some(result)] if result == expected => Ok(()),
+        _ => Err(format!("a login: {results:?}")),
+    }
+}
+
+/// One more change, of whatever is there.
+fn changed_again(account: &Account) -> Result<(), String> {
+    let store = Store::open(Path::new(STATE_DIR)).unwrap();
+    let mut locked = store
+        .lock_for_change(account)
+        .map_err(|error| error.to_string())?;
+    let record = locked.record().map_err(|error| error.to_string())?;
+    match record {
+        Some(record) => locked.replace_record(&record, &[]),
+        None => {
+            let mut record = Record::new(account.name.clone(), account.uid);
+            let token = device("token", pam_twofactor::device::Kind::Hotp);
+            let entry = pam_twofactor::state::DeviceState {
+                id: token.id,
+                next: 0,
+                drift: 0,
+                last_used: 0,
+            };
+            record.devices.push(token);
+            locked.replace_record(&record, &[entry])
+        }
+    }
+    .map_err(|error| error.to_string())
+}

@@ -1,0 +1,286 @@
+//! A login with each kind of code, with every call about files and memory going wrong in turn.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use harness::Machine;
+use harness::fault::{Fault, Harm, Traced};
+use harness::otp::unix_time;
+use harness::pam::{Drive, code};
+use pam_twofactor::STATE_DIR;
+use pam_twofactor::state::State;
+use pam_twofactor::store::Store;
+use pam_twofactor::sys::accounts::Account;
+use serde_json::Value;
+
+use crate::enrolled::{
+    IGNORED, add_recovery_codes, enrol, enrol_phone, login, machine, record_path,
+    state_path as state_file,
+};
+use crate::table::{Column, Row, described, print, state_path, stride};
+
+/// One answer in each login, and no lock-out in the way.
+const POLICY: &str =
+    "enabled = true\ntries = 1\n[throttle]\nattempts = 1000\nmax_failures = 0\ndelay = 0\n";
+
+/// A code whose login is swept, and one that must work afterwards whatever happened.
+struct Codes {
+    swept: String,
+    fresh: String,
+}
+
+/// A kind of code.
+struct Kind<'a> {
+    name: &'static str,
+    user: &'static str,
+    is_right: bool,
+    codes: &'a dyn Fn() -> Codes,
+    /// Whether the use of the swept code is recorded.
+    is_used: &'a dyn Fn(&State) -> bool,
+}
+
+#[test]
+fn no_fault_in_a_login_lets_in_loses_blocks_or_leaves_anything() {
+    let machine = machine(POLICY);
+    let phone = enrol_phone(&machine, "alice");
+    let recovery = add_recovery_codes("alice");
+    let token = enrol(&machine, "carol");
+    // A step later is within the window; nothing has to wait for a step to begin.
+    let cache = std::cell::RefCell::new(BTreeMap::new());
+    let at_step = |wrong: bool| {
+        let step = unix_time() / phone.interval;
+        let mut cache = cache.borrow_mut();
+        let codes = cache.entry((step, wrong)).or_insert_with(|| {
+            let fresh = phone.code_after(1);
+            match wrong {
+                true => (phone.wrong_code(), fresh),
+                false => (phone.code(), fresh),
+            }
+        });
+        let (swept, fresh) = codes.clone();
+        Codes { swept, fresh }
+    };
+    let fixed = |swept: &str, fresh: &str| Codes {
+        swept: swept.to_owned(),
+        fresh: fresh.to_owned(),
+    };
+    let kinds = [
+        Kind {
+            name: "right code of a phone",
+            user: "alice",
+            is_right: true,
+            codes: &|| at_step(false),
+            is_used: &|state| state.devices[0].next > 0,
+        },
+        Kind {
+            name: "wrong code",
+            user: "alice",
+            is_right: false,
+            codes: &|| at_step(true),
+            is_used: &|_| false,
+        },
+        Kind {
+            name: "recovery code",
+            user: "alice",
+            is_right: true,
+            codes: &|| fixed(&recovery[0], &recovery[1]),
+            is_used: &|state| state.recovery.bits & 1 == 1,
+        },
+        Kind {
+            name: "right code of a counting token",
+            user: "carol",
+            is_right: true,
+            codes: &|| fixed(token.code_at(0), token.code_at(1)),
+            is_used: &|state| state.devices[0].next > 0,
+        },
+    ];
+    let rows: Vec<Row> = kinds.iter().map(|kind| sweep(&machine, kind)).collect();
+    let all: usize = rows.iter().map(Row::struck).sum();
+    print("state path of a login", &rows);
+    assert!(all > 3000 / stride(23), "{all}");
+}
+
+/// Whoever has no record is not asked, so "no such file" is the one error that lets in when it is believed.
+#[test]
+fn one_call_that_says_no_such_file_does_not_make_a_user_unenrolled() {
+    let machine = machine(POLICY);
+    let alice = enrol(&machine, "alice");
+    let whole = alice.login().answer(alice.wrong()).traced(None);
+    let harm = Harm::Error(libc::ENOENT);
+    let mut struck = 0;
+    for position in 0..whole.calls.len() {
+        if !whole.calls[position].is_about_files_or_memory() {
+            continue;
+        }
+        let traced = alice
+            .login()
+            .answer(alice.wrong())
+            .traced(Some(Fault { position, harm }));
+        struck += usize::from(traced.struck.is_some());
+        let result = result(&traced);
+        let call = whole.calls[position].name();
+        assert_ne!(result, Some(IGNORED), "{call} at {position}");
+        assert_ne!(result, Some(code::SUCCESS), "{call} at {position}");
+    }
+    assert!(struck > 80, "{struck}");
+}
+
+/// What stands in the files before each fault.
+struct Before {
+    record: Vec<u8>,
+    state: Vec<u8>,
+    files: Vec<PathBuf>,
+}
+
+impl Before {
+    fn of(user: &str) -> Self {
+        Self {
+            record: fs::read(record_path(user)).unwrap(),
+            state: fs::read(state_file(user)).unwrap(),
+            files: all_files(),
+        }
+    }
+}
+
+fn sweep(machine: &Machine, kind: &Kind<'_>) -> Row {
+    let mut row = Row::new(kind.name);
+    machine.write_file("/run/codes", "", 0o600);
+    let before = Before::of(kind.user);
+    let whole = login(kind.user).answer((kind.codes)().swept).traced(None);
+    let expected = match kind.is_right {
+        true => code::SUCCESS,
+        false => code::MAXTRIES,
+    };
+    assert_eq!(result(&whole), Some(expected), "{whole:?}");
+    assert_eq!(all_files(), before.files);
+    let faults = state_path(&whole.calls);
+    for (fault, call) in faults.iter().step_by(stride(23)) {
+        fs::write(state_file(kind.user), &before.state).unwrap();
+        let codes = (kind.codes)();
+        let traced = login(kind.user).answer(&codes.swept).traced(Some(*fault));
+        row.count(call, traced.struck);
+        let what = described(&whole.calls, *fault);
+        judge(
+            machine,
+            kind,
+            &before,
+            &codes,
+            &traced,
+            &mut |column, why| {
+                row.found(column, format!("{what}: {why}"));
+            },
+        );
+        machine.forget_log();
+    }
+    fs::write(state_file(kind.user), &before.state).unwrap();
+    row
+}
+
+fn judge(
+    machine: &Machine,
+    kind: &Kind<'_>,
+    before: &Before,
+    codes: &Codes,
+    traced: &Traced,
+    found: &mut dyn FnMut(Column, String),
+) {
+    let result = result(traced);
+    let died = traced
+        .run
+        .signal
+        .is_some_and(|signal| signal != libc::SIGKILL);
+    if died || traced.run.code.is_some_and(|code| code != 0) {
+        found(
+            Column::Stuck,
+            format!("the application died: {:?}", traced.run),
+        );
+    }
+    let account = account(kind.user);
+    match readable(&account) {
+        Err(why) => found(Column::Lost, why),
+        Ok(state) => {
+            if result == Some(code::SUCCESS) && !(kind.is_used)(&state) {
+                found(Column::LetIn, "no use recorded".to_owned());
+            }
+            let told = traced.run.stdout.contains("Wrong code.");
+            if told && state.failures == 0 {
+                found(Column::LetIn, "a guess was not counted".to_owned());
+            }
+        }
+    }
+    if result == Some(IGNORED) || (!kind.is_right && result == Some(code::SUCCESS)) {
+        found(Column::LetIn, format!("{result:?}"));
+    }
+    if fs::read(record_path(kind.user)).unwrap() != before.record {
+        found(Column::Lost, "the record is another one".to_owned());
+    }
+    if all_files() != before.files {
+        found(Column::Stray, format!("{:?}", all_files()));
+    }
+    // Once more, and again, and the next code.
+    let answers = [&codes.swept, &codes.swept, &codes.fresh].map(String::as_str);
+    let later = in_turn(machine, login(kind.user), &answers);
+    let accepted = later[..2].iter().chain([&result]);
+    let accepted = accepted.filter(|result| **result == Some(code::SUCCESS));
+    if accepted.count() > usize::from(kind.is_right) {
+        found(Column::LetIn, "a code worked twice".to_owned());
+    }
+    if later[2] != Some(code::SUCCESS) {
+        found(Column::Stuck, format!("the next code: {later:?}"));
+    }
+}
+
+/// What the authentication phase returned, `None` when the process did not live to tell.
+pub fn result(traced: &Traced) -> Option<i32> {
+    let report: Value = serde_json::from_str(&traced.run.stdout).ok()?;
+    report["auth"].as_i64()?.try_into().ok()
+}
+
+/// The results of logins with these answers, one after the other.
+pub fn in_turn(machine: &Machine, login: Drive, answers: &[&str]) -> Vec<Option<i32>> {
+    machine.write_file("/run/codes", answers.join("\n"), 0o600);
+    let rounds = login.answers_file("/run/codes").at_once(1, answers.len());
+    let only = |results: &BTreeMap<String, u64>| results.keys().next()?.parse().ok();
+    rounds.iter().map(|round| only(&round.results)).collect()
+}
+
+pub fn account(user: &str) -> Account {
+    pam_twofactor::sys::accounts::by_name(user)
+        .unwrap()
+        .unwrap()
+}
+
+/// The state, if it and the record can be used together.
+pub fn readable(account: &Account) -> Result<State, String> {
+    let store = Store::open(Path::new(STATE_DIR)).map_err(|error| error.to_string())?;
+    let locked = store.lock(account).map_err(|error| error.to_string())?;
+    match locked.record().map_err(|error| error.to_string())? {
+        None => Err("there is no record".to_owned()),
+        Some(_) => Ok(locked.state().clone()),
+    }
+}
+
+/// The names of all files that were made in the machine. /run is its own, and below it lie the changes to all other
+/// directories that are not of the real system.
+pub fn all_files() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = vec![PathBuf::from("/run")];
+    let device = fs::metadata("/run").unwrap().dev();
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let entry = entry.unwrap();
+            let metadata = entry.metadata().unwrap();
+            // The kernel's own working directories of the overlays.
+            let is_here = metadata.dev() == device && entry.file_name() != "work";
+            if is_here && metadata.is_dir() {
+                waiting.push(entry.path());
+            }
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    found
+}
