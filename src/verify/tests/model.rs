@@ -26,7 +26,7 @@ impl Random {
 #[test]
 fn random_logins_are_judged_as_the_model_says() {
     let mut total = Tally::default();
-    for seed in 1..=60 {
+    for seed in 1..=40 {
         let mut random = Random(seed * 0x9e37_79b9);
         let bytes: Vec<u8> = (0..600).map(|_| random.byte()).collect();
         let tally = play(&bytes);
@@ -40,7 +40,7 @@ fn random_logins_are_judged_as_the_model_says() {
         locked,
     } = total;
     assert!(
-        accepted > 500 && refused > 1000 && locked > 500,
+        accepted > 300 && refused > 700 && locked > 300,
         "all happen often: {total:?}"
     );
 }
