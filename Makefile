@@ -33,7 +33,7 @@ ifneq ($(shell id -u),0)
 root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser fuzz demo bench faults install uninstall clean help
+.PHONY: build docs test test-browser fuzz demo bench faults races install uninstall clean help
 .DEFAULT_GOAL = build
 
 ## build        the module and the command (the default)
@@ -99,7 +99,16 @@ bench:
 faults:
 	@scripts/need $(test_packages)
 	@$(MAKE) --no-print-directory build
+	cargo build $(CARGOFLAGS) -p harness
 	cargo test $(CARGOFLAGS) -p pam_twofactor --features whole-sweeps --test faults $(root_runner) -- --nocapture --test-threads=2
+
+## races        logins and changes at the same moment, in many rounds
+races:
+	@scripts/need $(test_packages)
+	@$(MAKE) --no-print-directory build
+	cargo build $(CARGOFLAGS) -p harness
+	cargo test $(CARGOFLAGS) -p pam_twofactor --features whole-sweeps --test races --test at_once $(root_runner) \
+		-- --nocapture --test-threads=1
 
 ## install      module, command, policy (switched off), state directory, example stacks; changes nobody's login.
 ##              DESTDIR, PREFIX and PAMDIR say where to; needs `make build` first

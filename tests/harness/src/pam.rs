@@ -215,6 +215,12 @@ impl Drive {
         self.argument("--answers-file").argument(file)
     }
 
+    /// In `at_once`, process N, counted over all rounds, is a login of the user of line N of this file, who gives the answer
+    /// of that line (`USER ANSWER`) after the others.
+    pub fn each_file(self, file: impl AsRef<OsStr>) -> Self {
+        self.argument("--each-file").argument(file)
+    }
+
     /// Runs this shell command before each round of `at_once`.
     pub fn before_round(self, command: &str) -> Self {
         self.argument("--before-round").argument(command)

@@ -28,6 +28,7 @@ pub struct Arguments {
     pub barrier: Barrier,
     pub answers_file: Option<PathBuf>,
     pub before_round: Option<OsString>,
+    pub each_file: Option<PathBuf>,
     pub threads: Threads,
     pub uids: (i32, i32),
     pub environment: Environment,
@@ -78,7 +79,7 @@ pub const USAGE: &str = "usage: pamdrive --service NAME [--confdir DIR] [--user 
   [--answer TEXT | --answer-hex HEX | --answer-repeat BYTE COUNT | --answer-shell COMMAND | --answer-null |
    --answer-null-array | --conv-error | --answer-kill]... [--text-error]
   [--repeat N [--warm-up N]] [--fork N [--rounds N] [--barrier start|last-answer] [--before-round COMMAND]]
-  [--answers-file FILE] [--threads] [--ruid N] [--euid N] [--clear-env]";
+  [--answers-file FILE | --each-file FILE] [--threads] [--ruid N] [--euid N] [--clear-env]";
 
 impl Arguments {
     /// Reads the command line without the program name.
@@ -109,6 +110,7 @@ impl Arguments {
                 "--rounds" => parsed.rounds = number(&value()?)?,
                 "--barrier" => parsed.barrier = barrier(&value()?)?,
                 "--answers-file" => parsed.answers_file = Some(OsString::from_vec(value()?).into()),
+                "--each-file" => parsed.each_file = Some(OsString::from_vec(value()?).into()),
                 "--before-round" => parsed.before_round = Some(OsString::from_vec(value()?)),
                 "--threads" => parsed.threads = Threads::Many,
                 "--ruid" => parsed.uids.0 = number(&value()?)?,
@@ -146,6 +148,7 @@ impl Default for Arguments {
             barrier: Barrier::LastAnswer,
             answers_file: None,
             before_round: None,
+            each_file: None,
             threads: Threads::One,
             uids: (-1, -1),
             environment: Environment::Kept,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Map, Value, json};
@@ -67,6 +68,7 @@ pub fn fork(
     mut tell: impl FnMut(Value),
 ) -> Result<(), String> {
     let mut extra = extra_answers(arguments)?.into_iter();
+    let mut each = logins(arguments)?.into_iter();
     for round in 0..arguments.rounds {
         if let Some(command) = &arguments.before_round {
             let status = Command::new("/bin/sh")
@@ -81,8 +83,9 @@ pub fn fork(
                 ));
             }
         }
-        let reports = at_once(&with_extra(arguments, extra.next()), count)
-            .map_err(|error| error.to_string())?;
+        let shared = with_extra(arguments, extra.next());
+        let own = (0..count).map(|_| with_login(&shared, each.next()));
+        let reports = at_once(&own.collect::<Vec<_>>()).map_err(|error| error.to_string())?;
         let mut results: BTreeMap<String, usize> = BTreeMap::new();
         let mut texts: BTreeMap<String, usize> = BTreeMap::new();
         for report in reports {
@@ -105,11 +108,12 @@ pub fn fork(
     Ok(())
 }
 
-fn at_once(arguments: &Arguments, count: usize) -> std::io::Result<Vec<Map<String, Value>>> {
+/// Runs a process for each of these.
+fn at_once(processes: &[Arguments]) -> std::io::Result<Vec<Map<String, Value>>> {
     let (mut ready, is_ready) = pipe()?;
     let (released, release) = pipe()?;
     let mut children = Vec::new();
-    for _ in 0..count {
+    for arguments in processes {
         let (report, reports) = pipe()?;
         match system::fork()? {
             None => {
@@ -128,7 +132,7 @@ fn at_once(arguments: &Arguments, count: usize) -> std::io::Result<Vec<Map<Strin
     }
     drop((is_ready, released));
     // Each child reports once: when it waits for the others, or when it ended without coming that far.
-    ready.read_exact(&mut vec![0; count])?;
+    ready.read_exact(&mut vec![0; processes.len()])?;
     drop(release);
     let mut reports = Vec::new();
     for (pid, mut pipe) in children {
@@ -175,7 +179,23 @@ impl Gate {
 
 /// The lines of `--answers-file`: transaction or round N gets line N as one more answer.
 fn extra_answers(arguments: &Arguments) -> Result<Vec<Vec<u8>>, String> {
-    let Some(path) = &arguments.answers_file else {
+    lines(arguments.answers_file.as_deref())
+}
+
+/// The lines of `--each-file`: process N, counted over all rounds, gets the user and the one more answer of line N.
+fn logins(arguments: &Arguments) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+    let parts = |line: Vec<u8>| {
+        let space = line.iter().position(|byte| *byte == b' ');
+        let (user, answer) = line.split_at(space.ok_or("a line of --each-file is USER ANSWER")?);
+        let answer = answer.strip_prefix(b" ").unwrap_or(answer);
+        Ok((user.to_vec(), answer.to_vec()))
+    };
+    let lines = lines(arguments.each_file.as_deref())?;
+    lines.into_iter().map(parts).collect()
+}
+
+fn lines(path: Option<&Path>) -> Result<Vec<Vec<u8>>, String> {
+    let Some(path) = path else {
         return Ok(Vec::new());
     };
     let content = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -184,6 +204,15 @@ fn extra_answers(arguments: &Arguments) -> Result<Vec<Vec<u8>>, String> {
         .split(|byte| *byte == b'\n')
         .map(<[u8]>::to_vec)
         .collect())
+}
+
+fn with_login(arguments: &Arguments, login: Option<(Vec<u8>, Vec<u8>)>) -> Arguments {
+    let Some((user, answer)) = login else {
+        return arguments.clone();
+    };
+    let mut arguments = with_extra(arguments, Some(answer));
+    arguments.user = Some(user);
+    arguments
 }
 
 fn with_extra(arguments: &Arguments, extra: Option<Vec<u8>>) -> Arguments {
