@@ -183,12 +183,15 @@ fn extra_answers(arguments: &Arguments) -> Result<Vec<Vec<u8>>, String> {
 }
 
 /// The lines of `--each-file`: process N, counted over all rounds, gets the user and the one more answer of line N.
-fn logins(arguments: &Arguments) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+fn logins(arguments: &Arguments) -> Result<Vec<Login>, String> {
     let parts = |line: Vec<u8>| {
         let space = line.iter().position(|byte| *byte == b' ');
         let (user, answer) = line.split_at(space.ok_or("a line of --each-file is USER ANSWER")?);
         let answer = answer.strip_prefix(b" ").unwrap_or(answer);
-        Ok((user.to_vec(), answer.to_vec()))
+        Ok(Login {
+            user: user.to_vec(),
+            answer: answer.to_vec(),
+        })
     };
     let lines = lines(arguments.each_file.as_deref())?;
     lines.into_iter().map(parts).collect()
@@ -206,8 +209,14 @@ fn lines(path: Option<&Path>) -> Result<Vec<Vec<u8>>, String> {
         .collect())
 }
 
-fn with_login(arguments: &Arguments, login: Option<(Vec<u8>, Vec<u8>)>) -> Arguments {
-    let Some((user, answer)) = login else {
+/// A line of `--each-file`.
+struct Login {
+    user: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+fn with_login(arguments: &Arguments, login: Option<Login>) -> Arguments {
+    let Some(Login { user, answer }) = login else {
         return arguments.clone();
     };
     let mut arguments = with_extra(arguments, Some(answer));
