@@ -6,7 +6,7 @@ pub mod transfer;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use pam_twofactor::{POLICY_FILE, STATE_DIR};
 
 pub use options::{
@@ -18,11 +18,12 @@ const ABOUT: &str = "Two-factor login: enrols devices, sets the policy, tells wh
 
 const EXITS: &str = "\
 EXIT CODES
-  0  done
-  1  refused, or not found
-  2  wrong usage
-  3  the policy or a record is invalid
-  4  system error
+  0    done
+  1    refused, or not found
+  2    wrong usage
+  3    the policy or a record is invalid
+  4    system error
+  141  nobody reads the output any more
 
 EXAMPLES
   twofactor enroll alice                show a QR code, confirm a code, done
@@ -50,7 +51,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE", default_value = POLICY_FILE, help_heading = "Global options")]
     pub policy: PathBuf,
     /// Directory of records and state
-    #[arg(long, global = true, value_name = "DIR", default_value = STATE_DIR, help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = STATE_DIR, help_heading = "Global options")]
     pub state: PathBuf,
     /// Report as JSON on standard output; questions go to standard error
     #[arg(long, global = true, help_heading = "Global options")]

@@ -1,9 +1,11 @@
 //! `twofactor completions`: what completes the command line in a shell.
 #![forbid(unsafe_code)]
 
-use clap::CommandFactory as _;
+mod bash;
+
+use clap::{Arg, Command, CommandFactory as _, ValueHint};
 use clap_complete::generate;
-use clap_complete::shells::{Bash, Fish, Zsh};
+use clap_complete::shells::{Fish, Zsh};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -15,14 +17,46 @@ use crate::output::Report;
 /// Runs the subcommand.
 pub fn run(context: &Context, args: &Completions) -> Result<(), Failure> {
     let mut command = Cli::command();
-    let mut script = Vec::new();
-    match args.shell {
-        Shell::Bash => generate(Bash, &mut command, "twofactor", &mut script),
-        Shell::Zsh => generate(Zsh, &mut command, "twofactor", &mut script),
-        Shell::Fish => generate(Fish, &mut command, "twofactor", &mut script),
-    }
-    let script = String::from_utf8(script).map_err(Failure::system)?;
+    command.build();
+    let script = match args.shell {
+        Shell::Bash => bash::script(&command),
+        Shell::Zsh => {
+            let mut script = Vec::new();
+            generate(Zsh, &mut command, "twofactor", &mut script);
+            String::from_utf8(script).map_err(Failure::system)?
+        }
+        Shell::Fish => {
+            let mut script = Vec::new();
+            generate(Fish, &mut command, "twofactor", &mut script);
+            String::from_utf8(script).map_err(Failure::system)? + &fish_arguments(&command)
+        }
+    };
     context.format.write(&Script { script })
+}
+
+/// What clap_complete leaves out for fish: the values of arguments that are no options.
+fn fish_arguments(command: &Command) -> String {
+    let first = |command: &Command| -> Option<String> {
+        let argument: &Arg = command.get_positionals().next()?;
+        let words: Vec<String> = argument
+            .get_possible_values()
+            .iter()
+            .map(|value| value.get_name().to_owned())
+            .collect();
+        match argument.get_value_hint() {
+            _ if !words.is_empty() => Some(words.join(" ")),
+            ValueHint::Username => Some("(__fish_complete_users)".to_owned()),
+            _ => None,
+        }
+    };
+    let lines = command.get_subcommands().filter_map(|sub| {
+        let name = sub.get_name();
+        let values = first(sub)?;
+        Some(format!(
+            "complete -c twofactor -n \"__fish_twofactor_using_subcommand {name}\" -f -a \"{values}\"\n"
+        ))
+    });
+    lines.collect()
 }
 
 #[derive(Serialize)]

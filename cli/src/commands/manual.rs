@@ -67,7 +67,11 @@ fn command(page: &mut String, command: &Command) {
     line(page, &format!(".Ss {}", escaped(name)));
     line(page, ".Bd -literal");
     let usage = command.clone().render_usage().to_string();
-    text(page, usage.trim_start_matches("Usage: "));
+    let usage = usage.trim_start_matches("Usage: ");
+    match usage.rsplit_once(' ') {
+        Some((start, end)) if usage.len() > WIDTH => text(page, &format!("{start}\n    {end}")),
+        _ => text(page, usage),
+    }
     line(page, ".Ed");
     line(page, ".Pp");
     let about = command.get_long_about().or(command.get_about());

@@ -1,0 +1,196 @@
+//! twofactor(8) and `--help`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::page::{Section, of_file, section, sections};
+use crate::{text, twofactor, without_tests};
+
+/// What a subcommand takes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// `--device NAME`, `-y`, `USER`.
+    pub names: BTreeSet<String>,
+    /// Values that are possible, and those that are meant without.
+    pub values: BTreeSet<String>,
+}
+
+/// Every subcommand with its whole path and its own options, and the global ones under `twofactor`: from `--help`.
+pub fn helped() -> BTreeMap<String, Taken> {
+    let mut found = BTreeMap::new();
+    visit("twofactor", &mut found);
+    found
+}
+
+fn visit(path: &str, found: &mut BTreeMap<String, Taken>) {
+    let words: Vec<&str> = path.split(' ').skip(1).chain(["--help"]).collect();
+    let help = twofactor(&words);
+    let (help, _) = help.split_once("\nEXAMPLES").expect("examples");
+    let (own, global) = help.split_once("\nGlobal options:").unwrap();
+    let taken = if path == "twofactor" { global } else { own };
+    found.insert(path.to_owned(), read(taken));
+    if let Some((_, list)) = own.split_once("\nCommands:\n") {
+        let list = list.split("\n\n").next().unwrap();
+        let names = list.lines().filter_map(|line| {
+            let rest = line.strip_prefix("  ")?;
+            rest.starts_with(|c: char| c.is_ascii_lowercase())
+                .then(|| rest.split(' ').next().unwrap())
+        });
+        for name in names.filter(|name| *name != "help") {
+            visit(&format!("{path} {name}"), found);
+        }
+    }
+}
+
+/// Reads the options and arguments of a help text.
+fn read(help: &str) -> Taken {
+    let mut taken = Taken::default();
+    for line in help.lines().filter(|line| line.starts_with("  ")) {
+        let line = line.trim_start();
+        let words = line.split("  ").next().unwrap();
+        let is_entry = ["-", "<", "["].iter().any(|start| words.starts_with(start))
+            && !["- ", "[default", "[possible"]
+                .iter()
+                .any(|start| words.starts_with(start));
+        if is_entry {
+            taken.names.extend(entry(words));
+        }
+        if let Some((name, _)) = line
+            .strip_prefix("- ")
+            .and_then(|rest| rest.split_once(':'))
+        {
+            taken.values.insert(name.to_owned());
+        }
+    }
+    let joined: Vec<&str> = help.split_whitespace().collect();
+    let joined = joined.join(" ");
+    for (start, several) in [("[default: ", false), ("[possible values: ", true)] {
+        for rest in joined.split(start).skip(1) {
+            let inside = rest.split(']').next().unwrap();
+            match several {
+                true => taken.values.extend(inside.split(", ").map(str::to_owned)),
+                false => _ = taken.values.insert(inside.to_owned()),
+            }
+        }
+    }
+    taken
+}
+
+/// `-y, --yes`, `--device <NAME>`, `<USER>`, `[FILE]`.
+fn entry(words: &str) -> Vec<String> {
+    let value = words.split(['<', '[']).nth(1);
+    let value = value.map(|rest| rest.trim_end_matches(['>', ']', '.']));
+    let flags = words.split(['<', '[']).next().unwrap().trim();
+    let named = |flag: &str| match value {
+        Some(value) => format!("{flag} {value}"),
+        None => flag.to_owned(),
+    };
+    let flags: Vec<String> = flags
+        .split(", ")
+        .filter(|flag| !flag.is_empty())
+        .map(named)
+        .collect();
+    match (flags.is_empty(), value) {
+        (true, Some(value)) => vec![value.to_owned()],
+        _ => flags
+            .into_iter()
+            .filter(|flag| !["-h", "--help", "-V", "--version"].contains(&flag.as_str()))
+            .collect(),
+    }
+}
+
+/// The same from a section of the page.
+fn described(section: &Section) -> Taken {
+    let mut taken = Taken::default();
+    for item in &section.items {
+        if let Some(value) = item.tag.strip_prefix("Cm ") {
+            taken.values.insert(value.to_owned());
+        } else if let Some(argument) = item.tag.strip_prefix("Ar ") {
+            taken.names.insert(argument.to_owned());
+        } else {
+            let (flags, value) = item.tag.split_once(" Ar ").unwrap_or((&item.tag, ""));
+            for flag in flags.split(" , ") {
+                let flag = format!("-{} {value}", flag.strip_prefix("Fl ").unwrap());
+                taken.names.insert(flag.trim_end().to_owned());
+            }
+        }
+        if let Some((_, rest)) = item.body.split_once("Default: ") {
+            let value = rest.trim_end().trim_end_matches('.').trim_end();
+            taken.values.insert(value.to_owned());
+        }
+    }
+    taken
+}
+
+#[test]
+fn every_subcommand_with_its_options_and_values_is_described_and_no_other() {
+    let page = sections(&twofactor(&["manual"]));
+    let commands = page
+        .iter()
+        .filter(|section| section.heading.starts_with("twofactor "));
+    let mut pages: BTreeMap<String, Taken> = commands
+        .map(|section| (section.heading.clone(), described(section)))
+        .collect();
+    pages.insert(
+        "twofactor".to_owned(),
+        described(section(&page, "GLOBAL OPTIONS")),
+    );
+    let helped = helped();
+    assert!(helped.len() > 20, "{:?}", helped.keys());
+    let enroll = &helped["twofactor enroll"];
+    assert!(enroll.names.contains("--device NAME") && enroll.names.contains("USER"));
+    assert!(
+        enroll
+            .values
+            .is_superset(&["phone", "ascii", "SHA512"].map(str::to_owned).into())
+    );
+    assert!(helped["twofactor"].names.contains("-y"));
+    assert_eq!(
+        pages.keys().collect::<Vec<_>>(),
+        helped.keys().collect::<Vec<_>>()
+    );
+    for (command, taken) in &helped {
+        assert_eq!(&pages[command], taken, "{command}");
+    }
+}
+
+#[test]
+fn every_exit_code_is_described_and_no_other() {
+    let source = text("cli/src/error.rs");
+    let body = source.split("pub enum Exit {").nth(1).unwrap();
+    let body = body.split("\n}").next().unwrap();
+    let number = |line: &str| Some(line.trim_end_matches(',').split_once(" = ")?.1.to_owned());
+    let mut codes: Vec<String> = body.lines().filter_map(number).collect();
+    codes.insert(0, "0".to_owned());
+    assert_eq!(codes.len(), 6);
+    let page = of_file("twofactor.8.in");
+    assert_eq!(section(&page, "EXIT STATUS").tags(""), codes);
+    let readme = text("README.md");
+    let sentence = readme.split("Exit codes: ").nth(1).unwrap();
+    let sentence = sentence.split(".\n").next().unwrap();
+    let words = sentence.split(|c: char| !c.is_ascii_alphanumeric());
+    let numbers: Vec<&str> = words.filter(|word| word.parse::<u32>().is_ok()).collect();
+    assert_eq!(numbers, codes);
+    let help = twofactor(&["--help"]);
+    let list = help.split("EXIT CODES\n").nth(1).unwrap();
+    let listed = list.lines().take_while(|line| !line.is_empty());
+    let listed: Vec<&str> = listed
+        .map(|line| line.split_whitespace().next().unwrap())
+        .collect();
+    assert_eq!(listed, codes);
+}
+
+#[test]
+fn every_event_of_the_log_is_described() {
+    let source = text("cli/src/audit.rs");
+    let events: Vec<&str> = without_tests(&source)
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Event::")?.split_once(" => \""))
+        .map(|(_, word)| word.trim_end_matches("\","))
+        .collect();
+    assert_eq!(events, ["changed", "revealed", "verified"]);
+    let page = text("docs/man/twofactor.8.in");
+    let log = page.split("\n.Sh LOG\n").nth(1).unwrap();
+    for event in events {
+        assert!(log.contains(&format!("\n{event} ")), "{event}");
+    }
+}

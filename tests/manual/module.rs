@@ -1,0 +1,153 @@
+//! pam_twofactor(8), the README, and the sources of the module.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::page::{of_file, section};
+use crate::{first_cells, spans, text, without_tests};
+
+#[test]
+fn every_argument_is_described_and_no_other() {
+    let source = text("src/pam/args.rs");
+    let mut arguments = BTreeSet::new();
+    for line in without_tests(&source).lines().map(str::trim) {
+        let Some(rest) = line.strip_prefix("(\"") else {
+            continue;
+        };
+        let (words, value) = rest.split_once("\", ").unwrap();
+        let equals = if value.starts_with("Some(") { "=" } else { "" };
+        arguments.extend(words.split("\" | \"").map(|word| format!("{word}{equals}")));
+    }
+    assert_eq!(arguments.len(), 6, "{arguments:?}");
+    let page = of_file("pam_twofactor.8");
+    let described = section(&page, "ARGUMENTS").tags("Cm ");
+    let described = described.iter().map(|tag| match tag.split_once(" Ns = ") {
+        Some((name, _)) => format!("{name}="),
+        None => tag.clone(),
+    });
+    assert_eq!(described.collect::<BTreeSet<_>>(), arguments);
+    let readme = text("README.md");
+    let sentence = readme.split("Arguments of the module: ").nth(1).unwrap();
+    let listed = spans(sentence.split(".\n").next().unwrap());
+    let listed = listed.iter().map(|span| match span.split_once('=') {
+        Some((name, _)) => format!("{name}="),
+        None => span.clone(),
+    });
+    assert_eq!(listed.collect::<BTreeSet<_>>(), arguments);
+}
+
+#[test]
+fn every_word_of_the_log_is_described_and_no_other() {
+    let logged = logged();
+    assert!(logged.len() > 25, "{logged:?}");
+    let page = of_file("pam_twofactor.8");
+    let described = section(&page, "LOG").tags("Li result=");
+    assert_eq!(described.iter().cloned().collect::<BTreeSet<_>>(), logged);
+    let listed = first_cells(&text("README.md"), "| `result=` |");
+    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), logged);
+}
+
+/// The values of `result=` in the sources. Each is a literal in one of these forms; where it comes out of a variable, the
+/// literal stands elsewhere.
+fn logged() -> BTreeSet<String> {
+    let (mut words, mut fields, mut literals) = (BTreeSet::new(), 0, 0);
+    for source in sources(&harness::workspace().join("src/pam")) {
+        for (form, is_field) in [
+            (".with(\"result\",&\"", true),
+            (".line(\"", false),
+            ("Stop::Refused(\"", false),
+            ("self.log(dialogue,\"", false),
+        ] {
+            for rest in source.split(form).skip(1) {
+                words.insert(rest.split('"').next().unwrap().to_owned());
+                literals += usize::from(is_field);
+            }
+        }
+        fields += source.matches("\"result\"").count();
+    }
+    // Login::line in flow.rs, Newcomer::log, and Stop::Refused in enrolment.rs.
+    assert_eq!(
+        fields - literals,
+        3,
+        "a value of result= in an unknown form"
+    );
+    words
+}
+
+/// The sources below a directory, without tests and white space.
+fn sources(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.file_name().is_some_and(|name| name != "tests.rs") {
+            let source = std::fs::read_to_string(&path).unwrap();
+            found.push(without_tests(&source).split_whitespace().collect());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_return_code_of_each_phase_is_described_and_no_other() {
+    let page = of_file("pam_twofactor.8");
+    for (heading, functions) in [
+        ("auth (pam_authenticate)", &["sm_authenticate"][..]),
+        ("auth (pam_setcred)", &["sm_setcred"]),
+        ("account (pam_acct_mgmt)", &["acct_mgmt"]),
+        (
+            "session (pam_open_session, pam_close_session)",
+            &["sm_open_session", "sm_close_session"],
+        ),
+        ("password (pam_chauthtok)", &["sm_chauthtok"]),
+    ] {
+        let returned: BTreeSet<String> = functions.iter().copied().flat_map(returned).collect();
+        let described = section(&page, heading).tags("Dv ");
+        assert_eq!(
+            described.into_iter().collect::<BTreeSet<_>>(),
+            returned,
+            "{heading}"
+        );
+    }
+    let table = text("docs/architecture.md");
+    let table = table.split("| ending | PAM |\n").nth(1).unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    assert_eq!(codes(table), returned("sm_authenticate"));
+}
+
+/// What an entry point can return.
+fn returned(function: &str) -> BTreeSet<String> {
+    let module = text("src/pam/mod.rs");
+    let start = format!("fn {function}(");
+    let body = module.split(&start).nth(1).expect(function);
+    let body = body.split("\n    }\n").next().unwrap();
+    let tables = text("src/pam/codes.rs");
+    let table = |name: &str| {
+        let start = format!("impl {name} {{");
+        let body = tables.split(&start).nth(1).unwrap();
+        codes(&without_comments(body.split("\n}\n").next().unwrap()))
+    };
+    let mut found = codes(&without_comments(body));
+    if body.contains("ending.code()") {
+        found.extend(table("Ending"));
+    }
+    if body.contains("admission.code()") {
+        found.extend(table("Admission"));
+    }
+    if body.contains("guarded(") {
+        found.insert("PAM_ABORT".to_owned());
+    }
+    found
+}
+
+fn without_comments(source: &str) -> String {
+    let lines = source.lines().filter(|line| !line.trim().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn codes(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let codes = words.filter(|word| word.starts_with("PAM_"));
+    codes.map(str::to_owned).collect()
+}
