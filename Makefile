@@ -100,7 +100,8 @@ faults:
 	@scripts/need $(test_packages)
 	@$(MAKE) --no-print-directory build
 	cargo build $(CARGOFLAGS) -p harness
-	cargo test $(CARGOFLAGS) -p pam_twofactor --features whole-sweeps --test faults $(root_runner) -- --nocapture --test-threads=2
+	cargo test $(CARGOFLAGS) -p pam_twofactor --features whole-sweeps --test faults --test callers $(root_runner) \
+		-- --nocapture --test-threads=2
 
 ## races        logins and changes at the same moment, in many rounds
 races:

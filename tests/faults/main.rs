@@ -15,6 +15,7 @@ mod common;
 mod enrolled;
 
 mod commands;
+mod killed;
 mod logins;
 mod stacks;
 mod table;
