@@ -75,14 +75,15 @@ impl<'a, 't> Table<'a, 't> {
         let DeValue::Integer(given) = value.get_ref() else {
             return Err(self.wrong_kind(key, &format!("be a whole number from {range}"), value));
         };
-        // The parser has checked digits and radix, so that only a number too large for i64 fails.
+        // Behind an underscore the parser lets anything pass for a digit: it fails here, and is no better than a string.
+        let shown = cut(&given.to_string()).escape_debug().to_string();
         i64::from_str_radix(given.as_str(), given.radix())
             .ok()
             .and_then(|number| N::try_from(number).ok())
             .filter(|number| allowed.contains(number))
             .and_then(make)
             .map(Some)
-            .ok_or_else(|| self.not_allowed(key, value, &cut(&given.to_string()), &range))
+            .ok_or_else(|| self.not_allowed(key, value, &shown, &range))
     }
 
     /// `true` or `false`.

@@ -95,6 +95,18 @@ fn no_text_panics() {
     }
 }
 
+/// The TOML parser does not look at what stands behind an underscore in a number.
+#[test]
+fn what_passes_for_a_number_is_shown_escaped() {
+    for junk in ["\0\0", "\u{7f}", "zz\u{1b}2J", "\u{202e}"] {
+        let text = format!("enabled = false\ngrace = 8_6_409{junk}\n");
+        let error = parse(&text).unwrap_err().to_string();
+        let shown = format!("grace is 86409{}; allowed", junk.escape_debug());
+        assert!(error.contains(&shown), "{error}");
+        reads(&text);
+    }
+}
+
 #[test]
 fn deep_nesting_is_refused_without_exhausting_the_stack() {
     reads(&format!("enabled = {}", "[".repeat(60_000)));
