@@ -7,6 +7,7 @@ mod files;
 pub(crate) mod limits;
 mod locks;
 mod policy;
+mod power;
 mod rebuild;
 mod replace;
 mod slots;

@@ -21,10 +21,11 @@ pub enum Column {
 
 const COLUMNS: [Column; 4] = [Column::LetIn, Column::Lost, Column::Stuck, Column::Stray];
 
-/// The sweep is whole in `make faults`; `make test` takes each fault of this distance, the same ones each time.
-pub const fn stride(of_sample: usize) -> usize {
+/// `make test` takes each fault of this distance, the same ones each time; `make faults` all of them, and
+/// `make faults EVERY=7` each seventh.
+pub fn stride(of_sample: usize) -> usize {
     match cfg!(feature = "whole-sweeps") {
-        true => 1,
+        true => option_env!("FAULTS_EVERY").map_or(1, |every| every.parse().unwrap()),
         false => of_sample,
     }
 }

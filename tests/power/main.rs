@@ -1,0 +1,170 @@
+//! Power cuts: what real programs wrote and flushed, in their order, is replayed on a model of a disk that loses what was
+//! not flushed. After every cut the old record or the new one is there with a state that fits it, and what a program said was
+//! done stays done.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+#[path = "../common/enrolled.rs"]
+mod enrolled;
+
+mod disk;
+mod trace;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use harness::Machine;
+use pam_twofactor::STATE_DIR;
+use pam_twofactor::record::Record;
+use pam_twofactor::state::State;
+use pam_twofactor::store::Store;
+use pam_twofactor::sys::accounts;
+
+use disk::{Disk, Files};
+use enrolled::{ON, SERVICE, add_account, add_recovery_codes, enrol, machine, record_path};
+use trace::Op;
+
+/// All records and states, temporary files as well.
+fn files() -> Files {
+    let parts = ["users", "state"].map(|part| Path::new(STATE_DIR).join(part));
+    let entries = parts.iter().flat_map(|part| fs::read_dir(part).unwrap());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect()
+}
+
+fn restore(wanted: &Files) {
+    for path in files().keys().filter(|path| !wanted.contains_key(*path)) {
+        fs::remove_file(path).unwrap();
+    }
+    for (path, content) in wanted {
+        fs::write(path, content).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+/// What the module would read: the record, and the state under its lock.
+fn readable(user: &str) -> Result<Option<(Record, State)>, String> {
+    let account = accounts::by_name(user).unwrap().unwrap();
+    let store = Store::open(Path::new(STATE_DIR)).unwrap();
+    let Some(record) = store.record(&account).map_err(|error| error.to_string())? else {
+        return Ok(None);
+    };
+    let locked = store.lock(&account).map_err(|error| error.to_string())?;
+    locked.record().map_err(|error| error.to_string())?;
+    Ok(Some((record, locked.state().clone())))
+}
+
+/// Replays what a program did; judges every disk after every step, and tells whether the program had ended by then.
+fn replay(before: &Files, ops: &[Op], mut judge: impl FnMut(&Files, bool)) -> usize {
+    let mut disk = Disk::holding(before);
+    let mut cuts = 0;
+    for (step, op) in ops.iter().enumerate() {
+        disk.apply(op);
+        for files in disk.after_power_cut() {
+            restore(&files);
+            judge(&files, step + 1 == ops.len());
+            cuts += 1;
+        }
+    }
+    cuts
+}
+
+/// A command that changes the record of a user.
+fn change(machine: &Machine, words: &[&str], user: &str) {
+    let before = files();
+    let (run, ops) = trace::of(machine, words, Path::new(STATE_DIR));
+    run.ok();
+    assert!(ops.len() >= 3, "{words:?}: {ops:?}");
+    let record: PathBuf = record_path(user);
+    let (old, new) = (before.get(&record).cloned(), files().get(&record).cloned());
+    assert_ne!(old, new);
+    let mut seen = [0, 0];
+    let cuts = replay(&before, &ops, |files, has_ended| {
+        let found = files.get(&record);
+        assert!(
+            found == old.as_ref() || found == new.as_ref(),
+            "{words:?}: neither"
+        );
+        let is_new = found == new.as_ref();
+        seen[usize::from(is_new)] += 1;
+        assert!(is_new || !has_ended, "{words:?}: said to be done, and lost");
+        if let Err(why) = readable(user) {
+            panic!("{words:?}: {why}");
+        }
+        let others = |files: &Files| -> Files {
+            let of_carol =
+                |(path, _): &(&PathBuf, &Vec<u8>)| path.to_string_lossy().contains("carol");
+            let kept = files.iter().filter(of_carol);
+            kept.map(|(path, content)| (path.clone(), content.clone()))
+                .collect()
+        };
+        assert_eq!(others(files), others(&before));
+    });
+    println!(
+        "{:<48} {:>3} steps {cuts:>6} disks",
+        words[..3].join(" "),
+        ops.len()
+    );
+    assert!(seen[0] > 0 && seen[1] > 0, "{words:?}: {seen:?}");
+    restore(&before);
+}
+
+#[test]
+fn no_power_cut_during_a_change_leaves_neither_the_old_record_nor_the_new_one() {
+    let machine = machine(ON);
+    enrol(&machine, "alice");
+    add_recovery_codes("alice");
+    enrol(&machine, "carol");
+    add_account(&machine, "bob");
+    for arguments in [
+        ["enroll", "bob", "--hotp", "--no-confirm", "--yes"].as_slice(),
+        &["renew", "alice", "--no-confirm", "--yes"],
+        &["recovery-codes", "alice", "--yes"],
+        &["bypass", "alice", "--yes"],
+        &["unset", "alice", "--yes"],
+    ] {
+        change(
+            &machine,
+            &[&["twofactor"], arguments].concat(),
+            arguments[1],
+        );
+    }
+}
+
+#[test]
+fn no_power_cut_after_a_login_makes_its_code_good_again() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    for counter in 0..3 {
+        let before = files();
+        let words = [
+            "pamdrive",
+            "--service",
+            SERVICE,
+            "--user",
+            "alice",
+            "--answer",
+        ];
+        let words = [&words, [alice.code_at(counter)].as_slice()].concat();
+        let (run, ops) = trace::of(&machine, &words, Path::new(STATE_DIR));
+        assert!(run.ok().stdout.contains("\"auth\":0"));
+        let after = files();
+        assert_eq!(ops.len(), 3, "{ops:?}");
+        let cuts = replay(&before, &ops, |_, has_ended| {
+            let (_, state) = readable("alice").unwrap().unwrap();
+            let next = state.devices[0].next;
+            assert!(next == counter as u64 + 1 || (!has_ended && next == counter as u64));
+        });
+        println!("login {counter}: {cuts} disks");
+        restore(&after);
+    }
+}
