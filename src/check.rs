@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::device::Id;
 use crate::otp::Digits;
 use crate::policy::Policy;
 use crate::record::Record;
@@ -181,24 +182,39 @@ impl Session<'_> {
     /// # Errors
     /// [`Failure`]: nothing may be concluded about the code.
     pub fn attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure> {
-        self.judge(input, form, Against::Devices)
+        let recorded = lock_recorded(self.store, self.account)?;
+        match recorded.filter(|(_, record)| record.is_enrolled()) {
+            Some((locked, record)) => self.judge(locked, &record, input, form, Against::Devices),
+            None => Ok(Judged::Gone),
+        }
     }
 
-    /// Judges an invitation to enrol in the same way. It stays valid until its user is enrolled.
+    /// Judges an invitation to enrol in the same way. It stays valid until its user is enrolled. Tells which one it was
+    /// compared with: an administrator may have replaced it while it was typed.
     ///
     /// # Errors
     /// [`Failure`]: nothing may be concluded about it.
-    pub fn invitation(&mut self, input: &[u8]) -> Result<Judged, Failure> {
-        self.judge(input, Form::Code, Against::Invitation)
+    pub fn invitation(&mut self, input: &[u8]) -> Result<(Judged, Option<Id>), Failure> {
+        let recorded = lock_recorded(self.store, self.account)?;
+        let Some((locked, record)) = recorded else {
+            return Ok((Judged::Gone, None));
+        };
+        let Some(record) = record.into_invitation() else {
+            return Ok((Judged::Gone, None));
+        };
+        let against = Against::Invitation;
+        let judged = self.judge(locked, &record, input, Form::Code, against)?;
+        Ok((judged, record.bypass.map(|invite| invite.id)))
     }
 
-    fn judge(&mut self, input: &[u8], form: Form, against: Against) -> Result<Judged, Failure> {
-        let Some((mut locked, record)) = lock_recorded(self.store, self.account)? else {
-            return Ok(Judged::Gone);
-        };
-        let Some(record) = part(record, against) else {
-            return Ok(Judged::Gone);
-        };
+    fn judge(
+        &mut self,
+        mut locked: Locked<'_>,
+        record: &Record,
+        input: &[u8],
+        form: Form,
+        against: Against,
+    ) -> Result<Judged, Failure> {
         self.file.refresh(&mut self.loaded)?;
         let now = (self.clock)()?;
         let state = rebase(&mut locked, now)?;
@@ -208,8 +224,8 @@ impl Session<'_> {
             Err(closed) => return Ok(Judged::Refused(closed)),
         };
         locked.write(charged.state().clone())?;
-        let answer = Answer::read(input, form, &code_lengths(&record));
-        let verdict = verify::verdict(policy, &record, &charged, &answer, now);
+        let answer = Answer::read(input, form, &code_lengths(record));
+        let verdict = verify::verdict(policy, record, &charged, &answer, now);
         let mut state = verdict.state;
         match (&verdict.outcome, against) {
             (Outcome::Accepted(_), Against::Devices) => {
@@ -271,14 +287,6 @@ pub fn memberships(
         }
     }
     Ok(members)
-}
-
-/// The part of a record that an answer is compared with, `None` when there is none.
-fn part(record: Record, against: Against) -> Option<Record> {
-    match against {
-        Against::Devices => record.is_enrolled().then_some(record),
-        Against::Invitation => record.into_invitation(),
-    }
 }
 
 /// The state and record under the lock, `None` when the record is gone.

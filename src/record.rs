@@ -63,6 +63,14 @@ impl Record {
         self.invite = None;
     }
 
+    /// Whether there is an invitation that has not expired at `now`, in seconds since 1970-01-01 UTC.
+    #[must_use]
+    pub fn is_invited(&self, now: u64) -> bool {
+        self.invite
+            .as_ref()
+            .is_some_and(|invite| now < invite.expires)
+    }
+
     /// The invitation alone, as the verdict takes it: a bypass code and nothing else.
     #[must_use]
     pub fn into_invitation(self) -> Option<Self> {

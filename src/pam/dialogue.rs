@@ -5,6 +5,28 @@ use zeroize::Zeroizing;
 
 use super::host::{Echo, Host, Messages, NoAnswer};
 
+/// Services whose questions stand on a web page.
+const PAGES: [&str; 1] = ["cockpit"];
+
+/// Where questions are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium {
+    /// A terminal, or what has lines like one.
+    Terminal,
+    /// A web page, where lines run together, a drawing is none, and messages are not shown.
+    Page,
+}
+
+impl Medium {
+    /// Where a PAM service asks.
+    pub fn of(service: &str) -> Self {
+        match PAGES.contains(&service) {
+            true => Self::Page,
+            false => Self::Terminal,
+        }
+    }
+}
+
 /// Text is shown as part of the next question. Some applications write messages to a log (Cockpit does), or keep them for
 /// a session that never begins (sshd, when it cannot ask); questions go to the person or nowhere.
 pub struct Dialogue<'a> {

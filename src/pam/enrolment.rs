@@ -47,12 +47,26 @@ pub fn run(
                 about.with("result", &"enrolled-meanwhile"),
             )
         }
-        Err(Stop::Withdrawn) => {
-            dialogue.say(words::WITHDRAWN);
-            (
-                Priority::Notice,
-                about.with("result", &"enrolment-withdrawn"),
-            )
+        Err(Stop::Uninvited(invitation)) => {
+            let line = about.with("result", &"not-invited");
+            (Priority::Info, line.with("invitation", &invitation.word()))
+        }
+        Err(Stop::Withdrawn(what)) => {
+            let (text, word) = match what {
+                Permission::Policy => (words::WITHDRAWN, "policy"),
+                Permission::Invitation => (words::INVITATION_WITHDRAWN, "invitation"),
+            };
+            dialogue.say(text);
+            let line = about.with("result", &"enrolment-withdrawn");
+            (Priority::Notice, line.with("changed", &word))
+        }
+        Err(Stop::Required(uninvited)) => {
+            let line = about.with("result", &"enrolment-required");
+            let line = match uninvited {
+                Some(invitation) => line.with("invitation", &invitation.word()),
+                None => line,
+            };
+            (Priority::Notice, line)
         }
         Err(Stop::Refused(why)) => (Priority::Notice, about.with("result", why)),
         Err(Stop::Failed(failure)) => {
@@ -62,7 +76,7 @@ pub fn run(
     };
     dialogue.host().log(priority, line.as_str());
     let (admission, how) = match ended {
-        Err(Stop::Skipped) => (Admission::Open, Close::Open),
+        Err(Stop::Skipped | Stop::Uninvited(_)) => (Admission::Open, Close::Open),
         _ => (Admission::Refused, Close::Refused),
     };
     dialogue.close(how);
@@ -75,8 +89,12 @@ enum Stop {
     Skipped,
     /// Somebody else got a device for this account meanwhile: what was asked of this login is no longer enough.
     Enrolled,
-    /// The policy or the invitation that allowed it is gone.
-    Withdrawn,
+    /// It needs an invitation, and there is none that counts; for the rest as if it was skipped.
+    Uninvited(NoInvitation),
+    /// What allowed it is gone.
+    Withdrawn(Permission),
+    /// The policy wants a device, and none was enrolled; with the reason, if it was the invitation.
+    Required(Option<NoInvitation>),
     /// The login is refused; the word for the log.
     Refused(&'static str),
     /// Something cannot be used.
@@ -94,6 +112,32 @@ impl From<NoAnswer> for Stop {
     fn from(_: NoAnswer) -> Self {
         Self::Skipped
     }
+}
+
+/// Why there is no invitation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NoInvitation {
+    /// None was given, or it was withdrawn.
+    Missing,
+    /// It is too old.
+    Expired,
+}
+
+impl NoInvitation {
+    /// For the log.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Missing => "none",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// What allows somebody to enrol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Permission {
+    Policy,
+    Invitation,
 }
 
 /// Whether the user may go on without a device.
@@ -143,19 +187,23 @@ fn admit(
         Demand::MayEnrol => {}
         Demand::MustEnrol => newcomer.wish = Wish::Demanded,
     }
-    match newcomer.enrol(dialogue) {
-        Err(Stop::Skipped) => {}
+    let stop = match newcomer.enrol(dialogue) {
+        Err(stop @ (Stop::Skipped | Stop::Uninvited(_))) => stop,
         ended => return ended,
-    }
+    };
     // Whoever holds a dialogue open must not be let in by what was asked when it began.
     file.refresh(&mut newcomer.session.loaded)?;
     match (wanted(&newcomer.session)?, newcomer.wish) {
         (Demand::Code, _) => Err(Stop::Enrolled),
         (Demand::MustEnrol | Demand::Device, _) | (_, Wish::Demanded) => {
-            dialogue.say(words::REQUIRED);
-            Err(Stop::Refused("enrolment-required"))
+            let uninvited = match stop {
+                Stop::Uninvited(invitation) => Some(invitation),
+                _ => None,
+            };
+            dialogue.say(uninvited.map_or(words::REQUIRED, words::uninvited));
+            Err(Stop::Required(uninvited))
         }
-        (_, Wish::Offered) => Err(Stop::Skipped),
+        (_, Wish::Offered) => Err(stop),
     }
 }
 

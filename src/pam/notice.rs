@@ -4,8 +4,9 @@
 use crate::check::{Failure, memberships};
 use crate::demand::{Demand, Enrolment, demand, switched_off};
 use crate::policy::{Subject, rhost_address};
+use crate::record::Record;
 use crate::store::{PolicyFile, Store};
-use crate::sys::accounts;
+use crate::sys::{accounts, clock};
 
 use super::args::Arguments;
 use super::host::{Host, Messages, Priority};
@@ -74,12 +75,16 @@ fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Fa
         // In mandatory mode a session without a device is one that was opened with a key.
         Demand::Nothing | Demand::Device => Ok(Some(messages::can_enrol(&account.name))),
         Demand::MayEnrol | Demand::MustEnrol
-            if policy.enroll_needs_invite
-                && record.as_ref().is_none_or(|record| record.invite.is_none()) =>
+            if policy.enroll_needs_invite && !is_invited(record.as_ref())? =>
         {
             Ok(Some(messages::CAN_BE_INVITED.to_owned()))
         }
         Demand::MayEnrol | Demand::MustEnrol => Ok(Some(messages::CAN_ENROL_AT_LOGIN.to_owned())),
         Demand::Disabled | Demand::ServiceOff | Demand::Exempt(_) | Demand::Code => Ok(None),
     }
+}
+
+fn is_invited(record: Option<&Record>) -> Result<bool, Failure> {
+    let now = clock::now()?;
+    Ok(record.is_some_and(|record| record.is_invited(now)))
 }

@@ -1,7 +1,7 @@
 //! With `enroll_needs_invite` a stolen password is not enough to enrol.
 #![forbid(unsafe_code)]
 
-use harness::Machine;
+use harness::{Machine, Session};
 use serde_json::Value;
 
 use crate::app::{ANOTHER, CODE, CODE_OR_SKIP, INVITATION, INVITATION_OR_SKIP, Person};
@@ -34,6 +34,15 @@ fn without_an_invitation_nobody_is_asked_and_who_must_enrol_is_refused() {
     assert!(
         !session.is_in() && session.prompts == [ASK_PASSWORD],
         "{session:?}"
+    );
+    let what = "Two-factor login is required here, and to set it up you need an enrolment code. Ask your administrator for one.";
+    assert!(session.stderr.contains(what), "{session:?}");
+    assert_eq!(
+        logged(&machine, "sshd:account"),
+        [
+            "user=alice rhost=127.0.0.1 result=not-invited invitation=none",
+            "user=alice rhost=127.0.0.1 result=enrolment-required invitation=none"
+        ]
     );
     assert_eq!(devices(&machine, "alice"), 0);
 }
@@ -106,6 +115,32 @@ fn expired_and_withdrawn_invitations_are_none() {
         !session.is_in() && session.prompts == [ASK_PASSWORD],
         "{session:?}"
     );
+    assert!(
+        session
+            .stderr
+            .contains("your enrolment code for setting it up has expired. Ask")
+    );
+    // Where it may be skipped nothing is asked either, and the session says how to go on.
+    policy(&machine, OFFER, "");
+    let session = runs(sshd.login("alice").shell(), &mut Person::new(&[]));
+    assert!(
+        session.code == Some(0) && session.prompts == [ASK_PASSWORD],
+        "{session:?}"
+    );
+    assert!(
+        session
+            .stdout
+            .contains("ask your administrator for an enrolment code"),
+        "{session:?}"
+    );
+    assert_eq!(
+        logged(&machine, "sshd:account"),
+        [
+            "user=alice rhost=127.0.0.1 result=enrolment-required invitation=expired",
+            "user=alice rhost=127.0.0.1 result=not-invited invitation=expired"
+        ]
+    );
+    policy(&machine, REQUIRE, "");
     invite(&machine, &[]);
     assert_eq!(invite(&machine, &["--for", "0"])["code"], Value::Null);
     let run = machine.command(&["invite", "alice", "--for", "0"]);
@@ -206,4 +241,104 @@ fn the_command_says_what_to_do_with_the_code() {
     assert_eq!(run.stdout, "Removed: the invitation of alice.\n");
     let run = machine.command(&["invite", "nobody-of-that-name"]);
     assert_eq!(run.code, Some(1));
+}
+
+/// A login during which the invitation changes: `changes` runs before the question for it is answered the first time, and
+/// yields what is typed then.
+fn while_typed(machine: &Machine, changes: impl FnOnce() -> String) -> Session {
+    let sshd = machine.sshd("");
+    let mut person = Person::new(&[(ANOTHER, "")]);
+    let mut changes = Some(changes);
+    let asks = |asked: &str| asked.ends_with(INVITATION) || asked.ends_with(INVITATION_OR_SKIP);
+    sshd.login("alice")
+        .answer_with(|asked| match changes.take_if(|_| asks(asked)) {
+            Some(changes) => changes().into(),
+            None => person.types(asked),
+        })
+        .run()
+}
+
+#[test]
+fn an_invitation_that_is_replaced_while_it_is_typed_counts_as_the_new_one() {
+    let machine = machine_with(REQUIRE);
+    let old = code(&invite(&machine, &[]));
+    let session = while_typed(&machine, || {
+        invite(&machine, &[]);
+        old
+    });
+    assert!(
+        !session.is_in() && session.prompts[2].contains("Wrong code."),
+        "{session:?}"
+    );
+    assert_eq!(devices(&machine, "alice"), 0);
+    let session = while_typed(&machine, || code(&invite(&machine, &[])));
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(devices(&machine, "alice"), 1);
+}
+
+#[test]
+fn an_invitation_that_goes_while_it_is_typed_is_called_so() {
+    for (keys, is_in, result) in [
+        (OFFER, true, "not-invited"),
+        (REQUIRE, false, "enrolment-required"),
+    ] {
+        for (withdraw, word, told) in [
+            (&["--for", "0"][..], "none", "enrolment code"),
+            (
+                &["--for", "1s"],
+                "expired",
+                "expired. Ask your administrator for a new one",
+            ),
+        ] {
+            let machine = machine_with(keys);
+            invite(&machine, &[]);
+            let session = while_typed(&machine, || {
+                let new = invite(&machine, withdraw)["code"]
+                    .as_str()
+                    .map(str::to_owned);
+                std::thread::sleep(std::time::Duration::from_millis(1100));
+                new.unwrap_or_else(|| "AAAA-AAAA-AAAA-AAAA".to_owned())
+            });
+            assert_eq!(session.is_in(), is_in, "{session:?}");
+            assert!(
+                (session.stdout.clone() + &session.stderr).contains(told),
+                "{session:?}"
+            );
+            assert_eq!(
+                logged(&machine, "sshd:account"),
+                [format!(
+                    "user=alice rhost=127.0.0.1 result={result} invitation={word}"
+                )]
+            );
+        }
+    }
+}
+
+#[test]
+fn an_invitation_that_is_withdrawn_after_it_was_accepted_stores_nothing_and_says_what_to_do() {
+    let machine = machine_with(REQUIRE);
+    let invitation = code(&invite(&machine, &[]));
+    let sshd = machine.sshd("");
+    let mut person = Person::new(&[(INVITATION, invitation.as_str())]);
+    let session = sshd
+        .login("alice")
+        .answer_with(|asked| {
+            if asked.ends_with(CODE) {
+                invite(&machine, &[]);
+            }
+            person.types(asked)
+        })
+        .run();
+    assert!(!session.is_in(), "{session:?}");
+    assert!(
+        session.stderr.contains(
+            "Remove the new entry from the app, and ask your administrator for a new code."
+        ),
+        "{session:?}"
+    );
+    assert_eq!(
+        logged(&machine, "sshd:account"),
+        ["user=alice rhost=127.0.0.1 result=enrolment-withdrawn changed=invitation"]
+    );
+    assert_eq!(devices(&machine, "alice"), 0);
 }

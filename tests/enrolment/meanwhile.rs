@@ -105,7 +105,7 @@ fn a_policy_that_changes_meanwhile_is_the_one_that_counts() {
         assert_eq!(devices(&machine, "alice"), 0);
         assert_eq!(
             logged(&machine, "sshd:account"),
-            ["user=alice rhost=127.0.0.1 result=enrolment-withdrawn"]
+            ["user=alice rhost=127.0.0.1 result=enrolment-withdrawn changed=policy"]
         );
         assert_eq!(files("/var/lib/twofactor/state"), [""; 0]);
     }
@@ -127,7 +127,10 @@ fn what_cannot_be_stored_refuses_the_login() {
             machine.run("mkdir", &["-m", "0700", RECORD]).ok();
         });
         assert!(!is_in, "{shown}");
-        assert!(shown.contains("No device could be stored."), "{shown}");
+        assert!(
+            shown.contains("Two-factor login could not be set up"),
+            "{shown}"
+        );
         machine.run("rmdir", &[RECORD]).ok();
         assert_eq!(devices(&machine, "alice"), 0);
         let log = logged(&machine, "sshd:account");

@@ -118,8 +118,8 @@ fn where_messages_are_unwanted_the_questions_say_everything() {
     );
     for (prompt, (says, asks)) in outcome.prompts.iter().zip([
         ("\nTwo-factor login is required here", BEGIN),
-        ("\nScan this with the authenticator app", CODE),
-        ("\nStored. ", ANOTHER),
+        ("\nURI: otpauth://totp/", CODE),
+        ("\nDone. ", ANOTHER),
     ]) {
         assert!(
             prompt.starts_with(says) && prompt.ends_with(&format!("\n{asks}")),

@@ -54,14 +54,16 @@ fn r15_r35_an_offered_device_is_set_up_in_the_dialogue_and_works_at_the_next_log
         panic!("{session:?}")
     };
     assert!(offer.starts_with("\nTwo-factor login is available for your account"));
-    assert!(shown.starts_with("\nScan this with the authenticator app, or type in the key:\n\n"));
+    assert!(shown.contains(
+        "\nScan this with the authenticator app, or type the key below it into the app:\n"
+    ));
     assert!(!session.prompts.concat().contains('\x1b'));
     let uri = format!(
         "\nURI: otpauth://totp/example.org:alice?secret={}&issuer=example.org\n",
         person.keys[0]
     );
     assert!(shown.contains(&uri), "{shown}");
-    assert!(stored.contains("\nStored. From now on"), "{stored}");
+    assert!(stored.contains("\nDone. From now on"), "{stored}");
     assert_eq!(
         logged(&machine, "sshd:account"),
         ["user=alice rhost=127.0.0.1 result=enrolled device=phone"]
@@ -102,6 +104,70 @@ fn r30_the_qr_code_of_the_dialogue_holds_the_uri() {
     // Without escape sequences it is right on a dark terminal; on a light one, the key is there to be typed in.
     let scanned = crate::screen::scan(&machine, shown, Background::Dark);
     assert_eq!(scanned, [uri.unwrap()]);
+}
+
+/// What a terminal of 24 lines still shows of a text.
+fn screenful(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let hidden = lines.len().saturating_sub(24);
+    lines[hidden..].join("\n")
+}
+
+#[test]
+fn r30_the_whole_qr_code_and_the_key_are_on_a_screen_of_24_lines_when_the_question_comes() {
+    // The longest fits without the line above it.
+    for (issuer, header) in [
+        ("box", true),
+        ("example.org", true),
+        (&*"x".repeat(30), false),
+    ] {
+        let machine = machine_with(&format!(
+            "enroll_at_login = \"offer\"\nissuer = \"{issuer}\""
+        ));
+        let sshd = machine.sshd("");
+        let mut person = Person::new(&[(OFFER, "yes"), (ANOTHER, "")]);
+        let session = runs(sshd.login("alice"), &mut person);
+        let (shown, screen) = (&session.prompts[2], screenful(&session.prompts[2]));
+        let uri = shown.lines().find_map(|line| line.strip_prefix("URI: "));
+        let scanned = crate::screen::scan(&machine, &screen, Background::Dark);
+        assert_eq!(scanned, [uri.unwrap()], "{screen}");
+        assert_eq!(screen.contains("Scan this with"), header, "{screen}");
+        assert!(screen.contains("\nKey: "), "{screen}");
+    }
+}
+
+#[test]
+fn r30_a_qr_code_that_needs_a_larger_window_says_so() {
+    let issuer = "x".repeat(60);
+    let machine = machine_with(&format!(
+        "enroll_at_login = \"offer\"\nissuer = \"{issuer}\""
+    ));
+    let sshd = machine.sshd("");
+    let mut person = Person::new(&[(OFFER, "yes"), (ANOTHER, "")]);
+    let session = runs(sshd.login("alice"), &mut person);
+    let shown = &session.prompts[2];
+    assert!(
+        shown.contains("If you do not see all of it: enlarge the window"),
+        "{shown}"
+    );
+    let uri = shown.lines().find_map(|line| line.strip_prefix("URI: "));
+    let scanned = crate::screen::scan(&machine, shown, Background::Dark);
+    assert_eq!(scanned, [uri.unwrap()]);
+}
+
+#[test]
+fn r37_who_types_the_key_in_is_told_of_unusual_settings() {
+    let machine = machine_with("enroll_at_login = \"require\"");
+    let sshd = machine.sshd("");
+    let shown = |keys: &str| {
+        policy(&machine, "enroll_at_login = \"require\"", keys);
+        let session = sshd.login("alice").answers(&[PASSWORD, ""]).run();
+        session.prompts[2].clone()
+    };
+    let settings = "\nSettings for a key that is typed in: 8 digits, 60 seconds, SHA256\nKey: ";
+    let unusual = "[new_devices]\ndigits = 8\ninterval = 60\nalgorithm = \"SHA256\"";
+    assert!(shown(unusual).contains(settings));
+    assert!(!shown("").contains("Settings"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The dialogue in which somebody who gave the right password gets a device.
 #![forbid(unsafe_code)]
 
-use crate::check::{Before, Failure, Judged, Session};
+use crate::check::{Before, Judged, Session};
 use crate::demand::Enrolment;
 use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
 use crate::enroll::{self, TRIES};
@@ -10,13 +10,13 @@ use crate::record::Record;
 use crate::recovery::{OneTimeCode, PlainCode, RecoverySet};
 use crate::state::DeviceState;
 use crate::sys::{clock, host};
-use crate::verify::{Gate, Outcome};
+use crate::verify::{Gate, Outcome, Rejected};
 
-use super::super::dialogue::Dialogue;
+use super::super::dialogue::{Dialogue, Medium};
 use super::super::host::Priority;
 use super::super::log::Line;
 use super::super::{messages, report};
-use super::{Stop, Wish, words};
+use super::{NoInvitation, Permission, Stop, Wish, words};
 
 /// Somebody without a device.
 pub struct Newcomer<'a> {
@@ -38,7 +38,7 @@ impl Newcomer<'_> {
         let _ = dialogue.host().unmark();
         self.log(dialogue, "enrolled", &device.name);
         dialogue.say(words::STORED);
-        dialogue.say(&words::recovery(&codes));
+        dialogue.say(&words::recovery(&codes, self.medium()));
         // The first device counts, whatever becomes of the second.
         match self.second(dialogue, device.id) {
             Ok(second) => {
@@ -58,23 +58,17 @@ impl Newcomer<'_> {
     /// Asks whether to begin: for the administrator's invitation, where the policy wants one. A client that cannot
     /// answer ends here, before anything secret is shown.
     fn begin(&mut self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, Stop> {
-        let policy = &self.session.loaded.policy;
-        let invite = match policy.enroll_needs_invite {
-            true => Some(self.invitation()?),
-            false => None,
-        };
-        dialogue.say(match (self.wish, &invite) {
-            (Wish::Demanded, _) => words::DEMAND,
-            (Wish::Offered, Some(None)) => return Err(Stop::Skipped),
-            (Wish::Offered, _) => words::OFFER,
+        let invited = self.session.loaded.policy.enroll_needs_invite;
+        if invited {
+            self.invitation()?;
+        }
+        dialogue.say(match self.wish {
+            Wish::Demanded => words::DEMAND,
+            Wish::Offered => words::OFFER,
         });
-        match invite {
-            None => self.ask_to_begin(dialogue),
-            Some(Some(invite)) => self.ask_for(dialogue, &invite).map(Some),
-            Some(None) => {
-                dialogue.say(words::NOT_INVITED);
-                Err(Stop::Skipped)
-            }
+        match invited {
+            true => self.ask_for_invitation(dialogue),
+            false => self.ask_to_begin(dialogue),
         }
     }
 
@@ -92,16 +86,18 @@ impl Newcomer<'_> {
         Ok(None)
     }
 
-    /// The invitation that is open, if any.
-    fn invitation(&self) -> Result<Option<OneTimeCode>, Failure> {
+    /// Whether there is an invitation that counts.
+    fn invitation(&self) -> Result<(), Stop> {
         let record = self.session.store.record(self.session.account)?;
         let now = clock::now()?;
-        Ok(record
-            .and_then(|record| record.invite)
-            .filter(|invite| now < invite.expires))
+        match record.and_then(|record| record.invite) {
+            None => Err(Stop::Uninvited(NoInvitation::Missing)),
+            Some(invite) if now >= invite.expires => Err(Stop::Uninvited(NoInvitation::Expired)),
+            Some(_) => Ok(()),
+        }
     }
 
-    fn ask_for(&mut self, dialogue: &mut Dialogue<'_>, invite: &OneTimeCode) -> Result<Id, Stop> {
+    fn ask_for_invitation(&mut self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, Stop> {
         for _ in 0..self.session.loaded.policy.tries {
             if let Before::Gate(closed) = self.session.before()?
                 && closed != Gate::Open
@@ -112,21 +108,30 @@ impl Newcomer<'_> {
             if words::is_blank(&typed) {
                 return Err(Stop::Skipped);
             }
-            match self.session.invitation(&typed)? {
-                Judged::Compared(Outcome::Accepted(_)) => return Ok(invite.id),
+            let (judged, invite) = self.session.invitation(&typed)?;
+            match judged {
+                Judged::Compared(Outcome::Accepted(_)) => return Ok(invite),
+                Judged::Compared(Outcome::Rejected(Rejected::BypassExpired)) => {
+                    return Err(self.gone(dialogue, NoInvitation::Expired));
+                }
                 Judged::Compared(Outcome::Rejected(why)) => {
                     let line = self.about.clone().with("result", &"invite-wrong");
                     dialogue.host().log(Priority::Notice, line.as_str());
                     dialogue.say(messages::rejected(&why));
                 }
                 Judged::Refused(closed) => return Err(self.throttled(dialogue, closed)),
-                Judged::Gone => {
-                    dialogue.say(words::NOT_INVITED);
-                    return Err(Stop::Skipped);
-                }
+                Judged::Gone => return Err(self.gone(dialogue, NoInvitation::Missing)),
             }
         }
         Err(Stop::Skipped)
+    }
+
+    /// The invitation went while its code was typed. Whoever needs a device is told at the end.
+    fn gone(&self, dialogue: &mut Dialogue<'_>, invitation: NoInvitation) -> Stop {
+        if self.wish == Wish::Offered {
+            dialogue.say(words::no_longer_invited(invitation));
+        }
+        Stop::Uninvited(invitation)
     }
 
     fn throttled(&self, dialogue: &mut Dialogue<'_>, closed: Gate) -> Stop {
@@ -152,7 +157,7 @@ impl Newcomer<'_> {
         let device = enroll::new_device(name, kind, settings, clock::now()?)?;
         let issuer = policy.issuer.clone().unwrap_or_else(host::name);
         let uri = enroll::uri(&device, &account.name, &issuer, 0);
-        dialogue.say(&words::device(&device, &uri, self.session.service));
+        dialogue.say(&words::device(&device, &uri, self.medium()));
         for _ in 0..TRIES {
             let typed = dialogue.ask(words::code(wish))?;
             if words::is_blank(&typed) {
@@ -182,12 +187,12 @@ impl Newcomer<'_> {
             return Err(Stop::Enrolled);
         }
         let open = kept.as_ref().and_then(|record| record.invite.as_ref());
-        if !still_allowed(&session.loaded.policy, session.service, open, invite) {
+        if let Err(gone) = still_allowed(&session.loaded.policy, session.service, open, invite) {
             if kept.is_none() {
                 // Taking the lock has made a state.
                 locked.remove()?;
             }
-            return Err(Stop::Withdrawn);
+            return Err(Stop::Withdrawn(gone));
         }
         let mut record =
             kept.unwrap_or_else(|| Record::new(session.account.name.clone(), session.account.uid));
@@ -221,6 +226,10 @@ impl Newcomer<'_> {
         Ok(device.name)
     }
 
+    fn medium(&self) -> Medium {
+        Medium::of(self.session.service)
+    }
+
     fn log(&self, dialogue: &mut Dialogue<'_>, result: &str, device: &DeviceName) {
         let line = self.about.clone().with("result", &result);
         let line = line.with("device", device);
@@ -228,16 +237,22 @@ impl Newcomer<'_> {
     }
 }
 
-/// Whether an enrolment that began may still be stored. Who is exempt by now does no harm with a device.
+/// Whether an enrolment that began may still be stored; what allowed it and is gone, if not. Who is exempt by now does no
+/// harm with a device.
 fn still_allowed(
     policy: &Policy,
     service: &str,
     open: Option<&OneTimeCode>,
     invite: Option<Id>,
-) -> bool {
+) -> Result<(), Permission> {
+    let off = !policy.enabled
+        || !policy.service_on(service)
+        || policy.enroll_at_login == EnrollAtLogin::Off;
     let invited = invite.is_some() && invite == open.map(|open| open.id);
-    policy.enabled
-        && policy.service_on(service)
-        && policy.enroll_at_login != EnrollAtLogin::Off
-        && (invited || !policy.enroll_needs_invite)
+    match (policy.enroll_needs_invite && !invited, invite) {
+        _ if off => Err(Permission::Policy),
+        (false, _) => Ok(()),
+        (true, None) => Err(Permission::Policy),
+        (true, Some(_)) => Err(Permission::Invitation),
+    }
 }

@@ -8,53 +8,85 @@ use zeroize::Zeroizing;
 
 use crate::device::{Device, Kind};
 use crate::enroll::in_fours;
+use crate::otp::{Algorithm, Digits, Interval};
 use crate::qr::{self, Glyphs, Ink};
 use crate::recovery::{self, PlainCode};
 use crate::verify::Rejected;
 
-use super::Wish;
+use super::super::dialogue::Medium;
+use super::{NoInvitation, Wish};
 
-/// Services whose questions stand on a web page, where lines run together and a drawing is none.
-const PAGES: [&str; 1] = ["cockpit"];
 /// Columns that every terminal has.
 const COLUMNS: usize = 80;
+/// Lines that a drawing may have so that all of it is still on a terminal of 24 lines when the question comes: best with the
+/// line above it and the key below, else with the key, else alone.
+const LINES: [usize; 3] = [21, 22, MOST_LINES];
+const MOST_LINES: usize = 23;
 
 /// Begins an enrolment that can be skipped.
 pub const OFFER: &str = "\
 Two-factor login is available for your account. A login then needs, besides
-the password, a code from an authenticator app on your phone.";
+the password, a code from an authenticator app on your phone, such as Aegis,
+FreeOTP or Google Authenticator. If you have none yet: skip this, install one,
+and log in again.";
 /// Begins one that cannot.
 pub const DEMAND: &str = "\
-Two-factor login is required here, and your account has no device yet. A login
-needs, besides the password, a code from an authenticator app on your phone.";
+Two-factor login is required here, and it is not set up for your account yet.
+A login needs, besides the password, a code from an authenticator app on your
+phone, such as Aegis, FreeOTP or Google Authenticator.";
 /// Asks whether to begin.
 pub const BEGIN_OR_SKIP: &str = "Set it up now? Type yes, or press Enter to skip: ";
 /// Lets people get their phone.
 pub const BEGIN: &str = "To set it up now, have the app ready and press Enter: ";
-/// The policy wants an invitation, and there is none.
-pub const NOT_INVITED: &str =
-    "To set it up you need an enrolment code. Ask your administrator for one.";
 /// The login ends, since nothing was enrolled.
 pub const REQUIRED: &str =
-    "Nothing was stored, and without a device you cannot log in here. Log in again to set it up.";
+    "Two-factor login was not set up, so you cannot log in here. To set it up, log in again.";
 /// Another login was faster.
-pub const MEANWHILE: &str =
-    "Your account has got a device meanwhile. Log in again, with a code of it.";
-/// What allowed it was changed meanwhile.
-pub const WITHDRAWN: &str = "Nothing was stored: your administrator has just changed the rules. Remove the new entry from the app.";
+pub const MEANWHILE: &str = "Meanwhile two-factor login was set up for your account elsewhere. Log in again, with a code of that device. If \
+     that was not you, tell your administrator.";
+/// The policy that allowed it was changed meanwhile.
+pub const WITHDRAWN: &str = "Two-factor login was not set up: your administrator has just changed the rules. Remove the new entry from the app, and log in again.";
+/// The invitation that allowed it is gone.
+pub const INVITATION_WITHDRAWN: &str = "Two-factor login was not set up: your enrolment code has just been withdrawn. Remove the new entry from the app, and ask your administrator for a new code.";
 /// Something cannot be used.
-pub const FAILED: &str = "No device could be stored. Tell your administrator.";
+pub const FAILED: &str = "Two-factor login could not be set up, because of an error on this machine. Tell your administrator.";
 /// Too many wrong codes.
-pub const UNCONFIRMED: &str = "None of these codes was right, so nothing was stored.";
+pub const UNCONFIRMED: &str =
+    "None of these codes was right, so this device was not added. Remove its entry from the app.";
 /// The first device is stored.
 pub const STORED: &str =
-    "Stored. From now on a login needs a code of this device, and a new one each time.";
+    "Done. From now on a login needs a code from this app, and a new one each time.";
 /// Asks for a second device.
 pub const ANOTHER: &str = "Add a second device, as a backup? Type yes, or press Enter to finish: ";
 /// The second device is stored.
-pub const SECOND_STORED: &str = "Stored. Codes of either device work.";
+pub const SECOND_STORED: &str = "Done. Codes of either device work.";
 /// The second device is not.
-pub const SECOND_FAILED: &str = "The second device could not be stored; the first one works. Ask your administrator to add another.";
+pub const SECOND_FAILED: &str = "The second device could not be added; the first one works. Ask your administrator to add another.";
+
+/// The policy wants a device and an invitation, and there is none that counts.
+pub const fn uninvited(invitation: NoInvitation) -> &'static str {
+    match invitation {
+        NoInvitation::Missing => {
+            "Two-factor login is required here, and to set it up you need an enrolment code. Ask your administrator for one."
+        }
+        NoInvitation::Expired => {
+            "Two-factor login is required here, and your enrolment code for setting it up has expired. Ask your \
+             administrator for a new one."
+        }
+    }
+}
+
+/// The invitation went while its code was typed, and a device may be skipped.
+pub const fn no_longer_invited(invitation: NoInvitation) -> &'static str {
+    match invitation {
+        NoInvitation::Missing => {
+            "Your enrolment code has just been withdrawn. Ask your administrator for a new one."
+        }
+        NoInvitation::Expired => {
+            "Your enrolment code has expired. Ask your administrator for a new one."
+        }
+    }
+}
 
 /// Asks for the administrator's code.
 pub const fn invitation(wish: Wish) -> &'static str {
@@ -72,23 +104,63 @@ pub const fn code(wish: Wish) -> &'static str {
     }
 }
 
-/// Shows a new device.
-pub fn device(device: &Device, uri: &str, service: &str) -> Zeroizing<String> {
+/// Shows a new device. The key comes last: it is on the screen when the question comes, however small that is.
+pub fn device(device: &Device, uri: &str, medium: Medium) -> Zeroizing<String> {
     let key = in_fours(&device.secret.to_base32());
-    let drawing = match PAGES.contains(&service) {
-        true => Zeroizing::default(),
-        false => qr::draw(uri, Glyphs::Utf8, Ink::Plain, COLUMNS).unwrap_or_default(),
-    };
-    // Room for everything, so that growing leaves no copy of the key behind.
-    let mut text = Zeroizing::new(String::with_capacity(
-        drawing.len() + key.len() + uri.len() + 200,
-    ));
-    match drawing.is_empty() {
-        true => text.push_str("Type this key into the authenticator app:\n\n"),
-        false => text.push_str("Scan this with the authenticator app, or type in the key:\n\n"),
+    let settings = settings(device);
+    if medium == Medium::Page {
+        return gathered(&[
+            "(1) In the authenticator app, add an entry and choose to type in a key.\n(2) Key: ",
+            &key,
+            "\n(a password manager may want this address: ",
+            uri,
+            " )\n",
+            &settings.map_or_else(String::new, |settings| format!("(3) {settings}\n")),
+        ]);
     }
-    text.push_str(&drawing);
-    for part in ["\nKey: ", &key, "\nURI: ", uri, "\n"] {
+    let settings = settings.map_or_else(String::new, |settings| format!("{settings}\n"));
+    let drawing = drawing(uri, settings.lines().count());
+    let what = match drawing.lines().count() {
+        0 => "Type this key into the authenticator app:\n",
+        lines if lines > MOST_LINES => {
+            "Scan this with the authenticator app, or type the key below it into the app.\n\
+             If you do not see all of it: enlarge the window, and log in again.\n"
+        }
+        _ => "Scan this with the authenticator app, or type the key below it into the app:\n",
+    };
+    gathered(&["URI: ", uri, "\n", what, &drawing, &settings, "Key: ", &key])
+}
+
+/// The QR code, as large as the lines of a terminal allow; empty where it does not fit the columns. `taken` lines are needed
+/// for something else.
+fn drawing(uri: &str, taken: usize) -> Zeroizing<String> {
+    let draw = |lines| qr::draw_in(uri, Glyphs::Utf8, Ink::Plain, COLUMNS, lines);
+    let fits = |lines: &usize| draw(*lines).is_ok_and(|it| it.lines().count() <= *lines);
+    let lines = LINES.map(|lines| lines - taken).into_iter().find(fits);
+    draw(lines.unwrap_or(usize::MAX)).unwrap_or_default()
+}
+
+/// What has to be set in an app into which the key is typed; `None` where that is what every app takes for granted.
+fn settings(device: &Device) -> Option<String> {
+    let Kind::Totp { interval } = device.kind else {
+        return None;
+    };
+    let usual = (Digits::SIX, Interval::THIRTY, Algorithm::Sha1);
+    ((device.digits, interval, device.algorithm) != usual).then(|| {
+        format!(
+            "Settings for a key that is typed in: {} digits, {} seconds, {}",
+            device.digits.value(),
+            interval.seconds(),
+            device.algorithm.name()
+        )
+    })
+}
+
+/// One text, with room for everything from the start: growing would leave copies of the key behind.
+fn gathered(parts: &[&str]) -> Zeroizing<String> {
+    let room = parts.iter().map(|part| part.len()).sum();
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    for part in parts {
         text.push_str(part);
     }
     text
@@ -101,24 +173,33 @@ pub fn unconfirmed(device: &Device, why: &Rejected) -> String {
             let seconds = steps.unsigned_abs() * u64::from(interval.seconds());
             let direction = if *steps < 0 { "behind" } else { "ahead of" };
             format!(
-                "The key is right, but the clock of your device is {seconds} seconds {direction} this machine's. Set the \
-                 wrong one."
+                "The key is right, but the clock of your phone is {seconds} seconds {direction} this machine's.\n\
+                 Set the phone to automatic time and try again. If the phone is right, tell your administrator."
             )
         }
-        _ => "That code is wrong. Wait for the next one and try again.".to_owned(),
+        _ => "That code is wrong. Wait until the app shows a new one, and type that.".to_owned(),
     }
 }
 
 /// Shows a new set of recovery codes, the only time.
-pub fn recovery(codes: &[PlainCode]) -> Zeroizing<String> {
-    let list = recovery::list(codes);
-    let mut text = Zeroizing::new(String::with_capacity(list.len() + 200));
-    text.push_str(
-        "Recovery codes, for when the device is not at hand. Each works once, instead of a code.\n\
-         Write them down now; they are not shown again:\n\n",
-    );
-    text.push_str(&list);
-    text
+pub fn recovery(codes: &[PlainCode], medium: Medium) -> Zeroizing<String> {
+    const WHAT: &str = "\
+Recovery codes, for when the device is not at hand. Each works once, instead of a code.
+Write them down now; they are not shown again:
+";
+    match medium {
+        Medium::Terminal => gathered(&[WHAT, "\n", &recovery::list(codes)]),
+        Medium::Page => {
+            // On a page they stand in running text, where a line may end within a code.
+            let codes: Vec<_> = codes.iter().map(PlainCode::grouped).collect();
+            let mut parts = vec![WHAT];
+            let numbers: Vec<_> = (1..=codes.len()).map(|it| format!(" ({it}) ")).collect();
+            for (number, code) in numbers.iter().zip(&codes) {
+                parts.extend([number.as_str(), code.as_str()]);
+            }
+            gathered(&parts)
+        }
+    }
 }
 
 /// Whether nothing was typed.
