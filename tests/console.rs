@@ -136,7 +136,7 @@ fn r17_login_refuses_who_has_no_device_in_mandatory_mode() {
     policy(&machine, "enforcement = \"mandatory\"", "");
     machine.add_user("bob");
     let mut terminal = login(&machine, "bob");
-    terminal.expect("Two-factor login is required here, and you have no device yet. Ask your administrator to enrol one for you.\n");
+    terminal.expect("Two-factor login is required here, and it is not set up for your account yet. Ask your administrator to do that.\n");
     terminal.expect("Login incorrect\n");
     assert_eq!(
         logged(&machine, "login:auth"),

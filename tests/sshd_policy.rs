@@ -74,7 +74,7 @@ fn r17_mandatory_refuses_who_has_no_device_and_says_so() {
     assert_eq!(dialogue(&session), (false, vec![ASK_PASSWORD]));
     assert_eq!(
         session.stderr,
-        "Two-factor login is required here, and you have no device yet. Ask your administrator to enrol one for you.\n\
+        "Two-factor login is required here, and it is not set up for your account yet. Ask your administrator to do that.\n\
          \r\nbob@127.0.0.1: Permission denied (publickey,keyboard-interactive).\r\n"
     );
     assert_eq!(

@@ -118,8 +118,8 @@ fn r26_su_to_somebody_without_a_device_needs_the_password_only() {
     assert_eq!(ended.code, Some(1));
     assert_eq!(
         ended.shown,
-        "Password: \nTwo-factor login is required here, and you have no device yet. Ask your administrator to enrol \
-         one for you.\nsu: Authentication failure\n"
+        "Password: \nTwo-factor login is required here, and it is not set up for your account yet. Ask your \
+         administrator to do that.\nsu: Authentication failure\n"
     );
 }
 

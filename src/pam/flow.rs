@@ -11,6 +11,7 @@ use crate::verify::{Accepted, Form, Gate, Outcome};
 
 use super::args::{Arguments, Detail, FirstPass, Layout};
 use super::codes::Ending;
+use super::dialogue::Medium;
 use super::host::{Echo, Host, Messages, NoAnswer, Priority};
 use super::input::{self, NotForUs};
 use super::log::Line;
@@ -193,7 +194,7 @@ impl Login<'_> {
             Layout::Code => {}
         }
         if demand == Demand::Device {
-            self.complain(host, messages::DEVICE_REQUIRED);
+            self.device_required(host);
             return Ok(Ending::Refused);
         }
         match (demand, account) {
@@ -211,6 +212,20 @@ impl Login<'_> {
         }
         host.log(Priority::Info, self.line("unenrolled").as_str());
         Ok(Ending::NotAsked)
+    }
+
+    /// Tells why the login is refused. On a page it has to be a question: messages are not shown there, and without one
+    /// Cockpit says of this refusal that the password was wrong.
+    fn device_required(&self, host: &mut dyn Host) {
+        let service = host.service().and_then(|name| String::from_utf8(name).ok());
+        match Medium::of(&service.unwrap_or_default()) {
+            Medium::Terminal => self.complain(host, messages::DEVICE_REQUIRED),
+            Medium::Page => {
+                let question = format!("{} {}", messages::DEVICE_REQUIRED, messages::GO_ON);
+                // Whatever is answered, the login is refused.
+                let _ = host.ask(&question, Echo::Shown);
+            }
+        }
     }
 
     /// The dialogue of somebody who has a device and types wrong codes.
@@ -295,17 +310,20 @@ impl Login<'_> {
     }
 
     /// An answer that no person gave to this question ends the login without being compared or counted.
-    fn passed_over(&self, host: &dyn Host, cause: NotForUs) -> Ending {
+    fn passed_over(&self, host: &mut dyn Host, cause: NotForUs) -> Ending {
         let line = match cause {
             NotForUs::SshdStandIn => self.line("sshd-stand-in"),
             NotForUs::Repeated => self.line("repeated-answer"),
-            NotForUs::Password => self.line("password-as-code").saying(
-                "hint",
-                &"the password was given as the code; in sshd_config, PasswordAuthentication must be no and \
-                  KbdInteractiveAuthentication yes",
-            ),
+            NotForUs::Password => {
+                let service = host.service().unwrap_or_default();
+                self.line("password-as-code")
+                    .saying("hint", &report::password_as_code(&service))
+            }
         };
         host.log(Priority::Notice, line.as_str());
+        if cause == NotForUs::Password {
+            self.complain(host, messages::PASSWORD_AGAIN);
+        }
         Ending::Refused
     }
 

@@ -8,7 +8,12 @@ pub const PASSWORD_AND_CODE: &str = "Password & verification code: ";
 /// The same while nothing but a password is needed.
 pub const PASSWORD: &str = "Password: ";
 /// The policy wants a device and there is none.
-pub const DEVICE_REQUIRED: &str = "Two-factor login is required here, and you have no device yet. Ask your administrator to enrol one for you.";
+pub const DEVICE_REQUIRED: &str = "Two-factor login is required here, and it is not set up for your account yet. Ask your administrator to do that.";
+
+/// Lets people read on a page why they are refused.
+pub const GO_ON: &str = "Press Enter to go back: ";
+/// The answer is the password of before.
+pub const PASSWORD_AGAIN: &str = "That was the password again. Log in once more, and type the code of your device when it is asked for.";
 
 /// What is said of a refused code. A code that is right at another time is "wrong" here: somebody who guesses must
 /// not learn that it will be right soon.

@@ -16,6 +16,20 @@ pub fn failed(line: Line, failure: &Failure) -> Line {
     }
 }
 
+/// What to do where the question for the code was answered with the password.
+pub const fn password_as_code(service: &[u8]) -> &'static str {
+    match service {
+        [b's', b's', b'h', b'd', ..] => {
+            "the password was given as the code; in sshd_config, PasswordAuthentication must be no and \
+             KbdInteractiveAuthentication yes"
+        }
+        b"sudo" | b"sudo-i" => {
+            "the password was given as the code; nothing to do when it was Cockpit, which tries sudo so at each login"
+        }
+        _ => "the password was given as the code",
+    }
+}
+
 /// Completes the line about a login whose code is not looked at.
 #[must_use]
 pub fn closed(line: Line, gate: Gate) -> Line {
@@ -68,5 +82,28 @@ pub fn rejected(line: Line, why: &Rejected) -> Line {
             ),
         Rejected::Spent => line.with("result", &"spent"),
         Rejected::BypassExpired => line.with("result", &"bypass-expired"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_as_code_has_another_cause_in_each_service() {
+        for (service, has, has_not) in [
+            ("sshd", "PasswordAuthentication", "Cockpit"),
+            ("sshd-2", "PasswordAuthentication", "Cockpit"),
+            ("sudo", "Cockpit", "sshd"),
+            ("sudo-i", "Cockpit", "sshd"),
+            ("login", "the password was given as the code", "sshd"),
+            ("", "the password was given as the code", "Cockpit"),
+        ] {
+            let hint = password_as_code(service.as_bytes());
+            assert!(
+                hint.contains(has) && !hint.contains(has_not),
+                "{service}: {hint}"
+            );
+        }
     }
 }

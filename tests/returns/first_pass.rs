@@ -221,17 +221,18 @@ fn the_password_given_as_the_code_is_refused_at_once_not_counted_and_explained()
         .answer(PASSWORD)
         .answer(alice.code_at(0)));
     assert_eq!(outcome.auth, code::AUTH_ERR);
-    assert_eq!(said(&outcome), [ASKS_FIRST, ("echo_off", PROMPT)]);
+    let again = "That was the password again. Log in once more, and type the code of your device when it is asked for.";
+    assert_eq!(
+        said(&outcome),
+        [ASKS_FIRST, ("echo_off", PROMPT), ("error", again)]
+    );
     assert_eq!(
         (state_of("alice").failures, state_of("alice").unreported),
         (0, 0)
     );
     assert_eq!(
         logged(&machine),
-        [
-            "user=alice rhost= result=password-as-code hint=\"the password was given as the code; in sshd_config, \
-             PasswordAuthentication must be no and KbdInteractiveAuthentication yes\""
-        ]
+        ["user=alice rhost= result=password-as-code hint=\"the password was given as the code\""]
     );
     let empty = run(x("alice").answer("").answer("").answer(alice.code()));
     assert_eq!(empty.auth, code::SUCCESS, "an empty password is none");

@@ -12,7 +12,7 @@ use crate::enrolled::{
 };
 
 const MANDATORY: &str = "enabled = true\nenforcement = \"mandatory\"\n";
-const DEVICE_REQUIRED: &str = "Two-factor login is required here, and you have no device yet. Ask your administrator to enrol one for you.";
+const DEVICE_REQUIRED: &str = "Two-factor login is required here, and it is not set up for your account yet. Ask your administrator to do that.";
 
 /// The code of a login without any answer, and what was logged; nothing may have been asked.
 fn unasked(machine: &Machine, user: &str) -> (i32, Vec<String>) {
