@@ -69,7 +69,7 @@ test:
 	cargo test $(CARGOFLAGS) --workspace --lib --bins --tests --no-fail-fast $(root_runner)
 	fuzz/run short
 
-## test-browser logins on Cockpit's page, in Chromium
+## test-browser logins and enrolment on Cockpit's page, in Chromium
 test-browser:
 	@scripts/need $(browser_packages)
 	@$(MAKE) --no-print-directory build
