@@ -7,6 +7,13 @@ PAMDIR    = $(shell scripts/pam-directory)
 POLICYDIR = /etc/security
 STATEDIR  = /var/lib/twofactor
 DOCDIR    = $(PREFIX)/share/doc/pam_twofactor
+EXAMPLEDIR = $(DOCDIR)/pam.d
+# Where the policy lies as it was delivered.
+DEFAULTDIR = $(DOCDIR)
+MANDIR    = $(PREFIX)/share/man
+BASHDIR   = $(PREFIX)/share/bash-completion/completions
+ZSHDIR    = $(PREFIX)/share/zsh/site-functions
+FISHDIR   = $(PREFIX)/share/fish/vendor_completions.d
 
 # Versions are the tested ones of Cargo.lock; empty it to let cargo change them.
 CARGOFLAGS = --locked
@@ -26,6 +33,8 @@ test_packages  = $(demo_packages) sudo login binutils valgrind strace zbar-tools
 	libpam-google-authenticator libpam-oath e2fsprogs xfsprogs g++ man-db mandoc
 # Ubuntu has Chromium as a snap only; there, Google Chrome and its chromedriver do as well.
 chromium         = $(if $(shell command -v chromedriver),,chromium chromium-driver)
+# dh, dpkg-buildpackage and what they need.
+deb_packages = $(build_packages) debhelper dpkg-dev
 browser_packages = $(test_packages) cockpit-ws cockpit-bridge cockpit-system $(chromium)
 
 # Tests that need root get it: each test program runs under sudo when make does not run as root.
@@ -33,7 +42,7 @@ ifneq ($(shell id -u),0)
 root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser fuzz demo bench faults races install uninstall clean help
+.PHONY: build docs test test-browser fuzz demo bench faults races deb install install-files uninstall clean help
 .DEFAULT_GOAL = build
 
 ## build        the module and the command (the default)
@@ -113,23 +122,48 @@ races:
 	cargo test $(CARGOFLAGS) -p pam_twofactor --features whole-sweeps --test races --test at_once $(root_runner) \
 		-- --nocapture --test-threads=1
 
-## install      module, command, policy (switched off), state directory, example stacks; changes nobody's login.
-##              DESTDIR, PREFIX and PAMDIR say where to; needs `make build` first
-install:
-	@test -f $(module) && test -f $(command) || { echo "Nothing is built yet. Run first: make build" >&2; exit 1; }
-	@test -n "$(PAMDIR)" || { echo "No pam_unix.so found. Say where modules belong: make install PAMDIR=..." >&2; exit 1; }
-	umask 022 && mkdir -p $(DESTDIR)$(PAMDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(POLICYDIR) $(DESTDIR)$(DOCDIR)/pam.d \
-		$(DESTDIR)$(dir $(STATEDIR))
+## deb          the Debian package, in target/deb; made in a copy of the sources, by any user
+deb:
+	@scripts/need $(deb_packages)
+	@scripts/rust
+	cargo fetch $(CARGOFLAGS)
+	scripts/deb $(target)/deb
+	@echo "Built $$(ls $(target)/deb/*.deb). To install it: sudo apt install ./$$(ls $(target)/deb/*.deb)"
+
+## install      module, command, manual, completions, policy (switched off), state directory, example stacks; changes
+##              nobody's login. DESTDIR, PREFIX and PAMDIR say where to; needs `make docs` first
+install: install-files
+	umask 022 && mkdir -p $(DESTDIR)$(POLICYDIR) $(DESTDIR)$(dir $(STATEDIR))
 	mkdir -p -m 0700 $(DESTDIR)$(STATEDIR)
 	mkdir -p -m 0700 $(DESTDIR)$(STATEDIR)/users $(DESTDIR)$(STATEDIR)/state
-	install -m 0644 $(module) $(DESTDIR)$(PAMDIR)/.pam_twofactor.so.new
-	mv -f $(DESTDIR)$(PAMDIR)/.pam_twofactor.so.new $(DESTDIR)$(PAMDIR)/pam_twofactor.so
-	install -m 0755 $(command) $(DESTDIR)$(PREFIX)/bin/twofactor
-	install -m 0644 README.md src/policy/default.toml $(DESTDIR)$(DOCDIR)
-	install -m 0644 pam.d/* $(DESTDIR)$(DOCDIR)/pam.d
 	test -e $(DESTDIR)$(POLICYDIR)/twofactor.toml || \
 		install -m 0644 src/policy/default.toml $(DESTDIR)$(POLICYDIR)/twofactor.toml
 	@echo "Installed. Nobody is asked for a code yet: README.md says how to go on."
+
+manuals     = $(wildcard $(target)/man/*.[58])
+completions = $(target)/completions
+
+# What a package contains: everything but the policy and the state. The module is renamed into place, so that no login
+# finds half of it.
+install-files:
+	@for file in $(module) $(command) $(target)/man/pam_twofactor.8 $(target)/man/twofactor.8 $(target)/man/twofactor.toml.5 \
+		$(completions)/twofactor.bash $(completions)/_twofactor $(completions)/twofactor.fish; do \
+		test -f $$file || { echo "$$file is missing. Run first: make docs" >&2; exit 1; }; \
+	done
+	@test -n "$(PAMDIR)" || { echo "No pam_unix.so found. Say where modules belong: make install PAMDIR=..." >&2; exit 1; }
+	umask 022 && mkdir -p $(addprefix $(DESTDIR),$(PAMDIR) $(PREFIX)/bin $(DOCDIR) $(EXAMPLEDIR) $(DEFAULTDIR) \
+		$(MANDIR)/man5 $(MANDIR)/man8 $(BASHDIR) $(ZSHDIR) $(FISHDIR))
+	install -m 0644 $(module) $(DESTDIR)$(PAMDIR)/.pam_twofactor.so.new
+	mv -f $(DESTDIR)$(PAMDIR)/.pam_twofactor.so.new $(DESTDIR)$(PAMDIR)/pam_twofactor.so
+	install -m 0755 $(command) $(DESTDIR)$(PREFIX)/bin/twofactor
+	install -m 0644 $(filter %.5,$(manuals)) $(DESTDIR)$(MANDIR)/man5
+	install -m 0644 $(filter %.8,$(manuals)) $(DESTDIR)$(MANDIR)/man8
+	install -m 0644 $(completions)/twofactor.bash $(DESTDIR)$(BASHDIR)/twofactor
+	install -m 0644 $(completions)/_twofactor $(DESTDIR)$(ZSHDIR)/_twofactor
+	install -m 0644 $(completions)/twofactor.fish $(DESTDIR)$(FISHDIR)/twofactor.fish
+	install -m 0644 README.md $(DESTDIR)$(DOCDIR)
+	install -m 0644 src/policy/default.toml $(DESTDIR)$(DEFAULTDIR)/twofactor.toml
+	install -m 0644 pam.d/* $(DESTDIR)$(EXAMPLEDIR)
 
 ## uninstall    removes what install installed, but no policy and no device; refuses while a stack names the module
 uninstall:
@@ -139,8 +173,11 @@ uninstall:
 			"These files still name the module, and without it nobody could log in there. Change them first." >&2; \
 		exit 1; \
 	fi
-	rm -f $(DESTDIR)$(PAMDIR)/pam_twofactor.so $(DESTDIR)$(PREFIX)/bin/twofactor
-	rm -rf $(DESTDIR)$(DOCDIR)
+	rm -f $(addprefix $(DESTDIR),$(PAMDIR)/pam_twofactor.so $(PREFIX)/bin/twofactor $(MANDIR)/man5/twofactor.toml.5 \
+		$(MANDIR)/man8/pam_twofactor.8 $(MANDIR)/man8/twofactor.8 \
+		$(BASHDIR)/twofactor $(ZSHDIR)/_twofactor $(FISHDIR)/twofactor.fish)
+	rm -f $(DESTDIR)$(MANDIR)/man8/twofactor-*.8
+	rm -rf $(DESTDIR)$(EXAMPLEDIR) $(DESTDIR)$(DOCDIR)
 	@echo "Kept: $(DESTDIR)$(POLICYDIR)/twofactor.toml and $(DESTDIR)$(STATEDIR) (the users' devices)."
 
 ## clean        removes everything that was built
