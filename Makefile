@@ -42,7 +42,7 @@ ifneq ($(shell id -u),0)
 root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser fuzz demo bench faults races deb install install-files uninstall clean help
+.PHONY: build docs test test-browser fuzz dist rpm test-dist test-rpm demo bench faults races deb install install-files uninstall clean help
 .DEFAULT_GOAL = build
 
 ## build        the module and the command (the default)
@@ -90,6 +90,27 @@ fuzz:
 	@scripts/need $(fuzz_packages)
 	@scripts/rust
 	fuzz/run long --runs '$(RUNS)' --seconds '$(SECONDS)' $(TARGET)
+
+## dist         the source archive with all dependencies, in target/dist; builds without network access
+dist:
+	@scripts/need git
+	@scripts/rust
+	scripts/dist $(target)/dist
+
+## rpm          the RPM for Fedora and RHEL, in target/rpm, from that archive
+rpm: dist
+	@scripts/need $(build_packages) rpm
+	packaging/rpm/build $(target)
+
+## test-dist    the archive is the same when made twice, and builds without network access
+test-dist:
+	@scripts/need $(build_packages) git util-linux
+	@scripts/rust
+	tests/packages/dist $(target)
+
+## test-rpm     the RPM holds what it should, and refuses to go while a PAM file names the module
+test-rpm: rpm
+	tests/packages/rpm $(target)
 
 ## demo         a login with password and code through a real sshd, in a private corner of this machine
 ##              (make demo INTERACTIVE=1 keeps it open for your phone)

@@ -1,0 +1,157 @@
+//! What belongs to a release fits together: version, licences, changelog, and the oldest Rust that is promised.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+fn text(path: &str) -> String {
+    fs::read_to_string(harness::workspace().join(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The value of a key in Cargo.toml's `[workspace.package]`.
+fn package(key: &str) -> String {
+    let manifest = text("Cargo.toml");
+    let table = manifest.split("[workspace.package]\n").nth(1).unwrap();
+    let line = table
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{key} = \"")));
+    line.expect(key).trim_end_matches('"').to_owned()
+}
+
+/// Major and minor number.
+fn rust(version: &str) -> (u32, u32) {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap_or(0))
+}
+
+#[test]
+fn no_dependency_needs_a_newer_rust_than_is_promised() {
+    let promised = rust(&package("rust-version"));
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let run = Command::new(cargo)
+        .args(["metadata", "--locked", "--offline", "--format-version=1"])
+        .current_dir(harness::workspace())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{said}");
+    let metadata: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let (mut stated, mut newer) = (0, Vec::new());
+    for package in packages {
+        let Some(needed) = package["rust_version"].as_str() else {
+            continue;
+        };
+        stated += 1;
+        if rust(needed) > promised {
+            newer.push(format!("{} {needed}", package["name"]));
+        }
+    }
+    assert_eq!(newer, [""; 0]);
+    // The rest say nothing; clippy (incompatible_msrv) looks at this repository's own code.
+    assert!(
+        stated * 10 > packages.len() * 7,
+        "{stated} of {}",
+        packages.len()
+    );
+}
+
+#[test]
+fn the_same_rust_is_named_everywhere() {
+    let promised = package("rust-version");
+    let manifest = text("Cargo.toml");
+    assert!(manifest.contains("\nincompatible_msrv = \"deny\"\n"));
+    assert!(
+        !text("clippy.toml").contains("msrv"),
+        "clippy takes it from Cargo.toml"
+    );
+    assert!(text("README.md").contains(&format!("Rust {promised} or newer")));
+    let spec = text("packaging/rpm/pam_twofactor.spec");
+    for program in ["cargo", "rust"] {
+        assert!(spec.contains(&format!("{program} >= {promised}\n")));
+    }
+}
+
+#[test]
+fn the_version_is_the_same_everywhere() {
+    let version = package("version");
+    let changelog = text("CHANGELOG.md");
+    let mut headings = changelog.lines().filter(|line| line.starts_with("## "));
+    assert_eq!(headings.next(), Some("## [Unreleased]"));
+    let latest = headings.next().unwrap();
+    let date = latest
+        .strip_prefix(&format!("## [{version}] - "))
+        .expect(latest);
+    let digits = date.split('-').map(str::len).collect::<Vec<_>>();
+    assert_eq!(digits, [4, 2, 2], "{date}");
+    let spec = text("packaging/rpm/pam_twofactor.spec");
+    let stated = spec.lines().find_map(|line| line.strip_prefix("Version:"));
+    assert_eq!(stated.map(str::trim), Some(version.as_str()));
+    let change = spec
+        .split("%changelog\n")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap();
+    assert!(change.ends_with(&format!(" {version}-1")), "{change}");
+}
+
+#[test]
+fn the_licences_are_there() {
+    assert_eq!(package("license"), "MIT OR Apache-2.0");
+    assert!(text("LICENSE-MIT").contains("Permission is hereby granted, free of charge"));
+    assert!(text("LICENSE-APACHE").contains("Version 2.0, January 2004"));
+    let spec = text("packaging/rpm/pam_twofactor.spec");
+    assert!(spec.contains("\nLicense:        MIT OR Apache-2.0\n"));
+    let readme = text("README.md");
+    for file in [
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "CONTRIBUTING.md",
+    ] {
+        assert!(
+            readme.contains(&format!("({file})")),
+            "README.md does not link to {file}"
+        );
+    }
+}
+
+#[test]
+fn contributing_names_targets_that_exist() {
+    let makefile = text("Makefile");
+    let contributing = text("CONTRIBUTING.md");
+    let calls = contributing.split("`make ").skip(1);
+    let calls: Vec<&str> = calls.map(|rest| rest.split('`').next().unwrap()).collect();
+    assert!(calls.len() > 5);
+    for target in calls.iter().flat_map(|call| call.split(' ')) {
+        assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
+    }
+    let listed = makefile.split("\n.PHONY: ").nth(1).unwrap();
+    for target in listed.lines().next().unwrap().split(' ') {
+        let is_proof = [
+            "test", "bench", "fuzz", "mutants", "faults", "races", "demo",
+        ]
+        .iter()
+        .any(|start| target.starts_with(start));
+        assert!(
+            !is_proof
+                || calls
+                    .iter()
+                    .any(|call| call.split(' ').any(|one| one == target)),
+            "CONTRIBUTING.md does not name make {target}"
+        );
+    }
+}
