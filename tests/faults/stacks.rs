@@ -34,11 +34,13 @@ fn shipped() -> Vec<String> {
 
 /// A login at a stack with the right password and this code.
 fn login(stack: &str, caller: u32, typed: &str) -> Drive {
-    // pam_exec closes every descriptor that there may be.
     let drive = Drive::installed().service(stack).user("alice");
-    let drive = drive.through(&["prlimit", "--nofile=64"]);
     match stack {
-        "sshd-key-and-code" => drive.pam_env("SSH_AUTH_INFO_0=publickey x").answer(typed),
+        // Its pam_exec closes every descriptor that there may be.
+        "sshd-key-and-code" => drive
+            .through(&["prlimit", "--nofile=64"])
+            .pam_env("SSH_AUTH_INFO_0=publickey x")
+            .answer(typed),
         "sshd-password-and-code-in-one-field" => drive.answer(format!("{PASSWORD}{typed}")),
         // Root is let in by pam_rootok.
         "su" | "sudo" | "sudo-i" => drive.real_uid(caller).answer(PASSWORD).answer(typed),
@@ -46,23 +48,36 @@ fn login(stack: &str, caller: u32, typed: &str) -> Drive {
     }
 }
 
+/// In two parts, which can run at the same time.
 #[test]
-fn no_failing_call_at_any_shipped_stack_lets_in_with_a_wrong_or_a_used_code() {
+fn no_failing_call_lets_in_with_a_wrong_or_a_used_code_at_the_first_half_of_the_stacks() {
+    let stacks = shipped();
+    let (first, _) = stacks.split_at(stacks.len() / 2);
+    at(first);
+}
+
+#[test]
+fn no_failing_call_lets_in_with_a_wrong_or_a_used_code_at_the_other_stacks() {
+    let stacks = shipped();
+    assert!(stacks.len() >= 8, "{stacks:?}");
+    let (_, others) = stacks.split_at(stacks.len() / 2);
+    at(others);
+}
+
+fn at(stacks: &[String]) {
     let machine = common::machine();
     let patient = "attempts = 1000\nmax_failures = 0\n";
     common::policy(&machine, "tries = 1", patient);
     let caller = machine.add_user("carol");
     let alice = enrol(&machine, "alice");
-    let stacks = shipped();
-    assert!(stacks.len() >= 8, "{stacks:?}");
     let mut rows = Vec::new();
-    for stack in &stacks {
+    for stack in stacks {
         machine.install_stack(stack);
         rows.extend(sweep(&machine, stack, caller, &alice));
     }
     let all: usize = rows.iter().map(Row::struck).sum();
     print("all calls of a login, by stack and code", &rows);
-    assert!(all >= 2000 / stride(83), "{all}");
+    assert!(all >= 1000 / stride(83), "{all}");
 }
 
 fn sweep(machine: &Machine, stack: &str, caller: u32, alice: &Token) -> Vec<Row> {

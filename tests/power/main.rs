@@ -158,7 +158,7 @@ fn no_power_cut_after_a_login_makes_its_code_good_again() {
         let (run, ops) = trace::of(&machine, &words, Path::new(STATE_DIR));
         assert!(run.ok().stdout.contains("\"auth\":0"));
         let after = files();
-        assert_eq!(ops.len(), 3, "{ops:?}");
+        assert_eq!(ops.len(), 3, "two writes and a flush");
         let cuts = replay(&before, &ops, |_, has_ended| {
             let (_, state) = readable("alice").unwrap().unwrap();
             let next = state.devices[0].next;

@@ -326,7 +326,7 @@ impl Drive {
 /// Makes malloc keep no freed blocks per thread, so that `heap_bytes` is exact.
 const NO_CACHE: &str = "glibc.malloc.tcache_count=0";
 
-const LONG: std::time::Duration = std::time::Duration::from_secs(600);
+const LONG: std::time::Duration = std::time::Duration::from_secs(3600);
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
