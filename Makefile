@@ -104,12 +104,13 @@ rpm: dist
 
 ## test-dist    the archive is the same when made twice, and builds without network access
 test-dist:
-	@scripts/need $(build_packages) git util-linux
+	@scripts/need $(build_packages) git util-linux binutils
 	@scripts/rust
 	tests/packages/dist $(target)
 
 ## test-rpm     the RPM holds what it should, and refuses to go while a PAM file names the module
-test-rpm: rpm
+test-rpm: rpm docs
+	@scripts/need binutils cpio
 	tests/packages/rpm $(target)
 
 ## demo         a login with password and code through a real sshd, in a private corner of this machine
