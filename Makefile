@@ -8,6 +8,8 @@ POLICYDIR = /etc/security
 STATEDIR  = /var/lib/twofactor
 DOCDIR    = $(PREFIX)/share/doc/pam_twofactor
 EXAMPLEDIR = $(DOCDIR)/pam.d
+# Policies after published standards, beside the example stacks.
+POLICIESDIR = $(dir $(EXAMPLEDIR))policies
 # Where the policy lies as it was delivered.
 DEFAULTDIR = $(DOCDIR)
 MANDIR    = $(PREFIX)/share/man
@@ -173,7 +175,7 @@ install-files:
 		test -f $$file || { echo "$$file is missing. Run first: make docs" >&2; exit 1; }; \
 	done
 	@test -n "$(PAMDIR)" || { echo "No pam_unix.so found. Say where modules belong: make install PAMDIR=..." >&2; exit 1; }
-	umask 022 && mkdir -p $(addprefix $(DESTDIR),$(PAMDIR) $(PREFIX)/bin $(DOCDIR) $(EXAMPLEDIR) $(DEFAULTDIR) \
+	umask 022 && mkdir -p $(addprefix $(DESTDIR),$(PAMDIR) $(PREFIX)/bin $(DOCDIR) $(EXAMPLEDIR) $(POLICIESDIR) $(DEFAULTDIR) \
 		$(MANDIR)/man5 $(MANDIR)/man8 $(BASHDIR) $(ZSHDIR) $(FISHDIR))
 	install -m 0644 $(module) $(DESTDIR)$(PAMDIR)/.pam_twofactor.so.new
 	mv -f $(DESTDIR)$(PAMDIR)/.pam_twofactor.so.new $(DESTDIR)$(PAMDIR)/pam_twofactor.so
@@ -186,6 +188,7 @@ install-files:
 	install -m 0644 README.md $(DESTDIR)$(DOCDIR)
 	install -m 0644 src/policy/default.toml $(DESTDIR)$(DEFAULTDIR)/twofactor.toml
 	install -m 0644 pam.d/* $(DESTDIR)$(EXAMPLEDIR)
+	install -m 0644 docs/policies/* $(DESTDIR)$(POLICIESDIR)
 
 ## uninstall    removes what install installed, but no policy and no device; refuses while a stack names the module
 uninstall:

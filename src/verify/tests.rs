@@ -3,6 +3,7 @@
 
 mod clock;
 mod devices;
+mod guessing;
 mod hotp;
 mod input;
 mod model;
