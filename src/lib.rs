@@ -25,6 +25,10 @@ pub mod sys;
 pub mod uri;
 pub mod verify;
 
+/// What the module, the command and the libraries in them free is wiped first.
+#[global_allocator]
+static HEAP: sys::wipe::Wiping = sys::wipe::Wiping;
+
 /// The version of this program, written into records and states.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -24,6 +24,8 @@ use std::sync::Once;
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
 
+use crate::sys::wipe;
+
 use args::{Arguments, BadArgument};
 use codes::{Admission, Ending};
 use ffi::Application;
@@ -104,11 +106,13 @@ fn complain_of(host: &dyn Host, error: &BadArgument) {
 
 /// Runs an entry point. A panic denies, and shows nothing: the default hook would print to the standard error of a
 /// program that is not ours, and the payload may hold anything. The hook is that of this library's own copy of the
-/// standard library.
+/// standard library. The stack keeps nothing of what was typed.
 fn guarded(entry: impl FnOnce() -> PamResultCode) -> PamResultCode {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| std::panic::set_hook(Box::new(|_| {})));
-    match catch_unwind(AssertUnwindSafe(entry)) {
+    let ended = catch_unwind(AssertUnwindSafe(entry));
+    wipe::stack();
+    match ended {
         Ok(code) => code,
         Err(payload) => {
             // Dropping it may panic again.

@@ -8,3 +8,4 @@ pub mod host;
 pub mod local_time;
 pub mod lock;
 pub mod signal;
+pub mod wipe;

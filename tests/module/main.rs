@@ -13,3 +13,4 @@ mod enrolled;
 mod library;
 mod memory;
 mod traced;
+mod wiped;

@@ -65,20 +65,26 @@ pub(crate) fn command_path() -> PathBuf {
 
 pub(crate) fn pamdrive_path() -> PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        // A test runs from target/PROFILE/deps, the programs of the same build lie in target/PROFILE.
-        let test = std::env::current_exe().expect("the path of the running test");
-        let beside = test
-            .ancestors()
-            .skip(1)
-            .take(2)
-            .map(|directory| directory.join("pamdrive"));
-        beside
-            .into_iter()
-            .find(|path| path.exists())
-            .unwrap_or_else(|| target().join("debug/pamdrive"))
-    })
-    .clone()
+    PATH.get_or_init(|| helper("pamdrive")).clone()
+}
+
+/// The PAM application that looks for secrets in its own memory.
+pub(crate) fn pamscan_path() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| helper("pamscan")).clone()
+}
+
+fn helper(name: &str) -> PathBuf {
+    // A test runs from target/PROFILE/deps, the programs of the same build lie in target/PROFILE.
+    let test = std::env::current_exe().expect("the path of the running test");
+    let mut beside = test
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|directory| directory.join(name));
+    beside
+        .find(|path| path.exists())
+        .unwrap_or_else(|| target().join("debug").join(name))
 }
 
 /// The directory in which libpam looks for modules given by their plain name.

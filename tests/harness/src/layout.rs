@@ -11,7 +11,7 @@ use rustix::mount::{
 };
 
 use crate::artefacts::{
-    command_path, module_path, pamdrive_path, security_directory, target, workspace,
+    command_path, module_path, pamdrive_path, pamscan_path, security_directory, target, workspace,
 };
 
 /// Where the harness keeps its own files inside a machine.
@@ -63,6 +63,7 @@ pub(crate) fn build() {
     install(&module_path(), &security.join("pam_twofactor.so"));
     install(&command_path(), Path::new("/usr/local/bin/twofactor"));
     install(&pamdrive_path(), Path::new("/usr/local/bin/pamdrive"));
+    install(&pamscan_path(), Path::new("/usr/local/bin/pamscan"));
 }
 
 /// Makes a directory with exactly this mode, owned by root.
