@@ -112,7 +112,7 @@ test-dist:
 
 ## test-rpm     the RPM holds what it should, and refuses to go while a PAM file names the module
 test-rpm: rpm docs
-	@scripts/need binutils cpio
+	@scripts/need binutils checkpolicy cpio
 	tests/packages/rpm $(target)
 
 ## demo         a login with password and code through a real sshd, in a private corner of this machine
