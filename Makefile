@@ -44,7 +44,7 @@ ifneq ($(shell id -u),0)
 root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser fuzz dist rpm test-dist test-rpm demo bench faults races deb install install-files uninstall clean help
+.PHONY: build docs test test-browser fuzz deny dist rpm test-dist test-rpm demo bench faults races deb install install-files uninstall clean help
 .DEFAULT_GOAL = build
 
 ## build        the module and the command (the default)
@@ -114,6 +114,14 @@ test-dist:
 test-rpm: rpm docs
 	@scripts/need binutils checkpolicy cpio
 	tests/packages/rpm $(target)
+
+## deny         licences, origin and known vulnerabilities of all dependencies; needs cargo-deny and the network
+##              (make deny CHECKS='licenses bans sources' does without the network)
+CHECKS = all
+deny:
+	@cargo deny --version >/dev/null 2>&1 || { echo "First: cargo install --locked cargo-deny" >&2; exit 1; }
+	cargo deny $(CARGOFLAGS) --workspace check $(CHECKS)
+	cargo deny $(CARGOFLAGS) --manifest-path fuzz/Cargo.toml --config deny.toml check $(CHECKS)
 
 ## demo         a login with password and code through a real sshd, in a private corner of this machine
 ##              (make demo INTERACTIVE=1 keeps it open for your phone)
