@@ -45,9 +45,9 @@ root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
 .PHONY: build docs test test-browser fuzz deny dist rpm test-dist test-rpm demo bench faults races deb install install-files uninstall clean help
-.DEFAULT_GOAL = build
+.DEFAULT_GOAL = docs
 
-## build        the module and the command (the default)
+## build        the module and the command
 # One package at a time: building the whole workspace at once would unify features, and asking for the module together
 # with the library would drop its link-time optimisation.
 build:
@@ -58,7 +58,7 @@ build:
 	install -m 0755 $(release)/libpam_twofactor.so $(module)
 	@echo "Built $(module) and $(command)"
 
-## docs         manual pages and shell completions, in target/man and target/completions
+## docs         the same, with manual pages and shell completions, in target/man and target/completions (the default)
 docs:
 	@$(MAKE) --no-print-directory build
 	@mkdir -p $(target)/man $(target)/completions
