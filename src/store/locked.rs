@@ -34,7 +34,7 @@ pub struct Locked<'s> {
 impl<'s> Locked<'s> {
     pub(super) fn existing(store: &'s Store, account: &Account) -> Result<Self, Error> {
         match open_and_lock(store, account)? {
-            Some(fd) => Self::read(store, account, fd),
+            Some(opened) => Self::read(store, account, opened),
             None => Err(state_error(store, account, Cause::MissingState)),
         }
     }
@@ -175,9 +175,13 @@ impl<'s> Locked<'s> {
         remove(&self.store.states, &state_name).map_err(Error::file(&self.path()))
     }
 
-    fn read(store: &'s Store, account: &Account, fd: OwnedFd) -> Result<Self, Error> {
+    fn read(
+        store: &'s Store,
+        account: &Account,
+        (fd, stat): (OwnedFd, Stat),
+    ) -> Result<Self, Error> {
         let path = store.state_path(&account.name);
-        let bytes = file::read_all(&fd).map_err(Error::file(&path))?;
+        let bytes = file::read_all(&fd, &stat).map_err(Error::file(&path))?;
         let stored = state::decode_file(&bytes)
             .map_err(|error| state_error(store, account, Cause::State(error)))?;
         if stored.state.uid != account.uid {
@@ -210,7 +214,7 @@ impl<'s> Locked<'s> {
         let mut found = None;
         let old = match open_and_lock(store, account)? {
             None => None,
-            Some(fd) => match Self::read(store, account, fd) {
+            Some(opened) => match Self::read(store, account, opened) {
                 Ok(locked) => {
                     found = Some(locked);
                     None
@@ -280,7 +284,7 @@ pub(super) fn knows_all(state: &State, record: &Record) -> Result<(), Cause> {
 }
 
 /// Opens the state file and locks it; again when it was replaced or removed in the meantime.
-fn open_and_lock(store: &Store, account: &Account) -> Result<Option<OwnedFd>, Error> {
+fn open_and_lock(store: &Store, account: &Account) -> Result<Option<(OwnedFd, Stat)>, Error> {
     let name = state_file(store, account)?;
     let path = store.state_path(&account.name);
     loop {
@@ -295,7 +299,7 @@ fn open_and_lock(store: &Store, account: &Account) -> Result<Option<OwnedFd>, Er
         };
         lock::exclusive(&opened.0).map_err(Error::lock(&path))?;
         if file::is_still(&store.states, &name, &opened.1).map_err(Error::file(&path))? {
-            return Ok(Some(opened.0));
+            return Ok(Some(opened));
         }
     }
 }

@@ -226,6 +226,6 @@ fn read_if_there(directory: &OwnedFd, name: &str) -> Result<Option<Zeroizing<Vec
 }
 
 fn read(directory: &OwnedFd, name: &str) -> Result<Zeroizing<Vec<u8>>, FileError> {
-    let (fd, _) = file::open_file(directory, Path::new(name), Open::Read, Access::Private)?;
-    file::read_all(fd)
+    let (fd, stat) = file::open_file(directory, Path::new(name), Open::Read, Access::Private)?;
+    file::read_all(fd, &stat)
 }

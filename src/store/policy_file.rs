@@ -67,9 +67,9 @@ impl PolicyFile {
     /// # Errors
     /// [`Error`] when it is missing, unreadable, not root's, or writable by others.
     pub fn text(&self) -> Result<String, Error> {
-        let (fd, _) = file::open_file(CWD, &self.path, Open::Read, Access::Readable)
+        let (fd, stat) = file::open_file(CWD, &self.path, Open::Read, Access::Readable)
             .map_err(Error::file(&self.path))?;
-        let bytes = file::read_all(fd).map_err(Error::file(&self.path))?;
+        let bytes = file::read_all(fd, &stat).map_err(Error::file(&self.path))?;
         let text = std::str::from_utf8(&bytes).map_err(|_| self.error(Cause::NotUtf8))?;
         Ok(text.to_owned())
     }

@@ -149,15 +149,15 @@ pub fn open_file(
     }
 }
 
-/// Reads the whole file, from its beginning.
+/// Reads the whole file, from its beginning; `opened` is what [`open_file`] told of it.
 ///
 /// # Errors
-/// [`FileError::TooLarge`] when it is longer than [`MAX_LEN`], also when it grew since it was opened.
-pub fn read_all(fd: impl AsFd) -> Result<Zeroizing<Vec<u8>>, FileError> {
-    let size = usize::try_from(fstat(&fd).map_err(failed("fstat"))?.st_size).unwrap_or(0);
+/// [`FileError::TooLarge`] when it grew since it was opened.
+pub fn read_all(fd: impl AsFd, opened: &Stat) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let expected = usize::try_from(opened.st_size).unwrap_or(0).min(MAX_LEN);
     // One byte more than expected, so that the end is seen without another buffer; a buffer that grows would leave
     // copies of secrets behind.
-    let mut buffer = Zeroizing::new(vec![0; size.min(MAX_LEN) + 1]);
+    let mut buffer = Zeroizing::new(vec![0; expected + 1]);
     let mut filled = 0;
     while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
         match retry_on_intr(|| pread(&fd, &mut *room, filled as u64)).map_err(failed("read"))? {
@@ -166,6 +166,11 @@ pub fn read_all(fd: impl AsFd) -> Result<Zeroizing<Vec<u8>>, FileError> {
                 return Ok(buffer);
             }
             count => filled += count,
+        }
+        // There was room for more: the file ends where it is expected to.
+        if filled == expected {
+            buffer.truncate(filled);
+            return Ok(buffer);
         }
     }
     Err(FileError::TooLarge)
