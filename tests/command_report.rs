@@ -13,8 +13,10 @@ mod desk;
 mod enrolled;
 
 use desk::{desk, desk_on, give, give_phone, json, keys, parse};
-use enrolled::{policy_path, record_path};
+use enrolled::{device, policy_path, record_path, write_record};
 use harness::Machine;
+use pam_twofactor::device::Kind;
+use pam_twofactor::sys::accounts::Account;
 use serde_json::Value;
 
 /// Every subcommand, with the arguments that it needs for a user.
@@ -313,6 +315,45 @@ fn names_of_a_directory_service_have_files_of_their_own() {
     assert_eq!(names, ["Alice", "CORP\\alice", "a.b-c_d"]);
     assert!(std::path::Path::new("/var/lib/twofactor/users/CORP%5Calice.toml").exists());
     assert!(!record_path("alice").exists());
+}
+
+/// Accounts of many are listed instead of looked up.
+#[test]
+fn the_status_of_many_users_is_that_of_each() {
+    let machine = desk_on();
+    for number in 0..40 {
+        let name = format!("user{number}");
+        add(&machine, &name, number);
+        let account = Account {
+            name,
+            uid: 61_000 + number as u32,
+            gid: 0,
+        };
+        write_record(&account, vec![device("token", Kind::Hotp)]);
+    }
+    // Gone, changed, and doubled: of two entries the first counts, as at a login.
+    machine.remove_user("user7");
+    machine.add_user_with_id("user8", 62_000);
+    let passwd = machine.read("/etc/passwd") + "user9:x:63000:0::/:/bin/sh\n";
+    machine.write_file("/etc/passwd", passwd, 0o644);
+    let all = parse(&machine.command(&["status", "--json"]).exits(3).stdout);
+    let users = all["users"].as_array().unwrap();
+    assert_eq!(users.len(), 40);
+    for user in users {
+        let name = user["user"].as_str().unwrap();
+        match name {
+            "user7" => assert_eq!(
+                user["error"],
+                "no such user any more. To remove it: twofactor unset user7"
+            ),
+            "user8" => assert!(user["error"].as_str().unwrap().contains("61008"), "{user}"),
+            _ => {
+                assert_eq!(user["error"], Value::Null, "{user}");
+                let one = json(machine.command(&["status", name, "--json"]));
+                assert_eq!(&one["users"][0], user);
+            }
+        }
+    }
 }
 
 fn add(machine: &Machine, name: &str, number: usize) {

@@ -3,6 +3,7 @@
 //! A library only so that `fuzz/` reaches its parsers; `main.rs` is the program.
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod args;
 mod audit;
 mod commands;

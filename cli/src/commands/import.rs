@@ -6,10 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use pam_twofactor::sys::accounts::{self, Account};
+use pam_twofactor::sys::accounts::Account;
 use pam_twofactor::sys::clock;
 use pam_twofactor::sys::homes::{self, Resident};
 
+use crate::accounts::Accounts;
 use crate::args::transfer::{Google, Import, Manner as Options, Oath, Uri};
 use crate::audit;
 use crate::context::Context;
@@ -22,10 +23,6 @@ use crate::import::{Item, Moment, Parsed, Place, Refused, google, oath, uri};
 use crate::output::Report as _;
 use crate::progress::Progress;
 use crate::text::count;
-
-/// From so many devices on, the accounts are listed once instead of looked up one by one: a lookup may read all of
-/// /etc/passwd.
-const MANY: usize = 32;
 
 const SHARED: &str = "others could read the file: for a new key, twofactor renew USER";
 
@@ -221,24 +218,13 @@ fn assigned(
     unknown: impl Fn(&str) -> String,
 ) -> Result<(Vec<Job>, Vec<Row>), Failure> {
     let mut rows: Vec<Row> = refusals(parsed.refused).collect();
-    let mut listed = HashMap::new();
-    if parsed.items.len() >= MANY {
-        let all = homes::all()?.into_iter().map(|one| one.account);
-        // As in a lookup, the first of a name counts.
-        all.for_each(|account| {
-            listed.entry(account.name.clone()).or_insert(account);
-        });
-    }
+    let accounts = Accounts::for_names(parsed.items.len())?;
     let mut jobs: Vec<Job> = Vec::new();
     let mut positions: HashMap<String, usize> = HashMap::new();
     let mut progress = Progress::new("Looked up", parsed.items.len());
     for item in parsed.items {
         progress.add(1);
-        let account = match listed.get(&item.user) {
-            Some(account) => Some(account.clone()),
-            None => accounts::by_name(&item.user)?,
-        };
-        let Some(account) = account else {
+        let Some(account) = accounts.find(&item.user)? else {
             let reason = unknown(&crate::text::plain(&item.user));
             rows.push(Row::refused(item.place, None, reason));
             continue;

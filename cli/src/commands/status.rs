@@ -11,15 +11,16 @@ use pam_twofactor::policy::Policy;
 use pam_twofactor::record::Record;
 use pam_twofactor::state::State;
 use pam_twofactor::store::{LoadedPolicy, Store};
-use pam_twofactor::sys::accounts;
 use pam_twofactor::sys::clock::{self, Synchronization};
 use pam_twofactor::verify;
 
+use crate::accounts::Accounts;
 use crate::args::Status;
 use crate::context::{Context, for_user};
 use crate::device_info::DeviceInfo;
 use crate::error::{Exit, Failure};
 use crate::impact;
+use crate::progress::Progress;
 use crate::text::utc;
 use report::{Detail, Lock, Overview, PolicyStatus, ServiceSwitches, UserStatus};
 
@@ -33,10 +34,15 @@ pub fn run(context: &Context, args: &Status) -> Result<ExitCode, Failure> {
         (None, None) => Vec::new(),
     };
     let now = clock::now()?;
-    let users: Vec<UserStatus> = names
-        .into_iter()
-        .map(|name| user_status(store.as_ref(), &loaded, name, now))
-        .collect();
+    let accounts = Accounts::for_names(names.len())?;
+    let mut progress = Progress::new("Looked at", names.len());
+    let mut users = Vec::with_capacity(names.len());
+    for name in names {
+        let read = read_user(store.as_ref(), &accounts, &name);
+        users.push(user_status(read, &loaded, name, now));
+        progress.add(1);
+    }
+    drop(progress);
     let invalid = policy.error.is_some() || users.iter().any(|user| user.error.is_some());
     let clock = clock_word(clock::synchronization());
     context.format.write(&Overview {
@@ -111,8 +117,13 @@ fn usable_policy(context: &Context) -> Result<LoadedPolicy, check::Failure> {
     Ok(loaded)
 }
 
-fn user_status(store: Option<&Store>, loaded: &LoadedPolicy, name: String, now: u64) -> UserStatus {
-    match read_user(store, &name) {
+fn user_status(
+    read: Result<(u32, Kept), Failure>,
+    loaded: &LoadedPolicy,
+    name: String,
+    now: u64,
+) -> UserStatus {
+    match read {
         Ok((uid, None)) => UserStatus {
             uid: Some(uid),
             ..UserStatus::empty(name)
@@ -150,8 +161,12 @@ fn user_status(store: Option<&Store>, loaded: &LoadedPolicy, name: String, now: 
 
 type Kept = Option<(Record, State)>;
 
-fn read_user(store: Option<&Store>, name: &str) -> Result<(u32, Kept), Failure> {
-    let Some(account) = accounts::by_name(name)? else {
+fn read_user(
+    store: Option<&Store>,
+    accounts: &Accounts,
+    name: &str,
+) -> Result<(u32, Kept), Failure> {
+    let Some(account) = accounts.find(name)? else {
         return Err(Failure::refused("no such user any more")
             .next(format!("To remove it: twofactor unset {name}")));
     };
