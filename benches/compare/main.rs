@@ -1,0 +1,214 @@
+//! What a login costs, side by side with pam_google_authenticator and pam_oath: the same work, in turns, through real
+//! libpam, on the disk of the build directory. Needs root; `make bench` takes care of that.
+//!
+//! Without `--bench`, as `cargo test` runs it, everything is done a few times only, to prove that it works.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a benchmark: what fails must end it, and it measures time"
+)]
+
+mod calls;
+#[path = "../../tests/common/enrolled.rs"]
+mod enrolled;
+#[allow(dead_code, reason = "made for pamdrive, which needs more of it")]
+#[path = "../../tests/harness/src/bin/pamdrive/libpam.rs"]
+mod libpam;
+mod login;
+mod numbers;
+mod picture;
+mod process;
+mod table;
+mod users;
+mod worker;
+mod world;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use harness::{Machine, artefacts};
+use pam_twofactor::device::Kind;
+use serde_json::{Value, json};
+
+use enrolled::add_account;
+use world::{CROWD, Codes, FLOORS, PEERS, USER, member};
+
+/// How much is done.
+struct Extent {
+    /// Logins of each kind.
+    rounds: usize,
+    /// Logins for each number of enrolled users.
+    growth: usize,
+    /// How many are enrolled.
+    users: &'static [usize],
+    /// How many of them pam_oath is asked to carry.
+    oath_users: usize,
+    /// How many the command imports.
+    imported: usize,
+    /// Seconds of a crowd.
+    seconds: usize,
+    /// Sizes of a crowd.
+    crowds: &'static [usize],
+}
+
+const SHORT: Extent = Extent {
+    rounds: 3,
+    growth: 3,
+    users: &[1, 20],
+    oath_users: 20,
+    imported: 20,
+    seconds: 1,
+    crowds: &[4],
+};
+
+const USUAL: Extent = Extent {
+    rounds: 400,
+    growth: 60,
+    users: &[1, 1_000, 10_000, 100_000],
+    oath_users: 100_000,
+    imported: 100_000,
+    seconds: 10,
+    crowds: &[8, 64],
+};
+
+const LONG: Extent = Extent {
+    rounds: 2_000,
+    users: &[1, 1_000, 10_000, 100_000, 1_000_000],
+    ..USUAL
+};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let ["--worker", what @ ..] = words.as_slice() {
+        println!("{}", worker::run(what));
+        return;
+    }
+    let given = |word: &str| words.contains(&word);
+    let extent = match (given("--bench"), given("--long")) {
+        (false, _) => SHORT,
+        (true, false) => USUAL,
+        (true, true) => LONG,
+    };
+    let figures = measure(&extent);
+    let directory = artefacts::target().join(match given("--bench") {
+        true => "bench",
+        false => "bench/short",
+    });
+    std::fs::create_dir_all(&directory).unwrap();
+    let write = |name: &str, text: String| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).unwrap();
+        println!("{}", path.display());
+    };
+    println!("{}", table::markdown(&figures));
+    write("compare.json", format!("{figures:#}\n"));
+    write("performance.svg", picture::draw(&figures));
+}
+
+fn measure(extent: &Extent) -> Value {
+    // Inside the machine this process cannot see itself.
+    let program = std::env::current_exe().unwrap();
+    let machine = Machine::new();
+    harness::module();
+    let files = world::make(&machine);
+    let account = add_account(&machine, USER);
+    let work = |what: &[&str]| worker(&machine, &program, what);
+    let rounds = extent.rounds.to_string();
+    let disk = machine
+        .run("findmnt", &["-no", "FSTYPE,SOURCE", "-T", world::ROOT])
+        .ok()
+        .stdout;
+
+    step("logins of one user, in turns");
+    world::enrol(&account, world::phone());
+    world::write_oath(&world::oath_line(USER, world::phone()));
+    let pristine = world::Pristine::remember();
+    let kept = work(&["kept", &rounds]);
+    let anew = work(&["anew", &rounds]);
+    let load = work(&["load", &rounds]);
+    let codes = Codes::ahead();
+    let by_service = |measured: &dyn Fn(&str) -> Value| {
+        let one = |service: &&str| {
+            pristine.restore(service, &account);
+            ((*service).to_owned(), measured(service))
+        };
+        PEERS
+            .iter()
+            .chain(&FLOORS[..1])
+            .map(one)
+            .collect::<serde_json::Map<_, _>>()
+    };
+    let calls = by_service(&|service| calls::count(&machine, &program, service, codes.now()));
+    let memory = by_service(&|service| work(&["memory", service]));
+    let size = |service: &&str| {
+        let size = std::fs::metadata(world::module(service)).unwrap().len();
+        ((*service).to_owned(), size)
+    };
+    let sizes: BTreeMap<String, u64> = PEERS.iter().map(size).collect();
+
+    let crowds = crowds(&machine, extent, &work);
+
+    step("many enrolled users");
+    let command = users::command(&machine, extent.imported);
+    let names = users::services(&machine, &account, extent.users, extent.oath_users);
+    // What has not been written back yet would be flushed together with the logins.
+    rustix::fs::sync();
+    let growth = extent.growth.to_string();
+    let mut what = vec!["growth", &growth];
+    what.extend(names.iter().map(String::as_str));
+    let growth = work(&what);
+    step("removing what was made");
+    drop(files);
+    json!({
+        "disk": disk.split_whitespace().collect::<Vec<_>>().join(" "),
+        "kept": kept, "anew": anew, "load": load, "calls": calls, "memory": memory, "bytes": sizes,
+        "crowds": crowds, "command": command, "growth": growth, "users": extent.users,
+    })
+}
+
+/// Each size of a crowd, each peer after the other.
+fn crowds(machine: &Machine, extent: &Extent, work: &dyn Fn(&[&str]) -> Value) -> Value {
+    let most = extent.crowds.iter().copied().max().unwrap_or(0).min(CROWD);
+    let accounts: Vec<_> = (0..most)
+        .map(|number| add_account(machine, &member(number)))
+        .collect();
+    let mut by_size = serde_json::Map::new();
+    for &size in extent.crowds {
+        step(&format!("{size} processes at once"));
+        // Each crowd begins with the first code.
+        accounts
+            .iter()
+            .for_each(|account| world::enrol(account, Kind::Hotp));
+        let line = |number: usize| world::oath_line(&member(number), Kind::Hotp);
+        world::write_oath(&(0..most).map(line).collect::<String>());
+        world::widen_oath(machine);
+        let (size, seconds) = (size.to_string(), extent.seconds.to_string());
+        let one = |service: &&str| {
+            (
+                (*service).to_owned(),
+                work(&["crowd", service, &size, &seconds]),
+            )
+        };
+        let measured: serde_json::Map<_, _> = PEERS.iter().map(one).collect();
+        by_size.insert(size.clone(), measured.into());
+    }
+    by_size.into()
+}
+
+fn worker(machine: &Machine, program: &Path, what: &[&str]) -> Value {
+    let run = machine
+        .program(PathBuf::from(program))
+        .arg("--worker")
+        .args(what);
+    let run = run.limit(Duration::from_secs(600)).run().ok();
+    serde_json::from_str(&run.stdout).unwrap()
+}
+
+fn step(what: &str) {
+    eprintln!("bench: {what}");
+}
