@@ -31,6 +31,8 @@ pub struct Person {
 pub enum Enrolment {
     /// No device.
     None,
+    /// No device, but an invitation to enrol one that has not expired.
+    Invited,
     /// A device, of which no code was ever accepted.
     Untried,
     /// A code was accepted at least once.
@@ -83,13 +85,14 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[Person]) -> Imp
     for person in people {
         let enrolment = match person.enrolment {
             Enrolment::Untried | Enrolment::Verified => demand::Enrolment::Enrolled,
-            Enrolment::None => demand::Enrolment::Unenrolled,
+            Enrolment::None | Enrolment::Invited => demand::Enrolment::Unenrolled,
         };
         let list = match (after.enabled, person.exemption) {
             (false, _) | (true, Exemption::Everywhere) => &mut impact.not_asked,
             (true, Exemption::No) => match demand::with_enrolment(after, enrolment) {
                 Demand::Code => &mut impact.asked,
                 Demand::Device => &mut impact.refused,
+                Demand::MustEnrol if !may_enrol(after, person.enrolment) => &mut impact.refused,
                 Demand::MustEnrol => &mut impact.must_enroll,
                 _ => &mut impact.not_asked,
             },
@@ -100,7 +103,8 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[Person]) -> Imp
         impact.off = switched_off(before, after);
         if !after.enabled || !impact.off.is_empty() {
             impact.no_longer_asked = names_of(people, |person| {
-                person.enrolment != Enrolment::None && person.exemption == Exemption::No
+                matches!(person.enrolment, Enrolment::Untried | Enrolment::Verified)
+                    && person.exemption == Exemption::No
             });
         }
     }
@@ -131,10 +135,24 @@ impl Impact {
                     "  Refused          {} and everybody else without a device",
                     names(&self.refused)
                 )),
+                Demand::MustEnrol if after.enroll_needs_invite => {
+                    lines.push(format!(
+                        "  Must enrol       {}, at the next login with a password and the code of the invitation",
+                        names(&self.must_enroll)
+                    ));
+                    lines.push(format!(
+                        "  Refused          {} and everybody else with neither a device nor an invitation (twofactor invite USER)",
+                        names(&self.refused)
+                    ));
+                }
                 Demand::MustEnrol => lines.push(format!(
                     "  Must enrol       {} and everybody else without a device, at the next login with a password",
                     names(&self.must_enroll)
                 )),
+                Demand::MayEnrol if after.enroll_needs_invite => lines.push(
+                    "  Offered one      everybody without a device who is invited, at each login with a password"
+                        .to_owned(),
+                ),
                 Demand::MayEnrol => lines.push(
                     "  Offered one      everybody without a device, at each login with a password"
                         .to_owned(),
@@ -157,6 +175,11 @@ impl Impact {
         }
         lines.join("\n") + "\n"
     }
+}
+
+/// Whether somebody without a device may get one at a login.
+fn may_enrol(policy: &Policy, enrolment: Enrolment) -> bool {
+    !policy.enroll_needs_invite || enrolment == Enrolment::Invited
 }
 
 /// `alice, bob and 7 more`; `nobody`.
@@ -393,6 +416,41 @@ mod tests {
                 usize::from(keys.contains("require") || keys.contains("mandatory"))
             );
         }
+    }
+
+    #[test]
+    fn whoever_must_enrol_and_is_not_invited_is_called_refused() {
+        let people = [
+            person("root", Enrolment::Verified, Role::Administrator),
+            person("bob", Enrolment::None, Role::User),
+            person("carol", Enrolment::Invited, Role::User),
+        ];
+        let after = |keys: &str| policy(&format!("enabled = true\n{keys}"));
+        let invites = after("enroll_at_login = \"require\"\nenroll_needs_invite = true");
+        let impact = assess(None, &invites, &people);
+        assert_eq!(
+            (impact.must_enroll.as_slice(), impact.refused.as_slice()),
+            (&["carol".into()][..], &["bob".into()][..])
+        );
+        let text = impact.text(&invites);
+        assert!(
+            text.contains("Must enrol       carol, at the next login"),
+            "{text}"
+        );
+        assert!(
+            text.contains("Refused          bob and everybody else with neither"),
+            "{text}"
+        );
+        // Without the key an invitation makes no difference.
+        let all = after("enroll_at_login = \"require\"");
+        assert_eq!(assess(None, &all, &people).must_enroll, ["bob", "carol"]);
+        let offers = after("enroll_at_login = \"offer\"\nenroll_needs_invite = true");
+        let impact = assess(None, &offers, &people);
+        assert_eq!(impact.not_asked, ["bob", "carol"]);
+        assert!(impact.text(&offers).contains("who is invited"));
+        // Who has no device yet is no longer asked for nothing.
+        let off = policy("enabled = false");
+        assert_eq!(assess(Some(&all), &off, &people).no_longer_asked, ["root"]);
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 
 use pam_twofactor::check;
 use pam_twofactor::policy::{Policy, Subject};
+use pam_twofactor::record::Record;
 use pam_twofactor::store::Store;
 use pam_twofactor::sys::accounts::{self, Account};
+use pam_twofactor::sys::clock;
 
 use crate::context::Context;
 use crate::error::Failure;
@@ -30,6 +32,7 @@ pub fn all(
     let mut names: BTreeSet<String> = store.users()?.into_iter().collect();
     names.extend(local().into_iter().map(|(name, _)| name));
     let administrators = administrator_groups()?;
+    let now = clock::now()?;
     let (mut people, mut warnings) = (Vec::new(), Vec::new());
     for name in names {
         let Some(account) = accounts::by_name(&name)? else {
@@ -38,7 +41,7 @@ pub fn all(
             ));
             continue;
         };
-        let enrolment = match enrolment(store, &account) {
+        let enrolment = match enrolment(store, &account, now) {
             Ok(enrolment) => enrolment,
             Err(error) => {
                 warnings.push(format!("{name} will be refused: {error}"));
@@ -93,10 +96,17 @@ pub fn administrator_groups() -> Result<Vec<u32>, Failure> {
     Ok(gids)
 }
 
-fn enrolment(store: &Store, account: &Account) -> Result<Enrolment, pam_twofactor::store::Error> {
+fn enrolment(
+    store: &Store,
+    account: &Account,
+    now: u64,
+) -> Result<Enrolment, pam_twofactor::store::Error> {
     let record = store.record(account)?;
-    if !record.is_some_and(|record| record.is_enrolled()) {
-        return Ok(Enrolment::None);
+    if !record.as_ref().is_some_and(Record::is_enrolled) {
+        return Ok(match record.is_some_and(|record| record.is_invited(now)) {
+            true => Enrolment::Invited,
+            false => Enrolment::None,
+        });
     }
     let locked = store.lock(account)?;
     locked.record()?;

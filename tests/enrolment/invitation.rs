@@ -78,7 +78,7 @@ fn an_invitation_is_good_for_one_enrolment() {
         .ok();
     assert!(
         run.stdout
-            .contains("alice has to enrol a device at the next login"),
+            .contains("alice is refused wherever a code is asked for, until invited"),
         "{run:?}"
     );
     let session = runs(sshd.login("alice"), &mut Person::new(&[]));
@@ -341,4 +341,36 @@ fn an_invitation_that_is_withdrawn_after_it_was_accepted_stores_nothing_and_says
         ["user=alice rhost=127.0.0.1 result=enrolment-withdrawn changed=invitation"]
     );
     assert_eq!(devices(&machine, "alice"), 0);
+}
+
+#[test]
+fn the_preview_tells_who_is_refused_from_who_may_enrol() {
+    let machine = machine_with("");
+    for user in ["bob", "carol"] {
+        machine.add_user(user);
+    }
+    machine.command(&["invite", "bob", "--json"]).ok();
+    machine
+        .command(&["invite", "carol", "--json", "--for", "1s"])
+        .ok();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    policy(&machine, "enroll_needs_invite = true", "");
+    let set = [
+        "policy",
+        "set",
+        "enroll_at_login",
+        "require",
+        "--force",
+        "--yes",
+        "--json",
+    ];
+    let report: Value = serde_json::from_str(&machine.command(&set).ok().stdout).unwrap();
+    let refused = report["refused"].as_array().unwrap();
+    assert_eq!(report["must_enroll"], serde_json::json!(["bob"]));
+    assert!(
+        ["alice", "carol"]
+            .iter()
+            .all(|user| refused.contains(&Value::from(*user))),
+        "{report}"
+    );
 }

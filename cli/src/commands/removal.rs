@@ -98,6 +98,9 @@ fn remains(policy: &Policy, user: &str, left: &Left, exemption: Exemption) -> St
                 Demand::Device => {
                     "is refused wherever a code is asked for, until a device is enrolled"
                 }
+                // An invitation is used up by then.
+                Demand::MustEnrol if policy.enroll_needs_invite =>
+                    "is refused wherever a code is asked for, until invited (twofactor invite) or enrolled",
                 Demand::MustEnrol => "has to enrol a device at the next login with a password",
                 _ => "logs in without a code",
             }
