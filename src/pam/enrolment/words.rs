@@ -184,8 +184,8 @@ pub fn unconfirmed(device: &Device, why: &Rejected) -> String {
 /// Shows a new set of recovery codes, the only time.
 pub fn recovery(codes: &[PlainCode], medium: Medium) -> Zeroizing<String> {
     const WHAT: &str = "\
-Recovery codes, for when the device is not at hand. Each works once, instead of a code.
-Write them down now; they are not shown again:
+Recovery codes, for when the device is not at hand. Each works once, instead
+of a code. Write them down now; they are not shown again:
 ";
     match medium {
         Medium::Terminal => gathered(&[WHAT, "\n", &recovery::list(codes)]),
@@ -211,4 +211,17 @@ pub fn is_blank(typed: &[u8]) -> bool {
 pub fn is_yes(typed: &[u8]) -> bool {
     let word = typed.trim_ascii();
     word.eq_ignore_ascii_case(b"y") || word.eq_ignore_ascii_case(b"yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_that_is_broken_by_hand_is_wider_than_a_terminal() {
+        let recovery = recovery(&[], Medium::Terminal);
+        for text in [OFFER, DEMAND, recovery.as_str()] {
+            assert!(text.lines().all(|line| line.len() < COLUMNS), "{text}");
+        }
+    }
 }
