@@ -139,7 +139,7 @@ demo:
 	@INTERACTIVE='$(INTERACTIVE)' demo/run $(module) $(command)
 
 ## bench        what a login costs, side by side with google-authenticator and pam_oath; under 5 minutes
-##              (make bench LONG=1 also enrols 1,000,000 users: half an hour, 10 GB)
+##              (make bench LONG=1 also enrols 1,000,000 users, which needs 10 GB)
 bench:
 	@scripts/need $(test_packages)
 	@$(MAKE) --no-print-directory build

@@ -94,7 +94,7 @@ fn main() {
         (true, false) => USUAL,
         (true, true) => LONG,
     };
-    let figures = measure(&extent);
+    let (figures, files) = measure(&extent);
     let directory = artefacts::target().join(match given("--bench") {
         true => "bench",
         false => "bench/short",
@@ -108,9 +108,12 @@ fn main() {
     println!("{}", table::markdown(&figures));
     write("compare.json", format!("{figures:#}\n"));
     write("performance.svg", picture::draw(&figures));
+    step("removing what was made");
+    drop(files);
 }
 
-fn measure(extent: &Extent) -> Value {
+/// All figures, and the files that were made: removing them takes a while.
+fn measure(extent: &Extent) -> (Value, world::Files) {
     // Inside the machine this process cannot see itself.
     let program = std::env::current_exe().unwrap();
     let machine = Machine::new();
@@ -155,20 +158,25 @@ fn measure(extent: &Extent) -> Value {
 
     step("many enrolled users");
     let command = users::command(&machine, extent.imported);
-    let names = users::services(&machine, &account, extent.users, extent.oath_users);
+    let names = users::services(
+        &machine,
+        &account,
+        extent.users,
+        extent.oath_users,
+        extent.imported,
+    );
     // What has not been written back yet would be flushed together with the logins.
     rustix::fs::sync();
     let growth = extent.growth.to_string();
     let mut what = vec!["growth", &growth];
     what.extend(names.iter().map(String::as_str));
     let growth = work(&what);
-    step("removing what was made");
-    drop(files);
-    json!({
+    let figures = json!({
         "disk": disk.split_whitespace().collect::<Vec<_>>().join(" "),
         "kept": kept, "anew": anew, "load": load, "calls": calls, "memory": memory, "bytes": sizes,
         "crowds": crowds, "command": command, "growth": growth, "users": extent.users,
-    })
+    });
+    (figures, files)
 }
 
 /// Each size of a crowd, each peer after the other.

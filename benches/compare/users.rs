@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use crate::enrolled::{device, write_record_in};
 use crate::world::{ROOT, USER, oath_line, stack};
 
+/// Whom [`command`] has imported.
+const MANY: &str = "many";
 const FIRST_UID: usize = 100_000;
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -30,7 +32,7 @@ pub fn command(machine: &Machine, count: usize) -> Value {
     }
     fs::write("/etc/passwd", passwd).unwrap();
     machine.write_file("/run/users.oath", lines, 0o600);
-    let state = format!("{ROOT}/many");
+    let state = format!("{ROOT}/{MANY}");
     fs::DirBuilder::new().mode(0o700).create(&state).unwrap();
     let timed = |arguments: &[&str]| {
         let arguments = [&["--state", &state], arguments].concat();
@@ -60,12 +62,18 @@ pub fn services(
     account: &Account,
     counts: &[usize],
     most: usize,
+    imported: usize,
 ) -> Vec<String> {
     let mut services = Vec::new();
     for &count in counts {
         let service = format!("twofactor_{count}");
-        let state = PathBuf::from(ROOT).join(&service);
-        enrol_many(&state, account, count);
+        // Making 100,000 takes a while, and removing them as well: the imported ones do.
+        let (directory, enrolled) = match count == imported {
+            true => (MANY, imported),
+            false => (service.as_str(), 0),
+        };
+        let state = Path::new(ROOT).join(directory);
+        enrol_many(&state, account, count, enrolled);
         stack(
             machine,
             &service,
@@ -95,12 +103,12 @@ pub fn services(
     services
 }
 
-/// Enrols the user and, as plain copies under other names, all the others.
-fn enrol_many(directory: &Path, account: &Account, count: usize) {
+/// Enrols the user and, as plain copies under other names, all the others who are not there yet.
+fn enrol_many(directory: &Path, account: &Account, count: usize, enrolled: usize) {
     write_record_in(directory, account, vec![device("token", Kind::Hotp)]);
     let record = fs::read_to_string(directory.join("users").join(format!("{USER}.toml"))).unwrap();
     let state = fs::read(directory.join("state").join(USER)).unwrap();
-    for number in 1..count {
+    for number in enrolled.max(1)..count {
         let name = format!("user{number}");
         let own = record.replace(USER, &name);
         write(
