@@ -1,6 +1,8 @@
 //! What a login costs, side by side with pam_google_authenticator and pam_oath: the same work, in turns, through real
 //! libpam, on the disk of the build directory. Needs root; `make bench` takes care of that.
 //!
+//! `--report FILE` makes tables and picture anew from figures that were written earlier.
+//!
 //! Without `--bench`, as `cargo test` runs it, everything is done a few times only, to prove that it works.
 #![allow(
     clippy::unwrap_used,
@@ -94,7 +96,13 @@ fn main() {
         (true, false) => USUAL,
         (true, true) => LONG,
     };
-    let (figures, files) = measure(&extent);
+    let (figures, files) = match words.as_slice() {
+        ["--report", file] => (
+            serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap(),
+            None,
+        ),
+        _ => measure(&extent),
+    };
     let directory = artefacts::target().join(match given("--bench") {
         true => "bench",
         false => "bench/short",
@@ -113,7 +121,7 @@ fn main() {
 }
 
 /// All figures, and the files that were made: removing them takes a while.
-fn measure(extent: &Extent) -> (Value, world::Files) {
+fn measure(extent: &Extent) -> (Value, Option<world::Files>) {
     // Inside the machine this process cannot see itself.
     let program = std::env::current_exe().unwrap();
     let machine = Machine::new();
@@ -176,7 +184,7 @@ fn measure(extent: &Extent) -> (Value, world::Files) {
         "kept": kept, "anew": anew, "load": load, "calls": calls, "memory": memory, "bytes": sizes,
         "crowds": crowds, "command": command, "growth": growth, "users": extent.users,
     });
-    (figures, files)
+    (figures, Some(files))
 }
 
 /// Each size of a crowd, each peer after the other.

@@ -111,7 +111,7 @@ fn curve(svg: &mut String, left: f64, figures: &Value) {
     });
     let (low, high) = (low.floor(), high.ceil());
     let most = (*counts.last().unwrap() as f64).log10().max(1.0);
-    let x = |count: u64| left + 46.0 + (count as f64).log10() / most * (PANEL - 80.0);
+    let x = |count: u64| left + 66.0 + (count as f64).log10() / most * (PANEL - 104.0);
     let y = |value: f64| 250.0 - (value.log10() - low) / (high - low).max(1.0) * 190.0;
     for power in low as i32..=high as i32 {
         let (value, right) = (10f64.powi(power), left + PANEL - 30.0);
@@ -119,17 +119,24 @@ fn curve(svg: &mut String, left: f64, figures: &Value) {
         writeln!(
             svg,
             "<path d=\"M{:.1} {height:.1}H{right:.1}\" stroke=\"#d0d7de\"/>",
-            left + 46.0
+            left + 66.0
         )
         .unwrap();
         text(svg, left, height + 4.0, &grouped(value as u64));
     }
-    for count in &counts {
+    // From the right, as many as have room.
+    let mut free = f64::MAX;
+    for count in counts.iter().rev().filter(|count| {
+        let has_room = x(**count) < free - 62.0;
+        if has_room {
+            free = x(**count);
+        }
+        has_room
+    }) {
+        let (middle, number) = (x(*count), grouped(*count));
         writeln!(
             svg,
-            "<text x=\"{:.1}\" y=\"270\" text-anchor=\"middle\">{}</text>",
-            x(*count),
-            grouped(*count)
+            "<text x=\"{middle:.1}\" y=\"270\" text-anchor=\"middle\">{number}</text>"
         )
         .unwrap();
     }
@@ -145,7 +152,8 @@ fn curve(svg: &mut String, left: f64, figures: &Value) {
         )
         .unwrap();
         if let Some((count, value)) = points.last() {
-            let (right, height) = (x(*count), y(*value) - 8.0);
+            let below = if colour == OURS { 18.0 } else { -8.0 };
+            let (right, height) = (x(*count), y(*value) + below);
             writeln!(
                 svg,
                 "<text x=\"{right:.1}\" y=\"{height:.1}\" text-anchor=\"end\">{name}</text>"
