@@ -62,6 +62,7 @@ pub fn check(service: &Checked<'_>, policy: Option<&Policy>) -> Vec<Finding> {
     findings.extend(ours.iter().filter_map(|at| arguments(&trial, name, *at)));
     findings.extend(order(&trial, name, first));
     findings.extend(control(&trial, name, first));
+    findings.extend(twice(&trial, name));
     findings.extend(by_passes(&trial, name));
     if !names_module(&stacks.account) {
         findings.push(no_account_line(name, file, policy));
@@ -259,6 +260,31 @@ fn password(trial: &Trial<'_>, name: &str, first: usize) -> Option<Finding> {
             "Let a wrong password end the login: `requisite` instead of `required`, `@include` or `include` instead of `substack`.",
         )
     })
+}
+
+/// Two lines ask twice, as with the profile of pam-auth-update and an example of pam.d at once.
+fn twice(trial: &Trial<'_>, name: &str) -> Option<Finding> {
+    let asked = trial.ways().into_iter().find_map(|way| {
+        let walk = trial.walk(Login::new(way, Code::SUCCESS));
+        let mut ours = walk
+            .called
+            .into_iter()
+            .filter(|at| trial.ours().contains(at));
+        (walk.status == Code::SUCCESS).then(|| Some((ours.next()?, ours.next()?)))?
+    });
+    let (first, second) = asked?;
+    Some(Finding::problem(
+        "code-twice",
+        name,
+        format!(
+            "the code is asked for twice, and the second time it is refused as used: {} and {}",
+            describe(trial, first),
+            describe(trial, second)
+        ),
+        format!(
+            "Keep one of them. The line in common-auth is the profile of pam-auth-update (pam-auth-update --disable twofactor); another one is of the file for {name}."
+        ),
+    ))
 }
 
 /// What becomes of the module's answers.

@@ -56,6 +56,17 @@ fn substack_reaches_the_code_and_include_does_not() {
 }
 
 #[test]
+fn two_lines_that_both_ask_are_found() {
+    let unix = "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n";
+    let once = format!("{unix}{OURS_LINE}");
+    assert_eq!(checks(&once), Vec::<&str>::new());
+    assert_eq!(checks(&format!("{once}{OURS_LINE}")), ["code-twice"]);
+    // A line that is jumped over asks nothing.
+    let jumped = format!("{once}auth [default=1] pam_permit.so\n{OURS_LINE}");
+    assert_eq!(checks(&jumped), Vec::<&str>::new());
+}
+
+#[test]
 fn a_password_checked_after_the_code_is_found_behind_a_substack() {
     let found = checks(&format!("{OURS_LINE}auth substack password-auth\n"));
     assert_eq!(found, ["code-before-password"]);
