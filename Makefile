@@ -36,15 +36,18 @@ test_packages  = $(demo_packages) sudo login binutils valgrind strace zbar-tools
 # Ubuntu has Chromium as a snap only; there, Google Chrome and its chromedriver do as well.
 chromium         = $(if $(shell command -v chromedriver),,chromium chromium-driver)
 # dh, dpkg-buildpackage and what they need.
-deb_packages = $(build_packages) debhelper dpkg-dev
+deb_packages    = $(build_packages) debhelper dpkg-dev
+# The root of the tests of the package, and what looks at the package.
+system_packages = $(deb_packages) lintian debootstrap util-linux
 browser_packages = $(test_packages) cockpit-ws cockpit-bridge cockpit-system $(chromium)
 
 # Tests that need root get it: each test program runs under sudo when make does not run as root.
 ifneq ($(shell id -u),0)
+as_root     = sudo
 root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser fuzz sanitize deny dist rpm test-dist test-rpm demo bench faults races deb install install-files uninstall clean help
+.PHONY: build docs test test-browser test-system fuzz sanitize deny dist rpm test-dist test-rpm demo bench faults races deb install install-files uninstall clean help
 .DEFAULT_GOAL = docs
 
 ## build        the module and the command
@@ -85,6 +88,17 @@ test-browser:
 	@scripts/need $(browser_packages)
 	@$(MAKE) --no-print-directory build
 	cargo test $(CARGOFLAGS) -p pam_twofactor --features browser-tests --test cockpit_page $(root_runner)
+
+## test-system  the Debian package: lintian, the same bytes from two builds, and its life in a clean root of this release
+##              that debootstrap fetches once
+test-system:
+	@scripts/need $(system_packages)
+	@$(MAKE) --no-print-directory deb
+	lintian --allow-root --pedantic --fail-on error,warning,pedantic $(target)/deb/*.changes
+	scripts/deb $(target)/system/again >$(target)/system-again.log 2>&1 || { tail -n 50 $(target)/system-again.log; exit 1; }
+	cmp $(target)/deb/*.deb $(target)/system/again/*.deb
+	TWOFACTOR_ROOT=$$($(as_root) scripts/system-root $(target)/system) && export TWOFACTOR_ROOT && \
+		cargo test $(CARGOFLAGS) -p pam_twofactor --features system-tests --test package $(root_runner) -- --test-threads=2
 
 ## fuzz         every parser, and whole logins against a model of the rules, for 60 s each
 ##              (make fuzz TARGET=policy RUNS=1000000, or SECONDS=3600)
@@ -172,7 +186,7 @@ deb:
 	@echo "Built $$(ls $(target)/deb/*.deb). To install it: sudo apt install ./$$(ls $(target)/deb/*.deb)"
 
 ## install      module, command, manual, completions, policy (switched off), state directory, example stacks; changes
-##              nobody's login. DESTDIR, PREFIX and PAMDIR say where to; needs `make docs` first
+##              nobody's login. DESTDIR, PREFIX and PAMDIR say where to; needs `make` first
 install: install-files
 	umask 022 && mkdir -p $(DESTDIR)$(POLICYDIR) $(DESTDIR)$(dir $(STATEDIR))
 	mkdir -p -m 0700 $(DESTDIR)$(STATEDIR)
@@ -189,7 +203,7 @@ completions = $(target)/completions
 install-files:
 	@for file in $(module) $(command) $(target)/man/pam_twofactor.8 $(target)/man/twofactor.8 $(target)/man/twofactor.toml.5 \
 		$(completions)/twofactor.bash $(completions)/_twofactor $(completions)/twofactor.fish; do \
-		test -f $$file || { echo "$$file is missing. Run first: make docs" >&2; exit 1; }; \
+		test -f $$file || { echo "$$file is missing. Run first: make" >&2; exit 1; }; \
 	done
 	@test -n "$(PAMDIR)" || { echo "No pam_unix.so found. Say where modules belong: make install PAMDIR=..." >&2; exit 1; }
 	umask 022 && mkdir -p $(addprefix $(DESTDIR),$(PAMDIR) $(PREFIX)/bin $(DOCDIR) $(EXAMPLEDIR) $(POLICIESDIR) $(DEFAULTDIR) \

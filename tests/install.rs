@@ -1,0 +1,145 @@
+//! `make install` and `make uninstall`: which files they put where, and that the first is undone by the second.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use harness::workspace;
+
+/// What is installed below PREFIX, PAMDIR and /etc, without the examples.
+const FILES: [&str; 10] = [
+    "etc/security/twofactor.toml",
+    "modules/pam_twofactor.so",
+    "opt/bin/twofactor",
+    "opt/share/bash-completion/completions/twofactor",
+    "opt/share/doc/pam_twofactor/README.md",
+    "opt/share/doc/pam_twofactor/twofactor.toml",
+    "opt/share/fish/vendor_completions.d/twofactor.fish",
+    "opt/share/man/man5/twofactor.toml.5",
+    "opt/share/man/man8/pam_twofactor.8",
+    "opt/share/zsh/site-functions/_twofactor",
+];
+
+/// Stands in for what `make docs` builds, so that only installing is tested, and not what else was built before.
+fn built(directory: &Path) {
+    for file in [
+        "release/pam_twofactor.so",
+        "release/twofactor",
+        "man/pam_twofactor.8",
+        "man/twofactor.8",
+        "man/twofactor.toml.5",
+        "completions/twofactor.bash",
+        "completions/_twofactor",
+        "completions/twofactor.fish",
+    ] {
+        let path = directory.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, file).unwrap();
+    }
+}
+
+fn make(goal: &str, built: &Path, into: &Path) -> Output {
+    let mut make = Command::new("make");
+    make.current_dir(workspace())
+        .arg("--no-print-directory")
+        .arg(goal);
+    make.arg(format!("DESTDIR={}", into.display()));
+    make.args(["PREFIX=/opt", "PAMDIR=/modules"]);
+    make.env("CARGO_TARGET_DIR", built)
+        .env_remove("MAKEFLAGS")
+        .env_remove("MAKELEVEL");
+    make.output().unwrap()
+}
+
+/// An empty directory that is only this test's.
+fn directory(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("install-{name}"));
+    std::fs::remove_dir_all(&path).ok();
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+fn files(directory: &Path) -> Vec<String> {
+    let find = Command::new("find")
+        .current_dir(directory)
+        .args([".", "-type", "f", "-printf", r"%P\n"])
+        .output();
+    let mut found: Vec<String> = String::from_utf8(find.unwrap().stdout)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn install_puts_every_file_in_its_place_and_uninstall_takes_all_but_policy_and_state() {
+    let (target, root) = (directory("all-built"), directory("all-root"));
+    built(&target);
+    let made = make("install", &target, &root);
+    assert!(made.status.success(), "{made:?}");
+
+    let mut expected = FILES.map(str::to_owned).to_vec();
+    expected.push("opt/share/man/man8/twofactor.8".into());
+    for example in files(&workspace().join("pam.d")) {
+        expected.push(format!("opt/share/doc/pam_twofactor/pam.d/{example}"));
+    }
+    for policy in files(&workspace().join("docs/policies")) {
+        expected.push(format!("opt/share/doc/pam_twofactor/policies/{policy}"));
+    }
+    expected.sort();
+    assert_eq!(files(&root), expected);
+    for directory in ["", "/users", "/state"] {
+        assert!(root.join(format!("var/lib/twofactor{directory}")).is_dir());
+    }
+
+    let policy = root.join("etc/security/twofactor.toml");
+    std::fs::write(&policy, "enabled = true\n").unwrap();
+    assert!(make("install", &target, &root).status.success());
+    assert_eq!(
+        std::fs::read_to_string(&policy).unwrap(),
+        "enabled = true\n"
+    );
+
+    let unmade = make("uninstall", &target, &root);
+    assert!(unmade.status.success(), "{unmade:?}");
+    assert_eq!(files(&root), ["etc/security/twofactor.toml"]);
+    assert!(root.join("var/lib/twofactor/users").is_dir());
+}
+
+#[test]
+fn install_says_what_is_not_built_and_installs_nothing() {
+    for missing in [
+        "release/pam_twofactor.so",
+        "man/twofactor.8",
+        "completions/_twofactor",
+    ] {
+        let (target, root) = (directory("missing-built"), directory("missing-root"));
+        built(&target);
+        std::fs::remove_file(target.join(missing)).unwrap();
+        let made = make("install", &target, &root);
+        let said = String::from_utf8(made.stderr.clone()).unwrap();
+        assert!(
+            !made.status.success() && said.contains(missing) && said.contains("Run first: make"),
+            "{made:?}"
+        );
+        assert_eq!(files(&root), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn uninstall_is_refused_while_a_stack_names_the_module() {
+    let (target, root) = (directory("refused-built"), directory("refused-root"));
+    built(&target);
+    assert!(make("install", &target, &root).status.success());
+    let before = files(&root);
+    let stacks = root.join("etc/pam.d");
+    std::fs::create_dir_all(&stacks).unwrap();
+    std::fs::copy(workspace().join("pam.d/sshd"), stacks.join("sshd")).unwrap();
+    let refused = make("uninstall", &target, &root);
+    assert!(!refused.status.success(), "{refused:?}");
+    std::fs::remove_file(stacks.join("sshd")).unwrap();
+    assert_eq!(files(&root), before);
+}
