@@ -97,8 +97,8 @@ test-system:
 	lintian --allow-root --pedantic --fail-on error,warning,pedantic $(target)/deb/*.changes
 	scripts/deb $(target)/system/again >$(target)/system-again.log 2>&1 || { tail -n 50 $(target)/system-again.log; exit 1; }
 	cmp $(target)/deb/*.deb $(target)/system/again/*.deb
-	TWOFACTOR_ROOT=$$($(as_root) scripts/system-root $(target)/system) && export TWOFACTOR_ROOT && \
-		cargo test $(CARGOFLAGS) -p pam_twofactor --features system-tests --test package $(root_runner) -- --test-threads=2
+	$(as_root) scripts/system-root $(target)/system
+	cargo test $(CARGOFLAGS) -p pam_twofactor --features system-tests --test package $(root_runner) -- --test-threads=2
 
 ## fuzz         every parser, and whole logins against a model of the rules, for 60 s each
 ##              (make fuzz TARGET=policy RUNS=1000000, or SECONDS=3600)

@@ -45,17 +45,7 @@ pub(crate) fn build() {
             cover(path);
         }
     }
-    for (path, tree) in kept {
-        fs::create_dir_all(&path).expect("a place for the build directory");
-        move_mount(
-            &tree,
-            "",
-            rustix::fs::CWD,
-            &path,
-            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
-        )
-        .expect("putting the build directory back");
-    }
+    put_back(kept);
     devices();
     runtime_directories();
     logs();
@@ -64,6 +54,35 @@ pub(crate) fn build() {
     install(&command_path(), Path::new("/usr/local/bin/twofactor"));
     install(&pamdrive_path(), Path::new("/usr/local/bin/pamdrive"));
     install(&pamscan_path(), Path::new("/usr/local/bin/pamscan"));
+}
+
+/// Makes another root the one of the calling thread, which has its own mount namespace: a directory that is only read,
+/// under memory that takes every change. The way back is the way out of the mount namespace.
+pub(crate) fn build_in(root: &Path) {
+    mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )
+    .expect("making all mounts private");
+    let root = root.canonicalize().expect("the root");
+    let kept = keep_build_directories();
+    tmpfs(Path::new("/run"), 0o755);
+    let [upper, work, new] = ["upper", "work", "new"].map(|name| Path::new("/run").join(name));
+    for path in [&upper, &work, &new] {
+        directory(path, 0o755);
+    }
+    overlay(&root, &upper, &work, &new);
+    for path in ["/dev", "/proc"] {
+        mount_bind(path, new.join(&path[1..])).expect("lending a directory to the new root");
+    }
+    rustix::process::chroot(&new).expect("changing the root");
+    std::env::set_current_dir("/").expect("entering the new root");
+    tmpfs(Path::new("/run"), 0o755);
+    directory(Path::new(SCRATCH), 0o755);
+    put_back(kept);
+    devices();
+    runtime_directories();
+    log_files();
 }
 
 /// Makes a directory with exactly this mode, owned by root.
@@ -96,6 +115,20 @@ fn keep_build_directories() -> Vec<(PathBuf, std::os::fd::OwnedFd)> {
     paths.into_iter().map(keep).collect()
 }
 
+fn put_back(kept: Vec<(PathBuf, std::os::fd::OwnedFd)>) {
+    for (path, tree) in kept {
+        fs::create_dir_all(&path).expect("a place for the build directory");
+        move_mount(
+            &tree,
+            "",
+            rustix::fs::CWD,
+            &path,
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+        .expect("putting the build directory back");
+    }
+}
+
 fn tmpfs(path: &Path, mode: u32) {
     let options = std::ffi::CString::new(format!("mode={mode:o}")).expect("no NUL");
     mount(
@@ -119,9 +152,14 @@ fn cover(path: &Path) {
     directory(&upper, covered.mode() & 0o7777);
     chown(&upper, Some(covered.uid()), Some(covered.gid()))
         .expect("the owner of the covered directory");
+    overlay(path, &upper, &work, path);
+}
+
+/// Mounts a directory with memory over it.
+fn overlay(lower: &Path, upper: &Path, work: &Path, path: &Path) {
     let options = format!(
         "lowerdir={},upperdir={},workdir={}",
-        path.display(),
+        lower.display(),
         upper.display(),
         work.display()
     );
@@ -181,8 +219,12 @@ fn runtime_directories() {
 }
 
 fn logs() {
+    tmpfs(Path::new("/var/log"), 0o755);
+    log_files();
+}
+
+fn log_files() {
     let directory = Path::new("/var/log");
-    tmpfs(directory, 0o755);
     for (name, mode) in [("wtmp", 0o664), ("btmp", 0o600), ("lastlog", 0o664)] {
         file(&directory.join(name), b"", mode);
     }

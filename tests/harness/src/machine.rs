@@ -28,6 +28,7 @@ pub const HOST_NAME: &str = "box";
 /// ones. Threads started while the machine exists must be joined before it is dropped.
 pub struct Machine {
     numbers: Cell<u32>,
+    product: Product,
     // Dropped in this order: the processes, then the log they write to, then the way back.
     _processes: Processes,
     log: Log,
@@ -41,16 +42,29 @@ impl Machine {
     /// # Panics
     /// Without root, or when the kernel refuses a namespace or a mount.
     pub fn new() -> Self {
+        artefacts::pamdrive_path();
+        Self::enter(Product::Built, layout::build)
+    }
+
+    /// Enters a new machine that has nothing of the real system: its files are those of a root directory, such as
+    /// debootstrap makes, which itself stays as it is. Nothing of the product is there.
+    ///
+    /// # Panics
+    /// As [`Machine::new`].
+    pub fn in_root(root: &Path) -> Self {
+        Self::enter(Product::Packaged, || layout::build_in(root))
+    }
+
+    fn enter(product: Product, build: impl FnOnce()) -> Self {
         assert!(
             rustix::process::geteuid().is_root(),
             "this test needs root: run `make test`, which uses sudo"
         );
         artefacts::target();
-        artefacts::pamdrive_path();
         let home = Home::remember();
         let mut log = Log::start();
         sys::unshare().expect("this test needs its own mount namespace (CAP_SYS_ADMIN)");
-        layout::build();
+        build();
         log.listen();
         std::fs::set_permissions(
             "/dev/log",
@@ -62,6 +76,7 @@ impl Machine {
         let processes = Processes::start();
         let machine = Self {
             numbers: Cell::new(0),
+            product,
             _processes: processes,
             log,
             _home: home,
@@ -88,8 +103,14 @@ impl Machine {
     /// # Panics
     /// When it was not built.
     pub fn twofactor(&self, arguments: &[&str]) -> Program {
-        artefacts::command();
-        self.program("/usr/local/bin/twofactor").args(arguments)
+        let path = match self.product {
+            Product::Built => {
+                artefacts::command();
+                "/usr/local/bin/twofactor"
+            }
+            Product::Packaged => "/usr/bin/twofactor",
+        };
+        self.program(path).args(arguments)
     }
 
     /// Any program, to be run inside the machine.
@@ -211,6 +232,14 @@ impl Machine {
         self.numbers.set(self.numbers.get() + 1);
         self.numbers.get()
     }
+}
+
+/// Where a machine has the product from.
+enum Product {
+    /// From the build directory; it is put into every machine.
+    Built,
+    /// From a package that the test installs.
+    Packaged,
 }
 
 impl Default for Machine {

@@ -1,0 +1,170 @@
+//! A clean Debian, the package, and what an administrator does with both.
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use harness::{Machine, PASSWORD, Program, Sshd, hotp};
+
+use super::common::{ASK_CODE, ASK_PASSWORD, enroll};
+
+pub const MODULE: &str = "pam_twofactor.so";
+pub const POLICY: &str = "/etc/security/twofactor.toml";
+pub const RECORD: &str = "/var/lib/twofactor/users/alice.toml";
+
+/// A clean root with one user, in which nothing of the product is installed.
+pub fn clean_root() -> Machine {
+    let root = harness::artefacts::target().join("system/root");
+    assert!(root.exists(), "run `make test-system`, which makes it");
+    let machine = Machine::in_root(&root);
+    machine.set_password("root");
+    machine.add_user("alice");
+    machine
+}
+
+/// The package that `make deb` built.
+pub fn package() -> PathBuf {
+    let directory = harness::artefacts::target().join("deb");
+    let entries = std::fs::read_dir(&directory).unwrap();
+    let mut found = entries.flatten().map(|entry| entry.path());
+    found
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .unwrap()
+}
+
+/// apt, as an unattended upgrade calls it: nobody is there to answer.
+pub fn apt(machine: &Machine, arguments: &[&str]) -> Program {
+    machine
+        .program("apt-get")
+        .args(&["--yes", "--quiet"])
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .limit(Duration::from_secs(180))
+}
+
+/// Installs a package file.
+pub fn install(machine: &Machine, package: &Path) {
+    let file = package.display().to_string();
+    apt(machine, &["install", "--allow-downgrades", &file])
+        .run()
+        .ok();
+}
+
+/// The profile, as an administrator selects it.
+pub fn select(machine: &Machine) {
+    pam_auth_update(machine, &["--enable", "twofactor"]);
+}
+
+pub fn pam_auth_update(machine: &Machine, arguments: &[&str]) {
+    let run = machine.program("pam-auth-update").args(arguments);
+    run.env("DEBIAN_FRONTEND", "noninteractive").run().ok();
+}
+
+/// A counting token of alice's, so that a test need not wait for the next code.
+pub struct Token {
+    secret: String,
+    counter: u64,
+}
+
+impl Token {
+    /// Enrols it with the command of the package.
+    pub fn of(machine: &Machine, user: &str) -> Self {
+        let phone = enroll(machine, user, &["--hotp"]);
+        let mut token = Self {
+            secret: phone.totp.secret,
+            counter: 0,
+        };
+        // `enable` wants one device that has given a right code.
+        let code = token.code() + "\n";
+        machine.twofactor(&["verify", user]).input(code).run().ok();
+        token
+    }
+
+    pub fn code(&mut self) -> String {
+        self.counter += 1;
+        hotp(&self.secret, self.counter - 1, 6)
+    }
+
+    /// A code that it does not show for a long time.
+    pub fn wrong_code(&self) -> String {
+        let shown = harness::otp::hotp_codes(&self.secret, self.counter, 40, 6);
+        let mut codes = (0..100).map(|number| format!("{number:06}"));
+        codes.find(|code| !shown.contains(code)).unwrap()
+    }
+}
+
+/// A clean root with the package in use: profile selected, alice enrolled, policy on, failures not delayed.
+pub fn in_use() -> (Machine, Token) {
+    let machine = clean_root();
+    install(&machine, &package());
+    select(&machine);
+    let token = Token::of(&machine, "alice");
+    switch_on(&machine);
+    (machine, token)
+}
+
+pub fn switch_on(machine: &Machine) {
+    machine
+        .command(&["enable", "--service", "sshd", "--yes"])
+        .ok();
+    machine
+        .command(&["policy", "set", "throttle.delay", "0", "--yes"])
+        .ok();
+}
+
+/// Logs in with the password alone, which must be enough.
+pub fn password_is_enough(sshd: &Sshd<'_>) {
+    let session = sshd.login("alice").answer(PASSWORD).run();
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(session.prompts, [ASK_PASSWORD]);
+}
+
+/// Logs in with password and code.
+pub fn code_lets_in(sshd: &Sshd<'_>, token: &mut Token) {
+    let session = sshd
+        .login("alice")
+        .answer(PASSWORD)
+        .answer(token.code())
+        .run();
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(session.prompts, [ASK_PASSWORD, ASK_CODE]);
+}
+
+/// Tries to log in with the password and a wrong code.
+pub fn wrong_code_is_refused(sshd: &Sshd<'_>, token: &Token) {
+    let session = sshd
+        .login("alice")
+        .answer(PASSWORD)
+        .answer(token.wrong_code())
+        .run();
+    assert!(!session.is_in(), "{session:?}");
+    assert_eq!(session.prompts[..2], [ASK_PASSWORD, ASK_CODE]);
+}
+
+/// The files in /etc/pam.d that name the module outside of comments.
+pub fn naming() -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/etc/pam.d").unwrap().flatten() {
+        let content = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        let names = |line: &str| {
+            line.split('#')
+                .next()
+                .is_some_and(|line| line.contains(MODULE))
+        };
+        if content.lines().any(names) {
+            found.push(entry.file_name().display().to_string());
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Where the package puts the module.
+pub fn module_file() -> PathBuf {
+    let libraries = std::fs::read_dir("/usr/lib").unwrap().flatten();
+    let mut directories = libraries.map(|entry| entry.path().join("security"));
+    directories
+        .find(|path| path.join("pam_unix.so").exists())
+        .unwrap()
+        .join(MODULE)
+}
