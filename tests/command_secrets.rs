@@ -309,3 +309,25 @@ fn processes() -> Vec<(String, String)> {
         .filter(|(command, _)| !command.is_empty())
         .collect()
 }
+
+/// It asks the kernel before it reads anything.
+#[test]
+fn r33_the_command_leaves_no_core_dump() {
+    let machine = desk();
+    let traced = machine.program("strace").args(&[
+        "-f",
+        "-qq",
+        "-e",
+        "trace=prctl",
+        "-o",
+        "/run/trace",
+        "/usr/local/bin/twofactor",
+        "status",
+    ]);
+    traced.run().ok();
+    let calls = machine.read("/run/trace");
+    assert!(
+        calls.contains("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0"),
+        "{calls}"
+    );
+}

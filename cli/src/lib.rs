@@ -30,6 +30,7 @@ mod text;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use rustix::process::DumpableBehavior;
 
 use crate::args::{Cli, Command};
 use crate::context::Context;
@@ -38,6 +39,8 @@ use crate::error::{Exit, Failure};
 /// Runs the command with the arguments of this process.
 #[must_use]
 pub fn run() -> ExitCode {
+    // Keys will be in memory. Where the kernel refuses, nothing is lost but this.
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let cli = Cli::parse();
     let context = Context::new(&cli.global);
     let allowed = match cli.command {
