@@ -47,7 +47,7 @@ as_root     = sudo
 root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser test-system fuzz sanitize deny dist rpm test-dist test-rpm demo bench faults races deb install install-files uninstall clean help
+.PHONY: build docs test test-browser test-system fuzz sanitize deny dist rpm test-dist test-rpm demo bench bench-uniform faults races deb install install-files uninstall clean help
 .DEFAULT_GOAL = docs
 
 ## build        the module and the command
@@ -158,6 +158,12 @@ bench:
 	@scripts/need $(test_packages)
 	@$(MAKE) --no-print-directory build
 	cargo bench $(CARGOFLAGS) -p pam_twofactor --bench compare $(root_runner) -- $(if $(LONG),--long)
+
+## bench-uniform whether the time of a refusal tells who has a device, under uniform_prompt (5 minutes)
+bench-uniform:
+	@scripts/need $(test_packages)
+	@$(MAKE) --no-print-directory build
+	cargo bench $(CARGOFLAGS) -p pam_twofactor --bench uniform $(root_runner)
 
 ## faults       each system call of a login and of a change goes wrong in turn; prints a table of what came of it
 ##              (takes an hour or so; make faults EVERY=7 takes each seventh fault)

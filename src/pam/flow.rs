@@ -18,6 +18,7 @@ use super::log::Line;
 use super::messages;
 use super::prompt::Prompt;
 use super::report;
+use super::uniform::{Pace, Refusals};
 
 /// Runs the authentication phase. Whatever goes wrong ends in something else than
 /// [`Ending::Verified`] and [`Ending::NotAsked`].
@@ -91,6 +92,7 @@ struct Login<'a> {
 
 impl Login<'_> {
     fn run(&self, host: &mut dyn Host) -> Result<Ending, Stop> {
+        let began = clock::monotonic();
         let file = PolicyFile::new(&self.arguments.policy);
         let loaded = file.load()?;
         let service = host.service().and_then(|name| String::from_utf8(name).ok());
@@ -114,9 +116,18 @@ impl Login<'_> {
             return self.not_asked(host, demand);
         }
         let store = Store::open(&self.arguments.state)?;
-        let account = match (self.enrolment(&store, account.as_ref())?, account) {
+        let pace = Pace::of(&loaded.policy, began);
+        let enrolment = match self.enrolment(&store, account.as_ref()) {
+            Err(failure @ Failure::Vanished(_)) if pace.is_even() => {
+                let line = report::failed(self.about(), &failure);
+                host.log(Priority::Error, line.as_str());
+                return self.refuse_like_a_wrong_code(host, &loaded.policy, pace);
+            }
+            known => known?,
+        };
+        let account = match (enrolment, account) {
             (Enrolment::Enrolled, Some(account)) => account,
-            (_, account) => return self.unenrolled(host, &loaded.policy, account.as_ref()),
+            (_, account) => return self.unenrolled(host, &loaded.policy, account.as_ref(), pace),
         };
         let session = Session {
             file: &file,
@@ -127,7 +138,7 @@ impl Login<'_> {
             address,
             clock: clock::now,
         };
-        self.ask(host, session)
+        self.ask(host, session, pace)
     }
 
     /// The account behind `PAM_USER`, `None` when nobody has that name.
@@ -176,12 +187,13 @@ impl Login<'_> {
         host: &mut dyn Host,
         policy: &Policy,
         account: Option<&Account>,
+        pace: Pace,
     ) -> Result<Ending, Stop> {
         let demand = with_enrolment(policy, Enrolment::Unenrolled);
         if demand == Demand::Device {
             host.log(Priority::Notice, self.line("device-required").as_str());
-            if policy.uniform_prompt {
-                return self.refuse_like_a_wrong_code(host, policy);
+            if pace.is_even() {
+                return self.refuse_like_a_wrong_code(host, policy, pace);
             }
         }
         match self.arguments.layout {
@@ -233,22 +245,41 @@ impl Login<'_> {
         &self,
         host: &mut dyn Host,
         policy: &Policy,
+        pace: Pace,
     ) -> Result<Ending, Stop> {
-        let mut prompt = self.prompt(policy);
-        let mut refused = None;
-        for _ in 0..policy.tries {
-            let Some(input) = input::next(host, self.arguments, &prompt, policy.echo)? else {
+        let all = Refusals {
+            prompt: self.prompt(policy),
+            refused: None,
+            left: policy.tries,
+        };
+        self.refuse_all(host, policy, pace, all)
+    }
+
+    /// The rest of that dialogue.
+    fn refuse_all(
+        &self,
+        host: &mut dyn Host,
+        policy: &Policy,
+        mut pace: Pace,
+        mut rest: Refusals,
+    ) -> Result<Ending, Stop> {
+        for _ in 0..rest.left {
+            pace.question();
+            let Some(input) = input::next(host, self.arguments, &rest.prompt, policy.echo)? else {
                 return Ok(Ending::Refused);
             };
-            if input::not_for_us(host, self.arguments, &input, refused.as_ref()).is_some() {
+            pace.answered();
+            let refused = rest.refused.as_ref();
+            if input::not_for_us(host, self.arguments, &input, refused).is_some() {
                 return Ok(Ending::Refused);
             }
+            pace.refusal();
             host.delay_failure(policy.throttle.delay);
-            self.refuse(host, &mut prompt, messages::WRONG);
+            self.refuse(host, &mut rest.prompt, messages::WRONG);
             if self.arguments.first_pass == FirstPass::Only {
                 return Ok(Ending::Refused);
             }
-            refused = Some(input.into_bytes());
+            rest.refused = Some(input.into_bytes());
         }
         Ok(Ending::NoMoreTries)
     }
@@ -261,11 +292,16 @@ impl Login<'_> {
     }
 
     /// The user has a device: up to `tries` answers are judged.
-    fn ask(&self, host: &mut dyn Host, mut session: Session<'_>) -> Result<Ending, Stop> {
+    fn ask(
+        &self,
+        host: &mut dyn Host,
+        mut session: Session<'_>,
+        mut pace: Pace,
+    ) -> Result<Ending, Stop> {
         let mut prompt = self.prompt(&session.loaded.policy);
         let tries = session.loaded.policy.tries;
         let mut refused = None;
-        for _ in 0..tries {
+        for tried in 0..tries {
             match session.before()? {
                 Before::Grace(left) => {
                     let line = self.line("grace").with("left", &left);
@@ -274,13 +310,26 @@ impl Login<'_> {
                     return Ok(Ending::NotAsked);
                 }
                 Before::Gate(Gate::Open) => {}
+                // Somebody without a device is never locked out.
+                Before::Gate(closed) if pace.is_even() => {
+                    self.log_closed(host, closed);
+                    let left = tries - tried;
+                    let rest = Refusals {
+                        prompt,
+                        refused,
+                        left,
+                    };
+                    return self.refuse_all(host, &session.loaded.policy, pace, rest);
+                }
                 Before::Gate(closed) => return Ok(self.closed(host, closed)),
             }
+            pace.question();
             let echo = session.loaded.policy.echo;
             let Some(input) = input::next(host, self.arguments, &prompt, echo)? else {
                 host.log(Priority::Notice, self.line("no-first-pass").as_str());
                 return Ok(Ending::Refused);
             };
+            pace.answered();
             if let Some(cause) = input::not_for_us(host, self.arguments, &input, refused.as_ref()) {
                 return Ok(self.passed_over(host, cause));
             }
@@ -292,8 +341,15 @@ impl Login<'_> {
                 Judged::Compared(Outcome::Rejected(why)) => {
                     let line = report::rejected(self.about(), &why);
                     host.log(Priority::Notice, line.as_str());
+                    pace.refusal();
                     host.delay_failure(session.loaded.policy.throttle.delay);
-                    self.refuse(host, &mut prompt, messages::rejected(&why));
+                    self.refuse(host, &mut prompt, pace.words(&why));
+                }
+                Judged::Refused(closed) if pace.is_even() => {
+                    self.log_closed(host, closed);
+                    pace.refusal();
+                    host.delay_failure(session.loaded.policy.throttle.delay);
+                    self.refuse(host, &mut prompt, messages::WRONG);
                 }
                 Judged::Refused(closed) => return Ok(self.closed(host, closed)),
                 Judged::Gone => {
@@ -350,9 +406,13 @@ impl Login<'_> {
         Ok(Ending::Verified)
     }
 
-    fn closed(&self, host: &mut dyn Host, gate: Gate) -> Ending {
+    fn log_closed(&self, host: &dyn Host, gate: Gate) {
         let line = report::closed(self.about(), gate);
         host.log(Priority::Warning, line.as_str());
+    }
+
+    fn closed(&self, host: &mut dyn Host, gate: Gate) -> Ending {
+        self.log_closed(host, gate);
         self.complain(host, &messages::closed(gate));
         Ending::NoMoreTries
     }

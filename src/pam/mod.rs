@@ -13,6 +13,7 @@ mod messages;
 mod notice;
 mod prompt;
 mod report;
+mod uniform;
 
 #[cfg(test)]
 mod tests;

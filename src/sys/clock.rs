@@ -33,6 +33,14 @@ pub fn monotonic() -> Duration {
     )
 }
 
+/// Waits until [`monotonic`] has reached `end`, whatever signals come meanwhile.
+pub fn sleep_until(end: Duration) {
+    let left = || Some(end.saturating_sub(monotonic())).filter(|left| !left.is_zero());
+    while let Some(left) = left() {
+        std::thread::sleep(left);
+    }
+}
+
 /// What the kernel says of the wall clock (adjtimex(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Synchronization {
@@ -80,5 +88,13 @@ mod tests {
         let (wall, steady) = (now().unwrap(), monotonic());
         assert!(wall > 1_700_000_000);
         assert!(now().unwrap() >= wall && monotonic() >= steady);
+    }
+
+    #[test]
+    fn a_wait_is_not_cut_short() {
+        let end = monotonic() + Duration::from_millis(3);
+        sleep_until(end);
+        assert!(monotonic() >= end);
+        sleep_until(Duration::ZERO);
     }
 }

@@ -114,3 +114,53 @@ fn what_an_earlier_module_asked_for_is_refused_alike() {
         assert_eq!((outcome.auth, said(&outcome)), (code::AUTH_ERR, vec![]));
     }
 }
+
+/// Nobody without a device is ever locked out, so a lock-out must not show.
+#[test]
+fn a_lock_out_looks_like_wrong_codes_and_a_right_code_does_not_end_it() {
+    let machine = machine(MANDATORY);
+    let alice = enrol(&machine, "alice");
+    add_account(&machine, "bob");
+    let wrong = alice.wrong();
+    let refused = |user: &str, answer: &str| {
+        let login = login(user).answer(&wrong).answer("").answer(answer);
+        let outcome = run(login);
+        assert!(outcome.fail_delay_us.is_some());
+        let shown: Vec<_> = said(&outcome)
+            .into_iter()
+            .map(|(style, text)| (style.to_owned(), text.to_owned()))
+            .collect();
+        (outcome.auth, shown)
+    };
+    let of_bob = refused("bob", &wrong);
+    assert_eq!(of_bob.0, code::MAXTRIES);
+    assert_eq!(refused("alice", &wrong), of_bob);
+    assert_eq!(logged(&machine).len(), 4);
+    // The lock-out begins with the second answer.
+    assert_eq!(refused("alice", &alice.code()), of_bob);
+    let lines = logged(&machine);
+    assert!(lines[2].contains("result=throttled"), "{lines:?}");
+    assert_eq!(refused("alice", &alice.code()), of_bob);
+    assert_eq!(state_of("alice").failures, 5);
+    assert_eq!(state_of("alice").devices[0].next, 0);
+}
+
+#[test]
+fn a_name_whose_account_is_gone_is_refused_like_any_other() {
+    let machine = machine(MANDATORY);
+    let alice = enrol(&machine, "alice");
+    machine.remove_user("alice");
+    let answers = |user: &str| {
+        let login = login(user).answer(alice.wrong()).answer("").answer("x");
+        Outcome {
+            user: None,
+            fail_delay_us: None,
+            ..run(login)
+        }
+    };
+    let gone = answers("alice");
+    assert_eq!(gone, answers("nobody-of-that-name"));
+    assert_eq!((gone.auth, gone.prompts.len()), (code::MAXTRIES, 3));
+    let lines = logged(&machine);
+    assert!(lines[0].contains("no such account"), "{lines:?}");
+}

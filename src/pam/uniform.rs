@@ -1,0 +1,147 @@
+//! Where the policy says `uniform_prompt` and makes a device mandatory, everybody is refused alike: as if a code was wrong,
+//! and after the same time.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::demand::{Demand, Enrolment, with_enrolment};
+use crate::policy::Policy;
+use crate::sys::clock;
+use crate::verify::Rejected;
+
+use super::messages;
+use super::prompt::Prompt;
+
+/// A question comes a multiple of this after the login began or its last answer was given. Reading the files of somebody
+/// who has a device takes a fraction of it.
+const QUESTION: Duration = Duration::from_millis(50);
+/// A refusal comes a multiple of this after the answer. The flush to the disk, which only somebody with a device causes,
+/// takes a fraction of it; on a disk that needs longer, a multiple shows no more than that.
+const REFUSAL: Duration = Duration::from_millis(200);
+
+/// When questions and refusals come.
+pub struct Pace(Option<Duration>);
+
+/// Wrong answers that are still to be asked for.
+pub struct Refusals {
+    /// The question.
+    pub prompt: Prompt,
+    /// The last answer, if there was one.
+    pub refused: Option<Zeroizing<Vec<u8>>>,
+    /// How many more.
+    pub left: u8,
+}
+
+impl Pace {
+    /// The pace of a login that began at `began`: even where all are refused alike, else as fast as it goes.
+    pub fn of(policy: &Policy, began: Duration) -> Self {
+        let refused = with_enrolment(policy, Enrolment::Unenrolled) == Demand::Device;
+        Self((policy.uniform_prompt && refused).then_some(began))
+    }
+
+    /// Whether nothing may tell who has a device.
+    pub const fn is_even(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Notes that an answer was given.
+    pub fn answered(&mut self) {
+        self.0 = self.0.map(|_| clock::monotonic());
+    }
+
+    /// Waits until a question may come.
+    pub fn question(&self) {
+        self.wait(QUESTION);
+    }
+
+    /// Waits until a refusal may come. No lock may be held.
+    pub fn refusal(&self) {
+        self.wait(REFUSAL);
+    }
+
+    /// What is said of a refused code. That the clock is behind is said of any code, right or wrong, of somebody with a device.
+    pub const fn words(&self, why: &Rejected) -> &'static str {
+        match why {
+            Rejected::ClockSetBack { .. } if self.is_even() => messages::WRONG,
+            _ => messages::rejected(why),
+        }
+    }
+
+    fn wait(&self, unit: Duration) {
+        if let Some(since) = self.0 {
+            clock::sleep_until(next_multiple(since, clock::monotonic(), unit));
+        }
+    }
+}
+
+/// The first moment after `now` that is a multiple of `unit` after `since`.
+fn next_multiple(since: Duration, now: Duration, unit: Duration) -> Duration {
+    let units = now.saturating_sub(since).as_nanos() / unit.as_nanos() + 1;
+    since.saturating_add(unit.saturating_mul(u32::try_from(units).unwrap_or(u32::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_less_than_a_unit_ends_with_it_and_what_takes_longer_with_a_later_one() {
+        let at = |ms| next_multiple(Duration::from_secs(5), Duration::from_millis(ms), REFUSAL);
+        for (now, end) in [
+            (5000, 5200),
+            (5001, 5200),
+            (5199, 5200),
+            (5200, 5400),
+            (5399, 5400),
+        ] {
+            assert_eq!(at(now), Duration::from_millis(end), "{now}");
+        }
+        assert_eq!(
+            at(4000),
+            Duration::from_millis(5200),
+            "a clock never goes back"
+        );
+    }
+
+    #[test]
+    fn only_where_all_are_refused_alike_anybody_waits() {
+        let even = |lines: &str| {
+            let policy = format!("enabled = true\n{lines}").parse().unwrap();
+            Pace::of(&policy, Duration::ZERO).is_even()
+        };
+        assert!(even("uniform_prompt = true\nenforcement = \"mandatory\""));
+        assert!(!even("uniform_prompt = true"));
+        assert!(!even("enforcement = \"mandatory\""));
+        assert!(!even(
+            "uniform_prompt = true\nenforcement = \"mandatory\"\nenroll_at_login = \"require\""
+        ));
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_multiple() {
+        let began = clock::monotonic();
+        Pace(Some(began)).question();
+        assert!(clock::monotonic() >= began + QUESTION);
+        let mut pace = Pace(Some(began));
+        pace.answered();
+        assert!(pace.0.unwrap() >= began + QUESTION);
+        pace.refusal();
+        assert!(clock::monotonic() >= began + QUESTION + REFUSAL);
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_is_told_only_at_a_free_pace() {
+        let why = Rejected::ClockSetBack {
+            device: "phone".into(),
+            seconds: 9,
+        };
+        assert_eq!(Pace(Some(Duration::ZERO)).words(&why), messages::WRONG);
+        assert_ne!(Pace(None).words(&why), messages::WRONG);
+        assert_eq!(
+            Pace(Some(Duration::ZERO)).words(&Rejected::Spent),
+            messages::rejected(&Rejected::Spent)
+        );
+    }
+}
