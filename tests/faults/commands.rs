@@ -170,8 +170,9 @@ fn judge(
     found: &mut dyn FnMut(Column, String),
 ) {
     let (code, signal) = (traced.run.code, traced.run.signal);
-    if signal.is_some_and(|signal| signal != libc::SIGKILL) || code == Some(101) {
-        found(Column::Stuck, format!("the command died: {:?}", traced.run));
+    // What fails before its main function may kill the command, as the loader and the runtime see fit.
+    if code == Some(101) {
+        found(Column::Stuck, format!("it panicked: {:?}", traced.run));
     }
     let now = match in_force(change, before) {
         Ok(now) => now,
