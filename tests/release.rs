@@ -136,7 +136,9 @@ fn contributing_names_targets_that_exist() {
     let calls = contributing.split("`make ").skip(1);
     let calls: Vec<&str> = calls.map(|rest| rest.split('`').next().unwrap()).collect();
     assert!(calls.len() > 5);
-    for target in calls.iter().flat_map(|call| call.split(' ')) {
+    let words = calls.iter().flat_map(|call| call.split(' '));
+    // The rest set variables: EVERY=7.
+    for target in words.filter(|word| !word.contains('=')) {
         assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
     }
     let listed = makefile.split("\n.PHONY: ").nth(1).unwrap();
