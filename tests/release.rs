@@ -143,11 +143,8 @@ fn contributing_names_targets_that_exist() {
     }
     let listed = makefile.split("\n.PHONY: ").nth(1).unwrap();
     for target in listed.lines().next().unwrap().split(' ') {
-        let is_proof = [
-            "test", "bench", "fuzz", "mutants", "faults", "races", "demo",
-        ]
-        .iter()
-        .any(|start| target.starts_with(start));
+        let alone = ["bench", "fuzz", "mutants", "faults", "races", "demo"];
+        let is_proof = target.starts_with("test") || alone.contains(&target);
         assert!(
             !is_proof
                 || calls
