@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use harness::{Machine, PASSWORD, Program, Sshd, hotp};
 
-use super::common::{ASK_CODE, ASK_PASSWORD, enroll};
+use super::common::{ASK_AGAIN, ASK_CODE, ASK_PASSWORD, enroll};
 
 pub const MODULE: &str = "pam_twofactor.so";
 pub const POLICY: &str = "/etc/security/twofactor.toml";
@@ -130,15 +130,17 @@ pub fn code_lets_in(sshd: &Sshd<'_>, token: &mut Token) {
     assert_eq!(session.prompts, [ASK_PASSWORD, ASK_CODE]);
 }
 
-/// Tries to log in with the password and a wrong code.
+/// Tries to log in with the password and a wrong code, as often as one login asks.
 pub fn wrong_code_is_refused(sshd: &Sshd<'_>, token: &Token) {
-    let session = sshd
-        .login("alice")
-        .answer(PASSWORD)
-        .answer(token.wrong_code())
-        .run();
-    assert!(!session.is_in(), "{session:?}");
-    assert_eq!(session.prompts[..2], [ASK_PASSWORD, ASK_CODE]);
+    let wrong = token.wrong_code();
+    let login = sshd.login("alice").answer(PASSWORD);
+    let session = login.answers(&[&wrong, &wrong, &wrong]).run();
+    assert_eq!(session.code, Some(255), "{session:?}");
+    assert!(!session.is_in() && !session.hung_up, "{session:?}");
+    assert_eq!(
+        session.prompts,
+        [ASK_PASSWORD, ASK_CODE, ASK_AGAIN, ASK_AGAIN]
+    );
 }
 
 /// The files in /etc/pam.d that name the module outside of comments.
