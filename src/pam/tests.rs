@@ -1,5 +1,11 @@
-//! What a panic in an entry point does to the program around it: nothing but a refusal.
+//! What a panic in an entry point does to the program around it: nothing but a refusal. Below: the authentication phase
+//! against an application of the tests' own.
 #![forbid(unsafe_code)]
+
+mod one_field;
+mod rows;
+mod stage;
+mod tries;
 
 use std::process::Command;
 

@@ -1,0 +1,160 @@
+//! Passwords that earlier modules asked for, and password and code in one field.
+#![forbid(unsafe_code)]
+
+use super::super::args::{FirstPass, Layout};
+use super::super::codes::Ending;
+use super::super::host::Priority;
+use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
+
+const ON: &str = "enabled = true\n";
+const BOTH: (&str, &str) = ("asks", "Password & verification code: ");
+const PASSWORD: (&str, &str) = ("asks", "Password: ");
+
+fn with(policy: &str, first_pass: FirstPass, layout: Layout, password: Option<&str>) -> Stage {
+    let mut stage = Stage::new(policy);
+    stage.arguments.first_pass = first_pass;
+    stage.arguments.layout = layout;
+    stage.password = password.map(|it| it.as_bytes().to_vec());
+    stage
+}
+
+#[test]
+fn use_first_pass_asks_nothing_and_tries_once() {
+    let code = code(0);
+    let mut right = with(ON, FirstPass::Only, Layout::Code, Some(&code));
+    assert_eq!(right.run(&[]), Ending::Verified);
+    assert!(right.said().is_empty());
+    let mut wrong = with(ON, FirstPass::Only, Layout::Code, Some("123456"));
+    assert_eq!(wrong.run(&[&code]), Ending::Refused);
+    assert_eq!(wrong.said(), [WRONG]);
+    assert_eq!(wrong.state().failures, 1);
+    let mut none = with(ON, FirstPass::Only, Layout::Code, None);
+    assert_eq!(none.run(&[&code]), Ending::Refused);
+    assert!(none.said().is_empty());
+    let line = "user=root rhost= result=no-first-pass".into();
+    assert_eq!(none.line(), (Priority::Notice, line));
+}
+
+#[test]
+fn try_first_pass_asks_when_the_password_is_no_code_or_a_wrong_one() {
+    let code = code(0);
+    let mut first = with(ON, FirstPass::Try, Layout::Code, Some(&code));
+    assert_eq!(first.run(&[]), Ending::Verified);
+    assert!(first.said().is_empty());
+    let mut asked = with(ON, FirstPass::Try, Layout::Code, Some("hunter2"));
+    assert_eq!(asked.run(&[&code]), Ending::Verified);
+    assert_eq!(asked.said(), [QUESTION]);
+    let mut wrong = with(ON, FirstPass::Try, Layout::Code, Some("123456"));
+    assert_eq!(wrong.run(&[&code]), Ending::Verified);
+    assert_eq!(wrong.said()[..2], [WRONG, QUESTION]);
+}
+
+#[test]
+fn one_field_is_split_and_tells_nothing() {
+    let both = format!("hunter2{}", code(0));
+    let mut stage = with(
+        "enabled = true\necho = true\n",
+        FirstPass::Unused,
+        Layout::PasswordThenCode,
+        None,
+    );
+    assert_eq!(stage.run(&["hunter2111111", &both]), Ending::Verified);
+    assert_eq!(
+        stage.said(),
+        [BOTH, WRONG, BOTH],
+        "hidden, and no word of the wrong code"
+    );
+    assert_eq!(stage.password.as_deref(), Some(&b"hunter2"[..]));
+}
+
+#[test]
+fn one_field_passes_on_the_whole_answer_of_who_is_asked_for_no_code() {
+    let off = "enabled = false\n";
+    for (policy, user, question) in [(off, "root", PASSWORD), (ON, NEWCOMER, BOTH)] {
+        let mut stage = with(policy, FirstPass::Unused, Layout::PasswordThenCode, None);
+        stage.user = Some(user.into());
+        assert_eq!(stage.run(&["hunter2"]), Ending::NotAsked);
+        assert_eq!(stage.said(), [question]);
+        assert_eq!(stage.password.as_deref(), Some(&b"hunter2"[..]));
+        assert_eq!(stage.run(&[]), Ending::NoAnswer);
+    }
+    let mut code_only = Stage::new(off);
+    assert_eq!(code_only.run(&[]), Ending::NotAsked);
+}
+
+#[test]
+fn a_password_that_is_there_is_not_asked_for_again() {
+    let off = "enabled = false\n";
+    for (first_pass, password, asked) in [
+        (FirstPass::Only, Some("hunter2"), false),
+        (FirstPass::Only, None, false),
+        (FirstPass::Try, Some("hunter2"), false),
+        (FirstPass::Try, None, true),
+        (FirstPass::Unused, Some("hunter2"), true),
+    ] {
+        let mut stage = with(off, first_pass, Layout::PasswordThenCode, password);
+        assert_eq!(stage.run(&["typed"]), Ending::NotAsked);
+        assert_eq!(
+            !stage.said().is_empty(),
+            asked,
+            "{first_pass:?} {password:?}"
+        );
+        let kept = if asked { Some("typed") } else { password };
+        assert_eq!(stage.password.as_deref(), kept.map(str::as_bytes));
+    }
+}
+
+#[test]
+fn the_first_pass_of_one_field_is_split_whatever_it_looks_like() {
+    let both = format!("hunter2{}", code(0));
+    for first_pass in [FirstPass::Only, FirstPass::Try] {
+        let mut stage = with(ON, first_pass, Layout::PasswordThenCode, Some(&both));
+        assert_eq!(stage.run(&[]), Ending::Verified);
+        assert_eq!(stage.password.as_deref(), Some(&b"hunter2"[..]));
+    }
+}
+
+#[test]
+fn the_password_given_as_the_code_ends_the_login_uncounted() {
+    let mut stage = with(ON, FirstPass::Unused, Layout::Code, Some("hunter2"));
+    assert_eq!(stage.run(&["hunter2", &code(0)]), Ending::Refused);
+    assert_eq!(stage.said(), [QUESTION]);
+    let (priority, line) = stage.line();
+    assert_eq!(priority, Priority::Notice);
+    assert!(
+        line.contains("result=password-as-code hint=\"the password was given"),
+        "{line}"
+    );
+    assert_eq!(stage.state().failures, 0);
+    // An empty password is none.
+    let mut empty = with(ON, FirstPass::Unused, Layout::Code, Some(""));
+    assert_eq!(empty.run(&["", &code(0)]), Ending::Verified);
+    let mut other = with(ON, FirstPass::Unused, Layout::Code, Some("hunter2"));
+    assert_eq!(other.run(&[&code(0)]), Ending::Verified);
+}
+
+#[test]
+fn the_same_answer_again_in_one_field_ends_the_login_uncounted() {
+    let mut stage = with(ON, FirstPass::Unused, Layout::PasswordThenCode, None);
+    assert_eq!(stage.run(&["hunter2", "hunter2", "x"]), Ending::Refused);
+    assert_eq!(stage.said(), [BOTH, WRONG, BOTH]);
+    assert!(stage.logged()[1].1.ends_with("result=repeated-answer"));
+    assert_eq!(stage.state().failures, 1);
+    let mut stage = with(ON, FirstPass::Unused, Layout::Code, None);
+    assert_eq!(
+        stage.run(&["1", "1", "1"]),
+        Ending::NoMoreTries,
+        "for codes alone it counts"
+    );
+}
+
+#[test]
+fn the_stand_in_of_sshd_ends_the_login_uncounted() {
+    let stand_in = "\x08\n\r\x7fINCORRECT";
+    for layout in [Layout::Code, Layout::PasswordThenCode] {
+        let mut stage = with(ON, FirstPass::Unused, layout, None);
+        assert_eq!(stage.run(&[stand_in, &code(0)]), Ending::Refused);
+        assert!(stage.line().1.ends_with("result=sshd-stand-in"));
+        assert_eq!(stage.state().failures, 0);
+    }
+}

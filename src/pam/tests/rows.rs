@@ -1,0 +1,203 @@
+//! Who is asked for a code, row by row, and what is logged and said about it.
+#![forbid(unsafe_code)]
+
+use std::fs;
+
+use super::super::args::Detail;
+use super::super::codes::Ending;
+use super::super::host::{Messages, Priority};
+use super::stage::{ENROLLED, NEWCOMER, QUESTION, Stage, code};
+
+const ON: &str = "enabled = true\n";
+
+fn about(rest: &str) -> String {
+    format!("user={ENROLLED} rhost= {rest}")
+}
+
+fn about_newcomer(rest: &str) -> String {
+    format!("user={NEWCOMER} rhost= {rest}")
+}
+
+#[test]
+fn a_device_owner_is_asked_and_a_right_code_verifies() {
+    let mut stage = Stage::new(ON);
+    assert_eq!(stage.run(&[&code(0)]), Ending::Verified);
+    assert_eq!(stage.said(), [QUESTION]);
+    let line = about("result=accepted device=token offset=0");
+    assert_eq!(stage.line(), (Priority::Info, line));
+    assert_eq!(stage.state().devices[0].next, 1);
+}
+
+#[test]
+fn switched_off_logins_are_not_asked_and_logged_with_debug_only() {
+    let off = "enabled = true\n[services]\nlogin = false\n";
+    for (policy, result) in [
+        ("enabled = false", "result=disabled"),
+        (off, "result=service-off"),
+    ] {
+        let mut stage = Stage::new(policy);
+        assert_eq!(stage.run(&[]), Ending::NotAsked);
+        assert!(stage.said().is_empty() && stage.logged().is_empty());
+        stage.arguments.detail = Detail::Debug;
+        assert_eq!(stage.run(&[]), Ending::NotAsked);
+        assert_eq!(stage.line(), (Priority::Debug, about(result)));
+    }
+}
+
+#[test]
+fn an_exemption_is_logged_with_its_number() {
+    let policy = "enabled = true\n[[exempt]]\nusers = [\"x\"]\n[[exempt]]\nusers = [\"root\"]\n";
+    let mut stage = Stage::new(policy);
+    assert_eq!(stage.run(&[]), Ending::NotAsked);
+    let line = about("result=exempt entry=2");
+    assert_eq!(stage.line(), (Priority::Info, line));
+}
+
+#[test]
+fn groups_exempt_their_members_and_nobody_else() {
+    let policy = "enabled = true\n[[exempt]]\ngroups = [\"root\"]\n";
+    assert_eq!(Stage::new(policy).run(&[]), Ending::NotAsked);
+    let policy = "enabled = true\n[[exempt]]\ngroups = [\"daemon\"]\n";
+    assert_eq!(Stage::new(policy).run(&[&code(0)]), Ending::Verified);
+}
+
+#[test]
+fn addresses_exempt_by_what_the_application_says() {
+    let policy = "enabled = true\n[[exempt]]\nnetworks = [\"192.0.2.0/24\"]\n";
+    let mut stage = Stage::new(policy);
+    stage.rhost = Some(b"192.0.2.7".to_vec());
+    assert_eq!(stage.run(&[]), Ending::NotAsked);
+    stage.rhost = Some(b"198.51.100.7".to_vec());
+    assert_eq!(stage.run(&[&code(0)]), Ending::Verified);
+    stage.rhost = None;
+    assert_eq!(stage.run(&[&code(1)]), Ending::Verified);
+}
+
+#[test]
+fn a_service_without_a_name_follows_the_default() {
+    let mut stage = Stage::new("enabled = true\n[services]\ndefault = false\nlogin = true\n");
+    for service in [None, Some(b"\xff".to_vec())] {
+        stage.service = service;
+        assert_eq!(stage.run(&[]), Ending::NotAsked);
+    }
+    stage.service = Some(b"login".to_vec());
+    assert_eq!(stage.run(&[&code(0)]), Ending::Verified);
+}
+
+#[test]
+fn without_a_device_nothing_is_asked_where_it_is_optional() {
+    let mut stage = Stage::of(NEWCOMER, ON);
+    assert_eq!(stage.run(&[]), Ending::NotAsked);
+    assert!(stage.said().is_empty() && stage.marked.is_none());
+    let line = about_newcomer("result=unenrolled");
+    assert_eq!(stage.line(), (Priority::Info, line));
+}
+
+#[test]
+fn without_a_device_the_login_is_refused_where_it_is_mandatory() {
+    let mut stage = Stage::of(NEWCOMER, "enabled = true\nenforcement = \"mandatory\"\n");
+    assert_eq!(stage.run(&[]), Ending::Refused);
+    let [(how, text)] = stage.said()[..] else {
+        panic!("{:?}", stage.said());
+    };
+    assert_eq!(how, "complains");
+    assert!(text.starts_with("Two-factor login is required here, and you have no device yet."));
+    let line = about_newcomer("result=device-required");
+    assert_eq!(stage.line(), (Priority::Notice, line));
+    stage.messages = Messages::Unwanted;
+    assert_eq!(stage.run(&[]), Ending::Refused);
+    assert!(stage.said().is_empty());
+}
+
+#[test]
+fn who_may_or_must_enrol_is_marked_for_the_account_phase() {
+    for at_login in ["offer", "require"] {
+        let policy = format!("enabled = true\nenroll_at_login = \"{at_login}\"\n");
+        let mut stage = Stage::of(NEWCOMER, &policy);
+        assert_eq!(stage.run(&[]), Ending::NotAsked);
+        assert_eq!(stage.marked.as_deref(), Some(NEWCOMER));
+        assert!(stage.delays.is_empty());
+    }
+}
+
+#[test]
+fn a_name_that_nobody_has_is_refused_where_everybody_must_enrol() {
+    let policy = "enabled = true\nenroll_at_login = \"require\"\n[throttle]\ndelay = 7\n";
+    let mut stage = Stage::of("nobody-of-that-name", policy);
+    assert_eq!(stage.run(&[]), Ending::Refused);
+    assert_eq!(
+        (stage.marked.clone(), stage.delays.clone()),
+        (None, vec![7])
+    );
+    let line = "user=nobody-of-that-name rhost= result=device-required".into();
+    assert_eq!(stage.line(), (Priority::Notice, line));
+    let mut offered = Stage::of(
+        "nobody-of-that-name",
+        "enabled = true\nenroll_at_login = \"offer\"\n",
+    );
+    assert_eq!(offered.run(&[]), Ending::NotAsked);
+    assert_eq!(offered.marked, None);
+}
+
+#[test]
+fn a_name_that_is_no_text_is_nobodys() {
+    let mut stage = Stage::new(ON);
+    stage.user = Some(b"\xff\xfe".to_vec());
+    assert_eq!(stage.run(&[]), Ending::NotAsked);
+}
+
+#[test]
+fn a_record_without_an_account_is_an_error() {
+    let mut stage = Stage::of("nobody-of-that-name", ON);
+    let users = stage.scratch.top().join("users");
+    let record = fs::read_to_string(users.join("root.toml")).unwrap();
+    let orphan = record.replace("user = \"root\"", "user = \"nobody-of-that-name\"");
+    let path = users.join("nobody-of-that-name.toml");
+    fs::copy(users.join("root.toml"), &path).unwrap();
+    fs::write(&path, orphan).unwrap();
+    assert_eq!(stage.run(&[]), Ending::Unavailable);
+    let (priority, line) = stage.line();
+    assert_eq!(priority, Priority::Error);
+    assert!(
+        line.contains("there is a record (uid 0) but no such account"),
+        "{line}"
+    );
+}
+
+#[test]
+fn without_a_policy_nobody_is_let_through() {
+    let mut stage = Stage::new("enabled = maybe");
+    assert_eq!(stage.run(&[&code(0)]), Ending::Unavailable);
+    fs::remove_file(&stage.arguments.policy).unwrap();
+    assert_eq!(stage.run(&[&code(0)]), Ending::Unavailable);
+    let (priority, line) = stage.line();
+    assert_eq!(priority, Priority::Error);
+    assert!(line.starts_with(&about("result=error error=\"")), "{line}");
+    assert!(
+        line.ends_with("hint=\"twofactor enable makes what is missing\""),
+        "{line}"
+    );
+}
+
+#[test]
+fn an_application_that_names_no_user_gets_no_verdict() {
+    let mut stage = Stage::new(ON);
+    stage.user = None;
+    assert_eq!(stage.run(&[]), Ending::NoAnswer);
+    assert_eq!(stage.line(), (Priority::Notice, "result=aborted".into()));
+}
+
+#[test]
+fn a_mark_is_kept_for_the_same_account_only() {
+    let mut stage = Stage::of(NEWCOMER, ON);
+    for (marked, kept) in [(NEWCOMER, Some(NEWCOMER)), (ENROLLED, None)] {
+        stage.marked = Some(marked.into());
+        assert_eq!(stage.run(&[]), Ending::NotAsked);
+        assert_eq!(stage.marked.as_deref(), kept);
+    }
+    // Whoever has given a code has a device.
+    stage.user = Some(ENROLLED.into());
+    stage.marked = Some(ENROLLED.into());
+    assert_eq!(stage.run(&[&code(0)]), Ending::Verified);
+    assert_eq!(stage.marked, None);
+}

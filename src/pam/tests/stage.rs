@@ -1,0 +1,197 @@
+//! A PAM application that answers from a list and remembers everything, before real files and real accounts.
+//!
+//! tests/returns proves the same through real libpam; here a test is cheap enough to be run for every mutant.
+#![forbid(unsafe_code)]
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fs;
+
+use zeroize::Zeroizing;
+
+use super::super::args::{Arguments, Detail, FirstPass, Layout};
+use super::super::codes::Ending;
+use super::super::flow;
+use super::super::host::{Echo, Host, Messages, NoAnswer, Priority};
+use crate::device::{Device, Kind};
+use crate::state::State;
+use crate::store::PolicyFile;
+use crate::store::tests::{Scratch, device, enrol};
+use crate::sys::accounts;
+
+/// The account with a token. Every machine has it.
+pub const ENROLLED: &str = "root";
+/// One without.
+pub const NEWCOMER: &str = "daemon";
+/// What a policy without a prompt of its own asks.
+pub const QUESTION: (&str, &str) = ("asks", "Verification code: ");
+pub const WRONG: (&str, &str) = ("complains", "Wrong code.");
+
+/// One machine and one transaction on it.
+pub struct Stage {
+    pub scratch: Scratch,
+    pub arguments: Arguments,
+    pub messages: Messages,
+    pub user: Option<Vec<u8>>,
+    pub service: Option<Vec<u8>>,
+    pub rhost: Option<Vec<u8>>,
+    pub password: Option<Vec<u8>>,
+    pub marked: Option<String>,
+    pub delays: Vec<u32>,
+    answers: VecDeque<Vec<u8>>,
+    said: Vec<(&'static str, String)>,
+    logged: RefCell<Vec<(Priority, String)>>,
+}
+
+impl Stage {
+    pub fn new(policy: &str) -> Self {
+        let scratch = Scratch::new();
+        let account = accounts::by_name(ENROLLED).unwrap().unwrap();
+        enrol(&scratch.store(), &account, &[token()]);
+        let file = scratch.path().join("policy.toml");
+        let arguments = Arguments {
+            policy: file,
+            state: scratch.top(),
+            detail: Detail::Outcomes,
+            first_pass: FirstPass::Unused,
+            layout: Layout::Code,
+        };
+        let stage = Self {
+            scratch,
+            arguments,
+            messages: Messages::Wanted,
+            user: Some(ENROLLED.into()),
+            service: Some(b"login".to_vec()),
+            rhost: None,
+            password: None,
+            marked: None,
+            delays: Vec::new(),
+            answers: VecDeque::new(),
+            said: Vec::new(),
+            logged: RefCell::default(),
+        };
+        stage.set_policy(policy);
+        stage
+    }
+
+    pub fn of(user: &str, policy: &str) -> Self {
+        let mut stage = Self::new(policy);
+        stage.user = Some(user.into());
+        stage
+    }
+
+    pub fn set_policy(&self, text: &str) {
+        fs::write(PolicyFile::new(&self.arguments.policy).path(), text).unwrap();
+    }
+
+    /// Runs the authentication phase with these answers; a question beyond them gets none.
+    pub fn run(&mut self, answers: &[&str]) -> Ending {
+        self.answers = answers.iter().map(|it| it.as_bytes().to_vec()).collect();
+        self.said.clear();
+        self.logged.get_mut().clear();
+        self.delays.clear();
+        let arguments = self.arguments.clone();
+        let messages = self.messages;
+        flow::authenticate(self, &arguments, messages)
+    }
+
+    /// What was asked and said, in order.
+    pub fn said(&self) -> Vec<(&str, &str)> {
+        let said = self.said.iter();
+        said.map(|(how, text)| (*how, text.as_str())).collect()
+    }
+
+    /// The log lines, without the part that all of them begin with.
+    pub fn logged(&self) -> Vec<(Priority, String)> {
+        self.logged.borrow().clone()
+    }
+
+    /// The only log line.
+    pub fn line(&self) -> (Priority, String) {
+        let lines = self.logged();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        lines[0].clone()
+    }
+
+    /// What is stored about the enrolled account.
+    pub fn state(&self) -> State {
+        let bytes = fs::read(self.scratch.top().join("state").join(ENROLLED)).unwrap();
+        crate::state::decode_file(&bytes).unwrap().state
+    }
+}
+
+/// The device of the enrolled account: counted, so that each test has as many codes as it likes.
+fn token() -> Device {
+    device("token", 2, Kind::Hotp)
+}
+
+/// A code of it.
+pub fn code(counter: u64) -> String {
+    token().code(counter).reveal().to_string()
+}
+
+impl Host for Stage {
+    fn user(&mut self) -> Result<Vec<u8>, NoAnswer> {
+        self.user.clone().ok_or(NoAnswer)
+    }
+
+    fn service(&self) -> Option<Vec<u8>> {
+        self.service.clone()
+    }
+
+    fn rhost(&self) -> Option<Vec<u8>> {
+        self.rhost.clone()
+    }
+
+    fn has_terminal(&self) -> bool {
+        true
+    }
+
+    fn password(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.password.clone().map(Zeroizing::new)
+    }
+
+    fn set_password(&mut self, password: &[u8]) -> Result<(), NoAnswer> {
+        self.password = Some(password.to_vec());
+        Ok(())
+    }
+
+    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Zeroizing<Vec<u8>>, NoAnswer> {
+        let how = match echo {
+            Echo::Hidden => "asks",
+            Echo::Shown => "asks, showing",
+        };
+        self.said.push((how, prompt.to_owned()));
+        self.answers.pop_front().map(Zeroizing::new).ok_or(NoAnswer)
+    }
+
+    fn inform(&mut self, text: &str) {
+        self.said.push(("informs", text.to_owned()));
+    }
+
+    fn complain(&mut self, text: &str) {
+        self.said.push(("complains", text.to_owned()));
+    }
+
+    fn mark_unenrolled(&mut self, account: &str) -> Result<(), NoAnswer> {
+        self.marked = Some(account.to_owned());
+        Ok(())
+    }
+
+    fn unmark(&mut self) -> Result<(), NoAnswer> {
+        self.marked = None;
+        Ok(())
+    }
+
+    fn marked_unenrolled(&self) -> Option<String> {
+        self.marked.clone()
+    }
+
+    fn delay_failure(&mut self, seconds: u32) {
+        self.delays.push(seconds);
+    }
+
+    fn log(&self, priority: Priority, line: &str) {
+        self.logged.borrow_mut().push((priority, line.to_owned()));
+    }
+}

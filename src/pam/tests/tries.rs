@@ -1,0 +1,154 @@
+//! How often a code is asked for, what is said in between, and how it ends.
+#![forbid(unsafe_code)]
+
+use super::super::codes::Ending;
+use super::super::host::{Messages, Priority};
+use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
+
+const ON: &str = "enabled = true\n[throttle]\ndelay = 4\n";
+const UNIFORM: &str = "enabled = true\nenforcement = \"mandatory\"\nuniform_prompt = true\ntries = 2\n[throttle]\ndelay = 4\n";
+
+fn results(stage: &Stage) -> Vec<String> {
+    let lines = stage.logged();
+    let rest = |line: &str| line.split_once("rhost= ").unwrap().1.to_owned();
+    lines.iter().map(|(_, line)| rest(line)).collect()
+}
+
+#[test]
+fn wrong_codes_are_answered_delayed_and_end_after_the_tries() {
+    let mut stage = Stage::new(ON);
+    assert_eq!(stage.run(&["1", "2", "3", "4"]), Ending::NoMoreTries);
+    assert_eq!(
+        stage.said(),
+        [QUESTION, WRONG, QUESTION, WRONG, QUESTION, WRONG]
+    );
+    assert_eq!(stage.delays, [4, 4, 4]);
+    assert_eq!(results(&stage), ["result=wrong"; 3]);
+    assert!(
+        stage
+            .logged()
+            .iter()
+            .all(|(priority, _)| *priority == Priority::Notice)
+    );
+    assert_eq!(stage.state().failures, 3);
+}
+
+#[test]
+fn a_success_tells_its_owner_of_wrong_codes() {
+    let mut stage = Stage::new(ON);
+    assert_eq!(stage.run(&["1", &code(0)]), Ending::Verified);
+    let told = "One wrong code was entered since your last login. If that was not you, change your password.";
+    assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, ("informs", told)]);
+    stage.messages = Messages::Unwanted;
+    assert_eq!(stage.run(&["1", &code(1)]), Ending::Verified);
+    let again = ("asks", "Wrong code. Verification code: ");
+    assert_eq!(
+        stage.said(),
+        [QUESTION, again],
+        "the reason stands in the question"
+    );
+}
+
+#[test]
+fn a_used_code_gets_its_own_words() {
+    let mut stage = Stage::new(ON);
+    assert_eq!(stage.run(&[&code(0)]), Ending::Verified);
+    assert_eq!(stage.run(&[&code(0)]), Ending::NoAnswer);
+    let used = (
+        "complains",
+        "This code was used already. Wait for the next one.",
+    );
+    assert_eq!(stage.said(), [QUESTION, used, QUESTION]);
+    assert_eq!(
+        results(&stage),
+        ["result=used device=token", "result=aborted"]
+    );
+}
+
+#[test]
+fn a_lock_out_asks_nothing_and_says_for_how_long() {
+    let mut stage =
+        Stage::new("enabled = true\ntries = 10\n[throttle]\nattempts = 2\nlockout = 900\n");
+    assert_eq!(stage.run(&["1", "2", &code(0)]), Ending::NoMoreTries);
+    let locked = (
+        "complains",
+        "Too many wrong codes. Try again in 15 minutes.",
+    );
+    assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, WRONG, locked]);
+    assert_eq!(stage.logged()[2].0, Priority::Warning);
+    assert!(results(&stage)[2].starts_with("result=throttled seconds="));
+    assert_eq!(stage.run(&[&code(0)]), Ending::NoMoreTries);
+    assert_eq!(stage.said(), [locked]);
+    stage.messages = Messages::Unwanted;
+    assert_eq!(stage.run(&[&code(0)]), Ending::NoMoreTries);
+    assert!(stage.said().is_empty());
+}
+
+#[test]
+fn the_hard_limit_is_logged_with_what_helps() {
+    let mut stage = Stage::new("enabled = true\n[throttle]\nattempts = 1\nmax_failures = 1\n");
+    assert_eq!(stage.run(&["1", "2"]), Ending::NoMoreTries);
+    assert_eq!(
+        results(&stage)[1],
+        "result=locked hint=\"twofactor unlock\""
+    );
+}
+
+#[test]
+fn grace_asks_nothing_from_the_same_address() {
+    let mut stage = Stage::new("enabled = true\ngrace = 3600\n");
+    stage.rhost = Some(b"192.0.2.7".to_vec());
+    assert_eq!(stage.run(&[&code(0)]), Ending::Verified);
+    assert_eq!(stage.run(&[]), Ending::NotAsked);
+    assert!(stage.said().is_empty());
+    let (priority, line) = stage.line();
+    assert_eq!(priority, Priority::Info);
+    assert!(
+        line.starts_with("user=root rhost=192.0.2.7 result=grace left="),
+        "{line}"
+    );
+    stage.rhost = Some(b"192.0.2.8".to_vec());
+    assert_eq!(stage.run(&[&code(1)]), Ending::Verified);
+}
+
+#[test]
+fn prompt_and_echo_are_the_policys() {
+    let mut stage = Stage::new("enabled = true\nprompt = \"Token? \"\necho = true\n");
+    assert_eq!(stage.run(&[]), Ending::NoAnswer);
+    assert_eq!(stage.said(), [("asks, showing", "Token? ")]);
+    assert_eq!(results(&stage), ["result=aborted"]);
+}
+
+#[test]
+fn with_a_uniform_prompt_nobody_can_tell_who_has_a_device() {
+    let play = |user: &str, messages: Messages, answers: &[&str]| {
+        let mut stage = Stage::of(user, UNIFORM);
+        stage.messages = messages;
+        let ending = stage.run(answers);
+        let said = stage.said();
+        let said: Vec<String> = said.iter().map(|it| format!("{it:?}")).collect();
+        (ending, said, stage.delays.clone())
+    };
+    for messages in [Messages::Wanted, Messages::Unwanted] {
+        for answers in [
+            &["1", "2", "3"][..],
+            &["1"],
+            &[],
+            &["\x08\n\r\x7fINCORRECT"],
+        ] {
+            let real = play("root", messages, answers);
+            assert_eq!(play(NEWCOMER, messages, answers), real, "{answers:?}");
+            assert_eq!(play("nobody-of-that-name", messages, answers), real);
+        }
+    }
+    let (ending, _, delays) = play(NEWCOMER, Messages::Wanted, &["1", "2"]);
+    assert_eq!((ending, delays), (Ending::NoMoreTries, vec![4, 4]));
+}
+
+#[test]
+fn with_a_uniform_prompt_the_unenrolled_are_asked_once_where_a_device_is_optional() {
+    let mut stage = Stage::of(NEWCOMER, "enabled = true\nuniform_prompt = true\n");
+    assert_eq!(stage.run(&["anything"]), Ending::NotAsked);
+    assert_eq!(stage.said(), [QUESTION]);
+    assert_eq!(stage.run(&[]), Ending::NoAnswer);
+}
