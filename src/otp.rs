@@ -371,6 +371,8 @@ mod tests {
     fn algorithms_are_named_exactly() {
         assert_eq!("SHA256".parse(), Ok(Algorithm::Sha256));
         assert_eq!("sha256".parse::<Algorithm>(), Err(UnknownAlgorithm));
+        let allowed = "unknown algorithm; allowed: SHA1, SHA256, SHA512";
+        assert_eq!(UnknownAlgorithm.to_string(), allowed);
         assert_eq!(Algorithm::Sha512.to_string(), "SHA512");
     }
 }

@@ -220,6 +220,42 @@ mod tests {
     }
 
     #[test]
+    fn devices_are_found_by_name_and_the_first_one_answers_the_invitation() {
+        let mut record = Record::new("alice".into(), 1000);
+        assert!(!record.is_enrolled() && record.device("token").is_none());
+        record.invite = Some(OneTimeCode::generate(19).unwrap().0);
+        let [phone, token] = [0, 1].map(|position| sample().devices[position].clone());
+        record.enroll(phone);
+        record.enroll(token.clone());
+        assert!(record.is_enrolled() && record.invite.is_none());
+        assert_eq!(record.device("token").map(|found| found.id), Some(token.id));
+        assert!(record.device("other").is_none());
+    }
+
+    #[test]
+    fn an_invitation_is_open_until_it_expires_and_is_compared_alone() {
+        let mut record = sample();
+        assert!(!record.is_invited(0) && record.clone().into_invitation().is_none());
+        let invite = OneTimeCode::generate(19).unwrap().0;
+        record.invite = Some(invite.clone());
+        assert!(record.is_invited(18) && !record.is_invited(19));
+        let alone = record.into_invitation().unwrap();
+        assert_eq!(alone.bypass, Some(invite));
+        assert!(!alone.is_enrolled() && alone.recovery.is_none() && alone.invite.is_none());
+        assert_eq!((alone.user.as_str(), alone.uid), ("alice", 1000));
+    }
+
+    #[test]
+    fn damage_is_not_taken_for_another_format() {
+        let text = sample()
+            .to_toml()
+            .unwrap()
+            .replace("kind = \"hotp\"", "kind = 3");
+        let error = Record::parse(&text).unwrap_err().to_string();
+        assert!(error.starts_with("is not a valid record (line "), "{error}");
+    }
+
+    #[test]
     fn a_record_without_a_device_is_an_invitation() {
         let mut record = Record::new("alice".into(), 1000);
         let cut_short = Err("has no device".to_owned());

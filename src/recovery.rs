@@ -231,6 +231,14 @@ mod tests {
     }
 
     #[test]
+    fn codes_are_listed_two_to_a_line() {
+        let (_, codes) = RecoverySet::generate(7).unwrap();
+        let [one, two, three] = [0, 1, 2].map(|position| codes[position].grouped().to_string());
+        let expected = format!("    {one}    {two}\n    {three}\n");
+        assert_eq!(list(&codes[..3]).as_str(), expected);
+    }
+
+    #[test]
     fn the_salt_matters() {
         let (one, code) = OneTimeCode::generate(9).unwrap();
         let typed = code.grouped().replace('-', "");

@@ -165,6 +165,8 @@ mod tests {
         assert!(state.is_spent(one, 3) && !state.is_spent(one, 2) && !state.is_spent(two, 3));
         state.spend(one, 31);
         assert!(state.is_spent(one, 3) && state.is_spent(one, 31));
+        state.spend(one, 3);
+        assert!(state.is_spent(one, 3), "spent twice is spent");
         state.spend(two, 0);
         assert!(state.is_spent(two, 0) && !state.is_spent(two, 3));
         assert!(

@@ -261,6 +261,7 @@ mod tests {
         let installed = parse(DEFAULT_POLICY).unwrap();
         assert_eq!(installed, Policy::default());
         assert_eq!(installed, "enabled = false".parse().unwrap());
+        assert!("enabled = true".parse::<Policy>().unwrap().enabled);
         assert!(!installed.enabled);
         assert!(!installed.service_on("sshd"));
     }

@@ -346,6 +346,36 @@ mod tests {
         }
     }
 
+    /// The same one each time: what is written next goes to the other.
+    #[test]
+    fn of_two_slots_with_the_same_number_the_second_counts() {
+        let mut file = encode_file(&State::new(1));
+        file[..SLOT_LEN].copy_from_slice(&encode(&sample(), 2));
+        let found = decode_file(&file).unwrap();
+        assert_eq!((found.slot, found.state), (Slot::Second, State::new(1)));
+    }
+
+    #[test]
+    fn a_state_names_the_version_that_wrote_it() {
+        let mut expected = [0; 8];
+        expected[..crate::VERSION.len()].copy_from_slice(crate::VERSION.as_bytes());
+        assert_eq!(encode(&State::new(1), 1)[6..14], expected);
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong_with_the_file() {
+        for (error, text) in [
+            (StateError::Length, "has the wrong length"),
+            (StateError::Damaged, "is damaged"),
+            (
+                StateError::Version(9, "8.7.6".into()),
+                "has format 9, written by twofactor 8.7.6; this program reads format 1",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
     #[test]
     fn every_flipped_bit_is_noticed() {
         let mut file = encode_file(&State::new(1));

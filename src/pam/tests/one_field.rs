@@ -118,7 +118,8 @@ fn the_first_pass_of_one_field_is_split_whatever_it_looks_like() {
 fn the_password_given_as_the_code_ends_the_login_uncounted() {
     let mut stage = with(ON, FirstPass::Unused, Layout::Code, Some("hunter2"));
     assert_eq!(stage.run(&["hunter2", &code(0)]), Ending::Refused);
-    assert_eq!(stage.said(), [QUESTION]);
+    let again = "That was the password again. Log in once more, and type the code of your device when it is asked for.";
+    assert_eq!(stage.said(), [QUESTION, ("complains", again)]);
     let (priority, line) = stage.line();
     assert_eq!(priority, Priority::Notice);
     assert!(

@@ -101,7 +101,7 @@ fn without_a_device_the_login_is_refused_where_it_is_mandatory() {
         panic!("{:?}", stage.said());
     };
     assert_eq!(how, "complains");
-    assert!(text.starts_with("Two-factor login is required here, and you have no device yet."));
+    assert_eq!(text, super::super::messages::DEVICE_REQUIRED);
     let line = about_newcomer("result=device-required");
     assert_eq!(stage.line(), (Priority::Notice, line));
     stage.messages = Messages::Unwanted;

@@ -104,6 +104,45 @@ fn one_that_cannot_be_written_does_not_stop_the_others() {
     assert!(store.enrol_all(&vec![newcomer("x", 1); BATCH + 1]).is_err());
 }
 
+#[test]
+fn a_whole_batch_is_not_too_many() {
+    let scratch = Scratch::new();
+    let batch = vec![newcomer("alice", 1000); BATCH];
+    let results = scratch.store().enrol_all(&batch).unwrap();
+    assert_eq!(results.len(), BATCH);
+    assert_eq!(results[0], Ok(Enrolled::Done));
+}
+
+#[test]
+fn a_record_whose_state_is_gone_or_unsafe_is_not_overwritten() {
+    let (scratch, store) = enrolled();
+    let before = fs::read(scratch.record()).unwrap();
+    let again = [newcomer("alice", 1000)];
+    set_mode(&scratch.state(), 0o644);
+    assert!(store.enrol_all(&again).unwrap()[0].is_err());
+    fs::remove_file(scratch.state()).unwrap();
+    assert_eq!(store.enrol_all(&again), Ok(vec![Ok(Enrolled::Occupied)]));
+    assert_eq!(fs::read(scratch.record()).unwrap(), before);
+}
+
+#[test]
+fn a_state_takes_as_many_entries_as_it_has_room_for_and_no_more() {
+    let store_of = |count: u64| {
+        let scratch = Scratch::new();
+        let kind = Kind::Hotp;
+        let devices: Vec<Device> = (1..=count)
+            .map(|number| device(&format!("token{number}"), number, kind))
+            .collect();
+        let mut many = newcomer("alice", 1000);
+        many.entries = devices.iter().map(fresh).collect();
+        many.record = record_of(&many.account, &devices[..1]);
+        scratch.store().enrol_all(&[many]).unwrap().remove(0)
+    };
+    let capacity = crate::state::CAPACITY as u64;
+    assert_eq!(store_of(capacity), Ok(Enrolled::Done));
+    assert!(store_of(capacity + 1).is_err());
+}
+
 /// Somebody who enrols alice at the same moment waits, and then finds her enrolled.
 #[test]
 fn others_wait_until_all_are_done() {

@@ -333,3 +333,25 @@ fn a_state_of_another_format_is_neither_used_nor_replaced() {
     assert_eq!(store.rebuild(&alice(), 1, 0).err(), Some(error));
     assert_eq!(fs::read(scratch.state()).unwrap(), file);
 }
+
+#[test]
+fn the_cause_of_an_error_can_be_followed_to_its_origin() {
+    use std::error::Error as _;
+    let path = Path::new("/x");
+    let origin = |cause: Cause| error_at(path, cause).source().map(ToString::to_string);
+    let file = FileError::System("open", rustix::io::Errno::IO);
+    assert_eq!(origin(Cause::File(file)), Some(file.to_string()));
+    let state = crate::state::StateError::Damaged;
+    assert_eq!(origin(Cause::State(state.clone())), Some(state.to_string()));
+    let policy = crate::policy::parse("enabled = maybe").unwrap_err();
+    assert_eq!(
+        origin(Cause::Policy(policy.clone())),
+        Some(policy.to_string())
+    );
+    let record = Record::parse("format = 1").unwrap_err();
+    assert_eq!(
+        origin(Cause::Record(record.clone())),
+        Some(record.to_string())
+    );
+    assert_eq!(origin(Cause::MissingState), None);
+}

@@ -40,7 +40,11 @@ fn a_learned_drift_stays_and_resync_learns_another() {
     assert_eq!(offset(later + 4, later + 5), Some(5));
     assert_eq!(offset(later, later - 1), None);
     assert_eq!(offset(later + 20, later + 21), None);
-    assert_eq!(offset(entry.next - 1, entry.next), None, "used already");
+    let soon = entry.next;
+    let offset =
+        |first, second| clock_offset(device, entry.next, &read(first), &read(second), soon * 30);
+    assert_eq!(offset(soon - 1, soon), None, "the first was used already");
+    assert_eq!(offset(soon, soon + 1), Some(1));
     let learned = |offset| with_offset(Interval::THIRTY, &entry, offset, 1, later * 30);
     let expected = DeviceState {
         id: entry.id,

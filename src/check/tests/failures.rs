@@ -1,0 +1,51 @@
+//! What an administrator reads about a login that could not be judged: the cause, and what to do.
+#![forbid(unsafe_code)]
+
+use std::error::Error as _;
+use std::path::Path;
+
+use super::*;
+
+fn failure(cause: Cause) -> Failure {
+    Failure::Store(error_at(Path::new("/x"), cause))
+}
+
+#[test]
+fn each_failure_that_somebody_can_mend_says_how() {
+    let hint = |failure: Failure| failure.hint();
+    assert_eq!(
+        hint(Failure::Vanished(1000)),
+        Some(
+            "if that user is gone: twofactor unset USER; if not, the user database does not answer"
+        )
+    );
+    assert_eq!(
+        hint(failure(Cause::UnknownGroup("robots".into()))),
+        Some("twofactor policy check shows the error")
+    );
+    assert_eq!(
+        hint(failure(Cause::OtherUser("bob".into()))),
+        Some("twofactor unset USER removes what a former user left")
+    );
+    assert_eq!(
+        hint(failure(Cause::MissingState)),
+        Some("twofactor unlock USER makes a new state")
+    );
+    assert_eq!(hint(Failure::Clock(BeforeEpoch)), None);
+}
+
+#[test]
+fn the_cause_can_be_followed_to_its_origin() {
+    let clock = Failure::Clock(BeforeEpoch);
+    assert_eq!(
+        clock.source().map(ToString::to_string),
+        Some(BeforeEpoch.to_string())
+    );
+    assert_eq!(clock.to_string(), BeforeEpoch.to_string());
+    let store = failure(Cause::MissingState);
+    assert_eq!(
+        store.source().map(ToString::to_string),
+        Some(store.to_string())
+    );
+    assert!(Failure::Vanished(1000).source().is_none());
+}
