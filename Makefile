@@ -45,9 +45,10 @@ browser_packages = $(test_packages) cockpit-ws cockpit-bridge cockpit-system $(c
 ifneq ($(shell id -u),0)
 as_root     = sudo
 root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
+mutants_runner = --cargo-arg=--config --cargo-arg='target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser test-system fuzz sanitize deny dist rpm test-dist test-rpm demo bench bench-uniform faults races deb install install-files uninstall clean help
+.PHONY: build docs test test-browser test-system fuzz sanitize deny dist rpm test-dist test-rpm demo bench bench-uniform faults races mutants coverage deb install install-files uninstall clean help
 .DEFAULT_GOAL = docs
 
 ## build        the module and the command
@@ -174,6 +175,21 @@ faults:
 	cargo build $(CARGOFLAGS) -p harness
 	FAULTS_EVERY=$(EVERY) cargo test $(CARGOFLAGS) -p pam_twofactor --features whole-sweeps --test faults --test callers $(root_runner) \
 		-- --nocapture --test-threads=2
+
+## mutants      changes the verdict, the policy, the store and the login flow in each small way, and runs the unit tests
+##              on each; prints what no test noticed (an hour; make mutants FILES=src/verify/scan.rs takes one file)
+mutants:
+	@scripts/need $(build_packages)
+	@scripts/rust
+	@command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants
+	mkdir -p $(target)
+	cargo mutants --package pam_twofactor --output $(target) $(addprefix --file ,$(FILES)) $(mutants_runner)
+
+## coverage     which lines of src/ the tests run, by file
+coverage:
+	@scripts/need $(test_packages)
+	@scripts/rust
+	COVERAGE_RUNNER='$(subst --config ,,$(subst ',,$(root_runner)))' scripts/coverage $(target)/coverage
 
 ## races        logins and changes at the same moment, in many rounds
 races:
