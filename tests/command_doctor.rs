@@ -306,6 +306,33 @@ fn the_table_tells_who_may_and_who_must_enrol() {
 }
 
 #[test]
+fn the_table_tells_who_is_not_invited_to_enrol() {
+    let machine = healthy();
+    machine.command(&["invite", "bob"]).ok();
+    for (at_login, uninvited, invited) in [
+        ("offer", "in not-invited", "in may-enrol"),
+        ("require", "refused not-invited", "in must-enrol"),
+    ] {
+        machine.policy(&format!(
+            "enabled = true\nenroll_at_login = \"{at_login}\"\nenroll_needs_invite = true\n[services]\nsshd = true\n"
+        ));
+        let table = report(&machine, &[]);
+        for (user, expected) in [("root", uninvited), ("bob", invited)] {
+            assert_eq!(
+                ways(&table, "login", user),
+                [format!("pam: password = {expected}")],
+                "{at_login} {user}"
+            );
+        }
+        let text = doctor(&machine, &["--user", "root"]).stdout;
+        assert!(
+            text.contains("no device, and not invited to enrol one"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn policy_and_stacks_that_do_not_fit_are_found() {
     let machine = healthy();
     let services = |text: &str| machine.policy(&format!("enabled = true\n[services]\n{text}"));

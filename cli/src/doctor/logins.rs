@@ -58,6 +58,8 @@ pub enum Why {
     MayEnrol,
     /// No device; one has to be enrolled after the password.
     MustEnrol,
+    /// No device, and no invitation to enrol one, which the policy asks for.
+    NotInvited,
     /// Too many wrong codes.
     LockedOut,
     /// The policy, or a file of the user, cannot be used.

@@ -189,6 +189,7 @@ const fn reason(why: Why) -> &'static str {
         Why::NoDevice => "no device",
         Why::MayEnrol => "no device; one is offered after it",
         Why::MustEnrol => "no device; one must be enrolled after it",
+        Why::NotInvited => "no device, and not invited to enrol one",
         Why::LockedOut => "locked out",
         Why::Unusable => "policy or record unusable",
         Why::NotInStack => "module not in the PAM file",

@@ -51,7 +51,7 @@ impl Table {
         listed.sort_by_key(|user| {
             (
                 user.role != Role::Administrator,
-                user.kept == Kept::Nothing,
+                user.kept.is_bare(),
                 user.account.name.clone(),
             )
         });
@@ -141,21 +141,28 @@ fn demanded(context: &Context, policy: Option<&Policy>, user: &User, service: &s
         address: None,
     };
     let enrolment = match user.kept {
-        Kept::Nothing => Enrolment::Unenrolled,
+        Kept::Nothing | Kept::Invited => Enrolment::Unenrolled,
         Kept::Device | Kept::Locked | Kept::Unusable => Enrolment::Enrolled,
     };
     let mut member = |group: &str| members.iter().any(|member| member == group);
     let demand = demand::demand(policy, &subject, &mut member, enrolment);
+    // Who is not invited is told of no device, and refused where one is demanded.
+    let uninvited = policy.enroll_needs_invite && user.kept == Kept::Nothing;
     match (demand, user.kept) {
         (Demand::Disabled, _) => Demanded::Nothing(Why::Disabled),
         (Demand::ServiceOff, _) => Demanded::Nothing(Why::ServiceOff),
         (Demand::Exempt(_), _) => Demanded::Nothing(Why::Exempt),
         (Demand::Nothing, _) if policy.uniform_prompt => Demanded::Uniform(Ends::In),
         (Demand::Device, _) if policy.uniform_prompt => Demanded::Uniform(Ends::Refused),
+        (Demand::MustEnrol, _) if policy.uniform_prompt && uninvited => {
+            Demanded::Uniform(Ends::Refused)
+        }
         (Demand::MayEnrol | Demand::MustEnrol, _) if policy.uniform_prompt => {
             Demanded::Uniform(Ends::In)
         }
         (Demand::Nothing, _) => Demanded::Nothing(Why::NoDevice),
+        (Demand::MayEnrol, _) if uninvited => Demanded::Nothing(Why::NotInvited),
+        (Demand::MustEnrol, _) if uninvited => Demanded::Refused(Why::NotInvited),
         (Demand::MayEnrol, _) => Demanded::Nothing(Why::MayEnrol),
         (Demand::MustEnrol, _) => Demanded::Nothing(Why::MustEnrol),
         (Demand::Device, _) => Demanded::Refused(Why::NoDevice),

@@ -31,12 +31,21 @@ pub struct User {
 pub enum Kept {
     /// Nothing: no device.
     Nothing,
+    /// No device, but an invitation to enrol one that has not expired.
+    Invited,
     /// A device.
     Device,
     /// A device, and too many wrong codes.
     Locked,
     /// Files that cannot be used: refused.
     Unusable,
+}
+
+impl Kept {
+    /// Whether there is no device.
+    pub const fn is_bare(self) -> bool {
+        matches!(self, Self::Nothing | Self::Invited)
+    }
 }
 
 /// Everybody who can be listed, or one user, and what is wrong with each at the time `now`.
@@ -118,23 +127,32 @@ fn kept(
     account: &Account,
     now: u64,
 ) -> (Kept, Vec<Finding>) {
-    let read = || -> Result<Option<(Record, State)>, pam_twofactor::store::Error> {
-        let Some(store) = store else { return Ok(None) };
+    let read = || -> Result<(Kept, Vec<Finding>), pam_twofactor::store::Error> {
+        let nothing = (Kept::Nothing, Vec::new());
+        let Some(record) = store
+            .map(|store| store.record(account))
+            .transpose()?
+            .flatten()
+        else {
+            return Ok(nothing);
+        };
         // An invitation to enrol is no device.
-        if !store
-            .record(account)?
-            .is_some_and(|record| record.is_enrolled())
-        {
-            return Ok(None);
+        if !record.is_enrolled() {
+            return Ok(match record.is_invited(now) {
+                true => (Kept::Invited, Vec::new()),
+                false => nothing,
+            });
         }
+        let Some(store) = store else {
+            return Ok(nothing);
+        };
         let locked = store.lock(account)?;
-        Ok(locked
-            .record()?
-            .map(|record| (record, locked.state().clone())))
+        Ok(locked.record()?.map_or(nothing, |record| {
+            enrolled(throttle, &record, locked.state(), now)
+        }))
     };
     match read() {
-        Ok(None) => (Kept::Nothing, Vec::new()),
-        Ok(Some((record, state))) => enrolled(throttle, &record, &state, now),
+        Ok(kept) => kept,
         Err(error) => {
             let check = if error.mended_by_unlock() {
                 "state"
@@ -235,8 +253,8 @@ fn shared(users: &[User], local: &[(String, u32)], only: Option<&Account>) -> Ve
         }
         let listed: Vec<&str> = names.iter().copied().collect();
         let listed = listed.join(", ");
-        let bare = names.iter().find(|name| kept(name) == Kept::Nothing);
-        let some = names.iter().any(|name| kept(name) != Kept::Nothing);
+        let bare = names.iter().find(|name| kept(name).is_bare());
+        let some = names.iter().any(|name| !kept(name).is_bare());
         findings.push(match bare.filter(|_| some) {
             Some(bare) => Finding::problem(
                 "shared-uid",
