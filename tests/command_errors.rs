@@ -111,7 +111,7 @@ fn unknown_users_and_users_without_a_device_are_named() {
         .filter(|command| command.contains(&"nosuch"))
     {
         let run = machine.twofactor(&command).arg("--yes").run().exits(1);
-        let told = "twofactor: there is no user nosuch\nNames are those of the passwd database: getent passwd\n";
+        let told = "twofactor: there is no user nosuch\nTo list the users: getent passwd\n";
         assert_eq!(
             (run.stdout.as_str(), run.stderr.as_str()),
             ("", told),

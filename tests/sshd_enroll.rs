@@ -21,7 +21,7 @@ fn r30_the_code_can_be_scanned_from_an_ssh_client_and_confirmed_there() {
         .answer("# ", "twofactor enroll alice");
     // What the shell shows before is not of the command.
     terminal.expect("Key: ");
-    let text = terminal.expect("(nothing: do not store it): ");
+    let text = terminal.expect("now (Enter to cancel): ");
     let uri = text.lines().find_map(|line| line.strip_prefix("URI: "));
     let uri = uri.unwrap();
     for background in [Dark, Light] {

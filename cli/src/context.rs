@@ -93,7 +93,7 @@ impl Context {
     pub fn account(&self, user: &str) -> Result<Account, Failure> {
         accounts::by_name(user)?.ok_or_else(|| {
             Failure::refused(format!("there is no user {}", crate::text::plain(user)))
-                .next("Names are those of the passwd database: getent passwd")
+                .next("To list the users: getent passwd")
         })
     }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::enrolled::{IGNORED, PROMPT, SERVICE, add_stack, login, run};
 
 /// What asks for the code of a new device.
-pub const ASK: &str = "Code that the device shows (nothing: do not store it): ";
+pub const ASK: &str = "Code the device shows now (Enter to cancel): ";
 
 /// What offers a second device after a user's first.
 pub const BACKUP: &str = "Enrol a second device now, as a backup (Enter: not now)? [y/N] ";

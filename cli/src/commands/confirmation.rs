@@ -127,7 +127,7 @@ fn ask(
 ) -> Result<DeviceState, Failure> {
     let terminal = &context.terminal;
     for _ in 0..TRIES {
-        let question = "Code that the device shows (nothing: do not store it): ";
+        let question = "Code the device shows now (Enter to cancel): ";
         let Some(typed) = terminal.ask(question)? else {
             return Err(Failure::refused("no code was typed, so nothing was stored"));
         };
