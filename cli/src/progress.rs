@@ -37,10 +37,17 @@ impl Progress {
 
     /// So many more are done.
     pub fn add(&mut self, count: usize) {
+        if let Some(line) = self.line(count, monotonic()) {
+            // It is only a courtesy: what cannot be shown stops nothing.
+            let _ = write!(io::stderr(), "{line}");
+        }
+    }
+
+    /// What to show once so many more are done.
+    fn line(&mut self, count: usize, now: Duration) -> Option<String> {
         self.done += count;
-        let now = monotonic();
         if now < self.next {
-            return;
+            return None;
         }
         let (end, pause) = match self.on_terminal {
             true => ("\r", PAUSES.0),
@@ -48,14 +55,10 @@ impl Progress {
         };
         self.next = now + pause;
         self.shown = true;
-        // It is only a courtesy: what cannot be shown stops nothing.
-        let _ = write!(
-            io::stderr(),
+        Some(format!(
             "{}: {} of {}{end}",
-            self.what,
-            self.done,
-            self.total
-        );
+            self.what, self.done, self.total
+        ))
     }
 }
 
@@ -69,6 +72,27 @@ impl Drop for Progress {
                 self.done,
                 self.total
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_told_after_a_second_and_then_now_and_then() {
+        for (on_terminal, end, pause) in [(true, "\r", PAUSES.0), (false, "\n", PAUSES.1)] {
+            let mut progress = Progress {
+                on_terminal,
+                ..Progress::new("Looked at", 9)
+            };
+            let start = progress.next;
+            assert_eq!(progress.line(1, start - Duration::from_millis(1)), None);
+            let told = |done| Some(format!("Looked at: {done} of 9{end}"));
+            assert_eq!(progress.line(2, start), told(3));
+            assert_eq!(progress.line(1, start + pause / 2), None);
+            assert_eq!(progress.line(1, start + pause), told(5));
         }
     }
 }
