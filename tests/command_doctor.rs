@@ -330,6 +330,16 @@ fn the_table_tells_who_is_not_invited_to_enrol() {
             "{text}"
         );
     }
+    // With a uniform prompt the question comes all the same.
+    let policy = machine.read("/etc/security/twofactor.toml");
+    machine.policy(&format!("uniform_prompt = true\n{policy}"));
+    let table = report(&machine, &[]);
+    for (user, expected) in [("root", "refused"), ("bob", "in")] {
+        assert_eq!(
+            ways(&table, "login", user),
+            [format!("pam: password+code = {expected} no-device")]
+        );
+    }
 }
 
 #[test]
