@@ -126,7 +126,7 @@ fn r37_unset_asks_and_then_removes_everything_of_that_user() {
     give(&machine, "alice", &[]);
     give(&machine, "bob", &[]);
     let (alice, bob) = (files("alice"), files("bob"));
-    let remains = "No device of alice is left. From then on alice logs in without a code.\n";
+    let remains = "alice will have no device left. From then on alice logs in without a code.\n";
     let question = "Remove all devices (phone) and the recovery codes of alice? [y/N] ";
     let mut pty = terminal(&machine, &["unset", "alice"]);
     pty.answer(question, "n");

@@ -65,7 +65,7 @@ fn r21_unset_says_what_remains_for_the_user_before_it_asks() {
         let mut pty = terminal(&machine, &["unset", "alice"]);
         let told = pty.expect("Remove all devices (phone) and the recovery codes of alice? [y/N] ");
         assert!(
-            told.starts_with(&format!("No device of alice is left. {remains}\n")),
+            told.starts_with(&format!("alice will have no device left. {remains}\n")),
             "{told}"
         );
         assert!(record_path("alice").exists(), "nothing has changed yet");

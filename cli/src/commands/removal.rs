@@ -93,7 +93,7 @@ fn changed(mut people: Vec<Person>, user: &str, left: &Left) -> Vec<Person> {
 fn remains(policy: &Policy, user: &str, left: &Left, exemption: Exemption) -> String {
     match (left.names.as_slice(), policy.enabled, exemption) {
         ([], true, Exemption::No) => format!(
-            "No device of {user} is left. From then on {user} {}.\n",
+            "{user} will have no device left. From then on {user} {}.\n",
             match demand::with_enrolment(policy, demand::Enrolment::Unenrolled) {
                 Demand::Device => {
                     "is refused wherever a code is asked for, until a device is enrolled"
@@ -106,10 +106,12 @@ fn remains(policy: &Policy, user: &str, left: &Left, exemption: Exemption) -> St
             }
         ),
         ([], true, Exemption::Everywhere) => {
-            format!("No device of {user} is left. {user} is exempt and not asked in any case.\n")
+            format!(
+                "{user} will have no device left. {user} is exempt and not asked in any case.\n"
+            )
         }
         ([], false, _) => format!(
-            "No device of {user} is left. Nothing changes at logins while two-factor login is switched off.\n"
+            "{user} will have no device left. Nothing changes at logins while two-factor login is switched off.\n"
         ),
         (names, ..) => format!(
             "{user} keeps: {}. The recovery codes stay, too.\n",
