@@ -144,6 +144,10 @@ fn r39_a_lock_out_is_of_one_user_and_unlock_ends_it() {
         report,
         parse("{\"user\": \"alice\", \"failures\": 0, \"rebuilt\": null}")
     );
+    assert_eq!(
+        machine.command(&["unlock", "alice"]).ok().stdout,
+        "alice was not locked out: there were no wrong codes.\n"
+    );
 }
 
 #[test]

@@ -127,6 +127,11 @@ impl Report for Unlocked<'_> {
     fn text(&self) -> Zeroizing<String> {
         let user = self.user;
         let Some(rebuilt) = &self.rebuilt else {
+            if self.failures == 0 {
+                return Zeroizing::new(format!(
+                    "{user} was not locked out: there were no wrong codes.\n"
+                ));
+            }
             let failures = count(u64::from(self.failures), "wrong code");
             return Zeroizing::new(format!(
                 "{user} may try again; {failures} no longer counted.\n"
