@@ -220,6 +220,25 @@ fn r32_names_that_need_escaping_come_back_as_they_were() {
 }
 
 #[test]
+fn r32_login_names_that_need_escaping_come_back_as_they_were() {
+    let machine = desk_on();
+    let names = ["alice@example.org", "CORP\\alice", "alice smith", "käse"];
+    for (user, uid) in names.into_iter().zip(30_000..) {
+        let passwd = machine.read("/etc/passwd");
+        let line = format!("{user}:x:{uid}:{uid}::/nonexistent:/bin/sh\n");
+        machine.write_file("/etc/passwd", passwd + &line, 0o644);
+        let (path, place) = place(&machine, &format!("{uid}.png"));
+        give(&machine, user, &["--png", &place]);
+        let seen = read(&machine, &path).remove(0);
+        // The sign of `alice@example.org` may stand in a label (Key URI Format).
+        let label = seen.strip_prefix("otpauth://totp/box:").unwrap();
+        let (account, _) = label.split_once('?').unwrap();
+        assert!(account.is_ascii() && !account.contains([' ', ':', '\\']));
+        assert_eq!(unescaped(account), user);
+    }
+}
+
+#[test]
 fn r30_the_whole_code_is_on_a_screen_of_24_lines_when_its_question_comes() {
     let machine = desk();
     // At most 41 modules and a narrow zone around them fit.
