@@ -105,6 +105,21 @@ fn the_version_is_the_same_everywhere() {
         .next()
         .unwrap();
     assert!(change.ends_with(&format!(" {version}-1")), "{change}");
+    let debian = text("packaging/debian/changelog");
+    let change = debian.lines().next().unwrap();
+    let start = format!("libpam-twofactor ({version}) ");
+    assert!(change.starts_with(&start), "{change}");
+}
+
+#[test]
+fn the_scripts_of_the_package_look_for_the_module_in_the_same_files() {
+    let [first, rest @ ..] = ["prerm", "postinst", "postrm"].map(|name| {
+        let script = text(&format!("packaging/debian/libpam-twofactor.{name}"));
+        let function = script.split("\nnaming_module() {\n").nth(1).expect(name);
+        function.split("\n}\n").next().unwrap().to_owned()
+    });
+    assert!(first.contains("grep -R"), "{first}");
+    assert!(rest.iter().all(|other| *other == first));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What remains when the package goes, and what comes back with it.
 #![forbid(unsafe_code)]
 
+use harness::Machine;
+
 use super::clean::*;
 use super::watch::Watch;
 
@@ -103,4 +105,91 @@ fn removing_is_refused_while_pam_auth_update_cannot_take_the_lines_out() {
     let said = (refused.stdout + &refused.stderr).replace('\r', "");
     assert!(said.contains("\n    /etc/pam.d/common-auth\n"), "{said}");
     code_lets_in(&machine.sshd(""), &mut token);
+}
+
+/// The error output of a removal that was refused.
+fn refused(machine: &Machine) -> String {
+    let run = apt(machine, &["remove", "libpam-twofactor"]).run();
+    assert_eq!(run.code, Some(100), "{run:?}");
+    assert!(module_file().exists());
+    (run.stdout + &run.stderr).replace('\r', "")
+}
+
+#[test]
+fn removing_is_refused_while_a_link_leads_to_a_stack_or_its_name_is_like_those_of_pam_auth_update()
+{
+    let (machine, mut token) = in_use();
+    let sshd = machine.sshd("");
+    pam_auth_update(&machine, &["--disable", "twofactor"]);
+    machine.install_stack("sshd");
+    for elsewhere in ["/root/sshd", "/etc/pam.d/common-sshd"] {
+        let link = "mv -T \"$(readlink -f /etc/pam.d/sshd)\" $1 && ln -sf $1 /etc/pam.d/sshd";
+        machine.run("sh", &["-c", link, "sh", elsewhere]).ok();
+        let said = refused(&machine);
+        assert!(said.contains("\n    /etc/pam.d/sshd\n"), "{said}");
+        assert!(said.contains("Nothing has been changed"), "{said}");
+        let own = said.contains("\n    /etc/pam.d/common-sshd\n");
+        assert_eq!(own, elsewhere.starts_with("/etc"), "{said}");
+        code_lets_in(&sshd, &mut token);
+    }
+    std::fs::remove_file("/etc/pam.d/sshd").unwrap();
+    machine.stack("sshd", "auth required pam_permit.so\n");
+    assert!(refused(&machine).contains("\n    /etc/pam.d/common-sshd\n"));
+}
+
+#[test]
+fn a_failure_of_pam_auth_update_refuses_the_removal_and_says_how_to_go_back() {
+    let (machine, mut token) = in_use();
+    let broken = "mv /usr/sbin/pam-auth-update /root/pam-auth-update
+        printf '#!/bin/sh\\nexit 3\\n' > /usr/sbin/pam-auth-update
+        chmod 0755 /usr/sbin/pam-auth-update";
+    machine.run("sh", &["-c", broken]).ok();
+    let said = refused(&machine);
+    assert!(said.contains("pam-auth-update failed"), "{said}");
+    assert!(
+        said.contains("pam-auth-update --enable twofactor"),
+        "{said}"
+    );
+    assert!(!said.contains("Nothing has been changed"), "{said}");
+    code_lets_in(&machine.sshd(""), &mut token);
+}
+
+#[test]
+fn purging_keeps_the_policy_while_a_stack_names_a_module_of_somebody_elses() {
+    let (machine, _token) = in_use();
+    apt(&machine, &["remove", "libpam-twofactor"]).run().ok();
+    let lines = machine.read("/etc/pam.d/sudo") + "auth required pam_twofactor.so\n";
+    machine.stack("sudo", &lines);
+    let policy = machine.read(POLICY);
+    let purge = apt(&machine, &["purge", "libpam-twofactor"]).run().ok();
+    assert!(
+        purge.stdout.contains("kept: /etc/security/twofactor.toml"),
+        "{purge:?}"
+    );
+    assert!(
+        purge
+            .stdout
+            .replace('\r', "")
+            .contains("\n    /etc/pam.d/sudo\n"),
+        "{purge:?}"
+    );
+    assert_eq!(machine.read(POLICY), policy);
+}
+
+#[test]
+fn what_editors_and_tools_leave_beside_a_stack_counts_nowhere() {
+    let (machine, _token) = in_use();
+    pam_auth_update(&machine, &["--disable", "twofactor"]);
+    for name in [
+        "sshd~",
+        "sshd.dpkg-dist",
+        "sshd.ucf-old",
+        "common-auth.pam-old",
+    ] {
+        machine.stack(name, "auth required pam_twofactor.so\n");
+    }
+    apt(&machine, &["purge", "libpam-twofactor"]).run().ok();
+    assert!(!std::fs::exists(POLICY).unwrap());
+    install(&machine, &package());
+    assert!(machine.read(POLICY).contains("\nenabled = false\n"));
 }
