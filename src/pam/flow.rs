@@ -1,8 +1,10 @@
 //! The authentication phase: who is asked, for what, how often, and how it ends.
 #![forbid(unsafe_code)]
 
+mod unenrolled;
+
 use crate::check::{Before, Failure, Judged, Session, memberships};
-use crate::demand::{Demand, Enrolment, switched_off, with_enrolment, without_enrolment};
+use crate::demand::{Demand, Enrolment, switched_off, without_enrolment};
 use crate::policy::{Policy, Subject, rhost_address};
 use crate::store::{PolicyFile, Store};
 use crate::sys::accounts::{self, Account};
@@ -11,7 +13,6 @@ use crate::verify::{Accepted, Form, Gate, Outcome};
 
 use super::args::{Arguments, Detail, FirstPass, Layout};
 use super::codes::Ending;
-use super::dialogue::Medium;
 use super::host::{Echo, Host, Messages, NoAnswer, Priority};
 use super::input::{self, NotForUs};
 use super::log::Line;
@@ -179,111 +180,6 @@ impl Login<'_> {
         Ok(Ending::NotAsked)
     }
 
-    /// No device. Whoever may or must get one is left to the account phase: it comes after the whole stack has agreed,
-    /// so that nobody enrols who did not give the password. With `uniform_prompt` the dialogue is the one that somebody with
-    /// a device gets.
-    fn unenrolled(
-        &self,
-        host: &mut dyn Host,
-        policy: &Policy,
-        account: Option<&Account>,
-        pace: Pace,
-    ) -> Result<Ending, Stop> {
-        let demand = with_enrolment(policy, Enrolment::Unenrolled);
-        if demand == Demand::Device {
-            host.log(Priority::Notice, self.line("device-required").as_str());
-            if pace.is_even() {
-                return self.refuse_like_a_wrong_code(host, policy, pace);
-            }
-        }
-        match self.arguments.layout {
-            Layout::PasswordThenCode => self.forward_whole(host, messages::PASSWORD_AND_CODE)?,
-            Layout::Code
-                if policy.uniform_prompt && self.arguments.first_pass != FirstPass::Only =>
-            {
-                host.ask(&policy.prompt, policy.echo)?;
-            }
-            Layout::Code => {}
-        }
-        if demand == Demand::Device {
-            self.device_required(host);
-            return Ok(Ending::Refused);
-        }
-        match (demand, account) {
-            (Demand::MayEnrol | Demand::MustEnrol, Some(account)) => {
-                // Without the mark the account phase would let in who must enrol.
-                host.mark_unenrolled(&account.name)?;
-            }
-            // A name that nobody has: nobody will be there to enrol, and nothing is said that would tell.
-            (Demand::MustEnrol, None) => {
-                host.log(Priority::Notice, self.line("device-required").as_str());
-                host.delay_failure(policy.throttle.delay);
-                return Ok(Ending::Refused);
-            }
-            _ => {}
-        }
-        host.log(Priority::Info, self.line("unenrolled").as_str());
-        Ok(Ending::NotAsked)
-    }
-
-    /// Tells why the login is refused. On a page it has to be a question: messages are not shown there, and without one
-    /// Cockpit says of this refusal that the password was wrong.
-    fn device_required(&self, host: &mut dyn Host) {
-        let service = host.service().and_then(|name| String::from_utf8(name).ok());
-        match Medium::of(&service.unwrap_or_default()) {
-            Medium::Terminal => self.complain(host, messages::DEVICE_REQUIRED),
-            Medium::Page => {
-                let question = format!("{} {}", messages::DEVICE_REQUIRED, messages::GO_ON);
-                // Whatever is answered, the login is refused.
-                let _ = host.ask(&question, Echo::Shown);
-            }
-        }
-    }
-
-    /// The dialogue of somebody who has a device and types wrong codes.
-    fn refuse_like_a_wrong_code(
-        &self,
-        host: &mut dyn Host,
-        policy: &Policy,
-        pace: Pace,
-    ) -> Result<Ending, Stop> {
-        let all = Refusals {
-            prompt: self.prompt(policy),
-            refused: None,
-            left: policy.tries,
-        };
-        self.refuse_all(host, policy, pace, all)
-    }
-
-    /// The rest of that dialogue.
-    fn refuse_all(
-        &self,
-        host: &mut dyn Host,
-        policy: &Policy,
-        mut pace: Pace,
-        mut rest: Refusals,
-    ) -> Result<Ending, Stop> {
-        for _ in 0..rest.left {
-            pace.question();
-            let Some(input) = input::next(host, self.arguments, &rest.prompt, policy.echo)? else {
-                return Ok(Ending::Refused);
-            };
-            pace.answered();
-            let refused = rest.refused.as_ref();
-            if input::not_for_us(host, self.arguments, &input, refused).is_some() {
-                return Ok(Ending::Refused);
-            }
-            pace.refusal();
-            host.delay_failure(policy.throttle.delay);
-            self.refuse(host, &mut rest.prompt, messages::WRONG);
-            if self.arguments.first_pass == FirstPass::Only {
-                return Ok(Ending::Refused);
-            }
-            rest.refused = Some(input.into_bytes());
-        }
-        Ok(Ending::NoMoreTries)
-    }
-
     fn prompt(&self, policy: &Policy) -> Prompt {
         Prompt::new(match self.arguments.layout {
             Layout::Code => &policy.prompt,
@@ -313,11 +209,10 @@ impl Login<'_> {
                 // Somebody without a device is never locked out.
                 Before::Gate(closed) if pace.is_even() => {
                     self.log_closed(host, closed);
-                    let left = tries - tried;
                     let rest = Refusals {
                         prompt,
                         refused,
-                        left,
+                        left: tries - tried,
                     };
                     return self.refuse_all(host, &session.loaded.policy, pace, rest);
                 }

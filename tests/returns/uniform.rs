@@ -164,3 +164,23 @@ fn a_name_whose_account_is_gone_is_refused_like_any_other() {
     let lines = logged(&machine);
     assert!(lines[0].contains("no such account"), "{lines:?}");
 }
+
+#[test]
+fn the_password_in_place_of_the_code_is_refused_alike() {
+    let machine = machine(MANDATORY);
+    enrol(&machine, "alice");
+    add_account(&machine, "bob");
+    let lines = format!("{TAKES_PASSWORD}\nauth {EXACT} pam_twofactor.so\n");
+    machine.stack("x", &lines);
+    let refused = |user: &str| {
+        let login = Drive::installed().service("x").user(user);
+        let outcome = run(login.answer("the password").answer("the password"));
+        let texts = said(&outcome).into_iter().skip(1);
+        let texts: Vec<String> = texts.map(|(_, text)| text.to_owned()).collect();
+        (outcome.auth, texts)
+    };
+    let (code, texts) = refused("alice");
+    assert_eq!((code, texts.len()), (code::AUTH_ERR, 2), "{texts:?}");
+    assert_eq!(refused("bob"), (code, texts.clone()));
+    assert_eq!(refused("nobody-of-that-name"), (code, texts));
+}

@@ -1,0 +1,121 @@
+//! Users without a device, and the dialogue in which nothing tells them from others.
+#![forbid(unsafe_code)]
+
+use crate::demand::{Demand, Enrolment, with_enrolment};
+use crate::policy::Policy;
+use crate::sys::accounts::Account;
+
+use super::super::args::{FirstPass, Layout};
+use super::super::codes::Ending;
+use super::super::dialogue::Medium;
+use super::super::host::{Echo, Host, Priority};
+use super::super::uniform::{Pace, Refusals};
+use super::super::{input, messages};
+use super::{Login, Stop};
+
+impl Login<'_> {
+    /// No device. Whoever may or must get one is left to the account phase: it comes after the whole stack has agreed,
+    /// so that nobody enrols who did not give the password. With `uniform_prompt` the dialogue is the one that somebody with
+    /// a device gets.
+    pub(super) fn unenrolled(
+        &self,
+        host: &mut dyn Host,
+        policy: &Policy,
+        account: Option<&Account>,
+        pace: Pace,
+    ) -> Result<Ending, Stop> {
+        let demand = with_enrolment(policy, Enrolment::Unenrolled);
+        if demand == Demand::Device {
+            host.log(Priority::Notice, self.line("device-required").as_str());
+            if pace.is_even() {
+                return self.refuse_like_a_wrong_code(host, policy, pace);
+            }
+        }
+        match self.arguments.layout {
+            Layout::PasswordThenCode => self.forward_whole(host, messages::PASSWORD_AND_CODE)?,
+            Layout::Code
+                if policy.uniform_prompt && self.arguments.first_pass != FirstPass::Only =>
+            {
+                host.ask(&policy.prompt, policy.echo)?;
+            }
+            Layout::Code => {}
+        }
+        if demand == Demand::Device {
+            self.device_required(host);
+            return Ok(Ending::Refused);
+        }
+        match (demand, account) {
+            (Demand::MayEnrol | Demand::MustEnrol, Some(account)) => {
+                // Without the mark the account phase would let in who must enrol.
+                host.mark_unenrolled(&account.name)?;
+            }
+            // A name that nobody has: nobody will be there to enrol, and nothing is said that would tell.
+            (Demand::MustEnrol, None) => {
+                host.log(Priority::Notice, self.line("device-required").as_str());
+                host.delay_failure(policy.throttle.delay);
+                return Ok(Ending::Refused);
+            }
+            _ => {}
+        }
+        host.log(Priority::Info, self.line("unenrolled").as_str());
+        Ok(Ending::NotAsked)
+    }
+
+    /// Tells why the login is refused. On a page it has to be a question: messages are not shown there, and without one
+    /// Cockpit says of this refusal that the password was wrong.
+    fn device_required(&self, host: &mut dyn Host) {
+        let service = host.service().and_then(|name| String::from_utf8(name).ok());
+        match Medium::of(&service.unwrap_or_default()) {
+            Medium::Terminal => self.complain(host, messages::DEVICE_REQUIRED),
+            Medium::Page => {
+                let question = format!("{} {}", messages::DEVICE_REQUIRED, messages::GO_ON);
+                // Whatever is answered, the login is refused.
+                let _ = host.ask(&question, Echo::Shown);
+            }
+        }
+    }
+
+    /// The dialogue of somebody who has a device and types wrong codes.
+    pub(super) fn refuse_like_a_wrong_code(
+        &self,
+        host: &mut dyn Host,
+        policy: &Policy,
+        pace: Pace,
+    ) -> Result<Ending, Stop> {
+        let all = Refusals {
+            prompt: self.prompt(policy),
+            refused: None,
+            left: policy.tries,
+        };
+        self.refuse_all(host, policy, pace, all)
+    }
+
+    /// The rest of that dialogue.
+    pub(super) fn refuse_all(
+        &self,
+        host: &mut dyn Host,
+        policy: &Policy,
+        mut pace: Pace,
+        mut rest: Refusals,
+    ) -> Result<Ending, Stop> {
+        for _ in 0..rest.left {
+            pace.question();
+            let Some(input) = input::next(host, self.arguments, &rest.prompt, policy.echo)? else {
+                return Ok(Ending::Refused);
+            };
+            pace.answered();
+            let refused = rest.refused.as_ref();
+            if let Some(cause) = input::not_for_us(host, self.arguments, &input, refused) {
+                return Ok(self.passed_over(host, cause));
+            }
+            pace.refusal();
+            host.delay_failure(policy.throttle.delay);
+            self.refuse(host, &mut rest.prompt, messages::WRONG);
+            if self.arguments.first_pass == FirstPass::Only {
+                return Ok(Ending::Refused);
+            }
+            rest.refused = Some(input.into_bytes());
+        }
+        Ok(Ending::NoMoreTries)
+    }
+}
