@@ -32,7 +32,6 @@ pub fn count(machine: &Machine, program: &Path, service: &str, code: &str) -> Va
     let run = run.args(&["--worker", "once", service, code]).run().ok();
     assert_eq!(run.stdout.trim(), "true", "{service} refused a right code");
     let trace = machine.read("/run/trace");
-    let _ = std::fs::copy("/run/trace", format!("/tmp/w/bench/target/trace-{service}"));
     let calls: Vec<&str> = trace
         .lines()
         .filter_map(|line| line.split_once(' ').map(|(_, call)| call.trim()))
