@@ -33,7 +33,7 @@ const POLICY: &str = "enabled = true\nuniform_prompt = true\nenforcement = \"man
 const WRONG: &str = "000000";
 const SERVICE: &str = "uniform";
 const WARM_UP: usize = 5;
-const LOGINS: usize = 300;
+const LOGINS: usize = 100;
 
 /// Who asks. The first two are the same: how far chance alone takes them apart.
 const WHO: [(&str, &str); 5] = [

@@ -128,7 +128,9 @@ impl Login<'_> {
         };
         let account = match (enrolment, account) {
             (Enrolment::Enrolled, Some(account)) => account,
-            (_, account) => return self.unenrolled(host, &loaded.policy, account.as_ref(), pace),
+            (_, account) => {
+                return self.unenrolled(host, &loaded.policy, &store, account.as_ref(), pace);
+            }
         };
         let session = Session {
             file: &file,
@@ -218,7 +220,7 @@ impl Login<'_> {
                 }
                 Before::Gate(closed) => return Ok(self.closed(host, closed)),
             }
-            pace.question();
+            pace.wait();
             let echo = session.loaded.policy.echo;
             let Some(input) = input::next(host, self.arguments, &prompt, echo)? else {
                 host.log(Priority::Notice, self.line("no-first-pass").as_str());
@@ -236,13 +238,13 @@ impl Login<'_> {
                 Judged::Compared(Outcome::Rejected(why)) => {
                     let line = report::rejected(self.about(), &why);
                     host.log(Priority::Notice, line.as_str());
-                    pace.refusal();
+                    pace.wait();
                     host.delay_failure(session.loaded.policy.throttle.delay);
                     self.refuse(host, &mut prompt, pace.words(&why));
                 }
                 Judged::Refused(closed) if pace.is_even() => {
                     self.log_closed(host, closed);
-                    pace.refusal();
+                    pace.wait();
                     host.delay_failure(session.loaded.policy.throttle.delay);
                     self.refuse(host, &mut prompt, messages::WRONG);
                 }

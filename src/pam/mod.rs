@@ -111,7 +111,7 @@ fn complain_of(host: &dyn Host, error: &BadArgument) {
 fn guarded(entry: impl FnOnce() -> PamResultCode) -> PamResultCode {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| std::panic::set_hook(Box::new(|_| {})));
-    let ended = catch_unwind(AssertUnwindSafe(entry));
+    let ended = below(entry);
     wipe::stack();
     match ended {
         Ok(code) => code,
@@ -121,4 +121,10 @@ fn guarded(entry: impl FnOnce() -> PamResultCode) -> PamResultCode {
             PamResultCode::PAM_ABORT
         }
     }
+}
+
+/// Keeps all that an entry point does in frames below its own, where the stack is wiped.
+#[inline(never)]
+fn below(entry: impl FnOnce() -> PamResultCode) -> std::thread::Result<PamResultCode> {
+    catch_unwind(AssertUnwindSafe(entry))
 }

@@ -14,12 +14,10 @@ use crate::verify::Rejected;
 use super::messages;
 use super::prompt::Prompt;
 
-/// A question comes a multiple of this after the login began or its last answer was given. Reading the files of somebody
-/// who has a device takes a fraction of it.
-const QUESTION: Duration = Duration::from_millis(50);
-/// A refusal comes a multiple of this after the answer. The flush to the disk, which only somebody with a device causes,
-/// takes a fraction of it; on a disk that needs longer, a multiple shows no more than that.
-const REFUSAL: Duration = Duration::from_millis(200);
+/// A question comes a multiple of this after the login began or its last answer was given, a refusal a multiple of it after
+/// the answer. What only somebody with a device waits for takes a fraction of it: the flush to the disk, and the lock while
+/// other logins of the same user flush.
+const UNIT: Duration = Duration::from_millis(500);
 
 /// When questions and refusals come.
 pub struct Pace(Option<Duration>);
@@ -51,14 +49,11 @@ impl Pace {
         self.0 = self.0.map(|_| clock::monotonic());
     }
 
-    /// Waits until a question may come.
-    pub fn question(&self) {
-        self.wait(QUESTION);
-    }
-
-    /// Waits until a refusal may come. No lock may be held.
-    pub fn refusal(&self) {
-        self.wait(REFUSAL);
+    /// Waits until the next question or refusal may come. No lock may be held.
+    pub fn wait(&self) {
+        if let Some(since) = self.0 {
+            clock::sleep_until(next_multiple(since, clock::monotonic(), UNIT));
+        }
     }
 
     /// What is said of a refused code. That the clock is behind is said of any code, right or wrong, of somebody with a device.
@@ -66,12 +61,6 @@ impl Pace {
         match why {
             Rejected::ClockSetBack { .. } if self.is_even() => messages::WRONG,
             _ => messages::rejected(why),
-        }
-    }
-
-    fn wait(&self, unit: Duration) {
-        if let Some(since) = self.0 {
-            clock::sleep_until(next_multiple(since, clock::monotonic(), unit));
         }
     }
 }
@@ -88,19 +77,19 @@ mod tests {
 
     #[test]
     fn what_takes_less_than_a_unit_ends_with_it_and_what_takes_longer_with_a_later_one() {
-        let at = |ms| next_multiple(Duration::from_secs(5), Duration::from_millis(ms), REFUSAL);
+        let at = |ms| next_multiple(Duration::from_secs(5), Duration::from_millis(ms), UNIT);
         for (now, end) in [
-            (5000, 5200),
-            (5001, 5200),
-            (5199, 5200),
-            (5200, 5400),
-            (5399, 5400),
+            (5000, 5500),
+            (5001, 5500),
+            (5499, 5500),
+            (5500, 6000),
+            (5999, 6000),
         ] {
             assert_eq!(at(now), Duration::from_millis(end), "{now}");
         }
         assert_eq!(
             at(4000),
-            Duration::from_millis(5200),
+            Duration::from_millis(5500),
             "a clock never goes back"
         );
     }
@@ -122,13 +111,13 @@ mod tests {
     #[test]
     fn a_wait_ends_at_its_multiple() {
         let began = clock::monotonic();
-        Pace(Some(began)).question();
-        assert!(clock::monotonic() >= began + QUESTION);
         let mut pace = Pace(Some(began));
+        pace.wait();
+        assert!(clock::monotonic() >= began + UNIT);
         pace.answered();
-        assert!(pace.0.unwrap() >= began + QUESTION);
-        pace.refusal();
-        assert!(clock::monotonic() >= began + QUESTION + REFUSAL);
+        assert!(pace.0.unwrap() >= began + UNIT);
+        pace.wait();
+        assert!(clock::monotonic() >= began + UNIT * 2);
     }
 
     #[test]

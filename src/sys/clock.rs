@@ -35,10 +35,7 @@ pub fn monotonic() -> Duration {
 
 /// Waits until [`monotonic`] has reached `end`, whatever signals come meanwhile.
 pub fn sleep_until(end: Duration) {
-    let left = || Some(end.saturating_sub(monotonic())).filter(|left| !left.is_zero());
-    while let Some(left) = left() {
-        std::thread::sleep(left);
-    }
+    std::thread::sleep(end.saturating_sub(monotonic()));
 }
 
 /// What the kernel says of the wall clock (adjtimex(2)).

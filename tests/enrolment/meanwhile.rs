@@ -137,3 +137,18 @@ fn what_cannot_be_stored_refuses_the_login() {
         assert!(log[0].contains("result=error"), "{log:?}");
     }
 }
+
+/// With `uniform_prompt` who has no device is asked for a code, too, and the question may stay open for long.
+#[test]
+fn an_open_question_lets_nobody_in_after_the_owner_got_a_device() {
+    let machine = machine_with("uniform_prompt = true");
+    let question = "Verification code: ";
+    let (is_in, shown) = while_asked(&machine, &[(question, "123456")], question, || {
+        enroll(&machine, "alice", &[]);
+    });
+    assert!(!is_in, "{shown}");
+    assert!(
+        logged(&machine, "sshd:auth")
+            .contains(&"user=alice rhost=127.0.0.1 result=enrolled-meanwhile".to_owned())
+    );
+}

@@ -3,6 +3,7 @@
 
 use crate::demand::{Demand, Enrolment, with_enrolment};
 use crate::policy::Policy;
+use crate::store::Store;
 use crate::sys::accounts::Account;
 
 use super::super::args::{FirstPass, Layout};
@@ -21,6 +22,7 @@ impl Login<'_> {
         &self,
         host: &mut dyn Host,
         policy: &Policy,
+        store: &Store,
         account: Option<&Account>,
         pace: Pace,
     ) -> Result<Ending, Stop> {
@@ -42,6 +44,11 @@ impl Login<'_> {
         }
         if demand == Demand::Device {
             self.device_required(host);
+            return Ok(Ending::Refused);
+        }
+        // A question may stay open for long.
+        if self.enrolment(store, account)? == Enrolment::Enrolled {
+            host.log(Priority::Notice, self.line("enrolled-meanwhile").as_str());
             return Ok(Ending::Refused);
         }
         match (demand, account) {
@@ -99,7 +106,7 @@ impl Login<'_> {
         mut rest: Refusals,
     ) -> Result<Ending, Stop> {
         for _ in 0..rest.left {
-            pace.question();
+            pace.wait();
             let Some(input) = input::next(host, self.arguments, &rest.prompt, policy.echo)? else {
                 return Ok(Ending::Refused);
             };
@@ -108,7 +115,7 @@ impl Login<'_> {
             if let Some(cause) = input::not_for_us(host, self.arguments, &input, refused) {
                 return Ok(self.passed_over(host, cause));
             }
-            pace.refusal();
+            pace.wait();
             host.delay_failure(policy.throttle.delay);
             self.refuse(host, &mut rest.prompt, messages::WRONG);
             if self.arguments.first_pass == FirstPass::Only {
