@@ -48,8 +48,10 @@ root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 mutants_runner = --cargo-arg=--config --cargo-arg='target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser test-system fuzz sanitize deny dist rpm test-dist test-rpm demo bench bench-uniform faults races mutants coverage deb install install-files uninstall clean help
+.PHONY: build docs test test-browser test-system fuzz sanitize deny dist rpm test-dist test-rpm demo bench bench-uniform faults races mutants coverage deb install install-policy-check install-files uninstall clean help
 .DEFAULT_GOAL = docs
+# Order matters to `make test-rpm` and `make install`; cargo and debhelper use all cores by themselves.
+.NOTPARALLEL:
 
 ## build        the module and the command
 # One package at a time: building the whole workspace at once would unify features, and asking for the module together
@@ -209,13 +211,24 @@ deb:
 
 ## install      module, command, manual, completions, policy (switched off), state directory, example stacks; changes
 ##              nobody's login. DESTDIR, PREFIX and PAMDIR say where to; needs `make` first
-install: install-files
+install: install-policy-check install-files
 	umask 022 && mkdir -p $(DESTDIR)$(POLICYDIR) $(DESTDIR)$(dir $(STATEDIR))
 	mkdir -p -m 0700 $(DESTDIR)$(STATEDIR)
 	mkdir -p -m 0700 $(DESTDIR)$(STATEDIR)/users $(DESTDIR)$(STATEDIR)/state
-	test -e $(DESTDIR)$(POLICYDIR)/twofactor.toml || \
-		install -m 0644 src/policy/default.toml $(DESTDIR)$(POLICYDIR)/twofactor.toml
+	@test -e $(policy) || test -L $(policy) || install -m 0644 src/policy/default.toml $(policy)
 	@echo "Installed. Nobody is asked for a code yet: README.md says how to go on."
+
+policy = $(DESTDIR)$(POLICYDIR)/twofactor.toml
+
+# A policy that is missing refuses everybody; a new one would let everybody in without a code.
+install-policy-check:
+	@used=$$(scripts/naming-module '$(DESTDIR)'); \
+	if [ -n "$$used" ] && [ ! -e $(policy) ] && [ ! -L $(policy) ]; then \
+		printf '%s\n' "$$used" "These files name the module, and $(policy) is missing: everybody is refused there." \
+			"Nothing is installed. Put the policy back first; to ask nobody for a code:" \
+			"    install -D -m 0644 src/policy/default.toml $(policy)" >&2; \
+		exit 1; \
+	fi
 
 manuals     = $(wildcard $(target)/man/*.[58])
 completions = $(target)/completions
@@ -243,9 +256,17 @@ install-files:
 	install -m 0644 pam.d/* $(DESTDIR)$(EXAMPLEDIR)
 	install -m 0644 docs/policies/* $(DESTDIR)$(POLICIESDIR)
 
-## uninstall    removes what install installed, but no policy and no device; refuses while a stack names the module
+## uninstall    removes what install installed, but no policy and no device; refuses while a stack names the module,
+##              and where the module belongs to a package
 uninstall:
-	@used=$$(grep -ls '^[^#]*pam_twofactor\.so' $(DESTDIR)/etc/pam.d/* $(DESTDIR)/etc/pam.conf || true); \
+	@test -n "$(PAMDIR)" || { echo "No pam_unix.so found. Say where modules belong: make uninstall PAMDIR=..." >&2; exit 1; }
+	@for owner in 'dpkg-query -S' 'rpm -qf'; do \
+		if [ -z "$(DESTDIR)" ] && $$owner $(PAMDIR)/pam_twofactor.so >/dev/null 2>&1; then \
+			echo "$(PAMDIR)/pam_twofactor.so belongs to a package ($$owner says which). Remove that instead." >&2; \
+			exit 1; \
+		fi; \
+	done
+	@used=$$(scripts/naming-module '$(DESTDIR)'); \
 	if [ -n "$$used" ]; then \
 		printf '%s\n' "$$used" \
 			"These files still name the module, and without it nobody could log in there. Change them first." >&2; \
@@ -255,11 +276,21 @@ uninstall:
 		$(MANDIR)/man8/pam_twofactor.8 $(MANDIR)/man8/twofactor.8 \
 		$(BASHDIR)/twofactor $(ZSHDIR)/_twofactor $(FISHDIR)/twofactor.fish)
 	rm -f $(DESTDIR)$(MANDIR)/man8/twofactor-*.8
-	rm -rf $(DESTDIR)$(EXAMPLEDIR) $(DESTDIR)$(DOCDIR)
+	rm -f $(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(DEFAULTDIR)/twofactor.toml
+	rm -f $(addprefix $(DESTDIR)$(EXAMPLEDIR)/,$(notdir $(wildcard pam.d/*)))
+	rm -f $(addprefix $(DESTDIR)$(POLICIESDIR)/,$(notdir $(wildcard docs/policies/*)))
+	for directory in $(addprefix $(DESTDIR),$(EXAMPLEDIR) $(POLICIESDIR) $(DEFAULTDIR) $(DOCDIR)); do \
+		test ! -d $$directory || rmdir --ignore-fail-on-non-empty $$directory; \
+	done
 	@echo "Kept: $(DESTDIR)$(POLICYDIR)/twofactor.toml and $(DESTDIR)$(STATEDIR) (the users' devices)."
 
 ## clean        removes everything that was built
+# What tests have made there as root, only root can remove.
 clean:
+	@for directory in $(target)/system $(target)/tmp; do \
+		test ! -e $$directory || rm -rf --one-file-system $$directory 2>/dev/null || \
+			$(as_root) rm -rf --one-file-system $$directory; \
+	done
 	cargo clean
 
 ## help         this list

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -141,5 +142,69 @@ fn uninstall_is_refused_while_a_stack_names_the_module() {
     let refused = make("uninstall", &target, &root);
     assert!(!refused.status.success(), "{refused:?}");
     std::fs::remove_file(stacks.join("sshd")).unwrap();
+    std::os::unix::fs::symlink(workspace().join("pam.d/sshd"), stacks.join("sshd")).unwrap();
+    let refused = make("uninstall", &target, &root);
+    assert!(!refused.status.success(), "{refused:?}");
     assert_eq!(files(&root), before);
+}
+
+#[test]
+fn install_puts_no_policy_that_is_off_in_the_place_of_a_missing_one() {
+    let (target, root) = (directory("policy-built"), directory("policy-root"));
+    built(&target);
+    let stacks = root.join("etc/pam.d");
+    std::fs::create_dir_all(&stacks).unwrap();
+    std::fs::copy(workspace().join("pam.d/sshd"), stacks.join("sshd")).unwrap();
+    let refused = make("install", &target, &root);
+    let said = String::from_utf8(refused.stderr.clone()).unwrap();
+    assert!(
+        !refused.status.success() && said.contains("twofactor.toml is missing"),
+        "{refused:?}"
+    );
+    assert_eq!(files(&root), ["etc/pam.d/sshd"]);
+
+    std::fs::rename(stacks.join("sshd"), stacks.join("sshd.dpkg-old")).unwrap();
+    let made = make("install", &target, &root);
+    assert!(made.status.success(), "{made:?}");
+}
+
+#[test]
+fn uninstall_leaves_what_it_has_not_installed() {
+    let (target, root) = (directory("own-built"), directory("own-root"));
+    built(&target);
+    assert!(make("install", &target, &root).status.success());
+    let own = "opt/share/doc/pam_twofactor/pam.d/notes";
+    std::fs::write(root.join(own), "mine").unwrap();
+    assert!(make("uninstall", &target, &root).status.success());
+    assert_eq!(files(&root), ["etc/security/twofactor.toml", own]);
+    assert!(!root.join("opt/share/doc/pam_twofactor/policies").exists());
+}
+
+#[test]
+fn uninstall_is_refused_while_the_module_is_a_packages() {
+    // Without DESTDIR nothing but this refusal keeps it from this machine's files, so those are named elsewhere.
+    let path = directory("owner");
+    let tool = path.join("dpkg-query");
+    std::fs::write(
+        &tool,
+        "#!/bin/sh\n[ \"$*\" = \"-S /none/pam_twofactor.so\" ]\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&tool, PermissionsExt::from_mode(0o755)).unwrap();
+    let refused = Command::new("sh")
+        .args([
+            "-c",
+            "PATH=$0:$PATH exec make uninstall PREFIX=/none PAMDIR=/none",
+        ])
+        .arg(&path)
+        .current_dir(workspace())
+        .env_remove("MAKEFLAGS")
+        .env_remove("MAKELEVEL")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(refused.stderr.clone()).unwrap();
+    assert!(
+        !refused.status.success() && said.contains("belongs to a package"),
+        "{refused:?}"
+    );
 }
