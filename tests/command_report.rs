@@ -64,7 +64,7 @@ fn every_subcommand_has_help_with_examples() {
     let general = machine.command(&["--help"]).ok();
     assert_eq!(general.stderr, "");
     for part in [
-        "EXIT CODES\n  0  done\n  1  refused, or not found\n  2  wrong usage\n",
+        "EXIT CODES\n  0    done\n  1    refused, or not found\n  2    wrong usage\n",
         "EXAMPLES\n  twofactor enroll alice ",
     ] {
         assert!(general.stdout.contains(part), "{}", general.stdout);

@@ -112,7 +112,12 @@ fn scripts_are_printed_for_anybody() {
     let run = |arguments: &[&str]| {
         use std::os::unix::process::CommandExt as _;
         let copy = std::env::temp_dir().join(format!("twofactor-{}", std::process::id()));
-        std::fs::copy(harness::command(), &copy).unwrap();
+        // Written by another process: a test beside this one that starts a program would keep it open for writing.
+        let copied = Command::new("cp")
+            .arg(harness::command())
+            .arg(&copy)
+            .status();
+        assert!(copied.unwrap().success());
         let run = Command::new(&copy)
             .args(arguments)
             .uid(65534)
