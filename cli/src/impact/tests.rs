@@ -1,0 +1,198 @@
+//! Whom a change of the policy affects, and what is refused.
+#![forbid(unsafe_code)]
+
+use super::*;
+
+fn person(name: &str, enrolment: Enrolment, role: Role) -> Person {
+    Person {
+        name: name.into(),
+        enrolment,
+        role,
+        exemption: Exemption::No,
+    }
+}
+
+fn policy(text: &str) -> Policy {
+    text.parse().unwrap()
+}
+
+#[test]
+fn optional_asks_the_enrolled_and_refuses_nobody() {
+    let people = [
+        person("alice", Enrolment::Verified, Role::User),
+        person("bob", Enrolment::None, Role::User),
+        Person {
+            exemption: Exemption::Everywhere,
+            ..person("robot", Enrolment::Verified, Role::User)
+        },
+    ];
+    let impact = assess(None, &policy("enabled = true"), &people);
+    assert_eq!(impact.asked, ["alice"]);
+    assert_eq!(impact.not_asked, ["bob", "robot"]);
+    assert!(impact.refused.is_empty() && impact.dangers.is_empty());
+}
+
+#[test]
+fn mandatory_refuses_who_has_no_device() {
+    let people = [
+        person("root", Enrolment::Verified, Role::Administrator),
+        person("bob", Enrolment::None, Role::User),
+    ];
+    let after = policy("enabled = true\nenforcement = \"mandatory\"");
+    let impact = assess(None, &after, &people);
+    assert_eq!(
+        (impact.asked.as_slice(), impact.refused.as_slice()),
+        (&["root".into()][..], &["bob".into()][..])
+    );
+    assert!(impact.dangers.is_empty());
+    assert!(
+        impact
+            .text(&after)
+            .contains("Refused          bob and everybody else")
+    );
+}
+
+#[test]
+fn mandatory_before_an_administrator_has_a_verified_device_is_a_danger() {
+    let after = policy("enabled = true\nenforcement = \"mandatory\"");
+    let dangers = |root: Person| {
+        let people = [root, person("alice", Enrolment::Verified, Role::User)];
+        assess(None, &after, &people).dangers.len()
+    };
+    let root = |enrolment| person("root", enrolment, Role::Administrator);
+    assert_eq!(dangers(root(Enrolment::None)), 1);
+    assert_eq!(dangers(root(Enrolment::Untried)), 1);
+    assert_eq!(dangers(root(Enrolment::Verified)), 0);
+    let exempt = Person {
+        exemption: Exemption::Everywhere,
+        ..root(Enrolment::None)
+    };
+    assert_eq!(dangers(exempt), 0);
+}
+
+#[test]
+fn whoever_must_enrol_is_not_called_refused() {
+    let people = [
+        person("root", Enrolment::Verified, Role::Administrator),
+        person("bob", Enrolment::None, Role::User),
+    ];
+    for (keys, listed) in [
+        ("enroll_at_login = \"require\"", "Must enrol       bob and"),
+        (
+            "enforcement = \"mandatory\"\nenroll_at_login = \"offer\"",
+            "Must enrol       bob and",
+        ),
+        ("enroll_at_login = \"offer\"", "Not asked        bob\n"),
+    ] {
+        let after = policy(&format!("enabled = true\n{keys}"));
+        let impact = assess(None, &after, &people);
+        assert!(impact.refused.is_empty() && impact.dangers.is_empty());
+        let text = impact.text(&after);
+        assert!(text.contains(listed), "{text}");
+        assert!(text.contains("enroll_needs_invite"), "{text}");
+        assert_eq!(
+            assess(None, &after, &people[1..]).dangers.len(),
+            usize::from(keys.contains("require") || keys.contains("mandatory"))
+        );
+    }
+}
+
+#[test]
+fn whoever_must_enrol_and_is_not_invited_is_called_refused() {
+    let people = [
+        person("root", Enrolment::Verified, Role::Administrator),
+        person("bob", Enrolment::None, Role::User),
+        person("carol", Enrolment::Invited, Role::User),
+    ];
+    let after = |keys: &str| policy(&format!("enabled = true\n{keys}"));
+    let invites = after("enroll_at_login = \"require\"\nenroll_needs_invite = true");
+    let impact = assess(None, &invites, &people);
+    assert_eq!(
+        (impact.must_enroll.as_slice(), impact.refused.as_slice()),
+        (&["carol".into()][..], &["bob".into()][..])
+    );
+    let text = impact.text(&invites);
+    assert!(
+        text.contains("Must enrol       carol, at the next login"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Refused          bob and everybody else with neither"),
+        "{text}"
+    );
+    // Without the key an invitation makes no difference.
+    let all = after("enroll_at_login = \"require\"");
+    assert_eq!(assess(None, &all, &people).must_enroll, ["bob", "carol"]);
+    let offers = after("enroll_at_login = \"offer\"\nenroll_needs_invite = true");
+    let impact = assess(None, &offers, &people);
+    assert_eq!(impact.not_asked, ["bob", "carol"]);
+    assert!(impact.text(&offers).contains("who is invited"));
+    // Who has no device yet is no longer asked for nothing.
+    let off = policy("enabled = false");
+    assert_eq!(assess(Some(&all), &off, &people).no_longer_asked, ["root"]);
+}
+
+#[test]
+fn sshd_without_a_verified_device_is_a_danger() {
+    let after = policy("enabled = true\n[services]\nsshd = true");
+    let untried = [person("alice", Enrolment::Untried, Role::User)];
+    assert_eq!(assess(None, &after, &untried).dangers.len(), 1);
+    let verified = [person("alice", Enrolment::Verified, Role::User)];
+    assert!(assess(None, &after, &verified).dangers.is_empty());
+    let off = policy("enabled = false\n[services]\nsshd = true");
+    assert!(assess(None, &off, &untried).dangers.is_empty());
+}
+
+#[test]
+fn whoever_is_no_longer_asked_is_named_with_the_place() {
+    let people = [
+        person("alice", Enrolment::Verified, Role::User),
+        person("bob", Enrolment::None, Role::User),
+    ];
+    let told = |before: &str, after: &str| {
+        let after = policy(after);
+        assess(Some(&policy(before)), &after, &people).text(&after)
+    };
+    let (on, off) = ("enabled = true", "enabled = false");
+    assert!(told(on, off).ends_with("\n  No longer asked  alice\n"));
+    assert!(!told(off, on).contains("No longer"));
+    assert!(!told(on, "enabled = true\nwindow = 2").contains("No longer"));
+    let sudo = "enabled = true\n[services]\nsudo = false";
+    assert!(told(on, sudo).ends_with("\n  No longer asked  alice (at sudo)\n"));
+    let all = "enabled = true\n[services]\ndefault = false";
+    assert!(told(on, all).contains("alice (at services that the policy does not name)\n"));
+}
+
+#[test]
+fn a_danger_that_exists_already_stops_no_other_change() {
+    let before = policy("enabled = true\n[services]\nsshd = true");
+    let after = policy("enabled = true\nwindow = 2\n[services]\nsshd = true");
+    assert!(assess(Some(&before), &after, &[]).dangers.is_empty());
+}
+
+#[test]
+fn weaker_settings_are_warned_of_once() {
+    let after = policy(
+        "enabled = true\nwindow = 10\ngrace = 60\n[throttle]\nmax_failures = 0\n[new_devices]\ndigits = 8",
+    );
+    let warnings = assess(None, &after, &[]).warnings;
+    assert_eq!(warnings.len(), 4);
+    assert!(warnings[0].contains("21 codes"), "{warnings:?}");
+    assert!(assess(Some(&after), &after, &[]).warnings.is_empty());
+}
+
+#[test]
+fn long_lists_are_cut() {
+    let many: Vec<String> = (0..14).map(|n| format!("u{n}")).collect();
+    assert!(names(&many).ends_with("u11 and 2 more"));
+    assert_eq!(names(&[]), "nobody");
+    assert_eq!(names(&["a".into(), "b".into()]), "a, b");
+}
+
+#[test]
+fn services_are_named_with_their_switch() {
+    assert_eq!(
+        services(&policy("enabled = true\n[services]\nsudo = true")),
+        "sshd off, sudo on, others on"
+    );
+}
