@@ -232,6 +232,8 @@ install-policy-check:
 
 manuals     = $(wildcard $(target)/man/*.[58])
 completions = $(target)/completions
+# What README.md links to.
+documents   = $(wildcard docs/*.md docs/*.svg)
 
 # What a package contains: everything but the policy and the state. The module is renamed into place, so that no login
 # finds half of it.
@@ -241,7 +243,7 @@ install-files:
 		test -f $$file || { echo "$$file is missing. Run first: make" >&2; exit 1; }; \
 	done
 	@test -n "$(PAMDIR)" || { echo "No pam_unix.so found. Say where modules belong: make install PAMDIR=..." >&2; exit 1; }
-	umask 022 && mkdir -p $(addprefix $(DESTDIR),$(PAMDIR) $(PREFIX)/bin $(DOCDIR) $(EXAMPLEDIR) $(POLICIESDIR) $(DEFAULTDIR) \
+	umask 022 && mkdir -p $(addprefix $(DESTDIR),$(PAMDIR) $(PREFIX)/bin $(DOCDIR)/docs $(EXAMPLEDIR) $(POLICIESDIR) $(DEFAULTDIR) \
 		$(MANDIR)/man5 $(MANDIR)/man8 $(BASHDIR) $(ZSHDIR) $(FISHDIR))
 	install -m 0644 $(module) $(DESTDIR)$(PAMDIR)/.pam_twofactor.so.new
 	mv -f $(DESTDIR)$(PAMDIR)/.pam_twofactor.so.new $(DESTDIR)$(PAMDIR)/pam_twofactor.so
@@ -252,6 +254,7 @@ install-files:
 	install -m 0644 $(completions)/_twofactor $(DESTDIR)$(ZSHDIR)/_twofactor
 	install -m 0644 $(completions)/twofactor.fish $(DESTDIR)$(FISHDIR)/twofactor.fish
 	install -m 0644 README.md $(DESTDIR)$(DOCDIR)
+	install -m 0644 $(documents) $(DESTDIR)$(DOCDIR)/docs
 	install -m 0644 src/policy/default.toml $(DESTDIR)$(DEFAULTDIR)/twofactor.toml
 	install -m 0644 pam.d/* $(DESTDIR)$(EXAMPLEDIR)
 	install -m 0644 docs/policies/* $(DESTDIR)$(POLICIESDIR)
@@ -277,9 +280,10 @@ uninstall:
 		$(BASHDIR)/twofactor $(ZSHDIR)/_twofactor $(FISHDIR)/twofactor.fish)
 	rm -f $(DESTDIR)$(MANDIR)/man8/twofactor-*.8
 	rm -f $(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(DEFAULTDIR)/twofactor.toml
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(documents))
 	rm -f $(addprefix $(DESTDIR)$(EXAMPLEDIR)/,$(notdir $(wildcard pam.d/*)))
 	rm -f $(addprefix $(DESTDIR)$(POLICIESDIR)/,$(notdir $(wildcard docs/policies/*)))
-	for directory in $(addprefix $(DESTDIR),$(EXAMPLEDIR) $(POLICIESDIR) $(DEFAULTDIR) $(DOCDIR)); do \
+	for directory in $(addprefix $(DESTDIR),$(EXAMPLEDIR) $(POLICIESDIR) $(DEFAULTDIR) $(DOCDIR)/docs $(DOCDIR)); do \
 		test ! -d $$directory || rmdir --ignore-fail-on-non-empty $$directory; \
 	done
 	@echo "Kept: $(DESTDIR)$(POLICYDIR)/twofactor.toml and $(DESTDIR)$(STATEDIR) (the users' devices)."

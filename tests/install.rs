@@ -87,6 +87,10 @@ fn install_puts_every_file_in_its_place_and_uninstall_takes_all_but_policy_and_s
     for example in files(&workspace().join("pam.d")) {
         expected.push(format!("opt/share/doc/pam_twofactor/pam.d/{example}"));
     }
+    let documents = files(&workspace().join("docs"));
+    for document in documents.iter().filter(|name| !name.contains('/')) {
+        expected.push(format!("opt/share/doc/pam_twofactor/docs/{document}"));
+    }
     for policy in files(&workspace().join("docs/policies")) {
         expected.push(format!("opt/share/doc/pam_twofactor/policies/{policy}"));
     }
