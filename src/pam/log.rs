@@ -96,6 +96,8 @@ mod tests {
         );
         let long = Line::about(&[b'x'; 10_000], b"");
         assert_eq!(long.as_str().len(), "user=... rhost=".len() + MAX_VALUE);
+        let whole = Line::about(&[b'x'; MAX_VALUE], b"");
+        assert_eq!(whole.as_str().len(), "user= rhost=".len() + MAX_VALUE);
         let said = Line::default().saying("error", &"a \"b\"\nc");
         assert_eq!(said.as_str(), " error=\"a 'b'?c\"");
     }

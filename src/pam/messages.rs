@@ -144,6 +144,12 @@ mod tests {
     }
 
     #[test]
+    fn users_without_a_device_read_what_their_administrator_has_to_call() {
+        let told = "Two-factor login is available for your account. To set it up, ask your administrator for \"twofactor enroll alice\".";
+        assert_eq!(can_enrol("alice"), told);
+    }
+
+    #[test]
     fn a_code_of_another_time_reads_like_any_wrong_code() {
         let soon = Rejected::ClockDiffers {
             device: "phone".into(),

@@ -52,3 +52,17 @@ fn a_panic_prints_nothing() {
     assert!(shown.contains("1 passed"), "{shown}{errors}");
     assert_eq!(errors, "");
 }
+
+#[test]
+fn messages_are_unwanted_only_where_the_application_says_silent() {
+    use host::Messages::{self, Unwanted, Wanted};
+    // PAM_DISALLOW_NULL_AUTHTOK is a flag of another meaning.
+    for (flags, messages) in [
+        (0, Wanted),
+        (1, Wanted),
+        (0x8000, Unwanted),
+        (0x8001, Unwanted),
+    ] {
+        assert_eq!(Messages::from(flags as PamFlag), messages, "{flags:#x}");
+    }
+}
