@@ -20,6 +20,9 @@ thread_local!(pub(crate) static MACHINE: RefCell<Option<Init>> = const { RefCell
 /// How long anything may take before the test fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
+/// Where programs that `make coverage` built put what they counted: the only variables that are handed on.
+const COUNTERS: [&str; 1] = ["LLVM_PROFILE_FILE"];
+
 const ENVIRONMENT: [(&str, &str); 3] = [
     (
         "PATH",
@@ -193,7 +196,12 @@ impl Program {
             .args(&self.arguments)
             .current_dir("/")
             .env_clear()
-            .envs(ENVIRONMENT);
+            .envs(ENVIRONMENT)
+            .envs(
+                COUNTERS
+                    .iter()
+                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
+            );
         command
             .env("USER", name)
             .env("LOGNAME", name)
