@@ -179,7 +179,7 @@ faults:
 		-- --nocapture --test-threads=2
 
 ## mutants      changes the verdict, the policy, the store and the login flow in each small way, and runs the unit tests
-##              on each; prints what no test noticed (an hour; make mutants FILES=src/verify/scan.rs takes one file)
+##              on each; prints what no test noticed (two to three hours; make mutants FILES=src/verify/scan.rs takes one file)
 mutants:
 	@scripts/need $(build_packages)
 	@scripts/rust
