@@ -214,9 +214,9 @@ EXAMPLES
     /// Packages install it. Needs no root. With --json the script is the value of "script".
     #[command(after_help = "\
 EXAMPLES
-  twofactor completions bash > /etc/bash_completion.d/twofactor
-  twofactor completions zsh > /usr/local/share/zsh/site-functions/_twofactor
-  twofactor completions fish > /etc/fish/completions/twofactor.fish")]
+  twofactor completions bash >/etc/bash_completion.d/twofactor
+  twofactor completions zsh >/usr/local/share/zsh/site-functions/_twofactor
+  twofactor completions fish >/etc/fish/completions/twofactor.fish")]
     Completions(Completions),
     /// Print the manual page twofactor(8), for machines on which it is not installed
     ///

@@ -17,7 +17,7 @@ pub enum Import {
 EXAMPLES
   twofactor import google-authenticator --all --dry-run      what would be taken from whom
   twofactor import google-authenticator --all
-  twofactor import google-authenticator --all --secret '/var/lib/ga/${USER}'
+  twofactor import google-authenticator --all --secret '/srv/ga/${USER}'
   twofactor import google-authenticator --user alice         from alice's home directory
   twofactor import google-authenticator ./backup --user alice")]
     GoogleAuthenticator(Google),
