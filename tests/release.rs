@@ -43,9 +43,14 @@ fn no_dependency_needs_a_newer_rust_than_is_promised() {
         "--filter-platform={}-unknown-linux-gnu",
         std::env::consts::ARCH
     );
-    let run = Command::new(cargo)
+    let run = Command::new(&cargo)
         .args(["metadata", "--locked", "--offline", "--format-version=1"])
         .arg(platform)
+        // sudo has a PATH of its own; rustc lies beside cargo.
+        .env(
+            "RUSTC",
+            std::path::Path::new(&cargo).with_file_name("rustc"),
+        )
         .current_dir(harness::workspace())
         .output()
         .unwrap();
