@@ -167,8 +167,8 @@ fn crowds(figures: &Value) -> Vec<Row> {
         let refused = |peer: &str| number(crowd, &[peer, "refused"]);
         rows.push(Row {
             figure: format!(
-                "{size} processes, {} s: right codes refused",
-                crowd["oath"]["seconds"]
+                "{size} processes, {:.0} s: right codes refused",
+                number(crowd, &["twofactor", "seconds"])
             ),
             goal: "0",
             measured: format!(

@@ -157,7 +157,8 @@ fn growth(rounds: usize, services: &[&str]) -> Value {
     summaries(&samples, |times| times.auth)
 }
 
-/// Many processes at once, each with a user of its own and that user's next code, for some seconds.
+/// Many processes at once, each with a user of its own and that user's next code, for some seconds, or until one has no
+/// code left: pam_oath can refuse faster than anybody accepts.
 fn crowd(service: &str, processes: usize, seconds: usize) -> Value {
     load(&module(service));
     let codes = counted(8_000 * seconds / processes.max(4) + 100);
@@ -171,21 +172,22 @@ fn crowd(service: &str, processes: usize, seconds: usize) -> Value {
                 let (mut accepted, mut refused) = (0, 0);
                 for code in &codes {
                     if Instant::now() >= end {
-                        return vec![accepted, refused, 0];
+                        break;
                     }
                     match place.is_let_in(service, code) {
                         true => accepted += 1,
                         false => refused += 1,
                     }
                 }
-                vec![accepted, refused, 1]
+                let elapsed = Instant::now().saturating_duration_since(begin);
+                vec![accepted, refused, elapsed.as_millis() as u64]
             })
         })
         .collect();
     let results: Vec<Vec<u64>> = children.into_iter().map(process::Child::wait).collect();
     let total = |position: usize| results.iter().map(|result| result[position]).sum::<u64>();
-    assert_eq!(total(2), 0, "{service}: not enough codes");
-    json!({ "accepted": total(0), "refused": total(1), "seconds": seconds })
+    let longest = results.iter().map(|result| result[2]).max().unwrap_or(0);
+    json!({ "accepted": total(0), "refused": total(1), "seconds": longest.max(1) as f64 / 1000.0 })
 }
 
 /// How long dlopen takes, in a new process that has libpam already.
