@@ -17,21 +17,11 @@ pub const NEAR: i64 = 20;
 /// What one device says of one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Scan {
-    /// The newest moving factor that is acceptable and matches. The newest, so that no other one with the same
-    /// code stays acceptable.
+    /// The moving factor that is accepted. Two in sight may have the same code by chance: of steps the newer one, so that
+    /// the other one does not stay acceptable; of counters the next one, so that the codes between them still work.
     pub fresh: Option<u64>,
     /// A match that was used before, or is older than one that was.
     pub used: Option<u64>,
-}
-
-impl Scan {
-    fn note(&mut self, moving_factor: u64, next: u64) {
-        if moving_factor < next {
-            self.used = Some(moving_factor);
-        } else {
-            self.fresh = Some(moving_factor);
-        }
-    }
 }
 
 /// Compares with all codes of `device`: the work does not depend on whether or where one matches.
@@ -82,8 +72,10 @@ fn scan_steps(
 ) -> Scan {
     let mut found = Scan::default();
     for step in current(interval.step(now), state.drift, window) {
-        if bool::from(typed.is_code(&totp.code(step))) {
-            found.note(step, state.next);
+        match bool::from(typed.is_code(&totp.code(step))) {
+            true if step < state.next => found.used = Some(step),
+            true => found.fresh = Some(step),
+            false => {}
         }
     }
     found
@@ -102,9 +94,16 @@ fn scan_counters(device: &Device, state: &DeviceState, typed: &Candidate) -> Sca
         .min(COUNTER_UNKNOWN - 1);
     for counter in first..=last {
         let code = hotp(&device.secret, device.algorithm, device.digits, counter);
-        if bool::from(typed.is_code(&code)) {
-            found.note(counter, state.next);
+        match bool::from(typed.is_code(&code)) {
+            true if counter < state.next => found.used = Some(counter),
+            true => found.fresh = found.fresh.or(Some(counter)),
+            false => {}
         }
     }
+    // What was just used does not work again because a later counter happens to have the same code, unless it is the one
+    // that the token shows next.
+    found.fresh = found
+        .fresh
+        .filter(|counter| found.used.is_none() || *counter == state.next);
     found
 }

@@ -45,6 +45,40 @@ fn a_success_moves_behind_the_matched_counter() {
     assert_eq!(user.would(user.code(0, 19), NOW), wrong());
 }
 
+/// The key of RFC 4226, appendix D: its codes at 2386 and 2394 are the same.
+fn user_with_a_repeated_code(next: u64) -> User {
+    let mut user = user(next);
+    let secret = b"12345678901234567890".to_vec();
+    user.record.devices[0].secret = Secret::from_bytes(secret.into()).unwrap();
+    assert_eq!(user.code(0, 2386), user.code(0, 2394));
+    user
+}
+
+#[test]
+fn a_code_that_comes_again_soon_does_not_cost_the_codes_in_between() {
+    let mut user = user_with_a_repeated_code(2386);
+    for counter in 2386..=2400 {
+        let outcome = user.types(user.code(0, counter), NOW);
+        assert_eq!(outcome, by_device("token", 0), "{counter}");
+    }
+}
+
+#[test]
+fn a_code_that_comes_again_soon_works_once_until_it_is_its_turn() {
+    let mut user = user_with_a_repeated_code(2386);
+    let repeated = user.code(0, 2386);
+    assert_eq!(user.types(&repeated, NOW), by_device("token", 0));
+    for counter in 2387..2394 {
+        assert_eq!(user.would(&repeated, NOW), used("token"), "{counter}");
+        user.types(user.code(0, counter), NOW);
+    }
+    assert_eq!(user.types(&repeated, NOW), by_device("token", 0));
+    assert_eq!(user.would(&repeated, NOW), used("token"));
+    // Of two that are both to come, the next one.
+    let user = user_with_a_repeated_code(2385);
+    assert_eq!(user.would(&repeated, NOW), by_device("token", 1));
+}
+
 #[test]
 fn the_clock_does_not_matter() {
     let mut user = user(5);

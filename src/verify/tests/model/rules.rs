@@ -94,6 +94,21 @@ impl Device {
         }
     }
 
+    /// Which of the hits is accepted. More than one has the same code by chance.
+    fn choice(&self, hits: &[i64]) -> Option<i64> {
+        if self.interval.is_some() {
+            return hits.last().copied().filter(|step| *step >= self.next);
+        }
+        if hits.contains(&self.next) {
+            return Some(self.next);
+        }
+        // The code of one that was used is a used code.
+        match hits.first() {
+            Some(first) if *first > self.next => Some(*first),
+            _ => None,
+        }
+    }
+
     fn accept(&mut self, factor: i64, rules: &Rules, now: i64) -> i64 {
         assert!(self.accepted.insert(factor), "{self:?} {factor}: twice");
         assert!(
@@ -151,14 +166,14 @@ impl Model {
                 .in_sight(&rules, now)
                 .filter(|factor| code(number, *factor) == text)
                 .collect();
-            match hits.last() {
-                Some(newest) if *newest >= device.next => {
-                    let offset = device.accept(*newest, &rules, now);
+            match device.choice(&hits) {
+                Some(factor) => {
+                    let offset = device.accept(factor, &rules, now);
                     accepted =
                         accepted.or(Some(Expected::Device(device.name.clone(), offset, told)));
                 }
-                Some(_) => refused = refused.or(Some(Expected::Used(device.name.clone()))),
-                None => {}
+                None if hits.is_empty() => {}
+                None => refused = refused.or(Some(Expected::Used(device.name.clone()))),
             }
         }
         if let Some(position) = self.recovery.iter().position(|code| code.text == text) {
