@@ -1,5 +1,5 @@
-//! A state directory on a disk that is full, has no inodes left, or is read-only: the right code still works where only
-//! space is missing, nobody is let in wrongly, and a failed change leaves everything as it was.
+//! A state directory on a disk that is full, has no inodes left, is read-only, or where the quota is used up: the right
+//! code still works where only space is missing, nobody is let in wrongly, and a failed change leaves everything as it was.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -50,6 +50,13 @@ fn xfs() -> Machine {
     machine_on("mkfs.xfs -q -f", "320M")
 }
 
+/// The one common file system that has its quotas built in. It writes nothing in place, so that every write needs room.
+fn btrfs() -> Machine {
+    let machine = machine_on("mkfs.btrfs -q", "128M");
+    machine.run("btrfs", &["quota", "enable", STATE_DIR]).ok();
+    machine
+}
+
 /// Users on the disk: alice with a token and recovery codes, bob without anything yet.
 struct Users {
     alice: Token,
@@ -94,10 +101,11 @@ impl Users {
             assert_eq!(listing(), before, "{arguments:?}");
             assert_eq!(fs::read(record_path("alice")).unwrap(), record);
         }
-        assert_eq!(
-            auth(self.alice.login().answer(self.alice.code())),
-            code::SUCCESS
-        );
+    }
+
+    fn log_in(&self) {
+        let login = self.alice.login().answer(self.alice.code());
+        assert_eq!(auth(login), code::SUCCESS);
     }
 
     /// With space again, everything works.
@@ -106,10 +114,7 @@ impl Users {
             .command(&["enroll", "bob", "--no-confirm", "--yes"])
             .ok();
         machine.command(&["recovery-codes", "alice", "--yes"]).ok();
-        assert_eq!(
-            auth(self.alice.login().answer(self.alice.code())),
-            code::SUCCESS
-        );
+        self.log_in();
     }
 }
 
@@ -149,6 +154,7 @@ fn full_disk(machine: &Machine) {
     fill(machine);
     users.log_in_while_full(machine);
     users.change_in_vain(machine, "No space left on device");
+    users.log_in();
     free(machine);
     users.change(machine);
 }
@@ -175,6 +181,7 @@ fn without_an_inode_left_the_right_code_works_and_a_change_fails_cleanly() {
     assert_eq!(left.stdout.lines().last().unwrap().trim(), "0");
     users.log_in_while_full(&machine);
     users.change_in_vain(&machine, "No space left on device");
+    users.log_in();
     free(&machine);
     users.change(&machine);
 }
@@ -195,5 +202,32 @@ fn on_a_read_only_disk_nobody_gets_in_and_codes_are_not_told_apart() {
         .command(&["enroll", "bob", "--no-confirm", "--yes"])
         .exits(4);
     machine.run("mount", &["-o", "remount,rw", STATE_DIR]).ok();
+    users.change(&machine);
+}
+
+#[test]
+fn over_quota_nobody_gets_in_and_codes_are_not_told_apart() {
+    let machine = btrfs();
+    let users = Users::add(&machine);
+    let alice = &users.alice;
+    let limit = |size: &str| {
+        machine.run("sync", &["-f", STATE_DIR]).ok();
+        let arguments = ["qgroup", "limit", size, STATE_DIR];
+        machine.run("btrfs", &arguments).ok();
+    };
+    limit("1M");
+    let fill = format!("dd if=/dev/zero bs=4k count=1000 of={STATE_DIR}/fill");
+    let filled = machine.run("sh", &["-c", &fill]);
+    assert!(filled.stderr.contains("quota exceeded"), "{filled:?}");
+    let before = state_of("alice");
+    let wrong = run(alice.login().answer(alice.wrong()));
+    let right = run(alice.login().answer(alice.code_at(0)));
+    assert_eq!(wrong.auth, code::AUTHINFO_UNAVAIL);
+    assert_eq!(right, wrong);
+    assert_eq!(state_of("alice"), before);
+    users.change_in_vain(&machine, "quota exceeded");
+    limit("none");
+    free(&machine);
+    users.log_in();
     users.change(&machine);
 }
