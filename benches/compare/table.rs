@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::numbers::{number, ratio};
+use crate::world::WIDE_OATH;
 
 /// A goal, what was measured, and whether that is enough.
 struct Row {
@@ -172,10 +173,11 @@ fn crowds(figures: &Value) -> Vec<Row> {
             ),
             goal: "0",
             measured: format!(
-                "{}; google-authenticator {}, pam_oath {}",
+                "{}; google-authenticator {}, pam_oath {}, looking further ahead {}",
                 refused("twofactor"),
                 refused("google"),
-                refused("oath")
+                refused("oath"),
+                refused(WIDE_OATH)
             ),
             reached: Some(refused("twofactor") == 0.0),
         });
@@ -184,8 +186,9 @@ fn crowds(figures: &Value) -> Vec<Row> {
             figure: format!("{size} processes: logins per second"),
             goal: "at least 50 x pam_oath",
             measured: format!(
-                "{:.0}: {times:.1} x pam_oath, {:.1} x google-authenticator",
+                "{:.0}: {times:.1} x pam_oath, {:.1} x when that looks further ahead, {:.1} x google-authenticator",
                 rate("twofactor"),
+                rate("twofactor") / rate(WIDE_OATH),
                 rate("twofactor") / rate("google")
             ),
             reached: Some(times >= 50.0),

@@ -22,6 +22,9 @@ pub const USER: &str = "alice";
 pub const CROWD: usize = 64;
 /// The services that are compared, as they are named in the figures.
 pub const PEERS: [&str; 3] = ["twofactor", "google", "oath"];
+/// pam_oath, looking far ahead. Logins at once write back each other's counters as they were before, and with the usual
+/// window a user who is behind by more than that stays locked out.
+pub const WIDE_OATH: &str = "oath_wide";
 /// Below each: nothing but libpam, and that with what a durable login costs at least.
 pub const FLOORS: [&str; 3] = ["permit", "write_4096", "write_512"];
 
@@ -30,7 +33,7 @@ pub fn module(service: &str) -> PathBuf {
     let name = match service {
         "twofactor" => "pam_twofactor.so",
         "google" => "pam_google_authenticator.so",
-        "oath" => "pam_oath.so",
+        "oath" | WIDE_OATH => "pam_oath.so",
         _ => "pam_permit.so",
     };
     Path::new(ROOT).join("modules").join(name)
@@ -62,6 +65,7 @@ pub fn make(machine: &Machine) -> Files {
         ("twofactor", format!("state={ROOT}/twofactor")),
         ("google", format!("secret={ROOT}/google/${{USER}}/state")),
         ("oath", format!("usersfile={ROOT}/oath/users window=5")),
+        (WIDE_OATH, format!("usersfile={ROOT}/oath/users window=100")),
         ("permit", String::new()),
     ] {
         install(&module(service));
@@ -170,17 +174,6 @@ pub fn oath_line(user: &str, kind: Kind) -> String {
         Kind::Hotp => "HOTP/E/6",
     };
     format!("{word}\t{user}\t-\t{hex}\n")
-}
-
-/// Lets pam_oath look far ahead. Logins at once write back each other's counters as they were before, and a user who is
-/// behind by more than the window would be locked out for the rest of the run.
-pub fn widen_oath(machine: &Machine) {
-    stack(
-        machine,
-        "oath",
-        "oath",
-        &format!("usersfile={ROOT}/oath/users window=100"),
-    );
 }
 
 /// Writes pam_oath's file.
