@@ -227,32 +227,35 @@ impl Login<'_> {
                 return Ok(Ending::Refused);
             };
             pace.answered();
-            if let Some(cause) = input::not_for_us(host, self.arguments, &input, refused.as_ref()) {
-                return Ok(self.passed_over(host, cause));
-            }
+            let judged = match input::not_for_us(host, self.arguments, &input, refused.as_ref()) {
+                Some(NotForUs::SshdStandIn) if pace.is_even() => {
+                    self.log_passed_over(host, NotForUs::SshdStandIn);
+                    None
+                }
+                Some(cause) => return Ok(self.passed_over(host, cause)),
+                None => Some(session.attempt(input.bytes(), self.form())?),
+            };
             let bytes = input.into_bytes();
-            match session.attempt(&bytes, self.form())? {
-                Judged::Compared(Outcome::Accepted(accepted)) => {
+            let policy = &session.loaded.policy;
+            match judged {
+                Some(Judged::Compared(Outcome::Accepted(accepted))) => {
                     return self.accepted(host, &accepted, &bytes);
                 }
-                Judged::Compared(Outcome::Rejected(why)) => {
+                Some(Judged::Compared(Outcome::Rejected(why))) => {
                     let line = report::rejected(self.about(), &why);
                     host.log(Priority::Notice, line.as_str());
-                    pace.wait();
-                    host.delay_failure(session.loaded.policy.throttle.delay);
-                    self.refuse(host, &mut prompt, pace.words(&why));
+                    self.refuse_in_time(host, policy, &pace, &mut prompt, pace.words(&why));
                 }
-                Judged::Refused(closed) if pace.is_even() => {
+                Some(Judged::Refused(closed)) if pace.is_even() => {
                     self.log_closed(host, closed);
-                    pace.wait();
-                    host.delay_failure(session.loaded.policy.throttle.delay);
-                    self.refuse(host, &mut prompt, messages::WRONG);
+                    self.refuse_in_time(host, policy, &pace, &mut prompt, messages::WRONG);
                 }
-                Judged::Refused(closed) => return Ok(self.closed(host, closed)),
-                Judged::Gone => {
+                Some(Judged::Refused(closed)) => return Ok(self.closed(host, closed)),
+                Some(Judged::Gone) => {
                     host.log(Priority::Notice, self.line("unenrolled-meanwhile").as_str());
                     return Ok(Ending::Refused);
                 }
+                None => self.refuse_in_time(host, policy, &pace, &mut prompt, messages::WRONG),
             }
             if self.arguments.first_pass == FirstPass::Only {
                 return Ok(Ending::Refused);
@@ -264,6 +267,14 @@ impl Login<'_> {
 
     /// An answer that no person gave to this question ends the login without being compared or counted.
     fn passed_over(&self, host: &mut dyn Host, cause: NotForUs) -> Ending {
+        self.log_passed_over(host, cause);
+        if cause == NotForUs::Password {
+            self.complain(host, messages::PASSWORD_AGAIN);
+        }
+        Ending::Refused
+    }
+
+    fn log_passed_over(&self, host: &dyn Host, cause: NotForUs) {
         let line = match cause {
             NotForUs::SshdStandIn => self.line("sshd-stand-in"),
             NotForUs::Repeated => self.line("repeated-answer"),
@@ -274,10 +285,6 @@ impl Login<'_> {
             }
         };
         host.log(Priority::Notice, line.as_str());
-        if cause == NotForUs::Password {
-            self.complain(host, messages::PASSWORD_AGAIN);
-        }
-        Ending::Refused
     }
 
     fn accepted(
@@ -324,6 +331,20 @@ impl Login<'_> {
             host.set_password(&password)?;
         }
         Ok(())
+    }
+
+    /// Refuses an answer after the time that every refusal takes.
+    fn refuse_in_time(
+        &self,
+        host: &mut dyn Host,
+        policy: &Policy,
+        pace: &Pace,
+        prompt: &mut Prompt,
+        why: &str,
+    ) {
+        pace.wait();
+        host.delay_failure(policy.throttle.delay);
+        self.refuse(host, prompt, why);
     }
 
     /// Says why a code was refused: as a message, or before the next prompt where messages are not wanted.

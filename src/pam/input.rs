@@ -30,7 +30,9 @@ impl Input {
         bytes
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// The same, kept here.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
         let (Self::Typed(bytes) | Self::First(bytes)) = self;
         bytes
     }

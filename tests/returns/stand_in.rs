@@ -4,7 +4,7 @@
 
 use harness::pam::{Drive, TAKES_PASSWORD, code};
 
-use crate::enrolled::{ON, PROMPT, auth, enrol, logged, machine, run, said, state_of};
+use crate::enrolled::{ON, PROMPT, auth, enrol, logged, login, machine, run, said, state_of};
 
 /// sshd repeats or cuts it to the length of what was typed (fake_password in auth-pam.c).
 fn stand_in(length: usize) -> Vec<u8> {
@@ -25,6 +25,37 @@ fn the_stand_in_of_sshd_is_refused_at_once_and_not_counted_at_any_length() {
     }
     let state = state_of("alice");
     assert_eq!((state.failures, state.unreported), (0, 0));
+}
+
+/// With a device for everybody and one dialogue, a login that ends after one question would tell whom sshd refuses.
+#[test]
+fn with_uniform_prompt_it_looks_like_wrong_codes_and_is_not_counted_either() {
+    let machine = machine("enabled = true\nuniform_prompt = true\nenforcement = \"mandatory\"\n");
+    let alice = enrol(&machine, "alice");
+    let wrong = alice.wrong();
+    let dialogue = |user: &str, answer: &dyn Fn(usize) -> Vec<u8>| {
+        let answers = (0..3).map(answer);
+        let outcome = run(answers.fold(login(user), |drive, answer| drive.answer(answer)));
+        assert!(outcome.fail_delay_us.is_some());
+        let said: Vec<_> = said(&outcome)
+            .into_iter()
+            .map(|(style, text)| (style.to_owned(), text.to_owned()))
+            .collect();
+        (outcome.auth, said)
+    };
+    let of_wrong_codes = dialogue("alice", &|_| wrong.clone().into_bytes());
+    assert_eq!(of_wrong_codes.0, code::MAXTRIES);
+    assert_eq!(state_of("alice").failures, 3);
+    for user in ["alice", "nobody-of-that-name"] {
+        logged(&machine);
+        let of_stand_ins = dialogue(user, &|round| stand_in(6 + round));
+        assert_eq!(of_stand_ins, of_wrong_codes, "{user}");
+        let line = format!("user={user} rhost= result=sshd-stand-in");
+        let lines = logged(&machine).into_iter().filter(|found| *found == line);
+        assert_eq!(lines.count(), 3, "{user}");
+    }
+    let state = state_of("alice");
+    assert_eq!((state.failures, state.unreported), (3, 3));
 }
 
 #[test]

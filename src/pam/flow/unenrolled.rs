@@ -10,8 +10,9 @@ use super::super::args::{FirstPass, Layout};
 use super::super::codes::Ending;
 use super::super::dialogue::Medium;
 use super::super::host::{Echo, Host, Priority};
+use super::super::input::{self, NotForUs};
+use super::super::messages;
 use super::super::uniform::{Pace, Refusals};
-use super::super::{input, messages};
 use super::{Login, Stop};
 
 impl Login<'_> {
@@ -112,12 +113,12 @@ impl Login<'_> {
             };
             pace.answered();
             let refused = rest.refused.as_ref();
-            if let Some(cause) = input::not_for_us(host, self.arguments, &input, refused) {
-                return Ok(self.passed_over(host, cause));
+            match input::not_for_us(host, self.arguments, &input, refused) {
+                Some(cause @ NotForUs::SshdStandIn) => self.log_passed_over(host, cause),
+                Some(cause) => return Ok(self.passed_over(host, cause)),
+                None => {}
             }
-            pace.wait();
-            host.delay_failure(policy.throttle.delay);
-            self.refuse(host, &mut rest.prompt, messages::WRONG);
+            self.refuse_in_time(host, policy, &pace, &mut rest.prompt, messages::WRONG);
             if self.arguments.first_pass == FirstPass::Only {
                 return Ok(Ending::Refused);
             }
