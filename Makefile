@@ -185,7 +185,7 @@ mutants:
 	@scripts/rust
 	@command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants
 	mkdir -p $(target)
-	cargo mutants --package pam_twofactor --output $(target) $(addprefix --file ,$(FILES)) $(mutants_runner)
+	cargo mutants --package pam_twofactor --output $(target) $(addprefix --re ^,$(FILES)) $(mutants_runner)
 
 ## coverage     which lines of src/ the tests run, by file
 coverage:
