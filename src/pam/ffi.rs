@@ -12,6 +12,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::host::{Echo, Host, NoAnswer, Priority};
 
+#[cfg(test)]
+mod tests;
+
 const PAM_SUCCESS: c_int = 0;
 /// Names what this module keeps in a transaction. An application that outlives an upgrade may hold two versions of the
 /// module, which must not read each other's data.

@@ -1,0 +1,179 @@
+//! The module at libpam's functions and memory. Under Miri, each pointer that is used too far or too late is an error, and
+//! so is memory that nobody gives back.
+
+mod libpam;
+
+use std::ffi::CStr;
+
+use super::*;
+use libpam::{Answer, Transaction};
+use pam::constants::{PamFlag, PamResultCode};
+
+const SERVICE: c_int = ItemType::Service as c_int;
+const USER: c_int = ItemType::User as c_int;
+const TTY: c_int = ItemType::Tty as c_int;
+const RHOST: c_int = ItemType::RHost as c_int;
+const PASSWORD: c_int = ItemType::AuthTok as c_int;
+
+fn application(transaction: &Transaction) -> Application<'_> {
+    // SAFETY: a `PamHandle` has no bytes, and nobody else has this one.
+    Application(unsafe { &mut *transaction.handle() })
+}
+
+#[test]
+fn items_are_copied_and_outlive_a_change() {
+    let all = [
+        (SERVICE, c"sshd"),
+        (USER, c"alice"),
+        (TTY, c"ssh"),
+        (RHOST, c"192.0.2.7"),
+        (PASSWORD, c"hunter2"),
+    ];
+    let transaction = Transaction::start(&all);
+    let mut host = application(&transaction);
+    let password = host.password().unwrap();
+    assert_eq!(host.user().unwrap(), b"alice");
+    assert_eq!(host.service().unwrap(), b"sshd");
+    assert_eq!(host.rhost().unwrap(), b"192.0.2.7");
+    assert!(host.has_terminal());
+    host.set_password(b"another").unwrap();
+    assert_eq!(*password, b"hunter2");
+    assert_eq!(*host.password().unwrap(), b"another");
+}
+
+#[test]
+fn what_libpam_does_not_know_is_none() {
+    let transaction = Transaction::start(&[(TTY, c"")]);
+    let mut host = application(&transaction);
+    assert_eq!(host.user(), Err(NoAnswer));
+    assert_eq!((host.service(), host.rhost()), (None, None));
+    assert!(host.password().is_none());
+    assert!(!host.has_terminal());
+    assert_eq!(host.marked_unenrolled(), None);
+}
+
+#[test]
+fn a_password_that_libpam_does_not_take_is_an_error() {
+    let transaction = Transaction::start(&[]);
+    let mut host = application(&transaction);
+    assert_eq!(host.set_password(b"hun\0ter2"), Err(NoAnswer));
+    host.set_password(b"").unwrap();
+    assert_eq!(transaction.item(PASSWORD).unwrap().as_c_str(), c"");
+    transaction.fills_up();
+    assert_eq!(host.set_password(b"hunter2"), Err(NoAnswer));
+}
+
+#[test]
+fn an_answer_is_taken_over_and_freed() {
+    let transaction = Transaction::start(&[]);
+    let mut host = application(&transaction);
+    let answers = [c"123456", c"", c"\xff \n"];
+    transaction.answers(answers.map(Answer::Text));
+    for (echo, answer) in [Echo::Hidden, Echo::Shown, Echo::Hidden]
+        .into_iter()
+        .zip(answers)
+    {
+        assert_eq!(*host.ask("Code: ", echo).unwrap(), answer.to_bytes());
+    }
+    let asked = |style| (style, "Code: ".to_owned());
+    let styles = [PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_PROMPT_ECHO_OFF];
+    assert_eq!(transaction.said(), styles.map(asked));
+}
+
+#[test]
+fn an_application_that_cannot_ask_gives_no_answer() {
+    let transaction = Transaction::start(&[]);
+    let mut host = application(&transaction);
+    let mut ask = |prompt| host.ask(prompt, Echo::Hidden);
+    assert_eq!(ask("Code: "), Err(NoAnswer), "no conversation");
+    transaction.answers([Answer::Failure, Answer::NoResponse, Answer::Nothing]);
+    for _ in 0..3 {
+        assert_eq!(ask("Code: "), Err(NoAnswer));
+    }
+    assert_eq!(ask("Co\0de: "), Err(NoAnswer), "is no C string");
+    assert_eq!(transaction.said().len(), 3);
+}
+
+/// Also where the client answers to a message.
+#[test]
+fn messages_are_shown_whatever_comes_back() {
+    let transaction = Transaction::start(&[]);
+    let mut host = application(&transaction);
+    let answers = [
+        Answer::Nothing,
+        Answer::Text(c"thanks"),
+        Answer::Failure,
+        Answer::NoResponse,
+    ];
+    transaction.answers(answers);
+    for _ in 0..2 {
+        host.inform("2 recovery codes are left.");
+        host.complain("That code is wrong.");
+    }
+    let styles: Vec<c_int> = transaction.said().iter().map(|(style, _)| *style).collect();
+    let both = [PAM_TEXT_INFO, PAM_ERROR_MSG];
+    assert_eq!(styles, [both, both].concat());
+}
+
+#[test]
+fn a_mark_is_kept_until_it_is_replaced_or_the_transaction_ends() {
+    let transaction = Transaction::start(&[]);
+    let mut host = application(&transaction);
+    host.unmark().unwrap();
+    host.mark_unenrolled("alice").unwrap();
+    host.mark_unenrolled("bob").unwrap();
+    assert_eq!(host.marked_unenrolled().as_deref(), Some("bob"));
+    host.unmark().unwrap();
+    assert_eq!(host.marked_unenrolled(), None);
+    host.mark_unenrolled("alice").unwrap();
+    transaction.fills_up();
+    assert_eq!(host.unmark(), Err(NoAnswer));
+    assert_eq!(host.mark_unenrolled("bob"), Err(NoAnswer));
+    assert_eq!(host.marked_unenrolled().as_deref(), Some("alice"));
+}
+
+#[test]
+fn a_delay_is_told_in_microseconds_and_never_wraps() {
+    let transaction = Transaction::start(&[]);
+    let mut host = application(&transaction);
+    host.delay_failure(4);
+    host.delay_failure(u32::MAX);
+    assert_eq!(transaction.delays(), [4_000_000, u32::MAX]);
+}
+
+type EntryPoint =
+    unsafe extern "C" fn(*mut PamHandle, PamFlag, c_int, *const *const c_char) -> PamResultCode;
+
+/// Arguments of the module are read where they stand; what libpam never does denies.
+#[test]
+fn entry_points_survive_any_arguments() {
+    use crate::pam::{pam_sm_acct_mgmt, pam_sm_chauthtok, pam_sm_close_session, pam_sm_setcred};
+    let transaction = Transaction::start(&[]);
+    let call = |entry: EntryPoint, handle: *mut PamHandle, words: &[Option<&CStr>]| {
+        let words: Vec<*const c_char> = words
+            .iter()
+            .map(|word| word.map_or(std::ptr::null(), CStr::as_ptr))
+            .collect();
+        let count = c_int::try_from(words.len()).unwrap();
+        // SAFETY: a handle that is not null has no bytes to be read, and there are `count` words.
+        unsafe { entry(handle, 0, count, words.as_ptr()) }
+    };
+    let some = [Some(c"debug"), Some(c"no such argument")];
+    for (entry, code) in [
+        (pam_sm_acct_mgmt as EntryPoint, PamResultCode::PAM_IGNORE),
+        (pam_sm_chauthtok, PamResultCode::PAM_IGNORE),
+        (pam_sm_close_session, PamResultCode::PAM_SUCCESS),
+        (pam_sm_setcred, PamResultCode::PAM_SUCCESS),
+    ] {
+        let handle = transaction.handle();
+        assert_eq!(call(entry, handle, &[]), code);
+        assert_eq!(call(entry, handle, &some), code);
+        assert_eq!(call(entry, handle, &[None]), PamResultCode::PAM_ABORT);
+        assert_eq!(
+            call(entry, std::ptr::null_mut(), &[]),
+            PamResultCode::PAM_ABORT
+        );
+    }
+    // Other tests of this process shall say why they fail.
+    drop(std::panic::take_hook());
+}
