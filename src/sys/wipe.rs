@@ -41,3 +41,64 @@ pub fn stack() {
     // SAFETY: the array is that long, and any bytes are valid for it.
     unsafe { libc::explicit_bzero(left.as_mut_ptr().cast(), STACK) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A block whose bytes count up.
+    fn counting(layout: Layout) -> *mut u8 {
+        // SAFETY: the layout is not empty; as many bytes are written as were asked for.
+        unsafe {
+            let block = Wiping.alloc(layout);
+            assert!(!block.is_null() && block.addr().is_multiple_of(layout.align()));
+            for at in 0..layout.size() {
+                block.add(at).write(at as u8);
+            }
+            block
+        }
+    }
+
+    #[test]
+    fn a_block_that_grows_or_shrinks_keeps_what_fits() {
+        for align in [1, 8, 16, 64, 4096] {
+            for (before, after) in [(1, 2), (7, 300), (300, 7), (64, 64), (5000, 4096)] {
+                let layout = Layout::from_size_align(before, align).unwrap();
+                let block = counting(layout);
+                // SAFETY: the block is of this layout, and is not used afterwards; the new one is as long as `after`.
+                unsafe {
+                    let block = Wiping.realloc(block, layout, after);
+                    assert!(block.addr().is_multiple_of(align));
+                    for at in 0..before.min(after) {
+                        assert_eq!(block.add(at).read(), at as u8);
+                    }
+                    let layout = Layout::from_size_align(after, align).unwrap();
+                    Wiping.dealloc(block, layout);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_that_is_asked_for_empty_is_zero_where_another_was() {
+        for (size, align) in [(1, 1), (200, 8), (200, 256), (70_000, 16)] {
+            let layout = Layout::from_size_align(size, align).unwrap();
+            for _ in 0..3 {
+                // SAFETY: each block is of this layout, and not used after it is given back.
+                unsafe {
+                    Wiping.dealloc(counting(layout), layout);
+                    let block = Wiping.alloc_zeroed(layout);
+                    assert_eq!(std::slice::from_raw_parts(block, size), vec![0; size]);
+                    Wiping.dealloc(block, layout);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_caller_holds_survives_the_wiping_of_the_stack() {
+        let held = std::hint::black_box([0x5a_u8; 4096]);
+        stack();
+        assert_eq!(held, [0x5a; 4096]);
+    }
+}
