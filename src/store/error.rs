@@ -58,17 +58,15 @@ pub enum Cause {
 
 impl Error {
     pub(crate) fn file(path: &Path) -> impl Fn(FileError) -> Self {
-        let path = path.to_owned();
         move |error| Self {
-            path: path.clone(),
+            path: path.to_owned(),
             cause: Cause::File(error),
         }
     }
 
     pub(crate) fn lock(path: &Path) -> impl Fn(Errno) -> Self {
-        let path = path.to_owned();
         move |errno| Self {
-            path: path.clone(),
+            path: path.to_owned(),
             cause: match errno {
                 Errno::WOULDBLOCK => Cause::Busy,
                 errno => Cause::File(FileError::System("flock", errno)),
