@@ -1,6 +1,7 @@
 //! Reports of the commands: text for people, or JSON whose keys are stable.
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 
 use serde::Serialize;
@@ -73,35 +74,40 @@ impl Format {
 
 /// Lines up the columns of a table; the first row is its head.
 pub fn table(rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| row.iter().map(|cell| visible(cell)).collect())
-        .collect();
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.width())
-            .max()
-    };
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
-    let mut out = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(cell);
-            line.push_str(&" ".repeat(width - cell.width().min(*width) + 2));
+    let mut widths: Vec<usize> = Vec::new();
+    let mut measured = Vec::with_capacity(rows.len());
+    for row in rows {
+        let cells = row.iter().map(|cell| {
+            let cell = visible(cell);
+            (cell.width(), cell)
+        });
+        let cells: Vec<_> = cells.collect();
+        widths.resize(widths.len().max(cells.len()), 0);
+        for (widest, (width, _)) in widths.iter_mut().zip(&cells) {
+            *widest = (*widest).max(*width);
         }
-        out.push_str(line.trim_end());
+        measured.push(cells);
+    }
+    let mut out = String::new();
+    for row in measured {
+        let begin = out.len();
+        for ((width, cell), widest) in row.iter().zip(&widths) {
+            out.push_str(cell);
+            let gap = widest.saturating_sub(*width) + 2;
+            out.extend(std::iter::repeat_n(' ', gap));
+        }
+        let end = out.trim_end_matches(' ').len().max(begin);
+        out.truncate(end);
         out.push('\n');
     }
     out
 }
 
 /// Login names may come from a directory service and hold anything: nothing of it steers the terminal.
-fn visible(cell: &str) -> String {
+fn visible(cell: &str) -> Cow<'_, str> {
+    if !cell.contains(char::is_control) {
+        return Cow::Borrowed(cell);
+    }
     let mut text = String::with_capacity(cell.len());
     for letter in cell.chars() {
         match letter.is_control() {
@@ -109,7 +115,7 @@ fn visible(cell: &str) -> String {
             false => text.push(letter),
         }
     }
-    text
+    Cow::Owned(text)
 }
 
 #[cfg(test)]
