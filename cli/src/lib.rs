@@ -17,6 +17,7 @@ mod export_oath;
 pub mod fuzzing;
 mod impact;
 mod import;
+mod many;
 mod new_file;
 mod output;
 mod people;

@@ -10,7 +10,7 @@ use pam_twofactor::check;
 use pam_twofactor::policy::Policy;
 use pam_twofactor::record::Record;
 use pam_twofactor::state::State;
-use pam_twofactor::store::{LoadedPolicy, Store};
+use pam_twofactor::store::{Cause, LoadedPolicy, Store};
 use pam_twofactor::sys::clock::{self, Synchronization};
 use pam_twofactor::verify;
 
@@ -20,7 +20,7 @@ use crate::context::{Context, for_user};
 use crate::device_info::DeviceInfo;
 use crate::error::{Exit, Failure};
 use crate::impact;
-use crate::progress::Progress;
+use crate::many;
 use crate::text::utc;
 use report::{Detail, Lock, Overview, PolicyStatus, ServiceSwitches, UserStatus};
 
@@ -35,14 +35,10 @@ pub fn run(context: &Context, args: &Status) -> Result<ExitCode, Failure> {
     };
     let now = clock::now()?;
     let accounts = Accounts::for_names(names.len())?;
-    let mut progress = Progress::new("Looked at", names.len());
-    let mut users = Vec::with_capacity(names.len());
-    for name in names {
-        let read = read_user(store.as_ref(), &accounts, &name);
-        users.push(user_status(read, &loaded, name, now));
-        progress.add(1);
-    }
-    drop(progress);
+    let users = many::look_at(&names, |name| {
+        let read = read_user(store.as_ref(), &accounts, name);
+        user_status(read, &loaded, name.to_owned(), now)
+    })?;
     let invalid = policy.error.is_some() || users.iter().any(|user| user.error.is_some());
     let clock = clock_word(clock::synchronization());
     context.format.write(&Overview {
@@ -174,12 +170,20 @@ fn read_user(
     let Some(store) = store else {
         return Ok((account.uid, None));
     };
-    let Some(record) = store.record(&account).map_err(named)? else {
-        return Ok((account.uid, None));
+    // The lock comes first, so that the record is read once: under it nobody can change it.
+    let locked = match store.lock(&account) {
+        Ok(locked) => locked,
+        // Without a record there need be no state, and what is wrong with a record is told before what is with its state.
+        Err(error) => match store.record(&account).map_err(named)? {
+            None => return Ok((account.uid, None)),
+            // Perhaps both were made in between.
+            Some(_) if error.cause == Cause::MissingState => store.lock(&account).map_err(named)?,
+            Some(_) => return Err(named(error)),
+        },
     };
-    let locked = store.lock(&account).map_err(named)?;
-    // Once more: now nobody can change it.
-    locked.record().map_err(named)?;
-    let state = locked.state().clone();
-    Ok((account.uid, Some((record, state))))
+    let record = locked.record().map_err(named)?;
+    Ok((
+        account.uid,
+        record.map(|record| (record, locked.state().clone())),
+    ))
 }

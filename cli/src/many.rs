@@ -1,0 +1,54 @@
+//! Looks at very many users: with all processors, and telling how far it has come.
+#![forbid(unsafe_code)]
+
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::error::Failure;
+use crate::progress::Progress;
+
+/// With fewer names than that for each thread, another one is not worth its while.
+const FEWEST: usize = 1_000;
+
+/// What `look` says of each name, in their order.
+pub fn look_at<T: Send>(
+    names: &[String],
+    look: impl Fn(&str) -> T + Sync,
+) -> Result<Vec<T>, Failure> {
+    let progress = Mutex::new(Progress::new("Looked at", names.len()));
+    let one = |name: &String| {
+        let said = look(name);
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.add(1);
+        said
+    };
+    let part = &|names: &[String]| names.iter().map(one).collect::<Vec<T>>();
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = names.len().div_ceil(processors).max(FEWEST);
+    let (first, rest) = names.split_at(share.min(names.len()));
+    thread::scope(|scope| {
+        let start = |names| thread::Builder::new().spawn_scoped(scope, move || part(names));
+        let others: Vec<_> = rest.chunks(share).map(start).collect::<Result<_, _>>()?;
+        let mut all = part(first);
+        for other in others {
+            all.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        Ok(all)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_few_or_many_is_looked_at_once_and_order_is_kept() {
+        for count in [0, 1, FEWEST, FEWEST + 1, 5 * FEWEST + 7] {
+            let names: Vec<String> = (0..count).map(|number| format!("user{number}")).collect();
+            let seen = look_at(&names, str::to_owned).unwrap();
+            assert!(seen == names, "{count} names, {} answers", seen.len());
+        }
+    }
+}
