@@ -17,7 +17,11 @@ use super::prompt::Prompt;
 /// A question comes a multiple of this after the login began or its last answer was given, a refusal a multiple of it after
 /// the answer. What only somebody with a device waits for takes a fraction of it: the flush to the disk, and the lock while
 /// other logins of the same user flush.
-const UNIT: Duration = Duration::from_millis(500);
+const UNIT: Duration = match cfg!(test) {
+    false => Duration::from_millis(500),
+    // Unit tests have nothing to hide.
+    true => Duration::from_millis(10),
+};
 
 /// When questions and refusals come.
 pub struct Pace(Option<Duration>);
@@ -77,7 +81,8 @@ mod tests {
 
     #[test]
     fn what_takes_less_than_a_unit_ends_with_it_and_what_takes_longer_with_a_later_one() {
-        let at = |ms| next_multiple(Duration::from_secs(5), Duration::from_millis(ms), UNIT);
+        let unit = Duration::from_millis(500);
+        let at = |ms| next_multiple(Duration::from_secs(5), Duration::from_millis(ms), unit);
         for (now, end) in [
             (5000, 5500),
             (5001, 5500),

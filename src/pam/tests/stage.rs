@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs;
+use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
@@ -38,6 +39,8 @@ pub struct Stage {
     pub password: Option<Vec<u8>>,
     pub marked: Option<String>,
     pub delays: Vec<u32>,
+    /// What happens while the first question is open.
+    pub meanwhile: Option<fn(&Self)>,
     answers: VecDeque<Vec<u8>>,
     said: Vec<(&'static str, String)>,
     logged: RefCell<Vec<(Priority, String)>>,
@@ -66,6 +69,7 @@ impl Stage {
             password: None,
             marked: None,
             delays: Vec::new(),
+            meanwhile: None,
             answers: VecDeque::new(),
             said: Vec::new(),
             logged: RefCell::default(),
@@ -115,8 +119,17 @@ impl Stage {
 
     /// What is stored about the enrolled account.
     pub fn state(&self) -> State {
-        let bytes = fs::read(self.scratch.top().join("state").join(ENROLLED)).unwrap();
+        let bytes = fs::read(self.state_file()).unwrap();
         crate::state::decode_file(&bytes).unwrap().state
+    }
+
+    /// Stores something else.
+    pub fn set_state(&self, state: &State) {
+        fs::write(self.state_file(), crate::state::encode_file(state)).unwrap();
+    }
+
+    fn state_file(&self) -> PathBuf {
+        self.scratch.top().join("state").join(ENROLLED)
     }
 }
 
@@ -162,6 +175,9 @@ impl Host for Stage {
             Echo::Shown => "asks, showing",
         };
         self.said.push((how, prompt.to_owned()));
+        if let Some(meanwhile) = self.meanwhile.take() {
+            meanwhile(self);
+        }
         self.answers.pop_front().map(Zeroizing::new).ok_or(NoAnswer)
     }
 

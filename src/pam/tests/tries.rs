@@ -4,6 +4,7 @@
 use super::super::codes::Ending;
 use super::super::host::{Messages, Priority};
 use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
+use crate::sys::clock;
 
 const ON: &str = "enabled = true\n[throttle]\ndelay = 4\n";
 const UNIFORM: &str = "enabled = true\nenforcement = \"mandatory\"\nuniform_prompt = true\ntries = 2\n[throttle]\ndelay = 4\n";
@@ -143,6 +144,37 @@ fn with_a_uniform_prompt_nobody_can_tell_who_has_a_device() {
     }
     let (ending, _, delays) = play(NEWCOMER, Messages::Wanted, &["1", "2"]);
     assert_eq!((ending, delays), (Ending::NoMoreTries, vec![4, 4]));
+}
+
+/// Other sessions of the user have used up the failures.
+fn lock_out(stage: &Stage) {
+    let mut state = stage.state();
+    state.failures = 5;
+    state.last_failure = clock::now().unwrap();
+    stage.set_state(&state);
+}
+
+#[test]
+fn a_lock_out_that_begins_while_a_code_is_typed_ends_the_login() {
+    let mut stage = Stage::new(ON);
+    stage.meanwhile = Some(lock_out);
+    assert_eq!(stage.run(&[&code(0)]), Ending::NoMoreTries);
+    let said = stage.said();
+    assert_eq!((said.len(), said[0]), (2, QUESTION));
+    assert!(said[1].1.starts_with("Too many"), "{said:?}");
+    assert!(results(&stage)[0].starts_with("result=throttled"));
+    assert_eq!(stage.state().failures, 5);
+}
+
+#[test]
+fn with_a_uniform_prompt_such_a_lock_out_looks_like_wrong_codes() {
+    let mut stage = Stage::new(UNIFORM);
+    stage.meanwhile = Some(lock_out);
+    assert_eq!(stage.run(&[&code(0), &code(0)]), Ending::NoMoreTries);
+    assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, WRONG]);
+    assert_eq!(stage.delays, [4, 4]);
+    assert!(results(&stage)[0].starts_with("result=throttled"));
+    assert_eq!(stage.state().failures, 5);
 }
 
 #[test]
