@@ -12,7 +12,7 @@ mod desk;
 #[path = "common/enrolled.rs"]
 mod enrolled;
 
-use desk::{desk, desk_on, give, give_phone, is_asked, lets_in, terminal};
+use desk::{desk, desk_on, give, give_phone, is_asked, json, lets_in, terminal};
 use enrolled::{login, policy_path, record_path, run, state_path};
 use harness::pam::code;
 
@@ -41,6 +41,27 @@ fn r18_r40_disable_asks_nobody_any_more_and_root_needs_no_code_for_it() {
     let again = machine.command(&["disable", "--yes"]).ok();
     let nothing = "Nothing to change in /etc/security/twofactor.toml. Two-factor login is off.\n";
     assert_eq!(again.stdout, nothing);
+}
+
+#[test]
+fn whoever_is_exempt_is_not_called_no_longer_asked() {
+    let machine = desk_on();
+    for user in ["alice", "bob", "root"] {
+        give(&machine, user, &[]);
+    }
+    let policy = "enabled = true\n[services]\nsshd = true\n\
+                  [[exempt]]\nusers = [\"alice\"]\n\
+                  [[exempt]]\nusers = [\"bob\"]\nservices = [\"sshd\"]\n";
+    let told = |arguments: &[&str]| {
+        machine.policy(policy);
+        let report = machine.command(&[arguments, &["--yes", "--json"]].concat());
+        json(report)["no_longer_asked"].clone()
+    };
+    assert_eq!(
+        told(&["disable", "--service=sshd"]),
+        serde_json::json!(["root"])
+    );
+    assert_eq!(told(&["disable"]), serde_json::json!(["bob", "root"]));
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub struct Person {
     pub role: Role,
     /// Whether the changed policy exempts this person everywhere.
     pub exemption: Exemption,
+    /// Services at which it exempts this person, from wherever the login comes.
+    pub exempt_at: Vec<String>,
 }
 
 /// How far a person's enrolment has come.
@@ -71,7 +73,7 @@ pub struct Impact {
     pub must_enroll: Vec<String>,
     /// Were asked before, and will not be where something is switched off.
     pub no_longer_asked: Vec<String>,
-    /// What is switched off: services, or nothing for all of them.
+    /// The services that are switched off; empty when all are, by the global switch.
     #[serde(skip)]
     off: Vec<String>,
     /// Will be refused.
@@ -103,12 +105,16 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[Person]) -> Imp
         list.push(person.name.clone());
     }
     if let Some(before) = before.filter(|policy| policy.enabled) {
-        impact.off = switched_off(before, after);
-        if !after.enabled || !impact.off.is_empty() {
-            impact.no_longer_asked = names_of(people, |person| {
-                matches!(person.enrolment, Enrolment::Untried | Enrolment::Verified)
-                    && person.exemption == Exemption::No
-            });
+        let off = switched_off(before, after);
+        impact.no_longer_asked = names_of(people, |person| {
+            matches!(person.enrolment, Enrolment::Untried | Enrolment::Verified)
+                && person.exemption == Exemption::No
+                && off
+                    .iter()
+                    .any(|service| !person.exempt_at.contains(service))
+        });
+        if after.enabled {
+            impact.off = off;
         }
     }
     let known = before
@@ -269,20 +275,18 @@ pub fn lock_outs(policy: &Policy, people: &[Person]) -> Vec<LockOut> {
     found
 }
 
-/// The services that were on and will be off, while the global switch stays on.
+/// The services that were on and will be off.
 fn switched_off(before: &Policy, after: &Policy) -> Vec<String> {
-    if !after.enabled {
-        return Vec::new();
-    }
+    let stays = |on: bool| after.enabled && on;
     let named = before.services.named.keys();
     let mut services: Vec<String> = named
         .chain(after.services.named.keys())
-        .filter(|service| before.service_on(service) && !after.service_on(service))
+        .filter(|service| before.service_on(service) && !stays(after.service_on(service)))
         .cloned()
         .collect();
     services.sort();
     services.dedup();
-    if before.services.default && !after.services.default {
+    if before.services.default && !stays(after.services.default) {
         services.push("services that the policy does not name".to_owned());
     }
     services

@@ -48,10 +48,12 @@ pub fn all(
                 continue;
             }
         };
+        let (exemption, exempt_at) = exemption(context, policy, &account)?;
         people.push(Person {
             enrolment,
             role: role(&account, &administrators),
-            exemption: exemption(context, policy, &account)?,
+            exemption,
+            exempt_at,
             name: account.name,
         });
     }
@@ -121,24 +123,32 @@ fn enrolment(
     }
 }
 
-/// Whether an entry without condition on service and network covers the account: no service has an empty name, and
-/// a login without an address matches no network.
-fn exemption(context: &Context, policy: &Policy, account: &Account) -> Result<Exemption, Failure> {
+/// Whether an entry without condition on service and network covers the account, and at which services one without
+/// condition on the network does. No service has an empty name, and a login without an address matches no network.
+fn exemption(
+    context: &Context,
+    policy: &Policy,
+    account: &Account,
+) -> Result<(Exemption, Vec<String>), Failure> {
     if !policy.enabled {
-        return Ok(Exemption::No);
+        return Ok((Exemption::No, Vec::new()));
     }
     let members = check::memberships(&context.policy, policy, Some(account))?;
-    let subject = Subject {
-        user: &account.name,
-        service: "",
-        address: None,
+    let exempt = |service: &str| {
+        let subject = Subject {
+            user: &account.name,
+            service,
+            address: None,
+        };
+        let member = &mut |group: &str| members.iter().any(|member| member == group);
+        policy.exemption(&subject, member).is_some()
     };
-    match policy.exemption(&subject, &mut |group| {
-        members.iter().any(|member| member == group)
-    }) {
-        Some(_) => Ok(Exemption::Everywhere),
-        None => Ok(Exemption::No),
-    }
+    let services = policy.exempt.iter().flat_map(|entry| entry.services());
+    let exempt_at = services.filter(|service| exempt(service)).cloned();
+    Ok(match exempt("") {
+        true => (Exemption::Everywhere, Vec::new()),
+        false => (Exemption::No, exempt_at.collect()),
+    })
 }
 
 #[cfg(test)]

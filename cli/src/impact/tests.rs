@@ -9,6 +9,7 @@ fn person(name: &str, enrolment: Enrolment, role: Role) -> Person {
         enrolment,
         role,
         exemption: Exemption::No,
+        exempt_at: Vec::new(),
     }
 }
 
@@ -161,6 +162,33 @@ fn whoever_is_no_longer_asked_is_named_with_the_place() {
     assert!(told(on, sudo).ends_with("\n  No longer asked  alice (at sudo)\n"));
     let all = "enabled = true\n[services]\ndefault = false";
     assert!(told(on, all).contains("alice (at services that the policy does not name)\n"));
+}
+
+#[test]
+fn whoever_was_asked_nowhere_before_is_not_called_no_longer_asked() {
+    let people = [
+        Person {
+            exemption: Exemption::Everywhere,
+            ..person("robot", Enrolment::Verified, Role::User)
+        },
+        Person {
+            exempt_at: vec!["sshd".into()],
+            ..person("alice", Enrolment::Verified, Role::User)
+        },
+    ];
+    let told = |before: &str, after: &str| {
+        assess(Some(&policy(before)), &policy(after), &people).no_longer_asked
+    };
+    let sshd_alone = "enabled = true\n[services]\ndefault = false\nsshd = true";
+    let no_sshd = "enabled = true\n[services]\nsshd = false";
+    let all = "enabled = true\n[services]\nsshd = true";
+    let none = "enabled = true\n[services]\ndefault = false\nsshd = false";
+    for off in ["enabled = false", none] {
+        assert!(told(sshd_alone, off).is_empty(), "{off}");
+        assert_eq!(told(all, off), ["alice"], "{off}");
+    }
+    assert!(told(all, no_sshd).is_empty());
+    assert!(told(none, "enabled = false").is_empty());
 }
 
 #[test]
