@@ -354,6 +354,19 @@ fn the_status_of_many_users_is_that_of_each() {
             }
         }
     }
+    // A database that cannot be listed, but answers.
+    machine.write_file("/etc/nsswitch.conf", "passwd: files\ngroup: files\n", 0o644);
+    let strace = machine.program("strace").args(&["-qq", "-o", "/run/trace"]);
+    let strace = strace.args(&[
+        "-P",
+        "/etc/passwd",
+        "--inject=openat:error=EAGAIN:when=1..2",
+    ]);
+    let unlisted = strace
+        .args(&["/usr/local/bin/twofactor", "status", "--json"])
+        .run();
+    assert_eq!(parse(&unlisted.exits(3).stdout)["users"], all["users"]);
+    assert_eq!(machine.read("/run/trace").matches("(INJECTED)").count(), 2);
 }
 
 fn add(machine: &Machine, name: &str, number: usize) {

@@ -14,17 +14,17 @@ const MANY: usize = 32;
 pub struct Accounts(HashMap<String, Account>);
 
 impl Accounts {
-    /// Makes ready for so many names.
-    pub fn for_names(count: usize) -> Result<Self, LookupFailed> {
+    /// Makes ready for so many names. A database that cannot be listed is asked for each.
+    pub fn for_names(count: usize) -> Self {
         let mut listed = HashMap::new();
         if count >= MANY {
-            let all = homes::all()?.into_iter().map(|one| one.account);
+            let all = homes::all().unwrap_or_default().into_iter();
             // As in a lookup, the first of a name counts.
-            all.for_each(|account| {
+            all.map(|one| one.account).for_each(|account| {
                 listed.entry(account.name.clone()).or_insert(account);
             });
         }
-        Ok(Self(listed))
+        Self(listed)
     }
 
     /// The account with that login name. A directory may know more than it lists.

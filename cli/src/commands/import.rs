@@ -218,7 +218,7 @@ fn assigned(
     unknown: impl Fn(&str) -> String,
 ) -> Result<(Vec<Job>, Vec<Row>), Failure> {
     let mut rows: Vec<Row> = refusals(parsed.refused).collect();
-    let accounts = Accounts::for_names(parsed.items.len())?;
+    let accounts = Accounts::for_names(parsed.items.len());
     let mut jobs: Vec<Job> = Vec::new();
     let mut positions: HashMap<String, usize> = HashMap::new();
     let mut progress = Progress::new("Looked up", parsed.items.len());

@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &Status) -> Result<ExitCode, Failure> {
         (None, None) => Vec::new(),
     };
     let now = clock::now()?;
-    let accounts = Accounts::for_names(names.len())?;
+    let accounts = Accounts::for_names(names.len());
     let users = many::look_at(&names, |name| {
         let read = read_user(store.as_ref(), &accounts, name);
         user_status(read, &loaded, name.to_owned(), now)
