@@ -347,7 +347,14 @@ fn policy_and_stacks_that_do_not_fit_are_found() {
     let machine = healthy();
     let services = |text: &str| machine.policy(&format!("enabled = true\n[services]\n{text}"));
     services("sshd = true\nsshdd = true\n");
+    assert_eq!(found(&machine), ["warning no-pam-file sshdd"]);
+    let other = machine.read("/etc/pam.d/other");
+    machine.stack(
+        "other",
+        "auth required pam_deny.so\naccount required pam_deny.so\n",
+    );
     assert_eq!(found(&machine), ["problem no-pam-file sshdd"]);
+    machine.stack("other", &other);
     services("sshd = false\n");
     assert_eq!(found(&machine), ["warning service-off sshd"]);
     services("sshd = true\n");

@@ -396,3 +396,31 @@ fn with_many_users_the_table_is_cut_and_says_so() {
     let text = doctor(&machine, &[]).ok().stdout;
     assert!(text.contains("users not shown. To ask about one: twofactor doctor --user NAME"));
 }
+
+#[test]
+fn what_stands_in_for_a_pam_file_that_cannot_be_read_is_found() {
+    let machine = healthy();
+    machine.stack("other", "@include common-auth\n@include common-account\n");
+    let report = report(&machine, &[]);
+    assert_eq!(
+        all(&report),
+        ["warning other-without-code /etc/pam.d/other"]
+    );
+    let (_, fix) = finding(&report, "other-without-code");
+    assert!(
+        fix.contains("the example `other` of the directory pam.d"),
+        "{fix}"
+    );
+    // Where no service asks for a code, it takes nothing away.
+    let policy = machine.read(policy_path());
+    machine.policy("enabled = false\n");
+    assert_eq!(found(&machine), [""; 0]);
+    // With the one of pam.d, also for a service that has no auth lines of its own and asks for nothing.
+    machine.policy(&policy);
+    machine.install_stack("other");
+    machine.stack(
+        "sessions",
+        "account required pam_permit.so\nsession required pam_permit.so\n",
+    );
+    assert_eq!(found(&machine), [""; 0]);
+}

@@ -26,6 +26,7 @@ pub fn healthy() -> Machine {
     machine.add_user("alice");
     machine.add_user("bob");
     enroll(&machine, "alice", &[]);
+    machine.install_stack("other");
     // Whatever else this computer lets people log in with.
     let login = machine.read("/etc/pam.d/login");
     for service in ["cockpit", "gdm-password", "lightdm", "sddm", "xrdp-sesman"] {

@@ -58,6 +58,14 @@ pub fn check(service: &Checked<'_>, policy: Option<&Policy>) -> Vec<Finding> {
         );
         return findings;
     };
+    if stacks.file.is_none() && policy.is_some_and(|policy| is_named_on(policy, name)) {
+        findings.push(Finding::warning(
+            "no-pam-file",
+            name,
+            format!("the policy is on for {name}, but there is no PAM file of that name; {file} would be used, which names {OURS}"),
+            format!("If the name is wrong: twofactor disable --service {name}. If not, nothing."),
+        ));
+    }
     findings.extend(unusable_lines(name, &stacks.auth));
     findings.extend(ours.iter().filter_map(|at| arguments(&trial, name, *at)));
     findings.extend(order(&trial, name, first));

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use pam_twofactor::policy::Policy;
 use pam_twofactor::{POLICY_FILE, STATE_DIR};
 
+use super::fallback;
 use super::finding::Finding;
 use super::modules::OURS;
-use super::pam::{Broken, Handler, Module, Run, Service, read};
+use super::pam::{Broken, Handler, Module, Origin, Run, Service, read};
 use super::stacks::{self, Checked, is_named_on, names_module};
 use super::world::World;
 use crate::context::Context;
@@ -167,6 +168,20 @@ impl Survey {
         findings
     }
 
+    /// What stands in for services that ask for a code.
+    fn fallback(
+        &self,
+        world: &World,
+        policy: &Policy,
+        found: &dyn Fn(&Module) -> bool,
+    ) -> Option<Finding> {
+        let asks = |(name, stacks): (&String, &Result<Service, Broken>)| {
+            policy.enabled && policy.service_on(name) && uses(stacks)
+        };
+        let guarded = self.services.iter().any(asks);
+        guarded.then(|| fallback::check(&read(world, "other"), found))?
+    }
+
     /// What is wrong with the stacks.
     pub fn check(&self, context: &Context, world: &World, policy: Option<&Policy>) -> Vec<Finding> {
         // That ours is missing is told by itself, and must not hide what else is wrong.
@@ -190,14 +205,17 @@ impl Survey {
         checked
             .chain(policy.and_then(|policy| self.bare(policy)))
             .chain(self.other_files(context))
+            .chain(policy.and_then(|policy| self.fallback(world, policy, &found)))
             .collect()
     }
 }
 
+/// Whether the auth lines name the module. A file without any is of a service that asks for nothing, such as
+/// systemd-user: that `other` stands in for them changes no login.
 fn uses(stacks: &Result<Service, Broken>) -> bool {
     stacks
         .as_ref()
-        .is_ok_and(|stacks| names_module(&stacks.auth))
+        .is_ok_and(|stacks| stacks.auth_of == Origin::Own && names_module(&stacks.auth))
 }
 
 fn lines(stacks: &Service) -> impl Iterator<Item = &Handler> {

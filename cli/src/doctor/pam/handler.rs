@@ -95,8 +95,20 @@ pub struct Service {
     pub file: Option<String>,
     /// Its `auth` lines.
     pub auth: Vec<Handler>,
+    /// Where they stand.
+    pub auth_of: Origin,
     /// Its `account` lines.
     pub account: Vec<Handler>,
+}
+
+/// Whose lines a stack has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// Those of the service's own file.
+    #[default]
+    Own,
+    /// Those of `other`: its own file has none of this kind.
+    Other,
 }
 
 /// Why libpam refuses every transaction of a service.

@@ -11,5 +11,5 @@ mod stack;
 
 pub use control::{Action, Code};
 pub use dispatch::{Walk, dispatch};
-pub use handler::{Broken, Files, Handler, Module, Run, Service, Source};
+pub use handler::{Broken, Files, Handler, Module, Origin, Run, Service, Source};
 pub use stack::read;

@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::control::Control;
-use super::handler::{Broken, Files, Handler, Management, Module, Place, Run, Service, Source};
+use super::handler::{
+    Broken, Files, Handler, Management, Module, Origin, Place, Run, Service, Source,
+};
 use super::line::{Ending, Line, lines};
 
 /// Where `@include` looks: there only (Debian's addition to libpam).
@@ -32,15 +34,17 @@ pub fn read(files: &dyn Files, service: &str) -> Result<Service, Broken> {
     }
     let stack = |management| {
         let lines = own.of(management);
-        if lines.is_empty() {
-            other.of(management)
-        } else {
-            lines
+        match lines.is_empty() {
+            true => (Origin::Other, other.of(management)),
+            false => (Origin::Own, lines),
         }
     };
+    let (auth_of, auth) = stack(Management::Auth);
+    let (_, account) = stack(Management::Account);
     Ok(Service {
-        auth: stack(Management::Auth),
-        account: stack(Management::Account),
+        auth,
+        auth_of,
+        account,
         file: file.map(|source| source.path),
     })
 }

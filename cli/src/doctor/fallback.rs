@@ -1,0 +1,79 @@
+//! What libpam uses in place of a service's own file: it may let in without the code.
+#![forbid(unsafe_code)]
+
+use super::finding::Finding;
+use super::modules::OURS;
+use super::pam::{Broken, Code, Module, Service};
+use super::trial::{Login, Trial};
+
+/// Looks at the stack of `other`. Nothing where it refuses, or asks for a code.
+pub fn check(other: &Result<Service, Broken>, found: &dyn Fn(&Module) -> bool) -> Option<Finding> {
+    // What libpam cannot use lets nobody in.
+    let stacks = other.as_ref().ok()?;
+    let file = stacks.file.as_deref()?;
+    let trial = Trial {
+        handlers: &stacks.auth,
+        facts: None,
+        found,
+    };
+    let wrong_code = |way| trial.walk(Login::new(way, Code::AUTH_ERR)).status;
+    let mut ways = trial.ways().into_iter();
+    ways.any(|way| wrong_code(way) == Code::SUCCESS).then(|| {
+        Finding::warning(
+            "other-without-code",
+            file,
+            format!(
+                "{file} lets in without a code, and libpam uses it for every service whose own file it cannot read, also one that names {OURS}"
+            ),
+            format!(
+                "Once logins with a code work, copy the example `other` of the directory pam.d over {file}"
+            ),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pam::{Files, Source, read};
+    use super::*;
+
+    struct Given<'a>(&'a str);
+
+    impl Files for Given<'_> {
+        fn open(&self, _name: &str) -> Option<Source> {
+            Some(Source {
+                path: "/etc/pam.d/other".to_owned(),
+                text: self.0.to_owned(),
+            })
+        }
+    }
+
+    #[test]
+    fn a_stack_that_lets_in_whatever_the_code_is_found() {
+        let unix = "auth requisite pam_unix.so\n";
+        for (auth, open) in [
+            ("auth required pam_deny.so\n", false),
+            (
+                "auth required pam_warn.so\nauth required pam_deny.so\n",
+                false,
+            ),
+            ("auth required pam_permit.so\n", true),
+            (unix, true),
+            (&format!("{unix}auth required pam_twofactor.so\n"), false),
+            (&format!("{unix}auth optional pam_twofactor.so\n"), true),
+            (
+                "auth sufficient pam_unix.so\nauth required pam_twofactor.so\n",
+                true,
+            ),
+            ("auth include \\", false),
+        ] {
+            let stacks = read(&Given(auth), "other");
+            let found = check(&stacks, &|_| true);
+            assert_eq!(
+                found.map(|finding| finding.check),
+                open.then_some("other-without-code"),
+                "{auth}"
+            );
+        }
+    }
+}
