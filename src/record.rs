@@ -3,17 +3,16 @@
 //! Error texts name line and column only: TOML's own errors quote the line, and lines here hold secrets.
 #![forbid(unsafe_code)]
 
-mod raw;
+mod fields;
+mod read;
+mod write;
 
 use std::fmt;
 
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::device::Device;
 use crate::recovery::{OneTimeCode, RecoverySet};
-
-use raw::RawRecord;
 
 /// Version of the file format that this program reads and writes.
 pub const FORMAT: u32 = 1;
@@ -91,28 +90,13 @@ impl Record {
     /// # Errors
     /// [`RecordError`]: with line and column where the text is not TOML or not of this format; never quoting it.
     pub fn parse(text: &str) -> Result<Self, RecordError> {
-        let raw: RawRecord = match toml::from_str(text) {
-            Ok(raw) => raw,
-            Err(error) => return Err(RecordError::from_toml(text, &error)),
-        };
-        if raw.format != FORMAT {
-            return Err(RecordError::version(raw.format, &raw.writer));
-        }
-        raw.try_into()
+        read::record(text)
     }
 
     /// The TOML form.
-    ///
-    /// # Errors
-    /// [`RecordError`] when serialization fails, which no legal record makes it do.
-    pub fn to_toml(&self) -> Result<Zeroizing<String>, RecordError> {
-        let failed = |_| RecordError::new("cannot be written as TOML");
-        let body = toml::to_string(&RawRecord::from(self)).map_err(failed)?;
-        let body = Zeroizing::new(body);
-        Ok(Zeroizing::new(format!(
-            "# Secrets of one user, kept by twofactor. Change it with twofactor, not by hand.\n{}",
-            *body
-        )))
+    #[must_use]
+    pub fn to_toml(&self) -> Zeroizing<String> {
+        write::record(self)
     }
 }
 
@@ -136,25 +120,14 @@ impl RecordError {
         ))
     }
 
-    fn from_toml(text: &str, error: &toml::de::Error) -> Self {
-        #[derive(Deserialize)]
-        struct Header {
-            format: u32,
-            #[serde(default)]
-            writer: String,
-        }
-        match toml::from_str::<Header>(text) {
-            Ok(header) if header.format != FORMAT => Self::version(header.format, &header.writer),
-            _ => Self(match error.span() {
-                Some(span) => {
-                    let before = text.get(..span.start).unwrap_or_default();
-                    let line = before.matches('\n').count() + 1;
-                    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-                    format!("is not a valid record (line {line}, column {column})")
-                }
-                None => "is not a valid record".to_owned(),
-            }),
-        }
+    /// What stands at byte `place` of `text` is not TOML, or not what has to be there.
+    fn at(text: &str, place: usize) -> Self {
+        let before = text.get(..place).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        Self(format!(
+            "is not a valid record (line {line}, column {column})"
+        ))
     }
 }
 
@@ -204,7 +177,7 @@ mod tests {
     #[test]
     fn records_round_trip() {
         let record = sample();
-        let back = Record::parse(&record.to_toml().unwrap()).unwrap();
+        let back = Record::parse(&record.to_toml()).unwrap();
         assert_eq!((back.user.as_str(), back.uid), ("alice", 1000));
         assert_eq!(
             (&back.recovery, &back.bypass),
@@ -217,6 +190,71 @@ mod tests {
             assert_eq!(one.created, two.created);
         }
         assert_eq!(back.devices.len(), 2);
+    }
+
+    #[test]
+    fn any_user_name_is_read_back() {
+        for name in [
+            "CORP\\alice",
+            "a\"b'c",
+            "\u{0}\t\n\r\u{1b}\u{7f}\u{85}",
+            "Zo\u{eb} \u{1f600}",
+            "",
+        ] {
+            let record = Record {
+                user: name.to_owned(),
+                ..sample()
+            };
+            let back = Record::parse(&record.to_toml()).unwrap();
+            assert_eq!(back.user, name);
+        }
+    }
+
+    #[test]
+    fn a_record_is_written_in_the_form_that_is_documented() {
+        let text =
+            "# Secrets of one user, kept by twofactor. Change it with twofactor, not by hand.
+format = 1
+writer = \"twofactor VERSION\"
+user = \"alice\"
+uid = 1000
+
+[[device]]
+id = \"8f0c2d61a94e7b35\"
+name = \"phone\"
+kind = \"totp\"
+algorithm = \"SHA1\"
+digits = 6
+interval = 30
+secret = \"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\"
+created = 1763776000
+
+[[device]]
+id = \"8f0c2d61a94e7b36\"
+name = \"token\"
+kind = \"hotp\"
+algorithm = \"SHA512\"
+digits = 8
+secret = \"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\"
+created = 0
+
+[recovery]
+id = \"8f0c2d61a94e7b37\"
+form = \"digits\"
+salt = \"000102030405060708090a0b0c0d0e0f\"
+codes = [\"HASH\", \"HASH\"]
+created = 18446744073709551615
+
+[bypass]
+id = \"8f0c2d61a94e7b38\"
+salt = \"000102030405060708090a0b0c0d0e0f\"
+code = \"HASH\"
+expires = 1763862400
+";
+        let text = text
+            .replace("VERSION", crate::VERSION)
+            .replace("HASH", &"0f".repeat(32));
+        assert_eq!(*Record::parse(&text).unwrap().to_toml(), text);
     }
 
     #[test]
@@ -247,10 +285,7 @@ mod tests {
 
     #[test]
     fn damage_is_not_taken_for_another_format() {
-        let text = sample()
-            .to_toml()
-            .unwrap()
-            .replace("kind = \"hotp\"", "kind = 3");
+        let text = sample().to_toml().replace("kind = \"hotp\"", "kind = 3");
         let error = Record::parse(&text).unwrap_err().to_string();
         assert!(error.starts_with("is not a valid record (line "), "{error}");
     }
@@ -260,7 +295,7 @@ mod tests {
         let mut record = Record::new("alice".into(), 1000);
         let cut_short = Err("has no device".to_owned());
         let read = |record: &Record| {
-            let text = record.to_toml().unwrap();
+            let text = record.to_toml();
             Record::parse(&text)
                 .map(|it| it.invite)
                 .map_err(|error| error.to_string())
@@ -281,10 +316,10 @@ mod tests {
     #[test]
     fn only_scratch_codes_name_their_form() {
         let mut record = sample();
-        assert!(!record.to_toml().unwrap().contains("form ="));
+        assert!(!record.to_toml().contains("form ="));
         let set = RecoverySet::from_scratch_codes(["12345678", "87654321"], 7).unwrap();
         record.recovery = Some(set);
-        let text = record.to_toml().unwrap();
+        let text = record.to_toml();
         assert!(text.contains("form = \"digits\"\n") && !text.contains("12345678"));
         assert_eq!(Record::parse(&text).unwrap().recovery, record.recovery);
         let other = text.replace("\"digits\"", "\"words\"");
@@ -302,12 +337,9 @@ mod tests {
                 ..device.clone()
             })
             .collect();
-        assert!(record.to_toml().unwrap().len() < 64 * 1024);
+        assert!(record.to_toml().len() < 64 * 1024);
         assert_eq!(
-            Record::parse(&record.to_toml().unwrap())
-                .unwrap()
-                .devices
-                .len(),
+            Record::parse(&record.to_toml()).unwrap().devices.len(),
             MAX_DEVICES
         );
     }
@@ -319,10 +351,7 @@ mod tests {
             Record::parse(text).unwrap_err().to_string(),
             "has format 2, written by twofactor 9.1; this program reads format 1"
         );
-        let plain = sample()
-            .to_toml()
-            .unwrap()
-            .replace("format = 1", "format = 3");
+        let plain = sample().to_toml().replace("format = 1", "format = 3");
         assert!(
             Record::parse(&plain)
                 .unwrap_err()
@@ -333,7 +362,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_place_and_never_the_secret() {
-        let text = sample().to_toml().unwrap();
+        let text = sample().to_toml();
         let broken = text.replace(SECRET, &format!("{SECRET}\" oops"));
         let message = Record::parse(&broken).unwrap_err().to_string();
         assert!(
@@ -361,9 +390,36 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_belong_there_is_told_by_its_place() {
+        let text = sample().to_toml();
+        for (from, to, line) in [
+            ("writer =", "unknown = 1\nwriter =", 3),
+            ("writer = ", "writer = 1 #", 3),
+            ("uid = 1000", "uid = 4294967296", 5),
+            ("uid = 1000", "", 1),
+            ("user = \"alice\"", "user = [\"alice\"]", 4),
+            ("kind = \"totp\"", "kind = \"steam\"", 10),
+            ("digits = 8", "digits = 264", 12),
+            ("digits = 8", "digits = \"8\"", 12),
+            ("interval = 30", "interval = 3.0", 13),
+            ("created = 17", "", 7),
+            ("created = 17", "created = 17\ncolour = 1", 16),
+            ("[recovery]", "[[recovery]]", 26),
+            ("codes = [", "codes = [1, ", 29),
+            ("[bypass]\n", "[bypass]\nform = \"digits\"\n", 33),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, *text, "{from}");
+            let message = Record::parse(&changed).unwrap_err().to_string();
+            let expected = format!("is not a valid record (line {line}, ");
+            assert!(message.starts_with(&expected), "{from}: {message}");
+        }
+    }
+
+    #[test]
     fn empty_and_truncated_files_are_errors() {
         assert!(Record::parse("").is_err());
-        let text = sample().to_toml().unwrap();
+        let text = sample().to_toml();
         let cut = text.find("[[device]]").unwrap();
         assert_eq!(
             Record::parse(&text[..cut]).unwrap_err().to_string(),

@@ -71,7 +71,7 @@ impl Machine {
         });
         let whole = [
             POLICY.as_bytes().to_vec(),
-            record.to_toml().unwrap().as_bytes().to_vec(),
+            record.to_toml().as_bytes().to_vec(),
             encode_file(&state),
         ];
         let store = Store::create(&directory.join("store")).unwrap();

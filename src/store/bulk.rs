@@ -145,10 +145,8 @@ impl Store {
         }
         knows_all(&state, record).map_err(failed)?;
         // What is written can be read: anything else would lock the user out.
-        let text = record
-            .to_toml()
-            .and_then(|text| Record::parse(&text).map(|_| text))
-            .map_err(|error| failed(Cause::Record(error)))?;
+        let text = record.to_toml();
+        Record::parse(&text).map_err(|error| failed(Cause::Record(error)))?;
         let bytes = state::encode_file(&state);
         let fd = file::stage(&self.states, &state_file, &bytes, Access::Private)
             .map_err(Error::file(&state_path))?;

@@ -144,13 +144,11 @@ impl<'s> Locked<'s> {
         knows_all(&state, record).map_err(|cause| self.error(cause))?;
         let path = self.store.record_path(&self.account.name);
         // What is written can be read: anything else would lock the user out.
-        let text = record
-            .to_toml()
-            .and_then(|text| Record::parse(&text).map(|_| text))
-            .map_err(|error| Error {
-                path: path.clone(),
-                cause: Cause::Record(error),
-            })?;
+        let text = record.to_toml();
+        Record::parse(&text).map_err(|error| Error {
+            path: path.clone(),
+            cause: Cause::Record(error),
+        })?;
         self.write(state)?;
         self.flush()?;
         let name = self.record_file()?;

@@ -111,7 +111,7 @@ fn a_device_ends_an_invitation() {
     let mut draft = draft(Some((record, State::new(1000))), Existing::Keep);
     assert_eq!(fate(&mut draft, &item("oath", 1)).1, Fate::Taken);
     assert!(draft.record.invite.is_none());
-    assert!(Record::parse(&draft.record.to_toml().unwrap()).is_ok());
+    assert!(Record::parse(&draft.record.to_toml()).is_ok());
 }
 
 #[test]

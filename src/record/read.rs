@@ -1,0 +1,155 @@
+//! Reads the TOML form of a record: what makes it a legal one.
+#![forbid(unsafe_code)]
+
+use data_encoding::HEXLOWER;
+
+use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
+use crate::otp::{Digits, Interval};
+use crate::recovery::{CodeForm, Hash, OneTimeCode, RecoverySet};
+use crate::secret::Secret;
+
+use super::fields::{Fields, number, string, strings, table, tables};
+use super::{FORMAT, MAX_RECOVERY_CODES, Record, RecordError};
+
+/// Reads the whole file.
+pub(super) fn record(text: &str) -> Result<Record, RecordError> {
+    let document = Fields::document(text)?;
+    let top = Fields::new(text, (0, document.get_ref()));
+    let format = top.required("format", number)?;
+    if format != FORMAT {
+        let writer = top.optional("writer", string)?.unwrap_or_default();
+        return Err(RecordError::version(format, writer));
+    }
+    top.only(&[
+        "format", "writer", "user", "uid", "device", "recovery", "bypass", "invite",
+    ])?;
+    top.required("writer", string)?;
+    let found = top.optional("device", tables)?.unwrap_or_default();
+    let recovery = top.optional("recovery", table)?;
+    let bypass = top.optional("bypass", table)?;
+    let invite = top.optional("invite", table)?;
+    match (found.is_empty(), invite) {
+        // The last device goes together with its record, so such a record was cut short.
+        (true, None) => return Err(RecordError::new("has no device")),
+        (true, Some(_)) if recovery.is_some() || bypass.is_some() => {
+            return Err(RecordError::new("has no device"));
+        }
+        (false, Some(_)) => {
+            return Err(RecordError::new("has an invitation beside its devices"));
+        }
+        (true, Some(_)) | (false, None) => {}
+    }
+    if found.len() > MAX_DEVICES {
+        return Err(RecordError::new("has more devices than the state can hold"));
+    }
+    let fields = |place| Fields::new(text, place);
+    let devices = found
+        .into_iter()
+        .map(|it| device(&fields(it)))
+        .collect::<Result<Vec<_>, _>>()?;
+    for (position, device) in devices.iter().enumerate() {
+        let mut rest = devices.iter().skip(position + 1);
+        if rest.any(|other| other.name == device.name || other.id == device.id) {
+            return Err(RecordError::new("has two devices of one name or id"));
+        }
+    }
+    Ok(Record {
+        user: top.required("user", string)?.to_owned(),
+        uid: top.required("uid", number)?,
+        devices,
+        recovery: recovery.map(|it| recovery_set(&fields(it))).transpose()?,
+        bypass: bypass.map(|it| one_time_code(&fields(it))).transpose()?,
+        invite: invite.map(|it| one_time_code(&fields(it))).transpose()?,
+    })
+}
+
+fn device(fields: &Fields<'_>) -> Result<Device, RecordError> {
+    fields.only(&[
+        "id",
+        "name",
+        "kind",
+        "algorithm",
+        "digits",
+        "interval",
+        "secret",
+        "created",
+    ])?;
+    let interval = fields.optional("interval", number)?;
+    let kind = match (fields.required("kind", string)?, interval) {
+        ("totp", Some(seconds)) => Interval::new(seconds)
+            .map(|interval| Kind::Totp { interval })
+            .ok_or_else(|| RecordError::new("has a device whose interval is not 5 to 3600"))?,
+        ("totp", None) => {
+            return Err(RecordError::new("has a totp device without an interval"));
+        }
+        ("hotp", None) => Kind::Hotp,
+        ("hotp", Some(_)) => {
+            return Err(RecordError::new("has a hotp device with an interval"));
+        }
+        _ => return Err(fields.fault("kind")),
+    };
+    Ok(Device {
+        id: id(fields)?,
+        name: fields
+            .required("name", string)?
+            .parse::<DeviceName>()
+            .map_err(|_| RecordError::new("has a device with an impossible name"))?,
+        kind,
+        algorithm: fields
+            .required("algorithm", string)?
+            .parse()
+            .map_err(|_| RecordError::new("has a device with an unknown algorithm"))?,
+        digits: Digits::new(fields.required("digits", number)?)
+            .ok_or_else(|| RecordError::new("has a device whose digits are not 6 to 8"))?,
+        secret: Secret::from_base32(fields.required("secret", string)?)
+            .ok_or_else(|| RecordError::new("has a device whose secret is not base32"))?,
+        created: fields.required("created", number)?,
+    })
+}
+
+fn recovery_set(fields: &Fields<'_>) -> Result<RecoverySet, RecordError> {
+    fields.only(&["id", "form", "salt", "codes", "created"])?;
+    let codes = fields.required("codes", strings)?;
+    if !(1..=MAX_RECOVERY_CODES).contains(&codes.len()) {
+        return Err(RecordError::new(
+            "has an impossible number of recovery codes",
+        ));
+    }
+    let hashes: Result<Vec<Hash>, _> = codes.into_iter().map(hex).collect();
+    Ok(RecoverySet {
+        id: id(fields)?,
+        // Left out of sets that were made here.
+        form: match fields.optional("form", string)? {
+            None | Some("base32") => CodeForm::Base32,
+            Some("digits") => CodeForm::Digits,
+            Some(_) => return Err(fields.fault("form")),
+        },
+        salt: hex(fields.required("salt", string)?)?,
+        hashes: hashes?,
+        created: fields.required("created", number)?,
+    })
+}
+
+fn one_time_code(fields: &Fields<'_>) -> Result<OneTimeCode, RecordError> {
+    fields.only(&["id", "salt", "code", "expires"])?;
+    Ok(OneTimeCode {
+        id: id(fields)?,
+        salt: hex(fields.required("salt", string)?)?,
+        hash: hex(fields.required("code", string)?)?,
+        expires: fields.required("expires", number)?,
+    })
+}
+
+fn id(fields: &Fields<'_>) -> Result<Id, RecordError> {
+    fields
+        .required("id", string)?
+        .parse()
+        .map_err(|_| RecordError::new("has a malformed id"))
+}
+
+fn hex<const N: usize>(text: &str) -> Result<[u8; N], RecordError> {
+    let bytes = HEXLOWER.decode(text.as_bytes()).ok();
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| RecordError::new("has a malformed hash or salt"))
+}

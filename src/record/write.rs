@@ -1,0 +1,115 @@
+//! Writes the TOML form of a record.
+#![forbid(unsafe_code)]
+
+use data_encoding::HEXLOWER;
+use zeroize::Zeroizing;
+
+use crate::device::{Device, Kind};
+use crate::recovery::{CodeForm, OneTimeCode, RecoverySet};
+
+use super::{FORMAT, Record};
+
+const COMMENT: &str =
+    "# Secrets of one user, kept by twofactor. Change it with twofactor, not by hand.\n";
+
+pub(super) fn record(record: &Record) -> Zeroizing<String> {
+    let mut file = File(Zeroizing::new(COMMENT.to_owned()));
+    file.number("format", FORMAT);
+    file.string("writer", &format!("twofactor {}", crate::VERSION));
+    file.string("user", &record.user);
+    file.number("uid", record.uid);
+    for device in &record.devices {
+        file.header("[[device]]");
+        file.device(device);
+    }
+    if let Some(set) = &record.recovery {
+        file.header("[recovery]");
+        file.recovery_set(set);
+    }
+    if let Some(code) = &record.bypass {
+        file.header("[bypass]");
+        file.one_time_code(code);
+    }
+    if let Some(code) = &record.invite {
+        file.header("[invite]");
+        file.one_time_code(code);
+    }
+    file.0
+}
+
+struct File(Zeroizing<String>);
+
+impl File {
+    fn device(&mut self, device: &Device) {
+        self.string("id", &device.id.to_string());
+        self.string("name", device.name.as_str());
+        let (kind, interval) = match device.kind {
+            Kind::Totp { interval } => ("totp", Some(interval)),
+            Kind::Hotp => ("hotp", None),
+        };
+        self.string("kind", kind);
+        self.string("algorithm", &device.algorithm.to_string());
+        self.number("digits", device.digits.value());
+        if let Some(interval) = interval {
+            self.number("interval", interval.seconds());
+        }
+        self.string("secret", &device.secret.to_base32());
+        self.number("created", device.created);
+    }
+
+    fn recovery_set(&mut self, set: &RecoverySet) {
+        self.string("id", &set.id.to_string());
+        match set.form {
+            CodeForm::Base32 => {}
+            CodeForm::Digits => self.string("form", "digits"),
+        }
+        self.string("salt", &HEXLOWER.encode(&set.salt));
+        let code = |hash| format!("\"{}\"", HEXLOWER.encode(hash));
+        let codes: Vec<_> = set.hashes.iter().map(|hash| code(hash)).collect();
+        self.entry("codes", &format!("[{}]", codes.join(", ")));
+        self.number("created", set.created);
+    }
+
+    fn one_time_code(&mut self, code: &OneTimeCode) {
+        self.string("id", &code.id.to_string());
+        self.string("salt", &HEXLOWER.encode(&code.salt));
+        self.string("code", &HEXLOWER.encode(&code.hash));
+        self.number("expires", code.expires);
+    }
+
+    fn header(&mut self, header: &str) {
+        for part in ["\n", header, "\n"] {
+            self.0.push_str(part);
+        }
+    }
+
+    fn string(&mut self, key: &str, value: &str) {
+        self.entry(key, &quoted(value));
+    }
+
+    fn number(&mut self, key: &str, value: impl Into<u64>) {
+        self.entry(key, &value.into().to_string());
+    }
+
+    fn entry(&mut self, key: &str, value: &str) {
+        for part in [key, " = ", value, "\n"] {
+            self.0.push_str(part);
+        }
+    }
+}
+
+/// A basic string (TOML 1.0, "String"): quotation mark, backslash and control characters have to be escaped.
+fn quoted(text: &str) -> Zeroizing<String> {
+    let mut quoted = Zeroizing::new(String::from("\""));
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            _ if letter.is_control() => {
+                quoted.push_str(&format!("\\u{:04X}", u32::from(letter)));
+            }
+            _ => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
