@@ -42,6 +42,20 @@ fn grace(machine: &Machine) -> Vec<Value> {
     report["users"][0]["grace"].as_array().unwrap().clone()
 }
 
+/// What `doctor` says of such a stack (`code-twice`).
+#[test]
+fn a_second_line_asks_nothing_once_the_first_has_begun_a_grace_period() {
+    let machine = machine(POLICY);
+    let alice = enrol(&machine, "alice");
+    let line = "auth required pam_twofactor.so\n";
+    machine.stack("twice", &line.repeat(2));
+    with_code(&alice, "twice", "192.0.2.7");
+    let code = alice.code();
+    let local = Drive::installed().service("twice").user("alice");
+    let outcome = run((0..4).fold(local, |local, _| local.answer(&code)));
+    assert_eq!((outcome.auth, outcome.prompts.len()), (code::MAXTRIES, 4));
+}
+
 #[test]
 fn status_tells_address_service_and_end() {
     let machine = machine(POLICY);

@@ -70,7 +70,7 @@ pub fn check(service: &Checked<'_>, policy: Option<&Policy>) -> Vec<Finding> {
     findings.extend(ours.iter().filter_map(|at| arguments(&trial, name, *at)));
     findings.extend(order(&trial, name, first));
     findings.extend(control(&trial, name, first));
-    findings.extend(twice(&trial, name));
+    findings.extend(twice(&trial, name, policy));
     findings.extend(by_passes(&trial, name));
     if !names_module(&stacks.account) {
         findings.push(no_account_line(name, file, policy));
@@ -271,7 +271,7 @@ fn password(trial: &Trial<'_>, name: &str, first: usize) -> Option<Finding> {
 }
 
 /// Two lines ask twice, as with the profile of pam-auth-update and an example of pam.d at once.
-fn twice(trial: &Trial<'_>, name: &str) -> Option<Finding> {
+fn twice(trial: &Trial<'_>, name: &str, policy: Option<&Policy>) -> Option<Finding> {
     let asked = trial.ways().into_iter().find_map(|way| {
         let walk = trial.walk(Login::new(way, Code::SUCCESS));
         let mut ours = walk
@@ -281,11 +281,17 @@ fn twice(trial: &Trial<'_>, name: &str) -> Option<Finding> {
         (walk.status == Code::SUCCESS).then(|| Some((ours.next()?, ours.next()?)))?
     });
     let (first, second) = asked?;
+    let grace = match policy.is_some_and(|policy| policy.grace > 0) {
+        true => {
+            " (but for a login from an address: its grace period begins with the first, and spares it the second)"
+        }
+        false => "",
+    };
     Some(Finding::problem(
         "code-twice",
         name,
         format!(
-            "the code is asked for twice, and the second time it is refused as used: {} and {}",
+            "the code is asked for twice, and the second time it is refused as used{grace}: {} and {}",
             describe(trial, first),
             describe(trial, second)
         ),

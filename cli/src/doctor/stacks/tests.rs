@@ -36,6 +36,11 @@ impl Files for Given<'_> {
 }
 
 fn checks(auth: &str) -> Vec<&'static str> {
+    let findings = findings(auth, None);
+    findings.into_iter().map(|finding| finding.check).collect()
+}
+
+fn findings(auth: &str, policy: Option<&Policy>) -> Vec<Finding> {
     let text = format!("{auth}account required pam_twofactor.so\n");
     let stacks = read(&Given(&text), "sshd");
     let service = Checked {
@@ -43,8 +48,7 @@ fn checks(auth: &str) -> Vec<&'static str> {
         stacks: &stacks,
         found: &|_| true,
     };
-    let findings = check(&service, None);
-    findings.into_iter().map(|finding| finding.check).collect()
+    check(&service, policy)
 }
 
 #[test]
@@ -61,6 +65,21 @@ fn two_lines_that_both_ask_are_found() {
     let once = format!("{unix}{OURS_LINE}");
     assert_eq!(checks(&once), Vec::<&str>::new());
     assert_eq!(checks(&format!("{once}{OURS_LINE}")), ["code-twice"]);
+    // A grace period that begins with the first question ends it there.
+    for (grace, told) in [(0, false), (60, true)] {
+        let policy = format!("enabled = true\ngrace = {grace}\n[services]\nsshd = true");
+        let found = findings(
+            &format!("{once}{OURS_LINE}"),
+            Some(&policy.parse().unwrap()),
+        );
+        assert_eq!(found[0].check, "code-twice");
+        assert_eq!(
+            found[0].cause.contains("grace period"),
+            told,
+            "{}",
+            found[0].cause
+        );
+    }
     // A line that is jumped over asks nothing.
     let jumped = format!("{once}auth [default=1] pam_permit.so\n{OURS_LINE}");
     assert_eq!(checks(&jumped), Vec::<&str>::new());
