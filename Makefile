@@ -235,7 +235,8 @@ install-policy-check:
 
 manuals     = $(wildcard $(target)/man/*.[58])
 completions = $(target)/completions
-# What README.md links to.
+# README.md, and what it links to.
+readme      = README.md CHANGELOG.md SECURITY.md CONTRIBUTING.md
 documents   = $(wildcard docs/*.md docs/*.svg)
 
 # What a package contains: everything but the policy and the state. The module is renamed into place, so that no login
@@ -256,7 +257,7 @@ install-files:
 	install -m 0644 $(completions)/twofactor.bash $(DESTDIR)$(BASHDIR)/twofactor
 	install -m 0644 $(completions)/_twofactor $(DESTDIR)$(ZSHDIR)/_twofactor
 	install -m 0644 $(completions)/twofactor.fish $(DESTDIR)$(FISHDIR)/twofactor.fish
-	install -m 0644 README.md $(DESTDIR)$(DOCDIR)
+	install -m 0644 $(readme) $(DESTDIR)$(DOCDIR)
 	install -m 0644 $(documents) $(DESTDIR)$(DOCDIR)/docs
 	install -m 0644 src/policy/default.toml $(DESTDIR)$(DEFAULTDIR)/twofactor.toml
 	install -m 0644 pam.d/* $(DESTDIR)$(EXAMPLEDIR)
@@ -282,7 +283,7 @@ uninstall:
 		$(MANDIR)/man8/pam_twofactor.8 $(MANDIR)/man8/twofactor.8 \
 		$(BASHDIR)/twofactor $(ZSHDIR)/_twofactor $(FISHDIR)/twofactor.fish)
 	rm -f $(DESTDIR)$(MANDIR)/man8/twofactor-*.8
-	rm -f $(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(DEFAULTDIR)/twofactor.toml
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(readme)) $(DESTDIR)$(DEFAULTDIR)/twofactor.toml
 	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(documents))
 	rm -f $(addprefix $(DESTDIR)$(EXAMPLEDIR)/,$(notdir $(wildcard pam.d/*)))
 	rm -f $(addprefix $(DESTDIR)$(POLICIESDIR)/,$(notdir $(wildcard docs/policies/*)))

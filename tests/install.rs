@@ -9,12 +9,15 @@ use std::process::{Command, Output};
 use harness::workspace;
 
 /// What is installed below PREFIX, PAMDIR and /etc, without the examples.
-const FILES: [&str; 10] = [
+const FILES: [&str; 13] = [
     "etc/security/twofactor.toml",
     "modules/pam_twofactor.so",
     "opt/bin/twofactor",
     "opt/share/bash-completion/completions/twofactor",
+    "opt/share/doc/pam_twofactor/CHANGELOG.md",
+    "opt/share/doc/pam_twofactor/CONTRIBUTING.md",
     "opt/share/doc/pam_twofactor/README.md",
+    "opt/share/doc/pam_twofactor/SECURITY.md",
     "opt/share/doc/pam_twofactor/twofactor.toml",
     "opt/share/fish/vendor_completions.d/twofactor.fish",
     "opt/share/man/man5/twofactor.toml.5",
