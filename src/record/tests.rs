@@ -1,0 +1,288 @@
+//! Records as text: what is written, what is read, and what is said of text that is no record.
+#![forbid(unsafe_code)]
+
+use super::*;
+use crate::device::{Id, Kind, MAX_DEVICES};
+use crate::otp::{Algorithm, Digits, Interval};
+use crate::secret::Secret;
+
+const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+fn sample() -> Record {
+    let mut record = Record::new("alice".into(), 1000);
+    for (name, kind) in [
+        (
+            "phone",
+            Kind::Totp {
+                interval: Interval::THIRTY,
+            },
+        ),
+        ("token", Kind::Hotp),
+    ] {
+        record.devices.push(Device {
+            id: Id::generate().unwrap(),
+            name: name.parse().unwrap(),
+            kind,
+            algorithm: Algorithm::Sha256,
+            digits: Digits::new(8).unwrap(),
+            secret: Secret::from_base32(SECRET).unwrap(),
+            created: 17,
+        });
+    }
+    record.recovery = Some(RecoverySet::generate(18).unwrap().0);
+    record.bypass = Some(OneTimeCode::generate(19).unwrap().0);
+    record
+}
+
+#[test]
+fn records_round_trip() {
+    let record = sample();
+    let back = Record::parse(&record.to_toml()).unwrap();
+    assert_eq!((back.user.as_str(), back.uid), ("alice", 1000));
+    assert_eq!(
+        (&back.recovery, &back.bypass),
+        (&record.recovery, &record.bypass)
+    );
+    for (one, two) in back.devices.iter().zip(&record.devices) {
+        assert_eq!((one.id, &one.name, one.kind), (two.id, &two.name, two.kind));
+        assert_eq!((one.algorithm, one.digits), (two.algorithm, two.digits));
+        assert_eq!(one.secret.as_bytes(), two.secret.as_bytes());
+        assert_eq!(one.created, two.created);
+    }
+    assert_eq!(back.devices.len(), 2);
+}
+
+#[test]
+fn any_user_name_is_read_back() {
+    for name in [
+        "CORP\\alice",
+        "a\"b'c",
+        "\u{0}\t\n\r\u{1b}\u{7f}\u{85}",
+        "Zo\u{eb} \u{1f600}",
+        "",
+    ] {
+        let record = Record {
+            user: name.to_owned(),
+            ..sample()
+        };
+        let back = Record::parse(&record.to_toml()).unwrap();
+        assert_eq!(back.user, name);
+    }
+}
+
+#[test]
+fn a_record_is_written_in_the_form_that_is_documented() {
+    let text = "# Secrets of one user, kept by twofactor. Change it with twofactor, not by hand.
+format = 1
+writer = \"twofactor VERSION\"
+user = \"alice\"
+uid = 1000
+
+[[device]]
+id = \"8f0c2d61a94e7b35\"
+name = \"phone\"
+kind = \"totp\"
+algorithm = \"SHA1\"
+digits = 6
+interval = 30
+secret = \"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\"
+created = 1763776000
+
+[[device]]
+id = \"8f0c2d61a94e7b36\"
+name = \"token\"
+kind = \"hotp\"
+algorithm = \"SHA512\"
+digits = 8
+secret = \"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\"
+created = 0
+
+[recovery]
+id = \"8f0c2d61a94e7b37\"
+form = \"digits\"
+salt = \"000102030405060708090a0b0c0d0e0f\"
+codes = [\"HASH\", \"HASH\"]
+created = 18446744073709551615
+
+[bypass]
+id = \"8f0c2d61a94e7b38\"
+salt = \"000102030405060708090a0b0c0d0e0f\"
+code = \"HASH\"
+expires = 1763862400
+";
+    let text = text
+        .replace("VERSION", crate::VERSION)
+        .replace("HASH", &"0f".repeat(32));
+    assert_eq!(*Record::parse(&text).unwrap().to_toml(), text);
+}
+
+#[test]
+fn devices_are_found_by_name_and_the_first_one_answers_the_invitation() {
+    let mut record = Record::new("alice".into(), 1000);
+    assert!(!record.is_enrolled() && record.device("token").is_none());
+    record.invite = Some(OneTimeCode::generate(19).unwrap().0);
+    let [phone, token] = [0, 1].map(|position| sample().devices[position].clone());
+    record.enroll(phone);
+    record.enroll(token.clone());
+    assert!(record.is_enrolled() && record.invite.is_none());
+    assert_eq!(record.device("token").map(|found| found.id), Some(token.id));
+    assert!(record.device("other").is_none());
+}
+
+#[test]
+fn an_invitation_is_open_until_it_expires_and_is_compared_alone() {
+    let mut record = sample();
+    assert!(!record.is_invited(0) && record.clone().into_invitation().is_none());
+    let invite = OneTimeCode::generate(19).unwrap().0;
+    record.invite = Some(invite.clone());
+    assert!(record.is_invited(18) && !record.is_invited(19));
+    let alone = record.into_invitation().unwrap();
+    assert_eq!(alone.bypass, Some(invite));
+    assert!(!alone.is_enrolled() && alone.recovery.is_none() && alone.invite.is_none());
+    assert_eq!((alone.user.as_str(), alone.uid), ("alice", 1000));
+}
+
+#[test]
+fn damage_is_not_taken_for_another_format() {
+    let text = sample().to_toml().replace("kind = \"hotp\"", "kind = 3");
+    let error = Record::parse(&text).unwrap_err().to_string();
+    assert!(error.starts_with("is not a valid record (line "), "{error}");
+}
+
+#[test]
+fn a_record_without_a_device_is_an_invitation() {
+    let mut record = Record::new("alice".into(), 1000);
+    let cut_short = Err("has no device".to_owned());
+    let read = |record: &Record| {
+        let text = record.to_toml();
+        Record::parse(&text)
+            .map(|it| it.invite)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(read(&record), cut_short);
+    record.invite = Some(OneTimeCode::generate(19).unwrap().0);
+    assert_eq!(read(&record), Ok(record.invite.clone()));
+    record.recovery = Some(RecoverySet::generate(18).unwrap().0);
+    assert_eq!(read(&record), cut_short);
+    let mut enrolled = sample();
+    enrolled.invite = record.invite.clone();
+    assert_eq!(
+        read(&enrolled),
+        Err("has an invitation beside its devices".to_owned())
+    );
+}
+
+#[test]
+fn only_scratch_codes_name_their_form() {
+    let mut record = sample();
+    assert!(!record.to_toml().contains("form ="));
+    let set = RecoverySet::from_scratch_codes(["12345678", "87654321"], 7).unwrap();
+    record.recovery = Some(set);
+    let text = record.to_toml();
+    assert!(text.contains("form = \"digits\"\n") && !text.contains("12345678"));
+    assert_eq!(Record::parse(&text).unwrap().recovery, record.recovery);
+    let other = text.replace("\"digits\"", "\"words\"");
+    assert!(Record::parse(&other).is_err());
+}
+
+#[test]
+fn a_full_record_fits_the_file_limit() {
+    let mut record = sample();
+    let device = record.devices[0].clone();
+    record.devices = (0..MAX_DEVICES)
+        .map(|n| Device {
+            id: Id::generate().unwrap(),
+            name: format!("{n:-<32}").parse().unwrap(),
+            ..device.clone()
+        })
+        .collect();
+    assert!(record.to_toml().len() < 64 * 1024);
+    assert_eq!(
+        Record::parse(&record.to_toml()).unwrap().devices.len(),
+        MAX_DEVICES
+    );
+}
+
+#[test]
+fn another_format_names_its_writer() {
+    let text = "format = 2\nwriter = \"twofactor 9.1\"\nsomething = \"new\"\n";
+    assert_eq!(
+        Record::parse(text).unwrap_err().to_string(),
+        "has format 2, written by twofactor 9.1; this program reads format 1"
+    );
+    let plain = sample().to_toml().replace("format = 1", "format = 3");
+    assert!(
+        Record::parse(&plain)
+            .unwrap_err()
+            .to_string()
+            .starts_with("has format 3")
+    );
+}
+
+#[test]
+fn errors_name_the_place_and_never_the_secret() {
+    let text = sample().to_toml();
+    let broken = text.replace(SECRET, &format!("{SECRET}\" oops"));
+    let message = Record::parse(&broken).unwrap_err().to_string();
+    assert!(
+        message.starts_with("is not a valid record (line "),
+        "{message}"
+    );
+    for (from, to) in [
+        (SECRET, "GEZD1NBVGY3TQOJQ"),
+        ("digits = 8", "digits = 9"),
+        ("interval = 30", "interval = 4"),
+        ("interval = 30", "digits_ = 30"),
+        ("SHA256", "MD5"),
+        ("\"totp\"", "\"hotp\""),
+        ("\"hotp\"", "\"totp\""),
+        ("\"hotp\"", "\"steam\""),
+        ("\"token\"", "\"phone\""),
+        ("\"token\"", "\"to ken\""),
+        ("uid = 1000", "uid = -1"),
+    ] {
+        let changed = text.replacen(from, to, if from == SECRET { 2 } else { 1 });
+        assert_ne!(changed, *text, "{from}");
+        let message = Record::parse(&changed).unwrap_err().to_string();
+        assert!(!message.contains("GEZD"), "{message}");
+    }
+}
+
+#[test]
+fn what_does_not_belong_there_is_told_by_its_place() {
+    let text = sample().to_toml();
+    for (from, to, line) in [
+        ("writer =", "unknown = 1\nwriter =", 3),
+        ("writer = ", "writer = 1 #", 3),
+        ("uid = 1000", "uid = 4294967296", 5),
+        ("uid = 1000", "", 1),
+        ("user = \"alice\"", "user = [\"alice\"]", 4),
+        ("kind = \"totp\"", "kind = \"steam\"", 10),
+        ("digits = 8", "digits = 264", 12),
+        ("digits = 8", "digits = \"8\"", 12),
+        ("interval = 30", "interval = 3.0", 13),
+        ("created = 17", "", 7),
+        ("created = 17", "created = 17\ncolour = 1", 16),
+        ("[recovery]", "[[recovery]]", 26),
+        ("codes = [", "codes = [1, ", 29),
+        ("[bypass]\n", "[bypass]\nform = \"digits\"\n", 33),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(changed, *text, "{from}");
+        let message = Record::parse(&changed).unwrap_err().to_string();
+        let expected = format!("is not a valid record (line {line}, ");
+        assert!(message.starts_with(&expected), "{from}: {message}");
+    }
+}
+
+#[test]
+fn empty_and_truncated_files_are_errors() {
+    assert!(Record::parse("").is_err());
+    let text = sample().to_toml();
+    let cut = text.find("[[device]]").unwrap();
+    assert_eq!(
+        Record::parse(&text[..cut]).unwrap_err().to_string(),
+        "has no device"
+    );
+    assert!(Record::parse(&text[..cut - 20]).is_err());
+}
