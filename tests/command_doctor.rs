@@ -111,6 +111,32 @@ fn a_stack_without_the_module_is_found() {
 }
 
 #[test]
+fn findings_are_wrapped_on_a_terminal_and_what_is_to_be_copied_is_not() {
+    let machine = healthy();
+    machine.stack("sshd", "@include common-auth\n@include common-account\n");
+    let narrow = machine.twofactor(&["doctor"]).pty_of(40, 24).end().shown;
+    let (findings, _) = narrow.split_once("What the next login").unwrap();
+    let told: Vec<&str> = findings
+        .lines()
+        .filter(|line| line.starts_with("         "))
+        .collect();
+    assert!(told.len() > 4, "{findings}");
+    let (copied, words): (Vec<&str>, Vec<&str>) = told
+        .into_iter()
+        .partition(|line| line.contains("pam_twofactor.so"));
+    assert!(
+        words.iter().all(|line| line.chars().count() <= 40),
+        "{findings}"
+    );
+    assert!(
+        copied
+            .iter()
+            .any(|line| line.trim().trim_end_matches('.') == LINE.trim()),
+        "{findings}"
+    );
+}
+
+#[test]
 fn a_module_before_the_password_is_found() {
     let machine = healthy();
     stack(&machine, &format!("{LINE}@include common-auth\n"));

@@ -91,6 +91,11 @@ impl Terminal {
         }
     }
 
+    /// The columns to keep to; `None` where the output is no terminal.
+    pub fn width(&self) -> Option<usize> {
+        self.lines.map(|_| self.columns)
+    }
+
     /// Shows text as it is; a line needs its own newline.
     pub fn say(&self, text: &str) -> io::Result<()> {
         match self.dialogue {

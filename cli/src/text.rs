@@ -1,6 +1,21 @@
 //! How times, durations and lists are written for people.
 #![forbid(unsafe_code)]
 
+use unicode_width::UnicodeWidthStr as _;
+
+/// What begins a command in a message.
+const PROGRAMS: [&str; 9] = [
+    "twofactor",
+    "chmod",
+    "chown",
+    "getent",
+    "mkdir",
+    "mount",
+    "pam-auth-update",
+    "systemctl",
+    "userdel",
+];
+
 /// A moment as ISO 8601 in UTC: `2026-02-03T04:05:06Z`. `seconds` counts from 1970-01-01.
 pub fn utc(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
@@ -53,6 +68,67 @@ pub fn plain(value: &str) -> String {
     }
 }
 
+/// Text behind its label, in lines of at most so many columns, of which all but the first are indented. Commands and PAM
+/// lines are there to be copied and stay in one piece, however long they are. One line where `columns` is `None`.
+pub fn labelled(label: &str, text: &str, columns: Option<usize>) -> String {
+    let mut out = label.to_owned();
+    let indent = label.width();
+    let mut used = indent;
+    for piece in pieces(text) {
+        let first = used == indent;
+        if !first && columns.is_some_and(|columns| used + 1 + piece.width() > columns) {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            used = indent;
+        } else if !first {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(&piece);
+        used += piece.width();
+    }
+    out
+}
+
+/// What no line may end in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    /// Nothing: between words.
+    Words,
+    /// A command: up to a punctuation mark or a bracket.
+    Command,
+    /// A line for a PAM file: up to the module.
+    PamLine,
+}
+
+fn pieces(text: &str) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    let mut within = Within::Words;
+    let mut words = text.split(' ').peekable();
+    while let Some(word) = words.next() {
+        match pieces.last_mut().filter(|_| within != Within::Words) {
+            Some(piece) => {
+                piece.push(' ');
+                piece.push_str(word);
+            }
+            None => pieces.push(word.to_owned()),
+        }
+        let next = words.peek();
+        let bracket = |open| next.is_some_and(|next| next.starts_with(open));
+        let first = word.trim_start_matches('(');
+        within = match within {
+            Within::Words if PROGRAMS.contains(&first) => Within::Command,
+            Within::Words if ["auth", "account"].contains(&first) && bracket('[') => {
+                Within::PamLine
+            }
+            Within::Command if !word.ends_with([',', ';', '.', ')']) && !bracket('(') => within,
+            Within::PamLine if !word.trim_end_matches(['.', ',', ';']).ends_with(".so") => within,
+            _ => Within::Words,
+        };
+    }
+    pieces
+}
+
 /// Year, month and day of a day counted from 1970-01-01, proleptic Gregorian calendar
 /// (Howard Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`).
 fn civil(days: u64) -> (u64, u64, u64) {
@@ -96,6 +172,35 @@ mod tests {
         assert_eq!(span(1), "1 second");
         assert_eq!(span(5400), "1 hour 30 minutes");
         assert_eq!(span(172_800), "2 days");
+    }
+
+    #[test]
+    fn long_text_is_wrapped_but_no_command_in_it() {
+        let text = "See who changed it; then: chmod go-w /etc/pam.d/sshd-of-mine, or auth [success=ok default=die] pam_x.so. \
+                    Then look";
+        assert_eq!(labelled("Fix:  ", text, None), format!("Fix:  {text}"));
+        assert_eq!(
+            labelled("Fix:  ", text, Some(24)),
+            "Fix:  See who changed\n      it; then:\n      chmod go-w /etc/pam.d/sshd-of-mine,\n      or\n      \
+             auth [success=ok default=die] pam_x.so.\n      Then look"
+        );
+        // Ends of commands, and words that only look like the beginning of one.
+        let more = "the auth lines (twofactor enable) or twofactor unlock al (see the auth log)";
+        assert_eq!(
+            pieces(more),
+            [
+                "the",
+                "auth",
+                "lines",
+                "(twofactor enable)",
+                "or",
+                "twofactor unlock al",
+                "(see",
+                "the",
+                "auth",
+                "log)"
+            ]
+        );
     }
 
     #[test]

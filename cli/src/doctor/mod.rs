@@ -64,7 +64,7 @@ pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
     findings.extend(table.findings);
     findings.extend(found);
     findings.sort_by_key(|finding| finding.level);
-    let diagnosis = Diagnosis::new(
+    let mut diagnosis = Diagnosis::new(
         context.policy_path(),
         policy.as_ref(),
         clock_word(synchronization),
@@ -72,6 +72,7 @@ pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
         table.logins,
         table.left_out,
     );
+    diagnosis.width = context.terminal.width();
     context.format.write(&diagnosis)?;
     Ok(
         match diagnosis

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::finding::{Finding, Level};
 use super::logins::{Ends, Login, Way, Why};
 use crate::output::{Report, table};
-use crate::text::count;
+use crate::text::{count, labelled};
 
 /// What `doctor` reports.
 #[derive(Serialize)]
@@ -31,6 +31,9 @@ pub struct Diagnosis {
     logins: Vec<Login>,
     /// Users for whom `logins` has no rows, since there are too many: ask with `--user`.
     users_left_out: usize,
+    /// Columns that the text keeps to, on a terminal.
+    #[serde(skip)]
+    pub width: Option<usize>,
 }
 
 impl Diagnosis {
@@ -58,6 +61,7 @@ impl Diagnosis {
             findings,
             logins,
             users_left_out,
+            width: None,
         }
     }
 }
@@ -88,7 +92,14 @@ impl Report for Diagnosis {
                 true => String::new(),
                 false => format!("{subject}: "),
             };
-            text.push_str(&format!("{word}  {about}{cause}.\n   Fix:  {fix}\n\n"));
+            for (label, said) in [
+                (format!("{word}  "), format!("{about}{cause}.")),
+                ("   Fix:  ".to_owned(), fix.clone()),
+            ] {
+                text.push_str(&labelled(&label, &said, self.width));
+                text.push('\n');
+            }
+            text.push('\n');
         }
         text.push_str(&match (self.problems, self.warnings) {
             (0, 0) => "Nothing wrong was found.\n".to_owned(),
