@@ -249,6 +249,23 @@ fn errors_name_the_place_and_never_the_secret() {
 }
 
 #[test]
+fn only_devices_that_count_time_have_an_interval() {
+    let text = sample().to_toml();
+    for (from, to, expected) in [
+        ("\"totp\"", "\"hotp\"", "has a hotp device with an interval"),
+        (
+            "\"hotp\"",
+            "\"totp\"",
+            "has a totp device without an interval",
+        ),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        let message = Record::parse(&changed).unwrap_err().to_string();
+        assert_eq!(message, expected);
+    }
+}
+
+#[test]
 fn what_does_not_belong_there_is_told_by_its_place() {
     let text = sample().to_toml();
     for (from, to, line) in [
