@@ -48,7 +48,7 @@ root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 mutants_runner = --cargo-arg=--config --cargo-arg='target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser test-system fuzz sanitize deny dist rpm test-dist test-rpm demo bench bench-uniform faults races mutants coverage deb install install-policy-check install-files uninstall clean help
+.PHONY: build docs test test-browser test-system fuzz sanitize miri deny dist rpm test-dist test-rpm demo bench bench-uniform faults races mutants coverage deb install install-policy-check install-files uninstall clean help
 .DEFAULT_GOAL = docs
 # Order matters to `make test-rpm` and `make install`; cargo and debhelper use all cores by themselves.
 .NOTPARALLEL:
@@ -139,6 +139,22 @@ sanitize:
 	@scripts/need $(test_packages)
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 cargo test $(CARGOFLAGS) -p pam_twofactor --lib \
 		--target $$(rustc -vV | sed -n 's/^host: //p') --target-dir $(target)/sanitize $(root_runner)
+
+## miri         unit tests under Miri: what makes no system calls, the allocator, the memory that is shared with libpam and the
+##              C library; needs a nightly Rust with Miri (make miri TESTS=policy takes a part)
+CARGO_MIRI = cargo +nightly miri
+# What Miri has not all system calls for, or only without its isolation: files, locks, signals, processes, the time of day.
+miri_without = check::tests:: store::tests:: pam::tests::rows:: pam::tests::tries:: pam::tests::one_field:: \
+	a_panic_prints_nothing sys::clock::tests::clocks_go sys::lock:: sys::signal:: sys::local_time::
+# What computes codes, reads policies or draws symbols by the hundred: hours of it. The same functions run in the tests beside these.
+miri_long = $(addprefix verify::tests::,clock:: guessing:: hotp:: input:: model:: properties:: published:: scratch:: \
+	throttling:: window:: devices::every_algorithm once::a_new_set unlock::a_learned) otp::tests::both \
+	state::codec::tests::a_torn state::codec::tests::every_flipped \
+	$(addprefix policy::schema::tests::,robust::no_text robust::deep values::commented) \
+	$(addprefix qr::tests::,a_common ascii_output every_style plain_output the_quiet)
+miri:
+	@$(CARGO_MIRI) --version >/dev/null 2>&1 || { echo "First: rustup toolchain install nightly --component miri,rust-src" >&2; exit 1; }
+	$(CARGO_MIRI) test $(CARGOFLAGS) -p pam_twofactor --lib -- $(TESTS) $(addprefix --skip ,$(miri_without) $(miri_long))
 
 ## deny         licences, origin and known vulnerabilities of all dependencies; needs cargo-deny and the network
 ##              (make deny CHECKS='licenses bans sources' does without the network)

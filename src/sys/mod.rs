@@ -7,5 +7,7 @@ pub mod homes;
 pub mod host;
 pub mod local_time;
 pub mod lock;
+#[cfg(miri)]
+mod miri;
 pub mod signal;
 pub mod wipe;
