@@ -183,9 +183,10 @@ mod tests {
 
     #[test]
     fn the_buffer_never_grows() {
+        let (issuer, account) = ("ü".repeat(50), "%".repeat(100));
         let uri = KeyUri {
-            issuer: "ü".repeat(50).leak(),
-            account: "%".repeat(100).leak(),
+            issuer: &issuer,
+            account: &account,
             ..PLAIN
         };
         let built = uri.build();
