@@ -179,7 +179,7 @@ bench:
 	@$(MAKE) --no-print-directory build
 	cargo bench $(CARGOFLAGS) -p pam_twofactor --bench compare $(root_runner) -- $(if $(LONG),--long)
 
-## bench-uniform whether the time of a refusal tells who has a device, under uniform_prompt (5 minutes)
+## bench-uniform whether the time of a refusal tells who has a device, under uniform_prompt (9 minutes)
 bench-uniform:
 	@scripts/need $(test_packages)
 	@$(MAKE) --no-print-directory build
