@@ -228,8 +228,9 @@ impl Login<'_> {
             };
             pace.answered();
             let judged = match input::not_for_us(host, self.arguments, &input, refused.as_ref()) {
-                Some(NotForUs::SshdStandIn) if pace.is_even() => {
-                    self.log_passed_over(host, NotForUs::SshdStandIn);
+                // Ending the login here would tell whom sshd refuses from everybody else.
+                Some(cause) if pace.is_even() => {
+                    self.log_passed_over(host, cause);
                     None
                 }
                 Some(cause) => return Ok(self.passed_over(host, cause)),

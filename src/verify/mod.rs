@@ -107,7 +107,8 @@ pub enum Rejected {
 /// Judges `answer` at `now` (seconds since 1970-01-01 UTC).
 ///
 /// Every device and every recovery code is compared whatever the others say. All devices that a code matches move
-/// on, so that it works for none of them again.
+/// on, so that it works for none of them again. (A later counter may have the same code by chance; when it is the next
+/// one, that code works as any right code does.)
 #[must_use]
 pub fn verdict(
     policy: &Policy,

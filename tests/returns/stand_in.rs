@@ -59,6 +59,27 @@ fn with_uniform_prompt_it_looks_like_wrong_codes_and_is_not_counted_either() {
 }
 
 #[test]
+fn with_uniform_prompt_the_same_answer_again_looks_like_it() {
+    let machine = machine("enabled = true\nuniform_prompt = true\nenforcement = \"mandatory\"\n");
+    enrol(&machine, "alice");
+    machine.stack("x", "auth required pam_twofactor.so forward_pass\n");
+    let dialogue = |answer: &[u8]| {
+        let drive = Drive::installed().service("x").user("alice");
+        let outcome = run((0..3).fold(drive, |drive, _| drive.answer(answer)));
+        let said: Vec<_> = said(&outcome)
+            .into_iter()
+            .map(|(style, text)| (style.to_owned(), text.to_owned()))
+            .collect();
+        (outcome.auth, said)
+    };
+    let of_stand_ins = dialogue(&stand_in(9));
+    assert_eq!(of_stand_ins.0, code::MAXTRIES);
+    assert_eq!(dialogue(b"the same 1"), of_stand_ins);
+    // It was judged once.
+    assert_eq!(state_of("alice").failures, 1);
+}
+
+#[test]
 fn it_is_not_counted_with_the_arguments_for_one_field_either() {
     let machine = machine(ON);
     enrol(&machine, "alice");

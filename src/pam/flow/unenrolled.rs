@@ -10,9 +10,8 @@ use super::super::args::{FirstPass, Layout};
 use super::super::codes::Ending;
 use super::super::dialogue::Medium;
 use super::super::host::{Echo, Host, Priority};
-use super::super::input::{self, NotForUs};
-use super::super::messages;
 use super::super::uniform::{Pace, Refusals};
+use super::super::{input, messages};
 use super::{Login, Stop};
 
 impl Login<'_> {
@@ -113,10 +112,8 @@ impl Login<'_> {
             };
             pace.answered();
             let refused = rest.refused.as_ref();
-            match input::not_for_us(host, self.arguments, &input, refused) {
-                Some(cause @ NotForUs::SshdStandIn) => self.log_passed_over(host, cause),
-                Some(cause) => return Ok(self.passed_over(host, cause)),
-                None => {}
+            if let Some(cause) = input::not_for_us(host, self.arguments, &input, refused) {
+                self.log_passed_over(host, cause);
             }
             self.refuse_in_time(host, policy, &pace, &mut rest.prompt, messages::WRONG);
             if self.arguments.first_pass == FirstPass::Only {
