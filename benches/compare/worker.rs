@@ -37,6 +37,9 @@ pub fn run(arguments: &[&str]) -> Value {
 type Samples = BTreeMap<String, Vec<Times>>;
 
 /// Runs `measure` for each service, in turns, in an order that changes; the first rounds do not count.
+///
+/// The order is another one in each round, and the same in each run: a service that always came after the same other one
+/// would be measured with what that one left in the caches of the processor.
 fn in_turns(
     rounds: usize,
     services: &[&str],
@@ -44,12 +47,17 @@ fn in_turns(
 ) -> Samples {
     let warm_up = rounds.div_ceil(20);
     let mut samples = Samples::new();
+    let mut order = services.to_vec();
+    let mut draw = fastrand::Rng::with_seed(0);
     for round in 0..warm_up + rounds {
-        for turn in 0..services.len() {
-            let service = services[(round + turn) % services.len()];
+        draw.shuffle(&mut order);
+        for service in &order {
             let times = measure(service, round);
             if round >= warm_up {
-                samples.entry(service.to_owned()).or_default().push(times);
+                samples
+                    .entry((*service).to_owned())
+                    .or_default()
+                    .push(times);
             }
         }
     }
