@@ -143,10 +143,10 @@ sanitize:
 ## miri         unit tests under Miri: what makes no system calls, the allocator, the memory that is shared with libpam and the
 ##              C library; needs a nightly Rust with Miri (make miri TESTS=policy takes a part)
 CARGO_MIRI = cargo +nightly miri
-# What Miri has not all system calls for, or only without its isolation: files, locks, signals, processes, the time of day.
+# What Miri has not all system calls for, or only without its isolation: files, locks, processes, the time of day.
 # And what forgets the payload of a panic, which is a leak on purpose.
 miri_without = check::tests:: store::tests:: pam::tests::rows:: pam::tests::tries:: pam::tests::one_field:: \
-	pam::tests::a_panic sys::clock::tests::clocks_go sys::lock:: sys::signal:: sys::local_time::
+	pam::tests::a_panic sys::clock::tests::clocks_go sys::lock:: sys::local_time::
 # What computes codes, reads policies or draws symbols by the hundred: hours of it. The same functions run in the tests beside these.
 miri_long = $(addprefix verify::tests::,clock:: guessing:: hotp:: input:: model:: properties:: published:: scratch:: \
 	throttling:: window:: devices::every_algorithm once::a_new_set unlock::a_learned) otp::tests::both \

@@ -12,7 +12,7 @@ use rustix::fs::{
 use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 use zeroize::Zeroizing;
 
-use super::signal::FileSizeSignalBlocked;
+use super::limit;
 
 /// Largest file that is read, in bytes.
 pub const MAX_LEN: usize = 64 * 1024;
@@ -176,13 +176,15 @@ pub fn read_all(fd: impl AsFd, opened: &Stat) -> Result<Zeroizing<Vec<u8>>, File
     Err(FileError::TooLarge)
 }
 
-/// Overwrites bytes in place, all of them. Beyond the caller's file size limit it fails, and no signal is raised.
+/// Overwrites bytes in place, all of them. Beyond the caller's file size limit nothing is written, and no signal raised.
 ///
 /// # Errors
-/// [`FileError`]; then some of the bytes may have been written.
+/// [`FileError`]; then some of the bytes may have been written, unless it is the limit.
 pub fn write_at(fd: impl AsFd, bytes: &[u8], offset: u64) -> Result<(), FileError> {
-    let _guard =
-        FileSizeSignalBlocked::new().ok_or(FileError::System("sigprocmask", Errno::INVAL))?;
+    let limit = limit::file_size().map_err(failed("getrlimit"))?;
+    if offset.saturating_add(bytes.len() as u64) > limit {
+        return Err(FileError::System("write", Errno::FBIG));
+    }
     let mut done = 0;
     while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
         let at = offset + done as u64;

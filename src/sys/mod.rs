@@ -5,9 +5,9 @@ pub mod clock;
 pub mod file;
 pub mod homes;
 pub mod host;
+pub mod limit;
 pub mod local_time;
 pub mod lock;
 #[cfg(miri)]
 mod miri;
-pub mod signal;
 pub mod wipe;

@@ -29,6 +29,26 @@ fn without_the_right_to_write_right_and_wrong_codes_look_the_same() {
 }
 
 #[test]
+fn a_limit_that_is_not_told_refuses_and_tells_nothing() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    let before = std::fs::read(state_path("alice")).unwrap();
+    let strace = [
+        "strace",
+        "-qq",
+        "-o",
+        "/run/trace",
+        "--inject=prlimit64:error=EPERM",
+    ];
+    let typed = |answer: &str| run(alice.login().answer(answer).through(&strace));
+    let (wrong, right) = (typed(&alice.wrong()), typed(alice.code_at(0)));
+    assert_eq!(wrong.auth, code::AUTHINFO_UNAVAIL);
+    assert_eq!(right, wrong);
+    assert_eq!(std::fs::read(state_path("alice")).unwrap(), before);
+    assert!(machine.read("/run/trace").contains("RLIMIT_FSIZE"));
+}
+
+#[test]
 fn no_number_of_descriptors_makes_a_wrong_code_right_or_free() {
     let machine =
         machine("enabled = true\ntries = 1\n[throttle]\nattempts = 1000\nmax_failures = 0\n");

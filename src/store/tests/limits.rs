@@ -36,18 +36,27 @@ fn a_state_that_cannot_be_written_stays_as_it_was() {
         return;
     }
     let (scratch, store) = enrolled();
-    let before = scratch.stored();
-    for limit in [0, 1, 100, 503] {
-        let mut locked = store.lock(&alice()).unwrap();
+    let before = fs::read(scratch.state()).unwrap();
+    let failed_once = |locked: &Locked<'_>| {
         let mut state = locked.state().clone();
         state.failures = 1;
+        state
+    };
+    // The slot that is written begins at 512 and ends at 1016.
+    for limit in [0, 1, 511, 512, 513, 600, 1015] {
+        let mut locked = store.lock(&alice()).unwrap();
+        let state = failed_once(&locked);
         let limited = FileSize::limited_to(limit);
         assert_eq!(locked.write(state), Err(too_big(&scratch.state())));
         drop(limited);
         assert_eq!(locked.state().failures, 0);
         drop(locked);
-        assert_eq!(scratch.stored(), before, "limit {limit}");
+        assert_eq!(fs::read(scratch.state()).unwrap(), before, "limit {limit}");
     }
+    let mut locked = store.lock(&alice()).unwrap();
+    let state = failed_once(&locked);
+    let _limited = FileSize::limited_to(1016);
+    locked.write(state).unwrap();
 }
 
 #[test]

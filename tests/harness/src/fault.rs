@@ -267,7 +267,7 @@ impl Call {
         found.map_or_else(|| self.number.to_string(), |(_, name)| (*name).to_owned())
     }
 
-    /// Whether it reads or changes a file or a directory, or is about descriptors, locks or memory.
+    /// Whether it reads or changes a file or a directory, or is about descriptors, locks, memory or limits.
     pub fn is_about_files_or_memory(&self) -> bool {
         let mut known = NAMES.iter();
         known.any(|(number, _)| number.cast_unsigned() == self.number)
@@ -288,7 +288,7 @@ impl Call {
 
 macro_rules! names {
     ($($number:ident $name:literal),* $(,)?) => {
-        /// Calls about files, descriptors, locks and memory.
+        /// Calls about files, descriptors, locks, memory and limits.
         const NAMES: &[(i64, &str)] = &[$((libc::$number, $name)),*];
     };
 }
@@ -309,5 +309,5 @@ names! {
     SYS_chown "chown", SYS_fchown "fchown", SYS_fchownat "fchownat",
     SYS_socket "socket", SYS_connect "connect", SYS_sendto "sendto",
     SYS_brk "brk", SYS_mmap "mmap", SYS_munmap "munmap", SYS_mremap "mremap", SYS_mprotect "mprotect",
-    SYS_madvise "madvise", SYS_getrandom "getrandom",
+    SYS_madvise "madvise", SYS_getrandom "getrandom", SYS_prlimit64 "prlimit64",
 }
