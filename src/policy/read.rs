@@ -71,19 +71,22 @@ impl<'a, 't> Table<'a, 't> {
         let Some(value) = self.entries.get(key) else {
             return Ok(None);
         };
-        let range = format!("{} to {}", allowed.start(), allowed.end());
+        let range = || format!("{} to {}", allowed.start(), allowed.end());
         let DeValue::Integer(given) = value.get_ref() else {
-            return Err(self.wrong_kind(key, &format!("be a whole number from {range}"), value));
+            let wanted = format!("be a whole number from {}", range());
+            return Err(self.wrong_kind(key, &wanted, value));
         };
-        // Behind an underscore the parser lets anything pass for a digit: it fails here, and is no better than a string.
-        let shown = cut(&given.to_string()).escape_debug().to_string();
         i64::from_str_radix(given.as_str(), given.radix())
             .ok()
             .and_then(|number| N::try_from(number).ok())
             .filter(|number| allowed.contains(number))
             .and_then(make)
             .map(Some)
-            .ok_or_else(|| self.not_allowed(key, value, &shown, &range))
+            .ok_or_else(|| {
+                // Behind an underscore the parser lets anything pass for a digit: such a number is no better than a string.
+                let shown = cut(&given.to_string()).escape_debug().to_string();
+                self.not_allowed(key, value, &shown, &range())
+            })
     }
 
     /// `true` or `false`.
@@ -102,17 +105,16 @@ impl<'a, 't> Table<'a, 't> {
         let Some(value) = self.entries.get(key) else {
             return Ok(None);
         };
-        let list = words
-            .iter()
-            .map(|(word, _)| quoted(word))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let list = || {
+            let quoted: Vec<_> = words.iter().map(|(word, _)| quoted(word)).collect();
+            quoted.join(", ")
+        };
         let DeValue::String(given) = value.get_ref() else {
-            return Err(self.wrong_kind(key, &format!("be one of {list}"), value));
+            return Err(self.wrong_kind(key, &format!("be one of {}", list()), value));
         };
         match words.iter().find(|(word, _)| word == given) {
             Some((_, meaning)) => Ok(Some(*meaning)),
-            None => Err(self.not_allowed(key, value, &quoted(given), &list)),
+            None => Err(self.not_allowed(key, value, &quoted(given), &list())),
         }
     }
 
