@@ -31,7 +31,7 @@ pub fn draw(figures: &Value) -> String {
         ("pam_oath", median(right, "oath"), OTHERS),
         (
             "4 KiB written and flushed",
-            median(right, "write_4096"),
+            median(right, "write"),
             "#d0d7de",
         ),
     ];

@@ -64,7 +64,7 @@ fn rows(figures: &Value) -> Vec<Row> {
         "at most 1.25",
         1.25,
         right,
-        "write_4096",
+        "write",
     );
     times(
         "right code, whole transaction in a new process",
@@ -285,8 +285,8 @@ const COLUMNS: [(&str, &str); 6] = [
     ("twofactor", "pam_twofactor"),
     ("google", "google-authenticator"),
     ("oath", "pam_oath"),
-    ("write_4096", "4 KiB and flush"),
-    ("write_512", "512 bytes and flush"),
+    ("write", "4 KiB in place, flushed"),
+    ("replace", "4 KiB in a new file, flushed, renamed"),
     ("permit", "pam_permit"),
 ];
 

@@ -14,7 +14,7 @@ use pam_twofactor::sys::accounts::Account;
 use serde_json::{Value, json};
 
 use crate::enrolled::{device, write_record_in};
-use crate::world::{ROOT, USER, oath_line, stack};
+use crate::world::{POLICY, ROOT, USER, oath_line, stack, stack_arguments};
 
 /// Whom [`command`] has imported.
 const MANY: &str = "many";
@@ -34,8 +34,9 @@ pub fn command(machine: &Machine, count: usize) -> Value {
     machine.write_file("/run/users.oath", lines, 0o600);
     let state = format!("{ROOT}/{MANY}");
     fs::DirBuilder::new().mode(0o700).create(&state).unwrap();
+    let policy = format!("{ROOT}/{POLICY}");
     let timed = |arguments: &[&str]| {
-        let arguments = [&["--state", &state], arguments].concat();
+        let arguments = [&["--policy", &policy, "--state", &state], arguments].concat();
         let began = Instant::now();
         let run = machine.twofactor(&arguments).limit(LIMIT).run().ok();
         (began.elapsed().as_secs_f64(), run)
@@ -74,12 +75,7 @@ pub fn services(
         };
         let state = Path::new(ROOT).join(directory);
         enrol_many(&state, account, count, enrolled);
-        stack(
-            machine,
-            &service,
-            "twofactor",
-            &format!("state={}", state.display()),
-        );
+        stack(machine, &service, "twofactor", &stack_arguments(&state));
         services.push(service);
         if count <= most {
             let service = format!("oath_{count}");

@@ -16,6 +16,8 @@ use crate::enrolled::{SECRET, device, write_record_in};
 
 /// Where everything is: the build directory's disk, under a path that every user can walk.
 pub const ROOT: &str = "/srv/bench";
+/// The policy below it.
+pub const POLICY: &str = "policy.toml";
 /// Who logs in.
 pub const USER: &str = "alice";
 /// How many processes there are at once at most, each with a user of its own.
@@ -25,8 +27,8 @@ pub const PEERS: [&str; 3] = ["twofactor", "google", "oath"];
 /// pam_oath, looking far ahead. Logins at once write back each other's counters as they were before, and with the usual
 /// window a user who is behind by more than that stays locked out.
 pub const WIDE_OATH: &str = "oath_wide";
-/// Below each: nothing but libpam, and that with what a durable login costs at least.
-pub const FLOORS: [&str; 3] = ["permit", "write_4096", "write_512"];
+/// Below each: nothing but libpam, and that with what a durable login costs at least, in place and in a new file.
+pub const FLOORS: [&str; 3] = ["permit", "write", "replace"];
 
 /// The file of a module.
 pub fn module(service: &str) -> PathBuf {
@@ -59,10 +61,14 @@ pub fn make(machine: &Machine) -> Files {
     for part in ["modules", "pam.d", "google", "oath"] {
         fs::create_dir(Path::new(ROOT).join(part)).unwrap();
     }
-    machine.policy("enabled = true\ntries = 1\n[throttle]\ndelay = 0\n");
+    let policy = "enabled = true\ntries = 1\n[throttle]\ndelay = 0\n";
+    machine.write_file(Path::new(ROOT).join(POLICY), policy, 0o644);
     machine.write_file(stacks().join("other"), "auth required pam_deny.so\n", 0o644);
     for (service, arguments) in [
-        ("twofactor", format!("state={ROOT}/twofactor")),
+        (
+            "twofactor",
+            stack_arguments(&Path::new(ROOT).join("twofactor")),
+        ),
         ("google", format!("secret={ROOT}/google/${{USER}}/state")),
         ("oath", format!("usersfile={ROOT}/oath/users window=5")),
         (WIDE_OATH, format!("usersfile={ROOT}/oath/users window=100")),
@@ -71,11 +77,16 @@ pub fn make(machine: &Machine) -> Files {
         install(&module(service));
         stack(machine, service, service, &arguments);
     }
-    for size in [4096, 512] {
-        stack(machine, &format!("write_{size}"), "permit", "");
-        write(&scratch(&format!("write_{size}")), &vec![1; size]);
+    for service in ["write", "replace"] {
+        stack(machine, service, "permit", "");
+        write(&scratch(service), &BLOCK);
     }
     files
+}
+
+/// The arguments of pam_twofactor: its policy on the same disk as everything else, and who is enrolled.
+pub fn stack_arguments(state: &Path) -> String {
+    format!("policy={ROOT}/{POLICY} state={}", state.display())
 }
 
 /// The stack of a service: one module.
@@ -97,20 +108,30 @@ fn install(module: &Path) {
     write(module, &fs::read(installed).unwrap());
 }
 
-/// What is overwritten beside pam_permit: some bytes in place, and a flush. `None` where nothing is added.
+/// What is written and flushed beside pam_permit: in place, as our state is, or in a new file that is renamed, as the
+/// peers' are.
+const BLOCK: [u8; 4096] = [1; 4096];
+
+/// What a service does beside its login.
 pub fn addition(service: &str) -> Box<dyn FnMut()> {
-    let Some(size) = service.strip_prefix("write_") else {
-        return Box::new(|| {});
-    };
-    let bytes = vec![2; size.parse().unwrap()];
-    let file = OpenOptions::new()
-        .write(true)
-        .open(scratch(service))
-        .unwrap();
-    Box::new(move || {
-        file.write_all_at(&bytes, 0).unwrap();
-        file.sync_data().unwrap();
-    })
+    let path = scratch(service);
+    match service {
+        "write" => {
+            let file = OpenOptions::new().write(true).open(path).unwrap();
+            Box::new(move || {
+                file.write_all_at(&BLOCK, 0).unwrap();
+                file.sync_data().unwrap();
+            })
+        }
+        "replace" => {
+            let new = path.with_extension("new");
+            Box::new(move || {
+                write(&new, &BLOCK);
+                fs::rename(&new, &path).unwrap();
+            })
+        }
+        _ => Box::new(|| {}),
+    }
 }
 
 fn scratch(service: &str) -> PathBuf {
