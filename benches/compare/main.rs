@@ -162,8 +162,6 @@ fn measure(extent: &Extent) -> (Value, Option<world::Files>) {
     };
     let sizes: BTreeMap<String, u64> = PEERS.iter().map(size).collect();
 
-    let crowds = crowds(&machine, extent, &work);
-
     step("many enrolled users");
     let command = users::command(&machine, extent.imported);
     let names = users::services(
@@ -176,6 +174,7 @@ fn measure(extent: &Extent) -> (Value, Option<world::Files>) {
     // What has not been written back yet would be flushed together with the logins.
     rustix::fs::sync();
     let growth = growth(extent, &names, &work);
+    let crowds = crowds(&machine, extent, &work);
     let figures = json!({
         "disk": disk.split_whitespace().collect::<Vec<_>>().join(" "),
         "kept": kept, "anew": anew, "load": load, "calls": calls, "memory": memory, "bytes": sizes,
@@ -203,34 +202,28 @@ fn growth(extent: &Extent, names: &[String], work: &dyn Fn(&[&str]) -> Value) ->
     joined.into()
 }
 
-/// Each size of a crowd, each peer after the other.
+/// Each module with each size of a crowd. google-authenticator comes last: it makes and removes a hundred thousand
+/// files, and for minutes after that it takes some file systems longer to make one.
 fn crowds(machine: &Machine, extent: &Extent, work: &dyn Fn(&[&str]) -> Value) -> Value {
     let most = extent.crowds.iter().copied().max().unwrap_or(0).min(CROWD);
     let accounts: Vec<_> = (0..most)
         .map(|number| add_account(machine, &member(number)))
         .collect();
-    let mut by_size = serde_json::Map::new();
-    for &size in extent.crowds {
-        step(&format!("{size} processes at once"));
-        // Each crowd begins with the first code.
-        accounts
-            .iter()
-            .for_each(|account| world::enrol(account, Kind::Hotp));
-        let line = |number: usize| world::oath_line(&member(number), Kind::Hotp);
-        let lines: String = (0..most).map(line).collect();
-        let (size, seconds) = (size.to_string(), extent.seconds.to_string());
-        let one = |service: &&str| {
+    let line = |number: usize| world::oath_line(&member(number), Kind::Hotp);
+    let lines: String = (0..most).map(line).collect();
+    let mut by_size = json!({});
+    for service in ["twofactor", "oath", WIDE_OATH, "google"] {
+        for size in extent.crowds.iter().map(usize::to_string) {
+            step(&format!("{service}, {size} processes at once"));
+            // Each crowd begins with the first code.
+            let enrol = |account| world::enrol(account, Kind::Hotp);
+            accounts.iter().for_each(enrol);
             world::write_oath(&lines);
-            (
-                (*service).to_owned(),
-                work(&["crowd", service, &size, &seconds]),
-            )
-        };
-        let services = PEERS.iter().chain(&[WIDE_OATH]);
-        let measured: serde_json::Map<_, _> = services.map(one).collect();
-        by_size.insert(size.clone(), measured.into());
+            let seconds = extent.seconds.to_string();
+            by_size[&size][service] = work(&["crowd", service, &size, &seconds]);
+        }
     }
-    by_size.into()
+    by_size
 }
 
 fn worker(machine: &Machine, program: &Path, what: &[&str]) -> Value {
