@@ -369,6 +369,26 @@ fn the_status_of_many_users_is_that_of_each() {
     assert_eq!(machine.read("/run/trace").matches("(INJECTED)").count(), 2);
 }
 
+#[test]
+fn status_needs_no_threads() {
+    let machine = desk_on();
+    add(&machine, "alice", 0);
+    give(&machine, "alice", &[]);
+    let record = std::fs::read(record_path("alice")).unwrap();
+    // With that many, a second thread is worth its while.
+    for number in 0..1_100 {
+        machine.write_file(record_path(&format!("gone{number}")), &record, 0o600);
+    }
+    let all = machine.command(&["status"]).exits(3).stdout;
+    let strace = machine.program("strace").args(&["-qq", "-o", "/run/trace"]);
+    let strace = strace.arg("--inject=clone,clone3:error=EAGAIN");
+    let alone = strace.args(&["/usr/local/bin/twofactor", "status"]).run();
+    assert_eq!(alone.exits(3).stdout, all);
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let refused = machine.read("/run/trace").matches("(INJECTED)").count();
+    assert_eq!(refused, processors.min(2) - 1);
+}
+
 fn add(machine: &Machine, name: &str, number: usize) {
     machine.add_user_with_id(name, 61_000 + u32::try_from(number).unwrap());
 }

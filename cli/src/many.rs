@@ -6,17 +6,13 @@ use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::error::Failure;
 use crate::progress::Progress;
 
 /// With fewer names than that for each thread, another one is not worth its while.
 const FEWEST: usize = 1_000;
 
 /// What `look` says of each name, in their order.
-pub fn look_at<T: Send>(
-    names: &[String],
-    look: impl Fn(&str) -> T + Sync,
-) -> Result<Vec<T>, Failure> {
+pub fn look_at<T: Send>(names: &[String], look: impl Fn(&str) -> T + Sync) -> Vec<T> {
     let progress = Mutex::new(Progress::new("Looked at", names.len()));
     let one = |name: &String| {
         let said = look(name);
@@ -29,13 +25,20 @@ pub fn look_at<T: Send>(
     let share = names.len().div_ceil(processors).max(FEWEST);
     let (first, rest) = names.split_at(share.min(names.len()));
     thread::scope(|scope| {
-        let start = |names| thread::Builder::new().spawn_scoped(scope, move || part(names));
-        let others: Vec<_> = rest.chunks(share).map(start).collect::<Result<_, _>>()?;
+        let start = |names| {
+            let thread = thread::Builder::new().spawn_scoped(scope, move || part(names));
+            (names, thread)
+        };
+        let others: Vec<_> = rest.chunks(share).map(start).collect();
         let mut all = part(first);
-        for other in others {
-            all.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        for (names, thread) in others {
+            all.extend(match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                // No more of them to be had: it takes longer.
+                Err(_) => part(names),
+            });
         }
-        Ok(all)
+        all
     })
 }
 
@@ -47,7 +50,7 @@ mod tests {
     fn each_of_few_or_many_is_looked_at_once_and_order_is_kept() {
         for count in [0, 1, FEWEST, FEWEST + 1, 5 * FEWEST + 7] {
             let names: Vec<String> = (0..count).map(|number| format!("user{number}")).collect();
-            let seen = look_at(&names, str::to_owned).unwrap();
+            let seen = look_at(&names, str::to_owned);
             assert!(seen == names, "{count} names, {} answers", seen.len());
         }
     }
