@@ -186,7 +186,7 @@ bench-uniform:
 	cargo bench $(CARGOFLAGS) -p pam_twofactor --bench uniform $(root_runner)
 
 ## faults       each system call of a login and of a change goes wrong in turn; prints a table of what came of it
-##              (takes an hour or so; make faults EVERY=7 takes each seventh fault)
+##              (takes half an hour; make faults EVERY=7 takes each seventh fault)
 EVERY = 1
 faults:
 	@scripts/need $(test_packages)
