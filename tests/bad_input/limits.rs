@@ -46,6 +46,8 @@ fn a_limit_that_is_not_told_refuses_and_tells_nothing() {
     assert_eq!(right, wrong);
     assert_eq!(std::fs::read(state_path("alice")).unwrap(), before);
     assert!(machine.read("/run/trace").contains("RLIMIT_FSIZE"));
+    let later = run(alice.login().answer(alice.code_at(0)));
+    assert_eq!(later.auth, code::SUCCESS);
 }
 
 #[test]
