@@ -97,7 +97,7 @@ fn main() {
         (true, true) => LONG,
     };
     let (figures, files) = match words.as_slice() {
-        ["--report", file] => (
+        ["--report", file, ..] => (
             serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap(),
             None,
         ),

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use crate::numbers::number;
 use crate::table::grouped;
-use crate::world::WIDE_OATH;
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 300.0;
@@ -46,7 +45,7 @@ pub fn draw(figures: &Value) -> String {
     let bars = [
         ("pam_twofactor", rate("twofactor"), OURS),
         ("google-authenticator", rate("google"), OTHERS),
-        ("pam_oath", rate(WIDE_OATH), OTHERS),
+        ("pam_oath", rate("oath"), OTHERS),
     ];
     panel(
         &mut svg,
