@@ -42,7 +42,7 @@ impl Failure {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Store(error) if error.is_missing() => {
-                Some("twofactor enable makes what is missing")
+                Some("twofactor init makes what is missing")
             }
             Self::Store(error) if error.mended_by_unlock() => {
                 Some("twofactor unlock USER makes a new state")
@@ -50,7 +50,25 @@ impl Failure {
             Self::Store(Error {
                 cause: Cause::OtherUid { .. } | Cause::OtherUser(_),
                 ..
-            }) => Some("twofactor unset USER removes what a former user left"),
+            }) => Some(
+                "twofactor adopt USER gives it to this user, twofactor unset USER removes what a former user left",
+            ),
+            Self::Store(Error {
+                cause: Cause::LostRecord,
+                ..
+            }) => Some(
+                "restore the record from a backup; twofactor unset USER removes what is left of it",
+            ),
+            Self::Store(Error {
+                cause: Cause::SeveralRecords(_),
+                ..
+            }) => Some("twofactor unset removes those that do not count"),
+            Self::Store(Error {
+                cause: Cause::Unmarked | Cause::OtherMark | Cause::NotNoted(_),
+                ..
+            }) => Some(
+                "mount or restore the right directory; twofactor init tells what else there is",
+            ),
             Self::Vanished(_) => Some(
                 "if that user is gone: twofactor unset USER; if not, the user database does not answer",
             ),
@@ -111,6 +129,24 @@ impl From<LookupFailed> for Failure {
     }
 }
 
+impl Failure {
+    /// True if what is kept contradicts itself: a record of another uid, a record that is lost, several for one uid.
+    #[must_use]
+    pub const fn is_contradiction(&self) -> bool {
+        matches!(
+            self,
+            Self::Vanished(_)
+                | Self::Store(Error {
+                    cause: Cause::OtherUid { .. }
+                        | Cause::OtherUser(_)
+                        | Cause::LostRecord
+                        | Cause::SeveralRecords(_),
+                    ..
+                })
+        )
+    }
+}
+
 /// Everything that one login's attempts have in common.
 pub struct Session<'a> {
     /// Where the policy is.
@@ -119,8 +155,8 @@ pub struct Session<'a> {
     pub loaded: LoadedPolicy,
     /// Where the user's files are.
     pub store: &'a Store,
-    /// Who logs in.
-    pub account: &'a Account,
+    /// The account that logs in, with the name under which its record is kept.
+    pub holder: &'a Account,
     /// PAM service name.
     pub service: &'a str,
     /// `PAM_RHOST` as an address.
@@ -159,19 +195,35 @@ pub enum Judged {
 }
 
 impl Session<'_> {
-    /// Looks at grace and lock-out.
+    /// Looks at grace and lock-out, before a prompt. It waits for no lock and writes nothing.
     ///
     /// # Errors
     /// [`Failure`].
     pub fn before(&self) -> Result<Before, Failure> {
-        let mut locked = self.store.lock(self.account)?;
         let now = (self.clock)()?;
-        let state = rebase(&mut locked, now)?;
-        if let Some(left) = grace::running(&state, &self.origin(), now) {
+        let Some(state) = self.store.peek(self.holder)? else {
+            return Err(self.store.missing_state(self.holder).into());
+        };
+        // The attempt corrects the state, and refuses what this lets pass.
+        if verify::rebased(&state, now).is_some() {
+            return Ok(Before::Gate(Gate::Open));
+        }
+        if let Some(left) = self.grace(&state, now)? {
             return Ok(Before::Grace(left));
         }
         let gate = verify::gate(&self.loaded.policy.throttle, &state, now);
         Ok(Before::Gate(gate))
+    }
+
+    /// Seconds left of a grace period, decided under the lock. Where the lock is not free the code is asked for.
+    fn grace(&self, peeked: &State, now: u64) -> Result<Option<u64>, Failure> {
+        if grace::running(peeked, &self.origin(), now).is_none() {
+            return Ok(None);
+        }
+        let Some(locked) = self.store.try_lock(self.holder)? else {
+            return Ok(None);
+        };
+        Ok(grace::running(locked.state(), &self.origin(), now))
     }
 
     /// Judges what was typed, under the lock, with everything read anew.
@@ -182,7 +234,7 @@ impl Session<'_> {
     /// # Errors
     /// [`Failure`]: nothing may be concluded about the code.
     pub fn attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure> {
-        let recorded = lock_recorded(self.store, self.account)?;
+        let recorded = lock_recorded(self.store, self.holder)?;
         match recorded.filter(|(_, record)| record.is_enrolled()) {
             Some((locked, record)) => self.judge(locked, &record, input, form, Against::Devices),
             None => Ok(Judged::Gone),
@@ -195,7 +247,7 @@ impl Session<'_> {
     /// # Errors
     /// [`Failure`]: nothing may be concluded about it.
     pub fn invitation(&mut self, input: &[u8]) -> Result<(Judged, Option<Id>), Failure> {
-        let recorded = lock_recorded(self.store, self.account)?;
+        let recorded = lock_recorded(self.store, self.holder)?;
         let Some((locked, record)) = recorded else {
             return Ok((Judged::Gone, None));
         };
@@ -217,7 +269,7 @@ impl Session<'_> {
     ) -> Result<Judged, Failure> {
         self.file.refresh(&mut self.loaded)?;
         let now = (self.clock)()?;
-        let state = rebase(&mut locked, now)?;
+        let state = committed(rebase(&mut locked, now)?, record);
         let policy = &self.loaded.policy;
         let charged = match verify::charge(&policy.throttle, &state, now) {
             Ok(charged) => charged,
@@ -244,6 +296,8 @@ impl Session<'_> {
             locked.write(state)?;
         }
         locked.flush()?;
+        // Where the state was taken over meanwhile, nothing may be told of the code.
+        locked.confirm()?;
         Ok(Judged::Compared(verdict.outcome))
     }
 
@@ -305,6 +359,16 @@ fn lock_recorded<'s>(
     };
     let record = locked.record()?;
     Ok(record.map(|record| (locked, record)))
+}
+
+/// The state in which every device of the record is committed: a change that was stopped behind the record is completed.
+fn committed(mut state: State, record: &Record) -> State {
+    for device in &record.devices {
+        if let Some(entry) = state.device_mut(device.id) {
+            entry.committed = true;
+        }
+    }
+    state
 }
 
 /// The lengths that the user's codes of digits have: those of the devices, and that of scratch codes.

@@ -47,6 +47,7 @@ pub const fn unused(device: &Device) -> DeviceState {
         next: 0,
         drift: 0,
         last_used: 0,
+        committed: false,
     }
 }
 

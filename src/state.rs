@@ -10,13 +10,18 @@ use sha2::{Digest, Sha256};
 use crate::device::{Id, MAX_DEVICES};
 
 pub use codec::{
-    FILE_LEN, SLOT_LEN, SLOT_STRIDE, Slot, StateError, Stored, decode_file, encode, encode_file,
+    FILE_LEN, Generation, SLOT_LEN, SLOT_STRIDE, Slot, StateError, Stored, decode_file, encode,
+    encode_file,
 };
 
 /// Most devices one state can describe.
 pub const CAPACITY: usize = MAX_DEVICES + 1;
 /// Most addresses remembered for `grace`.
-pub const MAX_GRACE: usize = 8;
+pub const MAX_GRACE: usize = 4;
+/// Most refused answers remembered.
+pub const MAX_REFUSED: usize = 3;
+/// Bytes of the format that nothing uses yet.
+pub const RESERVE_LEN: usize = 99;
 /// `next` of a HOTP device whose counter was lost: no counter is accepted until `twofactor resync`.
 pub const COUNTER_UNKNOWN: u64 = u64::MAX;
 
@@ -50,6 +55,19 @@ pub struct State {
     pub grace: Vec<Grace>,
     /// Fingerprint of the policy under which `grace` was granted.
     pub grace_policy: u64,
+    /// The answers that were refused last.
+    pub refused: RefusedAnswers,
+    /// Bytes that a later version of the format 2 may use; kept as they are.
+    pub reserve: [u8; RESERVE_LEN],
+}
+
+/// The last answers that were compared and refused, as keyed hashes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RefusedAnswers {
+    /// Key of the hashes, random.
+    pub key: [u8; 8],
+    /// The hashes, oldest first, at most [`MAX_REFUSED`]. No hash is all zero.
+    pub hashes: Vec<[u8; 8]>,
 }
 
 /// What logins change about one device.
@@ -63,6 +81,9 @@ pub struct DeviceState {
     pub drift: i8,
     /// When a code of it was last accepted, seconds since 1970-01-01 UTC; 0 for never.
     pub last_used: u64,
+    /// True once the record with the device is in place, false again before it is removed. A device that is committed
+    /// and has no record was lost, not removed.
+    pub committed: bool,
 }
 
 /// Spent marks of a set of recovery codes.
@@ -99,7 +120,18 @@ impl State {
             bypass: None,
             grace: Vec::new(),
             grace_policy: 0,
+            refused: RefusedAnswers {
+                key: [0; 8],
+                hashes: Vec::new(),
+            },
+            reserve: [0; RESERVE_LEN],
         }
+    }
+
+    /// True if a device of this state must have a record.
+    #[must_use]
+    pub fn has_committed(&self) -> bool {
+        self.devices.iter().any(|device| device.committed)
     }
 
     /// The entry of a device.

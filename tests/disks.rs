@@ -38,7 +38,12 @@ fn machine_on(make: &str, size: &str) -> Machine {
          chmod 0700 {STATE_DIR}"
     );
     machine.run("sh", &["-c", &shell]).ok();
-    Store::create(Path::new(STATE_DIR)).unwrap();
+    Store::initialize(
+        Path::new(STATE_DIR),
+        Path::new(pam_twofactor::POLICY_FILE),
+        pam_twofactor::store::Disagreement::Settle,
+    )
+    .unwrap();
     machine
 }
 

@@ -90,7 +90,12 @@ fn doctor_expects_of_made_up_stacks_what_libpam_does() {
         ("enabled = true\nenforcement = \"mandatory\"\n", "auth_err"),
         ("nonsense\n", "authinfo_unavail"),
     ];
-    pam_twofactor::store::Store::create(Path::new(pam_twofactor::STATE_DIR)).unwrap();
+    pam_twofactor::store::Store::initialize(
+        Path::new(pam_twofactor::STATE_DIR),
+        Path::new(pam_twofactor::POLICY_FILE),
+        pam_twofactor::store::Disagreement::Settle,
+    )
+    .unwrap();
     let (mut refused, mut accepted, mut called) = (0, 0, 0);
     for seed in 0..STACKS {
         let mut dice = Dice(seed);

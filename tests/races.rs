@@ -148,7 +148,7 @@ fn during(
 }
 
 fn record_of(user: &str) -> Option<pam_twofactor::record::Record> {
-    let store = Store::open(Path::new(STATE_DIR)).unwrap();
+    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE)).unwrap();
     store.record_named(user).unwrap()
 }
 

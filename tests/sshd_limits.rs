@@ -20,7 +20,11 @@ fn login(sshd: &Sshd<'_>, user: &str, codes: &[&str]) -> Session {
 
 /// Failures that count, as the state file says.
 fn failures(user: &str) -> u32 {
-    let store = Store::open(pam_twofactor::STATE_DIR.as_ref()).unwrap();
+    let store = Store::open(
+        pam_twofactor::STATE_DIR.as_ref(),
+        pam_twofactor::POLICY_FILE.as_ref(),
+    )
+    .unwrap();
     let account = accounts::by_name(user).unwrap().unwrap();
     let locked = store.lock(&account).unwrap();
     locked.state().failures

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pam_twofactor::policy::Policy;
 use pam_twofactor::record::Record;
-use pam_twofactor::store::{LoadedPolicy, PolicyFile, Store};
+use pam_twofactor::store::{LoadedPolicy, PolicyFile, Store, mark};
 use pam_twofactor::sys::accounts::{self, Account};
 
 use crate::args::Global;
@@ -44,15 +44,19 @@ impl Context {
         }
     }
 
-    /// The state directory, made when it is missing.
-    pub fn create_store(&self) -> Result<Store, Failure> {
-        Ok(Store::create(&self.state)?)
+    /// The state directory, which has to exist.
+    pub fn existing_store(&self) -> Result<Store, Failure> {
+        Ok(Store::open(&self.state, self.policy_path())?)
     }
 
-    /// The state directory; `None` when nobody was ever enrolled.
+    /// The state directory; `None` only on a machine on which there never was one.
     pub fn store(&self) -> Result<Option<Store>, Failure> {
-        match Store::open(&self.state) {
-            Err(error) if error.is_missing() => Ok(None),
+        match Store::open(&self.state, self.policy_path()) {
+            Err(error)
+                if error.is_missing() && !mark::is_noted(&self.state, self.policy_path())? =>
+            {
+                Ok(None)
+            }
             other => Ok(Some(other?)),
         }
     }
@@ -65,7 +69,7 @@ impl Context {
                 "{}: is missing or not complete, so logins are refused",
                 self.state.display()
             ))
-            .next("To make it: twofactor enable")
+            .next("To make it: twofactor init")
         }))
     }
 
@@ -89,6 +93,16 @@ impl Context {
         }
     }
 
+    /// The account with that login name, with the name under which its record is kept: that of an alias or of a renamed
+    /// user may be another one.
+    pub fn holder(&self, store: &Store, user: &str) -> Result<Account, Failure> {
+        let account = self.account(user)?;
+        let holder = store
+            .holder(&account)
+            .map_err(|error| for_user(error, &account.name))?;
+        Ok(holder.account)
+    }
+
     /// The account with that login name.
     pub fn account(&self, user: &str) -> Result<Account, Failure> {
         accounts::by_name(user)?.ok_or_else(|| {
@@ -103,11 +117,11 @@ impl Context {
         let Some(store) = self.store()? else {
             return Err(not_enrolled(&account.name));
         };
-        match store
-            .record(&account)
-            .map_err(|error| for_user(error, &account.name))?
-        {
-            Some(record) if record.is_enrolled() => Ok((account, store, record)),
+        let holder = store
+            .holder(&account)
+            .map_err(|error| for_user(error, &account.name))?;
+        match holder.record {
+            Some(record) if record.is_enrolled() => Ok((holder.account, store, record)),
             _ => Err(not_enrolled(&account.name)),
         }
     }
@@ -116,9 +130,11 @@ impl Context {
     pub fn recorded(&self, user: &str) -> Result<(Account, Store), Failure> {
         let account = self.account(user)?;
         let store = self.store()?.ok_or_else(|| not_enrolled(&account.name))?;
-        let record = store.record(&account);
-        match record.map_err(|error| for_user(error, &account.name))? {
-            Some(_) => Ok((account, store)),
+        let holder = store
+            .holder(&account)
+            .map_err(|error| for_user(error, &account.name))?;
+        match holder.record {
+            Some(_) => Ok((holder.account, store)),
             None => Err(not_enrolled(&account.name)),
         }
     }

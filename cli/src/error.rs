@@ -99,7 +99,7 @@ impl From<std::io::Error> for Failure {
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
         let failure = match &error.cause {
-            Cause::File(FileError::System(..)) | Cause::Busy | Cause::System(_) => {
+            Cause::File(FileError::System(..)) | Cause::Busy(_) | Cause::System(_) => {
                 Self::system(&error)
             }
             Cause::NameTooLong => Self::refused(&error),
@@ -173,7 +173,16 @@ fn next_step(error: &store::Error) -> Option<String> {
         Cause::File(FileError::WrongType | FileError::TooLarge) if holds_secrets(&error.path) => {
             Some("See who changed it. To remove it and enrol anew: twofactor unset USER".to_owned())
         }
-        Cause::Busy => Some("Try again.".to_owned()),
+        Cause::LostRecord => Some(
+            "Restore the record from a backup. To remove what is left of it: twofactor unset USER"
+                .to_owned(),
+        ),
+        Cause::Unmarked | Cause::OtherMark => Some(
+            "Mount or restore the right directory. What else there is: twofactor init --help"
+                .to_owned(),
+        ),
+        Cause::NotNoted(_) => Some("To note it: twofactor init".to_owned()),
+        Cause::Busy(_) => Some("Try again.".to_owned()),
         _ => None,
     }
 }

@@ -99,6 +99,7 @@ mod tests {
             next,
             drift: 0,
             last_used: 86_400 * 365,
+            committed: true,
         });
         state
     }

@@ -68,13 +68,14 @@ impl Machine {
             next: 0,
             drift: 0,
             last_used: 0,
+            committed: true,
         });
         let whole = [
             POLICY.as_bytes().to_vec(),
             record.to_toml().as_bytes().to_vec(),
-            encode_file(&state),
+            encode_file(&state, Generation::default()),
         ];
-        let store = Store::create(&directory.join("store")).unwrap();
+        let store = Store::initialize(&directory.join("store"), &directory.join("policy.toml"), pam_twofactor::store::Disagreement::Settle).unwrap().0;
         let now = whole.clone();
         Self {
             directory,

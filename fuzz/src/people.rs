@@ -33,6 +33,7 @@ impl Default for Someone {
                 next: 0,
                 drift: 0,
                 last_used: 0,
+                committed: true,
             });
             let name = device.name.to_string();
             codes.extend(

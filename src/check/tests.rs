@@ -70,7 +70,7 @@ impl Machine {
             file: &self.file,
             loaded: self.file.load().unwrap(),
             store: &self.store,
-            account: &self.alice,
+            holder: &self.alice,
             service: "sshd",
             address: Some(IpAddr::from([192, 0, 2, 7])),
             clock,

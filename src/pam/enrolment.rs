@@ -7,9 +7,9 @@
 mod newcomer;
 mod words;
 
-use crate::check::{Failure, Session, memberships};
-use crate::demand::{Demand, Enrolment, demand};
-use crate::policy::{Subject, rhost_address};
+use crate::check::{Failure, Session};
+use crate::demand::Demand;
+use crate::policy::rhost_address;
 use crate::store::{PolicyFile, Store};
 use crate::sys::accounts::{self, Account};
 use crate::sys::clock;
@@ -156,7 +156,8 @@ fn admit(
 ) -> Result<(), Stop> {
     let account = account(dialogue.host(), marked)?;
     let file = PolicyFile::new(&arguments.policy);
-    let store = Store::open(&arguments.state)?;
+    let store = Store::open(&arguments.state, &arguments.policy)?;
+    let holder = store.holder(&account)?.account;
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     // A service without a readable name follows the policy's default, as in the authentication phase.
     let service = text(dialogue.host().service()).unwrap_or_default();
@@ -165,17 +166,18 @@ fn admit(
             loaded: file.load()?,
             file: &file,
             store: &store,
-            account: &account,
+            holder: &holder,
             service: &service,
             address: text(dialogue.host().rhost())
                 .as_deref()
                 .and_then(rhost_address),
             clock: clock::now,
         },
+        account: &account,
         wish: Wish::Offered,
         about,
     };
-    match wanted(&newcomer.session)? {
+    match newcomer.wanted()? {
         Demand::Disabled | Demand::ServiceOff | Demand::Exempt(_) | Demand::Nothing => {
             return Ok(());
         }
@@ -193,7 +195,7 @@ fn admit(
     };
     // Whoever holds a dialogue open must not be let in by what was asked when it began.
     file.refresh(&mut newcomer.session.loaded)?;
-    match (wanted(&newcomer.session)?, newcomer.wish) {
+    match (newcomer.wanted()?, newcomer.wish) {
         (Demand::Code, _) => Err(Stop::Enrolled),
         (Demand::MustEnrol | Demand::Device, _) | (_, Wish::Demanded) => {
             let uninvited = match stop {
@@ -205,21 +207,6 @@ fn admit(
         }
         (_, Wish::Offered) => Err(stop),
     }
-}
-
-/// What the policy asks of this login by now.
-fn wanted(session: &Session<'_>) -> Result<Demand, Failure> {
-    let policy = &session.loaded.policy;
-    let members = memberships(session.file, policy, Some(session.account))?;
-    let subject = Subject {
-        user: &session.account.name,
-        service: session.service,
-        address: session.address,
-    };
-    let record = session.store.record(session.account)?;
-    let mut member = |group: &str| members.iter().any(|own| own == group);
-    let enrolment = Enrolment::of(record.as_ref());
-    Ok(demand(policy, &subject, &mut member, enrolment))
 }
 
 /// The account behind `PAM_USER`, which must be the one that was marked.

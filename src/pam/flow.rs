@@ -6,7 +6,7 @@ mod unenrolled;
 use crate::check::{Before, Failure, Judged, Session, memberships};
 use crate::demand::{Demand, Enrolment, switched_off, without_enrolment};
 use crate::policy::{Policy, Subject, rhost_address};
-use crate::store::{PolicyFile, Store};
+use crate::store::{FoundBy, Holder, PolicyFile, Store};
 use crate::sys::accounts::{self, Account};
 use crate::sys::clock;
 use crate::verify::{Accepted, Form, Gate, Outcome};
@@ -65,6 +65,10 @@ fn forget_others(host: &mut dyn Host, user: &[u8]) -> Result<(), NoAnswer> {
     }
 }
 
+fn is_enrolled(holder: &Holder) -> bool {
+    Enrolment::of(holder.record.as_ref()) == Enrolment::Enrolled
+}
+
 /// What ends a login without a verdict.
 enum Stop {
     Failed(Failure),
@@ -116,27 +120,29 @@ impl Login<'_> {
         if let Some(demand) = without_enrolment(&loaded.policy, &subject, &mut member) {
             return self.not_asked(host, demand);
         }
-        let store = Store::open(&self.arguments.state)?;
+        let store = Store::open(&self.arguments.state, &self.arguments.policy)?;
         let pace = Pace::of(&loaded.policy, began);
-        let enrolment = match self.enrolment(&store, account.as_ref()) {
-            Err(failure @ Failure::Vanished(_)) if pace.is_even() => {
+        let holder = match self.holder(&store, account.as_ref()) {
+            Err(failure) if pace.is_even() && failure.is_contradiction() => {
                 let line = report::failed(self.about(), &failure);
                 host.log(Priority::Error, line.as_str());
                 return self.refuse_like_a_wrong_code(host, &loaded.policy, pace);
             }
             known => known?,
         };
-        let account = match (enrolment, account) {
-            (Enrolment::Enrolled, Some(account)) => account,
-            (_, account) => {
-                return self.unenrolled(host, &loaded.policy, &store, account.as_ref(), pace);
-            }
+        let Some(holder) = holder.filter(is_enrolled) else {
+            return self.unenrolled(host, &loaded.policy, &store, account.as_ref(), pace);
         };
+        if holder.found_by == FoundBy::Uid {
+            let line = self.line("found-by-uid");
+            let line = line.with("record", &holder.account.name);
+            host.log(Priority::Notice, line.as_str());
+        }
         let session = Session {
             file: &file,
             loaded,
             store: &store,
-            account: &account,
+            holder: &holder.account,
             service: &service,
             address,
             clock: clock::now,
@@ -152,17 +158,20 @@ impl Login<'_> {
         }
     }
 
-    /// Whether the account has a device. A name that has a record but no account is an error: either the record is of a
-    /// user who is gone, or the passwd database did not tell the truth.
-    fn enrolment(&self, store: &Store, account: Option<&Account>) -> Result<Enrolment, Failure> {
+    /// The record that counts for the account, `None` where no account has the name. A name that has a record but no
+    /// account is an error: either the record is of a user who is gone, or the passwd database did not tell the truth.
+    fn holder(&self, store: &Store, account: Option<&Account>) -> Result<Option<Holder>, Failure> {
         if let Some(account) = account {
-            return Ok(Enrolment::of(store.record(account)?.as_ref()));
+            return Ok(Some(store.holder(account)?));
         }
         let Ok(name) = std::str::from_utf8(&self.user) else {
-            return Ok(Enrolment::Unenrolled);
+            return Ok(None);
         };
         match store.record_named(name)? {
-            None => Ok(Enrolment::Unenrolled),
+            None => {
+                store.prove_removed(name)?;
+                Ok(None)
+            }
             Some(record) => Err(Failure::Vanished(record.uid)),
         }
     }

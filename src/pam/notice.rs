@@ -62,7 +62,8 @@ fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Fa
     let Some(account) = accounts::by_name(&user)? else {
         return Ok(None);
     };
-    let record = Store::open(&arguments.state)?.record(&account)?;
+    let store = Store::open(&arguments.state, &arguments.policy)?;
+    let record = store.holder(&account)?.record;
     let enrolment = Enrolment::of(record.as_ref());
     let members = memberships(&file, &policy, Some(&account))?;
     let subject = Subject {

@@ -11,7 +11,9 @@ use sha2::{Digest, Sha256};
 
 use crate::device::Id;
 
-use super::{CAPACITY, DeviceState, Grace, MAX_GRACE, State};
+use super::{
+    CAPACITY, DeviceState, Grace, MAX_GRACE, MAX_REFUSED, RESERVE_LEN, RefusedAnswers, State,
+};
 
 /// Bytes of one slot as written.
 pub const SLOT_LEN: usize = 504;
@@ -21,8 +23,19 @@ pub const SLOT_STRIDE: u64 = 512;
 pub const FILE_LEN: usize = 1024;
 
 const MAGIC: [u8; 4] = *b"2FST";
-const FORMAT: u16 = 1;
+/// The format that is written.
+const FORMAT: u16 = 2;
+/// The format of 0.1.0, which is read.
+const FIRST_FORMAT: u16 = 1;
+/// Grace periods in a slot of [`FIRST_FORMAT`].
+const FIRST_GRACE: usize = 8;
 const CHECKSUM_LEN: usize = 8;
+/// Times are kept in five bytes.
+const TIME_LEN: usize = 5;
+/// Flag of a file that is not merged yet.
+const PROVISIONAL: u8 = 1;
+/// Flag of a device with a record.
+const COMMITTED: u8 = 1;
 
 /// Which of the two slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +75,31 @@ pub struct Stored {
     pub sequence: u64,
     /// Where it stands.
     pub slot: Slot,
+    /// Which file of the user's it is.
+    pub generation: Generation,
+}
+
+/// Which of a user's state files one is. A file whose lock holder does not move is replaced by the next generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Generation {
+    /// Counted from 0.
+    pub number: u64,
+    /// How many generations before this one may still have a name.
+    pub leftovers: u16,
+    /// True until what the generation before holds is in it. Such a file is judged by no one.
+    pub provisional: bool,
+}
+
+impl Generation {
+    /// A generation that nothing is left of but itself.
+    #[must_use]
+    pub const fn settled(number: u64) -> Self {
+        Self {
+            number,
+            leftovers: 0,
+            provisional: false,
+        }
+    }
 }
 
 /// Why the bytes are not a state.
@@ -82,7 +120,7 @@ impl fmt::Display for StateError {
             Self::Damaged => f.write_str("is damaged"),
             Self::Version(format, writer) => write!(
                 f,
-                "has format {format}, written by twofactor {writer}; this program reads format {FORMAT}"
+                "has format {format}, written by twofactor {writer}; this program reads formats {FIRST_FORMAT} and {FORMAT}"
             ),
         }
     }
@@ -90,18 +128,32 @@ impl fmt::Display for StateError {
 
 impl std::error::Error for StateError {}
 
-/// Everything that [`encode`] writes before the checksum has to fit: header and counters, devices, grace.
-const _: () =
-    assert!(78 - CHECKSUM_LEN + CAPACITY * 25 + MAX_GRACE * 28 <= SLOT_LEN - CHECKSUM_LEN);
+/// Everything that [`encode`] writes before the checksum has to fit: header and counters, refused answers, devices,
+/// grace, reserve.
+const _: () = assert!(
+    81 + 8
+        + MAX_REFUSED * 8
+        + CAPACITY * (18 + TIME_LEN)
+        + MAX_GRACE * (20 + TIME_LEN)
+        + RESERVE_LEN
+        == SLOT_LEN - CHECKSUM_LEN
+);
 
 /// The bytes of one slot.
 #[must_use]
-pub fn encode(state: &State, sequence: u64) -> [u8; SLOT_LEN] {
+pub fn encode(state: &State, sequence: u64, generation: Generation) -> [u8; SLOT_LEN] {
     let mut body = Vec::with_capacity(SLOT_LEN);
     body.extend_from_slice(&MAGIC);
     body.extend_from_slice(&FORMAT.to_le_bytes());
     body.extend_from_slice(&writer());
     body.extend_from_slice(&sequence.to_le_bytes());
+    body.extend_from_slice(&generation.number.to_le_bytes());
+    body.extend_from_slice(&generation.leftovers.to_le_bytes());
+    body.push(if generation.provisional {
+        PROVISIONAL
+    } else {
+        0
+    });
     body.extend_from_slice(&state.uid.to_le_bytes());
     body.extend_from_slice(&state.failures.to_le_bytes());
     body.extend_from_slice(&state.unreported.to_le_bytes());
@@ -110,12 +162,18 @@ pub fn encode(state: &State, sequence: u64) -> [u8; SLOT_LEN] {
     body.extend_from_slice(&state.recovery.bits.to_le_bytes());
     body.extend_from_slice(&number(state.bypass).to_le_bytes());
     body.extend_from_slice(&state.grace_policy.to_le_bytes());
+    body.extend_from_slice(&state.refused.key);
+    for position in 0..MAX_REFUSED {
+        let hash = state.refused.hashes.get(position);
+        body.extend_from_slice(hash.unwrap_or(&[0; 8]));
+    }
     for position in 0..CAPACITY {
         let device = state.devices.get(position);
         body.extend_from_slice(&number(device.map(|d| d.id)).to_le_bytes());
         body.extend_from_slice(&device.map_or(0, |d| d.next).to_le_bytes());
         body.extend_from_slice(&device.map_or(0, |d| d.drift).to_le_bytes());
-        body.extend_from_slice(&device.map_or(0, |d| d.last_used).to_le_bytes());
+        body.extend_from_slice(&time(device.map_or(0, |d| d.last_used)));
+        body.push(device.map_or(0, |d| if d.committed { COMMITTED } else { 0 }));
     }
     for position in 0..MAX_GRACE {
         let grace = state.grace.get(position);
@@ -125,9 +183,9 @@ pub fn encode(state: &State, sequence: u64) -> [u8; SLOT_LEN] {
         });
         body.extend_from_slice(&address.octets());
         body.extend_from_slice(&grace.map_or(0, |g| g.service).to_le_bytes());
-        body.extend_from_slice(&grace.map_or(0, |g| g.since).to_le_bytes());
+        body.extend_from_slice(&time(grace.map_or(0, |g| g.since)));
     }
-    body.resize(SLOT_LEN - CHECKSUM_LEN, 0);
+    body.extend_from_slice(&state.reserve);
     body.extend_from_slice(&checksum(&body));
     let mut slot = [0; SLOT_LEN];
     slot.iter_mut().zip(body).for_each(|(to, from)| *to = from);
@@ -136,10 +194,10 @@ pub fn encode(state: &State, sequence: u64) -> [u8; SLOT_LEN] {
 
 /// A whole file that holds `state` in both slots, for creating it.
 #[must_use]
-pub fn encode_file(state: &State) -> Vec<u8> {
-    let mut file = encode(state, 1).to_vec();
+pub fn encode_file(state: &State, generation: Generation) -> Vec<u8> {
+    let mut file = encode(state, 1, generation).to_vec();
     file.resize(Slot::Second.offset() as usize, 0);
-    file.extend_from_slice(&encode(state, 2));
+    file.extend_from_slice(&encode(state, 2, generation));
     file.resize(FILE_LEN, 0);
     file
 }
@@ -167,7 +225,7 @@ pub fn decode_file(file: &[u8]) -> Result<Stored, StateError> {
 /// Refuses what says of itself that it is of another format.
 fn check_format(bytes: &[u8]) -> Result<(), StateError> {
     match header(&mut Reader(bytes)) {
-        Some((format, writer)) if format != FORMAT => {
+        Some((format, writer)) if ![FIRST_FORMAT, FORMAT].contains(&format) => {
             let writer = writer.escape_ascii().to_string();
             Err(StateError::Version(format, writer.replace("\\x00", "")))
         }
@@ -191,17 +249,29 @@ fn decode(bytes: &[u8], slot: Slot) -> Option<Stored> {
         return None;
     }
     let mut reader = Reader(body);
-    header(&mut reader)?;
-    let (state, sequence) = fields(&mut reader)?;
+    let (format, _) = header(&mut reader)?;
+    let sequence = reader.u64()?;
+    let (state, generation) = match format {
+        FIRST_FORMAT => (first_fields(&mut reader)?, Generation::default()),
+        _ => {
+            let generation = Generation {
+                number: reader.u64()?,
+                leftovers: reader.u16()?,
+                provisional: reader.u8()? & PROVISIONAL != 0,
+            };
+            (fields(&mut reader)?, generation)
+        }
+    };
     Some(Stored {
         state,
         sequence,
         slot,
+        generation,
     })
 }
 
-fn fields(reader: &mut Reader<'_>) -> Option<(State, u64)> {
-    let sequence = reader.u64()?;
+/// What both formats begin with.
+fn counters(reader: &mut Reader<'_>) -> Option<State> {
     let mut state = State::new(reader.u32()?);
     state.failures = reader.u32()?;
     state.unreported = reader.u32()?;
@@ -210,6 +280,47 @@ fn fields(reader: &mut Reader<'_>) -> Option<(State, u64)> {
     state.recovery.bits = reader.u32()?;
     state.bypass = Id::from_number(reader.u64()?);
     state.grace_policy = reader.u64()?;
+    Some(state)
+}
+
+fn fields(reader: &mut Reader<'_>) -> Option<State> {
+    let mut state = counters(reader)?;
+    let key = reader.take()?;
+    let mut hashes = Vec::new();
+    for _ in 0..MAX_REFUSED {
+        let hash = reader.take::<8>()?;
+        if hash != [0; 8] {
+            hashes.push(hash);
+        }
+    }
+    state.refused = RefusedAnswers { key, hashes };
+    for _ in 0..CAPACITY {
+        let (id, next) = (reader.u64()?, reader.u64()?);
+        let ([drift], last_used) = (reader.take::<1>()?, reader.time()?);
+        let committed = reader.u8()? & COMMITTED != 0;
+        if let Some(id) = Id::from_number(id) {
+            state.devices.push(DeviceState {
+                id,
+                next,
+                drift: i8::from_le_bytes([drift]),
+                last_used,
+                committed,
+            });
+        }
+    }
+    for _ in 0..MAX_GRACE {
+        let address = Ipv6Addr::from(reader.take::<16>()?);
+        let (service, since) = (reader.u32()?, reader.time()?);
+        state.grace.extend(grace(address, service, since));
+    }
+    state.reserve = reader.take()?;
+    Some(state)
+}
+
+/// The fields of [`FIRST_FORMAT`]. It knew no pending devices: whatever it names has a record. Of its grace periods the
+/// newest are kept.
+fn first_fields(reader: &mut Reader<'_>) -> Option<State> {
+    let mut state = counters(reader)?;
     for _ in 0..CAPACITY {
         let (id, next) = (reader.u64()?, reader.u64()?);
         let ([drift], last_used) = (reader.take::<1>()?, reader.u64()?);
@@ -219,21 +330,26 @@ fn fields(reader: &mut Reader<'_>) -> Option<(State, u64)> {
                 next,
                 drift: i8::from_le_bytes([drift]),
                 last_used,
+                committed: true,
             });
         }
     }
-    for _ in 0..MAX_GRACE {
+    for _ in 0..FIRST_GRACE {
         let address = Ipv6Addr::from(reader.take::<16>()?);
         let (service, since) = (reader.u32()?, reader.u64()?);
-        if since != 0 {
-            state.grace.push(Grace {
-                address: address.to_canonical(),
-                service,
-                since,
-            });
-        }
+        state.grace.extend(grace(address, service, since));
     }
-    Some((state, sequence))
+    let surplus = state.grace.len().saturating_sub(MAX_GRACE);
+    state.grace.drain(..surplus);
+    Some(state)
+}
+
+fn grace(address: Ipv6Addr, service: u32, since: u64) -> Option<Grace> {
+    (since != 0).then(|| Grace {
+        address: address.to_canonical(),
+        service,
+        since,
+    })
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -243,6 +359,15 @@ impl Reader<'_> {
         let (chunk, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*chunk)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take().map(u8::from_le_bytes)
+    }
+
+    fn time(&mut self) -> Option<u64> {
+        let [a, b, c, d, e] = self.take::<TIME_LEN>()?;
+        Some(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]))
     }
 
     fn u16(&mut self) -> Option<u16> {
@@ -264,6 +389,12 @@ fn checksum(body: &[u8]) -> [u8; CHECKSUM_LEN] {
     [a, b, c, d, e, f, g, h]
 }
 
+/// Seconds since 1970-01-01 UTC, at most 2^40 - 1: the year 36812.
+fn time(seconds: u64) -> [u8; TIME_LEN] {
+    let [a, b, c, d, e, ..] = seconds.min((1 << (8 * TIME_LEN)) - 1).to_le_bytes();
+    [a, b, c, d, e]
+}
+
 fn number(id: Option<Id>) -> u64 {
     id.map_or(0, Id::number)
 }
@@ -280,143 +411,4 @@ fn writer() -> [u8; 8] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::{policy_fingerprint, service_fingerprint};
-
-    fn sample() -> State {
-        let mut state = State::new(1000);
-        state.failures = 3;
-        state.unreported = 4;
-        state.last_failure = 1_767_225_600;
-        for n in 1..=CAPACITY as u64 {
-            state.devices.push(DeviceState {
-                id: Id::from_number(n << 33).unwrap(),
-                next: u64::MAX - n,
-                drift: -(n as i8),
-                last_used: n << 34,
-            });
-        }
-        state.spend(Id::from_number(99).unwrap(), 9);
-        state.bypass = Id::from_number(77);
-        for n in 1..=MAX_GRACE as u64 {
-            let address = match n % 2 {
-                0 => IpAddr::from([192, 0, 2, n as u8]),
-                _ => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n as u16]),
-            };
-            state.grace.push(Grace {
-                address,
-                service: service_fingerprint("sshd"),
-                since: n << 32,
-            });
-        }
-        state.grace_policy = policy_fingerprint("enabled = true");
-        state
-    }
-
-    #[test]
-    fn a_full_state_round_trips_in_either_slot() {
-        let state = sample();
-        let stored = decode_file(&encode_file(&state)).unwrap();
-        assert_eq!(
-            (stored.state, stored.sequence, stored.slot),
-            (state.clone(), 2, Slot::Second)
-        );
-        let mut file = encode_file(&State::new(5));
-        file[..SLOT_LEN].copy_from_slice(&encode(&state, 3));
-        let stored = decode_file(&file).unwrap();
-        assert_eq!(
-            (stored.state, stored.sequence, stored.slot),
-            (state, 3, Slot::First)
-        );
-    }
-
-    #[test]
-    fn a_torn_newest_slot_leaves_the_older() {
-        let (old, new) = (State::new(1), sample());
-        let mut file = encode_file(&old);
-        let before = decode_file(&file).unwrap();
-        let slot = encode(&new, 3);
-        for torn in 1..SLOT_LEN {
-            file[..torn].copy_from_slice(&slot[..torn]);
-            let found = decode_file(&file).unwrap();
-            let whole = file[..SLOT_LEN] == slot;
-            assert_eq!(found.state == new, whole);
-            assert!(whole || found == before);
-        }
-    }
-
-    /// The same one each time: what is written next goes to the other.
-    #[test]
-    fn of_two_slots_with_the_same_number_the_second_counts() {
-        let mut file = encode_file(&State::new(1));
-        file[..SLOT_LEN].copy_from_slice(&encode(&sample(), 2));
-        let found = decode_file(&file).unwrap();
-        assert_eq!((found.slot, found.state), (Slot::Second, State::new(1)));
-    }
-
-    #[test]
-    fn a_state_names_the_version_that_wrote_it() {
-        let mut expected = [0; 8];
-        expected[..crate::VERSION.len()].copy_from_slice(crate::VERSION.as_bytes());
-        assert_eq!(encode(&State::new(1), 1)[6..14], expected);
-    }
-
-    #[test]
-    fn errors_say_what_is_wrong_with_the_file() {
-        for (error, text) in [
-            (StateError::Length, "has the wrong length"),
-            (StateError::Damaged, "is damaged"),
-            (
-                StateError::Version(9, "8.7.6".into()),
-                "has format 9, written by twofactor 8.7.6; this program reads format 1",
-            ),
-        ] {
-            assert_eq!(error.to_string(), text);
-        }
-    }
-
-    #[test]
-    fn every_flipped_bit_is_noticed() {
-        let mut file = encode_file(&State::new(1));
-        let second = Slot::Second.offset() as usize;
-        file[..SLOT_LEN].fill(0);
-        for position in second..second + SLOT_LEN {
-            file[position] ^= 1;
-            let format = (second + 4..second + 6).contains(&position);
-            match decode_file(&file).unwrap_err() {
-                StateError::Version(..) => assert!(format),
-                error => assert!(!format && error == StateError::Damaged),
-            }
-            file[position] ^= 1;
-        }
-        assert!(decode_file(&file).is_ok());
-    }
-
-    #[test]
-    fn wrong_lengths_and_empty_files_are_errors() {
-        let file = encode_file(&State::new(1));
-        assert_eq!(decode_file(&[]), Err(StateError::Length));
-        assert_eq!(decode_file(&file[1..]), Err(StateError::Length));
-        assert_eq!(
-            decode_file(&[file.clone(), vec![0]].concat()),
-            Err(StateError::Length)
-        );
-        assert_eq!(decode_file(&[0; FILE_LEN]), Err(StateError::Damaged));
-    }
-
-    #[test]
-    fn another_format_is_refused_with_its_writer() {
-        let mut slot = encode(&State::new(1), 9);
-        slot[4] = 2;
-        slot[6..14].copy_from_slice(b"9.1.0\0\0\0");
-        let other = Err(StateError::Version(2, "9.1.0".into()));
-        let mut file = encode_file(&State::new(1));
-        file[..SLOT_LEN].copy_from_slice(&slot);
-        assert_eq!(decode_file(&file), other);
-        file[600] ^= 1;
-        assert_eq!(decode_file(&file), other, "beside a damaged slot");
-        assert_eq!(decode_file(&file[..100]), other, "of another length");
-        assert_eq!(decode_file(&[file, vec![0; 3000]].concat()), other);
-    }
-}
+mod tests;

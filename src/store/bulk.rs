@@ -1,19 +1,21 @@
 //! The first records of many users at once, with a few flushes for all of them instead of a few for each.
 #![forbid(unsafe_code)]
 
-use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::fd::AsFd;
+
+use zeroize::Zeroizing;
 
 use crate::record::Record;
 use crate::state::{self, DeviceState, State};
 use crate::sys::accounts::Account;
-use crate::sys::file::{self, Access, FileError, Open};
-use crate::sys::lock;
+use crate::sys::file::{self, FileError};
+use crate::sys::link::{Claim, NewFile};
 
-use super::locked::knows_all;
-use super::{Cause, Error, Store, names};
+use super::generations::StateFiles;
+use super::locked::{Locked, knows_all};
+use super::{Cause, Error, Store, index, names};
 
-/// Most newcomers of one call: each keeps a file open and locked, and others who want to enrol somebody wait meanwhile.
+/// Most newcomers of one call: each keeps a file open and locked.
 pub const BATCH: usize = 400;
 
 /// Somebody who gets a first record.
@@ -36,40 +38,52 @@ pub enum Enrolled {
     Occupied,
 }
 
-/// A newcomer whose state is written and locked, so that nobody else can make a record beside it.
-struct Staged {
+/// A newcomer whose state is written, and has no name yet.
+struct Staged<'s> {
     position: usize,
+    files: StateFiles<'s>,
+    state: State,
+    file: NewFile<'s>,
+    text: Zeroizing<String>,
+}
+
+/// A newcomer whose state has its name and is locked, so that no other process makes a record beside it.
+struct Claimed<'s> {
+    position: usize,
+    locked: Locked<'s>,
     record_file: String,
-    state_file: String,
-    text: zeroize::Zeroizing<String>,
-    _lock: OwnedFd,
+    text: Zeroizing<String>,
 }
 
 type Results = Vec<Result<Enrolled, Error>>;
 
 impl Store {
-    /// Makes record and state of up to [`BATCH`] accounts that have neither. As everywhere, states come first: a crash
-    /// leaves a newcomer with both, with a state alone, which is harmless, or with nothing.
+    /// Makes record and state of up to [`BATCH`] accounts that have neither, in the order of all changes: a state in which
+    /// no device is committed, the index, the record, the state in which they are. A crash leaves a newcomer with a
+    /// record, or with nothing that tells of one.
     ///
     /// # Errors
-    /// [`Error`] for all of them when more than [`BATCH`] are given, somebody else holds the lock, or the disk cannot be
-    /// flushed: then some may be enrolled, and calling again finds them occupied. In the list: for one of them.
+    /// [`Error`] for all of them when more than [`BATCH`] are given, or the disk cannot be flushed: then some may be
+    /// enrolled, and calling again finds them occupied. In the list: for one of them.
     pub fn enrol_all(&self, newcomers: &[Newcomer]) -> Result<Results, Error> {
         if newcomers.len() > BATCH {
             let cause = Cause::System("too many newcomers at once");
             let path = self.path.clone();
             return Err(Error { path, cause });
         }
-        let _creators = self.lock_states()?;
         let mut results: Results = Vec::with_capacity(newcomers.len());
         let mut staged = Vec::with_capacity(newcomers.len());
         for (position, newcomer) in newcomers.iter().enumerate() {
             let mut before = newcomers.iter().take(position);
-            if before.any(|other| other.account.name == newcomer.account.name) {
+            // Two names of one uid as well: the second is looked at when the first has its record.
+            if before.any(|other| {
+                other.account.name == newcomer.account.name
+                    || other.account.uid == newcomer.account.uid
+            }) {
                 results.push(Ok(Enrolled::Occupied));
                 continue;
             }
-            results.push(match self.stage_state(position, newcomer) {
+            results.push(match self.stage(position, newcomer) {
                 Ok(Some(ready)) => {
                     staged.push(ready);
                     Ok(Enrolled::Done)
@@ -78,45 +92,46 @@ impl Store {
                 Err(error) => Err(error),
             });
         }
-        let finished = self.finish(newcomers, &mut staged, &mut results);
-        if finished.is_err() {
-            for one in &staged {
-                // The error before it is the one to tell.
-                let _ = file::remove_leftover(&self.states, &one.state_file);
-                let _ = file::remove_leftover(&self.users, &one.record_file);
-            }
-        }
-        finished.map(|()| results)
+        self.finish(newcomers, staged, &mut results)?;
+        Ok(results)
     }
 
     fn finish(
         &self,
         newcomers: &[Newcomer],
-        staged: &mut Vec<Staged>,
+        staged: Vec<Staged<'_>>,
         results: &mut Results,
     ) -> Result<(), Error> {
         self.flush_all()?;
-        staged.retain(|one| {
-            let user = newcomers.get(one.position).map(|n| &n.account.name);
-            let path = user.map(|user| self.state_path(user)).unwrap_or_default();
-            let done = file::publish(&self.states, &one.state_file).and_then(|()| {
-                let bytes = one.text.as_bytes();
-                file::stage(&self.users, &one.record_file, bytes, Access::Private).map(drop)
-            });
-            keep(results, one.position, done.map_err(Error::file(&path)))
-        });
+        let mut claimed = Vec::with_capacity(staged.len());
+        for one in staged {
+            let position = one.position;
+            let account = newcomers.get(position).map(|newcomer| &newcomer.account);
+            let done = account.map_or(Ok(None), |account| self.claim(account, one));
+            claimed.extend(keep(results, position, done));
+        }
         // The names of the states, too, before the first record can be seen.
         self.flush_all()?;
+        let mut stored = Vec::with_capacity(claimed.len());
+        for one in claimed {
+            let position = one.position;
+            let done = self.publish(one);
+            stored.extend(keep(results, position, done));
+        }
         let users = self.path.join("users");
-        staged.retain(|one| {
-            let done = file::publish(&self.users, &one.record_file);
-            let path = users.join(&one.record_file);
-            keep(results, one.position, done.map_err(Error::file(&path)))
-        });
-        file::flush_directory(&self.users).map_err(Error::file(&users))
+        file::flush_directory(&self.users).map_err(Error::file(&users))?;
+        for mut one in stored {
+            let done = one.locked.commit().map(|()| Some(()));
+            keep(results, one.position, done);
+        }
+        self.flush_all()
     }
 
-    fn stage_state(&self, position: usize, newcomer: &Newcomer) -> Result<Option<Staged>, Error> {
+    fn stage<'s>(
+        &'s self,
+        position: usize,
+        newcomer: &Newcomer,
+    ) -> Result<Option<Staged<'s>>, Error> {
         let Newcomer {
             account,
             record,
@@ -127,19 +142,17 @@ impl Store {
             path: state_path.clone(),
             cause,
         };
-        let files = names::state_file(&account.name).zip(names::record_file(&account.name));
-        let Some((state_file, record_file)) = files else {
-            return Err(failed(Cause::NameTooLong));
-        };
-        let name = Path::new(&state_file);
-        let found = file::open_file(&self.states, name, Open::Read, Access::Private);
-        match found {
-            Err(error) if error.is_missing() && self.record(account)?.is_none() => {}
-            Err(error) if !error.is_missing() => return Err(Error::file(&state_path)(error)),
-            _ => return Ok(None),
+        let files = StateFiles::of(self, &account.name)?;
+        if files.peek()?.is_some() {
+            return Ok(None);
+        }
+        let holder = self.holder(account)?;
+        if holder.record.is_some() {
+            return Ok(None);
         }
         let mut state = State::new(account.uid);
         state.devices = entries.clone();
+        state.devices.iter_mut().for_each(|d| d.committed = false);
         if state.devices.len() > state::CAPACITY {
             return Err(failed(Cause::System("too many devices")));
         }
@@ -147,39 +160,70 @@ impl Store {
         // What is written can be read: anything else would lock the user out.
         let text = record.to_toml();
         Record::parse(&text).map_err(|error| failed(Cause::Record(error)))?;
-        let bytes = state::encode_file(&state);
-        let fd = file::stage(&self.states, &state_file, &bytes, Access::Private)
-            .map_err(Error::file(&state_path))?;
-        lock::exclusive(&fd).map_err(Error::lock(&state_path))?;
+        let file = files.stage(&state).map_err(Error::file(&state_path))?;
         Ok(Some(Staged {
             position,
-            record_file,
-            state_file,
+            files,
+            state,
+            file,
             text,
-            _lock: fd,
         }))
+    }
+
+    /// Gives the state its name, and makes the entry of the index.
+    fn claim<'s>(
+        &'s self,
+        account: &Account,
+        staged: Staged<'s>,
+    ) -> Result<Option<Claimed<'s>>, Error> {
+        let path = self.record_path(&account.name);
+        let Some(record_file) = names::record_file(&account.name) else {
+            return Ok(None);
+        };
+        let Some(held) = staged.files.publish(staged.file, &staged.state)? else {
+            return Ok(None);
+        };
+        let locked = Locked::of_new(self, account, staged.files, held);
+        index::add(&self.users, account.uid, &account.name).map_err(Error::file(&path))?;
+        Ok(Some(Claimed {
+            position: staged.position,
+            locked,
+            record_file,
+            text: staged.text,
+        }))
+    }
+
+    /// Makes the record, unless the state was taken over while this process did not move.
+    fn publish<'s>(&self, claimed: Claimed<'s>) -> Result<Option<Claimed<'s>>, Error> {
+        claimed.locked.confirm()?;
+        let path = self.path.join("users").join(&claimed.record_file);
+        let make = || {
+            let (name, bytes) = (&claimed.record_file, claimed.text.as_bytes());
+            NewFile::create(self.users.as_fd(), name, bytes, Claim::Free)?.publish(name)
+        };
+        let made = make().map_err(Error::file(&path))?;
+        Ok(made.map(|_| claimed))
     }
 
     fn flush_all(&self) -> Result<(), Error> {
         let flush = || -> Result<(), FileError> {
             file::flush_file_system(&self.states)?;
-            match file::device(&self.states)? == file::device(&self.users)? {
-                true => Ok(()),
-                false => file::flush_file_system(&self.users),
+            if file::device(&self.states)? == file::device(&self.users)? {
+                return Ok(());
             }
+            file::flush_file_system(&self.users)
         };
         flush().map_err(Error::file(&self.path))
     }
 }
 
-/// Notes a failure; whether the newcomer goes on.
-fn keep(results: &mut Results, position: usize, done: Result<(), Error>) -> bool {
-    match (done, results.get_mut(position)) {
-        (Ok(()), _) => true,
-        (Err(error), Some(result)) => {
-            *result = Err(error);
-            false
-        }
-        (Err(_), None) => false,
+/// Notes what became of one; what goes on with it.
+fn keep<T>(results: &mut Results, position: usize, done: Result<Option<T>, Error>) -> Option<T> {
+    let result = results.get_mut(position)?;
+    match done {
+        Ok(Some(next)) => return Some(next),
+        Ok(None) => *result = Ok(Enrolled::Occupied),
+        Err(error) => *result = Err(error),
     }
+    None
 }

@@ -48,8 +48,25 @@ pub enum Cause {
     MissingState,
     /// The state does not know a device of the record.
     UnknownDevice(String),
-    /// Somebody else held the lock for too long.
-    Busy,
+    /// Another process held the lock for too long; which one, if it can be seen.
+    Busy(Option<u32>),
+    /// The state was taken over by another process while this one did not move: nothing may be concluded from what was
+    /// read.
+    TakenOver,
+    /// The state can be written no more often.
+    Exhausted,
+    /// The state directory carries no mark: it is not mounted, not restored, or was made anew.
+    Unmarked,
+    /// The state directory carries the mark of another one.
+    OtherMark,
+    /// The id of the state directory is not noted in this file.
+    NotNoted(PathBuf),
+    /// A state knows a device, or an index entry names the user, and there is no record of them.
+    LostRecord,
+    /// Several records belong to the uid of a user whose name has none: their names.
+    SeveralRecords(Vec<String>),
+    /// The record of the account is kept under this other name.
+    KeptAs(String),
     /// Nobody can be enrolled under a name that long.
     NameTooLong,
     /// Something that has no cause of its own here.
@@ -68,7 +85,7 @@ impl Error {
         move |errno| Self {
             path: path.to_owned(),
             cause: match errno {
-                Errno::WOULDBLOCK => Cause::Busy,
+                Errno::WOULDBLOCK => Cause::Busy(None),
                 errno => Cause::File(FileError::System("flock", errno)),
             },
         }
@@ -80,6 +97,7 @@ impl Error {
         matches!(
             self.cause,
             Cause::State(StateError::Damaged | StateError::Length)
+                | Cause::Exhausted
                 | Cause::MissingState
                 | Cause::UnknownDevice(_)
         )
@@ -119,7 +137,24 @@ impl fmt::Display for Cause {
             Self::OtherUser(name) => write!(f, "is the record of another user: {name:?}"),
             Self::MissingState => f.write_str("is missing beside a record"),
             Self::UnknownDevice(name) => write!(f, "does not know the device {name}"),
-            Self::Busy => f.write_str("is locked by another process"),
+            Self::Busy(None) => f.write_str("is locked by another process"),
+            Self::Busy(Some(pid)) => write!(f, "is locked by process {pid}"),
+            Self::TakenOver => f.write_str("was taken over by another process"),
+            Self::Exhausted => f.write_str("has no sequence number left"),
+            Self::Unmarked => f.write_str(
+                "is not marked as a state directory: it is not mounted, not restored, or was made anew",
+            ),
+            Self::OtherMark => f.write_str("is not the state directory that was in use here"),
+            Self::NotNoted(file) => {
+                write!(f, "is marked, but {} does not name it", file.display())
+            }
+            Self::LostRecord => f.write_str("belongs to a device whose record is gone"),
+            Self::SeveralRecords(names) => write!(
+                f,
+                "there are records of several users of this uid: {}",
+                names.join(", ")
+            ),
+            Self::KeptAs(name) => write!(f, "the record of this uid is kept as {name:?}"),
             Self::NameTooLong => f.write_str("the user name is too long"),
             Self::System(what) => f.write_str(what),
         }

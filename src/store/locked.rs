@@ -1,26 +1,24 @@
 //! One user's state under its lock, and every change to record and state.
 #![forbid(unsafe_code)]
 
-use std::os::fd::OwnedFd;
-use std::path::Path;
-
-use rustix::fs::Stat;
-
 use crate::device::{Device, Kind};
 use crate::record::Record;
 use crate::state::{self, COUNTER_UNKNOWN, DeviceState, Slot, State};
 use crate::sys::accounts::Account;
-use crate::sys::file::{self, Access, Open};
-use crate::sys::lock;
+use crate::sys::file::{self, Access};
+use crate::sys::link::{self, Claim};
 
-use super::{Cause, Error, Store, names};
+use super::generations::{HeldFile, StateFiles, Waiting};
+use super::{Cause, Error, Store, index, names};
 
 /// Exclusive access to one user's record and state. The kernel ends it when it is dropped or its process dies; it
-/// must not be kept while a person is asked something.
+/// must not be kept while a person is asked something. From a process that does not move it is taken over:
+/// [`Locked::confirm`] tells.
 pub struct Locked<'s> {
     store: &'s Store,
     account: Account,
-    fd: OwnedFd,
+    files: StateFiles<'s>,
+    held: HeldFile,
     state: State,
     sequence: u64,
     /// The slot that holds `state`.
@@ -33,21 +31,36 @@ pub struct Locked<'s> {
 
 impl<'s> Locked<'s> {
     pub(super) fn existing(store: &'s Store, account: &Account) -> Result<Self, Error> {
-        match open_and_lock(store, account)? {
-            Some(opened) => Self::read(store, account, opened),
+        match Self::find(store, account, Waiting::Patient)? {
+            Some(locked) => Ok(locked),
             None => Err(state_error(store, account, Cause::MissingState)),
         }
     }
 
+    /// The lock if it can be had at once.
+    pub(super) fn at_once(store: &'s Store, account: &Account) -> Result<Option<Self>, Error> {
+        Self::find(store, account, Waiting::Never)
+    }
+
     pub(super) fn existing_or_new(store: &'s Store, account: &Account) -> Result<Self, Error> {
-        let enrolled = store.record(account)?.is_some();
-        let found = match Self::existing(store, account) {
-            Err(error) if error.mended_by_unlock() && !enrolled => None,
-            other => Some(other?),
-        };
-        match found {
-            Some(locked) => Ok(locked),
-            None => Self::replace(store, account, || Ok(State::new(account.uid))),
+        let holder = store.holder(account)?;
+        if holder.account.name != account.name {
+            return Err(Error {
+                path: store.record_path(&account.name),
+                cause: Cause::KeptAs(holder.account.name),
+            });
+        }
+        let files = StateFiles::of(store, &account.name)?;
+        let mut tries = 0..3;
+        loop {
+            match Self::find(store, account, Waiting::Patient)? {
+                Some(locked) => return Ok(locked),
+                None if holder.record.is_some() || tries.next().is_none() => {
+                    return Err(state_error(store, account, Cause::MissingState));
+                }
+                // If another process makes it at the same moment, one of them is told that it exists.
+                None => files.create(&State::new(account.uid)).map(drop)?,
+            }
         }
     }
 
@@ -59,12 +72,29 @@ impl<'s> Locked<'s> {
         window: u8,
         now: u64,
     ) -> Result<Self, Error> {
-        Self::replace(store, account, || match store.record(account)? {
-            Some(record) => Ok(nothing_reusable(&record, window, now)),
-            None => Err(Error::file(&store.record_path(&account.name))(
+        let Some(record) = store.record(account)? else {
+            return Err(Error::file(&store.record_path(&account.name))(
                 file::FileError::System("open", rustix::io::Errno::NOENT),
-            )),
-        })
+            ));
+        };
+        let state = nothing_reusable(&record, window, now);
+        let files = StateFiles::of(store, &account.name)?;
+        match Self::find(store, account, Waiting::Patient) {
+            Ok(Some(mut locked)) if locked.sequence < u64::MAX => {
+                if !locked.knows(&state) {
+                    locked.write(state)?;
+                    locked.flush()?;
+                }
+                return Ok(locked);
+            }
+            Ok(None) => {
+                files.create(&state)?;
+            }
+            Ok(Some(_)) => files.replace_unreadable(&state)?,
+            Err(error) if error.mended_by_unlock() => files.replace_unreadable(&state)?,
+            Err(error) => return Err(error),
+        }
+        Self::existing(store, account)
     }
 
     /// The state as it is now.
@@ -85,17 +115,26 @@ impl<'s> Locked<'s> {
         Ok(record)
     }
 
+    /// Checks that no other process has taken the state over: only then may anything be said about what was judged, and
+    /// what was written and flushed before is what others read.
+    ///
+    /// # Errors
+    /// [`Error`] with [`Cause::TakenOver`].
+    pub fn confirm(&self) -> Result<(), Error> {
+        self.files.confirm(&self.held)
+    }
+
     /// Writes the state, in place; it is seen by others at once, and survives a power cut after [`Locked::flush`].
     ///
     /// # Errors
     /// [`Error`] when it cannot be written; then the state is what was flushed last, or what was written last.
     pub fn write(&mut self, state: State) -> Result<(), Error> {
         let Some(sequence) = self.sequence.checked_add(1) else {
-            return Err(self.error(Cause::System("has no sequence number left")));
+            return Err(self.error(Cause::Exhausted));
         };
-        let bytes = state::encode(&state, sequence);
+        let bytes = state::encode(&state, sequence, self.held.stored.generation);
         let slot = self.flushed.other();
-        file::write_at(&self.fd, &bytes, slot.offset()).map_err(Error::file(&self.path()))?;
+        file::write_at(&self.held.fd, &bytes, slot.offset()).map_err(Error::file(&self.path()))?;
         self.sequence = sequence;
         self.newest = slot;
         self.state = state;
@@ -107,41 +146,28 @@ impl<'s> Locked<'s> {
     /// # Errors
     /// [`Error`] when that is not sure.
     pub fn flush(&mut self) -> Result<(), Error> {
-        file::flush(&self.fd).map_err(Error::file(&self.path()))?;
+        file::flush(&self.held.fd).map_err(Error::file(&self.path()))?;
         self.flushed = self.newest;
         Ok(())
     }
 
-    /// Replaces record and state: first a state that knows the devices of the old record and of the new one, then
-    /// the record. A crash in between leaves the old record with a state that knows it.
+    /// Replaces record and state. First a state that knows the devices of the old record and of the new one, in which
+    /// only those of both are committed; then the index and the record; then the state of the new record alone.
+    ///
+    /// A crash in between leaves the old record or the new one, with a state that knows it, and in which no device is
+    /// committed that has no record.
     ///
     /// `entries` are the state of devices that are new. Grace ends.
     ///
     /// # Errors
-    /// [`Error`]; the old record is in force then, unless only the flush of the directory failed.
+    /// [`Error`]; the old record is in force then, unless only the last flushes failed.
     pub fn replace_record(
         &mut self,
         record: &Record,
         entries: &[DeviceState],
     ) -> Result<(), Error> {
         let old = self.record()?;
-        let mut state = self.state.clone();
-        state.grace.clear();
-        let in_use = |entry: &DeviceState| {
-            let records = old.iter().chain(std::iter::once(record));
-            records
-                .flat_map(|record| &record.devices)
-                .any(|device| device.id == entry.id)
-        };
-        state.devices.retain(in_use);
-        for entry in entries {
-            state.devices.retain(|old| old.id != entry.id);
-            state.devices.push(*entry);
-        }
-        if state.devices.len() > state::CAPACITY {
-            return Err(self.error(Cause::System("too many devices")));
-        }
-        knows_all(&state, record).map_err(|cause| self.error(cause))?;
+        let state = self.between(old.as_ref(), record, entries)?;
         let path = self.store.record_path(&self.account.name);
         // What is written can be read: anything else would lock the user out.
         let text = record.to_toml();
@@ -151,96 +177,143 @@ impl<'s> Locked<'s> {
         })?;
         self.write(state)?;
         self.flush()?;
-        let name = self.record_file()?;
-        file::write_file(&self.store.users, &name, text.as_bytes(), Access::Private)
-            .map_err(Error::file(&path))
+        self.confirm()?;
+        self.write_record(&text, old.is_some())
+            .map_err(|error| match error {
+                WriteFailed::File(error) => Error::file(&path)(error),
+                WriteFailed::Meanwhile => self.error(Cause::TakenOver),
+            })?;
+        let holds = |entry: &DeviceState| record.devices.iter().any(|d| d.id == entry.id);
+        self.state.devices.retain(holds);
+        self.commit()?;
+        self.flush()
     }
 
-    /// Removes the record, then the state.
+    /// The state while the record is replaced.
+    fn between(
+        &self,
+        old: Option<&Record>,
+        record: &Record,
+        entries: &[DeviceState],
+    ) -> Result<State, Error> {
+        let mut state = self.state.clone();
+        state.grace.clear();
+        let has = |record: &Record, entry: &DeviceState| {
+            record.devices.iter().any(|device| device.id == entry.id)
+        };
+        let was = |entry: &DeviceState| old.is_some_and(|old| has(old, entry));
+        state
+            .devices
+            .retain(|entry| was(entry) || has(record, entry));
+        for entry in entries {
+            state.devices.retain(|old| old.id != entry.id);
+            state.devices.push(*entry);
+        }
+        for entry in &mut state.devices {
+            entry.committed = was(entry) && has(record, entry);
+        }
+        if state.devices.len() > state::CAPACITY {
+            return Err(self.error(Cause::System("too many devices")));
+        }
+        knows_all(&state, record).map_err(|cause| self.error(cause))?;
+        Ok(state)
+    }
+
+    /// A first record is made only where there is none by now: its maker may have been stopped for long.
+    fn write_record(&self, text: &str, replaces: bool) -> Result<(), WriteFailed> {
+        let users = &self.store.users;
+        let name = names::record_file(&self.account.name).ok_or(file::FileError::TooLarge)?;
+        if index::add(users, self.account.uid, &self.account.name)? {
+            file::flush_directory(users)?;
+        }
+        if replaces {
+            return Ok(file::write_file(
+                users,
+                &name,
+                text.as_bytes(),
+                Access::Private,
+            )?);
+        }
+        file::remove_leftover(users, &name)?;
+        match link::create_new(users, &name, text.as_bytes(), Claim::Free)? {
+            Some(_) => Ok(file::flush_directory(users)?),
+            None => Err(WriteFailed::Meanwhile),
+        }
+    }
+
+    /// Removes the record, its index entry, then the state. First the state says that no device has a record any more.
     ///
     /// # Errors
     /// [`Error`]; when only the state is left it is harmless, and the next enrolment uses it.
-    pub fn remove(self) -> Result<(), Error> {
-        let record_path = self.store.record_path(&self.account.name);
-        let name = self.record_file()?;
-        let remove = |directory: &OwnedFd, name: &str| {
-            file::remove_leftover(directory, name)?;
-            file::remove(directory, name)?;
-            file::flush_directory(directory)
+    pub fn remove(mut self) -> Result<(), Error> {
+        let mut state = self.state.clone();
+        state.grace.clear();
+        state.devices.iter_mut().for_each(|d| d.committed = false);
+        if state != self.state {
+            self.write(state)?;
+            self.flush()?;
+        }
+        self.confirm()?;
+        let path = self.store.record_path(&self.account.name);
+        let name =
+            names::record_file(&self.account.name).ok_or_else(|| self.error(Cause::NameTooLong))?;
+        let users = &self.store.users;
+        let remove = || {
+            file::remove_leftover(users, &name)?;
+            file::remove(users, &name)?;
+            file::flush_directory(users)?;
+            index::remove(users, self.account.uid, &self.account.name)?;
+            file::flush_directory(users)
         };
-        remove(&self.store.users, &name).map_err(Error::file(&record_path))?;
-        let state_name = state_file(self.store, &self.account)?;
-        remove(&self.store.states, &state_name).map_err(Error::file(&self.path()))
+        remove().map_err(Error::file(&path))?;
+        self.files.remove_all(self.held.stored.generation)
     }
 
-    fn read(
+    /// The state of a user who is new, from a file that was just made.
+    pub(super) fn of_new(
         store: &'s Store,
         account: &Account,
-        (fd, stat): (OwnedFd, Stat),
-    ) -> Result<Self, Error> {
-        let path = store.state_path(&account.name);
-        let bytes = file::read_all(&fd, &stat).map_err(Error::file(&path))?;
-        let stored = state::decode_file(&bytes)
-            .map_err(|error| state_error(store, account, Cause::State(error)))?;
-        if stored.state.uid != account.uid {
+        files: StateFiles<'s>,
+        held: HeldFile,
+    ) -> Self {
+        Self {
+            store,
+            account: account.clone(),
+            files,
+            state: held.stored.state.clone(),
+            sequence: held.stored.sequence,
+            newest: held.stored.slot,
+            flushed: held.stored.slot,
+            held,
+        }
+    }
+
+    /// Notes that the record with all devices is in place; not flushed.
+    pub(super) fn commit(&mut self) -> Result<(), Error> {
+        let mut state = self.state.clone();
+        state.devices.iter_mut().for_each(|d| d.committed = true);
+        self.write(state)
+    }
+
+    fn find(store: &'s Store, account: &Account, waiting: Waiting) -> Result<Option<Self>, Error> {
+        let files = StateFiles::of(store, &account.name)?;
+        let Some(held) = files.acquire(waiting)? else {
+            return Ok(None);
+        };
+        let recorded = held.stored.state.uid;
+        if recorded != account.uid {
             let cause = Cause::OtherUid {
-                recorded: stored.state.uid,
+                recorded,
                 current: account.uid,
             };
             return Err(state_error(store, account, cause));
         }
-        Ok(Self {
-            store,
-            account: account.clone(),
-            fd,
-            state: stored.state,
-            sequence: stored.sequence,
-            newest: stored.slot,
-            flushed: stored.slot,
-        })
-    }
-
-    /// Puts a new state file in place of whatever is there. Creators are kept apart by a lock on the directory, and
-    /// from logins by the lock of the file that is replaced; `state` is made under both.
-    fn replace(
-        store: &'s Store,
-        account: &Account,
-        state: impl FnOnce() -> Result<State, Error>,
-    ) -> Result<Self, Error> {
-        let path = store.state_path(&account.name);
-        let lock = store.lock_states()?;
-        let mut found = None;
-        let old = match open_and_lock(store, account)? {
-            None => None,
-            Some(opened) => match Self::read(store, account, opened) {
-                Ok(locked) => {
-                    found = Some(locked);
-                    None
-                }
-                Err(error) if error.mended_by_unlock() => open_and_lock(store, account)?,
-                Err(error) => return Err(error),
-            },
-        };
-        let state = state()?;
-        if let Some(locked) = found.take_if(|locked| locked.knows(&state)) {
-            // Another creator was faster, or nothing was wrong.
-            return Ok(locked);
-        }
-        let name = state_file(store, account)?;
-        let bytes = state::encode_file(&state);
-        file::write_file(&store.states, &name, &bytes, Access::Private)
-            .map_err(Error::file(&path))?;
-        drop((lock, old, found));
-        Self::existing(store, account)
+        Ok(Some(Self::of_new(store, account, files, held)))
     }
 
     fn knows(&self, other: &State) -> bool {
         let mut devices = other.devices.iter();
         devices.all(|device| self.state.device(device.id).is_some())
-    }
-
-    fn record_file(&self) -> Result<String, Error> {
-        names::record_file(&self.account.name).ok_or_else(|| self.error(Cause::NameTooLong))
     }
 
     fn path(&self) -> std::path::PathBuf {
@@ -249,6 +322,19 @@ impl<'s> Locked<'s> {
 
     fn error(&self, cause: Cause) -> Error {
         state_error(self.store, &self.account, cause)
+    }
+}
+
+/// Why a record was not written.
+enum WriteFailed {
+    File(file::FileError),
+    /// Another process made one.
+    Meanwhile,
+}
+
+impl From<file::FileError> for WriteFailed {
+    fn from(error: file::FileError) -> Self {
+        Self::File(error)
     }
 }
 
@@ -263,6 +349,7 @@ fn nothing_reusable(record: &Record, window: u8, now: u64) -> State {
         },
         drift: 0,
         last_used: 0,
+        committed: true,
     };
     state.devices = record.devices.iter().map(entry).collect();
     if let Some(set) = &record.recovery {
@@ -279,31 +366,6 @@ pub(super) fn knows_all(state: &State, record: &Record) -> Result<(), Cause> {
         Some(device) => Err(Cause::UnknownDevice(device.name.to_string())),
         None => Ok(()),
     }
-}
-
-/// Opens the state file and locks it; again when it was replaced or removed in the meantime.
-fn open_and_lock(store: &Store, account: &Account) -> Result<Option<(OwnedFd, Stat)>, Error> {
-    let name = state_file(store, account)?;
-    let path = store.state_path(&account.name);
-    loop {
-        let opened: (OwnedFd, Stat) = match file::open_file(
-            &store.states,
-            Path::new(&name),
-            Open::Update,
-            Access::Private,
-        ) {
-            Err(error) if error.is_missing() => return Ok(None),
-            other => other.map_err(Error::file(&path))?,
-        };
-        lock::exclusive(&opened.0).map_err(Error::lock(&path))?;
-        if file::is_still(&store.states, &name, &opened.1).map_err(Error::file(&path))? {
-            return Ok(Some(opened));
-        }
-    }
-}
-
-fn state_file(store: &Store, account: &Account) -> Result<String, Error> {
-    names::state_file(&account.name).ok_or_else(|| state_error(store, account, Cause::NameTooLong))
 }
 
 fn state_error(store: &Store, account: &Account, cause: Cause) -> Error {

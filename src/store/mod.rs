@@ -5,7 +5,11 @@
 
 mod bulk;
 mod error;
+mod generations;
+mod holder;
+mod index;
 mod locked;
+pub mod mark;
 pub(crate) mod names;
 mod policy_file;
 
@@ -19,13 +23,18 @@ use rustix::fs::{CWD, Dir};
 use zeroize::Zeroizing;
 
 use crate::record::Record;
+use crate::state::State;
 use crate::sys::accounts::Account;
 use crate::sys::file::{self, Access, FileError, Open};
 
 pub use bulk::{BATCH, Enrolled, Newcomer};
 pub use error::{Cause, Error};
+pub use holder::{FoundBy, Holder, Snapshot};
 pub use locked::Locked;
+pub use mark::{Disagreement, Initialized};
 pub use policy_file::{LoadedPolicy, PolicyFile};
+
+use generations::StateFiles;
 
 /// The state directory (`/var/lib/twofactor` unless told otherwise).
 pub struct Store {
@@ -35,27 +44,35 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens an existing state directory.
+    /// Opens a state directory that was marked, with the id that stands beside the policy.
     ///
     /// # Errors
-    /// [`Error`] when it or one of its parts is missing, not root's, or accessible to others.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::with(path, |at, name| {
+    /// [`Error`] when it or one of its parts is missing, not root's, accessible to others, or not marked as this one.
+    pub fn open(path: &Path, policy: &Path) -> Result<Self, Error> {
+        let (store, top) = Self::with(path, |at, name| {
             file::open_directory(at, name, Access::Private)
-        })
+        })?;
+        mark::check(&top, path, policy)?;
+        Ok(store)
     }
 
-    /// Opens the state directory and makes what is missing of it (mode 0700).
+    /// Opens the state directory, makes what is missing of it (mode 0700), and marks it. Only the command that sets up a
+    /// machine calls this.
     ///
     /// # Errors
-    /// [`Error`] as for [`Store::open`], or when it cannot be made.
-    pub fn create(path: &Path) -> Result<Self, Error> {
-        let store = Self::with(path, |at, name| file::ensure_directory(at, name))?;
-        // The first enrolment must not be lost with the directory that it made.
+    /// [`Error`] as for [`Store::open`] and [`mark::initialize`], or when it cannot be made.
+    pub fn initialize(
+        path: &Path,
+        policy: &Path,
+        disagreement: Disagreement,
+    ) -> Result<(Self, Initialized), Error> {
+        let (store, top) = Self::with(path, |at, name| file::ensure_directory(at, name))?;
+        // The first enrollment must not be lost with the directory that it is in.
         for directory in [Some(path), path.parent()].into_iter().flatten() {
             file::flush_names(directory).map_err(Error::file(directory))?;
         }
-        Ok(store)
+        let done = mark::initialize(&top, path, policy, disagreement)?;
+        Ok((store, done))
     }
 
     /// The record of an account, `None` when there is none. Read without a lock: records are replaced whole.
@@ -105,15 +122,11 @@ impl Store {
     /// # Errors
     /// [`Error`] when the directory cannot be read.
     pub fn users(&self) -> Result<Vec<String>, Error> {
-        let failed = |errno| Error {
-            path: self.path.join("users"),
-            cause: Cause::File(FileError::System("readdir", errno)),
-        };
-        let mut users = Vec::new();
-        for entry in Dir::read_from(&self.users).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            users.extend(entry.file_name().to_str().ok().and_then(names::user_of));
-        }
+        let mut users: Vec<String> = self
+            .file_names()?
+            .iter()
+            .filter_map(|name| names::user_of(name))
+            .collect();
         users.sort_unstable();
         Ok(users)
     }
@@ -145,7 +158,99 @@ impl Store {
         Locked::rebuilt(self, account, window, now)
     }
 
-    /// Removes record and state of a name, whoever it belongs to and whatever state they are in.
+    /// The state of an account, read without a lock: for prompts and displays, never for a verdict. `None` when there is
+    /// none.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read, or is of another uid.
+    pub fn peek(&self, account: &Account) -> Result<Option<State>, Error> {
+        let Some(state) = self.peek_named(&account.name)? else {
+            return Ok(None);
+        };
+        if state.uid == account.uid {
+            return Ok(Some(state));
+        }
+        Err(Error {
+            path: self.state_path(&account.name),
+            cause: Cause::OtherUid {
+                recorded: state.uid,
+                current: account.uid,
+            },
+        })
+    }
+
+    /// The state under a name, read without a lock, of whatever uid it is.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    pub fn peek_named(&self, name: &str) -> Result<Option<State>, Error> {
+        if names::state_file(name).is_none() {
+            return Ok(None);
+        }
+        let stored = StateFiles::of(self, name)?.peek()?;
+        Ok(stored.map(|stored| stored.state))
+    }
+
+    /// What is said where a record has no state beside it.
+    #[must_use]
+    pub fn missing_state(&self, account: &Account) -> Error {
+        Error {
+            path: self.state_path(&account.name),
+            cause: Cause::MissingState,
+        }
+    }
+
+    /// Locks the state of an enrolled account if that can be done at once. `None` when it cannot, or there is none.
+    ///
+    /// # Errors
+    /// [`Error`] as for [`Store::lock`].
+    pub fn try_lock(&self, account: &Account) -> Result<Option<Locked<'_>>, Error> {
+        Locked::at_once(self, account)
+    }
+
+    /// The index of uids as it is on the disk: each entry's uid with its name.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    pub fn index(&self) -> Result<Vec<(u32, String)>, Error> {
+        let users = self.path.join("users");
+        let mut uids: Vec<u32> = Vec::new();
+        for file_name in self.file_names()? {
+            uids.extend(index::uid_of(&file_name));
+        }
+        uids.sort_unstable();
+        uids.dedup();
+        let mut entries = Vec::new();
+        for uid in uids {
+            let names = index::names_of(&self.users, uid).map_err(Error::file(&users))?;
+            entries.extend(names.into_iter().map(|name| (uid, name)));
+        }
+        Ok(entries)
+    }
+
+    /// Adds what is missing in the index for the records that can be read; tells how many there were.
+    ///
+    /// # Errors
+    /// [`Error`] when the index cannot be written.
+    pub fn complete_index(&self) -> Result<usize, Error> {
+        let present = self.index()?;
+        let users = self.path.join("users");
+        let mut added = 0;
+        for name in self.users()? {
+            // A record that cannot be read keeps its user from logging in already.
+            let Ok(Some(record)) = self.record_named(&name) else {
+                continue;
+            };
+            if !present.contains(&(record.uid, name.clone())) {
+                index::add(&self.users, record.uid, &name).map_err(Error::file(&users))?;
+                added += 1;
+            }
+        }
+        file::flush_directory(&self.users).map_err(Error::file(&users))?;
+        Ok(added)
+    }
+
+    /// Removes record, index entries and state of a name, of whatever uid and in whatever condition they are.
     ///
     /// # Errors
     /// [`Error`] when they cannot be removed.
@@ -154,17 +259,32 @@ impl Store {
         else {
             return Ok(());
         };
-        let _lock = self.lock_states()?;
-        for (directory, file, path) in [
-            (&self.users, record, self.record_path(name)),
-            (&self.states, state, self.state_path(name)),
-        ] {
-            file::remove_leftover(directory, &file)
-                .and_then(|()| file::remove(directory, &file))
-                .and_then(|()| file::flush_directory(directory))
-                .map_err(Error::file(&path))?;
+        let path = self.record_path(name);
+        let remove_record = || {
+            file::remove_leftover(&self.users, &record)?;
+            file::remove(&self.users, &record)?;
+            file::flush_directory(&self.users)
+        };
+        remove_record().map_err(Error::file(&path))?;
+        for (uid, entry) in self.index()? {
+            if entry == name {
+                index::remove(&self.users, uid, name).map_err(Error::file(&path))?;
+            }
         }
-        Ok(())
+        file::flush_directory(&self.users).map_err(Error::file(&path))?;
+        let path = self.state_path(name);
+        let claims = format!("{state}+");
+        for entry in list(&self.states, &self.path.join("state"))? {
+            if entry.starts_with(&claims) {
+                file::remove(&self.states, &entry).map_err(Error::file(&path))?;
+            }
+        }
+        let remove_state = || {
+            file::remove_leftover(&self.states, &state)?;
+            file::remove(&self.states, &state)?;
+            file::flush_directory(&self.states)
+        };
+        remove_state().map_err(Error::file(&path))
     }
 
     /// Locks the whole directory, for changes that are not one user's, such as of the policy.
@@ -190,28 +310,35 @@ impl Store {
         self.path.join("state").join(file)
     }
 
-    /// Keeps others from creating, rebuilding and discarding states.
-    fn lock_states(&self) -> Result<OwnedFd, Error> {
-        let path = self.path.join("state");
-        let fd = file::open_directory(&self.states, Path::new("."), Access::Private)
-            .map_err(Error::file(&path))?;
-        crate::sys::lock::exclusive(&fd).map_err(Error::lock(&path))?;
-        Ok(fd)
+    fn file_names(&self) -> Result<Vec<String>, Error> {
+        list(&self.users, &self.path.join("users"))
     }
 
     fn with(
         path: &Path,
         open: impl Fn(BorrowedFd<'_>, &Path) -> Result<OwnedFd, FileError>,
-    ) -> Result<Self, Error> {
+    ) -> Result<(Self, OwnedFd), Error> {
         let top = open(CWD, path).map_err(Error::file(path))?;
         let part =
             |name: &str| open(top.as_fd(), Path::new(name)).map_err(Error::file(&path.join(name)));
-        Ok(Self {
+        let store = Self {
             path: path.to_owned(),
             users: part("users")?,
             states: part("state")?,
-        })
+        };
+        Ok((store, top))
     }
+}
+
+/// The names in a directory that are UTF-8.
+fn list(directory: &OwnedFd, path: &Path) -> Result<Vec<String>, Error> {
+    let failed = |errno| Error::file(path)(FileError::System("readdir", errno));
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        names.extend(entry.file_name().to_str().ok().map(str::to_owned));
+    }
+    Ok(names)
 }
 
 /// `None` when two system calls have said that there is no such file: nobody is asked for a code who has no record, so a

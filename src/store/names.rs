@@ -26,7 +26,11 @@ pub fn state_file(user: &str) -> Option<String> {
 
 /// The user whose record has that file name; `None` for other files, such as temporary ones.
 pub fn user_of(record_file: &str) -> Option<String> {
-    let encoded = record_file.strip_suffix(RECORD_SUFFIX)?;
+    user_of_state(record_file.strip_suffix(RECORD_SUFFIX)?)
+}
+
+/// The user whose state has that file name; `None` for other files.
+pub fn user_of_state(encoded: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(encoded.len());
     let mut rest = encoded.bytes();
     while let Some(byte) = rest.next() {

@@ -22,7 +22,7 @@ use super::*;
 use crate::device::{Device, Id, Kind};
 use crate::otp::{Algorithm, Digits, Interval};
 use crate::secret::Secret;
-use crate::state::{DeviceState, State, Stored, decode_file};
+use crate::state::{DeviceState, Generation, State, Stored, decode_file};
 
 /// A directory for one test, gone when it ends.
 pub(crate) struct Scratch(PathBuf);
@@ -48,7 +48,14 @@ impl Scratch {
 
     /// The store in it.
     pub(crate) fn store(&self) -> Store {
-        Store::create(&self.top()).unwrap()
+        Store::initialize(&self.top(), &self.policy(), Disagreement::Settle)
+            .unwrap()
+            .0
+    }
+
+    /// The policy beside which its id stands; there need be no such file.
+    pub(crate) fn policy(&self) -> PathBuf {
+        self.0.join("policy.toml")
     }
 
     pub(crate) fn top(&self) -> PathBuf {
@@ -135,6 +142,7 @@ pub(crate) fn fresh(device: &Device) -> DeviceState {
         next: 0,
         drift: 0,
         last_used: 0,
+        committed: true,
     }
 }
 

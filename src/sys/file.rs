@@ -271,6 +271,14 @@ pub fn flush_file_system(directory: impl AsFd) -> Result<(), FileError> {
     retry_on_intr(|| syncfs(&directory)).map_err(failed("syncfs"))
 }
 
+/// What the kernel knows of an open file.
+///
+/// # Errors
+/// [`FileError`].
+pub fn stat(fd: impl AsFd) -> Result<Stat, FileError> {
+    fstat(fd).map_err(failed("fstat"))
+}
+
 /// The number of the file system that an open file is on.
 ///
 /// # Errors

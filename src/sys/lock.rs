@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Stat, flock};
 use rustix::io::Errno;
 
 use super::clock::monotonic;
@@ -14,6 +14,21 @@ pub const WAIT: Duration = Duration::from_secs(5);
 /// First and longest pause between two tries.
 const PAUSE: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(10));
 
+/// Locks the open file behind `fd` (flock(2)) if that can be done at once; tells whether it was.
+///
+/// # Errors
+/// Any error of flock(2) but that another process holds it.
+pub fn try_exclusive(fd: impl AsFd) -> Result<bool, Errno> {
+    loop {
+        match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) => return Ok(false),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
 /// Locks the open file behind `fd` (flock(2)) until its last descriptor is closed.
 ///
 /// The wait is a series of tries: a blocking flock(2) could only be ended by a signal, and this code runs in
@@ -22,15 +37,60 @@ const PAUSE: (Duration, Duration) = (Duration::from_micros(500), Duration::from_
 /// # Errors
 /// [`Errno::WOULDBLOCK`] when somebody else held it for all of [`WAIT`]; any other error of flock(2).
 pub fn exclusive(fd: impl AsFd) -> Result<(), Errno> {
-    let deadline = monotonic() + WAIT;
-    let mut pause = PAUSE.0;
-    loop {
-        match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) if monotonic() < deadline => std::thread::sleep(pause),
-            Err(Errno::INTR) => {}
-            other => return other,
+    let mut pause = Pause::begin();
+    while !try_exclusive(&fd)? {
+        if pause.waited() >= WAIT {
+            return Err(Errno::WOULDBLOCK);
         }
-        pause = (pause * 2).min(PAUSE.1);
+        pause.rest();
+    }
+    Ok(())
+}
+
+/// The process that holds the lock of a file, if it can be seen (proc_locks(5)).
+#[must_use]
+pub fn holder(file: &Stat) -> Option<u32> {
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let (major, minor) = (
+        rustix::fs::major(file.st_dev),
+        rustix::fs::minor(file.st_dev),
+    );
+    let wanted = format!("{major:02x}:{minor:02x}:{}", file.st_ino);
+    let line = locks.lines().find(|line| {
+        let mut fields = line.split_whitespace();
+        fields.clone().nth(1) == Some("FLOCK") && fields.any(|field| field == wanted)
+    })?;
+    // Processes of other namespaces are shown as 0 or -1.
+    let pid = line.split_whitespace().nth(4)?.parse().ok()?;
+    (pid != 0).then_some(pid)
+}
+
+/// The pauses between the tries of one wait, each twice as long as the one before, up to a limit.
+pub struct Pause {
+    since: Duration,
+    next: Duration,
+}
+
+impl Pause {
+    /// A wait that begins now.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self {
+            since: monotonic(),
+            next: PAUSE.0,
+        }
+    }
+
+    /// How long the wait has been.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        monotonic().saturating_sub(self.since)
+    }
+
+    /// Sleeps until the next try.
+    pub fn rest(&mut self) {
+        std::thread::sleep(self.next);
+        self.next = (self.next * 2).min(PAUSE.1);
     }
 }
 

@@ -6,6 +6,7 @@ pub mod file;
 pub mod homes;
 pub mod host;
 pub mod limit;
+pub mod link;
 pub mod local_time;
 pub mod lock;
 #[cfg(miri)]

@@ -346,6 +346,7 @@ pub fn with_offset(
         next: step + 1,
         drift,
         last_used: now,
+        committed: entry.committed,
     })
 }
 

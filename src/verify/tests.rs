@@ -53,6 +53,7 @@ impl User {
                 next: 0,
                 drift: 0,
                 last_used: 0,
+                committed: true,
             });
             record.devices.push(device);
         }

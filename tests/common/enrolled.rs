@@ -49,7 +49,12 @@ pub fn machine(policy: &str) -> Machine {
     machine.policy(policy);
     // libpam loads the modules of this file, too, for every transaction.
     machine.stack("other", "auth required pam_deny.so\n");
-    Store::create(Path::new(STATE_DIR)).unwrap();
+    Store::initialize(
+        Path::new(STATE_DIR),
+        Path::new(pam_twofactor::POLICY_FILE),
+        pam_twofactor::store::Disagreement::Settle,
+    )
+    .unwrap();
     add_stack(&machine, SERVICE, "");
     machine
 }
@@ -144,7 +149,13 @@ pub fn write_record(account: &Account, devices: Vec<Device>) {
 
 /// Makes the record and the state of an account in a state directory.
 pub fn write_record_in(directory: &Path, account: &Account, devices: Vec<Device>) {
-    let store = Store::create(directory).unwrap();
+    let store = Store::initialize(
+        directory,
+        Path::new(pam_twofactor::POLICY_FILE),
+        pam_twofactor::store::Disagreement::Settle,
+    )
+    .unwrap()
+    .0;
     let entries: Vec<DeviceState> = devices
         .iter()
         .map(|device| DeviceState {
@@ -152,6 +163,7 @@ pub fn write_record_in(directory: &Path, account: &Account, devices: Vec<Device>
             next: 0,
             drift: 0,
             last_used: 0,
+            committed: true,
         })
         .collect();
     let mut record = Record::new(account.name.clone(), account.uid);
@@ -162,7 +174,7 @@ pub fn write_record_in(directory: &Path, account: &Account, devices: Vec<Device>
 
 /// Changes the record of an enrolled user with a plain name.
 pub fn change_record(user: &str, change: impl FnOnce(&mut Record)) {
-    let store = Store::open(Path::new(STATE_DIR)).unwrap();
+    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE)).unwrap();
     let mut record = store.record_named(user).unwrap().unwrap();
     let account = Account {
         name: user.to_owned(),
@@ -201,7 +213,11 @@ pub fn state_of(user: &str) -> State {
 pub fn set_state(user: &str, change: impl FnOnce(&mut State)) {
     let mut changed = state_of(user);
     change(&mut changed);
-    std::fs::write(state_path(user), state::encode_file(&changed)).unwrap();
+    std::fs::write(
+        state_path(user),
+        state::encode_file(&changed, Generation::default()),
+    )
+    .unwrap();
 }
 
 /// Runs a transaction, and sees to it that the module left the process as it was.

@@ -60,7 +60,12 @@ pub fn machine() -> Machine {
         machine.install_stack(stack);
     }
     policy(&machine, "", "");
-    pam_twofactor::store::Store::create(Path::new(pam_twofactor::STATE_DIR)).unwrap();
+    pam_twofactor::store::Store::initialize(
+        Path::new(pam_twofactor::STATE_DIR),
+        Path::new(pam_twofactor::POLICY_FILE),
+        pam_twofactor::store::Disagreement::Settle,
+    )
+    .unwrap();
     machine.set_password("root");
     machine
 }

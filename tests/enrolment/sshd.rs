@@ -267,7 +267,11 @@ fn r36_a_second_device_is_offered_as_a_backup() {
         [ASK_PASSWORD, BEGIN, CODE, ANOTHER, CODE_OR_SKIP]
     );
     assert_ne!(person.keys[0], person.keys[1]);
-    let store = Store::open(pam_twofactor::STATE_DIR.as_ref()).unwrap();
+    let store = Store::open(
+        pam_twofactor::STATE_DIR.as_ref(),
+        pam_twofactor::POLICY_FILE.as_ref(),
+    )
+    .unwrap();
     let record = store.record_named("alice").unwrap().unwrap();
     let names: Vec<_> = record.devices.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["phone", "backup"]);

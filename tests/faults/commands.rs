@@ -216,7 +216,8 @@ fn strays(before: &Before, change: &Change, found: &mut dyn FnMut(Column, String
 /// Which record is in force; the reason why none is.
 fn in_force(change: &Change, before: &Before) -> Result<InForce, String> {
     let account = account(change.user);
-    let store = Store::open(Path::new(STATE_DIR)).map_err(|error| error.to_string())?;
+    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE))
+        .map_err(|error| error.to_string())?;
     let path = store.record_path(change.user);
     let record = store.record(&account).map_err(|error| error.to_string())?;
     if record.is_some() {
@@ -233,7 +234,7 @@ fn in_force(change: &Change, before: &Before) -> Result<InForce, String> {
 
 /// Whoever has a device gets in with its code, and whoever has none is not asked.
 fn works(machine: &Machine, account: &Account) -> Result<(), String> {
-    let store = Store::open(Path::new(STATE_DIR)).unwrap();
+    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE)).unwrap();
     let (answer, expected) = match store.record(account).unwrap() {
         None => ("000000".to_owned(), IGNORED),
         Some(record) => (hotp(&secret(&record), 0, 6), code::SUCCESS),
@@ -247,7 +248,7 @@ fn works(machine: &Machine, account: &Account) -> Result<(), String> {
 
 /// One more change, of whatever is there.
 fn changed_again(account: &Account) -> Result<(), String> {
-    let store = Store::open(Path::new(STATE_DIR)).unwrap();
+    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE)).unwrap();
     let mut locked = store
         .lock_for_change(account)
         .map_err(|error| error.to_string())?;
@@ -262,6 +263,7 @@ fn changed_again(account: &Account) -> Result<(), String> {
                 next: 0,
                 drift: 0,
                 last_used: 0,
+                committed: true,
             };
             record.devices.push(token);
             locked.replace_record(&record, &[entry])

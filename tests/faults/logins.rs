@@ -255,7 +255,8 @@ pub fn account(user: &str) -> Account {
 
 /// The state, if it and the record can be used together.
 pub fn readable(account: &Account) -> Result<State, String> {
-    let store = Store::open(Path::new(STATE_DIR)).map_err(|error| error.to_string())?;
+    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE))
+        .map_err(|error| error.to_string())?;
     let locked = store.lock(account).map_err(|error| error.to_string())?;
     match locked.record().map_err(|error| error.to_string())? {
         None => Err("there is no record".to_owned()),

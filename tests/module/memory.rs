@@ -20,7 +20,12 @@ const WARM_UP: usize = 60;
 
 /// Every transaction runs the module for an unenrolled user, with a broken policy, and for an enrolled one.
 fn transactions(machine: &Machine, alice: &Token, count: usize) -> Drive {
-    Store::create(Path::new("/srv/nobody")).unwrap();
+    Store::initialize(
+        Path::new("/srv/nobody"),
+        Path::new(pam_twofactor::POLICY_FILE),
+        pam_twofactor::store::Disagreement::Settle,
+    )
+    .unwrap();
     machine.write_file("/srv/broken.toml", "enabled = maybe\n", 0o644);
     machine.stack(
         SERVICE,

@@ -54,7 +54,7 @@ fn restore(wanted: &Files) {
 /// What the module would read: the record, and the state under its lock.
 fn readable(user: &str) -> Result<Option<(Record, State)>, String> {
     let account = accounts::by_name(user).unwrap().unwrap();
-    let store = Store::open(Path::new(STATE_DIR)).unwrap();
+    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE)).unwrap();
     let Some(record) = store.record(&account).map_err(|error| error.to_string())? else {
         return Ok(None);
     };

@@ -120,7 +120,7 @@ pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result
 /// The state directory, made when it is missing. Switching off works without: whoever is locked out by a broken one
 /// needs just that.
 fn store_for(context: &Context, after: &Policy) -> Result<Option<Store>, Failure> {
-    match context.create_store() {
+    match context.existing_store() {
         Err(_) if !after.enabled => Ok(None),
         other => other.map(Some),
     }

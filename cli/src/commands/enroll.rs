@@ -79,7 +79,7 @@ fn enrol(context: &Context, args: &Enroll) -> Result<Devices, Failure> {
     let account = context.account(&args.user)?;
     let policy = context.policy_or_default()?;
     let name: DeviceName = args.device.parse().map_err(Failure::usage)?;
-    let store = context.create_store()?;
+    let store = context.existing_store()?;
     let named = |error| for_user(Failure::from(error), &account.name);
     if let Some(record) = store.record(&account).map_err(named)? {
         has_room(&record, &name)?;

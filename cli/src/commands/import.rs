@@ -279,7 +279,7 @@ fn finish(
         let devices = count(planned.changes() as u64, "device");
         context.terminal.confirm(&format!("Import {devices}?"))?;
     }
-    let store = context.create_store()?;
+    let store = context.existing_store()?;
     let rows = apply::write(&store, &jobs, manner)?;
     report(
         context,

@@ -19,7 +19,7 @@ use crate::text::{span, utc};
 pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
     let account = context.account(&args.user)?;
     let policy = context.policy_or_default()?;
-    let store = context.create_store()?;
+    let store = context.existing_store()?;
     let named = |error| for_user(Failure::from(error), &account.name);
     if args.duration == 0 && store.record(&account).map_err(named)?.is_none() {
         return Err(Failure::refused(format!(

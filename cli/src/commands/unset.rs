@@ -119,7 +119,7 @@ fn all(context: &Context, store: &Store, name: &str, danger: Danger) -> Result<(
             }
             locked.remove()?;
         }
-        Some(Err(error)) if matches!(error.cause, Cause::Busy) => return Err(error.into()),
+        Some(Err(error)) if matches!(error.cause, Cause::Busy(_)) => return Err(error.into()),
         Some(Err(_)) | None => store.discard(name)?,
     }
     match shown {

@@ -30,7 +30,7 @@ pub fn run(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
         file: &context.policy,
         loaded,
         store: &store,
-        account: &account,
+        holder: &account,
         service: SERVICE,
         address: None,
         clock: clock::now,

@@ -146,6 +146,7 @@ impl Draft {
             next: item.next,
             drift: item.drift,
             last_used: 0,
+            committed: false,
         };
         row.fate = self.place(device, entry, &mut row.device);
         let mut rows = Vec::new();

@@ -54,7 +54,10 @@ fn a_record_without_a_state_is_an_error() {
 fn a_state_that_does_not_know_the_device_is_an_error() {
     let machine = Machine::with_policy(ON);
     let mut session = machine.session();
-    let bytes = encode_file(&State::new(machine.alice.uid));
+    let bytes = encode_file(
+        &State::new(machine.alice.uid),
+        crate::state::Generation::default(),
+    );
     fs::write(machine.scratch.state(), &bytes).unwrap();
     let cause = Cause::UnknownDevice("phone".into());
     let expected = Failure::Store(error_at(&machine.scratch.state(), cause));
@@ -154,7 +157,7 @@ fn a_name_that_was_given_to_somebody_else_is_refused() {
         ..alice()
     };
     let mut session = machine.session();
-    session.account = &successor;
+    session.holder = &successor;
     let failure = attempt(&mut session, &code(STEP)).unwrap_err();
     let cause = Cause::OtherUid {
         recorded: 1000,

@@ -1,14 +1,15 @@
 //! The dialogue in which somebody who gave the right password gets a device.
 #![forbid(unsafe_code)]
 
-use crate::check::{Before, Judged, Session};
-use crate::demand::Enrolment;
+use crate::check::{Before, Failure, Judged, Session, memberships};
+use crate::demand::{Demand, Enrolment, demand};
 use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
 use crate::enroll::{self, TRIES};
-use crate::policy::{EnrollAtLogin, Policy};
+use crate::policy::{EnrollAtLogin, Policy, Subject};
 use crate::record::Record;
 use crate::recovery::{OneTimeCode, PlainCode, RecoverySet};
 use crate::state::DeviceState;
+use crate::sys::accounts::Account;
 use crate::sys::{clock, host};
 use crate::verify::{Gate, Outcome, Rejected};
 
@@ -22,6 +23,8 @@ use super::{NoInvitation, Permission, Stop, Wish, words};
 pub struct Newcomer<'a> {
     /// The login, with the policy as it was last read.
     pub session: Session<'a>,
+    /// The account that logs in.
+    pub account: &'a Account,
     /// Whether the device may be skipped.
     pub wish: Wish,
     /// How log lines about this login begin.
@@ -29,6 +32,22 @@ pub struct Newcomer<'a> {
 }
 
 impl Newcomer<'_> {
+    /// What the policy asks of this login by now.
+    pub fn wanted(&self) -> Result<Demand, Failure> {
+        let session = &self.session;
+        let policy = &session.loaded.policy;
+        let members = memberships(session.file, policy, Some(self.account))?;
+        let subject = Subject {
+            user: &self.account.name,
+            service: session.service,
+            address: session.address,
+        };
+        let record = session.store.holder(self.account)?.record;
+        let mut member = |group: &str| members.iter().any(|own| own == group);
+        let enrolment = Enrolment::of(record.as_ref());
+        Ok(demand(policy, &subject, &mut member, enrolment))
+    }
+
     /// The whole dialogue. Nothing is stored before a code of the new device was typed.
     pub fn enrol(&mut self, dialogue: &mut Dialogue<'_>) -> Result<(), Stop> {
         let invite = self.begin(dialogue)?;
@@ -88,7 +107,7 @@ impl Newcomer<'_> {
 
     /// Whether there is an invitation that counts.
     fn invitation(&self) -> Result<(), Stop> {
-        let record = self.session.store.record(self.session.account)?;
+        let record = self.session.store.record(self.session.holder)?;
         let now = clock::now()?;
         match record.and_then(|record| record.invite) {
             None => Err(Stop::Uninvited(NoInvitation::Missing)),
@@ -149,7 +168,7 @@ impl Newcomer<'_> {
         wish: Wish,
     ) -> Result<(Device, DeviceState), Stop> {
         let policy = &self.session.loaded.policy;
-        let account = self.session.account;
+        let account = self.account;
         let settings = policy.new_devices;
         let kind = Kind::Totp {
             interval: settings.interval,
@@ -180,7 +199,7 @@ impl Newcomer<'_> {
         invite: Option<Id>,
     ) -> Result<Vec<PlainCode>, Stop> {
         let session = &mut self.session;
-        let mut locked = session.store.lock_for_change(session.account)?;
+        let mut locked = session.store.lock_for_change(session.holder)?;
         session.file.refresh(&mut session.loaded)?;
         let kept = locked.record()?;
         if Enrolment::of(kept.as_ref()) == Enrolment::Enrolled {
@@ -195,7 +214,7 @@ impl Newcomer<'_> {
             return Err(Stop::Withdrawn(gone));
         }
         let mut record =
-            kept.unwrap_or_else(|| Record::new(session.account.name.clone(), session.account.uid));
+            kept.unwrap_or_else(|| Record::new(session.holder.name.clone(), session.holder.uid));
         record.enroll(device.clone());
         let (set, codes) = RecoverySet::generate(clock::now()?)?;
         record.recovery = Some(set);
@@ -209,7 +228,7 @@ impl Newcomer<'_> {
             return Err(Stop::Skipped);
         }
         let (device, entry) = self.confirmed(dialogue, DeviceName::second(), Wish::Offered)?;
-        let mut locked = self.session.store.lock_for_change(self.session.account)?;
+        let mut locked = self.session.store.lock_for_change(self.session.holder)?;
         let record = locked.record()?.filter(|record| {
             let devices = &record.devices;
             // Somebody else may have changed the record meanwhile.

@@ -12,7 +12,7 @@ use super::super::dialogue::Medium;
 use super::super::host::{Echo, Host, Priority};
 use super::super::uniform::{Pace, Refusals};
 use super::super::{input, messages};
-use super::{Login, Stop};
+use super::{Login, Stop, is_enrolled};
 
 impl Login<'_> {
     /// No device. Whoever may or must get one is left to the account phase: it comes after the whole stack has agreed,
@@ -47,7 +47,11 @@ impl Login<'_> {
             return Ok(Ending::Refused);
         }
         // A question may stay open for long.
-        if self.enrolment(store, account)? == Enrolment::Enrolled {
+        if self
+            .holder(store, account)?
+            .as_ref()
+            .is_some_and(is_enrolled)
+        {
             host.log(Priority::Notice, self.line("enrolled-meanwhile").as_str());
             return Ok(Ending::Refused);
         }

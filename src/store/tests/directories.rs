@@ -7,6 +7,11 @@ use rustix::io::Errno;
 
 use super::*;
 
+fn initialize(scratch: &Scratch) -> Result<Store, Error> {
+    let (top, policy) = (scratch.top(), scratch.policy());
+    Store::initialize(&top, &policy, Disagreement::Settle).map(|(store, _)| store)
+}
+
 #[test]
 fn a_new_store_is_closed_to_others() {
     let scratch = Scratch::new();
@@ -14,8 +19,8 @@ fn a_new_store_is_closed_to_others() {
     for part in ["", "users", "state"] {
         assert_eq!(mode(&scratch.top().join(part)), 0o700);
     }
-    Store::create(&scratch.top()).unwrap();
-    Store::open(&scratch.top()).unwrap();
+    initialize(&scratch);
+    Store::open(&scratch.top(), &scratch.policy()).unwrap();
 }
 
 #[test]
@@ -27,9 +32,12 @@ fn a_missing_directory_is_an_error_and_is_not_made_by_open() {
         fs::remove_dir_all(&path).unwrap();
         let path = if part.is_empty() { scratch.top() } else { path };
         let expected = unusable(&path, FileError::System("open", Errno::NOENT));
-        assert_eq!(Store::open(&scratch.top()).err(), Some(expected));
+        assert_eq!(
+            Store::open(&scratch.top(), &scratch.policy()).err(),
+            Some(expected)
+        );
         assert!(!path.exists());
-        Store::create(&scratch.top()).unwrap();
+        initialize(&scratch);
         assert_eq!(mode(&path), 0o700);
     }
 }
@@ -77,8 +85,11 @@ fn an_unsafe_directory_is_an_error_for_open_and_create() {
             };
             spoil(&path);
             let expected = Some(unusable(&path, why));
-            assert_eq!(Store::open(&scratch.top()).err(), expected);
-            assert_eq!(Store::create(&scratch.top()).err(), expected);
+            assert_eq!(
+                Store::open(&scratch.top(), &scratch.policy()).err(),
+                expected
+            );
+            assert_eq!(initialize(&scratch).err(), expected);
         }
     }
 }

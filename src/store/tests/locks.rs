@@ -31,27 +31,42 @@ fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
+/// Each of them takes the state over; none of another user waits.
 #[test]
-fn a_lock_held_elsewhere_is_waited_for_in_vain_until_its_holder_dies() {
+fn a_holder_that_does_not_move_keeps_no_other_out() {
+    let calls: [fn(&Store); 3] = [
+        |store| drop(store.lock(&alice()).unwrap()),
+        |store| drop(store.lock_for_change(&alice()).unwrap()),
+        |store| drop(store.rebuild(&alice(), 1, 0).unwrap()),
+    ];
+    for call in calls {
+        let (scratch, store) = enrolled();
+        let child = holder(&scratch.state());
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| call(&store));
+            enrol(&store, &account("bob", 1001), &[phone()]);
+            waiter.join().unwrap();
+        });
+        assert_eq!(scratch.stored().generation.number, 1);
+        assert!(!scratch.listing().iter().any(|name| name.contains("alice+")));
+        kill(child);
+        assert!(store.lock(&alice()).is_ok());
+    }
+}
+
+/// Where no file can be made there is nothing to do but wait. The holder is named.
+#[test]
+fn without_room_for_a_file_the_lock_is_waited_for_in_vain() {
+    if !in_own_process(
+        "store::tests::locks::without_room_for_a_file_the_lock_is_waited_for_in_vain",
+    ) {
+        return;
+    }
     let (scratch, store) = enrolled();
     let child = holder(&scratch.state());
-    let busy = error_at(&scratch.state(), Cause::Busy);
-    thread::scope(|scope| {
-        let calls: [fn(&Store) -> Option<Error>; 3] = [
-            |store| store.lock(&alice()).err(),
-            |store| store.lock_for_change(&alice()).err(),
-            |store| store.rebuild(&alice(), 1, 0).err(),
-        ];
-        let waiters = calls.map(|call| {
-            let store = &store;
-            scope.spawn(move || call(store))
-        });
-        for waiter in waiters {
-            assert_eq!(waiter.join().unwrap(), Some(busy.clone()));
-        }
-        // Nobody else's lock is held by it.
-        enrol(&store, &account("bob", 1001), &[phone()]);
-    });
+    let _limit = limits::FileSize::limited_to(100);
+    let busy = error_at(&scratch.state(), Cause::Busy(Some(child.id())));
+    assert_eq!(store.lock(&alice()).err(), Some(busy.clone()));
     assert!(!busy.mended_by_unlock() && !busy.is_missing());
     kill(child);
     assert!(store.lock(&alice()).is_ok());
@@ -78,7 +93,7 @@ fn no_increment_is_lost_between_two_stores() {
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                let store = Store::open(&scratch.top()).unwrap();
+                let store = Store::open(&scratch.top(), &scratch.policy()).unwrap();
                 for _ in 0..25 {
                     let mut locked = store.lock(&alice()).unwrap();
                     let mut state = locked.state().clone();
@@ -110,7 +125,7 @@ fn a_waiter_follows_a_state_that_is_replaced() {
         write_file(
             &store.states,
             "alice",
-            &encode_file(&state),
+            &encode_file(&state, Generation::default()),
             Access::Private,
         )
         .unwrap();
@@ -147,7 +162,7 @@ fn a_waiter_for_a_change_makes_a_new_state_when_the_old_one_was_removed() {
 fn a_rebuild_waits_for_a_login_and_a_login_for_a_rebuild() {
     let (scratch, store) = enrolled();
     // The state does not know the device, so that it has to be rebuilt, but it can be locked.
-    let bytes = encode_file(&State::new(1000));
+    let bytes = encode_file(&State::new(1000), Generation::default());
     fs::write(scratch.state(), bytes).unwrap();
     let locked = store.lock(&alice()).unwrap();
     thread::scope(|scope| {

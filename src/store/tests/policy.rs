@@ -161,9 +161,9 @@ fn an_edit_with_an_invalid_result_changes_nothing() {
         assert_eq!(policies.edit(text), Err(invalid(&policies.path, why)));
     }
     let refused = policies.file.edit(Some(&policies.store), |_| {
-        Err(error_at(Path::new("x"), Cause::Busy))
+        Err(error_at(Path::new("x"), Cause::Busy(None)))
     });
-    assert_eq!(refused, Err(error_at(Path::new("x"), Cause::Busy)));
+    assert_eq!(refused, Err(error_at(Path::new("x"), Cause::Busy(None))));
     assert_eq!(policies.text(), "enabled = true\n");
     assert_eq!(fs::metadata(&policies.path).unwrap().ino(), inode);
     assert_eq!(policies.listing(), ["twofactor.toml"]);

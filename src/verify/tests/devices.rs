@@ -137,6 +137,7 @@ fn a_renewed_device_starts_anew_and_the_old_secret_is_gone() {
         next: 0,
         drift: 0,
         last_used: 0,
+        committed: true,
     });
     assert_eq!(user.types(old, NOW), wrong());
     assert_eq!(user.types(user.code(0, STEP), NOW), {

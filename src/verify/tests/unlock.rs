@@ -51,6 +51,7 @@ fn a_learned_drift_stays_and_resync_learns_another() {
         next: later + 1,
         drift: 0,
         last_used: later * 30,
+        committed: true,
     };
     assert_eq!(learned(0), Some(expected));
     assert_eq!(learned(-3).map(|entry| entry.drift), Some(-3));

@@ -89,6 +89,7 @@ impl Life {
             next: 0,
             drift: 0,
             last_used: 0,
+            committed: true,
         });
         Some((device, rules::Device::new(&name, interval.map(i64::from))))
     }

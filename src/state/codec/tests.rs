@@ -1,0 +1,145 @@
+//! The bytes of states, of both formats.
+#![forbid(unsafe_code)]
+
+use super::*;
+use crate::state::{policy_fingerprint, service_fingerprint};
+
+fn sample() -> State {
+    let mut state = State::new(1000);
+    state.failures = 3;
+    state.unreported = 4;
+    state.last_failure = 1_767_225_600;
+    for n in 1..=CAPACITY as u64 {
+        state.devices.push(DeviceState {
+            id: Id::from_number(n << 33).unwrap(),
+            next: u64::MAX - n,
+            drift: -(n as i8),
+            last_used: n << 34,
+            committed: n % 2 == 0,
+        });
+    }
+    state.spend(Id::from_number(99).unwrap(), 9);
+    state.bypass = Id::from_number(77);
+    for n in 1..=MAX_GRACE as u64 {
+        let address = match n % 2 {
+            0 => IpAddr::from([192, 0, 2, n as u8]),
+            _ => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n as u16]),
+        };
+        state.grace.push(Grace {
+            address,
+            service: service_fingerprint("sshd"),
+            since: n << 32,
+        });
+    }
+    state.grace_policy = policy_fingerprint("enabled = true");
+    state
+}
+
+#[test]
+fn a_full_state_round_trips_in_either_slot() {
+    let state = sample();
+    let stored = decode_file(&encode_file(&state, Generation::default())).unwrap();
+    assert_eq!(
+        (stored.state, stored.sequence, stored.slot),
+        (state.clone(), 2, Slot::Second)
+    );
+    let mut file = encode_file(&State::new(5), Generation::default());
+    file[..SLOT_LEN].copy_from_slice(&encode(&state, 3, Generation::default()));
+    let stored = decode_file(&file).unwrap();
+    assert_eq!(
+        (stored.state, stored.sequence, stored.slot),
+        (state, 3, Slot::First)
+    );
+}
+
+#[test]
+fn a_torn_newest_slot_leaves_the_older() {
+    let (old, new) = (State::new(1), sample());
+    let mut file = encode_file(&old, Generation::default());
+    let before = decode_file(&file).unwrap();
+    let slot = encode(&new, 3, Generation::default());
+    for torn in 1..SLOT_LEN {
+        file[..torn].copy_from_slice(&slot[..torn]);
+        let found = decode_file(&file).unwrap();
+        let whole = file[..SLOT_LEN] == slot;
+        assert_eq!(found.state == new, whole);
+        assert!(whole || found == before);
+    }
+}
+
+/// The same one each time: what is written next goes to the other.
+#[test]
+fn of_two_slots_with_the_same_number_the_second_counts() {
+    let mut file = encode_file(&State::new(1), Generation::default());
+    file[..SLOT_LEN].copy_from_slice(&encode(&sample(), 2, Generation::default()));
+    let found = decode_file(&file).unwrap();
+    assert_eq!((found.slot, found.state), (Slot::Second, State::new(1)));
+}
+
+#[test]
+fn a_state_names_the_version_that_wrote_it() {
+    let mut expected = [0; 8];
+    expected[..crate::VERSION.len()].copy_from_slice(crate::VERSION.as_bytes());
+    assert_eq!(
+        encode(&State::new(1), 1, Generation::default())[6..14],
+        expected
+    );
+}
+
+#[test]
+fn errors_say_what_is_wrong_with_the_file() {
+    for (error, text) in [
+        (StateError::Length, "has the wrong length"),
+        (StateError::Damaged, "is damaged"),
+        (
+            StateError::Version(9, "8.7.6".into()),
+            "has format 9, written by twofactor 8.7.6; this program reads formats 1 and 2",
+        ),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let mut file = encode_file(&State::new(1), Generation::default());
+    let second = Slot::Second.offset() as usize;
+    file[..SLOT_LEN].fill(0);
+    for position in second..second + SLOT_LEN {
+        file[position] ^= 1;
+        let format = (second + 4..second + 6).contains(&position);
+        match decode_file(&file).unwrap_err() {
+            StateError::Version(..) => assert!(format),
+            error => assert!(!format && error == StateError::Damaged),
+        }
+        file[position] ^= 1;
+    }
+    assert!(decode_file(&file).is_ok());
+}
+
+#[test]
+fn wrong_lengths_and_empty_files_are_errors() {
+    let file = encode_file(&State::new(1), Generation::default());
+    assert_eq!(decode_file(&[]), Err(StateError::Length));
+    assert_eq!(decode_file(&file[1..]), Err(StateError::Length));
+    assert_eq!(
+        decode_file(&[file.clone(), vec![0]].concat()),
+        Err(StateError::Length)
+    );
+    assert_eq!(decode_file(&[0; FILE_LEN]), Err(StateError::Damaged));
+}
+
+#[test]
+fn another_format_is_refused_with_its_writer() {
+    let mut slot = encode(&State::new(1), 9, Generation::default());
+    slot[4] = 3;
+    slot[6..14].copy_from_slice(b"9.1.0\0\0\0");
+    let other = Err(StateError::Version(3, "9.1.0".into()));
+    let mut file = encode_file(&State::new(1), Generation::default());
+    file[..SLOT_LEN].copy_from_slice(&slot);
+    assert_eq!(decode_file(&file), other);
+    file[600] ^= 1;
+    assert_eq!(decode_file(&file), other, "beside a damaged slot");
+    assert_eq!(decode_file(&file[..100]), other, "of another length");
+    assert_eq!(decode_file(&[file, vec![0; 3000]].concat()), other);
+}

@@ -1,0 +1,159 @@
+//! Whose record counts for an account: by name, and by uid where the name has none.
+//!
+//! That a user has no device is believed only where it is proven: no record of the name, no entry of the uid in the
+//! index, and no state that says that there was a record.
+#![forbid(unsafe_code)]
+
+use crate::record::Record;
+use crate::state::State;
+use crate::sys::accounts::Account;
+
+use super::locked::knows_all;
+use super::{Cause, Error, Store, index};
+
+/// The record that counts for an account.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// The account with the name under which record and state are kept.
+    pub account: Account,
+    /// The record, `None` only where it is proven that there is none.
+    pub record: Option<Record>,
+    /// How it was found.
+    pub found_by: FoundBy,
+}
+
+/// How a record was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundBy {
+    /// Under the name of the account, or there is none.
+    Name,
+    /// Under another name with the same uid: the user was renamed, or the name is an alias.
+    Uid,
+}
+
+/// Record and state of a user at one moment, read without a lock: for displays, never for a verdict.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The account with the name under which both are kept.
+    pub account: Account,
+    /// The record.
+    pub record: Record,
+    /// The state; it knows all devices of the record.
+    pub state: State,
+}
+
+/// How often a snapshot is tried anew when a change comes between its two files.
+const SNAPSHOT_TRIES: u32 = 5;
+
+impl Store {
+    /// Record and state that count for an account, `None` where it is proven that there is no record.
+    ///
+    /// # Errors
+    /// [`Error`] as for [`Store::holder`], and when the state is missing, unusable, or does not know a device.
+    pub fn snapshot(&self, account: &Account) -> Result<Option<Snapshot>, Error> {
+        let mut left = SNAPSHOT_TRIES;
+        loop {
+            left -= 1;
+            match self.try_snapshot(account) {
+                // A change may have come between the two files.
+                Err(error) if left > 0 && error.mended_by_unlock() => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn try_snapshot(&self, account: &Account) -> Result<Option<Snapshot>, Error> {
+        let Holder {
+            account, record, ..
+        } = self.holder(account)?;
+        let Some(record) = record else {
+            return Ok(None);
+        };
+        let state = match self.peek(&account)? {
+            Some(state) => state,
+            None => return Err(self.missing_state(&account)),
+        };
+        knows_all(&state, &record).map_err(|cause| Error {
+            path: self.state_path(&account.name),
+            cause,
+        })?;
+        Ok(Some(Snapshot {
+            account,
+            record,
+            state,
+        }))
+    }
+
+    /// Looks up the record of an account by name and by uid, at a cost that does not depend on the number of users.
+    ///
+    /// # Errors
+    /// [`Error`] for everything that is neither one valid record nor proven absence: also [`Cause::LostRecord`] where
+    /// index or state tell of a record that is not there, and [`Cause::SeveralRecords`].
+    pub fn holder(&self, account: &Account) -> Result<Holder, Error> {
+        if let Some(record) = self.record(account)? {
+            return Ok(Holder {
+                account: account.clone(),
+                record: Some(record),
+                found_by: FoundBy::Name,
+            });
+        }
+        let names = index::names_of(&self.users, account.uid)
+            .map_err(Error::file(&self.path.join("users")))?;
+        let mut found: Option<Holder> = None;
+        for name in &names {
+            let account = Account {
+                name: name.clone(),
+                ..account.clone()
+            };
+            match (self.record(&account)?, &found) {
+                (None, _) => self.prove_unfinished(name)?,
+                (Some(record), None) => {
+                    found = Some(Holder {
+                        account,
+                        record: Some(record),
+                        found_by: FoundBy::Uid,
+                    });
+                }
+                (Some(_), Some(_)) => {
+                    return Err(Error {
+                        path: self.record_path(&account.name),
+                        cause: Cause::SeveralRecords(names),
+                    });
+                }
+            }
+        }
+        self.prove_removed(&account.name)?;
+        Ok(found.unwrap_or_else(|| Holder {
+            account: account.clone(),
+            record: None,
+            found_by: FoundBy::Name,
+        }))
+    }
+
+    /// Proves that a name has neither a record nor a trace of one: for names that no account has.
+    ///
+    /// # Errors
+    /// [`Error`] with [`Cause::LostRecord`] where its state says that there was one.
+    pub fn prove_removed(&self, name: &str) -> Result<(), Error> {
+        match self.peek_named(name)? {
+            Some(state) if state.has_committed() => Err(self.lost(name)),
+            _ => Ok(()),
+        }
+    }
+
+    /// An index entry without a record is left where making or removing the record was stopped: then there is a state that
+    /// says so.
+    fn prove_unfinished(&self, name: &str) -> Result<(), Error> {
+        match self.peek_named(name)? {
+            Some(state) if !state.has_committed() => Ok(()),
+            _ => Err(self.lost(name)),
+        }
+    }
+
+    fn lost(&self, name: &str) -> Error {
+        Error {
+            path: self.record_path(name),
+            cause: Cause::LostRecord,
+        }
+    }
+}

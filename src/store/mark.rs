@@ -1,0 +1,194 @@
+//! The mark of a state directory: an id in the directory, and the same id beside the policy.
+//!
+//! A directory that is not mounted, not restored, or made anew has no mark or another one. It must not pass for one in
+//! which no user is enrolled.
+//!
+//! In the directory the id is the target of the symbolic link `mark`. Beside the policy it stands in a file of the
+//! policy's name with the ending `.id` (`/etc/security/twofactor.id`), one line `ID PATH` for each directory.
+#![forbid(unsafe_code)]
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::CWD;
+
+use crate::sys::file::{self, Access, FileError, Open};
+use crate::sys::link;
+
+use super::{Cause, Error};
+
+const MARK: &str = "mark";
+/// Bytes of randomness in an id.
+const ID_LEN: usize = 16;
+
+/// How [`initialize`] treats a directory and a file of ids that do not agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disagreement {
+    /// As an error: the wrong directory may be mounted.
+    Refuse,
+    /// The id of the directory is taken, or a new one is made where it has none.
+    Settle,
+}
+
+/// What [`initialize`] found and did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Initialized {
+    /// Directory and file of ids had the same id already.
+    Already,
+    /// A new id was made.
+    Marked,
+    /// The id of the directory was noted beside the policy.
+    Noted,
+}
+
+/// The file of ids that belongs to a policy.
+#[must_use]
+pub fn id_file(policy: &Path) -> PathBuf {
+    policy.with_extension("id")
+}
+
+/// Checks that the directory behind `top` is the one that was marked for `path`.
+///
+/// # Errors
+/// [`Error`] with [`Cause::Unmarked`] where the directory has no mark, [`Cause::NotNoted`] where no id is noted for
+/// this path, [`Cause::OtherMark`] where the ids differ.
+pub fn check(top: &OwnedFd, path: &Path, policy: &Path) -> Result<(), Error> {
+    let mark = read_mark(top, path)?;
+    let noted = noted(path, policy)?;
+    let cause = match (mark, noted) {
+        (Some(mark), Some(noted)) if mark == noted => return Ok(()),
+        (Some(_), Some(_)) => Cause::OtherMark,
+        (None, _) => Cause::Unmarked,
+        (Some(_), None) => Cause::NotNoted(id_file(policy)),
+    };
+    Err(Error {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+/// Marks a directory, and notes its id beside the policy.
+///
+/// # Errors
+/// [`Error`] as for [`check`] where one of the two has an id that the other has not, unless that is to be settled.
+pub fn initialize(
+    top: &OwnedFd,
+    path: &Path,
+    policy: &Path,
+    disagreement: Disagreement,
+) -> Result<Initialized, Error> {
+    let mark = read_mark(top, path)?;
+    let noted = noted(path, policy)?;
+    let settle = disagreement == Disagreement::Settle;
+    match (mark, noted) {
+        (Some(mark), Some(noted)) if mark == noted => Ok(Initialized::Already),
+        (Some(_), Some(_)) if !settle => Err(Error {
+            path: path.to_owned(),
+            cause: Cause::OtherMark,
+        }),
+        (None, Some(_)) if !settle => Err(Error {
+            path: path.to_owned(),
+            cause: Cause::Unmarked,
+        }),
+        (Some(mark), _) => {
+            note(&mark, path, policy)?;
+            Ok(Initialized::Noted)
+        }
+        (None, _) => {
+            let id = new_id(path)?;
+            // The note comes first: a kill in between leaves a directory that is refused, not one that is believed.
+            note(&id, path, policy)?;
+            let made = link::write_value(top, MARK, &id)
+                .and_then(|made| file::flush_directory(top).map(|()| made))
+                .map_err(Error::file(path))?;
+            if made {
+                Ok(Initialized::Marked)
+            } else {
+                Err(Error {
+                    path: path.to_owned(),
+                    cause: Cause::OtherMark,
+                })
+            }
+        }
+    }
+}
+
+/// True if an id is noted for the directory: it was in use here.
+///
+/// # Errors
+/// [`Error`] when the file of ids cannot be read.
+pub fn is_noted(path: &Path, policy: &Path) -> Result<bool, Error> {
+    Ok(noted(path, policy)?.is_some())
+}
+
+fn read_mark(top: &OwnedFd, path: &Path) -> Result<Option<String>, Error> {
+    link::read_value(top, MARK).map_err(Error::file(&path.join(MARK)))
+}
+
+fn new_id(path: &Path) -> Result<String, Error> {
+    let mut bytes = [0; ID_LEN];
+    getrandom::fill(&mut bytes).map_err(|_| Error {
+        path: path.to_owned(),
+        cause: Cause::System("cannot be marked: the kernel gives no randomness"),
+    })?;
+    Ok(data_encoding::HEXLOWER.encode(&bytes))
+}
+
+/// The id that is noted for a directory.
+fn noted(path: &Path, policy: &Path) -> Result<Option<String>, Error> {
+    let lines = lines(policy)?;
+    let found = lines.iter().find(|(_, noted)| noted == path);
+    Ok(found.map(|(id, _)| id.clone()))
+}
+
+/// All noted ids with their directories.
+fn lines(policy: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let ids = id_file(policy);
+    let opened = file::open_file(CWD, &ids, Open::Read, Access::Readable);
+    let (fd, stat) = match opened {
+        Err(error) if error.is_missing() => return Ok(Vec::new()),
+        other => other.map_err(Error::file(&ids))?,
+    };
+    let bytes = file::read_all(fd, &stat).map_err(Error::file(&ids))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| Error {
+        path: ids,
+        cause: Cause::NotUtf8,
+    })?;
+    Ok(text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(id, path)| (id.to_owned(), PathBuf::from(path)))
+        .collect())
+}
+
+/// Notes an id for a directory, beside those of other directories.
+fn note(id: &str, path: &Path, policy: &Path) -> Result<(), Error> {
+    let ids = id_file(policy);
+    let failed = |cause| Error {
+        path: path.to_owned(),
+        cause,
+    };
+    let own = path
+        .to_str()
+        .filter(|path| !path.contains('\n'))
+        .ok_or_else(|| failed(Cause::NotUtf8))?;
+    let mut text = format!("{id} {own}\n");
+    for (other, noted) in lines(policy)? {
+        if noted != path {
+            text.push_str(&format!("{other} {}\n", noted.display()));
+        }
+    }
+    let (Some(directory), Some(name)) = (ids.parent(), ids.file_name().and_then(OsStr::to_str))
+    else {
+        return Err(failed(Cause::File(FileError::WrongType)));
+    };
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    let fd =
+        file::open_directory(CWD, directory, Access::Readable).map_err(Error::file(directory))?;
+    file::write_file(fd, name, text.as_bytes(), Access::Readable).map_err(Error::file(&ids))
+}

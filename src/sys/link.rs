@@ -1,0 +1,224 @@
+//! Names that are made only where there are none, and symbolic links as small values.
+//!
+//! Both are atomic without a lock: of two processes that make the same name one is told that it exists.
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, fsync, linkat, openat, readlinkat, renameat,
+    renameat_with, symlinkat, unlinkat,
+};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::file::{self, FileError};
+use super::lock;
+
+/// What a new file is before it has its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Open to the locks of others.
+    Free,
+    /// Locked by this process (flock(2)): others see it locked from the first moment on.
+    Locked,
+}
+
+/// A file of mode 0600 that has no name yet, or a temporary one where the file system does not know O_TMPFILE.
+///
+/// A kill leaves nothing, or the temporary file with its random name.
+pub struct NewFile<'d> {
+    directory: BorrowedFd<'d>,
+    fd: OwnedFd,
+    temporary: Option<String>,
+}
+
+impl<'d> NewFile<'d> {
+    /// Makes it, with this content. `name` is the name that it will have.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn create(
+        directory: BorrowedFd<'d>,
+        name: &str,
+        bytes: &[u8],
+        claim: Claim,
+    ) -> Result<Self, FileError> {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let file = match retry_on_intr(|| openat(directory, ".", flags, owner())) {
+            Ok(fd) => Self {
+                directory,
+                fd,
+                temporary: None,
+            },
+            // What file systems and kernels without O_TMPFILE say (open(2)).
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {
+                Self::with_name(directory, name)?
+            }
+            Err(errno) => return Err(FileError::System("create", errno)),
+        };
+        file.fill(bytes, claim)?;
+        Ok(file)
+    }
+
+    /// Waits until its content is on the disk.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn flush(&self) -> Result<(), FileError> {
+        retry_on_intr(|| fsync(&self.fd)).map_err(|errno| FileError::System("fsync", errno))
+    }
+
+    /// Gives it its name, which is durable after [`file::flush_directory`]. `None` if the name exists.
+    ///
+    /// # Errors
+    /// [`FileError`]; then there is no new name.
+    pub fn publish(mut self, name: &str) -> Result<Option<OwnedFd>, FileError> {
+        let linked = match &self.temporary {
+            Some(temporary) => linkat(
+                self.directory,
+                temporary.as_str(),
+                self.directory,
+                name,
+                AtFlags::empty(),
+            ),
+            None => self.link_unnamed(name),
+        };
+        self.forget_temporary();
+        match linked {
+            Ok(()) => {
+                let fd = self.fd.try_clone();
+                fd.map(Some)
+                    .map_err(|_| FileError::System("dup", Errno::MFILE))
+            }
+            Err(Errno::EXIST) => Ok(None),
+            Err(errno) => Err(FileError::System("link", errno)),
+        }
+    }
+
+    /// The first way needs CAP_DAC_READ_SEARCH, the second /proc.
+    fn link_unnamed(&self, name: &str) -> Result<(), Errno> {
+        match linkat(&self.fd, "", self.directory, name, AtFlags::EMPTY_PATH) {
+            Err(Errno::NOENT | Errno::PERM | Errno::INVAL) => {
+                let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+                linkat(CWD, path, self.directory, name, AtFlags::SYMLINK_FOLLOW)
+            }
+            done => done,
+        }
+    }
+
+    fn with_name(directory: BorrowedFd<'d>, name: &str) -> Result<Self, FileError> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|_| FileError::System("getrandom", Errno::IO))?;
+        let temporary = format!(".{name}.{:016x}", u64::from_le_bytes(random));
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = retry_on_intr(|| openat(directory, temporary.as_str(), flags, owner()))
+            .map_err(|errno| FileError::System("create", errno))?;
+        Ok(Self {
+            directory,
+            fd,
+            temporary: Some(temporary),
+        })
+    }
+
+    fn fill(&self, bytes: &[u8], claim: Claim) -> Result<(), FileError> {
+        let failed = |call| move |errno| FileError::System(call, errno);
+        // The caller's umask is not ours to change, and may be anything.
+        fchmod(&self.fd, owner()).map_err(failed("chmod"))?;
+        file::write_at(&self.fd, bytes, 0)?;
+        if claim == Claim::Locked && !lock::try_exclusive(&self.fd).map_err(failed("flock"))? {
+            // It is open here only.
+            return Err(FileError::System("flock", Errno::WOULDBLOCK));
+        }
+        Ok(())
+    }
+
+    fn forget_temporary(&mut self) {
+        if let Some(temporary) = self.temporary.take() {
+            // What went wrong before is what is reported.
+            let _ = unlinkat(self.directory, temporary.as_str(), AtFlags::empty());
+        }
+    }
+}
+
+impl Drop for NewFile<'_> {
+    fn drop(&mut self) {
+        self.forget_temporary();
+    }
+}
+
+fn owner() -> Mode {
+    Mode::RUSR | Mode::WUSR
+}
+
+/// Makes a file whose content is on the disk before it has its name. `None` if the name exists.
+///
+/// # Errors
+/// [`FileError`]; then there is no new name.
+pub fn create_new(
+    directory: impl AsFd,
+    name: &str,
+    bytes: &[u8],
+    claim: Claim,
+) -> Result<Option<OwnedFd>, FileError> {
+    let file = NewFile::create(directory.as_fd(), name, bytes, claim)?;
+    file.flush()?;
+    file.publish(name)
+}
+
+/// Renames a file; whatever had the new name is gone.
+///
+/// # Errors
+/// [`FileError`]; [`FileError::is_missing`] if the old name is gone.
+pub fn rename(directory: impl AsFd, from: &str, to: &str) -> Result<(), FileError> {
+    renameat(&directory, from, &directory, to).map_err(|errno| match errno {
+        Errno::NOENT => FileError::System("open", errno),
+        errno => FileError::System("rename", errno),
+    })
+}
+
+/// Renames a file if the new name is free; tells whether it was.
+///
+/// # Errors
+/// [`FileError`], also where the file system knows no such renaming.
+pub fn rename_new(directory: impl AsFd, from: &str, to: &str) -> Result<bool, FileError> {
+    match renameat_with(&directory, from, &directory, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(errno) => Err(FileError::System("rename", errno)),
+    }
+}
+
+/// Makes a symbolic link as a value; tells whether the name was free.
+///
+/// # Errors
+/// [`FileError`].
+pub fn write_value(directory: impl AsFd, name: &str, value: &str) -> Result<bool, FileError> {
+    match symlinkat(value, directory, name) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(errno) => Err(FileError::System("symlink", errno)),
+    }
+}
+
+/// The value of a symbolic link. `None` when two system calls have said that there is nothing under that name.
+///
+/// # Errors
+/// [`FileError`], also when it is something else than a link, or not UTF-8.
+pub fn read_value(directory: impl AsFd, name: &str) -> Result<Option<String>, FileError> {
+    let read = || readlinkat(&directory, name, Vec::new());
+    let target = match read() {
+        Err(Errno::NOENT) if file::is_absent(&directory, name)? => return Ok(None),
+        // Made in between, or it was there all the time.
+        Err(Errno::NOENT) => read(),
+        other => other,
+    };
+    match target {
+        Ok(target) => target
+            .into_string()
+            .map(Some)
+            .map_err(|_| FileError::WrongType),
+        Err(Errno::INVAL) => Err(FileError::WrongType),
+        Err(errno) => Err(FileError::System("readlink", errno)),
+    }
+}
