@@ -42,7 +42,7 @@ impl Failure {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Store(error) if error.is_missing() => {
-                Some("twofactor init makes what is missing")
+                Some("twofactor init makes the state directory, twofactor enable the policy")
             }
             Self::Store(error) if error.mended_by_unlock() => {
                 Some("twofactor unlock USER makes a new state")

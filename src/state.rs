@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use crate::device::{Id, MAX_DEVICES};
 
 pub use codec::{
-    FILE_LEN, Generation, SLOT_LEN, SLOT_STRIDE, Slot, StateError, Stored, decode_file, encode,
-    encode_file,
+    FILE_LEN, MOVED, MOVED_OFFSET, SLOT_LEN, SLOT_STRIDE, Slot, Standing, StateError, Stored,
+    decode_file, encode, encode_file, encode_provisional, encode_settled,
 };
 
 /// Most devices one state can describe.
@@ -21,7 +21,7 @@ pub const MAX_GRACE: usize = 4;
 /// Most refused answers remembered.
 pub const MAX_REFUSED: usize = 3;
 /// Bytes of the format that nothing uses yet.
-pub const RESERVE_LEN: usize = 99;
+pub const RESERVE_LEN: usize = 109;
 /// `next` of a HOTP device whose counter was lost: no counter is accepted until `twofactor resync`.
 pub const COUNTER_UNKNOWN: u64 = u64::MAX;
 

@@ -49,13 +49,13 @@ fn reads(file: &[u8]) {
     );
     assert!(stored.state.devices.len() <= CAPACITY && stored.state.grace.len() <= MAX_GRACE);
 
-    let again = decode_file(&encode_file(&stored.state, Generation::default())).unwrap();
+    let again = decode_file(&encode_file(&stored.state)).unwrap();
     assert_eq!(again.state, stored.state);
     for slot in [Slot::First, Slot::Second] {
-        let mut other = encode_file(&pam_twofactor::state::State::new(7), Generation::default());
+        let mut other = encode_file(&pam_twofactor::state::State::new(7));
         let start = slot.offset() as usize;
         let sequence = stored.sequence.max(3);
-        other[start..start + SLOT_LEN].copy_from_slice(&encode(&stored.state, sequence, Generation::default()));
+        other[start..start + SLOT_LEN].copy_from_slice(&encode(&stored.state, sequence));
         let found = decode_file(&other).unwrap();
         assert_eq!(
             (found.state, found.sequence, found.slot),

@@ -73,7 +73,7 @@ impl Machine {
         let whole = [
             POLICY.as_bytes().to_vec(),
             record.to_toml().as_bytes().to_vec(),
-            encode_file(&state, Generation::default()),
+            encode_file(&state),
         ];
         let store = Store::initialize(&directory.join("store"), &directory.join("policy.toml"), pam_twofactor::store::Disagreement::Settle).unwrap().0;
         let now = whole.clone();

@@ -32,7 +32,11 @@ const FIRST_GRACE: usize = 8;
 const CHECKSUM_LEN: usize = 8;
 /// Times are kept in five bytes.
 const TIME_LEN: usize = 5;
-/// Flag of a file that is not merged yet.
+/// What is written into a file whose place was taken by another, and where: behind the second slot.
+pub const MOVED: [u8; 8] = *b"MOVED\0\0\0";
+/// See [`MOVED`].
+pub const MOVED_OFFSET: u64 = 1016;
+/// Flag of a file that does not count yet.
 const PROVISIONAL: u8 = 1;
 /// Flag of a device with a record.
 const COMMITTED: u8 = 1;
@@ -75,31 +79,20 @@ pub struct Stored {
     pub sequence: u64,
     /// Where it stands.
     pub slot: Slot,
-    /// Which file of the user's it is.
-    pub generation: Generation,
+    /// Whether the file counts.
+    pub standing: Standing,
+    /// True if another file has taken the place of this one.
+    pub moved: bool,
 }
 
-/// Which of a user's state files one is. A file whose lock holder does not move is replaced by the next generation.
+/// Whether a file is the one that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Generation {
-    /// Counted from 0.
-    pub number: u64,
-    /// How many generations before this one may still have a name.
-    pub leftovers: u16,
-    /// True until what the generation before holds is in it. Such a file is judged by no one.
-    pub provisional: bool,
-}
-
-impl Generation {
-    /// A generation that nothing is left of but itself.
-    #[must_use]
-    pub const fn settled(number: u64) -> Self {
-        Self {
-            number,
-            leftovers: 0,
-            provisional: false,
-        }
-    }
+pub enum Standing {
+    /// It holds what was known when it was made, and all that came since.
+    #[default]
+    Settled,
+    /// It was made to take the place of another file, and does not hold yet what that one holds.
+    Provisional,
 }
 
 /// Why the bytes are not a state.
@@ -131,7 +124,7 @@ impl std::error::Error for StateError {}
 /// Everything that [`encode`] writes before the checksum has to fit: header and counters, refused answers, devices,
 /// grace, reserve.
 const _: () = assert!(
-    81 + 8
+    71 + 8
         + MAX_REFUSED * 8
         + CAPACITY * (18 + TIME_LEN)
         + MAX_GRACE * (20 + TIME_LEN)
@@ -141,18 +134,19 @@ const _: () = assert!(
 
 /// The bytes of one slot.
 #[must_use]
-pub fn encode(state: &State, sequence: u64, generation: Generation) -> [u8; SLOT_LEN] {
+pub fn encode(state: &State, sequence: u64) -> [u8; SLOT_LEN] {
+    encode_with(state, sequence, Standing::Settled)
+}
+
+fn encode_with(state: &State, sequence: u64, standing: Standing) -> [u8; SLOT_LEN] {
     let mut body = Vec::with_capacity(SLOT_LEN);
     body.extend_from_slice(&MAGIC);
     body.extend_from_slice(&FORMAT.to_le_bytes());
     body.extend_from_slice(&writer());
     body.extend_from_slice(&sequence.to_le_bytes());
-    body.extend_from_slice(&generation.number.to_le_bytes());
-    body.extend_from_slice(&generation.leftovers.to_le_bytes());
-    body.push(if generation.provisional {
-        PROVISIONAL
-    } else {
-        0
+    body.push(match standing {
+        Standing::Settled => 0,
+        Standing::Provisional => PROVISIONAL,
     });
     body.extend_from_slice(&state.uid.to_le_bytes());
     body.extend_from_slice(&state.failures.to_le_bytes());
@@ -194,10 +188,26 @@ pub fn encode(state: &State, sequence: u64, generation: Generation) -> [u8; SLOT
 
 /// A whole file that holds `state` in both slots, for creating it.
 #[must_use]
-pub fn encode_file(state: &State, generation: Generation) -> Vec<u8> {
-    let mut file = encode(state, 1, generation).to_vec();
+pub fn encode_file(state: &State) -> Vec<u8> {
+    whole_file(state, 1, Standing::Settled)
+}
+
+/// The same for a file that is [`Standing::Provisional`].
+#[must_use]
+pub fn encode_provisional(state: &State) -> Vec<u8> {
+    whole_file(state, 1, Standing::Provisional)
+}
+
+/// The same for the file that counts in its place. Each of its slots is newer than what it replaces.
+#[must_use]
+pub fn encode_settled(state: &State) -> Vec<u8> {
+    whole_file(state, 3, Standing::Settled)
+}
+
+fn whole_file(state: &State, sequence: u64, standing: Standing) -> Vec<u8> {
+    let mut file = encode_with(state, sequence, standing).to_vec();
     file.resize(Slot::Second.offset() as usize, 0);
-    file.extend_from_slice(&encode(state, 2, generation));
+    file.extend_from_slice(&encode_with(state, sequence + 1, standing));
     file.resize(FILE_LEN, 0);
     file
 }
@@ -214,12 +224,17 @@ pub fn decode_file(file: &[u8]) -> Result<Stored, StateError> {
     if file.len() != FILE_LEN {
         return Err(StateError::Length);
     }
-    match (decode(first, Slot::First), decode(second, Slot::Second)) {
-        (Some(first), Some(second)) if first.sequence > second.sequence => Ok(first),
-        (_, Some(second)) => Ok(second),
-        (Some(first), None) => Ok(first),
-        (None, None) => Err(StateError::Damaged),
-    }
+    let stored = match (decode(first, Slot::First), decode(second, Slot::Second)) {
+        (Some(first), Some(second)) if first.sequence > second.sequence => first,
+        (_, Some(second)) => second,
+        (Some(first), None) => first,
+        (None, None) => return Err(StateError::Damaged),
+    };
+    let moved = file.get(MOVED_OFFSET as usize..).unwrap_or_default();
+    Ok(Stored {
+        moved: moved.iter().any(|byte| *byte != 0),
+        ..stored
+    })
 }
 
 /// Refuses what says of itself that it is of another format.
@@ -251,22 +266,23 @@ fn decode(bytes: &[u8], slot: Slot) -> Option<Stored> {
     let mut reader = Reader(body);
     let (format, _) = header(&mut reader)?;
     let sequence = reader.u64()?;
-    let (state, generation) = match format {
-        FIRST_FORMAT => (first_fields(&mut reader)?, Generation::default()),
+    let (state, standing) = match format {
+        FIRST_FORMAT => (first_fields(&mut reader)?, Standing::Settled),
         _ => {
-            let generation = Generation {
-                number: reader.u64()?,
-                leftovers: reader.u16()?,
-                provisional: reader.u8()? & PROVISIONAL != 0,
+            let standing = if reader.u8()? & PROVISIONAL == 0 {
+                Standing::Settled
+            } else {
+                Standing::Provisional
             };
-            (fields(&mut reader)?, generation)
+            (fields(&mut reader)?, standing)
         }
     };
     Some(Stored {
         state,
         sequence,
         slot,
-        generation,
+        standing,
+        moved: false,
     })
 }
 

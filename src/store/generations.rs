@@ -1,28 +1,27 @@
 //! The files of one user's state: finding the current one, locking it, and taking it over from a holder that does not
 //! move.
 //!
-//! `state/NAME` is the base. Each file holds the number of its generation. A process that has waited for a second for a
-//! lock while the state did not change claims the next generation, `state/NAME+N`, with link(2), which fails where
-//! another did it. The claim is locked by its maker and provisional: it is judged by no process until what the base
-//! holds is in it, it is flushed, and it is renamed over the base. So only a base is ever judged, and all that was told
-//! is in it:
+//! `state/NAME` is the base. A process that has waited a second for its lock, while the state did not change, closes it:
+//! it makes the directory `state/NAME+`. The files in there are generations, named by numbers from 1 on; the highest
+//! counts. Each is claimed with link(2), which fails where another process did it, is locked by its maker, and is
+//! provisional until it holds what the highest file below it held that is not provisional itself, and is flushed. Then the
+//! lower ones are removed. A generation whose lock is held for too long is taken over in the same way.
 //!
-//! * The holder of a base checks after its flush that no next generation exists and that the base still is its file, in
-//!   this order, and says nothing about the code otherwise. What it wrote before that check is read by the maker of
-//!   every claim that comes after it.
-//! * Older claims lose their names before the new base is judged. A process that was stopped just before it renamed one
-//!   of them finds no name to rename.
+//! The holder of a file looks after its flush whether it is still the current one: that the base is not closed, or that
+//! the next generation does not exist; and that the name is still its file. Otherwise it says nothing about the code.
+//! What it wrote before that look is copied by every later generation, since a generation is filled after it was made.
 //!
-//! `tests/takeover.rs` tries all orders of steps, stops and kills of three processes.
+//! Numbers only grow, and the highest file is never removed, so that nothing comes back. `tests/takeover_model.rs` tries
+//! all orders of steps, stops and kills of three processes.
 #![forbid(unsafe_code)]
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::Stat;
+use rustix::fs::{Dir, Stat};
 
-use crate::state::{self, Generation, State, StateError, Stored};
+use crate::state::{self, MOVED, MOVED_OFFSET, Standing, State, StateError, Stored};
 use crate::sys::clock::monotonic;
 use crate::sys::file::{self, Access, FileError, Open};
 use crate::sys::link::{self, Claim, NewFile};
@@ -46,7 +45,16 @@ pub(super) struct StateFiles<'s> {
 pub(super) struct HeldFile {
     pub(super) fd: OwnedFd,
     stat: Stat,
+    place: Place,
     pub(super) stored: Stored,
+}
+
+/// Where a state file is.
+enum Place {
+    /// `state/NAME`.
+    Base,
+    /// The directory of generations, and the number.
+    Generation(OwnedFd, u64),
 }
 
 /// How long a lock is waited for.
@@ -82,16 +90,22 @@ impl<'s> StateFiles<'s> {
     /// Reads the state without a lock: for prompts and displays, never for a verdict. `None` when two system calls have
     /// said that there is no file. A slot that is being written fails its checksum, and the other one counts.
     pub(super) fn peek(&self) -> Result<Option<Stored>, Error> {
-        let opened = match self.open(&self.name, Open::Read)? {
-            None if self.is_absent(&self.name)? => return Ok(None),
+        let opened = match self.open(self.states, &self.name, Open::Read)? {
+            None if self.is_absent(self.states, &self.name)? => return Ok(None),
             // Made in between, or it was there all the time.
-            None => self.open(&self.name, Open::Read)?,
+            None => self.open(self.states, &self.name, Open::Read)?,
             found => found,
         };
-        match opened {
-            Some(opened) => self.read(&opened).map(Some),
-            None => Err(self.missing()),
+        let Some(opened) = opened else {
+            return Err(self.error(Cause::MissingState));
+        };
+        let base = self.read(&opened)?;
+        if base.moved
+            && let Some(stored) = self.peek_generation()?
+        {
+            return Ok(Some(stored));
         }
+        Ok(Some(base))
     }
 
     /// Locks the current file. `None` when there is none, or when it cannot be had at once and `waiting` says not to wait.
@@ -99,21 +113,18 @@ impl<'s> StateFiles<'s> {
         let mut pause = Pause::begin();
         let mut watch = Watch::begin();
         loop {
-            let Some(base) = self.open(&self.name, Open::Update)? else {
+            let Some(base) = self.open(self.states, &self.name, Open::Update)? else {
                 return Ok(None);
             };
-            let free = self.try_lock(&base)?;
-            if free && let Some(held) = self.settle(base)? {
-                return Ok(Some(held));
-            }
-            if waiting == Waiting::Never {
-                return Ok(None);
-            }
-            // A lock that was free and did not help: another process claims the next generation.
-            if (free || watch.is_due())
-                && let Some(held) = self.join(&mut watch)?
-            {
-                return Ok(Some(held));
+            let held = if self.try_lock(&base)? {
+                self.settled_base(base, waiting, &mut watch)?
+            } else if watch.is_due() {
+                self.wait_for_base(&base, waiting, &mut watch)?
+            } else {
+                None
+            };
+            if held.is_some() || waiting == Waiting::Never {
+                return Ok(held);
             }
             if pause.waited() >= WAIT {
                 return Err(self.busy());
@@ -124,7 +135,7 @@ impl<'s> StateFiles<'s> {
 
     /// Makes the first file of a user, durably. False if there is one.
     pub(super) fn create(&self, state: &State) -> Result<bool, Error> {
-        let bytes = state::encode_file(state, Generation::default());
+        let bytes = state::encode_file(state);
         let made = link::create_new(self.states, &self.name, &bytes, Claim::Free)
             .map_err(Error::file(&self.path))?;
         file::flush_directory(self.states).map_err(Error::file(&self.path))?;
@@ -133,7 +144,7 @@ impl<'s> StateFiles<'s> {
 
     /// The first file of a user, locked and without a name, for [`StateFiles::publish`]; it is not flushed.
     pub(super) fn stage(&self, state: &State) -> Result<NewFile<'s>, FileError> {
-        let bytes = state::encode_file(state, Generation::default());
+        let bytes = state::encode_file(state);
         NewFile::create(self.states.as_fd(), &self.name, &bytes, Claim::Locked)
     }
 
@@ -147,48 +158,37 @@ impl<'s> StateFiles<'s> {
             return Ok(None);
         };
         let stat = file::stat(&fd).map_err(Error::file(&self.path))?;
-        self.held(OpenFile { fd, stat }, state, Generation::default())
-            .map(Some)
-    }
-
-    /// A file that was just written, as it would be read.
-    fn held(
-        &self,
-        opened: OpenFile,
-        state: &State,
-        generation: Generation,
-    ) -> Result<HeldFile, Error> {
-        let stored = state::decode_file(&state::encode_file(state, generation))
+        let stored = state::decode_file(&state::encode_file(state))
             .map_err(|error| self.error(Cause::State(error)))?;
-        Ok(HeldFile {
-            fd: opened.fd,
-            stat: opened.stat,
+        Ok(Some(HeldFile {
+            fd,
+            stat,
+            place: Place::Base,
             stored,
-        })
+        }))
     }
 
     /// Puts a new file in place of one that cannot be read. Its lock is waited for, but a holder that does not move does
     /// not keep an administrator from it.
     pub(super) fn replace_unreadable(&self, state: &State) -> Result<(), Error> {
-        let base = self.open(&self.name, Open::Update)?;
-        if let Some(base) = &base {
-            let pause = Pause::begin();
-            let mut rest = Pause::begin();
-            while !self.try_lock(base)? && pause.waited() < PATIENCE {
-                rest.rest();
+        if let Some(base) = self.open(self.states, &self.name, Open::Update)? {
+            let mut pause = Pause::begin();
+            while !self.try_lock(&base)? && pause.waited() < PATIENCE {
+                pause.rest();
             }
-            if !self.is_still(&self.name, base)? {
+            if !self.is_still(self.states, &self.name, &base.stat)? {
                 return Ok(());
             }
         }
-        let bytes = state::encode_file(state, Generation::default());
+        let bytes = state::encode_file(state);
         file::write_file(self.states, &self.name, &bytes, Access::Private)
-            .map_err(Error::file(&self.path))
+            .map_err(Error::file(&self.path))?;
+        self.remove_generations()
     }
 
     /// Checks that the file is still the current one: what was written and flushed before is in every later one.
     pub(super) fn confirm(&self, held: &HeldFile) -> Result<(), Error> {
-        if self.is_current(held.stored.generation.number, &held.stat)? {
+        if self.is_current(&held.place, &held.stat)? {
             Ok(())
         } else {
             Err(self.error(Cause::TakenOver))
@@ -196,10 +196,8 @@ impl<'s> StateFiles<'s> {
     }
 
     /// Removes all files of the user, the base last.
-    pub(super) fn remove_all(&self, generation: Generation) -> Result<(), Error> {
-        let leftovers = u64::from(generation.leftovers);
-        let first = generation.number.saturating_sub(leftovers);
-        self.remove_claims(first..generation.number.saturating_add(2))?;
+    pub(super) fn remove_all(&self) -> Result<(), Error> {
+        self.remove_generations()?;
         let remove = || {
             file::remove_leftover(self.states, &self.name)?;
             file::remove(self.states, &self.name)?;
@@ -208,67 +206,102 @@ impl<'s> StateFiles<'s> {
         remove().map_err(Error::file(&self.path))
     }
 
-    /// The file behind a lock that was had, if it is the current one.
-    fn settle(&self, base: OpenFile) -> Result<Option<HeldFile>, Error> {
-        let mut stored = match self.read(&base) {
-            Err(error) if self.is_still(&self.name, &base)? => return Err(error),
-            Err(_) => return Ok(None),
-            Ok(stored) => stored,
-        };
-        let generation = stored.generation;
-        if generation.leftovers > 0 {
-            let first = generation
-                .number
-                .saturating_sub(u64::from(generation.leftovers));
-            self.remove_claims(first..generation.number)?;
-            stored.generation = Generation::settled(generation.number);
+    /// The base behind a lock that was had, if it is the current file; else the generation that is.
+    fn settled_base(
+        &self,
+        base: OpenFile,
+        waiting: Waiting,
+        watch: &mut Watch,
+    ) -> Result<Option<HeldFile>, Error> {
+        if !self.is_absent(self.states, &self.directory())? {
+            drop(base.fd);
+            return self.join(waiting, watch);
         }
-        let current = self.is_current(generation.number, &base.stat)?;
-        Ok(current.then_some(HeldFile {
+        let stored = self.read(&base);
+        if !self.is_current(&Place::Base, &base.stat)? {
+            return Ok(None);
+        }
+        Ok(Some(HeldFile {
             fd: base.fd,
             stat: base.stat,
-            stored,
+            place: Place::Base,
+            stored: stored?,
         }))
     }
 
-    /// Completes the highest claim if its lock is free, or makes one if nothing has changed for [`PATIENCE`].
-    fn join(&self, watch: &mut Watch) -> Result<Option<HeldFile>, Error> {
-        let Some(base) = self.open(&self.name, Open::Read)? else {
-            return Ok(None);
-        };
-        let stored = self.read(&base)?;
-        let mut number = stored.generation.number;
-        let mut highest: Option<OpenFile> = None;
-        while let Some(claim) = self.open(&self.claim(number.saturating_add(1)), Open::Update)? {
-            number = number.saturating_add(1);
-            highest = Some(claim);
+    /// Closes the base if nothing has changed for [`PATIENCE`].
+    fn wait_for_base(
+        &self,
+        base: &OpenFile,
+        waiting: Waiting,
+        watch: &mut Watch,
+    ) -> Result<Option<HeldFile>, Error> {
+        if !self.is_absent(self.states, &self.directory())? {
+            return self.join(waiting, watch);
         }
-        if let Some(claim) = highest {
-            if self.try_lock(&claim)? {
-                return self.take_over(claim, number);
-            }
-            watch.see(claim.stat.st_ino, stored.sequence);
-        } else {
-            watch.see(base.stat.st_ino, stored.sequence);
-        }
+        watch.see(base.stat.st_ino, self.read(base)?.sequence);
         if !watch.is_stale() {
             return Ok(None);
         }
-        let next = number.saturating_add(1);
-        match self.make_claim(next, stored.state.uid) {
-            Ok(Some(claim)) => self.take_over(claim, next),
+        match self.close_base() {
+            Ok(Some((directory, claim))) => self.complete(directory, claim, 1),
             // Another process was faster; or no file can be made, so that there is nothing to do but wait.
             Ok(None) | Err(_) => Ok(None),
         }
     }
 
-    fn make_claim(&self, number: u64, uid: u32) -> Result<Option<OpenFile>, FileError> {
-        let generation = Generation {
-            provisional: true,
-            ..Generation::settled(number)
+    /// Makes the directory of generations and the first one. The file comes first: a base that is closed while no file can
+    /// be made would keep the right person out.
+    fn close_base(&self) -> Result<Option<(OwnedFd, OpenFile)>, FileError> {
+        let claim = self.stage_claim()?;
+        let directory = file::ensure_directory(self.states, Path::new(&self.directory()))?;
+        let Some(fd) = claim.publish_in(directory.as_fd(), "1")? else {
+            return Ok(None);
         };
-        let bytes = state::encode_file(&State::new(uid), generation);
-        match link::create_new(self.states, &self.claim(number), &bytes, Claim::Locked)? {
+        let stat = file::stat(&fd)?;
+        Ok(Some((directory, OpenFile { fd, stat })))
+    }
+
+    fn stage_claim(&self) -> Result<NewFile<'s>, FileError> {
+        let bytes = state::encode_provisional(&State::new(0));
+        let claim = NewFile::create(self.states.as_fd(), &self.name, &bytes, Claim::Locked)?;
+        claim.flush()?;
+        Ok(claim)
+    }
+
+    /// Locks the highest generation, or makes the next one if nothing has changed for [`PATIENCE`].
+    fn join(&self, waiting: Waiting, watch: &mut Watch) -> Result<Option<HeldFile>, Error> {
+        let Some(directory) = self.open_generations()? else {
+            return Ok(None);
+        };
+        let highest = self.numbers(&directory)?.last().copied().unwrap_or(0);
+        if highest > 0 {
+            let name = highest.to_string();
+            let Some(opened) = self.open(&directory, &name, Open::Update)? else {
+                return Ok(None);
+            };
+            if self.try_lock(&opened)? {
+                return self.complete(directory, opened, highest);
+            }
+            watch.see(opened.stat.st_ino, self.read_any(&opened)?.sequence);
+            if !watch.is_stale() {
+                return Ok(None);
+            }
+        }
+        if waiting == Waiting::Never {
+            return Ok(None);
+        }
+        let next = highest.saturating_add(1);
+        match self.claim(&directory, next) {
+            Ok(Some(claim)) => self.complete(directory, claim, next),
+            // Another process was faster; or no file can be made, so that there is nothing to do but wait.
+            Ok(None) | Err(_) => Ok(None),
+        }
+    }
+
+    fn claim(&self, directory: &OwnedFd, number: u64) -> Result<Option<OpenFile>, FileError> {
+        let claim = self.stage_claim()?;
+        match claim.publish_in(directory.as_fd(), &number.to_string())? {
             Some(fd) => {
                 let stat = file::stat(&fd)?;
                 Ok(Some(OpenFile { fd, stat }))
@@ -277,66 +310,141 @@ impl<'s> StateFiles<'s> {
         }
     }
 
-    /// Turns a claim whose lock is held into the base. `None` where another process did something meanwhile.
-    fn take_over(&self, claim: OpenFile, number: u64) -> Result<Option<HeldFile>, Error> {
-        let name = self.claim(number);
-        if !self.is_still(&name, &claim)? {
+    /// Turns a generation whose lock is held into the current file. `None` where another process did something meanwhile.
+    fn complete(
+        &self,
+        directory: OwnedFd,
+        opened: OpenFile,
+        number: u64,
+    ) -> Result<Option<HeldFile>, Error> {
+        let own = self.read_any(&opened)?;
+        let numbers = self.numbers(&directory)?;
+        if numbers.last() != Some(&number)
+            || !self.is_still(&directory, &number.to_string(), &opened.stat)?
+        {
+            // The file keeps its name: a gap would hide the higher ones from the holder of a lower one.
             return Ok(None);
         }
-        let Some(base) = self.open(&self.name, Open::Read)? else {
-            // The user was removed.
-            file::remove(self.states, &name).map_err(Error::file(&self.path))?;
+        let stored = if own.standing == Standing::Provisional {
+            let source = self.source(&directory, &numbers, number)?;
+            self.fill(&opened, &source)?
+        } else {
+            own
+        };
+        for lower in numbers.iter().filter(|lower| **lower < number) {
+            file::remove(&directory, &lower.to_string()).map_err(Error::file(&self.path))?;
+        }
+        file::flush_directory(&directory).map_err(Error::file(&self.path))?;
+        self.note_move();
+        let place = Place::Generation(directory, number);
+        let current = self.is_current(&place, &opened.stat)?;
+        Ok(current.then_some(HeldFile {
+            fd: opened.fd,
+            stat: opened.stat,
+            place,
+            stored,
+        }))
+    }
+
+    /// What the highest file below a generation holds that is not provisional.
+    fn source(&self, directory: &OwnedFd, numbers: &[u64], number: u64) -> Result<Stored, Error> {
+        for lower in numbers.iter().rev().filter(|lower| **lower < number) {
+            let Some(opened) = self.open(directory, &lower.to_string(), Open::Read)? else {
+                return Err(self.error(Cause::TakenOver));
+            };
+            let stored = self.read_any(&opened)?;
+            if stored.standing == Standing::Settled {
+                return Ok(stored);
+            }
+        }
+        match self.open(self.states, &self.name, Open::Read)? {
+            Some(base) => self.read(&base),
+            None => Err(self.error(Cause::MissingState)),
+        }
+    }
+
+    fn fill(&self, opened: &OpenFile, source: &Stored) -> Result<Stored, Error> {
+        let bytes = state::encode_settled(&source.state);
+        file::write_at(&opened.fd, &bytes, 0)
+            .and_then(|()| file::flush(&opened.fd))
+            .map_err(Error::file(&self.path))?;
+        state::decode_file(&bytes).map_err(|error| self.error(Cause::State(error)))
+    }
+
+    /// Tells readers without a lock not to read the base. Where that fails they read what was known when it was closed.
+    fn note_move(&self) {
+        let opened = self.open(self.states, &self.name, Open::Update);
+        if let Ok(Some(base)) = opened
+            && self.read(&base).is_ok_and(|stored| !stored.moved)
+        {
+            let _ = file::write_at(&base.fd, &MOVED, MOVED_OFFSET);
+        }
+    }
+
+    fn peek_generation(&self) -> Result<Option<Stored>, Error> {
+        let Some(directory) = self.open_generations()? else {
             return Ok(None);
         };
-        let before = self.read(&base)?;
-        let first = before.generation.number.saturating_add(1);
-        let highest = self.is_absent(&self.claim(number.saturating_add(1)))?;
-        if before.generation.number >= number || !highest {
-            return Ok(None);
+        for number in self.numbers(&directory)?.iter().rev() {
+            if let Some(opened) = self.open(&directory, &number.to_string(), Open::Read)? {
+                let stored = self.read_any(&opened)?;
+                if stored.standing == Standing::Settled {
+                    return Ok(Some(stored));
+                }
+            }
         }
-        let merged = Generation {
-            leftovers: u16::try_from(number - first).unwrap_or(u16::MAX),
-            ..Generation::settled(number)
+        Ok(None)
+    }
+
+    /// The order matters: whoever makes the next file after the first look copies what was flushed before it.
+    fn is_current(&self, place: &Place, opened: &Stat) -> Result<bool, Error> {
+        match place {
+            Place::Base => Ok(self.is_absent(self.states, &self.directory())?
+                && self.is_still(self.states, &self.name, opened)?),
+            Place::Generation(directory, number) => {
+                let next = number.saturating_add(1).to_string();
+                Ok(self.is_absent(directory, &next)?
+                    && self.is_still(directory, &number.to_string(), opened)?)
+            }
+        }
+    }
+
+    fn remove_generations(&self) -> Result<(), Error> {
+        let Some(directory) = self.open_generations()? else {
+            return Ok(());
         };
-        let replace = || {
-            file::write_at(&claim.fd, &state::encode_file(&before.state, merged), 0)?;
-            file::flush(&claim.fd)?;
-            link::rename(self.states, &name, &self.name)
+        let remove = || {
+            for name in list_names(&directory)? {
+                file::remove(&directory, &name)?;
+            }
+            file::remove_directory(self.states, &self.directory())?;
+            file::flush_directory(self.states)
         };
-        match replace() {
-            Err(error) if error.is_missing() => return Ok(None),
-            other => other.map_err(Error::file(&self.path))?,
+        remove().map_err(Error::file(&self.path))
+    }
+
+    /// The numbers of the generations, ascending.
+    fn numbers(&self, directory: &OwnedFd) -> Result<Vec<u64>, Error> {
+        let names = list_names(directory).map_err(Error::file(&self.path))?;
+        let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn open_generations(&self) -> Result<Option<OwnedFd>, Error> {
+        let path = self.directory();
+        match file::open_directory(self.states, Path::new(&path), Access::Private) {
+            Err(error) if error.is_missing() => Ok(None),
+            other => other.map(Some).map_err(Error::file(&self.path)),
         }
-        self.remove_claims(first..number)?;
-        file::flush_directory(self.states).map_err(Error::file(&self.path))?;
-        if !self.is_current(number, &claim.stat)? {
-            return Ok(None);
-        }
-        let mut held = self.held(claim, &before.state, merged)?;
-        held.stored.generation = Generation::settled(number);
-        Ok(Some(held))
     }
 
-    /// The order matters: a process that claims the next generation after the first look reads what was flushed before it.
-    fn is_current(&self, number: u64, opened: &Stat) -> Result<bool, Error> {
-        let unclaimed = self.is_absent(&self.claim(number.saturating_add(1)))?;
-        let same = file::is_still(self.states, &self.name, opened);
-        Ok(unclaimed && same.map_err(Error::file(&self.path))?)
+    fn directory(&self) -> String {
+        format!("{}+", self.name)
     }
 
-    fn remove_claims(&self, numbers: std::ops::Range<u64>) -> Result<(), Error> {
-        for number in numbers {
-            file::remove(self.states, &self.claim(number)).map_err(Error::file(&self.path))?;
-        }
-        Ok(())
-    }
-
-    fn claim(&self, number: u64) -> String {
-        format!("{}+{number}", self.name)
-    }
-
-    fn open(&self, name: &str, how: Open) -> Result<Option<OpenFile>, Error> {
-        match file::open_file(self.states, Path::new(name), how, Access::Private) {
+    fn open(&self, directory: &OwnedFd, name: &str, how: Open) -> Result<Option<OpenFile>, Error> {
+        match file::open_file(directory, Path::new(name), how, Access::Private) {
             Err(error) if error.is_missing() => Ok(None),
             other => {
                 let (fd, stat) = other.map_err(Error::file(&self.path))?;
@@ -345,14 +453,17 @@ impl<'s> StateFiles<'s> {
         }
     }
 
-    fn read(&self, opened: &OpenFile) -> Result<Stored, Error> {
+    fn read_any(&self, opened: &OpenFile) -> Result<Stored, Error> {
         let bytes = file::read_all(&opened.fd, &opened.stat).map_err(Error::file(&self.path))?;
-        match state::decode_file(&bytes) {
-            Ok(stored) if stored.generation.provisional => {
-                Err(self.error(Cause::State(StateError::Damaged)))
-            }
-            Ok(stored) => Ok(stored),
-            Err(error) => Err(self.error(Cause::State(error))),
+        state::decode_file(&bytes).map_err(|error| self.error(Cause::State(error)))
+    }
+
+    /// Reads a base, which is never provisional.
+    fn read(&self, opened: &OpenFile) -> Result<Stored, Error> {
+        let stored = self.read_any(opened)?;
+        match stored.standing {
+            Standing::Settled => Ok(stored),
+            Standing::Provisional => Err(self.error(Cause::State(StateError::Damaged))),
         }
     }
 
@@ -360,22 +471,21 @@ impl<'s> StateFiles<'s> {
         lock::try_exclusive(&opened.fd).map_err(Error::lock(&self.path))
     }
 
-    fn is_still(&self, name: &str, opened: &OpenFile) -> Result<bool, Error> {
-        file::is_still(self.states, name, &opened.stat).map_err(Error::file(&self.path))
+    fn is_still(&self, directory: &OwnedFd, name: &str, opened: &Stat) -> Result<bool, Error> {
+        file::is_still(directory, name, opened).map_err(Error::file(&self.path))
     }
 
-    fn is_absent(&self, name: &str) -> Result<bool, Error> {
-        file::is_absent(self.states, name).map_err(Error::file(&self.path))
+    fn is_absent(&self, directory: &OwnedFd, name: &str) -> Result<bool, Error> {
+        file::is_absent(directory, name).map_err(Error::file(&self.path))
     }
 
     fn busy(&self) -> Error {
-        let holder = self.open(&self.name, Open::Read).ok().flatten();
-        let pid = holder.and_then(|file| lock::holder(&file.stat));
+        let base = self
+            .open(self.states, &self.name, Open::Read)
+            .ok()
+            .flatten();
+        let pid = base.and_then(|file| lock::holder(&file.stat));
         self.error(Cause::Busy(pid))
-    }
-
-    fn missing(&self) -> Error {
-        self.error(Cause::MissingState)
     }
 
     fn error(&self, cause: Cause) -> Error {
@@ -384,6 +494,20 @@ impl<'s> StateFiles<'s> {
             cause,
         }
     }
+}
+
+/// The names in a directory of generations.
+fn list_names(directory: &OwnedFd) -> Result<Vec<String>, FileError> {
+    let failed = |errno| FileError::System("readdir", errno);
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_str().unwrap_or_default();
+        if !matches!(name, "" | "." | "..") {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 /// Since when the file that is waited for has not changed.

@@ -91,6 +91,7 @@ impl Store {
     /// index or state tell of a record that is not there, and [`Cause::SeveralRecords`].
     pub fn holder(&self, account: &Account) -> Result<Holder, Error> {
         if let Some(record) = self.record(account)? {
+            self.prove_unchanged(&record)?;
             return Ok(Holder {
                 account: account.clone(),
                 record: Some(record),
@@ -108,6 +109,7 @@ impl Store {
             match (self.record(&account)?, &found) {
                 (None, _) => self.prove_unfinished(name)?,
                 (Some(record), None) => {
+                    self.prove_unchanged(&record)?;
                     found = Some(Holder {
                         account,
                         record: Some(record),
@@ -139,6 +141,14 @@ impl Store {
             Some(state) if state.has_committed() => Err(self.lost(name)),
             _ => Ok(()),
         }
+    }
+
+    /// A record without a device, which is an invitation, has not replaced one with a device.
+    fn prove_unchanged(&self, record: &Record) -> Result<(), Error> {
+        if record.is_enrolled() {
+            return Ok(());
+        }
+        self.prove_removed(&record.user)
     }
 
     /// An index entry without a record is left where making or removing the record was stopped: then there is a state that

@@ -132,7 +132,7 @@ impl<'s> Locked<'s> {
         let Some(sequence) = self.sequence.checked_add(1) else {
             return Err(self.error(Cause::Exhausted));
         };
-        let bytes = state::encode(&state, sequence, self.held.stored.generation);
+        let bytes = state::encode(&state, sequence);
         let slot = self.flushed.other();
         file::write_at(&self.held.fd, &bytes, slot.offset()).map_err(Error::file(&self.path()))?;
         self.sequence = sequence;
@@ -152,7 +152,7 @@ impl<'s> Locked<'s> {
     }
 
     /// Replaces record and state. First a state that knows the devices of the old record and of the new one, in which
-    /// only those of both are committed; then the index and the record; then the state of the new record alone.
+    /// none of those that are new is committed; then the index and the record; then the state of the new record alone.
     ///
     /// A crash in between leaves the old record or the new one, with a state that knows it, and in which no device is
     /// committed that has no record.
@@ -210,7 +210,8 @@ impl<'s> Locked<'s> {
             state.devices.push(*entry);
         }
         for entry in &mut state.devices {
-            entry.committed = was(entry) && has(record, entry);
+            // One record or the other is always in place, unless the new one has no device.
+            entry.committed = was(entry) && record.is_enrolled();
         }
         if state.devices.len() > state::CAPACITY {
             return Err(self.error(Cause::System("too many devices")));
@@ -266,7 +267,7 @@ impl<'s> Locked<'s> {
             file::flush_directory(users)
         };
         remove().map_err(Error::file(&path))?;
-        self.files.remove_all(self.held.stored.generation)
+        self.files.remove_all()
     }
 
     /// The state of a user who is new, from a file that was just made.

@@ -255,8 +255,7 @@ impl Store {
     /// # Errors
     /// [`Error`] when they cannot be removed.
     pub fn discard(&self, name: &str) -> Result<(), Error> {
-        let (Some(record), Some(state)) = (names::record_file(name), names::state_file(name))
-        else {
+        let Some(record) = names::record_file(name) else {
             return Ok(());
         };
         let path = self.record_path(name);
@@ -272,19 +271,7 @@ impl Store {
             }
         }
         file::flush_directory(&self.users).map_err(Error::file(&path))?;
-        let path = self.state_path(name);
-        let claims = format!("{state}+");
-        for entry in list(&self.states, &self.path.join("state"))? {
-            if entry.starts_with(&claims) {
-                file::remove(&self.states, &entry).map_err(Error::file(&path))?;
-            }
-        }
-        let remove_state = || {
-            file::remove_leftover(&self.states, &state)?;
-            file::remove(&self.states, &state)?;
-            file::flush_directory(&self.states)
-        };
-        remove_state().map_err(Error::file(&path))
+        StateFiles::of(self, name)?.remove_all()
     }
 
     /// Locks the whole directory, for changes that are not one user's, such as of the policy.

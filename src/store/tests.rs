@@ -4,6 +4,7 @@
 mod bulk;
 mod directories;
 mod files;
+mod identity;
 pub(crate) mod limits;
 mod locks;
 mod policy;
@@ -11,6 +12,8 @@ mod power;
 mod rebuild;
 mod replace;
 mod slots;
+mod takeover;
+mod takeover_model;
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -22,7 +25,7 @@ use super::*;
 use crate::device::{Device, Id, Kind};
 use crate::otp::{Algorithm, Digits, Interval};
 use crate::secret::Secret;
-use crate::state::{DeviceState, Generation, State, Stored, decode_file};
+use crate::state::{DeviceState, State, Stored, decode_file};
 
 /// A directory for one test, gone when it ends.
 pub(crate) struct Scratch(PathBuf);
@@ -75,8 +78,15 @@ impl Scratch {
         decode_file(&fs::read(self.state()).unwrap()).unwrap()
     }
 
-    /// All files of the store, temporary ones as well.
+    /// All files of the store but the index, temporary ones as well.
     fn listing(&self) -> Vec<String> {
+        let mut names = self.everything();
+        names.retain(|name| !name.starts_with("users/+"));
+        names
+    }
+
+    /// All files of the store.
+    fn everything(&self) -> Vec<String> {
         let mut names = Vec::new();
         for part in ["users", "state"] {
             for entry in fs::read_dir(self.top().join(part)).unwrap() {
@@ -143,6 +153,14 @@ pub(crate) fn fresh(device: &Device) -> DeviceState {
         drift: 0,
         last_used: 0,
         committed: true,
+    }
+}
+
+/// The entry of a device whose record is not in place.
+pub(crate) fn unused(device: &Device) -> DeviceState {
+    DeviceState {
+        committed: false,
+        ..fresh(device)
     }
 }
 

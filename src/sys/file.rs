@@ -298,6 +298,17 @@ pub fn remove(directory: impl AsFd, name: &str) -> Result<(), FileError> {
     }
 }
 
+/// Removes an empty directory if it is there.
+///
+/// # Errors
+/// [`FileError`].
+pub fn remove_directory(directory: impl AsFd, name: &str) -> Result<(), FileError> {
+    match unlinkat(directory, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(FileError::System("rmdir", errno)),
+    }
+}
+
 /// Removes what a killed [`write_file`] of `name` may have left.
 ///
 /// # Errors

@@ -72,16 +72,29 @@ impl<'d> NewFile<'d> {
     ///
     /// # Errors
     /// [`FileError`]; then there is no new name.
-    pub fn publish(mut self, name: &str) -> Result<Option<OwnedFd>, FileError> {
+    pub fn publish(self, name: &str) -> Result<Option<OwnedFd>, FileError> {
+        let directory = self.directory;
+        self.publish_in(directory, name)
+    }
+
+    /// The same in another directory of the same file system.
+    ///
+    /// # Errors
+    /// [`FileError`]; then there is no new name.
+    pub fn publish_in(
+        mut self,
+        directory: BorrowedFd<'_>,
+        name: &str,
+    ) -> Result<Option<OwnedFd>, FileError> {
         let linked = match &self.temporary {
             Some(temporary) => linkat(
                 self.directory,
                 temporary.as_str(),
-                self.directory,
+                directory,
                 name,
                 AtFlags::empty(),
             ),
-            None => self.link_unnamed(name),
+            None => link_open(&self.fd, directory, name),
         };
         self.forget_temporary();
         match linked {
@@ -92,17 +105,6 @@ impl<'d> NewFile<'d> {
             }
             Err(Errno::EXIST) => Ok(None),
             Err(errno) => Err(FileError::System("link", errno)),
-        }
-    }
-
-    /// The first way needs CAP_DAC_READ_SEARCH, the second /proc.
-    fn link_unnamed(&self, name: &str) -> Result<(), Errno> {
-        match linkat(&self.fd, "", self.directory, name, AtFlags::EMPTY_PATH) {
-            Err(Errno::NOENT | Errno::PERM | Errno::INVAL) => {
-                let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
-                linkat(CWD, path, self.directory, name, AtFlags::SYMLINK_FOLLOW)
-            }
-            done => done,
         }
     }
 
@@ -164,6 +166,17 @@ pub fn create_new(
     let file = NewFile::create(directory.as_fd(), name, bytes, claim)?;
     file.flush()?;
     file.publish(name)
+}
+
+/// The first way needs CAP_DAC_READ_SEARCH, the second /proc.
+fn link_open(fd: &OwnedFd, directory: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+    match linkat(fd, "", directory, name, AtFlags::EMPTY_PATH) {
+        Err(Errno::NOENT | Errno::PERM | Errno::INVAL) => {
+            let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+            linkat(CWD, path, directory, name, AtFlags::SYMLINK_FOLLOW)
+        }
+        done => done,
+    }
 }
 
 /// Renames a file; whatever had the new name is gone.

@@ -213,11 +213,7 @@ pub fn state_of(user: &str) -> State {
 pub fn set_state(user: &str, change: impl FnOnce(&mut State)) {
     let mut changed = state_of(user);
     change(&mut changed);
-    std::fs::write(
-        state_path(user),
-        state::encode_file(&changed, Generation::default()),
-    )
-    .unwrap();
+    std::fs::write(state_path(user), state::encode_file(&changed)).unwrap();
 }
 
 /// Runs a transaction, and sees to it that the module left the process as it was.

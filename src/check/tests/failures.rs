@@ -25,7 +25,9 @@ fn each_failure_that_somebody_can_mend_says_how() {
     );
     assert_eq!(
         hint(failure(Cause::OtherUser("bob".into()))),
-        Some("twofactor unset USER removes what a former user left")
+        Some(
+            "twofactor adopt USER gives it to this user, twofactor unset USER removes what a former user left"
+        )
     );
     assert_eq!(
         hint(failure(Cause::MissingState)),

@@ -84,6 +84,13 @@ fn a_clock_set_back_before_its_beginning_ends_it_for_good() {
     assert_eq!(machine.types(&code(STEP + 20)), accepted(0, 0));
     at(0);
     assert_eq!(machine.before(), open());
+    // The attempt corrects the state.
+    let lag = Rejected::ClockSetBack {
+        device: "phone".into(),
+        seconds: 600,
+    };
+    let refused = Judged::Compared(Outcome::Rejected(lag));
+    assert_eq!(machine.types("no code"), refused);
     at(601);
     assert_eq!(machine.before(), open());
 }

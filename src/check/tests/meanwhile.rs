@@ -54,10 +54,7 @@ fn a_record_without_a_state_is_an_error() {
 fn a_state_that_does_not_know_the_device_is_an_error() {
     let machine = Machine::with_policy(ON);
     let mut session = machine.session();
-    let bytes = encode_file(
-        &State::new(machine.alice.uid),
-        crate::state::Generation::default(),
-    );
+    let bytes = encode_file(&State::new(machine.alice.uid));
     fs::write(machine.scratch.state(), &bytes).unwrap();
     let cause = Cause::UnknownDevice("phone".into());
     let expected = Failure::Store(error_at(&machine.scratch.state(), cause));
@@ -167,6 +164,6 @@ fn a_name_that_was_given_to_somebody_else_is_refused() {
         failure,
         Failure::Store(error_at(&machine.scratch.state(), cause))
     );
-    let hint = "twofactor unset USER removes what a former user left";
+    let hint = "twofactor adopt USER gives it to this user, twofactor unset USER removes what a former user left";
     assert_eq!(failure.hint(), Some(hint));
 }

@@ -69,7 +69,10 @@ fn a_clock_set_back_restarts_the_lockout_once() {
     at(7200);
     fail(&machine, 5);
     at(0);
-    assert_eq!(machine.before(), Before::Gate(Gate::LockedFor(30)));
+    // The prompt writes nothing; the attempt corrects the state, and looks at no code.
+    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    let closed = Judged::Refused(Gate::LockedFor(30));
+    assert_eq!(machine.types(&code(STEP)), closed);
     assert_eq!(machine.counters(), (5, 5, NOW));
     at(20);
     assert_eq!(machine.before(), Before::Gate(Gate::LockedFor(10)));

@@ -125,11 +125,7 @@ impl Stage {
 
     /// Stores something else.
     pub fn set_state(&self, state: &State) {
-        fs::write(
-            self.state_file(),
-            crate::state::encode_file(state, crate::state::Generation::default()),
-        )
-        .unwrap();
+        fs::write(self.state_file(), crate::state::encode_file(state)).unwrap();
     }
 
     fn state_file(&self) -> PathBuf {

@@ -38,13 +38,13 @@ fn sample() -> State {
 #[test]
 fn a_full_state_round_trips_in_either_slot() {
     let state = sample();
-    let stored = decode_file(&encode_file(&state, Generation::default())).unwrap();
+    let stored = decode_file(&encode_file(&state)).unwrap();
     assert_eq!(
         (stored.state, stored.sequence, stored.slot),
         (state.clone(), 2, Slot::Second)
     );
-    let mut file = encode_file(&State::new(5), Generation::default());
-    file[..SLOT_LEN].copy_from_slice(&encode(&state, 3, Generation::default()));
+    let mut file = encode_file(&State::new(5));
+    file[..SLOT_LEN].copy_from_slice(&encode(&state, 3));
     let stored = decode_file(&file).unwrap();
     assert_eq!(
         (stored.state, stored.sequence, stored.slot),
@@ -55,9 +55,9 @@ fn a_full_state_round_trips_in_either_slot() {
 #[test]
 fn a_torn_newest_slot_leaves_the_older() {
     let (old, new) = (State::new(1), sample());
-    let mut file = encode_file(&old, Generation::default());
+    let mut file = encode_file(&old);
     let before = decode_file(&file).unwrap();
-    let slot = encode(&new, 3, Generation::default());
+    let slot = encode(&new, 3);
     for torn in 1..SLOT_LEN {
         file[..torn].copy_from_slice(&slot[..torn]);
         let found = decode_file(&file).unwrap();
@@ -70,8 +70,8 @@ fn a_torn_newest_slot_leaves_the_older() {
 /// The same one each time: what is written next goes to the other.
 #[test]
 fn of_two_slots_with_the_same_number_the_second_counts() {
-    let mut file = encode_file(&State::new(1), Generation::default());
-    file[..SLOT_LEN].copy_from_slice(&encode(&sample(), 2, Generation::default()));
+    let mut file = encode_file(&State::new(1));
+    file[..SLOT_LEN].copy_from_slice(&encode(&sample(), 2));
     let found = decode_file(&file).unwrap();
     assert_eq!((found.slot, found.state), (Slot::Second, State::new(1)));
 }
@@ -80,10 +80,7 @@ fn of_two_slots_with_the_same_number_the_second_counts() {
 fn a_state_names_the_version_that_wrote_it() {
     let mut expected = [0; 8];
     expected[..crate::VERSION.len()].copy_from_slice(crate::VERSION.as_bytes());
-    assert_eq!(
-        encode(&State::new(1), 1, Generation::default())[6..14],
-        expected
-    );
+    assert_eq!(encode(&State::new(1), 1)[6..14], expected);
 }
 
 #[test]
@@ -102,7 +99,7 @@ fn errors_say_what_is_wrong_with_the_file() {
 
 #[test]
 fn every_flipped_bit_is_noticed() {
-    let mut file = encode_file(&State::new(1), Generation::default());
+    let mut file = encode_file(&State::new(1));
     let second = Slot::Second.offset() as usize;
     file[..SLOT_LEN].fill(0);
     for position in second..second + SLOT_LEN {
@@ -119,7 +116,7 @@ fn every_flipped_bit_is_noticed() {
 
 #[test]
 fn wrong_lengths_and_empty_files_are_errors() {
-    let file = encode_file(&State::new(1), Generation::default());
+    let file = encode_file(&State::new(1));
     assert_eq!(decode_file(&[]), Err(StateError::Length));
     assert_eq!(decode_file(&file[1..]), Err(StateError::Length));
     assert_eq!(
@@ -131,11 +128,11 @@ fn wrong_lengths_and_empty_files_are_errors() {
 
 #[test]
 fn another_format_is_refused_with_its_writer() {
-    let mut slot = encode(&State::new(1), 9, Generation::default());
+    let mut slot = encode(&State::new(1), 9);
     slot[4] = 3;
     slot[6..14].copy_from_slice(b"9.1.0\0\0\0");
     let other = Err(StateError::Version(3, "9.1.0".into()));
-    let mut file = encode_file(&State::new(1), Generation::default());
+    let mut file = encode_file(&State::new(1));
     file[..SLOT_LEN].copy_from_slice(&slot);
     assert_eq!(decode_file(&file), other);
     file[600] ^= 1;

@@ -316,18 +316,18 @@ fn a_record_that_names_another_user_is_refused() {
 #[test]
 fn a_state_of_another_format_is_neither_used_nor_replaced() {
     let (scratch, store) = enrolled();
-    let mut slot = encode(&State::new(1000), 9, Generation::default());
-    slot[4] = 2;
+    let mut slot = encode(&State::new(1000), 9);
+    slot[4] = 3;
     let digest = <sha2::Sha256 as sha2::Digest>::digest(&slot[..slot.len() - 8]);
     let end = slot.len() - 8;
     slot[end..].copy_from_slice(&digest[..8]);
-    let mut file = encode_file(&State::new(1000), Generation::default());
+    let mut file = encode_file(&State::new(1000));
     file[..slot.len()].copy_from_slice(&slot);
     fs::write(scratch.state(), &file).unwrap();
     let error = store.lock(&alice()).err().unwrap();
     assert!(matches!(
         error.cause,
-        Cause::State(StateError::Version(2, _))
+        Cause::State(StateError::Version(3, _))
     ));
     assert!(!error.mended_by_unlock());
     assert_eq!(store.rebuild(&alice(), 1, 0).err(), Some(error));

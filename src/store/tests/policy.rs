@@ -43,7 +43,7 @@ impl Policies {
         let entries = fs::read_dir(self.scratch.path()).unwrap();
         let mut names: Vec<String> = entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name != "twofactor")
+            .filter(|name| name != "twofactor" && name != "policy.id")
             .collect();
         names.sort();
         names

@@ -119,7 +119,7 @@ fn the_new_state_is_the_strictest_there_is() {
 
 #[test]
 fn every_mendable_state_is_mended() {
-    let unknowing = encode_file(&State::new(1000), Generation::default());
+    let unknowing = encode_file(&State::new(1000));
     for content in [vec![], vec![0; 1024], vec![7; 100], unknowing] {
         let (scratch, store, ..) = without_state();
         fs::write(scratch.state(), content).unwrap();
@@ -160,7 +160,7 @@ fn without_a_record_there_is_nothing_to_rebuild() {
 #[test]
 fn a_state_of_another_uid_is_not_replaced() {
     let (scratch, store) = enrolled();
-    let bytes = encode_file(&State::new(1001), Generation::default());
+    let bytes = encode_file(&State::new(1001));
     fs::write(scratch.state(), &bytes).unwrap();
     let cause = Cause::OtherUid {
         recorded: 1001,

@@ -196,12 +196,9 @@ impl Life {
         let answer = Answer::read(typed, Form::Code, &[]);
         let verdict = verdict(&self.policy, &self.record, &charged, &answer, now);
         // As it comes back from the disk.
-        self.state = decode_file(&encode_file(
-            &verdict.state,
-            crate::state::Generation::default(),
-        ))
-        .map(|stored| stored.state)
-        .unwrap();
+        self.state = decode_file(&encode_file(&verdict.state))
+            .map(|stored| stored.state)
+            .unwrap();
         assert_eq!(self.state, verdict.state);
         match verdict.outcome {
             Outcome::Accepted(Accepted {
