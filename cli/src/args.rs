@@ -34,7 +34,7 @@ EXAMPLES
 
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "twofactor", version, about = ABOUT, after_help = EXITS, max_term_width = 100)]
+#[command(name = "twofactor", bin_name = "twofactor", version, about = ABOUT, after_help = EXITS, max_term_width = 100)]
 pub struct Cli {
     /// What is the same for every subcommand.
     #[command(flatten)]
@@ -201,6 +201,9 @@ EXAMPLES
     )]
     Import(transfer::Import),
     /// Write devices for other programs; this reveals their keys
+    ///
+    /// The lines go into a file or a pipe as they are. On a terminal, control and invisible characters of a name are shown
+    /// as \u{1b}.
     #[command(
         subcommand,
         after_help = "\

@@ -10,8 +10,9 @@ use pam_twofactor::sys::accounts::{self, Account};
 
 use crate::args::Global;
 use crate::error::Failure;
+use crate::outlet::Outlet;
 use crate::output::Format;
-use crate::terminal::{Confirm, Dialogue, Terminal};
+use crate::terminal::{Confirm, Terminal};
 
 /// What every subcommand needs.
 pub struct Context {
@@ -27,9 +28,9 @@ pub struct Context {
 impl Context {
     /// Takes the global options.
     pub fn new(global: &Global) -> Self {
-        let (format, dialogue) = match global.json {
-            true => (Format::Json, Dialogue::Stderr),
-            false => (Format::Text, Dialogue::Stdout),
+        let (format, outlet) = match global.json {
+            true => (Format::Json, Outlet::Stderr),
+            false => (Format::Text, Outlet::Stdout),
         };
         let confirm = if global.yes {
             Confirm::Yes
@@ -37,7 +38,7 @@ impl Context {
             Confirm::Ask
         };
         Self {
-            terminal: Terminal::new(dialogue, confirm),
+            terminal: Terminal::new(outlet, confirm),
             format,
             policy: PolicyFile::new(&global.policy),
             state: global.state.clone(),

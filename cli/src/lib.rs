@@ -15,10 +15,12 @@ mod error;
 mod export_oath;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod harmless;
 mod impact;
 mod import;
 mod many;
 mod new_file;
+mod outlet;
 mod output;
 mod people;
 mod policy_edit;
@@ -31,18 +33,24 @@ mod text;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 use rustix::process::DumpableBehavior;
 
 use crate::args::{Cli, Command};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
+use crate::outlet::Outlet;
+use crate::terminal::colours_unwanted;
 
 /// Runs the command with the arguments of this process.
 #[must_use]
 pub fn run() -> ExitCode {
     // Keys will be in memory. Where the kernel refuses, nothing is lost but this.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error),
+    };
     let context = Context::new(&cli.global);
     let allowed = match cli.command {
         Command::Completions(_) | Command::Manual => Ok(()),
@@ -57,6 +65,33 @@ pub fn run() -> ExitCode {
             }
             ExitCode::from(failure.exit as u8)
         }
+    }
+}
+
+/// Shows what clap has to say: the help, or what is wrong with the arguments, which may hold anything.
+fn explain(error: &clap::Error) -> ExitCode {
+    let outlet = if error.use_stderr() {
+        Outlet::Stderr
+    } else {
+        Outlet::Stdout
+    };
+    let ours = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    let text = error.render();
+    // Where it cannot be shown, the exit code is all that is left.
+    let _ = if ours && outlet.is_terminal() && !colours_unwanted() {
+        outlet.drawing(&text.ansi().to_string())
+    } else {
+        outlet.text(&text.to_string())
+    };
+    if error.use_stderr() {
+        ExitCode::from(Exit::Usage as u8)
+    } else {
+        ExitCode::SUCCESS
     }
 }
 

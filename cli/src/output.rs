@@ -1,14 +1,13 @@
 //! Reports of the commands: text for people, or JSON whose keys are stable.
 #![forbid(unsafe_code)]
 
-use std::borrow::Cow;
-use std::io::{self, Write as _};
-
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
+use crate::harmless;
+use crate::outlet::Outlet;
 
 /// How a report is written to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +32,13 @@ impl Format {
     /// # Errors
     /// When standard output cannot be written.
     pub fn write(self, report: &impl Report) -> Result<(), Failure> {
-        let text = match self {
-            Self::Text => report.text(),
+        match self {
+            Self::Text => Outlet::Stdout.text(&report.text())?,
             Self::Json => {
                 let json = serde_json::to_string_pretty(report).map_err(Failure::system)?;
-                Zeroizing::new(json + "\n")
+                Outlet::Stdout.json(&Zeroizing::new(json))?;
             }
-        };
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush())?;
+        }
         Ok(())
     }
 
@@ -58,7 +55,7 @@ impl Format {
             next: Option<&'a str>,
         }
         // Where nothing can be written, the exit code is all that is left.
-        let _ = writeln!(io::stderr(), "twofactor: {failure}");
+        let _ = Outlet::Stderr.text(&format!("twofactor: {failure}\n"));
         if self == Self::Json {
             let inner = Inner {
                 exit_code: failure.exit as u8,
@@ -66,7 +63,7 @@ impl Format {
                 next: failure.next.as_deref(),
             };
             if let Ok(json) = serde_json::to_string_pretty(&Body { error: inner }) {
-                let _ = writeln!(io::stdout(), "{json}");
+                let _ = Outlet::Stdout.json(&json);
             }
         }
     }
@@ -78,7 +75,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
     let mut measured = Vec::with_capacity(rows.len());
     for row in rows {
         let cells = row.iter().map(|cell| {
-            let cell = visible(cell);
+            let cell = harmless::value(cell);
             (cell.width(), cell)
         });
         let cells: Vec<_> = cells.collect();
@@ -101,21 +98,6 @@ pub fn table(rows: &[Vec<String>]) -> String {
         out.push('\n');
     }
     out
-}
-
-/// Login names may come from a directory service and hold anything: nothing of it steers the terminal.
-fn visible(cell: &str) -> Cow<'_, str> {
-    if !cell.contains(char::is_control) {
-        return Cow::Borrowed(cell);
-    }
-    let mut text = String::with_capacity(cell.len());
-    for letter in cell.chars() {
-        match letter.is_control() {
-            true => text.extend(letter.escape_default()),
-            false => text.push(letter),
-        }
-    }
-    Cow::Owned(text)
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! How far something has come that takes more than a second.
 #![forbid(unsafe_code)]
 
-use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use pam_twofactor::sys::clock::monotonic;
+
+use crate::outlet::Outlet;
 
 /// Nothing is shown before.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -30,7 +31,7 @@ impl Progress {
             total,
             done: 0,
             next: monotonic() + PATIENCE,
-            on_terminal: io::stderr().is_terminal(),
+            on_terminal: Outlet::Stderr.is_terminal(),
             shown: false,
         }
     }
@@ -39,7 +40,11 @@ impl Progress {
     pub fn add(&mut self, count: usize) {
         if let Some(line) = self.line(count, monotonic()) {
             // It is only a courtesy: what cannot be shown stops nothing.
-            let _ = write!(io::stderr(), "{line}");
+            let _ = if self.on_terminal {
+                Outlet::Stderr.line_to_overwrite(&line)
+            } else {
+                Outlet::Stderr.text(&format!("{line}\n"))
+            };
         }
     }
 
@@ -49,29 +54,21 @@ impl Progress {
         if now < self.next {
             return None;
         }
-        let (end, pause) = match self.on_terminal {
-            true => ("\r", PAUSES.0),
-            false => ("\n", PAUSES.1),
-        };
+        let pause = if self.on_terminal { PAUSES.0 } else { PAUSES.1 };
         self.next = now + pause;
         self.shown = true;
-        Some(format!(
-            "{}: {} of {}{end}",
-            self.what, self.done, self.total
-        ))
+        Some(self.text())
+    }
+
+    fn text(&self) -> String {
+        format!("{}: {} of {}", self.what, self.done, self.total)
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.shown && self.on_terminal {
-            let _ = writeln!(
-                io::stderr(),
-                "{}: {} of {}",
-                self.what,
-                self.done,
-                self.total
-            );
+            let _ = Outlet::Stderr.text(&format!("{}\n", self.text()));
         }
     }
 }
@@ -82,14 +79,14 @@ mod tests {
 
     #[test]
     fn progress_is_told_after_a_second_and_then_now_and_then() {
-        for (on_terminal, end, pause) in [(true, "\r", PAUSES.0), (false, "\n", PAUSES.1)] {
+        for (on_terminal, pause) in [(true, PAUSES.0), (false, PAUSES.1)] {
             let mut progress = Progress {
                 on_terminal,
                 ..Progress::new("Looked at", 9)
             };
             let start = progress.next;
             assert_eq!(progress.line(1, start - Duration::from_millis(1)), None);
-            let told = |done| Some(format!("Looked at: {done} of 9{end}"));
+            let told = |done| Some(format!("Looked at: {done} of 9"));
             assert_eq!(progress.line(2, start), told(3));
             assert_eq!(progress.line(1, start + pause / 2), None);
             assert_eq!(progress.line(1, start + pause), told(5));

@@ -1,13 +1,13 @@
 //! Talking with the person at the terminal: text, questions and answers.
 #![forbid(unsafe_code)]
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _};
 
 use pam_twofactor::qr::{self, Glyphs, Ink, Undrawn};
-use rustix::termios::tcgetwinsize;
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
+use crate::outlet::Outlet;
 
 /// Columns assumed where the output is no terminal.
 const COLUMNS: usize = 80;
@@ -25,19 +25,10 @@ pub enum Confirm {
     Yes,
 }
 
-/// Where the dialogue is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialogue {
-    /// Standard output.
-    Stdout,
-    /// Standard error, because standard output carries JSON.
-    Stderr,
-}
-
 /// The person's side of the command.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
-    dialogue: Dialogue,
+    outlet: Outlet,
     confirm: Confirm,
     ink: Ink,
     columns: usize,
@@ -66,24 +57,20 @@ pub enum Fit {
 
 impl Terminal {
     /// Looks at the terminal that the dialogue is shown on.
-    pub fn new(dialogue: Dialogue, confirm: Confirm) -> Self {
-        let (shown, size) = match dialogue {
-            Dialogue::Stdout => (io::stdout().is_terminal(), tcgetwinsize(io::stdout())),
-            Dialogue::Stderr => (io::stderr().is_terminal(), tcgetwinsize(io::stderr())),
-        };
-        let size = size.ok().filter(|_| shown);
+    pub fn new(outlet: Outlet, confirm: Confirm) -> Self {
+        let size = outlet.size();
         let columns = match size {
             Some(size) if size.ws_col > 0 => usize::from(size.ws_col),
             _ => COLUMNS,
         };
         let lines = size.map(|size| usize::from(size.ws_row));
-        let ink = if shown && !colours_unwanted() {
+        let ink = if outlet.is_terminal() && !colours_unwanted() {
             Ink::Ansi
         } else {
             Ink::Plain
         };
         Self {
-            dialogue,
+            outlet,
             confirm,
             ink,
             columns,
@@ -96,12 +83,14 @@ impl Terminal {
         self.lines.map(|_| self.columns)
     }
 
-    /// Shows text as it is; a line needs its own newline.
+    /// Shows text; a line needs its own newline.
     pub fn say(&self, text: &str) -> io::Result<()> {
-        match self.dialogue {
-            Dialogue::Stdout => write_all(io::stdout().lock(), text),
-            Dialogue::Stderr => write_all(io::stderr().lock(), text),
-        }
+        self.outlet.text(text)
+    }
+
+    /// Shows a QR code.
+    pub fn show(&self, drawing: &Drawing) -> io::Result<()> {
+        self.outlet.drawing(&drawing.text)
     }
 
     /// Draws a QR code for this terminal; or says why it cannot.
@@ -204,17 +193,12 @@ fn is_yes(answer: Option<&str>) -> bool {
     answer.is_some_and(|text| matches!(text.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-fn write_all(mut to: impl Write, text: &str) -> io::Result<()> {
-    to.write_all(text.as_bytes())?;
-    to.flush()
-}
-
 /// <https://no-color.org>, and terminals that know no colours.
 #[allow(
     clippy::disallowed_methods,
     reason = "looks only: nothing but colours depends on it"
 )]
-fn colours_unwanted() -> bool {
+pub fn colours_unwanted() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     set("NO_COLOR") || std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty())
 }
@@ -269,7 +253,7 @@ mod tests {
     #[test]
     fn yes_is_not_asked_again() {
         let terminal = Terminal {
-            dialogue: Dialogue::Stderr,
+            outlet: Outlet::Stderr,
             confirm: Confirm::Yes,
             ink: Ink::Plain,
             columns: 80,

@@ -101,7 +101,7 @@ fn show(terminal: &Terminal, device: &Device, uri: &str, qr: Qr) -> Result<(), F
         terminal.say(&drawing.note)?;
     }
     terminal.say("Scan this with the authenticator app, or type in the key:\n\n")?;
-    terminal.say(&drawing.text)?;
+    terminal.show(&drawing)?;
     if drawing.fit == Fit::TooHigh {
         terminal.say("\n")?;
         terminal.say(&drawing.note)?;

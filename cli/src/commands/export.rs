@@ -21,6 +21,7 @@ use crate::context::{Context, for_user};
 use crate::device_info;
 use crate::error::{Exit, Failure};
 use crate::export_oath;
+use crate::outlet::Outlet;
 use crate::output::{Format, Report};
 use crate::progress::Progress;
 use crate::text::{count, plain};
@@ -173,28 +174,21 @@ impl Exported {
                 ],
             );
         }
-        let mut log = std::io::stderr().lock();
+        // What cannot be shown is in the exit code.
+        let tell = |line: String| {
+            let _ = Outlet::Stderr.text(&line);
+        };
         for one in &self.left_out {
             let device = one.device.as_deref().map(|device| format!(", {device}"));
-            let device = device.unwrap_or_default();
-            // What cannot be shown is in the exit code.
-            let _ = writeln!(
-                log,
-                "Not exported: {}{device}: {}",
-                plain(&one.user),
-                one.reason
-            );
+            let (user, device) = (plain(&one.user), device.unwrap_or_default());
+            tell(format!("Not exported: {user}{device}: {}\n", one.reason));
         }
         if self.recovery_codes {
-            let _ = writeln!(
-                log,
-                "Recovery codes are not exported: only their hashes are kept."
-            );
+            tell("Recovery codes are not exported: only their hashes are kept.\n".to_owned());
         }
-        drop(log);
         match (context.format, &options.output) {
             // Nothing but the lines: they go into a file or another program.
-            (Format::Text, None) => std::io::stdout().lock().write_all(text.as_bytes())?,
+            (Format::Text, None) => Outlet::Stdout.lines_for_programs(&text)?,
             _ => context.format.write(&self)?,
         }
         Ok(match self.left_out.is_empty() {

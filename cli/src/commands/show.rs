@@ -65,7 +65,7 @@ pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
     match (glyphs, context.format, report.devices.first()) {
         (Some(glyphs), Format::Text, Some(Shown { uri: Some(uri), .. })) => {
             let drawing = context.terminal.draw(uri, glyphs)?;
-            context.terminal.say(&drawing.text)?;
+            context.terminal.show(&drawing)?;
             context.terminal.say(&drawing.note)?;
         }
         // What was asked for are the files.
