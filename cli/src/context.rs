@@ -12,7 +12,11 @@ use crate::args::Global;
 use crate::error::Failure;
 use crate::outlet::Outlet;
 use crate::output::Format;
+use crate::shell;
 use crate::terminal::{Confirm, Terminal};
+
+/// Stands at the end of a step for the name that [`for_user`] knows.
+const USER: &str = "USER";
 
 /// What every subcommand needs.
 pub struct Context {
@@ -153,13 +157,21 @@ impl Context {
 
 /// Somebody has no device.
 pub fn not_enrolled(user: &str) -> Failure {
-    Failure::refused(format!("{user} has no device"))
-        .next(format!("To enrol one: twofactor enroll {user}"))
+    Failure::refused(format!("{user} has no device")).next(format!(
+        "To enrol one: {}",
+        shell::twofactor("enroll", &[user], &[])
+    ))
 }
 
 /// An error with the user's name in the step that mends it.
 pub fn for_user(error: impl Into<Failure>, user: &str) -> Failure {
     let mut failure = error.into();
-    failure.next = failure.next.map(|step| step.replace("USER", user));
+    let step = failure
+        .next
+        .as_deref()
+        .and_then(|step| step.strip_suffix(USER));
+    if let Some(step) = step {
+        failure.next = Some(format!("{step}{}", shell::operand(user)));
+    }
     failure
 }

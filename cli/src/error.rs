@@ -11,6 +11,8 @@ use pam_twofactor::sys::accounts::LookupFailed;
 use pam_twofactor::sys::clock::BeforeEpoch;
 use pam_twofactor::sys::file::FileError;
 
+use crate::shell;
+
 /// Exit codes of the command. They are part of its interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -140,22 +142,24 @@ impl From<LookupFailed> for Failure {
 
 /// What mends an unusable file.
 fn next_step(error: &store::Error) -> Option<String> {
-    let path = error.path.display();
+    let path = &error.path;
     match &error.cause {
         _ if error.mended_by_unlock() => {
             Some("To make a new one: twofactor unlock USER".to_owned())
         }
         Cause::File(FileError::NotRoots) => {
-            Some(format!("See who changed it; then: chown root:root {path}"))
+            let chown = shell::other("chown root:root", path);
+            Some(format!("See who changed it; then: {chown}"))
         }
         Cause::File(FileError::TooOpen(mode)) => {
             // What may be read by everybody is refused only when others can write it.
             let rights = if holds_secrets(&error.path) || mode & 0o022 == 0 {
-                "go-rwx"
+                "chmod go-rwx"
             } else {
-                "go-w"
+                "chmod go-w"
             };
-            Some(format!("See who changed it; then: chmod {rights} {path}"))
+            let chmod = shell::other(rights, path);
+            Some(format!("See who changed it; then: {chmod}"))
         }
         Cause::Policy(_) | Cause::UnknownGroup(_) | Cause::NotUtf8 => {
             Some("Correct it, then: twofactor policy check".to_owned())

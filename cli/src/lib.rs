@@ -27,6 +27,7 @@ mod policy_edit;
 mod progress;
 mod qr_files;
 mod recovery_sheet;
+mod shell;
 mod terminal;
 mod text;
 

@@ -13,6 +13,7 @@ use pam_twofactor::sys::clock;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::impact::{Enrolment, Exemption, Person};
+use crate::shell;
 
 pub use crate::impact::Role;
 
@@ -37,7 +38,8 @@ pub fn all(
     for name in names {
         let Some(account) = accounts::by_name(&name)? else {
             warnings.push(format!(
-                "there is a record of {name}, but no such user: twofactor unset {name}"
+                "there is a record of {name}, but no such user: {}",
+                shell::twofactor("unset", &[&name], &[])
             ));
             continue;
         };

@@ -9,7 +9,9 @@ use pam_twofactor::sys::host;
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
+use crate::harmless;
 use crate::new_file::NewFile;
+use crate::shell;
 use crate::text::utc;
 
 /// Where a new set of codes goes: to one place only, so that whoever sees the screen or its log does not have them, too.
@@ -99,13 +101,15 @@ impl Handed {
 
 fn printable(user: &str, codes: &[PlainCode], now: u64) -> Zeroizing<String> {
     let host = host::name();
+    let shown = harmless::value(user);
+    let renewal = shell::twofactor("recovery-codes", &[user], &[]);
     let mut text = Zeroizing::new(String::with_capacity(
-        600 + 2 * user.len() + host.len() + 48 * codes.len(),
+        600 + shown.len() + renewal.len() + host.len() + 48 * codes.len(),
     ));
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "Recovery codes for two-factor login\n\nUser: {user}\nHost: {host}\nMade: {}\n\n",
+        "Recovery codes for two-factor login\n\nUser: {shown}\nHost: {host}\nMade: {}\n\n",
         utc(now)
     );
     text.push_str(&recovery::list(codes));
@@ -113,7 +117,7 @@ fn printable(user: &str, codes: &[PlainCode], now: u64) -> Zeroizing<String> {
         text,
         "\nEach works once. Type one where the code of your device is asked for, and cross it out.\n\
          Keep this sheet where the device is not. Whoever has it needs only your password.\n\
-         New codes, which end these: twofactor recovery-codes {user}\n"
+         New codes, which end these: {renewal}\n"
     );
     text
 }
@@ -126,11 +130,23 @@ mod tests {
     #[test]
     fn a_sheet_tells_whose_it_is_and_what_to_do_and_its_buffer_never_grows() {
         let (_, codes) = RecoverySet::generate(1).unwrap();
-        let text = printable(&"u".repeat(32), &codes, 1_234_567_890);
-        assert!(text.contains("\nMade: 2009-02-13T23:31:30Z\n"));
-        for code in &codes {
-            assert_eq!(text.matches(code.grouped().as_str()).count(), 1);
+        for (user, shown, command) in [
+            ("alice", "alice", "twofactor recovery-codes alice"),
+            (
+                "\u{1b} x",
+                "\\u{1b} x",
+                "twofactor recovery-codes \"$(printf '\\033')\"' x'",
+            ),
+        ] {
+            let text = printable(user, &codes, 1_234_567_890);
+            assert!(text.contains("\nMade: 2009-02-13T23:31:30Z\n"));
+            assert!(text.contains(&format!("\nUser: {shown}\n")), "{}", *text);
+            assert!(text.ends_with(&format!(": {command}\n")), "{}", *text);
+            for code in &codes {
+                assert_eq!(text.matches(code.grouped().as_str()).count(), 1);
+            }
+            let names = shown.len() + command.len() + host::name().len();
+            assert_eq!(text.capacity(), 600 + names + 480);
         }
-        assert_eq!(text.capacity(), 600 + 64 + host::name().len() + 480);
     }
 }

@@ -104,6 +104,7 @@ enum Within {
 fn pieces(text: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     let mut within = Within::Words;
+    let mut quotes = Quotes::default();
     let mut words = text.split(' ').peekable();
     while let Some(word) = words.next() {
         match pieces.last_mut().filter(|_| within != Within::Words) {
@@ -112,6 +113,9 @@ fn pieces(text: &str) -> Vec<String> {
                 piece.push_str(word);
             }
             None => pieces.push(word.to_owned()),
+        }
+        if within == Within::Command && quotes.are_open_after(word) {
+            continue;
         }
         let next = words.peek();
         let bracket = |open| next.is_some_and(|next| next.starts_with(open));
@@ -127,6 +131,31 @@ fn pieces(text: &str) -> Vec<String> {
         };
     }
     pieces
+}
+
+/// How far the words of a command are quoted, as [`crate::shell`] does it.
+#[derive(Default)]
+struct Quotes {
+    open: Option<char>,
+}
+
+impl Quotes {
+    /// Goes through one more word of the command. Whether the space behind it is part of an argument.
+    fn are_open_after(&mut self, word: &str) -> bool {
+        let mut letters = word.chars();
+        while let Some(letter) = letters.next() {
+            match (self.open, letter) {
+                (None, '\\') => {
+                    letters.next();
+                }
+                (None, '\'' | '"') => self.open = Some(letter),
+                // Within "$(printf '…')" stand digits and backslashes.
+                (Some(open), letter) if letter == open => self.open = None,
+                _ => {}
+            }
+        }
+        self.open.is_some()
+    }
 }
 
 /// Year, month and day of a day counted from 1970-01-01, proleptic Gregorian calendar
@@ -201,6 +230,17 @@ mod tests {
                 "log)"
             ]
         );
+    }
+
+    #[test]
+    fn no_quoted_argument_is_torn() {
+        for name in ["a, b. (c", "it's; a", "\u{1b} x) y"] {
+            let command = crate::shell::twofactor("unset", &[name], &[]);
+            let text = format!("If it is gone: {command}. If not, nothing");
+            let ended = format!("{command}.");
+            assert!(pieces(&text).contains(&ended), "{:?}", pieces(&text));
+            assert_eq!(pieces(&text).last().unwrap(), "nothing");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::audit::{self, Event};
 use crate::context::{Context, for_user, not_enrolled};
 use crate::error::Failure;
 use crate::output::Report;
+use crate::shell;
 use crate::text::{span, utc};
 
 /// Runs it.
@@ -74,7 +75,8 @@ impl Report for Given<'_> {
         let span = span(self.duration);
         let unlock = match self.locked_out {
             true => {
-                format!("{user} is locked out; for the code to work: twofactor unlock {user}\n")
+                let unlock = shell::twofactor("unlock", &[user], &[]);
+                format!("{user} is locked out; for the code to work: {unlock}\n")
             }
             false => String::new(),
         };

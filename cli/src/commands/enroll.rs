@@ -20,6 +20,7 @@ use crate::error::{Exit, Failure};
 use crate::output::{Format, Report};
 use crate::qr_files::QrFileOptions;
 use crate::recovery_sheet::{Handed, Sheet};
+use crate::shell;
 
 /// What a second device is called unless it is given another name.
 const BACKUP: &str = "backup";
@@ -68,8 +69,8 @@ fn offer_backup(context: &Context, first: &Enroll) -> Result<(), Failure> {
     };
     match enrol(context, &second) {
         Err(failure) if failure.exit == Exit::Refused => Ok(terminal.say(&format!(
-            "{failure}\nThe first device is stored, and works alone. For a second one later: twofactor enroll {} --device {}\n",
-            second.user, second.device
+            "{failure}\nThe first device is stored, and works alone. For a second one later: {}\n",
+            shell::twofactor("enroll", &[&second.user], &[("--device", &second.device)])
         ))?),
         other => other.map(|_| ()),
     }
@@ -162,15 +163,17 @@ fn has_room(record: &Record, name: &DeviceName) -> Result<(), Failure> {
     if record.device(name.as_str()).is_some() {
         return Err(
             Failure::refused(format!("{user} already has a device named {name}")).next(format!(
-                "For one more: twofactor enroll {user} --device NAME\n\
-             For a new key of this one: twofactor renew {user} --device {name}"
+                "For one more: {}\nFor a new key of this one: {}",
+                shell::twofactor("enroll", &[user], &[("--device", "NAME")]),
+                shell::twofactor("renew", &[user], &[("--device", name.as_str())])
             )),
         );
     }
     if record.devices.len() >= MAX_DEVICES {
         return Err(
             Failure::refused(format!("{user} already has {MAX_DEVICES} devices")).next(format!(
-                "To remove one: twofactor unset {user} --device NAME"
+                "To remove one: {}",
+                shell::twofactor("unset", &[user], &[("--device", "NAME")])
             )),
         );
     }
@@ -181,9 +184,12 @@ fn has_room(record: &Record, name: &DeviceName) -> Result<(), Failure> {
 fn gives_codes(record: &Record, args: &Enroll) -> Result<(), Failure> {
     let user = &record.user;
     match (&record.recovery, &args.recovery_file) {
-        (Some(_), Some(_)) => Err(Failure::refused(format!("{user} has recovery codes already")).next(format!(
-            "Leave --recovery-file out. For new codes: twofactor recovery-codes {user} --recovery-file FILE"
-        ))),
+        (Some(_), Some(_)) => Err(
+            Failure::refused(format!("{user} has recovery codes already")).next(format!(
+                "Leave --recovery-file out. For new codes: {}",
+                shell::twofactor("recovery-codes", &[user], &[("--recovery-file", "FILE")])
+            )),
+        ),
         _ => Ok(()),
     }
 }

@@ -22,6 +22,7 @@ use crate::import::source::{self, Content, MANY_USERS, ONE_USER, Unread};
 use crate::import::{Item, Moment, Parsed, Place, Refused, google, oath, uri};
 use crate::output::Report as _;
 use crate::progress::Progress;
+use crate::shell;
 use crate::text::count;
 
 const SHARED: &str = "others could read the file: for a new key, twofactor renew USER";
@@ -170,12 +171,12 @@ fn file_of_caller(path: &Path, user: Option<&Account>) -> Result<Content, Failur
         let failure = Failure::refused(format!("{}: {error}", path.display()));
         match error {
             Unread::Owner(_) => failure.next(format!(
-                "See whose it is; then: chown root {}",
-                path.display()
+                "See whose it is; then: {}",
+                shell::other("chown root", path)
             )),
             Unread::Writable(_) => failure.next(format!(
-                "See who changed it; then: chmod go-w {}",
-                path.display()
+                "See who changed it; then: {}",
+                shell::other("chmod go-w", path)
             )),
             _ => failure,
         }

@@ -13,6 +13,7 @@ use crate::audit::{self, Event};
 use crate::context::{Context, for_user};
 use crate::error::Failure;
 use crate::output::Report;
+use crate::shell;
 use crate::text::{span, utc};
 
 /// Runs it.
@@ -38,9 +39,9 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
     if old.as_ref().is_some_and(Record::is_enrolled) {
         return Err(
             Failure::refused(format!("{} already has a device", account.name)).next(format!(
-                "For one more: twofactor enroll {user} --device NAME\n\
-                 For a way in without it: twofactor bypass {user}",
-                user = account.name
+                "For one more: {}\nFor a way in without it: {}",
+                shell::twofactor("enroll", &[&account.name], &[("--device", "NAME")]),
+                shell::twofactor("bypass", &[&account.name], &[])
             )),
         );
     }

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::impact::{self, Enrolment, Exemption, Person};
 use crate::people;
+use crate::shell;
 
 /// What stays of a user's devices.
 pub struct Left {
@@ -74,9 +75,10 @@ pub fn announce(
         (Danger::Refuse, reasons) => {
             Err(
                 Failure::refused(format!("not done: {}", reasons.join("; "))).next(format!(
-                    "To replace a device: twofactor renew {user}\n\
+                    "To replace a device: {}\n\
              To ask nobody for codes any more: twofactor disable\n\
-             To remove it all the same: --force"
+             To remove it all the same: --force",
+                    shell::twofactor("renew", &[user], &[])
                 )),
             )
         }

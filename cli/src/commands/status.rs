@@ -21,6 +21,7 @@ use crate::device_info::DeviceInfo;
 use crate::error::{Exit, Failure};
 use crate::impact;
 use crate::many;
+use crate::shell;
 use crate::text::utc;
 use report::{Detail, Lock, Overview, PolicyStatus, ServiceSwitches, UserStatus};
 
@@ -163,8 +164,10 @@ fn read_user(
     name: &str,
 ) -> Result<(u32, Kept), Failure> {
     let Some(account) = accounts.find(name)? else {
-        return Err(Failure::refused("no such user any more")
-            .next(format!("To remove it: twofactor unset {name}")));
+        return Err(Failure::refused("no such user any more").next(format!(
+            "To remove it: {}",
+            shell::twofactor("unset", &[name], &[])
+        )));
     };
     let named = |error| for_user(Failure::from(error), name);
     let Some(store) = store else {

@@ -11,6 +11,7 @@ use crate::error::Failure;
 use crate::output::Format;
 use crate::people;
 use crate::qr_files::QrFileOptions;
+use crate::shell;
 
 /// `enable`: a service is of no use without the global switch, so that is switched on with it.
 pub fn enable(context: &Context, args: &Switch) -> Result<(), Failure> {
@@ -88,12 +89,14 @@ fn after_enabling(context: &Context) -> Result<(), Failure> {
     };
     if enrolled {
         return Ok(terminal.say(&format!(
-            "To try a code without logging in: twofactor verify {name}\n"
+            "To try a code without logging in: {}\n",
+            shell::twofactor("verify", &[&name], &[])
         ))?);
     }
     if !terminal.offer(&format!("You ({name}) have no device. Enrol one now?"))? {
         return Ok(terminal.say(&format!(
-            "To enrol a device of your own: twofactor enroll {name}\n"
+            "To enrol a device of your own: {}\n",
+            shell::twofactor("enroll", &[&name], &[])
         ))?);
     }
     let args = Enroll {

@@ -16,6 +16,7 @@ use crate::audit::{self, Event};
 use crate::context::{Context, for_user};
 use crate::error::Failure;
 use crate::output::Report;
+use crate::shell;
 use crate::text::{count, span};
 
 /// Runs it.
@@ -145,10 +146,12 @@ impl Report for Unlocked<'_> {
             ));
         }
         for device in &rebuilt.resync {
-            text.push_str(&format!("Needed now: twofactor resync {user} {device}\n"));
+            let resync = shell::twofactor("resync", &[user, device], &[]);
+            text.push_str(&format!("Needed now: {resync}\n"));
         }
         text.push_str(&format!(
-            "For new recovery codes: twofactor recovery-codes {user}\n"
+            "For new recovery codes: {}\n",
+            shell::twofactor("recovery-codes", &[user], &[])
         ));
         Zeroizing::new(text)
     }

@@ -14,6 +14,7 @@ use crate::audit::{self, Event};
 use crate::context::{Context, for_user, not_enrolled};
 use crate::error::{Exit, Failure};
 use crate::output::{Format, Report};
+use crate::shell;
 use crate::text::{count, span, utc};
 
 /// Stands for a PAM service.
@@ -83,7 +84,10 @@ fn locked_out(user: &str, gate: Gate) -> Failure {
             Failure::refused(format!("{user} is locked out after too many wrong codes"))
         }
     };
-    failure.next(format!("To end it: twofactor unlock {user}"))
+    failure.next(format!(
+        "To end it: {}",
+        shell::twofactor("unlock", &[user], &[])
+    ))
 }
 
 /// What `verify` reports.

@@ -15,6 +15,7 @@ use super::modules::OURS;
 use super::world::same_architecture;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::shell;
 
 /// A file that is made and removed to see whether one can be made. No user's record can have that name.
 const PROBE: &str = "%doctor";
@@ -149,7 +150,8 @@ pub fn module_file(path: &Path, used: &[String]) -> Option<Finding> {
         return wrong(
             "is not there, so libpam refuses whoever comes to its line",
             format!(
-                "Install it: make install PAMDIR={directory}; or correct the path in the PAM file"
+                "Install it: make install {}; or correct the path in the PAM file",
+                shell::quoted(format!("PAMDIR={directory}"))
             ),
         );
     };
@@ -163,13 +165,16 @@ pub fn module_file(path: &Path, used: &[String]) -> Option<Finding> {
         (0, 0) => None,
         (0, _) => wrong(
             "can be changed by others than root, and with it every login",
-            format!("See who changed it; then: chmod go-w {}", path.display()),
+            format!(
+                "See who changed it; then: {}",
+                shell::other("chmod go-w", path)
+            ),
         ),
         _ => wrong(
             "does not belong to root, and its owner can change every login",
             format!(
-                "See who changed it; then: chown root:root {}",
-                path.display()
+                "See who changed it; then: {}",
+                shell::other("chown root:root", path)
             ),
         ),
     }
@@ -185,7 +190,11 @@ pub fn pam_file(path: &PathBuf) -> Option<Finding> {
             "pam-file-open",
             &subject,
             format!("{subject} can be changed by others than root, and with it every login there"),
-            format!("See who changed it; then: chown root:root {subject}; chmod go-w {subject}"),
+            format!(
+                "See who changed it; then: {}; {}",
+                shell::other("chown root:root", path),
+                shell::other("chmod go-w", path)
+            ),
         )
     })
 }

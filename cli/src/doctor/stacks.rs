@@ -8,6 +8,7 @@ use super::finding::{Finding, Level};
 use super::modules::{OURS, unknown_argument};
 use super::pam::{Broken, Code, Handler, Module, Run, Service};
 use super::trial::{Login, Password, Trial};
+use crate::shell;
 
 /// The line that the examples have.
 const LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so";
@@ -63,7 +64,7 @@ pub fn check(service: &Checked<'_>, policy: Option<&Policy>) -> Vec<Finding> {
             "no-pam-file",
             name,
             format!("the policy is on for {name}, but there is no PAM file of that name; {file} would be used, which names {OURS}"),
-            format!("If the name is wrong: twofactor disable --service {name}. If not, nothing."),
+            format!("If the name is wrong: {}. If not, nothing.", switch("disable", name)),
         ));
     }
     findings.extend(unusable_lines(name, &stacks.auth));
@@ -80,10 +81,15 @@ pub fn check(service: &Checked<'_>, policy: Option<&Policy>) -> Vec<Finding> {
             "service-off",
             name,
             format!("{file} names {OURS}, but the policy is off for {name}: nobody is asked there"),
-            format!("twofactor enable --service {name}"),
+            switch("enable", name),
         ));
     }
     findings
+}
+
+/// `twofactor enable --service NAME`, or `disable`.
+fn switch(command: &str, service: &str) -> String {
+    shell::twofactor(command, &[], &[("--service", service)])
 }
 
 /// Nobody can enrol there, and whoever has to is let in all the same.
@@ -146,7 +152,9 @@ fn missing(name: &str, file: &str, stacks: &Service) -> Finding {
                 "the policy is on for {name}, but there is no PAM file of that name; {file} would be used, which does not name {OURS}"
             ),
             format!(
-                "If the name is wrong: twofactor disable --service {name}. If not, make /etc/pam.d/{name} with: {LINE}"
+                "If the name is wrong: {}. If not, make {} with: {LINE}",
+                switch("disable", name),
+                shell::quoted(format!("/etc/pam.d/{name}"))
             ),
         ),
         Some(_) => Finding::problem(

@@ -14,6 +14,7 @@ use super::pam::{Broken, Handler, Module, Origin, Run, Service, read};
 use super::stacks::{self, Checked, is_named_on, names_module};
 use super::world::World;
 use crate::context::Context;
+use crate::shell;
 
 /// Services through which people log in, where they are installed.
 const LOGINS: [&str; 11] = [
@@ -155,12 +156,12 @@ impl Survey {
                 };
                 let (policy, state) = (of("policy=", POLICY_FILE), of("state=", STATE_DIR));
                 if policy != context.policy_path() || state != context.state_path() {
-                    let (policy, state) = (policy.display(), state.display());
+                    let (policy, state) = (policy.to_string_lossy(), state.to_string_lossy());
                     findings.push(Finding::warning(
                         "other-files",
                         name,
                         format!("the module uses {policy} and {state} there, which doctor has not looked at: what is said of this service is said of other files"),
-                        format!("twofactor doctor --policy {policy} --state {state}"),
+                        shell::twofactor("doctor", &[], &[("--policy", &policy), ("--state", &state)]),
                     ));
                 }
             }

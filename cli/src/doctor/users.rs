@@ -14,6 +14,7 @@ use pam_twofactor::verify::{self, Gate};
 use super::finding::Finding;
 use crate::context::for_user;
 use crate::people::{self, Role};
+use crate::shell;
 use crate::text::span;
 
 /// Somebody who may log in.
@@ -104,7 +105,10 @@ fn unknown(name: &str, error: LookupFailed) -> Finding {
         "lookup",
         name,
         format!("{error}, so {name} is refused wherever a code is asked for"),
-        format!("See what this says: getent passwd {name}"),
+        format!(
+            "See what this says: {}",
+            shell::other("getent passwd", name)
+        ),
     )
 }
 
@@ -116,7 +120,9 @@ fn vanished(name: &str) -> Finding {
             "there is a record of {name}, but no such user: whoever gets that name next is refused, or gets the old devices"
         ),
         format!(
-            "If the user is gone: twofactor unset {name}. If not, the user database does not answer: getent passwd {name}"
+            "If the user is gone: {}. If not, the user database does not answer: {}",
+            shell::twofactor("unset", &[name], &[]),
+            shell::other("getent passwd", name)
         ),
     )
 }
@@ -172,6 +178,7 @@ fn enrolled(throttle: &Throttle, record: &Record, state: &State, now: u64) -> (K
     let user = &record.user;
     let mut findings = Vec::new();
     let gate = verify::gate(throttle, state, now);
+    let unlock = shell::twofactor("unlock", &[user], &[]);
     match gate {
         Gate::Open => {}
         Gate::LockedFor(seconds) => findings.push(Finding::warning(
@@ -182,7 +189,7 @@ fn enrolled(throttle: &Throttle, record: &Record, state: &State, now: u64) -> (K
                 state.failures,
                 span(seconds)
             ),
-            format!("Wait, or: twofactor unlock {user}. Somebody may know the password"),
+            format!("Wait, or: {unlock}. Somebody may know the password"),
         )),
         Gate::LockedUntilUnlock => findings.push(Finding::problem(
             "locked-until-unlock",
@@ -191,9 +198,7 @@ fn enrolled(throttle: &Throttle, record: &Record, state: &State, now: u64) -> (K
                 "after {} wrong codes {user} is locked out until somebody ends it",
                 state.failures
             ),
-            format!(
-                "twofactor unlock {user}. Somebody may know the password: let {user} change it"
-            ),
+            format!("{unlock}. Somebody may know the password: let it be changed"),
         )),
     }
     for device in &record.devices {
@@ -208,7 +213,7 @@ fn enrolled(throttle: &Throttle, record: &Record, state: &State, now: u64) -> (K
                     "the counter of {} of {user} is unknown, so its codes are refused",
                     device.name
                 ),
-                format!("twofactor resync {user} {}", device.name),
+                shell::twofactor("resync", &[user, device.name.as_str()], &[]),
             ));
         }
     }
@@ -219,7 +224,11 @@ fn enrolled(throttle: &Throttle, record: &Record, state: &State, now: u64) -> (K
             "single-device",
             user,
             format!("{user} has one device ({}) and no recovery codes left: without it there is no way in", device.name),
-            format!("twofactor recovery-codes {user}, or a second device: twofactor enroll {user} --device NAME"),
+            format!(
+                "{}, or a second device: {}",
+                shell::twofactor("recovery-codes", &[user], &[]),
+                shell::twofactor("enroll", &[user], &[("--device", "NAME")])
+            ),
         ));
     }
     let kept = if gate == Gate::Open {
@@ -260,7 +269,11 @@ fn shared(users: &[User], local: &[(String, u32)], only: Option<&Account>) -> Ve
                 "shared-uid",
                 listed.clone(),
                 format!("{listed} are names of one user (uid {uid}), and {bare} has no device: who logs in under that name is not asked for the code of the other"),
-                format!("twofactor enroll {bare}, or remove the name: userdel {bare} (first see who uses it)"),
+                format!(
+                    "{}, or remove the name: {} (first see who uses it)",
+                    shell::twofactor("enroll", &[bare], &[]),
+                    shell::other("userdel", bare)
+                ),
             ),
             None => Finding::warning(
                 "shared-uid",

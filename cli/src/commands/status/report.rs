@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::grace::GraceStatus;
 use crate::device_info::DeviceInfo;
 use crate::output::{Report, table};
+use crate::shell;
 use crate::text::{count, span};
 
 /// What `status` reports.
@@ -205,7 +206,10 @@ impl UserStatus {
             }
             (false, _) => {}
             (true, Some(seconds)) => notes.push(format!("locked out for {}", span(seconds))),
-            (true, None) => notes.push(format!("locked out, see twofactor unlock {}", self.name)),
+            (true, None) => notes.push(format!(
+                "locked out, see {}",
+                shell::twofactor("unlock", &[&self.name], &[])
+            )),
         }
         notes.extend(
             self.bypass_until
