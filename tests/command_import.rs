@@ -121,7 +121,8 @@ fn a_file_of_the_real_google_authenticator_logs_in_and_its_scratch_codes_work_on
             "items",
             "refused",
             "replaced",
-            "taken"
+            "taken",
+            "unlisted"
         ]
     );
     assert_eq!(
@@ -679,4 +680,92 @@ fn whoever_is_invited_to_enrol_needs_no_invitation_any_more() {
     assert_eq!(report["taken"], 1);
     assert!(lets_in("alice", &hotp(SECRET, 0, 6)));
     assert!(!machine.read(record_path("alice")).contains("[invite]"));
+}
+
+/// Every kind of import takes standard input, and says of a backup once what it is.
+#[test]
+fn standard_input_is_a_file_of_every_kind() {
+    let machine = desk_on();
+    let google = format!("\u{feff}{SECRET}\r\n\" HOTP_COUNTER 5\r\n");
+    let kinds: [(&[&str], String); 3] = [
+        (&["google-authenticator", "-", "--user", "alice"], google),
+        (
+            &["users-oath", "-"],
+            format!("\u{feff}HOTP\tbob\t-\t{HEX}\r\n"),
+        ),
+        (
+            &["uri", "-", "--user", "alice"],
+            "\u{feff}otpauth://totp/x?secret=GEZD+GNBV+GY3T+QOJQ\r\n".to_owned(),
+        ),
+    ];
+    for (kind, text) in &kinds {
+        let words = [&["import", "--yes", "--json"], *kind].concat();
+        let report = json(machine.twofactor(&words).input(text.as_str()).run());
+        assert_eq!(
+            (&report["taken"], &report["refused"]),
+            (&1.into(), &0.into())
+        );
+        let backup = "{\n \"encrypted\": true,\n \"data\": \"x\"\n}\n";
+        let words = [&["import", "--yes"], *kind].concat();
+        let run = machine.twofactor(&words).input(backup).run().exits(1);
+        assert_eq!(
+            run.stdout
+                .matches("is an encrypted backup of Bitwarden. ")
+                .count(),
+            1
+        );
+        assert_eq!(run.stdout.matches("  -:1:").count(), 1, "{}", run.stdout);
+    }
+    assert!(lets_in("alice", &hotp(SECRET, 5, 6)) && lets_in("bob", &hotp(SECRET, 0, 6)));
+}
+
+/// A directory that answers for names and lists none: its users are not silently left out.
+#[test]
+fn a_directory_that_lists_nobody_is_named() {
+    let machine = desk_on();
+    machine.write_file(
+        "/etc/nsswitch.conf",
+        "passwd: files [NOTFOUND=continue] sss\ngroup: files\n",
+        0o644,
+    );
+    let all = ["import", "google-authenticator", "--all", "--dry-run"];
+    let told = "Not looked at: users of sss, which lists none. To import of one: --user NAME\n";
+    let none = machine.command(&all).exits(1);
+    assert!(none.stderr.contains(told), "{}", none.stderr);
+    write_state_file(&machine, "alice", format!("{SECRET}\n\" HOTP_COUNTER 5\n"));
+    let run = machine.command(&all).ok();
+    assert!(run.stdout.contains(told), "{}", run.stdout);
+    let report = import(&machine, &["google-authenticator", "--all"]);
+    assert_eq!(report["unlisted"], serde_json::json!(["sss"]));
+    machine.write_file("/etc/nsswitch.conf", "passwd: files\ngroup: files\n", 0o644);
+    let run = machine.command(&all).ok();
+    assert!(!run.stdout.contains("Not looked at"), "{}", run.stdout);
+}
+
+/// What is told about a backup of Bitwarden or KeePassXC works.
+#[test]
+fn the_uris_within_a_backup_are_taken_as_told() {
+    let machine = desk_on();
+    let uri = format!("otpauth://hotp/x:y?secret={SECRET}&counter=3&issuer=x");
+    for (user, backup) in [
+        (
+            "alice",
+            format!(
+                "{{\n  \"encrypted\": false,\n  \"items\": [{{\"login\": {{\"totp\": \"{uri}\"}}}}]\n}}\n"
+            ),
+        ),
+        (
+            "bob",
+            format!("\"Group\",\"Title\",\"TOTP\",\"Icon\"\n\"Root\",\"x\",\"{uri}\",\"0\"\n"),
+        ),
+    ] {
+        machine.write_file("/tmp/backup", backup, 0o600);
+        let refused = machine.command(&["import", "uri", "/tmp/backup", "--user", user]);
+        let refused = refused.exits(1).stdout;
+        let told = refused.lines().find_map(|line| line.split_once(": grep "));
+        let told = format!("grep {}", told.unwrap().1);
+        let told = told.replace("FILE", "/tmp/backup").replace("USER", user);
+        machine.run("sh", &["-c", &told]).ok();
+        assert!(lets_in(user, &hotp(SECRET, 3, 6)), "{told}");
+    }
 }

@@ -44,7 +44,7 @@ EXAMPLES
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("whose").required(true).args(["user", "all"])))]
 pub struct Google {
-    /// State file; without it, the user's own
+    /// State file, `-` for standard input; without it, the user's own
     #[arg(requires = "user", conflicts_with_all = ["all", "secret"])]
     pub file: Option<PathBuf>,
     /// Whose it is
@@ -64,7 +64,7 @@ pub struct Google {
 /// `import users-oath`.
 #[derive(Debug, Args)]
 pub struct Oath {
-    /// Users file
+    /// Users file; `-` for standard input
     pub file: PathBuf,
     /// What every import takes
     #[command(flatten)]

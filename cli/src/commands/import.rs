@@ -17,14 +17,16 @@ use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::import::apply::{self, Job, Manner};
 use crate::import::plan::{Existing, Row};
-use crate::import::report::{Imported, Stage};
+use crate::import::report::{Imported, Stage, unlisted};
 use crate::import::source::{self, Content, MANY_USERS, ONE_USER, Unread};
-use crate::import::{Item, Moment, Parsed, Place, Refused, google, oath, uri};
+use crate::import::{Item, Moment, Parsed, Place, Refused, google, listing, oath, uri};
 use crate::output::Report as _;
 use crate::progress::Progress;
 use crate::shell;
 use crate::text::count;
 
+/// Stands for standard input, as a file.
+const STREAM: &str = "-";
 const SHARED: &str = "others could read the file: for a new key, twofactor renew USER";
 
 /// Runs it. The exit code tells of what was not taken.
@@ -41,6 +43,7 @@ pub fn run(context: &Context, args: &Import) -> Result<ExitCode, Failure> {
 }
 
 fn from_google(context: &Context, args: &Google, moment: Moment) -> Result<ExitCode, Failure> {
+    let mut silent = Vec::new();
     let residents = match &args.user {
         Some(user) => {
             let account = context.account(user)?;
@@ -53,6 +56,7 @@ fn from_google(context: &Context, args: &Google, moment: Moment) -> Result<ExitC
         }
         None => {
             let mut residents = homes::all()?;
+            silent = listing::silent(&residents);
             let mut seen = HashSet::new();
             // As in a lookup, the first of a name counts.
             residents.retain(|one| seen.insert(one.account.name.clone()));
@@ -73,7 +77,12 @@ fn from_google(context: &Context, args: &Google, moment: Moment) -> Result<ExitC
             }
             continue;
         };
-        let parsed = match source::read(&path, &[account.uid], ONE_USER) {
+        let content = if is_stream(&path) {
+            stream(ONE_USER)
+        } else {
+            source::read(&path, &[account.uid], ONE_USER)
+        };
+        let parsed = match content {
             Ok(content) => google_file(&content, &path, &account.name, moment),
             Err(error) if error.is_missing() && args.all => continue,
             Err(error) => unread(&path, Some(&account.name), error),
@@ -88,18 +97,17 @@ fn from_google(context: &Context, args: &Google, moment: Moment) -> Result<ExitC
     }
     drop(progress);
     if args.all && jobs.is_empty() && rows.is_empty() {
-        return Err(Failure::refused("no user has such a file").next(
-            "If pam_google_authenticator has secret= in /etc/pam.d: --secret with the same path",
-        ));
+        return Err(Failure::refused("no user has such a file").next(format!(
+            "{}If pam_google_authenticator has secret= in /etc/pam.d: --secret with the same path",
+            unlisted(&silent)
+        )));
     }
-    finish(
-        context,
+    let plan = Plan {
         jobs,
-        rows,
-        &args.manner,
-        moment,
-        "google-authenticator",
-    )
+        refused: rows,
+        unlisted: silent,
+    };
+    finish(context, plan, &args.manner, moment, "google-authenticator")
 }
 
 fn google_file(content: &Content, path: &Path, user: &str, moment: Moment) -> Parsed {
@@ -110,11 +118,12 @@ fn google_file(content: &Content, path: &Path, user: &str, moment: Moment) -> Pa
 }
 
 fn from_oath(context: &Context, args: &Oath, moment: Moment) -> Result<ExitCode, Failure> {
-    let content = file_of_caller(&args.file, None)?;
+    let content = content_of(&args.file, None)?;
     let mut parsed = oath::parse(&content.bytes, &args.file.display().to_string(), moment);
     note_shared(&mut parsed, &content);
     let (jobs, rows) = assigned(parsed, |account| format!("there is no user {account}"))?;
-    finish(context, jobs, rows, &args.manner, moment, "users-oath")
+    let plan = Plan::new(jobs, rows);
+    finish(context, plan, &args.manner, moment, "users-oath")
 }
 
 fn from_uris(context: &Context, args: &Uri, moment: Moment) -> Result<ExitCode, Failure> {
@@ -123,30 +132,17 @@ fn from_uris(context: &Context, args: &Uri, moment: Moment) -> Result<ExitCode, 
         .as_ref()
         .map(|user| context.account(user))
         .transpose()?;
-    let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
-    if file.is_some_and(|file| {
-        file.to_string_lossy()
-            .to_ascii_lowercase()
-            .starts_with("otpauth")
-    }) {
+    let file = args.file.as_deref().unwrap_or(Path::new(STREAM));
+    let given = file.to_string_lossy().to_ascii_lowercase();
+    if given.starts_with("otpauth") {
         return Err(Failure::usage(
             "keys are not taken from the command line, where every user of this machine could see them",
         )
         .next("Put the URI into a file, or on standard input: twofactor import uri -\nThe key of this one is no secret any more."));
     }
-    let mut parsed = match file {
-        Some(file) => {
-            let content = file_of_caller(file, user.as_ref())?;
-            let mut parsed = uri::parse(&content.bytes, &file.display().to_string(), moment);
-            note_shared(&mut parsed, &content);
-            parsed
-        }
-        None => {
-            let bytes = source::read_stream(io::stdin().lock(), MANY_USERS)
-                .map_err(|error| Failure::system(format!("standard input: {error}")))?;
-            uri::parse(&bytes, "-", moment)
-        }
-    };
+    let content = content_of(file, user.as_ref())?;
+    let mut parsed = uri::parse(&content.bytes, &file.display().to_string(), moment);
+    note_shared(&mut parsed, &content);
     let (jobs, rows) = match user {
         Some(account) => {
             let items = std::mem::take(&mut parsed.items);
@@ -160,7 +156,30 @@ fn from_uris(context: &Context, args: &Uri, moment: Moment) -> Result<ExitCode, 
             format!("its label names no user of this machine ({account}); --user says whose it is")
         })?,
     };
-    finish(context, jobs, rows, &args.manner, moment, "uri")
+    let plan = Plan::new(jobs, rows);
+    finish(context, plan, &args.manner, moment, "uri")
+}
+
+/// Whether a file stands for standard input.
+fn is_stream(path: &Path) -> bool {
+    path == Path::new(STREAM)
+}
+
+/// Standard input to its end. Who else could read it is unknown.
+fn stream(limit: usize) -> Result<Content, Unread> {
+    Ok(Content {
+        bytes: source::read_stream(io::stdin().lock(), limit)?,
+        shared: false,
+    })
+}
+
+/// Standard input, or the file of that name.
+fn content_of(path: &Path, user: Option<&Account>) -> Result<Content, Failure> {
+    if is_stream(path) {
+        stream(MANY_USERS).map_err(|error| Failure::system(format!("standard input: {error}")))
+    } else {
+        file_of_caller(path, user)
+    }
 }
 
 /// A file that the administrator names: root's, the user's it is for, or the administrator's own.
@@ -188,7 +207,7 @@ fn note_shared(parsed: &mut Parsed, content: &Content) {
         parsed
             .items
             .iter_mut()
-            .for_each(|item| item.notes.push(SHARED));
+            .for_each(|item| item.notes.push(SHARED.into()));
     }
 }
 
@@ -246,15 +265,33 @@ fn add(jobs: &mut Vec<Job>, positions: &mut HashMap<String, usize>, account: Acc
     }
 }
 
+/// What was read.
+struct Plan {
+    jobs: Vec<Job>,
+    refused: Vec<Row>,
+    /// Directories that list none of their users.
+    unlisted: Vec<String>,
+}
+
+impl Plan {
+    const fn new(jobs: Vec<Job>, refused: Vec<Row>) -> Self {
+        Self {
+            jobs,
+            refused,
+            unlisted: Vec::new(),
+        }
+    }
+}
+
 /// Shows the plan, has it confirmed, stores it, and reports.
 fn finish(
     context: &Context,
-    jobs: Vec<Job>,
-    refused: Vec<Row>,
+    plan: Plan,
     options: &Options,
     moment: Moment,
     from: &'static str,
 ) -> Result<ExitCode, Failure> {
+    let Plan { jobs, refused, .. } = plan;
     if jobs.is_empty() && refused.is_empty() {
         return Err(Failure::refused("there is no device in it"));
     }
@@ -263,16 +300,18 @@ fn finish(
         moment,
         from,
     };
-    let with_refused = |mut rows: Vec<Row>| {
+    let imported = |stage, mut rows: Vec<Row>| {
         rows.extend(refused.iter().cloned());
-        rows
+        let mut imported = Imported::new(from, stage, rows);
+        imported.unlisted.clone_from(&plan.unlisted);
+        imported
     };
     if !context.terminal.is_confirmed() || options.dry_run || jobs.is_empty() {
-        let rows = with_refused(apply::plan(context.store()?.as_ref(), &jobs, manner)?);
+        let rows = apply::plan(context.store()?.as_ref(), &jobs, manner)?;
         if !options.dry_run && !rows.iter().any(Row::changes) {
-            return report(context, &Imported::new(from, Stage::Done, rows));
+            return report(context, &imported(Stage::Done, rows));
         }
-        let planned = Imported::new(from, Stage::Planned, rows);
+        let planned = imported(Stage::Planned, rows);
         if options.dry_run {
             return report(context, &planned);
         }
@@ -282,10 +321,7 @@ fn finish(
     }
     let store = context.existing_store()?;
     let rows = apply::write(&store, &jobs, manner)?;
-    report(
-        context,
-        &Imported::new(from, Stage::Done, with_refused(rows)),
-    )
+    report(context, &imported(Stage::Done, rows))
 }
 
 fn report(context: &Context, imported: &Imported) -> Result<ExitCode, Failure> {

@@ -11,7 +11,9 @@ use pam_twofactor::state::DRIFT_BEYOND_WINDOW;
 use zeroize::Zeroizing;
 
 use super::base32::{self, Lookalikes};
-use super::{Item, Moment, Parsed, Place, Refused, Token, counter, interval, number, secret};
+use super::{
+    Item, Moment, Note, Parsed, Place, Refused, Token, content, counter, interval, number, secret,
+};
 
 /// What a device from there is called.
 pub const NAME: &str = "google-authenticator";
@@ -40,7 +42,7 @@ struct Options {
     skew: Option<(usize, i64)>,
     /// The newest step that was used; `None` in it: none yet.
     reuse: Option<(usize, Option<u64>)>,
-    notes: Vec<&'static str>,
+    notes: Vec<Note>,
 }
 
 /// Reads one file, which is `user`'s.
@@ -54,22 +56,21 @@ pub fn parse(bytes: &[u8], file: &str, user: &str, moment: Moment) -> Parsed {
         user: Some(user.to_owned()),
         reason,
     };
+    let bytes = match content(bytes) {
+        Ok(bytes) => bytes,
+        Err(reason) => return Parsed::nothing(file.into(), Some(user), reason),
+    };
     let Some(text) = std::str::from_utf8(bytes)
         .ok()
         .filter(|t| !t.contains('\0'))
     else {
-        let problem = (1, "is not a state file: it is not text".to_owned());
-        return Parsed {
-            items: Vec::new(),
-            refused: vec![refused(problem)],
-        };
+        let reason = "is not a state file: it is not text".to_owned();
+        return Parsed::nothing(file.into(), Some(user), reason);
     };
-    let lines = text
-        .lines()
-        .enumerate()
-        .skip(1)
-        .map(|(position, line)| (position + 1, line));
-    let first = text.lines().next().unwrap_or_default();
+    // The last line may end in a carriage return alone.
+    let all = text.lines().map(|line| line.trim_end_matches('\r'));
+    let first = all.clone().next().unwrap_or_default();
+    let lines = (1..).zip(all).skip(1);
     match device(first, lines.clone(), moment) {
         Err(problem) => Parsed {
             items: Vec::new(),
@@ -95,7 +96,7 @@ pub fn parse(bytes: &[u8], file: &str, user: &str, moment: Moment) -> Parsed {
     }
 }
 
-type Device = (Token, u64, i8, Vec<&'static str>);
+type Device = (Token, u64, i8, Vec<Note>);
 
 fn device<'t>(
     first: &str,
@@ -172,7 +173,7 @@ fn used_steps(
     }
     let ahead = window / 2 + skew.unsigned_abs();
     if window / 2 > u64::from(moment.window) {
-        options.notes.push(WINDOW);
+        options.notes.push(WINDOW.into());
     }
     match options.reuse {
         Some((line, Some(used))) if used > interval.step(moment.now).saturating_add(ahead + 1) => {
@@ -186,7 +187,7 @@ fn used_steps(
         Some((_, None)) if skew == 0 => Ok((0, drift)),
         Some((_, None)) => Ok((moment.first_unused(interval, ahead), drift)),
         None => {
-            options.notes.push(REUSE);
+            options.notes.push(REUSE.into());
             Ok((moment.first_unused(interval, ahead), drift))
         }
     }
@@ -226,11 +227,11 @@ fn options<'t>(lines: impl Iterator<Item = (usize, &'t str)>) -> Result<Options,
                 let before = found.reuse.and_then(|(_, used)| used);
                 found.reuse = Some((line, steps.into_iter().max().max(before)));
             }
-            "RATE_LIMIT" => found.notes.push(RATE),
+            "RATE_LIMIT" => found.notes.push(RATE.into()),
             // A skew that is not learned yet, and when logins were.
             "RESETTING_TIME_SKEW" => {}
             _ if key.strip_prefix("LAST").and_then(number).is_some() => {}
-            _ => found.notes.push(UNKNOWN),
+            _ => found.notes.push(UNKNOWN.into()),
         }
     }
     Ok(found)

@@ -4,13 +4,16 @@
 //! which part of how many this is. Read strictly: what is cut off or does not fit is an error.
 #![forbid(unsafe_code)]
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD};
 use pam_twofactor::device::Kind;
 use pam_twofactor::otp::{Algorithm, Digits, Interval};
 use zeroize::Zeroizing;
 
 use super::uri::{Labelled, decoded};
-use super::{Token, counter, secret};
+use super::{Note, Token, counter, secret};
 
 /// Numbers of the fields of a device.
 mod field {
@@ -25,36 +28,88 @@ mod field {
 /// Numbers of the fields around the devices.
 const DEVICE: u64 = 1;
 const PARTS: u64 = 3;
-
-const PARTIAL: &str = "is one part of an export that has several QR codes: import the others, too";
+const WHICH_PART: u64 = 4;
+const EXPORT: u64 = 5;
 
 type Bytes = Zeroizing<Vec<u8>>;
 
-/// Reads what stands behind `otpauth-migration://`.
-pub fn read(rest: &str) -> Vec<Result<Labelled, String>> {
-    devices(rest).unwrap_or_else(|reason| vec![Err(reason)])
+/// Which QR code of an export this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// A random number of the export.
+    export: u64,
+    /// How many QR codes it has.
+    parts: u64,
+    /// Which of them, from 0.
+    part: u64,
 }
 
-fn devices(rest: &str) -> Result<Vec<Result<Labelled, String>>, String> {
+/// The exports of several QR codes in a file: which parts are there, and which items came out of them.
+#[derive(Default)]
+pub struct Exports(BTreeMap<(u64, u64), Export>);
+
+#[derive(Default)]
+struct Export {
+    parts: BTreeSet<u64>,
+    items: Vec<Range<usize>>,
+}
+
+impl Exports {
+    /// A part is there, with the items at these positions.
+    pub fn add(&mut self, part: Part, items: Range<usize>) {
+        let export = self.0.entry((part.export, part.parts)).or_default();
+        export.parts.insert(part.part);
+        export.items.push(items);
+    }
+
+    /// The items of exports of which a part is missing, and what to say of them.
+    pub fn incomplete(self) -> Vec<(Range<usize>, Note)> {
+        let notes = self.0.into_iter().flat_map(|((_, all), export)| {
+            let missing = all.saturating_sub(export.parts.range(..all).count() as u64);
+            let note = format!(
+                "is of an export with {all} QR codes, of which {missing} must still be imported"
+            );
+            let items = export.items.into_iter().filter(move |_| missing > 0);
+            items.map(move |items| (items, Note::from(note.clone())))
+        });
+        notes.collect()
+    }
+}
+
+/// Reads what stands behind `otpauth-migration://`.
+pub fn read(rest: &str) -> (Vec<Result<Labelled, String>>, Option<Part>) {
+    devices(rest).unwrap_or_else(|reason| (vec![Err(reason)], None))
+}
+
+type Found = (Vec<Result<Labelled, String>>, Option<Part>);
+
+fn devices(rest: &str) -> Result<Found, String> {
     let (_, query) = rest.split_once('?').ok_or("has no data")?;
     let data = query.split('&').find_map(|pair| pair.strip_prefix("data="));
     let payload = unpacked(&decoded(data.ok_or("has no data")?)?)?;
     let fields = fields(&payload).ok_or("its data is damaged or cut off")?;
-    let parts = fields.iter().rev().find(|(number, _)| *number == PARTS);
-    let partial = matches!(parts, Some((_, Value::Number(parts))) if *parts > 1);
+    // What is left out is zero.
+    let number = |wanted| {
+        let of = |(number, value): &(u64, Value<'_>)| match value {
+            Value::Number(value) if *number == wanted => Some(*value),
+            _ => None,
+        };
+        fields.iter().rev().find_map(of).unwrap_or(0)
+    };
+    let part = Part {
+        export: number(EXPORT),
+        parts: number(PARTS),
+        part: number(WHICH_PART),
+    };
     let mut found = Vec::new();
     for (number, value) in fields {
         if let (DEVICE, Value::Bytes(bytes)) = (number, value) {
-            let mut device = device(bytes);
-            if let (true, Ok(device)) = (partial, &mut device) {
-                device.notes.push(PARTIAL);
-            }
-            found.push(device);
+            found.push(device(bytes));
         }
     }
     match found.is_empty() {
         true => Err("there is no device in its data".to_owned()),
-        false => Ok(found),
+        false => Ok((found, Some(part).filter(|part| part.parts > 1))),
     }
 }
 

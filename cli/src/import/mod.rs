@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 pub mod apply;
+mod backup;
 mod base32;
 pub mod google;
+pub mod listing;
 pub mod migration;
 pub mod oath;
 pub mod pattern;
@@ -12,6 +14,7 @@ pub mod report;
 pub mod source;
 pub mod uri;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use pam_twofactor::device::Kind;
@@ -19,6 +22,8 @@ use pam_twofactor::otp::{Algorithm, Digits, Interval};
 use pam_twofactor::secret::{MAX_LEN, MIN_LEN, Secret};
 use zeroize::Zeroizing;
 
+/// How programs of Windows mark UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Longest device name that is made, so that a number still fits behind it.
 const NAME: usize = 28;
 
@@ -81,8 +86,11 @@ pub struct Item {
     /// Unused scratch codes, eight digits each.
     pub scratch: Vec<Zeroizing<String>>,
     /// What the administrator should know.
-    pub notes: Vec<&'static str>,
+    pub notes: Vec<Note>,
 }
+
+/// What the administrator should know of a device.
+pub type Note = Cow<'static, str>;
 
 /// Something that could not be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +110,27 @@ pub struct Parsed {
     pub items: Vec<Item>,
     /// The rest.
     pub refused: Vec<Refused>,
+}
+
+impl Parsed {
+    /// Nothing of a file is taken, for one reason.
+    fn nothing(file: Arc<str>, user: Option<&str>, reason: String) -> Self {
+        let refused = Refused {
+            place: Place { file, line: 1 },
+            user: user.map(str::to_owned),
+            reason,
+        };
+        Self {
+            items: Vec::new(),
+            refused: vec![refused],
+        }
+    }
+}
+
+/// What stands behind a byte order mark, where there is one; or what the file is instead of a list of keys.
+fn content(bytes: &[u8]) -> Result<&[u8], String> {
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    backup::explain(text).map_or(Ok(text), Err)
 }
 
 /// A key within the limits.

@@ -14,7 +14,8 @@ use pam_twofactor::secret::Secret;
 use zeroize::Zeroizing;
 
 use super::{
-    Item, Moment, Parsed, Place, Refused, Token, counter, digits, interval, lines, number, secret,
+    Item, Moment, Parsed, Place, Refused, Token, content, counter, digits, interval, lines, number,
+    secret,
 };
 
 /// What a device from there is called.
@@ -30,6 +31,10 @@ const PIN: &str = "the PIN in front of the code is not taken over: the code alon
 /// Reads a whole file.
 pub fn parse(bytes: &[u8], file: &str, moment: Moment) -> Parsed {
     let file: Arc<str> = file.into();
+    let bytes = match content(bytes) {
+        Ok(bytes) => bytes,
+        Err(reason) => return Parsed::nothing(file, None, reason),
+    };
     let mut parsed = Parsed::default();
     for (place, text) in lines(bytes, &file, &mut parsed.refused) {
         let text = text.trim_matches([' ', '\t']);
@@ -80,7 +85,7 @@ fn line(text: &str, place: Place, moment: Moment) -> Result<Item, String> {
     };
     let notes = match pin {
         "-" | "+" => Vec::new(),
-        _ => vec![PIN],
+        _ => vec![PIN.into()],
     };
     Ok(Item {
         place,

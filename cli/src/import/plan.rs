@@ -9,7 +9,7 @@ use pam_twofactor::recovery::{CodeForm, RecoverySet, hash, same};
 use pam_twofactor::state::{DeviceState, State};
 use pam_twofactor::sys::accounts::Account;
 
-use super::{Item, Moment, Place};
+use super::{Item, Moment, Note, Place};
 use crate::device_info::DeviceInfo;
 use crate::error::Failure;
 
@@ -61,7 +61,7 @@ pub struct Row {
     /// Scratch codes that go on working.
     pub scratch_codes: usize,
     /// What the administrator should know.
-    pub notes: Vec<&'static str>,
+    pub notes: Vec<Note>,
 }
 
 impl Row {

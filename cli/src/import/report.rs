@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::Note;
 use super::plan::{Fate, Row};
 use crate::impact::names;
 use crate::output::{Report, table};
@@ -35,6 +36,8 @@ pub struct Imported {
     already_there: usize,
     refused: usize,
     items: Vec<Line>,
+    /// Directories whose users were not looked at, since they list none.
+    pub unlisted: Vec<String>,
 }
 
 /// One device or one refusal.
@@ -48,7 +51,7 @@ struct Line {
     result: &'static str,
     reason: Option<String>,
     scratch_codes: usize,
-    notes: Vec<&'static str>,
+    notes: Vec<Note>,
 }
 
 impl Imported {
@@ -63,6 +66,7 @@ impl Imported {
             already_there: sum(|fate| *fate == Fate::Present),
             refused: sum(|fate| matches!(fate, Fate::Refused(_))),
             items: rows.into_iter().map(Line::new).collect(),
+            unlisted: Vec::new(),
         }
     }
 
@@ -166,13 +170,25 @@ impl Report for Imported {
             }
         }
         Zeroizing::new(format!(
-            "{}{}{}{}.\n{}",
+            "{}{}{}{}{}.\n{}",
             self.devices(),
             self.refusals(),
             self.notes(),
+            unlisted(&self.unlisted),
             parts.join(", "),
             self.next_steps()
         ))
+    }
+}
+
+/// What to say of directories that list none of their users.
+pub fn unlisted(directories: &[String]) -> String {
+    match directories {
+        [] => String::new(),
+        names => format!(
+            "Not looked at: users of {}, which lists none. To import of one: --user NAME\n\n",
+            names.join(", ")
+        ),
     }
 }
 

@@ -2,6 +2,7 @@
 //! Authenticator among them.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pam_twofactor::device::Kind;
@@ -9,10 +10,10 @@ use pam_twofactor::otp::{Algorithm, Digits, Interval};
 use zeroize::Zeroizing;
 
 use super::base32::{self, Lookalikes};
-use super::migration;
+use super::migration::{self, Exports, Part};
 use super::{
-    Item, Moment, Parsed, Place, Refused, Token, counter, device_name, digits, interval, lines,
-    number, secret,
+    Item, Moment, Note, Parsed, Place, Refused, Token, content, counter, device_name, digits,
+    interval, lines, number, secret,
 };
 
 /// What a device is called whose URI names nothing.
@@ -20,7 +21,16 @@ pub const NAME: &str = "app";
 /// Longest line that is looked at: an export of Google Authenticator holds at most a few KiB.
 const LONGEST: usize = 64 * 1024;
 
-const UNKNOWN: &str = "has parameters that mean nothing here";
+/// What people take for the name of a parameter that changes the codes, and the name.
+const MISSPELT: [(&str, &str); 5] = [
+    ("digit", "digits"),
+    ("interval", "period"),
+    ("step", "period"),
+    ("algo", "algorithm"),
+    ("alg", "algorithm"),
+];
+/// Longest name of a parameter that is repeated in a report: the shortest key has 16 characters.
+const REPEATED: usize = 12;
 
 /// A device, and what its label says.
 #[derive(Debug)]
@@ -34,19 +44,26 @@ pub struct Labelled {
     /// The first counter to use; 0 for TOTP.
     pub next: u64,
     /// What the administrator should know.
-    pub notes: Vec<&'static str>,
+    pub notes: Vec<Note>,
 }
 
 /// Reads a whole file.
 pub fn parse(bytes: &[u8], file: &str, _: Moment) -> Parsed {
     let file: Arc<str> = file.into();
+    let bytes = match content(bytes) {
+        Ok(bytes) => bytes,
+        Err(reason) => return Parsed::nothing(file, None, reason),
+    };
     let mut parsed = Parsed::default();
+    let mut exports = Exports::default();
     for (place, text) in lines(bytes, &file, &mut parsed.refused) {
         let text = text.trim();
         if text.is_empty() || text.starts_with('#') {
             continue;
         }
-        for found in line(text) {
+        let (found, part) = line(text);
+        let first = parsed.items.len();
+        for found in found {
             match found {
                 Ok(labelled) => parsed.items.push(item(labelled, place.clone())),
                 Err(reason) => parsed.refused.push(Refused {
@@ -55,6 +72,14 @@ pub fn parse(bytes: &[u8], file: &str, _: Moment) -> Parsed {
                     reason,
                 }),
             }
+        }
+        if let Some(part) = part {
+            exports.add(part, first..parsed.items.len());
+        }
+    }
+    for (items, note) in exports.incomplete() {
+        for item in parsed.items.get_mut(items).into_iter().flatten() {
+            item.notes.push(note.clone());
         }
     }
     parsed
@@ -77,17 +102,18 @@ fn item(found: Labelled, place: Place) -> Item {
     }
 }
 
-fn line(text: &str) -> Vec<Result<Labelled, String>> {
+fn line(text: &str) -> (Vec<Result<Labelled, String>>, Option<Part>) {
+    let only = |found| (vec![found], None);
     if text.len() > LONGEST {
-        return vec![Err("is longer than any URI of a device".to_owned())];
+        return only(Err("is longer than any URI of a device".to_owned()));
     }
     let (scheme, rest) = text.split_once("://").unwrap_or_default();
     match scheme.to_ascii_lowercase().as_str() {
-        "otpauth" => vec![otpauth(rest)],
+        "otpauth" => only(otpauth(rest)),
         "otpauth-migration" => migration::read(rest),
-        _ => vec![Err(
+        _ => only(Err(
             "is no otpauth:// or otpauth-migration:// URI".to_owned()
-        )],
+        )),
     }
 }
 
@@ -108,6 +134,7 @@ fn otpauth(rest: &str) -> Result<Labelled, String> {
         "hotp" => (Kind::Hotp, counter(found.counter.ok_or("has no counter")?)?),
         _ => return Err("is neither of totp nor of hotp".to_owned()),
     };
+    let notes = found.notes();
     let issuer = found.issuer.as_deref().map(|issuer| issuer.trim());
     Ok(Labelled {
         token: Token {
@@ -122,7 +149,7 @@ fn otpauth(rest: &str) -> Result<Labelled, String> {
             .unwrap_or(&prefix)
             .to_owned(),
         next,
-        notes: found.notes,
+        notes,
     })
 }
 
@@ -149,7 +176,8 @@ struct Parameters {
     digits: Option<u64>,
     period: Option<u64>,
     counter: Option<u64>,
-    notes: Vec<&'static str>,
+    /// Parameters that mean nothing here.
+    unknown: BTreeSet<String>,
 }
 
 impl Parameters {
@@ -157,13 +185,15 @@ impl Parameters {
         let mut found = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = decoded(value)?;
+            // HTML forms write a space so (application/x-www-form-urlencoded).
+            let value = decoded(&Zeroizing::new(value.replace('+', " ")))?;
             let whole = |name: &str| {
                 number(&value)
                     .ok_or_else(|| format!("{name} is not a number"))
                     .map(Some)
             };
-            match key.to_ascii_lowercase().as_str() {
+            let name = key.to_ascii_lowercase();
+            match name.as_str() {
                 "secret" if found.secret.is_some() => return Err("has two secrets".to_owned()),
                 "secret" => found.secret = Some(value),
                 "issuer" => found.issuer = Some(value),
@@ -173,10 +203,41 @@ impl Parameters {
                 "counter" => found.counter = whole("counter")?,
                 // Steam shows letters; an app that leaves this out would show other codes.
                 "encoder" => return Err("its codes are not made of digits (encoder)".to_owned()),
-                _ => found.notes = vec![UNKNOWN],
+                _ if name.starts_with("amp;") || name.starts_with("#38;") => {
+                    return Err(
+                        "has &amp; or &#38; where a plain & belongs: it was copied out of HTML or XML".to_owned(),
+                    );
+                }
+                _ => found.note(&name)?,
             }
         }
         Ok(found)
+    }
+
+    /// An app that passed over such a name shows other codes than are meant.
+    fn note(&mut self, name: &str) -> Result<(), String> {
+        if let Some((wrong, right)) = MISSPELT.iter().find(|(wrong, _)| *wrong == name) {
+            return Err(format!("has {wrong}=, which is spelt {right}="));
+        }
+        let plain = name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || b"-_".contains(&byte));
+        let repeated = if plain && name.len() <= REPEATED {
+            name
+        } else {
+            "others"
+        };
+        self.unknown.insert(repeated.to_owned());
+        Ok(())
+    }
+
+    fn notes(&self) -> Vec<Note> {
+        let names: Vec<&str> = self.unknown.iter().map(String::as_str).collect();
+        if names.is_empty() {
+            Vec::new()
+        } else {
+            vec![format!("parameters that mean nothing here: {}", names.join(", ")).into()]
+        }
     }
 }
 
@@ -193,7 +254,7 @@ fn algorithm(name: &str) -> Result<Algorithm, String> {
     }
 }
 
-/// Undoes percent-encoding (RFC 3986 section 2.1). A `+` is a plus: apps write spaces as `%20`.
+/// Undoes percent-encoding (RFC 3986 section 2.1). A `+` is a plus.
 pub fn decoded(text: &str) -> Result<Zeroizing<String>, String> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.bytes();

@@ -229,6 +229,26 @@ fn scratch_codes_end_where_google_authenticator_stops() {
 }
 
 #[test]
+fn marks_of_windows_change_nothing() {
+    for text in [
+        format!("\u{feff}{KEY}\r\n\" TOTP_AUTH\r\n\" STEP_SIZE 60\r\n12345678\r\n87654321\r"),
+        format!("\u{feff}{KEY}\n\" TOTP_AUTH\n\" STEP_SIZE 60\n12345678\n87654321\n"),
+    ] {
+        let item = one(&text);
+        assert_eq!(item.token.kind, interval(60));
+        assert_eq!(*item.token.secret.to_base32(), KEY);
+        assert_eq!(codes(&item), ["12345678", "87654321"]);
+    }
+}
+
+#[test]
+fn a_backup_of_an_app_is_told_as_such() {
+    let (line, reason) = problem("[{\"secret\":\"x\",\"thumbnail\":\"Default\"}]");
+    assert_eq!(line, 1);
+    assert!(reason.starts_with("is a backup of andOTP, "), "{reason}");
+}
+
+#[test]
 fn what_is_no_state_file_is_refused_without_a_word_of_it() {
     for bytes in [
         &b""[..],
@@ -242,7 +262,8 @@ fn what_is_no_state_file_is_refused_without_a_word_of_it() {
         let parsed = read(bytes);
         assert!(parsed.items.is_empty() && parsed.refused.len() == 1);
         let reason = &parsed.refused[0].reason;
-        assert!(reason.starts_with("is not a state file") || reason.starts_with("the key has"));
+        let told = ["is not a state file", "the key has", "is text in UTF-16"];
+        assert!(told.iter().any(|told| reason.starts_with(told)), "{reason}");
         assert!(!reason.contains("$y$") && !reason.contains("OPENSSH"));
     }
     // Cut off anywhere, it gives a device or a reason, and nothing else.

@@ -41,7 +41,17 @@ fn usual(name: &str, issuer: &str) -> Vec<u8> {
 
 /// Version, parts, which part, and the number of the export.
 fn tail(parts: u8) -> Vec<u8> {
-    [small(2, 1), small(3, parts), small(4, 0), small(5, 99)].concat()
+    tail_of(parts, 0, 99)
+}
+
+fn tail_of(parts: u8, part: u8, export: u8) -> Vec<u8> {
+    [
+        small(2, 1),
+        small(3, parts),
+        small(4, part),
+        small(5, export),
+    ]
+    .concat()
 }
 
 fn uri(payload: &[u8]) -> String {
@@ -54,7 +64,7 @@ fn uri(payload: &[u8]) -> String {
 }
 
 fn all(payload: &[u8]) -> Vec<Result<Labelled, String>> {
-    read(&uri(payload))
+    read(&uri(payload)).0
 }
 
 fn reason(payload: &[u8]) -> String {
@@ -109,22 +119,58 @@ fn either_alphabet_with_or_without_padding() {
         plain.replace('+', " "),
         plain.replace('+', "%2b").replace('=', "%3d"),
     ] {
-        let found = read(&format!("offline?data={data}"));
+        let (found, _) = read(&format!("offline?data={data}"));
         assert!(found.len() == 1 && found[0].is_ok(), "{data}");
     }
     for bad in [
         "", "data", "data=", "data=*", "data=A", "other=1", "data=%zz",
     ] {
-        let found = read(&format!("offline?{bad}"));
+        let (found, _) = read(&format!("offline?{bad}"));
         assert!(found.len() == 1 && found[0].is_err(), "{bad}");
     }
-    assert!(read("offline")[0].is_err());
+    assert!(read("offline").0[0].is_err());
+}
+
+/// The notes of each device in a file of these parts: how many, which, and of which export.
+fn notes(parts: &[(u8, u8, u8)]) -> Vec<Vec<String>> {
+    let lines = parts.iter().map(|(all, part, export)| {
+        let payload = [usual("alice", ""), tail_of(*all, *part, *export)].concat();
+        format!("otpauth-migration://{}\n", uri(&payload))
+    });
+    let moment = crate::import::Moment { now: 0, window: 1 };
+    let parsed = crate::import::uri::parse(lines.collect::<String>().as_bytes(), "-", moment);
+    assert_eq!(parsed.refused, []);
+    let notes = parsed.items.into_iter().map(|item| item.notes);
+    notes
+        .map(|notes| notes.into_iter().map(Note::into_owned).collect())
+        .collect()
 }
 
 #[test]
-fn a_part_of_an_export_says_that_there_are_more() {
-    let payload = [usual("alice", ""), tail(3)].concat();
-    assert_eq!(all(&payload)[0].as_ref().unwrap().notes, [PARTIAL]);
+fn only_missing_parts_of_an_export_are_asked_for() {
+    let missing = |all, missing| {
+        vec![format!(
+            "is of an export with {all} QR codes, of which {missing} must still be imported"
+        )]
+    };
+    assert_eq!(notes(&[(1, 0, 9)]), [[""; 0]]);
+    assert_eq!(notes(&[(3, 0, 9)]), [missing(3, 2)]);
+    assert_eq!(notes(&[(2, 1, 9), (2, 0, 9)]), [[""; 0]; 2]);
+    // The same part twice, and a part of another export, are no second part.
+    assert_eq!(
+        notes(&[(2, 1, 9), (2, 1, 9)]),
+        [missing(2, 1), missing(2, 1)]
+    );
+    assert_eq!(
+        notes(&[(2, 0, 9), (2, 1, 8)]),
+        [missing(2, 1), missing(2, 1)]
+    );
+    assert_eq!(
+        notes(&[(2, 0, 9), (2, 1, 9), (2, 0, 7)]),
+        [vec![], vec![], missing(2, 1)]
+    );
+    // Numbers that fit nothing.
+    assert_eq!(notes(&[(2, 5, 9)]), [missing(2, 2)]);
 }
 
 #[test]

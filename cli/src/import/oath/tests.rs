@@ -234,3 +234,18 @@ fn a_huge_file_and_a_huge_line_are_read_to_their_end() {
     line.resize(1 << 20, b'f');
     assert_eq!(read(&line).refused.len(), 1);
 }
+
+#[test]
+fn marks_of_windows_change_nothing() {
+    let text = format!("\u{feff}HOTP/T30\talice\t-\t{KEY}\r\nHOTP\tbob\t-\t{KEY}\r");
+    let parsed = read(text.as_bytes());
+    assert_eq!(parsed.refused, []);
+    let users: Vec<&str> = parsed.items.iter().map(|item| item.user.as_str()).collect();
+    assert_eq!(users, ["alice", "bob"]);
+}
+
+#[test]
+fn a_backup_of_an_app_is_told_as_such() {
+    let told = reason("{\n\"tokens\": [],\n\"tokenOrder\": []\n}\n");
+    assert!(told.starts_with("is a backup of FreeOTP+. "), "{told}");
+}

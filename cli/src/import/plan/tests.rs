@@ -41,7 +41,7 @@ fn item(name: &str, key: u8) -> Item {
         next: 0,
         drift: 0,
         scratch: Vec::new(),
-        notes: vec!["noted"],
+        notes: vec!["noted".into()],
     }
 }
 

@@ -13,7 +13,7 @@ fn row(line: usize, user: &str, fate: Fate) -> Row {
     Row {
         device: Some("oath".to_owned()),
         settings: Some("TOTP SHA1, 6 digits, 30 s".to_owned()),
-        notes: vec!["a note"],
+        notes: vec!["a note".into()],
         ..Row {
             fate,
             ..Row::refused(place(line), Some(user.to_owned()), "")
@@ -90,7 +90,7 @@ fn the_keys_of_the_json_are_stable() {
     };
     assert_eq!(
         keys(&json),
-        "already_there dry_run format items refused replaced taken"
+        "already_there dry_run format items refused replaced taken unlisted"
     );
     assert_eq!(
         keys(&json["items"][0]),

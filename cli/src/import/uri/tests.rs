@@ -69,7 +69,54 @@ fn any_case_padding_short_keys_and_unknown_parameters_are_read() {
     let noted = one(&format!(
         "otpauth://totp/alice?secret={KEY}&image=http%3A%2F%2Fx&color=1"
     ));
-    assert_eq!(noted.notes, [UNKNOWN]);
+    assert_eq!(
+        noted.notes,
+        ["parameters that mean nothing here: color, image"]
+    );
+    // What may be a part of a key is not repeated.
+    let noted = one(&format!(
+        "otpauth://totp/alice?secret={KEY}&{KEY}&color=1&x%20=2"
+    ));
+    assert_eq!(
+        noted.notes,
+        ["parameters that mean nothing here: color, others"]
+    );
+}
+
+#[test]
+fn misspelt_parameters_are_refused_by_name() {
+    for (parameter, told) in [
+        ("digit=8", "has digit=, which is spelt digits="),
+        ("Interval=60", "has interval=, which is spelt period="),
+        ("algo=SHA256", "has algo=, which is spelt algorithm="),
+    ] {
+        let uri = format!("otpauth://totp/alice?secret={KEY}&{parameter}");
+        assert_eq!(reason(&uri), told);
+    }
+    for and in ["&amp;", "&#38;"] {
+        let uri = format!("otpauth://totp/alice?secret={KEY}{and}digits=8");
+        assert!(reason(&uri).contains("a plain & belongs"));
+    }
+}
+
+#[test]
+fn marks_of_windows_and_pluses_for_spaces_are_read() {
+    let text = format!(
+        "\u{feff}otpauth://totp/alice?secret=GEZD+GNBV+GY3T+QOJQ\r\notpauth://totp/bob?secret={KEY}\r"
+    );
+    let parsed = read(text.as_bytes());
+    assert_eq!(parsed.refused, []);
+    let users: Vec<&str> = parsed.items.iter().map(|item| item.user.as_str()).collect();
+    assert_eq!(users, ["alice", "bob"]);
+    assert_eq!(parsed.items[0].token.secret.as_bytes(), b"1234567890");
+}
+
+#[test]
+fn a_backup_of_an_app_is_one_refusal() {
+    let backup = "{\n\"services\": [],\n\"schemaVersion\": 4\n}\n";
+    let told = "is a backup of 2FAS, which exports no text. Aegis opens it and exports text: Settings, Import & Export";
+    assert_eq!(reason(backup), told);
+    assert_eq!(reason(&format!("\u{feff}{backup}")), told);
 }
 
 #[test]

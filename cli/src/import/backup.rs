@@ -1,0 +1,294 @@
+//! Backups of authenticator apps and password managers, which are no lists of URIs: what they are, and how the app gives
+//! out text instead. Looks at the first bytes and at the names of keys only.
+#![forbid(unsafe_code)]
+
+/// The program that made a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum App {
+    Aegis,
+    TwoFas,
+    AndOtp,
+    Bitwarden,
+    FreeOtp,
+    FreeOtpPlus,
+    KeePassXc,
+}
+
+/// Whether keys can be read in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cover {
+    Open,
+    Encrypted,
+}
+
+/// Signatures of KeePass databases, the first four bytes; the next four tell the version.
+const KEEPASS: [u8; 4] = [0x03, 0xd9, 0xa2, 0x9a];
+/// The header of what Java serializes, as FreeOTP does.
+const JAVA: [u8; 4] = [0xac, 0xed, 0x00, 0x05];
+/// How much of a file is looked at to tell text from anything else.
+const SAMPLE: usize = 512;
+
+/// What a file is that is no list of keys, and what to do. `None` for what may be one.
+pub fn explain(bytes: &[u8]) -> Option<String> {
+    if let Some((app, cover)) = recognized(bytes) {
+        let kind = match cover {
+            Cover::Open => "a backup",
+            Cover::Encrypted => "an encrypted backup",
+        };
+        return Some(format!("is {kind} of {}", advice(app)));
+    }
+    let begin = bytes.trim_ascii_start();
+    match () {
+        () if begin.starts_with(b"{") || begin.starts_with(b"[") => {
+            Some("is JSON of an unknown program: have it export otpauth:// URIs as text".to_owned())
+        }
+        () if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") => {
+            Some("is text in UTF-16: save it as UTF-8".to_owned())
+        }
+        () if !is_text(bytes) => Some(
+            "is not text. If it is an encrypted backup, as of andOTP (.json.aes), have the app export text, or open it in \
+             Aegis, which exports text"
+                .to_owned(),
+        ),
+        () => None,
+    }
+}
+
+fn advice(app: App) -> &'static str {
+    match app {
+        App::Aegis => {
+            "Aegis. In Aegis: Settings, Import & Export, Export, as a text file, not encrypted: it has the otpauth:// URIs"
+        }
+        App::TwoFas => {
+            "2FAS, which exports no text. Aegis opens it and exports text: Settings, Import & Export"
+        }
+        App::AndOtp => {
+            "andOTP, which exports no text. Aegis opens it and exports text: Settings, Import & Export"
+        }
+        App::Bitwarden => {
+            "Bitwarden. Export JSON or CSV, not encrypted, and take the URIs out of it: \
+             grep -o 'otpauth://[^\",]*' FILE | twofactor import uri - --user USER --yes"
+        }
+        App::FreeOtp => "FreeOTP, which gives out no keys: enroll these users anew",
+        App::FreeOtpPlus => {
+            "FreeOTP+. In FreeOTP+: Export, in the key URI format: it has the otpauth:// URIs"
+        }
+        App::KeePassXc => {
+            "KeePassXC. In KeePassXC: Database, Export, CSV; then take the URIs out of it: \
+             grep -o 'otpauth://[^\"]*' FILE | twofactor import uri - --user USER --yes"
+        }
+    }
+}
+
+fn recognized(bytes: &[u8]) -> Option<(App, Cover)> {
+    if bytes.starts_with(&KEEPASS) {
+        return Some((App::KeePassXc, Cover::Encrypted));
+    }
+    if bytes.starts_with(&JAVA) {
+        return Some((App::FreeOtp, Cover::Encrypted));
+    }
+    let begin = bytes.trim_ascii_start();
+    match begin.first() {
+        Some(b'{' | b'[') => json(begin),
+        Some(b'<') if contains(begin, b"<KeePassFile") => Some((App::KeePassXc, Cover::Open)),
+        Some(b'-') if begin.starts_with(b"-----BEGIN PGP MESSAGE") => {
+            Some((App::AndOtp, Cover::Encrypted))
+        }
+        _ => csv(begin),
+    }
+}
+
+fn json(text: &[u8]) -> Option<(App, Cover)> {
+    let has = |key: &str| value(text, key).is_some();
+    let cover = |encrypted| {
+        if encrypted {
+            Cover::Encrypted
+        } else {
+            Cover::Open
+        }
+    };
+    let found = match () {
+        () if has("db") && has("header") && has("slots") => {
+            (App::Aegis, cover(value(text, "db") == Some(b'"')))
+        }
+        () if has("servicesEncrypted") || (has("services") && has("schemaVersion")) => {
+            let encrypted = value(text, "servicesEncrypted") == Some(b'"');
+            (App::TwoFas, cover(encrypted))
+        }
+        () if has("encrypted") && (has("items") || has("data")) => (
+            App::Bitwarden,
+            cover(value(text, "encrypted") == Some(b't')),
+        ),
+        () if has("tokens") && has("tokenOrder") => (App::FreeOtpPlus, Cover::Open),
+        () if text.starts_with(b"[") && has("secret") && has("thumbnail") => {
+            (App::AndOtp, Cover::Open)
+        }
+        () => return None,
+    };
+    Some(found)
+}
+
+/// Tables with a head.
+fn csv(text: &[u8]) -> Option<(App, Cover)> {
+    let head = text.split(|byte| *byte == b'\n').next()?;
+    match () {
+        () if contains(head, b"login_totp") => Some((App::Bitwarden, Cover::Open)),
+        () if contains(head, b"\"Group\"") && contains(head, b"\"TOTP\"") => {
+            Some((App::KeePassXc, Cover::Open))
+        }
+        () => None,
+    }
+}
+
+/// The first byte of the value of a key, wherever in the text that is.
+fn value(text: &[u8], key: &str) -> Option<u8> {
+    let key = format!("\"{key}\"");
+    let mut rest = text;
+    loop {
+        let at = rest
+            .windows(key.len())
+            .position(|part| part == key.as_bytes())?;
+        rest = rest.get(at + key.len()..)?;
+        let behind = rest.trim_ascii_start();
+        if let Some(value) = behind.strip_prefix(b":") {
+            return value.trim_ascii_start().first().copied();
+        }
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// Whether the beginning holds hardly anything that text does not.
+fn is_text(bytes: &[u8]) -> bool {
+    let sample = bytes.get(..SAMPLE).unwrap_or(bytes);
+    let strange: usize = sample
+        .utf8_chunks()
+        .map(|chunk| {
+            let control = |letter: &char| letter.is_control() && !"\t\r\n".contains(*letter);
+            chunk.invalid().len() + chunk.valid().chars().filter(control).count()
+        })
+        .sum();
+    strange * 4 <= sample.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the programs write them, with one device and another order of keys where they may have one.
+    const FILES: [(&str, App, Cover); 14] = [
+        (
+            r#"{"version":1,"header":{"slots":null,"params":null},"db":{"version":3,"entries":[{"type":"totp","uuid":"x","name":"alice","issuer":"x","info":{"secret":"GEZDGNBVGY3TQOJQ","algo":"SHA1","digits":6,"period":30}}]}}"#,
+            App::Aegis,
+            Cover::Open,
+        ),
+        (
+            "{\n    \"version\": 1,\n    \"header\": {\n        \"slots\": [\n            {\"type\": 1}\n        ],\n        \"params\": {}\n    },\n    \"db\": \"RtGfUrZ01nzR\"\n}",
+            App::Aegis,
+            Cover::Encrypted,
+        ),
+        (
+            r#"{"services":[{"name":"x","secret":"GEZDGNBVGY3TQOJQ","otp":{"digits":6}}],"groups":[],"updatedAt":1,"schemaVersion":4,"appOrigin":"android"}"#,
+            App::TwoFas,
+            Cover::Open,
+        ),
+        (
+            r#"{"services":[],"servicesEncrypted":"a:b:c","reference":"d","schemaVersion":4}"#,
+            App::TwoFas,
+            Cover::Encrypted,
+        ),
+        (
+            r#"[{"secret":"GEZDGNBVGY3TQOJQ","issuer":"x","label":"alice","digits":6,"type":"TOTP","algorithm":"SHA1","thumbnail":"Default","last_used":1,"period":30,"tags":[]}]"#,
+            App::AndOtp,
+            Cover::Open,
+        ),
+        (
+            "-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n",
+            App::AndOtp,
+            Cover::Encrypted,
+        ),
+        (
+            "{\n  \"encrypted\": false,\n  \"folders\": [],\n  \"items\": [\n    {\"name\": \"x\", \"login\": {\"totp\": \"otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ\"}}\n  ]\n}",
+            App::Bitwarden,
+            Cover::Open,
+        ),
+        (
+            r#"{"encrypted":true,"passwordProtected":true,"salt":"x","kdfType":0,"encKeyValidation_DO_NOT_EDIT":"2.x","data":"2.y"}"#,
+            App::Bitwarden,
+            Cover::Encrypted,
+        ),
+        (
+            "folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\n,,login,x,,,0,,alice,,otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ\n",
+            App::Bitwarden,
+            Cover::Open,
+        ),
+        (
+            r#"{"tokenOrder":["x:alice"],"tokens":[{"algo":"SHA1","counter":0,"digits":6,"issuerExt":"x","label":"alice","period":30,"secret":[49,50],"type":"TOTP"}]}"#,
+            App::FreeOtpPlus,
+            Cover::Open,
+        ),
+        (
+            "\"Group\",\"Title\",\"Username\",\"Password\",\"URL\",\"Notes\",\"TOTP\",\"Icon\"\n\"Root\",\"x\",\"alice\",\"\",\"\",\"\",\"otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ\",\"0\"\n",
+            App::KeePassXc,
+            Cover::Open,
+        ),
+        (
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<KeePassFile><Root/></KeePassFile>\n",
+            App::KeePassXc,
+            Cover::Open,
+        ),
+        ("\u{3}", App::KeePassXc, Cover::Encrypted),
+        ("\u{4}", App::FreeOtp, Cover::Encrypted),
+    ];
+
+    #[test]
+    fn each_backup_is_recognized_and_its_app_is_named() {
+        for (text, app, cover) in FILES {
+            let bytes = match text {
+                "\u{3}" => b"\x03\xd9\xa2\x9a\x67\xfb\x4b\xb5\x01\x00\x04\x00".to_vec(),
+                "\u{4}" => b"\xac\xed\x00\x05sr\x00\x11java.util.HashMap".to_vec(),
+                text => text.as_bytes().to_vec(),
+            };
+            assert_eq!(recognized(&bytes), Some((app, cover)), "{text}");
+            let told = explain(&bytes).unwrap();
+            let encrypted = told.starts_with("is an encrypted backup of ");
+            assert_eq!(encrypted, cover == Cover::Encrypted, "{told}");
+            assert!(!told.contains("GEZD") && told.len() < 300, "{told}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_list_of_keys_is_none() {
+        let (uri, key) = (
+            "otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ",
+            "GEZDGNBVGY3TQOJQ",
+        );
+        let google = format!("{key}\n\" TOTP_AUTH\n12345678\n");
+        for text in [
+            "",
+            "\n",
+            "# \"db\" {\n",
+            uri,
+            &google,
+            "HOTP alice - 31\u{e9}",
+            "jürgen\0",
+        ] {
+            assert_eq!(explain(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn other_kinds_of_files_are_told_once() {
+        let binary: Vec<u8> = (0..=255).cycle().take(600).collect();
+        for (bytes, word) in [
+            (&binary[..], "is not text"),
+            (b"\xff\xfeo\0t\0p\0", "UTF-16"),
+            (b" {\"a\": 1}", "JSON"),
+        ] {
+            let told = explain(bytes).unwrap();
+            assert!(told.contains(word), "{told}");
+        }
+    }
+}
