@@ -175,3 +175,26 @@ pub fn for_user(error: impl Into<Failure>, user: &str) -> Failure {
     }
     failure
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_names_its_user_at_the_end_only() {
+        let step = |step: &str, user: &str| {
+            let failure = for_user(Failure::refused("x").next(step), user);
+            failure.next.unwrap()
+        };
+        assert_eq!(
+            step("To make a new one: twofactor unlock USER", "a b"),
+            "To make a new one: twofactor unlock 'a b'"
+        );
+        assert_eq!(
+            step("twofactor unlock USER", "-x"),
+            "twofactor unlock -- -x"
+        );
+        let path = "See who changed it; then: chmod go-rwx /srv/USER/users/x.toml";
+        assert_eq!(step(path, "x"), path);
+    }
+}
