@@ -51,9 +51,42 @@ pub const fn unused(device: &Device) -> DeviceState {
     }
 }
 
+/// The URI that an app reads, in forms for more and more narrow screens: whole; with the issuer in one place; with the
+/// short host name where the host name is the issuer. `host` is the host name, `next` the counter of a HOTP device.
+#[must_use]
+pub fn uris(
+    device: &Device,
+    account: &str,
+    policy: &Policy,
+    host: &str,
+    next: u64,
+) -> Vec<Zeroizing<String>> {
+    let issuer = policy.issuer.as_deref().unwrap_or(host);
+    let mut forms = vec![
+        key_uri(device, account, issuer, next, |uri| uri.build()),
+        key_uri(device, account, issuer, next, |uri| uri.build_shorter()),
+    ];
+    let short = host.split('.').next().unwrap_or(host);
+    if policy.issuer.is_none() && !short.is_empty() && short != host {
+        let form = key_uri(device, account, short, next, |uri| uri.build_shorter());
+        forms.push(form);
+    }
+    forms
+}
+
 /// The URI that an app reads; `issuer` is the name that the app shows, `next` the counter of a HOTP device.
 #[must_use]
 pub fn uri(device: &Device, account: &str, issuer: &str, next: u64) -> Zeroizing<String> {
+    key_uri(device, account, issuer, next, |uri| uri.build())
+}
+
+fn key_uri(
+    device: &Device,
+    account: &str,
+    issuer: &str,
+    next: u64,
+    build: fn(&KeyUri<'_>) -> Zeroizing<String>,
+) -> Zeroizing<String> {
     let kind = match device.kind {
         Kind::Totp { interval } => UriKind::Totp {
             interval: interval.seconds(),
@@ -61,15 +94,14 @@ pub fn uri(device: &Device, account: &str, issuer: &str, next: u64) -> Zeroizing
         Kind::Hotp if next == COUNTER_UNKNOWN => UriKind::Hotp { counter: 0 },
         Kind::Hotp => UriKind::Hotp { counter: next },
     };
-    KeyUri {
+    build(&KeyUri {
         kind,
         algorithm: device.algorithm.name(),
         digits: device.digits.value(),
         secret_base32: &device.secret.to_base32(),
         issuer,
         account,
-    }
-    .build()
+    })
 }
 
 /// A key in groups of four, for typing it in.
@@ -158,6 +190,30 @@ mod tests {
         // RFC 4226 appendix D, counter 0.
         let entry = check(&device(Kind::Hotp), "755224", NOW).unwrap();
         assert_eq!(entry.next, 1);
+    }
+
+    #[test]
+    fn shorter_forms_of_the_uri_shorten_the_host_name_last() {
+        let forms = |policy: &str, host: &str| -> Vec<String> {
+            let policy: Policy = policy.parse().unwrap();
+            let forms = uris(&device(THIRTY), "alice", &policy, host, 0);
+            let behind =
+                |uri: &Zeroizing<String>| uri.strip_prefix("otpauth://totp/").map(str::to_owned);
+            forms.iter().filter_map(behind).collect()
+        };
+        let key = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+        let whole = format!("web.example.org:alice?secret={key}&issuer=web.example.org");
+        let once = format!("web.example.org:alice?secret={key}");
+        let short = format!("web:alice?secret={key}");
+        let off = "enabled = false";
+        assert_eq!(
+            forms(off, "web.example.org"),
+            [whole.clone(), once.clone(), short.clone()]
+        );
+        assert_eq!(forms(off, "web"), [format!("{short}&issuer=web"), short]);
+        // What an administrator chose stays.
+        let chosen = "enabled = false\nissuer = \"web.example.org\"";
+        assert_eq!(forms(chosen, "other.example.org"), [whole, once]);
     }
 
     #[test]

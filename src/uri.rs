@@ -23,6 +23,13 @@ pub enum UriKind {
     },
 }
 
+/// Where the issuer stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Issuer {
+    Label,
+    LabelAndParameter,
+}
+
 /// Everything an authenticator app has to know about a device.
 #[derive(Clone, Copy)]
 pub struct KeyUri<'a> {
@@ -46,6 +53,17 @@ impl KeyUri<'_> {
     /// The format is Google Authenticator's "Key Uri Format": `otpauth://TYPE/ISSUER:ACCOUNT?PARAMETERS`.
     #[must_use]
     pub fn build(&self) -> Zeroizing<String> {
+        self.with_issuer(Issuer::LabelAndParameter)
+    }
+
+    /// Builds it with the issuer in the label only, where the format has it for readers of the first hour, and where all
+    /// others look when the parameter is missing: a shorter URI makes a smaller QR code.
+    #[must_use]
+    pub fn build_shorter(&self) -> Zeroizing<String> {
+        self.with_issuer(Issuer::Label)
+    }
+
+    fn with_issuer(&self, places: Issuer) -> Zeroizing<String> {
         // Reserved for the worst case, so that growing never leaves a copy of the secret behind.
         let room = 128 + self.secret_base32.len() + 6 * self.issuer.len() + 3 * self.account.len();
         let mut uri = Zeroizing::new(String::with_capacity(room));
@@ -60,7 +78,7 @@ impl KeyUri<'_> {
         push_encoded(&mut uri, self.account);
         uri.push_str("?secret=");
         uri.push_str(self.secret_base32.trim_end_matches('='));
-        if !self.issuer.is_empty() {
+        if !self.issuer.is_empty() && places == Issuer::LabelAndParameter {
             uri.push_str("&issuer=");
             push_encoded(&mut uri, self.issuer);
         }
@@ -167,6 +185,20 @@ mod tests {
             ..PLAIN
         };
         assert_eq!(*uri.build(), "otpauth://totp/alice?secret=JBSWY3DPEHPK3PXP");
+    }
+
+    #[test]
+    fn the_shorter_form_names_the_issuer_once() {
+        let uri = KeyUri { digits: 8, ..PLAIN };
+        assert_eq!(
+            *uri.build_shorter(),
+            "otpauth://totp/example.org:alice?secret=JBSWY3DPEHPK3PXP&digits=8"
+        );
+        let none = KeyUri {
+            issuer: "",
+            ..PLAIN
+        };
+        assert_eq!(none.build_shorter(), none.build());
     }
 
     #[test]

@@ -143,10 +143,139 @@ fn r30_a_terminal_that_is_too_narrow_says_so_and_the_key_is_still_shown() {
         .twofactor(&["show", "bob", "--qr=utf8"])
         .pty_of(30, 24)
         .end();
-    assert_eq!(
-        (ended.code, ended.shown),
-        (Some(1), format!("twofactor: {told}"))
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.shown.ends_with(&format!("twofactor: {told}")),
+        "{}",
+        ended.shown
     );
+    assert_eq!(
+        Shown::read(&ended.shown).settings,
+        "TOTP SHA1, 6 digits, 30 s"
+    );
+}
+
+/// What a terminal of 24 lines with 80 columns still shows of a text; lines that are too long take several.
+fn screenful(text: &str) -> String {
+    let plain = text.replace("\x1b[0m", "").replace("\x1b[30;47m", "");
+    let rows = |line: &str| line.chars().count().div_ceil(80).max(1);
+    let mut room = 24;
+    let lines: Vec<&str> = plain.lines().collect();
+    let seen = lines.iter().rev().take_while(|line| {
+        room -= rows(line) as isize;
+        room >= 0
+    });
+    let first = lines.len() - seen.count();
+    let colours: Vec<&str> = text.lines().skip(first).collect();
+    colours.join("\n")
+}
+
+const LONG_HOST: &str = "server-17.frankfurt.customers.example-hosting.com";
+
+#[test]
+fn r30_long_names_still_fit_a_terminal_of_24_lines() {
+    let machine = desk();
+    machine.run("hostname", &[LONG_HOST]).ok();
+    let user = "firstname.lastname";
+    machine.add_user(user);
+    let whole = give(&machine, user, &[])["uri"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(whole.contains(&format!("&issuer={LONG_HOST}")), "{whole}");
+    for (arguments, end) in [
+        (vec!["enroll", user, "--device=b"], ASK),
+        (vec!["renew", user, "--device=phone"], ASK),
+    ] {
+        let mut pty = machine.twofactor(&arguments).pty_of(80, 24);
+        let text = pty.expect(end);
+        let uri = Shown::read(&text).uri;
+        assert!(!uri.contains("&issuer="), "{uri}");
+        let screen = screenful(&text);
+        for background in [Dark, Light] {
+            assert_eq!(
+                scan(&machine, &screen, background),
+                [uri.as_str()],
+                "{screen}"
+            );
+        }
+        assert!(screen.contains(end), "{screen}");
+        assert!(!text.contains("Make it higher"), "{text}");
+    }
+    // A larger terminal has room for the whole.
+    let mut pty = machine
+        .twofactor(&["enroll", user, "--device=b"])
+        .pty_of(80, 40);
+    let uri = Shown::read(&pty.expect(ASK)).uri;
+    assert!(uri.contains(&format!("&issuer={LONG_HOST}")), "{uri}");
+    // The short host name is the last resort, and the issuer of a policy stays.
+    let longest = "a-login-name-that-is-as-long-as-it-can-be";
+    machine.add_user(longest);
+    let shown = || {
+        let mut pty = machine.twofactor(&["enroll", longest]).pty_of(80, 24);
+        pty.expect(ASK)
+    };
+    let text = shown();
+    let uri = Shown::read(&text).uri;
+    assert!(
+        uri.starts_with(&format!("otpauth://totp/server-17:{longest}?")),
+        "{uri}"
+    );
+    assert_eq!(scan(&machine, &screenful(&text), Dark), [uri.as_str()]);
+    machine.policy(&format!("enabled = true\nissuer = \"{LONG_HOST}\"\n"));
+    let text = shown();
+    assert!(text.contains("Make it higher, or use the key"), "{text}");
+    // Where the code has no room, key and URI are what is seen last.
+    let shown = Shown::read(&screenful(&text));
+    assert!(shown.uri.contains(LONG_HOST));
+}
+
+#[test]
+fn r30_a_terminal_without_utf8_gets_plain_characters() {
+    let machine = desk();
+    let uri = give(&machine, "alice", &[])["uri"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for locale in ["C", "de_DE.ISO-8859-1", ""] {
+        let show = machine.twofactor(&["show", "alice", "--qr=auto"]);
+        let ended = show.env("LC_ALL", locale).pty().end();
+        assert!(ended.shown.is_ascii() && ended.code == Some(0), "{locale}");
+        for background in [Dark, Light] {
+            assert_eq!(
+                scan(&machine, &ended.shown, background),
+                [uri.as_str()],
+                "{locale}"
+            );
+        }
+        assert_eq!(Shown::read(&ended.shown).uri, uri);
+        // By itself, and with the key below where 24 lines are too few for it.
+        let enroll = machine.twofactor(&["enroll", "bob"]).env("LC_ALL", locale);
+        let text = enroll.pty_of(80, 24).expect(ASK);
+        assert!(text.is_ascii(), "{text}");
+        let (shown, seen) = (Shown::read(&text), Shown::read(&screenful(&text)));
+        assert_eq!(shown, seen);
+        // Told otherwise, it does as told.
+        let show = machine.twofactor(&["show", "alice", "--qr=utf8"]);
+        let ended = show.env("LC_ALL", locale).pty().end();
+        assert!(ended.shown.contains('█'), "{locale}");
+    }
+}
+
+#[test]
+fn r30_a_terminal_that_takes_utf8_gets_half_blocks_in_any_locale() {
+    let machine = desk();
+    give_phone(&machine, "alice");
+    let show = "stty iutf8; twofactor show alice --qr=auto";
+    let terminal = machine.program("sh").args(&["-c", show]).env("LC_ALL", "C");
+    assert!(terminal.pty().end().shown.contains('█'));
+    // Into a pipe it goes as the locale says, and as half blocks where there is none.
+    for (locale, blocks) in [("C", false), ("", true), ("C.UTF-8", true)] {
+        let show = machine.twofactor(&["show", "alice", "--qr=auto"]);
+        let run = show.env("LC_ALL", locale).run().ok();
+        assert_eq!(run.stdout.contains('█'), blocks, "{locale}");
+        assert_eq!(run.stdout.is_ascii(), !blocks, "{locale}");
+    }
 }
 
 #[test]

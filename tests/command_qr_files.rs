@@ -17,7 +17,7 @@ mod screen;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-use desk::{begin, desk, desk_on, give, give_phone, lets_in, terminal};
+use desk::{begin, desk, desk_on, give, give_phone, lets_in};
 use enrolled::{logged, record_path};
 use harness::{Machine, Totp};
 use screen::{Background, read, scan};
@@ -242,13 +242,16 @@ fn r32_login_names_that_need_escaping_come_back_as_they_were() {
 fn r30_the_whole_code_is_on_a_screen_of_24_lines_when_its_question_comes() {
     let machine = desk();
     // At most 41 modules and a narrow zone around them fit.
-    for (issuer, fits) in [
-        ("box.example.org", true),
-        (&"i".repeat(32), true),
-        (&"i".repeat(64), false),
+    let long = "a-login-name-of-32-characters-ab";
+    machine.add_user(long);
+    for (issuer, user, fits) in [
+        ("box.example.org", "alice", true),
+        (&"i".repeat(32), "alice", true),
+        (&"i".repeat(64), "alice", true),
+        (&"i".repeat(64), long, false),
     ] {
         machine.policy(&format!("enabled = true\nissuer = \"{issuer}\"\n"));
-        let mut pty = machine.twofactor(&["enroll", "alice"]).pty_of(80, 24);
+        let mut pty = machine.twofactor(&["enroll", user]).pty_of(80, 24);
         let text = pty.expect(desk::ASK);
         let lines: Vec<&str> = text.lines().collect();
         let screen = lines[lines.len().saturating_sub(24)..].join("\n");
@@ -267,7 +270,8 @@ fn r30_the_whole_code_is_on_a_screen_of_24_lines_when_its_question_comes() {
         drop(pty);
     }
     // Plain characters take a line for each row of modules, which no such screen has.
-    let mut pty = terminal(&machine, &["enroll", "alice", "--qr=ascii"]);
+    let enroll = machine.twofactor(&["enroll", "alice", "--qr=ascii"]);
+    let mut pty = enroll.pty_of(132, 24);
     assert!(pty.expect(desk::ASK).contains("The QR code needs "));
     let seen = logged(&machine);
     assert!(seen.is_empty());

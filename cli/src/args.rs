@@ -72,7 +72,7 @@ pub enum Command {
 EXAMPLES
   twofactor enroll alice
   twofactor enroll alice --device tablet       a second device, as a backup
-  twofactor enroll alice --qr ascii            for a terminal without Unicode
+  twofactor enroll alice --qr ascii            plain characters, whatever the terminal shows
   twofactor enroll alice --png code.png        the QR code also as a picture
   twofactor enroll robot --no-confirm --json   for scripts: stored at once")]
     Enroll(Enroll),

@@ -88,10 +88,22 @@ pub fn uri(
     policy: &Policy,
     state: Option<&State>,
 ) -> Zeroizing<String> {
-    let next = state
-        .and_then(|state| state.device(device.id))
-        .map_or(0, |entry| entry.next);
-    enroll::uri(device, account, &issuer(policy), next)
+    enroll::uri(device, account, &issuer(policy), next(device, state))
+}
+
+/// The forms of that URI, the whole one first, for screens on which its QR code has no room.
+pub fn uris(
+    device: &Device,
+    account: &str,
+    policy: &Policy,
+    state: Option<&State>,
+) -> Vec<Zeroizing<String>> {
+    enroll::uris(device, account, policy, &host::name(), next(device, state))
+}
+
+fn next(device: &Device, state: Option<&State>) -> u64 {
+    let entry = state.and_then(|state| state.device(device.id));
+    entry.map_or(0, |entry| entry.next)
 }
 
 /// The policy's issuer; the host name where it has none.

@@ -2,12 +2,12 @@
 #![forbid(unsafe_code)]
 #![allow(
     clippy::disallowed_methods,
-    reason = "here, and nowhere else in the command, are the streams"
+    reason = "here, and nowhere else in the command, are the streams; the locale decides on drawings only"
 )]
 
 use std::io::{self, IsTerminal as _, Write};
 
-use rustix::termios::{Winsize, tcgetwinsize};
+use rustix::termios::{InputModes, Winsize, tcgetattr, tcgetwinsize};
 use zeroize::Zeroizing;
 
 use crate::harmless;
@@ -71,6 +71,23 @@ impl Outlet {
         size.ok().filter(|_| self.is_terminal())
     }
 
+    /// Whether half blocks come out as such: the terminal says that it takes UTF-8 (IUTF8 in termios(3), which sshd and
+    /// terminal emulators set), or the locale does. What goes elsewhere may be read anywhere, so that only a locale
+    /// with another character set speaks against it.
+    pub fn is_utf8(self) -> bool {
+        let modes = match self {
+            Self::Stdout => tcgetattr(io::stdout()),
+            Self::Stderr => tcgetattr(io::stderr()),
+        };
+        match (charset(), modes) {
+            (Some(Charset::Utf8), _) | (None, Err(_)) => true,
+            (Some(Charset::Other) | None, Ok(modes)) => {
+                modes.input_modes.contains(InputModes::IUTF8)
+            }
+            (Some(Charset::Other), Err(_)) => false,
+        }
+    }
+
     fn write(self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Stdout => write_all(io::stdout().lock(), bytes),
@@ -79,7 +96,51 @@ impl Outlet {
     }
 }
 
+/// A character set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Charset {
+    Utf8,
+    Other,
+}
+
+/// The character set of the locale (locale(7)); `None` where no variable sets one.
+fn charset() -> Option<Charset> {
+    let names = ["LC_ALL", "LC_CTYPE", "LANG"];
+    let set = names.into_iter().filter_map(std::env::var_os);
+    let locale = set.into_iter().find(|value| !value.is_empty())?;
+    Some(charset_of(&locale.to_string_lossy()))
+}
+
+fn charset_of(locale: &str) -> Charset {
+    let name = locale.to_ascii_lowercase().replace('-', "");
+    let set = name.split('@').next().and_then(|name| name.split_once('.'));
+    match set {
+        Some((_, "utf8")) => Charset::Utf8,
+        _ => Charset::Other,
+    }
+}
+
 fn write_all(mut to: impl Write, bytes: &[u8]) -> io::Result<()> {
     to.write_all(bytes)?;
     to.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locales_name_their_character_set() {
+        for (locale, set) in [
+            ("C.UTF-8", Charset::Utf8),
+            ("de_DE.utf8@euro", Charset::Utf8),
+            ("en_US.UTF-8", Charset::Utf8),
+            ("C", Charset::Other),
+            ("POSIX", Charset::Other),
+            ("de_DE", Charset::Other),
+            ("de_DE.ISO-8859-15@euro", Charset::Other),
+        ] {
+            assert_eq!(charset_of(locale), set, "{locale}");
+        }
+    }
 }

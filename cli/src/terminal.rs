@@ -31,6 +31,7 @@ pub struct Terminal {
     outlet: Outlet,
     confirm: Confirm,
     ink: Ink,
+    glyphs: Glyphs,
     columns: usize,
     /// `None` where nothing scrolls away: the output is no terminal.
     lines: Option<usize>,
@@ -73,6 +74,11 @@ impl Terminal {
             outlet,
             confirm,
             ink,
+            glyphs: if outlet.is_utf8() {
+                Glyphs::Utf8
+            } else {
+                Glyphs::Ascii
+            },
             columns,
             lines: lines.filter(|lines| *lines > 0),
         }
@@ -93,11 +99,35 @@ impl Terminal {
         self.outlet.drawing(&drawing.text)
     }
 
-    /// Draws a QR code for this terminal; or says why it cannot.
+    /// The characters that this terminal can show a QR code with.
+    pub fn glyphs(&self) -> Glyphs {
+        self.glyphs
+    }
+
+    /// Draws a QR code for this terminal, of the first of these forms of a text that fits it whole, else of the first with
+    /// the fewest lines; or says why none can be drawn.
     ///
     /// # Errors
     /// A refusal that names what is in the way.
-    pub fn draw(&self, text: &str, glyphs: Glyphs) -> Result<Drawing, Failure> {
+    pub fn draw<'f>(
+        &self,
+        forms: &'f [Zeroizing<String>],
+        glyphs: Glyphs,
+    ) -> Result<(Drawing, &'f str), Failure> {
+        let mut why = Failure::refused("there is nothing to draw");
+        let mut drawn = Vec::new();
+        for form in forms {
+            match self.draw_one(form, glyphs) {
+                Ok(drawing) if drawing.fit == Fit::Whole => return Ok((drawing, form)),
+                Ok(drawing) => drawn.push((drawing, form.as_str())),
+                Err(error) => why = error,
+            }
+        }
+        let lines = |(drawing, _): &(Drawing, &str)| drawing.text.lines().count();
+        drawn.into_iter().min_by_key(lines).ok_or(why)
+    }
+
+    fn draw_one(&self, text: &str, glyphs: Glyphs) -> Result<Drawing, Failure> {
         let room = self
             .lines
             .map_or(usize::MAX, |lines| lines.saturating_sub(BESIDE_CODE));
@@ -256,6 +286,7 @@ mod tests {
             outlet: Outlet::Stderr,
             confirm: Confirm::Yes,
             ink: Ink::Plain,
+            glyphs: Glyphs::Utf8,
             columns: 80,
             lines: None,
         };

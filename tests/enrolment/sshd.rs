@@ -137,14 +137,46 @@ fn r30_the_whole_qr_code_and_the_key_are_on_a_screen_of_24_lines_when_the_questi
 }
 
 #[test]
+fn r30_long_names_are_shortened_where_the_qr_code_would_not_fit() {
+    let machine = machine_with("enroll_at_login = \"offer\"");
+    let host = "server-17.frankfurt.customers.example-hosting.com";
+    machine.run("hostname", &[host]).ok();
+    for (user, begin) in [
+        ("firstname.lastname", format!("otpauth://totp/{host}:")),
+        (
+            "a-login-name-that-is-as-long-as-can-be",
+            "otpauth://totp/server-17:".to_owned(),
+        ),
+    ] {
+        machine.add_user(user);
+        let sshd = machine.sshd("");
+        let mut person = Person::new(&[(OFFER, "yes"), (ANOTHER, "")]);
+        let session = runs(sshd.login(user), &mut person);
+        let (shown, screen) = (&session.prompts[2], screenful(&session.prompts[2]));
+        let uri = shown.lines().find_map(|line| line.strip_prefix("URI: "));
+        let uri = uri.unwrap();
+        assert!(
+            uri.starts_with(&begin) && !uri.contains("&issuer="),
+            "{uri}"
+        );
+        let scanned = crate::screen::scan(&machine, &screen, Background::Dark);
+        assert_eq!(scanned, [uri], "{screen}");
+        assert!(screen.contains("\nKey: "), "{screen}");
+        assert!(!shown.contains("enlarge the window"), "{shown}");
+    }
+}
+
+#[test]
 fn r30_a_qr_code_that_needs_a_larger_window_says_so() {
     let issuer = "x".repeat(60);
     let machine = machine_with(&format!(
         "enroll_at_login = \"offer\"\nissuer = \"{issuer}\""
     ));
+    let user = "a-login-name-of-32-characters-ab";
+    machine.add_user(user);
     let sshd = machine.sshd("");
     let mut person = Person::new(&[(OFFER, "yes"), (ANOTHER, "")]);
-    let session = runs(sshd.login("alice"), &mut person);
+    let session = runs(sshd.login(user), &mut person);
     let shown = &session.prompts[2];
     assert!(
         shown.contains("If you do not see all of it: enlarge the window"),

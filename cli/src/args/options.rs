@@ -31,7 +31,7 @@ pub struct Enroll {
     #[arg(long, conflicts_with = "interval")]
     pub hotp: bool,
     /// How to draw the QR code
-    #[arg(long, value_name = "STYLE", value_enum, default_value = "utf8")]
+    #[arg(long, value_name = "STYLE", value_enum, default_value = "auto")]
     pub qr: Qr,
     /// The QR code as files
     #[command(flatten)]
@@ -54,7 +54,7 @@ pub struct Renew {
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
     /// How to draw the QR code
-    #[arg(long, value_name = "STYLE", value_enum, default_value = "utf8")]
+    #[arg(long, value_name = "STYLE", value_enum, default_value = "auto")]
     pub qr: Qr,
     /// The QR code as files
     #[command(flatten)]
@@ -248,6 +248,8 @@ pub enum Shell {
 /// How to draw a QR code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Qr {
+    /// Half blocks, plain characters where the terminal does not show UTF-8
+    Auto,
     /// Half blocks
     Utf8,
     /// Plain characters, twice as large
@@ -257,9 +259,10 @@ pub enum Qr {
 }
 
 impl Qr {
-    /// The characters to draw it with, if it is to be drawn.
-    pub const fn glyphs(self) -> Option<Glyphs> {
+    /// The characters to draw it with, if it is to be drawn, where the terminal shows these.
+    pub const fn glyphs(self, shown: Glyphs) -> Option<Glyphs> {
         match self {
+            Self::Auto => Some(shown),
             Self::Utf8 => Some(Glyphs::Utf8),
             Self::Ascii => Some(Glyphs::Ascii),
             Self::None => None,

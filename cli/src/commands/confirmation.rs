@@ -12,11 +12,11 @@ use zeroize::Zeroizing;
 
 use crate::args::Qr;
 use crate::context::Context;
-use crate::device_info::{DeviceInfo, app_warning, uri};
+use crate::device_info::{DeviceInfo, app_warning, uri, uris};
 use crate::error::Failure;
 use crate::output::Format;
 use crate::qr_files::{QrFileOptions, QrFiles};
-use crate::terminal::{Fit, Terminal};
+use crate::terminal::{Drawing, Fit, Terminal};
 use crate::text::utc;
 
 /// Whether a code of the new device is asked for.
@@ -67,6 +67,7 @@ pub fn present(
     style: &Style<'_>,
 ) -> Result<Confirmed, Failure> {
     let terminal = &context.terminal;
+    let uris = uris(device, &account.name, policy, None);
     let uri = uri(device, &account.name, policy, None);
     let files = QrFiles::write(style.files, &uri)?;
     let entry = enroll::unused(device);
@@ -77,7 +78,7 @@ pub fn present(
     if let Some(warning) = app_warning(device) {
         terminal.say(&format!("Warning: {warning}\n\n"))?;
     }
-    show(terminal, device, &uri, style.qr)?;
+    show(terminal, device, &uris, style.qr)?;
     let entry = match style.confirmation {
         Confirmation::Skip => entry,
         Confirmation::Ask => ask(context, account, policy, device)?,
@@ -85,23 +86,40 @@ pub fn present(
     Ok(Confirmed { entry, uri, files })
 }
 
-/// Shows key, URI and QR code. The code comes last where the terminal can show all of it, so that it is still there when
-/// the question comes; otherwise the key does.
-fn show(terminal: &Terminal, device: &Device, uri: &str, qr: Qr) -> Result<(), Failure> {
-    let drawing = match qr.glyphs().map(|glyphs| terminal.draw(uri, glyphs)) {
-        None => return say_key(terminal, device, uri),
-        Some(Err(why)) => {
-            terminal.say(&format!("{why}\n\n"))?;
-            return say_key(terminal, device, uri);
-        }
-        Some(Ok(drawing)) => drawing,
+/// Shows key, URI and QR code.
+fn show(
+    terminal: &Terminal,
+    device: &Device,
+    uris: &[Zeroizing<String>],
+    qr: Qr,
+) -> Result<(), Failure> {
+    let whole = uris.first().map_or("", |uri| uri.as_str());
+    let Some(glyphs) = qr.glyphs(terminal.glyphs()) else {
+        return say_key(terminal, device, whole);
     };
+    match terminal.draw(uris, glyphs) {
+        Err(why) => {
+            terminal.say(&format!("{why}\n\n"))?;
+            say_key(terminal, device, whole)
+        }
+        Ok((drawing, uri)) => show_drawn(terminal, device, uri, &drawing),
+    }
+}
+
+/// Shows key, URI and QR code. The code comes last where the terminal can show all of it, so that it is still there when a
+/// question comes; otherwise the key does.
+pub fn show_drawn(
+    terminal: &Terminal,
+    device: &Device,
+    uri: &str,
+    drawing: &Drawing,
+) -> Result<(), Failure> {
     if drawing.fit == Fit::Whole {
         say_key(terminal, device, uri)?;
         terminal.say(&drawing.note)?;
     }
     terminal.say("Scan this with the authenticator app, or type in the key:\n\n")?;
-    terminal.show(&drawing)?;
+    terminal.show(drawing)?;
     if drawing.fit == Fit::TooHigh {
         terminal.say("\n")?;
         terminal.say(&drawing.note)?;
@@ -110,7 +128,8 @@ fn show(terminal: &Terminal, device: &Device, uri: &str, qr: Qr) -> Result<(), F
     Ok(())
 }
 
-fn say_key(terminal: &Terminal, device: &Device, uri: &str) -> Result<(), Failure> {
+/// Shows key, URI and settings.
+pub fn say_key(terminal: &Terminal, device: &Device, uri: &str) -> Result<(), Failure> {
     let key = in_fours(&device.secret.to_base32());
     for part in ["Key: ", &key, "\nURI: ", uri, "\n"] {
         terminal.say(part)?;

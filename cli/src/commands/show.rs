@@ -2,18 +2,21 @@
 #![forbid(unsafe_code)]
 
 use pam_twofactor::device::Device;
+use pam_twofactor::qr::Glyphs;
 use pam_twofactor::state::State;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::confirmation::{say_key, show_drawn};
 use super::renew::chosen;
 use crate::args::{Qr, Show};
 use crate::audit::{self, Event};
 use crate::context::{Context, for_user};
-use crate::device_info::{DeviceInfo, uri};
+use crate::device_info::{DeviceInfo, uri, uris};
 use crate::error::Failure;
 use crate::output::{Format, Report, table};
 use crate::qr_files::QrFiles;
+use crate::terminal::Terminal;
 
 /// Shown in place of a key.
 const MASK: &str = "hidden; to see it: --secret, --uri, --qr utf8 or --png FILE";
@@ -22,7 +25,8 @@ const MASK: &str = "hidden; to see it: --secret, --uri, --qr utf8 or --png FILE"
 pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
     let (account, store, record) = context.enrolled(&args.user)?;
     let policy = context.policy_or_default()?;
-    let glyphs = args.qr.and_then(Qr::glyphs);
+    let shown = context.terminal.glyphs();
+    let glyphs = args.qr.and_then(|qr: Qr| qr.glyphs(shown));
     let reveals = args.secret || args.uri || glyphs.is_some() || args.files.any();
     let devices: Vec<&Device> = match (&args.device, reveals) {
         (None, false) => record.devices.iter().collect(),
@@ -62,11 +66,10 @@ pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
             &[("user", &account.name), ("device", name)],
         );
     }
-    match (glyphs, context.format, report.devices.first()) {
-        (Some(glyphs), Format::Text, Some(Shown { uri: Some(uri), .. })) => {
-            let drawing = context.terminal.draw(uri, glyphs)?;
-            context.terminal.show(&drawing)?;
-            context.terminal.say(&drawing.note)?;
+    match (glyphs, context.format, devices.first()) {
+        (Some(glyphs), Format::Text, Some(device)) => {
+            let uris = uris(device, &account.name, &policy, Some(&state));
+            reveal(&context.terminal, device, &uris, glyphs)?;
         }
         // What was asked for are the files.
         (_, Format::Text, _) if args.files.any() && !args.secret && !args.uri => {}
@@ -77,6 +80,26 @@ pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
         // A revealed key stands alone, so that it can be piped.
         Format::Text if !args.secret && !args.uri => Ok(context.terminal.say(&written)?),
         _ => Ok(()),
+    }
+}
+
+/// Shows the QR code with key and URI; these alone where it cannot be drawn, which is an error then.
+fn reveal(
+    terminal: &Terminal,
+    device: &Device,
+    uris: &[Zeroizing<String>],
+    glyphs: Glyphs,
+) -> Result<(), Failure> {
+    match terminal.draw(uris, glyphs) {
+        Ok((drawing, uri)) => show_drawn(terminal, device, uri, &drawing),
+        Err(why) => {
+            say_key(
+                terminal,
+                device,
+                uris.first().map_or("", |uri| uri.as_str()),
+            )?;
+            Err(why)
+        }
     }
 }
 

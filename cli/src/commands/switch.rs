@@ -106,7 +106,7 @@ fn after_enabling(context: &Context) -> Result<(), Failure> {
         interval: None,
         algorithm: None,
         hotp: false,
-        qr: Qr::Utf8,
+        qr: Qr::Auto,
         files: QrFileOptions::default(),
         recovery_file: None,
         no_confirm: false,

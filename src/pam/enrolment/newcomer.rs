@@ -174,9 +174,8 @@ impl Newcomer<'_> {
             interval: settings.interval,
         };
         let device = enroll::new_device(name, kind, settings, clock::now()?)?;
-        let issuer = policy.issuer.clone().unwrap_or_else(host::name);
-        let uri = enroll::uri(&device, &account.name, &issuer, 0);
-        dialogue.say(&words::device(&device, &uri, self.medium()));
+        let uris = enroll::uris(&device, &account.name, policy, &host::name(), 0);
+        dialogue.say(&words::device(&device, &uris, self.medium()));
         for _ in 0..TRIES {
             let typed = dialogue.ask(words::code(wish))?;
             if words::is_blank(&typed) {

@@ -104,8 +104,10 @@ pub const fn code(wish: Wish) -> &'static str {
     }
 }
 
-/// Shows a new device. The key comes last: it is on the screen when the question comes, however small that is.
-pub fn device(device: &Device, uri: &str, medium: Medium) -> Zeroizing<String> {
+/// Shows a new device, with the first of these forms of its URI whose drawing fits. The key comes last: it is on the screen
+/// when the question comes, however small that is.
+pub fn device(device: &Device, uris: &[Zeroizing<String>], medium: Medium) -> Zeroizing<String> {
+    let whole = uris.first().map_or("", |uri| uri.as_str());
     let key = in_fours(&device.secret.to_base32());
     let settings = settings(device);
     if medium == Medium::Page {
@@ -113,13 +115,21 @@ pub fn device(device: &Device, uri: &str, medium: Medium) -> Zeroizing<String> {
             "(1) In the authenticator app, add an entry and choose to type in a key.\n(2) Key: ",
             &key,
             "\n(a password manager may want this address: ",
-            uri,
+            whole,
             " )\n",
             &settings.map_or_else(String::new, |settings| format!("(3) {settings}\n")),
         ]);
     }
     let settings = settings.map_or_else(String::new, |settings| format!("{settings}\n"));
-    let drawing = drawing(uri, settings.lines().count());
+    let taken = settings.lines().count();
+    let drawn = uris.iter().map(|uri| (uri.as_str(), drawing(uri, taken)));
+    let mut drawn: Vec<_> = drawn.filter(|(_, drawing)| !drawing.is_empty()).collect();
+    let lines = |(_, drawing): &(&str, Zeroizing<String>)| drawing.lines().count();
+    let whole_screen = drawn.iter().position(|it| lines(it) + taken <= MOST_LINES);
+    // Of those that do not fit, one with the fewest lines scrolls away the least.
+    let fewest = (0..drawn.len()).min_by_key(|at| drawn.get(*at).map(lines));
+    let best = whole_screen.or(fewest).map(|at| drawn.swap_remove(at));
+    let (uri, drawing) = best.unwrap_or_else(|| (whole, Zeroizing::default()));
     let what = match drawing.lines().count() {
         0 => "Type this key into the authenticator app:\n",
         lines if lines > MOST_LINES => {
