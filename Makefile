@@ -83,7 +83,8 @@ test:
 	cargo clippy $(CARGOFLAGS) --workspace --all-targets --all-features -- -D warnings
 	@$(MAKE) --no-print-directory build
 	cargo test $(CARGOFLAGS) --workspace --doc
-	cargo test $(CARGOFLAGS) --workspace --lib --bins --tests --no-fail-fast $(root_runner)
+	scripts/unit-tests $(CARGOFLAGS)
+	cargo test $(CARGOFLAGS) --workspace --test '*' --no-fail-fast $(root_runner)
 	fuzz/run short
 
 ## test-browser logins and enrolment on Cockpit's page, in Chromium

@@ -27,6 +27,8 @@ mod policy_edit;
 mod progress;
 mod qr_files;
 mod recovery_sheet;
+#[cfg(test)]
+mod scratch;
 mod shell;
 mod terminal;
 mod text;

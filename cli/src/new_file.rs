@@ -137,18 +137,13 @@ fn explain(path: &Path, errno: Errno) -> Failure {
 mod tests {
     use super::*;
     use crate::error::Exit;
+    use crate::scratch::Scratch;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
-
-    fn directory(name: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("twofactor-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir(&path).unwrap();
-        path
-    }
 
     #[test]
     fn a_kept_file_is_complete_and_private() {
-        let path = directory("kept").join("file");
+        let scratch = Scratch::new();
+        let path = scratch.join("file");
         NewFile::create(&path, b"text").unwrap().keep();
         assert_eq!(std::fs::read(&path).unwrap(), b"text");
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
@@ -157,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_kept_is_gone() {
-        let path = directory("gone").join("file");
+        let scratch = Scratch::new();
+        let path = scratch.join("file");
         let file = NewFile::create(&path, b"text").unwrap();
         assert!(path.exists() && file.path() == path);
         drop(file);
@@ -166,7 +162,7 @@ mod tests {
 
     #[test]
     fn nothing_that_exists_is_written_to() {
-        let directory = directory("exists");
+        let directory = Scratch::new();
         let (old, link) = (directory.join("old"), directory.join("link"));
         std::fs::write(&old, "old").unwrap();
         symlink(directory.join("nowhere"), &link).unwrap();
@@ -185,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_directory_is_no_file_and_is_not_made() {
-        let directory = directory("none");
+        let directory = Scratch::new();
         let missing = NewFile::create(&directory.join("a/b"), b"").err().unwrap();
         assert_eq!(missing.exit, Exit::Refused);
         let unnamed = NewFile::create(Path::new("/"), b"").err().unwrap();

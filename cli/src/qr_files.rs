@@ -196,6 +196,7 @@ fn svg(modules: &Modules) -> Zeroizing<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
 
     const URI: &str = "otpauth://totp/example.org:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 
@@ -257,14 +258,12 @@ mod tests {
 
     #[test]
     fn nothing_is_left_when_the_second_file_cannot_be_made() {
-        let directory = std::env::temp_dir().join(format!("twofactor-qr-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&directory);
-        std::fs::create_dir(&directory).unwrap();
+        let directory = Scratch::new();
         let options = QrFileOptions {
             png: Some(directory.join("code.png")),
             svg: Some(directory.join("missing/code.svg")),
         };
         assert!(QrFiles::write(&options, URI).is_err());
-        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }

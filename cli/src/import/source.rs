@@ -139,27 +139,13 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::PathBuf;
 
-    struct Scratch(PathBuf);
+    use crate::scratch::Scratch;
 
-    impl Scratch {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("source-{name}-{}", std::process::id()));
-            std::fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-
-        fn file(&self, name: &str, content: &[u8], mode: u32) -> PathBuf {
-            let path = self.0.join(name);
-            std::fs::write(&path, content).unwrap();
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            path
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
+    fn made(scratch: &Scratch, name: &str, content: &[u8], mode: u32) -> PathBuf {
+        let path = scratch.join(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        path
     }
 
     fn why(path: &Path, limit: usize) -> Unread {
@@ -169,8 +155,8 @@ mod tests {
 
     #[test]
     fn only_regular_closed_files_within_the_limit_are_read() {
-        let scratch = Scratch::new("kinds");
-        let file = scratch.file("file", b"secret", 0o600);
+        let scratch = Scratch::new();
+        let file = made(&scratch, "file", b"secret", 0o600);
         let own = rustix::process::geteuid().as_raw();
         let content = read(&file, &[own], 6).unwrap();
         assert_eq!(
@@ -178,22 +164,22 @@ mod tests {
             (&b"secret"[..], false)
         );
         assert_eq!(why(&file, 5), Unread::TooLarge(5));
-        let link = scratch.0.join("link");
+        let link = scratch.join("link");
         symlink(&file, &link).unwrap();
         assert_eq!(why(&link, 100), Unread::NotRegular);
-        let fifo = scratch.0.join("fifo");
+        let fifo = scratch.join("fifo");
         rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
         assert_eq!(why(&fifo, 100), Unread::NotRegular);
-        assert_eq!(why(&scratch.0, 1 << 20), Unread::NotRegular);
+        assert_eq!(why(scratch.path(), 1 << 20), Unread::NotRegular);
         assert_eq!(why(Path::new("/dev/zero"), 100), Unread::NotRegular);
-        assert!(why(&scratch.0.join("none"), 100).is_missing());
+        assert!(why(&scratch.join("none"), 100).is_missing());
         assert!(why(&file.join("below"), 100).is_missing());
         assert_eq!(
-            why(&scratch.file("open", b"", 0o620), 9),
+            why(&made(&scratch, "open", b"", 0o620), 9),
             Unread::Writable(0o100_620)
         );
         assert!(
-            read(&scratch.file("seen", b"", 0o644), &[own], 9)
+            read(&made(&scratch, "seen", b"", 0o644), &[own], 9)
                 .unwrap()
                 .shared
         );
