@@ -31,7 +31,8 @@ EXAMPLES
     UsersOath(Oath),
     /// otpauth:// URIs and exports of Google Authenticator (otpauth-migration://), one a line
     ///
-    /// From a file or standard input: on the command line others could see the keys.
+    /// From a file or standard input: on the command line others could see the keys. Of a backup of an app, which is no
+    /// list of URIs, it says how that app exports text.
     #[command(after_help = "\
 EXAMPLES
   twofactor import uri ./uris --user alice
