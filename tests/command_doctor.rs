@@ -381,8 +381,16 @@ fn policy_and_stacks_that_do_not_fit_are_found() {
     );
     assert_eq!(found(&machine), ["problem no-pam-file sshdd"]);
     machine.stack("other", &other);
-    services("sshd = false\n");
-    assert_eq!(found(&machine), ["warning service-off sshd"]);
+    let off = "sshd = true\ndefault = false\n";
+    services(off);
+    let warned = found(&machine);
+    assert!(
+        warned.contains(&"warning service-off login".to_owned()),
+        "{warned:?}"
+    );
+    // Where the policy names it, that is meant.
+    services(&format!("{off}login = false\n"));
+    assert!(!found(&machine).contains(&"warning service-off login".to_owned()));
     services("sshd = true\n");
     machine.stack("login", "@include common-auth\n@include common-account\n");
     assert_eq!(found(&machine), ["warning module-not-in-stack login"]);

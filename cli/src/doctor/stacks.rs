@@ -76,7 +76,11 @@ pub fn check(service: &Checked<'_>, policy: Option<&Policy>) -> Vec<Finding> {
     if !names_module(&stacks.account) {
         findings.push(no_account_line(name, file, policy));
     }
-    if policy.is_some_and(|policy| policy.enabled && !policy.service_on(name)) {
+    // Where the policy names the service, that is meant.
+    let left_out = |policy: &Policy| {
+        policy.enabled && !policy.service_on(name) && !policy.services.named.contains_key(name)
+    };
+    if policy.is_some_and(left_out) {
         findings.push(Finding::warning(
             "service-off",
             name,
