@@ -84,6 +84,14 @@ pub enum Why {
     UsePam,
     /// By key: sshd does not run the lines that ask for a code.
     Key,
+    /// The program runs as the user, to whom records are closed.
+    RunsAsUser,
+    /// The program runs as an account other than root, to which records are closed.
+    NotRoot,
+    /// The program gives the password to every question.
+    OneAnswer,
+    /// The program never runs the auth lines.
+    NeverAsked,
 }
 
 /// What the policy asks of a user at a service, beside what the stack makes of it.
@@ -158,7 +166,7 @@ pub fn by_sshd(settings: &Settings, uid: u32, pam: &Way, demanded: Demanded) -> 
                 PASSWORD if !settings.on("usepam") => {
                     Way::new(&["password"], Ends::In, Some(Why::UsePam))
                 }
-                PASSWORD => password_method(pam, demanded),
+                PASSWORD => one_answer(pam, demanded, Why::PasswordAsCode),
                 KEY => Way::new(&["key"], Ends::In, Some(Why::Key)),
                 "hostbased" => Way::new(&["host-key"], Ends::In, Some(Why::Key)),
                 _ => Way::new(&["kerberos"], Ends::In, Some(Why::Key)),
@@ -176,7 +184,8 @@ pub fn by_sshd(settings: &Settings, uid: u32, pam: &Way, demanded: Demanded) -> 
 }
 
 impl Way {
-    fn new(asks: &[&'static str], result: Ends, why: Option<Why>) -> Self {
+    /// One way.
+    pub fn new(asks: &[&'static str], result: Ends, why: Option<Why>) -> Self {
         Self {
             method: None,
             asks: asks.to_vec(),
@@ -223,7 +232,7 @@ fn answer(trial: &Trial<'_>, demanded: Demanded) -> (Code, Option<Why>) {
         Demanded::Code => Code::SUCCESS,
         Demanded::Nothing(_) | Demanded::Uniform(Ends::In) => Code::IGNORE,
         Demanded::Refused(Why::LockedOut) => Code::MAXTRIES,
-        Demanded::Refused(Why::Unusable) => Code::AUTHINFO_UNAVAIL,
+        Demanded::Refused(Why::Unusable | Why::RunsAsUser | Why::NotRoot) => Code::AUTHINFO_UNAVAIL,
         Demanded::Refused(_) | Demanded::Uniform(Ends::Refused) => Code::AUTH_ERR,
     };
     (code, problem)
@@ -239,8 +248,7 @@ fn asks(
     let mut asks: Vec<&'static str> = Vec::new();
     for at in called {
         let module = trial.module(*at);
-        let one_field =
-            module.is_some_and(|module| module.arguments.iter().any(|word| word == "forward_pass"));
+        let one_field = module.is_some_and(|module| module.has("forward_pass"));
         let typed = asks.iter().any(|ask| ask.starts_with("password"));
         match (trial.part(*at), demanded) {
             (Some(Part::Password), _) if !typed => asks.push("password"),
@@ -262,11 +270,11 @@ fn asks(
     asks
 }
 
-/// sshd's method `password` has one field.
-fn password_method(pam: &Way, demanded: Demanded) -> Way {
+/// sshd's method `password`, and programs like it: the password is the answer to both questions.
+pub fn one_answer(pam: &Way, demanded: Demanded, why: Why) -> Way {
     let two = pam.asks.contains(&"code");
     match demanded {
-        Demanded::Code if two => Way::new(&["password"], Ends::Refused, Some(Why::PasswordAsCode)),
+        Demanded::Code if two => Way::new(&["password"], Ends::Refused, Some(why)),
         Demanded::Uniform(_) if two => Way::new(&["password"], pam.result, pam.why),
         _ => pam.clone(),
     }

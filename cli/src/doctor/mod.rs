@@ -4,8 +4,10 @@
 //! `logins` makes the table, `world` reads the machine.
 #![forbid(unsafe_code)]
 
+mod callers;
 mod fallback;
 mod finding;
+mod limits;
 mod logins;
 mod machine;
 mod modules;

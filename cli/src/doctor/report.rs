@@ -178,6 +178,7 @@ fn way(way: &Way) -> String {
                 .map_or_else(String::new, |method| format!("{method} "));
             format!("{method}refused: {}", why.unwrap_or("by the PAM file"))
         }
+        (Ends::In, Some(why)) if way.why == Some(Why::NeverAsked) => why.to_owned(),
         (Ends::In, Some(why)) => format!("{asks} ({why})"),
         (Ends::In, None) => asks,
     }
@@ -213,5 +214,9 @@ const fn reason(why: Why) -> &'static str {
         Why::RootLogin => "PermitRootLogin",
         Why::UsePam => "sshd does not use PAM",
         Why::Key => "no code",
+        Why::RunsAsUser => "runs as the user",
+        Why::NotRoot => "does not run as root",
+        Why::OneAnswer => "one answer only",
+        Why::NeverAsked => "never asked",
     }
 }

@@ -249,7 +249,7 @@ fn password(trial: &Trial<'_>, name: &str, first: usize) -> Option<Finding> {
     let wrong = trial.walk(Login::new(Password::Wrong, Code::SUCCESS));
     let one_field = trial
         .module(first)
-        .is_some_and(|module| module.arguments.iter().any(|word| word == "forward_pass"));
+        .is_some_and(|module| module.has("forward_pass"));
     if wrong.status == Code::SUCCESS {
         return Some(Finding::problem(
             "code-without-password",

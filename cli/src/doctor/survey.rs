@@ -2,16 +2,18 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pam_twofactor::policy::Policy;
 use pam_twofactor::{POLICY_FILE, STATE_DIR};
 
+use super::callers::{self, Caller, OF_XSECURELOCK, XSECURELOCK};
 use super::fallback;
 use super::finding::Finding;
 use super::modules::OURS;
 use super::pam::{Broken, Handler, Module, Origin, Run, Service, read};
 use super::stacks::{self, Checked, is_named_on, names_module};
+use super::trial::Trial;
 use super::world::World;
 use crate::context::Context;
 use crate::shell;
@@ -169,6 +171,30 @@ impl Survey {
         findings
     }
 
+    /// Programs that would refuse under this policy, as their services show.
+    pub fn refusing(&self, world: &World, policy: &Policy) -> Vec<Finding> {
+        let found = |module: &Module| module.name() == OURS || world.found(module);
+        let finding = |service: &str, stacks: &Service, caller: Caller| {
+            let trial = Trial {
+                handlers: &stacks.auth,
+                facts: None,
+                found: &found,
+            };
+            callers::check(&trial, service, caller, policy)
+        };
+        let used = self.services.iter().filter(|(_, stacks)| uses(stacks));
+        let used = used
+            .filter_map(|(name, stacks)| finding(name, stacks.as_ref().ok()?, Caller::of(name)?));
+        let installed = Path::new(XSECURELOCK).exists();
+        let shared = OF_XSECURELOCK.into_iter().filter(|_| installed);
+        let shared = shared.filter_map(|service| {
+            let stacks = read(world, service);
+            let stacks = stacks.as_ref().ok().filter(|_| uses(&stacks))?;
+            finding(service, stacks, Caller::User)
+        });
+        used.chain(shared).collect()
+    }
+
     /// What stands in for services that ask for a code.
     fn fallback(
         &self,
@@ -206,6 +232,11 @@ impl Survey {
         checked
             .chain(policy.and_then(|policy| self.bare(policy)))
             .chain(self.other_files(context))
+            .chain(
+                policy
+                    .iter()
+                    .flat_map(|policy| self.refusing(world, policy)),
+            )
             .chain(policy.and_then(|policy| self.fallback(world, policy, &found)))
             .collect()
     }

@@ -9,7 +9,9 @@ use pam_twofactor::demand::{self, Demand, Enrolment};
 use pam_twofactor::policy::{Policy, Subject};
 use pam_twofactor::sys::accounts;
 
+use super::callers::Caller;
 use super::finding::{Finding, Level};
+use super::limits;
 use super::logins::{self, Demanded, Ends, Login, Why};
 use super::modules::Facts;
 use super::pam::{Broken, Module, Service};
@@ -72,6 +74,9 @@ impl Table {
             }
             for user in &listed {
                 let demanded = demanded(context, policy, user, service);
+                let demanded = Caller::of(service).map_or(demanded, |caller| {
+                    limits::demanded(caller, demanded, user.account.uid)
+                });
                 let settings = sshd.and_then(|sshd| sshd.settings.get(user.account.name.as_str()));
                 table
                     .logins
@@ -112,6 +117,10 @@ fn login(
         found: &found,
     };
     let way = logins::by_pam(stacks, &trial, demanded);
+    let way = match Caller::of(service) {
+        Some(caller) => limits::way(caller, way, demanded),
+        None => way,
+    };
     let ways = match sshd {
         Some(settings) => logins::by_sshd(settings, account.uid, &way, demanded),
         None => vec![way],
@@ -274,7 +283,7 @@ fn dialogue(stacks: &Result<Service, Broken>) -> Dialogue {
         .ours()
         .into_iter()
         .filter_map(|at| trial.module(at))
-        .any(|module| module.arguments.iter().any(|word| word == "forward_pass"));
+        .any(|module| module.has("forward_pass"));
     match (
         one_field,
         trial.passwords().is_empty(),

@@ -71,6 +71,11 @@ impl Module {
     pub fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
+
+    /// Whether an argument is given.
+    pub fn has(&self, argument: &str) -> bool {
+        self.arguments.iter().any(|word| word == argument)
+    }
 }
 
 /// A PAM file.

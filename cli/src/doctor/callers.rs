@@ -1,0 +1,233 @@
+//! Programs that are known by their PAM services, and that cannot ask for a code, or not after the password.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::policy::Policy;
+
+use super::finding::Finding;
+use super::pam::Code;
+use super::trial::{Login, Trial};
+
+/// The example with password and code in one field.
+const ONE_FIELD: &str = "sshd-password-and-code-in-one-field";
+/// xsecurelock has no service of its own: Debian and Fedora build it with the file that services take in.
+pub const XSECURELOCK: &str = "/usr/libexec/xsecurelock/authproto_pam";
+/// These files.
+pub const OF_XSECURELOCK: [&str; 2] = ["common-auth", "system-auth"];
+
+/// Programs of the user who unlocks the screen or the terminal.
+const OF_THE_USER: [&str; 15] = [
+    "swaylock",
+    "i3lock",
+    "gtklock",
+    "hyprlock",
+    "waylock",
+    "xscreensaver",
+    "xsecurelock",
+    "kde",
+    "kscreenlocker",
+    "mate-screensaver",
+    "cinnamon-screensaver",
+    "xfce4-screensaver",
+    "gnome-screensaver",
+    "budgie-screensaver",
+    "screen",
+];
+/// Servers that check others, and the accounts they run as.
+const OF_AN_ACCOUNT: [(&str, &str); 5] = [
+    ("nginx", "www-data or nginx"),
+    ("apache2", "www-data"),
+    ("httpd", "apache"),
+    ("postgresql", "postgres"),
+    ("radiusd", "radiusd or freerad"),
+];
+/// Programs of root that give the password to every question.
+const ONE_ANSWER: [&str; 13] = [
+    "dovecot",
+    "vsftpd",
+    "proftpd",
+    "pure-ftpd",
+    "cups",
+    "samba",
+    "openvpn",
+    "xrdp-sesman",
+    "imap",
+    "pop",
+    "smtp",
+    "sieve",
+    "ppp",
+];
+/// Programs of root that run a job or a command for a user, and no auth lines.
+const NO_AUTH: [&str; 5] = ["cron", "crond", "atd", "runuser", "runuser-l"];
+
+/// How a program calls PAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// As the user who is asked, to whom records and states are closed.
+    User,
+    /// As an account other than root that checks others.
+    Account(&'static str),
+    /// As root, with one answer for all questions.
+    OneAnswer,
+    /// As root, and never for the auth lines.
+    NoAuth,
+}
+
+impl Caller {
+    /// The program behind a service, if it is one of these.
+    pub fn of(service: &str) -> Option<Self> {
+        let account = OF_AN_ACCOUNT.iter().find(|(name, _)| *name == service);
+        match service {
+            _ if OF_THE_USER.contains(&service) => Some(Self::User),
+            _ if ONE_ANSWER.contains(&service) => Some(Self::OneAnswer),
+            _ if NO_AUTH.contains(&service) => Some(Self::NoAuth),
+            _ => account.map(|(_, account)| Self::Account(account)),
+        }
+    }
+}
+
+/// The program of `service`, where its lines lead to the module and the policy is on for it.
+pub fn check(trial: &Trial<'_>, service: &str, caller: Caller, policy: &Policy) -> Option<Finding> {
+    if !policy.enabled || !policy.service_on(service) || is_exempt(policy, service) {
+        return None;
+    }
+    let ours = trial.ours();
+    let walks = trial.ways().into_iter().map(|way| {
+        let walk = trial.walk(Login::new(way, Code::SUCCESS));
+        walk.called
+    });
+    let reached: Vec<usize> = walks.flatten().filter(|at| ours.contains(at)).collect();
+    let first = reached.first()?;
+    let disable = format!("twofactor disable --service {service}");
+    let refused = "only root may read who has a device: every login there is refused, also of users without one";
+    match caller {
+        Caller::User => Some(Finding::problem(
+            "runs-as-user",
+            service,
+            format!("{service} runs as the user who unlocks it, and {refused}"),
+            format!("{disable} (then the password alone unlocks it)"),
+        )),
+        Caller::Account(account) => Some(Finding::problem(
+            "runs-as-account",
+            service,
+            format!("{service} runs as an account other than root ({account}), and {refused}"),
+            disable,
+        )),
+        Caller::OneAnswer => {
+            let module = trial.module(*first)?;
+            let two_questions = !module.has("forward_pass") && !trial.passwords().is_empty();
+            two_questions.then(|| {
+                Finding::problem(
+                    "one-answer",
+                    service,
+                    format!("{service} has one answer for all questions, so the password is taken for the code: users with a device are refused"),
+                    format!("Use the lines of the example {ONE_FIELD} of the directory pam.d, or: {disable}"),
+                )
+            })
+        }
+        Caller::NoAuth => None,
+    }
+}
+
+/// Whether an entry without another condition covers the service.
+fn is_exempt(policy: &Policy, service: &str) -> bool {
+    policy.exempt.iter().any(|entry| {
+        entry.services().iter().any(|one| one == service)
+            && entry.users().is_empty()
+            && entry.groups().is_empty()
+            && entry.networks().is_empty()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pam::{Files, Source, read};
+    use super::*;
+
+    const UNIX: &str = "auth requisite pam_unix.so\n";
+    const OURS: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so\n";
+
+    struct Given(String);
+
+    impl Files for Given {
+        fn open(&self, _name: &str) -> Option<Source> {
+            Some(Source {
+                path: "/etc/pam.d/x".to_owned(),
+                text: self.0.clone(),
+            })
+        }
+    }
+
+    fn found(service: &str, auth: &str, policy: &str) -> Option<Finding> {
+        let stacks = read(&Given(auth.to_owned()), service).unwrap();
+        let trial = Trial {
+            handlers: &stacks.auth,
+            facts: None,
+            found: &|_| true,
+        };
+        let policy: Policy = policy.parse().unwrap();
+        check(&trial, service, Caller::of(service)?, &policy)
+    }
+
+    fn kind(service: &str, auth: &str, policy: &str) -> Option<&'static str> {
+        found(service, auth, policy).map(|finding| finding.check)
+    }
+
+    #[test]
+    fn each_kind_of_program_has_its_finding_and_its_cure() {
+        let stack = format!("{UNIX}{OURS}");
+        for (service, expected) in [
+            ("i3lock", Some("runs-as-user")),
+            ("kde", Some("runs-as-user")),
+            ("screen", Some("runs-as-user")),
+            ("nginx", Some("runs-as-account")),
+            ("postgresql", Some("runs-as-account")),
+            ("dovecot", Some("one-answer")),
+            ("cron", None),
+            ("sshd", None),
+        ] {
+            let found = found(service, &stack, "enabled = true");
+            assert_eq!(
+                found.as_ref().map(|finding| finding.check),
+                expected,
+                "{service}"
+            );
+            if let Some(found) = found {
+                let cure = format!("twofactor disable --service {service}");
+                assert!(found.fix.contains(&cure), "{}", found.fix);
+            }
+        }
+    }
+
+    #[test]
+    fn what_never_comes_to_the_module_is_no_finding() {
+        let stack = format!("{UNIX}{OURS}");
+        assert_eq!(kind("i3lock", UNIX, "enabled = true"), None);
+        let skipped = format!("auth sufficient pam_unix.so\n{OURS}");
+        assert_eq!(kind("i3lock", &skipped, "enabled = true"), None);
+        for policy in [
+            "enabled = false",
+            "enabled = true\n[services]\ni3lock = false",
+            "enabled = true\n[services]\ndefault = false",
+            "enabled = true\n[[exempt]]\nservices = [\"i3lock\"]",
+        ] {
+            assert_eq!(kind("i3lock", &stack, policy), None, "{policy}");
+        }
+        let some = "enabled = true\n[[exempt]]\nservices = [\"i3lock\"]\nusers = [\"alice\"]";
+        assert_eq!(kind("i3lock", &stack, some), Some("runs-as-user"));
+    }
+
+    #[test]
+    fn one_answer_is_enough_for_one_field() {
+        let one_field = format!(
+            "{}auth requisite pam_unix.so use_first_pass\n",
+            OURS.replace(".so", ".so forward_pass")
+        );
+        assert_eq!(kind("vsftpd", &one_field, "enabled = true"), None);
+        assert_eq!(kind("vsftpd", OURS, "enabled = true"), None);
+        let behind = format!("{UNIX}{OURS}");
+        assert_eq!(
+            kind("vsftpd", &behind, "enabled = true"),
+            Some("one-answer")
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! `twofactor doctor` and `enable` on programs that cannot ask for a code, beside what such a program gets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+mod common;
+#[path = "common/patient.rs"]
+mod patient;
+
+use harness::pam::{Drive, code};
+use harness::{Machine, PASSWORD};
+use patient::{all, doctor, finding, found, healthy, report, ways};
+
+const UNIX: &str = "auth requisite pam_unix.so nodelay\n";
+/// The auth line of the examples.
+const LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so\n";
+const ACCOUNT: &str = "account [success=ok ignore=ignore default=die] pam_twofactor.so\naccount required pam_permit.so\n";
+
+/// Gives a service the password, then the code.
+fn both(machine: &Machine, service: &str) {
+    machine.stack(service, &format!("{UNIX}{LINE}{ACCOUNT}"));
+}
+
+/// What pam_authenticate returned in a program of this service.
+fn authenticate(service: &str, user: &str, program: impl Fn(Drive) -> Drive) -> i32 {
+    let drive = Drive::installed().service(service).user(user);
+    program(drive).answer(PASSWORD).answer(PASSWORD).run().auth
+}
+
+#[test]
+fn a_screen_locker_refuses_and_doctor_says_so() {
+    let machine = healthy();
+    machine.set_password("bob");
+    both(&machine, "i3lock");
+    let table = report(&machine, &[]);
+    assert_eq!(all(&table), ["problem runs-as-user i3lock"]);
+    let (cause, fix) = finding(&table, "runs-as-user");
+    assert!(cause.contains("also of users without one"), "{cause}");
+    assert!(fix.contains("twofactor disable --service i3lock"), "{fix}");
+    for user in ["alice", "bob"] {
+        let told = ways(&table, "i3lock", user);
+        assert_eq!(told, ["pam: password = refused runs-as-user"], "{user}");
+        let got = authenticate("i3lock", user, |drive| drive.as_user(user));
+        assert_eq!(got, code::AUTHINFO_UNAVAIL, "{user}");
+    }
+    assert_eq!(
+        ways(&table, "i3lock", "root"),
+        ["pam: password = in no-device"]
+    );
+    let text = doctor(&machine, &[]).exits(1).stdout;
+    assert!(text.contains("refused: runs as the user"), "{text}");
+    // The cure cures, and is no finding itself.
+    let disable = ["disable", "--service", "i3lock", "--yes"];
+    machine.command(&disable).ok();
+    let table = report(&machine, &[]);
+    assert_eq!(all(&table), [""; 0]);
+    let off = "pam: password = in service-off";
+    assert_eq!(ways(&table, "i3lock", "alice"), [off]);
+    let got = authenticate("i3lock", "alice", |drive| drive.as_user("alice"));
+    assert_eq!(got, code::SUCCESS);
+}
+
+#[test]
+fn a_server_that_is_not_root_refuses_and_doctor_says_so() {
+    let machine = healthy();
+    both(&machine, "nginx");
+    both(&machine, "screen");
+    let table = report(&machine, &[]);
+    let expected = [
+        "problem runs-as-account nginx",
+        "problem runs-as-user screen",
+    ];
+    assert_eq!(all(&table), expected);
+    for user in ["alice", "bob", "root"] {
+        let told = ways(&table, "nginx", user);
+        assert_eq!(told, ["pam: password = refused not-root"], "{user}");
+    }
+    // Such accounts may check passwords; here any is right.
+    let open = format!("auth required pam_permit.so\n{LINE}{ACCOUNT}");
+    machine.stack("nginx", &open);
+    for user in ["alice", "bob"] {
+        let got = authenticate("nginx", user, |drive| drive.as_user("www-data"));
+        assert_eq!(got, code::AUTHINFO_UNAVAIL, "{user}");
+    }
+    machine
+        .command(&["disable", "--service", "nginx", "--yes"])
+        .ok();
+    machine
+        .command(&["disable", "--service", "screen", "--yes"])
+        .ok();
+    assert_eq!(found(&machine), [""; 0]);
+    let got = authenticate("nginx", "alice", |drive| drive.as_user("www-data"));
+    assert_eq!(got, code::SUCCESS);
+}
+
+#[test]
+fn one_answer_is_taken_for_the_code_and_refused() {
+    let machine = healthy();
+    both(&machine, "dovecot");
+    let table = report(&machine, &[]);
+    assert_eq!(all(&table), ["problem one-answer dovecot"]);
+    let told = ways(&table, "dovecot", "alice");
+    assert_eq!(told, ["pam: password = refused one-answer"]);
+    assert_ne!(
+        authenticate("dovecot", "alice", |drive| drive),
+        code::SUCCESS
+    );
+    let text = doctor(&machine, &[]).exits(1).stdout;
+    assert!(text.contains("refused: one answer only"), "{text}");
+    // Both steps of the cure.
+    machine.install_stack_as("sshd-password-and-code-in-one-field", "dovecot");
+    let table = report(&machine, &[]);
+    assert_eq!(all(&table), [""; 0]);
+    let told = ways(&table, "dovecot", "alice");
+    assert_eq!(told, ["pam: password-and-code = in -"]);
+    both(&machine, "dovecot");
+    machine
+        .command(&["disable", "--service", "dovecot", "--yes"])
+        .ok();
+    assert_eq!(found(&machine), [""; 0]);
+}
+
+#[test]
+fn jobs_are_never_asked() {
+    let machine = healthy();
+    both(&machine, "cron");
+    let table = report(&machine, &[]);
+    assert_eq!(all(&table), [""; 0]);
+    assert_eq!(ways(&table, "cron", "alice"), ["pam:  = in never-asked"]);
+    let text = doctor(&machine, &[]).ok().stdout;
+    let row = text.lines().find(|line| line.starts_with("cron "));
+    assert!(row.unwrap().ends_with("  never asked"), "{text}");
+    let job = Drive::installed().service("cron").user("alice");
+    let job = job.phases("acct,setcred,open").run();
+    assert!(job.prompts.is_empty() && job.acct == code::SUCCESS);
+}
