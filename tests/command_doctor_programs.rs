@@ -138,3 +138,28 @@ fn jobs_are_never_asked() {
     let job = job.phases("acct,setcred,open").run();
     assert!(job.prompts.is_empty() && job.acct == code::SUCCESS);
 }
+
+#[test]
+fn enable_warns_of_programs_that_would_refuse() {
+    let machine = healthy();
+    both(&machine, "i3lock");
+    both(&machine, "nginx");
+    machine.policy("enabled = false\n");
+    let warnings = |arguments: &[&str]| {
+        let run = machine.command(&[arguments, &["--yes", "--json"]].concat());
+        let report: serde_json::Value = serde_json::from_str(&run.ok().stdout).unwrap();
+        let warnings = report["warnings"].as_array().unwrap().clone();
+        let text = |warning: &serde_json::Value| warning.as_str().unwrap().to_owned();
+        let all = warnings.iter().map(text);
+        all.filter(|warning| warning.contains("disable --service"))
+            .collect::<Vec<_>>()
+    };
+    let told = warnings(&["enable"]);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("twofactor disable --service i3lock"));
+    assert!(told[1].contains("twofactor disable --service nginx"));
+    // What was so before is told once, unless it is asked for by name.
+    assert_eq!(warnings(&["policy", "set", "window", "2"]), [""; 0]);
+    assert_eq!(warnings(&["enable", "--service", "i3lock"]).len(), 1);
+    assert_eq!(warnings(&["disable", "--service", "i3lock"]), [""; 0]);
+}

@@ -10,14 +10,15 @@ use pam_twofactor::sys::clock::{self, Synchronization};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::status::clock_word;
 use crate::audit::{self, Event};
 use crate::context::Context;
+use crate::doctor;
 use crate::error::Failure;
 use crate::impact::{self, Impact};
 use crate::output::Report;
 use crate::people;
 use crate::policy_edit::{self, EditError};
+use crate::text::clock_word;
 
 /// Where libpam looks for stacks (pam.conf(5)).
 pub const PAM_DIRECTORIES: [&str; 3] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d"];
@@ -38,6 +39,12 @@ impl Setting {
             key: key.into(),
             value: value.into(),
         }
+    }
+
+    /// The service that it switches.
+    fn service(&self) -> Option<&str> {
+        let service = self.key.strip_prefix("services.")?;
+        Some(service.trim_matches('"'))
     }
 }
 
@@ -89,6 +96,13 @@ pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result
     }
     made.changed = settings.to_vec();
     made.impact.warnings.extend(unknown_services(settings));
+    let named = |service: &str| {
+        settings
+            .iter()
+            .any(|setting| setting.service() == Some(service))
+    };
+    let refusing = doctor::refusing_programs(before.as_ref(), &after, &named);
+    made.impact.warnings.extend(refusing);
     announce(context, &made, &after)?;
     if danger == Danger::Refuse && !made.impact.dangers.is_empty() {
         let steps = "Enrol a device and try it first: twofactor enroll USER, twofactor verify USER\n\
@@ -161,7 +175,7 @@ fn assess(
 /// A service that libpam has no stack for is probably misspelt.
 fn unknown_services(settings: &[Setting]) -> Vec<String> {
     let unknown = |setting: &Setting| {
-        let service = setting.key.strip_prefix("services.")?.trim_matches('"');
+        let service = setting.service()?;
         let stack = |directory: &str| Path::new(directory).join(service).exists();
         let known = service == "default" || PAM_DIRECTORIES.iter().any(|path| stack(path));
         (setting.value == "true" && !known).then(|| {

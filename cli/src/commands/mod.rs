@@ -24,8 +24,6 @@ mod verify;
 
 use std::process::ExitCode;
 
-pub use status::clock_word;
-
 use crate::args::{Command, PolicyCommand};
 use crate::context::Context;
 use crate::error::Failure;

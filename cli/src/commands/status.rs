@@ -11,7 +11,7 @@ use pam_twofactor::policy::Policy;
 use pam_twofactor::record::Record;
 use pam_twofactor::state::State;
 use pam_twofactor::store::{Cause, LoadedPolicy, Store};
-use pam_twofactor::sys::clock::{self, Synchronization};
+use pam_twofactor::sys::clock;
 use pam_twofactor::verify;
 
 use crate::accounts::Accounts;
@@ -22,7 +22,7 @@ use crate::error::{Exit, Failure};
 use crate::impact;
 use crate::many;
 use crate::shell;
-use crate::text::utc;
+use crate::text::{clock_word, utc};
 use report::{Detail, Lock, Overview, PolicyStatus, ServiceSwitches, UserStatus};
 
 /// Runs it. The exit code tells of an invalid policy or record, which the report names.
@@ -56,15 +56,6 @@ pub fn run(context: &Context, args: &Status) -> Result<ExitCode, Failure> {
     } else {
         ExitCode::SUCCESS
     })
-}
-
-/// `synchronized`, `unsynchronized` or `unknown`.
-pub const fn clock_word(clock: Synchronization) -> &'static str {
-    match clock {
-        Synchronization::Synchronized => "synchronized",
-        Synchronization::Unsynchronized => "unsynchronized",
-        Synchronization::Unknown => "unknown",
-    }
 }
 
 /// The policy as far as it can be read; defaults stand in for one that cannot.

@@ -27,10 +27,10 @@ use pam_twofactor::policy::{Policy, Throttle};
 use pam_twofactor::sys::clock;
 
 use crate::args::Doctor;
-use crate::commands::clock_word;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
-use finding::Level;
+use crate::text::clock_word;
+use finding::{Finding, Level};
 use report::Diagnosis;
 use survey::Survey;
 use world::World;
@@ -86,4 +86,21 @@ pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
             false => ExitCode::SUCCESS,
         },
     )
+}
+
+/// Services whose programs cannot ask for a code and would refuse under a policy, each with its cure. Those that did so
+/// `before` are left out, unless the change names them.
+pub fn refusing_programs(
+    before: Option<&Policy>,
+    after: &Policy,
+    named: &dyn Fn(&str) -> bool,
+) -> Vec<String> {
+    let world = World::look();
+    let survey = Survey::of(&world);
+    let refusing = |policy: &Policy| survey.refusing(&world, policy);
+    let known = before.map(refusing).unwrap_or_default();
+    let is_new = |finding: &Finding| named(&finding.subject) || !known.contains(finding);
+    let new = refusing(after).into_iter().filter(is_new);
+    new.map(|finding| format!("{}. Cure: {}", finding.cause, finding.fix))
+        .collect()
 }
