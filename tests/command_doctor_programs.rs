@@ -163,3 +163,30 @@ fn enable_warns_of_programs_that_would_refuse() {
     assert_eq!(warnings(&["enable", "--service", "i3lock"]).len(), 1);
     assert_eq!(warnings(&["disable", "--service", "i3lock"]), [""; 0]);
 }
+
+#[test]
+fn a_second_module_that_asks_for_a_code_is_named() {
+    let machine = healthy();
+    let google = "auth required pam_google_authenticator.so nullok\n";
+    let stack = format!("{UNIX}{LINE}# before\n{google}{ACCOUNT}");
+    machine.stack("sshd", &stack);
+    machine.stack("login", &stack);
+    let table = report(&machine, &[]);
+    let expected = ["login", "sshd"].map(|service| format!("warning other-code-module {service}"));
+    assert_eq!(all(&table), expected);
+    let (cause, _) = finding(&table, "other-code-module");
+    assert!(
+        cause.starts_with("/etc/pam.d/login line 4 names pam_google_authenticator.so"),
+        "{cause}"
+    );
+    // In a file that both take in it is one line.
+    machine.stack("codes", google);
+    let stack = format!("{UNIX}{LINE}auth include codes\n{ACCOUNT}");
+    machine.stack("sshd", &stack);
+    machine.stack("login", &stack);
+    assert_eq!(found(&machine), ["warning other-code-module login, sshd"]);
+    // Alone it is not ours to judge.
+    machine.stack("sshd", &format!("{UNIX}{LINE}{ACCOUNT}"));
+    machine.stack("login", &format!("{UNIX}{google}{ACCOUNT}"));
+    assert!(!found(&machine).iter().any(|one| one.contains("other-code")));
+}

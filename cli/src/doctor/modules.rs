@@ -30,6 +30,17 @@ const PASSWORD: [&str; 20] = [
     "pam_centrifydc.so",
 ];
 
+/// Modules that ask for a code, or can, such as those of RADIUS.
+const CODE: [&str; 7] = [
+    "pam_google_authenticator.so",
+    "pam_oath.so",
+    "pam_u2f.so",
+    "pam_yubico.so",
+    "pam_duo.so",
+    "pam_radius.so",
+    "pam_radius_auth.so",
+];
+
 /// Modules whose auth lines have nothing to say about who logs in.
 const SILENT: [&str; 12] = [
     "pam_env.so",
@@ -105,6 +116,11 @@ pub fn part(module: &Module, facts: Option<&Facts<'_>>) -> Part {
         },
         _ => Part::Open,
     }
+}
+
+/// Whether it is another module that asks for a code.
+pub fn asks_for_a_code(module: &Module) -> bool {
+    CODE.contains(&module.name())
 }
 
 /// Arguments that pam_twofactor.so will refuse, and with them every login.

@@ -10,7 +10,7 @@ use pam_twofactor::{POLICY_FILE, STATE_DIR};
 use super::callers::{self, Caller, OF_XSECURELOCK, XSECURELOCK};
 use super::fallback;
 use super::finding::Finding;
-use super::modules::OURS;
+use super::modules::{OURS, asks_for_a_code};
 use super::pam::{Broken, Handler, Module, Origin, Run, Service, read};
 use super::stacks::{self, Checked, is_named_on, names_module};
 use super::trial::Trial;
@@ -171,6 +171,30 @@ impl Survey {
         findings
     }
 
+    /// Lines of other modules that ask for a code, beside those of ours.
+    fn other_codes(&self) -> Vec<Finding> {
+        let mut lines: BTreeMap<String, (String, Vec<&str>)> = BTreeMap::new();
+        for (name, stacks) in self.services.iter().filter(|(_, stacks)| uses(stacks)) {
+            for handler in stacks.iter().flat_map(|stacks| &stacks.auth) {
+                if let Some(module) = module(handler).filter(|module| asks_for_a_code(module)) {
+                    let line = (module.name().to_owned(), Vec::new());
+                    let (_, services) = lines.entry(handler.place.to_string()).or_insert(line);
+                    services.push(name);
+                }
+            }
+        }
+        let told = lines.into_iter().map(|(place, (module, services))| {
+            let subject = services.join(", ");
+            Finding::warning(
+                "other-code-module",
+                &subject,
+                format!("{place} names {module} beside {OURS}: users are asked for two codes, and refused where they have only one"),
+                "Once the devices are taken over (twofactor import), remove that line. If both are meant, or it checks a password only, nothing.",
+            )
+        });
+        told.collect()
+    }
+
     /// Programs that would refuse under this policy, as their services show.
     pub fn refusing(&self, world: &World, policy: &Policy) -> Vec<Finding> {
         let found = |module: &Module| module.name() == OURS || world.found(module);
@@ -232,6 +256,7 @@ impl Survey {
         checked
             .chain(policy.and_then(|policy| self.bare(policy)))
             .chain(self.other_files(context))
+            .chain(self.other_codes())
             .chain(
                 policy
                     .iter()
