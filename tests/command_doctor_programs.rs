@@ -13,7 +13,7 @@ mod patient;
 
 use harness::pam::{Drive, code};
 use harness::{Machine, PASSWORD};
-use patient::{all, doctor, finding, found, healthy, report, ways};
+use patient::{SSHD, all, doctor, finding, found, healthy, report, sshd, ways};
 
 const UNIX: &str = "auth requisite pam_unix.so nodelay\n";
 /// The auth line of the examples.
@@ -189,4 +189,24 @@ fn a_second_module_that_asks_for_a_code_is_named() {
     machine.stack("sshd", &format!("{UNIX}{LINE}{ACCOUNT}"));
     machine.stack("login", &format!("{UNIX}{google}{ACCOUNT}"));
     assert!(!found(&machine).iter().any(|one| one.contains("other-code")));
+}
+
+#[test]
+fn names_in_place_of_addresses_are_found() {
+    let machine = healthy();
+    sshd(&machine, &format!("{SSHD}UseDNS yes\n"));
+    let on = "enabled = true\n";
+    let tables = "[services]\nsshd = true\n";
+    machine.policy(&format!("{on}{tables}"));
+    assert_eq!(found(&machine), [""; 0]);
+    machine.policy(&format!("{on}grace = 600\n{tables}"));
+    assert_eq!(found(&machine), ["warning sshd-usedns sshd"]);
+    let network = "[[exempt]]\nnetworks = [\"10.0.0.0/8\"]\n";
+    machine.policy(&format!("{on}{tables}{network}"));
+    let table = report(&machine, &[]);
+    assert_eq!(all(&table), ["problem sshd-usedns sshd"]);
+    let (_, fix) = finding(&table, "sshd-usedns");
+    assert!(fix.contains("UseDNS no"), "{fix}");
+    sshd(&machine, SSHD);
+    assert_eq!(found(&machine), [""; 0]);
 }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::Finding;
+use pam_twofactor::policy::{Exempt, Policy};
+
+use super::finding::{Finding, Level};
 use super::modules::OURS;
 
 /// Where the settings are best put: the first value that sshd finds counts.
@@ -137,6 +139,34 @@ impl Settings {
         findings
     }
 
+    /// What the policy says of addresses, where sshd may give PAM a name in place of one.
+    pub fn names(&self, policy: &Policy) -> Option<Finding> {
+        let service = self.service();
+        if !self.on("usedns") || !policy.enabled || !policy.service_on(service) {
+            return None;
+        }
+        let applies = |entry: &&Exempt| {
+            entry.services().is_empty() || entry.services().iter().any(|one| one == service)
+        };
+        let mut exempt = policy.exempt.iter().filter(applies);
+        let networks = exempt.any(|entry| !entry.networks().is_empty());
+        let (level, what) = match (networks, policy.grace > 0) {
+            (true, true) => (Level::Problem, "networks of [[exempt]] and grace"),
+            (true, false) => (Level::Problem, "networks of [[exempt]]"),
+            (false, true) => (Level::Warning, "grace"),
+            (false, false) => return None,
+        };
+        let found = Finding::warning(
+            "sshd-usedns",
+            "sshd",
+            format!(
+                "sshd has UseDNS yes: PAM gets the name of a client that has one in place of its address, so the policy's {what} do not apply to it"
+            ),
+            format!("{PLACE}: UseDNS no; {RELOAD}"),
+        );
+        Some(Finding { level, ..found })
+    }
+
     /// Combinations without the code beside some with it.
     fn keys(&self, asks: Dialogue, combinations: &[Vec<String>]) -> Option<Finding> {
         let without =
@@ -231,6 +261,33 @@ mod tests {
         }
         assert_eq!(checks(&[dialogue, password], Dialogue::Both).len(), 2);
         assert_eq!(checks(&[], Dialogue::CodeOnly), ["sshd-key-alone"]);
+    }
+
+    #[test]
+    fn names_matter_where_the_policy_goes_by_addresses() {
+        let level = |settings: &str, policy: &str| {
+            let found = Settings::parse(settings).names(&policy.parse().unwrap());
+            found.map(|finding| finding.level)
+        };
+        let on = "enabled = true\n[services]\nsshd = true\n";
+        let grace = format!("grace = 60\n{on}");
+        let network = format!("{on}[[exempt]]\nnetworks = [\"10.0.0.0/8\"]\n");
+        for (policy, expected) in [
+            (on.to_owned(), None),
+            (grace.clone(), Some(Level::Warning)),
+            (network.clone(), Some(Level::Problem)),
+            (
+                format!("{network}services = [\"sshd\"]"),
+                Some(Level::Problem),
+            ),
+            (format!("{network}services = [\"login\"]"), None),
+            (format!("{on}[[exempt]]\nusers = [\"alice\"]"), None),
+            (grace.replace("sshd = true", "sshd = false"), None),
+            (grace.replace("enabled = true", "enabled = false"), None),
+        ] {
+            assert_eq!(level("usedns yes", &policy), expected, "{policy}");
+            assert_eq!(level("usedns no", &policy), None, "{policy}");
+        }
     }
 
     #[test]

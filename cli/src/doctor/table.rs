@@ -231,7 +231,8 @@ impl Sshd {
         let mut findings: Vec<(Finding, Vec<&str>)> = Vec::new();
         let asks = dialogue(stacks);
         for (user, settings) in &self.settings {
-            for finding in settings.check(asks) {
+            let names = policy.and_then(|policy| settings.names(policy));
+            for finding in settings.check(asks).into_iter().chain(names) {
                 match findings.iter_mut().find(|(known, _)| *known == finding) {
                     Some((_, users)) => users.push(user),
                     None => findings.push((finding, vec![user])),
