@@ -17,17 +17,31 @@ pub fn failed(line: Line, failure: &Failure) -> Line {
 }
 
 /// What to do where the question for the code was answered with the password.
-pub const fn password_as_code(service: &[u8]) -> &'static str {
+pub fn password_as_code(service: &[u8]) -> String {
+    let given = "the password was given as the code";
     match service {
-        [b's', b's', b'h', b'd', ..] => {
-            "the password was given as the code; in sshd_config, PasswordAuthentication must be no and \
-             KbdInteractiveAuthentication yes"
-        }
+        [b's', b's', b'h', b'd', ..] => format!(
+            "{given}; in sshd_config, PasswordAuthentication must be no and KbdInteractiveAuthentication yes"
+        ),
         b"sudo" | b"sudo-i" => {
-            "the password was given as the code; nothing to do when it was Cockpit, which tries sudo so at each login"
+            format!("{given}; nothing to do when it was Cockpit, which tries sudo so at each login")
         }
-        _ => "the password was given as the code",
+        _ => format!(
+            "{given}; a program that gives one answer to all questions needs the lines of \
+             pam.d/sshd-password-and-code-in-one-field, or: twofactor disable --service {}",
+            plain(service)
+        ),
     }
+}
+
+/// A name that a shell takes as one word, to be copied; of any other it is left to the reader to write it.
+fn plain(service: &[u8]) -> &str {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    let starts = service.first().is_some_and(u8::is_ascii_alphanumeric);
+    std::str::from_utf8(service)
+        .ok()
+        .filter(|name| starts && name.len() <= 64 && name.bytes().all(|byte| is_plain(&byte)))
+        .unwrap_or("SERVICE")
 }
 
 /// Completes the line about a login whose code is not looked at.
@@ -96,8 +110,15 @@ mod tests {
             ("sshd-2", "PasswordAuthentication", "Cockpit"),
             ("sudo", "Cockpit", "sshd"),
             ("sudo-i", "Cockpit", "sshd"),
-            ("login", "the password was given as the code", "sshd"),
-            ("", "the password was given as the code", "Cockpit"),
+            (
+                "dovecot",
+                "or: twofactor disable --service dovecot",
+                "Cockpit",
+            ),
+            ("xrdp-sesman", "one-field, or: twofactor", "sshd_config"),
+            ("", "disable --service SERVICE", "Cockpit"),
+            ("-x", "disable --service SERVICE", "Cockpit"),
+            ("a;reboot", "disable --service SERVICE", "reboot"),
         ] {
             let hint = password_as_code(service.as_bytes());
             assert!(

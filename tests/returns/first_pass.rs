@@ -232,7 +232,11 @@ fn the_password_given_as_the_code_is_refused_at_once_not_counted_and_explained()
     );
     assert_eq!(
         logged(&machine),
-        ["user=alice rhost= result=password-as-code hint=\"the password was given as the code\""]
+        [
+            "user=alice rhost= result=password-as-code hint=\"the password was given as the code; a program that gives one \
+          answer to all questions needs the lines of pam.d/sshd-password-and-code-in-one-field, or: twofactor disable \
+          --service x\""
+        ]
     );
     let empty = run(x("alice").answer("").answer("").answer(alice.code()));
     assert_eq!(empty.auth, code::SUCCESS, "an empty password is none");
