@@ -16,6 +16,10 @@ MANDIR    = $(PREFIX)/share/man
 BASHDIR   = $(PREFIX)/share/bash-completion/completions
 ZSHDIR    = $(PREFIX)/share/zsh/site-functions
 FISHDIR   = $(PREFIX)/share/fish/vendor_completions.d
+# What opens the sandboxes of others to the module. systemd and AppArmor look there, whatever PREFIX is.
+UNITDIR   = /usr/lib/systemd/system
+POLKITDIR = $(UNITDIR)/polkit-agent-helper@.service.d
+APPARMORDIR = /etc/apparmor.d/abstractions/authentication.d
 
 # Versions are the tested ones of Cargo.lock; empty it to let cargo change them.
 CARGOFLAGS = --locked
@@ -32,7 +36,7 @@ build_packages = gcc libc6-dev libpam0g-dev
 demo_packages  = $(build_packages) openssh-server openssh-client oathtool libpam-modules passwd perl-base util-linux
 fuzz_packages  = $(build_packages) g++
 test_packages  = $(demo_packages) sudo login binutils valgrind strace zbar-tools imagemagick librsvg2-bin rsync procps \
-	libpam-google-authenticator libpam-oath e2fsprogs xfsprogs btrfs-progs g++ man-db mandoc
+	libpam-google-authenticator libpam-oath apparmor e2fsprogs xfsprogs btrfs-progs g++ man-db mandoc
 # Ubuntu has Chromium as a snap only; there, Google Chrome and its chromedriver do as well.
 chromium         = $(if $(shell command -v chromedriver),,chromium chromium-driver)
 # dh, dpkg-buildpackage and what they need.
@@ -263,7 +267,7 @@ install-files:
 	done
 	@test -n "$(PAMDIR)" || { echo "No pam_unix.so found. Say where modules belong: make install PAMDIR=..." >&2; exit 1; }
 	umask 022 && mkdir -p $(addprefix $(DESTDIR),$(PAMDIR) $(PREFIX)/bin $(DOCDIR)/docs $(EXAMPLEDIR) $(POLICIESDIR) $(DEFAULTDIR) \
-		$(MANDIR)/man5 $(MANDIR)/man8 $(BASHDIR) $(ZSHDIR) $(FISHDIR))
+		$(MANDIR)/man5 $(MANDIR)/man8 $(BASHDIR) $(ZSHDIR) $(FISHDIR) $(POLKITDIR) $(APPARMORDIR))
 	install -m 0644 $(module) $(DESTDIR)$(PAMDIR)/.pam_twofactor.so.new
 	mv -f $(DESTDIR)$(PAMDIR)/.pam_twofactor.so.new $(DESTDIR)$(PAMDIR)/pam_twofactor.so
 	install -m 0755 $(command) $(DESTDIR)$(PREFIX)/bin/twofactor
@@ -277,6 +281,8 @@ install-files:
 	install -m 0644 src/policy/default.toml $(DESTDIR)$(DEFAULTDIR)/twofactor.toml
 	install -m 0644 pam.d/* $(DESTDIR)$(EXAMPLEDIR)
 	install -m 0644 docs/policies/* $(DESTDIR)$(POLICIESDIR)
+	install -m 0644 packaging/systemd/polkit-agent-helper.conf $(DESTDIR)$(POLKITDIR)/twofactor.conf
+	install -m 0644 packaging/apparmor/twofactor $(DESTDIR)$(APPARMORDIR)/twofactor
 
 ## uninstall    removes what install installed, but no policy and no device; refuses while a stack names the module,
 ##              and where the module belongs to a package
@@ -296,13 +302,13 @@ uninstall:
 	fi
 	rm -f $(addprefix $(DESTDIR),$(PAMDIR)/pam_twofactor.so $(PREFIX)/bin/twofactor $(MANDIR)/man5/twofactor.toml.5 \
 		$(MANDIR)/man8/pam_twofactor.8 $(MANDIR)/man8/twofactor.8 \
-		$(BASHDIR)/twofactor $(ZSHDIR)/_twofactor $(FISHDIR)/twofactor.fish)
+		$(BASHDIR)/twofactor $(ZSHDIR)/_twofactor $(FISHDIR)/twofactor.fish $(POLKITDIR)/twofactor.conf $(APPARMORDIR)/twofactor)
 	rm -f $(DESTDIR)$(MANDIR)/man8/twofactor-*.8
 	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(readme)) $(DESTDIR)$(DEFAULTDIR)/twofactor.toml
 	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(documents))
 	rm -f $(addprefix $(DESTDIR)$(EXAMPLEDIR)/,$(notdir $(wildcard pam.d/*)))
 	rm -f $(addprefix $(DESTDIR)$(POLICIESDIR)/,$(notdir $(wildcard docs/policies/*)))
-	for directory in $(addprefix $(DESTDIR),$(EXAMPLEDIR) $(POLICIESDIR) $(DEFAULTDIR) $(DOCDIR)/docs $(DOCDIR)); do \
+	for directory in $(addprefix $(DESTDIR),$(POLKITDIR) $(APPARMORDIR) $(EXAMPLEDIR) $(POLICIESDIR) $(DEFAULTDIR) $(DOCDIR)/docs $(DOCDIR)); do \
 		test ! -d $$directory || rmdir --ignore-fail-on-non-empty $$directory; \
 	done
 	@echo "Kept: $(DESTDIR)$(POLICYDIR)/twofactor.toml and $(DESTDIR)$(STATEDIR) (the users' devices)."

@@ -9,7 +9,8 @@ use std::process::{Command, Output};
 use harness::workspace;
 
 /// What is installed below PREFIX, PAMDIR and /etc, without the examples.
-const FILES: [&str; 13] = [
+const FILES: [&str; 15] = [
+    "etc/apparmor.d/abstractions/authentication.d/twofactor",
     "etc/security/twofactor.toml",
     "modules/pam_twofactor.so",
     "opt/bin/twofactor",
@@ -23,6 +24,7 @@ const FILES: [&str; 13] = [
     "opt/share/man/man5/twofactor.toml.5",
     "opt/share/man/man8/pam_twofactor.8",
     "opt/share/zsh/site-functions/_twofactor",
+    "usr/lib/systemd/system/polkit-agent-helper@.service.d/twofactor.conf",
 ];
 
 /// Stands in for what `make docs` builds, so that only installing is tested, and not what else was built before.
@@ -115,6 +117,12 @@ fn install_puts_every_file_in_its_place_and_uninstall_takes_all_but_policy_and_s
     assert!(unmade.status.success(), "{unmade:?}");
     assert_eq!(files(&root), ["etc/security/twofactor.toml"]);
     assert!(root.join("var/lib/twofactor/users").is_dir());
+    for emptied in [
+        "usr/lib/systemd/system/polkit-agent-helper@.service.d",
+        "etc/apparmor.d/abstractions/authentication.d",
+    ] {
+        assert!(!root.join(emptied).exists(), "{emptied}");
+    }
 }
 
 #[test]

@@ -49,6 +49,18 @@ fn apt_install_is_the_whole_installation() {
         let directory = std::fs::metadata(directory).unwrap();
         assert_eq!((directory.mode() & 0o7777, directory.uid()), (0o700, 0));
     }
+    for (path, content) in [
+        (
+            "/usr/lib/systemd/system/polkit-agent-helper@.service.d/twofactor.conf",
+            include_str!("../../packaging/systemd/polkit-agent-helper.conf"),
+        ),
+        (
+            "/etc/apparmor.d/abstractions/authentication.d/twofactor",
+            include_str!("../../packaging/apparmor/twofactor"),
+        ),
+    ] {
+        assert_eq!(machine.read(path), content, "{path}");
+    }
     machine.command(&["status"]).ok();
     machine.command(&["policy", "check"]).ok();
     assert_eq!(
