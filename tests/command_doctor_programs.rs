@@ -210,3 +210,40 @@ fn names_in_place_of_addresses_are_found() {
     sshd(&machine, SSHD);
     assert_eq!(found(&machine), [""; 0]);
 }
+
+/// Where an administrator puts what changes a unit.
+const UNITS: &str = "/etc/systemd/system";
+const HELPER: &str = "polkit-agent-helper@.service";
+
+#[test]
+fn the_sandbox_of_polkit_is_found_unless_it_is_opened() {
+    let machine = healthy();
+    both(&machine, "polkit-1");
+    let drop_in = format!("{UNITS}/{HELPER}.d/twofactor.conf");
+    // In place of one that this computer may have.
+    machine.write_file(&drop_in, "", 0o644);
+    let unit = "[Service]\nExecStart=/bin/false\nProtectSystem=strict\n";
+    machine.write_file(format!("{UNITS}/{HELPER}"), unit, 0o644);
+    let table = report(&machine, &[]);
+    assert_eq!(all(&table), ["problem polkit-sandbox polkit-1"]);
+    let (_, fix) = finding(&table, "polkit-sandbox");
+    assert!(fix.contains(&drop_in), "{fix}");
+    machine.write_file(&drop_in, shipped(), 0o644);
+    assert_eq!(found(&machine), [""; 0]);
+    std::fs::remove_file(&drop_in).unwrap();
+    let open = "[Service]\nReadWritePaths=-/var/lib/twofactor\n";
+    machine.write_file(format!("{UNITS}/{HELPER}.d/50-own.conf"), open, 0o644);
+    assert_eq!(found(&machine), [""; 0]);
+    machine.write_file(&drop_in, "[Service]\nReadWritePaths=\n", 0o644);
+    assert_eq!(found(&machine), ["problem polkit-sandbox polkit-1"]);
+    machine
+        .command(&["disable", "--service", "polkit-1", "--yes"])
+        .ok();
+    assert_eq!(found(&machine), [""; 0]);
+}
+
+/// The drop-in of the packages.
+fn shipped() -> String {
+    let path = harness::workspace().join("packaging/systemd/polkit-agent-helper.conf");
+    std::fs::read_to_string(path).unwrap()
+}

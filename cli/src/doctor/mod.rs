@@ -13,6 +13,7 @@ mod machine;
 mod modules;
 mod pam;
 mod report;
+mod sandbox;
 mod sshd;
 mod stacks;
 mod survey;

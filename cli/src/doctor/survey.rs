@@ -12,6 +12,7 @@ use super::fallback;
 use super::finding::Finding;
 use super::modules::{OURS, asks_for_a_code};
 use super::pam::{Broken, Handler, Module, Origin, Run, Service, read};
+use super::sandbox;
 use super::stacks::{self, Checked, is_named_on, names_module};
 use super::trial::Trial;
 use super::world::World;
@@ -219,6 +220,13 @@ impl Survey {
         used.chain(shared).collect()
     }
 
+    /// polkit, where it asks for a code.
+    fn sandbox(&self, context: &Context, policy: &Policy) -> Option<Finding> {
+        let stacks = self.services.get(sandbox::SERVICE)?;
+        let asks = uses(stacks) && policy.enabled && policy.service_on(sandbox::SERVICE);
+        asks.then(|| sandbox::check(context.state_path()))?
+    }
+
     /// What stands in for services that ask for a code.
     fn fallback(
         &self,
@@ -257,6 +265,7 @@ impl Survey {
             .chain(policy.and_then(|policy| self.bare(policy)))
             .chain(self.other_files(context))
             .chain(self.other_codes())
+            .chain(policy.and_then(|policy| self.sandbox(context, policy)))
             .chain(
                 policy
                     .iter()
