@@ -175,6 +175,11 @@ impl Drive {
         self.argument("--conv-error")
     }
 
+    /// Every further prompt gets the last answer again, as from programs that do not look at prompts.
+    pub fn answer_again(self) -> Self {
+        self.argument("--answer-again")
+    }
+
     /// The process is killed at the next prompt.
     pub fn answer_kill(self) -> Self {
         self.argument("--answer-kill")
@@ -198,6 +203,11 @@ impl Drive {
     /// The real uid of the process, as in a set-uid program started by that user; the effective one stays.
     pub fn real_uid(self, uid: u32) -> Self {
         self.argument("--ruid").argument(uid.to_string())
+    }
+
+    /// The effective uid of the process, as in a set-uid program of that user; the real one stays.
+    pub fn effective_uid(self, uid: u32) -> Self {
+        self.argument("--euid").argument(uid.to_string())
     }
 
     /// Empties the environment of the process.

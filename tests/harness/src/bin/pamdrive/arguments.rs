@@ -18,6 +18,7 @@ pub struct Arguments {
     pub ruser: Option<Vec<u8>>,
     pub variables: Vec<Vec<u8>>,
     pub answers: Vec<Answer>,
+    pub beyond: Beyond,
     pub texts: Texts,
     pub flags: i32,
     pub phases: Vec<Phase>,
@@ -44,6 +45,14 @@ pub enum Answer {
     Kill,
     /// The first line that a shell command writes when the prompt comes.
     Shell(OsString),
+}
+
+/// What prompts get for which no answer is left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    Failure,
+    /// The last answer again, as programs do it that do not look at prompts.
+    LastAnswer,
 }
 
 /// Whether texts (no prompts) are taken or fail.
@@ -77,7 +86,7 @@ pub enum Environment {
 pub const USAGE: &str = "usage: pamdrive --service NAME [--confdir DIR] [--user NAME | --user-hex HEX | --no-user]
   [--rhost HOST | --rhost-hex HEX] [--tty TTY] [--ruser NAME] [--putenv NAME=VALUE]... [--silent] [--flags NUMBER] [--phases auth,setcred,acct,open,close,chauthtok]
   [--answer TEXT | --answer-hex HEX | --answer-repeat BYTE COUNT | --answer-shell COMMAND | --answer-null |
-   --answer-null-array | --conv-error | --answer-kill]... [--text-error]
+   --answer-null-array | --conv-error | --answer-kill]... [--answer-again] [--text-error]
   [--repeat N [--warm-up N]] [--fork N [--rounds N] [--barrier start|last-answer] [--before-round COMMAND]]
   [--answers-file FILE | --each-file FILE] [--threads] [--ruid N] [--euid N] [--clear-env]";
 
@@ -103,6 +112,7 @@ impl Arguments {
                 "--silent" => parsed.flags |= crate::libpam::SILENT,
                 "--flags" => parsed.flags |= number::<i32>(&value()?)?,
                 "--phases" => parsed.phases = phases(&value()?)?,
+                "--answer-again" => parsed.beyond = Beyond::LastAnswer,
                 "--text-error" => parsed.texts = Texts::Failing,
                 "--repeat" => parsed.repeat = Some(number(&value()?)?),
                 "--warm-up" => parsed.warm_up = number(&value()?)?,
@@ -138,6 +148,7 @@ impl Default for Arguments {
             ruser: None,
             variables: Vec::new(),
             answers: Vec::new(),
+            beyond: Beyond::Failure,
             texts: Texts::Taken,
             flags: 0,
             phases: vec![Phase::Auth],

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
 
-use crate::arguments::{Answer, Arguments, Texts};
+use crate::arguments::{Answer, Arguments, Beyond, Texts};
 use crate::host::Host;
 use crate::libpam::{self, Conversation, Message, Phase, Reply, Start, Transaction};
 use crate::system;
@@ -82,6 +82,7 @@ pub fn name(phase: Phase) -> &'static str {
 /// A conversation that gives the prepared answers in order and remembers everything.
 struct Recorder<'a> {
     answers: VecDeque<&'a Answer>,
+    beyond: Beyond,
     texts: Texts,
     before_last_answer: BeforeLastAnswer<'a>,
     prompts: Vec<String>,
@@ -95,6 +96,7 @@ impl<'a> Recorder<'a> {
         let (prompts, messages) = (Vec::new(), Vec::new());
         Self {
             answers,
+            beyond: arguments.beyond,
             texts: arguments.texts,
             before_last_answer,
             prompts,
@@ -116,7 +118,11 @@ impl<'a> Recorder<'a> {
         if self.answers.len() == 1 {
             (self.before_last_answer)();
         }
-        match self.answers.pop_front() {
+        let answer = match (self.answers.as_slices(), self.beyond) {
+            (([last], []) | ([], [last]), Beyond::LastAnswer) => Some(*last),
+            _ => self.answers.pop_front(),
+        };
+        match answer {
             Some(Answer::Bytes(bytes)) => Reply::Text(bytes.clone()),
             Some(Answer::Null) => Reply::Null,
             Some(Answer::NullArray) => Reply::NullArray,
