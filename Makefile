@@ -43,6 +43,7 @@ chromium         = $(if $(shell command -v chromedriver),,chromium chromium-driv
 deb_packages    = $(build_packages) debhelper dpkg-dev
 # The root of the tests of the package, and what looks at the package.
 system_packages = $(deb_packages) lintian debootstrap util-linux
+app_packages     = $(test_packages) dovecot-imapd vsftpd openvpn openssl python3 i3lock xsecurelock lightdm lightdm-gtk-greeter dbus xvfb xdotool
 browser_packages = $(test_packages) cockpit-ws cockpit-bridge cockpit-system $(chromium)
 
 # Tests that need root get it: each test program runs under sudo when make does not run as root.
@@ -52,7 +53,7 @@ root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 mutants_runner = --cargo-arg=--config --cargo-arg='target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser test-system fuzz sanitize miri deny dist rpm test-dist test-rpm demo bench bench-uniform faults races mutants coverage deb install install-policy-check install-files uninstall clean help
+.PHONY: build docs test test-browser test-apps test-system fuzz sanitize miri deny dist rpm test-dist test-rpm demo bench bench-uniform faults races mutants coverage deb install install-policy-check install-files uninstall clean help
 .DEFAULT_GOAL = docs
 # Order matters to `make test-rpm` and `make install`; cargo and debhelper use all cores by themselves.
 .NOTPARALLEL:
@@ -96,6 +97,14 @@ test-browser:
 	@scripts/need $(browser_packages)
 	@$(MAKE) --no-print-directory build
 	cargo test $(CARGOFLAGS) -p pam_twofactor --features browser-tests --test cockpit_page $(root_runner)
+
+## test-apps    Dovecot, vsftpd, openvpn, i3lock and LightDM with password and code; installs them, and starts them on
+##              private machines only
+test-apps:
+	@scripts/need $(app_packages)
+	@$(MAKE) --no-print-directory build
+	cargo build $(CARGOFLAGS) -p harness
+	cargo test $(CARGOFLAGS) -p pam_twofactor --features app-tests --test apps $(root_runner)
 
 ## test-system  the Debian package: lintian, the same bytes from two builds, and its life in a clean root of this release
 ##              that debootstrap fetches once
