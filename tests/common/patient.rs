@@ -34,8 +34,30 @@ pub fn healthy() -> Machine {
             machine.stack(service, &login);
         }
     }
+    for service in takes_in_a_login(&machine) {
+        std::fs::remove_file(std::path::Path::new("/etc/pam.d").join(service)).unwrap();
+    }
     sshd(&machine, SSHD);
     machine
+}
+
+/// Services of this computer, such as i3lock on Debian, that take in the file of another one, and with it its code.
+fn takes_in_a_login(machine: &Machine) -> Vec<String> {
+    const LOGINS: [&str; 6] = ["sshd", "login", "su", "su-l", "sudo", "sudo-i"];
+    let entries = std::fs::read_dir("/etc/pam.d").unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let others = names.filter(|name| !LOGINS.contains(&name.as_str()));
+    let takes_in = |name: &String| {
+        let text = machine.read(format!("/etc/pam.d/{name}"));
+        text.lines().any(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let taken = words
+                .windows(2)
+                .find(|two| two[0].ends_with("include") || two[0] == "substack");
+            taken.is_some_and(|two| LOGINS.contains(&two[1]))
+        })
+    };
+    others.filter(takes_in).collect()
 }
 
 /// Writes sshd's configuration.
