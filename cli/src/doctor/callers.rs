@@ -85,8 +85,13 @@ impl Caller {
     }
 }
 
-/// The program of `service`, where its lines lead to the module and the policy is on for it.
-pub fn check(trial: &Trial<'_>, service: &str, caller: Caller, policy: &Policy) -> Option<Finding> {
+/// A program that uses `service`, where its lines lead to the module and the policy is on for it.
+pub fn check(
+    trial: &Trial<'_>,
+    (program, caller): (&str, Caller),
+    service: &str,
+    policy: &Policy,
+) -> Option<Finding> {
     if !policy.enabled || !policy.service_on(service) || is_exempt(policy, service) {
         return None;
     }
@@ -103,33 +108,44 @@ pub fn check(trial: &Trial<'_>, service: &str, caller: Caller, policy: &Policy) 
         Caller::User => Some(Finding::problem(
             "runs-as-user",
             service,
-            format!("{service} runs as the user who unlocks it, and {refused}"),
+            format!("{program} runs as the user who unlocks it, and {refused}"),
             format!("{disable} (then the password alone unlocks it)"),
         )),
         Caller::Account(account) => Some(Finding::problem(
             "runs-as-account",
             service,
-            format!("{service} runs as an account other than root ({account}), and {refused}"),
+            format!("{program} runs as an account other than root ({account}), and {refused}"),
             disable,
         )),
         Caller::OneAnswer => {
             let module = trial.module(*first)?;
             let two_questions = !module.has("forward_pass") && !trial.passwords().is_empty();
-            two_questions.then(|| {
-                Finding::problem(
-                    "one-answer",
-                    service,
-                    format!("{service} has one answer for all questions, so the password is taken for the code: users with a device are refused"),
-                    format!("Use the lines of the example {ONE_FIELD} of the directory pam.d, or: {disable}"),
-                )
-            })
+            two_questions.then(|| one_answer(program, service, &disable))
         }
         Caller::NoAuth => None,
     }
 }
 
+fn one_answer(program: &str, service: &str, disable: &str) -> Finding {
+    let cause = format!(
+        "{program} has one answer for all questions, so the password is taken for the code: users with a device are refused"
+    );
+    let fix =
+        format!("Use the lines of the example {ONE_FIELD} of the directory pam.d, or: {disable}");
+    match service {
+        // It depends on its own configuration, and on that of its clients.
+        "openvpn" => {
+            let fix = format!(
+                "If a static challenge answers the question for the code, nothing. If not: {fix}"
+            );
+            Finding::warning("one-answer", service, cause, fix)
+        }
+        _ => Finding::problem("one-answer", service, cause, fix),
+    }
+}
+
 /// Whether an entry without another condition covers the service.
-fn is_exempt(policy: &Policy, service: &str) -> bool {
+pub fn is_exempt(policy: &Policy, service: &str) -> bool {
     policy.exempt.iter().any(|entry| {
         entry.services().iter().any(|one| one == service)
             && entry.users().is_empty()
@@ -140,6 +156,7 @@ fn is_exempt(policy: &Policy, service: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::finding::Level;
     use super::super::pam::{Files, Source, read};
     use super::*;
 
@@ -165,7 +182,7 @@ mod tests {
             found: &|_| true,
         };
         let policy: Policy = policy.parse().unwrap();
-        check(&trial, service, Caller::of(service)?, &policy)
+        check(&trial, (service, Caller::of(service)?), service, &policy)
     }
 
     fn kind(service: &str, auth: &str, policy: &str) -> Option<&'static str> {
@@ -225,6 +242,10 @@ mod tests {
         assert_eq!(kind("vsftpd", &one_field, "enabled = true"), None);
         assert_eq!(kind("vsftpd", OURS, "enabled = true"), None);
         let behind = format!("{UNIX}{OURS}");
+        let level = |service| found(service, &behind, "enabled = true").map(|found| found.level);
+        assert_eq!(level("samba"), Some(Level::Problem));
+        // Clients with a static challenge give another answer to each question.
+        assert_eq!(level("openvpn"), Some(Level::Warning));
         assert_eq!(
             kind("vsftpd", &behind, "enabled = true"),
             Some("one-answer")

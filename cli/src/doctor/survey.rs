@@ -199,23 +199,24 @@ impl Survey {
     /// Programs that would refuse under this policy, as their services show.
     pub fn refusing(&self, world: &World, policy: &Policy) -> Vec<Finding> {
         let found = |module: &Module| module.name() == OURS || world.found(module);
-        let finding = |service: &str, stacks: &Service, caller: Caller| {
+        let finding = |program: (&str, Caller), service: &str, stacks: &Service| {
             let trial = Trial {
                 handlers: &stacks.auth,
                 facts: None,
                 found: &found,
             };
-            callers::check(&trial, service, caller, policy)
+            callers::check(&trial, program, service, policy)
         };
         let used = self.services.iter().filter(|(_, stacks)| uses(stacks));
-        let used = used
-            .filter_map(|(name, stacks)| finding(name, stacks.as_ref().ok()?, Caller::of(name)?));
+        let used = used.filter_map(|(name, stacks)| {
+            finding((name, Caller::of(name)?), name, stacks.as_ref().ok()?)
+        });
         let installed = Path::new(XSECURELOCK).exists();
         let shared = OF_XSECURELOCK.into_iter().filter(|_| installed);
         let shared = shared.filter_map(|service| {
             let stacks = read(world, service);
             let stacks = stacks.as_ref().ok().filter(|_| uses(&stacks))?;
-            finding(service, stacks, Caller::User)
+            finding(("xsecurelock", Caller::User), service, stacks)
         });
         used.chain(shared).collect()
     }
@@ -223,7 +224,8 @@ impl Survey {
     /// polkit, where it asks for a code.
     fn sandbox(&self, context: &Context, policy: &Policy) -> Option<Finding> {
         let stacks = self.services.get(sandbox::SERVICE)?;
-        let asks = uses(stacks) && policy.enabled && policy.service_on(sandbox::SERVICE);
+        let on = policy.enabled && policy.service_on(sandbox::SERVICE);
+        let asks = on && uses(stacks) && !callers::is_exempt(policy, sandbox::SERVICE);
         asks.then(|| sandbox::check(context.state_path()))?
     }
 
