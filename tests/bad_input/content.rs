@@ -264,7 +264,7 @@ fn a_state_of_another_format_names_its_writer() {
     let path = state_path("alice");
     let mut newer = std::fs::read(&path).unwrap();
     for slot in newer.chunks_mut(512) {
-        slot[4] = 2;
+        slot[4] = 3;
         slot[6..14].copy_from_slice(b"9.9\x1b\n\0\0\0");
         let sum = Sha256::digest(&slot[..496]);
         slot[496..504].copy_from_slice(&sum[..8]);
@@ -273,7 +273,7 @@ fn a_state_of_another_format_names_its_writer() {
         refusal(&machine, &alice, &path, &newer),
         line(
             &path,
-            "has format 2, written by twofactor 9.9\\x1b\\n; this program reads format 1",
+            "has format 3, written by twofactor 9.9\\x1b\\n; this program reads formats 1 and 2",
             ""
         )
     );
@@ -292,7 +292,7 @@ fn a_state_that_does_not_belong_to_the_record_refuses() {
     let logged = refusal(&machine, &alice, &path, &theirs);
     assert!(
         logged.contains("belongs to uid ")
-            && logged.ends_with(" hint=\"twofactor unset USER removes what a former user left\""),
+            && logged.ends_with(" hint=\"twofactor adopt USER gives it to this user, twofactor unset USER removes what a former user left\""),
         "{logged}"
     );
     std::fs::write(&path, own).unwrap();

@@ -14,7 +14,7 @@ fn limited(alice: &Token, limit: &str, answer: &str) -> Outcome {
 
 #[test]
 fn without_the_right_to_write_right_and_wrong_codes_look_the_same() {
-    for limit in ["--fsize=0", "--fsize=100", "--fsize=600"] {
+    for limit in ["--fsize=0", "--fsize=100", "--fsize=500"] {
         let machine = machine(ON);
         let alice = enrol(&machine, "alice");
         let before = state_of("alice");

@@ -176,11 +176,12 @@ fn a_wrong_code_is_flushed_before_anybody_hears_of_it() {
     assert_eq!(trace.calls(&FLUSHES).len(), 1);
 }
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "/etc/security/twofactor.toml",
     "/var/lib/twofactor",
     "/var/lib/twofactor/users",
     "/var/lib/twofactor/state",
+    "/etc/security/twofactor.id",
     "/var/lib/twofactor/users/alice.toml",
     "/var/lib/twofactor/state/alice",
     "/var/lib/twofactor/state/alice",

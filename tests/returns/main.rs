@@ -11,6 +11,7 @@
 #[path = "../common/enrolled.rs"]
 mod enrolled;
 
+mod absence;
 mod arguments;
 mod conversation;
 mod exempt;

@@ -123,7 +123,7 @@ fn a_policy_that_cannot_be_used_refuses() {
     };
     std::fs::remove_file(policy_path()).unwrap();
     let missing = line(
-        "open: No such file or directory (os error 2)\" hint=\"twofactor enable makes what is missing\"",
+        "open: No such file or directory (os error 2)\" hint=\"twofactor init makes the state directory, twofactor enable the policy\"",
     );
     assert_eq!(unasked(&machine, "bob"), (code::AUTHINFO_UNAVAIL, missing));
     machine.write_file(policy_path(), ON, 0o666);
@@ -184,7 +184,7 @@ fn a_record_of_another_uid_or_of_a_vanished_user_refuses() {
     assert_eq!(outcome.prompts, [""; 0]);
     let lines = logged(&machine);
     assert!(
-        lines[0].contains("but the user now has uid 61000\" hint=\"twofactor unset USER"),
+        lines[0].contains("but the user now has uid 61000\" hint=\"twofactor adopt USER"),
         "{lines:?}"
     );
     assert_eq!(state_of("alice").failures, 0);

@@ -1,0 +1,205 @@
+//! Absence is never consent: whatever of a record is lost, renamed or hidden, an enrolled user is asked for the code or
+//! refused, never let in by the password alone and never offered a new device.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use harness::Machine;
+use harness::pam::{Drive, code};
+
+use crate::enrolled::{
+    IGNORED, add_account, auth, enrol, logged, login, machine, record_path, run, state_path,
+};
+
+/// Every way in which a policy may treat users without a device.
+const POLICIES: [&str; 4] = [
+    "enabled = true\n",
+    "enabled = true\nenroll_at_login = \"offer\"\n",
+    "enabled = true\nenroll_at_login = \"require\"\n",
+    "enabled = true\nuniform_prompt = true\nenroll_at_login = \"offer\"\n",
+];
+
+const TOP: &str = "/var/lib/twofactor";
+
+/// What is done to a machine on which alice is enrolled; the name with which she logs in then.
+type Loss = fn(&Machine) -> &'static str;
+
+/// The line of alice's account, under another name in place of hers or beside it.
+fn as_name(machine: &Machine, name: &str, place: Place) {
+    for path in ["/etc/passwd", "/etc/shadow"] {
+        let text = machine.read(path);
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("alice:"))
+            .unwrap();
+        let other = line.replacen("alice:", &format!("{name}:"), 1);
+        let changed = match place {
+            Place::Instead => text.replace(line, &other),
+            Place::Beside => format!("{text}{other}\n"),
+        };
+        fs::write(path, changed).unwrap();
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Instead,
+    Beside,
+}
+
+fn index_entry() -> PathBuf {
+    let entries = fs::read_dir(Path::new(TOP).join("users")).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .find(|path| path.to_string_lossy().contains("/+"))
+        .unwrap()
+}
+
+/// Moves the state directory away, and makes an empty one as anybody would.
+fn made_anew() {
+    fs::rename(TOP, "/var/lib/away").unwrap();
+    for part in ["", "users", "state"] {
+        let path = Path::new(TOP).join(part);
+        fs::DirBuilder::new().mode(0o700).create(path).unwrap();
+    }
+}
+
+const LOSSES: [(&str, Loss); 12] = [
+    ("another canonical name", |machine| {
+        as_name(machine, "alice@example.org", Place::Instead);
+        "alice@example.org"
+    }),
+    ("a second name of the uid", |machine| {
+        as_name(machine, "alias", Place::Beside);
+        "alias"
+    }),
+    ("a renamed user", |machine| {
+        as_name(machine, "alicia", Place::Instead);
+        "alicia"
+    }),
+    ("the record", |_| {
+        fs::remove_file(record_path("alice")).unwrap();
+        "alice"
+    }),
+    ("the record of a renamed user", |machine| {
+        as_name(machine, "alicia", Place::Instead);
+        fs::remove_file(record_path("alice")).unwrap();
+        "alicia"
+    }),
+    ("record and index", |_| {
+        fs::remove_file(record_path("alice")).unwrap();
+        fs::remove_file(index_entry()).unwrap();
+        "alice"
+    }),
+    ("record and state", |_| {
+        fs::remove_file(record_path("alice")).unwrap();
+        fs::remove_file(state_path("alice")).unwrap();
+        "alice"
+    }),
+    ("the state", |_| {
+        fs::remove_file(state_path("alice")).unwrap();
+        "alice"
+    }),
+    ("the state directory, made anew", |_| {
+        made_anew();
+        "alice"
+    }),
+    ("the state directory of another machine", |_| {
+        made_anew();
+        std::os::unix::fs::symlink("0123456789abcdef", Path::new(TOP).join("mark")).unwrap();
+        "alice"
+    }),
+    ("the file of ids", |_| {
+        fs::remove_file("/etc/security/twofactor.id").unwrap();
+        "alice"
+    }),
+    ("all records", |_| {
+        let users = Path::new(TOP).join("users");
+        fs::remove_dir_all(&users).unwrap();
+        fs::DirBuilder::new().mode(0o700).create(users).unwrap();
+        "alice"
+    }),
+];
+
+fn both_phases(user: &str) -> Drive {
+    login(user).phases("auth account")
+}
+
+#[test]
+fn r42_no_loss_lets_in_or_offers_a_device() {
+    for (what, lose) in LOSSES {
+        for policy in POLICIES {
+            let machine = machine(policy);
+            let alice = enrol(&machine, "alice");
+            let user = lose(&machine);
+            let outcome = run(both_phases(user).answer(alice.wrong()));
+            assert!(
+                outcome.auth != code::SUCCESS && outcome.auth != IGNORED,
+                "{what}, {policy}: {outcome:?}"
+            );
+            let asked = outcome
+                .prompts
+                .iter()
+                .any(|prompt| prompt.contains("device"));
+            assert!(!asked, "{what}, {policy}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn r42_a_user_is_found_by_uid_and_that_is_logged() {
+    for (what, lose) in LOSSES.iter().take(3) {
+        let machine = machine(POLICIES[0]);
+        let alice = enrol(&machine, "alice");
+        let user = lose(&machine);
+        let accepted = auth(login(user).answer(alice.code()));
+        assert_eq!(accepted, code::SUCCESS, "{what}");
+        assert_eq!(
+            logged(&machine),
+            [
+                format!("user={user} rhost= result=found-by-uid record=alice"),
+                format!("user={user} rhost= result=accepted device=token offset=0"),
+            ]
+        );
+    }
+}
+
+#[test]
+fn r42_a_code_works_once_under_all_names_of_a_uid() {
+    let machine = machine(POLICIES[0]);
+    let alice = enrol(&machine, "alice");
+    as_name(&machine, "alias", Place::Beside);
+    let code = alice.code();
+    assert_eq!(auth(login("alias").answer(&code)), code::SUCCESS);
+    assert_ne!(auth(login("alice").answer(&code)), code::SUCCESS);
+}
+
+#[test]
+fn r43_others_are_not_refused_for_a_lost_record() {
+    let machine = machine(POLICIES[0]);
+    enrol(&machine, "alice");
+    let bob = enrol(&machine, "bob");
+    add_account(&machine, "carol");
+    fs::remove_file(record_path("alice")).unwrap();
+    assert_eq!(auth(login("bob").answer(bob.code())), code::SUCCESS);
+    assert_eq!(auth(login("carol")), IGNORED);
+}
+
+/// What a kill leaves in the middle of enrolling or removing: no contradiction.
+#[test]
+fn what_is_pending_refuses_no_user() {
+    let machine = machine(POLICIES[0]);
+    enrol(&machine, "alice");
+    crate::enrolled::set_state("alice", |state| {
+        state
+            .devices
+            .iter_mut()
+            .for_each(|device| device.committed = false);
+    });
+    fs::remove_file(record_path("alice")).unwrap();
+    assert_eq!(auth(login("alice")), IGNORED);
+    fs::remove_file(index_entry()).unwrap();
+    assert_eq!(auth(login("alice")), IGNORED);
+}
