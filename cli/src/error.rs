@@ -157,7 +157,7 @@ fn next_step(error: &store::Error) -> Option<String> {
             };
             Some(format!("See who changed it; then: chmod {rights} {path}"))
         }
-        Cause::Policy(_) | Cause::UnknownGroup(_) | Cause::NotUtf8 => {
+        Cause::Policy(_) | Cause::NotUtf8 => {
             Some("Correct it, then: twofactor policy check".to_owned())
         }
         Cause::OtherUid { .. } | Cause::OtherUser(_) => {

@@ -7,7 +7,7 @@
 mod newcomer;
 mod words;
 
-use crate::check::{Failure, Session, memberships};
+use crate::check::{Failure, KnownGroups, Session};
 use crate::demand::{Demand, Enrolment, demand};
 use crate::policy::{Subject, rhost_address};
 use crate::store::{PolicyFile, Store};
@@ -210,14 +210,15 @@ fn admit(
 /// What the policy asks of this login by now.
 fn wanted(session: &Session<'_>) -> Result<Demand, Failure> {
     let policy = &session.loaded.policy;
-    let members = memberships(session.file, policy, Some(session.account))?;
+    let mut groups = KnownGroups::default();
+    let mut own = groups.of(Some(session.account));
     let subject = Subject {
         user: &session.account.name,
         service: session.service,
         address: session.address,
     };
     let record = session.store.record(session.account)?;
-    let mut member = |group: &str| members.iter().any(|own| own == group);
+    let mut member = |group: &str| own.include(group);
     let enrolment = Enrolment::of(record.as_ref());
     Ok(demand(policy, &subject, &mut member, enrolment))
 }

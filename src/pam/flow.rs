@@ -3,7 +3,7 @@
 
 mod unenrolled;
 
-use crate::check::{Before, Failure, Judged, Session, memberships};
+use crate::check::{Before, Failure, Judged, KnownGroups, Session};
 use crate::demand::{Demand, Enrolment, switched_off, without_enrolment};
 use crate::policy::{Policy, Subject, rhost_address};
 use crate::store::{PolicyFile, Store};
@@ -111,9 +111,14 @@ impl Login<'_> {
             service: &service,
             address,
         };
-        let members = memberships(&file, &loaded.policy, account.as_ref())?;
-        let mut member = |group: &str| members.iter().any(|own| own == group);
-        if let Some(demand) = without_enrolment(&loaded.policy, &subject, &mut member) {
+        let mut groups = KnownGroups::default();
+        let mut own = groups.of(account.as_ref());
+        let demand = without_enrolment(&loaded.policy, &subject, &mut |group| own.include(group));
+        for group in groups.unusable() {
+            let line = report::unusable_group(self.about(), &group);
+            host.log(Priority::Warning, line.as_str());
+        }
+        if let Some(demand) = demand {
             return self.not_asked(host, demand);
         }
         let store = Store::open(&self.arguments.state)?;

@@ -1,7 +1,7 @@
 //! The log lines about a code, and about what kept one from being compared.
 #![forbid(unsafe_code)]
 
-use crate::check::Failure;
+use crate::check::{Failure, UnusableGroup};
 use crate::verify::{Accepted, Credential, Gate, Rejected};
 
 use super::log::Line;
@@ -14,6 +14,18 @@ pub fn failed(line: Line, failure: &Failure) -> Line {
         Some(hint) => line.saying("hint", &hint),
         None => line,
     }
+}
+
+/// Completes the line about a group of `[[exempt]]` that has no members.
+#[must_use]
+pub fn unusable_group(line: Line, group: &UnusableGroup) -> Line {
+    line.with("result", &"unusable-group")
+        .with("group", &group.name)
+        .saying("error", &group.fault)
+        .saying(
+            "hint",
+            &"the group has no members until then, so codes are asked; twofactor policy check",
+        )
 }
 
 /// What to do where the question for the code was answered with the password.

@@ -146,8 +146,7 @@ impl Policy {
             .unwrap_or(self.services.default)
     }
 
-    /// Names of all groups that exemptions mention, possibly repeated. The caller looks them up: a
-    /// group that does not exist is a configuration error.
+    /// Names of all groups that exemptions mention, possibly repeated.
     pub fn exempt_groups(&self) -> impl Iterator<Item = &str> {
         self.exempt
             .iter()
@@ -157,8 +156,8 @@ impl Policy {
 
     /// The index of the first exemption that covers `subject`.
     ///
-    /// `member` says whether the user is in the group of that name; a group that cannot be looked
-    /// up right now counts as not matching. It is asked last, and only where all else matches.
+    /// `member` says whether the user is in the group of that name; a group that is not found, or cannot
+    /// be looked up right now, has no members. It is asked last, and only where all else matches.
     pub fn exemption(
         &self,
         subject: &Subject<'_>,
