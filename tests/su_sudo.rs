@@ -123,20 +123,71 @@ fn r26_su_to_somebody_without_a_device_needs_the_password_only() {
     );
 }
 
+/// A policy that asks at no service but those that the lines name.
+fn only(machine: &Machine, services: &str) {
+    machine.policy(&format!(
+        "enabled = true\n[services]\ndefault = false\n{services}\n[throttle]\ndelay = 0\n"
+    ));
+}
+
+/// Whether alice is asked for a code between a password and what the command prints.
+fn is_asked(machine: &Machine, command: &str, password: &str) -> bool {
+    let mut pty = alice(machine, command);
+    pty.answer(password, PASSWORD);
+    pty.expect_any(&["this is ", "Verification code: "]) == 1
+}
+
+const SU: &str = "su bob -c 'echo this is $(id -un)'";
+const SU_LOGIN: &str = "su - bob -c 'echo this is $(id -un)'";
+const SUDO: &str = "sudo -k; sudo sh -c 'echo this is $(id -un)'";
+const SUDO_LOGIN: &str = "sudo -k; sudo -i sh -c 'echo this is $(id -un)'";
+
 #[test]
-fn r22_su_and_su_with_a_login_shell_are_switched_separately() {
+fn r22_su_and_su_with_a_login_shell_are_switched_together() {
     let machine = machine();
     alice_and_bob(&machine);
-    policy(&machine, "", "");
+    let asked = || [SU, SU_LOGIN].map(|su| is_asked(&machine, su, "Password: "));
+    only(&machine, "");
+    assert_eq!(asked(), [false, false]);
+    only(&machine, "su = true");
+    assert_eq!(asked(), [true, true]);
+    only(&machine, "su-l = true");
+    assert_eq!(asked(), [true, true]);
+    only(&machine, "su = true\nsu-l = false");
+    assert_eq!(asked(), [true, false], "named, and so on its own");
+    only(&machine, "");
+    machine
+        .command(&["enable", "--service", "su", "--yes"])
+        .ok();
+    assert_eq!(asked(), [true, true]);
     machine
         .command(&["disable", "--service", "su", "--yes"])
         .ok();
-    let mut su = alice(&machine, "su bob -c 'echo this is $(id -un)'");
-    su.answer("Password: ", PASSWORD);
-    assert_eq!(su.end().shown, "Password: \nthis is bob\n");
-    let mut su = alice(&machine, "su - bob");
-    su.answer("Password: ", PASSWORD)
-        .expect("Verification code: ");
+    assert_eq!(asked(), [false, false]);
+    policy(&machine, "", "");
+    machine
+        .command(&["disable", "--service", "su-l", "--yes"])
+        .ok();
+    assert_eq!(asked(), [false, false], "whatever the default says");
+}
+
+#[test]
+fn r22_sudo_and_sudo_with_a_login_shell_are_switched_together() {
+    let machine = machine();
+    alice_and_bob(&machine);
+    let password = "[sudo] password for alice: ";
+    let asked = || [SUDO, SUDO_LOGIN].map(|sudo| is_asked(&machine, sudo, password));
+    only(&machine, "sudo = true");
+    assert_eq!(asked(), [true, true]);
+    only(&machine, "sudo-i = true\nsudo = false");
+    assert_eq!(asked(), [false, true]);
+    machine
+        .command(&["disable", "--service", "sudo", "--yes"])
+        .ok();
+    assert_eq!(asked(), [false, false]);
+    // An exemption is one of the services it names.
+    only(&machine, "sudo = true\n[[exempt]]\nservices = [\"sudo\"]");
+    assert_eq!(asked(), [false, true]);
 }
 
 #[test]

@@ -159,8 +159,14 @@ fn assess(
 fn unknown_services(settings: &[Setting]) -> Vec<String> {
     let unknown = |setting: &Setting| {
         let service = setting.key.strip_prefix("services.")?.trim_matches('"');
-        let stack = |directory: &str| Path::new(directory).join(service).exists();
-        let known = service == "default" || PAM_DIRECTORIES.iter().any(|path| stack(path));
+        // A program that is called by one name only has one stack.
+        let stack = |name: &str| {
+            PAM_DIRECTORIES
+                .iter()
+                .any(|directory| Path::new(directory).join(name).exists())
+        };
+        let known =
+            service == "default" || stack(service) || policy::sibling(service).is_some_and(stack);
         (setting.value == "true" && !known).then(|| {
             format!(
                 "there is no PAM file of the service {service}: {}/{service}",

@@ -142,7 +142,7 @@ impl View {
     /// Of `policy`.
     pub fn new(policy: &Policy) -> Self {
         let (new, throttle) = (&policy.new_devices, &policy.throttle);
-        let mut services = policy.services.named.clone();
+        let mut services = policy.own_services();
         services.insert("default".to_owned(), policy.services.default);
         Self {
             enabled: policy.enabled,
