@@ -151,7 +151,9 @@ fn refused(machine: &Machine, sshd: &Sshd<'_>, user: &str) -> String {
     assert_eq!(dialogue(&session), (false, vec![ASK_PASSWORD]));
     let plain =
         format!("{user}@127.0.0.1: Permission denied (publickey,keyboard-interactive).\r\n");
-    assert_eq!(session.stderr, plain);
+    let told = "Two-factor login does not work because of an error on this machine, so this login is refused. Tell your \
+                administrator.\n\r\n";
+    assert_eq!(session.stderr, format!("{told}{plain}"));
     let lines = logged(machine, "sshd:auth");
     assert_eq!(lines.len(), 1, "{lines:?}");
     let start = format!("user={user} rhost=127.0.0.1 result=error error=");

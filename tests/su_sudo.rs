@@ -307,3 +307,94 @@ fn r26_sudo_and_sudo_i_ask_nobody_without_a_device() {
         ["user=alice rhost= result=accepted device=phone offset=0"]
     );
 }
+
+/// sudo wants no messages, and says "Sorry, try again." of every refusal.
+#[test]
+fn sudo_tells_why_it_refuses_in_one_more_question() {
+    let machine = machine();
+    let (phone, _) = alice_and_bob(&machine);
+    let asks = "[sudo] password for alice: ";
+    let told = |why: &str| {
+        let mut sudo = alice(&machine, "sudo -k; sudo id -un");
+        sudo.answer(asks, PASSWORD);
+        sudo.answer(&format!("{why} Press Enter to go on: "), "");
+        sudo.expect("Sorry, try again.\n");
+        sudo.answer(asks, "guess").answer(asks, "guess");
+        let ended = sudo.end();
+        assert_eq!((ended.code, ended.shown.contains("root")), (Some(1), false));
+        // A wrong password is told nothing.
+        assert_eq!(ended.shown.matches(why).count(), 1, "{}", ended.shown);
+    };
+    let mut sudo = alice(&machine, "sudo id -un");
+    sudo.answer(asks, PASSWORD);
+    for _ in 0..3 {
+        sudo.answer("Verification code: ", &phone.wrong_code());
+    }
+    sudo.answer("Sorry, try again.\n[sudo] password for alice: ", PASSWORD);
+    for _ in 0..2 {
+        sudo.answer("Verification code: ", &phone.wrong_code());
+    }
+    // The lock-out has begun.
+    sudo.expect("Too many wrong codes. Try again in ");
+    sudo.answer("seconds. Press Enter to go on: ", "");
+    sudo.expect("Sorry, try again.\n");
+    drop(sudo);
+    machine.command(&["unlock", "alice"]).ok();
+    let unusable = "Two-factor login does not work because of an error on this machine, so this login is refused. Tell \
+                    your administrator.";
+    machine.policy("this is not TOML");
+    told(unusable);
+    policy(&machine, "enforcement = \"mandatory\"", "");
+    machine
+        .command(&["unset", "alice", "--yes", "--force"])
+        .ok();
+    told(
+        "Two-factor login is required here, and it is not set up for your account yet. Ask your administrator to do that.",
+    );
+}
+
+#[test]
+fn enter_held_down_ends_sudo_and_su_uncounted() {
+    let machine = machine();
+    let (phone, bob) = alice_and_bob(&machine);
+    let mut sudo = alice(&machine, "sudo id -un");
+    sudo.answer("[sudo] password for alice: ", PASSWORD);
+    sudo.answer("Verification code: ", "");
+    sudo.answer("No code was typed. Verification code: ", "");
+    sudo.answer("Sorry, try again.\n[sudo] password for alice: ", PASSWORD);
+    sudo.answer("Verification code: ", &phone.code());
+    assert!(sudo.end().shown.ends_with("root\n"));
+    let accepted = "user=alice rhost= result=accepted device=phone offset=0";
+    let empty = "user=alice rhost= result=empty-answer";
+    assert_eq!(logged(&machine, "sudo:auth"), [empty, empty, accepted]);
+    let mut su = alice(&machine, "su bob -c 'echo this is $(id -un)'");
+    su.answer("Password: ", PASSWORD);
+    su.answer("Verification code: ", "");
+    su.answer("No code was typed.\nVerification code: ", &bob.code());
+    assert!(su.end().shown.ends_with("this is bob\n"));
+    // What stands at the end of its input has nothing more to say.
+    let typed = format!("{PASSWORD}\n\n\n\n\n");
+    let sudo = machine.program("sudo").args(&["-k", "-S", "id", "-un"]);
+    sudo.user("alice").input(typed).run().exits(1);
+    let counted = machine.log_with("result=wrong");
+    assert_eq!(counted, [""; 0]);
+}
+
+/// doas leaves messages to the terminal, and asks once.
+#[test]
+fn doas_asks_for_a_code_and_tells_why_it_refuses() {
+    let machine = machine();
+    let (phone, _) = alice_and_bob(&machine);
+    machine.install_stack_as("sudo", "doas");
+    machine.write_file("/etc/doas.conf", "permit alice\n", 0o400);
+    let mut doas = alice(&machine, "doas id -un");
+    doas.answer("password: ", PASSWORD)
+        .answer("Verification code: ", &phone.code());
+    assert!(doas.end().shown.ends_with("root\n"));
+    machine.policy("this is not TOML");
+    let mut doas = alice(&machine, "doas id -un");
+    doas.answer("password: ", PASSWORD);
+    doas.expect("this login is refused. Tell your administrator.\n");
+    let ended = doas.end();
+    assert!(!ended.shown.contains("root"), "{}", ended.shown);
+}

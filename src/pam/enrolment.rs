@@ -71,7 +71,8 @@ pub fn run(
         Err(Stop::Refused(why)) => (Priority::Notice, about.with("result", why)),
         Err(Stop::Failed(failure)) => {
             dialogue.say(words::FAILED);
-            (Priority::Error, report::failed(about, failure))
+            let service = dialogue.host().service().unwrap_or_default();
+            (Priority::Error, report::failed(about, failure, &service))
         }
     };
     dialogue.host().log(priority, line.as_str());

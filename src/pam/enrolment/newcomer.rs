@@ -46,7 +46,11 @@ impl Newcomer<'_> {
                 dialogue.say(words::SECOND_STORED);
             }
             Err(Stop::Failed(failure)) => {
-                let line = report::failed(self.about.clone(), &failure);
+                let line = report::failed(
+                    self.about.clone(),
+                    &failure,
+                    self.session.service.as_bytes(),
+                );
                 dialogue.host().log(Priority::Error, line.as_str());
                 dialogue.say(words::SECOND_FAILED);
             }
