@@ -30,7 +30,12 @@ pub fn authenticate(host: &mut dyn Host, arguments: &Arguments, messages: Messag
         host.log(Priority::Notice, line.as_str());
         return Ending::NoAnswer;
     };
-    if forget_others(host, &user).is_err() {
+    // In one field a mark is made before the password is checked: that of an attempt that failed goes.
+    let forgotten = match arguments.layout {
+        Layout::Code => forget_others(host, &user),
+        Layout::PasswordThenCode => host.unmark(),
+    };
+    if forgotten.is_err() {
         return Ending::NoAnswer;
     }
     let mut login = Login {
@@ -41,6 +46,15 @@ pub fn authenticate(host: &mut dyn Host, arguments: &Arguments, messages: Messag
         uniform: false,
     };
     match login.run(host) {
+        // What was judged is no verdict on somebody else, whom the application or another module has put in that place
+        // while a question was open.
+        Ok(Ending::Verified | Ending::NotAsked) if host.user().as_ref() != Ok(&login.user) => {
+            host.log(Priority::Notice, login.line("another-user").as_str());
+            match host.unmark() {
+                Ok(()) => Ending::Refused,
+                Err(NoAnswer) => Ending::NoAnswer,
+            }
+        }
         Ok(ending) => ending,
         Err(Stop::Failed(failure)) => {
             login.log_failed(host, &failure);

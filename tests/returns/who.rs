@@ -256,3 +256,28 @@ fn a_program_that_is_not_root_reads_which_uid_it_has() {
     machine.policy("enabled = true\n[services]\ntest = false\n");
     assert_eq!(drive().run().auth, IGNORED);
 }
+
+/// The application, or another module, puts somebody else in the place while a question is open.
+#[test]
+fn a_code_is_no_verdict_on_somebody_else() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    enrol(&machine, "carol");
+    add_account(&machine, "bob");
+    add_stack(&machine, "x", "forward_pass");
+    let another = |user: &str| format!("user={user} rhost= result=another-user");
+    let outcome = run(alice.login().answer_as("carol", alice.code()));
+    assert_eq!(outcome.auth, code::AUTH_ERR);
+    assert_eq!(logged(&machine).last(), Some(&another("alice")));
+    // Nor is it one that a policy asks nothing of the first.
+    let one_field = Drive::installed().service("x").user("bob");
+    assert_eq!(auth(one_field.answer_as("carol", "x")), code::AUTH_ERR);
+    machine.policy("enabled = true\nuniform_prompt = true\n");
+    assert_eq!(auth(login("bob").answer_as("carol", "x")), code::AUTH_ERR);
+    assert_eq!(logged(&machine).last(), Some(&another("bob")));
+    assert_eq!(auth(login("bob").answer_as("bob", "x")), IGNORED);
+    assert_eq!(
+        auth(alice.login().answer_as("alice", alice.code())),
+        code::SUCCESS
+    );
+}
