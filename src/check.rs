@@ -5,18 +5,20 @@ use std::fmt;
 
 use crate::device::Id;
 use crate::otp::Digits;
-use crate::policy::Policy;
 use crate::record::Record;
 use crate::recovery::{CodeForm, SCRATCH_LEN};
 use crate::state::State;
 use crate::store::{Cause, Error, LoadedPolicy, Locked, PolicyFile, Store};
-use crate::sys::accounts::{self, Account, LookupFailed};
+use crate::sys::accounts::{Account, LookupFailed};
 use crate::sys::clock::BeforeEpoch;
 use crate::verify::grace::{self, Origin};
 use crate::verify::{self, Answer, Form, Gate, Outcome};
 
+mod groups;
 #[cfg(test)]
 mod tests;
+
+pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_groups};
 
 /// Reads the wall clock: seconds since 1970-01-01 UTC.
 pub type Clock = fn() -> Result<u64, BeforeEpoch>;
@@ -73,7 +75,7 @@ impl Failure {
                 "if that user is gone: twofactor unset USER; if not, the user database does not answer",
             ),
             Self::Store(Error {
-                cause: Cause::Policy(_) | Cause::UnknownGroup(_),
+                cause: Cause::Policy(_),
                 ..
             }) => Some("twofactor policy check shows the error"),
             _ => None,
@@ -309,38 +311,6 @@ impl Session<'_> {
             policy: self.loaded.fingerprint,
         }
     }
-}
-
-/// The groups named by `[[exempt]]` that the account is in.
-///
-/// A group that cannot be looked up right now counts as one it is not in.
-///
-/// # Errors
-/// [`Failure::Store`] when a group does not exist: the policy means somebody else than it says.
-pub fn memberships(
-    file: &PolicyFile,
-    policy: &Policy,
-    account: Option<&Account>,
-) -> Result<Vec<String>, Failure> {
-    let mut members = Vec::new();
-    let mut own: Option<Vec<u32>> = None;
-    for group in policy.exempt_groups() {
-        let Ok(found) = accounts::group_id(group) else {
-            continue;
-        };
-        let Some(gid) = found else {
-            return Err(Failure::Store(Error {
-                path: file.path().to_owned(),
-                cause: Cause::UnknownGroup(group.to_owned()),
-            }));
-        };
-        let Some(account) = account else { continue };
-        let gids = own.get_or_insert_with(|| accounts::group_ids(account).unwrap_or_default());
-        if gids.contains(&gid) {
-            members.push(group.to_owned());
-        }
-    }
-    Ok(members)
 }
 
 /// The state and record under the lock, `None` when the record is gone.

@@ -71,7 +71,6 @@ fn r40_disable_works_also_while_everybody_is_refused() {
     for broken in [
         "enabled = true\nwindow = 99\n",
         "enabled = true\nthis is not TOML",
-        "enabled = true\n[[exempt]]\ngroups = [\"no-such-group\"]\n",
     ] {
         machine.policy(broken);
         assert_eq!(run(login("root")).auth, code::AUTHINFO_UNAVAIL);

@@ -380,6 +380,10 @@ fn policy_and_stacks_that_do_not_fit_are_found() {
         "auth required pam_deny.so\naccount required pam_deny.so\n",
     );
     assert_eq!(found(&machine), ["problem no-pam-file sshdd"]);
+    // A program that is called by one name only has one file, and its services are switched together.
+    std::fs::remove_file("/etc/pam.d/su-l").unwrap();
+    services("sshd = true\nsu = true\nsu-l = true\n");
+    assert_eq!(found(&machine), [""; 0]);
     machine.stack("other", &other);
     let off = "sshd = true\ndefault = false\n";
     services(off);

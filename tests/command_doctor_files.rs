@@ -198,13 +198,33 @@ fn a_policy_that_cannot_be_used_is_found() {
     };
     machine.policy("enabled = yes\n");
     policy("twofactor policy check");
-    machine.policy("enabled = true\n[[exempt]]\ngroups = [\"no-such-group\"]\n");
-    policy("twofactor policy check");
     fs::write(policy_path(), &good).unwrap();
     mode(policy_path(), 0o666);
     policy("chmod go-w");
     fs::remove_file(policy_path()).unwrap();
     policy("twofactor enable");
+}
+
+#[test]
+fn names_in_exemptions_that_are_not_there_are_found() {
+    let machine = healthy();
+    let good = machine.read(policy_path());
+    let entry = "[[exempt]]\ngroups = [\"no-such-group\"]\n[[exempt]]\nusers = [\"ghost\"]\n";
+    machine.policy(&format!("{good}\n{entry}"));
+    let told = report(&machine, &[]);
+    assert_eq!(
+        all(&told),
+        [
+            "warning exempt-name no-such-group",
+            "warning exempt-name ghost"
+        ]
+    );
+    let (cause, fix) = finding(&told, "exempt-name");
+    assert!(cause.contains("does not exist"), "{cause}");
+    assert!(fix.contains("make the group"), "{fix}");
+    let off = good.replace("enabled = true", "enabled = false");
+    machine.policy(&format!("{off}\n{entry}"));
+    assert_eq!(all(&report(&machine, &[])), [""; 0], "nothing is asked");
 }
 
 #[test]

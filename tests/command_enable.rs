@@ -339,3 +339,36 @@ fn r21_a_service_without_a_pam_file_is_probably_misspelt() {
         .ok();
     assert!(!run.stdout.contains("no PAM file"), "{}", run.stdout);
 }
+
+#[test]
+fn services_of_one_program_are_switched_together_and_that_is_said() {
+    let machine = desk();
+    let said = "su and su-l are one program, so both are switched. To switch su-l alone: twofactor policy set services.su-l \
+                true, or false\n";
+    let settings = |report: &serde_json::Value| -> Vec<String> {
+        let changed = report["changed"].as_array().unwrap().iter();
+        changed
+            .map(|it| format!("{}={}", it["key"], it["value"]).replace('"', ""))
+            .collect()
+    };
+    let enabled = machine.command(&["enable", "--service", "su", "--yes", "--json"]);
+    assert!(enabled.stderr.starts_with(said), "{}", enabled.stderr);
+    assert_eq!(
+        settings(&json(enabled)),
+        ["enabled=true", "services.su=true", "services.su-l=true"]
+    );
+    let shown = json(machine.command(&["policy", "show", "--json"]));
+    assert_eq!(shown["services"]["su-l"], true);
+    let both = ["--service", "su", "--service", "su-l"];
+    let disabled = machine.command(&[&["disable", "--yes", "--json"], &both[..]].concat());
+    assert!(!disabled.stderr.contains("one program"));
+    assert_eq!(
+        settings(&json(disabled)),
+        ["services.su=false", "services.su-l=false"]
+    );
+    machine.policy("enabled = true\n[services]\ndefault = false\nsudo = true\n");
+    let status = json(machine.command(&["status", "--json"]));
+    assert_eq!(status["policy"]["services"]["sudo-i"], true);
+    let one = machine.command(&["enable", "--service", "login", "--yes", "--json"]);
+    assert!(!one.stderr.contains("one program"));
+}

@@ -198,7 +198,10 @@ fn every_report_is_json_with_the_documented_keys() {
             &["code", "expires", "locked_out", "user"],
         ),
         (&["unlock", "alice"], &["failures", "rebuilt", "user"]),
-        (&["policy", "check"], &["enabled", "file", "valid"]),
+        (
+            &["policy", "check"],
+            &["enabled", "file", "valid", "warnings"],
+        ),
         (&["unset", "alice"], &["device", "devices_left", "user"]),
     ] {
         let report = json(

@@ -44,10 +44,16 @@ fn r14_without_the_code_nobody_is_let_in() {
     let empty = sshd.login("alice").answers(&[PASSWORD, "", "", ""]).run();
     assert!(!empty.is_in());
     assert!(!sshd.log().contains("Accepted"));
-    // Whoever hangs up is not charged, an empty answer is a wrong code.
+    // Neither hanging up nor an empty answer is charged, and the second of those ends the login.
+    let prompts = [
+        ASK_PASSWORD,
+        ASK_CODE,
+        "No code was typed.\nVerification code: ",
+    ];
+    assert_eq!(dialogue(&empty).1, prompts);
     assert_eq!(
         logged(&machine, "sshd:auth"),
-        ["user=alice rhost=127.0.0.1 result=wrong"; 3]
+        ["user=alice rhost=127.0.0.1 result=empty-answer"; 2]
     );
     let session = sshd
         .login("alice")

@@ -123,20 +123,71 @@ fn r26_su_to_somebody_without_a_device_needs_the_password_only() {
     );
 }
 
+/// A policy that asks at no service but those that the lines name.
+fn only(machine: &Machine, services: &str) {
+    machine.policy(&format!(
+        "enabled = true\n[services]\ndefault = false\n{services}\n[throttle]\ndelay = 0\n"
+    ));
+}
+
+/// Whether alice is asked for a code between a password and what the command prints.
+fn is_asked(machine: &Machine, command: &str, password: &str) -> bool {
+    let mut pty = alice(machine, command);
+    pty.answer(password, PASSWORD);
+    pty.expect_any(&["this is ", "Verification code: "]) == 1
+}
+
+const SU: &str = "su bob -c 'echo this is $(id -un)'";
+const SU_LOGIN: &str = "su - bob -c 'echo this is $(id -un)'";
+const SUDO: &str = "sudo -k; sudo sh -c 'echo this is $(id -un)'";
+const SUDO_LOGIN: &str = "sudo -k; sudo -i sh -c 'echo this is $(id -un)'";
+
 #[test]
-fn r22_su_and_su_with_a_login_shell_are_switched_separately() {
+fn r22_su_and_su_with_a_login_shell_are_switched_together() {
     let machine = machine();
     alice_and_bob(&machine);
-    policy(&machine, "", "");
+    let asked = || [SU, SU_LOGIN].map(|su| is_asked(&machine, su, "Password: "));
+    only(&machine, "");
+    assert_eq!(asked(), [false, false]);
+    only(&machine, "su = true");
+    assert_eq!(asked(), [true, true]);
+    only(&machine, "su-l = true");
+    assert_eq!(asked(), [true, true]);
+    only(&machine, "su = true\nsu-l = false");
+    assert_eq!(asked(), [true, false], "named, and so on its own");
+    only(&machine, "");
+    machine
+        .command(&["enable", "--service", "su", "--yes"])
+        .ok();
+    assert_eq!(asked(), [true, true]);
     machine
         .command(&["disable", "--service", "su", "--yes"])
         .ok();
-    let mut su = alice(&machine, "su bob -c 'echo this is $(id -un)'");
-    su.answer("Password: ", PASSWORD);
-    assert_eq!(su.end().shown, "Password: \nthis is bob\n");
-    let mut su = alice(&machine, "su - bob");
-    su.answer("Password: ", PASSWORD)
-        .expect("Verification code: ");
+    assert_eq!(asked(), [false, false]);
+    policy(&machine, "", "");
+    machine
+        .command(&["disable", "--service", "su-l", "--yes"])
+        .ok();
+    assert_eq!(asked(), [false, false], "whatever the default says");
+}
+
+#[test]
+fn r22_sudo_and_sudo_with_a_login_shell_are_switched_together() {
+    let machine = machine();
+    alice_and_bob(&machine);
+    let password = "[sudo] password for alice: ";
+    let asked = || [SUDO, SUDO_LOGIN].map(|sudo| is_asked(&machine, sudo, password));
+    only(&machine, "sudo = true");
+    assert_eq!(asked(), [true, true]);
+    only(&machine, "sudo-i = true\nsudo = false");
+    assert_eq!(asked(), [false, true]);
+    machine
+        .command(&["disable", "--service", "sudo", "--yes"])
+        .ok();
+    assert_eq!(asked(), [false, false]);
+    // An exemption is one of the services it names.
+    only(&machine, "sudo = true\n[[exempt]]\nservices = [\"sudo\"]");
+    assert_eq!(asked(), [false, true]);
 }
 
 #[test]
@@ -255,4 +306,95 @@ fn r26_sudo_and_sudo_i_ask_nobody_without_a_device() {
         logged(&machine, "sudo-i:auth"),
         ["user=alice rhost= result=accepted device=phone offset=0"]
     );
+}
+
+/// sudo wants no messages, and says "Sorry, try again." of every refusal.
+#[test]
+fn sudo_tells_why_it_refuses_in_one_more_question() {
+    let machine = machine();
+    let (phone, _) = alice_and_bob(&machine);
+    let asks = "[sudo] password for alice: ";
+    let told = |why: &str| {
+        let mut sudo = alice(&machine, "sudo -k; sudo id -un");
+        sudo.answer(asks, PASSWORD);
+        sudo.answer(&format!("{why} Press Enter to go on: "), "");
+        sudo.expect("Sorry, try again.\n");
+        sudo.answer(asks, "guess").answer(asks, "guess");
+        let ended = sudo.end();
+        assert_eq!((ended.code, ended.shown.contains("root")), (Some(1), false));
+        // A wrong password is told nothing.
+        assert_eq!(ended.shown.matches(why).count(), 1, "{}", ended.shown);
+    };
+    let mut sudo = alice(&machine, "sudo id -un");
+    sudo.answer(asks, PASSWORD);
+    for _ in 0..3 {
+        sudo.answer("Verification code: ", &phone.wrong_code());
+    }
+    sudo.answer("Sorry, try again.\n[sudo] password for alice: ", PASSWORD);
+    for _ in 0..2 {
+        sudo.answer("Verification code: ", &phone.wrong_code());
+    }
+    // The lock-out has begun.
+    sudo.expect("Too many wrong codes. Try again in ");
+    sudo.answer("seconds. Press Enter to go on: ", "");
+    sudo.expect("Sorry, try again.\n");
+    drop(sudo);
+    machine.command(&["unlock", "alice"]).ok();
+    let unusable = "Two-factor login does not work because of an error on this machine, so this login is refused. Tell \
+                    your administrator.";
+    machine.policy("this is not TOML");
+    told(unusable);
+    policy(&machine, "enforcement = \"mandatory\"", "");
+    machine
+        .command(&["unset", "alice", "--yes", "--force"])
+        .ok();
+    told(
+        "Two-factor login is required here, and it is not set up for your account yet. Ask your administrator to do that.",
+    );
+}
+
+#[test]
+fn enter_held_down_ends_sudo_and_su_uncounted() {
+    let machine = machine();
+    let (phone, bob) = alice_and_bob(&machine);
+    let mut sudo = alice(&machine, "sudo id -un");
+    sudo.answer("[sudo] password for alice: ", PASSWORD);
+    sudo.answer("Verification code: ", "");
+    sudo.answer("No code was typed. Verification code: ", "");
+    sudo.answer("Sorry, try again.\n[sudo] password for alice: ", PASSWORD);
+    sudo.answer("Verification code: ", &phone.code());
+    assert!(sudo.end().shown.ends_with("root\n"));
+    let accepted = "user=alice rhost= result=accepted device=phone offset=0";
+    let empty = "user=alice rhost= result=empty-answer";
+    assert_eq!(logged(&machine, "sudo:auth"), [empty, empty, accepted]);
+    let mut su = alice(&machine, "su bob -c 'echo this is $(id -un)'");
+    su.answer("Password: ", PASSWORD);
+    su.answer("Verification code: ", "");
+    su.answer("No code was typed.\nVerification code: ", &bob.code());
+    assert!(su.end().shown.ends_with("this is bob\n"));
+    // What stands at the end of its input has nothing more to say.
+    let typed = format!("{PASSWORD}\n\n\n\n\n");
+    let sudo = machine.program("sudo").args(&["-k", "-S", "id", "-un"]);
+    sudo.user("alice").input(typed).run().exits(1);
+    let counted = machine.log_with("result=wrong");
+    assert_eq!(counted, [""; 0]);
+}
+
+/// doas leaves messages to the terminal, and asks once.
+#[test]
+fn doas_asks_for_a_code_and_tells_why_it_refuses() {
+    let machine = machine();
+    let (phone, _) = alice_and_bob(&machine);
+    machine.install_stack_as("sudo", "doas");
+    machine.write_file("/etc/doas.conf", "permit alice\n", 0o400);
+    let mut doas = alice(&machine, "doas id -un");
+    doas.answer("password: ", PASSWORD)
+        .answer("Verification code: ", &phone.code());
+    assert!(doas.end().shown.ends_with("root\n"));
+    machine.policy("this is not TOML");
+    let mut doas = alice(&machine, "doas id -un");
+    doas.answer("password: ", PASSWORD);
+    doas.expect("this login is refused. Tell your administrator.\n");
+    let ended = doas.end();
+    assert!(!ended.shown.contains("root"), "{}", ended.shown);
 }

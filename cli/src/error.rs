@@ -161,7 +161,7 @@ fn next_step(error: &store::Error) -> Option<String> {
             let chmod = shell::other(rights, path);
             Some(format!("See who changed it; then: {chmod}"))
         }
-        Cause::Policy(_) | Cause::UnknownGroup(_) | Cause::NotUtf8 => {
+        Cause::Policy(_) | Cause::NotUtf8 => {
             Some("Correct it, then: twofactor policy check".to_owned())
         }
         Cause::OtherUid { .. } | Cause::OtherUser(_) => {

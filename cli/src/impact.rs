@@ -205,8 +205,7 @@ pub fn names(names: &[String]) -> String {
 pub fn services(policy: &Policy) -> String {
     let word = |on: &bool| if *on { "on" } else { "off" };
     let mut parts: Vec<String> = policy
-        .services
-        .named
+        .own_services()
         .iter()
         .map(|(name, on)| format!("{name} {}", word(on)))
         .collect();
@@ -278,11 +277,10 @@ pub fn lock_outs(policy: &Policy, people: &[Person]) -> Vec<LockOut> {
 /// The services that were on and will be off.
 fn switched_off(before: &Policy, after: &Policy) -> Vec<String> {
     let stays = |on: bool| after.enabled && on;
-    let named = before.services.named.keys();
-    let mut services: Vec<String> = named
-        .chain(after.services.named.keys())
+    let mut services: Vec<String> = [before, after]
+        .iter()
+        .flat_map(|policy| policy.own_services().into_keys())
         .filter(|service| before.service_on(service) && !stays(after.service_on(service)))
-        .cloned()
         .collect();
     services.sort();
     services.dedup();

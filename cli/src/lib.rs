@@ -12,6 +12,7 @@ mod device_info;
 mod doctor;
 mod duration;
 mod error;
+mod exempt_names;
 mod export_oath;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

@@ -3,14 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use pam_twofactor::check;
+use pam_twofactor::check::KnownGroups;
 use pam_twofactor::policy::{Policy, Subject};
 use pam_twofactor::record::Record;
 use pam_twofactor::store::Store;
 use pam_twofactor::sys::accounts::{self, Account};
 use pam_twofactor::sys::clock;
 
-use crate::context::Context;
 use crate::error::Failure;
 use crate::impact::{Enrolment, Exemption, Person};
 use crate::shell;
@@ -25,14 +24,11 @@ const PEOPLE: std::ops::Range<u32> = 1000..65_534;
 const ADMINISTRATORS: [&str; 2] = ["sudo", "wheel"];
 
 /// Everybody who can be listed, and a warning for each whose files are unusable.
-pub fn all(
-    context: &Context,
-    policy: &Policy,
-    store: &Store,
-) -> Result<(Vec<Person>, Vec<String>), Failure> {
+pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<Person>, Vec<String>), Failure> {
     let mut names: BTreeSet<String> = store.users()?.into_iter().collect();
     names.extend(local().into_iter().map(|(name, _)| name));
-    let administrators = administrator_groups()?;
+    let administrators = administrator_groups();
+    let mut groups = KnownGroups::default();
     let now = clock::now()?;
     let (mut people, mut warnings) = (Vec::new(), Vec::new());
     for name in names {
@@ -50,7 +46,7 @@ pub fn all(
                 continue;
             }
         };
-        let (exemption, exempt_at) = exemption(context, policy, &account)?;
+        let (exemption, exempt_at) = exemption(policy, &account, &mut groups);
         people.push(Person {
             enrolment,
             role: role(&account, &administrators),
@@ -91,13 +87,10 @@ pub fn role(account: &Account, administrators: &[u32]) -> Role {
     }
 }
 
-/// The numeric ids of the groups whose members may become root.
-pub fn administrator_groups() -> Result<Vec<u32>, Failure> {
-    let mut gids = Vec::new();
-    for group in ADMINISTRATORS {
-        gids.extend(accounts::group_id(group)?);
-    }
-    Ok(gids)
+/// The numeric ids of the groups whose members may become root. One that cannot be looked up has no members.
+pub fn administrator_groups() -> Vec<u32> {
+    let found = |group| accounts::group_id(group).ok().flatten();
+    ADMINISTRATORS.into_iter().filter_map(found).collect()
 }
 
 fn enrolment(
@@ -128,29 +121,29 @@ fn enrolment(
 /// Whether an entry without condition on service and network covers the account, and at which services one without
 /// condition on the network does. No service has an empty name, and a login without an address matches no network.
 fn exemption(
-    context: &Context,
     policy: &Policy,
     account: &Account,
-) -> Result<(Exemption, Vec<String>), Failure> {
+    groups: &mut KnownGroups,
+) -> (Exemption, Vec<String>) {
     if !policy.enabled {
-        return Ok((Exemption::No, Vec::new()));
+        return (Exemption::No, Vec::new());
     }
-    let members = check::memberships(&context.policy, policy, Some(account))?;
-    let exempt = |service: &str| {
+    let mut own = groups.of(Some(account));
+    let mut exempt = |service: &str| {
         let subject = Subject {
             user: &account.name,
             service,
             address: None,
         };
-        let member = &mut |group: &str| members.iter().any(|member| member == group);
+        let member = &mut |group: &str| own.include(group);
         policy.exemption(&subject, member).is_some()
     };
+    if exempt("") {
+        return (Exemption::Everywhere, Vec::new());
+    }
     let services = policy.exempt.iter().flat_map(|entry| entry.services());
     let exempt_at = services.filter(|service| exempt(service)).cloned();
-    Ok(match exempt("") {
-        true => (Exemption::Everywhere, Vec::new()),
-        false => (Exemption::No, exempt_at.collect()),
-    })
+    (Exemption::No, exempt_at.collect())
 }
 
 #[cfg(test)]

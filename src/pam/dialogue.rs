@@ -4,6 +4,7 @@
 use zeroize::Zeroizing;
 
 use super::host::{Echo, Host, Messages, NoAnswer};
+use super::messages;
 
 /// Services whose questions stand on a web page.
 const PAGES: [&str; 1] = ["cockpit"];
@@ -83,8 +84,13 @@ impl<'a> Dialogue<'a> {
         self.host.ask(&text, Echo::Shown)
     }
 
-    /// Shows what was said after the last question, which holds nothing secret, where messages are wanted.
+    /// Shows what was said after the last question, which holds nothing secret. Where messages are not wanted, a refusal is
+    /// told in one more question: sudo would say nothing of it.
     pub fn close(&mut self, how: Close) {
+        let untold = (self.messages, how) == (Messages::Unwanted, Close::Refused);
+        if untold && !self.paragraphs.is_empty() {
+            let _ = self.ask(messages::GO_ON);
+        }
         for paragraph in self.paragraphs.drain(..) {
             match (self.messages, how) {
                 (Messages::Unwanted, _) => {}

@@ -52,13 +52,11 @@ pub fn run(
             (Priority::Info, line.with("invitation", &invitation.word()))
         }
         Err(Stop::Withdrawn(what)) => {
-            let (text, word) = match what {
-                Permission::Policy => (words::WITHDRAWN, "policy"),
-                Permission::Invitation => (words::INVITATION_WITHDRAWN, "invitation"),
-            };
-            dialogue.say(text);
-            let line = about.with("result", &"enrolment-withdrawn");
-            (Priority::Notice, line.with("changed", &word))
+            dialogue.say(match what {
+                Permission::Policy => words::WITHDRAWN,
+                Permission::Invitation => words::INVITATION_WITHDRAWN,
+            });
+            (Priority::Notice, withdrawn(about, *what))
         }
         Err(Stop::Required(uninvited)) => {
             let line = about.with("result", &"enrolment-required");
@@ -69,18 +67,36 @@ pub fn run(
             (Priority::Notice, line)
         }
         Err(Stop::Refused(why)) => (Priority::Notice, about.with("result", why)),
+        Err(Stop::Unstored(failure)) => {
+            dialogue.say(words::UNSTORED);
+            let line = about.with("result", &"enrolment-failed");
+            (Priority::Error, line.saying("error", failure))
+        }
         Err(Stop::Failed(failure)) => {
             dialogue.say(words::FAILED);
-            (Priority::Error, report::failed(about, failure))
+            let service = dialogue.host().service().unwrap_or_default();
+            (Priority::Error, report::failed(about, failure, &service))
         }
     };
     dialogue.host().log(priority, line.as_str());
     let (admission, how) = match ended {
-        Err(Stop::Skipped | Stop::Uninvited(_)) => (Admission::Open, Close::Open),
+        Err(Stop::Skipped | Stop::Uninvited(_) | Stop::Unstored(_)) => {
+            (Admission::Open, Close::Open)
+        }
         _ => (Admission::Refused, Close::Refused),
     };
     dialogue.close(how);
     admission
+}
+
+/// Completes the line about an enrolment that is no longer allowed.
+fn withdrawn(about: Line, what: Permission) -> Line {
+    let word = match what {
+        Permission::Policy => "policy",
+        Permission::Invitation => "invitation",
+    };
+    let line = about.with("result", &"enrolment-withdrawn");
+    line.with("changed", &word)
 }
 
 /// What ends the phase without a device.
@@ -91,6 +107,8 @@ enum Stop {
     Enrolled,
     /// It needs an invitation, and there is none that counts; for the rest as if it was skipped.
     Uninvited(NoInvitation),
+    /// It was offered, and could not be done. That is no reason to refuse somebody who did not have to.
+    Unstored(Failure),
     /// What allowed it is gone.
     Withdrawn(Permission),
     /// The policy wants a device, and none was enrolled; with the reason, if it was the invitation.
@@ -191,6 +209,7 @@ fn admit(
     }
     let stop = match newcomer.enrol(dialogue) {
         Err(stop @ (Stop::Skipped | Stop::Uninvited(_))) => stop,
+        Err(Stop::Failed(failure)) if newcomer.wish == Wish::Offered => Stop::Unstored(failure),
         ended => return ended,
     };
     // Whoever holds a dialogue open must not be let in by what was asked when it began.

@@ -1,9 +1,10 @@
 //! The authentication phase: who is asked, for what, how often, and how it ends.
 #![forbid(unsafe_code)]
 
+mod last_word;
 mod unenrolled;
 
-use crate::check::{Before, Failure, Judged, Session, memberships};
+use crate::check::{Before, Failure, Judged, KnownGroups, Session};
 use crate::demand::{Demand, Enrolment, switched_off, without_enrolment};
 use crate::policy::{Policy, Subject, rhost_address};
 use crate::store::{FoundBy, Holder, PolicyFile, Store};
@@ -17,7 +18,7 @@ use super::host::{Echo, Host, Messages, NoAnswer, Priority};
 use super::input::{self, NotForUs};
 use super::log::Line;
 use super::messages;
-use super::prompt::Prompt;
+use super::prompt::{Left, Prompt};
 use super::report;
 use super::uniform::{Pace, Refusals};
 
@@ -29,20 +30,35 @@ pub fn authenticate(host: &mut dyn Host, arguments: &Arguments, messages: Messag
         host.log(Priority::Notice, line.as_str());
         return Ending::NoAnswer;
     };
-    if forget_others(host, &user).is_err() {
+    // In one field a mark is made before the password is checked: that of an attempt that failed goes.
+    let forgotten = match arguments.layout {
+        Layout::Code => forget_others(host, &user),
+        Layout::PasswordThenCode => host.unmark(),
+    };
+    if forgotten.is_err() {
         return Ending::NoAnswer;
     }
-    let login = Login {
+    let mut login = Login {
         user,
         rhost: host.rhost().unwrap_or_default(),
         arguments,
         messages,
+        uniform: false,
     };
     match login.run(host) {
+        // What was judged is no verdict on somebody else, whom the application or another module has put in that place
+        // while a question was open.
+        Ok(Ending::Verified | Ending::NotAsked) if host.user().as_ref() != Ok(&login.user) => {
+            host.log(Priority::Notice, login.line("another-user").as_str());
+            match host.unmark() {
+                Ok(()) => Ending::Refused,
+                Err(NoAnswer) => Ending::NoAnswer,
+            }
+        }
         Ok(ending) => ending,
         Err(Stop::Failed(failure)) => {
-            let line = report::failed(login.about(), &failure);
-            host.log(Priority::Error, line.as_str());
+            login.log_failed(host, &failure);
+            login.tell_failed(host);
             Ending::Unavailable
         }
         Err(Stop::NoAnswer) => {
@@ -93,13 +109,16 @@ struct Login<'a> {
     rhost: Vec<u8>,
     arguments: &'a Arguments,
     messages: Messages,
+    /// Policy `uniform_prompt`, once it is known: what only some users could meet is not told then.
+    uniform: bool,
 }
 
 impl Login<'_> {
-    fn run(&self, host: &mut dyn Host) -> Result<Ending, Stop> {
+    fn run(&mut self, host: &mut dyn Host) -> Result<Ending, Stop> {
         let began = clock::monotonic();
         let file = PolicyFile::new(&self.arguments.policy);
         let loaded = file.load()?;
+        self.uniform = loaded.policy.uniform_prompt;
         let service = host.service().and_then(|name| String::from_utf8(name).ok());
         // A service without a readable name follows the policy's default.
         let service = service.unwrap_or_default();
@@ -115,17 +134,21 @@ impl Login<'_> {
             service: &service,
             address,
         };
-        let members = memberships(&file, &loaded.policy, account.as_ref())?;
-        let mut member = |group: &str| members.iter().any(|own| own == group);
-        if let Some(demand) = without_enrolment(&loaded.policy, &subject, &mut member) {
+        let mut groups = KnownGroups::default();
+        let mut own = groups.of(account.as_ref());
+        let demand = without_enrolment(&loaded.policy, &subject, &mut |group| own.include(group));
+        for group in groups.unusable() {
+            let line = report::unusable_group(self.about(), &group);
+            host.log(Priority::Warning, line.as_str());
+        }
+        if let Some(demand) = demand {
             return self.not_asked(host, demand);
         }
         let store = Store::open(&self.arguments.state, &self.arguments.policy)?;
         let pace = Pace::of(&loaded.policy, began);
         let holder = match self.holder(&store, account.as_ref()) {
             Err(failure) if pace.is_even() && failure.is_contradiction() => {
-                let line = report::failed(self.about(), &failure);
-                host.log(Priority::Error, line.as_str());
+                self.log_failed(host, &failure);
                 return self.refuse_like_a_wrong_code(host, &loaded.policy, pace);
             }
             known => known?,
@@ -238,7 +261,7 @@ impl Login<'_> {
             pace.answered();
             let judged = match input::not_for_us(host, self.arguments, &input, refused.as_ref()) {
                 // Ending the login here would tell whom sshd refuses from everybody else.
-                Some(cause) if pace.is_even() => {
+                Some(cause) if pace.is_even() || cause == NotForUs::Empty => {
                     self.log_passed_over(host, cause);
                     None
                 }
@@ -265,10 +288,16 @@ impl Login<'_> {
                     host.log(Priority::Notice, self.line("unenrolled-meanwhile").as_str());
                     return Ok(Ending::Refused);
                 }
-                None => self.refuse_in_time(host, policy, &pace, &mut prompt, messages::WRONG),
+                None => {
+                    let words = pace.words_unjudged(&bytes);
+                    self.refuse_in_time(host, policy, &pace, &mut prompt, words);
+                }
             }
             if self.arguments.first_pass == FirstPass::Only {
                 return Ok(Ending::Refused);
+            }
+            if input::is_empty(&bytes) && prompt.left_empty() == Left::Again {
+                return Ok(Ending::NoMoreTries);
             }
             refused = Some(bytes);
         }
@@ -286,6 +315,7 @@ impl Login<'_> {
 
     fn log_passed_over(&self, host: &dyn Host, cause: NotForUs) {
         let line = match cause {
+            NotForUs::Empty => self.line("empty-answer"),
             NotForUs::SshdStandIn => self.line("sshd-stand-in"),
             NotForUs::Repeated => self.line("repeated-answer"),
             NotForUs::Password => {
@@ -327,8 +357,14 @@ impl Login<'_> {
 
     fn closed(&self, host: &mut dyn Host, gate: Gate) -> Ending {
         self.log_closed(host, gate);
-        self.complain(host, &messages::closed(gate));
+        self.last_word(host, &messages::closed(gate));
         Ending::NoMoreTries
+    }
+
+    fn log_failed(&self, host: &dyn Host, failure: &Failure) {
+        let service = host.service().unwrap_or_default();
+        let line = report::failed(self.about(), failure, &service);
+        host.log(Priority::Error, line.as_str());
     }
 
     /// Hands the whole input to the modules behind, as the password.

@@ -41,6 +41,8 @@ impl Input {
 /// Why an answer is neither compared nor counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotForUs {
+    /// There is nothing in it.
+    Empty,
     /// sshd will refuse this user whatever the answer.
     SshdStandIn,
     /// sshd's password method gives the same answer to every question; it was judged the first time.
@@ -84,6 +86,9 @@ pub fn not_for_us(
     refused: Option<&Zeroizing<Vec<u8>>>,
 ) -> Option<NotForUs> {
     let bytes = input.bytes();
+    if is_empty(bytes) {
+        return Some(NotForUs::Empty);
+    }
     if is_stand_in(bytes) {
         return Some(NotForUs::SshdStandIn);
     }
@@ -98,6 +103,11 @@ pub fn not_for_us(
             .is_some_and(|password| bool::from(password.as_slice().ct_eq(bytes)))
             .then_some(NotForUs::Password),
     }
+}
+
+/// Whether there is nothing in an answer.
+pub const fn is_empty(answer: &[u8]) -> bool {
+    answer.trim_ascii().is_empty()
 }
 
 /// With `try_first_pass` a password that cannot be a code is not worth a failure.
@@ -116,6 +126,16 @@ fn is_stand_in(answer: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_of_white_space_is_empty() {
+        for answer in [&b""[..], b" ", b"\t \r\n"] {
+            assert!(is_empty(answer), "{answer:?}");
+        }
+        for answer in [&b"1"[..], b" 1 ", b"-", b"\0", b"\xa0"] {
+            assert!(!is_empty(answer), "{answer:?}");
+        }
+    }
 
     #[test]
     fn the_stand_in_is_known_at_every_length() {

@@ -10,8 +10,13 @@ pub const PASSWORD: &str = "Password: ";
 /// The policy wants a device and there is none.
 pub const DEVICE_REQUIRED: &str = "Two-factor login is required here, and it is not set up for your account yet. Ask your administrator to do that.";
 
+/// Something on this machine is unusable.
+pub const UNUSABLE: &str = "Two-factor login does not work because of an error on this machine, so this login is refused. Tell your administrator.";
+
 /// Lets people read on a page why they are refused.
-pub const GO_ON: &str = "Press Enter to go back: ";
+pub const GO_BACK: &str = "Press Enter to go back: ";
+/// The same on a terminal, where the application wants no messages.
+pub const GO_ON: &str = "Press Enter to go on: ";
 /// The answer is the password of before.
 pub const PASSWORD_AGAIN: &str = "That was the password again. Log in once more, and type the code of your device when it is asked for.";
 
@@ -29,6 +34,9 @@ pub const fn rejected(why: &Rejected) -> &'static str {
         Rejected::BypassExpired => "This code has expired. Ask your administrator for a new one.",
     }
 }
+
+/// Nothing was typed.
+pub const NO_CODE: &str = "No code was typed.";
 
 /// A wrong code.
 pub const WRONG: &str = "Wrong code.";

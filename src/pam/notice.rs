@@ -1,7 +1,7 @@
 //! The session phase: one line that tells users without a device that they can have one.
 #![forbid(unsafe_code)]
 
-use crate::check::{Failure, memberships};
+use crate::check::{Failure, KnownGroups};
 use crate::demand::{Demand, Enrolment, demand, switched_off};
 use crate::policy::{Subject, rhost_address};
 use crate::record::Record;
@@ -65,13 +65,17 @@ fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Fa
     let store = Store::open(&arguments.state, &arguments.policy)?;
     let record = store.holder(&account)?.record;
     let enrolment = Enrolment::of(record.as_ref());
-    let members = memberships(&file, &policy, Some(&account))?;
+    if enrolment == Enrolment::Enrolled {
+        return Ok(None);
+    }
+    let mut groups = KnownGroups::default();
+    let mut own = groups.of(Some(&account));
     let subject = Subject {
         user: &account.name,
         service: &service,
         address: text(host.rhost()).as_deref().and_then(rhost_address),
     };
-    let mut member = |group: &str| members.iter().any(|own| own == group);
+    let mut member = |group: &str| own.include(group);
     match demand(&policy, &subject, &mut member, enrolment) {
         // In mandatory mode a session without a device is one that was opened with a key.
         Demand::Nothing | Demand::Device => Ok(Some(messages::can_enrol(&account.name))),

@@ -6,6 +6,7 @@ pub struct Prompt {
     question: String,
     asked: Asked,
     text: String,
+    empty: u8,
 }
 
 /// Whether the question was put before.
@@ -17,6 +18,15 @@ pub enum Asked {
     Before,
 }
 
+/// How often the question was left empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// For the first time.
+    Once,
+    /// It was before.
+    Again,
+}
+
 impl Prompt {
     /// A prompt that was not shown yet.
     #[must_use]
@@ -25,6 +35,7 @@ impl Prompt {
             question: question.to_owned(),
             asked: Asked::Never,
             text: question.to_owned(),
+            empty: 0,
         }
     }
 
@@ -43,6 +54,16 @@ impl Prompt {
     /// Notes that an answer was refused.
     pub const fn repeat(&mut self) {
         self.asked = Asked::Before;
+    }
+
+    /// Notes an answer with nothing in it. From the second on asking again is of no use: it is Enter held down, or a
+    /// program at the end of its input.
+    pub const fn left_empty(&mut self) -> Left {
+        self.empty = self.empty.saturating_add(1);
+        match self.empty {
+            0 | 1 => Left::Once,
+            _ => Left::Again,
+        }
     }
 
     /// Puts the reason before the question, for applications that want no messages.

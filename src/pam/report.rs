@@ -1,19 +1,60 @@
 //! The log lines about a code, and about what kept one from being compared.
 #![forbid(unsafe_code)]
 
-use crate::check::Failure;
+use rustix::io::Errno;
+
+use crate::check::{Failure, UnusableGroup};
+use crate::store::Cause;
+use crate::sys::file::FileError;
+use crate::sys::process;
 use crate::verify::{Accepted, Credential, Gate, Rejected};
 
 use super::log::Line;
 
-/// Completes the line about a login that could not be judged.
+/// Completes the line about a login that could not be judged, at this PAM service.
 #[must_use]
-pub fn failed(line: Line, failure: &Failure) -> Line {
+pub fn failed(line: Line, failure: &Failure, service: &[u8]) -> Line {
     let line = line.with("result", &"error").saying("error", failure);
+    if let Some(uid) = process::ordinary_uid().filter(|_| is_denied(failure)) {
+        return line.saying("hint", &not_root(uid, service));
+    }
     match failure.hint() {
         Some(hint) => line.saying("hint", &hint),
         None => line,
     }
+}
+
+/// Whether the system refused to open a file.
+const fn is_denied(failure: &Failure) -> bool {
+    let Failure::Store(error) = failure else {
+        return false;
+    };
+    matches!(
+        error.cause,
+        Cause::File(FileError::System(_, Errno::ACCESS | Errno::PERM))
+    )
+}
+
+/// A screen locker or a web server that asks PAM by itself is no business of root's, and can read nothing here.
+fn not_root(uid: u32, service: &[u8]) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    let name = match std::str::from_utf8(service) {
+        Ok(name) if !name.is_empty() && name.bytes().all(|byte| plain(&byte)) => name,
+        _ => "SERVICE",
+    };
+    format!("this program runs as uid {uid}: twofactor disable --service {name}")
+}
+
+/// Completes the line about a group of `[[exempt]]` that has no members.
+#[must_use]
+pub fn unusable_group(line: Line, group: &UnusableGroup) -> Line {
+    line.with("result", &"unusable-group")
+        .with("group", &group.name)
+        .saying("error", &group.fault)
+        .saying(
+            "hint",
+            &"the group has no members until then, so codes are asked; twofactor policy check",
+        )
 }
 
 /// What to do where the question for the code was answered with the password.
@@ -102,6 +143,20 @@ pub fn rejected(line: Line, why: &Rejected) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_not_root_reads_its_uid_and_a_plain_service() {
+        let hint = "this program runs as uid 33: twofactor disable --service ";
+        for (service, shown) in [
+            (&b"nginx"[..], "nginx"),
+            (b"my-app_2.d", "my-app_2.d"),
+            (b"a;reboot", "SERVICE"),
+            (b"\xff", "SERVICE"),
+            (b"", "SERVICE"),
+        ] {
+            assert_eq!(not_root(33, service), format!("{hint}{shown}"));
+        }
+    }
 
     #[test]
     fn the_password_as_code_has_another_cause_in_each_service() {

@@ -11,8 +11,8 @@ use crate::policy::Policy;
 use crate::sys::clock;
 use crate::verify::Rejected;
 
-use super::messages;
 use super::prompt::Prompt;
+use super::{input, messages};
 
 /// A question comes a multiple of this after the login began or its last answer was given, a refusal a multiple of it after
 /// the answer. What only somebody with a device waits for takes a fraction of it: the flush to the disk, and the lock while
@@ -57,6 +57,14 @@ impl Pace {
     pub fn wait(&self) {
         if let Some(since) = self.0 {
             clock::sleep_until(next_multiple(since, clock::monotonic(), UNIT));
+        }
+    }
+
+    /// What is said of an answer that was not judged.
+    pub const fn words_unjudged(&self, answer: &[u8]) -> &'static str {
+        match input::is_empty(answer) && !self.is_even() {
+            true => messages::NO_CODE,
+            false => messages::WRONG,
         }
     }
 

@@ -24,6 +24,19 @@ pub const DEFAULT_POLICY: &str = include_str!("default.toml");
 /// The widest `window`.
 pub const MAX_WINDOW: u8 = 10;
 
+/// The services of one program, which depend on how it is called: `su -` is `su-l`, `sudo -i` is `sudo-i`, and
+/// `runuser -l` is `runuser-l`.
+const SIBLINGS: [(&str, &str); 3] = [("su", "su-l"), ("sudo", "sudo-i"), ("runuser", "runuser-l")];
+
+/// The other service of the program that `service` belongs to.
+pub fn sibling(service: &str) -> Option<&'static str> {
+    SIBLINGS.iter().find_map(|(plain, login)| match service {
+        service if service == *plain => Some(*login),
+        service if service == *login => Some(*plain),
+        _ => None,
+    })
+}
+
 /// A legal policy. Ranges and defaults are those of [`DEFAULT_POLICY`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -104,7 +117,7 @@ pub struct NewDevices {
 /// Which PAM services ask for a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Services {
-    /// For services that `named` does not hold.
+    /// For services that `named` does not hold; such a one is also on where its [`sibling`] is named and on.
     pub default: bool,
     /// By exact PAM service name. Always holds `sshd`, which is off unless the file says otherwise.
     pub named: BTreeMap<String, bool>,
@@ -137,17 +150,25 @@ pub fn parse(text: &str) -> Result<Policy, PolicyError> {
 
 impl Policy {
     /// Whether `service` (a PAM service name, compared exactly) is switched on. Says nothing about
-    /// `enabled`, which comes first.
+    /// `enabled`, which comes first. One that is not named is on where `default` or its [`sibling`] is: the
+    /// administrator who switches su on means `su -` as well.
     pub fn service_on(&self, service: &str) -> bool {
-        self.services
-            .named
-            .get(service)
-            .copied()
-            .unwrap_or(self.services.default)
+        let named = |name: &str| self.services.named.get(name).copied();
+        let by_sibling = || sibling(service).and_then(named).unwrap_or(false);
+        named(service).unwrap_or_else(|| self.services.default || by_sibling())
     }
 
-    /// Names of all groups that exemptions mention, possibly repeated. The caller looks them up: a
-    /// group that does not exist is a configuration error.
+    /// The services that do not follow `default`: those that are named, and those that are on by their [`sibling`].
+    pub fn own_services(&self) -> BTreeMap<String, bool> {
+        let names = SIBLINGS.iter().flat_map(|(plain, login)| [*plain, *login]);
+        let by_sibling = names.filter(|name| !self.services.default && self.service_on(name));
+        let mut services: BTreeMap<String, bool> =
+            by_sibling.map(|name| (name.to_owned(), true)).collect();
+        services.extend(self.services.named.clone());
+        services
+    }
+
+    /// Names of all groups that exemptions mention, possibly repeated.
     pub fn exempt_groups(&self) -> impl Iterator<Item = &str> {
         self.exempt
             .iter()
@@ -157,8 +178,8 @@ impl Policy {
 
     /// The index of the first exemption that covers `subject`.
     ///
-    /// `member` says whether the user is in the group of that name; a group that cannot be looked
-    /// up right now counts as not matching. It is asked last, and only where all else matches.
+    /// `member` says whether the user is in the group of that name; a group that is not found, or cannot
+    /// be looked up right now, has no members. It is asked last, and only where all else matches.
     pub fn exemption(
         &self,
         subject: &Subject<'_>,
@@ -302,9 +323,53 @@ mod tests {
             parse("enabled = true\n[services]\ndefault = false\nsshd = true\nsudo = true").unwrap();
         assert!(policy.service_on("sshd"));
         assert!(policy.service_on("sudo"));
-        for off in ["login", "SSHD", "sshd ", "sudo-i", "", "default"] {
+        for off in ["login", "SSHD", "sshd ", "su", "", "default"] {
             assert!(!policy.service_on(off), "{off:?}");
         }
+    }
+
+    #[test]
+    fn siblings_are_on_together_unless_they_are_named() {
+        let on = |services: &str, service: &str| {
+            let policy = format!("enabled = true\n[services]\n{services}");
+            policy.parse::<Policy>().unwrap().service_on(service)
+        };
+        for (plain, login) in SIBLINGS {
+            for (one, other) in [(plain, login), (login, plain)] {
+                assert_eq!(sibling(one), Some(other));
+                let alone = format!("default = false\n{one} = true");
+                assert!(on(&alone, one) && on(&alone, other), "{one}");
+                let named = format!("{alone}\n{other} = false");
+                assert!(on(&named, one) && !on(&named, other), "{one}");
+                let by_default = format!("{one} = false");
+                assert!(!on(&by_default, one) && on(&by_default, other), "{one}");
+                let off = format!("default = false\n{one} = false");
+                assert!(!on(&off, other), "{one}");
+            }
+        }
+        for single in ["sshd", "login", "su-", "sudo-l", "default", ""] {
+            assert_eq!(sibling(single), None, "{single:?}");
+        }
+    }
+
+    #[test]
+    fn services_of_their_own_are_the_named_ones_and_their_siblings() {
+        let own = |services: &str| {
+            let policy = format!("enabled = true\n[services]\n{services}");
+            policy.parse::<Policy>().unwrap().own_services()
+        };
+        let map = |services: &[(&str, bool)]| -> BTreeMap<String, bool> {
+            let owned = services.iter().map(|(name, on)| ((*name).to_owned(), *on));
+            owned.collect()
+        };
+        let followed = [("sshd", false), ("su", true), ("su-l", true)];
+        assert_eq!(own("default = false\nsu = true"), map(&followed));
+        assert_eq!(own("su = true"), map(&[("sshd", false), ("su", true)]));
+        let off = [("sshd", false), ("sudo", true), ("sudo-i", false)];
+        assert_eq!(
+            own("default = false\nsudo = true\nsudo-i = false"),
+            map(&off)
+        );
     }
 
     #[test]

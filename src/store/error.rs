@@ -29,8 +29,6 @@ pub enum Cause {
     NotUtf8,
     /// It is not a valid policy.
     Policy(PolicyError),
-    /// The policy names a group that does not exist.
-    UnknownGroup(String),
     /// It is not a valid record.
     Record(RecordError),
     /// It is not a valid state.
@@ -125,9 +123,6 @@ impl fmt::Display for Cause {
             Self::File(error) => error.fmt(f),
             Self::NotUtf8 => f.write_str("is not UTF-8"),
             Self::Policy(error) => error.fmt(f),
-            Self::UnknownGroup(name) => {
-                write!(f, "[[exempt]] names a group that does not exist: {name}")
-            }
             Self::Record(error) => error.fmt(f),
             Self::State(error) => error.fmt(f),
             Self::OtherUid { recorded, current } => write!(

@@ -11,4 +11,5 @@ pub mod local_time;
 pub mod lock;
 #[cfg(miri)]
 mod miri;
+pub mod process;
 pub mod wipe;

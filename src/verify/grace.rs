@@ -8,7 +8,7 @@ use crate::state::{Grace, MAX_GRACE, State, service_fingerprint};
 /// Where a login comes from, and under which policy it is judged.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
-    /// `PAM_RHOST` as an address; without one there is no grace.
+    /// `PAM_RHOST` as an address; without one there is no grace, and none for loopback and link-local addresses.
     pub address: Option<IpAddr>,
     /// PAM service name.
     pub service: &'a str,
@@ -18,10 +18,21 @@ pub struct Origin<'a> {
     pub policy: u64,
 }
 
+/// The address, where it tells one place from all others. A loopback address is that of all who log in by way of this
+/// machine, and a link-local one (RFC 3927, RFC 4291 2.5.6) belongs to another host on each interface.
+fn place(address: IpAddr) -> Option<IpAddr> {
+    let address = address.to_canonical();
+    let shared = match address {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local(),
+    };
+    (!shared).then_some(address)
+}
+
 /// Seconds left of a running grace period, `None` when there is none.
 #[must_use]
 pub fn running(state: &State, origin: &Origin<'_>, now: u64) -> Option<u64> {
-    let address = origin.address?;
+    let address = place(origin.address?)?;
     if state.grace_policy != origin.policy {
         return None;
     }
@@ -39,7 +50,10 @@ pub fn all_running(state: &State, seconds: u32, policy: u64, now: u64) -> Vec<(G
     if state.grace_policy != policy {
         return Vec::new();
     }
-    let with_time = |grace: &Grace| Some((*grace, left(grace, seconds, now)?));
+    let with_time = |grace: &Grace| {
+        place(grace.address)?;
+        Some((*grace, left(grace, seconds, now)?))
+    };
     state.grace.iter().filter_map(with_time).collect()
 }
 
@@ -51,7 +65,8 @@ fn left(grace: &Grace, seconds: u32, now: u64) -> Option<u64> {
 
 /// Begins a grace period after an accepted code. The oldest makes room for one more than can be kept.
 pub fn begin(state: &mut State, origin: &Origin<'_>, now: u64) {
-    let Some(address) = origin.address.filter(|_| origin.seconds > 0) else {
+    let address = origin.address.filter(|_| origin.seconds > 0);
+    let Some(address) = address.and_then(place) else {
         return;
     };
     if state.grace_policy != origin.policy {
@@ -103,6 +118,60 @@ mod tests {
         assert_eq!(other(|o| o.policy = 8), None);
         assert_eq!(other(|o| o.address = None), None);
         assert_eq!(other(|o| o.seconds = 0), None);
+    }
+
+    #[test]
+    fn addresses_that_are_no_place_of_their_own_have_none() {
+        let begun = |address: &str| {
+            let address: IpAddr = address.parse().unwrap();
+            let origin = Origin {
+                address: Some(address),
+                ..origin(1)
+            };
+            let mut state = State::new(1);
+            begin(&mut state, &origin, 100);
+            // One that an earlier version has written does not count either.
+            let mut written = State::new(1);
+            written.grace_policy = origin.policy;
+            written.grace.push(Grace {
+                address,
+                service: service_fingerprint(origin.service),
+                since: 100,
+            });
+            let runs = running(&state, &origin, 100).is_some();
+            assert_eq!(!state.grace.is_empty(), runs);
+            assert_eq!(running(&written, &origin, 100).is_some(), runs);
+            assert_eq!(!all_running(&written, 60, 7, 100).is_empty(), runs);
+            runs
+        };
+        for shared in [
+            "127.0.0.1",
+            "127.255.255.255",
+            "::1",
+            "::ffff:127.0.0.1",
+            "169.254.0.1",
+            "169.254.255.255",
+            "::ffff:169.254.7.7",
+            "fe80::1",
+            "febf:ffff::1",
+        ] {
+            assert!(!begun(shared), "{shared}");
+        }
+        for place in [
+            "128.0.0.1",
+            "126.255.255.255",
+            "169.253.255.255",
+            "169.255.0.0",
+            "10.0.0.1",
+            "192.168.0.1",
+            "::2",
+            "fe7f::1",
+            "fec0::1",
+            "fd00::1",
+            "2001:db8::1",
+        ] {
+            assert!(begun(place), "{place}");
+        }
     }
 
     #[test]

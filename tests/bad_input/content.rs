@@ -8,8 +8,8 @@ use harness::pam::code;
 use sha2::{Digest, Sha256};
 
 use crate::enrolled::{
-    ON, SECRET, Token, auth, enrol, logged, login, machine, policy_path, record_path, run,
-    set_state, state_path,
+    ON, SECRET, Token, UNUSABLE, auth, enrol, logged, login, machine, policy_path, record_path,
+    run, said, set_state, state_path,
 };
 use crate::snapshot::Snapshot;
 
@@ -24,7 +24,7 @@ fn refusal(machine: &Machine, alice: &Token, path: &Path, content: &[u8]) -> Str
     let outcome = run(alice.login().answer(alice.code_at(0)));
     let shown = String::from_utf8_lossy(&content[..content.len().min(200)]);
     assert_eq!(outcome.auth, code::AUTHINFO_UNAVAIL, "{shown:?}");
-    assert_eq!(outcome.messages.len(), 0);
+    assert_eq!(said(&outcome), [("error", UNUSABLE)]);
     assert_eq!(before.changed(), [""; 0]);
     let mut lines = logged(machine);
     assert_eq!(lines.len(), 1, "{lines:?}");

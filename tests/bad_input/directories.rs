@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use harness::pam::code;
 
-use crate::enrolled::{IGNORED, ON, add_account, auth, enrol, logged, login, machine, run};
+use crate::enrolled::{
+    IGNORED, ON, UNUSABLE, add_account, auth, enrol, logged, login, machine, run, said,
+};
 use crate::snapshot::Snapshot;
 
 const PARTS: [&str; 3] = ["", "users", "state"];
@@ -32,7 +34,7 @@ fn every_part_refuses(spoil: impl Fn(&Path), cause: &str) {
             let before = Snapshot::take();
             let outcome = run(login(user).answer(alice.code_at(0)));
             assert_eq!(outcome.auth, code::AUTHINFO_UNAVAIL, "{user}: {cause}");
-            assert_eq!(outcome.messages.len(), 0);
+            assert_eq!(said(&outcome), [("error", UNUSABLE)]);
             assert_eq!(before.changed(), [""; 0]);
             let line = format!(
                 "user={user} rhost= result=error error=\"{}: {cause}",

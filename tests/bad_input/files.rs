@@ -9,7 +9,7 @@ use harness::Machine;
 use harness::pam::code;
 
 use crate::enrolled::{
-    ON, Token, enrol, logged, machine, policy_path, record_path, run, state_path,
+    ON, Token, UNUSABLE, enrol, logged, machine, policy_path, record_path, run, said, state_path,
 };
 use crate::snapshot::Snapshot;
 
@@ -101,7 +101,7 @@ fn refuses(machine: &Machine, alice: &Token, spoilt: &str, path: &Path, cause: &
     let before = Snapshot::take();
     let outcome = run(alice.login().answer(alice.code_at(0)));
     assert_eq!(outcome.auth, code::AUTHINFO_UNAVAIL, "{spoilt}");
-    assert_eq!(outcome.messages.len(), 0, "{spoilt}");
+    assert_eq!(said(&outcome), [("error", UNUSABLE)], "{spoilt}");
     assert_eq!(before.changed(), [""; 0], "{spoilt}");
     let line = format!(
         "user=alice rhost= result=error error=\"{}: {cause}\"",

@@ -42,6 +42,9 @@ pub const IGNORED: i32 = code::CRED_EXPIRED;
 /// The prompt of a policy that sets none.
 pub const PROMPT: &str = "Verification code: ";
 
+/// What is said where something is unusable.
+pub const UNUSABLE: &str = "Two-factor login does not work because of an error on this machine, so this login is refused. Tell your administrator.";
+
 /// A machine with a policy and a service `SERVICE` with the module alone, without arguments.
 pub fn machine(policy: &str) -> Machine {
     let machine = Machine::new();

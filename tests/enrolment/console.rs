@@ -104,6 +104,9 @@ fn sudo_refuses_a_caller_who_must_enrol_and_does_not() {
     sudo.answer("[sudo] password for alice: ", PASSWORD)
         .answer(BEGIN, "")
         .answer(CODE, "");
+    // sudo wants no messages, and would say nothing of the reason.
+    sudo.expect("Two-factor login was not set up, so you cannot log in here.");
+    sudo.answer("Press Enter to go on: ", "");
     let ended = sudo.end();
     assert_eq!(ended.code, Some(1), "{}", ended.shown);
     assert!(!ended.shown.contains("this is root"), "{}", ended.shown);

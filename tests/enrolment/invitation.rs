@@ -8,6 +8,9 @@ use crate::app::{ANOTHER, CODE, CODE_OR_SKIP, INVITATION, INVITATION_OR_SKIP, Pe
 use crate::common::{ASK_PASSWORD, logged, policy};
 use crate::sshd::{devices, machine_with, questions, runs};
 
+/// Where the record is.
+const RECORD: &str = "/var/lib/twofactor/users/alice.toml";
+
 const OFFER: &str = "enroll_at_login = \"offer\"\nenroll_needs_invite = true";
 const REQUIRE: &str = "enroll_at_login = \"require\"\nenroll_needs_invite = true";
 
@@ -335,6 +338,37 @@ fn an_invitation_that_is_withdrawn_after_it_was_accepted_stores_nothing_and_says
             "Remove the new entry from the app, and ask your administrator for a new code."
         ),
         "{session:?}"
+    );
+    assert_eq!(
+        logged(&machine, "sshd:account"),
+        ["user=alice rhost=127.0.0.1 result=enrolment-withdrawn changed=invitation"]
+    );
+    assert_eq!(devices(&machine, "alice"), 0);
+}
+
+#[test]
+fn an_invitation_that_expires_after_it_was_accepted_stores_nothing() {
+    let machine = machine_with(REQUIRE);
+    let invitation = code(&invite(&machine, &[]));
+    let sshd = machine.sshd("");
+    let mut person = Person::new(&[(INVITATION, invitation.as_str())]);
+    let session = sshd
+        .login("alice")
+        .answer_with(|asked| {
+            if asked.ends_with(CODE) {
+                let record = machine.read(RECORD);
+                let (before, expires) = record.split_once("expires = ").unwrap();
+                let rest = expires.split_once('\n').unwrap().1;
+                machine.write_file(RECORD, format!("{before}expires = 1\n{rest}"), 0o600);
+            }
+            person.types(asked)
+        })
+        .run();
+    assert!(!session.is_in(), "{session:?}");
+    assert!(
+        session
+            .stderr
+            .contains("or has expired. Remove the new entry from the app")
     );
     assert_eq!(
         logged(&machine, "sshd:account"),

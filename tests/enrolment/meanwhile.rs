@@ -138,6 +138,26 @@ fn what_cannot_be_stored_refuses_the_login() {
     }
 }
 
+#[test]
+fn a_second_device_is_stored_under_the_policy_of_that_moment() {
+    for (keys, stored) in [("enroll_at_login = \"require\"", 2), ("", 1)] {
+        let machine = machine_with("enroll_at_login = \"require\"");
+        let answers = [(BEGIN, ""), (ANOTHER, "yes")];
+        let (is_in, shown) = while_asked(&machine, &answers, crate::app::CODE_OR_SKIP, || {
+            policy(&machine, keys, "");
+        });
+        assert!(is_in, "{shown}");
+        assert_eq!(devices(&machine, "alice"), stored, "{shown}");
+        let log = logged(&machine, "sshd:account");
+        let withdrawn = "user=alice rhost=127.0.0.1 result=enrolment-withdrawn changed=policy";
+        assert_eq!(
+            log.iter().any(|line| line == withdrawn),
+            stored == 1,
+            "{log:?}"
+        );
+    }
+}
+
 /// With `uniform_prompt` who has no device is asked for a code, too, and the question may stay open for long.
 #[test]
 fn an_open_question_lets_nobody_in_after_the_owner_got_a_device() {

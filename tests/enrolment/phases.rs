@@ -248,3 +248,78 @@ fn a_uniform_prompt_is_asked_before_the_enrolment() {
         ["Verification code: ", OFFER, CODE_OR_SKIP]
     );
 }
+
+/// The application, or another module, puts somebody else in the place while a question is open.
+#[test]
+fn another_user_during_the_dialogue_gets_no_device() {
+    for policy in [OFFERED, REQUIRED] {
+        let machine = machine(policy);
+        add_account(&machine, "bob");
+        add_account(&machine, "carol");
+        let first = enrols("bob")
+            .answer_as("carol", "yes")
+            .answer_shell(CODE_OF_LAST_KEY);
+        let second = enrols("bob")
+            .answer("yes")
+            .answer_shell(CODE_OF_LAST_KEY)
+            .answer_as("carol", "yes")
+            .answer_shell(CODE_OF_LAST_KEY);
+        for (drive, stored) in [(first, 0), (second, 1)] {
+            let outcome = run(drive);
+            assert_eq!((outcome.auth, outcome.acct), (IGNORED, code::PERM_DENIED));
+            assert!(logged(&machine).contains(&"user=bob rhost= result=another-user".to_owned()));
+            let record = std::fs::read_to_string(crate::enrolled::record_path("bob"));
+            let devices = record.map_or(0, |text| text.matches("[[device]]").count());
+            assert_eq!(devices, stored);
+            assert!(!crate::enrolled::record_path("carol").exists());
+        }
+    }
+}
+
+/// A device that was offered and cannot be stored is no reason to refuse: unless one is there, or required, by now.
+#[test]
+fn what_was_offered_and_cannot_be_stored_lets_in() {
+    let enforced = "enabled = true\nenforcement = \"mandatory\"\n";
+    let failed = "result=enrolment-failed error=\"/var/lib/twofactor/users/bob.toml: rename";
+    for (first, by_then, acct, result) in [
+        (OFFERED, OFFERED, IGNORED, failed),
+        (
+            OFFERED,
+            REQUIRED,
+            code::PERM_DENIED,
+            "result=enrolment-required",
+        ),
+        (
+            OFFERED,
+            enforced,
+            code::PERM_DENIED,
+            "result=enrolment-withdrawn",
+        ),
+        (OFFERED, "no policy", code::PERM_DENIED, "result=error"),
+        (REQUIRED, REQUIRED, code::PERM_DENIED, "result=error"),
+    ] {
+        let machine = machine(first);
+        add_account(&machine, "bob");
+        machine.write_file("/run/by-then", by_then, 0o644);
+        let meanwhile = format!("cp /run/by-then /etc/security/twofactor.toml; {CODE_OF_LAST_KEY}");
+        let strace = [
+            "strace",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "--inject=renameat,renameat2:error=EIO:when=2+",
+        ];
+        let drive = enrols("bob").answer("yes").answer_shell(&meanwhile);
+        let outcome = run(drive.through(&strace));
+        assert_eq!((outcome.auth, outcome.acct), (IGNORED, acct), "{by_then}");
+        let told = said(&outcome).iter().any(|(style, text)| {
+            *style == "info"
+                && text.contains("error on this machine. You are logged in without it.")
+        });
+        assert_eq!(told, acct == IGNORED, "{by_then}");
+        let lines = logged(&machine);
+        assert!(lines[1].contains(result), "{lines:?}");
+        assert!(!crate::enrolled::record_path("bob").exists());
+        assert!(!crate::enrolled::state_path("bob").exists());
+    }
+}

@@ -152,24 +152,6 @@ fn the_whole_internet_does_not_cover_a_login_without_an_address() {
 }
 
 #[test]
-fn a_group_that_does_not_exist_refuses_everyone() {
-    let machine = machine(&policy("[[exempt]]\ngroups = [\"robots\"]\n"));
-    enrol(&machine, "alice");
-    for user in ["alice", "nobody-of-that-name"] {
-        let outcome = run(at(SERVICE, user));
-        assert_eq!(outcome.auth, code::AUTHINFO_UNAVAIL);
-        assert_eq!(outcome.prompts, [""; 0]);
-        let line = format!(
-            "user={user} rhost= result=error error=\"/etc/security/twofactor.toml: [[exempt]] names a group that does \
-             not exist: robots\" hint=\"twofactor policy check shows the error\""
-        );
-        assert_eq!(logged(&machine), [line]);
-    }
-    machine.add_group("robots");
-    assert_eq!(treated(at(SERVICE, "alice")), Treated::Asked);
-}
-
-#[test]
 fn a_group_exempts_none_of_its_strangers() {
     let machine = machine(&policy("[[exempt]]\ngroups = [\"robots\"]\n"));
     machine.add_group("robots");

@@ -17,6 +17,7 @@ mod conversation;
 mod exempt;
 mod first_pass;
 mod grace;
+mod groups;
 mod phases;
 mod stand_in;
 mod throttle;

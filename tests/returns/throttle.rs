@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use harness::otp::unix_time;
-use harness::pam::code;
+use harness::pam::{Drive, code};
 
 use crate::enrolled::{
     ON, PROMPT, Token, add_stack, auth, enrol, logged, machine, run, said, set_state, state_of,
@@ -92,12 +92,31 @@ fn the_hard_limit_holds_until_somebody_unlocks() {
 }
 
 #[test]
-fn with_pam_silent_a_lock_out_says_nothing() {
+fn with_pam_silent_a_lock_out_is_told_in_one_question() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     failed("alice", 100, 10);
-    let outcome = run(alice.login().silent());
-    assert_eq!((outcome.auth, said(&outcome)), (code::MAXTRIES, vec![]));
+    let told = "Too many wrong codes. Ask your administrator to unlock your account. Press Enter to go on: ";
+    let asked = [("echo_off", told)];
+    for answer in ["", &alice.code()] {
+        let outcome = run(alice.login().silent().answer(answer));
+        assert_eq!(
+            (outcome.auth, said(&outcome)),
+            (code::MAXTRIES, asked.to_vec())
+        );
+    }
+    let unanswered = run(alice.login().silent());
+    assert_eq!(unanswered.auth, code::MAXTRIES);
+    // In one field the password is not known yet, and where only the first pass counts nothing is asked.
+    for arguments in ["forward_pass", "use_first_pass"] {
+        add_stack(&machine, "x", arguments);
+        let outcome = run(Drive::installed().service("x").user("alice").silent());
+        assert_eq!(
+            (outcome.auth, said(&outcome)),
+            (code::MAXTRIES, vec![]),
+            "{arguments}"
+        );
+    }
 }
 
 #[test]

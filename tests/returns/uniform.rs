@@ -34,7 +34,7 @@ fn where_a_device_is_mandatory_everybody_sees_the_same() {
     add_account(&machine, "bob");
     let wrong = alice.wrong();
     let refused = |user: &str, finish: fn(Drive) -> Drive| {
-        let login = login(user).answer(&wrong).answer("").answer("nonsense");
+        let login = login(user).answer(&wrong).answer("x").answer("nonsense");
         let outcome = run(finish(login));
         assert!(outcome.fail_delay_us.is_some());
         Outcome {
@@ -53,6 +53,60 @@ fn where_a_device_is_mandatory_everybody_sees_the_same() {
     let lines = logged(&machine);
     assert!(lines.contains(&"user=bob rhost= result=device-required".to_owned()));
     assert_eq!(state_of("alice").unreported, 6);
+}
+
+#[test]
+fn empty_answers_end_everybodys_login_at_the_second() {
+    let machine = machine(MANDATORY);
+    enrol(&machine, "alice");
+    add_account(&machine, "bob");
+    for answers in [["", "", ""], ["x", "", ""]] {
+        let refused = |user: &str| {
+            let login = answers
+                .iter()
+                .fold(login(user), |drive, it| drive.answer(it));
+            let outcome = run(login);
+            assert_eq!(outcome.auth, code::MAXTRIES);
+            let told = said(&outcome).into_iter();
+            let told: Vec<String> = told.map(|(_, text)| text.to_owned()).collect();
+            told
+        };
+        let real = refused("alice");
+        let asked = if answers == ["", "", ""] { 2 } else { 3 };
+        assert_eq!(real, [PROMPT, "Wrong code."].repeat(asked), "{answers:?}");
+        assert_eq!(refused("bob"), real);
+        assert_eq!(refused("nobody-of-that-name"), real);
+    }
+    assert_eq!(state_of("alice").failures, 1);
+}
+
+/// A damaged file must not tell whose it is.
+#[test]
+fn nothing_is_said_of_a_file_that_cannot_be_used() {
+    for policy in [OPTIONAL, MANDATORY] {
+        let machine = machine(policy);
+        enrol(&machine, "alice");
+        machine.write_file(crate::enrolled::record_path("alice"), "no record", 0o600);
+        for drive in [login("alice"), login("alice").silent()] {
+            let outcome = run(drive);
+            assert_eq!(
+                (outcome.auth, said(&outcome)),
+                (code::AUTHINFO_UNAVAIL, vec![])
+            );
+        }
+    }
+}
+
+/// Nor of a lock-out, where that would be a question more than before.
+#[test]
+fn a_lock_out_is_told_in_no_question() {
+    let machine = machine(OPTIONAL);
+    let alice = enrol(&machine, "alice");
+    crate::enrolled::set_state("alice", |state| {
+        (state.failures, state.last_failure) = (100, 10)
+    });
+    let outcome = run(alice.login().silent());
+    assert_eq!((outcome.auth, said(&outcome)), (code::MAXTRIES, vec![]));
 }
 
 #[test]
@@ -123,7 +177,7 @@ fn a_lock_out_looks_like_wrong_codes_and_a_right_code_does_not_end_it() {
     add_account(&machine, "bob");
     let wrong = alice.wrong();
     let refused = |user: &str, answer: &str| {
-        let login = login(user).answer(&wrong).answer("").answer(answer);
+        let login = login(user).answer(&wrong).answer("x").answer(answer);
         let outcome = run(login);
         assert!(outcome.fail_delay_us.is_some());
         let shown: Vec<_> = said(&outcome)

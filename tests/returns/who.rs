@@ -7,17 +7,22 @@ use harness::Machine;
 use harness::pam::{Drive, code};
 
 use crate::enrolled::{
-    IGNORED, ON, PROMPT, add_account, add_stack, auth, enrol, enrol_phone, logged, login, machine,
-    policy_path, record_path, run, said, state_of,
+    IGNORED, ON, PROMPT, UNUSABLE, add_account, add_stack, auth, enrol, enrol_phone, logged, login,
+    machine, policy_path, record_path, run, said, state_of,
 };
 
 const MANDATORY: &str = "enabled = true\nenforcement = \"mandatory\"\n";
 const DEVICE_REQUIRED: &str = "Two-factor login is required here, and it is not set up for your account yet. Ask your administrator to do that.";
 
-/// The code of a login without any answer, and what was logged; nothing may have been asked.
+/// The code of a login without any answer, and what was logged; nothing may have been asked, and an error is told in one
+/// sentence.
 fn unasked(machine: &Machine, user: &str) -> (i32, Vec<String>) {
     let outcome = run(login(user));
-    assert_eq!(outcome.prompts, [""; 0]);
+    let told: &[(&str, &str)] = match outcome.auth {
+        code::AUTHINFO_UNAVAIL => &[("error", UNUSABLE)],
+        _ => &[],
+    };
+    assert_eq!(said(&outcome), told);
     (outcome.auth, logged(machine))
 }
 
@@ -67,7 +72,10 @@ fn the_unenrolled_are_refused_where_a_device_is_mandatory() {
         assert_eq!(said(&outcome), [("error", DEVICE_REQUIRED)]);
         let line = format!("user={user} rhost= result=device-required");
         assert_eq!(logged(&machine), [line]);
-        assert_eq!(said(&run(login(user).silent())), []);
+        let question = format!("{DEVICE_REQUIRED} Press Enter to go on: ");
+        let silent = run(login(user).silent().answer(""));
+        assert_eq!(silent.auth, code::AUTH_ERR);
+        assert_eq!(said(&silent), [("echo_off", question.as_str())]);
         machine.forget_log();
     }
     let alice = enrol(&machine, "alice");
@@ -200,4 +208,76 @@ fn a_broken_policy_comes_before_every_other_row() {
     add_stack(&machine, "broken", "no-such-argument");
     let broken = Drive::installed().service("broken").user("alice");
     assert_eq!(auth(broken), code::SERVICE_ERR, "arguments before that");
+}
+
+#[test]
+fn with_pam_silent_an_error_is_told_in_one_question() {
+    let machine = machine("no_such_key = 1\n");
+    let question = format!("{UNUSABLE} Press Enter to go on: ");
+    let outcome = run(login("alice").silent().answer(""));
+    assert_eq!(outcome.auth, code::AUTHINFO_UNAVAIL);
+    assert_eq!(said(&outcome), [("echo_off", question.as_str())]);
+    // In one field the password is not known yet, and where only the first pass counts nothing is asked.
+    add_stack(&machine, "x", "forward_pass");
+    for silent in [false, true] {
+        let drive = Drive::installed().service("x").user("alice");
+        let outcome = run(if silent { drive.silent() } else { drive });
+        assert_eq!(
+            (outcome.auth, said(&outcome)),
+            (code::AUTHINFO_UNAVAIL, vec![])
+        );
+    }
+    add_stack(&machine, "x", "use_first_pass");
+    let outcome = run(Drive::installed().service("x").user("alice").silent());
+    assert_eq!(
+        (outcome.auth, said(&outcome)),
+        (code::AUTHINFO_UNAVAIL, vec![])
+    );
+}
+
+/// A web server or a screen locker, which is not root and opens nothing here.
+#[test]
+fn a_program_that_is_not_root_reads_which_uid_it_has() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    let uid = machine.add_user("www");
+    let drive = || alice.login().answer(alice.code()).as_user("www");
+    assert_eq!(drive().run().auth, code::AUTHINFO_UNAVAIL);
+    let line = |path: &str| {
+        format!(
+            "user=alice rhost= result=error error=\"{path}: open: Permission denied (os error 13)\" hint=\"this program \
+             runs as uid {uid}: twofactor disable --service test\""
+        )
+    };
+    assert_eq!(logged(&machine), [line("/var/lib/twofactor")]);
+    machine.write_file(policy_path(), ON, 0o600);
+    assert_eq!(drive().run().auth, code::AUTHINFO_UNAVAIL);
+    assert_eq!(logged(&machine), [line("/etc/security/twofactor.toml")]);
+    machine.policy("enabled = true\n[services]\ntest = false\n");
+    assert_eq!(drive().run().auth, IGNORED);
+}
+
+/// The application, or another module, puts somebody else in the place while a question is open.
+#[test]
+fn a_code_is_no_verdict_on_somebody_else() {
+    let machine = machine(ON);
+    let alice = enrol(&machine, "alice");
+    enrol(&machine, "carol");
+    add_account(&machine, "bob");
+    add_stack(&machine, "x", "forward_pass");
+    let another = |user: &str| format!("user={user} rhost= result=another-user");
+    let outcome = run(alice.login().answer_as("carol", alice.code()));
+    assert_eq!(outcome.auth, code::AUTH_ERR);
+    assert_eq!(logged(&machine).last(), Some(&another("alice")));
+    // Nor is it one that a policy asks nothing of the first.
+    let one_field = Drive::installed().service("x").user("bob");
+    assert_eq!(auth(one_field.answer_as("carol", "x")), code::AUTH_ERR);
+    machine.policy("enabled = true\nuniform_prompt = true\n");
+    assert_eq!(auth(login("bob").answer_as("carol", "x")), code::AUTH_ERR);
+    assert_eq!(logged(&machine).last(), Some(&another("bob")));
+    assert_eq!(auth(login("bob").answer_as("bob", "x")), IGNORED);
+    assert_eq!(
+        auth(alice.login().answer_as("alice", alice.code())),
+        code::SUCCESS
+    );
 }

@@ -173,7 +173,7 @@ pub struct Resync {
 /// `enable`.
 #[derive(Debug, Args)]
 pub struct Switch {
-    /// PAM service to switch on; may be repeated
+    /// PAM service to switch on; may be repeated. With su, sudo or runuser also su-l, sudo-i, runuser-l, and the other way round
     #[arg(long = "service", value_name = "SERVICE")]
     pub services: Vec<String>,
     /// Do it even if it locks people out
@@ -184,7 +184,7 @@ pub struct Switch {
 /// `disable`.
 #[derive(Debug, Args)]
 pub struct Disable {
-    /// PAM service to switch off; may be repeated
+    /// PAM service to switch off; may be repeated. With su, sudo or runuser also su-l, sudo-i, runuser-l, and the other way round
     #[arg(long = "service", value_name = "SERVICE")]
     pub services: Vec<String>,
 }

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use pam_twofactor::check;
 use pam_twofactor::policy::{self, DEFAULT_POLICY, Policy};
 use pam_twofactor::store::Store;
 use pam_twofactor::sys::clock::{self, Synchronization};
@@ -14,6 +13,7 @@ use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::doctor;
 use crate::error::Failure;
+use crate::exempt_names::{self, IdleName};
 use crate::impact::{self, Impact};
 use crate::output::Report;
 use crate::people;
@@ -82,14 +82,10 @@ pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result
     // `policy_edit::set` returns valid policies only.
     let after = policy::parse(&edited).map_err(Failure::invalid)?;
     let store = store_for(context, &after)?;
-    // While it is switched off, a group that does not exist matters to nobody, and must not keep it on.
-    if after.enabled {
-        check::memberships(&context.policy, &after, None)?;
-    }
     let mut made = Made::new(
         context,
         &after,
-        assess(context, store.as_ref(), before.as_ref(), &after)?,
+        assess(store.as_ref(), before.as_ref(), &after)?,
     );
     if text.as_deref() == Some(edited.as_str()) {
         return Ok(made);
@@ -141,7 +137,6 @@ fn store_for(context: &Context, after: &Policy) -> Result<Option<Store>, Failure
 }
 
 fn assess(
-    context: &Context,
     store: Option<&Store>,
     before: Option<&Policy>,
     after: &Policy,
@@ -151,7 +146,7 @@ fn assess(
         Some(before) if !after.enabled => before,
         _ => after,
     };
-    let listed = store.map(|store| people::all(context, asking, store));
+    let listed = store.map(|store| people::all(asking, store));
     let (people, mut warnings) = match listed.transpose() {
         // Switching off changes the same for everybody, and must work also while accounts cannot be looked up.
         Err(_) if !after.enabled => (Vec::new(), Vec::new()),
@@ -168,6 +163,8 @@ fn assess(
             );
         }
         impact.warnings.append(&mut warnings);
+        let idle = exempt_names::find(after);
+        impact.warnings.extend(idle.iter().map(IdleName::warning));
     }
     Ok(impact)
 }
@@ -176,8 +173,14 @@ fn assess(
 fn unknown_services(settings: &[Setting]) -> Vec<String> {
     let unknown = |setting: &Setting| {
         let service = setting.service()?;
-        let stack = |directory: &str| Path::new(directory).join(service).exists();
-        let known = service == "default" || PAM_DIRECTORIES.iter().any(|path| stack(path));
+        // A program that is called by one name only has one stack.
+        let stack = |name: &str| {
+            PAM_DIRECTORIES
+                .iter()
+                .any(|directory| Path::new(directory).join(name).exists())
+        };
+        let known =
+            service == "default" || stack(service) || policy::sibling(service).is_some_and(stack);
         (setting.value == "true" && !known).then(|| {
             format!(
                 "there is no PAM file of the service {service}: {}/{service}",
@@ -264,7 +267,7 @@ pub fn replace_invalid(context: &Context) -> Result<Made, Failure> {
             ("replaced", "invalid"),
         ],
     );
-    let impact = assess(context, store.as_ref(), None, &after)?;
+    let impact = assess(store.as_ref(), None, &after)?;
     let mut made = Made::new(context, &after, impact);
     made.changed = vec![Setting::new("enabled", "false")];
     Ok(made)

@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
-use pam_twofactor::check;
 use pam_twofactor::policy::{self, Echo, Exempt, Policy};
-use pam_twofactor::store::PolicyFile;
 use pam_twofactor::sys::file::MAX_LEN;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::error::Failure;
+use crate::exempt_names::{self, IdleName};
 use crate::output::Report;
 
 /// `policy show`.
@@ -27,7 +26,6 @@ pub fn check(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
         None => (context.policy_path(), in_use(context)?),
         Some(path) => (path, draft(path)?),
     };
-    check::memberships(&PolicyFile::new(path), &policy, None)?;
     if file.is_none()
         && let Some(failure) = context.missing_store(&policy)?
     {
@@ -37,6 +35,10 @@ pub fn check(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
         file: path.display().to_string(),
         valid: true,
         enabled: policy.enabled,
+        warnings: exempt_names::find(&policy)
+            .iter()
+            .map(IdleName::warning)
+            .collect(),
     })
 }
 
@@ -69,15 +71,20 @@ struct Valid {
     file: String,
     valid: bool,
     enabled: bool,
+    warnings: Vec<String>,
 }
 
 impl Report for Valid {
     fn text(&self) -> Zeroizing<String> {
         let switch = if self.enabled { "on" } else { "off" };
-        Zeroizing::new(format!(
+        let mut text = format!(
             "{} is valid. Two-factor login is {switch} in it.\n",
             self.file
-        ))
+        );
+        for warning in &self.warnings {
+            text.push_str(&format!("Warning: {warning}\n"));
+        }
+        Zeroizing::new(text)
     }
 }
 
@@ -135,7 +142,7 @@ impl View {
     /// Of `policy`.
     pub fn new(policy: &Policy) -> Self {
         let (new, throttle) = (&policy.new_devices, &policy.throttle);
-        let mut services = policy.services.named.clone();
+        let mut services = policy.own_services();
         services.insert("default".to_owned(), policy.services.default);
         Self {
             enabled: policy.enabled,

@@ -58,7 +58,7 @@ pub fn announce(
     };
     let policy = loaded.policy;
     let people = match danger {
-        Danger::Refuse if policy.enabled => people::all(context, &policy, store)?.0,
+        Danger::Refuse if policy.enabled => people::all(&policy, store)?.0,
         _ => Vec::new(),
     };
     let person = people.iter().find(|person| person.name == user);

@@ -6,7 +6,6 @@ mod report;
 
 use std::process::ExitCode;
 
-use pam_twofactor::check;
 use pam_twofactor::policy::Policy;
 use pam_twofactor::record::Record;
 use pam_twofactor::state::State;
@@ -61,7 +60,7 @@ pub fn run(context: &Context, args: &Status) -> Result<ExitCode, Failure> {
 /// The policy as far as it can be read; defaults stand in for one that cannot.
 fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
     let file = context.policy_path().display().to_string();
-    match usable_policy(context) {
+    match context.policy.load() {
         Ok(loaded) => {
             let policy = &loaded.policy;
             let missing = context.missing_store(policy).ok().flatten();
@@ -77,7 +76,7 @@ fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
             (status, loaded)
         }
         Err(error) => {
-            let missing = matches!(&error, check::Failure::Store(error) if error.is_missing());
+            let missing = error.is_missing();
             let status = PolicyStatus {
                 file,
                 present: !missing,
@@ -94,15 +93,6 @@ fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
             (status, defaults)
         }
     }
-}
-
-/// As a login sees it: a group that does not exist makes it unusable.
-fn usable_policy(context: &Context) -> Result<LoadedPolicy, check::Failure> {
-    let loaded = context.policy.load()?;
-    if loaded.policy.enabled {
-        check::memberships(&context.policy, &loaded.policy, None)?;
-    }
-    Ok(loaded)
 }
 
 fn user_status(

@@ -16,11 +16,8 @@ use crate::shell;
 /// `enable`: a service is of no use without the global switch, so that is switched on with it.
 pub fn enable(context: &Context, args: &Switch) -> Result<(), Failure> {
     let mut settings = vec![Setting::new("enabled", "true")];
-    settings.extend(
-        args.services
-            .iter()
-            .map(|service| Setting::new(service_key(service), "true")),
-    );
+    settings.extend(switches(&args.services, "true"));
+    say_siblings(context, &args.services)?;
     let made = change(context, &settings, Danger::new(&args.force))?;
     context.format.write(&made)?;
     match (made.changed.is_empty(), context.format) {
@@ -37,11 +34,9 @@ pub fn enable(context: &Context, args: &Switch) -> Result<(), Failure> {
 pub fn disable(context: &Context, args: &Disable) -> Result<(), Failure> {
     let settings: Vec<Setting> = match args.services.as_slice() {
         [] => vec![Setting::new("enabled", "false")],
-        services => services
-            .iter()
-            .map(|service| Setting::new(service_key(service), "false"))
-            .collect(),
+        services => switches(services, "false"),
     };
+    say_siblings(context, &args.services)?;
     // Also one that nobody may use, such as one that others can write.
     let invalid = match context.policy.text() {
         Ok(text) => policy::parse(&text).is_err(),
@@ -59,6 +54,37 @@ pub fn set(context: &Context, args: &PolicySet) -> Result<(), Failure> {
     let settings = [Setting::new(&args.key, &args.value)];
     let made = change(context, &settings, Danger::new(&args.force))?;
     context.format.write(&made)
+}
+
+/// Settings that switch services, each with its sibling.
+fn switches(services: &[String], value: &str) -> Vec<Setting> {
+    let mut settings: Vec<Setting> = Vec::new();
+    let all = services.iter().flat_map(|service| {
+        let sibling = policy::sibling(service).map(str::to_owned);
+        [Some(service.clone()), sibling].into_iter().flatten()
+    });
+    for service in all {
+        let setting = Setting::new(service_key(&service), value);
+        if !settings.contains(&setting) {
+            settings.push(setting);
+        }
+    }
+    settings
+}
+
+/// Says which services are switched though they were not named.
+fn say_siblings(context: &Context, services: &[String]) -> Result<(), Failure> {
+    for service in services {
+        let Some(sibling) = policy::sibling(service).filter(|it| !services.iter().any(|s| s == it))
+        else {
+            continue;
+        };
+        context.terminal.say(&format!(
+            "{service} and {sibling} are one program, so both are switched. To switch {sibling} alone: twofactor policy set \
+             services.{sibling} true, or false\n"
+        ))?;
+    }
+    Ok(())
 }
 
 /// A service name as a key: quoted where TOML needs it.

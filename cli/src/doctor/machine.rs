@@ -4,7 +4,6 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use pam_twofactor::check;
 use pam_twofactor::policy::Policy;
 use pam_twofactor::sys::clock::Synchronization;
 use pam_twofactor::sys::file::{self, Access, FileError};
@@ -15,7 +14,9 @@ use super::modules::OURS;
 use super::world::same_architecture;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::exempt_names;
 use crate::shell;
+use crate::text::plain;
 
 /// A file that is made and removed to see whether one can be made. No user's record can have that name.
 const PROBE: &str = "%doctor";
@@ -25,20 +26,13 @@ const PROBE_LEN: usize = 4096;
 /// The policy as a login sees it; `None` with a finding when it cannot be used.
 pub fn policy(context: &Context, used: &[String]) -> (Option<Policy>, Vec<Finding>) {
     let file = context.policy_path().display().to_string();
-    let loaded = context.policy.load().map_err(check::Failure::from);
-    let usable = loaded.and_then(|loaded| {
-        if loaded.policy.enabled {
-            check::memberships(&context.policy, &loaded.policy, None)?;
-        }
-        Ok(loaded.policy)
-    });
     let refused = match used {
         [] => "wherever a PAM file names the module".to_owned(),
         services => format!("at {}", services.join(", ")),
     };
-    match usable {
-        Ok(policy) => (Some(policy), Vec::new()),
-        Err(check::Failure::Store(error)) if error.is_missing() => {
+    match context.policy.load() {
+        Ok(loaded) => (Some(loaded.policy), Vec::new()),
+        Err(error) if error.is_missing() => {
             let cause = format!("there is no policy {file}: everybody is refused {refused}");
             let fix = "twofactor policy set enabled false, or twofactor enable";
             let finding = match used {
@@ -54,6 +48,17 @@ pub fn policy(context: &Context, used: &[String]) -> (Option<Policy>, Vec<Findin
             (None, vec![Finding::of("policy", file, failure, fix)])
         }
     }
+}
+
+/// Names in `[[exempt]]` by which an entry covers no login. A policy that is off asks for nothing anyway.
+pub fn exempt_names(policy: Option<&Policy>) -> Vec<Finding> {
+    let idle = policy
+        .filter(|policy| policy.enabled)
+        .map(exempt_names::find);
+    let finding = |idle: exempt_names::IdleName| {
+        Finding::warning("exempt-name", plain(&idle.name), idle.cause, idle.fix)
+    };
+    idle.into_iter().flatten().map(finding).collect()
 }
 
 /// Whether records and states can be read and written.

@@ -47,6 +47,7 @@ pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
     let survey = Survey::of(&world);
     let used = survey.used();
     let (policy, mut findings) = machine::policy(context, &used);
+    findings.extend(machine::exempt_names(policy.as_ref()));
     findings.extend(machine::nowhere_used(policy.as_ref(), &used));
     findings.extend(machine::state_directory(context, policy.as_ref()));
     findings.extend(survey.files().iter().filter_map(machine::pam_file));
@@ -63,7 +64,7 @@ pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
     );
     let (people, found) = users::check(store.as_ref(), &throttle, only.as_ref(), clock::now()?);
     findings.extend(survey.check(context, &world, policy.as_ref()));
-    let table = table::Table::of(context, &world, &survey, policy.as_ref(), &people);
+    let table = table::Table::of(&world, &survey, policy.as_ref(), &people);
     findings.extend(table.findings);
     findings.extend(found);
     findings.sort_by_key(|finding| finding.level);

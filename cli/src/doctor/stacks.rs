@@ -132,9 +132,9 @@ pub fn names_module(handlers: &[Handler]) -> bool {
         .any(|handler| matches!(&handler.run, Run::Module(module) if module.name() == OURS))
 }
 
-/// Whether the policy switches a service on by its name.
+/// Whether the policy switches a service on by its name, or by that of its sibling.
 pub fn is_named_on(policy: &Policy, service: &str) -> bool {
-    policy.enabled && policy.services.named.get(service) == Some(&true)
+    policy.enabled && policy.own_services().get(service) == Some(&true)
 }
 
 fn refused(name: &str, broken: &Broken) -> Finding {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use pam_twofactor::policy::Policy;
+use pam_twofactor::policy::{Policy, sibling};
 use pam_twofactor::{POLICY_FILE, STATE_DIR};
 
 use super::callers::{self, Caller, OF_XSECURELOCK, XSECURELOCK};
@@ -123,7 +123,7 @@ impl Survey {
     /// Services that the policy switches on by `default` only, and that ask nobody.
     fn bare(&self, policy: &Policy) -> Option<Finding> {
         let on = |name: &&str| {
-            policy.enabled && policy.service_on(name) && !policy.services.named.contains_key(*name)
+            policy.enabled && policy.service_on(name) && !policy.own_services().contains_key(*name)
         };
         let bare: Vec<&str> = self
             .shown(Some(policy))
@@ -243,6 +243,11 @@ impl Survey {
         guarded.then(|| fallback::check(&read(world, "other"), found))?
     }
 
+    /// A service without a PAM file that is switched with its sibling, which has one: this system calls it by that name only.
+    fn goes_along(&self, name: &str) -> bool {
+        sibling(name).is_some_and(|sibling| self.services.contains_key(sibling))
+    }
+
     /// What is wrong with the stacks.
     pub fn check(&self, context: &Context, world: &World, policy: Option<&Policy>) -> Vec<Finding> {
         // That ours is missing is told by itself, and must not hide what else is wrong.
@@ -251,7 +256,7 @@ impl Survey {
         let unknown: Vec<(&String, Result<Service, Broken>)> = policy
             .iter()
             .flat_map(|policy| policy.services.named.keys())
-            .filter(|name| !self.services.contains_key(*name))
+            .filter(|name| !self.services.contains_key(*name) && !self.goes_along(name))
             .map(|name| (name, read(world, name)))
             .collect();
         services.extend(unknown.iter().map(|(name, stacks)| (name.as_str(), stacks)));

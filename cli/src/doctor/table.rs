@@ -4,7 +4,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use pam_twofactor::check;
+use pam_twofactor::check::KnownGroups;
 use pam_twofactor::demand::{self, Demand, Enrolment};
 use pam_twofactor::policy::{Policy, Subject};
 use pam_twofactor::sys::accounts;
@@ -21,7 +21,6 @@ use super::survey::Survey;
 use super::trial::Trial;
 use super::users::{Kept, User};
 use super::world::World;
-use crate::context::Context;
 use crate::people::Role;
 
 /// Users in the table. With more of them it is of no use; `--user` asks for one.
@@ -42,13 +41,7 @@ pub struct Table {
 
 impl Table {
     /// Puts it together: administrators first, then who has a device.
-    pub fn of(
-        context: &Context,
-        world: &World,
-        survey: &Survey,
-        policy: Option<&Policy>,
-        users: &[User],
-    ) -> Self {
+    pub fn of(world: &World, survey: &Survey, policy: Option<&Policy>, users: &[User]) -> Self {
         let mut listed: Vec<&User> = users.iter().collect();
         listed.sort_by_key(|user| {
             (
@@ -67,13 +60,14 @@ impl Table {
             .iter()
             .any(|(name, _)| *name == SSHD)
             .then(|| Sshd::ask(world, &listed));
+        let mut groups = KnownGroups::default();
         for (service, stacks) in shown {
             let sshd = sshd.as_ref().filter(|sshd| sshd.service() == service);
             if let Some(sshd) = sshd {
                 table.findings.extend(sshd.check(policy, service, stacks));
             }
             for user in &listed {
-                let demanded = demanded(context, policy, user, service);
+                let demanded = demanded(policy, user, service, &mut groups);
                 let demanded = Caller::of(service).map_or(demanded, |caller| {
                     limits::demanded(caller, demanded, user.account.uid)
                 });
@@ -133,17 +127,16 @@ fn login(
 }
 
 /// The rows of the policy and of the user's files, in the order in which a login comes to them.
-fn demanded(context: &Context, policy: Option<&Policy>, user: &User, service: &str) -> Demanded {
+fn demanded(
+    policy: Option<&Policy>,
+    user: &User,
+    service: &str,
+    groups: &mut KnownGroups,
+) -> Demanded {
     let Some(policy) = policy else {
         return Demanded::Refused(Why::Unusable);
     };
-    let members = match policy.enabled {
-        true => check::memberships(&context.policy, policy, Some(&user.account)),
-        false => Ok(Vec::new()),
-    };
-    let Ok(members) = members else {
-        return Demanded::Refused(Why::Unusable);
-    };
+    let mut own = groups.of(Some(&user.account));
     let subject = Subject {
         user: &user.account.name,
         service,
@@ -153,7 +146,7 @@ fn demanded(context: &Context, policy: Option<&Policy>, user: &User, service: &s
         Kept::Nothing | Kept::Invited => Enrolment::Unenrolled,
         Kept::Device | Kept::Locked | Kept::Unusable => Enrolment::Enrolled,
     };
-    let mut member = |group: &str| members.iter().any(|member| member == group);
+    let mut member = |group: &str| own.include(group);
     let demand = demand::demand(policy, &subject, &mut member, enrolment);
     // Who is not invited is told of no device, and refused where one is demanded.
     let uninvited = policy.enroll_needs_invite && user.kept == Kept::Nothing;

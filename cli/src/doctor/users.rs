@@ -75,7 +75,7 @@ pub fn check(
             .chain(local.iter().map(|(name, _)| name.clone()))
             .collect(),
     };
-    let administrators = people::administrator_groups().unwrap_or_default();
+    let administrators = people::administrator_groups();
     for name in names {
         let account = match accounts::by_name(&name) {
             Ok(Some(account)) => account,

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::*;
+use crate::sys::accounts;
 
 /// Enters that many wrong codes, one second apart, beginning now.
 fn fail(machine: &Machine, count: u64) {
@@ -99,33 +100,40 @@ fn a_clock_set_back_is_noticed_by_an_attempt_as_well() {
 
 #[test]
 fn exempting_groups_are_those_the_account_is_in() {
-    let machine = Machine::with_policy(
-        "enabled = true\n[[exempt]]\ngroups = [\"daemon\", \"root\"]\n[[exempt]]\ngroups = [\"root\"]\n",
-    );
-    let policy = machine.file.load().unwrap().policy;
     let root = accounts::by_name("root").unwrap().unwrap();
-    let members = |account| memberships(&machine.file, &policy, account).unwrap();
-    assert_eq!(members(Some(&root)), ["root", "root"]);
     let stranger = Account {
         name: "no-such-user-here".into(),
         uid: 4_000_000,
         gid: 4_000_000,
     };
-    assert!(members(Some(&stranger)).is_empty());
-    assert!(members(None).is_empty());
+    let members = |account| {
+        let mut groups = KnownGroups::default();
+        let mut own = groups.of(account);
+        let members = ["daemon", "root", "root"].map(|group| own.include(group));
+        assert_eq!(groups.unusable(), []);
+        members
+    };
+    assert_eq!(members(Some(&root)), [false, true, true]);
+    assert_eq!(members(Some(&stranger)), [false; 3]);
+    assert_eq!(members(None), [false; 3]);
 }
 
 #[test]
-fn an_exemption_for_a_group_that_does_not_exist_is_an_error_for_everyone() {
-    let machine = Machine::with_policy(
-        "enabled = true\n[[exempt]]\ngroups = [\"root\", \"no-such-group\"]\n",
-    );
-    let policy = machine.file.load().unwrap().policy;
-    let cause = Cause::UnknownGroup("no-such-group".into());
-    let expected = Failure::Store(error_at(&machine.policy_path(), cause));
+fn a_group_that_does_not_exist_has_no_members() {
     let root = accounts::by_name("root").unwrap().unwrap();
+    let unknown = UnusableGroup {
+        name: "no-such-group".into(),
+        fault: GroupFault::Unknown,
+    };
     for account in [Some(&root), None] {
-        let found = memberships(&machine.file, &policy, account);
-        assert_eq!(found, Err(expected.clone()));
+        let mut groups = KnownGroups::default();
+        let mut own = groups.of(account);
+        assert!(!own.include("no-such-group"));
+        assert!(!own.include("no-such-group"));
+        assert_eq!(own.include("root"), account.is_some());
+        assert_eq!(groups.unusable(), std::slice::from_ref(&unknown));
     }
+    let policy = "enabled = true\n[[exempt]]\ngroups = [\"root\", \"no-such-group\"]\n";
+    let policy = policy.parse().unwrap();
+    assert_eq!(unusable_groups(&policy), [unknown]);
 }

@@ -1,7 +1,7 @@
 //! The dialogue in which somebody who gave the right password gets a device.
 #![forbid(unsafe_code)]
 
-use crate::check::{Before, Failure, Judged, Session, memberships};
+use crate::check::{Before, Failure, Judged, KnownGroups, Session};
 use crate::demand::{Demand, Enrolment, demand};
 use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
 use crate::enroll::{self, TRIES};
@@ -9,6 +9,7 @@ use crate::policy::{EnrollAtLogin, Policy, Subject};
 use crate::record::Record;
 use crate::recovery::{OneTimeCode, PlainCode, RecoverySet};
 use crate::state::DeviceState;
+use crate::store::Locked;
 use crate::sys::accounts::Account;
 use crate::sys::{clock, host};
 use crate::verify::{Gate, Outcome, Rejected};
@@ -17,7 +18,7 @@ use super::super::dialogue::{Dialogue, Medium};
 use super::super::host::Priority;
 use super::super::log::Line;
 use super::super::{messages, report};
-use super::{NoInvitation, Permission, Stop, Wish, words};
+use super::{NoInvitation, Permission, Stop, Wish, account, withdrawn, words};
 
 /// Somebody without a device.
 pub struct Newcomer<'a> {
@@ -36,14 +37,15 @@ impl Newcomer<'_> {
     pub fn wanted(&self) -> Result<Demand, Failure> {
         let session = &self.session;
         let policy = &session.loaded.policy;
-        let members = memberships(session.file, policy, Some(self.account))?;
+        let mut groups = KnownGroups::default();
+        let mut own = groups.of(Some(self.account));
         let subject = Subject {
             user: &self.account.name,
             service: session.service,
             address: session.address,
         };
         let record = session.store.holder(self.account)?.record;
-        let mut member = |group: &str| members.iter().any(|own| own == group);
+        let mut member = |group: &str| own.include(group);
         let enrolment = Enrolment::of(record.as_ref());
         Ok(demand(policy, &subject, &mut member, enrolment))
     }
@@ -52,23 +54,33 @@ impl Newcomer<'_> {
     pub fn enrol(&mut self, dialogue: &mut Dialogue<'_>) -> Result<(), Stop> {
         let invite = self.begin(dialogue)?;
         let (device, entry) = self.confirmed(dialogue, DeviceName::first(), self.wish)?;
-        let codes = self.store_first(&device, entry, invite)?;
+        let (codes, ticket) = self.store_first(dialogue, &device, entry, invite)?;
         // A stack may have a second account line.
         let _ = dialogue.host().unmark();
         self.log(dialogue, "enrolled", &device.name);
         dialogue.say(words::STORED);
         dialogue.say(&words::recovery(&codes, self.medium()));
         // The first device counts, whatever becomes of the second.
-        match self.second(dialogue, device.id) {
+        match self.second(dialogue, device.id, ticket) {
             Ok(second) => {
                 self.log(dialogue, "enrolled", &second);
                 dialogue.say(words::SECOND_STORED);
             }
             Err(Stop::Failed(failure)) => {
-                let line = report::failed(self.about.clone(), &failure);
+                let line = report::failed(
+                    self.about.clone(),
+                    &failure,
+                    self.session.service.as_bytes(),
+                );
                 dialogue.host().log(Priority::Error, line.as_str());
                 dialogue.say(words::SECOND_FAILED);
             }
+            Err(Stop::Withdrawn(what)) => {
+                let line = withdrawn(self.about.clone(), what);
+                dialogue.host().log(Priority::Notice, line.as_str());
+                dialogue.say(words::SECOND_FAILED);
+            }
+            Err(stop @ Stop::Refused(_)) => return Err(stop),
             Err(_) => {}
         }
         Ok(())
@@ -190,44 +202,86 @@ impl Newcomer<'_> {
         Err(Stop::Skipped)
     }
 
-    /// Stores the first device, if the user still has none and the policy still lets it be done.
+    /// Stores the first device, if the user still has none and the policy still lets it be done. Returns the recovery
+    /// codes, and the invitation that this took.
     fn store_first(
         &mut self,
+        dialogue: &mut Dialogue<'_>,
         device: &Device,
         entry: DeviceState,
         invite: Option<Id>,
-    ) -> Result<Vec<PlainCode>, Stop> {
+    ) -> Result<(Vec<PlainCode>, Ticket), Stop> {
+        self.same_user(dialogue)?;
+        let mut locked = self.session.store.lock_for_change(self.session.holder)?;
+        let before = locked.record()?;
+        let new = before.is_none();
+        let stored = self.put(&mut locked, before, device, entry, invite);
+        if stored.is_err() && new {
+            // Taking the lock has made a state. Nothing may be left, as far as that can be done; what is left is read anew.
+            let _ = locked.remove();
+        }
+        stored
+    }
+
+    /// Puts the device into the record of before, under the lock.
+    fn put(
+        &mut self,
+        locked: &mut Locked<'_>,
+        before: Option<Record>,
+        device: &Device,
+        entry: DeviceState,
+        invite: Option<Id>,
+    ) -> Result<(Vec<PlainCode>, Ticket), Stop> {
         let session = &mut self.session;
-        let mut locked = session.store.lock_for_change(session.holder)?;
         session.file.refresh(&mut session.loaded)?;
-        let kept = locked.record()?;
-        if Enrolment::of(kept.as_ref()) == Enrolment::Enrolled {
+        if Enrolment::of(before.as_ref()) == Enrolment::Enrolled {
             return Err(Stop::Enrolled);
         }
-        let open = kept.as_ref().and_then(|record| record.invite.as_ref());
-        if let Err(gone) = still_allowed(&session.loaded.policy, session.service, open, invite) {
-            if kept.is_none() {
-                // Taking the lock has made a state.
-                locked.remove()?;
-            }
-            return Err(Stop::Withdrawn(gone));
-        }
-        let mut record =
-            kept.unwrap_or_else(|| Record::new(session.holder.name.clone(), session.holder.uid));
+        let now = clock::now()?;
+        let open = before.as_ref().and_then(|record| record.invite.as_ref());
+        let ticket = Ticket::of(invite, open);
+        still_allowed(&session.loaded.policy, session.service, ticket, now)
+            .map_err(Stop::Withdrawn)?;
+        let empty = || Record::new(session.holder.name.clone(), session.holder.uid);
+        let mut record = before.unwrap_or_else(empty);
         record.enroll(device.clone());
-        let (set, codes) = RecoverySet::generate(clock::now()?)?;
+        let (set, codes) = RecoverySet::generate(now)?;
         record.recovery = Some(set);
         locked.replace_record(&record, &[entry])?;
-        Ok(codes)
+        Ok((codes, ticket))
+    }
+
+    /// Refuses where another module has put somebody else in this place since.
+    fn same_user(&self, dialogue: &mut Dialogue<'_>) -> Result<(), Stop> {
+        let account = account(dialogue.host(), &self.account.name)?;
+        match account.uid == self.account.uid {
+            true => Ok(()),
+            false => Err(Stop::Refused("another-user")),
+        }
     }
 
     /// Offers one more device, as a backup.
-    fn second(&self, dialogue: &mut Dialogue<'_>, first: Id) -> Result<DeviceName, Stop> {
+    fn second(
+        &mut self,
+        dialogue: &mut Dialogue<'_>,
+        first: Id,
+        ticket: Ticket,
+    ) -> Result<DeviceName, Stop> {
         if !words::is_yes(&dialogue.ask(words::ANOTHER)?) {
             return Err(Stop::Skipped);
         }
         let (device, entry) = self.confirmed(dialogue, DeviceName::second(), Wish::Offered)?;
-        let mut locked = self.session.store.lock_for_change(self.session.holder)?;
+        self.same_user(dialogue)?;
+        let session = &mut self.session;
+        let mut locked = session.store.lock_for_change(session.holder)?;
+        session.file.refresh(&mut session.loaded)?;
+        still_allowed(
+            &session.loaded.policy,
+            session.service,
+            ticket,
+            clock::now()?,
+        )
+        .map_err(Stop::Withdrawn)?;
         let record = locked.record()?.filter(|record| {
             let devices = &record.devices;
             // Somebody else may have changed the record meanwhile.
@@ -255,22 +309,93 @@ impl Newcomer<'_> {
     }
 }
 
+/// What a person has shown to be allowed to enrol, by the time a device is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ticket {
+    /// No invitation: none was asked for.
+    NotAsked,
+    /// An invitation that counts until then, in seconds since 1970-01-01 UTC.
+    Until(u64),
+    /// An invitation that is no longer there, or was replaced.
+    Gone,
+}
+
+impl Ticket {
+    /// Of the invitation that was shown, and the one that stands in the record.
+    fn of(shown: Option<Id>, open: Option<&OneTimeCode>) -> Self {
+        match (shown, open) {
+            (None, _) => Self::NotAsked,
+            (Some(id), Some(open)) if id == open.id => Self::Until(open.expires),
+            (Some(_), _) => Self::Gone,
+        }
+    }
+}
+
 /// Whether an enrolment that began may still be stored; what allowed it and is gone, if not. Who is exempt by now does no
 /// harm with a device.
 fn still_allowed(
     policy: &Policy,
     service: &str,
-    open: Option<&OneTimeCode>,
-    invite: Option<Id>,
+    ticket: Ticket,
+    now: u64,
 ) -> Result<(), Permission> {
     let off = !policy.enabled
         || !policy.service_on(service)
         || policy.enroll_at_login == EnrollAtLogin::Off;
-    let invited = invite.is_some() && invite == open.map(|open| open.id);
-    match (policy.enroll_needs_invite && !invited, invite) {
+    match ticket {
         _ if off => Err(Permission::Policy),
-        (false, _) => Ok(()),
-        (true, None) => Err(Permission::Policy),
-        (true, Some(_)) => Err(Permission::Invitation),
+        _ if !policy.enroll_needs_invite => Ok(()),
+        Ticket::NotAsked => Err(Permission::Policy),
+        Ticket::Until(expires) if now < expires => Ok(()),
+        Ticket::Until(_) | Ticket::Gone => Err(Permission::Invitation),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// At the first device and at the second.
+    #[test]
+    fn an_enrolment_is_allowed_as_long_as_what_allowed_it() {
+        let allowed = |lines: &str, ticket| {
+            let policy = format!("enabled = true\n{lines}").parse().unwrap();
+            still_allowed(&policy, "login", ticket, 100)
+        };
+        let offer = "enroll_at_login = \"offer\"\n";
+        let invited = "enroll_at_login = \"offer\"\nenroll_needs_invite = true\n";
+        let (policy, invitation) = (Err(Permission::Policy), Err(Permission::Invitation));
+        for (lines, ticket, expected) in [
+            (offer, Ticket::NotAsked, Ok(())),
+            (offer, Ticket::Gone, Ok(())),
+            (invited, Ticket::Until(101), Ok(())),
+            (invited, Ticket::Until(100), invitation),
+            (invited, Ticket::Until(99), invitation),
+            (invited, Ticket::Gone, invitation),
+            (invited, Ticket::NotAsked, policy),
+            ("", Ticket::NotAsked, policy),
+            ("", Ticket::Until(101), policy),
+        ] {
+            assert_eq!(allowed(lines, ticket), expected, "{lines}{ticket:?}");
+        }
+        let off = format!("{offer}[services]\nlogin = false\n");
+        assert_eq!(allowed(&off, Ticket::NotAsked), policy);
+        assert_eq!(
+            allowed(
+                &format!("{offer}[services]\nsshd = true\n"),
+                Ticket::NotAsked
+            ),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn an_invitation_is_the_one_that_was_shown() {
+        let (open, _) = OneTimeCode::generate(7).unwrap();
+        let (other, _) = OneTimeCode::generate(8).unwrap();
+        assert_eq!(Ticket::of(None, Some(&open)), Ticket::NotAsked);
+        assert_eq!(Ticket::of(Some(open.id), Some(&open)), Ticket::Until(7));
+        assert_eq!(Ticket::of(Some(open.id), Some(&other)), Ticket::Gone);
+        assert_eq!(Ticket::of(Some(open.id), None), Ticket::Gone);
     }
 }

@@ -47,9 +47,11 @@ pub const MEANWHILE: &str = "Meanwhile two-factor login was set up for your acco
 /// The policy that allowed it was changed meanwhile.
 pub const WITHDRAWN: &str = "Two-factor login was not set up: your administrator has just changed the rules. Remove the new entry from the app, and log in again.";
 /// The invitation that allowed it is gone.
-pub const INVITATION_WITHDRAWN: &str = "Two-factor login was not set up: your enrolment code has just been withdrawn. Remove the new entry from the app, and ask your administrator for a new code.";
+pub const INVITATION_WITHDRAWN: &str = "Two-factor login was not set up: your enrolment code has just been withdrawn, or has expired. Remove the new entry from the app, and ask your administrator for a new code.";
 /// Something cannot be used.
 pub const FAILED: &str = "Two-factor login could not be set up, because of an error on this machine. Tell your administrator.";
+/// The same, where a device may be skipped.
+pub const UNSTORED: &str = "Two-factor login could not be set up, because of an error on this machine. You are logged in without it. Remove the new entry from the app, and tell your administrator.";
 /// Too many wrong codes.
 pub const UNCONFIRMED: &str =
     "None of these codes was right, so this device was not added. Remove its entry from the app.";

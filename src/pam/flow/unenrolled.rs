@@ -8,8 +8,8 @@ use crate::sys::accounts::Account;
 
 use super::super::args::{FirstPass, Layout};
 use super::super::codes::Ending;
-use super::super::dialogue::Medium;
-use super::super::host::{Echo, Host, Priority};
+use super::super::host::{Host, Priority};
+use super::super::prompt::Left;
 use super::super::uniform::{Pace, Refusals};
 use super::super::{input, messages};
 use super::{Login, Stop, is_enrolled};
@@ -43,7 +43,7 @@ impl Login<'_> {
             Layout::Code => {}
         }
         if demand == Demand::Device {
-            self.device_required(host);
+            self.last_word(host, messages::DEVICE_REQUIRED);
             return Ok(Ending::Refused);
         }
         // A question may stay open for long.
@@ -70,20 +70,6 @@ impl Login<'_> {
         }
         host.log(Priority::Info, self.line("unenrolled").as_str());
         Ok(Ending::NotAsked)
-    }
-
-    /// Tells why the login is refused. On a page it has to be a question: messages are not shown there, and without one
-    /// Cockpit says of this refusal that the password was wrong.
-    fn device_required(&self, host: &mut dyn Host) {
-        let service = host.service().and_then(|name| String::from_utf8(name).ok());
-        match Medium::of(&service.unwrap_or_default()) {
-            Medium::Terminal => self.complain(host, messages::DEVICE_REQUIRED),
-            Medium::Page => {
-                let question = format!("{} {}", messages::DEVICE_REQUIRED, messages::GO_ON);
-                // Whatever is answered, the login is refused.
-                let _ = host.ask(&question, Echo::Shown);
-            }
-        }
     }
 
     /// The dialogue of somebody who has a device and types wrong codes.
@@ -115,6 +101,8 @@ impl Login<'_> {
                 return Ok(Ending::Refused);
             };
             pace.answered();
+            let bytes = input.bytes();
+            let again = input::is_empty(bytes) && rest.prompt.left_empty() == Left::Again;
             let refused = rest.refused.as_ref();
             if let Some(cause) = input::not_for_us(host, self.arguments, &input, refused) {
                 self.log_passed_over(host, cause);
@@ -122,6 +110,9 @@ impl Login<'_> {
             self.refuse_in_time(host, policy, &pace, &mut rest.prompt, messages::WRONG);
             if self.arguments.first_pass == FirstPass::Only {
                 return Ok(Ending::Refused);
+            }
+            if again {
+                return Ok(Ending::NoMoreTries);
             }
             rest.refused = Some(input.into_bytes());
         }

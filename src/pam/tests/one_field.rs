@@ -159,3 +159,15 @@ fn the_stand_in_of_sshd_ends_the_login_uncounted() {
         assert_eq!(stage.state().failures, 0);
     }
 }
+
+/// It was made before the password was checked.
+#[test]
+fn in_one_field_the_mark_of_an_earlier_attempt_goes() {
+    for (layout, stays) in [(Layout::PasswordThenCode, false), (Layout::Code, true)] {
+        let mut stage = with(ON, FirstPass::Unused, layout, None);
+        stage.user = Some(NEWCOMER.into());
+        stage.marked = Some(NEWCOMER.to_owned());
+        assert_eq!(stage.run(&["hunter2"]), Ending::NotAsked);
+        assert_eq!(stage.marked.is_some(), stays);
+    }
+}

@@ -101,12 +101,14 @@ fn without_a_device_the_login_is_refused_where_it_is_mandatory() {
         panic!("{:?}", stage.said());
     };
     assert_eq!(how, "complains");
+    let text = text.to_owned();
     assert_eq!(text, super::super::messages::DEVICE_REQUIRED);
     let line = about_newcomer("result=device-required");
     assert_eq!(stage.line(), (Priority::Notice, line));
     stage.messages = Messages::Unwanted;
     assert_eq!(stage.run(&[]), Ending::Refused);
-    assert!(stage.said().is_empty());
+    let question = format!("{text} Press Enter to go on: ");
+    assert_eq!(stage.said(), [("asks", question.as_str())]);
 }
 
 #[test]

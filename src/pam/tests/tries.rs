@@ -82,7 +82,43 @@ fn a_lock_out_asks_nothing_and_says_for_how_long() {
     assert_eq!(stage.said(), [locked]);
     stage.messages = Messages::Unwanted;
     assert_eq!(stage.run(&[&code(0)]), Ending::NoMoreTries);
-    assert!(stage.said().is_empty());
+    let question = format!("{} Press Enter to go on: ", locked.1);
+    assert_eq!(stage.said(), [("asks", question.as_str())]);
+}
+
+#[test]
+fn an_empty_answer_is_not_counted_and_the_second_is_the_last() {
+    let nothing = ("complains", "No code was typed.");
+    for answers in [["", " ", "1"], ["", "1", "\t"], ["1", "", ""]] {
+        let mut stage = Stage::new("enabled = true\ntries = 9\n");
+        let given: Vec<&str> = answers.into_iter().chain(["2"]).collect();
+        assert_eq!(stage.run(&given), Ending::NoMoreTries, "{answers:?}");
+        let counted = results(&stage)
+            .iter()
+            .filter(|it| *it == "result=wrong")
+            .count();
+        assert_eq!(stage.state().failures as usize, counted);
+        assert_eq!(stage.said().iter().filter(|it| **it == nothing).count(), 2);
+        assert_eq!(results(&stage).last().unwrap(), "result=empty-answer");
+    }
+    let mut stage = Stage::new("enabled = true\ntries = 2\n");
+    assert_eq!(stage.run(&["", &code(0)]), Ending::Verified, "one more try");
+    assert_eq!(stage.said(), [QUESTION, nothing, QUESTION]);
+    let mut stage = Stage::new("enabled = true\ntries = 1\n");
+    assert_eq!(
+        stage.run(&["", &code(0)]),
+        Ending::NoMoreTries,
+        "it uses up a try"
+    );
+}
+
+#[test]
+fn an_empty_answer_looks_like_a_wrong_code_where_all_do() {
+    for user in ["root", NEWCOMER] {
+        let mut stage = Stage::of(user, UNIFORM);
+        assert_eq!(stage.run(&["", "", "1"]), Ending::NoMoreTries);
+        assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, WRONG]);
+    }
 }
 
 #[test]

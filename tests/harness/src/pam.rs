@@ -160,6 +160,11 @@ impl Drive {
         self.argument("--answer-shell").argument(command)
     }
 
+    /// The answer to the next prompt, before which the application sets PAM_USER to another name.
+    pub fn answer_as(self, user: &str, text: impl AsRef<OsStr>) -> Self {
+        self.argument("--answer-as").argument(user).argument(text)
+    }
+
     /// The next prompt succeeds with a null answer.
     pub fn answer_null(self) -> Self {
         self.argument("--answer-null")

@@ -66,7 +66,7 @@ fn name_of(fingerprint: u32, services: &BTreeSet<String>) -> Option<String> {
 
 /// Every service that has a stack or a setting.
 fn services(policy: &Policy) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = policy.services.named.keys().cloned().collect();
+    let mut names: BTreeSet<String> = policy.own_services().into_keys().collect();
     let exempt = policy.exempt.iter().flat_map(|entry| entry.services());
     names.extend(exempt.cloned());
     for directory in PAM_DIRECTORIES {

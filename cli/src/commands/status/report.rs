@@ -72,7 +72,7 @@ impl ServiceSwitches {
     /// Takes them from the policy.
     pub fn new(policy: &Policy) -> Self {
         Self {
-            named: policy.services.named.clone(),
+            named: policy.own_services(),
             default: policy.services.default,
         }
     }

@@ -39,6 +39,8 @@ pub struct Arguments {
 #[derive(Clone)]
 pub enum Answer {
     Bytes(Vec<u8>),
+    /// The application sets PAM_USER to the name before it answers.
+    As(Vec<u8>, Vec<u8>),
     Null,
     NullArray,
     Failure,
@@ -85,7 +87,7 @@ pub enum Environment {
 
 pub const USAGE: &str = "usage: pamdrive --service NAME [--confdir DIR] [--user NAME | --user-hex HEX | --no-user]
   [--rhost HOST | --rhost-hex HEX] [--tty TTY] [--ruser NAME] [--putenv NAME=VALUE]... [--silent] [--flags NUMBER] [--phases auth,setcred,acct,open,close,chauthtok]
-  [--answer TEXT | --answer-hex HEX | --answer-repeat BYTE COUNT | --answer-shell COMMAND | --answer-null |
+  [--answer TEXT | --answer-hex HEX | --answer-repeat BYTE COUNT | --answer-shell COMMAND | --answer-as NAME TEXT | --answer-null |
    --answer-null-array | --conv-error | --answer-kill]... [--answer-again] [--text-error]
   [--repeat N [--warm-up N]] [--fork N [--rounds N] [--barrier start|last-answer] [--before-round COMMAND]]
   [--answers-file FILE | --each-file FILE] [--threads] [--ruid N] [--euid N] [--clear-env]";
@@ -179,6 +181,7 @@ fn answer(
             Answer::Bytes(byte.repeat(number(&value()?)?))
         }
         "--answer-shell" => Answer::Shell(OsString::from_vec(value()?)),
+        "--answer-as" => Answer::As(value()?, value()?),
         "--answer-null" => Answer::Null,
         "--answer-null-array" => Answer::NullArray,
         "--conv-error" => Answer::Failure,

@@ -22,6 +22,8 @@ pub struct Message {
 pub enum Reply {
     /// A string; it ends at its first NUL for the module.
     Text(Vec<u8>),
+    /// The same, with PAM_USER set to a name before.
+    As(Vec<u8>, Vec<u8>),
     /// Success without a string.
     Null,
     /// The whole call fails.
@@ -58,6 +60,11 @@ struct PamConv {
 }
 
 enum PamHandle {}
+
+thread_local! {
+    /// The transaction of which a phase runs on this thread.
+    static RUNNING: std::cell::Cell<*mut PamHandle> = const { std::cell::Cell::new(std::ptr::null_mut()) };
+}
 
 #[link(name = "pam")]
 unsafe extern "C" {
@@ -158,6 +165,7 @@ impl<'a, C: Conversation> Transaction<'a, C> {
     /// Runs one phase; returns its code.
     pub fn run(&mut self, phase: Phase, flags: c_int) -> c_int {
         let handle = self.handle;
+        RUNNING.set(handle);
         // SAFETY: the handle is live; no reference to the conversation exists meanwhile.
         self.status = in_libpam(|| unsafe {
             match phase {
@@ -263,6 +271,12 @@ fn answered<C: Conversation>(
             };
             match conversation.message(message) {
                 Reply::Text(text) => (*array.add(index)).text = duplicate(&text),
+                Reply::As(user, text) => {
+                    let user = CString::new(user).unwrap_or_default();
+                    // The handle of the phase that asks, which libpam is inside of.
+                    pam_set_item(RUNNING.get(), USER, user.as_ptr().cast());
+                    (*array.add(index)).text = duplicate(&text);
+                }
                 Reply::Null => {}
                 failure => {
                     for made in 0..index {

@@ -124,6 +124,7 @@ impl<'a> Recorder<'a> {
         };
         match answer {
             Some(Answer::Bytes(bytes)) => Reply::Text(bytes.clone()),
+            Some(Answer::As(user, text)) => Reply::As(user.clone(), text.clone()),
             Some(Answer::Null) => Reply::Null,
             Some(Answer::NullArray) => Reply::NullArray,
             Some(Answer::Kill) => Reply::Text(system::die()),

@@ -1,0 +1,98 @@
+//! Names in `[[exempt]]` by which an entry covers no login: of groups and users that are not there, and of aliases.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::check::{self, GroupFault, UnusableGroup};
+use pam_twofactor::policy::Policy;
+use pam_twofactor::sys::accounts;
+
+use crate::text::plain;
+
+/// A name that no login goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdleName {
+    /// The name.
+    pub name: String,
+    /// What is wrong with it, and what that does.
+    pub cause: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
+impl IdleName {
+    /// In one line.
+    pub fn warning(&self) -> String {
+        format!("{}. {}", self.cause, self.fix)
+    }
+}
+
+/// All of a policy, each once. Every name is looked up, which may take its time.
+pub fn find(policy: &Policy) -> Vec<IdleName> {
+    let mut found: Vec<IdleName> = check::unusable_groups(policy)
+        .iter()
+        .map(of_group)
+        .collect();
+    let users = policy.exempt.iter().flat_map(|entry| entry.users());
+    found.extend(users.filter_map(|user| of_user(user)));
+    let mut told = Vec::new();
+    found.retain(|idle| {
+        let new = !told.contains(idle);
+        told.push(idle.clone());
+        new
+    });
+    found
+}
+
+fn of_group(group: &UnusableGroup) -> IdleName {
+    let name = &group.name;
+    let shown = plain(name);
+    let (cause, fix) = match group.fault {
+        GroupFault::Unknown => (
+            format!(
+                "[[exempt]] names the group {shown}, which does not exist: its entry exempts no user, and codes are asked for"
+            ),
+            "Correct the name in the policy, or make the group".to_owned(),
+        ),
+        GroupFault::Lookup(error) => (
+            format!(
+                "[[exempt]] names the group {shown}, which cannot be looked up ({error}): until that works, its entry exempts \
+                 no user, and codes are asked for"
+            ),
+            "See what /etc/nsswitch.conf names for group, and whether it answers".to_owned(),
+        ),
+    };
+    IdleName {
+        name: name.clone(),
+        cause,
+        fix,
+    }
+}
+
+fn of_user(user: &str) -> Option<IdleName> {
+    let shown = plain(user);
+    let (cause, fix) = match accounts::by_name(user) {
+        Ok(Some(account)) if account.name == user => return None,
+        Ok(Some(account)) => {
+            let canonical = plain(&account.name);
+            (
+                format!(
+                    "[[exempt]] names the user {shown}, whose login name is {canonical}: only that one is compared, and codes \
+                     are asked for"
+                ),
+                format!("Write {canonical} in the policy"),
+            )
+        }
+        Ok(None) => (
+            format!("[[exempt]] names the user {shown}, and no account has that name"),
+            "Correct the name in the policy, or remove it".to_owned(),
+        ),
+        Err(error) => (
+            format!("[[exempt]] names the user {shown}, who cannot be looked up ({error})"),
+            "See what /etc/nsswitch.conf names for passwd, and whether it answers".to_owned(),
+        ),
+    };
+    Some(IdleName {
+        name: user.to_owned(),
+        cause,
+        fix,
+    })
+}

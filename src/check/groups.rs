@@ -1,0 +1,106 @@
+//! Membership in the groups of `[[exempt]]`. A group is looked up when it is asked for, and not before: its database
+//! may be slow, or away, and that concerns only those whom the group could exempt.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use crate::policy::Policy;
+use crate::sys::accounts::{self, Account, LookupFailed};
+
+/// Groups as far as they were looked up, each once.
+#[derive(Debug, Default)]
+pub struct KnownGroups {
+    ids: Vec<(String, Result<u32, GroupFault>)>,
+}
+
+/// The groups of one account.
+#[derive(Debug)]
+pub struct Memberships<'a> {
+    groups: &'a mut KnownGroups,
+    account: Option<&'a Account>,
+    own: Option<Vec<u32>>,
+}
+
+/// A group that has no members, since nothing is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnusableGroup {
+    /// Its name in the policy.
+    pub name: String,
+    /// Why nothing is known of it.
+    pub fault: GroupFault,
+}
+
+/// Why nothing is known of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupFault {
+    /// The group database does not have it.
+    Unknown,
+    /// The group database does not answer.
+    Lookup(LookupFailed),
+}
+
+impl fmt::Display for GroupFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("there is no such group"),
+            Self::Lookup(error) => error.fmt(f),
+        }
+    }
+}
+
+impl KnownGroups {
+    /// Those of an account, or of a name without one, which is in no group.
+    pub const fn of<'a>(&'a mut self, account: Option<&'a Account>) -> Memberships<'a> {
+        Memberships {
+            groups: self,
+            account,
+            own: None,
+        }
+    }
+
+    /// Those that were asked for and are unusable.
+    #[must_use]
+    pub fn unusable(&self) -> Vec<UnusableGroup> {
+        let unusable = |(name, id): &(String, Result<u32, GroupFault>)| {
+            let (name, fault) = (name.clone(), id.err()?);
+            Some(UnusableGroup { name, fault })
+        };
+        self.ids.iter().filter_map(unusable).collect()
+    }
+
+    fn id(&mut self, group: &str) -> Result<u32, GroupFault> {
+        if let Some((_, id)) = self.ids.iter().find(|(name, _)| name == group) {
+            return *id;
+        }
+        let found = accounts::group_id(group).map_err(GroupFault::Lookup);
+        let id = found.and_then(|gid| gid.ok_or(GroupFault::Unknown));
+        self.ids.push((group.to_owned(), id));
+        id
+    }
+}
+
+impl Memberships<'_> {
+    /// Whether the account is in the group of that name.
+    ///
+    /// A group that is not found, or cannot be looked up right now, has no members: an exemption that cannot be shown to
+    /// hold does not hold, so a code is asked for, and that is all that may come of it.
+    pub fn include(&mut self, group: &str) -> bool {
+        // A name without an account waits as long as one with.
+        let (Ok(gid), Some(account)) = (self.groups.id(group), self.account) else {
+            return false;
+        };
+        // Fails with more groups than Linux allows only.
+        let own = || accounts::group_ids(account).unwrap_or_default();
+        self.own.get_or_insert_with(own).contains(&gid)
+    }
+}
+
+/// Every group of `[[exempt]]` that has no members now. Looks up all of them.
+#[must_use]
+pub fn unusable_groups(policy: &Policy) -> Vec<UnusableGroup> {
+    let mut groups = KnownGroups::default();
+    for group in policy.exempt_groups() {
+        groups.of(None).include(group);
+    }
+    groups.unusable()
+}

@@ -1,0 +1,64 @@
+//! What a test wants the name service to say of groups and accounts, through a service of its own in nsswitch.conf(5).
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+
+use crate::artefacts::workspace;
+use crate::layout;
+use crate::machine::Machine;
+
+const LIBRARY: &str = "/usr/local/lib/libnss_fixture.so.2";
+const DIRECTORY: &str = "/run/harness/nss";
+
+/// The name service of a machine: what a test says comes before what the files say.
+pub struct NameService<'m> {
+    machine: &'m Machine,
+}
+
+impl Machine {
+    /// Puts a name service before the files of the machine. `tests/harness/nss/fixture.c` is its source, and says what
+    /// the lines of its answers look like.
+    ///
+    /// # Panics
+    /// When it cannot be compiled.
+    pub fn name_service(&self) -> NameService<'_> {
+        let source = workspace().join("tests/harness/nss/fixture.c");
+        let source = source.display().to_string();
+        layout::directory(Path::new("/usr/local/lib"), 0o755);
+        let name = "-Wl,-soname,libnss_fixture.so.2";
+        self.run(
+            "cc",
+            &[
+                "-shared", "-fPIC", "-Wall", "-Werror", name, "-o", LIBRARY, &source,
+            ],
+        )
+        .ok();
+        // Programs that are setuid look nowhere but in the cache and in the system's own directories.
+        self.run("/sbin/ldconfig", &[]).ok();
+        layout::directory(Path::new(DIRECTORY), 0o755);
+        let order = "fixture [UNAVAIL=return TRYAGAIN=return] files";
+        self.write_file(
+            "/etc/nsswitch.conf",
+            format!("passwd: {order}\ngroup: {order}\nshadow: files\nhosts: files\n"),
+            0o644,
+        );
+        let service = NameService { machine: self };
+        service.answers("");
+        service
+    }
+}
+
+impl NameService<'_> {
+    /// Says something else from now on, and forgets what was asked.
+    pub fn answers(&self, lines: &str) {
+        let path = |name| Path::new(DIRECTORY).join(name);
+        self.machine.write_file(path("answers"), lines, 0o644);
+        self.machine.write_file(path("asked"), "", 0o666);
+    }
+
+    /// The groups and accounts that were asked for since, such as `group robots`.
+    pub fn asked(&self) -> Vec<String> {
+        let text = self.machine.read(Path::new(DIRECTORY).join("asked"));
+        text.lines().map(str::to_owned).collect()
+    }
+}
