@@ -50,8 +50,8 @@ enum Step {
     LastLookAtFile,
     Succeeded,
     Denied,
-    Unknown,
-    Dead,
+    /// Killed, or ended without a word about the code.
+    Gone,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -303,7 +303,7 @@ impl World {
                     self.generation(number + 1).is_some()
                 };
                 if superseded && without != Without::LastLook {
-                    release(&mut next, me, Step::Unknown);
+                    release(&mut next, me, Step::Gone);
                 } else {
                     next.processes[me].step = Step::LastLookAtFile;
                 }
@@ -311,13 +311,13 @@ impl World {
             Step::LastLookAtFile => {
                 let same = self.generation(number) == Some(file) || without == Without::LastLook;
                 let step = match (same, process.used) {
-                    (false, _) => Step::Unknown,
+                    (false, _) => Step::Gone,
                     (true, true) => Step::Denied,
                     (true, false) => Step::Succeeded,
                 };
                 release(&mut next, me, step);
             }
-            Step::Succeeded | Step::Denied | Step::Unknown | Step::Dead => return None,
+            Step::Succeeded | Step::Denied | Step::Gone => return None,
         }
         Some(next.canonical())
     }
@@ -347,17 +347,13 @@ impl World {
     }
 
     fn killed(&self, me: usize) -> Option<Self> {
-        if self.has_ended(me) {
+        // Without a lock it is as if it was stopped for ever.
+        if self.inodes.iter().all(|inode| inode.lock != Some(me)) {
             return None;
         }
         let mut next = self.clone();
-        release(&mut next, me, Step::Dead);
+        release(&mut next, me, Step::Gone);
         Some(next.canonical())
-    }
-
-    fn has_ended(&self, me: usize) -> bool {
-        use Step::{Dead, Denied, Succeeded, Unknown};
-        matches!(self.processes[me].step, Succeeded | Denied | Unknown | Dead)
     }
 
     /// What is wrong with this world.
@@ -385,6 +381,10 @@ fn release(world: &mut World, me: usize, step: Step) {
     for inode in &mut world.inodes {
         if inode.lock == Some(me) {
             inode.lock = None;
+        }
+        if step == Step::Gone {
+            // That it was counted matters for what is told only.
+            inode.charges &= !(1 << me);
         }
     }
     let process = &mut world.processes[me];
