@@ -35,6 +35,7 @@ mod ptrace;
 mod pty;
 mod ssh;
 mod sshd;
+pub mod steps;
 mod sys;
 mod users;
 
