@@ -53,7 +53,7 @@ root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 mutants_runner = --cargo-arg=--config --cargo-arg='target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser test-apps test-system fuzz sanitize miri deny dist rpm test-dist test-rpm demo bench bench-uniform faults races mutants coverage deb install install-policy-check install-files uninstall clean help
+.PHONY: build docs test test-browser test-apps test-system fuzz sanitize miri deny dist rpm test-dist test-rpm demo bench budget bench-uniform faults races mutants coverage deb install install-policy-check install-files uninstall clean help
 .DEFAULT_GOAL = docs
 # Order matters to `make test-rpm` and `make install`; cargo and debhelper use all cores by themselves.
 .NOTPARALLEL:
@@ -186,12 +186,21 @@ demo:
 	@$(MAKE) --no-print-directory build
 	@INTERACTIVE='$(INTERACTIVE)' demo/run $(module) $(command)
 
-## bench        what a login costs, side by side with google-authenticator and pam_oath; under 5 minutes
+## bench        what a login costs, side by side with google-authenticator and pam_oath; under 10 minutes
 ##              (make bench LONG=1 also enrols 1,000,000 users, which needs 10 GB)
 bench:
 	@scripts/need $(test_packages)
 	@$(MAKE) --no-print-directory build
 	cargo bench $(CARGOFLAGS) -p pam_twofactor --bench compare $(root_runner) -- $(if $(LONG),--long)
+
+## budget       writes down anew what the module costs (tests/data/budget.toml), where a change is meant to cost more or less
+# One at a time: they write to one file.
+budget:
+	@scripts/need $(test_packages)
+	@$(MAKE) --no-print-directory build
+	cargo build $(CARGOFLAGS) -p harness
+	BUDGET_WRITE=1 cargo test $(CARGOFLAGS) -p pam_twofactor --test budget $(root_runner) -- --test-threads=1
+	@grep -v '^#' tests/data/budget.toml
 
 ## bench-uniform whether the time of a refusal tells who has a device, under uniform_prompt (9 minutes)
 bench-uniform:

@@ -6,6 +6,8 @@ use std::path::Path;
 use harness::Machine;
 use serde_json::{Value, json};
 
+use crate::worker::{Answer, Worker, printed};
+
 const FLUSHES: [&str; 6] = [
     "fsync",
     "fdatasync",
@@ -15,9 +17,19 @@ const FLUSHES: [&str; 6] = [
     "msync",
 ];
 
-/// Counts what one login of a service does between pam_start and pam_end, and in pam_authenticate alone.
-pub fn count(machine: &Machine, program: &Path, service: &str, code: &str) -> Value {
-    let strace = [
+/// What the worker does where libpam's part begins and ends, also in a conversation.
+const MARKS: [&str; 2] = ["lseek(-2, 1885433089,", "lseek(-2, 1885433088,"];
+
+/// Counts what one login of a service does in libpam and its modules, from pam_start to pam_end, and in pam_authenticate
+/// alone.
+pub fn count(
+    machine: &Machine,
+    worker: &Worker,
+    codes: &Path,
+    service: &str,
+    answer: Answer,
+) -> Value {
+    let strace = machine.program("strace").args(&[
         "-f",
         "-y",
         "-qq",
@@ -27,32 +39,42 @@ pub fn count(machine: &Machine, program: &Path, service: &str, code: &str) -> Va
         "signal=none",
         "-o",
         "/run/trace",
-    ];
-    let run = machine.program("strace").args(&strace).arg(program);
-    let run = run.args(&["--worker", "once", service, code]).run().ok();
-    assert_eq!(run.stdout.trim(), "true", "{service} refused a right code");
+    ]);
+    let run = strace.args(&worker.once(codes, service, answer)).run().ok();
+    let is_taken = printed(&run).trim() == "0";
+    assert_eq!(is_taken, answer == Answer::Right, "{service}: {answer:?}");
     let trace = machine.read("/run/trace");
-    let calls: Vec<&str> = trace
-        .lines()
-        .filter_map(|line| line.split_once(' ').map(|(_, call)| call.trim()))
-        .collect();
-    let mark = |name: &str| {
-        let found = calls
-            .iter()
-            .position(|call| call.contains(&format!("\"bench:{name}\"")));
-        found.unwrap_or_else(|| panic!("no mark {name} in {trace}"))
+    let parts = between_marks(&trace);
+    let [_, auth @ .., _] = parts.as_slice() else {
+        panic!("no marks in {trace}");
     };
-    let (start, auth, end, over) = (mark("start"), mark("auth"), mark("end"), mark("over"));
-    json!({
-        "whole": counted(&calls[start + 1..over]),
-        "auth": counted(&calls[auth + 1..end]),
-    })
+    json!({ "whole": counted(&parts.concat()), "auth": counted(&auth.concat()) })
+}
+
+/// The calls of pam_start, those of pam_authenticate, apart where something is asked, and those of pam_end.
+fn between_marks(trace: &str) -> Vec<Vec<&str>> {
+    let mut parts = Vec::new();
+    let mut inside = false;
+    for line in trace.lines() {
+        let call = line.split_once(' ').map_or("", |(_, call)| call.trim());
+        match MARKS.map(|mark| call.starts_with(mark)) {
+            [true, _] => {
+                inside = true;
+                parts.push(Vec::new());
+            }
+            [_, true] => inside = false,
+            _ => parts
+                .iter_mut()
+                .last()
+                .filter(|_| inside)
+                .into_iter()
+                .for_each(|part: &mut Vec<_>| part.push(call)),
+        }
+    }
+    parts
 }
 
 fn counted(calls: &[&str]) -> Value {
-    // Marks and clocks of this benchmark, marks of the conversation: neither libpam's nor the module's.
-    let own = ["\"bench:", "(CLOCK_PROCESS_CPUTIME_ID", "lseek(-2"];
-    let is_own = |call: &&&str| own.iter().any(|mark| call.contains(mark));
     let name = |call: &str| call.split('(').next().unwrap_or_default().to_owned();
     let flushes = calls
         .iter()
@@ -68,5 +90,5 @@ fn counted(calls: &[&str]) -> Value {
     });
     let bytes = written.filter_map(|call| call.rsplit_once(" = ")?.1.parse::<u64>().ok());
 
-    json!({ "calls": calls.len() - calls.iter().filter(is_own).count(), "flushes": flushes.count(), "written": bytes.sum::<u64>() })
+    json!({ "calls": calls.len(), "flushes": flushes.count(), "written": bytes.sum::<u64>() })
 }

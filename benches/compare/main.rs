@@ -1,5 +1,5 @@
 //! What a login costs, side by side with pam_google_authenticator and pam_oath: the same work, in turns, through real
-//! libpam, on the disk of the build directory. Needs root; `make bench` takes care of that.
+//! libpam, in a process as sshd's is, on the disk of the build directory. Needs root; `make bench` takes care of that.
 //!
 //! `--report FILE` makes tables and picture anew from figures that were written earlier.
 //!
@@ -14,35 +14,44 @@
 )]
 
 mod calls;
+mod codes;
 #[path = "../../tests/common/enrolled.rs"]
 mod enrolled;
-#[allow(dead_code, reason = "made for pamdrive, which needs more of it")]
-#[path = "../../tests/harness/src/bin/pamdrive/libpam.rs"]
-mod libpam;
-mod login;
+mod enrolment;
+mod goals;
+mod instructions;
 mod numbers;
 mod picture;
-mod process;
+mod samples;
 mod table;
 mod users;
 mod worker;
 mod world;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
+use harness::otp::fresh_code_margin;
 use harness::{Machine, artefacts};
 use pam_twofactor::device::Kind;
-use serde_json::{Value, json};
+use pam_twofactor::sys::accounts::Account;
+use serde_json::{Map, Value, json};
 
 use enrolled::add_account;
-use world::{CROWD, Codes, FLOORS, PEERS, USER, WIDE_OATH, member};
+use enrolment::{enrol, oath_line, write_oath};
+use worker::{Answer, Worker};
+use world::{CROWD, FLOORS, PEERS, USER, WIDE_OATH, member};
 
 /// How much is done.
 struct Extent {
     /// Logins of each kind.
     rounds: usize,
+    /// Of which modules the instructions are counted, and how often.
+    stepped: &'static [&'static str],
+    runs: usize,
+    /// For how many seconds a code must be shown when such a login begins: one instruction after the other, it lasts
+    /// that long.
+    margin: u64,
     /// Logins for each number of enrolled users.
     growth: usize,
     /// How many are enrolled.
@@ -59,6 +68,10 @@ struct Extent {
 
 const SHORT: Extent = Extent {
     rounds: 3,
+    // The least: a hundred thousand instructions take two seconds.
+    stepped: &["oath"],
+    runs: 1,
+    margin: 0,
     growth: 3,
     users: &[1, 20],
     oath_users: 20,
@@ -69,6 +82,9 @@ const SHORT: Extent = Extent {
 
 const USUAL: Extent = Extent {
     rounds: 400,
+    stepped: &PEERS,
+    runs: 2,
+    margin: 20,
     growth: 60,
     users: &[1, 1_000, 10_000, 100_000],
     oath_users: 100_000,
@@ -86,10 +102,6 @@ const LONG: Extent = Extent {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    if let ["--worker", what @ ..] = words.as_slice() {
-        println!("{}", worker::run(what));
-        return;
-    }
     let given = |word: &str| words.contains(&word);
     let extent = match (given("--bench"), given("--long")) {
         (false, _) => SHORT,
@@ -113,7 +125,7 @@ fn main() {
         std::fs::write(&path, text).unwrap();
         println!("{}", path.display());
     };
-    println!("{}", table::markdown(&figures));
+    println!("{}{}", goals::table(&figures), table::spread(&figures));
     write("compare.json", format!("{figures:#}\n"));
     write("performance.svg", picture::draw(&figures));
     step("removing what was made");
@@ -122,45 +134,16 @@ fn main() {
 
 /// All figures, and the files that were made: removing them takes a while.
 fn measure(extent: &Extent) -> (Value, Option<world::Files>) {
-    // Inside the machine this process cannot see itself.
-    let program = std::env::current_exe().unwrap();
     let machine = Machine::new();
     harness::module();
     let files = world::make(&machine);
+    let worker = Worker::build(&machine);
     let account = add_account(&machine, USER);
-    let work = |what: &[&str]| worker(&machine, &program, what);
-    let rounds = extent.rounds.to_string();
     let disk = machine
         .run("findmnt", &["-no", "FSTYPE,SOURCE", "-T", world::ROOT])
         .ok()
         .stdout;
-
-    step("logins of one user, in turns");
-    world::enrol(&account, world::phone());
-    world::write_oath(&world::oath_line(USER, world::phone()));
-    let pristine = world::Pristine::remember();
-    let kept = work(&["kept", &rounds]);
-    let anew = work(&["anew", &rounds]);
-    let load = work(&["load", &rounds]);
-    let codes = Codes::ahead();
-    let by_service = |measured: &dyn Fn(&str) -> Value| {
-        let one = |service: &&str| {
-            pristine.restore(service, &account);
-            ((*service).to_owned(), measured(service))
-        };
-        PEERS
-            .iter()
-            .chain(&FLOORS[..1])
-            .map(one)
-            .collect::<serde_json::Map<_, _>>()
-    };
-    let calls = by_service(&|service| calls::count(&machine, &program, service, codes.now()));
-    let memory = by_service(&|service| work(&["memory", service]));
-    let size = |service: &&str| {
-        let size = std::fs::metadata(world::module(service)).unwrap().len();
-        ((*service).to_owned(), size)
-    };
-    let sizes: BTreeMap<String, u64> = PEERS.iter().map(size).collect();
+    let mut figures = one_user(&machine, &worker, extent, &account);
 
     step("many enrolled users");
     let command = users::command(&machine, extent.imported);
@@ -173,28 +156,66 @@ fn measure(extent: &Extent) -> (Value, Option<world::Files>) {
     );
     // What has not been written back yet would be flushed together with the logins.
     rustix::fs::sync();
-    let growth = growth(extent, &names, &work);
-    let crowds = crowds(&machine, extent, &work);
-    let figures = json!({
-        "disk": disk.split_whitespace().collect::<Vec<_>>().join(" "),
-        "kept": kept, "anew": anew, "load": load, "calls": calls, "memory": memory, "bytes": sizes,
-        "crowds": crowds, "command": command, "growth": growth, "users": extent.users,
-    });
+    figures["growth"] = growth(&machine, &worker, extent, &names);
+    figures["crowds"] = crowds(&machine, &worker, extent);
+    figures["disk"] = disk.split_whitespace().collect::<Vec<_>>().join(" ").into();
+    figures["command"] = command;
+    figures["users"] = json!(extent.users);
     (figures, Some(files))
+}
+
+/// Logins of one user: times in turns, and what is counted one by one.
+fn one_user(machine: &Machine, worker: &Worker, extent: &Extent, account: &Account) -> Value {
+    step("logins of one user, in turns");
+    enrol(machine, account, world::phone());
+    write_oath(&oath_line(USER, world::phone()));
+    let kept = worker.kept(extent.rounds, &codes::timed(machine));
+    let anew = worker.anew(extent.rounds, &codes::timed(machine));
+    let load = worker.load(extent.rounds, &codes::timed(machine));
+
+    step("calls, instructions, memory");
+    let by_service = |services: &[&str], measured: &dyn Fn(&Path, &str) -> Value| -> Value {
+        let one = |service: &&str| {
+            let codes = codes::timed(machine);
+            ((*service).to_owned(), measured(&codes, service))
+        };
+        services.iter().map(one).collect::<Map<_, _>>().into()
+    };
+    let calls = |services: &[&str], answer| {
+        by_service(services, &|codes, service| {
+            calls::count(machine, worker, codes, service, answer)
+        })
+    };
+    let with_floor = [&PEERS, &FLOORS[..1]].concat();
+    let permit = instructions::count(machine, worker, &codes::timed(machine), "permit");
+    let instructions = |_| {
+        by_service(extent.stepped, &|codes, service| {
+            fresh_code_margin(30, extent.margin);
+            instructions::count(machine, worker, codes, service).beyond(&permit)
+        })
+    };
+    let size = |service: &&str| {
+        let size = std::fs::metadata(world::module(service)).unwrap().len();
+        ((*service).to_owned(), size)
+    };
+    json!({
+        "kept": kept, "anew": anew, "load": load,
+        "calls": calls(&with_floor, Answer::Right), "wrong_calls": calls(&PEERS, Answer::Wrong),
+        "instructions": (0..extent.runs).map(instructions).collect::<Vec<_>>(),
+        "memory": by_service(&PEERS, &|codes, service| worker.memory(codes, service)),
+        "bytes": PEERS.iter().map(size).collect::<BTreeMap<_, _>>(),
+    })
 }
 
 /// Logins among few and many, of one module after the other: where a login of ours follows one in which pam_oath has
 /// read and written megabytes, nothing of ours is in the caches of the processor any more.
-fn growth(extent: &Extent, names: &[String], work: &dyn Fn(&[&str]) -> Value) -> Value {
-    let rounds = extent.growth.to_string();
-    let mut joined = serde_json::Map::new();
+fn growth(machine: &Machine, worker: &Worker, extent: &Extent, names: &[String]) -> Value {
+    let codes = codes::counted(machine, 2 * extent.growth + 2);
+    let mut joined = Map::new();
     for module in ["twofactor", "oath"] {
         let own = names.iter().filter(|name| name.starts_with(module));
-        let what: Vec<&str> = ["growth", &rounds]
-            .into_iter()
-            .chain(own.map(String::as_str))
-            .collect();
-        let Value::Object(measured) = work(&what) else {
+        let own: Vec<&String> = own.collect();
+        let Value::Object(measured) = worker.growth(extent.growth, &codes, &own, module) else {
             panic!("no figures of {module}");
         };
         joined.extend(measured);
@@ -204,35 +225,27 @@ fn growth(extent: &Extent, names: &[String], work: &dyn Fn(&[&str]) -> Value) ->
 
 /// Each module with each size of a crowd. google-authenticator comes last: it makes and removes a hundred thousand
 /// files, and for minutes after that it takes some file systems longer to make one.
-fn crowds(machine: &Machine, extent: &Extent, work: &dyn Fn(&[&str]) -> Value) -> Value {
+fn crowds(machine: &Machine, worker: &Worker, extent: &Extent) -> Value {
     let most = extent.crowds.iter().copied().max().unwrap_or(0).min(CROWD);
     let accounts: Vec<_> = (0..most)
         .map(|number| add_account(machine, &member(number)))
         .collect();
-    let line = |number: usize| world::oath_line(&member(number), Kind::Hotp);
+    let line = |number: usize| oath_line(&member(number), Kind::Hotp);
     let lines: String = (0..most).map(line).collect();
     let mut by_size = json!({});
     for service in ["twofactor", "oath", WIDE_OATH, "google"] {
-        for size in extent.crowds.iter().map(usize::to_string) {
+        for &size in extent.crowds {
             step(&format!("{service}, {size} processes at once"));
             // Each crowd begins with the first code.
-            let enrol = |account| world::enrol(account, Kind::Hotp);
+            let enrol = |account| enrol(machine, account, Kind::Hotp);
             accounts.iter().for_each(enrol);
-            world::write_oath(&lines);
-            let seconds = extent.seconds.to_string();
-            by_size[&size][service] = work(&["crowd", service, &size, &seconds]);
+            write_oath(&lines);
+            let codes = codes::counted(machine, 8_000 * extent.seconds / size.max(4) + 100);
+            by_size[size.to_string()][service] =
+                worker.crowd(&codes, service, size, extent.seconds);
         }
     }
     by_size
-}
-
-fn worker(machine: &Machine, program: &Path, what: &[&str]) -> Value {
-    let run = machine
-        .program(PathBuf::from(program))
-        .arg("--worker")
-        .args(what);
-    let run = run.limit(Duration::from_secs(600)).run().ok();
-    serde_json::from_str(&run.stdout).unwrap()
 }
 
 fn step(what: &str) {

@@ -13,8 +13,8 @@ use pam_twofactor::device::Kind;
 use pam_twofactor::sys::accounts::Account;
 use serde_json::{Value, json};
 
-use crate::enrolled::{device, write_record_in};
-use crate::world::{POLICY, ROOT, USER, oath_line, stack, stack_arguments};
+use crate::enrolment::{enrol_in, oath_line};
+use crate::world::{self, ROOT, USER, stack, stack_arguments};
 
 /// Whom [`command`] has imported.
 const MANY: &str = "many";
@@ -34,11 +34,10 @@ pub fn command(machine: &Machine, count: usize) -> Value {
     machine.write_file("/run/users.oath", lines, 0o600);
     let state = format!("{ROOT}/{MANY}");
     fs::DirBuilder::new().mode(0o700).create(&state).unwrap();
-    let policy = format!("{ROOT}/{POLICY}");
-    let timed = |arguments: &[&str]| {
-        let arguments = [&["--policy", &policy, "--state", &state], arguments].concat();
+    let timed = |words: &[&str]| {
+        let program = world::command(machine, Path::new(&state), words).limit(LIMIT);
         let began = Instant::now();
-        let run = machine.twofactor(&arguments).limit(LIMIT).run().ok();
+        let run = program.run().ok();
         (began.elapsed().as_secs_f64(), run)
     };
     let (import, imported) = timed(&["import", "users-oath", "/run/users.oath", "--yes"]);
@@ -74,7 +73,7 @@ pub fn services(
             false => (service.as_str(), 0),
         };
         let state = Path::new(ROOT).join(directory);
-        enrol_many(&state, account, count, enrolled);
+        enrol_many(machine, &state, account, count, enrolled);
         stack(machine, &service, "twofactor", &stack_arguments(&state));
         services.push(service);
         if count <= most {
@@ -100,8 +99,14 @@ pub fn services(
 }
 
 /// Enrols the user and, as plain copies under other names, all the others who are not there yet.
-fn enrol_many(directory: &Path, account: &Account, count: usize, enrolled: usize) {
-    write_record_in(directory, account, vec![device("token", Kind::Hotp)]);
+fn enrol_many(
+    machine: &Machine,
+    directory: &Path,
+    account: &Account,
+    count: usize,
+    enrolled: usize,
+) {
+    enrol_in(machine, directory, account, Kind::Hotp);
     let record = fs::read_to_string(directory.join("users").join(format!("{USER}.toml"))).unwrap();
     let state = fs::read(directory.join("state").join(USER)).unwrap();
     for number in enrolled.max(1)..count {

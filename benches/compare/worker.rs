@@ -1,254 +1,226 @@
-//! The measurements that run in a process of their own, inside the machine: one thread, started anew for each.
+//! The measurements that run in a process of their own, inside the machine: a small C program, so that the process is as
+//! that of sshd. A program in Rust has the unwinder of GCC already, libgcc_s, so that a module that needs it is loaded in
+//! less time there.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use harness::{Machine, Run, workspace};
 use serde_json::{Value, json};
 
-use crate::libpam::SUCCESS;
-use crate::login::{Place, Times};
-use crate::numbers::summary;
-use crate::process::{self, fork, load};
-use crate::world::{
-    Codes, FLOORS, PEERS, Pristine, USER, addition, counted, member, module, stacks,
-};
-use pam_twofactor::sys::accounts;
+use crate::samples::Samples;
+use crate::world::{FLOORS, PEERS, ROOT, USER, file, module, stacks};
 
-/// Runs what the command line of a worker says; returns what it prints.
-pub fn run(arguments: &[&str]) -> Value {
-    let number = |text: &str| text.parse::<usize>().unwrap();
-    match arguments {
-        ["kept", rounds] => kept(number(rounds)),
-        ["anew", rounds] => anew(number(rounds)),
-        ["growth", rounds, services @ ..] => growth(number(rounds), services),
-        ["crowd", service, processes, seconds] => {
-            crowd(service, number(processes), number(seconds))
-        }
-        ["load", rounds] => load_times(number(rounds)),
-        ["memory", service] => memory(service),
-        ["once", service, code] => json!(Place::new(&stacks(), USER).is_let_in(service, code)),
-        other => panic!("no measurement {other:?}"),
+/// Where its sources are.
+const SOURCES: &str = "benches/compare/worker";
+
+/// As distributions build sshd.
+const FLAGS: [&str; 8] = [
+    "-std=gnu17",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-fPIE",
+    "-pie",
+    "-Wl,-z,relro,-z,now",
+];
+
+/// How long a measurement may take.
+const LIMIT: Duration = Duration::from_secs(1200);
+
+/// The program, built.
+pub struct Worker<'a> {
+    machine: &'a Machine,
+    program: PathBuf,
+}
+
+/// Which code a login is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// One that is right now.
+    Right,
+    /// One that is not.
+    Wrong,
+}
+
+impl<'a> Worker<'a> {
+    /// Builds it.
+    pub fn build(machine: &'a Machine) -> Self {
+        let program = Path::new(ROOT).join("worker");
+        let sources = std::fs::read_dir(workspace().join(SOURCES)).unwrap();
+        let mut sources: Vec<PathBuf> = sources.map(|entry| entry.unwrap().path()).collect();
+        sources.retain(|path| path.extension().is_some_and(|extension| extension == "c"));
+        sources.sort();
+        let compiler = machine.program("cc").args(&FLAGS).args(&sources);
+        compiler.arg("-o").arg(&program).arg("-lpam").run().ok();
+        let worker = Self { machine, program };
+        worker.see_an_unwinder();
+        worker
     }
-}
 
-/// Samples by service.
-type Samples = BTreeMap<String, Vec<Times>>;
-
-/// Runs `measure` for each service, in turns, in an order that changes; the first rounds do not count.
-///
-/// The order is another one in each round, and the same in each run: a service that always came after the same other one
-/// would be measured with what that one left in the caches of the processor.
-fn in_turns(
-    rounds: usize,
-    services: &[&str],
-    mut measure: impl FnMut(&str, usize) -> Times,
-) -> Samples {
-    let warm_up = rounds.div_ceil(20);
-    let mut samples = Samples::new();
-    let mut order = services.to_vec();
-    let mut draw = fastrand::Rng::with_seed(0);
-    for round in 0..warm_up + rounds {
-        draw.shuffle(&mut order);
-        for service in &order {
-            let times = measure(service, round);
-            if round >= warm_up {
-                samples
-                    .entry((*service).to_owned())
-                    .or_default()
-                    .push(times);
-            }
-        }
+    /// Puts the unwinder into the process, to see that it would be noticed.
+    fn see_an_unwinder(&self) {
+        let codes = crate::codes::timed(self.machine);
+        let words = self.once(&codes, "permit", Answer::Right);
+        let program = self.machine.program(&words[0]).args(&words[1..]);
+        let run = program.env("LD_PRELOAD", "libgcc_s.so.1").run().ok();
+        assert!(has_unwinder(&run.stdout), "{}", run.stdout);
     }
-    samples
-}
 
-fn summaries(samples: &Samples, part: fn(&Times) -> u64) -> Value {
-    let one = |(service, times): (&String, &Vec<Times>)| {
-        (service.clone(), summary(times.iter().map(part).collect()))
-    };
-    samples
-        .iter()
-        .map(one)
-        .collect::<serde_json::Map<_, _>>()
-        .into()
-}
-
-/// pam_authenticate alone, in a process that has loaded every module and keeps it: with a right and with a wrong code.
-fn kept(rounds: usize) -> Value {
-    PEERS
-        .iter()
-        .chain(&FLOORS)
-        .for_each(|service| load(&module(service)));
-    let (codes, pristine) = (Codes::ahead(), Pristine::remember());
-    let account = accounts::by_name(USER).unwrap().unwrap();
-    let place = Place::new(&stacks(), USER);
-    let mut additions: BTreeMap<&str, Box<dyn FnMut()>> = FLOORS
-        .iter()
-        .map(|service| (*service, addition(service)))
-        .collect();
-    let services: Vec<&str> = PEERS.iter().chain(&FLOORS).copied().collect();
-    let right = in_turns(rounds, &services, |service, _| {
-        pristine.restore(service, &account);
-        let mut nothing = || {};
-        let added: &mut dyn FnMut() = match additions.get_mut(service) {
-            Some(added) => added,
-            None => &mut nothing,
-        };
-        let (result, times) = place.login(service, codes.now(), added);
-        assert_eq!(result, SUCCESS, "{service} refused a right code");
-        times
-    });
-    let wrong_code = codes.wrong();
-    let wrong = in_turns(rounds, &PEERS, |service, _| {
-        pristine.restore(service, &account);
-        let (result, times) = place.login(service, &wrong_code, &mut || {});
-        assert_ne!(result, SUCCESS, "{service} took a wrong code");
-        times
-    });
-    json!({
-        "right": { "wall": summaries(&right, |times| times.auth), "cpu": summaries(&right, |times| times.auth_cpu) },
-        "wrong": { "wall": summaries(&wrong, |times| times.auth), "cpu": summaries(&wrong, |times| times.auth_cpu) },
-    })
-}
-
-/// Whole transactions, each in a new process, as in sshd: pam_start loads the module.
-fn anew(rounds: usize) -> Value {
-    let (codes, pristine) = (Codes::ahead(), Pristine::remember());
-    let account = accounts::by_name(USER).unwrap().unwrap();
-    let place = Place::new(&stacks(), USER);
-    let services: Vec<&str> = PEERS.iter().chain(&FLOORS).copied().collect();
-    let samples = in_turns(rounds, &services, |service, _| {
-        pristine.restore(service, &account);
-        let mut added = addition(service);
-        let child = fork(|| {
-            let (result, times) = place.login(service, codes.now(), &mut added);
-            vec![
-                result as u64,
-                times.whole,
-                times.auth,
-                times.whole_cpu,
-                times.auth_cpu,
-            ]
-        });
-        let [result, whole, auth, whole_cpu, auth_cpu] = child.wait()[..] else {
-            panic!("{service}: no result");
-        };
-        assert_eq!(result, 0, "{service} refused a right code");
-        Times {
-            whole,
-            auth,
-            whole_cpu,
-            auth_cpu,
-        }
-    });
-    json!({
-        "whole": { "wall": summaries(&samples, |times| times.whole), "cpu": summaries(&samples, |times| times.whole_cpu) },
-        "auth": { "wall": summaries(&samples, |times| times.auth), "cpu": summaries(&samples, |times| times.auth_cpu) },
-    })
-}
-
-/// pam_authenticate with one code after the other of a device that counts, for services that differ in how many are
-/// enrolled.
-fn growth(rounds: usize, services: &[&str]) -> Value {
-    ["twofactor", "oath"]
-        .iter()
-        .for_each(|service| load(&module(service)));
-    let place = Place::new(&stacks(), USER);
-    let codes = counted(2 * rounds + 2);
-    let samples = in_turns(rounds, services, |service, round| {
-        let (result, times) = place.login(service, &codes[round], &mut || {});
-        assert_eq!(result, SUCCESS, "{service} refused a right code");
-        times
-    });
-    summaries(&samples, |times| times.auth)
-}
-
-/// Many processes at once, each with a user of its own and that user's next code, for some seconds, or until one has no
-/// code left: pam_oath can refuse faster than anybody accepts.
-fn crowd(service: &str, processes: usize, seconds: usize) -> Value {
-    load(&module(service));
-    let codes = counted(8_000 * seconds / processes.max(4) + 100);
-    let begin = Instant::now() + Duration::from_millis(300);
-    let children: Vec<_> = (0..processes)
-        .map(|number| {
-            fork(|| {
-                let place = Place::new(&stacks(), &member(number));
-                let end = begin + Duration::from_secs(seconds as u64);
-                std::thread::sleep(begin.saturating_duration_since(Instant::now()));
-                let (mut accepted, mut refused) = (0, 0);
-                for code in &codes {
-                    if Instant::now() >= end {
-                        break;
-                    }
-                    match place.is_let_in(service, code) {
-                        true => accepted += 1,
-                        false => refused += 1,
-                    }
-                }
-                let elapsed = Instant::now().saturating_duration_since(begin);
-                vec![accepted, refused, elapsed.as_millis() as u64]
+    /// Median times of pam_authenticate in a process that has loaded every module and keeps it: with a right and with a
+    /// wrong code.
+    pub fn kept(&self, rounds: usize, codes: &Path) -> Value {
+        let all = services(PEERS.iter().chain(&FLOORS));
+        let right = self.samples("kept", codes, rounds, &all);
+        let wrong = self.samples("wrong", codes, rounds, &services(&PEERS));
+        let part = |samples: &Samples| {
+            json!({
+                "wall": samples.summaries(|times| times.auth),
+                "cpu": samples.summaries(|times| times.auth_cpu),
             })
-        })
-        .collect();
-    let results: Vec<Vec<u64>> = children.into_iter().map(process::Child::wait).collect();
-    let total = |position: usize| results.iter().map(|result| result[position]).sum::<u64>();
-    let longest = results.iter().map(|result| result[2]).max().unwrap_or(0);
-    json!({ "accepted": total(0), "refused": total(1), "seconds": longest.max(1) as f64 / 1000.0 })
-}
-
-/// How long dlopen takes, in a new process that has libpam already.
-fn load_times(rounds: usize) -> Value {
-    let samples = in_turns(rounds, &PEERS, |service, _| {
-        let child = fork(|| {
-            let (began, used) = (process::now(), process::cpu());
-            load(&module(service));
-            vec![process::now() - began, process::cpu() - used]
-        });
-        let [whole, cpu] = child.wait()[..] else {
-            panic!("{service}: no result");
         };
-        Times {
-            whole,
-            auth: whole,
-            whole_cpu: cpu,
-            auth_cpu: cpu,
-        }
-    });
-    json!({ "wall": summaries(&samples, |times| times.whole), "cpu": summaries(&samples, |times| times.whole_cpu) })
+        json!({ "right": part(&right), "wrong": part(&wrong) })
+    }
+
+    /// Median times of a login in a new process, as of sshd: libpam loads the module.
+    pub fn anew(&self, rounds: usize, codes: &Path) -> Value {
+        let all = services(PEERS.iter().chain(&FLOORS));
+        let samples = self.samples("anew", codes, rounds, &all);
+        json!({
+            "whole": {
+                "wall": samples.summaries(|times| times.whole),
+                "cpu": samples.summaries(|times| times.whole_cpu),
+            },
+            "auth": {
+                "wall": samples.summaries(|times| times.auth),
+                "cpu": samples.summaries(|times| times.auth_cpu),
+            },
+        })
+    }
+
+    /// How long dlopen takes, in a new process that has libpam already.
+    pub fn load(&self, rounds: usize, codes: &Path) -> Value {
+        let samples = self.samples("load", codes, rounds, &services(&PEERS));
+        json!({
+            "wall": samples.summaries(|times| times.whole),
+            "cpu": samples.summaries(|times| times.whole_cpu),
+        })
+    }
+
+    /// pam_authenticate with one code after the other of a device that counts, for services of one module that differ in
+    /// how many are enrolled.
+    pub fn growth(&self, rounds: usize, codes: &Path, names: &[&String], of: &str) -> Value {
+        let service = |name: &&String| format!("{name},{},", module(of).display());
+        let services: Vec<String> = names.iter().map(service).collect();
+        let samples = self.samples("kept", codes, rounds, &services);
+        samples.summaries(|times| times.auth)
+    }
+
+    /// What a login adds to the memory of a process, in KiB: resident, its share of it, and what no other one can use.
+    pub fn memory(&self, codes: &Path, service: &str) -> Value {
+        let services = services(&["permit", service]);
+        let text = self.measured("memory", codes, USER, 0, &services);
+        // Two reports of the same length; the first begins with the same word as the second.
+        let half = text.lines().count() / 2;
+        let lines: Vec<&str> = text.lines().collect();
+        let [before, after] = [&lines[..half], &lines[half..]].map(resident);
+        let names = ["Rss", "Pss", "Private_Dirty"];
+        let added = names.map(|name| (name.to_owned(), json!(after[name] - before[name])));
+        added.into_iter().collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// Many processes at once, each with a user of its own and that user's next code, for some seconds, or until one has
+    /// no code left.
+    pub fn crowd(&self, codes: &Path, service: &str, processes: usize, seconds: usize) -> Value {
+        let seconds = seconds.to_string();
+        let arguments = [format!("{service},{},", module(service).display()), seconds];
+        let text = self.measured("crowd", codes, "crowd", processes, &arguments);
+        let numbers = |line: &str| -> Vec<u64> {
+            line.split(' ')
+                .map(|number| number.parse().unwrap())
+                .collect()
+        };
+        let results: Vec<Vec<u64>> = text.lines().map(numbers).collect();
+        assert_eq!(results.len(), processes);
+        let total = |position: usize| results.iter().map(|result| result[position]).sum::<u64>();
+        let longest = results.iter().map(|result| result[2]).max().unwrap_or(0);
+        json!({ "accepted": total(0), "refused": total(1), "seconds": longest.max(1) as f64 / 1000.0 })
+    }
+
+    /// The words of a command that does one login, to be looked at from outside.
+    pub fn once(&self, codes: &Path, service: &str, answer: Answer) -> Vec<OsString> {
+        let number = usize::from(answer == Answer::Wrong);
+        self.command("once", codes, USER, number, &services(&[service]))
+    }
+
+    fn samples(&self, mode: &str, codes: &Path, rounds: usize, services: &[String]) -> Samples {
+        Samples::read(&self.measured(mode, codes, USER, rounds, services))
+    }
+
+    fn measured(
+        &self,
+        mode: &str,
+        codes: &Path,
+        user: &str,
+        number: usize,
+        services: &[String],
+    ) -> String {
+        let words = self.command(mode, codes, user, number, services);
+        let program = self.machine.program(&words[0]).args(&words[1..]);
+        printed(&program.limit(LIMIT).run().ok())
+    }
+
+    fn command(
+        &self,
+        mode: &str,
+        codes: &Path,
+        user: &str,
+        number: usize,
+        services: &[String],
+    ) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec![self.program.clone().into(), mode.into()];
+        words.extend([stacks().into(), codes.into(), user.into()]);
+        words.push(number.to_string().into());
+        words.extend(services.iter().map(OsString::from));
+        words
+    }
 }
 
-/// What a login adds to the memory of a process, in KiB: resident, its share of it, and what nobody else can use.
-fn memory(service: &str) -> Value {
-    let codes = Codes::ahead();
-    let place = Place::new(&stacks(), USER);
-    // What libpam, the C library and this program need once is not the module's.
-    place.login("permit", codes.now(), &mut || {});
-    accounts::by_name(USER).unwrap();
-    let before = resident();
-    load(&module(service));
-    let (result, _) = place.login(service, codes.now(), &mut || {});
-    assert_eq!(result, SUCCESS, "{service} refused a right code");
-    let after = resident();
-    let added = |name: &str| (name.to_owned(), json!(after[name] - before[name]));
-    let names = ["Rss", "Pss", "Private_Dirty"];
-    names
-        .map(added)
-        .into_iter()
-        .collect::<serde_json::Map<_, _>>()
-        .into()
+/// What a worker printed about its measurement.
+///
+/// # Panics
+/// When more was in its process at first than in that of sshd.
+pub fn printed(run: &Run) -> String {
+    let (maps, text) = run.stdout.split_once("ready\n").unwrap();
+    assert!(
+        !has_unwinder(maps),
+        "libgcc_s is in the process before any module: {maps}"
+    );
+    text.to_owned()
+}
+
+/// Whether the unwinder of GCC is among the mappings of a process (proc_pid_maps(5)).
+fn has_unwinder(maps: &str) -> bool {
+    assert!(maps.contains("/libpam.so."), "no mappings: {maps}");
+    maps.contains("/libgcc_s.so.")
+}
+
+/// As the worker is told what to measure.
+fn services<'a>(names: impl IntoIterator<Item = &'a &'a str>) -> Vec<String> {
+    let one = |name: &&str| format!("{name},{},{}", module(name).display(), file(name));
+    names.into_iter().map(one).collect()
 }
 
 /// proc_pid_smaps_rollup(5).
-fn resident() -> BTreeMap<String, i64> {
-    let text = std::fs::read_to_string(Path::new("/proc/self/smaps_rollup")).unwrap();
-    let field = |line: &str| {
+fn resident(lines: &[&str]) -> BTreeMap<String, i64> {
+    let field = |line: &&str| {
         let (name, rest) = line.split_once(':')?;
-        Some((
-            name.to_owned(),
-            rest.trim().strip_suffix(" kB")?.parse().ok()?,
-        ))
+        let kilobytes = rest.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some((name.to_owned(), kilobytes))
     };
-    text.lines().filter_map(field).collect()
+    lines.iter().filter_map(field).collect()
 }

@@ -319,6 +319,17 @@ pub(crate) fn spawn(command: &mut Command) -> Child {
     })
 }
 
+/// What is mapped into a process that this thread has started, as proc_pid_maps(5).
+pub(crate) fn maps(pid: i32) -> String {
+    MACHINE.with_borrow(|machine| {
+        let read = match machine {
+            Some(machine) => machine.maps(pid),
+            None => std::fs::read_to_string(format!("/proc/{pid}/maps")),
+        };
+        read.unwrap_or_else(|error| panic!("the mappings of process {pid}: {error}"))
+    })
+}
+
 /// A file without a name: unlike a pipe it never fills up, and a process that outlives its parent holds nobody up.
 fn memory() -> File {
     File::from(rustix::fs::memfd_create("harness", MemfdFlags::CLOEXEC).expect("a file in memory"))

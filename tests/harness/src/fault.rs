@@ -245,7 +245,8 @@ impl Tracer {
     }
 }
 
-fn mark(call: &Call) -> Option<bool> {
+/// Whether a call is a mark, and of which side.
+pub(crate) fn mark(call: &Call) -> Option<bool> {
     let (descriptor, offsets) = MARK;
     let is_mark =
         call.number == libc::SYS_lseek.cast_unsigned() && call.arguments[0] as i32 == descriptor;

@@ -36,6 +36,7 @@ mod ptrace;
 mod pty;
 mod ssh;
 mod sshd;
+pub mod steps;
 mod sys;
 mod users;
 

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use crate::artefacts;
 use crate::exec::{self, Program, Run};
 use crate::fault::{Fault, Traced, Window};
+use crate::steps::Stepped;
 
 mod outcome;
 
@@ -277,6 +278,14 @@ impl Drive {
     /// When it cannot be traced.
     pub fn traced(self, fault: Option<Fault>) -> Traced {
         self.program().traced(Window::Marked, fault)
+    }
+
+    /// Runs one transaction, and counts the instructions in libpam and its modules.
+    ///
+    /// # Panics
+    /// When it cannot be traced.
+    pub fn stepped(self) -> Stepped {
+        self.program().stepped()
     }
 
     /// Runs a warm-up and then this many transactions in one process.

@@ -1,4 +1,4 @@
-//! ptrace(2), as far as `fault` needs it: stops of the programs that this thread has started, and their registers.
+//! ptrace(2), as far as `fault` and `steps` need it: stops of the programs that this thread has started, and their registers.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -28,6 +28,38 @@ pub enum Side {
     Exit,
 }
 
+/// The processors on which this thread, and what it starts, may run.
+pub struct Processors(libc::cpu_set_t);
+
+impl Processors {
+    /// Those of this moment.
+    pub fn of_thread() -> io::Result<Self> {
+        // SAFETY: all-zero is a valid set, and as large as is said.
+        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        let size = size_of_val(&set);
+        // SAFETY: as above; 0 is the calling thread.
+        check(unsafe { libc::sched_getaffinity(0, size, &raw mut set) }.into())?;
+        Ok(Self(set))
+    }
+
+    /// The one on which this thread runs.
+    pub fn current() -> Self {
+        // SAFETY: all-zero is a valid set, and the number of a processor is in its range.
+        unsafe {
+            let mut set: libc::cpu_set_t = std::mem::zeroed();
+            libc::CPU_SET(libc::sched_getcpu() as usize, &mut set);
+            Self(set)
+        }
+    }
+
+    /// Lets this thread run on these only.
+    pub fn choose(&self) -> io::Result<()> {
+        let size = size_of_val(&self.0);
+        // SAFETY: the set is as large as is said; 0 is the calling thread.
+        check(unsafe { libc::sched_setaffinity(0, size, &raw const self.0) }.into())
+    }
+}
+
 /// Makes this thread the tracer of the program.
 pub fn trace(command: &mut Command) {
     // SAFETY: ptrace is async-signal-safe; PTRACE_TRACEME takes no pointers.
@@ -35,6 +67,17 @@ pub fn trace(command: &mut Command) {
         command.pre_exec(|| {
             let none = std::ptr::null_mut::<libc::c_void>();
             check(libc::ptrace(libc::PTRACE_TRACEME, 0, none, none))
+        })
+    };
+}
+
+/// Gives the program the same addresses in each run.
+pub fn without_random_addresses(command: &mut Command) {
+    // SAFETY: personality is async-signal-safe and takes no pointers.
+    unsafe {
+        command.pre_exec(|| {
+            let same = libc::ADDR_NO_RANDOMIZE.cast_unsigned().into();
+            check(libc::personality(same).into())
         })
     };
 }
@@ -53,6 +96,11 @@ pub fn prepare(pid: i32) -> io::Result<()> {
 /// Lets a process go on to its next system call, or to the end of the one it is in.
 pub fn resume(pid: i32, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_SYSCALL, pid, 0, signal as usize)
+}
+
+/// Lets a process do one instruction.
+pub fn step(pid: i32, signal: i32) -> io::Result<()> {
+    request(libc::PTRACE_SINGLESTEP, pid, 0, signal as usize)
 }
 
 /// Lets a process go on without stopping at its system calls.
@@ -106,6 +154,36 @@ pub fn side(pid: i32) -> io::Result<Side> {
     })
 }
 
+/// Where a process stands between two instructions.
+pub struct Here {
+    /// The address of the next instruction.
+    pub address: u64,
+    /// The number and the arguments of a system call, if the next instruction makes one.
+    pub registers: (u64, [u64; 6]),
+}
+
+/// Where a process that stopped after an instruction stands.
+#[cfg(target_arch = "x86_64")]
+pub fn here(pid: i32) -> io::Result<Here> {
+    let registers = registers(pid)?;
+    let [a, b, c] = [registers.rdi, registers.rsi, registers.rdx];
+    let [d, e, f] = [registers.r10, registers.r8, registers.r9];
+    Ok(Here {
+        address: registers.rip,
+        registers: (registers.rax, [a, b, c, d, e, f]),
+    })
+}
+
+/// Whether the instruction at an address makes a system call.
+#[cfg(target_arch = "x86_64")]
+pub fn makes_call(pid: i32, address: u64) -> bool {
+    const SYSCALL: libc::c_long = 0x050f;
+    let none = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: the C library returns the word and uses a place of its own; where nothing can be read, it returns -1.
+    let word = unsafe { libc::ptrace(libc::PTRACE_PEEKTEXT, pid, address as usize, none) };
+    word & 0xffff == SYSCALL
+}
+
 /// Before a system call: there is none, and nothing is done.
 pub fn skip(pid: i32) -> io::Result<()> {
     change(pid, |registers| registers.orig_rax = u64::MAX)
@@ -125,12 +203,18 @@ pub fn set_third(pid: i32, value: u64) -> io::Result<()> {
 
 #[cfg(target_arch = "x86_64")]
 fn change(pid: i32, with: impl FnOnce(&mut libc::user_regs_struct)) -> io::Result<()> {
+    let mut registers = registers(pid)?;
+    with(&mut registers);
+    request(libc::PTRACE_SETREGS, pid, 0, (&raw mut registers).addr())
+}
+
+#[cfg(target_arch = "x86_64")]
+fn registers(pid: i32) -> io::Result<libc::user_regs_struct> {
     // SAFETY: all-zero is a valid set of registers.
     let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
     let place = (&raw mut registers).addr();
     request(libc::PTRACE_GETREGS, pid, 0, place)?;
-    with(&mut registers);
-    request(libc::PTRACE_SETREGS, pid, 0, place)
+    Ok(registers)
 }
 
 fn request(what: libc::c_uint, pid: i32, address: usize, data: usize) -> io::Result<()> {

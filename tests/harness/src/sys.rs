@@ -1,6 +1,6 @@
 //! The system calls that need `unsafe`: namespaces, the init process of a machine, sessions and terminals of children.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
@@ -31,6 +31,8 @@ pub fn namespace(kind: &str) -> io::Result<OwnedFd> {
 /// Process 1 of a machine: when it ends, for whatever reason, the kernel kills every other process of the machine.
 pub struct Init {
     pid: libc::pid_t,
+    /// /proc with the numbers that processes have outside.
+    proc: File,
     own: OwnedFd,
     machine: OwnedFd,
 }
@@ -39,7 +41,8 @@ impl Init {
     /// Starts it and lets it mount /proc for the processes of the machine. It dies with the calling thread.
     pub fn start() -> io::Result<Self> {
         let own = namespace("pid")?;
-        // Kept open because /proc/thread-self is gone once the machine's own /proc is mounted.
+        // Kept open because these are gone once the machine's own /proc is mounted.
+        let proc = File::open("/proc")?;
         let thread = File::open("/proc/thread-self/ns")?;
         let (mut ready, told) = io::pipe()?;
         // SAFETY: no pointers; concerns only children started from now on.
@@ -56,6 +59,7 @@ impl Init {
         drop(told);
         let init = Self {
             pid,
+            proc,
             own,
             machine: machine?,
         };
@@ -65,6 +69,14 @@ impl Init {
             0 => Ok(init),
             errno => Err(io::Error::from_raw_os_error(errno)),
         }
+    }
+
+    /// What is mapped into a process that this crate has started, as proc_pid_maps(5).
+    pub fn maps(&self, pid: i32) -> io::Result<String> {
+        let path = CString::new(format!("{pid}/maps"))?;
+        let mut text = String::new();
+        File::from(open_at(&self.proc, &path)?).read_to_string(&mut text)?;
+        Ok(text)
     }
 
     /// Runs `start` so that the processes it starts belong to the machine.
