@@ -21,7 +21,7 @@ use pam_twofactor::otp::{Algorithm, Digits, Interval};
 use pam_twofactor::record::Record;
 use pam_twofactor::recovery::{OneTimeCode, RecoverySet};
 use pam_twofactor::secret::Secret;
-use pam_twofactor::state::{self, DeviceState, State};
+use pam_twofactor::state::{self, DeviceState, Generation, State};
 use pam_twofactor::store::Store;
 use pam_twofactor::sys::accounts::Account;
 use pam_twofactor::{POLICY_FILE, STATE_DIR};
@@ -261,6 +261,7 @@ pub struct Token {
     pub user: String,
     codes: Vec<String>,
     next: Cell<usize>,
+    guesses: Cell<usize>,
 }
 
 /// How many codes a `Token` has.
@@ -273,6 +274,7 @@ impl Token {
             user: user.to_owned(),
             codes: hotp_codes(SECRET, 0, CODES, 6),
             next: Cell::new(0),
+            guesses: Cell::new(0),
         }
     }
 
@@ -293,9 +295,10 @@ impl Token {
         numbers.filter(|code| !self.codes.contains(code))
     }
 
-    /// A code that this token never shows.
+    /// A code that this token never shows, another one each time: one that was refused is not compared again.
     pub fn wrong(&self) -> String {
-        self.wrong_codes().next().unwrap()
+        let guess = self.guesses.replace(self.guesses.get() + 1);
+        self.wrong_codes().nth(guess).unwrap()
     }
 
     /// The authentication of its owner at `SERVICE`.
