@@ -4,15 +4,14 @@
 use std::fmt;
 
 use crate::device::Id;
-use crate::otp::Digits;
 use crate::policy::Policy;
 use crate::record::Record;
-use crate::recovery::{CodeForm, SCRATCH_LEN};
 use crate::state::State;
 use crate::store::{Cause, Error, LoadedPolicy, Locked, PolicyFile, Store};
 use crate::sys::accounts::{self, Account, LookupFailed};
 use crate::sys::clock::BeforeEpoch;
 use crate::verify::grace::{self, Origin};
+use crate::verify::refused::{self, Key};
 use crate::verify::{self, Answer, Form, Gate, Outcome};
 
 #[cfg(test)]
@@ -190,6 +189,8 @@ pub enum Judged {
     Compared(Outcome),
     /// It was not looked at.
     Refused(Gate),
+    /// It is one of the codes that were refused last: not compared, and not counted.
+    Repeated,
     /// What it would be compared with was removed while it was typed.
     Gone,
 }
@@ -275,8 +276,13 @@ impl Session<'_> {
             Ok(charged) => charged,
             Err(closed) => return Ok(Judged::Refused(closed)),
         };
+        let answer = Answer::read(input, form, &verify::code_lengths(record));
+        if against == Against::Devices && refused::is_repeated(&state.refused, &answer) {
+            return Ok(Judged::Repeated);
+        }
+        // Before anything is compared, so that the lack of randomness tells nothing.
+        let key = key_for(&state, &answer)?;
         locked.write(charged.state().clone())?;
-        let answer = Answer::read(input, form, &code_lengths(record));
         let verdict = verify::verdict(policy, record, &charged, &answer, now);
         let mut state = verdict.state;
         match (&verdict.outcome, against) {
@@ -284,13 +290,14 @@ impl Session<'_> {
                 grace::begin(&mut state, &self.origin(), now);
             }
             (Outcome::Accepted(_), Against::Invitation) => state.bypass = charged.state().bypass,
-            // A lock-out ends all grace.
-            (Outcome::Rejected(_), _)
-                if verify::gate(&policy.throttle, &state, now) != Gate::Open =>
-            {
-                state.grace.clear();
+            (Outcome::Rejected(_), Against::Devices) => {
+                refused::remember(&mut state.refused, &answer, key);
             }
-            (Outcome::Rejected(_), _) => {}
+            (Outcome::Rejected(_), Against::Invitation) => {}
+        }
+        // A lock-out ends all grace.
+        if verify::gate(&policy.throttle, &state, now) != Gate::Open {
+            state.grace.clear();
         }
         if state != *charged.state() {
             locked.write(state)?;
@@ -371,14 +378,13 @@ fn committed(mut state: State, record: &Record) -> State {
     state
 }
 
-/// The lengths that the user's codes of digits have: those of the devices, and that of scratch codes.
-fn code_lengths(record: &Record) -> Vec<Digits> {
-    let scratch = record.recovery.as_ref().and_then(|set| match set.form {
-        CodeForm::Base32 => None,
-        CodeForm::Digits => Digits::new(SCRATCH_LEN as u8),
-    });
-    let devices = record.devices.iter().map(|device| device.digits);
-    devices.chain(scratch).collect()
+/// The key under which an answer is remembered if it is refused; a new one where there is none.
+fn key_for(state: &State, answer: &Answer) -> Result<Key, Failure> {
+    let mut key = state.refused.key;
+    if refused::needs_key(&state.refused, answer) {
+        getrandom::fill(&mut key)?;
+    }
+    Ok(key)
 }
 
 /// The state, corrected and stored when the clock was set back. It is flushed at once, since a caller that goes no

@@ -3,6 +3,8 @@
 
 use crate::verify::{Accepted, Credential, Gate, Rejected};
 
+use super::input::NotForUs;
+
 /// Prompt for clients that have one field for everything.
 pub const PASSWORD_AND_CODE: &str = "Password & verification code: ";
 /// The same while nothing but a password is needed.
@@ -13,7 +15,7 @@ pub const DEVICE_REQUIRED: &str = "Two-factor login is required here, and it is 
 /// Lets people read on a page why they are refused.
 pub const GO_ON: &str = "Press Enter to go back: ";
 /// The answer is the password of before.
-pub const PASSWORD_AGAIN: &str = "That was the password again. Log in once more, and type the code of your device when it is asked for.";
+const PASSWORD_AGAIN: &str = "That was the password again. Log in once more, and type the code of your device when it is asked for.";
 
 /// What is said of a refused code. A code that is right at another time is "wrong" here: somebody who guesses must
 /// not learn that it will be right soon.
@@ -32,6 +34,18 @@ pub const fn rejected(why: &Rejected) -> &'static str {
 
 /// A wrong code.
 pub const WRONG: &str = "Wrong code.";
+
+/// What is said of an answer that is no guess. `None` where nothing is.
+#[must_use]
+pub const fn passed_over(cause: NotForUs) -> Option<&'static str> {
+    match cause {
+        NotForUs::SshdStandIn | NotForUs::Repeated => None,
+        NotForUs::RepeatedCode => Some("This code was refused already. Wait for the next one."),
+        NotForUs::Password => Some(PASSWORD_AGAIN),
+        NotForUs::UserName => Some("That was the user name. Type the code of your device."),
+        NotForUs::Empty => Some("Nothing was typed. Type the code of your device."),
+    }
+}
 
 /// Why no code is looked at.
 #[must_use]

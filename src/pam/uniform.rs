@@ -11,6 +11,7 @@ use crate::policy::Policy;
 use crate::sys::clock;
 use crate::verify::Rejected;
 
+use super::input::NotForUs;
 use super::messages;
 use super::prompt::Prompt;
 
@@ -27,13 +28,15 @@ const UNIT: Duration = match cfg!(test) {
 pub struct Pace(Option<Duration>);
 
 /// Wrong answers that are still to be asked for.
-pub struct Refusals {
+pub struct Refusals<'n> {
     /// The question.
     pub prompt: Prompt,
     /// The last answer, if there was one.
     pub refused: Option<Zeroizing<Vec<u8>>>,
     /// How many more.
     pub left: u8,
+    /// Names of the user.
+    pub names: Vec<&'n [u8]>,
 }
 
 impl Pace {
@@ -66,6 +69,12 @@ impl Pace {
             Rejected::ClockSetBack { .. } if self.is_even() => messages::WRONG,
             _ => messages::rejected(why),
         }
+    }
+
+    /// What is said of an answer that is no guess, and of which the login does not end.
+    pub fn words_of(&self, cause: NotForUs) -> &'static str {
+        let told = messages::passed_over(cause).filter(|_| !self.is_even());
+        told.unwrap_or(messages::WRONG)
     }
 }
 
@@ -123,6 +132,16 @@ mod tests {
         assert!(pace.0.unwrap() >= began + UNIT);
         pace.wait();
         assert!(clock::monotonic() >= began + UNIT * 2);
+    }
+
+    #[test]
+    fn what_is_no_guess_is_explained_at_a_free_pace() {
+        let even = Pace(Some(Duration::ZERO));
+        for cause in [NotForUs::Empty, NotForUs::UserName, NotForUs::RepeatedCode] {
+            assert_eq!(even.words_of(cause), messages::WRONG);
+            let told = Pace(None).words_of(cause);
+            assert_eq!(Some(told), messages::passed_over(cause));
+        }
     }
 
     #[test]

@@ -236,5 +236,5 @@ fn the_password_given_as_the_code_is_refused_at_once_not_counted_and_explained()
     );
     let empty = run(x("alice").answer("").answer("").answer(alice.code()));
     assert_eq!(empty.auth, code::SUCCESS, "an empty password is none");
-    assert_eq!(logged(&machine)[0], "user=alice rhost= result=wrong");
+    assert_eq!(logged(&machine)[0], "user=alice rhost= result=empty-answer");
 }

@@ -20,5 +20,6 @@ mod phases;
 mod stand_in;
 mod throttle;
 mod tries;
+mod uncounted;
 mod uniform;
 mod who;

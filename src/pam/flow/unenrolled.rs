@@ -30,7 +30,7 @@ impl Login<'_> {
         if demand == Demand::Device {
             host.log(Priority::Notice, self.line("device-required").as_str());
             if pace.is_even() {
-                return self.refuse_like_a_wrong_code(host, policy, pace);
+                return self.refuse_like_a_wrong_code(host, policy, pace, account);
             }
         }
         match self.arguments.layout {
@@ -92,11 +92,13 @@ impl Login<'_> {
         host: &mut dyn Host,
         policy: &Policy,
         pace: Pace,
+        account: Option<&Account>,
     ) -> Result<Ending, Stop> {
         let all = Refusals {
             prompt: self.prompt(policy),
             refused: None,
             left: policy.tries,
+            names: self.names(account),
         };
         self.refuse_all(host, policy, pace, all)
     }
@@ -107,7 +109,7 @@ impl Login<'_> {
         host: &mut dyn Host,
         policy: &Policy,
         mut pace: Pace,
-        mut rest: Refusals,
+        mut rest: Refusals<'_>,
     ) -> Result<Ending, Stop> {
         for _ in 0..rest.left {
             pace.wait();
@@ -116,7 +118,8 @@ impl Login<'_> {
             };
             pace.answered();
             let refused = rest.refused.as_ref();
-            if let Some(cause) = input::not_for_us(host, self.arguments, &input, refused) {
+            let names = &rest.names;
+            if let Some(cause) = input::not_for_us(host, self.arguments, &input, refused, names) {
                 self.log_passed_over(host, cause);
             }
             self.refuse_in_time(host, policy, &pace, &mut rest.prompt, messages::WRONG);

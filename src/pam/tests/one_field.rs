@@ -145,8 +145,9 @@ fn the_same_answer_again_in_one_field_ends_the_login_uncounted() {
     assert_eq!(
         stage.run(&["1", "1", "1"]),
         Ending::NoMoreTries,
-        "for codes alone it counts"
+        "for codes alone it uses up the tries"
     );
+    assert_eq!(stage.state().failures, 1);
 }
 
 #[test]

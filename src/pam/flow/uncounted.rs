@@ -1,0 +1,32 @@
+//! Answers of a user with a device that are no guesses.
+#![forbid(unsafe_code)]
+
+use crate::policy::Policy;
+use crate::sys::accounts::Account;
+
+use super::super::host::Host;
+use super::super::input::NotForUs;
+use super::super::prompt::Prompt;
+use super::super::uniform::Pace;
+use super::Login;
+
+impl Login<'_> {
+    /// The user's name as the application gave it, and as the passwd database has it.
+    pub(super) fn names<'n>(&'n self, account: Option<&'n Account>) -> Vec<&'n [u8]> {
+        let canonical = account.map(|account| account.name.as_bytes());
+        [&self.user[..]].into_iter().chain(canonical).collect()
+    }
+
+    /// Refuses an answer that is neither compared nor counted, and uses up one of the tries.
+    pub(super) fn refuse_uncounted(
+        &self,
+        host: &mut dyn Host,
+        policy: &Policy,
+        pace: &Pace,
+        prompt: &mut Prompt,
+        cause: NotForUs,
+    ) {
+        self.log_passed_over(host, cause);
+        self.refuse_in_time(host, policy, pace, prompt, pace.words_of(cause));
+    }
+}
