@@ -308,6 +308,21 @@ impl Session<'_> {
         Ok(Judged::Compared(verdict.outcome))
     }
 
+    /// The length of the password in an answer in one field, given during grace: without the code of the last login behind
+    /// it, which a client sends again that keeps both. An answer without such a code is the password.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn password_len(&self, input: &[u8]) -> Result<usize, Failure> {
+        let Some(snapshot) = self.store.snapshot(self.holder)? else {
+            return Ok(input.len());
+        };
+        let lengths = verify::code_lengths(&snapshot.record);
+        let answer = Answer::read(input, Form::PasswordThenCode, &lengths);
+        let end = verify::before_last_code(&snapshot.record, &snapshot.state, &answer);
+        Ok(end.unwrap_or(input.len()))
+    }
+
     const fn origin(&self) -> Origin<'_> {
         Origin {
             address: self.address,

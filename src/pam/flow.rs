@@ -216,7 +216,7 @@ impl Login<'_> {
                 Before::Grace(left) => {
                     let line = self.line("grace").with("left", &left);
                     host.log(Priority::Info, line.as_str());
-                    self.forward_whole(host, messages::PASSWORD)?;
+                    self.forward_password(host, &session)?;
                     return Ok(Ending::NotAsked);
                 }
                 Before::Gate(Gate::Open) => {}

@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod grace;
+mod last_code;
 pub mod refused;
 mod scan;
 mod throttle;
@@ -21,6 +22,7 @@ use crate::recovery::{CodeForm, SCRATCH_LEN, same};
 use crate::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers, State, furthest_ahead};
 
 pub use answer::{Answer, Form, MAX_INPUT, is_blank};
+pub use last_code::before_last_code;
 pub use scan::LOOK_AHEAD;
 pub use throttle::{Charged, Gate, charge, gate, rebased};
 

@@ -7,6 +7,7 @@ mod devices;
 mod guessing;
 mod hotp;
 mod input;
+mod last_code;
 mod model;
 mod once;
 mod properties;

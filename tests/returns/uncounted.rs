@@ -210,3 +210,52 @@ fn in_one_field_a_kept_answer_never_locks_out() {
     assert_eq!(counters(), (0, 0, 0));
     assert_eq!(sends(PASSWORD, &alice.code()), code::SUCCESS);
 }
+
+#[test]
+fn in_one_field_a_kept_answer_is_good_during_grace() {
+    let machine = machine(ON);
+    let alice = in_one_field(&machine, "enabled = true\ntries = 1\ngrace = 3600\n");
+    let recovery = add_recovery_codes("alice");
+    for kept in [&alice.code(), &recovery[0], &recovery[1].replace('-', "")] {
+        set_state("alice", |state| state.grace.clear());
+        assert_eq!(sends(PASSWORD, kept), code::SUCCESS);
+        for _ in 0..3 {
+            assert_eq!(sends(PASSWORD, kept), code::SUCCESS);
+        }
+        assert_eq!(sends("wrong", kept), code::AUTH_ERR, "pam_unix says so");
+    }
+    assert_eq!(sends(PASSWORD, ""), code::SUCCESS);
+    // Nothing else is cut off: not a code to come, not a wrong one, not a recovery code that was not used.
+    let other = [alice.code_at(1), &alice.wrong(), &recovery[2], "123"];
+    for tail in other {
+        assert_eq!(sends(PASSWORD, tail), code::AUTH_ERR, "{tail}");
+    }
+    let found = results(&machine);
+    assert_eq!(
+        found.iter().filter(|it| it.starts_with("accepted")).count(),
+        3
+    );
+    assert_eq!(counters(), (0, 0, 0));
+}
+
+#[test]
+fn during_grace_a_first_pass_is_cut_as_well() {
+    let machine = machine(ON);
+    let alice = in_one_field(&machine, "enabled = true\ntries = 1\ngrace = 3600\n");
+    let kept = alice.code();
+    for argument in ["use_first_pass", "try_first_pass"] {
+        let lines = machine.read("/etc/pam.d/x");
+        let first = harness::pam::TAKES_PASSWORD;
+        let lines = lines.replace("forward_pass", &format!("forward_pass {argument}"));
+        machine.stack("y", &format!("{first}\n{lines}"));
+        set_state("alice", |state| {
+            state.grace.clear();
+            state.devices[0].next = 0;
+        });
+        for _ in 0..3 {
+            let drive = Drive::installed().service("y").user("alice");
+            let drive = drive.rhost("192.0.2.7").answer(format!("{PASSWORD}{kept}"));
+            assert_eq!(auth(drive), code::SUCCESS, "{argument}");
+        }
+    }
+}
