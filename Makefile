@@ -32,7 +32,7 @@ build_packages = gcc libc6-dev libpam0g-dev
 demo_packages  = $(build_packages) openssh-server openssh-client oathtool libpam-modules passwd perl-base util-linux
 fuzz_packages  = $(build_packages) g++
 test_packages  = $(demo_packages) sudo login binutils valgrind strace zbar-tools imagemagick librsvg2-bin rsync procps \
-	libpam-google-authenticator libpam-oath e2fsprogs xfsprogs btrfs-progs g++ man-db mandoc
+	libpam-google-authenticator libpam-oath e2fsprogs xfsprogs btrfs-progs g++ man-db mandoc sasl2-bin
 # Ubuntu has Chromium as a snap only; there, Google Chrome and its chromedriver do as well.
 chromium         = $(if $(shell command -v chromedriver),,chromium chromium-driver)
 # dh, dpkg-buildpackage and what they need.
