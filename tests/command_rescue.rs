@@ -16,9 +16,10 @@ mod enrolled;
 use std::time::Duration;
 
 use desk::{desk_on, give, give_phone, json, json_error, keys, lets_in, parse, strings, terminal};
-use enrolled::{login, record_path, run, state_path};
+use enrolled::{login, record_path, run, state_of, state_path};
 use harness::pam::code;
 use harness::{Machine, PASSWORD, Totp, hotp};
+use pam_twofactor::state::{Generation, SLOT_LEN, encode, encode_file};
 
 fn files(user: &str) -> [Vec<u8>; 2] {
     [record_path(user), state_path(user)].map(|path| std::fs::read(path).unwrap())
@@ -149,6 +150,15 @@ fn r39_a_lock_out_is_of_one_user_and_unlock_ends_it() {
     );
 }
 
+/// Uses up the sequence numbers of a state that is whole otherwise.
+fn exhaust() {
+    let state = state_of("alice");
+    let slot = encode(&state, u64::MAX, Generation::default());
+    let mut file = encode_file(&state, Generation::default());
+    file[..SLOT_LEN].copy_from_slice(&slot);
+    std::fs::write(state_path("alice"), file).unwrap();
+}
+
 #[test]
 fn r39_unlock_makes_a_damaged_or_missing_state_anew_in_which_nothing_old_works() {
     let machine = desk_on();
@@ -161,7 +171,8 @@ fn r39_unlock_makes_a_damaged_or_missing_state_anew_in_which_nothing_old_works()
     let token = give(&machine, "alice", &["--device=token", "--hotp"]);
     let token = |counter| hotp(token["secret"].as_str().unwrap(), counter, 6);
     let bypass = json(machine.command(&["bypass", "alice", "--json"]))["code"].clone();
-    let damages: [&dyn Fn(); 2] = [
+    let damages: [&dyn Fn(); 3] = [
+        &exhaust,
         &|| machine.write_file(state_path("alice"), [7; 4096], 0o600),
         &|| std::fs::remove_file(state_path("alice")).unwrap(),
     ];
