@@ -162,7 +162,7 @@ CARGO_MIRI = cargo +nightly miri
 miri_without = check::tests:: store::tests:: pam::tests::rows:: pam::tests::tries:: pam::tests::one_field:: \
 	pam::tests::a_panic sys::clock::tests::clocks_go sys::lock:: sys::local_time::
 # What computes codes, reads policies or draws symbols by the hundred: hours of it. The same functions run in the tests beside these.
-miri_long = $(addprefix verify::tests::,clock:: guessing:: hotp:: input:: model:: properties:: published:: scratch:: \
+miri_long = $(addprefix verify::tests::,clients:: clock:: guessing:: hotp:: input:: last_code:: model:: properties:: published:: scratch:: \
 	throttling:: window:: devices::every_algorithm once::a_new_set unlock::a_learned) otp::tests::both \
 	state::codec::tests::a_torn state::codec::tests::every_flipped \
 	$(addprefix policy::schema::tests::,robust::no_text robust::deep values::commented) \

@@ -18,19 +18,19 @@ mod libpam;
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::{Machine, artefacts};
 use pam_twofactor::device::Kind;
 
-use enrolled::{add_account, device, write_record_in};
+use enrolled::{Token, add_account, device, write_record_in};
 use libpam::{Conversation, Message, Phase, Reply, Start, Transaction};
 
-/// The same wrong code is refused again and again, and nobody is locked out; the first refusal ends a login.
+/// There is no lock-out, and the first refusal ends a login.
 const POLICY: &str = "enabled = true\nuniform_prompt = true\nenforcement = \"mandatory\"\ntries = 1\n\
                       [throttle]\nattempts = 1000\nmax_failures = 0\ndelay = 0\n";
-/// No code of the device in the counters that it is at.
-const WRONG: &str = "000000";
 const SERVICE: &str = "uniform";
 const WARM_UP: usize = 5;
 const LOGINS: usize = 100;
@@ -106,25 +106,41 @@ fn refused(user: &str) -> (Duration, Duration) {
         rhost: None,
         ruser: None,
     };
-    let mut transaction = Transaction::start(&start, Answers(None)).ok().unwrap();
+    let answers = Answers {
+        code: wrong_code(),
+        asked: None,
+    };
+    let mut transaction = Transaction::start(&start, answers).ok().unwrap();
     let began = Instant::now();
     let result = transaction.run(Phase::Auth, 0);
     let ended = Instant::now();
     assert_ne!(result, libpam::SUCCESS, "let in");
-    let asked = transaction.end().0.expect("nothing was asked");
+    let asked = transaction.end().asked.expect("nothing was asked");
     (asked - began, ended - asked)
 }
 
-/// Gives the wrong code to the question, and remembers when.
-struct Answers(Option<Instant>);
+/// Gives a wrong code to the question, and remembers when.
+struct Answers {
+    code: String,
+    asked: Option<Instant>,
+}
+
+/// No code of the device in the counters that it is at, and another one each time: one that was refused is not compared
+/// again.
+fn wrong_code() -> String {
+    static GUESSES: AtomicUsize = AtomicUsize::new(0);
+    static CODES: OnceLock<Vec<String>> = OnceLock::new();
+    let codes = CODES.get_or_init(|| Token::new("alice").wrong_codes().take(10_000).collect());
+    codes[GUESSES.fetch_add(1, Ordering::Relaxed)].clone()
+}
 
 impl Conversation for Answers {
     fn message(&mut self, message: Message) -> Reply {
         if message.style > 2 {
             return Reply::Null;
         }
-        self.0 = Some(Instant::now());
-        Reply::Text(WRONG.into())
+        self.asked = Some(Instant::now());
+        Reply::Text(self.code.clone().into())
     }
 
     fn delay(&mut self, _: u32) {}

@@ -4,14 +4,13 @@
 use std::fmt;
 
 use crate::device::Id;
-use crate::otp::Digits;
 use crate::record::Record;
-use crate::recovery::{CodeForm, SCRATCH_LEN};
 use crate::state::State;
 use crate::store::{Cause, Error, LoadedPolicy, Locked, PolicyFile, Store};
 use crate::sys::accounts::{Account, LookupFailed};
 use crate::sys::clock::BeforeEpoch;
 use crate::verify::grace::{self, Origin};
+use crate::verify::refused::{self, Key};
 use crate::verify::{self, Answer, Form, Gate, Outcome};
 
 mod groups;
@@ -192,6 +191,8 @@ pub enum Judged {
     Compared(Outcome),
     /// It was not looked at.
     Refused(Gate),
+    /// It is one of the codes that were refused last: not compared, and not counted.
+    Repeated,
     /// What it would be compared with was removed while it was typed.
     Gone,
 }
@@ -277,8 +278,13 @@ impl Session<'_> {
             Ok(charged) => charged,
             Err(closed) => return Ok(Judged::Refused(closed)),
         };
+        let answer = Answer::read(input, form, &verify::code_lengths(record));
+        if against == Against::Devices && refused::is_repeated(&state.refused, &answer) {
+            return Ok(Judged::Repeated);
+        }
+        // Before anything is compared, so that the lack of randomness tells nothing.
+        let key = key_for(&state, &answer)?;
         locked.write(charged.state().clone())?;
-        let answer = Answer::read(input, form, &code_lengths(record));
         let verdict = verify::verdict(policy, record, &charged, &answer, now);
         let mut state = verdict.state;
         match (&verdict.outcome, against) {
@@ -286,13 +292,14 @@ impl Session<'_> {
                 grace::begin(&mut state, &self.origin(), now);
             }
             (Outcome::Accepted(_), Against::Invitation) => state.bypass = charged.state().bypass,
-            // A lock-out ends all grace.
-            (Outcome::Rejected(_), _)
-                if verify::gate(&policy.throttle, &state, now) != Gate::Open =>
-            {
-                state.grace.clear();
+            (Outcome::Rejected(_), Against::Devices) => {
+                refused::remember(&mut state.refused, &answer, key);
             }
-            (Outcome::Rejected(_), _) => {}
+            (Outcome::Rejected(_), Against::Invitation) => {}
+        }
+        // A lock-out ends all grace.
+        if verify::gate(&policy.throttle, &state, now) != Gate::Open {
+            state.grace.clear();
         }
         if state != *charged.state() {
             locked.write(state)?;
@@ -301,6 +308,21 @@ impl Session<'_> {
         // Where the state was taken over meanwhile, nothing may be told of the code.
         locked.confirm()?;
         Ok(Judged::Compared(verdict.outcome))
+    }
+
+    /// The length of the password in an answer in one field, given during grace: without the code of the last login behind
+    /// it, which a client sends again that keeps both. An answer without such a code is the password.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn password_len(&self, input: &[u8]) -> Result<usize, Failure> {
+        let Some(snapshot) = self.store.snapshot(self.holder)? else {
+            return Ok(input.len());
+        };
+        let lengths = verify::code_lengths(&snapshot.record);
+        let answer = Answer::read(input, Form::PasswordThenCode, &lengths);
+        let end = verify::before_last_code(&snapshot.record, &snapshot.state, &answer);
+        Ok(end.unwrap_or(input.len()))
     }
 
     const fn origin(&self) -> Origin<'_> {
@@ -341,14 +363,13 @@ fn committed(mut state: State, record: &Record) -> State {
     state
 }
 
-/// The lengths that the user's codes of digits have: those of the devices, and that of scratch codes.
-fn code_lengths(record: &Record) -> Vec<Digits> {
-    let scratch = record.recovery.as_ref().and_then(|set| match set.form {
-        CodeForm::Base32 => None,
-        CodeForm::Digits => Digits::new(SCRATCH_LEN as u8),
-    });
-    let devices = record.devices.iter().map(|device| device.digits);
-    devices.chain(scratch).collect()
+/// The key under which an answer is remembered if it is refused; a new one where there is none.
+fn key_for(state: &State, answer: &Answer) -> Result<Key, Failure> {
+    let mut key = state.refused.key;
+    if refused::needs_key(&state.refused, answer) {
+        getrandom::fill(&mut key)?;
+    }
+    Ok(key)
 }
 
 /// The state, corrected and stored when the clock was set back. It is flushed at once, since a caller that goes no

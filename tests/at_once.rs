@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use harness::otp::hotp_codes;
-use harness::pam::{EXACT, Round, code};
+use harness::pam::{Drive, EXACT, Round, code};
 use harness::{Machine, Running};
 
 use enrolled::{
-    SECRET, SERVICE, add_recovery_codes, auth, enrol, enrol_phone, logged, run, state_of,
+    SECRET, SERVICE, Token, add_recovery_codes, auth, enrol, enrol_phone, logged, run, state_of,
     state_path,
 };
 
@@ -116,12 +116,21 @@ fn one_recovery_code_sent_64_times_at_once_is_accepted_once_in_every_round() {
     print_successes("one recovery code");
 }
 
+/// Logins each with a wrong code of its own: one that was refused is not compared again.
+fn guessing(machine: &Machine, alice: &Token, count: usize) -> Drive {
+    let wrong = alice.wrong_codes().take(count);
+    let lines: Vec<String> = wrong.map(|code| format!("alice {code}")).collect();
+    machine.write_file("/run/guesses", lines.join("\n"), 0o600);
+    Drive::installed()
+        .service(SERVICE)
+        .each_file("/run/guesses")
+}
+
 #[test]
 fn of_64_wrong_codes_at_once_all_are_counted() {
     let machine = machine(PATIENT);
     let alice = enrol(&machine, "alice");
-    let login = alice.login().answer(alice.wrong());
-    let rounds = login.at_once(PROCESSES, 5);
+    let rounds = guessing(&machine, &alice, 5 * PROCESSES).at_once(PROCESSES, 5);
     for round in &rounds {
         assert_eq!(round.results, results([(code::MAXTRIES, PROCESSES)]));
     }
@@ -134,6 +143,24 @@ fn of_64_wrong_codes_at_once_all_are_counted() {
     );
 }
 
+/// One of them is compared, and nothing tells more of it.
+#[test]
+fn one_wrong_code_64_times_at_once_counts_once() {
+    let machine = machine(PATIENT);
+    let alice = enrol(&machine, "alice");
+    let rounds = alice.login().answer(alice.wrong()).at_once(PROCESSES, 5);
+    for round in &rounds {
+        assert_eq!(round.results, results([(code::MAXTRIES, PROCESSES)]));
+    }
+    assert_eq!(state_of("alice").failures, 1);
+    let lines = logged(&machine);
+    let of = |result: &str| lines.iter().filter(|line| line.ends_with(result)).count();
+    assert_eq!(
+        (of("result=wrong"), of("result=repeated-code")),
+        (1, 5 * PROCESSES - 1)
+    );
+}
+
 /// The lock-out begins between two of them: from then on none is compared.
 #[test]
 fn of_64_wrong_codes_at_once_no_more_than_five_are_compared() {
@@ -141,8 +168,7 @@ fn of_64_wrong_codes_at_once_no_more_than_five_are_compared() {
     let alice = enrol(&machine, "alice");
     let state = state_path("alice").display().to_string();
     machine.run("cp", &[&state, "/run/untried"]).ok();
-    let login = alice.login().answer(alice.wrong());
-    let rounds = login
+    let rounds = guessing(&machine, &alice, VOLLEYS * PROCESSES)
         .before_round(&format!("cat /run/untried > {state}"))
         .at_once(PROCESSES, VOLLEYS);
     assert_eq!(rounds.len(), VOLLEYS);

@@ -16,9 +16,10 @@ mod enrolled;
 use std::time::Duration;
 
 use desk::{desk_on, give, give_phone, json, json_error, keys, lets_in, parse, strings, terminal};
-use enrolled::{login, record_path, run, state_path};
+use enrolled::{login, record_path, run, state_of, state_path};
 use harness::pam::code;
 use harness::{Machine, PASSWORD, Totp, hotp};
+use pam_twofactor::state::{SLOT_LEN, encode, encode_file};
 
 fn files(user: &str) -> [Vec<u8>; 2] {
     [record_path(user), state_path(user)].map(|path| std::fs::read(path).unwrap())
@@ -105,10 +106,9 @@ fn r39_a_bypass_code_expires_is_replaced_and_is_withdrawn() {
 fn r39_a_lock_out_is_of_one_user_and_unlock_ends_it() {
     let machine = desk_on();
     let (alice, bob) = (give_phone(&machine, "alice"), give_phone(&machine, "bob"));
-    let wrong = alice.wrong_code();
-    let guesses = (0..5).fold(login("alice"), |guess, _| guess.answer(&wrong));
-    run(guesses);
-    run((0..5).fold(login("alice"), |guess, _| guess.answer(&wrong)));
+    let guesses = || (0..5).fold(login("alice"), |guess, _| guess.answer(alice.wrong_code()));
+    run(guesses());
+    run(guesses());
     let refused = run(login("alice").answer(alice.code()));
     assert_eq!((refused.auth, refused.prompts.len()), (code::MAXTRIES, 0));
     let user = &json(machine.command(&["status", "alice", "--json"]))["users"][0];
@@ -150,6 +150,15 @@ fn r39_a_lock_out_is_of_one_user_and_unlock_ends_it() {
     );
 }
 
+/// Uses up the sequence numbers of a state that is whole otherwise.
+fn exhaust() {
+    let state = state_of("alice");
+    let slot = encode(&state, u64::MAX);
+    let mut file = encode_file(&state);
+    file[..SLOT_LEN].copy_from_slice(&slot);
+    std::fs::write(state_path("alice"), file).unwrap();
+}
+
 #[test]
 fn r39_unlock_makes_a_damaged_or_missing_state_anew_in_which_nothing_old_works() {
     let machine = desk_on();
@@ -162,18 +171,21 @@ fn r39_unlock_makes_a_damaged_or_missing_state_anew_in_which_nothing_old_works()
     let token = give(&machine, "alice", &["--device=token", "--hotp"]);
     let token = |counter| hotp(token["secret"].as_str().unwrap(), counter, 6);
     let bypass = json(machine.command(&["bypass", "alice", "--json"]))["code"].clone();
-    let damages: [&dyn Fn(); 2] = [
+    let damages: [&dyn Fn(); 3] = [
+        &exhaust,
         &|| machine.write_file(state_path("alice"), [7; 4096], 0o600),
         &|| std::fs::remove_file(state_path("alice")).unwrap(),
     ];
     for damage in damages {
         damage();
-        assert_eq!(run(login("alice")).auth, code::AUTHINFO_UNAVAIL);
-        let error = json_error(machine.command(&["verify", "alice", "--json"]), 3);
+        let answers = || login("alice").answer("000000");
+        assert_eq!(run(answers()).auth, code::AUTHINFO_UNAVAIL);
+        let checked = machine.twofactor(&["verify", "alice", "--json"]);
+        let error = json_error(checked.input("000000\n").run(), 3);
         assert_eq!(error["next"], "To make a new one: twofactor unlock alice");
         machine.command(&["unlock", "alice"]).exits(2);
         assert_eq!(
-            run(login("alice")).auth,
+            run(answers()).auth,
             code::AUTHINFO_UNAVAIL,
             "not without a confirmation"
         );
@@ -193,6 +205,7 @@ fn r39_unlock_makes_a_damaged_or_missing_state_anew_in_which_nothing_old_works()
     }
     assert!(!lets_in("alice", &app.code()) && !lets_in("alice", bypass.as_str().unwrap()));
     assert!(!lets_in("alice", &token(0)));
+    assert_eq!(verify(&machine, "alice", &token(0)).0["reason"], "repeated");
     let recovery = &strings(&given["recovery_codes"])[3];
     assert_eq!(verify(&machine, "alice", recovery).0["reason"], "spent");
     machine
@@ -254,17 +267,17 @@ fn r23_verify_is_the_check_of_a_login() {
     );
     assert!(!lets_in("alice", &code), "it is used up for logins, too");
     let (report, exit) = verify(&machine, "alice", &code);
-    assert_eq!((&report["reason"], exit), (&"used".into(), 1));
-    let wrong = phone.wrong_code();
-    let (report, exit) = verify(
-        &machine,
-        "alice",
-        &format!("{wrong}\n{wrong}\n{wrong}\n{wrong}\n"),
-    );
+    // The login was told that it was used; a refused code is not compared again.
+    assert_eq!((&report["reason"], exit), (&"repeated".into(), 1));
+    let [one, two, three, four] = std::array::from_fn(|_| phone.wrong_code());
+    let typed = format!("{one}\n{two}\n{three}\n{four}\n");
+    let (report, exit) = verify(&machine, "alice", &typed);
     assert_eq!((&report["reason"], exit), (&"wrong".into(), 1));
     let user = &json(machine.command(&["status", "alice", "--json"]))["users"][0];
-    // One at the login, where it was used already, one here, and as many as `tries`.
-    assert_eq!(user["failures"], 5);
+    // As many as `tries`. The used code was right once.
+    assert_eq!(user["failures"], 3);
+    let (report, exit) = verify(&machine, "alice", &three);
+    assert_eq!((&report["reason"], exit), (&"repeated".into(), 1));
     let nothing = machine.command(&["verify", "bob"]).exits(1);
     assert_eq!(
         nothing.stderr,

@@ -73,11 +73,10 @@ fn r10_login_asks_again_after_a_wrong_code() {
 fn login_gives_up_after_three_wrong_codes() {
     let machine = machine();
     let phone = enrolled(&machine, "alice");
-    let wrong = phone.wrong_code();
     let mut terminal = login(&machine, "alice");
     for _ in 0..3 {
         terminal
-            .answer("Verification code: ", &wrong)
+            .answer("Verification code: ", &phone.wrong_code())
             .expect("Wrong code.\n");
     }
     // PAM_MAXTRIES: login does not ask for a name again.

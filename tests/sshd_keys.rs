@@ -52,8 +52,8 @@ fn r25_a_key_login_works_while_the_user_is_locked_out_or_the_record_broken() {
     policy(&machine, "tries = 10", "");
     let phone = enrolled(&machine, "alice");
     let sshd = machine.sshd("");
-    let wrong = phone.wrong_code();
-    let guesses = [PASSWORD, &wrong, &wrong, &wrong, &wrong, &wrong];
+    let [one, two, three, four, five] = std::array::from_fn(|_| phone.wrong_code());
+    let guesses = [PASSWORD, &one, &two, &three, &four, &five];
     sshd.login("alice").answers(&guesses).run();
     assert_eq!(machine.log_with("result=throttled").len(), 1);
     machine.forget_log();
@@ -100,7 +100,8 @@ fn key_and_code_asks_for_the_code_alone() {
         .login("alice")
         .key(&key)
         .option("PreferredAuthentications=publickey,keyboard-interactive");
-    let guesses = login.answers(&[&wrong, &wrong, &wrong]).run();
+    let [one, two, three] = std::array::from_fn(|_| phone.wrong_code());
+    let guesses = login.answers(&[&one, &two, &three]).run();
     assert_eq!(
         dialogue(&guesses),
         (false, vec![ASK_CODE, ASK_AGAIN, ASK_AGAIN])

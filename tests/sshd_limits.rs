@@ -43,9 +43,10 @@ fn r39_five_wrong_codes_lock_one_user_out_until_unlock() {
     let machine = machine();
     policy(&machine, "tries = 10", "");
     let (alice, bob) = (enrolled(&machine, "alice"), enrolled(&machine, "bob"));
-    let (wrong, right) = (alice.wrong_code(), alice.code());
+    let right = alice.code();
     let sshd = machine.sshd("");
-    let guesses = login(&sshd, "alice", &[wrong.as_str(); 6]);
+    let wrong: [String; 6] = std::array::from_fn(|_| alice.wrong_code());
+    let guesses = login(&sshd, "alice", &wrong.each_ref().map(String::as_str));
     // The fifth begins the lock-out, so there is no sixth question.
     assert_eq!(
         dialogue(&guesses),
@@ -117,14 +118,13 @@ fn a_lock_out_ends_by_itself_and_the_next_is_longer() {
         "enabled = true\n[services]\nsshd = true\n[throttle]\nattempts = 1\nlockout = 2\ndelay = 0\n",
     );
     let phone = enrolled(&machine, "alice");
-    let wrong = phone.wrong_code();
     let sshd = machine.sshd("");
-    let first = login(&sshd, "alice", &[&wrong, &wrong]);
+    let first = login(&sshd, "alice", &[&phone.wrong_code(), &phone.wrong_code()]);
     assert_eq!(dialogue(&first), (false, vec![ASK_PASSWORD, ASK_CODE]));
     assert_eq!(failures("alice"), 1);
     let asked_again = || {
         // Locked out until it is asked again; how long that takes is not this test's business.
-        (0..100).any(|_| login(&sshd, "alice", &[&wrong]).prompts.len() == 2)
+        (0..100).any(|_| login(&sshd, "alice", &[&phone.wrong_code()]).prompts.len() == 2)
     };
     assert!(asked_again());
     assert_eq!(failures("alice"), 2);
@@ -145,9 +145,10 @@ fn r39_after_max_failures_only_unlock_helps() {
          [throttle]\nattempts = 2\nmax_failures = 2\nlockout = 1\ndelay = 0\n",
     );
     let phone = enrolled(&machine, "alice");
-    let (wrong, right) = (phone.wrong_code(), phone.code());
+    let (first, second) = (phone.wrong_code(), phone.wrong_code());
+    let right = phone.code();
     let sshd = machine.sshd("");
-    let session = login(&sshd, "alice", &[&wrong, &wrong, &right]);
+    let session = login(&sshd, "alice", &[&first, &second, &right]);
     assert_eq!(
         dialogue(&session),
         (false, vec![ASK_PASSWORD, ASK_CODE, ASK_AGAIN])
@@ -186,17 +187,13 @@ fn r39_a_recovery_code_replaces_the_device_once() {
             ]
         )
     );
-    assert_eq!(
-        second.stderr,
-        "Recovery code accepted. 8 are left.\n\
-         One wrong code was entered since your last login. If that was not you, change your password.\n"
-    );
+    assert_eq!(second.stderr, "Recovery code accepted. 8 are left.\n");
     assert_eq!(
         logged(&machine, "sshd:auth"),
         [
             "user=alice rhost=127.0.0.1 result=accepted device=recovery-code left=9",
             "user=alice rhost=127.0.0.1 result=spent",
-            "user=alice rhost=127.0.0.1 result=accepted device=recovery-code left=8 failures_before=1",
+            "user=alice rhost=127.0.0.1 result=accepted device=recovery-code left=8",
         ]
     );
     assert!(login(&sshd, "alice", &[&phone.code()]).is_in());
@@ -300,11 +297,12 @@ fn a_lock_out_that_begins_while_the_code_is_typed_holds() {
     let machine = machine();
     policy(&machine, "tries = 10", "");
     let phone = enrolled(&machine, "alice");
-    let (wrong, right) = (phone.wrong_code(), phone.code());
+    let right = phone.code();
+    let wrong: [String; 5] = std::array::from_fn(|_| phone.wrong_code());
     let (sshd, another) = (machine.sshd(""), machine.sshd(""));
     let mut terminal = sshd.login("alice").pty();
     terminal.answer(ASK_PASSWORD, PASSWORD).expect(ASK_CODE);
-    let guesses = login(&another, "alice", &[wrong.as_str(); 5]);
+    let guesses = login(&another, "alice", &wrong.each_ref().map(String::as_str));
     assert_eq!((guesses.prompts.len(), failures("alice")), (6, 5));
     terminal.send_line(&right);
     let ended = terminal.end();

@@ -159,8 +159,8 @@ fn a_wrong_password_with_the_right_code_is_refused_and_the_code_is_used_up() {
         [
             "user=alice rhost=127.0.0.1 result=accepted device=phone offset=0",
             "user=alice rhost=127.0.0.1 result=used device=phone",
-            "user=alice rhost=127.0.0.1 result=used device=phone",
-            "user=alice rhost=127.0.0.1 result=accepted device=phone offset=1 failures_before=2"
+            "user=alice rhost=127.0.0.1 result=repeated-code",
+            "user=alice rhost=127.0.0.1 result=accepted device=phone offset=1"
         ]
     );
 }

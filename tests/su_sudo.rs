@@ -54,7 +54,7 @@ fn r14_su_asks_for_the_code_of_the_user_one_becomes() {
             "user=bob rhost= result=accepted device=phone offset=0",
             "user=bob rhost= result=wrong",
             "user=bob rhost= result=used device=phone",
-            "user=bob rhost= result=accepted device=phone offset=1 failures_before=2"
+            "user=bob rhost= result=accepted device=phone offset=1 failures_before=1"
         ]
     );
 }
@@ -63,11 +63,10 @@ fn r14_su_asks_for_the_code_of_the_user_one_becomes() {
 fn su_fails_after_three_wrong_codes_or_a_wrong_password() {
     let machine = machine();
     let (_, bob) = alice_and_bob(&machine);
-    let wrong = bob.wrong_code();
     let mut su = alice(&machine, "su bob -c 'echo this is $(id -un)'");
     su.answer("Password: ", PASSWORD);
     for _ in 0..3 {
-        su.answer("Verification code: ", &wrong)
+        su.answer("Verification code: ", &bob.wrong_code())
             .expect("Wrong code.\n");
     }
     let ended = su.end();
@@ -260,12 +259,11 @@ fn r14_sudo_asks_the_caller_once_while_it_remembers() {
 fn r10_sudo_asks_again_in_the_prompt_and_refuses_wrong_codes() {
     let machine = machine();
     let (phone, _) = alice_and_bob(&machine);
-    let wrong = phone.wrong_code();
     let mut sudo = alice(&machine, "sudo id -un");
     sudo.answer("[sudo] password for alice: ", PASSWORD);
-    sudo.answer("Verification code: ", &wrong);
+    sudo.answer("Verification code: ", &phone.wrong_code());
     // sudo wants no messages (PAM_SILENT), so the prompt says it.
-    sudo.answer("Wrong code. Verification code: ", &wrong);
+    sudo.answer("Wrong code. Verification code: ", &phone.wrong_code());
     sudo.answer("Wrong code. Verification code: ", &phone.code());
     assert_eq!(
         sudo.end().shown,
@@ -275,7 +273,7 @@ fn r10_sudo_asks_again_in_the_prompt_and_refuses_wrong_codes() {
     let mut sudo = alice(&machine, "sudo -k; sudo id -un");
     sudo.answer("[sudo] password for alice: ", PASSWORD);
     for _ in 0..3 {
-        sudo.answer("Verification code: ", &wrong);
+        sudo.answer("Verification code: ", &phone.wrong_code());
     }
     sudo.expect("Sorry, try again.\n");
     sudo.answer("[sudo] password for alice: ", "guess")

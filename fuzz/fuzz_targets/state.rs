@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use pam_twofactor::state::{
-    CAPACITY, FILE_LEN, MAX_GRACE, SLOT_LEN, SLOT_STRIDE, Slot, decode_file, encode, encode_file,
+    CAPACITY, FILE_LEN, MAX_GRACE, MAX_REFUSED, SLOT_LEN, SLOT_STRIDE, Slot, Stored,
+    decode_file, encode, encode_file,
 };
 use sha2::{Digest, Sha256};
 
@@ -11,7 +12,7 @@ const CHECKSUM_LEN: usize = 8;
 
 fuzz_target!(|bytes: &[u8]| {
     reads(bytes);
-    // The first byte says which checksums are made right, so that what stands behind them is reached.
+    // The first byte says which checksums are made right, so that what stands behind them is reached, and which formats.
     let Some((seals, body)) = bytes.split_first() else {
         return;
     };
@@ -19,15 +20,16 @@ fuzz_target!(|bytes: &[u8]| {
     file.resize(FILE_LEN, 0);
     for (bit, start) in [(1, 0), (2, SLOT_STRIDE as usize)] {
         if seals & bit != 0 {
-            seal(&mut file[start..start + SLOT_LEN]);
+            let format = if seals & bit << 2 == 0 { 2 } else { 1 };
+            seal(&mut file[start..start + SLOT_LEN], format);
         }
     }
     reads(&file);
 });
 
-fn seal(slot: &mut [u8]) {
+fn seal(slot: &mut [u8], format: u8) {
     let (body, sum) = slot.split_at_mut(SLOT_LEN - CHECKSUM_LEN);
-    body[..6].copy_from_slice(b"2FST\x01\x00");
+    body[..6].copy_from_slice(&[b'2', b'F', b'S', b'T', format, 0]);
     sum.copy_from_slice(&Sha256::digest(&*body)[..CHECKSUM_LEN]);
 }
 
@@ -48,6 +50,8 @@ fn reads(file: &[u8]) {
         "taken without its checksum"
     );
     assert!(stored.state.devices.len() <= CAPACITY && stored.state.grace.len() <= MAX_GRACE);
+    assert!(stored.state.refused.hashes.len() <= MAX_REFUSED);
+    let stored = with_times_as_written(stored);
 
     let again = decode_file(&encode_file(&stored.state)).unwrap();
     assert_eq!(again.state, stored.state);
@@ -62,4 +66,19 @@ fn reads(file: &[u8]) {
             (stored.state.clone(), sequence, slot)
         );
     }
+}
+
+/// The first format has room for times that no clock shows.
+fn with_times_as_written(mut stored: Stored) -> Stored {
+    let written = |time: &mut u64| *time = (*time).min((1 << 40) - 1);
+    let state = &mut stored.state;
+    state
+        .devices
+        .iter_mut()
+        .for_each(|device| written(&mut device.last_used));
+    state
+        .grace
+        .iter_mut()
+        .for_each(|grace| written(&mut grace.since));
+    stored
 }

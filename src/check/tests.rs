@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::*;
-use crate::state::{DeviceState, Stored};
+use crate::state::{DeviceState, RefusedAnswers, Stored};
 use crate::store::tests::{Scratch, alice, enrol, error_at, fresh, phone, record_of};
 use crate::verify::{Accepted, Credential, Rejected};
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod last_word;
+mod uncounted;
 mod unenrolled;
 
 use crate::check::{Before, Failure, Judged, KnownGroups, Session};
@@ -149,7 +150,7 @@ impl Login<'_> {
         let holder = match self.holder(&store, account.as_ref()) {
             Err(failure) if pace.is_even() && failure.is_contradiction() => {
                 self.log_failed(host, &failure);
-                return self.refuse_like_a_wrong_code(host, &loaded.policy, pace);
+                return self.refuse_like_a_wrong_code(host, &loaded.policy, pace, account.as_ref());
             }
             known => known?,
         };
@@ -170,7 +171,7 @@ impl Login<'_> {
             address,
             clock: clock::now,
         };
-        self.ask(host, session, pace)
+        self.ask(host, session, pace, account.as_ref())
     }
 
     /// The account behind `PAM_USER`, `None` when nobody has that name.
@@ -227,7 +228,9 @@ impl Login<'_> {
         host: &mut dyn Host,
         mut session: Session<'_>,
         mut pace: Pace,
+        account: Option<&Account>,
     ) -> Result<Ending, Stop> {
+        let names = self.names(account);
         let mut prompt = self.prompt(&session.loaded.policy);
         let tries = session.loaded.policy.tries;
         let mut refused = None;
@@ -236,7 +239,7 @@ impl Login<'_> {
                 Before::Grace(left) => {
                     let line = self.line("grace").with("left", &left);
                     host.log(Priority::Info, line.as_str());
-                    self.forward_whole(host, messages::PASSWORD)?;
+                    self.forward_password(host, &session)?;
                     return Ok(Ending::NotAsked);
                 }
                 Before::Gate(Gate::Open) => {}
@@ -247,6 +250,7 @@ impl Login<'_> {
                         prompt,
                         refused,
                         left: tries - tried,
+                        names,
                     };
                     return self.refuse_all(host, &session.loaded.policy, pace, rest);
                 }
@@ -259,65 +263,71 @@ impl Login<'_> {
                 return Ok(Ending::Refused);
             };
             pace.answered();
-            let judged = match input::not_for_us(host, self.arguments, &input, refused.as_ref()) {
-                // Ending the login here would tell whom sshd refuses from everybody else.
-                Some(cause) if pace.is_even() || cause == NotForUs::Empty => {
-                    self.log_passed_over(host, cause);
-                    None
+            let before = refused.as_ref();
+            let judged = match input::not_for_us(host, self.arguments, &input, before, &names) {
+                // With an even pace, ending the login here would tell which users sshd refuses.
+                Some(cause) if cause.ends_login() && !pace.is_even() => {
+                    return Ok(self.passed_over(host, cause));
                 }
-                Some(cause) => return Ok(self.passed_over(host, cause)),
-                None => Some(session.attempt(input.bytes(), self.form())?),
+                Some(cause) => Err(cause),
+                None => Ok(session.attempt(input.bytes(), self.form())?),
             };
+            let was_closed = matches!(judged, Ok(Judged::Refused(_)));
+            let is_empty = matches!(judged, Err(NotForUs::Empty));
             let bytes = input.into_bytes();
             let policy = &session.loaded.policy;
             match judged {
-                Some(Judged::Compared(Outcome::Accepted(accepted))) => {
+                Ok(Judged::Compared(Outcome::Accepted(accepted))) => {
                     return self.accepted(host, &accepted, &bytes);
                 }
-                Some(Judged::Compared(Outcome::Rejected(why))) => {
+                Ok(Judged::Compared(Outcome::Rejected(why))) => {
                     let line = report::rejected(self.about(), &why);
                     host.log(Priority::Notice, line.as_str());
                     self.refuse_in_time(host, policy, &pace, &mut prompt, pace.words(&why));
                 }
-                Some(Judged::Refused(closed)) if pace.is_even() => {
+                Ok(Judged::Refused(closed)) if pace.is_even() => {
                     self.log_closed(host, closed);
                     self.refuse_in_time(host, policy, &pace, &mut prompt, messages::WRONG);
                 }
-                Some(Judged::Refused(closed)) => return Ok(self.closed(host, closed)),
-                Some(Judged::Gone) => {
+                Ok(Judged::Refused(closed)) => return Ok(self.closed(host, closed)),
+                Ok(Judged::Gone) => {
                     host.log(Priority::Notice, self.line("unenrolled-meanwhile").as_str());
                     return Ok(Ending::Refused);
                 }
-                None => {
-                    let words = pace.words_unjudged(&bytes);
-                    self.refuse_in_time(host, policy, &pace, &mut prompt, words);
+                Ok(Judged::Repeated) => {
+                    let cause = NotForUs::RepeatedCode;
+                    self.refuse_uncounted(host, policy, &pace, &mut prompt, cause);
                 }
+                Err(cause) => self.refuse_uncounted(host, policy, &pace, &mut prompt, cause),
             }
             if self.arguments.first_pass == FirstPass::Only {
                 return Ok(Ending::Refused);
             }
-            if input::is_empty(&bytes) && prompt.left_empty() == Left::Again {
+            if is_empty && prompt.left_empty() == Left::Again {
                 return Ok(Ending::NoMoreTries);
             }
-            refused = Some(bytes);
+            // What was not looked at may be right.
+            refused = (!was_closed).then_some(bytes);
         }
         Ok(Ending::NoMoreTries)
     }
 
-    /// An answer that no person gave to this question ends the login without being compared or counted.
+    /// An answer that is neither compared nor counted, where it ends the login.
     fn passed_over(&self, host: &mut dyn Host, cause: NotForUs) -> Ending {
         self.log_passed_over(host, cause);
-        if cause == NotForUs::Password {
-            self.complain(host, messages::PASSWORD_AGAIN);
+        if let Some(text) = messages::passed_over(cause) {
+            self.complain(host, text);
         }
         Ending::Refused
     }
 
     fn log_passed_over(&self, host: &dyn Host, cause: NotForUs) {
         let line = match cause {
-            NotForUs::Empty => self.line("empty-answer"),
             NotForUs::SshdStandIn => self.line("sshd-stand-in"),
             NotForUs::Repeated => self.line("repeated-answer"),
+            NotForUs::RepeatedCode => self.line("repeated-code"),
+            NotForUs::UserName => self.line("user-name-as-code"),
+            NotForUs::Empty => self.line("empty-answer"),
             NotForUs::Password => {
                 let service = host.service().unwrap_or_default();
                 self.line("password-as-code")

@@ -4,7 +4,7 @@
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::verify::{Answer, Form};
+use crate::verify::{self, Answer, Form};
 
 use super::args::{Arguments, FirstPass, Layout};
 use super::host::{Echo, Host, NoAnswer};
@@ -41,14 +41,27 @@ impl Input {
 /// Why an answer is neither compared nor counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotForUs {
-    /// There is nothing in it.
-    Empty,
     /// sshd will refuse this user whatever the answer.
     SshdStandIn,
-    /// sshd's password method gives the same answer to every question; it was judged the first time.
+    /// In one field: sshd's password method gives the same answer to every question; it was judged the first time.
     Repeated,
+    /// A code that was refused already, in this login or lately.
+    RepeatedCode,
     /// It is the password: sshd's password method gave it to us, or a person typed it into the wrong field.
     Password,
+    /// It is the user's name: a client gave it to a question that shows its answer.
+    UserName,
+    /// Nothing but white space and hyphens.
+    Empty,
+}
+
+impl NotForUs {
+    /// True if every question will be answered with it, so that there is no use in asking again. The others use up one of the
+    /// tries.
+    #[must_use]
+    pub const fn ends_login(self) -> bool {
+        matches!(self, Self::SshdStandIn | Self::Repeated | Self::Password)
+    }
 }
 
 /// The next answer: the first pass where the arguments say so, else one that is asked for. `None` when there may only be
@@ -78,36 +91,34 @@ pub fn next(
     Ok(Some(Input::Typed(host.ask(prompt.text(), echo)?)))
 }
 
-/// Whether an answer is one of those that no person gave to this question. `refused` is the answer before it.
+/// Whether an answer is one of those that no person gave to this question, or a person by mistake. `refused` is the answer
+/// before it, `names` are those of the user.
 pub fn not_for_us(
     host: &dyn Host,
     arguments: &Arguments,
     input: &Input,
     refused: Option<&Zeroizing<Vec<u8>>>,
+    names: &[&[u8]],
 ) -> Option<NotForUs> {
     let bytes = input.bytes();
-    if is_empty(bytes) {
-        return Some(NotForUs::Empty);
-    }
-    if is_stand_in(bytes) {
-        return Some(NotForUs::SshdStandIn);
-    }
+    let is_repeated = refused.is_some_and(|before| same(before, bytes));
+    let is_password = || {
+        let password = host.password().filter(|password| !password.is_empty());
+        password.is_some_and(|password| same(&password, bytes))
+    };
     match (arguments.layout, input) {
-        (Layout::PasswordThenCode, _) => refused
-            .is_some_and(|before| bool::from(before.as_slice().ct_eq(bytes)))
-            .then_some(NotForUs::Repeated),
-        (Layout::Code, Input::First(_)) => None,
-        (Layout::Code, Input::Typed(_)) => host
-            .password()
-            .filter(|password| !password.is_empty())
-            .is_some_and(|password| bool::from(password.as_slice().ct_eq(bytes)))
-            .then_some(NotForUs::Password),
+        _ if is_stand_in(bytes) => Some(NotForUs::SshdStandIn),
+        _ if verify::is_blank(bytes) => Some(NotForUs::Empty),
+        (Layout::PasswordThenCode, _) if is_repeated => Some(NotForUs::Repeated),
+        (Layout::Code, Input::Typed(_)) if is_password() => Some(NotForUs::Password),
+        _ if names.contains(&bytes) => Some(NotForUs::UserName),
+        (Layout::Code, _) if is_repeated => Some(NotForUs::RepeatedCode),
+        _ => None,
     }
 }
 
-/// Whether there is nothing in an answer.
-pub const fn is_empty(answer: &[u8]) -> bool {
-    answer.trim_ascii().is_empty()
+fn same(one: &[u8], other: &[u8]) -> bool {
+    bool::from(one.ct_eq(other))
 }
 
 /// With `try_first_pass` a password that cannot be a code is not worth a failure.
@@ -128,12 +139,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_of_white_space_is_empty() {
-        for answer in [&b""[..], b" ", b"\t \r\n"] {
-            assert!(is_empty(answer), "{answer:?}");
-        }
-        for answer in [&b"1"[..], b" 1 ", b"-", b"\0", b"\xa0"] {
-            assert!(!is_empty(answer), "{answer:?}");
+    fn what_is_given_to_every_question_ends_the_login() {
+        for (cause, ends) in [
+            (NotForUs::SshdStandIn, true),
+            (NotForUs::Repeated, true),
+            (NotForUs::Password, true),
+            (NotForUs::RepeatedCode, false),
+            (NotForUs::UserName, false),
+            (NotForUs::Empty, false),
+        ] {
+            assert_eq!(cause.ends_login(), ends, "{cause:?}");
         }
     }
 

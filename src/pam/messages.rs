@@ -3,6 +3,8 @@
 
 use crate::verify::{Accepted, Credential, Gate, Rejected};
 
+use super::input::NotForUs;
+
 /// Prompt for clients that have one field for everything.
 pub const PASSWORD_AND_CODE: &str = "Password & verification code: ";
 /// The same while nothing but a password is needed.
@@ -18,7 +20,7 @@ pub const GO_BACK: &str = "Press Enter to go back: ";
 /// The same on a terminal, where the application wants no messages.
 pub const GO_ON: &str = "Press Enter to go on: ";
 /// The answer is the password of before.
-pub const PASSWORD_AGAIN: &str = "That was the password again. Log in once more, and type the code of your device when it is asked for.";
+const PASSWORD_AGAIN: &str = "That was the password again. Log in once more, and type the code of your device when it is asked for.";
 
 /// What is said of a refused code. A code that is right at another time is "wrong" here: somebody who guesses must
 /// not learn that it will be right soon.
@@ -35,11 +37,20 @@ pub const fn rejected(why: &Rejected) -> &'static str {
     }
 }
 
-/// Nothing was typed.
-pub const NO_CODE: &str = "No code was typed.";
-
 /// A wrong code.
 pub const WRONG: &str = "Wrong code.";
+
+/// What is said of an answer that is no guess. `None` where nothing is.
+#[must_use]
+pub const fn passed_over(cause: NotForUs) -> Option<&'static str> {
+    match cause {
+        NotForUs::SshdStandIn | NotForUs::Repeated => None,
+        NotForUs::RepeatedCode => Some("This code was refused already. Wait for the next one."),
+        NotForUs::Password => Some(PASSWORD_AGAIN),
+        NotForUs::UserName => Some("That was the user name. Type the code of your device."),
+        NotForUs::Empty => Some("No code was typed."),
+    }
+}
 
 /// Why no code is looked at.
 #[must_use]

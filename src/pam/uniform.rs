@@ -11,8 +11,9 @@ use crate::policy::Policy;
 use crate::sys::clock;
 use crate::verify::Rejected;
 
+use super::input::NotForUs;
+use super::messages;
 use super::prompt::Prompt;
-use super::{input, messages};
 
 /// A question comes a multiple of this after the login began or its last answer was given, a refusal a multiple of it after
 /// the answer. What only somebody with a device waits for takes a fraction of it: the flush to the disk, and the lock while
@@ -27,13 +28,15 @@ const UNIT: Duration = match cfg!(test) {
 pub struct Pace(Option<Duration>);
 
 /// Wrong answers that are still to be asked for.
-pub struct Refusals {
+pub struct Refusals<'n> {
     /// The question.
     pub prompt: Prompt,
     /// The last answer, if there was one.
     pub refused: Option<Zeroizing<Vec<u8>>>,
     /// How many more.
     pub left: u8,
+    /// Names of the user.
+    pub names: Vec<&'n [u8]>,
 }
 
 impl Pace {
@@ -60,20 +63,18 @@ impl Pace {
         }
     }
 
-    /// What is said of an answer that was not judged.
-    pub const fn words_unjudged(&self, answer: &[u8]) -> &'static str {
-        match input::is_empty(answer) && !self.is_even() {
-            true => messages::NO_CODE,
-            false => messages::WRONG,
-        }
-    }
-
     /// What is said of a refused code. That the clock is behind is said of any code, right or wrong, of somebody with a device.
     pub const fn words(&self, why: &Rejected) -> &'static str {
         match why {
             Rejected::ClockSetBack { .. } if self.is_even() => messages::WRONG,
             _ => messages::rejected(why),
         }
+    }
+
+    /// What is said of an answer that is no guess, and of which the login does not end.
+    pub fn words_of(&self, cause: NotForUs) -> &'static str {
+        let told = messages::passed_over(cause).filter(|_| !self.is_even());
+        told.unwrap_or(messages::WRONG)
     }
 }
 
@@ -131,6 +132,16 @@ mod tests {
         assert!(pace.0.unwrap() >= began + UNIT);
         pace.wait();
         assert!(clock::monotonic() >= began + UNIT * 2);
+    }
+
+    #[test]
+    fn what_is_no_guess_is_explained_at_a_free_pace() {
+        let even = Pace(Some(Duration::ZERO));
+        for cause in [NotForUs::Empty, NotForUs::UserName, NotForUs::RepeatedCode] {
+            assert_eq!(even.words_of(cause), messages::WRONG);
+            let told = Pace(None).words_of(cause);
+            assert_eq!(Some(told), messages::passed_over(cause));
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum Form {
 /// The codes that an input may mean. One input is one attempt, whatever their number.
 pub struct Answer {
     candidates: Vec<Candidate>,
+    /// Which of them is remembered when it is refused.
+    remembered: Option<usize>,
 }
 
 /// One reading of the input.
@@ -35,8 +37,8 @@ pub struct Candidate {
 }
 
 impl Answer {
-    /// Reads `input`. `lengths` are the code lengths of the user's devices; they matter for
-    /// [`Form::PasswordThenCode`] only.
+    /// Reads `input`. `lengths` are the lengths of the user's codes of digits: where a password ends, and what looks like
+    /// a code of that user, depends on them.
     ///
     /// White space and hyphens around and within a code are dropped and letters raised. Input that is empty, longer
     /// than [`MAX_INPUT`], not UTF-8, or contains NUL has no reading, so it matches nothing.
@@ -48,7 +50,25 @@ impl Answer {
             Form::Code => Candidate::read(input, 0).into_iter().collect(),
             Form::PasswordThenCode => split(input, lengths),
         };
-        Self { candidates }
+        let remembered = match form {
+            Form::Code => candidates.iter().position(|c| c.is_like_one_of(lengths)),
+            Form::PasswordThenCode => candidates
+                .iter()
+                .position(|c| c.is_grouped_in(input) && c.looks_like_recovery())
+                // The shortest: a longer one may begin with digits of the password.
+                .or(candidates.iter().rposition(|c| c.digits.is_some())),
+        };
+        Self {
+            candidates,
+            remembered,
+        }
+    }
+
+    /// The normal form of what is remembered when it is refused: only what looks like a code of the user, and no part of a
+    /// password before it.
+    pub(super) fn remembered(&self) -> Option<&[u8]> {
+        let candidate = self.candidates.get(self.remembered?)?;
+        Some(candidate.text.as_slice())
     }
 
     pub(super) fn candidates(&self) -> impl Iterator<Item = &Candidate> {
@@ -111,6 +131,16 @@ impl Candidate {
         self.digits.is_some() && self.text.len() == len
     }
 
+    fn is_like_one_of(&self, lengths: &[Digits]) -> bool {
+        let own = |digits: &Digits| self.has_digits(usize::from(digits.value()));
+        self.looks_like_recovery() || lengths.iter().any(own)
+    }
+
+    /// True if this was cut off the end of `input` with the hyphens of a recovery code in it.
+    fn is_grouped_in(&self, input: &[u8]) -> bool {
+        self.is_whole() && input.len() - self.password_len == GROUPED_LEN
+    }
+
     fn looks_like_recovery(&self) -> bool {
         let letters = |b: &u8| b.is_ascii_uppercase() || (b'2'..=b'7').contains(b);
         self.is_whole() && self.text.iter().all(letters) && self.text.iter().any(u8::is_ascii_digit)
@@ -153,6 +183,12 @@ fn is_grouped(tail: &[u8]) -> bool {
     tail.iter()
         .enumerate()
         .all(|(at, b)| (*b == b'-') == (at % 5 == 4))
+}
+
+/// True if there is nothing in an input but what is dropped: white space and hyphens.
+#[must_use]
+pub fn is_blank(input: &[u8]) -> bool {
+    std::str::from_utf8(input).is_ok_and(|text| text.chars().all(is_separator))
 }
 
 fn is_separator(letter: char) -> bool {
@@ -248,6 +284,16 @@ mod tests {
             bare,
             [("ABCDEFGH23456723".into(), 2), ("456723".into(), 12)]
         );
+    }
+
+    #[test]
+    fn what_holds_nothing_but_separators_is_blank() {
+        for input in ["", " ", "\t-\n", "\u{a0}\u{2013}", "--- ---"] {
+            assert!(is_blank(input.as_bytes()), "{input:?}");
+        }
+        for input in [&b"1"[..], b" x ", b"\0", b"\xff", b"_"] {
+            assert!(!is_blank(input), "{input:?}");
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn left(grace: &Grace, seconds: u32, now: u64) -> Option<u64> {
     u64::from(seconds).checked_sub(age).filter(|left| *left > 0)
 }
 
-/// Begins a grace period after an accepted code. The oldest makes room for one more than can be kept.
+/// Begins a grace period after an accepted code. Where [`MAX_GRACE`] are kept, the oldest makes room.
 pub fn begin(state: &mut State, origin: &Origin<'_>, now: u64) {
     let address = origin.address.filter(|_| origin.seconds > 0);
     let Some(address) = address.and_then(place) else {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn of_five_addresses_the_oldest_goes() {
+    fn the_oldest_of_too_many_addresses_goes() {
         let mut state = State::new(1);
         for n in 1..=5 {
             begin(&mut state, &origin(n), 100 + u64::from(n));
@@ -224,7 +224,7 @@ mod tests {
         begin(&mut state, &origin(2), 120);
         assert_eq!(
             (state.grace.len(), running(&state, &origin(2), 120)),
-            (4, Some(60))
+            (MAX_GRACE, Some(60))
         );
     }
 

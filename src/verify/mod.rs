@@ -6,6 +6,8 @@
 
 mod answer;
 pub mod grace;
+mod last_code;
+pub mod refused;
 mod scan;
 mod throttle;
 
@@ -13,13 +15,14 @@ mod throttle;
 mod tests;
 
 use crate::device::{Device, Kind};
-use crate::otp::Interval;
+use crate::otp::{Digits, Interval};
 use crate::policy::{MAX_WINDOW, Policy};
 use crate::record::Record;
-use crate::recovery::{CodeForm, same};
-use crate::state::{COUNTER_UNKNOWN, DeviceState, State, furthest_ahead};
+use crate::recovery::{CodeForm, SCRATCH_LEN, same};
+use crate::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers, State, furthest_ahead};
 
-pub use answer::{Answer, Form, MAX_INPUT};
+pub use answer::{Answer, Form, MAX_INPUT, is_blank};
+pub use last_code::before_last_code;
 pub use scan::LOOK_AHEAD;
 pub use throttle::{Charged, Gate, charge, gate, rebased};
 
@@ -31,7 +34,8 @@ use scan::{NEAR, bounded_drift, scan, steps_off};
 pub struct Verdict {
     /// What was found.
     pub outcome: Outcome,
-    /// For a success: the code marked as used, the charge taken back. Otherwise the charged state as it was.
+    /// For a success: the code marked as used, no failures, nothing refused. For a right code that was used before: the
+    /// charge taken back. Otherwise the charged state as it was.
     pub state: State,
 }
 
@@ -104,11 +108,25 @@ pub enum Rejected {
     BypassExpired,
 }
 
+/// The lengths that the user's codes of digits have: those of the devices, and that of scratch codes.
+#[must_use]
+pub fn code_lengths(record: &Record) -> Vec<Digits> {
+    let scratch = record.recovery.as_ref().and_then(|set| match set.form {
+        CodeForm::Base32 => None,
+        CodeForm::Digits => Digits::new(SCRATCH_LEN as u8),
+    });
+    let devices = record.devices.iter().map(|device| device.digits);
+    devices.chain(scratch).collect()
+}
+
 /// Judges `answer` at `now` (seconds since 1970-01-01 UTC).
 ///
 /// Every device and every recovery code is compared whatever the others say. All devices that a code matches move
 /// on, so that it works for none of them again. (A later counter may have the same code by chance; when it is the next
 /// one, that code works as any right code does.)
+///
+/// A code that was right once is no guess, and gives its charge back. It tells a stranger nothing that the refusal does not
+/// tell: no code that was used, or is older than a used one, is ever accepted again.
 #[must_use]
 pub fn verdict(
     policy: &Policy,
@@ -138,16 +156,20 @@ pub fn verdict(
         }
     }
     let Some((by, password_len)) = best else {
+        let (why, state) = match refusal {
+            Some(Rejected::BypassExpired) => (Rejected::BypassExpired, before.clone()),
+            Some(was_right) => (was_right, charged.taken_back()),
+            None => (unknown(policy, record, before, answer, now), before.clone()),
+        };
         return Verdict {
-            outcome: Outcome::Rejected(
-                refusal.unwrap_or_else(|| unknown(policy, record, before, answer, now)),
-            ),
-            state: before.clone(),
+            outcome: Outcome::Rejected(why),
+            state,
         };
     };
     state.failures = 0;
     state.unreported = 0;
     state.last_failure = 0;
+    state.refused = RefusedAnswers::default();
     Verdict {
         outcome: Outcome::Accepted(Accepted {
             by,
@@ -357,7 +379,7 @@ fn shows(device: &Device, answer: &Answer, moving_factor: u64) -> bool {
         .any(|typed| bool::from(typed.is_code(&code)))
 }
 
-/// The state after an administrator's unlock: no failures count any more, and a device whose last code lies further ahead
+/// The state after an administrator's unlock: no failures count any more, no code counts as refused, and a device whose last code lies further ahead
 /// than any device can be, because the clock was set back, works again as after a rebuild. What the user is told at the
 /// next success stays.
 #[must_use]
@@ -365,6 +387,7 @@ pub fn unlocked(policy: &Policy, record: &Record, state: &State, now: u64) -> St
     let mut state = state.clone();
     state.failures = 0;
     state.last_failure = 0;
+    state.refused = RefusedAnswers::default();
     for device in &record.devices {
         let Kind::Totp { interval } = device.kind else {
             continue;

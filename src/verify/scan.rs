@@ -78,6 +78,10 @@ fn scan_steps(
             false => {}
         }
     }
+    // The last one that was accepted is known for as long as there is no newer one: clients send it for days.
+    let last = state.next.checked_sub(1);
+    let is_last = last.is_some_and(|step| bool::from(typed.is_code(&totp.code(step))));
+    found.used = found.used.or(last.filter(|_| is_last));
     found
 }
 

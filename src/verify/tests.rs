@@ -1,11 +1,13 @@
 //! The rules of a verdict, each through the same two calls that a login makes: charge, then judge.
 #![forbid(unsafe_code)]
 
+mod clients;
 mod clock;
 mod devices;
 mod guessing;
 mod hotp;
 mod input;
+mod last_code;
 mod model;
 mod once;
 mod properties;
@@ -80,8 +82,8 @@ impl User {
         let lengths: Vec<Digits> = self.record.devices.iter().map(|d| d.digits).collect();
         let answer = Answer::read(typed, form, &lengths);
         let verdict = verdict(&self.policy, &self.record, &charged, &answer, now);
-        if let Outcome::Rejected(_) = verdict.outcome {
-            assert_eq!(&verdict.state, charged.state(), "a refusal changes nothing");
+        if let Outcome::Rejected(why) = &verdict.outcome {
+            assert!(is_unchanged(&verdict.state, &charged, why), "{why:?}");
         }
         self.state = verdict.state;
         verdict.outcome
@@ -89,6 +91,22 @@ impl User {
 
     fn types(&mut self, typed: impl AsRef<[u8]>, now: u64) -> Outcome {
         self.answers(typed.as_ref(), Form::Code, now)
+    }
+
+    /// A whole login with this one answer, as `check` makes it. `None`: it was refused lately, and is not compared.
+    fn logs_in(&mut self, typed: &str, now: u64) -> Result<Option<Outcome>, Gate> {
+        self.state = rebased(&self.state, now).unwrap_or_else(|| self.state.clone());
+        charge(&self.policy.throttle, &self.state, now)?;
+        let lengths = code_lengths(&self.record);
+        let answer = Answer::read(typed.as_bytes(), Form::Code, &lengths);
+        if refused::is_repeated(&self.state.refused, &answer) {
+            return Ok(None);
+        }
+        let outcome = self.types(typed, now);
+        if let Outcome::Rejected(_) = outcome {
+            refused::remember(&mut self.state.refused, &answer, now.to_le_bytes());
+        }
+        Ok(Some(outcome))
     }
 
     /// What the answer would be, without its consequences.
@@ -111,6 +129,18 @@ impl User {
 
     fn device_state(&self, device: usize) -> DeviceState {
         self.state.devices[device]
+    }
+}
+
+/// A refusal changes nothing but the charge, which a code that was right before gives back.
+fn is_unchanged(state: &State, charged: &Charged, why: &Rejected) -> bool {
+    match why {
+        Rejected::Used { .. } | Rejected::Spent => *state == charged.taken_back(),
+        // Any code is answered with this one.
+        Rejected::ClockSetBack { .. } => state == charged.state() || *state == charged.taken_back(),
+        Rejected::Wrong | Rejected::ClockDiffers { .. } | Rejected::BypassExpired => {
+            state == charged.state()
+        }
     }
 }
 

@@ -17,13 +17,25 @@ pub enum Gate {
 
 /// A state in which the attempt under way is already counted as a failure. Only such a state can be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Charged(State);
+pub struct Charged {
+    state: State,
+    /// As it was before: failures, those of them that the user was not told of, and when the last one was.
+    before: (u32, u32, u64),
+}
 
 impl Charged {
     /// The state to write before the code is compared.
     #[must_use]
     pub const fn state(&self) -> &State {
-        &self.0
+        &self.state
+    }
+
+    /// The state with the charge of this attempt taken back, and with that alone: what others were charged stays.
+    #[must_use]
+    pub fn taken_back(&self) -> State {
+        let mut state = self.state.clone();
+        (state.failures, state.unreported, state.last_failure) = self.before;
+        state
     }
 }
 
@@ -53,7 +65,11 @@ pub fn charge(throttle: &Throttle, state: &State, now: u64) -> Result<Charged, G
             charged.failures = state.failures.saturating_add(1);
             charged.unreported = state.unreported.saturating_add(1);
             charged.last_failure = now;
-            Ok(Charged(charged))
+            let before = (state.failures, state.unreported, state.last_failure);
+            Ok(Charged {
+                state: charged,
+                before,
+            })
         }
         closed => Err(closed),
     }
@@ -147,6 +163,14 @@ mod tests {
         );
         assert_eq!(charge(&THROTTLE, state, 49), Err(Gate::LockedFor(1)));
         assert!(charge(&THROTTLE, state, 50).is_ok());
+    }
+
+    #[test]
+    fn a_charge_taken_back_leaves_all_failures_before_it() {
+        for before in [failed(0, 0), failed(4, 10), failed(6, 10)] {
+            let charged = charge(&THROTTLE, &before, 1000).unwrap();
+            assert_eq!(charged.taken_back(), before);
+        }
     }
 
     #[test]

@@ -260,6 +260,7 @@ pub struct Token {
     pub user: String,
     codes: Vec<String>,
     next: Cell<usize>,
+    guesses: Cell<usize>,
 }
 
 /// How many codes a `Token` has.
@@ -272,6 +273,7 @@ impl Token {
             user: user.to_owned(),
             codes: hotp_codes(SECRET, 0, CODES, 6),
             next: Cell::new(0),
+            guesses: Cell::new(0),
         }
     }
 
@@ -292,9 +294,10 @@ impl Token {
         numbers.filter(|code| !self.codes.contains(code))
     }
 
-    /// A code that this token never shows.
+    /// A code that this token never shows, another one each time: one that was refused is not compared again.
     pub fn wrong(&self) -> String {
-        self.wrong_codes().next().unwrap()
+        let guess = self.guesses.replace(self.guesses.get() + 1);
+        self.wrong_codes().nth(guess).unwrap()
     }
 
     /// The authentication of its owner at `SERVICE`.

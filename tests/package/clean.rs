@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use harness::{Machine, PASSWORD, Program, Sshd, hotp};
@@ -85,10 +86,12 @@ impl Token {
         hotp(&self.secret, self.counter - 1, 6)
     }
 
-    /// A code that it does not show for a long time.
+    /// A code that it does not show for a long time, another one each time.
     pub fn wrong_code(&self) -> String {
+        static GUESSES: AtomicUsize = AtomicUsize::new(0);
         let shown = harness::otp::hotp_codes(&self.secret, self.counter, 40, 6);
-        let mut codes = (0..100).map(|number| format!("{number:06}"));
+        let guess = GUESSES.fetch_add(1, Ordering::Relaxed);
+        let mut codes = (guess * 100..).map(|number| format!("{number:06}"));
         codes.find(|code| !shown.contains(code)).unwrap()
     }
 }
@@ -132,9 +135,9 @@ pub fn code_lets_in(sshd: &Sshd<'_>, token: &mut Token) {
 
 /// Tries to log in with the password and a wrong code, as often as one login asks.
 pub fn wrong_code_is_refused(sshd: &Sshd<'_>, token: &Token) {
-    let wrong = token.wrong_code();
+    let [one, two, three] = std::array::from_fn(|_| token.wrong_code());
     let login = sshd.login("alice").answer(PASSWORD);
-    let session = login.answers(&[&wrong, &wrong, &wrong]).run();
+    let session = login.answers(&[&one, &two, &three]).run();
     assert_eq!(session.code, Some(255), "{session:?}");
     assert!(!session.is_in() && !session.hung_up, "{session:?}");
     assert_eq!(

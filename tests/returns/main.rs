@@ -22,5 +22,6 @@ mod phases;
 mod stand_in;
 mod throttle;
 mod tries;
+mod uncounted;
 mod uniform;
 mod who;

@@ -32,7 +32,7 @@ fn the_stand_in_of_sshd_is_refused_at_once_and_not_counted_at_any_length() {
 fn with_uniform_prompt_it_looks_like_wrong_codes_and_is_not_counted_either() {
     let machine = machine("enabled = true\nuniform_prompt = true\nenforcement = \"mandatory\"\n");
     let alice = enrol(&machine, "alice");
-    let wrong = alice.wrong();
+    let wrong = [alice.wrong(), alice.wrong(), alice.wrong()];
     let dialogue = |user: &str, answer: &dyn Fn(usize) -> Vec<u8>| {
         let answers = (0..3).map(answer);
         let outcome = run(answers.fold(login(user), |drive, answer| drive.answer(answer)));
@@ -43,7 +43,7 @@ fn with_uniform_prompt_it_looks_like_wrong_codes_and_is_not_counted_either() {
             .collect();
         (outcome.auth, said)
     };
-    let of_wrong_codes = dialogue("alice", &|_| wrong.clone().into_bytes());
+    let of_wrong_codes = dialogue("alice", &|round| wrong[round].clone().into_bytes());
     assert_eq!(of_wrong_codes.0, code::MAXTRIES);
     assert_eq!(state_of("alice").failures, 3);
     for user in ["alice", "nobody-of-that-name"] {
@@ -111,6 +111,7 @@ fn what_only_resembles_it_counts() {
         "\u{8}\n\r\u{7f}INCORRECX",
         "INCORRECT",
         "\n\r\u{7f}INCORRECT",
+        "INCORRECT!",
     ] {
         assert_eq!(auth(alice.login().answer(answer)), code::MAXTRIES);
     }

@@ -4,7 +4,7 @@
 
 use pam_twofactor::device::{Device, Kind};
 use pam_twofactor::otp::Interval;
-use pam_twofactor::state::{COUNTER_UNKNOWN, DeviceState};
+use pam_twofactor::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers};
 use pam_twofactor::sys::clock;
 use pam_twofactor::verify::{self, Answer, Form};
 use serde::Serialize;
@@ -55,6 +55,8 @@ pub fn run(context: &Context, args: &Resync) -> Result<(), Failure> {
     }
     .map_err(|failure| for_user(failure, &account.name))?;
     *entry = found;
+    // A code that was refused may be right with this.
+    state.refused = RefusedAnswers::default();
     let name = device.name.to_string();
     locked.write(state).map_err(named)?;
     locked.flush().map_err(named)?;

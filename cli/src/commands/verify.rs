@@ -52,6 +52,7 @@ pub fn run(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
         let result = match judged {
             Judged::Gone => return Err(not_enrolled(&account.name)),
             Judged::Refused(closed) => return Err(locked_out(&account.name, closed)),
+            Judged::Repeated => Checked::repeated(&account.name),
             Judged::Compared(outcome) => Checked::new(&account.name, &outcome),
         };
         audit::log(
@@ -96,7 +97,7 @@ struct Checked<'a> {
     user: &'a str,
     /// Whether a login would have been let in.
     accepted: bool,
-    /// `accepted`, `wrong`, `clock_differs`, `used`, `clock_set_back`, `spent` or `bypass_expired`.
+    /// `accepted`, `wrong`, `repeated`, `clock_differs`, `used`, `clock_set_back`, `spent` or `bypass_expired`.
     reason: &'static str,
     /// `device`, `recovery_code` or `bypass`; `null` when nothing matched.
     by: Option<&'static str>,
@@ -113,6 +114,22 @@ impl<'a> Checked<'a> {
         match outcome {
             Outcome::Accepted(accepted) => Self::accepted(user, accepted),
             Outcome::Rejected(why) => Self::rejected(user, why),
+        }
+    }
+
+    /// A code that was refused already: it was not compared.
+    fn repeated(user: &'a str) -> Self {
+        Self {
+            user,
+            accepted: false,
+            reason: "repeated",
+            by: None,
+            device: None,
+            offset: None,
+            failures_before: None,
+            message:
+                "This code was refused already, and does not count again; wait for the next one."
+                    .to_owned(),
         }
     }
 

@@ -54,6 +54,100 @@ fn one_login_may_try_again() {
     assert_eq!(types(&code(STEP)), used());
 }
 
+/// Charge and refund are two writes, so that a kill between them leaves the charge.
+#[test]
+fn a_used_code_is_charged_first_and_gives_the_charge_back() {
+    let machine = Machine::with_policy(ON);
+    assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
+    at(5);
+    assert_eq!(machine.types("no code"), wrong());
+    let before = machine.stored();
+    at(9);
+    assert_eq!(machine.types(&code(STEP)), used());
+    assert_eq!(machine.stored().sequence, before.sequence + 2);
+    assert_eq!(machine.counters(), (1, 1, NOW + 5));
+}
+
+#[test]
+fn a_refused_code_is_not_compared_again_and_changes_nothing() {
+    let machine = Machine::with_policy(ON);
+    // The code of a later step, which will be right soon.
+    let soon = code(STEP + 9);
+    assert_eq!(
+        machine.types(&soon),
+        rejected(Rejected::ClockDiffers {
+            device: "phone".into(),
+            steps: 9
+        })
+    );
+    let before = machine.files();
+    at(9 * 30);
+    for _ in 0..100 {
+        assert_eq!(machine.types(&soon), Judged::Repeated);
+    }
+    assert_eq!(machine.files(), before);
+    assert_eq!(machine.counters(), (1, 1, NOW));
+    assert_eq!(machine.types(&code(STEP + 10)), accepted(1, 1));
+    assert_eq!(machine.stored().state.refused, RefusedAnswers::default());
+}
+
+#[test]
+fn three_refused_codes_are_kept_as_hashes() {
+    let machine = Machine::with_policy(ON);
+    for typed in ["hunter2", "", "12345", "1234567"] {
+        assert_eq!(machine.types(typed), wrong());
+    }
+    assert_eq!(machine.stored().state.refused, RefusedAnswers::default());
+    machine.set_policy(
+        "enabled = true
+[throttle]
+attempts = 100
+",
+    );
+    let answers = ["000001", "000002", "000003", "000004"];
+    for typed in answers {
+        assert_eq!(machine.types(typed), wrong());
+    }
+    let refused = machine.stored().state.refused;
+    assert_eq!(refused.hashes.len(), 3);
+    assert_ne!(refused.key, [0; 8]);
+    let file = &machine.files()[1];
+    for typed in answers {
+        assert!(!file.windows(6).any(|bytes| bytes == typed.as_bytes()));
+    }
+    assert_eq!(machine.types(answers[1]), Judged::Repeated);
+    assert_eq!(machine.types(answers[0]), wrong(), "forgotten");
+}
+
+/// A lock-out says how long it lasts whatever is typed.
+#[test]
+fn a_lockout_is_told_before_a_repeated_code() {
+    let machine = Machine::with_policy(ON);
+    for number in 1..=5 {
+        assert_eq!(machine.types(&format!("00000{number}")), wrong());
+    }
+    let closed = Judged::Refused(Gate::LockedFor(30));
+    assert_eq!(machine.types("000005"), closed);
+    at(30);
+    assert_eq!(machine.types("000005"), Judged::Repeated);
+}
+
+#[test]
+fn behind_a_password_the_code_alone_is_remembered() {
+    let machine = Machine::with_policy(ON);
+    let mut session = machine.session();
+    let mut types = |typed: &str| {
+        let form = Form::PasswordThenCode;
+        session.attempt(typed.as_bytes(), form).unwrap()
+    };
+    assert_eq!(types("hunter2000001"), wrong());
+    assert_eq!(types("hunter2000001"), Judged::Repeated);
+    assert_eq!(types("another 000001"), Judged::Repeated);
+    assert_eq!(types("password"), wrong());
+    assert_eq!(types("password"), wrong(), "no code at its end");
+    assert_eq!(machine.counters().0, 3);
+}
+
 #[test]
 fn a_login_never_touches_the_record() {
     let machine = Machine::with_policy(ON);
@@ -95,9 +189,10 @@ fn one_code_at_the_same_time_is_accepted_once() {
                 .map(|login| login.join().unwrap())
                 .collect()
         });
-        let successes: Vec<_> = judged.iter().filter(|judged| **judged != used()).collect();
-        assert_eq!(successes, [&accepted(0, 0)]);
-        assert_eq!(machine.counters().0, 15);
+        let count = |wanted: Judged| judged.iter().filter(|judged| **judged == wanted).count();
+        assert_eq!(count(accepted(0, 0)), 1);
+        assert_eq!((count(used()), count(Judged::Repeated)), (1, 14));
+        assert_eq!(machine.counters(), (0, 0, 0), "none of them is a guess");
     }
 }
 

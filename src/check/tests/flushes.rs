@@ -26,15 +26,19 @@ fn scene() {
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     mark("used");
     assert_eq!(machine.types(&code(STEP)), used());
+    mark("repeated");
+    assert_eq!(machine.types(&code(STEP)), Judged::Repeated);
     mark("wrong");
-    for _ in 0..4 {
-        assert_eq!(machine.types("no code"), wrong());
+    for number in 1..=5 {
+        assert_eq!(machine.types(&format!("00000{number}")), wrong());
     }
     mark("refused");
     let closed = Gate::LockedFor(30);
     assert_eq!(machine.types(&code(STEP)), Judged::Refused(closed));
     mark("ask-after-clock-set-back");
     TIME.set(NOW - 7200);
+    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    mark("ask-again");
     assert_eq!(machine.before(), Before::Gate(Gate::Open));
     mark("refused-after-clock-set-back");
     TIME.set(NOW - 9000);
@@ -81,9 +85,11 @@ fn the_disk_is_waited_for_once_and_only_after_a_write() {
         ("ask", 0),
         ("right", 1),
         ("used", 1),
-        ("wrong", 4),
+        ("repeated", 0),
+        ("wrong", 5),
         ("refused", 0),
         ("ask-after-clock-set-back", 0),
+        ("ask-again", 0),
         ("refused-after-clock-set-back", 1),
         ("end", 0),
     ];

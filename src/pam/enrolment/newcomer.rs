@@ -151,6 +151,8 @@ impl Newcomer<'_> {
                     dialogue.say(messages::rejected(&why));
                 }
                 Judged::Refused(closed) => return Err(self.throttled(dialogue, closed)),
+                // Invitations are not remembered.
+                Judged::Repeated => dialogue.say(messages::WRONG),
                 Judged::Gone => return Err(self.gone(dialogue, NoInvitation::Missing)),
             }
         }

@@ -5,6 +5,7 @@ use crate::demand::{Demand, Enrolment, with_enrolment};
 use crate::policy::Policy;
 use crate::store::Store;
 use crate::sys::accounts::Account;
+use crate::verify;
 
 use super::super::args::{FirstPass, Layout};
 use super::super::codes::Ending;
@@ -30,7 +31,7 @@ impl Login<'_> {
         if demand == Demand::Device {
             host.log(Priority::Notice, self.line("device-required").as_str());
             if pace.is_even() {
-                return self.refuse_like_a_wrong_code(host, policy, pace);
+                return self.refuse_like_a_wrong_code(host, policy, pace, account);
             }
         }
         match self.arguments.layout {
@@ -78,11 +79,13 @@ impl Login<'_> {
         host: &mut dyn Host,
         policy: &Policy,
         pace: Pace,
+        account: Option<&Account>,
     ) -> Result<Ending, Stop> {
         let all = Refusals {
             prompt: self.prompt(policy),
             refused: None,
             left: policy.tries,
+            names: self.names(account),
         };
         self.refuse_all(host, policy, pace, all)
     }
@@ -93,7 +96,7 @@ impl Login<'_> {
         host: &mut dyn Host,
         policy: &Policy,
         mut pace: Pace,
-        mut rest: Refusals,
+        mut rest: Refusals<'_>,
     ) -> Result<Ending, Stop> {
         for _ in 0..rest.left {
             pace.wait();
@@ -102,9 +105,10 @@ impl Login<'_> {
             };
             pace.answered();
             let bytes = input.bytes();
-            let again = input::is_empty(bytes) && rest.prompt.left_empty() == Left::Again;
+            let again = verify::is_blank(bytes) && rest.prompt.left_empty() == Left::Again;
             let refused = rest.refused.as_ref();
-            if let Some(cause) = input::not_for_us(host, self.arguments, &input, refused) {
+            let names = &rest.names;
+            if let Some(cause) = input::not_for_us(host, self.arguments, &input, refused, names) {
                 self.log_passed_over(host, cause);
             }
             self.refuse_in_time(host, policy, &pace, &mut rest.prompt, messages::WRONG);

@@ -145,8 +145,37 @@ fn the_same_answer_again_in_one_field_ends_the_login_uncounted() {
     assert_eq!(
         stage.run(&["1", "1", "1"]),
         Ending::NoMoreTries,
-        "for codes alone it counts"
+        "for codes alone it uses up the tries"
     );
+    assert_eq!(stage.state().failures, 1);
+}
+
+#[test]
+fn during_grace_the_last_code_is_cut_off() {
+    let policy = "enabled = true\ngrace = 3600\n";
+    for first_pass in [FirstPass::Unused, FirstPass::Try, FirstPass::Only] {
+        let mut stage = with(policy, first_pass, Layout::PasswordThenCode, None);
+        stage.rhost = Some(b"192.0.2.7".to_vec());
+        let mut sends = |answer: &str, ending: Ending| {
+            stage.password = (first_pass != FirstPass::Unused).then(|| answer.as_bytes().to_vec());
+            assert_eq!(stage.run(&[answer]), ending, "{answer}");
+            String::from_utf8(stage.password.clone().unwrap()).unwrap()
+        };
+        let kept = format!("hunter2{}", code(0));
+        assert_eq!(sends(&kept, Ending::Verified), "hunter2");
+        assert_eq!(sends(&kept, Ending::NotAsked), "hunter2");
+        assert_eq!(sends("hunter2", Ending::NotAsked), "hunter2");
+        let other = format!("hunter2{}", code(1));
+        assert_eq!(sends(&other, Ending::NotAsked), other);
+    }
+    // The password alone is what stands before a question for the code.
+    let mut alone = with(policy, FirstPass::Unused, Layout::Code, Some("hunter2"));
+    alone.rhost = Some(b"192.0.2.7".to_vec());
+    assert_eq!(alone.run(&[&code(0)]), Ending::Verified);
+    let password = format!("hunter2{}", code(0));
+    alone.password = Some(password.clone().into_bytes());
+    assert_eq!(alone.run(&[]), Ending::NotAsked);
+    assert_eq!(alone.password, Some(password.into_bytes()));
 }
 
 #[test]

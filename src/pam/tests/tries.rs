@@ -51,6 +51,38 @@ fn a_success_tells_its_owner_of_wrong_codes() {
 }
 
 #[test]
+fn what_is_no_guess_uses_up_tries_and_counts_nothing() {
+    let mut stage = Stage::new("enabled = true\ntries = 4\n");
+    let answers = [" -", "root", "111111", "111 111"];
+    assert_eq!(stage.run(&answers), Ending::NoMoreTries);
+    let told = |text| ("complains", text);
+    let empty = told("No code was typed.");
+    let name = told("That was the user name. Type the code of your device.");
+    let again = told("This code was refused already. Wait for the next one.");
+    assert_eq!(
+        stage.said(),
+        [
+            QUESTION, empty, QUESTION, name, QUESTION, WRONG, QUESTION, again
+        ]
+    );
+    assert_eq!(stage.delays.len(), 4);
+    assert_eq!(
+        results(&stage),
+        [
+            "result=empty-answer",
+            "result=user-name-as-code",
+            "result=wrong",
+            "result=repeated-code"
+        ]
+    );
+    assert_eq!(stage.state().failures, 1);
+    // In the next login, too.
+    assert_eq!(stage.run(&["111111"]), Ending::NoAnswer);
+    assert_eq!(stage.said(), [QUESTION, again, QUESTION]);
+    assert_eq!(stage.state().failures, 1);
+}
+
+#[test]
 fn a_used_code_gets_its_own_words() {
     let mut stage = Stage::new(ON);
     assert_eq!(stage.run(&[&code(0)]), Ending::Verified);

@@ -4,7 +4,7 @@
 use super::*;
 use crate::policy::Policy;
 use crate::recovery::{OneTimeCode, RecoverySet};
-use crate::state::{COUNTER_UNKNOWN, Spent, encode_file};
+use crate::state::{COUNTER_UNKNOWN, SLOT_LEN, Spent, encode, encode_file};
 use crate::verify::{
     Answer, Credential, Form, Outcome, Rejected, charge, recovery_codes_left, verdict,
 };
@@ -129,6 +129,35 @@ fn every_mendable_state_is_mended() {
         drop(locked);
         assert!(store.lock(&alice()).unwrap().record().is_ok());
     }
+}
+
+/// It can be read, so that a login is asked for its code, and not be written.
+#[test]
+fn a_state_without_a_sequence_number_left_is_made_anew() {
+    let (scratch, store, ..) = without_state();
+    drop(store.rebuild(&alice(), 1, NOW).unwrap());
+    let mut used = scratch.stored().state;
+    (used.failures, used.devices[0].next) = (3, 5);
+    let mut file = encode_file(&used);
+    file[..SLOT_LEN].copy_from_slice(&encode(&used, u64::MAX));
+    fs::write(scratch.state(), file).unwrap();
+    let mut locked = store.lock(&alice()).unwrap();
+    assert_eq!(locked.state(), &used);
+    let error = locked.write(used).err().unwrap();
+    assert_eq!(error, error_at(&scratch.state(), Cause::Exhausted));
+    assert!(error.mended_by_unlock());
+    drop(locked);
+    let mut locked = store.rebuild(&alice(), 1, NOW).unwrap();
+    let mut state = locked.state().clone();
+    assert_eq!(
+        (state.failures, state.device(phone().id).unwrap().next),
+        (0, STEP + 5)
+    );
+    state.failures = 1;
+    locked.write(state).unwrap();
+    locked.flush().unwrap();
+    drop(locked);
+    assert_eq!(store.lock(&alice()).unwrap().state().failures, 1);
 }
 
 #[test]

@@ -9,6 +9,8 @@
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+/// Most generations that one process makes: it waits a second for each, and no more than five for all.
+const CLAIMS: u8 = if cfg!(feature = "whole-sweeps") { 2 } else { 1 };
 /// More steps than a process alone can need.
 const ALONE: usize = 80;
 
@@ -71,6 +73,8 @@ struct Process {
     /// What was copied: whether the code is used, and the charges.
     copied: Option<(bool, u8)>,
     used: bool,
+    /// How many generations it has made.
+    claims: u8,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -91,6 +95,7 @@ impl World {
             number: 0,
             copied: None,
             used: false,
+            claims: 0,
         };
         Self {
             inodes: vec![Inode {
@@ -218,6 +223,11 @@ impl World {
             Step::TryHighest => next.try_lock(me, file, Step::ListAgain),
             Step::Claim => {
                 let claim = number + 1;
+                if process.claims == CLAIMS {
+                    release(&mut next, me, Step::Gone);
+                    return Some(next.canonical());
+                }
+                next.processes[me].claims += 1;
                 if self.generation(claim).is_some() && without != Without::Exclusion {
                     next.drop_file(me, Step::List);
                 } else {
@@ -389,6 +399,7 @@ fn release(world: &mut World, me: usize, step: Step) {
     }
     let process = &mut world.processes[me];
     (process.file, process.number, process.copied, process.used) = (None, 0, None, false);
+    process.claims = 0;
     process.step = step;
 }
 

@@ -16,8 +16,13 @@ fn a_code_works_once() {
     for second in [0, 1, 29, 30, 59] {
         assert_eq!(user.would(&code, NOW + second), used("phone"));
     }
-    // Outside the window it is a code of another time like any other.
-    assert_eq!(user.would(&code, NOW + 60), clock_differs("phone", -2));
+    // Outside the window it is known until there is a newer one.
+    for later in [NOW + 60, NOW + 86_400] {
+        assert_eq!(user.would(&code, later), used("phone"));
+    }
+    let next = user.code(0, STEP + 1);
+    assert_eq!(user.types(next, NOW + 30), by_device("phone", 0));
+    assert_eq!(user.would(&code, NOW + 90), clock_differs("phone", -3));
 }
 
 #[test]

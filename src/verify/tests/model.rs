@@ -32,15 +32,17 @@ fn random_logins_are_judged_as_the_model_says() {
         let tally = play(&bytes);
         total.accepted += tally.accepted;
         total.refused += tally.refused;
+        total.repeated += tally.repeated;
         total.locked += tally.locked;
     }
     let Tally {
         accepted,
         refused,
+        repeated,
         locked,
     } = total;
     assert!(
-        accepted > 300 && refused > 700 && locked > 300,
+        accepted > 300 && refused > 700 && repeated > 50 && locked > 300,
         "all happen often: {total:?}"
     );
 }

@@ -39,6 +39,7 @@ fn every_recovery_code_works_once_and_says_how_many_are_left() {
     for code in &codes {
         assert_eq!(user.types(code, NOW), spent());
     }
+    assert_eq!(user.state.failures, 0, "none of them is a guess");
     assert_eq!(user.device_state(0), User::usual().device_state(0));
 }
 
@@ -108,7 +109,6 @@ fn a_bypass_works_once() {
     let (bypass, next) = OneTimeCode::generate(NOW + 600).unwrap();
     user.record.bypass = Some(bypass);
     assert_eq!(user.would(&code, NOW), wrong());
-    user.state.unreported = 0;
     assert_eq!(user.types(plain(&next), NOW), accepted(Credential::Bypass));
 }
 
@@ -119,6 +119,9 @@ fn a_bypass_expires_to_the_second() {
     assert_eq!(user.would(&code, NOW - 1), accepted(Credential::Bypass));
     assert_eq!(user.would(&code, NOW), expired);
     assert_eq!(user.would(&code, u64::MAX), expired);
+    let mut user = user;
+    assert_eq!(user.types(&code, NOW), expired);
+    assert_eq!(user.state.failures, 1, "it never was right at that time");
 }
 
 #[test]

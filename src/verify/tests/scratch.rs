@@ -76,7 +76,10 @@ fn a_code_that_is_both_works_once_in_total() {
     assert_eq!(user.types(&code, NOW), by_device("tablet", 0));
     assert_eq!(recovery_codes_left(&user.record, &user.state), 0);
     assert_eq!(user.types(&code, NOW), used("tablet"));
-    assert_eq!(user.types(&code, NOW + 6000), spent());
+    assert_eq!(user.types(&code, NOW + 6000), used("tablet"));
+    let next = user.code(0, STEP + 300);
+    assert_eq!(user.types(next, NOW + 9000), by_device("tablet", 0));
+    assert_eq!(user.types(&code, NOW + 9000), spent());
 }
 
 #[test]

@@ -61,14 +61,48 @@ fn an_unlock_does_not_hide_what_was_tried() {
 }
 
 #[test]
-fn every_kind_of_refusal_counts() {
+fn what_was_never_right_counts() {
     let mut user = user();
     assert_eq!(user.types(user.code(0, STEP), NOW), by_device("phone", 0));
-    for (count, code) in [(1, STEP), (2, STEP - 1), (3, STEP + 9), (4, STEP + 99)] {
+    for (count, code) in [(1, STEP + 9), (2, STEP + 99), (3, STEP - 99)] {
         let outcome = user.types(user.code(0, code), NOW);
         assert!(matches!(outcome, Outcome::Rejected(_)), "{outcome:?}");
         assert_eq!(user.state.failures, count);
     }
+}
+
+/// Also of failures that others were charged, and of a lock-out that has ended, nothing changes.
+#[test]
+fn a_used_code_leaves_all_counters_as_they_were() {
+    let mut user = user();
+    assert_eq!(user.types(user.code(0, STEP), NOW), by_device("phone", 0));
+    for failures in [0, 1, 4, 6] {
+        (user.state.failures, user.state.unreported) = (failures, failures + 2);
+        user.state.last_failure = NOW - 3600;
+        let before = user.state.clone();
+        for code in [STEP, STEP - 1] {
+            assert_eq!(user.types(user.code(0, code), NOW), used("phone"));
+            assert_eq!(user.state, before);
+        }
+        assert_eq!(user.types(GUESS, NOW), wrong());
+        assert_eq!(user.state.failures, failures + 1);
+    }
+}
+
+/// Right for the time that the clock shows: the machine is wrong, and not who typed it.
+#[test]
+fn under_a_clock_set_back_only_right_codes_are_free() {
+    let mut user = user();
+    let later = STEP + 1000;
+    assert_eq!(
+        user.types(user.code(0, later), later * 30),
+        by_device("phone", 0)
+    );
+    let back = clock_set_back("phone", 30_000);
+    assert_eq!(user.types(user.code(0, STEP), NOW), back);
+    assert_eq!(user.state.failures, 0);
+    assert_eq!(user.types(GUESS, NOW), back);
+    assert_eq!(user.state.failures, 1);
 }
 
 #[test]

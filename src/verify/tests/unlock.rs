@@ -13,8 +13,11 @@ fn failures_no_longer_count_but_are_still_told() {
     for _ in 0..3 {
         assert_eq!(user.types("000000", NOW), wrong());
     }
+    let answer = Answer::read(b"000000", Form::Code, &[Digits::SIX]);
+    refused::remember(&mut user.state.refused, &answer, [7; 8]);
     unlock(&mut user, NOW);
     assert_eq!((user.state.failures, user.state.last_failure), (0, 0));
+    assert!(!refused::is_repeated(&user.state.refused, &answer));
     assert_eq!(user.state.unreported, 3);
 }
 

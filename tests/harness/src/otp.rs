@@ -1,6 +1,7 @@
 //! Codes of authenticators, computed by oathtool, not by the code under test (RFC 4226, RFC 6238).
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::exec::Program;
@@ -41,8 +42,10 @@ impl Totp {
         oathtool(&self.secret, at, self.digits, self.interval, self.algorithm)
     }
 
-    /// A code that differs from all that are shown within 20 steps of now.
+    /// A code that differs from all that are shown within 20 steps of now, another one each time: a code that was refused is
+    /// not compared again.
     pub fn wrong_code(&self) -> String {
+        static GUESSES: AtomicUsize = AtomicUsize::new(0);
         let first = unix_time() - 20 * self.interval;
         let shown = totp(
             &self.secret,
@@ -53,10 +56,11 @@ impl Totp {
             41,
         );
         let width = self.digits as usize;
-        let mut codes = (0..1000).map(|number| format!("{number:0width$}"));
+        let guess = GUESSES.fetch_add(1, Ordering::Relaxed) % 900;
+        let mut codes = (guess * 1000..).map(|number| format!("{number:0width$}"));
         codes
             .find(|code| !shown.contains(code))
-            .expect("41 codes cannot be 1000")
+            .expect("41 codes cannot be all")
     }
 
     /// Waits, if need be, until the current step still lasts this many seconds.

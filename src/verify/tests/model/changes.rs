@@ -91,7 +91,9 @@ impl Life {
             last_used: 0,
             committed: true,
         });
-        Some((device, rules::Device::new(&name, interval.map(i64::from))))
+        let digits = usize::from(device.digits.value());
+        let rules = rules::Device::new(&name, interval.map(i64::from), digits);
+        Some((device, rules))
     }
 
     pub(super) fn new_recovery_codes(&mut self, choices: &mut Choices<'_>) -> Option<()> {

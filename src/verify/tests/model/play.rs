@@ -10,8 +10,8 @@ use super::product::policy::Policy;
 use super::product::record::Record;
 use super::product::state::{State, decode_file, encode_file};
 use super::product::verify::{
-    Accepted, Answer, Credential, Form, Gate, Outcome, Rejected, charge, gate, rebased, unlocked,
-    verdict,
+    Accepted, Answer, Credential, Form, Gate, Outcome, Rejected, charge, code_lengths, gate,
+    rebased, refused, unlocked, verdict,
 };
 use super::rules::{Expected, Model, Rules};
 
@@ -20,6 +20,7 @@ use super::rules::{Expected, Model, Rules};
 pub struct Tally {
     pub accepted: u32,
     pub refused: u32,
+    pub repeated: u32,
     pub locked: u32,
 }
 
@@ -90,6 +91,7 @@ impl Life {
                 failures: 0,
                 untold: 0,
                 last_failure: 0,
+                refused: Vec::new(),
             },
             now: 54_000_000 * 30,
             typed: Vec::new(),
@@ -137,7 +139,12 @@ impl Life {
         Some(match choices.below(16)? {
             0 => format!("{:06}", choices.below(1_000_000)?),
             1 => "NO CODE".to_owned(),
-            2 | 3 if !self.typed.is_empty() => {
+            2 if !self.typed.is_empty() => {
+                let recent = self.typed.len().saturating_sub(5);
+                let position = choices.below((self.typed.len() - recent) as u64)? as usize;
+                self.typed[recent + position].clone()
+            }
+            3 if !self.typed.is_empty() => {
                 let position = choices.below(self.typed.len().min(256) as u64)? as usize;
                 self.typed[self.typed.len() - 1 - position].clone()
             }
@@ -176,6 +183,7 @@ impl Life {
                 &mut self.tally.accepted
             }
             Expected::Locked(_) | Expected::LockedUntilUnlock => &mut self.tally.locked,
+            Expected::Repeated => &mut self.tally.repeated,
             _ => &mut self.tally.refused,
         };
         *count += 1;
@@ -193,8 +201,21 @@ impl Life {
             Err(Gate::LockedUntilUnlock) => return Expected::LockedUntilUnlock,
             Err(Gate::Open) => panic!("an open gate refuses nobody"),
         };
-        let answer = Answer::read(typed, Form::Code, &[]);
-        let verdict = verdict(&self.policy, &self.record, &charged, &answer, now);
+        let answer = Answer::read(typed, Form::Code, &code_lengths(&self.record));
+        if refused::is_repeated(&self.state.refused, &answer) {
+            return Expected::Repeated;
+        }
+        let mut verdict = verdict(&self.policy, &self.record, &charged, &answer, now);
+        let refunded = verdict.state == charged.taken_back();
+        assert!(
+            matches!(verdict.outcome, Outcome::Accepted(_))
+                || refunded
+                || verdict.state == *charged.state(),
+            "a refusal changes nothing but the charge"
+        );
+        if let Outcome::Rejected(_) = verdict.outcome {
+            refused::remember(&mut verdict.state.refused, &answer, self.now.to_le_bytes());
+        }
         // As it comes back from the disk.
         self.state = decode_file(&encode_file(&verdict.state))
             .map(|stored| stored.state)
@@ -212,20 +233,17 @@ impl Life {
                 Credential::RecoveryCode { left } => Expected::Recovery(left, failures_before),
                 Credential::Bypass => Expected::Bypass(failures_before),
             },
-            Outcome::Rejected(why) => {
-                assert_eq!(&self.state, charged.state(), "a refusal changes nothing");
-                match why {
-                    Rejected::Used { device } => Expected::Used(device),
-                    Rejected::ClockSetBack { device, .. } if self.shows_used(&device, typed) => {
-                        Expected::Used(device)
-                    }
-                    Rejected::Spent => Expected::Spent,
-                    Rejected::BypassExpired => Expected::Expired,
-                    Rejected::Wrong
-                    | Rejected::ClockDiffers { .. }
-                    | Rejected::ClockSetBack { .. } => Expected::Wrong,
+            Outcome::Rejected(why) => match why {
+                Rejected::Used { device } => Expected::Used(device),
+                Rejected::ClockSetBack { device, .. } if self.shows_used(&device, typed) => {
+                    Expected::Used(device)
                 }
-            }
+                Rejected::Spent => Expected::Spent,
+                Rejected::BypassExpired => Expected::Expired,
+                Rejected::Wrong | Rejected::ClockDiffers { .. } | Rejected::ClockSetBack { .. } => {
+                    Expected::Wrong
+                }
+            },
         }
     }
 
@@ -244,14 +262,18 @@ impl Life {
         else {
             return false;
         };
-        let mut sight = self.model.devices[number].in_sight(&rules, self.now);
-        sight.any(|factor| code(&mut self.codes, &self.record, number, factor) == bare)
+        let device = &self.model.devices[number];
+        let mut code = |factor| code(&mut self.codes, &self.record, number, factor);
+        let mut sight = device.in_sight(&rules, self.now);
+        sight.any(|factor| code(factor) == bare) || device.last_is(&bare, &mut code)
     }
 
     fn is_as_expected(&self) {
         let (state, model) = (&self.state, &self.model);
-        let counters = (state.failures, state.unreported);
-        assert_eq!(counters, (model.failures, model.untold));
+        let counters = (state.failures, state.unreported, state.last_failure as i64);
+        let expected = (model.failures, model.untold, model.last_failure);
+        assert_eq!(counters, expected);
+        assert_eq!(state.refused.hashes.len(), model.refused.len());
         for (device, rules) in self.record.devices.iter().zip(&model.devices) {
             let entry = state.device(device.id).unwrap();
             assert_eq!(

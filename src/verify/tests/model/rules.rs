@@ -22,6 +22,8 @@ pub struct Device {
     pub name: String,
     /// Seconds of a step; `None` for a counter.
     pub interval: Option<i64>,
+    /// How many a code has.
+    pub digits: usize,
     /// The smallest step or counter that may still be accepted.
     pub next: i64,
     pub drift: i64,
@@ -51,6 +53,8 @@ pub struct Model {
     pub untold: u32,
     /// When the last of them was typed.
     pub last_failure: i64,
+    /// The last three that look like codes and were refused.
+    pub refused: Vec<String>,
 }
 
 /// What has to come of one attempt.
@@ -66,16 +70,19 @@ pub enum Expected {
     Spent,
     Expired,
     Wrong,
+    /// One of the last three again: not compared.
+    Repeated,
     /// Not looked at for so many seconds.
     Locked(i64),
     LockedUntilUnlock,
 }
 
 impl Device {
-    pub fn new(name: &str, interval: Option<i64>) -> Self {
+    pub fn new(name: &str, interval: Option<i64>, digits: usize) -> Self {
         Self {
             name: name.to_owned(),
             interval,
+            digits,
             next: 0,
             drift: 0,
             accepted: HashSet::new(),
@@ -107,6 +114,11 @@ impl Device {
             Some(first) if *first > self.next => Some(*first),
             _ => None,
         }
+    }
+
+    /// The last step that was accepted is known out of sight, too.
+    pub fn last_is(&self, text: &str, code: &mut dyn FnMut(i64) -> String) -> bool {
+        self.interval.is_some() && self.next > 0 && code(self.next - 1) == text
     }
 
     fn accept(&mut self, factor: i64, rules: &Rules, now: i64) -> i64 {
@@ -158,6 +170,10 @@ impl Model {
         if let Some(closed) = self.closed(now) {
             return closed;
         }
+        // A renewed device may have codes of another length.
+        if self.is_like_a_code(text) && self.refused.iter().any(|refused| refused == text) {
+            return Expected::Repeated;
+        }
         let rules = self.rules;
         let (mut accepted, mut refused) = (None, None);
         let told = self.untold;
@@ -172,7 +188,8 @@ impl Model {
                     accepted =
                         accepted.or(Some(Expected::Device(device.name.clone(), offset, told)));
                 }
-                None if hits.is_empty() => {}
+                None if hits.is_empty()
+                    && !device.last_is(text, &mut |last| code(number, last)) => {}
                 None => refused = refused.or(Some(Expected::Used(device.name.clone()))),
             }
         }
@@ -197,18 +214,40 @@ impl Model {
         }
         if let Some(accepted) = accepted {
             (self.failures, self.untold, self.last_failure) = (0, 0, 0);
+            self.refused.clear();
             return accepted;
         }
-        self.failures += 1;
-        self.untold += 1;
-        self.last_failure = now;
-        refused.unwrap_or(Expected::Wrong)
+        if self.is_like_a_code(text) {
+            self.refused.push(text.to_owned());
+            self.refused.drain(..self.refused.len().saturating_sub(3));
+        }
+        let found = refused.unwrap_or(Expected::Wrong);
+        // What was right once is no guess.
+        if !matches!(found, Expected::Used(_) | Expected::Spent) {
+            self.failures += 1;
+            self.untold += 1;
+            self.last_failure = now;
+        }
+        found
+    }
+
+    /// As many digits as a code of this user has, or sixteen letters and digits of base32, not letters alone.
+    fn is_like_a_code(&self, text: &str) -> bool {
+        let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let scratch = self.recovery.iter().any(|code| is_digits(&code.text));
+        let mut lengths: Vec<usize> = self.devices.iter().map(|device| device.digits).collect();
+        lengths.extend(scratch.then_some(8));
+        let base32 = |byte: u8| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(&byte);
+        let recovery = text.len() == 16 && text.bytes().all(base32);
+        is_digits(text) && lengths.contains(&text.len())
+            || recovery && text.bytes().any(|byte| byte.is_ascii_digit())
     }
 
     /// What an administrator's unlock does: nothing counts any more, and a device whose last code lies further ahead
     /// than any device can be (20 steps of the widest window and 2 of drift) works again, with later codes only.
     pub fn unlock(&mut self, now: i64) {
         (self.failures, self.last_failure) = (0, 0);
+        self.refused.clear();
         for device in &mut self.devices {
             if let Some(seconds) = device.interval
                 && device.next - 1 - now / seconds > 22

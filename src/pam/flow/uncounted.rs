@@ -1,0 +1,54 @@
+//! Answers of a user with a device that are not compared: no guesses, and those given during grace.
+#![forbid(unsafe_code)]
+
+use crate::check::Session;
+use crate::policy::Policy;
+use crate::sys::accounts::Account;
+
+use super::super::args::Layout;
+use super::super::host::Host;
+use super::super::input::NotForUs;
+use super::super::messages;
+use super::super::prompt::Prompt;
+use super::super::uniform::Pace;
+use super::{Login, Stop};
+
+impl Login<'_> {
+    /// The user's name as the application gave it, and as the passwd database has it.
+    pub(super) fn names<'n>(&'n self, account: Option<&'n Account>) -> Vec<&'n [u8]> {
+        let canonical = account.map(|account| account.name.as_bytes());
+        [&self.user[..]].into_iter().chain(canonical).collect()
+    }
+
+    /// Refuses an answer that is neither compared nor counted, and uses up one of the tries.
+    pub(super) fn refuse_uncounted(
+        &self,
+        host: &mut dyn Host,
+        policy: &Policy,
+        pace: &Pace,
+        prompt: &mut Prompt,
+        cause: NotForUs,
+    ) {
+        self.log_passed_over(host, cause);
+        self.refuse_in_time(host, policy, pace, prompt, pace.words_of(cause));
+    }
+
+    /// Hands the password to the modules behind during grace: the answer, without the code of the last login where that was
+    /// sent again.
+    pub(super) fn forward_password(
+        &self,
+        host: &mut dyn Host,
+        session: &Session<'_>,
+    ) -> Result<(), Stop> {
+        self.forward_whole(host, messages::PASSWORD)?;
+        if let Some(answer) = host
+            .password()
+            .filter(|_| self.arguments.layout == Layout::PasswordThenCode)
+        {
+            let len = session.password_len(&answer)?;
+            let password = answer.get(..len).filter(|_| len < answer.len());
+            password.map_or(Ok(()), |password| host.set_password(password))?;
+        }
+        Ok(())
+    }
+}
