@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use pam_twofactor::{POLICY_FILE, STATE_DIR};
 
 pub use options::{
-    Bypass, Completions, Disable, Doctor, Enroll, Hash, PolicyCommand, PolicySet, Qr,
+    Bypass, Completions, Disable, Doctor, Enroll, Hash, Init, PolicyCommand, PolicySet, Qr,
     RecoveryCodes, Renew, Resync, Shell, Show, Status, Switch, Unset, UserOnly, Verify,
 };
 
@@ -64,6 +64,18 @@ pub struct Global {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Mark the state directory, once on each machine; packages do it when they are first installed
+    ///
+    /// Makes what is missing of the directory, gives it a mark, and notes the mark beside the policy. A directory without
+    /// its mark, as when its disk is not mounted or a backup was not restored, or with another mark, refuses everybody:
+    /// it must not pass for one in which no user has a device. Running it again changes nothing; it adds what is missing
+    /// in the index of user ids, and tells whose files contradict each other.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor init
+  twofactor init --state /srv/twofactor      for the argument state=/srv/twofactor of the module
+  twofactor init --force                     this directory is the right one, whatever its mark")]
+    Init(Init),
     /// Enrol a device: show its QR code, ask for a code, and only then store it
     ///
     /// Nothing is stored until a code of the new device was typed. The first device of a user also gives ten recovery

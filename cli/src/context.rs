@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pam_twofactor::policy::Policy;
 use pam_twofactor::record::Record;
-use pam_twofactor::store::{LoadedPolicy, PolicyFile, Store, mark};
+use pam_twofactor::store::{Disagreement, Initialized, LoadedPolicy, PolicyFile, Store, mark};
 use pam_twofactor::sys::accounts::{self, Account};
 
 use crate::args::Global;
@@ -44,9 +44,19 @@ impl Context {
         }
     }
 
-    /// The state directory, which has to exist.
+    /// The state directory, which has to exist: only `twofactor init` makes it.
     pub fn existing_store(&self) -> Result<Store, Failure> {
-        Ok(Store::open(&self.state, self.policy_path())?)
+        self.store()?
+            .ok_or_else(|| self.without_store("is missing or not complete"))
+    }
+
+    /// Makes and marks the state directory.
+    pub fn initialize(&self, disagreement: Disagreement) -> Result<(Store, Initialized), Failure> {
+        Ok(Store::initialize(
+            &self.state,
+            self.policy_path(),
+            disagreement,
+        )?)
     }
 
     /// The state directory; `None` only on a machine on which there never was one.
@@ -64,13 +74,12 @@ impl Context {
     /// Why logins are refused although the policy is valid: it is on, and there is no state directory.
     pub fn missing_store(&self, policy: &Policy) -> Result<Option<Failure>, Failure> {
         let missing = policy.enabled && self.store()?.is_none();
-        Ok(missing.then(|| {
-            Failure::invalid(format!(
-                "{}: is missing or not complete, so logins are refused",
-                self.state.display()
-            ))
+        Ok(missing.then(|| self.without_store("is missing or not complete, so logins are refused")))
+    }
+
+    fn without_store(&self, what: &str) -> Failure {
+        Failure::invalid(format!("{}: {what}", self.state.display()))
             .next("To make it: twofactor init")
-        }))
     }
 
     /// The policy; its defaults, switched off, when there is no file yet.

@@ -15,6 +15,7 @@ mod error;
 mod export_oath;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod identity;
 mod impact;
 mod import;
 mod many;

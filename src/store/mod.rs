@@ -8,6 +8,7 @@ mod error;
 mod generations;
 mod holder;
 mod index;
+mod inventory;
 mod locked;
 pub mod mark;
 pub(crate) mod names;
@@ -30,6 +31,7 @@ use crate::sys::file::{self, Access, FileError, Open};
 pub use bulk::{BATCH, Enrolled, Newcomer};
 pub use error::{Cause, Error};
 pub use holder::{FoundBy, Holder, Snapshot};
+pub use inventory::Inventory;
 pub use locked::Locked;
 pub use mark::{Disagreement, Initialized};
 pub use policy_file::{LoadedPolicy, PolicyFile};
@@ -66,6 +68,10 @@ impl Store {
         policy: &Path,
         disagreement: Disagreement,
     ) -> Result<(Self, Initialized), Error> {
+        if disagreement == Disagreement::Refuse && mark::is_noted(path, policy)? {
+            // It was in use: where it is missing now, a new one would be the wrong one.
+            return Self::open(path, policy).map(|store| (store, Initialized::Already));
+        }
         let (store, top) = Self::with(path, |at, name| file::ensure_directory(at, name))?;
         // The first enrollment must not be lost with the directory that it is in.
         for directory in [Some(path), path.parent()].into_iter().flatten() {

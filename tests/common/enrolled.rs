@@ -21,7 +21,7 @@ use pam_twofactor::otp::{Algorithm, Digits, Interval};
 use pam_twofactor::record::Record;
 use pam_twofactor::recovery::{OneTimeCode, RecoverySet};
 use pam_twofactor::secret::Secret;
-use pam_twofactor::state::{self, DeviceState, State};
+use pam_twofactor::state::{self, DeviceState, Generation, State};
 use pam_twofactor::store::Store;
 use pam_twofactor::sys::accounts::Account;
 use pam_twofactor::{POLICY_FILE, STATE_DIR};

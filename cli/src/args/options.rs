@@ -9,6 +9,14 @@ use pam_twofactor::qr::Glyphs;
 use crate::duration;
 use crate::qr_files::QrFileOptions;
 
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Take the directory that is there for the right one, although its mark is missing or another one
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// `enroll`.
 #[derive(Debug, Args)]
 pub struct Enroll {

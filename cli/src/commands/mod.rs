@@ -8,6 +8,7 @@ mod confirmation;
 mod enroll;
 mod export;
 mod import;
+mod init;
 mod invite;
 mod manual;
 pub mod policy;
@@ -33,6 +34,7 @@ use crate::error::Failure;
 /// Runs a subcommand. The exit code differs from 0 where a report was written that holds bad news.
 pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
     let done = match command {
+        Command::Init(args) => init::run(context, args),
         Command::Enroll(args) => enroll::run(context, args),
         Command::Renew(args) => renew::run(context, args),
         Command::Unset(args) => unset::run(context, args),

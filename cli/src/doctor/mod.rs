@@ -28,6 +28,7 @@ use crate::args::Doctor;
 use crate::commands::clock_word;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
+pub use finding::Finding;
 use finding::Level;
 use report::Diagnosis;
 use survey::Survey;

@@ -1,0 +1,188 @@
+//! Whose files are they: index, records, states and the passwd database compared.
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pam_twofactor::store::{Inventory, Store};
+use pam_twofactor::sys::accounts::{self, Account, LookupFailed};
+
+use crate::doctor::Finding;
+use crate::text::plain;
+
+/// What contradicts, of all users that something is kept about. Directory users need not be listed: each name and uid is
+/// looked up.
+pub fn check(store: &Store) -> Vec<Finding> {
+    let inventory = match store.inventory() {
+        Ok(inventory) => inventory,
+        Err(error) => {
+            let path = error.path.display().to_string();
+            let fix = "See what the system says: dmesg";
+            return vec![Finding::of("state-directory", path, error.into(), fix)];
+        }
+    };
+    let mut findings = Vec::new();
+    let mut by_uid: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
+    for name in &inventory.records {
+        match store.record_named(name) {
+            Ok(Some(record)) => {
+                by_uid.entry(record.uid).or_default().push(name);
+                findings.extend(entry(&inventory, name, record.uid));
+                findings.extend(owner(name, record.uid));
+            }
+            // Removed meanwhile.
+            Ok(None) => {}
+            Err(error) => {
+                let mut failure = crate::context::for_user(error, name);
+                failure.what = format!("{} is refused: {}", plain(name), failure.what);
+                let otherwise = "See what the system says: journalctl -p err";
+                findings.push(Finding::of("record", plain(name), failure, otherwise));
+            }
+        }
+    }
+    findings.extend(strangers(&inventory, &by_uid));
+    findings.extend(orphans(store, &inventory));
+    findings.extend(several(&by_uid));
+    findings.extend(inventory.claims.iter().map(|claim| leftover(claim)));
+    findings
+}
+
+/// The index must lead from the uid to the record.
+fn entry(inventory: &Inventory, name: &str, uid: u32) -> Option<Finding> {
+    let listed = inventory.index.contains(&(uid, name.to_owned()));
+    (!listed).then(|| {
+        Finding::problem(
+            "index",
+            plain(name),
+            format!(
+                "the record of {} is not in the index of user ids: under another name of uid {uid}, no code would be asked for",
+                plain(name)
+            ),
+            "twofactor init",
+        )
+    })
+}
+
+/// The passwd database must know the name, with that uid, and by that name.
+fn owner(name: &str, uid: u32) -> Option<Finding> {
+    let shown = plain(name);
+    match (accounts::by_name(name), accounts::by_uid(uid)) {
+        (Ok(Some(account)), _) if account.uid != uid => Some(Finding::problem(
+            "other-uid",
+            &shown,
+            format!(
+                "the record of {shown} is that of uid {uid}, and {shown} now has uid {}: {shown} is refused",
+                account.uid
+            ),
+            format!(
+                "If it is the same person: twofactor adopt {shown}. If not, to remove the old record: twofactor unset {shown}"
+            ),
+        )),
+        (Ok(Some(account)), _) if account.name != name => Some(renamed(name, &account)),
+        (Ok(None), Ok(Some(account))) => Some(renamed(name, &account)),
+        // Told by `vanished`, or works.
+        (Ok(None), Ok(None)) | (Ok(Some(_)), Ok(_)) => None,
+        (Err(error), _) | (_, Err(error)) => Some(unanswered(name, error)),
+    }
+}
+
+fn renamed(name: &str, account: &Account) -> Finding {
+    let (old, new) = (plain(name), plain(&account.name));
+    Finding::warning(
+        "renamed",
+        &old,
+        format!(
+            "the user with uid {} is now called {new}; the record is kept as {old}, and {new} is asked for its codes",
+            account.uid
+        ),
+        format!("To move it: twofactor rename {old} {new}"),
+    )
+}
+
+fn unanswered(name: &str, error: LookupFailed) -> Finding {
+    let name = plain(name);
+    Finding::problem(
+        "lookup",
+        &name,
+        format!("{error}, so {name} is refused wherever a code is asked for"),
+        format!("See what this says: getent passwd {name}"),
+    )
+}
+
+/// Entries of the index that lead to the record of another uid.
+fn strangers(inventory: &Inventory, by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Finding> {
+    let is_of = |uid: &u32, name: &str| {
+        let names = by_uid.get(uid);
+        names.is_some_and(|names| names.contains(&name))
+    };
+    let read = |name: &str| by_uid.values().flatten().any(|known| *known == name);
+    let wrong = inventory.index.iter();
+    let wrong = wrong.filter(|(uid, name)| read(name) && !is_of(uid, name));
+    let found = wrong.map(|(uid, name)| {
+        let name = plain(name);
+        Finding::problem(
+            "index",
+            &name,
+            format!("the index of user ids names {name} under uid {uid}, and the record is that of another uid: whoever has uid {uid} is refused"),
+            format!("twofactor adopt {name}"),
+        )
+    });
+    found.collect()
+}
+
+/// States and entries of the index that tell of a record that is not there.
+fn orphans(store: &Store, inventory: &Inventory) -> Vec<Finding> {
+    let has_record = |name: &str| inventory.records.iter().any(|record| record == name);
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for state in inventory.states.iter().filter(|name| !has_record(name)) {
+        // One in which no device is committed is left where a change was stopped: the next one uses it.
+        if !matches!(store.peek_named(state), Ok(Some(state)) if !state.has_committed()) {
+            names.insert(state);
+        }
+    }
+    for (_, name) in inventory.index.iter().filter(|(_, name)| !has_record(name)) {
+        if !matches!(store.peek_named(name), Ok(Some(state)) if !state.has_committed()) {
+            names.insert(name);
+        }
+    }
+    names.into_iter().map(lost).collect()
+}
+
+fn lost(name: &str) -> Finding {
+    let name = plain(name);
+    Finding::problem(
+        "lost-record",
+        &name,
+        format!("{name} had a device, and its record is gone: {name} is refused"),
+        format!(
+            "Restore /var/lib/twofactor/users from a backup. To remove what is left, so that {name} has no device: twofactor unset {name}"
+        ),
+    )
+}
+
+/// Two accounts of one uid that each have a record keep them.
+fn several(by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Finding> {
+    let several = by_uid.iter().filter(|(_, names)| names.len() > 1);
+    let found = several.map(|(uid, names)| {
+        let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
+        let names = names.join(", ");
+        Finding::warning(
+            "several-records",
+            &names,
+            format!("{names} have records of their own, and one uid ({uid}): a further name of it is refused"),
+            "If that is meant, nothing. If not: twofactor unset NAME",
+        )
+    });
+    found.collect()
+}
+
+fn leftover(claim: &str) -> Finding {
+    let name = claim.rsplit_once('+').map_or(claim, |(name, _)| name);
+    Finding::warning(
+        "leftover",
+        claim,
+        format!(
+            "a process that was to take over the lock of state/{name} was stopped in the middle; the next login or change completes it"
+        ),
+        format!("Nothing, or at once: twofactor unlock {name}"),
+    )
+}
