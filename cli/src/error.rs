@@ -102,7 +102,7 @@ impl From<store::Error> for Failure {
             Cause::File(FileError::System(..)) | Cause::Busy(_) | Cause::System(_) => {
                 Self::system(&error)
             }
-            Cause::NameTooLong => Self::refused(&error),
+            Cause::NameTooLong | Cause::Changed | Cause::KeptAs(_) => Self::refused(&error),
             _ => Self::invalid(&error),
         };
         match next_step(&error) {
@@ -160,9 +160,11 @@ fn next_step(error: &store::Error) -> Option<String> {
         Cause::Policy(_) | Cause::UnknownGroup(_) | Cause::NotUtf8 => {
             Some("Correct it, then: twofactor policy check".to_owned())
         }
-        Cause::OtherUid { .. } | Cause::OtherUser(_) => {
-            Some("To remove the old record: twofactor unset USER".to_owned())
-        }
+        Cause::OtherUid { .. } => Some(
+            "If it is the same person: twofactor adopt USER. If not, to remove the old record: twofactor unset USER"
+                .to_owned(),
+        ),
+        Cause::OtherUser(_) => Some("To remove it: twofactor unset USER".to_owned()),
         Cause::State(StateError::Version(..)) => {
             Some("Install the version that wrote it.".to_owned())
         }
@@ -182,7 +184,10 @@ fn next_step(error: &store::Error) -> Option<String> {
                 .to_owned(),
         ),
         Cause::NotNoted(_) => Some("To note it: twofactor init".to_owned()),
-        Cause::Busy(_) => Some("Try again.".to_owned()),
+        Cause::Busy(_) | Cause::TakenOver | Cause::Changed => Some("Try again.".to_owned()),
+        Cause::SeveralRecords(_) => {
+            Some("Use the name of one of them, or remove all but one: twofactor unset NAME".to_owned())
+        }
         _ => None,
     }
 }

@@ -53,6 +53,8 @@ pub enum Cause {
     /// The state was taken over by another process while this one did not move: nothing may be concluded from what was
     /// read.
     TakenOver,
+    /// It was changed by another process since it was read.
+    Changed,
     /// The state can be written no more often.
     Exhausted,
     /// The state directory carries no mark: it is not mounted, not restored, or was made anew.
@@ -140,6 +142,7 @@ impl fmt::Display for Cause {
             Self::Busy(None) => f.write_str("is locked by another process"),
             Self::Busy(Some(pid)) => write!(f, "is locked by process {pid}"),
             Self::TakenOver => f.write_str("was taken over by another process"),
+            Self::Changed => f.write_str("was changed meanwhile"),
             Self::Exhausted => f.write_str("has no sequence number left"),
             Self::Unmarked => f.write_str(
                 "is not marked as a state directory: it is not mounted, not restored, or was made anew",

@@ -31,7 +31,7 @@ use crate::sys::lock::{self, Pause, WAIT};
 use super::{Cause, Error, Store, names};
 
 /// How long a lock is waited for while the state does not change.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// How often a waiting process looks whether the state changes.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 

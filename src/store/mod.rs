@@ -27,6 +27,7 @@ use crate::record::Record;
 use crate::state::State;
 use crate::sys::accounts::Account;
 use crate::sys::file::{self, Access, FileError, Open};
+use crate::sys::lock;
 
 pub use bulk::{BATCH, Enrolled, Newcomer};
 pub use error::{Cause, Error};
@@ -36,7 +37,7 @@ pub use locked::Locked;
 pub use mark::{Disagreement, Initialized};
 pub use policy_file::{LoadedPolicy, PolicyFile};
 
-use generations::StateFiles;
+use generations::{PATIENCE, StateFiles};
 
 /// The state directory (`/var/lib/twofactor` unless told otherwise).
 pub struct Store {
@@ -293,15 +294,16 @@ impl Store {
         remove_state().map_err(Error::file(&path))
     }
 
-    /// Locks the whole directory, for changes that are not one user's, such as of the policy.
+    /// Locks the whole directory, for changes that are not one user's, such as of the policy. `None` when another process
+    /// has held it for a second, as one does that is stopped: it must not hold up others.
     ///
     /// # Errors
-    /// [`Error`] when somebody else held it for 5 s.
-    pub fn lock_whole(&self) -> Result<OwnedFd, Error> {
+    /// [`Error`] when the directory cannot be opened.
+    pub fn lock_whole(&self) -> Result<Option<OwnedFd>, Error> {
         let fd = file::open_directory(CWD, &self.path, Access::Private)
             .map_err(Error::file(&self.path))?;
-        crate::sys::lock::exclusive(&fd).map_err(Error::lock(&self.path))?;
-        Ok(fd)
+        let had = lock::exclusive_within(&fd, PATIENCE).map_err(Error::lock(&self.path))?;
+        Ok(had.then_some(fd))
     }
 
     /// Where the record of a user is.
