@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use pam_twofactor::{POLICY_FILE, STATE_DIR};
 
 pub use options::{
-    Bypass, Completions, Disable, Doctor, Enroll, Hash, Init, PolicyCommand, PolicySet, Qr,
-    RecoveryCodes, Renew, Resync, Shell, Show, Status, Switch, Unset, UserOnly, Verify,
+    Adopt, Bypass, Completions, Disable, Doctor, Enroll, Hash, Init, PolicyCommand, PolicySet, Qr,
+    RecoveryCodes, Rename, Renew, Resync, Shell, Show, Status, Switch, Unset, UserOnly, Verify,
 };
 
 const ABOUT: &str = "Two-factor login: enrols devices, sets the policy, tells who will be asked";
@@ -100,6 +100,27 @@ EXAMPLES
   twofactor unset alice                      every device of alice
   twofactor unset alice --device tablet --yes")]
     Unset(Unset),
+    /// Move what is kept about a user to the new name, after usermod -l
+    ///
+    /// A renamed user is asked for the same codes as before, and found by the user id. This gives the files the new name:
+    /// devices, recovery codes, used codes and lock-out move along. Refused while the old name is that of another user, and
+    /// where something is kept under the new name. Stopped in the middle, the same call completes it; until then logins are
+    /// refused.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor rename alice anna")]
+    Rename(Rename),
+    /// Take over devices of a user whose user id has changed, as on a new machine
+    ///
+    /// A record belongs to a user id, and refuses another one: a name can be given to another person. adopt shows both, and
+    /// wants a code of the device, which is checked and counted as at a login. Stopped in the middle, the same call
+    /// completes it; until then logins are refused.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor adopt alice                      alice has a new user id
+  twofactor adopt anna --from alice          alice is now anna, with a new user id
+  twofactor adopt alice --force              without a code")]
+    Adopt(Adopt),
     /// Show the devices of a user; secrets only when asked for
     #[command(after_help = "\
 EXAMPLES

@@ -102,7 +102,9 @@ impl From<store::Error> for Failure {
             Cause::File(FileError::System(..)) | Cause::Busy(_) | Cause::System(_) => {
                 Self::system(&error)
             }
-            Cause::NameTooLong | Cause::Changed | Cause::KeptAs(_) => Self::refused(&error),
+            Cause::NameTooLong | Cause::Changed | Cause::KeptAs(_) | Cause::Occupied => {
+                Self::refused(&error)
+            }
             _ => Self::invalid(&error),
         };
         match next_step(&error) {
@@ -164,7 +166,13 @@ fn next_step(error: &store::Error) -> Option<String> {
             "If it is the same person: twofactor adopt USER. If not, to remove the old record: twofactor unset USER"
                 .to_owned(),
         ),
-        Cause::OtherUser(_) => Some("To remove it: twofactor unset USER".to_owned()),
+        Cause::OtherUser(user) => {
+            let from = error.user().unwrap_or_default();
+            Some(format!(
+                "To complete a move that was stopped: twofactor adopt {user} --from {from}. To remove it: twofactor unset {from}"
+            ))
+        }
+        Cause::Occupied => Some("See what it is: twofactor show USER".to_owned()),
         Cause::State(StateError::Version(..)) => {
             Some("Install the version that wrote it.".to_owned())
         }
@@ -184,7 +192,7 @@ fn next_step(error: &store::Error) -> Option<String> {
                 .to_owned(),
         ),
         Cause::NotNoted(_) => Some("To note it: twofactor init".to_owned()),
-        Cause::Busy(_) | Cause::TakenOver | Cause::Changed => Some("Try again.".to_owned()),
+        Cause::Busy(_) | Cause::TakenOver | Cause::Changed | Cause::KeptAs(_) => Some("Try again.".to_owned()),
         Cause::SeveralRecords(_) => {
             Some("Use the name of one of them, or remove all but one: twofactor unset NAME".to_owned())
         }

@@ -27,7 +27,10 @@ pub fn check(store: &Store) -> Vec<Finding> {
             Ok(Some(record)) => {
                 by_uid.entry(record.uid).or_default().push(name);
                 findings.extend(entry(&inventory, name, record.uid));
-                findings.extend(owner(name, record.uid));
+                findings.extend(match record.user == *name {
+                    true => owner(name, record.uid),
+                    false => Some(unfinished(name, &record.user)),
+                });
             }
             // Removed meanwhile.
             Ok(None) => {}
@@ -83,6 +86,19 @@ fn owner(name: &str, uid: u32) -> Option<Finding> {
         (Ok(None), Ok(None)) | (Ok(Some(_)), Ok(_)) => None,
         (Err(error), _) | (_, Err(error)) => Some(unanswered(name, error)),
     }
+}
+
+/// `rename` and `adopt` write the new name into the record before they move it.
+fn unfinished(name: &str, user: &str) -> Finding {
+    let (name, user) = (plain(name), plain(user));
+    Finding::problem(
+        "unfinished-move",
+        &name,
+        format!(
+            "the record of {name} says that it is that of {user}: a move was stopped in the middle, and both are refused"
+        ),
+        format!("To complete it: twofactor adopt {user} --from {name}"),
+    )
 }
 
 fn renamed(name: &str, account: &Account) -> Finding {

@@ -11,6 +11,8 @@ use crate::record::RecordError;
 use crate::state::StateError;
 use crate::sys::file::FileError;
 
+use super::names;
+
 /// A file that cannot be used. The text carries no content of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error {
@@ -67,6 +69,8 @@ pub enum Cause {
     LostRecord,
     /// Several records belong to the uid of a user whose name has none: their names.
     SeveralRecords(Vec<String>),
+    /// Something is kept about the user already.
+    Occupied,
     /// The record of the account is kept under this other name.
     KeptAs(String),
     /// Nobody can be enrolled under a name that long.
@@ -103,6 +107,13 @@ impl Error {
                 | Cause::MissingState
                 | Cause::UnknownDevice(_)
         )
+    }
+
+    /// The user whose record or state it is about, by the name of the file.
+    #[must_use]
+    pub fn user(&self) -> Option<String> {
+        let file = self.path.file_name()?.to_str()?;
+        names::user_of(file).or_else(|| names::user_of_state(file))
     }
 
     /// Whether the file is simply not there.
@@ -157,6 +168,7 @@ impl fmt::Display for Cause {
                 "there are records of several users of this uid: {}",
                 names.join(", ")
             ),
+            Self::Occupied => f.write_str("something is kept under this name already"),
             Self::KeptAs(name) => write!(f, "the record of this uid is kept as {name:?}"),
             Self::NameTooLong => f.write_str("the user name is too long"),
             Self::System(what) => f.write_str(what),

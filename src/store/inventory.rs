@@ -1,6 +1,8 @@
 //! What there is in a state directory, by names alone: for whoever compares records, states and index.
 #![forbid(unsafe_code)]
 
+use crate::sys::file;
+
 use super::{Error, Store, list, names};
 
 /// The files of a state directory.
@@ -17,6 +19,27 @@ pub struct Inventory {
 }
 
 impl Store {
+    /// True if something but a record is kept under a name: a state, claims to it, or an entry of the index.
+    ///
+    /// # Errors
+    /// [`Error`] when that cannot be told.
+    pub fn has_traces(&self, name: &str) -> Result<bool, Error> {
+        let Some(state) = names::state_file(name) else {
+            return Ok(false);
+        };
+        let path = self.path.join("state").join(&state);
+        if !file::is_absent(&self.states, &state).map_err(Error::file(&path))? {
+            return Ok(true);
+        }
+        let inventory = self.inventory()?;
+        let claims = format!("{state}+");
+        Ok(inventory.index.iter().any(|(_, entry)| entry == name)
+            || inventory
+                .claims
+                .iter()
+                .any(|claim| claim.starts_with(&claims)))
+    }
+
     /// Lists what there is.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod locked;
 pub mod mark;
 pub(crate) mod names;
 mod policy_file;
+mod relocate;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -36,6 +37,7 @@ pub use inventory::Inventory;
 pub use locked::Locked;
 pub use mark::{Disagreement, Initialized};
 pub use policy_file::{LoadedPolicy, PolicyFile};
+pub use relocate::Relocation;
 
 use generations::{PATIENCE, StateFiles};
 

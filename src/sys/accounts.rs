@@ -66,8 +66,7 @@ fn looked_up(
     // SAFETY: `passwd` is plain data for which all zero bytes are a valid value.
     let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
     let mut found = std::ptr::null_mut();
-    let _buffer =
-        with_buffer(|buffer, len| call(&raw mut entry, buffer, len, &raw mut found))?;
+    let _buffer = with_buffer(|buffer, len| call(&raw mut entry, buffer, len, &raw mut found))?;
     if found.is_null() {
         return Ok(None);
     }

@@ -86,6 +86,30 @@ pub struct Unset {
     pub force: bool,
 }
 
+/// `rename`.
+#[derive(Debug, Args)]
+pub struct Rename {
+    /// The old login name
+    pub old: String,
+    /// The new login name
+    #[arg(value_hint = ValueHint::Username)]
+    pub new: String,
+}
+
+/// `adopt`.
+#[derive(Debug, Args)]
+pub struct Adopt {
+    /// Login name
+    #[arg(value_hint = ValueHint::Username)]
+    pub user: String,
+    /// The name under which the devices are kept, where it is another one
+    #[arg(long, value_name = "OLD")]
+    pub from: Option<String>,
+    /// Do it without a code of the device
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// `show`.
 #[derive(Debug, Args)]
 pub struct Show {

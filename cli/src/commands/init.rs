@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 use crate::args::Init;
 use crate::audit::{self, Event};
 use crate::context::Context;
+use crate::doctor::Finding;
 use crate::error::Failure;
 use crate::identity;
-use crate::doctor::Finding;
 use crate::output::Report;
 use crate::text::count;
 
@@ -32,10 +32,14 @@ pub fn run(context: &Context, args: &Init) -> Result<(), Failure> {
     if found != Initialized::Already || indexed > 0 {
         audit::log(
             Event::Changed,
-            &[("action", "init"), ("directory", &directory), ("mark", mark)],
+            &[
+                ("action", "init"),
+                ("directory", &directory),
+                ("mark", mark),
+            ],
         );
     }
-    context.format.write(&Prepared {
+    context.write(&Prepared {
         directory,
         id_file: mark::id_file(context.policy_path()).display().to_string(),
         mark,

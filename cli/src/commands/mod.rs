@@ -13,6 +13,7 @@ mod invite;
 mod manual;
 pub mod policy;
 mod recovery;
+mod relocation;
 mod removal;
 mod renew;
 mod resync;
@@ -36,6 +37,8 @@ pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
     let done = match command {
         Command::Init(args) => init::run(context, args),
         Command::Enroll(args) => enroll::run(context, args),
+        Command::Rename(args) => relocation::rename(context, args),
+        Command::Adopt(args) => relocation::adopt(context, args),
         Command::Renew(args) => renew::run(context, args),
         Command::Unset(args) => unset::run(context, args),
         Command::Show(args) => show::run(context, args),

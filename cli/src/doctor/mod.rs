@@ -19,6 +19,7 @@ mod trial;
 mod users;
 mod world;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use pam_twofactor::policy::{Policy, Throttle};
@@ -28,6 +29,7 @@ use crate::args::Doctor;
 use crate::commands::clock_word;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
+use crate::identity;
 pub use finding::Finding;
 use finding::Level;
 use report::Diagnosis;
@@ -64,6 +66,16 @@ pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
     let table = table::Table::of(context, &world, &survey, policy.as_ref(), &people);
     findings.extend(table.findings);
     findings.extend(found);
+    if let (Some(store), None) = (&store, &only) {
+        // What is told of a user above already, is told once.
+        let told: BTreeSet<String> = findings
+            .iter()
+            .filter(|finding| finding.level == Level::Problem)
+            .map(|finding| finding.subject.clone())
+            .collect();
+        let other = identity::check(store).into_iter();
+        findings.extend(other.filter(|finding| !told.contains(&finding.subject)));
+    }
     findings.sort_by_key(|finding| finding.level);
     let mut diagnosis = Diagnosis::new(
         context.policy_path(),
@@ -74,7 +86,7 @@ pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
         table.left_out,
     );
     diagnosis.width = context.terminal.width();
-    context.format.write(&diagnosis)?;
+    context.write(&diagnosis)?;
     Ok(
         match diagnosis
             .findings

@@ -237,7 +237,12 @@ fn an_edit_without_the_lock_replaces_no_other_text() {
 #[test]
 fn what_a_killed_writer_without_the_lock_left_is_cleaned_up() {
     let policies = policy("enabled = true\n");
-    let left = |pid: &str| policies.scratch.path().join(format!(".twofactor.toml.{pid}.new"));
+    let left = |pid: &str| {
+        policies
+            .scratch
+            .path()
+            .join(format!(".twofactor.toml.{pid}.new"))
+    };
     let alive = std::process::id().to_string();
     fs::write(left("4194305"), "half").unwrap();
     fs::write(left(&alive), "of one that lives").unwrap();
