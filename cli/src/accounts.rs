@@ -54,10 +54,21 @@ impl Owner {
         if let Some(account) = accounts.find(name)? {
             return Ok(Self::Named(account));
         }
-        // One that cannot be read belongs to nobody that can be told.
-        let uid = store.record_named(name).ok().flatten();
-        let account = uid.map(|record| by_uid(record.uid)).transpose()?.flatten();
-        Ok(account.map_or(Self::Gone, Self::Renamed))
+        // One that cannot be read, or names another user, belongs to nobody that can be told.
+        let record = store.record_named(name).ok().flatten();
+        let record = record.filter(|record| record.user == name);
+        let account = record
+            .map(|record| by_uid(record.uid))
+            .transpose()?
+            .flatten();
+        Ok(match account {
+            // A record of its own counts for that account, and this one for nobody.
+            Some(account) if matches!(store.holder(&account), Ok(holder) if holder.account.name != name) => {
+                Self::Gone
+            }
+            Some(account) => Self::Renamed(account),
+            None => Self::Gone,
+        })
     }
 
     /// The account, if there is one.

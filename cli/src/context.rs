@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use pam_twofactor::policy::Policy;
 use pam_twofactor::record::Record;
+use pam_twofactor::store;
 use pam_twofactor::store::{
     Disagreement, FoundBy, Holder, Initialized, LoadedPolicy, PolicyFile, Snapshot, Store, mark,
 };
@@ -63,19 +64,21 @@ impl Context {
 
     /// Makes and marks the state directory.
     pub fn initialize(&self, disagreement: Disagreement) -> Result<(Store, Initialized), Failure> {
-        Ok(Store::initialize(
-            &self.state,
-            self.policy_path(),
-            disagreement,
-        )?)
+        Store::initialize(&self.state, self.policy_path(), disagreement).map_err(|error| {
+            if error.is_missing() && disagreement == Disagreement::Refuse {
+                return vanished(&error);
+            }
+            error.into()
+        })
     }
 
     /// The state directory; `None` only on a machine on which there never was one.
     pub fn store(&self) -> Result<Option<Store>, Failure> {
         match Store::open(&self.state, self.policy_path()) {
-            Err(error)
-                if error.is_missing() && !mark::is_noted(&self.state, self.policy_path())? =>
-            {
+            Err(error) if error.is_missing() => {
+                if mark::is_noted(&self.state, self.policy_path())? {
+                    return Err(vanished(&error));
+                }
                 Ok(None)
             }
             other => Ok(Some(other?)),
@@ -210,6 +213,13 @@ impl Context {
     pub fn policy_path(&self) -> &Path {
         self.policy.path()
     }
+}
+
+/// The directory was in use, and is not there.
+fn vanished(error: &store::Error) -> Failure {
+    Failure::invalid(format!("{}: is missing, and was in use", error.path.display())).next(
+        "Mount or restore it. To begin with an empty one, in which no user has a device: twofactor init --force",
+    )
 }
 
 /// A report about a user who was named by an alias.

@@ -188,7 +188,7 @@ fn next_step(error: &store::Error) -> Option<String> {
                 .to_owned(),
         ),
         Cause::Unmarked | Cause::OtherMark => Some(
-            "Mount or restore the right directory. What else there is: twofactor init --help"
+            "Mount or restore the right directory. If this is the right one: twofactor init --force"
                 .to_owned(),
         ),
         Cause::NotNoted(_) => Some("To note it: twofactor init".to_owned()),
