@@ -139,7 +139,7 @@ EXAMPLES
     /// Find what is wrong, say what mends it, and what the next login will ask whom
     ///
     /// Looks at the policy, the files of the users, the module, the PAM files, sshd's settings, the clock and the disk.
-    /// Changes nothing; to see whether records can be stored, it makes a file beside them and removes it. Exit code 1 when
+    /// Changes nothing; to see whether records can be stored, it makes a file without a name beside them. Exit code 1 when
     /// there is a problem; warnings alone are 0.
     #[command(after_help = "\
 EXAMPLES
