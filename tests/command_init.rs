@@ -80,7 +80,8 @@ fn r42_a_lost_or_empty_directory_lets_nobody_in_and_is_not_taken() {
     let machine = desk_on();
     give(&machine, "alice", &[]);
     assert!(is_asked("alice"));
-    let losses: [(&str, fn(&Machine)); 3] = [
+    type Loss = (&'static str, fn(&Machine));
+    let losses: [Loss; 3] = [
         ("gone", |_| fs::rename(STATE, "/var/lib/elsewhere").unwrap()),
         ("empty", |machine| {
             fs::rename(STATE, "/var/lib/elsewhere").unwrap();

@@ -319,3 +319,77 @@ fn unset_of_a_renamed_user_says_whose_device_goes() {
     );
     assert!(!is_asked("anna"));
 }
+
+/// Also of users of a directory, who are not in /etc/passwd and cannot be listed.
+#[test]
+fn doctor_names_every_contradiction_with_its_cure() {
+    let machine = desk_on();
+    for user in ["alice", "bob", "carol", "dave", "erin"] {
+        machine.add_user(user);
+        give(&machine, user, &[]);
+    }
+    let found = || {
+        let report = desk::parse(&machine.command(&["doctor", "--json"]).stdout);
+        let of_names = [
+            "record",
+            "renamed",
+            "lost-record",
+            "unfinished-move",
+            "index",
+            "several-records",
+            "leftover",
+            "vanished",
+        ];
+        let findings = report["findings"].as_array().unwrap().clone();
+        let named = findings.into_iter().map(|finding| {
+            let text = |key: &str| finding[key].as_str().unwrap().to_owned();
+            (text("check"), text("subject"), text("fix"))
+        });
+        named
+            .filter(|(check, ..)| of_names.contains(&check.as_str()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found(), []);
+    let edit = |user: &str, from: &str, to: &str| {
+        let path = format!("{STATE}/users/{user}.toml");
+        let text = machine.read(&path);
+        assert!(text.contains(from));
+        machine.write_file(&path, text.replace(from, to), 0o600);
+    };
+    let ids = ["alice", "bob", "carol", "dave", "erin"].map(|user| uid_of(&machine, user));
+    // alice was renamed, bob has another uid, the record of carol is gone with her account.
+    renamed(&machine, "alice", "anna");
+    machine.remove_user("bob");
+    machine.add_user("bob");
+    machine.remove_user("carol");
+    std::fs::remove_file(format!("{STATE}/users/carol.toml")).unwrap();
+    // A move from dave to dora was stopped, erin is not in the index, and a lock was to be taken over.
+    edit("dave", "\"dave\"", "\"dora\"");
+    std::fs::remove_file(format!("{STATE}/users/+{}", ids[4])).unwrap();
+    machine.write_file(format!("{STATE}/state/erin+1"), "", 0o600);
+    let mut expected = [
+        ("renamed", "alice", "To move it: twofactor rename alice anna"),
+        (
+            "record",
+            "bob",
+            "If it is the same person: twofactor adopt bob. If not, to remove the old record: twofactor unset bob",
+        ),
+        (
+            "lost-record",
+            "carol",
+            "Restore /var/lib/twofactor/users from a backup. To remove what is left, so that carol has no device: twofactor unset carol",
+        ),
+        (
+            "record",
+            "dave",
+            "To complete a move that was stopped: twofactor adopt dora --from dave. To remove it: twofactor unset dave",
+        ),
+        ("index", "erin", "twofactor init"),
+        ("leftover", "erin+1", "Nothing, or at once: twofactor unlock erin"),
+    ]
+    .map(|(check, subject, fix)| (check.to_owned(), subject.to_owned(), fix.to_owned()));
+    let mut found = found();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}

@@ -27,7 +27,7 @@ use super::{Cause, Error, Locked, Store, index, list, names};
 #[derive(Debug, Clone)]
 pub enum Relocation {
     /// Not begun, or nothing of it counts yet: the record as it is.
-    Ahead(Record),
+    Ahead(Box<Record>),
     /// State or record say the new name and uid already.
     Begun,
     /// Only the index knows the old name still.
@@ -60,7 +60,7 @@ impl Store {
                 Ok(Some(if begun {
                     Relocation::Begun
                 } else {
-                    Relocation::Ahead(record)
+                    Relocation::Ahead(Box::new(record))
                 }))
             }
             None => {
