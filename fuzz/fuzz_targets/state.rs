@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use pam_twofactor::state::{
-    CAPACITY, FILE_LEN, MAX_GRACE, SLOT_LEN, SLOT_STRIDE, Slot, decode_file, encode, encode_file,
+    CAPACITY, FILE_LEN, Generation, MAX_GRACE, SLOT_LEN, SLOT_STRIDE, Slot, decode_file, encode,
+    encode_file,
 };
 use sha2::{Digest, Sha256};
 
@@ -55,7 +56,11 @@ fn reads(file: &[u8]) {
         let mut other = encode_file(&pam_twofactor::state::State::new(7), Generation::default());
         let start = slot.offset() as usize;
         let sequence = stored.sequence.max(3);
-        other[start..start + SLOT_LEN].copy_from_slice(&encode(&stored.state, sequence, Generation::default()));
+        other[start..start + SLOT_LEN].copy_from_slice(&encode(
+            &stored.state,
+            sequence,
+            Generation::default(),
+        ));
         let found = decode_file(&other).unwrap();
         assert_eq!(
             (found.state, found.sequence, found.slot),

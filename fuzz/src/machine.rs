@@ -12,7 +12,7 @@ use pam_twofactor::otp::{Algorithm, Digits, Interval};
 use pam_twofactor::policy;
 use pam_twofactor::record::Record;
 use pam_twofactor::secret::Secret;
-use pam_twofactor::state::{DeviceState, State, Stored, decode_file, encode_file};
+use pam_twofactor::state::{DeviceState, Generation, State, Stored, decode_file, encode_file};
 use pam_twofactor::store::{PolicyFile, Store};
 use pam_twofactor::sys::accounts::Account;
 use pam_twofactor::sys::clock::BeforeEpoch;
@@ -75,7 +75,13 @@ impl Machine {
             record.to_toml().as_bytes().to_vec(),
             encode_file(&state, Generation::default()),
         ];
-        let store = Store::initialize(&directory.join("store"), &directory.join("policy.toml"), pam_twofactor::store::Disagreement::Settle).unwrap().0;
+        let store = Store::initialize(
+            &directory.join("store"),
+            &directory.join("policy.toml"),
+            pam_twofactor::store::Disagreement::Settle,
+        )
+        .unwrap()
+        .0;
         let now = whole.clone();
         Self {
             directory,
@@ -140,7 +146,7 @@ impl Machine {
             file: &file,
             loaded,
             store: &self.store,
-            account: &account,
+            holder: &account,
             service: "sshd",
             address: Some([192, 0, 2, 7].into()),
             clock,

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::product::device::Id;
 use super::product::policy::Policy;
 use super::product::record::Record;
-use super::product::state::{State, decode_file, encode_file};
+use super::product::state::{Generation, State, decode_file, encode_file};
 use super::product::verify::{
     Accepted, Answer, Credential, Form, Gate, Outcome, Rejected, charge, gate, rebased, unlocked,
     verdict,
@@ -196,12 +196,9 @@ impl Life {
         let answer = Answer::read(typed, Form::Code, &[]);
         let verdict = verdict(&self.policy, &self.record, &charged, &answer, now);
         // As it comes back from the disk.
-        self.state = decode_file(&encode_file(
-            &verdict.state,
-            crate::state::Generation::default(),
-        ))
-        .map(|stored| stored.state)
-        .unwrap();
+        self.state = decode_file(&encode_file(&verdict.state, Generation::default()))
+            .map(|stored| stored.state)
+            .unwrap();
         assert_eq!(self.state, verdict.state);
         match verdict.outcome {
             Outcome::Accepted(Accepted {
