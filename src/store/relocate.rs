@@ -248,3 +248,117 @@ fn too_long(path: &std::path::Path) -> Error {
         cause: Cause::NameTooLong,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Scratch, alice, enrol, phone};
+    use super::super::{Disagreement, FoundBy};
+    use super::*;
+
+    fn anna(uid: u32) -> Account {
+        Account {
+            name: "anna".to_owned(),
+            uid,
+            gid: uid,
+        }
+    }
+
+    /// Record and state of alice; a kill has kept her device from being committed.
+    fn pending() -> (Scratch, Store) {
+        let scratch = Scratch::new();
+        let store = scratch.store();
+        enrol(&store, &alice(), &[phone()]);
+        let mut locked = store.lock(&alice()).unwrap();
+        let mut state = locked.state().clone();
+        state.devices.iter_mut().for_each(|d| d.committed = false);
+        state.failures = 3;
+        locked.write(state).unwrap();
+        locked.flush().unwrap();
+        drop(locked);
+        (scratch, store)
+    }
+
+    #[test]
+    fn everything_moves_and_the_old_name_leads_nowhere() {
+        for uid in [alice().uid, 7007] {
+            let (_scratch, store) = pending();
+            store.relocate("alice", &anna(uid)).unwrap();
+            let found = store.snapshot(&anna(uid)).unwrap().unwrap();
+            assert_eq!(
+                (found.record.user.as_str(), found.record.uid),
+                ("anna", uid)
+            );
+            assert_eq!((found.state.uid, found.state.failures), (uid, 3));
+            assert!(found.state.has_committed());
+            let inventory = store.inventory().unwrap();
+            assert_eq!(inventory.records, ["anna"]);
+            assert_eq!(inventory.states, ["anna"]);
+            assert_eq!(inventory.index, [(uid, "anna".to_owned())]);
+            assert!(store.relocation("alice", &anna(uid)).unwrap().is_none());
+            assert!(store.relocate("alice", &anna(uid)).is_err());
+        }
+    }
+
+    /// Between the names of state and record there is nothing but the state that tells of the record.
+    #[test]
+    fn a_device_that_was_never_committed_is_so_before_its_record_is_out_of_sight() {
+        let (_scratch, store) = pending();
+        let mut locked = store.lock(&alice()).unwrap();
+        let record = locked.record().unwrap().unwrap();
+        let anna = anna(7007);
+        store
+            .change_owner(&mut locked, "alice", record, &anna)
+            .unwrap();
+        link::rename_new(&store.states, "alice", "anna").unwrap();
+        let refused = store.holder(&anna).unwrap_err();
+        assert_eq!(refused.cause, Cause::LostRecord);
+        assert!(matches!(
+            store.relocation("alice", &anna).unwrap(),
+            Some(Relocation::Begun)
+        ));
+        drop(locked);
+        store.relocate("alice", &anna).unwrap();
+        assert_eq!(store.holder(&anna).unwrap().found_by, FoundBy::Name);
+    }
+
+    #[test]
+    fn nothing_is_put_in_the_place_of_another_record_or_state() {
+        for part in ["users/anna.toml", "state/anna"] {
+            let (scratch, store) = pending();
+            let anna = anna(alice().uid);
+            enrol(
+                &store,
+                &Account {
+                    uid: 7007,
+                    ..anna.clone()
+                },
+                &[phone()],
+            );
+            let path = scratch.top().join(part);
+            let other = match part.ends_with(".toml") {
+                true => scratch.top().join("state/anna"),
+                false => scratch.top().join("users/anna.toml"),
+            };
+            std::fs::remove_file(other).unwrap();
+            let before = std::fs::read(&path).unwrap();
+            let refused = store.relocate("alice", &anna).unwrap_err();
+            assert_eq!(refused.cause, Cause::Occupied, "{part}");
+            assert_eq!(std::fs::read(&path).unwrap(), before);
+            assert!(store.record(&alice()).unwrap().is_some());
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_noted_is_not_made_anew() {
+        let scratch = Scratch::new();
+        drop(scratch.store());
+        std::fs::remove_dir_all(scratch.top()).unwrap();
+        let made = |disagreement| {
+            Store::initialize(&scratch.top(), &scratch.policy(), disagreement).map(|_| ())
+        };
+        assert!(made(Disagreement::Refuse).unwrap_err().is_missing());
+        assert!(!scratch.top().exists());
+        made(Disagreement::Settle).unwrap();
+        assert!(scratch.top().join("users").is_dir());
+    }
+}
