@@ -53,7 +53,7 @@ root_runner = --config 'target."cfg(all())".runner = ["sudo", "-E"]'
 mutants_runner = --cargo-arg=--config --cargo-arg='target."cfg(all())".runner = ["sudo", "-E"]'
 endif
 
-.PHONY: build docs test test-browser test-apps test-system fuzz sanitize miri deny dist rpm test-dist test-rpm demo bench budget bench-uniform faults races mutants coverage deb install install-policy-check install-files uninstall clean help
+.PHONY: build docs test test-browser test-apps test-system fuzz sanitize miri deny dist rpm test-dist test-rpm demo bench budget bench-uniform faults races mutants coverage deb install install-policy-check install-mark install-files uninstall clean help
 .DEFAULT_GOAL = docs
 # Order matters to `make test-rpm` and `make install`; cargo and debhelper use all cores by themselves.
 .NOTPARALLEL:
@@ -115,6 +115,7 @@ test-system:
 	scripts/deb $(target)/system/again >$(target)/system-again.log 2>&1 || { tail -n 50 $(target)/system-again.log; exit 1; }
 	cmp $(target)/deb/*.deb $(target)/system/again/*.deb
 	$(as_root) scripts/system-root $(target)/system
+	scripts/deb-before-marks $(target)/system/before
 	cargo test $(CARGOFLAGS) -p pam_twofactor --features system-tests --test package $(root_runner) -- --test-threads=2
 
 ## fuzz         every parser, and whole logins against a model of the rules, for 60 s each
@@ -251,14 +252,21 @@ deb:
 
 ## install      module, command, manual, completions, policy (switched off), state directory, example stacks; changes
 ##              nobody's login. DESTDIR, PREFIX and PAMDIR say where to; needs `make` first
-install: install-policy-check install-files
+install: install-policy-check install-mark install-files
 	umask 022 && mkdir -p $(DESTDIR)$(POLICYDIR) $(DESTDIR)$(dir $(STATEDIR))
 	mkdir -p -m 0700 $(DESTDIR)$(STATEDIR)
 	mkdir -p -m 0700 $(DESTDIR)$(STATEDIR)/users $(DESTDIR)$(STATEDIR)/state
 	@test -e $(policy) || test -L $(policy) || install -m 0644 src/policy/default.toml $(policy)
+	@test -n "$(DESTDIR)" || ! test -L $(STATEDIR)/mark || $(initialize)
 	@echo "Installed. Nobody is asked for a code yet: README.md says how to go on."
 
 policy = $(DESTDIR)$(POLICYDIR)/twofactor.toml
+
+# The new module refuses a state directory without a mark: one that has never had any gets it before the module is replaced,
+# and is looked through once more afterwards, for who was enrolled meanwhile. One that has lost its mark is the wrong one.
+initialize = $(command) --policy $(policy) --state $(STATEDIR) init >/dev/null
+install-mark:
+	@test -n "$(DESTDIR)" || grep -qs ' $(STATEDIR)$$' $(POLICYDIR)/twofactor.id || { mkdir -p $(POLICYDIR) && $(initialize); }
 
 # A policy that is missing refuses everybody; a new one would let everybody in without a code.
 install-policy-check:

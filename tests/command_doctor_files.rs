@@ -166,13 +166,10 @@ fn two_names_of_one_user_are_found() {
     let twin = line.replacen("alice", "twin", 1);
     machine.write_file("/etc/passwd", format!("{passwd}{twin}\n"), 0o644);
     let report = report(&machine, &[]);
-    assert_eq!(all(&report), ["problem shared-uid alice, twin"]);
-    assert_eq!(
-        ways(&report, LOGIN, "twin"),
-        ["pam: password = in no-device"]
-    );
-    machine.command(&["enroll", "twin", "--no-confirm"]).ok();
-    assert_eq!(found(&machine), ["warning shared-uid alice, twin"]);
+    assert_eq!(all(&report), ["warning shared-uid alice, twin"]);
+    // The device of alice is that of twin, too.
+    assert_eq!(ways(&report, LOGIN, "twin"), ways(&report, LOGIN, "alice"));
+    assert_eq!(ways(&report, LOGIN, "twin"), ["pam: password+code = in -"]);
 }
 
 #[test]
@@ -243,7 +240,7 @@ fn a_state_directory_that_is_missing_or_open_is_found() {
     assert!(
         finding(&missing, "state-directory")
             .1
-            .contains("twofactor enable")
+            .contains("twofactor init --force")
     );
 }
 
@@ -268,7 +265,10 @@ fn a_full_disk_is_found() {
     assert_eq!(all(&full), [format!("problem disk {STATE_DIR}/users")]);
     assert!(finding(&full, "disk").0.contains("is on a full disk"));
     let litter = fs::read_dir(format!("{STATE_DIR}/users")).unwrap().count();
-    assert_eq!(litter, 2, "alice's record and the filler");
+    assert_eq!(
+        litter, 3,
+        "alice's record, her entry of the index, the filler"
+    );
 }
 
 #[test]

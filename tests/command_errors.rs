@@ -204,7 +204,7 @@ fn invalid_files_are_exit_code_3_and_name_the_file_and_the_remedy() {
     machine.write_file(state_path("alice"), &state, 0o600);
     machine.remove_user("alice");
     machine.add_user("alice");
-    assert!(verify().ends_with("\nTo remove the old record: twofactor unset alice\n"));
+    assert!(verify().ends_with("If not, to remove the old record: twofactor unset alice\n"));
     let status = machine.command(&["status"]).exits(3);
     assert!(
         status.stdout.contains("\nalice  ?        ?"),

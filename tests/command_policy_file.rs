@@ -12,7 +12,7 @@ mod desk;
 #[path = "common/enrolled.rs"]
 mod enrolled;
 
-use desk::{desk, desk_on, json, json_error, parse};
+use desk::{desk, desk_on, desk_without_store, json, json_error, parse};
 use enrolled::policy_path;
 use harness::{Machine, workspace};
 
@@ -220,16 +220,18 @@ fn policy_check_names_line_and_column() {
 
 #[test]
 fn policy_check_says_that_a_policy_is_valid_and_who_may_write_it() {
-    let machine = desk_on();
+    let machine = desk_without_store();
+    machine.policy("enabled = true\n");
     // Valid, but every login is refused all the same.
     let run = machine.command(&["policy", "check"]).exits(3);
     assert_eq!(
         run.stderr,
         "twofactor: /var/lib/twofactor: is missing or not complete, so logins are refused\n\
-         To make it: twofactor enable\n"
+         To make it: twofactor init\n"
     );
     machine.command(&["status"]).exits(3);
-    machine.command(&["enable", "--yes"]).ok();
+    machine.command(&["enable", "--yes"]).exits(3);
+    machine.command(&["init"]).ok();
     machine.command(&["status"]).ok();
     let run = machine.command(&["policy", "check"]).ok();
     assert_eq!(

@@ -12,7 +12,7 @@ mod desk;
 #[path = "common/enrolled.rs"]
 mod enrolled;
 
-use desk::{desk, desk_on, give, give_phone, json, keys, parse};
+use desk::{desk, desk_on, give, give_phone, json, json_error, keys, parse};
 use enrolled::{device, policy_path, record_path, write_record};
 use harness::Machine;
 use pam_twofactor::device::Kind;
@@ -292,6 +292,12 @@ fn other_places_for_policy_and_state_are_used_and_no_others() {
             .args(&["--policy", &policy, "--state", &state, "--json"])
             .run()
     };
+    json_error(run(&["enroll", "alice", "--no-confirm"]), 3);
+    let made = json(run(&["init"]));
+    assert_eq!(
+        (&made["mark"], &made["id_file"]),
+        (&"marked".into(), &place("policy.id").into())
+    );
     json(run(&["enroll", "alice", "--no-confirm"]));
     json(run(&["enable", "--yes"]));
     assert_eq!(json(run(&["status"]))["users"][0]["user"], "alice");

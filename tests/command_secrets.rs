@@ -21,6 +21,9 @@ use desk::{begin, desk, desk_on, give, give_phone, json, strings};
 use enrolled::{record_path, state_path};
 use harness::{Machine, Totp};
 
+/// Where the id of the state directory is noted.
+const ID_FILE: &str = "/etc/security/twofactor.id";
+
 /// A secret in every form in which it could lie somewhere: as text, in groups, in hexadecimal digits, as bytes.
 fn forms(secret: &str) -> Vec<Vec<u8>> {
     let bytes = BASE32_NOPAD.decode(secret.as_bytes()).unwrap();
@@ -211,7 +214,9 @@ fn r33_files_belong_to_root_alone_whatever_the_umask() {
     let machine = desk();
     for umask in ["000", "077", "777"] {
         fs::remove_dir_all("/var/lib/twofactor").unwrap();
-        let line = format!("umask {umask}; exec twofactor enroll alice --no-confirm");
+        fs::remove_file(ID_FILE).unwrap();
+        let line =
+            format!("umask {umask}; twofactor init; exec twofactor enroll alice --no-confirm");
         machine.run("sh", &["-c", &line]).ok();
         let base = Path::new("/var/lib/twofactor");
         for (path, mode) in [
@@ -220,6 +225,7 @@ fn r33_files_belong_to_root_alone_whatever_the_umask() {
             (base.join("state"), 0o40700),
             (record_path("alice"), 0o100600),
             (state_path("alice"), 0o100600),
+            (ID_FILE.into(), 0o100644),
         ] {
             let metadata = fs::symlink_metadata(&path).unwrap();
             let found = (metadata.uid(), metadata.gid(), metadata.mode());

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use harness::workspace;
+use harness::{Machine, workspace};
 
 /// What is installed below PREFIX, PAMDIR and /etc, without the examples.
 const FILES: [&str; 15] = [
@@ -222,4 +222,53 @@ fn uninstall_is_refused_while_the_module_is_a_packages() {
         !refused.status.success() && said.contains("belongs to a package"),
         "{refused:?}"
     );
+}
+
+/// `make install` on a machine of its own, without DESTDIR.
+fn make_on(machine: &Machine, target: &Path, modules: &str) -> harness::Run {
+    let scratch = target.parent().unwrap().display();
+    let make = machine.program("make").args(&[
+        "--no-print-directory",
+        "-C",
+        &workspace().display().to_string(),
+        "install",
+        &format!("PREFIX={scratch}/opt"),
+        &format!("PAMDIR={modules}"),
+    ]);
+    make.env("CARGO_TARGET_DIR", target)
+        .env("MAKEFLAGS", "")
+        .run()
+}
+
+#[test]
+fn install_marks_an_older_directory_before_the_module_is_replaced_and_a_lost_one_never() {
+    let machine = Machine::new();
+    let target = machine.scratch().join("built");
+    built(&target);
+    std::fs::copy(harness::command(), target.join("release/twofactor")).unwrap();
+    let (state, ids) = ("/var/lib/twofactor", "/etc/security/twofactor.id");
+    let mark = format!("{state}/mark");
+    for part in ["users", "state"] {
+        machine
+            .run("install", &["-d", "-m", "0700", &format!("{state}/{part}")])
+            .ok();
+    }
+    let record = "format = 1\nwriter = \"twofactor 0.1.0\"\nuser = \"alice\"\nuid = 1234\n\n[[device]]\n\
+                  id = \"8f0c2d61a94e7b35\"\nname = \"phone\"\nkind = \"totp\"\nalgorithm = \"SHA1\"\ndigits = 6\n\
+                  interval = 30\nsecret = \"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\"\ncreated = 1763776000\n";
+    machine.write_file(format!("{state}/users/alice.toml"), record, 0o600);
+    let stopped = make_on(&machine, &target, "/proc/modules");
+    assert_ne!(stopped.code, Some(0), "{stopped:?}");
+    assert!(std::fs::read_link(&mark).is_ok(), "{stopped:?}");
+    let id = std::fs::read_link(&mark).unwrap();
+    assert_eq!(machine.read(ids), format!("{} {state}\n", id.display()));
+    let entry = std::fs::read_link(format!("{state}/users/+1234")).unwrap();
+    assert_eq!(entry, Path::new("alice"));
+    let modules = machine.scratch().display().to_string();
+    make_on(&machine, &target, &modules).ok();
+    assert_eq!(std::fs::read_link(&mark).unwrap(), id);
+
+    std::fs::remove_file(&mark).unwrap();
+    make_on(&machine, &target, &modules).ok();
+    assert!(std::fs::read_link(&mark).is_err());
 }

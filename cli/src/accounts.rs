@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use pam_twofactor::sys::accounts::{Account, LookupFailed, by_name};
+use pam_twofactor::store::Store;
+use pam_twofactor::sys::accounts::{Account, LookupFailed, by_name, by_uid};
 use pam_twofactor::sys::homes;
 
 /// From so many names on, the accounts are listed once instead of looked up one by one: a lookup may read all of
@@ -32,6 +33,49 @@ impl Accounts {
         match self.0.get(name) {
             Some(account) => Ok(Some(account.clone())),
             None => by_name(name),
+        }
+    }
+}
+
+/// Whose record is kept under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The account of that name.
+    Named(Account),
+    /// An account with another name and the uid of the record: the user was renamed.
+    Renamed(Account),
+    /// No account.
+    Gone,
+}
+
+impl Owner {
+    /// Looks at the passwd database, by name and, where it does not know the name, by the uid of the record.
+    pub fn of(accounts: &Accounts, store: &Store, name: &str) -> Result<Self, LookupFailed> {
+        if let Some(account) = accounts.find(name)? {
+            return Ok(Self::Named(account));
+        }
+        // One that cannot be read, or names another user, belongs to nobody that can be told.
+        let record = store.record_named(name).ok().flatten();
+        let record = record.filter(|record| record.user == name);
+        let account = record
+            .map(|record| by_uid(record.uid))
+            .transpose()?
+            .flatten();
+        Ok(match account {
+            // A record of its own counts for that account, and this one for nobody.
+            Some(account) if matches!(store.holder(&account), Ok(holder) if holder.account.name != name) => {
+                Self::Gone
+            }
+            Some(account) => Self::Renamed(account),
+            None => Self::Gone,
+        })
+    }
+
+    /// The account, if there is one.
+    pub fn account(self) -> Option<Account> {
+        match self {
+            Self::Named(account) | Self::Renamed(account) => Some(account),
+            Self::Gone => None,
         }
     }
 }

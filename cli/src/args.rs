@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use pam_twofactor::{POLICY_FILE, STATE_DIR};
 
 pub use options::{
-    Bypass, Completions, Disable, Doctor, Enroll, Hash, PolicyCommand, PolicySet, Qr,
-    RecoveryCodes, Renew, Resync, Shell, Show, Status, Switch, Unset, UserOnly, Verify,
+    Adopt, Bypass, Completions, Disable, Doctor, Enroll, Hash, Init, PolicyCommand, PolicySet, Qr,
+    RecoveryCodes, Rename, Renew, Resync, Shell, Show, Status, Switch, Unset, UserOnly, Verify,
 };
 
 const ABOUT: &str = "Two-factor login: enrols devices, sets the policy, tells who will be asked";
@@ -64,6 +64,18 @@ pub struct Global {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Mark the state directory, once on each machine
+    ///
+    /// Packages do it when they are first installed. Makes what is missing of the directory, gives it a mark, and notes the mark beside the policy. A directory without
+    /// its mark, as when its disk is not mounted or a backup was not restored, or with another mark, refuses everybody:
+    /// it must not pass for one in which no user has a device. Running it again changes nothing; it adds what is missing
+    /// in the index of user ids, and tells whose files contradict each other.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor init
+  twofactor init --state /srv/twofactor      for the argument state=/srv/twofactor of the module
+  twofactor init --force                     this directory is the right one, whatever its mark")]
+    Init(Init),
     /// Enrol a device: show its QR code, ask for a code, and only then store it
     ///
     /// Nothing is stored until a code of the new device was typed. The first device of a user also gives ten recovery
@@ -88,6 +100,27 @@ EXAMPLES
   twofactor unset alice                      every device of alice
   twofactor unset alice --device tablet --yes")]
     Unset(Unset),
+    /// Move what is kept about a user to the new name, after usermod -l
+    ///
+    /// A renamed user is asked for the same codes as before, and found by the user id. This gives the files the new name:
+    /// devices, recovery codes, used codes and lock-out move along. Refused while the old name is that of another user, and
+    /// where something is kept under the new name. Stopped in the middle, the same call completes it; until then logins are
+    /// refused.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor rename alice anna")]
+    Rename(Rename),
+    /// Take over devices of a user whose user id has changed, as on a new machine
+    ///
+    /// A record belongs to a user id, and refuses another one: a name can be given to another person. adopt shows both, and
+    /// wants a code of the device, which is checked and counted as at a login. Stopped in the middle, the same call
+    /// completes it; until then logins are refused.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor adopt alice                      alice has a new user id
+  twofactor adopt anna --from alice          alice is now anna, with a new user id
+  twofactor adopt alice --force              without a code")]
+    Adopt(Adopt),
     /// Show the devices of a user; secrets only when asked for
     #[command(after_help = "\
 EXAMPLES
@@ -106,7 +139,7 @@ EXAMPLES
     /// Find what is wrong, say what mends it, and what the next login will ask whom
     ///
     /// Looks at the policy, the files of the users, the module, the PAM files, sshd's settings, the clock and the disk.
-    /// Changes nothing; to see whether records can be stored, it makes a file beside them and removes it. Exit code 1 when
+    /// Changes nothing; to see whether records can be stored, it makes a file without a name beside them. Exit code 1 when
     /// there is a problem; warnings alone are 0.
     #[command(after_help = "\
 EXAMPLES

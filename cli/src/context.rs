@@ -1,19 +1,28 @@
 //! What every subcommand needs: the terminal, the files, and the accounts.
 #![forbid(unsafe_code)]
 
+use std::cell::OnceCell;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use pam_twofactor::policy::Policy;
 use pam_twofactor::record::Record;
-use pam_twofactor::store::{LoadedPolicy, PolicyFile, Store, mark};
+use pam_twofactor::store;
+use pam_twofactor::store::{
+    Disagreement, FoundBy, Holder, Initialized, LoadedPolicy, PolicyFile, Snapshot, Store, mark,
+};
 use pam_twofactor::sys::accounts::{self, Account};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::args::Global;
 use crate::error::Failure;
 use crate::outlet::Outlet;
-use crate::output::Format;
+use crate::output::{Format, Report};
 use crate::shell;
 use crate::terminal::{Confirm, Terminal};
+use crate::text::plain;
 
 /// Stands at the end of a step for the name that [`for_user`] knows.
 const USER: &str = "USER";
@@ -27,6 +36,8 @@ pub struct Context {
     /// Where the policy is.
     pub policy: PolicyFile,
     state: PathBuf,
+    /// The name of the account, where its record is kept under another one.
+    alias: OnceCell<String>,
 }
 
 impl Context {
@@ -46,20 +57,33 @@ impl Context {
             format,
             policy: PolicyFile::new(&global.policy),
             state: global.state.clone(),
+            alias: OnceCell::new(),
         }
     }
 
-    /// The state directory, which has to exist.
+    /// The state directory, which has to exist: only `twofactor init` makes it.
     pub fn existing_store(&self) -> Result<Store, Failure> {
-        Ok(Store::open(&self.state, self.policy_path())?)
+        self.store()?
+            .ok_or_else(|| self.without_store("is missing or not complete"))
+    }
+
+    /// Makes and marks the state directory.
+    pub fn initialize(&self, disagreement: Disagreement) -> Result<(Store, Initialized), Failure> {
+        Store::initialize(&self.state, self.policy_path(), disagreement).map_err(|error| {
+            if error.is_missing() && disagreement == Disagreement::Refuse {
+                return vanished(&error);
+            }
+            error.into()
+        })
     }
 
     /// The state directory; `None` only on a machine on which there never was one.
     pub fn store(&self) -> Result<Option<Store>, Failure> {
         match Store::open(&self.state, self.policy_path()) {
-            Err(error)
-                if error.is_missing() && !mark::is_noted(&self.state, self.policy_path())? =>
-            {
+            Err(error) if error.is_missing() => {
+                if mark::is_noted(&self.state, self.policy_path())? {
+                    return Err(vanished(&error));
+                }
                 Ok(None)
             }
             other => Ok(Some(other?)),
@@ -69,13 +93,15 @@ impl Context {
     /// Why logins are refused although the policy is valid: it is on, and there is no state directory.
     pub fn missing_store(&self, policy: &Policy) -> Result<Option<Failure>, Failure> {
         let missing = policy.enabled && self.store()?.is_none();
-        Ok(missing.then(|| {
-            Failure::invalid(format!(
-                "{}: is missing or not complete, so logins are refused",
-                self.state.display()
-            ))
+        Ok(
+            missing
+                .then(|| self.without_store("is missing or not complete, so logins are refused")),
+        )
+    }
+
+    fn without_store(&self, what: &str) -> Failure {
+        Failure::invalid(format!("{}: {what}", self.state.display()))
             .next("To make it: twofactor init")
-        }))
     }
 
     /// The policy; its defaults, switched off, when there is no file yet.
@@ -98,14 +124,46 @@ impl Context {
         }
     }
 
-    /// The account with that login name, with the name under which its record is kept: that of an alias or of a renamed
-    /// user may be another one.
-    pub fn holder(&self, store: &Store, user: &str) -> Result<Account, Failure> {
-        let account = self.account(user)?;
+    /// The record of an account: that of an alias or of a renamed user may be kept under another name, which is said.
+    pub fn holder_of(&self, store: &Store, account: &Account) -> Result<Holder, Failure> {
         let holder = store
-            .holder(&account)
+            .holder(account)
             .map_err(|error| for_user(error, &account.name))?;
-        Ok(holder.account)
+        if holder.found_by == FoundBy::Uid {
+            self.note_alias(&account.name, &holder.account);
+        }
+        Ok(holder)
+    }
+
+    /// Says once that a name stands for a record under another one. On standard error, since a key that is shown stands
+    /// alone on standard output.
+    pub fn note_alias(&self, given: &str, kept: &Account) {
+        if self.alias.set(given.to_owned()).is_ok() {
+            // The report holds it, too.
+            let _ = writeln!(
+                io::stderr(),
+                "{} has the user id of {} ({}), whose record counts.",
+                plain(given),
+                plain(&kept.name),
+                kept.uid
+            );
+        }
+    }
+
+    /// Writes a report; as JSON with the name that was given, where the record is kept under another one.
+    pub fn write(&self, report: &impl Report) -> Result<(), Failure> {
+        match self.alias.get() {
+            Some(alias) => self.format.write(&Aliased { report, alias }),
+            None => self.format.write(report),
+        }
+    }
+
+    /// The name under which what is kept about a user is shown, also where it cannot be used.
+    pub fn shown_name(&self, store: &Store, user: &str) -> Result<String, Failure> {
+        let account = self.account(user)?;
+        Ok(self
+            .holder_of(store, &account)
+            .map_or(account.name, |holder| holder.account.name))
     }
 
     /// The account with that login name.
@@ -118,30 +176,37 @@ impl Context {
 
     /// Account, files and record of somebody who has a device.
     pub fn enrolled(&self, user: &str) -> Result<(Account, Store, Record), Failure> {
-        let account = self.account(user)?;
-        let Some(store) = self.store()? else {
-            return Err(not_enrolled(&account.name));
-        };
-        let holder = store
-            .holder(&account)
-            .map_err(|error| for_user(error, &account.name))?;
+        let (holder, store) = self.found(user)?;
         match holder.record {
             Some(record) if record.is_enrolled() => Ok((holder.account, store, record)),
-            _ => Err(not_enrolled(&account.name)),
+            _ => Err(not_enrolled(&holder.account.name)),
+        }
+    }
+
+    /// Record and state of somebody who has a device, read without a lock: for displays.
+    pub fn snapshot(&self, user: &str) -> Result<Snapshot, Failure> {
+        let (holder, store) = self.found(user)?;
+        let name = &holder.account.name;
+        let snapshot = store.snapshot(&holder.account);
+        match snapshot.map_err(|error| for_user(error, name))? {
+            Some(snapshot) if snapshot.record.is_enrolled() => Ok(snapshot),
+            _ => Err(not_enrolled(name)),
         }
     }
 
     /// Account and files of somebody about whom something is kept: a device, or an invitation.
     pub fn recorded(&self, user: &str) -> Result<(Account, Store), Failure> {
-        let account = self.account(user)?;
-        let store = self.store()?.ok_or_else(|| not_enrolled(&account.name))?;
-        let holder = store
-            .holder(&account)
-            .map_err(|error| for_user(error, &account.name))?;
+        let (holder, store) = self.found(user)?;
         match holder.record {
             Some(_) => Ok((holder.account, store)),
-            None => Err(not_enrolled(&account.name)),
+            None => Err(not_enrolled(&holder.account.name)),
         }
+    }
+
+    fn found(&self, user: &str) -> Result<(Holder, Store), Failure> {
+        let account = self.account(user)?;
+        let store = self.store()?.ok_or_else(|| not_enrolled(&account.name))?;
+        Ok((self.holder_of(&store, &account)?, store))
     }
 
     /// Where records and states are.
@@ -152,6 +217,28 @@ impl Context {
     /// Where the policy is.
     pub fn policy_path(&self) -> &Path {
         self.policy.path()
+    }
+}
+
+/// The directory was in use, and is not there.
+fn vanished(error: &store::Error) -> Failure {
+    Failure::invalid(format!("{}: is missing, and was in use", error.path.display())).next(
+        "Mount or restore it. To begin with an empty one, in which no user has a device: twofactor init --force",
+    )
+}
+
+/// A report about a user who was named by an alias.
+#[derive(Serialize)]
+struct Aliased<'a, R> {
+    #[serde(flatten)]
+    report: &'a R,
+    /// The name that was given; `user` is the one under which the record is kept.
+    alias: &'a str,
+}
+
+impl<R: Report> Report for Aliased<'_, R> {
+    fn text(&self) -> Zeroizing<String> {
+        self.report.text()
     }
 }
 

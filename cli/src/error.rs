@@ -104,7 +104,9 @@ impl From<store::Error> for Failure {
             Cause::File(FileError::System(..)) | Cause::Busy(_) | Cause::System(_) => {
                 Self::system(&error)
             }
-            Cause::NameTooLong => Self::refused(&error),
+            Cause::NameTooLong | Cause::Changed | Cause::KeptAs(_) | Cause::Occupied => {
+                Self::refused(&error)
+            }
             _ => Self::invalid(&error),
         };
         match next_step(&error) {
@@ -164,9 +166,23 @@ fn next_step(error: &store::Error) -> Option<String> {
         Cause::Policy(_) | Cause::NotUtf8 => {
             Some("Correct it, then: twofactor policy check".to_owned())
         }
-        Cause::OtherUid { .. } | Cause::OtherUser(_) => {
-            Some("To remove the old record: twofactor unset USER".to_owned())
+        Cause::OtherUid { .. } => {
+            let user = error.user().unwrap_or_default();
+            Some(format!(
+                "If it is the same person: {}. If not, to remove the old record: {}",
+                shell::twofactor("adopt", &[&user], &[]),
+                shell::twofactor("unset", &[&user], &[])
+            ))
         }
+        Cause::OtherUser(user) => {
+            let from = error.user().unwrap_or_default();
+            Some(format!(
+                "To complete a move that was stopped: {}. To remove it: {}",
+                shell::twofactor("adopt", &[user], &[("--from", &from)]),
+                shell::twofactor("unset", &[&from], &[])
+            ))
+        }
+        Cause::Occupied => Some("See what it is: twofactor show USER".to_owned()),
         Cause::State(StateError::Version(..)) => {
             Some("Install the version that wrote it.".to_owned())
         }
@@ -182,11 +198,14 @@ fn next_step(error: &store::Error) -> Option<String> {
                 .to_owned(),
         ),
         Cause::Unmarked | Cause::OtherMark => Some(
-            "Mount or restore the right directory. What else there is: twofactor init --help"
+            "Mount or restore the right directory. If this is the right one: twofactor init --force"
                 .to_owned(),
         ),
         Cause::NotNoted(_) => Some("To note it: twofactor init".to_owned()),
-        Cause::Busy(_) => Some("Try again.".to_owned()),
+        Cause::Busy(_) | Cause::TakenOver | Cause::Changed | Cause::KeptAs(_) => Some("Try again.".to_owned()),
+        Cause::SeveralRecords(_) => {
+            Some("Use the name of one of them, or remove all but one: twofactor unset NAME".to_owned())
+        }
         _ => None,
     }
 }

@@ -21,6 +21,8 @@ const USUAL_WINDOW: u8 = 3;
 pub struct Person {
     /// Login name.
     pub name: String,
+    /// The name under which the record is kept: another one where the user was renamed, or the name is an alias.
+    pub kept_as: String,
     /// How far enrolment has come.
     pub enrolment: Enrolment,
     /// Whether this person could repair things.

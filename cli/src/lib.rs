@@ -17,6 +17,7 @@ mod export_oath;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod harmless;
+mod identity;
 mod impact;
 mod import;
 mod many;

@@ -1,15 +1,15 @@
 //! Who may log in to this machine, as far as it can be listed: local accounts, and everybody with a device.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use pam_twofactor::check::KnownGroups;
 use pam_twofactor::policy::{Policy, Subject};
-use pam_twofactor::record::Record;
 use pam_twofactor::store::Store;
 use pam_twofactor::sys::accounts::{self, Account};
 use pam_twofactor::sys::clock;
 
+use crate::accounts::{Accounts, Owner};
 use crate::error::Failure;
 use crate::impact::{Enrolment, Exemption, Person};
 use crate::shell;
@@ -25,22 +25,30 @@ const ADMINISTRATORS: [&str; 2] = ["sudo", "wheel"];
 
 /// Everybody who can be listed, and a warning for each whose files are unusable.
 pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<Person>, Vec<String>), Failure> {
-    let mut names: BTreeSet<String> = store.users()?.into_iter().collect();
-    names.extend(local().into_iter().map(|(name, _)| name));
+    let recorded = store.users()?;
+    let listed = Accounts::for_names(recorded.len());
+    let (mut everybody, mut warnings) = (BTreeMap::new(), Vec::new());
+    for name in &recorded {
+        match Owner::of(&listed, store, name)?.account() {
+            Some(account) => _ = everybody.insert(account.name.clone(), account),
+            None => warnings.push(format!(
+                "there is a record of {name}, but no such user: {}",
+                shell::twofactor("unset", &[name], &[])
+            )),
+        }
+    }
+    for (name, _) in local() {
+        if let Some(account) = listed.find(&name)? {
+            everybody.insert(name, account);
+        }
+    }
     let administrators = administrator_groups();
     let mut groups = KnownGroups::default();
     let now = clock::now()?;
-    let (mut people, mut warnings) = (Vec::new(), Vec::new());
-    for name in names {
-        let Some(account) = accounts::by_name(&name)? else {
-            warnings.push(format!(
-                "there is a record of {name}, but no such user: {}",
-                shell::twofactor("unset", &[&name], &[])
-            ));
-            continue;
-        };
-        let enrolment = match enrolment(store, &account, now) {
-            Ok(enrolment) => enrolment,
+    let mut people = Vec::new();
+    for (name, account) in everybody {
+        let (kept_as, enrolment) = match enrolment(store, &account, now) {
+            Ok(found) => found,
             Err(error) => {
                 warnings.push(format!("{name} will be refused: {error}"));
                 continue;
@@ -52,10 +60,33 @@ pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<Person>, Vec<String>),
             role: role(&account, &administrators),
             exemption,
             exempt_at,
+            kept_as,
             name: account.name,
         });
     }
     Ok((people, warnings))
+}
+
+/// Everybody with a record, by the names of the files alone: none of them is read, and no lock is taken. Who is only
+/// invited counts as enrolled.
+pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<Person>, Failure> {
+    let mut groups = KnownGroups::default();
+    let mut people = Vec::new();
+    for name in store.users()? {
+        let Some(account) = accounts::by_name(&name)? else {
+            continue;
+        };
+        let (exemption, exempt_at) = exemption(policy, &account, &mut groups);
+        people.push(Person {
+            enrolment: Enrolment::Untried,
+            role: Role::User,
+            exemption,
+            exempt_at,
+            kept_as: name.clone(),
+            name,
+        });
+    }
+    Ok(people)
 }
 
 /// Name and uid of the local accounts that people log in with, root included.
@@ -93,29 +124,25 @@ pub fn administrator_groups() -> Vec<u32> {
     ADMINISTRATORS.into_iter().filter_map(found).collect()
 }
 
+/// Under which name the record is kept, and how far the enrolment has come.
 fn enrolment(
     store: &Store,
     account: &Account,
     now: u64,
-) -> Result<Enrolment, pam_twofactor::store::Error> {
-    let record = store.record(account)?;
-    if !record.as_ref().is_some_and(Record::is_enrolled) {
-        return Ok(match record.is_some_and(|record| record.is_invited(now)) {
-            true => Enrolment::Invited,
-            false => Enrolment::None,
-        });
-    }
-    let locked = store.lock(account)?;
-    locked.record()?;
-    match locked
-        .state()
-        .devices
-        .iter()
-        .any(|device| device.last_used > 0)
-    {
-        true => Ok(Enrolment::Verified),
-        false => Ok(Enrolment::Untried),
-    }
+) -> Result<(String, Enrolment), pam_twofactor::store::Error> {
+    let Some(snapshot) = store.snapshot(account)? else {
+        return Ok((account.name.clone(), Enrolment::None));
+    };
+    let mut devices = snapshot.state.devices.iter();
+    let enrolment = match () {
+        () if !snapshot.record.is_enrolled() && snapshot.record.is_invited(now) => {
+            Enrolment::Invited
+        }
+        () if !snapshot.record.is_enrolled() => Enrolment::None,
+        () if devices.any(|device| device.last_used > 0) => Enrolment::Verified,
+        () => Enrolment::Untried,
+    };
+    Ok((snapshot.account.name, enrolment))
 }
 
 /// Whether an entry without condition on service and network covers the account, and at which services one without

@@ -11,6 +11,8 @@ use crate::record::RecordError;
 use crate::state::StateError;
 use crate::sys::file::FileError;
 
+use super::names;
+
 /// A file that cannot be used. The text carries no content of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error {
@@ -51,6 +53,8 @@ pub enum Cause {
     /// The state was taken over by another process while this one did not move: nothing may be concluded from what was
     /// read.
     TakenOver,
+    /// It was changed by another process since it was read.
+    Changed,
     /// The state can be written no more often.
     Exhausted,
     /// The state directory carries no mark: it is not mounted, not restored, or was made anew.
@@ -63,6 +67,8 @@ pub enum Cause {
     LostRecord,
     /// Several records belong to the uid of a user whose name has none: their names.
     SeveralRecords(Vec<String>),
+    /// Something is kept about the user already.
+    Occupied,
     /// The record of the account is kept under this other name.
     KeptAs(String),
     /// Nobody can be enrolled under a name that long.
@@ -101,6 +107,13 @@ impl Error {
         )
     }
 
+    /// The user whose record or state it is about, by the name of the file.
+    #[must_use]
+    pub fn user(&self) -> Option<String> {
+        let file = self.path.file_name()?.to_str()?;
+        names::user_of(file).or_else(|| names::user_of_state(file))
+    }
+
     /// Whether the file is simply not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {
@@ -135,6 +148,7 @@ impl fmt::Display for Cause {
             Self::Busy(None) => f.write_str("is locked by another process"),
             Self::Busy(Some(pid)) => write!(f, "is locked by process {pid}"),
             Self::TakenOver => f.write_str("was taken over by another process"),
+            Self::Changed => f.write_str("was changed meanwhile"),
             Self::Exhausted => f.write_str("has no sequence number left"),
             Self::Unmarked => f.write_str(
                 "is not marked as a state directory: it is not mounted, not restored, or was made anew",
@@ -149,6 +163,7 @@ impl fmt::Display for Cause {
                 "there are records of several users of this uid: {}",
                 names.join(", ")
             ),
+            Self::Occupied => f.write_str("something is kept under this name already"),
             Self::KeptAs(name) => write!(f, "the record of this uid is kept as {name:?}"),
             Self::NameTooLong => f.write_str("the user name is too long"),
             Self::System(what) => f.write_str(what),

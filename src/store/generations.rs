@@ -30,7 +30,7 @@ use crate::sys::lock::{self, Pause, WAIT};
 use super::{Cause, Error, Store, names};
 
 /// How long a lock is waited for while the state does not change.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// How often a waiting process looks whether the state changes.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -85,6 +85,15 @@ impl<'s> StateFiles<'s> {
                 cause: Cause::NameTooLong,
             }),
         }
+    }
+
+    /// Gives a state file or a directory of generations another name; false if that is taken. One that is not there has
+    /// been renamed before.
+    pub(super) fn rename(states: &OwnedFd, from: &str, to: &str) -> Result<bool, FileError> {
+        if file::is_absent(states, from)? {
+            return Ok(true);
+        }
+        link::rename_new(states, from, to)
     }
 
     /// Reads the state without a lock: for prompts and displays, never for a verdict. `None` when two system calls have

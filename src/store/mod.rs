@@ -8,10 +8,12 @@ mod error;
 mod generations;
 mod holder;
 mod index;
+mod inventory;
 mod locked;
 pub mod mark;
 pub(crate) mod names;
 mod policy_file;
+mod relocate;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -26,15 +28,18 @@ use crate::record::Record;
 use crate::state::State;
 use crate::sys::accounts::Account;
 use crate::sys::file::{self, Access, FileError, Open};
+use crate::sys::lock;
 
 pub use bulk::{BATCH, Enrolled, Newcomer};
 pub use error::{Cause, Error};
 pub use holder::{FoundBy, Holder, Snapshot};
+pub use inventory::Inventory;
 pub use locked::Locked;
 pub use mark::{Disagreement, Initialized};
 pub use policy_file::{LoadedPolicy, PolicyFile};
+pub use relocate::Relocation;
 
-use generations::StateFiles;
+use generations::{PATIENCE, StateFiles};
 
 /// The state directory (`/var/lib/twofactor` unless told otherwise).
 pub struct Store {
@@ -66,6 +71,10 @@ impl Store {
         policy: &Path,
         disagreement: Disagreement,
     ) -> Result<(Self, Initialized), Error> {
+        if disagreement == Disagreement::Refuse && mark::is_noted(path, policy)? {
+            // It was in use: where it is missing now, a new one would be the wrong one.
+            return Self::open(path, policy).map(|store| (store, Initialized::Already));
+        }
         let (store, top) = Self::with(path, |at, name| file::ensure_directory(at, name))?;
         // The first enrollment must not be lost with the directory that it is in.
         for directory in [Some(path), path.parent()].into_iter().flatten() {
@@ -274,15 +283,16 @@ impl Store {
         StateFiles::of(self, name)?.remove_all()
     }
 
-    /// Locks the whole directory, for changes that are not one user's, such as of the policy.
+    /// Locks the whole directory, for changes that are not one user's, such as of the policy. `None` when another process
+    /// has held it for a second, as one does that is stopped: it must not hold up others.
     ///
     /// # Errors
-    /// [`Error`] when somebody else held it for 5 s.
-    pub fn lock_whole(&self) -> Result<OwnedFd, Error> {
+    /// [`Error`] when the directory cannot be opened.
+    pub fn lock_whole(&self) -> Result<Option<OwnedFd>, Error> {
         let fd = file::open_directory(CWD, &self.path, Access::Private)
             .map_err(Error::file(&self.path))?;
-        crate::sys::lock::exclusive(&fd).map_err(Error::lock(&self.path))?;
-        Ok(fd)
+        let had = lock::exclusive_within(&fd, PATIENCE).map_err(Error::lock(&self.path))?;
+        Ok(had.then_some(fd))
     }
 
     /// Where the record of a user is.

@@ -2,9 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Dir};
 
 use crate::policy::{self, Policy};
 use crate::state::policy_fingerprint;
@@ -16,6 +17,15 @@ use super::{Cause, Error, Store};
 #[derive(Debug, Clone)]
 pub struct PolicyFile {
     path: PathBuf,
+}
+
+/// What other writers do during an edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Others {
+    /// They wait for the lock.
+    Wait,
+    /// There is no lock, or it is held by a process that does not move.
+    MayWrite,
 }
 
 /// A policy that was read.
@@ -77,27 +87,43 @@ impl PolicyFile {
     /// Replaces it atomically with `text`, which must be a valid policy; root 0644.
     ///
     /// `change` turns the current text (`None` when there is no file) into the new one while other writers wait. They
-    /// wait for a lock in the state directory: anybody could hold one on a directory that everybody can open. Without
-    /// a `store`, nobody waits: so that a broken state directory keeps nobody from switching off.
+    /// wait for a lock in the state directory: anybody could hold one on a directory that everybody can open. They wait for
+    /// a second: a writer that is stopped must not hold up others. Without a `store` there is no waiting, so that a broken
+    /// state directory keeps nobody from switching off. What is replaced is compared with what `change` got at the last
+    /// moment.
     ///
     /// # Errors
-    /// [`Error`], or what `change` returns; the file is as it was then.
+    /// [`Error`], [`Cause::Changed`] where another text stands there by now, or what `change` returns; the file is as it was
+    /// then.
     pub fn edit<E: From<Error>>(
         &self,
         store: Option<&Store>,
         change: impl FnOnce(Option<&str>) -> Result<String, E>,
     ) -> Result<(), E> {
-        let _lock = store.map(Store::lock_whole).transpose()?;
-        let current = match self.text() {
-            Err(error) if error.is_missing() => None,
-            other => Some(other?),
+        let lock = match store.map(Store::lock_whole) {
+            Some(locked) => locked?,
+            None => None,
         };
+        let current = self.text_if_there()?;
         let text = change(current.as_deref())?;
         self.parse(&text)?;
-        self.write(&text).map_err(E::from)
+        let others = if lock.is_some() {
+            Others::Wait
+        } else {
+            Others::MayWrite
+        };
+        self.write(&text, current.as_deref(), others)
+            .map_err(E::from)
     }
 
-    fn write(&self, text: &str) -> Result<(), Error> {
+    fn text_if_there(&self) -> Result<Option<String>, Error> {
+        match self.text() {
+            Err(error) if error.is_missing() => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    fn write(&self, text: &str, current: Option<&str>, others: Others) -> Result<(), Error> {
         let (Some(directory), Some(name)) = (
             self.path.parent(),
             self.path.file_name().and_then(OsStr::to_str),
@@ -110,8 +136,32 @@ impl PolicyFile {
         };
         let fd = file::open_directory(CWD, directory, Access::Readable)
             .map_err(Error::file(directory))?;
-        file::write_file(fd, name, text.as_bytes(), Access::Readable)
-            .map_err(Error::file(&self.path))
+        // Without the lock another process may write at the same moment.
+        let staged = match others {
+            Others::Wait => name.to_owned(),
+            Others::MayWrite => format!("{name}.{}", std::process::id()),
+        };
+        let stage = || {
+            if others == Others::Wait {
+                remove_leftovers(&fd, name)?;
+            }
+            let new = file::stage(&fd, &staged, text.as_bytes(), Access::Readable)?;
+            file::flush(new)
+        };
+        stage().map_err(Error::file(&self.path))?;
+        let unchanged = self.text_if_there().and_then(|now| {
+            if now.as_deref() == current {
+                Ok(())
+            } else {
+                Err(self.error(Cause::Changed))
+            }
+        });
+        if unchanged.is_err() {
+            // The first error is the one to tell.
+            let _ = file::remove_leftover(&fd, &staged);
+            return unchanged;
+        }
+        file::publish_as(&fd, &staged, name).map_err(Error::file(&self.path))
     }
 
     fn parse(&self, text: &str) -> Result<LoadedPolicy, Error> {
@@ -128,4 +178,24 @@ impl PolicyFile {
             cause,
         }
     }
+}
+
+/// Removes what was left by writers that had no lock and were killed.
+fn remove_leftovers(directory: &OwnedFd, name: &str) -> Result<(), FileError> {
+    let failed = |errno| FileError::System("readdir", errno);
+    let start = format!("{name}.");
+    for entry in Dir::read_from(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let file_name = entry.file_name().to_str().ok();
+        let staged = file_name
+            .and_then(|file| file.strip_prefix('.')?.strip_suffix(".new"))
+            .filter(|staged| staged.starts_with(&start));
+        let writer = staged.and_then(|staged| staged.get(start.len()..)?.parse::<u32>().ok());
+        if let (Some(staged), Some(writer)) = (staged, writer)
+            && !Path::new("/proc").join(writer.to_string()).exists()
+        {
+            file::remove_leftover(directory, staged)?;
+        }
+    }
+    Ok(())
 }

@@ -42,13 +42,31 @@ pub fn by_name(name: &str) -> Result<Option<Account>, LookupFailed> {
     let Some(name) = usable(name) else {
         return Ok(None);
     };
+    looked_up(|entry, buffer, len, found| {
+        // SAFETY: all pointers are valid for the call, `len` is the length of `buffer` (getpwnam_r(3)).
+        unsafe { libc::getpwnam_r(name.as_ptr(), entry, buffer, len, found) }
+    })
+}
+
+/// Looks up a user id (getpwuid_r(3)): its canonical name is that of the first of several accounts. `None` when no account
+/// has it.
+///
+/// # Errors
+/// [`LookupFailed`] as for [`by_name`].
+pub fn by_uid(uid: u32) -> Result<Option<Account>, LookupFailed> {
+    looked_up(|entry, buffer, len, found| {
+        // SAFETY: all pointers are valid for the call, `len` is the length of `buffer` (getpwuid_r(3)).
+        unsafe { libc::getpwuid_r(uid, entry, buffer, len, found) }
+    })
+}
+
+fn looked_up(
+    mut call: impl FnMut(*mut libc::passwd, *mut c_char, size_t, *mut *mut libc::passwd) -> c_int,
+) -> Result<Option<Account>, LookupFailed> {
     // SAFETY: `passwd` is plain data for which all zero bytes are a valid value.
     let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
     let mut found = std::ptr::null_mut();
-    let _buffer = with_buffer(|buffer, len| {
-        // SAFETY: all pointers are valid for the call, `len` is the length of `buffer` (getpwnam_r(3)).
-        unsafe { libc::getpwnam_r(name.as_ptr(), &raw mut entry, buffer, len, &raw mut found) }
-    })?;
+    let _buffer = with_buffer(|buffer, len| call(&raw mut entry, buffer, len, &raw mut found))?;
     if found.is_null() {
         return Ok(None);
     }
@@ -139,6 +157,8 @@ mod tests {
     #[test]
     fn root_is_known_and_nonsense_is_not() {
         let root = by_name("root").unwrap().unwrap();
+        assert_eq!(by_uid(0), Ok(Some(root.clone())));
+        assert_eq!(by_uid(u32::MAX - 7), Ok(None));
         assert_eq!((root.name.as_str(), root.uid, root.gid), ("root", 0, 0));
         for name in [
             "",

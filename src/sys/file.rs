@@ -263,6 +263,19 @@ pub fn publish(directory: impl AsFd, name: &str) -> Result<(), FileError> {
     })
 }
 
+/// Gives what [`stage`] wrote under one name another, durably.
+///
+/// # Errors
+/// [`FileError`]; no temporary file is left.
+pub fn publish_as(directory: impl AsFd, staged: &str, name: &str) -> Result<(), FileError> {
+    let temporary = temporary_name(staged);
+    renameat(&directory, temporary.as_str(), &directory, name).map_err(|errno| {
+        let _ = remove(&directory, &temporary);
+        FileError::System("rename", errno)
+    })?;
+    flush_directory(&directory)
+}
+
 /// Waits until everything that was written to the file system of a directory is on the disk (syncfs(2)).
 ///
 /// # Errors

@@ -37,14 +37,25 @@ pub fn try_exclusive(fd: impl AsFd) -> Result<bool, Errno> {
 /// # Errors
 /// [`Errno::WOULDBLOCK`] when somebody else held it for all of [`WAIT`]; any other error of flock(2).
 pub fn exclusive(fd: impl AsFd) -> Result<(), Errno> {
+    match exclusive_within(fd, WAIT)? {
+        true => Ok(()),
+        false => Err(Errno::WOULDBLOCK),
+    }
+}
+
+/// The same with another limit; tells whether it was had.
+///
+/// # Errors
+/// Any error of flock(2) but that another process holds it.
+pub fn exclusive_within(fd: impl AsFd, limit: Duration) -> Result<bool, Errno> {
     let mut pause = Pause::begin();
     while !try_exclusive(&fd)? {
-        if pause.waited() >= WAIT {
-            return Err(Errno::WOULDBLOCK);
+        if pause.waited() >= limit {
+            return Ok(false);
         }
         pause.rest();
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The process that holds the lock of a file, if it can be seen (proc_locks(5)).

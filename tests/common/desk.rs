@@ -23,6 +23,14 @@ pub const BACKUP: &str = "Enrol a second device now, as a backup (Enter: not now
 
 /// A machine with the users alice and bob and the module in the stack `SERVICE`, without a policy.
 pub fn desk() -> Machine {
+    let machine = desk_without_store();
+    machine.command(&["init"]).ok();
+    machine.forget_log();
+    machine
+}
+
+/// The same before anything was made in the state directory.
+pub fn desk_without_store() -> Machine {
     let machine = Machine::new();
     harness::module();
     add_stack(&machine, SERVICE, "");

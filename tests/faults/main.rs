@@ -17,5 +17,6 @@ mod enrolled;
 mod commands;
 mod killed;
 mod logins;
+mod relocation;
 mod stacks;
 mod table;

@@ -8,6 +8,49 @@ use harness::Machine;
 use super::clean::*;
 use super::watch::Watch;
 
+const MARK: &str = "/var/lib/twofactor/mark";
+
+/// The package once more, with another version.
+fn repacked(machine: &Machine, version: &str) -> PathBuf {
+    let script = "set -e
+        rm -rf /root/again
+        dpkg-deb --raw-extract \"$1\" /root/again
+        sed -i \"s/^Version: .*/Version: $2/\" /root/again/DEBIAN/control
+        dpkg-deb -Zgzip -z1 --root-owner-group --build /root/again \"/root/$2.deb\"";
+    let package = package().display().to_string();
+    machine
+        .run("sh", &["-c", script, "sh", &package, version])
+        .ok();
+    PathBuf::from(format!("/root/{version}.deb"))
+}
+
+/// The package of 0.1.0, from before state directories had a mark and an index.
+fn before_marks() -> PathBuf {
+    let directory = harness::artefacts::target().join("system/before");
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut found = entries.flatten().map(|entry| entry.path());
+    found
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .unwrap()
+}
+
+/// A clean root with that package in use, as `in_use`.
+fn in_use_before_marks() -> (Machine, Token) {
+    let machine = clean_root();
+    install(&machine, &before_marks());
+    select(&machine);
+    let token = Token::of(&machine, "alice");
+    switch_on(&machine);
+    assert!(!is_link(MARK));
+    (machine, token)
+}
+
+/// What `twofactor init` finds.
+fn findings(machine: &Machine) -> serde_json::Value {
+    let report = machine.command(&["init", "--json"]).ok().stdout;
+    serde_json::from_str::<serde_json::Value>(&report).unwrap()["findings"].clone()
+}
+
 /// The package once more, with a higher version and another default policy.
 fn later(machine: &Machine) -> PathBuf {
     let script = "set -e
@@ -79,4 +122,92 @@ fn an_upgrade_puts_no_policy_that_is_off_in_the_place_of_a_missing_one() {
     std::fs::remove_file(POLICY).unwrap();
     install(&machine, &later);
     assert!(!std::fs::exists(POLICY).unwrap());
+}
+
+fn is_link(path: &str) -> bool {
+    std::fs::read_link(path).is_ok()
+}
+
+#[test]
+fn r42_logins_go_on_while_a_version_without_marks_is_upgraded() {
+    let (machine, mut token) = in_use_before_marks();
+    let new = repacked(&machine, "0.2.0").display().to_string();
+    let sshd = machine.sshd("");
+    let watch = Watch::start();
+    let mut apt = apt(&machine, &["install", &new]).start();
+    let status = loop {
+        code_lets_in(&sshd, &mut token);
+        wrong_code_is_refused(&sshd, &token);
+        if let Some(status) = apt.try_wait() {
+            break status;
+        }
+    };
+    assert!(status.success(), "{:?}", apt.kill());
+    code_lets_in(&sshd, &mut token);
+    watch.found_nothing();
+    assert!(is_link(MARK));
+    assert_eq!(findings(&machine), serde_json::json!([]));
+}
+
+#[test]
+fn r42_logins_work_at_each_step_of_that_upgrade() {
+    let (machine, mut token) = in_use_before_marks();
+    let new = repacked(&machine, "0.2.0").display().to_string();
+    let sshd = machine.sshd("");
+    // preinst alone, and what is left when it is stopped after the note.
+    let preinst = "/root/again/DEBIAN/preinst";
+    machine.run(preinst, &["upgrade", "0.1.0", "0.2.0"]).ok();
+    code_lets_in(&sshd, &mut token);
+    std::fs::remove_file(MARK).unwrap();
+    code_lets_in(&sshd, &mut token);
+    // Module and command are new, and nothing is configured.
+    machine.run("dpkg", &["--unpack", &new]).ok();
+    assert!(is_link(MARK));
+    code_lets_in(&sshd, &mut token);
+    wrong_code_is_refused(&sshd, &token);
+    machine.run("dpkg", &["--configure", "--pending"]).ok();
+    code_lets_in(&sshd, &mut token);
+    assert_eq!(findings(&machine), serde_json::json!([]));
+}
+
+#[test]
+fn r42_that_upgrade_refuses_nobody_where_nobody_is_enrolled() {
+    let machine = clean_root();
+    install(&machine, &before_marks());
+    select(&machine);
+    let policy = machine.read(POLICY);
+    let on = policy.replace("\nenabled = false\n", "\nenabled = true\n");
+    machine.policy(&on);
+    let sshd = machine.sshd("");
+    password_is_enough(&sshd);
+    install(&machine, &repacked(&machine, "0.2.0"));
+    password_is_enough(&sshd);
+    let mut token = Token::of(&machine, "alice");
+    switch_on(&machine);
+    code_lets_in(&sshd, &mut token);
+}
+
+#[test]
+fn r42_an_upgrade_does_not_mark_a_directory_that_has_lost_its_mark() {
+    let machine = clean_root();
+    install(&machine, &repacked(&machine, "0.2.0"));
+    select(&machine);
+    let mut token = Token::of(&machine, "alice");
+    switch_on(&machine);
+    let sshd = machine.sshd("");
+    let id = std::fs::read_link(MARK).unwrap();
+    std::fs::remove_file(MARK).unwrap();
+    install(&machine, &repacked(&machine, "0.2.1"));
+    assert!(!is_link(MARK));
+    let session = sshd.login("alice").answer(harness::PASSWORD).run();
+    assert!(!session.is_in(), "{session:?}");
+    // Nor does anything at boot make one: modes are adjusted, and no more.
+    let tmpfiles = machine.read("/usr/lib/tmpfiles.d/libpam-twofactor.conf");
+    let mut lines = tmpfiles.lines().filter(|line| !line.starts_with('#'));
+    assert!(
+        lines.all(|line| line.starts_with("z /var/lib/twofactor")),
+        "{tmpfiles}"
+    );
+    std::os::unix::fs::symlink(id, MARK).unwrap();
+    code_lets_in(&sshd, &mut token);
 }

@@ -9,6 +9,14 @@ use pam_twofactor::qr::Glyphs;
 use crate::duration;
 use crate::qr_files::QrFileOptions;
 
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Take the directory that is there for the right one, although its mark is missing or another one
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// `enroll`.
 #[derive(Debug, Args)]
 pub struct Enroll {
@@ -74,6 +82,30 @@ pub struct Unset {
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
     /// Do it even if it locks people out
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `rename`.
+#[derive(Debug, Args)]
+pub struct Rename {
+    /// The old login name
+    pub old: String,
+    /// The new login name
+    #[arg(value_hint = ValueHint::Username)]
+    pub new: String,
+}
+
+/// `adopt`.
+#[derive(Debug, Args)]
+pub struct Adopt {
+    /// Login name
+    #[arg(value_hint = ValueHint::Username)]
+    pub user: String,
+    /// The name under which the devices are kept, where it is another one
+    #[arg(long, value_name = "OLD")]
+    pub from: Option<String>,
+    /// Do it without a code of the device
     #[arg(long)]
     pub force: bool,
 }

@@ -46,7 +46,7 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
         ],
     );
     let code = code.map(|code| code.grouped());
-    context.format.write(&Given {
+    context.write(&Given {
         user: &account.name,
         code: code.as_ref().map(|code| code.as_str()),
         expires: until,

@@ -55,6 +55,9 @@ pub enum Danger {
     Refuse,
     /// It is made.
     Accept,
+    /// There is none, since it only switches off: it is made whatever the state directory and its files are, and none of
+    /// them is read.
+    Off,
 }
 
 impl Danger {
@@ -81,11 +84,11 @@ pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result
     let before = policy::parse(current).ok();
     // `policy_edit::set` returns valid policies only.
     let after = policy::parse(&edited).map_err(Failure::invalid)?;
-    let store = store_for(context, &after)?;
+    let store = store_for(context, danger, &after)?;
     let mut made = Made::new(
         context,
         &after,
-        assess(store.as_ref(), before.as_ref(), &after)?,
+        assess(store.as_ref(), before.as_ref(), &after, danger)?,
     );
     if text.as_deref() == Some(edited.as_str()) {
         return Ok(made);
@@ -127,11 +130,10 @@ pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result
     Ok(made)
 }
 
-/// The state directory, made when it is missing. Switching off works without: whoever is locked out by a broken one
-/// needs just that.
-fn store_for(context: &Context, after: &Policy) -> Result<Option<Store>, Failure> {
+/// The state directory. Switching off works without: whoever is locked out by a broken one needs just that.
+fn store_for(context: &Context, danger: Danger, after: &Policy) -> Result<Option<Store>, Failure> {
     match context.existing_store() {
-        Err(_) if !after.enabled => Ok(None),
+        Err(_) if danger == Danger::Off || !after.enabled => Ok(None),
         other => other.map(Some),
     }
 }
@@ -140,16 +142,20 @@ fn assess(
     store: Option<&Store>,
     before: Option<&Policy>,
     after: &Policy,
+    danger: Danger,
 ) -> Result<Impact, Failure> {
     // Who is exempt is told by the policy under which people are asked.
     let asking = match before {
         Some(before) if !after.enabled => before,
         _ => after,
     };
-    let listed = store.map(|store| people::all(asking, store));
+    let listed = store.map(|store| match danger {
+        Danger::Off => people::recorded(asking, store).map(|people| (people, Vec::new())),
+        Danger::Refuse | Danger::Accept => people::all(asking, store),
+    });
     let (people, mut warnings) = match listed.transpose() {
         // Switching off changes the same for everybody, and must work also while accounts cannot be looked up.
-        Err(_) if !after.enabled => (Vec::new(), Vec::new()),
+        Err(_) if danger == Danger::Off || !after.enabled => (Vec::new(), Vec::new()),
         other => other?.unwrap_or_default(),
     };
     let mut impact = impact::assess(before, after, &people);
@@ -238,7 +244,7 @@ fn refusal(context: &Context, error: EditError) -> Failure {
 /// Puts the default policy, which asks nobody, in place of one that cannot be used, and keeps that one beside it.
 pub fn replace_invalid(context: &Context) -> Result<Made, Failure> {
     let after = policy::parse(DEFAULT_POLICY).map_err(Failure::invalid)?;
-    let store = store_for(context, &after)?;
+    let store = store_for(context, Danger::Off, &after)?;
     let mut kept = context.policy_path().as_os_str().to_owned();
     kept.push(".invalid");
     let kept = PathBuf::from(kept);
@@ -267,7 +273,7 @@ pub fn replace_invalid(context: &Context) -> Result<Made, Failure> {
             ("replaced", "invalid"),
         ],
     );
-    let impact = assess(store.as_ref(), None, &after)?;
+    let impact = assess(store.as_ref(), None, &after, Danger::Off)?;
     let mut made = Made::new(context, &after, impact);
     made.changed = vec![Setting::new("enabled", "false")];
     Ok(made)

@@ -31,7 +31,7 @@ pub fn run(context: &Context, args: &Completions) -> Result<(), Failure> {
             String::from_utf8(script).map_err(Failure::system)? + &fish_arguments(&command)
         }
     };
-    context.format.write(&Script { script })
+    context.write(&Script { script })
 }
 
 /// What clap_complete leaves out for fish: the values of arguments that are no options.

@@ -81,8 +81,11 @@ fn enrol(context: &Context, args: &Enroll) -> Result<Devices, Failure> {
     let policy = context.policy_or_default()?;
     let name: DeviceName = args.device.parse().map_err(Failure::usage)?;
     let store = context.existing_store()?;
+    // A device for an alias is one more of the record that counts.
+    let holder = context.holder_of(&store, &account)?;
+    let account = holder.account;
     let named = |error| for_user(Failure::from(error), &account.name);
-    if let Some(record) = store.record(&account).map_err(named)? {
+    if let Some(record) = holder.record {
         has_room(&record, &name)?;
         gives_codes(&record, args)?;
     }
@@ -125,7 +128,7 @@ fn enrol(context: &Context, args: &Enroll) -> Result<Devices, Failure> {
             ("confirmed", yes_or_no(confirmation)),
         ],
     );
-    context.format.write(&Enrolled {
+    context.write(&Enrolled {
         user: &account.name,
         device: DeviceInfo::new(&device, None),
         confirmed: confirmation == Confirmation::Ask,

@@ -8,13 +8,13 @@ use std::process::ExitCode;
 use pam_twofactor::device::Device;
 use pam_twofactor::policy::Policy;
 use pam_twofactor::state::State;
-use pam_twofactor::store::Store;
-use pam_twofactor::sys::accounts;
+use pam_twofactor::store::{Snapshot, Store};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, fsync, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::accounts::{Accounts, Owner};
 use crate::args::transfer::{Export, ExportOptions};
 use crate::audit::{self, Event};
 use crate::context::{Context, for_user};
@@ -44,9 +44,10 @@ pub fn run(context: &Context, args: &Export) -> Result<ExitCode, Failure> {
         (None, None) => Vec::new(),
     };
     if let Some(store) = context.store()? {
+        let accounts = Accounts::for_names(names.len());
         let mut progress = Progress::new("Read", names.len());
         for name in &names {
-            exported.add_user(&store, name, line)?;
+            exported.add_user(&store, &accounts, name, line)?;
             progress.add(1);
         }
     }
@@ -107,29 +108,30 @@ impl Exported {
     fn add_user(
         &mut self,
         store: &Store,
+        accounts: &Accounts,
         name: &str,
         line: impl Fn(&str, &Device, &State) -> Result<Zeroizing<String>, String>,
     ) -> Result<(), Failure> {
-        let kept = match accounts::by_name(name)? {
-            Some(account) => store.lock(&account).and_then(|locked| {
-                let record = locked.record()?;
-                Ok(record.map(|record| (record, locked.state().clone())))
-            }),
-            None => {
-                self.leave_out(name, None, "there is no such user any more".to_owned());
-                return Ok(());
-            }
+        let owner = Owner::of(accounts, store, name)?;
+        // Other programs know a user who was renamed by the new name.
+        let login = match &owner {
+            Owner::Renamed(account) => account.name.clone(),
+            Owner::Named(_) | Owner::Gone => name.to_owned(),
         };
-        match kept {
+        let Some(account) = owner.account() else {
+            self.leave_out(name, None, "there is no such user any more".to_owned());
+            return Ok(());
+        };
+        match store.snapshot(&account) {
             Ok(None) => {}
-            Ok(Some((record, state))) => {
+            Ok(Some(Snapshot { record, state, .. })) => {
                 self.recovery_codes |= record.recovery.is_some();
                 for device in &record.devices {
-                    match line(name, device, &state) {
+                    match line(&login, device, &state) {
                         Ok(line) => {
                             self.lines.push(line);
                             self.exported.push(Written {
-                                user: name.to_owned(),
+                                user: login.clone(),
                                 device: device.name.to_string(),
                             });
                         }
@@ -189,7 +191,7 @@ impl Exported {
         match (context.format, &options.output) {
             // Nothing but the lines: they go into a file or another program.
             (Format::Text, None) => Outlet::Stdout.lines_for_programs(&text)?,
-            _ => context.format.write(&self)?,
+            _ => context.write(&self)?,
         }
         Ok(match self.left_out.is_empty() {
             true => ExitCode::SUCCESS,

@@ -306,8 +306,13 @@ fn finish(
         imported.unlisted.clone_from(&plan.unlisted);
         imported
     };
+    let store = context.store()?;
+    let jobs = match &store {
+        Some(store) => apply::resolved(store, jobs),
+        None => jobs,
+    };
     if !context.terminal.is_confirmed() || options.dry_run || jobs.is_empty() {
-        let rows = apply::plan(context.store()?.as_ref(), &jobs, manner)?;
+        let rows = apply::plan(store.as_ref(), &jobs, manner)?;
         if !options.dry_run && !rows.iter().any(Row::changes) {
             return report(context, &imported(Stage::Done, rows));
         }
@@ -325,7 +330,7 @@ fn finish(
 }
 
 fn report(context: &Context, imported: &Imported) -> Result<ExitCode, Failure> {
-    context.format.write(imported)?;
+    context.write(imported)?;
     Ok(match imported.is_partial() {
         true => ExitCode::from(Exit::Refused as u8),
         false => ExitCode::SUCCESS,

@@ -21,8 +21,10 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
     let account = context.account(&args.user)?;
     let policy = context.policy_or_default()?;
     let store = context.existing_store()?;
+    let holder = context.holder_of(&store, &account)?;
+    let account = holder.account;
     let named = |error| for_user(Failure::from(error), &account.name);
-    if args.duration == 0 && store.record(&account).map_err(named)?.is_none() {
+    if args.duration == 0 && holder.record.is_none() {
         return Err(Failure::refused(format!(
             "{} has no invitation",
             account.name
@@ -64,7 +66,7 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
         ],
     );
     let code = code.map(|code| code.grouped());
-    context.format.write(&Invited {
+    context.write(&Invited {
         user: &account.name,
         code: code.as_ref().map(|code| code.as_str()),
         expires: until,

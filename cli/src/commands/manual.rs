@@ -22,7 +22,7 @@ const DEFAULT: &str = " [default: ";
 
 /// Runs the subcommand.
 pub fn run(context: &Context) -> Result<(), Failure> {
-    context.format.write(&Manual { page: page() })
+    context.write(&Manual { page: page() })
 }
 
 #[derive(Serialize)]

@@ -8,10 +8,12 @@ mod confirmation;
 mod enroll;
 mod export;
 mod import;
+mod init;
 mod invite;
 mod manual;
 pub mod policy;
 mod recovery;
+mod relocation;
 mod removal;
 mod renew;
 mod resync;
@@ -31,7 +33,10 @@ use crate::error::Failure;
 /// Runs a subcommand. The exit code differs from 0 where a report was written that holds bad news.
 pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
     let done = match command {
+        Command::Init(args) => init::run(context, args),
         Command::Enroll(args) => enroll::run(context, args),
+        Command::Rename(args) => relocation::rename(context, args),
+        Command::Adopt(args) => relocation::adopt(context, args),
         Command::Renew(args) => renew::run(context, args),
         Command::Unset(args) => unset::run(context, args),
         Command::Show(args) => show::run(context, args),

@@ -17,7 +17,7 @@ use crate::output::Report;
 
 /// `policy show`.
 pub fn show(context: &Context) -> Result<(), Failure> {
-    context.format.write(&View::new(&in_use(context)?))
+    context.write(&View::new(&in_use(context)?))
 }
 
 /// `policy check`: the policy in use as a login would read it; another file for its content.
@@ -31,7 +31,7 @@ pub fn check(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
     {
         return Err(failure);
     }
-    context.format.write(&Valid {
+    context.write(&Valid {
         file: path.display().to_string(),
         valid: true,
         enabled: policy.enabled,

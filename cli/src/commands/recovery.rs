@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: &RecoveryCodes) -> Result<(), Failure> {
         Event::Changed,
         &[("user", &account.name), ("action", "recovery-codes")],
     );
-    context.format.write(&NewCodes {
+    context.write(&NewCodes {
         user: &account.name,
         recovery_codes: handed.list(),
         recovery_file: handed.file.as_deref(),

@@ -61,7 +61,7 @@ pub fn announce(
         Danger::Refuse if policy.enabled => people::all(&policy, store)?.0,
         _ => Vec::new(),
     };
-    let person = people.iter().find(|person| person.name == user);
+    let person = people.iter().find(|person| person.kept_as == user);
     let exemption = person.map_or(Exemption::No, |person| person.exemption);
     context
         .terminal
@@ -71,7 +71,7 @@ pub fn announce(
     new.retain(|danger| !before.contains(danger));
     let reasons: Vec<&str> = new.iter().map(|danger| danger.when_removed()).collect();
     match (danger, reasons.as_slice()) {
-        (Danger::Accept, _) | (_, []) => Ok(()),
+        (Danger::Accept | Danger::Off, _) | (_, []) => Ok(()),
         (Danger::Refuse, reasons) => {
             Err(
                 Failure::refused(format!("not done: {}", reasons.join("; "))).next(format!(
@@ -86,7 +86,8 @@ pub fn announce(
 }
 
 fn changed(mut people: Vec<Person>, user: &str, left: &Left) -> Vec<Person> {
-    for person in people.iter_mut().filter(|person| person.name == user) {
+    // All names of one record.
+    for person in people.iter_mut().filter(|person| person.kept_as == user) {
         person.enrolment = left.enrolment;
     }
     people

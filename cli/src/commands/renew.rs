@@ -69,7 +69,7 @@ pub fn run(context: &Context, args: &Renew) -> Result<(), Failure> {
             ("confirmed", yes_or_no(confirmation)),
         ],
     );
-    context.format.write(&Renewed {
+    context.write(&Renewed {
         user,
         device: DeviceInfo::new(&new, None),
         confirmed: confirmation == Confirmation::Ask,

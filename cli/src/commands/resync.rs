@@ -69,7 +69,7 @@ pub fn run(context: &Context, args: &Resync) -> Result<(), Failure> {
             ("device", &name),
         ],
     );
-    context.format.write(&Found {
+    context.write(&Found {
         user: &account.name,
         device: &name,
         counter,

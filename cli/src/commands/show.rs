@@ -3,7 +3,7 @@
 
 use pam_twofactor::device::Device;
 use pam_twofactor::qr::Glyphs;
-use pam_twofactor::state::State;
+use pam_twofactor::store::Snapshot;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -11,7 +11,7 @@ use super::confirmation::{say_key, show_drawn};
 use super::renew::chosen;
 use crate::args::{Qr, Show};
 use crate::audit::{self, Event};
-use crate::context::{Context, for_user};
+use crate::context::Context;
 use crate::device_info::{DeviceInfo, uri, uris};
 use crate::error::Failure;
 use crate::output::{Format, Report, table};
@@ -23,7 +23,11 @@ const MASK: &str = "hidden; to see it: --secret, --uri, --qr utf8 or --png FILE"
 
 /// Runs it.
 pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
-    let (account, store, record) = context.enrolled(&args.user)?;
+    let Snapshot {
+        account,
+        record,
+        state,
+    } = context.snapshot(&args.user)?;
     let policy = context.policy_or_default()?;
     let shown = context.terminal.glyphs();
     let glyphs = args.qr.and_then(|qr: Qr| qr.glyphs(shown));
@@ -31,12 +35,6 @@ pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
     let devices: Vec<&Device> = match (&args.device, reveals) {
         (None, false) => record.devices.iter().collect(),
         (name, _) => vec![chosen(&record, name.as_deref())?],
-    };
-    let state: State = {
-        let locked = store
-            .lock(&account)
-            .map_err(|error| for_user(error, &account.name))?;
-        locked.state().clone()
     };
     let shown = devices.iter().map(|device| Shown {
         info: DeviceInfo::new(device, Some(&state)),
@@ -73,7 +71,7 @@ pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
         }
         // What was asked for are the files.
         (_, Format::Text, _) if args.files.any() && !args.secret && !args.uri => {}
-        _ => context.format.write(&report)?,
+        _ => context.write(&report)?,
     }
     let written = files.keep();
     match context.format {

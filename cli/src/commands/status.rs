@@ -9,11 +9,11 @@ use std::process::ExitCode;
 use pam_twofactor::policy::Policy;
 use pam_twofactor::record::Record;
 use pam_twofactor::state::State;
-use pam_twofactor::store::{Cause, LoadedPolicy, Store};
+use pam_twofactor::store::{LoadedPolicy, Snapshot, Store};
 use pam_twofactor::sys::clock;
 use pam_twofactor::verify;
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Owner};
 use crate::args::Status;
 use crate::context::{Context, for_user};
 use crate::device_info::DeviceInfo;
@@ -29,7 +29,8 @@ pub fn run(context: &Context, args: &Status) -> Result<ExitCode, Failure> {
     let (policy, loaded) = policy_status(context);
     let store = context.store()?;
     let names = match (&args.user, &store) {
-        (Some(user), _) => vec![context.account(user)?.name],
+        (Some(user), Some(store)) => vec![context.shown_name(store, user)?],
+        (Some(user), None) => vec![context.account(user)?.name],
         (None, Some(store)) => store.users()?,
         (None, None) => Vec::new(),
     };
@@ -41,7 +42,7 @@ pub fn run(context: &Context, args: &Status) -> Result<ExitCode, Failure> {
     });
     let invalid = policy.error.is_some() || users.iter().any(|user| user.error.is_some());
     let clock = clock_word(clock::synchronization());
-    context.format.write(&Overview {
+    context.write(&Overview {
         policy,
         clock,
         users,
@@ -144,30 +145,18 @@ fn read_user(
     accounts: &Accounts,
     name: &str,
 ) -> Result<(u32, Kept), Failure> {
-    let Some(account) = accounts.find(name)? else {
+    let owner = match store {
+        Some(store) => Owner::of(accounts, store, name)?,
+        None => accounts.find(name)?.map_or(Owner::Gone, Owner::Named),
+    };
+    let Some(account) = owner.account() else {
         return Err(Failure::refused("no such user any more").next(format!(
             "To remove it: {}",
             shell::twofactor("unset", &[name], &[])
         )));
     };
-    let named = |error| for_user(Failure::from(error), name);
-    let Some(store) = store else {
-        return Ok((account.uid, None));
-    };
-    // The lock comes first, so that the record is read once: under it nobody can change it.
-    let locked = match store.lock(&account) {
-        Ok(locked) => locked,
-        // Without a record there need be no state, and what is wrong with a record is told before what is with its state.
-        Err(error) => match store.record(&account).map_err(named)? {
-            None => return Ok((account.uid, None)),
-            // Perhaps both were made in between.
-            Some(_) if error.cause == Cause::MissingState => store.lock(&account).map_err(named)?,
-            Some(_) => return Err(named(error)),
-        },
-    };
-    let record = locked.record().map_err(named)?;
-    Ok((
-        account.uid,
-        record.map(|record| (record, locked.state().clone())),
-    ))
+    let snapshot = store.map(|store| store.snapshot(&account)).transpose();
+    let snapshot = snapshot.map_err(|error| for_user(error, name))?.flatten();
+    let kept = snapshot.map(|Snapshot { record, state, .. }| (record, state));
+    Ok((account.uid, kept))
 }

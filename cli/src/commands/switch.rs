@@ -19,7 +19,7 @@ pub fn enable(context: &Context, args: &Switch) -> Result<(), Failure> {
     settings.extend(switches(&args.services, "true"));
     say_siblings(context, &args.services)?;
     let made = change(context, &settings, Danger::new(&args.force))?;
-    context.format.write(&made)?;
+    context.write(&made)?;
     match (made.changed.is_empty(), context.format) {
         // It is on already: what comes after is an offer.
         (false, Format::Text) => match after_enabling(context) {
@@ -44,16 +44,16 @@ pub fn disable(context: &Context, args: &Disable) -> Result<(), Failure> {
     };
     let made = match invalid && args.services.is_empty() {
         true => replace_invalid(context)?,
-        false => change(context, &settings, Danger::Accept)?,
+        false => change(context, &settings, Danger::Off)?,
     };
-    context.format.write(&made)
+    context.write(&made)
 }
 
 /// `policy set`.
 pub fn set(context: &Context, args: &PolicySet) -> Result<(), Failure> {
     let settings = [Setting::new(&args.key, &args.value)];
     let made = change(context, &settings, Danger::new(&args.force))?;
-    context.format.write(&made)
+    context.write(&made)
 }
 
 /// Settings that switch services, each with its sibling.
@@ -109,7 +109,8 @@ fn after_enabling(context: &Context) -> Result<(), Failure> {
     let account = context.account(&name)?;
     let enrolled = match context.store()? {
         Some(store) => store
-            .record(&account)?
+            .holder(&account)?
+            .record
             .is_some_and(|record| record.is_enrolled()),
         None => false,
     };

@@ -40,7 +40,7 @@ pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
         Event::Changed,
         &[("user", &account.name), ("action", action)],
     );
-    context.format.write(&report)
+    context.write(&report)
 }
 
 /// Returns how many failures there were.

@@ -3,7 +3,7 @@
 
 use pam_twofactor::device::Id;
 use pam_twofactor::record::Record;
-use pam_twofactor::store::{Cause, Store};
+use pam_twofactor::store::{Cause, FoundBy, Store};
 use pam_twofactor::sys::accounts::{self, Account};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -11,25 +11,91 @@ use zeroize::Zeroizing;
 use super::change::Danger;
 use super::removal::{Left, announce};
 use super::renew::chosen;
+use crate::accounts::{Accounts, Owner};
 use crate::args::Unset;
 use crate::audit::{self, Event};
 use crate::context::{Context, for_user, not_enrolled};
 use crate::error::Failure;
 use crate::output::Report;
+use crate::text::plain;
 
 /// Runs it.
 pub fn run(context: &Context, args: &Unset) -> Result<(), Failure> {
-    let account = accounts::by_name(&args.user)?;
     let Some(store) = context.store()? else {
         return Err(nothing_kept(context, &args.user));
     };
     let danger = Danger::new(&args.force);
-    match (&account, &args.device) {
+    let target = Target::find(context, &store, &args.user)?;
+    match (&target.account, &args.device) {
         (Some(account), Some(device)) => one(context, &store, account, device, danger),
-        (Some(account), None) => all(context, &store, &account.name, danger),
+        (Some(_), None) => all(context, &store, &target, danger),
         (None, Some(_)) => Err(nothing_kept(context, &args.user)),
         // What is kept about an account that no longer exists can still be removed.
-        (None, None) => all(context, &store, &args.user, Danger::Accept),
+        (None, None) => all(context, &store, &target, Danger::Accept),
+    }
+}
+
+/// What is to be removed.
+struct Target {
+    /// The name under which it is kept.
+    name: String,
+    /// The account whose logins it belongs to, with that name; `None` where there is none.
+    account: Option<Account>,
+}
+
+impl Target {
+    fn find(context: &Context, store: &Store, user: &str) -> Result<Self, Failure> {
+        let Some(account) = accounts::by_name(user)? else {
+            return Self::without_account(context, store, user);
+        };
+        let name = match store.holder(&account) {
+            Ok(holder) => {
+                if holder.found_by == FoundBy::Uid {
+                    context.note_alias(&account.name, &holder.account);
+                }
+                holder.account.name
+            }
+            // What is left of a record that is gone is removed under its own name, also where another name of the same
+            // uid was given.
+            Err(error) if error.cause == Cause::LostRecord => {
+                error.user().unwrap_or_else(|| account.name.clone())
+            }
+            Err(error) if matches!(error.cause, Cause::SeveralRecords(_)) => {
+                return Err(for_user(error, &account.name));
+            }
+            Err(_) => account.name.clone(),
+        };
+        Ok(Self::of(name, &account))
+    }
+
+    /// The name of a user who was renamed, or is gone.
+    fn without_account(context: &Context, store: &Store, user: &str) -> Result<Self, Failure> {
+        match Owner::of(&Accounts::for_names(1), store, user)? {
+            Owner::Renamed(account) => {
+                context.terminal.say(&format!(
+                    "{} is now called {} (uid {}), and asked for the codes of this record.\n",
+                    plain(user),
+                    plain(&account.name),
+                    account.uid
+                ))?;
+                Ok(Self::of(user.to_owned(), &account))
+            }
+            Owner::Named(_) | Owner::Gone => Ok(Self {
+                name: user.to_owned(),
+                account: None,
+            }),
+        }
+    }
+
+    fn of(name: String, account: &Account) -> Self {
+        let account = Account {
+            name: name.clone(),
+            ..account.clone()
+        };
+        Self {
+            name,
+            account: Some(account),
+        }
     }
 }
 
@@ -49,20 +115,19 @@ fn one(
     danger: Danger,
 ) -> Result<(), Failure> {
     let named = |error| for_user(Failure::from(error), &account.name);
-    let Some(record) = store.record(account).map_err(named)? else {
+    let Some(snapshot) = store.snapshot(account).map_err(named)? else {
         return Err(not_enrolled(&account.name));
     };
+    let record = &snapshot.record;
     if !record.is_enrolled() {
         return Err(not_enrolled(&account.name));
     }
-    let id = chosen(&record, Some(device))?.id;
+    let id = chosen(record, Some(device))?.id;
     if record.devices.len() == 1 {
-        return all(context, store, &account.name, danger);
+        let target = Target::of(account.name.clone(), account);
+        return all(context, store, &target, danger);
     }
-    let left = {
-        let locked = store.lock(account).map_err(named)?;
-        Left::without(&record, locked.state(), device)
-    };
+    let left = Left::without(record, &snapshot.state, device);
     announce(context, store, &account.name, &left, danger)?;
     context
         .terminal
@@ -80,9 +145,19 @@ fn one(
     report(context, &account.name, Some(device), left)
 }
 
-/// Works with a record or state that is damaged, too: this is how one gets rid of it.
-fn all(context: &Context, store: &Store, name: &str, danger: Danger) -> Result<(), Failure> {
+/// Works with a record or state that is damaged or alone, too: this is how one gets rid of it.
+fn all(context: &Context, store: &Store, target: &Target, danger: Danger) -> Result<(), Failure> {
+    let name = target.name.as_str();
     let shown = match store.record_named(name) {
+        Ok(None) if store.has_traces(name)? => {
+            context.terminal.say(&format!(
+                "The record of {name} is gone. What is left of it keeps {name} from logging in.\n"
+            ))?;
+            context.terminal.confirm(&format!(
+                "Remove it, so that {name} has no device any more?"
+            ))?;
+            None
+        }
         Ok(None) => return Err(nothing_kept(context, name)),
         Ok(Some(record)) if !record.is_enrolled() => {
             context
@@ -91,7 +166,7 @@ fn all(context: &Context, store: &Store, name: &str, danger: Danger) -> Result<(
             Some(ids(&record))
         }
         Ok(Some(record)) => {
-            if accounts::by_name(name)?.is_some() {
+            if target.account.is_some() {
                 announce(context, store, name, &Left::NOTHING, danger)?;
             }
             context.terminal.confirm(&format!(
@@ -108,8 +183,8 @@ fn all(context: &Context, store: &Store, name: &str, danger: Danger) -> Result<(
             None
         }
     };
-    let account = accounts::by_name(name)?;
-    match account.map(|account| store.lock_for_change(&account)) {
+    let account = target.account.as_ref().filter(|_| shown.is_some());
+    match account.map(|account| store.lock_for_change(account)) {
         Some(Ok(locked)) => {
             let now = locked.record().ok().flatten().map(|record| ids(&record));
             if shown.is_some() && now.is_some() && shown != now {
@@ -134,7 +209,7 @@ fn withdrawn(context: &Context, user: &str) -> Result<(), Failure> {
         Event::Changed,
         &[("user", user), ("action", "invite"), ("until", "withdrawn")],
     );
-    context.format.write(&Withdrawn {
+    context.write(&Withdrawn {
         user,
         devices_left: 0,
     })
@@ -171,7 +246,7 @@ fn report(context: &Context, user: &str, device: Option<&str>, left: usize) -> R
             ("device", device.unwrap_or("all")),
         ],
     );
-    context.format.write(&Removed {
+    context.write(&Removed {
         user,
         device,
         devices_left: left,

@@ -60,7 +60,7 @@ pub fn run(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
             &[("user", &account.name), ("result", result.reason)],
         );
         if result.accepted {
-            context.format.write(&result)?;
+            context.write(&result)?;
             return Ok(ExitCode::SUCCESS);
         }
         context.terminal.say(&format!("{}\n", result.message))?;
@@ -68,14 +68,15 @@ pub fn run(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
     }
     match (last, context.format) {
         (None, _) => return Err(Failure::refused("no code was typed")),
-        (Some(result), Format::Json) => context.format.write(&result)?,
+        (Some(result), Format::Json) => context.write(&result)?,
         // It was said when the code was typed.
         (Some(_), Format::Text) => {}
     }
     Ok(ExitCode::from(Exit::Refused as u8))
 }
 
-fn locked_out(user: &str, gate: Gate) -> Failure {
+/// Refused because of too many wrong codes.
+pub(super) fn locked_out(user: &str, gate: Gate) -> Failure {
     let failure = match gate {
         Gate::LockedFor(seconds) => Failure::refused(format!(
             "{user} is locked out for {} after too many wrong codes",

@@ -1,12 +1,14 @@
 //! What is wrong with the machine: policy, state directory, module file, clock.
 #![forbid(unsafe_code)]
 
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use pam_twofactor::policy::Policy;
 use pam_twofactor::sys::clock::Synchronization;
 use pam_twofactor::sys::file::{self, Access, FileError};
+use pam_twofactor::sys::link::{Claim, NewFile};
 use rustix::fs::{CWD, StatVfsMountFlags, statvfs};
 
 use super::finding::Finding;
@@ -18,7 +20,7 @@ use crate::exempt_names;
 use crate::shell;
 use crate::text::plain;
 
-/// A file that is made and removed to see whether one can be made. No user's record can have that name.
+/// A file that is made to see whether one can be made. No user's record can have that name.
 const PROBE: &str = "%doctor";
 /// As many bytes as the largest usual record.
 const PROBE_LEN: usize = 4096;
@@ -65,7 +67,7 @@ pub fn exempt_names(policy: Option<&Policy>) -> Vec<Finding> {
 pub fn state_directory(context: &Context, policy: Option<&Policy>) -> Vec<Finding> {
     let path = context.state_path();
     let subject = path.display().to_string();
-    let fix = "twofactor enable makes what is missing";
+    let fix = "twofactor init makes what is missing";
     let on = policy.is_some_and(|policy| policy.enabled);
     match context.store() {
         Err(failure) => vec![Finding::of("state-directory", subject, failure, fix)],
@@ -74,13 +76,7 @@ pub fn state_directory(context: &Context, policy: Option<&Policy>) -> Vec<Findin
             vec![Finding::problem("state-directory", subject, cause, fix)]
         }
         Ok(None) => Vec::new(),
-        Ok(Some(store)) => {
-            // Only one may probe at a time; while somebody else changes something, it can be written.
-            let Ok(_lock) = store.lock_whole() else {
-                return Vec::new();
-            };
-            probe(path)
-        }
+        Ok(Some(_)) => probe(path),
     }
 }
 
@@ -98,8 +94,8 @@ fn probe(path: &Path) -> Vec<Finding> {
 fn writable(directory: &Path) -> Option<Finding> {
     let subject = directory.display().to_string();
     let tried = file::open_directory(CWD, directory, Access::Private).and_then(|opened| {
-        file::write_file(&opened, PROBE, &[0; PROBE_LEN], Access::Private)?;
-        file::remove(&opened, PROBE)
+        // It has no name, or a random one where the file system needs one: others may look at the same time.
+        NewFile::create(opened.as_fd(), PROBE, &[0; PROBE_LEN], Claim::Free)?.flush()
     });
     let error = tried.err()?;
     let full = statvfs(directory).ok();

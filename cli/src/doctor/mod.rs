@@ -22,6 +22,7 @@ mod trial;
 mod users;
 mod world;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use pam_twofactor::policy::{Policy, Throttle};
@@ -30,8 +31,10 @@ use pam_twofactor::sys::clock;
 use crate::args::Doctor;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
+use crate::identity;
 use crate::text::clock_word;
-use finding::{Finding, Level};
+pub use finding::Finding;
+use finding::Level;
 use report::Diagnosis;
 use survey::Survey;
 use world::World;
@@ -67,6 +70,16 @@ pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
     let table = table::Table::of(&world, &survey, policy.as_ref(), &people);
     findings.extend(table.findings);
     findings.extend(found);
+    if let (Some(store), None) = (&store, &only) {
+        // What is told of a user above already, is told once.
+        let told: BTreeSet<String> = findings
+            .iter()
+            .filter(|finding| finding.level == Level::Problem)
+            .map(|finding| finding.subject.clone())
+            .collect();
+        let other = identity::check(store).into_iter();
+        findings.extend(other.filter(|finding| !told.contains(&finding.subject)));
+    }
     findings.sort_by_key(|finding| finding.level);
     let mut diagnosis = Diagnosis::new(
         context.policy_path(),
@@ -77,7 +90,7 @@ pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
         table.left_out,
     );
     diagnosis.width = context.terminal.width();
-    context.format.write(&diagnosis)?;
+    context.write(&diagnosis)?;
     Ok(
         match diagnosis
             .findings

@@ -6,6 +6,7 @@ use super::*;
 fn person(name: &str, enrolment: Enrolment, role: Role) -> Person {
     Person {
         name: name.into(),
+        kept_as: name.into(),
         enrolment,
         role,
         exemption: Exemption::No,

@@ -1,9 +1,11 @@
 //! An import of many users' devices: first what it would do, then doing it.
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
+
 use pam_twofactor::record::Record;
 use pam_twofactor::state::State;
-use pam_twofactor::store::{BATCH, Enrolled, Newcomer, Store};
+use pam_twofactor::store::{BATCH, Enrolled, FoundBy, Newcomer, Store};
 use pam_twofactor::sys::accounts::Account;
 
 use super::plan::{Draft, Existing, Row};
@@ -13,12 +15,39 @@ use crate::context::for_user;
 use crate::error::Failure;
 use crate::progress::Progress;
 
+/// A note of devices whose user is named by an alias.
+const ALIAS: &str = "the user is kept under another name of the same uid";
+
 /// One user and the devices that are to be taken.
 pub struct Job {
     /// Whose.
     pub account: Account,
     /// In the order of the file.
     pub items: Vec<Item>,
+}
+
+/// The jobs under the names of the records that count: the devices of an alias go to the user it stands for. Where that
+/// cannot be told, the job is refused when it is looked at.
+pub fn resolved(store: &Store, jobs: Vec<Job>) -> Vec<Job> {
+    let mut resolved: Vec<Job> = Vec::with_capacity(jobs.len());
+    let mut positions: HashMap<String, usize> = HashMap::new();
+    for mut job in jobs {
+        if let Ok(holder) = store.holder(&job.account)
+            && holder.found_by == FoundBy::Uid
+        {
+            job.items
+                .iter_mut()
+                .for_each(|item| item.notes.push(ALIAS.into()));
+            job.account = holder.account;
+        }
+        let next = resolved.len();
+        let position = *positions.entry(job.account.name.clone()).or_insert(next);
+        match resolved.get_mut(position) {
+            Some(same) => same.items.append(&mut job.items),
+            None => resolved.push(job),
+        }
+    }
+    resolved
 }
 
 /// How an import is done.
@@ -170,12 +199,8 @@ fn drafted(
 
 fn kept(store: &Store, account: &Account) -> Result<Option<(Record, State)>, Failure> {
     let named = |error| for_user(Failure::from(error), &account.name);
-    if store.record(account).map_err(named)?.is_none() {
-        return Ok(None);
-    }
-    let locked = store.lock(account).map_err(named)?;
-    let record = locked.record().map_err(named)?;
-    Ok(record.map(|record| (record, locked.state().clone())))
+    let snapshot = store.snapshot(account).map_err(named)?;
+    Ok(snapshot.map(|snapshot| (snapshot.record, snapshot.state)))
 }
 
 fn refused(job: &Job, failure: &Failure) -> Vec<Row> {

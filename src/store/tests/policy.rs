@@ -211,3 +211,42 @@ fn edits_at_the_same_time_do_not_lose_each_other() {
     }
     assert_eq!(text.lines().count(), 9);
 }
+
+#[test]
+fn a_writer_that_does_not_move_holds_up_no_edit() {
+    let policies = policy("enabled = true\n");
+    let _stopped = policies.store.lock_whole().unwrap().unwrap();
+    policies.edit("enabled = false\n").unwrap();
+    assert_eq!(policies.text(), "enabled = false\n");
+    assert!(!policies.listing().iter().any(|name| name.starts_with('.')));
+}
+
+#[test]
+fn an_edit_without_the_lock_replaces_no_other_text() {
+    let policies = policy("enabled = true\n");
+    let _stopped = policies.store.lock_whole().unwrap().unwrap();
+    let edited = policies.file.edit(Some(&policies.store), |_| {
+        fs::write(&policies.path, "enabled = true\nwindow = 3\n").unwrap();
+        Ok::<_, Error>("enabled = false\n".into())
+    });
+    assert_eq!(edited, Err(error_at(&policies.path, Cause::Changed)));
+    assert_eq!(policies.text(), "enabled = true\nwindow = 3\n");
+    assert!(!policies.listing().iter().any(|name| name.starts_with('.')));
+}
+
+#[test]
+fn what_a_killed_writer_without_the_lock_left_is_cleaned_up() {
+    let policies = policy("enabled = true\n");
+    let left = |pid: &str| {
+        policies
+            .scratch
+            .path()
+            .join(format!(".twofactor.toml.{pid}.new"))
+    };
+    let alive = std::process::id().to_string();
+    fs::write(left("4194305"), "half").unwrap();
+    fs::write(left(&alive), "of one that lives").unwrap();
+    fs::write(left("mine"), "of another program").unwrap();
+    policies.edit("enabled = false\n").unwrap();
+    assert!(!left("4194305").exists() && left(&alive).exists() && left("mine").exists());
+}

@@ -237,7 +237,9 @@ fn blank_product() {
         fs::remove_dir_all(state).expect("emptying the state directory");
     }
     directory(state, 0o700);
-    fs::remove_file("/etc/security/twofactor.toml").ok();
+    for beside in ["toml", "id"] {
+        fs::remove_file(format!("/etc/security/twofactor.{beside}")).ok();
+    }
 }
 
 fn install(built: &Path, path: &Path) {

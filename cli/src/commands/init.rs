@@ -1,0 +1,93 @@
+//! `init`: marks the state directory, so that another one, or none, is never taken for it.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::store::{Disagreement, Initialized, mark};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::args::Init;
+use crate::audit::{self, Event};
+use crate::context::Context;
+use crate::doctor::Finding;
+use crate::error::Failure;
+use crate::identity;
+use crate::output::Report;
+use crate::text::count;
+
+/// Runs it.
+pub fn run(context: &Context, args: &Init) -> Result<(), Failure> {
+    let disagreement = if args.force {
+        Disagreement::Settle
+    } else {
+        Disagreement::Refuse
+    };
+    let (store, found) = context.initialize(disagreement)?;
+    let indexed = store.complete_index()?;
+    let mark = match found {
+        Initialized::Already => "already",
+        Initialized::Marked => "marked",
+        Initialized::Noted => "noted",
+    };
+    let directory = context.state_path().display().to_string();
+    if found != Initialized::Already || indexed > 0 {
+        audit::log(
+            Event::Changed,
+            &[
+                ("action", "init"),
+                ("directory", &directory),
+                ("mark", mark),
+            ],
+        );
+    }
+    context.write(&Prepared {
+        directory,
+        id_file: mark::id_file(context.policy_path()).display().to_string(),
+        mark,
+        indexed,
+        users: store.users()?.len(),
+        findings: identity::check(&store),
+    })
+}
+
+/// What `init` reports.
+#[derive(Serialize)]
+struct Prepared {
+    directory: String,
+    /// Where the id of the directory is noted.
+    id_file: String,
+    /// `marked`: a new id was made; `noted`: the id of the directory was noted; `already`: both had the same.
+    mark: &'static str,
+    /// Records that were missing in the index of user ids.
+    indexed: usize,
+    /// Records there are.
+    users: usize,
+    /// Whose files contradict each other.
+    findings: Vec<Finding>,
+}
+
+impl Report for Prepared {
+    fn text(&self) -> Zeroizing<String> {
+        let Self {
+            directory, id_file, ..
+        } = self;
+        let mut text = match self.mark {
+            "marked" => format!("Marked: {directory}; its id is noted in {id_file}.\n"),
+            "noted" => format!("Noted: the id of {directory} in {id_file}.\n"),
+            _ => format!("{directory} is marked, and noted in {id_file}.\n"),
+        };
+        text.push_str(&format!(
+            "It holds what is kept about {}.\n",
+            count(self.users as u64, "user")
+        ));
+        if self.indexed > 0 {
+            text.push_str(&format!(
+                "Added to the index of user ids: {}.\n",
+                count(self.indexed as u64, "user")
+            ));
+        }
+        for finding in &self.findings {
+            text.push_str(&format!("{}\n    {}\n", finding.cause, finding.fix));
+        }
+        Zeroizing::new(text)
+    }
+}

@@ -1,0 +1,281 @@
+//! `rename` and `adopt`: what is kept about a user under another name, or for another uid.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::check::{Judged, Session};
+use pam_twofactor::record::Record;
+use pam_twofactor::store::{Relocation, Store};
+use pam_twofactor::sys::accounts::{self, Account};
+use pam_twofactor::sys::clock;
+use pam_twofactor::verify::{Form, Outcome};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::verify::locked_out;
+use crate::args::{Adopt, Rename};
+use crate::audit::{self, Event};
+use crate::context::{Context, for_user, not_enrolled};
+use crate::error::Failure;
+use crate::output::Report;
+use crate::shell;
+use crate::text::plain;
+
+/// Stands for a PAM service.
+const SERVICE: &str = "twofactor";
+
+/// `rename`.
+pub fn rename(context: &Context, args: &Rename) -> Result<(), Failure> {
+    let to = context.account(&args.new)?;
+    let store = context.existing_store()?;
+    let from = args.old.as_str();
+    let named = |error| for_user(Failure::from(error), from);
+    let begun = store.relocation(from, &to).map_err(named)?;
+    if let Some(Relocation::Ahead(record)) = &begun {
+        may_be_renamed(from, &to, record)?;
+        is_free(&store, from, &to)?;
+        context.terminal.confirm(&format!(
+            "Move what is kept about {} to {} (uid {})?",
+            plain(from),
+            plain(&to.name),
+            to.uid
+        ))?;
+    }
+    finish(context, &store, from, &to, begun, "rename")
+}
+
+fn may_be_renamed(from: &str, to: &Account, record: &Record) -> Result<(), Failure> {
+    let (old, new) = (plain(from), plain(&to.name));
+    if let Some(account) = accounts::by_name(from)?
+        && account.uid != record.uid
+    {
+        return Err(Failure::refused(format!(
+            "{old} is now another user (uid {}), and the record is that of uid {}",
+            account.uid, record.uid
+        ))
+        .next(format!(
+            "If it is that of {new}: {}",
+            shell::twofactor("adopt", &[&to.name], &[("--from", from)])
+        )));
+    }
+    if record.uid != to.uid {
+        return Err(Failure::refused(format!(
+            "{new} has uid {}, and the record of {old} is that of uid {}",
+            to.uid, record.uid
+        ))
+        .next(format!(
+            "If they are the same person: {}",
+            shell::twofactor("adopt", &[&to.name], &[("--from", from)])
+        )));
+    }
+    Ok(())
+}
+
+/// `adopt`.
+pub fn adopt(context: &Context, args: &Adopt) -> Result<(), Failure> {
+    let to = context.account(&args.user)?;
+    let store = context.existing_store()?;
+    let from = args.from.as_deref().unwrap_or(&to.name);
+    let named = |error| for_user(Failure::from(error), from);
+    let begun = store.relocation(from, &to).map_err(named)?;
+    if let Some(Relocation::Ahead(record)) = &begun {
+        may_be_adopted(from, &to, record)?;
+        is_free(&store, from, &to)?;
+        context.terminal.say(&format!(
+            "Kept:     {} (uid {}), {}\nTo adopt: {} (uid {})\n",
+            plain(&record.user),
+            record.uid,
+            devices(record).join(", "),
+            plain(&to.name),
+            to.uid
+        ))?;
+        if args.force {
+            context
+                .terminal
+                .confirm("Give these devices to that user without a code?")?;
+            usable_state(context, &store, record)?;
+        } else {
+            code_of_device(context, &store, record)?;
+        }
+    }
+    finish(context, &store, from, &to, begun, "adopt")
+}
+
+/// The devices of a user who is there, and to whom they belong, are no other one's.
+fn may_be_adopted(from: &str, to: &Account, record: &Record) -> Result<(), Failure> {
+    match accounts::by_name(from)? {
+        Some(account) if account.uid == record.uid && account.uid != to.uid => {
+            let (old, new) = (plain(from), plain(&to.name));
+            Err(Failure::refused(format!(
+                "{old} (uid {}) is a user of this machine, and the devices belong to that user",
+                account.uid
+            ))
+            .next(format!(
+                "For a device of {new}: {}",
+                shell::twofactor("enroll", &[&to.name], &[])
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_free(store: &Store, from: &str, to: &Account) -> Result<(), Failure> {
+    let new = &to.name;
+    let occupied = from != new.as_str()
+        && (!matches!(store.record_named(new), Ok(None)) || store.peek_named(new)?.is_some());
+    if occupied {
+        return Err(
+            Failure::refused(format!("something is kept about {} already", plain(new))).next(
+                format!("To remove that: {}", shell::twofactor("unset", &[new], &[])),
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// A new machine may have got the records only. What may have been used before does not work in the new state.
+fn usable_state(context: &Context, store: &Store, record: &Record) -> Result<(), Failure> {
+    let holder = holder(record);
+    match store.snapshot(&holder) {
+        Err(error) if error.mended_by_unlock() => {
+            context
+                .terminal
+                .say(&format!("{error}\nA new state is made.\n"))?;
+            let window = context.policy_or_default()?.window;
+            store.rebuild(&holder, window, clock::now()?)?;
+            Ok(())
+        }
+        other => other.map(|_| ()).map_err(Failure::from),
+    }
+}
+
+/// Checked and charged as at a login.
+fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(), Failure> {
+    let named = |failure: pam_twofactor::check::Failure| for_user(failure, &record.user);
+    let holder = holder(record);
+    let mut session = Session {
+        file: &context.policy,
+        loaded: context.existing_policy()?,
+        store,
+        holder: &holder,
+        service: SERVICE,
+        address: None,
+        clock: clock::now,
+    };
+    let Some(typed) = context.terminal.ask("A code of one of these devices: ")? else {
+        return Err(
+            Failure::refused("no code was typed, so nothing was changed")
+                .next("Without a code: --force"),
+        );
+    };
+    match session
+        .attempt(typed.as_bytes(), Form::Code)
+        .map_err(named)?
+    {
+        Judged::Compared(Outcome::Accepted(_)) => Ok(()),
+        Judged::Compared(Outcome::Rejected(_)) | Judged::Repeated => Err(Failure::refused(
+            "that is no code that these devices show now, so nothing was changed",
+        )
+        .next("Try again with a new one. Without a code: --force")),
+        Judged::Refused(gate) => Err(locked_out(&record.user, gate)),
+        Judged::Gone => Err(not_enrolled(&record.user)),
+    }
+}
+
+/// The user to whom the record belongs, whether there is such an account or not.
+fn holder(record: &Record) -> Account {
+    Account {
+        name: record.user.clone(),
+        uid: record.uid,
+        gid: record.uid,
+    }
+}
+
+fn devices(record: &Record) -> Vec<String> {
+    let names = record.devices.iter().map(|device| device.name.to_string());
+    names.collect()
+}
+
+fn finish(
+    context: &Context,
+    store: &Store,
+    from: &str,
+    to: &Account,
+    begun: Option<Relocation>,
+    action: &'static str,
+) -> Result<(), Failure> {
+    let Some(begun) = begun else {
+        return Err(nothing_to_move(store, from, to));
+    };
+    let from_uid = match &begun {
+        Relocation::Ahead(record) => record.uid,
+        Relocation::Begun | Relocation::Moved => to.uid,
+    };
+    store
+        .relocate(from, to)
+        .map_err(|error| for_user(error, &to.name))?;
+    audit::log(
+        Event::Changed,
+        &[("user", &to.name), ("action", action), ("from", from)],
+    );
+    let record = store.record(to).map_err(Failure::from)?;
+    context.write(&Moved {
+        user: &to.name,
+        uid: to.uid,
+        from,
+        from_uid,
+        completed: !matches!(begun, Relocation::Ahead(_)),
+        devices: record.as_ref().map(devices).unwrap_or_default(),
+    })
+}
+
+fn nothing_to_move(store: &Store, from: &str, to: &Account) -> Failure {
+    let (old, new) = (plain(from), plain(&to.name));
+    match store.holder(to) {
+        Ok(holder) if holder.record.is_some() && holder.account.name == to.name => {
+            Failure::refused(format!(
+                "there is nothing to move: {new} has devices, with the right uid"
+            ))
+        }
+        Ok(holder) if holder.record.is_some() => {
+            let kept = plain(&holder.account.name);
+            Failure::refused(format!(
+                "nothing is kept as {old}; what is kept of {new} is kept as {kept}"
+            ))
+            .next(format!(
+                "To move it: {}",
+                shell::twofactor("rename", &[&holder.account.name, &to.name], &[])
+            ))
+        }
+        Err(error) => for_user(error, &to.name),
+        Ok(_) => Failure::refused(format!("nothing is kept about {old}"))
+            .next("To list what is kept: twofactor status"),
+    }
+}
+
+/// What `rename` and `adopt` report.
+#[derive(Serialize)]
+struct Moved<'a> {
+    user: &'a str,
+    uid: u32,
+    /// The old name.
+    from: &'a str,
+    /// The old uid.
+    from_uid: u32,
+    /// It completed a move that was stopped before.
+    completed: bool,
+    /// The names of the devices.
+    devices: Vec<String>,
+}
+
+impl Report for Moved<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        let old = match self.completed {
+            true => "a move that was stopped before is complete".to_owned(),
+            false => format!("formerly {}, uid {}", plain(self.from), self.from_uid),
+        };
+        Zeroizing::new(format!(
+            "Moved: what is kept of {} (uid {}; {old}).\n",
+            plain(self.user),
+            self.uid
+        ))
+    }
+}

@@ -1,0 +1,211 @@
+//! Whose files are they: index, records, states and the passwd database compared.
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pam_twofactor::store::{Inventory, Store};
+use pam_twofactor::sys::accounts::{self, Account, LookupFailed};
+
+use crate::doctor::Finding;
+use crate::shell;
+use crate::text::plain;
+
+/// What contradicts, of all users that something is kept about. Directory users need not be listed: each name and uid is
+/// looked up.
+pub fn check(store: &Store) -> Vec<Finding> {
+    let inventory = match store.inventory() {
+        Ok(inventory) => inventory,
+        Err(error) => {
+            let path = error.path.display().to_string();
+            let fix = "See what the system says: dmesg";
+            return vec![Finding::of("state-directory", path, error.into(), fix)];
+        }
+    };
+    let mut findings = Vec::new();
+    let mut by_uid: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
+    for name in &inventory.records {
+        match store.record_named(name) {
+            Ok(Some(record)) => {
+                by_uid.entry(record.uid).or_default().push(name);
+                findings.extend(entry(&inventory, name, record.uid));
+                findings.extend(match record.user == *name {
+                    true => owner(name, record.uid),
+                    false => Some(unfinished(name, &record.user)),
+                });
+            }
+            // Removed meanwhile.
+            Ok(None) => {}
+            Err(error) => {
+                let mut failure = crate::context::for_user(error, name);
+                failure.what = format!("{} is refused: {}", plain(name), failure.what);
+                let otherwise = "See what the system says: journalctl -p err";
+                findings.push(Finding::of("record", plain(name), failure, otherwise));
+            }
+        }
+    }
+    findings.extend(strangers(&inventory, &by_uid));
+    findings.extend(orphans(store, &inventory));
+    findings.extend(several(&by_uid));
+    findings.extend(inventory.leftovers.iter().map(|name| leftover(name)));
+    findings
+}
+
+/// The index must lead from the uid to the record.
+fn entry(inventory: &Inventory, name: &str, uid: u32) -> Option<Finding> {
+    let listed = inventory.index.contains(&(uid, name.to_owned()));
+    (!listed).then(|| {
+        Finding::problem(
+            "index",
+            plain(name),
+            format!(
+                "the record of {} is not in the index of user ids: under another name of uid {uid}, no code would be asked for",
+                plain(name)
+            ),
+            "twofactor init",
+        )
+    })
+}
+
+/// The passwd database must know the name, with that uid, and by that name.
+fn owner(name: &str, uid: u32) -> Option<Finding> {
+    let shown = plain(name);
+    match (accounts::by_name(name), accounts::by_uid(uid)) {
+        (Ok(Some(account)), _) if account.uid != uid => Some(Finding::problem(
+            "other-uid",
+            &shown,
+            format!(
+                "the record of {shown} is that of uid {uid}, and {shown} now has uid {}: {shown} is refused",
+                account.uid
+            ),
+            format!(
+                "If it is the same person: {}. If not, to remove the old record: {}",
+                shell::twofactor("adopt", &[name], &[]),
+                shell::twofactor("unset", &[name], &[])
+            ),
+        )),
+        (Ok(Some(account)), _) if account.name != name => Some(renamed(name, &account)),
+        (Ok(None), Ok(Some(account))) => Some(renamed(name, &account)),
+        // Told by `vanished`, or works.
+        (Ok(None), Ok(None)) | (Ok(Some(_)), Ok(_)) => None,
+        (Err(error), _) | (_, Err(error)) => Some(unanswered(name, error)),
+    }
+}
+
+/// `rename` and `adopt` write the new name into the record before they move it.
+fn unfinished(name: &str, user: &str) -> Finding {
+    let cure = shell::twofactor("adopt", &[user], &[("--from", name)]);
+    let (name, user) = (plain(name), plain(user));
+    Finding::problem(
+        "unfinished-move",
+        &name,
+        format!(
+            "the record of {name} says that it is that of {user}: a move was stopped in the middle, and both are refused"
+        ),
+        format!("To complete it: {cure}"),
+    )
+}
+
+fn renamed(name: &str, account: &Account) -> Finding {
+    let cure = shell::twofactor("rename", &[name, &account.name], &[]);
+    let (old, new) = (plain(name), plain(&account.name));
+    Finding::warning(
+        "renamed",
+        &old,
+        format!(
+            "the user with uid {} is now called {new}; the record is kept as {old}, and {new} is asked for its codes",
+            account.uid
+        ),
+        format!("To move it: {cure}"),
+    )
+}
+
+fn unanswered(name: &str, error: LookupFailed) -> Finding {
+    let shown = plain(name);
+    Finding::problem(
+        "lookup",
+        &shown,
+        format!("{error}, so {shown} is refused wherever a code is asked for"),
+        format!(
+            "See what this says: {}",
+            shell::other("getent passwd", name)
+        ),
+    )
+}
+
+/// Entries of the index that lead to the record of another uid.
+fn strangers(inventory: &Inventory, by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Finding> {
+    let is_of = |uid: &u32, name: &str| {
+        let names = by_uid.get(uid);
+        names.is_some_and(|names| names.contains(&name))
+    };
+    let read = |name: &str| by_uid.values().flatten().any(|known| *known == name);
+    let wrong = inventory.index.iter();
+    let wrong = wrong.filter(|(uid, name)| read(name) && !is_of(uid, name));
+    let found = wrong.map(|(uid, name)| {
+        let shown = plain(name);
+        Finding::problem(
+            "index",
+            &shown,
+            format!("the index of user ids names {shown} under uid {uid}, and the record is that of another uid: an account with uid {uid} is refused"),
+            shell::twofactor("adopt", &[name], &[]),
+        )
+    });
+    found.collect()
+}
+
+/// States and entries of the index that tell of a record that is not there.
+fn orphans(store: &Store, inventory: &Inventory) -> Vec<Finding> {
+    let has_record = |name: &str| inventory.records.iter().any(|record| record == name);
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for state in inventory.states.iter().filter(|name| !has_record(name)) {
+        // One in which no device is committed is left where a change was stopped: the next one uses it.
+        if !matches!(store.peek_named(state), Ok(Some(state)) if !state.has_committed()) {
+            names.insert(state);
+        }
+    }
+    for (_, name) in inventory.index.iter().filter(|(_, name)| !has_record(name)) {
+        if !matches!(store.peek_named(name), Ok(Some(state)) if !state.has_committed()) {
+            names.insert(name);
+        }
+    }
+    names.into_iter().map(lost).collect()
+}
+
+fn lost(name: &str) -> Finding {
+    let shown = plain(name);
+    Finding::problem(
+        "lost-record",
+        &shown,
+        format!("{shown} had a device, and its record is gone: {shown} is refused"),
+        format!(
+            "Restore /var/lib/twofactor/users from a backup. To remove what is left, so that {shown} has no device: {}",
+            shell::twofactor("unset", &[name], &[])
+        ),
+    )
+}
+
+/// Two accounts of one uid that each have a record keep them.
+fn several(by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Finding> {
+    let several = by_uid.iter().filter(|(_, names)| names.len() > 1);
+    let found = several.map(|(uid, names)| {
+        let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
+        let names = names.join(", ");
+        Finding::warning(
+            "several-records",
+            &names,
+            format!("{names} have records of their own, and one uid ({uid}): a further name of it is refused"),
+            "If that is meant, nothing. If not: twofactor unset NAME",
+        )
+    });
+    found.collect()
+}
+
+fn leftover(name: &str) -> Finding {
+    let shown = plain(name);
+    Finding::warning(
+        "leftover",
+        &shown,
+        format!("state/{shown}+ is what is left of a state that was removed"),
+        shell::twofactor("unset", &[name], &[]),
+    )
+}

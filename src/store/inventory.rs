@@ -1,0 +1,86 @@
+//! What there is in a state directory, by names alone: for whoever compares records, states and index.
+#![forbid(unsafe_code)]
+
+use crate::sys::file;
+
+use super::{Error, Store, list, names};
+
+/// The files of a state directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// The names of users with a record, sorted.
+    pub records: Vec<String>,
+    /// The names of users with a state, sorted.
+    pub states: Vec<String>,
+    /// The entries of the index: each uid with a name.
+    pub index: Vec<(u32, String)>,
+    /// The names of users of whom there are generations and no state, sorted.
+    pub leftovers: Vec<String>,
+}
+
+impl Store {
+    /// True if something but a record is kept under a name: a state, generations of it, or an entry of the index.
+    ///
+    /// # Errors
+    /// [`Error`] when that cannot be told.
+    pub fn has_traces(&self, name: &str) -> Result<bool, Error> {
+        let Some(state) = names::state_file(name) else {
+            return Ok(false);
+        };
+        let path = self.path.join("state").join(&state);
+        if !file::is_absent(&self.states, &state).map_err(Error::file(&path))? {
+            return Ok(true);
+        }
+        let inventory = self.inventory()?;
+        Ok(inventory.index.iter().any(|(_, entry)| entry == name)
+            || inventory.leftovers.iter().any(|left| left == name))
+    }
+
+    /// Lists what there is.
+    ///
+    /// # Errors
+    /// [`Error`] when a directory or the index cannot be read.
+    pub fn inventory(&self) -> Result<Inventory, Error> {
+        let mut found = Inventory {
+            records: self.users()?,
+            index: self.index()?,
+            ..Inventory::default()
+        };
+        for file_name in list(&self.states, &self.path.join("state"))? {
+            if let Some(name) = names::user_of_state(&file_name) {
+                found.states.push(name);
+            } else if let Some(name) = file_name.strip_suffix('+') {
+                found.leftovers.extend(names::user_of_state(name));
+            }
+        }
+        found.states.sort_unstable();
+        found.leftovers.sort_unstable();
+        let states = &found.states;
+        found.leftovers.retain(|name| !states.contains(name));
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Scratch, alice, enrol, phone};
+    use super::*;
+
+    #[test]
+    fn the_inventory_lists_what_there_is_and_no_temporary_files() {
+        let scratch = Scratch::new();
+        let store = scratch.store();
+        enrol(&store, &alice(), &[phone()]);
+        for stray in ["alice+7", ".alice.new", "alice+", "bob+", "+7", "x+y"] {
+            std::fs::write(scratch.top().join("state").join(stray), "").unwrap();
+        }
+        let name = alice().name;
+        let expected = Inventory {
+            records: vec![name.clone()],
+            states: vec![name.clone()],
+            index: vec![(alice().uid, name)],
+            leftovers: vec!["bob".to_owned()],
+        };
+        assert_eq!(store.inventory().unwrap(), expected);
+    }
+}
