@@ -42,9 +42,8 @@ impl Failure {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Store(error) if error.is_missing() => {
-                Some("twofactor init makes the state directory, twofactor enable the policy")
-            }
+            // A policy is made anew; a state directory that was in use is mounted or restored.
+            Self::Store(error) if error.is_missing() => Some("twofactor doctor says what to do"),
             Self::Store(error) if error.mended_by_unlock() => {
                 Some("twofactor unlock USER makes a new state")
             }

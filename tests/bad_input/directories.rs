@@ -50,7 +50,7 @@ fn a_missing_directory_refuses() {
     let gone = |path: &Path| std::fs::remove_dir_all(path).unwrap();
     every_part_refuses(
         gone,
-        "open: No such file or directory (os error 2)\" hint=\"twofactor init makes the state directory, twofactor enable the policy\"",
+        "open: No such file or directory (os error 2)\" hint=\"twofactor doctor says what to do\"",
     );
 }
 

@@ -131,7 +131,7 @@ fn a_policy_that_cannot_be_used_refuses() {
     };
     std::fs::remove_file(policy_path()).unwrap();
     let missing = line(
-        "open: No such file or directory (os error 2)\" hint=\"twofactor init makes the state directory, twofactor enable the policy\"",
+        "open: No such file or directory (os error 2)\" hint=\"twofactor doctor says what to do\"",
     );
     assert_eq!(unasked(&machine, "bob"), (code::AUTHINFO_UNAVAIL, missing));
     machine.write_file(policy_path(), ON, 0o666);

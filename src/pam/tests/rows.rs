@@ -176,9 +176,7 @@ fn without_a_policy_nobody_is_let_through() {
     assert_eq!(priority, Priority::Error);
     assert!(line.starts_with(&about("result=error error=\"")), "{line}");
     assert!(
-        line.ends_with(
-            "hint=\"twofactor init makes the state directory, twofactor enable the policy\""
-        ),
+        line.ends_with("hint=\"twofactor doctor says what to do\""),
         "{line}"
     );
 }
