@@ -42,7 +42,7 @@ impl Failure {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             // A policy is made anew; a state directory that was in use is mounted or restored.
-            Self::Store(error) if error.is_missing() => Some("twofactor doctor says what mends it"),
+            Self::Store(error) if error.is_missing() => Some("twofactor doctor names the cure"),
             Self::Store(error) if error.mended_by_unlock() => {
                 Some("twofactor unlock USER makes a new state")
             }

@@ -138,7 +138,7 @@ fn strangers(inventory: &Inventory, by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Fi
         Finding::problem(
             "index",
             &name,
-            format!("the index of user ids names {name} under uid {uid}, and the record is that of another uid: whoever has uid {uid} is refused"),
+            format!("the index of user ids names {name} under uid {uid}, and the record is that of another uid: the user with uid {uid} is refused"),
             format!("twofactor adopt {name}"),
         )
     });

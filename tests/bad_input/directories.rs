@@ -48,7 +48,7 @@ fn a_missing_directory_refuses() {
     let gone = |path: &Path| std::fs::remove_dir_all(path).unwrap();
     every_part_refuses(
         gone,
-        "open: No such file or directory (os error 2)\" hint=\"twofactor doctor says what mends it\"",
+        "open: No such file or directory (os error 2)\" hint=\"twofactor doctor names the cure\"",
     );
 }
 

@@ -123,7 +123,7 @@ fn a_policy_that_cannot_be_used_refuses() {
     };
     std::fs::remove_file(policy_path()).unwrap();
     let missing = line(
-        "open: No such file or directory (os error 2)\" hint=\"twofactor doctor says what mends it\"",
+        "open: No such file or directory (os error 2)\" hint=\"twofactor doctor names the cure\"",
     );
     assert_eq!(unasked(&machine, "bob"), (code::AUTHINFO_UNAVAIL, missing));
     machine.write_file(policy_path(), ON, 0o666);

@@ -174,7 +174,7 @@ fn without_a_policy_nobody_is_let_through() {
     assert_eq!(priority, Priority::Error);
     assert!(line.starts_with(&about("result=error error=\"")), "{line}");
     assert!(
-        line.ends_with("hint=\"twofactor doctor says what mends it\""),
+        line.ends_with("hint=\"twofactor doctor names the cure\""),
         "{line}"
     );
 }
