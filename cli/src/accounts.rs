@@ -54,7 +54,7 @@ impl Owner {
         if let Some(account) = accounts.find(name)? {
             return Ok(Self::Named(account));
         }
-        // One that cannot be read, or names another user, belongs to nobody that can be told.
+        // One that cannot be read, or names another user, belongs to no account that can be told.
         let record = store.record_named(name).ok().flatten();
         let record = record.filter(|record| record.user == name);
         let account = record
@@ -62,7 +62,7 @@ impl Owner {
             .transpose()?
             .flatten();
         Ok(match account {
-            // A record of its own counts for that account, and this one for nobody.
+            // A record of its own counts for that account, and this one for none.
             Some(account) if matches!(store.holder(&account), Ok(holder) if holder.account.name != name) => {
                 Self::Gone
             }

@@ -67,7 +67,7 @@ pub enum Command {
     /// Mark the state directory, once on each machine
     ///
     /// Packages do it when they are first installed. Makes what is missing of the directory, gives it a mark, and notes the mark beside the policy. A directory without
-    /// its mark, as when its disk is not mounted or a backup was not restored, or with another mark, refuses everybody:
+    /// its mark, as when its disk is not mounted or a backup was not restored, or with another mark, refuses every login:
     /// it must not pass for one in which no user has a device. Running it again changes nothing; it adds what is missing
     /// in the index of user ids, and tells whose files contradict each other.
     #[command(after_help = "\

@@ -183,7 +183,7 @@ impl Context {
         }
     }
 
-    /// Record and state of somebody who has a device, read without a lock: for displays.
+    /// Record and state of a user with a device, read without a lock: for displays.
     pub fn snapshot(&self, user: &str) -> Result<Snapshot, Failure> {
         let (holder, store) = self.found(user)?;
         let name = &holder.account.name;

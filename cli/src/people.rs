@@ -27,10 +27,10 @@ const ADMINISTRATORS: [&str; 2] = ["sudo", "wheel"];
 pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<Person>, Vec<String>), Failure> {
     let recorded = store.users()?;
     let listed = Accounts::for_names(recorded.len());
-    let (mut everybody, mut warnings) = (BTreeMap::new(), Vec::new());
+    let (mut found, mut warnings) = (BTreeMap::new(), Vec::new());
     for name in &recorded {
         match Owner::of(&listed, store, name)?.account() {
-            Some(account) => _ = everybody.insert(account.name.clone(), account),
+            Some(account) => _ = found.insert(account.name.clone(), account),
             None => warnings.push(format!(
                 "there is a record of {name}, but no such user: {}",
                 shell::twofactor("unset", &[name], &[])
@@ -39,16 +39,16 @@ pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<Person>, Vec<String>),
     }
     for (name, _) in local() {
         if let Some(account) = listed.find(&name)? {
-            everybody.insert(name, account);
+            found.insert(name, account);
         }
     }
     let administrators = administrator_groups();
     let mut groups = KnownGroups::default();
     let now = clock::now()?;
     let mut people = Vec::new();
-    for (name, account) in everybody {
+    for (name, account) in found {
         let (kept_as, enrolment) = match enrolment(store, &account, now) {
-            Ok(found) => found,
+            Ok(enrolment) => enrolment,
             Err(error) => {
                 warnings.push(format!("{name} will be refused: {error}"));
                 continue;
@@ -67,7 +67,7 @@ pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<Person>, Vec<String>),
     Ok((people, warnings))
 }
 
-/// Everybody with a record, by the names of the files alone: none of them is read, and no lock is taken. Who is only
+/// All with a record, by the names of the files alone: none of them is read, and no lock is taken. Who is only
 /// invited counts as enrolled.
 pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<Person>, Failure> {
     let mut groups = KnownGroups::default();

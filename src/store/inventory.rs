@@ -1,4 +1,4 @@
-//! What there is in a state directory, by names alone: for whoever compares records, states and index.
+//! What there is in a state directory, by names alone: for comparing records, states and index.
 #![forbid(unsafe_code)]
 
 use crate::sys::file;

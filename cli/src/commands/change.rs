@@ -130,7 +130,7 @@ pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result
     Ok(made)
 }
 
-/// The state directory. Switching off works without: whoever is locked out by a broken one needs just that.
+/// The state directory. Switching off works without: it is what helps while a broken one locks everyone out.
 fn store_for(context: &Context, danger: Danger, after: &Policy) -> Result<Option<Store>, Failure> {
     match context.existing_store() {
         Err(_) if danger == Danger::Off || !after.enabled => Ok(None),
