@@ -257,7 +257,7 @@ install: install-policy-check install-mark install-files
 	mkdir -p -m 0700 $(DESTDIR)$(STATEDIR)
 	mkdir -p -m 0700 $(DESTDIR)$(STATEDIR)/users $(DESTDIR)$(STATEDIR)/state
 	@test -e $(policy) || test -L $(policy) || install -m 0644 src/policy/default.toml $(policy)
-	@test -n "$(DESTDIR)" || ! test -L $(STATEDIR)/mark || $(initialize)
+	@test -n "$(DESTDIR)" || ! ls $(STATEDIR)/mark-* >/dev/null 2>&1 || $(initialize)
 	@echo "Installed. Nobody is asked for a code yet: README.md says how to go on."
 
 policy = $(DESTDIR)$(POLICYDIR)/twofactor.toml

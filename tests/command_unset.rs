@@ -150,7 +150,7 @@ fn r21_disable_says_who_is_no_longer_asked_and_where() {
     );
     let told = pty.expect("Change the policy? [y/N] ");
     assert!(
-        told.contains("\n  No longer asked  alice (at su, sudo)\n"),
+        told.contains("\n  No longer asked  alice (at su, su-l, sudo, sudo-i)\n"),
         "{told}"
     );
     drop(pty);

@@ -167,11 +167,11 @@ fn a_login_opens_and_locks_what_apparmor_lets_it() {
             path.to_owned()
         };
         let allowed = rules.iter().any(|(rule, permissions)| {
-            let fits = match rule.strip_suffix('*') {
-                Some(start) => shown
-                    .strip_prefix(start)
-                    .is_some_and(|name| !name.is_empty() && !name.contains('/')),
-                None => *rule == shown,
+            let below = |start: &str| shown.strip_prefix(start).filter(|name| !name.is_empty());
+            let fits = match (rule.strip_suffix("**"), rule.strip_suffix('*')) {
+                (Some(start), _) => below(start).is_some(),
+                (None, Some(start)) => below(start).is_some_and(|name| !name.contains('/')),
+                (None, None) => *rule == shown,
             };
             fits && needed.iter().all(|one| permissions.contains(*one))
         });

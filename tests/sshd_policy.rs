@@ -178,7 +178,7 @@ fn a_policy_that_cannot_be_used_refuses_everybody_and_the_log_says_where() {
         assert_eq!(
             why(user),
             "\"/etc/security/twofactor.toml: open: No such file or directory (os error 2)\" \
-             hint=\"twofactor doctor names the cure\""
+             hint=\"twofactor doctor says what to do\""
         );
         for (mode, shown) in [(0o666, "0666"), (0o664, "0664")] {
             machine.write_file(FILE, "enabled = false\n", mode);

@@ -9,7 +9,7 @@ use crate::record::Record;
 use crate::state::{self, DeviceState, State};
 use crate::sys::accounts::Account;
 use crate::sys::file::{self, FileError};
-use crate::sys::link::{Claim, NewFile};
+use crate::sys::link::{Claim, Durability, NewFile};
 
 use super::generations::StateFiles;
 use super::locked::{Locked, knows_all};
@@ -184,7 +184,8 @@ impl Store {
             return Ok(None);
         };
         let locked = Locked::of_new(self, account, staged.files, held);
-        index::add(&self.users, account.uid, &account.name).map_err(Error::file(&path))?;
+        index::add(&self.users, account.uid, &account.name, Durability::Later)
+            .map_err(Error::file(&path))?;
         Ok(Some(Claimed {
             position: staged.position,
             locked,

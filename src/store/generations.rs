@@ -222,13 +222,10 @@ impl<'s> StateFiles<'s> {
         waiting: Waiting,
         watch: &mut Watch,
     ) -> Result<Option<HeldFile>, Error> {
-        if !self.is_absent(self.states, &self.directory())? {
-            drop(base.fd);
-            return self.join(waiting, watch);
-        }
         let stored = self.read(&base);
         if !self.is_current(&Place::Base, &base.stat)? {
-            return Ok(None);
+            drop(base.fd);
+            return self.join(waiting, watch);
         }
         Ok(Some(HeldFile {
             fd: base.fd,

@@ -1,7 +1,7 @@
 //! Which names have a record under a user id: so that a renamed user, an alias or a changed canonical name is asked
 //! for the code of the same record.
 //!
-//! Each entry is a symbolic link in `users/` whose target is the file name of a state: `+UID` for the first name,
+//! Each entry is a small file in `users/` that holds the file name of a state: `+UID` for the first name,
 //! `+UID+1` to `+UID+7` for further names of the same uid, which are looked at only where `+UID+` exists. The character
 //! `+` occurs in no file name that is made of a user's name. Entries are made and removed without a lock: each is
 //! touched by the holder of its own name's lock only.
@@ -10,7 +10,7 @@
 use std::os::fd::OwnedFd;
 
 use crate::sys::file::{self, FileError};
-use crate::sys::link;
+use crate::sys::link::{self, Durability};
 
 use super::names;
 
@@ -21,15 +21,20 @@ pub const MAX_NAMES: usize = 8;
 ///
 /// # Errors
 /// [`FileError`]; [`FileError::TooLarge`] if there are [`MAX_NAMES`] others.
-pub fn add(users: &OwnedFd, uid: u32, name: &str) -> Result<bool, FileError> {
+pub fn add(
+    users: &OwnedFd,
+    uid: u32,
+    name: &str,
+    durability: Durability,
+) -> Result<bool, FileError> {
     let target = names::state_file(name).ok_or(FileError::TooLarge)?;
     for slot in 0..MAX_NAMES {
         let entry = entry(uid, slot);
         if slot == 1 {
             // Readers look at the further entries only where this is.
-            link::write_value(users, &more(uid), "more")?;
+            link::write_value(users, &more(uid), "more", durability)?;
         }
-        if link::write_value(users, &entry, &target)? {
+        if link::write_value(users, &entry, &target, durability)? {
             return Ok(true);
         }
         if link::read_value(users, &entry)?.is_some_and(|present| present == target) {

@@ -6,7 +6,7 @@ use crate::record::Record;
 use crate::state::{self, COUNTER_UNKNOWN, DeviceState, Slot, State};
 use crate::sys::accounts::Account;
 use crate::sys::file::{self, Access};
-use crate::sys::link::{self, Claim};
+use crate::sys::link::{self, Claim, Durability};
 
 use super::generations::{HeldFile, StateFiles, Waiting};
 use super::{Cause, Error, Store, index, names};
@@ -224,7 +224,7 @@ impl<'s> Locked<'s> {
     fn write_record(&self, text: &str, replaces: bool) -> Result<(), WriteFailed> {
         let users = &self.store.users;
         let name = names::record_file(&self.account.name).ok_or(file::FileError::TooLarge)?;
-        if index::add(users, self.account.uid, &self.account.name)? {
+        if index::add(users, self.account.uid, &self.account.name, Durability::Now)? {
             file::flush_directory(users)?;
         }
         if replaces {

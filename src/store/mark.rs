@@ -3,7 +3,7 @@
 //! A directory that is not mounted, not restored, or made anew has no mark or another one. It must not pass for one in
 //! which no user is enrolled.
 //!
-//! In the directory the id is the target of the symbolic link `mark`. Beside the policy it stands in a file of the
+//! In the directory the id is part of the name of an empty file, `mark-ID`: one system call tells whether it is there. Beside the policy it stands in a file of the
 //! policy's name with the ending `.id` (`/etc/security/twofactor.id`), one line `ID PATH` for each directory.
 #![forbid(unsafe_code)]
 
@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 
 use crate::sys::file::{self, Access, FileError, Open};
-use crate::sys::link;
+use crate::sys::link::{self, Claim};
 
 use super::{Cause, Error};
 
-const MARK: &str = "mark";
+const MARK: &str = "mark-";
 /// Bytes of randomness in an id.
 const ID_LEN: usize = 16;
 
@@ -54,9 +54,13 @@ pub fn id_file(policy: &Path) -> PathBuf {
 /// [`Error`] with [`Cause::Unmarked`] where the directory has no mark, [`Cause::NotNoted`] where no id is noted for
 /// this path, [`Cause::OtherMark`] where the ids differ.
 pub fn check(top: &OwnedFd, path: &Path, policy: &Path) -> Result<(), Error> {
-    let mark = read_mark(top, path)?;
     let noted = noted(path, policy)?;
-    let cause = match (mark, noted) {
+    if let Some(noted) = &noted
+        && file::is_present(top, &format!("{MARK}{noted}")).map_err(Error::file(path))?
+    {
+        return Ok(());
+    }
+    let cause = match (read_mark(top, path)?, noted) {
         (Some(mark), Some(noted)) if mark == noted => return Ok(()),
         (Some(_), Some(_)) => Cause::OtherMark,
         (None, _) => Cause::Unmarked,
@@ -99,17 +103,10 @@ pub fn initialize(
             let id = new_id(path)?;
             // The note comes first: a kill in between leaves a directory that is refused, not one that is believed.
             note(&id, path, policy)?;
-            let made = link::write_value(top, MARK, &id)
-                .and_then(|made| file::flush_directory(top).map(|()| made))
+            link::create_new(top, &format!("{MARK}{id}"), &[], Claim::Free)
+                .and_then(|_| file::flush_directory(top))
                 .map_err(Error::file(path))?;
-            if made {
-                Ok(Initialized::Marked)
-            } else {
-                Err(Error {
-                    path: path.to_owned(),
-                    cause: Cause::OtherMark,
-                })
-            }
+            Ok(Initialized::Marked)
         }
     }
 }
@@ -122,8 +119,17 @@ pub fn is_noted(path: &Path, policy: &Path) -> Result<bool, Error> {
     Ok(noted(path, policy)?.is_some())
 }
 
+/// The id of a directory. Two marks are that of another one.
 fn read_mark(top: &OwnedFd, path: &Path) -> Result<Option<String>, Error> {
-    link::read_value(top, MARK).map_err(Error::file(&path.join(MARK)))
+    let names = super::list(top, path)?;
+    let mut ids = names.iter().filter_map(|name| name.strip_prefix(MARK));
+    match (ids.next(), ids.next()) {
+        (Some(_), Some(_)) => Err(Error {
+            path: path.to_owned(),
+            cause: Cause::OtherMark,
+        }),
+        (id, _) => Ok(id.map(str::to_owned)),
+    }
 }
 
 fn new_id(path: &Path) -> Result<String, Error> {

@@ -28,6 +28,7 @@ use crate::record::Record;
 use crate::state::State;
 use crate::sys::accounts::Account;
 use crate::sys::file::{self, Access, FileError, Open};
+use crate::sys::link::Durability;
 use crate::sys::lock;
 
 pub use bulk::{BATCH, Enrolled, Newcomer};
@@ -251,7 +252,8 @@ impl Store {
                 continue;
             };
             if !present.contains(&(record.uid, name.clone())) {
-                index::add(&self.users, record.uid, &name).map_err(Error::file(&users))?;
+                index::add(&self.users, record.uid, &name, Durability::Now)
+                    .map_err(Error::file(&users))?;
                 added += 1;
             }
         }

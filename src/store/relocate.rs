@@ -18,7 +18,7 @@
 use crate::record::Record;
 use crate::sys::accounts::Account;
 use crate::sys::file::{self, Access, FileError};
-use crate::sys::link;
+use crate::sys::link::{self, Durability};
 
 use super::generations::StateFiles;
 use super::locked::knows_all;
@@ -123,7 +123,7 @@ impl Store {
             path: self.state_path(from),
             cause,
         })?;
-        index::add(&self.users, to.uid, &to.name)
+        index::add(&self.users, to.uid, &to.name, Durability::Now)
             .and_then(|_| file::flush_directory(&self.users))
             .map_err(Error::file(&path))?;
         state.uid = to.uid;

@@ -372,6 +372,20 @@ pub fn is_absent(directory: impl AsFd, name: &str) -> Result<bool, FileError> {
     }
 }
 
+/// True if a regular file of root's has a name, seen by one system call.
+///
+/// # Errors
+/// [`FileError`].
+pub fn is_present(directory: impl AsFd, name: &str) -> Result<bool, FileError> {
+    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => {
+            Ok(FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_uid == 0)
+        }
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(FileError::System("stat", errno)),
+    }
+}
+
 fn temporary_name(name: &str) -> String {
     format!(".{name}.new")
 }

@@ -1,17 +1,18 @@
-//! Names that are made only where there are none, and symbolic links as small values.
+//! Names that are made only where there are none.
 //!
-//! Both are atomic without a lock: of two processes that make the same name one is told that it exists.
+//! That is atomic without a lock: of two processes that make the same name one is told that it exists.
 #![forbid(unsafe_code)]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, fsync, linkat, openat, readlinkat, renameat,
-    renameat_with, symlinkat, unlinkat,
+    AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, fsync, linkat, openat, renameat,
+    renameat_with, unlinkat,
 };
 use rustix::io::{Errno, retry_on_intr};
 
-use super::file::{self, FileError};
+use super::file::{self, Access, FileError, Open};
 use super::lock;
 
 /// What a new file is before it has its name.
@@ -202,36 +203,50 @@ pub fn rename_new(directory: impl AsFd, from: &str, to: &str) -> Result<bool, Fi
     }
 }
 
-/// Makes a symbolic link as a value; tells whether the name was free.
+/// When the content of a new file is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Before it has its name.
+    Now,
+    /// After a flush of the file system, for many files at once.
+    Later,
+}
+
+/// Makes a small file that holds one line, whole from the first moment on; tells whether the name was free.
 ///
 /// # Errors
 /// [`FileError`].
-pub fn write_value(directory: impl AsFd, name: &str, value: &str) -> Result<bool, FileError> {
-    match symlinkat(value, directory, name) {
-        Ok(()) => Ok(true),
-        Err(Errno::EXIST) => Ok(false),
-        Err(errno) => Err(FileError::System("symlink", errno)),
+pub fn write_value(
+    directory: impl AsFd,
+    name: &str,
+    value: &str,
+    durability: Durability,
+) -> Result<bool, FileError> {
+    let bytes = format!("{value}\n").into_bytes();
+    let file = NewFile::create(directory.as_fd(), name, &bytes, Claim::Free)?;
+    if durability == Durability::Now {
+        file.flush()?;
     }
+    Ok(file.publish(name)?.is_some())
 }
 
-/// The value of a symbolic link. `None` when two system calls have said that there is nothing under that name.
+/// The line that a small file holds. `None` when two system calls have said that there is nothing under that name.
 ///
 /// # Errors
-/// [`FileError`], also when it is something else than a link, or not UTF-8.
+/// [`FileError`], also when it is no file of root's that is closed to others, or not one line of UTF-8.
 pub fn read_value(directory: impl AsFd, name: &str) -> Result<Option<String>, FileError> {
-    let read = || readlinkat(&directory, name, Vec::new());
-    let target = match read() {
-        Err(Errno::NOENT) if file::is_absent(&directory, name)? => return Ok(None),
+    let open = || file::open_file(&directory, Path::new(name), Open::Read, Access::Private);
+    let (fd, stat) = match open() {
+        Err(error) if error.is_missing() && file::is_absent(&directory, name)? => return Ok(None),
         // Made in between, or it was there all the time.
-        Err(Errno::NOENT) => read(),
-        other => other,
+        Err(error) if error.is_missing() => open()?,
+        other => other?,
     };
-    match target {
-        Ok(target) => target
-            .into_string()
-            .map(Some)
-            .map_err(|_| FileError::WrongType),
-        Err(Errno::INVAL) => Err(FileError::WrongType),
-        Err(errno) => Err(FileError::System("readlink", errno)),
-    }
+    let bytes = file::read_all(fd, &stat)?;
+    let line = std::str::from_utf8(&bytes)
+        .ok()
+        .and_then(|text| text.strip_suffix('\n'))
+        .filter(|line| !line.is_empty() && !line.contains('\n'));
+    line.map(|line| Some(line.to_owned()))
+        .ok_or(FileError::WrongType)
 }

@@ -55,8 +55,7 @@ impl Answer {
             Form::PasswordThenCode => candidates
                 .iter()
                 .position(|c| c.is_grouped_in(input) && c.looks_like_recovery())
-                // The shortest: a longer one may begin with digits of the password.
-                .or(candidates.iter().rposition(|c| c.digits.is_some())),
+                .or_else(|| only_digits(&candidates)),
         };
         Self {
             candidates,
@@ -82,6 +81,19 @@ impl Answer {
         self.candidates
             .iter()
             .any(|c| c.digits.is_some() || c.looks_like_recovery())
+    }
+}
+
+/// The only reading that is a code of digits. Where there are several, one of them may hold digits of the password, and a
+/// refused code may be the end of a longer one that is right.
+fn only_digits(candidates: &[Candidate]) -> Option<usize> {
+    let mut found = candidates
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| c.digits.is_some());
+    match (found.next(), found.next()) {
+        (Some((position, _)), None) => Some(position),
+        _ => None,
     }
 }
 

@@ -307,7 +307,7 @@ fn what_was_offered_and_cannot_be_stored_lets_in() {
             "-qq",
             "-o",
             "/dev/null",
-            "--inject=renameat,renameat2:error=EIO:when=2+",
+            "--inject=linkat:error=EIO:when=2+",
         ];
         let drive = enrols("bob").answer("yes").answer_shell(&meanwhile);
         let outcome = run(drive.through(&strace));

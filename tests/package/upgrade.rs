@@ -8,7 +8,7 @@ use harness::Machine;
 use super::clean::*;
 use super::watch::Watch;
 
-const MARK: &str = "/var/lib/twofactor/mark";
+const STATE: &str = "/var/lib/twofactor";
 
 /// The package once more, with another version.
 fn repacked(machine: &Machine, version: &str) -> PathBuf {
@@ -41,7 +41,7 @@ fn in_use_before_marks() -> (Machine, Token) {
     select(&machine);
     let token = Token::of(&machine, "alice");
     switch_on(&machine);
-    assert!(!is_link(MARK));
+    assert!(!mark_of(STATE).is_some());
     (machine, token)
 }
 
@@ -124,8 +124,18 @@ fn an_upgrade_puts_no_policy_that_is_off_in_the_place_of_a_missing_one() {
     assert!(!std::fs::exists(POLICY).unwrap());
 }
 
-fn is_link(path: &str) -> bool {
-    std::fs::read_link(path).is_ok()
+/// The path of a state directory's mark, and the id in its name.
+fn mark_of(state: &str) -> Option<(std::path::PathBuf, String)> {
+    let entries = std::fs::read_dir(state).unwrap();
+    entries.into_iter().find_map(|entry| {
+        let path = entry.unwrap().path();
+        let id = path
+            .file_name()?
+            .to_str()?
+            .strip_prefix("mark-")?
+            .to_owned();
+        Some((path, id))
+    })
 }
 
 #[test]
@@ -145,7 +155,7 @@ fn r42_logins_go_on_while_a_version_without_marks_is_upgraded() {
     assert!(status.success(), "{:?}", apt.kill());
     code_lets_in(&sshd, &mut token);
     watch.found_nothing();
-    assert!(is_link(MARK));
+    assert!(mark_of(STATE).is_some());
     assert_eq!(findings(&machine), serde_json::json!([]));
 }
 
@@ -158,11 +168,11 @@ fn r42_logins_work_at_each_step_of_that_upgrade() {
     let preinst = "/root/again/DEBIAN/preinst";
     machine.run(preinst, &["upgrade", "0.1.0", "0.2.0"]).ok();
     code_lets_in(&sshd, &mut token);
-    std::fs::remove_file(MARK).unwrap();
+    std::fs::remove_file(mark_of(STATE).unwrap().0).unwrap();
     code_lets_in(&sshd, &mut token);
     // Module and command are new, and nothing is configured.
     machine.run("dpkg", &["--unpack", &new]).ok();
-    assert!(is_link(MARK));
+    assert!(mark_of(STATE).is_some());
     code_lets_in(&sshd, &mut token);
     wrong_code_is_refused(&sshd, &token);
     machine.run("dpkg", &["--configure", "--pending"]).ok();
@@ -195,10 +205,10 @@ fn r42_an_upgrade_does_not_mark_a_directory_that_has_lost_its_mark() {
     let mut token = Token::of(&machine, "alice");
     switch_on(&machine);
     let sshd = machine.sshd("");
-    let id = std::fs::read_link(MARK).unwrap();
-    std::fs::remove_file(MARK).unwrap();
+    let (mark, _) = mark_of(STATE).unwrap();
+    std::fs::remove_file(&mark).unwrap();
     install(&machine, &repacked(&machine, "0.2.1"));
-    assert!(!is_link(MARK));
+    assert!(!mark_of(STATE).is_some());
     let session = sshd.login("alice").answer(harness::PASSWORD).run();
     assert!(!session.is_in(), "{session:?}");
     // Nor does anything at boot make one: modes are adjusted, and no more.
@@ -208,6 +218,6 @@ fn r42_an_upgrade_does_not_mark_a_directory_that_has_lost_its_mark() {
         lines.all(|line| line.starts_with("z /var/lib/twofactor")),
         "{tmpfiles}"
     );
-    std::os::unix::fs::symlink(id, MARK).unwrap();
+    std::fs::write(&mark, "").unwrap();
     code_lets_in(&sshd, &mut token);
 }

@@ -102,13 +102,22 @@ fn an_index_has_room_for_eight_names() {
     let (_scratch, store) = enrolled();
     for number in 1..8 {
         let name = format!("alias{number}");
-        assert_eq!(index::add(&store.users, 1000, &name), Ok(true));
-        assert_eq!(index::add(&store.users, 1000, &name), Ok(false));
+        assert_eq!(
+            index::add(&store.users, 1000, &name, Durability::Now),
+            Ok(true)
+        );
+        assert_eq!(
+            index::add(&store.users, 1000, &name, Durability::Now),
+            Ok(false)
+        );
     }
-    let full = index::add(&store.users, 1000, "alias8");
+    let full = index::add(&store.users, 1000, "alias8", Durability::Now);
     assert_eq!(full, Err(FileError::TooLarge));
     index::remove(&store.users, 1000, "alice").unwrap();
-    assert_eq!(index::add(&store.users, 1000, "alias8"), Ok(true));
+    assert_eq!(
+        index::add(&store.users, 1000, "alias8", Durability::Now),
+        Ok(true)
+    );
     assert_eq!(index::names_of(&store.users, 1000).unwrap().len(), 8);
 }
 
@@ -139,10 +148,10 @@ fn r42_whatever_of_a_record_is_lost_is_an_error() {
             let text = record_of(&account("alice", 7), &[phone()]).to_toml();
             fs::write(s.record(), text.as_bytes()).unwrap();
         }),
-        ("the index entry is no link", |s| {
+        ("the index entry names no user", |s| {
             fs::remove_file(s.record()).unwrap();
             fs::remove_file(s.top().join("users/+1000")).unwrap();
-            fs::write(s.top().join("users/+1000"), "alice").unwrap();
+            fs::write(s.top().join("users/+1000"), "").unwrap();
         }),
     ];
     for (what, spoil) in spoils {
