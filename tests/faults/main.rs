@@ -15,6 +15,7 @@ mod common;
 mod enrolled;
 
 mod commands;
+mod kept;
 mod killed;
 mod logins;
 mod stacks;
