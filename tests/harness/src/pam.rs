@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::artefacts;
 use crate::exec::{self, Program, Run};
-use crate::fault::{Fault, Traced, Window};
+use crate::fault::{Fault, Halt, Traced, Window};
 
 mod outcome;
 
@@ -272,6 +272,16 @@ impl Drive {
     /// When it cannot be traced.
     pub fn traced(self, fault: Option<Fault>) -> Traced {
         self.program().traced(Window::Marked, fault)
+    }
+
+    /// Runs one transaction and stops it behind one system call between pam_start and pam_end, for as long as `meanwhile` takes.
+    ///
+    /// # Panics
+    /// When it cannot be traced or stopped.
+    pub fn halted(self, at: (usize, Halt), meanwhile: &mut dyn FnMut()) -> Traced {
+        self.program()
+            .limit(LONG)
+            .halted(Window::Marked, at, meanwhile)
     }
 
     /// Runs a warm-up and then this many transactions in one process.
