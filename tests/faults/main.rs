@@ -19,4 +19,5 @@ mod kept;
 mod killed;
 mod logins;
 mod stacks;
+mod stopped;
 mod table;
