@@ -5,18 +5,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::fault::{Traced, Window};
+use harness::fault::{Fault, Harm, Traced, Window};
 use harness::otp::hotp;
 use harness::pam::code;
 use harness::{Machine, Program};
 use pam_twofactor::STATE_DIR;
 use pam_twofactor::record::Record;
-use pam_twofactor::store::Store;
 use pam_twofactor::sys::accounts::Account;
 
 use crate::enrolled::{
-    IGNORED, SECRET, add_account, add_recovery_codes, device, enrol, login, machine,
+    IGNORED, SECRET, add_account, add_recovery_codes, device, enrol, login, machine, record_path,
 };
+use crate::kept::{Kept, holder, open_store};
 use crate::logins::{account, all_files, in_turn, readable};
 use crate::table::{Column, Row, described, print, state_path, stride};
 
@@ -27,6 +27,9 @@ enum InForce {
     New,
 }
 
+/// What is imported.
+const URIS: &str = "/run/uris";
+
 /// A command that changes a record, and how to see that it did.
 struct Change {
     arguments: &'static [&'static str],
@@ -34,7 +37,7 @@ struct Change {
     is_new: fn(&Option<Record>) -> bool,
 }
 
-const CHANGES: [Change; 4] = [
+const CHANGES: [Change; 5] = [
     Change {
         arguments: &["enroll", "bob", "--hotp", "--no-confirm", "--json", "--yes"],
         user: "bob",
@@ -57,6 +60,15 @@ const CHANGES: [Change; 4] = [
         arguments: &["unset", "alice", "--json", "--yes"],
         user: "alice",
         is_new: Option::is_none,
+    },
+    Change {
+        arguments: &["import", "uri", URIS, "--user", "bob", "--json", "--yes"],
+        user: "bob",
+        is_new: |record| {
+            record
+                .as_ref()
+                .is_some_and(|record| secret(record) == SECRET)
+        },
     },
     Change {
         arguments: &["recovery-codes", "alice", "--json", "--yes"],
@@ -83,6 +95,8 @@ fn no_fault_in_a_change_leaves_neither_the_old_record_nor_the_new_one() {
     enrol(&machine, "carol");
     add_account(&machine, "bob");
     machine.write_file("/run/codes", "", 0o600);
+    let uri = format!("otpauth://hotp/bob?secret={SECRET}&counter=0\n");
+    machine.write_file(URIS, uri, 0o600);
     let before = Before::look();
     let rows = CHANGES
         .each_ref()
@@ -92,50 +106,19 @@ fn no_fault_in_a_change_leaves_neither_the_old_record_nor_the_new_one() {
     assert!(all > 4000 / stride(131), "{all}");
 }
 
-/// The files of the state directory before each change.
+/// What there is before each change.
 struct Before {
-    contents: Vec<(PathBuf, Vec<u8>)>,
+    kept: Kept,
     all: Vec<PathBuf>,
 }
 
 impl Before {
     fn look() -> Self {
-        let read = |path: PathBuf| (path.clone(), fs::read(path).unwrap());
         Self {
-            contents: kept().into_iter().map(read).collect(),
+            kept: Kept::look(),
             all: all_files(),
         }
     }
-
-    fn restore(&self) {
-        for path in kept() {
-            if !self.contents.iter().any(|(known, _)| *known == path) {
-                fs::remove_file(path).unwrap();
-            }
-        }
-        for (path, content) in &self.contents {
-            harness_file(path, content);
-        }
-    }
-
-    fn content(&self, path: &Path) -> Option<&[u8]> {
-        let mut contents = self.contents.iter();
-        let found = contents.find(|(known, _)| known == path);
-        found.map(|(_, content)| content.as_slice())
-    }
-}
-
-fn harness_file(path: &Path, content: &[u8]) {
-    use std::os::unix::fs::PermissionsExt;
-    fs::write(path, content).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-/// All records and states, temporary files as well.
-fn kept() -> Vec<PathBuf> {
-    let parts = ["users", "state"].map(|part| Path::new(STATE_DIR).join(part));
-    let entries = parts.iter().flat_map(|part| fs::read_dir(part).unwrap());
-    entries.map(|entry| entry.unwrap().path()).collect()
 }
 
 fn command(machine: &Machine, change: &Change) -> Program {
@@ -144,21 +127,24 @@ fn command(machine: &Machine, change: &Change) -> Program {
 
 fn sweep(machine: &Machine, change: &Change, before: &Before) -> Row {
     let mut row = Row::new(&format!("twofactor {}", change.arguments[..2].join(" ")));
-    before.restore();
+    before.kept.restore();
     let whole = command(machine, change).traced(Window::Program(1), None);
     assert_eq!(whole.run.code, Some(0), "{whole:?}");
     assert_eq!(in_force(change, before), Ok(InForce::New));
     for (fault, call) in state_path(&whole.calls).iter().step_by(stride(131)) {
-        before.restore();
+        before.kept.restore();
         let traced = command(machine, change).traced(Window::Program(1), Some(*fault));
         row.count(call, traced.struck);
         let what = described(&whole.calls, *fault);
-        judge(machine, change, before, &traced, &mut |column, why| {
-            row.found(column, format!("{what}: {why}"));
-        });
+        let is_killed = matches!(fault.harm, Harm::KillBefore | Harm::KillAfter);
+        let mut found = |column, why: String| row.found(column, format!("{what}: {why}"));
+        judge(machine, change, before, &traced, &mut found);
+        if is_killed {
+            repeated(machine, change, before, *fault, &mut found);
+        }
         machine.forget_log();
     }
-    before.restore();
+    before.kept.restore();
     row
 }
 
@@ -183,7 +169,7 @@ fn judge(
     }
     for name in ["users/carol.toml", "state/carol"] {
         let path = Path::new(STATE_DIR).join(name);
-        if fs::read(&path).ok().as_deref() != before.content(&path) {
+        if fs::read(&path).ok().as_deref() != before.kept.content(&path) {
             found(Column::Lost, format!("{name} is another one"));
         }
     }
@@ -204,7 +190,10 @@ fn judge(
 fn strays(before: &Before, change: &Change, found: &mut dyn FnMut(Column, String)) {
     let own = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default();
-        name == change.user || name == format!("{}.toml", change.user).as_str()
+        let uid = account(change.user).uid;
+        name == change.user
+            || name == format!("{}.toml", change.user).as_str()
+            || name == format!("+{uid}").as_str()
     };
     let is_new = |path: &PathBuf| !before.all.contains(path) && !own(path);
     let new: Vec<PathBuf> = all_files().into_iter().filter(is_new).collect();
@@ -213,17 +202,37 @@ fn strays(before: &Before, change: &Change, found: &mut dyn FnMut(Column, String
     }
 }
 
+/// A command that was killed is given again: it does its work where it had not, and whoever has a device then gets in with it.
+fn repeated(
+    machine: &Machine,
+    change: &Change,
+    before: &Before,
+    fault: Fault,
+    found: &mut dyn FnMut(Column, String),
+) {
+    before.kept.restore();
+    command(machine, change).traced(Window::Program(1), Some(fault));
+    // What it had to find is judged in each fault; here it may be the new record, which some commands refuse to make again.
+    let was = in_force(change, before);
+    let again = command(machine, change).run();
+    let is_done = again.code == Some(0) || (was == Ok(InForce::New) && again.code == Some(1));
+    if !is_done || in_force(change, before) != Ok(InForce::New) {
+        found(Column::Stuck, format!("given again: {again:?}"));
+    }
+    if let Err(why) = works(machine, &account(change.user)) {
+        found(Column::Stuck, format!("given again: {why}"));
+    }
+}
+
 /// Which record is in force; the reason why none is.
 fn in_force(change: &Change, before: &Before) -> Result<InForce, String> {
     let account = account(change.user);
-    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE))
-        .map_err(|error| error.to_string())?;
-    let path = store.record_path(change.user);
-    let record = store.record(&account).map_err(|error| error.to_string())?;
+    let path = record_path(change.user);
+    let record = holder(&account)?.record;
     if record.is_some() {
         readable(&account)?;
     }
-    if fs::read(&path).ok().as_deref() == before.content(&path) {
+    if fs::read(&path).ok().as_deref() == before.kept.content(&path) {
         return Ok(InForce::Old);
     }
     match (change.is_new)(&record) {
@@ -234,8 +243,7 @@ fn in_force(change: &Change, before: &Before) -> Result<InForce, String> {
 
 /// Whoever has a device gets in with its code, and whoever has none is not asked.
 fn works(machine: &Machine, account: &Account) -> Result<(), String> {
-    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE)).unwrap();
-    let (answer, expected) = match store.record(account).unwrap() {
+    let (answer, expected) = match holder(account)?.record {
         None => ("000000".to_owned(), IGNORED),
         Some(record) => (hotp(&secret(&record), 0, 6), code::SUCCESS),
     };
@@ -248,7 +256,7 @@ fn works(machine: &Machine, account: &Account) -> Result<(), String> {
 
 /// One more change, of whatever is there.
 fn changed_again(account: &Account) -> Result<(), String> {
-    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE)).unwrap();
+    let store = open_store();
     let mut locked = store
         .lock_for_change(account)
         .map_err(|error| error.to_string())?;

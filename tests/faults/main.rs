@@ -15,8 +15,10 @@ mod common;
 mod enrolled;
 
 mod commands;
+mod kept;
 mod killed;
 mod logins;
 mod relocation;
 mod stacks;
+mod stopped;
 mod table;

@@ -9,8 +9,17 @@ use crate::trace::Op;
 
 const SECTOR: usize = 512;
 
-/// The files of a directory tree by name.
-pub type Files = BTreeMap<PathBuf, Vec<u8>>;
+/// What has a name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Entry {
+    File(Vec<u8>),
+    /// A symbolic link, which is made whole with its value.
+    Value(PathBuf),
+    Directory,
+}
+
+/// The entries of a directory tree by name.
+pub type Files = BTreeMap<PathBuf, Entry>;
 
 /// A change of names that is not on the disk for sure.
 #[derive(Debug, Clone)]
@@ -46,24 +55,34 @@ impl Naming {
 /// The versions of a file since it was last flushed, the flushed one first.
 type Versions = Vec<Vec<u8>>;
 
+#[derive(Debug, Clone)]
+enum Inode {
+    File(Versions),
+    Other(Entry),
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
-    files: Vec<Versions>,
+    inodes: Vec<Inode>,
     flushed: BTreeMap<PathBuf, usize>,
     now: BTreeMap<PathBuf, usize>,
+    /// Files by the path that they were made under, which descriptors keep when the name is another one or gone.
+    open: BTreeMap<PathBuf, usize>,
     waiting: Vec<Naming>,
 }
 
 impl Disk {
     pub fn holding(files: &Files) -> Self {
         let names: BTreeMap<PathBuf, usize> = files.keys().cloned().zip(0..).collect();
+        let inode = |entry: &Entry| match entry {
+            Entry::File(content) => Inode::File(vec![content.clone()]),
+            other => Inode::Other(other.clone()),
+        };
         Self {
-            files: files
-                .values()
-                .map(|content| vec![content.clone()])
-                .collect(),
+            inodes: files.values().map(inode).collect(),
             flushed: names.clone(),
             now: names,
+            open: BTreeMap::new(),
             waiting: Vec::new(),
         }
     }
@@ -71,34 +90,68 @@ impl Disk {
     pub fn apply(&mut self, op: &Op) {
         match op {
             Op::Create(path) => {
-                self.files.push(vec![Vec::new()]);
-                self.name(Naming::Create(path.clone(), self.files.len() - 1));
+                let inode = self.add(Inode::File(vec![Vec::new()]));
+                self.open.insert(path.clone(), inode);
+                if !is_nameless(path) {
+                    self.name(Naming::Create(path.clone(), inode));
+                }
+            }
+            Op::Link(from, to) => {
+                let inode = self.inode(from).unwrap();
+                self.name(Naming::Create(to.clone(), inode));
+            }
+            Op::Value(value, path) => {
+                let inode = self.add(Inode::Other(Entry::Value(value.clone())));
+                self.name(Naming::Create(path.clone(), inode));
+            }
+            Op::Directory(path) => {
+                let inode = self.add(Inode::Other(Entry::Directory));
+                self.name(Naming::Create(path.clone(), inode));
             }
             Op::Write(path, offset, bytes) => {
-                let file = &mut self.files[self.now[path]];
+                let file = self.versions(path).unwrap();
                 let mut content = file.last().unwrap().clone();
                 let end = *offset as usize + bytes.len();
                 content.resize(content.len().max(end), 0);
                 content[*offset as usize..end].copy_from_slice(bytes);
                 file.push(content);
             }
-            Op::Flush(path) => match self.now.get(path) {
-                Some(file) => {
-                    let versions = &mut self.files[*file];
+            Op::Flush(path) => match self.versions(path) {
+                Some(versions) => {
                     versions.drain(..versions.len() - 1);
                 }
-                None => {
-                    let (done, waiting) = std::mem::take(&mut self.waiting)
-                        .into_iter()
-                        .partition(|naming: &Naming| naming.directory() == path);
-                    self.waiting = waiting;
-                    done.iter()
-                        .for_each(|naming| naming.apply(&mut self.flushed));
-                }
+                None => self.flush_names(path),
             },
             Op::Rename(from, to) => self.name(Naming::Rename(from.clone(), to.clone())),
             Op::Unlink(path) => self.name(Naming::Unlink(path.clone())),
         }
+    }
+
+    fn add(&mut self, inode: Inode) -> usize {
+        self.inodes.push(inode);
+        self.inodes.len() - 1
+    }
+
+    /// A name comes before the path of an old descriptor.
+    fn inode(&self, path: &Path) -> Option<usize> {
+        self.now.get(path).or_else(|| self.open.get(path)).copied()
+    }
+
+    fn versions(&mut self, path: &Path) -> Option<&mut Versions> {
+        let inode = self.inode(path)?;
+        match &mut self.inodes[inode] {
+            Inode::File(versions) => Some(versions),
+            Inode::Other(_) => None,
+        }
+    }
+
+    fn flush_names(&mut self, directory: &Path) {
+        let (done, waiting) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|naming: &Naming| naming.directory() == directory);
+        self.waiting = waiting;
+        done.iter()
+            .for_each(|naming| naming.apply(&mut self.flushed));
     }
 
     fn name(&mut self, naming: Naming) {
@@ -117,12 +170,15 @@ impl Disk {
                 }
             }
             let mut all = vec![Files::new()];
-            for (path, file) in names {
-                let contents = contents(&self.files[file]);
+            for (path, inode) in names {
+                let contents = match &self.inodes[inode] {
+                    Inode::File(versions) => contents(versions),
+                    Inode::Other(entry) => BTreeSet::from([entry.clone()]),
+                };
                 all = all
                     .into_iter()
                     .flat_map(|files| {
-                        let with = |content: &Vec<u8>| {
+                        let with = |content: &Entry| {
                             let mut files = files.clone();
                             files.insert(path.clone(), content.clone());
                             files
@@ -138,7 +194,7 @@ impl Disk {
 }
 
 /// Every mixture of the sectors of these versions. A file that grew has either length; what was not written is zero.
-fn contents(versions: &Versions) -> BTreeSet<Vec<u8>> {
+fn contents(versions: &Versions) -> BTreeSet<Entry> {
     let mut found = BTreeSet::new();
     let lengths: BTreeSet<usize> = versions.iter().map(Vec::len).collect();
     for length in lengths {
@@ -163,7 +219,13 @@ fn contents(versions: &Versions) -> BTreeSet<Vec<u8>> {
                 })
                 .collect();
         }
-        found.extend(mixtures);
+        found.extend(mixtures.into_iter().map(Entry::File));
     }
     found
+}
+
+/// The kernel names a file without a name by its inode number.
+fn is_nameless(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('#')
 }

@@ -16,8 +16,8 @@ mod enrolled;
 mod disk;
 mod trace;
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use harness::Machine;
@@ -25,37 +25,67 @@ use pam_twofactor::STATE_DIR;
 use pam_twofactor::record::Record;
 use pam_twofactor::state::State;
 use pam_twofactor::store::Store;
-use pam_twofactor::sys::accounts;
+use pam_twofactor::sys::accounts::{self, Account};
 
-use disk::{Disk, Files};
+use disk::{Disk, Entry, Files};
 use enrolled::{ON, SERVICE, add_account, add_recovery_codes, enrol, machine, record_path};
 use trace::Op;
 
-/// All records and states, temporary files as well.
+/// All records, index entries and states, temporary files as well.
 fn files() -> Files {
     let parts = ["users", "state"].map(|part| Path::new(STATE_DIR).join(part));
     let entries = parts.iter().flat_map(|part| fs::read_dir(part).unwrap());
     let paths = entries.map(|entry| entry.unwrap().path());
-    paths
-        .map(|path| (path.clone(), fs::read(path).unwrap()))
-        .collect()
+    paths.map(|path| (path.clone(), entry(&path))).collect()
+}
+
+fn entry(path: &Path) -> Entry {
+    let kind = fs::symlink_metadata(path).unwrap().file_type();
+    match (kind.is_symlink(), kind.is_dir()) {
+        (true, _) => Entry::Value(fs::read_link(path).unwrap()),
+        (_, true) => Entry::Directory,
+        _ => Entry::File(fs::read(path).unwrap()),
+    }
 }
 
 fn restore(wanted: &Files) {
-    for path in files().keys().filter(|path| !wanted.contains_key(*path)) {
-        fs::remove_file(path).unwrap();
+    let present = files();
+    for (path, entry) in &present {
+        match entry {
+            same if wanted.get(path) == Some(same) => {}
+            Entry::Directory => fs::remove_dir(path).unwrap(),
+            _ => fs::remove_file(path).unwrap(),
+        }
     }
-    for (path, content) in wanted {
-        fs::write(path, content).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    for (path, entry) in wanted {
+        match entry {
+            same if present.get(path) == Some(same) => {}
+            Entry::File(content) => {
+                fs::write(path, content).unwrap();
+                fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+            }
+            Entry::Value(value) => symlink(value, path).unwrap(),
+            Entry::Directory => DirBuilder::new().mode(0o700).create(path).unwrap(),
+        }
     }
 }
 
-/// What the module would read: the record, and the state under its lock.
+/// What the module would read: the record that counts, and the state under its lock. An error is also what contradicts
+/// itself: a trace of a record that is not there.
 fn readable(user: &str) -> Result<Option<(Record, State)>, String> {
     let account = accounts::by_name(user).unwrap().unwrap();
     let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE)).unwrap();
-    let Some(record) = store.record(&account).map_err(|error| error.to_string())? else {
+    let holder = |account: &Account| store.holder(account).map_err(|error| error.to_string());
+    let found = holder(&account)?;
+    let alias = Account {
+        name: "alias".to_owned(),
+        ..account.clone()
+    };
+    let by_uid = holder(&alias).map_err(|error| format!("by uid: {error}"))?;
+    if found.record.is_some() != by_uid.record.is_some() {
+        return Err("found by name or by uid only".to_owned());
+    }
+    let Some(record) = found.record else {
         return Ok(None);
     };
     let locked = store.lock(&account).map_err(|error| error.to_string())?;
@@ -101,8 +131,9 @@ fn change(machine: &Machine, words: &[&str], user: &str) {
             panic!("{words:?}: {why}");
         }
         let others = |files: &Files| -> Files {
-            let of_carol =
-                |(path, _): &(&PathBuf, &Vec<u8>)| path.to_string_lossy().contains("carol");
+            let of_carol = |(path, entry): &(&PathBuf, &Entry)| {
+                path.to_string_lossy().contains("carol") || **entry == Entry::Value("carol".into())
+            };
             let kept = files.iter().filter(of_carol);
             kept.map(|(path, content)| (path.clone(), content.clone()))
                 .collect()

@@ -8,8 +8,14 @@ use harness::{Machine, Program, Run};
 /// A change of the files, or a wait for the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
-    /// A new, empty file.
+    /// A new, empty file: under its name, or under what the kernel calls one without a name.
     Create(PathBuf),
+    /// A further name of a file.
+    Link(PathBuf, PathBuf),
+    /// A symbolic link: its value, and its name.
+    Value(PathBuf, PathBuf),
+    /// A new directory.
+    Directory(PathBuf),
     Write(PathBuf, u64, Vec<u8>),
     /// fsync(2) or fdatasync(2) of a file or a directory.
     Flush(PathBuf),
@@ -48,6 +54,8 @@ fn op(line: &str, below: &Path) -> Option<Op> {
     let path = |place: usize| path_of(arguments[place]);
     let named = |place: usize| path(place).join(path_of(arguments[place + 1]));
     let op = match call {
+        // What strace -y shows for the descriptor is what it shows for it in later calls.
+        "openat" if line.contains("O_TMPFILE") => Op::Create(path_of(result)),
         "openat" if line.contains("O_CREAT") => Op::Create(named(0)),
         "openat" => return None,
         "pwrite64" => {
@@ -57,6 +65,10 @@ fn op(line: &str, below: &Path) -> Option<Op> {
             Op::Write(path(0), offset, bytes)
         }
         "fsync" | "fdatasync" => Op::Flush(path(0)),
+        "linkat" if line.contains("AT_EMPTY_PATH") => Op::Link(path(0), named(2)),
+        "linkat" => Op::Link(named(0), named(2)),
+        "symlinkat" => Op::Value(path(0), named(1)),
+        "mkdirat" => Op::Directory(named(0)),
         "renameat" => Op::Rename(named(0), named(2)),
         "unlinkat" => Op::Unlink(named(0)),
         _ => {
@@ -68,8 +80,12 @@ fn op(line: &str, below: &Path) -> Option<Op> {
         }
     };
     let of = match &op {
-        Op::Create(path) | Op::Write(path, ..) | Op::Flush(path) | Op::Unlink(path) => path,
-        Op::Rename(from, _) => from,
+        Op::Create(path)
+        | Op::Write(path, ..)
+        | Op::Flush(path)
+        | Op::Unlink(path)
+        | Op::Directory(path) => path,
+        Op::Rename(_, to) | Op::Link(_, to) | Op::Value(_, to) => to,
     };
     of.starts_with(below).then_some(op)
 }

@@ -10,6 +10,7 @@ use std::process::ExitStatus;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 
 use crate::exec::{self, Program, Run};
+use crate::freezer::Freezer;
 use crate::ptrace::{self, Side, Stop};
 
 /// What is done to a system call.
@@ -23,6 +24,17 @@ pub enum Harm {
     KillAfter,
     /// It is asked for so many bytes only.
     Short(u64),
+    /// The process is stopped when it is done, before it learns the result, until [`Program::halted`] lets it go on.
+    Halt(Halt),
+}
+
+/// How a process is kept from running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Halt {
+    /// SIGSTOP, as its user can send it.
+    Signal,
+    /// The freezer of control groups of version 2, where one can be made: see [`crate::freezer::is_there`].
+    Freezer,
 }
 
 /// What goes wrong.
@@ -72,12 +84,30 @@ impl Program {
     /// # Panics
     /// When it cannot be started or traced, or takes longer than its limit.
     pub fn traced(self, window: Window, fault: Option<Fault>) -> Traced {
+        self.followed(window, fault, &mut || {})
+    }
+
+    /// Runs it to its end, but stops it behind one call for as long as `meanwhile` takes. Then it is not traced any more.
+    ///
+    /// # Panics
+    /// When it cannot be started, traced or stopped, or takes longer than its limit.
+    pub fn halted(
+        self,
+        window: Window,
+        (position, halt): (usize, Halt),
+        meanwhile: &mut dyn FnMut(),
+    ) -> Traced {
+        let harm = Harm::Halt(halt);
+        self.followed(window, Some(Fault { position, harm }), meanwhile)
+    }
+
+    fn followed(self, window: Window, fault: Option<Fault>, meanwhile: &mut dyn FnMut()) -> Traced {
         let (limit, shown) = (self.time(), format!("{self:?}"));
         let (mut command, output) = self.prepared();
         ptrace::trace(&mut command);
         // Waited for below, as a traced process.
         let root = exec::spawn(&mut command).id().cast_signed();
-        let mut tracer = Tracer::new(window, fault);
+        let mut tracer = Tracer::new(root, window, fault, meanwhile);
         let status = std::thread::scope(|scope| {
             let (ended, ends) = channel::<()>();
             let overdue = scope.spawn(move || {
@@ -87,7 +117,7 @@ impl Program {
                 }
                 late
             });
-            let status = tracer.follow(root);
+            let status = tracer.follow();
             drop(ended);
             let late = overdue.join().expect("the watch over the time");
             assert!(!late, "{shown} did not end within {limit:?} ({fault:?})");
@@ -110,7 +140,9 @@ struct Tracee {
     began: bool,
 }
 
-struct Tracer {
+struct Tracer<'m> {
+    root: i32,
+    meanwhile: &'m mut dyn FnMut(),
     window: Window,
     fault: Option<Fault>,
     programs: usize,
@@ -121,9 +153,16 @@ struct Tracer {
     is_over: bool,
 }
 
-impl Tracer {
-    fn new(window: Window, fault: Option<Fault>) -> Self {
+impl<'m> Tracer<'m> {
+    fn new(
+        root: i32,
+        window: Window,
+        fault: Option<Fault>,
+        meanwhile: &'m mut dyn FnMut(),
+    ) -> Self {
         Self {
+            root,
+            meanwhile,
             window,
             fault,
             programs: 0,
@@ -135,7 +174,8 @@ impl Tracer {
     }
 
     /// Until the program and everything it started has ended; returns how it ended itself.
-    fn follow(&mut self, root: i32) -> i32 {
+    fn follow(&mut self) -> i32 {
+        let root = self.root;
         self.tracees.insert(root, Tracee::default());
         let mut ended = 0;
         while !self.tracees.is_empty() {
@@ -221,7 +261,7 @@ impl Tracer {
                 ptrace::kill(pid);
                 Ok(())
             }
-            Harm::KillAfter => Ok(()),
+            Harm::KillAfter | Harm::Halt(_) => Ok(()),
             Harm::Short(length) => ptrace::set_third(pid, length),
         }
     }
@@ -238,10 +278,37 @@ impl Tracer {
                 ptrace::kill(pid);
                 Ok(())
             }
+            (Some(_), Some(Harm::Halt(halt))) => self.halt(pid, halt),
             // The kernel leaves the registers of arguments as they were, and programs count on it.
             (Some(call), Some(Harm::Short(_))) => ptrace::set_third(pid, call.arguments[2]),
             _ => Ok(()),
         }
+    }
+
+    /// It is let go by ptrace(2) only when it cannot run on, and runs on untraced afterwards.
+    fn halt(&mut self, pid: i32, halt: Halt) -> std::io::Result<()> {
+        self.is_over = true;
+        // Of a process that this thread has not started, nothing more will be told.
+        if pid != self.root {
+            self.tracees.remove(&pid);
+        }
+        match halt {
+            Halt::Signal => {
+                // It is handled before the process comes back from the call.
+                ptrace::signal(pid, libc::SIGSTOP);
+                ptrace::detach(pid)?;
+                (self.meanwhile)();
+                ptrace::signal(pid, libc::SIGCONT);
+            }
+            Halt::Freezer => {
+                let freezer = Freezer::around(pid).expect("freezing a process");
+                ptrace::detach(pid)?;
+                freezer.wait().expect("a frozen process");
+                (self.meanwhile)();
+                freezer.thaw().expect("letting a process go on");
+            }
+        }
+        Ok(())
     }
 }
 
@@ -305,7 +372,7 @@ names! {
     SYS_fsync "fsync", SYS_fdatasync "fdatasync", SYS_syncfs "syncfs", SYS_sync "sync",
     SYS_ftruncate "ftruncate", SYS_truncate "truncate", SYS_fallocate "fallocate",
     SYS_rename "rename", SYS_renameat "renameat", SYS_renameat2 "renameat2", SYS_link "link", SYS_linkat "linkat",
-    SYS_unlink "unlink", SYS_unlinkat "unlinkat", SYS_mkdir "mkdir", SYS_mkdirat "mkdirat", SYS_rmdir "rmdir",
+    SYS_symlink "symlink", SYS_symlinkat "symlinkat", SYS_unlink "unlink", SYS_unlinkat "unlinkat", SYS_mkdir "mkdir", SYS_mkdirat "mkdirat", SYS_rmdir "rmdir",
     SYS_chmod "chmod", SYS_fchmod "fchmod", SYS_fchmodat "fchmodat",
     SYS_chown "chown", SYS_fchown "fchown", SYS_fchownat "fchownat",
     SYS_socket "socket", SYS_connect "connect", SYS_sendto "sendto",

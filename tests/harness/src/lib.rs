@@ -26,6 +26,7 @@ mod browser;
 mod cockpit;
 mod exec;
 pub mod fault;
+pub mod freezer;
 mod layout;
 mod log;
 mod machine;

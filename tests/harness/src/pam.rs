@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::artefacts;
 use crate::exec::{self, Program, Run};
-use crate::fault::{Fault, Traced, Window};
+use crate::fault::{Fault, Halt, Traced, Window};
 use crate::steps::Stepped;
 
 mod outcome;
@@ -286,6 +286,16 @@ impl Drive {
     /// When it cannot be traced.
     pub fn stepped(self) -> Stepped {
         self.program().stepped()
+    }
+
+    /// Runs one transaction and stops it behind one system call between pam_start and pam_end, for as long as `meanwhile` takes.
+    ///
+    /// # Panics
+    /// When it cannot be traced or stopped.
+    pub fn halted(self, at: (usize, Halt), meanwhile: &mut dyn FnMut()) -> Traced {
+        self.program()
+            .limit(LONG)
+            .halted(Window::Marked, at, meanwhile)
     }
 
     /// Runs a warm-up and then this many transactions in one process.

@@ -108,10 +108,20 @@ pub fn release(pid: i32, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_CONT, pid, 0, signal as usize)
 }
 
+/// Lets a process go that stands still; it is not traced any more.
+pub fn detach(pid: i32) -> io::Result<()> {
+    request(libc::PTRACE_DETACH, pid, 0, 0)
+}
+
 /// Kills a process.
 pub fn kill(pid: i32) {
-    // SAFETY: no pointers; the process is a child that was not waited for to its end.
-    unsafe { libc::kill(pid, libc::SIGKILL) };
+    signal(pid, libc::SIGKILL);
+}
+
+/// Sends a signal to a process that was traced.
+pub fn signal(pid: i32, signal: i32) {
+    // SAFETY: no pointers; the process is one of the test that was not waited for to its end.
+    unsafe { libc::kill(pid, signal) };
 }
 
 /// Waits for the next child of this thread that stands still or ends.

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use harness::fault::{Call, Fault, Harm, Traced, Window};
+use harness::fault::{Call, Fault, Halt, Harm, Traced, Window};
+use harness::freezer;
 use harness::{Machine, Program, Run};
 
 const TEXT: &str = "first line\nsecond line\n";
@@ -106,4 +107,35 @@ fn calls_of_children_are_told_and_struck_too() {
     let harm = Harm::Error(libc::ENOSPC);
     let struck = shell(Some(Fault { position, harm }));
     assert_eq!(struck.run.stdout, "1\n", "{struck:?}");
+}
+
+#[test]
+fn a_halted_program_does_nothing_until_it_goes_on() {
+    let machine = Machine::new();
+    let shell = || {
+        machine
+            .program("sh")
+            .args(&["-c", "echo > /run/one; echo > /run/two; echo done"])
+    };
+    let calls = shell().traced(Window::Program(1), None).calls;
+    let opened = |call: &Call| call.name() == "openat";
+    // The last two are those of the files.
+    let mut opens = (0..calls.len())
+        .rev()
+        .filter(|place| opened(&calls[*place]));
+    let position = opens.nth(1).unwrap();
+    let halts = [Halt::Signal, Halt::Freezer];
+    for halt in halts.into_iter().take(1 + usize::from(freezer::is_there())) {
+        machine.run("rm", &["-f", "/run/one", "/run/two"]).ok();
+        let mut seen = None;
+        let traced = shell().halted(Window::Program(1), (position, halt), &mut || {
+            // Long enough for a program that runs.
+            machine.run("sleep", &["0.2"]).ok();
+            let there = ["/run/one", "/run/two"].map(|path| std::path::Path::new(path).exists());
+            seen = Some(there);
+        });
+        assert_eq!(seen, Some([true, false]), "{halt:?}");
+        assert_eq!(traced.run.ok().stdout, "done\n");
+        assert!(std::path::Path::new("/run/two").exists());
+    }
 }

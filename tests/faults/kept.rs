@@ -1,0 +1,108 @@
+//! Everything in the state directory, to begin each fault from the same.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use pam_twofactor::STATE_DIR;
+use pam_twofactor::store::{Holder, Store};
+use pam_twofactor::sys::accounts::Account;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Entry {
+    File(Vec<u8>),
+    /// A symbolic link as a value.
+    Value(PathBuf),
+    Directory,
+}
+
+/// Records, index entries, states with their generations, and temporary files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept(BTreeMap<PathBuf, Entry>);
+
+impl Kept {
+    pub fn look() -> Self {
+        let mut entries = BTreeMap::new();
+        let mut waiting = parts().to_vec();
+        while let Some(directory) = waiting.pop() {
+            for found in fs::read_dir(directory).unwrap() {
+                let path = found.unwrap().path();
+                let kind = fs::symlink_metadata(&path).unwrap().file_type();
+                let entry = match (kind.is_symlink(), kind.is_dir()) {
+                    (true, _) => Entry::Value(fs::read_link(&path).unwrap()),
+                    (_, true) => Entry::Directory,
+                    _ => Entry::File(fs::read(&path).unwrap()),
+                };
+                if entry == Entry::Directory {
+                    waiting.push(path.clone());
+                }
+                entries.insert(path, entry);
+            }
+        }
+        Self(entries)
+    }
+
+    /// Makes everything as it was.
+    pub fn restore(&self) {
+        let present = Self::look().0;
+        // What is inside a directory comes before it.
+        for (path, entry) in present.iter().rev() {
+            if self.0.get(path) == Some(entry) {
+                continue;
+            }
+            match entry {
+                Entry::Directory => fs::remove_dir(path).unwrap(),
+                _ => fs::remove_file(path).unwrap(),
+            }
+        }
+        for (path, entry) in &self.0 {
+            if present.get(path) == Some(entry) {
+                continue;
+            }
+            match entry {
+                Entry::File(content) => {
+                    fs::write(path, content).unwrap();
+                    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+                }
+                Entry::Value(value) => symlink(value, path).unwrap(),
+                Entry::Directory => DirBuilder::new().mode(0o700).create(path).unwrap(),
+            }
+        }
+    }
+
+    /// The content of a file.
+    pub fn content(&self, path: &Path) -> Option<&[u8]> {
+        match self.0.get(path) {
+            Some(Entry::File(content)) => Some(content),
+            _ => None,
+        }
+    }
+}
+
+fn parts() -> [PathBuf; 2] {
+    ["users", "state"].map(|part| Path::new(STATE_DIR).join(part))
+}
+
+pub fn open_store() -> Store {
+    Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE)).unwrap()
+}
+
+/// Whose record counts for an account; the reason why neither it nor its absence is proven. By another name of the same uid
+/// the same is found.
+pub fn holder(account: &Account) -> Result<Holder, String> {
+    let store = open_store();
+    let found = store.holder(account).map_err(|error| error.to_string())?;
+    let alias = Account {
+        name: "alias".to_owned(),
+        ..account.clone()
+    };
+    let by_uid = store
+        .holder(&alias)
+        .map_err(|error| format!("by uid: {error}"))?;
+    match found.record.is_some() == by_uid.record.is_some() {
+        true => Ok(found),
+        false => Err("it is found by name or by uid only".to_owned()),
+    }
+}
