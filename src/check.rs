@@ -225,7 +225,10 @@ impl Session<'_> {
         let Some(locked) = self.store.try_lock(self.holder)? else {
             return Ok(None);
         };
-        Ok(grace::running(locked.state(), &self.origin(), now))
+        let now = (self.clock)()?;
+        let left = grace::running(locked.state(), &self.origin(), now);
+        locked.confirm()?;
+        Ok(left)
     }
 
     /// Judges what was typed, under the lock, with everything read anew.

@@ -176,10 +176,7 @@ impl Login<'_> {
 
     /// The account behind `PAM_USER`, `None` when nobody has that name.
     fn account(&self) -> Result<Option<Account>, Failure> {
-        match std::str::from_utf8(&self.user) {
-            Ok(name) => Ok(accounts::by_name(name)?),
-            Err(_) => Ok(None),
-        }
+        Ok(accounts::by_bytes(&self.user)?)
     }
 
     /// The record that counts for the account, `None` where no account has the name. A name that has a record but no

@@ -3,8 +3,6 @@
 
 use std::os::fd::AsFd;
 
-use zeroize::Zeroizing;
-
 use crate::record::Record;
 use crate::state::{self, DeviceState, State};
 use crate::sys::accounts::Account;
@@ -15,8 +13,8 @@ use super::generations::StateFiles;
 use super::locked::{Locked, knows_all};
 use super::{Cause, Error, Store, index, names};
 
-/// Most newcomers of one call: each keeps a file open and locked.
-pub const BATCH: usize = 400;
+/// Most newcomers of one call: each keeps two files open, one of them locked.
+pub const BATCH: usize = 200;
 
 /// Somebody who gets a first record.
 #[derive(Debug, Clone)]
@@ -44,15 +42,16 @@ struct Staged<'s> {
     files: StateFiles<'s>,
     state: State,
     file: NewFile<'s>,
-    text: Zeroizing<String>,
+    record: NewFile<'s>,
+    record_file: String,
 }
 
 /// A newcomer whose state has its name and is locked, so that no other process makes a record beside it.
 struct Claimed<'s> {
     position: usize,
     locked: Locked<'s>,
+    record: NewFile<'s>,
     record_file: String,
-    text: Zeroizing<String>,
 }
 
 type Results = Vec<Result<Enrolled, Error>>;
@@ -112,6 +111,15 @@ impl Store {
         }
         // The names of the states, too, before the first record can be seen.
         self.flush_all()?;
+        // Then the index, as everywhere.
+        claimed.retain(|one: &Claimed<'_>| {
+            let account = newcomers
+                .get(one.position)
+                .map(|newcomer| &newcomer.account);
+            let added = account.map_or(Ok(()), |account| self.add_to_index(account));
+            keep(results, one.position, added.map(Some)).is_some()
+        });
+        self.flush_all()?;
         let mut stored = Vec::with_capacity(claimed.len());
         for one in claimed {
             let position = one.position;
@@ -120,9 +128,9 @@ impl Store {
         }
         let users = self.path.join("users");
         file::flush_directory(&self.users).map_err(Error::file(&users))?;
-        for mut one in stored {
-            let done = one.locked.commit().map(|()| Some(()));
-            keep(results, one.position, done);
+        for (position, mut locked) in stored {
+            let done = locked.commit().map(|()| Some(()));
+            keep(results, position, done);
         }
         self.flush_all()
     }
@@ -160,50 +168,55 @@ impl Store {
         // What is written can be read: anything else would lock the user out.
         let text = record.to_toml();
         Record::parse(&text).map_err(|error| failed(Cause::Record(error)))?;
+        let Some(record_file) = names::record_file(&account.name) else {
+            return Ok(None);
+        };
         let file = files.stage(&state).map_err(Error::file(&state_path))?;
+        let bytes = text.as_bytes();
+        let record = NewFile::create(self.users.as_fd(), &record_file, bytes, Claim::Free)
+            .map_err(Error::file(&self.record_path(&account.name)))?;
         Ok(Some(Staged {
             position,
             files,
             state,
             file,
-            text,
+            record,
+            record_file,
         }))
     }
 
-    /// Gives the state its name, and makes the entry of the index.
+    /// Gives the state its name.
     fn claim<'s>(
         &'s self,
         account: &Account,
         staged: Staged<'s>,
     ) -> Result<Option<Claimed<'s>>, Error> {
-        let path = self.record_path(&account.name);
-        let Some(record_file) = names::record_file(&account.name) else {
-            return Ok(None);
-        };
         let Some(held) = staged.files.publish(staged.file, &staged.state)? else {
             return Ok(None);
         };
-        let locked = Locked::of_new(self, account, staged.files, held);
-        index::add(&self.users, account.uid, &account.name, Durability::Later)
-            .map_err(Error::file(&path))?;
         Ok(Some(Claimed {
             position: staged.position,
-            locked,
-            record_file,
-            text: staged.text,
+            locked: Locked::of_new(self, account, staged.files, held),
+            record: staged.record,
+            record_file: staged.record_file,
         }))
     }
 
-    /// Makes the record, unless the state was taken over while this process did not move.
-    fn publish<'s>(&self, claimed: Claimed<'s>) -> Result<Option<Claimed<'s>>, Error> {
+    fn add_to_index(&self, account: &Account) -> Result<(), Error> {
+        index::add(&self.users, account.uid, &account.name, Durability::Later)
+            .map(drop)
+            .map_err(Error::file(&self.record_path(&account.name)))
+    }
+
+    /// Gives the record its name, unless the state was taken over while this process did not move.
+    fn publish<'s>(&self, claimed: Claimed<'s>) -> Result<Option<(usize, Locked<'s>)>, Error> {
         claimed.locked.confirm()?;
         let path = self.path.join("users").join(&claimed.record_file);
-        let make = || {
-            let (name, bytes) = (&claimed.record_file, claimed.text.as_bytes());
-            NewFile::create(self.users.as_fd(), name, bytes, Claim::Free)?.publish(name)
-        };
-        let made = make().map_err(Error::file(&path))?;
-        Ok(made.map(|_| claimed))
+        let made = claimed
+            .record
+            .publish(&claimed.record_file)
+            .map_err(Error::file(&path))?;
+        Ok(made.map(|_| (claimed.position, claimed.locked)))
     }
 
     fn flush_all(&self) -> Result<(), Error> {

@@ -53,8 +53,14 @@ pub(super) struct HeldFile {
 enum Place {
     /// `state/NAME`.
     Base,
-    /// The directory of generations, and the number.
-    Generation(OwnedFd, u64),
+    /// A generation.
+    Generation(Generations, u64),
+}
+
+/// The directory of a user's generations.
+struct Generations {
+    fd: OwnedFd,
+    stat: Stat,
 }
 
 /// How long a lock is waited for.
@@ -87,15 +93,6 @@ impl<'s> StateFiles<'s> {
         }
     }
 
-    /// Gives a state file or a directory of generations another name; false if that is taken. One that is not there has
-    /// been renamed before.
-    pub(super) fn rename(states: &OwnedFd, from: &str, to: &str) -> Result<bool, FileError> {
-        if file::is_absent(states, from)? {
-            return Ok(true);
-        }
-        link::rename_new(states, from, to)
-    }
-
     /// Reads the state without a lock: for prompts and displays, never for a verdict. `None` when two system calls have
     /// said that there is no file. A slot that is being written fails its checksum, and the other one counts.
     pub(super) fn peek(&self) -> Result<Option<Stored>, Error> {
@@ -108,13 +105,13 @@ impl<'s> StateFiles<'s> {
         let Some(opened) = opened else {
             return Err(self.error(Cause::MissingState));
         };
-        let base = self.read(&opened)?;
-        if base.moved
-            && let Some(stored) = self.peek_generation()?
-        {
+        let base = self.read(&opened);
+        // A closed base need not be sound any more.
+        let closed = base.as_ref().map_or(true, |stored| stored.moved);
+        if closed && let Some(stored) = self.peek_generation()? {
             return Ok(Some(stored));
         }
-        Ok(Some(base))
+        base.map(Some)
     }
 
     /// Locks the current file. `None` when there is none, or when it cannot be had at once and `waiting` says not to wait.
@@ -185,6 +182,7 @@ impl<'s> StateFiles<'s> {
             while !self.try_lock(&base)? && pause.waited() < PATIENCE {
                 pause.rest();
             }
+            // Another process may have made a new one meanwhile.
             if !self.is_still(self.states, &self.name, &base.stat)? {
                 return Ok(());
             }
@@ -204,15 +202,34 @@ impl<'s> StateFiles<'s> {
         }
     }
 
-    /// Removes all files of the user, the base last.
+    /// The temporary names that this holder and those before it may have left.
+    pub(super) fn stale_names(&self, held: &HeldFile, name: &str) -> Vec<String> {
+        let number = match held.place {
+            Place::Base => 0,
+            Place::Generation(_, number) => number,
+        };
+        let numbered = (number.saturating_sub(7).max(1)..=number).map(|n| format!("{name}+{n}"));
+        std::iter::once(name.to_owned()).chain(numbered).collect()
+    }
+
+    /// A temporary name for a file that this holder writes, and no other one.
+    pub(super) fn staging_name(&self, held: &HeldFile, name: &str) -> String {
+        match held.place {
+            Place::Base => name.to_owned(),
+            Place::Generation(_, number) => format!("{name}+{number}"),
+        }
+    }
+
+    /// Removes all files of the user. The base goes first: without it none of the others is found, and what a process that
+    /// was stopped wrote into it counts no more.
     pub(super) fn remove_all(&self) -> Result<(), Error> {
-        self.remove_generations()?;
         let remove = || {
             file::remove_leftover(self.states, &self.name)?;
             file::remove(self.states, &self.name)?;
             file::flush_directory(self.states)
         };
-        remove().map_err(Error::file(&self.path))
+        remove().map_err(Error::file(&self.path))?;
+        self.remove_generations()
     }
 
     /// The base behind a lock that was had, if it is the current file; else the generation that is.
@@ -258,13 +275,17 @@ impl<'s> StateFiles<'s> {
 
     /// Makes the directory of generations and the first one. The file comes first: a base that is closed while no file can
     /// be made would keep the right person out.
-    fn close_base(&self) -> Result<Option<(OwnedFd, OpenFile)>, FileError> {
+    fn close_base(&self) -> Result<Option<(Generations, OpenFile)>, FileError> {
         let claim = self.stage_claim()?;
-        let directory = file::ensure_directory(self.states, Path::new(&self.directory()))?;
-        let Some(fd) = claim.publish_in(directory.as_fd(), "1")? else {
+        let made = file::ensure_directory(self.states, Path::new(&self.directory()))?;
+        let Some(fd) = claim.publish_in(made.as_fd(), "1")? else {
             return Ok(None);
         };
         let stat = file::stat(&fd)?;
+        let directory = Generations {
+            stat: file::stat(&made)?,
+            fd: made,
+        };
         Ok(Some((directory, OpenFile { fd, stat })))
     }
 
@@ -280,10 +301,10 @@ impl<'s> StateFiles<'s> {
         let Some(directory) = self.open_generations()? else {
             return Ok(None);
         };
-        let highest = self.numbers(&directory)?.last().copied().unwrap_or(0);
+        let highest = self.numbers(&directory.fd)?.last().copied().unwrap_or(0);
         if highest > 0 {
             let name = highest.to_string();
-            let Some(opened) = self.open(&directory, &name, Open::Update)? else {
+            let Some(opened) = self.open(&directory.fd, &name, Open::Update)? else {
                 return Ok(None);
             };
             if self.try_lock(&opened)? {
@@ -298,7 +319,7 @@ impl<'s> StateFiles<'s> {
             return Ok(None);
         }
         let next = highest.saturating_add(1);
-        match self.claim(&directory, next) {
+        match self.claim(&directory.fd, next) {
             Ok(Some(claim)) => self.complete(directory, claim, next),
             // Another process was faster; or no file can be made, so that there is nothing to do but wait.
             Ok(None) | Err(_) => Ok(None),
@@ -319,29 +340,31 @@ impl<'s> StateFiles<'s> {
     /// Turns a generation whose lock is held into the current file. `None` where another process did something meanwhile.
     fn complete(
         &self,
-        directory: OwnedFd,
+        directory: Generations,
         opened: OpenFile,
         number: u64,
     ) -> Result<Option<HeldFile>, Error> {
         let own = self.read_any(&opened)?;
-        let numbers = self.numbers(&directory)?;
+        let fd = &directory.fd;
+        let numbers = self.numbers(fd)?;
         if numbers.last() != Some(&number)
-            || !self.is_still(&directory, &number.to_string(), &opened.stat)?
+            || !self.is_still(fd, &number.to_string(), &opened.stat)?
         {
             // The file keeps its name: a gap would hide the higher ones from the holder of a lower one.
             return Ok(None);
         }
+        // What a killed process left: its file may not be on the disk, lower ones may be there, readers may not know.
+        let unfinished =
+            own.standing == Standing::Provisional || numbers.len() > 1 || !self.is_move_noted()?;
         let stored = if own.standing == Standing::Provisional {
-            let source = self.source(&directory, &numbers, number)?;
+            let source = self.source(fd, &numbers, number)?;
             self.fill(&opened, &source)?
         } else {
             own
         };
-        for lower in numbers.iter().filter(|lower| **lower < number) {
-            file::remove(&directory, &lower.to_string()).map_err(Error::file(&self.path))?;
+        if unfinished {
+            self.finish(fd, &opened, &numbers)?;
         }
-        file::flush_directory(&directory).map_err(Error::file(&self.path))?;
-        self.note_move();
         let place = Place::Generation(directory, number);
         let current = self.is_current(&place, &opened.stat)?;
         Ok(current.then_some(HeldFile {
@@ -350,6 +373,31 @@ impl<'s> StateFiles<'s> {
             place,
             stored,
         }))
+    }
+
+    /// Makes the highest generation, which holds everything, durable with its names; then removes the lower ones and tells
+    /// readers without a lock.
+    fn finish(
+        &self,
+        directory: &OwnedFd,
+        highest: &OpenFile,
+        numbers: &[u64],
+    ) -> Result<(), Error> {
+        let lower = numbers
+            .split_last()
+            .map(|(_, lower)| lower)
+            .unwrap_or_default();
+        let finish = || {
+            file::flush(&highest.fd)?;
+            file::flush_directory(directory)?;
+            file::flush_directory(self.states)?;
+            for number in lower {
+                file::remove(directory, &number.to_string())?;
+            }
+            file::flush_directory(directory)
+        };
+        finish().map_err(Error::file(&self.path))?;
+        self.note_move()
     }
 
     /// What the highest file below a generation holds that is not provisional.
@@ -371,28 +419,33 @@ impl<'s> StateFiles<'s> {
 
     fn fill(&self, opened: &OpenFile, source: &Stored) -> Result<Stored, Error> {
         let bytes = state::encode_settled(&source.state);
-        file::write_at(&opened.fd, &bytes, 0)
-            .and_then(|()| file::flush(&opened.fd))
-            .map_err(Error::file(&self.path))?;
+        file::write_at(&opened.fd, &bytes, 0).map_err(Error::file(&self.path))?;
         state::decode_file(&bytes).map_err(|error| self.error(Cause::State(error)))
     }
 
-    /// Tells readers without a lock not to read the base. Where that fails they read what was known when it was closed.
-    fn note_move(&self) {
-        let opened = self.open(self.states, &self.name, Open::Update);
-        if let Ok(Some(base)) = opened
-            && self.read(&base).is_ok_and(|stored| !stored.moved)
-        {
-            let _ = file::write_at(&base.fd, &MOVED, MOVED_OFFSET);
+    fn is_move_noted(&self) -> Result<bool, Error> {
+        match self.open(self.states, &self.name, Open::Read)? {
+            Some(base) => Ok(self.read(&base)?.moved),
+            None => Ok(false),
         }
+    }
+
+    /// Tells readers without a lock not to read the base.
+    fn note_move(&self) -> Result<(), Error> {
+        let Some(base) = self.open(self.states, &self.name, Open::Update)? else {
+            return Ok(());
+        };
+        file::write_at(&base.fd, &MOVED, MOVED_OFFSET)
+            .and_then(|()| file::flush(&base.fd))
+            .map_err(Error::file(&self.path))
     }
 
     fn peek_generation(&self) -> Result<Option<Stored>, Error> {
         let Some(directory) = self.open_generations()? else {
             return Ok(None);
         };
-        for number in self.numbers(&directory)?.iter().rev() {
-            if let Some(opened) = self.open(&directory, &number.to_string(), Open::Read)? {
+        for number in self.numbers(&directory.fd)?.iter().rev() {
+            if let Some(opened) = self.open(&directory.fd, &number.to_string(), Open::Read)? {
                 let stored = self.read_any(&opened)?;
                 if stored.standing == Standing::Settled {
                     return Ok(Some(stored));
@@ -409,24 +462,39 @@ impl<'s> StateFiles<'s> {
                 && self.is_still(self.states, &self.name, opened)?),
             Place::Generation(directory, number) => {
                 let next = number.saturating_add(1).to_string();
-                Ok(self.is_absent(directory, &next)?
-                    && self.is_still(directory, &number.to_string(), opened)?)
+                Ok(self.is_absent(&directory.fd, &next)?
+                    && self.is_still(&directory.fd, &number.to_string(), opened)?
+                    && self.is_still(self.states, &self.directory(), &directory.stat)?)
             }
         }
     }
 
+    /// Removes the directory of generations. First it gets a name under which it is not found: from then on none of its
+    /// files is the current one, in whatever order they go.
     fn remove_generations(&self) -> Result<(), Error> {
-        let Some(directory) = self.open_generations()? else {
-            return Ok(());
-        };
+        let dead = format!(".{}", self.directory());
         let remove = || {
-            for name in list_names(&directory)? {
-                file::remove(&directory, &name)?;
+            self.remove_dead(&dead)?;
+            match link::rename(self.states, &self.directory(), &dead) {
+                Err(error) if error.is_missing() => return Ok(()),
+                other => other?,
             }
-            file::remove_directory(self.states, &self.directory())?;
+            file::flush_directory(self.states)?;
+            self.remove_dead(&dead)?;
             file::flush_directory(self.states)
         };
         remove().map_err(Error::file(&self.path))
+    }
+
+    fn remove_dead(&self, name: &str) -> Result<(), FileError> {
+        let directory = match file::open_directory(self.states, Path::new(name), Access::Private) {
+            Err(error) if error.is_missing() => return Ok(()),
+            other => other?,
+        };
+        for file_name in list_names(&directory)? {
+            file::remove(&directory, &file_name)?;
+        }
+        file::remove_directory(self.states, name)
     }
 
     /// The numbers of the generations, ascending.
@@ -437,12 +505,14 @@ impl<'s> StateFiles<'s> {
         Ok(numbers)
     }
 
-    fn open_generations(&self) -> Result<Option<OwnedFd>, Error> {
+    fn open_generations(&self) -> Result<Option<Generations>, Error> {
         let path = self.directory();
-        match file::open_directory(self.states, Path::new(&path), Access::Private) {
-            Err(error) if error.is_missing() => Ok(None),
-            other => other.map(Some).map_err(Error::file(&self.path)),
-        }
+        let opened = match file::open_directory(self.states, Path::new(&path), Access::Private) {
+            Err(error) if error.is_missing() => return Ok(None),
+            other => other.map_err(Error::file(&self.path))?,
+        };
+        let stat = file::stat(&opened).map_err(Error::file(&self.path))?;
+        Ok(Some(Generations { fd: opened, stat }))
     }
 
     fn directory(&self) -> String {

@@ -3,8 +3,7 @@
 //!
 //! Each entry is a small file in `users/` that holds the file name of a state: `+UID` for the first name,
 //! `+UID+1` to `+UID+7` for further names of the same uid, which are looked at only where `+UID+` exists. The character
-//! `+` occurs in no file name that is made of a user's name. Entries are made and removed without a lock: each is
-//! touched by the holder of its own name's lock only.
+//! `+` occurs in no file name that is made of a user's name. Entries are made and removed without a lock of their own.
 #![forbid(unsafe_code)]
 
 use std::os::fd::OwnedFd;
@@ -64,6 +63,17 @@ pub fn remove(users: &OwnedFd, uid: u32, name: &str) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError`], also when an entry names no user.
 pub fn names_of(users: &OwnedFd, uid: u32) -> Result<Vec<String>, FileError> {
+    // While one look goes through the entries a name may have moved from one to another: names are added before others
+    // are removed, so that the second look finds it.
+    let found = look(users, uid)?;
+    if found.is_empty() {
+        look(users, uid)
+    } else {
+        Ok(found)
+    }
+}
+
+fn look(users: &OwnedFd, uid: u32) -> Result<Vec<String>, FileError> {
     let mut found = Vec::new();
     for slot in slots(users, uid)? {
         if let Some(target) = link::read_value(users, &entry(uid, slot))? {

@@ -1,12 +1,14 @@
 //! One user's state under its lock, and every change to record and state.
 #![forbid(unsafe_code)]
 
+use std::os::fd::AsFd;
+
 use crate::device::{Device, Kind};
 use crate::record::Record;
 use crate::state::{self, COUNTER_UNKNOWN, DeviceState, Slot, State};
 use crate::sys::accounts::Account;
 use crate::sys::file::{self, Access};
-use crate::sys::link::{self, Claim, Durability};
+use crate::sys::link::{Claim, Durability, NewFile};
 
 use super::generations::{HeldFile, StateFiles, Waiting};
 use super::{Cause, Error, Store, index, names};
@@ -84,6 +86,7 @@ impl<'s> Locked<'s> {
                 if !locked.knows(&state) {
                     locked.write(state)?;
                     locked.flush()?;
+                    locked.confirm()?;
                 }
                 return Ok(locked);
             }
@@ -186,7 +189,8 @@ impl<'s> Locked<'s> {
         let holds = |entry: &DeviceState| record.devices.iter().any(|d| d.id == entry.id);
         self.state.devices.retain(holds);
         self.commit()?;
-        self.flush()
+        self.flush()?;
+        self.confirm()
     }
 
     /// The state while the record is replaced.
@@ -227,19 +231,36 @@ impl<'s> Locked<'s> {
         if index::add(users, self.account.uid, &self.account.name, Durability::Now)? {
             file::flush_directory(users)?;
         }
-        if replaces {
-            return Ok(file::write_file(
-                users,
-                &name,
-                text.as_bytes(),
-                Access::Private,
-            )?);
+        for stale in self.files.stale_names(&self.held, &name) {
+            file::remove_leftover(users, &stale)?;
         }
-        file::remove_leftover(users, &name)?;
-        match link::create_new(users, &name, text.as_bytes(), Claim::Free)? {
+        if replaces {
+            // Each holder of the lock has a temporary name of its own, so that one that was stopped publishes nothing of
+            // another's.
+            let staged = self.files.staging_name(&self.held, &name);
+            let written = file::stage(users, &staged, text.as_bytes(), Access::Private)
+                .and_then(|fd| file::flush(&fd));
+            let still = written
+                .map_err(WriteFailed::from)
+                .and_then(|()| self.still_current());
+            if still.is_err() {
+                // The first error is the one to report.
+                let _ = file::remove_leftover(users, &staged);
+            }
+            still?;
+            return Ok(file::publish_as(users, &staged, &name)?);
+        }
+        let file = NewFile::create(users.as_fd(), &name, text.as_bytes(), Claim::Free)?;
+        file.flush()?;
+        self.still_current()?;
+        match file.publish(&name)? {
             Some(_) => Ok(file::flush_directory(users)?),
             None => Err(WriteFailed::Meanwhile),
         }
+    }
+
+    fn still_current(&self) -> Result<(), WriteFailed> {
+        self.confirm().map_err(|_| WriteFailed::Meanwhile)
     }
 
     /// Removes the record, its index entry, then the state. First the state says that no device has a record any more.
@@ -259,14 +280,20 @@ impl<'s> Locked<'s> {
         let name =
             names::record_file(&self.account.name).ok_or_else(|| self.error(Cause::NameTooLong))?;
         let users = &self.store.users;
-        let remove = || {
-            file::remove_leftover(users, &name)?;
+        let remove_record = || {
+            for stale in self.files.stale_names(&self.held, &name) {
+                file::remove_leftover(users, &stale)?;
+            }
             file::remove(users, &name)?;
-            file::flush_directory(users)?;
-            index::remove(users, self.account.uid, &self.account.name)?;
             file::flush_directory(users)
         };
-        remove().map_err(Error::file(&path))?;
+        remove_record().map_err(Error::file(&path))?;
+        // Another process may have enrolled the user anew.
+        self.confirm()?;
+        index::remove(users, self.account.uid, &self.account.name)
+            .and_then(|()| file::flush_directory(users))
+            .map_err(Error::file(&path))?;
+        self.confirm()?;
         self.files.remove_all()
     }
 

@@ -232,8 +232,12 @@ impl Store {
         uids.dedup();
         let mut entries = Vec::new();
         for uid in uids {
-            let names = index::names_of(&self.users, uid).map_err(Error::file(&users))?;
-            entries.extend(names.into_iter().map(|name| (uid, name)));
+            match index::names_of(&self.users, uid) {
+                Ok(names) => entries.extend(names.into_iter().map(|name| (uid, name))),
+                // An entry that names no user refuses the accounts of its uid, and no others.
+                Err(FileError::WrongType) => {}
+                Err(error) => return Err(Error::file(&users)(error)),
+            }
         }
         Ok(entries)
     }
@@ -255,6 +259,11 @@ impl Store {
                 index::add(&self.users, record.uid, &name, Durability::Now)
                     .map_err(Error::file(&users))?;
                 added += 1;
+                // Removed meanwhile: an entry without record and state would be a contradiction.
+                if matches!(self.record_named(&name), Ok(None)) {
+                    index::remove(&self.users, record.uid, &name).map_err(Error::file(&users))?;
+                    added -= 1;
+                }
             }
         }
         file::flush_directory(&self.users).map_err(Error::file(&users))?;

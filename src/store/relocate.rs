@@ -7,7 +7,7 @@
 //! 1. The index gets the new name.
 //! 2. The state gets the new uid, and says that all devices of the record are committed.
 //! 3. The record, still under the old name, says the new name and uid.
-//! 4. The state gets the new name.
+//! 4. A state with the new name holds the same, and the old one goes.
 //! 5. The record gets the new name.
 //! 6. The index loses the old name.
 //!
@@ -103,9 +103,11 @@ impl Store {
             Some(record) if record.user == from || is_of(&record, to) => record,
             _ => return Err(self.lost_before(from)),
         };
-        self.prove_free(from, state_at, to)?;
+        // From step 3 on nothing but this move makes a state under the new name.
+        let resumed = is_of(&record, to);
+        self.prove_free(from, state_at == from && !resumed, to)?;
         self.change_owner(&mut locked, from, record, to)?;
-        self.change_name(from, state_at, to)?;
+        self.change_name(&locked, from, state_at, to)?;
         self.forget(from, to)
     }
 
@@ -154,7 +156,13 @@ impl Store {
     }
 
     /// Steps 4 and 5.
-    fn change_name(&self, from: &str, state_at: &str, to: &Account) -> Result<(), Error> {
+    fn change_name(
+        &self,
+        locked: &Locked<'_>,
+        from: &str,
+        state_at: &str,
+        to: &Account,
+    ) -> Result<(), Error> {
         if from == to.name {
             return Ok(());
         }
@@ -163,19 +171,11 @@ impl Store {
             of(user).ok_or_else(|| too_long(&self.record_path(user)))
         };
         if state_at == from {
-            let (old, new) = (
-                name(names::state_file, from)?,
-                name(names::state_file, &to.name)?,
-            );
-            // The generations go first: a base without them would be believed.
-            for (old, new) in [(format!("{old}+"), format!("{new}+")), (old, new)] {
-                let moved = StateFiles::rename(&self.states, &old, &new)
-                    .map_err(Error::file(&self.state_path(&to.name)))?;
-                if !moved {
-                    return Err(self.occupied(&to.name));
-                }
-            }
-            file::flush_directory(&self.states).map_err(Error::file(&path))?;
+            // Made anew rather than renamed: the state may have generations, and two names cannot change at once. The old
+            // base goes first, so that what a process that was stopped wrote into it counts no more.
+            StateFiles::of(self, &to.name)?.create(locked.state())?;
+            locked.confirm()?;
+            StateFiles::of(self, from)?.remove_all()?;
         }
         let (old, new) = (
             name(names::record_file, from)?,
@@ -203,15 +203,19 @@ impl Store {
     }
 
     /// Nothing may be kept under the new name but what this move has put there.
-    fn prove_free(&self, from: &str, state_at: &str, to: &Account) -> Result<(), Error> {
+    fn prove_free(&self, from: &str, no_state: bool, to: &Account) -> Result<(), Error> {
         if from == to.name {
             return Ok(());
         }
         if self.record_named(&to.name)?.is_some() {
             return Err(self.occupied(&to.name));
         }
-        if state_at == from && self.peek_named(&to.name)?.is_some() {
-            return Err(self.occupied(&to.name));
+        if no_state {
+            if self.peek_named(&to.name)?.is_some() {
+                return Err(self.occupied(&to.name));
+            }
+            // What may be left of a user of that name who was removed.
+            StateFiles::of(self, &to.name)?.remove_all()?;
         }
         Ok(())
     }

@@ -34,12 +34,21 @@ impl fmt::Display for LookupFailed {
 
 impl std::error::Error for LookupFailed {}
 
-/// Looks up a login name (getpwnam_r(3)). `None` when nobody has that name, or no account can have it.
+/// Looks up a login name (getpwnam_r(3)). `None` when no account has that name, as the database says.
 ///
 /// # Errors
 /// [`LookupFailed`] when the database does not answer, or answers with a name that is not UTF-8.
 pub fn by_name(name: &str) -> Result<Option<Account>, LookupFailed> {
-    let Some(name) = usable(name) else {
+    by_bytes(name.as_bytes())
+}
+
+/// The same for a name that need not be UTF-8: the database may know it all the same.
+///
+/// # Errors
+/// [`LookupFailed`] as for [`by_name`].
+pub fn by_bytes(name: &[u8]) -> Result<Option<Account>, LookupFailed> {
+    // An empty name, or one with a NUL, cannot be asked for by any program.
+    let Some(name) = CString::new(name).ok().filter(|name| !name.is_empty()) else {
         return Ok(None);
     };
     looked_up(|entry, buffer, len, found| {

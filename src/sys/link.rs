@@ -26,7 +26,7 @@ pub enum Claim {
 
 /// A file of mode 0600 that has no name yet, or a temporary one where the file system does not know O_TMPFILE.
 ///
-/// A kill leaves nothing, or the temporary file with its random name.
+/// A kill leaves nothing, or the temporary file.
 pub struct NewFile<'d> {
     directory: BorrowedFd<'d>,
     fd: OwnedFd,
@@ -97,8 +97,11 @@ impl<'d> NewFile<'d> {
             ),
             None => link_open(&self.fd, directory, name),
         };
+        let own = file::is_still(directory, name, &file::stat(&self.fd)?);
         self.forget_temporary();
         match linked {
+            // Another process has taken the temporary name meanwhile: what has the name now is its file.
+            Ok(()) if !own? => Ok(None),
             Ok(()) => {
                 let fd = self.fd.try_clone();
                 fd.map(Some)
@@ -110,9 +113,9 @@ impl<'d> NewFile<'d> {
     }
 
     fn with_name(directory: BorrowedFd<'d>, name: &str) -> Result<Self, FileError> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(|_| FileError::System("getrandom", Errno::IO))?;
-        let temporary = format!(".{name}.{:016x}", u64::from_le_bytes(random));
+        // The name that `file::write_file` has as well: what a kill leaves is removed by the next change.
+        let temporary = format!(".{name}.new");
+        file::remove(directory, &temporary)?;
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = retry_on_intr(|| openat(directory, temporary.as_str(), flags, owner()))

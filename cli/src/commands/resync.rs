@@ -60,6 +60,7 @@ pub fn run(context: &Context, args: &Resync) -> Result<(), Failure> {
     let name = device.name.to_string();
     locked.write(state).map_err(named)?;
     locked.flush().map_err(named)?;
+    locked.confirm().map_err(named)?;
     drop(locked);
     audit::log(
         Event::Changed,

@@ -56,6 +56,7 @@ fn end_lock_out(
         let state = verify::unlocked(policy, &record, locked.state(), now);
         locked.write(state)?;
         locked.flush()?;
+        locked.confirm()?;
     }
     Ok(failures)
 }

@@ -218,7 +218,7 @@ impl Newcomer<'_> {
         let before = locked.record()?;
         let new = before.is_none();
         let stored = self.put(&mut locked, before, device, entry, invite);
-        if stored.is_err() && new {
+        if stored.is_err() && new && matches!(locked.record(), Ok(None)) {
             // Taking the lock has made a state. Nothing may be left, as far as that can be done; what is left is read anew.
             let _ = locked.remove();
         }
