@@ -3,15 +3,20 @@
 
 use libfuzzer_sys::fuzz_target;
 use pam_twofactor::state::{
-    CAPACITY, FILE_LEN, MAX_GRACE, SLOT_LEN, SLOT_STRIDE, Slot, decode_file, encode, encode_file,
+    CAPACITY, FILE_LEN, MAX_GRACE, MOVED_OFFSET, SLOT_LEN, SLOT_STRIDE, Slot, Standing,
+    decode_file, encode, encode_file, encode_provisional, encode_settled,
 };
 use sha2::{Digest, Sha256};
 
 const CHECKSUM_LEN: usize = 8;
+/// Behind magic, format, writer and sequence number.
+const FLAGS: usize = 22;
+/// The largest time that five bytes hold.
+const LAST_TIME: u64 = (1 << 40) - 1;
 
 fuzz_target!(|bytes: &[u8]| {
     reads(bytes);
-    // The first byte says which checksums are made right, so that what stands behind them is reached.
+    // The first byte says which checksums are made right, and for which format, so that what stands behind them is reached.
     let Some((seals, body)) = bytes.split_first() else {
         return;
     };
@@ -19,20 +24,21 @@ fuzz_target!(|bytes: &[u8]| {
     file.resize(FILE_LEN, 0);
     for (bit, start) in [(1, 0), (2, SLOT_STRIDE as usize)] {
         if seals & bit != 0 {
-            seal(&mut file[start..start + SLOT_LEN]);
+            let format = if seals & (bit << 2) == 0 { 1 } else { 2 };
+            seal(&mut file[start..start + SLOT_LEN], format);
         }
     }
     reads(&file);
 });
 
-fn seal(slot: &mut [u8]) {
+fn seal(slot: &mut [u8], format: u8) {
     let (body, sum) = slot.split_at_mut(SLOT_LEN - CHECKSUM_LEN);
-    body[..6].copy_from_slice(b"2FST\x01\x00");
+    body[..6].copy_from_slice(&[b'2', b'F', b'S', b'T', format, 0]);
     sum.copy_from_slice(&Sha256::digest(&*body)[..CHECKSUM_LEN]);
 }
 
 fn reads(file: &[u8]) {
-    let stored = match decode_file(file) {
+    let mut stored = match decode_file(file) {
         Ok(stored) => stored,
         Err(error) => {
             assert!(!error.to_string().chars().any(char::is_control), "{error}");
@@ -48,7 +54,32 @@ fn reads(file: &[u8]) {
         "taken without its checksum"
     );
     assert!(stored.state.devices.len() <= CAPACITY && stored.state.grace.len() <= MAX_GRACE);
+    let is_first = file[start + 4] == 1;
+    let is_provisional = !is_first && file[start + FLAGS] & 1 != 0;
+    assert_eq!(stored.standing == Standing::Provisional, is_provisional);
+    let end = &file[MOVED_OFFSET as usize..];
+    assert_eq!(stored.moved, end.iter().any(|byte| *byte != 0));
+    // A device of the first format has its record.
+    let mut devices = stored.state.devices.iter();
+    assert!(!is_first || devices.all(|device| device.committed));
 
+    // The first format had longer times.
+    let state = &mut stored.state;
+    let used = state.devices.iter_mut().map(|device| &mut device.last_used);
+    let times = used.chain(state.grace.iter_mut().map(|grace| &mut grace.since));
+    times.for_each(|time| *time = (*time).min(LAST_TIME));
+
+    let provisional = decode_file(&encode_provisional(&stored.state)).unwrap();
+    let settled = decode_file(&encode_settled(&stored.state)).unwrap();
+    assert_eq!(
+        (provisional.standing, settled.standing),
+        (Standing::Provisional, Standing::Settled)
+    );
+    assert_eq!(
+        (&provisional.state, &settled.state),
+        (&stored.state, &stored.state)
+    );
+    assert!(settled.sequence > provisional.sequence);
     let again = decode_file(&encode_file(&stored.state)).unwrap();
     assert_eq!(again.state, stored.state);
     for slot in [Slot::First, Slot::Second] {

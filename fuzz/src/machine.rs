@@ -75,7 +75,13 @@ impl Machine {
             record.to_toml().as_bytes().to_vec(),
             encode_file(&state),
         ];
-        let store = Store::initialize(&directory.join("store"), &directory.join("policy.toml"), pam_twofactor::store::Disagreement::Settle).unwrap().0;
+        let store = Store::initialize(
+            &directory.join("store"),
+            &directory.join("policy.toml"),
+            pam_twofactor::store::Disagreement::Settle,
+        )
+        .unwrap()
+        .0;
         let now = whole.clone();
         Self {
             directory,
@@ -140,7 +146,7 @@ impl Machine {
             file: &file,
             loaded,
             store: &self.store,
-            account: &account,
+            holder: &account,
             service: "sshd",
             address: Some([192, 0, 2, 7].into()),
             clock,
