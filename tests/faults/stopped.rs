@@ -335,7 +335,7 @@ fn right_code(record: &Record, state: &State) -> String {
     let secret = device.secret.to_base32();
     match device.kind {
         Kind::Hotp => hotp(&secret, state.device(device.id).unwrap().next, 6),
-        Kind::Totp { .. } => Totp::new(&*secret).code_after(1),
+        Kind::Totp { .. } => Totp::new(&secret).code_after(1),
     }
 }
 
