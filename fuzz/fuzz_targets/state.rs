@@ -3,16 +3,20 @@
 
 use libfuzzer_sys::fuzz_target;
 use pam_twofactor::state::{
-    CAPACITY, FILE_LEN, MAX_GRACE, MAX_REFUSED, SLOT_LEN, SLOT_STRIDE, Slot, Stored,
-    decode_file, encode, encode_file,
+    CAPACITY, FILE_LEN, MAX_GRACE, MAX_REFUSED, MOVED_OFFSET, SLOT_LEN, SLOT_STRIDE, Slot,
+    Standing, decode_file, encode, encode_file, encode_provisional, encode_settled,
 };
 use sha2::{Digest, Sha256};
 
 const CHECKSUM_LEN: usize = 8;
+/// Behind magic, format, writer and sequence number.
+const FLAGS: usize = 22;
+/// The largest time that five bytes hold.
+const LAST_TIME: u64 = (1 << 40) - 1;
 
 fuzz_target!(|bytes: &[u8]| {
     reads(bytes);
-    // The first byte says which checksums are made right, so that what stands behind them is reached, and which formats.
+    // The first byte says which checksums are made right, and for which format, so that what stands behind them is reached.
     let Some((seals, body)) = bytes.split_first() else {
         return;
     };
@@ -20,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
     file.resize(FILE_LEN, 0);
     for (bit, start) in [(1, 0), (2, SLOT_STRIDE as usize)] {
         if seals & bit != 0 {
-            let format = if seals & bit << 2 == 0 { 2 } else { 1 };
+            let format = if seals & (bit << 2) == 0 { 1 } else { 2 };
             seal(&mut file[start..start + SLOT_LEN], format);
         }
     }
@@ -34,7 +38,7 @@ fn seal(slot: &mut [u8], format: u8) {
 }
 
 fn reads(file: &[u8]) {
-    let stored = match decode_file(file) {
+    let mut stored = match decode_file(file) {
         Ok(stored) => stored,
         Err(error) => {
             assert!(!error.to_string().chars().any(char::is_control), "{error}");
@@ -51,8 +55,32 @@ fn reads(file: &[u8]) {
     );
     assert!(stored.state.devices.len() <= CAPACITY && stored.state.grace.len() <= MAX_GRACE);
     assert!(stored.state.refused.hashes.len() <= MAX_REFUSED);
-    let stored = with_times_as_written(stored);
+    let is_first = file[start + 4] == 1;
+    let is_provisional = !is_first && file[start + FLAGS] & 1 != 0;
+    assert_eq!(stored.standing == Standing::Provisional, is_provisional);
+    let end = &file[MOVED_OFFSET as usize..];
+    assert_eq!(stored.moved, end.iter().any(|byte| *byte != 0));
+    // A device of the first format has its record.
+    let mut devices = stored.state.devices.iter();
+    assert!(!is_first || devices.all(|device| device.committed));
 
+    // The first format had longer times.
+    let state = &mut stored.state;
+    let used = state.devices.iter_mut().map(|device| &mut device.last_used);
+    let times = used.chain(state.grace.iter_mut().map(|grace| &mut grace.since));
+    times.for_each(|time| *time = (*time).min(LAST_TIME));
+
+    let provisional = decode_file(&encode_provisional(&stored.state)).unwrap();
+    let settled = decode_file(&encode_settled(&stored.state)).unwrap();
+    assert_eq!(
+        (provisional.standing, settled.standing),
+        (Standing::Provisional, Standing::Settled)
+    );
+    assert_eq!(
+        (&provisional.state, &settled.state),
+        (&stored.state, &stored.state)
+    );
+    assert!(settled.sequence > provisional.sequence);
     let again = decode_file(&encode_file(&stored.state)).unwrap();
     assert_eq!(again.state, stored.state);
     for slot in [Slot::First, Slot::Second] {
@@ -66,19 +94,4 @@ fn reads(file: &[u8]) {
             (stored.state.clone(), sequence, slot)
         );
     }
-}
-
-/// The first format has room for times that no clock shows.
-fn with_times_as_written(mut stored: Stored) -> Stored {
-    let written = |time: &mut u64| *time = (*time).min((1 << 40) - 1);
-    let state = &mut stored.state;
-    state
-        .devices
-        .iter_mut()
-        .for_each(|device| written(&mut device.last_used));
-    state
-        .grace
-        .iter_mut()
-        .for_each(|grace| written(&mut grace.since));
-    stored
 }

@@ -5,3 +5,4 @@ pub mod import;
 pub mod login;
 pub mod machine;
 pub mod people;
+pub mod store;

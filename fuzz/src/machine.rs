@@ -12,7 +12,7 @@ use pam_twofactor::otp::{Algorithm, Digits, Interval};
 use pam_twofactor::policy;
 use pam_twofactor::record::Record;
 use pam_twofactor::secret::Secret;
-use pam_twofactor::state::{DeviceState, Generation, State, Stored, decode_file, encode_file};
+use pam_twofactor::state::{DeviceState, State, Stored, decode_file, encode_file};
 use pam_twofactor::store::{PolicyFile, Store};
 use pam_twofactor::sys::accounts::Account;
 use pam_twofactor::sys::clock::BeforeEpoch;

@@ -202,7 +202,7 @@ fn strays(before: &Before, change: &Change, found: &mut dyn FnMut(Column, String
     }
 }
 
-/// A command that was killed is given again: it does its work where it had not, and whoever has a device then gets in with it.
+/// A command that was killed is given again: it does its work where it had not, and its device works.
 fn repeated(
     machine: &Machine,
     change: &Change,

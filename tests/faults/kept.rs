@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use pam_twofactor::STATE_DIR;
@@ -13,8 +13,6 @@ use pam_twofactor::sys::accounts::Account;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Entry {
     File(Vec<u8>),
-    /// A symbolic link as a value.
-    Value(PathBuf),
     Directory,
 }
 
@@ -30,10 +28,10 @@ impl Kept {
             for found in fs::read_dir(directory).unwrap() {
                 let path = found.unwrap().path();
                 let kind = fs::symlink_metadata(&path).unwrap().file_type();
-                let entry = match (kind.is_symlink(), kind.is_dir()) {
-                    (true, _) => Entry::Value(fs::read_link(&path).unwrap()),
-                    (_, true) => Entry::Directory,
-                    _ => Entry::File(fs::read(&path).unwrap()),
+                let entry = if kind.is_dir() {
+                    Entry::Directory
+                } else {
+                    Entry::File(fs::read(&path).unwrap())
                 };
                 if entry == Entry::Directory {
                     waiting.push(path.clone());
@@ -66,7 +64,6 @@ impl Kept {
                     fs::write(path, content).unwrap();
                     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
                 }
-                Entry::Value(value) => symlink(value, path).unwrap(),
                 Entry::Directory => DirBuilder::new().mode(0o700).create(path).unwrap(),
             }
         }

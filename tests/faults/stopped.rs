@@ -1,5 +1,5 @@
 //! Processes that are stopped behind each of their system calls (SIGSTOP, the freezer of control groups): others log in
-//! and administer meanwhile, the same user logs in, and the stopped one lets nobody in by a code that was used meanwhile.
+//! and administer meanwhile, the same user logs in, and the stopped one lets in by no code that was used meanwhile.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -142,7 +142,7 @@ impl Scene {
 }
 
 #[test]
-fn a_stopped_process_holds_up_nobody_and_lets_in_by_no_code_that_was_used_meanwhile() {
+fn a_stopped_process_holds_up_no_other() {
     let machine = common::machine();
     add_stack(&machine, SERVICE, "");
     for user in ["alice", "dave"] {
@@ -335,7 +335,7 @@ fn right_code(record: &Record, state: &State) -> String {
     let secret = device.secret.to_base32();
     match device.kind {
         Kind::Hotp => hotp(&secret, state.device(device.id).unwrap().next, 6),
-        Kind::Totp { .. } => Totp::new(&*secret).code_after(1),
+        Kind::Totp { .. } => Totp::new(&secret).code_after(1),
     }
 }
 

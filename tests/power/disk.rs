@@ -13,8 +13,6 @@ const SECTOR: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Entry {
     File(Vec<u8>),
-    /// A symbolic link, which is made whole with its value.
-    Value(PathBuf),
     Directory,
 }
 
@@ -99,10 +97,6 @@ impl Disk {
             Op::Link(from, to) => {
                 let inode = self.inode(from).unwrap();
                 self.name(Naming::Create(to.clone(), inode));
-            }
-            Op::Value(value, path) => {
-                let inode = self.add(Inode::Other(Entry::Value(value.clone())));
-                self.name(Naming::Create(path.clone(), inode));
             }
             Op::Directory(path) => {
                 let inode = self.add(Inode::Other(Entry::Directory));

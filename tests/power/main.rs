@@ -17,7 +17,7 @@ mod disk;
 mod trace;
 
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use harness::Machine;
@@ -41,10 +41,10 @@ fn files() -> Files {
 
 fn entry(path: &Path) -> Entry {
     let kind = fs::symlink_metadata(path).unwrap().file_type();
-    match (kind.is_symlink(), kind.is_dir()) {
-        (true, _) => Entry::Value(fs::read_link(path).unwrap()),
-        (_, true) => Entry::Directory,
-        _ => Entry::File(fs::read(path).unwrap()),
+    if kind.is_dir() {
+        Entry::Directory
+    } else {
+        Entry::File(fs::read(path).unwrap())
     }
 }
 
@@ -64,7 +64,6 @@ fn restore(wanted: &Files) {
                 fs::write(path, content).unwrap();
                 fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
             }
-            Entry::Value(value) => symlink(value, path).unwrap(),
             Entry::Directory => DirBuilder::new().mode(0o700).create(path).unwrap(),
         }
     }
@@ -132,7 +131,8 @@ fn change(machine: &Machine, words: &[&str], user: &str) {
         }
         let others = |files: &Files| -> Files {
             let of_carol = |(path, entry): &(&PathBuf, &Entry)| {
-                path.to_string_lossy().contains("carol") || **entry == Entry::Value("carol".into())
+                path.to_string_lossy().contains("carol")
+                    || **entry == Entry::File(b"carol\n".to_vec())
             };
             let kept = files.iter().filter(of_carol);
             kept.map(|(path, content)| (path.clone(), content.clone()))

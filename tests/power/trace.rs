@@ -12,8 +12,6 @@ pub enum Op {
     Create(PathBuf),
     /// A further name of a file.
     Link(PathBuf, PathBuf),
-    /// A symbolic link: its value, and its name.
-    Value(PathBuf, PathBuf),
     /// A new directory.
     Directory(PathBuf),
     Write(PathBuf, u64, Vec<u8>),
@@ -67,7 +65,6 @@ fn op(line: &str, below: &Path) -> Option<Op> {
         "fsync" | "fdatasync" => Op::Flush(path(0)),
         "linkat" if line.contains("AT_EMPTY_PATH") => Op::Link(path(0), named(2)),
         "linkat" => Op::Link(named(0), named(2)),
-        "symlinkat" => Op::Value(path(0), named(1)),
         "mkdirat" => Op::Directory(named(0)),
         "renameat" => Op::Rename(named(0), named(2)),
         "unlinkat" => Op::Unlink(named(0)),
@@ -85,7 +82,7 @@ fn op(line: &str, below: &Path) -> Option<Op> {
         | Op::Flush(path)
         | Op::Unlink(path)
         | Op::Directory(path) => path,
-        Op::Rename(_, to) | Op::Link(_, to) | Op::Value(_, to) => to,
+        Op::Rename(_, to) | Op::Link(_, to) => to,
     };
     of.starts_with(below).then_some(op)
 }

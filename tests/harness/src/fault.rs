@@ -4,7 +4,7 @@
 //! killed is killed by SIGKILL: nothing is lied about.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -138,6 +138,8 @@ struct Tracee {
     /// The call it is in, if something is being done to it.
     in_hand: Option<Call>,
     began: bool,
+    /// Its parent has told of it.
+    is_announced: bool,
 }
 
 struct Tracer<'m> {
@@ -147,6 +149,8 @@ struct Tracer<'m> {
     fault: Option<Fault>,
     programs: usize,
     tracees: BTreeMap<i32, Tracee>,
+    /// Those that ended before their parents told of them.
+    early: BTreeSet<i32>,
     calls: Vec<Call>,
     struck: Option<Call>,
     /// The call has failed: what comes now is let alone, which is faster.
@@ -167,6 +171,7 @@ impl<'m> Tracer<'m> {
             fault,
             programs: 0,
             tracees: BTreeMap::new(),
+            early: BTreeSet::new(),
             calls: Vec::new(),
             struck: None,
             is_over: false,
@@ -182,7 +187,10 @@ impl<'m> Tracer<'m> {
             let (pid, stop) = ptrace::wait().expect("waiting for a traced process");
             if let Stop::Ended(status) = stop {
                 let known = self.tracees.remove(&pid);
-                assert!(known.is_some(), "another process of the test has ended");
+                let known = known.expect("no other process of the test ends");
+                if !known.is_announced && pid != root {
+                    self.early.insert(pid);
+                }
                 if pid == root {
                     ended = status;
                 }
@@ -211,7 +219,10 @@ impl<'m> Tracer<'m> {
             Stop::Exec => self.count_program(pid, Stop::Signal(libc::SIGTRAP)),
             Stop::Child(child) => {
                 let is_told = self.tracees.get(&pid).is_some_and(|tracee| tracee.is_told);
-                self.tracees.entry(child).or_default().is_told = is_told;
+                if !self.early.remove(&child) {
+                    let tracee = self.tracees.entry(child).or_default();
+                    (tracee.is_told, tracee.is_announced) = (is_told, true);
+                }
             }
             Stop::Call => match ptrace::side(pid)? {
                 Side::Entry(number, arguments) => self.entered(pid, Call { number, arguments })?,

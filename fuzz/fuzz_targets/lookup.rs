@@ -1,0 +1,224 @@
+//! Records, index entries and states of three names and two uids in any combination: a user is told to have no record
+//! only where nothing tells of one, and never gets a record of another uid. A plain model says what is found.
+//!
+//! Input: for each name a byte for the record and one for the state, for each uid a byte for each place of the index.
+#![no_main]
+
+use std::cell::RefCell;
+
+use fuzz::people::Someone;
+use fuzz::store::Directory;
+use libfuzzer_sys::fuzz_target;
+use pam_twofactor::record::Record;
+use pam_twofactor::recovery::OneTimeCode;
+use pam_twofactor::state::{
+    MOVED, MOVED_OFFSET, State, encode_file, encode_provisional, encode_settled,
+};
+use pam_twofactor::sys::accounts::Account;
+
+const NAMES: [&str; 3] = ["alice", "bob", "carol"];
+const UIDS: [u32; 2] = [1000, 1001];
+/// `+UID`, `+UID+` and two further places.
+const PLACES: [&str; 4] = ["", "+", "+1", "+7"];
+
+thread_local! {
+    static DIRECTORY: RefCell<(Directory, Someone)> = RefCell::default();
+}
+
+/// What is under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Files {
+    record: Option<Kept>,
+    state: Told,
+}
+
+/// A record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kept {
+    uid: u32,
+    has_device: bool,
+    /// It names the user that its file is named after.
+    is_own: bool,
+}
+
+/// What a state tells of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// There is no state.
+    Nothing,
+    /// There need not be one.
+    None,
+    /// There must be one.
+    Committed,
+    /// It cannot be read.
+    Damaged,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Of(&'static str),
+    Absent,
+    Refused,
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    DIRECTORY.with_borrow(|(directory, someone)| {
+        directory.empty();
+        let mut bytes = bytes.iter().copied();
+        let mut next = || bytes.next().unwrap_or(0);
+        let files = NAMES.map(|name| Files {
+            record: write_record(directory, someone, name, next()),
+            state: write_state(directory, someone, name, next()),
+        });
+        let index = UIDS.map(|uid| PLACES.map(|place| write_entry(directory, uid, place, next())));
+        for (uid, entries) in UIDS.into_iter().zip(&index) {
+            for name in NAMES {
+                let expected = model(&files, entries, name, uid);
+                compare(directory, name, uid, &expected);
+            }
+        }
+    });
+});
+
+fn compare(directory: &Directory, name: &str, uid: u32, expected: &Found) {
+    let account = Account {
+        name: name.into(),
+        uid,
+        gid: uid,
+    };
+    let found = directory.store.holder(&account);
+    let Ok(holder) = found else {
+        assert_eq!(*expected, Found::Refused, "{name} {uid}: {found:?}");
+        return;
+    };
+    match (&holder.record, expected) {
+        (Some(record), Found::Of(owner)) => {
+            assert_eq!((record.uid, record.user.as_str()), (uid, *owner));
+            assert_eq!(holder.account.name, *owner);
+        }
+        (None, Found::Absent) => {}
+        _ => panic!("{name} {uid}: {holder:?} instead of {expected:?}"),
+    }
+}
+
+/// What must be found, said in another way than the product does it: first everything that tells of a record, then whether it
+/// is one record.
+fn model(files: &[Files; 3], entries: &[Option<usize>; 4], name: &'static str, uid: u32) -> Found {
+    let own = NAMES.iter().position(|known| *known == name).unwrap();
+    let is_valid = |place: usize| {
+        let kept = files[place].record.unwrap();
+        let is_unchanged =
+            kept.has_device || matches!(files[place].state, Told::Nothing | Told::None);
+        kept.uid == uid && kept.is_own && is_unchanged
+    };
+    if files[own].record.is_some() {
+        return if is_valid(own) {
+            Found::Of(name)
+        } else {
+            Found::Refused
+        };
+    }
+    let seen = if entries[1].is_some() { 4 } else { 1 };
+    // The second place is a value of its own.
+    let places = [0, 2, 3].into_iter().filter(|place| *place < seen);
+    let mut told: Vec<usize> = places.filter_map(|place| entries[place]).collect();
+    told.sort_unstable();
+    told.dedup();
+    if told.contains(&NAMES.len()) || matches!(files[own].state, Told::Committed | Told::Damaged) {
+        return Found::Refused;
+    }
+    let (with, without): (Vec<usize>, Vec<usize>) = told
+        .into_iter()
+        .partition(|place| files[*place].record.is_some());
+    if without
+        .iter()
+        .any(|place| files[*place].state != Told::None)
+        || !with.iter().all(|place| is_valid(*place))
+    {
+        return Found::Refused;
+    }
+    match with[..] {
+        [] => Found::Absent,
+        [one] => Found::Of(NAMES[one]),
+        _ => Found::Refused,
+    }
+}
+
+fn write_record(directory: &Directory, someone: &Someone, name: &str, byte: u8) -> Option<Kept> {
+    if byte & 1 == 0 {
+        return None;
+    }
+    let kept = Kept {
+        uid: UIDS[usize::from(byte >> 1 & 1)],
+        has_device: byte & 4 == 0,
+        is_own: byte & 24 != 24,
+    };
+    let user = if kept.is_own { name } else { "dave" };
+    let mut record = Record::new(user.into(), kept.uid);
+    if kept.has_device {
+        record.devices.push(someone.record.devices[0].clone());
+    } else {
+        record.invite = Some(OneTimeCode::generate(u64::from(u32::MAX)).unwrap().0);
+    }
+    directory.write(format!("users/{name}.toml"), record.to_toml().as_bytes());
+    Some(kept)
+}
+
+fn write_state(directory: &Directory, someone: &Someone, name: &str, byte: u8) -> Told {
+    let state = |committed: bool| {
+        let mut state = State::new(UIDS[usize::from(byte >> 7)]);
+        state.devices.push(someone.state.devices[0]);
+        state.devices[0].committed = committed;
+        state
+    };
+    let base = format!("state/{name}");
+    let generation = |content: &[u8]| {
+        directory.directory(format!("{base}+"));
+        directory.write(format!("{base}+/1"), content);
+    };
+    match byte % 7 {
+        0 => Told::Nothing,
+        1 => {
+            directory.write(&base, &encode_file(&state(false)));
+            Told::None
+        }
+        2 => {
+            directory.write(&base, &encode_file(&state(true)));
+            Told::Committed
+        }
+        3 => {
+            directory.write(&base, &[byte; 1024]);
+            Told::Damaged
+        }
+        // Taken over: what the next file says counts.
+        4 => {
+            let mut file = encode_file(&state(false));
+            file[MOVED_OFFSET as usize..].copy_from_slice(&MOVED);
+            directory.write(&base, &file);
+            generation(&encode_settled(&state(true)));
+            Told::Committed
+        }
+        // About to be taken over: what the next file says does not count yet.
+        5 => {
+            directory.write(&base, &encode_file(&state(true)));
+            generation(&encode_provisional(&state(false)));
+            Told::Committed
+        }
+        _ => {
+            directory.write(&base, &encode_file(&State::new(UIDS[0])));
+            Told::None
+        }
+    }
+}
+
+/// An entry of the index: a name's place, or one behind all names for a value that is no name.
+fn write_entry(directory: &Directory, uid: u32, place: &str, byte: u8) -> Option<usize> {
+    let named = match byte % 8 {
+        number @ 1..=3 => usize::from(number) - 1,
+        4 => NAMES.len(),
+        _ => return None,
+    };
+    let value = NAMES.get(named).copied().unwrap_or("../alice");
+    directory.line(format!("users/+{uid}{place}"), value);
+    Some(named)
+}
