@@ -287,7 +287,7 @@ fn packages_mark_and_index_an_older_directory() {
         if let Some(ids) = ids {
             machine.write_file(IDS, ids, 0o644);
         }
-        let text = format!("set -e; state={STATE}; ids={IDS}\n{script}\nmark_directory");
+        let text = format!("set -e\n{script}\nmark_directory {STATE} {IDS}");
         // Twice: it may be stopped and called again.
         for _ in 0..2 {
             machine.run("dash", &["-c", &text]).ok();

@@ -280,7 +280,7 @@ fn another_user_during_the_dialogue_gets_no_device() {
 #[test]
 fn what_was_offered_and_cannot_be_stored_lets_in() {
     let enforced = "enabled = true\nenforcement = \"mandatory\"\n";
-    let failed = "result=enrolment-failed error=\"/var/lib/twofactor/users/bob.toml: rename";
+    let failed = "result=enrolment-failed error=\"/var/lib/twofactor/users/bob.toml: link";
     for (first, by_then, acct, result) in [
         (OFFERED, OFFERED, IGNORED, failed),
         (

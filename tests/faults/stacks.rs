@@ -87,7 +87,10 @@ fn at(stacks: &[String]) {
 fn sweep(machine: &Machine, stack: &str, caller: u32, alice: &Token) -> Vec<Row> {
     let login = |typed: &str| login(stack, caller, typed);
     // The control: with nothing failing the right code lets in.
-    set_state("alice", |state| state.devices[0].next = 0);
+    set_state("alice", |state| {
+        state.devices[0].next = 0;
+        state.refused = pam_twofactor::state::RefusedAnswers::default();
+    });
     let right = login(alice.code_at(0)).traced(None);
     assert_eq!(result(&right), Some(code::SUCCESS), "{stack}: {right:?}");
     let state = fs::read(state_path("alice")).unwrap();
