@@ -253,7 +253,7 @@ fn too_long(path: &std::path::Path) -> Error {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{Scratch, alice, enrol, phone};
-    use super::super::{Disagreement, FoundBy};
+    use super::super::{Disagreement, FoundBy, list};
     use super::*;
 
     fn anna(uid: u32) -> Account {
@@ -298,6 +298,50 @@ mod tests {
             assert!(store.relocation("alice", &anna(uid)).unwrap().is_none());
             assert!(store.relocate("alice", &anna(uid)).is_err());
         }
+    }
+
+    /// A holder of the old base that is stopped all the while finds at no moment that its file counts again.
+    #[test]
+    fn a_state_that_was_taken_over_moves_without_its_generations() {
+        let (scratch, store) = pending();
+        let stopped = store.lock(&alice()).unwrap();
+        let mut taker =
+            std::thread::scope(|scope| scope.spawn(|| store.lock(&alice()).unwrap()).join())
+                .unwrap();
+        let mut state = taker.state().clone();
+        state.failures = 9;
+        taker.write(state).unwrap();
+        taker.flush().unwrap();
+        drop(taker);
+        store.relocate("alice", &anna(7007)).unwrap();
+        assert!(stopped.confirm().is_err());
+        let found = store.snapshot(&anna(7007)).unwrap().unwrap();
+        assert_eq!((found.state.uid, found.state.failures), (7007, 9));
+        let names: Vec<String> = list(&store.states, &scratch.top().join("state"))
+            .unwrap()
+            .into_iter()
+            .filter(|name| !matches!(name.as_str(), "." | ".."))
+            .collect();
+        assert_eq!(names, ["anna"]);
+        assert!(store.lock(&anna(7007)).is_ok());
+    }
+
+    /// Stopped between the new state and the old one, it goes on where it was.
+    #[test]
+    fn a_move_that_has_made_the_new_state_is_completed() {
+        let (_scratch, store) = pending();
+        let mut locked = store.lock(&alice()).unwrap();
+        let record = locked.record().unwrap().unwrap();
+        let anna = anna(7007);
+        store
+            .change_owner(&mut locked, "alice", record, &anna)
+            .unwrap();
+        let new = StateFiles::of(&store, "anna").unwrap();
+        assert!(new.create(locked.state()).unwrap());
+        drop(locked);
+        store.relocate("alice", &anna).unwrap();
+        assert_eq!(store.holder(&anna).unwrap().found_by, FoundBy::Name);
+        assert_eq!(store.inventory().unwrap().states, ["anna"]);
     }
 
     /// Between the names of state and record there is nothing but the state that tells of the record.

@@ -41,7 +41,7 @@ fn in_use_before_marks() -> (Machine, Token) {
     select(&machine);
     let token = Token::of(&machine, "alice");
     switch_on(&machine);
-    assert!(!mark_of(STATE).is_some());
+    assert!(mark_of(STATE).is_none());
     (machine, token)
 }
 
@@ -208,7 +208,7 @@ fn r42_an_upgrade_does_not_mark_a_directory_that_has_lost_its_mark() {
     let (mark, _) = mark_of(STATE).unwrap();
     std::fs::remove_file(&mark).unwrap();
     install(&machine, &repacked(&machine, "0.2.1"));
-    assert!(!mark_of(STATE).is_some());
+    assert!(mark_of(STATE).is_none());
     let session = sshd.login("alice").answer(harness::PASSWORD).run();
     assert!(!session.is_in(), "{session:?}");
     // Nor does anything at boot make one: modes are adjusted, and no more.

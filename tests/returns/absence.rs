@@ -148,6 +148,34 @@ fn r42_no_loss_lets_in_or_offers_a_device() {
     }
 }
 
+/// Other programs look such names up by their bytes, and find the account.
+#[test]
+fn r42_a_name_that_is_no_text_or_very_long_is_no_way_in() {
+    let machine = machine(POLICIES[1]);
+    enrol(&machine, "alice");
+    let latin = b"al\xeff".to_vec();
+    let long = "a".repeat(300).into_bytes();
+    for name in [&latin, &long] {
+        for path in ["/etc/passwd", "/etc/shadow"] {
+            let mut bytes = fs::read(path).unwrap();
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let line = text
+                .lines()
+                .find(|line| line.starts_with("alice:"))
+                .unwrap();
+            bytes.extend_from_slice(name);
+            bytes.extend_from_slice(&line.as_bytes()["alice".len()..]);
+            bytes.push(b'\n');
+            fs::write(path, bytes).unwrap();
+        }
+        let outcome = run(login(name).answer("000000"));
+        assert!(
+            outcome.auth != IGNORED && outcome.auth != code::SUCCESS,
+            "{outcome:?}"
+        );
+    }
+}
+
 #[test]
 fn r42_a_user_is_found_by_uid_and_that_is_logged() {
     for (what, lose) in LOSSES.iter().take(3) {

@@ -102,7 +102,8 @@ fn what_a_killed_taker_left_is_completed() {
     older.devices.push(fresh(&phone()));
     older.failures = 4;
     let older = encode_settled(&older);
-    let cases: [(&[(u64, &[u8])], u64, u32); 4] = [
+    type Files<'f> = &'f [(u64, &'f [u8])];
+    let cases: [(Files<'_>, u64, u32); 4] = [
         (&[], 1, 0),
         (&[(1, &provisional)], 1, 0),
         (&[(1, &provisional), (2, &provisional)], 2, 0),

@@ -445,8 +445,8 @@ fn explore(processes: usize, without: Without) -> Result<usize, &'static str> {
         if let Some(fault) = world.fault() {
             return Err(fault);
         }
-        for me in 0..processes {
-            if !ends_alone(&world, me, without, &mut ends[me]) {
+        for (me, ends) in ends.iter_mut().enumerate() {
+            if !ends_alone(&world, me, without, ends) {
                 return Err("a process that does not end");
             }
             for next in [world.after(me, without), world.killed(me)] {
