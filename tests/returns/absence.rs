@@ -124,7 +124,7 @@ const LOSSES: [(&str, Loss); 12] = [
 ];
 
 fn both_phases(user: &str) -> Drive {
-    login(user).phases("auth,account")
+    login(user).phases("auth,acct")
 }
 
 #[test]

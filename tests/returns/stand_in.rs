@@ -45,7 +45,7 @@ fn with_uniform_prompt_it_looks_like_wrong_codes_and_is_not_counted_either() {
     };
     let of_wrong_codes = dialogue("alice", &|round| wrong[round].clone().into_bytes());
     assert_eq!(of_wrong_codes.0, code::MAXTRIES);
-    assert_eq!(state_of("alice").failures, 4);
+    assert_eq!(state_of("alice").failures, 3);
     for user in ["alice", "nobody-of-that-name"] {
         logged(&machine);
         let of_stand_ins = dialogue(user, &|round| stand_in(6 + round));
