@@ -64,7 +64,11 @@ impl Failure {
                 ..
             }) => Some("twofactor unset removes those that do not count"),
             Self::Store(Error {
-                cause: Cause::Unmarked | Cause::OtherMark | Cause::NotNoted(_),
+                cause: Cause::NotNoted(_),
+                ..
+            }) => Some("if it is the right directory: twofactor init notes it"),
+            Self::Store(Error {
+                cause: Cause::Unmarked | Cause::OtherMark,
                 ..
             }) => Some(
                 "mount or restore the right directory; twofactor init tells what else there is",
@@ -78,6 +82,22 @@ impl Failure {
             }) => Some("twofactor policy check shows the error"),
             _ => None,
         }
+    }
+
+    /// True if what is kept contradicts itself: a record of another uid, a record that is lost, several for one uid.
+    #[must_use]
+    pub const fn is_contradiction(&self) -> bool {
+        matches!(
+            self,
+            Self::Vanished(_)
+                | Self::Store(Error {
+                    cause: Cause::OtherUid { .. }
+                        | Cause::OtherUser(_)
+                        | Cause::LostRecord
+                        | Cause::SeveralRecords(_),
+                    ..
+                })
+        )
     }
 }
 
@@ -126,24 +146,6 @@ impl From<getrandom::Error> for Failure {
 impl From<LookupFailed> for Failure {
     fn from(error: LookupFailed) -> Self {
         Self::Lookup(error)
-    }
-}
-
-impl Failure {
-    /// True if what is kept contradicts itself: a record of another uid, a record that is lost, several for one uid.
-    #[must_use]
-    pub const fn is_contradiction(&self) -> bool {
-        matches!(
-            self,
-            Self::Vanished(_)
-                | Self::Store(Error {
-                    cause: Cause::OtherUid { .. }
-                        | Cause::OtherUser(_)
-                        | Cause::LostRecord
-                        | Cause::SeveralRecords(_),
-                    ..
-                })
-        )
     }
 }
 

@@ -396,14 +396,27 @@ fn r43_displays_and_disable_wait_for_no_users_lock() {
 fn disable_opens_no_file_of_a_user() {
     let machine = desk_on();
     give(&machine, "alice", &[]);
+    let exempt = "\n[[exempt]]\ngroups = [\"staff\", \"none\"]\n[[exempt]]\nusers = [\"bob\"]\n";
+    let policy = machine.read("/etc/security/twofactor.toml") + exempt;
     let strace = ["-f", "-qq", "-o", "/run/calls", "-e", "trace=openat,open"];
-    let strace = machine.program("strace").args(&strace);
-    strace
-        .args(&["/usr/local/bin/twofactor", "disable", "--yes"])
-        .run()
-        .ok();
-    let calls = machine.read("/run/calls");
-    let opened = ["alice.toml", "\"alice\"", "+1", "+6"];
-    assert!(!opened.iter().any(|name| calls.contains(name)), "{calls}");
-    assert!(calls.contains("twofactor.toml"));
+    for services in [&["--service", "sshd"][..], &[]] {
+        machine.policy(&policy);
+        let strace = machine.program("strace").args(&strace);
+        let disable = strace.args(&["/usr/local/bin/twofactor", "disable", "--yes"]);
+        let run = disable.args(services).run();
+        assert!(run.stdout.contains("Asked for a code alice") || services.is_empty());
+        run.ok();
+        let calls = machine.read("/run/calls");
+        // Nor the user database, which may not answer.
+        let opened = [
+            "alice.toml",
+            "\"alice\"",
+            "+1",
+            "+6",
+            "/etc/passwd",
+            "/etc/group",
+        ];
+        assert!(!opened.iter().any(|name| calls.contains(name)), "{calls}");
+        assert!(calls.contains("twofactor.toml"));
+    }
 }

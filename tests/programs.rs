@@ -83,6 +83,34 @@ fn saslauthd_takes_password_and_code_in_one_field() {
     assert!(!sasl_lets_in(&machine, "bob", &format!("{PASSWORD}123456")));
 }
 
+/// A mail program keeps password and code, and reconnects with both.
+#[test]
+fn a_mail_program_that_reconnects_does_not_lock_out() {
+    let (machine, phone) = two_users();
+    machine.stack("imap", &format!("{ONE_FIELD}{ACCOUNT}"));
+    let _server = saslauthd(&machine);
+    let counted = || machine.log_with("result=wrong").len();
+    let kept = format!("{PASSWORD}{}", phone.code());
+    assert!(sasl_lets_in(&machine, "alice", &kept));
+    for _ in 0..6 {
+        assert!(!sasl_lets_in(&machine, "alice", &kept));
+    }
+    let refused = logged(&machine, "imap:auth");
+    assert!(refused[1].contains("result=used"), "{refused:?}");
+    let again = refused[2..].iter();
+    assert!(
+        again.clone().count() >= 5 && again.clone().all(|line| line.contains("result=repeated-")),
+        "{refused:?}"
+    );
+    let with_recovery = format!("{PASSWORD}{}", phone.recovery[0]);
+    assert!(sasl_lets_in(&machine, "alice", &with_recovery));
+    let wrong = format!("{PASSWORD}{}", phone.wrong_code());
+    for _ in 0..6 {
+        assert!(!sasl_lets_in(&machine, "alice", &wrong));
+    }
+    assert_eq!(counted(), 1);
+}
+
 #[test]
 fn saslauthd_has_one_answer_for_two_questions() {
     let (machine, phone) = two_users();
@@ -144,6 +172,11 @@ fn doas_asks_for_the_code_behind_the_password() {
         !ended.shown.contains(ASK_CODE) && ended.code == Some(1),
         "{ended:?}"
     );
+    machine.policy("this is not TOML");
+    let mut unusable = doas(&machine);
+    unusable.answer("password: ", PASSWORD);
+    unusable.expect("this login is refused. Tell your administrator.\n");
+    assert_eq!(unusable.end().code, Some(1));
 }
 
 #[test]

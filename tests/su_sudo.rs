@@ -377,22 +377,3 @@ fn enter_held_down_ends_sudo_and_su_uncounted() {
     let counted = machine.log_with("result=wrong");
     assert_eq!(counted, [""; 0]);
 }
-
-/// doas leaves messages to the terminal, and asks once.
-#[test]
-fn doas_asks_for_a_code_and_tells_why_it_refuses() {
-    let machine = machine();
-    let (phone, _) = alice_and_bob(&machine);
-    machine.install_stack_as("sudo", "doas");
-    machine.write_file("/etc/doas.conf", "permit alice\n", 0o400);
-    let mut doas = alice(&machine, "doas id -un");
-    doas.answer("password: ", PASSWORD)
-        .answer("Verification code: ", &phone.code());
-    assert!(doas.end().shown.ends_with("root\n"));
-    machine.policy("this is not TOML");
-    let mut doas = alice(&machine, "doas id -un");
-    doas.answer("password: ", PASSWORD);
-    doas.expect("this login is refused. Tell your administrator.\n");
-    let ended = doas.end();
-    assert!(!ended.shown.contains("root"), "{}", ended.shown);
-}

@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 use std::cell::OnceCell;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use pam_twofactor::policy::Policy;
@@ -140,13 +139,12 @@ impl Context {
     pub fn note_alias(&self, given: &str, kept: &Account) {
         if self.alias.set(given.to_owned()).is_ok() {
             // The report holds it, too.
-            let _ = writeln!(
-                io::stderr(),
-                "{} has the user id of {} ({}), whose record counts.",
+            let _ = Outlet::Stderr.text(&format!(
+                "{} has the user id of {} ({}), whose record counts.\n",
                 plain(given),
                 plain(&kept.name),
                 kept.uid
-            );
+            ));
         }
     }
 

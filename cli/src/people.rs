@@ -54,7 +54,9 @@ pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<Person>, Vec<String>),
                 continue;
             }
         };
-        let (exemption, exempt_at) = exemption(policy, &account, &mut groups);
+        let mut own = groups.of(Some(&account));
+        let (exemption, exempt_at) =
+            exemption(policy, &account.name, &mut |group| own.include(group));
         people.push(Person {
             enrolment,
             role: role(&account, &administrators),
@@ -67,26 +69,21 @@ pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<Person>, Vec<String>),
     Ok((people, warnings))
 }
 
-/// All with a record, by the names of the files alone: none of them is read, and no lock is taken. Who is only
-/// invited counts as enrolled.
+/// All with a record, by the names of the files alone: none of them is read, no lock is taken, and no account or group is
+/// looked up, which may take its time or fail. Who is only invited counts as enrolled, and no user as a member of a group.
 pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<Person>, Failure> {
-    let mut groups = KnownGroups::default();
-    let mut people = Vec::new();
-    for name in store.users()? {
-        let Some(account) = accounts::by_name(&name)? else {
-            continue;
-        };
-        let (exemption, exempt_at) = exemption(policy, &account, &mut groups);
-        people.push(Person {
+    let of_file = |name: String| {
+        let (exemption, exempt_at) = exemption(policy, &name, &mut |_| false);
+        Person {
             enrolment: Enrolment::Untried,
             role: Role::User,
             exemption,
             exempt_at,
             kept_as: name.clone(),
             name,
-        });
-    }
-    Ok(people)
+        }
+    };
+    Ok(store.users()?.into_iter().map(of_file).collect())
 }
 
 /// Name and uid of the local accounts that people log in with, root included.
@@ -149,20 +146,18 @@ fn enrolment(
 /// condition on the network does. No service has an empty name, and a login without an address matches no network.
 fn exemption(
     policy: &Policy,
-    account: &Account,
-    groups: &mut KnownGroups,
+    user: &str,
+    member: &mut dyn FnMut(&str) -> bool,
 ) -> (Exemption, Vec<String>) {
     if !policy.enabled {
         return (Exemption::No, Vec::new());
     }
-    let mut own = groups.of(Some(account));
     let mut exempt = |service: &str| {
         let subject = Subject {
-            user: &account.name,
+            user,
             service,
             address: None,
         };
-        let member = &mut |group: &str| own.include(group);
         policy.exemption(&subject, member).is_some()
     };
     if exempt("") {

@@ -34,6 +34,12 @@ pub fn run(
     let about = Line::about(&user, &host.rhost().unwrap_or_default());
     let mut dialogue = Dialogue::new(host, messages);
     let ended = admit(&mut dialogue, arguments, marked, &about);
+    // What was found does not hold for another user, who may have been put in that place while a question was open.
+    let ended = if is_open(&ended) && dialogue.host().user().as_ref() != Ok(&user) {
+        Err(Stop::Refused("another-user"))
+    } else {
+        ended
+    };
     let (priority, line) = match &ended {
         Ok(()) => {
             dialogue.close(Close::Open);
@@ -79,14 +85,21 @@ pub fn run(
         }
     };
     dialogue.host().log(priority, line.as_str());
-    let (admission, how) = match ended {
-        Err(Stop::Skipped | Stop::Uninvited(_) | Stop::Unstored(_)) => {
-            (Admission::Open, Close::Open)
-        }
-        _ => (Admission::Refused, Close::Refused),
+    let (admission, how) = if is_open(&ended) {
+        (Admission::Open, Close::Open)
+    } else {
+        (Admission::Refused, Close::Refused)
     };
     dialogue.close(how);
     admission
+}
+
+/// Whether the login goes on.
+const fn is_open(ended: &Result<(), Stop>) -> bool {
+    matches!(
+        ended,
+        Ok(()) | Err(Stop::Skipped | Stop::Uninvited(_) | Stop::Unstored(_))
+    )
 }
 
 /// Completes the line about an enrolment that is no longer allowed.

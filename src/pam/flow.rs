@@ -59,7 +59,7 @@ pub fn authenticate(host: &mut dyn Host, arguments: &Arguments, messages: Messag
         Ok(ending) => ending,
         Err(Stop::Failed(failure)) => {
             login.log_failed(host, &failure);
-            login.tell_failed(host);
+            login.last_word(host, messages::UNUSABLE);
             Ending::Unavailable
         }
         Err(Stop::NoAnswer) => {
@@ -312,7 +312,7 @@ impl Login<'_> {
     /// An answer that is neither compared nor counted, where it ends the login.
     fn passed_over(&self, host: &mut dyn Host, cause: NotForUs) -> Ending {
         self.log_passed_over(host, cause);
-        if let Some(text) = messages::passed_over(cause) {
+        if let Some(text) = messages::passed_over(cause).filter(|_| self.may_tell()) {
             self.complain(host, text);
         }
         Ending::Refused
@@ -400,8 +400,13 @@ impl Login<'_> {
         self.refuse(host, prompt, why);
     }
 
-    /// Says why a code was refused: as a message, or before the next prompt where messages are not wanted.
+    /// Says why a code was refused: as a message, or before the next prompt where messages are not wanted. In one field
+    /// the password is yet to be checked: a stranger learns no more than that something was wrong.
     fn refuse(&self, host: &mut dyn Host, prompt: &mut Prompt, why: &str) {
+        let why = match self.arguments.layout {
+            Layout::Code => why,
+            Layout::PasswordThenCode => messages::WRONG,
+        };
         prompt.repeat();
         match self.messages {
             Messages::Wanted => host.complain(why),

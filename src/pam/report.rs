@@ -37,11 +37,7 @@ const fn is_denied(failure: &Failure) -> bool {
 
 /// A screen locker or a web server that asks PAM by itself is no business of root's, and can read nothing here.
 fn not_root(uid: u32, service: &[u8]) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-    let name = match std::str::from_utf8(service) {
-        Ok(name) if !name.is_empty() && name.bytes().all(|byte| plain(&byte)) => name,
-        _ => "SERVICE",
-    };
+    let name = plain(service);
     format!("this program runs as uid {uid}: twofactor disable --service {name}")
 }
 

@@ -23,7 +23,7 @@ pub fn before_last_code(record: &Record, state: &State, answer: &Answer) -> Opti
             judge_recovery(record, &mut state.clone(), typed),
             judge_bypass(record, &mut state.clone(), typed, 0),
         ];
-        let is_spent = |finding: &&Finding| matches!(finding, Finding::Refused(Rejected::Spent));
+        let is_spent = |finding: &&Finding| matches!(finding, Finding::Known(Rejected::Spent));
         let matches = last_codes.count() + findings.iter().filter(is_spent).count();
         if matches > 0 && end.is_none() {
             end = Some(typed.password_len());

@@ -34,8 +34,8 @@ use scan::{NEAR, bounded_drift, scan, steps_off};
 pub struct Verdict {
     /// What was found.
     pub outcome: Outcome,
-    /// For a success: the code marked as used, no failures, nothing refused. For a right code that was used before: the
-    /// charge taken back. Otherwise the charged state as it was.
+    /// For a success: the code marked as used, no failures, nothing refused. For a code that is known to be used or spent:
+    /// the charge taken back. Otherwise the charged state as it was.
     pub state: State,
 }
 
@@ -125,8 +125,11 @@ pub fn code_lengths(record: &Record) -> Vec<Digits> {
 /// on, so that it works for none of them again. (A later counter may have the same code by chance; when it is the next
 /// one, that code works as any right code does.)
 ///
-/// A code that was right once is no guess, and gives its charge back. It tells a stranger nothing that the refusal does not
-/// tell: no code that was used, or is older than a used one, is ever accepted again.
+/// The last code of a device, used ones of a window, and spent ones are no guesses, and give their charge back. **They are
+/// refused whatever else they match**: each would be a guess at all other devices that nothing counts, again and again until
+/// it is right. A right code has one chance in a million to be the last one of a device; right after a login there may be
+/// more used codes in the window, for as long as that is. Older codes of a counter, nine of which are in sight at all times,
+/// would be too many: they are charged, as wrong ones are, and may be right for something else.
 #[must_use]
 pub fn verdict(
     policy: &Policy,
@@ -138,7 +141,7 @@ pub fn verdict(
     let before = charged.state();
     let mut state = before.clone();
     let mut best: Option<(Credential, usize)> = None;
-    let mut refusal = None;
+    let (mut known, mut refusal) = (None, None);
     for typed in answer.candidates() {
         let mut findings: Vec<Finding> = record
             .devices
@@ -150,20 +153,23 @@ pub fn verdict(
         for finding in findings {
             match finding {
                 Finding::Match(by) if best.is_none() => best = Some((by, typed.password_len())),
+                Finding::Known(why) if known.is_none() => known = Some(why),
                 Finding::Refused(why) if refusal.is_none() => refusal = Some(why),
                 _ => {}
             }
         }
     }
-    let Some((by, password_len)) = best else {
-        let (why, state) = match refusal {
-            Some(Rejected::BypassExpired) => (Rejected::BypassExpired, before.clone()),
-            Some(was_right) => (was_right, charged.taken_back()),
-            None => (unknown(policy, record, before, answer, now), before.clone()),
-        };
+    if let Some(why) = known {
         return Verdict {
             outcome: Outcome::Rejected(why),
-            state,
+            state: charged.taken_back(),
+        };
+    }
+    let Some((by, password_len)) = best else {
+        let why = refusal.unwrap_or_else(|| unknown(policy, record, before, answer, now));
+        return Verdict {
+            outcome: Outcome::Rejected(why),
+            state: before.clone(),
         };
     };
     state.failures = 0;
@@ -184,6 +190,9 @@ pub fn verdict(
 enum Finding {
     Nothing,
     Match(Credential),
+    /// No guess: it gives its charge back, and is refused whatever else it matches.
+    Known(Rejected),
+    /// Counted, unless something else accepts it.
     Refused(Rejected),
 }
 
@@ -217,8 +226,9 @@ fn judge_device(
         clock_lag(device, entry.next, policy.window, now),
     ) {
         (None, _) => Finding::Nothing,
+        (Some(_), None) if found.is_free => Finding::Known(Rejected::Used { device: name }),
         (Some(_), None) => Finding::Refused(Rejected::Used { device: name }),
-        (Some(_), Some(seconds)) => Finding::Refused(Rejected::ClockSetBack {
+        (Some(_), Some(seconds)) => Finding::Known(Rejected::ClockSetBack {
             device: name,
             seconds,
         }),
@@ -250,7 +260,7 @@ fn judge_recovery(record: &Record, state: &mut State, typed: &Candidate) -> Find
     }
     match hit {
         None => Finding::Nothing,
-        Some(position) if state.is_spent(set.id, position) => Finding::Refused(Rejected::Spent),
+        Some(position) if state.is_spent(set.id, position) => Finding::Known(Rejected::Spent),
         Some(position) => {
             state.spend(set.id, position);
             Finding::Match(Credential::RecoveryCode {
@@ -279,7 +289,7 @@ fn judge_bypass(record: &Record, state: &mut State, typed: &Candidate, now: u64)
         .is_some_and(|hash| bool::from(same(&hash, &bypass.hash)));
     match hit {
         false => Finding::Nothing,
-        true if state.bypass == Some(bypass.id) => Finding::Refused(Rejected::Spent),
+        true if state.bypass == Some(bypass.id) => Finding::Known(Rejected::Spent),
         true if now >= bypass.expires => Finding::Refused(Rejected::BypassExpired),
         true => {
             state.bypass = Some(bypass.id);

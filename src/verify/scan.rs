@@ -22,6 +22,20 @@ pub struct Scan {
     pub fresh: Option<u64>,
     /// A match that was used before, or is older than one that was.
     pub used: Option<u64>,
+    /// The used one gives its charge back: nothing is fresh then.
+    pub is_free: bool,
+}
+
+impl Scan {
+    /// What gives its charge back is refused whatever else has the same code by chance: sent again and again it would be
+    /// a guess at all the others that nothing counts.
+    const fn free(factor: u64) -> Self {
+        Self {
+            fresh: None,
+            used: Some(factor),
+            is_free: true,
+        }
+    }
 }
 
 /// Compares with all codes of `device`: the work does not depend on whether or where one matches.
@@ -81,8 +95,8 @@ fn scan_steps(
     // The last one that was accepted is known for as long as there is no newer one: clients send it for days.
     let last = state.next.checked_sub(1);
     let is_last = last.is_some_and(|step| bool::from(typed.is_code(&totp.code(step))));
-    found.used = found.used.or(last.filter(|_| is_last));
-    found
+    let used = found.used.or(last.filter(|_| is_last));
+    used.map_or(found, Scan::free)
 }
 
 fn scan_counters(device: &Device, state: &DeviceState, typed: &Candidate) -> Scan {
@@ -104,8 +118,12 @@ fn scan_counters(device: &Device, state: &DeviceState, typed: &Candidate) -> Sca
             false => {}
         }
     }
-    // What was just used does not work again because a later counter happens to have the same code, unless it is the one
-    // that the token shows next.
+    // Ten of them in sight are too many: only the last one is free.
+    if let Some(last) = found.used.filter(|used| used + 1 == state.next) {
+        return Scan::free(last);
+    }
+    // What was used does not work again because a later counter happens to have the same code, unless it is the one that
+    // the token shows next.
     found.fresh = found
         .fresh
         .filter(|counter| found.used.is_none() || *counter == state.next);

@@ -135,9 +135,11 @@ impl User {
 /// A refusal changes nothing but the charge, which a code that was right before gives back.
 fn is_unchanged(state: &State, charged: &Charged, why: &Rejected) -> bool {
     match why {
-        Rejected::Used { .. } | Rejected::Spent => *state == charged.taken_back(),
-        // Any code is answered with this one.
-        Rejected::ClockSetBack { .. } => state == charged.state() || *state == charged.taken_back(),
+        Rejected::Spent => *state == charged.taken_back(),
+        // An older counter is charged, and any code is answered with a clock that was set back.
+        Rejected::Used { .. } | Rejected::ClockSetBack { .. } => {
+            state == charged.state() || *state == charged.taken_back()
+        }
         Rejected::Wrong | Rejected::ClockDiffers { .. } | Rejected::BypassExpired => {
             state == charged.state()
         }

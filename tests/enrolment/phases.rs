@@ -276,6 +276,29 @@ fn another_user_during_the_dialogue_gets_no_device() {
     }
 }
 
+/// At each question of an offer, and at that for a second device.
+#[test]
+fn another_user_who_skips_is_refused() {
+    let machine = machine(OFFERED);
+    add_account(&machine, "bob");
+    add_account(&machine, "carol");
+    let yes = || enrols("bob").answer("yes");
+    let first = yes().answer_shell(CODE_OF_LAST_KEY);
+    for drive in [
+        enrols("bob").answer_as("carol", "skip"),
+        yes().answer_as("carol", ""),
+        first.answer_as("carol", ""),
+    ] {
+        let outcome = run(drive);
+        assert_eq!((outcome.auth, outcome.acct), (IGNORED, code::PERM_DENIED));
+        let lines = logged(&machine);
+        let last = "user=bob rhost= result=another-user";
+        assert_eq!(lines.last().map(String::as_str), Some(last));
+    }
+    assert!(crate::enrolled::record_path("bob").exists());
+    assert!(!crate::enrolled::record_path("carol").exists());
+}
+
 /// A device that was offered and cannot be stored is no reason to refuse: unless one is there, or required, by now.
 #[test]
 fn what_was_offered_and_cannot_be_stored_lets_in() {

@@ -107,15 +107,24 @@ fn with_pam_silent_a_lock_out_is_told_in_one_question() {
     }
     let unanswered = run(alice.login().silent());
     assert_eq!(unanswered.auth, code::MAXTRIES);
-    // In one field the password is not known yet, and where only the first pass counts nothing is asked.
-    for arguments in ["forward_pass", "use_first_pass"] {
-        add_stack(&machine, "x", arguments);
-        let outcome = run(Drive::installed().service("x").user("alice").silent());
-        assert_eq!(
-            (outcome.auth, said(&outcome)),
-            (code::MAXTRIES, vec![]),
-            "{arguments}"
-        );
+    // Where only the first pass counts nothing is asked.
+    add_stack(&machine, "x", "use_first_pass");
+    let outcome = run(Drive::installed().service("x").user("alice").silent());
+    assert_eq!((outcome.auth, said(&outcome)), (code::MAXTRIES, vec![]));
+}
+
+/// There, the password is not known yet.
+#[test]
+fn in_one_field_a_lock_out_is_told_in_the_log_only() {
+    let machine = machine(ON);
+    enrol(&machine, "alice");
+    failed("alice", 100, 10);
+    add_stack(&machine, "x", "forward_pass");
+    let stranger = || Drive::installed().service("x").user("alice");
+    for drive in [stranger(), stranger().silent()] {
+        let outcome = run(drive);
+        assert_eq!((outcome.auth, said(&outcome)), (code::MAXTRIES, vec![]));
+        assert!(logged(&machine)[0].contains("result=locked"));
     }
 }
 

@@ -56,7 +56,7 @@ pub enum Danger {
     /// It is made.
     Accept,
     /// There is none, since it only switches off: it is made whatever the state directory and its files are, and none of
-    /// them is read.
+    /// them is read. Nor is the user database, which may not answer.
     Off,
 }
 
@@ -169,6 +169,8 @@ fn assess(
             );
         }
         impact.warnings.append(&mut warnings);
+    }
+    if after.enabled && danger != Danger::Off {
         let idle = exempt_names::find(after);
         impact.warnings.extend(idle.iter().map(IdleName::warning));
     }

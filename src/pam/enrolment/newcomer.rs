@@ -12,7 +12,7 @@ use crate::state::DeviceState;
 use crate::store::Locked;
 use crate::sys::accounts::Account;
 use crate::sys::{clock, host};
-use crate::verify::{Gate, Outcome, Rejected};
+use crate::verify::{Gate, Outcome, Rejected, is_blank};
 
 use super::super::dialogue::{Dialogue, Medium};
 use super::super::host::Priority;
@@ -136,7 +136,7 @@ impl Newcomer<'_> {
                 return Err(self.throttled(dialogue, closed));
             }
             let typed = dialogue.ask(words::invitation(self.wish))?;
-            if words::is_blank(&typed) {
+            if is_blank(&typed) {
                 return Err(Stop::Skipped);
             }
             let (judged, invite) = self.session.invitation(&typed)?;
@@ -192,7 +192,7 @@ impl Newcomer<'_> {
         dialogue.say(&words::device(&device, &uris, self.medium()));
         for _ in 0..TRIES {
             let typed = dialogue.ask(words::code(wish))?;
-            if words::is_blank(&typed) {
+            if is_blank(&typed) {
                 return Err(Stop::Skipped);
             }
             match enroll::confirm(policy, account, &device, &typed, clock::now()?) {

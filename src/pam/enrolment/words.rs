@@ -214,11 +214,6 @@ of a code. Write them down now; they are not shown again:
     }
 }
 
-/// Whether nothing was typed.
-pub fn is_blank(typed: &[u8]) -> bool {
-    typed.iter().all(u8::is_ascii_whitespace)
-}
-
 /// Only `y` and `yes` are a yes.
 pub fn is_yes(typed: &[u8]) -> bool {
     let word = typed.trim_ascii();

@@ -12,9 +12,11 @@ impl Login<'_> {
     ///
     /// On a page it has to be a question: messages are not shown there, and without one Cockpit says of this refusal that
     /// the password was wrong. So it has where the application wants no messages: sudo says "Sorry, try again." of all
-    /// refusals. That question tells something, and comes only where the password was given before, and where what it
-    /// tells may be told.
+    /// refusals.
     pub(super) fn last_word(&self, host: &mut dyn Host, text: &str) {
+        if !self.may_tell() {
+            return;
+        }
         let service = host.service().and_then(|name| String::from_utf8(name).ok());
         let medium = Medium::of(&service.unwrap_or_default());
         let (go_on, echo) = match (medium, self.messages) {
@@ -22,20 +24,15 @@ impl Login<'_> {
             (Medium::Terminal, Messages::Unwanted) => (messages::GO_ON, Echo::Hidden),
             (Medium::Page, _) => (messages::GO_BACK, Echo::Shown),
         };
-        let may_ask = self.arguments.layout == Layout::Code
-            && self.arguments.first_pass != FirstPass::Only
-            && !self.uniform;
-        if may_ask {
+        if self.arguments.first_pass != FirstPass::Only {
             // Whatever is answered, the login is refused.
             let _ = host.ask(&format!("{text} {go_on}"), echo);
         }
     }
 
-    /// Tells that something on this machine is unusable, which the log names. In one field the password is yet to be
-    /// checked, and with a uniform prompt a damaged file must not tell whose it is.
-    pub(super) fn tell_failed(&self, host: &mut dyn Host) {
-        if self.arguments.layout == Layout::Code && !self.uniform {
-            self.last_word(host, messages::UNUSABLE);
-        }
+    /// Whether what only some users could meet may be told: not in one field, where the password is yet to be checked, and
+    /// not where the policy asks all alike.
+    pub(super) fn may_tell(&self) -> bool {
+        self.arguments.layout == Layout::Code && !self.uniform
     }
 }

@@ -67,6 +67,16 @@ fn one_field_is_split_and_tells_nothing() {
     assert_eq!(stage.password.as_deref(), Some(&b"hunter2"[..]));
 }
 
+/// What only some users could read is told to no stranger.
+#[test]
+fn one_field_says_wrong_of_whatever_is_refused() {
+    let used = format!("hunter2{}", code(0));
+    let mut stage = with(ON, FirstPass::Unused, Layout::PasswordThenCode, None);
+    assert_eq!(stage.run(&[&used]), Ending::Verified);
+    assert_eq!(stage.run(&[&used, "", "root"]), Ending::NoMoreTries);
+    assert!(stage.said().iter().all(|said| [BOTH, WRONG].contains(said)));
+}
+
 #[test]
 fn one_field_passes_on_the_whole_answer_of_who_is_asked_for_no_code() {
     let off = "enabled = false\n";

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::recovery::{self, CodeForm, RecoverySet};
 
 const DAY: u64 = 86_400;
 const FIVE_MINUTES: u64 = 300;
@@ -133,4 +134,43 @@ fn every_guess_that_is_compared_counts() {
         }
         assert_eq!((user.state.failures, compared), (number + 1, number + 1));
     }
+}
+
+/// More used codes than are remembered as refused, in turns, beside a phone. Uncounted, one of them would be right for the
+/// phone after two months.
+#[test]
+fn used_codes_in_turns_are_counted() {
+    for number in [4, 10] {
+        let mut user = User::with([totp("phone", 1), device("token", 2, Kind::Hotp, 6)]);
+        user.policy = Policy::default();
+        let codes: Vec<String> = (0..number).map(|counter| user.code(1, counter)).collect();
+        for code in &codes {
+            assert_eq!(user.types(code, NOW), by_device("token", 0));
+        }
+        let mut turns = codes.iter().cycle().take(20);
+        let closed = turns.find_map(|code| user.logs_in(code, NOW + 30).err());
+        assert_eq!(closed, Some(Gate::LockedFor(30)), "{number}");
+    }
+}
+
+/// The same with what is spent, which is never counted: then it is never right either.
+#[test]
+fn a_spent_scratch_code_in_one_field_is_no_guess() {
+    let mut user = user();
+    let (mut set, _) = RecoverySet::generate(NOW).unwrap();
+    let scratch = format!("23{}", user.code(0, STEP + 1));
+    set.form = CodeForm::Digits;
+    set.hashes = vec![recovery::hash(&set.salt, scratch.as_bytes())];
+    user.record.recovery = Some(set);
+    assert_eq!(
+        user.types(&scratch, NOW),
+        accepted(Credential::RecoveryCode { left: 0 })
+    );
+    let lengths = code_lengths(&user.record);
+    let sent = format!("x{scratch}");
+    let answer = Answer::read(sent.as_bytes(), Form::PasswordThenCode, &lengths);
+    let charged = charge(&user.policy.throttle, &user.state, NOW).unwrap();
+    let judged = verdict(&user.policy, &user.record, &charged, &answer, NOW + 30);
+    assert_eq!(judged.outcome, Outcome::Rejected(Rejected::Spent));
+    assert_eq!(judged.state, user.state);
 }

@@ -95,15 +95,40 @@ fn a_code_of_two_devices_with_one_secret_works_once_in_total() {
     assert_eq!(user.types(&code, NOW), used("phone"));
 }
 
-/// A used code of one device that happens to be a fresh one of another is accepted for that one.
+/// The last code of one device gives its charge back, and so must be no guess at another.
 #[test]
-fn a_fresh_match_outweighs_a_used_one() {
+fn the_last_code_of_one_is_no_code_of_another() {
     let mut user = User::with([totp("phone", 1), totp("tablet", 1)]);
     user.record.devices[1].id = id(2);
     user.state.devices[1].id = id(2);
     user.state.devices[0].next = STEP + 1;
-    assert_eq!(user.types(user.code(0, STEP), NOW), by_device("tablet", 0));
+    let before = user.state.clone();
     assert_eq!(user.types(user.code(0, STEP), NOW), used("phone"));
+    assert_eq!(user.state, before);
+    assert_eq!(
+        user.types(user.code(0, STEP + 1), NOW),
+        by_device("phone", 1)
+    );
+}
+
+/// Of a counter, older ones are more than a right code can avoid: they are charged, and may be right for another.
+#[test]
+fn an_older_used_counter_may_be_a_code_of_another() {
+    let mut user = User::with([device("key", 1, Kind::Hotp, 6), totp("phone", 1)]);
+    user.record.devices[1].id = id(2);
+    user.state.devices[1].id = id(2);
+    // Of one secret, so that the code of a step is that of a counter.
+    for (ahead, expected) in [(2, by_device("phone", 0)), (1, used("key"))] {
+        user.state.devices[0].next = STEP + ahead;
+        assert_eq!(user.would(user.code(0, STEP), NOW), expected, "{ahead}");
+    }
+    user.state.devices[1].next = STEP + 1_000;
+    user.record.devices.pop();
+    for (ahead, failures) in [(1, 0), (2, 1)] {
+        user.state.devices[0].next = STEP + ahead;
+        assert_eq!(user.types(user.code(0, STEP), NOW), used("key"));
+        assert_eq!(user.state.failures, failures);
+    }
 }
 
 /// Two steps of the window may share a code; then the newer one is what was used, so that it works once.

@@ -65,7 +65,9 @@ pub enum Expected {
     /// With so many left.
     Recovery(usize, u32),
     Bypass(u32),
-    /// A code of that device that counts no more.
+    /// A code of that device that counts no more, and is not counted.
+    Known(String),
+    /// A counter further back, which is.
     Used(String),
     Spent,
     Expired,
@@ -104,7 +106,7 @@ impl Device {
     /// Which of the hits is accepted. More than one has the same code by chance.
     fn choice(&self, hits: &[i64]) -> Option<i64> {
         if self.interval.is_some() {
-            return hits.last().copied().filter(|step| *step >= self.next);
+            return hits.last().copied();
         }
         if hits.contains(&self.next) {
             return Some(self.next);
@@ -116,9 +118,9 @@ impl Device {
         }
     }
 
-    /// The last step that was accepted is known out of sight, too.
+    /// The last one that was accepted is known out of sight, too.
     pub fn last_is(&self, text: &str, code: &mut dyn FnMut(i64) -> String) -> bool {
-        self.interval.is_some() && self.next > 0 && code(self.next - 1) == text
+        self.next > 0 && code(self.next - 1) == text
     }
 
     fn accept(&mut self, factor: i64, rules: &Rules, now: i64) -> i64 {
@@ -174,6 +176,10 @@ impl Model {
         if self.is_like_a_code(text) && self.refused.iter().any(|refused| refused == text) {
             return Expected::Repeated;
         }
+        if let Some(known) = self.known(text, now, code) {
+            self.remember(text);
+            return known;
+        }
         let rules = self.rules;
         let (mut accepted, mut refused) = (None, None);
         let told = self.untold;
@@ -188,25 +194,19 @@ impl Model {
                     accepted =
                         accepted.or(Some(Expected::Device(device.name.clone(), offset, told)));
                 }
-                None if hits.is_empty()
-                    && !device.last_is(text, &mut |last| code(number, last)) => {}
+                None if hits.is_empty() => {}
                 None => refused = refused.or(Some(Expected::Used(device.name.clone()))),
             }
         }
         if let Some(position) = self.recovery.iter().position(|code| code.text == text) {
-            match std::mem::replace(&mut self.recovery[position].used, true) {
-                false => {
-                    let left = self.recovery.iter().filter(|code| !code.used).count();
-                    accepted = accepted.or(Some(Expected::Recovery(left, told)));
-                }
-                true => refused = refused.or(Some(Expected::Spent)),
-            }
+            self.recovery[position].used = true;
+            let left = self.recovery.iter().filter(|code| !code.used).count();
+            accepted = accepted.or(Some(Expected::Recovery(left, told)));
         }
         if let Some(bypass) = self.bypass.as_mut().filter(|code| code.text == text) {
-            match (bypass.used, now < bypass.expires) {
-                (true, _) => refused = refused.or(Some(Expected::Spent)),
-                (false, false) => refused = refused.or(Some(Expected::Expired)),
-                (false, true) => {
+            match now < bypass.expires {
+                false => refused = refused.or(Some(Expected::Expired)),
+                true => {
                     bypass.used = true;
                     accepted = accepted.or(Some(Expected::Bypass(told)));
                 }
@@ -217,18 +217,39 @@ impl Model {
             self.refused.clear();
             return accepted;
         }
+        self.remember(text);
+        self.failures += 1;
+        self.untold += 1;
+        self.last_failure = now;
+        refused.unwrap_or(Expected::Wrong)
+    }
+
+    /// What is no guess: refused whatever else it may match, and not counted.
+    fn known(
+        &self,
+        text: &str,
+        now: i64,
+        code: &mut dyn FnMut(usize, i64) -> String,
+    ) -> Option<Expected> {
+        for (number, device) in self.devices.iter().enumerate() {
+            let mut sight = device.in_sight(&self.rules, now);
+            if device.last_is(text, &mut |last| code(number, last))
+                || device.interval.is_some()
+                    && sight.any(|step| step < device.next && code(number, step) == text)
+            {
+                return Some(Expected::Known(device.name.clone()));
+            }
+        }
+        let mut once = self.recovery.iter().chain(&self.bypass);
+        let is_spent = once.any(|code| code.used && code.text == text);
+        is_spent.then_some(Expected::Spent)
+    }
+
+    fn remember(&mut self, text: &str) {
         if self.is_like_a_code(text) {
             self.refused.push(text.to_owned());
             self.refused.drain(..self.refused.len().saturating_sub(3));
         }
-        let found = refused.unwrap_or(Expected::Wrong);
-        // What was right once is no guess.
-        if !matches!(found, Expected::Used(_) | Expected::Spent) {
-            self.failures += 1;
-            self.untold += 1;
-            self.last_failure = now;
-        }
-        found
     }
 
     /// As many digits as a code of this user has, or sixteen letters and digits of base32, not letters alone.
