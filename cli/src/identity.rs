@@ -178,7 +178,7 @@ fn lost(name: &str) -> Finding {
         name,
         format!("{shown} had a device, and its record is gone: {shown} is refused"),
         format!(
-            "Restore /var/lib/twofactor/users from a backup. To remove what is left, so that {shown} has no device: {}",
+            "Restore the record from a backup. To remove what is left, so that {shown} has no device: {}",
             shell::twofactor("unset", &[name], &[])
         ),
     )

@@ -160,7 +160,10 @@ fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(
         address: None,
         clock: clock::now,
     };
-    let Some(typed) = context.terminal.ask("A code of one of these devices: ")? else {
+    let Some(typed) = context
+        .terminal
+        .ask("A code of one of these devices, or a recovery code: ")?
+    else {
         return Err(
             Failure::refused("no code was typed, so nothing was changed")
                 .next("Without a code: --force"),
@@ -172,7 +175,7 @@ fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(
     {
         Judged::Compared(Outcome::Accepted(_)) => Ok(()),
         Judged::Compared(Outcome::Rejected(_)) | Judged::Repeated => Err(Failure::refused(
-            "that is no code that these devices show now, so nothing was changed",
+            "that is no code that works for these devices now, so nothing was changed",
         )
         .next("Try again with a new one. Without a code: --force")),
         Judged::Refused(gate) => Err(locked_out(&record.user, gate)),
