@@ -99,7 +99,7 @@ pub fn adopt(context: &Context, args: &Adopt) -> Result<(), Failure> {
     finish(context, &store, from, &to, begun, "adopt")
 }
 
-/// The devices of a user who is there, and to whom they belong, are no other one's.
+/// The devices of a user who is there, and owns them, are no other one's.
 fn may_be_adopted(from: &str, to: &Account, record: &Record) -> Result<(), Failure> {
     match accounts::by_name(from)? {
         Some(account) if account.uid == record.uid && account.uid != to.uid => {
@@ -183,7 +183,7 @@ fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(
     }
 }
 
-/// The user to whom the record belongs, whether there is such an account or not.
+/// The user that the record is of, whether there is such an account or not.
 fn holder(record: &Record) -> Account {
     Account {
         name: record.user.clone(),
