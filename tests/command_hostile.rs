@@ -16,6 +16,7 @@ mod enrolled;
 mod suggested;
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use desk::{caller, desk, give_phone, json, json_error, parse};
@@ -146,6 +147,105 @@ fn no_user_name_steers_a_terminal_or_a_shell() {
         }
         let all: BTreeSet<String> = SUGGESTED.map(str::to_owned).into();
         assert!(suggested.is_superset(&all), "{name:?}: {suggested:?}");
+        assert!(!Path::new("/tmp/x").exists(), "{name:?}");
+    }
+}
+
+/// What contradicts, and how a machine with an enrolled user comes to it: with its files under `file`, and its uid.
+type Spoil = fn(&Machine, &str, &str, usize);
+
+const CONTRADICTIONS: [(&str, Spoil); 6] = [
+    ("other-uid", |machine, name, _, uid| {
+        let (old, new) = (
+            format!("{name}:x:{uid}:"),
+            format!("{name}:x:{}:", uid + 500),
+        );
+        machine.write_file(
+            "/etc/passwd",
+            machine.read("/etc/passwd").replace(&old, &new),
+            0o644,
+        );
+    }),
+    ("renamed", |machine, name, _, uid| {
+        let (old, new) = (format!("{name}:x:{uid}:"), format!("another:x:{uid}:"));
+        machine.write_file(
+            "/etc/passwd",
+            machine.read("/etc/passwd").replace(&old, &new),
+            0o644,
+        );
+    }),
+    ("unfinished-move", |machine, _, file, _| {
+        let path = format!("/var/lib/twofactor/users/{file}.toml");
+        let record = machine.read(&path);
+        let user = record
+            .lines()
+            .find(|line| line.starts_with("user = "))
+            .unwrap();
+        machine.write_file(&path, record.replace(user, "user = \"another\""), 0o600);
+    }),
+    ("index", |_, _, _, uid| {
+        std::fs::remove_file(format!("/var/lib/twofactor/users/+{uid}")).unwrap();
+    }),
+    ("lost-record", |_, _, file, _| {
+        std::fs::remove_file(format!("/var/lib/twofactor/users/{file}.toml")).unwrap();
+    }),
+    ("leftover", |machine, name, file, _| {
+        machine.command(&["unset", "--yes", "--", name]).ok();
+        let left = format!("/var/lib/twofactor/state/{file}+");
+        std::fs::DirBuilder::new().mode(0o700).create(left).unwrap();
+    }),
+];
+
+/// The name of the files of a user.
+fn encoded(name: &str) -> String {
+    let letter = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() || b"_-.".contains(&byte) => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    name.bytes().map(letter).collect()
+}
+
+#[test]
+fn no_contradiction_steers_a_terminal_or_a_shell() {
+    for (number, name) in NAMES.into_iter().enumerate() {
+        let mut suggested = BTreeSet::new();
+        for (check, spoil) in CONTRADICTIONS {
+            let machine = machine();
+            machine
+                .command(&["enroll", "--no-confirm", "--", name])
+                .ok();
+            spoil(&machine, name, &encoded(name), 3000 + number);
+            // Of what the users' own findings tell, doctor says no more.
+            let told = ["doctor", "init"].map(|command| {
+                parse(&machine.command(&[command, "--json"]).stdout)["findings"].to_string()
+            });
+            let found = told.concat();
+            let subject = format!("\"check\":\"{check}\"");
+            let quoted = serde_json::to_string(name).unwrap();
+            assert!(
+                found.contains(&subject) && found.contains(&quoted),
+                "{check} {name:?}: {found}"
+            );
+            let names = [&NAMES[..], &[OPTION, "another"]].concat();
+            for words in [
+                "doctor",
+                "show -- @",
+                "rename -- @ another",
+                "adopt -- @",
+                "adopt --from=@ -- another",
+                "init",
+            ] {
+                let (text, code) = printed(&machine, &line(&format!("--yes {words}"), name), "");
+                if code != 2 {
+                    suggested.extend(suggestions(&machine, &text, &names));
+                }
+            }
+        }
+        for expected in ["twofactor adopt", "twofactor rename", "twofactor unset"] {
+            assert!(suggested.contains(expected), "{name:?}: {suggested:?}");
+        }
         assert!(!Path::new("/tmp/x").exists(), "{name:?}");
     }
 }

@@ -382,7 +382,7 @@ fn doctor_names_every_contradiction_with_its_cure() {
         (
             "lost-record",
             "carol",
-            "Restore /var/lib/twofactor/users from a backup. To remove what is left, so that carol has no device: twofactor unset carol",
+            "Restore the record from a backup. To remove what is left, so that carol has no device: twofactor unset carol",
         ),
         (
             "record",

@@ -113,7 +113,7 @@ EXAMPLES
     /// Take over devices of a user whose user id has changed, as on a new machine
     ///
     /// A record belongs to a user id, and refuses another one: a name can be given to another person. adopt shows both, and
-    /// wants a code of the device, which is checked and counted as at a login. Stopped in the middle, the same call
+    /// wants a code of the device, or a recovery or bypass code, which is checked and counted as at a login. Stopped in the middle, the same call
     /// completes it; until then logins are refused.
     #[command(after_help = "\
 EXAMPLES

@@ -248,7 +248,7 @@ pub fn not_enrolled(user: &str) -> Failure {
     ))
 }
 
-/// An error with the user's name in the step that mends it.
+/// An error with the user's name in the step that cures it.
 pub fn for_user(error: impl Into<Failure>, user: &str) -> Failure {
     let mut failure = error.into();
     let step = failure

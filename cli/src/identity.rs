@@ -39,7 +39,7 @@ pub fn check(store: &Store) -> Vec<Finding> {
                 let mut failure = crate::context::for_user(error, name);
                 failure.what = format!("{} is refused: {}", plain(name), failure.what);
                 let otherwise = "See what the system says: journalctl -p err";
-                findings.push(Finding::of("record", plain(name), failure, otherwise));
+                findings.push(Finding::of("record", name, failure, otherwise));
             }
         }
     }
@@ -56,7 +56,7 @@ fn entry(inventory: &Inventory, name: &str, uid: u32) -> Option<Finding> {
     (!listed).then(|| {
         Finding::problem(
             "index",
-            plain(name),
+            name,
             format!(
                 "the record of {} is not in the index of user ids: under another name of uid {uid}, no code would be asked for",
                 plain(name)
@@ -72,7 +72,7 @@ fn owner(name: &str, uid: u32) -> Option<Finding> {
     match (accounts::by_name(name), accounts::by_uid(uid)) {
         (Ok(Some(account)), _) if account.uid != uid => Some(Finding::problem(
             "other-uid",
-            &shown,
+            name,
             format!(
                 "the record of {shown} is that of uid {uid}, and {shown} now has uid {}: {shown} is refused",
                 account.uid
@@ -94,12 +94,12 @@ fn owner(name: &str, uid: u32) -> Option<Finding> {
 /// `rename` and `adopt` write the new name into the record before they move it.
 fn unfinished(name: &str, user: &str) -> Finding {
     let cure = shell::twofactor("adopt", &[user], &[("--from", name)]);
-    let (name, user) = (plain(name), plain(user));
+    let (shown, user) = (plain(name), plain(user));
     Finding::problem(
         "unfinished-move",
-        &name,
+        name,
         format!(
-            "the record of {name} says that it is that of {user}: a move was stopped in the middle, and both are refused"
+            "the record of {shown} says that it is that of {user}: a move was stopped in the middle, and both are refused"
         ),
         format!("To complete it: {cure}"),
     )
@@ -110,7 +110,7 @@ fn renamed(name: &str, account: &Account) -> Finding {
     let (old, new) = (plain(name), plain(&account.name));
     Finding::warning(
         "renamed",
-        &old,
+        name,
         format!(
             "the user with uid {} is now called {new}; the record is kept as {old}, and {new} is asked for its codes",
             account.uid
@@ -123,7 +123,7 @@ fn unanswered(name: &str, error: LookupFailed) -> Finding {
     let shown = plain(name);
     Finding::problem(
         "lookup",
-        &shown,
+        name,
         format!("{error}, so {shown} is refused wherever a code is asked for"),
         format!(
             "See what this says: {}",
@@ -145,7 +145,7 @@ fn strangers(inventory: &Inventory, by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Fi
         let shown = plain(name);
         Finding::problem(
             "index",
-            &shown,
+            name,
             format!("the index of user ids names {shown} under uid {uid}, and the record is that of another uid: an account with uid {uid} is refused"),
             shell::twofactor("adopt", &[name], &[]),
         )
@@ -175,10 +175,10 @@ fn lost(name: &str) -> Finding {
     let shown = plain(name);
     Finding::problem(
         "lost-record",
-        &shown,
+        name,
         format!("{shown} had a device, and its record is gone: {shown} is refused"),
         format!(
-            "Restore /var/lib/twofactor/users from a backup. To remove what is left, so that {shown} has no device: {}",
+            "Restore the record from a backup. To remove what is left, so that {shown} has no device: {}",
             shell::twofactor("unset", &[name], &[])
         ),
     )
@@ -188,11 +188,12 @@ fn lost(name: &str) -> Finding {
 fn several(by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Finding> {
     let several = by_uid.iter().filter(|(_, names)| names.len() > 1);
     let found = several.map(|(uid, names)| {
+        let subject = names.join(", ");
         let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
         let names = names.join(", ");
         Finding::warning(
             "several-records",
-            &names,
+            subject,
             format!("{names} have records of their own, and one uid ({uid}): a further name of it is refused"),
             "If that is meant, nothing. If not: twofactor unset NAME",
         )
@@ -204,7 +205,7 @@ fn leftover(name: &str) -> Finding {
     let shown = plain(name);
     Finding::warning(
         "leftover",
-        &shown,
+        name,
         format!("state/{shown}+ is what is left of a state that was removed"),
         shell::twofactor("unset", &[name], &[]),
     )

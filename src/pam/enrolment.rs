@@ -120,7 +120,7 @@ enum Stop {
     Enrolled,
     /// It needs an invitation, and there is none that counts; for the rest as if it was skipped.
     Uninvited(NoInvitation),
-    /// It was offered, and could not be done. That is no reason to refuse somebody who did not have to.
+    /// It was offered, and could not be done. That is no reason to refuse a user who did not have to.
     Unstored(Failure),
     /// What allowed it is gone.
     Withdrawn(Permission),

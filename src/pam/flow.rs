@@ -47,7 +47,7 @@ pub fn authenticate(host: &mut dyn Host, arguments: &Arguments, messages: Messag
         uniform: false,
     };
     match login.run(host) {
-        // What was judged is no verdict on somebody else, whom the application or another module has put in that place
+        // What was judged is no verdict on another user, which the application or another module has put in that place
         // while a question was open.
         Ok(Ending::Verified | Ending::NotAsked) if host.user().as_ref() != Ok(&login.user) => {
             host.log(Priority::Notice, login.line("another-user").as_str());

@@ -102,9 +102,16 @@ pub const CAN_ENROL_AT_LOGIN: &str = "Two-factor login is available for your acc
 /// The line for users who need an invitation for that.
 pub const CAN_BE_INVITED: &str = "Two-factor login is available for your account. To set it up, ask your administrator for an enrolment code.";
 
-/// The line for users without a device, at the beginning of a session.
+/// The line for users without a device, at the beginning of a session. A name that is more than one plain word to a shell is
+/// left to the administrator to write.
 #[must_use]
 pub fn can_enrol(user: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let starts = user.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_');
+    let user = match user {
+        plain if starts && plain.bytes().all(is_plain) => plain,
+        _ => "NAME",
+    };
     format!(
         "Two-factor login is available for your account. To set it up, ask your administrator for \"twofactor enroll {user}\"."
     )
@@ -166,6 +173,9 @@ mod tests {
     fn users_without_a_device_read_what_their_administrator_has_to_call() {
         let told = "Two-factor login is available for your account. To set it up, ask your administrator for \"twofactor enroll alice\".";
         assert_eq!(can_enrol("alice"), told);
+        for hostile in ["$(id)", "a b", "-x", "a\u{1b}[2J", ""] {
+            assert_eq!(can_enrol(hostile), told.replace("alice", "NAME"));
+        }
     }
 
     #[test]

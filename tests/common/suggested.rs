@@ -15,10 +15,12 @@ use harness::Machine;
 /// Programs whose calls are suggested.
 const PROGRAMS: [&str; 5] = ["twofactor", "getent", "userdel", "chmod", "chown"];
 /// Subcommands whose suggestions name a user.
-const OF_USERS: [&str; 8] = [
+const OF_USERS: [&str; 10] = [
+    "adopt",
     "bypass",
     "enroll",
     "recovery-codes",
+    "rename",
     "renew",
     "resync",
     "unlock",

@@ -99,7 +99,7 @@ pub fn adopt(context: &Context, args: &Adopt) -> Result<(), Failure> {
     finish(context, &store, from, &to, begun, "adopt")
 }
 
-/// The devices of a user who is there, and to whom they belong, are no other one's.
+/// The devices of a user who is there, and owns them, are no other one's.
 fn may_be_adopted(from: &str, to: &Account, record: &Record) -> Result<(), Failure> {
     match accounts::by_name(from)? {
         Some(account) if account.uid == record.uid && account.uid != to.uid => {
@@ -160,7 +160,10 @@ fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(
         address: None,
         clock: clock::now,
     };
-    let Some(typed) = context.terminal.ask("A code of one of these devices: ")? else {
+    let Some(typed) = context
+        .terminal
+        .ask("A code of one of these devices, or a recovery code: ")?
+    else {
         return Err(
             Failure::refused("no code was typed, so nothing was changed")
                 .next("Without a code: --force"),
@@ -172,7 +175,7 @@ fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(
     {
         Judged::Compared(Outcome::Accepted(_)) => Ok(()),
         Judged::Compared(Outcome::Rejected(_)) | Judged::Repeated => Err(Failure::refused(
-            "that is no code that these devices show now, so nothing was changed",
+            "that is no code that works for these devices now, so nothing was changed",
         )
         .next("Try again with a new one. Without a code: --force")),
         Judged::Refused(gate) => Err(locked_out(&record.user, gate)),
@@ -180,7 +183,7 @@ fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(
     }
 }
 
-/// The user to whom the record belongs, whether there is such an account or not.
+/// The user that the record is of, whether there is such an account or not.
 fn holder(record: &Record) -> Account {
     Account {
         name: record.user.clone(),

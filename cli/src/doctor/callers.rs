@@ -62,7 +62,7 @@ const NO_AUTH: [&str; 5] = ["cron", "crond", "atd", "runuser", "runuser-l"];
 /// How a program calls PAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// As the user who is asked, to whom records and states are closed.
+    /// As the user who is asked, and may not read records and states.
     User,
     /// As an account other than root that checks others.
     Account(&'static str),

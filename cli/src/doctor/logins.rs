@@ -84,7 +84,7 @@ pub enum Why {
     UsePam,
     /// By key: sshd does not run the lines that ask for a code.
     Key,
-    /// The program runs as the user, to whom records are closed.
+    /// The program runs as the user, who may not read records.
     RunsAsUser,
     /// The program runs as an account other than root, to which records are closed.
     NotRoot,

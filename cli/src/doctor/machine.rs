@@ -18,7 +18,6 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::exempt_names;
 use crate::shell;
-use crate::text::plain;
 
 /// A file that is made to see whether one can be made. No user's record can have that name.
 const PROBE: &str = "%doctor";
@@ -58,7 +57,7 @@ pub fn exempt_names(policy: Option<&Policy>) -> Vec<Finding> {
         .filter(|policy| policy.enabled)
         .map(exempt_names::find);
     let finding = |idle: exempt_names::IdleName| {
-        Finding::warning("exempt-name", plain(&idle.name), idle.cause, idle.fix)
+        Finding::warning("exempt-name", idle.name, idle.cause, idle.fix)
     };
     idle.into_iter().flatten().map(finding).collect()
 }

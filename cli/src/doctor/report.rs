@@ -9,8 +9,9 @@ use zeroize::Zeroizing;
 
 use super::finding::{Finding, Level};
 use super::logins::{Ends, Login, Way, Why};
+use crate::harmless::value;
 use crate::output::{Report, table};
-use crate::text::{count, labelled};
+use crate::text::{count, labelled, plain};
 
 /// What `doctor` reports.
 #[derive(Serialize)]
@@ -87,10 +88,13 @@ impl Report for Diagnosis {
                 Level::Warning => "Warning",
             };
             // Files, and what stands at the beginning anyway, are named in the cause.
-            let named = cause.starts_with(subject.as_str()) || subject.contains('/');
-            let about = match named {
+            let shown = value(subject);
+            let named = [subject.as_str(), &plain(subject)]
+                .iter()
+                .any(|name| cause.starts_with(name));
+            let about = match named || subject.contains('/') {
                 true => String::new(),
-                false => format!("{subject}: "),
+                false => format!("{shown}: "),
             };
             for (label, said) in [
                 (format!("{word}  "), format!("{about}{cause}.")),

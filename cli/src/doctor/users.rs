@@ -128,7 +128,7 @@ fn vanished(name: &str) -> Finding {
         "vanished",
         name,
         format!(
-            "there is a record of {name}, but no such user: whoever gets that name next is refused, or gets the old devices"
+            "there is a record of {name}, but no such user: the next user of that name is refused, or gets the old devices"
         ),
         format!(
             "If the user is gone: {}. If not, the user database does not answer: {}",
@@ -191,16 +191,16 @@ fn enrolled(throttle: &Throttle, record: &Record, state: &State, now: u64) -> (K
                 state.failures,
                 span(seconds)
             ),
-            format!("Wait, or: {unlock}. Somebody may know the password"),
+            format!("Wait, or: {unlock}. Another person may know the password"),
         )),
         Gate::LockedUntilUnlock => findings.push(Finding::problem(
             "locked-until-unlock",
             user,
             format!(
-                "after {} wrong codes {user} is locked out until somebody ends it",
+                "after {} wrong codes {user} is locked out until that is ended",
                 state.failures
             ),
-            format!("{unlock}. Somebody may know the password: let it be changed"),
+            format!("{unlock}. Another person may know the password: let it be changed"),
         )),
     }
     for device in &record.devices {

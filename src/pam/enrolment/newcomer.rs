@@ -253,7 +253,7 @@ impl Newcomer<'_> {
         Ok((codes, ticket))
     }
 
-    /// Refuses where another module has put somebody else in this place since.
+    /// Refuses where another module has put another user in this place since.
     fn same_user(&self, dialogue: &mut Dialogue<'_>) -> Result<(), Stop> {
         let account = account(dialogue.host(), &self.account.name)?;
         match account.uid == self.account.uid {
