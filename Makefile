@@ -89,7 +89,7 @@ test:
 	@$(MAKE) --no-print-directory build
 	cargo test $(CARGOFLAGS) --workspace --doc
 	scripts/unit-tests $(CARGOFLAGS)
-	cargo test $(CARGOFLAGS) --workspace --test '*' --no-fail-fast $(root_runner)
+	cargo test $(CARGOFLAGS) --workspace --tests --no-fail-fast $(root_runner)
 	fuzz/run short
 
 ## test-browser logins and enrolment on Cockpit's page, in Chromium
