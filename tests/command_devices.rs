@@ -96,6 +96,8 @@ fn a_hotp_token_is_enrolled_with_its_first_code_and_resynchronised() {
     assert!(!lets_in("alice", &code(0)) && lets_in("alice", &code(1)));
     // Pressed too often: 500 is beyond the ten codes that a login looks at.
     assert!(!lets_in("alice", &code(500)));
+    // What was refused before may be right afterwards: it is forgotten.
+    assert!(!lets_in("alice", &code(503)));
     let report =
         json(machine.command(&["resync", "alice", "token", &code(501), &code(502), "--json"]));
     assert_eq!(
