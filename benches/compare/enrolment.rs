@@ -20,8 +20,10 @@ pub fn enrol(machine: &Machine, account: &Account, kind: Kind) {
 
 /// Enrols a user with the command, which also gives ten recovery codes, in a state directory.
 pub fn enrol_in(machine: &Machine, state: &Path, account: &Account, kind: Kind) {
+    command(machine, state, &["init"]).run().ok();
     let record = state.join("users").join(format!("{}.toml", account.name));
-    for old in [&record, &state.join("state").join(&account.name)] {
+    let entry = state.join("users").join(format!("+{}", account.uid));
+    for old in [&record, &entry, &state.join("state").join(&account.name)] {
         fs::remove_file(old).ok();
     }
     let enroll = ["enroll", &account.name, "--no-confirm", "--qr", "none"];

@@ -40,6 +40,7 @@ pub fn command(machine: &Machine, count: usize) -> Value {
         let run = program.run().ok();
         (began.elapsed().as_secs_f64(), run)
     };
+    timed(&["init"]);
     let (import, imported) = timed(&["import", "users-oath", "/run/users.oath", "--yes"]);
     let (status, shown) = timed(&["status"]);
     assert!(

@@ -82,15 +82,15 @@ pub fn make(machine: &Machine) -> Files {
 fn write_policy(machine: &Machine) {
     let delivered = fs::read_to_string(workspace().join("src/policy/default.toml"));
     machine.write_file(Path::new(ROOT).join(POLICY), delivered.unwrap(), 0o644);
+    let directory = Path::new(ROOT).join("twofactor");
+    command(machine, &directory, &["init"]).run().ok();
     for (key, value) in [
         ("enabled", "true"),
         ("services.twofactor", "true"),
         ("tries", "1"),
     ] {
         let words = ["policy", "set", key, value, "--yes"];
-        command(machine, &Path::new(ROOT).join("twofactor"), &words)
-            .run()
-            .ok();
+        command(machine, &directory, &words).run().ok();
     }
 }
 
