@@ -3,8 +3,9 @@
 //! A directory that is not mounted, not restored, or made anew has no mark or another one. It must not pass for one in
 //! which no user is enrolled.
 //!
-//! In the directory the id is part of the name of an empty file, `mark-ID`: one system call tells whether it is there. Beside the policy it stands in a file of the
-//! policy's name with the ending `.id` (`/etc/security/twofactor.id`), one line `ID PATH` for each directory.
+//! In the directory the id is part of the name of an empty file, `mark-ID`: one system call tells whether it is there.
+//! Beside the policy it stands in a file of the policy's name with the ending `.id` (`/etc/security/twofactor.id`), one
+//! line `ID PATH` for each directory.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;

@@ -326,16 +326,22 @@ mod tests {
         assert!(store.lock(&anna(7007)).is_ok());
     }
 
+    /// What comes before the names: the files of alice are anna's.
+    fn with_new_owner<'s>(store: &'s Store, anna: &Account) -> Locked<'s> {
+        let mut locked = store.lock(&alice()).unwrap();
+        let record = locked.record().unwrap().unwrap();
+        store
+            .change_owner(&mut locked, "alice", record, anna)
+            .unwrap();
+        locked
+    }
+
     /// Stopped between the new state and the old one, it goes on where it was.
     #[test]
     fn a_move_that_has_made_the_new_state_is_completed() {
         let (_scratch, store) = pending();
-        let mut locked = store.lock(&alice()).unwrap();
-        let record = locked.record().unwrap().unwrap();
         let anna = anna(7007);
-        store
-            .change_owner(&mut locked, "alice", record, &anna)
-            .unwrap();
+        let locked = with_new_owner(&store, &anna);
         let new = StateFiles::of(&store, "anna").unwrap();
         assert!(new.create(locked.state()).unwrap());
         drop(locked);
@@ -348,12 +354,8 @@ mod tests {
     #[test]
     fn a_device_that_was_never_committed_is_so_before_its_record_is_out_of_sight() {
         let (_scratch, store) = pending();
-        let mut locked = store.lock(&alice()).unwrap();
-        let record = locked.record().unwrap().unwrap();
         let anna = anna(7007);
-        store
-            .change_owner(&mut locked, "alice", record, &anna)
-            .unwrap();
+        let locked = with_new_owner(&store, &anna);
         link::rename_new(&store.states, "alice", "anna").unwrap();
         let refused = store.holder(&anna).unwrap_err();
         assert_eq!(refused.cause, Cause::LostRecord);
