@@ -44,7 +44,7 @@ impl Failure {
         match self {
             // A policy is made anew; a state directory that was in use is mounted or restored.
             Self::Store(error) if error.is_missing() => Some("twofactor doctor says what to do"),
-            Self::Store(error) if error.mended_by_unlock() => {
+            Self::Store(error) if error.fixed_by_unlock() => {
                 Some("twofactor unlock USER makes a new state")
             }
             Self::Store(Error {

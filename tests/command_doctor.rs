@@ -173,7 +173,7 @@ fn a_sufficient_that_skips_the_code_is_found() {
         ways(&by_include, "login", "alice"),
         ["pam: password = in skipped"]
     );
-    // What it recommends mends it, but a wrong password leads to the question now.
+    // What it recommends fixes it, but a wrong password leads to the question now.
     stack(&machine, &format!("auth substack common-auth\n{LINE}"));
     machine.stack("login", &machine.read("/etc/pam.d/sshd"));
     let by_substack = report(&machine, &[]);

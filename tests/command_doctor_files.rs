@@ -77,7 +77,7 @@ fn records_that_cannot_be_used_are_found_with_what_mends_them() {
 fn states_that_cannot_be_used_are_mended_by_what_doctor_says() {
     let machine = healthy();
     let path = state_path("alice");
-    let mend = || {
+    let fix = || {
         machine.command(&["unlock", "alice", "--yes"]).ok();
         // The recovery codes are gone with the state.
         assert_eq!(found(&machine), ["warning single-device alice"]);
@@ -86,13 +86,13 @@ fn states_that_cannot_be_used_are_mended_by_what_doctor_says() {
     };
     fs::write(&path, [7; 1024]).unwrap();
     refuses_alice(&machine, "state", "twofactor unlock alice");
-    mend();
+    fix();
     fs::remove_file(&path).unwrap();
     refuses_alice(&machine, "state", "twofactor unlock alice");
-    mend();
+    fix();
     set_state("alice", |state| state.devices.clear());
     refuses_alice(&machine, "state", "twofactor unlock alice");
-    mend();
+    fix();
 }
 
 #[test]

@@ -136,7 +136,7 @@ EXAMPLES
   twofactor status alice
   twofactor status --json")]
     Status(Status),
-    /// Find what is wrong, say what mends it, and what the next login will ask whom
+    /// Find what is wrong, say what fixes it, and what the next login will ask whom
     ///
     /// Looks at the policy, the files of the users, the module, the PAM files, sshd's settings, the clock and the disk.
     /// Changes nothing; to see whether records can be stored, it makes a file without a name beside them. Exit code 1 when

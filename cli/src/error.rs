@@ -142,11 +142,11 @@ impl From<LookupFailed> for Failure {
     }
 }
 
-/// What mends an unusable file.
+/// What fixes an unusable file.
 fn next_step(error: &store::Error) -> Option<String> {
     let path = &error.path;
     match &error.cause {
-        _ if error.mended_by_unlock() => {
+        _ if error.fixed_by_unlock() => {
             Some("To make a new one: twofactor unlock USER".to_owned())
         }
         Cause::File(FileError::NotRoots) => {

@@ -217,7 +217,7 @@ fn whole_file(state: &State, sequence: u64, standing: Standing) -> Vec<u8> {
 /// # Errors
 /// [`StateError`] when the length is wrong, no slot is valid, or the newest is of another format.
 pub fn decode_file(file: &[u8]) -> Result<Stored, StateError> {
-    // Another format may have another length and other checks; it must not pass for damage, which unlock mends.
+    // Another format may have another length and other checks; it must not pass for damage, which unlock fixes.
     let (first, second) = file.split_at(file.len().min(Slot::Second.offset() as usize));
     check_format(first)?;
     check_format(second)?;

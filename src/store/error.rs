@@ -97,7 +97,7 @@ impl Error {
 
     /// Whether `twofactor unlock` makes things good again: the state, and only the state, is unusable.
     #[must_use]
-    pub const fn mended_by_unlock(&self) -> bool {
+    pub const fn fixed_by_unlock(&self) -> bool {
         matches!(
             self.cause,
             Cause::State(StateError::Damaged | StateError::Length)

@@ -56,7 +56,7 @@ impl Store {
             left -= 1;
             match self.try_snapshot(account) {
                 // A change may have come between the two files.
-                Err(error) if left > 0 && error.mended_by_unlock() => {}
+                Err(error) if left > 0 && error.fixed_by_unlock() => {}
                 other => return other,
             }
         }

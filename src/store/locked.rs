@@ -94,7 +94,7 @@ impl<'s> Locked<'s> {
                 files.create(&state)?;
             }
             Ok(Some(_)) => files.replace_unreadable(&state)?,
-            Err(error) if error.mended_by_unlock() => files.replace_unreadable(&state)?,
+            Err(error) if error.fixed_by_unlock() => files.replace_unreadable(&state)?,
             Err(error) => return Err(error),
         }
         Self::existing(store, account)

@@ -135,7 +135,7 @@ fn is_free(store: &Store, from: &str, to: &Account) -> Result<(), Failure> {
 fn usable_state(context: &Context, store: &Store, record: &Record) -> Result<(), Failure> {
     let holder = holder(record);
     match store.snapshot(&holder) {
-        Err(error) if error.mended_by_unlock() => {
+        Err(error) if error.fixed_by_unlock() => {
             context
                 .terminal
                 .say(&format!("{error}\nA new state is made.\n"))?;

@@ -1,4 +1,4 @@
-//! `unlock`: ends a lock-out, and mends a state that is damaged or missing.
+//! `unlock`: ends a lock-out, and fixes a state that is damaged or missing.
 #![forbid(unsafe_code)]
 
 use pam_twofactor::device::Kind;
@@ -24,7 +24,7 @@ pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
     let (account, store) = context.recorded(&args.user)?;
     let policy = context.policy_or_default()?;
     let report = match end_lock_out(&policy, &store, &account, clock::now()?) {
-        Err(error) if error.mended_by_unlock() => mend(context, &policy, &store, &account, &error)?,
+        Err(error) if error.fixed_by_unlock() => fix(context, &policy, &store, &account, &error)?,
         other => Unlocked {
             user: &account.name,
             failures: other.map_err(|error| for_user(error, &account.name))?,
@@ -61,7 +61,7 @@ fn end_lock_out(
     Ok(failures)
 }
 
-fn mend<'a>(
+fn fix<'a>(
     context: &Context,
     policy: &Policy,
     store: &Store,

@@ -1,4 +1,4 @@
-//! What doctor finds: what is wrong, why that matters, and what mends it.
+//! What doctor finds: what is wrong, why that matters, and what fixes it.
 #![forbid(unsafe_code)]
 
 use serde::Serialize;
@@ -26,12 +26,12 @@ pub struct Finding {
     pub subject: String,
     /// What is wrong, and what that does.
     pub cause: String,
-    /// What mends it.
+    /// What fixes it.
     pub fix: String,
 }
 
 impl Finding {
-    /// Something that has to be mended.
+    /// Something that has to be fixed.
     pub fn problem(
         check: &'static str,
         subject: impl Into<String>,

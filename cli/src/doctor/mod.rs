@@ -1,4 +1,4 @@
-//! `doctor`: what is wrong on this machine, what mends it, and what the next login will ask whom.
+//! `doctor`: what is wrong on this machine, what fixes it, and what the next login will ask whom.
 //!
 //! `pam` is libpam on paper, `trial` logs in on paper; `stacks`, `fallback`, `sshd`, `users` and `machine` look for what is wrong,
 //! `logins` makes the table, `world` reads the machine.

@@ -162,7 +162,7 @@ fn kept(
     match read() {
         Ok(kept) => kept,
         Err(error) => {
-            let check = if error.mended_by_unlock() {
+            let check = if error.fixed_by_unlock() {
                 "state"
             } else {
                 "record"

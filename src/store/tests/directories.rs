@@ -147,7 +147,7 @@ fn a_name_of_more_than_240_bytes_is_nobodys() {
         assert!(store.record(&account).unwrap().is_none());
         let refused = store.lock_for_change(&account).err().unwrap();
         assert_eq!(refused.cause, Cause::NameTooLong);
-        assert!(!refused.mended_by_unlock() && !refused.is_missing());
+        assert!(!refused.fixed_by_unlock() && !refused.is_missing());
         store.discard(&name).unwrap();
     }
     assert!(scratch.listing().is_empty());

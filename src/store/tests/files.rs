@@ -107,7 +107,7 @@ fn an_unsafe_record_is_an_error_and_never_unenrolled() {
         );
         let locked = store.lock(&alice()).unwrap();
         assert_eq!(locked.record().unwrap_err(), expected);
-        assert!(!expected.is_missing() && !expected.mended_by_unlock());
+        assert!(!expected.is_missing() && !expected.fixed_by_unlock());
     }
 }
 
@@ -126,7 +126,7 @@ fn an_unsafe_state_is_an_error_and_never_made_anew() {
             Some(expected.clone())
         );
         assert_eq!(store.rebuild(&alice(), 1, 0).err(), Some(expected.clone()));
-        assert!(!expected.is_missing() && !expected.mended_by_unlock());
+        assert!(!expected.is_missing() && !expected.fixed_by_unlock());
     }
 }
 
@@ -201,7 +201,7 @@ fn a_damaged_record_is_an_error_that_quotes_nothing() {
             format!("{}: {text}", scratch.record().display())
         );
         assert!(matches!(error.cause, Cause::Record(_)));
-        assert!(!error.is_missing() && !error.mended_by_unlock());
+        assert!(!error.is_missing() && !error.fixed_by_unlock());
     }
     // Cut anywhere, it is an error.
     for end in 0..good.len() - 2 {
@@ -244,7 +244,7 @@ fn a_damaged_state_is_an_error_that_unlock_mends() {
             store.lock_for_change(&alice()).err(),
             Some(expected.clone())
         );
-        assert!(expected.mended_by_unlock());
+        assert!(expected.fixed_by_unlock());
         assert_eq!(fs::read(scratch.state()).unwrap(), content);
     }
     // One good half is enough.
@@ -263,7 +263,7 @@ fn a_missing_state_beside_a_record_is_an_error() {
         store.lock_for_change(&alice()).err(),
         Some(expected.clone())
     );
-    assert!(expected.mended_by_unlock() && !expected.is_missing());
+    assert!(expected.fixed_by_unlock() && !expected.is_missing());
     assert_eq!(scratch.listing(), ["users/alice.toml"]);
 }
 
@@ -276,7 +276,7 @@ fn a_state_that_does_not_know_a_device_is_an_error() {
     let locked = store.lock(&alice()).unwrap();
     let expected = error_at(&scratch.state(), Cause::UnknownDevice("phone".into()));
     assert_eq!(locked.record().unwrap_err(), expected);
-    assert!(expected.mended_by_unlock());
+    assert!(expected.fixed_by_unlock());
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn another_uid_under_the_same_name_is_refused() {
     assert_eq!(store.lock_for_change(&successor).err(), Some(record_error));
     let state_error = error_at(&scratch.state(), other);
     assert_eq!(store.lock(&successor).err(), Some(state_error.clone()));
-    assert!(!state_error.mended_by_unlock());
+    assert!(!state_error.fixed_by_unlock());
     assert_eq!(store.record_named("alice").unwrap().unwrap().uid, 1000);
     // What a former user left can be removed, and then the name is free.
     store.discard("alice").unwrap();
@@ -329,7 +329,7 @@ fn a_state_of_another_format_is_neither_used_nor_replaced() {
         error.cause,
         Cause::State(StateError::Version(3, _))
     ));
-    assert!(!error.mended_by_unlock());
+    assert!(!error.fixed_by_unlock());
     assert_eq!(store.rebuild(&alice(), 1, 0).err(), Some(error));
     assert_eq!(fs::read(scratch.state()).unwrap(), file);
 }

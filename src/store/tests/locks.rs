@@ -66,7 +66,7 @@ fn without_room_for_a_file_the_lock_is_waited_for_in_vain() {
     let _limit = limits::FileSize::limited_to(100);
     let busy = error_at(&scratch.state(), Cause::Busy(Some(child.id())));
     assert_eq!(store.lock(&alice()).err(), Some(busy.clone()));
-    assert!(!busy.mended_by_unlock() && !busy.is_missing());
+    assert!(!busy.fixed_by_unlock() && !busy.is_missing());
     kill(child);
     assert!(store.lock(&alice()).is_ok());
 }

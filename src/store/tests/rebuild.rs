@@ -145,7 +145,7 @@ fn a_state_without_a_sequence_number_left_is_made_anew() {
     assert_eq!(locked.state(), &used);
     let error = locked.write(used).err().unwrap();
     assert_eq!(error, error_at(&scratch.state(), Cause::Exhausted));
-    assert!(error.mended_by_unlock());
+    assert!(error.fixed_by_unlock());
     drop(locked);
     let mut locked = store.rebuild(&alice(), 1, NOW).unwrap();
     let mut state = locked.state().clone();

@@ -139,7 +139,7 @@ fn a_damaged_generation_is_an_error_until_it_is_rebuilt() {
     let (scratch, store) = enrolled();
     generation(&scratch, 1, b"garbage");
     let error = store.lock(&alice()).err().unwrap();
-    assert!(error.mended_by_unlock());
+    assert!(error.fixed_by_unlock());
     let rebuilt = store.rebuild(&alice(), 1, 3000).unwrap();
     assert_eq!(rebuilt.state().devices[0].next, 105);
     assert_eq!(scratch.listing(), ["state/alice", "users/alice.toml"]);
