@@ -16,15 +16,12 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::args::Global;
-use crate::error::Failure;
+use crate::error::{Failure, for_user};
 use crate::outlet::Outlet;
 use crate::output::{Format, Report};
 use crate::shell;
 use crate::terminal::{Confirm, Terminal};
 use crate::text::plain;
-
-/// Stands at the end of a step for the name that [`for_user`] knows.
-const USER: &str = "USER";
 
 /// What every subcommand needs.
 pub struct Context {
@@ -246,40 +243,4 @@ pub fn not_enrolled(user: &str) -> Failure {
         "To enrol one: {}",
         shell::twofactor("enroll", &[user], &[])
     ))
-}
-
-/// An error with the user's name in the step that cures it.
-pub fn for_user(error: impl Into<Failure>, user: &str) -> Failure {
-    let mut failure = error.into();
-    let step = failure
-        .next
-        .as_deref()
-        .and_then(|step| step.strip_suffix(USER));
-    if let Some(step) = step {
-        failure.next = Some(format!("{step}{}", shell::operand(user)));
-    }
-    failure
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_step_names_its_user_at_the_end_only() {
-        let step = |step: &str, user: &str| {
-            let failure = for_user(Failure::refused("x").next(step), user);
-            failure.next.unwrap()
-        };
-        assert_eq!(
-            step("To make a new one: twofactor unlock USER", "a b"),
-            "To make a new one: twofactor unlock 'a b'"
-        );
-        assert_eq!(
-            step("twofactor unlock USER", "-x"),
-            "twofactor unlock -- -x"
-        );
-        let path = "See who changed it; then: chmod go-rwx /srv/USER/users/x.toml";
-        assert_eq!(step(path, "x"), path);
-    }
 }

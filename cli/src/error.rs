@@ -13,6 +13,9 @@ use pam_twofactor::sys::file::FileError;
 
 use crate::shell;
 
+/// Stands at the end of a step for the name that [`for_user`] knows.
+const USER: &str = "USER";
+
 /// Exit codes of the command. They are part of its interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -216,6 +219,19 @@ fn holds_secrets(path: &Path) -> bool {
     nearest.any(|part| part.as_os_str() == "users" || part.as_os_str() == "state")
 }
 
+/// An error with the user's name in the step that cures it.
+pub fn for_user(error: impl Into<Failure>, user: &str) -> Failure {
+    let mut failure = error.into();
+    let step = failure
+        .next
+        .as_deref()
+        .and_then(|step| step.strip_suffix(USER));
+    if let Some(step) = step {
+        failure.next = Some(format!("{step}{}", shell::operand(user)));
+    }
+    failure
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,5 +279,23 @@ mod tests {
             failure.next.as_deref(),
             Some("To make a new one: twofactor unlock USER")
         );
+    }
+
+    #[test]
+    fn a_step_names_its_user_at_the_end_only() {
+        let step = |step: &str, user: &str| {
+            let failure = for_user(Failure::refused("x").next(step), user);
+            failure.next.unwrap()
+        };
+        assert_eq!(
+            step("To make a new one: twofactor unlock USER", "a b"),
+            "To make a new one: twofactor unlock 'a b'"
+        );
+        assert_eq!(
+            step("twofactor unlock USER", "-x"),
+            "twofactor unlock -- -x"
+        );
+        let path = "See who changed it; then: chmod go-rwx /srv/USER/users/x.toml";
+        assert_eq!(step(path, "x"), path);
     }
 }

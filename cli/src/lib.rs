@@ -17,7 +17,6 @@ mod export_oath;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod harmless;
-mod identity;
 mod impact;
 mod import;
 mod many;

@@ -1,7 +1,6 @@
 //! How times, durations and lists are written for people.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::sys::clock::Synchronization;
 use unicode_width::UnicodeWidthStr as _;
 
 /// What begins a command in a message.
@@ -16,15 +15,6 @@ const PROGRAMS: [&str; 9] = [
     "systemctl",
     "userdel",
 ];
-
-/// What the kernel says of the clock: `synchronized`, `unsynchronized` or `unknown`.
-pub const fn clock_word(clock: Synchronization) -> &'static str {
-    match clock {
-        Synchronization::Synchronized => "synchronized",
-        Synchronization::Unsynchronized => "unsynchronized",
-        Synchronization::Unknown => "unknown",
-    }
-}
 
 /// A moment as ISO 8601 in UTC: `2026-02-03T04:05:06Z`. `seconds` counts from 1970-01-01.
 pub fn utc(seconds: u64) -> String {

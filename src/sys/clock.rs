@@ -49,6 +49,18 @@ pub enum Synchronization {
     Unknown,
 }
 
+impl Synchronization {
+    /// `synchronized`, `unsynchronized` or `unknown`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Synchronized => "synchronized",
+            Self::Unsynchronized => "unsynchronized",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Whether the wall clock is kept right (`STA_UNSYNC` of adjtimex(2)).
 #[must_use]
 pub fn synchronization() -> Synchronization {

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::args::Bypass;
 use crate::audit::{self, Event};
-use crate::context::{Context, for_user, not_enrolled};
-use crate::error::Failure;
+use crate::context::{Context, not_enrolled};
+use crate::error::{Failure, for_user};
 use crate::output::Report;
 use crate::shell;
 use crate::text::{span, utc};

@@ -1,7 +1,7 @@
 //! A change of the policy: announced, refused when it locks people out, confirmed, and made.
 #![forbid(unsafe_code)]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pam_twofactor::policy::{self, DEFAULT_POLICY, Policy};
 use pam_twofactor::store::Store;
@@ -11,17 +11,13 @@ use zeroize::Zeroizing;
 
 use crate::audit::{self, Event};
 use crate::context::Context;
-use crate::doctor;
+use crate::doctor::{self, World};
 use crate::error::Failure;
 use crate::exempt_names::{self, IdleName};
 use crate::impact::{self, Impact};
 use crate::output::Report;
 use crate::people;
 use crate::policy_edit::{self, EditError};
-use crate::text::clock_word;
-
-/// Where libpam looks for stacks (pam.conf(5)).
-pub const PAM_DIRECTORIES: [&str; 3] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d"];
 
 /// A key and its new value, as `policy set` takes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -179,20 +175,18 @@ fn assess(
 
 /// A service that libpam has no stack for is probably misspelt.
 fn unknown_services(settings: &[Setting]) -> Vec<String> {
+    let world = World::look();
+    let stack = |name: &str| world.service_files(name).any(|path| path.exists());
     let unknown = |setting: &Setting| {
         let service = setting.service()?;
         // A program that is called by one name only has one stack.
-        let stack = |name: &str| {
-            PAM_DIRECTORIES
-                .iter()
-                .any(|directory| Path::new(directory).join(name).exists())
-        };
         let known =
             service == "default" || stack(service) || policy::sibling(service).is_some_and(stack);
         (setting.value == "true" && !known).then(|| {
+            let missing = world.service_files(service).next().unwrap_or_default();
             format!(
-                "there is no PAM file of the service {service}: {}/{service}",
-                PAM_DIRECTORIES[0]
+                "there is no PAM file of the service {service}: {}",
+                missing.display()
             )
         })
     };
@@ -299,7 +293,7 @@ impl Made {
             file: context.policy_path().display().to_string(),
             changed: Vec::new(),
             enabled: after.enabled,
-            clock: clock_word(clock::synchronization()),
+            clock: clock::synchronization().word(),
             impact,
         }
     }

@@ -9,8 +9,8 @@ use crate::args::Init;
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::doctor::Finding;
+use crate::doctor::identity;
 use crate::error::Failure;
-use crate::identity;
 use crate::output::Report;
 use crate::text::count;
 

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 use super::enroll::new_recovery_codes;
 use crate::args::RecoveryCodes;
 use crate::audit::{self, Event};
-use crate::context::{Context, for_user, not_enrolled};
-use crate::error::Failure;
+use crate::context::{Context, not_enrolled};
+use crate::error::{Failure, for_user};
 use crate::output::Report;
 use crate::recovery_sheet::{Handed, Sheet};
 

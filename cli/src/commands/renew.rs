@@ -13,9 +13,9 @@ use super::confirmation::{Confirmation, Style, present};
 use super::enroll::yes_or_no;
 use crate::args::Renew;
 use crate::audit::{self, Event};
-use crate::context::{Context, for_user};
+use crate::context::Context;
 use crate::device_info::DeviceInfo;
-use crate::error::Failure;
+use crate::error::{Failure, for_user};
 use crate::output::Report;
 
 /// Runs it.

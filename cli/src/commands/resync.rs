@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 use super::renew::chosen;
 use crate::args::Resync;
 use crate::audit::{self, Event};
-use crate::context::{Context, for_user, not_enrolled};
-use crate::error::Failure;
+use crate::context::{Context, not_enrolled};
+use crate::error::{Failure, for_user};
 use crate::output::Report;
 
 /// Counters looked at beyond the expected one.

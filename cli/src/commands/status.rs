@@ -15,13 +15,13 @@ use pam_twofactor::verify;
 
 use crate::accounts::{Accounts, Owner};
 use crate::args::Status;
-use crate::context::{Context, for_user};
+use crate::context::Context;
 use crate::device_info::DeviceInfo;
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, for_user};
 use crate::impact;
 use crate::many;
 use crate::shell;
-use crate::text::{clock_word, utc};
+use crate::text::utc;
 use report::{Detail, Lock, Overview, PolicyStatus, ServiceSwitches, UserStatus};
 
 /// Runs it. The exit code tells of an invalid policy or record, which the report names.
@@ -41,7 +41,7 @@ pub fn run(context: &Context, args: &Status) -> Result<ExitCode, Failure> {
         user_status(read, &loaded, name.to_owned(), now)
     });
     let invalid = policy.error.is_some() || users.iter().any(|user| user.error.is_some());
-    let clock = clock_word(clock::synchronization());
+    let clock = clock::synchronization().word();
     context.write(&Overview {
         policy,
         clock,

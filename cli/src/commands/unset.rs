@@ -14,8 +14,8 @@ use super::renew::chosen;
 use crate::accounts::{Accounts, Owner};
 use crate::args::Unset;
 use crate::audit::{self, Event};
-use crate::context::{Context, for_user, not_enrolled};
-use crate::error::Failure;
+use crate::context::{Context, not_enrolled};
+use crate::error::{Failure, for_user};
 use crate::output::Report;
 use crate::text::plain;
 

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::args::Verify;
 use crate::audit::{self, Event};
-use crate::context::{Context, for_user, not_enrolled};
-use crate::error::{Exit, Failure};
+use crate::context::{Context, not_enrolled};
+use crate::error::{Exit, Failure, for_user};
 use crate::output::{Format, Report};
 use crate::shell;
 use crate::text::{count, span, utc};

@@ -7,6 +7,7 @@
 mod callers;
 mod fallback;
 mod finding;
+pub mod identity;
 mod limits;
 mod logins;
 mod machine;
@@ -31,13 +32,11 @@ use pam_twofactor::sys::clock;
 use crate::args::Doctor;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
-use crate::identity;
-use crate::text::clock_word;
 pub use finding::Finding;
 use finding::Level;
 use report::Diagnosis;
 use survey::Survey;
-use world::World;
+pub use world::World;
 
 /// Runs it. Problems are no errors of the command, but of the machine: exit code 1.
 pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
@@ -84,7 +83,7 @@ pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
     let mut diagnosis = Diagnosis::new(
         context.policy_path(),
         policy.as_ref(),
-        clock_word(synchronization),
+        synchronization.word(),
         findings,
         table.logins,
         table.left_out,

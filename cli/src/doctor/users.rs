@@ -13,7 +13,7 @@ use pam_twofactor::verify::{self, Gate};
 
 use super::finding::Finding;
 use crate::accounts::{Accounts, Owner};
-use crate::context::for_user;
+use crate::error::for_user;
 use crate::people::{self, Role};
 use crate::shell;
 use crate::text::span;

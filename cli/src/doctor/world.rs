@@ -65,6 +65,13 @@ impl World {
         }
     }
 
+    /// The files in which libpam looks for the stacks of a service, in its order; they need not exist.
+    pub fn service_files(&self, service: &str) -> impl Iterator<Item = PathBuf> {
+        self.services
+            .iter()
+            .map(move |directory| directory.join(service))
+    }
+
     /// The names of all PAM files.
     pub fn names(&self) -> BTreeSet<String> {
         let directories = self
@@ -132,8 +139,7 @@ impl World {
 impl Files for World {
     fn open(&self, name: &str) -> Option<Source> {
         // An absolute name replaces the directory.
-        self.services.iter().find_map(|directory| {
-            let path = directory.join(name);
+        self.service_files(name).find_map(|path| {
             let bytes = read(&path)?;
             Some(Source {
                 text: String::from_utf8_lossy(&bytes).into_owned(),

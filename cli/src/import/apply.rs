@@ -11,8 +11,7 @@ use pam_twofactor::sys::accounts::Account;
 use super::plan::{Draft, Existing, Row};
 use super::{Item, Moment};
 use crate::audit::{self, Event};
-use crate::context::for_user;
-use crate::error::Failure;
+use crate::error::{Failure, for_user};
 use crate::progress::Progress;
 
 /// A note of devices whose user is named by an alias.

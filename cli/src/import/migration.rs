@@ -12,7 +12,7 @@ use pam_twofactor::device::Kind;
 use pam_twofactor::otp::{Algorithm, Digits, Interval};
 use zeroize::Zeroizing;
 
-use super::uri::{Labelled, decoded};
+use super::otpauth::{Labelled, decoded};
 use super::{Note, Token, counter, secret};
 
 /// Numbers of the fields of a device.

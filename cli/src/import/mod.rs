@@ -8,6 +8,7 @@ pub mod google;
 pub mod listing;
 pub mod migration;
 pub mod oath;
+mod otpauth;
 pub mod pattern;
 pub mod plan;
 pub mod report;

@@ -9,7 +9,7 @@ use pam_twofactor::store::LoadedPolicy;
 use pam_twofactor::verify::grace;
 use serde::Serialize;
 
-use crate::commands::change::PAM_DIRECTORIES;
+use crate::doctor::World;
 use crate::text::{plain, utc};
 
 /// An address from which a user is not asked for a code.
@@ -69,10 +69,7 @@ fn services(policy: &Policy) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = policy.own_services().into_keys().collect();
     let exempt = policy.exempt.iter().flat_map(|entry| entry.services());
     names.extend(exempt.cloned());
-    for directory in PAM_DIRECTORIES {
-        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-        names.extend(entries.filter_map(|entry| entry.file_name().into_string().ok()));
-    }
+    names.extend(World::look().names());
     names
 }
 

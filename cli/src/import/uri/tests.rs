@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::*;
+use pam_twofactor::device::Kind;
+use pam_twofactor::otp::{Algorithm, Digits, Interval};
 use pam_twofactor::uri::{KeyUri, UriKind};
 
 const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use pam_twofactor::store::{Inventory, Store};
 use pam_twofactor::sys::accounts::{self, Account, LookupFailed};
 
-use crate::doctor::Finding;
+use super::Finding;
+use crate::error::for_user;
 use crate::shell;
 use crate::text::plain;
 
@@ -36,7 +37,7 @@ pub fn check(store: &Store) -> Vec<Finding> {
             // Removed meanwhile.
             Ok(None) => {}
             Err(error) => {
-                let mut failure = crate::context::for_user(error, name);
+                let mut failure = for_user(error, name);
                 failure.what = format!("{} is refused: {}", plain(name), failure.what);
                 let otherwise = "See what the system says: journalctl -p err";
                 findings.push(Finding::of("record", name, failure, otherwise));
