@@ -1,0 +1,23 @@
+//! The varlink interface `io.twofactor`: messages and their bytes, without sockets, files and clock.
+//!
+//! A message is a JSON object that a NUL byte ends (<https://varlink.org>). The PAM module and the command are clients, the
+//! daemon is the service. What a client needs to pass a login is small: [`gate`], [`verify`] and the reader of flat JSON
+//! objects in [`json`]. The feature `service` adds the daemon's side.
+#![forbid(unsafe_code)]
+
+pub mod frame;
+pub mod gate;
+pub mod json;
+pub mod reply;
+#[cfg(feature = "service")]
+pub mod service;
+pub mod verify;
+
+/// Path of the daemon's socket.
+pub const SOCKET: &str = "/run/twofactor/socket";
+
+/// Longest message in bytes, the NUL byte at its end included.
+pub const MAX_MESSAGE: usize = 4096;
+
+/// Name of the interface.
+pub const INTERFACE: &str = "io.twofactor";

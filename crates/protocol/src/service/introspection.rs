@@ -1,0 +1,89 @@
+//! `org.varlink.service`: what every varlink service says of itself.
+
+use serde::Serialize;
+
+use crate::INTERFACE;
+
+/// The interface that every varlink service has.
+pub const VARLINK_SERVICE: &str = "org.varlink.service";
+
+/// The description of `io.twofactor`.
+const DESCRIPTION: &str = include_str!("../io.twofactor.varlink");
+
+/// The description of `org.varlink.service` (<https://varlink.org/Service>).
+const SERVICE_DESCRIPTION: &str = include_str!("../org.varlink.service.varlink");
+
+/// What the program says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceInfo {
+    /// The daemon's version.
+    pub version: &'static str,
+}
+
+/// The reply to `GetInfo`.
+#[must_use]
+pub fn info_reply(info: ServiceInfo) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Info {
+        vendor: &'static str,
+        product: &'static str,
+        version: &'static str,
+        url: &'static str,
+        interfaces: [&'static str; 2],
+    }
+    super::reply(&Info {
+        vendor: "pam_twofactor",
+        product: "twofactord",
+        version: info.version,
+        url: "",
+        interfaces: [VARLINK_SERVICE, INTERFACE],
+    })
+}
+
+/// The reply to `GetInterfaceDescription`; `None` where the interface is not known.
+#[must_use]
+pub fn description_reply(interface: &str) -> Option<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Description {
+        description: &'static str,
+    }
+    let description = match interface {
+        INTERFACE => DESCRIPTION,
+        VARLINK_SERVICE => SERVICE_DESCRIPTION,
+        _ => return None,
+    };
+    Some(super::reply(&Description { description }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::ServiceError;
+    use crate::{MAX_MESSAGE, gate, verify};
+
+    #[test]
+    fn the_description_names_every_call_and_error() {
+        let methods: Vec<&str> = DESCRIPTION
+            .lines()
+            .filter_map(|line| line.strip_prefix("method ")?.split('(').next())
+            .collect();
+        assert_eq!(methods, ["Status", "Gate", "Verify"]);
+        assert!(gate::METHOD.ends_with(".Gate") && verify::METHOD.ends_with(".Verify"));
+        for error in ServiceError::ALL {
+            let name = error.name().strip_prefix("io.twofactor.").unwrap();
+            assert!(
+                DESCRIPTION.contains(&format!("\nerror {name} ()\n")),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn descriptions_fit_into_a_message() {
+        for interface in [INTERFACE, VARLINK_SERVICE] {
+            let reply = description_reply(interface).unwrap();
+            assert!(reply.len() <= MAX_MESSAGE, "{}", reply.len());
+        }
+        assert_eq!(description_reply("io.other"), None);
+    }
+}
