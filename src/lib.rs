@@ -3,7 +3,7 @@
 //!
 //! Imports flow one way: terms ([`otp`], [`secret`]), then data ([`device`], [`record`], [`recovery`], [`state`],
 //! [`policy`]), then the pure verdict ([`verify`]), then files ([`sys`], [`store`]) and one whole attempt
-//! ([`check`]). The PAM boundary is private: nothing else may depend on it.
+//! ([`check`]) and the changes of a user's factor ([`operations`]). The PAM boundary is private: nothing else may depend on it.
 
 pub mod check;
 pub mod demand;
@@ -12,6 +12,7 @@ pub mod enroll;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod operations;
 pub mod otp;
 mod pam;
 pub mod policy;

@@ -28,6 +28,7 @@ mod policy_edit;
 mod progress;
 mod qr_files;
 mod recovery_sheet;
+mod refusal;
 #[cfg(test)]
 mod scratch;
 mod shell;

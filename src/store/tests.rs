@@ -6,7 +6,7 @@ mod directories;
 mod files;
 mod identity;
 pub(crate) mod limits;
-mod locks;
+pub(crate) mod locks;
 mod policy;
 mod power;
 mod rebuild;

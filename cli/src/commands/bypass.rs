@@ -1,17 +1,16 @@
 //! `bypass`: a one-time code for somebody whose devices are out of reach.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::record::Record;
-use pam_twofactor::recovery::OneTimeCode;
+use pam_twofactor::operations;
 use pam_twofactor::sys::clock;
-use pam_twofactor::verify::{self, Gate};
+use pam_twofactor::verify::Gate;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::args::Bypass;
 use crate::audit::{self, Event};
-use crate::context::{Context, not_enrolled};
-use crate::error::{Failure, for_user};
+use crate::context::Context;
+use crate::error::Failure;
 use crate::output::Report;
 use crate::shell;
 use crate::text::{span, utc};
@@ -19,24 +18,18 @@ use crate::text::{span, utc};
 /// Runs it.
 pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
     let (account, store, _) = context.enrolled(&args.user)?;
-    let named = |error| for_user(Failure::from(error), &account.name);
     let throttle = context.policy_or_default()?.throttle;
-    let expires = clock::now()?.saturating_add(args.duration);
-    let new = match args.duration {
-        0 => None,
-        _ => Some(OneTimeCode::generate(expires).map_err(Failure::system)?),
+    let now = clock::now()?;
+    let expires = now.saturating_add(args.duration);
+    let issued = if args.duration == 0 {
+        operations::withdraw_bypass(&store, &account)?;
+        None
+    } else {
+        Some(operations::issue_bypass(
+            &store, &account, &throttle, expires, now,
+        )?)
     };
-    let (bypass, code) = new.unzip();
-    let mut locked = store.lock_for_change(&account).map_err(named)?;
-    let record = locked.record().map_err(named)?;
-    let Some(mut record) = record.filter(Record::is_enrolled) else {
-        return Err(not_enrolled(&account.name));
-    };
-    record.bypass = bypass;
-    locked.replace_record(&record, &[]).map_err(named)?;
-    let gate = verify::gate(&throttle, locked.state(), clock::now()?);
-    drop(locked);
-    let until = code.as_ref().map(|_| utc(expires));
+    let until = issued.as_ref().map(|_| utc(expires));
     audit::log(
         Event::Changed,
         &[
@@ -45,12 +38,15 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
             ("until", until.as_deref().unwrap_or("withdrawn")),
         ],
     );
-    let code = code.map(|code| code.grouped());
+    let locked_out = issued
+        .as_ref()
+        .is_some_and(|issued| issued.gate != Gate::Open);
+    let code = issued.map(|issued| issued.code.grouped());
     context.write(&Given {
         user: &account.name,
         code: code.as_ref().map(|code| code.as_str()),
         expires: until,
-        locked_out: gate != Gate::Open,
+        locked_out,
         duration: args.duration,
     })
 }

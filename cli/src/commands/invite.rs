@@ -1,9 +1,8 @@
 //! `invite`: a one-time code with which somebody may enrol at login.
 #![forbid(unsafe_code)]
 
+use pam_twofactor::operations;
 use pam_twofactor::policy::EnrollAtLogin;
-use pam_twofactor::record::Record;
-use pam_twofactor::recovery::OneTimeCode;
 use pam_twofactor::sys::clock;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -11,9 +10,8 @@ use zeroize::Zeroizing;
 use crate::args::Bypass;
 use crate::audit::{self, Event};
 use crate::context::Context;
-use crate::error::{Failure, for_user};
+use crate::error::Failure;
 use crate::output::Report;
-use crate::shell;
 use crate::text::{span, utc};
 
 /// Runs it.
@@ -21,41 +19,14 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
     let account = context.account(&args.user)?;
     let policy = context.policy_or_default()?;
     let store = context.existing_store()?;
-    let holder = context.holder_of(&store, &account)?;
-    let account = holder.account;
-    let named = |error| for_user(Failure::from(error), &account.name);
-    if args.duration == 0 && holder.record.is_none() {
-        return Err(Failure::refused(format!(
-            "{} has no invitation",
-            account.name
-        )));
-    }
+    let account = context.holder_of(&store, &account)?.account;
     let expires = clock::now()?.saturating_add(args.duration);
-    let new = match args.duration {
-        0 => None,
-        _ => Some(OneTimeCode::generate(expires).map_err(Failure::system)?),
+    let code = if args.duration == 0 {
+        operations::withdraw_invitation(&store, &account)?;
+        None
+    } else {
+        Some(operations::invite(&store, &account, expires)?)
     };
-    let (invite, code) = new.unzip();
-    let mut locked = store.lock_for_change(&account).map_err(named)?;
-    let old = locked.record().map_err(named)?;
-    if old.as_ref().is_some_and(Record::is_enrolled) {
-        return Err(
-            Failure::refused(format!("{} already has a device", account.name)).next(format!(
-                "For one more: {}\nFor a way in without it: {}",
-                shell::twofactor("enroll", &[&account.name], &[("--device", "NAME")]),
-                shell::twofactor("bypass", &[&account.name], &[])
-            )),
-        );
-    }
-    match (invite, old) {
-        (None, None) => {}
-        (None, Some(_)) => locked.remove().map_err(named)?,
-        (invite @ Some(_), _) => {
-            let mut record = Record::new(account.name.clone(), account.uid);
-            record.invite = invite;
-            locked.replace_record(&record, &[]).map_err(named)?;
-        }
-    }
     let until = code.as_ref().map(|_| utc(expires));
     audit::log(
         Event::Changed,

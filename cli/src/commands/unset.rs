@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use pam_twofactor::device::Id;
+use pam_twofactor::operations::{self, RootChange};
 use pam_twofactor::record::Record;
 use pam_twofactor::store::{Cause, FoundBy, Store};
 use pam_twofactor::sys::accounts::{self, Account};
@@ -132,17 +133,8 @@ fn one(
     context
         .terminal
         .confirm(&format!("Remove the device {device} of {}?", account.name))?;
-    let mut locked = store.lock_for_change(account).map_err(named)?;
-    let Some(mut record) = locked.record().map_err(named)? else {
-        return Err(not_enrolled(&account.name));
-    };
-    record.devices.retain(|device| device.id != id);
-    let left = record.devices.len();
-    match left {
-        0 => locked.remove().map_err(named)?,
-        _ => locked.replace_record(&record, &[]).map_err(named)?,
-    }
-    report(context, &account.name, Some(device), left)
+    let removed = operations::remove_device(store, account, id, &mut RootChange)?;
+    report(context, &account.name, Some(device), removed.left)
 }
 
 /// Works with a record or state that is damaged or alone, too: this is how one gets rid of it.
@@ -183,19 +175,9 @@ fn all(context: &Context, store: &Store, target: &Target, danger: Danger) -> Res
             None
         }
     };
-    let account = target.account.as_ref().filter(|_| shown.is_some());
-    match account.map(|account| store.lock_for_change(account)) {
-        Some(Ok(locked)) => {
-            let now = locked.record().ok().flatten().map(|record| ids(&record));
-            if shown.is_some() && now.is_some() && shown != now {
-                return Err(Failure::refused(format!(
-                    "the devices of {name} were changed meanwhile; try again"
-                )));
-            }
-            locked.remove()?;
-        }
-        Some(Err(error)) if matches!(error.cause, Cause::Busy(_)) => return Err(error.into()),
-        Some(Err(_)) | None => store.discard(name)?,
+    match (&target.account, &shown) {
+        (Some(account), Some(devices)) => operations::clear(store, account, devices)?,
+        _ => operations::discard(store, name)?,
     }
     match shown {
         Some(devices) if devices.is_empty() => withdrawn(context, name),

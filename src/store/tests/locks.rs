@@ -11,7 +11,7 @@ use crate::state::encode_file;
 use crate::sys::file::write_file;
 
 /// Another process that holds the lock of a file until it is killed.
-fn holder(path: &Path) -> Child {
+pub(crate) fn holder(path: &Path) -> Child {
     let mut child = Command::new("flock")
         .args(["--exclusive", "--no-fork"])
         .arg(path)
@@ -26,7 +26,7 @@ fn holder(path: &Path) -> Child {
     child
 }
 
-fn kill(mut child: Child) {
+pub(crate) fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -1,0 +1,29 @@
+//! A change of a user's factor that was not made, as an error for a person: what happened, and the next step.
+#![forbid(unsafe_code)]
+
+use pam_twofactor::operations::{ChangeCause, ChangeError};
+
+use crate::context::not_enrolled;
+use crate::error::{Failure, for_user};
+use crate::shell;
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Self {
+        let refused = Self::refused(&error);
+        let user = &error.user;
+        match error.cause {
+            ChangeCause::Failed(failure) => for_user(failure, user),
+            ChangeCause::NotEnrolled => not_enrolled(user),
+            ChangeCause::AlreadyEnrolled => refused.next(format!(
+                "For one more: {}\nFor a way in without it: {}",
+                shell::twofactor("enroll", &[user], &[("--device", "NAME")]),
+                shell::twofactor("bypass", &[user], &[])
+            )),
+            ChangeCause::LastDevice(_) => refused.next(format!(
+                "To remove it with the recovery codes: {}",
+                shell::twofactor("unset", &[user], &[])
+            )),
+            ChangeCause::NotInvited | ChangeCause::DevicesChanged => refused,
+        }
+    }
+}

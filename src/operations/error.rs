@@ -1,0 +1,74 @@
+//! Why a user's factor was not changed.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use crate::check::Failure;
+use crate::device::DeviceName;
+use crate::sys::accounts::Account;
+
+/// A change that was not made. Nothing is stored, unless a flush failed at the very end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChangeError {
+    /// The user whose factor it is, by the name of the record.
+    pub user: String,
+    /// Why.
+    pub cause: ChangeCause,
+}
+
+/// Why a change was not made.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChangeCause {
+    /// A file, the clock or the source of randomness is unusable.
+    Failed(Failure),
+    /// The user has no device.
+    NotEnrolled,
+    /// The user has a device.
+    AlreadyEnrolled,
+    /// The user has no invitation.
+    NotInvited,
+    /// The last device: only everything can be removed.
+    LastDevice(DeviceName),
+    /// The devices are others than those of which the caller spoke.
+    DevicesChanged,
+}
+
+impl ChangeError {
+    pub(super) fn new(account: &Account, cause: impl Into<ChangeCause>) -> Self {
+        Self {
+            user: account.name.clone(),
+            cause: cause.into(),
+        }
+    }
+}
+
+impl<E: Into<Failure>> From<E> for ChangeCause {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl fmt::Display for ChangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = &self.user;
+        match &self.cause {
+            ChangeCause::Failed(failure) => failure.fmt(f),
+            ChangeCause::NotEnrolled => write!(f, "{user} has no device"),
+            ChangeCause::AlreadyEnrolled => write!(f, "{user} already has a device"),
+            ChangeCause::NotInvited => write!(f, "{user} has no invitation"),
+            ChangeCause::LastDevice(name) => write!(f, "{name} is the last device of {user}"),
+            ChangeCause::DevicesChanged => {
+                write!(f, "the devices of {user} were changed meanwhile; try again")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ChangeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.cause {
+            ChangeCause::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Changes of one user's factor. Each locks, reads, checks, changes and writes; its caller asks before it and reports after it.
+//!
+//! Nothing here knows a terminal, PAM or a socket. What a caller has to add inside a change, such as the check of a proof, is
+//! given as [`ChangeSteps`].
+#![forbid(unsafe_code)]
+
+mod error;
+mod one_time_code;
+mod removal;
+
+#[cfg(test)]
+mod tests;
+
+use crate::record::Record;
+use crate::recovery::PlainCode;
+use crate::store::{Locked, Store};
+use crate::sys::accounts::Account;
+
+pub use error::{ChangeCause, ChangeError};
+pub use one_time_code::{IssuedBypass, invite, issue_bypass, withdraw_bypass, withdraw_invitation};
+pub use removal::{RemovedDevice, clear, discard, remove_all, remove_device};
+
+/// What a caller does inside a change, under its lock. An error ends the change, and nothing is stored.
+pub trait ChangeSteps {
+    /// The caller's error.
+    type Error: From<ChangeError>;
+
+    /// Checks that the change is allowed at this moment: a proof of the user, the policy, an invitation. `record` is what is
+    /// stored before the change. A code that is compared here must be charged in the state of `locked` first.
+    ///
+    /// # Errors
+    /// Why it is not allowed.
+    fn permit(
+        &mut self,
+        locked: &mut Locked<'_>,
+        record: Option<&Record>,
+    ) -> Result<(), Self::Error> {
+        let _ = (locked, record);
+        Ok(())
+    }
+
+    /// Hands over new recovery codes before they count, so that no code counts that its owner does not have. `codes` is empty
+    /// where the change makes none.
+    ///
+    /// # Errors
+    /// Why they cannot be handed over.
+    fn deliver(&mut self, codes: &[PlainCode]) -> Result<(), Self::Error> {
+        let _ = codes;
+        Ok(())
+    }
+}
+
+/// A change by root, who needs no proof and takes new codes from the result.
+#[derive(Debug, Clone, Copy)]
+pub struct RootChange;
+
+impl ChangeSteps for RootChange {
+    type Error = ChangeError;
+}
+
+/// Makes one change under the lock. Where it fails and the account has no record, the state that the lock made is removed.
+fn change<'s, T, E: From<ChangeError>>(
+    store: &'s Store,
+    account: &Account,
+    make: impl FnOnce(&mut Locked<'s>, Option<Record>) -> Result<T, E>,
+) -> Result<T, E> {
+    let failed = |error| E::from(ChangeError::new(account, error));
+    let mut locked = store.lock_for_change(account).map_err(failed)?;
+    let before = locked.record().map_err(failed)?;
+    let is_new = before.is_none();
+    let made = make(&mut locked, before);
+    if made.is_err() && is_new && matches!(locked.record(), Ok(None)) {
+        // The first error is the one to report; a state alone is harmless.
+        let _ = locked.remove();
+    }
+    made
+}

@@ -1,0 +1,108 @@
+//! Removal of one device, or of everything that is kept about a user.
+#![forbid(unsafe_code)]
+
+use crate::device::{Device, Id};
+use crate::record::Record;
+use crate::store::{Cause, Error, Store};
+use crate::sys::accounts::Account;
+
+use super::{ChangeCause, ChangeError, ChangeSteps, change};
+
+/// One device fewer.
+#[derive(Debug)]
+pub struct RemovedDevice {
+    /// The device that no longer counts.
+    pub device: Device,
+    /// How many are left, at least one.
+    pub left: usize,
+}
+
+/// Removes one of several devices. The last one goes with [`remove_all`] only, since the recovery codes go with it.
+///
+/// # Errors
+/// [`ChangeCause::NotEnrolled`]; [`ChangeCause::DevicesChanged`] where the device is there no more;
+/// [`ChangeCause::LastDevice`]; [`ChangeCause::Failed`]; and those of `steps`.
+pub fn remove_device<S: ChangeSteps>(
+    store: &Store,
+    account: &Account,
+    device: Id,
+    steps: &mut S,
+) -> Result<RemovedDevice, S::Error> {
+    let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
+    change(store, account, |locked, before| {
+        let Some(mut record) = before.filter(Record::is_enrolled) else {
+            return Err(refused(ChangeCause::NotEnrolled));
+        };
+        let mut devices = record.devices.iter();
+        let Some(place) = devices.position(|other| other.id == device) else {
+            return Err(refused(ChangeCause::DevicesChanged));
+        };
+        if let [last] = record.devices.as_slice() {
+            return Err(refused(ChangeCause::LastDevice(last.name.clone())));
+        }
+        steps.permit(locked, Some(&record))?;
+        let device = record.devices.remove(place);
+        locked
+            .replace_record(&record, &[])
+            .map_err(|error| refused(error.into()))?;
+        Ok(RemovedDevice {
+            device,
+            left: record.devices.len(),
+        })
+    })
+}
+
+/// Removes record and state of an account that has exactly these devices; none, where it is only invited.
+///
+/// # Errors
+/// [`ChangeCause::DevicesChanged`] where it has others; [`ChangeCause::Failed`]; and those of `steps`.
+pub fn remove_all<S: ChangeSteps>(
+    store: &Store,
+    account: &Account,
+    devices: &[Id],
+    steps: &mut S,
+) -> Result<(), S::Error> {
+    let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
+    let failed = |error: Error| refused(error.into());
+    let mut locked = store.lock(account).map_err(failed)?;
+    let record = locked.record().map_err(failed)?;
+    if !record.as_ref().is_some_and(|record| has(record, devices)) {
+        return Err(refused(ChangeCause::DevicesChanged));
+    }
+    steps.permit(&mut locked, record.as_ref())?;
+    locked.remove().map_err(failed)
+}
+
+/// The same for root, also where record or state cannot be used by now: this is how an administrator gets rid of them. What
+/// was removed meanwhile is no error.
+///
+/// # Errors
+/// [`ChangeCause::DevicesChanged`]; [`ChangeCause::Failed`] where another process holds the lock, or they cannot be removed.
+pub fn clear(store: &Store, account: &Account, devices: &[Id]) -> Result<(), ChangeError> {
+    let failed = |error| ChangeError::new(account, error);
+    match store.lock_for_change(account) {
+        Ok(locked) => {
+            let record = locked.record().ok().flatten();
+            if record.is_some_and(|record| !has(&record, devices)) {
+                return Err(ChangeError::new(account, ChangeCause::DevicesChanged));
+            }
+            locked.remove().map_err(failed)
+        }
+        Err(error) if matches!(error.cause, Cause::Busy(_)) => Err(failed(error)),
+        Err(_) => store.discard(&account.name).map_err(failed),
+    }
+}
+
+/// Removes whatever is kept under a name, in whatever condition: for records that cannot be read, and for names without an
+/// account.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn discard(store: &Store, name: &str) -> Result<(), Error> {
+    store.discard(name)
+}
+
+fn has(record: &Record, devices: &[Id]) -> bool {
+    let ids = record.devices.iter().map(|device| device.id);
+    ids.eq(devices.iter().copied())
+}

@@ -1,0 +1,91 @@
+//! Each change on real files: what it makes, each refusal, what came between, and that a failure leaves nothing.
+#![forbid(unsafe_code)]
+
+mod one_time_code;
+mod removal;
+
+use std::fs;
+
+use super::*;
+use crate::check::Failure;
+use crate::device::{Device, Id, Kind};
+use crate::store::Cause;
+use crate::store::tests::{Scratch, alice, device, enrol, phone};
+
+/// The moment of all changes, in seconds since 1970-01-01 UTC.
+const NOW: u64 = 1_234_567_890;
+
+fn token() -> Device {
+    device("token", 2, Kind::Hotp)
+}
+
+fn id(number: u64) -> Id {
+    Id::from_number(number).unwrap()
+}
+
+/// A store in which alice has these devices; no record where there are none.
+fn with(devices: &[Device]) -> (Scratch, Store) {
+    let scratch = Scratch::new();
+    let store = scratch.store();
+    if !devices.is_empty() {
+        enrol(&store, &alice(), devices);
+    }
+    (scratch, store)
+}
+
+/// Every byte that is kept about alice; empty where there is nothing.
+fn kept(scratch: &Scratch) -> [Vec<u8>; 2] {
+    [scratch.record(), scratch.state()].map(|path| fs::read(path).unwrap_or_default())
+}
+
+const NOTHING: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
+
+fn record(store: &Store) -> Record {
+    store.record(&alice()).unwrap().unwrap()
+}
+
+fn names(store: &Store) -> Vec<String> {
+    let devices = record(store).devices;
+    devices
+        .iter()
+        .map(|device| device.name.to_string())
+        .collect()
+}
+
+fn refused(cause: ChangeCause) -> ChangeError {
+    let user = "alice".to_owned();
+    ChangeError { user, cause }
+}
+
+/// A caller that refuses, and takes note of the devices that it was shown.
+#[derive(Default)]
+struct Refusing {
+    shown: Option<usize>,
+}
+
+/// The answer of [`Refusing`], or of the change itself.
+#[derive(Debug, PartialEq)]
+enum Denied {
+    ByCaller,
+    Change(ChangeError),
+}
+
+impl From<ChangeError> for Denied {
+    fn from(error: ChangeError) -> Self {
+        Self::Change(error)
+    }
+}
+
+impl ChangeSteps for Refusing {
+    type Error = Denied;
+
+    fn permit(&mut self, _: &mut Locked<'_>, record: Option<&Record>) -> Result<(), Denied> {
+        self.shown = Some(record.map_or(0, |record| record.devices.len()));
+        Err(Denied::ByCaller)
+    }
+}
+
+/// What a change says of a state that cannot be read.
+fn is_unusable(error: &ChangeError) -> bool {
+    matches!(&error.cause, ChangeCause::Failed(Failure::Store(error)) if matches!(error.cause, Cause::State(_)))
+}

@@ -1,0 +1,105 @@
+//! Bypass codes and invitations.
+#![forbid(unsafe_code)]
+
+use super::*;
+use crate::policy::Policy;
+use crate::verify::{self, Answer, Form, Gate, Outcome};
+
+fn issue(store: &Store) -> Result<IssuedBypass, ChangeError> {
+    issue_bypass(store, &alice(), &Policy::default().throttle, NOW + 60, NOW)
+}
+
+#[test]
+fn a_bypass_code_works_until_it_expires() {
+    let (_scratch, store) = with(&[phone()]);
+    let issued = issue(&store).unwrap();
+    assert_eq!(issued.gate, Gate::Open);
+    let record = record(&store);
+    let state = store.peek(&alice()).unwrap().unwrap();
+    let policy = Policy::default();
+    let typed = issued.code.grouped();
+    let answer = Answer::read(typed.as_bytes(), Form::Code, &[]);
+    for (now, works) in [(NOW + 59, true), (NOW + 60, false)] {
+        let charged = verify::charge(&policy.throttle, &state, now).unwrap();
+        let verdict = verify::verdict(&policy, &record, &charged, &answer, now);
+        assert_eq!(matches!(verdict.outcome, Outcome::Accepted(_)), works);
+    }
+}
+
+#[test]
+fn a_bypass_code_tells_of_a_lock_out() {
+    let (_scratch, store) = with(&[phone()]);
+    let throttle = Policy::default().throttle;
+    let mut locked = store.lock(&alice()).unwrap();
+    let mut state = locked.state().clone();
+    state.failures = throttle.attempts;
+    state.last_failure = NOW;
+    locked.write(state).unwrap();
+    drop(locked);
+    assert_ne!(issue(&store).unwrap().gate, Gate::Open);
+}
+
+#[test]
+fn a_withdrawn_bypass_code_is_gone() {
+    let (_scratch, store) = with(&[phone()]);
+    issue(&store).unwrap();
+    assert!(record(&store).bypass.is_some());
+    withdraw_bypass(&store, &alice()).unwrap();
+    assert!(record(&store).bypass.is_none());
+    assert_eq!(names(&store), ["phone"]);
+}
+
+#[test]
+fn a_bypass_code_needs_a_device() {
+    let (scratch, store) = with(&[]);
+    let none = refused(ChangeCause::NotEnrolled);
+    assert_eq!(issue(&store).err(), Some(none.clone()));
+    assert_eq!(withdraw_bypass(&store, &alice()), Err(none.clone()));
+    assert_eq!(kept(&scratch), NOTHING);
+    invite(&store, &alice(), NOW + 60).unwrap();
+    let before = kept(&scratch);
+    assert_eq!(issue(&store).err(), Some(none));
+    assert_eq!(kept(&scratch), before);
+}
+
+#[test]
+fn a_bypass_code_changes_no_unusable_state() {
+    let (scratch, store) = with(&[phone()]);
+    fs::write(scratch.state(), "").unwrap();
+    let before = kept(&scratch);
+    assert!(is_unusable(&issue(&store).err().unwrap()));
+    assert_eq!(kept(&scratch), before);
+}
+
+#[test]
+fn an_invitation_replaces_an_earlier_one() {
+    let (_scratch, store) = with(&[]);
+    invite(&store, &alice(), NOW + 60).unwrap();
+    let first = record(&store).invite.unwrap();
+    let code = invite(&store, &alice(), NOW + 90).unwrap();
+    let second = record(&store).invite.unwrap();
+    assert_ne!(first.id, second.id);
+    assert_eq!((second.expires, code.grouped().len()), (NOW + 90, 19));
+    assert!(!record(&store).is_enrolled());
+}
+
+#[test]
+fn an_enrolled_user_is_not_invited() {
+    let (scratch, store) = with(&[phone()]);
+    let before = kept(&scratch);
+    let enrolled = refused(ChangeCause::AlreadyEnrolled);
+    assert_eq!(invite(&store, &alice(), NOW).err(), Some(enrolled.clone()));
+    assert_eq!(withdraw_invitation(&store, &alice()), Err(enrolled));
+    assert_eq!(kept(&scratch), before);
+}
+
+#[test]
+fn a_withdrawn_invitation_leaves_nothing() {
+    let (scratch, store) = with(&[]);
+    let none = refused(ChangeCause::NotInvited);
+    assert_eq!(withdraw_invitation(&store, &alice()), Err(none));
+    assert_eq!(kept(&scratch), NOTHING);
+    invite(&store, &alice(), NOW + 60).unwrap();
+    withdraw_invitation(&store, &alice()).unwrap();
+    assert_eq!(kept(&scratch), NOTHING);
+}

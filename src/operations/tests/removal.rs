@@ -1,0 +1,167 @@
+//! Removal of devices.
+#![forbid(unsafe_code)]
+
+use super::*;
+use crate::store::Error;
+use crate::store::tests::in_own_process;
+use crate::store::tests::limits::FileSize;
+use crate::store::tests::locks::{holder, kill};
+
+fn phone_and_token() -> (Scratch, Store) {
+    with(&[phone(), token()])
+}
+
+#[test]
+fn one_of_two_devices_is_removed() {
+    let (_scratch, store) = phone_and_token();
+    let removed = remove_device(&store, &alice(), id(1), &mut RootChange).unwrap();
+    assert_eq!((removed.device.name.as_str(), removed.left), ("phone", 1));
+    assert_eq!(names(&store), ["token"]);
+    assert!(
+        store
+            .peek(&alice())
+            .unwrap()
+            .unwrap()
+            .device(id(1))
+            .is_none()
+    );
+}
+
+#[test]
+fn the_last_device_is_not_removed_alone() {
+    let (scratch, store) = with(&[token()]);
+    let before = kept(&scratch);
+    let last = refused(ChangeCause::LastDevice("token".parse().unwrap()));
+    let removed = remove_device(&store, &alice(), id(2), &mut RootChange);
+    assert_eq!(removed.err(), Some(last));
+    assert_eq!(kept(&scratch), before);
+}
+
+/// A renewed device has the name of the old one and another id.
+#[test]
+fn a_device_that_was_renewed_is_not_removed() {
+    let (scratch, store) = phone_and_token();
+    let before = kept(&scratch);
+    let removed = remove_device(&store, &alice(), id(3), &mut RootChange);
+    assert_eq!(removed.err(), Some(refused(ChangeCause::DevicesChanged)));
+    assert_eq!(kept(&scratch), before);
+}
+
+#[test]
+fn no_device_is_removed_from_who_has_none() {
+    let (scratch, store) = with(&[]);
+    let none = refused(ChangeCause::NotEnrolled);
+    let removed = remove_device(&store, &alice(), id(1), &mut RootChange);
+    assert_eq!(removed.err(), Some(none));
+    assert_eq!(kept(&scratch), NOTHING);
+}
+
+#[test]
+fn a_caller_that_refuses_keeps_every_device() {
+    let (scratch, store) = phone_and_token();
+    let before = kept(&scratch);
+    let mut caller = Refusing::default();
+    let removed = remove_device(&store, &alice(), id(1), &mut caller);
+    assert_eq!(
+        (removed.err(), caller.shown),
+        (Some(Denied::ByCaller), Some(2))
+    );
+    let mut caller = Refusing::default();
+    let removed = remove_all(&store, &alice(), &[id(1), id(2)], &mut caller);
+    assert_eq!((removed, caller.shown), (Err(Denied::ByCaller), Some(2)));
+    assert_eq!(kept(&scratch), before);
+}
+
+#[test]
+fn all_devices_are_removed_together() {
+    let (scratch, store) = phone_and_token();
+    let removed = remove_all(&store, &alice(), &[id(1), id(2)], &mut RootChange);
+    assert_eq!(removed, Ok(()));
+    assert_eq!(kept(&scratch), NOTHING);
+    assert!(store.holder(&alice()).unwrap().record.is_none());
+}
+
+#[test]
+fn an_invitation_is_removed_as_one() {
+    for by_root in [false, true] {
+        let (scratch, store) = with(&[]);
+        invite(&store, &alice(), NOW + 60).unwrap();
+        let removed = if by_root {
+            clear(&store, &alice(), &[])
+        } else {
+            remove_all(&store, &alice(), &[], &mut RootChange)
+        };
+        assert_eq!(removed, Ok(()));
+        assert_eq!(kept(&scratch), NOTHING);
+    }
+}
+
+#[test]
+fn other_devices_than_those_shown_are_kept() {
+    let (scratch, store) = phone_and_token();
+    let before = kept(&scratch);
+    let changed = Err(refused(ChangeCause::DevicesChanged));
+    for shown in [&[][..], &[id(1)], &[id(1), id(3)], &[id(1), id(2), id(3)]] {
+        let removed = remove_all(&store, &alice(), shown, &mut RootChange);
+        assert_eq!(removed, changed, "{shown:?}");
+        assert_eq!(clear(&store, &alice(), shown), changed, "{shown:?}");
+    }
+    assert_eq!(kept(&scratch), before);
+}
+
+#[test]
+fn what_cannot_be_used_is_removed_by_root_alone() {
+    for path in [Scratch::record, Scratch::state] {
+        let (scratch, store) = phone_and_token();
+        fs::write(path(&scratch), "damaged").unwrap();
+        let before = kept(&scratch);
+        let removed = remove_all(&store, &alice(), &[id(1), id(2)], &mut RootChange);
+        assert!(matches!(removed.unwrap_err().cause, ChangeCause::Failed(_)));
+        assert_eq!(kept(&scratch), before);
+        let cleared = clear(&store, &alice(), &[id(1), id(2)]);
+        assert_eq!(cleared, Ok(()));
+        assert_eq!(kept(&scratch), NOTHING);
+    }
+}
+
+/// Without room for a file the lock cannot be taken over from a process that does not move.
+#[test]
+fn nothing_is_removed_while_another_holds_the_lock() {
+    if !in_own_process(
+        "operations::tests::removal::nothing_is_removed_while_another_holds_the_lock",
+    ) {
+        return;
+    }
+    let (scratch, store) = phone_and_token();
+    let child = holder(&scratch.state());
+    let before = kept(&scratch);
+    let limit = FileSize::limited_to(100);
+    let busy = Error {
+        path: scratch.state(),
+        cause: Cause::Busy(Some(child.id())),
+    };
+    let removed = clear(&store, &alice(), &[id(1), id(2)]);
+    assert_eq!(removed, Err(refused(busy.into())));
+    drop(limit);
+    kill(child);
+    assert_eq!(kept(&scratch), before);
+}
+
+#[test]
+fn what_was_removed_meanwhile_is_no_error_for_root() {
+    let (scratch, store) = with(&[]);
+    assert_eq!(clear(&store, &alice(), &[id(1)]), Ok(()));
+    assert_eq!(kept(&scratch), NOTHING);
+    let removed = remove_all(&store, &alice(), &[id(1)], &mut RootChange);
+    assert!(matches!(removed.unwrap_err().cause, ChangeCause::Failed(_)));
+    assert_eq!(kept(&scratch), NOTHING);
+}
+
+#[test]
+fn discarding_needs_no_account() {
+    let (scratch, store) = phone_and_token();
+    fs::write(scratch.record(), "damaged").unwrap();
+    discard(&store, "alice").unwrap();
+    assert_eq!(kept(&scratch), NOTHING);
+    assert_eq!(store.index().unwrap(), []);
+}
