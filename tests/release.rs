@@ -168,7 +168,8 @@ fn contributing_names_targets_that_exist() {
         assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
     }
     let listed = makefile.split("\n.PHONY: ").nth(1).unwrap();
-    for target in listed.lines().next().unwrap().split(' ') {
+    let listed = listed.split("\n.").next().unwrap();
+    for target in listed.split_whitespace() {
         let alone = ["bench", "fuzz", "mutants", "faults", "races", "demo"];
         let is_proof = target.starts_with("test") || alone.contains(&target);
         assert!(
@@ -178,5 +179,25 @@ fn contributing_names_targets_that_exist() {
                     .any(|call| call.split(' ').any(|one| one == target)),
             "CONTRIBUTING.md does not name make {target}"
         );
+    }
+}
+
+#[test]
+fn help_lists_the_targets_on_one_screen() {
+    let makefile = text("Makefile");
+    let help: Vec<&str> = makefile
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .collect();
+    assert!(help.len() <= 24 && help.iter().all(|line| line.len() <= 80));
+    for target in ["docs", "test", "fuzz", "demo", "dist", "deb", "install"] {
+        let is_named = |line: &str| {
+            line.split("  ")
+                .next()
+                .unwrap_or("")
+                .split(' ')
+                .any(|name| name == target)
+        };
+        assert!(help.iter().any(|line| is_named(line)), "{target}");
     }
 }
