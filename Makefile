@@ -34,7 +34,7 @@ module  = $(release)/pam_twofactor.so
 command = $(release)/twofactor
 
 build_packages   = gcc libc6-dev libpam0g-dev
-demo_packages    = $(build_packages) openssh-server openssh-client oathtool libpam-modules passwd perl-base util-linux
+demo_packages    = $(build_packages) openssh-server openssh-client oathtool libpam-modules util-linux
 fuzz_packages    = $(build_packages) g++
 test_packages    = $(demo_packages) sudo login binutils valgrind strace zbar-tools imagemagick librsvg2-bin rsync \
 	procps libpam-google-authenticator libpam-oath apparmor sasl2-bin opendoas e2fsprogs xfsprogs btrfs-progs g++ \
@@ -190,7 +190,7 @@ budget: need-test harness
 
 ## demo               a login through real sshd, for you to watch; INTERACTIVE=1
 demo: need-demo build
-	@INTERACTIVE='$(INTERACTIVE)' demo/run $(module) $(command)
+	INTERACTIVE='$(INTERACTIVE)' cargo run $(CARGOFLAGS) --quiet $(root_runner) -p harness --example demo
 
 ## dist               the source archive with all dependencies
 dist: need-dist rust

@@ -88,7 +88,10 @@ fn helper(name: &str) -> PathBuf {
 }
 
 /// The directory in which libpam looks for modules given by their plain name.
-pub(crate) fn security_directory() -> PathBuf {
+///
+/// # Panics
+/// When no directory has pam_unix.so.
+pub fn security_directory() -> PathBuf {
     let mut candidates = vec![
         PathBuf::from("/lib/security"),
         "/lib64/security".into(),
