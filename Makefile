@@ -1,8 +1,10 @@
 # `make help` lists the targets. Rust is needed (Cargo.toml says which); Debian packages that are missing are installed.
 
 PREFIX      = /usr/local
-# Where libpam looks for modules; empty: beside pam_unix.so.
-PAMDIR      =
+# Where libpam looks for modules: beside pam_unix.so, of the architecture that is built for.
+multiarch  := $(or $(shell gcc -print-multiarch 2>/dev/null),$(shell uname -m)-linux-gnu)
+PAMDIR     := $(patsubst %/pam_unix.so,%,$(firstword $(wildcard $(addsuffix /security/pam_unix.so, \
+	/usr/lib/$(multiarch) /lib/$(multiarch) /usr/lib64 /lib64 /usr/lib /lib /usr/lib/*))))
 POLICYDIR   = /etc/security
 STATEDIR    = /var/lib/twofactor
 BINDIR      = $(PREFIX)/bin
