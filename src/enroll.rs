@@ -2,6 +2,8 @@
 //! a login dialogue. Stores nothing.
 #![forbid(unsafe_code)]
 
+mod pending;
+
 use zeroize::Zeroizing;
 
 use crate::device::{Device, DeviceName, Id, Kind};
@@ -12,6 +14,8 @@ use crate::state::{COUNTER_UNKNOWN, DeviceState, State};
 use crate::sys::accounts::Account;
 use crate::uri::{KeyUri, UriKind};
 use crate::verify::{self, Answer, Form, Outcome, Rejected};
+
+pub use pending::{ConfirmedDevice, PendingDevice, UnconfirmedCode};
 
 /// How often a code of a new device is asked for.
 pub const TRIES: u32 = 5;

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use pam_twofactor::operations::ChangeSteps;
 use pam_twofactor::recovery::{self, PlainCode};
 use pam_twofactor::sys::host;
 use zeroize::Zeroizing;
@@ -58,6 +59,28 @@ impl Sheet {
                 }
             }
         }
+    }
+}
+
+/// The hand-over of a new set of codes, before it counts.
+pub struct SheetDelivery<'a> {
+    sheet: &'a Sheet,
+    user: &'a str,
+    now: u64,
+}
+
+impl<'a> SheetDelivery<'a> {
+    /// Of a user's codes, made at `now` (seconds since 1970-01-01 UTC).
+    pub const fn new(sheet: &'a Sheet, user: &'a str, now: u64) -> Self {
+        Self { sheet, user, now }
+    }
+}
+
+impl ChangeSteps for SheetDelivery<'_> {
+    type Error = Failure;
+
+    fn deliver(&mut self, codes: &[PlainCode]) -> Result<(), Failure> {
+        self.sheet.fill(self.user, codes, self.now)
     }
 }
 

@@ -19,11 +19,22 @@ impl From<ChangeError> for Failure {
                 shell::twofactor("enroll", &[user], &[("--device", "NAME")]),
                 shell::twofactor("bypass", &[user], &[])
             )),
+            ChangeCause::NameTaken(name) => refused.next(format!(
+                "For one more: {}\nFor a new key of this one: {}",
+                shell::twofactor("enroll", &[user], &[("--device", "NAME")]),
+                shell::twofactor("renew", &[user], &[("--device", name.as_str())])
+            )),
+            ChangeCause::TooManyDevices => refused.next(format!(
+                "To remove one: {}",
+                shell::twofactor("unset", &[user], &[("--device", "NAME")])
+            )),
             ChangeCause::LastDevice(_) => refused.next(format!(
                 "To remove it with the recovery codes: {}",
                 shell::twofactor("unset", &[user], &[])
             )),
-            ChangeCause::NotInvited | ChangeCause::DevicesChanged => refused,
+            ChangeCause::NotInvited
+            | ChangeCause::DeviceChanged(_)
+            | ChangeCause::DevicesChanged => refused,
         }
     }
 }

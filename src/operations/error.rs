@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::check::Failure;
-use crate::device::DeviceName;
+use crate::device::{DeviceName, MAX_DEVICES};
 use crate::sys::accounts::Account;
 
 /// A change that was not made. Nothing is stored, unless a flush failed at the very end.
@@ -27,6 +27,12 @@ pub enum ChangeCause {
     AlreadyEnrolled,
     /// The user has no invitation.
     NotInvited,
+    /// The user has a device of this name.
+    NameTaken(DeviceName),
+    /// The user has as many devices as a user can have.
+    TooManyDevices,
+    /// This device was renewed or removed since the caller read of it.
+    DeviceChanged(DeviceName),
     /// The last device: only everything can be removed.
     LastDevice(DeviceName),
     /// The devices are others than those of which the caller spoke.
@@ -56,6 +62,12 @@ impl fmt::Display for ChangeError {
             ChangeCause::NotEnrolled => write!(f, "{user} has no device"),
             ChangeCause::AlreadyEnrolled => write!(f, "{user} already has a device"),
             ChangeCause::NotInvited => write!(f, "{user} has no invitation"),
+            ChangeCause::NameTaken(name) => write!(f, "{user} already has a device named {name}"),
+            ChangeCause::TooManyDevices => write!(f, "{user} already has {MAX_DEVICES} devices"),
+            ChangeCause::DeviceChanged(name) => write!(
+                f,
+                "the device {name} was changed meanwhile; nothing was stored"
+            ),
             ChangeCause::LastDevice(name) => write!(f, "{name} is the last device of {user}"),
             ChangeCause::DevicesChanged => {
                 write!(f, "the devices of {user} were changed meanwhile; try again")

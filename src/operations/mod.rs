@@ -4,6 +4,7 @@
 //! given as [`ChangeSteps`].
 #![forbid(unsafe_code)]
 
+mod enrollment;
 mod error;
 mod one_time_code;
 mod removal;
@@ -16,6 +17,7 @@ use crate::recovery::PlainCode;
 use crate::store::{Locked, Store};
 use crate::sys::accounts::Account;
 
+pub use enrollment::{DevicesBefore, NewEnrollment, enroll, new_recovery_codes, renew, room_for};
 pub use error::{ChangeCause, ChangeError};
 pub use one_time_code::{IssuedBypass, invite, issue_bypass, withdraw_bypass, withdraw_invitation};
 pub use removal::{RemovedDevice, clear, discard, remove_all, remove_device};

@@ -9,10 +9,11 @@ mod words;
 
 use crate::check::{Failure, Session};
 use crate::demand::Demand;
+use crate::operations::{ChangeCause, ChangeError};
 use crate::policy::rhost_address;
-use crate::store::{PolicyFile, Store};
-use crate::sys::accounts::{self, Account};
-use crate::sys::clock;
+use crate::store::{self, PolicyFile, Store};
+use crate::sys::accounts::{self, Account, LookupFailed};
+use crate::sys::clock::{self, BeforeEpoch};
 
 use super::args::Arguments;
 use super::codes::Admission;
@@ -116,7 +117,7 @@ fn withdrawn(about: Line, what: Permission) -> Line {
 enum Stop {
     /// Nothing was enrolled, and nothing had to be.
     Skipped,
-    /// Somebody else got a device for this account meanwhile: what was asked of this login is no longer enough.
+    /// Somebody else changed the devices of this account meanwhile: what was asked of this login is no longer enough.
     Enrolled,
     /// It needs an invitation, and there is none that counts; for the rest as if it was skipped.
     Uninvited(NoInvitation),
@@ -132,9 +133,43 @@ enum Stop {
     Failed(Failure),
 }
 
-impl<E: Into<Failure>> From<E> for Stop {
-    fn from(error: E) -> Self {
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<store::Error> for Stop {
+    fn from(error: store::Error) -> Self {
         Self::Failed(error.into())
+    }
+}
+
+impl From<BeforeEpoch> for Stop {
+    fn from(error: BeforeEpoch) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<LookupFailed> for Stop {
+    fn from(error: LookupFailed) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<getrandom::Error> for Stop {
+    fn from(error: getrandom::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// All other causes are that the devices are no longer those of the beginning.
+impl From<ChangeError> for Stop {
+    fn from(error: ChangeError) -> Self {
+        match error.cause {
+            ChangeCause::Failed(failure) => Self::Failed(failure),
+            _ => Self::Enrolled,
+        }
     }
 }
 

@@ -9,6 +9,8 @@ use crate::sshd::{devices, machine_with, runs};
 
 /// Where the record will be.
 const RECORD: &str = "/var/lib/twofactor/users/alice.toml";
+/// Where the state will be.
+const STATE: &str = "/var/lib/twofactor/state/alice";
 
 /// Runs a login during which something happens before the question that ends so is answered.
 fn while_asked(
@@ -136,6 +138,25 @@ fn what_cannot_be_stored_refuses_the_login() {
         let log = logged(&machine, "sshd:account");
         assert!(log[0].contains("result=error"), "{log:?}");
     }
+}
+
+/// What was offered could not be stored, and is no longer an offer.
+#[test]
+fn a_failed_offer_beside_a_new_device_is_refused() {
+    let machine = machine_with("enroll_at_login = \"offer\"");
+    let mut record = String::new();
+    let question = crate::app::CODE_OR_SKIP;
+    let (is_in, shown) = while_asked(&machine, &[(OFFER, "yes")], question, || {
+        enroll(&machine, "alice", &[]);
+        record = machine.read(RECORD);
+        machine.run("truncate", &["-s", "0", STATE]).ok();
+    });
+    assert!(!is_in, "{shown}");
+    assert_eq!(machine.read(RECORD), record);
+    assert_eq!(
+        logged(&machine, "sshd:account"),
+        ["user=alice rhost=127.0.0.1 result=enrolled-meanwhile"]
+    );
 }
 
 #[test]

@@ -2,9 +2,8 @@
 #![forbid(unsafe_code)]
 
 use pam_twofactor::device::{Device, Kind};
-use pam_twofactor::enroll::{self, TRIES, in_fours};
+use pam_twofactor::enroll::{ConfirmedDevice, PendingDevice, TRIES, in_fours};
 use pam_twofactor::policy::Policy;
-use pam_twofactor::state::DeviceState;
 use pam_twofactor::sys::accounts::Account;
 use pam_twofactor::sys::clock;
 use pam_twofactor::verify::Rejected;
@@ -40,8 +39,8 @@ impl Confirmation {
 
 /// A device that its owner has and that may be stored.
 pub struct Confirmed {
-    /// Its state: a code that was typed is used up in it.
-    pub entry: DeviceState,
+    /// The device, with the code used up that was typed.
+    pub device: ConfirmedDevice,
     /// The URI that was shown.
     pub uri: Zeroizing<String>,
     /// Files with its QR code, to be kept once it is stored.
@@ -63,27 +62,28 @@ pub fn present(
     context: &Context,
     account: &Account,
     policy: &Policy,
-    device: &Device,
+    pending: PendingDevice,
     style: &Style<'_>,
 ) -> Result<Confirmed, Failure> {
+    let device = pending.device();
     let terminal = &context.terminal;
     let uris = uris(device, &account.name, policy, None);
     let uri = uri(device, &account.name, policy, None);
     let files = QrFiles::write(style.files, &uri)?;
-    let entry = enroll::unused(device);
     if let (Format::Json, Confirmation::Skip) = (context.format, style.confirmation) {
         // A script takes the key from the report; it must not get into the log that standard error goes to.
-        return Ok(Confirmed { entry, uri, files });
+        let device = pending.vouched();
+        return Ok(Confirmed { device, uri, files });
     }
     if let Some(warning) = app_warning(device) {
         terminal.say(&format!("Warning: {warning}\n\n"))?;
     }
     show(terminal, device, &uris, style.qr)?;
-    let entry = match style.confirmation {
-        Confirmation::Skip => entry,
-        Confirmation::Ask => ask(context, account, policy, device)?,
+    let device = match style.confirmation {
+        Confirmation::Skip => pending.vouched(),
+        Confirmation::Ask => ask(context, account, policy, pending)?,
     };
-    Ok(Confirmed { entry, uri, files })
+    Ok(Confirmed { device, uri, files })
 }
 
 /// Shows key, URI and QR code.
@@ -142,23 +142,29 @@ fn ask(
     context: &Context,
     account: &Account,
     policy: &Policy,
-    device: &Device,
-) -> Result<DeviceState, Failure> {
+    mut pending: PendingDevice,
+) -> Result<ConfirmedDevice, Failure> {
     let terminal = &context.terminal;
-    for _ in 0..TRIES {
+    let kind = pending.device().kind;
+    loop {
         let question = "Code the device shows now (Enter to cancel): ";
         let Some(typed) = terminal.ask(question)? else {
             return Err(Failure::refused("no code was typed, so nothing was stored"));
         };
         let now = clock::now()?;
-        match enroll::confirm(policy, account, device, typed.as_bytes(), now) {
-            Ok(used) => return Ok(used),
-            Err(why) => terminal.say(&format!("{}\n", explain(device.kind, &why, now)))?,
+        let refused = match pending.confirm(policy, account, typed.as_bytes(), now) {
+            Ok(confirmed) => return Ok(confirmed),
+            Err(refused) => refused,
+        };
+        terminal.say(&format!("{}\n", explain(kind, &refused.why, now)))?;
+        if refused.tries_left == 0 {
+            return Err(
+                Failure::refused(format!("{TRIES} codes were wrong, so nothing was stored")).next(
+                    "Was it scanned anew? An older entry of the app shows other codes. Is the time right, here and there?",
+                ),
+            );
         }
     }
-    Err(Failure::refused(format!("{TRIES} codes were wrong, so nothing was stored")).next(
-        "Was it scanned anew? An older entry of the app shows other codes. Is the time right, here and there?",
-    ))
 }
 
 fn explain(kind: Kind, why: &Rejected, now: u64) -> String {

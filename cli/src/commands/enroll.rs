@@ -1,12 +1,14 @@
 //! `enroll`: a new device.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::{Device, DeviceName, Kind, MAX_DEVICES};
-use pam_twofactor::enroll;
+use pam_twofactor::device::{DeviceName, Kind};
+use pam_twofactor::enroll::PendingDevice;
+use pam_twofactor::operations::{self, ChangeSteps, DevicesBefore};
 use pam_twofactor::otp::{Algorithm, Digits, Interval};
 use pam_twofactor::policy::{NewDevices, Policy};
 use pam_twofactor::record::Record;
-use pam_twofactor::recovery::{PlainCode, RecoverySet};
+use pam_twofactor::recovery::PlainCode;
+use pam_twofactor::store::Locked;
 use pam_twofactor::sys::clock;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -16,10 +18,10 @@ use crate::args::{Enroll, Hash};
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
-use crate::error::{Exit, Failure, for_user};
+use crate::error::{Exit, Failure};
 use crate::output::{Format, Report};
 use crate::qr_files::QrFileOptions;
-use crate::recovery_sheet::{Handed, Sheet};
+use crate::recovery_sheet::{Handed, Sheet, SheetDelivery};
 use crate::shell;
 
 /// What a second device is called unless it is given another name.
@@ -84,40 +86,34 @@ fn enrol(context: &Context, args: &Enroll) -> Result<Devices, Failure> {
     // A device for an alias is one more of the record that counts.
     let holder = context.holder_of(&store, &account)?;
     let account = holder.account;
-    let named = |error| for_user(Failure::from(error), &account.name);
+    operations::room_for(&account, holder.record.as_ref(), &name)?;
     if let Some(record) = holder.record {
-        has_room(&record, &name)?;
         gives_codes(&record, args)?;
     }
     let sheet = Sheet::new(args.recovery_file.as_deref())?;
-    let device = new_device(name, args, &policy)?;
+    let pending = new_device(name, args, &policy)?;
     let confirmation = Confirmation::new(&args.no_confirm);
     let style = Style {
         qr: args.qr,
         files: &args.files,
         confirmation,
     };
-    let confirmed = present(context, &account, &policy, &device, &style)?;
-
-    let mut locked = store.lock_for_change(&account).map_err(named)?;
-    let mut record = locked
-        .record()
-        .map_err(named)?
-        .unwrap_or_else(|| Record::new(account.name.clone(), account.uid));
-    // Somebody else may have enrolled a device while the code was typed.
-    has_room(&record, &device.name)?;
-    gives_codes(&record, args)?;
-    record.enroll(device.clone());
-    let codes = match record.recovery {
-        Some(_) => Vec::new(),
-        None => new_recovery_codes(&mut record)?,
+    let confirmed = present(context, &account, &policy, pending, &style)?;
+    let now = clock::now()?;
+    let mut steps = FirstCodes {
+        args,
+        delivery: SheetDelivery::new(&sheet, &account.name, now),
     };
-    sheet.fill(&account.name, &codes, clock::now()?)?;
-    locked
-        .replace_record(&record, &[confirmed.entry])
-        .map_err(named)?;
-    drop(locked);
-    let (files, handed) = (confirmed.files.keep(), sheet.keep(codes));
+    let new = operations::enroll(
+        &store,
+        &account,
+        confirmed.device,
+        DevicesBefore::Any,
+        now,
+        &mut steps,
+    )?;
+    let device = new.device;
+    let (files, handed) = (confirmed.files.keep(), sheet.keep(new.recovery_codes));
 
     audit::log(
         Event::Changed,
@@ -140,17 +136,29 @@ fn enrol(context: &Context, args: &Enroll) -> Result<Devices, Failure> {
         files: &files,
         enabled: policy.enabled,
     })?;
-    match record.devices.len() {
+    match new.devices {
         1 => Ok(Devices::One),
         _ => Ok(Devices::Several),
     }
 }
 
-/// Gives a record its ten recovery codes.
-pub fn new_recovery_codes(record: &mut Record) -> Result<Vec<PlainCode>, Failure> {
-    let (set, codes) = RecoverySet::generate(clock::now()?).map_err(Failure::system)?;
-    record.recovery = Some(set);
-    Ok(codes)
+/// Adds a device beside those that there are by now.
+struct FirstCodes<'a> {
+    args: &'a Enroll,
+    delivery: SheetDelivery<'a>,
+}
+
+impl ChangeSteps for FirstCodes<'_> {
+    type Error = Failure;
+
+    /// The user may have got recovery codes while the code was typed.
+    fn permit(&mut self, _: &mut Locked<'_>, record: Option<&Record>) -> Result<(), Failure> {
+        record.map_or(Ok(()), |record| gives_codes(record, self.args))
+    }
+
+    fn deliver(&mut self, codes: &[PlainCode]) -> Result<(), Failure> {
+        self.delivery.deliver(codes)
+    }
 }
 
 /// For the log.
@@ -159,28 +167,6 @@ pub const fn yes_or_no(confirmation: Confirmation) -> &'static str {
         Confirmation::Ask => "yes",
         Confirmation::Skip => "no",
     }
-}
-
-fn has_room(record: &Record, name: &DeviceName) -> Result<(), Failure> {
-    let user = &record.user;
-    if record.device(name.as_str()).is_some() {
-        return Err(
-            Failure::refused(format!("{user} already has a device named {name}")).next(format!(
-                "For one more: {}\nFor a new key of this one: {}",
-                shell::twofactor("enroll", &[user], &[("--device", "NAME")]),
-                shell::twofactor("renew", &[user], &[("--device", name.as_str())])
-            )),
-        );
-    }
-    if record.devices.len() >= MAX_DEVICES {
-        return Err(
-            Failure::refused(format!("{user} already has {MAX_DEVICES} devices")).next(format!(
-                "To remove one: {}",
-                shell::twofactor("unset", &[user], &[("--device", "NAME")])
-            )),
-        );
-    }
-    Ok(())
 }
 
 /// Recovery codes are given out with the first device, and kept as hashes: later there is nothing to write.
@@ -197,7 +183,7 @@ fn gives_codes(record: &Record, args: &Enroll) -> Result<(), Failure> {
     }
 }
 
-fn new_device(name: DeviceName, args: &Enroll, policy: &Policy) -> Result<Device, Failure> {
+fn new_device(name: DeviceName, args: &Enroll, policy: &Policy) -> Result<PendingDevice, Failure> {
     let defaults = policy.new_devices;
     let algorithm = match args.algorithm {
         None => defaults.algorithm,
@@ -219,7 +205,7 @@ fn new_device(name: DeviceName, args: &Enroll, policy: &Policy) -> Result<Device
         interval,
         algorithm,
     };
-    enroll::new_device(name, kind, settings, clock::now()?).map_err(Failure::system)
+    PendingDevice::generate(name, kind, settings, clock::now()?).map_err(Failure::system)
 }
 
 /// What `enroll` reports. Holds secrets: it is the only time they are shown.

@@ -1,38 +1,30 @@
 //! `recovery-codes`: a new set, which replaces the old one.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::record::Record;
+use pam_twofactor::operations;
 use pam_twofactor::sys::clock;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::enroll::new_recovery_codes;
 use crate::args::RecoveryCodes;
 use crate::audit::{self, Event};
-use crate::context::{Context, not_enrolled};
-use crate::error::{Failure, for_user};
+use crate::context::Context;
+use crate::error::Failure;
 use crate::output::Report;
-use crate::recovery_sheet::{Handed, Sheet};
+use crate::recovery_sheet::{Handed, Sheet, SheetDelivery};
 
 /// Runs it.
 pub fn run(context: &Context, args: &RecoveryCodes) -> Result<(), Failure> {
     let (account, store, record) = context.enrolled(&args.user)?;
-    let named = |error| for_user(Failure::from(error), &account.name);
     let sheet = Sheet::new(args.recovery_file.as_deref())?;
     if record.recovery.is_some() {
         context
             .terminal
             .confirm(&format!("Replace the recovery codes of {}?", account.name))?;
     }
-    let mut locked = store.lock_for_change(&account).map_err(named)?;
-    let record = locked.record().map_err(named)?;
-    let Some(mut record) = record.filter(Record::is_enrolled) else {
-        return Err(not_enrolled(&account.name));
-    };
-    let codes = new_recovery_codes(&mut record)?;
-    sheet.fill(&account.name, &codes, clock::now()?)?;
-    locked.replace_record(&record, &[]).map_err(named)?;
-    drop(locked);
+    let now = clock::now()?;
+    let mut delivery = SheetDelivery::new(&sheet, &account.name, now);
+    let codes = operations::new_recovery_codes(&store, &account, now, &mut delivery)?;
     let handed = sheet.keep(codes);
     audit::log(
         Event::Changed,

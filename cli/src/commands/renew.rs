@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use pam_twofactor::device::Device;
-use pam_twofactor::enroll;
-use pam_twofactor::policy::NewDevices;
+use pam_twofactor::enroll::PendingDevice;
+use pam_twofactor::operations::{self, RootChange};
 use pam_twofactor::record::Record;
 use pam_twofactor::sys::clock;
 use serde::Serialize;
@@ -15,62 +15,38 @@ use crate::args::Renew;
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
-use crate::error::{Failure, for_user};
+use crate::error::Failure;
 use crate::output::Report;
 
 /// Runs it.
 pub fn run(context: &Context, args: &Renew) -> Result<(), Failure> {
     let (account, store, record) = context.enrolled(&args.user)?;
     let policy = context.policy_or_default()?;
-    let named = |error| for_user(Failure::from(error), &account.name);
     let old = chosen(&record, args.device.as_deref())?;
-    let settings = NewDevices {
-        algorithm: old.algorithm,
-        digits: old.digits,
-        ..policy.new_devices
-    };
-    let new = enroll::new_device(old.name.clone(), old.kind, settings, clock::now()?)
-        .map_err(Failure::system)?;
+    let pending = PendingDevice::renewal(old, clock::now()?).map_err(Failure::system)?;
     let confirmation = Confirmation::new(&args.no_confirm);
     let style = Style {
         qr: args.qr,
         files: &args.files,
         confirmation,
     };
-    let confirmed = present(context, &account, &policy, &new, &style)?;
+    let confirmed = present(context, &account, &policy, pending, &style)?;
 
-    let mut locked = store.lock_for_change(&account).map_err(named)?;
-    let mut record = locked.record().map_err(named)?;
-    let place = record
-        .iter_mut()
-        .flat_map(|record| &mut record.devices)
-        .find(|device| device.id == old.id);
-    let (Some(place), user) = (place, &account.name) else {
-        return Err(Failure::refused(format!(
-            "the device {} was changed meanwhile; nothing was stored",
-            old.name
-        )));
-    };
-    *place = new.clone();
-    if let Some(record) = &record {
-        locked
-            .replace_record(record, &[confirmed.entry])
-            .map_err(named)?;
-    }
-    drop(locked);
+    let renewed = confirmed.device;
+    let new = operations::renew(&store, &account, old.id, renewed, &mut RootChange)?;
     let files = confirmed.files.keep();
 
     audit::log(
         Event::Changed,
         &[
-            ("user", user),
+            ("user", &account.name),
             ("action", "renew"),
             ("device", new.name.as_str()),
             ("confirmed", yes_or_no(confirmation)),
         ],
     );
     context.write(&Renewed {
-        user,
+        user: &account.name,
         device: DeviceInfo::new(&new, None),
         confirmed: confirmation == Confirmation::Ask,
         secret: &new.secret.to_base32(),

@@ -1,6 +1,7 @@
 //! Each change on real files: what it makes, each refusal, what came between, and that a failure leaves nothing.
 #![forbid(unsafe_code)]
 
+mod enrollment;
 mod one_time_code;
 mod removal;
 

@@ -3,12 +3,12 @@
 
 use crate::check::{Before, Failure, Judged, KnownGroups, Session};
 use crate::demand::{Demand, Enrolment, demand};
-use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
-use crate::enroll::{self, TRIES};
+use crate::device::{DeviceName, Id, Kind};
+use crate::enroll::{self, ConfirmedDevice, PendingDevice};
+use crate::operations::{self, ChangeSteps, DevicesBefore, NewEnrollment};
 use crate::policy::{EnrollAtLogin, Policy, Subject};
 use crate::record::Record;
-use crate::recovery::{OneTimeCode, PlainCode, RecoverySet};
-use crate::state::DeviceState;
+use crate::recovery::OneTimeCode;
 use crate::store::Locked;
 use crate::sys::accounts::Account;
 use crate::sys::{clock, host};
@@ -53,18 +53,21 @@ impl Newcomer<'_> {
     /// The whole dialogue. Nothing is stored before a code of the new device was typed.
     pub fn enrol(&mut self, dialogue: &mut Dialogue<'_>) -> Result<(), Stop> {
         let invite = self.begin(dialogue)?;
-        let (device, entry) = self.confirmed(dialogue, DeviceName::first(), self.wish)?;
-        let (codes, ticket) = self.store_first(dialogue, &device, entry, invite)?;
+        let new = self.confirmed(dialogue, DeviceName::first(), self.wish)?;
+        let (new, ticket) = self.store_first(dialogue, new, invite)?;
         // A stack may have a second account line.
         let _ = dialogue.host().unmark();
-        self.log(dialogue, "enrolled", &device.name);
+        self.log(dialogue, "enrolled", &new.device.name);
         dialogue.say(words::STORED);
-        dialogue.say(&words::recovery(&codes, self.medium()));
+        dialogue.say(&words::recovery(&new.recovery_codes, self.medium()));
         // The first device counts, whatever becomes of the second.
-        match self.second(dialogue, device.id, ticket) {
+        match self.second(dialogue, new.device.id, ticket) {
             Ok(second) => {
-                self.log(dialogue, "enrolled", &second);
+                self.log(dialogue, "enrolled", &second.device.name);
                 dialogue.say(words::SECOND_STORED);
+                if !second.recovery_codes.is_empty() {
+                    dialogue.say(&words::recovery(&second.recovery_codes, self.medium()));
+                }
             }
             Err(Stop::Failed(failure)) => {
                 let line = report::failed(
@@ -80,6 +83,7 @@ impl Newcomer<'_> {
                 dialogue.host().log(Priority::Notice, line.as_str());
                 dialogue.say(words::SECOND_FAILED);
             }
+            Err(Stop::Enrolled) => dialogue.say(words::SECOND_FAILED),
             Err(stop @ Stop::Refused(_)) => return Err(stop),
             Err(_) => {}
         }
@@ -180,77 +184,52 @@ impl Newcomer<'_> {
         dialogue: &mut Dialogue<'_>,
         name: DeviceName,
         wish: Wish,
-    ) -> Result<(Device, DeviceState), Stop> {
+    ) -> Result<ConfirmedDevice, Stop> {
         let policy = &self.session.loaded.policy;
         let account = self.account;
         let settings = policy.new_devices;
         let kind = Kind::Totp {
             interval: settings.interval,
         };
-        let device = enroll::new_device(name, kind, settings, clock::now()?)?;
-        let uris = enroll::uris(&device, &account.name, policy, &host::name(), 0);
-        dialogue.say(&words::device(&device, &uris, self.medium()));
-        for _ in 0..TRIES {
+        let mut pending = PendingDevice::generate(name, kind, settings, clock::now()?)?;
+        let device = pending.device();
+        let uris = enroll::uris(device, &account.name, policy, &host::name(), 0);
+        dialogue.say(&words::device(device, &uris, self.medium()));
+        loop {
             let typed = dialogue.ask(words::code(wish))?;
             if is_blank(&typed) {
                 return Err(Stop::Skipped);
             }
-            match enroll::confirm(policy, account, &device, &typed, clock::now()?) {
-                Ok(entry) => return Ok((device, entry)),
-                Err(why) => dialogue.say(&words::unconfirmed(&device, &why)),
+            let refused = match pending.confirm(policy, account, &typed, clock::now()?) {
+                Ok(confirmed) => return Ok(confirmed),
+                Err(refused) => refused,
+            };
+            dialogue.say(&words::unconfirmed(kind, &refused.why));
+            if refused.tries_left == 0 {
+                dialogue.say(words::UNCONFIRMED);
+                return Err(Stop::Skipped);
             }
         }
-        dialogue.say(words::UNCONFIRMED);
-        Err(Stop::Skipped)
     }
 
-    /// Stores the first device, if the user still has none and the policy still lets it be done. Returns the recovery
+    /// Stores the first device, if the user still has none and the policy still lets it be done. Returns it with the recovery
     /// codes, and the invitation that this took.
     fn store_first(
         &mut self,
         dialogue: &mut Dialogue<'_>,
-        device: &Device,
-        entry: DeviceState,
+        new: ConfirmedDevice,
         invite: Option<Id>,
-    ) -> Result<(Vec<PlainCode>, Ticket), Stop> {
+    ) -> Result<(NewEnrollment, Ticket), Stop> {
         self.same_user(dialogue)?;
-        let mut locked = self.session.store.lock_for_change(self.session.holder)?;
-        let before = locked.record()?;
-        let new = before.is_none();
-        let stored = self.put(&mut locked, before, device, entry, invite);
-        if stored.is_err() && new && matches!(locked.record(), Ok(None)) {
-            // Taking the lock has made a state. Nothing may be left, as far as that can be done; what is left is read anew.
-            let _ = locked.remove();
-        }
-        stored
-    }
-
-    /// Puts the device into the record of before, under the lock.
-    fn put(
-        &mut self,
-        locked: &mut Locked<'_>,
-        before: Option<Record>,
-        device: &Device,
-        entry: DeviceState,
-        invite: Option<Id>,
-    ) -> Result<(Vec<PlainCode>, Ticket), Stop> {
-        let session = &mut self.session;
-        session.file.refresh(&mut session.loaded)?;
-        if Enrolment::of(before.as_ref()) == Enrolment::Enrolled {
-            return Err(Stop::Enrolled);
-        }
-        let now = clock::now()?;
-        let open = before.as_ref().and_then(|record| record.invite.as_ref());
-        let ticket = Ticket::of(invite, open);
-        still_allowed(&session.loaded.policy, session.service, ticket, now)
-            .map_err(Stop::Withdrawn)?;
-        let empty = || Record::new(session.holder.name.clone(), session.holder.uid);
-        let mut record = before.unwrap_or_else(empty);
-        record.enroll(device.clone());
-        let (set, codes) = RecoverySet::generate(now)?;
-        record.recovery = Some(set);
-        locked.replace_record(&record, &[entry])?;
-        Ok((codes, ticket))
+        let (store, holder) = (self.session.store, self.session.holder);
+        let mut allowed = StillAllowed {
+            session: &mut self.session,
+            invite,
+            ticket: None,
+        };
+        let before = DevicesBefore::None;
+        let new = operations::enroll(store, holder, new, before, clock::now()?, &mut allowed)?;
+        Ok((new, allowed.ticket.unwrap_or(Ticket::NotAsked)))
     }
 
     /// Refuses where another module has put another user in this place since.
@@ -268,36 +247,21 @@ impl Newcomer<'_> {
         dialogue: &mut Dialogue<'_>,
         first: Id,
         ticket: Ticket,
-    ) -> Result<DeviceName, Stop> {
+    ) -> Result<NewEnrollment, Stop> {
         if !words::is_yes(&dialogue.ask(words::ANOTHER)?) {
             return Err(Stop::Skipped);
         }
-        let (device, entry) = self.confirmed(dialogue, DeviceName::second(), Wish::Offered)?;
+        let new = self.confirmed(dialogue, DeviceName::second(), Wish::Offered)?;
         self.same_user(dialogue)?;
-        let session = &mut self.session;
-        let mut locked = session.store.lock_for_change(session.holder)?;
-        session.file.refresh(&mut session.loaded)?;
-        still_allowed(
-            &session.loaded.policy,
-            session.service,
-            ticket,
-            clock::now()?,
-        )
-        .map_err(Stop::Withdrawn)?;
-        let record = locked.record()?.filter(|record| {
-            let devices = &record.devices;
-            // Somebody else may have changed the record meanwhile.
-            devices.iter().any(|device| device.id == first)
-                && record.device(device.name.as_str()).is_none()
-                && devices.len() < MAX_DEVICES
-        });
-        let Some(mut record) = record else {
-            dialogue.say(words::SECOND_FAILED);
-            return Err(Stop::Skipped);
+        let (store, holder) = (self.session.store, self.session.holder);
+        let mut allowed = StillAllowed {
+            session: &mut self.session,
+            invite: None,
+            ticket: Some(ticket),
         };
-        record.enroll(device.clone());
-        locked.replace_record(&record, &[entry])?;
-        Ok(device.name)
+        let before = DevicesBefore::With(first);
+        let new = operations::enroll(store, holder, new, before, clock::now()?, &mut allowed)?;
+        Ok(new)
     }
 
     fn medium(&self) -> Medium {
@@ -308,6 +272,29 @@ impl Newcomer<'_> {
         let line = self.about.clone().with("result", &result);
         let line = line.with("device", device);
         dialogue.host().log(Priority::Notice, line.as_str());
+    }
+}
+
+/// What must still hold when a device is stored: everything is read anew, under the lock.
+struct StillAllowed<'s, 'a> {
+    session: &'s mut Session<'a>,
+    /// The invitation whose code was typed.
+    invite: Option<Id>,
+    /// What that has come to; `None` before the first device.
+    ticket: Option<Ticket>,
+}
+
+impl ChangeSteps for StillAllowed<'_, '_> {
+    type Error = Stop;
+
+    fn permit(&mut self, _: &mut Locked<'_>, record: Option<&Record>) -> Result<(), Stop> {
+        let session = &mut *self.session;
+        session.file.refresh(&mut session.loaded)?;
+        let open = record.and_then(|record| record.invite.as_ref());
+        let invite = self.invite;
+        let ticket = *self.ticket.get_or_insert_with(|| Ticket::of(invite, open));
+        let now = (session.clock)()?;
+        still_allowed(&session.loaded.policy, session.service, ticket, now).map_err(Stop::Withdrawn)
     }
 }
 

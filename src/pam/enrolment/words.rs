@@ -179,8 +179,8 @@ fn gathered(parts: &[&str]) -> Zeroizing<String> {
 }
 
 /// Why a code does not confirm the device.
-pub fn unconfirmed(device: &Device, why: &Rejected) -> String {
-    match (why, device.kind) {
+pub fn unconfirmed(kind: Kind, why: &Rejected) -> String {
+    match (why, kind) {
         (Rejected::ClockDiffers { steps, .. }, Kind::Totp { interval }) => {
             let seconds = steps.unsigned_abs() * u64::from(interval.seconds());
             let direction = if *steps < 0 { "behind" } else { "ahead of" };

@@ -1,0 +1,165 @@
+//! A new device, and a new key for a device.
+#![forbid(unsafe_code)]
+
+use crate::device::{Device, DeviceName, Id, MAX_DEVICES};
+use crate::enroll::ConfirmedDevice;
+use crate::record::Record;
+use crate::recovery::{PlainCode, RecoverySet};
+use crate::store::Store;
+use crate::sys::accounts::Account;
+
+use super::{ChangeCause, ChangeError, ChangeSteps, change};
+
+/// What has to be stored at the moment at which a device is added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DevicesBefore {
+    /// Any devices, or none.
+    Any,
+    /// No device.
+    None,
+    /// This device, alone or among others.
+    With(Id),
+}
+
+/// A device that counts from now on.
+pub struct NewEnrollment {
+    /// The device.
+    pub device: Device,
+    /// The recovery codes, the only time; empty where the user had a set.
+    pub recovery_codes: Vec<PlainCode>,
+    /// How many devices the user has.
+    pub devices: usize,
+}
+
+/// Adds a device, and a set of recovery codes to the first one. `now` is in seconds since 1970-01-01 UTC.
+///
+/// # Errors
+/// [`ChangeCause::AlreadyEnrolled`] or [`ChangeCause::DevicesChanged`] where `before` does not hold; those of [`room_for`];
+/// [`ChangeCause::Failed`]; and those of `steps`. Nothing is stored then.
+pub fn enroll<S: ChangeSteps>(
+    store: &Store,
+    account: &Account,
+    new: ConfirmedDevice,
+    before: DevicesBefore,
+    now: u64,
+    steps: &mut S,
+) -> Result<NewEnrollment, S::Error> {
+    let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
+    let ConfirmedDevice { device, entry } = new;
+    change(store, account, |locked, old| {
+        before.check(old.as_ref()).map_err(refused)?;
+        room_for(account, old.as_ref(), &device.name)?;
+        steps.permit(locked, old.as_ref())?;
+        let empty = || Record::new(account.name.clone(), account.uid);
+        let mut record = old.unwrap_or_else(empty);
+        record.enroll(device.clone());
+        let recovery_codes = match record.recovery {
+            Some(_) => Vec::new(),
+            None => add_codes(&mut record, now).map_err(refused)?,
+        };
+        steps.deliver(&recovery_codes)?;
+        locked
+            .replace_record(&record, &[entry])
+            .map_err(|error| refused(error.into()))?;
+        Ok(NewEnrollment {
+            device,
+            recovery_codes,
+            devices: record.devices.len(),
+        })
+    })
+}
+
+/// Checks that a user can get a device of this name. [`enroll`] does so at the moment of storing; before it is shown, the
+/// check spares its owner the trouble.
+///
+/// # Errors
+/// [`ChangeCause::NameTaken`], [`ChangeCause::TooManyDevices`].
+pub fn room_for(
+    account: &Account,
+    record: Option<&Record>,
+    name: &DeviceName,
+) -> Result<(), ChangeError> {
+    let Some(record) = record else {
+        return Ok(());
+    };
+    let cause = match () {
+        () if record.device(name.as_str()).is_some() => ChangeCause::NameTaken(name.clone()),
+        () if record.devices.len() >= MAX_DEVICES => ChangeCause::TooManyDevices,
+        () => return Ok(()),
+    };
+    Err(ChangeError::new(account, cause))
+}
+
+/// Puts a device in the place of another one, whose key no longer works then.
+///
+/// # Errors
+/// [`ChangeCause::DeviceChanged`] where the old device is there no more; [`ChangeCause::Failed`]; and those of `steps`.
+pub fn renew<S: ChangeSteps>(
+    store: &Store,
+    account: &Account,
+    old: Id,
+    new: ConfirmedDevice,
+    steps: &mut S,
+) -> Result<Device, S::Error> {
+    let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
+    let ConfirmedDevice { device, entry } = new;
+    change(store, account, |locked, before| {
+        let position = |record: &Record| record.devices.iter().position(|it| it.id == old);
+        let found = before.and_then(|record| Some((position(&record)?, record)));
+        let Some((position, mut record)) = found else {
+            return Err(refused(ChangeCause::DeviceChanged(device.name)));
+        };
+        steps.permit(locked, Some(&record))?;
+        if let Some(place) = record.devices.get_mut(position) {
+            *place = device.clone();
+        }
+        locked
+            .replace_record(&record, &[entry])
+            .map_err(|error| refused(error.into()))?;
+        Ok(device)
+    })
+}
+
+/// Replaces the recovery codes of a user with a device. `now` is in seconds since 1970-01-01 UTC.
+///
+/// # Errors
+/// [`ChangeCause::NotEnrolled`]; [`ChangeCause::Failed`]; and those of `steps`. The old codes work then.
+pub fn new_recovery_codes<S: ChangeSteps>(
+    store: &Store,
+    account: &Account,
+    now: u64,
+    steps: &mut S,
+) -> Result<Vec<PlainCode>, S::Error> {
+    let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
+    change(store, account, |locked, before| {
+        let Some(mut record) = before.filter(Record::is_enrolled) else {
+            return Err(refused(ChangeCause::NotEnrolled));
+        };
+        steps.permit(locked, Some(&record))?;
+        let codes = add_codes(&mut record, now).map_err(refused)?;
+        steps.deliver(&codes)?;
+        locked
+            .replace_record(&record, &[])
+            .map_err(|error| refused(error.into()))?;
+        Ok(codes)
+    })
+}
+
+fn add_codes(record: &mut Record, now: u64) -> Result<Vec<PlainCode>, ChangeCause> {
+    let (set, codes) = RecoverySet::generate(now)?;
+    record.recovery = Some(set);
+    Ok(codes)
+}
+
+impl DevicesBefore {
+    fn check(self, record: Option<&Record>) -> Result<(), ChangeCause> {
+        let mut devices = record.iter().flat_map(|record| &record.devices);
+        match self {
+            Self::None if devices.next().is_some() => Err(ChangeCause::AlreadyEnrolled),
+            Self::With(id) if !devices.any(|device| device.id == id) => {
+                Err(ChangeCause::DevicesChanged)
+            }
+            Self::Any | Self::None | Self::With(_) => Ok(()),
+        }
+    }
+}
