@@ -11,7 +11,8 @@ use pam_twofactor::{POLICY_FILE, STATE_DIR};
 
 pub use options::{
     Adopt, Bypass, Completions, Disable, Doctor, Enroll, Hash, Init, PolicyCommand, PolicySet, Qr,
-    RecoveryCodes, Rename, Renew, Resync, Shell, Show, Status, Switch, Unset, UserOnly, Verify,
+    RecoveryCodes, Rename, Renew, Resync, Setup, Shell, Show, Status, Switch, Unset, UserOnly,
+    Verify,
 };
 
 const ABOUT: &str = "Two-factor login: enrols devices, sets the policy, tells who will be asked";
@@ -193,6 +194,20 @@ EXAMPLES
   twofactor resync alice token
   twofactor resync alice token 755224 287082")]
     Resync(Resync),
+    /// Set two-factor login up for services, or take that back
+    ///
+    /// Puts the module into their PAM files, lets sshd ask for a code (for the service sshd), switches the policy on, checks the
+    /// result, reloads sshd, and tries a code. Shows every change first. When something fails, or is interrupted, everything
+    /// is put back. With --undo every file is put back that still is what setup left.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor setup sshd sudo                  ssh and sudo ask for a code
+  twofactor setup sshd sudo --dry-run        show the changes
+  twofactor setup --everywhere               all services that take in common-auth
+  twofactor setup --undo
+
+Keep a root shell open until a login in a second terminal has worked.")]
+    Setup(Setup),
     /// Turn two-factor login on
     ///
     /// Says who will be asked from now on and who will be refused, and asks before it changes anything.

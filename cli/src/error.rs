@@ -97,6 +97,9 @@ impl From<std::io::Error> for Failure {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return Self::new(Exit::Unread, "nobody reads the output any more");
         }
+        if error.kind() == std::io::ErrorKind::Interrupted {
+            return Self::refused("interrupted");
+        }
         Self::system(format!("input or output failed: {error}"))
     }
 }

@@ -19,6 +19,7 @@ pub mod fuzzing;
 mod harmless;
 mod impact;
 mod import;
+mod interrupt;
 mod many;
 mod new_file;
 mod outlet;
@@ -31,7 +32,9 @@ mod recovery_sheet;
 mod refusal;
 #[cfg(test)]
 mod scratch;
+mod setup;
 mod shell;
+mod suggest;
 mod terminal;
 mod text;
 

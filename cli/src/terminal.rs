@@ -7,6 +7,7 @@ use pam_twofactor::qr::{self, Glyphs, Ink, Undrawn};
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
+use crate::interrupt;
 use crate::outlet::Outlet;
 
 /// Columns assumed where the output is no terminal.
@@ -169,12 +170,18 @@ impl Terminal {
     /// Asks for a line. `None` at the end of the input and for an empty answer.
     pub fn ask(&self, question: &str) -> io::Result<Option<Zeroizing<String>>> {
         self.say(question)?;
+        interrupt::wait_for_answer()?;
         let answer = read_line(io::stdin().lock())?;
         if answer.is_none() || !io::stdin().is_terminal() {
             // Nobody pressed Enter here: what follows starts on a line of its own.
             self.say("\n")?;
         }
         Ok(answer.filter(|answer| !answer.trim().is_empty()))
+    }
+
+    /// Reads a line that no question was asked for. `None` at the end of the input.
+    pub fn answer(&self) -> io::Result<Option<Zeroizing<String>>> {
+        read_line(io::stdin().lock())
     }
 
     /// Whether somebody sits there who can be asked.

@@ -202,6 +202,33 @@ pub struct Resync {
     pub code2: Option<String>,
 }
 
+/// `setup`.
+#[derive(Debug, Args)]
+pub struct Setup {
+    /// PAM services that are to ask for a code, such as sshd and sudo
+    #[arg(value_name = "SERVICE", required_unless_present_any = ["everywhere", "undo"])]
+    pub services: Vec<String>,
+    /// Put the module into what all services share (on Debian and Ubuntu with pam-auth-update): every service asks but those
+    /// that the policy switches off
+    #[arg(long)]
+    pub everywhere: bool,
+    /// Who tries a code afterwards; without it, the user who runs the command
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
+    pub user: Option<String>,
+    /// Show every change, and make none
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take back what setup has changed
+    #[arg(long, conflicts_with_all = ["services", "everywhere", "user", "force"])]
+    pub undo: bool,
+    /// With --undo: leave the files as they are, and forget what they were before
+    #[arg(long, requires = "undo", conflicts_with = "dry_run")]
+    pub forget: bool,
+    /// Do it even if it locks people out
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// `enable`.
 #[derive(Debug, Args)]
 pub struct Switch {

@@ -68,62 +68,163 @@ impl Danger {
 
 /// Announces a change, has it confirmed, and makes it.
 pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result<Made, Failure> {
-    let text = match context.policy.text() {
-        Err(error) if error.is_missing() => None,
-        other => Some(other?),
-    };
-    let current = text.as_deref().unwrap_or(DEFAULT_POLICY);
-    let mut edited = current.to_owned();
-    for Setting { key, value } in settings {
-        edited = policy_edit::set(&edited, key, value).map_err(|error| refusal(context, error))?;
+    let prepared = PolicyChange::of_settings(context, settings, danger)?;
+    if prepared.is_idle() {
+        return Ok(prepared.made);
     }
-    let before = policy::parse(current).ok();
-    // `policy_edit::set` returns valid policies only.
-    let after = policy::parse(&edited).map_err(Failure::invalid)?;
-    let store = store_for(context, danger, &after)?;
-    let mut made = Made::new(
-        context,
-        &after,
-        assess(store.as_ref(), before.as_ref(), &after, danger)?,
-    );
-    if text.as_deref() == Some(edited.as_str()) {
-        return Ok(made);
+    context.terminal.say(&prepared.announcement())?;
+    prepared.refuse_dangers()?;
+    context.terminal.confirm(prepared.question())?;
+    prepared.commit(context)?;
+    Ok(prepared.made)
+}
+
+/// A change of the policy that is not made yet.
+pub struct PolicyChange {
+    text: Option<String>,
+    edited: String,
+    before: Option<Policy>,
+    after: Policy,
+    settings: Vec<Setting>,
+    danger: Danger,
+    store: Option<Store>,
+    made: Made,
+}
+
+impl PolicyChange {
+    /// A change of settings.
+    ///
+    /// # Errors
+    /// When the policy or the state directory cannot be read, or a setting is not allowed.
+    pub fn of_settings(
+        context: &Context,
+        settings: &[Setting],
+        danger: Danger,
+    ) -> Result<Self, Failure> {
+        let text = current_text(context)?;
+        let mut edited = text.clone().unwrap_or_else(|| DEFAULT_POLICY.to_owned());
+        for Setting { key, value } in settings {
+            edited =
+                policy_edit::set(&edited, key, value).map_err(|error| refusal(context, error))?;
+        }
+        Self::of_texts(context, text, edited, settings, danger)
     }
-    made.changed = settings.to_vec();
-    made.impact.warnings.extend(unknown_services(settings));
-    let named = |service: &str| {
-        settings
-            .iter()
-            .any(|setting| setting.service() == Some(service))
-    };
-    let refusing = doctor::refusing_programs(before.as_ref(), &after, &named);
-    made.impact.warnings.extend(refusing);
-    announce(context, &made, &after)?;
-    if danger == Danger::Refuse && !made.impact.dangers.is_empty() {
+
+    /// A change from the text that is there (`None`: no file) to another one, which is a valid policy. `settings` are what
+    /// is announced and logged.
+    ///
+    /// # Errors
+    /// When the new text is no valid policy, or the state directory cannot be read.
+    pub fn of_texts(
+        context: &Context,
+        text: Option<String>,
+        edited: String,
+        settings: &[Setting],
+        danger: Danger,
+    ) -> Result<Self, Failure> {
+        let before = policy::parse(text.as_deref().unwrap_or(DEFAULT_POLICY)).ok();
+        let after = policy::parse(&edited).map_err(Failure::invalid)?;
+        let store = store_for(context, danger, &after)?;
+        let impact = assess(store.as_ref(), before.as_ref(), &after, danger)?;
+        let mut made = Made::new(context, &after, impact);
+        if text.as_deref() != Some(edited.as_str()) {
+            made.changed = settings.to_vec();
+            made.impact.warnings.extend(unknown_services(settings));
+            let named = |service: &str| {
+                settings
+                    .iter()
+                    .any(|setting| setting.service() == Some(service))
+            };
+            let refusing = doctor::refusing_programs(before.as_ref(), &after, &named);
+            made.impact.warnings.extend(refusing);
+        }
+        Ok(Self {
+            text,
+            edited,
+            before,
+            after,
+            settings: settings.to_vec(),
+            danger,
+            store,
+            made,
+        })
+    }
+
+    /// True if the file has the new text already.
+    pub fn is_idle(&self) -> bool {
+        self.text.as_deref() == Some(self.edited.as_str())
+    }
+
+    /// The text that is replaced; `None` where there is no file.
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// The new text.
+    pub fn edited(&self) -> &str {
+        &self.edited
+    }
+
+    /// What it would set, and what that means for whom.
+    pub fn announcement(&self) -> String {
+        announcement(&self.made, &self.after)
+    }
+
+    /// What would lock people out.
+    pub fn dangers(&self) -> &[String] {
+        &self.made.impact.dangers
+    }
+
+    /// Refuses a change that locks people out, unless that was accepted.
+    ///
+    /// # Errors
+    /// A refusal that names what would happen.
+    pub fn refuse_dangers(&self) -> Result<(), Failure> {
+        let dangers = self.dangers();
+        if self.danger != Danger::Refuse || dangers.is_empty() {
+            return Ok(());
+        }
         let steps = "Enrol a device and try it first: twofactor enroll USER, twofactor verify USER\n\
                      To do it all the same: --force";
-        return Err(
-            Failure::refused(format!("not done: {}", made.impact.dangers.join("; "))).next(steps),
-        );
+        Err(Failure::refused(format!("not done: {}", dangers.join("; "))).next(steps))
     }
-    context
-        .terminal
-        .confirm(question(before.as_ref(), &after))?;
-    context.policy.edit(store.as_ref(), |now: Option<&str>| {
-        match now == text.as_deref() {
-            true => Ok(edited),
-            false => Err(Failure::refused(
-                "the policy was changed meanwhile; try again",
-            )),
+
+    /// What is asked before it is made.
+    pub fn question(&self) -> &'static str {
+        question(self.before.as_ref(), &self.after)
+    }
+
+    /// Makes it, and logs it.
+    ///
+    /// # Errors
+    /// A refusal when another text stands there by now; a system error when it cannot be written.
+    pub fn commit(&self, context: &Context) -> Result<(), Failure> {
+        context
+            .policy
+            .edit(self.store.as_ref(), |now: Option<&str>| {
+                if now == self.text.as_deref() {
+                    Ok(self.edited.clone())
+                } else {
+                    Err(Failure::refused(
+                        "the policy was changed meanwhile; try again",
+                    ))
+                }
+            })?;
+        for Setting { key, value } in &self.settings {
+            audit::log(
+                Event::Changed,
+                &[("action", "policy"), ("key", key), ("value", value)],
+            );
         }
-    })?;
-    for Setting { key, value } in settings {
-        audit::log(
-            Event::Changed,
-            &[("action", "policy"), ("key", key), ("value", value)],
-        );
+        Ok(())
     }
-    Ok(made)
+}
+
+fn current_text(context: &Context) -> Result<Option<String>, Failure> {
+    match context.policy.text() {
+        Err(error) if error.is_missing() => Ok(None),
+        other => Ok(Some(other?)),
+    }
 }
 
 /// The state directory. Switching off works without: it is what helps while a broken one locks everyone out.
@@ -193,14 +294,14 @@ fn unknown_services(settings: &[Setting]) -> Vec<String> {
     settings.iter().filter_map(unknown).collect()
 }
 
-fn announce(context: &Context, made: &Made, after: &Policy) -> Result<(), Failure> {
+fn announcement(made: &Made, after: &Policy) -> String {
     let mut text = String::from("To be set:\n");
     for Setting { key, value } in &made.changed {
         text.push_str(&format!("  {key} = {value}\n"));
     }
     text.push_str("From then on, where a PAM service uses pam_twofactor.so:\n");
     text.push_str(&made.impact.text(after));
-    Ok(context.terminal.say(&text)?)
+    text
 }
 
 const fn question(before: Option<&Policy>, after: &Policy) -> &'static str {

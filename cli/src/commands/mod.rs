@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bypass;
-mod change;
+pub mod change;
 mod completions;
 mod confirmation;
 mod enroll;
@@ -17,12 +17,13 @@ mod relocation;
 mod removal;
 mod renew;
 mod resync;
+mod setup;
 mod show;
 mod status;
-mod switch;
+pub mod switch;
 mod unlock;
 mod unset;
-mod verify;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Invite(args) => invite::run(context, args),
         Command::Unlock(args) => unlock::run(context, args),
         Command::Resync(args) => resync::run(context, args),
+        Command::Setup(args) => setup::run(context, args),
         Command::Enable(args) => switch::enable(context, args),
         Command::Disable(args) => switch::disable(context, args),
         Command::Import(args) => return import::run(context, args),

@@ -57,7 +57,7 @@ pub fn set(context: &Context, args: &PolicySet) -> Result<(), Failure> {
 }
 
 /// Settings that switch services, each with its sibling.
-fn switches(services: &[String], value: &str) -> Vec<Setting> {
+pub fn switches(services: &[String], value: &str) -> Vec<Setting> {
     let mut settings: Vec<Setting> = Vec::new();
     let all = services.iter().flat_map(|service| {
         let sibling = policy::sibling(service).map(str::to_owned);
@@ -88,7 +88,7 @@ fn say_siblings(context: &Context, services: &[String]) -> Result<(), Failure> {
 }
 
 /// A service name as a key: quoted where TOML needs it.
-fn service_key(service: &str) -> String {
+pub fn service_key(service: &str) -> String {
     let bare = !service.is_empty()
         && service
             .bytes()
@@ -99,35 +99,62 @@ fn service_key(service: &str) -> String {
     }
 }
 
-/// R29: whoever switched it on is led to a device of their own.
+/// R29: an administrator who switched it on is led to a device of their own.
 fn after_enabling(context: &Context) -> Result<(), Failure> {
-    let terminal = &context.terminal;
-    let uid = audit::caller();
-    let Some((name, _)) = people::local().into_iter().find(|(_, local)| *local == uid) else {
+    let Some(name) = caller() else {
         return Ok(());
     };
-    let account = context.account(&name)?;
-    let enrolled = match context.store()? {
+    if has_device(context, &name)? {
+        return Ok(context.terminal.say(&format!(
+            "To try a code without logging in: {}\n",
+            shell::twofactor("verify", &[&name], &[])
+        ))?);
+    }
+    offer_device(context, &name)
+}
+
+/// The login name of the user who runs the command, where it is a local one.
+pub fn caller() -> Option<String> {
+    let uid = audit::caller();
+    let (name, _) = people::local()
+        .into_iter()
+        .find(|(_, local)| *local == uid)?;
+    Some(name)
+}
+
+/// True if the user has a device.
+///
+/// # Errors
+/// When there is no such user, or the files cannot be read.
+pub fn has_device(context: &Context, user: &str) -> Result<bool, Failure> {
+    let account = context.account(user)?;
+    Ok(match context.store()? {
         Some(store) => store
             .holder(&account)?
             .record
             .is_some_and(|record| record.is_enrolled()),
         None => false,
+    })
+}
+
+/// Offers a user without a device to enroll one now.
+///
+/// # Errors
+/// Those of `enroll`.
+pub fn offer_device(context: &Context, user: &str) -> Result<(), Failure> {
+    let terminal = &context.terminal;
+    let whose = match caller() {
+        Some(caller) if caller == user => format!("You ({user}) have"),
+        _ => format!("{user} has"),
     };
-    if enrolled {
-        return Ok(terminal.say(&format!(
-            "To try a code without logging in: {}\n",
-            shell::twofactor("verify", &[&name], &[])
-        ))?);
-    }
-    if !terminal.offer(&format!("You ({name}) have no device. Enrol one now?"))? {
+    if !terminal.offer(&format!("{whose} no device. Enrol one now?"))? {
         return Ok(terminal.say(&format!(
             "To enrol a device of your own: {}\n",
-            shell::twofactor("enroll", &[&name], &[])
+            shell::twofactor("enroll", &[user], &[])
         ))?);
     }
     let args = Enroll {
-        user: name,
+        user: user.to_owned(),
         device: "phone".to_owned(),
         digits: None,
         interval: None,

@@ -22,7 +22,27 @@ const SERVICE: &str = "twofactor";
 
 /// Runs it.
 pub fn run(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
-    let (account, store, _) = context.enrolled(&args.user)?;
+    Ok(match try_code(context, &args.user)? {
+        CodeTrial::Right => ExitCode::SUCCESS,
+        CodeTrial::Wrong => ExitCode::from(Exit::Refused as u8),
+    })
+}
+
+/// How a trial ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeTrial {
+    /// A code was right.
+    Right,
+    /// All were wrong.
+    Wrong,
+}
+
+/// Asks for codes of a user and checks them as a login does; each answer is reported.
+///
+/// # Errors
+/// When the user has no device, is locked out, or types nothing, or a file cannot be used.
+pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
+    let (account, store, _) = context.enrolled(user)?;
     let named = |failure: pam_twofactor::check::Failure| for_user(failure, &account.name);
     let loaded = context.existing_policy()?;
     let tries = loaded.policy.tries;
@@ -61,7 +81,7 @@ pub fn run(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
         );
         if result.accepted {
             context.write(&result)?;
-            return Ok(ExitCode::SUCCESS);
+            return Ok(CodeTrial::Right);
         }
         context.terminal.say(&format!("{}\n", result.message))?;
         last = Some(result);
@@ -72,7 +92,7 @@ pub fn run(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
         // It was said when the code was typed.
         (Some(_), Format::Text) => {}
     }
-    Ok(ExitCode::from(Exit::Refused as u8))
+    Ok(CodeTrial::Wrong)
 }
 
 /// Refused because of too many wrong codes.

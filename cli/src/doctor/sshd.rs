@@ -9,7 +9,9 @@ use super::finding::{Finding, Level};
 use super::modules::OURS;
 
 /// Where the settings are best put: the first value that sshd finds counts.
-const PLACE: &str = "In /etc/ssh/sshd_config.d/01-twofactor.conf";
+const PLACE: &str = "in /etc/ssh/sshd_config.d/01-twofactor.conf";
+/// Cures what keeps sshd from asking, where the PAM files are those of Debian or Ubuntu.
+const SETUP: &str = "twofactor setup sshd. By hand:";
 /// What has to be done afterwards.
 const RELOAD: &str = "then: systemctl try-reload-or-restart ssh";
 
@@ -108,7 +110,7 @@ impl Settings {
                 format!(
                     "sshd has UsePAM no: it never calls {OURS}, and nobody is asked for a code"
                 ),
-                format!("{PLACE}: UsePAM yes; {RELOAD}"),
+                format!("{SETUP} {PLACE}: UsePAM yes; {RELOAD}"),
             )];
         }
         let mut findings = Vec::new();
@@ -119,20 +121,20 @@ impl Settings {
             findings.push(problem(
                 "sshd-kbdinteractive",
                 "sshd has KbdInteractiveAuthentication no, so it cannot ask for a code: whoever has a device cannot log in with a password".to_owned(),
-                format!("{PLACE}: KbdInteractiveAuthentication yes (before OpenSSH 8.7: ChallengeResponseAuthentication yes); {RELOAD}"),
+                format!("{SETUP} {PLACE}: KbdInteractiveAuthentication yes (before OpenSSH 8.7: ChallengeResponseAuthentication yes); {RELOAD}"),
             ));
         } else if !any(DIALOGUE) && !password_asks {
             findings.push(problem(
                 "sshd-methods",
                 format!("sshd's AuthenticationMethods ({}) never ask PAM's questions: nobody is asked for a code", self.methods()),
-                format!("{PLACE}: AuthenticationMethods with keyboard-interactive in each of its lists, such as publickey,keyboard-interactive; {RELOAD}"),
+                format!("Set {PLACE}: AuthenticationMethods with keyboard-interactive in each of its lists, such as publickey,keyboard-interactive; {RELOAD}"),
             ));
         }
         if any(PASSWORD) && asks != Dialogue::OneField {
             findings.push(problem(
                 "sshd-password",
                 "sshd has PasswordAuthentication yes: with that method it answers the question for the code with the password, so whoever has a device is refused".to_owned(),
-                format!("{PLACE}: PasswordAuthentication no (passwords still work: keyboard-interactive asks for them); {RELOAD}"),
+                format!("{SETUP} {PLACE}: PasswordAuthentication no (passwords still work: keyboard-interactive asks for them); {RELOAD}"),
             ));
         }
         findings.extend(self.keys(asks, &combinations));
@@ -162,7 +164,7 @@ impl Settings {
             format!(
                 "sshd has UseDNS yes: PAM gets the name of a client that has one in place of its address, so the policy's {what} do not apply to it"
             ),
-            format!("{PLACE}: UseDNS no; {RELOAD}"),
+            format!("Set {PLACE}: UseDNS no; {RELOAD}"),
         );
         Some(Finding { level, ..found })
     }
@@ -179,7 +181,9 @@ impl Settings {
                 format!(
                     "the PAM file of sshd asks for a code and no password, and sshd also lets in by {bare} alone, without a code"
                 ),
-                format!("{PLACE}: AuthenticationMethods publickey,keyboard-interactive; {RELOAD}"),
+                format!(
+                    "Set {PLACE}: AuthenticationMethods publickey,keyboard-interactive; {RELOAD}"
+                ),
             ));
         }
         let mixed = combinations.len() > 1

@@ -168,7 +168,8 @@ fn missing(name: &str, file: &str, stacks: &Service) -> Finding {
                 "the policy is on for {name}, but the auth lines of {file} do not name {OURS}: nobody is asked for a code"
             ),
             format!(
-                "Behind the line that checks the password: {LINE}. The examples in the directory pam.d show where"
+                "{}. By hand: behind the line that checks the password: {LINE}. The examples in the directory pam.d show where",
+                shell::twofactor("setup", &[name], &[])
             ),
         ),
     }

@@ -138,7 +138,7 @@ impl Survey {
                 "module-not-in-stack",
                 &names,
                 format!("the policy is on for every service (services.default), but the PAM files of {names} do not name {OURS}: nobody is asked there"),
-                "If that is meant, nothing. If not, put the lines of the examples in the directory pam.d into them.",
+                "If that is meant, nothing. If not: twofactor setup SERVICE, or put the lines of the examples in the directory pam.d into them.",
             )
         })
     }

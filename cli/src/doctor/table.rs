@@ -264,7 +264,8 @@ fn unreadable(error: &str) -> Finding {
     }
 }
 
-fn dialogue(stacks: &Result<Service, Broken>) -> Dialogue {
+/// What the auth lines of a stack ask for.
+pub fn dialogue(stacks: &Result<Service, Broken>) -> Dialogue {
     let Ok(stacks) = stacks else {
         return Dialogue::Both;
     };

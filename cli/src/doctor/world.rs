@@ -136,6 +136,32 @@ impl World {
     }
 }
 
+impl World {
+    /// Lets sshd check its configuration (`sshd -t`).
+    ///
+    /// # Errors
+    /// What sshd says.
+    pub fn test_sshd(&self) -> Result<(), String> {
+        let Some(program) = self.sshd else {
+            return Err("sshd is not installed".to_owned());
+        };
+        let mut command = Command::new(program);
+        command
+            .arg("-t")
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let (_, errors, passed) = run(command).map_err(|error| format!("{program}: {error}"))?;
+        if passed {
+            return Ok(());
+        }
+        let lines: Vec<&str> = errors.lines().map(str::trim).collect();
+        Err(lines.join("; "))
+    }
+}
+
 impl Files for World {
     fn open(&self, name: &str) -> Option<Source> {
         // An absolute name replaces the directory.

@@ -1,0 +1,154 @@
+//! What doctor would say of PAM files that are not written yet.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use super::finding::{Finding, Level};
+use super::modules::OURS;
+use super::pam::{Files, Module, Origin, Source, read};
+use super::stacks::{self, Checked, names_module};
+use super::table;
+use super::world::World;
+
+/// Texts by path that stand for the files there.
+pub type ChangedTexts = BTreeMap<String, String>;
+
+/// What becomes of logins at a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StackVerdict {
+    /// The code is asked for after the right password, and only there.
+    Sound,
+    /// It is asked for also after a wrong password.
+    AsksStrangers,
+    /// Something is wrong, for this reason.
+    Unsound(String),
+}
+
+/// The PAM files of a machine, some of them with other texts.
+pub struct PreviewedFiles<'a> {
+    /// Where the others come from.
+    pub files: &'a dyn Files,
+    /// The texts.
+    pub changed: &'a ChangedTexts,
+}
+
+impl Files for PreviewedFiles<'_> {
+    fn open(&self, name: &str) -> Option<Source> {
+        let source = self.files.open(name)?;
+        match self.changed.get(&source.path) {
+            Some(text) => Some(Source {
+                text: text.clone(),
+                ..source
+            }),
+            None => Some(source),
+        }
+    }
+}
+
+/// Judges the stack of a service. `found` is true of modules that libpam can load.
+pub fn judge(files: &dyn Files, service: &str, found: &dyn Fn(&Module) -> bool) -> StackVerdict {
+    let stacks = read(files, service);
+    let checked = Checked {
+        name: service,
+        stacks: &stacks,
+        found: &|module| module.name() == OURS || found(module),
+    };
+    let named = stacks
+        .as_ref()
+        .is_ok_and(|stacks| names_module(&stacks.auth));
+    let findings = stacks::check(&checked, None);
+    let problem = findings
+        .iter()
+        .find(|finding| finding.level == Level::Problem);
+    match problem {
+        Some(finding) => StackVerdict::Unsound(finding.cause.clone()),
+        None if !named => StackVerdict::Unsound(format!("{service} does not name {OURS}")),
+        None if findings
+            .iter()
+            .any(|finding| finding.check == "code-after-wrong-password") =>
+        {
+            StackVerdict::AsksStrangers
+        }
+        None => StackVerdict::Sound,
+    }
+}
+
+/// The machine, for changes that are not made yet.
+pub struct MachinePreview {
+    world: World,
+}
+
+impl MachinePreview {
+    /// Looks at it.
+    pub fn look() -> Self {
+        Self {
+            world: World::look(),
+        }
+    }
+
+    /// The PAM file of a service, or the one at an absolute path.
+    pub fn file(&self, name: &str) -> Option<Source> {
+        self.world.open(name)
+    }
+
+    /// The names of all PAM files.
+    pub fn names(&self) -> std::collections::BTreeSet<String> {
+        self.world.names()
+    }
+
+    /// True if libpam can load the module where it belongs.
+    pub fn has_module(&self) -> bool {
+        let module = Module {
+            path: OURS.to_owned(),
+            arguments: Vec::new(),
+        };
+        self.world.found(&module)
+    }
+
+    /// What becomes of logins at a service once the texts are written.
+    pub fn judge(&self, changed: &ChangedTexts, service: &str) -> StackVerdict {
+        let files = PreviewedFiles {
+            files: &self.world,
+            changed,
+        };
+        judge(&files, service, &|module| self.world.found(module))
+    }
+
+    /// True if the service's own auth lines name the module once the texts are written.
+    pub fn names_module(&self, changed: &ChangedTexts, service: &str) -> bool {
+        let files = PreviewedFiles {
+            files: &self.world,
+            changed,
+        };
+        read(&files, service)
+            .is_ok_and(|stacks| stacks.auth_of == Origin::Own && names_module(&stacks.auth))
+    }
+
+    /// Lets sshd check its configuration.
+    ///
+    /// # Errors
+    /// What sshd says.
+    pub fn test_sshd(&self) -> Result<(), String> {
+        self.world.test_sshd()
+    }
+
+    /// What keeps sshd from asking this user for a code, with its settings as they are and these texts.
+    ///
+    /// # Errors
+    /// What sshd says when it does not tell its settings.
+    pub fn sshd_problems(
+        &self,
+        changed: &ChangedTexts,
+        user: &str,
+    ) -> Result<Vec<Finding>, String> {
+        let settings = self.world.sshd(user)?;
+        let files = PreviewedFiles {
+            files: &self.world,
+            changed,
+        };
+        let stacks = read(&files, settings.service());
+        let mut findings = settings.check(table::dialogue(&stacks));
+        findings.retain(|finding| finding.level == Level::Problem);
+        Ok(findings)
+    }
+}

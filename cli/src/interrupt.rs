@@ -1,0 +1,77 @@
+//! Signals that end a program, for changes that have to be put back first.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+use crate::error::Failure;
+
+/// Set by a signal; there once [`arm`] was called.
+static SIGNALLED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// How long an answer is waited for before a signal is looked for.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 200_000_000,
+};
+
+/// From now on, signals that would end this program are noted instead.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn arm() -> Result<(), Failure> {
+    let flag = SIGNALLED.get_or_init(Arc::default);
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(flag))
+            .map_err(|error| Failure::system(format!("sigaction: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Fails once a signal has come.
+///
+/// # Errors
+/// A refusal that says so.
+pub fn check() -> Result<(), Failure> {
+    if was_signalled() {
+        Err(Failure::refused("interrupted"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Waits for an answer on standard input, up to a fifth of a second. True if there is one.
+///
+/// # Errors
+/// [`io::ErrorKind::Interrupted`] once a signal has come.
+pub fn answer_is_there() -> io::Result<bool> {
+    if was_signalled() {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    let stdin = io::stdin();
+    let mut ready = [PollFd::new(&stdin, PollFlags::IN)];
+    match poll(&mut ready, Some(&PATIENCE)) {
+        Ok(count) => Ok(count > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Waits for an answer on standard input, where signals are noted. Without [`arm`] it returns at once: a signal ends the
+/// program.
+///
+/// # Errors
+/// [`io::ErrorKind::Interrupted`] once a signal has come.
+pub fn wait_for_answer() -> io::Result<()> {
+    while SIGNALLED.get().is_some() && !answer_is_there()? {}
+    Ok(())
+}
+
+fn was_signalled() -> bool {
+    SIGNALLED
+        .get()
+        .is_some_and(|flag| flag.load(Ordering::Relaxed))
+}

@@ -1,0 +1,270 @@
+//! What setup has changed, so that it can be taken back: the texts before and after, noted before the first change.
+//!
+//! The file is `setup.json` in the state directory, root 0600. Which of its texts a file has tells how far a setup came
+//! that was stopped: no order has to be remembered.
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+
+use pam_twofactor::sys::file::{self, Access};
+use rustix::fs::CWD;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Failure;
+
+/// Its name in the state directory.
+const NAME: &str = "setup.json";
+/// The version of the format.
+const VERSION: u32 = 1;
+
+/// The texts of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileTexts {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Before the first setup; `null` where there was no file.
+    pub original: Option<String>,
+    /// Before the latest setup.
+    pub previous: Option<String>,
+    /// What setup leaves.
+    pub after: String,
+}
+
+/// How far the latest setup came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Progress {
+    /// It was begun.
+    Begun,
+    /// All of it is done.
+    Done,
+}
+
+/// The note.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    version: u32,
+    /// How far the latest setup came.
+    pub progress: Progress,
+    /// The files, in the order in which they are written.
+    pub files: Vec<FileTexts>,
+}
+
+/// A file that a setup changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileChange {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its text; `None` where there is none.
+    pub before: Option<String>,
+    /// Its new text.
+    pub after: String,
+}
+
+/// What stands in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// What stood there before the latest setup.
+    Before,
+    /// What setup leaves.
+    After,
+    /// Something else.
+    Other,
+}
+
+impl FileTexts {
+    /// Tells which of the texts this is. Where setup changes nothing, it is what setup leaves.
+    pub fn standing(&self, now: Option<&str>) -> Standing {
+        match now {
+            now if now == Some(self.after.as_str()) => Standing::After,
+            now if now == self.previous.as_deref() => Standing::Before,
+            _ => Standing::Other,
+        }
+    }
+}
+
+impl Journal {
+    /// The note of a setup that is about to begin, after earlier ones.
+    ///
+    /// # Errors
+    /// A refusal where a file is not what the earlier setup left: then nothing says what to go back to.
+    pub fn begin(earlier: Option<&Self>, changes: &[FileChange]) -> Result<Self, Failure> {
+        let mut journal = earlier.cloned().unwrap_or_else(|| Self {
+            version: VERSION,
+            progress: Progress::Begun,
+            files: Vec::new(),
+        });
+        journal.progress = Progress::Begun;
+        for file in &mut journal.files {
+            file.previous = Some(file.after.clone());
+        }
+        for change in changes {
+            match journal
+                .files
+                .iter_mut()
+                .find(|file| file.path == change.path)
+            {
+                Some(file) if change.before.as_deref() == Some(file.after.as_str()) => {
+                    file.after.clone_from(&change.after);
+                }
+                Some(file) => {
+                    return Err(Failure::refused(format!(
+                        "{} is not what the earlier setup left",
+                        file.path.display()
+                    ))
+                    .next("Take that one back first: twofactor setup --undo"));
+                }
+                None => journal.files.push(FileTexts {
+                    path: change.path.clone(),
+                    original: change.before.clone(),
+                    previous: change.before.clone(),
+                    after: change.after.clone(),
+                }),
+            }
+        }
+        Ok(journal)
+    }
+
+    /// The note as it is once the latest setup was put back: that of the setups before it; `None` if there were none.
+    pub fn before_latest(mut self) -> Option<Self> {
+        // Of a file that an earlier setup wrote, the text before this one is what that one left.
+        self.files.retain(|file| file.previous != file.original);
+        for file in &mut self.files {
+            if let Some(previous) = file.previous.clone() {
+                file.after = previous;
+            }
+        }
+        self.progress = Progress::Done;
+        (!self.files.is_empty()).then_some(self)
+    }
+
+    /// Reads it; `None` where no setup was made.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is of another version.
+    pub fn load(state: &Path) -> Result<Option<Self>, Failure> {
+        let path = state.join(NAME);
+        let Some(text) = super::replace::read(&path)? else {
+            return Ok(None);
+        };
+        let broken = |what: String| {
+            Failure::invalid(format!("{}: {what}", path.display())).next(
+                "What setup changed cannot be taken back by itself. docs/setup.md tells what it was.",
+            )
+        };
+        let journal: Self = serde_json::from_str(&text)
+            .map_err(|error| broken(format!("line {}", error.line())))?;
+        if journal.version != VERSION {
+            return Err(broken("is of another version".to_owned()));
+        }
+        Ok(Some(journal))
+    }
+
+    /// Writes it, durably.
+    ///
+    /// # Errors
+    /// When it cannot be written; then nothing else must be changed.
+    pub fn save(&self, state: &Path) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).map_err(Failure::system)?;
+        let directory = open(state)?;
+        file::write_file(&directory, NAME, text.as_bytes(), Access::Private)
+            .map_err(|error| failed(state, &error))
+    }
+
+    /// Removes it, durably.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn remove(state: &Path) -> Result<(), Failure> {
+        let directory = open(state)?;
+        file::remove(&directory, NAME)
+            .and_then(|()| file::flush_directory(&directory))
+            .map_err(|error| failed(state, &error))
+    }
+}
+
+fn open(state: &Path) -> Result<std::os::fd::OwnedFd, Failure> {
+    file::open_directory(CWD, state, Access::Private).map_err(|error| failed(state, &error))
+}
+
+fn failed(state: &Path, error: &file::FileError) -> Failure {
+    Failure::system(format!("{}: {error}", state.join(NAME).display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(path: &str, before: Option<&str>, after: &str) -> FileChange {
+        FileChange {
+            path: path.into(),
+            before: before.map(str::to_owned),
+            after: after.to_owned(),
+        }
+    }
+
+    fn begin(earlier: Option<&Journal>, changes: &[FileChange]) -> Journal {
+        Journal::begin(earlier, changes).unwrap()
+    }
+
+    #[test]
+    fn a_text_tells_how_far_it_came() {
+        let journal = begin(
+            None,
+            &[change("/a", Some("old"), "new"), change("/b", None, "new")],
+        );
+        let [a, b] = journal.files.as_slice() else {
+            panic!("two files")
+        };
+        assert_eq!(a.standing(Some("old")), Standing::Before);
+        assert_eq!(a.standing(Some("new")), Standing::After);
+        assert_eq!(a.standing(Some("edited")), Standing::Other);
+        assert_eq!(a.standing(None), Standing::Other);
+        assert_eq!(b.standing(None), Standing::Before);
+    }
+
+    #[test]
+    fn a_second_setup_remembers_what_was_there_at_first() {
+        let mut first = begin(None, &[change("/a", Some("0"), "1")]);
+        first.progress = Progress::Done;
+        let second = begin(
+            Some(&first),
+            &[change("/a", Some("1"), "2"), change("/b", None, "x")],
+        );
+        let a = &second.files[0];
+        assert_eq!(
+            (
+                a.original.as_deref(),
+                a.previous.as_deref(),
+                a.after.as_str()
+            ),
+            (Some("0"), Some("1"), "2")
+        );
+        assert_eq!(
+            second.before_latest(),
+            Some({
+                first.files[0].previous = Some("1".to_owned());
+                first
+            })
+        );
+    }
+
+    #[test]
+    fn a_first_setup_leaves_no_note_once_it_is_put_back() {
+        let journal = begin(
+            None,
+            &[change("/a", Some("0"), "1"), change("/b", None, "x")],
+        );
+        assert_eq!(journal.before_latest(), None);
+    }
+
+    #[test]
+    fn a_file_that_was_edited_since_is_not_changed_again() {
+        let first = begin(None, &[change("/a", Some("0"), "1")]);
+        let again = [change("/a", Some("edited"), "2")];
+        let failure = Journal::begin(Some(&first), &again).unwrap_err();
+        assert_eq!(failure.what, "/a is not what the earlier setup left");
+    }
+}

@@ -1,0 +1,311 @@
+//! What a setup changes: found out and checked before anything is changed.
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+
+use pam_twofactor::policy::sibling;
+
+use super::journal::FileChange;
+use super::profile::{self, ProfileResult};
+use super::{dropin, replace, stack};
+use crate::doctor::preview::{ChangedTexts, MachinePreview, StackVerdict};
+use crate::error::Failure;
+use crate::suggest;
+
+/// Where PAM files are that an administrator may change.
+const DIRECTORY: &str = "/etc/pam.d";
+/// sshd's service.
+const SSHD: &str = "sshd";
+/// Services whose sessions are logins, so that a line may tell a user without a device that there could be one.
+const LOGINS: [&str; 2] = [SSHD, "login"];
+
+/// The services that a setup is for.
+#[derive(Clone, Copy, Debug)]
+pub struct SetupScope<'a> {
+    /// Those that were named.
+    pub services: &'a [String],
+    /// Which PAM files get the module.
+    pub reach: Reach,
+    /// Who tries it: sshd's settings are those for this user.
+    pub user: &'a str,
+}
+
+/// Which PAM files get the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of the services.
+    Services,
+    /// What all services share.
+    Everywhere,
+}
+
+/// What is going to be changed.
+#[derive(Debug, Default)]
+pub struct SetupPlan {
+    /// The files, in order.
+    pub changes: Vec<FileChange>,
+    /// The services that get a code, with their siblings that have a PAM file.
+    pub services: Vec<String>,
+    /// What has to be known.
+    pub notes: Vec<String>,
+}
+
+impl SetupPlan {
+    /// Finds out what has to be changed.
+    ///
+    /// # Errors
+    /// A refusal where it cannot be done here: it says what to do instead.
+    pub fn of(preview: &MachinePreview, scope: SetupScope<'_>) -> Result<Self, Failure> {
+        supported(preview)?;
+        let mut plan = Self {
+            services: known(preview, scope.services)?,
+            ..Self::default()
+        };
+        if scope.reach == Reach::Everywhere {
+            plan.share(preview)?;
+        }
+        for service in plan.services.clone() {
+            plan.add_service(preview, &service)?;
+        }
+        if plan.services.iter().any(|service| service == SSHD) {
+            plan.add_sshd(preview, scope.user)?;
+        }
+        Ok(plan)
+    }
+
+    /// The new texts, by path.
+    pub fn texts(&self) -> ChangedTexts {
+        let texts = self.changes.iter();
+        texts
+            .map(|change| (change.path.display().to_string(), change.after.clone()))
+            .collect()
+    }
+
+    /// True if sshd has to read its settings again.
+    pub fn changes_sshd(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|change| change.path == Path::new(dropin::PATH))
+    }
+
+    /// The module in what all services share.
+    fn share(&mut self, preview: &MachinePreview) -> Result<(), Failure> {
+        let shared = Path::new(DIRECTORY).join("common-auth");
+        if replace::read(&shared)?.is_some_and(|text| stack::names_module(&text)) {
+            return Ok(());
+        }
+        match profile::preview()? {
+            ProfileResult::Written(changes) => self.changes.extend(changes),
+            ProfileResult::Refused(why) => {
+                self.notes.push(format!(
+                    "pam-auth-update is not used: {why}. The lines go into the files common-* directly, after what it writes"
+                ));
+                self.share_by_hand(preview)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn share_by_hand(&mut self, preview: &MachinePreview) -> Result<(), Failure> {
+        let judge = |path: &Path, text: &str| {
+            let changed = [(path.display().to_string(), text.to_owned())];
+            preview.judge(&ChangedTexts::from(changed), "common-auth")
+        };
+        self.edit("common-auth", |path, text| {
+            let last = stack::with_last(text, stack::AUTH);
+            match judge(path, &last) {
+                StackVerdict::Sound => Ok(last),
+                _ => stack::with_code(text, &|candidate| judge(path, candidate)),
+            }
+        })?;
+        self.edit("common-account", |_, text| {
+            Ok(stack::with_first(text, stack::ACCOUNT))
+        })?;
+        self.edit("common-session", |_, text| {
+            Ok(stack::with_last(text, stack::SESSION))
+        })
+    }
+
+    /// The module in the file of one service, unless its stack names it already.
+    fn add_service(&mut self, preview: &MachinePreview, service: &str) -> Result<(), Failure> {
+        let texts = self.texts();
+        if preview.names_module(&texts, service) {
+            return match preview.judge(&texts, service) {
+                StackVerdict::Unsound(why) => Err(cannot(service, &why)),
+                StackVerdict::Sound | StackVerdict::AsksStrangers => Ok(()),
+            };
+        }
+        let source = |name: &str| {
+            let path = Path::new(DIRECTORY).join(name);
+            let source = preview.file(path.to_str()?)?;
+            Some(texts.get(&source.path).cloned().unwrap_or(source.text))
+        };
+        let judge = |path: &Path, text: &str| {
+            let mut changed = texts.clone();
+            changed.insert(path.display().to_string(), text.to_owned());
+            preview.judge(&changed, service)
+        };
+        self.edit(service, |path, text| {
+            let code = stack::with_code(text, &|candidate| judge(path, candidate))?;
+            let account = stack::with_account(&code, &source);
+            Ok(if LOGINS.contains(&service) {
+                stack::with_session(&account)
+            } else {
+                account
+            })
+        })
+        .map_err(|failure| match failure.next {
+            Some(_) => failure,
+            None => cannot(service, &failure.what),
+        })
+    }
+
+    /// sshd's settings, where they keep it from asking for a code.
+    fn add_sshd(&mut self, preview: &MachinePreview, user: &str) -> Result<(), Failure> {
+        let unreadable =
+            |error| Failure::refused(format!("sshd does not tell its settings: {error}"));
+        let problems = preview
+            .sshd_problems(&self.texts(), user)
+            .map_err(unreadable)?;
+        if problems.is_empty() {
+            return Ok(());
+        }
+        if let Some(other) = problems
+            .iter()
+            .find(|problem| !dropin::CURES.contains(&problem.check))
+        {
+            return Err(Failure::refused(&other.cause).next(&other.fix));
+        }
+        let path = PathBuf::from(dropin::PATH);
+        let before = replace::read(&path)?;
+        if before.as_deref() == Some(dropin::TEXT) {
+            let causes: Vec<&str> = problems.iter().map(|one| one.cause.as_str()).collect();
+            return Err(overruled(&causes.join("; ")));
+        }
+        self.changes.push(FileChange {
+            path,
+            before,
+            after: dropin::TEXT.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// Changes a PAM file.
+    fn edit(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&Path, &str) -> Result<String, String>,
+    ) -> Result<(), Failure> {
+        let path = Path::new(DIRECTORY).join(name);
+        let before = replace::read(&path)?.ok_or_else(|| {
+            Failure::refused(format!("there is no file {}", path.display())).next(format!(
+                "Copy the one of the distribution there first: find /usr -path '*/pam.d/{name}'"
+            ))
+        })?;
+        let after = change(&path, &before).map_err(Failure::refused)?;
+        if after != before {
+            self.changes.push(FileChange {
+                path,
+                before: Some(before),
+                after,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// sshd's settings are made elsewhere, too.
+pub fn overruled(causes: &str) -> Failure {
+    Failure::refused(format!("{causes}, also with {}", dropin::PATH)).next(
+        "sshd takes the first value that it finds. The line \"Include /etc/ssh/sshd_config.d/*.conf\" has to stand first in \
+         /etc/ssh/sshd_config, and no file that sorts before and no Match block may set it otherwise.",
+    )
+}
+
+/// Refuses what setup cannot change, and says what to do there.
+fn supported(preview: &MachinePreview) -> Result<(), Failure> {
+    if !preview.has_module() {
+        return Err(Failure::refused(
+            "libpam does not find pam_twofactor.so, so that every login would be refused",
+        )
+        .next("Install the package, or: make install"));
+    }
+    if Path::new("/etc/authselect/authselect.conf").exists()
+        || Path::new("/usr/bin/authselect").exists()
+    {
+        return Err(Failure::refused(
+            "authselect writes the PAM files here, and would undo what setup does",
+        )
+        .next(AUTHSELECT));
+    }
+    if !Path::new(DIRECTORY).join("common-auth").exists() {
+        return Err(Failure::refused(
+            "setup knows the PAM files of Debian and Ubuntu only, and there is no /etc/pam.d/common-auth",
+        )
+        .next(ELSEWHERE));
+    }
+    Ok(())
+}
+
+/// The recipe of docs/fedora.md.
+const AUTHSELECT: &str = "\
+Add the module to a profile of your own, based on the one in use (authselect current), with the features that you have:
+  authselect create-profile twofactor --base-on=local --symlink-meta
+  /usr/share/pam_twofactor/authselect-add-code /etc/authselect/custom/twofactor
+  authselect select custom/twofactor with-faillock --backup=before-twofactor
+  twofactor policy set services.default false
+In /etc/ssh/sshd_config.d/01-twofactor.conf: UsePAM yes, KbdInteractiveAuthentication yes, PasswordAuthentication no
+  systemctl reload sshd
+  twofactor enable --service sshd
+  twofactor doctor";
+
+/// What to do by hand.
+const ELSEWHERE: &str = "\
+Put these lines into the PAM file of each service, the first after the lines that check the password, the second before
+the other account lines:
+  auth     [success=ok ignore=ignore default=die]  pam_twofactor.so
+  account  [success=ok ignore=ignore module_unknown=ignore default=die]  pam_twofactor.so
+For sshd, in its configuration: UsePAM yes, KbdInteractiveAuthentication yes, PasswordAuthentication no
+Then: twofactor enable --service SERVICE, and twofactor doctor";
+
+/// The services, each with its sibling, as far as they have a PAM file.
+fn known(preview: &MachinePreview, services: &[String]) -> Result<Vec<String>, Failure> {
+    let names = preview.names();
+    let mut known: Vec<String> = Vec::new();
+    for service in services {
+        let pair = [Some(service.as_str()), sibling(service)];
+        let found: Vec<&str> = pair
+            .into_iter()
+            .flatten()
+            .filter(|name| names.contains(*name))
+            .collect();
+        if found.is_empty() {
+            return Err(no_such_service(service, names.iter().map(String::as_str)));
+        }
+        for name in found {
+            if !known.iter().any(|one| one == name) {
+                known.push(name.to_owned());
+            }
+        }
+    }
+    Ok(known)
+}
+
+/// A service without a PAM file.
+pub fn no_such_service<'a>(service: &str, names: impl Iterator<Item = &'a str>) -> Failure {
+    let service_word = crate::text::plain(service);
+    let failure = Failure::refused(format!(
+        "there is no PAM file of the service {service_word}"
+    ));
+    match suggest::nearest(service, names) {
+        Some(near) => failure.next(format!("Did you mean {near}?")),
+        None => failure.next(format!("To list the services: ls {DIRECTORY}")),
+    }
+}
+
+fn cannot(service: &str, why: &str) -> Failure {
+    Failure::refused(format!(
+        "no place is found in {DIRECTORY}/{service} for the line that asks for the code: {why}"
+    ))
+    .next("Correct the file, or put the lines in by hand, as the examples in the directory pam.d do; then: twofactor doctor")
+}

@@ -1,0 +1,146 @@
+//! What `setup` reports.
+#![forbid(unsafe_code)]
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::diff;
+use super::journal::Journal;
+use super::plan::SetupPlan;
+use super::reload::SshdReload;
+use crate::commands::change::PolicyChange;
+use crate::output::Report;
+
+/// One file, with the difference that was or would be made.
+#[derive(Serialize)]
+struct FileReport {
+    path: String,
+    diff: String,
+}
+
+/// What `setup` has done or would do. The serialized form is an interface.
+#[derive(Serialize)]
+pub struct SetupReport {
+    /// Whether it was done; false after `--dry-run`.
+    done: bool,
+    /// The services, with their siblings.
+    services: Vec<String>,
+    files: Vec<FileReport>,
+    /// The difference in the policy; empty where there is none.
+    policy: String,
+    /// `reloaded`, `not_running`, or `null` where sshd's settings were not changed.
+    sshd: Option<&'static str>,
+    notes: Vec<String>,
+    dangers: Vec<String>,
+}
+
+impl SetupReport {
+    /// Of `--dry-run`.
+    pub fn planned(plan: &SetupPlan, policy: &PolicyChange) -> Self {
+        let files = plan.changes.iter().map(|change| {
+            let path = change.path.display().to_string();
+            FileReport {
+                diff: diff::unified(&path, change.before.as_deref(), Some(&change.after)),
+                path,
+            }
+        });
+        let changed = if policy.is_idle() {
+            String::new()
+        } else {
+            diff::unified("policy", policy.text(), Some(policy.edited()))
+        };
+        Self {
+            done: false,
+            services: plan.services.clone(),
+            files: files.collect(),
+            policy: changed,
+            sshd: None,
+            notes: plan.notes.clone(),
+            dangers: policy.dangers().to_vec(),
+        }
+    }
+
+    /// Of a setup that finds everything as it should be.
+    pub fn idle(plan: &SetupPlan, policy: &PolicyChange) -> Self {
+        Self {
+            done: true,
+            ..Self::planned(plan, policy)
+        }
+    }
+
+    /// Of a setup that was made.
+    pub fn done(plan: &SetupPlan, policy: &PolicyChange, sshd: Option<SshdReload>) -> Self {
+        Self {
+            done: true,
+            sshd: sshd.map(|reload| match reload {
+                SshdReload::Done => "reloaded",
+                SshdReload::NotRunning => "not_running",
+            }),
+            ..Self::planned(plan, policy)
+        }
+    }
+}
+
+impl Report for SetupReport {
+    fn text(&self) -> Zeroizing<String> {
+        let services = self.services.join(", ");
+        let sshd = match self.sshd {
+            Some("reloaded") => " sshd was reloaded.",
+            Some(_) => " sshd does not run.",
+            None => "",
+        };
+        Zeroizing::new(if !self.done {
+            "Nothing was changed (--dry-run).\n".to_owned()
+        } else if self.files.is_empty() && self.policy.is_empty() {
+            format!("Nothing to change: {services} ask for a code already.\n")
+        } else {
+            format!("Done.{sshd} To take it back: twofactor setup --undo\n")
+        })
+    }
+}
+
+/// What `setup --undo` has done or would do. The serialized form is an interface.
+#[derive(Serialize)]
+pub struct UndoReport {
+    /// Whether it was done; false after `--dry-run`.
+    done: bool,
+    /// The files that were put back.
+    files: Vec<String>,
+}
+
+impl UndoReport {
+    /// Of `--dry-run`.
+    pub fn planned(journal: &Journal) -> Self {
+        let files = journal.files.iter();
+        Self {
+            done: false,
+            files: files.map(|file| file.path.display().to_string()).collect(),
+        }
+    }
+
+    /// Of an undo that was made.
+    pub fn done(journal: &Journal) -> Self {
+        Self {
+            done: true,
+            ..Self::planned(journal)
+        }
+    }
+
+    /// Of a setup that was stopped and put back.
+    pub fn stopped() -> Self {
+        Self {
+            done: true,
+            files: Vec::new(),
+        }
+    }
+}
+
+impl Report for UndoReport {
+    fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(if self.done {
+            "Everything is as it was before setup. Devices are kept.\n".to_owned()
+        } else {
+            "Nothing was changed (--dry-run).\n".to_owned()
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! Where the lines of the module go in a PAM file. Pure: text in, text out.
+#![forbid(unsafe_code)]
+
+use std::ops::Range;
+
+use crate::doctor::preview::StackVerdict;
+
+/// Stands above each line that is added.
+pub const NOTE: &str = "# Added by twofactor setup; \"twofactor setup --undo\" takes it out.";
+/// Asks for the code.
+pub const AUTH: &str = "auth       [success=ok ignore=ignore default=die]  pam_twofactor.so";
+/// Enrolls at login, where the policy says so.
+pub const ACCOUNT: &str =
+    "account    [success=ok ignore=ignore module_unknown=ignore default=die]  pam_twofactor.so";
+/// Tells users without a device that they can have one.
+pub const SESSION: &str = "session    optional     pam_twofactor.so";
+
+/// True if the text names the module outside of comments.
+pub fn names_module(text: &str) -> bool {
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .any(|line| line.contains("pam_twofactor.so"))
+}
+
+/// Adds the line that asks for the code, at the first place at which it is asked for after the right password and only
+/// there. `judge` says what becomes of logins with a text.
+///
+/// # Errors
+/// The reason of `judge` at the last place that was tried.
+pub fn with_code(text: &str, judge: &dyn Fn(&str) -> StackVerdict) -> Result<String, String> {
+    let mut reason = "it has no line that checks a password".to_owned();
+    let mut second_best = None;
+    for base in [Some(text.to_owned()), without_substacks(text)]
+        .into_iter()
+        .flatten()
+    {
+        let places = pieces(&base).into_iter().filter(Piece::may_check);
+        for place in places {
+            let candidate = insert(&base, place.range.end, AUTH);
+            match judge(&candidate) {
+                StackVerdict::Sound => return Ok(candidate),
+                StackVerdict::AsksStrangers => _ = second_best.get_or_insert(candidate),
+                StackVerdict::Unsound(why) => reason = why,
+            }
+        }
+    }
+    second_best.ok_or(reason)
+}
+
+/// Adds the account line before the first one that decides. A file without any is left as it is: those of `other` stand
+/// in for them, and would no longer. `source` gives the text of a file that is taken in.
+pub fn with_account(text: &str, source: &dyn Fn(&str) -> Option<String>) -> String {
+    let decides = |piece: &Piece| match piece.kind.as_str() {
+        "account" => !piece.is_nologin(),
+        "@include" => piece.words.first().is_some_and(|name| {
+            source(name).is_some_and(|text| pieces(&text).iter().any(|one| one.kind == "account"))
+        }),
+        _ => false,
+    };
+    match pieces(text).iter().find(|piece| decides(piece)) {
+        Some(piece) => insert(text, piece.range.start, ACCOUNT),
+        None => text.to_owned(),
+    }
+}
+
+/// Adds the session line after the lines that all services share; none where there are none.
+pub fn with_session(text: &str) -> String {
+    let shares = |piece: &&Piece| {
+        matches!(piece.kind.as_str(), "@include" | "session")
+            && piece.words.iter().any(|word| word == "common-session")
+    };
+    match pieces(text).iter().find(shares) {
+        Some(piece) => insert(text, piece.range.end, SESSION),
+        None => text.to_owned(),
+    }
+}
+
+/// Adds a line at the end. pam-auth-update keeps what stands after its block.
+pub fn with_last(text: &str, line: &str) -> String {
+    insert(text, text.len(), line)
+}
+
+/// Adds a line before all others that do something, and before the block of pam-auth-update.
+pub fn with_first(text: &str, line: &str) -> String {
+    let block = text.find("# here are the per-package modules");
+    let first = pieces(text)
+        .into_iter()
+        .find(|piece| !piece.kind.is_empty())
+        .map(|piece| piece.range.start);
+    let at = block.into_iter().chain(first).min().unwrap_or(text.len());
+    insert(text, at, line)
+}
+
+/// The same text with `include` for `substack` in its auth lines: a wrong password then ends the login. `None` where it has
+/// none.
+fn without_substacks(text: &str) -> Option<String> {
+    let mut changed = text.to_owned();
+    let found = pieces(text).into_iter().rev().filter(|piece| {
+        piece.kind == "auth" && piece.words.first().is_some_and(|word| word == "substack")
+    });
+    for piece in found {
+        let line = text.get(piece.range.clone())?;
+        changed.replace_range(piece.range, &line.replacen("substack", "include", 1));
+    }
+    (changed != text).then_some(changed)
+}
+
+fn insert(text: &str, at: usize, line: &str) -> String {
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+    let gap = if before.is_empty() || before.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    format!("{before}{gap}{NOTE}\n{line}\n{after}")
+}
+
+/// A line with all that backslashes join to it.
+struct Piece {
+    range: Range<usize>,
+    /// Its first word in small letters, without the dash that excuses a missing module; empty for comments and blanks.
+    kind: String,
+    /// The other words.
+    words: Vec<String>,
+}
+
+impl Piece {
+    fn may_check(&self) -> bool {
+        matches!(self.kind.as_str(), "auth" | "@include")
+    }
+
+    /// pam_nologin with a control that jumps over nothing.
+    fn is_nologin(&self) -> bool {
+        self.words
+            .first()
+            .is_some_and(|word| word == "required" || word == "requisite")
+            && self.words.iter().any(|word| word == "pam_nologin.so")
+    }
+}
+
+fn pieces(text: &str) -> Vec<Piece> {
+    let (mut pieces, mut start, mut end) = (Vec::new(), 0, 0);
+    for line in text.split_inclusive('\n') {
+        end += line.len();
+        let whole = text.get(start..end).unwrap_or_default();
+        let comment = whole.trim_start().starts_with('#');
+        if line.trim_end_matches('\n').ends_with('\\') && !comment {
+            continue;
+        }
+        pieces.push(piece(start..end, whole));
+        start = end;
+    }
+    if start < end {
+        pieces.push(piece(start..end, text.get(start..end).unwrap_or_default()));
+    }
+    pieces
+}
+
+fn piece(range: Range<usize>, text: &str) -> Piece {
+    let joined = text.replace("\\\n", " ");
+    let code = joined.split('#').next().unwrap_or_default();
+    let mut words = code.split_ascii_whitespace().map(str::to_owned);
+    let kind = words.next().unwrap_or_default().to_ascii_lowercase();
+    Piece {
+        range,
+        kind: kind.strip_prefix('-').unwrap_or(&kind).to_owned(),
+        words: words.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
