@@ -32,6 +32,15 @@ impl From<ChangeError> for Failure {
                 "To remove it with the recovery codes: {}",
                 shell::twofactor("unset", &[user], &[])
             )),
+            ChangeCause::CounterNotFound { .. } => refused.next(format!(
+                "Press twice more and try again with the two new codes. If that fails, too: {}",
+                shell::twofactor("renew", &[user], &[])
+            )),
+            ChangeCause::StepNotFound(_) => refused.next(format!(
+                "Wait for a new code, note it, wait for the next, and type both. If that fails, too: {}",
+                shell::twofactor("renew", &[user], &[])
+            )),
+            ChangeCause::ClockTooFarOff { .. } => refused.next("Set the wrong one right."),
             ChangeCause::NotInvited
             | ChangeCause::DeviceChanged(_)
             | ChangeCause::DevicesChanged => refused,

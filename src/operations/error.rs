@@ -35,6 +35,22 @@ pub enum ChangeCause {
     DeviceChanged(DeviceName),
     /// The last device: only everything can be removed.
     LastDevice(DeviceName),
+    /// Two codes are not in a row, or the counter of the HOTP device is further than this many presses away.
+    CounterNotFound {
+        /// The device.
+        device: DeviceName,
+        /// How many counters were looked at.
+        reach: u64,
+    },
+    /// Two codes are not two unused ones in a row of this TOTP device, the second of this moment.
+    StepNotFound(DeviceName),
+    /// The clocks of this machine and of the TOTP device differ by more than can be learned.
+    ClockTooFarOff {
+        /// The device.
+        device: DeviceName,
+        /// By how much.
+        seconds: u64,
+    },
     /// The devices are others than those of which the caller spoke.
     DevicesChanged,
 }
@@ -45,6 +61,12 @@ impl ChangeError {
             user: account.name.clone(),
             cause: cause.into(),
         }
+    }
+
+    /// True if [`super::rebuild_state`] helps: the state, and only the state, is unusable.
+    #[must_use]
+    pub const fn is_fixed_by_rebuild(&self) -> bool {
+        matches!(&self.cause, ChangeCause::Failed(Failure::Store(error)) if error.fixed_by_unlock())
     }
 }
 
@@ -69,6 +91,18 @@ impl fmt::Display for ChangeError {
                 "the device {name} was changed meanwhile; nothing was stored"
             ),
             ChangeCause::LastDevice(name) => write!(f, "{name} is the last device of {user}"),
+            ChangeCause::CounterNotFound { device, reach } => write!(
+                f,
+                "these are not two codes in a row of {device}, or more than {reach} presses were skipped"
+            ),
+            ChangeCause::StepNotFound(device) => write!(
+                f,
+                "these are not two unused codes in a row of {device}, the second of this moment"
+            ),
+            ChangeCause::ClockTooFarOff { device, seconds } => write!(
+                f,
+                "the clocks of this machine and of {device} differ by {seconds} s, which is more than can be allowed for"
+            ),
             ChangeCause::DevicesChanged => {
                 write!(f, "the devices of {user} were changed meanwhile; try again")
             }

@@ -8,6 +8,8 @@ mod enrollment;
 mod error;
 mod one_time_code;
 mod removal;
+mod resync;
+mod unlock;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,8 @@ pub use enrollment::{DevicesBefore, NewEnrollment, enroll, new_recovery_codes, r
 pub use error::{ChangeCause, ChangeError};
 pub use one_time_code::{IssuedBypass, invite, issue_bypass, withdraw_bypass, withdraw_invitation};
 pub use removal::{RemovedDevice, clear, discard, remove_all, remove_device};
+pub use resync::{ResyncedDevice, resync};
+pub use unlock::{RebuiltState, rebuild_state, unlock};
 
 /// What a caller does inside a change, under its lock. An error ends the change, and nothing is stored.
 pub trait ChangeSteps {

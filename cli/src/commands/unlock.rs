@@ -1,20 +1,18 @@
 //! `unlock`: ends a lock-out, and fixes a state that is damaged or missing.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::Kind;
+use pam_twofactor::operations::{self, ChangeError};
 use pam_twofactor::policy::Policy;
-use pam_twofactor::state::furthest_ahead;
 use pam_twofactor::store::Store;
 use pam_twofactor::sys::accounts::Account;
 use pam_twofactor::sys::clock;
-use pam_twofactor::verify;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::args::UserOnly;
 use crate::audit::{self, Event};
 use crate::context::Context;
-use crate::error::{Failure, for_user};
+use crate::error::Failure;
 use crate::output::Report;
 use crate::shell;
 use crate::text::{count, span};
@@ -23,11 +21,16 @@ use crate::text::{count, span};
 pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
     let (account, store) = context.recorded(&args.user)?;
     let policy = context.policy_or_default()?;
-    let report = match end_lock_out(&policy, &store, &account, clock::now()?) {
-        Err(error) if error.fixed_by_unlock() => fix(context, &policy, &store, &account, &error)?,
-        other => Unlocked {
-            user: &account.name,
-            failures: other.map_err(|error| for_user(error, &account.name))?,
+    let user = &account.name;
+    let report = match operations::unlock(&store, &account, &policy, clock::now()?) {
+        Err(error) if error.is_fixed_by_rebuild() => Unlocked {
+            user,
+            failures: 0,
+            rebuilt: Some(rebuilt(context, &policy, &store, &account, &error)?),
+        },
+        failures => Unlocked {
+            user,
+            failures: failures?,
             rebuilt: None,
         },
     };
@@ -43,32 +46,14 @@ pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
     context.write(&report)
 }
 
-/// Returns how many failures there were.
-fn end_lock_out(
-    policy: &Policy,
-    store: &Store,
-    account: &Account,
-    now: u64,
-) -> Result<u32, pam_twofactor::store::Error> {
-    let mut locked = store.lock(account)?;
-    let failures = locked.state().failures;
-    if let Some(record) = locked.record()? {
-        let state = verify::unlocked(policy, &record, locked.state(), now);
-        locked.write(state)?;
-        locked.flush()?;
-        locked.confirm()?;
-    }
-    Ok(failures)
-}
-
-fn fix<'a>(
+/// Makes a new state, after a question.
+fn rebuilt(
     context: &Context,
     policy: &Policy,
     store: &Store,
-    account: &'a Account,
-    error: &pam_twofactor::store::Error,
-) -> Result<Unlocked<'a>, Failure> {
-    let named = |error| for_user(Failure::from(error), &account.name);
+    account: &Account,
+    error: &ChangeError,
+) -> Result<Rebuilt, Failure> {
     context.terminal.say(&format!(
         "{error}\nA new state is made. What may have been used before does not work in it: recovery and bypass codes, \
          and the counters of HOTP tokens.\n"
@@ -76,33 +61,11 @@ fn fix<'a>(
     context
         .terminal
         .confirm(&format!("Make a new state for {}?", account.name))?;
-    let locked = store
-        .rebuild(account, policy.window, clock::now()?)
-        .map_err(named)?;
-    let devices = locked
-        .record()
-        .map_err(named)?
-        .map(|record| record.devices)
-        .unwrap_or_default();
-    let mut rebuilt = Rebuilt {
-        wait_seconds: 0,
-        resync: Vec::new(),
-    };
-    for device in devices {
-        match device.kind {
-            Kind::Hotp => rebuilt.resync.push(device.name.to_string()),
-            Kind::Totp { interval } => {
-                let steps = furthest_ahead(policy.window) + 1;
-                rebuilt.wait_seconds = rebuilt
-                    .wait_seconds
-                    .max(steps * u64::from(interval.seconds()));
-            }
-        }
-    }
-    Ok(Unlocked {
-        user: &account.name,
-        failures: 0,
-        rebuilt: Some(rebuilt),
+    let state = operations::rebuild_state(store, account, policy.window, clock::now()?)?;
+    let names = state.counters_lost.iter();
+    Ok(Rebuilt {
+        wait_seconds: state.wait,
+        resync: names.map(ToString::to_string).collect(),
     })
 }
 

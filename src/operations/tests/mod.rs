@@ -4,6 +4,8 @@
 mod enrollment;
 mod one_time_code;
 mod removal;
+mod resync;
+mod unlock;
 
 use std::fs;
 

@@ -1,0 +1,124 @@
+//! Counters and clocks that are found again.
+#![forbid(unsafe_code)]
+
+use super::*;
+use crate::state::{COUNTER_UNKNOWN, State};
+use crate::verify::{Answer, Form};
+
+const WINDOW: u8 = 1;
+
+fn answer(device: &Device, moving_factor: u64) -> Answer {
+    let code = device.code(moving_factor);
+    Answer::read(code.reveal().as_bytes(), Form::Code, &[])
+}
+
+/// Resynchronizes with the codes of these two moving factors.
+fn found(store: &Store, device: &Device, factors: [u64; 2]) -> Result<ResyncedDevice, ChangeError> {
+    let [first, second] = factors.map(|factor| answer(device, factor));
+    resync(store, &alice(), device.id, [&first, &second], WINDOW, NOW)
+}
+
+fn state(store: &Store) -> State {
+    store.peek(&alice()).unwrap().unwrap()
+}
+
+fn set(store: &Store, change: impl FnOnce(&mut State)) {
+    let mut locked = store.lock(&alice()).unwrap();
+    let mut state = locked.state().clone();
+    change(&mut state);
+    locked.write(state).unwrap();
+    locked.flush().unwrap();
+}
+
+#[test]
+fn a_counter_is_found_within_its_reach() {
+    let (scratch, store) = with(&[token()]);
+    let resynced = found(&store, &token(), [40, 41]).unwrap();
+    let expected = ResyncedDevice::Counter {
+        next: 42,
+        skipped: 42,
+    };
+    assert_eq!(resynced, expected);
+    let entry = *state(&store).device(id(2)).unwrap();
+    assert_eq!((entry.next, entry.last_used), (42, NOW));
+    // Both codes are used up.
+    let before = kept(&scratch);
+    let (device, reach) = (token().name, 1000);
+    let cause = ChangeCause::CounterNotFound { device, reach };
+    assert_eq!(
+        found(&store, &token(), [40, 41]),
+        Err(refused(cause.clone()))
+    );
+    assert_eq!(found(&store, &token(), [43, 45]), Err(refused(cause)));
+    assert_eq!(kept(&scratch), before);
+}
+
+#[test]
+fn a_lost_counter_is_looked_for_from_zero() {
+    let (_scratch, store) = with(&[token()]);
+    set(&store, |state| state.devices[0].next = COUNTER_UNKNOWN);
+    let expected = ResyncedDevice::Counter {
+        next: 3002,
+        skipped: 3002,
+    };
+    assert_eq!(found(&store, &token(), [3000, 3001]), Ok(expected));
+}
+
+#[test]
+fn a_clock_is_found_and_its_offset_learned() {
+    let (_scratch, store) = with(&[phone()]);
+    let step = NOW / 30 - 3;
+    let expected = ResyncedDevice::Clock { offset: -3 };
+    assert_eq!(found(&store, &phone(), [step - 1, step]), Ok(expected));
+    let entry = *state(&store).device(id(1)).unwrap();
+    assert_eq!((entry.drift, entry.next), (-3, step + 1));
+}
+
+#[test]
+fn a_clock_that_is_too_far_off_changes_nothing() {
+    let (scratch, store) = with(&[phone()]);
+    let before = kept(&scratch);
+    let step = NOW / 30 - 20;
+    let (device, seconds) = (phone().name, 600);
+    let cause = ChangeCause::ClockTooFarOff { device, seconds };
+    assert_eq!(
+        found(&store, &phone(), [step - 1, step]),
+        Err(refused(cause))
+    );
+    let cause = ChangeCause::StepNotFound(phone().name);
+    assert_eq!(
+        found(&store, &phone(), [step, step - 1]),
+        Err(refused(cause))
+    );
+    assert_eq!(kept(&scratch), before);
+}
+
+#[test]
+fn resync_forgets_the_refused_answers() {
+    for (device, factors) in [(token(), [5, 6]), (phone(), [NOW / 30 - 1, NOW / 30])] {
+        let (_scratch, store) = with(std::slice::from_ref(&device));
+        set(&store, |state| state.refused.hashes = vec![[7; 8]]);
+        assert_eq!(state(&store).refused.hashes.len(), 1);
+        found(&store, &device, factors).unwrap();
+        assert_eq!(state(&store).refused.hashes, [[0; 8]; 0]);
+    }
+}
+
+#[test]
+fn a_device_that_is_gone_is_not_found() {
+    let (scratch, store) = with(&[phone()]);
+    let before = kept(&scratch);
+    let gone = Err(refused(ChangeCause::DevicesChanged));
+    assert_eq!(found(&store, &token(), [5, 6]), gone);
+    assert_eq!(kept(&scratch), before);
+    fs::remove_file(scratch.record()).unwrap();
+    let none = Err(refused(ChangeCause::NotEnrolled));
+    assert_eq!(found(&store, &phone(), [5, 6]), none);
+}
+
+#[test]
+fn an_unusable_state_is_not_resynchronized() {
+    let (scratch, store) = with(&[token()]);
+    fs::write(scratch.state(), "").unwrap();
+    assert!(is_unusable(&found(&store, &token(), [5, 6]).unwrap_err()));
+}

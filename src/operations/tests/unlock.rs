@@ -1,0 +1,75 @@
+//! Lock-outs that end, and states that are made anew.
+#![forbid(unsafe_code)]
+
+use super::*;
+use crate::policy::Policy;
+use crate::state::COUNTER_UNKNOWN;
+
+const WINDOW: u8 = 1;
+
+fn unlocked(store: &Store) -> Result<u32, ChangeError> {
+    unlock(store, &alice(), &Policy::default(), NOW)
+}
+
+#[test]
+fn unlock_ends_a_lock_out_and_tells_its_failures() {
+    let (_scratch, store) = with(&[phone()]);
+    let mut locked = store.lock(&alice()).unwrap();
+    let mut state = locked.state().clone();
+    (state.failures, state.last_failure) = (12, NOW);
+    state.refused.hashes = vec![[7; 8]];
+    locked.write(state).unwrap();
+    drop(locked);
+    assert_eq!(unlocked(&store), Ok(12));
+    let state = store.peek(&alice()).unwrap().unwrap();
+    assert_eq!((state.failures, state.last_failure), (0, 0));
+    assert_eq!(state.refused.hashes, [[0; 8]; 0]);
+    assert_eq!(unlocked(&store), Ok(0));
+}
+
+#[test]
+fn unlock_ends_the_lock_out_of_an_invitation() {
+    let (_scratch, store) = with(&[]);
+    invite(&store, &alice(), NOW + 60).unwrap();
+    assert_eq!(unlocked(&store), Ok(0));
+}
+
+#[test]
+fn there_is_no_lock_out_of_who_has_no_record() {
+    let (scratch, store) = with(&[phone()]);
+    fs::remove_file(scratch.record()).unwrap();
+    let before = kept(&scratch);
+    assert_eq!(unlocked(&store), Err(refused(ChangeCause::NotEnrolled)));
+    assert_eq!(kept(&scratch), before);
+}
+
+#[test]
+fn a_state_that_cannot_be_used_is_made_anew() {
+    for text in [Some("damaged"), None] {
+        let (scratch, store) = with(&[phone(), token()]);
+        match text {
+            Some(text) => fs::write(scratch.state(), text).unwrap(),
+            None => fs::remove_file(scratch.state()).unwrap(),
+        }
+        let error = unlocked(&store).unwrap_err();
+        assert!(error.is_fixed_by_rebuild(), "{error}");
+        let rebuilt = rebuild_state(&store, &alice(), WINDOW, NOW).unwrap();
+        let expected = RebuiltState {
+            wait: 5 * 30,
+            counters_lost: vec![token().name],
+        };
+        assert_eq!(rebuilt, expected);
+        let state = store.peek(&alice()).unwrap().unwrap();
+        assert_eq!(state.device(id(1)).unwrap().next, NOW / 30 + 5);
+        assert_eq!(state.device(id(2)).unwrap().next, COUNTER_UNKNOWN);
+        assert_eq!(unlocked(&store), Ok(0));
+    }
+}
+
+#[test]
+fn without_a_record_no_state_is_made() {
+    let (scratch, store) = with(&[]);
+    let error = rebuild_state(&store, &alice(), WINDOW, NOW).unwrap_err();
+    assert!(!error.is_fixed_by_rebuild());
+    assert_eq!(kept(&scratch), NOTHING);
+}

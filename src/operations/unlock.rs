@@ -1,0 +1,76 @@
+//! The end of a lock-out, and a new state in the place of one that is damaged or missing.
+#![forbid(unsafe_code)]
+
+use crate::device::{DeviceName, Kind};
+use crate::policy::Policy;
+use crate::state::furthest_ahead;
+use crate::store::Store;
+use crate::sys::accounts::Account;
+use crate::verify;
+
+use super::{ChangeCause, ChangeError};
+
+/// What does not work yet in a new state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RebuiltState {
+    /// Seconds until TOTP codes work; 0 where there is no such device.
+    pub wait: u64,
+    /// HOTP devices, which work after a resynchronization.
+    pub counters_lost: Vec<DeviceName>,
+}
+
+/// Ends the lock-out of a user who has a device or an invitation. Returns how many failures no longer count. `now` is in
+/// seconds since 1970-01-01 UTC.
+///
+/// # Errors
+/// [`ChangeCause::NotEnrolled`] where nothing is kept about the user; [`ChangeCause::Failed`], after which
+/// [`rebuild_state`] may help.
+pub fn unlock(
+    store: &Store,
+    account: &Account,
+    policy: &Policy,
+    now: u64,
+) -> Result<u32, ChangeError> {
+    let failed = |error| ChangeError::new(account, error);
+    let mut locked = store.lock(account).map_err(failed)?;
+    let failures = locked.state().failures;
+    let Some(record) = locked.record().map_err(failed)? else {
+        return Err(ChangeError::new(account, ChangeCause::NotEnrolled));
+    };
+    let state = verify::unlocked(policy, &record, locked.state(), now);
+    locked.write(state).map_err(failed)?;
+    locked.flush().map_err(failed)?;
+    locked.confirm().map_err(failed)?;
+    Ok(failures)
+}
+
+/// Makes a new state in which nothing works that may have been used before; only where the state cannot be used. `window` is
+/// the policy's, `now` in seconds since 1970-01-01 UTC.
+///
+/// # Errors
+/// [`ChangeCause::Failed`], also where there is no valid record.
+pub fn rebuild_state(
+    store: &Store,
+    account: &Account,
+    window: u8,
+    now: u64,
+) -> Result<RebuiltState, ChangeError> {
+    let failed = |error| ChangeError::new(account, error);
+    let locked = store.rebuild(account, window, now).map_err(failed)?;
+    let record = locked.record().map_err(failed)?;
+    let mut rebuilt = RebuiltState {
+        wait: 0,
+        counters_lost: Vec::new(),
+    };
+    for device in record.into_iter().flat_map(|record| record.devices) {
+        match device.kind {
+            Kind::Hotp => rebuilt.counters_lost.push(device.name),
+            Kind::Totp { interval } => {
+                let steps = furthest_ahead(window) + 1;
+                let wait = steps * u64::from(interval.seconds());
+                rebuilt.wait = rebuilt.wait.max(wait);
+            }
+        }
+    }
+    Ok(rebuilt)
+}
