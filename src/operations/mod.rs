@@ -6,6 +6,7 @@
 
 mod enrollment;
 mod error;
+mod import;
 mod one_time_code;
 mod removal;
 mod resync;
@@ -21,6 +22,7 @@ use crate::sys::accounts::Account;
 
 pub use enrollment::{DevicesBefore, NewEnrollment, enroll, new_recovery_codes, renew, room_for};
 pub use error::{ChangeCause, ChangeError};
+pub use import::{DeviceWriter, import_devices};
 pub use one_time_code::{IssuedBypass, invite, issue_bypass, withdraw_bypass, withdraw_invitation};
 pub use removal::{RemovedDevice, clear, discard, remove_all, remove_device};
 pub use resync::{ResyncedDevice, resync};
@@ -70,14 +72,30 @@ fn change<'s, T, E: From<ChangeError>>(
     account: &Account,
     make: impl FnOnce(&mut Locked<'s>, Option<Record>) -> Result<T, E>,
 ) -> Result<T, E> {
-    let failed = |error| E::from(ChangeError::new(account, error));
-    let mut locked = store.lock_for_change(account).map_err(failed)?;
-    let before = locked.record().map_err(failed)?;
+    let (mut locked, before) = begin(store, account)?;
     let is_new = before.is_none();
     let made = make(&mut locked, before);
-    if made.is_err() && is_new && matches!(locked.record(), Ok(None)) {
-        // The first error is the one to report; a state alone is harmless.
-        let _ = locked.remove();
+    if made.is_err() && is_new {
+        leave_nothing(locked);
     }
     made
+}
+
+/// The lock and what is stored now.
+fn begin<'s>(
+    store: &'s Store,
+    account: &Account,
+) -> Result<(Locked<'s>, Option<Record>), ChangeError> {
+    let failed = |error| ChangeError::new(account, error);
+    let locked = store.lock_for_change(account).map_err(failed)?;
+    let before = locked.record().map_err(failed)?;
+    Ok((locked, before))
+}
+
+/// Removes the state that was made for an account without a record, unless it has one by now.
+fn leave_nothing(locked: Locked<'_>) {
+    if matches!(locked.record(), Ok(None)) {
+        // The error before this one is the one to report; a state alone is harmless.
+        let _ = locked.remove();
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use pam_twofactor::operations;
 use pam_twofactor::record::Record;
 use pam_twofactor::state::State;
 use pam_twofactor::store::{BATCH, Enrolled, FoundBy, Newcomer, Store};
@@ -151,36 +152,29 @@ fn flush(
     Ok(())
 }
 
-/// Stores one device after the other: a state has no room for all that a record had and all that it gets.
+/// Stores one device after the other.
 fn one_by_one(store: &Store, job: &Job, manner: Manner) -> Result<Vec<Row>, Failure> {
-    let named = |error| for_user(Failure::from(error), &job.account.name);
-    let mut locked = match store.lock_for_change(&job.account).map_err(named) {
-        Ok(locked) => locked,
-        Err(failure) => return Ok(refused(job, &failure)),
-    };
-    let kept = match locked.record().map_err(named) {
-        Ok(record) => record.map(|record| (record, locked.state().clone())),
-        Err(failure) => return Ok(refused(job, &failure)),
-    };
-    let mut draft = Draft::new(&job.account, kept, manner.existing, manner.moment);
-    let mut rows = Vec::new();
-    for item in &job.items {
-        let taken = draft.take(item)?;
-        let changed = taken.iter().any(Row::changes);
-        let entry = draft.entries.last().copied();
-        if let (true, Some(entry)) = (changed, entry)
-            && let Err(failure) = locked
-                .replace_record(&draft.record, &[entry])
-                .map_err(named)
-        {
-            // The draft is no longer what is stored, so nothing can be built upon it.
-            let left = job.items.iter().skip(rows.len());
-            rows.extend(left.map(|item| refused_item(job, item, &failure)));
-            return Ok(rows);
+    let imported = operations::import_devices(store, &job.account, |kept, writer| {
+        let mut draft = Draft::new(&job.account, kept, manner.existing, manner.moment);
+        let mut rows = Vec::new();
+        for item in &job.items {
+            let taken = draft.take(item)?;
+            let changed = taken.iter().any(Row::changes);
+            let entry = draft.entries.last().copied();
+            if let (true, Some(entry)) = (changed, entry)
+                && let Err(error) = writer.store(&draft.record, entry)
+            {
+                // The draft is no longer what is stored, so nothing can be built upon it.
+                let failure = error.into();
+                let left = job.items.iter().skip(rows.len());
+                rows.extend(left.map(|item| refused_item(job, item, &failure)));
+                break;
+            }
+            rows.extend(taken);
         }
-        rows.extend(taken);
-    }
-    Ok(rows)
+        Ok(rows)
+    });
+    imported.unwrap_or_else(|error| Ok(refused(job, &error.into())))
 }
 
 fn drafted(

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod enrollment;
+mod import;
 mod one_time_code;
 mod removal;
 mod resync;
