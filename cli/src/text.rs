@@ -1,6 +1,7 @@
 //! How times, durations and lists are written for people.
 #![forbid(unsafe_code)]
 
+use time::{OffsetDateTime, PrimitiveDateTime};
 use unicode_width::UnicodeWidthStr as _;
 
 /// What begins a command in a message.
@@ -16,16 +17,16 @@ const PROGRAMS: [&str; 9] = [
     "userdel",
 ];
 
-/// A moment as ISO 8601 in UTC: `2026-02-03T04:05:06Z`. `seconds` counts from 1970-01-01.
+/// A moment as ISO 8601 in UTC: `2026-02-03T04:05:06Z`. `seconds` counts from 1970-01-01; the last moment is the end of the
+/// year 9999.
 pub fn utc(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    let moment = OffsetDateTime::from_unix_timestamp(seconds)
+        .unwrap_or_else(|_| PrimitiveDateTime::MAX.assume_utc());
+    let (year, month, day) = moment.to_calendar_date();
+    let (hour, minute, second) = moment.to_hms();
+    let month = u8::from(month);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// A length of time in its largest whole units: `1 hour 30 minutes`.
@@ -158,25 +159,6 @@ impl Quotes {
     }
 }
 
-/// Year, month and day of a day counted from 1970-01-01, proleptic Gregorian calendar
-/// (Howard Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +172,7 @@ mod tests {
             (1_234_567_890, "2009-02-13T23:31:30Z"),
             (1_735_689_599, "2024-12-31T23:59:59Z"),
             (20_000_000_000, "2603-10-11T11:33:20Z"),
+            (u64::MAX, "9999-12-31T23:59:59Z"),
         ] {
             assert_eq!(utc(seconds), text);
         }

@@ -11,6 +11,7 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use pam_twofactor::device::Kind;
 use pam_twofactor::otp::{Algorithm, Digits, Interval, Totp};
 use pam_twofactor::secret::Secret;
+use time::{Date, Month};
 use zeroize::Zeroizing;
 
 use super::{
@@ -137,25 +138,21 @@ fn key(hex: &str) -> Result<Secret, String> {
     ))
 }
 
-/// Whether a code that was used at that time may still be right. Without a readable time, it may.
+/// True if a code that was used at that time may still be right, also where the time is not readable.
 fn is_recent(time: Option<&str>, now: u64) -> bool {
-    let days = time.and_then(|time| {
-        let mut date = time.split('T').next()?.split('-').map(number);
-        let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-        let sound = (1970..=9999).contains(&year) && (1..=12).contains(&month);
-        (sound && (1..=31).contains(&day)).then(|| days_before(year, month) + day - 1)
-    });
-    days.is_none_or(|days| days + LATELY >= now / 86_400)
+    let used = time.and_then(days);
+    used.is_none_or(|days| days + LATELY >= now / 86_400)
 }
 
-/// Days from 1970-01-01 to the first of a month, as Julian day numbers count them: years begin in March.
-fn days_before(year: u64, month: u64) -> u64 {
-    let (year, month) = match month {
-        1 | 2 => (year - 1, month + 9),
-        _ => (year, month - 3),
-    };
-    // 719,468 days lie between the first of March of the year 0 and 1970.
-    (365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5) - 719_468
+/// Days from 1970-01-01 to the date of a time such as `2026-01-31T12:00:00L`.
+fn days(time: &str) -> Option<u64> {
+    let mut date = time.split('T').next()?.split('-').map(number);
+    let year = i32::try_from(date.next()??).ok()?;
+    let month = u8::try_from(date.next()??).ok()?;
+    let day = u8::try_from(date.next()??).ok()?;
+    let date = Date::from_calendar_date(year, Month::try_from(month).ok()?, day).ok()?;
+    let seconds = date.midnight().assume_utc().unix_timestamp();
+    Some(u64::try_from(seconds).ok()? / 86_400)
 }
 
 /// The first step after the one that the last code belongs to; 0 where it is so old that it does not matter.

@@ -164,14 +164,18 @@ fn the_last_code_of_a_clock_is_used_up_whatever_its_time_zone() {
 
 #[test]
 fn days_are_counted_as_the_calendar_does() {
-    for (year, month, days) in [
-        (1970, 1, 0),
-        (1970, 3, 59),
-        (2000, 3, 11_017),
-        (2024, 3, 19_783),
-        (2026, 1, 20_454),
+    for (time, expected) in [
+        ("1970-01-01", Some(0)),
+        ("2000-02-29T23:59:59L", Some(11_016)),
+        ("2024-03-01T00:00:00L", Some(19_783)),
+        ("2026-01-02", Some(20_455)),
+        ("1969-12-31", None),
+        ("2026-02-29", None),
+        ("2026-00-01", None),
+        ("2026-01", None),
+        ("99999999999-01-01", None),
     ] {
-        assert_eq!(days_before(year, month), days);
+        assert_eq!(days(time), expected, "{time}");
     }
 }
 
