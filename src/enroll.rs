@@ -111,7 +111,7 @@ fn key_uri(
 /// A key in groups of four, for typing it in.
 #[must_use]
 pub fn in_fours(key: &str) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(key.len() * 2));
+    let mut text = Zeroizing::new(String::new());
     for (position, letter) in key.chars().enumerate() {
         if position > 0 && position % 4 == 0 {
             text.push(' ');

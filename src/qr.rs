@@ -80,9 +80,7 @@ pub fn draw_in(
         });
     };
     let modules = Modules::new(&code, quiet);
-    let mut out = Zeroizing::new(String::with_capacity(
-        modules.side() * (modules.side() * 24 + 16),
-    ));
+    let mut out = Zeroizing::new(String::new());
     match glyphs {
         Glyphs::Utf8 => half_blocks(&modules, ink, &mut out),
         Glyphs::Ascii => double_cells(&modules, ink, &mut out),

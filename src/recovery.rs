@@ -88,7 +88,7 @@ impl PlainCode {
     /// Four groups of four, as it is shown to people.
     #[must_use]
     pub fn grouped(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(CODE_LEN + 3));
+        let mut text = Zeroizing::new(String::new());
         for (position, letter) in self.0.chars().enumerate() {
             if position > 0 && position % 4 == 0 {
                 text.push('-');
@@ -112,8 +112,7 @@ impl PlainCode {
 /// The codes for showing them: two to a line, indented.
 #[must_use]
 pub fn list(codes: &[PlainCode]) -> Zeroizing<String> {
-    // 19 characters and 4 more each, and the ends of the lines.
-    let mut text = Zeroizing::new(String::with_capacity(24 * codes.len() + 1));
+    let mut text = Zeroizing::new(String::new());
     for pair in codes.chunks(2) {
         for code in pair {
             text.push_str("    ");

@@ -40,9 +40,7 @@ pub fn line(user: &str, device: &Device, state: &State) -> Result<Zeroizing<Stri
     let next = next(device, state).ok_or(COUNTER_LOST)?;
     let key = Zeroizing::new(HEXLOWER.encode(device.secret.as_bytes()));
     let digits = device.digits.value();
-    // Reserved for the worst case: a buffer that grows leaves copies of the key behind.
-    let mut line = Zeroizing::new(String::with_capacity(key.len() + user.len() + 96));
-    line.push_str(&format!("HOTP/{factor}/{digits}\t{user}\t-\t"));
+    let mut line = Zeroizing::new(format!("HOTP/{factor}/{digits}\t{user}\t-\t"));
     line.push_str(&key);
     let Some(last) = next.checked_sub(1) else {
         return Ok(line);

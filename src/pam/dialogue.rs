@@ -70,8 +70,7 @@ impl<'a> Dialogue<'a> {
     /// # Errors
     /// [`NoAnswer`].
     pub fn ask(&mut self, question: &str) -> Result<Zeroizing<Vec<u8>>, NoAnswer> {
-        let room: usize = self.paragraphs.iter().map(|it| it.len() + 1).sum();
-        let mut text = Zeroizing::new(String::with_capacity(room + 1 + question.len()));
+        let mut text = Zeroizing::new(String::new());
         for paragraph in self.paragraphs.drain(..) {
             // The first one, too, begins on a line of its own: some clients put the user's name before the text.
             text.push('\n');

@@ -155,8 +155,7 @@ pub fn open_file(
 /// [`FileError::TooLarge`] when it grew since it was opened.
 pub fn read_all(fd: impl AsFd, opened: &Stat) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let expected = usize::try_from(opened.st_size).unwrap_or(0).min(MAX_LEN);
-    // One byte more than expected, so that the end is seen without another buffer; a buffer that grows would leave
-    // copies of secrets behind.
+    // A file that fills the one byte more than expected has grown.
     let mut buffer = Zeroizing::new(vec![0; expected + 1]);
     let mut filled = 0;
     while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {

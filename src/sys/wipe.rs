@@ -5,7 +5,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::mem::MaybeUninit;
 
-/// The system's allocator, which wipes what it takes back.
+/// The system's allocator, which wipes what it takes back. A buffer of a secret needs no room for all of it: what it leaves
+/// behind when it grows is wiped.
 pub struct Wiping;
 
 // SAFETY: every call goes to `System` with the arguments it came with, so its promises hold. `realloc` is the trait's

@@ -229,9 +229,7 @@ struct Enrolled<'a> {
 impl Report for Enrolled<'_> {
     fn text(&self) -> Zeroizing<String> {
         let recovery = self.handed.text();
-        let mut text = Zeroizing::new(String::with_capacity(
-            recovery.len() + self.files.len() + 512,
-        ));
+        let mut text = Zeroizing::new(String::new());
         let DeviceInfo { name, .. } = &self.device;
         text.push_str(&format!("Stored: device {name} of {}.", self.user));
         text.push_str(match self.confirmed {

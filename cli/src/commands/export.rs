@@ -156,8 +156,7 @@ impl Exported {
     }
 
     fn finish(mut self, context: &Context, options: &ExportOptions) -> Result<ExitCode, Failure> {
-        let room = self.lines.iter().map(|line| line.len() + 1).sum();
-        let mut text = Zeroizing::new(String::with_capacity(room));
+        let mut text = Zeroizing::new(String::new());
         for line in &self.lines {
             text.push_str(line);
             text.push('\n');

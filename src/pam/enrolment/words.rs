@@ -168,14 +168,8 @@ fn settings(device: &Device) -> Option<String> {
     })
 }
 
-/// One text, with room for everything from the start: growing would leave copies of the key behind.
 fn gathered(parts: &[&str]) -> Zeroizing<String> {
-    let room = parts.iter().map(|part| part.len()).sum();
-    let mut text = Zeroizing::new(String::with_capacity(room));
-    for part in parts {
-        text.push_str(part);
-    }
-    text
+    Zeroizing::new(parts.concat())
 }
 
 /// Why a code does not confirm the device.
