@@ -57,6 +57,8 @@ as_root     = sudo
 sudo_runner = target."cfg(all())".runner = ["sudo", "-E"]
 root_runner = --config '$(sudo_runner)'
 endif
+# The module, and the crates that it is made of.
+library     = -p pam_twofactor -p twofactor-core -p twofactor-store
 test_module = cargo test $(CARGOFLAGS) $(root_runner) -p pam_twofactor
 
 .PHONY: docs build test test-browser test-apps test-system test-dist test-rpm fuzz sanitize miri mutants \
@@ -83,11 +85,10 @@ docs: build
 	$(command) completions fish > $(target)/completions/twofactor.fish
 
 ## build              module and command alone, in target/release
-# One package at a time: building the whole workspace at once would unify features, and asking for the module together
-# with the library would drop its link-time optimisation.
+# One package at a time: both at once would unify the features of what they share.
 build: need-build rust
 	cargo build $(CARGOFLAGS) --release -p twofactor
-	cargo rustc $(CARGOFLAGS) --release -p pam_twofactor --lib --crate-type cdylib
+	cargo build $(CARGOFLAGS) --release -p pam_twofactor
 	install -m 0755 $(release)/libpam_twofactor.so $(module)
 	@echo "Built $(module) and $(command)"
 
@@ -139,21 +140,21 @@ fuzz: need-fuzz rust
 ## sanitize miri      unit tests under AddressSanitizer, under Miri; TESTS=policy
 # Leaks are not looked for: a panic's payload is forgotten on purpose.
 sanitize: need-test rust
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 $(test_module) --lib \
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 cargo test $(CARGOFLAGS) $(root_runner) $(library) --lib \
 		--target $$(rustc -vV | sed -n 's/^host: //p') --target-dir $(target)/sanitize
 
 # Needs a nightly Rust.
 miri:
 	@cargo +nightly miri --version >/dev/null || \
 		{ echo "First: rustup toolchain install nightly --component miri,rust-src" >&2; exit 1; }
-	cargo +nightly miri test $(CARGOFLAGS) -p pam_twofactor --lib -- $(TESTS) \
+	cargo +nightly miri test $(CARGOFLAGS) $(library) --lib -- $(TESTS) \
 		$$(sed -n 's/^[a-z]/--skip &/p' tests/miri-skip.txt)
 
-## mutants            unit tests against changed code; FILES=src/otp.rs
+## mutants            unit tests against changed code; FILES=crates/core/src/otp.rs
 mutants: need-build rust
 	@command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants
 	mkdir -p $(target)
-	cargo mutants --package pam_twofactor --output $(target) $(addprefix --re ^,$(FILES)) \
+	cargo mutants $(library) --output $(target) $(addprefix --re ^,$(FILES)) \
 		$(if $(as_root),--cargo-arg=--config --cargo-arg='$(sudo_runner)')
 
 ## faults races       system calls fail, logins coincide; EVERY=7 is faster
@@ -165,7 +166,7 @@ faults: need-test harness
 races: need-test harness
 	$(test_module) --features whole-sweeps --test races --test at_once -- --nocapture --test-threads=1
 
-## coverage           which lines of src/ the tests run, by file
+## coverage           which lines of src/ and crates/ the tests run, by file
 coverage: need-test rust
 	scripts/coverage $(target)/coverage $(root_runner)
 

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::{Machine, artefacts};
-use pam_twofactor::device::Kind;
+use twofactor_core::device::Kind;
 
 use enrolled::{Token, add_account, device, write_record_in};
 use libpam::{Conversation, Message, Phase, Reply, Start, Transaction};

@@ -4,24 +4,25 @@
 //! give the password, whatever the control flags of the stack.
 #![forbid(unsafe_code)]
 
-mod newcomer;
-mod words;
+mod enrollment;
+mod enrollment_text;
 
-use crate::check::{Failure, Session};
-use crate::demand::Demand;
-use crate::operations::{ChangeCause, ChangeError};
-use crate::policy::rhost_address;
-use crate::store::{self, PolicyFile, Store};
-use crate::sys::accounts::{self, Account, LookupFailed};
-use crate::sys::clock::{self, BeforeEpoch};
+use twofactor_core::account::Account;
+use twofactor_core::policy::decision::Demand;
+use twofactor_core::policy::rhost_address;
+use twofactor_store::attempt::{Failure, Session};
+use twofactor_store::operations::{ChangeCause, ChangeError};
+use twofactor_store::sys::accounts::{self, LookupFailed};
+use twofactor_store::sys::clock::{self, BeforeEpoch};
+use twofactor_store::{PolicyFile, Store};
 
-use super::args::Arguments;
-use super::codes::Admission;
-use super::dialogue::{Close, Dialogue};
-use super::host::{Host, Messages, NoAnswer, Priority};
-use super::log::Line;
-use super::{messages, report};
-use newcomer::Newcomer;
+use crate::arguments::Arguments;
+use crate::dialogue::{Close, Dialogue};
+use crate::return_codes::Admission;
+use crate::transaction::{Host, Messages, NoAnswer, Priority};
+use crate::{report, text};
+use enrollment::Newcomer;
+use twofactor_core::log::line::Line;
 
 /// Offers or demands a device. `marked` is the account that the authentication phase of this transaction found without
 /// one.
@@ -48,7 +49,7 @@ pub fn run(
         }
         Err(Stop::Skipped) => (Priority::Info, about.with("result", &"enrolment-skipped")),
         Err(Stop::Enrolled) => {
-            dialogue.say(words::MEANWHILE);
+            dialogue.say(enrollment_text::MEANWHILE);
             (
                 Priority::Notice,
                 about.with("result", &"enrolled-meanwhile"),
@@ -60,8 +61,8 @@ pub fn run(
         }
         Err(Stop::Withdrawn(what)) => {
             dialogue.say(match what {
-                Permission::Policy => words::WITHDRAWN,
-                Permission::Invitation => words::INVITATION_WITHDRAWN,
+                Permission::Policy => enrollment_text::WITHDRAWN,
+                Permission::Invitation => enrollment_text::INVITATION_WITHDRAWN,
             });
             (Priority::Notice, withdrawn(about, *what))
         }
@@ -75,12 +76,12 @@ pub fn run(
         }
         Err(Stop::Refused(why)) => (Priority::Notice, about.with("result", why)),
         Err(Stop::Unstored(failure)) => {
-            dialogue.say(words::UNSTORED);
+            dialogue.say(enrollment_text::UNSTORED);
             let line = about.with("result", &"enrolment-failed");
             (Priority::Error, line.saying("error", failure))
         }
         Err(Stop::Failed(failure)) => {
-            dialogue.say(words::FAILED);
+            dialogue.say(enrollment_text::FAILED);
             let service = dialogue.host().service().unwrap_or_default();
             (Priority::Error, report::failed(about, failure, &service))
         }
@@ -139,8 +140,8 @@ impl From<Failure> for Stop {
     }
 }
 
-impl From<store::Error> for Stop {
-    fn from(error: store::Error) -> Self {
+impl From<twofactor_store::Error> for Stop {
+    fn from(error: twofactor_store::Error) -> Self {
         Self::Failed(error.into())
     }
 }
@@ -249,7 +250,7 @@ fn admit(
         }
         Demand::Code => return Err(Stop::Enrolled),
         Demand::Device => {
-            dialogue.say(messages::DEVICE_REQUIRED);
+            dialogue.say(text::DEVICE_REQUIRED);
             return Err(Stop::Refused("device-required"));
         }
         Demand::MayEnrol => {}
@@ -269,7 +270,7 @@ fn admit(
                 Stop::Uninvited(invitation) => Some(invitation),
                 _ => None,
             };
-            dialogue.say(uninvited.map_or(words::REQUIRED, words::uninvited));
+            dialogue.say(uninvited.map_or(enrollment_text::REQUIRED, enrollment_text::uninvited));
             Err(Stop::Required(uninvited))
         }
         (_, Wish::Offered) => Err(stop),

@@ -4,11 +4,11 @@
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::verify::{self, Answer, Form};
+use twofactor_core::verify::{self, Answer, Form};
 
-use super::args::{Arguments, FirstPass, Layout};
-use super::host::{Echo, Host, NoAnswer};
-use super::prompt::{Asked, Prompt};
+use crate::arguments::{Arguments, FirstPass, Layout};
+use crate::prompt::{Asked, Prompt};
+use crate::transaction::{Echo, Host, NoAnswer};
 
 /// What sshd answers in place of a user it will refuse anyway, repeated or cut to the length of what was typed
 /// (auth-pam.c).

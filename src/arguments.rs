@@ -73,8 +73,8 @@ impl Arguments {
     /// [`BadArgument`].
     pub fn parse(words: &[&CStr]) -> Result<Self, BadArgument> {
         let mut arguments = Self {
-            policy: PathBuf::from(crate::POLICY_FILE),
-            state: PathBuf::from(crate::STATE_DIR),
+            policy: PathBuf::from(twofactor_core::POLICY_FILE),
+            state: PathBuf::from(twofactor_core::STATE_DIR),
             detail: Detail::Outcomes,
             first_pass: FirstPass::Unused,
             layout: Layout::Code,

@@ -4,24 +4,26 @@
 mod last_word;
 mod uncounted;
 mod unenrolled;
+pub mod uniform_timing;
 
-use crate::check::{Before, Failure, Judged, KnownGroups, Session};
-use crate::demand::{Demand, Enrolment, switched_off, without_enrolment};
-use crate::policy::{Policy, Subject, rhost_address};
-use crate::store::{FoundBy, Holder, PolicyFile, Store};
-use crate::sys::accounts::{self, Account};
-use crate::sys::clock;
-use crate::verify::{Accepted, Form, Gate, Outcome};
+use twofactor_core::account::Account;
+use twofactor_core::policy::decision::{Demand, Enrolment, switched_off, without_enrolment};
+use twofactor_core::policy::{Policy, Subject, rhost_address};
+use twofactor_core::verify::{Accepted, Form, Gate, Outcome};
+use twofactor_store::attempt::{Before, Failure, Judged, KnownGroups, Session};
+use twofactor_store::sys::accounts;
+use twofactor_store::sys::clock;
+use twofactor_store::{FoundBy, Holder, PolicyFile, Store};
 
-use super::args::{Arguments, Detail, FirstPass, Layout};
-use super::codes::Ending;
-use super::host::{Echo, Host, Messages, NoAnswer, Priority};
-use super::input::{self, NotForUs};
-use super::log::Line;
-use super::messages;
-use super::prompt::{Left, Prompt};
-use super::report;
-use super::uniform::{Pace, Refusals};
+use crate::answer_source::{self, NotForUs};
+use crate::arguments::{Arguments, Detail, FirstPass, Layout};
+use crate::prompt::{Left, Prompt};
+use crate::report;
+use crate::return_codes::Ending;
+use crate::text;
+use crate::transaction::{Echo, Host, Messages, NoAnswer, Priority};
+use twofactor_core::log::line::Line;
+use uniform_timing::{Pace, Refusals};
 
 /// Runs the authentication phase. Whatever goes wrong ends in something else than
 /// [`Ending::Verified`] and [`Ending::NotAsked`].
@@ -59,7 +61,7 @@ pub fn authenticate(host: &mut dyn Host, arguments: &Arguments, messages: Messag
         Ok(ending) => ending,
         Err(Stop::Failed(failure)) => {
             login.log_failed(host, &failure);
-            login.last_word(host, messages::UNUSABLE);
+            login.last_word(host, text::UNUSABLE);
             Ending::Unavailable
         }
         Err(Stop::NoAnswer) => {
@@ -208,14 +210,14 @@ impl Login<'_> {
             Demand::Exempt(_) => host.log(Priority::Info, line.as_str()),
             _ => self.debug(host, &line),
         }
-        self.forward_whole(host, messages::PASSWORD)?;
+        self.forward_whole(host, text::PASSWORD)?;
         Ok(Ending::NotAsked)
     }
 
     fn prompt(&self, policy: &Policy) -> Prompt {
         Prompt::new(match self.arguments.layout {
             Layout::Code => &policy.prompt,
-            Layout::PasswordThenCode => messages::PASSWORD_AND_CODE,
+            Layout::PasswordThenCode => text::PASSWORD_AND_CODE,
         })
     }
 
@@ -255,20 +257,21 @@ impl Login<'_> {
             }
             pace.wait();
             let echo = session.loaded.policy.echo;
-            let Some(input) = input::next(host, self.arguments, &prompt, echo)? else {
+            let Some(input) = answer_source::next(host, self.arguments, &prompt, echo)? else {
                 host.log(Priority::Notice, self.line("no-first-pass").as_str());
                 return Ok(Ending::Refused);
             };
             pace.answered();
             let before = refused.as_ref();
-            let judged = match input::not_for_us(host, self.arguments, &input, before, &names) {
-                // With an even pace, ending the login here would tell which users sshd refuses.
-                Some(cause) if cause.ends_login() && !pace.is_even() => {
-                    return Ok(self.passed_over(host, cause));
-                }
-                Some(cause) => Err(cause),
-                None => Ok(session.attempt(input.bytes(), self.form())?),
-            };
+            let judged =
+                match answer_source::not_for_us(host, self.arguments, &input, before, &names) {
+                    // With an even pace, ending the login here would tell which users sshd refuses.
+                    Some(cause) if cause.ends_login() && !pace.is_even() => {
+                        return Ok(self.passed_over(host, cause));
+                    }
+                    Some(cause) => Err(cause),
+                    None => Ok(session.attempt(input.bytes(), self.form())?),
+                };
             let was_closed = matches!(judged, Ok(Judged::Refused(_)));
             let is_empty = matches!(judged, Err(NotForUs::Empty));
             let bytes = input.into_bytes();
@@ -284,7 +287,7 @@ impl Login<'_> {
                 }
                 Ok(Judged::Refused(closed)) if pace.is_even() => {
                     self.log_closed(host, closed);
-                    self.refuse_in_time(host, policy, &pace, &mut prompt, messages::WRONG);
+                    self.refuse_in_time(host, policy, &pace, &mut prompt, text::WRONG);
                 }
                 Ok(Judged::Refused(closed)) => return Ok(self.closed(host, closed)),
                 Ok(Judged::Gone) => {
@@ -312,7 +315,7 @@ impl Login<'_> {
     /// An answer that is neither compared nor counted, where it ends the login.
     fn passed_over(&self, host: &mut dyn Host, cause: NotForUs) -> Ending {
         self.log_passed_over(host, cause);
-        if let Some(text) = messages::passed_over(cause).filter(|_| self.may_tell()) {
+        if let Some(text) = text::passed_over(cause).filter(|_| self.may_tell()) {
             self.complain(host, text);
         }
         Ending::Refused
@@ -350,7 +353,7 @@ impl Login<'_> {
         host.log(Priority::Info, line.as_str());
         // Where password and code are one, the password is yet to be checked: only its owner may be told.
         if self.messages == Messages::Wanted && self.arguments.layout == Layout::Code {
-            for line in messages::accepted(accepted) {
+            for line in text::accepted(accepted) {
                 host.inform(&line);
             }
         }
@@ -364,7 +367,7 @@ impl Login<'_> {
 
     fn closed(&self, host: &mut dyn Host, gate: Gate) -> Ending {
         self.log_closed(host, gate);
-        self.last_word(host, &messages::closed(gate));
+        self.last_word(host, &text::closed(gate));
         Ending::NoMoreTries
     }
 
@@ -405,7 +408,7 @@ impl Login<'_> {
     fn refuse(&self, host: &mut dyn Host, prompt: &mut Prompt, why: &str) {
         let why = match self.arguments.layout {
             Layout::Code => why,
-            Layout::PasswordThenCode => messages::WRONG,
+            Layout::PasswordThenCode => text::WRONG,
         };
         prompt.repeat();
         match self.messages {

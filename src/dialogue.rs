@@ -3,8 +3,8 @@
 
 use zeroize::Zeroizing;
 
-use super::host::{Echo, Host, Messages, NoAnswer};
-use super::messages;
+use crate::text;
+use crate::transaction::{Echo, Host, Messages, NoAnswer};
 
 /// Services whose questions stand on a web page.
 const PAGES: [&str; 1] = ["cockpit"];
@@ -88,7 +88,7 @@ impl<'a> Dialogue<'a> {
     pub fn close(&mut self, how: Close) {
         let untold = (self.messages, how) == (Messages::Unwanted, Close::Refused);
         if untold && !self.paragraphs.is_empty() {
-            let _ = self.ask(messages::GO_ON);
+            let _ = self.ask(text::GO_ON);
         }
         for paragraph in self.paragraphs.drain(..) {
             match (self.messages, how) {

@@ -1,19 +1,21 @@
-//! The PAM boundary: six entry points, each of which survives a panic, denies on it, and prints nothing.
+//! The PAM module: six entry points, each of which survives a panic, denies on it, and prints nothing.
+#![allow(
+    missing_docs,
+    reason = "the exported functions are made by a macro; pam_sm_authenticate(3) and its sisters describe them"
+)]
 
-pub(crate) mod args;
-mod codes;
+mod account;
+mod answer_source;
+mod arguments;
+mod auth;
 mod dialogue;
-mod enrolment;
-mod ffi;
-mod flow;
-mod host;
-mod input;
-mod log;
-mod messages;
-mod notice;
+mod libpam;
 mod prompt;
 mod report;
-mod uniform;
+mod return_codes;
+mod session;
+mod text;
+mod transaction;
 
 #[cfg(test)]
 mod tests;
@@ -25,13 +27,17 @@ use std::sync::Once;
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
 
-use crate::sys::wipe;
+use twofactor_store::sys::wipe;
 
-use args::{Arguments, BadArgument};
-use codes::{Admission, Ending};
-use ffi::Application;
-use host::{Host, Priority};
-use log::Line;
+use arguments::{Arguments, BadArgument};
+use libpam::Application;
+use return_codes::{Admission, Ending};
+use transaction::{Host, Priority};
+use twofactor_core::log::line::Line;
+
+/// What the module and the libraries in it free is wiped first.
+#[global_allocator]
+static HEAP: wipe::Wiping = wipe::Wiping;
 
 struct Module;
 
@@ -42,7 +48,7 @@ impl PamHooks for Module {
         guarded(|| {
             let mut host = Application(handle);
             let ending = match Arguments::parse(&words) {
-                Ok(arguments) => flow::authenticate(&mut host, &arguments, flags.into()),
+                Ok(arguments) => auth::authenticate(&mut host, &arguments, flags.into()),
                 Err(error) => {
                     complain_of(&host, &error);
                     Ending::BadArguments
@@ -66,7 +72,7 @@ impl PamHooks for Module {
                 return PamResultCode::PAM_IGNORE;
             };
             let admission = match Arguments::parse(&words) {
-                Ok(arguments) => enrolment::run(&mut host, &arguments, flags.into(), &account),
+                Ok(arguments) => account::run(&mut host, &arguments, flags.into(), &account),
                 Err(error) => {
                     complain_of(&host, &error);
                     Admission::Refused
@@ -81,7 +87,7 @@ impl PamHooks for Module {
         guarded(|| {
             let mut host = Application(handle);
             match Arguments::parse(&words) {
-                Ok(arguments) => notice::show(&mut host, &arguments, flags.into()),
+                Ok(arguments) => session::show(&mut host, &arguments, flags.into()),
                 Err(error) => complain_of(&host, &error),
             }
             PamResultCode::PAM_SUCCESS

@@ -10,7 +10,7 @@ use pam::items::{AuthTok, ItemType, RHost, Service, Tty};
 use pam::module::PamHandle;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::host::{Echo, Host, NoAnswer, Priority};
+use crate::transaction::{Echo, Host, NoAnswer, Priority};
 
 #[cfg(test)]
 mod tests;

@@ -3,13 +3,13 @@
 
 use rustix::io::Errno;
 
-use crate::check::{Failure, UnusableGroup};
-use crate::store::Cause;
-use crate::sys::file::FileError;
-use crate::sys::process;
-use crate::verify::{Accepted, Credential, Gate, Rejected};
+use twofactor_core::verify::{Accepted, Credential, Gate, Rejected};
+use twofactor_store::Cause;
+use twofactor_store::attempt::{Failure, UnusableGroup};
+use twofactor_store::sys::file::FileError;
+use twofactor_store::sys::process;
 
-use super::log::Line;
+use twofactor_core::log::line::Line;
 
 /// Completes the line about a login that could not be judged, at this PAM service.
 #[must_use]

@@ -1,17 +1,17 @@
 //! The session phase: one line that tells users without a device that they can have one.
 #![forbid(unsafe_code)]
 
-use crate::check::{Failure, KnownGroups};
-use crate::demand::{Demand, Enrolment, demand, switched_off};
-use crate::policy::{Subject, rhost_address};
-use crate::record::Record;
-use crate::store::{PolicyFile, Store};
-use crate::sys::{accounts, clock};
+use twofactor_core::policy::decision::{Demand, Enrolment, demand, switched_off};
+use twofactor_core::policy::{Subject, rhost_address};
+use twofactor_core::record::Record;
+use twofactor_store::attempt::{Failure, KnownGroups};
+use twofactor_store::sys::{accounts, clock};
+use twofactor_store::{PolicyFile, Store};
 
-use super::args::Arguments;
-use super::host::{Host, Messages, Priority};
-use super::log::Line;
-use super::messages;
+use crate::arguments::Arguments;
+use crate::text;
+use crate::transaction::{Host, Messages, Priority};
+use twofactor_core::log::line::Line;
 
 /// Services whose sessions are no logins, or whose users are told elsewhere.
 const QUIET_SERVICES: [&str; 12] = [
@@ -78,13 +78,13 @@ fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Fa
     let mut member = |group: &str| own.include(group);
     match demand(&policy, &subject, &mut member, enrolment) {
         // In mandatory mode a session without a device is one that was opened with a key.
-        Demand::Nothing | Demand::Device => Ok(Some(messages::can_enrol(&account.name))),
+        Demand::Nothing | Demand::Device => Ok(Some(text::can_enrol(&account.name))),
         Demand::MayEnrol | Demand::MustEnrol
             if policy.enroll_needs_invite && !is_invited(record.as_ref())? =>
         {
-            Ok(Some(messages::CAN_BE_INVITED.to_owned()))
+            Ok(Some(text::CAN_BE_INVITED.to_owned()))
         }
-        Demand::MayEnrol | Demand::MustEnrol => Ok(Some(messages::CAN_ENROL_AT_LOGIN.to_owned())),
+        Demand::MayEnrol | Demand::MustEnrol => Ok(Some(text::CAN_ENROL_AT_LOGIN.to_owned())),
         Demand::Disabled | Demand::ServiceOff | Demand::Exempt(_) | Demand::Code => Ok(None),
     }
 }

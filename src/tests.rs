@@ -40,7 +40,7 @@ fn a_panic_denies_whatever_its_payload_does() {
 
 #[test]
 fn a_panic_prints_nothing() {
-    let name = "pam::tests::a_panic_denies_whatever_its_payload_does";
+    let name = "tests::a_panic_denies_whatever_its_payload_does";
     let run = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .output()
@@ -55,7 +55,7 @@ fn a_panic_prints_nothing() {
 
 #[test]
 fn messages_are_unwanted_only_where_the_application_says_silent() {
-    use host::Messages::{self, Unwanted, Wanted};
+    use transaction::Messages::{self, Unwanted, Wanted};
     // PAM_DISALLOW_NULL_AUTHTOK is a flag of another meaning.
     for (flags, messages) in [
         (0, Wanted),

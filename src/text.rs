@@ -1,9 +1,9 @@
 //! What people read at the prompt: what happened, what to do next.
 #![forbid(unsafe_code)]
 
-use crate::verify::{Accepted, Credential, Gate, Rejected};
+use twofactor_core::verify::{Accepted, Credential, Gate, Rejected};
 
-use super::input::NotForUs;
+use crate::answer_source::NotForUs;
 
 /// Prompt for clients that have one field for everything.
 pub const PASSWORD_AND_CODE: &str = "Password & verification code: ";

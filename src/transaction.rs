@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 pub struct NoAnswer;
 
 /// Whether an answer is shown while it is typed.
-pub use crate::policy::Echo;
+pub use twofactor_core::policy::Echo;
 
 /// Whether the application wants no messages (`PAM_SILENT`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -97,7 +97,7 @@ fn a_figure_holds_only_near_the_committed_one() {
 
 /// A user with a phone and ten recovery codes, and the delivered policy; a wrong code ends a login.
 fn alice() -> (Machine, Totp) {
-    let delivered = include_str!("../src/policy/default.toml");
+    let delivered = include_str!("../crates/core/src/policy/default.toml");
     let (off, on) = ("\nenabled = false\n", "\nenabled = true\n");
     let (many, one) = ("\ntries = 3\n", "\ntries = 1\n");
     assert!(delivered.contains(off) && delivered.contains(many));

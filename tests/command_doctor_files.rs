@@ -21,9 +21,9 @@ use std::path::Path;
 
 use enrolled::{change_record, policy_path, record_path, set_state, state_path};
 use harness::Machine;
-use pam_twofactor::STATE_DIR;
-use pam_twofactor::state::COUNTER_UNKNOWN;
 use patient::{all, doctor, finding, found, healthy, report, ways, with_clock};
+use twofactor_core::STATE_DIR;
+use twofactor_core::state::COUNTER_UNKNOWN;
 
 const LOGIN: &str = "login";
 
@@ -100,7 +100,7 @@ fn users_who_are_kept_out_or_soon_will_be_are_found() {
     let machine = healthy();
     set_state("alice", |state| {
         state.failures = 6;
-        state.last_failure = pam_twofactor::sys::clock::now().unwrap();
+        state.last_failure = twofactor_store::sys::clock::now().unwrap();
     });
     let locked = report(&machine, &[]);
     assert_eq!(all(&locked), ["warning locked-out alice"]);

@@ -173,12 +173,12 @@ fn names_never_match_not_even_the_same_one() {
 fn enrolled_again(machine: &Machine) -> Token {
     let uid = machine.run("id", &["-u", "alice"]).ok().stdout;
     let uid: u32 = uid.trim().parse().unwrap();
-    let account = pam_twofactor::sys::accounts::Account {
+    let account = twofactor_core::account::Account {
         name: "alice".to_owned(),
         uid,
         gid: uid,
     };
-    let token = enrolled::device("token", pam_twofactor::device::Kind::Hotp);
+    let token = enrolled::device("token", twofactor_core::device::Kind::Hotp);
     enrolled::write_record(&account, vec![token]);
     Token::new("alice")
 }

@@ -249,7 +249,7 @@ fn r42_another_uid_is_refused_until_adopt_has_seen_a_code() {
     assert_eq!(run(login("alice")).auth, code::AUTHINFO_UNAVAIL);
     // It was counted.
     let state =
-        pam_twofactor::state::decode_file(&std::fs::read(format!("{STATE}/state/alice")).unwrap());
+        twofactor_core::state::decode_file(&std::fs::read(format!("{STATE}/state/alice")).unwrap());
     assert_eq!(state.unwrap().state.failures, 1);
     phone.settle(10);
     let typed = phone.code_after(0);

@@ -25,7 +25,7 @@ fn set(machine: &Machine, key: &str, value: &str) -> String {
 }
 
 fn default_policy() -> String {
-    std::fs::read_to_string(workspace().join("src/policy/default.toml")).unwrap()
+    std::fs::read_to_string(workspace().join("crates/core/src/policy/default.toml")).unwrap()
 }
 
 #[test]

@@ -15,9 +15,9 @@ mod enrolled;
 use desk::{desk, desk_on, give, give_phone, json, json_error, keys, parse};
 use enrolled::{device, policy_path, record_path, write_record};
 use harness::Machine;
-use pam_twofactor::device::Kind;
-use pam_twofactor::sys::accounts::Account;
 use serde_json::Value;
+use twofactor_core::account::Account;
+use twofactor_core::device::Kind;
 
 /// Every subcommand, with the arguments that it needs for a user.
 fn subcommands(user: &str) -> Vec<Vec<&str>> {

@@ -19,7 +19,7 @@ use desk::{desk_on, give, give_phone, json, json_error, keys, lets_in, parse, st
 use enrolled::{login, record_path, run, state_of, state_path};
 use harness::pam::code;
 use harness::{Machine, PASSWORD, Totp, hotp};
-use pam_twofactor::state::{SLOT_LEN, encode, encode_file};
+use twofactor_core::state::{SLOT_LEN, encode, encode_file};
 
 fn files(user: &str) -> [Vec<u8>; 2] {
     [record_path(user), state_path(user)].map(|path| std::fs::read(path).unwrap())

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 use harness::Machine;
 use harness::pam::{EXACT, code};
-use pam_twofactor::STATE_DIR;
-use pam_twofactor::store::Store;
+use twofactor_core::STATE_DIR;
+use twofactor_store::Store;
 
 use enrolled::{
     ON, SERVICE, Token, add_account, add_recovery_codes, auth, enrol, record_path, run, state_of,
@@ -40,8 +40,8 @@ fn machine_on(make: &str, size: &str) -> Machine {
     machine.run("sh", &["-c", &shell]).ok();
     Store::initialize(
         Path::new(STATE_DIR),
-        Path::new(pam_twofactor::POLICY_FILE),
-        pam_twofactor::store::Disagreement::Settle,
+        Path::new(twofactor_core::POLICY_FILE),
+        twofactor_store::Disagreement::Settle,
     )
     .unwrap();
     machine

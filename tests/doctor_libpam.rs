@@ -90,10 +90,10 @@ fn doctor_expects_of_made_up_stacks_what_libpam_does() {
         ("enabled = true\nenforcement = \"mandatory\"\n", "auth_err"),
         ("nonsense\n", "authinfo_unavail"),
     ];
-    pam_twofactor::store::Store::initialize(
-        Path::new(pam_twofactor::STATE_DIR),
-        Path::new(pam_twofactor::POLICY_FILE),
-        pam_twofactor::store::Disagreement::Settle,
+    twofactor_store::Store::initialize(
+        Path::new(twofactor_core::STATE_DIR),
+        Path::new(twofactor_core::POLICY_FILE),
+        twofactor_store::Disagreement::Settle,
     )
     .unwrap();
     let (mut refused, mut accepted, mut called) = (0, 0, 0);

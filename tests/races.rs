@@ -17,8 +17,8 @@ use std::time::Duration;
 use harness::otp::hotp_codes;
 use harness::pam::{Drive, EXACT, Round, code};
 use harness::{Machine, Run, Running};
-use pam_twofactor::STATE_DIR;
-use pam_twofactor::store::Store;
+use twofactor_core::STATE_DIR;
+use twofactor_store::Store;
 
 use enrolled::{
     IGNORED, SECRET, SERVICE, Token, add_account, add_stack, auth, enrol, set_state, state_of,
@@ -147,8 +147,8 @@ fn during(
     println!("logins during {name}: {all} rounds");
 }
 
-fn record_of(user: &str) -> Option<pam_twofactor::record::Record> {
-    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE)).unwrap();
+fn record_of(user: &str) -> Option<twofactor_core::record::Record> {
+    let store = Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap();
     store.record_named(user).unwrap()
 }
 

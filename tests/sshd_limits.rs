@@ -8,8 +8,8 @@ use common::{
     ASK_AGAIN, ASK_CODE, ASK_PASSWORD, dialogue, enroll, enrolled, logged, machine, policy,
 };
 use harness::{PASSWORD, Session, Sshd};
-use pam_twofactor::store::Store;
-use pam_twofactor::sys::accounts;
+use twofactor_store::Store;
+use twofactor_store::sys::accounts;
 
 /// One login with the password and these answers.
 fn login(sshd: &Sshd<'_>, user: &str, codes: &[&str]) -> Session {
@@ -21,8 +21,8 @@ fn login(sshd: &Sshd<'_>, user: &str, codes: &[&str]) -> Session {
 /// Failures that count, as the state file says.
 fn failures(user: &str) -> u32 {
     let store = Store::open(
-        pam_twofactor::STATE_DIR.as_ref(),
-        pam_twofactor::POLICY_FILE.as_ref(),
+        twofactor_core::STATE_DIR.as_ref(),
+        twofactor_core::POLICY_FILE.as_ref(),
     )
     .unwrap();
     let account = accounts::by_name(user).unwrap().unwrap();

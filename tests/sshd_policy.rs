@@ -222,7 +222,7 @@ fn a_record_that_cannot_be_used_refuses_its_user_only() {
         why(),
         format!(
             "\"{file}: has format 2, written by twofactor {}; this program reads format 1\"",
-            pam_twofactor::VERSION
+            twofactor_core::VERSION
         )
     );
     machine.write_file(file, &record, 0o600);

@@ -6,8 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::Path;
 
 use harness::Machine;
-use pam_twofactor::device::Kind;
-use pam_twofactor::sys::accounts::Account;
+use twofactor_core::account::Account;
+use twofactor_core::device::Kind;
 
 use crate::enrolled::SECRET;
 use crate::world::{ROOT, command, write};

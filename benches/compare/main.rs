@@ -33,9 +33,9 @@ use std::path::Path;
 
 use harness::otp::fresh_code_margin;
 use harness::{Machine, artefacts};
-use pam_twofactor::device::Kind;
-use pam_twofactor::sys::accounts::Account;
 use serde_json::{Map, Value, json};
+use twofactor_core::account::Account;
+use twofactor_core::device::Kind;
 
 use enrolled::add_account;
 use enrolment::{enrol, oath_line, write_oath};

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use harness::Machine;
-use pam_twofactor::device::Kind;
-use pam_twofactor::sys::accounts::Account;
 use serde_json::{Value, json};
+use twofactor_core::account::Account;
+use twofactor_core::device::Kind;
 
 use crate::enrolment::{enrol_in, oath_line};
 use crate::world::{self, ROOT, USER, stack, stack_arguments};

@@ -7,8 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use harness::{Machine, Program, workspace};
-use pam_twofactor::device::Kind;
-use pam_twofactor::otp::Interval;
+use twofactor_core::device::Kind;
+use twofactor_core::otp::Interval;
 
 /// Where everything is: the build directory's disk, under a path that every user can walk.
 pub const ROOT: &str = "/srv/bench";
@@ -80,7 +80,7 @@ pub fn make(machine: &Machine) -> Files {
 
 /// The policy as it is delivered, switched on with the command. A wrong code ends a login, as in the peers.
 fn write_policy(machine: &Machine) {
-    let delivered = fs::read_to_string(workspace().join("src/policy/default.toml"));
+    let delivered = fs::read_to_string(workspace().join("crates/core/src/policy/default.toml"));
     machine.write_file(Path::new(ROOT).join(POLICY), delivered.unwrap(), 0o644);
     let directory = Path::new(ROOT).join("twofactor");
     command(machine, &directory, &["init"]).run().ok();

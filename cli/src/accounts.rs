@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
-use pam_twofactor::store::Store;
-use pam_twofactor::sys::accounts::{Account, LookupFailed, by_name, by_uid};
-use pam_twofactor::sys::homes;
+use twofactor_core::account::Account;
+use twofactor_store::Store;
+use twofactor_store::sys::accounts::{LookupFailed, by_name, by_uid};
+use twofactor_store::sys::homes;
 
 /// From so many names on, the accounts are listed once instead of looked up one by one: a lookup may read all of
 /// /etc/passwd.

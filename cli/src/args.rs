@@ -7,7 +7,7 @@ pub mod transfer;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
-use pam_twofactor::{POLICY_FILE, STATE_DIR};
+use twofactor_core::{POLICY_FILE, STATE_DIR};
 
 pub use options::{
     Adopt, Bypass, Completions, Disable, Doctor, Enroll, Hash, Init, PolicyCommand, PolicySet, Qr,

@@ -4,13 +4,14 @@
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use pam_twofactor::policy::Policy;
-use pam_twofactor::record::Record;
-use pam_twofactor::store;
-use pam_twofactor::store::{
+use twofactor_core::policy::Policy;
+use twofactor_core::record::Record;
+
+use twofactor_core::account::Account;
+use twofactor_store::sys::accounts;
+use twofactor_store::{
     Disagreement, FoundBy, Holder, Initialized, LoadedPolicy, PolicyFile, Snapshot, Store, mark,
 };
-use pam_twofactor::sys::accounts::{self, Account};
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -216,7 +217,7 @@ impl Context {
 }
 
 /// The directory was in use, and is not there.
-fn vanished(error: &store::Error) -> Failure {
+fn vanished(error: &twofactor_store::Error) -> Failure {
     Failure::invalid(format!("{}: is missing, and was in use", error.path.display())).next(
         "Mount or restore it. To begin with an empty one, in which no user has a device: twofactor init --force",
     )

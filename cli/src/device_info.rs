@@ -1,13 +1,13 @@
 //! A device as it is reported: everything but its secret.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::{Device, Kind};
-use pam_twofactor::enroll;
-use pam_twofactor::otp::{Algorithm, Digits, Interval};
-use pam_twofactor::policy::Policy;
-use pam_twofactor::state::State;
-use pam_twofactor::sys::host;
 use serde::Serialize;
+use twofactor_core::device::{Device, Kind};
+use twofactor_core::enroll;
+use twofactor_core::otp::{Algorithm, Digits, Interval};
+use twofactor_core::policy::Policy;
+use twofactor_core::state::State;
+use twofactor_store::sys::host;
 use zeroize::Zeroizing;
 
 use crate::text::utc;
@@ -114,8 +114,8 @@ fn issuer(policy: &Policy) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pam_twofactor::device::Id;
-    use pam_twofactor::secret::Secret;
+    use twofactor_core::device::Id;
+    use twofactor_core::secret::Secret;
 
     fn device(kind: Kind, digits: u8, algorithm: Algorithm) -> Device {
         Device {

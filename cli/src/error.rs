@@ -4,12 +4,11 @@
 use std::fmt;
 use std::path::Path;
 
-use pam_twofactor::check;
-use pam_twofactor::state::StateError;
-use pam_twofactor::store::{self, Cause};
-use pam_twofactor::sys::accounts::LookupFailed;
-use pam_twofactor::sys::clock::BeforeEpoch;
-use pam_twofactor::sys::file::FileError;
+use twofactor_core::state::StateError;
+use twofactor_store::sys::accounts::LookupFailed;
+use twofactor_store::sys::clock::BeforeEpoch;
+use twofactor_store::sys::file::FileError;
+use twofactor_store::{Cause, attempt};
 
 use crate::shell;
 
@@ -104,8 +103,8 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-impl From<store::Error> for Failure {
-    fn from(error: store::Error) -> Self {
+impl From<twofactor_store::Error> for Failure {
+    fn from(error: twofactor_store::Error) -> Self {
         let failure = match &error.cause {
             Cause::File(FileError::System(..)) | Cause::Busy(_) | Cause::System(_) => {
                 Self::system(&error)
@@ -122,14 +121,14 @@ impl From<store::Error> for Failure {
     }
 }
 
-impl From<check::Failure> for Failure {
-    fn from(failure: check::Failure) -> Self {
+impl From<attempt::Failure> for Failure {
+    fn from(failure: attempt::Failure) -> Self {
         match failure {
-            check::Failure::Store(error) => error.into(),
-            check::Failure::Clock(error) => error.into(),
-            check::Failure::Lookup(error) => error.into(),
-            random @ check::Failure::Random(_) => Self::system(random),
-            vanished @ check::Failure::Vanished(_) => {
+            attempt::Failure::Store(error) => error.into(),
+            attempt::Failure::Clock(error) => error.into(),
+            attempt::Failure::Lookup(error) => error.into(),
+            random @ attempt::Failure::Random(_) => Self::system(random),
+            vanished @ attempt::Failure::Vanished(_) => {
                 Self::invalid(vanished).next("To remove the old record: twofactor unset USER")
             }
         }
@@ -149,7 +148,7 @@ impl From<LookupFailed> for Failure {
 }
 
 /// What fixes an unusable file.
-fn next_step(error: &store::Error) -> Option<String> {
+fn next_step(error: &twofactor_store::Error) -> Option<String> {
     let path = &error.path;
     match &error.cause {
         _ if error.fixed_by_unlock() => {
@@ -254,7 +253,7 @@ mod tests {
     fn rights_to_take_away_depend_on_the_file() {
         let step = |path: &str, mode| {
             let cause = Cause::File(FileError::TooOpen(mode));
-            Failure::from(store::Error {
+            Failure::from(twofactor_store::Error {
                 path: path.into(),
                 cause,
             })
@@ -273,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_damaged_state_names_the_command_that_mends_it() {
-        let error = store::Error {
+        let error = twofactor_store::Error {
             path: "/x".into(),
             cause: Cause::MissingState,
         };

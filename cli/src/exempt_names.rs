@@ -1,9 +1,9 @@
 //! Names in `[[exempt]]` by which an entry covers no login: of groups and users that are not there, and of aliases.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::check::{self, GroupFault, UnusableGroup};
-use pam_twofactor::policy::Policy;
-use pam_twofactor::sys::accounts;
+use twofactor_core::policy::Policy;
+use twofactor_store::attempt::{self, GroupFault, UnusableGroup};
+use twofactor_store::sys::accounts;
 
 use crate::text::plain;
 
@@ -27,7 +27,7 @@ impl IdleName {
 
 /// All of a policy, each once. Every name is looked up, which may take its time.
 pub fn find(policy: &Policy) -> Vec<IdleName> {
-    let mut found: Vec<IdleName> = check::unusable_groups(policy)
+    let mut found: Vec<IdleName> = attempt::unusable_groups(policy)
         .iter()
         .map(of_group)
         .collect();

@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use data_encoding::HEXLOWER;
-use pam_twofactor::device::{Device, Kind};
-use pam_twofactor::otp::Algorithm;
-use pam_twofactor::state::{COUNTER_UNKNOWN, State};
-use pam_twofactor::sys::local_time;
+use twofactor_core::device::{Device, Kind};
+use twofactor_core::otp::Algorithm;
+use twofactor_core::state::{COUNTER_UNKNOWN, State};
+use twofactor_store::sys::local_time;
 use zeroize::Zeroizing;
 
 /// Why a token is left out whose counter is not known.
@@ -68,10 +68,10 @@ fn local(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pam_twofactor::device::Id;
-    use pam_twofactor::otp::{Digits, Interval};
-    use pam_twofactor::secret::Secret;
-    use pam_twofactor::state::DeviceState;
+    use twofactor_core::device::Id;
+    use twofactor_core::otp::{Digits, Interval};
+    use twofactor_core::secret::Secret;
+    use twofactor_core::state::DeviceState;
 
     fn device(kind: Kind) -> Device {
         Device {

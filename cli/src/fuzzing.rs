@@ -1,7 +1,7 @@
 //! Doors to private parsers for `fuzz/`: behind a feature that nothing shipped has.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::policy::Policy;
+use twofactor_core::policy::Policy;
 use zeroize::Zeroizing;
 
 use crate::commands::policy::View;

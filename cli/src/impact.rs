@@ -1,10 +1,10 @@
 //! What a change of the policy means for people, before it is made.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::demand::{self, Demand};
-use pam_twofactor::otp::Algorithm;
-use pam_twofactor::policy::{EnrollAtLogin, Policy};
 use serde::Serialize;
+use twofactor_core::otp::Algorithm;
+use twofactor_core::policy::decision::{self, Demand};
+use twofactor_core::policy::{EnrollAtLogin, Policy};
 
 #[cfg(test)]
 mod tests;
@@ -91,12 +91,12 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[Person]) -> Imp
     let mut impact = Impact::default();
     for person in people {
         let enrolment = match person.enrolment {
-            Enrolment::Untried | Enrolment::Verified => demand::Enrolment::Enrolled,
-            Enrolment::None | Enrolment::Invited => demand::Enrolment::Unenrolled,
+            Enrolment::Untried | Enrolment::Verified => decision::Enrolment::Enrolled,
+            Enrolment::None | Enrolment::Invited => decision::Enrolment::Unenrolled,
         };
         let list = match (after.enabled, person.exemption) {
             (false, _) | (true, Exemption::Everywhere) => &mut impact.not_asked,
-            (true, Exemption::No) => match demand::with_enrolment(after, enrolment) {
+            (true, Exemption::No) => match decision::with_enrolment(after, enrolment) {
                 Demand::Code => &mut impact.asked,
                 Demand::Device => &mut impact.refused,
                 Demand::MustEnrol if !may_enrol(after, person.enrolment) => &mut impact.refused,
@@ -141,7 +141,7 @@ impl Impact {
             lines.push(format!("  Services         {}", services(after)));
             lines.push(format!("  Asked for a code {}", names(&self.asked)));
             lines.push(format!("  Not asked        {}", names(&self.not_asked)));
-            match demand::with_enrolment(after, demand::Enrolment::Unenrolled) {
+            match decision::with_enrolment(after, decision::Enrolment::Unenrolled) {
                 Demand::Device => lines.push(format!(
                     "  Refused          {} and everybody else without a device",
                     names(&self.refused)
@@ -267,7 +267,7 @@ pub fn lock_outs(policy: &Policy, people: &[Person]) -> Vec<LockOut> {
             && (verified(person) || person.exemption == Exemption::Everywhere)
     };
     let wanted = matches!(
-        demand::with_enrolment(policy, demand::Enrolment::Unenrolled),
+        decision::with_enrolment(policy, decision::Enrolment::Unenrolled),
         Demand::Device | Demand::MustEnrol
     );
     if wanted && !people.iter().any(able) {

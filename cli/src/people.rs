@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use pam_twofactor::check::KnownGroups;
-use pam_twofactor::policy::{Policy, Subject};
-use pam_twofactor::store::Store;
-use pam_twofactor::sys::accounts::{self, Account};
-use pam_twofactor::sys::clock;
+use twofactor_core::account::Account;
+use twofactor_core::policy::{Policy, Subject};
+use twofactor_store::Store;
+use twofactor_store::attempt::KnownGroups;
+use twofactor_store::sys::accounts;
+use twofactor_store::sys::clock;
 
 use crate::accounts::{Accounts, Owner};
 use crate::error::Failure;
@@ -126,7 +127,7 @@ fn enrolment(
     store: &Store,
     account: &Account,
     now: u64,
-) -> Result<(String, Enrolment), pam_twofactor::store::Error> {
+) -> Result<(String, Enrolment), twofactor_store::Error> {
     let Some(snapshot) = store.snapshot(account)? else {
         return Ok((account.name.clone(), Enrolment::None));
     };

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use pam_twofactor::policy;
 use toml_edit::{DocumentMut, Item, Key, Table, TableLike, Value};
+use twofactor_core::policy;
 
 /// Why a setting was not changed.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pam_twofactor::sys::clock::monotonic;
+use twofactor_store::sys::clock::monotonic;
 
 use crate::outlet::Outlet;
 

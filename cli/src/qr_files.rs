@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use pam_twofactor::qr::{Modules, Undrawn};
+use twofactor_core::qr::{Modules, Undrawn};
 use zeroize::Zeroizing;
 
 use crate::error::Failure;

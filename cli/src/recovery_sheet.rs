@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use pam_twofactor::operations::ChangeSteps;
-use pam_twofactor::recovery::{self, PlainCode};
-use pam_twofactor::sys::host;
+use twofactor_core::recovery::{self, PlainCode};
+use twofactor_store::operations::ChangeSteps;
+use twofactor_store::sys::host;
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
@@ -145,7 +145,7 @@ fn printable(user: &str, codes: &[PlainCode], now: u64) -> Zeroizing<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pam_twofactor::recovery::RecoverySet;
+    use twofactor_core::recovery::RecoverySet;
 
     #[test]
     fn a_sheet_says_whose_it_is_and_what_to_do() {

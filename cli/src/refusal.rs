@@ -1,7 +1,7 @@
 //! A change of a user's factor that was not made, as an error for a person: what happened, and the next step.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::operations::{ChangeCause, ChangeError};
+use twofactor_store::operations::{ChangeCause, ChangeError};
 
 use crate::context::not_enrolled;
 use crate::error::{Failure, for_user};

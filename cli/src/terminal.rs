@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
-use pam_twofactor::qr::{self, Glyphs, Ink, Undrawn};
+use twofactor_core::qr::{self, Glyphs, Ink, Undrawn};
 use zeroize::Zeroizing;
 
 use crate::error::Failure;

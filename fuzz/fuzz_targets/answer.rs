@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use fuzz::people::{RECOVERY, Someone};
 use libfuzzer_sys::fuzz_target;
-use pam_twofactor::otp::Digits;
-use pam_twofactor::verify::{
+use twofactor_core::otp::Digits;
+use twofactor_core::verify::{
     Accepted, Answer, Credential, Form, MAX_INPUT, Outcome, charge, verdict,
 };
 

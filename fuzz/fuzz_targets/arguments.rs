@@ -4,7 +4,13 @@
 use std::ffi::{CStr, CString};
 
 use libfuzzer_sys::fuzz_target;
-use pam_twofactor::fuzzing::{Arguments, FirstPass};
+
+// The module has no library to take it from.
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../src/arguments.rs"]
+mod arguments;
+
+use arguments::{Arguments, FirstPass};
 
 fuzz_target!(|bytes: &[u8]| {
     let words: Vec<CString> = bytes

@@ -9,12 +9,12 @@ use std::cell::RefCell;
 use fuzz::people::Someone;
 use fuzz::store::Directory;
 use libfuzzer_sys::fuzz_target;
-use pam_twofactor::record::Record;
-use pam_twofactor::recovery::OneTimeCode;
-use pam_twofactor::state::{
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
+use twofactor_core::recovery::OneTimeCode;
+use twofactor_core::state::{
     MOVED, MOVED_OFFSET, State, encode_file, encode_provisional, encode_settled,
 };
-use pam_twofactor::sys::accounts::Account;
 
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 const UIDS: [u32; 2] = [1000, 1001];

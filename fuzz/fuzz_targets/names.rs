@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pam_twofactor::fuzzing::{record_file, state_file, user_of};
+use twofactor_store::fuzzing::{record_file, state_file, user_of};
 
 fuzz_target!(|bytes: &[u8]| {
     // Names arrive as UTF-8: `pw_name` that is not is refused before.

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pam_twofactor::policy::{self, Policy, PolicyError, rhost_address};
 use twofactor_command::fuzzing::shown;
+use twofactor_core::policy::{self, Policy, PolicyError, rhost_address};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else {

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pam_twofactor::device::MAX_DEVICES;
-use pam_twofactor::record::{MAX_RECOVERY_CODES, Record, RecordError};
+use twofactor_core::device::MAX_DEVICES;
+use twofactor_core::record::{MAX_RECOVERY_CODES, Record, RecordError};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else {

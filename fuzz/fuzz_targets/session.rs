@@ -8,8 +8,8 @@ use std::cell::RefCell;
 
 use fuzz::machine::{Machine, Part};
 use libfuzzer_sys::fuzz_target;
-use pam_twofactor::check::{Failure, Judged};
-use pam_twofactor::verify::Outcome;
+use twofactor_core::verify::Outcome;
+use twofactor_store::attempt::{Failure, Judged};
 
 thread_local! {
     static MACHINE: RefCell<Machine> = RefCell::new(Machine::new());

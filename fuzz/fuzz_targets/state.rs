@@ -2,11 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pam_twofactor::state::{
+use sha2::{Digest, Sha256};
+use twofactor_core::state::{
     CAPACITY, FILE_LEN, MAX_GRACE, MAX_REFUSED, MOVED_OFFSET, SLOT_LEN, SLOT_STRIDE, Slot,
     Standing, decode_file, encode, encode_file, encode_provisional, encode_settled,
 };
-use sha2::{Digest, Sha256};
 
 const CHECKSUM_LEN: usize = 8;
 /// Behind magic, format, writer and sequence number.
@@ -84,7 +84,7 @@ fn reads(file: &[u8]) {
     let again = decode_file(&encode_file(&stored.state)).unwrap();
     assert_eq!(again.state, stored.state);
     for slot in [Slot::First, Slot::Second] {
-        let mut other = encode_file(&pam_twofactor::state::State::new(7));
+        let mut other = encode_file(&twofactor_core::state::State::new(7));
         let start = slot.offset() as usize;
         let sequence = stored.sequence.max(3);
         other[start..start + SLOT_LEN].copy_from_slice(&encode(&stored.state, sequence));

@@ -8,11 +8,11 @@ use std::cell::RefCell;
 
 use fuzz::store::Directory;
 use libfuzzer_sys::fuzz_target;
-use pam_twofactor::state::{
+use twofactor_core::account::Account;
+use twofactor_core::state::{
     FILE_LEN, MOVED, MOVED_OFFSET, SLOT_LEN, Slot, State, encode, encode_file, encode_provisional,
     encode_settled,
 };
-use pam_twofactor::sys::accounts::Account;
 
 /// Failures in a state that nothing may be read from.
 const UNTRUE: u32 = u32::MAX;

@@ -5,11 +5,11 @@
 
 use fuzz::import::MOMENT;
 use libfuzzer_sys::fuzz_target;
-use pam_twofactor::device::Kind;
-use pam_twofactor::otp::Algorithm;
-use pam_twofactor::secret::Secret;
-use pam_twofactor::uri::{KeyUri, UriKind};
 use twofactor_command::fuzzing::uri;
+use twofactor_core::device::Kind;
+use twofactor_core::otp::Algorithm;
+use twofactor_core::otpauth::{KeyUri, UriKind};
+use twofactor_core::secret::Secret;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((head, rest)) = bytes.split_first_chunk::<12>() else {

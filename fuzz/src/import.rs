@@ -1,8 +1,8 @@
 //! What holds for everything that an import reads, whatever the format.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::{DeviceName, Kind};
 use twofactor_command::fuzzing::{Moment, Parsed};
+use twofactor_core::device::{DeviceName, Kind};
 
 /// The moment of every import here, in the third minute of 2026.
 pub const MOMENT: Moment = Moment {

@@ -6,17 +6,17 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
-use pam_twofactor::check::{Failure, Judged, Session};
-use pam_twofactor::device::{Device, Id, Kind};
-use pam_twofactor::otp::{Algorithm, Digits, Interval};
-use pam_twofactor::policy;
-use pam_twofactor::record::Record;
-use pam_twofactor::secret::Secret;
-use pam_twofactor::state::{DeviceState, State, Stored, decode_file, encode_file};
-use pam_twofactor::store::{PolicyFile, Store};
-use pam_twofactor::sys::accounts::Account;
-use pam_twofactor::sys::clock::BeforeEpoch;
-use pam_twofactor::verify::Form;
+use twofactor_core::account::Account;
+use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::otp::{Algorithm, Digits, Interval};
+use twofactor_core::policy;
+use twofactor_core::record::Record;
+use twofactor_core::secret::Secret;
+use twofactor_core::state::{DeviceState, State, Stored, decode_file, encode_file};
+use twofactor_core::verify::Form;
+use twofactor_store::attempt::{Failure, Judged, Session};
+use twofactor_store::sys::clock::BeforeEpoch;
+use twofactor_store::{PolicyFile, Store};
 
 const STEP: u64 = 54_000_000;
 const POLICY: &str = "enabled = true\nwindow = 2\ngrace = 60\n[throttle]\nattempts = 5\n";
@@ -78,7 +78,7 @@ impl Machine {
         let store = Store::initialize(
             &directory.join("store"),
             &directory.join("policy.toml"),
-            pam_twofactor::store::Disagreement::Settle,
+            twofactor_store::Disagreement::Settle,
         )
         .unwrap()
         .0;

@@ -1,13 +1,13 @@
 //! A user with devices and codes that are the same in every run.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::{Device, Id, Kind};
-use pam_twofactor::otp::{Algorithm, Digits};
-use pam_twofactor::policy::Policy;
-use pam_twofactor::record::Record;
-use pam_twofactor::recovery::{CodeForm, RecoverySet, hash};
-use pam_twofactor::secret::Secret;
-use pam_twofactor::state::{DeviceState, State};
+use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::otp::{Algorithm, Digits};
+use twofactor_core::policy::Policy;
+use twofactor_core::record::Record;
+use twofactor_core::recovery::{CodeForm, RecoverySet, hash};
+use twofactor_core::secret::Secret;
+use twofactor_core::state::{DeviceState, State};
 
 /// The recovery codes of [`Someone`].
 pub const RECOVERY: [&str; 2] = ["ABCDEFGHIJKLMNOP", "Q2R3S4T5U6V7WXYZ"];

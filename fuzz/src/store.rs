@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use pam_twofactor::store::{Disagreement, Store};
+use twofactor_store::{Disagreement, Store};
 
 /// A state directory that is marked.
 pub struct Directory {

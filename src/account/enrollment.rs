@@ -1,24 +1,24 @@
 //! The dialogue in which somebody who gave the right password gets a device.
 #![forbid(unsafe_code)]
 
-use crate::check::{Before, Failure, Judged, KnownGroups, Session};
-use crate::demand::{Demand, Enrolment, demand};
-use crate::device::{DeviceName, Id, Kind};
-use crate::enroll::{self, ConfirmedDevice, PendingDevice};
-use crate::operations::{self, ChangeSteps, DevicesBefore, NewEnrollment};
-use crate::policy::{EnrollAtLogin, Policy, Subject};
-use crate::record::Record;
-use crate::recovery::OneTimeCode;
-use crate::store::Locked;
-use crate::sys::accounts::Account;
-use crate::sys::{clock, host};
-use crate::verify::{Gate, Outcome, Rejected, is_blank};
+use twofactor_core::account::Account;
+use twofactor_core::device::{DeviceName, Id, Kind};
+use twofactor_core::enroll::{self, ConfirmedDevice, PendingDevice};
+use twofactor_core::policy::decision::{Demand, Enrolment, demand};
+use twofactor_core::policy::{EnrollAtLogin, Policy, Subject};
+use twofactor_core::record::Record;
+use twofactor_core::recovery::OneTimeCode;
+use twofactor_core::verify::{Gate, Outcome, Rejected, is_blank};
+use twofactor_store::Locked;
+use twofactor_store::attempt::{Before, Failure, Judged, KnownGroups, Session};
+use twofactor_store::operations::{self, ChangeSteps, DevicesBefore, NewEnrollment};
+use twofactor_store::sys::{clock, host};
 
-use super::super::dialogue::{Dialogue, Medium};
-use super::super::host::Priority;
-use super::super::log::Line;
-use super::super::{messages, report};
-use super::{NoInvitation, Permission, Stop, Wish, account, withdrawn, words};
+use super::{NoInvitation, Permission, Stop, Wish, account, enrollment_text, withdrawn};
+use crate::dialogue::{Dialogue, Medium};
+use crate::transaction::Priority;
+use crate::{report, text};
+use twofactor_core::log::line::Line;
 
 /// Somebody without a device.
 pub struct Newcomer<'a> {
@@ -58,15 +58,21 @@ impl Newcomer<'_> {
         // A stack may have a second account line.
         let _ = dialogue.host().unmark();
         self.log(dialogue, "enrolled", &new.device.name);
-        dialogue.say(words::STORED);
-        dialogue.say(&words::recovery(&new.recovery_codes, self.medium()));
+        dialogue.say(enrollment_text::STORED);
+        dialogue.say(&enrollment_text::recovery(
+            &new.recovery_codes,
+            self.medium(),
+        ));
         // The first device counts, whatever becomes of the second.
         match self.second(dialogue, new.device.id, ticket) {
             Ok(second) => {
                 self.log(dialogue, "enrolled", &second.device.name);
-                dialogue.say(words::SECOND_STORED);
+                dialogue.say(enrollment_text::SECOND_STORED);
                 if !second.recovery_codes.is_empty() {
-                    dialogue.say(&words::recovery(&second.recovery_codes, self.medium()));
+                    dialogue.say(&enrollment_text::recovery(
+                        &second.recovery_codes,
+                        self.medium(),
+                    ));
                 }
             }
             Err(Stop::Failed(failure)) => {
@@ -76,14 +82,14 @@ impl Newcomer<'_> {
                     self.session.service.as_bytes(),
                 );
                 dialogue.host().log(Priority::Error, line.as_str());
-                dialogue.say(words::SECOND_FAILED);
+                dialogue.say(enrollment_text::SECOND_FAILED);
             }
             Err(Stop::Withdrawn(what)) => {
                 let line = withdrawn(self.about.clone(), what);
                 dialogue.host().log(Priority::Notice, line.as_str());
-                dialogue.say(words::SECOND_FAILED);
+                dialogue.say(enrollment_text::SECOND_FAILED);
             }
-            Err(Stop::Enrolled) => dialogue.say(words::SECOND_FAILED),
+            Err(Stop::Enrolled) => dialogue.say(enrollment_text::SECOND_FAILED),
             Err(stop @ Stop::Refused(_)) => return Err(stop),
             Err(_) => {}
         }
@@ -98,8 +104,8 @@ impl Newcomer<'_> {
             self.invitation()?;
         }
         dialogue.say(match self.wish {
-            Wish::Demanded => words::DEMAND,
-            Wish::Offered => words::OFFER,
+            Wish::Demanded => enrollment_text::DEMAND,
+            Wish::Offered => enrollment_text::OFFER,
         });
         match invited {
             true => self.ask_for_invitation(dialogue),
@@ -110,10 +116,10 @@ impl Newcomer<'_> {
     fn ask_to_begin(&self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, Stop> {
         match self.wish {
             Wish::Demanded => {
-                dialogue.ask(words::BEGIN)?;
+                dialogue.ask(enrollment_text::BEGIN)?;
             }
             Wish::Offered => {
-                if !words::is_yes(&dialogue.ask(words::BEGIN_OR_SKIP)?) {
+                if !enrollment_text::is_yes(&dialogue.ask(enrollment_text::BEGIN_OR_SKIP)?) {
                     return Err(Stop::Skipped);
                 }
             }
@@ -139,7 +145,7 @@ impl Newcomer<'_> {
             {
                 return Err(self.throttled(dialogue, closed));
             }
-            let typed = dialogue.ask(words::invitation(self.wish))?;
+            let typed = dialogue.ask(enrollment_text::invitation(self.wish))?;
             if is_blank(&typed) {
                 return Err(Stop::Skipped);
             }
@@ -152,11 +158,11 @@ impl Newcomer<'_> {
                 Judged::Compared(Outcome::Rejected(why)) => {
                     let line = self.about.clone().with("result", &"invite-wrong");
                     dialogue.host().log(Priority::Notice, line.as_str());
-                    dialogue.say(messages::rejected(&why));
+                    dialogue.say(text::rejected(&why));
                 }
                 Judged::Refused(closed) => return Err(self.throttled(dialogue, closed)),
                 // Invitations are not remembered.
-                Judged::Repeated => dialogue.say(messages::WRONG),
+                Judged::Repeated => dialogue.say(text::WRONG),
                 Judged::Gone => return Err(self.gone(dialogue, NoInvitation::Missing)),
             }
         }
@@ -166,7 +172,7 @@ impl Newcomer<'_> {
     /// The invitation went while its code was typed. Whoever needs a device is told at the end.
     fn gone(&self, dialogue: &mut Dialogue<'_>, invitation: NoInvitation) -> Stop {
         if self.wish == Wish::Offered {
-            dialogue.say(words::no_longer_invited(invitation));
+            dialogue.say(enrollment_text::no_longer_invited(invitation));
         }
         Stop::Uninvited(invitation)
     }
@@ -174,7 +180,7 @@ impl Newcomer<'_> {
     fn throttled(&self, dialogue: &mut Dialogue<'_>, closed: Gate) -> Stop {
         let line = report::closed(self.about.clone(), closed);
         dialogue.host().log(Priority::Warning, line.as_str());
-        dialogue.say(&messages::closed(closed));
+        dialogue.say(&text::closed(closed));
         Stop::Skipped
     }
 
@@ -194,9 +200,9 @@ impl Newcomer<'_> {
         let mut pending = PendingDevice::generate(name, kind, settings, clock::now()?)?;
         let device = pending.device();
         let uris = enroll::uris(device, &account.name, policy, &host::name(), 0);
-        dialogue.say(&words::device(device, &uris, self.medium()));
+        dialogue.say(&enrollment_text::device(device, &uris, self.medium()));
         loop {
-            let typed = dialogue.ask(words::code(wish))?;
+            let typed = dialogue.ask(enrollment_text::code(wish))?;
             if is_blank(&typed) {
                 return Err(Stop::Skipped);
             }
@@ -204,9 +210,9 @@ impl Newcomer<'_> {
                 Ok(confirmed) => return Ok(confirmed),
                 Err(refused) => refused,
             };
-            dialogue.say(&words::unconfirmed(kind, &refused.why));
+            dialogue.say(&enrollment_text::unconfirmed(kind, &refused.why));
             if refused.tries_left == 0 {
-                dialogue.say(words::UNCONFIRMED);
+                dialogue.say(enrollment_text::UNCONFIRMED);
                 return Err(Stop::Skipped);
             }
         }
@@ -248,7 +254,7 @@ impl Newcomer<'_> {
         first: Id,
         ticket: Ticket,
     ) -> Result<NewEnrollment, Stop> {
-        if !words::is_yes(&dialogue.ask(words::ANOTHER)?) {
+        if !enrollment_text::is_yes(&dialogue.ask(enrollment_text::ANOTHER)?) {
             return Err(Stop::Skipped);
         }
         let new = self.confirmed(dialogue, DeviceName::second(), Wish::Offered)?;

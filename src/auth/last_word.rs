@@ -1,11 +1,11 @@
 //! What is said at the end of a login that is refused without a verdict on a code.
 #![forbid(unsafe_code)]
 
-use super::super::args::{FirstPass, Layout};
-use super::super::dialogue::Medium;
-use super::super::host::{Echo, Host, Messages};
-use super::super::messages;
 use super::Login;
+use crate::arguments::{FirstPass, Layout};
+use crate::dialogue::Medium;
+use crate::text;
+use crate::transaction::{Echo, Host, Messages};
 
 impl Login<'_> {
     /// Tells why the login is refused.
@@ -21,8 +21,8 @@ impl Login<'_> {
         let medium = Medium::of(&service.unwrap_or_default());
         let (go_on, echo) = match (medium, self.messages) {
             (Medium::Terminal, Messages::Wanted) => return host.complain(text),
-            (Medium::Terminal, Messages::Unwanted) => (messages::GO_ON, Echo::Hidden),
-            (Medium::Page, _) => (messages::GO_BACK, Echo::Shown),
+            (Medium::Terminal, Messages::Unwanted) => (text::GO_ON, Echo::Hidden),
+            (Medium::Page, _) => (text::GO_BACK, Echo::Shown),
         };
         if self.arguments.first_pass != FirstPass::Only {
             // Whatever is answered, the login is refused.

@@ -1,17 +1,17 @@
 //! Answers of a user with a device that are not compared: no guesses, and those given during grace.
 #![forbid(unsafe_code)]
 
-use crate::check::Session;
-use crate::policy::Policy;
-use crate::sys::accounts::Account;
+use twofactor_core::account::Account;
+use twofactor_core::policy::Policy;
+use twofactor_store::attempt::Session;
 
-use super::super::args::Layout;
-use super::super::host::Host;
-use super::super::input::NotForUs;
-use super::super::messages;
-use super::super::prompt::Prompt;
-use super::super::uniform::Pace;
+use super::uniform_timing::Pace;
 use super::{Login, Stop};
+use crate::answer_source::NotForUs;
+use crate::arguments::Layout;
+use crate::prompt::Prompt;
+use crate::text;
+use crate::transaction::Host;
 
 impl Login<'_> {
     /// The user's name as the application gave it, and as the passwd database has it.
@@ -40,7 +40,7 @@ impl Login<'_> {
         host: &mut dyn Host,
         session: &Session<'_>,
     ) -> Result<(), Stop> {
-        self.forward_whole(host, messages::PASSWORD)?;
+        self.forward_whole(host, text::PASSWORD)?;
         if let Some(answer) = host
             .password()
             .filter(|_| self.arguments.layout == Layout::PasswordThenCode)

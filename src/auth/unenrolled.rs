@@ -1,19 +1,19 @@
 //! Users without a device, and the dialogue in which nothing tells them from others.
 #![forbid(unsafe_code)]
 
-use crate::demand::{Demand, Enrolment, with_enrolment};
-use crate::policy::Policy;
-use crate::store::Store;
-use crate::sys::accounts::Account;
-use crate::verify;
+use twofactor_core::account::Account;
+use twofactor_core::policy::Policy;
+use twofactor_core::policy::decision::{Demand, Enrolment, with_enrolment};
+use twofactor_core::verify;
+use twofactor_store::Store;
 
-use super::super::args::{FirstPass, Layout};
-use super::super::codes::Ending;
-use super::super::host::{Host, Priority};
-use super::super::prompt::Left;
-use super::super::uniform::{Pace, Refusals};
-use super::super::{input, messages};
+use super::uniform_timing::{Pace, Refusals};
 use super::{Login, Stop, is_enrolled};
+use crate::arguments::{FirstPass, Layout};
+use crate::prompt::Left;
+use crate::return_codes::Ending;
+use crate::transaction::{Host, Priority};
+use crate::{answer_source, text};
 
 impl Login<'_> {
     /// No device. Whoever may or must get one is left to the account phase: it comes after the whole stack has agreed,
@@ -35,7 +35,7 @@ impl Login<'_> {
             }
         }
         match self.arguments.layout {
-            Layout::PasswordThenCode => self.forward_whole(host, messages::PASSWORD_AND_CODE)?,
+            Layout::PasswordThenCode => self.forward_whole(host, text::PASSWORD_AND_CODE)?,
             Layout::Code
                 if policy.uniform_prompt && self.arguments.first_pass != FirstPass::Only =>
             {
@@ -44,7 +44,7 @@ impl Login<'_> {
             Layout::Code => {}
         }
         if demand == Demand::Device {
-            self.last_word(host, messages::DEVICE_REQUIRED);
+            self.last_word(host, text::DEVICE_REQUIRED);
             return Ok(Ending::Refused);
         }
         // A question may stay open for long.
@@ -100,7 +100,8 @@ impl Login<'_> {
     ) -> Result<Ending, Stop> {
         for _ in 0..rest.left {
             pace.wait();
-            let Some(input) = input::next(host, self.arguments, &rest.prompt, policy.echo)? else {
+            let Some(input) = answer_source::next(host, self.arguments, &rest.prompt, policy.echo)?
+            else {
                 return Ok(Ending::Refused);
             };
             pace.answered();
@@ -108,10 +109,12 @@ impl Login<'_> {
             let again = verify::is_blank(bytes) && rest.prompt.left_empty() == Left::Again;
             let refused = rest.refused.as_ref();
             let names = &rest.names;
-            if let Some(cause) = input::not_for_us(host, self.arguments, &input, refused, names) {
+            if let Some(cause) =
+                answer_source::not_for_us(host, self.arguments, &input, refused, names)
+            {
                 self.log_passed_over(host, cause);
             }
-            self.refuse_in_time(host, policy, &pace, &mut rest.prompt, messages::WRONG);
+            self.refuse_in_time(host, policy, &pace, &mut rest.prompt, text::WRONG);
             if self.arguments.first_pass == FirstPass::Only {
                 return Ok(Ending::Refused);
             }

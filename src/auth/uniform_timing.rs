@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::demand::{Demand, Enrolment, with_enrolment};
-use crate::policy::Policy;
-use crate::sys::clock;
-use crate::verify::Rejected;
+use twofactor_core::policy::Policy;
+use twofactor_core::policy::decision::{Demand, Enrolment, with_enrolment};
+use twofactor_core::verify::Rejected;
+use twofactor_store::sys::clock;
 
-use super::input::NotForUs;
-use super::messages;
-use super::prompt::Prompt;
+use crate::answer_source::NotForUs;
+use crate::prompt::Prompt;
+use crate::text;
 
 /// A question comes a multiple of this after the login began or its last answer was given, a refusal a multiple of it after
 /// the answer. What only somebody with a device waits for takes a fraction of it: the flush to the disk, and the lock while
@@ -66,15 +66,15 @@ impl Pace {
     /// What is said of a refused code. That the clock is behind is said of any code, right or wrong, of somebody with a device.
     pub const fn words(&self, why: &Rejected) -> &'static str {
         match why {
-            Rejected::ClockSetBack { .. } if self.is_even() => messages::WRONG,
-            _ => messages::rejected(why),
+            Rejected::ClockSetBack { .. } if self.is_even() => text::WRONG,
+            _ => text::rejected(why),
         }
     }
 
     /// What is said of an answer that is no guess, and of which the login does not end.
     pub fn words_of(&self, cause: NotForUs) -> &'static str {
-        let told = messages::passed_over(cause).filter(|_| !self.is_even());
-        told.unwrap_or(messages::WRONG)
+        let told = text::passed_over(cause).filter(|_| !self.is_even());
+        told.unwrap_or(text::WRONG)
     }
 }
 
@@ -138,9 +138,9 @@ mod tests {
     fn what_is_no_guess_is_explained_at_a_free_pace() {
         let even = Pace(Some(Duration::ZERO));
         for cause in [NotForUs::Empty, NotForUs::UserName, NotForUs::RepeatedCode] {
-            assert_eq!(even.words_of(cause), messages::WRONG);
+            assert_eq!(even.words_of(cause), text::WRONG);
             let told = Pace(None).words_of(cause);
-            assert_eq!(Some(told), messages::passed_over(cause));
+            assert_eq!(Some(told), text::passed_over(cause));
         }
     }
 
@@ -150,11 +150,11 @@ mod tests {
             device: "phone".into(),
             seconds: 9,
         };
-        assert_eq!(Pace(Some(Duration::ZERO)).words(&why), messages::WRONG);
-        assert_ne!(Pace(None).words(&why), messages::WRONG);
+        assert_eq!(Pace(Some(Duration::ZERO)).words(&why), text::WRONG);
+        assert_ne!(Pace(None).words(&why), text::WRONG);
         assert_eq!(
             Pace(Some(Duration::ZERO)).words(&Rejected::Spent),
-            messages::rejected(&Rejected::Spent)
+            text::rejected(&Rejected::Spent)
         );
     }
 }

@@ -1,12 +1,12 @@
 //! The module at libpam's functions and memory. Under Miri, each pointer that is used too far or too late is an error, and
 //! so is memory that nobody gives back.
 
-mod libpam;
+mod fake;
 
 use std::ffi::CStr;
 
 use super::*;
-use libpam::{Answer, Transaction};
+use fake::{Answer, Transaction};
 use pam::constants::{PamFlag, PamResultCode};
 
 const SERVICE: c_int = ItemType::Service as c_int;
@@ -147,7 +147,7 @@ type EntryPoint =
 /// Arguments of the module are read where they stand; what libpam never does denies.
 #[test]
 fn entry_points_survive_any_arguments() {
-    use crate::pam::{pam_sm_acct_mgmt, pam_sm_chauthtok, pam_sm_close_session, pam_sm_setcred};
+    use crate::{pam_sm_acct_mgmt, pam_sm_chauthtok, pam_sm_close_session, pam_sm_setcred};
     let transaction = Transaction::start(&[]);
     let call = |entry: EntryPoint, handle: *mut PamHandle, words: &[Option<&CStr>]| {
         let words: Vec<*const c_char> = words

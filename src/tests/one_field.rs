@@ -1,10 +1,10 @@
 //! Passwords that earlier modules asked for, and password and code in one field.
 #![forbid(unsafe_code)]
 
-use super::super::args::{FirstPass, Layout};
-use super::super::codes::Ending;
-use super::super::host::Priority;
 use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
+use crate::arguments::{FirstPass, Layout};
+use crate::return_codes::Ending;
+use crate::transaction::Priority;
 
 const ON: &str = "enabled = true\n";
 const BOTH: (&str, &str) = ("asks", "Password & verification code: ");

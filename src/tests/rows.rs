@@ -3,10 +3,10 @@
 
 use std::fs;
 
-use super::super::args::Detail;
-use super::super::codes::Ending;
-use super::super::host::{Messages, Priority};
 use super::stage::{ENROLLED, NEWCOMER, QUESTION, Stage, code};
+use crate::arguments::Detail;
+use crate::return_codes::Ending;
+use crate::transaction::{Messages, Priority};
 
 const ON: &str = "enabled = true\n";
 
@@ -102,7 +102,7 @@ fn without_a_device_the_login_is_refused_where_it_is_mandatory() {
     };
     assert_eq!(how, "complains");
     let text = text.to_owned();
-    assert_eq!(text, super::super::messages::DEVICE_REQUIRED);
+    assert_eq!(text, crate::text::DEVICE_REQUIRED);
     let line = about_newcomer("result=device-required");
     assert_eq!(stage.line(), (Priority::Notice, line));
     stage.messages = Messages::Unwanted;

@@ -10,15 +10,15 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::super::args::{Arguments, Detail, FirstPass, Layout};
-use super::super::codes::Ending;
-use super::super::flow;
-use super::super::host::{Echo, Host, Messages, NoAnswer, Priority};
-use crate::device::{Device, Kind};
-use crate::state::State;
-use crate::store::PolicyFile;
-use crate::store::tests::{Scratch, device, enrol};
-use crate::sys::accounts;
+use crate::arguments::{Arguments, Detail, FirstPass, Layout};
+use crate::auth;
+use crate::return_codes::Ending;
+use crate::transaction::{Echo, Host, Messages, NoAnswer, Priority};
+use twofactor_core::device::{Device, Kind};
+use twofactor_core::state::State;
+use twofactor_store::PolicyFile;
+use twofactor_store::sys::accounts;
+use twofactor_store::testing::{Scratch, device, enrol};
 
 /// The account with a token. Every machine has it.
 pub const ENROLLED: &str = "root";
@@ -96,7 +96,7 @@ impl Stage {
         self.delays.clear();
         let arguments = self.arguments.clone();
         let messages = self.messages;
-        flow::authenticate(self, &arguments, messages)
+        auth::authenticate(self, &arguments, messages)
     }
 
     /// What was asked and said, in order.
@@ -120,12 +120,12 @@ impl Stage {
     /// What is stored about the enrolled account.
     pub fn state(&self) -> State {
         let bytes = fs::read(self.state_file()).unwrap();
-        crate::state::decode_file(&bytes).unwrap().state
+        twofactor_core::state::decode_file(&bytes).unwrap().state
     }
 
     /// Stores something else.
     pub fn set_state(&self, state: &State) {
-        fs::write(self.state_file(), crate::state::encode_file(state)).unwrap();
+        fs::write(self.state_file(), twofactor_core::state::encode_file(state)).unwrap();
     }
 
     fn state_file(&self) -> PathBuf {

@@ -1,10 +1,10 @@
 //! How often a code is asked for, what is said in between, and how it ends.
 #![forbid(unsafe_code)]
 
-use super::super::codes::Ending;
-use super::super::host::{Messages, Priority};
 use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
-use crate::sys::clock;
+use crate::return_codes::Ending;
+use crate::transaction::{Messages, Priority};
+use twofactor_store::sys::clock;
 
 const ON: &str = "enabled = true\n[throttle]\ndelay = 4\n";
 const UNIFORM: &str = "enabled = true\nenforcement = \"mandatory\"\nuniform_prompt = true\ntries = 2\n[throttle]\ndelay = 4\n";

@@ -15,7 +15,7 @@ const PARTS: [&str; 3] = ["", "users", "state"];
 
 fn part(name: &str) -> PathBuf {
     // Joined with nothing, a path gets a slash at its end.
-    let top = Path::new(pam_twofactor::STATE_DIR);
+    let top = Path::new(twofactor_core::STATE_DIR);
     if name.is_empty() {
         top.to_owned()
     } else {

@@ -138,7 +138,7 @@ fn unusual_accounts_are_enrolled_under_files_of_their_own() {
     ] {
         let token = enrol(&machine, name);
         for path in [format!("users/{file}.toml"), format!("state/{file}")] {
-            let path = format!("{}/{path}", pam_twofactor::STATE_DIR);
+            let path = format!("{}/{path}", twofactor_core::STATE_DIR);
             assert!(std::path::Path::new(&path).is_file(), "{path}");
         }
         assert_eq!(
@@ -158,12 +158,12 @@ fn r42_a_second_name_of_a_uid_is_asked_for_the_same_code() {
     let machine = machine(ON);
     machine.add_user_with_id("one", 61_000);
     machine.add_user_with_id("two", 61_000);
-    let one = pam_twofactor::sys::accounts::Account {
+    let one = twofactor_core::account::Account {
         name: "one".to_owned(),
         uid: 61_000,
         gid: 61_000,
     };
-    let kind = pam_twofactor::device::Kind::Hotp;
+    let kind = twofactor_core::device::Kind::Hotp;
     write_record(&one, vec![crate::enrolled::device("token", kind)]);
     assert_eq!(auth(login("one")), code::CONV_ERR, "asked");
     assert_eq!(auth(login("two")), code::CONV_ERR, "asked as well");

@@ -16,15 +16,15 @@ use std::path::{Path, PathBuf};
 use harness::otp::hotp_codes;
 use harness::pam::{Drive, EXACT, Message, Outcome, code};
 use harness::{Machine, Totp};
-use pam_twofactor::device::{Device, Id, Kind};
-use pam_twofactor::otp::{Algorithm, Digits, Interval};
-use pam_twofactor::record::Record;
-use pam_twofactor::recovery::{OneTimeCode, RecoverySet};
-use pam_twofactor::secret::Secret;
-use pam_twofactor::state::{self, DeviceState, State};
-use pam_twofactor::store::Store;
-use pam_twofactor::sys::accounts::Account;
-use pam_twofactor::{POLICY_FILE, STATE_DIR};
+use twofactor_core::account::Account;
+use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::otp::{Algorithm, Digits, Interval};
+use twofactor_core::record::Record;
+use twofactor_core::recovery::{OneTimeCode, RecoverySet};
+use twofactor_core::secret::Secret;
+use twofactor_core::state::{self, DeviceState, State};
+use twofactor_core::{POLICY_FILE, STATE_DIR};
+use twofactor_store::Store;
 
 /// The key of every device that is enrolled here, in base32.
 pub const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -54,8 +54,8 @@ pub fn machine(policy: &str) -> Machine {
     machine.stack("other", "auth required pam_deny.so\n");
     Store::initialize(
         Path::new(STATE_DIR),
-        Path::new(pam_twofactor::POLICY_FILE),
-        pam_twofactor::store::Disagreement::Settle,
+        Path::new(twofactor_core::POLICY_FILE),
+        twofactor_store::Disagreement::Settle,
     )
     .unwrap();
     add_stack(&machine, SERVICE, "");
@@ -154,8 +154,8 @@ pub fn write_record(account: &Account, devices: Vec<Device>) {
 pub fn write_record_in(directory: &Path, account: &Account, devices: Vec<Device>) {
     let store = Store::initialize(
         directory,
-        Path::new(pam_twofactor::POLICY_FILE),
-        pam_twofactor::store::Disagreement::Settle,
+        Path::new(twofactor_core::POLICY_FILE),
+        twofactor_store::Disagreement::Settle,
     )
     .unwrap()
     .0;
@@ -177,7 +177,7 @@ pub fn write_record_in(directory: &Path, account: &Account, devices: Vec<Device>
 
 /// Changes the record of an enrolled user with a plain name.
 pub fn change_record(user: &str, change: impl FnOnce(&mut Record)) {
-    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE)).unwrap();
+    let store = Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap();
     let mut record = store.record_named(user).unwrap().unwrap();
     let account = Account {
         name: user.to_owned(),

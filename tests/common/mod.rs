@@ -60,10 +60,10 @@ pub fn machine() -> Machine {
         machine.install_stack(stack);
     }
     policy(&machine, "", "");
-    pam_twofactor::store::Store::initialize(
-        Path::new(pam_twofactor::STATE_DIR),
-        Path::new(pam_twofactor::POLICY_FILE),
-        pam_twofactor::store::Disagreement::Settle,
+    twofactor_store::Store::initialize(
+        Path::new(twofactor_core::STATE_DIR),
+        Path::new(twofactor_core::POLICY_FILE),
+        twofactor_store::Disagreement::Settle,
     )
     .unwrap();
     machine.set_password("root");

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use harness::{Login, Machine, PASSWORD, Session};
-use pam_twofactor::store::Store;
+use twofactor_store::Store;
 
 use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, OFFER, Person};
 use crate::common::{ASK_CODE, ASK_PASSWORD, dialogue, logged, machine, policy};
@@ -300,8 +300,8 @@ fn r36_a_second_device_is_offered_as_a_backup() {
     );
     assert_ne!(person.keys[0], person.keys[1]);
     let store = Store::open(
-        pam_twofactor::STATE_DIR.as_ref(),
-        pam_twofactor::POLICY_FILE.as_ref(),
+        twofactor_core::STATE_DIR.as_ref(),
+        twofactor_core::POLICY_FILE.as_ref(),
     )
     .unwrap();
     let record = store.record_named("alice").unwrap().unwrap();

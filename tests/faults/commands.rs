@@ -9,9 +9,9 @@ use harness::fault::{Fault, Harm, Traced, Window};
 use harness::otp::hotp;
 use harness::pam::code;
 use harness::{Machine, Program};
-use pam_twofactor::STATE_DIR;
-use pam_twofactor::record::Record;
-use pam_twofactor::sys::accounts::Account;
+use twofactor_core::STATE_DIR;
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
 
 use crate::enrolled::{
     IGNORED, SECRET, add_account, add_recovery_codes, device, enrol, login, machine, record_path,
@@ -265,8 +265,8 @@ fn changed_again(account: &Account) -> Result<(), String> {
         Some(record) => locked.replace_record(&record, &[]),
         None => {
             let mut record = Record::new(account.name.clone(), account.uid);
-            let token = device("token", pam_twofactor::device::Kind::Hotp);
-            let entry = pam_twofactor::state::DeviceState {
+            let token = device("token", twofactor_core::device::Kind::Hotp);
+            let entry = twofactor_core::state::DeviceState {
                 id: token.id,
                 next: 0,
                 drift: 0,

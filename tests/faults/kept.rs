@@ -6,9 +6,9 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use pam_twofactor::STATE_DIR;
-use pam_twofactor::store::{Holder, Store};
-use pam_twofactor::sys::accounts::Account;
+use twofactor_core::STATE_DIR;
+use twofactor_core::account::Account;
+use twofactor_store::{Holder, Store};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Entry {
@@ -83,7 +83,7 @@ fn parts() -> [PathBuf; 2] {
 }
 
 pub fn open_store() -> Store {
-    Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE)).unwrap()
+    Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap()
 }
 
 /// Whose record counts for an account; the reason why neither it nor its absence is proven. By another name of the same uid

@@ -10,11 +10,11 @@ use harness::Machine;
 use harness::fault::{Fault, Harm, Traced};
 use harness::otp::unix_time;
 use harness::pam::{Drive, code};
-use pam_twofactor::STATE_DIR;
-use pam_twofactor::state::State;
-use pam_twofactor::store::Store;
-use pam_twofactor::sys::accounts::Account;
 use serde_json::Value;
+use twofactor_core::STATE_DIR;
+use twofactor_core::account::Account;
+use twofactor_core::state::State;
+use twofactor_store::Store;
 
 use crate::enrolled::{
     IGNORED, add_recovery_codes, enrol, enrol_phone, login, machine, record_path,
@@ -248,14 +248,14 @@ pub fn in_turn(machine: &Machine, login: Drive, answers: &[&str]) -> Vec<Option<
 }
 
 pub fn account(user: &str) -> Account {
-    pam_twofactor::sys::accounts::by_name(user)
+    twofactor_store::sys::accounts::by_name(user)
         .unwrap()
         .unwrap()
 }
 
 /// The state, if it and the record can be used together.
 pub fn readable(account: &Account) -> Result<State, String> {
-    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE))
+    let store = Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE))
         .map_err(|error| error.to_string())?;
     let locked = store.lock(account).map_err(|error| error.to_string())?;
     match locked.record().map_err(|error| error.to_string())? {

@@ -89,7 +89,7 @@ fn sweep(machine: &Machine, stack: &str, caller: u32, alice: &Token) -> Vec<Row>
     // The control: with nothing failing the right code lets in.
     set_state("alice", |state| {
         state.devices[0].next = 0;
-        state.refused = pam_twofactor::state::RefusedAnswers::default();
+        state.refused = twofactor_core::state::RefusedAnswers::default();
     });
     let right = login(alice.code_at(0)).traced(None);
     assert_eq!(result(&right), Some(code::SUCCESS), "{stack}: {right:?}");

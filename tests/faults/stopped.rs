@@ -8,9 +8,9 @@ use harness::fault::{Call, Halt, Traced, Window};
 use harness::otp::hotp;
 use harness::pam::code;
 use harness::{Machine, PASSWORD, Totp, freezer};
-use pam_twofactor::device::Kind;
-use pam_twofactor::record::Record;
-use pam_twofactor::state::State;
+use twofactor_core::device::Kind;
+use twofactor_core::record::Record;
+use twofactor_core::state::State;
 
 use crate::common;
 use crate::enrolled::{
@@ -273,7 +273,7 @@ fn meanwhile(machine: &Machine, scene: &Scene, found: &mut dyn FnMut(Column, Str
         taken_over: false,
     };
     let is_on = machine
-        .read(pam_twofactor::POLICY_FILE)
+        .read(twofactor_core::POLICY_FILE)
         .contains("enabled = true");
     let expected = if is_on { code::SUCCESS } else { IGNORED };
     let dave = in_turn(machine, login("dave"), &[Token::new("dave").code_at(0)]);

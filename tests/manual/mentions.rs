@@ -26,7 +26,7 @@ fn every_call_of_the_command_in_a_document_is_possible() {
 /// Markdown, manual pages, stacks and the policy.
 fn documents() -> Vec<String> {
     let root = harness::workspace();
-    let mut found = vec!["src/policy/default.toml".to_owned()];
+    let mut found = vec!["crates/core/src/policy/default.toml".to_owned()];
     for directory in ["", "docs", "docs/man", "pam.d", "packaging"] {
         let Ok(entries) = std::fs::read_dir(root.join(directory)) else {
             continue;

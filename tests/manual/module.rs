@@ -8,7 +8,7 @@ use crate::{first_cells, spans, text, without_tests};
 
 #[test]
 fn every_argument_is_described_and_no_other() {
-    let source = text("src/pam/args.rs");
+    let source = text("src/arguments.rs");
     let mut arguments = BTreeSet::new();
     for line in without_tests(&source).lines().map(str::trim) {
         let Some(rest) = line.strip_prefix("(\"") else {
@@ -51,7 +51,7 @@ fn every_word_of_the_log_is_described_and_no_other() {
 /// literal stands elsewhere.
 fn logged() -> BTreeSet<String> {
     let (mut words, mut fields, mut literals) = (BTreeSet::new(), 0, 0);
-    for source in sources(&harness::workspace().join("src/pam")) {
+    for source in sources(&harness::workspace().join("src")) {
         for (form, is_field) in [
             (".with(\"result\",&\"", true),
             (".line(\"", false),
@@ -118,11 +118,11 @@ fn every_return_code_of_each_phase_is_described_and_no_other() {
 
 /// What an entry point can return.
 fn returned(function: &str) -> BTreeSet<String> {
-    let module = text("src/pam/mod.rs");
+    let module = text("src/lib.rs");
     let start = format!("fn {function}(");
     let body = module.split(&start).nth(1).expect(function);
     let body = body.split("\n    }\n").next().unwrap();
-    let tables = text("src/pam/codes.rs");
+    let tables = text("src/return_codes.rs");
     let table = |name: &str| {
         let start = format!("impl {name} {{");
         let body = tables.split(&start).nth(1).unwrap();

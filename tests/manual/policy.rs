@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pam_twofactor::policy::{self, Policy};
+use twofactor_core::policy::{self, Policy};
 
 use crate::page::{Item, of_file};
 use crate::{first_cells, text};

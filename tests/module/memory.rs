@@ -7,7 +7,7 @@ use std::path::Path;
 use harness::Machine;
 use harness::otp::hotp_codes;
 use harness::pam::{Drive, EXACT, Holdings, Repeated, code};
-use pam_twofactor::store::Store;
+use twofactor_store::Store;
 
 use crate::enrolled::{SECRET, SERVICE, Token, add_recovery_codes, enrol, machine, run, state_of};
 
@@ -22,8 +22,8 @@ const WARM_UP: usize = 60;
 fn transactions(machine: &Machine, alice: &Token, count: usize) -> Drive {
     Store::initialize(
         Path::new("/srv/nobody"),
-        Path::new(pam_twofactor::POLICY_FILE),
-        pam_twofactor::store::Disagreement::Settle,
+        Path::new(twofactor_core::POLICY_FILE),
+        twofactor_store::Disagreement::Settle,
     )
     .unwrap();
     machine.write_file("/srv/broken.toml", "enabled = maybe\n", 0o644);

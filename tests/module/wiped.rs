@@ -5,10 +5,10 @@
 use harness::Machine;
 use harness::otp::hotp_codes;
 use harness::pam::code;
-use pam_twofactor::device::{Device, Kind};
-use pam_twofactor::otp::Digits;
-use pam_twofactor::recovery::RecoverySet;
-use pam_twofactor::secret::Secret;
+use twofactor_core::device::{Device, Kind};
+use twofactor_core::otp::Digits;
+use twofactor_core::recovery::RecoverySet;
+use twofactor_core::secret::Secret;
 
 use crate::enrolled::{
     IGNORED, SERVICE, add_account, change_record, device, machine, write_record,

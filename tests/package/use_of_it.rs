@@ -40,7 +40,10 @@ fn apt_install_is_the_whole_installation() {
     assert_eq!((policy.mode() & 0o7777, policy.uid()), (0o644, 0));
     let delivered = machine.read("/usr/share/libpam-twofactor/twofactor.toml");
     assert_eq!(machine.read(POLICY), delivered);
-    assert_eq!(delivered, include_str!("../../src/policy/default.toml"));
+    assert_eq!(
+        delivered,
+        include_str!("../../crates/core/src/policy/default.toml")
+    );
     for directory in [
         "/var/lib/twofactor",
         "/var/lib/twofactor/users",

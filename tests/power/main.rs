@@ -21,11 +21,12 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use harness::Machine;
-use pam_twofactor::STATE_DIR;
-use pam_twofactor::record::Record;
-use pam_twofactor::state::State;
-use pam_twofactor::store::Store;
-use pam_twofactor::sys::accounts::{self, Account};
+use twofactor_core::STATE_DIR;
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
+use twofactor_core::state::State;
+use twofactor_store::Store;
+use twofactor_store::sys::accounts;
 
 use disk::{Disk, Entry, Files};
 use enrolled::{ON, SERVICE, add_account, add_recovery_codes, enrol, machine, record_path};
@@ -73,7 +74,7 @@ fn restore(wanted: &Files) {
 /// itself: a trace of a record that is not there.
 fn readable(user: &str) -> Result<Option<(Record, State)>, String> {
     let account = accounts::by_name(user).unwrap().unwrap();
-    let store = Store::open(Path::new(STATE_DIR), Path::new(pam_twofactor::POLICY_FILE)).unwrap();
+    let store = Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap();
     let holder = |account: &Account| store.holder(account).map_err(|error| error.to_string());
     let found = holder(&account)?;
     let alias = Account {

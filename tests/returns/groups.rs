@@ -4,8 +4,8 @@
 
 use harness::Machine;
 use harness::pam::{Drive, code};
-use pam_twofactor::device::Kind;
-use pam_twofactor::sys::accounts::Account;
+use twofactor_core::account::Account;
+use twofactor_core::device::Kind;
 
 use crate::enrolled::{
     IGNORED, SERVICE, Token, add_account, add_stack, auth, device, logged, machine, write_record,

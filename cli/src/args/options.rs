@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
-use pam_twofactor::qr::Glyphs;
+use twofactor_core::qr::Glyphs;
 
 use crate::duration;
 use crate::qr_files::QrFileOptions;

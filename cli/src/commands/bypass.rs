@@ -1,10 +1,10 @@
 //! `bypass`: a one-time code for somebody whose devices are out of reach.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::operations;
-use pam_twofactor::sys::clock;
-use pam_twofactor::verify::Gate;
 use serde::Serialize;
+use twofactor_core::verify::Gate;
+use twofactor_store::operations;
+use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::Bypass;

@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use pam_twofactor::policy::{self, DEFAULT_POLICY, Policy};
-use pam_twofactor::store::Store;
-use pam_twofactor::sys::clock::{self, Synchronization};
 use serde::Serialize;
+use twofactor_core::policy::{self, DEFAULT_POLICY, Policy};
+use twofactor_store::Store;
+use twofactor_store::sys::clock::{self, Synchronization};
 use zeroize::Zeroizing;
 
 use crate::audit::{self, Event};

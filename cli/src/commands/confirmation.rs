@@ -1,12 +1,12 @@
 //! Showing a new device to its owner, and asking for a code of it before it is stored.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::{Device, Kind};
-use pam_twofactor::enroll::{ConfirmedDevice, PendingDevice, TRIES, in_fours};
-use pam_twofactor::policy::Policy;
-use pam_twofactor::sys::accounts::Account;
-use pam_twofactor::sys::clock;
-use pam_twofactor::verify::Rejected;
+use twofactor_core::account::Account;
+use twofactor_core::device::{Device, Kind};
+use twofactor_core::enroll::{ConfirmedDevice, PendingDevice, TRIES, in_fours};
+use twofactor_core::policy::Policy;
+use twofactor_core::verify::Rejected;
+use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::Qr;
@@ -190,7 +190,7 @@ fn explain(kind: Kind, why: &Rejected, now: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pam_twofactor::otp::Interval;
+    use twofactor_core::otp::Interval;
 
     #[test]
     fn a_wrong_clock_is_told_from_a_wrong_code() {

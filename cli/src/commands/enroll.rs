@@ -1,16 +1,16 @@
 //! `enroll`: a new device.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::{DeviceName, Kind};
-use pam_twofactor::enroll::PendingDevice;
-use pam_twofactor::operations::{self, ChangeSteps, DevicesBefore};
-use pam_twofactor::otp::{Algorithm, Digits, Interval};
-use pam_twofactor::policy::{NewDevices, Policy};
-use pam_twofactor::record::Record;
-use pam_twofactor::recovery::PlainCode;
-use pam_twofactor::store::Locked;
-use pam_twofactor::sys::clock;
 use serde::Serialize;
+use twofactor_core::device::{DeviceName, Kind};
+use twofactor_core::enroll::PendingDevice;
+use twofactor_core::otp::{Algorithm, Digits, Interval};
+use twofactor_core::policy::{NewDevices, Policy};
+use twofactor_core::record::Record;
+use twofactor_core::recovery::PlainCode;
+use twofactor_store::Locked;
+use twofactor_store::operations::{self, ChangeSteps, DevicesBefore};
+use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use super::confirmation::{Confirmation, Style, present};

@@ -5,13 +5,13 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use pam_twofactor::device::Device;
-use pam_twofactor::policy::Policy;
-use pam_twofactor::state::State;
-use pam_twofactor::store::{Snapshot, Store};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, fsync, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use serde::Serialize;
+use twofactor_core::device::Device;
+use twofactor_core::policy::Policy;
+use twofactor_core::state::State;
+use twofactor_store::{Snapshot, Store};
 use zeroize::Zeroizing;
 
 use crate::accounts::{Accounts, Owner};

@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use pam_twofactor::sys::accounts::Account;
-use pam_twofactor::sys::clock;
-use pam_twofactor::sys::homes::{self, Resident};
+use twofactor_core::account::Account;
+use twofactor_store::sys::clock;
+use twofactor_store::sys::homes::{self, Resident};
 
 use crate::accounts::Accounts;
 use crate::args::transfer::{Google, Import, Manner as Options, Oath, Uri};

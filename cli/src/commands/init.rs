@@ -1,8 +1,8 @@
 //! `init`: marks the state directory, so that another one, or none, is never taken for it.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::store::{Disagreement, Initialized, mark};
 use serde::Serialize;
+use twofactor_store::{Disagreement, Initialized, mark};
 use zeroize::Zeroizing;
 
 use crate::args::Init;

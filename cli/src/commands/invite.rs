@@ -1,10 +1,10 @@
 //! `invite`: a one-time code with which somebody may enrol at login.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::operations;
-use pam_twofactor::policy::EnrollAtLogin;
-use pam_twofactor::sys::clock;
 use serde::Serialize;
+use twofactor_core::policy::EnrollAtLogin;
+use twofactor_store::operations;
+use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::Bypass;

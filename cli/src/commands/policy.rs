@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
-use pam_twofactor::policy::{self, Echo, Exempt, Policy};
-use pam_twofactor::sys::file::MAX_LEN;
 use serde::Serialize;
+use twofactor_core::policy::{self, Echo, Exempt, Policy};
+use twofactor_store::sys::file::MAX_LEN;
 use zeroize::Zeroizing;
 
 use crate::context::Context;

@@ -1,9 +1,9 @@
 //! `recovery-codes`: a new set, which replaces the old one.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::operations;
-use pam_twofactor::sys::clock;
 use serde::Serialize;
+use twofactor_store::operations;
+use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::RecoveryCodes;

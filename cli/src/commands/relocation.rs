@@ -1,13 +1,14 @@
 //! `rename` and `adopt`: what is kept about a user under another name, or for another uid.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::check::{Judged, Session};
-use pam_twofactor::record::Record;
-use pam_twofactor::store::{Relocation, Store};
-use pam_twofactor::sys::accounts::{self, Account};
-use pam_twofactor::sys::clock;
-use pam_twofactor::verify::{Form, Outcome};
 use serde::Serialize;
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
+use twofactor_core::verify::{Form, Outcome};
+use twofactor_store::attempt::{Judged, Session};
+use twofactor_store::sys::accounts;
+use twofactor_store::sys::clock;
+use twofactor_store::{Relocation, Store};
 use zeroize::Zeroizing;
 
 use super::verify::locked_out;
@@ -149,7 +150,7 @@ fn usable_state(context: &Context, store: &Store, record: &Record) -> Result<(),
 
 /// Checked and charged as at a login.
 fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(), Failure> {
-    let named = |failure: pam_twofactor::check::Failure| for_user(failure, &record.user);
+    let named = |failure: twofactor_store::attempt::Failure| for_user(failure, &record.user);
     let holder = holder(record);
     let mut session = Session {
         file: &context.policy,

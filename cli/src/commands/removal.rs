@@ -1,11 +1,11 @@
 //! What the removal of devices means for their user and for everybody, before it is made.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::demand::{self, Demand};
-use pam_twofactor::policy::Policy;
-use pam_twofactor::record::Record;
-use pam_twofactor::state::State;
-use pam_twofactor::store::Store;
+use twofactor_core::policy::Policy;
+use twofactor_core::policy::decision::{self, Demand};
+use twofactor_core::record::Record;
+use twofactor_core::state::State;
+use twofactor_store::Store;
 
 use super::change::Danger;
 use crate::context::Context;
@@ -97,7 +97,7 @@ fn remains(policy: &Policy, user: &str, left: &Left, exemption: Exemption) -> St
     match (left.names.as_slice(), policy.enabled, exemption) {
         ([], true, Exemption::No) => format!(
             "{user} will have no device left. From then on {user} {}.\n",
-            match demand::with_enrolment(policy, demand::Enrolment::Unenrolled) {
+            match decision::with_enrolment(policy, decision::Enrolment::Unenrolled) {
                 Demand::Device => {
                     "is refused wherever a code is asked for, until a device is enrolled"
                 }

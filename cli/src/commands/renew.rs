@@ -1,12 +1,12 @@
 //! `renew`: a new secret for a device; the old one works until the new one is confirmed.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::Device;
-use pam_twofactor::enroll::PendingDevice;
-use pam_twofactor::operations::{self, RootChange};
-use pam_twofactor::record::Record;
-use pam_twofactor::sys::clock;
 use serde::Serialize;
+use twofactor_core::device::Device;
+use twofactor_core::enroll::PendingDevice;
+use twofactor_core::record::Record;
+use twofactor_store::operations::{self, RootChange};
+use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use super::confirmation::{Confirmation, Style, present};

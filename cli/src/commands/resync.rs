@@ -2,10 +2,10 @@
 //! a TOTP device is off (RFC 6238 section 6).
 #![forbid(unsafe_code)]
 
-use pam_twofactor::operations::{self, ResyncedDevice};
-use pam_twofactor::sys::clock;
-use pam_twofactor::verify::{Answer, Form};
 use serde::Serialize;
+use twofactor_core::verify::{Answer, Form};
+use twofactor_store::operations::{self, ResyncedDevice};
+use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use super::renew::chosen;

@@ -1,10 +1,10 @@
 //! `show`: the devices of a user; a secret only when it is asked for.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::Device;
-use pam_twofactor::qr::Glyphs;
-use pam_twofactor::store::Snapshot;
 use serde::Serialize;
+use twofactor_core::device::Device;
+use twofactor_core::qr::Glyphs;
+use twofactor_store::Snapshot;
 use zeroize::Zeroizing;
 
 use super::confirmation::{say_key, show_drawn};

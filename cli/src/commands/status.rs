@@ -6,12 +6,12 @@ mod report;
 
 use std::process::ExitCode;
 
-use pam_twofactor::policy::Policy;
-use pam_twofactor::record::Record;
-use pam_twofactor::state::State;
-use pam_twofactor::store::{LoadedPolicy, Snapshot, Store};
-use pam_twofactor::sys::clock;
-use pam_twofactor::verify;
+use twofactor_core::policy::Policy;
+use twofactor_core::record::Record;
+use twofactor_core::state::State;
+use twofactor_core::verify;
+use twofactor_store::sys::clock;
+use twofactor_store::{LoadedPolicy, Snapshot, Store};
 
 use crate::accounts::{Accounts, Owner};
 use crate::args::Status;

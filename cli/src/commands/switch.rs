@@ -1,7 +1,7 @@
 //! `enable`, `disable` and `policy set`: what each of them changes in the policy.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::policy;
+use twofactor_core::policy;
 
 use super::change::{Danger, Setting, change, replace_invalid};
 use crate::args::{Disable, Enroll, PolicySet, Qr, Switch};

@@ -1,12 +1,12 @@
 //! `unlock`: ends a lock-out, and fixes a state that is damaged or missing.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::operations::{self, ChangeError};
-use pam_twofactor::policy::Policy;
-use pam_twofactor::store::Store;
-use pam_twofactor::sys::accounts::Account;
-use pam_twofactor::sys::clock;
 use serde::Serialize;
+use twofactor_core::account::Account;
+use twofactor_core::policy::Policy;
+use twofactor_store::Store;
+use twofactor_store::operations::{self, ChangeError};
+use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::UserOnly;

@@ -1,12 +1,13 @@
 //! `unset`: removes a device, or everything that is kept about a user.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::Id;
-use pam_twofactor::operations::{self, RootChange};
-use pam_twofactor::record::Record;
-use pam_twofactor::store::{Cause, FoundBy, Store};
-use pam_twofactor::sys::accounts::{self, Account};
 use serde::Serialize;
+use twofactor_core::account::Account;
+use twofactor_core::device::Id;
+use twofactor_core::record::Record;
+use twofactor_store::operations::{self, RootChange};
+use twofactor_store::sys::accounts;
+use twofactor_store::{Cause, FoundBy, Store};
 use zeroize::Zeroizing;
 
 use super::change::Danger;

@@ -3,10 +3,10 @@
 
 use std::process::ExitCode;
 
-use pam_twofactor::check::{Before, Judged, Session};
-use pam_twofactor::sys::clock;
-use pam_twofactor::verify::{Accepted, Credential, Form, Gate, Outcome, Rejected};
 use serde::Serialize;
+use twofactor_core::verify::{Accepted, Credential, Form, Gate, Outcome, Rejected};
+use twofactor_store::attempt::{Before, Judged, Session};
+use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::Verify;
@@ -43,7 +43,7 @@ pub enum CodeTrial {
 /// When the user has no device, is locked out, or types nothing, or a file cannot be used.
 pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
     let (account, store, _) = context.enrolled(user)?;
-    let named = |failure: pam_twofactor::check::Failure| for_user(failure, &account.name);
+    let named = |failure: twofactor_store::attempt::Failure| for_user(failure, &account.name);
     let loaded = context.existing_policy()?;
     let tries = loaded.policy.tries;
     let prompt = loaded.policy.prompt.clone();

@@ -1,7 +1,7 @@
 //! Programs that are known by their PAM services, and that cannot ask for a code, or not after the password.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::policy::Policy;
+use twofactor_core::policy::Policy;
 
 use super::finding::Finding;
 use super::pam::Code;

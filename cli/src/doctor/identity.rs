@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pam_twofactor::store::{Inventory, Store};
-use pam_twofactor::sys::accounts::{self, Account, LookupFailed};
+use twofactor_core::account::Account;
+use twofactor_store::sys::accounts::{self, LookupFailed};
+use twofactor_store::{Inventory, Store};
 
 use super::Finding;
 use crate::error::for_user;

@@ -5,11 +5,11 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use pam_twofactor::policy::Policy;
-use pam_twofactor::sys::clock::Synchronization;
-use pam_twofactor::sys::file::{self, Access, FileError};
-use pam_twofactor::sys::link::{Claim, NewFile};
 use rustix::fs::{CWD, StatVfsMountFlags, statvfs};
+use twofactor_core::policy::Policy;
+use twofactor_store::sys::clock::Synchronization;
+use twofactor_store::sys::file::{self, Access, FileError};
+use twofactor_store::sys::link::{Claim, NewFile};
 
 use super::finding::Finding;
 use super::modules::OURS;

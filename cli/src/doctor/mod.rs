@@ -27,8 +27,8 @@ mod world;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use pam_twofactor::policy::{Policy, Throttle};
-use pam_twofactor::sys::clock;
+use twofactor_core::policy::{Policy, Throttle};
+use twofactor_store::sys::clock;
 
 use crate::args::Doctor;
 use crate::context::Context;

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use pam_twofactor::policy::Policy;
 use serde::Serialize;
+use twofactor_core::policy::Policy;
 use zeroize::Zeroizing;
 
 use super::finding::{Finding, Level};

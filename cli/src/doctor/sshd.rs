@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pam_twofactor::policy::{Exempt, Policy};
+use twofactor_core::policy::{Exempt, Policy};
 
 use super::finding::{Finding, Level};
 use super::modules::OURS;

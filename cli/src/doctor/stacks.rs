@@ -1,8 +1,8 @@
 //! What is wrong with the stacks of a service that names the module, or should.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::demand::{self, Demand, Enrolment};
-use pam_twofactor::policy::Policy;
+use twofactor_core::policy::Policy;
+use twofactor_core::policy::decision::{self, Demand, Enrolment};
 
 use super::finding::{Finding, Level};
 use super::modules::{OURS, unknown_argument};
@@ -99,8 +99,8 @@ fn switch(command: &str, service: &str) -> String {
 /// Nobody can enrol there, and whoever has to is let in all the same.
 fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> Finding {
     let lets_in = policy.is_some_and(|policy| {
-        demand::switched_off(policy, name).is_none()
-            && demand::with_enrolment(policy, Enrolment::Unenrolled) == Demand::MustEnrol
+        decision::switched_off(policy, name).is_none()
+            && decision::with_enrolment(policy, Enrolment::Unenrolled) == Demand::MustEnrol
     });
     let effect = match lets_in {
         true => {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use pam_twofactor::policy::{Policy, sibling};
-use pam_twofactor::{POLICY_FILE, STATE_DIR};
+use twofactor_core::policy::{Policy, sibling};
+use twofactor_core::{POLICY_FILE, STATE_DIR};
 
 use super::callers::{self, Caller, OF_XSECURELOCK, XSECURELOCK};
 use super::fallback;

@@ -4,10 +4,10 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use pam_twofactor::check::KnownGroups;
-use pam_twofactor::demand::{self, Demand, Enrolment};
-use pam_twofactor::policy::{Policy, Subject};
-use pam_twofactor::sys::accounts;
+use twofactor_core::policy::decision::{self, Demand, Enrolment};
+use twofactor_core::policy::{Policy, Subject};
+use twofactor_store::attempt::KnownGroups;
+use twofactor_store::sys::accounts;
 
 use super::callers::Caller;
 use super::finding::{Finding, Level};
@@ -147,7 +147,7 @@ fn demanded(
         Kept::Device | Kept::Locked | Kept::Unusable => Enrolment::Enrolled,
     };
     let mut member = |group: &str| own.include(group);
-    let demand = demand::demand(policy, &subject, &mut member, enrolment);
+    let demand = decision::demand(policy, &subject, &mut member, enrolment);
     // Who is not invited is told of no device, and refused where one is demanded.
     let uninvited = policy.enroll_needs_invite && user.kept == Kept::Nothing;
     match (demand, user.kept) {

@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pam_twofactor::device::Kind;
-use pam_twofactor::policy::Throttle;
-use pam_twofactor::record::Record;
-use pam_twofactor::state::{COUNTER_UNKNOWN, State};
-use pam_twofactor::store::{Snapshot, Store};
-use pam_twofactor::sys::accounts::{Account, LookupFailed};
-use pam_twofactor::verify::{self, Gate};
+use twofactor_core::account::Account;
+use twofactor_core::device::Kind;
+use twofactor_core::policy::Throttle;
+use twofactor_core::record::Record;
+use twofactor_core::state::{COUNTER_UNKNOWN, State};
+use twofactor_core::verify::{self, Gate};
+use twofactor_store::sys::accounts::LookupFailed;
+use twofactor_store::{Snapshot, Store};
 
 use super::finding::Finding;
 use crate::accounts::{Accounts, Owner};
@@ -144,7 +145,7 @@ fn kept(
     account: &Account,
     now: u64,
 ) -> (Kept, Vec<Finding>) {
-    let read = || -> Result<(Kept, Vec<Finding>), pam_twofactor::store::Error> {
+    let read = || -> Result<(Kept, Vec<Finding>), twofactor_store::Error> {
         let nothing = (Kept::Nothing, Vec::new());
         let snapshot = store.map(|store| store.snapshot(account)).transpose()?;
         let Some(Snapshot { record, state, .. }) = snapshot.flatten() else {

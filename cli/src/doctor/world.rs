@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use pam_twofactor::sys::clock;
+use twofactor_store::sys::clock;
 
 use super::modules::OURS;
 use super::pam::{Files, Module, Source};

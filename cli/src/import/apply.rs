@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use pam_twofactor::operations;
-use pam_twofactor::record::Record;
-use pam_twofactor::state::State;
-use pam_twofactor::store::{BATCH, Enrolled, FoundBy, Newcomer, Store};
-use pam_twofactor::sys::accounts::Account;
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
+use twofactor_core::state::State;
+use twofactor_store::operations;
+use twofactor_store::{BATCH, Enrolled, FoundBy, Newcomer, Store};
 
 use super::plan::{Draft, Existing, Row};
 use super::{Item, Moment};

@@ -39,7 +39,7 @@ pub fn decode(text: &str, lookalikes: Lookalikes) -> Option<Zeroizing<Vec<u8>>> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pam_twofactor::secret::Secret;
+    use twofactor_core::secret::Secret;
 
     fn read(text: &str) -> Option<Vec<u8>> {
         decode(text, Lookalikes::Refuse).map(|bytes| bytes.to_vec())

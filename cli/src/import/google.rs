@@ -4,10 +4,10 @@
 //! Lines of eight digits are scratch codes that were not used yet, up to the first line that is none.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::device::Kind;
-use pam_twofactor::otp::{Algorithm, Digits, Interval};
-use pam_twofactor::recovery::SCRATCH_LEN;
-use pam_twofactor::state::DRIFT_BEYOND_WINDOW;
+use twofactor_core::device::Kind;
+use twofactor_core::otp::{Algorithm, Digits, Interval};
+use twofactor_core::recovery::SCRATCH_LEN;
+use twofactor_core::state::DRIFT_BEYOND_WINDOW;
 use zeroize::Zeroizing;
 
 use super::base32::{self, Lookalikes};
@@ -251,7 +251,7 @@ fn scratch_codes<'t>(
         if codes.iter().any(|code| code.as_str() == text) {
             continue;
         }
-        if codes.len() == pam_twofactor::record::MAX_RECOVERY_CODES {
+        if codes.len() == twofactor_core::record::MAX_RECOVERY_CODES {
             let reason = "more scratch codes than can be kept; the rest is left out".to_owned();
             return (codes, Some((line, reason)));
         }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use pam_twofactor::sys::homes::Resident;
+use twofactor_store::sys::homes::Resident;
 
 /// Sources of the Name Service Switch that list all their users.
 const LISTING: [&str; 7] = [

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD};
-use pam_twofactor::device::Kind;
-use pam_twofactor::otp::{Algorithm, Digits, Interval};
+use twofactor_core::device::Kind;
+use twofactor_core::otp::{Algorithm, Digits, Interval};
 use zeroize::Zeroizing;
 
 use super::otpauth::{Labelled, decoded};

@@ -18,9 +18,9 @@ pub mod uri;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use pam_twofactor::device::Kind;
-use pam_twofactor::otp::{Algorithm, Digits, Interval};
-use pam_twofactor::secret::{MAX_LEN, MIN_LEN, Secret};
+use twofactor_core::device::Kind;
+use twofactor_core::otp::{Algorithm, Digits, Interval};
+use twofactor_core::secret::{MAX_LEN, MIN_LEN, Secret};
 use zeroize::Zeroizing;
 
 /// How programs of Windows mark UTF-8.
@@ -209,7 +209,7 @@ fn device_name(text: &str, or: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pam_twofactor::device::DeviceName;
+    use twofactor_core::device::DeviceName;
 
     #[test]
     fn names_are_legal_whatever_they_are_made_of() {

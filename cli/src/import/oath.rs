@@ -8,10 +8,10 @@
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
-use pam_twofactor::device::Kind;
-use pam_twofactor::otp::{Algorithm, Digits, Interval, Totp};
-use pam_twofactor::secret::Secret;
 use time::{Date, Month};
+use twofactor_core::device::Kind;
+use twofactor_core::otp::{Algorithm, Digits, Interval, Totp};
+use twofactor_core::secret::Secret;
 use zeroize::Zeroizing;
 
 use super::{

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use pam_twofactor::device::Kind;
-use pam_twofactor::otp::{Algorithm, Digits, Interval};
+use twofactor_core::device::Kind;
+use twofactor_core::otp::{Algorithm, Digits, Interval};
 use zeroize::Zeroizing;
 
 use super::base32::{self, Lookalikes};

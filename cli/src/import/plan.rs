@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use pam_twofactor::device::{Device, DeviceName, Id, MAX_DEVICES};
-use pam_twofactor::record::Record;
-use pam_twofactor::recovery::{CodeForm, RecoverySet, hash, same};
-use pam_twofactor::state::{DeviceState, State};
-use pam_twofactor::sys::accounts::Account;
+use twofactor_core::account::Account;
+use twofactor_core::device::{Device, DeviceName, Id, MAX_DEVICES};
+use twofactor_core::record::Record;
+use twofactor_core::recovery::{CodeForm, RecoverySet, hash, same};
+use twofactor_core::state::{DeviceState, State};
 
 use super::{Item, Moment, Note, Place};
 use crate::device_info::DeviceInfo;

@@ -6,9 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
-use pam_twofactor::sys::file::{self, Access};
 use rustix::fs::CWD;
 use serde::{Deserialize, Serialize};
+use twofactor_store::sys::file::{self, Access};
 
 use crate::error::Failure;
 

@@ -17,9 +17,9 @@ mod stack;
 mod trial;
 mod undo;
 
-use pam_twofactor::policy::DEFAULT_POLICY;
-use pam_twofactor::store::Disagreement;
-use pam_twofactor::{POLICY_FILE, STATE_DIR};
+use twofactor_core::policy::DEFAULT_POLICY;
+use twofactor_core::{POLICY_FILE, STATE_DIR};
+use twofactor_store::Disagreement;
 
 use crate::args::Setup;
 use crate::audit::{self, Event};

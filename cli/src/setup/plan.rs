@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pam_twofactor::policy::sibling;
+use twofactor_core::policy::sibling;
 
 use super::journal::FileChange;
 use super::profile::{self, ProfileResult};

@@ -1,7 +1,7 @@
 //! Trying what was set up, while everything can still be taken back.
 #![forbid(unsafe_code)]
 
-use pam_twofactor::store::Store;
+use twofactor_store::Store;
 
 use super::journal::Journal;
 use super::plan::SetupPlan;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use pam_twofactor::policy;
+use twofactor_core::policy;
 
 use super::journal::{Journal, Progress, Standing};
 use super::report::UndoReport;

@@ -6,13 +6,13 @@ mod pending;
 
 use zeroize::Zeroizing;
 
+use crate::account::Account;
 use crate::device::{Device, DeviceName, Id, Kind};
+use crate::otpauth::{KeyUri, UriKind};
 use crate::policy::{NewDevices, Policy};
 use crate::record::Record;
 use crate::secret::Secret;
 use crate::state::{COUNTER_UNKNOWN, DeviceState, State};
-use crate::sys::accounts::Account;
-use crate::uri::{KeyUri, UriKind};
 use crate::verify::{self, Answer, Form, Outcome, Rejected};
 
 pub use pending::{ConfirmedDevice, PendingDevice, UnconfirmedCode};

@@ -1,34 +1,23 @@
-//! Two-factor login for Linux servers: the library behind the PAM module `pam_twofactor.so` and the command
-//! `twofactor`.
+//! What can be said about a login without asking the machine: codes, devices, records, states, the policy, and the verdict.
 //!
-//! Imports flow one way: terms ([`otp`], [`secret`]), then data ([`device`], [`record`], [`recovery`], [`state`],
-//! [`policy`]), then the pure verdict ([`verify`]), then files ([`sys`], [`store`]) and one whole attempt
-//! ([`check`]) and the changes of a user's factor ([`operations`]). The PAM boundary is private: nothing else may depend on it.
+//! Imports flow one way: terms ([`otp`], [`secret`], [`account`]), then data ([`device`], [`recovery`], [`record`], [`state`],
+//! [`policy`]), then the verdict ([`verify`]) and what a new device needs ([`enroll`], [`otpauth`], [`qr`]). Nothing here opens a file,
+//! reads a clock or knows of PAM; new keys and codes take their randomness from the kernel.
+#![forbid(unsafe_code)]
 
-pub mod check;
-pub mod demand;
+pub mod account;
 pub mod device;
 pub mod enroll;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
-pub mod operations;
+pub mod log;
 pub mod otp;
-mod pam;
+pub mod otpauth;
 pub mod policy;
 pub mod qr;
 pub mod record;
 pub mod recovery;
 pub mod secret;
 pub mod state;
-pub mod store;
-pub mod sys;
-pub mod uri;
 pub mod verify;
-
-/// What the module, the command and the libraries in them free is wiped first.
-#[global_allocator]
-static HEAP: sys::wipe::Wiping = sys::wipe::Wiping;
 
 /// The version of this program, written into records and states.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -281,7 +281,7 @@ mod tests {
     /// RFC 4226 appendix D, whole.
     #[test]
     fn hotp_values_of_rfc_4226() {
-        let table = include_str!("../tests/data/rfc4226.tsv");
+        let table = include_str!("../../../tests/data/rfc4226.tsv");
         let mut count = 0;
         for row in rows(table) {
             let code = hotp(
@@ -299,7 +299,7 @@ mod tests {
     /// RFC 6238 appendix B, whole, through both implementations.
     #[test]
     fn totp_values_of_rfc_6238() {
-        let table = include_str!("../tests/data/rfc6238.tsv");
+        let table = include_str!("../../../tests/data/rfc6238.tsv");
         let digits = Digits::new(8).unwrap();
         let mut count = 0;
         for row in rows(table) {

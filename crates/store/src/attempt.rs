@@ -3,15 +3,16 @@
 
 use std::fmt;
 
-use crate::device::Id;
-use crate::record::Record;
-use crate::state::State;
-use crate::store::{Cause, Error, LoadedPolicy, Locked, PolicyFile, Store};
-use crate::sys::accounts::{Account, LookupFailed};
+use crate::sys::accounts::LookupFailed;
 use crate::sys::clock::BeforeEpoch;
-use crate::verify::grace::{self, Origin};
-use crate::verify::refused::{self, Key};
-use crate::verify::{self, Answer, Form, Gate, Outcome};
+use crate::{Cause, Error, LoadedPolicy, Locked, PolicyFile, Store};
+use twofactor_core::account::Account;
+use twofactor_core::device::Id;
+use twofactor_core::record::Record;
+use twofactor_core::state::State;
+use twofactor_core::verify::grace::{self, Origin};
+use twofactor_core::verify::refused::{self, Key};
+use twofactor_core::verify::{self, Answer, Form, Gate, Outcome};
 
 mod groups;
 #[cfg(test)]

@@ -3,11 +3,11 @@
 
 use std::os::fd::AsFd;
 
-use crate::record::Record;
-use crate::state::{self, DeviceState, State};
-use crate::sys::accounts::Account;
 use crate::sys::file::{self, FileError};
 use crate::sys::link::{Claim, Durability, NewFile};
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
+use twofactor_core::state::{self, DeviceState, State};
 
 use super::generations::StateFiles;
 use super::locked::{Locked, knows_all};

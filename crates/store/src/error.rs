@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use crate::policy::PolicyError;
-use crate::record::RecordError;
-use crate::state::StateError;
 use crate::sys::file::FileError;
+use twofactor_core::policy::PolicyError;
+use twofactor_core::record::RecordError;
+use twofactor_core::state::StateError;
 
 use super::names;
 

@@ -21,11 +21,11 @@ use std::time::Duration;
 
 use rustix::fs::{Dir, Stat};
 
-use crate::state::{self, MOVED, MOVED_OFFSET, Standing, State, StateError, Stored};
 use crate::sys::clock::monotonic;
 use crate::sys::file::{self, Access, FileError, Open};
 use crate::sys::link::{self, Claim, NewFile};
 use crate::sys::lock::{self, Pause, WAIT};
+use twofactor_core::state::{self, MOVED, MOVED_OFFSET, Standing, State, StateError, Stored};
 
 use super::{Cause, Error, Store, names};
 

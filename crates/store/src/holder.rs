@@ -4,9 +4,9 @@
 //! index, and no state that says that there was a record.
 #![forbid(unsafe_code)]
 
-use crate::record::Record;
-use crate::state::State;
-use crate::sys::accounts::Account;
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
+use twofactor_core::state::State;
 
 use super::locked::knows_all;
 use super::{Cause, Error, Store, index};

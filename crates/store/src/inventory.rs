@@ -63,7 +63,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Scratch, alice, enrol, phone};
+    use super::super::testing::{Scratch, alice, enrol, phone};
     use super::*;
 
     #[test]

@@ -1,22 +1,30 @@
 //! Where records, states and the policy are kept: plain files that only root can touch.
 //!
 //! Nothing here knows of terminals or of PAM.
-#![forbid(unsafe_code)]
 
+pub mod attempt;
 mod bulk;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod generations;
 mod holder;
 mod index;
 mod inventory;
 mod locked;
 pub mod mark;
-pub(crate) mod names;
+mod names;
+pub mod operations;
 mod policy_file;
 mod relocate;
+pub mod sys;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod testing;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -24,12 +32,12 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Dir};
 use zeroize::Zeroizing;
 
-use crate::record::Record;
-use crate::state::State;
-use crate::sys::accounts::Account;
 use crate::sys::file::{self, Access, FileError, Open};
 use crate::sys::link::Durability;
 use crate::sys::lock;
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
+use twofactor_core::state::State;
 
 pub use bulk::{BATCH, Enrolled, Newcomer};
 pub use error::{Cause, Error};
@@ -41,6 +49,11 @@ pub use policy_file::{LoadedPolicy, PolicyFile};
 pub use relocate::Relocation;
 
 use generations::{PATIENCE, StateFiles};
+
+/// Unit tests run with the allocator of module and command.
+#[cfg(test)]
+#[global_allocator]
+static HEAP: sys::wipe::Wiping = sys::wipe::Wiping;
 
 /// The state directory (`/var/lib/twofactor` unless told otherwise).
 pub struct Store {

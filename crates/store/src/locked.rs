@@ -3,12 +3,12 @@
 
 use std::os::fd::AsFd;
 
-use crate::device::{Device, Kind};
-use crate::record::Record;
-use crate::state::{self, COUNTER_UNKNOWN, DeviceState, Slot, State};
-use crate::sys::accounts::Account;
 use crate::sys::file::{self, Access};
 use crate::sys::link::{Claim, Durability, NewFile};
+use twofactor_core::account::Account;
+use twofactor_core::device::{Device, Kind};
+use twofactor_core::record::Record;
+use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, Slot, State};
 
 use super::generations::{HeldFile, StateFiles, Waiting};
 use super::{Cause, Error, Store, index, names};

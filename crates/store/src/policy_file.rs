@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Dir};
 
-use crate::policy::{self, Policy};
-use crate::state::policy_fingerprint;
 use crate::sys::file::{self, Access, FileError, Open};
+use twofactor_core::policy::{self, Policy};
+use twofactor_core::state::policy_fingerprint;
 
 use super::{Cause, Error, Store};
 

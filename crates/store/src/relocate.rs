@@ -15,10 +15,10 @@
 //! for the record in between finds one of another user, or an entry of the index without one, and is refused.
 #![forbid(unsafe_code)]
 
-use crate::record::Record;
-use crate::sys::accounts::Account;
 use crate::sys::file::{self, Access, FileError};
 use crate::sys::link::{self, Durability};
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
 
 use super::generations::StateFiles;
 use super::locked::knows_all;
@@ -252,7 +252,7 @@ fn too_long(path: &std::path::Path) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Scratch, alice, enrol, phone};
+    use super::super::testing::{Scratch, alice, enrol, phone};
     use super::super::{Disagreement, FoundBy, list};
     use super::*;
 

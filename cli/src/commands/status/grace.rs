@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use pam_twofactor::policy::Policy;
-use pam_twofactor::state::{State, service_fingerprint};
-use pam_twofactor::store::LoadedPolicy;
-use pam_twofactor::verify::grace;
 use serde::Serialize;
+use twofactor_core::policy::Policy;
+use twofactor_core::state::{State, service_fingerprint};
+use twofactor_core::verify::grace;
+use twofactor_store::LoadedPolicy;
 
 use crate::doctor::World;
 use crate::text::{plain, utc};
@@ -45,7 +45,7 @@ pub fn running(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<GraceStatu
         return Vec::new();
     }
     let services = services(policy);
-    let status = |(grace, left): (pam_twofactor::state::Grace, u64)| GraceStatus {
+    let status = |(grace, left): (twofactor_core::state::Grace, u64)| GraceStatus {
         address: grace.address.to_string(),
         service: name_of(grace.service, &services),
         until: utc(now.saturating_add(left)),

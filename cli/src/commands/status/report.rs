@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use pam_twofactor::policy::Policy;
-use pam_twofactor::verify::Gate;
 use serde::Serialize;
+use twofactor_core::policy::Policy;
+use twofactor_core::verify::Gate;
 use zeroize::Zeroizing;
 
 use super::grace::GraceStatus;

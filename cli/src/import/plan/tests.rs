@@ -3,10 +3,10 @@
 
 use super::*;
 use crate::import::Token;
-use pam_twofactor::device::Kind;
-use pam_twofactor::otp::{Algorithm, Digits, Interval};
-use pam_twofactor::recovery::OneTimeCode;
-use pam_twofactor::secret::Secret;
+use twofactor_core::device::Kind;
+use twofactor_core::otp::{Algorithm, Digits, Interval};
+use twofactor_core::recovery::OneTimeCode;
+use twofactor_core::secret::Secret;
 use zeroize::Zeroizing;
 
 const MOMENT: Moment = Moment {

@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use pam_twofactor::device::Kind;
-use pam_twofactor::otp::{Algorithm, Digits, Interval};
-use pam_twofactor::uri::{KeyUri, UriKind};
+use twofactor_core::device::Kind;
+use twofactor_core::otp::{Algorithm, Digits, Interval};
+use twofactor_core::otpauth::{KeyUri, UriKind};
 
 const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const MOMENT: Moment = Moment {

@@ -4,6 +4,7 @@
 //! address and the answers about group membership.
 #![forbid(unsafe_code)]
 
+pub mod decision;
 mod error;
 mod exempt;
 mod read;

@@ -4,8 +4,9 @@
 
 use std::fmt;
 
-use crate::policy::Policy;
-use crate::sys::accounts::{self, Account, LookupFailed};
+use crate::sys::accounts::{self, LookupFailed};
+use twofactor_core::account::Account;
+use twofactor_core::policy::Policy;
 
 /// Groups as far as they were looked up, each once.
 #[derive(Debug, Default)]

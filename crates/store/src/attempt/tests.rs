@@ -14,9 +14,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::*;
-use crate::state::{DeviceState, RefusedAnswers, Stored};
-use crate::store::tests::{Scratch, alice, enrol, error_at, fresh, phone, record_of};
-use crate::verify::{Accepted, Credential, Rejected};
+use crate::testing::{Scratch, alice, enrol, fresh, phone, record_of};
+use crate::tests::error_at;
+use twofactor_core::state::{DeviceState, RefusedAnswers, Stored};
+use twofactor_core::verify::{Accepted, Credential, Rejected};
 
 /// The moment at which tests begin: the start of [`STEP`].
 const NOW: u64 = STEP * 30;

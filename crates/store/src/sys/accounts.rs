@@ -4,22 +4,12 @@ use std::ffi::{CStr, CString};
 use std::fmt;
 
 use libc::{c_char, c_int, gid_t, size_t};
+use twofactor_core::account::Account;
 
 /// Longest user or group name that is looked up, in bytes (LOGIN_NAME_MAX of Linux).
 pub const MAX_NAME: usize = 256;
 /// Sizes of the buffer that NSS fills: grown from the first to the last.
 const BUFFER: (usize, usize) = (1024, 1 << 20);
-
-/// One entry of the passwd database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// Canonical login name, which may differ from the name that was looked up.
-    pub name: String,
-    /// Numeric user id.
-    pub uid: u32,
-    /// Numeric id of the primary group.
-    pub gid: u32,
-}
 
 /// The database could not be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use libc::c_char;
 
-use super::accounts::{Account, LookupFailed};
+use twofactor_core::account::Account;
+
+use super::accounts::LookupFailed;
 
 /// Sizes of the buffer that NSS fills: grown from the first to the last.
 const BUFFER: (usize, usize) = (1 << 14, 1 << 20);

@@ -135,7 +135,7 @@ fn a_state_takes_as_many_entries_as_it_has_room_for_and_no_more() {
         many.record = record_of(&many.account, &devices[..1]);
         scratch.store().enrol_all(&[many]).unwrap().remove(0)
     };
-    let capacity = crate::state::CAPACITY as u64;
+    let capacity = twofactor_core::state::CAPACITY as u64;
     assert_eq!(store_of(capacity), Ok(Enrolled::Done));
     assert!(store_of(capacity + 1).is_err());
 }

@@ -8,7 +8,7 @@ use rustix::fs::{FileType, Mode, makedev, mknodat};
 use rustix::io::Errno;
 
 use super::*;
-use crate::state::{FILE_LEN, StateError, encode, encode_file};
+use twofactor_core::state::{FILE_LEN, StateError, encode, encode_file};
 
 /// What becomes of a good file.
 #[derive(Debug, Clone, Copy)]
@@ -190,7 +190,7 @@ fn a_damaged_record_is_an_error_that_quotes_nothing() {
             &good.replace("format = 1", "format = 7"),
             &format!(
                 "has format 7, written by twofactor {}; this program reads format 1",
-                crate::VERSION
+                twofactor_core::VERSION
             ),
         ),
     ] {
@@ -341,9 +341,9 @@ fn the_cause_of_an_error_can_be_followed_to_its_origin() {
     let origin = |cause: Cause| error_at(path, cause).source().map(ToString::to_string);
     let file = FileError::System("open", rustix::io::Errno::IO);
     assert_eq!(origin(Cause::File(file)), Some(file.to_string()));
-    let state = crate::state::StateError::Damaged;
+    let state = twofactor_core::state::StateError::Damaged;
     assert_eq!(origin(Cause::State(state.clone())), Some(state.to_string()));
-    let policy = crate::policy::parse("enabled = maybe").unwrap_err();
+    let policy = twofactor_core::policy::parse("enabled = maybe").unwrap_err();
     assert_eq!(
         origin(Cause::Policy(policy.clone())),
         Some(policy.to_string())

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::recovery::OneTimeCode;
+use twofactor_core::recovery::OneTimeCode;
 
 fn renamed() -> Account {
     account("alice@example.org", 1000)
@@ -66,7 +66,7 @@ fn twins() -> (Scratch, Store) {
     set_mode(&scratch.top().join("users/bob.toml"), 0o600);
     let mut state = State::new(1000);
     state.devices.push(fresh(&tablet()));
-    let bytes = crate::state::encode_file(&state);
+    let bytes = twofactor_core::state::encode_file(&state);
     fs::write(scratch.top().join("state/bob"), bytes).unwrap();
     set_mode(&scratch.top().join("state/bob"), 0o600);
     assert_eq!(store.complete_index(), Ok(1));
@@ -190,7 +190,7 @@ fn what_is_pending_or_being_removed_is_no_contradiction() {
     fs::remove_file(scratch.record()).unwrap();
     let mut state = State::new(1000);
     state.devices.push(unused(&phone()));
-    let bytes = crate::state::encode_file(&state);
+    let bytes = twofactor_core::state::encode_file(&state);
     fs::write(scratch.state(), bytes).unwrap();
     for who in [alice(), renamed()] {
         assert!(!found(&store, &who).2);

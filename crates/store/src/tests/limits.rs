@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::*;
-use crate::recovery::RecoverySet;
+use twofactor_core::recovery::RecoverySet;
 
 /// While it lives, no file of this process can be written beyond so many bytes.
 pub(crate) struct FileSize(Rlimit);
@@ -32,7 +32,7 @@ fn too_big(path: &Path) -> Error {
 
 #[test]
 fn a_state_that_cannot_be_written_stays_as_it_was() {
-    if !in_own_process("store::tests::limits::a_state_that_cannot_be_written_stays_as_it_was") {
+    if !in_own_process("tests::limits::a_state_that_cannot_be_written_stays_as_it_was") {
         return;
     }
     let (scratch, store) = enrolled();
@@ -62,7 +62,7 @@ fn a_state_that_cannot_be_written_stays_as_it_was() {
 #[test]
 fn a_record_that_cannot_be_written_leaves_the_old_one_and_no_litter() {
     if !in_own_process(
-        "store::tests::limits::a_record_that_cannot_be_written_leaves_the_old_one_and_no_litter",
+        "tests::limits::a_record_that_cannot_be_written_leaves_the_old_one_and_no_litter",
     ) {
         return;
     }
@@ -90,7 +90,7 @@ fn a_record_that_cannot_be_written_leaves_the_old_one_and_no_litter() {
 
 #[test]
 fn a_state_that_cannot_be_made_leaves_no_litter() {
-    if !in_own_process("store::tests::limits::a_state_that_cannot_be_made_leaves_no_litter") {
+    if !in_own_process("tests::limits::a_state_that_cannot_be_made_leaves_no_litter") {
         return;
     }
     let scratch = Scratch::new();
@@ -104,7 +104,7 @@ fn a_state_that_cannot_be_made_leaves_no_litter() {
 
 #[test]
 fn a_policy_that_cannot_be_written_stays_as_it_was() {
-    if !in_own_process("store::tests::limits::a_policy_that_cannot_be_written_stays_as_it_was") {
+    if !in_own_process("tests::limits::a_policy_that_cannot_be_written_stays_as_it_was") {
         return;
     }
     let scratch = Scratch::new();

@@ -7,8 +7,8 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::*;
-use crate::state::encode_file;
 use crate::sys::file::write_file;
+use twofactor_core::state::encode_file;
 
 /// Another process that holds the lock of a file until it is killed.
 pub(crate) fn holder(path: &Path) -> Child {
@@ -56,9 +56,7 @@ fn a_holder_that_does_not_move_keeps_no_other_out() {
 /// Where no file can be made there is nothing to do but wait. The holder is named.
 #[test]
 fn without_room_for_a_file_the_lock_is_waited_for_in_vain() {
-    if !in_own_process(
-        "store::tests::locks::without_room_for_a_file_the_lock_is_waited_for_in_vain",
-    ) {
+    if !in_own_process("tests::locks::without_room_for_a_file_the_lock_is_waited_for_in_vain") {
         return;
     }
     let (scratch, store) = enrolled();

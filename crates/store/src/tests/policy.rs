@@ -7,7 +7,7 @@ use std::thread;
 use rustix::io::Errno;
 
 use super::*;
-use crate::policy::{Policy, PolicyError};
+use twofactor_core::policy::{Policy, PolicyError};
 
 struct Policies {
     scratch: Scratch,
@@ -71,7 +71,7 @@ fn a_policy_is_read_with_the_place_of_its_error() {
         "enabled = true\nwindows = 1\n",
     ] {
         fs::write(&policies.path, text).unwrap();
-        let why = crate::policy::parse(text).unwrap_err();
+        let why = twofactor_core::policy::parse(text).unwrap_err();
         let expected = invalid(&policies.path, why.clone());
         assert_eq!(policies.file.load().unwrap_err(), expected);
         let shown = format!("{}: line {}, column", policies.path.display(), why.line);
@@ -116,7 +116,7 @@ fn a_change_to_something_invalid_is_an_error() {
     let policies = policy("enabled = true\n");
     let mut loaded = policies.file.load().unwrap();
     fs::write(&policies.path, "enabled = trux\n").unwrap();
-    let why = crate::policy::parse("enabled = trux\n").unwrap_err();
+    let why = twofactor_core::policy::parse("enabled = trux\n").unwrap_err();
     let expected = invalid(&policies.path, why);
     assert_eq!(policies.file.refresh(&mut loaded).unwrap_err(), expected);
 }
@@ -157,7 +157,7 @@ fn an_edit_with_an_invalid_result_changes_nothing() {
     let policies = policy("enabled = true\n");
     let inode = fs::metadata(&policies.path).unwrap().ino();
     for text in ["", "enabled = 1\n", "enabled = true\nwindow = 99\n"] {
-        let why = crate::policy::parse(text).unwrap_err();
+        let why = twofactor_core::policy::parse(text).unwrap_err();
         assert_eq!(policies.edit(text), Err(invalid(&policies.path, why)));
     }
     let refused = policies.file.edit(Some(&policies.store), |_| {

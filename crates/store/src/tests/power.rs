@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::state::{SLOT_LEN, SLOT_STRIDE};
+use twofactor_core::state::{SLOT_LEN, SLOT_STRIDE};
 
 /// What happens to the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::policy::Policy;
-use crate::recovery::{OneTimeCode, RecoverySet};
-use crate::state::{COUNTER_UNKNOWN, SLOT_LEN, Spent, encode, encode_file};
-use crate::verify::{
+use twofactor_core::policy::Policy;
+use twofactor_core::recovery::{OneTimeCode, RecoverySet};
+use twofactor_core::state::{COUNTER_UNKNOWN, SLOT_LEN, Spent, encode, encode_file};
+use twofactor_core::verify::{
     Answer, Credential, Form, Outcome, Rejected, charge, recovery_codes_left, verdict,
 };
 

@@ -4,8 +4,8 @@
 use rustix::io::Errno;
 
 use super::*;
-use crate::record::RecordError;
-use crate::state::{CAPACITY, Grace};
+use twofactor_core::record::RecordError;
+use twofactor_core::state::{CAPACITY, Grace};
 
 fn tablet() -> Device {
     let interval = Interval::THIRTY;

@@ -4,7 +4,7 @@
 use std::os::unix::fs::MetadataExt;
 
 use super::*;
-use crate::state::{SLOT_LEN, SLOT_STRIDE, Slot};
+use twofactor_core::state::{SLOT_LEN, SLOT_STRIDE, Slot};
 
 fn halves(scratch: &Scratch) -> [Vec<u8>; 2] {
     let file = fs::read(scratch.state()).unwrap();

@@ -4,7 +4,7 @@
 use std::thread;
 
 use super::*;
-use crate::state::{Standing, StateError, encode_provisional, encode_settled};
+use twofactor_core::state::{Standing, StateError, encode_provisional, encode_settled};
 
 /// Locks alice's state in the name of a process that stops right there, and has another one take it over.
 fn taken_over(store: &Store) -> (Locked<'_>, Locked<'_>) {

@@ -14,9 +14,9 @@ const DAY: u64 = 86_400;
 const SIX_DIGITS: f64 = 1e6;
 
 /// The example policies as they are shipped.
-const STIG: &str = include_str!("../../../docs/policies/disa-stig.toml");
-const CIS: &str = include_str!("../../../docs/policies/cis-debian.toml");
-const PCI: &str = include_str!("../../../docs/policies/pci-dss.toml");
+const STIG: &str = include_str!("../../../../../docs/policies/disa-stig.toml");
+const CIS: &str = include_str!("../../../../../docs/policies/cis-debian.toml");
+const PCI: &str = include_str!("../../../../../docs/policies/pci-dss.toml");
 
 /// What a year came to.
 #[derive(Debug, PartialEq)]

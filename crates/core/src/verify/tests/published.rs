@@ -3,7 +3,7 @@
 
 use super::*;
 
-const TABLE: &str = include_str!("../../../tests/data/google-authenticator.tsv");
+const TABLE: &str = include_str!("../../../../../tests/data/google-authenticator.tsv");
 
 struct Row<'t> {
     case: &'t str,

@@ -5,8 +5,8 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::*;
-use crate::store::tests::in_own_process;
-use crate::store::tests::limits::FileSize;
+use crate::tests::in_own_process;
+use crate::tests::limits::FileSize;
 
 #[test]
 fn a_right_code_is_accepted_and_its_use_is_on_the_disk() {
@@ -221,7 +221,7 @@ fn wrong_codes_at_the_same_time_are_all_counted() {
 #[test]
 fn without_room_for_the_charge_every_code_gets_the_same_answer() {
     if !in_own_process(
-        "check::tests::attempt::without_room_for_the_charge_every_code_gets_the_same_answer",
+        "attempt::tests::attempt::without_room_for_the_charge_every_code_gets_the_same_answer",
     ) {
         return;
     }

@@ -19,7 +19,7 @@ fn each_failure_that_somebody_can_mend_says_how() {
             "if that user is gone: twofactor unset USER; if not, the user database does not answer"
         )
     );
-    let invalid = crate::policy::parse("").unwrap_err();
+    let invalid = twofactor_core::policy::parse("").unwrap_err();
     assert_eq!(
         hint(failure(Cause::Policy(invalid))),
         Some("twofactor policy check shows the error")

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::*;
 
-const TEST: &str = "check::tests::flushes::the_disk_is_waited_for_once_and_only_after_a_write";
+const TEST: &str = "attempt::tests::flushes::the_disk_is_waited_for_once_and_only_after_a_write";
 const MARK: &str = "/nowhere/";
 
 /// Shows up in the trace.

@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::device::{Device, Id};
-use crate::state::encode_file;
+use twofactor_core::device::{Device, Id};
+use twofactor_core::state::encode_file;
 
 fn attempt(session: &mut Session<'_>, code: &str) -> Result<Judged, Failure> {
     session.attempt(code.as_bytes(), Form::Code)
@@ -68,7 +68,7 @@ fn a_renewed_device_is_asked_for_its_new_code() {
     let mut session = machine.session();
     let new = Device {
         id: Id::from_number(9).unwrap(),
-        secret: crate::secret::Secret::from_bytes(vec![9; 20].into()).unwrap(),
+        secret: twofactor_core::secret::Secret::from_bytes(vec![9; 20].into()).unwrap(),
         ..phone()
     };
     let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
@@ -114,7 +114,7 @@ fn a_policy_that_was_broken_denies_without_counting() {
     let before = machine.files();
     let mut session = machine.session();
     machine.set_policy("enabled = tru");
-    let why = crate::policy::parse("enabled = tru").unwrap_err();
+    let why = twofactor_core::policy::parse("enabled = tru").unwrap_err();
     let expected = Failure::Store(error_at(&machine.policy_path(), Cause::Policy(why)));
     assert_eq!(attempt(&mut session, &code(STEP)), Err(expected.clone()));
     assert_eq!(
@@ -134,7 +134,7 @@ fn a_policy_that_changes_while_the_lock_is_waited_for_is_honoured() {
     let locked = machine.store.lock(&machine.alice).unwrap();
     let judged = std::thread::scope(|scope| {
         let login = scope.spawn(|| attempt(&mut machine.session(), &code(STEP - 1)));
-        crate::store::tests::until_somebody_waits(&machine.scratch.state());
+        crate::tests::until_somebody_waits(&machine.scratch.state());
         machine.set_policy("enabled = true\nwindow = 0\n");
         drop(locked);
         login.join().unwrap()

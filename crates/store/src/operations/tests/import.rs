@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::enroll::unused;
+use twofactor_core::enroll::unused;
 
 #[test]
 fn devices_are_imported_one_after_the_other() {

@@ -1,10 +1,10 @@
 //! A new device on its way: made in memory, confirmed by a code of it, and not stored here.
 #![forbid(unsafe_code)]
 
+use crate::account::Account;
 use crate::device::{Device, DeviceName, Kind};
 use crate::policy::{NewDevices, Policy};
 use crate::state::DeviceState;
-use crate::sys::accounts::Account;
 use crate::verify::Rejected;
 
 use super::{TRIES, confirm, new_device, unused};

@@ -11,10 +11,10 @@ mod unlock;
 use std::fs;
 
 use super::*;
-use crate::check::Failure;
-use crate::device::{Device, Id, Kind};
-use crate::store::Cause;
-use crate::store::tests::{Scratch, alice, device, enrol, phone};
+use crate::Cause;
+use crate::attempt::Failure;
+use crate::testing::{Scratch, alice, device, enrol, phone};
+use twofactor_core::device::{Device, Id, Kind};
 
 /// The moment of all changes, in seconds since 1970-01-01 UTC.
 const NOW: u64 = 1_234_567_890;

@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::device::MAX_DEVICES;
-use crate::enroll::{ConfirmedDevice, unused};
-use crate::recovery::SET_SIZE;
+use twofactor_core::device::MAX_DEVICES;
+use twofactor_core::enroll::{ConfirmedDevice, unused};
+use twofactor_core::recovery::SET_SIZE;
 
 fn confirmed(device: Device) -> ConfirmedDevice {
     ConfirmedDevice {

@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::state::{COUNTER_UNKNOWN, State};
-use crate::verify::{Answer, Form};
+use twofactor_core::state::{COUNTER_UNKNOWN, State};
+use twofactor_core::verify::{Answer, Form};
 
 const WINDOW: u8 = 1;
 

@@ -1,10 +1,10 @@
 //! Removal of one device, or of everything that is kept about a user.
 #![forbid(unsafe_code)]
 
-use crate::device::{Device, Id};
-use crate::record::Record;
-use crate::store::{Cause, Error, Store};
-use crate::sys::accounts::Account;
+use crate::{Cause, Error, Store};
+use twofactor_core::account::Account;
+use twofactor_core::device::{Device, Id};
+use twofactor_core::record::Record;
 
 use super::{ChangeCause, ChangeError, ChangeSteps, change};
 

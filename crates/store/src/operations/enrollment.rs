@@ -1,12 +1,12 @@
 //! A new device, and a new key for a device.
 #![forbid(unsafe_code)]
 
-use crate::device::{Device, DeviceName, Id, MAX_DEVICES};
-use crate::enroll::ConfirmedDevice;
-use crate::record::Record;
-use crate::recovery::{PlainCode, RecoverySet};
-use crate::store::Store;
-use crate::sys::accounts::Account;
+use crate::Store;
+use twofactor_core::account::Account;
+use twofactor_core::device::{Device, DeviceName, Id, MAX_DEVICES};
+use twofactor_core::enroll::ConfirmedDevice;
+use twofactor_core::record::Record;
+use twofactor_core::recovery::{PlainCode, RecoverySet};
 
 use super::{ChangeCause, ChangeError, ChangeSteps, change};
 

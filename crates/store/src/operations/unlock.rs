@@ -1,12 +1,12 @@
 //! The end of a lock-out, and a new state in the place of one that is damaged or missing.
 #![forbid(unsafe_code)]
 
-use crate::device::{DeviceName, Kind};
-use crate::policy::Policy;
-use crate::state::furthest_ahead;
-use crate::store::Store;
-use crate::sys::accounts::Account;
-use crate::verify;
+use crate::Store;
+use twofactor_core::account::Account;
+use twofactor_core::device::{DeviceName, Kind};
+use twofactor_core::policy::Policy;
+use twofactor_core::state::furthest_ahead;
+use twofactor_core::verify;
 
 use super::{ChangeCause, ChangeError};
 

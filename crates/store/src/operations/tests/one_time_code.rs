@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::policy::Policy;
-use crate::verify::{self, Answer, Form, Gate, Outcome};
+use twofactor_core::policy::Policy;
+use twofactor_core::verify::{self, Answer, Form, Gate, Outcome};
 
 fn issue(store: &Store) -> Result<IssuedBypass, ChangeError> {
     issue_bypass(store, &alice(), &Policy::default().throttle, NOW + 60, NOW)

@@ -2,10 +2,10 @@
 //! that comes.
 #![forbid(unsafe_code)]
 
-use crate::record::Record;
-use crate::state::{DeviceState, State};
-use crate::store::{Locked, Store};
-use crate::sys::accounts::Account;
+use crate::{Locked, Store};
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
+use twofactor_core::state::{DeviceState, State};
 
 use super::{ChangeError, begin, leave_nothing};
 

@@ -15,10 +15,10 @@ mod unlock;
 #[cfg(test)]
 mod tests;
 
-use crate::record::Record;
-use crate::recovery::PlainCode;
-use crate::store::{Locked, Store};
-use crate::sys::accounts::Account;
+use crate::{Locked, Store};
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
+use twofactor_core::recovery::PlainCode;
 
 pub use enrollment::{DevicesBefore, NewEnrollment, enroll, new_recovery_codes, renew, room_for};
 pub use error::{ChangeCause, ChangeError};

@@ -2,13 +2,13 @@
 //! a user who has none.
 #![forbid(unsafe_code)]
 
-use crate::policy::Throttle;
-use crate::record::Record;
-use crate::recovery::{OneTimeCode, PlainCode};
-use crate::state::State;
-use crate::store::Store;
-use crate::sys::accounts::Account;
-use crate::verify::{self, Gate};
+use crate::Store;
+use twofactor_core::account::Account;
+use twofactor_core::policy::Throttle;
+use twofactor_core::record::Record;
+use twofactor_core::recovery::{OneTimeCode, PlainCode};
+use twofactor_core::state::State;
+use twofactor_core::verify::{self, Gate};
 
 use super::{ChangeCause, ChangeError, change};
 

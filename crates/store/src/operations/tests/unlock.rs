@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::policy::Policy;
-use crate::state::COUNTER_UNKNOWN;
+use twofactor_core::policy::Policy;
+use twofactor_core::state::COUNTER_UNKNOWN;
 
 const WINDOW: u8 = 1;
 

@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use crate::check::Failure;
-use crate::device::{DeviceName, MAX_DEVICES};
-use crate::sys::accounts::Account;
+use crate::attempt::Failure;
+use twofactor_core::account::Account;
+use twofactor_core::device::{DeviceName, MAX_DEVICES};
 
 /// A change that was not made. Nothing is stored, unless a flush failed at the very end.
 #[derive(Debug, Clone, PartialEq)]

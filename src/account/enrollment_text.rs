@@ -6,15 +6,15 @@
 
 use zeroize::Zeroizing;
 
-use crate::device::{Device, Kind};
-use crate::enroll::in_fours;
-use crate::otp::{Algorithm, Digits, Interval};
-use crate::qr::{self, Glyphs, Ink};
-use crate::recovery::{self, PlainCode};
-use crate::verify::Rejected;
+use twofactor_core::device::{Device, Kind};
+use twofactor_core::enroll::in_fours;
+use twofactor_core::otp::{Algorithm, Digits, Interval};
+use twofactor_core::qr::{self, Glyphs, Ink};
+use twofactor_core::recovery::{self, PlainCode};
+use twofactor_core::verify::Rejected;
 
-use super::super::dialogue::Medium;
 use super::{NoInvitation, Wish};
+use crate::dialogue::Medium;
 
 /// Columns that every terminal has.
 const COLUMNS: usize = 80;

@@ -2,12 +2,12 @@
 //! off (RFC 6238 section 6).
 #![forbid(unsafe_code)]
 
-use crate::device::{Device, Id, Kind};
-use crate::otp::Interval;
-use crate::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers};
-use crate::store::Store;
-use crate::sys::accounts::Account;
-use crate::verify::{self, Answer};
+use crate::Store;
+use twofactor_core::account::Account;
+use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::otp::Interval;
+use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers};
+use twofactor_core::verify::{self, Answer};
 
 use super::{ChangeCause, ChangeError};
 

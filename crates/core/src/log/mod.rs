@@ -1,0 +1,3 @@
+//! What is written to the log.
+
+pub mod line;

@@ -1,0 +1,167 @@
+//! A store in a directory of a test's own, and users to put into it: for the unit tests here and those of the module.
+#![forbid(unsafe_code)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::new_without_default,
+    reason = "tests only"
+)]
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use twofactor_core::account::Account;
+use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::otp::{Algorithm, Digits, Interval};
+use twofactor_core::record::Record;
+use twofactor_core::secret::Secret;
+use twofactor_core::state::{DeviceState, Stored, decode_file};
+
+use crate::{Disagreement, Store};
+
+/// A directory for one test, gone when it ends.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "these tests need root: run `make test`, which uses sudo"
+        );
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("twofactor-test-{}-{count}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+        Self(path)
+    }
+
+    /// Where the test may do what it likes.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The store in it.
+    pub fn store(&self) -> Store {
+        Store::initialize(&self.top(), &self.policy(), Disagreement::Settle)
+            .unwrap()
+            .0
+    }
+
+    /// The policy beside which its id stands; there need be no such file.
+    pub fn policy(&self) -> PathBuf {
+        self.0.join("policy.toml")
+    }
+
+    pub fn top(&self) -> PathBuf {
+        self.0.join("twofactor")
+    }
+
+    pub fn record(&self) -> PathBuf {
+        self.top().join("users/alice.toml")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.top().join("state/alice")
+    }
+
+    /// What the state file holds.
+    pub fn stored(&self) -> Stored {
+        decode_file(&fs::read(self.state()).unwrap()).unwrap()
+    }
+
+    /// All files of the store but the index, temporary ones as well.
+    pub fn listing(&self) -> Vec<String> {
+        let mut names = self.everything();
+        names.retain(|name| !name.starts_with("users/+"));
+        names
+    }
+
+    /// All files of the store.
+    pub fn everything(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for part in ["users", "state"] {
+            for entry in fs::read_dir(self.top().join(part)).unwrap() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                names.push(format!("{part}/{name}"));
+            }
+        }
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // A test that failed may have left anything; what it says counts.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn alice() -> Account {
+    account("alice", 1000)
+}
+
+pub fn account(name: &str, uid: u32) -> Account {
+    let name = name.into();
+    Account {
+        name,
+        uid,
+        gid: uid,
+    }
+}
+
+pub fn device(name: &str, number: u64, kind: Kind) -> Device {
+    Device {
+        id: Id::from_number(number).unwrap(),
+        name: name.parse().unwrap(),
+        kind,
+        algorithm: Algorithm::Sha1,
+        digits: Digits::SIX,
+        secret: Secret::from_bytes(vec![number as u8; 20].into()).unwrap(),
+        created: 1,
+    }
+}
+
+pub fn phone() -> Device {
+    let interval = Interval::THIRTY;
+    device("phone", 1, Kind::Totp { interval })
+}
+
+pub fn token() -> Device {
+    device("token", 2, Kind::Hotp)
+}
+
+pub fn record_of(account: &Account, devices: &[Device]) -> Record {
+    let mut record = Record::new(account.name.clone(), account.uid);
+    record.devices = devices.to_vec();
+    record
+}
+
+pub fn fresh(device: &Device) -> DeviceState {
+    DeviceState {
+        id: device.id,
+        next: 0,
+        drift: 0,
+        last_used: 0,
+        committed: true,
+    }
+}
+
+/// The entry of a device whose record is not in place.
+pub fn unused(device: &Device) -> DeviceState {
+    DeviceState {
+        committed: false,
+        ..fresh(device)
+    }
+}
+
+/// Enrols an account with these devices.
+pub fn enrol(store: &Store, account: &Account, devices: &[Device]) {
+    let entries: Vec<DeviceState> = devices.iter().map(fresh).collect();
+    let record = record_of(account, devices);
+    let mut locked = store.lock_for_change(account).unwrap();
+    locked.replace_record(&record, &entries).unwrap();
+}
