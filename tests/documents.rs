@@ -20,13 +20,13 @@ const DOCUMENTS: [(&str, Option<&str>); 3] = [
     ("docs/standards.md", Some("no test")),
 ];
 
-/// Where a path of a test begins.
-const ROOTS: [&str; 5] = [
-    "tests",
-    "src",
-    "cli/src",
-    "crates/core/src",
-    "crates/store/src",
+/// What a path of a test begins with, and the directory of the rest.
+const ROOTS: [(&str, &str); 5] = [
+    ("", "tests"),
+    ("", "src"),
+    ("", "cli/src"),
+    ("core/", "crates/core/src"),
+    ("store/", "crates/store/src"),
 ];
 
 #[test]
@@ -114,9 +114,11 @@ fn is_test(span: &str) -> bool {
 fn exists(span: &str) -> bool {
     let root = harness::workspace();
     if let Some((path, function)) = span.split_once("::") {
-        return ROOTS.iter().any(|start| {
-            let file = root.join(start).join(format!("{path}.rs"));
-            fs::read_to_string(file).is_ok_and(|text| tests(&text).contains(function))
+        return ROOTS.iter().any(|(start, directory)| {
+            path.strip_prefix(start).is_some_and(|rest| {
+                let file = root.join(directory).join(format!("{rest}.rs"));
+                fs::read_to_string(file).is_ok_and(|text| tests(&text).contains(function))
+            })
         });
     }
     let is_path = [
