@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::{Fault, cut, quoted};
+use crate::spelling;
 
 /// A value with its place.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
@@ -38,8 +39,9 @@ impl<'a, 't> Table<'a, 't> {
             Some((key, _)) => Err(Fault::new(
                 key.span().start,
                 format!(
-                    "unknown key {}; valid keys here: {}",
+                    "unknown key {}{}; valid keys here: {}",
                     quoted(key.get_ref()),
+                    meant(key.get_ref(), valid),
                     valid.join(", ")
                 ),
             )),
@@ -215,6 +217,13 @@ impl<'a, 't> Table<'a, 't> {
     fn wrong_kind(&self, key: &str, wanted: &str, value: &Value<'_>) -> Fault {
         wrong_kind(&self.path(key), wanted, value)
     }
+}
+
+/// The question whether a known key was meant, where one is close.
+fn meant(key: &str, valid: &[&str]) -> String {
+    spelling::closest(key, valid.iter().copied())
+        .map(|known| format!(" (did you mean {known}?)"))
+        .unwrap_or_default()
 }
 
 /// The entries of a table in the order of the file.

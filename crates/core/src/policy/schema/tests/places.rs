@@ -10,24 +10,28 @@ fn unknown_key_names_its_place_and_the_valid_ones() {
                 uniform_prompt, new_devices, services, throttle, exempt";
     assert_eq!(
         error("# policy\nenabled = true\n\nenforcment = \"optional\"\n"),
-        format!("line 4, column 1: unknown key \"enforcment\"; valid keys here: {keys}")
+        format!(
+            "line 4, column 1: unknown key \"enforcment\" (did you mean enforcement?); valid keys here: {keys}"
+        )
     );
     assert_eq!(
         top("  [trottle]").unwrap_err(),
-        format!("line 2, column 4: unknown key \"trottle\"; valid keys here: {keys}")
+        format!(
+            "line 2, column 4: unknown key \"trottle\" (did you mean throttle?); valid keys here: {keys}"
+        )
     );
     assert_eq!(
         within("[new_devices]", "digit = 6").unwrap_err(),
-        "line 3, column 1: unknown key \"digit\"; valid keys here: digits, interval, algorithm"
+        "line 3, column 1: unknown key \"digit\" (did you mean digits?); valid keys here: digits, interval, algorithm"
     );
     assert_eq!(
         top("throttle.atempts = 6").unwrap_err(),
-        "line 2, column 10: unknown key \"atempts\"; valid keys here: attempts, lockout, \
+        "line 2, column 10: unknown key \"atempts\" (did you mean attempts?); valid keys here: attempts, lockout, \
          max_lockout, max_failures, delay"
     );
     assert_eq!(
         within("[[exempt]]", "users = [\"u\"]\nuser = \"v\"").unwrap_err(),
-        "line 4, column 1: unknown key \"user\"; valid keys here: users, groups, services, networks"
+        "line 4, column 1: unknown key \"user\" (did you mean users?); valid keys here: users, groups, services, networks"
     );
 }
 
