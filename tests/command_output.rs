@@ -56,7 +56,7 @@ fn commands(machine: &Machine) -> Vec<Vec<String>> {
 /// Commands that end with an error for people.
 const ERRORS: [&[&str]; 5] = [
     &["nonsense"],
-    &["enroll"],
+    &["unlock"],
     &["show", "bob"],
     &["status", "nobody-at-all"],
     &["policy", "set", "window", "99"],

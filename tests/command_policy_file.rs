@@ -103,7 +103,7 @@ fn unknown_settings_and_wrong_values_are_refused_and_change_nothing() {
         (
             "windows",
             "1",
-            "unknown key \"windows\"; valid keys here: enabled, enforcement, enroll_at_login, enroll_needs_invite, window, tries, prompt, echo, issuer, grace, uniform_prompt, new_devices, services, throttle, exempt\n",
+            "unknown key \"windows\" (did you mean window?); valid keys here: enabled, enforcement, enroll_at_login, enroll_needs_invite, window, tries, prompt, echo, issuer, grace, uniform_prompt, new_devices, services, throttle, exempt\n",
         ),
         (
             "throttle.tries",
@@ -174,7 +174,7 @@ fn policy_check_names_line_and_column() {
         ),
         (
             "enabled = true\n\n  tires = 3\n",
-            "line 3, column 3: unknown key \"tires\"; ",
+            "line 3, column 3: unknown key \"tires\" (did you mean tries?); ",
         ),
         ("enabled = \n", "line 1, column "),
         ("window = 1\n", "line 1, column 1: "),
@@ -242,7 +242,7 @@ fn policy_check_says_that_a_policy_is_valid_and_who_may_write_it() {
     assert_eq!(
         report,
         parse(
-            "{\"file\": \"/etc/security/twofactor.toml\", \"valid\": true, \"enabled\": true, \"warnings\": []}"
+            "{\"file\": \"/etc/security/twofactor.toml\", \"valid\": true, \"enabled\": true, \"state_checked\": true, \"warnings\": []}"
         )
     );
     machine.write_file(policy_path(), "enabled = true\n", 0o666);

@@ -200,7 +200,7 @@ fn every_report_is_json_with_the_documented_keys() {
         (&["unlock", "alice"], &["failures", "rebuilt", "user"]),
         (
             &["policy", "check"],
-            &["enabled", "file", "valid", "warnings"],
+            &["enabled", "file", "state_checked", "valid", "warnings"],
         ),
         (&["unset", "alice"], &["device", "devices_left", "user"]),
     ] {

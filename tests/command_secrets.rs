@@ -198,7 +198,7 @@ fn r33_secrets_are_shown_only_where_they_are_asked_for() {
     }
     let show = machine.command(&["show", "alice"]).ok().stdout;
     assert!(
-        show.ends_with("\nKey: hidden; to see it: --secret, --uri, --qr utf8 or --png FILE\n"),
+        show.ends_with("\nKey: hidden; to see it: --secret, --uri, --qr or --png FILE\n"),
         "{show}"
     );
     let device = &json(machine.command(&["show", "alice", "--json"]))["devices"][0];

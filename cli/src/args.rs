@@ -1,12 +1,14 @@
 //! The command line: one definition for parsing, `--help` and whatever is generated from it.
 #![forbid(unsafe_code)]
 
+mod meant;
 mod options;
 pub mod transfer;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 
 pub use options::{
@@ -28,7 +30,7 @@ EXIT CODES
 
 EXAMPLES
   twofactor enroll alice                show a QR code, confirm a code, done
-  twofactor enable --service sshd       ask for codes in sshd from now on
+  twofactor enable sshd                 ask for codes in sshd from now on
   twofactor verify alice                try a code without logging in
   twofactor status                      who has a device, and what is switched on
   twofactor disable                     ask nobody any more; devices are kept";
@@ -43,6 +45,20 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads the words of the command line, the name of the program first.
+    pub fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        Self::try_parse_from(words).map_err(|mut error| {
+            let words = words.iter().skip(1);
+            let words: Vec<String> = words
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect();
+            meant::suggest(&mut error, &Self::command(), &words);
+            error
+        })
+    }
 }
 
 /// Options of every subcommand.
@@ -81,8 +97,9 @@ EXAMPLES
     ///
     /// Nothing is stored until a code of the new device was typed. The first device of a user also gives ten recovery
     /// codes, which are shown once, and on a terminal a second device is offered, as a backup.
-    #[command(after_help = "\
+    #[command(aliases = ["enrol", "add"], after_help = "\
 EXAMPLES
+  twofactor enroll                             a device of your own
   twofactor enroll alice
   twofactor enroll alice --device tablet       a second device, as a backup
   twofactor enroll alice --qr ascii            plain characters, whatever the terminal shows
@@ -96,7 +113,7 @@ EXAMPLES
   twofactor renew alice --device tablet")]
     Renew(Renew),
     /// Remove a device, or all devices of a user with their recovery codes
-    #[command(after_help = "\
+    #[command(aliases = ["remove", "delete"], after_help = "\
 EXAMPLES
   twofactor unset alice                      every device of alice
   twofactor unset alice --device tablet --yes")]
@@ -127,15 +144,18 @@ EXAMPLES
 EXAMPLES
   twofactor show alice
   twofactor show alice --secret              the key alone, to type it in
-  twofactor show alice --device tablet --qr utf8
+  twofactor show alice --device tablet --qr
   twofactor show alice --svg code.svg        the QR code as a file that only root can read")]
     Show(Show),
     /// Say what is switched on and who has a device; never prints a secret
-    #[command(after_help = "\
+    #[command(
+        alias = "list",
+        after_help = "\
 EXAMPLES
   twofactor status
   twofactor status alice
-  twofactor status --json")]
+  twofactor status --json"
+    )]
     Status(Status),
     /// Find what is wrong, say what fixes it, and what the next login will ask whom
     ///
@@ -191,6 +211,7 @@ EXAMPLES
     /// Two codes that follow each other are needed; without them on the command line they are asked for.
     #[command(after_help = "\
 EXAMPLES
+  twofactor resync alice                     the only device of alice
   twofactor resync alice token
   twofactor resync alice token 755224 287082")]
     Resync(Resync),
@@ -214,7 +235,7 @@ Keep a root shell open until a login in a second terminal has worked.")]
     #[command(after_help = "\
 EXAMPLES
   twofactor enable                           the global switch
-  twofactor enable --service sshd            sshd, and the global switch if it is off
+  twofactor enable sshd sudo                 these services, and the global switch if it is off
 
 Keep a root shell open until a login in a second terminal has worked.")]
     Enable(Switch),
@@ -222,7 +243,7 @@ Keep a root shell open until a login in a second terminal has worked.")]
     #[command(after_help = "\
 EXAMPLES
   twofactor disable                          nobody is asked any more
-  twofactor disable --service sshd           only sshd")]
+  twofactor disable sshd                     only sshd")]
     Disable(Disable),
     /// Show, change or check the policy
     #[command(
@@ -281,7 +302,6 @@ EXAMPLES
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     fn usage_error(arguments: &[&str]) -> clap::error::ErrorKind {
         Cli::try_parse_from(arguments).unwrap_err().kind()
@@ -309,11 +329,49 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_enrolled_without_a_name() {
-        assert_eq!(
-            usage_error(&["twofactor", "enroll"]),
-            clap::error::ErrorKind::MissingRequiredArgument
-        );
+    fn devices_of_others_are_not_reached_without_a_name() {
+        for command in ["unlock", "bypass", "invite", "rename", "adopt"] {
+            let kind = usage_error(&["twofactor", command]);
+            assert_eq!(kind, clap::error::ErrorKind::MissingRequiredArgument);
+        }
+    }
+
+    #[test]
+    fn two_words_after_the_user_are_codes() {
+        let read = |words: &[&str]| -> (Option<String>, Option<(String, String)>) {
+            let call = [&["twofactor", "resync"], words].concat();
+            let Command::Resync(args) = Cli::try_parse_from(call).unwrap().command else {
+                panic!("{words:?}")
+            };
+            let (device, codes) = args.device_and_codes().unwrap();
+            let owned = |text: &str| text.to_owned();
+            (device.map(owned), codes.map(|(a, b)| (owned(a), owned(b))))
+        };
+        let codes = || Some(("1".to_owned(), "2".to_owned()));
+        let token = || Some("token".to_owned());
+        assert_eq!(read(&[]), (None, None));
+        assert_eq!(read(&["bob"]), (None, None));
+        assert_eq!(read(&["bob", "token"]), (token(), None));
+        assert_eq!(read(&["bob", "1", "2"]), (None, codes()));
+        assert_eq!(read(&["bob", "token", "1", "2"]), (token(), codes()));
+    }
+
+    #[test]
+    fn other_names_of_commands_stay_out_of_the_help() {
+        let help = Cli::command().render_long_help().to_string();
+        for (alias, name) in [
+            ("enrol", "enroll"),
+            ("add", "enroll"),
+            ("remove", "unset"),
+            ("delete", "unset"),
+            ("list", "status"),
+        ] {
+            let mut cli = Cli::command();
+            cli.build();
+            let found = cli.find_subcommand(alias).map(clap::Command::get_name);
+            assert_eq!(found, Some(name));
+            assert!(!help.contains(&format!("\n  {alias} ")), "{alias}");
+        }
     }
 
     #[test]

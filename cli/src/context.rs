@@ -17,6 +17,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::args::Global;
+use crate::caller;
 use crate::error::{Failure, for_user};
 use crate::outlet::Outlet;
 use crate::output::{Format, Report};
@@ -160,6 +161,16 @@ impl Context {
         Ok(self
             .holder_of(store, &account)
             .map_or(account.name, |holder| holder.account.name))
+    }
+
+    /// The login name that was given; without one the caller's, which is said on standard error.
+    pub fn user_or_caller(&self, given: Option<&str>) -> Result<String, Failure> {
+        if let Some(user) = given {
+            return Ok(user.to_owned());
+        }
+        let (account, how) = caller::account()?;
+        Outlet::Stderr.text(&caller::sentence(&account, how))?;
+        Ok(account.name)
     }
 
     /// The account with that login name.

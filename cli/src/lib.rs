@@ -6,6 +6,7 @@
 mod accounts;
 mod args;
 mod audit;
+mod caller;
 mod commands;
 mod context;
 mod device_info;
@@ -38,13 +39,13 @@ mod suggest;
 mod terminal;
 mod text;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
 use rustix::process::DumpableBehavior;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, PolicyCommand};
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::outlet::Outlet;
@@ -55,13 +56,16 @@ use crate::terminal::colours_unwanted;
 pub fn run() -> ExitCode {
     // Keys will be in memory. Where the kernel refuses, nothing is lost but this.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let cli = match Cli::try_parse() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::read(&words) {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
     let context = Context::new(&cli.global);
     let allowed = match cli.command {
         Command::Completions(_) | Command::Manual => Ok(()),
+        // The policy is no secret.
+        Command::Policy(PolicyCommand::Show { .. } | PolicyCommand::Check { .. }) => Ok(()),
         _ => root_only(),
     };
     match allowed.and_then(|()| commands::run(&context, &cli.command)) {

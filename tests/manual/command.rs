@@ -77,6 +77,8 @@ fn read(help: &str) -> Taken {
 
 /// `-y, --yes`, `--device <NAME>`, `<USER>`, `[FILE]`.
 fn entry(words: &str) -> Vec<String> {
+    // A value that may be left out stands in both kinds of brackets.
+    let words = &words.replace("[<", "<").replace(">]", ">");
     let value = words.split(['<', '[']).nth(1);
     let value = value.map(|rest| rest.trim_end_matches(['>', ']', '.']));
     let flags = words.split(['<', '[']).next().unwrap().trim();

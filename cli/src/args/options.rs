@@ -20,9 +20,9 @@ pub struct Init {
 /// `enroll`.
 #[derive(Debug, Args)]
 pub struct Enroll {
-    /// Login name
+    /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
-    pub user: String,
+    pub user: Option<String>,
     /// Name of the device
     #[arg(long, value_name = "NAME", default_value = "phone")]
     pub device: String,
@@ -39,7 +39,7 @@ pub struct Enroll {
     #[arg(long, conflicts_with = "interval")]
     pub hotp: bool,
     /// How to draw the QR code
-    #[arg(long, value_name = "STYLE", value_enum, default_value = "auto")]
+    #[arg(long, value_name = "STYLE", value_enum, default_value = "auto", num_args = 0..=1, default_missing_value = "auto")]
     pub qr: Qr,
     /// The QR code as files
     #[command(flatten)]
@@ -55,14 +55,14 @@ pub struct Enroll {
 /// `renew`.
 #[derive(Debug, Args)]
 pub struct Renew {
-    /// Login name
+    /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
-    pub user: String,
+    pub user: Option<String>,
     /// Which device; needed when there are several
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
     /// How to draw the QR code
-    #[arg(long, value_name = "STYLE", value_enum, default_value = "auto")]
+    #[arg(long, value_name = "STYLE", value_enum, default_value = "auto", num_args = 0..=1, default_missing_value = "auto")]
     pub qr: Qr,
     /// The QR code as files
     #[command(flatten)]
@@ -75,9 +75,9 @@ pub struct Renew {
 /// `unset`.
 #[derive(Debug, Args)]
 pub struct Unset {
-    /// Login name
+    /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
-    pub user: String,
+    pub user: Option<String>,
     /// Only this device
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
@@ -113,9 +113,9 @@ pub struct Adopt {
 /// `show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// Login name
+    /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
-    pub user: String,
+    pub user: Option<String>,
     /// Only this device
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
@@ -126,7 +126,7 @@ pub struct Show {
     #[arg(long, group = "reveal")]
     pub uri: bool,
     /// Reveal the QR code
-    #[arg(long, value_name = "STYLE", value_enum, group = "reveal")]
+    #[arg(long, value_name = "STYLE", value_enum, group = "reveal", num_args = 0..=1, default_missing_value = "auto")]
     pub qr: Option<Qr>,
     /// The QR code as files
     #[command(flatten)]
@@ -152,9 +152,9 @@ pub struct Doctor {
 /// `verify`.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// Login name
+    /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
-    pub user: String,
+    pub user: Option<String>,
 }
 
 /// Subcommands that take a user and nothing else.
@@ -168,9 +168,9 @@ pub struct UserOnly {
 /// `recovery-codes`.
 #[derive(Debug, Args)]
 pub struct RecoveryCodes {
-    /// Login name
+    /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
-    pub user: String,
+    pub user: Option<String>,
     /// Write the codes to this new file, to be printed, instead of showing them
     #[arg(long, value_name = "FILE")]
     pub recovery_file: Option<PathBuf>,
@@ -190,16 +190,34 @@ pub struct Bypass {
 /// `resync`.
 #[derive(Debug, Args)]
 pub struct Resync {
-    /// Login name
+    /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
-    pub user: String,
-    /// Name of the device
-    pub device: String,
+    pub user: Option<String>,
+    /// Name of the device; without it, the only one
+    pub device: Option<String>,
     /// A code of the device
-    #[arg(requires = "code2")]
     pub code1: Option<String>,
     /// The code after it
     pub code2: Option<String>,
+}
+
+impl Resync {
+    /// The name of the device and the two codes, as far as they were given. Two numbers after the user are codes of the
+    /// only device.
+    ///
+    /// # Errors
+    /// What is wrong: one code alone means nothing.
+    pub fn device_and_codes(&self) -> Result<(Option<&str>, Option<(&str, &str)>), &'static str> {
+        let is_number = |word: &str| !word.contains(|it: char| !it.is_ascii_digit());
+        match (&self.device, &self.code1, &self.code2) {
+            (device, Some(first), Some(second)) => Ok((device.as_deref(), Some((first, second)))),
+            (Some(first), Some(second), None) if is_number(first) => {
+                Ok((None, Some((first, second))))
+            }
+            (_, Some(_), None) => Err("two codes that follow each other are needed"),
+            (device, ..) => Ok((device.as_deref(), None)),
+        }
+    }
 }
 
 /// `setup`.
@@ -232,9 +250,12 @@ pub struct Setup {
 /// `enable`.
 #[derive(Debug, Args)]
 pub struct Switch {
-    /// PAM service to switch on; may be repeated. With su, sudo or runuser also su-l, sudo-i, runuser-l, and the other way round
-    #[arg(long = "service", value_name = "SERVICE")]
+    /// PAM services to switch on. With su, sudo or runuser also su-l, sudo-i, runuser-l, and the other way round
+    #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
+    /// The same as an option; may be repeated
+    #[arg(long = "service", value_name = "SERVICE")]
+    pub more_services: Vec<String>,
     /// Do it even if it locks people out
     #[arg(long)]
     pub force: bool,
@@ -243,17 +264,40 @@ pub struct Switch {
 /// `disable`.
 #[derive(Debug, Args)]
 pub struct Disable {
-    /// PAM service to switch off; may be repeated. With su, sudo or runuser also su-l, sudo-i, runuser-l, and the other way round
-    #[arg(long = "service", value_name = "SERVICE")]
+    /// PAM services to switch off. With su, sudo or runuser also su-l, sudo-i, runuser-l, and the other way round
+    #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
+    /// The same as an option; may be repeated
+    #[arg(long = "service", value_name = "SERVICE")]
+    pub more_services: Vec<String>,
+}
+
+impl Switch {
+    /// Every service that was named.
+    pub fn named(&self) -> Vec<String> {
+        [self.services.as_slice(), &self.more_services].concat()
+    }
+}
+
+impl Disable {
+    /// Every service that was named.
+    pub fn named(&self) -> Vec<String> {
+        [self.services.as_slice(), &self.more_services].concat()
+    }
 }
 
 /// `policy …`.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
-    /// Print the policy with all defaults filled in
-    #[command(after_help = "EXAMPLES\n  twofactor policy show\n  twofactor policy show --json")]
-    Show,
+    /// Print the policy with all defaults filled in, or one setting
+    #[command(
+        alias = "get",
+        after_help = "EXAMPLES\n  twofactor policy show\n  twofactor policy show window\n  twofactor policy show --json"
+    )]
+    Show {
+        /// Setting, with dots for tables: window, services.sshd, throttle.attempts
+        key: Option<String>,
+    },
     /// Change one setting; comments and order of the file are kept
     #[command(after_help = "\
 EXAMPLES
@@ -263,11 +307,15 @@ EXAMPLES
   twofactor policy set throttle.attempts 10")]
     Set(PolicySet),
     /// Check a policy file and say where it is wrong
-    #[command(
-        after_help = "EXAMPLES\n  twofactor policy check\n  twofactor policy check ./twofactor.toml"
-    )]
+    ///
+    /// Needs no root, as `policy show`. A policy from standard input is checked alone: nothing of this machine is read.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor policy check
+  twofactor policy check ./twofactor.toml
+  git show HEAD:twofactor.toml | twofactor policy check -")]
     Check {
-        /// The file; without it, the policy in use
+        /// The file, `-` for standard input; without it, the policy in use
         file: Option<PathBuf>,
     },
 }

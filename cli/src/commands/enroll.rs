@@ -29,10 +29,11 @@ const BACKUP: &str = "backup";
 
 /// Runs it.
 pub fn run(context: &Context, args: &Enroll) -> Result<(), Failure> {
-    match enrol(context, args)? {
+    let user = context.user_or_caller(args.user.as_deref())?;
+    match enrol(context, &user, args)? {
         // Questions at the end are for somebody who was asked for a code just now.
         Devices::One if context.format == Format::Text && !args.no_confirm => {
-            offer_backup(context, args)
+            offer_backup(context, &user, args)
         }
         _ => Ok(()),
     }
@@ -47,7 +48,7 @@ enum Devices {
 }
 
 /// Whoever loses the only device needs an administrator, or recovery codes that were kept.
-fn offer_backup(context: &Context, first: &Enroll) -> Result<(), Failure> {
+fn offer_backup(context: &Context, user: &str, first: &Enroll) -> Result<(), Failure> {
     let terminal = &context.terminal;
     let question = "Enrol a second device now, as a backup (Enter: not now)?";
     let device = match first.device.as_str() {
@@ -69,17 +70,17 @@ fn offer_backup(context: &Context, first: &Enroll) -> Result<(), Failure> {
         recovery_file: None,
         no_confirm: false,
     };
-    match enrol(context, &second) {
+    match enrol(context, user, &second) {
         Err(failure) if failure.exit == Exit::Refused => Ok(terminal.say(&format!(
             "{failure}\nThe first device is stored, and works alone. For a second one later: {}\n",
-            shell::twofactor("enroll", &[&second.user], &[("--device", &second.device)])
+            shell::twofactor("enroll", &[user], &[("--device", &second.device)])
         ))?),
         other => other.map(|_| ()),
     }
 }
 
-fn enrol(context: &Context, args: &Enroll) -> Result<Devices, Failure> {
-    let account = context.account(&args.user)?;
+fn enrol(context: &Context, user: &str, args: &Enroll) -> Result<Devices, Failure> {
+    let account = context.account(user)?;
     let policy = context.policy_or_default()?;
     let name: DeviceName = args.device.parse().map_err(Failure::usage)?;
     let store = context.existing_store()?;

@@ -56,7 +56,7 @@ pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Export(args) => return export::run(context, args),
         Command::Completions(args) => completions::run(context, args),
         Command::Manual => manual::run(context),
-        Command::Policy(PolicyCommand::Show) => policy::show(context),
+        Command::Policy(PolicyCommand::Show { key }) => policy::show(context, key.as_deref()),
         Command::Policy(PolicyCommand::Set(args)) => switch::set(context, args),
         Command::Policy(PolicyCommand::Check { file }) => policy::check(context, file.as_deref()),
     };

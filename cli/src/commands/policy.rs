@@ -1,12 +1,13 @@
 //! `policy show` and `policy check`: reading the policy.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
-use std::io::Read as _;
+mod view;
+
+use std::io::Read;
 use std::path::Path;
 
 use serde::Serialize;
-use twofactor_core::policy::{self, Echo, Exempt, Policy};
+use twofactor_core::policy::{self, Policy};
 use twofactor_store::sys::file::MAX_LEN;
 use zeroize::Zeroizing;
 
@@ -14,45 +15,58 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::exempt_names::{self, IdleName};
 use crate::output::Report;
+use view::ShownSetting;
+pub use view::View;
 
-/// `policy show`.
-pub fn show(context: &Context) -> Result<(), Failure> {
-    context.write(&View::new(&in_use(context)?))
-}
-
-/// `policy check`: the policy in use as a login would read it; another file for its content.
-pub fn check(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
-    let (path, policy) = match file {
-        None => (context.policy_path(), in_use(context)?),
-        Some(path) => (path, draft(path)?),
-    };
-    if file.is_none()
-        && let Some(failure) = context.missing_store(&policy)?
-    {
-        return Err(failure);
+/// `policy show`: everything, or the one setting or table of that key.
+pub fn show(context: &Context, key: Option<&str>) -> Result<(), Failure> {
+    let policy = in_use(context)?;
+    match key {
+        None => context.write(&View::new(&policy)),
+        Some(key) => context.write(&ShownSetting::of(&policy, key)?),
     }
-    context.write(&Valid {
-        file: path.display().to_string(),
-        valid: true,
-        enabled: policy.enabled,
-        warnings: exempt_names::find(&policy)
-            .iter()
-            .map(IdleName::warning)
-            .collect(),
-    })
 }
+
+/// `policy check`: the policy in use as a login would read it; another file, or standard input, for its content.
+pub fn check(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
+    let report = match file {
+        Some(path) if path.as_os_str() == STANDARD_INPUT => {
+            // The policy of another machine: what this one knows of users and groups says nothing about it.
+            let policy = read_draft("standard input", std::io::stdin().lock())?;
+            Valid::new(STANDARD_INPUT.to_owned(), &policy)
+        }
+        Some(path) => {
+            let policy = draft(path)?;
+            Valid::new(path.display().to_string(), &policy).with_warnings(&policy)
+        }
+        None => {
+            let policy = in_use(context)?;
+            let report = Valid::new(context.policy_path().display().to_string(), &policy);
+            report.with_warnings(&policy).with_state(context, &policy)?
+        }
+    };
+    context.write(&report)
+}
+
+/// Stands for standard input, as in other programs.
+const STANDARD_INPUT: &str = "-";
 
 fn in_use(context: &Context) -> Result<Policy, Failure> {
     context.existing_policy().map(|loaded| loaded.policy)
 }
 
-/// A file that is not in use yet may belong to anybody.
+/// A file that is not in use yet may belong to any user.
 fn draft(path: &Path) -> Result<Policy, Failure> {
-    let at = |what: String| format!("{}: {what}", path.display());
+    let shown = path.display().to_string();
     let file =
-        std::fs::File::open(path).map_err(|error| Failure::refused(at(error.to_string())))?;
+        std::fs::File::open(path).map_err(|error| Failure::refused(format!("{shown}: {error}")))?;
+    read_draft(&shown, file)
+}
+
+fn read_draft(shown: &str, from: impl Read) -> Result<Policy, Failure> {
+    let at = |what: String| format!("{shown}: {what}");
     let mut bytes = Vec::new();
-    file.take(MAX_LEN as u64 + 1)
+    from.take(MAX_LEN as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::system(at(error.to_string())))?;
     if bytes.len() > MAX_LEN {
@@ -71,139 +85,57 @@ struct Valid {
     file: String,
     valid: bool,
     enabled: bool,
+    /// True if the state directory was looked at, which needs root; only for the policy in use.
+    state_checked: bool,
     warnings: Vec<String>,
+    #[serde(skip)]
+    note: &'static str,
+}
+
+impl Valid {
+    fn new(file: String, policy: &Policy) -> Self {
+        Self {
+            file,
+            valid: true,
+            enabled: policy.enabled,
+            state_checked: false,
+            warnings: Vec::new(),
+            note: "",
+        }
+    }
+
+    fn with_warnings(mut self, policy: &Policy) -> Self {
+        let idle = exempt_names::find(policy);
+        self.warnings = idle.iter().map(IdleName::warning).collect();
+        self
+    }
+
+    /// Logins are refused, too, where the state directory is missing. Only root can see that.
+    fn with_state(mut self, context: &Context, policy: &Policy) -> Result<Self, Failure> {
+        if rustix::process::geteuid().is_root() {
+            if let Some(failure) = context.missing_store(policy)? {
+                return Err(failure);
+            }
+            self.state_checked = true;
+        } else {
+            self.note = "The state directory was not checked: that needs root.\n";
+        }
+        Ok(self)
+    }
 }
 
 impl Report for Valid {
     fn text(&self) -> Zeroizing<String> {
         let switch = if self.enabled { "on" } else { "off" };
-        let mut text = format!(
-            "{} is valid. Two-factor login is {switch} in it.\n",
-            self.file
-        );
+        let file = match self.file.as_str() {
+            STANDARD_INPUT => "The policy on standard input",
+            file => file,
+        };
+        let mut text = format!("{file} is valid. Two-factor login is {switch} in it.\n");
+        text.push_str(self.note);
         for warning in &self.warnings {
             text.push_str(&format!("Warning: {warning}\n"));
         }
         Zeroizing::new(text)
-    }
-}
-
-/// The policy with all its defaults, under the keys of the file.
-#[derive(Serialize)]
-pub struct View {
-    enabled: bool,
-    enforcement: String,
-    enroll_at_login: String,
-    enroll_needs_invite: bool,
-    window: u8,
-    tries: u8,
-    prompt: String,
-    echo: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    issuer: Option<String>,
-    grace: u32,
-    uniform_prompt: bool,
-    new_devices: NewDevices,
-    services: BTreeMap<String, bool>,
-    throttle: Throttle,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    exempt: Vec<Exemption>,
-}
-
-#[derive(Serialize)]
-struct NewDevices {
-    digits: u8,
-    interval: u32,
-    algorithm: &'static str,
-}
-
-#[derive(Serialize)]
-struct Throttle {
-    attempts: u32,
-    lockout: u32,
-    max_lockout: u32,
-    max_failures: u32,
-    delay: u32,
-}
-
-#[derive(Serialize)]
-struct Exemption {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    users: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    groups: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    services: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    networks: Vec<String>,
-}
-
-impl View {
-    /// Of `policy`.
-    pub fn new(policy: &Policy) -> Self {
-        let (new, throttle) = (&policy.new_devices, &policy.throttle);
-        let mut services = policy.own_services();
-        services.insert("default".to_owned(), policy.services.default);
-        Self {
-            enabled: policy.enabled,
-            enforcement: policy.enforcement.to_string(),
-            enroll_at_login: policy.enroll_at_login.to_string(),
-            enroll_needs_invite: policy.enroll_needs_invite,
-            window: policy.window,
-            tries: policy.tries,
-            prompt: policy.prompt.clone(),
-            echo: policy.echo == Echo::Shown,
-            issuer: policy.issuer.clone(),
-            grace: policy.grace,
-            uniform_prompt: policy.uniform_prompt,
-            new_devices: NewDevices {
-                digits: new.digits.value(),
-                interval: new.interval.seconds(),
-                algorithm: new.algorithm.name(),
-            },
-            services,
-            throttle: Throttle {
-                attempts: throttle.attempts,
-                lockout: throttle.lockout,
-                max_lockout: throttle.max_lockout,
-                max_failures: throttle.max_failures,
-                delay: throttle.delay,
-            },
-            exempt: policy.exempt.iter().map(Exemption::new).collect(),
-        }
-    }
-}
-
-impl Exemption {
-    fn new(entry: &Exempt) -> Self {
-        Self {
-            users: entry.users().to_vec(),
-            groups: entry.groups().to_vec(),
-            services: entry.services().to_vec(),
-            networks: entry.networks().iter().map(ToString::to_string).collect(),
-        }
-    }
-}
-
-impl Report for View {
-    fn text(&self) -> Zeroizing<String> {
-        // Strings, numbers and tables of them always have a TOML form.
-        Zeroizing::new(toml_edit::ser::to_string_pretty(self).unwrap_or_default())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_shown_is_the_same_policy() {
-        let text = "enabled = true\nenforcement = \"mandatory\"\nissuer = \"example.org\"\necho = true\nwindow = 3\n\
-                    [services]\nsudo = false\n[throttle]\nattempts = 9\n[new_devices]\nalgorithm = \"SHA256\"\n\
-                    [[exempt]]\nusers = [\"backup\"]\nnetworks = [\"10.0.0.0/8\"]\n[[exempt]]\ngroups = [\"robots\"]\n";
-        for text in [text, policy::DEFAULT_POLICY] {
-            let policy = policy::parse(text).unwrap();
-            assert_eq!(policy::parse(&View::new(&policy).text()), Ok(policy));
-        }
     }
 }

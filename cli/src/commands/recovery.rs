@@ -15,7 +15,8 @@ use crate::recovery_sheet::{Handed, Sheet, SheetDelivery};
 
 /// Runs it.
 pub fn run(context: &Context, args: &RecoveryCodes) -> Result<(), Failure> {
-    let (account, store, record) = context.enrolled(&args.user)?;
+    let user = context.user_or_caller(args.user.as_deref())?;
+    let (account, store, record) = context.enrolled(&user)?;
     let sheet = Sheet::new(args.recovery_file.as_deref())?;
     if record.recovery.is_some() {
         context

@@ -20,7 +20,8 @@ use crate::output::Report;
 
 /// Runs it.
 pub fn run(context: &Context, args: &Renew) -> Result<(), Failure> {
-    let (account, store, record) = context.enrolled(&args.user)?;
+    let user = context.user_or_caller(args.user.as_deref())?;
+    let (account, store, record) = context.enrolled(&user)?;
     let policy = context.policy_or_default()?;
     let old = chosen(&record, args.device.as_deref())?;
     let pending = PendingDevice::renewal(old, clock::now()?).map_err(Failure::system)?;

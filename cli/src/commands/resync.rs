@@ -12,15 +12,18 @@ use super::renew::chosen;
 use crate::args::Resync;
 use crate::audit::{self, Event};
 use crate::context::Context;
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 use crate::output::Report;
+use crate::shell;
 
 /// Runs it.
 pub fn run(context: &Context, args: &Resync) -> Result<(), Failure> {
-    let (account, store, record) = context.enrolled(&args.user)?;
-    let device = chosen(&record, Some(&args.device))?;
-    let first = code(context, args.code1.as_deref(), "A code of the device: ")?;
-    let second = code(context, args.code2.as_deref(), "The code after it: ")?;
+    let user = context.user_or_caller(args.user.as_deref())?;
+    let (account, store, record) = context.enrolled(&user)?;
+    let (name, codes) = args.device_and_codes().map_err(Failure::usage)?;
+    let device = chosen(&record, name).map_err(|failure| named_in_place(failure, &account.name))?;
+    let first = code(context, codes.map(|it| it.0), "A code of the device: ")?;
+    let second = code(context, codes.map(|it| it.1), "The code after it: ")?;
     // When the second code was typed: waiting for the lock must not look like a slow clock.
     let now = clock::now()?;
     let window = context.policy_or_default()?.window;
@@ -37,6 +40,14 @@ pub fn run(context: &Context, args: &Resync) -> Result<(), Failure> {
         ],
     );
     context.write(&Found::new(&account.name, name, resynced))
+}
+
+/// The device is an argument here, no option.
+fn named_in_place(failure: Failure, user: &str) -> Failure {
+    if failure.exit != Exit::Usage {
+        return failure;
+    }
+    failure.next(format!("{} NAME", shell::twofactor("resync", &[user], &[])))
 }
 
 fn code(context: &Context, given: Option<&str>, question: &str) -> Result<Answer, Failure> {

@@ -19,15 +19,16 @@ use crate::qr_files::QrFiles;
 use crate::terminal::Terminal;
 
 /// Shown in place of a key.
-const MASK: &str = "hidden; to see it: --secret, --uri, --qr utf8 or --png FILE";
+const MASK: &str = "hidden; to see it: --secret, --uri, --qr or --png FILE";
 
 /// Runs it.
 pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
+    let user = context.user_or_caller(args.user.as_deref())?;
     let Snapshot {
         account,
         record,
         state,
-    } = context.snapshot(&args.user)?;
+    } = context.snapshot(&user)?;
     let policy = context.policy_or_default()?;
     let shown = context.terminal.glyphs();
     let glyphs = args.qr.and_then(|qr: Qr| qr.glyphs(shown));

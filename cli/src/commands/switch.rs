@@ -16,8 +16,9 @@ use crate::shell;
 /// `enable`: a service is of no use without the global switch, so that is switched on with it.
 pub fn enable(context: &Context, args: &Switch) -> Result<(), Failure> {
     let mut settings = vec![Setting::new("enabled", "true")];
-    settings.extend(switches(&args.services, "true"));
-    say_siblings(context, &args.services)?;
+    let services = args.named();
+    settings.extend(switches(&services, "true"));
+    say_siblings(context, &services)?;
     let made = change(context, &settings, Danger::new(&args.force))?;
     context.write(&made)?;
     match (made.changed.is_empty(), context.format) {
@@ -32,17 +33,18 @@ pub fn enable(context: &Context, args: &Switch) -> Result<(), Failure> {
 
 /// `disable`: works also with a policy that is invalid, since it is what gets one back in.
 pub fn disable(context: &Context, args: &Disable) -> Result<(), Failure> {
-    let settings: Vec<Setting> = match args.services.as_slice() {
+    let services = args.named();
+    let settings: Vec<Setting> = match services.as_slice() {
         [] => vec![Setting::new("enabled", "false")],
         services => switches(services, "false"),
     };
-    say_siblings(context, &args.services)?;
+    say_siblings(context, &services)?;
     // Also one that nobody may use, such as one that others can write.
     let invalid = match context.policy.text() {
         Ok(text) => policy::parse(&text).is_err(),
         Err(error) => !error.is_missing(),
     };
-    let made = match invalid && args.services.is_empty() {
+    let made = match invalid && services.is_empty() {
         true => replace_invalid(context)?,
         false => change(context, &settings, Danger::Off)?,
     };
@@ -154,7 +156,7 @@ pub fn offer_device(context: &Context, user: &str) -> Result<(), Failure> {
         ))?);
     }
     let args = Enroll {
-        user: user.to_owned(),
+        user: Some(user.to_owned()),
         device: "phone".to_owned(),
         digits: None,
         interval: None,

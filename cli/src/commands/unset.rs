@@ -16,6 +16,7 @@ use super::renew::chosen;
 use crate::accounts::{Accounts, Owner};
 use crate::args::Unset;
 use crate::audit::{self, Event};
+use crate::caller;
 use crate::context::{Context, not_enrolled};
 use crate::error::{Failure, for_user};
 use crate::output::Report;
@@ -23,15 +24,20 @@ use crate::text::plain;
 
 /// Runs it.
 pub fn run(context: &Context, args: &Unset) -> Result<(), Failure> {
+    if args.user.is_none() && context.terminal.is_confirmed() {
+        // What removes something without a question says for whom.
+        return Err(caller::unnamed("--yes answers the question for which user"));
+    }
+    let user = &context.user_or_caller(args.user.as_deref())?;
     let Some(store) = context.store()? else {
-        return Err(nothing_kept(context, &args.user));
+        return Err(nothing_kept(context, user));
     };
     let danger = Danger::new(&args.force);
-    let target = Target::find(context, &store, &args.user)?;
+    let target = Target::find(context, &store, user)?;
     match (&target.account, &args.device) {
         (Some(account), Some(device)) => one(context, &store, account, device, danger),
         (Some(_), None) => all(context, &store, &target, danger),
-        (None, Some(_)) => Err(nothing_kept(context, &args.user)),
+        (None, Some(_)) => Err(nothing_kept(context, user)),
         // What is kept about an account that no longer exists can still be removed.
         (None, None) => all(context, &store, &target, Danger::Accept),
     }

@@ -22,7 +22,8 @@ const SERVICE: &str = "twofactor";
 
 /// Runs it.
 pub fn run(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
-    Ok(match try_code(context, &args.user)? {
+    let user = context.user_or_caller(args.user.as_deref())?;
+    Ok(match try_code(context, &user)? {
         CodeTrial::Right => ExitCode::SUCCESS,
         CodeTrial::Wrong => ExitCode::from(Exit::Refused as u8),
     })

@@ -1,4 +1,5 @@
 //! The known word that a mistyped one is closest to, for "did you mean".
+
 /// Longest word that is compared, in characters: what is longer was not meant as one of these.
 const LONGEST: usize = 40;
 

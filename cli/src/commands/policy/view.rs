@@ -1,0 +1,216 @@
+//! The policy as it is shown: with all its defaults, whole or one setting of it.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use toml_edit::{Item, Key, Value};
+use twofactor_core::policy::{Echo, Exempt, Policy};
+use twofactor_core::spelling;
+use zeroize::Zeroizing;
+
+use crate::error::Failure;
+use crate::output::Report;
+use crate::text::plain;
+
+/// The policy with all its defaults, under the keys of the file.
+#[derive(Serialize)]
+pub struct View {
+    enabled: bool,
+    enforcement: String,
+    enroll_at_login: String,
+    enroll_needs_invite: bool,
+    window: u8,
+    tries: u8,
+    prompt: String,
+    echo: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
+    grace: u32,
+    uniform_prompt: bool,
+    new_devices: NewDevices,
+    services: BTreeMap<String, bool>,
+    throttle: Throttle,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exempt: Vec<Exemption>,
+}
+
+#[derive(Serialize)]
+struct NewDevices {
+    digits: u8,
+    interval: u32,
+    algorithm: &'static str,
+}
+
+#[derive(Serialize)]
+struct Throttle {
+    attempts: u32,
+    lockout: u32,
+    max_lockout: u32,
+    max_failures: u32,
+    delay: u32,
+}
+
+#[derive(Serialize)]
+struct Exemption {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    users: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    services: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    networks: Vec<String>,
+}
+
+impl View {
+    /// Of `policy`.
+    pub fn new(policy: &Policy) -> Self {
+        let (new, throttle) = (&policy.new_devices, &policy.throttle);
+        let mut services = policy.own_services();
+        services.insert("default".to_owned(), policy.services.default);
+        Self {
+            enabled: policy.enabled,
+            enforcement: policy.enforcement.to_string(),
+            enroll_at_login: policy.enroll_at_login.to_string(),
+            enroll_needs_invite: policy.enroll_needs_invite,
+            window: policy.window,
+            tries: policy.tries,
+            prompt: policy.prompt.clone(),
+            echo: policy.echo == Echo::Shown,
+            issuer: policy.issuer.clone(),
+            grace: policy.grace,
+            uniform_prompt: policy.uniform_prompt,
+            new_devices: NewDevices {
+                digits: new.digits.value(),
+                interval: new.interval.seconds(),
+                algorithm: new.algorithm.name(),
+            },
+            services,
+            throttle: Throttle {
+                attempts: throttle.attempts,
+                lockout: throttle.lockout,
+                max_lockout: throttle.max_lockout,
+                max_failures: throttle.max_failures,
+                delay: throttle.delay,
+            },
+            exempt: policy.exempt.iter().map(Exemption::new).collect(),
+        }
+    }
+}
+
+impl Exemption {
+    fn new(entry: &Exempt) -> Self {
+        Self {
+            users: entry.users().to_vec(),
+            groups: entry.groups().to_vec(),
+            services: entry.services().to_vec(),
+            networks: entry.networks().iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl Report for View {
+    fn text(&self) -> Zeroizing<String> {
+        // Strings, numbers and tables of them always have a TOML form.
+        Zeroizing::new(toml_edit::ser::to_string_pretty(self).unwrap_or_default())
+    }
+}
+
+/// One setting, or one table, with its defaults.
+#[derive(Serialize)]
+pub struct ShownSetting {
+    key: String,
+    value: serde_json::Value,
+    #[serde(skip)]
+    text: String,
+}
+
+impl ShownSetting {
+    /// The one of that key, with dots.
+    pub fn of(policy: &Policy, key: &str) -> Result<Self, Failure> {
+        let document = toml_edit::ser::to_document(&View::new(policy)).map_err(Failure::system)?;
+        let path = Key::parse(key).map_err(|_| unknown_key(key))?;
+        let service = |path: &[Key]| match path {
+            [table, name] if table.get() == "services" => Some(name.get().to_owned()),
+            _ => None,
+        };
+        let place = path.iter().try_fold(document.as_item(), |item, key| {
+            item.as_table_like()?.get(key.get())
+        });
+        let item = match (place, service(&path)) {
+            (Some(item), _) => item.clone(),
+            // It follows the others.
+            (None, Some(name)) => toml_edit::value(policy.service_on(&name)),
+            (None, None) if key == "issuer" => {
+                return Err(Failure::refused("issuer is not set: the host name is used"));
+            }
+            (None, None) if key == "exempt" => {
+                return Err(Failure::refused("exempt is not set: no login is exempt"));
+            }
+            (None, None) => return Err(unknown_key(key)),
+        };
+        let text = match &item {
+            Item::Value(Value::InlineTable(table)) => table.clone().into_table().to_string(),
+            Item::Value(value) => format!("{}\n", value.clone().decorated("", "")),
+            table => table.to_string(),
+        };
+        let whole = serde_json::to_value(View::new(policy)).map_err(Failure::system)?;
+        let value = path
+            .iter()
+            .try_fold(&whole, |value, key| value.get(key.get()));
+        Ok(Self {
+            key: key.to_owned(),
+            value: value.cloned().unwrap_or_else(|| item.as_bool().into()),
+            text,
+        })
+    }
+}
+
+impl Report for ShownSetting {
+    fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.text.clone())
+    }
+}
+
+/// Every key that `policy set` takes, with dots, but for the services, which can have any name.
+pub fn keys() -> Vec<String> {
+    let view = serde_json::to_value(View::new(&Policy::default())).unwrap_or_default();
+    let mut keys = vec!["issuer".to_owned()];
+    for (key, value) in view.as_object().into_iter().flatten() {
+        match value.as_object() {
+            Some(table) => keys.extend(table.keys().map(|inner| format!("{key}.{inner}"))),
+            None => keys.push(key.clone()),
+        }
+    }
+    keys
+}
+
+fn unknown_key(key: &str) -> Failure {
+    let keys = keys();
+    let meant = spelling::closest(key, keys.iter().map(String::as_str));
+    let meant = meant.map(|meant| format!("; did you mean {meant}?"));
+    let what = format!(
+        "there is no setting {}{}",
+        plain(key),
+        meant.unwrap_or_default()
+    );
+    Failure::usage(what).next("Settings are named as in: twofactor policy show")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twofactor_core::policy;
+
+    #[test]
+    fn what_is_shown_is_the_same_policy() {
+        let text = "enabled = true\nenforcement = \"mandatory\"\nissuer = \"example.org\"\necho = true\nwindow = 3\n\
+                    [services]\nsudo = false\n[throttle]\nattempts = 9\n[new_devices]\nalgorithm = \"SHA256\"\n\
+                    [[exempt]]\nusers = [\"backup\"]\nnetworks = [\"10.0.0.0/8\"]\n[[exempt]]\ngroups = [\"robots\"]\n";
+        for text in [text, policy::DEFAULT_POLICY] {
+            let policy = policy::parse(text).unwrap();
+            assert_eq!(policy::parse(&View::new(&policy).text()), Ok(policy));
+        }
+    }
+}
