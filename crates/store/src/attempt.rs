@@ -1,11 +1,8 @@
 //! One attempt with a typed code, from the lock to the flush: the same for a login and for `twofactor verify`.
 #![forbid(unsafe_code)]
 
-use std::fmt;
-
-use crate::sys::accounts::LookupFailed;
 use crate::sys::clock::BeforeEpoch;
-use crate::{Cause, Error, LoadedPolicy, Locked, PolicyFile, Store};
+use crate::{Cause, LoadedPolicy, Locked, PolicyFile, Store};
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
 use twofactor_core::record::Record;
@@ -14,141 +11,16 @@ use twofactor_core::verify::grace::{self, Origin};
 use twofactor_core::verify::refused::{self, Key};
 use twofactor_core::verify::{self, Answer, Form, Gate, Outcome};
 
+mod failure;
 mod groups;
 #[cfg(test)]
 mod tests;
 
+pub use failure::Failure;
 pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_groups};
 
 /// Reads the wall clock: seconds since 1970-01-01 UTC.
 pub type Clock = fn() -> Result<u64, BeforeEpoch>;
-
-/// Why no verdict could be reached. Every one of them denies.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Failure {
-    /// A file is unusable.
-    Store(Error),
-    /// The clock is.
-    Clock(BeforeEpoch),
-    /// The kernel gives no randomness.
-    Random(getrandom::Error),
-    /// The user or group database does not answer.
-    Lookup(LookupFailed),
-    /// A name has a record, of this uid, but no account: the user is gone, or the database does not tell everything.
-    Vanished(u32),
-}
-
-impl Failure {
-    /// What an administrator can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            // A policy is made anew; a state directory that was in use is mounted or restored.
-            Self::Store(error) if error.is_missing() => Some("twofactor doctor says what to do"),
-            Self::Store(error) if error.fixed_by_unlock() => {
-                Some("twofactor unlock USER makes a new state")
-            }
-            Self::Store(Error {
-                cause: Cause::OtherUid { .. } | Cause::OtherUser(_),
-                ..
-            }) => Some(
-                "twofactor adopt USER gives it to this user, twofactor unset USER removes what a former user left",
-            ),
-            Self::Store(Error {
-                cause: Cause::LostRecord,
-                ..
-            }) => Some(
-                "restore the record from a backup; twofactor unset USER removes what is left of it",
-            ),
-            Self::Store(Error {
-                cause: Cause::SeveralRecords(_),
-                ..
-            }) => Some("twofactor unset removes those that do not count"),
-            Self::Store(Error {
-                cause: Cause::NotNoted(_),
-                ..
-            }) => Some("if it is the right directory: twofactor init notes it"),
-            Self::Store(Error {
-                cause: Cause::Unmarked | Cause::OtherMark,
-                ..
-            }) => Some(
-                "mount or restore the right directory; twofactor init tells what else there is",
-            ),
-            Self::Vanished(_) => Some(
-                "if that user is gone: twofactor unset USER; if not, the user database does not answer",
-            ),
-            Self::Store(Error {
-                cause: Cause::Policy(_),
-                ..
-            }) => Some("twofactor policy check shows the error"),
-            _ => None,
-        }
-    }
-
-    /// True if what is kept contradicts itself: a record of another uid, a record that is lost, several for one uid.
-    #[must_use]
-    pub const fn is_contradiction(&self) -> bool {
-        matches!(
-            self,
-            Self::Vanished(_)
-                | Self::Store(Error {
-                    cause: Cause::OtherUid { .. }
-                        | Cause::OtherUser(_)
-                        | Cause::LostRecord
-                        | Cause::SeveralRecords(_),
-                    ..
-                })
-        )
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Clock(error) => error.fmt(f),
-            Self::Random(error) => write!(f, "the kernel gives no randomness: {error}"),
-            Self::Lookup(error) => error.fmt(f),
-            Self::Vanished(uid) => write!(f, "there is a record (uid {uid}) but no such account"),
-        }
-    }
-}
-
-impl std::error::Error for Failure {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Store(error) => Some(error),
-            Self::Clock(error) => Some(error),
-            Self::Random(error) => Some(error),
-            Self::Lookup(error) => Some(error),
-            Self::Vanished(_) => None,
-        }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<BeforeEpoch> for Failure {
-    fn from(error: BeforeEpoch) -> Self {
-        Self::Clock(error)
-    }
-}
-
-impl From<getrandom::Error> for Failure {
-    fn from(error: getrandom::Error) -> Self {
-        Self::Random(error)
-    }
-}
-
-impl From<LookupFailed> for Failure {
-    fn from(error: LookupFailed) -> Self {
-        Self::Lookup(error)
-    }
-}
 
 /// Everything that one login's attempts have in common.
 pub struct Session<'a> {
