@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod codec;
+mod daemon_failures;
 
 use std::net::IpAddr;
 
@@ -13,6 +14,7 @@ pub use codec::{
     FILE_LEN, MOVED, MOVED_OFFSET, SLOT_LEN, SLOT_STRIDE, Slot, Standing, StateError, Stored,
     decode_file, encode, encode_file, encode_provisional, encode_settled,
 };
+pub use daemon_failures::{DaemonFailures, PERIODS};
 
 /// Most devices one state can describe.
 pub const CAPACITY: usize = MAX_DEVICES + 1;
@@ -21,7 +23,7 @@ pub const MAX_GRACE: usize = 4;
 /// Most refused answers remembered.
 pub const MAX_REFUSED: usize = 3;
 /// Bytes of the format that nothing uses yet.
-pub const RESERVE_LEN: usize = 109;
+pub const RESERVE_LEN: usize = 74;
 /// `next` of a HOTP device whose counter was lost: no counter is accepted until `twofactor resync`.
 pub const COUNTER_UNKNOWN: u64 = u64::MAX;
 
@@ -57,6 +59,8 @@ pub struct State {
     pub grace_policy: u64,
     /// The answers that were refused last.
     pub refused: RefusedAnswers,
+    /// Wrong codes through the daemon.
+    pub daemon: DaemonFailures,
     /// Bytes that a later version of the format 2 may use; kept as they are.
     pub reserve: [u8; RESERVE_LEN],
 }
@@ -124,6 +128,7 @@ impl State {
                 key: [0; 8],
                 hashes: Vec::new(),
             },
+            daemon: DaemonFailures::NONE,
             reserve: [0; RESERVE_LEN],
         }
     }

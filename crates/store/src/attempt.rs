@@ -9,7 +9,7 @@ use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_core::verify::grace::{self, Origin};
 use twofactor_core::verify::refused::{self, Key};
-use twofactor_core::verify::{self, Answer, Form, Gate, Outcome};
+use twofactor_core::verify::{self, Answer, FailureCounter, Form, Gate, Outcome};
 
 mod failure;
 mod groups;
@@ -52,10 +52,20 @@ pub enum Before {
 /// What a typed code is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Against {
-    /// The codes of somebody who has a device: of the devices, recovery codes, bypass.
-    Devices,
+    /// The codes of a user who has a device: of the devices, recovery codes, bypass. A wrong one is one of these failures.
+    Devices(FailureCounter),
     /// The invitation to enrol of somebody who has none.
     Invitation,
+}
+
+impl Against {
+    /// An invitation is given at a login.
+    const fn counter(self) -> FailureCounter {
+        match self {
+            Self::Devices(counter) => counter,
+            Self::Invitation => FailureCounter::Logins,
+        }
+    }
 }
 
 /// What became of a typed code.
@@ -92,6 +102,25 @@ impl Session<'_> {
         Ok(Before::Gate(gate))
     }
 
+    /// The lock-out of the daemon, with the same restrictions.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn daemon_gate(&self) -> Result<Gate, Failure> {
+        let now = (self.clock)()?;
+        let Some(state) = self.store.peek(self.holder)? else {
+            return Err(self.store.missing_state(self.holder).into());
+        };
+        if verify::rebased(&state, now).is_some() {
+            return Ok(Gate::Open);
+        }
+        Ok(verify::daemon_gate(
+            &self.loaded.policy.throttle,
+            &state,
+            now,
+        ))
+    }
+
     /// Seconds left of a grace period, decided under the lock. Where the lock is not free the code is asked for.
     fn grace(&self, peeked: &State, now: u64) -> Result<Option<u64>, Failure> {
         if grace::running(peeked, &self.origin(), now).is_none() {
@@ -114,9 +143,28 @@ impl Session<'_> {
     /// # Errors
     /// [`Failure`]: nothing may be concluded about the code.
     pub fn attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure> {
+        self.counted_attempt(input, form, FailureCounter::Logins)
+    }
+
+    /// The same for the daemon: it has a counter of its own, and grants no grace.
+    ///
+    /// # Errors
+    /// [`Failure`]: nothing may be concluded about the code.
+    pub fn daemon_attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure> {
+        self.counted_attempt(input, form, FailureCounter::Daemon)
+    }
+
+    fn counted_attempt(
+        &mut self,
+        input: &[u8],
+        form: Form,
+        counter: FailureCounter,
+    ) -> Result<Judged, Failure> {
         let recorded = lock_recorded(self.store, self.holder)?;
         match recorded.filter(|(_, record)| record.is_enrolled()) {
-            Some((locked, record)) => self.judge(locked, &record, input, form, Against::Devices),
+            Some((locked, record)) => {
+                self.judge(locked, &record, input, form, Against::Devices(counter))
+            }
             None => Ok(Judged::Gone),
         }
     }
@@ -151,12 +199,12 @@ impl Session<'_> {
         let now = (self.clock)()?;
         let state = committed(rebase(&mut locked, now)?, record);
         let policy = &self.loaded.policy;
-        let charged = match verify::charge(&policy.throttle, &state, now) {
+        let charged = match verify::charge_to(&policy.throttle, &state, against.counter(), now) {
             Ok(charged) => charged,
             Err(closed) => return Ok(Judged::Refused(closed)),
         };
         let answer = Answer::read(input, form, &verify::code_lengths(record));
-        if against == Against::Devices && refused::is_repeated(&state.refused, &answer) {
+        if against != Against::Invitation && refused::is_repeated(&state.refused, &answer) {
             return Ok(Judged::Repeated);
         }
         // Before anything is compared, so that the lack of randomness tells nothing.
@@ -165,11 +213,12 @@ impl Session<'_> {
         let verdict = verify::verdict(policy, record, &charged, &answer, now);
         let mut state = verdict.state;
         match (&verdict.outcome, against) {
-            (Outcome::Accepted(_), Against::Devices) => {
+            (Outcome::Accepted(_), Against::Devices(FailureCounter::Daemon)) => {}
+            (Outcome::Accepted(_), Against::Devices(FailureCounter::Logins)) => {
                 grace::begin(&mut state, &self.origin(), now);
             }
             (Outcome::Accepted(_), Against::Invitation) => state.bypass = charged.state().bypass,
-            (Outcome::Rejected(_), Against::Devices) => {
+            (Outcome::Rejected(_), Against::Devices(_)) => {
                 refused::remember(&mut state.refused, &answer, key);
             }
             (Outcome::Rejected(_), Against::Invitation) => {}

@@ -11,8 +11,10 @@ use sha2::{Digest, Sha256};
 
 use crate::device::Id;
 
+use super::daemon_failures::ENCODED_LEN;
 use super::{
-    CAPACITY, DeviceState, Grace, MAX_GRACE, MAX_REFUSED, RESERVE_LEN, RefusedAnswers, State,
+    CAPACITY, DaemonFailures, DeviceState, Grace, MAX_GRACE, MAX_REFUSED, RESERVE_LEN,
+    RefusedAnswers, State,
 };
 
 /// Bytes of one slot as written.
@@ -31,7 +33,7 @@ const FIRST_FORMAT: u16 = 1;
 const FIRST_GRACE: usize = 8;
 const CHECKSUM_LEN: usize = 8;
 /// Times are kept in five bytes.
-const TIME_LEN: usize = 5;
+pub(super) const TIME_LEN: usize = 5;
 /// What is written into a file whose place was taken by another, and where: behind the second slot.
 pub const MOVED: [u8; 8] = *b"MOVED\0\0\0";
 /// See [`MOVED`].
@@ -128,6 +130,7 @@ const _: () = assert!(
         + MAX_REFUSED * 8
         + CAPACITY * (18 + TIME_LEN)
         + MAX_GRACE * (20 + TIME_LEN)
+        + ENCODED_LEN
         + RESERVE_LEN
         == SLOT_LEN - CHECKSUM_LEN
 );
@@ -178,6 +181,12 @@ fn encode_with(state: &State, sequence: u64, standing: Standing) -> [u8; SLOT_LE
         body.extend_from_slice(&address.octets());
         body.extend_from_slice(&grace.map_or(0, |g| g.service).to_le_bytes());
         body.extend_from_slice(&time(grace.map_or(0, |g| g.since)));
+    }
+    body.extend_from_slice(&state.daemon.in_a_row.to_le_bytes());
+    body.extend_from_slice(&time(state.daemon.last));
+    body.extend_from_slice(&state.daemon.newest.to_le_bytes());
+    for count in state.daemon.counts {
+        body.extend_from_slice(&count.to_le_bytes());
     }
     body.extend_from_slice(&state.reserve);
     body.extend_from_slice(&checksum(&body));
@@ -329,8 +338,22 @@ fn fields(reader: &mut Reader<'_>) -> Option<State> {
         let (service, since) = (reader.u32()?, reader.time()?);
         state.grace.extend(grace(address, service, since));
     }
+    state.daemon = daemon_failures(reader)?;
     state.reserve = reader.take()?;
     Some(state)
+}
+
+fn daemon_failures(reader: &mut Reader<'_>) -> Option<DaemonFailures> {
+    let mut failures = DaemonFailures {
+        in_a_row: reader.u32()?,
+        last: reader.time()?,
+        newest: reader.u32()?,
+        ..DaemonFailures::NONE
+    };
+    for count in &mut failures.counts {
+        *count = reader.u16()?;
+    }
+    Some(failures)
 }
 
 /// The fields of [`FIRST_FORMAT`]. It knew no pending devices: whatever it names has a record. Of its grace periods the

@@ -10,7 +10,7 @@ use crate::recovery::{self, CODE_LEN, CodeForm, Hash, SCRATCH_LEN, Salt};
 /// Longest input that is looked at, in bytes.
 pub const MAX_INPUT: usize = 512;
 /// A recovery code as shown: four groups of four.
-const GROUPED_LEN: usize = CODE_LEN + 3;
+pub(super) const GROUPED_LEN: usize = CODE_LEN + 3;
 
 /// How the input is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Answer {
 /// One reading of the input.
 pub struct Candidate {
     /// Normalized: upper case, no white space, no hyphens.
-    text: Zeroizing<Vec<u8>>,
+    pub(super) text: Zeroizing<Vec<u8>>,
     digits: Option<Code>,
     password_len: usize,
 }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod answer_tail;
 pub mod grace;
 mod last_code;
 pub mod refused;
@@ -19,12 +20,15 @@ use crate::otp::{Digits, Interval};
 use crate::policy::{MAX_WINDOW, Policy};
 use crate::record::Record;
 use crate::recovery::{CodeForm, SCRATCH_LEN, same};
-use crate::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers, State, furthest_ahead};
+use crate::state::{
+    COUNTER_UNKNOWN, DaemonFailures, DeviceState, RefusedAnswers, State, furthest_ahead,
+};
 
 pub use answer::{Answer, Form, MAX_INPUT, is_blank};
+pub use answer_tail::AnswerTail;
 pub use last_code::before_last_code;
 pub use scan::LOOK_AHEAD;
-pub use throttle::{Charged, Gate, charge, gate, rebased};
+pub use throttle::{Charged, FailureCounter, Gate, charge, charge_to, daemon_gate, gate, rebased};
 
 use answer::Candidate;
 use scan::{NEAR, bounded_drift, scan, steps_off};
@@ -172,15 +176,12 @@ pub fn verdict(
             state: before.clone(),
         };
     };
-    state.failures = 0;
-    state.unreported = 0;
-    state.last_failure = 0;
+    charged.succeed(&mut state);
     state.refused = RefusedAnswers::default();
     Verdict {
         outcome: Outcome::Accepted(Accepted {
             by,
-            // The attempt itself is part of the charge.
-            failures_before: before.unreported.saturating_sub(1),
+            failures_before: charged.failures_before(),
             password_len,
         }),
         state,
@@ -397,6 +398,7 @@ pub fn unlocked(policy: &Policy, record: &Record, state: &State, now: u64) -> St
     let mut state = state.clone();
     state.failures = 0;
     state.last_failure = 0;
+    state.daemon = DaemonFailures::NONE;
     state.refused = RefusedAnswers::default();
     for device in &record.devices {
         let Kind::Totp { interval } = device.kind else {

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::policy::Throttle;
-use crate::state::State;
+use crate::state::{DaemonFailures, State};
 
 /// Whether an attempt is let through to the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,15 +15,55 @@ pub enum Gate {
     LockedUntilUnlock,
 }
 
+/// Which failures an attempt is one of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureCounter {
+    /// Those of logins, which lock out at logins.
+    Logins,
+    /// Those through the daemon, which lock out there.
+    Daemon,
+}
+
 /// A state in which the attempt under way is already counted as a failure. Only such a state can be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charged {
     state: State,
-    /// As it was before: failures, those of them that the user was not told of, and when the last one was.
-    before: (u32, u32, u64),
+    counter: FailureCounter,
+    before: FailuresBefore,
+}
+
+/// The counters before an attempt was charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FailuresBefore {
+    failures: u32,
+    unreported: u32,
+    last_failure: u64,
+    daemon: DaemonFailures,
 }
 
 impl Charged {
+    fn new(before: &State, counter: FailureCounter, now: u64) -> Self {
+        let mut state = before.clone();
+        state.unreported = before.unreported.saturating_add(1);
+        match counter {
+            FailureCounter::Logins => {
+                state.failures = before.failures.saturating_add(1);
+                state.last_failure = now;
+            }
+            FailureCounter::Daemon => state.daemon = before.daemon.charged(now),
+        }
+        Self {
+            state,
+            counter,
+            before: FailuresBefore {
+                failures: before.failures,
+                unreported: before.unreported,
+                last_failure: before.last_failure,
+                daemon: before.daemon,
+            },
+        }
+    }
+
     /// The state to write before the code is compared.
     #[must_use]
     pub const fn state(&self) -> &State {
@@ -34,8 +74,35 @@ impl Charged {
     #[must_use]
     pub fn taken_back(&self) -> State {
         let mut state = self.state.clone();
-        (state.failures, state.unreported, state.last_failure) = self.before;
+        state.failures = self.before.failures;
+        state.unreported = self.before.unreported;
+        state.last_failure = self.before.last_failure;
+        state.daemon = self.before.daemon;
         state
+    }
+
+    /// Wrong codes since the last success that is told of them, this attempt not included.
+    #[must_use]
+    pub const fn failures_before(&self) -> u32 {
+        match self.counter {
+            FailureCounter::Logins => self.before.unreported,
+            FailureCounter::Daemon => self.before.daemon.in_a_row,
+        }
+    }
+
+    /// Takes the charge out of what a success leaves. One at a login ends every lock-out, and one through the daemon those of the
+    /// daemon; how many wrong codes came through the daemon in all stays. Some programs that ask the daemon show no messages, so that
+    /// the next login tells of the wrong codes all the same.
+    pub(super) const fn succeed(&self, state: &mut State) {
+        state.daemon = self.before.daemon.after_success();
+        match self.counter {
+            FailureCounter::Logins => {
+                state.failures = 0;
+                state.unreported = 0;
+                state.last_failure = 0;
+            }
+            FailureCounter::Daemon => state.unreported = self.before.unreported,
+        }
     }
 }
 
@@ -45,8 +112,13 @@ pub fn gate(throttle: &Throttle, state: &State, now: u64) -> Gate {
     if throttle.max_failures != 0 && state.failures >= throttle.max_failures {
         return Gate::LockedUntilUnlock;
     }
-    let lockout = lockout(throttle, state.failures);
-    let end = state.last_failure.saturating_add(lockout);
+    locked_for(throttle, state.failures, state.last_failure, now)
+}
+
+/// The lock-out after so many failures in a row, of which the last was charged at `last`.
+fn locked_for(throttle: &Throttle, failures: u32, last: u64, now: u64) -> Gate {
+    let lockout = lockout(throttle, failures);
+    let end = last.saturating_add(lockout);
     // A failure in the future, after the clock was set back, locks for no longer than one just now.
     match end.saturating_sub(now).min(lockout) {
         0 => Gate::Open,
@@ -54,23 +126,40 @@ pub fn gate(throttle: &Throttle, state: &State, now: u64) -> Gate {
     }
 }
 
-/// Counts an attempt at `now` as failed.
+/// The same for an attempt through the daemon.
+#[must_use]
+pub fn daemon_gate(throttle: &Throttle, state: &State, now: u64) -> Gate {
+    let failures = &state.daemon;
+    if throttle.max_failures != 0 && failures.total(now) >= throttle.max_failures {
+        return Gate::LockedUntilUnlock;
+    }
+    locked_for(throttle, failures.in_a_row, failures.last, now)
+}
+
+/// Counts an attempt of a login at `now` as failed.
 ///
 /// # Errors
 /// The [`Gate`] that is closed. Nothing is counted then.
 pub fn charge(throttle: &Throttle, state: &State, now: u64) -> Result<Charged, Gate> {
-    match gate(throttle, state, now) {
-        Gate::Open => {
-            let mut charged = state.clone();
-            charged.failures = state.failures.saturating_add(1);
-            charged.unreported = state.unreported.saturating_add(1);
-            charged.last_failure = now;
-            let before = (state.failures, state.unreported, state.last_failure);
-            Ok(Charged {
-                state: charged,
-                before,
-            })
-        }
+    charge_to(throttle, state, FailureCounter::Logins, now)
+}
+
+/// Counts an attempt at `now` as one of these failures.
+///
+/// # Errors
+/// The [`Gate`] that is closed. Nothing is counted then.
+pub fn charge_to(
+    throttle: &Throttle,
+    state: &State,
+    counter: FailureCounter,
+    now: u64,
+) -> Result<Charged, Gate> {
+    let gate = match counter {
+        FailureCounter::Logins => gate(throttle, state, now),
+        FailureCounter::Daemon => daemon_gate(throttle, state, now),
+    };
+    match gate {
+        Gate::Open => Ok(Charged::new(state, counter, now)),
         closed => Err(closed),
     }
 }
@@ -81,9 +170,11 @@ pub fn charge(throttle: &Throttle, state: &State, now: u64) -> Result<Charged, G
 /// shortened. Grace periods that begin in the future end.
 #[must_use]
 pub fn rebased(state: &State, now: u64) -> Option<State> {
+    let daemon = state.daemon.rebased(now);
     let ahead = state.last_failure > now || state.grace.iter().any(|grace| grace.since > now);
-    ahead.then(|| {
+    (ahead || daemon.is_some()).then(|| {
         let mut rebased = state.clone();
+        rebased.daemon = daemon.unwrap_or(state.daemon);
         rebased.last_failure = state.last_failure.min(now);
         rebased.grace.retain(|grace| grace.since <= now);
         rebased
@@ -106,6 +197,7 @@ fn lockout(throttle: &Throttle, failures: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::FailureCounter::{Daemon, Logins};
     use super::*;
 
     const THROTTLE: Throttle = Throttle {
@@ -168,8 +260,10 @@ mod tests {
     #[test]
     fn a_charge_taken_back_leaves_all_failures_before_it() {
         for before in [failed(0, 0), failed(4, 10), failed(6, 10)] {
-            let charged = charge(&THROTTLE, &before, 1000).unwrap();
-            assert_eq!(charged.taken_back(), before);
+            for counter in [Logins, Daemon] {
+                let charged = charge_to(&THROTTLE, &before, counter, 1000).unwrap();
+                assert_eq!(charged.taken_back(), before);
+            }
         }
     }
 
@@ -182,5 +276,62 @@ mod tests {
         assert_eq!(rebased_state.last_failure, 100);
         assert_eq!(gate(&THROTTLE, &rebased_state, 130), Gate::Open);
         assert_eq!(rebased(&rebased_state, 100), None);
+    }
+
+    /// A state after so many wrong codes through the daemon, one every 1000 s.
+    fn guessed(count: u64) -> State {
+        let mut state = State::new(1);
+        for n in 0..count {
+            let charged = charge_to(&THROTTLE, &state, Daemon, 1000 * n).unwrap();
+            state = charged.state().clone();
+        }
+        state
+    }
+
+    #[test]
+    fn wrong_codes_through_the_daemon_lock_out_there_alone() {
+        let state = guessed(5);
+        assert_eq!(daemon_gate(&THROTTLE, &state, 4001), Gate::LockedFor(29));
+        assert_eq!(
+            charge_to(&THROTTLE, &state, Daemon, 4001),
+            Err(Gate::LockedFor(29))
+        );
+        assert_eq!(gate(&THROTTLE, &state, 4001), Gate::Open);
+        assert_eq!((state.failures, state.last_failure), (0, 0));
+        assert_eq!(state.unreported, 5);
+        assert_eq!(daemon_gate(&THROTTLE, &failed(100, 0), 0), Gate::Open);
+    }
+
+    #[test]
+    fn a_success_ends_the_lockout_of_the_daemon_and_not_its_total() {
+        let before = guessed(99);
+        let now = 200_000;
+        let charged = charge_to(&THROTTLE, &before, Logins, now).unwrap();
+        let mut state = charged.state().clone();
+        charged.succeed(&mut state);
+        assert_eq!(charged.failures_before(), 99);
+        assert_eq!(
+            (state.failures, state.unreported, state.daemon.in_a_row),
+            (0, 0, 0)
+        );
+        let charged = charge_to(&THROTTLE, &state, Daemon, now).unwrap();
+        let last = charged.state();
+        assert_eq!(daemon_gate(&THROTTLE, last, now), Gate::LockedUntilUnlock);
+        assert_eq!(gate(&THROTTLE, last, now), Gate::Open);
+        let month = now + 33 * 24 * 3600;
+        assert_eq!(daemon_gate(&THROTTLE, last, month), Gate::Open);
+    }
+
+    #[test]
+    fn a_success_through_the_daemon_leaves_what_logins_count() {
+        let mut before = failed(4, 10);
+        (before.unreported, before.daemon) = (6, guessed(2).daemon);
+        let charged = charge_to(&THROTTLE, &before, Daemon, 5000).unwrap();
+        assert_eq!(charged.failures_before(), 2);
+        let mut state = charged.state().clone();
+        charged.succeed(&mut state);
+        let counters = (state.failures, state.last_failure, state.unreported);
+        assert_eq!(counters, (4, 10, 6));
+        assert_eq!((state.daemon.in_a_row, state.daemon.total(5000)), (0, 2));
     }
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod attempt;
+mod daemon;
 mod failures;
 mod flushes;
 mod grace_period;

@@ -1,0 +1,103 @@
+//! The part of what was typed that the daemon needs to see.
+#![forbid(unsafe_code)]
+
+use zeroize::Zeroizing;
+
+use super::answer::{Form, GROUPED_LEN, MAX_INPUT};
+
+/// As much of an answer as a code can be read from, for the daemon: a password before the code stays where it was typed.
+pub struct AnswerTail {
+    /// What is sent; empty where the answer has no reading.
+    pub text: Zeroizing<String>,
+    /// How many bytes of the answer precede it.
+    pub skipped: usize,
+}
+
+impl AnswerTail {
+    /// Cuts it off `input`. It reads as the whole of it does, see [`Answer::read`].
+    #[must_use]
+    pub fn of(input: &[u8], form: Form) -> Self {
+        let usable = input.len() <= MAX_INPUT && !input.contains(&0);
+        let skipped = match form {
+            _ if !usable => input.len(),
+            Form::Code => 0,
+            Form::PasswordThenCode => input.len().saturating_sub(GROUPED_LEN),
+        };
+        let tail = input.get(skipped..).unwrap_or_default();
+        let text = match (form, std::str::from_utf8(tail)) {
+            (_, Ok(text)) => text.to_owned(),
+            (Form::Code, Err(_)) => String::new(),
+            // A code that is cut off has no such bytes, and a password may have been cut within a letter.
+            (Form::PasswordThenCode, Err(_)) => tail
+                .iter()
+                .map(|byte| {
+                    if byte.is_ascii() {
+                        char::from(*byte)
+                    } else {
+                        '?'
+                    }
+                })
+                .collect(),
+        };
+        Self {
+            text: Zeroizing::new(text),
+            skipped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer::{Answer, Candidate};
+    use super::*;
+    use crate::otp::Digits;
+
+    /// Text of each candidate, and how much of the whole answer precedes it.
+    fn readings(input: &[u8], form: Form, skipped: usize) -> Vec<(Vec<u8>, usize)> {
+        let lengths = [6, 8].map(|n| Digits::new(n).unwrap());
+        let answer = Answer::read(input, form, &lengths);
+        let reading = |c: &Candidate| (c.text.to_vec(), c.password_len() + skipped);
+        answer.candidates().map(reading).collect()
+    }
+
+    #[test]
+    fn the_tail_of_an_answer_reads_as_all_of_it() {
+        let long = [&[b'x'; 500][..], b"123456"].concat();
+        for input in [
+            &b""[..],
+            b"123456",
+            b"hunter2123456",
+            b"hunter2 123 456",
+            b"12345678",
+            b"a very long password of many words12345678",
+            "pässwörter mit Umlauten ABCD-EFGH-2345-6723".as_bytes(),
+            "ääääääääää123456".as_bytes(),
+            b"caf\xe9caf\xe9caf\xe9caf\xe9caf\xe9abcdefgh23456723",
+            b"\xff123456",
+            b"pass\x00word123456",
+            &long,
+            &[b'1'; MAX_INPUT + 1],
+        ] {
+            for form in [Form::Code, Form::PasswordThenCode] {
+                let tail = AnswerTail::of(input, form);
+                let whole = readings(input, form, 0);
+                let mut read = readings(tail.text.as_bytes(), form, tail.skipped);
+                // What stands for a letter that is no part of a code makes no code.
+                read.retain(|(text, _)| !text.contains(&b'?'));
+                assert_eq!(read, whole, "{input:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_of_a_password_is_sent_than_a_code_is_long() {
+        let tail = AnswerTail::of(
+            b"correct horse battery staple123456",
+            Form::PasswordThenCode,
+        );
+        assert_eq!(
+            (tail.text.as_str(), tail.skipped),
+            ("attery staple123456", 15)
+        );
+    }
+}

@@ -1,0 +1,109 @@
+//! Attempts through the daemon: counted apart from logins, while an accepted code is used up for both.
+#![forbid(unsafe_code)]
+
+use super::*;
+
+impl Machine {
+    /// One code through the daemon.
+    fn sends(&self, code: &str) -> Judged {
+        let mut session = self.session();
+        session.daemon_attempt(code.as_bytes(), Form::Code).unwrap()
+    }
+
+    fn daemon_gate(&self) -> Gate {
+        self.session().daemon_gate().unwrap()
+    }
+}
+
+/// Six digits that alice's phone does not show.
+fn guess(number: u64) -> String {
+    let shown: Vec<String> = (STEP - 9..STEP + 9).map(code).collect();
+    let guesses = (0..).map(|guess| format!("{guess:06}"));
+    let mut wrong = guesses.filter(|guess| !shown.contains(guess));
+    wrong.nth(number as usize).unwrap()
+}
+
+#[test]
+fn guesses_through_the_daemon_lock_no_login_out() {
+    let machine = Machine::with_policy(ON);
+    for number in 0..5 {
+        assert_eq!(machine.sends(&guess(number)), wrong());
+    }
+    assert_eq!(machine.daemon_gate(), Gate::LockedFor(30));
+    assert_eq!(
+        machine.sends(&code(STEP)),
+        Judged::Refused(Gate::LockedFor(30))
+    );
+    assert_eq!(machine.counters(), (0, 5, 0));
+    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    // The login tells of all of them, and opens the daemon again.
+    assert_eq!(machine.types(&code(STEP)), accepted(0, 5));
+    assert_eq!(machine.daemon_gate(), Gate::Open);
+    assert_eq!(machine.stored().state.daemon.total(NOW), 5);
+}
+
+#[test]
+fn guesses_at_logins_lock_the_daemon_out_of_nothing() {
+    let machine = Machine::with_policy(ON);
+    for number in 0..5 {
+        assert_eq!(machine.types(&guess(number)), wrong());
+    }
+    assert_eq!(machine.before(), Before::Gate(Gate::LockedFor(30)));
+    assert_eq!(machine.sends(&code(STEP)), accepted(0, 0));
+    // The code is used up, and the lock-out of logins stands.
+    assert_eq!(machine.before(), Before::Gate(Gate::LockedFor(30)));
+    assert_eq!(machine.counters(), (5, 5, NOW));
+    at(30);
+    assert_eq!(machine.types(&code(STEP)), used());
+}
+
+#[test]
+fn a_code_works_once_at_a_login_or_through_the_daemon() {
+    let machine = Machine::with_policy(ON);
+    assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
+    assert_eq!(machine.sends(&code(STEP)), used());
+    assert_eq!(machine.sends(&code(STEP + 1)), accepted(1, 0));
+    assert_eq!(machine.types(&code(STEP + 1)), used());
+    assert_eq!(machine.counters(), (0, 0, 0));
+    assert_eq!(machine.stored().state.daemon.total(NOW), 0);
+}
+
+#[test]
+fn the_daemon_neither_grants_nor_ends_grace() {
+    let machine = Machine::with_policy("enabled = true\ngrace = 600\n");
+    assert_eq!(machine.sends(&code(STEP)), accepted(0, 0));
+    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    assert_eq!(machine.types(&code(STEP + 1)), accepted(1, 0));
+    assert_eq!(machine.before(), Before::Grace(600));
+    for number in 0..5 {
+        assert_eq!(machine.sends(&guess(number)), wrong());
+    }
+    assert_eq!(machine.before(), Before::Grace(600));
+}
+
+#[test]
+fn no_login_gives_the_daemon_fresh_guesses_for_good() {
+    let machine = Machine::with_policy("enabled = true\n[throttle]\nmax_failures = 6\n");
+    for step in [0, 1] {
+        for number in 0..3 {
+            assert_eq!(machine.sends(&guess(3 * step + number)), wrong());
+        }
+        at(30 * step);
+        let login = machine.types(&code(STEP + step));
+        assert_eq!(login, accepted(0, 3));
+    }
+    assert_eq!(machine.daemon_gate(), Gate::LockedUntilUnlock);
+    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    at(33 * 24 * 3600);
+    assert_eq!(machine.daemon_gate(), Gate::Open);
+}
+
+#[test]
+fn a_code_sent_again_and_again_is_counted_once() {
+    let machine = Machine::with_policy(ON);
+    assert_eq!(machine.sends(&guess(0)), wrong());
+    for _ in 0..9 {
+        assert_eq!(machine.sends(&guess(0)), Judged::Repeated);
+    }
+    assert_eq!(machine.stored().state.daemon.in_a_row, 1);
+}
