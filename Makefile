@@ -34,6 +34,7 @@ target  = $(or $(CARGO_TARGET_DIR),target)
 release = $(target)/release
 module  = $(release)/pam_twofactor.so
 command = $(release)/twofactor
+daemon  = $(release)/twofactord
 
 build_packages   = gcc libc6-dev libpam0g-dev
 demo_packages    = $(build_packages) openssh-server openssh-client oathtool libpam-modules util-linux
@@ -58,7 +59,7 @@ sudo_runner = target."cfg(all())".runner = ["sudo", "-E"]
 root_runner = --config '$(sudo_runner)'
 endif
 # The module, and the crates that it is made of.
-library     = -p pam_twofactor -p twofactor-core -p twofactor-store
+library     = -p pam_twofactor -p twofactor-core -p twofactor-protocol -p twofactor-store
 test_module = cargo test $(CARGOFLAGS) $(root_runner) -p pam_twofactor
 
 .PHONY: docs build test test-browser test-apps test-system test-dist test-rpm fuzz sanitize miri mutants \
@@ -84,13 +85,14 @@ docs: build
 	$(command) completions zsh > $(target)/completions/_twofactor
 	$(command) completions fish > $(target)/completions/twofactor.fish
 
-## build              module and command alone, in target/release
+## build              module, command and daemon alone, in target/release
 # One package at a time: both at once would unify the features of what they share.
 build: need-build rust
 	cargo build $(CARGOFLAGS) --release -p twofactor
+	cargo build $(CARGOFLAGS) --release -p twofactord
 	cargo build $(CARGOFLAGS) --release -p pam_twofactor
 	install -m 0755 $(release)/libpam_twofactor.so $(module)
-	@echo "Built $(module) and $(command)"
+	@echo "Built $(module), $(command) and $(daemon)"
 
 # The PAM applications of the tests.
 harness: build

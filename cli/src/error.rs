@@ -128,6 +128,10 @@ impl From<attempt::Failure> for Failure {
             attempt::Failure::Clock(error) => error.into(),
             attempt::Failure::Lookup(error) => error.into(),
             random @ attempt::Failure::Random(_) => Self::system(random),
+            attempt::Failure::Daemon(error) => {
+                let hint = error.hint();
+                Self::system(error).next(hint)
+            }
             vanished @ attempt::Failure::Vanished(_) => {
                 Self::invalid(vanished).next("To remove the old record: twofactor unset USER")
             }

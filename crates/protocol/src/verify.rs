@@ -25,10 +25,10 @@ pub enum VerifyAnswer {
     Wrong,
     /// It was refused lately, and is neither compared nor counted again.
     Repeated,
-    /// It, or a newer one, was used.
-    Used,
+    /// It, or a newer one, was used; the name of the device.
+    Used(String),
     /// It is older than one that was accepted, since the clock was set back.
-    Clock,
+    Clock(LaggingClock),
     /// A recovery or bypass code that was used.
     Spent,
     /// A bypass code, too late.
@@ -48,6 +48,15 @@ pub struct AcceptedCode {
     pub password_length: u64,
     /// Wrong codes through the daemon since the last one that was accepted.
     pub failures_before: u64,
+}
+
+/// A clock that was set back behind the last accepted code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaggingClock {
+    /// Name of the device.
+    pub device: String,
+    /// By how many seconds, at least.
+    pub seconds: u64,
 }
 
 /// What an accepted code is a code of.
@@ -79,8 +88,8 @@ impl VerifyAnswer {
             Self::Accepted(_) => "accepted",
             Self::Wrong => "wrong",
             Self::Repeated => "repeated",
-            Self::Used => "used",
-            Self::Clock => "clock",
+            Self::Used(_) => "used",
+            Self::Clock(_) => "clock",
             Self::Spent => "spent",
             Self::Expired => "expired",
             Self::Locked(_) => "locked",
@@ -94,6 +103,10 @@ impl VerifyAnswer {
         let writer = ObjectWriter::default().text("result", self.word());
         match self {
             Self::Accepted(accepted) => accepted.write(writer),
+            Self::Used(device) => writer.text("device", device),
+            Self::Clock(clock) => writer
+                .text("device", &clock.device)
+                .count("seconds", clock.seconds),
             Self::Locked(Some(seconds)) => writer.count("seconds", *seconds),
             _ => writer,
         }
@@ -112,8 +125,11 @@ impl VerifyAnswer {
             }
             Some("wrong") => Self::Wrong,
             Some("repeated") => Self::Repeated,
-            Some("used") => Self::Used,
-            Some("clock") => Self::Clock,
+            Some("used") => Self::Used(device(&parameters)?),
+            Some("clock") => Self::Clock(LaggingClock {
+                device: device(&parameters)?,
+                seconds: gate::seconds(&parameters)?.ok_or(ReplyError::Malformed)?,
+            }),
             Some("spent") => Self::Spent,
             Some("expired") => Self::Expired,
             Some("locked") => Self::Locked(gate::seconds(&parameters)?),
@@ -121,6 +137,11 @@ impl VerifyAnswer {
             _ => return Err(ReplyError::Malformed),
         })
     }
+}
+
+fn device(parameters: &FlatObject) -> Result<String, ReplyError> {
+    let device = parameters.text("device").ok_or(ReplyError::Malformed)?;
+    Ok(device.to_owned())
 }
 
 impl AcceptedCode {
@@ -172,8 +193,11 @@ mod tests {
             accepted(CodeOrigin::Bypass),
             VerifyAnswer::Wrong,
             VerifyAnswer::Repeated,
-            VerifyAnswer::Used,
-            VerifyAnswer::Clock,
+            VerifyAnswer::Used("phone".to_owned()),
+            VerifyAnswer::Clock(LaggingClock {
+                device: "phone".to_owned(),
+                seconds: 9,
+            }),
             VerifyAnswer::Spent,
             VerifyAnswer::Expired,
             VerifyAnswer::Locked(None),

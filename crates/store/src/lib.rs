@@ -4,6 +4,7 @@
 
 pub mod attempt;
 mod bulk;
+pub mod daemon;
 mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

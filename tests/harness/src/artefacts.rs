@@ -47,6 +47,14 @@ pub fn command() -> PathBuf {
     built(command_path())
 }
 
+/// The built daemon, `twofactord`.
+///
+/// # Panics
+/// When it was not built.
+pub fn daemon() -> PathBuf {
+    built(daemon_path())
+}
+
 /// The PAM application of this crate.
 ///
 /// # Panics
@@ -61,6 +69,16 @@ pub(crate) fn module_path() -> PathBuf {
 
 pub(crate) fn command_path() -> PathBuf {
     target().join("release/twofactor")
+}
+
+pub(crate) fn daemon_path() -> PathBuf {
+    target().join("release/twofactord")
+}
+
+/// The client of the daemon of this crate.
+pub(crate) fn daemonask_path() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| helper("daemonask")).clone()
 }
 
 pub(crate) fn pamdrive_path() -> PathBuf {

@@ -11,7 +11,8 @@ use rustix::mount::{
 };
 
 use crate::artefacts::{
-    command_path, module_path, pamdrive_path, pamscan_path, security_directory, target, workspace,
+    command_path, daemon_path, daemonask_path, module_path, pamdrive_path, pamscan_path,
+    security_directory, target, workspace,
 };
 
 /// Where the harness keeps its own files inside a machine.
@@ -52,6 +53,8 @@ pub(crate) fn build() {
     blank_product();
     install(&module_path(), &security.join("pam_twofactor.so"));
     install(&command_path(), Path::new("/usr/local/bin/twofactor"));
+    install(&daemon_path(), Path::new("/usr/local/sbin/twofactord"));
+    install(&daemonask_path(), Path::new("/usr/local/bin/daemonask"));
     install(&pamdrive_path(), Path::new("/usr/local/bin/pamdrive"));
     install(&pamscan_path(), Path::new("/usr/local/bin/pamscan"));
 }

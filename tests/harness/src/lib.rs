@@ -39,6 +39,7 @@ mod ssh;
 mod sshd;
 pub mod steps;
 mod sys;
+pub mod twofactord;
 mod users;
 
 pub use artefacts::{command, module, workspace};

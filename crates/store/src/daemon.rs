@@ -1,0 +1,195 @@
+//! The daemon as its clients see it: programs that run as a user, who can read no record and no state.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use twofactor_protocol::frame::MessageBuffer;
+use twofactor_protocol::gate::{self, GateAnswer};
+use twofactor_protocol::reply::{ReplyError, ServiceError};
+use twofactor_protocol::verify::{self, CodeLayout, VerifyAnswer};
+
+use crate::sys::clock;
+use crate::sys::socket::TimedConnection;
+
+/// How long one question may take in all.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a question is put to a daemon that serves as many as it may.
+const TRIES: u32 = 3;
+/// How long is waited in between.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Why the daemon gave no answer. Each of them denies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonError {
+    /// Where the daemon listens.
+    pub socket: PathBuf,
+    /// What went wrong.
+    pub cause: DaemonFault,
+}
+
+/// What went wrong with the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DaemonFault {
+    /// There is no such socket, or no process listens on it.
+    Connect(Errno),
+    /// The process that listens does not run as root, but with this uid.
+    NotRoot(u32),
+    /// The connection broke, or there was no answer in time.
+    Lost(Errno),
+    /// It was closed before the answer.
+    Closed,
+    /// The answer is none.
+    Reply(ReplyError),
+    /// The arguments of the module name other files than the daemon's.
+    OtherFiles,
+}
+
+impl DaemonError {
+    /// What an administrator can do about it.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self.cause {
+            DaemonFault::Connect(_) => "systemctl enable --now twofactord.socket",
+            DaemonFault::NotRoot(_) => {
+                "remove the socket, then: systemctl restart twofactord.socket"
+            }
+            DaemonFault::Reply(ReplyError::Service(ServiceError::Busy)) => {
+                "the log of twofactord says which uid has the connections"
+            }
+            DaemonFault::OtherFiles => {
+                "for programs that run as a user, leave policy= and state= out of the PAM file"
+            }
+            _ => "journalctl -u twofactord says why",
+        }
+    }
+}
+
+impl fmt::Display for DaemonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.socket.display())?;
+        match self.cause {
+            DaemonFault::Connect(errno) => write!(f, "connect: {errno}"),
+            DaemonFault::NotRoot(uid) => write!(f, "is served by uid {uid}, not by root"),
+            DaemonFault::Lost(Errno::AGAIN) => f.write_str("no answer in time"),
+            DaemonFault::Lost(errno) => errno.fmt(f),
+            DaemonFault::Closed => f.write_str("closed before the answer"),
+            DaemonFault::Reply(error) => error.fmt(f),
+            DaemonFault::OtherFiles => {
+                f.write_str("serves other files than policy= and state= name")
+            }
+        }
+    }
+}
+
+impl std::error::Error for DaemonError {}
+
+/// A client of the daemon, for one user.
+#[derive(Debug, Clone)]
+pub struct DaemonClient {
+    socket: PathBuf,
+    user: String,
+}
+
+impl DaemonClient {
+    /// Asks about `user`, who must be the one that this process runs as, at the daemon that listens at `socket`.
+    #[must_use]
+    pub fn new(socket: &Path, user: &str) -> Self {
+        Self {
+            socket: socket.to_owned(),
+            user: user.to_owned(),
+        }
+    }
+
+    /// True if a code would be asked for and looked at.
+    ///
+    /// # Errors
+    /// [`DaemonError`].
+    pub fn gate(&self) -> Result<GateAnswer, DaemonError> {
+        self.ask(&gate::request(&self.user), GateAnswer::read)
+    }
+
+    /// Has a code judged.
+    ///
+    /// # Errors
+    /// [`DaemonError`]: nothing may be concluded about the code. It may be used up.
+    pub fn verify(&self, code: &str, layout: CodeLayout) -> Result<VerifyAnswer, DaemonError> {
+        let request = verify::request(&self.user, code, layout);
+        self.ask(&request, VerifyAnswer::read)
+    }
+
+    /// The error of a reply that is no answer.
+    #[must_use]
+    pub fn error(&self, error: ReplyError) -> DaemonError {
+        self.fault(DaemonFault::Reply(error))
+    }
+
+    /// The error of something that went wrong.
+    #[must_use]
+    pub fn fault(&self, cause: DaemonFault) -> DaemonError {
+        DaemonError {
+            socket: self.socket.clone(),
+            cause,
+        }
+    }
+
+    fn ask<T>(
+        &self,
+        request: &[u8],
+        read: impl Fn(&[u8]) -> Result<T, ReplyError>,
+    ) -> Result<T, DaemonError> {
+        let end = clock::monotonic() + PATIENCE;
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            let reply = self.exchange(request, end);
+            let answer = reply.and_then(|reply| read(&reply).map_err(DaemonFault::Reply));
+            match answer {
+                // A daemon that is busy has looked at nothing.
+                Err(DaemonFault::Reply(ReplyError::Service(ServiceError::Busy))) if left > 0 => {
+                    clock::sleep_until(end.min(clock::monotonic() + PAUSE));
+                }
+                other => {
+                    return other.map_err(|cause| self.fault(cause));
+                }
+            }
+        }
+    }
+
+    /// One request and its reply, over a connection of their own.
+    fn exchange(&self, request: &[u8], end: Duration) -> Result<Vec<u8>, DaemonFault> {
+        let connection = TimedConnection::open(&self.socket, end).map_err(DaemonFault::Connect)?;
+        let server = connection.listener().map_err(|_| DaemonFault::Closed)?;
+        if server.uid != 0 {
+            return Err(DaemonFault::NotRoot(server.uid));
+        }
+        match connection.send(request) {
+            // One that is busy says so and closes, without reading.
+            Ok(()) | Err(Errno::PIPE) => receive(&connection),
+            Err(errno) => Err(DaemonFault::Lost(errno)),
+        }
+    }
+}
+
+fn receive(connection: &TimedConnection) -> Result<Vec<u8>, DaemonFault> {
+    let mut buffer = MessageBuffer::default();
+    let mut room = [0; 1024];
+    loop {
+        if let Some(message) = buffer
+            .message()
+            .map_err(|_| DaemonFault::Reply(ReplyError::Malformed))?
+        {
+            return Ok(message);
+        }
+        let wanted = buffer.room().min(room.len());
+        let part = room.get_mut(..wanted).unwrap_or_default();
+        let count = connection.receive(part).map_err(DaemonFault::Lost)?;
+        if count == 0 {
+            return Err(DaemonFault::Closed);
+        }
+        buffer.push(part.get(..count).unwrap_or_default());
+    }
+}

@@ -1,0 +1,262 @@
+//! What a message is answered with: a function of the message, the caller and what the files say.
+
+use twofactor_core::account::Account;
+use twofactor_core::verify::Form;
+use twofactor_protocol::gate::GateAnswer;
+use twofactor_protocol::reply::{self, ServiceError};
+use twofactor_protocol::service::{
+    self, ServiceCall, ServiceInfo, StatusReply, interface_not_found,
+};
+use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
+
+/// The uid that the kernel shows in place of one that has no number here (user_namespaces(7)).
+const OVERFLOW_UID: u32 = 65534;
+
+/// The process at the other end, as the kernel tells it (SO_PEERCRED in unix(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Its effective uid when it connected.
+    pub uid: u32,
+    /// Its process id: for the log alone, since another process may have it by now.
+    pub pid: i32,
+}
+
+/// Something that the answer depends on cannot be used; the log says what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unavailable;
+
+/// The users' factors, as far as they are asked about.
+pub trait UserFactors {
+    /// The account with a login name.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn account(&self, user: &str, caller: Caller) -> Result<Option<Account>, Unavailable>;
+
+    /// What is set up for an account.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn status(&self, account: &Account, caller: Caller) -> Result<StatusReply, Unavailable>;
+
+    /// True if a code would be asked for and looked at.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn gate(&self, account: &Account, caller: Caller) -> Result<GateAnswer, Unavailable>;
+
+    /// Judges a code, after which it is used up or counted.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn verify(
+        &self,
+        account: &Account,
+        caller: Caller,
+        code: &str,
+        form: Form,
+    ) -> Result<VerifyAnswer, Unavailable>;
+
+    /// Notes that a caller named another user.
+    fn note_foreign(&self, user: &str, caller: Caller);
+}
+
+/// What happens to a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// This is sent.
+    Reply(Vec<u8>),
+    /// The connection is closed.
+    Close,
+}
+
+/// Answers one message, given without its NUL byte.
+pub fn response(message: &[u8], caller: Caller, factors: &dyn UserFactors) -> Response {
+    let call = match ServiceCall::read(message) {
+        Ok(call) => call,
+        Err(error) => return error.message().map_or(Response::Close, Response::Reply),
+    };
+    let answered = match call {
+        ServiceCall::Info => Ok(service::info_reply(ServiceInfo {
+            version: twofactor_core::VERSION,
+        })),
+        ServiceCall::Description { interface } => Ok(service::description_reply(&interface)
+            .unwrap_or_else(|| interface_not_found(&interface))),
+        ServiceCall::Status { user } => own_account(&user, caller, factors)
+            .and_then(|account| Ok(factors.status(&account, caller)?.message())),
+        ServiceCall::Gate { user } => own_account(&user, caller, factors).and_then(|account| {
+            let answer = factors.gate(&account, caller)?;
+            Ok(reply::message(answer.parameters()))
+        }),
+        ServiceCall::Verify { user, code, layout } => {
+            own_account(&user, caller, factors).and_then(|account| {
+                let form = match layout {
+                    CodeLayout::Code => Form::Code,
+                    CodeLayout::AfterPassword => Form::PasswordThenCode,
+                };
+                let answer = factors.verify(&account, caller, &code, form)?;
+                Ok(reply::message(answer.parameters()))
+            })
+        }
+    };
+    Response::Reply(answered.unwrap_or_else(ServiceError::message))
+}
+
+impl From<Unavailable> for ServiceError {
+    fn from(_: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+/// The account behind a name, if it is the caller's. One answer for all other names, and no other right for root: a program
+/// that runs as another user learns nothing of anybody, and cannot be made to use its rights for its clients.
+fn own_account(
+    user: &str,
+    caller: Caller,
+    factors: &dyn UserFactors,
+) -> Result<Account, ServiceError> {
+    let account = factors.account(user, caller)?;
+    match account {
+        Some(account) if account.uid == caller.uid && caller.uid != OVERFLOW_UID => Ok(account),
+        _ => {
+            factors.note_foreign(user, caller);
+            Err(ServiceError::NotYours)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use twofactor_protocol::{gate, verify};
+
+    /// alice has uid 1000, bob 1001, nobody 65534; root has 0. Everything about them works.
+    #[derive(Default)]
+    struct Recorder {
+        calls: RefCell<Vec<String>>,
+    }
+
+    impl Recorder {
+        fn note(&self, call: &str, account: &Account) {
+            self.calls
+                .borrow_mut()
+                .push(format!("{call} {}", account.name));
+        }
+    }
+
+    impl UserFactors for Recorder {
+        fn account(&self, user: &str, _: Caller) -> Result<Option<Account>, Unavailable> {
+            let uid = match user {
+                "alice" | "ALICE" => 1000,
+                "bob" => 1001,
+                "nobody" => 65534,
+                "root" => 0,
+                "broken" => return Err(Unavailable),
+                _ => return Ok(None),
+            };
+            let name = user.to_lowercase();
+            Ok(Some(Account {
+                name,
+                uid,
+                gid: uid,
+            }))
+        }
+
+        fn status(&self, account: &Account, _: Caller) -> Result<StatusReply, Unavailable> {
+            self.note("status", account);
+            Err(Unavailable)
+        }
+
+        fn gate(&self, account: &Account, _: Caller) -> Result<GateAnswer, Unavailable> {
+            self.note("gate", account);
+            Ok(GateAnswer::Ask)
+        }
+
+        fn verify(
+            &self,
+            account: &Account,
+            _: Caller,
+            code: &str,
+            form: Form,
+        ) -> Result<VerifyAnswer, Unavailable> {
+            self.note(&format!("verify {code} {form:?}"), account);
+            Ok(VerifyAnswer::Wrong)
+        }
+
+        fn note_foreign(&self, user: &str, _: Caller) {
+            self.calls.borrow_mut().push(format!("foreign {user}"));
+        }
+    }
+
+    fn ask(message: &[u8], uid: u32) -> (Response, Vec<String>) {
+        let recorder = Recorder::default();
+        let message = message.strip_suffix(b"\0").unwrap();
+        let response = response(message, Caller { uid, pid: 7 }, &recorder);
+        (response, recorder.calls.into_inner())
+    }
+
+    fn not_yours() -> Response {
+        Response::Reply(ServiceError::NotYours.message())
+    }
+
+    #[test]
+    fn users_are_answered_about_themselves() {
+        let (response, calls) = ask(&gate::request("ALICE"), 1000);
+        assert_eq!(
+            response,
+            Response::Reply(reply::message(GateAnswer::Ask.parameters()))
+        );
+        assert_eq!(calls, ["gate alice"]);
+        let request = verify::request("alice", "pw123456", CodeLayout::AfterPassword);
+        let (response, calls) = ask(&request, 1000);
+        assert_eq!(
+            response,
+            Response::Reply(reply::message(VerifyAnswer::Wrong.parameters()))
+        );
+        assert_eq!(calls, ["verify pw123456 PasswordThenCode alice"]);
+    }
+
+    #[test]
+    fn all_others_get_the_same_bytes_and_nothing_is_done() {
+        for user in ["alice", "bob", "none", "", "nobody", "a\nb", "root"] {
+            for uid in [33, 1002, 65534, 100_000] {
+                for request in [
+                    gate::request(user),
+                    verify::request(user, "123456", CodeLayout::Code),
+                ] {
+                    let (response, calls) = ask(&request, uid);
+                    assert_eq!(response, not_yours(), "{user} {uid}");
+                    assert_eq!(calls, [format!("foreign {user}")]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn root_has_no_further_right() {
+        for user in ["alice", "none"] {
+            assert_eq!(ask(&gate::request(user), 0).0, not_yours());
+        }
+        assert_eq!(ask(&gate::request("root"), 0).1, ["gate root"]);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_up_is_unavailable() {
+        let unavailable = Response::Reply(ServiceError::Unavailable.message());
+        assert_eq!(ask(&gate::request("broken"), 1000).0, unavailable);
+        let status = b"{\"method\":\"io.twofactor.Status\",\"parameters\":{\"user\":\"alice\"}}\0";
+        assert_eq!(ask(status, 1000).0, unavailable);
+    }
+
+    #[test]
+    fn what_is_no_call_ends_the_connection() {
+        assert_eq!(ask(b"hello\0", 1000).0, Response::Close);
+        assert_eq!(ask(b"\0", 1000).0, Response::Close);
+        let Response::Reply(reply) = ask(b"{\"method\":\"io.twofactor.Begin\"}\0", 1000).0 else {
+            panic!("closed");
+        };
+        assert!(String::from_utf8(reply).unwrap().contains("MethodNotFound"));
+    }
+}

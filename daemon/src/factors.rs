@@ -1,0 +1,237 @@
+//! The users' factors in the files that logins use.
+
+use std::path::{Path, PathBuf};
+
+use twofactor_core::account::Account;
+use twofactor_core::device::{Device, Kind};
+use twofactor_core::state::State;
+use twofactor_core::verify::{self, Accepted, Credential, Form, Gate, Outcome, Rejected};
+use twofactor_protocol::gate::GateAnswer;
+use twofactor_protocol::service::{DeviceEntry, StatusReply};
+use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
+use twofactor_store::attempt::{Failure, Judged, Session};
+use twofactor_store::sys::{accounts, clock};
+use twofactor_store::{Holder, PolicyFile, Store};
+
+use crate::dispatch::{Caller, Unavailable, UserFactors};
+use crate::log;
+
+/// What stands in the log and in the files in place of a PAM service. A client is never asked for one.
+const SERVICE: &str = "twofactord";
+
+/// Policy, records and states.
+#[derive(Debug, Clone)]
+pub struct FileFactors {
+    policy: PathBuf,
+    state: PathBuf,
+}
+
+impl FileFactors {
+    /// The factors in these files.
+    pub fn new(policy: &Path, state: &Path) -> Self {
+        Self {
+            policy: policy.to_owned(),
+            state: state.to_owned(),
+        }
+    }
+
+    fn store(&self) -> Result<Store, Failure> {
+        Ok(Store::open(&self.state, &self.policy)?)
+    }
+
+    /// Does something with the lock-outs and codes of an account, if it has a device.
+    fn of_enrolled<T>(
+        &self,
+        account: &Account,
+        act: impl FnOnce(&mut Session<'_>) -> Result<T, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        let file = PolicyFile::new(&self.policy);
+        let loaded = file.load()?;
+        let store = self.store()?;
+        let Holder {
+            account, record, ..
+        } = store.holder(account)?;
+        if !record.is_some_and(|record| record.is_enrolled()) {
+            return Ok(None);
+        }
+        let mut session = Session {
+            file: &file,
+            loaded,
+            store: &store,
+            holder: &account,
+            service: SERVICE,
+            address: None,
+            clock: clock::now,
+        };
+        act(&mut session).map(Some)
+    }
+
+    fn status_of(&self, account: &Account) -> Result<StatusReply, Failure> {
+        let loaded = PolicyFile::new(&self.policy).load()?;
+        let now = clock::now()?;
+        let mut reply = StatusReply {
+            user: account.name.clone(),
+            devices: Vec::new(),
+            recovery_codes_left: 0,
+            failures: 0,
+            locked: false,
+            locked_for_seconds: None,
+        };
+        if let Some(snapshot) = self.store()?.snapshot(account)? {
+            let (record, state) = (&snapshot.record, &snapshot.state);
+            let gate = verify::daemon_gate(&loaded.policy.throttle, state, now);
+            reply.devices = record.devices.iter().map(|own| entry(own, state)).collect();
+            reply.recovery_codes_left = verify::recovery_codes_left(record, state);
+            reply.failures = state.daemon.in_a_row;
+            reply.locked = gate != Gate::Open;
+            reply.locked_for_seconds = seconds(gate);
+        }
+        Ok(reply)
+    }
+}
+
+impl UserFactors for FileFactors {
+    fn account(&self, user: &str, caller: Caller) -> Result<Option<Account>, Unavailable> {
+        let found = accounts::by_name(user).map_err(Failure::from);
+        logged(found, user, caller)
+    }
+
+    fn status(&self, account: &Account, caller: Caller) -> Result<StatusReply, Unavailable> {
+        logged(self.status_of(account), &account.name, caller)
+    }
+
+    fn gate(&self, account: &Account, caller: Caller) -> Result<GateAnswer, Unavailable> {
+        let gate = self.of_enrolled(account, |session| session.daemon_gate());
+        Ok(match logged(gate, &account.name, caller)? {
+            None => GateAnswer::Unenrolled,
+            Some(Gate::Open) => GateAnswer::Ask,
+            Some(closed) => GateAnswer::Locked(seconds(closed)),
+        })
+    }
+
+    fn verify(
+        &self,
+        account: &Account,
+        caller: Caller,
+        code: &str,
+        form: Form,
+    ) -> Result<VerifyAnswer, Unavailable> {
+        let judged = self.of_enrolled(account, |session| {
+            session.daemon_attempt(code.as_bytes(), form)
+        });
+        let judged = logged(judged, &account.name, caller)?.unwrap_or(Judged::Gone);
+        log::judged(&account.name, caller, &judged);
+        Ok(verify_answer(judged))
+    }
+
+    fn note_foreign(&self, user: &str, caller: Caller) {
+        log::not_yours(user, caller);
+    }
+}
+
+fn logged<T>(outcome: Result<T, Failure>, user: &str, caller: Caller) -> Result<T, Unavailable> {
+    outcome.map_err(|failure| {
+        log::unavailable(user, caller, &failure);
+        Unavailable
+    })
+}
+
+fn entry(device: &Device, state: &State) -> DeviceEntry {
+    let (kind, interval) = match device.kind {
+        Kind::Totp { interval } => ("totp", Some(interval.seconds())),
+        Kind::Hotp => ("hotp", None),
+    };
+    let used = state.device(device.id).map(|entry| entry.last_used);
+    DeviceEntry {
+        name: device.name.to_string(),
+        kind,
+        algorithm: device.algorithm.name(),
+        digits: device.digits.value(),
+        interval,
+        enrolled: device.created,
+        last_used: used.filter(|used| *used > 0),
+    }
+}
+
+const fn seconds(gate: Gate) -> Option<u64> {
+    match gate {
+        Gate::LockedFor(seconds) => Some(seconds),
+        Gate::Open | Gate::LockedUntilUnlock => None,
+    }
+}
+
+/// What the caller is told. A code that is right at another time is "wrong" here, as at a login: a program that guesses must
+/// not learn that it will be right soon.
+fn verify_answer(judged: Judged) -> VerifyAnswer {
+    match judged {
+        Judged::Compared(Outcome::Accepted(accepted)) => {
+            VerifyAnswer::Accepted(accepted_code(accepted))
+        }
+        Judged::Compared(Outcome::Rejected(why)) => match why {
+            Rejected::Wrong | Rejected::ClockDiffers { .. } => VerifyAnswer::Wrong,
+            Rejected::Used { device } => VerifyAnswer::Used(device),
+            Rejected::ClockSetBack { device, seconds } => {
+                VerifyAnswer::Clock(LaggingClock { device, seconds })
+            }
+            Rejected::Spent => VerifyAnswer::Spent,
+            Rejected::BypassExpired => VerifyAnswer::Expired,
+        },
+        Judged::Refused(gate) => VerifyAnswer::Locked(seconds(gate)),
+        Judged::Repeated => VerifyAnswer::Repeated,
+        Judged::Gone => VerifyAnswer::Unenrolled,
+    }
+}
+
+fn accepted_code(accepted: Accepted) -> AcceptedCode {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    AcceptedCode {
+        by: match accepted.by {
+            Credential::Device { name, .. } => CodeOrigin::Device(name),
+            Credential::RecoveryCode { left } => CodeOrigin::RecoveryCode(count(left)),
+            Credential::Bypass => CodeOrigin::Bypass,
+        },
+        password_length: count(accepted.password_len),
+        failures_before: u64::from(accepted.failures_before),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_that_will_be_right_soon_is_a_wrong_one() {
+        let device = || "phone".to_owned();
+        for (why, answer) in [
+            (Rejected::Wrong, VerifyAnswer::Wrong),
+            (
+                Rejected::ClockDiffers {
+                    device: device(),
+                    steps: 2,
+                },
+                VerifyAnswer::Wrong,
+            ),
+            (
+                Rejected::Used { device: device() },
+                VerifyAnswer::Used(device()),
+            ),
+            (
+                Rejected::ClockSetBack {
+                    device: device(),
+                    seconds: 9,
+                },
+                VerifyAnswer::Clock(LaggingClock {
+                    device: device(),
+                    seconds: 9,
+                }),
+            ),
+            (Rejected::Spent, VerifyAnswer::Spent),
+            (Rejected::BypassExpired, VerifyAnswer::Expired),
+        ] {
+            let judged = Judged::Compared(Outcome::Rejected(why));
+            assert_eq!(verify_answer(judged), answer);
+        }
+        let locked = Judged::Refused(Gate::LockedUntilUnlock);
+        assert_eq!(verify_answer(locked), VerifyAnswer::Locked(None));
+    }
+}

@@ -1,0 +1,102 @@
+//! The listening socket: standard input, or one that is made.
+
+use std::fmt;
+use std::fs;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::net::sockopt;
+
+/// A socket that connections come to.
+pub struct ListeningSocket {
+    /// The socket.
+    pub socket: UnixListener,
+    /// Who else can take the connections.
+    pub origin: SocketOrigin,
+}
+
+/// Where a listening socket is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketOrigin {
+    /// From systemd, which starts the daemon anew for the next connection.
+    Inherited,
+    /// Made here: without the daemon there is none.
+    Made,
+}
+
+/// There is no socket to listen on.
+#[derive(Debug)]
+pub enum SocketError {
+    /// Standard input is none.
+    NotInherited,
+    /// Another process listens there.
+    InUse(PathBuf),
+    /// There is something else at that path.
+    NotASocket(PathBuf),
+    /// A system call failed.
+    System(PathBuf, std::io::Error),
+}
+
+impl fmt::Display for SocketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInherited => f.write_str(
+                "standard input is not a listening socket; systemctl start twofactord.socket, or see twofactord --help",
+            ),
+            Self::InUse(path) => write!(f, "{}: another process listens there", path.display()),
+            Self::NotASocket(path) => write!(f, "{}: is there and is no socket", path.display()),
+            Self::System(path, error) => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for SocketError {}
+
+/// The socket at `path`, made anew, or without a path the one on standard input.
+///
+/// # Errors
+/// [`SocketError`].
+pub fn open(path: Option<&Path>) -> Result<ListeningSocket, SocketError> {
+    match path {
+        Some(path) => Ok(ListeningSocket {
+            socket: make(path)?,
+            origin: SocketOrigin::Made,
+        }),
+        None => inherited().ok_or(SocketError::NotInherited),
+    }
+}
+
+fn inherited() -> Option<ListeningSocket> {
+    let stdin = rustix::stdio::stdin();
+    let is_listening = sockopt::socket_domain(stdin) == Ok(rustix::net::AddressFamily::UNIX)
+        && sockopt::socket_acceptconn(stdin) == Ok(true);
+    if !is_listening {
+        return None;
+    }
+    let socket = stdin.as_fd().try_clone_to_owned().ok()?;
+    Some(ListeningSocket {
+        socket: UnixListener::from(socket),
+        origin: SocketOrigin::Inherited,
+    })
+}
+
+fn make(path: &Path) -> Result<UnixListener, SocketError> {
+    let failed = |error| SocketError::System(path.to_owned(), error);
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(SocketError::NotASocket(path.to_owned()));
+        }
+        Ok(_) if UnixStream::connect(path).is_ok() => {
+            return Err(SocketError::InUse(path.to_owned()));
+        }
+        // Left behind by a daemon that was killed.
+        Ok(_) => fs::remove_file(path).map_err(failed)?,
+    }
+    let socket = UnixListener::bind(path).map_err(failed)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666)).map_err(failed)?;
+    Ok(socket)
+}

@@ -1,0 +1,125 @@
+//! Log lines on standard error, which systemd hands to the journal: `key=value`, as those of the module.
+
+use std::fmt::Display;
+
+use rustix::fs::FileType;
+use twofactor_core::log::line::Line;
+use twofactor_core::verify::{Accepted, Credential, Gate, Outcome, Rejected};
+use twofactor_store::attempt::{Failure, Judged};
+
+use crate::dispatch::Caller;
+
+/// The level of a line (syslog(3)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Something is unusable.
+    Error = 3,
+    /// A lock-out.
+    Warning = 4,
+    /// A refusal.
+    Notice = 5,
+    /// A success.
+    Info = 6,
+}
+
+/// Writes one line. Where nothing reads the log, the answer to the user does not depend on it.
+pub fn line(level: Level, text: &str) {
+    let stderr = rustix::stdio::stderr();
+    // The journal takes the level from the beginning of the line (sd-daemon(3)).
+    let is_journal = rustix::fs::fstat(stderr)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket);
+    let line = if is_journal {
+        format!("<{}>{text}\n", level as u8)
+    } else {
+        format!("{text}\n")
+    };
+    let _ = rustix::io::write(stderr, line.as_bytes());
+}
+
+/// The beginning of a line about a call of a user.
+fn about(user: &str, caller: Caller) -> Line {
+    Line::default()
+        .with("user", &user)
+        .with("uid", &caller.uid)
+        .with("pid", &caller.pid)
+}
+
+/// A call that names another user than the caller.
+pub fn not_yours(user: &str, caller: Caller) {
+    let text = about(user, caller).with("result", &"not-yours");
+    line(Level::Notice, text.as_str());
+}
+
+/// A call that could not be answered.
+pub fn unavailable(user: &str, caller: Caller, failure: &Failure) {
+    let text = about(user, caller)
+        .with("result", &"error")
+        .saying("error", failure);
+    let text = match failure.hint() {
+        Some(hint) => text.saying("hint", &hint),
+        None => text,
+    };
+    line(Level::Error, text.as_str());
+}
+
+/// A connection that is not served.
+pub fn refused(uid: u32, result: &str) {
+    let text = Line::default().with("uid", &uid).with("result", &result);
+    line(Level::Warning, text.as_str());
+}
+
+/// What became of a code.
+pub fn judged(user: &str, caller: Caller, judged: &Judged) {
+    let text = about(user, caller);
+    let (level, text) = match judged {
+        Judged::Compared(Outcome::Accepted(accepted)) => {
+            (Level::Info, accepted_line(text, accepted))
+        }
+        Judged::Compared(Outcome::Rejected(why)) => (Level::Notice, rejected_line(text, why)),
+        Judged::Refused(gate) => (Level::Warning, closed_line(text, *gate)),
+        Judged::Repeated => (Level::Notice, result(text, &"repeated-code")),
+        Judged::Gone => (Level::Notice, result(text, &"unenrolled")),
+    };
+    line(level, text.as_str());
+}
+
+fn result(text: Line, word: &dyn Display) -> Line {
+    text.with("result", word)
+}
+
+fn accepted_line(text: Line, accepted: &Accepted) -> Line {
+    let text = result(text, &"accepted");
+    let text = match &accepted.by {
+        Credential::Device { name, offset } => text.with("device", name).with("offset", offset),
+        Credential::RecoveryCode { left } => {
+            text.with("device", &"recovery-code").with("left", left)
+        }
+        Credential::Bypass => text.with("device", &"bypass"),
+    };
+    match accepted.failures_before {
+        0 => text,
+        count => text.with("failures_before", &count),
+    }
+}
+
+fn rejected_line(text: Line, why: &Rejected) -> Line {
+    match why {
+        Rejected::Wrong => result(text, &"wrong"),
+        Rejected::ClockDiffers { device, steps } => result(text, &"wrong")
+            .with("device", device)
+            .with("steps_off", steps),
+        Rejected::Used { device } => result(text, &"used").with("device", device),
+        Rejected::ClockSetBack { device, seconds } => result(text, &"clock-set-back")
+            .with("device", device)
+            .with("behind", seconds),
+        Rejected::Spent => result(text, &"spent"),
+        Rejected::BypassExpired => result(text, &"bypass-expired"),
+    }
+}
+
+fn closed_line(text: Line, gate: Gate) -> Line {
+    match gate {
+        Gate::LockedFor(seconds) => result(text, &"throttled").with("seconds", &seconds),
+        _ => result(text, &"locked").saying("hint", &"twofactor unlock"),
+    }
+}

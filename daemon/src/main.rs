@@ -1,0 +1,57 @@
+//! The daemon: users ask it about their own factor, and programs that run as the user have codes judged by it.
+//!
+//! [`dispatch`] decides what a message is answered with, without input and output; [`factors`] does it with the files that
+//! logins use; [`connection`] and [`listener`] are the sockets, and [`admission`] the limits on connections.
+#![forbid(unsafe_code)]
+
+mod admission;
+mod arguments;
+mod connection;
+mod dispatch;
+mod factors;
+mod listener;
+mod log;
+mod serve;
+
+use std::process::ExitCode;
+
+use twofactor_store::sys::wipe;
+
+use arguments::{Action, Arguments};
+use factors::FileFactors;
+
+/// What is freed is wiped first: codes pass through this program.
+#[global_allocator]
+static HEAP: wipe::Wiping = wipe::Wiping;
+
+fn main() -> ExitCode {
+    // The text of a panic may hold anything, and the connection that met it ends.
+    std::panic::set_hook(Box::new(|_| log::line(log::Level::Error, "result=panic")));
+    let words = std::env::args_os().skip(1);
+    match arguments::parse(words) {
+        Ok(Action::Print(text)) => {
+            let _ = rustix::io::write(rustix::stdio::stdout(), text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Ok(Action::Serve(arguments)) => run(&arguments),
+        Err(error) => fail(2, &error),
+    }
+}
+
+fn run(arguments: &Arguments) -> ExitCode {
+    let listening = match listener::open(arguments.listen.as_deref()) {
+        Ok(listening) => listening,
+        Err(error) => return fail(4, &error),
+    };
+    serve::raise_open_files();
+    let factors = FileFactors::new(&arguments.policy, &arguments.state);
+    match serve::until_idle(&listening, factors) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(4, &error),
+    }
+}
+
+fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
+    log::line(log::Level::Error, &format!("twofactord: {error}"));
+    ExitCode::from(code)
+}

@@ -1,0 +1,18 @@
+//! The daemon on real sockets.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+#[path = "../common/enrolled.rs"]
+mod enrolled;
+
+mod calls;
+mod limits;
+
+/// One code ends a login, and what follows is not held up.
+const QUICK: &str = "enabled = true\ntries = 1\n[throttle]\ndelay = 0\n";

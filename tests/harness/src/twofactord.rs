@@ -1,0 +1,80 @@
+//! The daemon of the product on a private machine.
+#![forbid(unsafe_code)]
+
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::artefacts;
+use crate::exec::{Program, Running};
+use crate::machine::Machine;
+
+/// Where the module looks for the daemon.
+pub const SOCKET: &str = "/run/twofactor/socket";
+
+/// A running daemon, which ends with this.
+pub struct Daemon(Running);
+
+impl Machine {
+    /// Starts the daemon as root, and waits until it listens.
+    ///
+    /// # Panics
+    /// When it was not built, or does not listen within 20 seconds.
+    pub fn daemon(&self) -> Daemon {
+        artefacts::daemon();
+        let directory = ["-d", "-m", "0755", "/run/twofactor"];
+        self.run("install", &directory).ok();
+        let program = self.program("/usr/local/sbin/twofactord");
+        let daemon = Daemon(program.args(&["--listen", SOCKET]).start());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while UnixStream::connect(SOCKET).is_err() {
+            assert!(Instant::now() < deadline, "no socket: {}", daemon.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        daemon
+    }
+
+    /// A client of the daemon that sends this as it is.
+    pub fn daemonask(&self, message: impl Into<Vec<u8>>) -> Program {
+        let client = self.program("/usr/local/bin/daemonask");
+        client.arg(SOCKET).input(message)
+    }
+
+    /// Puts a call to the daemon as a user: the parameters of the reply, or the name of its error.
+    ///
+    /// # Panics
+    /// When the reply is none.
+    pub fn call_daemon(
+        &self,
+        user: &str,
+        method: &str,
+        parameters: &Value,
+    ) -> Result<Value, String> {
+        let call = json!({"method": method, "parameters": parameters});
+        let run = self.daemonask(format!("{call}\0")).user(user).run().ok();
+        let reply: Value = serde_json::from_str(&run.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", run.stdout));
+        match reply["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(reply["parameters"].clone()),
+        }
+    }
+}
+
+impl Daemon {
+    /// Kills it. Its socket stays behind.
+    pub fn kill(self) {
+        self.0.kill();
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.0.stderr()
+    }
+
+    /// Its process number as the test sees it.
+    pub fn pid(&self) -> u32 {
+        self.0.pid()
+    }
+}
