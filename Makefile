@@ -113,7 +113,7 @@ lint:
 
 ## test-browser       logins on Cockpit's page, in Chromium
 test-browser: need-browser build
-	$(test_module) --features browser-tests --test cockpit_page
+	$(test_module) --features browser-tests --test cockpit
 
 ## test-apps          Dovecot, vsftpd, openvpn, i3lock, LightDM; installs them
 test-apps: need-apps harness
@@ -126,7 +126,7 @@ test-system: need-system deb
 	cmp $(target)/deb/*.deb $(target)/system/again/*.deb
 	$(as_root) scripts/system-root $(target)/system
 	test -e $(target)/system/before/*.deb || scripts/deb $(target)/system/before 80a8f7e
-	$(test_module) --features system-tests --test package -- --test-threads=2
+	$(test_module) --features system-tests --test package -- debian:: --test-threads=2
 
 ## test-dist test-rpm the source archive and the RPM hold what they should
 test-dist: need-dist rust
@@ -162,11 +162,11 @@ mutants: need-build rust
 ## faults races       system calls fail, logins coincide; EVERY=7 is faster
 EVERY = 1
 faults: need-test harness
-	FAULTS_EVERY=$(EVERY) $(test_module) --features whole-sweeps --test faults --test callers \
-		-- --nocapture --test-threads=2
+	FAULTS_EVERY=$(EVERY) $(test_module) --features whole-sweeps --test faults \
+		-- sweeps:: --nocapture --test-threads=2
 
 races: need-test harness
-	$(test_module) --features whole-sweeps --test races --test at_once -- --nocapture --test-threads=1
+	$(test_module) --features whole-sweeps --test faults -- races:: at_once:: --nocapture --test-threads=1
 
 ## coverage           which lines of src/ and crates/ the tests run, by file
 coverage: need-test rust
@@ -190,7 +190,7 @@ bench-uniform: need-test build
 ## budget             writes tests/data/budget.toml anew: what the module costs
 # One thread: the tests write to one file.
 budget: need-test harness
-	BUDGET_WRITE=1 $(test_module) --test budget -- --test-threads=1
+	BUDGET_WRITE=1 $(test_module) --test module -- budget:: --test-threads=1
 	@grep -v '^#' tests/data/budget.toml
 
 ## demo               a login through real sshd, for you to watch; INTERACTIVE=1

@@ -10,8 +10,6 @@
     reason = "a benchmark: what fails must end it, and it measures time"
 )]
 
-#[path = "../tests/common/enrolled.rs"]
-mod enrolled;
 #[allow(dead_code, reason = "made for pamdrive, which needs more of it")]
 #[path = "../tests/harness/src/bin/pamdrive/libpam.rs"]
 mod libpam;
@@ -25,7 +23,7 @@ use std::time::{Duration, Instant};
 use harness::{Machine, artefacts};
 use twofactor_core::device::Kind;
 
-use enrolled::{Token, add_account, device, write_record_in};
+use harness::enrolled::{Token, add_account, device, write_record_in};
 use libpam::{Conversation, Message, Phase, Reply, Start, Transaction};
 
 /// There is no lock-out, and the first refusal ends a login.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use harness::otp::{hotp_codes, unix_time};
 use harness::{Machine, Program};
 
-use crate::enrolled::SECRET;
 use crate::world::ROOT;
+use harness::enrolled::SECRET;
 
 /// Seconds for which a code of a device that counts time is shown.
 const INTERVAL: u64 = 30;

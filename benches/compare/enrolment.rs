@@ -9,8 +9,8 @@ use harness::Machine;
 use twofactor_core::account::Account;
 use twofactor_core::device::Kind;
 
-use crate::enrolled::SECRET;
 use crate::world::{ROOT, command, write};
+use harness::enrolled::SECRET;
 
 /// Enrols a user for pam_twofactor and google-authenticator, counting time or logins.
 pub fn enrol(machine: &Machine, account: &Account, kind: Kind) {

@@ -15,8 +15,6 @@
 
 mod calls;
 mod codes;
-#[path = "../../tests/common/enrolled.rs"]
-mod enrolled;
 mod enrolment;
 mod goals;
 mod instructions;
@@ -37,8 +35,8 @@ use serde_json::{Map, Value, json};
 use twofactor_core::account::Account;
 use twofactor_core::device::Kind;
 
-use enrolled::add_account;
 use enrolment::{enrol, oath_line, write_oath};
+use harness::enrolled::add_account;
 use worker::{Answer, Worker};
 use world::{CROWD, FLOORS, PEERS, USER, WIDE_OATH, member};
 

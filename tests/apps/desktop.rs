@@ -1,13 +1,12 @@
 //! Screens: i3lock, which runs as the user, and LightDM with its greeter, on a display without a screen.
-#![forbid(unsafe_code)]
 
 use std::time::Duration;
 
 use harness::{Machine, PASSWORD, Running};
 
 use super::{BOTH, REST, two_users, wait_for};
-use crate::common::logged;
-use crate::patient;
+use harness::logins::logged;
+use harness::patient;
 
 /// An X server that needs no screen.
 fn display(machine: &Machine) -> Running {

@@ -1,19 +1,13 @@
 //! Programs that use PAM, as their packages bring them: Dovecot, vsftpd, openvpn, i3lock, LightDM. By hand before a release:
-//! `make test-apps`. Each runs on the loopback interface of a private machine, or on a display without a screen.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test"
+    reason = "what fails in a test must fail it at once"
 )]
-
-#[path = "../common/mod.rs"]
-mod common;
-
-#[path = "../common/patient.rs"]
-mod patient;
+//! `make test-apps`. Each runs on the loopback interface of a private machine, or on a display without a screen.
 
 mod desktop;
 mod servers;
@@ -21,8 +15,9 @@ mod vpn;
 
 use std::time::Duration;
 
-use common::Phone;
 use harness::Machine;
+use harness::logins;
+use harness::logins::Phone;
 
 /// Password, then code.
 const BOTH: &str = "auth requisite pam_unix.so nodelay\nauth [success=ok ignore=ignore default=die] pam_twofactor.so\n";
@@ -32,8 +27,8 @@ const REST: &str = "account [success=ok ignore=ignore default=die] pam_twofactor
 
 /// A machine with alice, who has a phone, and bob, who has none.
 fn two_users() -> (Machine, Phone) {
-    let machine = common::machine();
-    let phone = common::enrolled(&machine, "alice");
+    let machine = logins::machine();
+    let phone = logins::enrolled(&machine, "alice");
     machine.add_user("bob");
     (machine, phone)
 }

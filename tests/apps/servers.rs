@@ -1,12 +1,11 @@
 //! Servers with one field: Dovecot and vsftpd.
-#![forbid(unsafe_code)]
 
 use std::net::TcpStream;
 
 use harness::{Machine, PASSWORD, Running};
 
 use super::{BOTH, ONE_FIELD, REST, two_users, wait_for};
-use crate::common::{Phone, logged};
+use harness::logins::{Phone, logged};
 
 const IMAP: u16 = 1430;
 const FTP: u16 = 2121;

@@ -1,12 +1,11 @@
 //! openvpn with a static challenge: its plugin answers the question for the code with what was typed for it.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 
 use harness::{Machine, PASSWORD, Running};
 
 use super::{BOTH, ONE_FIELD, REST, happens, two_users, wait_for};
-use crate::common::Phone;
+use harness::logins::Phone;
 
 const KEYS: &str = "\
 set -e

@@ -1,15 +1,14 @@
 //! Logins on Cockpit's login page with password and code: real cockpit-ws, Chromium, libpam, and the stack `pam.d/cockpit`.
 #![forbid(unsafe_code)]
 #![allow(
+    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test"
+    reason = "what fails in a test must fail it at once"
 )]
 
-mod common;
-
-use common::{enrolled, logged, machine, policy};
+use harness::logins::{enrolled, logged, machine, policy};
 use harness::{LoginPage, Machine, PASSWORD, Page, Totp};
 use serde_json::Value;
 

@@ -1,22 +1,11 @@
 //! What helps when a device is lost: a second one, and recovery codes on paper.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
 
 use std::os::unix::fs::MetadataExt;
 
-use desk::{ASK, BACKUP, Shown, begin, desk_on, give, give_phone, json, lets_in, strings};
-use enrolled::record_path;
 use harness::Machine;
+use harness::desk;
+use harness::desk::{ASK, BACKUP, Shown, begin, desk_on, give, give_phone, json, lets_in, strings};
+use harness::enrolled::record_path;
 
 /// Names of a user's devices.
 fn devices(machine: &Machine, user: &str) -> Vec<String> {

@@ -1,11 +1,4 @@
 //! Completion in the shells: bash for real, zsh and fish by what their scripts name.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
 use std::process::Command;
 

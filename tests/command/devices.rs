@@ -1,18 +1,6 @@
 //! Several devices of one user, enrolled one after the other or at once; tokens that count; recovery codes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-
-use desk::{
+use harness::desk::{
     begin, desk_on, finish, give, give_phone, json, json_error, keys, lets_in, strings, terminal,
 };
 use harness::{Running, Totp, hotp};

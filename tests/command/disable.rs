@@ -1,19 +1,7 @@
 //! `twofactor disable`: one action that always works, needs no code and keeps every secret.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-
-use desk::{desk, desk_on, give, give_phone, is_asked, json, lets_in, terminal};
-use enrolled::{login, policy_path, record_path, run, state_path};
+use harness::desk::{desk, desk_on, give, give_phone, is_asked, json, lets_in, terminal};
+use harness::enrolled::{login, policy_path, record_path, run, state_path};
 use harness::pam::code;
 
 #[test]

@@ -1,22 +1,10 @@
 //! `twofactor enable`: what it announces, asks, refuses and changes, and for whom.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-
-use desk::{
+use harness::desk::{
     ASK, Shown, caller, desk, finish, give, give_phone, is_asked, json, json_error, keys, lets_in,
     strings, terminal,
 };
-use enrolled::{add_stack, login, policy_path, record_path, run};
+use harness::enrolled::{add_stack, login, policy_path, record_path, run};
 use harness::{Machine, PASSWORD, Program};
 
 /// The same command with another answer of the kernel about its clock.

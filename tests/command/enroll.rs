@@ -1,24 +1,10 @@
 //! `twofactor enroll`: what a new device is, what is shown of it, and that it counts only after a code of it was
 //! typed. Codes come from oathtool, which is given what a person would type into an app.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-#[path = "common/snapshot.rs"]
-mod snapshot;
-
-use desk::{ASK, begin, desk, desk_on, finish, give, is_asked, json, lets_in};
-use enrolled::{record_path, state_path};
 use harness::Totp;
-use snapshot::Snapshot;
+use harness::desk::{ASK, begin, desk, desk_on, finish, give, is_asked, json, lets_in};
+use harness::enrolled::{record_path, state_path};
+use harness::snapshot::Snapshot;
 
 fn nothing_is_kept_of(user: &str) -> bool {
     !record_path(user).exists() && !state_path(user).exists()

@@ -1,22 +1,8 @@
 //! Exit codes, and errors that say what happened and what to do next.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-#[path = "common/snapshot.rs"]
-mod snapshot;
-
-use desk::{desk, desk_on, give, json_error};
-use enrolled::{record_path, state_path};
-use snapshot::Snapshot;
+use harness::desk::{desk, desk_on, give, json_error};
+use harness::enrolled::{record_path, state_path};
+use harness::snapshot::Snapshot;
 
 /// Every subcommand, with the arguments that it needs for a user.
 fn subcommands(user: &str) -> Vec<Vec<&str>> {

@@ -1,21 +1,10 @@
 //! Devices for other programs: what they take, what they cannot, and what comes back.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use desk::{desk_on, give, give_phone, json, keys, lets_in, parse};
-use enrolled::set_state;
+use harness::desk::{desk_on, give, give_phone, json, keys, lets_in, parse};
+use harness::enrolled;
+use harness::enrolled::set_state;
 use harness::pam::{Drive, code};
 use harness::{Machine, Totp, hotp};
 

@@ -1,20 +1,10 @@
 //! Grace as an administrator sees and ends it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-
-use desk::{give, json};
-use enrolled::{SERVICE, Token, add_stack, enrol, machine, run, set_state};
 use harness::Machine;
+use harness::desk;
+use harness::desk::{give, json};
+use harness::enrolled;
+use harness::enrolled::{SERVICE, Token, add_stack, enrol, machine, run, set_state};
 use harness::pam::{Drive, code};
 use serde_json::Value;
 

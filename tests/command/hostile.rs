@@ -1,28 +1,14 @@
 //! Names that a directory service, a file or a caller made up to steer the administrator's terminal or shell: every
 //! subcommand prints them harmlessly, and what it suggests to type has exactly the intended words.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-#[path = "common/suggested.rs"]
-mod suggested;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-use desk::{caller, desk, give_phone, json, json_error, parse};
-use enrolled::record_path;
 use harness::Machine;
-use suggested::{hostile, suggestions};
+use harness::desk::{caller, desk, give_phone, json, json_error, parse};
+use harness::enrolled::record_path;
+use harness::suggested::{hostile, suggestions};
 
 /// A name of each kind: escapes (C0, C1), directions, what shells expand, quotes, what ends a command, what is an option.
 const NAMES: [&str; 8] = [

@@ -1,22 +1,10 @@
 //! Devices from other programs: taken from the programs themselves, used there before and here afterwards.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use desk::{desk_on, give_phone, json, keys, lets_in, parse, terminal};
-use enrolled::{SECRET, SERVICE, add_stack, login, record_path, run, state_of};
+use harness::desk::{desk_on, give_phone, json, keys, lets_in, parse, terminal};
+use harness::enrolled::{SECRET, SERVICE, add_stack, login, record_path, run, state_of};
 use harness::pam::{Drive, code};
 use harness::{Machine, Totp, hotp};
 use serde_json::Value;

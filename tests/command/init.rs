@@ -1,23 +1,11 @@
 //! `twofactor init`: the one way in which a state directory begins, and what a lost or a wrong one does.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
 
 use std::fs;
 use std::path::Path;
 
-use desk::{desk_on, desk_without_store, give, give_phone, is_asked, json, json_error};
-use enrolled::{enrol, login, machine, run};
 use harness::Machine;
+use harness::desk::{desk_on, desk_without_store, give, give_phone, is_asked, json, json_error};
+use harness::enrolled::{enrol, login, machine, run};
 use harness::pam::code;
 use serde_json::json;
 

@@ -1,18 +1,8 @@
 //! The command line: other names of commands, arguments that may be left out, and what was meant by a mistyped one.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-
-use desk::{ASK, caller, desk, desk_on, finish, give, give_phone, json, parse};
+use harness::desk::{
+    ASK, Shown, caller, desk, desk_on, finish, give, give_phone, json, lets_in, parse,
+};
 use harness::{Machine, Program, Totp, hotp};
 
 /// The command as sudo starts it for a caller.
@@ -111,7 +101,7 @@ fn without_a_name_it_is_for_the_caller_of_sudo() {
     let mut pty = under_sudo(&machine, "bob", &["enroll"]).pty_of(80, 24);
     let text = pty.expect(ASK);
     assert!(text.starts_with("For bob, who called sudo.\n"), "{text}");
-    let phone = desk::Shown::read(&text).totp();
+    let phone = Shown::read(&text).totp();
     pty.send_line(&phone.code());
     assert_eq!(finish(pty).code, Some(0));
 
@@ -240,7 +230,7 @@ fn a_phone_of_ones_own_lets_one_in() {
     let machine = desk_on();
     let run = under_sudo(&machine, "alice", &["enrol", "--no-confirm", "--json"]).run();
     let phone = Totp::new(json(run)["secret"].as_str().unwrap());
-    assert!(desk::lets_in("alice", &phone.code()));
+    assert!(lets_in("alice", &phone.code()));
 }
 
 #[test]

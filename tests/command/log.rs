@@ -1,21 +1,9 @@
 //! What the command writes to the system log.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 
-use desk::{begin, caller, desk, desk_on, finish, json, strings, terminal};
+use harness::desk::{begin, caller, desk, desk_on, finish, json, strings, terminal};
 
 #[test]
 fn r33_the_log_names_every_change_and_no_secret() {

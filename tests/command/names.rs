@@ -1,23 +1,12 @@
 //! Names: aliases, renamed users, and `twofactor rename` and `adopt`, by the command and by logins.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-use desk::{desk_on, give, give_phone, is_asked, json, json_error, lets_in, strings};
-use enrolled::{Token, add_recovery_codes, enrol, login, machine, run};
 use harness::Machine;
+use harness::desk;
+use harness::desk::{desk_on, give, give_phone, is_asked, json, json_error, lets_in, strings};
+use harness::enrolled::{Token, add_recovery_codes, enrol, login, machine, run};
 use harness::pam::code;
 use serde_json::json;
 

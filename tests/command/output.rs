@@ -1,19 +1,7 @@
 //! Where output goes: into pipes without escape sequences, to terminals without colours, and to nobody.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-
-use desk::{desk_on, give, give_phone};
 use harness::Machine;
+use harness::desk::{desk_on, give, give_phone};
 
 /// Every kind of command, each with what it writes to people; the user is alice, who has a device.
 fn commands(machine: &Machine) -> Vec<Vec<String>> {

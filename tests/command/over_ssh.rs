@@ -1,14 +1,9 @@
 //! Enrolment by an administrator who is logged in over ssh: what arrives on the screen at home.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
-mod common;
-#[path = "common/screen.rs"]
-mod screen;
-
-use common::{ASK_PASSWORD, machine};
 use harness::PASSWORD;
-use screen::Background::{Dark, Light};
+use harness::logins::{ASK_PASSWORD, machine};
+use harness::screen;
+use harness::screen::Background::{Dark, Light};
 
 #[test]
 fn r30_the_code_can_be_scanned_from_an_ssh_client_and_confirmed_there() {

@@ -1,21 +1,9 @@
 //! `twofactor policy show|set|check`, and what the settings do at a login.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-
-use desk::{
+use harness::desk::{
     desk, desk_on, give, give_phone, is_asked, json, keys, lets_in, parse, strings, terminal,
 };
-use enrolled::{logged, login, policy_path, record_path, run};
+use harness::enrolled::{logged, login, policy_path, record_path, run};
 use harness::pam::code;
 use harness::{Machine, Totp};
 

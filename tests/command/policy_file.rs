@@ -1,19 +1,7 @@
 //! What `twofactor policy set` leaves of the file as it was, what it refuses, and what `policy check` finds.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-
-use desk::{desk, desk_on, desk_without_store, json, json_error, parse};
-use enrolled::policy_path;
+use harness::desk::{desk, desk_on, desk_without_store, json, json_error, parse};
+use harness::enrolled::policy_path;
 use harness::{Machine, workspace};
 
 /// `policy set`, which is expected to work.

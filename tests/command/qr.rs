@@ -1,23 +1,11 @@
 //! The QR codes on the terminal: drawn as a picture, read by zbarimg, on dark and on light screens.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-#[path = "common/screen.rs"]
-mod screen;
-
-use desk::{ASK, Shown, begin, desk, finish, give, give_phone, json, lets_in, parse, terminal};
 use harness::Totp;
-use screen::Background::{Dark, Light};
-use screen::{scan, scan_blurred};
+use harness::desk::{
+    ASK, Shown, begin, desk, finish, give, give_phone, json, lets_in, parse, terminal,
+};
+use harness::screen::Background::{Dark, Light};
+use harness::screen::{scan, scan_blurred};
 
 /// The plain parameters of a URI.
 fn parameter<'a>(uri: &'a str, name: &str) -> &'a str {

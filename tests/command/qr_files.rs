@@ -1,26 +1,13 @@
 //! QR codes as files, read by zbarimg, and URIs with names that need escaping.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-#[path = "common/screen.rs"]
-mod screen;
 
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-use desk::{begin, desk, desk_on, give, give_phone, lets_in};
-use enrolled::{logged, record_path};
+use harness::desk;
+use harness::desk::{begin, desk, desk_on, give, give_phone, lets_in};
+use harness::enrolled::{logged, record_path};
+use harness::screen::{Background, read, scan};
 use harness::{Machine, Totp};
-use screen::{Background, read, scan};
 
 /// Where an administrator would put files.
 fn place(machine: &Machine, name: &str) -> (PathBuf, String) {

@@ -1,22 +1,10 @@
 //! `twofactor renew` and `unset`: a new secret for a device, and none at all.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-
-use desk::{
+use harness::Totp;
+use harness::desk::{
     ASK, begin, desk_on, give, give_phone, is_asked, json, keys, lets_in, parse, strings, terminal,
 };
-use enrolled::{record_path, state_path};
-use harness::Totp;
+use harness::enrolled::{record_path, state_path};
 
 fn files(user: &str) -> [Vec<u8>; 2] {
     [record_path(user), state_path(user)].map(|path| std::fs::read(path).unwrap())

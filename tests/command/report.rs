@@ -1,20 +1,8 @@
 //! What every subcommand has in common: help, exit codes, errors that say what to do next, JSON with stable keys.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-
-use desk::{desk, desk_on, give, give_phone, json, json_error, keys, parse};
-use enrolled::{device, policy_path, record_path, write_record};
 use harness::Machine;
+use harness::desk::{desk, desk_on, give, give_phone, json, json_error, keys, parse};
+use harness::enrolled::{device, policy_path, record_path, write_record};
 use serde_json::Value;
 use twofactor_core::account::Account;
 use twofactor_core::device::Kind;

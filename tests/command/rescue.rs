@@ -1,22 +1,12 @@
 //! Lost phones: `renew`, `unset`, `bypass`, `recovery-codes`, `unlock`. Each helps one user, and nobody else's files
 //! or logins are touched.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
 
 use std::time::Duration;
 
-use desk::{desk_on, give, give_phone, json, json_error, keys, lets_in, parse, strings, terminal};
-use enrolled::{login, record_path, run, state_of, state_path};
+use harness::desk::{
+    desk_on, give, give_phone, json, json_error, keys, lets_in, parse, strings, terminal,
+};
+use harness::enrolled::{login, record_path, run, state_of, state_path};
 use harness::pam::code;
 use harness::{Machine, PASSWORD, Totp, hotp};
 use twofactor_core::state::{SLOT_LEN, encode, encode_file};

@@ -1,24 +1,12 @@
 //! Where secrets are: in the record, on the screen when they are asked for, and nowhere else.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE32_NOPAD;
-use desk::{begin, desk, desk_on, give, give_phone, json, strings};
-use enrolled::{record_path, state_path};
+use harness::desk::{begin, desk, desk_on, give, give_phone, json, strings};
+use harness::enrolled::{record_path, state_path};
 use harness::{Machine, Totp};
 
 /// Where the id of the state directory is noted.

@@ -1,20 +1,11 @@
 //! `twofactor setup`: from the files of Debian to logins with a code and back, with a real sshd, sudo and client.
-#![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use common::{Phone, enroll};
+use harness::logins::{Phone, enroll};
 use harness::{Machine, PASSWORD, Program, Pty, Run, Running};
 
 const POLICY: &str =

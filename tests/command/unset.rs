@@ -1,19 +1,7 @@
 //! What `unset` and `disable` say beforehand, and what `unset` refuses.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-
-use desk::{desk, desk_on, give, give_phone, json, strings, terminal};
-use enrolled::record_path;
+use harness::desk::{desk, desk_on, give, give_phone, json, strings, terminal};
+use harness::enrolled::record_path;
 use harness::{Machine, Totp};
 
 const SSHD: &str = "enabled = true\n[services]\nsshd = true\n";

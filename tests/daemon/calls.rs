@@ -1,12 +1,11 @@
 //! Calls: who is answered, what about, and what is counted.
-#![forbid(unsafe_code)]
 
 use harness::Machine;
 use harness::pam::code;
 use serde_json::{Value, json};
 
 use super::QUICK;
-use crate::enrolled::{
+use harness::enrolled::{
     SECRET, Token, add_account, add_recovery_codes, enrol, machine, policy_path, state_of,
 };
 
@@ -215,7 +214,7 @@ fn of_guesses_at_once_five_are_compared() {
     assert!(!log.contains("accepted"), "{log}");
     drop(running);
     let again = alice.login().rhost("192.0.2.7").run();
-    assert_eq!(again.auth, crate::enrolled::IGNORED, "grace is as it was");
+    assert_eq!(again.auth, harness::enrolled::IGNORED, "grace is as it was");
 }
 
 fn now() -> u64 {

@@ -1,5 +1,4 @@
 //! No client keeps others from being served.
-#![forbid(unsafe_code)]
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -9,7 +8,7 @@ use harness::{Machine, Running};
 use serde_json::json;
 
 use super::QUICK;
-use crate::enrolled::{add_account, enrol, machine};
+use harness::enrolled::{add_account, enrol, machine};
 
 /// Connections that say nothing, all of them open.
 fn hold(machine: &Machine, words: &[&str], count: usize) -> Running {

@@ -5,11 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test"
+    reason = "what fails in a test must fail it at once"
 )]
-
-#[path = "../common/enrolled.rs"]
-mod enrolled;
 
 mod calls;
 mod limits;

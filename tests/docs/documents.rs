@@ -2,13 +2,6 @@
 //!
 //! There, a name with two colons between backticks is a test, the file below one of [`ROOTS`] and the function; what begins
 //! with a directory of the repository is a file.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -57,12 +50,12 @@ fn every_row_names_a_test_or_says_that_there_is_none() {
 
 #[test]
 fn the_reader_tells_what_exists() {
-    let row = "| a | `documents::the_reader_tells_what_exists`, `crates/store/src/attempt.rs` and `0` of `N` |";
+    let row = "| a | `docs/documents::the_reader_tells_what_exists`, `crates/store/src/attempt.rs` and `0` of `N` |";
     let found = spans(row);
     assert_eq!(
         found,
         [
-            "documents::the_reader_tells_what_exists",
+            "docs/documents::the_reader_tells_what_exists",
             "crates/store/src/attempt.rs",
             "0",
             "N"
@@ -70,8 +63,8 @@ fn the_reader_tells_what_exists() {
     );
     assert!(found.iter().all(|span| exists(span)));
     for gone in [
-        "documents::spans",
-        "documents::no_such_test",
+        "docs/documents::spans",
+        "docs/documents::no_such_test",
         "no_such_file::the_reader_tells_what_exists",
         "src/no_such_file.rs",
         "verify::charge",

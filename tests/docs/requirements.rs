@@ -1,11 +1,4 @@
 //! Every requirement that is provable here has a test that bears its number: `fn r25_…`, `fn r14_r15_…`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
 use std::collections::BTreeSet;
 use std::fs;

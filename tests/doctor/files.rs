@@ -1,27 +1,13 @@
 //! `twofactor doctor` on machines whose files, accounts, disk or clock were broken on purpose.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-mod common;
-#[path = "common/desk.rs"]
-mod desk;
-#[path = "common/enrolled.rs"]
-mod enrolled;
-#[path = "common/patient.rs"]
-mod patient;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
-use enrolled::{change_record, policy_path, record_path, set_state, state_path};
 use harness::Machine;
-use patient::{all, doctor, finding, found, healthy, report, ways, with_clock};
+use harness::desk;
+use harness::enrolled::{change_record, policy_path, record_path, set_state, state_path};
+use harness::patient::{all, doctor, finding, found, healthy, report, ways, with_clock};
 use twofactor_core::STATE_DIR;
 use twofactor_core::state::COUNTER_UNKNOWN;
 

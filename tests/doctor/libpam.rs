@@ -1,22 +1,15 @@
 //! What `twofactor doctor` expects of a stack, beside what real libpam makes of it: hundreds of stacks, made up at
 //! random but the same each time.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
 #[allow(dead_code, unused_imports, reason = "the command uses more of it")]
-#[path = "../cli/src/doctor/pam/mod.rs"]
-mod libpam;
+#[path = "../../cli/src/doctor/pam/mod.rs"]
+mod pam;
 
 use std::path::Path;
 
 use harness::Machine;
 use harness::pam::{Drive, Outcome};
-use libpam::{Code, Files, Module, Source, dispatch, read};
+use pam::{Code, Files, Module, Source, dispatch, read};
 
 const SERVICE: &str = "made-up";
 const STACKS: u64 = 600;

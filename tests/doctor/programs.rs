@@ -1,19 +1,8 @@
 //! `twofactor doctor` and `enable` on programs that cannot ask for a code, beside what such a program gets.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-mod common;
-#[path = "common/patient.rs"]
-mod patient;
 
 use harness::pam::{Drive, code};
+use harness::patient::{SSHD, all, doctor, finding, found, healthy, report, sshd, ways};
 use harness::{Machine, PASSWORD};
-use patient::{SSHD, all, doctor, finding, found, healthy, report, sshd, ways};
 
 const UNIX: &str = "auth requisite pam_unix.so nodelay\n";
 /// The auth line of the examples.

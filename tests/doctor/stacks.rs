@@ -1,21 +1,10 @@
 //! `twofactor doctor` on machines that are healthy, or whose PAM files or sshd were broken on purpose.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-mod common;
-#[path = "common/patient.rs"]
-mod patient;
 
 use std::collections::BTreeSet;
 
 use harness::pam::Drive;
+use harness::patient::{SSHD, all, doctor, finding, found, healthy, report, sshd, ways};
 use harness::{Machine, PASSWORD};
-use patient::{SSHD, all, doctor, finding, found, healthy, report, sshd, ways};
 
 /// The auth line of the examples.
 const LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so\n";

@@ -1,5 +1,4 @@
 //! An authenticator app that reads its key from what the dialogue shows.
-#![forbid(unsafe_code)]
 
 use harness::{Answer, PASSWORD, Totp};
 

@@ -1,11 +1,10 @@
 //! On a terminal: login, su and sudo.
-#![forbid(unsafe_code)]
 
 use harness::{Machine, PASSWORD, Pty, Totp};
 
 use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, OFFER, key};
-use crate::common::logged;
 use crate::sshd::{devices, machine_with};
+use harness::logins::logged;
 
 /// Sets up a device; returns it.
 fn enrols(terminal: &mut Pty, question: (&str, &str), code: &str) -> Totp {
@@ -51,7 +50,7 @@ fn r30_the_qr_code_on_the_console_can_be_scanned() {
         .answer(BEGIN, "");
     let shown = login.expect(CODE);
     let uri = shown.lines().find_map(|line| line.strip_prefix("URI: "));
-    let scanned = crate::screen::scan(&machine, &shown, crate::screen::Background::Dark);
+    let scanned = harness::screen::scan(&machine, &shown, harness::screen::Background::Dark);
     assert_eq!(scanned, [uri.unwrap()]);
     login.kill();
 }
@@ -117,7 +116,7 @@ fn sudo_refuses_a_caller_who_must_enrol_and_does_not() {
 fn a_failed_attempt_of_somebody_else_leads_to_no_enrolment() {
     let machine = machine_with("enroll_at_login = \"require\"");
     machine.add_user("bob");
-    let phone = crate::common::enroll(&machine, "bob", &[]);
+    let phone = harness::logins::enroll(&machine, "bob", &[]);
     // With `required` the module is asked also after a wrong password.
     machine.stack(
         "login",

@@ -1,12 +1,11 @@
 //! With `enroll_needs_invite` a stolen password is not enough to enrol.
-#![forbid(unsafe_code)]
 
 use harness::{Machine, Session};
 use serde_json::Value;
 
 use crate::app::{ANOTHER, CODE, CODE_OR_SKIP, INVITATION, INVITATION_OR_SKIP, Person};
-use crate::common::{ASK_PASSWORD, logged, policy};
 use crate::sshd::{devices, machine_with, questions, runs};
+use harness::logins::{ASK_PASSWORD, logged, policy};
 
 /// Where the record is.
 const RECORD: &str = "/var/lib/twofactor/users/alice.toml";
@@ -212,7 +211,7 @@ fn an_invitation_opens_no_login_and_no_device_takes_one() {
             "{command:?} {run:?}"
         );
     }
-    let phone = crate::common::enroll(&machine, "alice", &[]);
+    let phone = harness::logins::enroll(&machine, "alice", &[]);
     let run = machine.command(&["invite", "alice"]);
     assert_eq!(run.code, Some(1));
     assert!(run.stderr.contains("alice already has a device"), "{run:?}");

@@ -3,16 +3,10 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test"
+    reason = "what fails in a test must fail it at once"
 )]
-
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../common/enrolled.rs"]
-mod enrolled;
-#[path = "../common/screen.rs"]
-mod screen;
 
 mod app;
 mod console;

@@ -1,11 +1,10 @@
 //! What others do while somebody enrols.
-#![forbid(unsafe_code)]
 
 use harness::Machine;
 
 use crate::app::{ANOTHER, BEGIN, CODE, OFFER, Person};
-use crate::common::{enroll, files, logged, policy};
 use crate::sshd::{devices, machine_with, runs};
+use harness::logins::{enroll, files, logged, policy};
 
 /// Where the record will be.
 const RECORD: &str = "/var/lib/twofactor/users/alice.toml";

@@ -1,10 +1,9 @@
 //! The account phase through libpam: one exact return code for each end, and what is shown where messages fail.
-#![forbid(unsafe_code)]
 
 use harness::pam::{Drive, Outcome, code};
 
 use crate::app::{ANOTHER, BEGIN, CODE, CODE_OF_LAST_KEY, CODE_OR_SKIP, OFFER};
-use crate::enrolled::{
+use harness::enrolled::{
     IGNORED, SERVICE, add_account, add_stack, enrol, logged, login, machine, run, said,
 };
 
@@ -268,10 +267,10 @@ fn another_user_during_the_dialogue_gets_no_device() {
             let outcome = run(drive);
             assert_eq!((outcome.auth, outcome.acct), (IGNORED, code::PERM_DENIED));
             assert!(logged(&machine).contains(&"user=bob rhost= result=another-user".to_owned()));
-            let record = std::fs::read_to_string(crate::enrolled::record_path("bob"));
+            let record = std::fs::read_to_string(harness::enrolled::record_path("bob"));
             let devices = record.map_or(0, |text| text.matches("[[device]]").count());
             assert_eq!(devices, stored);
-            assert!(!crate::enrolled::record_path("carol").exists());
+            assert!(!harness::enrolled::record_path("carol").exists());
         }
     }
 }
@@ -295,8 +294,8 @@ fn another_user_who_skips_is_refused() {
         let last = "user=bob rhost= result=another-user";
         assert_eq!(lines.last().map(String::as_str), Some(last));
     }
-    assert!(crate::enrolled::record_path("bob").exists());
-    assert!(!crate::enrolled::record_path("carol").exists());
+    assert!(harness::enrolled::record_path("bob").exists());
+    assert!(!harness::enrolled::record_path("carol").exists());
 }
 
 /// A device that was offered and cannot be stored is no reason to refuse: unless one is there, or required, by now.
@@ -342,7 +341,7 @@ fn what_was_offered_and_cannot_be_stored_lets_in() {
         assert_eq!(told, acct == IGNORED, "{by_then}");
         let lines = logged(&machine);
         assert!(lines[1].contains(result), "{lines:?}");
-        assert!(!crate::enrolled::record_path("bob").exists());
-        assert!(!crate::enrolled::state_path("bob").exists());
+        assert!(!harness::enrolled::record_path("bob").exists());
+        assert!(!harness::enrolled::state_path("bob").exists());
     }
 }

@@ -1,12 +1,11 @@
 //! Through sshd's keyboard-interactive method, with the OpenSSH client.
-#![forbid(unsafe_code)]
 
 use harness::{Login, Machine, PASSWORD, Session};
 use twofactor_store::Store;
 
 use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, OFFER, Person};
-use crate::common::{ASK_CODE, ASK_PASSWORD, dialogue, logged, machine, policy};
-use crate::screen::Background;
+use harness::logins::{ASK_CODE, ASK_PASSWORD, dialogue, logged, machine, policy};
+use harness::screen::Background;
 
 /// A machine with alice, who has no device, and these keys in its policy.
 pub fn machine_with(keys: &str) -> Machine {
@@ -102,7 +101,7 @@ fn r30_the_qr_code_of_the_dialogue_holds_the_uri() {
     let shown = &session.prompts[2];
     let uri = shown.lines().find_map(|line| line.strip_prefix("URI: "));
     // Without escape sequences it is right on a dark terminal; on a light one, the key is there to be typed in.
-    let scanned = crate::screen::scan(&machine, shown, Background::Dark);
+    let scanned = harness::screen::scan(&machine, shown, Background::Dark);
     assert_eq!(scanned, [uri.unwrap()]);
 }
 
@@ -129,7 +128,7 @@ fn r30_the_whole_qr_code_and_the_key_are_on_a_screen_of_24_lines_when_the_questi
         let session = runs(sshd.login("alice"), &mut person);
         let (shown, screen) = (&session.prompts[2], screenful(&session.prompts[2]));
         let uri = shown.lines().find_map(|line| line.strip_prefix("URI: "));
-        let scanned = crate::screen::scan(&machine, &screen, Background::Dark);
+        let scanned = harness::screen::scan(&machine, &screen, Background::Dark);
         assert_eq!(scanned, [uri.unwrap()], "{screen}");
         assert_eq!(screen.contains("Scan this with"), header, "{screen}");
         assert!(screen.contains("\nKey: "), "{screen}");
@@ -159,7 +158,7 @@ fn r30_long_names_are_shortened_where_the_qr_code_would_not_fit() {
             uri.starts_with(&begin) && !uri.contains("&issuer="),
             "{uri}"
         );
-        let scanned = crate::screen::scan(&machine, &screen, Background::Dark);
+        let scanned = harness::screen::scan(&machine, &screen, Background::Dark);
         assert_eq!(scanned, [uri], "{screen}");
         assert!(screen.contains("\nKey: "), "{screen}");
         assert!(!shown.contains("enlarge the window"), "{shown}");
@@ -183,7 +182,7 @@ fn r30_a_qr_code_that_needs_a_larger_window_says_so() {
         "{shown}"
     );
     let uri = shown.lines().find_map(|line| line.strip_prefix("URI: "));
-    let scanned = crate::screen::scan(&machine, shown, Background::Dark);
+    let scanned = harness::screen::scan(&machine, shown, Background::Dark);
     assert_eq!(scanned, [uri.unwrap()]);
 }
 

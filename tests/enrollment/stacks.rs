@@ -1,5 +1,4 @@
 //! Whatever the control flags of a stack: nobody sees a key who did not give the right password.
-#![forbid(unsafe_code)]
 
 use harness::{Machine, PASSWORD, Pty};
 

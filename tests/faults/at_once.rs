@@ -1,24 +1,15 @@
 //! Many logins at the same moment: a code is accepted once, every comparison is counted, users do not hold each other
 //! up, and a process that dies holds nobody up.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/enrolled.rs"]
-mod enrolled;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use harness::enrolled;
 use harness::otp::hotp_codes;
 use harness::pam::{Drive, EXACT, Round, code};
 use harness::{Machine, Running};
 
-use enrolled::{
+use harness::enrolled::{
     SECRET, SERVICE, Token, add_recovery_codes, auth, enrol, enrol_phone, logged, run, state_of,
     state_path,
 };

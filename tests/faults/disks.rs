@@ -1,26 +1,16 @@
 //! A state directory on a disk that is full, has no inodes left, is read-only, or where the quota is used up: the right
 //! code still works where only space is missing, nobody is let in wrongly, and a failed change leaves everything as it was.
-#![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/enrolled.rs"]
-mod enrolled;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::Machine;
+use harness::enrolled;
 use harness::pam::{EXACT, code};
 use twofactor_core::STATE_DIR;
 use twofactor_store::Store;
 
-use enrolled::{
+use harness::enrolled::{
     ON, SERVICE, Token, add_account, add_recovery_codes, auth, enrol, record_path, run, state_of,
 };
 

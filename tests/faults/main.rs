@@ -1,24 +1,16 @@
-//! Each system call of a login, and of a change, goes wrong in turn. `make faults` does all of them and prints the
-//! tables; `make test` does a part of them, the same one each time.
+//! What is done to logins and changes to make them fail, as docs/faults.md reports it: system calls that go wrong, processes that
+//! are killed or stopped, limits of the caller, races, full disks and power cuts.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test"
+    reason = "what fails in a test must fail it at once"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../common/enrolled.rs"]
-mod enrolled;
-
-mod commands;
-mod kept;
-mod killed;
-mod logins;
-mod relocation;
-mod stacks;
-mod stopped;
-mod table;
+mod at_once;
+mod disks;
+mod power;
+mod races;
+mod sweeps;

@@ -1,26 +1,17 @@
 //! Logins of many users, and changes by the command, at the same moment: no right code is refused, none works twice, and
 //! nobody is let in by what happens in between. `make races` takes more rounds.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/enrolled.rs"]
-mod enrolled;
 
 use std::path::Path;
 use std::time::Duration;
 
+use harness::enrolled;
 use harness::otp::hotp_codes;
 use harness::pam::{Drive, EXACT, Round, code};
 use harness::{Machine, Run, Running};
 use twofactor_core::STATE_DIR;
 use twofactor_store::Store;
 
-use enrolled::{
+use harness::enrolled::{
     IGNORED, SECRET, SERVICE, Token, add_account, add_stack, auth, enrol, set_state, state_of,
 };
 

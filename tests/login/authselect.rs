@@ -1,22 +1,13 @@
 //! The recipe for authselect (docs/fedora.md): profiles in the shape of `local` and `sssd`, changed by `add-code`, on real libpam.
 //!
 //! `tests/data/authselect` has the profiles. authselect itself is no Debian package: what it makes of the features in braces is done here.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use common::{Phone, enrolled, machine};
+use harness::logins::{Phone, enrolled, machine};
 use harness::{Ended, Machine, PASSWORD};
 use serde_json::Value;
 

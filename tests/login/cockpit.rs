@@ -1,15 +1,6 @@
 //! The stack for Cockpit, as its login page drives it: one prompt after the other, through libpam.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-mod common;
-
-use common::{enrolled, logged, machine};
+use harness::logins::{enrolled, logged, machine};
 use harness::pam::{Drive, Outcome, code};
 use harness::{Machine, PASSWORD};
 

@@ -1,10 +1,6 @@
 //! Logins on a terminal with password and code: real login, and the stack `pam.d/login`.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
-mod common;
-
-use common::{enroll, enrolled, logged, machine, policy};
+use harness::logins::{enroll, enrolled, logged, machine, policy};
 use harness::{Machine, PASSWORD, Pty};
 
 /// A login program on a terminal, at which a name and the right password were given.

@@ -1,19 +1,11 @@
 //! Programs other than those that the product comes with stacks for: what they get, and that none of them is let in by the way it
 //! calls PAM. saslauthd and doas are the real ones.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-mod common;
 
 use std::path::Path;
 use std::time::Duration;
 
-use common::{ASK_CODE, Phone, enrolled, logged, machine};
+use harness::logins;
+use harness::logins::{ASK_CODE, Phone, enrolled, logged, machine};
 use harness::pam::{Drive, code};
 use harness::{Machine, PASSWORD, Running};
 
@@ -226,7 +218,7 @@ fn without_a_person(user: &str, password: Option<&str>, answers: &[&str]) -> Vec
 fn the_same_answer_for_ever_ends_and_lets_in_no_one() {
     let (machine, phone) = two_users();
     let limits = "attempts = 1000\nmax_failures = 0";
-    common::policy(&machine, "enroll_at_login = \"require\"", limits);
+    logins::policy(&machine, "enroll_at_login = \"require\"", limits);
     let wrong = phone.wrong_code();
     let both = format!("{PASSWORD}{wrong}");
     let behind = format!("{UNIX}{OURS}");

@@ -1,15 +1,7 @@
 //! What the packages put beside the module so that it works in the sandboxes of others: polkit's helper, and AppArmor's profiles.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
-mod common;
-
-use common::{Phone, enrolled};
+use harness::logins;
+use harness::logins::{Phone, enrolled};
 use harness::pam::{Drive, code};
 use harness::{Machine, PASSWORD};
 
@@ -22,7 +14,7 @@ account required pam_permit.so
 
 /// A machine where polkit asks alice for a code.
 fn polkit() -> (Machine, Phone) {
-    let machine = common::machine();
+    let machine = logins::machine();
     machine.stack(SERVICE, STACK);
     let phone = enrolled(&machine, "alice");
     (machine, phone)
@@ -99,7 +91,7 @@ fn parsed(machine: &Machine, snippet: &str) -> (bool, String) {
 
 #[test]
 fn the_rules_for_apparmor_are_rules() {
-    let machine = common::machine();
+    let machine = logins::machine();
     let (taken, said) = parsed(&machine, &shipped("apparmor/twofactor"));
     assert!(taken, "{said}");
     assert!(

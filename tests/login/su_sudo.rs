@@ -1,11 +1,7 @@
 //! su and sudo with password and code: the real programs, run by an ordinary user, and the stacks `pam.d/su` and
 //! `pam.d/sudo`.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
-mod common;
-
-use common::{Phone, enroll, enrolled, logged, machine, policy};
+use harness::logins::{Phone, enroll, enrolled, logged, machine, policy};
 use harness::{Ended, Machine, PASSWORD, Pty};
 
 /// A program that alice runs on a terminal.

@@ -1,23 +1,13 @@
 //! What the module costs in figures that no busy machine moves, held against tests/data/budget.toml.
 //!
 //! The files are as in use: the policy as it is delivered, switched on, and a record with ten recovery codes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "common/enrolled.rs"]
-mod enrolled;
 
 use std::fs;
 
 use harness::pam::{Drive, code};
 use harness::{Machine, Program, Totp};
 
-use enrolled::{add_recovery_codes, enrol_phone, login, machine, run};
+use harness::enrolled::{add_recovery_codes, enrol_phone, login, machine, run};
 
 /// The figures, below the workspace.
 const BUDGET: &str = "tests/data/budget.toml";
@@ -97,7 +87,7 @@ fn a_figure_holds_only_near_the_committed_one() {
 
 /// A user with a phone and ten recovery codes, and the delivered policy; a wrong code ends a login.
 fn alice() -> (Machine, Totp) {
-    let delivered = include_str!("../crates/core/src/policy/default.toml");
+    let delivered = include_str!("../../crates/core/src/policy/default.toml");
     let (off, on) = ("\nenabled = false\n", "\nenabled = true\n");
     let (many, one) = ("\ntries = 3\n", "\ntries = 1\n");
     assert!(delivered.contains(off) && delivered.contains(many));

@@ -1,5 +1,4 @@
 //! The shared library itself.
-#![forbid(unsafe_code)]
 
 use harness::Program;
 

@@ -1,16 +1,18 @@
-//! The module as a guest in a program that is not ours: what it exports, keeps, touches and reads.
+//! The module through real libpam, in a program that is not ours: what it returns, asks and says, what it does with broken
+//! input, and what it exports, keeps, touches, reads and costs.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test"
+    reason = "what fails in a test must fail it at once"
 )]
 
-#[path = "../common/enrolled.rs"]
-mod enrolled;
-
+mod bad_input;
+mod budget;
 mod library;
 mod memory;
+mod returns;
 mod traced;
 mod wiped;

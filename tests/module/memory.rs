@@ -1,5 +1,4 @@
 //! What stays behind in a program that lives long: nothing.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +8,9 @@ use harness::otp::hotp_codes;
 use harness::pam::{Drive, EXACT, Holdings, Repeated, code};
 use twofactor_store::Store;
 
-use crate::enrolled::{SECRET, SERVICE, Token, add_recovery_codes, enrol, machine, run, state_of};
+use harness::enrolled::{
+    SECRET, SERVICE, Token, add_recovery_codes, enrol, machine, run, state_of,
+};
 
 const PATIENT: &str = "enabled = true\ntries = 1\n[throttle]\nattempts = 1000\nmax_failures = 0\n";
 
@@ -120,7 +121,7 @@ fn valgrind_finds_no_error_and_nothing_lost() {
     let login = || alice.login().rhost("192.0.2.7");
     let asked = login().answer(alice.wrong()).answer("\u{ff}");
     memcheck(asked.answer(alice.code()), code::SUCCESS);
-    memcheck(login(), crate::enrolled::IGNORED);
+    memcheck(login(), harness::enrolled::IGNORED);
     memcheck(alice.login().answer(&recovery[0]), code::SUCCESS);
     memcheck(
         alice.login().answer(alice.wrong()).answer_null(),

@@ -1,10 +1,9 @@
 //! Which files a login touches, seen by strace; that nobody can change that through the environment.
-#![forbid(unsafe_code)]
 
 use harness::Machine;
 use harness::pam::{Drive, Outcome, code};
 
-use crate::enrolled::{ON, Token, enrol, logged, machine, run, state_path};
+use harness::enrolled::{ON, Token, enrol, logged, machine, run, state_path};
 
 /// System calls of one transaction, one to a line, descriptors with the names of their files.
 struct Trace(Vec<String>);
@@ -301,7 +300,7 @@ fn nothing_is_printed() {
         ("null", alice.login().answer_null()),
         (
             "not enrolled",
-            crate::enrolled::login("nobody-of-that-name"),
+            harness::enrolled::login("nobody-of-that-name"),
         ),
     ] {
         let raw = drive.through(&["env", "RUST_BACKTRACE=full"]).raw().ok();

@@ -1,6 +1,5 @@
 //! After a login the memory of the application holds no key, no code and no password: pamscan keeps its own copies apart and
 //! looks through every other writable page, heap, stack and data alike.
-#![forbid(unsafe_code)]
 
 use harness::Machine;
 use harness::otp::hotp_codes;
@@ -10,7 +9,7 @@ use twofactor_core::otp::Digits;
 use twofactor_core::recovery::RecoverySet;
 use twofactor_core::secret::Secret;
 
-use crate::enrolled::{
+use harness::enrolled::{
     IGNORED, SERVICE, add_account, change_record, device, machine, write_record,
 };
 

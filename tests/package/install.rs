@@ -1,6 +1,4 @@
 //! `make install` and `make uninstall`: which files they put where, and that the first is undone by the second.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -1,12 +1,4 @@
 //! What belongs to a release fits together: version, licences, changelog, and the oldest Rust that is promised.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test"
-)]
 
 use std::fs;
 use std::process::Command;
@@ -37,20 +29,17 @@ fn rust(version: &str) -> (u32, u32) {
 #[test]
 fn no_dependency_needs_a_newer_rust_than_is_promised() {
     let promised = rust(&package("rust-version"));
-    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let cargo = env!("CARGO");
     // What other systems need has not been fetched.
     let platform = format!(
         "--filter-platform={}-unknown-linux-gnu",
         std::env::consts::ARCH
     );
-    let run = Command::new(&cargo)
+    let run = Command::new(cargo)
         .args(["metadata", "--locked", "--offline", "--format-version=1"])
         .arg(platform)
         // sudo has a PATH of its own; rustc lies beside cargo.
-        .env(
-            "RUSTC",
-            std::path::Path::new(&cargo).with_file_name("rustc"),
-        )
+        .env("RUSTC", std::path::Path::new(cargo).with_file_name("rustc"))
         .current_dir(harness::workspace())
         .output()
         .unwrap();

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::page::{Section, of_file, section, sections};
-use crate::{text, twofactor, without_tests};
+use super::page::{Section, of_file, section, sections};
+use super::{text, twofactor, without_tests};
 
 /// What a subcommand takes.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::command::{Taken, helped};
-use crate::page::plain;
-use crate::{spans, text};
+use super::command::{Taken, helped};
+use super::page::plain;
+use super::{spans, text};
 
 #[test]
 fn every_call_of_the_command_in_a_document_is_possible() {

@@ -1,12 +1,5 @@
 //! The manual pages and the README say what the program does: every subcommand, option, setting, argument, exit code and log
 //! word is there, and none that does not exist.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
 
 mod command;
 mod mentions;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::page::{of_file, section};
-use crate::{first_cells, spans, text, without_tests};
+use super::page::{of_file, section};
+use super::{first_cells, spans, text, without_tests};
 
 #[test]
 fn every_argument_is_described_and_no_other() {

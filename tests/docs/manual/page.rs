@@ -1,6 +1,6 @@
 //! A manual page in mdoc(7): its sections, and the entries of their lists.
 
-use crate::text;
+use super::text;
 
 /// A heading with what follows it up to the next one.
 #[derive(Debug, Default, PartialEq, Eq)]

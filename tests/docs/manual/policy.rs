@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use twofactor_core::policy::{self, Policy};
 
-use crate::page::{Item, of_file};
-use crate::{first_cells, text};
+use super::page::{Item, of_file};
+use super::{first_cells, text};
 
 /// The tables of the policy, which have keys of their own.
 const TABLES: [&str; 4] = ["new_devices", "services", "throttle", "exempt"];

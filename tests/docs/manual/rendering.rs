@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::page::sections;
-use crate::{text, twofactor};
+use super::page::sections;
+use super::{text, twofactor};
 
 /// Every page as a file.
 fn pages() -> Vec<PathBuf> {

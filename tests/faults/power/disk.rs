@@ -1,11 +1,10 @@
 //! A model of a file system that keeps, at a power cut, what was flushed, and of everything else any part: each sector of
 //! a file by itself, and each change of a directory by itself.
-#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::trace::Op;
+use super::trace::Op;
 
 const SECTOR: usize = 512;
 

@@ -1,17 +1,6 @@
 //! Power cuts: what real programs wrote and flushed, in their order, is replayed on a model of a disk that loses what was
 //! not flushed. After every cut the old record or the new one is there with a state that fits it, and what a program said was
 //! done stays done.
-#![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "../common/enrolled.rs"]
-mod enrolled;
 
 mod disk;
 mod trace;
@@ -29,7 +18,9 @@ use twofactor_store::Store;
 use twofactor_store::sys::accounts;
 
 use disk::{Disk, Entry, Files};
-use enrolled::{ON, SERVICE, add_account, add_recovery_codes, enrol, machine, record_path};
+use harness::enrolled::{
+    ON, SERVICE, add_account, add_recovery_codes, enrol, machine, record_path,
+};
 use trace::Op;
 
 /// All records, index entries and states, temporary files as well.

@@ -1,5 +1,4 @@
 //! What a real program did to files below a directory, in order, as strace tells it.
-#![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
 

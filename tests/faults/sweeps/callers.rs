@@ -1,24 +1,13 @@
 //! su and sudo run with the limits of their caller, from nothing upwards: those make a login fail, but no guess is
 //! judged without being counted, nothing is told about a code that was not counted, and no file is damaged.
-#![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-mod common;
-#[path = "common/enrolled.rs"]
-mod enrolled;
 
 use std::fs;
 
+use harness::logins;
 use harness::pam::code;
 use harness::{Machine, PASSWORD, Run};
 
-use enrolled::{Token, auth, enrol, record_path, state_of, state_path};
+use harness::enrolled::{Token, auth, enrol, record_path, state_of, state_path};
 
 /// Between two limits of memory, in KiB; `make faults` tries more of them.
 const MEMORY: u64 = match cfg!(feature = "whole-sweeps") {
@@ -44,9 +33,9 @@ const SUDO: Caller = Caller {
 };
 
 fn machine() -> Machine {
-    let machine = common::machine();
+    let machine = logins::machine();
     let patient = "attempts = 1000\nmax_failures = 0\n";
-    common::policy(&machine, "tries = 1", patient);
+    logins::policy(&machine, "tries = 1", patient);
     for user in ["alice", "carol", "dave"] {
         enrol(&machine, user);
     }

@@ -1,6 +1,5 @@
 //! Changes of a record by the command, with every call about files and memory going wrong in turn: the old record or
 //! the new one, never neither, and nothing that outlives the next change.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,12 +12,12 @@ use twofactor_core::STATE_DIR;
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 
-use crate::enrolled::{
+use super::kept::{Kept, holder, open_store};
+use super::logins::{account, all_files, in_turn, readable};
+use super::table::{Column, Row, described, print, state_path, stride};
+use harness::enrolled::{
     IGNORED, SECRET, add_account, add_recovery_codes, device, enrol, login, machine, record_path,
 };
-use crate::kept::{Kept, holder, open_store};
-use crate::logins::{account, all_files, in_turn, readable};
-use crate::table::{Column, Row, described, print, state_path, stride};
 
 /// What is in force after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

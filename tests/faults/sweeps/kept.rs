@@ -1,5 +1,4 @@
 //! Everything in the state directory, to begin each fault from the same.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};

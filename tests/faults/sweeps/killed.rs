@@ -1,6 +1,5 @@
 //! su and sudo as their caller kills them, before and after each system call that they make: SIGKILL may come from whoever
 //! runs them.
-#![forbid(unsafe_code)]
 
 use std::fs;
 
@@ -8,10 +7,10 @@ use harness::fault::{Fault, Harm, Window};
 use harness::pam::{Drive, code};
 use harness::{Machine, PASSWORD, Program};
 
-use crate::common;
-use crate::enrolled::{Token, enrol, record_path, state_path};
-use crate::logins::{account, in_turn, readable};
-use crate::table::{Column, Row, described, print, stride};
+use super::logins::{account, in_turn, readable};
+use super::table::{Column, Row, described, print, stride};
+use harness::enrolled::{Token, enrol, record_path, state_path};
+use harness::logins;
 
 /// The program, its arguments, and whose code it asks for.
 type Caller = (&'static str, &'static [&'static str], &'static str);
@@ -23,9 +22,9 @@ const CALLERS: [Caller; 2] = [
 
 #[test]
 fn no_kill_of_su_or_sudo_makes_a_guess_free_or_a_code_work_twice() {
-    let machine = common::machine();
+    let machine = logins::machine();
     let patient = "attempts = 1000\nmax_failures = 0\n";
-    common::policy(&machine, "tries = 1", patient);
+    logins::policy(&machine, "tries = 1", patient);
     machine.write_file("/etc/login.defs", "FAIL_DELAY 0\n", 0o644);
     for user in ["alice", "carol", "dave"] {
         enrol(&machine, user);

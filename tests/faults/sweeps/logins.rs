@@ -1,5 +1,4 @@
 //! A login with each kind of code, with every call about files and memory going wrong in turn.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,11 +15,11 @@ use twofactor_core::account::Account;
 use twofactor_core::state::State;
 use twofactor_store::Store;
 
-use crate::enrolled::{
+use super::table::{Column, Row, described, print, state_path, stride};
+use harness::enrolled::{
     IGNORED, add_recovery_codes, enrol, enrol_phone, login, machine, record_path,
     state_path as state_file,
 };
-use crate::table::{Column, Row, described, print, state_path, stride};
 
 /// One answer in each login, and no lock-out in the way.
 const POLICY: &str =

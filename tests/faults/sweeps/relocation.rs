@@ -1,6 +1,5 @@
 //! `twofactor rename` and `adopt`, killed at each call that changes a file: one name at most finds the record, a login in
 //! between is asked or refused, and the same command completes the move.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 
@@ -8,8 +7,8 @@ use harness::Machine;
 use harness::fault::{Fault, Harm, Traced, Window};
 use harness::pam::code;
 
-use crate::enrolled::{IGNORED, Token, add_recovery_codes, enrol, login, machine, run, state_of};
-use crate::logins::account;
+use super::logins::account;
+use harness::enrolled::{IGNORED, Token, add_recovery_codes, enrol, login, machine, run, state_of};
 
 const STATE: &str = "/var/lib/twofactor";
 const KEPT: &str = "/run/kept";

@@ -1,6 +1,5 @@
 //! Every stack that is shipped, with every system call between pam_start and pam_end failing in turn: in libpam, in the
 //! other modules, and in ours.
-#![forbid(unsafe_code)]
 
 use std::fs;
 
@@ -8,10 +7,10 @@ use harness::fault::{Fault, Harm};
 use harness::pam::{Drive, code};
 use harness::{Machine, PASSWORD};
 
-use crate::common;
-use crate::enrolled::{Token, enrol, set_state, state_path};
-use crate::logins::result;
-use crate::table::{Column, Row, described, print, stride};
+use super::logins::result;
+use super::table::{Column, Row, described, print, stride};
+use harness::enrolled::{Token, enrol, set_state, state_path};
+use harness::logins;
 
 const ERRORS: [i32; 5] = [
     libc::EIO,
@@ -67,9 +66,9 @@ fn no_failing_call_lets_in_with_a_wrong_or_a_used_code_at_the_other_stacks() {
 }
 
 fn at(stacks: &[String]) {
-    let machine = common::machine();
+    let machine = logins::machine();
     let patient = "attempts = 1000\nmax_failures = 0\n";
-    common::policy(&machine, "tries = 1", patient);
+    logins::policy(&machine, "tries = 1", patient);
     // libpam falls back to it when it cannot read the file of a service.
     machine.install_stack("other");
     let caller = machine.add_user("carol");

@@ -1,6 +1,5 @@
 //! Processes that are stopped behind each of their system calls (SIGSTOP, the freezer of control groups): others log in
 //! and administer meanwhile, the same user logs in, and the stopped one lets in by no code that was used meanwhile.
-#![forbid(unsafe_code)]
 
 use std::time::Duration;
 
@@ -12,13 +11,13 @@ use twofactor_core::device::Kind;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 
-use crate::common;
-use crate::enrolled::{
+use super::kept::{Kept, holder, open_store};
+use super::logins::{account, in_turn, result};
+use super::table::{Column, Row, print, stride};
+use harness::enrolled::{
     IGNORED, SERVICE, Token, add_account, add_stack, enrol, login, set_state, state_path,
 };
-use crate::kept::{Kept, holder, open_store};
-use crate::logins::{account, in_turn, result};
-use crate::table::{Column, Row, print, stride};
+use harness::logins;
 
 /// What the users find who log in meanwhile.
 const POLICY: &str = "enabled = true\ntries = 1\nenroll_at_login = \"offer\"\n\
@@ -143,7 +142,7 @@ impl Scene {
 
 #[test]
 fn a_stopped_process_holds_up_no_other() {
-    let machine = common::machine();
+    let machine = logins::machine();
     add_stack(&machine, SERVICE, "");
     for user in ["alice", "dave"] {
         enrol(&machine, user);

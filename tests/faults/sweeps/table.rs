@@ -1,5 +1,4 @@
 //! What a sweep found, counted, and the row that it prints.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 

@@ -1,16 +1,8 @@
 //! The administrator's desk: a machine on which the product was just installed, and what the command shows there.
 #![forbid(unsafe_code)]
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test support: each test program uses its own part, and what fails here must fail the test at once"
-)]
 
-use harness::pam::{Outcome, code};
-use harness::{Ended, Machine, Pty, Run, Totp};
+use crate::pam::{Outcome, code};
+use crate::{Ended, Machine, Pty, Run, Totp};
 use serde_json::Value;
 
 use crate::enrolled::{IGNORED, PROMPT, SERVICE, add_stack, login, run};
@@ -32,7 +24,7 @@ pub fn desk() -> Machine {
 /// The same before anything was made in the state directory.
 pub fn desk_without_store() -> Machine {
     let machine = Machine::new();
-    harness::module();
+    crate::module();
     add_stack(&machine, SERVICE, "");
     machine.add_user("alice");
     machine.add_user("bob");

@@ -1,21 +1,13 @@
 //! Users with devices whose keys the test knows, enrolled by the library itself, and a stack that tells all return
 //! codes of the module apart.
 #![forbid(unsafe_code)]
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test support: each test program uses its own part, and what fails here must fail the test at once"
-)]
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
-use harness::otp::hotp_codes;
-use harness::pam::{Drive, EXACT, Message, Outcome, code};
-use harness::{Machine, Totp};
+use crate::otp::hotp_codes;
+use crate::pam::{Drive, EXACT, Message, Outcome, code};
+use crate::{Machine, Totp};
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, Id, Kind};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
@@ -48,7 +40,7 @@ pub const UNUSABLE: &str = "Two-factor login does not work because of an error o
 /// A machine with a policy and a service `SERVICE` with the module alone, without arguments.
 pub fn machine(policy: &str) -> Machine {
     let machine = Machine::new();
-    harness::module();
+    crate::module();
     machine.policy(policy);
     // libpam loads the modules of this file, too, for every transaction.
     machine.stack("other", "auth required pam_deny.so\n");

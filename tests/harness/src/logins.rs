@@ -1,17 +1,9 @@
 //! What the login tests have in common: a machine that is ready for logins, and the phones of its users.
 #![forbid(unsafe_code)]
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "each test program uses a part of it, and whatever fails must fail the test"
-)]
 
 use std::path::Path;
 
-use harness::{Machine, Session, Totp};
+use crate::{Machine, Session, Totp};
 use serde_json::Value;
 
 /// What pam_unix asks.

@@ -1,18 +1,10 @@
 //! A machine on which everything is right, for `twofactor doctor` to find what a test breaks.
 #![forbid(unsafe_code)]
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test support: each test program uses its own part, and what fails here must fail the test at once"
-)]
 
-use harness::{Machine, Program, Run};
+use crate::{Machine, Program, Run};
 use serde_json::Value;
 
-use crate::common::{self, enroll};
+use crate::logins::{self, enroll};
 
 /// sshd's settings that the README recommends.
 pub const SSHD: &str = "UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication no\n";
@@ -22,7 +14,7 @@ pub const SYNCHRONIZED: &str = "retval=0";
 
 /// alice has a phone and recovery codes, bob has nothing; policy, stacks and sshd are as they should be.
 pub fn healthy() -> Machine {
-    let machine = common::machine();
+    let machine = logins::machine();
     machine.add_user("alice");
     machine.add_user("bob");
     enroll(&machine, "alice", &[]);

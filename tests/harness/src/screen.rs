@@ -1,17 +1,9 @@
 //! A terminal's screen as a picture, as a phone's camera would see it, and what zbarimg reads from it.
 #![forbid(unsafe_code)]
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test support: what fails here must fail the test at once"
-)]
 
 use std::path::Path;
 
-use harness::Machine;
+use crate::Machine;
 
 /// What the terminal shows where no colour is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

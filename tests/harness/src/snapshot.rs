@@ -1,10 +1,5 @@
 //! All files that were made or changed in a machine so far, to see that a login leaves every one of them as it was.
 #![forbid(unsafe_code)]
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "test support: each test program uses its own part"
-)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,16 +1,8 @@
 //! What a person who copies a suggested command into a shell would run, read by sh(1) itself; and which characters no
 //! terminal should get.
 #![forbid(unsafe_code)]
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test support: what fails here must fail the test at once"
-)]
 
-use harness::Machine;
+use crate::Machine;
 
 /// Programs whose calls are suggested.
 const PROGRAMS: [&str; 5] = ["twofactor", "getent", "userdel", "chmod", "chown"];

@@ -1,13 +1,9 @@
 //! What machines talk over ssh stays as it is, byte for byte: scp, sftp, rsync and commands, while a shell session of the
 //! same user is told about two-factor login.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
-
-mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{ASK_PASSWORD, machine};
+use harness::logins::{ASK_PASSWORD, machine};
 use harness::{Machine, PASSWORD, Sshd};
 
 const OFF: &str = "enabled = false\n";

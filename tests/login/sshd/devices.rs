@@ -1,10 +1,6 @@
 //! Logins over ssh with all kinds of devices, and what is accepted as their code.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
-mod common;
-
-use common::{
+use harness::logins::{
     ASK_AGAIN, ASK_CODE, ASK_PASSWORD, dialogue, enroll, enrolled, logged, machine, policy,
 };
 use harness::{PASSWORD, Sshd, hotp};

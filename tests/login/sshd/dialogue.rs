@@ -1,10 +1,6 @@
 //! Logins over ssh with password and code: real sshd, OpenSSH client, libpam, and the stack `pam.d/sshd`.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
-mod common;
-
-use common::{
+use harness::logins::{
     ASK_AGAIN, ASK_CODE, ASK_PASSWORD, dialogue, enroll, enrolled, logged, machine, policy,
 };
 use harness::{Machine, PASSWORD};

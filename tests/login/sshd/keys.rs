@@ -1,10 +1,6 @@
 //! Logins over ssh by key: not asked with `pam.d/sshd`, asked for the code alone with `pam.d/sshd-key-and-code`.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
-mod common;
-
-use common::{ASK_AGAIN, ASK_CODE, dialogue, enrolled, logged, machine, policy};
+use harness::logins::{ASK_AGAIN, ASK_CODE, dialogue, enrolled, logged, machine, policy};
 use harness::{Machine, PASSWORD};
 
 const METHODS: &str = "AuthenticationMethods publickey,keyboard-interactive";

@@ -1,10 +1,6 @@
 //! Limits on guessing over ssh, and the ways back in for a user without the device.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
-mod common;
-
-use common::{
+use harness::logins::{
     ASK_AGAIN, ASK_CODE, ASK_PASSWORD, dialogue, enroll, enrolled, logged, machine, policy,
 };
 use harness::{PASSWORD, Session, Sshd};

@@ -1,17 +1,14 @@
 //! Logins over ssh with password and code in one field: the stack `pam.d/sshd-password-and-code-in-one-field`.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
-mod common;
-
-use common::{ASK_PASSWORD, Phone, dialogue, enroll, enrolled, logged, policy};
+use harness::logins;
+use harness::logins::{ASK_PASSWORD, Phone, dialogue, enroll, enrolled, logged, policy};
 use harness::{Machine, PASSWORD};
 
 const ASK_BOTH: &str = "Password & verification code: ";
 const ASK_BOTH_AGAIN: &str = "Wrong code.\nPassword & verification code: ";
 
 fn machine() -> Machine {
-    let machine = common::machine();
+    let machine = logins::machine();
     machine.install_stack_as("sshd-password-and-code-in-one-field", "sshd");
     let stack = machine.read("/etc/pam.d/sshd");
     machine.stack("sshd", &stack.replace("pam_unix.so", "pam_unix.so nodelay"));

@@ -1,12 +1,8 @@
 //! Whom the policy asks over ssh: switches, enforcement, exemptions, grace, and a policy that cannot be used.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
-
-mod common;
 
 use std::os::unix::fs::{PermissionsExt, chown};
 
-use common::{ASK_CODE, ASK_PASSWORD, dialogue, enrolled, logged, machine, policy};
+use harness::logins::{ASK_CODE, ASK_PASSWORD, dialogue, enrolled, logged, machine, policy};
 use harness::{Machine, PASSWORD, Sshd};
 
 const FILE: &str = "/etc/security/twofactor.toml";

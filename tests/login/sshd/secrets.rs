@@ -1,10 +1,6 @@
 //! That no log tells a secret, whatever is logged.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
-mod common;
-
-use common::{Phone, enroll, files, machine};
+use harness::logins::{Phone, enroll, files, machine};
 use harness::{Machine, PASSWORD, Sshd};
 
 const GUESS: &str = "hunter2-is-a-guess";

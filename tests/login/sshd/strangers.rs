@@ -1,11 +1,9 @@
 //! What strangers and wrong settings can do over ssh: odd names, unknown users, sshd's password method.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
-mod common;
-
-use common::{ASK_CODE, ASK_PASSWORD, dialogue, enroll, enrolled, files, logged, machine, policy};
 use harness::PASSWORD;
+use harness::logins::{
+    ASK_CODE, ASK_PASSWORD, dialogue, enroll, enrolled, files, logged, machine, policy,
+};
 
 #[test]
 fn an_unknown_user_is_treated_like_a_wrong_password() {

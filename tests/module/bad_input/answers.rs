@@ -1,9 +1,8 @@
 //! Answers that are no codes: each is a wrong code, and each counts that is not empty.
-#![forbid(unsafe_code)]
 
 use harness::pam::{Drive, code};
 
-use crate::enrolled::{auth, enrol, logged, machine, run, state_of};
+use harness::enrolled::{auth, enrol, logged, machine, run, state_of};
 
 const POLICY: &str = "enabled = true\ntries = 1\n[throttle]\nattempts = 1000\nmax_failures = 0\n";
 
@@ -45,13 +44,13 @@ fn is_empty(answer: &[u8]) -> bool {
 fn every_answer_that_is_no_code_counts_but_empty_ones() {
     let machine = machine(POLICY);
     enrol(&machine, "alice");
-    crate::enrolled::add_recovery_codes("alice");
+    harness::enrolled::add_recovery_codes("alice");
     let mut number = 0;
     for answer in strange_answers() {
         let is_empty = is_empty(&answer);
         number += u32::from(!is_empty);
         let shown = String::from_utf8_lossy(&answer).into_owned();
-        let outcome = run(crate::enrolled::login("alice").answer(answer));
+        let outcome = run(harness::enrolled::login("alice").answer(answer));
         assert_eq!(outcome.auth, code::MAXTRIES, "{shown:?}");
         let result = if is_empty { "empty-answer" } else { "wrong" };
         let line = format!("user=alice rhost= result={result}");
@@ -66,15 +65,15 @@ fn an_answer_with_nothing_in_it_is_neither_compared_nor_counted() {
     let machine = machine(POLICY);
     enrol(&machine, "alice");
     machine.stack("x", "auth required pam_twofactor.so forward_pass\n");
-    let before = std::fs::read(crate::enrolled::state_path("alice")).unwrap();
-    for service in [crate::enrolled::SERVICE, "x"] {
+    let before = std::fs::read(harness::enrolled::state_path("alice")).unwrap();
+    for service in [harness::enrolled::SERVICE, "x"] {
         for answer in ["", " ", "\n", "\t \r\n", &" ".repeat(513)] {
             let drive = Drive::installed().service(service).user("alice");
             assert_eq!(auth(drive.answer(answer)), code::MAXTRIES, "{answer:?}");
             assert_eq!(logged(&machine), ["user=alice rhost= result=empty-answer"]);
         }
     }
-    let after = std::fs::read(crate::enrolled::state_path("alice")).unwrap();
+    let after = std::fs::read(harness::enrolled::state_path("alice")).unwrap();
     assert_eq!(after, before);
 }
 

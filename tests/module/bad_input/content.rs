@@ -1,5 +1,4 @@
 //! Policy, record and state whose content is not what it should be.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 
@@ -7,11 +6,11 @@ use harness::Machine;
 use harness::pam::code;
 use sha2::{Digest, Sha256};
 
-use crate::enrolled::{
+use harness::enrolled::{
     ON, SECRET, Token, UNUSABLE, auth, enrol, logged, login, machine, policy_path, record_path,
     run, said, set_state, state_path,
 };
-use crate::snapshot::Snapshot;
+use harness::snapshot::Snapshot;
 
 const UNLOCK: &str = " hint=\"twofactor unlock USER makes a new state\"";
 const CHECK: &str = " hint=\"twofactor policy check shows the error\"";
@@ -308,7 +307,7 @@ fn a_state_that_does_not_belong_to_the_record_refuses() {
     assert_eq!(auth(login("alice")), code::AUTHINFO_UNAVAIL);
     assert_eq!(before.changed(), [""; 0]);
     assert_eq!(
-        crate::enrolled::logged(&machine),
+        harness::enrolled::logged(&machine),
         [line(&path, "is missing beside a record", UNLOCK)]
     );
     assert_eq!(

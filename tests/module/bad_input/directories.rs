@@ -1,15 +1,14 @@
 //! The state directory and its parts: only "no such file" in a directory that is safe means "not enrolled".
-#![forbid(unsafe_code)]
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use harness::pam::code;
 
-use crate::enrolled::{
+use harness::enrolled::{
     IGNORED, ON, UNUSABLE, add_account, auth, enrol, logged, login, machine, run, said,
 };
-use crate::snapshot::Snapshot;
+use harness::snapshot::Snapshot;
 
 const PARTS: [&str; 3] = ["", "users", "state"];
 

@@ -1,5 +1,4 @@
 //! Policy, record and state that are no plain files of root's: links, FIFOs, wrong owners and modes, too large.
-#![forbid(unsafe_code)]
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
@@ -8,10 +7,10 @@ use std::path::Path;
 use harness::Machine;
 use harness::pam::code;
 
-use crate::enrolled::{
+use harness::enrolled::{
     ON, Token, UNUSABLE, enrol, logged, machine, policy_path, record_path, run, said, state_path,
 };
-use crate::snapshot::Snapshot;
+use harness::snapshot::Snapshot;
 
 /// How a good file is spoilt.
 type Spoil = fn(&Path);

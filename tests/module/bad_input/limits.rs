@@ -1,9 +1,8 @@
 //! `su` and `sudo` run with the limits of their caller: those may make a login fail, but tell nothing of the code.
-#![forbid(unsafe_code)]
 
 use harness::pam::{Outcome, code};
 
-use crate::enrolled::{ON, Token, enrol, machine, run, state_of, state_path};
+use harness::enrolled::{ON, Token, enrol, machine, run, state_of, state_path};
 
 fn limited(alice: &Token, limit: &str, answer: &str) -> Outcome {
     // The report goes through a pipe, which has no size.

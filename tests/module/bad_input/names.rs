@@ -1,11 +1,10 @@
 //! Login names from the network: whatever they hold, they are nobody's, make no file, and fill one log line.
-#![forbid(unsafe_code)]
 
 use harness::Machine;
 use harness::pam::{Drive, code};
 
-use crate::enrolled::{IGNORED, ON, SERVICE, auth, enrol, login, machine, run, write_record};
-use crate::snapshot::Snapshot;
+use harness::enrolled::{IGNORED, ON, SERVICE, auth, enrol, login, machine, run, write_record};
+use harness::snapshot::Snapshot;
 
 const MANDATORY: &str = "enabled = true\nenforcement = \"mandatory\"\n";
 
@@ -164,7 +163,7 @@ fn r42_a_second_name_of_a_uid_is_asked_for_the_same_code() {
         gid: 61_000,
     };
     let kind = twofactor_core::device::Kind::Hotp;
-    write_record(&one, vec![crate::enrolled::device("token", kind)]);
+    write_record(&one, vec![harness::enrolled::device("token", kind)]);
     assert_eq!(auth(login("one")), code::CONV_ERR, "asked");
     assert_eq!(auth(login("two")), code::CONV_ERR, "asked as well");
 }

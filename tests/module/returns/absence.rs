@@ -1,6 +1,5 @@
 //! Absence is never consent: whatever of a record is lost, renamed or hidden, an enrolled user is asked for the code or
 //! refused, never let in by the password alone and never offered a new device.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -9,7 +8,7 @@ use std::path::{Path, PathBuf};
 use harness::Machine;
 use harness::pam::{Drive, code};
 
-use crate::enrolled::{
+use harness::enrolled::{
     IGNORED, add_account, auth, enrol, logged, login, machine, record_path, run, state_path,
 };
 
@@ -220,7 +219,7 @@ fn r43_others_are_not_refused_for_a_lost_record() {
 fn what_is_pending_refuses_no_user() {
     let machine = machine(POLICIES[0]);
     enrol(&machine, "alice");
-    crate::enrolled::set_state("alice", |state| {
+    harness::enrolled::set_state("alice", |state| {
         state
             .devices
             .iter_mut()

@@ -1,12 +1,11 @@
 //! Module arguments: what they do, and that every other word refuses.
-#![forbid(unsafe_code)]
 
 use std::os::unix::fs::chown;
 use std::path::Path;
 
 use harness::pam::{Drive, code};
 
-use crate::enrolled::{IGNORED, ON, add_stack, auth, enrol, logged, machine, run, state_of};
+use harness::enrolled::{IGNORED, ON, add_stack, auth, enrol, logged, machine, run, state_of};
 
 fn x() -> Drive {
     Drive::installed().service("x").user("alice")

@@ -1,9 +1,8 @@
 //! Applications that do not answer, or answer oddly.
-#![forbid(unsafe_code)]
 
 use harness::pam::{Drive, code};
 
-use crate::enrolled::{
+use harness::enrolled::{
     ON, SERVICE, add_account, auth, enrol, logged, login, machine, run, said, state_of,
 };
 
@@ -82,8 +81,8 @@ fn the_code_may_be_typed_as_it_is_shown() {
 fn nothing_secret_is_logged_even_with_debug() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
-    let recovery = crate::enrolled::add_recovery_codes("alice");
-    let bypass = crate::enrolled::add_bypass("alice", u64::MAX >> 2);
+    let recovery = harness::enrolled::add_recovery_codes("alice");
+    let bypass = harness::enrolled::add_bypass("alice", u64::MAX >> 2);
     let ftp = harness::pam::TAKES_PASSWORD;
     let password = "hunter2-hunter2";
     let typed = [
@@ -114,7 +113,7 @@ fn nothing_secret_is_logged_even_with_debug() {
     assert!(lines.len() > 50);
     let mut secrets = typed.to_vec();
     secrets.extend(typed.iter().map(|answer| answer.replace('-', "")));
-    secrets.extend([crate::enrolled::SECRET.to_owned(), "hunter2".to_owned()]);
+    secrets.extend([harness::enrolled::SECRET.to_owned(), "hunter2".to_owned()]);
     for line in lines {
         let text = String::from_utf8_lossy(&line.raw);
         // The time and the process number may contain anything that is only digits.

@@ -1,9 +1,8 @@
 //! Whom an `[[exempt]]` entry covers, and whom it does not.
-#![forbid(unsafe_code)]
 
 use harness::pam::{Drive, code};
 
-use crate::enrolled::{IGNORED, SERVICE, add_stack, enrol, logged, machine, run};
+use harness::enrolled::{IGNORED, SERVICE, add_stack, enrol, logged, machine, run};
 
 /// How a login is treated.
 #[derive(Debug, PartialEq)]

@@ -1,10 +1,9 @@
 //! The code from an earlier module's answer, and password and code in one answer.
-#![forbid(unsafe_code)]
 
 use harness::pam::{Drive, TAKES_PASSWORD, code};
 use harness::{Machine, PASSWORD};
 
-use crate::enrolled::{
+use harness::enrolled::{
     ON, PROMPT, add_account, add_recovery_codes, auth, enrol, logged, machine, run, said, state_of,
 };
 

@@ -1,9 +1,8 @@
 //! Grace: not asked again for a while, from the same address at the same service.
-#![forbid(unsafe_code)]
 
 use harness::pam::{Drive, code};
 
-use crate::enrolled::{
+use harness::enrolled::{
     IGNORED, SERVICE, Token, add_stack, enrol, logged, machine, run, set_state, state_of,
 };
 

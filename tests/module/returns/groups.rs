@@ -1,13 +1,12 @@
 //! Groups of `[[exempt]]` under every answer of the name service: a group of which nothing is known has no members, and
 //! concerns only those whom it could exempt.
-#![forbid(unsafe_code)]
 
 use harness::Machine;
 use harness::pam::{Drive, code};
 use twofactor_core::account::Account;
 use twofactor_core::device::Kind;
 
-use crate::enrolled::{
+use harness::enrolled::{
     IGNORED, SERVICE, Token, add_account, add_stack, auth, device, logged, machine, write_record,
 };
 

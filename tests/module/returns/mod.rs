@@ -1,15 +1,5 @@
 //! What the module returns, asks and says through real libpam: one exact code for each row of the policy, each phase,
 //! each argument and each kind of answer.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-#[path = "../common/enrolled.rs"]
-mod enrolled;
 
 mod absence;
 mod arguments;

@@ -1,9 +1,8 @@
 //! Every phase has a code of its own; only the first one can refuse anybody.
-#![forbid(unsafe_code)]
 
 use harness::pam::{Drive, Outcome, code};
 
-use crate::enrolled::{
+use harness::enrolled::{
     IGNORED, ON, SERVICE, add_account, add_stack, enrol, logged, login, machine, policy_path, run,
     said,
 };

@@ -1,10 +1,9 @@
 //! What sshd answers in place of users it will refuse anyway is nobody's wrong code: anybody on the network could lock
 //! them out with it.
-#![forbid(unsafe_code)]
 
 use harness::pam::{Drive, TAKES_PASSWORD, code};
 
-use crate::enrolled::{ON, PROMPT, auth, enrol, logged, login, machine, run, said, state_of};
+use harness::enrolled::{ON, PROMPT, auth, enrol, logged, login, machine, run, said, state_of};
 
 /// sshd repeats or cuts it to the length of what was typed (fake_password in auth-pam.c).
 fn stand_in(length: usize) -> Vec<u8> {

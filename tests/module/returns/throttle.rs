@@ -1,10 +1,9 @@
 //! Lock-outs: refused before anything is asked, not counted, and not longer for being tried.
-#![forbid(unsafe_code)]
 
 use harness::otp::unix_time;
 use harness::pam::{Drive, code};
 
-use crate::enrolled::{
+use harness::enrolled::{
     ON, PROMPT, Token, add_stack, auth, enrol, logged, machine, run, said, set_state, state_of,
 };
 
@@ -18,12 +17,12 @@ fn failed(user: &str, failures: u32, seconds_ago: u64) {
 
 /// A login that is refused without a prompt; returns what was said.
 fn locked_out(alice: &Token) -> String {
-    let before = std::fs::read(crate::enrolled::state_path("alice")).unwrap();
+    let before = std::fs::read(harness::enrolled::state_path("alice")).unwrap();
     let outcome = run(alice.login().answer(alice.code_at(0)));
     assert_eq!((outcome.auth, outcome.prompts.len()), (code::MAXTRIES, 0));
     let messages = said(&outcome);
     assert_eq!((messages.len(), messages[0].0), (1, "error"));
-    let after = std::fs::read(crate::enrolled::state_path("alice")).unwrap();
+    let after = std::fs::read(harness::enrolled::state_path("alice")).unwrap();
     assert!(before == after, "a refused attempt leaves no trace");
     messages[0].1.to_owned()
 }

@@ -1,9 +1,8 @@
 //! How often a code is asked for, what is said between, and how it ends.
-#![forbid(unsafe_code)]
 
 use harness::pam::code;
 
-use crate::enrolled::{
+use harness::enrolled::{
     ON, PROMPT, add_bypass, add_recovery_codes, auth, enrol, logged, machine, run, said, set_state,
     state_of,
 };

@@ -1,11 +1,10 @@
 //! Answers that are no guesses: empty ones, the user's name, a code that was refused or used already. They use up the tries
 //! and are not counted, so that no client locks its owner out.
-#![forbid(unsafe_code)]
 
 use harness::pam::{Drive, code};
 use harness::{Machine, PASSWORD};
 
-use crate::enrolled::{
+use harness::enrolled::{
     ON, PROMPT, Token, add_recovery_codes, auth, enrol, enrol_phone, logged, login, machine, run,
     said, set_state, state_of,
 };

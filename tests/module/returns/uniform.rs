@@ -1,9 +1,8 @@
 //! With `uniform_prompt` the dialogue does not tell who has a device.
-#![forbid(unsafe_code)]
 
 use harness::pam::{Drive, EXACT, Outcome, TAKES_PASSWORD, code};
 
-use crate::enrolled::{
+use harness::enrolled::{
     IGNORED, PROMPT, add_account, add_stack, auth, enrol, logged, login, machine, run, said,
     state_of,
 };
@@ -48,7 +47,7 @@ fn where_a_device_is_mandatory_everybody_sees_the_same() {
         assert_eq!((real.auth, real.prompts.len()), (code::MAXTRIES, 3));
         assert_eq!(refused("bob", finish), real);
         assert_eq!(refused("nobody-of-that-name", finish), real);
-        crate::enrolled::set_state("alice", |state| state.failures = 0);
+        harness::enrolled::set_state("alice", |state| state.failures = 0);
     }
     let lines = logged(&machine);
     assert!(lines.contains(&"user=bob rhost= result=device-required".to_owned()));
@@ -87,7 +86,7 @@ fn nothing_is_said_of_a_file_that_cannot_be_used() {
     for policy in [OPTIONAL, MANDATORY] {
         let machine = machine(policy);
         enrol(&machine, "alice");
-        machine.write_file(crate::enrolled::record_path("alice"), "no record", 0o600);
+        machine.write_file(harness::enrolled::record_path("alice"), "no record", 0o600);
         for drive in [login("alice"), login("alice").silent()] {
             let outcome = run(drive);
             assert_eq!(
@@ -103,7 +102,7 @@ fn nothing_is_said_of_a_file_that_cannot_be_used() {
 fn a_lock_out_is_told_in_no_question() {
     let machine = machine(OPTIONAL);
     let alice = enrol(&machine, "alice");
-    crate::enrolled::set_state("alice", |state| {
+    harness::enrolled::set_state("alice", |state| {
         (state.failures, state.last_failure) = (100, 10)
     });
     let outcome = run(alice.login().silent());
@@ -158,7 +157,7 @@ fn what_an_earlier_module_asked_for_is_refused_alike() {
             (outcome.auth, texts, outcome.fail_delay_us.is_some())
         };
         assert_eq!(refused("bob"), refused("alice"), "{arguments}");
-        crate::enrolled::set_state("alice", |state| state.failures = 0);
+        harness::enrolled::set_state("alice", |state| state.failures = 0);
     }
     machine.stack(
         "x",
@@ -191,7 +190,7 @@ fn a_lock_out_looks_like_wrong_codes_and_a_right_code_does_not_end_it() {
     assert_eq!(of_bob.0, code::MAXTRIES);
     assert_eq!(refused("alice", "y"), of_bob);
     assert_eq!(logged(&machine).len(), 4);
-    crate::enrolled::set_state("alice", |state| state.failures = 4);
+    harness::enrolled::set_state("alice", |state| state.failures = 4);
     // The lock-out begins with the second answer: the first was refused already.
     assert_eq!(refused("alice", &alice.code()), of_bob);
     let lines = logged(&machine);

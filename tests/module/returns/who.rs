@@ -1,12 +1,11 @@
 //! Who is asked: the rows of the policy in their order, each with its code.
-#![forbid(unsafe_code)]
 
 use std::os::unix::fs::PermissionsExt;
 
 use harness::Machine;
 use harness::pam::{Drive, code};
 
-use crate::enrolled::{
+use harness::enrolled::{
     IGNORED, ON, PROMPT, UNUSABLE, add_account, add_stack, auth, enrol, enrol_phone, logged, login,
     machine, policy_path, record_path, run, said, state_of,
 };

@@ -1,5 +1,4 @@
 //! A clean Debian, the package, and what an administrator does with both.
-#![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +6,7 @@ use std::time::Duration;
 
 use harness::{Machine, PASSWORD, Program, Sshd, hotp};
 
-use super::common::{ASK_AGAIN, ASK_CODE, ASK_PASSWORD, enroll};
+use harness::logins::{ASK_AGAIN, ASK_CODE, ASK_PASSWORD, enroll};
 
 pub const MODULE: &str = "pam_twofactor.so";
 pub const POLICY: &str = "/etc/security/twofactor.toml";

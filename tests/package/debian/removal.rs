@@ -1,5 +1,4 @@
 //! What remains when the package goes, and what comes back with it.
-#![forbid(unsafe_code)]
 
 use harness::Machine;
 

@@ -1,5 +1,4 @@
 //! Upgrades over a running system.
-#![forbid(unsafe_code)]
 
 use std::path::PathBuf;
 

@@ -1,13 +1,12 @@
 //! From `apt install` to the first login with a code.
-#![forbid(unsafe_code)]
 
 use std::os::unix::fs::MetadataExt;
 
 use harness::{Answer, PASSWORD};
 
 use super::clean::*;
-use super::common::{ASK_CODE, ASK_PASSWORD};
 use super::watch::Watch;
+use harness::logins::{ASK_CODE, ASK_PASSWORD};
 
 #[test]
 fn installing_changes_nobodys_login() {
@@ -42,7 +41,7 @@ fn apt_install_is_the_whole_installation() {
     assert_eq!(machine.read(POLICY), delivered);
     assert_eq!(
         delivered,
-        include_str!("../../crates/core/src/policy/default.toml")
+        include_str!("../../../crates/core/src/policy/default.toml")
     );
     for directory in [
         "/var/lib/twofactor",
@@ -55,11 +54,11 @@ fn apt_install_is_the_whole_installation() {
     for (path, content) in [
         (
             "/usr/lib/systemd/system/polkit-agent-helper@.service.d/twofactor.conf",
-            include_str!("../../packaging/systemd/polkit-agent-helper.conf"),
+            include_str!("../../../packaging/systemd/polkit-agent-helper.conf"),
         ),
         (
             "/etc/apparmor.d/abstractions/authentication.d/twofactor",
-            include_str!("../../packaging/apparmor/twofactor"),
+            include_str!("../../../packaging/apparmor/twofactor"),
         ),
     ] {
         assert_eq!(machine.read(path), content, "{path}");

@@ -1,5 +1,4 @@
 //! The PAM application of the harness: codes, prompts, texts, crowds and repetitions are reported as they happened.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::collections::BTreeMap;
 

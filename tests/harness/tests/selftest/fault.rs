@@ -1,5 +1,4 @@
 //! The fault injector does what strace's does, and what strace cannot do without lying.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::collections::BTreeMap;
 

@@ -1,10 +1,4 @@
 //! The harness itself: real logins work and fail as they should, the log is caught, and nothing is left behind.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test"
-)]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -329,7 +323,11 @@ fn a_killed_test_leaves_nothing() {
     let sleep = format!("sleep {seconds}");
     let mut victim = Command::new(std::env::current_exe().unwrap());
     victim
-        .args(["--exact", "a_killed_test_leaves_nothing", "--nocapture"])
+        .args([
+            "--exact",
+            "machine::a_killed_test_leaves_nothing",
+            "--nocapture",
+        ])
         .env(HOLD, &seconds);
     let mut victim = victim
         .stdout(Stdio::piped())

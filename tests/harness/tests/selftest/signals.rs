@@ -1,5 +1,4 @@
 //! Programs start with the signals of a fresh login, wherever the tests were started from.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
 use std::process::Command;
 
@@ -27,7 +26,7 @@ fn a_program_ignores_no_signal_that_the_test_ignores() {
         .arg(test)
         .args([
             "--exact",
-            "a_program_ignores_no_signal_that_the_test_ignores",
+            "signals::a_program_ignores_no_signal_that_the_test_ignores",
         ])
         .arg("--nocapture")
         .env(AGAIN, "1")

@@ -1,5 +1,4 @@
 //! The counter of instructions counts the same in each run, and no instruction outside the marks.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use harness::Machine;
 use harness::pam::{Drive, EXACT};

@@ -1,0 +1,37 @@
+//! The command `twofactor`: each subcommand with its output, its files, its errors, and the logins that follow from it.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what fails in a test must fail it at once"
+)]
+
+mod backup;
+mod completions;
+mod devices;
+mod disable;
+mod enable;
+mod enroll;
+mod errors;
+mod export;
+mod grace;
+mod hostile;
+mod import;
+mod init;
+mod line;
+mod log;
+mod names;
+mod output;
+mod over_ssh;
+mod policy;
+mod policy_file;
+mod qr;
+mod qr_files;
+mod renew;
+mod report;
+mod rescue;
+mod secrets;
+mod setup;
+mod unset;

@@ -1,0 +1,13 @@
+//! Documents and program say the same: manual pages, README, what is promised and the tests that show it.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what fails in a test must fail it at once"
+)]
+
+mod documents;
+mod manual;
+mod requirements;

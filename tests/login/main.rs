@@ -1,0 +1,17 @@
+//! Logins with password and code in the real programs: sshd, login, su, sudo and others, with the stacks of `pam.d`.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what fails in a test must fail it at once"
+)]
+
+mod authselect;
+mod cockpit;
+mod console;
+mod programs;
+mod sandboxes;
+mod sshd;
+mod su_sudo;

@@ -1,0 +1,15 @@
+//! What is delivered: `make install`, what belongs to a release, and the life of the Debian package in a clean root, which
+//! `make test-system` runs.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what fails in a test must fail it at once"
+)]
+
+#[cfg(feature = "system-tests")]
+mod debian;
+mod install;
+mod release;
