@@ -13,9 +13,9 @@ use twofactor_store::sys::homes;
 const MANY: usize = 32;
 
 /// Finds accounts by their names.
-pub struct Accounts(HashMap<String, Account>);
+pub struct AccountLookup(HashMap<String, Account>);
 
-impl Accounts {
+impl AccountLookup {
     /// Makes ready for so many names. A database that cannot be listed is asked for each.
     pub fn for_names(count: usize) -> Self {
         let mut listed = HashMap::new();
@@ -40,7 +40,7 @@ impl Accounts {
 
 /// Whose record is kept under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum RecordOwner {
     /// The account of that name.
     Named(Account),
     /// An account with another name and the uid of the record: the user was renamed.
@@ -49,9 +49,9 @@ pub enum Owner {
     Gone,
 }
 
-impl Owner {
+impl RecordOwner {
     /// Looks at the passwd database, by name and, where it does not know the name, by the uid of the record.
-    pub fn of(accounts: &Accounts, store: &Store, name: &str) -> Result<Self, LookupFailed> {
+    pub fn of(accounts: &AccountLookup, store: &Store, name: &str) -> Result<Self, LookupFailed> {
         if let Some(account) = accounts.find(name)? {
             return Ok(Self::Named(account));
         }

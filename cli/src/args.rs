@@ -12,9 +12,10 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 
 pub use options::{
-    Adopt, Bypass, Completions, Disable, Doctor, Enroll, Hash, Init, PolicyCommand, PolicySet, Qr,
-    RecoveryCodes, Rename, Renew, Resync, Setup, Shell, Show, Status, Switch, Unset, UserOnly,
-    Verify,
+    AdoptArgs, BypassArgs, CompletionsArgs, DisableArgs, DoctorArgs, EnableArgs, EnrollArgs,
+    HashChoice, InitArgs, PolicyCommand, PolicySetArgs, QrStyle, RecoveryCodesArgs, RenameArgs,
+    RenewArgs, ResyncArgs, SetupArgs, ShellName, ShowArgs, StatusArgs, UnsetArgs, UserArgs,
+    VerifyArgs,
 };
 
 const ABOUT: &str = "Two-factor login: enrols devices, sets the policy, tells who will be asked";
@@ -38,16 +39,16 @@ EXAMPLES
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(name = "twofactor", bin_name = "twofactor", version, about = ABOUT, after_help = EXITS, max_term_width = 100)]
-pub struct Cli {
+pub struct CommandLine {
     /// What is the same for every subcommand.
     #[command(flatten)]
-    pub global: Global,
+    pub global: GlobalOptions,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-impl Cli {
+impl CommandLine {
     /// Reads the words of the command line, the name of the program first.
     pub fn read(words: &[OsString]) -> Result<Self, clap::Error> {
         Self::try_parse_from(words).map_err(|mut error| {
@@ -63,7 +64,7 @@ impl Cli {
 
 /// Options of every subcommand.
 #[derive(Debug, Args)]
-pub struct Global {
+pub struct GlobalOptions {
     /// Policy file
     #[arg(long, global = true, value_name = "FILE", default_value = POLICY_FILE, help_heading = "Global options")]
     pub policy: PathBuf,
@@ -92,7 +93,7 @@ EXAMPLES
   twofactor init
   twofactor init --state /srv/twofactor      for the argument state=/srv/twofactor of the module
   twofactor init --force                     this directory is the right one, whatever its mark")]
-    Init(Init),
+    Init(InitArgs),
     /// Enrol a device: show its QR code, ask for a code, and only then store it
     ///
     /// Nothing is stored until a code of the new device was typed. The first device of a user also gives ten recovery
@@ -105,19 +106,19 @@ EXAMPLES
   twofactor enroll alice --qr ascii            plain characters, whatever the terminal shows
   twofactor enroll alice --png code.png        the QR code also as a picture
   twofactor enroll robot --no-confirm --json   for scripts: stored at once")]
-    Enroll(Enroll),
+    Enroll(EnrollArgs),
     /// Replace the secret of a device; the old one works until the new one is confirmed
     #[command(after_help = "\
 EXAMPLES
   twofactor renew alice
   twofactor renew alice --device tablet")]
-    Renew(Renew),
+    Renew(RenewArgs),
     /// Remove a device, or all devices of a user with their recovery codes
     #[command(aliases = ["remove", "delete"], after_help = "\
 EXAMPLES
   twofactor unset alice                      every device of alice
   twofactor unset alice --device tablet --yes")]
-    Unset(Unset),
+    Unset(UnsetArgs),
     /// Move what is kept about a user to the new name, after usermod -l
     ///
     /// A renamed user is asked for the same codes as before, and found by the user id. This gives the files the new name:
@@ -127,7 +128,7 @@ EXAMPLES
     #[command(after_help = "\
 EXAMPLES
   twofactor rename alice anna")]
-    Rename(Rename),
+    Rename(RenameArgs),
     /// Take over devices of a user whose user id has changed, as on a new machine
     ///
     /// A record belongs to a user id, and refuses another one: a name can be given to another person. adopt shows both, and
@@ -138,7 +139,7 @@ EXAMPLES
   twofactor adopt alice                      alice has a new user id
   twofactor adopt anna --from alice          alice is now anna, with a new user id
   twofactor adopt alice --force              without a code")]
-    Adopt(Adopt),
+    Adopt(AdoptArgs),
     /// Show the devices of a user; secrets only when asked for
     #[command(after_help = "\
 EXAMPLES
@@ -146,7 +147,7 @@ EXAMPLES
   twofactor show alice --secret              the key alone, to type it in
   twofactor show alice --device tablet --qr
   twofactor show alice --svg code.svg        the QR code as a file that only root can read")]
-    Show(Show),
+    Show(ShowArgs),
     /// Say what is switched on and who has a device; never prints a secret
     #[command(
         alias = "list",
@@ -156,7 +157,7 @@ EXAMPLES
   twofactor status alice
   twofactor status --json"
     )]
-    Status(Status),
+    Status(StatusArgs),
     /// Find what is wrong, say what fixes it, and what the next login will ask whom
     ///
     /// Looks at the policy, the files of the users, the module, the PAM files, sshd's settings, the clock and the disk.
@@ -167,7 +168,7 @@ EXAMPLES
   twofactor doctor
   twofactor doctor --user alice              the table for one user
   twofactor doctor --json")]
-    Doctor(Doctor),
+    Doctor(DoctorArgs),
     /// Check a code exactly as a login would
     ///
     /// A right code is used up, a wrong one counts as a failure.
@@ -175,13 +176,13 @@ EXAMPLES
 EXAMPLES
   twofactor verify alice
   oathtool --totp -b - < key | twofactor verify alice")]
-    Verify(Verify),
+    Verify(VerifyArgs),
     /// Make ten new recovery codes; the old ones stop working
     #[command(after_help = "\
 EXAMPLES
   twofactor recovery-codes alice
   twofactor recovery-codes alice --recovery-file codes.txt   to print, not to show")]
-    RecoveryCodes(RecoveryCodes),
+    RecoveryCodes(RecoveryCodesArgs),
     /// Make a one-time code for a user whose devices are out of reach
     ///
     /// The code is shown once, works for one login, and only for a while. A new one replaces an unused one.
@@ -190,7 +191,7 @@ EXAMPLES
   twofactor bypass alice                     works for 24 hours
   twofactor bypass alice --for 2d
   twofactor bypass alice --for 0             withdraws an unused code")]
-    Bypass(Bypass),
+    Bypass(BypassArgs),
     /// Make a one-time code with which a user may enrol at login
     ///
     /// Where the policy says enroll_needs_invite = true, the login dialogue asks for it before it shows anything, so that
@@ -200,12 +201,12 @@ EXAMPLES
   twofactor invite alice                     works for 24 hours
   twofactor invite alice --for 7d
   twofactor invite alice --for 0             withdraws an unused code")]
-    Invite(Bypass),
+    Invite(BypassArgs),
     /// End a lock-out after too many wrong codes
     #[command(after_help = "\
 EXAMPLES
   twofactor unlock alice")]
-    Unlock(UserOnly),
+    Unlock(UserArgs),
     /// Find the counter of a HOTP token, or how far the clock of a TOTP device is off
     ///
     /// Two codes that follow each other are needed; without them on the command line they are asked for.
@@ -214,7 +215,7 @@ EXAMPLES
   twofactor resync alice                     the only device of alice
   twofactor resync alice token
   twofactor resync alice token 755224 287082")]
-    Resync(Resync),
+    Resync(ResyncArgs),
     /// Set two-factor login up for services, or take that back
     ///
     /// Puts the module into their PAM files, lets sshd ask for a code (for the service sshd), switches the policy on, checks the
@@ -228,7 +229,7 @@ EXAMPLES
   twofactor setup --undo
 
 Keep a root shell open until a login in a second terminal has worked.")]
-    Setup(Setup),
+    Setup(SetupArgs),
     /// Turn two-factor login on
     ///
     /// Says who will be asked from now on and who will be refused, and asks before it changes anything.
@@ -238,13 +239,13 @@ EXAMPLES
   twofactor enable sshd sudo                 these services, and the global switch if it is off
 
 Keep a root shell open until a login in a second terminal has worked.")]
-    Enable(Switch),
+    Enable(EnableArgs),
     /// Turn two-factor login off; devices are kept
     #[command(after_help = "\
 EXAMPLES
   twofactor disable                          nobody is asked any more
   twofactor disable sshd                     only sshd")]
-    Disable(Disable),
+    Disable(DisableArgs),
     /// Show, change or check the policy
     #[command(
         subcommand,
@@ -268,7 +269,7 @@ EXAMPLES
   twofactor import users-oath /etc/users.oath
   twofactor import uri ./uris --user alice"
     )]
-    Import(transfer::Import),
+    Import(transfer::ImportCommand),
     /// Write devices for other programs; this reveals their keys
     ///
     /// The lines go into a file or a pipe as they are. On a terminal, control and invisible characters of a name are shown
@@ -280,7 +281,7 @@ EXAMPLES
   twofactor export users-oath --output /root/users.oath
   twofactor export uri --user alice"
     )]
-    Export(transfer::Export),
+    Export(transfer::ExportCommand),
     /// Print what completes this command on the command line of a shell
     ///
     /// Packages install it. Needs no root. With --json the script is the value of "script".
@@ -289,7 +290,7 @@ EXAMPLES
   twofactor completions bash >/etc/bash_completion.d/twofactor
   twofactor completions zsh >/usr/local/share/zsh/site-functions/_twofactor
   twofactor completions fish >/etc/fish/completions/twofactor.fish")]
-    Completions(Completions),
+    Completions(CompletionsArgs),
     /// Print the manual page twofactor(8), for machines on which it is not installed
     ///
     /// Needs no root. With --json the page is the value of "page".
@@ -304,12 +305,12 @@ mod tests {
     use super::*;
 
     fn usage_error(arguments: &[&str]) -> clap::error::ErrorKind {
-        Cli::try_parse_from(arguments).unwrap_err().kind()
+        CommandLine::try_parse_from(arguments).unwrap_err().kind()
     }
 
     #[test]
     fn the_definition_is_consistent() {
-        Cli::command().debug_assert();
+        CommandLine::command().debug_assert();
     }
 
     #[test]
@@ -325,7 +326,7 @@ mod tests {
                 visit(sub);
             }
         }
-        visit(&Cli::command());
+        visit(&CommandLine::command());
     }
 
     #[test]
@@ -340,7 +341,7 @@ mod tests {
     fn two_words_after_the_user_are_codes() {
         let read = |words: &[&str]| -> (Option<String>, Option<(String, String)>) {
             let call = [&["twofactor", "resync"], words].concat();
-            let Command::Resync(args) = Cli::try_parse_from(call).unwrap().command else {
+            let Command::Resync(args) = CommandLine::try_parse_from(call).unwrap().command else {
                 panic!("{words:?}")
             };
             let (device, codes) = args.device_and_codes().unwrap();
@@ -358,7 +359,7 @@ mod tests {
 
     #[test]
     fn other_names_of_commands_stay_out_of_the_help() {
-        let help = Cli::command().render_long_help().to_string();
+        let help = CommandLine::command().render_long_help().to_string();
         for (alias, name) in [
             ("enrol", "enroll"),
             ("add", "enroll"),
@@ -366,7 +367,7 @@ mod tests {
             ("delete", "unset"),
             ("list", "status"),
         ] {
-            let mut cli = Cli::command();
+            let mut cli = CommandLine::command();
             cli.build();
             let found = cli.find_subcommand(alias).map(clap::Command::get_name);
             assert_eq!(found, Some(name));
@@ -391,7 +392,8 @@ mod tests {
 
     #[test]
     fn global_options_may_follow_the_subcommand() {
-        let cli = Cli::try_parse_from(["twofactor", "status", "--json", "--state", "/x"]).unwrap();
+        let cli = CommandLine::try_parse_from(["twofactor", "status", "--json", "--state", "/x"])
+            .unwrap();
         assert!(cli.global.json && cli.global.state.as_os_str() == "/x");
         assert_eq!(cli.global.policy.as_os_str(), POLICY_FILE);
     }

@@ -16,13 +16,13 @@ use twofactor_store::{
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::args::Global;
+use crate::args::GlobalOptions;
 use crate::caller;
 use crate::error::{Failure, for_user};
-use crate::outlet::Outlet;
-use crate::output::{Format, Report};
+use crate::outlet::OutputStream;
+use crate::output::{OutputFormat, Report};
 use crate::shell;
-use crate::terminal::{Confirm, Terminal};
+use crate::terminal::{ConfirmMode, Terminal};
 use crate::text::plain;
 
 /// What every subcommand needs.
@@ -30,7 +30,7 @@ pub struct Context {
     /// The person's side.
     pub terminal: Terminal,
     /// How reports are written.
-    pub format: Format,
+    pub format: OutputFormat,
     /// Where the policy is.
     pub policy: PolicyFile,
     state: PathBuf,
@@ -40,15 +40,15 @@ pub struct Context {
 
 impl Context {
     /// Takes the global options.
-    pub fn new(global: &Global) -> Self {
+    pub fn new(global: &GlobalOptions) -> Self {
         let (format, outlet) = match global.json {
-            true => (Format::Json, Outlet::Stderr),
-            false => (Format::Text, Outlet::Stdout),
+            true => (OutputFormat::Json, OutputStream::Stderr),
+            false => (OutputFormat::Text, OutputStream::Stdout),
         };
         let confirm = if global.yes {
-            Confirm::Yes
+            ConfirmMode::Yes
         } else {
-            Confirm::Ask
+            ConfirmMode::Ask
         };
         Self {
             terminal: Terminal::new(outlet, confirm),
@@ -138,7 +138,7 @@ impl Context {
     pub fn note_alias(&self, given: &str, kept: &Account) {
         if self.alias.set(given.to_owned()).is_ok() {
             // The report holds it, too.
-            let _ = Outlet::Stderr.text(&format!(
+            let _ = OutputStream::Stderr.text(&format!(
                 "{} has the user id of {} ({}), whose record counts.\n",
                 plain(given),
                 plain(&kept.name),
@@ -150,7 +150,7 @@ impl Context {
     /// Writes a report; as JSON with the name that was given, where the record is kept under another one.
     pub fn write(&self, report: &impl Report) -> Result<(), Failure> {
         match self.alias.get() {
-            Some(alias) => self.format.write(&Aliased { report, alias }),
+            Some(alias) => self.format.write(&AliasedReport { report, alias }),
             None => self.format.write(report),
         }
     }
@@ -169,7 +169,7 @@ impl Context {
             return Ok(user.to_owned());
         }
         let (account, how) = caller::account()?;
-        Outlet::Stderr.text(&caller::sentence(&account, how))?;
+        OutputStream::Stderr.text(&caller::sentence(&account, how))?;
         Ok(account.name)
     }
 
@@ -236,14 +236,14 @@ fn vanished(error: &twofactor_store::Error) -> Failure {
 
 /// A report about a user who was named by an alias.
 #[derive(Serialize)]
-struct Aliased<'a, R> {
+struct AliasedReport<'a, R> {
     #[serde(flatten)]
     report: &'a R,
     /// The name that was given; `user` is the one under which the record is kept.
     alias: &'a str,
 }
 
-impl<R: Report> Report for Aliased<'_, R> {
+impl<R: Report> Report for AliasedReport<'_, R> {
     fn text(&self) -> Zeroizing<String> {
         self.report.text()
     }

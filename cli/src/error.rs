@@ -17,7 +17,7 @@ const USER: &str = "USER";
 
 /// Exit codes of the command. They are part of its interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub enum ExitStatus {
     /// Refused, or not found.
     Refused = 1,
     /// Wrong usage.
@@ -34,7 +34,7 @@ pub enum Exit {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Exit code.
-    pub exit: Exit,
+    pub exit: ExitStatus,
     /// What happened, and to which file or user.
     pub what: String,
     /// What to do next.
@@ -44,22 +44,22 @@ pub struct Failure {
 impl Failure {
     /// Something is refused or not there.
     pub fn refused(what: impl fmt::Display) -> Self {
-        Self::new(Exit::Refused, what)
+        Self::new(ExitStatus::Refused, what)
     }
 
     /// The command was called in a way that cannot work.
     pub fn usage(what: impl fmt::Display) -> Self {
-        Self::new(Exit::Usage, what)
+        Self::new(ExitStatus::Usage, what)
     }
 
     /// A file's content is wrong.
     pub fn invalid(what: impl fmt::Display) -> Self {
-        Self::new(Exit::Invalid, what)
+        Self::new(ExitStatus::Invalid, what)
     }
 
     /// The system said no.
     pub fn system(what: impl fmt::Display) -> Self {
-        Self::new(Exit::System, what)
+        Self::new(ExitStatus::System, what)
     }
 
     /// Adds the next step.
@@ -69,7 +69,7 @@ impl Failure {
         self
     }
 
-    fn new(exit: Exit, what: impl fmt::Display) -> Self {
+    fn new(exit: ExitStatus, what: impl fmt::Display) -> Self {
         Self {
             exit,
             what: what.to_string(),
@@ -94,7 +94,7 @@ impl From<std::io::Error> for Failure {
     /// Reading answers and writing reports; files have errors of their own that name the path.
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
-            return Self::new(Exit::Unread, "nobody reads the output any more");
+            return Self::new(ExitStatus::Unread, "nobody reads the output any more");
         }
         if error.kind() == std::io::ErrorKind::Interrupted {
             return Self::refused("interrupted");
@@ -263,7 +263,7 @@ mod tests {
             })
         };
         let policy = step("/etc/security/twofactor.toml", 0o666);
-        assert_eq!(policy.exit, Exit::Invalid);
+        assert_eq!(policy.exit, ExitStatus::Invalid);
         assert_eq!(
             policy.next.as_deref(),
             Some("See who changed it; then: chmod go-w /etc/security/twofactor.toml")

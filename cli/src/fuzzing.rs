@@ -4,13 +4,15 @@
 use twofactor_core::policy::Policy;
 use zeroize::Zeroizing;
 
-use crate::commands::policy::View;
+use crate::commands::policy::PolicyReport;
 use crate::output::Report as _;
 
-pub use crate::import::{Item, Moment, Parsed, Refused, google, oath, uri};
+pub use crate::import::{
+    ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, google, oath, uri,
+};
 
 /// What `policy show` prints.
 #[must_use]
 pub fn shown(policy: &Policy) -> Zeroizing<String> {
-    View::new(policy).text()
+    PolicyReport::new(policy).text()
 }

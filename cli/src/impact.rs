@@ -18,7 +18,7 @@ const USUAL_WINDOW: u8 = 3;
 
 /// Somebody who may log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Person {
+pub struct AffectedUser {
     /// Login name.
     pub name: String,
     /// The name under which the record is kept: another one where the user was renamed, or the name is an alias.
@@ -26,9 +26,9 @@ pub struct Person {
     /// How far enrolment has come.
     pub enrolment: Enrolment,
     /// Whether this person could repair things.
-    pub role: Role,
+    pub role: AccountRole,
     /// Whether the changed policy exempts this person everywhere.
-    pub exemption: Exemption,
+    pub exemption: ExemptionScope,
     /// Services at which it exempts this person, from wherever the login comes.
     pub exempt_at: Vec<String>,
 }
@@ -48,7 +48,7 @@ pub enum Enrolment {
 
 /// Who may repair things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum AccountRole {
     /// root, or a member of `sudo` or `wheel`.
     Administrator,
     /// Anybody else.
@@ -57,7 +57,7 @@ pub enum Role {
 
 /// Whether an `[[exempt]]` entry covers a person in every service and from every network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exemption {
+pub enum ExemptionScope {
     /// Never asked.
     Everywhere,
     /// Asked somewhere.
@@ -66,7 +66,7 @@ pub enum Exemption {
 
 /// What will happen to whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Impact {
+pub struct PolicyImpact {
     /// Will be asked for a code.
     pub asked: Vec<String>,
     /// Will log in without a code.
@@ -87,16 +87,16 @@ pub struct Impact {
 }
 
 /// Compares the policy before (`None`: there was no valid one) and after a change.
-pub fn assess(before: Option<&Policy>, after: &Policy, people: &[Person]) -> Impact {
-    let mut impact = Impact::default();
+pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) -> PolicyImpact {
+    let mut impact = PolicyImpact::default();
     for person in people {
         let enrolment = match person.enrolment {
             Enrolment::Untried | Enrolment::Verified => decision::Enrolment::Enrolled,
             Enrolment::None | Enrolment::Invited => decision::Enrolment::Unenrolled,
         };
         let list = match (after.enabled, person.exemption) {
-            (false, _) | (true, Exemption::Everywhere) => &mut impact.not_asked,
-            (true, Exemption::No) => match decision::with_enrolment(after, enrolment) {
+            (false, _) | (true, ExemptionScope::Everywhere) => &mut impact.not_asked,
+            (true, ExemptionScope::No) => match decision::with_enrolment(after, enrolment) {
                 Demand::Code => &mut impact.asked,
                 Demand::Device => &mut impact.refused,
                 Demand::MustEnrol if !may_enrol(after, person.enrolment) => &mut impact.refused,
@@ -110,7 +110,7 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[Person]) -> Imp
         let off = switched_off(before, after);
         impact.no_longer_asked = names_of(people, |person| {
             matches!(person.enrolment, Enrolment::Untried | Enrolment::Verified)
-                && person.exemption == Exemption::No
+                && person.exemption == ExemptionScope::No
                 && off
                     .iter()
                     .any(|service| !person.exempt_at.contains(service))
@@ -133,7 +133,7 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[Person]) -> Imp
     impact
 }
 
-impl Impact {
+impl PolicyImpact {
     /// The lists for people, one line each.
     pub fn text(&self, after: &Policy) -> String {
         let mut lines = Vec::new();
@@ -217,14 +217,14 @@ pub fn services(policy: &Policy) -> String {
 
 /// What keeps everybody out who could repair things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockOut {
+pub enum LockoutRisk {
     /// sshd asks for codes, and no device has shown that it gives right ones.
     Sshd,
     /// A device is mandatory, and no administrator has one that has given a right code.
     Administrators,
 }
 
-impl LockOut {
+impl LockoutRisk {
     /// Why it is not switched on.
     const fn when_switched_on(self) -> &'static str {
         match self {
@@ -253,25 +253,25 @@ impl LockOut {
 }
 
 /// What a policy that is on does to these people.
-pub fn lock_outs(policy: &Policy, people: &[Person]) -> Vec<LockOut> {
+pub fn lock_outs(policy: &Policy, people: &[AffectedUser]) -> Vec<LockoutRisk> {
     let mut found = Vec::new();
     if !policy.enabled {
         return found;
     }
-    let verified = |person: &Person| person.enrolment == Enrolment::Verified;
+    let verified = |person: &AffectedUser| person.enrolment == Enrolment::Verified;
     if policy.service_on(SSHD) && !people.iter().any(verified) {
-        found.push(LockOut::Sshd);
+        found.push(LockoutRisk::Sshd);
     }
-    let able = |person: &Person| {
-        person.role == Role::Administrator
-            && (verified(person) || person.exemption == Exemption::Everywhere)
+    let able = |person: &AffectedUser| {
+        person.role == AccountRole::Administrator
+            && (verified(person) || person.exemption == ExemptionScope::Everywhere)
     };
     let wanted = matches!(
         decision::with_enrolment(policy, decision::Enrolment::Unenrolled),
         Demand::Device | Demand::MustEnrol
     );
     if wanted && !people.iter().any(able) {
-        found.push(LockOut::Administrators);
+        found.push(LockoutRisk::Administrators);
     }
     found
 }
@@ -292,7 +292,7 @@ fn switched_off(before: &Policy, after: &Policy) -> Vec<String> {
     services
 }
 
-fn names_of(people: &[Person], which: impl Fn(&Person) -> bool) -> Vec<String> {
+fn names_of(people: &[AffectedUser], which: impl Fn(&AffectedUser) -> bool) -> Vec<String> {
     let found = people.iter().filter(|person| which(person));
     found.map(|person| person.name.clone()).collect()
 }

@@ -45,10 +45,10 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use rustix::process::DumpableBehavior;
 
-use crate::args::{Cli, Command, PolicyCommand};
+use crate::args::{Command, CommandLine, PolicyCommand};
 use crate::context::Context;
-use crate::error::{Exit, Failure};
-use crate::outlet::Outlet;
+use crate::error::{ExitStatus, Failure};
+use crate::outlet::OutputStream;
 use crate::terminal::colours_unwanted;
 
 /// Runs the command with the arguments of this process.
@@ -57,7 +57,7 @@ pub fn run() -> ExitCode {
     // Keys will be in memory. Where the kernel refuses, nothing is lost but this.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let words: Vec<OsString> = std::env::args_os().collect();
-    let cli = match Cli::read(&words) {
+    let cli = match CommandLine::read(&words) {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
@@ -72,7 +72,7 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             // Whoever closed the pipe wanted no more, also no error.
-            if failure.exit != Exit::Unread {
+            if failure.exit != ExitStatus::Unread {
                 context.format.write_failure(&failure);
             }
             ExitCode::from(failure.exit as u8)
@@ -83,9 +83,9 @@ pub fn run() -> ExitCode {
 /// Shows what clap has to say: the help, or what is wrong with the arguments, which may hold anything.
 fn explain(error: &clap::Error) -> ExitCode {
     let outlet = if error.use_stderr() {
-        Outlet::Stderr
+        OutputStream::Stderr
     } else {
-        Outlet::Stdout
+        OutputStream::Stdout
     };
     let ours = matches!(
         error.kind(),
@@ -101,7 +101,7 @@ fn explain(error: &clap::Error) -> ExitCode {
         outlet.text(&text.to_string())
     };
     if error.use_stderr() {
-        ExitCode::from(Exit::Usage as u8)
+        ExitCode::from(ExitStatus::Usage as u8)
     } else {
         ExitCode::SUCCESS
     }

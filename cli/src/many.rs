@@ -6,14 +6,14 @@ use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::progress::Progress;
+use crate::progress::ProgressLine;
 
 /// With fewer names than that for each thread, another one is not worth its while.
 const FEWEST: usize = 1_000;
 
 /// What `look` says of each name, in their order.
 pub fn look_at<T: Send>(names: &[String], look: impl Fn(&str) -> T + Sync) -> Vec<T> {
-    let progress = Mutex::new(Progress::new("Looked at", names.len()));
+    let progress = Mutex::new(ProgressLine::new("Looked at", names.len()));
     let one = |name: &String| {
         let said = look(name);
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);

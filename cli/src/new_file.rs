@@ -13,26 +13,26 @@ use crate::error::Failure;
 /// Readable and writable by its owner.
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
-/// A file that was just made. Dropped before [`NewFile::keep`], it is removed again.
-pub struct NewFile {
+/// A file that was just made. Dropped before [`PrivateFile::keep`], it is removed again.
+pub struct PrivateFile {
     directory: OwnedFd,
     file: OwnedFd,
     name: OsString,
     path: PathBuf,
-    fate: Fate,
+    fate: FileFate,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum FileFate {
     Remove,
     Keep,
 }
 
-impl NewFile {
+impl PrivateFile {
     /// Makes the file and writes it.
     ///
     /// # Errors
-    /// As [`NewFile::reserve`] and [`NewFile::write`].
+    /// As [`PrivateFile::reserve`] and [`PrivateFile::write`].
     pub fn create(path: &Path, bytes: &[u8]) -> Result<Self, Failure> {
         let made = Self::reserve(path)?;
         made.write(bytes)?;
@@ -71,7 +71,7 @@ impl NewFile {
             file,
             name: name.to_owned(),
             path: path.to_owned(),
-            fate: Fate::Remove,
+            fate: FileFate::Remove,
         };
         // The umask may have taken away more than it should.
         rustix::fs::fchmod(&made.file, PRIVATE).map_err(failed)?;
@@ -95,13 +95,13 @@ impl NewFile {
 
     /// The file stays.
     pub fn keep(mut self) {
-        self.fate = Fate::Keep;
+        self.fate = FileFate::Keep;
     }
 }
 
-impl Drop for NewFile {
+impl Drop for PrivateFile {
     fn drop(&mut self) {
-        if self.fate == Fate::Remove {
+        if self.fate == FileFate::Remove {
             // The failure that led here is the one to tell.
             let _ = rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty());
         }
@@ -136,15 +136,15 @@ fn explain(path: &Path, errno: Errno) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Exit;
-    use crate::scratch::Scratch;
+    use crate::error::ExitStatus;
+    use crate::scratch::ScratchDirectory;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     #[test]
     fn a_kept_file_is_complete_and_private() {
-        let scratch = Scratch::new();
+        let scratch = ScratchDirectory::new();
         let path = scratch.join("file");
-        NewFile::create(&path, b"text").unwrap().keep();
+        PrivateFile::create(&path, b"text").unwrap().keep();
         assert_eq!(std::fs::read(&path).unwrap(), b"text");
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o600);
@@ -152,9 +152,9 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_kept_is_gone() {
-        let scratch = Scratch::new();
+        let scratch = ScratchDirectory::new();
         let path = scratch.join("file");
-        let file = NewFile::create(&path, b"text").unwrap();
+        let file = PrivateFile::create(&path, b"text").unwrap();
         assert!(path.exists() && file.path() == path);
         drop(file);
         assert!(!path.exists());
@@ -162,13 +162,13 @@ mod tests {
 
     #[test]
     fn nothing_that_exists_is_written_to() {
-        let directory = Scratch::new();
+        let directory = ScratchDirectory::new();
         let (old, link) = (directory.join("old"), directory.join("link"));
         std::fs::write(&old, "old").unwrap();
         symlink(directory.join("nowhere"), &link).unwrap();
         for path in [&old, &link] {
-            let failure = NewFile::create(path, b"new").err().unwrap();
-            assert_eq!(failure.exit, Exit::Refused);
+            let failure = PrivateFile::create(path, b"new").err().unwrap();
+            assert_eq!(failure.exit, ExitStatus::Refused);
             assert!(
                 failure
                     .what
@@ -181,10 +181,12 @@ mod tests {
 
     #[test]
     fn a_directory_is_no_file_and_is_not_made() {
-        let directory = Scratch::new();
-        let missing = NewFile::create(&directory.join("a/b"), b"").err().unwrap();
-        assert_eq!(missing.exit, Exit::Refused);
-        let unnamed = NewFile::create(Path::new("/"), b"").err().unwrap();
-        assert_eq!(unnamed.exit, Exit::Usage);
+        let directory = ScratchDirectory::new();
+        let missing = PrivateFile::create(&directory.join("a/b"), b"")
+            .err()
+            .unwrap();
+        assert_eq!(missing.exit, ExitStatus::Refused);
+        let unnamed = PrivateFile::create(Path::new("/"), b"").err().unwrap();
+        assert_eq!(unnamed.exit, ExitStatus::Usage);
     }
 }

@@ -14,14 +14,14 @@ use crate::harmless;
 
 /// A stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outlet {
+pub enum OutputStream {
     /// Standard output.
     Stdout,
     /// Standard error.
     Stderr,
 }
 
-impl Outlet {
+impl OutputStream {
     /// Text for people. A line needs its own newline.
     pub fn text(self, text: &str) -> io::Result<()> {
         let text = Zeroizing::new(harmless::text(text).into_owned());
@@ -80,11 +80,11 @@ impl Outlet {
             Self::Stderr => tcgetattr(io::stderr()),
         };
         match (charset(), modes) {
-            (Some(Charset::Utf8), _) | (None, Err(_)) => true,
-            (Some(Charset::Other) | None, Ok(modes)) => {
+            (Some(OutputCharset::Utf8), _) | (None, Err(_)) => true,
+            (Some(OutputCharset::Other) | None, Ok(modes)) => {
                 modes.input_modes.contains(InputModes::IUTF8)
             }
-            (Some(Charset::Other), Err(_)) => false,
+            (Some(OutputCharset::Other), Err(_)) => false,
         }
     }
 
@@ -98,25 +98,25 @@ impl Outlet {
 
 /// A character set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Charset {
+enum OutputCharset {
     Utf8,
     Other,
 }
 
 /// The character set of the locale (locale(7)); `None` where no variable sets one.
-fn charset() -> Option<Charset> {
+fn charset() -> Option<OutputCharset> {
     let names = ["LC_ALL", "LC_CTYPE", "LANG"];
     let set = names.into_iter().filter_map(std::env::var_os);
     let locale = set.into_iter().find(|value| !value.is_empty())?;
     Some(charset_of(&locale.to_string_lossy()))
 }
 
-fn charset_of(locale: &str) -> Charset {
+fn charset_of(locale: &str) -> OutputCharset {
     let name = locale.to_ascii_lowercase().replace('-', "");
     let set = name.split('@').next().and_then(|name| name.split_once('.'));
     match set {
-        Some((_, "utf8")) => Charset::Utf8,
-        _ => Charset::Other,
+        Some((_, "utf8")) => OutputCharset::Utf8,
+        _ => OutputCharset::Other,
     }
 }
 
@@ -132,13 +132,13 @@ mod tests {
     #[test]
     fn locales_name_their_character_set() {
         for (locale, set) in [
-            ("C.UTF-8", Charset::Utf8),
-            ("de_DE.utf8@euro", Charset::Utf8),
-            ("en_US.UTF-8", Charset::Utf8),
-            ("C", Charset::Other),
-            ("POSIX", Charset::Other),
-            ("de_DE", Charset::Other),
-            ("de_DE.ISO-8859-15@euro", Charset::Other),
+            ("C.UTF-8", OutputCharset::Utf8),
+            ("de_DE.utf8@euro", OutputCharset::Utf8),
+            ("en_US.UTF-8", OutputCharset::Utf8),
+            ("C", OutputCharset::Other),
+            ("POSIX", OutputCharset::Other),
+            ("de_DE", OutputCharset::Other),
+            ("de_DE.ISO-8859-15@euro", OutputCharset::Other),
         ] {
             assert_eq!(charset_of(locale), set, "{locale}");
         }

@@ -7,11 +7,11 @@ use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::harmless;
-use crate::outlet::Outlet;
+use crate::outlet::OutputStream;
 
 /// How a report is written to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum OutputFormat {
     /// For people.
     Text,
     /// One JSON object.
@@ -26,17 +26,17 @@ pub trait Report: Serialize {
     fn text(&self) -> Zeroizing<String>;
 }
 
-impl Format {
+impl OutputFormat {
     /// Writes a report.
     ///
     /// # Errors
     /// When standard output cannot be written.
     pub fn write(self, report: &impl Report) -> Result<(), Failure> {
         match self {
-            Self::Text => Outlet::Stdout.text(&report.text())?,
+            Self::Text => OutputStream::Stdout.text(&report.text())?,
             Self::Json => {
                 let json = serde_json::to_string_pretty(report).map_err(Failure::system)?;
-                Outlet::Stdout.json(&Zeroizing::new(json))?;
+                OutputStream::Stdout.json(&Zeroizing::new(json))?;
             }
         }
         Ok(())
@@ -55,7 +55,7 @@ impl Format {
             next: Option<&'a str>,
         }
         // Where nothing can be written, the exit code is all that is left.
-        let _ = Outlet::Stderr.text(&format!("twofactor: {failure}\n"));
+        let _ = OutputStream::Stderr.text(&format!("twofactor: {failure}\n"));
         if self == Self::Json {
             let inner = Inner {
                 exit_code: failure.exit as u8,
@@ -63,7 +63,7 @@ impl Format {
                 next: failure.next.as_deref(),
             };
             if let Ok(json) = serde_json::to_string_pretty(&Body { error: inner }) {
-                let _ = Outlet::Stdout.json(&json);
+                let _ = OutputStream::Stdout.json(&json);
             }
         }
     }

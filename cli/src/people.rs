@@ -10,12 +10,12 @@ use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
 
-use crate::accounts::{Accounts, Owner};
+use crate::accounts::{AccountLookup, RecordOwner};
 use crate::error::Failure;
-use crate::impact::{Enrolment, Exemption, Person};
+use crate::impact::{AffectedUser, Enrolment, ExemptionScope};
 use crate::shell;
 
-pub use crate::impact::Role;
+pub use crate::impact::AccountRole;
 
 /// The local accounts. Accounts of a directory are not listed: there may be very many.
 const PASSWD: &str = "/etc/passwd";
@@ -25,12 +25,12 @@ const PEOPLE: std::ops::Range<u32> = 1000..65_534;
 const ADMINISTRATORS: [&str; 2] = ["sudo", "wheel"];
 
 /// Everybody who can be listed, and a warning for each whose files are unusable.
-pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<Person>, Vec<String>), Failure> {
+pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<AffectedUser>, Vec<String>), Failure> {
     let recorded = store.users()?;
-    let listed = Accounts::for_names(recorded.len());
+    let listed = AccountLookup::for_names(recorded.len());
     let (mut found, mut warnings) = (BTreeMap::new(), Vec::new());
     for name in &recorded {
-        match Owner::of(&listed, store, name)?.account() {
+        match RecordOwner::of(&listed, store, name)?.account() {
             Some(account) => _ = found.insert(account.name.clone(), account),
             None => warnings.push(format!(
                 "there is a record of {name}, but no such user: {}",
@@ -58,7 +58,7 @@ pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<Person>, Vec<String>),
         let mut own = groups.of(Some(&account));
         let (exemption, exempt_at) =
             exemption(policy, &account.name, &mut |group| own.include(group));
-        people.push(Person {
+        people.push(AffectedUser {
             enrolment,
             role: role(&account, &administrators),
             exemption,
@@ -72,12 +72,12 @@ pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<Person>, Vec<String>),
 
 /// All with a record, by the names of the files alone: none of them is read, no lock is taken, and no account or group is
 /// looked up, which may take its time or fail. Who is only invited counts as enrolled, and no user as a member of a group.
-pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<Person>, Failure> {
+pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<AffectedUser>, Failure> {
     let of_file = |name: String| {
         let (exemption, exempt_at) = exemption(policy, &name, &mut |_| false);
-        Person {
+        AffectedUser {
             enrolment: Enrolment::Untried,
-            role: Role::User,
+            role: AccountRole::User,
             exemption,
             exempt_at,
             kept_as: name.clone(),
@@ -108,11 +108,11 @@ fn parse(passwd: &str) -> Vec<(String, u32)> {
 }
 
 /// Whether an account is root's, or in one of these groups.
-pub fn role(account: &Account, administrators: &[u32]) -> Role {
+pub fn role(account: &Account, administrators: &[u32]) -> AccountRole {
     let groups = accounts::group_ids(account).unwrap_or_default();
     match account.uid == 0 || groups.iter().any(|gid| administrators.contains(gid)) {
-        true => Role::Administrator,
-        false => Role::User,
+        true => AccountRole::Administrator,
+        false => AccountRole::User,
     }
 }
 
@@ -149,9 +149,9 @@ fn exemption(
     policy: &Policy,
     user: &str,
     member: &mut dyn FnMut(&str) -> bool,
-) -> (Exemption, Vec<String>) {
+) -> (ExemptionScope, Vec<String>) {
     if !policy.enabled {
-        return (Exemption::No, Vec::new());
+        return (ExemptionScope::No, Vec::new());
     }
     let mut exempt = |service: &str| {
         let subject = Subject {
@@ -162,11 +162,11 @@ fn exemption(
         policy.exemption(&subject, member).is_some()
     };
     if exempt("") {
-        return (Exemption::Everywhere, Vec::new());
+        return (ExemptionScope::Everywhere, Vec::new());
     }
     let services = policy.exempt.iter().flat_map(|entry| entry.services());
     let exempt_at = services.filter(|service| exempt(service)).cloned();
-    (Exemption::No, exempt_at.collect())
+    (ExemptionScope::No, exempt_at.collect())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use twofactor_core::policy;
 
 /// Why a setting was not changed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum EditError {
+pub enum PolicyEditError {
     /// The key is not written as TOML writes keys.
     Key(String),
     /// The key names a table, not a setting.
@@ -19,7 +19,7 @@ pub enum EditError {
     Refused(String),
 }
 
-impl fmt::Display for EditError {
+impl fmt::Display for PolicyEditError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(key) => write!(f, "{key:?} is not the name of a setting"),
@@ -29,7 +29,7 @@ impl fmt::Display for EditError {
     }
 }
 
-impl std::error::Error for EditError {}
+impl std::error::Error for PolicyEditError {}
 
 /// Sets `key` (dotted, as `throttle.attempts`) to `value` in the policy `text` and returns the new text, which is a
 /// valid policy.
@@ -38,18 +38,19 @@ impl std::error::Error for EditError {}
 /// a string, so that `issuer example.org` needs no quotes and `issuer 42` is still a string.
 ///
 /// # Errors
-/// [`EditError`]; nothing is changed then.
-pub fn set(text: &str, key: &str, value: &str) -> Result<String, EditError> {
-    let path = Key::parse(key).map_err(|_| EditError::Key(key.to_owned()))?;
+/// [`PolicyEditError`]; nothing is changed then.
+pub fn set(text: &str, key: &str, value: &str) -> Result<String, PolicyEditError> {
+    let path = Key::parse(key).map_err(|_| PolicyEditError::Key(key.to_owned()))?;
     // Who is exempt decides who is locked out; that is changed in the file, as a whole.
     if path.first().is_some_and(|first| first.get() == "exempt") {
-        return Err(EditError::Table("exempt".to_owned()));
+        return Err(PolicyEditError::Table("exempt".to_owned()));
     }
     let before: DocumentMut = text.parse().map_err(|_| before_error(text))?;
     let mut refusal = None;
     for candidate in candidates(value) {
         let mut document = before.clone();
-        assign(&mut document, &path, candidate).ok_or_else(|| EditError::Table(key.to_owned()))?;
+        assign(&mut document, &path, candidate)
+            .ok_or_else(|| PolicyEditError::Table(key.to_owned()))?;
         let after = document.to_string();
         match policy::parse(&after) {
             Ok(_) => return Ok(after),
@@ -57,14 +58,14 @@ pub fn set(text: &str, key: &str, value: &str) -> Result<String, EditError> {
         };
     }
     match policy::parse(text) {
-        Ok(_) => Err(EditError::Refused(refusal.unwrap_or_default())),
-        Err(error) => Err(EditError::Before(error.to_string())),
+        Ok(_) => Err(PolicyEditError::Refused(refusal.unwrap_or_default())),
+        Err(error) => Err(PolicyEditError::Before(error.to_string())),
     }
 }
 
 /// The parser of the policy explains errors better than the editor's.
-fn before_error(text: &str) -> EditError {
-    EditError::Before(match policy::parse(text) {
+fn before_error(text: &str) -> PolicyEditError {
+    PolicyEditError::Before(match policy::parse(text) {
         Err(error) => error.to_string(),
         Ok(_) => "the policy cannot be edited".to_owned(),
     })
@@ -174,7 +175,7 @@ users = [\"backup\"] # no person
     #[test]
     fn an_unknown_key_is_refused_with_the_valid_ones() {
         for (key, valid) in [("windows", "window"), ("throttle.tries", "attempts")] {
-            let Err(EditError::Refused(message)) = set(TEXT, key, "1") else {
+            let Err(PolicyEditError::Refused(message)) = set(TEXT, key, "1") else {
                 panic!("{key}")
             };
             assert!(message.contains(valid), "{message}");
@@ -185,15 +186,15 @@ users = [\"backup\"] # no person
     fn a_value_out_of_range_is_refused() {
         assert!(matches!(
             set(TEXT, "window", "11"),
-            Err(EditError::Refused(_))
+            Err(PolicyEditError::Refused(_))
         ));
         assert!(matches!(
             set(TEXT, "window", "many"),
-            Err(EditError::Refused(_))
+            Err(PolicyEditError::Refused(_))
         ));
         assert!(matches!(
             set(TEXT, "enabled", "maybe"),
-            Err(EditError::Refused(_))
+            Err(PolicyEditError::Refused(_))
         ));
     }
 
@@ -201,18 +202,24 @@ users = [\"backup\"] # no person
     fn tables_and_malformed_keys_are_no_settings() {
         assert_eq!(
             set(TEXT, "services", "true"),
-            Err(EditError::Table("services".into()))
+            Err(PolicyEditError::Table("services".into()))
         );
         assert_eq!(
             set(TEXT, "exempt", "true"),
-            Err(EditError::Table("exempt".into()))
+            Err(PolicyEditError::Table("exempt".into()))
         );
         assert_eq!(
             set(TEXT, "window.x", "true"),
-            Err(EditError::Table("window.x".into()))
+            Err(PolicyEditError::Table("window.x".into()))
         );
-        assert_eq!(set(TEXT, "a b", "true"), Err(EditError::Key("a b".into())));
-        assert_eq!(set(TEXT, "", "true"), Err(EditError::Key(String::new())));
+        assert_eq!(
+            set(TEXT, "a b", "true"),
+            Err(PolicyEditError::Key("a b".into()))
+        );
+        assert_eq!(
+            set(TEXT, "", "true"),
+            Err(PolicyEditError::Key(String::new()))
+        );
     }
 
     #[test]
@@ -220,12 +227,12 @@ users = [\"backup\"] # no person
         let broken = TEXT.replace("window = 1", "window = 99");
         assert!(matches!(
             set(&broken, "tries", "2"),
-            Err(EditError::Before(_))
+            Err(PolicyEditError::Before(_))
         ));
         assert_eq!(set(&broken, "window", "1"), Ok(TEXT.to_owned()));
         assert!(matches!(
             set("enabled = ", "enabled", "true"),
-            Err(EditError::Before(_))
+            Err(PolicyEditError::Before(_))
         ));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use twofactor_store::sys::clock::monotonic;
 
-use crate::outlet::Outlet;
+use crate::outlet::OutputStream;
 
 /// Nothing is shown before.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -14,7 +14,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 
 /// Counts towards a known number, on standard error: one line that changes on a terminal, a new line now and then
 /// elsewhere.
-pub struct Progress {
+pub struct ProgressLine {
     what: &'static str,
     total: usize,
     done: usize,
@@ -23,7 +23,7 @@ pub struct Progress {
     shown: bool,
 }
 
-impl Progress {
+impl ProgressLine {
     /// Begins with nothing of `total` done.
     pub fn new(what: &'static str, total: usize) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl Progress {
             total,
             done: 0,
             next: monotonic() + PATIENCE,
-            on_terminal: Outlet::Stderr.is_terminal(),
+            on_terminal: OutputStream::Stderr.is_terminal(),
             shown: false,
         }
     }
@@ -41,9 +41,9 @@ impl Progress {
         if let Some(line) = self.line(count, monotonic()) {
             // It is only a courtesy: what cannot be shown stops nothing.
             let _ = if self.on_terminal {
-                Outlet::Stderr.line_to_overwrite(&line)
+                OutputStream::Stderr.line_to_overwrite(&line)
             } else {
-                Outlet::Stderr.text(&format!("{line}\n"))
+                OutputStream::Stderr.text(&format!("{line}\n"))
             };
         }
     }
@@ -65,10 +65,10 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if self.shown && self.on_terminal {
-            let _ = Outlet::Stderr.text(&format!("{}\n", self.text()));
+            let _ = OutputStream::Stderr.text(&format!("{}\n", self.text()));
         }
     }
 }
@@ -80,9 +80,9 @@ mod tests {
     #[test]
     fn progress_is_told_after_a_second_and_then_now_and_then() {
         for (on_terminal, pause) in [(true, PAUSES.0), (false, PAUSES.1)] {
-            let mut progress = Progress {
+            let mut progress = ProgressLine {
                 on_terminal,
-                ..Progress::new("Looked at", 9)
+                ..ProgressLine::new("Looked at", 9)
             };
             let start = progress.next;
             assert_eq!(progress.line(1, start - Duration::from_millis(1)), None);

@@ -9,7 +9,7 @@ use twofactor_core::qr::{Modules, Undrawn};
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
-use crate::new_file::NewFile;
+use crate::new_file::PrivateFile;
 
 /// Bytes of a picture line per module: eight pixels of one bit each.
 const MODULE: usize = 8;
@@ -34,13 +34,13 @@ impl QrFileOptions {
 
 /// The files that were written. Dropped before [`QrFiles::keep`], they are removed again.
 #[derive(Default)]
-pub struct QrFiles(Vec<NewFile>);
+pub struct QrFiles(Vec<PrivateFile>);
 
 impl QrFiles {
     /// Draws `text` into the files that are wanted.
     ///
     /// # Errors
-    /// As [`NewFile::create`]; then none of the files is left.
+    /// As [`PrivateFile::create`]; then none of the files is left.
     pub fn write(options: &QrFileOptions, text: &str) -> Result<Self, Failure> {
         let mut files = Self::default();
         if !options.any() {
@@ -53,12 +53,12 @@ impl QrFiles {
         if let Some(path) = &options.png {
             let picture =
                 png(&modules).map_err(|error| Failure::refused(format!("the picture: {error}")))?;
-            files.0.push(NewFile::create(path, &picture)?);
+            files.0.push(PrivateFile::create(path, &picture)?);
         }
         if let Some(path) = &options.svg {
             files
                 .0
-                .push(NewFile::create(path, svg(&modules).as_bytes())?);
+                .push(PrivateFile::create(path, svg(&modules).as_bytes())?);
         }
         Ok(files)
     }
@@ -131,7 +131,7 @@ fn svg(modules: &Modules) -> Zeroizing<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scratch::Scratch;
+    use crate::scratch::ScratchDirectory;
 
     const URI: &str = "otpauth://totp/example.org:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_when_the_second_file_cannot_be_made() {
-        let directory = Scratch::new();
+        let directory = ScratchDirectory::new();
         let options = QrFileOptions {
             png: Some(directory.join("code.png")),
             svg: Some(directory.join("missing/code.svg")),

@@ -11,34 +11,34 @@ use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::harmless;
-use crate::new_file::NewFile;
+use crate::new_file::PrivateFile;
 use crate::shell;
 use crate::text::utc;
 
 /// Where a new set of codes goes: to one place only, so that whoever sees the screen or its log does not have them, too.
-pub enum Sheet {
+pub enum RecoverySheet {
     /// To the screen, and into JSON.
     Screen,
     /// To a new file.
-    File(NewFile),
+    File(PrivateFile),
 }
 
-impl Sheet {
+impl RecoverySheet {
     /// Makes the file, empty, so that nothing is changed when it cannot be made.
     ///
     /// # Errors
-    /// As [`NewFile::reserve`].
+    /// As [`PrivateFile::reserve`].
     pub fn new(file: Option<&Path>) -> Result<Self, Failure> {
         match file {
             None => Ok(Self::Screen),
-            Some(path) => Ok(Self::File(NewFile::reserve(path)?)),
+            Some(path) => Ok(Self::File(PrivateFile::reserve(path)?)),
         }
     }
 
     /// Writes the codes where they go; before they count, so that none counts that nobody has.
     ///
     /// # Errors
-    /// As [`NewFile::write`].
+    /// As [`PrivateFile::write`].
     pub fn fill(&self, user: &str, codes: &[PlainCode], now: u64) -> Result<(), Failure> {
         match self {
             Self::Screen => Ok(()),
@@ -47,13 +47,13 @@ impl Sheet {
     }
 
     /// The codes count: the file stays. What is left for the report.
-    pub fn keep(self, codes: Vec<PlainCode>) -> Handed {
+    pub fn keep(self, codes: Vec<PlainCode>) -> DeliveredCodes {
         match self {
-            Self::Screen => Handed { codes, file: None },
+            Self::Screen => DeliveredCodes { codes, file: None },
             Self::File(file) => {
                 let path = file.path().display().to_string();
                 file.keep();
-                Handed {
+                DeliveredCodes {
                     codes: Vec::new(),
                     file: Some(path),
                 }
@@ -64,14 +64,14 @@ impl Sheet {
 
 /// The hand-over of a new set of codes, before it counts.
 pub struct SheetDelivery<'a> {
-    sheet: &'a Sheet,
+    sheet: &'a RecoverySheet,
     user: &'a str,
     now: u64,
 }
 
 impl<'a> SheetDelivery<'a> {
     /// Of a user's codes, made at `now` (seconds since 1970-01-01 UTC).
-    pub const fn new(sheet: &'a Sheet, user: &'a str, now: u64) -> Self {
+    pub const fn new(sheet: &'a RecoverySheet, user: &'a str, now: u64) -> Self {
         Self { sheet, user, now }
     }
 }
@@ -85,14 +85,14 @@ impl ChangeSteps for SheetDelivery<'_> {
 }
 
 /// What the report tells of a new set.
-pub struct Handed {
+pub struct DeliveredCodes {
     /// The codes, unless they are in a file.
     pub codes: Vec<PlainCode>,
     /// The file with the codes.
     pub file: Option<String>,
 }
 
-impl Handed {
+impl DeliveredCodes {
     /// The codes, for JSON.
     pub fn list(&self) -> Vec<String> {
         let codes = self.codes.iter();

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A new directory, gone when this is dropped, also by a test that fails.
-pub struct Scratch(PathBuf);
+pub struct ScratchDirectory(PathBuf);
 
-impl Scratch {
+impl ScratchDirectory {
     /// Makes it.
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -29,7 +29,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchDirectory {
     fn drop(&mut self) {
         // What the test says counts.
         let _ = std::fs::remove_dir_all(&self.0);
@@ -40,7 +40,7 @@ impl Drop for Scratch {
 fn nothing_is_left_of_a_test_that_fails() {
     let mut path = PathBuf::new();
     let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let scratch = Scratch::new();
+        let scratch = ScratchDirectory::new();
         scratch.path().clone_into(&mut path);
         std::fs::write(scratch.join("file"), "x").unwrap();
         panic!("as a test does");

@@ -50,7 +50,7 @@ pub fn quoted(word: impl AsRef<OsStr>) -> String {
         return text.to_owned();
     }
     let mut out = String::new();
-    let mut within = Within::Nothing;
+    let mut within = QuotingState::Nothing;
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {
             // A newline ends no word within quotes, and would be lost at the end of what printf writes.
@@ -66,18 +66,18 @@ pub fn quoted(word: impl AsRef<OsStr>) -> String {
         }
         octal(&mut out, &mut within, chunk.invalid());
     }
-    within.enter(Within::Nothing, &mut out);
+    within.enter(QuotingState::Nothing, &mut out);
     if out.is_empty() { "''".to_owned() } else { out }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Within {
+enum QuotingState {
     Nothing,
     Quotes,
     Printf,
 }
 
-impl Within {
+impl QuotingState {
     fn enter(&mut self, next: Self, out: &mut String) {
         if *self == next {
             return;
@@ -96,19 +96,19 @@ impl Within {
     }
 }
 
-fn literal(out: &mut String, within: &mut Within, letter: char) {
+fn literal(out: &mut String, within: &mut QuotingState, letter: char) {
     if letter == '\'' {
-        within.enter(Within::Nothing, out);
+        within.enter(QuotingState::Nothing, out);
         out.push_str("\\'");
         return;
     }
-    within.enter(Within::Quotes, out);
+    within.enter(QuotingState::Quotes, out);
     out.push(letter);
 }
 
-fn octal(out: &mut String, within: &mut Within, bytes: &[u8]) {
+fn octal(out: &mut String, within: &mut QuotingState, bytes: &[u8]) {
     for byte in bytes {
-        within.enter(Within::Printf, out);
+        within.enter(QuotingState::Printf, out);
         let _ = write!(out, "\\{byte:03o}");
     }
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::interrupt;
-use crate::outlet::Outlet;
+use crate::outlet::OutputStream;
 
 /// Columns assumed where the output is no terminal.
 const COLUMNS: usize = 80;
@@ -19,7 +19,7 @@ const ANSWER: u64 = 1024;
 
 /// What happens when a change wants a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Confirm {
+pub enum ConfirmMode {
     /// Ask.
     Ask,
     /// `--yes`: go ahead.
@@ -29,8 +29,8 @@ pub enum Confirm {
 /// The person's side of the command.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
-    outlet: Outlet,
-    confirm: Confirm,
+    outlet: OutputStream,
+    confirm: ConfirmMode,
     ink: Ink,
     glyphs: Glyphs,
     columns: usize,
@@ -39,18 +39,18 @@ pub struct Terminal {
 }
 
 /// A QR code that was drawn.
-pub struct Drawing {
+pub struct QrDrawing {
     /// Its lines. As secret as the text.
     pub text: Zeroizing<String>,
     /// What to tell about it: it is higher than the terminal, or its colours may be swapped.
     pub note: String,
     /// Whether the terminal can show all of it.
-    pub fit: Fit,
+    pub fit: QrFit,
 }
 
 /// Whether a terminal can show all of a drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
+pub enum QrFit {
     /// With a question below it.
     Whole,
     /// Its beginning scrolls away.
@@ -59,7 +59,7 @@ pub enum Fit {
 
 impl Terminal {
     /// Looks at the terminal that the dialogue is shown on.
-    pub fn new(outlet: Outlet, confirm: Confirm) -> Self {
+    pub fn new(outlet: OutputStream, confirm: ConfirmMode) -> Self {
         let size = outlet.size();
         let columns = match size {
             Some(size) if size.ws_col > 0 => usize::from(size.ws_col),
@@ -96,7 +96,7 @@ impl Terminal {
     }
 
     /// Shows a QR code.
-    pub fn show(&self, drawing: &Drawing) -> io::Result<()> {
+    pub fn show(&self, drawing: &QrDrawing) -> io::Result<()> {
         self.outlet.drawing(&drawing.text)
     }
 
@@ -114,21 +114,21 @@ impl Terminal {
         &self,
         forms: &'f [Zeroizing<String>],
         glyphs: Glyphs,
-    ) -> Result<(Drawing, &'f str), Failure> {
+    ) -> Result<(QrDrawing, &'f str), Failure> {
         let mut why = Failure::refused("there is nothing to draw");
         let mut drawn = Vec::new();
         for form in forms {
             match self.draw_one(form, glyphs) {
-                Ok(drawing) if drawing.fit == Fit::Whole => return Ok((drawing, form)),
+                Ok(drawing) if drawing.fit == QrFit::Whole => return Ok((drawing, form)),
                 Ok(drawing) => drawn.push((drawing, form.as_str())),
                 Err(error) => why = error,
             }
         }
-        let lines = |(drawing, _): &(Drawing, &str)| drawing.text.lines().count();
+        let lines = |(drawing, _): &(QrDrawing, &str)| drawing.text.lines().count();
         drawn.into_iter().min_by_key(lines).ok_or(why)
     }
 
-    fn draw_one(&self, text: &str, glyphs: Glyphs) -> Result<Drawing, Failure> {
+    fn draw_one(&self, text: &str, glyphs: Glyphs) -> Result<QrDrawing, Failure> {
         let room = self
             .lines
             .map_or(usize::MAX, |lines| lines.saturating_sub(BESIDE_CODE));
@@ -146,12 +146,12 @@ impl Terminal {
         })?;
         let high = text.lines().count();
         let fit = if high <= room {
-            Fit::Whole
+            QrFit::Whole
         } else {
-            Fit::TooHigh
+            QrFit::TooHigh
         };
         let mut note = String::new();
-        if let (Fit::TooHigh, Some(lines)) = (fit, self.lines) {
+        if let (QrFit::TooHigh, Some(lines)) = (fit, self.lines) {
             let needed = high + BESIDE_CODE;
             note.push_str(&format!(
                 "The QR code needs {needed} lines, this terminal has {lines}.\n\
@@ -164,7 +164,7 @@ impl Terminal {
                  On a light screen some apps cannot read it: then use the key instead of the code.\n",
             );
         }
-        Ok(Drawing { text, note, fit })
+        Ok(QrDrawing { text, note, fit })
     }
 
     /// Asks for a line. `None` at the end of the input and for an empty answer.
@@ -191,7 +191,7 @@ impl Terminal {
 
     /// Whether `--yes` answers all questions.
     pub fn is_confirmed(&self) -> bool {
-        self.confirm == Confirm::Yes
+        self.confirm == ConfirmMode::Yes
     }
 
     /// Asks a yes-or-no question; only `y` or `yes` is a yes.
@@ -199,7 +199,7 @@ impl Terminal {
     /// # Errors
     /// A usage error when nobody can be asked and `--yes` was not given; a refusal when the answer is no.
     pub fn confirm(&self, question: &str) -> Result<(), Failure> {
-        if self.confirm == Confirm::Yes {
+        if self.confirm == ConfirmMode::Yes {
             return Ok(());
         }
         if !self.is_interactive() {
@@ -218,7 +218,7 @@ impl Terminal {
     /// Asks whether to do something more. Where nobody can be asked, or `--yes` answers all questions of the
     /// change itself, the answer is no.
     pub fn offer(&self, question: &str) -> io::Result<bool> {
-        if self.confirm == Confirm::Yes || !self.is_interactive() {
+        if self.confirm == ConfirmMode::Yes || !self.is_interactive() {
             return Ok(false);
         }
         let answer = self.ask(&format!("{question} [y/N] "))?;
@@ -290,8 +290,8 @@ mod tests {
     #[test]
     fn yes_is_not_asked_again() {
         let terminal = Terminal {
-            outlet: Outlet::Stderr,
-            confirm: Confirm::Yes,
+            outlet: OutputStream::Stderr,
+            confirm: ConfirmMode::Yes,
             ink: Ink::Plain,
             glyphs: Glyphs::Utf8,
             columns: 80,

@@ -93,7 +93,7 @@ pub fn labelled(label: &str, text: &str, columns: Option<usize>) -> String {
 
 /// What no line may end in.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Within {
+enum BreakContext {
     /// Nothing: between words.
     Words,
     /// A command: up to a punctuation mark or a bracket.
@@ -104,31 +104,35 @@ enum Within {
 
 fn pieces(text: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
-    let mut within = Within::Words;
-    let mut quotes = Quotes::default();
+    let mut within = BreakContext::Words;
+    let mut quotes = OpenQuotes::default();
     let mut words = text.split(' ').peekable();
     while let Some(word) = words.next() {
-        match pieces.last_mut().filter(|_| within != Within::Words) {
+        match pieces.last_mut().filter(|_| within != BreakContext::Words) {
             Some(piece) => {
                 piece.push(' ');
                 piece.push_str(word);
             }
             None => pieces.push(word.to_owned()),
         }
-        if within == Within::Command && quotes.are_open_after(word) {
+        if within == BreakContext::Command && quotes.are_open_after(word) {
             continue;
         }
         let next = words.peek();
         let bracket = |open| next.is_some_and(|next| next.starts_with(open));
         let first = word.trim_start_matches('(');
         within = match within {
-            Within::Words if PROGRAMS.contains(&first) => Within::Command,
-            Within::Words if ["auth", "account"].contains(&first) && bracket('[') => {
-                Within::PamLine
+            BreakContext::Words if PROGRAMS.contains(&first) => BreakContext::Command,
+            BreakContext::Words if ["auth", "account"].contains(&first) && bracket('[') => {
+                BreakContext::PamLine
             }
-            Within::Command if !word.ends_with([',', ';', '.', ')']) && !bracket('(') => within,
-            Within::PamLine if !word.trim_end_matches(['.', ',', ';']).ends_with(".so") => within,
-            _ => Within::Words,
+            BreakContext::Command if !word.ends_with([',', ';', '.', ')']) && !bracket('(') => {
+                within
+            }
+            BreakContext::PamLine if !word.trim_end_matches(['.', ',', ';']).ends_with(".so") => {
+                within
+            }
+            _ => BreakContext::Words,
         };
     }
     pieces
@@ -136,11 +140,11 @@ fn pieces(text: &str) -> Vec<String> {
 
 /// How far the words of a command are quoted, as [`crate::shell`] does it.
 #[derive(Default)]
-struct Quotes {
+struct OpenQuotes {
     open: Option<char>,
 }
 
-impl Quotes {
+impl OpenQuotes {
     /// Goes through one more word of the command. Whether the space behind it is part of an argument.
     fn are_open_after(&mut self, word: &str) -> bool {
         let mut letters = word.chars();

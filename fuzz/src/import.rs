@@ -1,17 +1,17 @@
 //! What holds for everything that an import reads, whatever the format.
 #![forbid(unsafe_code)]
 
-use twofactor_command::fuzzing::{Moment, Parsed};
+use twofactor_command::fuzzing::{ImportMoment, ParsedSource};
 use twofactor_core::device::{DeviceName, Kind};
 
 /// The moment of every import here, in the third minute of 2026.
-pub const MOMENT: Moment = Moment {
+pub const MOMENT: ImportMoment = ImportMoment {
     now: 1_767_225_780,
     window: 1,
 };
 
 /// Runs `parse` and checks what it found: devices that can be stored, and reasons that give nothing away.
-pub fn reads(bytes: &[u8], parse: impl Fn(&[u8]) -> Parsed) {
+pub fn reads(bytes: &[u8], parse: impl Fn(&[u8]) -> ParsedSource) {
     let parsed = parse(bytes);
     let lines = bytes.split(|byte| *byte == b'\n').count();
     for item in &parsed.items {

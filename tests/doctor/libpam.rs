@@ -9,7 +9,7 @@ use std::path::Path;
 
 use harness::Machine;
 use harness::pam::{Drive, Outcome};
-use pam::{Code, Files, Module, Source, dispatch, read};
+use pam::{ConfigFile, ConfigFiles, ModuleCall, ReturnCode, dispatch, read};
 
 const SERVICE: &str = "made-up";
 const STACKS: u64 = 600;
@@ -17,10 +17,10 @@ const STACKS: u64 = 600;
 /// The files of the machine, as libpam finds them.
 struct Installed;
 
-impl Files for Installed {
-    fn open(&self, name: &str) -> Option<Source> {
+impl ConfigFiles for Installed {
+    fn open(&self, name: &str) -> Option<ConfigFile> {
         let path = Path::new("/etc/pam.d").join(name);
-        Some(Source {
+        Some(ConfigFile {
             text: std::fs::read_to_string(&path).ok()?,
             path: path.display().to_string(),
         })
@@ -43,8 +43,8 @@ fn expected(service: &str, ours: &str) -> Done {
     Ok((walk.status.number(), said))
 }
 
-fn answer(module: &Module, ours: &str) -> Code {
-    Code::named(match module.name() {
+fn answer(module: &ModuleCall, ours: &str) -> ReturnCode {
+    ReturnCode::named(match module.name() {
         "pam_debug.so" => module.arguments[0].strip_prefix("auth=").unwrap(),
         "pam_permit.so" => "success",
         "pam_deny.so" => "auth_err",

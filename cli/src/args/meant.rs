@@ -38,11 +38,11 @@ fn closest<'c>(cli: &'c Command, words: &[String], typed: &str) -> Option<&'c st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Cli;
+    use crate::args::CommandLine;
     use clap::CommandFactory as _;
 
     fn suggested(words: &[&str]) -> Option<String> {
-        let cli = Cli::command();
+        let cli = CommandLine::command();
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let call = std::iter::once("twofactor".to_owned()).chain(words.clone());
         let mut error = cli.clone().try_get_matches_from(call).unwrap_err();

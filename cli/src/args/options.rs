@@ -11,7 +11,7 @@ use crate::qr_files::QrFileOptions;
 
 /// `init`.
 #[derive(Debug, Args)]
-pub struct Init {
+pub struct InitArgs {
     /// Take the directory that is there for the right one, although its mark is missing or another one
     #[arg(long)]
     pub force: bool,
@@ -19,7 +19,7 @@ pub struct Init {
 
 /// `enroll`.
 #[derive(Debug, Args)]
-pub struct Enroll {
+pub struct EnrollArgs {
     /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
     pub user: Option<String>,
@@ -34,13 +34,13 @@ pub struct Enroll {
     pub interval: Option<u32>,
     /// Hash [default: from the policy]
     #[arg(long, value_name = "HASH", value_enum, ignore_case = true)]
-    pub algorithm: Option<Hash>,
+    pub algorithm: Option<HashChoice>,
     /// A token with a button and a counter (HOTP) instead of a clock
     #[arg(long, conflicts_with = "interval")]
     pub hotp: bool,
     /// How to draw the QR code
     #[arg(long, value_name = "STYLE", value_enum, default_value = "auto", num_args = 0..=1, default_missing_value = "auto")]
-    pub qr: Qr,
+    pub qr: QrStyle,
     /// The QR code as files
     #[command(flatten)]
     pub files: QrFileOptions,
@@ -54,7 +54,7 @@ pub struct Enroll {
 
 /// `renew`.
 #[derive(Debug, Args)]
-pub struct Renew {
+pub struct RenewArgs {
     /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
     pub user: Option<String>,
@@ -63,7 +63,7 @@ pub struct Renew {
     pub device: Option<String>,
     /// How to draw the QR code
     #[arg(long, value_name = "STYLE", value_enum, default_value = "auto", num_args = 0..=1, default_missing_value = "auto")]
-    pub qr: Qr,
+    pub qr: QrStyle,
     /// The QR code as files
     #[command(flatten)]
     pub files: QrFileOptions,
@@ -74,7 +74,7 @@ pub struct Renew {
 
 /// `unset`.
 #[derive(Debug, Args)]
-pub struct Unset {
+pub struct UnsetArgs {
     /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
     pub user: Option<String>,
@@ -88,7 +88,7 @@ pub struct Unset {
 
 /// `rename`.
 #[derive(Debug, Args)]
-pub struct Rename {
+pub struct RenameArgs {
     /// The old login name
     pub old: String,
     /// The new login name
@@ -98,7 +98,7 @@ pub struct Rename {
 
 /// `adopt`.
 #[derive(Debug, Args)]
-pub struct Adopt {
+pub struct AdoptArgs {
     /// Login name
     #[arg(value_hint = ValueHint::Username)]
     pub user: String,
@@ -112,7 +112,7 @@ pub struct Adopt {
 
 /// `show`.
 #[derive(Debug, Args)]
-pub struct Show {
+pub struct ShowArgs {
     /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
     pub user: Option<String>,
@@ -127,7 +127,7 @@ pub struct Show {
     pub uri: bool,
     /// Reveal the QR code
     #[arg(long, value_name = "STYLE", value_enum, group = "reveal", num_args = 0..=1, default_missing_value = "auto")]
-    pub qr: Option<Qr>,
+    pub qr: Option<QrStyle>,
     /// The QR code as files
     #[command(flatten)]
     pub files: QrFileOptions,
@@ -135,7 +135,7 @@ pub struct Show {
 
 /// `status`.
 #[derive(Debug, Args)]
-pub struct Status {
+pub struct StatusArgs {
     /// Login name; without it, everybody
     #[arg(value_hint = ValueHint::Username)]
     pub user: Option<String>,
@@ -143,7 +143,7 @@ pub struct Status {
 
 /// `doctor`.
 #[derive(Debug, Args)]
-pub struct Doctor {
+pub struct DoctorArgs {
     /// Look at this user only, and at the machine
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
@@ -151,7 +151,7 @@ pub struct Doctor {
 
 /// `verify`.
 #[derive(Debug, Args)]
-pub struct Verify {
+pub struct VerifyArgs {
     /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
     pub user: Option<String>,
@@ -159,7 +159,7 @@ pub struct Verify {
 
 /// Subcommands that take a user and nothing else.
 #[derive(Debug, Args)]
-pub struct UserOnly {
+pub struct UserArgs {
     /// Login name
     #[arg(value_hint = ValueHint::Username)]
     pub user: String,
@@ -167,7 +167,7 @@ pub struct UserOnly {
 
 /// `recovery-codes`.
 #[derive(Debug, Args)]
-pub struct RecoveryCodes {
+pub struct RecoveryCodesArgs {
     /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
     pub user: Option<String>,
@@ -178,7 +178,7 @@ pub struct RecoveryCodes {
 
 /// `bypass` and `invite`.
 #[derive(Debug, Args)]
-pub struct Bypass {
+pub struct BypassArgs {
     /// Login name
     #[arg(value_hint = ValueHint::Username)]
     pub user: String,
@@ -189,7 +189,7 @@ pub struct Bypass {
 
 /// `resync`.
 #[derive(Debug, Args)]
-pub struct Resync {
+pub struct ResyncArgs {
     /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
     pub user: Option<String>,
@@ -201,7 +201,7 @@ pub struct Resync {
     pub code2: Option<String>,
 }
 
-impl Resync {
+impl ResyncArgs {
     /// The name of the device and the two codes, as far as they were given. Two numbers after the user are codes of the
     /// only device.
     ///
@@ -222,7 +222,7 @@ impl Resync {
 
 /// `setup`.
 #[derive(Debug, Args)]
-pub struct Setup {
+pub struct SetupArgs {
     /// PAM services that are to ask for a code, such as sshd and sudo
     #[arg(value_name = "SERVICE", required_unless_present_any = ["everywhere", "undo"])]
     pub services: Vec<String>,
@@ -249,7 +249,7 @@ pub struct Setup {
 
 /// `enable`.
 #[derive(Debug, Args)]
-pub struct Switch {
+pub struct EnableArgs {
     /// PAM services to switch on. With su, sudo or runuser also su-l, sudo-i, runuser-l, and the other way round
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
@@ -263,7 +263,7 @@ pub struct Switch {
 
 /// `disable`.
 #[derive(Debug, Args)]
-pub struct Disable {
+pub struct DisableArgs {
     /// PAM services to switch off. With su, sudo or runuser also su-l, sudo-i, runuser-l, and the other way round
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
@@ -272,14 +272,14 @@ pub struct Disable {
     pub more_services: Vec<String>,
 }
 
-impl Switch {
+impl EnableArgs {
     /// Every service that was named.
     pub fn named(&self) -> Vec<String> {
         [self.services.as_slice(), &self.more_services].concat()
     }
 }
 
-impl Disable {
+impl DisableArgs {
     /// Every service that was named.
     pub fn named(&self) -> Vec<String> {
         [self.services.as_slice(), &self.more_services].concat()
@@ -305,7 +305,7 @@ EXAMPLES
   twofactor policy set enforcement mandatory
   twofactor policy set services.sshd true
   twofactor policy set throttle.attempts 10")]
-    Set(PolicySet),
+    Set(PolicySetArgs),
     /// Check a policy file and say where it is wrong
     ///
     /// Needs no root, as `policy show`. A policy from standard input is checked alone: nothing of this machine is read.
@@ -322,7 +322,7 @@ EXAMPLES
 
 /// `policy set`.
 #[derive(Debug, Args)]
-pub struct PolicySet {
+pub struct PolicySetArgs {
     /// Setting, with dots for tables: window, services.sshd, throttle.attempts
     pub key: String,
     /// New value
@@ -335,15 +335,15 @@ pub struct PolicySet {
 
 /// `completions`.
 #[derive(Debug, Args)]
-pub struct Completions {
+pub struct CompletionsArgs {
     /// Which shell
     #[arg(value_enum)]
-    pub shell: Shell,
+    pub shell: ShellName,
 }
 
 /// The shells whose command lines can be completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Shell {
+pub enum ShellName {
     /// bash, with bash-completion
     Bash,
     /// zsh
@@ -354,7 +354,7 @@ pub enum Shell {
 
 /// How to draw a QR code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Qr {
+pub enum QrStyle {
     /// Half blocks, plain characters where the terminal does not show UTF-8
     Auto,
     /// Half blocks
@@ -365,7 +365,7 @@ pub enum Qr {
     None,
 }
 
-impl Qr {
+impl QrStyle {
     /// The characters to draw it with, if it is to be drawn, where the terminal shows these.
     pub const fn glyphs(self, shown: Glyphs) -> Option<Glyphs> {
         match self {
@@ -379,7 +379,7 @@ impl Qr {
 
 /// Hash of a device's codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Hash {
+pub enum HashChoice {
     /// What every app supports
     #[value(name = "SHA1")]
     Sha1,

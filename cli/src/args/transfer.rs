@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueHint};
 
-use crate::import::pattern::Pattern;
+use crate::import::pattern::PathPattern;
 
 /// `import …`.
 #[derive(Debug, Subcommand)]
-pub enum Import {
+pub enum ImportCommand {
     /// State files of google-authenticator (libpam-google-authenticator)
     ///
     /// Used codes stay used, and unused scratch codes go on working, once each.
@@ -20,7 +20,7 @@ EXAMPLES
   twofactor import google-authenticator --all --secret '/srv/ga/${USER}'
   twofactor import google-authenticator --user alice         from alice's home directory
   twofactor import google-authenticator ./backup --user alice")]
-    GoogleAuthenticator(Google),
+    GoogleAuthenticator(GoogleImportArgs),
     /// A users file of the OATH toolkit (pam_oath)
     ///
     /// Used codes stay used. A PIN that pam_oath wants in front of the code is not taken over.
@@ -28,7 +28,7 @@ EXAMPLES
 EXAMPLES
   twofactor import users-oath /etc/users.oath --dry-run
   twofactor import users-oath /etc/users.oath")]
-    UsersOath(Oath),
+    UsersOath(OathImportArgs),
     /// otpauth:// URIs and exports of Google Authenticator (otpauth-migration://), one a line
     ///
     /// From a file or standard input: on the command line others could see the keys. Of a backup of an app, which is no
@@ -38,13 +38,13 @@ EXAMPLES
   twofactor import uri ./uris --user alice
   zbarimg --raw -q export.png | twofactor import uri - --user alice --yes
   twofactor import uri ./all                     each for the user that its label names")]
-    Uri(Uri),
+    Uri(UriImportArgs),
 }
 
 /// `import google-authenticator`.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("whose").required(true).args(["user", "all"])))]
-pub struct Google {
+pub struct GoogleImportArgs {
     /// State file, `-` for standard input; without it, the user's own
     #[arg(requires = "user", conflicts_with_all = ["all", "secret"])]
     pub file: Option<PathBuf>,
@@ -56,25 +56,25 @@ pub struct Google {
     pub all: bool,
     /// Where the users' files are, as in secret= of pam_google_authenticator: ~, ${HOME}, %h, ${USER}, %u
     #[arg(long, value_name = "PATH", default_value = "~/.google_authenticator")]
-    pub secret: Pattern,
+    pub secret: PathPattern,
     /// What every import takes
     #[command(flatten)]
-    pub manner: Manner,
+    pub manner: ImportFlags,
 }
 
 /// `import users-oath`.
 #[derive(Debug, Args)]
-pub struct Oath {
+pub struct OathImportArgs {
     /// Users file; `-` for standard input
     pub file: PathBuf,
     /// What every import takes
     #[command(flatten)]
-    pub manner: Manner,
+    pub manner: ImportFlags,
 }
 
 /// `import uri`.
 #[derive(Debug, Args)]
-pub struct Uri {
+pub struct UriImportArgs {
     /// File; `-` or nothing for standard input
     pub file: Option<PathBuf>,
     /// Whose the devices are; without it, the users that the labels name
@@ -82,12 +82,12 @@ pub struct Uri {
     pub user: Option<String>,
     /// What every import takes
     #[command(flatten)]
-    pub manner: Manner,
+    pub manner: ImportFlags,
 }
 
 /// What every import takes.
 #[derive(Debug, Args)]
-pub struct Manner {
+pub struct ImportFlags {
     /// Say what would be taken, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -98,7 +98,7 @@ pub struct Manner {
 
 /// `export …`.
 #[derive(Debug, Subcommand)]
-pub enum Export {
+pub enum ExportCommand {
     /// A users file of the OATH toolkit (pam_oath)
     ///
     /// pam_oath knows SHA1 and intervals of 30 and 60 seconds only; other devices are left out and named.
@@ -106,18 +106,18 @@ pub enum Export {
 EXAMPLES
   twofactor export users-oath --output /root/users.oath
   twofactor export users-oath --user alice")]
-    UsersOath(ExportOptions),
+    UsersOath(ExportArgs),
     /// otpauth:// URIs, one a line
     #[command(after_help = "\
 EXAMPLES
   twofactor export uri --output /root/uris
   twofactor export uri --user alice")]
-    Uri(ExportOptions),
+    Uri(ExportArgs),
 }
 
 /// What every export takes.
 #[derive(Debug, Args)]
-pub struct ExportOptions {
+pub struct ExportArgs {
     /// Only this user's devices
     #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub user: Option<String>,

@@ -7,7 +7,7 @@ use twofactor_store::operations;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
-use crate::args::Bypass;
+use crate::args::BypassArgs;
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::error::Failure;
@@ -16,7 +16,7 @@ use crate::shell;
 use crate::text::{span, utc};
 
 /// Runs it.
-pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
     let (account, store, _) = context.enrolled(&args.user)?;
     let throttle = context.policy_or_default()?.throttle;
     let now = clock::now()?;
@@ -42,7 +42,7 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
         .as_ref()
         .is_some_and(|issued| issued.gate != Gate::Open);
     let code = issued.map(|issued| issued.code.grouped());
-    context.write(&Given {
+    context.write(&BypassReport {
         user: &account.name,
         code: code.as_ref().map(|code| code.as_str()),
         expires: until,
@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
 
 /// What `bypass` reports; `null` where a code was withdrawn.
 #[derive(Serialize)]
-struct Given<'a> {
+struct BypassReport<'a> {
     user: &'a str,
     code: Option<&'a str>,
     expires: Option<String>,
@@ -63,7 +63,7 @@ struct Given<'a> {
     duration: u64,
 }
 
-impl Report for Given<'_> {
+impl Report for BypassReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let (Some(code), Some(expires), user) = (self.code, &self.expires, self.user) else {
             return Zeroizing::new(format!("{} has no bypass code any more.\n", self.user));

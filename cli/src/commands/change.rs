@@ -11,24 +11,24 @@ use zeroize::Zeroizing;
 
 use crate::audit::{self, Event};
 use crate::context::Context;
-use crate::doctor::{self, World};
+use crate::doctor::{self, InstalledSystem};
 use crate::error::Failure;
 use crate::exempt_names::{self, IdleName};
-use crate::impact::{self, Impact};
+use crate::impact::{self, PolicyImpact};
 use crate::output::Report;
 use crate::people;
-use crate::policy_edit::{self, EditError};
+use crate::policy_edit::{self, PolicyEditError};
 
 /// A key and its new value, as `policy set` takes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Setting {
+pub struct PolicySetting {
     /// The key, with dots.
     pub key: String,
     /// The value, as typed.
     pub value: String,
 }
 
-impl Setting {
+impl PolicySetting {
     /// Sets `key` to `value`.
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Setting {
 
 /// Whether a change that locks people out is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Danger {
+pub enum LockoutGuard {
     /// It is refused.
     Refuse,
     /// It is made.
@@ -56,7 +56,7 @@ pub enum Danger {
     Off,
 }
 
-impl Danger {
+impl LockoutGuard {
     /// Reads `--force`.
     pub const fn new(force: &bool) -> Self {
         match force {
@@ -67,7 +67,11 @@ impl Danger {
 }
 
 /// Announces a change, has it confirmed, and makes it.
-pub fn change(context: &Context, settings: &[Setting], danger: Danger) -> Result<Made, Failure> {
+pub fn change(
+    context: &Context,
+    settings: &[PolicySetting],
+    danger: LockoutGuard,
+) -> Result<PolicyChangeReport, Failure> {
     let prepared = PolicyChange::of_settings(context, settings, danger)?;
     if prepared.is_idle() {
         return Ok(prepared.made);
@@ -85,10 +89,10 @@ pub struct PolicyChange {
     edited: String,
     before: Option<Policy>,
     after: Policy,
-    settings: Vec<Setting>,
-    danger: Danger,
+    settings: Vec<PolicySetting>,
+    danger: LockoutGuard,
     store: Option<Store>,
-    made: Made,
+    made: PolicyChangeReport,
 }
 
 impl PolicyChange {
@@ -98,12 +102,12 @@ impl PolicyChange {
     /// When the policy or the state directory cannot be read, or a setting is not allowed.
     pub fn of_settings(
         context: &Context,
-        settings: &[Setting],
-        danger: Danger,
+        settings: &[PolicySetting],
+        danger: LockoutGuard,
     ) -> Result<Self, Failure> {
         let text = current_text(context)?;
         let mut edited = text.clone().unwrap_or_else(|| DEFAULT_POLICY.to_owned());
-        for Setting { key, value } in settings {
+        for PolicySetting { key, value } in settings {
             edited =
                 policy_edit::set(&edited, key, value).map_err(|error| refusal(context, error))?;
         }
@@ -119,14 +123,14 @@ impl PolicyChange {
         context: &Context,
         text: Option<String>,
         edited: String,
-        settings: &[Setting],
-        danger: Danger,
+        settings: &[PolicySetting],
+        danger: LockoutGuard,
     ) -> Result<Self, Failure> {
         let before = policy::parse(text.as_deref().unwrap_or(DEFAULT_POLICY)).ok();
         let after = policy::parse(&edited).map_err(Failure::invalid)?;
         let store = store_for(context, danger, &after)?;
         let impact = assess(store.as_ref(), before.as_ref(), &after, danger)?;
-        let mut made = Made::new(context, &after, impact);
+        let mut made = PolicyChangeReport::new(context, &after, impact);
         if text.as_deref() != Some(edited.as_str()) {
             made.changed = settings.to_vec();
             made.impact.warnings.extend(unknown_services(settings));
@@ -181,7 +185,7 @@ impl PolicyChange {
     /// A refusal that names what would happen.
     pub fn refuse_dangers(&self) -> Result<(), Failure> {
         let dangers = self.dangers();
-        if self.danger != Danger::Refuse || dangers.is_empty() {
+        if self.danger != LockoutGuard::Refuse || dangers.is_empty() {
             return Ok(());
         }
         let steps = "Enrol a device and try it first: twofactor enroll USER, twofactor verify USER\n\
@@ -210,7 +214,7 @@ impl PolicyChange {
                     ))
                 }
             })?;
-        for Setting { key, value } in &self.settings {
+        for PolicySetting { key, value } in &self.settings {
             audit::log(
                 Event::Changed,
                 &[("action", "policy"), ("key", key), ("value", value)],
@@ -228,9 +232,13 @@ fn current_text(context: &Context) -> Result<Option<String>, Failure> {
 }
 
 /// The state directory. Switching off works without: it is what helps while a broken one locks everyone out.
-fn store_for(context: &Context, danger: Danger, after: &Policy) -> Result<Option<Store>, Failure> {
+fn store_for(
+    context: &Context,
+    danger: LockoutGuard,
+    after: &Policy,
+) -> Result<Option<Store>, Failure> {
     match context.existing_store() {
-        Err(_) if danger == Danger::Off || !after.enabled => Ok(None),
+        Err(_) if danger == LockoutGuard::Off || !after.enabled => Ok(None),
         other => other.map(Some),
     }
 }
@@ -239,20 +247,20 @@ fn assess(
     store: Option<&Store>,
     before: Option<&Policy>,
     after: &Policy,
-    danger: Danger,
-) -> Result<Impact, Failure> {
+    danger: LockoutGuard,
+) -> Result<PolicyImpact, Failure> {
     // Who is exempt is told by the policy under which people are asked.
     let asking = match before {
         Some(before) if !after.enabled => before,
         _ => after,
     };
     let listed = store.map(|store| match danger {
-        Danger::Off => people::recorded(asking, store).map(|people| (people, Vec::new())),
-        Danger::Refuse | Danger::Accept => people::all(asking, store),
+        LockoutGuard::Off => people::recorded(asking, store).map(|people| (people, Vec::new())),
+        LockoutGuard::Refuse | LockoutGuard::Accept => people::all(asking, store),
     });
     let (people, mut warnings) = match listed.transpose() {
         // Switching off changes the same for everybody, and must work also while accounts cannot be looked up.
-        Err(_) if danger == Danger::Off || !after.enabled => (Vec::new(), Vec::new()),
+        Err(_) if danger == LockoutGuard::Off || !after.enabled => (Vec::new(), Vec::new()),
         other => other?.unwrap_or_default(),
     };
     let mut impact = impact::assess(before, after, &people);
@@ -267,7 +275,7 @@ fn assess(
         }
         impact.warnings.append(&mut warnings);
     }
-    if after.enabled && danger != Danger::Off {
+    if after.enabled && danger != LockoutGuard::Off {
         let idle = exempt_names::find(after);
         impact.warnings.extend(idle.iter().map(IdleName::warning));
     }
@@ -275,10 +283,10 @@ fn assess(
 }
 
 /// A service that libpam has no stack for is probably misspelt.
-fn unknown_services(settings: &[Setting]) -> Vec<String> {
-    let world = World::look();
+fn unknown_services(settings: &[PolicySetting]) -> Vec<String> {
+    let world = InstalledSystem::look();
     let stack = |name: &str| world.service_files(name).any(|path| path.exists());
-    let unknown = |setting: &Setting| {
+    let unknown = |setting: &PolicySetting| {
         let service = setting.service()?;
         // A program that is called by one name only has one stack.
         let known =
@@ -294,9 +302,9 @@ fn unknown_services(settings: &[Setting]) -> Vec<String> {
     settings.iter().filter_map(unknown).collect()
 }
 
-fn announcement(made: &Made, after: &Policy) -> String {
+fn announcement(made: &PolicyChangeReport, after: &Policy) -> String {
     let mut text = String::from("To be set:\n");
-    for Setting { key, value } in &made.changed {
+    for PolicySetting { key, value } in &made.changed {
         text.push_str(&format!("  {key} = {value}\n"));
     }
     text.push_str("From then on, where a PAM service uses pam_twofactor.so:\n");
@@ -315,23 +323,23 @@ const fn question(before: Option<&Policy>, after: &Policy) -> &'static str {
     }
 }
 
-fn refusal(context: &Context, error: EditError) -> Failure {
+fn refusal(context: &Context, error: PolicyEditError) -> Failure {
     match error {
-        EditError::Before(what) => {
+        PolicyEditError::Before(what) => {
             Failure::invalid(format!("{}: {what}", context.policy_path().display()))
                 .next("Correct that first.")
         }
-        EditError::Table(key) if key == "exempt" => {
+        PolicyEditError::Table(key) if key == "exempt" => {
             Failure::usage(format!("{key} is a list of tables")).next(format!(
                 "Edit {}, then: twofactor policy check",
                 context.policy_path().display()
             ))
         }
-        EditError::Key(_) | EditError::Table(_) => {
+        PolicyEditError::Key(_) | PolicyEditError::Table(_) => {
             Failure::usage(error).next("Settings are named as in: twofactor policy show")
         }
         // The place is one in a text that exists nowhere yet.
-        EditError::Refused(what) => Failure::usage(
+        PolicyEditError::Refused(what) => Failure::usage(
             what.split_once(": ")
                 .map_or(what.as_str(), |(_, what)| what),
         ),
@@ -339,9 +347,9 @@ fn refusal(context: &Context, error: EditError) -> Failure {
 }
 
 /// Puts the default policy, which asks nobody, in place of one that cannot be used, and keeps that one beside it.
-pub fn replace_invalid(context: &Context) -> Result<Made, Failure> {
+pub fn replace_invalid(context: &Context) -> Result<PolicyChangeReport, Failure> {
     let after = policy::parse(DEFAULT_POLICY).map_err(Failure::invalid)?;
-    let store = store_for(context, Danger::Off, &after)?;
+    let store = store_for(context, LockoutGuard::Off, &after)?;
     let mut kept = context.policy_path().as_os_str().to_owned();
     kept.push(".invalid");
     let kept = PathBuf::from(kept);
@@ -370,26 +378,26 @@ pub fn replace_invalid(context: &Context) -> Result<Made, Failure> {
             ("replaced", "invalid"),
         ],
     );
-    let impact = assess(store.as_ref(), None, &after, Danger::Off)?;
-    let mut made = Made::new(context, &after, impact);
-    made.changed = vec![Setting::new("enabled", "false")];
+    let impact = assess(store.as_ref(), None, &after, LockoutGuard::Off)?;
+    let mut made = PolicyChangeReport::new(context, &after, impact);
+    made.changed = vec![PolicySetting::new("enabled", "false")];
     Ok(made)
 }
 
 /// What a change of the policy reports.
 #[derive(Serialize)]
-pub struct Made {
+pub struct PolicyChangeReport {
     file: String,
     /// Settings that were written; empty when they had these values already.
-    pub changed: Vec<Setting>,
+    pub changed: Vec<PolicySetting>,
     enabled: bool,
     clock: &'static str,
     #[serde(flatten)]
-    impact: Impact,
+    impact: PolicyImpact,
 }
 
-impl Made {
-    fn new(context: &Context, after: &Policy, impact: Impact) -> Self {
+impl PolicyChangeReport {
+    fn new(context: &Context, after: &Policy, impact: PolicyImpact) -> Self {
         Self {
             file: context.policy_path().display().to_string(),
             changed: Vec::new(),
@@ -400,7 +408,7 @@ impl Made {
     }
 }
 
-impl Report for Made {
+impl Report for PolicyChangeReport {
     fn text(&self) -> Zeroizing<String> {
         let switch = if self.enabled { "on" } else { "off" };
         Zeroizing::new(match self.changed.is_empty() {

@@ -9,29 +9,29 @@ use clap_complete::shells::{Fish, Zsh};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::args::{Cli, Completions, Shell};
+use crate::args::{CommandLine, CompletionsArgs, ShellName};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::Report;
 
 /// Runs the subcommand.
-pub fn run(context: &Context, args: &Completions) -> Result<(), Failure> {
-    let mut command = Cli::command();
+pub fn run(context: &Context, args: &CompletionsArgs) -> Result<(), Failure> {
+    let mut command = CommandLine::command();
     command.build();
     let script = match args.shell {
-        Shell::Bash => bash::script(&command),
-        Shell::Zsh => {
+        ShellName::Bash => bash::script(&command),
+        ShellName::Zsh => {
             let mut script = Vec::new();
             generate(Zsh, &mut command, "twofactor", &mut script);
             String::from_utf8(script).map_err(Failure::system)?
         }
-        Shell::Fish => {
+        ShellName::Fish => {
             let mut script = Vec::new();
             generate(Fish, &mut command, "twofactor", &mut script);
             String::from_utf8(script).map_err(Failure::system)? + &fish_arguments(&command)
         }
     };
-    context.write(&Script { script })
+    context.write(&CompletionScript { script })
 }
 
 /// What clap_complete leaves out for fish: the values of arguments that are no options.
@@ -60,11 +60,11 @@ fn fish_arguments(command: &Command) -> String {
 }
 
 #[derive(Serialize)]
-struct Script {
+struct CompletionScript {
     script: String,
 }
 
-impl Report for Script {
+impl Report for CompletionScript {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(self.script.clone())
     }

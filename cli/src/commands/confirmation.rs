@@ -9,25 +9,25 @@ use twofactor_core::verify::Rejected;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
-use crate::args::Qr;
+use crate::args::QrStyle;
 use crate::context::Context;
 use crate::device_info::{DeviceInfo, app_warning, uri, uris};
 use crate::error::Failure;
-use crate::output::Format;
+use crate::output::OutputFormat;
 use crate::qr_files::{QrFileOptions, QrFiles};
-use crate::terminal::{Drawing, Fit, Terminal};
+use crate::terminal::{QrDrawing, QrFit, Terminal};
 use crate::text::utc;
 
 /// Whether a code of the new device is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Confirmation {
+pub enum CodeConfirmation {
     /// It counts only after a code of it was typed.
     Ask,
     /// It counts at once.
     Skip,
 }
 
-impl Confirmation {
+impl CodeConfirmation {
     /// Reads `--no-confirm`.
     pub const fn new(skip: &bool) -> Self {
         match skip {
@@ -38,7 +38,7 @@ impl Confirmation {
 }
 
 /// A device that its owner has and that may be stored.
-pub struct Confirmed {
+pub struct DeliveredDevice {
     /// The device, with the code used up that was typed.
     pub device: ConfirmedDevice,
     /// The URI that was shown.
@@ -48,13 +48,13 @@ pub struct Confirmed {
 }
 
 /// How a new device is shown.
-pub struct Style<'a> {
+pub struct EnrollmentStyle<'a> {
     /// On the terminal.
-    pub qr: Qr,
+    pub qr: QrStyle,
     /// As files.
     pub files: &'a QrFileOptions,
     /// Whether a code is asked for.
-    pub confirmation: Confirmation,
+    pub confirmation: CodeConfirmation,
 }
 
 /// Shows the device and, unless told to skip it, asks for a code. Nothing is stored here.
@@ -63,27 +63,27 @@ pub fn present(
     account: &Account,
     policy: &Policy,
     pending: PendingDevice,
-    style: &Style<'_>,
-) -> Result<Confirmed, Failure> {
+    style: &EnrollmentStyle<'_>,
+) -> Result<DeliveredDevice, Failure> {
     let device = pending.device();
     let terminal = &context.terminal;
     let uris = uris(device, &account.name, policy, None);
     let uri = uri(device, &account.name, policy, None);
     let files = QrFiles::write(style.files, &uri)?;
-    if let (Format::Json, Confirmation::Skip) = (context.format, style.confirmation) {
+    if let (OutputFormat::Json, CodeConfirmation::Skip) = (context.format, style.confirmation) {
         // A script takes the key from the report; it must not get into the log that standard error goes to.
         let device = pending.vouched();
-        return Ok(Confirmed { device, uri, files });
+        return Ok(DeliveredDevice { device, uri, files });
     }
     if let Some(warning) = app_warning(device) {
         terminal.say(&format!("Warning: {warning}\n\n"))?;
     }
     show(terminal, device, &uris, style.qr)?;
     let device = match style.confirmation {
-        Confirmation::Skip => pending.vouched(),
-        Confirmation::Ask => ask(context, account, policy, pending)?,
+        CodeConfirmation::Skip => pending.vouched(),
+        CodeConfirmation::Ask => ask(context, account, policy, pending)?,
     };
-    Ok(Confirmed { device, uri, files })
+    Ok(DeliveredDevice { device, uri, files })
 }
 
 /// Shows key, URI and QR code.
@@ -91,7 +91,7 @@ fn show(
     terminal: &Terminal,
     device: &Device,
     uris: &[Zeroizing<String>],
-    qr: Qr,
+    qr: QrStyle,
 ) -> Result<(), Failure> {
     let whole = uris.first().map_or("", |uri| uri.as_str());
     let Some(glyphs) = qr.glyphs(terminal.glyphs()) else {
@@ -112,15 +112,15 @@ pub fn show_drawn(
     terminal: &Terminal,
     device: &Device,
     uri: &str,
-    drawing: &Drawing,
+    drawing: &QrDrawing,
 ) -> Result<(), Failure> {
-    if drawing.fit == Fit::Whole {
+    if drawing.fit == QrFit::Whole {
         say_key(terminal, device, uri)?;
         terminal.say(&drawing.note)?;
     }
     terminal.say("Scan this with the authenticator app, or type in the key:\n\n")?;
     terminal.show(drawing)?;
-    if drawing.fit == Fit::TooHigh {
+    if drawing.fit == QrFit::TooHigh {
         terminal.say("\n")?;
         terminal.say(&drawing.note)?;
         say_key(terminal, device, uri)?;

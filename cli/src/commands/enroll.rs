@@ -13,26 +13,26 @@ use twofactor_store::operations::{self, ChangeSteps, DevicesBefore};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
-use super::confirmation::{Confirmation, Style, present};
-use crate::args::{Enroll, Hash};
+use super::confirmation::{CodeConfirmation, EnrollmentStyle, present};
+use crate::args::{EnrollArgs, HashChoice};
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
-use crate::error::{Exit, Failure};
-use crate::output::{Format, Report};
+use crate::error::{ExitStatus, Failure};
+use crate::output::{OutputFormat, Report};
 use crate::qr_files::QrFileOptions;
-use crate::recovery_sheet::{Handed, Sheet, SheetDelivery};
+use crate::recovery_sheet::{DeliveredCodes, RecoverySheet, SheetDelivery};
 use crate::shell;
 
 /// What a second device is called unless it is given another name.
 const BACKUP: &str = "backup";
 
 /// Runs it.
-pub fn run(context: &Context, args: &Enroll) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
     let user = context.user_or_caller(args.user.as_deref())?;
     match enrol(context, &user, args)? {
         // Questions at the end are for somebody who was asked for a code just now.
-        Devices::One if context.format == Format::Text && !args.no_confirm => {
+        RecordDevices::One if context.format == OutputFormat::Text && !args.no_confirm => {
             offer_backup(context, &user, args)
         }
         _ => Ok(()),
@@ -40,7 +40,7 @@ pub fn run(context: &Context, args: &Enroll) -> Result<(), Failure> {
 }
 
 /// How many devices a user has after an enrolment.
-enum Devices {
+enum RecordDevices {
     /// The new one only.
     One,
     /// Others, too.
@@ -48,7 +48,7 @@ enum Devices {
 }
 
 /// Whoever loses the only device needs an administrator, or recovery codes that were kept.
-fn offer_backup(context: &Context, user: &str, first: &Enroll) -> Result<(), Failure> {
+fn offer_backup(context: &Context, user: &str, first: &EnrollArgs) -> Result<(), Failure> {
     let terminal = &context.terminal;
     let question = "Enrol a second device now, as a backup (Enter: not now)?";
     let device = match first.device.as_str() {
@@ -58,7 +58,7 @@ fn offer_backup(context: &Context, user: &str, first: &Enroll) -> Result<(), Fai
     if !terminal.offer(question)? {
         return Ok(());
     }
-    let second = Enroll {
+    let second = EnrollArgs {
         user: first.user.clone(),
         device,
         digits: None,
@@ -71,7 +71,7 @@ fn offer_backup(context: &Context, user: &str, first: &Enroll) -> Result<(), Fai
         no_confirm: false,
     };
     match enrol(context, user, &second) {
-        Err(failure) if failure.exit == Exit::Refused => Ok(terminal.say(&format!(
+        Err(failure) if failure.exit == ExitStatus::Refused => Ok(terminal.say(&format!(
             "{failure}\nThe first device is stored, and works alone. For a second one later: {}\n",
             shell::twofactor("enroll", &[user], &[("--device", &second.device)])
         ))?),
@@ -79,7 +79,7 @@ fn offer_backup(context: &Context, user: &str, first: &Enroll) -> Result<(), Fai
     }
 }
 
-fn enrol(context: &Context, user: &str, args: &Enroll) -> Result<Devices, Failure> {
+fn enrol(context: &Context, user: &str, args: &EnrollArgs) -> Result<RecordDevices, Failure> {
     let account = context.account(user)?;
     let policy = context.policy_or_default()?;
     let name: DeviceName = args.device.parse().map_err(Failure::usage)?;
@@ -91,10 +91,10 @@ fn enrol(context: &Context, user: &str, args: &Enroll) -> Result<Devices, Failur
     if let Some(record) = holder.record {
         gives_codes(&record, args)?;
     }
-    let sheet = Sheet::new(args.recovery_file.as_deref())?;
+    let sheet = RecoverySheet::new(args.recovery_file.as_deref())?;
     let pending = new_device(name, args, &policy)?;
-    let confirmation = Confirmation::new(&args.no_confirm);
-    let style = Style {
+    let confirmation = CodeConfirmation::new(&args.no_confirm);
+    let style = EnrollmentStyle {
         qr: args.qr,
         files: &args.files,
         confirmation,
@@ -125,10 +125,10 @@ fn enrol(context: &Context, user: &str, args: &Enroll) -> Result<Devices, Failur
             ("confirmed", yes_or_no(confirmation)),
         ],
     );
-    context.write(&Enrolled {
+    context.write(&EnrollmentReport {
         user: &account.name,
         device: DeviceInfo::new(&device, None),
-        confirmed: confirmation == Confirmation::Ask,
+        confirmed: confirmation == CodeConfirmation::Ask,
         secret: &device.secret.to_base32(),
         uri: &confirmed.uri,
         recovery_codes: handed.list(),
@@ -138,14 +138,14 @@ fn enrol(context: &Context, user: &str, args: &Enroll) -> Result<Devices, Failur
         enabled: policy.enabled,
     })?;
     match new.devices {
-        1 => Ok(Devices::One),
-        _ => Ok(Devices::Several),
+        1 => Ok(RecordDevices::One),
+        _ => Ok(RecordDevices::Several),
     }
 }
 
 /// Adds a device beside those that there are by now.
 struct FirstCodes<'a> {
-    args: &'a Enroll,
+    args: &'a EnrollArgs,
     delivery: SheetDelivery<'a>,
 }
 
@@ -163,15 +163,15 @@ impl ChangeSteps for FirstCodes<'_> {
 }
 
 /// For the log.
-pub const fn yes_or_no(confirmation: Confirmation) -> &'static str {
+pub const fn yes_or_no(confirmation: CodeConfirmation) -> &'static str {
     match confirmation {
-        Confirmation::Ask => "yes",
-        Confirmation::Skip => "no",
+        CodeConfirmation::Ask => "yes",
+        CodeConfirmation::Skip => "no",
     }
 }
 
 /// Recovery codes are given out with the first device, and kept as hashes: later there is nothing to write.
-fn gives_codes(record: &Record, args: &Enroll) -> Result<(), Failure> {
+fn gives_codes(record: &Record, args: &EnrollArgs) -> Result<(), Failure> {
     let user = &record.user;
     match (&record.recovery, &args.recovery_file) {
         (Some(_), Some(_)) => Err(
@@ -184,13 +184,17 @@ fn gives_codes(record: &Record, args: &Enroll) -> Result<(), Failure> {
     }
 }
 
-fn new_device(name: DeviceName, args: &Enroll, policy: &Policy) -> Result<PendingDevice, Failure> {
+fn new_device(
+    name: DeviceName,
+    args: &EnrollArgs,
+    policy: &Policy,
+) -> Result<PendingDevice, Failure> {
     let defaults = policy.new_devices;
     let algorithm = match args.algorithm {
         None => defaults.algorithm,
-        Some(Hash::Sha1) => Algorithm::Sha1,
-        Some(Hash::Sha256) => Algorithm::Sha256,
-        Some(Hash::Sha512) => Algorithm::Sha512,
+        Some(HashChoice::Sha1) => Algorithm::Sha1,
+        Some(HashChoice::Sha256) => Algorithm::Sha256,
+        Some(HashChoice::Sha512) => Algorithm::Sha512,
     };
     // The ranges were checked by the command line.
     let interval = args
@@ -211,7 +215,7 @@ fn new_device(name: DeviceName, args: &Enroll, policy: &Policy) -> Result<Pendin
 
 /// What `enroll` reports. Holds secrets: it is the only time they are shown.
 #[derive(Serialize)]
-struct Enrolled<'a> {
+struct EnrollmentReport<'a> {
     user: &'a str,
     device: DeviceInfo,
     confirmed: bool,
@@ -220,14 +224,14 @@ struct Enrolled<'a> {
     recovery_codes: Vec<String>,
     recovery_file: Option<&'a str>,
     #[serde(skip)]
-    handed: &'a Handed,
+    handed: &'a DeliveredCodes,
     #[serde(skip)]
     files: &'a str,
     #[serde(skip)]
     enabled: bool,
 }
 
-impl Report for Enrolled<'_> {
+impl Report for EnrollmentReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let recovery = self.handed.text();
         let mut text = Zeroizing::new(String::new());

@@ -14,38 +14,38 @@ use twofactor_core::state::State;
 use twofactor_store::{Snapshot, Store};
 use zeroize::Zeroizing;
 
-use crate::accounts::{Accounts, Owner};
-use crate::args::transfer::{Export, ExportOptions};
+use crate::accounts::{AccountLookup, RecordOwner};
+use crate::args::transfer::{ExportArgs, ExportCommand};
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::device_info;
-use crate::error::{Exit, Failure, for_user};
+use crate::error::{ExitStatus, Failure, for_user};
 use crate::export_oath;
-use crate::outlet::Outlet;
-use crate::output::{Format, Report};
-use crate::progress::Progress;
+use crate::outlet::OutputStream;
+use crate::output::{OutputFormat, Report};
+use crate::progress::ProgressLine;
 use crate::text::{count, plain};
 
 /// Runs it. The exit code tells of what was left out.
-pub fn run(context: &Context, args: &Export) -> Result<ExitCode, Failure> {
+pub fn run(context: &Context, args: &ExportCommand) -> Result<ExitCode, Failure> {
     let (format, options) = match args {
-        Export::UsersOath(options) => ("users-oath", options),
-        Export::Uri(options) => ("uri", options),
+        ExportCommand::UsersOath(options) => ("users-oath", options),
+        ExportCommand::Uri(options) => ("uri", options),
     };
     let policy = context.policy_or_default()?;
     let line = |user: &str, device: &Device, state: &State| match args {
-        Export::UsersOath(_) => export_oath::line(user, device, state),
-        Export::Uri(_) => uri(user, device, state, &policy),
+        ExportCommand::UsersOath(_) => export_oath::line(user, device, state),
+        ExportCommand::Uri(_) => uri(user, device, state, &policy),
     };
-    let mut exported = Exported::new(format, options.output.as_deref());
+    let mut exported = ExportReport::new(format, options.output.as_deref());
     let names = match (&options.user, context.store()?) {
         (Some(user), _) => vec![context.enrolled(user)?.0.name],
         (None, Some(store)) => store.users()?,
         (None, None) => Vec::new(),
     };
     if let Some(store) = context.store()? {
-        let accounts = Accounts::for_names(names.len());
-        let mut progress = Progress::new("Read", names.len());
+        let accounts = AccountLookup::for_names(names.len());
+        let mut progress = ProgressLine::new("Read", names.len());
         for name in &names {
             exported.add_user(&store, &accounts, name, line)?;
             progress.add(1);
@@ -68,12 +68,12 @@ fn uri(
 
 /// What `export` reports.
 #[derive(Serialize)]
-struct Exported {
+struct ExportReport {
     format: &'static str,
     /// `null`: standard output.
     file: Option<String>,
-    exported: Vec<Written>,
-    left_out: Vec<LeftOut>,
+    exported: Vec<ExportedDevice>,
+    left_out: Vec<SkippedUser>,
     /// Empty when they went to a file.
     lines: Vec<Zeroizing<String>>,
     #[serde(skip)]
@@ -81,19 +81,19 @@ struct Exported {
 }
 
 #[derive(Serialize)]
-struct Written {
+struct ExportedDevice {
     user: String,
     device: String,
 }
 
 #[derive(Serialize)]
-struct LeftOut {
+struct SkippedUser {
     user: String,
     device: Option<String>,
     reason: String,
 }
 
-impl Exported {
+impl ExportReport {
     fn new(format: &'static str, file: Option<&Path>) -> Self {
         Self {
             format,
@@ -108,15 +108,15 @@ impl Exported {
     fn add_user(
         &mut self,
         store: &Store,
-        accounts: &Accounts,
+        accounts: &AccountLookup,
         name: &str,
         line: impl Fn(&str, &Device, &State) -> Result<Zeroizing<String>, String>,
     ) -> Result<(), Failure> {
-        let owner = Owner::of(accounts, store, name)?;
+        let owner = RecordOwner::of(accounts, store, name)?;
         // Other programs know a user who was renamed by the new name.
         let login = match &owner {
-            Owner::Renamed(account) => account.name.clone(),
-            Owner::Named(_) | Owner::Gone => name.to_owned(),
+            RecordOwner::Renamed(account) => account.name.clone(),
+            RecordOwner::Named(_) | RecordOwner::Gone => name.to_owned(),
         };
         let Some(account) = owner.account() else {
             self.leave_out(name, None, "there is no such user any more".to_owned());
@@ -130,7 +130,7 @@ impl Exported {
                     match line(&login, device, &state) {
                         Ok(line) => {
                             self.lines.push(line);
-                            self.exported.push(Written {
+                            self.exported.push(ExportedDevice {
                                 user: login.clone(),
                                 device: device.name.to_string(),
                             });
@@ -148,14 +148,14 @@ impl Exported {
     }
 
     fn leave_out(&mut self, user: &str, device: Option<&Device>, reason: String) {
-        self.left_out.push(LeftOut {
+        self.left_out.push(SkippedUser {
             user: user.to_owned(),
             device: device.map(|device| device.name.to_string()),
             reason,
         });
     }
 
-    fn finish(mut self, context: &Context, options: &ExportOptions) -> Result<ExitCode, Failure> {
+    fn finish(mut self, context: &Context, options: &ExportArgs) -> Result<ExitCode, Failure> {
         let mut text = Zeroizing::new(String::new());
         for line in &self.lines {
             text.push_str(line);
@@ -177,7 +177,7 @@ impl Exported {
         }
         // What cannot be shown is in the exit code.
         let tell = |line: String| {
-            let _ = Outlet::Stderr.text(&line);
+            let _ = OutputStream::Stderr.text(&line);
         };
         for one in &self.left_out {
             let device = one.device.as_deref().map(|device| format!(", {device}"));
@@ -189,17 +189,17 @@ impl Exported {
         }
         match (context.format, &options.output) {
             // Nothing but the lines: they go into a file or another program.
-            (Format::Text, None) => Outlet::Stdout.lines_for_programs(&text)?,
+            (OutputFormat::Text, None) => OutputStream::Stdout.lines_for_programs(&text)?,
             _ => context.write(&self)?,
         }
         Ok(match self.left_out.is_empty() {
             true => ExitCode::SUCCESS,
-            false => ExitCode::from(Exit::Refused as u8),
+            false => ExitCode::from(ExitStatus::Refused as u8),
         })
     }
 }
 
-impl Report for Exported {
+impl Report for ExportReport {
     fn text(&self) -> Zeroizing<String> {
         let file = self.file.as_deref().unwrap_or_default();
         let devices = count(self.exported.len() as u64, "device");
@@ -210,7 +210,7 @@ impl Report for Exported {
 }
 
 /// Writes a new file with mode 0600; with `--force` in place of another, which is replaced whole.
-fn write(path: &Path, bytes: &[u8], options: &ExportOptions) -> Result<(), Failure> {
+fn write(path: &Path, bytes: &[u8], options: &ExportArgs) -> Result<(), Failure> {
     let failed = |errno: Errno| Failure::system(format!("{}: {errno}", path.display()));
     let create = |path: &Path| {
         let flags =

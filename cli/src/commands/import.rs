@@ -10,18 +10,23 @@ use twofactor_core::account::Account;
 use twofactor_store::sys::clock;
 use twofactor_store::sys::homes::{self, Resident};
 
-use crate::accounts::Accounts;
-use crate::args::transfer::{Google, Import, Manner as Options, Oath, Uri};
+use crate::accounts::AccountLookup;
+use crate::args::transfer::{
+    GoogleImportArgs, ImportCommand, ImportFlags, OathImportArgs, UriImportArgs,
+};
 use crate::audit;
 use crate::context::Context;
-use crate::error::{Exit, Failure};
-use crate::import::apply::{self, Job, Manner};
-use crate::import::plan::{Existing, Row};
-use crate::import::report::{Imported, Stage, unlisted};
-use crate::import::source::{self, Content, MANY_USERS, ONE_USER, Unread};
-use crate::import::{Item, Moment, Parsed, Place, Refused, google, listing, oath, uri};
+use crate::error::{ExitStatus, Failure};
+use crate::import::apply::{self, ImportOptions, UserImport};
+use crate::import::plan::{ExistingDevices, ImportRow};
+use crate::import::report::{ImportReport, ImportStage, unlisted};
+use crate::import::source::{self, MANY_USERS, ONE_USER, SourceContent, UnreadableSource};
+use crate::import::{
+    ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, SourceLine, google, listing, oath,
+    uri,
+};
 use crate::output::Report as _;
-use crate::progress::Progress;
+use crate::progress::ProgressLine;
 use crate::shell;
 use crate::text::count;
 
@@ -30,19 +35,23 @@ const STREAM: &str = "-";
 const SHARED: &str = "others could read the file: for a new key, twofactor renew USER";
 
 /// Runs it. The exit code tells of what was not taken.
-pub fn run(context: &Context, args: &Import) -> Result<ExitCode, Failure> {
-    let moment = Moment {
+pub fn run(context: &Context, args: &ImportCommand) -> Result<ExitCode, Failure> {
+    let moment = ImportMoment {
         now: clock::now()?,
         window: context.policy_or_default()?.window,
     };
     match args {
-        Import::GoogleAuthenticator(args) => from_google(context, args, moment),
-        Import::UsersOath(args) => from_oath(context, args, moment),
-        Import::Uri(args) => from_uris(context, args, moment),
+        ImportCommand::GoogleAuthenticator(args) => from_google(context, args, moment),
+        ImportCommand::UsersOath(args) => from_oath(context, args, moment),
+        ImportCommand::Uri(args) => from_uris(context, args, moment),
     }
 }
 
-fn from_google(context: &Context, args: &Google, moment: Moment) -> Result<ExitCode, Failure> {
+fn from_google(
+    context: &Context,
+    args: &GoogleImportArgs,
+    moment: ImportMoment,
+) -> Result<ExitCode, Failure> {
     let mut silent = Vec::new();
     let residents = match &args.user {
         Some(user) => {
@@ -64,7 +73,7 @@ fn from_google(context: &Context, args: &Google, moment: Moment) -> Result<ExitC
         }
     };
     let (mut jobs, mut rows) = (Vec::new(), Vec::new());
-    let mut progress = Progress::new("Read", residents.len());
+    let mut progress = ProgressLine::new("Read", residents.len());
     for Resident { account, home } in residents {
         progress.add(1);
         let named = args.file.clone();
@@ -89,7 +98,7 @@ fn from_google(context: &Context, args: &Google, moment: Moment) -> Result<ExitC
         };
         rows.extend(refusals(parsed.refused));
         if !parsed.items.is_empty() {
-            jobs.push(Job {
+            jobs.push(UserImport {
                 account,
                 items: parsed.items,
             });
@@ -102,7 +111,7 @@ fn from_google(context: &Context, args: &Google, moment: Moment) -> Result<ExitC
             unlisted(&silent)
         )));
     }
-    let plan = Plan {
+    let plan = ImportPlan {
         jobs,
         refused: rows,
         unlisted: silent,
@@ -110,23 +119,36 @@ fn from_google(context: &Context, args: &Google, moment: Moment) -> Result<ExitC
     finish(context, plan, &args.manner, moment, "google-authenticator")
 }
 
-fn google_file(content: &Content, path: &Path, user: &str, moment: Moment) -> Parsed {
+fn google_file(
+    content: &SourceContent,
+    path: &Path,
+    user: &str,
+    moment: ImportMoment,
+) -> ParsedSource {
     let file = path.display().to_string();
     let mut parsed = google::parse(&content.bytes, &file, user, moment);
     note_shared(&mut parsed, content);
     parsed
 }
 
-fn from_oath(context: &Context, args: &Oath, moment: Moment) -> Result<ExitCode, Failure> {
+fn from_oath(
+    context: &Context,
+    args: &OathImportArgs,
+    moment: ImportMoment,
+) -> Result<ExitCode, Failure> {
     let content = content_of(&args.file, None)?;
     let mut parsed = oath::parse(&content.bytes, &args.file.display().to_string(), moment);
     note_shared(&mut parsed, &content);
     let (jobs, rows) = assigned(parsed, |account| format!("there is no user {account}"))?;
-    let plan = Plan::new(jobs, rows);
+    let plan = ImportPlan::new(jobs, rows);
     finish(context, plan, &args.manner, moment, "users-oath")
 }
 
-fn from_uris(context: &Context, args: &Uri, moment: Moment) -> Result<ExitCode, Failure> {
+fn from_uris(
+    context: &Context,
+    args: &UriImportArgs,
+    moment: ImportMoment,
+) -> Result<ExitCode, Failure> {
     let user = args
         .user
         .as_ref()
@@ -148,7 +170,7 @@ fn from_uris(context: &Context, args: &Uri, moment: Moment) -> Result<ExitCode, 
             let items = std::mem::take(&mut parsed.items);
             let jobs = match items.is_empty() {
                 true => Vec::new(),
-                false => vec![Job { account, items }],
+                false => vec![UserImport { account, items }],
             };
             (jobs, refusals(parsed.refused).collect())
         }
@@ -156,7 +178,7 @@ fn from_uris(context: &Context, args: &Uri, moment: Moment) -> Result<ExitCode, 
             format!("its label names no user of this machine ({account}); --user says whose it is")
         })?,
     };
-    let plan = Plan::new(jobs, rows);
+    let plan = ImportPlan::new(jobs, rows);
     finish(context, plan, &args.manner, moment, "uri")
 }
 
@@ -166,15 +188,15 @@ fn is_stream(path: &Path) -> bool {
 }
 
 /// Standard input to its end. Who else could read it is unknown.
-fn stream(limit: usize) -> Result<Content, Unread> {
-    Ok(Content {
+fn stream(limit: usize) -> Result<SourceContent, UnreadableSource> {
+    Ok(SourceContent {
         bytes: source::read_stream(io::stdin().lock(), limit)?,
         shared: false,
     })
 }
 
 /// Standard input, or the file of that name.
-fn content_of(path: &Path, user: Option<&Account>) -> Result<Content, Failure> {
+fn content_of(path: &Path, user: Option<&Account>) -> Result<SourceContent, Failure> {
     if is_stream(path) {
         stream(MANY_USERS).map_err(|error| Failure::system(format!("standard input: {error}")))
     } else {
@@ -183,17 +205,17 @@ fn content_of(path: &Path, user: Option<&Account>) -> Result<Content, Failure> {
 }
 
 /// A file that the administrator names: root's, the user's it is for, or the administrator's own.
-fn file_of_caller(path: &Path, user: Option<&Account>) -> Result<Content, Failure> {
+fn file_of_caller(path: &Path, user: Option<&Account>) -> Result<SourceContent, Failure> {
     let mut owners = vec![audit::caller()];
     owners.extend(user.map(|user| user.uid));
     source::read(path, &owners, MANY_USERS).map_err(|error| {
         let failure = Failure::refused(format!("{}: {error}", path.display()));
         match error {
-            Unread::Owner(_) => failure.next(format!(
+            UnreadableSource::Owner(_) => failure.next(format!(
                 "See whose it is; then: {}",
                 shell::other("chown root", path)
             )),
-            Unread::Writable(_) => failure.next(format!(
+            UnreadableSource::Writable(_) => failure.next(format!(
                 "See who changed it; then: {}",
                 shell::other("chmod go-w", path)
             )),
@@ -202,7 +224,7 @@ fn file_of_caller(path: &Path, user: Option<&Account>) -> Result<Content, Failur
     })
 }
 
-fn note_shared(parsed: &mut Parsed, content: &Content) {
+fn note_shared(parsed: &mut ParsedSource, content: &SourceContent) {
     if content.shared {
         parsed
             .items
@@ -211,42 +233,42 @@ fn note_shared(parsed: &mut Parsed, content: &Content) {
     }
 }
 
-fn unread(path: &Path, user: Option<&str>, error: Unread) -> Parsed {
-    let place = Place {
+fn unread(path: &Path, user: Option<&str>, error: UnreadableSource) -> ParsedSource {
+    let place = SourceLine {
         file: path.display().to_string().into(),
         line: 0,
     };
-    let refused = Refused {
+    let refused = RefusedEntry {
         place,
         user: user.map(str::to_owned),
         reason: error.to_string(),
     };
-    Parsed {
+    ParsedSource {
         items: Vec::new(),
         refused: vec![refused],
     }
 }
 
-fn refusals(refused: Vec<Refused>) -> impl Iterator<Item = Row> {
-    let row = |one: Refused| Row::refused(one.place, one.user, one.reason);
+fn refusals(refused: Vec<RefusedEntry>) -> impl Iterator<Item = ImportRow> {
+    let row = |one: RefusedEntry| ImportRow::refused(one.place, one.user, one.reason);
     refused.into_iter().map(row)
 }
 
 /// The items by user, in the order of the file; those of nobody are refused.
 fn assigned(
-    parsed: Parsed,
+    parsed: ParsedSource,
     unknown: impl Fn(&str) -> String,
-) -> Result<(Vec<Job>, Vec<Row>), Failure> {
-    let mut rows: Vec<Row> = refusals(parsed.refused).collect();
-    let accounts = Accounts::for_names(parsed.items.len());
-    let mut jobs: Vec<Job> = Vec::new();
+) -> Result<(Vec<UserImport>, Vec<ImportRow>), Failure> {
+    let mut rows: Vec<ImportRow> = refusals(parsed.refused).collect();
+    let accounts = AccountLookup::for_names(parsed.items.len());
+    let mut jobs: Vec<UserImport> = Vec::new();
     let mut positions: HashMap<String, usize> = HashMap::new();
-    let mut progress = Progress::new("Looked up", parsed.items.len());
+    let mut progress = ProgressLine::new("Looked up", parsed.items.len());
     for item in parsed.items {
         progress.add(1);
         let Some(account) = accounts.find(&item.user)? else {
             let reason = unknown(&crate::text::plain(&item.user));
-            rows.push(Row::refused(item.place, None, reason));
+            rows.push(ImportRow::refused(item.place, None, reason));
             continue;
         };
         add(&mut jobs, &mut positions, account, item);
@@ -254,11 +276,16 @@ fn assigned(
     Ok((jobs, rows))
 }
 
-fn add(jobs: &mut Vec<Job>, positions: &mut HashMap<String, usize>, account: Account, item: Item) {
+fn add(
+    jobs: &mut Vec<UserImport>,
+    positions: &mut HashMap<String, usize>,
+    account: Account,
+    item: ImportedDevice,
+) {
     let position = *positions.entry(account.name.clone()).or_insert(jobs.len());
     match jobs.get_mut(position) {
         Some(job) => job.items.push(item),
-        None => jobs.push(Job {
+        None => jobs.push(UserImport {
             account,
             items: vec![item],
         }),
@@ -266,15 +293,15 @@ fn add(jobs: &mut Vec<Job>, positions: &mut HashMap<String, usize>, account: Acc
 }
 
 /// What was read.
-struct Plan {
-    jobs: Vec<Job>,
-    refused: Vec<Row>,
+struct ImportPlan {
+    jobs: Vec<UserImport>,
+    refused: Vec<ImportRow>,
     /// Directories that list none of their users.
     unlisted: Vec<String>,
 }
 
-impl Plan {
-    const fn new(jobs: Vec<Job>, refused: Vec<Row>) -> Self {
+impl ImportPlan {
+    const fn new(jobs: Vec<UserImport>, refused: Vec<ImportRow>) -> Self {
         Self {
             jobs,
             refused,
@@ -286,23 +313,23 @@ impl Plan {
 /// Shows the plan, has it confirmed, stores it, and reports.
 fn finish(
     context: &Context,
-    plan: Plan,
-    options: &Options,
-    moment: Moment,
+    plan: ImportPlan,
+    options: &ImportFlags,
+    moment: ImportMoment,
     from: &'static str,
 ) -> Result<ExitCode, Failure> {
-    let Plan { jobs, refused, .. } = plan;
+    let ImportPlan { jobs, refused, .. } = plan;
     if jobs.is_empty() && refused.is_empty() {
         return Err(Failure::refused("there is no device in it"));
     }
-    let manner = Manner {
-        existing: Existing::new(&options.replace),
+    let manner = ImportOptions {
+        existing: ExistingDevices::new(&options.replace),
         moment,
         from,
     };
-    let imported = |stage, mut rows: Vec<Row>| {
+    let imported = |stage, mut rows: Vec<ImportRow>| {
         rows.extend(refused.iter().cloned());
-        let mut imported = Imported::new(from, stage, rows);
+        let mut imported = ImportReport::new(from, stage, rows);
         imported.unlisted.clone_from(&plan.unlisted);
         imported
     };
@@ -313,10 +340,10 @@ fn finish(
     };
     if !context.terminal.is_confirmed() || options.dry_run || jobs.is_empty() {
         let rows = apply::plan(store.as_ref(), &jobs, manner)?;
-        if !options.dry_run && !rows.iter().any(Row::changes) {
-            return report(context, &imported(Stage::Done, rows));
+        if !options.dry_run && !rows.iter().any(ImportRow::changes) {
+            return report(context, &imported(ImportStage::Done, rows));
         }
-        let planned = imported(Stage::Planned, rows);
+        let planned = imported(ImportStage::Planned, rows);
         if options.dry_run {
             return report(context, &planned);
         }
@@ -326,13 +353,13 @@ fn finish(
     }
     let store = context.existing_store()?;
     let rows = apply::write(&store, &jobs, manner)?;
-    report(context, &imported(Stage::Done, rows))
+    report(context, &imported(ImportStage::Done, rows))
 }
 
-fn report(context: &Context, imported: &Imported) -> Result<ExitCode, Failure> {
+fn report(context: &Context, imported: &ImportReport) -> Result<ExitCode, Failure> {
     context.write(imported)?;
     Ok(match imported.is_partial() {
-        true => ExitCode::from(Exit::Refused as u8),
+        true => ExitCode::from(ExitStatus::Refused as u8),
         false => ExitCode::SUCCESS,
     })
 }

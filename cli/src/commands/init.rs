@@ -5,17 +5,17 @@ use serde::Serialize;
 use twofactor_store::{Disagreement, Initialized, mark};
 use zeroize::Zeroizing;
 
-use crate::args::Init;
+use crate::args::InitArgs;
 use crate::audit::{self, Event};
 use crate::context::Context;
-use crate::doctor::Finding;
+use crate::doctor::DoctorFinding;
 use crate::doctor::identity;
 use crate::error::Failure;
 use crate::output::Report;
 use crate::text::count;
 
 /// Runs it.
-pub fn run(context: &Context, args: &Init) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &InitArgs) -> Result<(), Failure> {
     let disagreement = if args.force {
         Disagreement::Settle
     } else {
@@ -39,7 +39,7 @@ pub fn run(context: &Context, args: &Init) -> Result<(), Failure> {
             ],
         );
     }
-    context.write(&Prepared {
+    context.write(&InitReport {
         directory,
         id_file: mark::id_file(context.policy_path()).display().to_string(),
         mark,
@@ -51,7 +51,7 @@ pub fn run(context: &Context, args: &Init) -> Result<(), Failure> {
 
 /// What `init` reports.
 #[derive(Serialize)]
-struct Prepared {
+struct InitReport {
     directory: String,
     /// Where the id of the directory is noted.
     id_file: String,
@@ -62,10 +62,10 @@ struct Prepared {
     /// Records there are.
     users: usize,
     /// Whose files contradict each other.
-    findings: Vec<Finding>,
+    findings: Vec<DoctorFinding>,
 }
 
-impl Report for Prepared {
+impl Report for InitReport {
     fn text(&self) -> Zeroizing<String> {
         let Self {
             directory, id_file, ..

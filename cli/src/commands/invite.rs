@@ -7,7 +7,7 @@ use twofactor_store::operations;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
-use crate::args::Bypass;
+use crate::args::BypassArgs;
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::error::Failure;
@@ -15,7 +15,7 @@ use crate::output::Report;
 use crate::text::{span, utc};
 
 /// Runs it.
-pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
     let account = context.account(&args.user)?;
     let policy = context.policy_or_default()?;
     let store = context.existing_store()?;
@@ -37,7 +37,7 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
         ],
     );
     let code = code.map(|code| code.grouped());
-    context.write(&Invited {
+    context.write(&InvitationReport {
         user: &account.name,
         code: code.as_ref().map(|code| code.as_str()),
         expires: until,
@@ -50,7 +50,7 @@ pub fn run(context: &Context, args: &Bypass) -> Result<(), Failure> {
 
 /// What `invite` reports; `null` where an invitation was withdrawn.
 #[derive(Serialize)]
-struct Invited<'a> {
+struct InvitationReport<'a> {
     user: &'a str,
     code: Option<&'a str>,
     expires: Option<String>,
@@ -60,7 +60,7 @@ struct Invited<'a> {
     duration: u64,
 }
 
-impl Report for Invited<'_> {
+impl Report for InvitationReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let (Some(code), Some(expires), user) = (self.code, &self.expires, self.user) else {
             return Zeroizing::new(format!("{} has no invitation any more.\n", self.user));

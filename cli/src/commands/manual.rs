@@ -5,7 +5,7 @@ use clap::{Arg, Command, CommandFactory as _};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::args::Cli;
+use crate::args::CommandLine;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::Report;
@@ -22,22 +22,22 @@ const DEFAULT: &str = " [default: ";
 
 /// Runs the subcommand.
 pub fn run(context: &Context) -> Result<(), Failure> {
-    context.write(&Manual { page: page() })
+    context.write(&ManualPage { page: page() })
 }
 
 #[derive(Serialize)]
-struct Manual {
+struct ManualPage {
     page: String,
 }
 
-impl Report for Manual {
+impl Report for ManualPage {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(self.page.clone())
     }
 }
 
 fn page() -> String {
-    let mut cli = Cli::command();
+    let mut cli = CommandLine::command();
     // Gives the subcommands their full names; also the global options, which are left out of each.
     cli.build();
     let (mut global, mut commands) = (String::new(), String::new());
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn tags_show_flags_and_values() {
-        let cli = Cli::command();
+        let cli = CommandLine::command();
         let tags: Vec<String> = cli.get_arguments().map(tag).collect();
         assert_eq!(
             tags,

@@ -15,14 +15,14 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::exempt_names::{self, IdleName};
 use crate::output::Report;
+pub use view::PolicyReport;
 use view::ShownSetting;
-pub use view::View;
 
 /// `policy show`: everything, or the one setting or table of that key.
 pub fn show(context: &Context, key: Option<&str>) -> Result<(), Failure> {
     let policy = in_use(context)?;
     match key {
-        None => context.write(&View::new(&policy)),
+        None => context.write(&PolicyReport::new(&policy)),
         Some(key) => context.write(&ShownSetting::of(&policy, key)?),
     }
 }
@@ -33,15 +33,16 @@ pub fn check(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
         Some(path) if path.as_os_str() == STANDARD_INPUT => {
             // The policy of another machine: what this one knows of users and groups says nothing about it.
             let policy = read_draft("standard input", std::io::stdin().lock())?;
-            Valid::new(STANDARD_INPUT.to_owned(), &policy)
+            PolicyCheckReport::new(STANDARD_INPUT.to_owned(), &policy)
         }
         Some(path) => {
             let policy = draft(path)?;
-            Valid::new(path.display().to_string(), &policy).with_warnings(&policy)
+            PolicyCheckReport::new(path.display().to_string(), &policy).with_warnings(&policy)
         }
         None => {
             let policy = in_use(context)?;
-            let report = Valid::new(context.policy_path().display().to_string(), &policy);
+            let report =
+                PolicyCheckReport::new(context.policy_path().display().to_string(), &policy);
             report.with_warnings(&policy).with_state(context, &policy)?
         }
     };
@@ -81,7 +82,7 @@ fn read_draft(shown: &str, from: impl Read) -> Result<Policy, Failure> {
 
 /// What `policy check` reports of a valid file; an invalid one is an error.
 #[derive(Serialize)]
-struct Valid {
+struct PolicyCheckReport {
     file: String,
     valid: bool,
     enabled: bool,
@@ -92,7 +93,7 @@ struct Valid {
     note: &'static str,
 }
 
-impl Valid {
+impl PolicyCheckReport {
     fn new(file: String, policy: &Policy) -> Self {
         Self {
             file,
@@ -124,7 +125,7 @@ impl Valid {
     }
 }
 
-impl Report for Valid {
+impl Report for PolicyCheckReport {
     fn text(&self) -> Zeroizing<String> {
         let switch = if self.enabled { "on" } else { "off" };
         let file = match self.file.as_str() {

@@ -6,18 +6,18 @@ use twofactor_store::operations;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
-use crate::args::RecoveryCodes;
+use crate::args::RecoveryCodesArgs;
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::Report;
-use crate::recovery_sheet::{Handed, Sheet, SheetDelivery};
+use crate::recovery_sheet::{DeliveredCodes, RecoverySheet, SheetDelivery};
 
 /// Runs it.
-pub fn run(context: &Context, args: &RecoveryCodes) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &RecoveryCodesArgs) -> Result<(), Failure> {
     let user = context.user_or_caller(args.user.as_deref())?;
     let (account, store, record) = context.enrolled(&user)?;
-    let sheet = Sheet::new(args.recovery_file.as_deref())?;
+    let sheet = RecoverySheet::new(args.recovery_file.as_deref())?;
     if record.recovery.is_some() {
         context
             .terminal
@@ -31,7 +31,7 @@ pub fn run(context: &Context, args: &RecoveryCodes) -> Result<(), Failure> {
         Event::Changed,
         &[("user", &account.name), ("action", "recovery-codes")],
     );
-    context.write(&NewCodes {
+    context.write(&RecoveryCodesReport {
         user: &account.name,
         recovery_codes: handed.list(),
         recovery_file: handed.file.as_deref(),
@@ -41,15 +41,15 @@ pub fn run(context: &Context, args: &RecoveryCodes) -> Result<(), Failure> {
 
 /// What `recovery-codes` reports. Holds secrets: it is the only time they are shown.
 #[derive(Serialize)]
-struct NewCodes<'a> {
+struct RecoveryCodesReport<'a> {
     user: &'a str,
     recovery_codes: Vec<String>,
     recovery_file: Option<&'a str>,
     #[serde(skip)]
-    handed: &'a Handed,
+    handed: &'a DeliveredCodes,
 }
 
-impl Report for NewCodes<'_> {
+impl Report for RecoveryCodesReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         self.handed.text()
     }

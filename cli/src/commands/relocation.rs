@@ -12,7 +12,7 @@ use twofactor_store::{Relocation, Store};
 use zeroize::Zeroizing;
 
 use super::verify::locked_out;
-use crate::args::{Adopt, Rename};
+use crate::args::{AdoptArgs, RenameArgs};
 use crate::audit::{self, Event};
 use crate::context::{Context, not_enrolled};
 use crate::error::{Failure, for_user};
@@ -24,7 +24,7 @@ use crate::text::plain;
 const SERVICE: &str = "twofactor";
 
 /// `rename`.
-pub fn rename(context: &Context, args: &Rename) -> Result<(), Failure> {
+pub fn rename(context: &Context, args: &RenameArgs) -> Result<(), Failure> {
     let to = context.account(&args.new)?;
     let store = context.existing_store()?;
     let from = args.old.as_str();
@@ -71,7 +71,7 @@ fn may_be_renamed(from: &str, to: &Account, record: &Record) -> Result<(), Failu
 }
 
 /// `adopt`.
-pub fn adopt(context: &Context, args: &Adopt) -> Result<(), Failure> {
+pub fn adopt(context: &Context, args: &AdoptArgs) -> Result<(), Failure> {
     let to = context.account(&args.user)?;
     let store = context.existing_store()?;
     let from = args.from.as_deref().unwrap_or(&to.name);
@@ -221,7 +221,7 @@ fn finish(
         &[("user", &to.name), ("action", action), ("from", from)],
     );
     let record = store.record(to).map_err(Failure::from)?;
-    context.write(&Moved {
+    context.write(&RelocationReport {
         user: &to.name,
         uid: to.uid,
         from,
@@ -257,7 +257,7 @@ fn nothing_to_move(store: &Store, from: &str, to: &Account) -> Failure {
 
 /// What `rename` and `adopt` report.
 #[derive(Serialize)]
-struct Moved<'a> {
+struct RelocationReport<'a> {
     user: &'a str,
     uid: u32,
     /// The old name.
@@ -270,7 +270,7 @@ struct Moved<'a> {
     devices: Vec<String>,
 }
 
-impl Report for Moved<'_> {
+impl Report for RelocationReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let old = match self.completed {
             true => "a move that was stopped before is complete".to_owned(),

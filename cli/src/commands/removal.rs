@@ -7,20 +7,20 @@ use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_store::Store;
 
-use super::change::Danger;
+use super::change::LockoutGuard;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::impact::{self, Enrolment, Exemption, Person};
+use crate::impact::{self, AffectedUser, Enrolment, ExemptionScope};
 use crate::people;
 use crate::shell;
 
 /// What stays of a user's devices.
-pub struct Left {
+pub struct RemainingDevices {
     names: Vec<String>,
     enrolment: Enrolment,
 }
 
-impl Left {
+impl RemainingDevices {
     /// None of them.
     pub const NOTHING: Self = Self {
         names: Vec::new(),
@@ -44,13 +44,13 @@ impl Left {
 
 /// Says what remains for the user, and refuses what would lock out everybody, as `enable` does.
 ///
-/// With [`Danger::Accept`] nobody else's files are read: it must work while they cannot be used.
+/// With [`LockoutGuard::Accept`] nobody else's files are read: it must work while they cannot be used.
 pub fn announce(
     context: &Context,
     store: &Store,
     user: &str,
-    left: &Left,
-    danger: Danger,
+    left: &RemainingDevices,
+    danger: LockoutGuard,
 ) -> Result<(), Failure> {
     // Without a policy that can be used, everybody is refused whatever is removed.
     let Ok(loaded) = context.policy.load() else {
@@ -58,11 +58,11 @@ pub fn announce(
     };
     let policy = loaded.policy;
     let people = match danger {
-        Danger::Refuse if policy.enabled => people::all(&policy, store)?.0,
+        LockoutGuard::Refuse if policy.enabled => people::all(&policy, store)?.0,
         _ => Vec::new(),
     };
     let person = people.iter().find(|person| person.kept_as == user);
-    let exemption = person.map_or(Exemption::No, |person| person.exemption);
+    let exemption = person.map_or(ExemptionScope::No, |person| person.exemption);
     context
         .terminal
         .say(&remains(&policy, user, left, exemption))?;
@@ -71,8 +71,8 @@ pub fn announce(
     new.retain(|danger| !before.contains(danger));
     let reasons: Vec<&str> = new.iter().map(|danger| danger.when_removed()).collect();
     match (danger, reasons.as_slice()) {
-        (Danger::Accept | Danger::Off, _) | (_, []) => Ok(()),
-        (Danger::Refuse, reasons) => {
+        (LockoutGuard::Accept | LockoutGuard::Off, _) | (_, []) => Ok(()),
+        (LockoutGuard::Refuse, reasons) => {
             Err(
                 Failure::refused(format!("not done: {}", reasons.join("; "))).next(format!(
                     "To replace a device: {}\n\
@@ -85,7 +85,11 @@ pub fn announce(
     }
 }
 
-fn changed(mut people: Vec<Person>, user: &str, left: &Left) -> Vec<Person> {
+fn changed(
+    mut people: Vec<AffectedUser>,
+    user: &str,
+    left: &RemainingDevices,
+) -> Vec<AffectedUser> {
     // All names of one record.
     for person in people.iter_mut().filter(|person| person.kept_as == user) {
         person.enrolment = left.enrolment;
@@ -93,9 +97,14 @@ fn changed(mut people: Vec<Person>, user: &str, left: &Left) -> Vec<Person> {
     people
 }
 
-fn remains(policy: &Policy, user: &str, left: &Left, exemption: Exemption) -> String {
+fn remains(
+    policy: &Policy,
+    user: &str,
+    left: &RemainingDevices,
+    exemption: ExemptionScope,
+) -> String {
     match (left.names.as_slice(), policy.enabled, exemption) {
-        ([], true, Exemption::No) => format!(
+        ([], true, ExemptionScope::No) => format!(
             "{user} will have no device left. From then on {user} {}.\n",
             match decision::with_enrolment(policy, decision::Enrolment::Unenrolled) {
                 Demand::Device => {
@@ -108,7 +117,7 @@ fn remains(policy: &Policy, user: &str, left: &Left, exemption: Exemption) -> St
                 _ => "logs in without a code",
             }
         ),
-        ([], true, Exemption::Everywhere) => {
+        ([], true, ExemptionScope::Everywhere) => {
             format!(
                 "{user} will have no device left. {user} is exempt and not asked in any case.\n"
             )

@@ -9,9 +9,9 @@ use twofactor_store::operations::{self, RootChange};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
-use super::confirmation::{Confirmation, Style, present};
+use super::confirmation::{CodeConfirmation, EnrollmentStyle, present};
 use super::enroll::yes_or_no;
-use crate::args::Renew;
+use crate::args::RenewArgs;
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
@@ -19,14 +19,14 @@ use crate::error::Failure;
 use crate::output::Report;
 
 /// Runs it.
-pub fn run(context: &Context, args: &Renew) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
     let user = context.user_or_caller(args.user.as_deref())?;
     let (account, store, record) = context.enrolled(&user)?;
     let policy = context.policy_or_default()?;
     let old = chosen(&record, args.device.as_deref())?;
     let pending = PendingDevice::renewal(old, clock::now()?).map_err(Failure::system)?;
-    let confirmation = Confirmation::new(&args.no_confirm);
-    let style = Style {
+    let confirmation = CodeConfirmation::new(&args.no_confirm);
+    let style = EnrollmentStyle {
         qr: args.qr,
         files: &args.files,
         confirmation,
@@ -46,10 +46,10 @@ pub fn run(context: &Context, args: &Renew) -> Result<(), Failure> {
             ("confirmed", yes_or_no(confirmation)),
         ],
     );
-    context.write(&Renewed {
+    context.write(&RenewalReport {
         user: &account.name,
         device: DeviceInfo::new(&new, None),
-        confirmed: confirmation == Confirmation::Ask,
+        confirmed: confirmation == CodeConfirmation::Ask,
         secret: &new.secret.to_base32(),
         uri: &confirmed.uri,
         files: &files,
@@ -85,7 +85,7 @@ pub fn chosen<'a>(record: &'a Record, name: Option<&str>) -> Result<&'a Device, 
 
 /// What `renew` reports. Holds the new secret.
 #[derive(Serialize)]
-struct Renewed<'a> {
+struct RenewalReport<'a> {
     user: &'a str,
     device: DeviceInfo,
     confirmed: bool,
@@ -95,7 +95,7 @@ struct Renewed<'a> {
     files: &'a str,
 }
 
-impl Report for Renewed<'_> {
+impl Report for RenewalReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(format!(
             "Stored: new key for the device {} of {}. The old key no longer works.\n{}",

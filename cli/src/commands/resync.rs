@@ -9,15 +9,15 @@ use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use super::renew::chosen;
-use crate::args::Resync;
+use crate::args::ResyncArgs;
 use crate::audit::{self, Event};
 use crate::context::Context;
-use crate::error::{Exit, Failure};
+use crate::error::{ExitStatus, Failure};
 use crate::output::Report;
 use crate::shell;
 
 /// Runs it.
-pub fn run(context: &Context, args: &Resync) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &ResyncArgs) -> Result<(), Failure> {
     let user = context.user_or_caller(args.user.as_deref())?;
     let (account, store, record) = context.enrolled(&user)?;
     let (name, codes) = args.device_and_codes().map_err(Failure::usage)?;
@@ -39,12 +39,12 @@ pub fn run(context: &Context, args: &Resync) -> Result<(), Failure> {
             ("device", name),
         ],
     );
-    context.write(&Found::new(&account.name, name, resynced))
+    context.write(&ResyncReport::new(&account.name, name, resynced))
 }
 
 /// The device is an argument here, no option.
 fn named_in_place(failure: Failure, user: &str) -> Failure {
-    if failure.exit != Exit::Usage {
+    if failure.exit != ExitStatus::Usage {
         return failure;
     }
     failure.next(format!("{} NAME", shell::twofactor("resync", &[user], &[])))
@@ -65,7 +65,7 @@ fn code(context: &Context, given: Option<&str>, question: &str) -> Result<Answer
 
 /// What `resync` reports.
 #[derive(Serialize)]
-struct Found<'a> {
+struct ResyncReport<'a> {
     user: &'a str,
     device: &'a str,
     /// HOTP: the counter of the next code; `null` for TOTP.
@@ -76,7 +76,7 @@ struct Found<'a> {
     offset: Option<i64>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> ResyncReport<'a> {
     const fn new(user: &'a str, device: &'a str, resynced: ResyncedDevice) -> Self {
         let (counter, skipped, offset) = match resynced {
             ResyncedDevice::Counter { next, skipped } => (Some(next), Some(skipped), None),
@@ -92,7 +92,7 @@ impl<'a> Found<'a> {
     }
 }
 
-impl Report for Found<'_> {
+impl Report for ResyncReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(format!(
             "Found: the next code of {} works again.\n",

@@ -1,12 +1,12 @@
 //! `setup`.
 #![forbid(unsafe_code)]
 
-use crate::args::Setup;
+use crate::args::SetupArgs;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::setup;
 
 /// Runs it.
-pub fn run(context: &Context, args: &Setup) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     setup::run(context, args)
 }

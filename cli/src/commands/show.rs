@@ -9,12 +9,12 @@ use zeroize::Zeroizing;
 
 use super::confirmation::{say_key, show_drawn};
 use super::renew::chosen;
-use crate::args::{Qr, Show};
+use crate::args::{QrStyle, ShowArgs};
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::device_info::{DeviceInfo, uri, uris};
 use crate::error::Failure;
-use crate::output::{Format, Report, table};
+use crate::output::{OutputFormat, Report, table};
 use crate::qr_files::QrFiles;
 use crate::terminal::Terminal;
 
@@ -22,7 +22,7 @@ use crate::terminal::Terminal;
 const MASK: &str = "hidden; to see it: --secret, --uri, --qr or --png FILE";
 
 /// Runs it.
-pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
     let user = context.user_or_caller(args.user.as_deref())?;
     let Snapshot {
         account,
@@ -31,19 +31,19 @@ pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
     } = context.snapshot(&user)?;
     let policy = context.policy_or_default()?;
     let shown = context.terminal.glyphs();
-    let glyphs = args.qr.and_then(|qr: Qr| qr.glyphs(shown));
+    let glyphs = args.qr.and_then(|qr: QrStyle| qr.glyphs(shown));
     let reveals = args.secret || args.uri || glyphs.is_some() || args.files.any();
     let devices: Vec<&Device> = match (&args.device, reveals) {
         (None, false) => record.devices.iter().collect(),
         (name, _) => vec![chosen(&record, name.as_deref())?],
     };
-    let shown = devices.iter().map(|device| Shown {
+    let shown = devices.iter().map(|device| ShownDevice {
         info: DeviceInfo::new(device, Some(&state)),
         secret: args.secret.then(|| device.secret.to_base32().to_string()),
         uri: (args.uri || glyphs.is_some())
             .then(|| uri(device, &account.name, &policy, Some(&state)).to_string()),
     });
-    let report = Devices {
+    let report = ShowReport {
         user: &account.name,
         uid: account.uid,
         devices: shown.collect(),
@@ -66,18 +66,18 @@ pub fn run(context: &Context, args: &Show) -> Result<(), Failure> {
         );
     }
     match (glyphs, context.format, devices.first()) {
-        (Some(glyphs), Format::Text, Some(device)) => {
+        (Some(glyphs), OutputFormat::Text, Some(device)) => {
             let uris = uris(device, &account.name, &policy, Some(&state));
             reveal(&context.terminal, device, &uris, glyphs)?;
         }
         // What was asked for are the files.
-        (_, Format::Text, _) if args.files.any() && !args.secret && !args.uri => {}
+        (_, OutputFormat::Text, _) if args.files.any() && !args.secret && !args.uri => {}
         _ => context.write(&report)?,
     }
     let written = files.keep();
     match context.format {
         // A revealed key stands alone, so that it can be piped.
-        Format::Text if !args.secret && !args.uri => Ok(context.terminal.say(&written)?),
+        OutputFormat::Text if !args.secret && !args.uri => Ok(context.terminal.say(&written)?),
         _ => Ok(()),
     }
 }
@@ -104,22 +104,22 @@ fn reveal(
 
 /// What `show` reports.
 #[derive(Serialize)]
-struct Devices<'a> {
+struct ShowReport<'a> {
     user: &'a str,
     uid: u32,
-    devices: Vec<Shown>,
+    devices: Vec<ShownDevice>,
 }
 
 /// A device; its secret and URI are `null` unless asked for.
 #[derive(Serialize)]
-struct Shown {
+struct ShownDevice {
     #[serde(flatten)]
     info: DeviceInfo,
     secret: Option<String>,
     uri: Option<String>,
 }
 
-impl Drop for Shown {
+impl Drop for ShownDevice {
     fn drop(&mut self) {
         use zeroize::Zeroize as _;
         self.secret.zeroize();
@@ -127,15 +127,15 @@ impl Drop for Shown {
     }
 }
 
-impl Report for Devices<'_> {
+impl Report for ShowReport<'_> {
     /// A revealed key or URI stands alone, so that it can be copied or piped.
     fn text(&self) -> Zeroizing<String> {
         if let [
-            Shown {
+            ShownDevice {
                 secret: Some(revealed),
                 ..
             }
-            | Shown {
+            | ShownDevice {
                 uri: Some(revealed),
                 ..
             },
@@ -149,7 +149,7 @@ impl Report for Devices<'_> {
             "ENROLLED".into(),
             "LAST USED".into(),
         ]];
-        for Shown { info, .. } in &self.devices {
+        for ShownDevice { info, .. } in &self.devices {
             let used = info.last_used.clone().unwrap_or_else(|| "never".into());
             rows.push(vec![
                 info.name.clone(),

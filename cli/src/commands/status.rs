@@ -13,19 +13,19 @@ use twofactor_core::verify;
 use twofactor_store::sys::clock;
 use twofactor_store::{LoadedPolicy, Snapshot, Store};
 
-use crate::accounts::{Accounts, Owner};
-use crate::args::Status;
+use crate::accounts::{AccountLookup, RecordOwner};
+use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
-use crate::error::{Exit, Failure, for_user};
+use crate::error::{ExitStatus, Failure, for_user};
 use crate::impact;
 use crate::many;
 use crate::shell;
 use crate::text::utc;
-use report::{Detail, Lock, Overview, PolicyStatus, ServiceSwitches, UserStatus};
+use report::{LockStatus, PolicyStatus, ServiceSwitches, StatusDetail, StatusReport, UserStatus};
 
 /// Runs it. The exit code tells of an invalid policy or record, which the report names.
-pub fn run(context: &Context, args: &Status) -> Result<ExitCode, Failure> {
+pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
     let (policy, loaded) = policy_status(context);
     let store = context.store()?;
     let names = match (&args.user, &store) {
@@ -35,24 +35,24 @@ pub fn run(context: &Context, args: &Status) -> Result<ExitCode, Failure> {
         (None, None) => Vec::new(),
     };
     let now = clock::now()?;
-    let accounts = Accounts::for_names(names.len());
+    let accounts = AccountLookup::for_names(names.len());
     let users = many::look_at(&names, |name| {
         let read = read_user(store.as_ref(), &accounts, name);
         user_status(read, &loaded, name.to_owned(), now)
     });
     let invalid = policy.error.is_some() || users.iter().any(|user| user.error.is_some());
     let clock = clock::synchronization().word();
-    context.write(&Overview {
+    context.write(&StatusReport {
         policy,
         clock,
         users,
         detail: match args.user {
-            Some(_) => Detail::OneUser,
-            None => Detail::Table,
+            Some(_) => StatusDetail::OneUser,
+            None => StatusDetail::Table,
         },
     })?;
     Ok(if invalid {
-        ExitCode::from(Exit::Invalid as u8)
+        ExitCode::from(ExitStatus::Invalid as u8)
     } else {
         ExitCode::SUCCESS
     })
@@ -97,7 +97,7 @@ fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
 }
 
 fn user_status(
-    read: Result<(u32, Kept), Failure>,
+    read: Result<(u32, StoredFactor), Failure>,
     loaded: &LoadedPolicy,
     name: String,
     now: u64,
@@ -126,7 +126,7 @@ fn user_status(
                 .filter(|invite| now < invite.expires)
                 .map(|invite| utc(invite.expires)),
             failures: state.failures,
-            lock: Lock::new(verify::gate(&loaded.policy.throttle, &state, now)),
+            lock: LockStatus::new(verify::gate(&loaded.policy.throttle, &state, now)),
             grace: grace::running(&state, loaded, now),
             error: None,
             name,
@@ -138,16 +138,18 @@ fn user_status(
     }
 }
 
-type Kept = Option<(Record, State)>;
+type StoredFactor = Option<(Record, State)>;
 
 fn read_user(
     store: Option<&Store>,
-    accounts: &Accounts,
+    accounts: &AccountLookup,
     name: &str,
-) -> Result<(u32, Kept), Failure> {
+) -> Result<(u32, StoredFactor), Failure> {
     let owner = match store {
-        Some(store) => Owner::of(accounts, store, name)?,
-        None => accounts.find(name)?.map_or(Owner::Gone, Owner::Named),
+        Some(store) => RecordOwner::of(accounts, store, name)?,
+        None => accounts
+            .find(name)?
+            .map_or(RecordOwner::Gone, RecordOwner::Named),
     };
     let Some(account) = owner.account() else {
         return Err(Failure::refused("no such user any more").next(format!(

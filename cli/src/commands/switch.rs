@@ -3,27 +3,27 @@
 
 use twofactor_core::policy;
 
-use super::change::{Danger, Setting, change, replace_invalid};
-use crate::args::{Disable, Enroll, PolicySet, Qr, Switch};
+use super::change::{LockoutGuard, PolicySetting, change, replace_invalid};
+use crate::args::{DisableArgs, EnableArgs, EnrollArgs, PolicySetArgs, QrStyle};
 use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::output::Format;
+use crate::output::OutputFormat;
 use crate::people;
 use crate::qr_files::QrFileOptions;
 use crate::shell;
 
 /// `enable`: a service is of no use without the global switch, so that is switched on with it.
-pub fn enable(context: &Context, args: &Switch) -> Result<(), Failure> {
-    let mut settings = vec![Setting::new("enabled", "true")];
+pub fn enable(context: &Context, args: &EnableArgs) -> Result<(), Failure> {
+    let mut settings = vec![PolicySetting::new("enabled", "true")];
     let services = args.named();
     settings.extend(switches(&services, "true"));
     say_siblings(context, &services)?;
-    let made = change(context, &settings, Danger::new(&args.force))?;
+    let made = change(context, &settings, LockoutGuard::new(&args.force))?;
     context.write(&made)?;
     match (made.changed.is_empty(), context.format) {
         // It is on already: what comes after is an offer.
-        (false, Format::Text) => match after_enabling(context) {
+        (false, OutputFormat::Text) => match after_enabling(context) {
             Ok(()) => Ok(()),
             Err(failure) => Ok(context.terminal.say(&format!("{failure}\n"))?),
         },
@@ -32,10 +32,10 @@ pub fn enable(context: &Context, args: &Switch) -> Result<(), Failure> {
 }
 
 /// `disable`: works also with a policy that is invalid, since it is what gets one back in.
-pub fn disable(context: &Context, args: &Disable) -> Result<(), Failure> {
+pub fn disable(context: &Context, args: &DisableArgs) -> Result<(), Failure> {
     let services = args.named();
-    let settings: Vec<Setting> = match services.as_slice() {
-        [] => vec![Setting::new("enabled", "false")],
+    let settings: Vec<PolicySetting> = match services.as_slice() {
+        [] => vec![PolicySetting::new("enabled", "false")],
         services => switches(services, "false"),
     };
     say_siblings(context, &services)?;
@@ -46,27 +46,27 @@ pub fn disable(context: &Context, args: &Disable) -> Result<(), Failure> {
     };
     let made = match invalid && services.is_empty() {
         true => replace_invalid(context)?,
-        false => change(context, &settings, Danger::Off)?,
+        false => change(context, &settings, LockoutGuard::Off)?,
     };
     context.write(&made)
 }
 
 /// `policy set`.
-pub fn set(context: &Context, args: &PolicySet) -> Result<(), Failure> {
-    let settings = [Setting::new(&args.key, &args.value)];
-    let made = change(context, &settings, Danger::new(&args.force))?;
+pub fn set(context: &Context, args: &PolicySetArgs) -> Result<(), Failure> {
+    let settings = [PolicySetting::new(&args.key, &args.value)];
+    let made = change(context, &settings, LockoutGuard::new(&args.force))?;
     context.write(&made)
 }
 
 /// Settings that switch services, each with its sibling.
-pub fn switches(services: &[String], value: &str) -> Vec<Setting> {
-    let mut settings: Vec<Setting> = Vec::new();
+pub fn switches(services: &[String], value: &str) -> Vec<PolicySetting> {
+    let mut settings: Vec<PolicySetting> = Vec::new();
     let all = services.iter().flat_map(|service| {
         let sibling = policy::sibling(service).map(str::to_owned);
         [Some(service.clone()), sibling].into_iter().flatten()
     });
     for service in all {
-        let setting = Setting::new(service_key(&service), value);
+        let setting = PolicySetting::new(service_key(&service), value);
         if !settings.contains(&setting) {
             settings.push(setting);
         }
@@ -155,14 +155,14 @@ pub fn offer_device(context: &Context, user: &str) -> Result<(), Failure> {
             shell::twofactor("enroll", &[user], &[])
         ))?);
     }
-    let args = Enroll {
+    let args = EnrollArgs {
         user: Some(user.to_owned()),
         device: "phone".to_owned(),
         digits: None,
         interval: None,
         algorithm: None,
         hotp: false,
-        qr: Qr::Auto,
+        qr: QrStyle::Auto,
         files: QrFileOptions::default(),
         recovery_file: None,
         no_confirm: false,

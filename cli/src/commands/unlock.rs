@@ -9,7 +9,7 @@ use twofactor_store::operations::{self, ChangeError};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
-use crate::args::UserOnly;
+use crate::args::UserArgs;
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::error::Failure;
@@ -18,17 +18,17 @@ use crate::shell;
 use crate::text::{count, span};
 
 /// Runs it.
-pub fn run(context: &Context, args: &UserOnly) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &UserArgs) -> Result<(), Failure> {
     let (account, store) = context.recorded(&args.user)?;
     let policy = context.policy_or_default()?;
     let user = &account.name;
     let report = match operations::unlock(&store, &account, &policy, clock::now()?) {
-        Err(error) if error.is_fixed_by_rebuild() => Unlocked {
+        Err(error) if error.is_fixed_by_rebuild() => UnlockReport {
             user,
             failures: 0,
             rebuilt: Some(rebuilt(context, &policy, &store, &account, &error)?),
         },
-        failures => Unlocked {
+        failures => UnlockReport {
             user,
             failures: failures?,
             rebuilt: None,
@@ -53,7 +53,7 @@ fn rebuilt(
     store: &Store,
     account: &Account,
     error: &ChangeError,
-) -> Result<Rebuilt, Failure> {
+) -> Result<StateRebuildReport, Failure> {
     context.terminal.say(&format!(
         "{error}\nA new state is made. What may have been used before does not work in it: recovery and bypass codes, \
          and the counters of HOTP tokens.\n"
@@ -63,7 +63,7 @@ fn rebuilt(
         .confirm(&format!("Make a new state for {}?", account.name))?;
     let state = operations::rebuild_state(store, account, policy.window, clock::now()?)?;
     let names = state.counters_lost.iter();
-    Ok(Rebuilt {
+    Ok(StateRebuildReport {
         wait_seconds: state.wait,
         resync: names.map(ToString::to_string).collect(),
     })
@@ -71,24 +71,24 @@ fn rebuilt(
 
 /// What `unlock` reports.
 #[derive(Serialize)]
-struct Unlocked<'a> {
+struct UnlockReport<'a> {
     user: &'a str,
     /// Wrong codes that no longer count.
     failures: u32,
     /// `null` unless the state was unusable and made anew.
-    rebuilt: Option<Rebuilt>,
+    rebuilt: Option<StateRebuildReport>,
 }
 
 /// What does not work yet in a new state.
 #[derive(Serialize)]
-struct Rebuilt {
+struct StateRebuildReport {
     /// Seconds until TOTP codes work.
     wait_seconds: u64,
     /// HOTP devices that need `twofactor resync`.
     resync: Vec<String>,
 }
 
-impl Report for Unlocked<'_> {
+impl Report for UnlockReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let user = self.user;
         let Some(rebuilt) = &self.rebuilt else {

@@ -10,11 +10,11 @@ use twofactor_store::sys::accounts;
 use twofactor_store::{Cause, FoundBy, Store};
 use zeroize::Zeroizing;
 
-use super::change::Danger;
-use super::removal::{Left, announce};
+use super::change::LockoutGuard;
+use super::removal::{RemainingDevices, announce};
 use super::renew::chosen;
-use crate::accounts::{Accounts, Owner};
-use crate::args::Unset;
+use crate::accounts::{AccountLookup, RecordOwner};
+use crate::args::UnsetArgs;
 use crate::audit::{self, Event};
 use crate::caller;
 use crate::context::{Context, not_enrolled};
@@ -23,7 +23,7 @@ use crate::output::Report;
 use crate::text::plain;
 
 /// Runs it.
-pub fn run(context: &Context, args: &Unset) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
     if args.user.is_none() && context.terminal.is_confirmed() {
         // What removes something without a question says for whom.
         return Err(caller::unnamed("--yes answers the question for which user"));
@@ -32,26 +32,26 @@ pub fn run(context: &Context, args: &Unset) -> Result<(), Failure> {
     let Some(store) = context.store()? else {
         return Err(nothing_kept(context, user));
     };
-    let danger = Danger::new(&args.force);
-    let target = Target::find(context, &store, user)?;
+    let danger = LockoutGuard::new(&args.force);
+    let target = RemovalTarget::find(context, &store, user)?;
     match (&target.account, &args.device) {
         (Some(account), Some(device)) => one(context, &store, account, device, danger),
         (Some(_), None) => all(context, &store, &target, danger),
         (None, Some(_)) => Err(nothing_kept(context, user)),
         // What is kept about an account that no longer exists can still be removed.
-        (None, None) => all(context, &store, &target, Danger::Accept),
+        (None, None) => all(context, &store, &target, LockoutGuard::Accept),
     }
 }
 
 /// What is to be removed.
-struct Target {
+struct RemovalTarget {
     /// The name under which it is kept.
     name: String,
     /// The account whose logins it belongs to, with that name; `None` where there is none.
     account: Option<Account>,
 }
 
-impl Target {
+impl RemovalTarget {
     fn find(context: &Context, store: &Store, user: &str) -> Result<Self, Failure> {
         let Some(account) = accounts::by_name(user)? else {
             return Self::without_account(context, store, user);
@@ -78,8 +78,8 @@ impl Target {
 
     /// The name of a user who was renamed, or is gone.
     fn without_account(context: &Context, store: &Store, user: &str) -> Result<Self, Failure> {
-        match Owner::of(&Accounts::for_names(1), store, user)? {
-            Owner::Renamed(account) => {
+        match RecordOwner::of(&AccountLookup::for_names(1), store, user)? {
+            RecordOwner::Renamed(account) => {
                 context.terminal.say(&format!(
                     "{} is now called {} (uid {}), and asked for the codes of this record.\n",
                     plain(user),
@@ -88,7 +88,7 @@ impl Target {
                 ))?;
                 Ok(Self::of(user.to_owned(), &account))
             }
-            Owner::Named(_) | Owner::Gone => Ok(Self {
+            RecordOwner::Named(_) | RecordOwner::Gone => Ok(Self {
                 name: user.to_owned(),
                 account: None,
             }),
@@ -120,7 +120,7 @@ fn one(
     store: &Store,
     account: &Account,
     device: &str,
-    danger: Danger,
+    danger: LockoutGuard,
 ) -> Result<(), Failure> {
     let named = |error| for_user(Failure::from(error), &account.name);
     let Some(snapshot) = store.snapshot(account).map_err(named)? else {
@@ -132,10 +132,10 @@ fn one(
     }
     let id = chosen(record, Some(device))?.id;
     if record.devices.len() == 1 {
-        let target = Target::of(account.name.clone(), account);
+        let target = RemovalTarget::of(account.name.clone(), account);
         return all(context, store, &target, danger);
     }
-    let left = Left::without(record, &snapshot.state, device);
+    let left = RemainingDevices::without(record, &snapshot.state, device);
     announce(context, store, &account.name, &left, danger)?;
     context
         .terminal
@@ -145,7 +145,12 @@ fn one(
 }
 
 /// Works with a record or state that is damaged or alone, too: this is how one gets rid of it.
-fn all(context: &Context, store: &Store, target: &Target, danger: Danger) -> Result<(), Failure> {
+fn all(
+    context: &Context,
+    store: &Store,
+    target: &RemovalTarget,
+    danger: LockoutGuard,
+) -> Result<(), Failure> {
     let name = target.name.as_str();
     let shown = match store.record_named(name) {
         Ok(None) if store.has_traces(name)? => {
@@ -166,7 +171,7 @@ fn all(context: &Context, store: &Store, target: &Target, danger: Danger) -> Res
         }
         Ok(Some(record)) => {
             if target.account.is_some() {
-                announce(context, store, name, &Left::NOTHING, danger)?;
+                announce(context, store, name, &RemainingDevices::NOTHING, danger)?;
             }
             context.terminal.confirm(&format!(
                 "Remove all devices ({}) and the recovery codes of {name}?",
@@ -198,7 +203,7 @@ fn withdrawn(context: &Context, user: &str) -> Result<(), Failure> {
         Event::Changed,
         &[("user", user), ("action", "invite"), ("until", "withdrawn")],
     );
-    context.write(&Withdrawn {
+    context.write(&InvitationRemovalReport {
         user,
         devices_left: 0,
     })
@@ -206,12 +211,12 @@ fn withdrawn(context: &Context, user: &str) -> Result<(), Failure> {
 
 /// What `unset` reports when it withdrew an invitation.
 #[derive(Serialize)]
-struct Withdrawn<'a> {
+struct InvitationRemovalReport<'a> {
     user: &'a str,
     devices_left: usize,
 }
 
-impl Report for Withdrawn<'_> {
+impl Report for InvitationRemovalReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(format!("Removed: the invitation of {}.\n", self.user))
     }
@@ -235,7 +240,7 @@ fn report(context: &Context, user: &str, device: Option<&str>, left: usize) -> R
             ("device", device.unwrap_or("all")),
         ],
     );
-    context.write(&Removed {
+    context.write(&RemovalReport {
         user,
         device,
         devices_left: left,
@@ -244,13 +249,13 @@ fn report(context: &Context, user: &str, device: Option<&str>, left: usize) -> R
 
 /// What `unset` reports; `device` is `null` when everything was removed.
 #[derive(Serialize)]
-struct Removed<'a> {
+struct RemovalReport<'a> {
     user: &'a str,
     device: Option<&'a str>,
     devices_left: usize,
 }
 
-impl Report for Removed<'_> {
+impl Report for RemovalReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(match self.device {
             Some(device) => format!("Removed: device {device} of {}.\n", self.user),

@@ -9,11 +9,11 @@ use twofactor_store::attempt::{Before, Judged, Session};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
-use crate::args::Verify;
+use crate::args::VerifyArgs;
 use crate::audit::{self, Event};
 use crate::context::{Context, not_enrolled};
-use crate::error::{Exit, Failure, for_user};
-use crate::output::{Format, Report};
+use crate::error::{ExitStatus, Failure, for_user};
+use crate::output::{OutputFormat, Report};
 use crate::shell;
 use crate::text::{count, span, utc};
 
@@ -21,11 +21,11 @@ use crate::text::{count, span, utc};
 const SERVICE: &str = "twofactor";
 
 /// Runs it.
-pub fn run(context: &Context, args: &Verify) -> Result<ExitCode, Failure> {
+pub fn run(context: &Context, args: &VerifyArgs) -> Result<ExitCode, Failure> {
     let user = context.user_or_caller(args.user.as_deref())?;
     Ok(match try_code(context, &user)? {
         CodeTrial::Right => ExitCode::SUCCESS,
-        CodeTrial::Wrong => ExitCode::from(Exit::Refused as u8),
+        CodeTrial::Wrong => ExitCode::from(ExitStatus::Refused as u8),
     })
 }
 
@@ -73,8 +73,8 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
         let result = match judged {
             Judged::Gone => return Err(not_enrolled(&account.name)),
             Judged::Refused(closed) => return Err(locked_out(&account.name, closed)),
-            Judged::Repeated => Checked::repeated(&account.name),
-            Judged::Compared(outcome) => Checked::new(&account.name, &outcome),
+            Judged::Repeated => VerifyReport::repeated(&account.name),
+            Judged::Compared(outcome) => VerifyReport::new(&account.name, &outcome),
         };
         audit::log(
             Event::Verified,
@@ -89,9 +89,9 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
     }
     match (last, context.format) {
         (None, _) => return Err(Failure::refused("no code was typed")),
-        (Some(result), Format::Json) => context.write(&result)?,
+        (Some(result), OutputFormat::Json) => context.write(&result)?,
         // It was said when the code was typed.
-        (Some(_), Format::Text) => {}
+        (Some(_), OutputFormat::Text) => {}
     }
     Ok(CodeTrial::Wrong)
 }
@@ -115,7 +115,7 @@ pub(super) fn locked_out(user: &str, gate: Gate) -> Failure {
 
 /// What `verify` reports.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Checked<'a> {
+struct VerifyReport<'a> {
     user: &'a str,
     /// Whether a login would have been let in.
     accepted: bool,
@@ -131,7 +131,7 @@ struct Checked<'a> {
     message: String,
 }
 
-impl<'a> Checked<'a> {
+impl<'a> VerifyReport<'a> {
     fn new(user: &'a str, outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Accepted(accepted) => Self::accepted(user, accepted),
@@ -243,7 +243,7 @@ impl<'a> Checked<'a> {
     }
 }
 
-impl Report for Checked<'_> {
+impl Report for VerifyReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(format!("{}\n", self.message))
     }
@@ -264,7 +264,7 @@ mod tests {
             failures_before: 2,
             password_len: 0,
         };
-        let checked = Checked::new("alice", &Outcome::Accepted(accepted));
+        let checked = VerifyReport::new("alice", &Outcome::Accepted(accepted));
         assert_eq!(
             (checked.accepted, checked.device.as_deref(), checked.offset),
             (true, Some("phone"), Some(-1))
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_used_code_has_its_own_message() {
-        let checked = Checked::new(
+        let checked = VerifyReport::new(
             "alice",
             &Outcome::Rejected(Rejected::Used {
                 device: "phone".into(),

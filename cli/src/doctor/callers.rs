@@ -3,9 +3,9 @@
 
 use twofactor_core::policy::Policy;
 
-use super::finding::Finding;
-use super::pam::Code;
-use super::trial::{Login, Trial};
+use super::finding::DoctorFinding;
+use super::pam::ReturnCode;
+use super::trial::{SimulatedLogin, StackSimulation};
 
 /// The example with password and code in one field.
 const ONE_FIELD: &str = "sshd-password-and-code-in-one-field";
@@ -61,7 +61,7 @@ const NO_AUTH: [&str; 5] = ["cron", "crond", "atd", "runuser", "runuser-l"];
 
 /// How a program calls PAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caller {
+pub enum CallingProgram {
     /// As the user who is asked, and may not read records and states.
     User,
     /// As an account other than root that checks others.
@@ -72,7 +72,7 @@ pub enum Caller {
     NoAuth,
 }
 
-impl Caller {
+impl CallingProgram {
     /// The program behind a service, if it is one of these.
     pub fn of(service: &str) -> Option<Self> {
         let account = OF_AN_ACCOUNT.iter().find(|(name, _)| *name == service);
@@ -87,17 +87,17 @@ impl Caller {
 
 /// A program that uses `service`, where its lines lead to the module and the policy is on for it.
 pub fn check(
-    trial: &Trial<'_>,
-    (program, caller): (&str, Caller),
+    trial: &StackSimulation<'_>,
+    (program, caller): (&str, CallingProgram),
     service: &str,
     policy: &Policy,
-) -> Option<Finding> {
+) -> Option<DoctorFinding> {
     if !policy.enabled || !policy.service_on(service) || is_exempt(policy, service) {
         return None;
     }
     let ours = trial.ours();
     let walks = trial.ways().into_iter().map(|way| {
-        let walk = trial.walk(Login::new(way, Code::SUCCESS));
+        let walk = trial.walk(SimulatedLogin::new(way, ReturnCode::SUCCESS));
         walk.called
     });
     let reached: Vec<usize> = walks.flatten().filter(|at| ours.contains(at)).collect();
@@ -105,28 +105,28 @@ pub fn check(
     let disable = format!("twofactor disable --service {service}");
     let refused = "only root may read who has a device: every login there is refused, also of users without one";
     match caller {
-        Caller::User => Some(Finding::problem(
+        CallingProgram::User => Some(DoctorFinding::problem(
             "runs-as-user",
             service,
             format!("{program} runs as the user who unlocks it, and {refused}"),
             format!("{disable} (then the password alone unlocks it)"),
         )),
-        Caller::Account(account) => Some(Finding::problem(
+        CallingProgram::Account(account) => Some(DoctorFinding::problem(
             "runs-as-account",
             service,
             format!("{program} runs as an account other than root ({account}), and {refused}"),
             disable,
         )),
-        Caller::OneAnswer => {
+        CallingProgram::OneAnswer => {
             let module = trial.module(*first)?;
             let two_questions = !module.has("forward_pass") && !trial.passwords().is_empty();
             two_questions.then(|| one_answer(program, service, &disable))
         }
-        Caller::NoAuth => None,
+        CallingProgram::NoAuth => None,
     }
 }
 
-fn one_answer(program: &str, service: &str, disable: &str) -> Finding {
+fn one_answer(program: &str, service: &str, disable: &str) -> DoctorFinding {
     let cause = format!(
         "{program} has one answer for all questions, so the password is taken for the code: users with a device are refused"
     );
@@ -138,9 +138,9 @@ fn one_answer(program: &str, service: &str, disable: &str) -> Finding {
             let fix = format!(
                 "If a static challenge answers the question for the code, nothing. If not: {fix}"
             );
-            Finding::warning("one-answer", service, cause, fix)
+            DoctorFinding::warning("one-answer", service, cause, fix)
         }
-        _ => Finding::problem("one-answer", service, cause, fix),
+        _ => DoctorFinding::problem("one-answer", service, cause, fix),
     }
 }
 
@@ -156,33 +156,38 @@ pub fn is_exempt(policy: &Policy, service: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Level;
-    use super::super::pam::{Files, Source, read};
+    use super::super::finding::FindingLevel;
+    use super::super::pam::{ConfigFile, ConfigFiles, read};
     use super::*;
 
     const UNIX: &str = "auth requisite pam_unix.so\n";
     const OURS: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so\n";
 
-    struct Given(String);
+    struct GivenStack(String);
 
-    impl Files for Given {
-        fn open(&self, _name: &str) -> Option<Source> {
-            Some(Source {
+    impl ConfigFiles for GivenStack {
+        fn open(&self, _name: &str) -> Option<ConfigFile> {
+            Some(ConfigFile {
                 path: "/etc/pam.d/x".to_owned(),
                 text: self.0.clone(),
             })
         }
     }
 
-    fn found(service: &str, auth: &str, policy: &str) -> Option<Finding> {
-        let stacks = read(&Given(auth.to_owned()), service).unwrap();
-        let trial = Trial {
+    fn found(service: &str, auth: &str, policy: &str) -> Option<DoctorFinding> {
+        let stacks = read(&GivenStack(auth.to_owned()), service).unwrap();
+        let trial = StackSimulation {
             handlers: &stacks.auth,
             facts: None,
             found: &|_| true,
         };
         let policy: Policy = policy.parse().unwrap();
-        check(&trial, (service, Caller::of(service)?), service, &policy)
+        check(
+            &trial,
+            (service, CallingProgram::of(service)?),
+            service,
+            &policy,
+        )
     }
 
     fn kind(service: &str, auth: &str, policy: &str) -> Option<&'static str> {
@@ -243,9 +248,9 @@ mod tests {
         assert_eq!(kind("vsftpd", OURS, "enabled = true"), None);
         let behind = format!("{UNIX}{OURS}");
         let level = |service| found(service, &behind, "enabled = true").map(|found| found.level);
-        assert_eq!(level("samba"), Some(Level::Problem));
+        assert_eq!(level("samba"), Some(FindingLevel::Problem));
         // Clients with a static challenge give another answer to each question.
-        assert_eq!(level("openvpn"), Some(Level::Warning));
+        assert_eq!(level("openvpn"), Some(FindingLevel::Warning));
         assert_eq!(
             kind("vsftpd", &behind, "enabled = true"),
             Some("one-answer")

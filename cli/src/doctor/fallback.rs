@@ -1,25 +1,32 @@
 //! What libpam uses in place of a service's own file: it may let in without the code.
 #![forbid(unsafe_code)]
 
-use super::finding::Finding;
+use super::finding::DoctorFinding;
 use super::modules::OURS;
-use super::pam::{Broken, Code, Module, Service};
-use super::trial::{Login, Trial};
+use super::pam::{ConfigError, ModuleCall, ReturnCode, ServiceStacks};
+use super::trial::{SimulatedLogin, StackSimulation};
 
 /// Looks at the stack of `other`. Nothing where it refuses, or asks for a code.
-pub fn check(other: &Result<Service, Broken>, found: &dyn Fn(&Module) -> bool) -> Option<Finding> {
+pub fn check(
+    other: &Result<ServiceStacks, ConfigError>,
+    found: &dyn Fn(&ModuleCall) -> bool,
+) -> Option<DoctorFinding> {
     // What libpam cannot use lets nobody in.
     let stacks = other.as_ref().ok()?;
     let file = stacks.file.as_deref()?;
-    let trial = Trial {
+    let trial = StackSimulation {
         handlers: &stacks.auth,
         facts: None,
         found,
     };
-    let wrong_code = |way| trial.walk(Login::new(way, Code::AUTH_ERR)).status;
+    let wrong_code = |way| {
+        trial
+            .walk(SimulatedLogin::new(way, ReturnCode::AUTH_ERR))
+            .status
+    };
     let mut ways = trial.ways().into_iter();
-    ways.any(|way| wrong_code(way) == Code::SUCCESS).then(|| {
-        Finding::warning(
+    ways.any(|way| wrong_code(way) == ReturnCode::SUCCESS).then(|| {
+        DoctorFinding::warning(
             "other-without-code",
             file,
             format!(
@@ -34,14 +41,14 @@ pub fn check(other: &Result<Service, Broken>, found: &dyn Fn(&Module) -> bool) -
 
 #[cfg(test)]
 mod tests {
-    use super::super::pam::{Files, Source, read};
+    use super::super::pam::{ConfigFile, ConfigFiles, read};
     use super::*;
 
-    struct Given<'a>(&'a str);
+    struct GivenOther<'a>(&'a str);
 
-    impl Files for Given<'_> {
-        fn open(&self, _name: &str) -> Option<Source> {
-            Some(Source {
+    impl ConfigFiles for GivenOther<'_> {
+        fn open(&self, _name: &str) -> Option<ConfigFile> {
+            Some(ConfigFile {
                 path: "/etc/pam.d/other".to_owned(),
                 text: self.0.to_owned(),
             })
@@ -67,7 +74,7 @@ mod tests {
             ),
             ("auth include \\", false),
         ] {
-            let stacks = read(&Given(auth), "other");
+            let stacks = read(&GivenOther(auth), "other");
             let found = check(&stacks, &|_| true);
             assert_eq!(
                 found.map(|finding| finding.check),

@@ -8,7 +8,7 @@ use crate::error::Failure;
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Level {
+pub enum FindingLevel {
     /// Somebody gets in without the code that the policy asks for, or cannot get in, or soon will not.
     Problem,
     /// It works, and should be known.
@@ -17,9 +17,9 @@ pub enum Level {
 
 /// One thing that was found. The serialized form is an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct DoctorFinding {
     /// How much it matters.
-    pub level: Level,
+    pub level: FindingLevel,
     /// What kind of thing it is: a word that stays the same.
     pub check: &'static str,
     /// The service, user or file that it is about.
@@ -30,7 +30,7 @@ pub struct Finding {
     pub fix: String,
 }
 
-impl Finding {
+impl DoctorFinding {
     /// Something that has to be fixed.
     pub fn problem(
         check: &'static str,
@@ -39,7 +39,7 @@ impl Finding {
         fix: impl Into<String>,
     ) -> Self {
         Self {
-            level: Level::Problem,
+            level: FindingLevel::Problem,
             check,
             subject: subject.into(),
             cause: cause.into(),
@@ -55,7 +55,7 @@ impl Finding {
         fix: impl Into<String>,
     ) -> Self {
         Self {
-            level: Level::Warning,
+            level: FindingLevel::Warning,
             ..Self::problem(check, subject, cause, fix)
         }
     }

@@ -7,20 +7,25 @@ use twofactor_core::account::Account;
 use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::{Inventory, Store};
 
-use super::Finding;
+use super::DoctorFinding;
 use crate::error::for_user;
 use crate::shell;
 use crate::text::plain;
 
 /// What contradicts, of all users that something is kept about. Directory users need not be listed: each name and uid is
 /// looked up.
-pub fn check(store: &Store) -> Vec<Finding> {
+pub fn check(store: &Store) -> Vec<DoctorFinding> {
     let inventory = match store.inventory() {
         Ok(inventory) => inventory,
         Err(error) => {
             let path = error.path.display().to_string();
             let fix = "See what the system says: dmesg";
-            return vec![Finding::of("state-directory", path, error.into(), fix)];
+            return vec![DoctorFinding::of(
+                "state-directory",
+                path,
+                error.into(),
+                fix,
+            )];
         }
     };
     let mut findings = Vec::new();
@@ -41,7 +46,7 @@ pub fn check(store: &Store) -> Vec<Finding> {
                 let mut failure = for_user(error, name);
                 failure.what = format!("{} is refused: {}", plain(name), failure.what);
                 let otherwise = "See what the system says: journalctl -p err";
-                findings.push(Finding::of("record", name, failure, otherwise));
+                findings.push(DoctorFinding::of("record", name, failure, otherwise));
             }
         }
     }
@@ -53,10 +58,10 @@ pub fn check(store: &Store) -> Vec<Finding> {
 }
 
 /// The index must lead from the uid to the record.
-fn entry(inventory: &Inventory, name: &str, uid: u32) -> Option<Finding> {
+fn entry(inventory: &Inventory, name: &str, uid: u32) -> Option<DoctorFinding> {
     let listed = inventory.index.contains(&(uid, name.to_owned()));
     (!listed).then(|| {
-        Finding::problem(
+        DoctorFinding::problem(
             "index",
             name,
             format!(
@@ -69,10 +74,10 @@ fn entry(inventory: &Inventory, name: &str, uid: u32) -> Option<Finding> {
 }
 
 /// The passwd database must know the name, with that uid, and by that name.
-fn owner(name: &str, uid: u32) -> Option<Finding> {
+fn owner(name: &str, uid: u32) -> Option<DoctorFinding> {
     let shown = plain(name);
     match (accounts::by_name(name), accounts::by_uid(uid)) {
-        (Ok(Some(account)), _) if account.uid != uid => Some(Finding::problem(
+        (Ok(Some(account)), _) if account.uid != uid => Some(DoctorFinding::problem(
             "other-uid",
             name,
             format!(
@@ -94,10 +99,10 @@ fn owner(name: &str, uid: u32) -> Option<Finding> {
 }
 
 /// `rename` and `adopt` write the new name into the record before they move it.
-fn unfinished(name: &str, user: &str) -> Finding {
+fn unfinished(name: &str, user: &str) -> DoctorFinding {
     let cure = shell::twofactor("adopt", &[user], &[("--from", name)]);
     let (shown, user) = (plain(name), plain(user));
-    Finding::problem(
+    DoctorFinding::problem(
         "unfinished-move",
         name,
         format!(
@@ -107,10 +112,10 @@ fn unfinished(name: &str, user: &str) -> Finding {
     )
 }
 
-fn renamed(name: &str, account: &Account) -> Finding {
+fn renamed(name: &str, account: &Account) -> DoctorFinding {
     let cure = shell::twofactor("rename", &[name, &account.name], &[]);
     let (old, new) = (plain(name), plain(&account.name));
-    Finding::warning(
+    DoctorFinding::warning(
         "renamed",
         name,
         format!(
@@ -121,9 +126,9 @@ fn renamed(name: &str, account: &Account) -> Finding {
     )
 }
 
-fn unanswered(name: &str, error: LookupFailed) -> Finding {
+fn unanswered(name: &str, error: LookupFailed) -> DoctorFinding {
     let shown = plain(name);
-    Finding::problem(
+    DoctorFinding::problem(
         "lookup",
         name,
         format!("{error}, so {shown} is refused wherever a code is asked for"),
@@ -135,7 +140,7 @@ fn unanswered(name: &str, error: LookupFailed) -> Finding {
 }
 
 /// Entries of the index that lead to the record of another uid.
-fn strangers(inventory: &Inventory, by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Finding> {
+fn strangers(inventory: &Inventory, by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<DoctorFinding> {
     let is_of = |uid: &u32, name: &str| {
         let names = by_uid.get(uid);
         names.is_some_and(|names| names.contains(&name))
@@ -145,7 +150,7 @@ fn strangers(inventory: &Inventory, by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Fi
     let wrong = wrong.filter(|(uid, name)| read(name) && !is_of(uid, name));
     let found = wrong.map(|(uid, name)| {
         let shown = plain(name);
-        Finding::problem(
+        DoctorFinding::problem(
             "index",
             name,
             format!("the index of user ids names {shown} under uid {uid}, and the record is that of another uid: an account with uid {uid} is refused"),
@@ -156,7 +161,7 @@ fn strangers(inventory: &Inventory, by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Fi
 }
 
 /// States and entries of the index that tell of a record that is not there.
-fn orphans(store: &Store, inventory: &Inventory) -> Vec<Finding> {
+fn orphans(store: &Store, inventory: &Inventory) -> Vec<DoctorFinding> {
     let has_record = |name: &str| inventory.records.iter().any(|record| record == name);
     let mut names: BTreeSet<&str> = BTreeSet::new();
     for state in inventory.states.iter().filter(|name| !has_record(name)) {
@@ -173,9 +178,9 @@ fn orphans(store: &Store, inventory: &Inventory) -> Vec<Finding> {
     names.into_iter().map(lost).collect()
 }
 
-fn lost(name: &str) -> Finding {
+fn lost(name: &str) -> DoctorFinding {
     let shown = plain(name);
-    Finding::problem(
+    DoctorFinding::problem(
         "lost-record",
         name,
         format!("{shown} had a device, and its record is gone: {shown} is refused"),
@@ -187,13 +192,13 @@ fn lost(name: &str) -> Finding {
 }
 
 /// Two accounts of one uid that each have a record keep them.
-fn several(by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Finding> {
+fn several(by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<DoctorFinding> {
     let several = by_uid.iter().filter(|(_, names)| names.len() > 1);
     let found = several.map(|(uid, names)| {
         let subject = names.join(", ");
         let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
         let names = names.join(", ");
-        Finding::warning(
+        DoctorFinding::warning(
             "several-records",
             subject,
             format!("{names} have records of their own, and one uid ({uid}): a further name of it is refused"),
@@ -203,9 +208,9 @@ fn several(by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Finding> {
     found.collect()
 }
 
-fn leftover(name: &str) -> Finding {
+fn leftover(name: &str) -> DoctorFinding {
     let shown = plain(name);
-    Finding::warning(
+    DoctorFinding::warning(
         "leftover",
         name,
         format!("state/{shown}+ is what is left of a state that was removed"),

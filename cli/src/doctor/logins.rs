@@ -3,39 +3,39 @@
 
 use serde::Serialize;
 
-use super::modules::{Part, unknown_argument};
-use super::pam::{Broken, Code, Service};
-use super::sshd::{DIALOGUE, KEY, PASSWORD, Settings};
-use super::trial::{Login as Typed, Password, Trial};
+use super::modules::{ModuleRole, unknown_argument};
+use super::pam::{ConfigError, ReturnCode, ServiceStacks};
+use super::sshd::{DIALOGUE, KEY, PASSWORD, SshdSettings};
+use super::trial::{SimulatedLogin, StackSimulation, TypedPassword};
 
 /// What one user meets at one service. The serialized form is an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Login {
+pub struct LoginForecast {
     /// The PAM service.
     pub service: String,
     /// Login name; at su and sudo that of the PAM user: the target of su, the caller of sudo.
     pub user: String,
     /// The ways in, each of which is enough. None: nobody gets in.
-    pub ways: Vec<Way>,
+    pub ways: Vec<LoginPath>,
 }
 
 /// One way in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Way {
+pub struct LoginPath {
     /// sshd's methods, as in AuthenticationMethods; `null` for other services.
     pub method: Option<String>,
     /// What is asked for, in order: `password`, `code`, `password-and-code` (one field), `key` and others of sshd.
     pub asks: Vec<&'static str>,
     /// Whether it lets in, with the right answers.
-    pub result: Ends,
+    pub result: LoginResult,
     /// Why no code is asked for, or why it is refused; `null` where a code is asked for.
-    pub why: Option<Why>,
+    pub why: Option<LoginReason>,
 }
 
 /// How a login with the right answers ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Ends {
+pub enum LoginResult {
     /// Let in.
     In,
     /// Refused.
@@ -45,7 +45,7 @@ pub enum Ends {
 /// Why no code is asked for, or why a login is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Why {
+pub enum LoginReason {
     /// Two-factor login is switched off.
     Disabled,
     /// It is off for this service.
@@ -96,26 +96,30 @@ pub enum Why {
 
 /// What the policy asks of a user at a service, beside what the stack makes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Demanded {
+pub enum PolicyAnswer {
     /// A code.
     Code,
     /// Nothing, for this reason.
-    Nothing(Why),
+    Nothing(LoginReason),
     /// Refused, for this reason.
-    Refused(Why),
+    Refused(LoginReason),
     /// No device; a code is asked for all the same (`uniform_prompt`), and whatever is typed it ends like this.
-    Uniform(Ends),
+    Uniform(LoginResult),
 }
 
 /// One user at one service other than sshd, or at sshd's dialogue.
-pub fn by_pam(stacks: &Result<Service, Broken>, trial: &Trial<'_>, demanded: Demanded) -> Way {
-    let refused = |why| Way::new(&[], Ends::Refused, Some(why));
+pub fn by_pam(
+    stacks: &Result<ServiceStacks, ConfigError>,
+    trial: &StackSimulation<'_>,
+    demanded: PolicyAnswer,
+) -> LoginPath {
+    let refused = |why| LoginPath::new(&[], LoginResult::Refused, Some(why));
     if stacks.is_err() {
-        return refused(Why::Stack);
+        return refused(LoginReason::Stack);
     }
     let (answer, problem) = answer(trial, demanded);
-    let usual = |way: &Password| trial.walk(Typed::new(*way, answer));
-    let mut ways: Vec<Way> = trial
+    let usual = |way: &TypedPassword| trial.walk(SimulatedLogin::new(*way, answer));
+    let mut ways: Vec<LoginPath> = trial
         .ways()
         .iter()
         .map(|way| {
@@ -124,58 +128,76 @@ pub fn by_pam(stacks: &Result<Service, Broken>, trial: &Trial<'_>, demanded: Dem
             let asked = walk
                 .called
                 .iter()
-                .any(|at| trial.part(*at) == Some(Part::Ours));
-            let wrong = || trial.walk(Typed::new(*way, Code::AUTH_ERR)).status == Code::SUCCESS;
-            let ends = if walk.status == Code::SUCCESS {
-                Ends::In
+                .any(|at| trial.part(*at) == Some(ModuleRole::Ours));
+            let wrong = || {
+                trial
+                    .walk(SimulatedLogin::new(*way, ReturnCode::AUTH_ERR))
+                    .status
+                    == ReturnCode::SUCCESS
+            };
+            let ends = if walk.status == ReturnCode::SUCCESS {
+                LoginResult::In
             } else {
-                Ends::Refused
+                LoginResult::Refused
             };
             let why = match (ends, asked, demanded) {
-                (Ends::Refused, true, Demanded::Refused(why)) => Some(problem.unwrap_or(why)),
-                (_, true, Demanded::Uniform(_)) => Some(problem.unwrap_or(Why::NoDevice)),
-                (Ends::Refused, true, _) => Some(problem.unwrap_or(Why::Stack)),
-                (Ends::Refused, false, _) => Some(Why::Stack),
-                (Ends::In, false, _) if trial.ours().is_empty() => Some(Why::NotInStack),
-                (Ends::In, false, _) => Some(Why::Skipped),
-                (Ends::In, true, Demanded::Nothing(why)) => Some(why),
-                (Ends::In, true, Demanded::Code) if problem.is_none() => {
-                    wrong().then_some(Why::WrongCodeToo)
+                (LoginResult::Refused, true, PolicyAnswer::Refused(why)) => {
+                    Some(problem.unwrap_or(why))
                 }
-                (Ends::In, true, Demanded::Refused(why)) => Some(problem.unwrap_or(why)),
-                (Ends::In, true, Demanded::Code) => problem,
+                (_, true, PolicyAnswer::Uniform(_)) => {
+                    Some(problem.unwrap_or(LoginReason::NoDevice))
+                }
+                (LoginResult::Refused, true, _) => Some(problem.unwrap_or(LoginReason::Stack)),
+                (LoginResult::Refused, false, _) => Some(LoginReason::Stack),
+                (LoginResult::In, false, _) if trial.ours().is_empty() => {
+                    Some(LoginReason::NotInStack)
+                }
+                (LoginResult::In, false, _) => Some(LoginReason::Skipped),
+                (LoginResult::In, true, PolicyAnswer::Nothing(why)) => Some(why),
+                (LoginResult::In, true, PolicyAnswer::Code) if problem.is_none() => {
+                    wrong().then_some(LoginReason::WrongCodeToo)
+                }
+                (LoginResult::In, true, PolicyAnswer::Refused(why)) => Some(problem.unwrap_or(why)),
+                (LoginResult::In, true, PolicyAnswer::Code) => problem,
             };
-            Way::new(&asks, ends, why)
+            LoginPath::new(&asks, ends, why)
         })
         .collect();
     // Of several sources of passwords the one that is passed most easily counts.
-    ways.sort_by_key(|way| (way.ends() == Ends::Refused, way.asks.len()));
+    ways.sort_by_key(|way| (way.ends() == LoginResult::Refused, way.asks.len()));
     ways.into_iter()
         .next()
-        .unwrap_or_else(|| refused(Why::Stack))
+        .unwrap_or_else(|| refused(LoginReason::Stack))
 }
 
 /// The ways that sshd has for a user, where `pam` is what its dialogue asks for.
-pub fn by_sshd(settings: &Settings, uid: u32, pam: &Way, demanded: Demanded) -> Vec<Way> {
+pub fn by_sshd(
+    settings: &SshdSettings,
+    uid: u32,
+    pam: &LoginPath,
+    demanded: PolicyAnswer,
+) -> Vec<LoginPath> {
     let combinations = settings.combinations();
     let ways = combinations.iter().map(|methods| {
-        let mut way = Way::new(&[], Ends::In, None);
+        let mut way = LoginPath::new(&[], LoginResult::In, None);
         for method in methods {
             let part = match method.as_str() {
                 DIALOGUE => pam.clone(),
                 PASSWORD if !settings.on("usepam") => {
-                    Way::new(&["password"], Ends::In, Some(Why::UsePam))
+                    LoginPath::new(&["password"], LoginResult::In, Some(LoginReason::UsePam))
                 }
-                PASSWORD => one_answer(pam, demanded, Why::PasswordAsCode),
-                KEY => Way::new(&["key"], Ends::In, Some(Why::Key)),
-                "hostbased" => Way::new(&["host-key"], Ends::In, Some(Why::Key)),
-                _ => Way::new(&["kerberos"], Ends::In, Some(Why::Key)),
+                PASSWORD => one_answer(pam, demanded, LoginReason::PasswordAsCode),
+                KEY => LoginPath::new(&["key"], LoginResult::In, Some(LoginReason::Key)),
+                "hostbased" => {
+                    LoginPath::new(&["host-key"], LoginResult::In, Some(LoginReason::Key))
+                }
+                _ => LoginPath::new(&["kerberos"], LoginResult::In, Some(LoginReason::Key)),
             };
             way.add(part);
         }
         if uid == 0 && !root_may(settings.root(), methods) {
-            way.result = Ends::Refused;
-            way.why = Some(Why::RootLogin);
+            way.result = LoginResult::Refused;
+            way.why = Some(LoginReason::RootLogin);
         }
         way.method = Some(methods.join(","));
         way
@@ -183,9 +205,9 @@ pub fn by_sshd(settings: &Settings, uid: u32, pam: &Way, demanded: Demanded) -> 
     ways.collect()
 }
 
-impl Way {
+impl LoginPath {
     /// One way.
-    pub fn new(asks: &[&'static str], result: Ends, why: Option<Why>) -> Self {
+    pub fn new(asks: &[&'static str], result: LoginResult, why: Option<LoginReason>) -> Self {
         Self {
             method: None,
             asks: asks.to_vec(),
@@ -194,7 +216,7 @@ impl Way {
         }
     }
 
-    const fn ends(&self) -> Ends {
+    const fn ends(&self) -> LoginResult {
         self.result
     }
 
@@ -203,47 +225,54 @@ impl Way {
         let has_code = |way: &Self| way.asks.iter().any(|ask| ask.contains("code"));
         let refused = [&*self, &next]
             .into_iter()
-            .find(|way| way.result == Ends::Refused)
+            .find(|way| way.result == LoginResult::Refused)
             .and_then(|way| way.why);
         self.why = match refused {
             Some(why) => Some(why),
             None if has_code(self) || has_code(&next) => [self.why, next.why]
                 .into_iter()
                 .flatten()
-                .find(|why| *why == Why::WrongCodeToo),
+                .find(|why| *why == LoginReason::WrongCodeToo),
             None => next.why.or(self.why),
         };
-        if next.result == Ends::Refused {
-            self.result = Ends::Refused;
+        if next.result == LoginResult::Refused {
+            self.result = LoginResult::Refused;
         }
         self.asks.extend(next.asks);
     }
 }
 
 /// What the module answers when everything typed is right, and what is wrong with its line.
-fn answer(trial: &Trial<'_>, demanded: Demanded) -> (Code, Option<Why>) {
+fn answer(
+    trial: &StackSimulation<'_>,
+    demanded: PolicyAnswer,
+) -> (ReturnCode, Option<LoginReason>) {
     let modules = || trial.ours().into_iter().filter_map(|at| trial.module(at));
     if modules().any(|module| unknown_argument(module).is_some()) {
-        return (Code::SERVICE_ERR, Some(Why::Argument));
+        return (ReturnCode::SERVICE_ERR, Some(LoginReason::Argument));
     }
     let missing = modules().any(|module| !(trial.found)(module));
-    let problem = missing.then_some(Why::ModuleMissing);
+    let problem = missing.then_some(LoginReason::ModuleMissing);
     let code = match demanded {
-        Demanded::Code => Code::SUCCESS,
-        Demanded::Nothing(_) | Demanded::Uniform(Ends::In) => Code::IGNORE,
-        Demanded::Refused(Why::LockedOut) => Code::MAXTRIES,
-        Demanded::Refused(Why::Unusable | Why::RunsAsUser | Why::NotRoot) => Code::AUTHINFO_UNAVAIL,
-        Demanded::Refused(_) | Demanded::Uniform(Ends::Refused) => Code::AUTH_ERR,
+        PolicyAnswer::Code => ReturnCode::SUCCESS,
+        PolicyAnswer::Nothing(_) | PolicyAnswer::Uniform(LoginResult::In) => ReturnCode::IGNORE,
+        PolicyAnswer::Refused(LoginReason::LockedOut) => ReturnCode::MAXTRIES,
+        PolicyAnswer::Refused(
+            LoginReason::Unusable | LoginReason::RunsAsUser | LoginReason::NotRoot,
+        ) => ReturnCode::AUTHINFO_UNAVAIL,
+        PolicyAnswer::Refused(_) | PolicyAnswer::Uniform(LoginResult::Refused) => {
+            ReturnCode::AUTH_ERR
+        }
     };
     (code, problem)
 }
 
 /// The questions of the lines that had their turn. Only the first line that checks a password asks for it.
 fn asks(
-    trial: &Trial<'_>,
+    trial: &StackSimulation<'_>,
     called: &[usize],
-    demanded: Demanded,
-    problem: Option<Why>,
+    demanded: PolicyAnswer,
+    problem: Option<LoginReason>,
 ) -> Vec<&'static str> {
     let mut asks: Vec<&'static str> = Vec::new();
     for at in called {
@@ -251,15 +280,17 @@ fn asks(
         let one_field = module.is_some_and(|module| module.has("forward_pass"));
         let typed = asks.iter().any(|ask| ask.starts_with("password"));
         match (trial.part(*at), demanded) {
-            (Some(Part::Password), _) if !typed => asks.push("password"),
-            (Some(Part::Ours), Demanded::Code | Demanded::Uniform(_)) if problem.is_none() => {
+            (Some(ModuleRole::Password), _) if !typed => asks.push("password"),
+            (Some(ModuleRole::Ours), PolicyAnswer::Code | PolicyAnswer::Uniform(_))
+                if problem.is_none() =>
+            {
                 asks.push(if one_field {
                     "password-and-code"
                 } else {
                     "code"
                 });
             }
-            (Some(Part::Ours), Demanded::Nothing(_))
+            (Some(ModuleRole::Ours), PolicyAnswer::Nothing(_))
                 if one_field && !typed && problem.is_none() =>
             {
                 asks.push("password");
@@ -271,11 +302,11 @@ fn asks(
 }
 
 /// sshd's method `password`, and programs like it: the password is the answer to both questions.
-pub fn one_answer(pam: &Way, demanded: Demanded, why: Why) -> Way {
+pub fn one_answer(pam: &LoginPath, demanded: PolicyAnswer, why: LoginReason) -> LoginPath {
     let two = pam.asks.contains(&"code");
     match demanded {
-        Demanded::Code if two => Way::new(&["password"], Ends::Refused, Some(why)),
-        Demanded::Uniform(_) if two => Way::new(&["password"], pam.result, pam.why),
+        PolicyAnswer::Code if two => LoginPath::new(&["password"], LoginResult::Refused, Some(why)),
+        PolicyAnswer::Uniform(_) if two => LoginPath::new(&["password"], pam.result, pam.why),
         _ => pam.clone(),
     }
 }

@@ -11,7 +11,7 @@ use twofactor_store::sys::clock::Synchronization;
 use twofactor_store::sys::file::{self, Access, FileError};
 use twofactor_store::sys::link::{Claim, NewFile};
 
-use super::finding::Finding;
+use super::finding::DoctorFinding;
 use super::modules::OURS;
 use super::world::same_architecture;
 use crate::context::Context;
@@ -25,7 +25,7 @@ const PROBE: &str = "%doctor";
 const PROBE_LEN: usize = 4096;
 
 /// The policy as a login sees it; `None` with a finding when it cannot be used.
-pub fn policy(context: &Context, used: &[String]) -> (Option<Policy>, Vec<Finding>) {
+pub fn policy(context: &Context, used: &[String]) -> (Option<Policy>, Vec<DoctorFinding>) {
     let file = context.policy_path().display().to_string();
     let refused = match used {
         [] => "wherever a PAM file names the module".to_owned(),
@@ -37,8 +37,8 @@ pub fn policy(context: &Context, used: &[String]) -> (Option<Policy>, Vec<Findin
             let cause = format!("there is no policy {file}: everybody is refused {refused}");
             let fix = "twofactor policy set enabled false, or twofactor enable";
             let finding = match used {
-                [] => Finding::warning("policy", &file, cause, fix),
-                _ => Finding::problem("policy", &file, cause, fix),
+                [] => DoctorFinding::warning("policy", &file, cause, fix),
+                _ => DoctorFinding::problem("policy", &file, cause, fix),
             };
             (None, vec![finding])
         }
@@ -46,40 +46,45 @@ pub fn policy(context: &Context, used: &[String]) -> (Option<Policy>, Vec<Findin
             let mut failure = Failure::from(error);
             failure.what = format!("{}. Everybody is refused {refused}", failure.what);
             let fix = "Correct it, then: twofactor policy check";
-            (None, vec![Finding::of("policy", file, failure, fix)])
+            (None, vec![DoctorFinding::of("policy", file, failure, fix)])
         }
     }
 }
 
 /// Names in `[[exempt]]` by which an entry covers no login. A policy that is off asks for nothing anyway.
-pub fn exempt_names(policy: Option<&Policy>) -> Vec<Finding> {
+pub fn exempt_names(policy: Option<&Policy>) -> Vec<DoctorFinding> {
     let idle = policy
         .filter(|policy| policy.enabled)
         .map(exempt_names::find);
     let finding = |idle: exempt_names::IdleName| {
-        Finding::warning("exempt-name", idle.name, idle.cause, idle.fix)
+        DoctorFinding::warning("exempt-name", idle.name, idle.cause, idle.fix)
     };
     idle.into_iter().flatten().map(finding).collect()
 }
 
 /// Whether records and states can be read and written.
-pub fn state_directory(context: &Context, policy: Option<&Policy>) -> Vec<Finding> {
+pub fn state_directory(context: &Context, policy: Option<&Policy>) -> Vec<DoctorFinding> {
     let path = context.state_path();
     let subject = path.display().to_string();
     let fix = "twofactor init makes what is missing";
     let on = policy.is_some_and(|policy| policy.enabled);
     match context.store() {
-        Err(failure) => vec![Finding::of("state-directory", subject, failure, fix)],
+        Err(failure) => vec![DoctorFinding::of("state-directory", subject, failure, fix)],
         Ok(None) if on => {
             let cause = format!("{subject} is missing or not complete, so logins are refused");
-            vec![Finding::problem("state-directory", subject, cause, fix)]
+            vec![DoctorFinding::problem(
+                "state-directory",
+                subject,
+                cause,
+                fix,
+            )]
         }
         Ok(None) => Vec::new(),
         Ok(Some(_)) => probe(path),
     }
 }
 
-fn probe(path: &Path) -> Vec<Finding> {
+fn probe(path: &Path) -> Vec<DoctorFinding> {
     let parts = ["users", "state"].map(|part| path.join(part));
     // Both are one file system as a rule: then it is told once.
     parts
@@ -90,7 +95,7 @@ fn probe(path: &Path) -> Vec<Finding> {
 }
 
 /// Whether a file can be made there. Tried, since quotas show in no other way.
-fn writable(directory: &Path) -> Option<Finding> {
+fn writable(directory: &Path) -> Option<DoctorFinding> {
     let subject = directory.display().to_string();
     let tried = file::open_directory(CWD, directory, Access::Private).and_then(|opened| {
         // It has no name, or a random one where the file system needs one: others may look at the same time.
@@ -127,11 +132,11 @@ fn writable(directory: &Path) -> Option<Finding> {
         ),
     };
     let cause = format!("{subject} {cause} ({error})");
-    Some(Finding::problem("disk", subject, cause, fix))
+    Some(DoctorFinding::problem("disk", subject, cause, fix))
 }
 
 /// Whether the module is where libpam looks for it, and nobody but root can change it.
-pub fn module_file(path: &Path, used: &[String]) -> Option<Finding> {
+pub fn module_file(path: &Path, used: &[String]) -> Option<DoctorFinding> {
     let subject = path.display().to_string();
     let wrong = |cause: &str, fix: String| {
         let services = match used {
@@ -139,9 +144,11 @@ pub fn module_file(path: &Path, used: &[String]) -> Option<Finding> {
             services => format!(" (used at {})", services.join(", ")),
         };
         let cause = format!("{subject}{services} {cause}");
-        let finding = Finding::problem("module-file", subject.clone(), cause, fix);
+        let finding = DoctorFinding::problem("module-file", subject.clone(), cause, fix);
         Some(match used {
-            [] => Finding::warning("module-file", finding.subject, finding.cause, finding.fix),
+            [] => {
+                DoctorFinding::warning("module-file", finding.subject, finding.cause, finding.fix)
+            }
             _ => finding,
         })
     };
@@ -181,12 +188,12 @@ pub fn module_file(path: &Path, used: &[String]) -> Option<Finding> {
 }
 
 /// PAM files that somebody else than root can change.
-pub fn pam_file(path: &PathBuf) -> Option<Finding> {
+pub fn pam_file(path: &PathBuf) -> Option<DoctorFinding> {
     let metadata = std::fs::metadata(path).ok()?;
     let open = metadata.uid() != 0 || metadata.mode() & 0o022 != 0;
     let subject = path.display().to_string();
     open.then(|| {
-        Finding::problem(
+        DoctorFinding::problem(
             "pam-file-open",
             &subject,
             format!("{subject} can be changed by others than root, and with it every login there"),
@@ -200,17 +207,17 @@ pub fn pam_file(path: &PathBuf) -> Option<Finding> {
 }
 
 /// Whether the clock is kept right.
-pub fn clock(synchronization: Synchronization) -> Option<Finding> {
+pub fn clock(synchronization: Synchronization) -> Option<DoctorFinding> {
     let fix = "Set up NTP (chrony or systemd-timesyncd); then timedatectl says \"System clock synchronized: yes\"";
     match synchronization {
         Synchronization::Synchronized => None,
-        Synchronization::Unsynchronized => Some(Finding::problem(
+        Synchronization::Unsynchronized => Some(DoctorFinding::problem(
             "clock",
             "clock",
             "nothing keeps it right; once it is wrong by more than a minute, the codes of the devices are refused",
             fix,
         )),
-        Synchronization::Unknown => Some(Finding::warning(
+        Synchronization::Unknown => Some(DoctorFinding::warning(
             "clock",
             "clock",
             "the kernel does not tell whether it is kept right (in a container, ask the host); codes depend on it",
@@ -220,9 +227,9 @@ pub fn clock(synchronization: Synchronization) -> Option<Finding> {
 }
 
 /// A policy that is on, and asks nobody.
-pub fn nowhere_used(policy: Option<&Policy>, used: &[String]) -> Option<Finding> {
+pub fn nowhere_used(policy: Option<&Policy>, used: &[String]) -> Option<DoctorFinding> {
     (policy.is_some_and(|policy| policy.enabled) && used.is_empty()).then(|| {
-        Finding::problem(
+        DoctorFinding::problem(
             "not-in-use",
             "policy",
             format!("two-factor login is on, but no PAM file names {OURS}: nobody is asked for a code anywhere"),
@@ -234,14 +241,17 @@ pub fn nowhere_used(policy: Option<&Policy>, used: &[String]) -> Option<Finding>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::finding::Level;
+    use crate::doctor::finding::FindingLevel;
 
     #[test]
     fn the_clock_is_fine_wrong_or_unknown() {
         assert_eq!(clock(Synchronization::Synchronized), None);
         let level = |state| clock(state).unwrap().level;
-        assert_eq!(level(Synchronization::Unsynchronized), Level::Problem);
-        assert_eq!(level(Synchronization::Unknown), Level::Warning);
+        assert_eq!(
+            level(Synchronization::Unsynchronized),
+            FindingLevel::Problem
+        );
+        assert_eq!(level(Synchronization::Unknown), FindingLevel::Warning);
     }
 
     #[test]

@@ -30,24 +30,24 @@ use std::process::ExitCode;
 use twofactor_core::policy::{Policy, Throttle};
 use twofactor_store::sys::clock;
 
-use crate::args::Doctor;
+use crate::args::DoctorArgs;
 use crate::context::Context;
-use crate::error::{Exit, Failure};
-pub use finding::Finding;
-use finding::Level;
-use report::Diagnosis;
-use survey::Survey;
-pub use world::World;
+use crate::error::{ExitStatus, Failure};
+pub use finding::DoctorFinding;
+use finding::FindingLevel;
+use report::DoctorReport;
+use survey::PamServices;
+pub use world::InstalledSystem;
 
 /// Runs it. Problems are no errors of the command, but of the machine: exit code 1.
-pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
+pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let only = args
         .user
         .as_deref()
         .map(|user| context.account(user))
         .transpose()?;
-    let world = World::look();
-    let survey = Survey::of(&world);
+    let world = InstalledSystem::look();
+    let survey = PamServices::of(&world);
     let used = survey.used();
     let (policy, mut findings) = machine::policy(context, &used);
     findings.extend(machine::exempt_names(policy.as_ref()));
@@ -67,21 +67,21 @@ pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
     );
     let (people, found) = users::check(store.as_ref(), &throttle, only.as_ref(), clock::now()?);
     findings.extend(survey.check(context, &world, policy.as_ref()));
-    let table = table::Table::of(&world, &survey, policy.as_ref(), &people);
+    let table = table::LoginTable::of(&world, &survey, policy.as_ref(), &people);
     findings.extend(table.findings);
     findings.extend(found);
     if let (Some(store), None) = (&store, &only) {
         // What is told of a user above already, is told once.
         let told: BTreeSet<String> = findings
             .iter()
-            .filter(|finding| finding.level == Level::Problem)
+            .filter(|finding| finding.level == FindingLevel::Problem)
             .map(|finding| finding.subject.clone())
             .collect();
         let other = identity::check(store).into_iter();
         findings.extend(other.filter(|finding| !told.contains(&finding.subject)));
     }
     findings.sort_by_key(|finding| finding.level);
-    let mut diagnosis = Diagnosis::new(
+    let mut diagnosis = DoctorReport::new(
         context.policy_path(),
         policy.as_ref(),
         synchronization.word(),
@@ -95,9 +95,9 @@ pub fn run(context: &Context, args: &Doctor) -> Result<ExitCode, Failure> {
         match diagnosis
             .findings
             .iter()
-            .any(|finding| finding.level == Level::Problem)
+            .any(|finding| finding.level == FindingLevel::Problem)
         {
-            true => ExitCode::from(Exit::Refused as u8),
+            true => ExitCode::from(ExitStatus::Refused as u8),
             false => ExitCode::SUCCESS,
         },
     )
@@ -110,11 +110,11 @@ pub fn refusing_programs(
     after: &Policy,
     named: &dyn Fn(&str) -> bool,
 ) -> Vec<String> {
-    let world = World::look();
-    let survey = Survey::of(&world);
+    let world = InstalledSystem::look();
+    let survey = PamServices::of(&world);
     let refusing = |policy: &Policy| survey.refusing(&world, policy);
     let known = before.map(refusing).unwrap_or_default();
-    let is_new = |finding: &Finding| named(&finding.subject) || !known.contains(finding);
+    let is_new = |finding: &DoctorFinding| named(&finding.subject) || !known.contains(finding);
     let new = refusing(after).into_iter().filter(is_new);
     new.map(|finding| format!("{}. Cure: {}", finding.cause, finding.fix))
         .collect()

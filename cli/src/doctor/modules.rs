@@ -1,7 +1,7 @@
 //! What is known of the modules that stand in stacks: which check a password, and which always answer the same.
 #![forbid(unsafe_code)]
 
-use super::pam::{Code, Module};
+use super::pam::{ModuleCall, ReturnCode};
 
 /// The file name of the module that this is about.
 pub const OURS: &str = "pam_twofactor.so";
@@ -69,19 +69,19 @@ const ARGUMENTS: [&str; 6] = [
 
 /// What an auth line of a module does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum ModuleRole {
     /// Asks for the code.
     Ours,
     /// Checks a password.
     Password,
     /// Answers this, whoever it is.
-    Always(Code),
+    Always(ReturnCode),
     /// Nobody can tell from here.
     Open,
 }
 
 /// Who logs in where, as far as other modules look at it.
-pub struct Facts<'a> {
+pub struct LoginFacts<'a> {
     /// The PAM service.
     pub service: &'a str,
     /// Login name.
@@ -93,38 +93,40 @@ pub struct Facts<'a> {
 }
 
 /// What an auth line does, for somebody or, without facts, for anybody.
-pub fn part(module: &Module, facts: Option<&Facts<'_>>) -> Part {
+pub fn part(module: &ModuleCall, facts: Option<&LoginFacts<'_>>) -> ModuleRole {
     let has = |word: &str| module.arguments.iter().any(|argument| argument == word);
     match module.name() {
-        OURS => Part::Ours,
-        name if PASSWORD.contains(&name) => Part::Password,
-        name if SILENT.contains(&name) => Part::Always(Code::IGNORE),
-        "pam_permit.so" => Part::Always(Code::SUCCESS),
-        "pam_deny.so" => Part::Always(Code::AUTH_ERR),
+        OURS => ModuleRole::Ours,
+        name if PASSWORD.contains(&name) => ModuleRole::Password,
+        name if SILENT.contains(&name) => ModuleRole::Always(ReturnCode::IGNORE),
+        "pam_permit.so" => ModuleRole::Always(ReturnCode::SUCCESS),
+        "pam_deny.so" => ModuleRole::Always(ReturnCode::AUTH_ERR),
         // Passes whoever is root already.
-        "pam_rootok.so" => Part::Always(Code::AUTH_ERR),
+        "pam_rootok.so" => ModuleRole::Always(ReturnCode::AUTH_ERR),
         // Nobody has failed too often, so that it only counts.
-        "pam_faillock.so" if has("authfail") => Part::Always(Code::IGNORE),
-        "pam_faillock.so" | "pam_tally2.so" => Part::Always(Code::SUCCESS),
+        "pam_faillock.so" if has("authfail") => ModuleRole::Always(ReturnCode::IGNORE),
+        "pam_faillock.so" | "pam_tally2.so" => ModuleRole::Always(ReturnCode::SUCCESS),
         "pam_succeed_if.so" => facts
             .and_then(|facts| succeeds(&module.arguments, facts))
-            .map_or(Part::Open, Part::Always),
+            .map_or(ModuleRole::Open, ModuleRole::Always),
         "pam_usertype.so" if has("isregular") => match facts {
-            Some(facts) if (1000..65_534).contains(&facts.uid) => Part::Always(Code::SUCCESS),
-            Some(_) => Part::Always(Code::AUTH_ERR),
-            None => Part::Open,
+            Some(facts) if (1000..65_534).contains(&facts.uid) => {
+                ModuleRole::Always(ReturnCode::SUCCESS)
+            }
+            Some(_) => ModuleRole::Always(ReturnCode::AUTH_ERR),
+            None => ModuleRole::Open,
         },
-        _ => Part::Open,
+        _ => ModuleRole::Open,
     }
 }
 
 /// Whether it is another module that asks for a code.
-pub fn asks_for_a_code(module: &Module) -> bool {
+pub fn asks_for_a_code(module: &ModuleCall) -> bool {
     CODE.contains(&module.name())
 }
 
 /// Arguments that pam_twofactor.so will refuse, and with them every login.
-pub fn unknown_argument(module: &Module) -> Option<&str> {
+pub fn unknown_argument(module: &ModuleCall) -> Option<&str> {
     let known = |argument: &str| {
         ARGUMENTS.iter().any(|known| match known.strip_suffix('/') {
             Some(_) => argument.starts_with(known),
@@ -146,7 +148,7 @@ pub fn unknown_argument(module: &Module) -> Option<&str> {
 }
 
 /// pam_succeed_if(8), the conditions that need nothing but name, uid, groups and service.
-fn succeeds(arguments: &[String], facts: &Facts<'_>) -> Option<Code> {
+fn succeeds(arguments: &[String], facts: &LoginFacts<'_>) -> Option<ReturnCode> {
     const FLAGS: [&str; 5] = ["quiet", "quiet_fail", "quiet_success", "debug", "audit"];
     let words: Vec<&str> = arguments
         .iter()
@@ -164,10 +166,14 @@ fn succeeds(arguments: &[String], facts: &Facts<'_>) -> Option<Code> {
         };
         all &= holds(field, operator, value, facts)?;
     }
-    Some(if all { Code::SUCCESS } else { Code::AUTH_ERR })
+    Some(if all {
+        ReturnCode::SUCCESS
+    } else {
+        ReturnCode::AUTH_ERR
+    })
 }
 
-fn holds(field: &str, operator: &str, value: &str, facts: &Facts<'_>) -> Option<bool> {
+fn holds(field: &str, operator: &str, value: &str, facts: &LoginFacts<'_>) -> Option<bool> {
     let listed = || value.split(':');
     match (field, operator) {
         ("user", "ingroup") => listed()
@@ -208,16 +214,16 @@ fn holds(field: &str, operator: &str, value: &str, facts: &Facts<'_>) -> Option<
 mod tests {
     use super::*;
 
-    fn module(line: &str) -> Module {
+    fn module(line: &str) -> ModuleCall {
         let mut words = line.split(' ').map(str::to_owned);
-        Module {
+        ModuleCall {
             path: words.next().unwrap(),
             arguments: words.collect(),
         }
     }
 
-    fn of(line: &str) -> Part {
-        let facts = Facts {
+    fn of(line: &str) -> ModuleRole {
+        let facts = LoginFacts {
             service: "sshd",
             user: "alice",
             uid: 1000,
@@ -228,7 +234,10 @@ mod tests {
 
     #[test]
     fn conditions_on_the_user_are_decided() {
-        let (yes, no) = (Part::Always(Code::SUCCESS), Part::Always(Code::AUTH_ERR));
+        let (yes, no) = (
+            ModuleRole::Always(ReturnCode::SUCCESS),
+            ModuleRole::Always(ReturnCode::AUTH_ERR),
+        );
         for (line, expected) in [
             ("user ingroup staff", yes),
             ("user ingroup wheel:staff", yes),
@@ -238,25 +247,31 @@ mod tests {
             ("uid ge 1000 user = bob", no),
             ("user in bob:alice", yes),
             ("service notin sshd:login", no),
-            ("shell = /bin/sh", Part::Open),
-            ("use_uid uid eq 0", Part::Open),
-            ("user =~ a*", Part::Open),
-            ("uid", Part::Open),
+            ("shell = /bin/sh", ModuleRole::Open),
+            ("use_uid uid eq 0", ModuleRole::Open),
+            ("user =~ a*", ModuleRole::Open),
+            ("uid", ModuleRole::Open),
         ] {
             assert_eq!(of(&format!("pam_succeed_if.so {line}")), expected, "{line}");
         }
         assert_eq!(
             part(&module("pam_succeed_if.so uid eq 0"), None),
-            Part::Open
+            ModuleRole::Open
         );
     }
 
     #[test]
     fn modules_are_known_by_their_file_name() {
-        assert_eq!(of("/usr/lib/security/pam_twofactor.so debug"), Part::Ours);
-        assert_eq!(of("pam_sss.so use_first_pass"), Part::Password);
-        assert_eq!(of("pam_fprintd.so"), Part::Open);
-        assert_eq!(of("pam_faillock.so authfail"), Part::Always(Code::IGNORE));
+        assert_eq!(
+            of("/usr/lib/security/pam_twofactor.so debug"),
+            ModuleRole::Ours
+        );
+        assert_eq!(of("pam_sss.so use_first_pass"), ModuleRole::Password);
+        assert_eq!(of("pam_fprintd.so"), ModuleRole::Open);
+        assert_eq!(
+            of("pam_faillock.so authfail"),
+            ModuleRole::Always(ReturnCode::IGNORE)
+        );
     }
 
     #[test]

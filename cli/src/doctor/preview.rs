@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::{Finding, Level};
+use super::finding::{DoctorFinding, FindingLevel};
 use super::modules::OURS;
-use super::pam::{Files, Module, Origin, Source, read};
-use super::stacks::{self, Checked, names_module};
+use super::pam::{ConfigFile, ConfigFiles, ModuleCall, StackOrigin, read};
+use super::stacks::{self, CheckedService, names_module};
 use super::table;
-use super::world::World;
+use super::world::InstalledSystem;
 
 /// Texts by path that stand for the files there.
 pub type ChangedTexts = BTreeMap<String, String>;
@@ -27,16 +27,16 @@ pub enum StackVerdict {
 /// The PAM files of a machine, some of them with other texts.
 pub struct PreviewedFiles<'a> {
     /// Where the others come from.
-    pub files: &'a dyn Files,
+    pub files: &'a dyn ConfigFiles,
     /// The texts.
     pub changed: &'a ChangedTexts,
 }
 
-impl Files for PreviewedFiles<'_> {
-    fn open(&self, name: &str) -> Option<Source> {
+impl ConfigFiles for PreviewedFiles<'_> {
+    fn open(&self, name: &str) -> Option<ConfigFile> {
         let source = self.files.open(name)?;
         match self.changed.get(&source.path) {
-            Some(text) => Some(Source {
+            Some(text) => Some(ConfigFile {
                 text: text.clone(),
                 ..source
             }),
@@ -46,9 +46,13 @@ impl Files for PreviewedFiles<'_> {
 }
 
 /// Judges the stack of a service. `found` is true of modules that libpam can load.
-pub fn judge(files: &dyn Files, service: &str, found: &dyn Fn(&Module) -> bool) -> StackVerdict {
+pub fn judge(
+    files: &dyn ConfigFiles,
+    service: &str,
+    found: &dyn Fn(&ModuleCall) -> bool,
+) -> StackVerdict {
     let stacks = read(files, service);
-    let checked = Checked {
+    let checked = CheckedService {
         name: service,
         stacks: &stacks,
         found: &|module| module.name() == OURS || found(module),
@@ -59,7 +63,7 @@ pub fn judge(files: &dyn Files, service: &str, found: &dyn Fn(&Module) -> bool) 
     let findings = stacks::check(&checked, None);
     let problem = findings
         .iter()
-        .find(|finding| finding.level == Level::Problem);
+        .find(|finding| finding.level == FindingLevel::Problem);
     match problem {
         Some(finding) => StackVerdict::Unsound(finding.cause.clone()),
         None if !named => StackVerdict::Unsound(format!("{service} does not name {OURS}")),
@@ -75,19 +79,19 @@ pub fn judge(files: &dyn Files, service: &str, found: &dyn Fn(&Module) -> bool) 
 
 /// The machine, for changes that are not made yet.
 pub struct MachinePreview {
-    world: World,
+    world: InstalledSystem,
 }
 
 impl MachinePreview {
     /// Looks at it.
     pub fn look() -> Self {
         Self {
-            world: World::look(),
+            world: InstalledSystem::look(),
         }
     }
 
     /// The PAM file of a service, or the one at an absolute path.
-    pub fn file(&self, name: &str) -> Option<Source> {
+    pub fn file(&self, name: &str) -> Option<ConfigFile> {
         self.world.open(name)
     }
 
@@ -98,7 +102,7 @@ impl MachinePreview {
 
     /// True if libpam can load the module where it belongs.
     pub fn has_module(&self) -> bool {
-        let module = Module {
+        let module = ModuleCall {
             path: OURS.to_owned(),
             arguments: Vec::new(),
         };
@@ -121,7 +125,7 @@ impl MachinePreview {
             changed,
         };
         read(&files, service)
-            .is_ok_and(|stacks| stacks.auth_of == Origin::Own && names_module(&stacks.auth))
+            .is_ok_and(|stacks| stacks.auth_of == StackOrigin::Own && names_module(&stacks.auth))
     }
 
     /// Lets sshd check its configuration.
@@ -140,7 +144,7 @@ impl MachinePreview {
         &self,
         changed: &ChangedTexts,
         user: &str,
-    ) -> Result<Vec<Finding>, String> {
+    ) -> Result<Vec<DoctorFinding>, String> {
         let settings = self.world.sshd(user)?;
         let files = PreviewedFiles {
             files: &self.world,
@@ -148,7 +152,7 @@ impl MachinePreview {
         };
         let stacks = read(&files, settings.service());
         let mut findings = settings.check(table::dialogue(&stacks));
-        findings.retain(|finding| finding.level == Level::Problem);
+        findings.retain(|finding| finding.level == FindingLevel::Problem);
         Ok(findings)
     }
 }

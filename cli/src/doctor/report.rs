@@ -7,15 +7,15 @@ use serde::Serialize;
 use twofactor_core::policy::Policy;
 use zeroize::Zeroizing;
 
-use super::finding::{Finding, Level};
-use super::logins::{Ends, Login, Way, Why};
+use super::finding::{DoctorFinding, FindingLevel};
+use super::logins::{LoginForecast, LoginPath, LoginReason, LoginResult};
 use crate::harmless::value;
 use crate::output::{Report, table};
 use crate::text::{count, labelled, plain};
 
 /// What `doctor` reports.
 #[derive(Serialize)]
-pub struct Diagnosis {
+pub struct DoctorReport {
     /// Where the policy is.
     policy: String,
     /// The global switch; `null` when the policy cannot be used.
@@ -27,9 +27,9 @@ pub struct Diagnosis {
     /// How many are warnings.
     warnings: usize,
     /// Problems, then warnings.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<DoctorFinding>,
     /// What the next login will ask for.
-    logins: Vec<Login>,
+    logins: Vec<LoginForecast>,
     /// Users for whom `logins` has no rows, since there are too many: ask with `--user`.
     users_left_out: usize,
     /// Columns that the text keeps to, on a terminal.
@@ -37,14 +37,14 @@ pub struct Diagnosis {
     pub width: Option<usize>,
 }
 
-impl Diagnosis {
+impl DoctorReport {
     /// Counts the findings.
     pub fn new(
         policy_path: &Path,
         policy: Option<&Policy>,
         clock: &'static str,
-        findings: Vec<Finding>,
-        logins: Vec<Login>,
+        findings: Vec<DoctorFinding>,
+        logins: Vec<LoginForecast>,
         users_left_out: usize,
     ) -> Self {
         let of = |level| {
@@ -57,8 +57,8 @@ impl Diagnosis {
             policy: policy_path.display().to_string(),
             enabled: policy.map(|policy| policy.enabled),
             clock,
-            problems: of(Level::Problem),
-            warnings: of(Level::Warning),
+            problems: of(FindingLevel::Problem),
+            warnings: of(FindingLevel::Warning),
             findings,
             logins,
             users_left_out,
@@ -67,7 +67,7 @@ impl Diagnosis {
     }
 }
 
-impl Report for Diagnosis {
+impl Report for DoctorReport {
     fn text(&self) -> Zeroizing<String> {
         let switch = match self.enabled {
             Some(true) => "Two-factor login is on",
@@ -75,7 +75,7 @@ impl Report for Diagnosis {
             None => "The policy cannot be used",
         };
         let mut text = format!("{switch} ({}). Clock: {}\n\n", self.policy, self.clock);
-        for Finding {
+        for DoctorFinding {
             level,
             subject,
             cause,
@@ -84,8 +84,8 @@ impl Report for Diagnosis {
         } in &self.findings
         {
             let word = match level {
-                Level::Problem => "PROBLEM",
-                Level::Warning => "Warning",
+                FindingLevel::Problem => "PROBLEM",
+                FindingLevel::Warning => "Warning",
             };
             // Files, and what stands at the beginning anyway, are named in the cause.
             let shown = value(subject);
@@ -125,7 +125,7 @@ impl Report for Diagnosis {
     }
 }
 
-impl Diagnosis {
+impl DoctorReport {
     /// Users who are asked for the same at a service share a row.
     fn rows(&self) -> Vec<Vec<String>> {
         let mut rows: Vec<(&str, String, Vec<&str>)> = Vec::new();
@@ -159,7 +159,7 @@ impl Diagnosis {
     }
 }
 
-fn asked(ways: &[Way]) -> String {
+fn asked(ways: &[LoginPath]) -> String {
     let ways: Vec<String> = ways.iter().map(way).collect();
     match ways.is_empty() {
         true => "refused: sshd has no method that is switched on".to_owned(),
@@ -167,7 +167,7 @@ fn asked(ways: &[Way]) -> String {
     }
 }
 
-fn way(way: &Way) -> String {
+fn way(way: &LoginPath) -> String {
     let asks: Vec<&str> = way.asks.iter().map(|ask| word(ask)).collect();
     let asks = match asks.is_empty() {
         true => "nothing".to_owned(),
@@ -175,16 +175,16 @@ fn way(way: &Way) -> String {
     };
     let why = way.why.map(reason);
     match (way.result, why) {
-        (Ends::Refused, why) => {
+        (LoginResult::Refused, why) => {
             let method = way
                 .method
                 .as_ref()
                 .map_or_else(String::new, |method| format!("{method} "));
             format!("{method}refused: {}", why.unwrap_or("by the PAM file"))
         }
-        (Ends::In, Some(why)) if way.why == Some(Why::NeverAsked) => why.to_owned(),
-        (Ends::In, Some(why)) => format!("{asks} ({why})"),
-        (Ends::In, None) => asks,
+        (LoginResult::In, Some(why)) if way.why == Some(LoginReason::NeverAsked) => why.to_owned(),
+        (LoginResult::In, Some(why)) => format!("{asks} ({why})"),
+        (LoginResult::In, None) => asks,
     }
 }
 
@@ -197,30 +197,30 @@ fn word(ask: &str) -> &str {
     }
 }
 
-const fn reason(why: Why) -> &'static str {
+const fn reason(why: LoginReason) -> &'static str {
     match why {
-        Why::Disabled => "two-factor login is off",
-        Why::ServiceOff => "switched off for this service",
-        Why::Exempt => "exempt",
-        Why::NoDevice => "no device",
-        Why::MayEnrol => "no device; one is offered after it",
-        Why::MustEnrol => "no device; one must be enrolled after it",
-        Why::NotInvited => "no device, and not invited to enrol one",
-        Why::LockedOut => "locked out",
-        Why::Unusable => "policy or record unusable",
-        Why::NotInStack => "module not in the PAM file",
-        Why::Skipped => "the PAM file skips the code",
-        Why::WrongCodeToo => "a wrong code lets in, too",
-        Why::ModuleMissing => "module not found",
-        Why::Argument => "wrong argument in the PAM file",
-        Why::Stack => "by the PAM file",
-        Why::PasswordAsCode => "sshd gives the password as code",
-        Why::RootLogin => "PermitRootLogin",
-        Why::UsePam => "sshd does not use PAM",
-        Why::Key => "no code",
-        Why::RunsAsUser => "runs as the user",
-        Why::NotRoot => "does not run as root",
-        Why::OneAnswer => "one answer only",
-        Why::NeverAsked => "never asked",
+        LoginReason::Disabled => "two-factor login is off",
+        LoginReason::ServiceOff => "switched off for this service",
+        LoginReason::Exempt => "exempt",
+        LoginReason::NoDevice => "no device",
+        LoginReason::MayEnrol => "no device; one is offered after it",
+        LoginReason::MustEnrol => "no device; one must be enrolled after it",
+        LoginReason::NotInvited => "no device, and not invited to enrol one",
+        LoginReason::LockedOut => "locked out",
+        LoginReason::Unusable => "policy or record unusable",
+        LoginReason::NotInStack => "module not in the PAM file",
+        LoginReason::Skipped => "the PAM file skips the code",
+        LoginReason::WrongCodeToo => "a wrong code lets in, too",
+        LoginReason::ModuleMissing => "module not found",
+        LoginReason::Argument => "wrong argument in the PAM file",
+        LoginReason::Stack => "by the PAM file",
+        LoginReason::PasswordAsCode => "sshd gives the password as code",
+        LoginReason::RootLogin => "PermitRootLogin",
+        LoginReason::UsePam => "sshd does not use PAM",
+        LoginReason::Key => "no code",
+        LoginReason::RunsAsUser => "runs as the user",
+        LoginReason::NotRoot => "does not run as root",
+        LoginReason::OneAnswer => "one answer only",
+        LoginReason::NeverAsked => "never asked",
     }
 }

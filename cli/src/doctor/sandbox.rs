@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::finding::Finding;
+use super::finding::DoctorFinding;
 
 /// The PAM service of polkit.
 pub const SERVICE: &str = "polkit-1";
@@ -27,12 +27,12 @@ const DROP_INS: [&str; 4] = [
 ];
 
 /// A helper that cannot write below `state`; `None` also where polkit has no such unit.
-pub fn check(state: &Path) -> Option<Finding> {
+pub fn check(state: &Path) -> Option<DoctorFinding> {
     let texts = unit(&DIRECTORIES.map(Path::new))?;
     let state = state.display();
     let read_only = !is_writable(&texts, &state.to_string());
     read_only.then(|| {
-        Finding::problem(
+        DoctorFinding::problem(
             "polkit-sandbox",
             SERVICE,
             format!("{UNIT} cannot write {state}: no attempt can be counted there, so polkit refuses users with a device"),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use twofactor_core::policy::{Exempt, Policy};
 
-use super::finding::{Finding, Level};
+use super::finding::{DoctorFinding, FindingLevel};
 use super::modules::OURS;
 
 /// Where the settings are best put: the first value that sshd finds counts.
@@ -24,11 +24,11 @@ pub const KEY: &str = "publickey";
 
 /// The output of `sshd -T`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings(BTreeMap<String, String>);
+pub struct SshdSettings(BTreeMap<String, String>);
 
 /// What the auth lines of sshd's stack ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialogue {
+pub enum SshdDialogue {
     /// Password and code, one after the other.
     Both,
     /// Password and code in one field.
@@ -37,7 +37,7 @@ pub enum Dialogue {
     CodeOnly,
 }
 
-impl Settings {
+impl SshdSettings {
     /// Reads it: a keyword in small letters, a blank, and its value in each line.
     pub fn parse(text: &str) -> Self {
         let pairs = text.lines().filter_map(|line| line.split_once(' '));
@@ -101,9 +101,9 @@ impl Settings {
     }
 
     /// What keeps sshd from asking for the code, or lets it log in without. `asks` is what its stack asks for.
-    pub fn check(&self, asks: Dialogue) -> Vec<Finding> {
+    pub fn check(&self, asks: SshdDialogue) -> Vec<DoctorFinding> {
         let problem =
-            |check, cause: String, fix: String| Finding::problem(check, "sshd", cause, fix);
+            |check, cause: String, fix: String| DoctorFinding::problem(check, "sshd", cause, fix);
         if !self.on("usepam") {
             return vec![problem(
                 "sshd-usepam",
@@ -116,7 +116,7 @@ impl Settings {
         let mut findings = Vec::new();
         let combinations = self.combinations();
         let any = |method: &str| combinations.iter().flatten().any(|one| one == method);
-        let password_asks = asks == Dialogue::OneField && any(PASSWORD);
+        let password_asks = asks == SshdDialogue::OneField && any(PASSWORD);
         if !self.dialogue() && !password_asks {
             findings.push(problem(
                 "sshd-kbdinteractive",
@@ -130,7 +130,7 @@ impl Settings {
                 format!("Set {PLACE}: AuthenticationMethods with keyboard-interactive in each of its lists, such as publickey,keyboard-interactive; {RELOAD}"),
             ));
         }
-        if any(PASSWORD) && asks != Dialogue::OneField {
+        if any(PASSWORD) && asks != SshdDialogue::OneField {
             findings.push(problem(
                 "sshd-password",
                 "sshd has PasswordAuthentication yes: with that method it answers the question for the code with the password, so whoever has a device is refused".to_owned(),
@@ -142,7 +142,7 @@ impl Settings {
     }
 
     /// What the policy says of addresses, where sshd may give PAM a name in place of one.
-    pub fn names(&self, policy: &Policy) -> Option<Finding> {
+    pub fn names(&self, policy: &Policy) -> Option<DoctorFinding> {
         let service = self.service();
         if !self.on("usedns") || !policy.enabled || !policy.service_on(service) {
             return None;
@@ -153,12 +153,12 @@ impl Settings {
         let mut exempt = policy.exempt.iter().filter(applies);
         let networks = exempt.any(|entry| !entry.networks().is_empty());
         let (level, what) = match (networks, policy.grace > 0) {
-            (true, true) => (Level::Problem, "networks of [[exempt]] and grace"),
-            (true, false) => (Level::Problem, "networks of [[exempt]]"),
-            (false, true) => (Level::Warning, "grace"),
+            (true, true) => (FindingLevel::Problem, "networks of [[exempt]] and grace"),
+            (true, false) => (FindingLevel::Problem, "networks of [[exempt]]"),
+            (false, true) => (FindingLevel::Warning, "grace"),
             (false, false) => return None,
         };
-        let found = Finding::warning(
+        let found = DoctorFinding::warning(
             "sshd-usedns",
             "sshd",
             format!(
@@ -166,16 +166,16 @@ impl Settings {
             ),
             format!("Set {PLACE}: UseDNS no; {RELOAD}"),
         );
-        Some(Finding { level, ..found })
+        Some(DoctorFinding { level, ..found })
     }
 
     /// Combinations without the code beside some with it.
-    fn keys(&self, asks: Dialogue, combinations: &[Vec<String>]) -> Option<Finding> {
+    fn keys(&self, asks: SshdDialogue, combinations: &[Vec<String>]) -> Option<DoctorFinding> {
         let without =
             |list: &&Vec<String>| !list.iter().any(|one| one == DIALOGUE || one == PASSWORD);
         let bare = combinations.iter().find(without)?.join(",");
-        if asks == Dialogue::CodeOnly {
-            return Some(Finding::problem(
+        if asks == SshdDialogue::CodeOnly {
+            return Some(DoctorFinding::problem(
                 "sshd-key-alone",
                 "sshd",
                 format!(
@@ -191,7 +191,7 @@ impl Settings {
                 .value("authenticationmethods")
                 .is_some_and(|lists| lists != "any");
         mixed.then(|| {
-            Finding::warning(
+            DoctorFinding::warning(
                 "sshd-methods",
                 "sshd",
                 format!("sshd's AuthenticationMethods ({}) let in by {bare} without a code", self.methods()),
@@ -216,27 +216,27 @@ mod tests {
     const GOOD: &str = "usepam yes\nkbdinteractiveauthentication yes\npasswordauthentication no\npubkeyauthentication yes\n\
                         authenticationmethods any\npermitrootlogin without-password\n";
 
-    fn with(changes: &[(&str, &str)]) -> Settings {
+    fn with(changes: &[(&str, &str)]) -> SshdSettings {
         let mut text = GOOD.to_owned();
         for (from, to) in changes {
             assert!(text.contains(from), "{from}");
             text = text.replace(from, to);
         }
-        Settings::parse(&text)
+        SshdSettings::parse(&text)
     }
 
-    fn checks(changes: &[(&str, &str)], asks: Dialogue) -> Vec<&'static str> {
+    fn checks(changes: &[(&str, &str)], asks: SshdDialogue) -> Vec<&'static str> {
         let findings = with(changes).check(asks);
         findings.into_iter().map(|finding| finding.check).collect()
     }
 
     #[test]
     fn recommended_settings_are_fine() {
-        assert_eq!(checks(&[], Dialogue::Both), [""; 0]);
+        assert_eq!(checks(&[], SshdDialogue::Both), [""; 0]);
         let key_and_code = [("methods any", "methods publickey,keyboard-interactive:pam")];
-        assert_eq!(checks(&key_and_code, Dialogue::CodeOnly), [""; 0]);
+        assert_eq!(checks(&key_and_code, SshdDialogue::CodeOnly), [""; 0]);
         let password = [("passwordauthentication no", "passwordauthentication yes")];
-        assert_eq!(checks(&password, Dialogue::OneField), [""; 0]);
+        assert_eq!(checks(&password, SshdDialogue::OneField), [""; 0]);
     }
 
     #[test]
@@ -261,16 +261,20 @@ mod tests {
             (keys, "sshd-methods"),
             (either, "sshd-methods"),
         ] {
-            assert_eq!(checks(&[change], Dialogue::Both)[0], expected, "{change:?}");
+            assert_eq!(
+                checks(&[change], SshdDialogue::Both)[0],
+                expected,
+                "{change:?}"
+            );
         }
-        assert_eq!(checks(&[dialogue, password], Dialogue::Both).len(), 2);
-        assert_eq!(checks(&[], Dialogue::CodeOnly), ["sshd-key-alone"]);
+        assert_eq!(checks(&[dialogue, password], SshdDialogue::Both).len(), 2);
+        assert_eq!(checks(&[], SshdDialogue::CodeOnly), ["sshd-key-alone"]);
     }
 
     #[test]
     fn names_matter_where_the_policy_goes_by_addresses() {
         let level = |settings: &str, policy: &str| {
-            let found = Settings::parse(settings).names(&policy.parse().unwrap());
+            let found = SshdSettings::parse(settings).names(&policy.parse().unwrap());
             found.map(|finding| finding.level)
         };
         let on = "enabled = true\n[services]\nsshd = true\n";
@@ -278,11 +282,11 @@ mod tests {
         let network = format!("{on}[[exempt]]\nnetworks = [\"10.0.0.0/8\"]\n");
         for (policy, expected) in [
             (on.to_owned(), None),
-            (grace.clone(), Some(Level::Warning)),
-            (network.clone(), Some(Level::Problem)),
+            (grace.clone(), Some(FindingLevel::Warning)),
+            (network.clone(), Some(FindingLevel::Problem)),
             (
                 format!("{network}services = [\"sshd\"]"),
-                Some(Level::Problem),
+                Some(FindingLevel::Problem),
             ),
             (format!("{network}services = [\"login\"]"), None),
             (format!("{on}[[exempt]]\nusers = [\"alice\"]"), None),

@@ -4,46 +4,49 @@
 use twofactor_core::policy::Policy;
 use twofactor_core::policy::decision::{self, Demand, Enrolment};
 
-use super::finding::{Finding, Level};
+use super::finding::{DoctorFinding, FindingLevel};
 use super::modules::{OURS, unknown_argument};
-use super::pam::{Broken, Code, Handler, Module, Run, Service};
-use super::trial::{Login, Password, Trial};
+use super::pam::{ConfigError, HandlerType, ModuleCall, ReturnCode, ServiceStacks, StackHandler};
+use super::trial::{SimulatedLogin, StackSimulation, TypedPassword};
 use crate::shell;
 
 /// The line that the examples have.
 const LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so";
 
 /// What the module answers when something is wrong, none of which may let anybody in.
-const FAILURES: [(Code, &str); 6] = [
+const FAILURES: [(ReturnCode, &str); 6] = [
     (
-        Code::AUTHINFO_UNAVAIL,
+        ReturnCode::AUTHINFO_UNAVAIL,
         "the policy or a record cannot be read",
     ),
-    (Code::MODULE_UNKNOWN, "the module is missing"),
-    (Code::CONV_ERR, "the client cannot answer questions"),
-    (Code::SERVICE_ERR, "an argument of the module is wrong"),
-    (Code::ABORT, "the module fails altogether"),
-    (Code::MAXTRIES, "the user is locked out"),
+    (ReturnCode::MODULE_UNKNOWN, "the module is missing"),
+    (ReturnCode::CONV_ERR, "the client cannot answer questions"),
+    (
+        ReturnCode::SERVICE_ERR,
+        "an argument of the module is wrong",
+    ),
+    (ReturnCode::ABORT, "the module fails altogether"),
+    (ReturnCode::MAXTRIES, "the user is locked out"),
 ];
 
 /// A service, with what libpam makes of its files.
-pub struct Checked<'a> {
+pub struct CheckedService<'a> {
     /// Its name.
     pub name: &'a str,
     /// Its stacks.
-    pub stacks: &'a Result<Service, Broken>,
+    pub stacks: &'a Result<ServiceStacks, ConfigError>,
     /// Whether libpam finds a module.
-    pub found: &'a dyn Fn(&Module) -> bool,
+    pub found: &'a dyn Fn(&ModuleCall) -> bool,
 }
 
 /// Everything that is wrong with it. `policy` is `None` when it cannot be used.
-pub fn check(service: &Checked<'_>, policy: Option<&Policy>) -> Vec<Finding> {
+pub fn check(service: &CheckedService<'_>, policy: Option<&Policy>) -> Vec<DoctorFinding> {
     let name = service.name;
     let stacks = match service.stacks {
         Ok(stacks) => stacks,
         Err(broken) => return vec![refused(name, broken)],
     };
-    let trial = Trial {
+    let trial = StackSimulation {
         handlers: &stacks.auth,
         facts: None,
         found: service.found,
@@ -60,7 +63,7 @@ pub fn check(service: &Checked<'_>, policy: Option<&Policy>) -> Vec<Finding> {
         return findings;
     };
     if stacks.file.is_none() && policy.is_some_and(|policy| is_named_on(policy, name)) {
-        findings.push(Finding::warning(
+        findings.push(DoctorFinding::warning(
             "no-pam-file",
             name,
             format!("the policy is on for {name}, but there is no PAM file of that name; {file} would be used, which names {OURS}"),
@@ -81,7 +84,7 @@ pub fn check(service: &Checked<'_>, policy: Option<&Policy>) -> Vec<Finding> {
         policy.enabled && !policy.service_on(name) && !policy.services.named.contains_key(name)
     };
     if policy.is_some_and(left_out) {
-        findings.push(Finding::warning(
+        findings.push(DoctorFinding::warning(
             "service-off",
             name,
             format!("{file} names {OURS}, but the policy is off for {name}: nobody is asked there"),
@@ -97,7 +100,7 @@ fn switch(command: &str, service: &str) -> String {
 }
 
 /// Nobody can enrol there, and whoever has to is let in all the same.
-fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> Finding {
+fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> DoctorFinding {
     let lets_in = policy.is_some_and(|policy| {
         decision::switched_off(policy, name).is_none()
             && decision::with_enrolment(policy, Enrolment::Unenrolled) == Demand::MustEnrol
@@ -108,7 +111,7 @@ fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> Finding {
         }
         false => "where enrolment at login takes place",
     };
-    let found = Finding::warning(
+    let found = DoctorFinding::warning(
         "account-line",
         name,
         format!("{file} names {OURS} in its auth lines but not in its account lines, {effect}"),
@@ -116,9 +119,9 @@ fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> Finding {
             "Before the other account lines: account [success=ok ignore=ignore module_unknown=ignore default=die] {OURS}"
         ),
     );
-    Finding {
+    DoctorFinding {
         level: match lets_in {
-            true => Level::Problem,
+            true => FindingLevel::Problem,
             false => found.level,
         },
         ..found
@@ -126,10 +129,10 @@ fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> Finding {
 }
 
 /// Whether a stack names the module at all.
-pub fn names_module(handlers: &[Handler]) -> bool {
+pub fn names_module(handlers: &[StackHandler]) -> bool {
     handlers
         .iter()
-        .any(|handler| matches!(&handler.run, Run::Module(module) if module.name() == OURS))
+        .any(|handler| matches!(&handler.run, HandlerType::Module(module) if module.name() == OURS))
 }
 
 /// Whether the policy switches a service on by its name, or by that of its sibling.
@@ -137,19 +140,19 @@ pub fn is_named_on(policy: &Policy, service: &str) -> bool {
     policy.enabled && policy.own_services().get(service) == Some(&true)
 }
 
-fn refused(name: &str, broken: &Broken) -> Finding {
+fn refused(name: &str, broken: &ConfigError) -> DoctorFinding {
     let place = broken
         .place
         .as_ref()
         .map(|place| format!("{place}: "))
         .unwrap_or_default();
     let cause = format!("PAM refuses every login at {name}: {place}{}", broken.why);
-    Finding::problem("stack-unusable", name, cause, "Correct that line or file.")
+    DoctorFinding::problem("stack-unusable", name, cause, "Correct that line or file.")
 }
 
-fn missing(name: &str, file: &str, stacks: &Service) -> Finding {
+fn missing(name: &str, file: &str, stacks: &ServiceStacks) -> DoctorFinding {
     match &stacks.file {
-        None => Finding::problem(
+        None => DoctorFinding::problem(
             "no-pam-file",
             name,
             format!(
@@ -161,7 +164,7 @@ fn missing(name: &str, file: &str, stacks: &Service) -> Finding {
                 shell::quoted(format!("/etc/pam.d/{name}"))
             ),
         ),
-        Some(_) => Finding::problem(
+        Some(_) => DoctorFinding::problem(
             "module-not-in-stack",
             name,
             format!(
@@ -175,9 +178,9 @@ fn missing(name: &str, file: &str, stacks: &Service) -> Finding {
     }
 }
 
-fn unusable_lines(name: &str, handlers: &[Handler]) -> Vec<Finding> {
+fn unusable_lines(name: &str, handlers: &[StackHandler]) -> Vec<DoctorFinding> {
     let broken = handlers.iter().filter_map(|handler| match &handler.run {
-        Run::Fails(why) => Some((handler, *why)),
+        HandlerType::Fails(why) => Some((handler, *why)),
         _ => None,
     });
     broken
@@ -186,15 +189,15 @@ fn unusable_lines(name: &str, handlers: &[Handler]) -> Vec<Finding> {
                 "{} cannot be used: {why}. PAM takes it as a refusal",
                 handler.place
             );
-            Finding::problem("line-unusable", name, cause, "Correct or remove that line.")
+            DoctorFinding::problem("line-unusable", name, cause, "Correct or remove that line.")
         })
         .collect()
 }
 
-fn arguments(trial: &Trial<'_>, name: &str, at: usize) -> Option<Finding> {
+fn arguments(trial: &StackSimulation<'_>, name: &str, at: usize) -> Option<DoctorFinding> {
     let (handler, module) = (trial.handlers.get(at)?, trial.module(at)?);
     let argument = unknown_argument(module)?;
-    Some(Finding::problem(
+    Some(DoctorFinding::problem(
         "argument",
         name,
         format!(
@@ -206,13 +209,13 @@ fn arguments(trial: &Trial<'_>, name: &str, at: usize) -> Option<Finding> {
 }
 
 /// Whether the code comes behind the right password, and only there.
-fn order(trial: &Trial<'_>, name: &str, first: usize) -> Vec<Finding> {
+fn order(trial: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorFinding> {
     let place = |at: usize| describe(trial, at);
     let mut findings = Vec::new();
     let mut passes = false;
     for way in trial.ways() {
-        let walk = trial.walk(Login::new(way, Code::SUCCESS));
-        if walk.status != Code::SUCCESS {
+        let walk = trial.walk(SimulatedLogin::new(way, ReturnCode::SUCCESS));
+        if walk.status != ReturnCode::SUCCESS {
             continue;
         }
         passes = true;
@@ -220,7 +223,7 @@ fn order(trial: &Trial<'_>, name: &str, first: usize) -> Vec<Finding> {
         let culprit = walk.called.iter().rev().find(|at| **at < first);
         if !asked {
             let by = culprit.map_or_else(|| "a line before it".to_owned(), |at| place(*at));
-            findings.push(Finding::problem(
+            findings.push(DoctorFinding::problem(
                 "code-skipped",
                 name,
                 format!("a login passes without a code: {by} ends the check or jumps before {}", place(first)),
@@ -229,7 +232,7 @@ fn order(trial: &Trial<'_>, name: &str, first: usize) -> Vec<Finding> {
         }
     }
     if !passes {
-        findings.push(Finding::problem(
+        findings.push(DoctorFinding::problem(
             "nobody-passes",
             name,
             format!("no login passes the auth lines of {name}, whatever is typed"),
@@ -240,19 +243,22 @@ fn order(trial: &Trial<'_>, name: &str, first: usize) -> Vec<Finding> {
     // Where no code is asked for after the right password, one after a wrong password matters to nobody.
     let all_asked = findings.is_empty();
     let more = password(trial, name, first);
-    findings.extend(more.filter(|finding| all_asked || finding.level == Level::Problem));
+    findings.extend(more.filter(|finding| all_asked || finding.level == FindingLevel::Problem));
     findings
 }
 
-fn password(trial: &Trial<'_>, name: &str, first: usize) -> Option<Finding> {
+fn password(trial: &StackSimulation<'_>, name: &str, first: usize) -> Option<DoctorFinding> {
     let place = describe(trial, first);
     let earliest = *trial.passwords().first()?;
-    let wrong = trial.walk(Login::new(Password::Wrong, Code::SUCCESS));
+    let wrong = trial.walk(SimulatedLogin::new(
+        TypedPassword::Wrong,
+        ReturnCode::SUCCESS,
+    ));
     let one_field = trial
         .module(first)
         .is_some_and(|module| module.has("forward_pass"));
-    if wrong.status == Code::SUCCESS {
-        return Some(Finding::problem(
+    if wrong.status == ReturnCode::SUCCESS {
+        return Some(DoctorFinding::problem(
             "code-without-password",
             name,
             format!("a right code is enough, also with a wrong password: {place}"),
@@ -263,7 +269,7 @@ fn password(trial: &Trial<'_>, name: &str, first: usize) -> Option<Finding> {
         return None;
     }
     if first < earliest {
-        return Some(Finding::problem(
+        return Some(DoctorFinding::problem(
             "code-before-password",
             name,
             format!(
@@ -274,7 +280,7 @@ fn password(trial: &Trial<'_>, name: &str, first: usize) -> Option<Finding> {
         ));
     }
     wrong.called.contains(&first).then(|| {
-        Finding::warning(
+        DoctorFinding::warning(
             "code-after-wrong-password",
             name,
             format!("the code is asked for also after a wrong password, by {place}: whoever knows a name can lock that user out with wrong codes"),
@@ -284,14 +290,18 @@ fn password(trial: &Trial<'_>, name: &str, first: usize) -> Option<Finding> {
 }
 
 /// Two lines ask twice, as with the profile of pam-auth-update and an example of pam.d at once.
-fn twice(trial: &Trial<'_>, name: &str, policy: Option<&Policy>) -> Option<Finding> {
+fn twice(
+    trial: &StackSimulation<'_>,
+    name: &str,
+    policy: Option<&Policy>,
+) -> Option<DoctorFinding> {
     let asked = trial.ways().into_iter().find_map(|way| {
-        let walk = trial.walk(Login::new(way, Code::SUCCESS));
+        let walk = trial.walk(SimulatedLogin::new(way, ReturnCode::SUCCESS));
         let mut ours = walk
             .called
             .into_iter()
             .filter(|at| trial.ours().contains(at));
-        (walk.status == Code::SUCCESS).then(|| Some((ours.next()?, ours.next()?)))?
+        (walk.status == ReturnCode::SUCCESS).then(|| Some((ours.next()?, ours.next()?)))?
     });
     let (first, second) = asked?;
     let grace = match policy.is_some_and(|policy| policy.grace > 0) {
@@ -300,7 +310,7 @@ fn twice(trial: &Trial<'_>, name: &str, policy: Option<&Policy>) -> Option<Findi
         }
         false => "",
     };
-    Some(Finding::problem(
+    Some(DoctorFinding::problem(
         "code-twice",
         name,
         format!(
@@ -315,52 +325,54 @@ fn twice(trial: &Trial<'_>, name: &str, policy: Option<&Policy>) -> Option<Findi
 }
 
 /// What becomes of the module's answers.
-fn control(trial: &Trial<'_>, name: &str, first: usize) -> Vec<Finding> {
+fn control(trial: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorFinding> {
     let passes = |code| {
         trial.ways().into_iter().any(|way| {
-            let walk = trial.walk(Login::new(way, code));
-            walk.status == Code::SUCCESS && walk.called.contains(&first)
+            let walk = trial.walk(SimulatedLogin::new(way, code));
+            walk.status == ReturnCode::SUCCESS && walk.called.contains(&first)
         })
     };
     let place = describe(trial, first);
     let fix = format!("In its place: {LINE}");
     let mut findings = Vec::new();
-    if passes(Code::AUTH_ERR) {
+    if passes(ReturnCode::AUTH_ERR) {
         let cause = format!("a wrong code lets in as well: {place} does not refuse");
-        findings.push(Finding::problem("failure-ignored", name, cause, &fix));
+        findings.push(DoctorFinding::problem("failure-ignored", name, cause, &fix));
     } else if let Some((_, when)) = FAILURES.iter().find(|(code, _)| passes(*code)) {
         let cause =
             format!("everybody is let in without a code when {when}: {place} does not refuse then");
-        findings.push(Finding::problem("error-ignored", name, cause, &fix));
+        findings.push(DoctorFinding::problem("error-ignored", name, cause, &fix));
     }
-    if passes(Code::SUCCESS) && !passes(Code::IGNORE) {
+    if passes(ReturnCode::SUCCESS) && !passes(ReturnCode::IGNORE) {
         let cause = format!(
             "whom the policy does not ask for a code is refused: {place}, or what stands around it, makes a refusal of \"nothing to ask\""
         );
-        findings.push(Finding::problem("unasked-refused", name, cause, fix));
+        findings.push(DoctorFinding::problem("unasked-refused", name, cause, fix));
     }
     findings
 }
 
 /// Lines of which nobody can tell what they answer, and that can make the code superfluous.
-fn by_passes(trial: &Trial<'_>, name: &str) -> Vec<Finding> {
+fn by_passes(trial: &StackSimulation<'_>, name: &str) -> Vec<DoctorFinding> {
     let ours = trial.ours();
-    let skips = |login: Login| {
+    let skips = |login: SimulatedLogin| {
         let walk = trial.walk(login);
-        walk.status == Code::SUCCESS && !walk.called.iter().any(|at| ours.contains(at))
+        walk.status == ReturnCode::SUCCESS && !walk.called.iter().any(|at| ours.contains(at))
     };
     let mut tries = trial.ways();
-    tries.push(Password::Wrong);
-    let usual = |way: &Password| Login::new(*way, Code::SUCCESS);
+    tries.push(TypedPassword::Wrong);
+    let usual = |way: &TypedPassword| SimulatedLogin::new(*way, ReturnCode::SUCCESS);
     let open = trial.open().into_iter().filter(|at| {
-        [Code::SUCCESS, Code::AUTH_ERR].iter().any(|code| {
-            tries
-                .iter()
-                .any(|way| !skips(usual(way)) && skips(usual(way).but(*at, *code)))
-        })
+        [ReturnCode::SUCCESS, ReturnCode::AUTH_ERR]
+            .iter()
+            .any(|code| {
+                tries
+                    .iter()
+                    .any(|way| !skips(usual(way)) && skips(usual(way).but(*at, *code)))
+            })
     });
     open.map(|at| {
-        Finding::warning(
+        DoctorFinding::warning(
             "code-skippable",
             name,
             format!("whether a code is asked for depends on {}, and doctor cannot tell what that answers", describe(trial, at)),
@@ -371,7 +383,7 @@ fn by_passes(trial: &Trial<'_>, name: &str) -> Vec<Finding> {
 }
 
 /// `/etc/pam.d/sshd line 3 (sufficient pam_unix.so)`.
-fn describe(trial: &Trial<'_>, at: usize) -> String {
+fn describe(trial: &StackSimulation<'_>, at: usize) -> String {
     let module = trial.module(at).map(|module| module.path.as_str());
     match trial.handlers.get(at) {
         Some(handler) => format!(

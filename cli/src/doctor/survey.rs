@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use twofactor_core::policy::{Policy, sibling};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 
-use super::callers::{self, Caller, OF_XSECURELOCK, XSECURELOCK};
+use super::callers::{self, CallingProgram, OF_XSECURELOCK, XSECURELOCK};
 use super::fallback;
-use super::finding::Finding;
+use super::finding::DoctorFinding;
 use super::modules::{OURS, asks_for_a_code};
-use super::pam::{Broken, Handler, Module, Origin, Run, Service, read};
+use super::pam::{
+    ConfigError, HandlerType, ModuleCall, ServiceStacks, StackHandler, StackOrigin, read,
+};
 use super::sandbox;
-use super::stacks::{self, Checked, is_named_on, names_module};
-use super::trial::Trial;
-use super::world::World;
+use super::stacks::{self, CheckedService, is_named_on, names_module};
+use super::trial::StackSimulation;
+use super::world::InstalledSystem;
 use crate::context::Context;
 use crate::shell;
 
@@ -47,13 +49,13 @@ const PARTS: [&str; 7] = [
 const COPIES: [&str; 5] = ["~", ".dpkg-", ".rpm", ".ucf-", ".bak"];
 
 /// The services.
-pub struct Survey {
-    services: BTreeMap<String, Result<Service, Broken>>,
+pub struct PamServices {
+    services: BTreeMap<String, Result<ServiceStacks, ConfigError>>,
 }
 
-impl Survey {
+impl PamServices {
     /// Reads the stacks of every service.
-    pub fn of(world: &World) -> Self {
+    pub fn of(world: &InstalledSystem) -> Self {
         let is_service = |name: &String| {
             !PARTS.iter().any(|part| name.starts_with(part))
                 && !COPIES.iter().any(|copy| name.contains(copy))
@@ -83,7 +85,7 @@ impl Survey {
     }
 
     /// The files of the module that are named, and by which services; where it belongs if nobody names it.
-    pub fn modules(&self, world: &World) -> BTreeMap<PathBuf, Vec<String>> {
+    pub fn modules(&self, world: &InstalledSystem) -> BTreeMap<PathBuf, Vec<String>> {
         let mut modules: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
         for (name, stacks) in &self.services {
             let paths: BTreeSet<PathBuf> = stacks
@@ -107,7 +109,7 @@ impl Survey {
     pub fn shown<'a>(
         &'a self,
         policy: Option<&Policy>,
-    ) -> Vec<(&'a str, &'a Result<Service, Broken>)> {
+    ) -> Vec<(&'a str, &'a Result<ServiceStacks, ConfigError>)> {
         let position = |name: &str| LOGINS.iter().position(|login| *login == name);
         let named = |name: &str| policy.is_some_and(|policy| is_named_on(policy, name));
         let mut shown: Vec<_> = self
@@ -121,7 +123,7 @@ impl Survey {
     }
 
     /// Services that the policy switches on by `default` only, and that ask nobody.
-    fn bare(&self, policy: &Policy) -> Option<Finding> {
+    fn bare(&self, policy: &Policy) -> Option<DoctorFinding> {
         let on = |name: &&str| {
             policy.enabled && policy.service_on(name) && !policy.own_services().contains_key(*name)
         };
@@ -134,7 +136,7 @@ impl Survey {
             .collect();
         (!bare.is_empty() && !self.used().is_empty()).then(|| {
             let names = bare.join(", ");
-            Finding::warning(
+            DoctorFinding::warning(
                 "module-not-in-stack",
                 &names,
                 format!("the policy is on for every service (services.default), but the PAM files of {names} do not name {OURS}: nobody is asked there"),
@@ -144,8 +146,8 @@ impl Survey {
     }
 
     /// Lines of the module that use other files than doctor does.
-    fn other_files(&self, context: &Context) -> Vec<Finding> {
-        let mut findings: Vec<Finding> = Vec::new();
+    fn other_files(&self, context: &Context) -> Vec<DoctorFinding> {
+        let mut findings: Vec<DoctorFinding> = Vec::new();
         for (name, stacks) in &self.services {
             let modules = stacks.iter().flat_map(|stacks| &stacks.auth);
             for module in modules
@@ -160,7 +162,7 @@ impl Survey {
                 let (policy, state) = (of("policy=", POLICY_FILE), of("state=", STATE_DIR));
                 if policy != context.policy_path() || state != context.state_path() {
                     let (policy, state) = (policy.to_string_lossy(), state.to_string_lossy());
-                    findings.push(Finding::warning(
+                    findings.push(DoctorFinding::warning(
                         "other-files",
                         name,
                         format!("the module uses {policy} and {state} there, which doctor has not looked at: what is said of this service is said of other files"),
@@ -173,7 +175,7 @@ impl Survey {
     }
 
     /// Lines of other modules that ask for a code, beside those of ours.
-    fn other_codes(&self) -> Vec<Finding> {
+    fn other_codes(&self) -> Vec<DoctorFinding> {
         let mut lines: BTreeMap<String, (String, Vec<&str>)> = BTreeMap::new();
         for (name, stacks) in self.services.iter().filter(|(_, stacks)| uses(stacks)) {
             for handler in stacks.iter().flat_map(|stacks| &stacks.auth) {
@@ -186,7 +188,7 @@ impl Survey {
         }
         let told = lines.into_iter().map(|(place, (module, services))| {
             let subject = services.join(", ");
-            Finding::warning(
+            DoctorFinding::warning(
                 "other-code-module",
                 &subject,
                 format!("{place} names {module} beside {OURS}: users are asked for two codes, and refused where they have only one"),
@@ -197,10 +199,10 @@ impl Survey {
     }
 
     /// Programs that would refuse under this policy, as their services show.
-    pub fn refusing(&self, world: &World, policy: &Policy) -> Vec<Finding> {
-        let found = |module: &Module| module.name() == OURS || world.found(module);
-        let finding = |program: (&str, Caller), service: &str, stacks: &Service| {
-            let trial = Trial {
+    pub fn refusing(&self, world: &InstalledSystem, policy: &Policy) -> Vec<DoctorFinding> {
+        let found = |module: &ModuleCall| module.name() == OURS || world.found(module);
+        let finding = |program: (&str, CallingProgram), service: &str, stacks: &ServiceStacks| {
+            let trial = StackSimulation {
                 handlers: &stacks.auth,
                 facts: None,
                 found: &found,
@@ -209,20 +211,24 @@ impl Survey {
         };
         let used = self.services.iter().filter(|(_, stacks)| uses(stacks));
         let used = used.filter_map(|(name, stacks)| {
-            finding((name, Caller::of(name)?), name, stacks.as_ref().ok()?)
+            finding(
+                (name, CallingProgram::of(name)?),
+                name,
+                stacks.as_ref().ok()?,
+            )
         });
         let installed = Path::new(XSECURELOCK).exists();
         let shared = OF_XSECURELOCK.into_iter().filter(|_| installed);
         let shared = shared.filter_map(|service| {
             let stacks = read(world, service);
             let stacks = stacks.as_ref().ok().filter(|_| uses(&stacks))?;
-            finding(("xsecurelock", Caller::User), service, stacks)
+            finding(("xsecurelock", CallingProgram::User), service, stacks)
         });
         used.chain(shared).collect()
     }
 
     /// polkit, where it asks for a code.
-    fn sandbox(&self, context: &Context, policy: &Policy) -> Option<Finding> {
+    fn sandbox(&self, context: &Context, policy: &Policy) -> Option<DoctorFinding> {
         let stacks = self.services.get(sandbox::SERVICE)?;
         let on = policy.enabled && policy.service_on(sandbox::SERVICE);
         let asks = on && uses(stacks) && !callers::is_exempt(policy, sandbox::SERVICE);
@@ -232,11 +238,11 @@ impl Survey {
     /// What stands in for services that ask for a code.
     fn fallback(
         &self,
-        world: &World,
+        world: &InstalledSystem,
         policy: &Policy,
-        found: &dyn Fn(&Module) -> bool,
-    ) -> Option<Finding> {
-        let asks = |(name, stacks): (&String, &Result<Service, Broken>)| {
+        found: &dyn Fn(&ModuleCall) -> bool,
+    ) -> Option<DoctorFinding> {
+        let asks = |(name, stacks): (&String, &Result<ServiceStacks, ConfigError>)| {
             policy.enabled && policy.service_on(name) && uses(stacks)
         };
         let guarded = self.services.iter().any(asks);
@@ -249,11 +255,16 @@ impl Survey {
     }
 
     /// What is wrong with the stacks.
-    pub fn check(&self, context: &Context, world: &World, policy: Option<&Policy>) -> Vec<Finding> {
+    pub fn check(
+        &self,
+        context: &Context,
+        world: &InstalledSystem,
+        policy: Option<&Policy>,
+    ) -> Vec<DoctorFinding> {
         // That ours is missing is told by itself, and must not hide what else is wrong.
-        let found = |module: &Module| module.name() == OURS || world.found(module);
+        let found = |module: &ModuleCall| module.name() == OURS || world.found(module);
         let mut services = self.shown(policy);
-        let unknown: Vec<(&String, Result<Service, Broken>)> = policy
+        let unknown: Vec<(&String, Result<ServiceStacks, ConfigError>)> = policy
             .iter()
             .flat_map(|policy| policy.services.named.keys())
             .filter(|name| !self.services.contains_key(*name) && !self.goes_along(name))
@@ -261,7 +272,7 @@ impl Survey {
             .collect();
         services.extend(unknown.iter().map(|(name, stacks)| (name.as_str(), stacks)));
         let checked = services.into_iter().flat_map(|(name, stacks)| {
-            let service = Checked {
+            let service = CheckedService {
                 name,
                 stacks,
                 found: &found,
@@ -285,19 +296,19 @@ impl Survey {
 
 /// Whether the auth lines name the module. A file without any is of a service that asks for nothing, such as
 /// systemd-user: that `other` stands in for them changes no login.
-fn uses(stacks: &Result<Service, Broken>) -> bool {
+fn uses(stacks: &Result<ServiceStacks, ConfigError>) -> bool {
     stacks
         .as_ref()
-        .is_ok_and(|stacks| stacks.auth_of == Origin::Own && names_module(&stacks.auth))
+        .is_ok_and(|stacks| stacks.auth_of == StackOrigin::Own && names_module(&stacks.auth))
 }
 
-fn lines(stacks: &Service) -> impl Iterator<Item = &Handler> {
+fn lines(stacks: &ServiceStacks) -> impl Iterator<Item = &StackHandler> {
     stacks.auth.iter().chain(&stacks.account)
 }
 
-const fn module(handler: &Handler) -> Option<&Module> {
+const fn module(handler: &StackHandler) -> Option<&ModuleCall> {
     match &handler.run {
-        Run::Module(module) => Some(module),
+        HandlerType::Module(module) => Some(module),
         _ => None,
     }
 }

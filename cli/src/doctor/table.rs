@@ -9,19 +9,19 @@ use twofactor_core::policy::{Policy, Subject};
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::accounts;
 
-use super::callers::Caller;
-use super::finding::{Finding, Level};
+use super::callers::CallingProgram;
+use super::finding::{DoctorFinding, FindingLevel};
 use super::limits;
-use super::logins::{self, Demanded, Ends, Login, Why};
-use super::modules::Facts;
-use super::pam::{Broken, Module, Service};
-use super::sshd::{Dialogue, Settings};
+use super::logins::{self, LoginForecast, LoginReason, LoginResult, PolicyAnswer};
+use super::modules::LoginFacts;
+use super::pam::{ConfigError, ModuleCall, ServiceStacks};
+use super::sshd::{SshdDialogue, SshdSettings};
 use super::stacks::{is_named_on, names_module};
-use super::survey::Survey;
-use super::trial::Trial;
+use super::survey::PamServices;
+use super::trial::StackSimulation;
 use super::users::{Kept, User};
-use super::world::World;
-use crate::people::Role;
+use super::world::InstalledSystem;
+use crate::people::AccountRole;
 
 /// Users in the table. With more of them it is of no use; `--user` asks for one.
 const LISTED: usize = 30;
@@ -30,22 +30,27 @@ const SSHD: &str = "sshd";
 
 /// The table.
 #[derive(Default)]
-pub struct Table {
+pub struct LoginTable {
     /// Its rows, by service.
-    pub logins: Vec<Login>,
+    pub logins: Vec<LoginForecast>,
     /// How many users are not in it.
     pub left_out: usize,
     /// What is wrong with sshd's settings.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<DoctorFinding>,
 }
 
-impl Table {
+impl LoginTable {
     /// Puts it together: administrators first, then who has a device.
-    pub fn of(world: &World, survey: &Survey, policy: Option<&Policy>, users: &[User]) -> Self {
+    pub fn of(
+        world: &InstalledSystem,
+        survey: &PamServices,
+        policy: Option<&Policy>,
+        users: &[User],
+    ) -> Self {
         let mut listed: Vec<&User> = users.iter().collect();
         listed.sort_by_key(|user| {
             (
-                user.role != Role::Administrator,
+                user.role != AccountRole::Administrator,
                 user.kept.is_bare(),
                 user.account.name.clone(),
             )
@@ -59,7 +64,7 @@ impl Table {
         let sshd = shown
             .iter()
             .any(|(name, _)| *name == SSHD)
-            .then(|| Sshd::ask(world, &listed));
+            .then(|| SshdAnswers::ask(world, &listed));
         let mut groups = KnownGroups::default();
         for (service, stacks) in shown {
             let sshd = sshd.as_ref().filter(|sshd| sshd.service() == service);
@@ -68,7 +73,7 @@ impl Table {
             }
             for user in &listed {
                 let demanded = demanded(policy, user, service, &mut groups);
-                let demanded = Caller::of(service).map_or(demanded, |caller| {
+                let demanded = CallingProgram::of(service).map_or(demanded, |caller| {
                     limits::demanded(caller, demanded, user.account.uid)
                 });
                 let settings = sshd.and_then(|sshd| sshd.settings.get(user.account.name.as_str()));
@@ -82,13 +87,13 @@ impl Table {
 }
 
 fn login(
-    world: &World,
+    world: &InstalledSystem,
     service: &str,
-    stacks: &Result<Service, Broken>,
+    stacks: &Result<ServiceStacks, ConfigError>,
     user: &User,
-    demanded: Demanded,
-    sshd: Option<&Settings>,
-) -> Login {
+    demanded: PolicyAnswer,
+    sshd: Option<&SshdSettings>,
+) -> LoginForecast {
     let account = &user.account;
     let groups = OnceCell::new();
     let member = |group: &str| {
@@ -97,21 +102,21 @@ fn login(
         let own = own.as_ref()?;
         Some(gid.is_some_and(|gid| own.contains(&gid)))
     };
-    let facts = Facts {
+    let facts = LoginFacts {
         service,
         user: &account.name,
         uid: account.uid,
         member: &member,
     };
-    let found = |module: &Module| world.found(module);
+    let found = |module: &ModuleCall| world.found(module);
     let handlers = stacks.as_ref().map_or(&[][..], |stacks| &stacks.auth);
-    let trial = Trial {
+    let trial = StackSimulation {
         handlers,
         facts: Some(&facts),
         found: &found,
     };
     let way = logins::by_pam(stacks, &trial, demanded);
-    let way = match Caller::of(service) {
+    let way = match CallingProgram::of(service) {
         Some(caller) => limits::way(caller, way, demanded),
         None => way,
     };
@@ -119,7 +124,7 @@ fn login(
         Some(settings) => logins::by_sshd(settings, account.uid, &way, demanded),
         None => vec![way],
     };
-    Login {
+    LoginForecast {
         service: service.to_owned(),
         user: account.name.clone(),
         ways,
@@ -132,9 +137,9 @@ fn demanded(
     user: &User,
     service: &str,
     groups: &mut KnownGroups,
-) -> Demanded {
+) -> PolicyAnswer {
     let Some(policy) = policy else {
-        return Demanded::Refused(Why::Unusable);
+        return PolicyAnswer::Refused(LoginReason::Unusable);
     };
     let mut own = groups.of(Some(&user.account));
     let subject = Subject {
@@ -151,37 +156,37 @@ fn demanded(
     // Who is not invited is told of no device, and refused where one is demanded.
     let uninvited = policy.enroll_needs_invite && user.kept == Kept::Nothing;
     match (demand, user.kept) {
-        (Demand::Disabled, _) => Demanded::Nothing(Why::Disabled),
-        (Demand::ServiceOff, _) => Demanded::Nothing(Why::ServiceOff),
-        (Demand::Exempt(_), _) => Demanded::Nothing(Why::Exempt),
-        (Demand::Nothing, _) if policy.uniform_prompt => Demanded::Uniform(Ends::In),
-        (Demand::Device, _) if policy.uniform_prompt => Demanded::Uniform(Ends::Refused),
+        (Demand::Disabled, _) => PolicyAnswer::Nothing(LoginReason::Disabled),
+        (Demand::ServiceOff, _) => PolicyAnswer::Nothing(LoginReason::ServiceOff),
+        (Demand::Exempt(_), _) => PolicyAnswer::Nothing(LoginReason::Exempt),
+        (Demand::Nothing, _) if policy.uniform_prompt => PolicyAnswer::Uniform(LoginResult::In),
+        (Demand::Device, _) if policy.uniform_prompt => PolicyAnswer::Uniform(LoginResult::Refused),
         (Demand::MustEnrol, _) if policy.uniform_prompt && uninvited => {
-            Demanded::Uniform(Ends::Refused)
+            PolicyAnswer::Uniform(LoginResult::Refused)
         }
         (Demand::MayEnrol | Demand::MustEnrol, _) if policy.uniform_prompt => {
-            Demanded::Uniform(Ends::In)
+            PolicyAnswer::Uniform(LoginResult::In)
         }
-        (Demand::Nothing, _) => Demanded::Nothing(Why::NoDevice),
-        (Demand::MayEnrol, _) if uninvited => Demanded::Nothing(Why::NotInvited),
-        (Demand::MustEnrol, _) if uninvited => Demanded::Refused(Why::NotInvited),
-        (Demand::MayEnrol, _) => Demanded::Nothing(Why::MayEnrol),
-        (Demand::MustEnrol, _) => Demanded::Nothing(Why::MustEnrol),
-        (Demand::Device, _) => Demanded::Refused(Why::NoDevice),
-        (Demand::Code, Kept::Locked) => Demanded::Refused(Why::LockedOut),
-        (Demand::Code, Kept::Unusable) => Demanded::Refused(Why::Unusable),
-        (Demand::Code, _) => Demanded::Code,
+        (Demand::Nothing, _) => PolicyAnswer::Nothing(LoginReason::NoDevice),
+        (Demand::MayEnrol, _) if uninvited => PolicyAnswer::Nothing(LoginReason::NotInvited),
+        (Demand::MustEnrol, _) if uninvited => PolicyAnswer::Refused(LoginReason::NotInvited),
+        (Demand::MayEnrol, _) => PolicyAnswer::Nothing(LoginReason::MayEnrol),
+        (Demand::MustEnrol, _) => PolicyAnswer::Nothing(LoginReason::MustEnrol),
+        (Demand::Device, _) => PolicyAnswer::Refused(LoginReason::NoDevice),
+        (Demand::Code, Kept::Locked) => PolicyAnswer::Refused(LoginReason::LockedOut),
+        (Demand::Code, Kept::Unusable) => PolicyAnswer::Refused(LoginReason::Unusable),
+        (Demand::Code, _) => PolicyAnswer::Code,
     }
 }
 
 /// sshd's settings for each user, or why it does not tell them.
-struct Sshd {
-    settings: BTreeMap<String, Settings>,
+struct SshdAnswers {
+    settings: BTreeMap<String, SshdSettings>,
     error: Option<String>,
 }
 
-impl Sshd {
-    fn ask(world: &World, users: &[&User]) -> Self {
+impl SshdAnswers {
+    fn ask(world: &InstalledSystem, users: &[&User]) -> Self {
         let mut sshd = Self {
             settings: BTreeMap::new(),
             error: None,
@@ -206,22 +211,22 @@ impl Sshd {
         self.settings
             .values()
             .next()
-            .map_or(SSHD, Settings::service)
+            .map_or(SSHD, SshdSettings::service)
     }
 
     fn check(
         &self,
         policy: Option<&Policy>,
         service: &str,
-        stacks: &Result<Service, Broken>,
-    ) -> Vec<Finding> {
+        stacks: &Result<ServiceStacks, ConfigError>,
+    ) -> Vec<DoctorFinding> {
         let named = stacks
             .as_ref()
             .is_ok_and(|stacks| names_module(&stacks.auth));
         if !named && !policy.is_some_and(|policy| is_named_on(policy, service)) {
             return Vec::new();
         }
-        let mut findings: Vec<(Finding, Vec<&str>)> = Vec::new();
+        let mut findings: Vec<(DoctorFinding, Vec<&str>)> = Vec::new();
         let asks = dialogue(stacks);
         for (user, settings) in &self.settings {
             let names = policy.and_then(|policy| settings.names(policy));
@@ -248,13 +253,13 @@ impl Sshd {
     }
 }
 
-fn unreadable(error: &str) -> Finding {
+fn unreadable(error: &str) -> DoctorFinding {
     let fix = match error.contains("privilege separation directory") {
         true => "mkdir -p /run/sshd, and once more; or start sshd: systemctl start ssh",
         false => "sshd -t says where it is wrong",
     };
-    Finding {
-        level: Level::Problem,
+    DoctorFinding {
+        level: FindingLevel::Problem,
         check: "sshd-unreadable",
         subject: SSHD.to_owned(),
         cause: format!(
@@ -265,11 +270,11 @@ fn unreadable(error: &str) -> Finding {
 }
 
 /// What the auth lines of a stack ask for.
-pub fn dialogue(stacks: &Result<Service, Broken>) -> Dialogue {
+pub fn dialogue(stacks: &Result<ServiceStacks, ConfigError>) -> SshdDialogue {
     let Ok(stacks) = stacks else {
-        return Dialogue::Both;
+        return SshdDialogue::Both;
     };
-    let trial = Trial {
+    let trial = StackSimulation {
         handlers: &stacks.auth,
         facts: None,
         found: &|_| true,
@@ -284,8 +289,8 @@ pub fn dialogue(stacks: &Result<Service, Broken>) -> Dialogue {
         trial.passwords().is_empty(),
         trial.ours().is_empty(),
     ) {
-        (true, ..) => Dialogue::OneField,
-        (false, true, false) => Dialogue::CodeOnly,
-        _ => Dialogue::Both,
+        (true, ..) => SshdDialogue::OneField,
+        (false, true, false) => SshdDialogue::CodeOnly,
+        _ => SshdDialogue::Both,
     }
 }

@@ -1,42 +1,44 @@
 //! Logins on paper: a stack is walked with right and wrong passwords and codes.
 #![forbid(unsafe_code)]
 
-use super::modules::{Facts, Part, part};
-use super::pam::{Action, Code, Handler, Module, Run, Walk, dispatch};
+use super::modules::{LoginFacts, ModuleRole, part};
+use super::pam::{
+    ControlAction, DispatchResult, HandlerType, ModuleCall, ReturnCode, StackHandler, dispatch,
+};
 
 /// The auth lines of a service, as one user meets them, or anybody.
-pub struct Trial<'a> {
+pub struct StackSimulation<'a> {
     /// The lines.
-    pub handlers: &'a [Handler],
+    pub handlers: &'a [StackHandler],
     /// Who logs in.
-    pub facts: Option<&'a Facts<'a>>,
+    pub facts: Option<&'a LoginFacts<'a>>,
     /// Whether libpam finds a module.
-    pub found: &'a dyn Fn(&Module) -> bool,
+    pub found: &'a dyn Fn(&ModuleCall) -> bool,
 }
 
 /// One login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Login {
+pub struct SimulatedLogin {
     /// What was typed as the password.
-    pub password: Password,
+    pub password: TypedPassword,
     /// What pam_twofactor.so answers.
-    pub ours: Code,
+    pub ours: ReturnCode,
     /// One line that answers something else than is usual.
-    pub unusual: Option<(usize, Code)>,
+    pub unusual: Option<(usize, ReturnCode)>,
 }
 
 /// What was typed as the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Password {
+pub enum TypedPassword {
     /// The one that this line accepts, and no other.
     RightFor(usize),
     /// One that nobody accepts.
     Wrong,
 }
 
-impl Login {
+impl SimulatedLogin {
     /// The usual one.
-    pub const fn new(password: Password, ours: Code) -> Self {
+    pub const fn new(password: TypedPassword, ours: ReturnCode) -> Self {
         Self {
             password,
             ours,
@@ -45,7 +47,7 @@ impl Login {
     }
 
     /// The same, with another answer of one line.
-    pub const fn but(self, line: usize, code: Code) -> Self {
+    pub const fn but(self, line: usize, code: ReturnCode) -> Self {
         Self {
             unusual: Some((line, code)),
             ..self
@@ -53,11 +55,11 @@ impl Login {
     }
 }
 
-impl<'a> Trial<'a> {
+impl<'a> StackSimulation<'a> {
     /// What libpam does.
-    pub fn walk(&self, login: Login) -> Walk {
+    pub fn walk(&self, login: SimulatedLogin) -> DispatchResult {
         dispatch(self.handlers, &mut |at, module| match login.unusual {
-            _ if !(self.found)(module) => Code::MODULE_UNKNOWN,
+            _ if !(self.found)(module) => ReturnCode::MODULE_UNKNOWN,
             Some((line, code)) if line == at => code,
             _ => self.answer(at, module, login),
         })
@@ -65,78 +67,81 @@ impl<'a> Trial<'a> {
 
     /// The lines that ask for a code.
     pub fn ours(&self) -> Vec<usize> {
-        self.lines(Part::Ours)
+        self.lines(ModuleRole::Ours)
     }
 
     /// The lines that check a password.
     pub fn passwords(&self) -> Vec<usize> {
-        self.lines(Part::Password)
+        self.lines(ModuleRole::Password)
     }
 
     /// The lines whose answer nobody can tell.
     pub fn open(&self) -> Vec<usize> {
-        self.lines(Part::Open)
+        self.lines(ModuleRole::Open)
     }
 
     /// Every way to pass: with the password that a line accepts, or without any where none is checked.
-    pub fn ways(&self) -> Vec<Password> {
-        let lines: Vec<Password> = self
+    pub fn ways(&self) -> Vec<TypedPassword> {
+        let lines: Vec<TypedPassword> = self
             .passwords()
             .into_iter()
-            .map(Password::RightFor)
+            .map(TypedPassword::RightFor)
             .collect();
         match lines.is_empty() {
-            true => vec![Password::Wrong],
+            true => vec![TypedPassword::Wrong],
             false => lines,
         }
     }
 
     /// What a line does.
-    pub fn part(&self, at: usize) -> Option<Part> {
+    pub fn part(&self, at: usize) -> Option<ModuleRole> {
         self.module(at).map(|module| part(module, self.facts))
     }
 
     /// The module of a line.
-    pub fn module(&self, at: usize) -> Option<&'a Module> {
+    pub fn module(&self, at: usize) -> Option<&'a ModuleCall> {
         match self.handlers.get(at).map(|handler| &handler.run) {
-            Some(Run::Module(module)) => Some(module),
+            Some(HandlerType::Module(module)) => Some(module),
             _ => None,
         }
     }
 
-    fn lines(&self, wanted: Part) -> Vec<usize> {
+    fn lines(&self, wanted: ModuleRole) -> Vec<usize> {
         (0..self.handlers.len())
             .filter(|at| self.part(*at) == Some(wanted))
             .collect()
     }
 
-    fn answer(&self, at: usize, module: &Module, login: Login) -> Code {
+    fn answer(&self, at: usize, module: &ModuleCall, login: SimulatedLogin) -> ReturnCode {
         match part(module, self.facts) {
-            Part::Ours => login.ours,
-            Part::Always(code) => code,
-            Part::Password => match login.password == Password::RightFor(at) {
-                true => Code::SUCCESS,
-                false => Code::AUTH_ERR,
+            ModuleRole::Ours => login.ours,
+            ModuleRole::Always(code) => code,
+            ModuleRole::Password => match login.password == TypedPassword::RightFor(at) {
+                true => ReturnCode::SUCCESS,
+                false => ReturnCode::AUTH_ERR,
             },
-            Part::Open => self.usual(at),
+            ModuleRole::Open => self.usual(at),
         }
     }
 
     /// Of what nobody can tell, the answer with which an ordinary login goes on: passed, unless that is a short cut.
-    fn usual(&self, at: usize) -> Code {
+    fn usual(&self, at: usize) -> ReturnCode {
         let action = |code| {
             self.handlers
                 .get(at)
                 .map(|handler| handler.control.action(code))
         };
-        let short_cut = matches!(action(Code::SUCCESS), Some(Action::Done | Action::Jump(_)));
+        let short_cut = matches!(
+            action(ReturnCode::SUCCESS),
+            Some(ControlAction::Done | ControlAction::Jump(_))
+        );
         let harmless = !matches!(
-            action(Code::AUTH_ERR),
-            Some(Action::Bad | Action::Die) | None
+            action(ReturnCode::AUTH_ERR),
+            Some(ControlAction::Bad | ControlAction::Die) | None
         );
         match short_cut && harmless {
-            true => Code::AUTH_ERR,
-            false => Code::SUCCESS,
+            true => ReturnCode::AUTH_ERR,
+            false => ReturnCode::SUCCESS,
         }
     }
 }

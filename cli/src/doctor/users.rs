@@ -12,10 +12,10 @@ use twofactor_core::verify::{self, Gate};
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::{Snapshot, Store};
 
-use super::finding::Finding;
-use crate::accounts::{Accounts, Owner};
+use super::finding::DoctorFinding;
+use crate::accounts::{AccountLookup, RecordOwner};
 use crate::error::for_user;
-use crate::people::{self, Role};
+use crate::people::{self, AccountRole};
 use crate::shell;
 use crate::text::span;
 
@@ -24,7 +24,7 @@ pub struct User {
     /// The account.
     pub account: Account,
     /// Whether this user could repair things.
-    pub role: Role,
+    pub role: AccountRole,
     /// What is kept about this user.
     pub kept: Kept,
 }
@@ -57,7 +57,7 @@ pub fn check(
     throttle: &Throttle,
     only: Option<&Account>,
     now: u64,
-) -> (Vec<User>, Vec<Finding>) {
+) -> (Vec<User>, Vec<DoctorFinding>) {
     let local = people::local();
     let (mut users, mut findings) = (Vec::new(), Vec::new());
     let recorded = match store.map(Store::users).transpose() {
@@ -65,7 +65,12 @@ pub fn check(
         Err(error) => {
             let path = error.path.display().to_string();
             let fix = "See what the system says: dmesg";
-            findings.push(Finding::of("state-directory", path, error.into(), fix));
+            findings.push(DoctorFinding::of(
+                "state-directory",
+                path,
+                error.into(),
+                fix,
+            ));
             Vec::new()
         }
     };
@@ -78,11 +83,11 @@ pub fn check(
             .collect(),
     };
     let administrators = people::administrator_groups();
-    let listed = Accounts::for_names(names.len());
+    let listed = AccountLookup::for_names(names.len());
     let mut seen = BTreeSet::new();
     for name in names {
         let looked_up = match store {
-            Some(store) => Owner::of(&listed, store, &name).map(Owner::account),
+            Some(store) => RecordOwner::of(&listed, store, &name).map(RecordOwner::account),
             None => listed.find(&name),
         };
         let account = match looked_up {
@@ -112,8 +117,8 @@ pub fn check(
     (users, findings)
 }
 
-fn unknown(name: &str, error: LookupFailed) -> Finding {
-    Finding::problem(
+fn unknown(name: &str, error: LookupFailed) -> DoctorFinding {
+    DoctorFinding::problem(
         "lookup",
         name,
         format!("{error}, so {name} is refused wherever a code is asked for"),
@@ -124,8 +129,8 @@ fn unknown(name: &str, error: LookupFailed) -> Finding {
     )
 }
 
-fn vanished(name: &str) -> Finding {
-    Finding::problem(
+fn vanished(name: &str) -> DoctorFinding {
+    DoctorFinding::problem(
         "vanished",
         name,
         format!(
@@ -144,8 +149,8 @@ fn kept(
     throttle: &Throttle,
     account: &Account,
     now: u64,
-) -> (Kept, Vec<Finding>) {
-    let read = || -> Result<(Kept, Vec<Finding>), twofactor_store::Error> {
+) -> (Kept, Vec<DoctorFinding>) {
+    let read = || -> Result<(Kept, Vec<DoctorFinding>), twofactor_store::Error> {
         let nothing = (Kept::Nothing, Vec::new());
         let snapshot = store.map(|store| store.snapshot(account)).transpose()?;
         let Some(Snapshot { record, state, .. }) = snapshot.flatten() else {
@@ -171,20 +176,25 @@ fn kept(
             let mut failure = for_user(error, &account.name);
             failure.what = format!("{} is refused: {}", account.name, failure.what);
             let otherwise = "See what the system says: journalctl -p err";
-            let finding = Finding::of(check, &account.name, failure, otherwise);
+            let finding = DoctorFinding::of(check, &account.name, failure, otherwise);
             (Kept::Unusable, vec![finding])
         }
     }
 }
 
-fn enrolled(throttle: &Throttle, record: &Record, state: &State, now: u64) -> (Kept, Vec<Finding>) {
+fn enrolled(
+    throttle: &Throttle,
+    record: &Record,
+    state: &State,
+    now: u64,
+) -> (Kept, Vec<DoctorFinding>) {
     let user = &record.user;
     let mut findings = Vec::new();
     let gate = verify::gate(throttle, state, now);
     let unlock = shell::twofactor("unlock", &[user], &[]);
     match gate {
         Gate::Open => {}
-        Gate::LockedFor(seconds) => findings.push(Finding::warning(
+        Gate::LockedFor(seconds) => findings.push(DoctorFinding::warning(
             "locked-out",
             user,
             format!(
@@ -194,7 +204,7 @@ fn enrolled(throttle: &Throttle, record: &Record, state: &State, now: u64) -> (K
             ),
             format!("Wait, or: {unlock}. Another person may know the password"),
         )),
-        Gate::LockedUntilUnlock => findings.push(Finding::problem(
+        Gate::LockedUntilUnlock => findings.push(DoctorFinding::problem(
             "locked-until-unlock",
             user,
             format!(
@@ -209,7 +219,7 @@ fn enrolled(throttle: &Throttle, record: &Record, state: &State, now: u64) -> (K
             .device(device.id)
             .is_some_and(|entry| entry.next == COUNTER_UNKNOWN);
         if device.kind == Kind::Hotp && lost {
-            findings.push(Finding::warning(
+            findings.push(DoctorFinding::warning(
                 "resync",
                 user,
                 format!(
@@ -223,7 +233,7 @@ fn enrolled(throttle: &Throttle, record: &Record, state: &State, now: u64) -> (K
     if let [device] = record.devices.as_slice()
         && verify::recovery_codes_left(record, state) == 0
     {
-        findings.push(Finding::warning(
+        findings.push(DoctorFinding::warning(
             "single-device",
             user,
             format!("{user} has one device ({}) and no recovery codes left: without it there is no way in", device.name),
@@ -243,7 +253,7 @@ fn enrolled(throttle: &Throttle, record: &Record, state: &State, now: u64) -> (K
 }
 
 /// Names that share a uid: the same person to the system, and two to the policy.
-fn shared(users: &[User], local: &[(String, u32)], only: Option<&Account>) -> Vec<Finding> {
+fn shared(users: &[User], local: &[(String, u32)], only: Option<&Account>) -> Vec<DoctorFinding> {
     let mut names: BTreeMap<u32, BTreeSet<&str>> = BTreeMap::new();
     for user in users {
         names
@@ -261,7 +271,7 @@ fn shared(users: &[User], local: &[(String, u32)], only: Option<&Account>) -> Ve
         }
         let listed: Vec<&str> = names.iter().copied().collect();
         let listed = listed.join(", ");
-        findings.push(Finding::warning(
+        findings.push(DoctorFinding::warning(
             "shared-uid",
             listed.clone(),
             format!("{listed} are names of one user (uid {uid}): a name without a device of its own is asked for the codes of the other"),

@@ -11,8 +11,8 @@ use std::time::Duration;
 use twofactor_store::sys::clock;
 
 use super::modules::OURS;
-use super::pam::{Files, Module, Source};
-use super::sshd::Settings;
+use super::pam::{ConfigFile, ConfigFiles, ModuleCall};
+use super::sshd::SshdSettings;
 
 /// Where libraries are, themselves or in a directory for each architecture.
 const LIBRARIES: [&str; 4] = ["/usr/lib", "/lib", "/usr/lib64", "/lib64"];
@@ -31,7 +31,7 @@ const MAX_LEN: u64 = 4 << 20;
 pub const ELSEWHERE: &str = "192.0.2.1";
 
 /// The machine.
-pub struct World {
+pub struct InstalledSystem {
     /// Where libpam looks for PAM files, in its order.
     pub services: Vec<PathBuf>,
     /// Where libpam looks for modules.
@@ -39,7 +39,7 @@ pub struct World {
     sshd: Option<&'static str>,
 }
 
-impl World {
+impl InstalledSystem {
     /// Looks around. What libpam does is written in libpam itself.
     pub fn look() -> Self {
         let (mut services, modules) = libpam().map_or_else(Default::default, |bytes| {
@@ -87,12 +87,12 @@ impl World {
     }
 
     /// The file of a module.
-    pub fn module(&self, module: &Module) -> PathBuf {
+    pub fn module(&self, module: &ModuleCall) -> PathBuf {
         self.modules.join(&module.path)
     }
 
     /// Whether libpam can load a module.
-    pub fn found(&self, module: &Module) -> bool {
+    pub fn found(&self, module: &ModuleCall) -> bool {
         let path = self.module(module);
         path.is_file() && same_architecture(&path)
     }
@@ -108,7 +108,7 @@ impl World {
     }
 
     /// The settings with which sshd meets a user who comes from elsewhere.
-    pub fn sshd(&self, user: &str) -> Result<Settings, String> {
+    pub fn sshd(&self, user: &str) -> Result<SshdSettings, String> {
         let Some(program) = self.sshd else {
             return Err("sshd is not installed".to_owned());
         };
@@ -127,7 +127,7 @@ impl World {
         let (output, errors, passed) =
             run(command).map_err(|error| format!("{program}: {error}"))?;
         match passed {
-            true => Ok(Settings::parse(&output)),
+            true => Ok(SshdSettings::parse(&output)),
             false => {
                 let lines: Vec<&str> = errors.lines().map(str::trim).collect();
                 Err(lines.join("; "))
@@ -136,7 +136,7 @@ impl World {
     }
 }
 
-impl World {
+impl InstalledSystem {
     /// Lets sshd check its configuration (`sshd -t`).
     ///
     /// # Errors
@@ -162,12 +162,12 @@ impl World {
     }
 }
 
-impl Files for World {
-    fn open(&self, name: &str) -> Option<Source> {
+impl ConfigFiles for InstalledSystem {
+    fn open(&self, name: &str) -> Option<ConfigFile> {
         // An absolute name replaces the directory.
         self.service_files(name).find_map(|path| {
             let bytes = read(&path)?;
-            Some(Source {
+            Some(ConfigFile {
                 text: String::from_utf8_lossy(&bytes).into_owned(),
                 path: path.display().to_string(),
             })
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_a_libpam_with_modules() {
-        let world = World::look();
+        let world = InstalledSystem::look();
         assert_eq!(world.services[0], Path::new("/etc/pam.d"));
         assert!(world.modules.join("pam_unix.so").is_file());
         assert!(world.open("other").is_some());

@@ -3,13 +3,13 @@
 
 use super::*;
 
-fn person(name: &str, enrolment: Enrolment, role: Role) -> Person {
-    Person {
+fn person(name: &str, enrolment: Enrolment, role: AccountRole) -> AffectedUser {
+    AffectedUser {
         name: name.into(),
         kept_as: name.into(),
         enrolment,
         role,
-        exemption: Exemption::No,
+        exemption: ExemptionScope::No,
         exempt_at: Vec::new(),
     }
 }
@@ -21,11 +21,11 @@ fn policy(text: &str) -> Policy {
 #[test]
 fn optional_asks_the_enrolled_and_refuses_nobody() {
     let people = [
-        person("alice", Enrolment::Verified, Role::User),
-        person("bob", Enrolment::None, Role::User),
-        Person {
-            exemption: Exemption::Everywhere,
-            ..person("robot", Enrolment::Verified, Role::User)
+        person("alice", Enrolment::Verified, AccountRole::User),
+        person("bob", Enrolment::None, AccountRole::User),
+        AffectedUser {
+            exemption: ExemptionScope::Everywhere,
+            ..person("robot", Enrolment::Verified, AccountRole::User)
         },
     ];
     let impact = assess(None, &policy("enabled = true"), &people);
@@ -37,8 +37,8 @@ fn optional_asks_the_enrolled_and_refuses_nobody() {
 #[test]
 fn mandatory_refuses_who_has_no_device() {
     let people = [
-        person("root", Enrolment::Verified, Role::Administrator),
-        person("bob", Enrolment::None, Role::User),
+        person("root", Enrolment::Verified, AccountRole::Administrator),
+        person("bob", Enrolment::None, AccountRole::User),
     ];
     let after = policy("enabled = true\nenforcement = \"mandatory\"");
     let impact = assess(None, &after, &people);
@@ -57,16 +57,19 @@ fn mandatory_refuses_who_has_no_device() {
 #[test]
 fn mandatory_before_an_administrator_has_a_verified_device_is_a_danger() {
     let after = policy("enabled = true\nenforcement = \"mandatory\"");
-    let dangers = |root: Person| {
-        let people = [root, person("alice", Enrolment::Verified, Role::User)];
+    let dangers = |root: AffectedUser| {
+        let people = [
+            root,
+            person("alice", Enrolment::Verified, AccountRole::User),
+        ];
         assess(None, &after, &people).dangers.len()
     };
-    let root = |enrolment| person("root", enrolment, Role::Administrator);
+    let root = |enrolment| person("root", enrolment, AccountRole::Administrator);
     assert_eq!(dangers(root(Enrolment::None)), 1);
     assert_eq!(dangers(root(Enrolment::Untried)), 1);
     assert_eq!(dangers(root(Enrolment::Verified)), 0);
-    let exempt = Person {
-        exemption: Exemption::Everywhere,
+    let exempt = AffectedUser {
+        exemption: ExemptionScope::Everywhere,
         ..root(Enrolment::None)
     };
     assert_eq!(dangers(exempt), 0);
@@ -75,8 +78,8 @@ fn mandatory_before_an_administrator_has_a_verified_device_is_a_danger() {
 #[test]
 fn whoever_must_enrol_is_not_called_refused() {
     let people = [
-        person("root", Enrolment::Verified, Role::Administrator),
-        person("bob", Enrolment::None, Role::User),
+        person("root", Enrolment::Verified, AccountRole::Administrator),
+        person("bob", Enrolment::None, AccountRole::User),
     ];
     for (keys, listed) in [
         ("enroll_at_login = \"require\"", "Must enrol       bob and"),
@@ -102,9 +105,9 @@ fn whoever_must_enrol_is_not_called_refused() {
 #[test]
 fn whoever_must_enrol_and_is_not_invited_is_called_refused() {
     let people = [
-        person("root", Enrolment::Verified, Role::Administrator),
-        person("bob", Enrolment::None, Role::User),
-        person("carol", Enrolment::Invited, Role::User),
+        person("root", Enrolment::Verified, AccountRole::Administrator),
+        person("bob", Enrolment::None, AccountRole::User),
+        person("carol", Enrolment::Invited, AccountRole::User),
     ];
     let after = |keys: &str| policy(&format!("enabled = true\n{keys}"));
     let invites = after("enroll_at_login = \"require\"\nenroll_needs_invite = true");
@@ -137,9 +140,9 @@ fn whoever_must_enrol_and_is_not_invited_is_called_refused() {
 #[test]
 fn sshd_without_a_verified_device_is_a_danger() {
     let after = policy("enabled = true\n[services]\nsshd = true");
-    let untried = [person("alice", Enrolment::Untried, Role::User)];
+    let untried = [person("alice", Enrolment::Untried, AccountRole::User)];
     assert_eq!(assess(None, &after, &untried).dangers.len(), 1);
-    let verified = [person("alice", Enrolment::Verified, Role::User)];
+    let verified = [person("alice", Enrolment::Verified, AccountRole::User)];
     assert!(assess(None, &after, &verified).dangers.is_empty());
     let off = policy("enabled = false\n[services]\nsshd = true");
     assert!(assess(None, &off, &untried).dangers.is_empty());
@@ -148,8 +151,8 @@ fn sshd_without_a_verified_device_is_a_danger() {
 #[test]
 fn whoever_is_no_longer_asked_is_named_with_the_place() {
     let people = [
-        person("alice", Enrolment::Verified, Role::User),
-        person("bob", Enrolment::None, Role::User),
+        person("alice", Enrolment::Verified, AccountRole::User),
+        person("bob", Enrolment::None, AccountRole::User),
     ];
     let told = |before: &str, after: &str| {
         let after = policy(after);
@@ -168,13 +171,13 @@ fn whoever_is_no_longer_asked_is_named_with_the_place() {
 #[test]
 fn whoever_was_asked_nowhere_before_is_not_called_no_longer_asked() {
     let people = [
-        Person {
-            exemption: Exemption::Everywhere,
-            ..person("robot", Enrolment::Verified, Role::User)
+        AffectedUser {
+            exemption: ExemptionScope::Everywhere,
+            ..person("robot", Enrolment::Verified, AccountRole::User)
         },
-        Person {
+        AffectedUser {
             exempt_at: vec!["sshd".into()],
-            ..person("alice", Enrolment::Verified, Role::User)
+            ..person("alice", Enrolment::Verified, AccountRole::User)
         },
     ];
     let told = |before: &str, after: &str| {

@@ -9,27 +9,27 @@ use twofactor_core::state::State;
 use twofactor_store::operations;
 use twofactor_store::{BATCH, Enrolled, FoundBy, Newcomer, Store};
 
-use super::plan::{Draft, Existing, Row};
-use super::{Item, Moment};
+use super::plan::{ExistingDevices, ImportRow, RecordDraft};
+use super::{ImportMoment, ImportedDevice};
 use crate::audit::{self, Event};
 use crate::error::{Failure, for_user};
-use crate::progress::Progress;
+use crate::progress::ProgressLine;
 
 /// A note of devices whose user is named by an alias.
 const ALIAS: &str = "the user is kept under another name of the same uid";
 
 /// One user and the devices that are to be taken.
-pub struct Job {
+pub struct UserImport {
     /// Whose.
     pub account: Account,
     /// In the order of the file.
-    pub items: Vec<Item>,
+    pub items: Vec<ImportedDevice>,
 }
 
 /// The jobs under the names of the records that count: the devices of an alias go to the user it stands for. Where that
 /// cannot be told, the job is refused when it is looked at.
-pub fn resolved(store: &Store, jobs: Vec<Job>) -> Vec<Job> {
-    let mut resolved: Vec<Job> = Vec::with_capacity(jobs.len());
+pub fn resolved(store: &Store, jobs: Vec<UserImport>) -> Vec<UserImport> {
+    let mut resolved: Vec<UserImport> = Vec::with_capacity(jobs.len());
     let mut positions: HashMap<String, usize> = HashMap::new();
     for mut job in jobs {
         if let Ok(holder) = store.holder(&job.account)
@@ -52,11 +52,11 @@ pub fn resolved(store: &Store, jobs: Vec<Job>) -> Vec<Job> {
 
 /// How an import is done.
 #[derive(Clone, Copy)]
-pub struct Manner {
+pub struct ImportOptions {
     /// What may be replaced.
-    pub existing: Existing,
+    pub existing: ExistingDevices,
     /// When, under which policy.
-    pub moment: Moment,
+    pub moment: ImportMoment,
     /// The format, for the log.
     pub from: &'static str,
 }
@@ -65,8 +65,12 @@ pub struct Manner {
 ///
 /// # Errors
 /// When the kernel gives no randomness. What is wrong with one user's files refuses that user's devices.
-pub fn plan(store: Option<&Store>, jobs: &[Job], manner: Manner) -> Result<Vec<Row>, Failure> {
-    let mut progress = Progress::new("Looked at", jobs.len());
+pub fn plan(
+    store: Option<&Store>,
+    jobs: &[UserImport],
+    manner: ImportOptions,
+) -> Result<Vec<ImportRow>, Failure> {
+    let mut progress = ProgressLine::new("Looked at", jobs.len());
     let mut rows = Vec::new();
     for job in jobs {
         rows.extend(
@@ -84,16 +88,20 @@ pub fn plan(store: Option<&Store>, jobs: &[Job], manner: Manner) -> Result<Vec<R
 ///
 /// # Errors
 /// When the kernel gives no randomness, or a whole batch cannot be stored: what was stored before stays.
-pub fn write(store: &Store, jobs: &[Job], manner: Manner) -> Result<Vec<Row>, Failure> {
-    let mut progress = Progress::new("Imported", jobs.len());
-    let mut rows: Vec<Vec<Row>> = Vec::with_capacity(jobs.len());
+pub fn write(
+    store: &Store,
+    jobs: &[UserImport],
+    manner: ImportOptions,
+) -> Result<Vec<ImportRow>, Failure> {
+    let mut progress = ProgressLine::new("Imported", jobs.len());
+    let mut rows: Vec<Vec<ImportRow>> = Vec::with_capacity(jobs.len());
     let mut batch = Vec::with_capacity(BATCH);
     for (position, job) in jobs.iter().enumerate() {
         let enrolled = store.record(&job.account);
         rows.push(match enrolled {
             Ok(None) => {
                 let (draft, planned) = drafted(job, None, manner)?;
-                if planned.iter().any(Row::changes) {
+                if planned.iter().any(ImportRow::changes) {
                     let newcomer = Newcomer {
                         account: job.account.clone(),
                         record: draft.record,
@@ -129,10 +137,10 @@ pub fn write(store: &Store, jobs: &[Job], manner: Manner) -> Result<Vec<Row>, Fa
 /// Stores the newcomers. Whoever got a record meanwhile is treated like everybody who has one.
 fn flush(
     store: &Store,
-    jobs: &[Job],
-    manner: Manner,
+    jobs: &[UserImport],
+    manner: ImportOptions,
     batch: Vec<(usize, Newcomer)>,
-    rows: &mut [Vec<Row>],
+    rows: &mut [Vec<ImportRow>],
 ) -> Result<(), Failure> {
     let (positions, newcomers): (Vec<usize>, Vec<Newcomer>) = batch.into_iter().unzip();
     if newcomers.is_empty() {
@@ -153,13 +161,17 @@ fn flush(
 }
 
 /// Stores one device after the other.
-fn one_by_one(store: &Store, job: &Job, manner: Manner) -> Result<Vec<Row>, Failure> {
+fn one_by_one(
+    store: &Store,
+    job: &UserImport,
+    manner: ImportOptions,
+) -> Result<Vec<ImportRow>, Failure> {
     let imported = operations::import_devices(store, &job.account, |kept, writer| {
-        let mut draft = Draft::new(&job.account, kept, manner.existing, manner.moment);
+        let mut draft = RecordDraft::new(&job.account, kept, manner.existing, manner.moment);
         let mut rows = Vec::new();
         for item in &job.items {
             let taken = draft.take(item)?;
-            let changed = taken.iter().any(Row::changes);
+            let changed = taken.iter().any(ImportRow::changes);
             let entry = draft.entries.last().copied();
             if let (true, Some(entry)) = (changed, entry)
                 && let Err(error) = writer.store(&draft.record, entry)
@@ -178,11 +190,11 @@ fn one_by_one(store: &Store, job: &Job, manner: Manner) -> Result<Vec<Row>, Fail
 }
 
 fn drafted(
-    job: &Job,
+    job: &UserImport,
     kept: Option<(Record, State)>,
-    manner: Manner,
-) -> Result<(Draft, Vec<Row>), Failure> {
-    let mut draft = Draft::new(&job.account, kept, manner.existing, manner.moment);
+    manner: ImportOptions,
+) -> Result<(RecordDraft, Vec<ImportRow>), Failure> {
+    let mut draft = RecordDraft::new(&job.account, kept, manner.existing, manner.moment);
     let mut rows = Vec::with_capacity(job.items.len());
     for item in &job.items {
         rows.extend(draft.take(item)?);
@@ -196,14 +208,14 @@ fn kept(store: &Store, account: &Account) -> Result<Option<(Record, State)>, Fai
     Ok(snapshot.map(|snapshot| (snapshot.record, snapshot.state)))
 }
 
-fn refused(job: &Job, failure: &Failure) -> Vec<Row> {
+fn refused(job: &UserImport, failure: &Failure) -> Vec<ImportRow> {
     let items = job.items.iter();
     items.map(|item| refused_item(job, item, failure)).collect()
 }
 
-fn refused_item(job: &Job, item: &Item, failure: &Failure) -> Row {
+fn refused_item(job: &UserImport, item: &ImportedDevice, failure: &Failure) -> ImportRow {
     let user = Some(job.account.name.clone());
-    Row::refused(
+    ImportRow::refused(
         item.place.clone(),
         user,
         failure.to_string().replace('\n', ". "),

@@ -4,7 +4,7 @@
 
 /// The program that made a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum App {
+enum BackupApp {
     Aegis,
     TwoFas,
     AndOtp,
@@ -16,7 +16,7 @@ enum App {
 
 /// Whether keys can be read in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cover {
+enum BackupEncryption {
     Open,
     Encrypted,
 }
@@ -32,8 +32,8 @@ const SAMPLE: usize = 512;
 pub fn explain(bytes: &[u8]) -> Option<String> {
     if let Some((app, cover)) = recognized(bytes) {
         let kind = match cover {
-            Cover::Open => "a backup",
-            Cover::Encrypted => "an encrypted backup",
+            BackupEncryption::Open => "a backup",
+            BackupEncryption::Encrypted => "an encrypted backup",
         };
         return Some(format!("is {kind} of {}", advice(app)));
     }
@@ -54,74 +54,78 @@ pub fn explain(bytes: &[u8]) -> Option<String> {
     }
 }
 
-fn advice(app: App) -> &'static str {
+fn advice(app: BackupApp) -> &'static str {
     match app {
-        App::Aegis => {
+        BackupApp::Aegis => {
             "Aegis. In Aegis: Settings, Import & Export, Export, as a text file, not encrypted: it has the otpauth:// URIs"
         }
-        App::TwoFas => {
+        BackupApp::TwoFas => {
             "2FAS, which exports no text. Aegis opens it and exports text: Settings, Import & Export"
         }
-        App::AndOtp => {
+        BackupApp::AndOtp => {
             "andOTP, which exports no text. Aegis opens it and exports text: Settings, Import & Export"
         }
-        App::Bitwarden => {
+        BackupApp::Bitwarden => {
             "Bitwarden. Export JSON or CSV, not encrypted, and take the URIs out of it: \
              grep -o 'otpauth://[^\",]*' FILE | twofactor import uri - --user USER --yes"
         }
-        App::FreeOtp => "FreeOTP, which gives out no keys: enroll these users anew",
-        App::FreeOtpPlus => {
+        BackupApp::FreeOtp => "FreeOTP, which gives out no keys: enroll these users anew",
+        BackupApp::FreeOtpPlus => {
             "FreeOTP+. In FreeOTP+: Export, in the key URI format: it has the otpauth:// URIs"
         }
-        App::KeePassXc => {
+        BackupApp::KeePassXc => {
             "KeePassXC. In KeePassXC: Database, Export, CSV; then take the URIs out of it: \
              grep -o 'otpauth://[^\"]*' FILE | twofactor import uri - --user USER --yes"
         }
     }
 }
 
-fn recognized(bytes: &[u8]) -> Option<(App, Cover)> {
+fn recognized(bytes: &[u8]) -> Option<(BackupApp, BackupEncryption)> {
     if bytes.starts_with(&KEEPASS) {
-        return Some((App::KeePassXc, Cover::Encrypted));
+        return Some((BackupApp::KeePassXc, BackupEncryption::Encrypted));
     }
     if bytes.starts_with(&JAVA) {
-        return Some((App::FreeOtp, Cover::Encrypted));
+        return Some((BackupApp::FreeOtp, BackupEncryption::Encrypted));
     }
     let begin = bytes.trim_ascii_start();
     match begin.first() {
         Some(b'{' | b'[') => json(begin),
-        Some(b'<') if contains(begin, b"<KeePassFile") => Some((App::KeePassXc, Cover::Open)),
+        Some(b'<') if contains(begin, b"<KeePassFile") => {
+            Some((BackupApp::KeePassXc, BackupEncryption::Open))
+        }
         Some(b'-') if begin.starts_with(b"-----BEGIN PGP MESSAGE") => {
-            Some((App::AndOtp, Cover::Encrypted))
+            Some((BackupApp::AndOtp, BackupEncryption::Encrypted))
         }
         _ => csv(begin),
     }
 }
 
-fn json(text: &[u8]) -> Option<(App, Cover)> {
+fn json(text: &[u8]) -> Option<(BackupApp, BackupEncryption)> {
     let has = |key: &str| value(text, key).is_some();
     let cover = |encrypted| {
         if encrypted {
-            Cover::Encrypted
+            BackupEncryption::Encrypted
         } else {
-            Cover::Open
+            BackupEncryption::Open
         }
     };
     let found = match () {
         () if has("db") && has("header") && has("slots") => {
-            (App::Aegis, cover(value(text, "db") == Some(b'"')))
+            (BackupApp::Aegis, cover(value(text, "db") == Some(b'"')))
         }
         () if has("servicesEncrypted") || (has("services") && has("schemaVersion")) => {
             let encrypted = value(text, "servicesEncrypted") == Some(b'"');
-            (App::TwoFas, cover(encrypted))
+            (BackupApp::TwoFas, cover(encrypted))
         }
         () if has("encrypted") && (has("items") || has("data")) => (
-            App::Bitwarden,
+            BackupApp::Bitwarden,
             cover(value(text, "encrypted") == Some(b't')),
         ),
-        () if has("tokens") && has("tokenOrder") => (App::FreeOtpPlus, Cover::Open),
+        () if has("tokens") && has("tokenOrder") => {
+            (BackupApp::FreeOtpPlus, BackupEncryption::Open)
+        }
         () if text.starts_with(b"[") && has("secret") && has("thumbnail") => {
-            (App::AndOtp, Cover::Open)
+            (BackupApp::AndOtp, BackupEncryption::Open)
         }
         () => return None,
     };
@@ -129,12 +133,12 @@ fn json(text: &[u8]) -> Option<(App, Cover)> {
 }
 
 /// Tables with a head.
-fn csv(text: &[u8]) -> Option<(App, Cover)> {
+fn csv(text: &[u8]) -> Option<(BackupApp, BackupEncryption)> {
     let head = text.split(|byte| *byte == b'\n').next()?;
     match () {
-        () if contains(head, b"login_totp") => Some((App::Bitwarden, Cover::Open)),
+        () if contains(head, b"login_totp") => Some((BackupApp::Bitwarden, BackupEncryption::Open)),
         () if contains(head, b"\"Group\"") && contains(head, b"\"TOTP\"") => {
-            Some((App::KeePassXc, Cover::Open))
+            Some((BackupApp::KeePassXc, BackupEncryption::Open))
         }
         () => None,
     }
@@ -178,69 +182,69 @@ mod tests {
     use super::*;
 
     /// As the programs write them, with one device and another order of keys where they may have one.
-    const FILES: [(&str, App, Cover); 14] = [
+    const FILES: [(&str, BackupApp, BackupEncryption); 14] = [
         (
             r#"{"version":1,"header":{"slots":null,"params":null},"db":{"version":3,"entries":[{"type":"totp","uuid":"x","name":"alice","issuer":"x","info":{"secret":"GEZDGNBVGY3TQOJQ","algo":"SHA1","digits":6,"period":30}}]}}"#,
-            App::Aegis,
-            Cover::Open,
+            BackupApp::Aegis,
+            BackupEncryption::Open,
         ),
         (
             "{\n    \"version\": 1,\n    \"header\": {\n        \"slots\": [\n            {\"type\": 1}\n        ],\n        \"params\": {}\n    },\n    \"db\": \"RtGfUrZ01nzR\"\n}",
-            App::Aegis,
-            Cover::Encrypted,
+            BackupApp::Aegis,
+            BackupEncryption::Encrypted,
         ),
         (
             r#"{"services":[{"name":"x","secret":"GEZDGNBVGY3TQOJQ","otp":{"digits":6}}],"groups":[],"updatedAt":1,"schemaVersion":4,"appOrigin":"android"}"#,
-            App::TwoFas,
-            Cover::Open,
+            BackupApp::TwoFas,
+            BackupEncryption::Open,
         ),
         (
             r#"{"services":[],"servicesEncrypted":"a:b:c","reference":"d","schemaVersion":4}"#,
-            App::TwoFas,
-            Cover::Encrypted,
+            BackupApp::TwoFas,
+            BackupEncryption::Encrypted,
         ),
         (
             r#"[{"secret":"GEZDGNBVGY3TQOJQ","issuer":"x","label":"alice","digits":6,"type":"TOTP","algorithm":"SHA1","thumbnail":"Default","last_used":1,"period":30,"tags":[]}]"#,
-            App::AndOtp,
-            Cover::Open,
+            BackupApp::AndOtp,
+            BackupEncryption::Open,
         ),
         (
             "-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n",
-            App::AndOtp,
-            Cover::Encrypted,
+            BackupApp::AndOtp,
+            BackupEncryption::Encrypted,
         ),
         (
             "{\n  \"encrypted\": false,\n  \"folders\": [],\n  \"items\": [\n    {\"name\": \"x\", \"login\": {\"totp\": \"otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ\"}}\n  ]\n}",
-            App::Bitwarden,
-            Cover::Open,
+            BackupApp::Bitwarden,
+            BackupEncryption::Open,
         ),
         (
             r#"{"encrypted":true,"passwordProtected":true,"salt":"x","kdfType":0,"encKeyValidation_DO_NOT_EDIT":"2.x","data":"2.y"}"#,
-            App::Bitwarden,
-            Cover::Encrypted,
+            BackupApp::Bitwarden,
+            BackupEncryption::Encrypted,
         ),
         (
             "folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\n,,login,x,,,0,,alice,,otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ\n",
-            App::Bitwarden,
-            Cover::Open,
+            BackupApp::Bitwarden,
+            BackupEncryption::Open,
         ),
         (
             r#"{"tokenOrder":["x:alice"],"tokens":[{"algo":"SHA1","counter":0,"digits":6,"issuerExt":"x","label":"alice","period":30,"secret":[49,50],"type":"TOTP"}]}"#,
-            App::FreeOtpPlus,
-            Cover::Open,
+            BackupApp::FreeOtpPlus,
+            BackupEncryption::Open,
         ),
         (
             "\"Group\",\"Title\",\"Username\",\"Password\",\"URL\",\"Notes\",\"TOTP\",\"Icon\"\n\"Root\",\"x\",\"alice\",\"\",\"\",\"\",\"otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ\",\"0\"\n",
-            App::KeePassXc,
-            Cover::Open,
+            BackupApp::KeePassXc,
+            BackupEncryption::Open,
         ),
         (
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<KeePassFile><Root/></KeePassFile>\n",
-            App::KeePassXc,
-            Cover::Open,
+            BackupApp::KeePassXc,
+            BackupEncryption::Open,
         ),
-        ("\u{3}", App::KeePassXc, Cover::Encrypted),
-        ("\u{4}", App::FreeOtp, Cover::Encrypted),
+        ("\u{3}", BackupApp::KeePassXc, BackupEncryption::Encrypted),
+        ("\u{4}", BackupApp::FreeOtp, BackupEncryption::Encrypted),
     ];
 
     #[test]
@@ -254,7 +258,7 @@ mod tests {
             assert_eq!(recognized(&bytes), Some((app, cover)), "{text}");
             let told = explain(&bytes).unwrap();
             let encrypted = told.starts_with("is an encrypted backup of ");
-            assert_eq!(encrypted, cover == Cover::Encrypted, "{told}");
+            assert_eq!(encrypted, cover == BackupEncryption::Encrypted, "{told}");
             assert!(!told.contains("GEZD") && told.len() < 300, "{told}");
         }
     }

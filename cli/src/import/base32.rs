@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 /// Whether digits that are in no base32 alphabet stand for the letters they look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookalikes {
+pub enum LookalikeDigits {
     /// 0, 1 and 8 are O, L and B, as google-authenticator reads them.
     Read,
     /// They are errors.
@@ -13,7 +13,7 @@ pub enum Lookalikes {
 }
 
 /// The bytes, or `None` where another character is in it. Bits that make no whole byte are dropped, as all apps do.
-pub fn decode(text: &str, lookalikes: Lookalikes) -> Option<Zeroizing<Vec<u8>>> {
+pub fn decode(text: &str, lookalikes: LookalikeDigits) -> Option<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
     let (mut held, mut bits) = (0_u32, 0);
     for letter in text.trim_end_matches(['=', ' ', '\t']).bytes() {
@@ -21,9 +21,9 @@ pub fn decode(text: &str, lookalikes: Lookalikes) -> Option<Zeroizing<Vec<u8>>> 
             b' ' | b'\t' | b'-' => continue,
             upper @ b'A'..=b'Z' => upper - b'A',
             digit @ b'2'..=b'7' => digit - b'2' + 26,
-            b'0' if lookalikes == Lookalikes::Read => b'O' - b'A',
-            b'1' if lookalikes == Lookalikes::Read => b'L' - b'A',
-            b'8' if lookalikes == Lookalikes::Read => b'B' - b'A',
+            b'0' if lookalikes == LookalikeDigits::Read => b'O' - b'A',
+            b'1' if lookalikes == LookalikeDigits::Read => b'L' - b'A',
+            b'8' if lookalikes == LookalikeDigits::Read => b'B' - b'A',
             _ => return None,
         };
         held = (held << 5) | u32::from(value);
@@ -42,7 +42,7 @@ mod tests {
     use twofactor_core::secret::Secret;
 
     fn read(text: &str) -> Option<Vec<u8>> {
-        decode(text, Lookalikes::Refuse).map(|bytes| bytes.to_vec())
+        decode(text, LookalikeDigits::Refuse).map(|bytes| bytes.to_vec())
     }
 
     #[test]
@@ -66,8 +66,8 @@ mod tests {
         for text in ["GEZ0", "GEZ1", "GEZ8", "GE=ZD", "GEZ\u{e9}", "GEZ/", "GE\0"] {
             assert_eq!(read(text), None, "{text}");
         }
-        let read = decode("b0l1", Lookalikes::Read).unwrap();
-        assert_eq!(*read, *decode("BOLL", Lookalikes::Refuse).unwrap());
+        let read = decode("b0l1", LookalikeDigits::Read).unwrap();
+        assert_eq!(*read, *decode("BOLL", LookalikeDigits::Refuse).unwrap());
     }
 
     #[test]
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_long_text_is_read_whole() {
-        let bytes = decode(&"A".repeat(1 << 20), Lookalikes::Refuse).unwrap();
+        let bytes = decode(&"A".repeat(1 << 20), LookalikeDigits::Refuse).unwrap();
         assert_eq!(bytes.len(), (1 << 20) * 5 / 8);
     }
 }

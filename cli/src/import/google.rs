@@ -10,9 +10,10 @@ use twofactor_core::recovery::SCRATCH_LEN;
 use twofactor_core::state::DRIFT_BEYOND_WINDOW;
 use zeroize::Zeroizing;
 
-use super::base32::{self, Lookalikes};
+use super::base32::{self, LookalikeDigits};
 use super::{
-    Item, Moment, Note, Parsed, Place, Refused, Token, content, counter, interval, number, secret,
+    ImportMoment, ImportNote, ImportedDevice, ImportedToken, ParsedSource, RefusedEntry,
+    SourceLine, content, counter, interval, number, secret,
 };
 
 /// What a device from there is called.
@@ -30,11 +31,11 @@ const RATE: &str = "RATE_LIMIT is not taken over: [throttle] of the policy count
 const UNKNOWN: &str = "has options that google-authenticator does not know";
 
 /// Why a file gives no device: the line, and the reason.
-type Problem = (usize, String);
+type LineProblem = (usize, String);
 
 /// The options that matter here, with their lines.
 #[derive(Default)]
-struct Options {
+struct GoogleOptions {
     totp: bool,
     counter: Option<(usize, u64)>,
     step_size: Option<(usize, u64)>,
@@ -42,43 +43,43 @@ struct Options {
     skew: Option<(usize, i64)>,
     /// The newest step that was used; `None` in it: none yet.
     reuse: Option<(usize, Option<u64>)>,
-    notes: Vec<Note>,
+    notes: Vec<ImportNote>,
 }
 
 /// Reads one file, which is `user`'s.
-pub fn parse(bytes: &[u8], file: &str, user: &str, moment: Moment) -> Parsed {
-    let place = |line| Place {
+pub fn parse(bytes: &[u8], file: &str, user: &str, moment: ImportMoment) -> ParsedSource {
+    let place = |line| SourceLine {
         file: file.into(),
         line,
     };
-    let refused = |(line, reason): Problem| Refused {
+    let refused = |(line, reason): LineProblem| RefusedEntry {
         place: place(line),
         user: Some(user.to_owned()),
         reason,
     };
     let bytes = match content(bytes) {
         Ok(bytes) => bytes,
-        Err(reason) => return Parsed::nothing(file.into(), Some(user), reason),
+        Err(reason) => return ParsedSource::nothing(file.into(), Some(user), reason),
     };
     let Some(text) = std::str::from_utf8(bytes)
         .ok()
         .filter(|t| !t.contains('\0'))
     else {
         let reason = "is not a state file: it is not text".to_owned();
-        return Parsed::nothing(file.into(), Some(user), reason);
+        return ParsedSource::nothing(file.into(), Some(user), reason);
     };
     // The last line may end in a carriage return alone.
     let all = text.lines().map(|line| line.trim_end_matches('\r'));
     let first = all.clone().next().unwrap_or_default();
     let lines = (1..).zip(all).skip(1);
     match device(first, lines.clone(), moment) {
-        Err(problem) => Parsed {
+        Err(problem) => ParsedSource {
             items: Vec::new(),
             refused: vec![refused(problem)],
         },
         Ok((token, next, drift, notes)) => {
             let (scratch, left) = scratch_codes(lines);
-            let item = Item {
+            let item = ImportedDevice {
                 place: place(1),
                 user: user.to_owned(),
                 name: NAME.to_owned(),
@@ -88,7 +89,7 @@ pub fn parse(bytes: &[u8], file: &str, user: &str, moment: Moment) -> Parsed {
                 scratch,
                 notes,
             };
-            Parsed {
+            ParsedSource {
                 items: vec![item],
                 refused: left.map(refused).into_iter().collect(),
             }
@@ -96,14 +97,14 @@ pub fn parse(bytes: &[u8], file: &str, user: &str, moment: Moment) -> Parsed {
     }
 }
 
-type Device = (Token, u64, i8, Vec<Note>);
+type GoogleDevice = (ImportedToken, u64, i8, Vec<ImportNote>);
 
 fn device<'t>(
     first: &str,
     lines: impl Iterator<Item = (usize, &'t str)>,
-    moment: Moment,
-) -> Result<Device, Problem> {
-    let bytes = base32::decode(first, Lookalikes::Read).ok_or_else(|| {
+    moment: ImportMoment,
+) -> Result<GoogleDevice, LineProblem> {
+    let bytes = base32::decode(first, LookalikeDigits::Read).ok_or_else(|| {
         (
             1,
             "is not a state file: the first line is no key (base32)".to_owned(),
@@ -129,7 +130,7 @@ fn device<'t>(
             ));
         }
     };
-    let token = Token {
+    let token = ImportedToken {
         kind,
         algorithm: Algorithm::Sha1,
         digits: Digits::SIX,
@@ -141,7 +142,7 @@ fn device<'t>(
 }
 
 /// The next counter. google-authenticator starts at 1 and takes 0 for "no counter".
-fn used_counter(line: usize, number: u64) -> Result<u64, Problem> {
+fn used_counter(line: usize, number: u64) -> Result<u64, LineProblem> {
     match number {
         0 => Err((
             line,
@@ -153,10 +154,10 @@ fn used_counter(line: usize, number: u64) -> Result<u64, Problem> {
 
 /// The first step that may still be used, and the drift.
 fn used_steps(
-    options: &mut Options,
+    options: &mut GoogleOptions,
     interval: Interval,
-    moment: Moment,
-) -> Result<(u64, i8), Problem> {
+    moment: ImportMoment,
+) -> Result<(u64, i8), LineProblem> {
     let (line, skew) = options.skew.unwrap_or((1, 0));
     let bound = i64::from(moment.window.saturating_add(DRIFT_BEYOND_WINDOW));
     let drift = i8::try_from(skew).ok().filter(|_| skew.abs() <= bound);
@@ -193,8 +194,10 @@ fn used_steps(
     }
 }
 
-fn options<'t>(lines: impl Iterator<Item = (usize, &'t str)>) -> Result<Options, Problem> {
-    let mut found = Options::default();
+fn options<'t>(
+    lines: impl Iterator<Item = (usize, &'t str)>,
+) -> Result<GoogleOptions, LineProblem> {
+    let mut found = GoogleOptions::default();
     for (line, text) in lines {
         let Some(option) = text.strip_prefix("\" ") else {
             continue;
@@ -240,7 +243,7 @@ fn options<'t>(lines: impl Iterator<Item = (usize, &'t str)>) -> Result<Options,
 /// The scratch codes, and the line where google-authenticator stops to read them, if there is something.
 fn scratch_codes<'t>(
     lines: impl Iterator<Item = (usize, &'t str)>,
-) -> (Vec<Zeroizing<String>>, Option<Problem>) {
+) -> (Vec<Zeroizing<String>>, Option<LineProblem>) {
     let mut codes: Vec<Zeroizing<String>> = Vec::new();
     for (line, text) in lines.filter(|(_, text)| !text.is_empty() && !text.starts_with('"')) {
         let sound = text.len() == SCRATCH_LEN && number(text).is_some() && !text.starts_with('0');

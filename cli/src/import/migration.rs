@@ -12,8 +12,8 @@ use twofactor_core::device::Kind;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use zeroize::Zeroizing;
 
-use super::otpauth::{Labelled, decoded};
-use super::{Note, Token, counter, secret};
+use super::otpauth::{LabelledToken, decoded};
+use super::{ImportNote, ImportedToken, counter, secret};
 
 /// Numbers of the fields of a device.
 mod field {
@@ -31,11 +31,11 @@ const PARTS: u64 = 3;
 const WHICH_PART: u64 = 4;
 const EXPORT: u64 = 5;
 
-type Bytes = Zeroizing<Vec<u8>>;
+type SecretBytes = Zeroizing<Vec<u8>>;
 
 /// Which QR code of an export this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct ExportPart {
     /// A random number of the export.
     export: u64,
     /// How many QR codes it has.
@@ -46,64 +46,64 @@ pub struct Part {
 
 /// The exports of several QR codes in a file: which parts are there, and which items came out of them.
 #[derive(Default)]
-pub struct Exports(BTreeMap<(u64, u64), Export>);
+pub struct ExportProgress(BTreeMap<(u64, u64), PartialExport>);
 
 #[derive(Default)]
-struct Export {
+struct PartialExport {
     parts: BTreeSet<u64>,
     items: Vec<Range<usize>>,
 }
 
-impl Exports {
+impl ExportProgress {
     /// A part is there, with the items at these positions.
-    pub fn add(&mut self, part: Part, items: Range<usize>) {
+    pub fn add(&mut self, part: ExportPart, items: Range<usize>) {
         let export = self.0.entry((part.export, part.parts)).or_default();
         export.parts.insert(part.part);
         export.items.push(items);
     }
 
     /// The items of exports of which a part is missing, and what to say of them.
-    pub fn incomplete(self) -> Vec<(Range<usize>, Note)> {
+    pub fn incomplete(self) -> Vec<(Range<usize>, ImportNote)> {
         let notes = self.0.into_iter().flat_map(|((_, all), export)| {
             let missing = all.saturating_sub(export.parts.range(..all).count() as u64);
             let note = format!(
                 "is of an export with {all} QR codes, of which {missing} must still be imported"
             );
             let items = export.items.into_iter().filter(move |_| missing > 0);
-            items.map(move |items| (items, Note::from(note.clone())))
+            items.map(move |items| (items, ImportNote::from(note.clone())))
         });
         notes.collect()
     }
 }
 
 /// Reads what stands behind `otpauth-migration://`.
-pub fn read(rest: &str) -> (Vec<Result<Labelled, String>>, Option<Part>) {
+pub fn read(rest: &str) -> (Vec<Result<LabelledToken, String>>, Option<ExportPart>) {
     devices(rest).unwrap_or_else(|reason| (vec![Err(reason)], None))
 }
 
-type Found = (Vec<Result<Labelled, String>>, Option<Part>);
+type MigrationContent = (Vec<Result<LabelledToken, String>>, Option<ExportPart>);
 
-fn devices(rest: &str) -> Result<Found, String> {
+fn devices(rest: &str) -> Result<MigrationContent, String> {
     let (_, query) = rest.split_once('?').ok_or("has no data")?;
     let data = query.split('&').find_map(|pair| pair.strip_prefix("data="));
     let payload = unpacked(&decoded(data.ok_or("has no data")?)?)?;
     let fields = fields(&payload).ok_or("its data is damaged or cut off")?;
     // What is left out is zero.
     let number = |wanted| {
-        let of = |(number, value): &(u64, Value<'_>)| match value {
-            Value::Number(value) if *number == wanted => Some(*value),
+        let of = |(number, value): &(u64, FieldValue<'_>)| match value {
+            FieldValue::Number(value) if *number == wanted => Some(*value),
             _ => None,
         };
         fields.iter().rev().find_map(of).unwrap_or(0)
     };
-    let part = Part {
+    let part = ExportPart {
         export: number(EXPORT),
         parts: number(PARTS),
         part: number(WHICH_PART),
     };
     let mut found = Vec::new();
     for (number, value) in fields {
-        if let (DEVICE, Value::Bytes(bytes)) = (number, value) {
+        if let (DEVICE, FieldValue::Bytes(bytes)) = (number, value) {
             found.push(device(bytes));
         }
     }
@@ -114,7 +114,7 @@ fn devices(rest: &str) -> Result<Found, String> {
 }
 
 /// Base64 in either alphabet, with or without padding.
-fn unpacked(text: &str) -> Result<Bytes, String> {
+fn unpacked(text: &str) -> Result<SecretBytes, String> {
     // Where percent-encoding was forgotten, a plus may have become a space on the way.
     let text = Zeroizing::new(text.replace(' ', "+"));
     let decoded = [BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD]
@@ -125,17 +125,17 @@ fn unpacked(text: &str) -> Result<Bytes, String> {
         .ok_or_else(|| "its data is not base64".to_owned())
 }
 
-fn device(bytes: &[u8]) -> Result<Labelled, String> {
+fn device(bytes: &[u8]) -> Result<LabelledToken, String> {
     let fields = fields(bytes).ok_or("a device in its data is damaged")?;
     let number = |wanted| {
         fields.iter().rev().find_map(|(number, value)| match value {
-            Value::Number(value) if *number == wanted => Some(*value),
+            FieldValue::Number(value) if *number == wanted => Some(*value),
             _ => None,
         })
     };
     let bytes = |wanted| {
         fields.iter().rev().find_map(|(number, value)| match value {
-            Value::Bytes(bytes) if *number == wanted => Some(*bytes),
+            FieldValue::Bytes(bytes) if *number == wanted => Some(*bytes),
             _ => None,
         })
     };
@@ -173,8 +173,8 @@ fn device(bytes: &[u8]) -> Result<Labelled, String> {
         Some((prefix, account)) => (prefix.trim(), account.trim()),
         None => ("", name.trim()),
     };
-    Ok(Labelled {
-        token: Token {
+    Ok(LabelledToken {
+        token: ImportedToken {
             kind,
             algorithm,
             digits: digits.ok_or("the codes do not have 6, 7 or 8 digits")?,
@@ -192,7 +192,7 @@ fn device(bytes: &[u8]) -> Result<Labelled, String> {
 
 /// A field of a protocol buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Value<'b> {
+enum FieldValue<'b> {
     Number(u64),
     Bytes(&'b [u8]),
     /// Of eight or four bytes; nothing here uses them.
@@ -200,18 +200,18 @@ enum Value<'b> {
 }
 
 /// All fields of a message, in order. `None` where it is not well-formed.
-fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, Value<'_>)>> {
+fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, FieldValue<'_>)>> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
         let tag = varint(&mut bytes)?;
         let value = match tag & 7 {
-            0 => Value::Number(varint(&mut bytes)?),
-            1 => take(&mut bytes, 8).map(|_| Value::Fixed)?,
+            0 => FieldValue::Number(varint(&mut bytes)?),
+            1 => take(&mut bytes, 8).map(|_| FieldValue::Fixed)?,
             2 => {
                 let length = usize::try_from(varint(&mut bytes)?).ok()?;
-                Value::Bytes(take(&mut bytes, length)?)
+                FieldValue::Bytes(take(&mut bytes, length)?)
             }
-            5 => take(&mut bytes, 4).map(|_| Value::Fixed)?,
+            5 => take(&mut bytes, 4).map(|_| FieldValue::Fixed)?,
             _ => return None,
         };
         found.push((Some(tag >> 3).filter(|number| *number > 0)?, value));

@@ -30,14 +30,14 @@ const NAME: usize = 28;
 
 /// When and under which policy an import happens.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct ImportMoment {
     /// Seconds since 1970-01-01 UTC.
     pub now: u64,
     /// The policy's window.
     pub window: u8,
 }
 
-impl Moment {
+impl ImportMoment {
     /// The first step that cannot have been used before now, not even at a server that accepts codes `ahead` steps early.
     fn first_unused(self, interval: Interval, ahead: u64) -> u64 {
         interval
@@ -49,7 +49,7 @@ impl Moment {
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLine {
     /// The file, as it is reported.
     pub file: Arc<str>,
     /// From 1.
@@ -58,7 +58,7 @@ pub struct Place {
 
 /// What codes are computed from.
 #[derive(Clone, Debug)]
-pub struct Token {
+pub struct ImportedToken {
     /// TOTP or HOTP.
     pub kind: Kind,
     /// The hash.
@@ -71,15 +71,15 @@ pub struct Token {
 
 /// A device as a file describes it.
 #[derive(Clone, Debug)]
-pub struct Item {
+pub struct ImportedDevice {
     /// Where.
-    pub place: Place,
+    pub place: SourceLine,
     /// Whose, as the file says.
     pub user: String,
     /// A legal device name, of at most [`NAME`] characters.
     pub name: String,
     /// The device.
-    pub token: Token,
+    pub token: ImportedToken,
     /// Smallest step or counter that was not used there.
     pub next: u64,
     /// How far its clock is off, in steps.
@@ -87,17 +87,17 @@ pub struct Item {
     /// Unused scratch codes, eight digits each.
     pub scratch: Vec<Zeroizing<String>>,
     /// What the administrator should know.
-    pub notes: Vec<Note>,
+    pub notes: Vec<ImportNote>,
 }
 
 /// What the administrator should know of a device.
-pub type Note = Cow<'static, str>;
+pub type ImportNote = Cow<'static, str>;
 
 /// Something that could not be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedEntry {
     /// Where.
-    pub place: Place,
+    pub place: SourceLine,
     /// Whose, where that is known.
     pub user: Option<String>,
     /// Why. Never quotes a secret.
@@ -106,18 +106,18 @@ pub struct Refused {
 
 /// What a file holds.
 #[derive(Clone, Debug, Default)]
-pub struct Parsed {
+pub struct ParsedSource {
     /// Devices, in the order of the file.
-    pub items: Vec<Item>,
+    pub items: Vec<ImportedDevice>,
     /// The rest.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RefusedEntry>,
 }
 
-impl Parsed {
+impl ParsedSource {
     /// Nothing of a file is taken, for one reason.
     fn nothing(file: Arc<str>, user: Option<&str>, reason: String) -> Self {
-        let refused = Refused {
-            place: Place { file, line: 1 },
+        let refused = RefusedEntry {
+            place: SourceLine { file, line: 1 },
             user: user.map(str::to_owned),
             reason,
         };
@@ -169,18 +169,18 @@ fn number(text: &str) -> Option<u64> {
 fn lines<'t>(
     bytes: &'t [u8],
     file: &Arc<str>,
-    refused: &mut Vec<Refused>,
-) -> Vec<(Place, &'t str)> {
+    refused: &mut Vec<RefusedEntry>,
+) -> Vec<(SourceLine, &'t str)> {
     let mut found = Vec::new();
     for (position, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        let place = Place {
+        let place = SourceLine {
             file: file.clone(),
             line: position + 1,
         };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         match std::str::from_utf8(line) {
             Ok(text) if !text.contains('\0') => found.push((place, text)),
-            _ => refused.push(Refused {
+            _ => refused.push(RefusedEntry {
                 place,
                 user: None,
                 reason: "is not text (UTF-8)".to_owned(),

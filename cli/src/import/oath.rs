@@ -15,8 +15,8 @@ use twofactor_core::secret::Secret;
 use zeroize::Zeroizing;
 
 use super::{
-    Item, Moment, Parsed, Place, Refused, Token, content, counter, digits, interval, lines, number,
-    secret,
+    ImportMoment, ImportedDevice, ImportedToken, ParsedSource, RefusedEntry, SourceLine, content,
+    counter, digits, interval, lines, number, secret,
 };
 
 /// What a device from there is called.
@@ -30,13 +30,13 @@ const LATELY: u64 = 3;
 const PIN: &str = "the PIN in front of the code is not taken over: the code alone is asked for, after the password";
 
 /// Reads a whole file.
-pub fn parse(bytes: &[u8], file: &str, moment: Moment) -> Parsed {
+pub fn parse(bytes: &[u8], file: &str, moment: ImportMoment) -> ParsedSource {
     let file: Arc<str> = file.into();
     let bytes = match content(bytes) {
         Ok(bytes) => bytes,
-        Err(reason) => return Parsed::nothing(file, None, reason),
+        Err(reason) => return ParsedSource::nothing(file, None, reason),
     };
-    let mut parsed = Parsed::default();
+    let mut parsed = ParsedSource::default();
     for (place, text) in lines(bytes, &file, &mut parsed.refused) {
         let text = text.trim_matches([' ', '\t']);
         if text.is_empty() || text.starts_with('#') {
@@ -45,7 +45,7 @@ pub fn parse(bytes: &[u8], file: &str, moment: Moment) -> Parsed {
         let user = text.split_ascii_whitespace().nth(1).map(str::to_owned);
         match line(text, place.clone(), moment) {
             Ok(item) => parsed.items.push(item),
-            Err(reason) => parsed.refused.push(Refused {
+            Err(reason) => parsed.refused.push(RefusedEntry {
                 place,
                 user,
                 reason,
@@ -55,7 +55,7 @@ pub fn parse(bytes: &[u8], file: &str, moment: Moment) -> Parsed {
     parsed
 }
 
-fn line(text: &str, place: Place, moment: Moment) -> Result<Item, String> {
+fn line(text: &str, place: SourceLine, moment: ImportMoment) -> Result<ImportedDevice, String> {
     let mut fields = text.split_ascii_whitespace();
     let mut field = |name: &str| fields.next().ok_or_else(|| format!("has no {name}"));
     let (kind, digits) = kind(field("type")?)?;
@@ -88,11 +88,11 @@ fn line(text: &str, place: Place, moment: Moment) -> Result<Item, String> {
         "-" | "+" => Vec::new(),
         _ => vec![PIN.into()],
     };
-    Ok(Item {
+    Ok(ImportedDevice {
         place,
         user,
         name: NAME.to_owned(),
-        token: Token {
+        token: ImportedToken {
             kind,
             algorithm: Algorithm::Sha1,
             digits,
@@ -161,7 +161,7 @@ fn after_last(
     digits: Digits,
     interval: Interval,
     last: &str,
-    moment: Moment,
+    moment: ImportMoment,
 ) -> u64 {
     let totp = Totp::new(secret, Algorithm::Sha1, digits, interval);
     let now = interval.step(moment.now);

@@ -7,8 +7,8 @@ use twofactor_core::device::Kind;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use zeroize::Zeroizing;
 
-use super::base32::{self, Lookalikes};
-use super::{Note, Token, counter, digits, interval, number, secret};
+use super::base32::{self, LookalikeDigits};
+use super::{ImportNote, ImportedToken, counter, digits, interval, number, secret};
 
 /// What people take for the name of a parameter that changes the codes, and the name.
 const MISSPELT: [(&str, &str); 5] = [
@@ -23,9 +23,9 @@ const REPEATED: usize = 12;
 
 /// A device, and what its label says.
 #[derive(Debug)]
-pub struct Labelled {
+pub struct LabelledToken {
     /// The device.
-    pub token: Token,
+    pub token: ImportedToken,
     /// Whose code it is.
     pub account: String,
     /// Who asks for it; may be empty.
@@ -33,17 +33,18 @@ pub struct Labelled {
     /// The first counter to use; 0 for TOTP.
     pub next: u64,
     /// What the administrator should know.
-    pub notes: Vec<Note>,
+    pub notes: Vec<ImportNote>,
 }
 
 /// Reads what follows `otpauth://`.
-pub fn read(rest: &str) -> Result<Labelled, String> {
+pub fn read(rest: &str) -> Result<LabelledToken, String> {
     let (path, query) = rest.split_once('?').ok_or("has no parameters")?;
     let (kind, label) = path.split_once('/').unwrap_or((path, ""));
     let (prefix, account) = parts(label)?;
-    let found = Parameters::read(query)?;
+    let found = UriParameters::read(query)?;
     let encoded = found.secret.as_ref().ok_or("has no secret")?;
-    let bytes = base32::decode(encoded, Lookalikes::Refuse).ok_or("the secret is not base32")?;
+    let bytes =
+        base32::decode(encoded, LookalikeDigits::Refuse).ok_or("the secret is not base32")?;
     let secret = secret(bytes)?;
     let (kind, next) = match kind.to_ascii_lowercase().as_str() {
         "totp" => {
@@ -55,8 +56,8 @@ pub fn read(rest: &str) -> Result<Labelled, String> {
     };
     let notes = found.notes();
     let issuer = found.issuer.as_deref().map(|issuer| issuer.trim());
-    Ok(Labelled {
-        token: Token {
+    Ok(LabelledToken {
+        token: ImportedToken {
             kind,
             algorithm: found.algorithm.unwrap_or(Algorithm::Sha1),
             digits: found.digits.map_or(Ok(Digits::SIX), digits)?,
@@ -88,7 +89,7 @@ fn own(text: &str) -> Zeroizing<String> {
 }
 
 #[derive(Default)]
-struct Parameters {
+struct UriParameters {
     secret: Option<Zeroizing<String>>,
     issuer: Option<Zeroizing<String>>,
     algorithm: Option<Algorithm>,
@@ -99,7 +100,7 @@ struct Parameters {
     unknown: BTreeSet<String>,
 }
 
-impl Parameters {
+impl UriParameters {
     fn read(query: &str) -> Result<Self, String> {
         let mut found = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -150,7 +151,7 @@ impl Parameters {
         Ok(())
     }
 
-    fn notes(&self) -> Vec<Note> {
+    fn notes(&self) -> Vec<ImportNote> {
         let names: Vec<&str> = self.unknown.iter().map(String::as_str).collect();
         if names.is_empty() {
             Vec::new()

@@ -8,31 +8,31 @@ use std::str::FromStr;
 
 /// A path with `~`, `${HOME}`, `${USER}`, `%h` and `%u` in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(Vec<Part>);
+pub struct PathPattern(Vec<PatternPart>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum PatternPart {
     Text(String),
     Home,
     User,
 }
 
 /// Spellings, and what they stand for. The longest first.
-const SHORTHANDS: [(&str, Part); 4] = [
-    ("${HOME}", Part::Home),
-    ("${USER}", Part::User),
-    ("%h", Part::Home),
-    ("%u", Part::User),
+const SHORTHANDS: [(&str, PatternPart); 4] = [
+    ("${HOME}", PatternPart::Home),
+    ("${USER}", PatternPart::User),
+    ("%h", PatternPart::Home),
+    ("%u", PatternPart::User),
 ];
 
-impl FromStr for Pattern {
+impl FromStr for PathPattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         if let Some(after) = rest.strip_prefix('~') {
-            parts.push(Part::Home);
+            parts.push(PatternPart::Home);
             rest = after;
         }
         let mut plain = String::new();
@@ -41,7 +41,7 @@ impl FromStr for Pattern {
                 .iter()
                 .find_map(|(spelling, part)| Some((rest.strip_prefix(spelling)?, part)));
             if let Some((after, part)) = found {
-                parts.push(Part::Text(std::mem::take(&mut plain)));
+                parts.push(PatternPart::Text(std::mem::take(&mut plain)));
                 parts.push(part.clone());
                 rest = after;
                 continue;
@@ -54,14 +54,18 @@ impl FromStr for Pattern {
             plain.push(letter);
             rest = rest.get(letter.len_utf8()..).unwrap_or_default();
         }
-        parts.push(Part::Text(plain));
-        parts.retain(|part| *part != Part::Text(String::new()));
+        parts.push(PatternPart::Text(plain));
+        parts.retain(|part| *part != PatternPart::Text(String::new()));
         let absolute = match parts.first() {
-            Some(Part::Text(text)) => text.starts_with('/'),
-            Some(Part::Home) => true,
-            Some(Part::User) | None => false,
+            Some(PatternPart::Text(text)) => text.starts_with('/'),
+            Some(PatternPart::Home) => true,
+            Some(PatternPart::User) | None => false,
         };
-        match absolute && parts.iter().any(|part| !matches!(part, Part::Text(_))) {
+        match absolute
+            && parts
+                .iter()
+                .any(|part| !matches!(part, PatternPart::Text(_)))
+        {
             true => Ok(Self(parts)),
             false => Err(
                 "a path that begins with / or ~ and names the user or the home directory is needed"
@@ -71,7 +75,7 @@ impl FromStr for Pattern {
     }
 }
 
-impl Pattern {
+impl PathPattern {
     /// The file of one user. `None` where name or home directory would lead elsewhere.
     pub fn path(&self, user: &str, home: &Path) -> Option<PathBuf> {
         let safe = !user.contains('/') && ![".", "..", ""].contains(&user) && home.is_absolute();
@@ -81,9 +85,9 @@ impl Pattern {
         let mut path = OsString::new();
         for part in &self.0 {
             match part {
-                Part::Text(text) => path.push(text),
-                Part::User => path.push(user),
-                Part::Home => {
+                PatternPart::Text(text) => path.push(text),
+                PatternPart::User => path.push(user),
+                PatternPart::Home => {
                     let bytes = home.as_os_str().as_bytes();
                     let bytes = bytes.strip_suffix(b"/").unwrap_or(bytes);
                     path.push(std::ffi::OsStr::from_bytes(bytes));
@@ -115,11 +119,11 @@ mod tests {
             ("/srv${HOME}/${USER}", "/srv/home/alice/alice"),
             ("/a~b/%u", "/a~b/alice"),
         ] {
-            let pattern: Pattern = pattern.parse().unwrap();
+            let pattern: PathPattern = pattern.parse().unwrap();
             let found = pattern.path("alice", Path::new("/home/alice")).unwrap();
             assert_eq!(found, Path::new(path));
         }
-        let pattern: Pattern = "~/x".parse().unwrap();
+        let pattern: PathPattern = "~/x".parse().unwrap();
         assert_eq!(
             pattern.path("root", Path::new("/")).unwrap(),
             Path::new("/x")
@@ -139,13 +143,13 @@ mod tests {
             "/%%u",
             "${home}/x",
         ] {
-            assert!(bad.parse::<Pattern>().is_err(), "{bad}");
+            assert!(bad.parse::<PathPattern>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_name_cannot_lead_elsewhere() {
-        let pattern: Pattern = "/var/${USER}/ga".parse().unwrap();
+        let pattern: PathPattern = "/var/${USER}/ga".parse().unwrap();
         for user in ["", ".", "..", "a/b", "../root"] {
             assert_eq!(pattern.path(user, Path::new("/home/x")), None, "{user}");
         }

@@ -9,20 +9,20 @@ use twofactor_core::record::Record;
 use twofactor_core::recovery::{CodeForm, RecoverySet, hash, same};
 use twofactor_core::state::{DeviceState, State};
 
-use super::{Item, Moment, Note, Place};
+use super::{ImportMoment, ImportNote, ImportedDevice, SourceLine};
 use crate::device_info::DeviceInfo;
 use crate::error::Failure;
 
 /// Whether a device may take the place of another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Existing {
+pub enum ExistingDevices {
     /// What is there stays.
     Keep,
     /// `--replace`.
     Replace,
 }
 
-impl Existing {
+impl ExistingDevices {
     /// Reads `--replace`.
     pub const fn new(replace: &bool) -> Self {
         match replace {
@@ -34,7 +34,7 @@ impl Existing {
 
 /// What becomes of one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum ImportResult {
     /// A new device.
     Taken,
     /// It takes the place of a device.
@@ -47,9 +47,9 @@ pub enum Fate {
 
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct ImportRow {
     /// Where it comes from.
-    pub place: Place,
+    pub place: SourceLine,
     /// Whose it is, where that is known.
     pub user: Option<String>,
     /// What the device is called.
@@ -57,22 +57,22 @@ pub struct Row {
     /// Kind and settings.
     pub settings: Option<String>,
     /// What becomes of it.
-    pub fate: Fate,
+    pub fate: ImportResult,
     /// Scratch codes that go on working.
     pub scratch_codes: usize,
     /// What the administrator should know.
-    pub notes: Vec<Note>,
+    pub notes: Vec<ImportNote>,
 }
 
-impl Row {
+impl ImportRow {
     /// Something that is not taken.
-    pub fn refused(place: Place, user: Option<String>, reason: impl Into<String>) -> Self {
+    pub fn refused(place: SourceLine, user: Option<String>, reason: impl Into<String>) -> Self {
         Self {
             place,
             user,
             device: None,
             settings: None,
-            fate: Fate::Refused(reason.into()),
+            fate: ImportResult::Refused(reason.into()),
             scratch_codes: 0,
             notes: Vec::new(),
         }
@@ -80,30 +80,30 @@ impl Row {
 
     /// Whether it changes the record.
     pub const fn changes(&self) -> bool {
-        matches!(self.fate, Fate::Taken | Fate::Replaced)
+        matches!(self.fate, ImportResult::Taken | ImportResult::Replaced)
     }
 }
 
 /// A user's record on its way to what it will be.
-pub struct Draft {
+pub struct RecordDraft {
     /// As it would be now.
     pub record: Record,
     /// The state of the devices that were added.
     pub entries: Vec<DeviceState>,
     before: Option<State>,
-    existing: Existing,
-    moment: Moment,
+    existing: ExistingDevices,
+    moment: ImportMoment,
     /// How often a name was asked for.
     wished: BTreeMap<String, usize>,
 }
 
-impl Draft {
+impl RecordDraft {
     /// Begins with what there is.
     pub fn new(
         account: &Account,
         kept: Option<(Record, State)>,
-        existing: Existing,
-        moment: Moment,
+        existing: ExistingDevices,
+        moment: ImportMoment,
     ) -> Self {
         let (record, before) = kept.unzip();
         let none = || Record::new(account.name.clone(), account.uid);
@@ -121,7 +121,7 @@ impl Draft {
     ///
     /// # Errors
     /// When the kernel gives no randomness.
-    pub fn take(&mut self, item: &Item) -> Result<Vec<Row>, Failure> {
+    pub fn take(&mut self, item: &ImportedDevice) -> Result<Vec<ImportRow>, Failure> {
         let name = self.wished_name(&item.name)?;
         let device = Device {
             id: Id::generate().map_err(Failure::system)?,
@@ -132,12 +132,12 @@ impl Draft {
             secret: item.token.secret.clone(),
             created: self.moment.now,
         };
-        let mut row = Row {
+        let mut row = ImportRow {
             place: item.place.clone(),
             user: Some(self.record.user.clone()),
             device: Some(device.name.to_string()),
             settings: Some(DeviceInfo::new(&device, None).settings()),
-            fate: Fate::Taken,
+            fate: ImportResult::Taken,
             scratch_codes: 0,
             notes: item.notes.clone(),
         };
@@ -153,7 +153,11 @@ impl Draft {
         if row.changes() {
             match self.scratch_codes(item)? {
                 Ok(count) => row.scratch_codes = count,
-                Err(why) => rows.push(Row::refused(item.place.clone(), row.user.clone(), why)),
+                Err(why) => rows.push(ImportRow::refused(
+                    item.place.clone(),
+                    row.user.clone(),
+                    why,
+                )),
             }
         } else {
             row.notes.clear();
@@ -180,7 +184,7 @@ impl Draft {
         mut device: Device,
         mut entry: DeviceState,
         shown: &mut Option<String>,
-    ) -> Fate {
+    ) -> ImportResult {
         let added = |id: Id, entries: &[DeviceState]| entries.iter().any(|entry| entry.id == id);
         let twin = self
             .record
@@ -195,28 +199,28 @@ impl Draft {
         let found = twin.or(namesake);
         let Some(old) = found.and_then(|position| self.record.devices.get_mut(position)) else {
             if self.record.devices.len() >= MAX_DEVICES {
-                return Fate::Refused(format!(
+                return ImportResult::Refused(format!(
                     "{} has {MAX_DEVICES} devices, and nobody can have more",
                     self.record.user
                 ));
             }
             self.record.enroll(device);
             self.entries.push(entry);
-            return Fate::Taken;
+            return ImportResult::Taken;
         };
         *shown = Some(old.name.to_string());
         match (twin.is_some(), self.existing) {
-            (true, Existing::Keep) => Fate::Present,
-            (true, _) if added(old.id, &self.entries) => Fate::Present,
-            (false, _) if added(old.id, &self.entries) => Fate::Refused(format!(
+            (true, ExistingDevices::Keep) => ImportResult::Present,
+            (true, _) if added(old.id, &self.entries) => ImportResult::Present,
+            (false, _) if added(old.id, &self.entries) => ImportResult::Refused(format!(
                 "another device of this import is called {}",
                 old.name
             )),
-            (false, Existing::Keep) => Fate::Refused(format!(
+            (false, ExistingDevices::Keep) => ImportResult::Refused(format!(
                 "{} has another device called {}; --replace puts this one in its place",
                 self.record.user, old.name
             )),
-            (is_twin, Existing::Replace) => {
+            (is_twin, ExistingDevices::Replace) => {
                 if is_twin {
                     // The same key was used here since: what was used here stays used.
                     let used = self.before.as_ref().and_then(|state| state.device(old.id));
@@ -225,13 +229,16 @@ impl Draft {
                 device.name = old.name.clone();
                 *old = device;
                 self.entries.push(entry);
-                Fate::Replaced
+                ImportResult::Replaced
             }
         }
     }
 
     /// Keeps the scratch codes of an item usable. How many, or why none.
-    fn scratch_codes(&mut self, item: &Item) -> Result<Result<usize, &'static str>, Failure> {
+    fn scratch_codes(
+        &mut self,
+        item: &ImportedDevice,
+    ) -> Result<Result<usize, &'static str>, Failure> {
         if item.scratch.is_empty() {
             return Ok(Ok(0));
         }
@@ -241,7 +248,7 @@ impl Draft {
                 "the scratch codes are not taken: the user has recovery codes, which are stronger",
             ));
         }
-        if old.is_some() && self.existing == Existing::Keep {
+        if old.is_some() && self.existing == ExistingDevices::Keep {
             return Ok(Err("the scratch codes are not taken: the user has others"));
         }
         // One that was used here since an earlier import is still unused in the file.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::Note;
-use super::plan::{Fate, Row};
+use super::ImportNote;
+use super::plan::{ImportResult, ImportRow};
 use crate::impact::names;
 use crate::output::{Report, table};
 use crate::text::{count, plain};
@@ -17,7 +17,7 @@ const LISTED: usize = 50;
 
 /// Whether it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum ImportStage {
     /// Only looked at.
     Planned,
     /// Stored.
@@ -26,7 +26,7 @@ pub enum Stage {
 
 /// The report of an import.
 #[derive(Serialize)]
-pub struct Imported {
+pub struct ImportReport {
     /// `google-authenticator`, `users-oath` or `uri`.
     pub format: &'static str,
     /// Nothing was stored.
@@ -35,14 +35,14 @@ pub struct Imported {
     replaced: usize,
     already_there: usize,
     refused: usize,
-    items: Vec<Line>,
+    items: Vec<ReportItem>,
     /// Directories whose users were not looked at, since they list none.
     pub unlisted: Vec<String>,
 }
 
 /// One device or one refusal.
 #[derive(Serialize)]
-struct Line {
+struct ReportItem {
     file: String,
     line: usize,
     user: Option<String>,
@@ -51,21 +51,22 @@ struct Line {
     result: &'static str,
     reason: Option<String>,
     scratch_codes: usize,
-    notes: Vec<Note>,
+    notes: Vec<ImportNote>,
 }
 
-impl Imported {
+impl ImportReport {
     /// Sums up.
-    pub fn new(format: &'static str, stage: Stage, rows: Vec<Row>) -> Self {
-        let sum = |fate: fn(&Fate) -> bool| rows.iter().filter(|row| fate(&row.fate)).count();
+    pub fn new(format: &'static str, stage: ImportStage, rows: Vec<ImportRow>) -> Self {
+        let sum =
+            |fate: fn(&ImportResult) -> bool| rows.iter().filter(|row| fate(&row.fate)).count();
         Self {
             format,
-            dry_run: stage == Stage::Planned,
-            taken: sum(|fate| *fate == Fate::Taken),
-            replaced: sum(|fate| *fate == Fate::Replaced),
-            already_there: sum(|fate| *fate == Fate::Present),
-            refused: sum(|fate| matches!(fate, Fate::Refused(_))),
-            items: rows.into_iter().map(Line::new).collect(),
+            dry_run: stage == ImportStage::Planned,
+            taken: sum(|fate| *fate == ImportResult::Taken),
+            replaced: sum(|fate| *fate == ImportResult::Replaced),
+            already_there: sum(|fate| *fate == ImportResult::Present),
+            refused: sum(|fate| matches!(fate, ImportResult::Refused(_))),
+            items: rows.into_iter().map(ReportItem::new).collect(),
             unlisted: Vec::new(),
         }
     }
@@ -81,7 +82,7 @@ impl Imported {
     }
 
     fn devices(&self) -> String {
-        let devices: Vec<&Line> = self
+        let devices: Vec<&ReportItem> = self
             .items
             .iter()
             .filter(|line| line.result != "refused")
@@ -109,9 +110,9 @@ impl Imported {
 
     fn refusals(&self) -> String {
         let refused = self.items.iter().filter(|line| line.result == "refused");
-        let mut refused: Vec<&Line> = refused.collect();
+        let mut refused: Vec<&ReportItem> = refused.collect();
         refused.sort_by_key(|line| (&line.file, line.line));
-        let lines: String = refused.into_iter().map(Line::refusal).collect();
+        let lines: String = refused.into_iter().map(ReportItem::refusal).collect();
         match lines.is_empty() {
             true => lines,
             false => format!("Not taken:\n{lines}\n"),
@@ -153,7 +154,7 @@ impl Imported {
     }
 }
 
-impl Report for Imported {
+impl Report for ImportReport {
     fn text(&self) -> Zeroizing<String> {
         let did = match self.dry_run {
             true => "To be imported",
@@ -192,13 +193,13 @@ pub fn unlisted(directories: &[String]) -> String {
     }
 }
 
-impl Line {
-    fn new(row: Row) -> Self {
+impl ReportItem {
+    fn new(row: ImportRow) -> Self {
         let (result, reason) = match row.fate {
-            Fate::Taken => ("taken", None),
-            Fate::Replaced => ("replaced", None),
-            Fate::Present => ("already there", None),
-            Fate::Refused(reason) => ("refused", Some(reason)),
+            ImportResult::Taken => ("taken", None),
+            ImportResult::Replaced => ("replaced", None),
+            ImportResult::Present => ("already there", None),
+            ImportResult::Refused(reason) => ("refused", Some(reason)),
         };
         Self {
             file: row.place.file.to_string(),

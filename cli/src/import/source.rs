@@ -19,7 +19,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// Why a file is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unread {
+pub enum UnreadableSource {
     /// A system call failed.
     System(Errno),
     /// It is a link, a directory, a FIFO or a device.
@@ -32,14 +32,14 @@ pub enum Unread {
     TooLarge(usize),
 }
 
-impl Unread {
+impl UnreadableSource {
     /// Whether there is no such file.
     pub const fn is_missing(self) -> bool {
         matches!(self, Self::System(Errno::NOENT | Errno::NOTDIR))
     }
 }
 
-impl fmt::Display for Unread {
+impl fmt::Display for UnreadableSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System(errno) => write!(f, "cannot be read: {errno}"),
@@ -54,7 +54,7 @@ impl fmt::Display for Unread {
 }
 
 /// What a file holds.
-pub struct Content {
+pub struct SourceContent {
     /// All of it.
     pub bytes: Zeroizing<Vec<u8>>,
     /// Whether others than its owner can read it.
@@ -62,7 +62,7 @@ pub struct Content {
 }
 
 /// Reads a regular file of root's or of one of `owners`, without following a link at its end.
-pub fn read(path: &Path, owners: &[u32], limit: usize) -> Result<Content, Unread> {
+pub fn read(path: &Path, owners: &[u32], limit: usize) -> Result<SourceContent, UnreadableSource> {
     // A FIFO without a writer must not stop an import, nor a terminal take it over.
     let flags =
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -71,34 +71,41 @@ pub fn read(path: &Path, owners: &[u32], limit: usize) -> Result<Content, Unread
     let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
     match () {
         () if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
-            return Err(Unread::NotRegular);
+            return Err(UnreadableSource::NotRegular);
         }
         () if stat.st_uid != 0 && !owners.contains(&stat.st_uid) => {
-            return Err(Unread::Owner(stat.st_uid));
+            return Err(UnreadableSource::Owner(stat.st_uid));
         }
-        () if stat.st_mode & 0o022 != 0 => return Err(Unread::Writable(stat.st_mode)),
-        () if size > limit => return Err(Unread::TooLarge(limit)),
+        () if stat.st_mode & 0o022 != 0 => return Err(UnreadableSource::Writable(stat.st_mode)),
+        () if size > limit => return Err(UnreadableSource::TooLarge(limit)),
         () => {}
     }
-    Ok(Content {
+    Ok(SourceContent {
         bytes: all(File::from(fd), size, limit)?,
         shared: stat.st_mode & 0o044 != 0,
     })
 }
 
 /// Reads a stream, such as standard input, to its end.
-pub fn read_stream(stream: impl Read, limit: usize) -> Result<Zeroizing<Vec<u8>>, Unread> {
+pub fn read_stream(
+    stream: impl Read,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, UnreadableSource> {
     all(stream, CHUNK, limit)
 }
 
 /// At most `limit` bytes. The buffer is replaced, not grown, so that no copy of a secret stays behind.
-fn all(mut stream: impl Read, expected: usize, limit: usize) -> Result<Zeroizing<Vec<u8>>, Unread> {
+fn all(
+    mut stream: impl Read,
+    expected: usize,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, UnreadableSource> {
     let mut buffer = Zeroizing::new(vec![0; expected.min(limit) + 1]);
     let mut filled = 0;
     loop {
         if filled == buffer.len() {
             if filled > limit {
-                return Err(Unread::TooLarge(limit));
+                return Err(UnreadableSource::TooLarge(limit));
             }
             let mut larger = Zeroizing::new(vec![0; (2 * filled).min(limit + 1)]);
             larger
@@ -112,24 +119,24 @@ fn all(mut stream: impl Read, expected: usize, limit: usize) -> Result<Zeroizing
             Ok(count) => filled += count,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => {
-                return Err(Unread::System(
+                return Err(UnreadableSource::System(
                     Errno::from_io_error(&error).unwrap_or(Errno::IO),
                 ));
             }
         }
     }
     if filled > limit {
-        return Err(Unread::TooLarge(limit));
+        return Err(UnreadableSource::TooLarge(limit));
     }
     buffer.truncate(filled);
     Ok(buffer)
 }
 
-fn failed(errno: Errno) -> Unread {
+fn failed(errno: Errno) -> UnreadableSource {
     match errno {
         // What O_NOFOLLOW makes of a link, and O_NONBLOCK of a socket.
-        Errno::LOOP | Errno::NXIO => Unread::NotRegular,
-        errno => Unread::System(errno),
+        Errno::LOOP | Errno::NXIO => UnreadableSource::NotRegular,
+        errno => UnreadableSource::System(errno),
     }
 }
 
@@ -139,23 +146,23 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::PathBuf;
 
-    use crate::scratch::Scratch;
+    use crate::scratch::ScratchDirectory;
 
-    fn made(scratch: &Scratch, name: &str, content: &[u8], mode: u32) -> PathBuf {
+    fn made(scratch: &ScratchDirectory, name: &str, content: &[u8], mode: u32) -> PathBuf {
         let path = scratch.join(name);
         std::fs::write(&path, content).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
         path
     }
 
-    fn why(path: &Path, limit: usize) -> Unread {
+    fn why(path: &Path, limit: usize) -> UnreadableSource {
         let own = rustix::process::geteuid().as_raw();
         read(path, &[own], limit).err().unwrap()
     }
 
     #[test]
     fn only_regular_closed_files_within_the_limit_are_read() {
-        let scratch = Scratch::new();
+        let scratch = ScratchDirectory::new();
         let file = made(&scratch, "file", b"secret", 0o600);
         let own = rustix::process::geteuid().as_raw();
         let content = read(&file, &[own], 6).unwrap();
@@ -163,20 +170,23 @@ mod tests {
             (content.bytes.as_slice(), content.shared),
             (&b"secret"[..], false)
         );
-        assert_eq!(why(&file, 5), Unread::TooLarge(5));
+        assert_eq!(why(&file, 5), UnreadableSource::TooLarge(5));
         let link = scratch.join("link");
         symlink(&file, &link).unwrap();
-        assert_eq!(why(&link, 100), Unread::NotRegular);
+        assert_eq!(why(&link, 100), UnreadableSource::NotRegular);
         let fifo = scratch.join("fifo");
         rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
-        assert_eq!(why(&fifo, 100), Unread::NotRegular);
-        assert_eq!(why(scratch.path(), 1 << 20), Unread::NotRegular);
-        assert_eq!(why(Path::new("/dev/zero"), 100), Unread::NotRegular);
+        assert_eq!(why(&fifo, 100), UnreadableSource::NotRegular);
+        assert_eq!(why(scratch.path(), 1 << 20), UnreadableSource::NotRegular);
+        assert_eq!(
+            why(Path::new("/dev/zero"), 100),
+            UnreadableSource::NotRegular
+        );
         assert!(why(&scratch.join("none"), 100).is_missing());
         assert!(why(&file.join("below"), 100).is_missing());
         assert_eq!(
             why(&made(&scratch, "open", b"", 0o620), 9),
-            Unread::Writable(0o100_620)
+            UnreadableSource::Writable(0o100_620)
         );
         assert!(
             read(&made(&scratch, "seen", b"", 0o644), &[own], 9)
@@ -195,7 +205,7 @@ mod tests {
         let limit = 2 * CHUNK;
         assert_eq!(
             read_stream(endless, limit).unwrap_err(),
-            Unread::TooLarge(limit)
+            UnreadableSource::TooLarge(limit)
         );
     }
 }

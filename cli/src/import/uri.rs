@@ -4,9 +4,12 @@
 
 use std::sync::Arc;
 
-use super::migration::{self, Exports, Part};
-use super::otpauth::{self, Labelled};
-use super::{Item, Moment, Parsed, Place, Refused, content, device_name, lines};
+use super::migration::{self, ExportPart, ExportProgress};
+use super::otpauth::{self, LabelledToken};
+use super::{
+    ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, SourceLine, content, device_name,
+    lines,
+};
 
 /// What a device is called whose URI names nothing.
 pub const NAME: &str = "app";
@@ -14,14 +17,14 @@ pub const NAME: &str = "app";
 const LONGEST: usize = 64 * 1024;
 
 /// Reads a whole file.
-pub fn parse(bytes: &[u8], file: &str, _: Moment) -> Parsed {
+pub fn parse(bytes: &[u8], file: &str, _: ImportMoment) -> ParsedSource {
     let file: Arc<str> = file.into();
     let bytes = match content(bytes) {
         Ok(bytes) => bytes,
-        Err(reason) => return Parsed::nothing(file, None, reason),
+        Err(reason) => return ParsedSource::nothing(file, None, reason),
     };
-    let mut parsed = Parsed::default();
-    let mut exports = Exports::default();
+    let mut parsed = ParsedSource::default();
+    let mut exports = ExportProgress::default();
     for (place, text) in lines(bytes, &file, &mut parsed.refused) {
         let text = text.trim();
         if text.is_empty() || text.starts_with('#') {
@@ -32,7 +35,7 @@ pub fn parse(bytes: &[u8], file: &str, _: Moment) -> Parsed {
         for found in found {
             match found {
                 Ok(labelled) => parsed.items.push(item(labelled, place.clone())),
-                Err(reason) => parsed.refused.push(Refused {
+                Err(reason) => parsed.refused.push(RefusedEntry {
                     place: place.clone(),
                     user: None,
                     reason,
@@ -51,12 +54,12 @@ pub fn parse(bytes: &[u8], file: &str, _: Moment) -> Parsed {
     parsed
 }
 
-fn item(found: Labelled, place: Place) -> Item {
+fn item(found: LabelledToken, place: SourceLine) -> ImportedDevice {
     let named_after = match found.issuer.is_empty() {
         true => &found.account,
         false => &found.issuer,
     };
-    Item {
+    ImportedDevice {
         place,
         name: device_name(named_after, NAME),
         user: found.account,
@@ -68,7 +71,7 @@ fn item(found: Labelled, place: Place) -> Item {
     }
 }
 
-fn line(text: &str) -> (Vec<Result<Labelled, String>>, Option<Part>) {
+fn line(text: &str) -> (Vec<Result<LabelledToken, String>>, Option<ExportPart>) {
     let only = |found| (vec![found], None);
     if text.len() > LONGEST {
         return only(Err("is longer than any URI of a device".to_owned()));

@@ -34,7 +34,7 @@ pub struct FileTexts {
 /// How far the latest setup came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Progress {
+pub enum SetupProgress {
     /// It was begun.
     Begun,
     /// All of it is done.
@@ -44,10 +44,10 @@ pub enum Progress {
 /// The note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Journal {
+pub struct SetupJournal {
     version: u32,
     /// How far the latest setup came.
-    pub progress: Progress,
+    pub progress: SetupProgress,
     /// The files, in the order in which they are written.
     pub files: Vec<FileTexts>,
 }
@@ -65,7 +65,7 @@ pub struct FileChange {
 
 /// What stands in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum FileStanding {
     /// What stood there before the latest setup.
     Before,
     /// What setup leaves.
@@ -76,16 +76,16 @@ pub enum Standing {
 
 impl FileTexts {
     /// Tells which of the texts this is. Where setup changes nothing, it is what setup leaves.
-    pub fn standing(&self, now: Option<&str>) -> Standing {
+    pub fn standing(&self, now: Option<&str>) -> FileStanding {
         match now {
-            now if now == Some(self.after.as_str()) => Standing::After,
-            now if now == self.previous.as_deref() => Standing::Before,
-            _ => Standing::Other,
+            now if now == Some(self.after.as_str()) => FileStanding::After,
+            now if now == self.previous.as_deref() => FileStanding::Before,
+            _ => FileStanding::Other,
         }
     }
 }
 
-impl Journal {
+impl SetupJournal {
     /// The note of a setup that is about to begin, after earlier ones.
     ///
     /// # Errors
@@ -93,10 +93,10 @@ impl Journal {
     pub fn begin(earlier: Option<&Self>, changes: &[FileChange]) -> Result<Self, Failure> {
         let mut journal = earlier.cloned().unwrap_or_else(|| Self {
             version: VERSION,
-            progress: Progress::Begun,
+            progress: SetupProgress::Begun,
             files: Vec::new(),
         });
-        journal.progress = Progress::Begun;
+        journal.progress = SetupProgress::Begun;
         for file in &mut journal.files {
             file.previous = Some(file.after.clone());
         }
@@ -136,7 +136,7 @@ impl Journal {
                 file.after = previous;
             }
         }
-        self.progress = Progress::Done;
+        self.progress = SetupProgress::Done;
         (!self.files.is_empty()).then_some(self)
     }
 
@@ -205,8 +205,8 @@ mod tests {
         }
     }
 
-    fn begin(earlier: Option<&Journal>, changes: &[FileChange]) -> Journal {
-        Journal::begin(earlier, changes).unwrap()
+    fn begin(earlier: Option<&SetupJournal>, changes: &[FileChange]) -> SetupJournal {
+        SetupJournal::begin(earlier, changes).unwrap()
     }
 
     #[test]
@@ -218,17 +218,17 @@ mod tests {
         let [a, b] = journal.files.as_slice() else {
             panic!("two files")
         };
-        assert_eq!(a.standing(Some("old")), Standing::Before);
-        assert_eq!(a.standing(Some("new")), Standing::After);
-        assert_eq!(a.standing(Some("edited")), Standing::Other);
-        assert_eq!(a.standing(None), Standing::Other);
-        assert_eq!(b.standing(None), Standing::Before);
+        assert_eq!(a.standing(Some("old")), FileStanding::Before);
+        assert_eq!(a.standing(Some("new")), FileStanding::After);
+        assert_eq!(a.standing(Some("edited")), FileStanding::Other);
+        assert_eq!(a.standing(None), FileStanding::Other);
+        assert_eq!(b.standing(None), FileStanding::Before);
     }
 
     #[test]
     fn a_second_setup_remembers_what_was_there_at_first() {
         let mut first = begin(None, &[change("/a", Some("0"), "1")]);
-        first.progress = Progress::Done;
+        first.progress = SetupProgress::Done;
         let second = begin(
             Some(&first),
             &[change("/a", Some("1"), "2"), change("/b", None, "x")],
@@ -264,7 +264,7 @@ mod tests {
     fn a_file_that_was_edited_since_is_not_changed_again() {
         let first = begin(None, &[change("/a", Some("0"), "1")]);
         let again = [change("/a", Some("edited"), "2")];
-        let failure = Journal::begin(Some(&first), &again).unwrap_err();
+        let failure = SetupJournal::begin(Some(&first), &again).unwrap_err();
         assert_eq!(failure.what, "/a is not what the earlier setup left");
     }
 }

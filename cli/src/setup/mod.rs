@@ -21,17 +21,17 @@ use twofactor_core::policy::DEFAULT_POLICY;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_store::Disagreement;
 
-use crate::args::Setup;
+use crate::args::SetupArgs;
 use crate::audit::{self, Event};
-use crate::commands::change::{Danger, PolicyChange, Setting};
+use crate::commands::change::{LockoutGuard, PolicyChange, PolicySetting};
 use crate::commands::switch;
 use crate::context::Context;
 use crate::doctor::preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::error::Failure;
 use crate::interrupt;
-use crate::output::Format;
-use journal::{FileChange, Journal, Progress};
-use plan::{Reach, SetupPlan, SetupScope};
+use crate::output::OutputFormat;
+use journal::{FileChange, SetupJournal, SetupProgress};
+use plan::{SetupPlan, SetupReach, SetupScope};
 use reload::SshdReload;
 use report::SetupReport;
 
@@ -39,7 +39,7 @@ use report::SetupReport;
 ///
 /// # Errors
 /// Whatever keeps it from being done; then everything is as it was before.
-pub fn run(context: &Context, args: &Setup) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     if context.policy_path().as_os_str() != POLICY_FILE
         || context.state_path().as_os_str() != STATE_DIR
     {
@@ -61,7 +61,7 @@ pub fn run(context: &Context, args: &Setup) -> Result<(), Failure> {
         return context.write(&SetupReport::planned(&plan, &policy));
     }
     make_ready(context)?;
-    if !switch::has_device(context, &user)? && context.format == Format::Text {
+    if !switch::has_device(context, &user)? && context.format == OutputFormat::Text {
         switch::offer_device(context, &user)?;
     }
     let (plan, policy) = prepare(context, args, &user)?;
@@ -75,7 +75,7 @@ pub fn run(context: &Context, args: &Setup) -> Result<(), Failure> {
     )?;
     let (journal, reloaded) = apply(context, &plan, &policy, &user)?;
     context.write(&SetupReport::done(&plan, &policy, reloaded))?;
-    if context.format == Format::Json || context.terminal.is_confirmed() {
+    if context.format == OutputFormat::Json || context.terminal.is_confirmed() {
         return Ok(());
     }
     trial::run(context, &plan, &user, &journal)
@@ -85,8 +85,8 @@ pub fn run(context: &Context, args: &Setup) -> Result<(), Failure> {
 /// that was stopped.
 fn make_ready(context: &Context) -> Result<(), Failure> {
     let (store, _) = context.initialize(Disagreement::Refuse)?;
-    if let Some(journal) = Journal::load(context.state_path())?
-        && journal.progress == Progress::Begun
+    if let Some(journal) = SetupJournal::load(context.state_path())?
+        && journal.progress == SetupProgress::Begun
     {
         context
             .terminal
@@ -103,14 +103,14 @@ fn make_ready(context: &Context) -> Result<(), Failure> {
 
 fn prepare(
     context: &Context,
-    args: &Setup,
+    args: &SetupArgs,
     user: &str,
 ) -> Result<(SetupPlan, PolicyChange), Failure> {
     let preview = MachinePreview::look();
     let reach = if args.everywhere {
-        Reach::Everywhere
+        SetupReach::Everywhere
     } else {
-        Reach::Services
+        SetupReach::Services
     };
     let scope = SetupScope {
         services: &args.services,
@@ -118,12 +118,12 @@ fn prepare(
         user,
     };
     let plan = SetupPlan::of(&preview, scope)?;
-    let mut settings = vec![Setting::new("enabled", "true")];
-    if reach == Reach::Everywhere {
-        settings.push(Setting::new("services.default", "true"));
+    let mut settings = vec![PolicySetting::new("enabled", "true")];
+    if reach == SetupReach::Everywhere {
+        settings.push(PolicySetting::new("services.default", "true"));
     }
     settings.extend(switch::switches(&args.services, "true"));
-    let policy = PolicyChange::of_settings(context, &settings, Danger::new(&args.force))?;
+    let policy = PolicyChange::of_settings(context, &settings, LockoutGuard::new(&args.force))?;
     Ok((plan, policy))
 }
 
@@ -155,7 +155,7 @@ fn apply(
     plan: &SetupPlan,
     policy: &PolicyChange,
     user: &str,
-) -> Result<(Journal, Option<SshdReload>), Failure> {
+) -> Result<(SetupJournal, Option<SshdReload>), Failure> {
     let mut changes = plan.changes.clone();
     if !policy.is_idle() {
         changes.push(FileChange {
@@ -164,13 +164,13 @@ fn apply(
             after: policy.edited().to_owned(),
         });
     }
-    let earlier = Journal::load(context.state_path())?;
-    let mut journal = Journal::begin(earlier.as_ref(), &changes)?;
+    let earlier = SetupJournal::load(context.state_path())?;
+    let mut journal = SetupJournal::begin(earlier.as_ref(), &changes)?;
     interrupt::arm()?;
     journal.save(context.state_path())?;
     match make(context, plan, policy, user) {
         Ok(reloaded) => {
-            journal.progress = Progress::Done;
+            journal.progress = SetupProgress::Done;
             match journal.save(context.state_path()) {
                 Ok(()) => Ok((journal, reloaded)),
                 Err(failure) => Err(restore::after(context, journal, failure)),

@@ -25,14 +25,14 @@ pub struct SetupScope<'a> {
     /// Those that were named.
     pub services: &'a [String],
     /// Which PAM files get the module.
-    pub reach: Reach,
+    pub reach: SetupReach,
     /// Who tries it: sshd's settings are those for this user.
     pub user: &'a str,
 }
 
 /// Which PAM files get the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum SetupReach {
     /// Those of the services.
     Services,
     /// What all services share.
@@ -61,7 +61,7 @@ impl SetupPlan {
             services: known(preview, scope.services)?,
             ..Self::default()
         };
-        if scope.reach == Reach::Everywhere {
+        if scope.reach == SetupReach::Everywhere {
             plan.share(preview)?;
         }
         for service in plan.services.clone() {

@@ -210,12 +210,12 @@ fn failed(path: &Path, error: &dyn std::fmt::Display) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scratch::Scratch;
+    use crate::scratch::ScratchDirectory;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     #[test]
     fn a_replaced_file_keeps_its_mode() {
-        let scratch = Scratch::new();
+        let scratch = ScratchDirectory::new();
         let path = scratch.join("file");
         std::fs::write(&path, "old").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn another_text_is_not_replaced() {
-        let scratch = Scratch::new();
+        let scratch = ScratchDirectory::new();
         let path = scratch.join("file");
         std::fs::write(&path, "mine").unwrap();
         assert!(write(&path, Some("old"), "new").is_err());
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_link_is_not_followed() {
-        let scratch = Scratch::new();
+        let scratch = ScratchDirectory::new();
         let (path, target) = (scratch.join("file"), scratch.join("target"));
         std::fs::write(&target, "old").unwrap();
         symlink(&target, &path).unwrap();
@@ -257,6 +257,9 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_no_error() {
-        assert_eq!(read(&Scratch::new().join("nothing")).unwrap(), None);
+        assert_eq!(
+            read(&ScratchDirectory::new().join("nothing")).unwrap(),
+            None
+        );
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::diff;
-use super::journal::Journal;
+use super::journal::SetupJournal;
 use super::plan::SetupPlan;
 use super::reload::SshdReload;
 use crate::commands::change::PolicyChange;
@@ -110,7 +110,7 @@ pub struct UndoReport {
 
 impl UndoReport {
     /// Of `--dry-run`.
-    pub fn planned(journal: &Journal) -> Self {
+    pub fn planned(journal: &SetupJournal) -> Self {
         let files = journal.files.iter();
         Self {
             done: false,
@@ -119,7 +119,7 @@ impl UndoReport {
     }
 
     /// Of an undo that was made.
-    pub fn done(journal: &Journal) -> Self {
+    pub fn done(journal: &SetupJournal) -> Self {
         Self {
             done: true,
             ..Self::planned(journal)

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::journal::{FileTexts, Journal, Standing};
+use super::journal::{FileStanding, FileTexts, SetupJournal};
 use super::{diff, dropin, reload, replace};
 use crate::audit::{self, Event};
 use crate::context::Context;
@@ -14,13 +14,13 @@ pub struct FoundFile<'a> {
     /// What is noted of it.
     pub texts: &'a FileTexts,
     /// Which of the texts it has.
-    pub standing: Standing,
+    pub standing: FileStanding,
     /// Its text.
     pub now: Option<String>,
 }
 
 /// Puts back what a setup has changed that failed, and returns its failure, with what became of the files.
-pub fn after(context: &Context, journal: Journal, failure: Failure) -> Failure {
+pub fn after(context: &Context, journal: SetupJournal, failure: Failure) -> Failure {
     let hint = failure
         .next
         .clone()
@@ -40,7 +40,7 @@ pub fn after(context: &Context, journal: Journal, failure: Failure) -> Failure {
 /// # Errors
 /// A refusal where a file is neither what was there before nor what setup left: that one stays as it is, and so do the
 /// others; a system error when a file cannot be written.
-pub fn put_back(context: &Context, journal: Journal) -> Result<(), Failure> {
+pub fn put_back(context: &Context, journal: SetupJournal) -> Result<(), Failure> {
     let mut found = Vec::new();
     for texts in &journal.files {
         replace::remove_leftover(&texts.path)?;
@@ -59,7 +59,8 @@ pub fn put_back(context: &Context, journal: Journal) -> Result<(), Failure> {
         ..
     } in found.iter().rev()
     {
-        if *standing == Standing::After && file.previous.as_deref() != Some(file.after.as_str()) {
+        if *standing == FileStanding::After && file.previous.as_deref() != Some(file.after.as_str())
+        {
             write(context, &file.path, &file.after, file.previous.as_deref())?;
             sshd |= file.path == Path::new(dropin::PATH);
         }
@@ -71,7 +72,7 @@ pub fn put_back(context: &Context, journal: Journal) -> Result<(), Failure> {
     let state = context.state_path();
     match journal.before_latest() {
         Some(earlier) => earlier.save(state)?,
-        None => Journal::remove(state)?,
+        None => SetupJournal::remove(state)?,
     }
     audit::log(Event::Changed, &[("action", "setup-put-back")]);
     Ok(())
@@ -84,7 +85,7 @@ pub fn put_back(context: &Context, journal: Journal) -> Result<(), Failure> {
 pub fn refuse_edited(context: &Context, files: &[FoundFile<'_>]) -> Result<(), Failure> {
     let mut names = Vec::new();
     for file in files {
-        if file.standing != Standing::Other {
+        if file.standing != FileStanding::Other {
             continue;
         }
         let path = file.texts.path.display().to_string();

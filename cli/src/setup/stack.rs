@@ -34,7 +34,7 @@ pub fn with_code(text: &str, judge: &dyn Fn(&str) -> StackVerdict) -> Result<Str
         .into_iter()
         .flatten()
     {
-        let places = pieces(&base).into_iter().filter(Piece::may_check);
+        let places = pieces(&base).into_iter().filter(StackPiece::may_check);
         for place in places {
             let candidate = insert(&base, place.range.end, AUTH);
             match judge(&candidate) {
@@ -50,7 +50,7 @@ pub fn with_code(text: &str, judge: &dyn Fn(&str) -> StackVerdict) -> Result<Str
 /// Adds the account line before the first one that decides. A file without any is left as it is: those of `other` stand
 /// in for them, and would no longer. `source` gives the text of a file that is taken in.
 pub fn with_account(text: &str, source: &dyn Fn(&str) -> Option<String>) -> String {
-    let decides = |piece: &Piece| match piece.kind.as_str() {
+    let decides = |piece: &StackPiece| match piece.kind.as_str() {
         "account" => !piece.is_nologin(),
         "@include" => piece.words.first().is_some_and(|name| {
             source(name).is_some_and(|text| pieces(&text).iter().any(|one| one.kind == "account"))
@@ -65,7 +65,7 @@ pub fn with_account(text: &str, source: &dyn Fn(&str) -> Option<String>) -> Stri
 
 /// Adds the session line after the lines that all services share; none where there are none.
 pub fn with_session(text: &str) -> String {
-    let shares = |piece: &&Piece| {
+    let shares = |piece: &&StackPiece| {
         matches!(piece.kind.as_str(), "@include" | "session")
             && piece.words.iter().any(|word| word == "common-session")
     };
@@ -116,7 +116,7 @@ fn insert(text: &str, at: usize, line: &str) -> String {
 }
 
 /// A line with all that backslashes join to it.
-struct Piece {
+struct StackPiece {
     range: Range<usize>,
     /// Its first word in small letters, without the dash that excuses a missing module; empty for comments and blanks.
     kind: String,
@@ -124,7 +124,7 @@ struct Piece {
     words: Vec<String>,
 }
 
-impl Piece {
+impl StackPiece {
     fn may_check(&self) -> bool {
         matches!(self.kind.as_str(), "auth" | "@include")
     }
@@ -138,7 +138,7 @@ impl Piece {
     }
 }
 
-fn pieces(text: &str) -> Vec<Piece> {
+fn pieces(text: &str) -> Vec<StackPiece> {
     let (mut pieces, mut start, mut end) = (Vec::new(), 0, 0);
     for line in text.split_inclusive('\n') {
         end += line.len();
@@ -156,12 +156,12 @@ fn pieces(text: &str) -> Vec<Piece> {
     pieces
 }
 
-fn piece(range: Range<usize>, text: &str) -> Piece {
+fn piece(range: Range<usize>, text: &str) -> StackPiece {
     let joined = text.replace("\\\n", " ");
     let code = joined.split('#').next().unwrap_or_default();
     let mut words = code.split_ascii_whitespace().map(str::to_owned);
     let kind = words.next().unwrap_or_default().to_ascii_lowercase();
-    Piece {
+    StackPiece {
         range,
         kind: kind.strip_prefix('-').unwrap_or(&kind).to_owned(),
         words: words.collect(),

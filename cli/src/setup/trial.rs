@@ -3,10 +3,10 @@
 
 use twofactor_store::Store;
 
-use super::journal::Journal;
+use super::journal::SetupJournal;
 use super::plan::SetupPlan;
 use super::restore;
-use crate::accounts::{Accounts, Owner};
+use crate::accounts::{AccountLookup, RecordOwner};
 use crate::commands::{switch, verify};
 use crate::context::Context;
 use crate::error::Failure;
@@ -21,7 +21,7 @@ pub fn run(
     context: &Context,
     plan: &SetupPlan,
     user: &str,
-    journal: &Journal,
+    journal: &SetupJournal,
 ) -> Result<(), Failure> {
     if !context.terminal.is_interactive() {
         return Ok(context.terminal.say(
@@ -29,8 +29,8 @@ pub fn run(
         )?);
     }
     match try_it(context, plan, user) {
-        Ok(Verdict::Works) => Ok(()),
-        Ok(Verdict::Fails) => {
+        Ok(TrialVerdict::Works) => Ok(()),
+        Ok(TrialVerdict::Fails) => {
             restore::put_back(context, journal.clone())?;
             Err(Failure::refused("everything was taken back")
                 .next("To see what is wrong, set it up again and run: twofactor doctor"))
@@ -39,12 +39,12 @@ pub fn run(
     }
 }
 
-enum Verdict {
+enum TrialVerdict {
     Works,
     Fails,
 }
 
-fn try_it(context: &Context, plan: &SetupPlan, user: &str) -> Result<Verdict, Failure> {
+fn try_it(context: &Context, plan: &SetupPlan, user: &str) -> Result<TrialVerdict, Failure> {
     let terminal = &context.terminal;
     if switch::has_device(context, user)? {
         terminal.say(&format!(
@@ -67,15 +67,15 @@ fn try_it(context: &Context, plan: &SetupPlan, user: &str) -> Result<Verdict, Fa
 }
 
 /// Until a right code is given somewhere, or an answer here.
-fn wait(context: &Context) -> Result<Verdict, Failure> {
+fn wait(context: &Context) -> Result<TrialVerdict, Failure> {
     let store = context.existing_store()?;
     let known = uses(&store)?;
     loop {
         if interrupt::answer_is_there()? {
             let answer = context.terminal.answer()?;
             match answer.as_ref().map(|answer| answer.trim()) {
-                Some("y" | "Y" | "yes") => return Ok(Verdict::Works),
-                Some("n" | "N" | "no") | None => return Ok(Verdict::Fails),
+                Some("y" | "Y" | "yes") => return Ok(TrialVerdict::Works),
+                Some("n" | "N" | "no") | None => return Ok(TrialVerdict::Fails),
                 Some(_) => context.terminal.say("y or n\n")?,
             }
         }
@@ -85,7 +85,7 @@ fn wait(context: &Context) -> Result<Verdict, Failure> {
             context
                 .terminal
                 .say(&format!("{user} has given a right code. It works.\n"))?;
-            return Ok(Verdict::Works);
+            return Ok(TrialVerdict::Works);
         }
     }
 }
@@ -93,10 +93,10 @@ fn wait(context: &Context) -> Result<Verdict, Failure> {
 /// What right codes change, for each user.
 fn uses(store: &Store) -> Result<Vec<(String, String)>, Failure> {
     let names = store.users()?;
-    let accounts = Accounts::for_names(names.len());
+    let accounts = AccountLookup::for_names(names.len());
     let mut uses = Vec::new();
     for name in names {
-        let Some(account) = Owner::of(&accounts, store, &name)?.account() else {
+        let Some(account) = RecordOwner::of(&accounts, store, &name)?.account() else {
             continue;
         };
         // One that cannot be read is of no use here, and no reason to stop.

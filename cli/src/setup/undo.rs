@@ -5,13 +5,13 @@ use std::path::Path;
 
 use twofactor_core::policy;
 
-use super::journal::{Journal, Progress, Standing};
+use super::journal::{FileStanding, SetupJournal, SetupProgress};
 use super::report::UndoReport;
 use super::restore::FoundFile;
 use super::{diff, dropin, reload, replace, restore};
-use crate::args::Setup;
+use crate::args::SetupArgs;
 use crate::audit::{self, Event};
-use crate::commands::change::{Danger, PolicyChange, Setting};
+use crate::commands::change::{LockoutGuard, PolicyChange, PolicySetting};
 use crate::context::Context;
 use crate::doctor::preview::MachinePreview;
 use crate::error::Failure;
@@ -22,23 +22,23 @@ use crate::policy_edit;
 ///
 /// # Errors
 /// A refusal where a file was edited since, and whatever keeps a file from being put back.
-pub fn run(context: &Context, args: &Setup) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     let state = context.state_path();
     let nothing = || {
         Failure::refused("there is nothing to take back: setup has changed nothing here")
             .next("To ask for no code: twofactor disable")
     };
-    let mut journal = Journal::load(state)?.ok_or_else(nothing)?;
+    let mut journal = SetupJournal::load(state)?.ok_or_else(nothing)?;
     if args.forget {
         context
             .terminal
             .confirm("Forget what the files were before? They stay as they are.")?;
-        return Journal::remove(state);
+        return SetupJournal::remove(state);
     }
-    if journal.progress == Progress::Begun && !args.dry_run {
+    if journal.progress == SetupProgress::Begun && !args.dry_run {
         interrupt::arm()?;
         restore::put_back(context, journal)?;
-        let Some(earlier) = Journal::load(state)? else {
+        let Some(earlier) = SetupJournal::load(state)? else {
             return context.write(&UndoReport::stopped());
         };
         journal = earlier;
@@ -51,7 +51,7 @@ pub fn run(context: &Context, args: &Setup) -> Result<(), Failure> {
         ..
     } in &files
     {
-        if *standing == Standing::After {
+        if *standing == FileStanding::After {
             let path = file.path.display().to_string();
             let diff = diff::unified(&path, Some(&file.after), file.original.as_deref());
             context.terminal.say(&diff)?;
@@ -80,7 +80,7 @@ pub fn run(context: &Context, args: &Setup) -> Result<(), Failure> {
     {
         interrupt::check()?;
         replace::remove_leftover(&file.path)?;
-        if *standing == Standing::After {
+        if *standing == FileStanding::After {
             restore::write(context, &file.path, &file.after, file.original.as_deref())?;
             sshd |= file.path == Path::new(dropin::PATH);
         }
@@ -91,13 +91,16 @@ pub fn run(context: &Context, args: &Setup) -> Result<(), Failure> {
         })?;
         reload::reload()?;
     }
-    Journal::remove(state)?;
+    SetupJournal::remove(state)?;
     audit::log(Event::Changed, &[("action", "setup-undo")]);
     context.write(&UndoReport::done(&journal))
 }
 
 /// What stands in the files; the policy, which is changed all the time, is no reason to refuse.
-fn standing<'a>(context: &Context, journal: &'a Journal) -> Result<Vec<FoundFile<'a>>, Failure> {
+fn standing<'a>(
+    context: &Context,
+    journal: &'a SetupJournal,
+) -> Result<Vec<FoundFile<'a>>, Failure> {
     let mut files = Vec::new();
     for texts in &journal.files {
         if texts.path == context.policy_path() {
@@ -105,9 +108,9 @@ fn standing<'a>(context: &Context, journal: &'a Journal) -> Result<Vec<FoundFile
         }
         let now = restore::read(context, &texts.path)?;
         let standing = match now.as_deref() {
-            now if now == Some(texts.after.as_str()) => Standing::After,
-            now if now == texts.original.as_deref() => Standing::Before,
-            _ => Standing::Other,
+            now if now == Some(texts.after.as_str()) => FileStanding::After,
+            now if now == texts.original.as_deref() => FileStanding::Before,
+            _ => FileStanding::Other,
         };
         files.push(FoundFile {
             texts,
@@ -120,7 +123,10 @@ fn standing<'a>(context: &Context, journal: &'a Journal) -> Result<Vec<FoundFile
 }
 
 /// The way back of the policy: its old text, or where it was changed since, the old switches in the new text.
-fn policy_change(context: &Context, journal: &Journal) -> Result<Option<PolicyChange>, Failure> {
+fn policy_change(
+    context: &Context,
+    journal: &SetupJournal,
+) -> Result<Option<PolicyChange>, Failure> {
     let ours = journal
         .files
         .iter()
@@ -137,35 +143,35 @@ fn policy_change(context: &Context, journal: &Journal) -> Result<Option<PolicyCh
         original.clone()
     } else {
         let mut edited = now.clone();
-        for Setting { key, value } in &settings {
+        for PolicySetting { key, value } in &settings {
             edited = policy_edit::set(&edited, key, value).map_err(Failure::invalid)?;
         }
         edited
     };
-    let change = PolicyChange::of_texts(context, Some(now), edited, &settings, Danger::Off)?;
+    let change = PolicyChange::of_texts(context, Some(now), edited, &settings, LockoutGuard::Off)?;
     Ok((!change.is_idle()).then_some(change))
 }
 
 /// The switches that setup has set, as they were.
-fn reversal(original: &str, after: &str) -> Result<Vec<Setting>, Failure> {
+fn reversal(original: &str, after: &str) -> Result<Vec<PolicySetting>, Failure> {
     let (before, after) = (
         policy::parse(original).map_err(Failure::invalid)?,
         policy::parse(after).map_err(Failure::invalid)?,
     );
     if !before.enabled {
-        return Ok(vec![Setting::new("enabled", "false")]);
+        return Ok(vec![PolicySetting::new("enabled", "false")]);
     }
     let services = after.services.named.keys();
     let changed = services.filter(|name| before.service_on(name) != after.service_on(name));
-    let mut settings: Vec<Setting> = changed
+    let mut settings: Vec<PolicySetting> = changed
         .map(|name| {
             let value = before.service_on(name).to_string();
-            Setting::new(crate::commands::switch::service_key(name), value)
+            PolicySetting::new(crate::commands::switch::service_key(name), value)
         })
         .collect();
     if before.services.default != after.services.default {
         let value = before.services.default.to_string();
-        settings.push(Setting::new("services.default", value));
+        settings.push(PolicySetting::new("services.default", value));
     }
     Ok(settings)
 }
@@ -180,7 +186,7 @@ mod tests {
     fn what_was_off_goes_off() {
         assert_eq!(
             reversal("enabled = false\n", ON).unwrap(),
-            [Setting::new("enabled", "false")]
+            [PolicySetting::new("enabled", "false")]
         );
     }
 
@@ -190,7 +196,7 @@ mod tests {
         let after = "enabled = true\n[services]\nsudo = true\nsshd = true\n";
         assert_eq!(
             reversal(before, after).unwrap(),
-            [Setting::new("services.sshd", "false")]
+            [PolicySetting::new("services.sshd", "false")]
         );
     }
 }

@@ -158,7 +158,7 @@ fn every_subcommand_with_its_options_and_values_is_described_and_no_other() {
 #[test]
 fn every_exit_code_is_described_and_no_other() {
     let source = text("cli/src/error.rs");
-    let body = source.split("pub enum Exit {").nth(1).unwrap();
+    let body = source.split("pub enum ExitStatus {").nth(1).unwrap();
     let body = body.split("\n}").next().unwrap();
     let number = |line: &str| Some(line.trim_end_matches(',').split_once(" = ")?.1.to_owned());
     let mut codes: Vec<String> = body.lines().filter_map(number).collect();

@@ -15,7 +15,7 @@ use crate::text::plain;
 
 /// The policy with all its defaults, under the keys of the file.
 #[derive(Serialize)]
-pub struct View {
+pub struct PolicyReport {
     enabled: bool,
     enforcement: String,
     enroll_at_login: String,
@@ -28,22 +28,22 @@ pub struct View {
     issuer: Option<String>,
     grace: u32,
     uniform_prompt: bool,
-    new_devices: NewDevices,
+    new_devices: NewDeviceSettings,
     services: BTreeMap<String, bool>,
-    throttle: Throttle,
+    throttle: ThrottleSettings,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    exempt: Vec<Exemption>,
+    exempt: Vec<ExemptionSettings>,
 }
 
 #[derive(Serialize)]
-struct NewDevices {
+struct NewDeviceSettings {
     digits: u8,
     interval: u32,
     algorithm: &'static str,
 }
 
 #[derive(Serialize)]
-struct Throttle {
+struct ThrottleSettings {
     attempts: u32,
     lockout: u32,
     max_lockout: u32,
@@ -52,7 +52,7 @@ struct Throttle {
 }
 
 #[derive(Serialize)]
-struct Exemption {
+struct ExemptionSettings {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     users: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -63,7 +63,7 @@ struct Exemption {
     networks: Vec<String>,
 }
 
-impl View {
+impl PolicyReport {
     /// Of `policy`.
     pub fn new(policy: &Policy) -> Self {
         let (new, throttle) = (&policy.new_devices, &policy.throttle);
@@ -81,25 +81,25 @@ impl View {
             issuer: policy.issuer.clone(),
             grace: policy.grace,
             uniform_prompt: policy.uniform_prompt,
-            new_devices: NewDevices {
+            new_devices: NewDeviceSettings {
                 digits: new.digits.value(),
                 interval: new.interval.seconds(),
                 algorithm: new.algorithm.name(),
             },
             services,
-            throttle: Throttle {
+            throttle: ThrottleSettings {
                 attempts: throttle.attempts,
                 lockout: throttle.lockout,
                 max_lockout: throttle.max_lockout,
                 max_failures: throttle.max_failures,
                 delay: throttle.delay,
             },
-            exempt: policy.exempt.iter().map(Exemption::new).collect(),
+            exempt: policy.exempt.iter().map(ExemptionSettings::new).collect(),
         }
     }
 }
 
-impl Exemption {
+impl ExemptionSettings {
     fn new(entry: &Exempt) -> Self {
         Self {
             users: entry.users().to_vec(),
@@ -110,7 +110,7 @@ impl Exemption {
     }
 }
 
-impl Report for View {
+impl Report for PolicyReport {
     fn text(&self) -> Zeroizing<String> {
         // Strings, numbers and tables of them always have a TOML form.
         Zeroizing::new(toml_edit::ser::to_string_pretty(self).unwrap_or_default())
@@ -129,7 +129,8 @@ pub struct ShownSetting {
 impl ShownSetting {
     /// The one of that key, with dots.
     pub fn of(policy: &Policy, key: &str) -> Result<Self, Failure> {
-        let document = toml_edit::ser::to_document(&View::new(policy)).map_err(Failure::system)?;
+        let document =
+            toml_edit::ser::to_document(&PolicyReport::new(policy)).map_err(Failure::system)?;
         let path = Key::parse(key).map_err(|_| unknown_key(key))?;
         let service = |path: &[Key]| match path {
             [table, name] if table.get() == "services" => Some(name.get().to_owned()),
@@ -155,7 +156,7 @@ impl ShownSetting {
             Item::Value(value) => format!("{}\n", value.clone().decorated("", "")),
             table => table.to_string(),
         };
-        let whole = serde_json::to_value(View::new(policy)).map_err(Failure::system)?;
+        let whole = serde_json::to_value(PolicyReport::new(policy)).map_err(Failure::system)?;
         let value = path
             .iter()
             .try_fold(&whole, |value, key| value.get(key.get()));
@@ -175,7 +176,7 @@ impl Report for ShownSetting {
 
 /// Every key that `policy set` takes, with dots, but for the services, which can have any name.
 pub fn keys() -> Vec<String> {
-    let view = serde_json::to_value(View::new(&Policy::default())).unwrap_or_default();
+    let view = serde_json::to_value(PolicyReport::new(&Policy::default())).unwrap_or_default();
     let mut keys = vec!["issuer".to_owned()];
     for (key, value) in view.as_object().into_iter().flatten() {
         match value.as_object() {
@@ -210,7 +211,10 @@ mod tests {
                     [[exempt]]\nusers = [\"backup\"]\nnetworks = [\"10.0.0.0/8\"]\n[[exempt]]\ngroups = [\"robots\"]\n";
         for text in [text, policy::DEFAULT_POLICY] {
             let policy = policy::parse(text).unwrap();
-            assert_eq!(policy::parse(&View::new(&policy).text()), Ok(policy));
+            assert_eq!(
+                policy::parse(&PolicyReport::new(&policy).text()),
+                Ok(policy)
+            );
         }
     }
 }

@@ -9,7 +9,7 @@ use twofactor_core::state::{State, service_fingerprint};
 use twofactor_core::verify::grace;
 use twofactor_store::LoadedPolicy;
 
-use crate::doctor::World;
+use crate::doctor::InstalledSystem;
 use crate::text::{plain, utc};
 
 /// An address from which a user is not asked for a code.
@@ -69,7 +69,7 @@ fn services(policy: &Policy) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = policy.own_services().into_keys().collect();
     let exempt = policy.exempt.iter().flat_map(|entry| entry.services());
     names.extend(exempt.cloned());
-    names.extend(World::look().names());
+    names.extend(InstalledSystem::look().names());
     names
 }
 

@@ -16,7 +16,7 @@ use crate::text::{count, span};
 
 /// What `status` reports.
 #[derive(Serialize)]
-pub struct Overview {
+pub struct StatusReport {
     /// The policy.
     pub policy: PolicyStatus,
     /// What the kernel says of the clock: `synchronized`, `unsynchronized` or `unknown`.
@@ -25,12 +25,12 @@ pub struct Overview {
     pub users: Vec<UserStatus>,
     /// How much is said of them.
     #[serde(skip)]
-    pub detail: Detail,
+    pub detail: StatusDetail,
 }
 
 /// How much the text says of the users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detail {
+pub enum StatusDetail {
     /// One line for each.
     Table,
     /// Each device and each grace period, too.
@@ -98,7 +98,7 @@ pub struct UserStatus {
     pub failures: u32,
     /// Lock-out.
     #[serde(flatten)]
-    pub lock: Lock,
+    pub lock: LockStatus,
     /// Where no code is asked for, because one was accepted a short while ago.
     pub grace: Vec<GraceStatus>,
     /// Why the user's files cannot be used: a login is refused.
@@ -107,14 +107,14 @@ pub struct UserStatus {
 
 /// A lock-out after wrong codes.
 #[derive(Serialize)]
-pub struct Lock {
+pub struct LockStatus {
     /// Whether codes are refused unseen.
     pub locked: bool,
     /// `null` with `locked`: until `twofactor unlock`.
     pub locked_for_seconds: Option<u64>,
 }
 
-impl Lock {
+impl LockStatus {
     /// What the gate says.
     pub const fn new(gate: Gate) -> Self {
         match gate {
@@ -145,7 +145,7 @@ impl UserStatus {
             bypass_until: None,
             invited_until: None,
             failures: 0,
-            lock: Lock::new(Gate::Open),
+            lock: LockStatus::new(Gate::Open),
             grace: Vec::new(),
             error: None,
         }
@@ -236,7 +236,7 @@ impl UserStatus {
     }
 }
 
-impl Report for Overview {
+impl Report for StatusReport {
     fn text(&self) -> Zeroizing<String> {
         let policy = &self.policy;
         let mut text = match (&policy.error, policy.enabled) {
@@ -267,7 +267,7 @@ impl Report for Overview {
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(self.users.iter().map(UserStatus::row));
         text.push_str(&table(&rows));
-        if self.detail == Detail::OneUser {
+        if self.detail == StatusDetail::OneUser {
             let with_devices = self.users.iter().filter(|user| !user.devices.is_empty());
             text.extend(with_devices.map(UserStatus::details));
         }
@@ -292,7 +292,7 @@ mod tests {
         UserStatus {
             devices: vec![phone],
             failures,
-            lock: Lock::new(gate),
+            lock: LockStatus::new(gate),
             ..UserStatus::empty("alice".into())
         }
     }

@@ -44,9 +44,9 @@ const NAMES: [&str; CODES] = [
 
 /// A return code of a module or of a stack.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Code(u8);
+pub struct ReturnCode(u8);
 
-impl Code {
+impl ReturnCode {
     /// Passed.
     pub const SUCCESS: Self = Self(0);
     /// The arguments are wrong.
@@ -89,7 +89,7 @@ impl Code {
     }
 }
 
-impl fmt::Debug for Code {
+impl fmt::Debug for ReturnCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -97,7 +97,7 @@ impl fmt::Debug for Code {
 
 /// What is done with an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum ControlAction {
     /// Nothing.
     Ignore,
     /// It counts, unless something failed before.
@@ -114,33 +114,41 @@ pub enum Action {
     Jump(u32),
 }
 
-const ACTIONS: [(&str, Action); 6] = [
-    ("ignore", Action::Ignore),
-    ("ok", Action::Ok),
-    ("done", Action::Done),
-    ("bad", Action::Bad),
-    ("die", Action::Die),
-    ("reset", Action::Reset),
+const ACTIONS: [(&str, ControlAction); 6] = [
+    ("ignore", ControlAction::Ignore),
+    ("ok", ControlAction::Ok),
+    ("done", ControlAction::Done),
+    ("bad", ControlAction::Bad),
+    ("die", ControlAction::Die),
+    ("reset", ControlAction::Reset),
 ];
 
 /// What is done with each answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Control {
-    actions: [Action; CODES],
+pub struct ModuleControl {
+    actions: [ControlAction; CODES],
     text: String,
 }
 
-impl Control {
+impl ModuleControl {
     /// Reads the second word of a line, brackets taken off.
     pub fn parse(word: &str) -> Self {
         let lower = word.to_ascii_lowercase();
         let actions = match lower.as_str() {
-            "required" => simple(Action::Ok, Action::Ignore, Action::Bad),
-            "requisite" => simple(Action::Ok, Action::Ignore, Action::Die),
-            "sufficient" => simple(Action::Done, Action::Ignore, Action::Ignore),
-            "optional" => simple(Action::Ok, Action::Ignore, Action::Ignore),
+            "required" => simple(ControlAction::Ok, ControlAction::Ignore, ControlAction::Bad),
+            "requisite" => simple(ControlAction::Ok, ControlAction::Ignore, ControlAction::Die),
+            "sufficient" => simple(
+                ControlAction::Done,
+                ControlAction::Ignore,
+                ControlAction::Ignore,
+            ),
+            "optional" => simple(
+                ControlAction::Ok,
+                ControlAction::Ignore,
+                ControlAction::Ignore,
+            ),
             // What cannot be read counts as a failure, whatever the module says.
-            _ => values(word).unwrap_or([Action::Bad; CODES]),
+            _ => values(word).unwrap_or([ControlAction::Bad; CODES]),
         };
         let one_word = !word.contains('=');
         let text = if one_word { lower } else { format!("[{word}]") };
@@ -150,33 +158,37 @@ impl Control {
     /// That of a line without one: every answer is a failure.
     pub fn failing() -> Self {
         Self {
-            actions: [Action::Bad; CODES],
+            actions: [ControlAction::Bad; CODES],
             text: String::new(),
         }
     }
 
     /// What is done with one answer.
-    pub fn action(&self, code: Code) -> Action {
+    pub fn action(&self, code: ReturnCode) -> ControlAction {
         self.actions
             .get(usize::from(code.0))
             .copied()
-            .unwrap_or(Action::Bad)
+            .unwrap_or(ControlAction::Bad)
     }
 }
 
 /// As in the file.
-impl fmt::Display for Control {
+impl fmt::Display for ModuleControl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-fn simple(success: Action, ignore: Action, other: Action) -> [Action; CODES] {
+fn simple(
+    success: ControlAction,
+    ignore: ControlAction,
+    other: ControlAction,
+) -> [ControlAction; CODES] {
     let mut actions = [other; CODES];
     for (code, action) in [
-        (Code::SUCCESS, success),
-        (Code::NEW_AUTHTOK_REQD, success),
-        (Code::IGNORE, ignore),
+        (ReturnCode::SUCCESS, success),
+        (ReturnCode::NEW_AUTHTOK_REQD, success),
+        (ReturnCode::IGNORE, ignore),
     ] {
         if let Some(place) = actions.get_mut(usize::from(code.0)) {
             *place = action;
@@ -187,8 +199,8 @@ fn simple(success: Action, ignore: Action, other: Action) -> [Action; CODES] {
 
 /// `success=1 default=ignore`: names and actions need no blank between them, and what is said last counts, but
 /// `default` is only for what nothing was said of yet. `None` when it cannot be read.
-fn values(word: &str) -> Option<[Action; CODES]> {
-    let mut actions: [Option<Action>; CODES] = [None; CODES];
+fn values(word: &str) -> Option<[ControlAction; CODES]> {
+    let mut actions: [Option<ControlAction>; CODES] = [None; CODES];
     let mut rest = blank(word);
     while !rest.is_empty() {
         let (code, behind) = NAMES
@@ -207,10 +219,10 @@ fn values(word: &str) -> Option<[Action; CODES]> {
         }
         rest = blank(behind);
     }
-    Some(actions.map(|action| action.unwrap_or(Action::Bad)))
+    Some(actions.map(|action| action.unwrap_or(ControlAction::Bad)))
 }
 
-fn action(value: &str) -> Option<(Action, &str)> {
+fn action(value: &str) -> Option<(ControlAction, &str)> {
     let named = ACTIONS
         .iter()
         .find_map(|(name, action)| Some((*action, value.strip_prefix(name)?)));
@@ -222,7 +234,7 @@ fn action(value: &str) -> Option<(Action, &str)> {
         .unwrap_or(value.len());
     let (digits, behind) = value.split_at(end);
     let lines: u32 = digits.parse().ok().filter(|lines| *lines > 0)?;
-    Some((Action::Jump(lines), behind))
+    Some((ControlAction::Jump(lines), behind))
 }
 
 fn blank(text: &str) -> &str {
@@ -233,17 +245,37 @@ fn blank(text: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn of(word: &str, code: &str) -> Action {
-        Control::parse(word).action(Code::named(code).unwrap())
+    fn of(word: &str, code: &str) -> ControlAction {
+        ModuleControl::parse(word).action(ReturnCode::named(code).unwrap())
     }
 
     #[test]
     fn words_are_short_for_values() {
         for (word, success, ignore, auth_err) in [
-            ("required", Action::Ok, Action::Ignore, Action::Bad),
-            ("REQUISITE", Action::Ok, Action::Ignore, Action::Die),
-            ("sufficient", Action::Done, Action::Ignore, Action::Ignore),
-            ("optional", Action::Ok, Action::Ignore, Action::Ignore),
+            (
+                "required",
+                ControlAction::Ok,
+                ControlAction::Ignore,
+                ControlAction::Bad,
+            ),
+            (
+                "REQUISITE",
+                ControlAction::Ok,
+                ControlAction::Ignore,
+                ControlAction::Die,
+            ),
+            (
+                "sufficient",
+                ControlAction::Done,
+                ControlAction::Ignore,
+                ControlAction::Ignore,
+            ),
+            (
+                "optional",
+                ControlAction::Ok,
+                ControlAction::Ignore,
+                ControlAction::Ignore,
+            ),
         ] {
             assert_eq!(of(word, "success"), success, "{word}");
             assert_eq!(of(word, "new_authtok_reqd"), success, "{word}");
@@ -255,14 +287,14 @@ mod tests {
     #[test]
     fn values_are_read_in_order() {
         let word = " success = 12 auth_err=dieignore=ignore default=bad maxtries=done ";
-        assert_eq!(of(word, "success"), Action::Jump(12));
-        assert_eq!(of(word, "auth_err"), Action::Die);
-        assert_eq!(of(word, "ignore"), Action::Ignore);
-        assert_eq!(of(word, "maxtries"), Action::Done);
-        assert_eq!(of(word, "conv_err"), Action::Bad);
+        assert_eq!(of(word, "success"), ControlAction::Jump(12));
+        assert_eq!(of(word, "auth_err"), ControlAction::Die);
+        assert_eq!(of(word, "ignore"), ControlAction::Ignore);
+        assert_eq!(of(word, "maxtries"), ControlAction::Done);
+        assert_eq!(of(word, "conv_err"), ControlAction::Bad);
         // The first default counts, and what is not named fails.
-        assert_eq!(of("default=ok default=die", "abort"), Action::Ok);
-        assert_eq!(of("success=ok", "abort"), Action::Bad);
+        assert_eq!(of("default=ok default=die", "abort"), ControlAction::Ok);
+        assert_eq!(of("success=ok", "abort"), ControlAction::Bad);
     }
 
     #[test]
@@ -276,7 +308,7 @@ mod tests {
             "success=99999999999",
             "maybe",
         ] {
-            assert_eq!(of(word, "success"), Action::Bad, "{word}");
+            assert_eq!(of(word, "success"), ControlAction::Bad, "{word}");
         }
     }
 }

@@ -1,18 +1,18 @@
 //! The walk through a stack: which modules libpam calls, and what it makes of their answers.
 #![forbid(unsafe_code)]
 
-use super::control::{Action, Code};
-use super::handler::{Handler, Module, Run};
+use super::control::{ControlAction, ReturnCode};
+use super::handler::{HandlerType, ModuleCall, StackHandler};
 
 /// What was decided so far.
 #[derive(Clone, Copy)]
-struct Decision {
-    impression: Impression,
-    status: Code,
+struct StackStatus {
+    impression: StackImpression,
+    status: ReturnCode,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Impression {
+enum StackImpression {
     None,
     Positive,
     Negative,
@@ -20,18 +20,21 @@ enum Impression {
 
 /// A walk through a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Walk {
+pub struct DispatchResult {
     /// What libpam tells the application.
-    pub status: Code,
+    pub status: ReturnCode,
     /// The handlers that had their turn, in order.
     pub called: Vec<usize>,
 }
 
 /// Walks through a stack as libpam does; `answer` is what the module of a handler returns.
-pub fn dispatch(handlers: &[Handler], answer: &mut dyn FnMut(usize, &Module) -> Code) -> Walk {
-    let nothing = Decision {
-        impression: Impression::None,
-        status: Code::PERM_DENIED,
+pub fn dispatch(
+    handlers: &[StackHandler],
+    answer: &mut dyn FnMut(usize, &ModuleCall) -> ReturnCode,
+) -> DispatchResult {
+    let nothing = StackStatus {
+        impression: StackImpression::None,
+        status: ReturnCode::PERM_DENIED,
     };
     let (mut now, mut before) = (nothing, vec![nothing]);
     let (mut called, mut at, mut previous) = (Vec::new(), 0, 0);
@@ -46,68 +49,70 @@ pub fn dispatch(handlers: &[Handler], answer: &mut dyn FnMut(usize, &Module) -> 
         }
         previous = level;
         let code = match &handler.run {
-            Run::Substack => {
+            HandlerType::Substack => {
                 at += 1;
                 continue;
             }
-            Run::Fails(_) => Code::PERM_DENIED,
-            Run::Module(module) => answer(at, module),
+            HandlerType::Fails(_) => ReturnCode::PERM_DENIED,
+            HandlerType::Module(module) => answer(at, module),
         };
         called.push(at);
         let action = handler.control.action(code);
         now = match action {
-            Action::Reset => before.get(level).copied().unwrap_or(nothing),
-            Action::Ok | Action::Done => now.accept(code),
-            Action::Bad | Action::Die => now.refuse(code),
-            Action::Ignore | Action::Jump(_) => now,
+            ControlAction::Reset => before.get(level).copied().unwrap_or(nothing),
+            ControlAction::Ok | ControlAction::Done => now.accept(code),
+            ControlAction::Bad | ControlAction::Die => now.refuse(code),
+            ControlAction::Ignore | ControlAction::Jump(_) => now,
         };
         at = match action {
-            Action::Jump(lines) => match jump(handlers, at, lines) {
+            ControlAction::Jump(lines) => match jump(handlers, at, lines) {
                 (last, 0) => last + 1,
                 (last, _) => {
-                    now = Decision {
-                        impression: Impression::Negative,
-                        status: Code::PERM_DENIED,
+                    now = StackStatus {
+                        impression: StackImpression::Negative,
+                        status: ReturnCode::PERM_DENIED,
                     };
                     last + 1
                 }
             },
-            Action::Die => leave(handlers, at),
-            Action::Done if now.impression == Impression::Positive => leave(handlers, at),
+            ControlAction::Die => leave(handlers, at),
+            ControlAction::Done if now.impression == StackImpression::Positive => {
+                leave(handlers, at)
+            }
             _ => at + 1,
         };
     }
-    let agreed = now.status != Code::SUCCESS || now.impression == Impression::Positive;
+    let agreed = now.status != ReturnCode::SUCCESS || now.impression == StackImpression::Positive;
     let status = if agreed {
         now.status
     } else {
-        Code::PERM_DENIED
+        ReturnCode::PERM_DENIED
     };
-    Walk { status, called }
+    DispatchResult { status, called }
 }
 
-impl Decision {
-    fn accept(self, code: Code) -> Self {
-        let open = self.impression == Impression::None
-            || (self.impression == Impression::Positive && self.status == Code::SUCCESS);
+impl StackStatus {
+    fn accept(self, code: ReturnCode) -> Self {
+        let open = self.impression == StackImpression::None
+            || (self.impression == StackImpression::Positive && self.status == ReturnCode::SUCCESS);
         match open {
             true => Self {
-                impression: Impression::Positive,
+                impression: StackImpression::Positive,
                 status: code,
             },
             false => self,
         }
     }
 
-    fn refuse(self, code: Code) -> Self {
+    fn refuse(self, code: ReturnCode) -> Self {
         match (self.impression, code) {
-            (Impression::Negative, _) => self,
-            (_, Code::IGNORE) => Self {
-                impression: Impression::Negative,
-                status: Code::PERM_DENIED,
+            (StackImpression::Negative, _) => self,
+            (_, ReturnCode::IGNORE) => Self {
+                impression: StackImpression::Negative,
+                status: ReturnCode::PERM_DENIED,
             },
             _ => Self {
-                impression: Impression::Negative,
+                impression: StackImpression::Negative,
                 status: code,
             },
         }
@@ -116,7 +121,7 @@ impl Decision {
 
 /// The last handler that a jump passes, and how many lines it lacks. A substack counts as one line, and a jump does not
 /// leave the substack it begins in.
-fn jump(handlers: &[Handler], from: usize, lines: u32) -> (usize, u32) {
+fn jump(handlers: &[StackHandler], from: usize, lines: u32) -> (usize, u32) {
     let level = |at: usize| handlers.get(at).map(|handler| handler.level);
     let own = level(from);
     let (mut at, mut left) = (from, lines);
@@ -131,9 +136,9 @@ fn jump(handlers: &[Handler], from: usize, lines: u32) -> (usize, u32) {
 }
 
 /// The first handler behind the stack or substack in which the decision was made.
-fn leave(handlers: &[Handler], from: usize) -> usize {
+fn leave(handlers: &[StackHandler], from: usize) -> usize {
     let own = handlers.get(from).map_or(0, |handler| handler.level);
-    let inside = |handler: &&Handler| handler.level >= own;
+    let inside = |handler: &&StackHandler| handler.level >= own;
     from + 1 + handlers.iter().skip(from + 1).take_while(inside).count()
 }
 
@@ -148,7 +153,7 @@ mod tests {
         let mut names = Vec::new();
         let walk = dispatch(&handlers, &mut |_, module| {
             names.push(module.path.clone());
-            Code::named(module.path.split(':').next().unwrap()).unwrap()
+            ReturnCode::named(module.path.split(':').next().unwrap()).unwrap()
         });
         (walk.status.name(), names)
     }

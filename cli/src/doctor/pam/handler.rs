@@ -3,11 +3,11 @@
 
 use std::fmt;
 
-use super::control::Control;
+use super::control::ModuleControl;
 
 /// What a line is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Management {
+pub enum ManagementGroup {
     /// `auth`.
     Auth,
     /// `account`.
@@ -20,14 +20,14 @@ pub enum Management {
 
 /// Where a line is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ConfigPlace {
     /// The file.
     pub file: String,
     /// Its line, from 1.
     pub line: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ConfigPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} line {}", self.file, self.line)
     }
@@ -35,22 +35,22 @@ impl fmt::Display for Place {
 
 /// One line of a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Handler {
+pub struct StackHandler {
     /// Where it stands.
-    pub place: Place,
+    pub place: ConfigPlace,
     /// In how many substacks.
     pub level: usize,
     /// What is done with the answer.
-    pub control: Control,
+    pub control: ModuleControl,
     /// What gives the answer.
-    pub run: Run,
+    pub run: HandlerType,
 }
 
 /// What gives the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Run {
+pub enum HandlerType {
     /// A module.
-    Module(Module),
+    Module(ModuleCall),
     /// Nothing: the line cannot be used, for this reason, and refuses.
     Fails(&'static str),
     /// Nothing: a substack begins behind it.
@@ -59,14 +59,14 @@ pub enum Run {
 
 /// A module as a line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Module {
+pub struct ModuleCall {
     /// Name, or absolute path.
     pub path: String,
     /// Arguments.
     pub arguments: Vec<String>,
 }
 
-impl Module {
+impl ModuleCall {
     /// The name of its file.
     pub fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
@@ -80,7 +80,7 @@ impl Module {
 
 /// A PAM file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct ConfigFile {
     /// Where it was found.
     pub path: String,
     /// What it says.
@@ -88,27 +88,27 @@ pub struct Source {
 }
 
 /// Where PAM files come from.
-pub trait Files {
+pub trait ConfigFiles {
     /// The file of a service, or at an absolute path; `None` when it cannot be read.
-    fn open(&self, name: &str) -> Option<Source>;
+    fn open(&self, name: &str) -> Option<ConfigFile>;
 }
 
 /// The stacks of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Service {
+pub struct ServiceStacks {
     /// Its own file; without one it is that of `other`.
     pub file: Option<String>,
     /// Its `auth` lines.
-    pub auth: Vec<Handler>,
+    pub auth: Vec<StackHandler>,
     /// Where they stand.
-    pub auth_of: Origin,
+    pub auth_of: StackOrigin,
     /// Its `account` lines.
-    pub account: Vec<Handler>,
+    pub account: Vec<StackHandler>,
 }
 
 /// Whose lines a stack has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Origin {
+pub enum StackOrigin {
     /// Those of the service's own file.
     #[default]
     Own,
@@ -118,9 +118,9 @@ pub enum Origin {
 
 /// Why libpam refuses every transaction of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
+pub struct ConfigError {
     /// Where, if it is in a file.
-    pub place: Option<Place>,
+    pub place: Option<ConfigPlace>,
     /// What.
     pub why: String,
 }

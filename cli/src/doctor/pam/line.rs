@@ -5,7 +5,7 @@ const BLANKS: [char; 3] = [' ', '\t', '\n'];
 
 /// A line as libpam sees it: continuations joined, comments gone, never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct ConfigLine {
     /// Where it begins, from 1.
     pub number: usize,
     /// Its words; brackets around a word are taken off.
@@ -14,7 +14,7 @@ pub struct Line {
 
 /// How a file ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum FileEnding {
     /// With a whole line.
     Whole,
     /// With a backslash, so that the last line goes on nowhere: libpam refuses such a file.
@@ -22,7 +22,7 @@ pub enum Ending {
 }
 
 /// Splits a file into lines.
-pub fn lines(text: &str) -> (Vec<Line>, Ending) {
+pub fn lines(text: &str) -> (Vec<ConfigLine>, FileEnding) {
     let mut lines = Vec::new();
     let mut begun: Option<(usize, String)> = None;
     for (index, physical) in text.split('\n').enumerate() {
@@ -44,7 +44,7 @@ pub fn lines(text: &str) -> (Vec<Line>, Ending) {
             }
             _ => {
                 joined.push_str(content);
-                lines.push(Line {
+                lines.push(ConfigLine {
                     number,
                     words: words(&joined),
                 });
@@ -52,8 +52,8 @@ pub fn lines(text: &str) -> (Vec<Line>, Ending) {
         }
     }
     match begun {
-        Some(_) => (lines, Ending::CutOff),
-        None => (lines, Ending::Whole),
+        Some(_) => (lines, FileEnding::CutOff),
+        None => (lines, FileEnding::Whole),
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
 
     fn read(text: &str) -> Vec<(usize, Vec<String>)> {
         let (lines, ending) = lines(text);
-        assert_eq!(ending, Ending::Whole);
+        assert_eq!(ending, FileEnding::Whole);
         lines
             .into_iter()
             .map(|line| (line.number, line.words))
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_line_that_goes_on_nowhere_is_told() {
-        assert_eq!(lines("auth required a.so\nauth \\\n").1, Ending::CutOff);
+        assert_eq!(lines("auth required a.so\nauth \\\n").1, FileEnding::CutOff);
         assert_eq!(lines("auth required a.so\nauth \\").0.len(), 1);
     }
 

@@ -9,7 +9,10 @@ mod handler;
 mod line;
 mod stack;
 
-pub use control::{Action, Code};
-pub use dispatch::{Walk, dispatch};
-pub use handler::{Broken, Files, Handler, Module, Origin, Run, Service, Source};
+pub use control::{ControlAction, ReturnCode};
+pub use dispatch::{DispatchResult, dispatch};
+pub use handler::{
+    ConfigError, ConfigFile, ConfigFiles, HandlerType, ModuleCall, ServiceStacks, StackHandler,
+    StackOrigin,
+};
 pub use stack::read;

@@ -1,11 +1,12 @@
 //! The stacks of a service: its PAM file, with everything that is taken in from others.
 #![forbid(unsafe_code)]
 
-use super::control::Control;
+use super::control::ModuleControl;
 use super::handler::{
-    Broken, Files, Handler, Management, Module, Origin, Place, Run, Service, Source,
+    ConfigError, ConfigFile, ConfigFiles, ConfigPlace, HandlerType, ManagementGroup, ModuleCall,
+    ServiceStacks, StackHandler, StackOrigin,
 };
-use super::line::{Ending, Line, lines};
+use super::line::{ConfigLine, FileEnding, lines};
 
 /// Where `@include` looks: there only (Debian's addition to libpam).
 const INCLUDE_DIRECTORY: &str = "/etc/pam.d";
@@ -15,19 +16,19 @@ const FALLBACK: &str = "other";
 const DEPTH: usize = 16;
 
 /// Puts the stacks of a service together.
-pub fn read(files: &dyn Files, service: &str) -> Result<Service, Broken> {
-    let mut own = Parser::new(files);
+pub fn read(files: &dyn ConfigFiles, service: &str) -> Result<ServiceStacks, ConfigError> {
+    let mut own = StackParser::new(files);
     let file = files.open(service);
     if let Some(source) = &file {
-        own.file(source, Within::SERVICE)?;
+        own.file(source, IncludeContext::SERVICE)?;
     }
-    let mut other = Parser::new(files);
+    let mut other = StackParser::new(files);
     let fallback = files.open(FALLBACK);
     if let Some(source) = &fallback {
-        other.file(source, Within::SERVICE)?;
+        other.file(source, IncludeContext::SERVICE)?;
     }
     if file.is_none() && fallback.is_none() {
-        return Err(Broken {
+        return Err(ConfigError {
             place: None,
             why: format!("there is neither a PAM file {service} nor {FALLBACK}"),
         });
@@ -35,13 +36,13 @@ pub fn read(files: &dyn Files, service: &str) -> Result<Service, Broken> {
     let stack = |management| {
         let lines = own.of(management);
         match lines.is_empty() {
-            true => (Origin::Other, other.of(management)),
-            false => (Origin::Own, lines),
+            true => (StackOrigin::Other, other.of(management)),
+            false => (StackOrigin::Own, lines),
         }
     };
-    let (auth_of, auth) = stack(Management::Auth);
-    let (_, account) = stack(Management::Account);
-    Ok(Service {
+    let (auth_of, auth) = stack(ManagementGroup::Auth);
+    let (_, account) = stack(ManagementGroup::Account);
+    Ok(ServiceStacks {
         auth,
         auth_of,
         account,
@@ -49,23 +50,23 @@ pub fn read(files: &dyn Files, service: &str) -> Result<Service, Broken> {
     })
 }
 
-struct Parser<'f> {
-    files: &'f dyn Files,
-    handlers: Vec<(Management, Handler)>,
+struct StackParser<'f> {
+    files: &'f dyn ConfigFiles,
+    handlers: Vec<(ManagementGroup, StackHandler)>,
 }
 
 /// How a file was taken in.
 #[derive(Clone, Copy)]
-struct Within {
+struct IncludeContext {
     /// By a line of this kind: then lines of other kinds do not count.
-    only: Option<Management>,
+    only: Option<ManagementGroup>,
     /// In how many other files.
     depth: usize,
     /// In how many substacks.
     level: usize,
 }
 
-impl Within {
+impl IncludeContext {
     /// The file of the service itself.
     const SERVICE: Self = Self {
         only: None,
@@ -74,22 +75,22 @@ impl Within {
     };
 }
 
-impl<'f> Parser<'f> {
-    fn new(files: &'f dyn Files) -> Self {
+impl<'f> StackParser<'f> {
+    fn new(files: &'f dyn ConfigFiles) -> Self {
         Self {
             files,
             handlers: Vec::new(),
         }
     }
 
-    fn of(&self, management: Management) -> Vec<Handler> {
+    fn of(&self, management: ManagementGroup) -> Vec<StackHandler> {
         let wanted = self.handlers.iter().filter(|(of, _)| *of == management);
         wanted.map(|(_, handler)| handler.clone()).collect()
     }
 
-    fn file(&mut self, source: &Source, within: Within) -> Result<(), Broken> {
+    fn file(&mut self, source: &ConfigFile, within: IncludeContext) -> Result<(), ConfigError> {
         let (lines, ending) = lines(&source.text);
-        let place = |line| Place {
+        let place = |line| ConfigPlace {
             file: source.path.clone(),
             line,
         };
@@ -97,15 +98,20 @@ impl<'f> Parser<'f> {
             self.line(place(line.number), line, within)?;
         }
         match ending {
-            Ending::Whole => Ok(()),
-            Ending::CutOff => Err(Broken {
+            FileEnding::Whole => Ok(()),
+            FileEnding::CutOff => Err(ConfigError {
                 place: Some(place(source.text.lines().count())),
                 why: "the file ends in the middle of a line, with a backslash".to_owned(),
             }),
         }
     }
 
-    fn line(&mut self, place: Place, line: &Line, within: Within) -> Result<(), Broken> {
+    fn line(
+        &mut self,
+        place: ConfigPlace,
+        line: &ConfigLine,
+        within: IncludeContext,
+    ) -> Result<(), ConfigError> {
         let mut words = line.words.iter();
         let kind = words
             .next()
@@ -115,7 +121,7 @@ impl<'f> Parser<'f> {
         }
         let known = kind.and_then(management);
         // libpam takes a kind that it does not know for the most sensitive one.
-        let management = known.or(within.only).unwrap_or(Management::Auth);
+        let management = known.or(within.only).unwrap_or(ManagementGroup::Auth);
         if within.only.is_some_and(|only| only != management) {
             return Ok(());
         }
@@ -124,23 +130,24 @@ impl<'f> Parser<'f> {
         match control.map(|word| word.to_ascii_lowercase()).as_deref() {
             Some("include") => self.take_in(management, place, target, within, within.level),
             Some("substack") => {
-                let (begin, none) = (place.clone(), Control::failing());
-                self.add(management, begin, within, none, Run::Substack);
+                let (begin, none) = (place.clone(), ModuleControl::failing());
+                self.add(management, begin, within, none, HandlerType::Substack);
                 self.take_in(management, place, target, within, within.level + 1);
             }
             _ => {
                 let run = match (known, control, target) {
-                    (None, ..) => {
-                        Run::Fails("it begins with none of auth, account, password and session")
-                    }
-                    (_, None, _) => Run::Fails("it has no control"),
-                    (.., None) => Run::Fails("it names no module"),
-                    (.., Some(path)) => Run::Module(Module {
+                    (None, ..) => HandlerType::Fails(
+                        "it begins with none of auth, account, password and session",
+                    ),
+                    (_, None, _) => HandlerType::Fails("it has no control"),
+                    (.., None) => HandlerType::Fails("it names no module"),
+                    (.., Some(path)) => HandlerType::Module(ModuleCall {
                         path: path.clone(),
                         arguments: words.cloned().collect(),
                     }),
                 };
-                let control = control.map_or_else(Control::failing, |word| Control::parse(word));
+                let control =
+                    control.map_or_else(ModuleControl::failing, |word| ModuleControl::parse(word));
                 self.add(management, place, within, control, run);
             }
         }
@@ -150,14 +157,14 @@ impl<'f> Parser<'f> {
     /// The lines of one kind of another file, at this place.
     fn take_in(
         &mut self,
-        management: Management,
-        place: Place,
+        management: ManagementGroup,
+        place: ConfigPlace,
         name: Option<&String>,
-        within: Within,
+        within: IncludeContext,
         level: usize,
     ) {
         let source = name.and_then(|name| self.files.open(name));
-        let inside = Within {
+        let inside = IncludeContext {
             only: Some(management),
             depth: within.depth + 1,
             level,
@@ -167,30 +174,30 @@ impl<'f> Parser<'f> {
             _ => false,
         };
         if !taken {
-            let run = Run::Fails("the file that it takes in cannot be used");
-            self.add(management, place, within, Control::failing(), run);
+            let run = HandlerType::Fails("the file that it takes in cannot be used");
+            self.add(management, place, within, ModuleControl::failing(), run);
         }
     }
 
     /// `@include`: the lines of all kinds, at this place. libpam refuses the whole file when it cannot.
     fn include_all(
         &mut self,
-        place: Place,
+        place: ConfigPlace,
         name: Option<&String>,
-        within: Within,
-    ) -> Result<(), Broken> {
+        within: IncludeContext,
+    ) -> Result<(), ConfigError> {
         let path = name.map(|name| match name.starts_with('/') {
             true => name.clone(),
             false => format!("{INCLUDE_DIRECTORY}/{name}"),
         });
         let source = path.as_deref().and_then(|path| self.files.open(path));
-        let inside = Within {
+        let inside = IncludeContext {
             depth: within.depth + 1,
             ..within
         };
         let taken = match source {
             Some(source) if inside.depth < DEPTH => self.file(&source, inside),
-            _ => Err(Broken {
+            _ => Err(ConfigError {
                 place: Some(place.clone()),
                 why: "the file that @include names cannot be read".to_owned(),
             }),
@@ -200,8 +207,8 @@ impl<'f> Parser<'f> {
             (Err(broken), None) => Err(broken),
             // libpam 1.5 gives such a line the control of the line before it. It is reported, not predicted.
             (Err(_), Some(management)) => {
-                let run = Run::Fails("the file that @include names cannot be used");
-                self.add(management, place, within, Control::failing(), run);
+                let run = HandlerType::Fails("the file that @include names cannot be used");
+                self.add(management, place, within, ModuleControl::failing(), run);
                 Ok(())
             }
         }
@@ -209,13 +216,13 @@ impl<'f> Parser<'f> {
 
     fn add(
         &mut self,
-        management: Management,
-        place: Place,
-        within: Within,
-        control: Control,
-        run: Run,
+        management: ManagementGroup,
+        place: ConfigPlace,
+        within: IncludeContext,
+        control: ModuleControl,
+        run: HandlerType,
     ) {
-        let handler = Handler {
+        let handler = StackHandler {
             place,
             level: within.level,
             control,
@@ -225,12 +232,12 @@ impl<'f> Parser<'f> {
     }
 }
 
-fn management(word: &str) -> Option<Management> {
+fn management(word: &str) -> Option<ManagementGroup> {
     [
-        ("auth", Management::Auth),
-        ("account", Management::Account),
-        ("session", Management::Session),
-        ("password", Management::Password),
+        ("auth", ManagementGroup::Auth),
+        ("account", ManagementGroup::Account),
+        ("session", ManagementGroup::Session),
+        ("password", ManagementGroup::Password),
     ]
     .into_iter()
     .find_map(|(name, management)| word.eq_ignore_ascii_case(name).then_some(management))

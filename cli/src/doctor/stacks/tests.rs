@@ -1,7 +1,7 @@
 //! Stacks of other systems than the one that the tests run on.
 #![forbid(unsafe_code)]
 
-use super::super::pam::{Files, Source, read};
+use super::super::pam::{ConfigFile, ConfigFiles, read};
 use super::*;
 
 /// Fedora and RHEL, as authselect writes it.
@@ -19,16 +19,16 @@ auth required pam_deny.so
 ";
 const OURS_LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so\n";
 
-struct Given<'a>(&'a str);
+struct GivenService<'a>(&'a str);
 
-impl Files for Given<'_> {
-    fn open(&self, name: &str) -> Option<Source> {
+impl ConfigFiles for GivenService<'_> {
+    fn open(&self, name: &str) -> Option<ConfigFile> {
         let text = match name {
             "sshd" => self.0,
             "password-auth" => PASSWORD_AUTH,
             _ => return None,
         };
-        Some(Source {
+        Some(ConfigFile {
             path: format!("/etc/pam.d/{name}"),
             text: text.to_owned(),
         })
@@ -40,10 +40,10 @@ fn checks(auth: &str) -> Vec<&'static str> {
     findings.into_iter().map(|finding| finding.check).collect()
 }
 
-fn findings(auth: &str, policy: Option<&Policy>) -> Vec<Finding> {
+fn findings(auth: &str, policy: Option<&Policy>) -> Vec<DoctorFinding> {
     let text = format!("{auth}account required pam_twofactor.so\n");
-    let stacks = read(&Given(&text), "sshd");
-    let service = Checked {
+    let stacks = read(&GivenService(&text), "sshd");
+    let service = CheckedService {
         name: "sshd",
         stacks: &stacks,
         found: &|_| true,

@@ -4,7 +4,7 @@
 use super::*;
 
 const NOW: u64 = 58_907_530 * 30;
-const MOMENT: Moment = Moment {
+const MOMENT: ImportMoment = ImportMoment {
     now: NOW,
     window: 1,
 };
@@ -16,11 +16,11 @@ macro_rules! sample {
     };
 }
 
-fn read(bytes: &[u8]) -> Parsed {
+fn read(bytes: &[u8]) -> ParsedSource {
     parse(bytes, "f", "alice", MOMENT)
 }
 
-fn one(text: &str) -> Item {
+fn one(text: &str) -> ImportedDevice {
     let mut parsed = read(text.as_bytes());
     assert_eq!(parsed.refused, [], "{text}");
     assert_eq!(parsed.items.len(), 1);
@@ -28,7 +28,7 @@ fn one(text: &str) -> Item {
 }
 
 /// Line and reason of a file that gives nothing.
-fn problem(text: &str) -> Problem {
+fn problem(text: &str) -> LineProblem {
     let mut parsed = read(text.as_bytes());
     assert!(parsed.items.is_empty(), "{text}");
     assert_eq!(parsed.refused.len(), 1);
@@ -38,7 +38,7 @@ fn problem(text: &str) -> Problem {
     (refused.place.line, refused.reason)
 }
 
-fn codes(item: &Item) -> Vec<&str> {
+fn codes(item: &ImportedDevice) -> Vec<&str> {
     item.scratch.iter().map(|code| code.as_str()).collect()
 }
 

@@ -63,7 +63,7 @@ fn uri(payload: &[u8]) -> String {
     format!("offline?data={data}")
 }
 
-fn all(payload: &[u8]) -> Vec<Result<Labelled, String>> {
+fn all(payload: &[u8]) -> Vec<Result<LabelledToken, String>> {
     read(&uri(payload)).0
 }
 
@@ -85,7 +85,7 @@ fn every_device_of_an_export_is_read() {
         bytes(8, b"some-unique-id"),
     ]);
     let payload = [usual("alice", "Example"), hotp, tail(1)].concat();
-    let found: Vec<Labelled> = all(&payload).into_iter().map(Result::unwrap).collect();
+    let found: Vec<LabelledToken> = all(&payload).into_iter().map(Result::unwrap).collect();
     assert_eq!(found.len(), 2);
     let interval = Interval::THIRTY;
     assert_eq!(found[0].token.kind, Kind::Totp { interval });
@@ -137,12 +137,12 @@ fn notes(parts: &[(u8, u8, u8)]) -> Vec<Vec<String>> {
         let payload = [usual("alice", ""), tail_of(*all, *part, *export)].concat();
         format!("otpauth-migration://{}\n", uri(&payload))
     });
-    let moment = crate::import::Moment { now: 0, window: 1 };
+    let moment = crate::import::ImportMoment { now: 0, window: 1 };
     let parsed = crate::import::uri::parse(lines.collect::<String>().as_bytes(), "-", moment);
     assert_eq!(parsed.refused, []);
     let notes = parsed.items.into_iter().map(|item| item.notes);
     notes
-        .map(|notes| notes.into_iter().map(Note::into_owned).collect())
+        .map(|notes| notes.into_iter().map(ImportNote::into_owned).collect())
         .collect()
 }
 

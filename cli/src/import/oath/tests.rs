@@ -5,16 +5,16 @@ use super::*;
 
 const KEY: &str = "3132333435363738393031323334353637383930";
 const NOW: u64 = 1_767_225_600;
-const MOMENT: Moment = Moment {
+const MOMENT: ImportMoment = ImportMoment {
     now: NOW,
     window: 1,
 };
 
-fn read(bytes: &[u8]) -> Parsed {
+fn read(bytes: &[u8]) -> ParsedSource {
     parse(bytes, "users.oath", MOMENT)
 }
 
-fn one(text: &str) -> Item {
+fn one(text: &str) -> ImportedDevice {
     let mut parsed = read(text.as_bytes());
     assert_eq!(parsed.refused, [], "{text}");
     assert_eq!(parsed.items.len(), 1, "{text}");
@@ -49,7 +49,7 @@ fn a_file_as_pam_oath_writes_it() {
         .items
         .iter()
         .map(|item| {
-            let Token { kind, digits, .. } = item.token;
+            let ImportedToken { kind, digits, .. } = item.token;
             let noted = !item.notes.is_empty();
             (
                 item.place.line,

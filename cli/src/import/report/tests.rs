@@ -2,33 +2,33 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::import::Place;
+use crate::import::SourceLine;
 
-fn place(line: usize) -> Place {
+fn place(line: usize) -> SourceLine {
     let file = "users.oath".into();
-    Place { file, line }
+    SourceLine { file, line }
 }
 
-fn row(line: usize, user: &str, fate: Fate) -> Row {
-    Row {
+fn row(line: usize, user: &str, fate: ImportResult) -> ImportRow {
+    ImportRow {
         device: Some("oath".to_owned()),
         settings: Some("TOTP SHA1, 6 digits, 30 s".to_owned()),
         notes: vec!["a note".into()],
-        ..Row {
+        ..ImportRow {
             fate,
-            ..Row::refused(place(line), Some(user.to_owned()), "")
+            ..ImportRow::refused(place(line), Some(user.to_owned()), "")
         }
     }
 }
 
-fn rows() -> Vec<Row> {
-    let mut first = row(1, "alice", Fate::Taken);
+fn rows() -> Vec<ImportRow> {
+    let mut first = row(1, "alice", ImportResult::Taken);
     first.scratch_codes = 2;
     vec![
         first,
-        row(2, "bob", Fate::Present),
-        Row::refused(place(9), None, "is not text (UTF-8)"),
-        Row::refused(
+        row(2, "bob", ImportResult::Present),
+        ImportRow::refused(place(9), None, "is not text (UTF-8)"),
+        ImportRow::refused(
             place(3),
             Some("a\u{1b}[2J".to_owned()),
             "the key is not hexadecimal",
@@ -38,7 +38,7 @@ fn rows() -> Vec<Row> {
 
 #[test]
 fn a_report_has_a_table_the_refusals_and_each_note_once() {
-    let report = Imported::new("users-oath", Stage::Done, rows());
+    let report = ImportReport::new("users-oath", ImportStage::Done, rows());
     assert_eq!(
         *report.text(),
         "USER   DEVICE  SETTINGS                   RESULT\n\
@@ -62,7 +62,7 @@ fn a_report_has_a_table_the_refusals_and_each_note_once() {
 
 #[test]
 fn a_plan_says_that_nothing_is_done_yet() {
-    let report = Imported::new("users-oath", Stage::Planned, rows());
+    let report = ImportReport::new("users-oath", ImportStage::Planned, rows());
     let text = report.text();
     assert!(text.contains("to be taken, with 2") && text.contains("To be imported: 1 new device"));
     assert!(!text.contains("twofactor verify"));
@@ -70,9 +70,9 @@ fn a_plan_says_that_nothing_is_done_yet() {
 
 #[test]
 fn long_tables_are_cut_and_refusals_are_not() {
-    let many = (0..60).map(|n| row(n, "alice", Fate::Taken));
-    let refused = (0..60).map(|n| Row::refused(place(n), None, "why"));
-    let report = Imported::new("uri", Stage::Done, many.chain(refused).collect());
+    let many = (0..60).map(|n| row(n, "alice", ImportResult::Taken));
+    let refused = (0..60).map(|n| ImportRow::refused(place(n), None, "why"));
+    let report = ImportReport::new("uri", ImportStage::Done, many.chain(refused).collect());
     let text = report.text();
     assert!(text.contains("\nand 10 more\n"));
     assert_eq!(text.matches(": why\n").count(), 60);
@@ -80,7 +80,7 @@ fn long_tables_are_cut_and_refusals_are_not() {
 
 #[test]
 fn the_keys_of_the_json_are_stable() {
-    let report = Imported::new("uri", Stage::Done, rows());
+    let report = ImportReport::new("uri", ImportStage::Done, rows());
     let json: serde_json::Value = serde_json::to_value(&report).unwrap();
     let keys = |value: &serde_json::Value| {
         let object = value.as_object().unwrap();

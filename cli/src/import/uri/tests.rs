@@ -7,16 +7,16 @@ use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::otpauth::{KeyUri, UriKind};
 
 const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
-const MOMENT: Moment = Moment {
+const MOMENT: ImportMoment = ImportMoment {
     now: 1_767_225_600,
     window: 1,
 };
 
-fn read(text: &[u8]) -> Parsed {
+fn read(text: &[u8]) -> ParsedSource {
     parse(text, "-", MOMENT)
 }
 
-fn one(text: &str) -> Item {
+fn one(text: &str) -> ImportedDevice {
     let mut parsed = read(text.as_bytes());
     assert_eq!(parsed.refused, [], "{text}");
     assert_eq!(parsed.items.len(), 1, "{text}");

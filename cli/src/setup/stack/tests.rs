@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::doctor::pam::{Files, Source};
+use crate::doctor::pam::{ConfigFile, ConfigFiles};
 use crate::doctor::preview::judge;
 
 /// The lines of the files that Debian 12 and 13 ship, without their comments but those that pam-auth-update goes by.
@@ -77,20 +77,20 @@ account\trequired\t\t\tpam_permit.so
 # end of pam-auth-update config
 ";
 
-struct Directory(BTreeMap<String, String>);
+struct GivenDirectory(BTreeMap<String, String>);
 
-impl Files for Directory {
-    fn open(&self, name: &str) -> Option<Source> {
+impl ConfigFiles for GivenDirectory {
+    fn open(&self, name: &str) -> Option<ConfigFile> {
         let path = match name.starts_with('/') {
             true => name.to_owned(),
             false => format!("/etc/pam.d/{name}"),
         };
         let text = self.0.get(&path)?.clone();
-        Some(Source { path, text })
+        Some(ConfigFile { path, text })
     }
 }
 
-fn directory(common_auth: &str) -> Directory {
+fn directory(common_auth: &str) -> GivenDirectory {
     let files = [
         ("common-auth", common_auth),
         ("common-account", COMMON_ACCOUNT),
@@ -106,7 +106,7 @@ fn directory(common_auth: &str) -> Directory {
         ),
     ];
     let files = files.map(|(name, text)| (format!("/etc/pam.d/{name}"), text.to_owned()));
-    Directory(BTreeMap::from(files))
+    GivenDirectory(BTreeMap::from(files))
 }
 
 /// The verdict on a service with this text.

@@ -4,33 +4,33 @@
 use super::*;
 
 /// Files by name; those that `@include` finds by path.
-struct Given<'a>(&'a [(&'a str, &'a str)]);
+struct GivenFiles<'a>(&'a [(&'a str, &'a str)]);
 
-impl Files for Given<'_> {
-    fn open(&self, name: &str) -> Option<Source> {
+impl ConfigFiles for GivenFiles<'_> {
+    fn open(&self, name: &str) -> Option<ConfigFile> {
         let name = name.strip_prefix("/etc/pam.d/").unwrap_or(name);
         let (_, text) = self.0.iter().find(|(known, _)| *known == name)?;
-        Some(Source {
+        Some(ConfigFile {
             path: format!("/etc/pam.d/{name}"),
             text: (*text).to_owned(),
         })
     }
 }
 
-fn service(files: &[(&str, &str)]) -> Result<Service, Broken> {
-    read(&Given(files), "test")
+fn service(files: &[(&str, &str)]) -> Result<ServiceStacks, ConfigError> {
+    read(&GivenFiles(files), "test")
 }
 
 /// The auth lines of the service `test`.
-pub fn auth(files: &[(&str, &str)]) -> Vec<Handler> {
+pub fn auth(files: &[(&str, &str)]) -> Vec<StackHandler> {
     service(files).unwrap().auth
 }
 
-fn names(handlers: &[Handler]) -> Vec<(usize, &str)> {
-    let name = |handler: &'_ Handler| match &handler.run {
-        Run::Module(module) => module.path.as_str().to_owned(),
-        Run::Fails(_) => "fails".to_owned(),
-        Run::Substack => "substack".to_owned(),
+fn names(handlers: &[StackHandler]) -> Vec<(usize, &str)> {
+    let name = |handler: &'_ StackHandler| match &handler.run {
+        HandlerType::Module(module) => module.path.as_str().to_owned(),
+        HandlerType::Fails(_) => "fails".to_owned(),
+        HandlerType::Substack => "substack".to_owned(),
     };
     let names = handlers
         .iter()
