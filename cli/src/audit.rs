@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 
-use crate::text::plain;
+use crate::formatting::plain;
 
 /// Where syslog daemons and journald listen.
 const SOCKET: &str = "/dev/log";

@@ -6,8 +6,8 @@ use twofactor_store::sys::accounts;
 
 use crate::audit;
 use crate::error::Failure;
+use crate::formatting::plain;
 use crate::shell;
-use crate::text::plain;
 
 /// What sudo says of its caller (sudo(8), ENVIRONMENT).
 struct SudoCaller {

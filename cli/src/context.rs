@@ -19,11 +19,11 @@ use zeroize::Zeroizing;
 use crate::args::GlobalOptions;
 use crate::caller;
 use crate::error::{Failure, for_user};
-use crate::outlet::OutputStream;
+use crate::formatting::plain;
 use crate::output::{OutputFormat, Report};
+use crate::output_stream::OutputStream;
 use crate::shell;
 use crate::terminal::{ConfirmMode, Terminal};
-use crate::text::plain;
 
 /// What every subcommand needs.
 pub struct Context {
@@ -176,8 +176,11 @@ impl Context {
     /// The account with that login name.
     pub fn account(&self, user: &str) -> Result<Account, Failure> {
         accounts::by_name(user)?.ok_or_else(|| {
-            Failure::refused(format!("there is no user {}", crate::text::plain(user)))
-                .next("To list the users: getent passwd")
+            Failure::refused(format!(
+                "there is no user {}",
+                crate::formatting::plain(user)
+            ))
+            .next("To list the users: getent passwd")
         })
     }
 

@@ -10,7 +10,7 @@ use twofactor_core::state::State;
 use twofactor_store::sys::host;
 use zeroize::Zeroizing;
 
-use crate::text::utc;
+use crate::formatting::utc;
 
 /// A device without its secret. The keys are part of the interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,7 +5,7 @@ use twofactor_core::policy::Policy;
 use twofactor_store::attempt::{self, GroupFault, UnusableGroup};
 use twofactor_store::sys::accounts;
 
-use crate::text::plain;
+use crate::formatting::plain;
 
 /// A name that no login goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]

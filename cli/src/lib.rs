@@ -13,31 +13,31 @@ mod device_info;
 mod doctor;
 mod duration;
 mod error;
+mod escaping;
 mod exempt_names;
 mod export_oath;
+mod formatting;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod harmless;
 mod impact;
 mod import;
 mod interrupt;
-mod many;
-mod new_file;
-mod outlet;
 mod output;
+mod output_stream;
+mod parallel;
 mod people;
 mod policy_edit;
+mod private_file;
 mod progress;
 mod qr_files;
 mod recovery_sheet;
 mod refusal;
 #[cfg(test)]
-mod scratch;
+mod scratch_directory;
 mod setup;
 mod shell;
 mod suggest;
 mod terminal;
-mod text;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -48,7 +48,7 @@ use rustix::process::DumpableBehavior;
 use crate::args::{Command, CommandLine, PolicyCommand};
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
-use crate::outlet::OutputStream;
+use crate::output_stream::OutputStream;
 use crate::terminal::colours_unwanted;
 
 /// Runs the command with the arguments of this process.

@@ -6,8 +6,8 @@ use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
-use crate::harmless;
-use crate::outlet::OutputStream;
+use crate::escaping;
+use crate::output_stream::OutputStream;
 
 /// How a report is written to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
     let mut measured = Vec::with_capacity(rows.len());
     for row in rows {
         let cells = row.iter().map(|cell| {
-            let cell = harmless::value(cell);
+            let cell = escaping::value(cell);
             (cell.width(), cell)
         });
         let cells: Vec<_> = cells.collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use twofactor_store::sys::clock::monotonic;
 
-use crate::outlet::OutputStream;
+use crate::output_stream::OutputStream;
 
 /// Nothing is shown before.
 const PATIENCE: Duration = Duration::from_secs(1);

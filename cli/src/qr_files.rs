@@ -9,7 +9,7 @@ use twofactor_core::qr::{Modules, Undrawn};
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
-use crate::new_file::PrivateFile;
+use crate::private_file::PrivateFile;
 
 /// Bytes of a picture line per module: eight pixels of one bit each.
 const MODULE: usize = 8;
@@ -131,7 +131,7 @@ fn svg(modules: &Modules) -> Zeroizing<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scratch::ScratchDirectory;
+    use crate::scratch_directory::ScratchDirectory;
 
     const URI: &str = "otpauth://totp/example.org:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 

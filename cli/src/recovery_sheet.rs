@@ -10,10 +10,10 @@ use twofactor_store::sys::host;
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
-use crate::harmless;
-use crate::new_file::PrivateFile;
+use crate::escaping;
+use crate::formatting::utc;
+use crate::private_file::PrivateFile;
 use crate::shell;
-use crate::text::utc;
 
 /// Where a new set of codes goes: to one place only, so that whoever sees the screen or its log does not have them, too.
 pub enum RecoverySheet {
@@ -123,7 +123,7 @@ impl DeliveredCodes {
 
 fn printable(user: &str, codes: &[PlainCode], now: u64) -> Zeroizing<String> {
     let host = host::name();
-    let shown = harmless::value(user);
+    let shown = escaping::value(user);
     let renewal = shell::twofactor("recovery-codes", &[user], &[]);
     let mut text = Zeroizing::new(String::new());
     // Writing to a String cannot fail.

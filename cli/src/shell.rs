@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 
-use crate::harmless::is_hostile;
+use crate::escaping::is_hostile;
 
 /// A call of `twofactor`: `twofactor enroll alice --device NAME`.
 pub fn twofactor(subcommand: &str, operands: &[&str], options: &[(&str, &str)]) -> String {

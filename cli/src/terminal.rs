@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::interrupt;
-use crate::outlet::OutputStream;
+use crate::output_stream::OutputStream;
 
 /// Columns assumed where the output is no terminal.
 const COLUMNS: usize = 80;

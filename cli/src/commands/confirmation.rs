@@ -13,10 +13,10 @@ use crate::args::QrStyle;
 use crate::context::Context;
 use crate::device_info::{DeviceInfo, app_warning, uri, uris};
 use crate::error::Failure;
+use crate::formatting::utc;
 use crate::output::OutputFormat;
 use crate::qr_files::{QrFileOptions, QrFiles};
 use crate::terminal::{QrDrawing, QrFit, Terminal};
-use crate::text::utc;
 
 /// Whether a code of the new device is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,10 +21,10 @@ use crate::context::Context;
 use crate::device_info;
 use crate::error::{ExitStatus, Failure, for_user};
 use crate::export_oath;
-use crate::outlet::OutputStream;
+use crate::formatting::{count, plain};
 use crate::output::{OutputFormat, Report};
+use crate::output_stream::OutputStream;
 use crate::progress::ProgressLine;
-use crate::text::{count, plain};
 
 /// Runs it. The exit code tells of what was left out.
 pub fn run(context: &Context, args: &ExportCommand) -> Result<ExitCode, Failure> {

@@ -17,10 +17,11 @@ use crate::args::transfer::{
 use crate::audit;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
+use crate::formatting::count;
 use crate::import::apply::{self, ImportOptions, UserImport};
-use crate::import::plan::{ExistingDevices, ImportRow};
-use crate::import::report::{ImportReport, ImportStage, unlisted};
+use crate::import::record_draft::{ExistingDevices, ImportRow};
 use crate::import::source::{self, MANY_USERS, ONE_USER, SourceContent, UnreadableSource};
+use crate::import::summary::{ImportReport, ImportStage, unlisted};
 use crate::import::{
     ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, SourceLine, google, listing, oath,
     uri,
@@ -28,7 +29,6 @@ use crate::import::{
 use crate::output::Report as _;
 use crate::progress::ProgressLine;
 use crate::shell;
-use crate::text::count;
 
 /// Stands for standard input, as a file.
 const STREAM: &str = "-";
@@ -267,7 +267,7 @@ fn assigned(
     for item in parsed.items {
         progress.add(1);
         let Some(account) = accounts.find(&item.user)? else {
-            let reason = unknown(&crate::text::plain(&item.user));
+            let reason = unknown(&crate::formatting::plain(&item.user));
             rows.push(ImportRow::refused(item.place, None, reason));
             continue;
         };

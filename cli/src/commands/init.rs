@@ -9,10 +9,10 @@ use crate::args::InitArgs;
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::doctor::DoctorFinding;
-use crate::doctor::identity;
+use crate::doctor::record_owners;
 use crate::error::Failure;
+use crate::formatting::count;
 use crate::output::Report;
-use crate::text::count;
 
 /// Runs it.
 pub fn run(context: &Context, args: &InitArgs) -> Result<(), Failure> {
@@ -45,7 +45,7 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<(), Failure> {
         mark,
         indexed,
         users: store.users()?.len(),
-        findings: identity::check(&store),
+        findings: record_owners::check(&store),
     })
 }
 

@@ -11,8 +11,8 @@ use crate::args::BypassArgs;
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::error::Failure;
+use crate::formatting::{span, utc};
 use crate::output::Report;
-use crate::text::{span, utc};
 
 /// Runs it.
 pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {

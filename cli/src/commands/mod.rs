@@ -14,7 +14,7 @@ mod manual;
 pub mod policy;
 mod recovery;
 mod relocation;
-mod removal;
+mod removal_impact;
 mod renew;
 mod resync;
 mod setup;

@@ -16,9 +16,9 @@ use crate::args::{AdoptArgs, RenameArgs};
 use crate::audit::{self, Event};
 use crate::context::{Context, not_enrolled};
 use crate::error::{Failure, for_user};
+use crate::formatting::plain;
 use crate::output::Report;
 use crate::shell;
-use crate::text::plain;
 
 /// Stands for a PAM service.
 const SERVICE: &str = "twofactor";

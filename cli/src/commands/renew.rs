@@ -76,7 +76,7 @@ pub fn chosen<'a>(record: &'a Record, name: Option<&str>) -> Result<&'a Device, 
         (Some(name), _) => record.device(name).ok_or_else(|| {
             Failure::refused(format!(
                 "{user} has no device named {}",
-                crate::text::plain(name)
+                crate::formatting::plain(name)
             ))
             .next(format!("There is: {}", names()))
         }),

@@ -1,8 +1,8 @@
 //! `status`: what is switched on, and who has a device. Never a secret.
 #![forbid(unsafe_code)]
 
-mod grace;
-mod report;
+mod grace_periods;
+mod overview;
 
 use std::process::ExitCode;
 
@@ -18,11 +18,11 @@ use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
 use crate::error::{ExitStatus, Failure, for_user};
+use crate::formatting::utc;
 use crate::impact;
-use crate::many;
+use crate::parallel;
 use crate::shell;
-use crate::text::utc;
-use report::{LockStatus, PolicyStatus, ServiceSwitches, StatusDetail, StatusReport, UserStatus};
+use overview::{LockStatus, PolicyStatus, ServiceSwitches, StatusDetail, StatusReport, UserStatus};
 
 /// Runs it. The exit code tells of an invalid policy or record, which the report names.
 pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
@@ -36,7 +36,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
     };
     let now = clock::now()?;
     let accounts = AccountLookup::for_names(names.len());
-    let users = many::look_at(&names, |name| {
+    let users = parallel::look_at(&names, |name| {
         let read = read_user(store.as_ref(), &accounts, name);
         user_status(read, &loaded, name.to_owned(), now)
     });
@@ -127,7 +127,7 @@ fn user_status(
                 .map(|invite| utc(invite.expires)),
             failures: state.failures,
             lock: LockStatus::new(verify::gate(&loaded.policy.throttle, &state, now)),
-            grace: grace::running(&state, loaded, now),
+            grace: grace_periods::running(&state, loaded, now),
             error: None,
             name,
         },

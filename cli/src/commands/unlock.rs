@@ -13,9 +13,9 @@ use crate::args::UserArgs;
 use crate::audit::{self, Event};
 use crate::context::Context;
 use crate::error::Failure;
+use crate::formatting::{count, span};
 use crate::output::Report;
 use crate::shell;
-use crate::text::{count, span};
 
 /// Runs it.
 pub fn run(context: &Context, args: &UserArgs) -> Result<(), Failure> {

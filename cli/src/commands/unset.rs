@@ -11,7 +11,7 @@ use twofactor_store::{Cause, FoundBy, Store};
 use zeroize::Zeroizing;
 
 use super::change::LockoutGuard;
-use super::removal::{RemainingDevices, announce};
+use super::removal_impact::{RemainingDevices, announce};
 use super::renew::chosen;
 use crate::accounts::{AccountLookup, RecordOwner};
 use crate::args::UnsetArgs;
@@ -19,8 +19,8 @@ use crate::audit::{self, Event};
 use crate::caller;
 use crate::context::{Context, not_enrolled};
 use crate::error::{Failure, for_user};
+use crate::formatting::plain;
 use crate::output::Report;
-use crate::text::plain;
 
 /// Runs it.
 pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {

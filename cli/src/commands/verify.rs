@@ -13,9 +13,9 @@ use crate::args::VerifyArgs;
 use crate::audit::{self, Event};
 use crate::context::{Context, not_enrolled};
 use crate::error::{ExitStatus, Failure, for_user};
+use crate::formatting::{count, span, utc};
 use crate::output::{OutputFormat, Report};
 use crate::shell;
-use crate::text::{count, span, utc};
 
 /// Stands for a PAM service.
 const SERVICE: &str = "twofactor";

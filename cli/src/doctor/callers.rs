@@ -5,7 +5,7 @@ use twofactor_core::policy::Policy;
 
 use super::finding::DoctorFinding;
 use super::pam::ReturnCode;
-use super::trial::{SimulatedLogin, StackSimulation};
+use super::simulation::{SimulatedLogin, StackSimulation};
 
 /// The example with password and code in one field.
 const ONE_FIELD: &str = "sshd-password-and-code-in-one-field";

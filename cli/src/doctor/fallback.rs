@@ -4,7 +4,7 @@
 use super::finding::DoctorFinding;
 use super::modules::OURS;
 use super::pam::{ConfigError, ModuleCall, ReturnCode, ServiceStacks};
-use super::trial::{SimulatedLogin, StackSimulation};
+use super::simulation::{SimulatedLogin, StackSimulation};
 
 /// Looks at the stack of `other`. Nothing where it refuses, or asks for a code.
 pub fn check(

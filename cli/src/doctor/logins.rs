@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::modules::{ModuleRole, unknown_argument};
 use super::pam::{ConfigError, ReturnCode, ServiceStacks};
+use super::simulation::{SimulatedLogin, StackSimulation, TypedPassword};
 use super::sshd::{DIALOGUE, KEY, PASSWORD, SshdSettings};
-use super::trial::{SimulatedLogin, StackSimulation, TypedPassword};
 
 /// What one user meets at one service. The serialized form is an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

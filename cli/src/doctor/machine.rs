@@ -12,8 +12,8 @@ use twofactor_store::sys::file::{self, Access, FileError};
 use twofactor_store::sys::link::{Claim, NewFile};
 
 use super::finding::DoctorFinding;
+use super::installed_system::same_architecture;
 use super::modules::OURS;
-use super::world::same_architecture;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exempt_names;

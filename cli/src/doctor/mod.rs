@@ -1,28 +1,29 @@
 //! `doctor`: what is wrong on this machine, what fixes it, and what the next login will ask whom.
 //!
-//! `pam` is libpam on paper, `trial` logs in on paper; `stacks`, `fallback`, `sshd`, `users` and `machine` look for what is wrong,
-//! `logins` makes the table, `world` reads the machine.
+//! `pam` reads stacks as libpam does and `simulation` logs in without calling a module; `stacks`, `fallback`, `sshd`,
+//! `user_findings`, `record_owners` and `machine` find problems,
+//! `logins` makes the table, `installed_system` reads the machine.
 #![forbid(unsafe_code)]
 
+mod caller_limits;
 mod callers;
+mod diagnosis;
 mod fallback;
 mod finding;
-pub mod identity;
-mod limits;
+mod installed_system;
 mod logins;
 mod machine;
 mod modules;
 pub mod pam;
+mod pam_services;
 pub mod preview;
-mod report;
+pub mod record_owners;
 mod sandbox;
+mod simulation;
 mod sshd;
 mod stacks;
-mod survey;
 mod table;
-mod trial;
-mod users;
-mod world;
+mod user_findings;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -33,11 +34,11 @@ use twofactor_store::sys::clock;
 use crate::args::DoctorArgs;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
+use diagnosis::DoctorReport;
 pub use finding::DoctorFinding;
 use finding::FindingLevel;
-use report::DoctorReport;
-use survey::PamServices;
-pub use world::InstalledSystem;
+pub use installed_system::InstalledSystem;
+use pam_services::PamServices;
 
 /// Runs it. Problems are no errors of the command, but of the machine: exit code 1.
 pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
@@ -65,7 +66,8 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
         || Policy::default().throttle,
         |policy| -> Throttle { policy.throttle },
     );
-    let (people, found) = users::check(store.as_ref(), &throttle, only.as_ref(), clock::now()?);
+    let (people, found) =
+        user_findings::check(store.as_ref(), &throttle, only.as_ref(), clock::now()?);
     findings.extend(survey.check(context, &world, policy.as_ref()));
     let table = table::LoginTable::of(&world, &survey, policy.as_ref(), &people);
     findings.extend(table.findings);
@@ -77,7 +79,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
             .filter(|finding| finding.level == FindingLevel::Problem)
             .map(|finding| finding.subject.clone())
             .collect();
-        let other = identity::check(store).into_iter();
+        let other = record_owners::check(store).into_iter();
         findings.extend(other.filter(|finding| !told.contains(&finding.subject)));
     }
     findings.sort_by_key(|finding| finding.level);

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::finding::{DoctorFinding, FindingLevel};
+use super::installed_system::InstalledSystem;
 use super::modules::OURS;
 use super::pam::{ConfigFile, ConfigFiles, ModuleCall, StackOrigin, read};
 use super::stacks::{self, CheckedService, names_module};
 use super::table;
-use super::world::InstalledSystem;
 
 /// Texts by path that stand for the files there.
 pub type ChangedTexts = BTreeMap<String, String>;

@@ -7,7 +7,7 @@ use twofactor_core::policy::decision::{self, Demand, Enrolment};
 use super::finding::{DoctorFinding, FindingLevel};
 use super::modules::{OURS, unknown_argument};
 use super::pam::{ConfigError, HandlerType, ModuleCall, ReturnCode, ServiceStacks, StackHandler};
-use super::trial::{SimulatedLogin, StackSimulation, TypedPassword};
+use super::simulation::{SimulatedLogin, StackSimulation, TypedPassword};
 use crate::shell;
 
 /// The line that the examples have.

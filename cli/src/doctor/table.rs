@@ -9,18 +9,18 @@ use twofactor_core::policy::{Policy, Subject};
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::accounts;
 
+use super::caller_limits;
 use super::callers::CallingProgram;
 use super::finding::{DoctorFinding, FindingLevel};
-use super::limits;
+use super::installed_system::InstalledSystem;
 use super::logins::{self, LoginForecast, LoginReason, LoginResult, PolicyAnswer};
 use super::modules::LoginFacts;
 use super::pam::{ConfigError, ModuleCall, ServiceStacks};
+use super::pam_services::PamServices;
+use super::simulation::StackSimulation;
 use super::sshd::{SshdDialogue, SshdSettings};
 use super::stacks::{is_named_on, names_module};
-use super::survey::PamServices;
-use super::trial::StackSimulation;
-use super::users::{Kept, User};
-use super::world::InstalledSystem;
+use super::user_findings::{Kept, User};
 use crate::people::AccountRole;
 
 /// Users in the table. With more of them it is of no use; `--user` asks for one.
@@ -74,7 +74,7 @@ impl LoginTable {
             for user in &listed {
                 let demanded = demanded(policy, user, service, &mut groups);
                 let demanded = CallingProgram::of(service).map_or(demanded, |caller| {
-                    limits::demanded(caller, demanded, user.account.uid)
+                    caller_limits::demanded(caller, demanded, user.account.uid)
                 });
                 let settings = sshd.and_then(|sshd| sshd.settings.get(user.account.name.as_str()));
                 table
@@ -117,7 +117,7 @@ fn login(
     };
     let way = logins::by_pam(stacks, &trial, demanded);
     let way = match CallingProgram::of(service) {
-        Some(caller) => limits::way(caller, way, demanded),
+        Some(caller) => caller_limits::way(caller, way, demanded),
         None => way,
     };
     let ways = match sshd {

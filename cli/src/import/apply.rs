@@ -9,7 +9,7 @@ use twofactor_core::state::State;
 use twofactor_store::operations;
 use twofactor_store::{BATCH, Enrolled, FoundBy, Newcomer, Store};
 
-use super::plan::{ExistingDevices, ImportRow, RecordDraft};
+use super::record_draft::{ExistingDevices, ImportRow, RecordDraft};
 use super::{ImportMoment, ImportedDevice};
 use crate::audit::{self, Event};
 use crate::error::{Failure, for_user};

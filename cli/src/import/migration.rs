@@ -12,7 +12,7 @@ use twofactor_core::device::Kind;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use zeroize::Zeroizing;
 
-use super::otpauth::{LabelledToken, decoded};
+use super::otpauth_uri::{LabelledToken, decoded};
 use super::{ImportNote, ImportedToken, counter, secret};
 
 /// Numbers of the fields of a device.

@@ -8,11 +8,11 @@ pub mod google;
 pub mod listing;
 pub mod migration;
 pub mod oath;
-mod otpauth;
+mod otpauth_uri;
 pub mod pattern;
-pub mod plan;
-pub mod report;
+pub mod record_draft;
 pub mod source;
+pub mod summary;
 pub mod uri;
 
 use std::borrow::Cow;

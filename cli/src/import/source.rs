@@ -146,7 +146,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::PathBuf;
 
-    use crate::scratch::ScratchDirectory;
+    use crate::scratch_directory::ScratchDirectory;
 
     fn made(scratch: &ScratchDirectory, name: &str, content: &[u8], mode: u32) -> PathBuf {
         let path = scratch.join(name);

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::migration::{self, ExportPart, ExportProgress};
-use super::otpauth::{self, LabelledToken};
+use super::otpauth_uri::{self, LabelledToken};
 use super::{
     ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, SourceLine, content, device_name,
     lines,
@@ -78,7 +78,7 @@ fn line(text: &str) -> (Vec<Result<LabelledToken, String>>, Option<ExportPart>) 
     }
     let (scheme, rest) = text.split_once("://").unwrap_or_default();
     match scheme.to_ascii_lowercase().as_str() {
-        "otpauth" => only(otpauth::read(rest)),
+        "otpauth" => only(otpauth_uri::read(rest)),
         "otpauth-migration" => migration::read(rest),
         _ => only(Err(
             "is no otpauth:// or otpauth-migration:// URI".to_owned()

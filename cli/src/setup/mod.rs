@@ -1,19 +1,19 @@
 //! `setup`: from an installed package to logins with a code, and back.
 //!
-//! `plan` finds out what to change, `stack` and `dropin` know the texts, `journal` notes them before the first change,
+//! `setup_plan` finds out what to change, `stack_edit` and `dropin` know the texts, `journal` notes them before the first change,
 //! `restore` puts them back, `trial` tries the result.
 #![forbid(unsafe_code)]
 
 mod diff;
 mod dropin;
 pub mod journal;
-mod plan;
 mod profile;
 mod reload;
 mod replace;
-mod report;
 mod restore;
-mod stack;
+mod setup_plan;
+mod setup_report;
+mod stack_edit;
 mod trial;
 mod undo;
 
@@ -31,9 +31,9 @@ use crate::error::Failure;
 use crate::interrupt;
 use crate::output::OutputFormat;
 use journal::{FileChange, SetupJournal, SetupProgress};
-use plan::{SetupPlan, SetupReach, SetupScope};
 use reload::SshdReload;
-use report::SetupReport;
+use setup_plan::{SetupPlan, SetupReach, SetupScope};
+use setup_report::SetupReport;
 
 /// Runs it.
 ///
@@ -227,7 +227,7 @@ fn check(plan: &SetupPlan, user: &str) -> Result<(), Failure> {
         })?;
         if !problems.is_empty() {
             let causes: Vec<String> = problems.into_iter().map(|one| one.cause).collect();
-            return Err(plan::overruled(&causes.join("; ")));
+            return Err(setup_plan::overruled(&causes.join("; ")));
         }
     }
     Ok(())

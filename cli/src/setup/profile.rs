@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::journal::FileChange;
-use super::{replace, stack};
+use super::{replace, stack_edit};
 use crate::error::Failure;
 
 /// The program.
@@ -64,9 +64,9 @@ pub fn preview() -> Result<ProfileResult, Failure> {
     let root = ScratchRoot::new()?;
     let said = root.run()?;
     let changes = root.changes()?;
-    let named = changes
-        .iter()
-        .any(|change| change.path.ends_with("common-auth") && stack::names_module(&change.after));
+    let named = changes.iter().any(|change| {
+        change.path.ends_with("common-auth") && stack_edit::names_module(&change.after)
+    });
     if named {
         return Ok(ProfileResult::Written(changes));
     }

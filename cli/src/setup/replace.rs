@@ -210,7 +210,7 @@ fn failed(path: &Path, error: &dyn std::fmt::Display) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scratch::ScratchDirectory;
+    use crate::scratch_directory::ScratchDirectory;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     #[test]

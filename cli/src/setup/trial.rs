@@ -4,8 +4,8 @@
 use twofactor_store::Store;
 
 use super::journal::SetupJournal;
-use super::plan::SetupPlan;
 use super::restore;
+use super::setup_plan::SetupPlan;
 use crate::accounts::{AccountLookup, RecordOwner};
 use crate::commands::{switch, verify};
 use crate::context::Context;

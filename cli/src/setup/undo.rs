@@ -6,8 +6,8 @@ use std::path::Path;
 use twofactor_core::policy;
 
 use super::journal::{FileStanding, SetupJournal, SetupProgress};
-use super::report::UndoReport;
 use super::restore::FoundFile;
+use super::setup_report::UndoReport;
 use super::{diff, dropin, reload, replace, restore};
 use crate::args::SetupArgs;
 use crate::audit::{self, Event};

@@ -10,8 +10,8 @@ use twofactor_core::spelling;
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
+use crate::formatting::plain;
 use crate::output::Report;
-use crate::text::plain;
 
 /// The policy with all its defaults, under the keys of the file.
 #[derive(Serialize)]

@@ -3,10 +3,10 @@
 //! Pure, and on its own: text in, decisions out. A test runs the same stacks through real libpam and compares.
 #![forbid(unsafe_code)]
 
+mod config_line;
 mod control;
 mod dispatch;
 mod handler;
-mod line;
 mod stack;
 
 pub use control::{ControlAction, ReturnCode};

@@ -1,12 +1,12 @@
 //! The stacks of a service: its PAM file, with everything that is taken in from others.
 #![forbid(unsafe_code)]
 
+use super::config_line::{ConfigLine, FileEnding, lines};
 use super::control::ModuleControl;
 use super::handler::{
     ConfigError, ConfigFile, ConfigFiles, ConfigPlace, HandlerType, ManagementGroup, ModuleCall,
     ServiceStacks, StackHandler, StackOrigin,
 };
-use super::line::{ConfigLine, FileEnding, lines};
 
 /// Where `@include` looks: there only (Debian's addition to libpam).
 const INCLUDE_DIRECTORY: &str = "/etc/pam.d";

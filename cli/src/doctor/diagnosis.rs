@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 use super::finding::{DoctorFinding, FindingLevel};
 use super::logins::{LoginForecast, LoginPath, LoginReason, LoginResult};
-use crate::harmless::value;
+use crate::escaping::value;
+use crate::formatting::{count, labelled, plain};
 use crate::output::{Report, table};
-use crate::text::{count, labelled, plain};
 
 /// What `doctor` reports.
 #[derive(Serialize)]

@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use super::diff;
 use super::journal::SetupJournal;
-use super::plan::SetupPlan;
 use super::reload::SshdReload;
+use super::setup_plan::SetupPlan;
 use crate::commands::change::PolicyChange;
 use crate::output::Report;
 

@@ -10,14 +10,14 @@ use twofactor_core::{POLICY_FILE, STATE_DIR};
 use super::callers::{self, CallingProgram, OF_XSECURELOCK, XSECURELOCK};
 use super::fallback;
 use super::finding::DoctorFinding;
+use super::installed_system::InstalledSystem;
 use super::modules::{OURS, asks_for_a_code};
 use super::pam::{
     ConfigError, HandlerType, ModuleCall, ServiceStacks, StackHandler, StackOrigin, read,
 };
 use super::sandbox;
+use super::simulation::StackSimulation;
 use super::stacks::{self, CheckedService, is_named_on, names_module};
-use super::trial::StackSimulation;
-use super::world::InstalledSystem;
 use crate::context::Context;
 use crate::shell;
 

@@ -7,10 +7,10 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::ImportNote;
-use super::plan::{ImportResult, ImportRow};
+use super::record_draft::{ImportResult, ImportRow};
+use crate::formatting::{count, plain};
 use crate::impact::names;
 use crate::output::{Report, table};
-use crate::text::{count, plain};
 
 /// Devices that are listed before "and N more".
 const LISTED: usize = 50;

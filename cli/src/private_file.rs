@@ -137,7 +137,7 @@ fn explain(path: &Path, errno: Errno) -> Failure {
 mod tests {
     use super::*;
     use crate::error::ExitStatus;
-    use crate::scratch::ScratchDirectory;
+    use crate::scratch_directory::ScratchDirectory;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     #[test]

@@ -9,8 +9,8 @@ use twofactor_store::{Inventory, Store};
 
 use super::DoctorFinding;
 use crate::error::for_user;
+use crate::formatting::plain;
 use crate::shell;
-use crate::text::plain;
 
 /// What contradicts, of all users that something is kept about. Directory users need not be listed: each name and uid is
 /// looked up.

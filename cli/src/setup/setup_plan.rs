@@ -7,7 +7,7 @@ use twofactor_core::policy::sibling;
 
 use super::journal::FileChange;
 use super::profile::{self, ProfileResult};
-use super::{dropin, replace, stack};
+use super::{dropin, replace, stack_edit};
 use crate::doctor::preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::error::Failure;
 use crate::suggest;
@@ -91,7 +91,7 @@ impl SetupPlan {
     /// The module in what all services share.
     fn share(&mut self, preview: &MachinePreview) -> Result<(), Failure> {
         let shared = Path::new(DIRECTORY).join("common-auth");
-        if replace::read(&shared)?.is_some_and(|text| stack::names_module(&text)) {
+        if replace::read(&shared)?.is_some_and(|text| stack_edit::names_module(&text)) {
             return Ok(());
         }
         match profile::preview()? {
@@ -112,17 +112,17 @@ impl SetupPlan {
             preview.judge(&ChangedTexts::from(changed), "common-auth")
         };
         self.edit("common-auth", |path, text| {
-            let last = stack::with_last(text, stack::AUTH);
+            let last = stack_edit::with_last(text, stack_edit::AUTH);
             match judge(path, &last) {
                 StackVerdict::Sound => Ok(last),
-                _ => stack::with_code(text, &|candidate| judge(path, candidate)),
+                _ => stack_edit::with_code(text, &|candidate| judge(path, candidate)),
             }
         })?;
         self.edit("common-account", |_, text| {
-            Ok(stack::with_first(text, stack::ACCOUNT))
+            Ok(stack_edit::with_first(text, stack_edit::ACCOUNT))
         })?;
         self.edit("common-session", |_, text| {
-            Ok(stack::with_last(text, stack::SESSION))
+            Ok(stack_edit::with_last(text, stack_edit::SESSION))
         })
     }
 
@@ -146,10 +146,10 @@ impl SetupPlan {
             preview.judge(&changed, service)
         };
         self.edit(service, |path, text| {
-            let code = stack::with_code(text, &|candidate| judge(path, candidate))?;
-            let account = stack::with_account(&code, &source);
+            let code = stack_edit::with_code(text, &|candidate| judge(path, candidate))?;
+            let account = stack_edit::with_account(&code, &source);
             Ok(if LOGINS.contains(&service) {
-                stack::with_session(&account)
+                stack_edit::with_session(&account)
             } else {
                 account
             })
@@ -293,7 +293,7 @@ fn known(preview: &MachinePreview, services: &[String]) -> Result<Vec<String>, F
 
 /// A service without a PAM file.
 pub fn no_such_service<'a>(service: &str, names: impl Iterator<Item = &'a str>) -> Failure {
-    let service_word = crate::text::plain(service);
+    let service_word = crate::formatting::plain(service);
     let failure = Failure::refused(format!(
         "there is no PAM file of the service {service_word}"
     ));

@@ -15,9 +15,9 @@ use twofactor_store::{Snapshot, Store};
 use super::finding::DoctorFinding;
 use crate::accounts::{AccountLookup, RecordOwner};
 use crate::error::for_user;
+use crate::formatting::span;
 use crate::people::{self, AccountRole};
 use crate::shell;
-use crate::text::span;
 
 /// Somebody who may log in.
 pub struct User {

@@ -10,7 +10,7 @@ use twofactor_core::verify::grace;
 use twofactor_store::LoadedPolicy;
 
 use crate::doctor::InstalledSystem;
-use crate::text::{plain, utc};
+use crate::formatting::{plain, utc};
 
 /// An address from which a user is not asked for a code.
 #[derive(Serialize)]

@@ -8,11 +8,11 @@ use twofactor_core::policy::Policy;
 use twofactor_core::verify::Gate;
 use zeroize::Zeroizing;
 
-use super::grace::GraceStatus;
+use super::grace_periods::GraceStatus;
 use crate::device_info::DeviceInfo;
+use crate::formatting::{count, span};
 use crate::output::{Report, table};
 use crate::shell;
-use crate::text::{count, span};
 
 /// What `status` reports.
 #[derive(Serialize)]

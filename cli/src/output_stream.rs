@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal as _, Write};
 use rustix::termios::{InputModes, Winsize, tcgetattr, tcgetwinsize};
 use zeroize::Zeroizing;
 
-use crate::harmless;
+use crate::escaping;
 
 /// A stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,18 +24,18 @@ pub enum OutputStream {
 impl OutputStream {
     /// Text for people. A line needs its own newline.
     pub fn text(self, text: &str) -> io::Result<()> {
-        let text = Zeroizing::new(harmless::text(text).into_owned());
+        let text = Zeroizing::new(escaping::text(text).into_owned());
         self.write(text.as_bytes())
     }
 
     /// Text, and then the beginning of the same line again.
     pub fn line_to_overwrite(self, text: &str) -> io::Result<()> {
-        self.write(format!("{}\r", harmless::value(text)).as_bytes())
+        self.write(format!("{}\r", escaping::value(text)).as_bytes())
     }
 
     /// A JSON value of [`serde_json`], and a newline.
     pub fn json(self, json: &str) -> io::Result<()> {
-        let json = Zeroizing::new(harmless::json(json).into_owned() + "\n");
+        let json = Zeroizing::new(escaping::json(json).into_owned() + "\n");
         self.write(json.as_bytes())
     }
 
