@@ -180,6 +180,29 @@ fn r42_logins_work_at_each_step_of_that_upgrade() {
 }
 
 #[test]
+fn r42_that_upgrade_marks_what_pam_lines_name() {
+    const MOVED: &str = "/srv/two.factor";
+    const NOTE: &str = "/srv/policies/sshd.id";
+    let (machine, mut token) = in_use_before_marks();
+    let script = "set -e
+        mkdir /srv/policies
+        cp /etc/security/twofactor.toml /srv/policies/sshd.toml
+        mv /var/lib/twofactor /srv/two.factor
+        sed -i 's,pam_twofactor\\.so,& state=/srv/two.factor policy=/srv/policies/sshd.toml,' /etc/pam.d/common-*";
+    machine.run("sh", &["-c", script]).ok();
+    // Its path is one that the dot of the other would stand for, if it were a pattern.
+    let other = "0123456789abcdef0123456789abcdef /srv/twoXfactor\n";
+    machine.write_file(NOTE, other, 0o644);
+    let sshd = machine.sshd("");
+    code_lets_in(&sshd, &mut token);
+    install(&machine, &package());
+    let (_, id) = mark_of(MOVED).unwrap();
+    assert_eq!(machine.read(NOTE), format!("{other}{id} {MOVED}\n"));
+    code_lets_in(&sshd, &mut token);
+    wrong_code_is_refused(&sshd, &token);
+}
+
+#[test]
 fn r42_that_upgrade_refuses_nobody_where_nobody_is_enrolled() {
     let machine = clean_root();
     install(&machine, &before_marks());
