@@ -142,7 +142,8 @@ fuzz: need-fuzz rust
 ## sanitize miri      unit tests under AddressSanitizer, under Miri; TESTS=policy
 # Leaks are not looked for: a panic's payload is forgotten on purpose.
 sanitize: need-test rust
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 cargo test $(CARGOFLAGS) $(root_runner) $(library) --lib \
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 \
+		cargo test $(CARGOFLAGS) $(root_runner) $(library) --lib \
 		--target $$(rustc -vV | sed -n 's/^host: //p') --target-dir $(target)/sanitize
 
 # Needs a nightly Rust.
