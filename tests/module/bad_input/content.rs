@@ -134,12 +134,12 @@ fn a_record_with_an_error_refuses_and_the_log_says_which() {
         (
             "format = 1",
             "format = 2",
-            "has format 2, written by twofactor 0.1.0; this program reads format 1",
+            "has format 2, written by twofactor 0.2.0; this program reads format 1",
         ),
         (
             "format = 1",
             "format = 0",
-            "has format 0, written by twofactor 0.1.0; this program reads format 1",
+            "has format 0, written by twofactor 0.2.0; this program reads format 1",
         ),
         (
             "writer =",
