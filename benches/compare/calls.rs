@@ -1,5 +1,4 @@
 //! System calls of a login, as strace sees them.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
 //! The codes of all that are measured, as the worker reads them.
-#![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,4 @@
 //! Goals, what was measured, and whether that is enough, as a Markdown table.
-#![forbid(unsafe_code)]
 
 use std::fmt::Write as _;
 

@@ -4,6 +4,7 @@
 //! `--report FILE` makes tables and picture anew from figures that were written earlier.
 //!
 //! Without `--bench`, as `cargo test` runs it, everything is done a few times only, to prove that it works.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

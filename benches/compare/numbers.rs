@@ -1,5 +1,4 @@
 //! Medians and their spread.
-#![forbid(unsafe_code)]
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,4 @@
 //! What the worker prints about each login, and its medians.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
 //! Medians and their spread, as a Markdown table.
-#![forbid(unsafe_code)]
 
 use std::fmt::Write as _;
 

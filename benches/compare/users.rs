@@ -1,5 +1,4 @@
 //! Many users: what they cost at a login, and how long the command takes over them.
-#![forbid(unsafe_code)]
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,5 +1,4 @@
 //! What is compared: the modules, their stacks and the policy, all on one disk.
-#![forbid(unsafe_code)]
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;

@@ -1,5 +1,4 @@
 //! Accounts by name, of few users or of very many.
-#![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 

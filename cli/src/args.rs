@@ -1,5 +1,4 @@
 //! The command line: one definition for parsing, `--help` and whatever is generated from it.
-#![forbid(unsafe_code)]
 
 mod meant;
 mod options;

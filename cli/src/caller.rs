@@ -1,5 +1,4 @@
 //! The person who called the command: the user who is meant where none is named.
-#![forbid(unsafe_code)]
 
 use twofactor_core::account::Account;
 use twofactor_store::sys::accounts;

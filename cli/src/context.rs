@@ -1,5 +1,4 @@
 //! What every subcommand needs: the terminal, the files, and the accounts.
-#![forbid(unsafe_code)]
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
 //! A device as it is reported: everything but its secret.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use twofactor_core::device::{Device, Kind};

@@ -1,5 +1,4 @@
 //! Lengths of time on the command line: `90s`, `15m`, `2h`, `30d`.
-#![forbid(unsafe_code)]
 
 /// Longest life of a bypass code: 30 days. Who needs longer needs an exemption, which belongs into the policy.
 const LONGEST: u64 = 30 * 86_400;

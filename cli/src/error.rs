@@ -1,5 +1,4 @@
 //! What went wrong, which exit code it has, and what to do next.
-#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! Text that steers no terminal, whatever names, files and other programs put into it.
-#![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -1,5 +1,4 @@
 //! Names in `[[exempt]]` by which an entry covers no login: of groups and users that are not there, and of aliases.
-#![forbid(unsafe_code)]
 
 use twofactor_core::policy::Policy;
 use twofactor_store::attempt::{self, GroupFault, UnusableGroup};

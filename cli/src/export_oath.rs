@@ -1,5 +1,4 @@
 //! A device as a line of a users file of the OATH toolkit (pam_oath).
-#![forbid(unsafe_code)]
 
 use data_encoding::HEXLOWER;
 use twofactor_core::device::{Device, Kind};

@@ -1,5 +1,4 @@
 //! How times, durations and lists are written for people.
-#![forbid(unsafe_code)]
 
 use time::{OffsetDateTime, PrimitiveDateTime};
 use unicode_width::UnicodeWidthStr as _;

@@ -1,5 +1,4 @@
 //! Doors to private parsers for `fuzz/`: behind a feature that nothing shipped has.
-#![forbid(unsafe_code)]
 
 use twofactor_core::policy::Policy;
 use zeroize::Zeroizing;

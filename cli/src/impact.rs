@@ -1,5 +1,4 @@
 //! What a change of the policy means for people, before it is made.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use twofactor_core::otp::Algorithm;

@@ -1,5 +1,4 @@
 //! Signals that end a program, for changes that have to be put back first.
-#![forbid(unsafe_code)]
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,4 @@
 //! Reports of the commands: text for people, or JSON whose keys are stable.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;

@@ -1,5 +1,4 @@
 //! The only way to standard output and standard error. What goes this way steers no terminal.
-#![forbid(unsafe_code)]
 #![allow(
     clippy::disallowed_methods,
     reason = "here, and nowhere else in the command, are the streams; the locale decides on drawings only"

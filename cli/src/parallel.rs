@@ -1,5 +1,4 @@
 //! Looks at very many users: with all processors, and telling how far it has come.
-#![forbid(unsafe_code)]
 
 use std::num::NonZero;
 use std::panic::resume_unwind;

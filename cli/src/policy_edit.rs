@@ -1,5 +1,4 @@
 //! Changes of single settings in the text of the policy; comments and order stay as they are.
-#![forbid(unsafe_code)]
 
 use std::fmt;
 

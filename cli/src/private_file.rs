@@ -1,5 +1,4 @@
 //! A file with a secret that the administrator asked for: new, readable by root alone, and gone when the command fails.
-#![forbid(unsafe_code)]
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;

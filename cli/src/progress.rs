@@ -1,5 +1,4 @@
 //! How far something has come that takes more than a second.
-#![forbid(unsafe_code)]
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
 //! QR codes as files: PNG (ISO/IEC 15948) and SVG.
-#![forbid(unsafe_code)]
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -1,5 +1,4 @@
 //! New recovery codes as a text for the screen, or as a file to print.
-#![forbid(unsafe_code)]
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! A change of a user's factor that was not made, as an error for a person: what happened, and the next step.
-#![forbid(unsafe_code)]
 
 use twofactor_store::operations::{ChangeCause, ChangeError};
 

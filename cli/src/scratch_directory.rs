@@ -1,5 +1,4 @@
 //! A directory for one unit test.
-#![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

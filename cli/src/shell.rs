@@ -1,5 +1,4 @@
 //! Commands that are suggested to a person, so that a shell reads exactly the words that are meant.
-#![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;

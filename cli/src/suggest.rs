@@ -1,5 +1,4 @@
 //! "Did you mean": the known word that is nearest to one that was typed.
-#![forbid(unsafe_code)]
 
 /// Letters that may differ.
 const MISTAKES: usize = 2;

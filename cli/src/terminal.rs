@@ -1,5 +1,4 @@
 //! Talking with the person at the terminal: text, questions and answers.
-#![forbid(unsafe_code)]
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 

@@ -1,5 +1,4 @@
 //! The command that was meant by a mistyped one.
-#![forbid(unsafe_code)]
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};

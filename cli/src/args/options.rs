@@ -1,5 +1,4 @@
 //! The options of each subcommand.
-#![forbid(unsafe_code)]
 
 use std::path::PathBuf;
 

@@ -1,5 +1,4 @@
 //! The options of `import` and `export`.
-#![forbid(unsafe_code)]
 
 use std::path::PathBuf;
 

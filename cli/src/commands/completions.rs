@@ -1,5 +1,4 @@
 //! `twofactor completions`: what completes the command line in a shell.
-#![forbid(unsafe_code)]
 
 mod bash;
 

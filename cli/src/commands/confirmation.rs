@@ -1,5 +1,4 @@
 //! Showing a new device to its owner, and asking for a code of it before it is stored.
-#![forbid(unsafe_code)]
 
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, Kind};

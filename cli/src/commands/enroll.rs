@@ -1,5 +1,4 @@
 //! `enroll`: a new device.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use twofactor_core::device::{DeviceName, Kind};

@@ -1,5 +1,4 @@
 //! `import`: devices from google-authenticator, pam_oath and apps. Shown first, then asked for, then stored.
-#![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
 use std::io;

@@ -1,5 +1,4 @@
 //! `init`: marks the state directory, so that another one, or none, is never taken for it.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use twofactor_store::{Disagreement, Initialized, mark};

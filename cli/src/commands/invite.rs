@@ -1,5 +1,4 @@
 //! `invite`: a one-time code with which somebody may enrol at login.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use twofactor_core::policy::EnrollAtLogin;

@@ -1,5 +1,4 @@
 //! `twofactor manual`: the manual page twofactor(8), its commands and options from the definition of the command line.
-#![forbid(unsafe_code)]
 
 use clap::{Arg, Command, CommandFactory as _};
 use serde::Serialize;

@@ -1,5 +1,4 @@
 //! `policy show` and `policy check`: reading the policy.
-#![forbid(unsafe_code)]
 
 mod view;
 

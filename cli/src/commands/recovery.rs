@@ -1,5 +1,4 @@
 //! `recovery-codes`: a new set, which replaces the old one.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use twofactor_store::operations;

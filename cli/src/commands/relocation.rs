@@ -1,5 +1,4 @@
 //! `rename` and `adopt`: what is kept about a user under another name, or for another uid.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use twofactor_core::account::Account;

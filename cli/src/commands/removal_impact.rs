@@ -1,5 +1,4 @@
 //! What the removal of devices means for their user and for everybody, before it is made.
-#![forbid(unsafe_code)]
 
 use twofactor_core::policy::Policy;
 use twofactor_core::policy::decision::{self, Demand};

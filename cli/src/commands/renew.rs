@@ -1,5 +1,4 @@
 //! `renew`: a new secret for a device; the old one works until the new one is confirmed.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use twofactor_core::device::Device;

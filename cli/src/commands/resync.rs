@@ -1,6 +1,5 @@
 //! `resync`: finds the counter of a HOTP token that was pressed too often (RFC 4226 section 7.4), or how far the clock of
 //! a TOTP device is off (RFC 6238 section 6).
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use twofactor_core::verify::{Answer, Form};

@@ -1,5 +1,4 @@
 //! `setup`.
-#![forbid(unsafe_code)]
 
 use crate::args::SetupArgs;
 use crate::context::Context;

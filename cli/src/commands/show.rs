@@ -1,5 +1,4 @@
 //! `show`: the devices of a user; a secret only when it is asked for.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use twofactor_core::device::Device;

@@ -1,5 +1,4 @@
 //! `enable`, `disable` and `policy set`: what each of them changes in the policy.
-#![forbid(unsafe_code)]
 
 use twofactor_core::policy;
 

@@ -1,5 +1,4 @@
 //! `unlock`: ends a lock-out, and fixes a state that is damaged or missing.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use twofactor_core::account::Account;

@@ -1,5 +1,4 @@
 //! `unset`: removes a device, or everything that is kept about a user.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use twofactor_core::account::Account;

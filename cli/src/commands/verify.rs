@@ -1,5 +1,4 @@
 //! `verify`: the check of a login, without a login.
-#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

@@ -1,5 +1,4 @@
 //! What is left of a login where the program in front cannot do what the policy and the stack ask for.
-#![forbid(unsafe_code)]
 
 use super::callers::CallingProgram;
 use super::logins::{LoginPath, LoginReason, LoginResult, PolicyAnswer, one_answer};

@@ -1,5 +1,4 @@
 //! Programs that are known by their PAM services, and that cannot ask for a code, or not after the password.
-#![forbid(unsafe_code)]
 
 use twofactor_core::policy::Policy;
 

@@ -1,5 +1,4 @@
 //! The report of `doctor`: its JSON form, whose keys are stable, and its text.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 

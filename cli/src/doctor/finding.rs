@@ -1,5 +1,4 @@
 //! What doctor finds: what is wrong, why that matters, and what fixes it.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 

@@ -1,5 +1,4 @@
 //! What the next login will ask a user for, service by service: the policy, the stack and sshd's settings put together.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 

@@ -3,7 +3,6 @@
 //! `pam` reads stacks as libpam does and `simulation` logs in without calling a module; `stacks`, `fallback`, `sshd`,
 //! `user_findings`, `record_owners` and `machine` find problems,
 //! `logins` makes the table, `installed_system` reads the machine.
-#![forbid(unsafe_code)]
 
 mod caller_limits;
 mod callers;

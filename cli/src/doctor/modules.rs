@@ -1,5 +1,4 @@
 //! What is known of the modules that stand in stacks: which check a password, and which always answer the same.
-#![forbid(unsafe_code)]
 
 use super::pam::{ModuleCall, ReturnCode};
 

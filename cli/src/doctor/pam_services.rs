@@ -1,5 +1,4 @@
 //! The PAM services of the machine, and which of them matter here.
-#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

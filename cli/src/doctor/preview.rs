@@ -1,5 +1,4 @@
 //! What doctor would say of PAM files that are not written yet.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 

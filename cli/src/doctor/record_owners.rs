@@ -1,5 +1,4 @@
 //! Whose files are they: index, records, states and the passwd database compared.
-#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 

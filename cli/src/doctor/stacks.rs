@@ -1,5 +1,4 @@
 //! What is wrong with the stacks of a service that names the module, or should.
-#![forbid(unsafe_code)]
 
 use twofactor_core::policy::Policy;
 use twofactor_core::policy::decision::{self, Demand, Enrolment};

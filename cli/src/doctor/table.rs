@@ -1,5 +1,4 @@
 //! The table "service by user", and what is wrong with sshd's settings for some or all of its users.
-#![forbid(unsafe_code)]
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;

@@ -1,5 +1,4 @@
 //! What is wrong with the records, states and accounts of users.
-#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,4 @@
 //! Whom a change of the policy affects, and what is refused.
-#![forbid(unsafe_code)]
 
 use super::*;
 

@@ -1,6 +1,5 @@
 //! Backups of authenticator apps and password managers, which are no lists of URIs: what they are, and how the app gives
 //! out text instead. Looks at the first bytes and at the names of keys only.
-#![forbid(unsafe_code)]
 
 /// The program that made a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,4 @@
 //! Base32 as people and other programs write it: any case, spaces, hyphens, padding, bits left over at the end.
-#![forbid(unsafe_code)]
 
 use zeroize::Zeroizing;
 

@@ -2,7 +2,6 @@
 //!
 //! The first line is the key. Lines that begin with `"` are options; of an option that is named twice, the first counts.
 //! Lines of eight digits are scratch codes that were not used yet, up to the first line that is none.
-#![forbid(unsafe_code)]
 
 use twofactor_core::device::Kind;
 use twofactor_core::otp::{Algorithm, Digits, Interval};

@@ -1,5 +1,4 @@
 //! Which users a walk through the user database does not see: many directories answer for a name, and list none.
-#![forbid(unsafe_code)]
 
 use std::collections::HashSet;
 

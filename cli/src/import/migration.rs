@@ -2,7 +2,6 @@
 //!
 //! The data is base64 of a protocol buffer (<https://protobuf.dev/programming-guides/encoding/>): a list of devices, and
 //! which part of how many this is. Read strictly: what is cut off or does not fit is an error.
-#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -1,5 +1,4 @@
 //! Devices from other programs: pure parsers, one for each format, then a plan, then the change.
-#![forbid(unsafe_code)]
 
 pub mod apply;
 mod backup;

@@ -3,7 +3,6 @@
 //! `TYPE USER PIN KEY [MOVING-FACTOR [LAST-OTP [TIME]]]`, separated by white space. The moving factor of a counter is the
 //! one of the last code, once there is a last code. Of a clock only the last code is kept, and when it was used, in some
 //! local time.
-#![forbid(unsafe_code)]
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
 //! One `otpauth://` URI: its label, its parameters and the device that they describe.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 

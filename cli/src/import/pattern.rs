@@ -1,5 +1,4 @@
 //! Where a user's state file is: the `secret=` of pam_google_authenticator.
-#![forbid(unsafe_code)]
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;

@@ -1,5 +1,4 @@
 //! What becomes of one user's record when devices are imported: a pure function of the record, the state and the items.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 

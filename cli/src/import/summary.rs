@@ -1,5 +1,4 @@
 //! What an import did or would do, for people and as JSON.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,5 @@
 //! `otpauth://` URIs, one a line, as authenticator apps and their backups give them out, and the exports of Google
 //! Authenticator among them.
-#![forbid(unsafe_code)]
 
 use std::sync::Arc;
 

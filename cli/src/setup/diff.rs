@@ -1,5 +1,4 @@
 //! A change of a file as a unified diff, as diff(1) and patch(1) have it.
-#![forbid(unsafe_code)]
 
 use similar::TextDiff;
 

@@ -1,5 +1,4 @@
 //! What sshd has to be told, and the file that tells it.
-#![forbid(unsafe_code)]
 
 /// The file. sshd takes the first value it finds, so that its name sorts before most others.
 pub const PATH: &str = "/etc/ssh/sshd_config.d/01-twofactor.conf";

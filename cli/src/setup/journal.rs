@@ -2,7 +2,6 @@
 //!
 //! The file is `setup.json` in the state directory, root 0600. Which of its texts a file has tells how far a setup came
 //! that was stopped: no order has to be remembered.
-#![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,6 @@
 //!
 //! `setup_plan` finds out what to change, `stack_edit` and `dropin` know the texts, `journal` notes them before the first change,
 //! `restore` puts them back, `trial` tries the result.
-#![forbid(unsafe_code)]
 
 mod diff;
 mod dropin;

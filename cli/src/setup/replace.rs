@@ -1,5 +1,4 @@
 //! Reading and replacing configuration files of the system, whole or not at all.
-#![forbid(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};

@@ -1,5 +1,4 @@
 //! Putting files back.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 

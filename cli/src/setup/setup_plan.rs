@@ -1,5 +1,4 @@
 //! What a setup changes: found out and checked before anything is changed.
-#![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,4 @@
 //! What `setup` reports.
-#![forbid(unsafe_code)]
 
 use serde::Serialize;
 use zeroize::Zeroizing;

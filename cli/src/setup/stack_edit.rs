@@ -1,5 +1,4 @@
 //! Where the lines of the module go in a PAM file. Pure: text in, text out.
-#![forbid(unsafe_code)]
 
 use std::ops::Range;
 

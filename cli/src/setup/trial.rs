@@ -1,5 +1,4 @@
 //! Trying what was set up, while everything can still be taken back.
-#![forbid(unsafe_code)]
 
 use twofactor_store::Store;
 

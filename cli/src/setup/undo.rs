@@ -1,5 +1,4 @@
 //! `setup --undo`: every file as it was before the first setup.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
 //! One authenticator of one user.
-#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::str::FromStr;

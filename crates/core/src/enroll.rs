@@ -1,6 +1,5 @@
 //! A new device: made, described for its owner, and confirmed by a code. The same for the command and for enrolment in
 //! a login dialogue. Stores nothing.
-#![forbid(unsafe_code)]
 
 mod pending;
 

@@ -2,7 +2,6 @@
 //!
 //! Written so that the strictest readers (Google Authenticator, FreeOTP, Aegis, 1Password) accept it: parameters
 //! that have their default value are left out, and a space is `%20`, never `+`.
-#![forbid(unsafe_code)]
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,4 @@
 //! A QR code drawn with characters, readable by phones on dark and on light terminals.
-#![forbid(unsafe_code)]
 
 use qrcode::types::{Color, QrError};
 use qrcode::{EcLevel, QrCode};

@@ -1,7 +1,6 @@
 //! The record of one user: devices, recovery codes and bypass, and their TOML form.
 //!
 //! Error texts name line and column only: TOML's own errors quote the line, and lines here hold secrets.
-#![forbid(unsafe_code)]
 
 mod fields;
 mod read;

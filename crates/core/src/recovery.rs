@@ -5,7 +5,6 @@
 //!
 //! Scratch codes that come from google-authenticator are weaker, 8 digits: 5 of them make one guess right with a
 //! probability of 5 in 10^8, beside 3 in 10^6 for a phone with 6 digits and the usual window.
-#![forbid(unsafe_code)]
 
 use std::fmt;
 

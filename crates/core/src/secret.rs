@@ -1,5 +1,4 @@
 //! The shared secret of a device: wiped, redacted, and its base32 form.
-#![forbid(unsafe_code)]
 
 use std::fmt;
 

@@ -1,5 +1,4 @@
 //! What logins change about one user.
-#![forbid(unsafe_code)]
 
 mod codec;
 mod daemon_failures;

@@ -1,5 +1,4 @@
 //! The policy as it is shown: with all its defaults, whole or one setting of it.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
 //! Running grace periods of a user, for `status`.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 

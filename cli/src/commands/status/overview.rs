@@ -1,5 +1,4 @@
 //! The report of `status`: its JSON form and its text.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
 //! The lines of a PAM file and their words (pam.conf(5)).
-#![forbid(unsafe_code)]
 
 const BLANKS: [char; 3] = [' ', '\t', '\n'];
 

@@ -1,5 +1,4 @@
 //! Return codes and what a control flag makes of them (pam.conf(5)).
-#![forbid(unsafe_code)]
 
 use std::fmt;
 

@@ -1,5 +1,4 @@
 //! The walk through a stack: which modules libpam calls, and what it makes of their answers.
-#![forbid(unsafe_code)]
 
 use super::control::{ControlAction, ReturnCode};
 use super::handler::{HandlerType, ModuleCall, StackHandler};

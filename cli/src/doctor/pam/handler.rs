@@ -1,5 +1,4 @@
 //! What a stack is made of: its lines, and the modules they name.
-#![forbid(unsafe_code)]
 
 use std::fmt;
 

@@ -1,5 +1,4 @@
 //! The stacks of a service: its PAM file, with everything that is taken in from others.
-#![forbid(unsafe_code)]
 
 use super::config_line::{ConfigLine, FileEnding, lines};
 use super::control::ModuleControl;

@@ -1,5 +1,4 @@
 //! Stacks of other systems than the one that the tests run on.
-#![forbid(unsafe_code)]
 
 use super::super::pam::{ConfigFile, ConfigFiles, read};
 use super::*;

@@ -1,5 +1,4 @@
 //! State files as google-authenticator writes them, and as somebody writes them who means harm.
-#![forbid(unsafe_code)]
 
 use super::*;
 

@@ -1,5 +1,4 @@
 //! Users files as pam_oath writes them, and as somebody writes them who means harm.
-#![forbid(unsafe_code)]
 
 use super::*;
 

@@ -1,5 +1,4 @@
 //! What is taken, what is replaced and what is refused, with the used codes of both sides.
-#![forbid(unsafe_code)]
 
 use super::*;
 use crate::import::ImportedToken;

@@ -1,5 +1,4 @@
 //! What people read after an import, and what scripts do.
-#![forbid(unsafe_code)]
 
 use super::*;
 use crate::import::SourceLine;

@@ -1,5 +1,4 @@
 //! URIs as apps write them, and as somebody writes them who means harm.
-#![forbid(unsafe_code)]
 
 use super::*;
 use twofactor_core::device::Kind;

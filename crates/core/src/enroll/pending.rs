@@ -1,5 +1,4 @@
 //! A new device on its way: made in memory, confirmed by a code of it, and not stored here.
-#![forbid(unsafe_code)]
 
 use crate::account::Account;
 use crate::device::{Device, DeviceName, Kind};

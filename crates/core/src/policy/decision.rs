@@ -1,5 +1,4 @@
 //! Whether a login is asked for a code at all: the policy's rows, in their order, as a pure function.
-#![forbid(unsafe_code)]
 
 use crate::policy::{Enforcement, EnrollAtLogin, Policy, Subject};
 use crate::record::Record;

@@ -1,5 +1,4 @@
 //! What is wrong with a policy and where, in terms of the text that a person edits.
-#![forbid(unsafe_code)]
 
 use std::error::Error;
 use std::fmt;

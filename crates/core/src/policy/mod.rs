@@ -2,7 +2,6 @@
 //!
 //! Nothing here opens a file, reads a clock or asks a database: the caller brings the text, the
 //! address and the answers about group membership.
-#![forbid(unsafe_code)]
 
 pub mod decision;
 mod error;

@@ -1,6 +1,5 @@
 //! Typed access to a parsed TOML table: every way in which a value can be of the wrong kind becomes
 //! a message with its place, so that the schema only says what is allowed.
-#![forbid(unsafe_code)]
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;

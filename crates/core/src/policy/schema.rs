@@ -1,6 +1,5 @@
 //! The schema of the policy file: which keys there are, what each may hold, and how the values of
 //! several keys must fit together.
-#![forbid(unsafe_code)]
 
 use toml::de::{DeTable, DeValue, Error as TomlError};
 

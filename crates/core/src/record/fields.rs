@@ -1,5 +1,4 @@
 //! Typed access to a TOML table of a record. What is wrong is told as a place only: lines here hold secrets.
-#![forbid(unsafe_code)]
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};

@@ -1,5 +1,4 @@
 //! Reads the TOML form of a record: what makes it a legal one.
-#![forbid(unsafe_code)]
 
 use data_encoding::HEXLOWER;
 

@@ -1,5 +1,4 @@
 //! Records as text: what is written, what is read, and what is said of text that is no record.
-#![forbid(unsafe_code)]
 
 use super::*;
 use crate::device::{Id, Kind, MAX_DEVICES};

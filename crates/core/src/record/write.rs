@@ -1,5 +1,4 @@
 //! Writes the TOML form of a record.
-#![forbid(unsafe_code)]
 
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;

@@ -2,7 +2,6 @@
 //!
 //! The file is two slots of fixed size. Each holds one whole state with a sequence number and a checksum; the
 //! valid slot with the higher number counts. Which slot to write, and when to flush, is the store's business.
-#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};

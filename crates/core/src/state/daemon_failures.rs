@@ -3,7 +3,6 @@
 //! Any process of a user may talk to the daemon. Counted like those of a login, its guesses would keep the user from logging in;
 //! forgotten with each success, they would be as many as the user has logins. So the wrong codes in a row end with a success, and
 //! their number in all does not: each counts for [`PERIODS`] periods.
-#![forbid(unsafe_code)]
 
 /// Seconds of a period: three days.
 const PERIOD: u64 = 3 * 24 * 3600;

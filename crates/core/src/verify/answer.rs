@@ -1,5 +1,4 @@
 //! What was typed, brought into the forms that codes are compared in.
-#![forbid(unsafe_code)]
 
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;

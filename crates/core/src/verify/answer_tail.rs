@@ -1,5 +1,4 @@
 //! The part of what was typed that the daemon needs to see.
-#![forbid(unsafe_code)]
 
 use zeroize::Zeroizing;
 

@@ -1,5 +1,4 @@
 //! Grace: for a while after an accepted code, the same user from the same address at the same service is not asked.
-#![forbid(unsafe_code)]
 
 use std::net::IpAddr;
 

@@ -1,5 +1,4 @@
 //! The last code that was accepted, sent again behind the password during grace.
-#![forbid(unsafe_code)]
 
 use crate::device::Device;
 use crate::record::Record;

@@ -2,7 +2,6 @@
 //!
 //! It reads no clock and no file and writes nothing; callers store the state it returns before they act on the
 //! outcome.
-#![forbid(unsafe_code)]
 
 mod answer;
 mod answer_tail;

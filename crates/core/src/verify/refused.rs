@@ -6,7 +6,6 @@
 //!
 //! What is remembered are keyed hashes. They hide nothing from a reader of the state, who finds the keys of the devices
 //! beside it; they keep what was typed out of the file.
-#![forbid(unsafe_code)]
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;

@@ -1,5 +1,4 @@
 //! Comparing one reading of the input with every code that one device could show.
-#![forbid(unsafe_code)]
 
 use crate::device::Device;
 use crate::otp::{Interval, Totp, hotp};

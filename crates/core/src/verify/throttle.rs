@@ -1,5 +1,4 @@
 //! Limits on guessing: every attempt is charged before its code is compared (RFC 4226 section 7.3).
-#![forbid(unsafe_code)]
 
 use crate::policy::Throttle;
 use crate::state::{DaemonFailures, State};

@@ -1,5 +1,4 @@
 //! Files by name, put together.
-#![forbid(unsafe_code)]
 
 use super::*;
 

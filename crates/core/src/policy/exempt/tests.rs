@@ -1,5 +1,4 @@
 //! Tests of whom an entry covers and how networks and remote hosts are read.
-#![forbid(unsafe_code)]
 
 use super::super::{Policy, parse};
 use super::*;

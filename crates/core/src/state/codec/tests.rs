@@ -1,5 +1,4 @@
 //! The bytes of states, of both formats.
-#![forbid(unsafe_code)]
 
 use super::*;
 use crate::state::{policy_fingerprint, service_fingerprint};

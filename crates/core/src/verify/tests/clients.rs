@@ -1,5 +1,4 @@
 //! Clients that send one answer again and again: mail programs, VPNs, screen lockers, scripts.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,4 @@
 //! What is said when the clocks of server and device disagree, and when the server's was set back.
-#![forbid(unsafe_code)]
 
 use super::*;
 

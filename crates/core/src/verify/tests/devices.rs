@@ -1,5 +1,4 @@
 //! Single use, and several devices of one user.
-#![forbid(unsafe_code)]
 
 use super::*;
 

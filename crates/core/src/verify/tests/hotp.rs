@@ -1,5 +1,4 @@
 //! Counter-based devices and their resynchronization (RFC 4226 sections 7.2 and 7.4).
-#![forbid(unsafe_code)]
 
 use super::*;
 

@@ -1,5 +1,4 @@
 //! What was typed: impossible input, and a password with the code behind it.
-#![forbid(unsafe_code)]
 
 use super::*;
 use crate::recovery::RecoverySet;

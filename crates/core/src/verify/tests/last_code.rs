@@ -1,5 +1,4 @@
 //! The last code that was accepted, sent again behind the password during grace.
-#![forbid(unsafe_code)]
 
 use super::*;
 use crate::recovery::{OneTimeCode, RecoverySet};

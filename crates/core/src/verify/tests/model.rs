@@ -2,7 +2,6 @@
 //!
 //! The bytes that choose what happens come from a generator of a few lines, and not from a crate for property tests: the
 //! same lives are played by `fuzz/`, where libFuzzer finds the rare ones and makes a failing one short.
-#![forbid(unsafe_code)]
 
 mod changes;
 mod play;

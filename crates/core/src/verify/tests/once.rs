@@ -1,5 +1,4 @@
 //! Recovery codes and the administrator's bypass: each works once.
-#![forbid(unsafe_code)]
 
 use super::*;
 use crate::recovery::{OneTimeCode, RecoverySet};

@@ -1,5 +1,4 @@
 //! What holds for every sequence of logins, each property for itself.
-#![forbid(unsafe_code)]
 
 use super::*;
 

@@ -1,5 +1,4 @@
 //! The published table of what google-authenticator-libpam does, and what is done here instead.
-#![forbid(unsafe_code)]
 
 use super::*;
 

@@ -1,5 +1,4 @@
 //! Scratch codes taken over from google-authenticator: eight digits, each works once, beside devices and bypass.
-#![forbid(unsafe_code)]
 
 use super::*;
 use crate::recovery::{OneTimeCode, RecoverySet};

@@ -1,5 +1,4 @@
 //! What guessing comes to: charges, lock-outs and the hard limit over whole sequences of attempts.
-#![forbid(unsafe_code)]
 
 use super::*;
 

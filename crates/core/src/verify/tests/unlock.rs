@@ -1,5 +1,4 @@
 //! What an administrator's unlock changes.
-#![forbid(unsafe_code)]
 
 use super::*;
 

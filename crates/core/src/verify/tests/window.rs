@@ -1,5 +1,4 @@
 //! Digits, interval, window and learned drift (RFC 6238 sections 5.2 and 6).
-#![forbid(unsafe_code)]
 
 use super::*;
 

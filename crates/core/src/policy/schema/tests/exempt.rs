@@ -1,5 +1,4 @@
 //! Tests of how `[[exempt]]` must be written.
-#![forbid(unsafe_code)]
 
 use super::super::EXEMPT_KEYS;
 use super::{top, within};

@@ -1,5 +1,4 @@
 //! Tests of the schema; here is what they share.
-#![forbid(unsafe_code)]
 
 mod exempt;
 mod places;

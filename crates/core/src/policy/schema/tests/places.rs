@@ -1,5 +1,4 @@
 //! Tests of what is wrong with the file as a whole: keys, tables, syntax, and the place of each error.
-#![forbid(unsafe_code)]
 
 use super::super::super::{DEFAULT_POLICY, parse};
 use super::{error, top, within};

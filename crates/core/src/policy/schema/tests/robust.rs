@@ -1,5 +1,4 @@
 //! Tests that no text, however broken, makes the reader panic or give a useless error.
-#![forbid(unsafe_code)]
 
 use super::super::super::{DEFAULT_POLICY, parse};
 

@@ -1,5 +1,4 @@
 //! Tests of each key outside `[[exempt]]`: what it means, its bounds, and the error beyond them.
-#![forbid(unsafe_code)]
 
 use super::super::super::{DEFAULT_POLICY, parse};
 use super::super::*;

@@ -1,7 +1,6 @@
 //! Plays a life of logins, which a string of bytes chooses, through the product and the model side by side.
 //!
 //! `cargo test` takes the bytes from a generator; in `fuzz/`, libFuzzer looks for them.
-#![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 
