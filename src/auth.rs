@@ -9,7 +9,7 @@ pub mod uniform_timing;
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{Demand, Enrolment, switched_off, without_enrolment};
 use twofactor_core::policy::{Policy, Subject, rhost_address};
-use twofactor_core::verify::{Accepted, Form, Gate, Outcome};
+use twofactor_core::verify::{Accepted, Form, Gate, Outcome, Rejected};
 use twofactor_store::attempt::{Before, Failure, Judged, KnownGroups, Session};
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
@@ -283,7 +283,15 @@ impl Login<'_> {
                 Ok(Judged::Compared(Outcome::Rejected(why))) => {
                     let line = report::rejected(self.about(), &why);
                     host.log(Priority::Notice, line.as_str());
-                    self.refuse_in_time(host, policy, &pace, &mut prompt, pace.words(&why));
+                    let words = match why {
+                        Rejected::Wrong | Rejected::ClockDiffers { .. }
+                            if self.may_tell() && session.has_recovery_codes() =>
+                        {
+                            text::WRONG_OF_MANY
+                        }
+                        _ => pace.words(&why),
+                    };
+                    self.refuse_in_time(host, policy, &pace, &mut prompt, words);
                 }
                 Ok(Judged::Refused(closed)) if pace.is_even() => {
                     self.log_closed(host, closed);

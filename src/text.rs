@@ -40,6 +40,9 @@ pub const fn rejected(why: &Rejected) -> &'static str {
 /// A wrong code.
 pub const WRONG: &str = "Wrong code.";
 
+/// The same, for a user who has recovery codes left.
+pub const WRONG_OF_MANY: &str = "Wrong code. (No phone? Type a recovery code.)";
+
 /// What is said of an answer that is no guess. `None` where nothing is.
 #[must_use]
 pub const fn passed_over(cause: NotForUs) -> Option<&'static str> {

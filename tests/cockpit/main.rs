@@ -61,12 +61,15 @@ fn a_wrong_code_or_password_is_refused() {
     page.open();
     assert_eq!(page.login("alice", PASSWORD), asks_for_the_code(None));
     for _ in 0..2 {
-        let asked_again = asks_for_the_code(Some("Wrong code."));
+        let asked_again = asks_for_the_code(Some("Wrong code. (No phone? Type a recovery code.)"));
         assert_eq!(page.answer(&phone.wrong_code()), asked_again);
     }
     assert_eq!(
         page.answer(&phone.wrong_code()),
-        Page::DeadEnd("Authentication failed: internal-error: Wrong code.".to_owned())
+        Page::DeadEnd(
+            "Authentication failed: internal-error: Wrong code. (No phone? Type a recovery code.)"
+                .to_owned()
+        )
     );
     assert_eq!(
         logged(&machine, "cockpit:auth"),

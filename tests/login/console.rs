@@ -52,7 +52,7 @@ fn r10_login_asks_again_after_a_wrong_code() {
     let phone = enrolled(&machine, "alice");
     let mut terminal = login(&machine, "alice");
     terminal.answer("Verification code: ", &phone.wrong_code());
-    terminal.expect("Wrong code.\n");
+    terminal.expect("Wrong code. (No phone? Type a recovery code.)\n");
     terminal.answer("Verification code: ", &phone.code());
     terminal.expect("One wrong code was entered since your last login. If that was not you, change your password.\n");
     leave(terminal, "alice");
@@ -73,7 +73,7 @@ fn login_gives_up_after_three_wrong_codes() {
     for _ in 0..3 {
         terminal
             .answer("Verification code: ", &phone.wrong_code())
-            .expect("Wrong code.\n");
+            .expect("Wrong code. (No phone? Type a recovery code.)\n");
     }
     // PAM_MAXTRIES: login does not ask for a name again.
     let ended = terminal.end();

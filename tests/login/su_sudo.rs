@@ -1,7 +1,7 @@
 //! su and sudo with password and code: the real programs, run by an ordinary user, and the stacks `pam.d/su` and
 //! `pam.d/sudo`.
 
-use harness::logins::{Phone, enroll, enrolled, logged, machine, policy};
+use harness::logins::{ASK_AGAIN, Phone, enroll, enrolled, logged, machine, policy};
 use harness::{Ended, Machine, PASSWORD, Pty};
 
 /// A program that alice runs on a terminal.
@@ -40,7 +40,7 @@ fn r14_su_asks_for_the_code_of_the_user_one_becomes() {
     let mut su = self::alice(&machine, "su - bob -c 'echo this is $(id -un)'");
     su.answer("Password: ", PASSWORD)
         .answer("Verification code: ", &alice.code());
-    su.answer("Wrong code.\nVerification code: ", &bob.code());
+    su.answer(ASK_AGAIN, &bob.code());
     su.answer("Verification code: ", &bob.code_after(1));
     let ended = su.end();
     assert!(ended.shown.ends_with("this is bob\n"), "{}", ended.shown);
@@ -63,7 +63,7 @@ fn su_fails_after_three_wrong_codes_or_a_wrong_password() {
     su.answer("Password: ", PASSWORD);
     for _ in 0..3 {
         su.answer("Verification code: ", &bob.wrong_code())
-            .expect("Wrong code.\n");
+            .expect("Wrong code. (No phone? Type a recovery code.)\n");
     }
     let ended = su.end();
     assert_eq!(ended.code, Some(1));
@@ -92,7 +92,7 @@ fn su_asks_root_nothing_and_whoever_becomes_root_for_roots_code() {
     let mut su = self::alice(&machine, "su -c 'echo this is $(id -un)'");
     su.answer("Password: ", PASSWORD)
         .answer("Verification code: ", &alice.code());
-    su.answer("Wrong code.\nVerification code: ", &root.code());
+    su.answer(ASK_AGAIN, &root.code());
     su.expect("this is root\n");
     assert_eq!(su.end().code, Some(0));
 }
@@ -259,12 +259,12 @@ fn r10_sudo_asks_again_in_the_prompt_and_refuses_wrong_codes() {
     sudo.answer("[sudo] password for alice: ", PASSWORD);
     sudo.answer("Verification code: ", &phone.wrong_code());
     // sudo wants no messages (PAM_SILENT), so the prompt says it.
-    sudo.answer("Wrong code. Verification code: ", &phone.wrong_code());
-    sudo.answer("Wrong code. Verification code: ", &phone.code());
+    let again = ASK_AGAIN.replace('\n', " ");
+    sudo.answer(&again, &phone.wrong_code());
+    sudo.answer(&again, &phone.code());
     assert_eq!(
         sudo.end().shown,
-        "[sudo] password for alice: \nVerification code: \nWrong code. Verification code: \n\
-         Wrong code. Verification code: \nroot\n"
+        format!("[sudo] password for alice: \nVerification code: \n{again}\n{again}\nroot\n")
     );
     let mut sudo = alice(&machine, "sudo -k; sudo id -un");
     sudo.answer("[sudo] password for alice: ", PASSWORD);

@@ -121,6 +121,14 @@ impl Session<'_> {
         ))
     }
 
+    /// True if a recovery code could be typed in place of a code. It is a hint only, read without a lock: what cannot be
+    /// read has none.
+    #[must_use]
+    pub fn has_recovery_codes(&self) -> bool {
+        let snapshot = self.store.snapshot(self.holder).ok().flatten();
+        snapshot.is_some_and(|kept| verify::recovery_codes_left(&kept.record, &kept.state) > 0)
+    }
+
     /// Seconds left of a grace period, decided under the lock. Where the lock is not free the code is asked for.
     fn grace(&self, peeked: &State, now: u64) -> Result<Option<u64>, Failure> {
         if grace::running(peeked, &self.origin(), now).is_none() {

@@ -11,7 +11,7 @@ pub const ASK_PASSWORD: &str = "Password: ";
 /// What the module asks.
 pub const ASK_CODE: &str = "Verification code: ";
 /// What it asks after a wrong code, as the OpenSSH client shows it.
-pub const ASK_AGAIN: &str = "Wrong code.\nVerification code: ";
+pub const ASK_AGAIN: &str = "Wrong code. (No phone? Type a recovery code.)\nVerification code: ";
 
 /// A device of a user, as `twofactor enroll` gave it out.
 pub struct Phone {

@@ -105,7 +105,7 @@ fn three_wrong_codes_end_the_login_and_sshd_stops_asking() {
     // sshd no longer offers keyboard-interactive: that is what PAM_MAXTRIES does.
     assert_eq!(
         session.stderr,
-        "Wrong code.\n\r\nalice@127.0.0.1: Permission denied (publickey).\r\n"
+        "Wrong code. (No phone? Type a recovery code.)\n\r\nalice@127.0.0.1: Permission denied (publickey).\r\n"
     );
     assert_eq!(
         logged(&machine, "sshd:auth"),
@@ -311,8 +311,8 @@ fn the_code_may_be_asked_for_visibly_and_in_other_words() {
     terminal.answer("(alice@127.0.0.1) Code of your phone? ", &wrong);
     // Ubuntu's client shows a text from PAM on its own, others as the beginning of the next question.
     terminal.expect_any(&[
-        "(alice@127.0.0.1) Wrong code.\nCode of your phone? ",
-        "Wrong code.\n(alice@127.0.0.1) Code of your phone? ",
+        "(alice@127.0.0.1) Wrong code. (No phone? Type a recovery code.)\nCode of your phone? ",
+        "Wrong code. (No phone? Type a recovery code.)\n(alice@127.0.0.1) Code of your phone? ",
     ]);
     terminal.send_line(&wrong);
     let ended = terminal.end();
