@@ -231,11 +231,13 @@ Keep a root shell open until a login in a second terminal has worked.")]
     Setup(SetupArgs),
     /// Turn two-factor login on
     ///
-    /// Says who will be asked from now on and who will be refused, and asks before it changes anything.
+    /// Says who will be asked from now on and who will be refused, and asks before it changes anything. What would lock users
+    /// out is refused, as is a service without a PAM file; --force does it all the same.
     #[command(after_help = "\
 EXAMPLES
   twofactor enable                           the global switch
   twofactor enable sshd sudo                 these services, and the global switch if it is off
+  twofactor enable sshd --only               sshd, and no other service
 
 Keep a root shell open until a login in a second terminal has worked.")]
     Enable(EnableArgs),
@@ -271,13 +273,13 @@ EXAMPLES
     Import(transfer::ImportCommand),
     /// Write devices for other programs; this reveals their keys
     ///
-    /// The lines go into a file or a pipe as they are. On a terminal, control and invisible characters of a name are shown
+    /// Asks before it does, on standard error; scripts need --yes. The lines go into a file or a pipe as they are. On a terminal, control and invisible characters of a name are shown
     /// as \u{1b}.
     #[command(
         subcommand,
         after_help = "\
 EXAMPLES
-  twofactor export users-oath --output /root/users.oath
+  twofactor export users-oath --all --output /root/users.oath
   twofactor export uri --user alice"
     )]
     Export(transfer::ExportCommand),

@@ -133,11 +133,20 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
 }
 
 impl PolicyImpact {
-    /// The lists for people, one line each.
-    pub fn text(&self, after: &Policy) -> String {
+    /// True if a device that has given a right code would make it harmless.
+    pub fn needs_device(&self) -> bool {
+        let of_devices =
+            [LockoutRisk::Sshd, LockoutRisk::Administrators].map(LockoutRisk::when_switched_on);
+        self.dangers
+            .iter()
+            .any(|danger| of_devices.contains(&danger.as_str()))
+    }
+
+    /// The lists for people, one line each. `used` are the services whose PAM files name the module.
+    pub fn text(&self, after: &Policy, used: &[String]) -> String {
         let mut lines = Vec::new();
         if after.enabled {
-            lines.push(format!("  Services         {}", services(after)));
+            lines.push(format!("  Services         {}", services(after, used)));
             lines.push(format!("  Asked for a code {}", names(&self.asked)));
             lines.push(format!("  Not asked        {}", names(&self.not_asked)));
             match decision::with_enrolment(after, decision::Enrolment::Unenrolled) {
@@ -202,16 +211,26 @@ pub fn names(names: &[String]) -> String {
     }
 }
 
-/// `sshd off, others on`.
-pub fn services(policy: &Policy) -> String {
+/// The switches of the services whose PAM files name the module, `used`: `sshd, sudo on; login off`. Where there are none,
+/// or that was not looked at, those that the policy names: `sshd off, others on`.
+pub fn services(policy: &Policy, used: &[String]) -> String {
     let word = |on: &bool| if *on { "on" } else { "off" };
-    let mut parts: Vec<String> = policy
-        .own_services()
-        .iter()
-        .map(|(name, on)| format!("{name} {}", word(on)))
-        .collect();
-    parts.push(format!("others {}", word(&policy.services.default)));
-    parts.join(", ")
+    if used.is_empty() {
+        let own = policy.own_services();
+        let named = own.iter().map(|(name, on)| format!("{name} {}", word(on)));
+        let others = format!("others {}", word(&policy.services.default));
+        return named.chain([others]).collect::<Vec<_>>().join(", ");
+    }
+    let of = |wanted: bool| {
+        let names: Vec<&str> = used
+            .iter()
+            .map(String::as_str)
+            .filter(|name| policy.service_on(name) == wanted)
+            .collect();
+        (!names.is_empty()).then(|| format!("{} {}", names.join(", "), word(&wanted)))
+    };
+    let parts: Vec<String> = [of(true), of(false)].into_iter().flatten().collect();
+    parts.join("; ")
 }
 
 /// What keeps everybody out who could repair things.

@@ -84,6 +84,12 @@ impl Terminal {
         }
     }
 
+    /// The same person, spoken to elsewhere.
+    #[must_use]
+    pub const fn at(self, outlet: OutputStream) -> Self {
+        Self { outlet, ..self }
+    }
+
     /// The columns to keep to; `None` where the output is no terminal.
     pub fn width(&self) -> Option<usize> {
         self.lines.map(|_| self.columns)

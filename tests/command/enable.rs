@@ -23,6 +23,13 @@ fn line<'a>(text: &'a str, label: &str) -> &'a str {
         .trim_start()
 }
 
+/// The settings with which sshd can ask for a code.
+fn let_sshd_ask(machine: &Machine) {
+    let settings = "KbdInteractiveAuthentication yes\nPasswordAuthentication no\n";
+    let path = "/etc/ssh/sshd_config.d/01-twofactor.conf";
+    machine.write_file(path, settings, 0o644);
+}
+
 fn names(list: &str) -> Vec<&str> {
     list.split(", ").collect()
 }
@@ -106,7 +113,7 @@ fn r21_enable_says_what_will_change_for_whom_before_it_does() {
     assert!(told.starts_with(
         "To be set:\n  enabled = true\nFrom then on, where a PAM service uses pam_twofactor.so:\n"
     ));
-    assert_eq!(line(&told, "Services"), "sshd off, others on");
+    assert_eq!(line(&told, "Services"), "test on");
     assert_eq!(line(&told, "Asked for a code"), "alice, root");
     assert_eq!(line(&told, "Not asked"), "nobody");
     let (refused, rest) = line(&told, "Refused").rsplit_once(" and ").unwrap();
@@ -126,6 +133,7 @@ fn r21_enable_says_what_will_change_for_whom_before_it_does() {
 fn r22_sshd_has_its_own_switch_and_needs_the_global_one_too() {
     let machine = desk();
     add_stack(&machine, "sshd", "");
+    let_sshd_ask(&machine);
     let phone = give_phone(&machine, "alice");
     let asks_sshd = || !run(login("alice").service("sshd")).prompts.is_empty();
     machine.command(&["enable", "--yes"]).ok();
@@ -175,6 +183,7 @@ fn r22_sshd_has_its_own_switch_and_needs_the_global_one_too() {
 fn r23_sshd_is_not_switched_on_before_a_code_was_verified() {
     let machine = desk();
     machine.install_stack("sshd");
+    let_sshd_ask(&machine);
     let phone = give_phone(&machine, "alice");
     machine.policy("enabled = false\n");
     let told = "twofactor: not done: sshd would ask for codes, but no device on this machine has ever given a right one\n\
@@ -317,11 +326,11 @@ fn r29_whoever_switches_it_on_is_led_to_a_device_of_their_own() {
 #[test]
 fn r21_a_service_without_a_pam_file_is_probably_misspelt() {
     let machine = desk();
-    let warning = "Warning: there is no PAM file of the service ssh: /etc/pam.d/ssh\n";
     let run = machine
         .command(&["enable", "--service", "ssh", "--yes"])
-        .ok();
-    assert!(run.stdout.contains(warning), "{}", run.stdout);
+        .exits(1);
+    let told = "there is no PAM file of the service ssh: /etc/pam.d/ssh. Did you mean sshd?\n";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
     let run = machine
         .command(&["enable", "--service", "login", "--yes"])
         .ok();

@@ -33,7 +33,14 @@ fn pam_oath_takes_the_file_and_refuses_what_was_used_here() {
     let used = phone.code();
     assert!(lets_in("alice", &used) && lets_in("bob", &hotp(&key, 2, 6)));
     machine
-        .command(&["export", "users-oath", "--output", "/etc/users.oath"])
+        .command(&[
+            "export",
+            "users-oath",
+            "--all",
+            "--yes",
+            "--output",
+            "/etc/users.oath",
+        ])
         .ok();
     assert!(!oath_lets_in(&machine, "alice", &used));
     assert!(oath_lets_in(&machine, "alice", &phone.code_after(1)));
@@ -49,10 +56,17 @@ fn what_is_exported_can_be_imported_with_its_used_codes() {
     phone.settle(10);
     assert!(lets_in("alice", &phone.code()) && lets_in("bob", &hotp(&key, 4, 6)));
     machine
-        .command(&["export", "users-oath", "--output", "/root/oath"])
+        .command(&[
+            "export",
+            "users-oath",
+            "--all",
+            "--yes",
+            "--output",
+            "/root/oath",
+        ])
         .ok();
     machine
-        .command(&["export", "uri", "--output", "/root/uris"])
+        .command(&["export", "uri", "--all", "--yes", "--output", "/root/uris"])
         .ok();
     for user in ["alice", "bob"] {
         machine.command(&["unset", user, "--yes"]).ok();
@@ -89,7 +103,7 @@ fn every_setting_survives_a_uri() {
         ..Totp::new(report["secret"].as_str().unwrap())
     };
     let uris = machine
-        .command(&["export", "uri", "--user", "alice"])
+        .command(&["export", "uri", "--user", "alice", "--yes"])
         .ok()
         .stdout;
     assert_eq!(uris, format!("{}\n", report["uri"].as_str().unwrap()));
@@ -116,7 +130,9 @@ fn what_cannot_be_expressed_is_named_and_the_rest_is_exported() {
         give(&machine, "alice", &["--device", name, option]);
     }
     set_state("alice", |state| state.devices[3].next = u64::MAX);
-    let run = machine.command(&["export", "users-oath"]).exits(1);
+    let run = machine
+        .command(&["export", "users-oath", "--all", "--yes"])
+        .exits(1);
     assert_eq!(
         run.stderr,
         "Not exported: alice, long: pam_oath knows 30 and 60 seconds only, not 45\n\
@@ -128,7 +144,7 @@ fn what_cannot_be_expressed_is_named_and_the_rest_is_exported() {
     assert!(run.stdout.starts_with("HOTP/T30/6\talice\t-\t"));
     let report = parse(
         &machine
-            .command(&["export", "users-oath", "--json"])
+            .command(&["export", "users-oath", "--all", "--yes", "--json"])
             .exits(1)
             .stdout,
     );
@@ -138,7 +154,10 @@ fn what_cannot_be_expressed_is_named_and_the_rest_is_exported() {
     );
     assert_eq!(report["lines"].as_array().unwrap().len(), 1);
     assert_eq!(report["left_out"].as_array().unwrap().len(), 3);
-    let uris = machine.command(&["export", "uri"]).exits(1).stdout;
+    let uris = machine
+        .command(&["export", "uri", "--all", "--yes"])
+        .exits(1)
+        .stdout;
     assert_eq!(uris.lines().count(), 3);
 }
 
@@ -147,13 +166,16 @@ fn a_file_is_closed_to_others_and_never_overwritten_unasked() {
     let machine = desk_on();
     give_phone(&machine, "alice");
     let export = |more: &[&str]| {
-        let usual = ["export", "uri", "--output"];
+        let usual = ["export", "uri", "--all", "--yes", "--output"];
         machine.command(&[&usual, more].concat())
     };
     machine
         .run(
             "sh",
-            &["-c", "umask 0; twofactor export uri --output /root/out"],
+            &[
+                "-c",
+                "umask 0; twofactor export uri --all --yes --output /root/out",
+            ],
         )
         .ok();
     let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
@@ -193,14 +215,22 @@ fn revealing_keys_is_logged_and_the_report_of_a_file_has_none() {
     let machine = desk_on();
     let phone = give_phone(&machine, "alice");
     machine.forget_log();
-    let run = machine.command(&["export", "uri", "--output", "/root/out", "--json"]);
+    let run = machine.command(&[
+        "export",
+        "uri",
+        "--all",
+        "--yes",
+        "--output",
+        "/root/out",
+        "--json",
+    ]);
     let report = json(run);
     assert_eq!(report["lines"].as_array().unwrap().len(), 0);
     assert!(!report.to_string().contains(&phone.secret));
     machine.wait_for_log("revealed user=alice device=phone action=export by=");
     assert!(!format!("{:?}", machine.log()).contains(&phone.secret));
     let nobody = machine
-        .command(&["export", "uri", "--user", "bob"])
+        .command(&["export", "uri", "--user", "bob", "--yes"])
         .exits(1);
     assert!(
         nobody.stderr.contains("bob has no device"),
@@ -215,7 +245,9 @@ fn a_damaged_record_does_not_stop_the_others() {
     give_phone(&machine, "alice");
     give_phone(&machine, "bob");
     machine.write_file(enrolled::record_path("alice"), "nonsense", 0o600);
-    let run = machine.command(&["export", "uri"]).exits(1);
+    let run = machine
+        .command(&["export", "uri", "--all", "--yes"])
+        .exits(1);
     assert!(
         run.stderr.starts_with("Not exported: alice: "),
         "{}",

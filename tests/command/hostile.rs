@@ -72,9 +72,12 @@ const LIFE: [(&str, &str); 44] = [
     ("show --device=phone --svg @FILE.svg -- @", ""),
     ("renew --no-confirm -- @", ""),
     ("renew --no-confirm --device=phone -- @", ""),
-    ("export uri --user=@", ""),
-    ("export users-oath --output @FILE --force --user=@", ""),
-    ("export users-oath --output @FILE", ""),
+    ("export uri --yes --user=@", ""),
+    (
+        "export users-oath --yes --output @FILE --force --user=@",
+        "",
+    ),
+    ("export users-oath --all --yes --output @FILE", ""),
     ("unset --device=@ -- @", ""),
     ("resync -- @ phone 000000 000001", ""),
     ("resync -- @ -t 000000 000001", ""),
@@ -357,8 +360,8 @@ fn a_terminal_gets_colours_and_no_other_sequence() {
         for words in [
             "enroll --device=b -- @",
             "show --qr=ascii -- @",
-            "export uri --user=@",
-            "export users-oath --user=@",
+            "export uri --yes --user=@",
+            "export users-oath --yes --user=@",
             "doctor",
             "status",
             "unset @ @",
@@ -397,7 +400,7 @@ fn programs_read_the_very_names() {
         for words in [
             "status --json",
             "show --json -- @",
-            "export uri --json --user=@",
+            "export uri --json --yes --user=@",
         ] {
             let words = line(words, name);
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -416,7 +419,9 @@ fn programs_read_the_very_names() {
             failure["message"].as_str().unwrap().starts_with(name),
             "{failure}"
         );
-        let lines = machine.command(&["export", "users-oath"]).stdout;
+        let lines = machine
+            .command(&["export", "users-oath", "--all", "--yes"])
+            .stdout;
         let takes = !name.contains(char::is_whitespace);
         assert_eq!(lines.contains(&format!("\t{name}\t")), takes, "{lines}");
     }
@@ -442,7 +447,7 @@ fn a_device_name_of_a_foreign_record_is_refused_without_effect() {
             "status",
             "doctor",
             "unlock alice",
-            "export uri",
+            "export uri --all --yes",
         ] {
             let (text, code) = printed(&machine, &line(words, name), "");
             assert!(code != 0 && text.contains("alice"), "{words}: {text}");

@@ -107,6 +107,7 @@ fn a_file_of_the_real_google_authenticator_logs_in_and_its_scratch_codes_work_on
             "dry_run",
             "format",
             "items",
+            "old_lines",
             "refused",
             "replaced",
             "taken",

@@ -351,7 +351,7 @@ fn r43_displays_and_disable_wait_for_no_users_lock() {
     for arguments in [
         &["status"][..],
         &["show", "alice"],
-        &["export", "uri"],
+        &["export", "uri", "--all", "--yes"],
         &["doctor"],
         &["disable", "--yes"],
     ] {

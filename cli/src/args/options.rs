@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 use twofactor_core::qr::Glyphs;
 
 use crate::duration;
@@ -248,6 +248,7 @@ pub struct SetupArgs {
 
 /// `enable`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("named").multiple(true).args(["services", "more_services"])))]
 pub struct EnableArgs {
     /// PAM services to switch on. With su, sudo or runuser also su-l, sudo-i, runuser-l, and the other way round
     #[arg(value_name = "SERVICE")]
@@ -255,6 +256,9 @@ pub struct EnableArgs {
     /// The same as an option; may be repeated
     #[arg(long = "service", value_name = "SERVICE")]
     pub more_services: Vec<String>,
+    /// Switch all other services off, also those that the policy does not name
+    #[arg(long, requires = "named")]
+    pub only: bool,
     /// Do it even if it locks people out
     #[arg(long)]
     pub force: bool,

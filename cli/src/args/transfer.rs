@@ -103,23 +103,28 @@ pub enum ExportCommand {
     /// pam_oath knows SHA1 and intervals of 30 and 60 seconds only; other devices are left out and named.
     #[command(after_help = "\
 EXAMPLES
-  twofactor export users-oath --output /root/users.oath
+  twofactor export users-oath --all --output /root/users.oath
   twofactor export users-oath --user alice")]
     UsersOath(ExportArgs),
     /// otpauth:// URIs, one a line
     #[command(after_help = "\
 EXAMPLES
-  twofactor export uri --output /root/uris
+  twofactor export uri --all --output /root/uris
+  twofactor export uri --all --yes | gpg -e -r backup >uris.gpg
   twofactor export uri --user alice")]
     Uri(ExportArgs),
 }
 
 /// What every export takes.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("whose").required(true).args(["user", "all"])))]
 pub struct ExportArgs {
-    /// Only this user's devices
+    /// This user's devices
     #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub user: Option<String>,
+    /// The devices of all users
+    #[arg(long)]
+    pub all: bool,
     /// File to write, closed to others, instead of standard output
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,

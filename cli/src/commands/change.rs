@@ -10,13 +10,14 @@ use zeroize::Zeroizing;
 
 use crate::audit::{self, Event};
 use crate::context::Context;
-use crate::doctor::{self, InstalledSystem};
+use crate::doctor::{self, InstalledSystem, effect};
 use crate::error::Failure;
 use crate::exempt_names::{self, IdleName};
 use crate::impact::{self, PolicyImpact};
 use crate::output::Report;
 use crate::people;
 use crate::policy_edit::{self, PolicyEditError};
+use crate::suggest;
 
 /// A key and its new value, as `policy set` takes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -71,10 +72,11 @@ pub fn change(
     settings: &[PolicySetting],
     danger: LockoutGuard,
 ) -> Result<PolicyChangeReport, Failure> {
-    let prepared = PolicyChange::of_settings(context, settings, danger)?;
+    let mut prepared = PolicyChange::of_settings(context, settings, danger)?;
     if prepared.is_idle() {
         return Ok(prepared.made);
     }
+    prepared.look_at_logins(context);
     context.terminal.say(&prepared.announcement())?;
     prepared.refuse_dangers()?;
     context.terminal.confirm(prepared.question())?;
@@ -91,6 +93,9 @@ pub struct PolicyChange {
     settings: Vec<PolicySetting>,
     danger: LockoutGuard,
     store: Option<Store>,
+    /// The services whose PAM files name the module, where that was looked at.
+    used: Vec<String>,
+    cures: Vec<String>,
     made: PolicyChangeReport,
 }
 
@@ -132,7 +137,7 @@ impl PolicyChange {
         let mut made = PolicyChangeReport::new(context, &after, impact);
         if text.as_deref() != Some(edited.as_str()) {
             made.changed = settings.to_vec();
-            made.impact.warnings.extend(unknown_services(settings));
+            made.impact.dangers.extend(unknown_services(settings));
             let named = |service: &str| {
                 settings
                     .iter()
@@ -149,8 +154,28 @@ impl PolicyChange {
             settings: settings.to_vec(),
             danger,
             store,
+            used: Vec::new(),
+            cures: Vec::new(),
             made,
         })
+    }
+
+    /// Adds what PAM files and sshd's settings make of it. Switching off needs none of that, and must not depend on it.
+    fn look_at_logins(&mut self, context: &Context) {
+        if self.danger == LockoutGuard::Off {
+            return;
+        }
+        let settings = &self.settings;
+        let named = |service: &str| {
+            settings
+                .iter()
+                .any(|setting| setting.service() == Some(service))
+        };
+        let effect = effect::of_change(context, self.before.as_ref(), &self.after, &named);
+        self.used = effect.used;
+        self.cures = effect.cures;
+        self.made.impact.warnings.extend(effect.warnings);
+        self.made.impact.dangers.extend(effect.dangers);
     }
 
     /// True if the file has the new text already.
@@ -170,7 +195,7 @@ impl PolicyChange {
 
     /// What it would set, and what that means for whom.
     pub fn announcement(&self) -> String {
-        announcement(&self.made, &self.after)
+        announcement(&self.made, &self.after, &self.used)
     }
 
     /// What would lock people out.
@@ -187,8 +212,16 @@ impl PolicyChange {
         if self.danger != LockoutGuard::Refuse || dangers.is_empty() {
             return Ok(());
         }
-        let steps = "Enrol a device and try it first: twofactor enroll USER, twofactor verify USER\n\
-                     To do it all the same: --force";
+        let mut steps = String::new();
+        for cure in &self.cures {
+            steps.push_str(&format!("{cure}\n"));
+        }
+        if self.made.impact.needs_device() {
+            steps.push_str(
+                "Enrol a device and try it first: twofactor enroll USER, twofactor verify USER\n",
+            );
+        }
+        steps.push_str("To do it all the same: --force");
         Err(Failure::refused(format!("not done: {}", dangers.join("; "))).next(steps))
     }
 
@@ -281,19 +314,22 @@ fn assess(
     Ok(impact)
 }
 
-/// A service that libpam has no stack for is probably misspelt.
+/// Services that libpam has no stack for: they are misspelt, or not installed.
 fn unknown_services(settings: &[PolicySetting]) -> Vec<String> {
     let world = InstalledSystem::look();
-    let stack = |name: &str| world.service_files(name).any(|path| path.exists());
+    let names = world.names();
     let unknown = |setting: &PolicySetting| {
         let service = setting.service()?;
         // A program that is called by one name only has one stack.
-        let known =
-            service == "default" || stack(service) || policy::sibling(service).is_some_and(stack);
+        let known = service == "default"
+            || names.contains(service)
+            || policy::sibling(service).is_some_and(|sibling| names.contains(sibling));
         (setting.value == "true" && !known).then(|| {
             let missing = world.service_files(service).next().unwrap_or_default();
+            let near = suggest::nearest(service, names.iter().map(String::as_str));
+            let hint = near.map_or_else(String::new, |near| format!(". Did you mean {near}?"));
             format!(
-                "there is no PAM file of the service {service}: {}",
+                "there is no PAM file of the service {service}: {}{hint}",
                 missing.display()
             )
         })
@@ -301,13 +337,13 @@ fn unknown_services(settings: &[PolicySetting]) -> Vec<String> {
     settings.iter().filter_map(unknown).collect()
 }
 
-fn announcement(made: &PolicyChangeReport, after: &Policy) -> String {
+fn announcement(made: &PolicyChangeReport, after: &Policy, used: &[String]) -> String {
     let mut text = String::from("To be set:\n");
     for PolicySetting { key, value } in &made.changed {
         text.push_str(&format!("  {key} = {value}\n"));
     }
     text.push_str("From then on, where a PAM service uses pam_twofactor.so:\n");
-    text.push_str(&made.impact.text(after));
+    text.push_str(&made.impact.text(after, used));
     text
 }
 

@@ -1,5 +1,6 @@
 //! `export`: devices for other programs. Reveals their keys, and says so in the log.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -154,7 +155,26 @@ impl ExportReport {
         });
     }
 
+    /// Asks on standard error: standard output may be a file or another program.
+    fn ask(&self, context: &Context) -> Result<(), Failure> {
+        if self.exported.is_empty() {
+            return Ok(());
+        }
+        let users: BTreeSet<&str> = self.exported.iter().map(|one| one.user.as_str()).collect();
+        let devices = count(self.exported.len() as u64, "device");
+        let users = match users.first() {
+            Some(user) if users.len() == 1 => plain(user),
+            _ => count(users.len() as u64, "user"),
+        };
+        let place = self.file.as_deref().unwrap_or("standard output");
+        let question = format!(
+            "Write the keys of {devices} of {users} to {place}? Each reader of them has the devices."
+        );
+        context.terminal.at(OutputStream::Stderr).confirm(&question)
+    }
+
     fn finish(mut self, context: &Context, options: &ExportArgs) -> Result<ExitCode, Failure> {
+        self.ask(context)?;
         let mut text = Zeroizing::new(String::new());
         for line in &self.lines {
             text.push_str(line);

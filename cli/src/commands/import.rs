@@ -15,6 +15,7 @@ use crate::args::transfer::{
 };
 use crate::audit;
 use crate::context::Context;
+use crate::doctor;
 use crate::error::{ExitStatus, Failure};
 use crate::formatting::count;
 use crate::import::apply::{self, ImportOptions, UserImport};
@@ -326,10 +327,12 @@ fn finish(
         moment,
         from,
     };
+    let old_lines = doctor::lines_of_modules(modules_of(from));
     let imported = |stage, mut rows: Vec<ImportRow>| {
         rows.extend(refused.iter().cloned());
         let mut imported = ImportReport::new(from, stage, rows);
         imported.unlisted.clone_from(&plan.unlisted);
+        imported.old_lines.clone_from(&old_lines);
         imported
     };
     let store = context.store()?;
@@ -353,6 +356,15 @@ fn finish(
     let store = context.existing_store()?;
     let rows = apply::write(&store, &jobs, manner)?;
     report(context, &imported(ImportStage::Done, rows))
+}
+
+/// The modules that ask for the codes of such devices.
+const fn modules_of(from: &str) -> &'static [&'static str] {
+    match from.as_bytes() {
+        b"google-authenticator" => &["pam_google_authenticator.so"],
+        b"users-oath" => &["pam_oath.so"],
+        _ => &["pam_google_authenticator.so", "pam_oath.so"],
+    }
 }
 
 fn report(context: &Context, imported: &ImportReport) -> Result<ExitCode, Failure> {

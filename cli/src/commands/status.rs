@@ -16,6 +16,7 @@ use crate::accounts::{AccountLookup, RecordOwner};
 use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
+use crate::doctor::effect;
 use crate::error::{ExitStatus, Failure, for_user};
 use crate::formatting::utc;
 use crate::impact;
@@ -25,7 +26,12 @@ use overview::{LockStatus, PolicyStatus, ServiceSwitches, StatusDetail, StatusRe
 
 /// Runs it. The exit code tells of an invalid policy or record, which the report names.
 pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
-    let (policy, loaded) = policy_status(context);
+    let (mut policy, loaded) = policy_status(context);
+    let effect = effect::of_policy(context, &loaded.policy);
+    policy.services = policy
+        .services
+        .map(|_| impact::services(&loaded.policy, &effect.used));
+    let warnings = effect.warnings;
     let store = context.store()?;
     let names = match (&args.user, &store) {
         (Some(user), Some(store)) => vec![context.shown_name(store, user)?],
@@ -44,6 +50,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
     context.write(&StatusReport {
         policy,
         clock,
+        warnings,
         users,
         detail: match args.user {
             Some(_) => StatusDetail::OneUser,
@@ -70,7 +77,7 @@ fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
                 error: missing.map(|failure| failure.to_string().replace('\n', ". ")),
                 enabled: Some(policy.enabled),
                 enforcement: Some(policy.enforcement.to_string()),
-                services: Some(impact::services(policy)),
+                services: Some(impact::services(policy, &[])),
                 services_on: Some(ServiceSwitches::new(policy)),
             };
             (status, loaded)

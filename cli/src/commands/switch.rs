@@ -17,6 +17,9 @@ pub fn enable(context: &Context, args: &EnableArgs) -> Result<(), Failure> {
     let mut settings = vec![PolicySetting::new("enabled", "true")];
     let services = args.named();
     settings.extend(switches(&services, "true"));
+    if args.only {
+        settings.extend(all_others(context, &services)?);
+    }
     say_siblings(context, &services)?;
     let made = change(context, &settings, LockoutGuard::new(&args.force))?;
     context.write(&made)?;
@@ -55,6 +58,23 @@ pub fn set(context: &Context, args: &PolicySetArgs) -> Result<(), Failure> {
     let settings = [PolicySetting::new(&args.key, &args.value)];
     let made = change(context, &settings, LockoutGuard::new(&args.force))?;
     context.write(&made)
+}
+
+/// Settings that switch off what these services and their siblings leave.
+fn all_others(context: &Context, services: &[String]) -> Result<Vec<PolicySetting>, Failure> {
+    let policy = context.policy_or_default()?;
+    let stays = |name: &str| {
+        services
+            .iter()
+            .any(|service| service == name || policy::sibling(service) == Some(name))
+    };
+    let others = policy.own_services().into_iter();
+    let others = others.filter(|(name, on)| *on && !stays(name));
+    let off = others.map(|(name, _)| PolicySetting::new(service_key(&name), "false"));
+    Ok([PolicySetting::new("services.default", "false")]
+        .into_iter()
+        .chain(off)
+        .collect())
 }
 
 /// Settings that switch services, each with its sibling.

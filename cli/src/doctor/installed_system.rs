@@ -236,7 +236,7 @@ fn strings_ending(program: &[u8], end: &str) -> Vec<String> {
 fn run(mut command: Command) -> Result<(String, String, bool), String> {
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     let reader = |pipe: Option<Box<dyn std::io::Read + Send>>| {
-        std::thread::spawn(move || {
+        std::thread::Builder::new().spawn(move || {
             let mut text = Vec::new();
             if let Some(pipe) = pipe {
                 // What could be read counts.
@@ -247,6 +247,12 @@ fn run(mut command: Command) -> Result<(String, String, bool), String> {
     };
     let output = reader(child.stdout.take().map(|pipe| Box::new(pipe) as _));
     let errors = reader(child.stderr.take().map(|pipe| Box::new(pipe) as _));
+    let (Ok(output), Ok(errors)) = (output, errors) else {
+        // It may have ended in this moment.
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err("no thread can be started to read its answer".to_owned());
+    };
     let deadline = clock::monotonic() + PATIENCE;
     let status = loop {
         match child.try_wait().map_err(|error| error.to_string())? {

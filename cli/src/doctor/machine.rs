@@ -232,7 +232,7 @@ pub fn nowhere_used(policy: Option<&Policy>, used: &[String]) -> Option<DoctorFi
             "not-in-use",
             "policy",
             format!("two-factor login is on, but no PAM file names {OURS}: nobody is asked for a code anywhere"),
-            "Put its lines into the files of the services that should ask, as in the examples in the directory pam.d.",
+            "twofactor setup SERVICE. By hand: put its lines into the files of the services that should ask, as in the examples in the directory pam.d.",
         )
     })
 }

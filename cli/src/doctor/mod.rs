@@ -7,6 +7,7 @@
 mod caller_limits;
 mod callers;
 mod diagnosis;
+pub mod effect;
 mod fallback;
 mod finding;
 mod installed_system;
@@ -119,4 +120,9 @@ pub fn refusing_programs(
     let new = refusing(after).into_iter().filter(is_new);
     new.map(|finding| format!("{}. Cure: {}", finding.cause, finding.fix))
         .collect()
+}
+
+/// The lines of PAM files that name one of these modules, each once, with the module: `/etc/pam.d/sshd line 3 (pam_oath.so)`.
+pub fn lines_of_modules(modules: &[&str]) -> Vec<String> {
+    PamServices::of(&InstalledSystem::look()).lines_of(modules)
 }

@@ -173,6 +173,20 @@ impl PamServices {
         findings
     }
 
+    /// The auth lines that name one of these modules, each once.
+    pub fn lines_of(&self, modules: &[&str]) -> Vec<String> {
+        let handlers = self.services.values().flatten();
+        let named = handlers
+            .flat_map(|stacks| &stacks.auth)
+            .filter_map(|handler| {
+                let name = module(handler)?.name();
+                let line = format!("{} ({name})", handler.place);
+                modules.contains(&name).then_some(line)
+            });
+        let lines: BTreeSet<String> = named.collect();
+        lines.into_iter().collect()
+    }
+
     /// Lines of other modules that ask for a code, beside those of ours.
     fn other_codes(&self) -> Vec<DoctorFinding> {
         let mut lines: BTreeMap<String, (String, Vec<&str>)> = BTreeMap::new();

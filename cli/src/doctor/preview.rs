@@ -84,9 +84,12 @@ pub struct MachinePreview {
 impl MachinePreview {
     /// Looks at it.
     pub fn look() -> Self {
-        Self {
-            world: InstalledSystem::look(),
-        }
+        Self::of(InstalledSystem::look())
+    }
+
+    /// One that was looked at already.
+    pub const fn of(world: InstalledSystem) -> Self {
+        Self { world }
     }
 
     /// The PAM file of a service, or the one at an absolute path.

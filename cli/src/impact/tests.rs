@@ -48,7 +48,7 @@ fn mandatory_refuses_who_has_no_device() {
     assert!(impact.dangers.is_empty());
     assert!(
         impact
-            .text(&after)
+            .text(&after, &[])
             .contains("Refused          bob and everybody else")
     );
 }
@@ -91,7 +91,7 @@ fn whoever_must_enrol_is_not_called_refused() {
         let after = policy(&format!("enabled = true\n{keys}"));
         let impact = assess(None, &after, &people);
         assert!(impact.refused.is_empty() && impact.dangers.is_empty());
-        let text = impact.text(&after);
+        let text = impact.text(&after, &[]);
         assert!(text.contains(listed), "{text}");
         assert!(text.contains("enroll_needs_invite"), "{text}");
         assert_eq!(
@@ -115,7 +115,7 @@ fn whoever_must_enrol_and_is_not_invited_is_called_refused() {
         (impact.must_enroll.as_slice(), impact.refused.as_slice()),
         (&["carol".into()][..], &["bob".into()][..])
     );
-    let text = impact.text(&invites);
+    let text = impact.text(&invites, &[]);
     assert!(
         text.contains("Must enrol       carol, at the next login"),
         "{text}"
@@ -130,7 +130,7 @@ fn whoever_must_enrol_and_is_not_invited_is_called_refused() {
     let offers = after("enroll_at_login = \"offer\"\nenroll_needs_invite = true");
     let impact = assess(None, &offers, &people);
     assert_eq!(impact.not_asked, ["bob", "carol"]);
-    assert!(impact.text(&offers).contains("who is invited"));
+    assert!(impact.text(&offers, &[]).contains("who is invited"));
     // Who has no device yet is no longer asked for nothing.
     let off = policy("enabled = false");
     assert_eq!(assess(Some(&all), &off, &people).no_longer_asked, ["root"]);
@@ -155,7 +155,7 @@ fn whoever_is_no_longer_asked_is_named_with_the_place() {
     ];
     let told = |before: &str, after: &str| {
         let after = policy(after);
-        assess(Some(&policy(before)), &after, &people).text(&after)
+        assess(Some(&policy(before)), &after, &people).text(&after, &[])
     };
     let (on, off) = ("enabled = true", "enabled = false");
     assert!(told(on, off).ends_with("\n  No longer asked  alice\n"));
@@ -223,7 +223,7 @@ fn long_lists_are_cut() {
 #[test]
 fn services_are_named_with_their_switch() {
     assert_eq!(
-        services(&policy("enabled = true\n[services]\nsudo = true")),
+        services(&policy("enabled = true\n[services]\nsudo = true"), &[]),
         "sshd off, sudo on, others on"
     );
 }

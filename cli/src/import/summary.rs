@@ -37,6 +37,8 @@ pub struct ImportReport {
     items: Vec<ReportItem>,
     /// Directories whose users were not looked at, since they list none.
     pub unlisted: Vec<String>,
+    /// Lines of PAM files that name the module which the devices come from: `/etc/pam.d/sshd line 3 (pam_oath.so)`.
+    pub old_lines: Vec<String>,
 }
 
 /// One device or one refusal.
@@ -67,6 +69,7 @@ impl ImportReport {
             refused: sum(|fate| matches!(fate, ImportResult::Refused(_))),
             items: rows.into_iter().map(ReportItem::new).collect(),
             unlisted: Vec::new(),
+            old_lines: Vec::new(),
         }
     }
 
@@ -149,6 +152,12 @@ impl ImportReport {
             );
         }
         text.push_str("No code was asked for. To try a device: twofactor verify USER\n");
+        if !self.old_lines.is_empty() {
+            text.push_str(&format!(
+                "Once logins work with pam_twofactor.so, remove what asks for the same code a second time:\n  {}\n",
+                self.old_lines.join("\n  ")
+            ));
+        }
         text
     }
 }

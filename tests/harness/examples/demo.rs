@@ -55,6 +55,12 @@ fn show() {
     machine.policy("enabled = false\n");
     machine.command(&["init"]).ok();
     let sshd = machine.sshd("");
+    // The settings of that sshd, where the command looks for them.
+    machine.write_file(
+        "/etc/ssh/sshd_config.d/01-twofactor.conf",
+        "KbdInteractiveAuthentication yes\nPasswordAuthentication no\n",
+        0o644,
+    );
 
     step("1. A private machine: the user alice, a real sshd, and the module in its PAM stack");
     say(&format!(

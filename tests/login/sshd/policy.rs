@@ -111,6 +111,12 @@ fn uniform_prompt_tells_nobody_who_has_a_device() {
 #[test]
 fn r22_sshd_is_off_until_it_is_switched_on_and_needs_the_global_switch_too() {
     let machine = machine();
+    // The settings of that sshd, where the command looks for them.
+    machine.write_file(
+        "/etc/ssh/sshd_config.d/01-twofactor.conf",
+        "KbdInteractiveAuthentication yes\nPasswordAuthentication no\n",
+        0o644,
+    );
     let phone = enrolled(&machine, "alice");
     let sshd = machine.sshd("");
     for off in [

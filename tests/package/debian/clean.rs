@@ -106,6 +106,12 @@ pub fn in_use() -> (Machine, Token) {
 }
 
 pub fn switch_on(machine: &Machine) {
+    // Without these settings it would be refused.
+    machine.write_file(
+        "/etc/ssh/sshd_config.d/01-twofactor.conf",
+        "KbdInteractiveAuthentication yes\nPasswordAuthentication no\n",
+        0o644,
+    );
     machine
         .command(&["enable", "--service", "sshd", "--yes"])
         .ok();

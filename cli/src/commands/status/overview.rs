@@ -20,6 +20,8 @@ pub struct StatusReport {
     pub policy: PolicyStatus,
     /// What the kernel says of the clock: `synchronized`, `unsynchronized` or `unknown`.
     pub clock: &'static str,
+    /// What doctor would say of logins: that none is asked for a code, or that sshd refuses users.
+    pub warnings: Vec<String>,
     /// Everybody with a record, or the one that was asked for.
     pub users: Vec<UserStatus>,
     /// How much is said of them.
@@ -257,7 +259,11 @@ impl Report for StatusReport {
                 )
             }
         };
-        text.push_str(&format!("Clock: {}\n\n", self.clock));
+        text.push_str(&format!("Clock: {}\n", self.clock));
+        for warning in &self.warnings {
+            text.push_str(&format!("Warning: {warning}\n"));
+        }
+        text.push('\n');
         if self.users.is_empty() {
             text.push_str("Nobody has a device.\n");
             return Zeroizing::new(text);

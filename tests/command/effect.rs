@@ -1,0 +1,233 @@
+//! What `enable`, `policy set`, `status`, `import` and `export` say of logins before they are tried.
+
+use harness::Machine;
+use harness::logins::{Phone, enroll};
+use serde_json::Value;
+
+const OFF: &str = "enabled = false\n[services]\ndefault = true\n[throttle]\ndelay = 0\n";
+
+/// A machine whose PAM files are those of Debian, and alice's phone, which has given a right code.
+fn machine() -> (Machine, Phone) {
+    let machine = Machine::new();
+    harness::module();
+    machine.policy(OFF);
+    machine.command(&["init"]).ok();
+    machine.add_user("alice");
+    let phone = enroll(&machine, "alice", &[]);
+    let code = phone.totp.code_after(-1);
+    let verify = machine.twofactor(&["verify", "alice"]);
+    verify.input(format!("{code}\n")).run().ok();
+    (machine, phone)
+}
+
+fn warnings(machine: &Machine) -> Vec<String> {
+    let run = machine.command(&["status", "--json"]).ok();
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let list = report["warnings"].as_array().unwrap().iter();
+    list.map(|one| one.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn enable_and_status_say_that_nothing_asks() {
+    let (machine, _) = machine();
+    let warning = "two-factor login is on, but no PAM file names pam_twofactor.so";
+    assert_eq!(warnings(&machine), [""; 0], "it is off");
+    let run = machine.command(&["enable", "--yes"]).ok();
+    assert!(
+        run.stdout.contains(&format!("Warning: {warning}")),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout.contains("Cure: twofactor setup SERVICE"),
+        "{}",
+        run.stdout
+    );
+    let [told] = warnings(&machine).try_into().unwrap();
+    assert!(told.starts_with(warning), "{told}");
+    let status = machine.command(&["status"]).ok().stdout;
+    assert!(status.contains(&format!("Warning: {warning}")), "{status}");
+}
+
+#[test]
+fn logins_that_sshd_would_refuse_stop_a_change() {
+    let (machine, _) = machine();
+    machine.install_stack("sshd");
+    let before = machine.read("/etc/security/twofactor.toml");
+    for change in [
+        vec!["enable", "--service", "sshd", "--yes"],
+        vec!["policy", "set", "services.sshd", "true", "--yes"],
+    ] {
+        if change[0] == "policy" {
+            machine.policy(&OFF.replace("enabled = false", "enabled = true"));
+        }
+        let refused = machine.command(&change).exits(1);
+        assert!(
+            refused
+                .stderr
+                .contains("not done: sshd would refuse alice: it cannot ask for a code"),
+            "{}",
+            refused.stderr
+        );
+        assert!(
+            refused.stderr.contains("twofactor setup sshd"),
+            "{}",
+            refused.stderr
+        );
+        assert!(
+            refused.stderr.ends_with("To do it all the same: --force\n"),
+            "{}",
+            refused.stderr
+        );
+        machine.policy(&before);
+    }
+    machine
+        .command(&["enable", "--service", "sshd", "--yes", "--force"])
+        .ok();
+    let told = warnings(&machine);
+    assert!(
+        told[0].starts_with("sshd has KbdInteractiveAuthentication no, so it cannot ask"),
+        "{told:?}"
+    );
+    // What doctor and the refusal name cures it.
+    machine
+        .command(&["setup", "sshd", "--user", "alice", "--yes"])
+        .ok();
+    assert_eq!(warnings(&machine), [""; 0]);
+}
+
+#[test]
+fn a_service_that_asks_nobody_is_named() {
+    let (machine, _) = machine();
+    machine.install_stack("sudo");
+    let run = machine
+        .command(&["enable", "--service", "login", "--yes"])
+        .ok();
+    assert!(
+        run.stdout.contains("Warning: the policy is on for login, but the auth lines of /etc/pam.d/login do not name"),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout.contains("Cure: twofactor setup login."),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn services_are_those_whose_pam_files_name_it() {
+    let (machine, _) = machine();
+    machine.install_stack("sudo");
+    machine.install_stack("sshd");
+    let services = |run: harness::Run| {
+        let text = run.ok().stdout;
+        let line = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Services"));
+        line.unwrap_or_else(|| panic!("{text}"))
+            .trim_matches([' ', ':'])
+            .to_owned()
+    };
+    let enable = machine.command(&["enable", "--service", "sudo", "--yes"]);
+    assert_eq!(services(enable), "sudo on; sshd off");
+    assert_eq!(services(machine.command(&["status"])), "sudo on; sshd off");
+}
+
+#[test]
+fn only_switches_the_others_off() {
+    let (machine, _) = machine();
+    machine.install_stack("sudo");
+    machine.policy(&OFF.replace("default = true", "default = true\nlogin = true\nsu = true"));
+    machine
+        .command(&["enable", "--service", "sudo", "--only", "--yes"])
+        .ok();
+    let show = machine.command(&["policy", "show", "--json"]).ok().stdout;
+    let policy: Value = serde_json::from_str(&show).unwrap();
+    let services = &policy["services"];
+    for (name, on) in [
+        ("sudo", true),
+        ("sudo-i", true),
+        ("login", false),
+        ("su", false),
+        ("default", false),
+    ] {
+        assert_eq!(services[name], on, "{name}: {services}");
+    }
+    machine.command(&["enable", "--only", "--yes"]).exits(2);
+}
+
+#[test]
+fn a_misspelt_service_is_refused() {
+    let (machine, _) = machine();
+    for change in [
+        vec!["enable", "--service", "ssh", "--yes"],
+        vec!["policy", "set", "services.ssh", "true", "--yes"],
+    ] {
+        let refused = machine.command(&change).exits(1);
+        assert!(
+            refused.stderr.contains(
+                "there is no PAM file of the service ssh: /etc/pam.d/ssh. Did you mean sshd?"
+            ),
+            "{}",
+            refused.stderr
+        );
+        machine.command(&[change, vec!["--force"]].concat()).ok();
+        machine.policy(OFF);
+    }
+}
+
+#[test]
+fn import_names_the_line_that_asks_twice() {
+    let (machine, _) = machine();
+    machine.add_user("bob");
+    machine.write_file(
+        "/root/users.oath",
+        "HOTP/T30/6 bob - 3132333435363738393031323334353637383930\n",
+        0o600,
+    );
+    let sshd = machine.read("/etc/pam.d/sshd");
+    let line = "auth required pam_oath.so usersfile=/root/users.oath\n";
+    machine.write_file("/etc/pam.d/sshd", format!("{line}{sshd}"), 0o644);
+    let import = ["import", "users-oath", "/root/users.oath"];
+    let dry = machine
+        .command(&[&import[..], &["--dry-run"]].concat())
+        .ok();
+    assert!(!dry.stdout.contains("remove what asks"), "{}", dry.stdout);
+    let run = machine.command(&[&import[..], &["--yes"]].concat()).ok();
+    assert!(
+        run.stdout.ends_with(
+            "remove what asks for the same code a second time:\n  /etc/pam.d/sshd line 1 (pam_oath.so)\n"
+        ),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn export_asks_before_it_reveals() {
+    let (machine, phone) = machine();
+    let key = phone.totp.secret.as_str();
+    machine.command(&["export", "uri"]).exits(2);
+    let silent = machine.command(&["export", "uri", "--all"]).exits(2);
+    assert!(!silent.stdout.contains(key) && silent.stderr.contains("--yes"));
+    assert_eq!(machine.log_with("revealed"), [""; 0]);
+    let ask = |answer: &str| {
+        let mut export = machine
+            .twofactor(&["export", "uri", "--user", "alice"])
+            .pty_of(40, 24);
+        export.expect("Write the keys of 1 device of alice to standard output? ");
+        export.answer("[y/N] ", answer);
+        export.end()
+    };
+    let refused = ask("n");
+    assert_eq!(
+        (refused.code, refused.shown.contains(key)),
+        (Some(1), false)
+    );
+    let shown = ask("y");
+    assert_eq!((shown.code, shown.shown.contains(key)), (Some(0), true));
+    // The question is not among the lines.
+    let piped = machine.command(&["export", "uri", "--all", "--yes"]).ok();
+    assert!(piped.stdout.starts_with("otpauth://") && piped.stdout.lines().count() == 1);
+}
