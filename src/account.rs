@@ -8,7 +8,7 @@ mod enrollment;
 mod enrollment_text;
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::decision::Demand;
+use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::policy::rhost_address;
 use twofactor_store::attempt::{Failure, Session};
 use twofactor_store::operations::{ChangeCause, ChangeError};
@@ -245,16 +245,19 @@ fn admit(
         about,
     };
     match newcomer.wanted()? {
-        Demand::Disabled | Demand::ServiceOff | Demand::Exempt(_) | Demand::Nothing => {
+        PolicyDecision::Disabled
+        | PolicyDecision::ServiceOff
+        | PolicyDecision::Exempt(_)
+        | PolicyDecision::NotRequired => {
             return Ok(());
         }
-        Demand::Code => return Err(Stop::Enrolled),
-        Demand::Device => {
+        PolicyDecision::CodeRequired => return Err(Stop::Enrolled),
+        PolicyDecision::DeviceRequired => {
             dialogue.say(text::DEVICE_REQUIRED);
             return Err(Stop::Refused("device-required"));
         }
-        Demand::MayEnrol => {}
-        Demand::MustEnrol => newcomer.wish = Wish::Demanded,
+        PolicyDecision::EnrollmentOffered => {}
+        PolicyDecision::EnrollmentRequired => newcomer.wish = Wish::Demanded,
     }
     let stop = match newcomer.enrol(dialogue) {
         Err(stop @ (Stop::Skipped | Stop::Uninvited(_))) => stop,
@@ -264,8 +267,9 @@ fn admit(
     // Whoever holds a dialogue open must not be let in by what was asked when it began.
     file.refresh(&mut newcomer.session.loaded)?;
     match (newcomer.wanted()?, newcomer.wish) {
-        (Demand::Code, _) => Err(Stop::Enrolled),
-        (Demand::MustEnrol | Demand::Device, _) | (_, Wish::Demanded) => {
+        (PolicyDecision::CodeRequired, _) => Err(Stop::Enrolled),
+        (PolicyDecision::EnrollmentRequired | PolicyDecision::DeviceRequired, _)
+        | (_, Wish::Demanded) => {
             let uninvited = match stop {
                 Stop::Uninvited(invitation) => Some(invitation),
                 _ => None,

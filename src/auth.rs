@@ -7,7 +7,9 @@ mod unenrolled;
 pub mod uniform_timing;
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::decision::{Demand, Enrolment, switched_off, without_enrolment};
+use twofactor_core::policy::decision::{
+    PolicyDecision, UserEnrollment, decide_before_enrollment, switched_off,
+};
 use twofactor_core::policy::{Policy, Subject, rhost_address};
 use twofactor_core::verify::{Accepted, Form, Gate, Outcome, Rejected};
 use twofactor_store::attempt::{Before, Failure, Judged, KnownGroups, Session};
@@ -85,7 +87,7 @@ fn forget_others(host: &mut dyn Host, user: &[u8]) -> Result<(), NoAnswer> {
 }
 
 fn is_enrolled(holder: &Holder) -> bool {
-    Enrolment::of(holder.record.as_ref()) == Enrolment::Enrolled
+    UserEnrollment::of(holder.record.as_ref()) == UserEnrollment::Enrolled
 }
 
 /// What ends a login without a verdict.
@@ -125,8 +127,8 @@ impl Login<'_> {
         let service = host.service().and_then(|name| String::from_utf8(name).ok());
         // A service without a readable name follows the policy's default.
         let service = service.unwrap_or_default();
-        if let Some(demand) = switched_off(&loaded.policy, &service) {
-            return self.not_asked(host, demand);
+        if let Some(decision) = switched_off(&loaded.policy, &service) {
+            return self.not_asked(host, decision);
         }
         let address = std::str::from_utf8(&self.rhost)
             .ok()
@@ -139,13 +141,14 @@ impl Login<'_> {
         };
         let mut groups = KnownGroups::default();
         let mut own = groups.of(account.as_ref());
-        let demand = without_enrolment(&loaded.policy, &subject, &mut |group| own.include(group));
+        let decision =
+            decide_before_enrollment(&loaded.policy, &subject, &mut |group| own.include(group));
         for group in groups.unusable() {
             let line = report::unusable_group(self.about(), &group);
             host.log(Priority::Warning, line.as_str());
         }
-        if let Some(demand) = demand {
-            return self.not_asked(host, demand);
+        if let Some(decision) = decision {
+            return self.not_asked(host, decision);
         }
         let store = Store::open(&self.arguments.state, &self.arguments.policy)?;
         let pace = Pace::of(&loaded.policy, began);
@@ -200,14 +203,14 @@ impl Login<'_> {
     }
 
     /// Nothing is asked. A stack that leaves the password to this module still needs it.
-    fn not_asked(&self, host: &mut dyn Host, demand: Demand) -> Result<Ending, Stop> {
-        let line = match demand {
-            Demand::Exempt(entry) => self.line("exempt").with("entry", &(entry + 1)),
-            Demand::ServiceOff => self.line("service-off"),
+    fn not_asked(&self, host: &mut dyn Host, decision: PolicyDecision) -> Result<Ending, Stop> {
+        let line = match decision {
+            PolicyDecision::Exempt(entry) => self.line("exempt").with("entry", &(entry + 1)),
+            PolicyDecision::ServiceOff => self.line("service-off"),
             _ => self.line("disabled"),
         };
-        match demand {
-            Demand::Exempt(_) => host.log(Priority::Info, line.as_str()),
+        match decision {
+            PolicyDecision::Exempt(_) => host.log(Priority::Info, line.as_str()),
             _ => self.debug(host, &line),
         }
         self.forward_whole(host, text::PASSWORD)?;

@@ -1,7 +1,7 @@
 //! The session phase: one line that tells users without a device that they can have one.
 #![forbid(unsafe_code)]
 
-use twofactor_core::policy::decision::{Demand, Enrolment, demand, switched_off};
+use twofactor_core::policy::decision::{PolicyDecision, UserEnrollment, decide, switched_off};
 use twofactor_core::policy::{Subject, rhost_address};
 use twofactor_core::record::Record;
 use twofactor_store::attempt::{Failure, KnownGroups};
@@ -64,8 +64,8 @@ fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Fa
     };
     let store = Store::open(&arguments.state, &arguments.policy)?;
     let record = store.holder(&account)?.record;
-    let enrolment = Enrolment::of(record.as_ref());
-    if enrolment == Enrolment::Enrolled {
+    let enrolment = UserEnrollment::of(record.as_ref());
+    if enrolment == UserEnrollment::Enrolled {
         return Ok(None);
     }
     let mut groups = KnownGroups::default();
@@ -76,16 +76,23 @@ fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Fa
         address: text(host.rhost()).as_deref().and_then(rhost_address),
     };
     let mut member = |group: &str| own.include(group);
-    match demand(&policy, &subject, &mut member, enrolment) {
+    match decide(&policy, &subject, &mut member, enrolment) {
         // In mandatory mode a session without a device is one that was opened with a key.
-        Demand::Nothing | Demand::Device => Ok(Some(text::can_enrol(&account.name))),
-        Demand::MayEnrol | Demand::MustEnrol
+        PolicyDecision::NotRequired | PolicyDecision::DeviceRequired => {
+            Ok(Some(text::can_enrol(&account.name)))
+        }
+        PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired
             if policy.enroll_needs_invite && !is_invited(record.as_ref())? =>
         {
             Ok(Some(text::CAN_BE_INVITED.to_owned()))
         }
-        Demand::MayEnrol | Demand::MustEnrol => Ok(Some(text::CAN_ENROL_AT_LOGIN.to_owned())),
-        Demand::Disabled | Demand::ServiceOff | Demand::Exempt(_) | Demand::Code => Ok(None),
+        PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired => {
+            Ok(Some(text::CAN_ENROL_AT_LOGIN.to_owned()))
+        }
+        PolicyDecision::Disabled
+        | PolicyDecision::ServiceOff
+        | PolicyDecision::Exempt(_)
+        | PolicyDecision::CodeRequired => Ok(None),
     }
 }
 

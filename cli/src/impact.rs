@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use twofactor_core::otp::Algorithm;
-use twofactor_core::policy::decision::{self, Demand};
+use twofactor_core::policy::decision::{self, PolicyDecision};
 use twofactor_core::policy::{EnrollAtLogin, Policy};
 
 #[cfg(test)]
@@ -90,16 +90,18 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
     let mut impact = PolicyImpact::default();
     for person in people {
         let enrolment = match person.enrolment {
-            Enrolment::Untried | Enrolment::Verified => decision::Enrolment::Enrolled,
-            Enrolment::None | Enrolment::Invited => decision::Enrolment::Unenrolled,
+            Enrolment::Untried | Enrolment::Verified => decision::UserEnrollment::Enrolled,
+            Enrolment::None | Enrolment::Invited => decision::UserEnrollment::Unenrolled,
         };
         let list = match (after.enabled, person.exemption) {
             (false, _) | (true, ExemptionScope::Everywhere) => &mut impact.not_asked,
-            (true, ExemptionScope::No) => match decision::with_enrolment(after, enrolment) {
-                Demand::Code => &mut impact.asked,
-                Demand::Device => &mut impact.refused,
-                Demand::MustEnrol if !may_enrol(after, person.enrolment) => &mut impact.refused,
-                Demand::MustEnrol => &mut impact.must_enroll,
+            (true, ExemptionScope::No) => match decision::decide_by_enrollment(after, enrolment) {
+                PolicyDecision::CodeRequired => &mut impact.asked,
+                PolicyDecision::DeviceRequired => &mut impact.refused,
+                PolicyDecision::EnrollmentRequired if !may_enrol(after, person.enrolment) => {
+                    &mut impact.refused
+                }
+                PolicyDecision::EnrollmentRequired => &mut impact.must_enroll,
                 _ => &mut impact.not_asked,
             },
         };
@@ -149,12 +151,12 @@ impl PolicyImpact {
             lines.push(format!("  Services         {}", services(after, used)));
             lines.push(format!("  Asked for a code {}", names(&self.asked)));
             lines.push(format!("  Not asked        {}", names(&self.not_asked)));
-            match decision::with_enrolment(after, decision::Enrolment::Unenrolled) {
-                Demand::Device => lines.push(format!(
+            match decision::decide_by_enrollment(after, decision::UserEnrollment::Unenrolled) {
+                PolicyDecision::DeviceRequired => lines.push(format!(
                     "  Refused          {} and everybody else without a device",
                     names(&self.refused)
                 )),
-                Demand::MustEnrol if after.enroll_needs_invite => {
+                PolicyDecision::EnrollmentRequired if after.enroll_needs_invite => {
                     lines.push(format!(
                         "  Must enrol       {}, at the next login with a password and the code of the invitation",
                         names(&self.must_enroll)
@@ -164,15 +166,15 @@ impl PolicyImpact {
                         names(&self.refused)
                     ));
                 }
-                Demand::MustEnrol => lines.push(format!(
+                PolicyDecision::EnrollmentRequired => lines.push(format!(
                     "  Must enrol       {} and everybody else without a device, at the next login with a password",
                     names(&self.must_enroll)
                 )),
-                Demand::MayEnrol if after.enroll_needs_invite => lines.push(
+                PolicyDecision::EnrollmentOffered if after.enroll_needs_invite => lines.push(
                     "  Offered one      everybody without a device who is invited, at each login with a password"
                         .to_owned(),
                 ),
-                Demand::MayEnrol => lines.push(
+                PolicyDecision::EnrollmentOffered => lines.push(
                     "  Offered one      everybody without a device, at each login with a password"
                         .to_owned(),
                 ),
@@ -285,8 +287,8 @@ pub fn lock_outs(policy: &Policy, people: &[AffectedUser]) -> Vec<LockoutRisk> {
             && (verified(person) || person.exemption == ExemptionScope::Everywhere)
     };
     let wanted = matches!(
-        decision::with_enrolment(policy, decision::Enrolment::Unenrolled),
-        Demand::Device | Demand::MustEnrol
+        decision::decide_by_enrollment(policy, decision::UserEnrollment::Unenrolled),
+        PolicyDecision::DeviceRequired | PolicyDecision::EnrollmentRequired
     );
     if wanted && !people.iter().any(able) {
         found.push(LockoutRisk::Administrators);

@@ -4,7 +4,7 @@
 use twofactor_core::account::Account;
 use twofactor_core::device::{DeviceName, Id, Kind};
 use twofactor_core::enroll::{self, ConfirmedDevice, PendingDevice};
-use twofactor_core::policy::decision::{Demand, Enrolment, demand};
+use twofactor_core::policy::decision::{PolicyDecision, UserEnrollment, decide};
 use twofactor_core::policy::{EnrollAtLogin, Policy, Subject};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::OneTimeCode;
@@ -34,7 +34,7 @@ pub struct Newcomer<'a> {
 
 impl Newcomer<'_> {
     /// What the policy asks of this login by now.
-    pub fn wanted(&self) -> Result<Demand, Failure> {
+    pub fn wanted(&self) -> Result<PolicyDecision, Failure> {
         let session = &self.session;
         let policy = &session.loaded.policy;
         let mut groups = KnownGroups::default();
@@ -46,8 +46,8 @@ impl Newcomer<'_> {
         };
         let record = session.store.holder(self.account)?.record;
         let mut member = |group: &str| own.include(group);
-        let enrolment = Enrolment::of(record.as_ref());
-        Ok(demand(policy, &subject, &mut member, enrolment))
+        let enrolment = UserEnrollment::of(record.as_ref());
+        Ok(decide(policy, &subject, &mut member, enrolment))
     }
 
     /// The whole dialogue. Nothing is stored before a code of the new device was typed.

@@ -3,7 +3,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::Policy;
-use twofactor_core::policy::decision::{Demand, Enrolment, with_enrolment};
+use twofactor_core::policy::decision::{PolicyDecision, UserEnrollment, decide_by_enrollment};
 use twofactor_core::verify;
 use twofactor_store::Store;
 
@@ -27,8 +27,8 @@ impl Login<'_> {
         account: Option<&Account>,
         pace: Pace,
     ) -> Result<Ending, Stop> {
-        let demand = with_enrolment(policy, Enrolment::Unenrolled);
-        if demand == Demand::Device {
+        let decision = decide_by_enrollment(policy, UserEnrollment::Unenrolled);
+        if decision == PolicyDecision::DeviceRequired {
             host.log(Priority::Notice, self.line("device-required").as_str());
             if pace.is_even() {
                 return self.refuse_like_a_wrong_code(host, policy, pace, account);
@@ -43,7 +43,7 @@ impl Login<'_> {
             }
             Layout::Code => {}
         }
-        if demand == Demand::Device {
+        if decision == PolicyDecision::DeviceRequired {
             self.last_word(host, text::DEVICE_REQUIRED);
             return Ok(Ending::Refused);
         }
@@ -56,13 +56,16 @@ impl Login<'_> {
             host.log(Priority::Notice, self.line("enrolled-meanwhile").as_str());
             return Ok(Ending::Refused);
         }
-        match (demand, account) {
-            (Demand::MayEnrol | Demand::MustEnrol, Some(account)) => {
+        match (decision, account) {
+            (
+                PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired,
+                Some(account),
+            ) => {
                 // Without the mark the account phase would let in who must enrol.
                 host.mark_unenrolled(&account.name)?;
             }
             // A name that nobody has: nobody will be there to enrol, and nothing is said that would tell.
-            (Demand::MustEnrol, None) => {
+            (PolicyDecision::EnrollmentRequired, None) => {
                 host.log(Priority::Notice, self.line("device-required").as_str());
                 host.delay_failure(policy.throttle.delay);
                 return Ok(Ending::Refused);

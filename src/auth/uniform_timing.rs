@@ -7,7 +7,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use twofactor_core::policy::Policy;
-use twofactor_core::policy::decision::{Demand, Enrolment, with_enrolment};
+use twofactor_core::policy::decision::{PolicyDecision, UserEnrollment, decide_by_enrollment};
 use twofactor_core::verify::Rejected;
 use twofactor_store::sys::clock;
 
@@ -42,7 +42,8 @@ pub struct Refusals<'n> {
 impl Pace {
     /// The pace of a login that began at `began`: even where all are refused alike, else as fast as it goes.
     pub fn of(policy: &Policy, began: Duration) -> Self {
-        let refused = with_enrolment(policy, Enrolment::Unenrolled) == Demand::Device;
+        let refused = decide_by_enrollment(policy, UserEnrollment::Unenrolled)
+            == PolicyDecision::DeviceRequired;
         Self((policy.uniform_prompt && refused).then_some(began))
     }
 

@@ -1,7 +1,7 @@
 //! What the removal of devices means for their user and for everybody, before it is made.
 
 use twofactor_core::policy::Policy;
-use twofactor_core::policy::decision::{self, Demand};
+use twofactor_core::policy::decision::{self, PolicyDecision};
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_store::Store;
@@ -105,14 +105,15 @@ fn remains(
     match (left.names.as_slice(), policy.enabled, exemption) {
         ([], true, ExemptionScope::No) => format!(
             "{user} will have no device left. From then on {user} {}.\n",
-            match decision::with_enrolment(policy, decision::Enrolment::Unenrolled) {
-                Demand::Device => {
+            match decision::decide_by_enrollment(policy, decision::UserEnrollment::Unenrolled) {
+                PolicyDecision::DeviceRequired => {
                     "is refused wherever a code is asked for, until a device is enrolled"
                 }
                 // An invitation is used up by then.
-                Demand::MustEnrol if policy.enroll_needs_invite =>
+                PolicyDecision::EnrollmentRequired if policy.enroll_needs_invite =>
                     "is refused wherever a code is asked for, until invited (twofactor invite) or enrolled",
-                Demand::MustEnrol => "has to enrol a device at the next login with a password",
+                PolicyDecision::EnrollmentRequired =>
+                    "has to enrol a device at the next login with a password",
                 _ => "logs in without a code",
             }
         ),

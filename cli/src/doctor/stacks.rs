@@ -1,7 +1,7 @@
 //! What is wrong with the stacks of a service that names the module, or should.
 
 use twofactor_core::policy::Policy;
-use twofactor_core::policy::decision::{self, Demand, Enrolment};
+use twofactor_core::policy::decision::{self, PolicyDecision, UserEnrollment};
 
 use super::finding::{DoctorFinding, FindingLevel};
 use super::modules::{OURS, unknown_argument};
@@ -102,7 +102,8 @@ fn switch(command: &str, service: &str) -> String {
 fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> DoctorFinding {
     let lets_in = policy.is_some_and(|policy| {
         decision::switched_off(policy, name).is_none()
-            && decision::with_enrolment(policy, Enrolment::Unenrolled) == Demand::MustEnrol
+            && decision::decide_by_enrollment(policy, UserEnrollment::Unenrolled)
+                == PolicyDecision::EnrollmentRequired
     });
     let effect = match lets_in {
         true => {

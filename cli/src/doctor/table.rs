@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use twofactor_core::policy::decision::{self, Demand, Enrolment};
+use twofactor_core::policy::decision::{self, PolicyDecision, UserEnrollment};
 use twofactor_core::policy::{Policy, Subject};
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::accounts;
@@ -147,34 +147,48 @@ fn demanded(
         address: None,
     };
     let enrolment = match user.kept {
-        Kept::Nothing | Kept::Invited => Enrolment::Unenrolled,
-        Kept::Device | Kept::Locked | Kept::Unusable => Enrolment::Enrolled,
+        Kept::Nothing | Kept::Invited => UserEnrollment::Unenrolled,
+        Kept::Device | Kept::Locked | Kept::Unusable => UserEnrollment::Enrolled,
     };
     let mut member = |group: &str| own.include(group);
-    let demand = decision::demand(policy, &subject, &mut member, enrolment);
+    let demand = decision::decide(policy, &subject, &mut member, enrolment);
     // Who is not invited is told of no device, and refused where one is demanded.
     let uninvited = policy.enroll_needs_invite && user.kept == Kept::Nothing;
     match (demand, user.kept) {
-        (Demand::Disabled, _) => PolicyAnswer::Nothing(LoginReason::Disabled),
-        (Demand::ServiceOff, _) => PolicyAnswer::Nothing(LoginReason::ServiceOff),
-        (Demand::Exempt(_), _) => PolicyAnswer::Nothing(LoginReason::Exempt),
-        (Demand::Nothing, _) if policy.uniform_prompt => PolicyAnswer::Uniform(LoginResult::In),
-        (Demand::Device, _) if policy.uniform_prompt => PolicyAnswer::Uniform(LoginResult::Refused),
-        (Demand::MustEnrol, _) if policy.uniform_prompt && uninvited => {
-            PolicyAnswer::Uniform(LoginResult::Refused)
-        }
-        (Demand::MayEnrol | Demand::MustEnrol, _) if policy.uniform_prompt => {
+        (PolicyDecision::Disabled, _) => PolicyAnswer::Nothing(LoginReason::Disabled),
+        (PolicyDecision::ServiceOff, _) => PolicyAnswer::Nothing(LoginReason::ServiceOff),
+        (PolicyDecision::Exempt(_), _) => PolicyAnswer::Nothing(LoginReason::Exempt),
+        (PolicyDecision::NotRequired, _) if policy.uniform_prompt => {
             PolicyAnswer::Uniform(LoginResult::In)
         }
-        (Demand::Nothing, _) => PolicyAnswer::Nothing(LoginReason::NoDevice),
-        (Demand::MayEnrol, _) if uninvited => PolicyAnswer::Nothing(LoginReason::NotInvited),
-        (Demand::MustEnrol, _) if uninvited => PolicyAnswer::Refused(LoginReason::NotInvited),
-        (Demand::MayEnrol, _) => PolicyAnswer::Nothing(LoginReason::MayEnrol),
-        (Demand::MustEnrol, _) => PolicyAnswer::Nothing(LoginReason::MustEnrol),
-        (Demand::Device, _) => PolicyAnswer::Refused(LoginReason::NoDevice),
-        (Demand::Code, Kept::Locked) => PolicyAnswer::Refused(LoginReason::LockedOut),
-        (Demand::Code, Kept::Unusable) => PolicyAnswer::Refused(LoginReason::Unusable),
-        (Demand::Code, _) => PolicyAnswer::Code,
+        (PolicyDecision::DeviceRequired, _) if policy.uniform_prompt => {
+            PolicyAnswer::Uniform(LoginResult::Refused)
+        }
+        (PolicyDecision::EnrollmentRequired, _) if policy.uniform_prompt && uninvited => {
+            PolicyAnswer::Uniform(LoginResult::Refused)
+        }
+        (PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired, _)
+            if policy.uniform_prompt =>
+        {
+            PolicyAnswer::Uniform(LoginResult::In)
+        }
+        (PolicyDecision::NotRequired, _) => PolicyAnswer::Nothing(LoginReason::NoDevice),
+        (PolicyDecision::EnrollmentOffered, _) if uninvited => {
+            PolicyAnswer::Nothing(LoginReason::NotInvited)
+        }
+        (PolicyDecision::EnrollmentRequired, _) if uninvited => {
+            PolicyAnswer::Refused(LoginReason::NotInvited)
+        }
+        (PolicyDecision::EnrollmentOffered, _) => PolicyAnswer::Nothing(LoginReason::MayEnrol),
+        (PolicyDecision::EnrollmentRequired, _) => PolicyAnswer::Nothing(LoginReason::MustEnrol),
+        (PolicyDecision::DeviceRequired, _) => PolicyAnswer::Refused(LoginReason::NoDevice),
+        (PolicyDecision::CodeRequired, Kept::Locked) => {
+            PolicyAnswer::Refused(LoginReason::LockedOut)
+        }
+        (PolicyDecision::CodeRequired, Kept::Unusable) => {
+            PolicyAnswer::Refused(LoginReason::Unusable)
+        }
+        (PolicyDecision::CodeRequired, _) => PolicyAnswer::Code,
     }
 }
 

@@ -5,14 +5,14 @@ use crate::record::Record;
 
 /// Whether the user has a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Enrolment {
+pub enum UserEnrollment {
     /// At least one.
     Enrolled,
     /// None.
     Unenrolled,
 }
 
-impl Enrolment {
+impl UserEnrollment {
     /// What a record says; `None` where there is none.
     #[must_use]
     pub fn of(record: Option<&Record>) -> Self {
@@ -23,116 +23,131 @@ impl Enrolment {
     }
 }
 
-/// What the policy asks of one login.
+/// The decision of the policy on one login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Demand {
+pub enum PolicyDecision {
     /// Two-factor login is switched off.
     Disabled,
     /// It is switched off for this service.
     ServiceOff,
     /// An `[[exempt]]` entry matches: which one, counted from 0.
     Exempt(usize),
-    /// A code.
-    Code,
-    /// Nothing, since the user has no device and the policy leaves that open.
-    Nothing,
-    /// Nothing, but a device is offered after the password.
-    MayEnrol,
-    /// That the user gets a device after the password; the login is refused otherwise.
-    MustEnrol,
-    /// A device, which the user does not have: the login is refused.
-    Device,
+    /// A code is asked for.
+    CodeRequired,
+    /// Nothing is asked: the user has no device, and the policy leaves that open.
+    NotRequired,
+    /// Nothing is asked, but a device is offered after the password.
+    EnrollmentOffered,
+    /// The user has to get a device after the password; the login is refused otherwise.
+    EnrollmentRequired,
+    /// The login is refused: the user needs a device, and has none.
+    DeviceRequired,
 }
 
 /// The part that depends on the policy's switches alone, `None` when they are on.
 #[must_use]
-pub fn switched_off(policy: &Policy, service: &str) -> Option<Demand> {
+pub fn switched_off(policy: &Policy, service: &str) -> Option<PolicyDecision> {
     match (policy.enabled, policy.service_on(service)) {
-        (false, _) => Some(Demand::Disabled),
-        (true, false) => Some(Demand::ServiceOff),
+        (false, _) => Some(PolicyDecision::Disabled),
+        (true, false) => Some(PolicyDecision::ServiceOff),
         (true, true) => None,
     }
 }
 
-/// The part that does not depend on the user's enrolment, `None` when that decides.
+/// The part that does not depend on the user's enrollment, `None` when that decides.
 #[must_use]
-pub fn without_enrolment(
+pub fn decide_before_enrollment(
     policy: &Policy,
     subject: &Subject<'_>,
     member: &mut dyn FnMut(&str) -> bool,
-) -> Option<Demand> {
-    switched_off(policy, subject.service)
-        .or_else(|| policy.exemption(subject, member).map(Demand::Exempt))
+) -> Option<PolicyDecision> {
+    switched_off(policy, subject.service).or_else(|| {
+        policy
+            .exemption(subject, member)
+            .map(PolicyDecision::Exempt)
+    })
 }
 
 /// The part that does.
 #[must_use]
-pub const fn with_enrolment(policy: &Policy, enrolment: Enrolment) -> Demand {
+pub const fn decide_by_enrollment(policy: &Policy, enrollment: UserEnrollment) -> PolicyDecision {
     use EnrollAtLogin::{Off, Offer, Require};
-    match (enrolment, policy.enroll_at_login, policy.enforcement) {
-        (Enrolment::Enrolled, ..) => Demand::Code,
-        (Enrolment::Unenrolled, Off, Enforcement::Optional) => Demand::Nothing,
-        (Enrolment::Unenrolled, Off, Enforcement::Mandatory) => Demand::Device,
-        (Enrolment::Unenrolled, Offer, Enforcement::Optional) => Demand::MayEnrol,
-        (Enrolment::Unenrolled, Offer, Enforcement::Mandatory)
-        | (Enrolment::Unenrolled, Require, _) => Demand::MustEnrol,
+    match (enrollment, policy.enroll_at_login, policy.enforcement) {
+        (UserEnrollment::Enrolled, ..) => PolicyDecision::CodeRequired,
+        (UserEnrollment::Unenrolled, Off, Enforcement::Optional) => PolicyDecision::NotRequired,
+        (UserEnrollment::Unenrolled, Off, Enforcement::Mandatory) => PolicyDecision::DeviceRequired,
+        (UserEnrollment::Unenrolled, Offer, Enforcement::Optional) => {
+            PolicyDecision::EnrollmentOffered
+        }
+        (UserEnrollment::Unenrolled, Offer, Enforcement::Mandatory)
+        | (UserEnrollment::Unenrolled, Require, _) => PolicyDecision::EnrollmentRequired,
     }
 }
 
 /// Both parts.
 #[must_use]
-pub fn demand(
+pub fn decide(
     policy: &Policy,
     subject: &Subject<'_>,
     member: &mut dyn FnMut(&str) -> bool,
-    enrolment: Enrolment,
-) -> Demand {
-    without_enrolment(policy, subject, member).unwrap_or_else(|| with_enrolment(policy, enrolment))
+    enrollment: UserEnrollment,
+) -> PolicyDecision {
+    decide_before_enrollment(policy, subject, member)
+        .unwrap_or_else(|| decide_by_enrollment(policy, enrollment))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ask(policy: &str, service: &str, enrolment: Enrolment) -> Demand {
+    fn ask(policy: &str, service: &str, enrollment: UserEnrollment) -> PolicyDecision {
         let subject = Subject {
             user: "alice",
             service,
             address: None,
         };
         let policy = crate::policy::parse(policy).unwrap();
-        demand(&policy, &subject, &mut |_| false, enrolment)
+        decide(&policy, &subject, &mut |_| false, enrollment)
     }
 
     #[test]
     fn the_first_row_that_holds_decides() {
-        use Enrolment::{Enrolled, Unenrolled};
+        use UserEnrollment::{Enrolled, Unenrolled};
         let off = "enabled = false\nenforcement = \"mandatory\"";
-        assert_eq!(ask(off, "login", Enrolled), Demand::Disabled);
-        assert_eq!(ask(off, "login", Unenrolled), Demand::Disabled);
+        assert_eq!(ask(off, "login", Enrolled), PolicyDecision::Disabled);
+        assert_eq!(ask(off, "login", Unenrolled), PolicyDecision::Disabled);
         let service = "enabled = true\nenforcement = \"mandatory\"\n[services]\nlogin = false";
-        assert_eq!(ask(service, "login", Unenrolled), Demand::ServiceOff);
-        assert_eq!(ask(service, "su", Unenrolled), Demand::Device);
-        assert_eq!(ask(service, "su", Enrolled), Demand::Code);
+        assert_eq!(
+            ask(service, "login", Unenrolled),
+            PolicyDecision::ServiceOff
+        );
+        assert_eq!(
+            ask(service, "su", Unenrolled),
+            PolicyDecision::DeviceRequired
+        );
+        assert_eq!(ask(service, "su", Enrolled), PolicyDecision::CodeRequired);
         let exempt = "enabled = true\nenforcement = \"mandatory\"\n[[exempt]]\nusers = [\"bob\"]\n[[exempt]]\nusers = [\"alice\"]";
-        assert_eq!(ask(exempt, "su", Enrolled), Demand::Exempt(1));
+        assert_eq!(ask(exempt, "su", Enrolled), PolicyDecision::Exempt(1));
     }
 
     #[test]
     fn what_cannot_be_skipped_is_what_the_policy_wants_of_everybody() {
-        for (at_login, enforcement, demand) in [
-            ("off", "optional", Demand::Nothing),
-            ("off", "mandatory", Demand::Device),
-            ("offer", "optional", Demand::MayEnrol),
-            ("offer", "mandatory", Demand::MustEnrol),
-            ("require", "optional", Demand::MustEnrol),
-            ("require", "mandatory", Demand::MustEnrol),
+        for (at_login, enforcement, decision) in [
+            ("off", "optional", PolicyDecision::NotRequired),
+            ("off", "mandatory", PolicyDecision::DeviceRequired),
+            ("offer", "optional", PolicyDecision::EnrollmentOffered),
+            ("offer", "mandatory", PolicyDecision::EnrollmentRequired),
+            ("require", "optional", PolicyDecision::EnrollmentRequired),
+            ("require", "mandatory", PolicyDecision::EnrollmentRequired),
         ] {
             let policy = format!(
                 "enabled = true\nenforcement = \"{enforcement}\"\nenroll_at_login = \"{at_login}\""
             );
-            assert_eq!(ask(&policy, "login", Enrolment::Unenrolled), demand);
-            assert_eq!(ask(&policy, "login", Enrolment::Enrolled), Demand::Code);
+            assert_eq!(ask(&policy, "login", UserEnrollment::Unenrolled), decision);
+            assert_eq!(
+                ask(&policy, "login", UserEnrollment::Enrolled),
+                PolicyDecision::CodeRequired
+            );
         }
     }
 
@@ -140,7 +155,13 @@ mod tests {
     #[test]
     fn r14_r15_enrolled_users_are_asked_and_others_are_not() {
         let on = "enabled = true";
-        assert_eq!(ask(on, "login", Enrolment::Enrolled), Demand::Code);
-        assert_eq!(ask(on, "login", Enrolment::Unenrolled), Demand::Nothing);
+        assert_eq!(
+            ask(on, "login", UserEnrollment::Enrolled),
+            PolicyDecision::CodeRequired
+        );
+        assert_eq!(
+            ask(on, "login", UserEnrollment::Unenrolled),
+            PolicyDecision::NotRequired
+        );
     }
 }
