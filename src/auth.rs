@@ -8,11 +8,12 @@ pub mod uniform_timing;
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{
-    PolicyDecision, UserEnrollment, decide_before_enrollment, switched_off,
+    LoginRequest, PolicyDecision, UserEnrollment, switched_off,
 };
-use twofactor_core::policy::{Policy, Subject, rhost_address};
+use twofactor_core::policy::{Policy, rhost_address};
 use twofactor_core::verify::{Accepted, Form, Gate, Outcome, Rejected};
 use twofactor_store::attempt::{Before, Failure, Judged, KnownGroups, Session};
+use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
 use twofactor_store::{FoundBy, Holder, PolicyFile, Store};
@@ -134,15 +135,13 @@ impl Login<'_> {
             .ok()
             .and_then(rhost_address);
         let account = self.account()?;
-        let subject = Subject {
-            user: account.as_ref().map_or("", |account| &account.name),
+        let request = LoginRequest {
+            account: account.as_ref(),
             service: &service,
             address,
         };
         let mut groups = KnownGroups::default();
-        let mut own = groups.of(account.as_ref());
-        let decision =
-            decide_before_enrollment(&loaded.policy, &subject, &mut |group| own.include(group));
+        let decision = decide_before_enrollment(&loaded.policy, &request, &mut groups);
         for group in groups.unusable() {
             let line = report::unusable_group(self.about(), &group);
             host.log(Priority::Warning, line.as_str());

@@ -1,10 +1,13 @@
 //! The session phase: one line that tells users without a device that they can have one.
 #![forbid(unsafe_code)]
 
-use twofactor_core::policy::decision::{PolicyDecision, UserEnrollment, decide, switched_off};
-use twofactor_core::policy::{Subject, rhost_address};
+use twofactor_core::policy::decision::{
+    LoginRequest, PolicyDecision, UserEnrollment, switched_off,
+};
+use twofactor_core::policy::rhost_address;
 use twofactor_core::record::Record;
 use twofactor_store::attempt::{Failure, KnownGroups};
+use twofactor_store::decision::decide;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{PolicyFile, Store};
 
@@ -64,19 +67,17 @@ fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Fa
     };
     let store = Store::open(&arguments.state, &arguments.policy)?;
     let record = store.holder(&account)?.record;
-    let enrolment = UserEnrollment::of(record.as_ref());
-    if enrolment == UserEnrollment::Enrolled {
+    let enrollment = UserEnrollment::of(record.as_ref());
+    if enrollment == UserEnrollment::Enrolled {
         return Ok(None);
     }
-    let mut groups = KnownGroups::default();
-    let mut own = groups.of(Some(&account));
-    let subject = Subject {
-        user: &account.name,
+    let request = LoginRequest {
+        account: Some(&account),
         service: &service,
         address: text(host.rhost()).as_deref().and_then(rhost_address),
     };
-    let mut member = |group: &str| own.include(group);
-    match decide(&policy, &subject, &mut member, enrolment) {
+    let mut groups = KnownGroups::default();
+    match decide(&policy, &request, &mut groups, enrollment) {
         // In mandatory mode a session without a device is one that was opened with a key.
         PolicyDecision::NotRequired | PolicyDecision::DeviceRequired => {
             Ok(Some(text::can_enrol(&account.name)))

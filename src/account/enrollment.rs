@@ -4,13 +4,14 @@
 use twofactor_core::account::Account;
 use twofactor_core::device::{DeviceName, Id, Kind};
 use twofactor_core::enroll::{self, ConfirmedDevice, PendingDevice};
-use twofactor_core::policy::decision::{PolicyDecision, UserEnrollment, decide};
-use twofactor_core::policy::{EnrollAtLogin, Policy, Subject};
+use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
+use twofactor_core::policy::{EnrollAtLogin, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::OneTimeCode;
 use twofactor_core::verify::{Gate, Outcome, Rejected, is_blank};
 use twofactor_store::Locked;
 use twofactor_store::attempt::{Before, Failure, Judged, KnownGroups, Session};
+use twofactor_store::decision::decide;
 use twofactor_store::operations::{self, ChangeSteps, DevicesBefore, NewEnrollment};
 use twofactor_store::sys::{clock, host};
 
@@ -37,17 +38,15 @@ impl Newcomer<'_> {
     pub fn wanted(&self) -> Result<PolicyDecision, Failure> {
         let session = &self.session;
         let policy = &session.loaded.policy;
-        let mut groups = KnownGroups::default();
-        let mut own = groups.of(Some(self.account));
-        let subject = Subject {
-            user: &self.account.name,
+        let request = LoginRequest {
+            account: Some(self.account),
             service: session.service,
             address: session.address,
         };
         let record = session.store.holder(self.account)?.record;
-        let mut member = |group: &str| own.include(group);
-        let enrolment = UserEnrollment::of(record.as_ref());
-        Ok(decide(policy, &subject, &mut member, enrolment))
+        let enrollment = UserEnrollment::of(record.as_ref());
+        let mut groups = KnownGroups::default();
+        Ok(decide(policy, &request, &mut groups, enrollment))
     }
 
     /// The whole dialogue. Nothing is stored before a code of the new device was typed.

@@ -3,9 +3,10 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use twofactor_core::policy::decision::{self, PolicyDecision, UserEnrollment};
-use twofactor_core::policy::{Policy, Subject};
+use twofactor_core::policy::Policy;
+use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
 use twofactor_store::attempt::KnownGroups;
+use twofactor_store::decision::decide;
 use twofactor_store::sys::accounts;
 
 use super::caller_limits;
@@ -140,21 +141,19 @@ fn demanded(
     let Some(policy) = policy else {
         return PolicyAnswer::Refused(LoginReason::Unusable);
     };
-    let mut own = groups.of(Some(&user.account));
-    let subject = Subject {
-        user: &user.account.name,
+    let request = LoginRequest {
+        account: Some(&user.account),
         service,
         address: None,
     };
-    let enrolment = match user.kept {
+    let enrollment = match user.kept {
         Kept::Nothing | Kept::Invited => UserEnrollment::Unenrolled,
         Kept::Device | Kept::Locked | Kept::Unusable => UserEnrollment::Enrolled,
     };
-    let mut member = |group: &str| own.include(group);
-    let demand = decision::decide(policy, &subject, &mut member, enrolment);
+    let decision = decide(policy, &request, groups, enrollment);
     // Who is not invited is told of no device, and refused where one is demanded.
     let uninvited = policy.enroll_needs_invite && user.kept == Kept::Nothing;
-    match (demand, user.kept) {
+    match (decision, user.kept) {
         (PolicyDecision::Disabled, _) => PolicyAnswer::Nothing(LoginReason::Disabled),
         (PolicyDecision::ServiceOff, _) => PolicyAnswer::Nothing(LoginReason::ServiceOff),
         (PolicyDecision::Exempt(_), _) => PolicyAnswer::Nothing(LoginReason::Exempt),

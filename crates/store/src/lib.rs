@@ -5,6 +5,7 @@
 pub mod attempt;
 mod bulk;
 pub mod daemon;
+pub mod decision;
 mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -1,14 +1,17 @@
-//! Whether a login is asked for a code at all: the policy's rows, in their order, as a pure function.
+//! The decision on a login: the policy's rows, in their order, as a pure function.
 
+use std::net::IpAddr;
+
+use crate::account::Account;
 use crate::policy::{Enforcement, EnrollAtLogin, Policy, Subject};
 use crate::record::Record;
 
-/// Whether the user has a device.
+/// The user's enrollment, as far as the policy asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserEnrollment {
-    /// At least one.
+    /// At least one device.
     Enrolled,
-    /// None.
+    /// No device.
     Unenrolled,
 }
 
@@ -44,6 +47,40 @@ pub enum PolicyDecision {
     DeviceRequired,
 }
 
+/// One login, as far as the policy looks at it.
+#[derive(Debug, Clone, Copy)]
+pub struct LoginRequest<'a> {
+    /// The account that logs in; `None` for a name that no account has.
+    pub account: Option<&'a Account>,
+    /// PAM service name; empty where it cannot be read, which follows the policy's default.
+    pub service: &'a str,
+    /// `PAM_RHOST` as an address ([`super::rhost_address`]).
+    pub address: Option<IpAddr>,
+}
+
+impl LoginRequest<'_> {
+    /// What the conditions of `[[exempt]]` look at.
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            user: self.account.map_or("", |account| &account.name),
+            service: self.service,
+            address: self.address,
+        }
+    }
+}
+
+/// The decision on a login. `member` tells the groups of the account; it is asked only where a group decides.
+#[must_use]
+pub fn decide(
+    policy: &Policy,
+    request: &LoginRequest<'_>,
+    member: &mut dyn FnMut(&str) -> bool,
+    enrollment: UserEnrollment,
+) -> PolicyDecision {
+    decide_before_enrollment(policy, request, member)
+        .unwrap_or_else(|| decide_by_enrollment(policy, enrollment))
+}
+
 /// The part that depends on the policy's switches alone, `None` when they are on.
 #[must_use]
 pub fn switched_off(policy: &Policy, service: &str) -> Option<PolicyDecision> {
@@ -58,17 +95,17 @@ pub fn switched_off(policy: &Policy, service: &str) -> Option<PolicyDecision> {
 #[must_use]
 pub fn decide_before_enrollment(
     policy: &Policy,
-    subject: &Subject<'_>,
+    request: &LoginRequest<'_>,
     member: &mut dyn FnMut(&str) -> bool,
 ) -> Option<PolicyDecision> {
-    switched_off(policy, subject.service).or_else(|| {
+    switched_off(policy, request.service).or_else(|| {
         policy
-            .exemption(subject, member)
+            .exemption(&request.subject(), member)
             .map(PolicyDecision::Exempt)
     })
 }
 
-/// The part that does.
+/// The part that depends on it alone.
 #[must_use]
 pub const fn decide_by_enrollment(policy: &Policy, enrollment: UserEnrollment) -> PolicyDecision {
     use EnrollAtLogin::{Off, Offer, Require};
@@ -84,30 +121,23 @@ pub const fn decide_by_enrollment(policy: &Policy, enrollment: UserEnrollment) -
     }
 }
 
-/// Both parts.
-#[must_use]
-pub fn decide(
-    policy: &Policy,
-    subject: &Subject<'_>,
-    member: &mut dyn FnMut(&str) -> bool,
-    enrollment: UserEnrollment,
-) -> PolicyDecision {
-    decide_before_enrollment(policy, subject, member)
-        .unwrap_or_else(|| decide_by_enrollment(policy, enrollment))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn ask(policy: &str, service: &str, enrollment: UserEnrollment) -> PolicyDecision {
-        let subject = Subject {
-            user: "alice",
+        let alice = Account {
+            name: "alice".to_owned(),
+            uid: 1000,
+            gid: 1000,
+        };
+        let request = LoginRequest {
+            account: Some(&alice),
             service,
             address: None,
         };
         let policy = crate::policy::parse(policy).unwrap();
-        decide(&policy, &subject, &mut |_| false, enrollment)
+        decide(&policy, &request, &mut |_| false, enrollment)
     }
 
     #[test]
