@@ -22,6 +22,7 @@ mod hostile;
 mod import;
 mod init;
 mod line;
+mod locks;
 mod log;
 mod names;
 mod output;

@@ -11,4 +11,7 @@
 mod files;
 mod libpam;
 mod programs;
+mod records;
+mod report;
+mod sshd;
 mod stacks;

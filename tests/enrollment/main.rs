@@ -11,6 +11,7 @@
 mod app;
 mod console;
 mod invitation;
+mod invitation_changes;
 mod meanwhile;
 mod phases;
 mod sshd;

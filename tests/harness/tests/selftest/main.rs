@@ -13,4 +13,5 @@ mod drive;
 mod fault;
 mod machine;
 mod signals;
+mod ssh;
 mod steps;

@@ -1,0 +1,139 @@
+//! Invitations that change or end while a user types the code, or after it was accepted.
+
+use harness::logins::logged;
+use harness::{Machine, Session};
+
+use super::invitation::{OFFER, RECORD, REQUIRE, code, invite};
+use crate::app::{ANOTHER, CODE, INVITATION, INVITATION_OR_SKIP, Person};
+use crate::sshd::{devices, machine_with};
+
+/// A login during which the invitation changes: `changes` runs before the question for it is answered the first time, and
+/// yields what is typed then.
+fn while_typed(machine: &Machine, changes: impl FnOnce() -> String) -> Session {
+    let sshd = machine.sshd("");
+    let mut person = Person::new(&[(ANOTHER, "")]);
+    let mut changes = Some(changes);
+    let asks = |asked: &str| asked.ends_with(INVITATION) || asked.ends_with(INVITATION_OR_SKIP);
+    sshd.login("alice")
+        .answer_with(|asked| match changes.take_if(|_| asks(asked)) {
+            Some(changes) => changes().into(),
+            None => person.types(asked),
+        })
+        .run()
+}
+
+#[test]
+fn an_invitation_that_is_replaced_while_it_is_typed_counts_as_the_new_one() {
+    let machine = machine_with(REQUIRE);
+    let old = code(&invite(&machine, &[]));
+    let session = while_typed(&machine, || {
+        invite(&machine, &[]);
+        old
+    });
+    assert!(
+        !session.is_in() && session.prompts[2].contains("Wrong code."),
+        "{session:?}"
+    );
+    assert_eq!(devices(&machine, "alice"), 0);
+    let session = while_typed(&machine, || code(&invite(&machine, &[])));
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(devices(&machine, "alice"), 1);
+}
+
+#[test]
+fn an_invitation_that_goes_while_it_is_typed_is_called_so() {
+    for (keys, is_in, result) in [
+        (OFFER, true, "not-invited"),
+        (REQUIRE, false, "enrolment-required"),
+    ] {
+        for (withdraw, word, told) in [
+            (&["--for", "0"][..], "none", "enrolment code"),
+            (
+                &["--for", "1s"],
+                "expired",
+                "expired. Ask your administrator for a new one",
+            ),
+        ] {
+            let machine = machine_with(keys);
+            invite(&machine, &[]);
+            let session = while_typed(&machine, || {
+                let new = invite(&machine, withdraw)["code"]
+                    .as_str()
+                    .map(str::to_owned);
+                std::thread::sleep(std::time::Duration::from_millis(1100));
+                new.unwrap_or_else(|| "AAAA-AAAA-AAAA-AAAA".to_owned())
+            });
+            assert_eq!(session.is_in(), is_in, "{session:?}");
+            assert!(
+                (session.stdout.clone() + &session.stderr).contains(told),
+                "{session:?}"
+            );
+            assert_eq!(
+                logged(&machine, "sshd:account"),
+                [format!(
+                    "user=alice rhost=127.0.0.1 result={result} invitation={word}"
+                )]
+            );
+        }
+    }
+}
+
+#[test]
+fn an_invitation_that_is_withdrawn_after_it_was_accepted_stores_nothing_and_says_what_to_do() {
+    let machine = machine_with(REQUIRE);
+    let invitation = code(&invite(&machine, &[]));
+    let sshd = machine.sshd("");
+    let mut person = Person::new(&[(INVITATION, invitation.as_str())]);
+    let session = sshd
+        .login("alice")
+        .answer_with(|asked| {
+            if asked.ends_with(CODE) {
+                invite(&machine, &[]);
+            }
+            person.types(asked)
+        })
+        .run();
+    assert!(!session.is_in(), "{session:?}");
+    assert!(
+        session.stderr.contains(
+            "Remove the new entry from the app, and ask your administrator for a new code."
+        ),
+        "{session:?}"
+    );
+    assert_eq!(
+        logged(&machine, "sshd:account"),
+        ["user=alice rhost=127.0.0.1 result=enrolment-withdrawn changed=invitation"]
+    );
+    assert_eq!(devices(&machine, "alice"), 0);
+}
+
+#[test]
+fn an_invitation_that_expires_after_it_was_accepted_stores_nothing() {
+    let machine = machine_with(REQUIRE);
+    let invitation = code(&invite(&machine, &[]));
+    let sshd = machine.sshd("");
+    let mut person = Person::new(&[(INVITATION, invitation.as_str())]);
+    let session = sshd
+        .login("alice")
+        .answer_with(|asked| {
+            if asked.ends_with(CODE) {
+                let record = machine.read(RECORD);
+                let (before, expires) = record.split_once("expires = ").unwrap();
+                let rest = expires.split_once('\n').unwrap().1;
+                machine.write_file(RECORD, format!("{before}expires = 1\n{rest}"), 0o600);
+            }
+            person.types(asked)
+        })
+        .run();
+    assert!(!session.is_in(), "{session:?}");
+    assert!(
+        session
+            .stderr
+            .contains("or has expired. Remove the new entry from the app")
+    );
+    assert_eq!(
+        logged(&machine, "sshd:account"),
+        ["user=alice rhost=127.0.0.1 result=enrolment-withdrawn changed=invitation"]
+    );
+    assert_eq!(devices(&machine, "alice"), 0);
+}
