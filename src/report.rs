@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_as_code_has_another_cause_in_each_service() {
+    fn the_password_as_code_has_a_cause_by_service() {
         for (service, has, has_not) in [
             ("sshd", "PasswordAuthentication", "Cockpit"),
             ("sshd-2", "PasswordAuthentication", "Cockpit"),

@@ -54,7 +54,7 @@ fn a_panic_prints_nothing() {
 }
 
 #[test]
-fn messages_are_unwanted_only_where_the_application_says_silent() {
+fn only_pam_silent_makes_messages_unwanted() {
     use transaction::Messages::{self, Unwanted, Wanted};
     // PAM_DISALLOW_NULL_AUTHTOK is a flag of another meaning.
     for (flags, messages) in [

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_tells_of_wrong_codes_and_of_recovery_codes_left() {
+    fn a_success_tells_of_wrong_codes_and_codes_left() {
         let success = |by, failures_before| {
             accepted(&Accepted {
                 by,
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn users_without_a_device_read_what_their_administrator_has_to_call() {
+    fn users_without_a_device_read_the_command_for_it() {
         let told = "Two-factor login is available for your account. To set it up, ask your administrator for \"twofactor enroll alice\".";
         assert_eq!(can_enrol("alice"), told);
         for hostile in ["$(id)", "a b", "-x", "a\u{1b}[2J", ""] {

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_names_what_changed_and_who_did_it() {
+    fn a_line_names_the_change_and_its_caller() {
         assert_eq!(
             line(
                 Event::Changed,

@@ -133,7 +133,7 @@ mod tests {
     };
 
     #[test]
-    fn r05_settings_that_google_authenticator_lacks_are_warned_of() {
+    fn r05_settings_beyond_google_authenticator_warn() {
         let sixty = Kind::Totp {
             interval: Interval::new(60).unwrap(),
         };

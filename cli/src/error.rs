@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_state_names_the_command_that_mends_it() {
+    fn a_damaged_state_names_the_command_for_it() {
         let error = twofactor_store::Error {
             path: "/x".into(),
             cause: Cause::MissingState,

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_and_combining_letters_take_the_columns_they_are_shown_in() {
+    fn wide_and_combining_letters_take_their_columns() {
         let rows = [
             vec!["李明".into(), "x".into()],
             vec!["e\u{301}".into(), "y".into()],

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_of_few_or_many_is_looked_at_once_and_order_is_kept() {
+    fn each_is_looked_at_once_and_in_order() {
         for count in [0, 1, FEWEST, FEWEST + 1, 5 * FEWEST + 7] {
             let names: Vec<String> = (0..count).map(|number| format!("user{number}")).collect();
             let seen = look_at(&names, str::to_owned);

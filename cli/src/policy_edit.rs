@@ -222,7 +222,7 @@ users = [\"backup\"] # no person
     }
 
     #[test]
-    fn an_invalid_policy_is_named_as_such_unless_the_change_repairs_it() {
+    fn an_invalid_policy_is_named_unless_repaired() {
         let broken = TEXT.replace("window = 1", "window = 99");
         assert!(matches!(
             set(&broken, "tries", "2"),

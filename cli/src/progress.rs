@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_told_after_a_second_and_then_now_and_then() {
+    fn progress_is_shown_after_a_second() {
         for (on_terminal, pause) in [(true, PAUSES.0), (false, PAUSES.1)] {
             let mut progress = ProgressLine {
                 on_terminal,

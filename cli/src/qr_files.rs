@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_when_the_second_file_cannot_be_made() {
+    fn a_failing_second_file_leaves_nothing() {
         let directory = ScratchDirectory::new();
         let options = QrFileOptions {
             png: Some(directory.join("code.png")),

@@ -351,7 +351,7 @@ mod tests {
 
     /// At the first device and at the second.
     #[test]
-    fn an_enrolment_is_allowed_as_long_as_what_allowed_it() {
+    fn an_enrollment_lasts_as_long_as_its_permission() {
         let allowed = |lines: &str, ticket| {
             let policy = format!("enabled = true\n{lines}").parse().unwrap();
             still_allowed(&policy, "login", ticket, 100)

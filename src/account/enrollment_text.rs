@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_line_that_is_broken_by_hand_is_wider_than_a_terminal() {
+    fn no_line_is_wider_than_a_terminal() {
         let recovery = recovery(&[], Medium::Terminal);
         for text in [OFFER, DEMAND, recovery.as_str()] {
             assert!(text.lines().all(|line| line.len() < COLUMNS), "{text}");

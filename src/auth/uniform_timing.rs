@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_takes_less_than_a_unit_ends_with_it_and_what_takes_longer_with_a_later_one() {
+    fn every_refusal_ends_with_a_unit_of_time() {
         let unit = Duration::from_millis(500);
         let at = |ms| next_multiple(Duration::from_secs(5), Duration::from_millis(ms), unit);
         for (now, end) in [
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn only_where_all_are_refused_alike_anybody_waits() {
+    fn only_uniform_refusals_wait() {
         let even = |lines: &str| {
             let policy = format!("enabled = true\n{lines}").parse().unwrap();
             Pace::of(&policy, Duration::ZERO).is_even()

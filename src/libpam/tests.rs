@@ -116,7 +116,7 @@ fn messages_are_shown_whatever_comes_back() {
 }
 
 #[test]
-fn a_mark_is_kept_until_it_is_replaced_or_the_transaction_ends() {
+fn a_mark_lasts_until_replaced_or_the_end() {
     let transaction = Transaction::start(&[]);
     let mut host = application(&transaction);
     host.unmark().unwrap();

@@ -36,7 +36,7 @@ fn use_first_pass_asks_nothing_and_tries_once() {
 }
 
 #[test]
-fn try_first_pass_asks_when_the_password_is_no_code_or_a_wrong_one() {
+fn try_first_pass_asks_unless_the_code_is_right() {
     let code = code(0);
     let mut first = with(ON, FirstPass::Try, Layout::Code, Some(&code));
     assert_eq!(first.run(&[]), Ending::Verified);
@@ -78,7 +78,7 @@ fn one_field_says_wrong_of_whatever_is_refused() {
 }
 
 #[test]
-fn one_field_passes_on_the_whole_answer_of_who_is_asked_for_no_code() {
+fn one_field_passes_whole_answers_where_no_code() {
     let off = "enabled = false\n";
     for (policy, user, question) in [(off, "root", PASSWORD), (ON, NEWCOMER, BOTH)] {
         let mut stage = with(policy, FirstPass::Unused, Layout::PasswordThenCode, None);
@@ -115,7 +115,7 @@ fn a_password_that_is_there_is_not_asked_for_again() {
 }
 
 #[test]
-fn the_first_pass_of_one_field_is_split_whatever_it_looks_like() {
+fn the_first_pass_is_always_split() {
     let both = format!("hunter2{}", code(0));
     for first_pass in [FirstPass::Only, FirstPass::Try] {
         let mut stage = with(ON, first_pass, Layout::PasswordThenCode, Some(&both));
@@ -125,7 +125,7 @@ fn the_first_pass_of_one_field_is_split_whatever_it_looks_like() {
 }
 
 #[test]
-fn the_password_given_as_the_code_ends_the_login_uncounted() {
+fn the_password_as_code_ends_the_login_uncounted() {
     let mut stage = with(ON, FirstPass::Unused, Layout::Code, Some("hunter2"));
     assert_eq!(stage.run(&["hunter2", &code(0)]), Ending::Refused);
     let again = "That was the password again. Log in once more, and type the code of your device when it is asked for.";
@@ -145,7 +145,7 @@ fn the_password_given_as_the_code_ends_the_login_uncounted() {
 }
 
 #[test]
-fn the_same_answer_again_in_one_field_ends_the_login_uncounted() {
+fn a_repeated_answer_ends_the_login_uncounted() {
     let mut stage = with(ON, FirstPass::Unused, Layout::PasswordThenCode, None);
     assert_eq!(stage.run(&["hunter2", "hunter2", "x"]), Ending::Refused);
     assert_eq!(stage.said(), [BOTH, WRONG, BOTH]);

@@ -29,7 +29,7 @@ fn a_device_owner_is_asked_and_a_right_code_verifies() {
 }
 
 #[test]
-fn switched_off_logins_are_not_asked_and_logged_with_debug_only() {
+fn switched_off_logins_are_logged_with_debug_only() {
     let off = "enabled = true\n[services]\nlogin = false\n";
     for (policy, result) in [
         ("enabled = false", "result=disabled"),
@@ -54,7 +54,7 @@ fn an_exemption_is_logged_with_its_number() {
 }
 
 #[test]
-fn groups_exempt_their_members_and_nobody_else() {
+fn groups_exempt_their_members_only() {
     let policy = "enabled = true\n[[exempt]]\ngroups = [\"root\"]\n";
     assert_eq!(Stage::new(policy).run(&[]), Ending::NotAsked);
     let policy = "enabled = true\n[[exempt]]\ngroups = [\"daemon\"]\n";
@@ -85,7 +85,7 @@ fn a_service_without_a_name_follows_the_default() {
 }
 
 #[test]
-fn without_a_device_nothing_is_asked_where_it_is_optional() {
+fn the_unenrolled_are_not_asked_where_optional() {
     let mut stage = Stage::of(NEWCOMER, ON);
     assert_eq!(stage.run(&[]), Ending::NotAsked);
     assert!(stage.said().is_empty() && stage.marked.is_none());
@@ -94,7 +94,7 @@ fn without_a_device_nothing_is_asked_where_it_is_optional() {
 }
 
 #[test]
-fn without_a_device_the_login_is_refused_where_it_is_mandatory() {
+fn the_unenrolled_are_refused_if_mandatory() {
     let mut stage = Stage::of(NEWCOMER, "enabled = true\nenforcement = \"mandatory\"\n");
     assert_eq!(stage.run(&[]), Ending::Refused);
     let [(how, text)] = stage.said()[..] else {
@@ -112,7 +112,7 @@ fn without_a_device_the_login_is_refused_where_it_is_mandatory() {
 }
 
 #[test]
-fn who_may_or_must_enrol_is_marked_for_the_account_phase() {
+fn users_who_may_enroll_are_marked_for_later() {
     for at_login in ["offer", "require"] {
         let policy = format!("enabled = true\nenroll_at_login = \"{at_login}\"\n");
         let mut stage = Stage::of(NEWCOMER, &policy);
@@ -123,7 +123,7 @@ fn who_may_or_must_enrol_is_marked_for_the_account_phase() {
 }
 
 #[test]
-fn a_name_that_nobody_has_is_refused_where_everybody_must_enrol() {
+fn an_unknown_name_is_refused_where_mandatory() {
     let policy = "enabled = true\nenroll_at_login = \"require\"\n[throttle]\ndelay = 7\n";
     let mut stage = Stage::of("nobody-of-that-name", policy);
     assert_eq!(stage.run(&[]), Ending::Refused);
@@ -142,7 +142,7 @@ fn a_name_that_nobody_has_is_refused_where_everybody_must_enrol() {
 }
 
 #[test]
-fn a_name_that_is_no_text_is_nobodys() {
+fn a_name_that_is_no_text_belongs_to_no_user() {
     let mut stage = Stage::new(ON);
     stage.user = Some(b"\xff\xfe".to_vec());
     assert_eq!(stage.run(&[]), Ending::NotAsked);
@@ -167,7 +167,7 @@ fn a_record_without_an_account_is_an_error() {
 }
 
 #[test]
-fn without_a_policy_nobody_is_let_through() {
+fn without_a_policy_no_user_is_let_through() {
     let mut stage = Stage::new("enabled = maybe");
     assert_eq!(stage.run(&[&code(0)]), Ending::Unavailable);
     fs::remove_file(&stage.arguments.policy).unwrap();

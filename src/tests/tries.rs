@@ -16,7 +16,7 @@ fn results(stage: &Stage) -> Vec<String> {
 }
 
 #[test]
-fn wrong_codes_are_answered_delayed_and_end_after_the_tries() {
+fn wrong_codes_are_delayed_and_end_after_the_tries() {
     let mut stage = Stage::new(ON);
     assert_eq!(stage.run(&["1", "2", "3", "4"]), Ending::NoMoreTries);
     assert_eq!(
@@ -119,7 +119,7 @@ fn a_lock_out_asks_nothing_and_says_for_how_long() {
 }
 
 #[test]
-fn an_empty_answer_is_not_counted_and_the_second_is_the_last() {
+fn a_second_empty_answer_is_the_last() {
     let nothing = ("complains", "No code was typed.");
     for answers in [["", " ", "1"], ["", "1", "\t"], ["1", "", ""]] {
         let mut stage = Stage::new("enabled = true\ntries = 9\n");
@@ -145,7 +145,7 @@ fn an_empty_answer_is_not_counted_and_the_second_is_the_last() {
 }
 
 #[test]
-fn an_empty_answer_looks_like_a_wrong_code_where_all_do() {
+fn uniform_prompt_hides_an_empty_answer() {
     for user in ["root", NEWCOMER] {
         let mut stage = Stage::of(user, UNIFORM);
         assert_eq!(stage.run(&["", "", "1"]), Ending::NoMoreTries);
@@ -189,7 +189,7 @@ fn prompt_and_echo_are_the_policys() {
 }
 
 #[test]
-fn with_a_uniform_prompt_nobody_can_tell_who_has_a_device() {
+fn uniform_prompt_hides_users_with_a_device() {
     let play = |user: &str, messages: Messages, answers: &[&str]| {
         let mut stage = Stage::of(user, UNIFORM);
         stage.messages = messages;
@@ -223,7 +223,7 @@ fn lock_out(stage: &Stage) {
 }
 
 #[test]
-fn a_lock_out_that_begins_while_a_code_is_typed_ends_the_login() {
+fn a_lock_out_during_typing_ends_the_login() {
     let mut stage = Stage::new(ON);
     stage.meanwhile = Some(lock_out);
     assert_eq!(stage.run(&[&code(0)]), Ending::NoMoreTries);
@@ -235,7 +235,7 @@ fn a_lock_out_that_begins_while_a_code_is_typed_ends_the_login() {
 }
 
 #[test]
-fn with_a_uniform_prompt_such_a_lock_out_looks_like_wrong_codes() {
+fn uniform_prompt_hides_such_a_lock_out() {
     let mut stage = Stage::new(UNIFORM);
     stage.meanwhile = Some(lock_out);
     assert_eq!(stage.run(&[&code(0), &code(0)]), Ending::NoMoreTries);
@@ -246,7 +246,7 @@ fn with_a_uniform_prompt_such_a_lock_out_looks_like_wrong_codes() {
 }
 
 #[test]
-fn with_a_uniform_prompt_the_unenrolled_are_asked_once_where_a_device_is_optional() {
+fn uniform_prompt_asks_the_unenrolled_once() {
     let mut stage = Stage::of(NEWCOMER, "enabled = true\nuniform_prompt = true\n");
     assert_eq!(stage.run(&["anything"]), Ending::NotAsked);
     assert_eq!(stage.said(), [QUESTION]);

@@ -40,7 +40,7 @@ fn types(machine: &Machine, text: &str) {
 }
 
 #[test]
-fn i3lock_stays_locked_until_its_service_is_switched_off() {
+fn i3lock_stays_locked_while_its_service_is_on() {
     let (machine, _phone) = two_users();
     machine.stack("i3lock", &format!("{BOTH}{REST}"));
     let _display = display(&machine);
@@ -70,7 +70,7 @@ fn i3lock_stays_locked_until_its_service_is_switched_off() {
 
 /// It calls PAM as `common-auth`, and reads answers from a pipe.
 #[test]
-fn xsecurelock_refuses_and_doctor_names_the_service_that_it_uses() {
+fn xsecurelock_refuses_and_doctor_names_its_service() {
     let machine = patient::healthy();
     machine.stack("common-auth", BOTH);
     let report = patient::report(&machine, &[]);
@@ -184,7 +184,7 @@ fn types_there(machine: &Machine, text: &str) {
 }
 
 #[test]
-fn lightdm_asks_for_the_code_behind_the_password() {
+fn lightdm_asks_for_the_code_after_the_password() {
     let (machine, phone) = two_users();
     machine.stack("lightdm", &format!("{BOTH}{REST}"));
     let _running = lightdm(&machine);

@@ -143,7 +143,7 @@ impl Server {
 }
 
 #[test]
-fn dovecot_takes_password_and_code_in_one_field_only() {
+fn dovecot_takes_both_in_one_field_only() {
     let (machine, phone) = two_users();
     let server = dovecot(&machine);
     server.one_field(&machine, &phone);
@@ -151,7 +151,7 @@ fn dovecot_takes_password_and_code_in_one_field_only() {
 }
 
 #[test]
-fn vsftpd_takes_password_and_code_in_one_field_only() {
+fn vsftpd_takes_both_in_one_field_only() {
     let (machine, phone) = two_users();
     let server = vsftpd(&machine);
     server.one_field(&machine, &phone);

@@ -28,7 +28,7 @@ fn asks_for_the_code(message: Option<&str>) -> Page {
 }
 
 #[test]
-fn r14_the_login_page_asks_for_the_code_after_the_password() {
+fn r14_the_page_asks_for_the_code_after_the_password() {
     let machine = desk();
     let phone = enrolled(&machine, "alice");
     let cockpit = machine.cockpit();
@@ -168,7 +168,7 @@ fn devices(machine: &Machine) -> usize {
 }
 
 #[test]
-fn r15_r35_an_offered_device_is_set_up_on_the_page_and_asked_for_from_then_on() {
+fn r15_r35_an_offered_device_is_set_up_on_the_page() {
     let machine = desk_with("enroll_at_login = \"offer\"");
     let cockpit = machine.cockpit();
     let page = cockpit.login_page();
@@ -202,7 +202,7 @@ fn r35_an_offer_is_skipped_with_an_empty_field() {
 }
 
 #[test]
-fn r17_a_demanded_device_cannot_be_skipped_on_the_page() {
+fn r17_a_mandatory_device_cannot_be_skipped() {
     let machine = desk_with("enroll_at_login = \"require\"");
     let cockpit = machine.cockpit();
     let page = cockpit.login_page();
@@ -256,7 +256,7 @@ fn an_invitation_is_asked_for_on_the_page_first() {
 
 /// Without the question Cockpit would say that the password was wrong.
 #[test]
-fn r17_the_page_says_why_who_has_no_device_is_refused() {
+fn r17_the_page_says_why_a_login_is_refused() {
     let machine = desk_with("enforcement = \"mandatory\"");
     let cockpit = machine.cockpit();
     let page = cockpit.login_page();

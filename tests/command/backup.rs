@@ -25,7 +25,7 @@ fn codes(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn r36_a_second_device_is_offered_at_the_end_of_the_first_enrolment() {
+fn r36_a_first_enrollment_offers_a_second_device() {
     let machine = desk_on();
     let (mut pty, phone) = begin(&machine, &["enroll", "alice"]);
     pty.send_line(&phone.totp().code());
@@ -67,7 +67,7 @@ fn r36_a_second_device_is_offered_at_the_end_of_the_first_enrolment() {
 }
 
 #[test]
-fn r36_nobody_is_asked_for_a_second_device_later_or_in_scripts() {
+fn r36_a_second_device_is_offered_once_on_a_terminal() {
     let machine = desk_on();
     give_phone(&machine, "alice");
     let (mut pty, tablet) = begin(&machine, &["enroll", "alice", "--device", "tablet"]);
@@ -88,7 +88,7 @@ fn r36_nobody_is_asked_for_a_second_device_later_or_in_scripts() {
 }
 
 #[test]
-fn r39_recovery_codes_go_to_a_private_file_instead_of_the_screen() {
+fn r39_recovery_codes_go_to_a_private_file() {
     let machine = desk_on();
     let place = machine.scratch();
     let path = |name: &str| place.join(name).display().to_string();
@@ -152,7 +152,7 @@ fn r39_recovery_codes_go_to_a_private_file_instead_of_the_screen() {
 }
 
 #[test]
-fn r39_no_file_of_recovery_codes_is_left_that_do_not_count() {
+fn r39_codes_that_do_not_count_leave_no_file() {
     let machine = desk_on();
     let file = machine.scratch().join("codes");
     let name = file.display().to_string();
@@ -178,7 +178,7 @@ fn r39_no_file_of_recovery_codes_is_left_that_do_not_count() {
 }
 
 #[test]
-fn r39_status_tells_when_each_device_was_used_and_how_many_codes_are_left() {
+fn r39_status_shows_last_use_and_codes_left() {
     let machine = desk_on();
     let report = give(&machine, "alice", &[]);
     let phone = harness::Totp::new(report["secret"].as_str().unwrap());
@@ -202,7 +202,7 @@ fn r39_status_tells_when_each_device_was_used_and_how_many_codes_are_left() {
 }
 
 #[test]
-fn r39_a_bypass_code_is_good_for_a_day_works_once_and_is_logged() {
+fn r39_a_bypass_code_works_once_within_a_day() {
     let machine = desk_on();
     give_phone(&machine, "alice");
     machine.forget_log();

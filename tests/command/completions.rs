@@ -103,7 +103,7 @@ fn every_shell_knows_every_subcommand_and_option() {
 }
 
 #[test]
-fn scripts_are_printed_for_anybody() {
+fn scripts_are_printed_for_all_users() {
     // `nobody`; a command that wants root refuses.
     let run = |arguments: &[&str]| {
         use std::os::unix::process::CommandExt as _;

@@ -66,7 +66,7 @@ fn r36_every_device_of_a_user_works() {
 }
 
 #[test]
-fn a_hotp_token_is_enrolled_with_its_first_code_and_resynchronised() {
+fn a_hotp_token_is_enrolled_and_resynchronized() {
     let machine = desk_on();
     let (mut pty, shown) = begin(
         &machine,
@@ -129,7 +129,7 @@ fn a_hotp_token_is_enrolled_with_its_first_code_and_resynchronised() {
 }
 
 #[test]
-fn two_enrolments_at_once_both_end_up_in_the_record() {
+fn two_enrollments_at_once_are_both_recorded() {
     let machine = desk_on();
     let (mut one, phone) = begin(&machine, &["enroll", "alice", "--device", "phone"]);
     let (mut two, tablet) = begin(&machine, &["enroll", "alice", "--device", "tablet"]);
@@ -153,7 +153,7 @@ fn two_enrolments_at_once_both_end_up_in_the_record() {
 }
 
 #[test]
-fn many_enrolments_at_once_all_end_up_in_the_record() {
+fn many_enrollments_at_once_are_all_recorded() {
     let machine = desk_on();
     let names = ["a", "b", "c", "d", "e", "f", "g"];
     let enrol = |name: &&str| {
@@ -179,7 +179,7 @@ fn many_enrolments_at_once_all_end_up_in_the_record() {
 }
 
 #[test]
-fn r6_resync_learns_how_far_the_clock_of_a_device_is_off() {
+fn r6_resync_learns_how_far_a_clock_is_off() {
     let machine = desk_on();
     let phone = give_phone(&machine, "alice");
     phone.settle(10);

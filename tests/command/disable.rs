@@ -5,7 +5,7 @@ use harness::enrolled::{login, policy_path, record_path, run, state_path};
 use harness::pam::code;
 
 #[test]
-fn r18_r40_disable_asks_nobody_any_more_and_root_needs_no_code_for_it() {
+fn r18_r40_disable_ends_all_questions_without_a_code() {
     let machine = desk_on();
     give(&machine, "alice", &[]);
     give(&machine, "root", &[]);
@@ -32,7 +32,7 @@ fn r18_r40_disable_asks_nobody_any_more_and_root_needs_no_code_for_it() {
 }
 
 #[test]
-fn whoever_is_exempt_is_not_called_no_longer_asked() {
+fn an_exempt_user_is_not_called_no_longer_asked() {
     let machine = desk_on();
     for user in ["alice", "bob", "root"] {
         give(&machine, user, &[]);
@@ -53,7 +53,7 @@ fn whoever_is_exempt_is_not_called_no_longer_asked() {
 }
 
 #[test]
-fn r40_disable_works_also_while_everybody_is_refused() {
+fn r40_disable_works_while_all_users_are_refused() {
     let machine = desk_on();
     give(&machine, "root", &[]);
     for broken in [
@@ -84,7 +84,7 @@ fn r40_disable_works_also_while_everybody_is_refused() {
 }
 
 #[test]
-fn r40_disable_works_while_the_state_directory_cannot_be_used() {
+fn r40_disable_works_without_a_usable_directory() {
     let machine = desk_on();
     give(&machine, "root", &[]);
     let directory = "/var/lib/twofactor";
@@ -102,7 +102,7 @@ fn r40_disable_works_while_the_state_directory_cannot_be_used() {
 }
 
 #[test]
-fn r40_disable_works_while_accounts_cannot_be_looked_up() {
+fn r40_disable_works_without_account_lookups() {
     let machine = desk_on();
     give(&machine, "alice", &[]);
     machine.write_file("/etc/nsswitch.conf", "passwd: files\ngroup: files\n", 0o644);
@@ -121,7 +121,7 @@ fn r40_disable_works_while_accounts_cannot_be_looked_up() {
 }
 
 #[test]
-fn r40_an_invalid_policy_is_kept_beside_the_one_that_replaces_it() {
+fn r40_an_invalid_policy_is_kept_beside_the_new_one() {
     let machine = desk();
     let broken = "enabled = true # mine\nwindow = 99\n";
     machine.policy(broken);
@@ -139,7 +139,7 @@ fn r40_an_invalid_policy_is_kept_beside_the_one_that_replaces_it() {
 }
 
 #[test]
-fn r19_switching_off_and_on_keeps_every_secret_byte_for_byte() {
+fn r19_switching_off_and_on_keeps_every_byte() {
     let machine = desk_on();
     let phone = give_phone(&machine, "alice");
     give(&machine, "alice", &["--device=token", "--hotp"]);

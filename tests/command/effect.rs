@@ -97,7 +97,7 @@ fn logins_that_sshd_would_refuse_stop_a_change() {
 }
 
 #[test]
-fn a_service_that_asks_nobody_is_named() {
+fn a_service_that_asks_no_user_is_named() {
     let (machine, _) = machine();
     machine.install_stack("sudo");
     let run = machine

@@ -35,7 +35,7 @@ fn names(list: &str) -> Vec<&str> {
 }
 
 #[test]
-fn r6_enable_and_status_report_what_the_kernel_says_of_the_clock() {
+fn r6_enable_and_status_report_the_kernels_clock() {
     let machine = desk();
     let warning = "the kernel does not say that this machine's clock is kept right; codes depend on it. Set up NTP \
                    (chrony or systemd-timesyncd)";
@@ -65,7 +65,7 @@ fn r6_enable_and_status_report_what_the_kernel_says_of_the_clock() {
 }
 
 #[test]
-fn r15_r16_switching_it_on_forces_nobody() {
+fn r15_r16_switching_it_on_forces_no_user() {
     let machine = desk();
     give(&machine, "alice", &[]);
     let report = json(machine.command(&["enable", "--yes", "--json"]));
@@ -98,7 +98,7 @@ fn r15_r16_switching_it_on_forces_nobody() {
 }
 
 #[test]
-fn r21_enable_says_what_will_change_for_whom_before_it_does() {
+fn r21_enable_announces_what_changes_for_which_users() {
     let machine = desk();
     give(&machine, "alice", &[]);
     machine.policy("enabled = false\nenforcement = \"mandatory\"\n");
@@ -130,7 +130,7 @@ fn r21_enable_says_what_will_change_for_whom_before_it_does() {
 }
 
 #[test]
-fn r22_sshd_has_its_own_switch_and_needs_the_global_one_too() {
+fn r22_sshd_needs_its_own_and_the_global_switch() {
     let machine = desk();
     add_stack(&machine, "sshd", "");
     let_sshd_ask(&machine);
@@ -180,7 +180,7 @@ fn r22_sshd_has_its_own_switch_and_needs_the_global_one_too() {
 }
 
 #[test]
-fn r23_sshd_is_not_switched_on_before_a_code_was_verified() {
+fn r23_sshd_waits_for_a_verified_code() {
     let machine = desk();
     machine.install_stack("sshd");
     let_sshd_ask(&machine);
@@ -246,7 +246,7 @@ fn r23_force_switches_sshd_on_all_the_same() {
 }
 
 #[test]
-fn r28_changes_are_confirmed_on_a_terminal_or_with_yes() {
+fn r28_changes_need_a_confirmation_or_yes() {
     let machine = desk();
     caller(&machine);
     machine.policy("enabled = false\n");
@@ -289,7 +289,7 @@ fn r28_changes_are_confirmed_on_a_terminal_or_with_yes() {
 }
 
 #[test]
-fn r29_whoever_switches_it_on_is_led_to_a_device_of_their_own() {
+fn r29_enable_leads_its_caller_to_a_device() {
     let machine = desk();
     let (_, name) = caller(&machine);
     let mut pty = terminal(&machine, &["enable"]);
@@ -324,7 +324,7 @@ fn r29_whoever_switches_it_on_is_led_to_a_device_of_their_own() {
 }
 
 #[test]
-fn r21_a_service_without_a_pam_file_is_probably_misspelt() {
+fn r21_a_service_without_a_pam_file_is_warned_of() {
     let machine = desk();
     let run = machine
         .command(&["enable", "--service", "ssh", "--yes"])
@@ -338,7 +338,7 @@ fn r21_a_service_without_a_pam_file_is_probably_misspelt() {
 }
 
 #[test]
-fn services_of_one_program_are_switched_together_and_that_is_said() {
+fn services_of_one_program_are_switched_together() {
     let machine = desk();
     let said = "su and su-l are one program, so both are switched. To switch su-l alone: twofactor policy set services.su-l \
                 true, or false\n";

@@ -11,7 +11,7 @@ fn nothing_is_kept_of(user: &str) -> bool {
 }
 
 #[test]
-fn r1_r41_a_new_device_has_six_digits_and_thirty_seconds_and_any_app_takes_it() {
+fn r1_r41_any_app_takes_a_default_device() {
     let machine = desk_on();
     let (mut pty, shown) = begin(&machine, &["enroll", "alice", "--qr", "none"]);
     assert_eq!(shown.settings, "TOTP SHA1, 6 digits, 30 s");
@@ -31,7 +31,7 @@ fn r1_r41_a_new_device_has_six_digits_and_thirty_seconds_and_any_app_takes_it() 
 }
 
 #[test]
-fn r2_r3_r32_r41_digits_interval_and_algorithm_are_settings_and_stand_in_the_uri() {
+fn r2_r3_r32_r41_settings_stand_in_the_uri() {
     let machine = desk_on();
     let cases = [
         ("--digits=6", "SHA1", 6, 30, ""),
@@ -75,7 +75,7 @@ fn r2_r3_r32_r41_digits_interval_and_algorithm_are_settings_and_stand_in_the_uri
 }
 
 #[test]
-fn r2_r3_settings_out_of_range_are_refused_and_the_policy_sets_the_defaults() {
+fn r2_r3_ranges_are_held_and_the_policy_has_defaults() {
     let machine = desk();
     for (option, allowed) in [
         ("--digits=5", "5 is not in 6..=8"),
@@ -100,7 +100,7 @@ fn r2_r3_settings_out_of_range_are_refused_and_the_policy_sets_the_defaults() {
 }
 
 #[test]
-fn r5_settings_that_google_authenticator_lacks_are_warned_of() {
+fn r5_settings_beyond_google_authenticator_warn() {
     let machine = desk();
     let warning = "Warning: Google Authenticator works with 6 digits, 30 seconds and SHA1 only, and other apps may \
                    ignore the settings below without saying so. The code you are asked for shows whether yours \
@@ -129,7 +129,7 @@ fn r5_settings_that_google_authenticator_lacks_are_warned_of() {
 }
 
 #[test]
-fn r8_a_device_counts_only_after_a_code_of_it_was_typed() {
+fn r8_a_device_counts_after_a_code_of_it() {
     let machine = desk_on();
     let (mut pty, shown) = begin(&machine, &["enroll", "alice"]);
     assert!(nothing_is_kept_of("alice") && !is_asked("alice"));
@@ -185,7 +185,7 @@ fn r8_r35_skipping_and_five_wrong_codes_store_nothing() {
 }
 
 #[test]
-fn r8_r6_a_device_whose_clock_is_wrong_is_told_so_and_not_stored() {
+fn r8_r6_a_device_with_a_wrong_clock_is_not_stored() {
     let machine = desk_on();
     let (mut pty, shown) = begin(&machine, &["enroll", "alice"]);
     let app = shown.totp();
@@ -200,7 +200,7 @@ fn r8_r6_a_device_whose_clock_is_wrong_is_told_so_and_not_stored() {
 }
 
 #[test]
-fn r8_an_interrupted_enrolment_leaves_nothing_behind() {
+fn r8_an_interrupted_enrollment_leaves_nothing() {
     let machine = desk_on();
     give(&machine, "bob", &[]);
     let before = Snapshot::take();
@@ -217,7 +217,7 @@ fn r8_an_interrupted_enrolment_leaves_nothing_behind() {
 }
 
 #[test]
-fn r13_devices_are_enrolled_at_any_time_and_count_once_it_is_switched_on() {
+fn r13_devices_count_once_it_is_switched_on() {
     let machine = desk();
     // Without a policy, and with one that is off.
     let first = json(machine.command(&["enroll", "alice", "--no-confirm", "--json"]));
@@ -261,7 +261,7 @@ fn r31_the_key_is_shown_in_groups_of_four_and_bare() {
 }
 
 #[test]
-fn r32_the_uri_holds_the_secret_and_names_issuer_and_account() {
+fn r32_the_uri_holds_secret_issuer_and_account() {
     let machine = desk();
     let (mut pty, shown) = begin(&machine, &["enroll", "alice"]);
     let uri = format!("otpauth://totp/box:alice?secret={}&issuer=box", shown.key);

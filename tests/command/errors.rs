@@ -56,7 +56,7 @@ fn wrong_usage_is_exit_code_2_and_changes_nothing() {
 }
 
 #[test]
-fn somebody_who_is_not_root_is_told_so_in_one_sentence() {
+fn callers_other_than_root_get_one_sentence() {
     let machine = desk_on();
     give(&machine, "alice", &[]);
     let before = Snapshot::take();
@@ -156,7 +156,7 @@ fn every_error_is_json_too() {
 }
 
 #[test]
-fn invalid_files_are_exit_code_3_and_name_the_file_and_the_remedy() {
+fn invalid_files_exit_with_3_and_name_the_remedy() {
     let machine = desk_on();
     give(&machine, "alice", &[]);
     let (record, state) = (

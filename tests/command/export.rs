@@ -26,7 +26,7 @@ fn token(machine: &Machine, user: &str) -> String {
 }
 
 #[test]
-fn pam_oath_takes_the_file_and_refuses_what_was_used_here() {
+fn pam_oath_refuses_codes_that_were_used_here() {
     let machine = desk_on();
     let (phone, key) = (give_phone(&machine, "alice"), token(&machine, "bob"));
     phone.settle(10);
@@ -50,7 +50,7 @@ fn pam_oath_takes_the_file_and_refuses_what_was_used_here() {
 
 /// The way there and back on another machine: the same codes work, the used ones do not.
 #[test]
-fn what_is_exported_can_be_imported_with_its_used_codes() {
+fn an_import_of_an_export_knows_the_used_codes() {
     let machine = desk_on();
     let (phone, key) = (give_phone(&machine, "alice"), token(&machine, "bob"));
     phone.settle(10);
@@ -119,7 +119,7 @@ fn every_setting_survives_a_uri() {
 }
 
 #[test]
-fn what_cannot_be_expressed_is_named_and_the_rest_is_exported() {
+fn devices_without_a_form_there_are_named() {
     let machine = desk_on();
     give_phone(&machine, "alice");
     for (name, option) in [
@@ -162,7 +162,7 @@ fn what_cannot_be_expressed_is_named_and_the_rest_is_exported() {
 }
 
 #[test]
-fn a_file_is_closed_to_others_and_never_overwritten_unasked() {
+fn a_file_is_private_and_not_overwritten_unasked() {
     let machine = desk_on();
     give_phone(&machine, "alice");
     let export = |more: &[&str]| {
@@ -211,7 +211,7 @@ fn a_file_is_closed_to_others_and_never_overwritten_unasked() {
 }
 
 #[test]
-fn revealing_keys_is_logged_and_the_report_of_a_file_has_none() {
+fn revealing_keys_is_logged() {
     let machine = desk_on();
     let phone = give_phone(&machine, "alice");
     machine.forget_log();

@@ -34,7 +34,7 @@ fn grace(machine: &Machine) -> Vec<Value> {
 
 /// What `doctor` says of such a stack (`code-twice`).
 #[test]
-fn a_second_line_asks_nothing_once_the_first_has_begun_a_grace_period() {
+fn a_second_line_is_within_the_grace_of_the_first() {
     let machine = machine(POLICY);
     let alice = enrol(&machine, "alice");
     let line = "auth required pam_twofactor.so\n";

@@ -28,7 +28,7 @@ fn mark_of(state: &str) -> Option<(std::path::PathBuf, String)> {
 }
 
 #[test]
-fn r42_init_marks_a_directory_once_and_changes_nothing_afterwards() {
+fn r42_init_marks_a_directory_once() {
     let machine = desk_without_store();
     let first = machine.command(&["init"]).ok();
     assert_eq!(
@@ -78,7 +78,7 @@ fn r42_nothing_but_init_makes_a_state_directory() {
 
 /// The disk is not mounted, a backup is not restored, or the directory was made anew.
 #[test]
-fn r42_a_lost_or_empty_directory_lets_nobody_in_and_is_not_taken() {
+fn r42_a_lost_or_empty_directory_lets_no_user_in() {
     let machine = desk_on();
     give(&machine, "alice", &[]);
     assert!(is_asked("alice"));
@@ -169,7 +169,7 @@ fn r42_force_takes_the_directory_that_is_there() {
 }
 
 #[test]
-fn r42_init_completes_the_index_and_names_what_contradicts() {
+fn r42_init_completes_the_index() {
     let machine = desk_on();
     give(&machine, "alice", &[]);
     let uid = machine.run("id", &["-u", "alice"]).ok().stdout;
@@ -198,7 +198,7 @@ fn r42_init_completes_the_index_and_names_what_contradicts() {
 }
 
 #[test]
-fn r42_what_is_left_of_a_lost_record_refuses_until_unset_removes_it() {
+fn r42_traces_of_a_lost_record_refuse_until_unset() {
     for gone in [false, true] {
         let machine = desk_on();
         give(&machine, "alice", &[]);

@@ -122,7 +122,7 @@ fn without_a_name_it_is_for_the_caller_of_sudo() {
 }
 
 #[test]
-fn without_sudo_it_is_for_the_user_who_logged_in() {
+fn without_sudo_it_is_for_the_login_user() {
     let machine = desk_on();
     let (_, name) = caller(&machine);
     let run = machine.command(&["enroll", "--no-confirm", "--json"]);
@@ -148,7 +148,7 @@ fn a_contradiction_about_the_caller_names_no_user() {
 }
 
 #[test]
-fn nothing_is_removed_without_saying_for_whom() {
+fn nothing_is_removed_without_a_named_user() {
     let machine = desk_on();
     give_phone(&machine, "bob");
     let run = under_sudo(&machine, "bob", &["unset", "--yes"]).run();

@@ -7,7 +7,7 @@ use harness::desk::{desk_on, give, give_phone, is_asked};
 use super::init::STATE;
 
 #[test]
-fn r43_a_stopped_command_keeps_nobody_from_the_policy() {
+fn r43_a_stopped_command_does_not_block_the_policy() {
     let machine = desk_on();
     give_phone(&machine, "root");
     let mut stopped = machine

@@ -90,7 +90,7 @@ fn r33_the_log_names_every_change_and_no_secret() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_nothing() {
+fn an_unread_log_stops_nothing() {
     let machine = desk();
     fs::remove_file("/dev/log").unwrap();
     let run = machine.command(&["enroll", "alice", "--no-confirm"]).ok();

@@ -29,7 +29,7 @@ fn has(file: &str) -> bool {
 }
 
 #[test]
-fn r42_an_alias_is_asked_for_the_same_code_and_gets_no_record_of_its_own() {
+fn r42_an_alias_is_asked_for_the_same_code() {
     let machine = desk_on();
     let phone = give_phone(&machine, "alice");
     machine.add_user_with_id("twin", uid_of(&machine, "alice"));
@@ -99,7 +99,7 @@ fn enable_counts_a_record_for_all_its_names() {
 }
 
 #[test]
-fn r42_a_renamed_user_is_asked_and_rename_moves_everything() {
+fn r42_a_renamed_user_is_asked_and_moved() {
     let machine = machine("enabled = true\ntries = 1\n");
     let alice = enrol(&machine, "alice");
     let recovery = add_recovery_codes("alice");
@@ -221,7 +221,7 @@ fn r42_rename_is_refused_where_it_would_mix_two_users() {
 }
 
 #[test]
-fn r42_another_uid_is_refused_until_adopt_has_seen_a_code() {
+fn r42_another_uid_is_refused_until_adopt() {
     let machine = desk_on();
     let phone = give_phone(&machine, "alice");
     let old = uid_of(&machine, "alice");
@@ -257,7 +257,7 @@ fn r42_another_uid_is_refused_until_adopt_has_seen_a_code() {
 }
 
 #[test]
-fn r42_adopt_takes_another_name_and_no_device_of_a_user_who_is_there() {
+fn r42_adopt_takes_no_device_of_an_existing_user() {
     let machine = desk_on();
     give(&machine, "alice", &[]);
     let adopt = [
@@ -281,7 +281,7 @@ fn r42_adopt_takes_another_name_and_no_device_of_a_user_who_is_there() {
 }
 
 #[test]
-fn adopt_makes_a_new_state_where_only_the_record_was_brought() {
+fn adopt_makes_a_state_for_a_record_alone() {
     let machine = desk_on();
     let phone = give_phone(&machine, "alice");
     machine.remove_user("alice");

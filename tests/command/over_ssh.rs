@@ -6,7 +6,7 @@ use harness::screen;
 use harness::screen::Background::{Dark, Light};
 
 #[test]
-fn r30_the_code_can_be_scanned_from_an_ssh_client_and_confirmed_there() {
+fn r30_an_ssh_client_shows_a_code_to_scan() {
     let machine = machine();
     machine.add_user("alice");
     let sshd = machine.sshd("PermitRootLogin yes");

@@ -22,7 +22,7 @@ fn try_code(machine: &Machine, user: &str, phone: &Totp) {
 }
 
 #[test]
-fn r4_the_window_is_how_many_codes_before_and_after_are_accepted() {
+fn r4_the_window_counts_codes_before_and_after() {
     let machine = desk_on();
     let mut users = 0;
     let mut accepted = |steps: i64| {
@@ -54,7 +54,7 @@ fn r4_the_window_is_how_many_codes_before_and_after_are_accepted() {
 }
 
 #[test]
-fn r6_a_code_near_the_window_is_logged_as_a_clock_that_is_wrong() {
+fn r6_a_code_near_the_window_is_logged() {
     let machine = desk_on();
     let phone = give_phone(&machine, "alice");
     phone.settle(15);
@@ -82,7 +82,7 @@ fn r6_a_code_near_the_window_is_logged_as_a_clock_that_is_wrong() {
 }
 
 #[test]
-fn r12_the_policy_holds_what_is_global_and_the_record_what_is_secret() {
+fn r12_policy_is_global_and_secrets_are_in_records() {
     let machine = desk();
     let secret = give(&machine, "alice", &[])["secret"]
         .as_str()
@@ -130,7 +130,7 @@ fn r12_the_policy_holds_what_is_global_and_the_record_what_is_secret() {
 }
 
 #[test]
-fn r17_mandatory_refuses_whoever_has_no_device() {
+fn r17_mandatory_refuses_users_without_a_device() {
     let machine = desk_on();
     let phone = give_phone(&machine, "alice");
     machine.add_to_group("alice", "sudo");
@@ -144,7 +144,7 @@ fn r17_mandatory_refuses_whoever_has_no_device() {
 }
 
 #[test]
-fn r17_r21_mandatory_is_refused_before_an_administrator_has_a_verified_device() {
+fn r17_r21_mandatory_needs_a_verified_administrator() {
     let machine = desk_on();
     let phone = give_phone(&machine, "alice");
     try_code(&machine, "alice", &phone);

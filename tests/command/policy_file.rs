@@ -17,7 +17,7 @@ fn default_policy() -> String {
 }
 
 #[test]
-fn every_setting_can_be_set_and_everything_else_in_the_file_stays() {
+fn every_setting_is_set_and_the_rest_stays() {
     let machine = desk();
     let settings = [
         ("enabled = false", "enabled", "true"),
@@ -84,7 +84,7 @@ fn the_first_setting_makes_the_file_with_its_comments() {
 }
 
 #[test]
-fn unknown_settings_and_wrong_values_are_refused_and_change_nothing() {
+fn wrong_settings_change_nothing() {
     let machine = desk_on();
     let before = machine.read(policy_path());
     for (key, value, told) in [
@@ -207,7 +207,7 @@ fn policy_check_names_line_and_column() {
 }
 
 #[test]
-fn policy_check_says_that_a_policy_is_valid_and_who_may_write_it() {
+fn check_reports_validity_and_write_permission() {
     let machine = desk_without_store();
     machine.policy("enabled = true\n");
     // Valid, but every login is refused all the same.
@@ -305,7 +305,7 @@ fn names_that_exempt_no_login_are_told() {
 }
 
 #[test]
-fn groups_that_cannot_be_looked_up_keep_no_change_back() {
+fn unreadable_groups_keep_no_change_back() {
     let machine = desk();
     let names = machine.name_service();
     names.answers("group robots fails 5\ngroup sudo fails 5\ngroup wheel again 11\n");

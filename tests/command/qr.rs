@@ -17,7 +17,7 @@ fn parameter<'a>(uri: &'a str, name: &str) -> &'a str {
 }
 
 #[test]
-fn r30_phones_read_the_code_on_dark_and_on_light_terminals() {
+fn r30_phones_read_dark_and_light_terminals() {
     let machine = desk();
     for style in ["--qr=utf8", "--qr=ascii"] {
         // The narrowest terminal that is promised to work.
@@ -70,7 +70,7 @@ fn r30_the_longest_settings_still_fit_eighty_columns() {
 }
 
 #[test]
-fn r30_r41_what_a_phone_reads_gives_codes_that_let_one_in() {
+fn r30_r41_codes_of_a_scanned_key_let_in() {
     let machine = desk();
     machine.policy("enabled = true\n");
     let (mut pty, _) = begin(&machine, &["enroll", "alice"]);
@@ -86,7 +86,7 @@ fn r30_r41_what_a_phone_reads_gives_codes_that_let_one_in() {
 }
 
 #[test]
-fn r30_without_colours_the_code_is_readable_on_a_dark_terminal() {
+fn r30_dark_terminals_work_without_colours() {
     let machine = desk();
     let uri = give(&machine, "alice", &[])["uri"]
         .as_str()
@@ -119,7 +119,7 @@ fn r30_without_colours_the_code_is_readable_on_a_dark_terminal() {
 }
 
 #[test]
-fn r30_a_terminal_that_is_too_narrow_says_so_and_the_key_is_still_shown() {
+fn r30_a_narrow_terminal_still_shows_the_key() {
     let machine = desk();
     let mut pty = machine.twofactor(&["enroll", "alice"]).pty_of(30, 24);
     let text = pty.expect(ASK);
@@ -251,7 +251,7 @@ fn r30_a_terminal_without_utf8_gets_plain_characters() {
 }
 
 #[test]
-fn r30_a_terminal_that_takes_utf8_gets_half_blocks_in_any_locale() {
+fn r30_half_blocks_depend_on_utf8_alone() {
     let machine = desk();
     give_phone(&machine, "alice");
     let show = "stty iutf8; twofactor show alice --qr=auto";
@@ -267,7 +267,7 @@ fn r30_a_terminal_that_takes_utf8_gets_half_blocks_in_any_locale() {
 }
 
 #[test]
-fn r30_a_code_is_drawn_only_when_wanted_and_never_into_json() {
+fn r30_a_code_is_drawn_when_wanted_and_not_in_json() {
     let machine = desk();
     let (pty, shown) = begin(&machine, &["enroll", "alice", "--qr=none"]);
     assert!(

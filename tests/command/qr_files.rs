@@ -47,7 +47,7 @@ fn unescaped(text: &str) -> String {
 }
 
 #[test]
-fn r30_the_code_of_a_new_device_is_written_as_picture_and_as_drawing() {
+fn r30_enroll_writes_a_picture_and_a_drawing() {
     let machine = desk_on();
     let ((png, png_name), (svg, svg_name)) = (place(&machine, "a.png"), place(&machine, "a.svg"));
     let files = ["--png", &png_name, "--svg", &svg_name];
@@ -66,7 +66,7 @@ fn r30_the_code_of_a_new_device_is_written_as_picture_and_as_drawing() {
 }
 
 #[test]
-fn r30_show_and_renew_write_the_code_too_and_that_is_logged() {
+fn r30_show_and_renew_write_files_too() {
     let machine = desk();
     let uri = give(&machine, "alice", &[])["uri"]
         .as_str()
@@ -103,7 +103,7 @@ fn r30_show_and_renew_write_the_code_too_and_that_is_logged() {
 }
 
 #[test]
-fn a_file_that_exists_is_never_overwritten_and_nothing_else_happens() {
+fn an_existing_file_is_never_overwritten() {
     let machine = desk();
     give_phone(&machine, "bob");
     let (old, name) = place(&machine, "old");
@@ -140,7 +140,7 @@ fn a_file_that_exists_is_never_overwritten_and_nothing_else_happens() {
 }
 
 #[test]
-fn a_code_of_a_device_that_was_not_stored_does_not_stay() {
+fn a_device_that_is_not_stored_leaves_no_file() {
     let machine = desk();
     let (png, name) = place(&machine, "d.png");
     let (mut pty, _) = begin(&machine, &["enroll", "alice", "--png", &name]);
@@ -159,7 +159,7 @@ fn a_code_of_a_device_that_was_not_stored_does_not_stay() {
 }
 
 #[test]
-fn r32_names_that_need_escaping_come_back_as_they_were() {
+fn r32_escaped_device_names_come_back() {
     let machine = desk_on();
     // It would end the issuer in a label (Key URI Format).
     machine
@@ -207,7 +207,7 @@ fn r32_names_that_need_escaping_come_back_as_they_were() {
 }
 
 #[test]
-fn r32_login_names_that_need_escaping_come_back_as_they_were() {
+fn r32_escaped_login_names_come_back() {
     let machine = desk_on();
     let names = ["alice@example.org", "CORP\\alice", "alice smith", "käse"];
     for (user, uid) in names.into_iter().zip(30_000..) {
@@ -226,7 +226,7 @@ fn r32_login_names_that_need_escaping_come_back_as_they_were() {
 }
 
 #[test]
-fn r30_the_whole_code_is_on_a_screen_of_24_lines_when_its_question_comes() {
+fn r30_the_code_fits_on_24_lines_with_its_question() {
     let machine = desk();
     // At most 41 modules and a narrow zone around them fit.
     let long = "a-login-name-of-32-characters-ab";

@@ -11,7 +11,7 @@ fn files(user: &str) -> [Vec<u8>; 2] {
 }
 
 #[test]
-fn r34_the_old_secret_works_until_the_new_one_is_confirmed_and_then_only_the_new() {
+fn r34_the_old_secret_ends_with_the_confirmation() {
     let machine = desk_on();
     let old = give_phone(&machine, "alice");
     let before = files("alice");
@@ -50,7 +50,7 @@ fn r34_the_old_secret_works_until_the_new_one_is_confirmed_and_then_only_the_new
 }
 
 #[test]
-fn r34_renewing_one_device_leaves_the_others_and_its_own_settings_alone() {
+fn r34_renew_changes_one_devices_key_alone() {
     let machine = desk_on();
     let phone = give_phone(&machine, "alice");
     let codes = json(machine.command(&["recovery-codes", "alice", "--yes", "--json"]));
@@ -109,7 +109,7 @@ fn r34_renewing_one_device_leaves_the_others_and_its_own_settings_alone() {
 }
 
 #[test]
-fn r37_unset_asks_and_then_removes_everything_of_that_user() {
+fn r37_unset_asks_and_removes_all_of_a_user() {
     let machine = desk_on();
     give(&machine, "alice", &[]);
     give(&machine, "bob", &[]);
@@ -179,7 +179,7 @@ fn r37_one_of_several_devices_is_removed_alone() {
 }
 
 #[test]
-fn r37_what_is_damaged_or_belongs_to_nobody_any_more_can_be_removed() {
+fn r37_damaged_and_ownerless_records_can_be_removed() {
     let machine = desk_on();
     for user in ["alice", "bob"] {
         give(&machine, user, &[]);

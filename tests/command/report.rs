@@ -230,7 +230,7 @@ fn every_report_is_json_with_the_documented_keys() {
 }
 
 #[test]
-fn status_tells_who_has_what_and_what_is_wrong() {
+fn status_lists_users_devices_and_problems() {
     let machine = desk();
     let status = machine.command(&["status"]).ok().stdout;
     assert!(
@@ -269,7 +269,7 @@ fn status_tells_who_has_what_and_what_is_wrong() {
 }
 
 #[test]
-fn other_places_for_policy_and_state_are_used_and_no_others() {
+fn given_places_for_policy_and_state_are_used() {
     let machine = desk();
     let other = machine.scratch();
     let place = |name: &str| other.join(name).display().to_string();
@@ -295,7 +295,7 @@ fn other_places_for_policy_and_state_are_used_and_no_others() {
 }
 
 #[test]
-fn names_of_a_directory_service_have_files_of_their_own() {
+fn names_of_a_directory_have_their_own_files() {
     let machine = desk_on();
     for (number, name) in ["CORP\\alice", "Alice", "a.b-c_d"].into_iter().enumerate() {
         add(&machine, name, number);

@@ -55,7 +55,7 @@ fn r39_a_bypass_code_works_once_for_one_user_over_ssh() {
 }
 
 #[test]
-fn r39_a_bypass_code_expires_is_replaced_and_is_withdrawn() {
+fn r39_a_bypass_code_expires_or_is_withdrawn() {
     let machine = desk_on();
     give(&machine, "alice", &[]);
     let bypass = |duration: &str| {
@@ -150,7 +150,7 @@ fn exhaust() {
 }
 
 #[test]
-fn r39_unlock_makes_a_damaged_or_missing_state_anew_in_which_nothing_old_works() {
+fn r39_unlock_replaces_a_damaged_or_missing_state() {
     let machine = desk_on();
     machine.policy("enabled = true\nwindow = 0\n[throttle]\ndelay = 0\n");
     let given = give(&machine, "alice", &["--interval=5"]);
@@ -208,7 +208,7 @@ fn r39_unlock_makes_a_damaged_or_missing_state_anew_in_which_nothing_old_works()
 }
 
 #[test]
-fn recovery_codes_work_once_and_a_new_set_stops_the_old_one() {
+fn a_new_set_of_recovery_codes_ends_the_old_one() {
     let machine = desk_on();
     let old = strings(&give(&machine, "alice", &[])["recovery_codes"]);
     assert_eq!(old.len(), 10);

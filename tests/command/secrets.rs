@@ -63,7 +63,7 @@ fn files_with(machine: &Machine, secret: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn r20_secrets_are_made_by_the_system_and_no_option_takes_one() {
+fn r20_no_option_takes_a_secret() {
     let machine = desk();
     let options = |command: &[&str]| {
         let help = machine
@@ -144,7 +144,7 @@ fn r20_secrets_are_made_by_the_system_and_no_option_takes_one() {
 }
 
 #[test]
-fn r33_secrets_are_shown_only_where_they_are_asked_for() {
+fn r33_secrets_are_shown_on_request_only() {
     let machine = desk_on();
     let given = give(&machine, "alice", &[]);
     let secret = given["secret"].as_str().unwrap();
@@ -235,7 +235,7 @@ fn r33_files_belong_to_root_alone_whatever_the_umask() {
 }
 
 #[test]
-fn r33_a_secret_lies_in_the_record_and_in_no_other_file() {
+fn r33_a_secret_lies_in_the_record_alone() {
     let machine = desk_on();
     let phone = give_phone(&machine, "alice");
     let renewed = json(machine.command(&["renew", "alice", "--no-confirm", "--json"]));
@@ -269,7 +269,7 @@ fn r33_recovery_and_bypass_codes_are_stored_as_hashes() {
 }
 
 #[test]
-fn r33_no_secret_is_in_the_arguments_or_the_environment_of_the_command() {
+fn r33_no_secret_is_in_arguments_or_environment() {
     let machine = desk();
     let (pty, shown) = begin(&machine, &["enroll", "alice"]);
     let (_other, renewed) = {

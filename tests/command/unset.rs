@@ -20,7 +20,7 @@ fn unset(machine: &Machine, arguments: &[&str]) -> harness::Run {
 }
 
 #[test]
-fn r21_unset_says_what_remains_for_the_user_before_it_asks() {
+fn r21_unset_announces_what_remains() {
     let machine = desk();
     let exempt = format!("{MANDATORY}[[exempt]]\nusers = [\"alice\"]\n");
     for (policy, remains) in [
@@ -64,7 +64,7 @@ fn r21_unset_says_what_remains_for_the_user_before_it_asks() {
 }
 
 #[test]
-fn r23_the_last_verified_device_is_not_removed_while_sshd_asks_for_codes() {
+fn r23_the_last_verified_device_stays_for_sshd() {
     let machine = desk_on();
     let told = "twofactor: not done: sshd asks for codes, and no other device on this machine has ever given a right \
                 one\nTo replace a device: twofactor renew alice\n\
@@ -104,7 +104,7 @@ fn r23_the_last_verified_device_is_not_removed_while_sshd_asks_for_codes() {
 }
 
 #[test]
-fn r17_the_last_administrators_device_is_not_removed_while_one_is_mandatory() {
+fn r17_the_last_administrator_keeps_a_device() {
     let machine = desk_on();
     verified(&machine, "alice");
     verified(&machine, "root");
@@ -127,7 +127,7 @@ fn r17_the_last_administrators_device_is_not_removed_while_one_is_mandatory() {
 }
 
 #[test]
-fn r21_disable_says_who_is_no_longer_asked_and_where() {
+fn r21_disable_lists_users_no_longer_asked() {
     let machine = desk();
     give(&machine, "alice", &[]);
     give(&machine, "bob", &[]);

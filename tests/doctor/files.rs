@@ -161,7 +161,7 @@ fn pam_files_that_others_can_change_are_found() {
 }
 
 #[test]
-fn r6_doctor_reports_what_the_kernel_says_of_the_clock() {
+fn r6_the_clock_is_reported_as_the_kernel_sees_it() {
     let machine = healthy();
     // STA_UNSYNC, 0x40, in the word at byte 40 of struct timex.
     let unsynchronized = format!("retval=5:poke_exit=@arg2={}40000000", "00".repeat(40));
@@ -193,7 +193,7 @@ fn r6_doctor_reports_what_the_kernel_says_of_the_clock() {
 }
 
 #[test]
-fn what_stands_in_for_a_pam_file_that_cannot_be_read_is_found() {
+fn the_stand_in_for_an_unreadable_file_is_found() {
     let machine = healthy();
     machine.stack("other", "@include common-auth\n@include common-account\n");
     let report = report(&machine, &[]);

@@ -21,7 +21,7 @@ fn authenticate(service: &str, user: &str, program: impl Fn(Drive) -> Drive) -> 
 }
 
 #[test]
-fn a_screen_locker_refuses_and_doctor_says_so() {
+fn a_screen_locker_refuses_and_is_reported() {
     let machine = healthy();
     machine.set_password("bob");
     both(&machine, "i3lock");
@@ -54,7 +54,7 @@ fn a_screen_locker_refuses_and_doctor_says_so() {
 }
 
 #[test]
-fn a_server_that_is_not_root_refuses_and_doctor_says_so() {
+fn an_unprivileged_server_is_refused_and_reported() {
     let machine = healthy();
     both(&machine, "nginx");
     both(&machine, "screen");

@@ -24,7 +24,7 @@ fn refuses_alice(machine: &Machine, check: &str, step: &str) {
 }
 
 #[test]
-fn records_that_cannot_be_used_are_found_with_what_mends_them() {
+fn unusable_records_are_found_with_their_fix() {
     let machine = healthy();
     let path = record_path("alice");
     let good = fs::read(&path).unwrap();
@@ -53,7 +53,7 @@ fn records_that_cannot_be_used_are_found_with_what_mends_them() {
 }
 
 #[test]
-fn states_that_cannot_be_used_are_mended_by_what_doctor_says() {
+fn the_advice_fixes_unusable_states() {
     let machine = healthy();
     let path = state_path("alice");
     let fix = || {
@@ -75,7 +75,7 @@ fn states_that_cannot_be_used_are_mended_by_what_doctor_says() {
 }
 
 #[test]
-fn users_who_are_kept_out_or_soon_will_be_are_found() {
+fn users_who_are_or_will_be_kept_out_are_found() {
     let machine = healthy();
     set_state("alice", |state| {
         state.failures = 6;

@@ -72,7 +72,7 @@ fn one_user_can_be_asked_about() {
 }
 
 #[test]
-fn findings_are_wrapped_on_a_terminal_and_what_is_to_be_copied_is_not() {
+fn findings_are_wrapped_and_commands_are_not() {
     let machine = healthy();
     machine.stack("sshd", "@include common-auth\n@include common-account\n");
     let narrow = machine.twofactor(&["doctor"]).pty_of(40, 24).end().shown;
@@ -98,7 +98,7 @@ fn findings_are_wrapped_on_a_terminal_and_what_is_to_be_copied_is_not() {
 }
 
 #[test]
-fn the_table_tells_who_may_and_who_must_enrol() {
+fn the_table_lists_users_who_may_or_must_enroll() {
     let machine = healthy();
     for (at_login, reason) in [("offer", "may-enrol"), ("require", "must-enrol")] {
         machine.policy(&format!(
@@ -118,7 +118,7 @@ fn the_table_tells_who_may_and_who_must_enrol() {
 }
 
 #[test]
-fn the_table_tells_who_is_not_invited_to_enrol() {
+fn the_table_lists_users_without_an_invitation() {
     let machine = healthy();
     machine.command(&["invite", "bob"]).ok();
     for (at_login, uninvited, invited) in [

@@ -17,7 +17,7 @@ fn enrols(terminal: &mut Pty, question: (&str, &str), code: &str) -> Totp {
 }
 
 #[test]
-fn r15_r35_login_offers_a_device_and_asks_for_it_from_then_on() {
+fn r15_r35_login_offers_a_device_and_then_asks_for_it() {
     let machine = machine_with("enroll_at_login = \"offer\"");
     let mut login = machine.pty("login", &[]);
     login
@@ -61,7 +61,7 @@ fn as_alice(machine: &Machine, command: &str) -> Pty {
 }
 
 #[test]
-fn su_enrols_the_user_one_becomes() {
+fn su_enrolls_its_target_user() {
     let machine = machine_with("enroll_at_login = \"require\"");
     machine.add_user("bob");
     let mut su = as_alice(&machine, "su - bob -c 'echo this is $(id -un)'");
@@ -84,7 +84,7 @@ fn su_enrols_the_user_one_becomes() {
 
 /// sudo wants no messages: everything stands in the questions.
 #[test]
-fn sudo_enrols_its_caller() {
+fn sudo_enrolls_its_caller() {
     let machine = machine_with("enroll_at_login = \"require\"");
     machine.allow_sudo("alice");
     let mut sudo = as_alice(&machine, "sudo echo this is root");
@@ -96,7 +96,7 @@ fn sudo_enrols_its_caller() {
 }
 
 #[test]
-fn sudo_refuses_a_caller_who_must_enrol_and_does_not() {
+fn sudo_refuses_a_caller_who_must_enroll() {
     let machine = machine_with("enroll_at_login = \"require\"");
     machine.allow_sudo("alice");
     let mut sudo = as_alice(&machine, "sudo echo this is root");
@@ -113,7 +113,7 @@ fn sudo_refuses_a_caller_who_must_enrol_and_does_not() {
 
 /// login keeps one transaction for several users.
 #[test]
-fn a_failed_attempt_of_somebody_else_leads_to_no_enrolment() {
+fn another_users_failure_leads_to_no_enrollment() {
     let machine = machine_with("enroll_at_login = \"require\"");
     machine.add_user("bob");
     let phone = harness::logins::enroll(&machine, "bob", &[]);

@@ -24,7 +24,7 @@ pub(super) fn code(report: &Value) -> String {
 }
 
 #[test]
-fn without_an_invitation_nobody_is_asked_and_who_must_enrol_is_refused() {
+fn without_an_invitation_enrollment_is_not_offered() {
     let machine = machine_with(OFFER);
     let sshd = machine.sshd("");
     let session = runs(sshd.login("alice"), &mut Person::new(&[]));
@@ -51,7 +51,7 @@ fn without_an_invitation_nobody_is_asked_and_who_must_enrol_is_refused() {
 }
 
 #[test]
-fn an_invitation_is_good_for_one_enrolment() {
+fn an_invitation_is_good_for_one_enrollment() {
     let machine = machine_with(REQUIRE);
     let report = invite(&machine, &[]);
     assert_eq!(report["asked_for"], true);
@@ -92,7 +92,7 @@ fn an_invitation_is_good_for_one_enrolment() {
 }
 
 #[test]
-fn an_enrolment_that_broke_off_can_be_begun_again() {
+fn an_aborted_enrollment_can_begin_again() {
     let machine = machine_with(OFFER);
     let invitation = code(&invite(&machine, &[]));
     let sshd = machine.sshd("");
@@ -189,7 +189,7 @@ fn guesses_are_counted_and_locked_out_like_codes() {
 }
 
 #[test]
-fn an_invitation_opens_no_login_and_no_device_takes_one() {
+fn an_invitation_opens_no_login() {
     let machine = machine_with(OFFER);
     let invitation = code(&invite(&machine, &[]));
     // It is no device: the login needs the password alone, and nothing looks enrolled.
@@ -247,7 +247,7 @@ fn the_command_says_what_to_do_with_the_code() {
 }
 
 #[test]
-fn the_preview_tells_who_is_refused_from_who_may_enrol() {
+fn the_preview_separates_refused_from_invited() {
     let machine = machine_with("");
     for user in ["bob", "carol"] {
         machine.add_user(user);

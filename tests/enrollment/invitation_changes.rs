@@ -23,7 +23,7 @@ fn while_typed(machine: &Machine, changes: impl FnOnce() -> String) -> Session {
 }
 
 #[test]
-fn an_invitation_that_is_replaced_while_it_is_typed_counts_as_the_new_one() {
+fn a_replaced_invitation_counts_as_the_new_one() {
     let machine = machine_with(REQUIRE);
     let old = code(&invite(&machine, &[]));
     let session = while_typed(&machine, || {
@@ -41,7 +41,7 @@ fn an_invitation_that_is_replaced_while_it_is_typed_counts_as_the_new_one() {
 }
 
 #[test]
-fn an_invitation_that_goes_while_it_is_typed_is_called_so() {
+fn an_invitation_that_ends_during_typing_is_named() {
     for (keys, is_in, result) in [
         (OFFER, true, "not-invited"),
         (REQUIRE, false, "enrolment-required"),
@@ -79,7 +79,7 @@ fn an_invitation_that_goes_while_it_is_typed_is_called_so() {
 }
 
 #[test]
-fn an_invitation_that_is_withdrawn_after_it_was_accepted_stores_nothing_and_says_what_to_do() {
+fn an_accepted_invitation_can_be_withdrawn() {
     let machine = machine_with(REQUIRE);
     let invitation = code(&invite(&machine, &[]));
     let sshd = machine.sshd("");
@@ -108,7 +108,7 @@ fn an_invitation_that_is_withdrawn_after_it_was_accepted_stores_nothing_and_says
 }
 
 #[test]
-fn an_invitation_that_expires_after_it_was_accepted_stores_nothing() {
+fn an_invitation_that_expires_then_stores_nothing() {
     let machine = machine_with(REQUIRE);
     let invitation = code(&invite(&machine, &[]));
     let sshd = machine.sshd("");

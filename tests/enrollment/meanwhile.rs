@@ -37,7 +37,7 @@ fn while_asked(
 }
 
 #[test]
-fn of_two_enrolments_at_once_one_counts() {
+fn of_two_enrollments_at_once_one_counts() {
     let machine = machine_with("enroll_at_login = \"require\"");
     let sshd = machine.sshd("");
     let mut other = Person::new(&[(BEGIN, ""), (ANOTHER, "")]);
@@ -61,7 +61,7 @@ fn of_two_enrolments_at_once_one_counts() {
 
 /// Whoever knows the password must not wait at the question until the owner has a device.
 #[test]
-fn an_open_dialogue_lets_nobody_in_after_the_owner_got_a_device() {
+fn an_open_dialogue_ends_with_another_device() {
     let machine = machine_with("enroll_at_login = \"offer\"");
     let (is_in, shown) = while_asked(&machine, &[(OFFER, "")], OFFER, || {
         enroll(&machine, "alice", &[]);
@@ -72,7 +72,7 @@ fn an_open_dialogue_lets_nobody_in_after_the_owner_got_a_device() {
 
 /// Nor until the policy makes a device mandatory.
 #[test]
-fn an_open_dialogue_lets_nobody_in_after_the_policy_became_stricter() {
+fn an_open_dialogue_follows_a_stricter_policy() {
     for keys in [
         "enroll_at_login = \"require\"",
         "enforcement = \"mandatory\"",
@@ -86,7 +86,7 @@ fn an_open_dialogue_lets_nobody_in_after_the_policy_became_stricter() {
 }
 
 #[test]
-fn a_policy_that_changes_meanwhile_is_the_one_that_counts() {
+fn the_newest_policy_counts() {
     for (keys, services) in [
         ("enroll_at_login = \"off\"", ""),
         (
@@ -159,7 +159,7 @@ fn a_failed_offer_beside_a_new_device_is_refused() {
 }
 
 #[test]
-fn a_second_device_is_stored_under_the_policy_of_that_moment() {
+fn a_second_device_follows_the_newest_policy() {
     for (keys, stored) in [("enroll_at_login = \"require\"", 2), ("", 1)] {
         let machine = machine_with("enroll_at_login = \"require\"");
         let answers = [(BEGIN, ""), (ANOTHER, "yes")];
@@ -180,7 +180,7 @@ fn a_second_device_is_stored_under_the_policy_of_that_moment() {
 
 /// With `uniform_prompt` who has no device is asked for a code, too, and the question may stay open for long.
 #[test]
-fn an_open_question_lets_nobody_in_after_the_owner_got_a_device() {
+fn an_open_question_ends_with_another_device() {
     let machine = machine_with("uniform_prompt = true");
     let question = "Verification code: ";
     let (is_in, shown) = while_asked(&machine, &[(question, "123456")], question, || {

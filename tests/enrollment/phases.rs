@@ -101,7 +101,7 @@ fn a_client_that_cannot_answer_has_skipped() {
 }
 
 #[test]
-fn where_messages_are_unwanted_the_questions_say_everything() {
+fn with_pam_silent_the_questions_say_everything() {
     let machine = machine(REQUIRED);
     add_account(&machine, "bob");
     let drive = enrols("bob")
@@ -128,7 +128,7 @@ fn where_messages_are_unwanted_the_questions_say_everything() {
 }
 
 #[test]
-fn only_who_was_found_without_a_device_in_this_transaction_is_asked() {
+fn only_users_marked_in_this_transaction_are_asked() {
     let machine = machine(REQUIRED);
     add_account(&machine, "bob");
     let alice = enrol(&machine, "alice");
@@ -154,7 +154,7 @@ fn only_who_was_found_without_a_device_in_this_transaction_is_asked() {
 }
 
 #[test]
-fn a_second_account_line_does_not_refuse_who_has_just_enrolled() {
+fn a_second_account_line_knows_the_new_device() {
     let machine = machine(REQUIRED);
     add_account(&machine, "bob");
     let ours = "pam_twofactor.so\n";
@@ -176,7 +176,7 @@ fn a_second_account_line_does_not_refuse_who_has_just_enrolled() {
 
 /// Two policies: what one of them leaves to the account phase is not undone by the other.
 #[test]
-fn another_line_with_another_policy_does_not_open_what_the_first_closes() {
+fn a_line_with_another_policy_opens_nothing() {
     let machine = machine(REQUIRED);
     add_account(&machine, "bob");
     machine.write_file("/etc/off.toml", "enabled = false\n", 0o644);
@@ -199,7 +199,7 @@ fn another_line_with_another_policy_does_not_open_what_the_first_closes() {
 }
 
 #[test]
-fn a_name_that_nobody_has_is_refused_without_a_word() {
+fn an_unknown_name_is_refused_silently() {
     let machine = machine(REQUIRED);
     let outcome = run(enrols("nobody-of-that-name"));
     assert_eq!((outcome.auth, outcome.acct), (code::AUTH_ERR, IGNORED));
@@ -211,7 +211,7 @@ fn a_name_that_nobody_has_is_refused_without_a_word() {
 }
 
 #[test]
-fn bad_arguments_refuse_whoever_must_enrol_and_nobody_else() {
+fn bad_arguments_refuse_users_who_must_enroll_only() {
     let machine = machine(REQUIRED);
     add_account(&machine, "bob");
     let stack = machine.read(format!("/etc/pam.d/{SERVICE}"));
@@ -227,7 +227,7 @@ fn bad_arguments_refuse_whoever_must_enrol_and_nobody_else() {
 }
 
 #[test]
-fn the_single_field_forwards_the_password_before_the_enrolment() {
+fn one_field_forwards_the_password_before_enrollment() {
     let machine = machine(OFFERED);
     add_account(&machine, "bob");
     add_stack(&machine, SERVICE, "forward_pass");
@@ -237,7 +237,7 @@ fn the_single_field_forwards_the_password_before_the_enrolment() {
 }
 
 #[test]
-fn a_uniform_prompt_is_asked_before_the_enrolment() {
+fn a_uniform_prompt_comes_before_enrollment() {
     let machine = machine(&format!("{OFFERED}uniform_prompt = true\n"));
     add_account(&machine, "bob");
     let outcome = run(enrols("bob").answer("123456").answer("yes").answer(""));
@@ -277,7 +277,7 @@ fn another_user_during_the_dialogue_gets_no_device() {
 
 /// At each question of an offer, and at that for a second device.
 #[test]
-fn another_user_who_skips_is_refused() {
+fn another_user_is_refused_after_skipping() {
     let machine = machine(OFFERED);
     add_account(&machine, "bob");
     add_account(&machine, "carol");

@@ -38,7 +38,7 @@ pub fn questions(session: &Session) -> Vec<&str> {
 }
 
 #[test]
-fn r15_r35_an_offered_device_is_set_up_in_the_dialogue_and_works_at_the_next_login() {
+fn r15_r35_an_offered_device_works_at_the_next_login() {
     let machine = machine_with("enroll_at_login = \"offer\"\nissuer = \"example.org\"");
     let sshd = machine.sshd("");
     let mut person = Person::new(&[(OFFER, "yes"), (ANOTHER, "")]);
@@ -113,7 +113,7 @@ fn screenful(text: &str) -> String {
 }
 
 #[test]
-fn r30_the_whole_qr_code_and_the_key_are_on_a_screen_of_24_lines_when_the_question_comes() {
+fn r30_qr_code_and_key_fit_on_24_lines() {
     // The longest fits without the line above it.
     for (issuer, header) in [
         ("box", true),
@@ -136,7 +136,7 @@ fn r30_the_whole_qr_code_and_the_key_are_on_a_screen_of_24_lines_when_the_questi
 }
 
 #[test]
-fn r30_long_names_are_shortened_where_the_qr_code_would_not_fit() {
+fn r30_long_names_are_shortened_to_fit_the_qr_code() {
     let machine = machine_with("enroll_at_login = \"offer\"");
     let host = "server-17.frankfurt.customers.example-hosting.com";
     machine.run("hostname", &[host]).ok();
@@ -187,7 +187,7 @@ fn r30_a_qr_code_that_needs_a_larger_window_says_so() {
 }
 
 #[test]
-fn r37_who_types_the_key_in_is_told_of_unusual_settings() {
+fn r37_unusual_settings_stand_beside_the_key() {
     let machine = machine_with("enroll_at_login = \"require\"");
     let sshd = machine.sshd("");
     let shown = |keys: &str| {
@@ -334,7 +334,7 @@ fn r25_a_login_by_key_is_neither_asked_nor_refused() {
 }
 
 #[test]
-fn clients_without_a_dialogue_have_skipped_and_see_no_key() {
+fn clients_without_a_dialogue_see_no_key() {
     for (keys, lets_in, result) in [
         ("enroll_at_login = \"offer\"", true, "enrolment-skipped"),
         ("enroll_at_login = \"require\"", false, "enrolment-required"),

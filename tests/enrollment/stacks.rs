@@ -121,7 +121,7 @@ fn machine_with_bob() -> Machine {
 }
 
 #[test]
-fn the_wrong_password_shows_no_key_in_any_authentication_stack() {
+fn a_wrong_password_shows_no_key_in_auth_stacks() {
     let machine = machine_with_bob();
     for stack in STACKS {
         tries(&machine, stack, "required");
@@ -129,7 +129,7 @@ fn the_wrong_password_shows_no_key_in_any_authentication_stack() {
 }
 
 #[test]
-fn the_wrong_password_shows_no_key_in_any_account_stack() {
+fn a_wrong_password_shows_no_key_in_account_stacks() {
     let machine = machine_with_bob();
     for account in [
         "requisite",

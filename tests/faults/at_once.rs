@@ -53,7 +53,7 @@ fn print_successes(what: &str) {
 }
 
 #[test]
-fn one_code_sent_64_times_at_once_is_accepted_once_in_every_round() {
+fn a_tokens_code_sent_64_times_works_once() {
     let machine = machine(PATIENT);
     let alice = enrol(&machine, "alice");
     let codes = hotp_codes(SECRET, 0, ROUNDS as u64, 6).join("\n");
@@ -76,7 +76,7 @@ fn one_code_sent_64_times_at_once_is_accepted_once_in_every_round() {
 }
 
 #[test]
-fn a_code_of_a_phone_sent_64_times_at_once_is_accepted_once() {
+fn a_phones_code_sent_64_times_works_once() {
     let machine = machine(PATIENT);
     let phone = enrol_phone(&machine, "alice");
     phone.settle(10);
@@ -88,7 +88,7 @@ fn a_code_of_a_phone_sent_64_times_at_once_is_accepted_once() {
 }
 
 #[test]
-fn one_recovery_code_sent_64_times_at_once_is_accepted_once_in_every_round() {
+fn a_recovery_code_sent_64_times_works_once() {
     let machine = machine(PATIENT);
     let alice = enrol(&machine, "alice");
     let codes = add_recovery_codes("alice");
@@ -154,7 +154,7 @@ fn one_wrong_code_64_times_at_once_counts_once() {
 
 /// The lock-out begins between two of them: from then on none is compared.
 #[test]
-fn of_64_wrong_codes_at_once_no_more_than_five_are_compared() {
+fn of_64_wrong_codes_at_most_five_are_compared() {
     let machine = machine("enabled = true\ntries = 1\n");
     let alice = enrol(&machine, "alice");
     let state = state_path("alice").display().to_string();
@@ -232,7 +232,7 @@ fn wait_until(mut is_so: impl FnMut() -> bool) {
 }
 
 #[test]
-fn the_right_codes_of_64_users_at_once_are_all_accepted() {
+fn the_right_codes_of_64_users_are_all_accepted() {
     let machine = machine(PATIENT);
     let users: Vec<(String, String)> = (0..PROCESSES)
         .map(|number| format!("user{number}"))
@@ -250,7 +250,7 @@ fn the_right_codes_of_64_users_at_once_are_all_accepted() {
 
 /// Nothing is locked while a person is asked something.
 #[test]
-fn a_login_that_stands_at_its_prompt_holds_nobody_up() {
+fn a_login_at_its_prompt_holds_no_login_up() {
     let machine = machine(PATIENT);
     let alice = enrol(&machine, "alice");
     let waiting = Crowd::gather(
@@ -262,7 +262,7 @@ fn a_login_that_stands_at_its_prompt_holds_nobody_up() {
 }
 
 #[test]
-fn a_login_killed_while_it_holds_the_lock_holds_nobody_up() {
+fn a_killed_holder_of_the_lock_holds_no_login_up() {
     let machine = machine(PATIENT);
     let alice = enrol(&machine, "alice");
     let killed_at = |call: &str, code: &str| {

@@ -155,17 +155,17 @@ fn full_disk(machine: &Machine) {
 }
 
 #[test]
-fn on_a_full_ext4_the_right_code_works_and_a_change_fails_cleanly() {
+fn a_full_ext4_accepts_codes_and_refuses_changes() {
     full_disk(&ext4());
 }
 
 #[test]
-fn on_a_full_xfs_the_right_code_works_and_a_change_fails_cleanly() {
+fn a_full_xfs_accepts_codes_and_refuses_changes() {
     full_disk(&xfs());
 }
 
 #[test]
-fn without_an_inode_left_the_right_code_works_and_a_change_fails_cleanly() {
+fn without_inodes_codes_work_and_changes_fail() {
     let machine = ext4();
     let users = Users::add(&machine);
     let shell = format!(
@@ -182,7 +182,7 @@ fn without_an_inode_left_the_right_code_works_and_a_change_fails_cleanly() {
 }
 
 #[test]
-fn on_a_read_only_disk_nobody_gets_in_and_codes_are_not_told_apart() {
+fn a_read_only_disk_refuses_all_codes_alike() {
     let machine = ext4();
     let users = Users::add(&machine);
     let alice = &users.alice;
@@ -201,7 +201,7 @@ fn on_a_read_only_disk_nobody_gets_in_and_codes_are_not_told_apart() {
 }
 
 #[test]
-fn over_quota_nobody_gets_in_and_codes_are_not_told_apart() {
+fn a_used_up_quota_refuses_all_codes_alike() {
     let machine = btrfs();
     let users = Users::add(&machine);
     let alice = &users.alice;

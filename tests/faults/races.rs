@@ -43,7 +43,7 @@ fn count(round: &Round, code: i32) -> u64 {
 }
 
 #[test]
-fn no_right_code_is_refused_when_8_32_or_64_users_log_in_at_once() {
+fn logins_of_8_32_or_64_users_are_all_accepted() {
     let machine = enrolled::machine(PATIENT);
     machine.stack(SERVICE, &format!("auth {EXACT} pam_twofactor.so\n"));
     let users: Vec<String> = (0..64).map(|number| format!("user{number}")).collect();
@@ -75,7 +75,7 @@ fn no_right_code_is_refused_when_8_32_or_64_users_log_in_at_once() {
 }
 
 #[test]
-fn a_right_code_is_accepted_while_other_sessions_of_its_user_fail() {
+fn a_right_code_works_beside_failing_sessions() {
     let machine = enrolled::machine(PATIENT);
     let alice = enrol(&machine, "alice");
     let (all, crowd) = (rounds(20), 8);
@@ -148,7 +148,7 @@ fn alice_types(code: &str, times: usize) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_login_during_renew_gets_in_with_the_old_code_once_or_not_at_all() {
+fn during_renew_the_old_code_works_at_most_once() {
     let machine = enrolled::machine(PATIENT);
     let token = Token::new("alice");
     let mut successes = 0;
@@ -176,7 +176,7 @@ fn a_login_during_renew_gets_in_with_the_old_code_once_or_not_at_all() {
 }
 
 #[test]
-fn a_login_during_unset_is_not_let_in_by_a_wrong_code_before_the_device_is_gone() {
+fn during_unset_no_wrong_code_lets_in() {
     let machine = enrolled::machine(&format!("enforcement = \"mandatory\"\n{PATIENT}"));
     let token = Token::new("alice");
     during(
@@ -201,7 +201,7 @@ fn a_login_during_unset_is_not_let_in_by_a_wrong_code_before_the_device_is_gone(
 }
 
 #[test]
-fn logins_during_unlock_leave_the_state_whole_and_accept_a_code_once() {
+fn during_unlock_a_code_works_once() {
     let machine = enrolled::machine(PATIENT);
     let token = enrol(&machine, "alice");
     let position = std::cell::Cell::new(0);
@@ -251,7 +251,7 @@ fn no_right_code_is_refused_while_the_policy_changes() {
 }
 
 #[test]
-fn of_eight_enrolments_of_one_device_at_once_one_counts() {
+fn of_eight_enrollments_of_a_device_one_counts() {
     let machine = enrolled::machine(PATIENT);
     add_stack(&machine, SERVICE, "");
     let all = rounds(5);

@@ -125,7 +125,7 @@ const PROFILES: [(&str, &[&str]); 4] = [
 ];
 
 #[test]
-fn the_code_is_asked_for_after_the_right_password_and_only_then() {
+fn the_code_is_asked_for_after_the_right_password() {
     for (profile, features) in PROFILES {
         let (machine, phone) = fedora(profile, features);
         let in_ = su(
@@ -168,7 +168,7 @@ fn the_code_is_asked_for_after_the_right_password_and_only_then() {
 }
 
 #[test]
-fn doctor_finds_nothing_wrong_with_the_changed_profiles() {
+fn doctor_approves_of_the_changed_profiles() {
     for (profile, features) in PROFILES {
         let (machine, _) = fedora(profile, features);
         let report = doctor(&machine);
@@ -192,7 +192,7 @@ fn doctor_finds_nothing_wrong_with_the_changed_profiles() {
 }
 
 #[test]
-fn doctor_sees_that_the_unchanged_profiles_skip_the_code() {
+fn doctor_sees_that_unchanged_profiles_skip_the_code() {
     let machine = machine();
     let line = "auth [success=ok ignore=ignore default=die] pam_twofactor.so\n";
     for file in FILES {

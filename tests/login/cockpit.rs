@@ -24,7 +24,7 @@ fn login(user: &str, answers: &[&str]) -> Outcome {
 }
 
 #[test]
-fn r14_cockpit_shows_a_field_for_the_code_after_the_password() {
+fn r14_the_code_has_a_field_after_the_password() {
     let machine = desk();
     let phone = enrolled(&machine, "alice");
     let outcome = login("alice", &[PASSWORD, &phone.code()]);

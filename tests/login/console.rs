@@ -22,7 +22,7 @@ fn leave(mut shell: Pty, user: &str) -> String {
 }
 
 #[test]
-fn r14_login_asks_users_and_root_for_the_code_after_the_password() {
+fn r14_users_and_root_are_asked_after_the_password() {
     let machine = machine();
     let phones = [
         ("alice", enrolled(&machine, "alice")),
@@ -89,7 +89,7 @@ fn login_gives_up_after_three_wrong_codes() {
 }
 
 #[test]
-fn login_asks_for_the_password_first_and_starts_anew_after_a_wrong_one() {
+fn a_wrong_password_starts_the_login_anew() {
     let machine = machine();
     let phone = enrolled(&machine, "alice");
     let mut terminal = machine.pty("login", &[]);
@@ -111,7 +111,7 @@ fn login_asks_for_the_password_first_and_starts_anew_after_a_wrong_one() {
 }
 
 #[test]
-fn r15_login_tells_who_has_no_device_that_there_could_be_one() {
+fn r15_login_tells_of_a_possible_device() {
     let machine = machine();
     machine.add_user("bob");
     let terminal = login(&machine, "bob");
@@ -126,7 +126,7 @@ fn r15_login_tells_who_has_no_device_that_there_could_be_one() {
 }
 
 #[test]
-fn r17_login_refuses_who_has_no_device_in_mandatory_mode() {
+fn r17_mandatory_refuses_users_without_a_device() {
     let machine = machine();
     policy(&machine, "enforcement = \"mandatory\"", "");
     machine.add_user("bob");
@@ -151,7 +151,7 @@ fn r22_login_can_be_left_out() {
 }
 
 #[test]
-fn r12_r16_one_global_switch_asks_only_those_with_a_secret_of_their_own() {
+fn r12_r16_one_switch_asks_the_enrolled_only() {
     let machine = machine();
     let phone = enrolled(&machine, "alice");
     machine.add_user("bob");

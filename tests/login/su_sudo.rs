@@ -56,7 +56,7 @@ fn r14_su_asks_for_the_code_of_the_user_one_becomes() {
 }
 
 #[test]
-fn su_fails_after_three_wrong_codes_or_a_wrong_password() {
+fn three_wrong_codes_or_a_wrong_password_end_su() {
     let machine = machine();
     let (_, bob) = alice_and_bob(&machine);
     let mut su = alice(&machine, "su bob -c 'echo this is $(id -un)'");
@@ -82,7 +82,7 @@ fn su_fails_after_three_wrong_codes_or_a_wrong_password() {
 }
 
 #[test]
-fn su_asks_root_nothing_and_whoever_becomes_root_for_roots_code() {
+fn su_asks_for_roots_code_unless_root_calls() {
     let machine = machine();
     let (alice, _) = alice_and_bob(&machine);
     let root = enroll(&machine, "root", &[]);
@@ -98,7 +98,7 @@ fn su_asks_root_nothing_and_whoever_becomes_root_for_roots_code() {
 }
 
 #[test]
-fn r26_su_to_somebody_without_a_device_needs_the_password_only() {
+fn r26_su_to_the_unenrolled_needs_the_password_only() {
     let machine = machine();
     machine.add_user("alice");
     machine.add_user("carl");
@@ -138,7 +138,7 @@ const SUDO: &str = "sudo -k; sudo sh -c 'echo this is $(id -un)'";
 const SUDO_LOGIN: &str = "sudo -k; sudo -i sh -c 'echo this is $(id -un)'";
 
 #[test]
-fn r22_su_and_su_with_a_login_shell_are_switched_together() {
+fn r22_su_and_su_l_are_switched_together() {
     let machine = machine();
     alice_and_bob(&machine);
     let asked = || [SU, SU_LOGIN].map(|su| is_asked(&machine, su, "Password: "));
@@ -167,7 +167,7 @@ fn r22_su_and_su_with_a_login_shell_are_switched_together() {
 }
 
 #[test]
-fn r22_sudo_and_sudo_with_a_login_shell_are_switched_together() {
+fn r22_sudo_and_sudo_i_are_switched_together() {
     let machine = machine();
     alice_and_bob(&machine);
     let password = "[sudo] password for alice: ";
@@ -186,7 +186,7 @@ fn r22_sudo_and_sudo_with_a_login_shell_are_switched_together() {
 }
 
 #[test]
-fn a_file_size_limit_of_the_caller_makes_su_fail_and_tells_nothing() {
+fn a_file_size_limit_makes_su_fail_and_tells_nothing() {
     let machine = machine();
     let (_, bob) = alice_and_bob(&machine);
     let state = "/var/lib/twofactor/state/bob";
@@ -252,7 +252,7 @@ fn r14_sudo_asks_the_caller_once_while_it_remembers() {
 }
 
 #[test]
-fn r10_sudo_asks_again_in_the_prompt_and_refuses_wrong_codes() {
+fn r10_sudo_asks_again_in_the_prompt() {
     let machine = machine();
     let (phone, _) = alice_and_bob(&machine);
     let mut sudo = alice(&machine, "sudo id -un");
@@ -281,7 +281,7 @@ fn r10_sudo_asks_again_in_the_prompt_and_refuses_wrong_codes() {
 }
 
 #[test]
-fn r26_sudo_and_sudo_i_ask_nobody_without_a_device() {
+fn r26_sudo_and_sudo_i_do_not_ask_the_unenrolled() {
     let machine = machine();
     machine.add_user("alice");
     machine.allow_sudo("alice");

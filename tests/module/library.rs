@@ -29,7 +29,7 @@ fn it_exports_the_six_entry_points_and_nothing_else() {
 }
 
 #[test]
-fn it_stays_loaded_is_bound_at_once_and_needs_libpam_and_the_c_library_alone() {
+fn it_stays_loaded_and_needs_libpam_and_libc_alone() {
     let dynamic = printed("readelf", &["--dynamic", "--wide"]);
     let flags = dynamic.lines().find(|line| line.contains("(FLAGS_1)"));
     assert!(flags.unwrap().ends_with("Flags: NOW NODELETE"), "{dynamic}");

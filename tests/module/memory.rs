@@ -74,7 +74,7 @@ fn nothing_stays(repeated: &Repeated, count: usize) {
 }
 
 #[test]
-fn three_thousand_transactions_leave_no_memory_no_descriptor_and_no_key() {
+fn three_thousand_transactions_leave_nothing() {
     let machine = machine(PATIENT);
     let alice = enrol(&machine, "alice");
     let count = 3000 + WARM_UP;
@@ -85,7 +85,7 @@ fn three_thousand_transactions_leave_no_memory_no_descriptor_and_no_key() {
 
 /// libpam unloads the module at the end of each transaction; the thread ends after that.
 #[test]
-fn transactions_in_threads_outlive_the_unloading_of_the_module() {
+fn threads_outlive_the_unloading_of_the_module() {
     let machine = machine(PATIENT);
     let alice = enrol(&machine, "alice");
     let count = 1200 + WARM_UP;

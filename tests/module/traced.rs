@@ -130,7 +130,7 @@ fn state_only(trace: &Trace, alice: &Token) {
 }
 
 #[test]
-fn a_successful_login_flushes_once_and_writes_nothing_but_the_state() {
+fn a_login_flushes_once_and_writes_the_state_alone() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     let (outcome, trace) = Trace::of(&machine, alice.login().answer(alice.code()), &[]);
@@ -157,7 +157,7 @@ fn a_successful_login_flushes_once_and_writes_nothing_but_the_state() {
 }
 
 #[test]
-fn a_wrong_code_is_flushed_before_anybody_hears_of_it() {
+fn a_wrong_code_is_flushed_before_the_answer() {
     let machine = machine("enabled = true\ntries = 1\n");
     let alice = enrol(&machine, "alice");
     let (outcome, trace) = Trace::of(&machine, alice.login().answer(alice.wrong()), &[]);
@@ -190,7 +190,7 @@ const FILES: [&str; 10] = [
 ];
 
 #[test]
-fn a_login_opens_the_files_of_one_user_and_none_in_a_home() {
+fn a_login_opens_one_users_files_and_none_in_a_home() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     enrol(&machine, "carol");
@@ -312,7 +312,7 @@ fn nothing_is_printed() {
 /// What the program starts later inherits nothing; what somebody puts in the place of a file is neither followed nor
 /// waited for.
 #[test]
-fn files_are_opened_for_this_process_alone_without_following_links_or_waiting() {
+fn files_are_opened_without_following_links() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     let (outcome, trace) = Trace::of(&machine, alice.login().answer(alice.code()), &[]);

@@ -162,7 +162,7 @@ fn enrolment_leaves_nothing(machine: &Machine, ends: i32) {
 }
 
 #[test]
-fn a_key_that_was_shown_at_an_enrolment_is_wiped() {
+fn a_key_that_was_shown_is_wiped() {
     let machine = machine("enabled = true\nenroll_at_login = \"require\"\n");
     enrolment_leaves_nothing(&machine, IGNORED);
 }

@@ -93,7 +93,7 @@ fn mark_of(state: &str) -> Option<(std::path::PathBuf, String)> {
 }
 
 #[test]
-fn install_puts_every_file_in_its_place_and_uninstall_takes_all_but_policy_and_state() {
+fn uninstall_undoes_install_but_for_policy_and_state() {
     let (target, root) = (directory("all-built"), directory("all-root"));
     built(&target);
     let made = make("install", &target, &root);
@@ -138,7 +138,7 @@ fn install_puts_every_file_in_its_place_and_uninstall_takes_all_but_policy_and_s
 }
 
 #[test]
-fn install_says_what_is_not_built_and_installs_nothing() {
+fn install_needs_everything_built() {
     for missing in [
         "release/pam_twofactor.so",
         "man/twofactor.8",
@@ -158,7 +158,7 @@ fn install_says_what_is_not_built_and_installs_nothing() {
 }
 
 #[test]
-fn uninstall_is_refused_while_a_stack_names_the_module() {
+fn uninstall_waits_for_stacks_without_the_module() {
     let (target, root) = (directory("refused-built"), directory("refused-root"));
     built(&target);
     assert!(make("install", &target, &root).status.success());
@@ -176,7 +176,7 @@ fn uninstall_is_refused_while_a_stack_names_the_module() {
 }
 
 #[test]
-fn install_puts_no_policy_that_is_off_in_the_place_of_a_missing_one() {
+fn install_replaces_no_missing_policy() {
     let (target, root) = (directory("policy-built"), directory("policy-root"));
     built(&target);
     let stacks = root.join("etc/pam.d");
@@ -208,7 +208,7 @@ fn uninstall_leaves_what_it_has_not_installed() {
 }
 
 #[test]
-fn uninstall_is_refused_while_the_module_is_a_packages() {
+fn uninstall_leaves_the_module_of_a_package() {
     // Without DESTDIR nothing but this refusal keeps it from this machine's files, so those are named elsewhere.
     let path = directory("owner");
     let tool = path.join("dpkg-query");
@@ -253,7 +253,7 @@ fn make_on(machine: &Machine, target: &Path, modules: &str) -> harness::Run {
 }
 
 #[test]
-fn install_marks_an_older_directory_before_the_module_is_replaced_and_a_lost_one_never() {
+fn install_marks_an_older_directory_and_no_lost_one() {
     let machine = Machine::new();
     let target = machine.scratch().join("built");
     built(&target);

@@ -111,7 +111,7 @@ fn the_version_is_the_same_everywhere() {
 }
 
 #[test]
-fn the_scripts_of_the_package_look_for_the_module_in_the_same_files() {
+fn the_packages_scripts_look_in_the_same_files() {
     let [first, rest @ ..] = ["prerm", "postinst", "postrm"].map(|name| {
         let script = text(&format!("packaging/debian/libpam-twofactor.{name}"));
         let function = script.split("\nnaming_module() {\n").nth(1).expect(name);

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_that_refuse_everybody_are_told() {
+    fn arguments_that_refuse_all_users_are_reported() {
         for (line, expected) in [
             ("pam_twofactor.so", None),
             (

@@ -18,7 +18,7 @@ fn policy(text: &str) -> Policy {
 }
 
 #[test]
-fn optional_asks_the_enrolled_and_refuses_nobody() {
+fn optional_asks_the_enrolled_and_refuses_no_user() {
     let people = [
         person("alice", Enrolment::Verified, AccountRole::User),
         person("bob", Enrolment::None, AccountRole::User),
@@ -34,7 +34,7 @@ fn optional_asks_the_enrolled_and_refuses_nobody() {
 }
 
 #[test]
-fn mandatory_refuses_who_has_no_device() {
+fn mandatory_refuses_users_without_a_device() {
     let people = [
         person("root", Enrolment::Verified, AccountRole::Administrator),
         person("bob", Enrolment::None, AccountRole::User),
@@ -54,7 +54,7 @@ fn mandatory_refuses_who_has_no_device() {
 }
 
 #[test]
-fn mandatory_before_an_administrator_has_a_verified_device_is_a_danger() {
+fn mandatory_needs_a_verified_administrator() {
     let after = policy("enabled = true\nenforcement = \"mandatory\"");
     let dangers = |root: AffectedUser| {
         let people = [
@@ -75,7 +75,7 @@ fn mandatory_before_an_administrator_has_a_verified_device_is_a_danger() {
 }
 
 #[test]
-fn whoever_must_enrol_is_not_called_refused() {
+fn users_who_must_enroll_are_not_called_refused() {
     let people = [
         person("root", Enrolment::Verified, AccountRole::Administrator),
         person("bob", Enrolment::None, AccountRole::User),
@@ -102,7 +102,7 @@ fn whoever_must_enrol_is_not_called_refused() {
 }
 
 #[test]
-fn whoever_must_enrol_and_is_not_invited_is_called_refused() {
+fn users_who_must_enroll_uninvited_are_called_refused() {
     let people = [
         person("root", Enrolment::Verified, AccountRole::Administrator),
         person("bob", Enrolment::None, AccountRole::User),
@@ -148,7 +148,7 @@ fn sshd_without_a_verified_device_is_a_danger() {
 }
 
 #[test]
-fn whoever_is_no_longer_asked_is_named_with_the_place() {
+fn users_no_longer_asked_are_named_with_the_place() {
     let people = [
         person("alice", Enrolment::Verified, AccountRole::User),
         person("bob", Enrolment::None, AccountRole::User),
@@ -168,7 +168,7 @@ fn whoever_is_no_longer_asked_is_named_with_the_place() {
 }
 
 #[test]
-fn whoever_was_asked_nowhere_before_is_not_called_no_longer_asked() {
+fn users_never_asked_are_not_called_no_longer_asked() {
     let people = [
         AffectedUser {
             exemption: ExemptionScope::Everywhere,

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_for_nothing_or_for_everybody_is_refused() {
+    fn patterns_without_a_place_per_user_are_refused() {
         for bad in [
             "",
             "/etc/shadow",

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn only_regular_closed_files_within_the_limit_are_read() {
+    fn only_private_files_within_the_limit_are_read() {
         let scratch = ScratchDirectory::new();
         let file = made(&scratch, "file", b"secret", 0o600);
         let own = rustix::process::geteuid().as_raw();

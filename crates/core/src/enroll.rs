@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn shorter_forms_of_the_uri_shorten_the_host_name_last() {
+    fn shorter_uris_shorten_the_host_name_last() {
         let forms = |policy: &str, host: &str| -> Vec<String> {
             let policy: Policy = policy.parse().unwrap();
             let forms = uris(&device(THIRTY), "alice", &policy, host, 0);

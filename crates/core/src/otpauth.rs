@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_and_foreign_characters_are_percent_encoded() {
+    fn reserved_and_foreign_letters_are_percent_encoded() {
         let uri = KeyUri {
             issuer: "Käse & Co: 100%",
             account: "CORP\\alice:x@example.org",

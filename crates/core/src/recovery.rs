@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_has_ten_different_codes_that_hash_to_what_is_stored() {
+    fn a_set_has_ten_codes_with_their_hashes() {
         let (set, codes) = RecoverySet::generate(7).unwrap();
         assert_eq!((codes.len(), set.hashes.len(), set.created), (10, 10, 7));
         for (code, stored) in codes.iter().zip(&set.hashes) {

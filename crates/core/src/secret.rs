@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn generated_secrets_have_the_length_asked_for_and_differ() {
+    fn generated_secrets_differ_and_have_their_length() {
         for len in [20, 32, 64] {
             let one = Secret::generate(len).unwrap();
             let two = Secret::generate(len).unwrap();

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_inventory_lists_what_there_is_and_no_temporary_files() {
+    fn the_inventory_lists_no_temporary_files() {
         let scratch = Scratch::new();
         let store = scratch.store();
         enrol(&store, &alice(), &[phone()]);

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_files_are_nobodys() {
+    fn foreign_files_belong_to_no_user() {
         for file in [
             "alice",
             ".alice.toml.new",

@@ -302,7 +302,7 @@ mod tests {
 
     /// A holder of the old base that is stopped all the while finds at no moment that its file counts again.
     #[test]
-    fn a_state_that_was_taken_over_moves_without_its_generations() {
+    fn a_taken_over_state_moves_without_generations() {
         let (scratch, store) = pending();
         let stopped = store.lock(&alice()).unwrap();
         let mut taker =
@@ -352,7 +352,7 @@ mod tests {
 
     /// Between the names of state and record there is nothing but the state that tells of the record.
     #[test]
-    fn a_device_that_was_never_committed_is_so_before_its_record_is_out_of_sight() {
+    fn devices_are_committed_before_their_record_moves() {
         let (_scratch, store) = pending();
         let anna = anna(7007);
         let locked = with_new_owner(&store, &anna);
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_put_in_the_place_of_another_record_or_state() {
+    fn no_record_or_state_of_another_user_is_replaced() {
         for part in ["users/anna.toml", "state/anna"] {
             let (scratch, store) = pending();
             let anna = anna(alice().uid);

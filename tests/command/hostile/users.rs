@@ -195,7 +195,7 @@ fn no_contradiction_steers_a_terminal_or_a_shell() {
 
 /// Records are written by hand, too.
 #[test]
-fn a_device_name_of_a_foreign_record_is_refused_without_effect() {
+fn a_device_name_of_a_foreign_record_is_refused() {
     let machine = desk();
     give_phone(&machine, "alice");
     let path = record_path("alice");

@@ -35,7 +35,7 @@ fn real_file(machine: &Machine, user: &str, kind: &[&str]) -> (String, Vec<Strin
 }
 
 #[test]
-fn a_file_of_the_real_google_authenticator_logs_in_and_its_scratch_codes_work_once_each() {
+fn a_real_google_authenticator_file_logs_in() {
     let machine = desk_on();
     let (key, scratch) = real_file(
         &machine,
@@ -87,7 +87,7 @@ fn a_file_of_the_real_google_authenticator_logs_in_and_its_scratch_codes_work_on
 }
 
 #[test]
-fn a_code_used_at_google_authenticator_does_not_work_after_the_move() {
+fn codes_used_at_google_authenticator_stay_used() {
     let machine = desk_on();
     let (key, scratch) = real_file(
         &machine,
@@ -116,7 +116,7 @@ fn a_code_used_at_google_authenticator_does_not_work_after_the_move() {
 
 /// Where google-authenticator did not forbid it, a code that it may have seen does not count.
 #[test]
-fn where_codes_could_be_used_twice_only_later_ones_count() {
+fn only_codes_after_the_possibly_used_ones_count() {
     let machine = desk_on();
     let (key, _) = real_file(
         &machine,
@@ -146,7 +146,7 @@ fn where_codes_could_be_used_twice_only_later_ones_count() {
 }
 
 #[test]
-fn a_whole_tree_is_shown_first_and_what_cannot_be_taken_is_told() {
+fn a_tree_is_shown_before_it_is_imported() {
     let machine = desk_on();
     let good = "S3EJGB7I5VESAKLLK7K3RUQ67HOMMV4J\n\" DISALLOW_REUSE\n\" TOTP_AUTH\n12345678\n";
     write_state_file(&machine, "alice", good);
@@ -224,7 +224,7 @@ fn a_whole_tree_is_shown_first_and_what_cannot_be_taken_is_told() {
 }
 
 #[test]
-fn files_elsewhere_are_found_by_the_pattern_of_pam_google_authenticator() {
+fn a_pattern_finds_files_in_other_places() {
     let machine = desk_on();
     let text = "S3EJGB7I5VESAKLLK7K3RUQ67HOMMV4J\n\" HOTP_COUNTER 5\n";
     for user in ["alice", "bob"] {
@@ -255,7 +255,7 @@ fn files_elsewhere_are_found_by_the_pattern_of_pam_google_authenticator() {
 }
 
 #[test]
-fn a_scratch_code_behind_the_password_in_one_field_works() {
+fn a_scratch_code_works_in_one_field() {
     let machine = desk_on();
     write_state_file(
         &machine,

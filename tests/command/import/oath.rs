@@ -7,7 +7,7 @@ use harness::{Totp, hotp};
 use super::{HEX, import, items, partial, peer_lets_in, status_of};
 
 #[test]
-fn a_code_used_at_pam_oath_does_not_work_after_the_move() {
+fn codes_used_at_pam_oath_stay_used() {
     let machine = desk_on();
     let text = format!("HOTP/T30\talice\t-\t{HEX}\nHOTP/E/6\tbob\t-\t{HEX}\n");
     machine.write_file("/etc/users.oath", text, 0o600);
@@ -77,7 +77,7 @@ fn every_line_of_a_users_file_stands_for_itself() {
 }
 
 #[test]
-fn nobody_gets_more_devices_than_there_is_room_for() {
+fn no_user_gets_more_devices_than_there_is_room_for() {
     let machine = desk_on();
     let lines: String = (10..19)
         .map(|n| format!("HOTP alice - {HEX}{n}\n"))

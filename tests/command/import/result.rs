@@ -87,7 +87,7 @@ fn each_import_is_logged_without_keys() {
 }
 
 #[test]
-fn whoever_is_invited_to_enrol_needs_no_invitation_any_more() {
+fn an_import_ends_an_invitation() {
     let machine = desk_on();
     machine.command(&["invite", "alice"]).ok();
     machine.write_file("/root/users.oath", format!("HOTP alice - {HEX}\n"), 0o600);

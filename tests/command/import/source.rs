@@ -81,7 +81,7 @@ fn standard_input_is_a_file_of_every_kind() {
 
 /// A directory that answers for names and lists none: its users are not silently left out.
 #[test]
-fn a_directory_that_lists_nobody_is_named() {
+fn a_directory_that_lists_no_user_is_named() {
     let machine = desk_on();
     machine.write_file(
         "/etc/nsswitch.conf",

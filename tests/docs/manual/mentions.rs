@@ -8,7 +8,7 @@ use super::page::plain;
 use super::{spans, text};
 
 #[test]
-fn every_call_of_the_command_in_a_document_is_possible() {
+fn every_documented_call_is_possible() {
     let commands = helped();
     let (mut seen, mut wrong) = (0, Vec::new());
     for document in documents() {

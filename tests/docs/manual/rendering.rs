@@ -19,7 +19,7 @@ fn pages() -> Vec<PathBuf> {
 }
 
 #[test]
-fn pages_render_without_a_warning_and_fit_on_a_terminal() {
+fn pages_render_cleanly_and_fit_on_a_terminal() {
     let pages = pages();
     for page in &pages {
         let man = Command::new("man")

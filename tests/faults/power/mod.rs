@@ -142,7 +142,7 @@ fn change(machine: &Machine, words: &[&str], user: &str) {
 }
 
 #[test]
-fn no_power_cut_during_a_change_leaves_neither_the_old_record_nor_the_new_one() {
+fn a_power_cut_leaves_the_old_record_or_the_new_one() {
     let machine = machine(ON);
     enrol(&machine, "alice");
     add_recovery_codes("alice");
@@ -164,7 +164,7 @@ fn no_power_cut_during_a_change_leaves_neither_the_old_record_nor_the_new_one() 
 }
 
 #[test]
-fn no_power_cut_after_a_login_makes_its_code_good_again() {
+fn a_used_code_stays_used_after_a_power_cut() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     for counter in 0..3 {

@@ -171,11 +171,11 @@ fn all_limits(caller: Caller) {
 }
 
 #[test]
-fn no_limit_of_the_caller_of_su_makes_a_guess_free_or_tells_codes_apart() {
+fn limits_of_the_caller_of_su_free_no_guess() {
     all_limits(SU);
 }
 
 #[test]
-fn no_limit_of_the_caller_of_sudo_makes_a_guess_free_or_tells_codes_apart() {
+fn limits_of_the_caller_of_sudo_free_no_guess() {
     all_limits(SUDO);
 }

@@ -87,7 +87,7 @@ fn secret(record: &Record) -> String {
 }
 
 #[test]
-fn no_fault_in_a_change_leaves_neither_the_old_record_nor_the_new_one() {
+fn a_fault_leaves_the_old_record_or_the_new_one() {
     let machine = machine("enabled = true\ntries = 1\n");
     enrol(&machine, "alice");
     add_recovery_codes("alice");

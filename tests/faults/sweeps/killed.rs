@@ -21,7 +21,7 @@ const CALLERS: [Caller; 2] = [
 ];
 
 #[test]
-fn no_kill_of_su_or_sudo_makes_a_guess_free_or_a_code_work_twice() {
+fn no_kill_of_su_or_sudo_frees_a_guess_or_a_code() {
     let machine = logins::machine();
     let patient = "attempts = 1000\nmax_failures = 0\n";
     logins::policy(&machine, "tries = 1", patient);

@@ -42,7 +42,7 @@ struct Kind<'a> {
 }
 
 #[test]
-fn no_fault_in_a_login_lets_in_loses_blocks_or_leaves_anything() {
+fn no_fault_in_a_login_lets_in_or_loses_anything() {
     let machine = machine(POLICY);
     let phone = enrol_phone(&machine, "alice");
     let recovery = add_recovery_codes("alice");
@@ -104,7 +104,7 @@ fn no_fault_in_a_login_lets_in_loses_blocks_or_leaves_anything() {
 
 /// Whoever has no record is not asked, so "no such file" is the one error that lets in when it is believed.
 #[test]
-fn one_call_that_says_no_such_file_does_not_make_a_user_unenrolled() {
+fn one_enoent_makes_no_user_unenrolled() {
     let machine = machine(POLICY);
     let alice = enrol(&machine, "alice");
     let whole = alice.login().answer(alice.wrong()).traced(None);

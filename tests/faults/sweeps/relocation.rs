@@ -41,7 +41,7 @@ struct Case {
 }
 
 #[test]
-fn r42_a_rename_that_is_killed_lets_nobody_in() {
+fn r42_a_killed_rename_lets_no_user_in() {
     let machine = machine("enabled = true\nenroll_at_login = \"offer\"\ntries = 1\n");
     let token = enrol(&machine, "alice");
     assert_eq!(add_recovery_codes("alice").len(), 10);
@@ -58,7 +58,7 @@ fn r42_a_rename_that_is_killed_lets_nobody_in() {
 }
 
 #[test]
-fn r42_an_adoption_that_is_killed_lets_nobody_in() {
+fn r42_a_killed_adoption_lets_no_user_in() {
     let machine = machine("enabled = true\nenroll_at_login = \"offer\"\ntries = 1\n");
     let token = enrol(&machine, "alice");
     assert_eq!(add_recovery_codes("alice").len(), 10);
@@ -74,7 +74,7 @@ fn r42_an_adoption_that_is_killed_lets_nobody_in() {
 }
 
 #[test]
-fn r42_an_adoption_of_the_same_name_that_is_killed_lets_nobody_in() {
+fn r42_a_killed_adoption_of_the_name_lets_no_user_in() {
     let machine = machine("enabled = true\nenroll_at_login = \"offer\"\ntries = 1\n");
     let token = enrol(&machine, "alice");
     assert_eq!(add_recovery_codes("alice").len(), 10);

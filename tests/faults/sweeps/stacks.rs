@@ -51,14 +51,14 @@ fn login(stack: &str, caller: u32, typed: &str) -> Drive {
 
 /// In two parts, which can run at the same time.
 #[test]
-fn no_failing_call_lets_in_with_a_wrong_or_a_used_code_at_the_first_half_of_the_stacks() {
+fn no_failing_call_lets_in_at_the_first_stacks() {
     let stacks = shipped();
     let (first, _) = stacks.split_at(stacks.len() / 2);
     at(first);
 }
 
 #[test]
-fn no_failing_call_lets_in_with_a_wrong_or_a_used_code_at_the_other_stacks() {
+fn no_failing_call_lets_in_at_the_other_stacks() {
     let stacks = shipped();
     assert!(stacks.len() >= 9, "{stacks:?}");
     let (_, others) = stacks.split_at(stacks.len() / 2);

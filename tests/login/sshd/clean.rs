@@ -103,7 +103,7 @@ fn machine_with_bob() -> Machine {
 }
 
 #[test]
-fn r15_what_machines_talk_after_a_password_stays_clean() {
+fn r15_machine_traffic_after_a_password_stays_clean() {
     let machine = machine_with_bob();
     let sshd = machine.sshd(SFTP);
     let clients = Clients::new(&machine, &sshd, None);

@@ -30,7 +30,7 @@ fn r14_r24_a_login_needs_user_name_password_and_code() {
 }
 
 #[test]
-fn r14_without_the_code_nobody_is_let_in() {
+fn r14_without_the_code_no_user_is_let_in() {
     let machine = machine();
     let phone = enrolled(&machine, "alice");
     let sshd = machine.sshd("");
@@ -59,7 +59,7 @@ fn r14_without_the_code_nobody_is_let_in() {
 }
 
 #[test]
-fn r10_a_wrong_code_is_asked_for_again_without_the_password() {
+fn r10_after_a_wrong_code_the_code_alone_is_asked() {
     let machine = machine();
     let phone = enrolled(&machine, "alice");
     let sshd = machine.sshd("");
@@ -87,7 +87,7 @@ fn r10_a_wrong_code_is_asked_for_again_without_the_password() {
 }
 
 #[test]
-fn three_wrong_codes_end_the_login_and_sshd_stops_asking() {
+fn three_wrong_codes_end_the_login() {
     let machine = machine();
     let phone = enrolled(&machine, "alice");
     let sshd = machine.sshd("");
@@ -172,7 +172,7 @@ fn a_code_works_once() {
 }
 
 #[test]
-fn a_wrong_password_ends_the_login_before_the_code_is_asked_for() {
+fn a_wrong_password_ends_the_login_before_the_code() {
     let machine = machine();
     let phone = enrolled(&machine, "alice");
     let sshd = machine.sshd("");
@@ -231,7 +231,7 @@ fn r27_root_and_users_log_in_by_address_and_by_name() {
 }
 
 #[test]
-fn r11_a_stolen_password_alone_opens_nothing_from_anywhere() {
+fn r11_a_stolen_password_alone_opens_nothing() {
     let machine = machine();
     policy(&machine, "tries = 1", "");
     machine.add_address("192.0.2.7");
@@ -274,7 +274,7 @@ fn r7_no_network_but_loopback_is_needed() {
 }
 
 #[test]
-fn r13_r18_r19_devices_outlive_switching_off_and_count_only_while_it_is_on() {
+fn r13_r18_r19_devices_outlive_switching_off() {
     let machine = machine();
     machine.policy("enabled = false\n[services]\nsshd = true\n");
     let phone = enrolled(&machine, "alice");
@@ -296,7 +296,7 @@ fn r13_r18_r19_devices_outlive_switching_off_and_count_only_while_it_is_on() {
 }
 
 #[test]
-fn the_code_may_be_asked_for_visibly_and_in_other_words() {
+fn the_prompt_may_be_visible_and_in_other_words() {
     let machine = machine();
     policy(
         &machine,

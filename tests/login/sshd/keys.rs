@@ -33,7 +33,7 @@ fn r25_a_key_login_is_not_refused_in_mandatory_mode() {
 }
 
 #[test]
-fn r25_a_key_login_works_while_the_policy_is_broken_or_missing() {
+fn r25_a_key_login_works_without_a_policy() {
     let machine = machine();
     enrolled(&machine, "alice");
     machine.policy("enabled = perhaps\n");
@@ -43,7 +43,7 @@ fn r25_a_key_login_works_while_the_policy_is_broken_or_missing() {
 }
 
 #[test]
-fn r25_a_key_login_works_while_the_user_is_locked_out_or_the_record_broken() {
+fn r25_a_key_login_works_during_a_lock_out() {
     let machine = machine();
     policy(&machine, "tries = 10", "");
     let phone = enrolled(&machine, "alice");
@@ -59,7 +59,7 @@ fn r25_a_key_login_works_while_the_user_is_locked_out_or_the_record_broken() {
 }
 
 #[test]
-fn r25_a_key_login_works_while_the_module_is_missing_and_a_password_login_does_not() {
+fn r25_a_key_login_works_without_the_module() {
     let machine = machine();
     enrolled(&machine, "alice");
     let stack = machine.read("/etc/pam.d/sshd");
@@ -125,7 +125,7 @@ fn key_and_code_asks_nothing_without_the_key() {
 }
 
 #[test]
-fn key_and_code_without_the_sshd_setting_lets_nobody_in_by_code() {
+fn key_and_code_needs_the_setting_of_sshd() {
     let machine = machine();
     machine.install_stack_as("sshd-key-and-code", "sshd");
     let phone = enrolled(&machine, "alice");
@@ -141,7 +141,7 @@ fn key_and_code_without_the_sshd_setting_lets_nobody_in_by_code() {
 }
 
 #[test]
-fn key_and_code_lets_the_unenrolled_in_by_key_unless_a_device_is_mandatory() {
+fn key_and_code_admits_the_unenrolled_where_optional() {
     let machine = machine();
     machine.install_stack_as("sshd-key-and-code", "sshd");
     machine.add_user("bob");

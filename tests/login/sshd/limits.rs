@@ -35,7 +35,7 @@ fn seconds_in(text: &str, before: &str, after: &str) -> u64 {
 }
 
 #[test]
-fn r39_five_wrong_codes_lock_one_user_out_until_unlock() {
+fn r39_five_wrong_codes_lock_out_until_unlock() {
     let machine = machine();
     policy(&machine, "tries = 10", "");
     let (alice, bob) = (enrolled(&machine, "alice"), enrolled(&machine, "bob"));
@@ -271,7 +271,7 @@ fn r34_a_renewed_device_replaces_the_old_one() {
 }
 
 #[test]
-fn r40_root_turns_it_off_at_the_console_without_a_code() {
+fn r40_root_turns_it_off_without_a_code() {
     let machine = machine();
     enroll(&machine, "root", &[]);
     let sshd = machine.sshd("");
@@ -289,7 +289,7 @@ fn r40_root_turns_it_off_at_the_console_without_a_code() {
 }
 
 #[test]
-fn a_lock_out_that_begins_while_the_code_is_typed_holds() {
+fn a_lock_out_that_begins_during_typing_holds() {
     let machine = machine();
     policy(&machine, "tries = 10", "");
     let phone = enrolled(&machine, "alice");

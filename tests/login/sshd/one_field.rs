@@ -136,7 +136,7 @@ fn a_wrong_code_is_asked_for_again_with_the_password() {
 }
 
 #[test]
-fn a_wrong_password_with_the_right_code_is_refused_and_the_code_is_used_up() {
+fn a_wrong_password_uses_the_right_code_up() {
     let machine = machine();
     let phone = enrolled(&machine, "alice");
     let sshd = machine.sshd("");
@@ -163,7 +163,7 @@ fn a_wrong_password_with_the_right_code_is_refused_and_the_code_is_used_up() {
 }
 
 #[test]
-fn codes_of_every_length_and_recovery_codes_are_cut_off() {
+fn every_kind_of_code_is_cut_off() {
     let machine = machine();
     let phone: Phone = enrolled(&machine, "alice");
     let eight = enroll(&machine, "alice", &["--device=eight", "--digits=8"]);

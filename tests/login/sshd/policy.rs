@@ -13,7 +13,7 @@ fn with_password<'a>(sshd: &'a Sshd<'_>, user: &str) -> harness::Login<'a> {
 }
 
 #[test]
-fn r26_r15_r16_without_a_device_the_password_is_enough() {
+fn r26_r15_r16_the_unenrolled_need_the_password_only() {
     let machine = machine();
     machine.add_user("bob");
     let sshd = machine.sshd("");
@@ -28,7 +28,7 @@ fn r26_r15_r16_without_a_device_the_password_is_enough() {
 }
 
 #[test]
-fn r15_a_session_without_a_device_is_told_once_that_there_could_be_one() {
+fn r15_a_session_is_told_once_of_a_possible_device() {
     let machine = machine();
     machine.add_user("bob");
     let phone = enrolled(&machine, "alice");
@@ -60,7 +60,7 @@ fn r15_a_session_without_a_device_is_told_once_that_there_could_be_one() {
 }
 
 #[test]
-fn r17_mandatory_refuses_who_has_no_device_and_says_so() {
+fn r17_mandatory_refuses_and_says_so() {
     let machine = machine();
     policy(&machine, "enforcement = \"mandatory\"", "");
     machine.add_user("bob");
@@ -86,7 +86,7 @@ fn r17_mandatory_refuses_who_has_no_device_and_says_so() {
 }
 
 #[test]
-fn uniform_prompt_tells_nobody_who_has_a_device() {
+fn uniform_prompt_hides_which_users_have_a_device() {
     let machine = machine();
     policy(
         &machine,
@@ -109,7 +109,7 @@ fn uniform_prompt_tells_nobody_who_has_a_device() {
 }
 
 #[test]
-fn r22_sshd_is_off_until_it_is_switched_on_and_needs_the_global_switch_too() {
+fn r22_sshd_needs_both_switches() {
     let machine = machine();
     // The settings of that sshd, where the command looks for them.
     machine.write_file(
@@ -163,7 +163,7 @@ fn refused(machine: &Machine, sshd: &Sshd<'_>, user: &str) -> String {
 }
 
 #[test]
-fn a_policy_that_cannot_be_used_refuses_everybody_and_the_log_says_where() {
+fn an_unusable_policy_refuses_all_users() {
     let machine = machine();
     enrolled(&machine, "alice");
     machine.add_user("bob");
@@ -284,7 +284,7 @@ fn exempted_networks_are_not_asked_and_all_others_are() {
 }
 
 #[test]
-fn a_network_is_compared_with_addresses_never_with_names() {
+fn networks_match_addresses_and_never_names() {
     let machine = machine();
     let phone = enrolled(&machine, "alice");
     policy(&machine, "", "[[exempt]]\nnetworks = [\"127.0.0.0/8\"]");

@@ -61,7 +61,7 @@ fn every_answer_that_is_no_code_counts_but_empty_ones() {
 }
 
 #[test]
-fn an_answer_with_nothing_in_it_is_neither_compared_nor_counted() {
+fn an_empty_answer_is_neither_compared_nor_counted() {
     let machine = machine(POLICY);
     enrol(&machine, "alice");
     machine.stack("x", "auth required pam_twofactor.so forward_pass\n");
@@ -96,7 +96,7 @@ fn a_mebibyte_is_no_code() {
 }
 
 #[test]
-fn a_code_in_512_bytes_is_looked_at_and_in_513_it_is_not() {
+fn codes_are_found_in_512_bytes_and_not_in_513() {
     let machine = machine(POLICY);
     let alice = enrol(&machine, "alice");
     let padded = |length: usize| format!("{:>length$}", alice.code());

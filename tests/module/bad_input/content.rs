@@ -125,7 +125,7 @@ fn a_record_cut_anywhere_refuses() {
 }
 
 #[test]
-fn a_record_with_an_error_refuses_and_the_log_says_which() {
+fn a_record_error_refuses_and_is_logged() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     let path = record_path("alice");
@@ -231,7 +231,7 @@ fn a_state_of_the_wrong_length_refuses() {
 }
 
 #[test]
-fn a_damaged_state_refuses_and_one_good_half_is_enough() {
+fn a_damaged_state_needs_one_good_half() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     let path = state_path("alice");

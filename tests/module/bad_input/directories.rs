@@ -74,7 +74,7 @@ fn a_file_in_the_place_of_a_directory_refuses() {
 }
 
 #[test]
-fn a_directory_of_somebody_else_refuses() {
+fn a_directory_of_another_user_refuses() {
     let theirs = |path: &Path| chown(path, Some(60_000), None).unwrap();
     every_part_refuses(theirs, "is not owned by root\"");
 }
@@ -92,7 +92,7 @@ fn a_directory_that_others_can_enter_refuses() {
 }
 
 #[test]
-fn no_trace_of_a_record_in_a_safe_directory_is_not_enrolled() {
+fn no_trace_in_a_safe_directory_is_not_enrolled() {
     let machine = machine(ON);
     enrol(&machine, "alice");
     machine.add_user("bob");

@@ -12,7 +12,7 @@ fn limited(alice: &Token, limit: &str, answer: &str) -> Outcome {
 }
 
 #[test]
-fn without_the_right_to_write_right_and_wrong_codes_look_the_same() {
+fn without_write_access_all_codes_look_the_same() {
     for limit in ["--fsize=0", "--fsize=100", "--fsize=500"] {
         let machine = machine(ON);
         let alice = enrol(&machine, "alice");
@@ -50,7 +50,7 @@ fn a_limit_that_is_not_told_refuses_and_tells_nothing() {
 }
 
 #[test]
-fn no_number_of_descriptors_makes_a_wrong_code_right_or_free() {
+fn no_descriptor_limit_makes_a_wrong_code_free() {
     let machine =
         machine("enabled = true\ntries = 1\n[throttle]\nattempts = 1000\nmax_failures = 0\n");
     let alice = enrol(&machine, "alice");

@@ -88,7 +88,7 @@ fn strange_names_are_treated_like_the_unenrolled() {
 }
 
 #[test]
-fn strange_names_cannot_be_told_from_others_with_uniform_prompt() {
+fn uniform_prompt_hides_that_names_are_strange() {
     let machine = machine(&format!("{MANDATORY}uniform_prompt = true\ntries = 1\n"));
     let alice = enrol(&machine, "alice");
     let real = run(alice.login().answer("000"));
@@ -123,7 +123,7 @@ fn strange_hosts_and_services_are_escaped() {
 
 /// Names that accounts can have, though they are no plain file names.
 #[test]
-fn unusual_accounts_are_enrolled_under_files_of_their_own() {
+fn unusual_accounts_have_their_own_files() {
     let machine = machine(ON);
     for (name, file) in [
         ("CORP\\alice", "CORP%5Calice"),
@@ -153,7 +153,7 @@ fn unusual_accounts_are_enrolled_under_files_of_their_own() {
 }
 
 #[test]
-fn r42_a_second_name_of_a_uid_is_asked_for_the_same_code() {
+fn r42_an_alias_of_a_uid_needs_the_same_code() {
     let machine = machine(ON);
     machine.add_user_with_id("one", 61_000);
     machine.add_user_with_id("two", 61_000);

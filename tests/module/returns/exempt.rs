@@ -75,7 +75,7 @@ fn the_entry_is_logged_by_its_number() {
 }
 
 #[test]
-fn all_conditions_of_an_entry_must_hold_and_entries_are_alternatives() {
+fn entries_are_alternatives_of_joint_conditions() {
     let both = "[[exempt]]\nusers = [\"alice\"]\nnetworks = [\"10.0.0.0/8\"]\n";
     let machine = machine(&policy(both));
     for user in ["alice", "carol"] {
@@ -137,7 +137,7 @@ fn by_network() {
 }
 
 #[test]
-fn the_whole_internet_does_not_cover_a_login_without_an_address() {
+fn no_network_covers_a_login_without_an_address() {
     let machine = machine(&policy(
         "[[exempt]]\nnetworks = [\"0.0.0.0/0\", \"::/0\"]\n",
     ));

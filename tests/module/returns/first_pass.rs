@@ -77,7 +77,7 @@ fn try_first_pass_asks_when_the_password_is_no_code() {
 }
 
 #[test]
-fn without_an_argument_an_earlier_answer_is_not_looked_at() {
+fn an_earlier_answer_needs_an_argument() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     stack(&machine, TAKES_PASSWORD, "", PERMITS);
@@ -88,7 +88,7 @@ fn without_an_argument_an_earlier_answer_is_not_looked_at() {
 }
 
 #[test]
-fn forward_pass_takes_the_code_and_passes_the_password_on() {
+fn forward_pass_passes_the_password_on() {
     let machine = machine("enabled = true\ntries = 1\necho = true\n");
     let alice = enrol(&machine, "alice");
     let recovery = add_recovery_codes("alice");
@@ -122,7 +122,7 @@ fn forward_pass_takes_the_code_and_passes_the_password_on() {
 }
 
 #[test]
-fn forward_pass_passes_on_the_whole_answer_of_who_is_asked_for_no_code() {
+fn forward_pass_passes_whole_answers_where_no_code() {
     let machine = machine(ON);
     enrol(&machine, "alice");
     add_account(&machine, "bob");
@@ -157,7 +157,7 @@ fn forward_pass_passes_on_the_whole_answer_of_who_is_asked_for_no_code() {
 }
 
 #[test]
-fn forward_pass_splits_what_an_earlier_module_asked_for() {
+fn forward_pass_splits_an_earlier_answer() {
     let machine = machine("enabled = true\ntries = 2\n");
     let alice = enrol(&machine, "alice");
     add_account(&machine, "bob");
@@ -181,7 +181,7 @@ fn forward_pass_splits_what_an_earlier_module_asked_for() {
 }
 
 #[test]
-fn during_grace_only_the_password_is_asked_for_and_checked() {
+fn during_grace_the_password_alone_is_asked() {
     let machine = machine("enabled = true\ngrace = 3600\n");
     let alice = enrol(&machine, "alice");
     stack(&machine, "", "forward_pass", CHECKS_PASSWORD);
@@ -211,7 +211,7 @@ fn in_one_field_a_right_code_tells_nothing() {
 }
 
 #[test]
-fn the_password_given_as_the_code_is_refused_at_once_not_counted_and_explained() {
+fn the_password_as_code_is_refused_uncounted() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     stack(&machine, TAKES_PASSWORD, "", PERMITS);

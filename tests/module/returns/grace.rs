@@ -27,7 +27,7 @@ fn not_asked(drive: Drive) {
 }
 
 #[test]
-fn the_same_address_is_not_asked_again_and_that_is_logged() {
+fn the_same_address_is_not_asked_again() {
     let machine = machine(POLICY);
     let alice = enrol(&machine, "alice");
     add_stack(&machine, "other", "");
@@ -58,7 +58,7 @@ fn there_is_none_without_an_address() {
 }
 
 #[test]
-fn it_ends_with_its_time_with_a_changed_policy_and_is_off_by_default() {
+fn it_ends_in_time_and_is_off_by_default() {
     let machine = machine(POLICY);
     let alice = enrol(&machine, "alice");
     let again = || from(SERVICE, "192.0.2.7");
@@ -88,7 +88,7 @@ fn wrong_codes_up_to_a_lock_out_end_it() {
 }
 
 #[test]
-fn somebody_else_at_that_address_is_asked() {
+fn another_user_at_that_address_is_asked() {
     let machine = machine(POLICY);
     let alice = enrol(&machine, "alice");
     let carol = enrol(&machine, "carol");

@@ -40,7 +40,7 @@ fn with_code(token: &Token, service: &str) -> i32 {
 }
 
 #[test]
-fn root_gets_in_with_a_code_whatever_becomes_of_a_group() {
+fn root_gets_in_despite_a_failing_group() {
     let (machine, token) = with_root("groups = [\"robots\"]\nservices = [\"test\"]");
     let names = machine.name_service();
     let accepted = "user=root rhost= result=accepted device=token offset=0";
@@ -80,7 +80,7 @@ fn a_member_of_a_group_is_exempt_and_others_are_asked() {
 }
 
 #[test]
-fn a_group_is_looked_up_where_all_else_of_its_entry_holds() {
+fn a_group_is_looked_up_after_other_conditions() {
     for (condition, drive, asked) in [
         ("users = [\"alice\"]", "", false),
         ("users = [\"alice\", \"root\"]", "", true),

@@ -28,7 +28,7 @@ const NOTHING_TO_SAY: [i32; 5] = [
 ];
 
 #[test]
-fn after_an_accepted_code_the_other_phases_have_nothing_to_say() {
+fn after_a_code_the_other_phases_are_silent() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     let drive = alice.login().answer(alice.code()).tty("/dev/pts/0");
@@ -46,7 +46,7 @@ fn after_an_accepted_code_the_other_phases_have_nothing_to_say() {
 
 /// A login by key runs no authentication phase: it is neither asked nor refused, whatever the policy.
 #[test]
-fn without_an_authentication_phase_nobody_is_asked_or_refused() {
+fn without_an_auth_phase_no_user_is_refused() {
     let machine = machine(ON);
     enrol(&machine, "alice");
     add_account(&machine, "bob");
@@ -72,7 +72,7 @@ fn without_an_authentication_phase_nobody_is_asked_or_refused() {
 }
 
 #[test]
-fn a_session_on_a_terminal_tells_who_could_enrol() {
+fn a_session_on_a_terminal_tells_of_enrollment() {
     let machine = machine(ON);
     enrol(&machine, "alice");
     add_account(&machine, "bob");

@@ -12,7 +12,7 @@ fn stand_in(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn the_stand_in_of_sshd_is_refused_at_once_and_not_counted_at_any_length() {
+fn the_stand_in_of_sshd_is_refused_uncounted() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     for length in [6, 8, 13, 16, 19, 26, 40, 512] {
@@ -28,7 +28,7 @@ fn the_stand_in_of_sshd_is_refused_at_once_and_not_counted_at_any_length() {
 
 /// With a device for everybody and one dialogue, a login that ends after one question would tell whom sshd refuses.
 #[test]
-fn with_uniform_prompt_it_looks_like_wrong_codes_and_is_not_counted_either() {
+fn uniform_prompt_makes_it_look_like_wrong_codes() {
     let machine = machine("enabled = true\nuniform_prompt = true\nenforcement = \"mandatory\"\n");
     let alice = enrol(&machine, "alice");
     let wrong = [alice.wrong(), alice.wrong(), alice.wrong()];
@@ -58,7 +58,7 @@ fn with_uniform_prompt_it_looks_like_wrong_codes_and_is_not_counted_either() {
 }
 
 #[test]
-fn with_uniform_prompt_the_same_answer_again_looks_like_it() {
+fn uniform_prompt_hides_a_repeated_answer() {
     let machine = machine("enabled = true\nuniform_prompt = true\nenforcement = \"mandatory\"\n");
     enrol(&machine, "alice");
     machine.stack("x", "auth required pam_twofactor.so forward_pass\n");
@@ -79,7 +79,7 @@ fn with_uniform_prompt_the_same_answer_again_looks_like_it() {
 }
 
 #[test]
-fn it_is_not_counted_with_the_arguments_for_one_field_either() {
+fn it_is_not_counted_in_one_field_either() {
     let machine = machine(ON);
     enrol(&machine, "alice");
     for arguments in [

@@ -45,7 +45,7 @@ fn the_fifth_wrong_code_locks_out_at_once() {
 }
 
 #[test]
-fn a_right_code_is_refused_during_a_lock_out_and_accepted_after_it() {
+fn a_right_code_waits_for_the_end_of_a_lock_out() {
     let machine = machine("enabled = true\n[throttle]\nlockout = 3000\nmax_lockout = 20000\n");
     let alice = enrol(&machine, "alice");
     failed("alice", 5, 10);
@@ -74,7 +74,7 @@ fn a_right_code_is_refused_during_a_lock_out_and_accepted_after_it() {
 }
 
 #[test]
-fn the_hard_limit_holds_until_somebody_unlocks() {
+fn the_hard_limit_holds_until_unlock() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     failed("alice", 100, 1_000_000);
@@ -128,7 +128,7 @@ fn in_one_field_a_lock_out_is_told_in_the_log_only() {
 }
 
 #[test]
-fn a_lock_out_that_begins_while_the_answer_is_typed_is_honoured() {
+fn a_lock_out_that_begins_meanwhile_holds() {
     let machine = machine(
         "enabled = true\ntries = 1\n[throttle]\nattempts = 1\nlockout = 3000\nmax_lockout = 3000\n",
     );

@@ -28,7 +28,7 @@ fn three_wrong_codes_end_with_maxtries() {
 }
 
 #[test]
-fn a_right_code_after_wrong_ones_is_accepted_and_they_are_told() {
+fn a_right_code_tells_of_the_wrong_ones_before() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     let outcome = run(alice
@@ -85,7 +85,7 @@ fn the_number_of_tries_is_the_policys() {
 }
 
 #[test]
-fn with_pam_silent_the_reason_stands_before_the_next_prompt_and_nothing_else_is_said() {
+fn with_pam_silent_the_next_prompt_has_the_reason() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     let used = alice.code();
@@ -121,7 +121,7 @@ fn prompt_and_echo_are_the_policys() {
 }
 
 #[test]
-fn a_wrong_code_asks_libpam_for_the_delay_of_the_policy() {
+fn a_wrong_code_asks_for_the_delay_of_the_policy() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     // libpam changes the delay at random by up to a half.
@@ -164,7 +164,7 @@ fn a_used_code_is_told_apart_and_refused() {
 }
 
 #[test]
-fn a_recovery_code_works_once_and_tells_how_many_are_left() {
+fn a_recovery_code_tells_how_many_are_left() {
     let machine = machine("enabled = true\ntries = 1\n");
     let alice = enrol(&machine, "alice");
     let codes = add_recovery_codes("alice");
@@ -230,7 +230,7 @@ fn a_user_unenrolled_while_typing_is_refused() {
 }
 
 #[test]
-fn a_policy_changed_while_typing_is_the_one_that_counts() {
+fn a_policy_changed_while_typing_counts() {
     let machine = machine("enabled = true\ntries = 1\n");
     let alice = enrol(&machine, "alice");
     let break_it = "echo nonsense >> /etc/security/twofactor.toml";

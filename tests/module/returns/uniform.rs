@@ -11,7 +11,7 @@ const OPTIONAL: &str = "enabled = true\nuniform_prompt = true\n";
 const MANDATORY: &str = "enabled = true\nuniform_prompt = true\nenforcement = \"mandatory\"\n";
 
 #[test]
-fn the_unenrolled_are_asked_once_where_a_device_is_optional() {
+fn the_unenrolled_are_asked_once_where_optional() {
     let machine = machine(OPTIONAL);
     add_account(&machine, "bob");
     for user in ["bob", "nobody-of-that-name"] {
@@ -27,7 +27,7 @@ fn the_unenrolled_are_asked_once_where_a_device_is_optional() {
 }
 
 #[test]
-fn where_a_device_is_mandatory_everybody_sees_the_same() {
+fn where_mandatory_all_users_see_the_same() {
     let machine = machine(MANDATORY);
     let alice = enrol(&machine, "alice");
     add_account(&machine, "bob");
@@ -56,7 +56,7 @@ fn where_a_device_is_mandatory_everybody_sees_the_same() {
 }
 
 #[test]
-fn empty_answers_end_everybodys_login_at_the_second() {
+fn two_empty_answers_end_every_login() {
     let machine = machine(MANDATORY);
     enrol(&machine, "alice");
     add_account(&machine, "bob");
@@ -171,7 +171,7 @@ fn what_an_earlier_module_asked_for_is_refused_alike() {
 
 /// Nobody without a device is ever locked out, so a lock-out must not show.
 #[test]
-fn a_lock_out_looks_like_wrong_codes_and_a_right_code_does_not_end_it() {
+fn a_lock_out_looks_like_wrong_codes() {
     let machine = machine(MANDATORY);
     let alice = enrol(&machine, "alice");
     add_account(&machine, "bob");
@@ -201,7 +201,7 @@ fn a_lock_out_looks_like_wrong_codes_and_a_right_code_does_not_end_it() {
 }
 
 #[test]
-fn a_name_whose_account_is_gone_is_refused_like_any_other() {
+fn a_name_without_an_account_is_refused_alike() {
     let machine = machine(MANDATORY);
     let alice = enrol(&machine, "alice");
     machine.remove_user("alice");

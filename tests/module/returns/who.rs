@@ -26,7 +26,7 @@ fn unasked(machine: &Machine, user: &str) -> (i32, Vec<String>) {
 }
 
 #[test]
-fn r14_the_enrolled_are_asked_and_only_a_right_code_is_success() {
+fn r14_only_a_right_code_is_success() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     let accepted = run(alice.login().answer(alice.code()));
@@ -50,7 +50,7 @@ fn r14_the_enrolled_are_asked_and_only_a_right_code_is_success() {
 }
 
 #[test]
-fn r15_the_unenrolled_are_not_asked_where_that_is_optional() {
+fn r15_the_unenrolled_are_not_asked_where_optional() {
     let machine = machine(ON);
     add_account(&machine, "bob");
     let (code, lines) = unasked(&machine, "bob");
@@ -62,7 +62,7 @@ fn r15_the_unenrolled_are_not_asked_where_that_is_optional() {
 }
 
 #[test]
-fn the_unenrolled_are_refused_where_a_device_is_mandatory() {
+fn the_unenrolled_are_refused_where_mandatory() {
     let machine = machine(MANDATORY);
     add_account(&machine, "bob");
     for user in ["bob", "nobody-of-that-name"] {
@@ -82,7 +82,7 @@ fn the_unenrolled_are_refused_where_a_device_is_mandatory() {
 }
 
 #[test]
-fn r16_a_policy_or_service_that_is_off_asks_nobody() {
+fn r16_a_policy_or_service_that_is_off_asks_no_user() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     add_account(&machine, "bob");
@@ -103,7 +103,7 @@ fn r16_a_policy_or_service_that_is_off_asks_nobody() {
 }
 
 #[test]
-fn why_nobody_is_asked_is_logged_with_debug() {
+fn debug_logs_why_no_code_is_asked_for() {
     let machine = machine("enabled = false\n");
     add_stack(&machine, "debugged", "debug");
     let drive = || Drive::installed().service("debugged").user("alice");
@@ -147,7 +147,7 @@ fn a_policy_that_cannot_be_used_refuses() {
 }
 
 #[test]
-fn a_record_that_cannot_be_used_refuses_whom_the_policy_asks() {
+fn an_unusable_record_refuses_a_user_who_is_asked() {
     let machine = machine(ON);
     enrol(&machine, "alice");
     let path = record_path("alice");
@@ -170,7 +170,7 @@ fn a_record_that_cannot_be_used_refuses_whom_the_policy_asks() {
 }
 
 #[test]
-fn a_record_of_another_uid_or_of_a_vanished_user_refuses() {
+fn a_record_of_another_or_vanished_uid_refuses() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     machine.remove_user("alice");
@@ -258,7 +258,7 @@ fn a_program_that_is_not_root_reads_which_uid_it_has() {
 
 /// The application, or another module, puts somebody else in the place while a question is open.
 #[test]
-fn a_code_is_no_verdict_on_somebody_else() {
+fn a_code_is_no_verdict_on_another_user() {
     let machine = machine(ON);
     let alice = enrol(&machine, "alice");
     enrol(&machine, "carol");

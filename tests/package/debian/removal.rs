@@ -6,7 +6,7 @@ use super::clean::*;
 use super::watch::Watch;
 
 #[test]
-fn removing_leaves_clean_stacks_and_the_devices_which_work_after_installing_again() {
+fn devices_work_after_removing_and_installing() {
     let (machine, mut token) = in_use();
     let sshd = machine.sshd("");
     code_lets_in(&sshd, &mut token);
@@ -65,7 +65,7 @@ fn a_purge_without_devices_leaves_nothing() {
 }
 
 #[test]
-fn removing_is_refused_while_a_stack_of_the_administrator_names_the_module() {
+fn an_administrators_stack_prevents_removing() {
     let (machine, mut token) = in_use();
     let sshd = machine.sshd("");
     pam_auth_update(&machine, &["--disable", "twofactor"]);
@@ -91,7 +91,7 @@ fn removing_is_refused_while_a_stack_of_the_administrator_names_the_module() {
 }
 
 #[test]
-fn removing_is_refused_while_pam_auth_update_cannot_take_the_lines_out() {
+fn lines_that_cannot_be_removed_prevent_removing() {
     let (machine, mut token) = in_use();
     // A line of the administrator's in the generated part: pam-auth-update touches none of its files any more.
     let auth = machine.read("/etc/pam.d/common-auth");
@@ -115,8 +115,7 @@ fn refused(machine: &Machine) -> String {
 }
 
 #[test]
-fn removing_is_refused_while_a_link_leads_to_a_stack_or_its_name_is_like_those_of_pam_auth_update()
-{
+fn linked_and_similarly_named_stacks_prevent_removing() {
     let (machine, mut token) = in_use();
     let sshd = machine.sshd("");
     pam_auth_update(&machine, &["--disable", "twofactor"]);
@@ -137,7 +136,7 @@ fn removing_is_refused_while_a_link_leads_to_a_stack_or_its_name_is_like_those_o
 }
 
 #[test]
-fn a_failure_of_pam_auth_update_refuses_the_removal_and_says_how_to_go_back() {
+fn a_failure_of_pam_auth_update_prevents_removing() {
     let (machine, mut token) = in_use();
     let broken = "mv /usr/sbin/pam-auth-update /root/pam-auth-update
         printf '#!/bin/sh\\nexit 3\\n' > /usr/sbin/pam-auth-update
@@ -154,7 +153,7 @@ fn a_failure_of_pam_auth_update_refuses_the_removal_and_says_how_to_go_back() {
 }
 
 #[test]
-fn purging_keeps_the_policy_while_a_stack_names_a_module_of_somebody_elses() {
+fn purging_keeps_the_policy_for_other_modules() {
     let (machine, _token) = in_use();
     apt(&machine, &["remove", "libpam-twofactor"]).run().ok();
     let lines = machine.read("/etc/pam.d/sudo") + "auth required pam_twofactor.so\n";
@@ -176,7 +175,7 @@ fn purging_keeps_the_policy_while_a_stack_names_a_module_of_somebody_elses() {
 }
 
 #[test]
-fn what_editors_and_tools_leave_beside_a_stack_counts_nowhere() {
+fn backup_files_beside_a_stack_do_not_count() {
     let (machine, _token) = in_use();
     pam_auth_update(&machine, &["--disable", "twofactor"]);
     for name in [

@@ -63,7 +63,7 @@ fn later(machine: &Machine) -> PathBuf {
 }
 
 #[test]
-fn logins_go_on_during_upgrades_and_none_gets_in_without_the_code() {
+fn logins_need_the_code_during_upgrades() {
     let (machine, mut token) = in_use();
     let later = later(&machine);
     let policy = machine.read(POLICY);
@@ -100,7 +100,7 @@ fn logins_go_on_during_upgrades_and_none_gets_in_without_the_code() {
 }
 
 #[test]
-fn an_upgrade_asks_nothing_and_leaves_the_policy_alone_whatever_dpkg_is_told() {
+fn an_upgrade_leaves_the_policy_alone() {
     let (machine, _token) = in_use();
     let later = later(&machine).display().to_string();
     let policy = machine.read(POLICY);
@@ -115,7 +115,7 @@ fn an_upgrade_asks_nothing_and_leaves_the_policy_alone_whatever_dpkg_is_told() {
 }
 
 #[test]
-fn an_upgrade_puts_no_policy_that_is_off_in_the_place_of_a_missing_one() {
+fn an_upgrade_replaces_no_missing_policy() {
     let (machine, _token) = in_use();
     let later = later(&machine);
     std::fs::remove_file(POLICY).unwrap();
@@ -138,7 +138,7 @@ fn mark_of(state: &str) -> Option<(std::path::PathBuf, String)> {
 }
 
 #[test]
-fn r42_logins_go_on_while_a_version_without_marks_is_upgraded() {
+fn r42_logins_go_on_while_marks_are_introduced() {
     let (machine, mut token) = in_use_before_marks();
     let new = repacked(&machine, "0.2.0").display().to_string();
     let sshd = machine.sshd("");
@@ -203,7 +203,7 @@ fn r42_that_upgrade_marks_what_pam_lines_name() {
 }
 
 #[test]
-fn r42_that_upgrade_refuses_nobody_where_nobody_is_enrolled() {
+fn r42_that_upgrade_refuses_no_unenrolled_user() {
     let machine = clean_root();
     install(&machine, &before_marks());
     select(&machine);
@@ -220,7 +220,7 @@ fn r42_that_upgrade_refuses_nobody_where_nobody_is_enrolled() {
 }
 
 #[test]
-fn r42_an_upgrade_does_not_mark_a_directory_that_has_lost_its_mark() {
+fn r42_an_upgrade_marks_no_directory_without_its_mark() {
     let machine = clean_root();
     install(&machine, &repacked(&machine, "0.2.0"));
     select(&machine);

@@ -9,7 +9,7 @@ use super::watch::Watch;
 use harness::logins::{ASK_CODE, ASK_PASSWORD};
 
 #[test]
-fn installing_changes_nobodys_login() {
+fn installing_changes_no_login() {
     let machine = clean_root();
     let stacks = machine.run("sh", &["-c", "cat /etc/pam.d/*"]).ok().stdout;
     let sshd = machine.sshd("");
@@ -76,7 +76,7 @@ fn apt_install_is_the_whole_installation() {
 }
 
 #[test]
-fn a_selected_profile_asks_sshd_for_the_code_and_not_for_keys() {
+fn a_selected_profile_asks_in_sshd_except_for_keys() {
     let (machine, mut token) = in_use();
     machine.add_user("bob");
     let key = machine.add_key("alice");
@@ -98,7 +98,7 @@ fn a_selected_profile_asks_sshd_for_the_code_and_not_for_keys() {
 }
 
 #[test]
-fn a_selected_profile_asks_login_su_and_sudo_for_the_code() {
+fn a_selected_profile_asks_in_login_su_and_sudo() {
     let (machine, mut token) = in_use();
     machine.allow_sudo("alice");
     machine.add_user("bob");
@@ -135,7 +135,7 @@ fn a_selected_profile_asks_login_su_and_sudo_for_the_code() {
 }
 
 #[test]
-fn whoever_must_enrol_cannot_get_around_it_with_an_expired_password() {
+fn an_expired_password_is_no_way_around_enrollment() {
     let machine = clean_root();
     install(&machine, &package());
     select(&machine);

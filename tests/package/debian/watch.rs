@@ -65,7 +65,7 @@ impl Drop for Watch {
 
 #[test]
 #[should_panic(expected = "sshd")]
-fn the_watch_notices_a_stack_that_names_a_missing_module() {
+fn the_watch_notices_stacks_with_a_missing_module() {
     let machine = super::clean::clean_root();
     let watch = Watch::start();
     machine.install_stack("sshd");

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_in_which_nobody_decides_is_refused() {
+    fn a_stack_without_a_decision_is_refused() {
         assert_eq!(alone("auth optional auth_err").0, "perm_denied");
         assert_eq!(alone("auth required ignore").0, "perm_denied");
         assert_eq!(alone("").0, "perm_denied");
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_substack_is_one_line_to_a_jump_and_an_include_is_many() {
+    fn a_jump_counts_a_substack_once_and_includes_by_line() {
         let inner = "auth required success:1\nauth required success:2";
         let jump = "auth [success=1] success\nauth KIND inner\nauth required success:3\nauth required success:4";
         let with = |kind: &str| {

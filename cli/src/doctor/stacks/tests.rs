@@ -85,7 +85,7 @@ fn two_lines_that_both_ask_are_found() {
 }
 
 #[test]
-fn a_password_checked_after_the_code_is_found_behind_a_substack() {
+fn a_late_password_check_is_found_in_a_substack() {
     let found = checks(&format!("{OURS_LINE}auth substack password-auth\n"));
     assert_eq!(found, ["code-before-password"]);
     let one_field = OURS_LINE.replace(".so", ".so forward_pass");

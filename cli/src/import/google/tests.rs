@@ -93,7 +93,7 @@ fn the_file_of_another_interval() {
 }
 
 #[test]
-fn the_newest_used_code_counts_and_every_older_one_with_it() {
+fn the_newest_used_code_uses_older_ones_up() {
     let file = |steps: &str| format!("{KEY}\n\" DISALLOW_REUSE {steps}\n\" TOTP_AUTH\n");
     assert_eq!(one(&file("58907529 58907531 58907530")).next, 58_907_532);
     assert_eq!(one(&file("")).next, 0);
@@ -248,7 +248,7 @@ fn a_backup_of_an_app_is_told_as_such() {
 }
 
 #[test]
-fn what_is_no_state_file_is_refused_without_a_word_of_it() {
+fn other_files_are_refused_and_not_quoted() {
     for bytes in [
         &b""[..],
         b"\n",

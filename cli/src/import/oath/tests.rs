@@ -138,7 +138,7 @@ fn the_last_code_of_a_counter_is_used_up() {
 }
 
 #[test]
-fn the_last_code_of_a_clock_is_used_up_whatever_its_time_zone() {
+fn the_last_code_is_used_up_in_every_time_zone() {
     let step = NOW / 30;
     let line = |code: &str, time: &str| format!("HOTP/T30 bob - {KEY} 0 {code} {time}");
     for used in [step - 12, step - 1, step, step + 1, step + 40] {

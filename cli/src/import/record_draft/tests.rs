@@ -114,7 +114,7 @@ fn a_device_ends_an_invitation() {
 }
 
 #[test]
-fn nobody_gets_more_than_seven() {
+fn no_user_gets_more_than_seven() {
     let mut draft = draft(None, ExistingDevices::Replace);
     for key in 1..=7 {
         assert_eq!(fate(&mut draft, &item("oath", key)).1, ImportResult::Taken);

@@ -36,7 +36,7 @@ fn rows() -> Vec<ImportRow> {
 }
 
 #[test]
-fn a_report_has_a_table_the_refusals_and_each_note_once() {
+fn a_report_has_table_refusals_and_notes() {
     let report = ImportReport::new("users-oath", ImportStage::Done, rows());
     assert_eq!(
         *report.text(),

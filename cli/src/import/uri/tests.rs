@@ -51,7 +51,7 @@ fn the_usual_uri() {
 }
 
 #[test]
-fn any_case_padding_short_keys_and_unknown_parameters_are_read() {
+fn lenient_forms_of_keys_and_parameters_are_read() {
     for text in [
         format!("OTPAUTH://TOTP/alice?SECRET={KEY}"),
         format!("otpauth://totp/alice?secret={}", KEY.to_lowercase()),

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_skipped_is_what_the_policy_wants_of_everybody() {
+    fn enforcement_and_offer_decide_what_can_be_skipped() {
         for (at_login, enforcement, decision) in [
             ("off", "optional", PolicyDecision::NotRequired),
             ("off", "mandatory", PolicyDecision::DeviceRequired),
@@ -183,7 +183,7 @@ mod tests {
 
     /// R14, R15, R16, R26: on and enrolled: asked; on and not enrolled: let through, unless mandatory.
     #[test]
-    fn r14_r15_enrolled_users_are_asked_and_others_are_not() {
+    fn r14_r15_the_enrolled_are_asked_and_others_not() {
         let on = "enabled = true";
         assert_eq!(
             ask(on, "login", UserEnrollment::Enrolled),

@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn services_of_their_own_are_the_named_ones_and_their_siblings() {
+    fn named_services_include_their_siblings() {
         let own = |services: &str| {
             let policy = format!("enabled = true\n[services]\n{services}");
             policy.parse::<Policy>().unwrap().own_services()

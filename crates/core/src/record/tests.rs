@@ -116,7 +116,7 @@ expires = 1763862400
 }
 
 #[test]
-fn devices_are_found_by_name_and_the_first_one_answers_the_invitation() {
+fn devices_are_found_by_name() {
     let mut record = Record::new("alice".into(), 1000);
     assert!(!record.is_enrolled() && record.device("token").is_none());
     record.invite = Some(OneTimeCode::generate(19).unwrap().0);
@@ -129,7 +129,7 @@ fn devices_are_found_by_name_and_the_first_one_answers_the_invitation() {
 }
 
 #[test]
-fn an_invitation_is_open_until_it_expires_and_is_compared_alone() {
+fn an_invitation_is_open_until_it_expires() {
     let mut record = sample();
     assert!(!record.is_invited(0) && record.clone().into_invitation().is_none());
     let invite = OneTimeCode::generate(19).unwrap().0;

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn lockouts_begin_at_the_fifth_failure_double_and_are_capped() {
+    fn lockouts_double_from_the_fifth_failure() {
         let after = |failures| lockout(&THROTTLE, failures);
         let seconds: Vec<u64> = (3..13).map(after).collect();
         assert_eq!(seconds, [0, 0, 30, 60, 120, 240, 480, 900, 900, 900]);
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_codes_through_the_daemon_lock_out_there_alone() {
+    fn wrong_codes_of_the_daemon_lock_out_there_alone() {
         let state = guessed(5);
         assert_eq!(daemon_gate(&THROTTLE, &state, 4001), Gate::LockedFor(29));
         assert_eq!(
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_ends_the_lockout_of_the_daemon_and_not_its_total() {
+    fn a_success_keeps_the_total_of_the_daemon() {
         let before = guessed(99);
         let now = 200_000;
         let charged = charge_to(&THROTTLE, &before, Logins, now).unwrap();
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_through_the_daemon_leaves_what_logins_count() {
+    fn a_success_of_the_daemon_leaves_logins_count() {
         let mut before = failed(4, 10);
         (before.unreported, before.daemon) = (6, guessed(2).daemon);
         let charged = charge_to(&THROTTLE, &before, Daemon, 5000).unwrap();

@@ -111,7 +111,7 @@ mod tests {
     use rustix::fs::{Mode, OFlags, open};
 
     #[test]
-    fn a_second_holder_waits_in_vain_and_gets_it_afterwards() {
+    fn a_second_holder_gets_the_lock_afterwards() {
         let path = std::env::temp_dir().join(format!("lock-test-{}", std::process::id()));
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
         let one = open(&path, flags, Mode::RUSR | Mode::WUSR).unwrap();

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_is_asked_for_empty_is_zero_where_another_was() {
+    fn a_zeroed_block_is_zero_where_another_was() {
         for (size, align) in [(1, 1), (200, 8), (200, 256), (70_000, 16)] {
             let layout = Layout::from_size_align(size, align).unwrap();
             for _ in 0..3 {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_caller_holds_survives_the_wiping_of_the_stack() {
+    fn a_callers_values_survive_the_wiping() {
         let held = std::hint::black_box([0x5a_u8; 4096]);
         stack();
         assert_eq!(held, [0x5a; 4096]);

@@ -15,7 +15,7 @@ fn newcomer(name: &str, uid: u32) -> Newcomer {
 }
 
 #[test]
-fn everybody_gets_record_and_state_and_nothing_is_left_lying_about() {
+fn all_users_get_record_and_state() {
     let scratch = Scratch::new();
     let store = scratch.store();
     let many = [
@@ -49,7 +49,7 @@ fn everybody_gets_record_and_state_and_nothing_is_left_lying_about() {
 }
 
 #[test]
-fn whoever_has_a_record_or_a_state_is_left_alone() {
+fn users_with_a_record_or_state_are_left_alone() {
     let (scratch, store) = enrolled();
     let before = fs::read(scratch.record()).unwrap();
     drop(store.lock_for_change(&account("bob", 1001)).unwrap());
@@ -77,7 +77,7 @@ fn whoever_has_a_record_or_a_state_is_left_alone() {
 }
 
 #[test]
-fn one_that_cannot_be_written_does_not_stop_the_others() {
+fn one_failing_record_does_not_stop_the_others() {
     let scratch = Scratch::new();
     let store = scratch.store();
     // The index cannot say that there is a bob.
@@ -111,7 +111,7 @@ fn a_whole_batch_is_not_too_many() {
 }
 
 #[test]
-fn a_record_whose_state_is_gone_or_unsafe_is_not_overwritten() {
+fn a_record_without_a_safe_state_is_kept() {
     let (scratch, store) = enrolled();
     let before = fs::read(scratch.record()).unwrap();
     let again = [newcomer("alice", 1000)];
@@ -123,7 +123,7 @@ fn a_record_whose_state_is_gone_or_unsafe_is_not_overwritten() {
 }
 
 #[test]
-fn a_state_takes_as_many_entries_as_it_has_room_for_and_no_more() {
+fn a_state_takes_entries_as_it_has_room() {
     let store_of = |count: u64| {
         let scratch = Scratch::new();
         let kind = Kind::Hotp;
@@ -141,7 +141,7 @@ fn a_state_takes_as_many_entries_as_it_has_room_for_and_no_more() {
 }
 
 #[test]
-fn of_two_imports_at_once_one_enrols_a_user() {
+fn of_two_imports_at_once_one_enrolls_a_user() {
     for _ in 0..10 {
         let scratch = Scratch::new();
         let store = scratch.store();

@@ -24,7 +24,7 @@ fn a_new_store_is_closed_to_others() {
 }
 
 #[test]
-fn a_missing_directory_is_an_error_and_is_not_made_by_open() {
+fn open_makes_no_missing_directory() {
     for part in ["", "users", "state"] {
         let scratch = Scratch::new();
         scratch.store();
@@ -43,7 +43,7 @@ fn a_missing_directory_is_an_error_and_is_not_made_by_open() {
 }
 
 #[test]
-fn an_unsafe_directory_is_an_error_for_open_and_create() {
+fn an_unsafe_directory_is_an_error() {
     type Spoil = fn(&Path);
     let spoils: [(Spoil, FileError); 7] = [
         (|path| set_mode(path, 0o750), FileError::TooOpen(0o750)),
@@ -95,7 +95,7 @@ fn an_unsafe_directory_is_an_error_for_open_and_create() {
 }
 
 #[test]
-fn nobody_is_enrolled_in_an_empty_store() {
+fn no_user_is_enrolled_in_an_empty_store() {
     let scratch = Scratch::new();
     let store = scratch.store();
     assert!(store.record(&alice()).unwrap().is_none());
@@ -139,7 +139,7 @@ fn no_name_leaves_the_directory() {
 }
 
 #[test]
-fn a_name_of_more_than_240_bytes_is_nobodys() {
+fn a_name_over_240_bytes_belongs_to_no_user() {
     let scratch = Scratch::new();
     let store = scratch.store();
     for name in ["a".repeat(241), "/".repeat(81), String::new()] {

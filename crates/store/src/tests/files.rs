@@ -226,7 +226,7 @@ fn text_that_is_not_utf8_is_an_error() {
 }
 
 #[test]
-fn a_damaged_state_is_an_error_that_unlock_mends() {
+fn a_damaged_state_is_an_error_until_unlock() {
     let (scratch, store) = enrolled();
     let good = fs::read(scratch.state()).unwrap();
     let half = FILE_LEN / 2;
@@ -314,7 +314,7 @@ fn a_record_that_names_another_user_is_refused() {
 }
 
 #[test]
-fn a_state_of_another_format_is_neither_used_nor_replaced() {
+fn a_state_of_another_format_is_left_alone() {
     let (scratch, store) = enrolled();
     let mut slot = encode(&State::new(1000), 9);
     slot[4] = 3;
@@ -335,7 +335,7 @@ fn a_state_of_another_format_is_neither_used_nor_replaced() {
 }
 
 #[test]
-fn the_cause_of_an_error_can_be_followed_to_its_origin() {
+fn an_error_names_all_its_causes() {
     use std::error::Error as _;
     let path = Path::new("/x");
     let origin = |cause: Cause| error_at(path, cause).source().map(ToString::to_string);

@@ -35,7 +35,7 @@ fn r42_a_record_is_found_by_uid_under_another_name() {
 }
 
 #[test]
-fn a_second_name_of_an_enrolled_uid_gets_no_record_of_its_own() {
+fn a_second_name_of_a_uid_gets_no_record() {
     let (scratch, store) = enrolled();
     let before = scratch.everything();
     let refused = store.lock_for_change(&renamed()).err().unwrap();
@@ -185,7 +185,7 @@ fn a_lost_record_is_named() {
 
 /// What a kill leaves while a first device is enrolled, or the last one removed.
 #[test]
-fn what_is_pending_or_being_removed_is_no_contradiction() {
+fn unfinished_changes_are_no_contradiction() {
     let (scratch, store) = enrolled();
     fs::remove_file(scratch.record()).unwrap();
     let mut state = State::new(1000);
@@ -214,7 +214,7 @@ fn a_device_is_committed_once_its_record_is_in_place() {
 }
 
 #[test]
-fn a_first_record_is_not_made_where_there_is_one_by_now() {
+fn a_first_record_is_made_once() {
     let scratch = Scratch::new();
     let store = scratch.store();
     let mut locked = store.lock_for_change(&alice()).unwrap();
@@ -268,7 +268,7 @@ fn a_directory_without_its_mark_is_an_error() {
 }
 
 #[test]
-fn the_ids_of_several_directories_stand_beside_one_policy() {
+fn one_policy_has_ids_of_several_directories() {
     let scratch = Scratch::new();
     let store = |name: &str| {
         let path = scratch.path().join(name);

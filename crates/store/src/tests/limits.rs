@@ -60,10 +60,8 @@ fn a_state_that_cannot_be_written_stays_as_it_was() {
 }
 
 #[test]
-fn a_record_that_cannot_be_written_leaves_the_old_one_and_no_litter() {
-    if !in_own_process(
-        "tests::limits::a_record_that_cannot_be_written_leaves_the_old_one_and_no_litter",
-    ) {
+fn a_failed_write_leaves_the_old_record() {
+    if !in_own_process("tests::limits::a_failed_write_leaves_the_old_record") {
         return;
     }
     let (scratch, store) = enrolled();

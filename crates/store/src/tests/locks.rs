@@ -55,8 +55,8 @@ fn a_holder_that_does_not_move_keeps_no_other_out() {
 
 /// Where no file can be made there is nothing to do but wait. The holder is named.
 #[test]
-fn without_room_for_a_file_the_lock_is_waited_for_in_vain() {
-    if !in_own_process("tests::locks::without_room_for_a_file_the_lock_is_waited_for_in_vain") {
+fn without_room_the_lock_is_not_taken_over() {
+    if !in_own_process("tests::locks::without_room_the_lock_is_not_taken_over") {
         return;
     }
     let (scratch, store) = enrolled();
@@ -70,7 +70,7 @@ fn without_room_for_a_file_the_lock_is_waited_for_in_vain() {
 }
 
 #[test]
-fn a_lock_excludes_other_descriptors_and_ends_with_its_holder() {
+fn a_lock_excludes_others_until_its_holder_ends() {
     let (scratch, store) = enrolled();
     let mut locked = store.lock(&alice()).unwrap();
     thread::scope(|scope| {
@@ -137,7 +137,7 @@ fn a_waiter_follows_a_state_that_is_replaced() {
 }
 
 #[test]
-fn a_waiter_for_a_change_makes_a_new_state_when_the_old_one_was_removed() {
+fn a_waiter_makes_a_new_state_after_a_removal() {
     let (scratch, store) = enrolled();
     let mut locked = store.lock(&alice()).unwrap();
     let mut state = locked.state().clone();
@@ -156,7 +156,7 @@ fn a_waiter_for_a_change_makes_a_new_state_when_the_old_one_was_removed() {
 }
 
 #[test]
-fn a_rebuild_waits_for_a_login_and_a_login_for_a_rebuild() {
+fn rebuilds_and_logins_wait_for_each_other() {
     let (scratch, store) = enrolled();
     // The state does not know the device, so that it has to be rebuilt, but it can be locked.
     let bytes = encode_file(&State::new(1000));
@@ -178,7 +178,7 @@ fn a_rebuild_waits_for_a_login_and_a_login_for_a_rebuild() {
 }
 
 #[test]
-fn first_enrolments_at_the_same_time_share_one_state() {
+fn first_enrollments_at_once_share_one_state() {
     for _ in 0..20 {
         let scratch = Scratch::new();
         let store = scratch.store();

@@ -122,7 +122,7 @@ fn a_change_to_something_invalid_is_an_error() {
 }
 
 #[test]
-fn an_edit_keeps_the_file_readable_for_all_and_writable_for_root() {
+fn an_edit_keeps_the_mode_of_the_file() {
     let policies = policy("enabled = true\n");
     for before in [0o644, 0o600] {
         set_mode(&policies.path, before);
@@ -178,7 +178,7 @@ fn an_edit_cleans_up_after_a_killed_one() {
 }
 
 #[test]
-fn an_edit_in_a_directory_that_others_can_write_is_refused() {
+fn an_edit_in_a_writable_directory_is_refused() {
     let policies = policy("enabled = true\n");
     let directory = policies.scratch.path().join("open");
     fs::create_dir(&directory).unwrap();
@@ -235,7 +235,7 @@ fn an_edit_without_the_lock_replaces_no_other_text() {
 }
 
 #[test]
-fn what_a_killed_writer_without_the_lock_left_is_cleaned_up() {
+fn litter_of_a_killed_writer_is_removed() {
     let policies = policy("enabled = true\n");
     let left = |pid: &str| {
         policies

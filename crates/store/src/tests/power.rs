@@ -132,7 +132,7 @@ fn play(scratch: &Scratch, store: &Store, order: &[Step]) -> usize {
 }
 
 #[test]
-fn no_power_cut_between_writes_and_flushes_forgets_what_was_flushed() {
+fn no_power_cut_forgets_a_flushed_state() {
     let (scratch, store) = enrolled();
     let fresh = fs::read(scratch.state()).unwrap();
     let mut cuts = 0;

@@ -47,7 +47,7 @@ fn says(store: &Store, window: u8, code: &str, now: u64) -> Outcome {
 }
 
 #[test]
-fn totp_codes_up_to_the_furthest_that_may_have_been_used_are_refused() {
+fn possibly_used_totp_codes_are_refused() {
     for window in [0_u8, 1, 10] {
         let (_scratch, store, ..) = without_state();
         drop(store.rebuild(&alice(), window, NOW).unwrap());
@@ -118,7 +118,7 @@ fn the_new_state_is_the_strictest_there_is() {
 }
 
 #[test]
-fn every_mendable_state_is_mended() {
+fn every_state_with_a_fix_is_fixed() {
     let unknowing = encode_file(&State::new(1000));
     for content in [vec![], vec![0; 1024], vec![7; 100], unknowing] {
         let (scratch, store, ..) = without_state();
@@ -133,7 +133,7 @@ fn every_mendable_state_is_mended() {
 
 /// It can be read, so that a login is asked for its code, and not be written.
 #[test]
-fn a_state_without_a_sequence_number_left_is_made_anew() {
+fn a_state_without_a_number_left_is_made_anew() {
     let (scratch, store, ..) = without_state();
     drop(store.rebuild(&alice(), 1, NOW).unwrap());
     let mut used = scratch.stored().state;

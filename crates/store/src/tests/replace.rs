@@ -18,7 +18,7 @@ fn both_files(scratch: &Scratch) -> (Vec<u8>, Vec<u8>) {
 }
 
 #[test]
-fn a_record_is_written_closed_to_others_and_without_litter() {
+fn a_record_is_written_privately_without_litter() {
     let (scratch, store) = enrolled();
     assert_eq!(scratch.listing(), ["state/alice", "users/alice.toml"]);
     assert_eq!(mode(&scratch.record()), 0o600);
@@ -88,7 +88,7 @@ fn entries_of_removed_devices_go_with_the_record() {
 }
 
 #[test]
-fn every_device_can_be_renewed_when_there_are_as_many_as_may_be() {
+fn every_device_can_be_renewed_at_the_limit() {
     let scratch = Scratch::new();
     let store = scratch.store();
     let interval = Interval::THIRTY;
@@ -119,7 +119,7 @@ fn every_device_can_be_renewed_when_there_are_as_many_as_may_be() {
 }
 
 #[test]
-fn a_device_without_an_entry_is_refused_before_anything_is_written() {
+fn a_device_without_an_entry_is_refused_first() {
     let (scratch, store) = enrolled();
     let before = both_files(&scratch);
     let mut locked = store.lock_for_change(&alice()).unwrap();
@@ -177,7 +177,7 @@ fn a_change_ends_all_grace() {
 }
 
 #[test]
-fn what_a_killed_writer_left_is_cleaned_up_by_the_next_change() {
+fn the_next_change_removes_a_killed_writers_litter() {
     let (scratch, store) = enrolled();
     let leftover = scratch.top().join("users/.alice.toml.new");
     fs::write(&leftover, "secret = \"GEZD").unwrap();
@@ -192,7 +192,7 @@ fn what_a_killed_writer_left_is_cleaned_up_by_the_next_change() {
 }
 
 #[test]
-fn removing_leaves_nothing_and_the_next_enrolment_starts_anew() {
+fn removing_leaves_nothing_for_the_next_record() {
     let (scratch, store) = enrolled();
     let mut locked = store.lock_for_change(&alice()).unwrap();
     let mut state = locked.state().clone();

@@ -31,7 +31,7 @@ fn write(scratch: &Scratch, locked: &mut Locked<'_>, failures: u32) -> Vec<Slot>
 }
 
 #[test]
-fn writes_go_to_the_slot_that_is_not_flushed_until_they_are() {
+fn writes_go_to_the_slot_that_is_not_flushed() {
     let (scratch, store) = enrolled();
     let start = scratch.stored();
     let mut locked = store.lock(&alice()).unwrap();
@@ -67,7 +67,7 @@ fn a_flush_without_a_write_changes_nothing() {
 }
 
 #[test]
-fn the_next_holder_reads_what_was_written_and_overwrites_the_older() {
+fn the_next_holder_overwrites_the_older_slot() {
     let (scratch, store) = enrolled();
     for failures in 1..=5 {
         let newest = scratch.stored().slot;
@@ -79,7 +79,7 @@ fn the_next_holder_reads_what_was_written_and_overwrites_the_older() {
 }
 
 #[test]
-fn a_write_that_was_cut_short_leaves_the_flushed_state() {
+fn a_short_write_leaves_the_flushed_state() {
     let (scratch, store) = enrolled();
     let mut locked = store.lock(&alice()).unwrap();
     write(&scratch, &mut locked, 1);

@@ -135,7 +135,7 @@ fn a_provisional_state_is_never_believed() {
 
 /// A generation that was damaged later must not be taken for one that holds nothing yet.
 #[test]
-fn a_damaged_generation_is_an_error_until_it_is_rebuilt() {
+fn a_damaged_generation_is_an_error_until_rebuilt() {
     let (scratch, store) = enrolled();
     generation(&scratch, 1, b"garbage");
     let error = store.lock(&alice()).err().unwrap();
@@ -146,7 +146,7 @@ fn a_damaged_generation_is_an_error_until_it_is_rebuilt() {
 }
 
 #[test]
-fn a_user_who_is_removed_takes_all_generations_along() {
+fn removing_a_user_removes_all_generations() {
     let (scratch, store) = enrolled();
     let (_stopped, taker) = taken_over(&store);
     taker.remove().unwrap();

@@ -96,7 +96,7 @@ fn prompts_texts_items_and_answers_are_recorded() {
 }
 
 #[test]
-fn the_password_line_sets_the_item_that_later_modules_use() {
+fn the_password_line_sets_the_item_for_later_modules() {
     let machine = Machine::new();
     machine.add_user("alice");
     machine.stack(
@@ -216,7 +216,7 @@ fn repetition_shows_what_a_module_keeps() {
 }
 
 #[test]
-fn users_and_programs_around_it_are_what_the_test_chose() {
+fn caller_and_program_are_those_of_the_test() {
     let machine = Machine::new();
     let uid = machine.add_user("alice");
     machine.stack(

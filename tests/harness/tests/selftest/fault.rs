@@ -30,7 +30,7 @@ fn by_strace(machine: &Machine, inject: &str) -> Run {
 }
 
 #[test]
-fn each_call_of_a_program_fails_and_is_killed_as_under_strace() {
+fn calls_fail_and_are_killed_as_under_strace() {
     let machine = Machine::new();
     let whole = cat(&machine).traced(Window::Program(1), None);
     assert_eq!((whole.run.code, whole.run.stdout.as_str()), (Some(0), TEXT));
@@ -65,7 +65,7 @@ fn first(calls: &[Call], name: &str) -> usize {
 }
 
 #[test]
-fn a_kill_after_a_call_lets_it_be_done_and_one_before_does_not() {
+fn a_kill_comes_before_or_after_the_call() {
     let machine = Machine::new();
     let calls = cat(&machine).traced(Window::Program(1), None).calls;
     let write = first(&calls, "write");
@@ -79,7 +79,7 @@ fn a_kill_after_a_call_lets_it_be_done_and_one_before_does_not() {
 }
 
 #[test]
-fn a_short_write_is_really_short_and_its_program_goes_on_with_the_rest() {
+fn a_short_write_is_really_short() {
     let machine = Machine::new();
     let calls = cat(&machine).traced(Window::Program(1), None).calls;
     let write = first(&calls, "write");

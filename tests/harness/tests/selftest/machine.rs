@@ -232,7 +232,7 @@ fn a_killed_test_leaves_nothing() {
 }
 
 #[test]
-fn a_second_machine_on_the_thread_sees_nothing_of_the_first() {
+fn a_second_machine_sees_nothing_of_the_first() {
     for _ in 0..2 {
         let machine = Machine::new();
         machine.run("id", &["only-here"]).exits(1);

@@ -5,7 +5,7 @@ use harness::{Answer, Machine, PASSWORD};
 use super::machine::UNIX;
 
 #[test]
-fn ssh_asks_the_questions_of_the_stack_and_lets_the_right_password_in() {
+fn ssh_lets_the_right_password_in() {
     let machine = Machine::new();
     machine.add_user("alice");
     machine.stack("sshd", UNIX);
@@ -109,7 +109,7 @@ fn ssh_takes_keys_addresses_and_terminals() {
 }
 
 #[test]
-fn sshd_settings_of_the_test_come_first_and_match_blocks_last() {
+fn a_tests_settings_of_sshd_come_first() {
     let machine = Machine::new();
     machine.add_user("alice");
     machine.stack("sshd", UNIX);

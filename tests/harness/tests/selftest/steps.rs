@@ -11,7 +11,7 @@ fn counted(drive: &dyn Fn() -> Drive) -> Stepped {
 }
 
 #[test]
-fn two_runs_count_the_same_instructions_and_each_in_its_file() {
+fn two_runs_count_the_same_instructions() {
     let machine = Machine::new();
     machine.add_user("alice");
     machine.stack("other", "auth required pam_deny.so\n");

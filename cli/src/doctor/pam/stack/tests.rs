@@ -98,7 +98,7 @@ fn lines_that_cannot_be_used_refuse() {
 }
 
 #[test]
-fn a_missing_include_of_everything_refuses_the_service() {
+fn a_missing_include_refuses_the_service() {
     let broken = service(&[("test", "auth required a\n@include nowhere")]).unwrap_err();
     assert_eq!(broken.place.unwrap().to_string(), "/etc/pam.d/test line 2");
     assert!(service(&[("test", "@include")]).is_err());

@@ -27,7 +27,7 @@ fn refused(network_text: &str) -> String {
 }
 
 #[test]
-fn no_entry_covers_nobody() {
+fn no_entry_covers_no_user() {
     assert_eq!(covered(&policy(""), "alice", "sshd", "10.0.0.1"), None);
 }
 

@@ -68,7 +68,7 @@ fn a_torn_newest_slot_leaves_the_older() {
 
 /// The same one each time: what is written next goes to the other.
 #[test]
-fn of_two_slots_with_the_same_number_the_second_counts() {
+fn of_two_slots_of_one_number_the_second_counts() {
     let mut file = encode_file(&State::new(1));
     file[..SLOT_LEN].copy_from_slice(&encode(&sample(), 2));
     let found = decode_file(&file).unwrap();

@@ -27,7 +27,7 @@ fn right(user: &User, now: u64) -> BTreeSet<String> {
 /// Compared for a year and never counted, a fixed code would be right by chance with 96 %, or more than a quarter if it came in
 /// every five minutes.
 #[test]
-fn a_fixed_code_sent_for_a_year_is_never_right_by_chance() {
+fn a_fixed_code_is_never_right_by_chance() {
     let codes: Vec<String> = (0..6).map(|number| format!("{number:06}")).collect();
     let mut users: Vec<User> = codes.iter().map(|_| user()).collect();
     let mut by_chance = 0;

@@ -4,7 +4,7 @@ use super::*;
 
 /// R6: a code outside the window but near it is told apart, as a probable clock error.
 #[test]
-fn r6_codes_up_to_20_steps_away_say_that_the_clocks_differ() {
+fn r6_codes_up_to_20_steps_away_say_clocks_differ() {
     let user = User::usual();
     for offset in [-20, -19, -2, 2, 19, 20] {
         let code = user.code(0, step_after(STEP, offset));
@@ -36,7 +36,7 @@ fn r6_the_device_whose_code_it_is_is_named() {
 }
 
 #[test]
-fn r6_of_two_steps_that_share_a_code_the_nearer_is_told() {
+fn r6_of_two_steps_with_a_code_the_nearer_is_told() {
     let user = User::usual();
     // The first two of that kind after this moment.
     let (first, later) = (STEP + 204_057, 5);
@@ -62,7 +62,7 @@ fn a_clock_set_back_is_told_with_seconds() {
 }
 
 #[test]
-fn a_clock_is_not_called_set_back_for_what_drift_explains() {
+fn drift_is_not_called_a_clock_set_back() {
     for window in [0_u8, 1, 10] {
         let mut user = User::usual().window(window);
         assert_eq!(user.types(user.code(0, STEP), NOW), by_device("phone", 0));

@@ -83,7 +83,7 @@ fn every_algorithm_works() {
 }
 
 #[test]
-fn a_code_of_two_devices_with_one_secret_works_once_in_total() {
+fn a_code_of_two_equal_devices_works_once() {
     let mut user = User::with([totp("phone", 1), totp("tablet", 1)]);
     user.record.devices[1].id = id(2);
     user.state.devices[1].id = id(2);
@@ -145,7 +145,7 @@ fn a_code_that_two_steps_share_works_once() {
 }
 
 #[test]
-fn a_device_that_the_state_does_not_know_accepts_nothing() {
+fn a_device_without_a_state_accepts_nothing() {
     let mut user = User::with([totp("phone", 1), totp("tablet", 2)]);
     user.state.devices.remove(0);
     assert_eq!(
@@ -156,7 +156,7 @@ fn a_device_that_the_state_does_not_know_accepts_nothing() {
 }
 
 #[test]
-fn a_renewed_device_starts_anew_and_the_old_secret_is_gone() {
+fn a_renewed_device_starts_anew() {
     let mut user = User::usual();
     let old = user.code(0, STEP + 1);
     assert_eq!(user.types(user.code(0, STEP), NOW), by_device("phone", 0));

@@ -103,7 +103,7 @@ fn close(found: f64, expected: f64) -> bool {
 }
 
 #[test]
-fn under_the_defaults_a_year_of_guessing_succeeds_with_at_most_a_tenth_of_a_percent() {
+fn a_year_of_guessing_is_below_a_tenth_of_a_percent() {
     for (count, codes) in [(1, 3), (2, 6), (3, 9)] {
         let year = year(user(DEFAULT_POLICY, phones(count)), None);
         println!(
@@ -135,7 +135,7 @@ fn a_counting_token_and_seven_phones_come_to_more() {
 /// within a day, so only an owner who logs in more often, and does nothing about the warnings, loses the bound. The
 /// documents give the figures.
 #[test]
-fn the_bound_holds_until_the_owner_logs_in_more_than_daily_and_ignores_the_warnings() {
+fn the_bound_holds_up_to_daily_logins_of_the_owner() {
     let daily = year(user(DEFAULT_POLICY, phones(1)), Some(DAY));
     assert_eq!(daily.guesses.len(), 100);
     assert_eq!(daily.guesses[99], 81_930, "after 22.8 hours");
@@ -148,7 +148,7 @@ fn the_bound_holds_until_the_owner_logs_in_more_than_daily_and_ignores_the_warni
 }
 
 #[test]
-fn the_example_policies_are_whole_and_off_and_differ_from_the_defaults_in_their_limits_only() {
+fn example_policies_differ_in_their_limits_only() {
     for text in [STIG, CIS, PCI] {
         let policy: Policy = text.parse().unwrap();
         let throttle = policy.throttle;
@@ -164,7 +164,7 @@ fn the_example_policies_are_whole_and_off_and_differ_from_the_defaults_in_their_
 }
 
 #[test]
-fn disa_stig_three_failures_lock_until_unlock_and_wait_four_seconds() {
+fn disa_stig_three_failures_lock_until_unlock() {
     let found = year(user(STIG, phones(3)), None);
     println!("DISA STIG: {:.4} %", found.percent);
     assert_eq!(found.guesses, [0, 0, 0]);

@@ -13,7 +13,7 @@ fn reads(code: &str) -> Answer {
 }
 
 #[test]
-fn counters_next_to_next_plus_10_are_accepted_and_no_other() {
+fn counters_up_to_next_plus_10_are_accepted() {
     let user = user(1000);
     for counter in 980..=1020 {
         let expected = match counter {
@@ -54,7 +54,7 @@ fn user_with_a_repeated_code(next: u64) -> User {
 }
 
 #[test]
-fn a_code_that_comes_again_soon_does_not_cost_the_codes_in_between() {
+fn a_recurring_code_costs_none_in_between() {
     let mut user = user_with_a_repeated_code(2386);
     for counter in 2386..=2400 {
         let outcome = user.types(user.code(0, counter), NOW);
@@ -63,7 +63,7 @@ fn a_code_that_comes_again_soon_does_not_cost_the_codes_in_between() {
 }
 
 #[test]
-fn a_code_that_comes_again_soon_works_once_until_it_is_its_turn() {
+fn a_recurring_code_works_once_until_its_turn() {
     let mut user = user_with_a_repeated_code(2386);
     let repeated = user.code(0, 2386);
     assert_eq!(user.types(&repeated, NOW), by_device("token", 0));
@@ -100,7 +100,7 @@ fn an_unknown_counter_accepts_nothing() {
 }
 
 #[test]
-fn the_last_counter_ends_the_device_instead_of_starting_over() {
+fn the_last_counter_ends_the_device() {
     let mut user = user(COUNTER_UNKNOWN - 1);
     assert_eq!(user.would(user.code(0, COUNTER_UNKNOWN), NOW), wrong());
     assert_eq!(user.would(user.code(0, 0), NOW), wrong());

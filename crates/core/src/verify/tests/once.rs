@@ -26,7 +26,7 @@ fn one_of_set(left: usize) -> Outcome {
 }
 
 #[test]
-fn every_recovery_code_works_once_and_says_how_many_are_left() {
+fn every_recovery_code_works_once() {
     let (mut user, codes) = with_set();
     assert_eq!(recovery_codes_left(&user.record, &user.state), 10);
     for (position, code) in codes.iter().enumerate() {
@@ -124,7 +124,7 @@ fn a_bypass_expires_to_the_second() {
 }
 
 #[test]
-fn recovery_codes_bypass_and_devices_do_not_touch_each_other() {
+fn recovery_codes_bypass_and_devices_are_independent() {
     let (mut user, codes) = with_set();
     let (bypass, code) = OneTimeCode::generate(NOW + 600).unwrap();
     user.record.bypass = Some(bypass);

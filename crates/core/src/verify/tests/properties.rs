@@ -49,7 +49,7 @@ fn opens(user: &User, now: u64) -> Option<u64> {
 /// RFC 6238 section 5.2: in whatever order a hundred codes are typed at whatever times, each is accepted once at most,
 /// and none after a newer one.
 #[test]
-fn whatever_the_order_of_clocks_and_codes_each_works_once() {
+fn in_any_order_of_clocks_each_code_works_once() {
     let mut random = Random(0x0bad_cafe);
     let mut count = 0;
     for round in 0..30_u8 {
@@ -72,7 +72,7 @@ fn whatever_the_order_of_clocks_and_codes_each_works_once() {
 
 /// Whoever waits is let in at the same second, however often somebody tried in the meantime.
 #[test]
-fn refused_attempts_neither_shorten_nor_extend_a_lockout() {
+fn refused_attempts_do_not_move_a_lockout() {
     let mut random = Random(0x0dd_ba11);
     let mut refused = 0;
     for _ in 0..200 {

@@ -104,7 +104,7 @@ fn a_bypass_works_beside_them() {
 }
 
 #[test]
-fn one_behind_the_password_is_cut_off_where_its_length_is_known() {
+fn one_after_the_password_is_cut_off() {
     let user = with_scratch_codes([totp("phone", 1)]);
     let charged = charge(&user.policy.throttle, &user.state, NOW).unwrap();
     let lengths = [Digits::SIX, Digits::new(8).unwrap()];

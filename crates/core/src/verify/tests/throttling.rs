@@ -105,7 +105,7 @@ fn under_a_clock_set_back_only_right_codes_are_free() {
 }
 
 #[test]
-fn lockouts_begin_with_the_fifth_wrong_code_and_double() {
+fn lockouts_begin_at_the_fifth_wrong_code() {
     let mut user = user();
     let mut now = NOW;
     for lockout in [0, 0, 0, 0, 30, 60, 120, 240, 480, 900, 900, 900] {
@@ -146,7 +146,7 @@ fn the_right_code_works_as_soon_as_the_lockout_ends() {
 
 /// Guesses without pause for a simulated year.
 #[test]
-fn the_hard_limit_ends_all_guessing_and_no_success_follows_it() {
+fn no_success_follows_the_hard_limit() {
     let mut user = user();
     let (mut now, mut compared) = (NOW, 0);
     while now < NOW + 365 * 86_400 {

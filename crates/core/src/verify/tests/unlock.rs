@@ -61,7 +61,7 @@ fn a_learned_drift_stays_and_resync_learns_another() {
 }
 
 #[test]
-fn a_device_used_under_a_clock_of_the_future_works_again_soon() {
+fn a_device_used_in_the_future_works_again_soon() {
     let mut user = User::usual();
     let code = user.code(0, STEP + 1_000_000);
     assert!(matches!(

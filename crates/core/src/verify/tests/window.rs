@@ -9,7 +9,7 @@ fn with_interval(seconds: u32) -> Device {
 
 /// R1: a 6-digit code, new every 30 s unless changed.
 #[test]
-fn r1_a_default_code_has_six_digits_and_lasts_thirty_seconds() {
+fn r1_a_default_code_has_six_digits_for_30_seconds() {
     let user = User::usual().window(0);
     let code = user.code(0, STEP);
     assert_eq!(code.len(), 6);
@@ -135,7 +135,7 @@ fn drift_ends_two_steps_beyond_the_window() {
 }
 
 #[test]
-fn a_drift_from_a_wider_window_shrinks_with_the_window() {
+fn drift_shrinks_with_the_window() {
     let mut user = User::usual().window(0);
     for (drift, centre) in [(12, 2), (-12, -2), (127, 2), (-128, -2)] {
         user.state.devices[0].drift = drift;

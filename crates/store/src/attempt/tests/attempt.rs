@@ -9,7 +9,7 @@ use crate::tests::in_own_process;
 use crate::tests::limits::FileSize;
 
 #[test]
-fn a_right_code_is_accepted_and_its_use_is_on_the_disk() {
+fn the_use_of_a_right_code_is_on_the_disk() {
     let machine = Machine::with_policy(ON);
     assert_eq!(machine.before(), Before::Gate(Gate::Open));
     let start = machine.stored().sequence;
@@ -28,7 +28,7 @@ fn a_right_code_is_accepted_and_its_use_is_on_the_disk() {
 }
 
 #[test]
-fn a_wrong_code_is_counted_on_the_disk_by_the_charge_alone() {
+fn a_wrong_code_is_counted_by_the_charge_alone() {
     let machine = Machine::with_policy(ON);
     let start = machine.stored();
     for count in 1..=3 {
@@ -56,7 +56,7 @@ fn one_login_may_try_again() {
 
 /// Charge and refund are two writes, so that a kill between them leaves the charge.
 #[test]
-fn a_used_code_is_charged_first_and_gives_the_charge_back() {
+fn a_used_code_gives_its_charge_back() {
     let machine = Machine::with_policy(ON);
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     at(5);
@@ -69,7 +69,7 @@ fn a_used_code_is_charged_first_and_gives_the_charge_back() {
 }
 
 #[test]
-fn a_refused_code_is_not_compared_again_and_changes_nothing() {
+fn a_refused_code_is_not_compared_again() {
     let machine = Machine::with_policy(ON);
     // The code of a later step, which will be right soon.
     let soon = code(STEP + 9);
@@ -219,10 +219,8 @@ fn wrong_codes_at_the_same_time_are_all_counted() {
 
 /// Otherwise `ulimit -f 0; su` would be a way to ask about codes that nobody counts.
 #[test]
-fn without_room_for_the_charge_every_code_gets_the_same_answer() {
-    if !in_own_process(
-        "attempt::tests::attempt::without_room_for_the_charge_every_code_gets_the_same_answer",
-    ) {
+fn without_room_every_code_gets_the_same_answer() {
+    if !in_own_process("attempt::tests::attempt::without_room_every_code_gets_the_same_answer") {
         return;
     }
     let machine = Machine::with_policy(ON);
@@ -241,7 +239,7 @@ fn without_room_for_the_charge_every_code_gets_the_same_answer() {
 }
 
 #[test]
-fn a_clock_before_1970_is_an_error_and_changes_nothing() {
+fn a_clock_before_1970_changes_nothing() {
     let machine = Machine::with_policy(ON);
     let before = machine.files();
     TIME.set(0);

@@ -11,7 +11,7 @@ fn failure(cause: Cause) -> Failure {
 }
 
 #[test]
-fn each_failure_that_somebody_can_mend_says_how() {
+fn each_failure_with_a_fix_names_it() {
     let hint = |failure: Failure| failure.hint();
     assert_eq!(
         hint(Failure::Vanished(1000)),

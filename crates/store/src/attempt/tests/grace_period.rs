@@ -18,7 +18,7 @@ fn there_is_none_unless_the_policy_says_so() {
 }
 
 #[test]
-fn it_begins_with_an_accepted_code_and_ends_to_the_second() {
+fn it_begins_with_a_code_and_ends_to_the_second() {
     let machine = Machine::with_policy(GRACE);
     assert_eq!(machine.types("no code"), wrong());
     assert_eq!(machine.before(), open());
@@ -78,7 +78,7 @@ fn a_lockout_ends_it_for_good() {
 }
 
 #[test]
-fn a_clock_set_back_before_its_beginning_ends_it_for_good() {
+fn a_clock_set_back_before_its_start_ends_it() {
     let machine = Machine::with_policy(GRACE);
     at(600);
     assert_eq!(machine.types(&code(STEP + 20)), accepted(0, 0));

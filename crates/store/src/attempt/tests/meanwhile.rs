@@ -10,7 +10,7 @@ fn attempt(session: &mut Session<'_>, code: &str) -> Result<Judged, Failure> {
 }
 
 #[test]
-fn a_user_who_was_unenrolled_is_told_apart() {
+fn an_unenrolled_user_is_told_apart() {
     let machine = Machine::with_policy(ON);
     let mut session = machine.session();
     machine
@@ -26,7 +26,7 @@ fn a_user_who_was_unenrolled_is_told_apart() {
 
 /// So far got a removal that was cut short.
 #[test]
-fn a_state_without_a_record_is_nobodys() {
+fn a_state_without_a_record_belongs_to_no_user() {
     let machine = Machine::with_policy(ON);
     let mut session = machine.session();
     fs::remove_file(machine.scratch.record()).unwrap();
@@ -129,7 +129,7 @@ fn a_policy_that_was_broken_denies_without_counting() {
 
 /// The policy that counts is the one in force when the lock was obtained, however long that took.
 #[test]
-fn a_policy_that_changes_while_the_lock_is_waited_for_is_honoured() {
+fn a_policy_that_changes_during_the_wait_counts() {
     let machine = Machine::with_policy(ON);
     let locked = machine.store.lock(&machine.alice).unwrap();
     let judged = std::thread::scope(|scope| {
@@ -147,7 +147,7 @@ fn a_policy_that_changes_while_the_lock_is_waited_for_is_honoured() {
 }
 
 #[test]
-fn a_name_that_was_given_to_somebody_else_is_refused() {
+fn a_name_given_to_another_user_is_refused() {
     let machine = Machine::with_policy(ON);
     let successor = Account {
         uid: 1001,

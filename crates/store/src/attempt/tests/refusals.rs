@@ -32,7 +32,7 @@ fn a_refused_attempt_changes_nothing_on_the_disk() {
 
 /// Somebody else's wrong codes locked the user out between prompt and answer.
 #[test]
-fn a_lockout_that_began_while_the_answer_was_typed_is_honoured() {
+fn a_lockout_that_began_during_typing_holds() {
     let machine = Machine::with_policy(ON);
     let mut session = machine.session();
     assert_eq!(session.before(), Ok(Before::Gate(Gate::Open)));

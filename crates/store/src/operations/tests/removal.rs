@@ -48,7 +48,7 @@ fn a_device_that_was_renewed_is_not_removed() {
 }
 
 #[test]
-fn no_device_is_removed_from_who_has_none() {
+fn no_device_is_removed_where_there_is_none() {
     let (scratch, store) = with(&[]);
     let none = refused(ChangeCause::NotEnrolled);
     let removed = remove_device(&store, &alice(), id(1), &mut RootChange);

@@ -35,7 +35,7 @@ fn unlock_ends_the_lock_out_of_an_invitation() {
 }
 
 #[test]
-fn there_is_no_lock_out_of_who_has_no_record() {
+fn there_is_no_lock_out_without_a_record() {
     let (scratch, store) = with(&[phone()]);
     fs::remove_file(scratch.record()).unwrap();
     let before = kept(&scratch);

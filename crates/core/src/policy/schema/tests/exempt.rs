@@ -25,7 +25,7 @@ fn exempt_is_a_list_of_tables() {
 }
 
 #[test]
-fn exemption_without_condition_is_an_error_at_its_header() {
+fn an_exemption_needs_a_condition() {
     assert_eq!(
         within("[[exempt]]", "users = [\"u\"]\n\n[[exempt]]\n").unwrap_err(),
         "line 5, column 1: [[exempt]] has no condition; give at least one of users, groups, \

@@ -84,7 +84,7 @@ fn syntax_errors_have_a_place() {
 }
 
 #[test]
-fn places_survive_crlf_byte_order_mark_and_other_scripts() {
+fn places_survive_crlf_marks_and_other_scripts() {
     let wrong = "column 14: window is 11; allowed: 0 to 10";
     let key = "unknown key \"x\"; valid";
     assert_eq!(
