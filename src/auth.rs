@@ -1,6 +1,8 @@
 //! The authentication phase: who is asked, for what, how often, and how it ends.
 #![forbid(unsafe_code)]
 
+mod as_user;
+mod judge;
 mod last_word;
 mod uncounted;
 mod unenrolled;
@@ -8,7 +10,7 @@ pub mod uniform_timing;
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{
-    LoginRequest, PolicyDecision, UserEnrollment, switched_off,
+    LoginRequest, PolicyDecision, UserEnrollment, decide_by_enrollment, switched_off,
 };
 use twofactor_core::policy::{Policy, rhost_address};
 use twofactor_core::verify::{Accepted, Form, Gate, Outcome, Rejected};
@@ -25,6 +27,8 @@ use crate::report;
 use crate::return_codes::Ending;
 use crate::text;
 use crate::transaction::{Echo, Host, Messages, NoAnswer, Priority};
+use as_user::FactorSource;
+use judge::CodeJudge;
 use twofactor_core::log::line::Line;
 use uniform_timing::{Pace, Refusals};
 
@@ -149,8 +153,13 @@ impl Login<'_> {
         if let Some(decision) = decision {
             return self.not_asked(host, decision);
         }
-        let store = Store::open(&self.arguments.state, &self.arguments.policy)?;
         let pace = Pace::of(&loaded.policy, began);
+        let store = match self.source()? {
+            FactorSource::Files(store) => store,
+            FactorSource::Daemon(uid) => {
+                return self.through_daemon(host, &loaded.policy, account.as_ref(), uid, pace);
+            }
+        };
         let holder = match self.holder(&store, account.as_ref()) {
             Err(failure) if pace.is_even() && failure.is_contradiction() => {
                 self.log_failed(host, &failure);
@@ -159,14 +168,28 @@ impl Login<'_> {
             known => known?,
         };
         let Some(holder) = holder.filter(is_enrolled) else {
-            return self.unenrolled(host, &loaded.policy, &store, account.as_ref(), pace);
+            let account = account.as_ref();
+            let decision = decide_by_enrollment(&loaded.policy, UserEnrollment::Unenrolled);
+            let is_enrolled = || {
+                Ok(self
+                    .holder(&store, account)?
+                    .as_ref()
+                    .is_some_and(is_enrolled))
+            };
+            return self.unenrolled(
+                host,
+                &loaded.policy,
+                decision,
+                &is_enrolled,
+                (account, pace),
+            );
         };
         if holder.found_by == FoundBy::Uid {
             let line = self.line("found-by-uid");
             let line = line.with("record", &holder.account.name);
             host.log(Priority::Notice, line.as_str());
         }
-        let session = Session {
+        let mut session = Session {
             file: &file,
             loaded,
             store: &store,
@@ -175,7 +198,7 @@ impl Login<'_> {
             address,
             clock: clock::now,
         };
-        self.ask(host, session, pace, account.as_ref())
+        self.ask(host, &mut session, pace, account.as_ref())
     }
 
     /// The account behind `PAM_USER`, `None` when nobody has that name.
@@ -227,20 +250,20 @@ impl Login<'_> {
     fn ask(
         &self,
         host: &mut dyn Host,
-        mut session: Session<'_>,
+        judge: &mut dyn CodeJudge,
         mut pace: Pace,
         account: Option<&Account>,
     ) -> Result<Ending, Stop> {
         let names = self.names(account);
-        let mut prompt = self.prompt(&session.loaded.policy);
-        let tries = session.loaded.policy.tries;
+        let mut prompt = self.prompt(judge.policy());
+        let tries = judge.policy().tries;
         let mut refused = None;
         for tried in 0..tries {
-            match session.before()? {
+            match judge.before()? {
                 Before::Grace(left) => {
                     let line = self.line("grace").with("left", &left);
                     host.log(Priority::Info, line.as_str());
-                    self.forward_password(host, &session)?;
+                    self.forward_password(host, judge)?;
                     return Ok(Ending::NotAsked);
                 }
                 Before::Gate(Gate::Open) => {}
@@ -253,12 +276,12 @@ impl Login<'_> {
                         left: tries - tried,
                         names,
                     };
-                    return self.refuse_all(host, &session.loaded.policy, pace, rest);
+                    return self.refuse_all(host, judge.policy(), pace, rest);
                 }
                 Before::Gate(closed) => return Ok(self.closed(host, closed)),
             }
             pace.wait();
-            let echo = session.loaded.policy.echo;
+            let echo = judge.policy().echo;
             let Some(input) = answer_source::next(host, self.arguments, &prompt, echo)? else {
                 host.log(Priority::Notice, self.line("no-first-pass").as_str());
                 return Ok(Ending::Refused);
@@ -272,12 +295,12 @@ impl Login<'_> {
                         return Ok(self.passed_over(host, cause));
                     }
                     Some(cause) => Err(cause),
-                    None => Ok(session.attempt(input.bytes(), self.form())?),
+                    None => Ok(judge.attempt(input.bytes(), self.form())?),
                 };
             let was_closed = matches!(judged, Ok(Judged::Refused(_)));
             let is_empty = matches!(judged, Err(NotForUs::Empty));
             let bytes = input.into_bytes();
-            let policy = &session.loaded.policy;
+            let policy = judge.policy();
             match judged {
                 Ok(Judged::Compared(Outcome::Accepted(accepted))) => {
                     return self.accepted(host, &accepted, &bytes);
@@ -287,7 +310,7 @@ impl Login<'_> {
                     host.log(Priority::Notice, line.as_str());
                     let words = match why {
                         Rejected::Wrong | Rejected::ClockDiffers { .. }
-                            if self.may_tell() && session.has_recovery_codes() =>
+                            if self.may_tell() && judge.has_recovery_codes() =>
                         {
                             text::WRONG_OF_MANY
                         }

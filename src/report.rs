@@ -2,10 +2,11 @@
 #![forbid(unsafe_code)]
 
 use rustix::io::Errno;
-
 use twofactor_core::verify::{Accepted, Credential, Gate, Rejected};
+use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_store::Cause;
 use twofactor_store::attempt::{Failure, UnusableGroup};
+use twofactor_store::daemon::DaemonFault;
 use twofactor_store::sys::file::FileError;
 use twofactor_store::sys::process;
 
@@ -15,7 +16,8 @@ use twofactor_core::log::line::Line;
 #[must_use]
 pub fn failed(line: Line, failure: &Failure, service: &[u8]) -> Line {
     let line = line.with("result", &"error").saying("error", failure);
-    if let Some(uid) = process::ordinary_uid().filter(|_| is_denied(failure)) {
+    let not_roots = |_: &u32| is_denied(failure) || is_foreign(failure);
+    if let Some(uid) = process::ordinary_uid().filter(not_roots) {
         return line.saying("hint", &not_root(uid, service));
     }
     match failure.hint() {
@@ -24,7 +26,7 @@ pub fn failed(line: Line, failure: &Failure, service: &[u8]) -> Line {
     }
 }
 
-/// Whether the system refused to open a file.
+/// True if the system refused to open a file, such as a policy that only root may read.
 const fn is_denied(failure: &Failure) -> bool {
     let Failure::Store(error) = failure else {
         return false;
@@ -35,7 +37,18 @@ const fn is_denied(failure: &Failure) -> bool {
     )
 }
 
-/// A screen locker or a web server that asks PAM by itself is no business of root's, and can read nothing here.
+/// True if a program that runs as one user asked about another.
+const fn is_foreign(failure: &Failure) -> bool {
+    let Failure::Daemon(error) = failure else {
+        return false;
+    };
+    matches!(
+        error.cause,
+        DaemonFault::Reply(ReplyError::Service(ServiceError::NotYours))
+    )
+}
+
+/// A web server that asks PAM by itself about its users can be told nothing of them.
 fn not_root(uid: u32, service: &[u8]) -> String {
     let name = plain(service);
     format!("this program runs as uid {uid}: twofactor disable --service {name}")

@@ -8,7 +8,7 @@ use twofactor_core::policy::rhost_address;
 use twofactor_core::record::Record;
 use twofactor_store::attempt::{Failure, KnownGroups};
 use twofactor_store::decision::decide;
-use twofactor_store::sys::{accounts, clock};
+use twofactor_store::sys::{accounts, clock, process};
 use twofactor_store::{PolicyFile, Store};
 
 use crate::arguments::Arguments;
@@ -65,7 +65,11 @@ fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Fa
     let Some(account) = accounts::by_name(&user)? else {
         return Ok(None);
     };
-    let store = Store::open(&arguments.state, &arguments.policy)?;
+    let store = match Store::open(&arguments.state, &arguments.policy) {
+        // A program that runs as a user reads no file of root's; what it has to say it said before.
+        Err(_) if process::ordinary_uid().is_some() => return Ok(None),
+        opened => opened?,
+    };
     let record = store.holder(&account)?.record;
     let enrollment = UserEnrollment::of(record.as_ref());
     if enrollment == UserEnrollment::Enrolled {

@@ -3,8 +3,8 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::Policy;
-use twofactor_store::attempt::Session;
 
+use super::judge::CodeJudge;
 use super::uniform_timing::Pace;
 use super::{Login, Stop};
 use crate::answer_source::NotForUs;
@@ -38,14 +38,14 @@ impl Login<'_> {
     pub(super) fn forward_password(
         &self,
         host: &mut dyn Host,
-        session: &Session<'_>,
+        judge: &dyn CodeJudge,
     ) -> Result<(), Stop> {
         self.forward_whole(host, text::PASSWORD)?;
         if let Some(answer) = host
             .password()
             .filter(|_| self.arguments.layout == Layout::PasswordThenCode)
         {
-            let len = session.password_len(&answer)?;
+            let len = judge.password_len(&answer)?;
             let password = answer.get(..len).filter(|_| len < answer.len());
             password.map_or(Ok(()), |password| host.set_password(password))?;
         }

@@ -3,12 +3,12 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::Policy;
-use twofactor_core::policy::decision::{PolicyDecision, UserEnrollment, decide_by_enrollment};
+use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::verify;
-use twofactor_store::Store;
+use twofactor_store::attempt::Failure;
 
 use super::uniform_timing::{Pace, Refusals};
-use super::{Login, Stop, is_enrolled};
+use super::{Login, Stop};
 use crate::arguments::{FirstPass, Layout};
 use crate::prompt::Left;
 use crate::return_codes::Ending;
@@ -23,11 +23,10 @@ impl Login<'_> {
         &self,
         host: &mut dyn Host,
         policy: &Policy,
-        store: &Store,
-        account: Option<&Account>,
-        pace: Pace,
+        decision: PolicyDecision,
+        is_enrolled: &dyn Fn() -> Result<bool, Failure>,
+        (account, pace): (Option<&Account>, Pace),
     ) -> Result<Ending, Stop> {
-        let decision = decide_by_enrollment(policy, UserEnrollment::Unenrolled);
         if decision == PolicyDecision::DeviceRequired {
             host.log(Priority::Notice, self.line("device-required").as_str());
             if pace.is_even() {
@@ -48,11 +47,7 @@ impl Login<'_> {
             return Ok(Ending::Refused);
         }
         // A question may stay open for long.
-        if self
-            .holder(store, account)?
-            .as_ref()
-            .is_some_and(is_enrolled)
-        {
+        if is_enrolled()? {
             host.log(Priority::Notice, self.line("enrolled-meanwhile").as_str());
             return Ok(Ending::Refused);
         }

@@ -1,4 +1,4 @@
-//! The daemon on real sockets.
+//! The daemon on real sockets, and the module in programs that run as a user.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,8 @@
 
 mod calls;
 mod limits;
+mod module;
+mod server;
 
 /// One code ends a login, and what follows is not held up.
 const QUICK: &str = "enabled = true\ntries = 1\n[throttle]\ndelay = 0\n";

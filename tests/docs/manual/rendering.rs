@@ -9,7 +9,7 @@ use super::{text, twofactor};
 
 /// Every page as a file.
 fn pages() -> Vec<PathBuf> {
-    let mut pages: Vec<PathBuf> = ["pam_twofactor.8", "twofactor.toml.5"]
+    let mut pages: Vec<PathBuf> = ["pam_twofactor.8", "twofactord.8", "twofactor.toml.5"]
         .map(|name| harness::workspace().join("docs/man").join(name))
         .into();
     let made = harness::artefacts::target().join(format!("manual-{}.8", std::process::id()));
@@ -69,6 +69,7 @@ fn pages_are_complete_and_name_the_version() {
             &["RETURN VALUES", "ARGUMENTS", "LOG"][..],
         ),
         (text("docs/man/twofactor.toml.5"), &["KEYS"]),
+        (text("docs/man/twofactord.8"), &["PROTOCOL", "DIAGNOSTICS"]),
         (twofactor(&["manual"]), &["EXIT STATUS", "COMMANDS", "LOG"]),
     ];
     let version = twofactor(&["--version"]);

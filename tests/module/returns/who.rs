@@ -234,7 +234,7 @@ fn with_pam_silent_an_error_is_told_in_one_question() {
     );
 }
 
-/// A web server or a screen locker, which is not root and opens nothing here.
+/// A web server, which is not root and asks about its users.
 #[test]
 fn a_program_that_is_not_root_reads_which_uid_it_has() {
     let machine = machine(ON);
@@ -242,16 +242,18 @@ fn a_program_that_is_not_root_reads_which_uid_it_has() {
     let uid = machine.add_user("www");
     let drive = || alice.login().answer(alice.code()).as_user("www");
     assert_eq!(drive().run().auth, code::AUTHINFO_UNAVAIL);
-    let line = |path: &str| {
+    let line = |error: &str| {
         format!(
-            "user=alice rhost= result=error error=\"{path}: open: Permission denied (os error 13)\" hint=\"this program \
-             runs as uid {uid}: twofactor disable --service test\""
+            "user=alice rhost= result=error error=\"{error}\" hint=\"this program runs as uid {uid}: \
+             twofactor disable --service test\""
         )
     };
-    assert_eq!(logged(&machine), [line("/var/lib/twofactor")]);
+    let foreign = "/run/twofactor/socket: the user is not the one this program runs as";
+    assert_eq!(logged(&machine), [line(foreign)]);
     machine.write_file(policy_path(), ON, 0o600);
     assert_eq!(drive().run().auth, code::AUTHINFO_UNAVAIL);
-    assert_eq!(logged(&machine), [line("/etc/security/twofactor.toml")]);
+    let denied = "/etc/security/twofactor.toml: open: Permission denied (os error 13)";
+    assert_eq!(logged(&machine), [line(denied)]);
     machine.policy("enabled = true\n[services]\ntest = false\n");
     assert_eq!(drive().run().auth, IGNORED);
 }

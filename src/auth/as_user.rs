@@ -1,0 +1,81 @@
+//! Programs that run as a user, such as screen lockers: the daemon is asked, and never a file of root's.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+
+use twofactor_core::account::Account;
+use twofactor_core::policy::Policy;
+use twofactor_core::policy::decision::{PolicyDecision, UserEnrollment, decide_by_enrollment};
+use twofactor_core::{POLICY_FILE, STATE_DIR};
+use twofactor_protocol::SOCKET;
+use twofactor_protocol::reply::{ReplyError, ServiceError};
+use twofactor_store::Store;
+use twofactor_store::attempt::Failure;
+use twofactor_store::daemon::{DaemonClient, DaemonFault};
+use twofactor_store::sys::process;
+
+use super::judge::DaemonJudge;
+use super::uniform_timing::Pace;
+use super::{Login, Stop};
+use crate::return_codes::Ending;
+use crate::transaction::Host;
+
+/// Where a login reads about devices, and has codes judged.
+pub(super) enum FactorSource {
+    /// In the files.
+    Files(Store),
+    /// From the daemon, since this process runs as a user.
+    Daemon(u32),
+}
+
+impl Login<'_> {
+    /// The files for root and the daemon for all others; neither takes the place of the other where it does not work.
+    pub(super) fn source(&self) -> Result<FactorSource, Failure> {
+        if let Some(uid) = process::ordinary_uid_at_start() {
+            return Ok(FactorSource::Daemon(uid));
+        }
+        match Store::open(&self.arguments.state, &self.arguments.policy) {
+            Ok(store) => Ok(FactorSource::Files(store)),
+            // Asked only here, so that a login of root's costs no system call more.
+            Err(error) => match process::ordinary_uid() {
+                Some(uid) => Ok(FactorSource::Daemon(uid)),
+                None => Err(error.into()),
+            },
+        }
+    }
+
+    /// A program that runs as `uid`. It is told of the account that is its own, and of no other: a web server that could tell who
+    /// has no device would let those in.
+    pub(super) fn through_daemon(
+        &self,
+        host: &mut dyn Host,
+        policy: &Policy,
+        account: Option<&Account>,
+        uid: u32,
+        pace: Pace,
+    ) -> Result<Ending, Stop> {
+        let name = account.map_or("", |account| &account.name);
+        let client = DaemonClient::new(Path::new(SOCKET), name);
+        if account.is_none_or(|account| account.uid != uid) {
+            let foreign = ReplyError::Service(ServiceError::NotYours);
+            return Err(Failure::from(client.error(foreign)).into());
+        }
+        // What the daemon says holds for its own files.
+        let is_served = self.arguments.state == Path::new(STATE_DIR)
+            && self.arguments.policy == Path::new(POLICY_FILE);
+        if !is_served {
+            return Err(Failure::from(client.fault(DaemonFault::OtherFiles)).into());
+        }
+        if let Some(mut judge) = DaemonJudge::of_enrolled(policy, &client)? {
+            return self.ask(host, &mut judge, pace, account);
+        }
+        // Here no device can be given out: who may have one is let in, and who must have one is not.
+        let decision = match decide_by_enrollment(policy, UserEnrollment::Unenrolled) {
+            PolicyDecision::EnrollmentOffered => PolicyDecision::NotRequired,
+            PolicyDecision::EnrollmentRequired => PolicyDecision::DeviceRequired,
+            other => other,
+        };
+        let is_enrolled = || Ok(DaemonJudge::of_enrolled(policy, &client)?.is_some());
+        self.unenrolled(host, policy, decision, &is_enrolled, (account, pace))
+    }
+}

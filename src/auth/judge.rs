@@ -1,0 +1,200 @@
+//! Who judges a code: the files, for root, or the daemon, for programs that run as a user.
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+
+use twofactor_core::policy::Policy;
+use twofactor_core::verify::{Accepted, AnswerTail, Credential, Form, Gate, Outcome, Rejected};
+use twofactor_protocol::gate::GateAnswer;
+use twofactor_protocol::reply::ReplyError;
+use twofactor_protocol::verify::{AcceptedCode, CodeLayout, CodeOrigin, VerifyAnswer};
+use twofactor_store::attempt::{Before, Failure, Judged, Session};
+use twofactor_store::daemon::DaemonClient;
+
+/// Who judges a code.
+pub trait CodeJudge {
+    /// The policy as it was last read.
+    fn policy(&self) -> &Policy;
+
+    /// Grace and lock-out, before a prompt.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    fn before(&self) -> Result<Before, Failure>;
+
+    /// Judges what was typed.
+    ///
+    /// # Errors
+    /// [`Failure`]: nothing may be concluded about the code.
+    fn attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure>;
+
+    /// True if a recovery code is known to be left, so that a refusal may tell of them.
+    fn has_recovery_codes(&self) -> bool;
+
+    /// The length of the password in an answer in one field, given during grace.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    fn password_len(&self, input: &[u8]) -> Result<usize, Failure>;
+}
+
+impl CodeJudge for Session<'_> {
+    fn policy(&self) -> &Policy {
+        &self.loaded.policy
+    }
+
+    fn before(&self) -> Result<Before, Failure> {
+        self.before()
+    }
+
+    fn attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure> {
+        self.attempt(input, form)
+    }
+
+    fn has_recovery_codes(&self) -> bool {
+        self.has_recovery_codes()
+    }
+
+    fn password_len(&self, input: &[u8]) -> Result<usize, Failure> {
+        self.password_len(input)
+    }
+}
+
+/// The daemon, for the user that this process runs as.
+pub struct DaemonJudge {
+    policy: Policy,
+    client: DaemonClient,
+    /// What it has said before the first prompt.
+    first: Cell<Option<Gate>>,
+}
+
+impl DaemonJudge {
+    /// Asks the daemon; `None` where the user has no device.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn of_enrolled(policy: &Policy, client: &DaemonClient) -> Result<Option<Self>, Failure> {
+        let Some(gate) = gate(client)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            policy: policy.clone(),
+            client: client.clone(),
+            first: Cell::new(Some(gate)),
+        }))
+    }
+}
+
+/// The lock-out of the daemon; `None` where the user has no device.
+fn gate(client: &DaemonClient) -> Result<Option<Gate>, Failure> {
+    Ok(match client.gate()? {
+        GateAnswer::Unenrolled => None,
+        GateAnswer::Ask => Some(Gate::Open),
+        GateAnswer::Locked(seconds) => Some(closed(seconds)),
+    })
+}
+
+const fn closed(seconds: Option<u64>) -> Gate {
+    match seconds {
+        Some(seconds) => Gate::LockedFor(seconds),
+        None => Gate::LockedUntilUnlock,
+    }
+}
+
+impl CodeJudge for DaemonJudge {
+    fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The daemon knows no grace.
+    fn before(&self) -> Result<Before, Failure> {
+        let gate = match self.first.take() {
+            Some(gate) => Some(gate),
+            None => gate(&self.client)?,
+        };
+        // Of a device that was removed meanwhile the attempt tells.
+        Ok(Before::Gate(gate.unwrap_or(Gate::Open)))
+    }
+
+    fn attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure> {
+        let tail = AnswerTail::of(input, form);
+        let layout = match form {
+            Form::Code => CodeLayout::Code,
+            Form::PasswordThenCode => CodeLayout::AfterPassword,
+        };
+        let answer = self.client.verify(&tail.text, layout)?;
+        judged(answer, &tail).ok_or_else(|| self.client.error(ReplyError::Malformed).into())
+    }
+
+    /// The daemon does not say with a refusal.
+    fn has_recovery_codes(&self) -> bool {
+        false
+    }
+
+    fn password_len(&self, input: &[u8]) -> Result<usize, Failure> {
+        Ok(input.len())
+    }
+}
+
+/// `None` where the answer contradicts what was sent.
+fn judged(answer: VerifyAnswer, tail: &AnswerTail) -> Option<Judged> {
+    let rejected = |why| Judged::Compared(Outcome::Rejected(why));
+    Some(match answer {
+        VerifyAnswer::Accepted(code) => Judged::Compared(Outcome::Accepted(accepted(code, tail)?)),
+        VerifyAnswer::Wrong => rejected(Rejected::Wrong),
+        VerifyAnswer::Used(device) => rejected(Rejected::Used { device }),
+        VerifyAnswer::Clock(clock) => rejected(Rejected::ClockSetBack {
+            device: clock.device,
+            seconds: clock.seconds,
+        }),
+        VerifyAnswer::Spent => rejected(Rejected::Spent),
+        VerifyAnswer::Expired => rejected(Rejected::BypassExpired),
+        VerifyAnswer::Repeated => Judged::Repeated,
+        VerifyAnswer::Locked(seconds) => Judged::Refused(closed(seconds)),
+        VerifyAnswer::Unenrolled => Judged::Gone,
+    })
+}
+
+fn accepted(code: AcceptedCode, tail: &AnswerTail) -> Option<Accepted> {
+    let before = usize::try_from(code.password_length).ok()?;
+    if before > tail.text.len() {
+        return None;
+    }
+    Some(Accepted {
+        by: match code.by {
+            // The daemon's log has the offset.
+            CodeOrigin::Device(name) => Credential::Device { name, offset: 0 },
+            CodeOrigin::RecoveryCode(left) => Credential::RecoveryCode {
+                left: usize::try_from(left).ok()?,
+            },
+            CodeOrigin::Bypass => Credential::Bypass,
+        },
+        failures_before: u32::try_from(code.failures_before).unwrap_or(u32::MAX),
+        password_len: tail.skipped + before,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(password_length: u64) -> VerifyAnswer {
+        VerifyAnswer::Accepted(AcceptedCode {
+            by: CodeOrigin::Device("phone".to_owned()),
+            password_length,
+            failures_before: 1,
+        })
+    }
+
+    #[test]
+    fn the_password_ends_where_the_code_begins() {
+        let typed = b"correct horse battery staple123456";
+        let tail = AnswerTail::of(typed, Form::PasswordThenCode);
+        let answer = judged(code(13), &tail);
+        let Some(Judged::Compared(Outcome::Accepted(accepted))) = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(accepted.password_len, typed.len() - 6);
+        assert_eq!(judged(code(20), &tail), None);
+    }
+}
