@@ -5,6 +5,10 @@ use twofactor_core::otp::Algorithm;
 use twofactor_core::policy::decision::{self, PolicyDecision};
 use twofactor_core::policy::{EnrollAtLogin, Policy};
 
+use crate::roster::{AccountRole, EnrollmentStatus};
+
+pub mod users;
+
 #[cfg(test)]
 mod tests;
 
@@ -22,36 +26,14 @@ pub struct AffectedUser {
     pub name: String,
     /// The name under which the record is kept: another one where the user was renamed, or the name is an alias.
     pub kept_as: String,
-    /// How far enrolment has come.
-    pub enrolment: Enrolment,
+    /// Progress of the enrollment.
+    pub enrollment: EnrollmentStatus,
     /// Whether this person could repair things.
     pub role: AccountRole,
     /// Whether the changed policy exempts this person everywhere.
     pub exemption: ExemptionScope,
     /// Services at which it exempts this person, from wherever the login comes.
     pub exempt_at: Vec<String>,
-}
-
-/// How far a person's enrolment has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Enrolment {
-    /// No device.
-    None,
-    /// No device, but an invitation to enrol one that has not expired.
-    Invited,
-    /// A device, of which no code was ever accepted.
-    Untried,
-    /// A code was accepted at least once.
-    Verified,
-}
-
-/// Who may repair things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccountRole {
-    /// root, or a member of `sudo` or `wheel`.
-    Administrator,
-    /// Anybody else.
-    User,
 }
 
 /// Whether an `[[exempt]]` entry covers a person in every service and from every network.
@@ -89,16 +71,17 @@ pub struct PolicyImpact {
 pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) -> PolicyImpact {
     let mut impact = PolicyImpact::default();
     for person in people {
-        let enrolment = match person.enrolment {
-            Enrolment::Untried | Enrolment::Verified => decision::UserEnrollment::Enrolled,
-            Enrolment::None | Enrolment::Invited => decision::UserEnrollment::Unenrolled,
+        let enrollment = if person.enrollment.has_device() {
+            decision::UserEnrollment::Enrolled
+        } else {
+            decision::UserEnrollment::Unenrolled
         };
         let list = match (after.enabled, person.exemption) {
             (false, _) | (true, ExemptionScope::Everywhere) => &mut impact.not_asked,
-            (true, ExemptionScope::No) => match decision::decide_by_enrollment(after, enrolment) {
+            (true, ExemptionScope::No) => match decision::decide_by_enrollment(after, enrollment) {
                 PolicyDecision::CodeRequired => &mut impact.asked,
                 PolicyDecision::DeviceRequired => &mut impact.refused,
-                PolicyDecision::EnrollmentRequired if !may_enrol(after, person.enrolment) => {
+                PolicyDecision::EnrollmentRequired if !may_enrol(after, person.enrollment) => {
                     &mut impact.refused
                 }
                 PolicyDecision::EnrollmentRequired => &mut impact.must_enroll,
@@ -110,7 +93,7 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
     if let Some(before) = before.filter(|policy| policy.enabled) {
         let off = switched_off(before, after);
         impact.no_longer_asked = names_of(people, |person| {
-            matches!(person.enrolment, Enrolment::Untried | Enrolment::Verified)
+            person.enrollment.has_device()
                 && person.exemption == ExemptionScope::No
                 && off
                     .iter()
@@ -199,8 +182,8 @@ impl PolicyImpact {
 }
 
 /// Whether somebody without a device may get one at a login.
-fn may_enrol(policy: &Policy, enrolment: Enrolment) -> bool {
-    !policy.enroll_needs_invite || enrolment == Enrolment::Invited
+fn may_enrol(policy: &Policy, status: EnrollmentStatus) -> bool {
+    !policy.enroll_needs_invite || status == EnrollmentStatus::Invited
 }
 
 /// `alice, bob and 7 more`; `nobody`.
@@ -278,7 +261,7 @@ pub fn lock_outs(policy: &Policy, people: &[AffectedUser]) -> Vec<LockoutRisk> {
     if !policy.enabled {
         return found;
     }
-    let verified = |person: &AffectedUser| person.enrolment == Enrolment::Verified;
+    let verified = |person: &AffectedUser| person.enrollment == EnrollmentStatus::Verified;
     if policy.service_on(SSHD) && !people.iter().any(verified) {
         found.push(LockoutRisk::Sshd);
     }

@@ -3,7 +3,6 @@
 //! A library only so that `fuzz/` reaches its parsers; `main.rs` is the program.
 #![forbid(unsafe_code)]
 
-mod accounts;
 mod args;
 mod audit;
 mod caller;
@@ -25,13 +24,13 @@ mod interrupt;
 mod output;
 mod output_stream;
 mod parallel;
-mod people;
 mod policy_edit;
 mod private_file;
 mod progress;
 mod qr_files;
 mod recovery_sheet;
 mod refusal;
+mod roster;
 #[cfg(test)]
 mod scratch_directory;
 mod setup;

@@ -13,9 +13,8 @@ use crate::context::Context;
 use crate::doctor::{self, InstalledSystem, effect};
 use crate::error::Failure;
 use crate::exempt_names::{self, IdleName};
-use crate::impact::{self, PolicyImpact};
+use crate::impact::{self, PolicyImpact, users};
 use crate::output::Report;
-use crate::people;
 use crate::policy_edit::{self, PolicyEditError};
 use crate::suggest;
 
@@ -287,8 +286,8 @@ fn assess(
         _ => after,
     };
     let listed = store.map(|store| match danger {
-        LockoutGuard::Off => people::recorded(asking, store).map(|people| (people, Vec::new())),
-        LockoutGuard::Refuse | LockoutGuard::Accept => people::all(asking, store),
+        LockoutGuard::Off => users::recorded(asking, store).map(|people| (people, Vec::new())),
+        LockoutGuard::Refuse | LockoutGuard::Accept => users::all(asking, store),
     });
     let (people, mut warnings) = match listed.transpose() {
         // Switching off changes the same for everybody, and must work also while accounts cannot be looked up.

@@ -14,7 +14,6 @@ use twofactor_core::state::State;
 use twofactor_store::{Snapshot, Store};
 use zeroize::Zeroizing;
 
-use crate::accounts::{AccountLookup, RecordOwner};
 use crate::args::transfer::{ExportArgs, ExportCommand};
 use crate::audit::{self, Event};
 use crate::context::Context;
@@ -25,6 +24,7 @@ use crate::formatting::{count, plain};
 use crate::output::{OutputFormat, Report};
 use crate::output_stream::OutputStream;
 use crate::progress::ProgressLine;
+use crate::roster::{AccountLookup, RecordOwner};
 
 /// Runs it. The exit code tells of what was left out.
 pub fn run(context: &Context, args: &ExportCommand) -> Result<ExitCode, Failure> {

@@ -9,7 +9,6 @@ use twofactor_core::account::Account;
 use twofactor_store::sys::clock;
 use twofactor_store::sys::homes::{self, Resident};
 
-use crate::accounts::AccountLookup;
 use crate::args::transfer::{
     GoogleImportArgs, ImportCommand, ImportFlags, OathImportArgs, UriImportArgs,
 };
@@ -28,6 +27,7 @@ use crate::import::{
 };
 use crate::output::Report as _;
 use crate::progress::ProgressLine;
+use crate::roster::AccountLookup;
 use crate::shell;
 
 /// Stands for standard input, as a file.

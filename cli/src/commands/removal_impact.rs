@@ -9,33 +9,29 @@ use twofactor_store::Store;
 use super::change::LockoutGuard;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::impact::{self, AffectedUser, Enrolment, ExemptionScope};
-use crate::people;
+use crate::impact::{self, AffectedUser, ExemptionScope, users};
+use crate::roster::EnrollmentStatus;
 use crate::shell;
 
 /// What stays of a user's devices.
 pub struct RemainingDevices {
     names: Vec<String>,
-    enrolment: Enrolment,
+    enrollment: EnrollmentStatus,
 }
 
 impl RemainingDevices {
     /// None of them.
     pub const NOTHING: Self = Self {
         names: Vec::new(),
-        enrolment: Enrolment::None,
+        enrollment: EnrollmentStatus::NotEnrolled,
     };
 
     /// The devices of a record but one, with what the state knows of them.
     pub fn without(record: &Record, state: &State, gone: &str) -> Self {
         let rest = record.devices.iter();
         let rest: Vec<_> = rest.filter(|device| device.name.as_str() != gone).collect();
-        let used = |id| state.device(id).is_some_and(|entry| entry.last_used > 0);
         Self {
-            enrolment: match rest.iter().any(|device| used(device.id)) {
-                true => Enrolment::Verified,
-                false => Enrolment::Untried,
-            },
+            enrollment: EnrollmentStatus::of_devices(rest.iter().copied(), state),
             names: rest.iter().map(|device| device.name.to_string()).collect(),
         }
     }
@@ -57,7 +53,7 @@ pub fn announce(
     };
     let policy = loaded.policy;
     let people = match danger {
-        LockoutGuard::Refuse if policy.enabled => people::all(&policy, store)?.0,
+        LockoutGuard::Refuse if policy.enabled => users::all(&policy, store)?.0,
         _ => Vec::new(),
     };
     let person = people.iter().find(|person| person.kept_as == user);
@@ -91,7 +87,7 @@ fn changed(
 ) -> Vec<AffectedUser> {
     // All names of one record.
     for person in people.iter_mut().filter(|person| person.kept_as == user) {
-        person.enrolment = left.enrolment;
+        person.enrollment = left.enrollment;
     }
     people
 }

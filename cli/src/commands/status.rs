@@ -6,13 +6,10 @@ mod overview;
 use std::process::ExitCode;
 
 use twofactor_core::policy::Policy;
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
 use twofactor_core::verify;
 use twofactor_store::sys::clock;
-use twofactor_store::{LoadedPolicy, Snapshot, Store};
+use twofactor_store::{LoadedPolicy, Snapshot};
 
-use crate::accounts::{AccountLookup, RecordOwner};
 use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
@@ -20,7 +17,7 @@ use crate::doctor::effect;
 use crate::error::{ExitStatus, Failure, for_user};
 use crate::formatting::utc;
 use crate::impact;
-use crate::parallel;
+use crate::roster::{Roster, RosterEntry};
 use crate::shell;
 use overview::{LockStatus, PolicyStatus, ServiceSwitches, StatusDetail, StatusReport, UserStatus};
 
@@ -33,18 +30,13 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
         .map(|_| impact::services(&loaded.policy, &effect.used));
     let warnings = effect.warnings;
     let store = context.store()?;
-    let names = match (&args.user, &store) {
-        (Some(user), Some(store)) => vec![context.shown_name(store, user)?],
-        (Some(user), None) => vec![context.account(user)?.name],
-        (None, Some(store)) => store.users()?,
-        (None, None) => Vec::new(),
+    let roster = match (&args.user, &store) {
+        (Some(user), Some(store)) => Roster::new(Some(store), [context.shown_name(store, user)?]),
+        (Some(user), None) => Roster::new(None, [context.account(user)?.name]),
+        (None, store) => Roster::recorded(store.as_ref())?,
     };
     let now = clock::now()?;
-    let accounts = AccountLookup::for_names(names.len());
-    let users = parallel::look_at(&names, |name| {
-        let read = read_user(store.as_ref(), &accounts, name);
-        user_status(read, &loaded, name.to_owned(), now)
-    });
+    let users = roster.look_up(|entry| user_status(entry, &loaded, now));
     let invalid = policy.error.is_some() || users.iter().any(|user| user.error.is_some());
     let clock = clock::synchronization().word();
     context.write(&StatusReport {
@@ -102,69 +94,66 @@ fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
     }
 }
 
-fn user_status(
-    read: Result<(u32, StoredFactor), Failure>,
-    loaded: &LoadedPolicy,
-    name: String,
-    now: u64,
-) -> UserStatus {
-    match read {
-        Ok((uid, None)) => UserStatus {
+fn user_status(entry: RosterEntry, loaded: &LoadedPolicy, now: u64) -> UserStatus {
+    let user = match entry {
+        RosterEntry::Listed(user) => user,
+        RosterEntry::Vanished(name) => {
+            let step = format!("To remove it: {}", shell::twofactor("unset", &[&name], &[]));
+            return refused(name, Failure::refused("no such user any more").next(step));
+        }
+        RosterEntry::Unanswered(name, error) => return refused(name, error.into()),
+    };
+    let (name, uid) = (user.name, user.account.uid);
+    match user.factor {
+        Ok(None) => UserStatus {
             uid: Some(uid),
             ..UserStatus::empty(name)
         },
-        Ok((uid, Some((record, state)))) => UserStatus {
-            uid: Some(uid),
-            devices: record
-                .devices
-                .iter()
-                .map(|device| DeviceInfo::new(device, Some(&state)))
-                .collect(),
-            recovery_codes_left: verify::recovery_codes_left(&record, &state),
-            bypass_until: record
-                .bypass
-                .as_ref()
-                .filter(|bypass| state.bypass != Some(bypass.id) && now < bypass.expires)
-                .map(|bypass| utc(bypass.expires)),
-            invited_until: record
-                .invite
-                .as_ref()
-                .filter(|invite| now < invite.expires)
-                .map(|invite| utc(invite.expires)),
-            failures: state.failures,
-            lock: LockStatus::new(verify::gate(&loaded.policy.throttle, &state, now)),
-            grace: grace_periods::running(&state, loaded, now),
-            error: None,
-            name,
-        },
-        Err(failure) => UserStatus {
-            error: Some(failure.to_string().replace('\n', ". ")),
-            ..UserStatus::empty(name)
-        },
+        Ok(Some(found)) => with_factor(name, uid, &found, loaded, now),
+        Err(error) => {
+            let failure = for_user(error, &name);
+            refused(name, failure)
+        }
     }
 }
 
-type StoredFactor = Option<(Record, State)>;
+fn refused(name: String, failure: Failure) -> UserStatus {
+    UserStatus {
+        error: Some(failure.to_string().replace('\n', ". ")),
+        ..UserStatus::empty(name)
+    }
+}
 
-fn read_user(
-    store: Option<&Store>,
-    accounts: &AccountLookup,
-    name: &str,
-) -> Result<(u32, StoredFactor), Failure> {
-    let owner = match store {
-        Some(store) => RecordOwner::of(accounts, store, name)?,
-        None => accounts
-            .find(name)?
-            .map_or(RecordOwner::Gone, RecordOwner::Named),
-    };
-    let Some(account) = owner.account() else {
-        return Err(Failure::refused("no such user any more").next(format!(
-            "To remove it: {}",
-            shell::twofactor("unset", &[name], &[])
-        )));
-    };
-    let snapshot = store.map(|store| store.snapshot(&account)).transpose();
-    let snapshot = snapshot.map_err(|error| for_user(error, name))?.flatten();
-    let kept = snapshot.map(|Snapshot { record, state, .. }| (record, state));
-    Ok((account.uid, kept))
+fn with_factor(
+    name: String,
+    uid: u32,
+    factor: &Snapshot,
+    loaded: &LoadedPolicy,
+    now: u64,
+) -> UserStatus {
+    let Snapshot { record, state, .. } = factor;
+    UserStatus {
+        uid: Some(uid),
+        devices: record
+            .devices
+            .iter()
+            .map(|device| DeviceInfo::new(device, Some(state)))
+            .collect(),
+        recovery_codes_left: verify::recovery_codes_left(record, state),
+        bypass_until: record
+            .bypass
+            .as_ref()
+            .filter(|bypass| state.bypass != Some(bypass.id) && now < bypass.expires)
+            .map(|bypass| utc(bypass.expires)),
+        invited_until: record
+            .invite
+            .as_ref()
+            .filter(|invite| now < invite.expires)
+            .map(|invite| utc(invite.expires)),
+        failures: state.failures,
+        lock: LockStatus::new(verify::gate(&loaded.policy.throttle, state, now)),
+        grace: grace_periods::running(state, loaded, now),
+        error: None,
+        name,
+    }
 }

@@ -8,8 +8,8 @@ use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::OutputFormat;
-use crate::people;
 use crate::qr_files::QrFileOptions;
+use crate::roster;
 use crate::shell;
 
 /// `enable`: a service is of no use without the global switch, so that is switched on with it.
@@ -122,7 +122,7 @@ pub fn service_key(service: &str) -> String {
 
 /// R29: an administrator who switched it on is led to a device of their own.
 fn after_enabling(context: &Context) -> Result<(), Failure> {
-    let Some(name) = caller() else {
+    let Some(name) = caller()? else {
         return Ok(());
     };
     if has_device(context, &name)? {
@@ -135,12 +135,14 @@ fn after_enabling(context: &Context) -> Result<(), Failure> {
 }
 
 /// The login name of the user who runs the command, where it is a local one.
-pub fn caller() -> Option<String> {
+///
+/// # Errors
+/// A list of local accounts that cannot be read.
+pub fn caller() -> Result<Option<String>, Failure> {
     let uid = audit::caller();
-    let (name, _) = people::local()
-        .into_iter()
-        .find(|(_, local)| *local == uid)?;
-    Some(name)
+    let mut local = roster::local_accounts()?.into_iter();
+    let found = local.find(|(_, local)| *local == uid);
+    Ok(found.map(|(name, _)| name))
 }
 
 /// True if the user has a device.
@@ -164,7 +166,7 @@ pub fn has_device(context: &Context, user: &str) -> Result<bool, Failure> {
 /// Those of `enroll`.
 pub fn offer_device(context: &Context, user: &str) -> Result<(), Failure> {
     let terminal = &context.terminal;
-    let whose = match caller() {
+    let whose = match caller()? {
         Some(caller) if caller == user => format!("You ({user}) have"),
         _ => format!("{user} has"),
     };

@@ -12,7 +12,6 @@ use zeroize::Zeroizing;
 use super::change::LockoutGuard;
 use super::removal_impact::{RemainingDevices, announce};
 use super::renew::chosen;
-use crate::accounts::{AccountLookup, RecordOwner};
 use crate::args::UnsetArgs;
 use crate::audit::{self, Event};
 use crate::caller;
@@ -20,6 +19,7 @@ use crate::context::{Context, not_enrolled};
 use crate::error::{Failure, for_user};
 use crate::formatting::plain;
 use crate::output::Report;
+use crate::roster::{AccountLookup, RecordOwner};
 
 /// Runs it.
 pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {

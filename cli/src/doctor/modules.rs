@@ -1,6 +1,7 @@
 //! What is known of the modules that stand in stacks: which check a password, and which always answer the same.
 
 use super::pam::{ModuleCall, ReturnCode};
+use crate::roster::REGULAR_UIDS;
 
 /// The file name of the module that this is about.
 pub const OURS: &str = "pam_twofactor.so";
@@ -109,7 +110,7 @@ pub fn part(module: &ModuleCall, facts: Option<&LoginFacts<'_>>) -> ModuleRole {
             .and_then(|facts| succeeds(&module.arguments, facts))
             .map_or(ModuleRole::Open, ModuleRole::Always),
         "pam_usertype.so" if has("isregular") => match facts {
-            Some(facts) if (1000..65_534).contains(&facts.uid) => {
+            Some(facts) if REGULAR_UIDS.contains(&facts.uid) => {
                 ModuleRole::Always(ReturnCode::SUCCESS)
             }
             Some(_) => ModuleRole::Always(ReturnCode::AUTH_ERR),

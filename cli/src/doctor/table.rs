@@ -20,8 +20,8 @@ use super::pam_services::PamServices;
 use super::simulation::StackSimulation;
 use super::sshd::{SshdDialogue, SshdSettings};
 use super::stacks::{is_named_on, names_module};
-use super::user_findings::{Kept, User};
-use crate::people::AccountRole;
+use super::user_findings::{ExaminedUser, FactorStatus};
+use crate::roster::{AccountRole, EnrollmentStatus};
 
 /// Users in the table. With more of them it is of no use; `--user` asks for one.
 const LISTED: usize = 30;
@@ -45,13 +45,13 @@ impl LoginTable {
         world: &InstalledSystem,
         survey: &PamServices,
         policy: Option<&Policy>,
-        users: &[User],
+        users: &[ExaminedUser],
     ) -> Self {
-        let mut listed: Vec<&User> = users.iter().collect();
+        let mut listed: Vec<&ExaminedUser> = users.iter().collect();
         listed.sort_by_key(|user| {
             (
                 user.role != AccountRole::Administrator,
-                user.kept.is_bare(),
+                user.factor.lacks_device(),
                 user.account.name.clone(),
             )
         });
@@ -90,7 +90,7 @@ fn login(
     world: &InstalledSystem,
     service: &str,
     stacks: &Result<ServiceStacks, ConfigError>,
-    user: &User,
+    user: &ExaminedUser,
     demanded: PolicyAnswer,
     sshd: Option<&SshdSettings>,
 ) -> LoginForecast {
@@ -134,7 +134,7 @@ fn login(
 /// The rows of the policy and of the user's files, in the order in which a login comes to them.
 fn demanded(
     policy: Option<&Policy>,
-    user: &User,
+    user: &ExaminedUser,
     service: &str,
     groups: &mut KnownGroups,
 ) -> PolicyAnswer {
@@ -146,14 +146,16 @@ fn demanded(
         service,
         address: None,
     };
-    let enrollment = match user.kept {
-        Kept::Nothing | Kept::Invited => UserEnrollment::Unenrolled,
-        Kept::Device | Kept::Locked | Kept::Unusable => UserEnrollment::Enrolled,
+    let enrollment = if user.factor.lacks_device() {
+        UserEnrollment::Unenrolled
+    } else {
+        UserEnrollment::Enrolled
     };
     let decision = decide(policy, &request, groups, enrollment);
     // Who is not invited is told of no device, and refused where one is demanded.
-    let uninvited = policy.enroll_needs_invite && user.kept == Kept::Nothing;
-    match (decision, user.kept) {
+    let uninvited = policy.enroll_needs_invite
+        && user.factor == FactorStatus::Usable(EnrollmentStatus::NotEnrolled);
+    match (decision, user.factor) {
         (PolicyDecision::Disabled, _) => PolicyAnswer::Nothing(LoginReason::Disabled),
         (PolicyDecision::ServiceOff, _) => PolicyAnswer::Nothing(LoginReason::ServiceOff),
         (PolicyDecision::Exempt(_), _) => PolicyAnswer::Nothing(LoginReason::Exempt),
@@ -181,10 +183,10 @@ fn demanded(
         (PolicyDecision::EnrollmentOffered, _) => PolicyAnswer::Nothing(LoginReason::MayEnrol),
         (PolicyDecision::EnrollmentRequired, _) => PolicyAnswer::Nothing(LoginReason::MustEnrol),
         (PolicyDecision::DeviceRequired, _) => PolicyAnswer::Refused(LoginReason::NoDevice),
-        (PolicyDecision::CodeRequired, Kept::Locked) => {
+        (PolicyDecision::CodeRequired, FactorStatus::LockedOut) => {
             PolicyAnswer::Refused(LoginReason::LockedOut)
         }
-        (PolicyDecision::CodeRequired, Kept::Unusable) => {
+        (PolicyDecision::CodeRequired, FactorStatus::Unusable) => {
             PolicyAnswer::Refused(LoginReason::Unusable)
         }
         (PolicyDecision::CodeRequired, _) => PolicyAnswer::Code,
@@ -198,7 +200,7 @@ struct SshdAnswers {
 }
 
 impl SshdAnswers {
-    fn ask(world: &InstalledSystem, users: &[&User]) -> Self {
+    fn ask(world: &InstalledSystem, users: &[&ExaminedUser]) -> Self {
         let mut sshd = Self {
             settings: BTreeMap::new(),
             error: None,

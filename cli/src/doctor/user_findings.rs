@@ -9,108 +9,93 @@ use twofactor_core::record::Record;
 use twofactor_core::state::{COUNTER_UNKNOWN, State};
 use twofactor_core::verify::{self, Gate};
 use twofactor_store::sys::accounts::LookupFailed;
-use twofactor_store::{Snapshot, Store};
+use twofactor_store::{self as store, Snapshot, Store};
 
 use super::finding::DoctorFinding;
-use crate::accounts::{AccountLookup, RecordOwner};
 use crate::error::for_user;
 use crate::formatting::span;
-use crate::people::{self, AccountRole};
+use crate::roster::{
+    self, AccountRole, AdministratorGroups, EnrollmentStatus, ListedUser, Roster, RosterEntry,
+};
 use crate::shell;
 
-/// Somebody who may log in.
-pub struct User {
+/// A user whose account, record and state were examined.
+pub struct ExaminedUser {
     /// The account.
     pub account: Account,
-    /// Whether this user could repair things.
+    /// The part in repairs.
     pub role: AccountRole,
-    /// What is kept about this user.
-    pub kept: Kept,
+    /// Record and state.
+    pub factor: FactorStatus,
 }
 
-/// What is kept about a user.
+/// State of a user's second factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// Nothing: no device.
-    Nothing,
-    /// No device, but an invitation to enrol one that has not expired.
-    Invited,
-    /// A device.
-    Device,
+pub enum FactorStatus {
+    /// Usable, as far as it is there.
+    Usable(EnrollmentStatus),
     /// A device, and too many wrong codes.
-    Locked,
+    LockedOut,
     /// Files that cannot be used: refused.
     Unusable,
 }
 
-impl Kept {
-    /// Whether there is no device.
-    pub const fn is_bare(self) -> bool {
-        matches!(self, Self::Nothing | Self::Invited)
+impl FactorStatus {
+    /// True if there is proof that the user has no device.
+    pub const fn lacks_device(self) -> bool {
+        matches!(self, Self::Usable(status) if !status.has_device())
     }
 }
 
-/// Everybody who can be listed, or one user, and what is wrong with each at the time `now`.
+/// All users who can be listed, or one of them, and the findings about each at the time `now`.
 pub fn check(
     store: Option<&Store>,
     throttle: &Throttle,
     only: Option<&Account>,
     now: u64,
-) -> (Vec<User>, Vec<DoctorFinding>) {
-    let local = people::local();
-    let (mut users, mut findings) = (Vec::new(), Vec::new());
-    let recorded = match store.map(Store::users).transpose() {
-        Ok(recorded) => recorded.unwrap_or_default(),
-        Err(error) => {
-            let path = error.path.display().to_string();
-            let fix = "See what the system says: dmesg";
-            findings.push(DoctorFinding::of(
-                "state-directory",
-                path,
-                error.into(),
-                fix,
-            ));
-            Vec::new()
+) -> (Vec<ExaminedUser>, Vec<DoctorFinding>) {
+    let mut findings = Vec::new();
+    let local = roster::local_accounts().unwrap_or_else(|failure| {
+        let fix = "See what the system says: dmesg";
+        findings.push(DoctorFinding::of("passwd", "/etc/passwd", failure, fix));
+        Vec::new()
+    });
+    let roster = match only {
+        Some(account) => Roster::new(store, [account.name.clone()]),
+        None => {
+            let mut roster = Roster::recorded(store).unwrap_or_else(|error| {
+                let path = error.path.display().to_string();
+                let fix = "See what the system says: dmesg";
+                let finding = DoctorFinding::of("state-directory", path, error.into(), fix);
+                findings.push(finding);
+                Roster::new(store, [])
+            });
+            roster.add(local.iter().map(|(name, _)| name.clone()));
+            roster
         }
     };
-    let names: BTreeSet<String> = match only {
-        Some(account) => BTreeSet::from([account.name.clone()]),
-        None => recorded
-            .iter()
-            .cloned()
-            .chain(local.iter().map(|(name, _)| name.clone()))
-            .collect(),
-    };
-    let administrators = people::administrator_groups();
-    let listed = AccountLookup::for_names(names.len());
-    let mut seen = BTreeSet::new();
-    for name in names {
-        let looked_up = match store {
-            Some(store) => RecordOwner::of(&listed, store, &name).map(RecordOwner::account),
-            None => listed.find(&name),
-        };
-        let account = match looked_up {
-            Ok(Some(account)) => account,
-            Ok(None) => {
-                findings.push(vanished(&name));
-                continue;
-            }
-            Err(error) => {
-                findings.push(unknown(&name, error));
-                continue;
-            }
-        };
-        // A user who was renamed is listed under both names.
-        if !seen.insert(account.name.clone()) {
-            continue;
+    let administrators = AdministratorGroups::look_up();
+    let found = roster.look_up(|entry| match entry {
+        RosterEntry::Listed(user) => {
+            let ListedUser {
+                account, factor, ..
+            } = *user;
+            let (factor, found) = examined(factor, throttle, &account, now);
+            let user = ExaminedUser {
+                role: administrators.role(&account),
+                factor,
+                account,
+            };
+            (Some(user), found)
         }
-        let (kept, found) = kept(store, throttle, &account, now);
+        RosterEntry::Vanished(name) => (None, vec![vanished(&name)]),
+        RosterEntry::Unanswered(name, error) => (None, vec![unknown(&name, error)]),
+    });
+    let mut users = Vec::new();
+    let found = roster::once_each(found, |(user, _)| user.as_ref().map(|user| &user.account));
+    for (user, found) in found {
         findings.extend(found);
-        users.push(User {
-            role: people::role(&account, &administrators),
-            kept,
-            account,
-        });
+        users.extend(user);
     }
     findings.extend(shared(&users, &local, only));
     (users, findings)
@@ -143,29 +128,25 @@ fn vanished(name: &str) -> DoctorFinding {
     )
 }
 
-fn kept(
-    store: Option<&Store>,
+fn examined(
+    factor: Result<Option<Snapshot>, store::Error>,
     throttle: &Throttle,
     account: &Account,
     now: u64,
-) -> (Kept, Vec<DoctorFinding>) {
-    let read = || -> Result<(Kept, Vec<DoctorFinding>), twofactor_store::Error> {
-        let nothing = (Kept::Nothing, Vec::new());
-        let snapshot = store.map(|store| store.snapshot(account)).transpose()?;
-        let Some(Snapshot { record, state, .. }) = snapshot.flatten() else {
-            return Ok(nothing);
-        };
-        // An invitation to enrol is no device.
-        if !record.is_enrolled() {
-            return Ok(match record.is_invited(now) {
-                true => (Kept::Invited, Vec::new()),
-                false => nothing,
-            });
+) -> (FactorStatus, Vec<DoctorFinding>) {
+    match factor {
+        Ok(None) => (
+            FactorStatus::Usable(EnrollmentStatus::NotEnrolled),
+            Vec::new(),
+        ),
+        Ok(Some(Snapshot { record, state, .. })) => {
+            let status = EnrollmentStatus::of(&record, &state, now);
+            if status.has_device() {
+                enrolled(status, throttle, &record, &state, now)
+            } else {
+                (FactorStatus::Usable(status), Vec::new())
+            }
         }
-        Ok(enrolled(throttle, &record, &state, now))
-    };
-    match read() {
-        Ok(kept) => kept,
         Err(error) => {
             let check = if error.fixed_by_unlock() {
                 "state"
@@ -176,17 +157,18 @@ fn kept(
             failure.what = format!("{} is refused: {}", account.name, failure.what);
             let otherwise = "See what the system says: journalctl -p err";
             let finding = DoctorFinding::of(check, &account.name, failure, otherwise);
-            (Kept::Unusable, vec![finding])
+            (FactorStatus::Unusable, vec![finding])
         }
     }
 }
 
 fn enrolled(
+    status: EnrollmentStatus,
     throttle: &Throttle,
     record: &Record,
     state: &State,
     now: u64,
-) -> (Kept, Vec<DoctorFinding>) {
+) -> (FactorStatus, Vec<DoctorFinding>) {
     let user = &record.user;
     let mut findings = Vec::new();
     let gate = verify::gate(throttle, state, now);
@@ -243,16 +225,20 @@ fn enrolled(
             ),
         ));
     }
-    let kept = if gate == Gate::Open {
-        Kept::Device
+    let factor = if gate == Gate::Open {
+        FactorStatus::Usable(status)
     } else {
-        Kept::Locked
+        FactorStatus::LockedOut
     };
-    (kept, findings)
+    (factor, findings)
 }
 
 /// Names that share a uid: the same person to the system, and two to the policy.
-fn shared(users: &[User], local: &[(String, u32)], only: Option<&Account>) -> Vec<DoctorFinding> {
+fn shared(
+    users: &[ExaminedUser],
+    local: &[(String, u32)],
+    only: Option<&Account>,
+) -> Vec<DoctorFinding> {
     let mut names: BTreeMap<u32, BTreeSet<&str>> = BTreeMap::new();
     for user in users {
         names

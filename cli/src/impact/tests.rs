@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn person(name: &str, enrolment: Enrolment, role: AccountRole) -> AffectedUser {
+fn person(name: &str, enrollment: EnrollmentStatus, role: AccountRole) -> AffectedUser {
     AffectedUser {
         name: name.into(),
         kept_as: name.into(),
-        enrolment,
+        enrollment,
         role,
         exemption: ExemptionScope::No,
         exempt_at: Vec::new(),
@@ -20,11 +20,11 @@ fn policy(text: &str) -> Policy {
 #[test]
 fn optional_asks_the_enrolled_and_refuses_no_user() {
     let people = [
-        person("alice", Enrolment::Verified, AccountRole::User),
-        person("bob", Enrolment::None, AccountRole::User),
+        person("alice", EnrollmentStatus::Verified, AccountRole::User),
+        person("bob", EnrollmentStatus::NotEnrolled, AccountRole::User),
         AffectedUser {
             exemption: ExemptionScope::Everywhere,
-            ..person("robot", Enrolment::Verified, AccountRole::User)
+            ..person("robot", EnrollmentStatus::Verified, AccountRole::User)
         },
     ];
     let impact = assess(None, &policy("enabled = true"), &people);
@@ -36,8 +36,12 @@ fn optional_asks_the_enrolled_and_refuses_no_user() {
 #[test]
 fn mandatory_refuses_users_without_a_device() {
     let people = [
-        person("root", Enrolment::Verified, AccountRole::Administrator),
-        person("bob", Enrolment::None, AccountRole::User),
+        person(
+            "root",
+            EnrollmentStatus::Verified,
+            AccountRole::Administrator,
+        ),
+        person("bob", EnrollmentStatus::NotEnrolled, AccountRole::User),
     ];
     let after = policy("enabled = true\nenforcement = \"mandatory\"");
     let impact = assess(None, &after, &people);
@@ -59,17 +63,17 @@ fn mandatory_needs_a_verified_administrator() {
     let dangers = |root: AffectedUser| {
         let people = [
             root,
-            person("alice", Enrolment::Verified, AccountRole::User),
+            person("alice", EnrollmentStatus::Verified, AccountRole::User),
         ];
         assess(None, &after, &people).dangers.len()
     };
-    let root = |enrolment| person("root", enrolment, AccountRole::Administrator);
-    assert_eq!(dangers(root(Enrolment::None)), 1);
-    assert_eq!(dangers(root(Enrolment::Untried)), 1);
-    assert_eq!(dangers(root(Enrolment::Verified)), 0);
+    let root = |enrollment| person("root", enrollment, AccountRole::Administrator);
+    assert_eq!(dangers(root(EnrollmentStatus::NotEnrolled)), 1);
+    assert_eq!(dangers(root(EnrollmentStatus::Unverified)), 1);
+    assert_eq!(dangers(root(EnrollmentStatus::Verified)), 0);
     let exempt = AffectedUser {
         exemption: ExemptionScope::Everywhere,
-        ..root(Enrolment::None)
+        ..root(EnrollmentStatus::NotEnrolled)
     };
     assert_eq!(dangers(exempt), 0);
 }
@@ -77,8 +81,12 @@ fn mandatory_needs_a_verified_administrator() {
 #[test]
 fn users_who_must_enroll_are_not_called_refused() {
     let people = [
-        person("root", Enrolment::Verified, AccountRole::Administrator),
-        person("bob", Enrolment::None, AccountRole::User),
+        person(
+            "root",
+            EnrollmentStatus::Verified,
+            AccountRole::Administrator,
+        ),
+        person("bob", EnrollmentStatus::NotEnrolled, AccountRole::User),
     ];
     for (keys, listed) in [
         ("enroll_at_login = \"require\"", "Must enrol       bob and"),
@@ -104,9 +112,13 @@ fn users_who_must_enroll_are_not_called_refused() {
 #[test]
 fn users_who_must_enroll_uninvited_are_called_refused() {
     let people = [
-        person("root", Enrolment::Verified, AccountRole::Administrator),
-        person("bob", Enrolment::None, AccountRole::User),
-        person("carol", Enrolment::Invited, AccountRole::User),
+        person(
+            "root",
+            EnrollmentStatus::Verified,
+            AccountRole::Administrator,
+        ),
+        person("bob", EnrollmentStatus::NotEnrolled, AccountRole::User),
+        person("carol", EnrollmentStatus::Invited, AccountRole::User),
     ];
     let after = |keys: &str| policy(&format!("enabled = true\n{keys}"));
     let invites = after("enroll_at_login = \"require\"\nenroll_needs_invite = true");
@@ -139,9 +151,17 @@ fn users_who_must_enroll_uninvited_are_called_refused() {
 #[test]
 fn sshd_without_a_verified_device_is_a_danger() {
     let after = policy("enabled = true\n[services]\nsshd = true");
-    let untried = [person("alice", Enrolment::Untried, AccountRole::User)];
+    let untried = [person(
+        "alice",
+        EnrollmentStatus::Unverified,
+        AccountRole::User,
+    )];
     assert_eq!(assess(None, &after, &untried).dangers.len(), 1);
-    let verified = [person("alice", Enrolment::Verified, AccountRole::User)];
+    let verified = [person(
+        "alice",
+        EnrollmentStatus::Verified,
+        AccountRole::User,
+    )];
     assert!(assess(None, &after, &verified).dangers.is_empty());
     let off = policy("enabled = false\n[services]\nsshd = true");
     assert!(assess(None, &off, &untried).dangers.is_empty());
@@ -150,8 +170,8 @@ fn sshd_without_a_verified_device_is_a_danger() {
 #[test]
 fn users_no_longer_asked_are_named_with_the_place() {
     let people = [
-        person("alice", Enrolment::Verified, AccountRole::User),
-        person("bob", Enrolment::None, AccountRole::User),
+        person("alice", EnrollmentStatus::Verified, AccountRole::User),
+        person("bob", EnrollmentStatus::NotEnrolled, AccountRole::User),
     ];
     let told = |before: &str, after: &str| {
         let after = policy(after);
@@ -172,11 +192,11 @@ fn users_never_asked_are_not_called_no_longer_asked() {
     let people = [
         AffectedUser {
             exemption: ExemptionScope::Everywhere,
-            ..person("robot", Enrolment::Verified, AccountRole::User)
+            ..person("robot", EnrollmentStatus::Verified, AccountRole::User)
         },
         AffectedUser {
             exempt_at: vec!["sshd".into()],
-            ..person("alice", Enrolment::Verified, AccountRole::User)
+            ..person("alice", EnrollmentStatus::Verified, AccountRole::User)
         },
     ];
     let told = |before: &str, after: &str| {

@@ -52,7 +52,7 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     }
     let user = match &args.user {
         Some(user) => context.account(user)?.name,
-        None => switch::caller().unwrap_or_else(|| "root".to_owned()),
+        None => switch::caller()?.unwrap_or_else(|| "root".to_owned()),
     };
     if args.dry_run {
         let (plan, policy) = prepare(context, args, &user)?;

@@ -5,11 +5,11 @@ use twofactor_store::Store;
 use super::journal::SetupJournal;
 use super::restore;
 use super::setup_plan::SetupPlan;
-use crate::accounts::{AccountLookup, RecordOwner};
 use crate::commands::{switch, verify};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::interrupt;
+use crate::roster::{AccountLookup, RecordOwner};
 
 /// Asks for a code, then waits for a login in a second terminal. What fails, or is interrupted, is put back if that is
 /// wanted.

@@ -1,0 +1,138 @@
+//! The users whom a change of the policy affects, with what the policy says of each.
+
+use twofactor_core::account::Account;
+use twofactor_core::policy::{Policy, Subject};
+use twofactor_store::Store;
+use twofactor_store::attempt::KnownGroups;
+use twofactor_store::sys::accounts::LookupFailed;
+use twofactor_store::sys::clock;
+
+use super::{AffectedUser, ExemptionScope};
+use crate::error::Failure;
+use crate::roster::{
+    self, AccountRole, AdministratorGroups, EnrollmentStatus, ListedUser, Roster, RosterEntry,
+};
+use crate::shell;
+
+/// All users who can be listed, and a warning for each name or file that is unusable.
+///
+/// # Errors
+/// A listing that cannot be read, and a user database that does not answer.
+pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<AffectedUser>, Vec<String>), Failure> {
+    let mut roster = Roster::recorded(Some(store))?;
+    roster.add(roster::local_accounts()?.into_iter().map(|(name, _)| name));
+    let now = clock::now()?;
+    let found = roster.look_up(|entry| match entry {
+        RosterEntry::Listed(user) => Ok(status(*user, now)),
+        RosterEntry::Vanished(name) => Ok(Err(vanished(&name))),
+        RosterEntry::Unanswered(_, error) => Err(error),
+    });
+    let found = found
+        .into_iter()
+        .collect::<Result<Vec<_>, LookupFailed>>()?;
+    let found = roster::once_each(found, |user| user.as_ref().ok().map(|user| &user.account));
+    let administrators = AdministratorGroups::look_up();
+    let mut groups = KnownGroups::default();
+    let (mut users, mut warnings) = (Vec::new(), Vec::new());
+    for user in found {
+        let user = match user {
+            Ok(user) => user,
+            Err(warning) => {
+                warnings.push(warning);
+                continue;
+            }
+        };
+        let name = user.account.name.clone();
+        let mut own = groups.of(Some(&user.account));
+        let (exemption, exempt_at) = exemption(policy, &name, &mut |group| own.include(group));
+        users.push(AffectedUser {
+            name,
+            kept_as: user.kept_as,
+            enrollment: user.enrollment,
+            role: administrators.role(&user.account),
+            exemption,
+            exempt_at,
+        });
+    }
+    // A renamed user is listed under both names.
+    warnings.dedup();
+    Ok((users, warnings))
+}
+
+/// A user whose files can be used.
+struct KnownUser {
+    account: Account,
+    kept_as: String,
+    enrollment: EnrollmentStatus,
+}
+
+/// The user with the status; a warning where the files are unusable.
+fn status(user: ListedUser, now: u64) -> Result<KnownUser, String> {
+    let account = user.account;
+    match user.factor {
+        Ok(None) => Ok(KnownUser {
+            kept_as: account.name.clone(),
+            account,
+            enrollment: EnrollmentStatus::NotEnrolled,
+        }),
+        Ok(Some(found)) => Ok(KnownUser {
+            account,
+            enrollment: EnrollmentStatus::of(&found.record, &found.state, now),
+            kept_as: found.account.name,
+        }),
+        Err(error) => Err(format!("{} will be refused: {error}", account.name)),
+    }
+}
+
+fn vanished(name: &str) -> String {
+    format!(
+        "there is a record of {name}, but no such user: {}",
+        shell::twofactor("unset", &[name], &[])
+    )
+}
+
+/// All users with a record, by the names of the files alone: none of them is read, no lock is taken, and no account or group
+/// is looked up, which may take its time or fail. An invited user counts as enrolled, and no user as a member of a group.
+///
+/// # Errors
+/// A directory that cannot be read.
+pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<AffectedUser>, Failure> {
+    let of_file = |name: String| {
+        let (exemption, exempt_at) = exemption(policy, &name, &mut |_| false);
+        AffectedUser {
+            enrollment: EnrollmentStatus::Unverified,
+            role: AccountRole::User,
+            exemption,
+            exempt_at,
+            kept_as: name.clone(),
+            name,
+        }
+    };
+    Ok(store.users()?.into_iter().map(of_file).collect())
+}
+
+/// The exemption by an entry without condition on service and network, and the services at which an entry without condition on
+/// the network exempts. No service has an empty name, and a login without an address matches no network.
+fn exemption(
+    policy: &Policy,
+    user: &str,
+    member: &mut dyn FnMut(&str) -> bool,
+) -> (ExemptionScope, Vec<String>) {
+    if !policy.enabled {
+        return (ExemptionScope::No, Vec::new());
+    }
+    let mut exempt = |service: &str| {
+        let subject = Subject {
+            user,
+            service,
+            address: None,
+        };
+        policy.exemption(&subject, member).is_some()
+    };
+    if exempt("") {
+        return (ExemptionScope::Everywhere, Vec::new());
+    }
+    let services = policy.exempt.iter().flat_map(|entry| entry.services());
+    let exempt_at = services.filter(|service| exempt(service)).cloned();
+    (ExemptionScope::No, exempt_at.collect())
+}

@@ -1,0 +1,65 @@
+//! The local accounts that users log in with, from /etc/passwd.
+
+use std::ops::Range;
+use std::path::Path;
+
+use crate::error::Failure;
+
+/// The local accounts. Accounts of a directory are not listed: there may be very many.
+const PASSWD: &str = "/etc/passwd";
+/// Uids of regular users: from the first, before the last (Debian policy 9.2.2, systemd's UIDS-GIDS).
+pub const REGULAR_UIDS: Range<u32> = 1000..65_534;
+
+/// Name and uid of the local accounts that users log in with, root included.
+///
+/// # Errors
+/// A file that cannot be read is an error: it must not pass for one without users.
+pub fn accounts() -> Result<Vec<(String, u32)>, Failure> {
+    read(Path::new(PASSWD))
+}
+
+fn read(path: &Path) -> Result<Vec<(String, u32)>, Failure> {
+    let text = std::fs::read(path)
+        .map_err(|error| Failure::system(format!("{} cannot be read: {error}", path.display())))?;
+    Ok(parse(&String::from_utf8_lossy(&text)))
+}
+
+/// passwd(5): `name:password:uid:gid:gecos:home:shell`.
+fn parse(passwd: &str) -> Vec<(String, u32)> {
+    let entry = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let uid: u32 = fields.nth(1)?.parse().ok()?;
+        let shell = fields.nth(3)?;
+        let may_log_in = !["nologin", "false"].iter().any(|end| shell.ends_with(end));
+        let is_user = uid == 0 || REGULAR_UIDS.contains(&uid);
+        (may_log_in && is_user && !name.is_empty()).then(|| (name.to_owned(), uid))
+    };
+    passwd.lines().filter_map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_told_from_services() {
+        let passwd = "root:x:0:0:root:/root:/bin/bash\n\
+                      daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n\
+                      backup:x:34:34:backup:/var/backups:/bin/sh\n\
+                      alice:x:1000:1000:Alice,,,:/home/alice:/bin/bash\n\
+                      locked:x:1001:1001::/home/locked:/bin/false\n\
+                      nobody:x:65534:65534:nobody:/nonexistent:/bin/sh\n\
+                      broken:line\n";
+        assert_eq!(
+            parse(passwd),
+            [("root".to_owned(), 0), ("alice".to_owned(), 1000)]
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_an_error() {
+        assert!(read(Path::new("/proc/self/mem")).is_err());
+        assert!(read(Path::new("/nonexistent/passwd")).is_err());
+    }
+}

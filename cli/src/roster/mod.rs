@@ -1,0 +1,150 @@
+//! The users of this machine, as far as they can be listed, and how far the enrollment of each has come.
+//!
+//! Listed are the names of all records and, where asked for, the local accounts. What cannot be read is an error or an entry
+//! of its own: it never passes for "no users" or "no device".
+
+mod local;
+mod lookup;
+mod role;
+
+use std::collections::BTreeSet;
+
+use twofactor_core::account::Account;
+use twofactor_core::device::Device;
+use twofactor_core::record::Record;
+use twofactor_core::state::State;
+use twofactor_store::sys::accounts::LookupFailed;
+use twofactor_store::{self as store, Snapshot, Store};
+
+use crate::parallel;
+pub use local::{REGULAR_UIDS, accounts as local_accounts};
+pub use lookup::{AccountLookup, RecordOwner};
+pub use role::{AccountRole, AdministratorGroups};
+
+/// Progress of a user's enrollment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnrollmentStatus {
+    /// No device.
+    NotEnrolled,
+    /// No device, but an invitation to enroll one that has not expired.
+    Invited,
+    /// A device, of which no code was ever accepted.
+    Unverified,
+    /// A device, and a code that was accepted at least once.
+    Verified,
+}
+
+impl EnrollmentStatus {
+    /// The status that record and state show at the time `now`.
+    pub fn of(record: &Record, state: &State, now: u64) -> Self {
+        match Self::of_devices(&record.devices, state) {
+            Self::NotEnrolled if record.is_invited(now) => Self::Invited,
+            status => status,
+        }
+    }
+
+    /// The status of a user with these devices and no invitation.
+    pub fn of_devices<'d>(devices: impl IntoIterator<Item = &'d Device>, state: &State) -> Self {
+        let mut status = Self::NotEnrolled;
+        for device in devices {
+            if state
+                .device(device.id)
+                .is_some_and(|entry| entry.last_used > 0)
+            {
+                return Self::Verified;
+            }
+            status = Self::Unverified;
+        }
+        status
+    }
+
+    /// True if the user has a device.
+    pub const fn has_device(self) -> bool {
+        matches!(self, Self::Unverified | Self::Verified)
+    }
+}
+
+/// A name of the roster, looked up.
+pub enum RosterEntry {
+    /// A user with an account.
+    Listed(Box<ListedUser>),
+    /// A record, and no account that it belongs to.
+    Vanished(String),
+    /// A name for which the user database does not answer.
+    Unanswered(String, LookupFailed),
+}
+
+/// A user of the roster.
+pub struct ListedUser {
+    /// The name in the roster: that of the record, or the login name.
+    pub name: String,
+    /// The account. Its name differs from `name` where the user was renamed.
+    pub account: Account,
+    /// Record and state; `None` where it is proven that there is no record.
+    pub factor: Result<Option<Snapshot>, store::Error>,
+}
+
+/// The names that are listed, each once.
+pub struct Roster<'s> {
+    store: Option<&'s Store>,
+    names: BTreeSet<String>,
+}
+
+impl<'s> Roster<'s> {
+    /// A roster of these names. Without a store no user has a record.
+    pub fn new(store: Option<&'s Store>, names: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            store,
+            names: names.into_iter().collect(),
+        }
+    }
+
+    /// The names of all records.
+    ///
+    /// # Errors
+    /// A directory that cannot be read.
+    pub fn recorded(store: Option<&'s Store>) -> Result<Self, store::Error> {
+        let names = store.map(Store::users).transpose()?;
+        Ok(Self::new(store, names.unwrap_or_default()))
+    }
+
+    /// Adds names that need not have a record.
+    pub fn add(&mut self, names: impl IntoIterator<Item = String>) {
+        self.names.extend(names);
+    }
+
+    /// Looks up each name and passes it to `look`; the results are in the order of the names.
+    pub fn look_up<T: Send>(self, look: impl Fn(RosterEntry) -> T + Sync) -> Vec<T> {
+        let names: Vec<String> = self.names.into_iter().collect();
+        let accounts = AccountLookup::for_names(names.len());
+        parallel::look_at(&names, |name| look(entry(self.store, &accounts, name)))
+    }
+}
+
+fn entry(store: Option<&Store>, accounts: &AccountLookup, name: &str) -> RosterEntry {
+    let owner = match store {
+        Some(store) => RecordOwner::of(accounts, store, name).map(RecordOwner::account),
+        None => accounts.find(name),
+    };
+    let name = name.to_owned();
+    match owner {
+        Ok(Some(account)) => RosterEntry::Listed(Box::new(ListedUser {
+            factor: store.map_or(Ok(None), |store| store.snapshot(&account)),
+            name,
+            account,
+        })),
+        Ok(None) => RosterEntry::Vanished(name),
+        Err(error) => RosterEntry::Unanswered(name, error),
+    }
+}
+
+/// Drops further entries of an account: a user who was renamed is listed under both names.
+pub fn once_each<T>(users: Vec<T>, account: impl Fn(&T) -> Option<&Account>) -> Vec<T> {
+    let mut seen = BTreeSet::new();
+    let mut users = users;
+    users.retain(|user| account(user).is_none_or(|account| seen.insert(account.name.clone())));
+    users
+}
+
+#[cfg(test)]
+mod tests;
