@@ -16,7 +16,7 @@
 
 mod calls;
 mod codes;
-mod enrolment;
+mod enrollment;
 mod goals;
 mod instructions;
 mod numbers;
@@ -36,7 +36,7 @@ use serde_json::{Map, Value, json};
 use twofactor_core::account::Account;
 use twofactor_core::device::Kind;
 
-use enrolment::{enrol, oath_line, write_oath};
+use enrollment::{enroll, oath_line, write_oath};
 use harness::enrolled::add_account;
 use worker::{Answer, Worker};
 use world::{CROWD, FLOORS, PEERS, USER, WIDE_OATH, member};
@@ -166,7 +166,7 @@ fn measure(extent: &Extent) -> (Value, Option<world::Files>) {
 /// Logins of one user: times in turns, and what is counted one by one.
 fn one_user(machine: &Machine, worker: &Worker, extent: &Extent, account: &Account) -> Value {
     step("logins of one user, in turns");
-    enrol(machine, account, world::phone());
+    enroll(machine, account, world::phone());
     write_oath(&oath_line(USER, world::phone()));
     let kept = worker.kept(extent.rounds, &codes::timed(machine));
     let anew = worker.anew(extent.rounds, &codes::timed(machine));
@@ -236,8 +236,8 @@ fn crowds(machine: &Machine, worker: &Worker, extent: &Extent) -> Value {
         for &size in extent.crowds {
             step(&format!("{service}, {size} processes at once"));
             // Each crowd begins with the first code.
-            let enrol = |account| enrol(machine, account, Kind::Hotp);
-            accounts.iter().for_each(enrol);
+            let enroll_all = |account| enroll(machine, account, Kind::Hotp);
+            accounts.iter().for_each(enroll_all);
             write_oath(&lines);
             let codes = codes::counted(machine, 8_000 * extent.seconds / size.max(4) + 100);
             by_size[size.to_string()][service] =

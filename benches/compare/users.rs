@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use twofactor_core::account::Account;
 use twofactor_core::device::Kind;
 
-use crate::enrolment::{enrol_in, oath_line};
+use crate::enrollment::{enroll_in, oath_line};
 use crate::world::{self, ROOT, USER, stack, stack_arguments};
 
-/// Whom [`command`] has imported.
+/// The users that [`command`] has imported.
 const MANY: &str = "many";
 const FIRST_UID: usize = 100_000;
 const LIMIT: Duration = Duration::from_secs(600);
@@ -44,7 +44,7 @@ pub fn command(machine: &Machine, count: usize) -> Value {
     let (status, shown) = timed(&["status"]);
     assert!(
         shown.stdout.lines().count() > count,
-        "status does not list everybody"
+        "status does not list all users"
     );
     fs::write("/etc/passwd", before).unwrap();
     json!({
@@ -73,7 +73,7 @@ pub fn services(
             false => (service.as_str(), 0),
         };
         let state = Path::new(ROOT).join(directory);
-        enrol_many(machine, &state, account, count, enrolled);
+        enroll_many(machine, &state, account, count, enrolled);
         stack(machine, &service, "twofactor", &stack_arguments(&state));
         services.push(service);
         if count <= most {
@@ -98,15 +98,15 @@ pub fn services(
     services
 }
 
-/// Enrols the user and, as plain copies under other names, all the others who are not there yet.
-fn enrol_many(
+/// Enrolls the user and, as plain copies under other names, all the others who are not there yet.
+fn enroll_many(
     machine: &Machine,
     directory: &Path,
     account: &Account,
     count: usize,
     enrolled: usize,
 ) {
-    enrol_in(machine, directory, account, Kind::Hotp);
+    enroll_in(machine, directory, account, Kind::Hotp);
     let record = fs::read_to_string(directory.join("users").join(format!("{USER}.toml"))).unwrap();
     let state = fs::read(directory.join("state").join(USER)).unwrap();
     for number in enrolled.max(1)..count {

@@ -131,7 +131,7 @@ fn install(module: &Path) {
         .map(|directory| directory.join(name))
         .find(|path| path.exists())
         .unwrap_or_else(|| panic!("{} is not installed", name.display()));
-    // On the disk: pages that wait to be written would count as memory of whoever maps them.
+    // On the disk: pages that wait to be written would count as memory of each process that maps them.
     write(module, &fs::read(installed).unwrap());
 }
 

@@ -75,7 +75,7 @@ fn a_wrong_code_or_password_is_refused() {
         logged(&machine, "cockpit:auth"),
         ["user=alice rhost=127.0.0.1 result=wrong"; 3]
     );
-    // Nobody is in: the page asks for everything again, and the right code still counts.
+    // No user is in: the page asks for everything again, and the right code still counts.
     page.open();
     assert_eq!(page.login("alice", PASSWORD), asks_for_the_code(None));
     assert_eq!(page.answer(&phone.code()), Page::In("alice".to_owned()));

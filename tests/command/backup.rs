@@ -29,7 +29,7 @@ fn r36_a_first_enrollment_offers_a_second_device() {
     let machine = desk_on();
     let (mut pty, phone) = begin(&machine, &["enroll", "alice"]);
     pty.send_line(&phone.totp().code());
-    // The recovery codes are shown before, so that nobody who leaves here misses them.
+    // The recovery codes are shown before, so that a user who leaves here does not miss them.
     let before = pty.expect(BACKUP);
     assert_eq!(codes(&before).len(), 10);
     pty.send_line("y");
@@ -129,7 +129,7 @@ fn r39_recovery_codes_go_to_a_private_file() {
     let new = codes(&machine.read(&second));
     assert!(!lets_in("alice", &codes(&sheet)[0]) && lets_in("alice", &new[0]));
 
-    // A file that is in the way changes nothing, and is found before anybody has to type.
+    // A file that is in the way changes nothing, and is found before the user has to type.
     let taken = machine
         .command(&[
             "recovery-codes",

@@ -156,11 +156,11 @@ fn two_enrollments_at_once_are_both_recorded() {
 fn many_enrollments_at_once_are_all_recorded() {
     let machine = desk_on();
     let names = ["a", "b", "c", "d", "e", "f", "g"];
-    let enrol = |name: &&str| {
+    let enroll = |name: &&str| {
         let enroll = ["enroll", "alice", "--no-confirm", "--device", name];
         machine.twofactor(&enroll).start()
     };
-    let mut running: Vec<Running> = names.iter().map(enrol).collect();
+    let mut running: Vec<Running> = names.iter().map(enroll).collect();
     while running.iter_mut().any(|one| one.try_wait().is_none()) {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }

@@ -1,4 +1,4 @@
-//! `twofactor enable`: what it announces, asks, refuses and changes, and for whom.
+//! `twofactor enable`: what it announces, asks, refuses and changes, and for which users.
 
 use harness::desk::{
     ASK, Shown, caller, desk, finish, give, give_phone, is_asked, json, json_error, keys, lets_in,

@@ -4,7 +4,7 @@ use harness::Machine;
 use harness::desk;
 use harness::desk::{give, json};
 use harness::enrolled;
-use harness::enrolled::{SERVICE, Token, add_stack, enrol, machine, run, set_state};
+use harness::enrolled::{SERVICE, Token, add_stack, enroll_token, machine, run, set_state};
 use harness::pam::{Drive, code};
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ fn grace(machine: &Machine) -> Vec<Value> {
 #[test]
 fn a_second_line_is_within_the_grace_of_the_first() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let line = "auth required pam_twofactor.so\n";
     machine.stack("twice", &line.repeat(2));
     with_code(&alice, "twice", "192.0.2.7");
@@ -49,7 +49,7 @@ fn a_second_line_is_within_the_grace_of_the_first() {
 #[test]
 fn status_tells_address_service_and_end() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     assert!(grace(&machine).is_empty());
     with_code(&alice, SERVICE, "192.0.2.7");
     add_stack(&machine, "gone", "");
@@ -86,7 +86,7 @@ fn status_tells_address_service_and_end() {
 #[test]
 fn unset_renew_and_a_lock_out_end_it() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let address = "192.0.2.7";
     with_code(&alice, SERVICE, address);
     assert!(!is_asked(address));
@@ -121,7 +121,7 @@ fn unset_renew_and_a_lock_out_end_it() {
 #[test]
 fn a_clock_set_back_ends_it() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     with_code(&alice, SERVICE, "192.0.2.7");
     // As if it had begun a minute from now.
     set_state("alice", |state| state.grace[0].since += 60);
@@ -131,7 +131,7 @@ fn a_clock_set_back_ends_it() {
 #[test]
 fn the_fifth_address_ends_the_first() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let address = |number: u8| format!("192.0.2.{number}");
     for number in 1..=5 {
         with_code(&alice, SERVICE, &address(number));
@@ -144,7 +144,7 @@ fn the_fifth_address_ends_the_first() {
 #[test]
 fn names_never_match_not_even_the_same_one() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     for name in [
         "localhost",
         "client.example.org",

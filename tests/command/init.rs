@@ -5,7 +5,7 @@ use std::path::Path;
 
 use harness::Machine;
 use harness::desk::{desk_on, desk_without_store, give, is_asked, json, json_error};
-use harness::enrolled::{enrol, login, machine, run};
+use harness::enrolled::{enroll_token, login, machine, run};
 use harness::pam::code;
 use serde_json::json;
 
@@ -244,10 +244,10 @@ fn packages_mark_and_index_an_older_directory() {
     let script = marking("packaging/debian/libpam-twofactor.preinst");
     assert_eq!(script, marking("packaging/rpm/pam_twofactor.spec"));
     let machine = machine("enabled = true\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let uid = machine.run("id", &["-u", "alice"]).ok().stdout;
     let uid: u32 = uid.trim().parse().unwrap();
-    enrol(&machine, "CORP\\bob");
+    enroll_token(&machine, "CORP\\bob");
     // A second record of the same uid, as before there was an index.
     machine.add_user_with_id("twin", uid);
     let record = machine.read(format!("{STATE}/users/alice.toml"));

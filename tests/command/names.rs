@@ -6,7 +6,7 @@ use std::path::Path;
 use harness::Machine;
 use harness::desk;
 use harness::desk::{desk_on, give, give_phone, is_asked, json, json_error, lets_in, strings};
-use harness::enrolled::{Token, add_recovery_codes, enrol, login, machine, run};
+use harness::enrolled::{Token, add_recovery_codes, enroll_token, login, machine, run};
 use harness::pam::code;
 use serde_json::json;
 
@@ -101,7 +101,7 @@ fn enable_counts_a_record_for_all_its_names() {
 #[test]
 fn r42_a_renamed_user_is_asked_and_moved() {
     let machine = machine("enabled = true\ntries = 1\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let recovery = add_recovery_codes("alice");
     assert_eq!(run(alice.login().answer(alice.code())).auth, code::SUCCESS);
     assert_eq!(run(alice.login().answer(&recovery[0])).auth, code::SUCCESS);

@@ -1,4 +1,4 @@
-//! Where output goes: into pipes without escape sequences, to terminals without colours, and to nobody.
+//! Where output goes: into pipes without escape sequences, to terminals without colours, and to no reader.
 
 use harness::Machine;
 use harness::desk::{desk_on, give, give_phone};
@@ -113,7 +113,7 @@ fn a_reader_that_goes_away_is_no_error() {
         };
         assert_eq!(run.stdout, expected, "{command:?}");
     }
-    // A key that nobody saw is not stored.
+    // A key that was not seen is not stored.
     let devices = machine.command(&["show", "alice"]).ok().stdout;
     assert!(!devices.contains("\nc "), "{devices}");
 }

@@ -1,4 +1,4 @@
-//! Enrolment by an administrator who is logged in over ssh: what arrives on the screen at home.
+//! Enrollment by an administrator who is logged in over ssh: what arrives on the screen at home.
 
 use harness::PASSWORD;
 use harness::logins::{ASK_PASSWORD, machine};

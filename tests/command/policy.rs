@@ -15,7 +15,7 @@ fn set(machine: &Machine, key: &str, value: &str) -> String {
         .stdout
 }
 
-/// Has the code of a phone checked, as an administrator would after an enrolment without confirmation.
+/// Has the code of a phone checked, as an administrator would after an enrollment without confirmation.
 fn try_code(machine: &Machine, user: &str, phone: &Totp) {
     let verify = machine.twofactor(&["verify", user]);
     verify.input(phone.code()).run().ok();
@@ -171,7 +171,7 @@ fn r17_r21_mandatory_needs_a_verified_administrator() {
     machine.policy("enabled = true\n");
     machine.command(&["unset", "alice", "--yes"]).ok();
     machine.command(&mandatory).exits(1);
-    // A device that nobody has tried may be one that nobody can use.
+    // A device that was never tried may not work.
     let phone = give_phone(&machine, "root");
     machine.command(&mandatory).exits(1);
     let enable = ["enable", "--yes"];

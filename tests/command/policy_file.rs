@@ -54,7 +54,7 @@ fn every_setting_is_set_and_the_rest_stays() {
         assert_eq!(machine.read(policy_path()), expected, "{key}");
         machine.command(&["policy", "check"]).ok();
     }
-    // Comments, order, blank lines and spelling of somebody's own file.
+    // Comments, order, blank lines and spelling of an edited file.
     let own = "# mine\nwindow = 0x2 # hex\n\nenabled=false   # off\n  [services] # which\nsudo = true\n\n\n[[exempt]]\nusers = [\n  'x', # X\n]\n";
     machine.policy(own);
     set(&machine, "enabled", "true");
@@ -188,7 +188,7 @@ fn policy_check_names_line_and_column() {
             assert_eq!(run.stdout, "");
         }
         assert_eq!(machine.read(policy_path()), text);
-        // The same as a draft that anybody may own.
+        // The same as a draft, which any user may own.
         machine.write_file("/tmp/draft.toml", text, 0o666);
         let run = machine
             .command(&["policy", "check", "/tmp/draft.toml"])

@@ -1,4 +1,4 @@
-//! Lost phones: `renew`, `unset`, `bypass`, `recovery-codes`, `unlock`. Each helps one user, and nobody else's files
+//! Lost phones: `renew`, `unset`, `bypass`, `recovery-codes`, `unlock`. Each helps one user, and no other user's files
 //! or logins are touched.
 
 use std::time::Duration;
@@ -120,7 +120,7 @@ fn r39_a_lock_out_is_of_one_user_and_unlock_ends_it() {
         json(machine.command(&["bypass", "alice", "--json"]))["locked_out"],
         true
     );
-    assert!(lets_in("bob", &bob.code()), "nobody else is locked out");
+    assert!(lets_in("bob", &bob.code()), "no other user is locked out");
     let before = files("bob");
     let unlock = machine.command(&["unlock", "alice"]).ok();
     assert_eq!(

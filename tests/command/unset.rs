@@ -71,7 +71,7 @@ fn r23_the_last_verified_device_stays_for_sshd() {
                 To ask nobody for codes any more: twofactor disable\n\
                 To remove it all the same: --force\n";
     verified(&machine, "alice");
-    // Neither another device of hers nor one of somebody else has shown that it works.
+    // Neither another device of hers nor one of another user has shown that it works.
     give(&machine, "alice", &["--device", "tablet"]);
     give(&machine, "bob", &[]);
     machine.policy(SSHD);
@@ -121,7 +121,7 @@ fn r17_the_last_administrator_keeps_a_device() {
     machine.add_to_group("alice", "sudo");
     unset(&machine, &["root"]).ok();
     unset(&machine, &["alice"]).exits(1);
-    // Broken files of others, or accounts that cannot be looked up, keep nobody from it.
+    // Broken files of others, or accounts that cannot be looked up, do not prevent it.
     unset(&machine, &["alice", "--force"]).ok();
     assert!(!record_path("alice").exists());
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::QUICK;
 use harness::enrolled::{
-    SECRET, Token, add_account, add_recovery_codes, enrol, machine, policy_path, state_of,
+    SECRET, Token, add_account, add_recovery_codes, enroll_token, machine, policy_path, state_of,
 };
 
 const VERIFY: &str = "io.twofactor.Verify";
@@ -53,7 +53,7 @@ fn the_interface_describes_itself() {
 #[test]
 fn status_shows_devices_without_their_keys() {
     let machine = machine(QUICK);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     add_recovery_codes("alice");
     add_account(&machine, "bob");
     let _daemon = machine.daemon();
@@ -80,11 +80,11 @@ fn status_shows_devices_without_their_keys() {
 #[test]
 fn all_but_the_own_name_get_the_same_bytes() {
     let machine = machine(QUICK);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     for user in ["bob", "www"] {
         add_account(&machine, user);
     }
-    enrol(&machine, "root-like");
+    enroll_token(&machine, "root-like");
     let daemon = machine.daemon();
     let not_yours = "{\"error\":\"io.twofactor.NotYours\",\"parameters\":{}}";
     let ask = |as_user: Option<&str>, through: &[&str], method: &str, name: &str| {
@@ -138,7 +138,7 @@ fn all_but_the_own_name_get_the_same_bytes() {
 #[test]
 fn codes_are_judged_and_counted_as_at_a_login() {
     let machine = machine(QUICK);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let codes = add_recovery_codes("alice");
     let daemon = machine.daemon();
     assert_eq!(gate(&machine, "alice"), json!({"state": "ask"}));
@@ -187,7 +187,7 @@ fn codes_are_judged_and_counted_as_at_a_login() {
 #[test]
 fn of_guesses_at_once_five_are_compared() {
     let machine = machine("enabled = true\ntries = 1\ngrace = 600\n[throttle]\ndelay = 0\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let daemon = machine.daemon();
     let login = || alice.login().rhost("192.0.2.7").answer(alice.code());
     let calls: Vec<String> = (0..64)
@@ -224,7 +224,7 @@ fn now() -> u64 {
 #[test]
 fn what_is_unusable_is_unavailable_and_logged() {
     let machine = machine(QUICK);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let daemon = machine.daemon();
     machine.write_file(policy_path(), "no_such_key = 1\n", 0o644);
     for method in [STATUS, GATE, VERIFY] {
@@ -252,7 +252,7 @@ fn what_is_unusable_is_unavailable_and_logged() {
 #[test]
 fn a_killed_daemon_has_lost_nothing() {
     let machine = machine(QUICK);
-    let alice: Token = enrol(&machine, "alice");
+    let alice: Token = enroll_token(&machine, "alice");
     for _ in 0..4 {
         let daemon = machine.daemon();
         assert_eq!(verify(&machine, "alice", &alice.wrong())["result"], "wrong");

@@ -8,7 +8,7 @@ use harness::{Machine, Running};
 use serde_json::json;
 
 use super::QUICK;
-use harness::enrolled::{add_account, enrol, machine};
+use harness::enrolled::{add_account, enroll_token, machine};
 
 /// Connections that say nothing, all of them open.
 fn hold(machine: &Machine, words: &[&str], count: usize) -> Running {
@@ -29,7 +29,7 @@ fn gate(machine: &Machine, user: &str) -> Result<serde_json::Value, String> {
 #[test]
 fn a_user_with_sixteen_connections_is_told_to_wait() {
     let machine = machine(QUICK);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     add_account(&machine, "bob");
     let daemon = machine.daemon();
     assert!(gate(&machine, "bob").is_ok() && gate(&machine, "alice").is_ok());
@@ -51,7 +51,7 @@ fn a_user_with_sixteen_connections_is_told_to_wait() {
 #[test]
 fn uids_without_an_account_keep_no_user_waiting() {
     let machine = machine(QUICK);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     let daemon = machine.daemon();
     let mut held = Vec::new();
     for uid in 200_000..200_032 {
@@ -74,7 +74,7 @@ fn uids_without_an_account_keep_no_user_waiting() {
 #[test]
 fn half_a_message_and_one_without_end_hold_up_no_one() {
     let machine = machine(QUICK);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     let _daemon = machine.daemon();
     let mut half = UnixStream::connect(SOCKET).unwrap();
     half.write_all(b"{\"method\":\"io.twofactor").unwrap();
@@ -92,7 +92,7 @@ fn half_a_message_and_one_without_end_hold_up_no_one() {
 #[test]
 fn several_calls_follow_each_other() {
     let machine = machine(QUICK);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     let _daemon = machine.daemon();
     let call = "{\"method\":\"org.varlink.service.GetInfo\"}\0";
     let mut stream = UnixStream::connect(SOCKET).unwrap();
@@ -107,7 +107,7 @@ fn several_calls_follow_each_other() {
 #[test]
 fn it_listens_on_what_systemd_hands_it() {
     let machine = machine(QUICK);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     machine.run("install", &["-d", "/run/twofactor"]).ok();
     let activate = machine.program("systemd-socket-activate");
     let activate = activate.args(&["--inetd", "-l", SOCKET, "/usr/local/sbin/twofactord"]);

@@ -5,8 +5,8 @@ use harness::pam::{Drive, code};
 
 use super::QUICK;
 use harness::enrolled::{
-    IGNORED, SERVICE, Token, UNUSABLE, add_account, add_stack, enrol, logged, login, machine, said,
-    state_of,
+    IGNORED, SERVICE, Token, UNUSABLE, add_account, add_stack, enroll_token, logged, login,
+    machine, said, state_of,
 };
 
 /// What a program of a user gets with one answer.
@@ -20,7 +20,7 @@ fn own(token: &Token, answer: &str) -> i32 {
 
 fn ready() -> (Machine, Token) {
     let machine = machine(QUICK);
-    let token = enrol(&machine, "alice");
+    let token = enroll_token(&machine, "alice");
     (machine, token)
 }
 

@@ -5,11 +5,11 @@ use harness::twofactord::SOCKET;
 use harness::{Machine, Running};
 
 use super::QUICK;
-use harness::enrolled::{Token, enrol, logged, machine};
+use harness::enrolled::{Token, enroll_token, logged, machine};
 
 fn ready() -> (Machine, Token) {
     let machine = machine(QUICK);
-    let token = enrol(&machine, "alice");
+    let token = enroll_token(&machine, "alice");
     let open = ["-d", "-m", "0777", "/run/twofactor"];
     machine.run("install", &open).ok();
     (machine, token)

@@ -77,7 +77,7 @@ fn doctor_expects_of_made_up_stacks_what_libpam_does() {
     let machine = Machine::new();
     harness::module();
     machine.stack("other", "auth required pam_deny.so\n");
-    // What the module answers somebody without a device, by policy.
+    // What the module answers a user without a device, by policy.
     let policies = [
         ("enabled = false\n", "ignore"),
         ("enabled = true\nenforcement = \"mandatory\"\n", "auth_err"),
@@ -200,7 +200,7 @@ impl Dice {
                 let how = self.pick(&["include", "substack"]);
                 format!("{kind} {how} {}", self.pick(others))
             }
-            // A file that takes in a missing one is read with what libpam left on its stack: nobody can tell.
+            // A file that takes in a missing one is read with what libpam left on its stack, which is not known.
             5 if others.contains(&"one") && self.roll(4) == 0 => "@include nowhere".to_owned(),
             5 if !others.is_empty() => format!("@include {}", others[0]),
             6 => format!("# {kind} required pam_deny.so"),

@@ -203,7 +203,7 @@ fn unusable_pam_files_are_found() {
         &format!("@include common-auth\n{LINE}@include common-account\n"),
     );
     assert_eq!(found(&machine), ["warning account-line sshd"]);
-    // It is where whoever has to enrol is stopped.
+    // It is where users who must enroll are stopped.
     let require = "enabled = true\nenroll_at_login = \"require\"\n[services]\n";
     machine.policy(&format!("{require}sshd = true\n"));
     assert!(found(&machine).contains(&"problem account-line sshd".to_owned()));

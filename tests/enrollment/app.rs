@@ -27,7 +27,7 @@ pub fn key(shown: &str) -> String {
     keys.next_back().expect("a key").replace(' ', "")
 }
 
-/// Somebody with an app, who types `answers` where they fit the end of a question, and the app's code where it is asked
+/// A user with an app, who types `answers` where they fit the end of a question, and the app's code where it is asked
 /// for.
 pub struct Person<'a> {
     answers: Vec<(&'a str, &'a str)>,

@@ -7,7 +7,7 @@ use crate::sshd::{devices, machine_with};
 use harness::logins::logged;
 
 /// Sets up a device; returns it.
-fn enrols(terminal: &mut Pty, question: (&str, &str), code: &str) -> Totp {
+fn enrolls(terminal: &mut Pty, question: (&str, &str), code: &str) -> Totp {
     terminal.answer(question.0, question.1);
     let phone = Totp::new(&key(&terminal.expect(code)));
     phone.settle(5);
@@ -23,7 +23,7 @@ fn r15_r35_login_offers_a_device_and_then_asks_for_it() {
     login
         .answer("login: ", "alice")
         .answer("Password: ", PASSWORD);
-    let phone = enrols(&mut login, (OFFER, "yes"), CODE_OR_SKIP);
+    let phone = enrolls(&mut login, (OFFER, "yes"), CODE_OR_SKIP);
     login.answer("$ ", "exit");
     let shown = login.end().shown;
     assert!(!shown.contains(PASSWORD), "{shown}");
@@ -66,7 +66,7 @@ fn su_enrolls_its_target_user() {
     machine.add_user("bob");
     let mut su = as_alice(&machine, "su - bob -c 'echo this is $(id -un)'");
     su.answer("Password: ", PASSWORD);
-    enrols(&mut su, (BEGIN, ""), CODE);
+    enrolls(&mut su, (BEGIN, ""), CODE);
     let ended = su.end();
     assert!(ended.shown.ends_with("\nthis is bob\n"), "{}", ended.shown);
     assert_eq!(
@@ -77,7 +77,7 @@ fn su_enrolls_its_target_user() {
         logged(&machine, "su-l:account"),
         ["user=bob rhost= result=enrolled device=phone"]
     );
-    // root becomes anybody without a password, and is not asked.
+    // root becomes any user without a password, and is not asked.
     let run = machine.run("su", &["-", "alice", "-c", "id -un"]).ok();
     assert_eq!(run.stdout, "alice\n");
 }
@@ -89,7 +89,7 @@ fn sudo_enrolls_its_caller() {
     machine.allow_sudo("alice");
     let mut sudo = as_alice(&machine, "sudo echo this is root");
     sudo.answer("[sudo] password for alice: ", PASSWORD);
-    enrols(&mut sudo, (BEGIN, ""), CODE);
+    enrolls(&mut sudo, (BEGIN, ""), CODE);
     let ended = sudo.end();
     assert!(ended.shown.contains("this is root\n"), "{}", ended.shown);
     assert_eq!(devices(&machine, "alice"), 1);

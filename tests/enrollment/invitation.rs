@@ -1,4 +1,4 @@
-//! With `enroll_needs_invite` a stolen password is not enough to enrol.
+//! With `enroll_needs_invite` a stolen password is not enough to enroll.
 
 use harness::Machine;
 use harness::logins::{ASK_PASSWORD, logged, policy};
@@ -102,8 +102,8 @@ fn an_aborted_enrollment_can_begin_again() {
     ];
     assert!(runs(sshd.login("alice"), &mut Person::new(&skips)).is_in());
     assert_eq!(devices(&machine, "alice"), 0);
-    let enrols = [(INVITATION_OR_SKIP, invitation.as_str()), (ANOTHER, "")];
-    assert!(runs(sshd.login("alice"), &mut Person::new(&enrols)).is_in());
+    let enrolls = [(INVITATION_OR_SKIP, invitation.as_str()), (ANOTHER, "")];
+    assert!(runs(sshd.login("alice"), &mut Person::new(&enrolls)).is_in());
     assert_eq!(devices(&machine, "alice"), 1);
 }
 

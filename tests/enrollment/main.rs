@@ -1,4 +1,4 @@
-//! Enrolment in the login dialogue: who may get a device there, what it takes, and who is never asked.
+//! Enrollment in the login dialogue: who may get a device there, what it takes, and who is never asked.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What others do while somebody enrols.
+//! What others do while a user enrolls.
 
 use harness::Machine;
 
@@ -59,7 +59,7 @@ fn of_two_enrollments_at_once_one_counts() {
     assert!(session.is_in(), "{session:?}");
 }
 
-/// Whoever knows the password must not wait at the question until the owner has a device.
+/// A thief of the password must not wait at the question until the owner has a device.
 #[test]
 fn an_open_dialogue_ends_with_another_device() {
     let machine = machine_with("enroll_at_login = \"offer\"");

@@ -4,13 +4,13 @@ use harness::pam::{Drive, Outcome, code};
 
 use crate::app::{ANOTHER, BEGIN, CODE, CODE_OF_LAST_KEY, CODE_OR_SKIP, OFFER};
 use harness::enrolled::{
-    IGNORED, SERVICE, add_account, add_stack, enrol, logged, login, machine, run, said,
+    IGNORED, SERVICE, add_account, add_stack, enroll_token, logged, login, machine, run, said,
 };
 
 const OFFERED: &str = "enabled = true\nenroll_at_login = \"offer\"\n";
 const REQUIRED: &str = "enabled = true\nenroll_at_login = \"require\"\n";
 
-fn enrols(user: &str) -> Drive {
+fn enrolls(user: &str) -> Drive {
     login(user).phases("auth,acct")
 }
 
@@ -34,7 +34,7 @@ fn every_end_has_its_code() {
         add_account(&machine, "bob");
         let drive = answers
             .iter()
-            .fold(enrols("bob"), |drive, answer| drive.answer(answer));
+            .fold(enrolls("bob"), |drive, answer| drive.answer(answer));
         let outcome = run(drive);
         assert_eq!(
             (outcome.auth, outcome.acct),
@@ -53,7 +53,7 @@ fn every_end_has_its_code() {
     for policy in [OFFERED, REQUIRED] {
         let machine = machine(policy);
         add_account(&machine, "bob");
-        let drive = enrols("bob")
+        let drive = enrolls("bob")
             .answer("yes")
             .answer_shell(CODE_OF_LAST_KEY)
             .answer("");
@@ -79,11 +79,11 @@ fn a_client_that_cannot_answer_has_skipped() {
         let machine = machine(policy);
         add_account(&machine, "bob");
         for drive in [
-            enrols("bob"),
-            enrols("bob").answer_error(),
-            enrols("bob").answer_null(),
-            enrols("bob").answer_null_array(),
-            enrols("bob").text_error().answer_error(),
+            enrolls("bob"),
+            enrolls("bob").answer_error(),
+            enrolls("bob").answer_null(),
+            enrolls("bob").answer_null_array(),
+            enrolls("bob").text_error().answer_error(),
         ] {
             let outcome = run(drive);
             assert_eq!((outcome.auth, outcome.acct), (IGNORED, acct), "{outcome:?}");
@@ -95,7 +95,7 @@ fn a_client_that_cannot_answer_has_skipped() {
             );
         }
         // Texts may fail as long as questions are answered.
-        let drive = enrols("bob").text_error().answer("yes").answer("");
+        let drive = enrolls("bob").text_error().answer("yes").answer("");
         assert_eq!(run(drive).acct, acct);
     }
 }
@@ -104,7 +104,7 @@ fn a_client_that_cannot_answer_has_skipped() {
 fn with_pam_silent_the_questions_say_everything() {
     let machine = machine(REQUIRED);
     add_account(&machine, "bob");
-    let drive = enrols("bob")
+    let drive = enrolls("bob")
         .silent()
         .answer("")
         .answer_shell(CODE_OF_LAST_KEY);
@@ -131,7 +131,7 @@ fn with_pam_silent_the_questions_say_everything() {
 fn only_users_marked_in_this_transaction_are_asked() {
     let machine = machine(REQUIRED);
     add_account(&machine, "bob");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     // A login by key runs no authentication phase.
     let outcome = run(login("bob").phases("acct").answer(""));
     assert_eq!((outcome.acct, said(&outcome)), (IGNORED, vec![]));
@@ -144,7 +144,7 @@ fn only_users_marked_in_this_transaction_are_asked() {
         "enabled = true\n",
     ] {
         machine.policy(policy);
-        let outcome = run(enrols("bob").answer(""));
+        let outcome = run(enrolls("bob").answer(""));
         assert_eq!(
             (outcome.acct, said(&outcome)),
             (IGNORED, vec![]),
@@ -162,7 +162,7 @@ fn a_second_account_line_knows_the_new_device() {
         SERVICE,
         &format!("auth required pam_permit.so\nauth required {ours}account required {ours}account required {ours}account required pam_permit.so\n"),
     );
-    let drive = enrols("bob")
+    let drive = enrolls("bob")
         .answer("")
         .answer_shell(CODE_OF_LAST_KEY)
         .answer("");
@@ -190,7 +190,7 @@ fn a_line_with_another_policy_opens_nothing() {
             "auth required pam_permit.so\nauth required {ours}auth required {other}account required {ours}account required {other}account required pam_permit.so\n"
         ),
     );
-    let outcome = run(enrols("bob").answer("").answer(""));
+    let outcome = run(enrolls("bob").answer("").answer(""));
     assert_eq!(
         (outcome.auth, outcome.acct),
         (code::SUCCESS, code::PERM_DENIED),
@@ -201,11 +201,11 @@ fn a_line_with_another_policy_opens_nothing() {
 #[test]
 fn an_unknown_name_is_refused_silently() {
     let machine = machine(REQUIRED);
-    let outcome = run(enrols("nobody-of-that-name"));
+    let outcome = run(enrolls("nobody-of-that-name"));
     assert_eq!((outcome.auth, outcome.acct), (code::AUTH_ERR, IGNORED));
     assert_eq!(said(&outcome), []);
     machine.policy(OFFERED);
-    let outcome = run(enrols("nobody-of-that-name"));
+    let outcome = run(enrolls("nobody-of-that-name"));
     assert_eq!((outcome.auth, outcome.acct), (IGNORED, IGNORED));
     assert_eq!(said(&outcome), []);
 }
@@ -221,7 +221,7 @@ fn bad_arguments_refuse_users_who_must_enroll_only() {
     );
     assert_ne!(broken, stack);
     machine.stack(SERVICE, &broken);
-    let outcome = run(enrols("bob"));
+    let outcome = run(enrolls("bob"));
     assert_eq!((outcome.auth, outcome.acct), (IGNORED, code::PERM_DENIED));
     assert_eq!(run(login("bob").phases("acct")).acct, IGNORED);
 }
@@ -231,7 +231,7 @@ fn one_field_forwards_the_password_before_enrollment() {
     let machine = machine(OFFERED);
     add_account(&machine, "bob");
     add_stack(&machine, SERVICE, "forward_pass");
-    let outcome = run(enrols("bob").answer("the password").answer(""));
+    let outcome = run(enrolls("bob").answer("the password").answer(""));
     assert_eq!((outcome.auth, outcome.acct), (IGNORED, IGNORED));
     assert_eq!(asked(&outcome), ["Password & verification code: ", OFFER]);
 }
@@ -240,7 +240,7 @@ fn one_field_forwards_the_password_before_enrollment() {
 fn a_uniform_prompt_comes_before_enrollment() {
     let machine = machine(&format!("{OFFERED}uniform_prompt = true\n"));
     add_account(&machine, "bob");
-    let outcome = run(enrols("bob").answer("123456").answer("yes").answer(""));
+    let outcome = run(enrolls("bob").answer("123456").answer("yes").answer(""));
     assert_eq!((outcome.auth, outcome.acct), (IGNORED, IGNORED));
     assert_eq!(
         asked(&outcome),
@@ -248,17 +248,17 @@ fn a_uniform_prompt_comes_before_enrollment() {
     );
 }
 
-/// The application, or another module, puts somebody else in the place while a question is open.
+/// The application, or another module, puts another user in the place while a question is open.
 #[test]
 fn another_user_during_the_dialogue_gets_no_device() {
     for policy in [OFFERED, REQUIRED] {
         let machine = machine(policy);
         add_account(&machine, "bob");
         add_account(&machine, "carol");
-        let first = enrols("bob")
+        let first = enrolls("bob")
             .answer_as("carol", "yes")
             .answer_shell(CODE_OF_LAST_KEY);
-        let second = enrols("bob")
+        let second = enrolls("bob")
             .answer("yes")
             .answer_shell(CODE_OF_LAST_KEY)
             .answer_as("carol", "yes")
@@ -281,10 +281,10 @@ fn another_user_is_refused_after_skipping() {
     let machine = machine(OFFERED);
     add_account(&machine, "bob");
     add_account(&machine, "carol");
-    let yes = || enrols("bob").answer("yes");
+    let yes = || enrolls("bob").answer("yes");
     let first = yes().answer_shell(CODE_OF_LAST_KEY);
     for drive in [
-        enrols("bob").answer_as("carol", "skip"),
+        enrolls("bob").answer_as("carol", "skip"),
         yes().answer_as("carol", ""),
         first.answer_as("carol", ""),
     ] {
@@ -331,7 +331,7 @@ fn what_was_offered_and_cannot_be_stored_lets_in() {
             "/dev/null",
             "--inject=linkat:error=EIO:when=2+",
         ];
-        let drive = enrols("bob").answer("yes").answer_shell(&meanwhile);
+        let drive = enrolls("bob").answer("yes").answer_shell(&meanwhile);
         let outcome = run(drive.through(&strace));
         assert_eq!((outcome.auth, outcome.acct), (IGNORED, acct), "{by_then}");
         let told = said(&outcome).iter().any(|(style, text)| {

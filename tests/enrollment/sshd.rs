@@ -15,7 +15,7 @@ pub fn machine_with(keys: &str) -> Machine {
     machine
 }
 
-/// How many devices somebody has.
+/// The number of a user's devices.
 pub fn devices(machine: &Machine, user: &str) -> usize {
     let run = machine.command(&["status", user, "--json"]).ok();
     let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();

@@ -1,11 +1,11 @@
-//! Whatever the control flags of a stack: nobody sees a key who did not give the right password.
+//! Whatever the control flags of a stack: no key is shown without the right password.
 
 use harness::{Machine, PASSWORD, Pty};
 
 use crate::app::{BEGIN, CODE};
 use crate::sshd::machine_with;
 
-/// What a stack does with somebody without a device who gives the right password.
+/// What a stack does with a user without a device who gives the right password.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Right {
     /// Shows a key.

@@ -1,5 +1,5 @@
 //! Many logins at the same moment: a code is accepted once, every comparison is counted, users do not hold each other
-//! up, and a process that dies holds nobody up.
+//! up, and a process that dies holds no login up.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use harness::pam::{Drive, EXACT, Round, code};
 use harness::{Machine, Running};
 
 use harness::enrolled::{
-    SECRET, SERVICE, Token, add_recovery_codes, auth, enrol, enrol_phone, logged, run, state_of,
-    state_path,
+    SECRET, SERVICE, Token, add_recovery_codes, auth, enroll_phone, enroll_token, logged, run,
+    state_of, state_path,
 };
 
 /// One try in each login, and no lock-out in the way.
@@ -55,7 +55,7 @@ fn print_successes(what: &str) {
 #[test]
 fn a_tokens_code_sent_64_times_works_once() {
     let machine = machine(PATIENT);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let codes = hotp_codes(SECRET, 0, ROUNDS as u64, 6).join("\n");
     machine.write_file("/run/codes", codes, 0o600);
     let rounds = alice
@@ -78,7 +78,7 @@ fn a_tokens_code_sent_64_times_works_once() {
 #[test]
 fn a_phones_code_sent_64_times_works_once() {
     let machine = machine(PATIENT);
-    let phone = enrol_phone(&machine, "alice");
+    let phone = enroll_phone(&machine, "alice");
     phone.settle(10);
     let rounds = enrolled::login("alice")
         .answer(phone.code())
@@ -90,7 +90,7 @@ fn a_phones_code_sent_64_times_works_once() {
 #[test]
 fn a_recovery_code_sent_64_times_works_once() {
     let machine = machine(PATIENT);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let codes = add_recovery_codes("alice");
     let all = codes.iter().cycle().take(ROUNDS).cloned();
     machine.write_file("/run/codes", all.collect::<Vec<_>>().join("\n"), 0o600);
@@ -120,7 +120,7 @@ fn guessing(machine: &Machine, alice: &Token, count: usize) -> Drive {
 #[test]
 fn of_64_wrong_codes_at_once_all_are_counted() {
     let machine = machine(PATIENT);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let rounds = guessing(&machine, &alice, 5 * PROCESSES).at_once(PROCESSES, 5);
     for round in &rounds {
         assert_eq!(round.results, results([(code::MAXTRIES, PROCESSES)]));
@@ -138,7 +138,7 @@ fn of_64_wrong_codes_at_once_all_are_counted() {
 #[test]
 fn one_wrong_code_64_times_at_once_counts_once() {
     let machine = machine(PATIENT);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let rounds = alice.login().answer(alice.wrong()).at_once(PROCESSES, 5);
     for round in &rounds {
         assert_eq!(round.results, results([(code::MAXTRIES, PROCESSES)]));
@@ -156,7 +156,7 @@ fn one_wrong_code_64_times_at_once_counts_once() {
 #[test]
 fn of_64_wrong_codes_at_most_five_are_compared() {
     let machine = machine("enabled = true\ntries = 1\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let state = state_path("alice").display().to_string();
     machine.run("cp", &[&state, "/run/untried"]).ok();
     let rounds = guessing(&machine, &alice, VOLLEYS * PROCESSES)
@@ -237,7 +237,7 @@ fn the_right_codes_of_64_users_are_all_accepted() {
     let users: Vec<(String, String)> = (0..PROCESSES)
         .map(|number| format!("user{number}"))
         .map(|user| {
-            let token = enrol(&machine, &user);
+            let token = enroll_token(&machine, &user);
             (user, token.code())
         })
         .collect();
@@ -252,7 +252,7 @@ fn the_right_codes_of_64_users_are_all_accepted() {
 #[test]
 fn a_login_at_its_prompt_holds_no_login_up() {
     let machine = machine(PATIENT);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let waiting = Crowd::gather(
         &machine,
         &[("alice".to_owned(), alice.code_at(1).to_owned())],
@@ -264,7 +264,7 @@ fn a_login_at_its_prompt_holds_no_login_up() {
 #[test]
 fn a_killed_holder_of_the_lock_holds_no_login_up() {
     let machine = machine(PATIENT);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let killed_at = |call: &str, code: &str| {
         let inject = format!("inject={call}:signal=KILL");
         let strace = ["strace", "-f", "-o", "/run/trace", "-e", &inject];
@@ -272,7 +272,7 @@ fn a_killed_holder_of_the_lock_holds_no_login_up() {
         assert_eq!((killed.signal, killed.stdout.as_str()), (Some(9), ""));
         assert!(machine.read("/run/trace").contains("killed by SIGKILL"));
     };
-    // Charged and written as accepted, but nobody was let in: the code is used up, and the next one works.
+    // Charged and written as accepted, but no user was let in: the code is used up, and the next one works.
     killed_at("fdatasync", alice.code_at(0));
     let next = run(alice.login().answer(alice.code_at(0)));
     assert_eq!(next.auth, code::MAXTRIES);
@@ -286,7 +286,7 @@ fn a_killed_holder_of_the_lock_holds_no_login_up() {
 #[test]
 fn r43_a_lock_that_is_not_released_is_taken_over() {
     let machine = machine(PATIENT);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let state = state_path("alice").display().to_string();
     let holder = machine
         .program("flock")

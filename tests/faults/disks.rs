@@ -1,5 +1,5 @@
 //! A state directory on a disk that is full, has no inodes left, is read-only, or where the quota is used up: the right
-//! code still works where only space is missing, nobody is let in wrongly, and a failed change leaves everything as it was.
+//! code still works where only space is missing, no user is let in wrongly, and a failed change leaves everything as it was.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,8 @@ use twofactor_core::STATE_DIR;
 use twofactor_store::Store;
 
 use harness::enrolled::{
-    ON, SERVICE, Token, add_account, add_recovery_codes, auth, enrol, record_path, run, state_of,
+    ON, SERVICE, Token, add_account, add_recovery_codes, auth, enroll_token, record_path, run,
+    state_of,
 };
 
 /// Makes a file system in a file and mounts it where records and states are.
@@ -60,7 +61,7 @@ struct Users {
 
 impl Users {
     fn add(machine: &Machine) -> Self {
-        let alice = enrol(machine, "alice");
+        let alice = enroll_token(machine, "alice");
         add_account(machine, "bob");
         let recovery = add_recovery_codes("alice");
         Self { alice, recovery }

@@ -1,5 +1,5 @@
 //! Logins of many users, and changes by the command, at the same moment: no right code is refused, none works twice, and
-//! nobody is let in by what happens in between. `make races` takes more rounds.
+//! no user is let in by what happens in between. `make races` takes more rounds.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use twofactor_core::STATE_DIR;
 use twofactor_store::Store;
 
 use harness::enrolled::{
-    IGNORED, SECRET, SERVICE, Token, add_account, add_stack, auth, enrol, set_state, state_of,
+    IGNORED, SECRET, SERVICE, Token, add_account, add_stack, auth, enroll_token, set_state,
+    state_of,
 };
 
 /// One try in each login, and no lock-out in the way.
@@ -48,7 +49,7 @@ fn logins_of_8_32_or_64_users_are_all_accepted() {
     machine.stack(SERVICE, &format!("auth {EXACT} pam_twofactor.so\n"));
     let users: Vec<String> = (0..64).map(|number| format!("user{number}")).collect();
     users.iter().for_each(|user| {
-        enrol(&machine, user);
+        enroll_token(&machine, user);
     });
     let of_all = rounds(5);
     let codes = hotp_codes(SECRET, 0, 3 * of_all as u64, 6);
@@ -77,7 +78,7 @@ fn logins_of_8_32_or_64_users_are_all_accepted() {
 #[test]
 fn a_right_code_works_beside_failing_sessions() {
     let machine = enrolled::machine(PATIENT);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let (all, crowd) = (rounds(20), 8);
     let codes = hotp_codes(SECRET, 0, all as u64, 6);
     let round = |code: &String| {
@@ -159,7 +160,7 @@ fn during_renew_the_old_code_works_at_most_once() {
         || {
             machine.command(&["unset", "alice", "--yes"]);
             machine.remove_user("alice");
-            enrol(&machine, "alice");
+            enroll_token(&machine, "alice");
             alice_types(token.code_at(0), 6)
         },
         |round| {
@@ -185,11 +186,11 @@ fn during_unset_no_wrong_code_lets_in() {
         "unset alice --force --yes --json",
         || {
             machine.remove_user("alice");
-            enrol(&machine, "alice");
+            enroll_token(&machine, "alice");
             alice_types(&token.wrong(), 6)
         },
         |round| {
-            // Refused as a wrong code, as somebody without a device, or because the files went in between.
+            // Refused as a wrong code, as a user without a device, or because the files went in between.
             assert_eq!(count(round, code::SUCCESS), 0, "{round:?}");
             assert_eq!(count(round, IGNORED), 0, "{round:?}");
             assert_eq!(round.results.values().sum::<u64>(), 6, "{round:?}");
@@ -203,7 +204,7 @@ fn during_unset_no_wrong_code_lets_in() {
 #[test]
 fn during_unlock_a_code_works_once() {
     let machine = enrolled::machine(PATIENT);
-    let token = enrol(&machine, "alice");
+    let token = enroll_token(&machine, "alice");
     let position = std::cell::Cell::new(0);
     during(
         &machine,
@@ -229,7 +230,7 @@ fn no_right_code_is_refused_while_the_policy_changes() {
     let machine = enrolled::machine(PATIENT);
     let users: Vec<String> = (0..8).map(|number| format!("user{number}")).collect();
     users.iter().for_each(|user| {
-        enrol(&machine, user);
+        enroll_token(&machine, user);
     });
     let codes = hotp_codes(SECRET, 0, 2 * rounds(12) as u64, 6);
     let mut codes = codes.iter();
@@ -271,5 +272,5 @@ fn of_eight_enrollments_of_a_device_one_counts() {
         let new = harness::hotp(&record.devices[0].secret.to_base32(), 0, 6);
         assert_eq!(auth(enrolled::login(&user).answer(new)), code::SUCCESS);
     }
-    println!("8 enrolments of one device at once: {all} of {all} rounds with one device");
+    println!("8 enrollments of one device at once: {all} of {all} rounds with one device");
 }

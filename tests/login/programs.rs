@@ -237,7 +237,7 @@ fn the_same_answer_for_ever_ends_and_lets_in_no_one() {
             assert!((1..=3).contains(&codes), "{shown}: {outcome:?}");
         }
     }
-    // bob gets as far as the enrolment, which takes no code that he cannot know.
+    // bob gets as far as the enrollment, which takes no code that he cannot know.
     for program in without_a_person("bob", Some(PASSWORD), &[&wrong, "", "bob"]) {
         let shown = format!("{program:?}");
         let outcome = program.run();

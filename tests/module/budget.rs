@@ -7,7 +7,7 @@ use std::fs;
 use harness::pam::{Drive, code};
 use harness::{Machine, Program, Totp};
 
-use harness::enrolled::{add_recovery_codes, enrol_phone, login, machine, run};
+use harness::enrolled::{add_recovery_codes, enroll_phone, login, machine, run};
 
 /// The figures, below the workspace.
 const BUDGET: &str = "tests/data/budget.toml";
@@ -92,7 +92,7 @@ fn alice() -> (Machine, Totp) {
     let (many, one) = ("\ntries = 3\n", "\ntries = 1\n");
     assert!(delivered.contains(off) && delivered.contains(many));
     let machine = machine(&delivered.replace(off, on).replace(many, one));
-    let phone = enrol_phone(&machine, "alice");
+    let phone = enroll_phone(&machine, "alice");
     assert_eq!(add_recovery_codes("alice").len(), 10);
     (machine, phone)
 }

@@ -9,7 +9,7 @@ use harness::pam::{Drive, EXACT, Holdings, Repeated, code};
 use twofactor_store::Store;
 
 use harness::enrolled::{
-    SECRET, SERVICE, Token, add_recovery_codes, enrol, machine, run, state_of,
+    SECRET, SERVICE, Token, add_recovery_codes, enroll_token, machine, run, state_of,
 };
 
 const PATIENT: &str = "enabled = true\ntries = 1\n[throttle]\nattempts = 1000\nmax_failures = 0\n";
@@ -76,7 +76,7 @@ fn nothing_stays(repeated: &Repeated, count: usize) {
 #[test]
 fn three_thousand_transactions_leave_nothing() {
     let machine = machine(PATIENT);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let count = 3000 + WARM_UP;
     let drive = transactions(&machine, &alice, count);
     nothing_stays(&drive.repeat(WARM_UP, 3000), count);
@@ -87,7 +87,7 @@ fn three_thousand_transactions_leave_nothing() {
 #[test]
 fn threads_outlive_the_unloading_of_the_module() {
     let machine = machine(PATIENT);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let count = 1200 + WARM_UP;
     let drive = transactions(&machine, &alice, count);
     nothing_stays(&drive.threads().repeat(WARM_UP, 1200), count);
@@ -116,7 +116,7 @@ fn memcheck(drive: Drive, expected: i32) {
 #[test]
 fn valgrind_finds_no_error_and_nothing_lost() {
     let machine = machine("enabled = true\ngrace = 60\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let recovery = add_recovery_codes("alice");
     let login = || alice.login().rhost("192.0.2.7");
     let asked = login().answer(alice.wrong()).answer("\u{ff}");

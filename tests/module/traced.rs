@@ -1,9 +1,9 @@
-//! Which files a login touches, seen by strace; that nobody can change that through the environment.
+//! Which files a login touches, seen by strace, which the environment does not change.
 
 use harness::Machine;
 use harness::pam::{Drive, Outcome, code};
 
-use harness::enrolled::{ON, Token, enrol, logged, machine, run, state_path};
+use harness::enrolled::{ON, Token, enroll_token, logged, machine, run, state_path};
 
 /// System calls of one transaction, one to a line, descriptors with the names of their files.
 struct Trace(Vec<String>);
@@ -132,7 +132,7 @@ fn state_only(trace: &Trace, alice: &Token) {
 #[test]
 fn a_login_flushes_once_and_writes_the_state_alone() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let (outcome, trace) = Trace::of(&machine, alice.login().answer(alice.code()), &[]);
     assert_eq!(outcome.auth, code::SUCCESS);
     let flushes = trace.calls(&FLUSHES);
@@ -159,7 +159,7 @@ fn a_login_flushes_once_and_writes_the_state_alone() {
 #[test]
 fn a_wrong_code_is_flushed_before_the_answer() {
     let machine = machine("enabled = true\ntries = 1\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let (outcome, trace) = Trace::of(&machine, alice.login().answer(alice.wrong()), &[]);
     assert_eq!(outcome.auth, code::MAXTRIES);
     let order = trace.calls(&["pwrite64", "fdatasync", "sendto"]);
@@ -192,8 +192,8 @@ const FILES: [&str; 10] = [
 #[test]
 fn a_login_opens_one_users_files_and_none_in_a_home() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
-    enrol(&machine, "carol");
+    let alice = enroll_token(&machine, "alice");
+    enroll_token(&machine, "carol");
     for file in [
         ".google_authenticator",
         ".twofactor.toml",
@@ -230,7 +230,7 @@ fn a_login_opens_one_users_files_and_none_in_a_home() {
 #[test]
 fn the_environment_has_no_influence() {
     let machine = machine("enabled = true\ntries = 1\nprompt = \"Code: \"\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     machine.write_file("/srv/evil.toml", "enabled = false\n", 0o644);
     machine.write_file(
         "/srv/home/.config/twofactor.toml",
@@ -293,7 +293,7 @@ fn the_environment_has_no_influence() {
 #[test]
 fn nothing_is_printed() {
     let machine = machine("enabled = true\ntries = 1\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     for (name, drive) in [
         ("right", alice.login().answer(alice.code())),
         ("wrong", alice.login().answer(alice.wrong())),
@@ -309,12 +309,12 @@ fn nothing_is_printed() {
     }
 }
 
-/// What the program starts later inherits nothing; what somebody puts in the place of a file is neither followed nor
+/// What the program starts later inherits nothing; what others put in the place of a file is neither followed nor
 /// waited for.
 #[test]
 fn files_are_opened_without_following_links() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let (outcome, trace) = Trace::of(&machine, alice.login().answer(alice.code()), &[]);
     assert_eq!(outcome.auth, code::SUCCESS);
     let opened = trace.calls(&["open", "openat", "openat2", "creat"]);

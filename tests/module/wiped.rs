@@ -132,7 +132,7 @@ fn a_password_with_the_code_in_one_field_is_wiped() {
     leaves_nothing(&machine, &both, &[&both, PASSWORD, &right], code::SUCCESS);
 }
 
-/// Answers the questions of an enrolment; leaves the needles behind, since only it knows the key.
+/// Answers the questions of an enrollment; leaves the needles behind, since only it knows the key.
 const NEWCOMER: &str = r#"
 cat > /run/question
 if grep -q '^Key: ' /run/question; then
@@ -149,7 +149,7 @@ else
 fi
 "#;
 
-/// An enrolment of somebody who is shown a key; how the account phase ends.
+/// An enrollment in which a key is shown; how the account phase ends.
 fn enrolment_leaves_nothing(machine: &Machine, ends: i32) {
     add_account(machine, "alice");
     machine.write_file("/run/newcomer", NEWCOMER, 0o600);

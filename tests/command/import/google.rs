@@ -173,7 +173,7 @@ fn a_tree_is_shown_before_it_is_imported() {
         dry.stdout
     );
     assert!(!record_path("alice").exists());
-    // Nobody can be asked, so nothing is done.
+    // There is no terminal to ask on, so nothing is done.
     machine.command(&["import", GOOGLE, "--all"]).exits(2);
     let mut pty = terminal(&machine, &["import", GOOGLE, "--all"]);
     pty.answer("Import 1 device? [y/N] ", "n");

@@ -117,7 +117,7 @@ fn many_users_are_enrolled_in_batches() {
         .map(|(user, uid)| format!("{user}:x:{uid}:{uid}::/nonexistent:/bin/sh\n"))
         .collect();
     machine.write_file("/etc/passwd", passwd + &more, 0o644);
-    // In the middle of the file somebody who has a device already.
+    // In the middle of the file a user who has a device already.
     give_phone(&machine, "alice");
     let mut lines: Vec<String> = users
         .iter()

@@ -47,7 +47,7 @@ fn uris_come_from_files_and_standard_input_only() {
         .map(|n| report["items"][n]["device"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["x-y", "Example"]);
-    // A label that names nobody here.
+    // A label that names no user here.
     let report = partial(&machine, &["uri", "/root/uris"]);
     let reason = report["items"].to_string();
     assert!(

@@ -65,7 +65,7 @@ fn logged() -> BTreeSet<String> {
         }
         fields += source.matches("\"result\"").count();
     }
-    // Login::line in flow.rs, Newcomer::log, and Stop::Refused in enrolment.rs.
+    // Login::line in flow.rs, Newcomer::log, and Stop::Refused in enrollment.rs.
     assert_eq!(
         fields - literals,
         3,

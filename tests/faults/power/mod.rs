@@ -19,7 +19,7 @@ use twofactor_store::sys::accounts;
 
 use disk::{Disk, Entry, Files};
 use harness::enrolled::{
-    ON, SERVICE, add_account, add_recovery_codes, enrol, machine, record_path,
+    ON, SERVICE, add_account, add_recovery_codes, enroll_token, machine, record_path,
 };
 use trace::Op;
 
@@ -144,9 +144,9 @@ fn change(machine: &Machine, words: &[&str], user: &str) {
 #[test]
 fn a_power_cut_leaves_the_old_record_or_the_new_one() {
     let machine = machine(ON);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     add_recovery_codes("alice");
-    enrol(&machine, "carol");
+    enroll_token(&machine, "carol");
     add_account(&machine, "bob");
     for arguments in [
         ["enroll", "bob", "--hotp", "--no-confirm", "--yes"].as_slice(),
@@ -166,7 +166,7 @@ fn a_power_cut_leaves_the_old_record_or_the_new_one() {
 #[test]
 fn a_used_code_stays_used_after_a_power_cut() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     for counter in 0..3 {
         let before = files();
         let words = [

@@ -7,7 +7,7 @@ use harness::logins;
 use harness::pam::code;
 use harness::{Machine, PASSWORD, Run};
 
-use harness::enrolled::{Token, auth, enrol, record_path, state_of, state_path};
+use harness::enrolled::{Token, auth, enroll_token, record_path, state_of, state_path};
 
 /// Between two limits of memory, in KiB; `make faults` tries more of them.
 const MEMORY: u64 = match cfg!(feature = "whole-sweeps") {
@@ -37,7 +37,7 @@ fn machine() -> Machine {
     let patient = "attempts = 1000\nmax_failures = 0\n";
     logins::policy(&machine, "tries = 1", patient);
     for user in ["alice", "carol", "dave"] {
-        enrol(&machine, user);
+        enroll_token(&machine, user);
     }
     // su waits after a failure, a second by default.
     machine.write_file("/etc/login.defs", "FAIL_DELAY 0\n", 0o644);
@@ -102,7 +102,7 @@ fn try_limit(machine: &Machine, caller: Caller, limit: &str) -> bool {
     is_in
 }
 
-/// Neither code was counted: whoever sees the answers cannot tell which it was. Where memory is just too small, a program
+/// Neither code was counted: the answers do not tell which it was. Where memory is just too small, a program
 /// fails here or there by chance; then the same answers come with both codes.
 fn same_answers(machine: &Machine, caller: Caller, limit: &str, (wrong, right): (Run, Run)) {
     let token = Token::new(caller.user);

@@ -16,7 +16,8 @@ use super::kept::{Kept, holder, open_store};
 use super::logins::{account, all_files, in_turn, readable};
 use super::table::{Column, Row, described, print, state_path, stride};
 use harness::enrolled::{
-    IGNORED, SECRET, add_account, add_recovery_codes, device, enrol, login, machine, record_path,
+    IGNORED, SECRET, add_account, add_recovery_codes, device, enroll_token, login, machine,
+    record_path,
 };
 
 /// What is in force after a change.
@@ -89,9 +90,9 @@ fn secret(record: &Record) -> String {
 #[test]
 fn a_fault_leaves_the_old_record_or_the_new_one() {
     let machine = machine("enabled = true\ntries = 1\n");
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     add_recovery_codes("alice");
-    enrol(&machine, "carol");
+    enroll_token(&machine, "carol");
     add_account(&machine, "bob");
     machine.write_file("/run/codes", "", 0o600);
     let uri = format!("otpauth://hotp/bob?secret={SECRET}&counter=0\n");
@@ -240,7 +241,7 @@ fn in_force(change: &Change, before: &Before) -> Result<InForce, String> {
     }
 }
 
-/// Whoever has a device gets in with its code, and whoever has none is not asked.
+/// Users with a device get in with its code, and users without one are not asked.
 fn works(machine: &Machine, account: &Account) -> Result<(), String> {
     let (answer, expected) = match holder(account)?.record {
         None => ("000000".to_owned(), IGNORED),

@@ -1,5 +1,5 @@
-//! su and sudo as their caller kills them, before and after each system call that they make: SIGKILL may come from whoever
-//! runs them.
+//! su and sudo as their caller kills them, before and after each system call that they make: the user who runs
+//! them can send SIGKILL at any moment.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use harness::{Machine, PASSWORD, Program};
 
 use super::logins::{account, in_turn, readable};
 use super::table::{Column, Row, described, print, stride};
-use harness::enrolled::{Token, enrol, record_path, state_path};
+use harness::enrolled::{Token, enroll_token, record_path, state_path};
 use harness::logins;
 
 /// The program, its arguments, and whose code it asks for.
@@ -27,7 +27,7 @@ fn no_kill_of_su_or_sudo_frees_a_guess_or_a_code() {
     logins::policy(&machine, "tries = 1", patient);
     machine.write_file("/etc/login.defs", "FAIL_DELAY 0\n", 0o644);
     for user in ["alice", "carol", "dave"] {
-        enrol(&machine, user);
+        enroll_token(&machine, user);
     }
     machine.allow_sudo("carol");
     let once = machine.read("/etc/sudoers") + "Defaults passwd_tries=1\n";

@@ -17,7 +17,7 @@ use twofactor_store::Store;
 
 use super::table::{Column, Row, described, print, state_path, stride};
 use harness::enrolled::{
-    IGNORED, add_recovery_codes, enrol, enrol_phone, login, machine, record_path,
+    IGNORED, add_recovery_codes, enroll_phone, enroll_token, login, machine, record_path,
     state_path as state_file,
 };
 
@@ -44,9 +44,9 @@ struct Kind<'a> {
 #[test]
 fn no_fault_in_a_login_lets_in_or_loses_anything() {
     let machine = machine(POLICY);
-    let phone = enrol_phone(&machine, "alice");
+    let phone = enroll_phone(&machine, "alice");
     let recovery = add_recovery_codes("alice");
-    let token = enrol(&machine, "carol");
+    let token = enroll_token(&machine, "carol");
     // A step later is within the window; nothing has to wait for a step to begin.
     let cache = std::cell::RefCell::new(BTreeMap::new());
     let at_step = |wrong: bool| {
@@ -102,11 +102,11 @@ fn no_fault_in_a_login_lets_in_or_loses_anything() {
     assert!(all > 3000 / stride(23), "{all}");
 }
 
-/// Whoever has no record is not asked, so "no such file" is the one error that lets in when it is believed.
+/// A user without a record is not asked, so "no such file" is the one error that lets in when it is believed.
 #[test]
 fn one_enoent_makes_no_user_unenrolled() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let whole = alice.login().answer(alice.wrong()).traced(None);
     let harm = Harm::Error(libc::ENOENT);
     let mut struck = 0;

@@ -8,7 +8,9 @@ use harness::fault::{Fault, Harm, Traced, Window};
 use harness::pam::code;
 
 use super::logins::account;
-use harness::enrolled::{IGNORED, Token, add_recovery_codes, enrol, login, machine, run, state_of};
+use harness::enrolled::{
+    IGNORED, Token, add_recovery_codes, enroll_token, login, machine, run, state_of,
+};
 
 const STATE: &str = "/var/lib/twofactor";
 const KEPT: &str = "/run/kept";
@@ -43,7 +45,7 @@ struct Case {
 #[test]
 fn r42_a_killed_rename_lets_no_user_in() {
     let machine = machine("enabled = true\nenroll_at_login = \"offer\"\ntries = 1\n");
-    let token = enrol(&machine, "alice");
+    let token = enroll_token(&machine, "alice");
     assert_eq!(add_recovery_codes("alice").len(), 10);
     let uid = account("alice").uid;
     // The old name goes on as an alias.
@@ -60,7 +62,7 @@ fn r42_a_killed_rename_lets_no_user_in() {
 #[test]
 fn r42_a_killed_adoption_lets_no_user_in() {
     let machine = machine("enabled = true\nenroll_at_login = \"offer\"\ntries = 1\n");
-    let token = enrol(&machine, "alice");
+    let token = enroll_token(&machine, "alice");
     assert_eq!(add_recovery_codes("alice").len(), 10);
     machine.remove_user("alice");
     machine.add_user("anna");
@@ -76,7 +78,7 @@ fn r42_a_killed_adoption_lets_no_user_in() {
 #[test]
 fn r42_a_killed_adoption_of_the_name_lets_no_user_in() {
     let machine = machine("enabled = true\nenroll_at_login = \"offer\"\ntries = 1\n");
-    let token = enrol(&machine, "alice");
+    let token = enroll_token(&machine, "alice");
     assert_eq!(add_recovery_codes("alice").len(), 10);
     machine.remove_user("alice");
     machine.add_user("alice");

@@ -9,7 +9,7 @@ use harness::{Machine, PASSWORD};
 
 use super::logins::result;
 use super::table::{Column, Row, described, print, stride};
-use harness::enrolled::{Token, enrol, set_state, state_path};
+use harness::enrolled::{Token, enroll_token, set_state, state_path};
 use harness::logins;
 
 const ERRORS: [i32; 5] = [
@@ -72,7 +72,7 @@ fn at(stacks: &[String]) {
     // libpam falls back to it when it cannot read the file of a service.
     machine.install_stack("other");
     let caller = machine.add_user("carol");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let mut rows = Vec::new();
     for stack in stacks {
         machine.install_stack(stack);

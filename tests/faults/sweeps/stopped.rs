@@ -15,7 +15,7 @@ use super::kept::{Kept, holder, open_store};
 use super::logins::{account, in_turn, result};
 use super::table::{Column, Row, print, stride};
 use harness::enrolled::{
-    IGNORED, SERVICE, Token, add_account, add_stack, enrol, login, set_state, state_path,
+    IGNORED, SERVICE, Token, add_account, add_stack, enroll_token, login, set_state, state_path,
 };
 use harness::logins;
 
@@ -43,14 +43,14 @@ enum Scene {
     /// su to alice, with the right code.
     Su,
     /// A login of erin, who sets up a phone.
-    Enrolment,
+    Enrollment,
     /// The command, about this user.
     Command(&'static [&'static str], &'static str),
 }
 
 const SCENES: [Scene; 6] = [
     Scene::Su,
-    Scene::Enrolment,
+    Scene::Enrollment,
     Scene::Command(
         &[
             "enroll",
@@ -71,7 +71,7 @@ impl Scene {
     fn name(&self) -> String {
         match self {
             Self::Su => "su".to_owned(),
-            Self::Enrolment => "enrolment at login".to_owned(),
+            Self::Enrollment => "enrollment at login".to_owned(),
             Self::Command(words, _) => format!("twofactor {}", words[0]),
         }
     }
@@ -79,7 +79,7 @@ impl Scene {
     const fn user(&self) -> &'static str {
         match self {
             Self::Su => "alice",
-            Self::Enrolment => "erin",
+            Self::Enrollment => "erin",
             Self::Command(_, user) => user,
         }
     }
@@ -112,15 +112,15 @@ impl Scene {
                 let su = su.input(format!("{PASSWORD}\n{typed}\n"));
                 (su, Window::Program(3))
             }
-            Self::Enrolment => {
-                let enrols = login("erin")
+            Self::Enrollment => {
+                let enrolls = login("erin")
                     .phases("auth,acct")
                     .answer("yes")
                     .answer_shell(CODE_OF_LAST_KEY)
                     .answer("");
                 return match halted {
-                    None => enrols.traced(None),
-                    Some(at) => enrols.halted(at, meanwhile),
+                    None => enrolls.traced(None),
+                    Some(at) => enrolls.halted(at, meanwhile),
                 };
             }
             Self::Command(words, _) => (machine.twofactor(words), Window::Program(1)),
@@ -134,7 +134,7 @@ impl Scene {
     fn is_let_in(&self, traced: &Traced) -> bool {
         match self {
             Self::Su => traced.run.stdout.contains("let in"),
-            Self::Enrolment => result(traced) == Some(code::SUCCESS),
+            Self::Enrollment => result(traced) == Some(code::SUCCESS),
             Self::Command(..) => false,
         }
     }
@@ -145,7 +145,7 @@ fn a_stopped_process_holds_up_no_other() {
     let machine = logins::machine();
     add_stack(&machine, SERVICE, "");
     for user in ["alice", "dave"] {
-        enrol(&machine, user);
+        enroll_token(&machine, user);
     }
     for user in ["bob", "carol", "erin", "frank"] {
         add_account(&machine, user);
@@ -225,7 +225,7 @@ fn sweep(machine: &Machine, scene: &Scene, kept: &Kept, halt: Halt, taken_over: 
         matches!(scene, Scene::Su),
         "{whole:?}"
     );
-    if let Scene::Enrolment = scene {
+    if let Scene::Enrollment = scene {
         let enrolled = in_force("erin").unwrap();
         assert!(enrolled.is_some(), "{whole:?} {:?}", machine.log());
     }
@@ -355,7 +355,7 @@ fn afterwards(
     }
     let Scene::Command(words, _) = scene else {
         // The code of a phone's next step may be used, and the one after it is not valid yet.
-        if matches!(scene, Scene::Enrolment) && used.any {
+        if matches!(scene, Scene::Enrollment) && used.any {
             return in_force(user).map_or_else(|why| found(Column::Lost, why), drop);
         }
         if let Err((column, why)) = own_login(machine, user, true) {

@@ -14,7 +14,7 @@ use crate::machine::Machine;
 
 const FIRST_PORT: u32 = 9500;
 
-/// What Chromium is started with: it runs as root, without a display, and asks nobody for anything.
+/// What Chromium is started with: it runs as root, without a display, and asks for nothing.
 const ARGUMENTS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
@@ -110,7 +110,7 @@ impl Browser<'_> {
         self.request("POST", &path, &json!({"script": body, "args": []}))
     }
 
-    /// Writes a picture (PNG) of what the window shows: for whoever looks into a test that fails.
+    /// Writes a picture (PNG) of what the window shows, for the search of a failure's cause.
     pub fn screenshot(&self, path: impl AsRef<Path>) {
         let path_of_it = format!("/session/{}/screenshot", self.session);
         let picture = self.ask("GET", &path_of_it, &Value::Null);

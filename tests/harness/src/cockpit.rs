@@ -14,7 +14,7 @@ use crate::machine::Machine;
 const PROGRAM: &str = "/usr/lib/cockpit/cockpit-ws";
 const FIRST_PORT: u32 = 9900;
 
-/// What the page shows, as soon as it waits for somebody; null until then.
+/// What the page shows, as soon as it waits for the user; null until then.
 const SHOWN: &str = "
 const text = id => {
     const element = document.getElementById(id);

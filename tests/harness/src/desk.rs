@@ -121,14 +121,14 @@ pub fn terminal(machine: &Machine, arguments: &[&str]) -> Pty {
     machine.twofactor(arguments).pty()
 }
 
-/// Starts an enrolment or a renewal on a terminal, up to the question for a code.
+/// Starts an enrollment or a renewal on a terminal, up to the question for a code.
 pub fn begin(machine: &Machine, arguments: &[&str]) -> (Pty, Shown) {
     let mut pty = terminal(machine, arguments);
     let shown = Shown::read(&pty.expect(ASK));
     (pty, shown)
 }
 
-/// Waits for the end of a user's first enrolment, whose code was typed, and wants no second device.
+/// Waits for the end of a user's first enrollment, whose code was typed, and wants no second device.
 pub fn finish(mut pty: Pty) -> Ended {
     pty.answer(BACKUP, "");
     pty.end()

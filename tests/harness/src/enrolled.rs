@@ -81,14 +81,14 @@ pub fn login(user: impl AsRef<[u8]>) -> Drive {
 }
 
 /// Adds a user with a counting token, the kind of device whose next code needs no waiting.
-pub fn enrol(machine: &Machine, user: &str) -> Token {
+pub fn enroll_token(machine: &Machine, user: &str) -> Token {
     let account = add_account(machine, user);
     write_record(&account, vec![device("token", Kind::Hotp)]);
     Token::new(user)
 }
 
 /// Adds a user with a phone that counts time.
-pub fn enrol_phone(machine: &Machine, user: &str) -> Totp {
+pub fn enroll_phone(machine: &Machine, user: &str) -> Totp {
     let account = add_account(machine, user);
     let kind = Kind::Totp {
         interval: Interval::THIRTY,

@@ -330,7 +330,7 @@ pub(crate) fn maps(pid: i32) -> String {
     })
 }
 
-/// A file without a name: unlike a pipe it never fills up, and a process that outlives its parent holds nobody up.
+/// A file without a name: unlike a pipe it never fills up, and a process that outlives its parent holds no test up.
 fn memory() -> File {
     File::from(rustix::fs::memfd_create("harness", MemfdFlags::CLOEXEC).expect("a file in memory"))
 }

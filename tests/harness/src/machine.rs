@@ -98,7 +98,7 @@ impl Machine {
         self.twofactor(arguments).run()
     }
 
-    /// The `twofactor` command, to be run as somebody else, on a terminal, with input or another environment.
+    /// The `twofactor` command, to be run as another user, on a terminal, with input or another environment.
     ///
     /// # Panics
     /// When it was not built.
@@ -220,7 +220,7 @@ impl Machine {
         sys::add_address(address, &label).expect("adding an address");
     }
 
-    /// A new empty directory inside the machine that everybody may enter.
+    /// A new empty directory inside the machine that all users may enter.
     pub fn scratch(&self) -> PathBuf {
         let path = Path::new(SCRATCH).join(format!("scratch-{}", self.number()));
         layout::directory(&path, 0o755);

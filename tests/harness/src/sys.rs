@@ -187,7 +187,7 @@ fn interface(name: &CStr) -> libc::ifreq {
 }
 
 fn configure<T>(family: libc::c_int, operation: libc::c_ulong, request: &T) -> io::Result<()> {
-    // SAFETY: creates a descriptor that nobody else owns.
+    // SAFETY: creates a descriptor that has no other owner.
     let socket = unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
     check(socket)?;
     // SAFETY: as above.
@@ -206,7 +206,7 @@ fn open_at(directory: &File, name: &CStr) -> io::Result<OwnedFd> {
         )
     };
     check(opened)?;
-    // SAFETY: a fresh descriptor that nobody else owns.
+    // SAFETY: a fresh descriptor that has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(opened) })
 }
 

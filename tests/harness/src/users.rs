@@ -24,7 +24,7 @@ impl Machine {
         id
     }
 
-    /// Adds a user with a uid of the test's choice, which other users may have too. A user of that name whom the real
+    /// Adds a user with a uid of the test's choice, which other users may have too. A user of that name that the real
     /// machine happens to have is not there meanwhile.
     pub fn add_user_with_id(&self, name: &str, id: u32) {
         self.remove_user(name);

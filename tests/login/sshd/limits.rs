@@ -90,7 +90,7 @@ fn r39_five_wrong_codes_lock_out_until_unlock() {
     let stranger = sshd.login("alice").answer("guess").run();
     assert_eq!(dialogue(&stranger), (false, vec![ASK_PASSWORD]));
     assert!(!stranger.stderr.contains("Too many"));
-    // Nobody else is affected.
+    // No other user is affected.
     assert!(login(&sshd, "bob", &[&bob.code()]).is_in());
 
     let unlocked = machine.command(&["unlock", "alice"]).ok().stdout;

@@ -1,4 +1,4 @@
-//! Whom the policy asks over ssh: switches, enforcement, exemptions, grace, and a policy that cannot be used.
+//! The users that the policy asks over ssh: switches, enforcement, exemptions, grace, and a policy that cannot be used.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 

@@ -59,7 +59,7 @@ fn every_kind_of_login(
     phone: &Phone,
     login: impl Fn(&str) -> bool,
 ) -> Vec<String> {
-    // The password method tries each answer as often as the module asks: nobody is to be locked out here.
+    // The password method tries each answer as often as the module asks: no user is to be locked out here.
     machine
         .policy("enabled = true\n[services]\nsshd = true\n[throttle]\nattempts = 100\ndelay = 0\n");
     let (wrong, right) = (phone.wrong_code(), phone.code());

@@ -104,7 +104,7 @@ fn sshds_password_method_is_refused_uncounted() {
     let line = "user=alice rhost=127.0.0.1 result=password-as-code hint=\"the password was given as the code; in \
                 sshd_config, PasswordAuthentication must be no and KbdInteractiveAuthentication yes\"";
     assert_eq!(logged(&machine, "sshd:auth"), [line; 3]);
-    // Not counted: nobody is told of failures.
+    // Not counted: no user is told of failures.
     let session = right
         .login("alice")
         .answers(&[PASSWORD, &phone.code()])

@@ -2,7 +2,7 @@
 
 use harness::pam::{Drive, code};
 
-use harness::enrolled::{auth, enrol, logged, machine, run, state_of};
+use harness::enrolled::{auth, enroll_token, logged, machine, run, state_of};
 
 const POLICY: &str = "enabled = true\ntries = 1\n[throttle]\nattempts = 1000\nmax_failures = 0\n";
 
@@ -43,7 +43,7 @@ fn is_empty(answer: &[u8]) -> bool {
 #[test]
 fn every_answer_that_is_no_code_counts_but_empty_ones() {
     let machine = machine(POLICY);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     harness::enrolled::add_recovery_codes("alice");
     let mut number = 0;
     for answer in strange_answers() {
@@ -63,7 +63,7 @@ fn every_answer_that_is_no_code_counts_but_empty_ones() {
 #[test]
 fn an_empty_answer_is_neither_compared_nor_counted() {
     let machine = machine(POLICY);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     machine.stack("x", "auth required pam_twofactor.so forward_pass\n");
     let before = std::fs::read(harness::enrolled::state_path("alice")).unwrap();
     for service in [harness::enrolled::SERVICE, "x"] {
@@ -80,7 +80,7 @@ fn an_empty_answer_is_neither_compared_nor_counted() {
 #[test]
 fn a_mebibyte_is_no_code() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     for byte in ['1', '-', 'A'] {
         assert_eq!(
             auth(alice.login().answer_repeat(byte, 1 << 20)),
@@ -98,7 +98,7 @@ fn a_mebibyte_is_no_code() {
 #[test]
 fn codes_are_found_in_512_bytes_and_not_in_513() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let padded = |length: usize| format!("{:>length$}", alice.code());
     assert_eq!(auth(alice.login().answer(padded(512))), code::SUCCESS);
     assert_eq!(auth(alice.login().answer(padded(513))), code::MAXTRIES);
@@ -109,7 +109,7 @@ fn codes_are_found_in_512_bytes_and_not_in_513() {
 #[test]
 fn a_code_before_a_nul_is_that_code() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let code = format!("{}\0nonsense", alice.code());
     assert_eq!(auth(alice.login().answer(code)), code::SUCCESS);
 }
@@ -117,7 +117,7 @@ fn a_code_before_a_nul_is_that_code() {
 #[test]
 fn a_null_answer_is_conv_err_and_does_not_count() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     assert_eq!(auth(alice.login().answer_null()), code::CONV_ERR);
     assert_eq!(auth(alice.login().answer_null_array()), code::CONV_ERR);
     assert_eq!(state_of("alice").failures, 0);
@@ -126,7 +126,7 @@ fn a_null_answer_is_conv_err_and_does_not_count() {
 #[test]
 fn no_answer_in_one_field_is_more_than_an_attempt() {
     let machine = machine(POLICY);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     machine.stack("x", "auth required pam_twofactor.so forward_pass\n");
     let mut number = 0;
     for answer in strange_answers() {

@@ -7,8 +7,8 @@ use harness::pam::code;
 use sha2::{Digest, Sha256};
 
 use harness::enrolled::{
-    ON, SECRET, Token, UNUSABLE, auth, enrol, logged, login, machine, policy_path, record_path,
-    run, said, set_state, state_path,
+    ON, SECRET, Token, UNUSABLE, auth, enroll_token, logged, login, machine, policy_path,
+    record_path, run, said, set_state, state_path,
 };
 use harness::snapshot::Snapshot;
 
@@ -38,7 +38,7 @@ fn line(path: &Path, cause: &str, hint: &str) -> String {
 #[test]
 fn a_policy_with_an_error_names_its_place() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let path = policy_path();
     for (text, place, named) in [
         ("", "line 1, column 1: ", "enabled"),
@@ -88,7 +88,7 @@ fn a_policy_with_an_error_names_its_place() {
 #[test]
 fn a_policy_that_is_no_text_refuses() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let path = policy_path();
     let not_utf8 = line(path, "is not UTF-8", "");
     assert_eq!(
@@ -108,7 +108,7 @@ fn a_policy_that_is_no_text_refuses() {
 #[test]
 fn a_record_cut_anywhere_refuses() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let path = record_path("alice");
     let whole = std::fs::read(&path).unwrap();
     assert!(whole.ends_with(b"created = 1\n"));
@@ -127,7 +127,7 @@ fn a_record_cut_anywhere_refuses() {
 #[test]
 fn a_record_error_refuses_and_is_logged() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let path = record_path("alice");
     let whole = std::fs::read_to_string(&path).unwrap();
     for (from, to, cause) in [
@@ -219,7 +219,7 @@ fn a_record_error_refuses_and_is_logged() {
 #[test]
 fn a_state_of_the_wrong_length_refuses() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let path = state_path("alice");
     let whole = std::fs::read(&path).unwrap();
     let expected = line(&path, "has the wrong length", UNLOCK);
@@ -233,7 +233,7 @@ fn a_state_of_the_wrong_length_refuses() {
 #[test]
 fn a_damaged_state_needs_one_good_half() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let path = state_path("alice");
     let whole = std::fs::read(&path).unwrap();
     let expected = line(&path, "is damaged", UNLOCK);
@@ -259,7 +259,7 @@ fn a_damaged_state_needs_one_good_half() {
 #[test]
 fn a_state_of_another_format_names_its_writer() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let path = state_path("alice");
     let mut newer = std::fs::read(&path).unwrap();
     for slot in newer.chunks_mut(512) {
@@ -281,8 +281,8 @@ fn a_state_of_another_format_names_its_writer() {
 #[test]
 fn a_state_that_does_not_belong_to_the_record_refuses() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
-    let carol = enrol(&machine, "carol");
+    let alice = enroll_token(&machine, "alice");
+    let carol = enroll_token(&machine, "carol");
     let (path, own) = (
         state_path("alice"),
         std::fs::read(state_path("alice")).unwrap(),
@@ -313,6 +313,6 @@ fn a_state_that_does_not_belong_to_the_record_refuses() {
     assert_eq!(
         auth(carol.login().answer(carol.code())),
         code::SUCCESS,
-        "nobody else is affected"
+        "no other user is affected"
     );
 }

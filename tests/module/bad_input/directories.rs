@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use harness::pam::code;
 
 use harness::enrolled::{
-    IGNORED, ON, UNUSABLE, add_account, auth, enrol, logged, login, machine, run, said,
+    IGNORED, ON, UNUSABLE, add_account, auth, enroll_token, logged, login, machine, run, said,
 };
 use harness::snapshot::Snapshot;
 
@@ -25,7 +25,7 @@ fn part(name: &str) -> PathBuf {
 fn every_part_refuses(spoil: impl Fn(&Path), cause: &str) {
     for name in PARTS {
         let machine = machine(ON);
-        let alice = enrol(&machine, "alice");
+        let alice = enroll_token(&machine, "alice");
         add_account(&machine, "bob");
         let path = part(name);
         spoil(&path);
@@ -94,7 +94,7 @@ fn a_directory_that_others_can_enter_refuses() {
 #[test]
 fn no_trace_in_a_safe_directory_is_not_enrolled() {
     let machine = machine(ON);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     machine.add_user("bob");
     assert_eq!(auth(login("bob")), IGNORED);
     machine.policy("enabled = true\nenforcement = \"mandatory\"\n");

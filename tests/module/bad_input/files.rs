@@ -8,7 +8,8 @@ use harness::Machine;
 use harness::pam::code;
 
 use harness::enrolled::{
-    ON, Token, UNUSABLE, enrol, logged, machine, policy_path, record_path, run, said, state_path,
+    ON, Token, UNUSABLE, enroll_token, logged, machine, policy_path, record_path, run, said,
+    state_path,
 };
 use harness::snapshot::Snapshot;
 
@@ -69,7 +70,7 @@ const SPOILT: [(&str, Spoil, &str); 10] = [
         "is a link or not of the right type",
     ),
     (
-        "somebody else's",
+        "another user's",
         |path| chown(path, Some(60_000), None).unwrap(),
         "is not owned by root",
     ),
@@ -79,7 +80,7 @@ const SPOILT: [(&str, Spoil, &str); 10] = [
         "is accessible to others (mode 0620)",
     ),
     (
-        "writable by everybody",
+        "writable by all users",
         |path| std::fs::set_permissions(path, PermissionsExt::from_mode(0o602)).unwrap(),
         "is accessible to others (mode 0602)",
     ),
@@ -112,7 +113,7 @@ fn refuses(machine: &Machine, alice: &Token, spoilt: &str, path: &Path, cause: &
 fn every_spoilt_file_refuses(path: &Path) {
     for (name, spoil, cause) in SPOILT {
         let machine = machine(ON);
-        let alice = enrol(&machine, "alice");
+        let alice = enroll_token(&machine, "alice");
         spoil(path);
         refuses(&machine, &alice, name, path, cause);
     }
@@ -138,7 +139,7 @@ fn record_and_state_that_others_can_read_refuse() {
     for path in [record_path("alice"), state_path("alice")] {
         for mode in [0o640, 0o604, 0o610, 0o601] {
             let machine = machine(ON);
-            let alice = enrol(&machine, "alice");
+            let alice = enroll_token(&machine, "alice");
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
             let cause = format!("is accessible to others (mode {mode:04o})");
             refuses(&machine, &alice, "readable", &path, &cause);
@@ -149,7 +150,7 @@ fn record_and_state_that_others_can_read_refuse() {
 #[test]
 fn a_policy_that_others_can_read_is_good() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     for mode in [0o644, 0o600, 0o444, 0o755] {
         machine.write_file(policy_path(), ON, mode);
         let outcome = run(alice.login().answer(alice.code()));

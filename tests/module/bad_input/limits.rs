@@ -2,7 +2,7 @@
 
 use harness::pam::{Outcome, code};
 
-use harness::enrolled::{ON, Token, enrol, machine, run, state_of, state_path};
+use harness::enrolled::{ON, Token, enroll_token, machine, run, state_of, state_path};
 
 fn limited(alice: &Token, limit: &str, answer: &str) -> Outcome {
     // The report goes through a pipe, which has no size.
@@ -15,7 +15,7 @@ fn limited(alice: &Token, limit: &str, answer: &str) -> Outcome {
 fn without_write_access_all_codes_look_the_same() {
     for limit in ["--fsize=0", "--fsize=100", "--fsize=500"] {
         let machine = machine(ON);
-        let alice = enrol(&machine, "alice");
+        let alice = enroll_token(&machine, "alice");
         let before = state_of("alice");
         let wrong = limited(&alice, limit, &alice.wrong());
         let right = limited(&alice, limit, alice.code_at(0));
@@ -30,7 +30,7 @@ fn without_write_access_all_codes_look_the_same() {
 #[test]
 fn a_limit_that_is_not_told_refuses_and_tells_nothing() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let before = std::fs::read(state_path("alice")).unwrap();
     let strace = [
         "strace",
@@ -53,7 +53,7 @@ fn a_limit_that_is_not_told_refuses_and_tells_nothing() {
 fn no_descriptor_limit_makes_a_wrong_code_free() {
     let machine =
         machine("enabled = true\ntries = 1\n[throttle]\nattempts = 1000\nmax_failures = 0\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let mut counted = 0;
     for files in 4..20 {
         let before = std::fs::read(state_path("alice")).unwrap();

@@ -1,9 +1,11 @@
-//! Login names from the network: whatever they hold, they are nobody's, make no file, and fill one log line.
+//! Login names from the network: whatever they hold, they belong to no user, make no file, and fill one log line.
 
 use harness::Machine;
 use harness::pam::{Drive, code};
 
-use harness::enrolled::{IGNORED, ON, SERVICE, auth, enrol, login, machine, run, write_record};
+use harness::enrolled::{
+    IGNORED, ON, SERVICE, auth, enroll_token, login, machine, run, write_record,
+};
 use harness::snapshot::Snapshot;
 
 const MANDATORY: &str = "enabled = true\nenforcement = \"mandatory\"\n";
@@ -75,7 +77,7 @@ fn refused(machine: &Machine, drive: Drive, code: i32, line: &str) {
 #[test]
 fn strange_names_are_treated_like_the_unenrolled() {
     let machine = machine(ON);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     for (name, shown) in strange_names() {
         let line = format!("user={shown} rhost= result=unenrolled");
         refused(&machine, login(&name), IGNORED, &line);
@@ -90,7 +92,7 @@ fn strange_names_are_treated_like_the_unenrolled() {
 #[test]
 fn uniform_prompt_hides_that_names_are_strange() {
     let machine = machine(&format!("{MANDATORY}uniform_prompt = true\ntries = 1\n"));
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let real = run(alice.login().answer("000"));
     assert_eq!(real.auth, code::MAXTRIES);
     for (name, _) in strange_names() {
@@ -135,7 +137,7 @@ fn unusual_accounts_have_their_own_files() {
         ("two words", "two%20words"),
         ("a/b", "a%2Fb"),
     ] {
-        let token = enrol(&machine, name);
+        let token = enroll_token(&machine, name);
         for path in [format!("users/{file}.toml"), format!("state/{file}")] {
             let path = format!("{}/{path}", twofactor_core::STATE_DIR);
             assert!(std::path::Path::new(&path).is_file(), "{path}");

@@ -9,7 +9,7 @@ use harness::Machine;
 use harness::pam::{Drive, code};
 
 use harness::enrolled::{
-    IGNORED, add_account, auth, enrol, logged, login, machine, record_path, run, state_path,
+    IGNORED, add_account, auth, enroll_token, logged, login, machine, record_path, run, state_path,
 };
 
 /// Every way in which a policy may treat users without a device.
@@ -56,7 +56,7 @@ fn index_entry() -> PathBuf {
         .unwrap()
 }
 
-/// Moves the state directory away, and makes an empty one as anybody would.
+/// Moves the state directory away, and makes an empty one with the usual mode.
 fn made_anew() {
     fs::rename(TOP, "/var/lib/away").unwrap();
     for part in ["", "users", "state"] {
@@ -131,7 +131,7 @@ fn r42_no_loss_lets_in_or_offers_a_device() {
     for (what, lose) in LOSSES {
         for policy in POLICIES {
             let machine = machine(policy);
-            let alice = enrol(&machine, "alice");
+            let alice = enroll_token(&machine, "alice");
             let user = lose(&machine);
             let outcome = run(both_phases(user).answer(alice.wrong()));
             assert!(
@@ -151,7 +151,7 @@ fn r42_no_loss_lets_in_or_offers_a_device() {
 #[test]
 fn r42_an_odd_or_very_long_name_lets_no_user_in() {
     let machine = machine(POLICIES[1]);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     let latin = b"al\xeff".to_vec();
     let long = "a".repeat(300).into_bytes();
     for name in [&latin, &long] {
@@ -179,7 +179,7 @@ fn r42_an_odd_or_very_long_name_lets_no_user_in() {
 fn r42_a_user_is_found_by_uid_and_that_is_logged() {
     for (what, lose) in LOSSES.iter().take(3) {
         let machine = machine(POLICIES[0]);
-        let alice = enrol(&machine, "alice");
+        let alice = enroll_token(&machine, "alice");
         let user = lose(&machine);
         let accepted = auth(login(user).answer(alice.code()));
         assert_eq!(accepted, code::SUCCESS, "{what}");
@@ -196,7 +196,7 @@ fn r42_a_user_is_found_by_uid_and_that_is_logged() {
 #[test]
 fn r42_a_code_works_once_under_all_names_of_a_uid() {
     let machine = machine(POLICIES[0]);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     as_name(&machine, "alias", Place::Beside);
     let code = alice.code();
     assert_eq!(auth(login("alias").answer(&code)), code::SUCCESS);
@@ -206,8 +206,8 @@ fn r42_a_code_works_once_under_all_names_of_a_uid() {
 #[test]
 fn r43_others_are_not_refused_for_a_lost_record() {
     let machine = machine(POLICIES[0]);
-    enrol(&machine, "alice");
-    let bob = enrol(&machine, "bob");
+    enroll_token(&machine, "alice");
+    let bob = enroll_token(&machine, "bob");
     add_account(&machine, "carol");
     fs::remove_file(record_path("alice")).unwrap();
     assert_eq!(auth(login("bob").answer(bob.code())), code::SUCCESS);
@@ -218,7 +218,7 @@ fn r43_others_are_not_refused_for_a_lost_record() {
 #[test]
 fn what_is_pending_refuses_no_user() {
     let machine = machine(POLICIES[0]);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     harness::enrolled::set_state("alice", |state| {
         state
             .devices

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use harness::pam::{Drive, code};
 
-use harness::enrolled::{IGNORED, ON, add_stack, auth, enrol, logged, machine, run, state_of};
+use harness::enrolled::{
+    IGNORED, ON, add_stack, auth, enroll_token, logged, machine, run, state_of,
+};
 
 fn x() -> Drive {
     Drive::installed().service("x").user("alice")
@@ -14,7 +16,7 @@ fn x() -> Drive {
 #[test]
 fn words_that_are_not_known_or_malformed_refuse() {
     let machine = machine(ON);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     for (words, complaint) in [
         ("nullok", "that is not known: nullok"),
         ("Debug", "that is not known: Debug"),
@@ -71,7 +73,7 @@ fn bytes_that_are_not_utf_8_refuse() {
 #[test]
 fn policy_and_state_may_be_elsewhere() {
     let machine = machine("not a policy");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     machine
         .run("mv", &["/var/lib/twofactor", "/srv/state"])
         .ok();
@@ -90,7 +92,7 @@ fn policy_and_state_may_be_elsewhere() {
 #[test]
 fn policy_and_state_must_be_roots() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     machine.write_file("/srv/policy.toml", ON, 0o644);
     add_stack(&machine, "x", "policy=/srv/policy.toml");
     chown("/srv/policy.toml", Some(60_000), None).unwrap();
@@ -106,7 +108,7 @@ fn policy_and_state_must_be_roots() {
 #[test]
 fn debug_changes_no_verdict() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     add_stack(&machine, "x", "debug");
     assert_eq!(auth(x().answer(alice.code())), code::SUCCESS);
     machine.policy("enabled = true\ntries = 1\n");

@@ -3,15 +3,15 @@
 use harness::pam::{Drive, code};
 
 use harness::enrolled::{
-    ON, SERVICE, add_account, auth, enrol, logged, login, machine, run, said, state_of,
+    ON, SERVICE, add_account, auth, enroll_token, logged, login, machine, run, said, state_of,
 };
 
 #[test]
 fn no_answer_is_conv_err_and_not_counted() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     for (name, drive) in [
-        ("nobody answers", alice.login()),
+        ("no answer", alice.login()),
         ("error", alice.login().answer_error()),
         ("null", alice.login().answer_null()),
         ("null array", alice.login().answer_null_array()),
@@ -30,7 +30,7 @@ fn no_answer_is_conv_err_and_not_counted() {
 #[test]
 fn texts_that_cannot_be_shown_change_nothing() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let drive = alice.login().text_error();
     let outcome = run(drive.answer(alice.wrong()).answer(alice.code()));
     assert_eq!(outcome.auth, code::SUCCESS);
@@ -42,7 +42,7 @@ fn texts_that_cannot_be_shown_change_nothing() {
 #[test]
 fn who_is_not_named_is_asked_for_the_name() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let nameless = || Drive::installed().service(SERVICE);
     let outcome = run(nameless().answer("alice").answer(alice.code()));
     assert_eq!(outcome.auth, code::SUCCESS);
@@ -57,7 +57,7 @@ fn who_is_not_named_is_asked_for_the_name() {
 #[test]
 fn the_code_may_be_typed_as_it_is_shown() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let spaced = |separator: &str| {
         let code = alice.code();
         format!("{}{separator}{}", &code[..3], &code[3..])
@@ -80,7 +80,7 @@ fn the_code_may_be_typed_as_it_is_shown() {
 #[test]
 fn nothing_secret_is_logged_even_with_debug() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let recovery = harness::enrolled::add_recovery_codes("alice");
     let bypass = harness::enrolled::add_bypass("alice", u64::MAX >> 2);
     let ftp = harness::pam::TAKES_PASSWORD;

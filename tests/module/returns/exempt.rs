@@ -1,8 +1,8 @@
-//! Whom an `[[exempt]]` entry covers, and whom it does not.
+//! The users that an `[[exempt]]` entry covers, and those that it does not.
 
 use harness::pam::{Drive, code};
 
-use harness::enrolled::{IGNORED, SERVICE, add_stack, enrol, logged, machine, run};
+use harness::enrolled::{IGNORED, SERVICE, add_stack, enroll_token, logged, machine, run};
 
 /// How a login is treated.
 #[derive(Debug, PartialEq)]
@@ -33,7 +33,7 @@ fn at(service: &str, user: &str) -> Drive {
 fn by_user_group_and_service() {
     let machine = machine(&policy(""));
     for user in ["alice", "carol"] {
-        enrol(&machine, user);
+        enroll_token(&machine, user);
     }
     machine.add_group("robots");
     machine.add_to_group("carol", "robots");
@@ -65,7 +65,7 @@ fn the_entry_is_logged_by_its_number() {
     let machine = machine(&policy(
         "[[exempt]]\nusers = [\"bob\"]\n[[exempt]]\nusers = [\"alice\"]\n",
     ));
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     let drive = at(SERVICE, "alice").rhost("192.0.2.7");
     assert_eq!(treated(drive), Treated::Exempt);
     assert_eq!(
@@ -79,7 +79,7 @@ fn entries_are_alternatives_of_joint_conditions() {
     let both = "[[exempt]]\nusers = [\"alice\"]\nnetworks = [\"10.0.0.0/8\"]\n";
     let machine = machine(&policy(both));
     for user in ["alice", "carol"] {
-        enrol(&machine, user);
+        enroll_token(&machine, user);
     }
     let from = |user: &str, rhost: &str| treated(at(SERVICE, user).rhost(rhost));
     assert_eq!(from("alice", "10.1.2.3"), Treated::Exempt);
@@ -96,7 +96,7 @@ fn by_network() {
     let machine = machine(&policy(
         "[[exempt]]\nnetworks = [\"10.0.0.0/8\", \"192.0.2.7\", \"::1/128\", \"2001:db8::/32\"]\n",
     ));
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     let from = |rhost: &str| treated(at(SERVICE, "alice").rhost(rhost));
     for inside in [
         "10.0.0.0",
@@ -141,7 +141,7 @@ fn no_network_covers_a_login_without_an_address() {
     let machine = machine(&policy(
         "[[exempt]]\nnetworks = [\"0.0.0.0/0\", \"::/0\"]\n",
     ));
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     let from = |rhost: &str| treated(at(SERVICE, "alice").rhost(rhost));
     assert_eq!(from("192.0.2.7"), Treated::Exempt);
     for none in ["", "UNKNOWN", "localhost"] {
@@ -154,7 +154,7 @@ fn no_network_covers_a_login_without_an_address() {
 fn a_group_exempts_none_of_its_strangers() {
     let machine = machine(&policy("[[exempt]]\ngroups = [\"robots\"]\n"));
     machine.add_group("robots");
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     // Only listed: there is no such account.
     machine.add_to_group("ghost", "robots");
     assert_eq!(run(at(SERVICE, "ghost")).auth, code::AUTH_ERR);

@@ -4,7 +4,8 @@ use harness::pam::{Drive, TAKES_PASSWORD, code};
 use harness::{Machine, PASSWORD};
 
 use harness::enrolled::{
-    ON, PROMPT, add_account, add_recovery_codes, auth, enrol, logged, machine, run, said, state_of,
+    ON, PROMPT, add_account, add_recovery_codes, auth, enroll_token, logged, machine, run, said,
+    state_of,
 };
 
 const ASKS_FIRST: (&str, &str) = ("echo_off", "Password required for alice.");
@@ -26,7 +27,7 @@ fn x(user: &str) -> Drive {
 #[test]
 fn use_first_pass_asks_nothing() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     stack(&machine, TAKES_PASSWORD, "use_first_pass", PERMITS);
     let right = run(x("alice").answer(alice.code()));
     assert_eq!(
@@ -50,7 +51,7 @@ fn use_first_pass_asks_nothing() {
 #[test]
 fn try_first_pass_asks_when_the_password_is_no_code() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let asked = ("echo_off", PROMPT);
     stack(&machine, TAKES_PASSWORD, "try_first_pass", PERMITS);
     let first = run(x("alice").answer(alice.code()));
@@ -79,7 +80,7 @@ fn try_first_pass_asks_when_the_password_is_no_code() {
 #[test]
 fn an_earlier_answer_needs_an_argument() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     stack(&machine, TAKES_PASSWORD, "", PERMITS);
     let outcome = run(x("alice").answer(alice.code_at(0)).answer(alice.code_at(1)));
     assert_eq!(outcome.auth, code::SUCCESS);
@@ -90,7 +91,7 @@ fn an_earlier_answer_needs_an_argument() {
 #[test]
 fn forward_pass_passes_the_password_on() {
     let machine = machine("enabled = true\ntries = 1\necho = true\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let recovery = add_recovery_codes("alice");
     stack(&machine, "", "forward_pass", CHECKS_PASSWORD);
     let both = |password: &str, code: &str| run(x("alice").answer(format!("{password}{code}")));
@@ -124,7 +125,7 @@ fn forward_pass_passes_the_password_on() {
 #[test]
 fn forward_pass_passes_whole_answers_where_no_code() {
     let machine = machine(ON);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     add_account(&machine, "bob");
     stack(&machine, "", "forward_pass", CHECKS_PASSWORD);
     for (policy, user, prompt) in [
@@ -159,7 +160,7 @@ fn forward_pass_passes_whole_answers_where_no_code() {
 #[test]
 fn forward_pass_splits_an_earlier_answer() {
     let machine = machine("enabled = true\ntries = 2\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     add_account(&machine, "bob");
     for argument in ["use_first_pass", "try_first_pass"] {
         stack(
@@ -183,7 +184,7 @@ fn forward_pass_splits_an_earlier_answer() {
 #[test]
 fn during_grace_the_password_alone_is_asked() {
     let machine = machine("enabled = true\ngrace = 3600\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     stack(&machine, "", "forward_pass", CHECKS_PASSWORD);
     let from = || x("alice").rhost("192.0.2.7");
     let both = format!("{PASSWORD}{}", alice.code());
@@ -199,7 +200,7 @@ fn during_grace_the_password_alone_is_asked() {
 #[test]
 fn in_one_field_a_right_code_tells_nothing() {
     let machine = machine("enabled = true\ntries = 1\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let recovery = add_recovery_codes("alice");
     stack(&machine, "", "forward_pass", CHECKS_PASSWORD);
     for code in [alice.code(), recovery[0].clone()] {
@@ -213,7 +214,7 @@ fn in_one_field_a_right_code_tells_nothing() {
 #[test]
 fn the_password_as_code_is_refused_uncounted() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     stack(&machine, TAKES_PASSWORD, "", PERMITS);
     let outcome = run(x("alice")
         .answer(PASSWORD)

@@ -3,7 +3,7 @@
 use harness::pam::{Drive, code};
 
 use harness::enrolled::{
-    IGNORED, SERVICE, Token, add_stack, enrol, logged, machine, run, set_state, state_of,
+    IGNORED, SERVICE, Token, add_stack, enroll_token, logged, machine, run, set_state, state_of,
 };
 
 const POLICY: &str = "enabled = true\ngrace = 3600\ntries = 1\n[throttle]\nattempts = 3\n";
@@ -29,7 +29,7 @@ fn not_asked(drive: Drive) {
 #[test]
 fn the_same_address_is_not_asked_again() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     add_stack(&machine, "other", "");
     code_needed(&alice, from(SERVICE, "192.0.2.7"));
     machine.forget_log();
@@ -47,7 +47,7 @@ fn the_same_address_is_not_asked_again() {
 #[test]
 fn there_is_none_without_an_address() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     for rhost in ["", "UNKNOWN", "localhost", "UNKNOWN"] {
         code_needed(&alice, from(SERVICE, rhost));
         code_needed(&alice, from(SERVICE, rhost));
@@ -60,7 +60,7 @@ fn there_is_none_without_an_address() {
 #[test]
 fn it_ends_in_time_and_is_off_by_default() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let again = || from(SERVICE, "192.0.2.7");
     code_needed(&alice, again());
     set_state("alice", |state| state.grace[0].since -= 3600);
@@ -77,7 +77,7 @@ fn it_ends_in_time_and_is_off_by_default() {
 #[test]
 fn wrong_codes_up_to_a_lock_out_end_it() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     code_needed(&alice, from(SERVICE, "192.0.2.7"));
     for _ in 0..3 {
         let outcome = run(from(SERVICE, "198.51.100.1").answer(alice.wrong()));
@@ -90,8 +90,8 @@ fn wrong_codes_up_to_a_lock_out_end_it() {
 #[test]
 fn another_user_at_that_address_is_asked() {
     let machine = machine(POLICY);
-    let alice = enrol(&machine, "alice");
-    let carol = enrol(&machine, "carol");
+    let alice = enroll_token(&machine, "alice");
+    let carol = enroll_token(&machine, "carol");
     code_needed(&alice, from(SERVICE, "192.0.2.7"));
     code_needed(&carol, carol.login().rhost("192.0.2.7"));
 }

@@ -1,5 +1,5 @@
 //! Groups of `[[exempt]]` under every answer of the name service: a group of which nothing is known has no members, and
-//! concerns only those whom it could exempt.
+//! concerns only those that it could exempt.
 
 use harness::Machine;
 use harness::pam::{Drive, code};

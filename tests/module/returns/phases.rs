@@ -1,10 +1,10 @@
-//! Every phase has a code of its own; only the first one can refuse anybody.
+//! Every phase has a code of its own; only the first one can refuse a user.
 
 use harness::pam::{Drive, Outcome, code};
 
 use harness::enrolled::{
-    IGNORED, ON, SERVICE, add_account, add_stack, enrol, logged, login, machine, policy_path, run,
-    said,
+    IGNORED, ON, SERVICE, add_account, add_stack, enroll_token, logged, login, machine,
+    policy_path, run, said,
 };
 
 const INVITATION: &str = "Two-factor login is available for your account. To set it up, ask your administrator for \"twofactor enroll bob\".";
@@ -30,7 +30,7 @@ const NOTHING_TO_SAY: [i32; 5] = [
 #[test]
 fn after_a_code_the_other_phases_are_silent() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let drive = alice.login().answer(alice.code()).tty("/dev/pts/0");
     let outcome = run(drive.phases("auth,setcred,acct,open,close,chauthtok"));
     assert_eq!(outcome.auth, code::SUCCESS);
@@ -48,7 +48,7 @@ fn after_a_code_the_other_phases_are_silent() {
 #[test]
 fn without_an_auth_phase_no_user_is_refused() {
     let machine = machine(ON);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     add_account(&machine, "bob");
     for policy in [
         "enabled = true\nenforcement = \"mandatory\"\n",
@@ -74,7 +74,7 @@ fn without_an_auth_phase_no_user_is_refused() {
 #[test]
 fn a_session_on_a_terminal_tells_of_enrollment() {
     let machine = machine(ON);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     add_account(&machine, "bob");
     for service in ["su", "sudo", "cron"] {
         add_stack(&machine, service, "");
@@ -99,7 +99,7 @@ fn a_session_on_a_terminal_tells_of_enrollment() {
     let bob = || open(SERVICE, "bob").tty("/dev/pts/0");
     let told = [format!("info {INVITATION}")];
     assert_eq!(texts(bob()), told);
-    assert_eq!(texts(bob().text_error()), told, "that nobody can read");
+    assert_eq!(texts(bob().text_error()), told, "without a reader");
     assert_eq!(texts(bob().silent()), [""; 0]);
     assert_eq!(texts(open(SERVICE, "bob")), [""; 0], "no terminal");
     assert_eq!(texts(open(SERVICE, "alice").tty("/dev/pts/0")), [""; 0]);

@@ -1,9 +1,11 @@
-//! What sshd answers in place of users it will refuse anyway is nobody's wrong code: anybody on the network could lock
+//! What sshd answers in place of users it will refuse anyway is no user's wrong code: any host on the network could lock
 //! them out with it.
 
 use harness::pam::{Drive, TAKES_PASSWORD, code};
 
-use harness::enrolled::{ON, PROMPT, auth, enrol, logged, login, machine, run, said, state_of};
+use harness::enrolled::{
+    ON, PROMPT, auth, enroll_token, logged, login, machine, run, said, state_of,
+};
 
 /// sshd repeats or cuts it to the length of what was typed (fake_password in auth-pam.c).
 fn stand_in(length: usize) -> Vec<u8> {
@@ -14,7 +16,7 @@ fn stand_in(length: usize) -> Vec<u8> {
 #[test]
 fn the_stand_in_of_sshd_is_refused_uncounted() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     for length in [6, 8, 13, 16, 19, 26, 40, 512] {
         let drive = alice.login().answer(stand_in(length));
         let outcome = run(drive.answer(alice.code_at(0)));
@@ -26,11 +28,11 @@ fn the_stand_in_of_sshd_is_refused_uncounted() {
     assert_eq!((state.failures, state.unreported), (0, 0));
 }
 
-/// With a device for everybody and one dialogue, a login that ends after one question would tell whom sshd refuses.
+/// With a device for all users and one dialogue, a login that ends after one question would tell which users sshd refuses.
 #[test]
 fn uniform_prompt_makes_it_look_like_wrong_codes() {
     let machine = machine("enabled = true\nuniform_prompt = true\nenforcement = \"mandatory\"\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let wrong = [alice.wrong(), alice.wrong(), alice.wrong()];
     let dialogue = |user: &str, answer: &dyn Fn(usize) -> Vec<u8>| {
         let answers = (0..3).map(answer);
@@ -60,7 +62,7 @@ fn uniform_prompt_makes_it_look_like_wrong_codes() {
 #[test]
 fn uniform_prompt_hides_a_repeated_answer() {
     let machine = machine("enabled = true\nuniform_prompt = true\nenforcement = \"mandatory\"\n");
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     machine.stack("x", "auth required pam_twofactor.so forward_pass\n");
     let dialogue = |answer: &[u8]| {
         let drive = Drive::installed().service("x").user("alice");
@@ -81,7 +83,7 @@ fn uniform_prompt_hides_a_repeated_answer() {
 #[test]
 fn it_is_not_counted_in_one_field_either() {
     let machine = machine(ON);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     for arguments in [
         "forward_pass",
         "use_first_pass",
@@ -105,7 +107,7 @@ fn it_is_not_counted_in_one_field_either() {
 #[test]
 fn what_only_resembles_it_counts() {
     let machine = machine("enabled = true\ntries = 1\n[throttle]\nattempts = 100\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     for answer in [
         "\u{8}\n\r\u{7f}INCORRECX",
         "INCORRECT",

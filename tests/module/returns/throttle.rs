@@ -4,7 +4,8 @@ use harness::otp::unix_time;
 use harness::pam::{Drive, code};
 
 use harness::enrolled::{
-    ON, PROMPT, Token, add_stack, auth, enrol, logged, machine, run, said, set_state, state_of,
+    ON, PROMPT, Token, add_stack, auth, enroll_token, logged, machine, run, said, set_state,
+    state_of,
 };
 
 fn failed(user: &str, failures: u32, seconds_ago: u64) {
@@ -31,7 +32,7 @@ fn locked_out(alice: &Token) -> String {
 fn the_fifth_wrong_code_locks_out_at_once() {
     let machine =
         machine("enabled = true\ntries = 10\n[throttle]\nlockout = 3000\nmax_lockout = 3000\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let login = (0..10).fold(alice.login(), |login, _| login.answer(alice.wrong()));
     let outcome = run(login);
     assert_eq!(outcome.auth, code::MAXTRIES);
@@ -47,7 +48,7 @@ fn the_fifth_wrong_code_locks_out_at_once() {
 #[test]
 fn a_right_code_waits_for_the_end_of_a_lock_out() {
     let machine = machine("enabled = true\n[throttle]\nlockout = 3000\nmax_lockout = 20000\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     failed("alice", 5, 10);
     assert_eq!(
         locked_out(&alice),
@@ -76,7 +77,7 @@ fn a_right_code_waits_for_the_end_of_a_lock_out() {
 #[test]
 fn the_hard_limit_holds_until_unlock() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     failed("alice", 100, 1_000_000);
     assert_eq!(
         locked_out(&alice),
@@ -93,7 +94,7 @@ fn the_hard_limit_holds_until_unlock() {
 #[test]
 fn with_pam_silent_a_lock_out_is_told_in_one_question() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     failed("alice", 100, 10);
     let told = "Too many wrong codes. Ask your administrator to unlock your account. Press Enter to go on: ";
     let asked = [("echo_off", told)];
@@ -116,7 +117,7 @@ fn with_pam_silent_a_lock_out_is_told_in_one_question() {
 #[test]
 fn in_one_field_a_lock_out_is_told_in_the_log_only() {
     let machine = machine(ON);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     failed("alice", 100, 10);
     add_stack(&machine, "x", "forward_pass");
     let stranger = || Drive::installed().service("x").user("alice");
@@ -132,7 +133,7 @@ fn a_lock_out_that_begins_meanwhile_holds() {
     let machine = machine(
         "enabled = true\ntries = 1\n[throttle]\nattempts = 1\nlockout = 3000\nmax_lockout = 3000\n",
     );
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     add_stack(&machine, "elsewhere", "");
     let elsewhere = format!(
         "pamdrive --service elsewhere --user alice --answer {} > /run/elsewhere; echo {}",

@@ -3,8 +3,8 @@
 use harness::pam::code;
 
 use harness::enrolled::{
-    ON, PROMPT, add_bypass, add_recovery_codes, auth, enrol, logged, machine, run, said, set_state,
-    state_of,
+    ON, PROMPT, add_bypass, add_recovery_codes, auth, enroll_token, logged, machine, run, said,
+    set_state, state_of,
 };
 
 const ASKED: (&str, &str) = ("echo_off", PROMPT);
@@ -13,7 +13,7 @@ const WRONG: (&str, &str) = ("error", "Wrong code.");
 #[test]
 fn three_wrong_codes_end_with_maxtries() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let wrong = || alice.wrong();
     let outcome = run(alice
         .login()
@@ -30,7 +30,7 @@ fn three_wrong_codes_end_with_maxtries() {
 #[test]
 fn a_right_code_tells_of_the_wrong_ones_before() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let outcome = run(alice
         .login()
         .answer(alice.wrong())
@@ -57,7 +57,7 @@ fn a_right_code_tells_of_the_wrong_ones_before() {
 #[test]
 fn one_wrong_code_of_an_earlier_login_is_told() {
     let machine = machine("enabled = true\ntries = 1\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     assert_eq!(auth(alice.login().answer(alice.wrong())), code::MAXTRIES);
     let outcome = run(alice.login().answer(alice.code()));
     assert_eq!(outcome.auth, code::SUCCESS);
@@ -68,7 +68,7 @@ fn one_wrong_code_of_an_earlier_login_is_told() {
 #[test]
 fn the_number_of_tries_is_the_policys() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let many =
         |tries: usize| (0..tries).fold(alice.login(), |login, _| login.answer(alice.wrong()));
     for tries in [1, 2, 10] {
@@ -87,7 +87,7 @@ fn the_number_of_tries_is_the_policys() {
 #[test]
 fn with_pam_silent_the_next_prompt_has_the_reason() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let used = alice.code();
     assert_eq!(auth(alice.login().answer(&used)), code::SUCCESS);
     let outcome = run(alice
@@ -113,7 +113,7 @@ fn with_pam_silent_the_next_prompt_has_the_reason() {
 #[test]
 fn prompt_and_echo_are_the_policys() {
     let machine = machine("enabled = true\nprompt = \"Code (%s) für Sie?\"\necho = true\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let outcome = run(alice.login().answer(alice.wrong()).answer(alice.code()));
     assert_eq!(outcome.auth, code::SUCCESS);
     let asked = ("echo_on", "Code (%s) für Sie?");
@@ -123,7 +123,7 @@ fn prompt_and_echo_are_the_policys() {
 #[test]
 fn a_wrong_code_asks_for_the_delay_of_the_policy() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     // libpam changes the delay at random by up to a half.
     for (policy, expected) in [
         (ON, Some(1_000_000..=3_000_000)),
@@ -149,7 +149,7 @@ fn a_wrong_code_asks_for_the_delay_of_the_policy() {
 #[test]
 fn a_used_code_is_told_apart_and_refused() {
     let machine = machine("enabled = true\ntries = 1\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let code = alice.code();
     assert_eq!(auth(alice.login().answer(&code)), code::SUCCESS);
     let again = run(alice.login().answer(&code));
@@ -166,7 +166,7 @@ fn a_used_code_is_told_apart_and_refused() {
 #[test]
 fn a_recovery_code_tells_how_many_are_left() {
     let machine = machine("enabled = true\ntries = 1\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let codes = add_recovery_codes("alice");
     let accepted = run(alice.login().answer(&codes[3]));
     assert_eq!(accepted.auth, code::SUCCESS);
@@ -191,7 +191,7 @@ fn a_recovery_code_tells_how_many_are_left() {
 #[test]
 fn a_bypass_code_works_once_and_not_too_late() {
     let machine = machine("enabled = true\ntries = 1\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let late = add_bypass("alice", harness::otp::unix_time() - 1);
     let expired = run(alice.login().answer(late));
     assert_eq!(expired.auth, code::MAXTRIES);
@@ -213,7 +213,7 @@ fn a_bypass_code_works_once_and_not_too_late() {
 #[test]
 fn a_user_unenrolled_while_typing_is_refused() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let code = alice.code();
     let remove = "rm /var/lib/twofactor/users/alice.toml /var/lib/twofactor/state/alice";
     let outcome = run(alice
@@ -232,7 +232,7 @@ fn a_user_unenrolled_while_typing_is_refused() {
 #[test]
 fn a_policy_changed_while_typing_counts() {
     let machine = machine("enabled = true\ntries = 1\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let break_it = "echo nonsense >> /etc/security/twofactor.toml";
     let drive = alice
         .login()

@@ -5,8 +5,8 @@ use harness::pam::{Drive, code};
 use harness::{Machine, PASSWORD};
 
 use harness::enrolled::{
-    ON, PROMPT, Token, add_recovery_codes, auth, enrol, enrol_phone, logged, login, machine, run,
-    said, set_state, state_of,
+    ON, PROMPT, Token, add_recovery_codes, auth, enroll_phone, enroll_token, logged, login,
+    machine, run, said, set_state, state_of,
 };
 
 const ASKED: (&str, &str) = ("echo_off", PROMPT);
@@ -33,7 +33,7 @@ fn results(machine: &Machine) -> Vec<String> {
 #[test]
 fn an_empty_answer_is_explained_and_not_counted() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     for answer in ["", " ", "-", " - \t"] {
         let outcome = run(alice.login().answer(answer).answer(alice.code()));
         assert_eq!(outcome.auth, code::SUCCESS);
@@ -52,7 +52,7 @@ fn an_empty_answer_is_explained_and_not_counted() {
 #[test]
 fn the_users_name_is_explained_and_not_counted() {
     let machine = machine("enabled = true\necho = true\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let outcome = run(alice.login().answer("alice").answer(alice.code()));
     assert_eq!(outcome.auth, code::SUCCESS);
     let asked = ("echo_on", PROMPT);
@@ -73,7 +73,7 @@ fn the_users_name_is_explained_and_not_counted() {
 #[test]
 fn a_client_that_always_gives_one_answer_counts_once() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     for (failures, answer) in (1..).zip([alice.wrong(), "hunter2".into(), "123".into()]) {
         let always = (0..3).fold(alice.login(), |login, _| login.answer(&answer));
         let outcome = run(always);
@@ -91,7 +91,7 @@ fn a_client_that_always_gives_one_answer_counts_once() {
 #[test]
 fn a_refused_code_is_not_compared_in_a_later_login() {
     let machine = machine(ONE_TRY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let soon = alice.code_at(50);
     assert_eq!(auth(alice.login().answer(soon)), code::MAXTRIES);
     set_state("alice", |state| state.devices[0].next = 50);
@@ -113,7 +113,7 @@ fn a_refused_code_is_not_compared_in_a_later_login() {
 #[test]
 fn an_accepted_code_forgets_the_refused_ones() {
     let machine = machine(ONE_TRY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let wrong = alice.wrong();
     for answer in [&wrong, &alice.code(), &wrong] {
         run(alice.login().answer(answer));
@@ -132,7 +132,7 @@ fn an_accepted_code_forgets_the_refused_ones() {
 #[test]
 fn a_used_code_sent_again_and_again_is_not_counted() {
     let machine = machine(ONE_TRY);
-    let phone = enrol_phone(&machine, "alice");
+    let phone = enroll_phone(&machine, "alice");
     phone.settle(10);
     let morning = phone.code();
     assert_eq!(auth(login("alice").answer(&morning)), code::SUCCESS);
@@ -151,7 +151,7 @@ fn a_used_code_sent_again_and_again_is_not_counted() {
 #[test]
 fn a_spent_recovery_code_is_not_counted() {
     let machine = machine(ONE_TRY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let codes = add_recovery_codes("alice");
     for spent in &codes[..3] {
         assert_eq!(auth(alice.login().answer(spent)), code::SUCCESS);
@@ -166,7 +166,7 @@ fn a_spent_recovery_code_is_not_counted() {
 #[test]
 fn with_uniform_prompt_each_looks_like_a_wrong_code() {
     let machine = machine("enabled = true\nuniform_prompt = true\nenforcement = \"mandatory\"\n");
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let wrong = alice.wrong();
     let dialogue = |answers: [&str; 3]| {
         let login = answers.iter().fold(alice.login(), Drive::answer);
@@ -189,7 +189,7 @@ fn in_one_field(machine: &Machine, policy: &str) -> Token {
     let ours = "auth [success=ok ignore=ignore default=die] pam_twofactor.so forward_pass";
     let unix = "auth requisite pam_unix.so use_first_pass nodelay";
     machine.stack("x", &format!("{ours}\n{unix}\n"));
-    enrol(machine, "alice")
+    enroll_token(machine, "alice")
 }
 
 fn sends(password: &str, code: &str) -> i32 {

@@ -3,7 +3,7 @@
 use harness::pam::{Drive, EXACT, Outcome, TAKES_PASSWORD, code};
 
 use harness::enrolled::{
-    IGNORED, PROMPT, add_account, add_stack, auth, enrol, logged, login, machine, run, said,
+    IGNORED, PROMPT, add_account, add_stack, auth, enroll_token, logged, login, machine, run, said,
     state_of,
 };
 
@@ -29,7 +29,7 @@ fn the_unenrolled_are_asked_once_where_optional() {
 #[test]
 fn where_mandatory_all_users_see_the_same() {
     let machine = machine(MANDATORY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     add_account(&machine, "bob");
     let wrong = alice.wrong();
     let refused = |user: &str, finish: fn(Drive) -> Drive| {
@@ -58,7 +58,7 @@ fn where_mandatory_all_users_see_the_same() {
 #[test]
 fn two_empty_answers_end_every_login() {
     let machine = machine(MANDATORY);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     add_account(&machine, "bob");
     for answers in [["", "", ""], ["x", "", ""]] {
         let refused = |user: &str| {
@@ -85,7 +85,7 @@ fn two_empty_answers_end_every_login() {
 fn nothing_is_said_of_a_file_that_cannot_be_used() {
     for policy in [OPTIONAL, MANDATORY] {
         let machine = machine(policy);
-        enrol(&machine, "alice");
+        enroll_token(&machine, "alice");
         machine.write_file(harness::enrolled::record_path("alice"), "no record", 0o600);
         for drive in [login("alice"), login("alice").silent()] {
             let outcome = run(drive);
@@ -101,7 +101,7 @@ fn nothing_is_said_of_a_file_that_cannot_be_used() {
 #[test]
 fn a_lock_out_is_told_in_no_question() {
     let machine = machine(OPTIONAL);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     harness::enrolled::set_state("alice", |state| {
         (state.failures, state.last_failure) = (100, 10)
     });
@@ -112,7 +112,7 @@ fn a_lock_out_is_told_in_no_question() {
 #[test]
 fn prompt_and_echo_are_the_same_for_all() {
     let machine = machine(&format!("{OPTIONAL}prompt = \"Token? \"\necho = true\n"));
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     add_account(&machine, "bob");
     let asked = [("echo_on", "Token? ")];
     assert_eq!(said(&run(login("alice"))), asked);
@@ -135,7 +135,7 @@ fn exempt_and_switched_off_logins_are_not_asked() {
 #[test]
 fn what_an_earlier_module_asked_for_is_refused_alike() {
     let machine = machine(MANDATORY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     add_account(&machine, "bob");
     let wrong = alice.wrong();
     for arguments in ["use_first_pass", "try_first_pass", "forward_pass"] {
@@ -169,11 +169,11 @@ fn what_an_earlier_module_asked_for_is_refused_alike() {
     }
 }
 
-/// Nobody without a device is ever locked out, so a lock-out must not show.
+/// No user without a device is ever locked out, so a lock-out must not show.
 #[test]
 fn a_lock_out_looks_like_wrong_codes() {
     let machine = machine(MANDATORY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     add_account(&machine, "bob");
     let wrong = alice.wrong();
     let refused = |user: &str, answer: &str| {
@@ -203,7 +203,7 @@ fn a_lock_out_looks_like_wrong_codes() {
 #[test]
 fn a_name_without_an_account_is_refused_alike() {
     let machine = machine(MANDATORY);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     machine.remove_user("alice");
     let answers = |user: &str| {
         let login = login(user).answer(alice.wrong()).answer("").answer("x");
@@ -223,7 +223,7 @@ fn a_name_without_an_account_is_refused_alike() {
 #[test]
 fn the_password_in_place_of_the_code_is_refused_alike() {
     let machine = machine(MANDATORY);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     add_account(&machine, "bob");
     let lines = format!("{TAKES_PASSWORD}\nauth {EXACT} pam_twofactor.so\n");
     machine.stack("x", &lines);

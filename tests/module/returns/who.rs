@@ -6,8 +6,8 @@ use harness::Machine;
 use harness::pam::{Drive, code};
 
 use harness::enrolled::{
-    IGNORED, ON, PROMPT, UNUSABLE, add_account, add_stack, auth, enrol, enrol_phone, logged, login,
-    machine, policy_path, record_path, run, said, state_of,
+    IGNORED, ON, PROMPT, UNUSABLE, add_account, add_stack, auth, enroll_phone, enroll_token,
+    logged, login, machine, policy_path, record_path, run, said, state_of,
 };
 
 const MANDATORY: &str = "enabled = true\nenforcement = \"mandatory\"\n";
@@ -28,12 +28,12 @@ fn unasked(machine: &Machine, user: &str) -> (i32, Vec<String>) {
 #[test]
 fn r14_only_a_right_code_is_success() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let accepted = run(alice.login().answer(alice.code()));
     assert_eq!(accepted.auth, code::SUCCESS);
     assert_eq!(said(&accepted), [("echo_off", PROMPT)]);
     assert_eq!(accepted.fail_delay_us, None);
-    let phone = enrol_phone(&machine, "carol");
+    let phone = enroll_phone(&machine, "carol");
     phone.settle(10);
     assert_eq!(auth(login("carol").answer(phone.code())), code::SUCCESS);
     assert_eq!(
@@ -77,14 +77,14 @@ fn the_unenrolled_are_refused_where_mandatory() {
         assert_eq!(said(&silent), [("echo_off", question.as_str())]);
         machine.forget_log();
     }
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     assert_eq!(auth(alice.login().answer(alice.code())), code::SUCCESS);
 }
 
 #[test]
 fn r16_a_policy_or_service_that_is_off_asks_no_user() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     add_account(&machine, "bob");
     add_stack(&machine, "other", "");
     for policy in [
@@ -149,7 +149,7 @@ fn a_policy_that_cannot_be_used_refuses() {
 #[test]
 fn an_unusable_record_refuses_a_user_who_is_asked() {
     let machine = machine(ON);
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     let path = record_path("alice");
     let good = std::fs::read(&path).unwrap();
     let refusal = |what: &str| {
@@ -172,7 +172,7 @@ fn an_unusable_record_refuses_a_user_who_is_asked() {
 #[test]
 fn a_record_of_another_or_vanished_uid_refuses() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     machine.remove_user("alice");
     for policy in [ON, MANDATORY] {
         machine.policy(policy);
@@ -200,7 +200,7 @@ fn a_record_of_another_or_vanished_uid_refuses() {
 #[test]
 fn a_broken_policy_comes_before_every_other_row() {
     let machine = machine("enabled = false\nno_such_key = 1\n");
-    enrol(&machine, "alice");
+    enroll_token(&machine, "alice");
     for user in ["alice", "nobody-of-that-name"] {
         assert_eq!(unasked(&machine, user).0, code::AUTHINFO_UNAVAIL);
     }
@@ -238,7 +238,7 @@ fn with_pam_silent_an_error_is_told_in_one_question() {
 #[test]
 fn a_program_that_is_not_root_reads_which_uid_it_has() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
+    let alice = enroll_token(&machine, "alice");
     let uid = machine.add_user("www");
     let drive = || alice.login().answer(alice.code()).as_user("www");
     assert_eq!(drive().run().auth, code::AUTHINFO_UNAVAIL);
@@ -258,12 +258,12 @@ fn a_program_that_is_not_root_reads_which_uid_it_has() {
     assert_eq!(drive().run().auth, IGNORED);
 }
 
-/// The application, or another module, puts somebody else in the place while a question is open.
+/// The application, or another module, puts another user in the place while a question is open.
 #[test]
 fn a_code_is_no_verdict_on_another_user() {
     let machine = machine(ON);
-    let alice = enrol(&machine, "alice");
-    enrol(&machine, "carol");
+    let alice = enroll_token(&machine, "alice");
+    enroll_token(&machine, "carol");
     add_account(&machine, "bob");
     add_stack(&machine, "x", "forward_pass");
     let another = |user: &str| format!("user={user} rhost= result=another-user");

@@ -32,7 +32,7 @@ pub fn package() -> PathBuf {
         .unwrap()
 }
 
-/// apt, as an unattended upgrade calls it: nobody is there to answer.
+/// apt, as an unattended upgrade calls it: there is no answer.
 pub fn apt(machine: &Machine, arguments: &[&str]) -> Program {
     machine
         .program("apt-get")
@@ -67,7 +67,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// Enrols it with the command of the package.
+    /// Enrolls it with the command of the package.
     pub fn of(machine: &Machine, user: &str) -> Self {
         let phone = enroll(machine, user, &["--hotp"]);
         let mut token = Self {

@@ -23,7 +23,7 @@ fn devices_work_after_removing_and_installing() {
     assert_eq!(machine.read(RECORD), record);
 
     install(&machine, &package());
-    // The profile is not selected by itself, so nobody's login changes.
+    // The profile is not selected by itself, so no login changes.
     assert_eq!(naming(), Vec::<String>::new());
     select(&machine);
     wrong_code_is_refused(&sshd, &token);

@@ -83,7 +83,7 @@ fn a_selected_profile_asks_in_sshd_except_for_keys() {
     let sshd = machine.sshd("");
     code_lets_in(&sshd, &mut token);
     wrong_code_is_refused(&sshd, &token);
-    // Who has no device is not asked, and after a wrong password nobody is.
+    // Who has no device is not asked, and after a wrong password no user is.
     assert_eq!(
         sshd.login("bob").answer(PASSWORD).run().prompts,
         [ASK_PASSWORD]
@@ -127,7 +127,7 @@ fn a_selected_profile_asks_in_login_su_and_sudo() {
     sudo.answer(ASK_CODE, &token.code());
     sudo.expect("root\n");
     assert_eq!(sudo.end().code, Some(0));
-    // root becomes anybody without being asked.
+    // root becomes any user without being asked.
     assert_eq!(
         machine.run("su", &["alice", "-c", "id -un"]).ok().stdout,
         "alice\n"

@@ -194,7 +194,7 @@ fn a_killed_test_leaves_nothing() {
         assert_eq!(sleeper.code, Some(0));
         println!("ready");
         std::thread::sleep(Duration::from_secs(100));
-        panic!("nobody killed this process");
+        panic!("this process was not killed");
     }
     let before = real_machine();
     let seconds = format!("8{:08}", std::process::id());

@@ -216,7 +216,7 @@ impl<'a, C: Conversation> Transaction<'a, C> {
     /// pam_end; returns the conversation.
     pub fn end(self) -> C {
         let this = std::mem::ManuallyDrop::new(self);
-        // SAFETY: the handle is live and not used again; then nobody has the conversation but us.
+        // SAFETY: the handle is live and not used again; then the conversation is ours alone.
         unsafe {
             in_libpam(|| pam_end(this.handle, this.status));
             *Box::from_raw(this.conversation)

@@ -11,14 +11,14 @@ use twofactor_core::device::Kind;
 use crate::world::{ROOT, command, write};
 use harness::enrolled::SECRET;
 
-/// Enrols a user for pam_twofactor and google-authenticator, counting time or logins.
-pub fn enrol(machine: &Machine, account: &Account, kind: Kind) {
-    enrol_in(machine, &Path::new(ROOT).join("twofactor"), account, kind);
-    enrol_google(machine, account, kind);
+/// Enrolls a user for pam_twofactor and google-authenticator, counting time or logins.
+pub fn enroll(machine: &Machine, account: &Account, kind: Kind) {
+    enroll_in(machine, &Path::new(ROOT).join("twofactor"), account, kind);
+    enroll_google(machine, account, kind);
 }
 
-/// Enrols a user with the command, which also gives ten recovery codes, in a state directory.
-pub fn enrol_in(machine: &Machine, state: &Path, account: &Account, kind: Kind) {
+/// Enrolls a user with the command, which also gives ten recovery codes, in a state directory.
+pub fn enroll_in(machine: &Machine, state: &Path, account: &Account, kind: Kind) {
     command(machine, state, &["init"]).run().ok();
     let record = state.join("users").join(format!("{}.toml", account.name));
     let entry = state.join("users").join(format!("+{}", account.uid));
@@ -38,7 +38,7 @@ pub fn enrol_in(machine: &Machine, state: &Path, account: &Account, kind: Kind) 
 }
 
 /// What google-authenticator's own program sets up, when its recommendations are followed.
-fn enrol_google(machine: &Machine, account: &Account, kind: Kind) {
+fn enroll_google(machine: &Machine, account: &Account, kind: Kind) {
     let own = Path::new(ROOT).join("google").join(&account.name);
     let mut directory = fs::DirBuilder::new();
     directory.recursive(true).mode(0o700).create(&own).unwrap();
