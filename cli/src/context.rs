@@ -103,22 +103,17 @@ impl Context {
 
     /// The policy; its defaults, switched off, when there is no file yet.
     pub fn policy_or_default(&self) -> Result<Policy, Failure> {
-        match self.policy.load() {
-            Err(error) if error.is_missing() => Ok(Policy::default()),
-            other => Ok(other?.policy),
-        }
+        let loaded = self.policy.load_if_present()?;
+        Ok(loaded.map_or_else(Policy::default, |loaded| loaded.policy))
     }
 
     /// The policy, which has to exist.
     pub fn existing_policy(&self) -> Result<LoadedPolicy, Failure> {
-        match self.policy.load() {
-            Err(error) if error.is_missing() => {
-                let path = self.policy_path().display();
-                Err(Failure::refused(format!("there is no policy: {path}"))
-                    .next("To make one, switched off: twofactor policy set enabled false"))
-            }
-            other => Ok(other?),
-        }
+        self.policy.load_if_present()?.ok_or_else(|| {
+            let path = self.policy_path().display();
+            Failure::refused(format!("there is no policy: {path}"))
+                .next("To make one, switched off: twofactor policy set enabled false")
+        })
     }
 
     /// The record of an account: that of an alias or of a renamed user may be kept under another name, which is said.

@@ -59,8 +59,8 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
 /// The policy as far as it can be read; defaults stand in for one that cannot.
 fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
     let file = context.policy_path().display().to_string();
-    match context.policy.load() {
-        Ok(loaded) => {
+    match context.policy.load_if_present() {
+        Ok(Some(loaded)) => {
             let policy = &loaded.policy;
             let missing = context.missing_store(policy).ok().flatten();
             let status = PolicyStatus {
@@ -74,12 +74,12 @@ fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
             };
             (status, loaded)
         }
-        Err(error) => {
-            let missing = error.is_missing();
+        unusable => {
+            let error = unusable.err();
             let status = PolicyStatus {
                 file,
-                present: !missing,
-                error: (!missing).then(|| error.to_string()),
+                present: error.is_some(),
+                error: error.map(|error| error.to_string()),
                 enabled: None,
                 enforcement: None,
                 services: None,

@@ -30,9 +30,9 @@ pub fn policy(context: &Context, used: &[String]) -> (Option<Policy>, Vec<Doctor
         [] => "wherever a PAM file names the module".to_owned(),
         services => format!("at {}", services.join(", ")),
     };
-    match context.policy.load() {
-        Ok(loaded) => (Some(loaded.policy), Vec::new()),
-        Err(error) if error.is_missing() => {
+    match context.policy.load_if_present() {
+        Ok(Some(loaded)) => (Some(loaded.policy), Vec::new()),
+        Ok(None) => {
             let cause = format!("there is no policy {file}: everybody is refused {refused}");
             let fix = "twofactor policy set enabled false, or twofactor enable";
             let finding = match used {

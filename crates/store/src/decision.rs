@@ -1,4 +1,5 @@
 //! The policy's decision on a login, with the groups of the account looked up where they decide.
+#![forbid(unsafe_code)]
 
 use twofactor_core::policy::Policy;
 use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision, UserEnrollment};

@@ -60,6 +60,17 @@ impl PolicyFile {
         self.parse(&self.text()?)
     }
 
+    /// Reads it; `None` where there is no such file. Logins are refused then, but a command may go on with the defaults.
+    ///
+    /// # Errors
+    /// [`Error`] as for [`PolicyFile::load`].
+    pub fn load_if_present(&self) -> Result<Option<LoadedPolicy>, Error> {
+        match self.load() {
+            Err(error) if error.is_missing() => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
     /// Reads it again. Time stamps would miss a change that follows another within a tick of the kernel's clock.
     ///
     /// # Errors

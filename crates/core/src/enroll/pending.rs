@@ -161,6 +161,13 @@ mod tests {
     }
 
     #[test]
+    fn a_pending_key_is_not_shown_by_debug() {
+        let pending = pending();
+        let shown = format!("{pending:?}");
+        assert!(shown.contains("Secret(redacted)"), "{shown}");
+    }
+
+    #[test]
     fn a_vouched_device_has_used_no_code() {
         let confirmed = pending().vouched();
         assert_eq!(confirmed.entry, unused(&confirmed.device));

@@ -90,6 +90,23 @@ fn a_missing_policy_is_an_error() {
     assert_eq!(policies.file.refresh(&mut loaded).unwrap_err(), expected);
 }
 
+/// Whatever else is wrong with the file never passes for "no policy".
+#[test]
+fn only_a_missing_policy_is_absent() {
+    let policies = policy("enabled = true\n");
+    let found = policies.file.load_if_present().unwrap();
+    assert!(found.is_some_and(|loaded| loaded.policy.enabled));
+    for text in ["", "enabled = tru"] {
+        fs::write(&policies.path, text).unwrap();
+        assert!(policies.file.load_if_present().is_err(), "{text}");
+    }
+    fs::write(&policies.path, "enabled = true\n").unwrap();
+    set_mode(&policies.path, 0o666);
+    assert!(policies.file.load_if_present().is_err());
+    fs::remove_file(&policies.path).unwrap();
+    assert!(policies.file.load_if_present().unwrap().is_none());
+}
+
 /// Same size, same inode, and within one tick of the kernel's clock.
 #[test]
 fn every_change_is_noticed() {
