@@ -22,6 +22,7 @@ use twofactor_store::{FoundBy, Holder, PolicyFile, Store};
 
 use crate::answer_source::{self, NotForUs};
 use crate::arguments::{Arguments, Detail, FirstPass, Layout};
+use crate::later;
 use crate::prompt::{Left, Prompt};
 use crate::report;
 use crate::return_codes::Ending;
@@ -386,9 +387,7 @@ impl Login<'_> {
         host.log(Priority::Info, line.as_str());
         // Where password and code are one, the password is yet to be checked: only its owner may be told.
         if self.messages == Messages::Wanted && self.arguments.layout == Layout::Code {
-            for line in text::accepted(accepted) {
-                host.inform(&line);
-            }
+            later::tell(host, accepted);
         }
         Ok(Ending::Verified)
     }

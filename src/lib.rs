@@ -9,6 +9,7 @@ mod answer_source;
 mod arguments;
 mod auth;
 mod dialogue;
+mod later;
 mod libpam;
 mod prompt;
 mod report;
@@ -59,8 +60,11 @@ impl PamHooks for Module {
     }
 
     /// Credentials are none of this module's business, but a stack in which nobody sets any has to succeed.
-    fn sm_setcred(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
-        PamResultCode::PAM_SUCCESS
+    fn sm_setcred(handle: &mut PamHandle, _: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        guarded(|| {
+            later::show(&mut Application(handle), flags.into());
+            PamResultCode::PAM_SUCCESS
+        })
     }
 
     /// Has nothing to say unless the authentication phase of this transaction left an enrolment to it. Logins by key

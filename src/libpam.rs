@@ -27,6 +27,8 @@ unsafe extern "C" {
     fn pam_get_user(pamh: *mut PamHandle, user: *mut *const c_char, prompt: *const c_char)
     -> c_int;
     fn pam_set_item(pamh: *mut PamHandle, item_type: c_int, item: *const c_void) -> c_int;
+    fn pam_putenv(pamh: *mut PamHandle, assignment: *const c_char) -> c_int;
+    fn pam_getenv(pamh: *mut PamHandle, name: *const c_char) -> *const c_char;
     fn pam_fail_delay(pamh: *mut PamHandle, microseconds: c_uint) -> c_int;
     fn pam_syslog(pamh: *const PamHandle, priority: c_int, format: *const c_char, ...);
 }
@@ -73,6 +75,30 @@ impl Host for Application<'_> {
     fn has_terminal(&self) -> bool {
         let item = self.0.get_item::<Tty<'_>>().ok().flatten();
         item.is_some_and(|tty| !tty.is_empty())
+    }
+
+    fn tty(&self) -> Option<Vec<u8>> {
+        let item = self.0.get_item::<Tty<'_>>().ok()??;
+        Some(item.to_bytes().to_vec())
+    }
+
+    fn set_variable(&mut self, assignment: &str) -> Result<(), NoAnswer> {
+        let assignment = CString::new(assignment).map_err(|_| NoAnswer)?;
+        // SAFETY: the handle is libpam's own; libpam copies the C string (pam_putenv(3)).
+        let result = unsafe { pam_putenv(&raw mut *self.0, assignment.as_ptr()) };
+        (result == PAM_SUCCESS).then_some(()).ok_or(NoAnswer)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: the handle is libpam's own, which only reads it here; the name is valid for the call (pam_getenv(3)).
+        let value = unsafe { pam_getenv((&raw const *self.0).cast_mut(), name.as_ptr()) };
+        if value.is_null() {
+            return None;
+        }
+        // SAFETY: it is a C string that stays until the variable changes; it is copied at once.
+        let value = unsafe { CStr::from_ptr(value) };
+        value.to_str().ok().map(str::to_owned)
     }
 
     fn password(&self) -> Option<Zeroizing<Vec<u8>>> {

@@ -57,6 +57,15 @@ pub trait Host {
     fn rhost(&self) -> Option<Vec<u8>>;
     /// Whether `PAM_TTY` is set: somebody sits before a terminal.
     fn has_terminal(&self) -> bool;
+    /// `PAM_TTY`. Any bytes.
+    fn tty(&self) -> Option<Vec<u8>>;
+    /// Sets a variable of PAM's environment (`NAME=VALUE`), or removes it (`NAME`). The user's programs see it.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] when libpam refuses.
+    fn set_variable(&mut self, assignment: &str) -> Result<(), NoAnswer>;
+    /// A variable of PAM's environment; `None` where its value is not UTF-8.
+    fn variable(&self, name: &str) -> Option<String>;
     /// `PAM_AUTHTOK`: the password, when an earlier module asked for it.
     fn password(&self) -> Option<Zeroizing<Vec<u8>>>;
     /// Sets `PAM_AUTHTOK` for the modules behind.

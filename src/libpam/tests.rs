@@ -42,6 +42,24 @@ fn items_are_copied_and_outlive_a_change() {
 }
 
 #[test]
+fn variables_are_set_copied_and_removed() {
+    let transaction = Transaction::start(&[(TTY, c"ssh")]);
+    let mut host = application(&transaction);
+    assert_eq!(host.tty().as_deref(), Some(&b"ssh"[..]));
+    assert_eq!(host.variable("NAME"), None);
+    host.set_variable("NAME=a=b").unwrap();
+    let value = host.variable("NAME").unwrap();
+    host.set_variable("NAME=c").unwrap();
+    assert_eq!(
+        (value.as_str(), host.variable("NAME").as_deref()),
+        ("a=b", Some("c"))
+    );
+    host.set_variable("NAME").unwrap();
+    assert_eq!(host.variable("NAME"), None);
+    assert_eq!(host.set_variable("NUL\0=x"), Err(NoAnswer));
+}
+
+#[test]
 fn what_libpam_does_not_know_is_none() {
     let transaction = Transaction::start(&[(TTY, c"")]);
     let mut host = application(&transaction);

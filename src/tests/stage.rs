@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::PathBuf;
 
@@ -38,6 +38,8 @@ pub struct Stage {
     pub rhost: Option<Vec<u8>>,
     pub password: Option<Vec<u8>>,
     pub marked: Option<String>,
+    pub tty: Option<Vec<u8>>,
+    pub variables: BTreeMap<String, String>,
     pub delays: Vec<u32>,
     /// What happens while the first question is open.
     pub meanwhile: Option<fn(&Self)>,
@@ -68,6 +70,8 @@ impl Stage {
             rhost: None,
             password: None,
             marked: None,
+            tty: None,
+            variables: BTreeMap::new(),
             delays: Vec::new(),
             meanwhile: None,
             answers: VecDeque::new(),
@@ -158,6 +162,26 @@ impl Host for Stage {
 
     fn has_terminal(&self) -> bool {
         true
+    }
+
+    fn tty(&self) -> Option<Vec<u8>> {
+        self.tty.clone()
+    }
+
+    fn set_variable(&mut self, assignment: &str) -> Result<(), NoAnswer> {
+        let (name, value) = match assignment.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (assignment, None),
+        };
+        match value {
+            Some(value) => _ = self.variables.insert(name.to_owned(), value),
+            None => _ = self.variables.remove(name),
+        }
+        Ok(())
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
     }
 
     fn password(&self) -> Option<Zeroizing<Vec<u8>>> {

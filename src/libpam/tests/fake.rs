@@ -65,6 +65,7 @@ struct Known {
     answers: VecDeque<Answer>,
     said: Vec<(c_int, String)>,
     delays: Vec<c_uint>,
+    variables: BTreeMap<CString, CString>,
 }
 
 thread_local! {
@@ -274,6 +275,35 @@ unsafe extern "C" fn pam_set_data(
         Ok(None) => {}
     }
     PAM_SUCCESS
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pam_putenv(_: *mut PamHandle, assignment: *const c_char) -> c_int {
+    // SAFETY: the caller gives a C string.
+    let assignment = unsafe { CStr::from_ptr(assignment) }.to_bytes();
+    let mut parts = assignment.splitn(2, |byte| *byte == b'=');
+    let name = CString::new(parts.next().unwrap()).unwrap();
+    KNOWN.with_borrow_mut(|known| match (known.is_full, parts.next()) {
+        (true, _) => PAM_BUF_ERR,
+        (false, Some(value)) => {
+            known.variables.insert(name, CString::new(value).unwrap());
+            PAM_SUCCESS
+        }
+        (false, None) => {
+            known.variables.remove(&name);
+            PAM_SUCCESS
+        }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pam_getenv(_: *mut PamHandle, name: *const c_char) -> *const c_char {
+    // SAFETY: the caller gives a C string.
+    let name = unsafe { CStr::from_ptr(name) };
+    KNOWN.with_borrow(|known| {
+        let value = known.variables.get(name);
+        value.map_or(std::ptr::null(), |value| value.as_ptr())
+    })
 }
 
 #[unsafe(no_mangle)]

@@ -100,10 +100,7 @@ fn r39_five_wrong_codes_lock_out_until_unlock() {
     );
     let session = login(&sshd, "alice", &[&right]);
     assert_eq!(dialogue(&session), (true, vec![ASK_PASSWORD, ASK_CODE]));
-    assert_eq!(
-        session.stderr,
-        "5 wrong codes were entered since your last login. If that was not you, change your password.\n"
-    );
+    machine.wait_for_log("failures_before=5");
     assert_eq!(failures("alice"), 0);
 }
 
@@ -167,7 +164,7 @@ fn r39_a_recovery_code_replaces_the_device_once() {
     let sshd = machine.sshd("");
     let first = login(&sshd, "alice", &[&phone.recovery[3]]);
     assert_eq!(dialogue(&first), (true, vec![ASK_PASSWORD, ASK_CODE]));
-    assert_eq!(first.stderr, "Recovery code accepted. 9 are left.\n");
+    assert_eq!(first.stderr, "");
     // Typed without hyphens and in small letters it is the same code: spent.
     let small = phone.recovery[3].replace('-', "").to_lowercase();
     let other = phone.recovery[0].replace('-', " ").to_lowercase();
@@ -183,7 +180,7 @@ fn r39_a_recovery_code_replaces_the_device_once() {
             ]
         )
     );
-    assert_eq!(second.stderr, "Recovery code accepted. 8 are left.\n");
+    assert_eq!(second.stderr, "");
     assert_eq!(
         logged(&machine, "sshd:auth"),
         [
@@ -207,8 +204,12 @@ fn r39_the_last_recovery_codes_say_so() {
             1 => "Recovery code accepted. One is left.\n".to_owned(),
             left => format!("Recovery code accepted. {left} are left.\n"),
         };
-        let session = login(&sshd, "alice", &[code]);
-        assert_eq!((session.is_in(), session.stderr), (true, said));
+        let mut session = sshd.login("alice").shell().pty();
+        session.answer(ASK_PASSWORD, PASSWORD);
+        session.answer(ASK_CODE, code);
+        session.expect(&said);
+        session.send_line("exit");
+        session.end();
     }
 }
 
