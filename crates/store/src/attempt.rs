@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::sys::clock::BeforeEpoch;
-use crate::{Cause, LoadedPolicy, Locked, PolicyFile, Store};
+use crate::files::{Cause, LoadedPolicy, Locked, PolicyFile, Store};
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
 use twofactor_core::record::Record;

@@ -1,4 +1,4 @@
 //! Doors to private parsers for `fuzz/`: behind a feature that nothing shipped has.
 #![forbid(unsafe_code)]
 
-pub use crate::names::{record_file, state_file, user_of};
+pub use crate::files::names::{record_file, state_file, user_of};

@@ -19,7 +19,7 @@ use twofactor_core::record::Record;
 use twofactor_core::secret::Secret;
 use twofactor_core::state::{DeviceState, Stored, decode_file};
 
-use crate::{Disagreement, Store};
+use crate::files::{Disagreement, Store};
 
 /// A directory for one test, gone when it ends.
 pub struct Scratch(PathBuf);

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::daemon::DaemonError;
 use crate::sys::accounts::LookupFailed;
 use crate::sys::clock::BeforeEpoch;
-use crate::{Cause, Error};
+use crate::files::{Cause, Error};
 
 /// Why no verdict could be reached. Every one of them denies.
 #[derive(Debug, Clone, PartialEq)]

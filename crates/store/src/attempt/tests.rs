@@ -15,8 +15,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::*;
+use crate::files::tests::error_at;
 use crate::testing::{Scratch, alice, enrol, fresh, phone, record_of};
-use crate::tests::error_at;
 use twofactor_core::state::{DeviceState, RefusedAnswers, Stored};
 use twofactor_core::verify::{Accepted, Credential, Rejected};
 

@@ -63,8 +63,8 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Scratch, alice, enrol, phone};
     use super::*;
+    use crate::testing::{Scratch, alice, enrol, phone};
 
     #[test]
     fn the_inventory_lists_no_temporary_files() {

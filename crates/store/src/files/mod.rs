@@ -1,32 +1,24 @@
 //! Where records, states and the policy are kept: plain files that only root can touch.
 //!
 //! Nothing here knows of terminals or of PAM.
+#![forbid(unsafe_code)]
 
-pub mod attempt;
 mod bulk;
 pub mod daemon;
 pub mod decision;
 mod error;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
 mod generations;
 mod holder;
 mod index;
 mod inventory;
 mod locked;
 pub mod mark;
-mod names;
-pub mod operations;
+pub(crate) mod names;
 mod policy_file;
 mod relocate;
-pub mod sys;
-#[cfg(any(test, feature = "testing"))]
-#[doc(hidden)]
-pub mod testing;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -51,11 +43,6 @@ pub use policy_file::{LoadedPolicy, PolicyFile};
 pub use relocate::Relocation;
 
 use generations::{PATIENCE, StateFiles};
-
-/// Unit tests run with the allocator of module and command.
-#[cfg(test)]
-#[global_allocator]
-static HEAP: sys::wipe::Wiping = sys::wipe::Wiping;
 
 /// The state directory (`/var/lib/twofactor` unless told otherwise).
 pub struct Store {

@@ -252,9 +252,9 @@ fn too_long(path: &std::path::Path) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Scratch, alice, enrol, phone};
     use super::super::{Disagreement, FoundBy, list};
     use super::*;
+    use crate::testing::{Scratch, alice, enrol, phone};
 
     fn anna(uid: u32) -> Account {
         Account {

@@ -1,7 +1,7 @@
 //! A new device, and a new key for a device.
 #![forbid(unsafe_code)]
 
-use crate::Store;
+use crate::files::Store;
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, DeviceName, Id, MAX_DEVICES};
 use twofactor_core::enroll::ConfirmedDevice;

@@ -2,7 +2,7 @@
 //! that comes.
 #![forbid(unsafe_code)]
 
-use crate::{Locked, Store};
+use crate::files::{Locked, Store};
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::state::{DeviceState, State};

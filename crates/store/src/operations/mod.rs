@@ -15,7 +15,7 @@ mod unlock;
 #[cfg(test)]
 mod tests;
 
-use crate::{Locked, Store};
+use crate::files::{Locked, Store};
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::PlainCode;

@@ -2,7 +2,7 @@
 //! a user who has none.
 #![forbid(unsafe_code)]
 
-use crate::Store;
+use crate::files::Store;
 use twofactor_core::account::Account;
 use twofactor_core::policy::Throttle;
 use twofactor_core::record::Record;

@@ -1,7 +1,7 @@
 //! Removal of one device, or of everything that is kept about a user.
 #![forbid(unsafe_code)]
 
-use crate::{Cause, Error, Store};
+use crate::files::{Cause, Error, Store};
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, Id};
 use twofactor_core::record::Record;

@@ -2,7 +2,7 @@
 //! off (RFC 6238 section 6).
 #![forbid(unsafe_code)]
 
-use crate::Store;
+use crate::files::Store;
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, Id, Kind};
 use twofactor_core::otp::Interval;

@@ -1,7 +1,7 @@
 //! The end of a lock-out, and a new state in the place of one that is damaged or missing.
 #![forbid(unsafe_code)]
 
-use crate::Store;
+use crate::files::Store;
 use twofactor_core::account::Account;
 use twofactor_core::device::{DeviceName, Kind};
 use twofactor_core::policy::Policy;

@@ -5,8 +5,8 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::*;
-use crate::tests::in_own_process;
-use crate::tests::limits::FileSize;
+use crate::files::tests::in_own_process;
+use crate::files::tests::limits::FileSize;
 
 #[test]
 fn the_use_of_a_right_code_is_on_the_disk() {

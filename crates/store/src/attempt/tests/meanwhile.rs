@@ -134,7 +134,7 @@ fn a_policy_that_changes_during_the_wait_counts() {
     let locked = machine.store.lock(&machine.alice).unwrap();
     let judged = std::thread::scope(|scope| {
         let login = scope.spawn(|| attempt(&mut machine.session(), &code(STEP - 1)));
-        crate::tests::until_somebody_waits(&machine.scratch.state());
+        crate::files::tests::until_somebody_waits(&machine.scratch.state());
         machine.set_policy("enabled = true\nwindow = 0\n");
         drop(locked);
         login.join().unwrap()

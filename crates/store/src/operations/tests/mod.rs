@@ -11,8 +11,8 @@ mod unlock;
 use std::fs;
 
 use super::*;
-use crate::Cause;
 use crate::attempt::Failure;
+use crate::files::Cause;
 use crate::testing::{Scratch, alice, device, enrol, phone};
 use twofactor_core::device::{Device, Id, Kind};
 

@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::Error;
-use crate::tests::in_own_process;
-use crate::tests::limits::FileSize;
-use crate::tests::locks::{holder, kill};
+use crate::files::Error;
+use crate::files::tests::in_own_process;
+use crate::files::tests::limits::FileSize;
+use crate::files::tests::locks::{holder, kill};
 
 fn phone_and_token() -> (Scratch, Store) {
     with(&[phone(), token()])

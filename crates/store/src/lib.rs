@@ -1,0 +1,25 @@
+//! What the machine knows about logins: accounts, the clock, and the files with policy, records and states.
+//!
+//! Imports flow one way: [`sys`] asks the operating system, [`files`] keeps what is stored, [`attempt`] makes one attempt to log
+//! in, and [`operations`] change what a user has. Nothing here knows of terminals or of PAM.
+
+pub mod attempt;
+pub mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod operations;
+pub mod sys;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod testing;
+
+pub use files::{
+    BATCH, Cause, Disagreement, Enrolled, Error, FoundBy, Holder, Initialized, Inventory,
+    LoadedPolicy, Locked, Newcomer, PolicyFile, Relocation, Snapshot, Store, mark,
+};
+
+/// Unit tests run with the allocator of module and command.
+#[cfg(test)]
+#[global_allocator]
+static HEAP: sys::wipe::Wiping = sys::wipe::Wiping;
