@@ -2,7 +2,6 @@
 //!
 //! Applications run this phase only after the whole authentication stack succeeded, so that nobody enrols who did not
 //! give the password, whatever the control flags of the stack.
-#![forbid(unsafe_code)]
 
 mod enrollment;
 mod enrollment_text;

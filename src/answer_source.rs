@@ -1,5 +1,4 @@
 //! Where the next answer comes from, and which answers no person gave.
-#![forbid(unsafe_code)]
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;

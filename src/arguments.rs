@@ -1,5 +1,4 @@
 //! Module arguments, as they stand behind `pam_twofactor.so` in a PAM file.
-#![forbid(unsafe_code)]
 
 use std::ffi::CStr;
 use std::fmt;

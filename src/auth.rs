@@ -1,5 +1,4 @@
 //! The authentication phase: who is asked, for what, how often, and how it ends.
-#![forbid(unsafe_code)]
 
 mod as_user;
 mod judge;

@@ -1,5 +1,4 @@
 //! A conversation of several lines, of which nothing secret gets into a log.
-#![forbid(unsafe_code)]
 
 use zeroize::Zeroizing;
 

@@ -1,4 +1,5 @@
 //! The PAM module: six entry points, each of which survives a panic, denies on it, and prints nothing.
+#![deny(unsafe_code)]
 #![allow(
     missing_docs,
     reason = "the exported functions are made by a macro; pam_sm_authenticate(3) and its sisters describe them"

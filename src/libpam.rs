@@ -1,4 +1,5 @@
 //! libpam: the calls that pam-bindings lacks, and the application behind a handle as a [`Host`].
+#![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 

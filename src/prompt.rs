@@ -1,5 +1,4 @@
 //! The text of the question, which says why it is asked again where messages are not wanted.
-#![forbid(unsafe_code)]
 
 /// The prompt of one login.
 pub struct Prompt {

@@ -1,5 +1,4 @@
 //! The log lines about a code, and about what kept one from being compared.
-#![forbid(unsafe_code)]
 
 use rustix::io::Errno;
 use twofactor_core::verify::{Accepted, Credential, Gate, Rejected};

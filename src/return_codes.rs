@@ -2,7 +2,6 @@
 //!
 //! PAM_IGNORE only where the policy says that nothing is asked, PAM_SUCCESS only for a code that was verified and
 //! whose use is on the disk, PAM_USER_UNKNOWN never: many stacks skip a module that returns it.
-#![forbid(unsafe_code)]
 
 use pam::constants::PamResultCode;
 

@@ -1,5 +1,4 @@
 //! The session phase: one line that tells users without a device that they can have one.
-#![forbid(unsafe_code)]
 
 use twofactor_core::policy::decision::{
     LoginRequest, PolicyDecision, UserEnrollment, switched_off,

@@ -1,6 +1,5 @@
 //! What a panic in an entry point does to the program around it: nothing but a refusal. Below: the authentication phase
 //! against an application of the tests' own.
-#![forbid(unsafe_code)]
 
 mod one_field;
 mod rows;

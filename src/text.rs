@@ -1,5 +1,4 @@
 //! What people read at the prompt: what happened, what to do next.
-#![forbid(unsafe_code)]
 
 use twofactor_core::verify::{Accepted, Credential, Gate, Rejected};
 

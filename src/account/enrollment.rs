@@ -1,5 +1,4 @@
 //! The dialogue in which somebody who gave the right password gets a device.
-#![forbid(unsafe_code)]
 
 use twofactor_core::account::Account;
 use twofactor_core::device::{DeviceName, Id, Kind};

@@ -2,7 +2,6 @@
 //!
 //! No escape sequences: some clients remove them. Key and URI stand beside the QR code, since a client may show its
 //! characters as something else.
-#![forbid(unsafe_code)]
 
 use zeroize::Zeroizing;
 

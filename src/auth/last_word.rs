@@ -1,5 +1,4 @@
 //! What is said at the end of a login that is refused without a verdict on a code.
-#![forbid(unsafe_code)]
 
 use super::Login;
 use crate::arguments::{FirstPass, Layout};

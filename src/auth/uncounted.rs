@@ -1,5 +1,4 @@
 //! Answers of a user with a device that are not compared: no guesses, and those given during grace.
-#![forbid(unsafe_code)]
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::Policy;

@@ -1,5 +1,4 @@
 //! Users without a device, and the dialogue in which nothing tells them from others.
-#![forbid(unsafe_code)]
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::Policy;

@@ -1,6 +1,5 @@
 //! Where the policy says `uniform_prompt` and makes a device mandatory, everybody is refused alike: as if a code was wrong,
 //! and after the same time.
-#![forbid(unsafe_code)]
 
 use std::time::Duration;
 

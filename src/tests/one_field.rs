@@ -1,5 +1,4 @@
 //! Passwords that earlier modules asked for, and password and code in one field.
-#![forbid(unsafe_code)]
 
 use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
 use crate::arguments::{FirstPass, Layout};

@@ -1,5 +1,4 @@
 //! Who is asked for a code, row by row, and what is logged and said about it.
-#![forbid(unsafe_code)]
 
 use std::fs;
 

@@ -1,5 +1,4 @@
 //! How often a code is asked for, what is said in between, and how it ends.
-#![forbid(unsafe_code)]
 
 use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
 use crate::return_codes::Ending;

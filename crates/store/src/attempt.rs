@@ -1,5 +1,4 @@
 //! One attempt with a typed code, from the lock to the flush: the same for a login and for `twofactor verify`.
-#![forbid(unsafe_code)]
 
 use crate::sys::clock::BeforeEpoch;
 use crate::files::{Cause, LoadedPolicy, Locked, PolicyFile, Store};

@@ -2,8 +2,10 @@
 //!
 //! Imports flow one way: [`sys`] asks the operating system, [`files`] keeps what is stored, [`attempt`] makes one attempt to log
 //! in, and [`operations`] change what a user has. Nothing here knows of terminals or of PAM.
+#![deny(unsafe_code)]
 
 pub mod attempt;
+pub mod daemon;
 pub mod files;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

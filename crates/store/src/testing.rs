@@ -1,5 +1,4 @@
 //! A store in a directory of a test's own, and users to put into it: for the unit tests here and those of the module.
-#![forbid(unsafe_code)]
 #![allow(
     missing_docs,
     clippy::unwrap_used,

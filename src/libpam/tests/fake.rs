@@ -3,6 +3,7 @@
 //!
 //! These functions take the places of libpam's own in the program of the unit tests. pam_syslog(3) is missing: it takes a
 //! variable number of arguments, which stable Rust cannot define.
+#![allow(unsafe_code)]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

@@ -1,5 +1,4 @@
 //! Whole attempts on real files, with a clock that the test sets.
-#![forbid(unsafe_code)]
 
 mod attempt;
 mod daemon;

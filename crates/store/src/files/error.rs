@@ -1,5 +1,4 @@
 //! What can be wrong with a kept file: which one, and why.
-#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::path::{Path, PathBuf};

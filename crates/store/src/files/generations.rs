@@ -13,7 +13,6 @@
 //!
 //! Numbers only grow, and the highest file is never removed, so that nothing comes back. `tests/takeover_model.rs` tries
 //! all orders of steps, stops and kills of three processes.
-#![forbid(unsafe_code)]
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};

@@ -2,7 +2,6 @@
 //!
 //! That a user has no device is believed only where it is proven: no record of the name, no entry of the uid in the
 //! index, and no state that says that there was a record.
-#![forbid(unsafe_code)]
 
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;

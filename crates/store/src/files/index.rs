@@ -4,7 +4,6 @@
 //! Each entry is a small file in `users/` that holds the file name of a state: `+UID` for the first name,
 //! `+UID+1` to `+UID+7` for further names of the same uid, which are looked at only where `+UID+` exists. The character
 //! `+` occurs in no file name that is made of a user's name. Entries are made and removed without a lock of their own.
-#![forbid(unsafe_code)]
 
 use std::os::fd::OwnedFd;
 

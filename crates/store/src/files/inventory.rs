@@ -1,5 +1,4 @@
 //! What there is in a state directory, by names alone: for comparing records, states and index.
-#![forbid(unsafe_code)]
 
 use crate::sys::file;
 

@@ -1,5 +1,4 @@
 //! One user's state under its lock, and every change to record and state.
-#![forbid(unsafe_code)]
 
 use std::os::fd::AsFd;
 

@@ -6,7 +6,6 @@
 //! In the directory the id is part of the name of an empty file, `mark-ID`: one system call tells whether it is there.
 //! Beside the policy it stands in a file of the policy's name with the ending `.id` (`/etc/security/twofactor.id`), one
 //! line `ID PATH` for each directory.
-#![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;

@@ -1,5 +1,4 @@
 //! From login names to file names and back: no name leaves the directory, no two names share a file.
-#![forbid(unsafe_code)]
 
 /// Longest file name that is made, so that the temporary name beside it still fits (NAME_MAX is 255).
 const MAX_LEN: usize = 240;

@@ -1,5 +1,4 @@
 //! The policy as a file.
-#![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;

@@ -13,7 +13,6 @@
 //!
 //! Before step 3 the old name counts, where its account still has the uid; from step 5 on the new one. Whatever else looks
 //! for the record in between finds one of another user, or an entry of the index without one, and is refused.
-#![forbid(unsafe_code)]
 
 use crate::sys::file::{self, Access, FileError};
 use crate::sys::link::{self, Durability};

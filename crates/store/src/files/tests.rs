@@ -1,5 +1,4 @@
 //! Real files in a directory of their own: what is accepted, what is refused, and what is on the disk afterwards.
-#![forbid(unsafe_code)]
 
 mod bulk;
 mod directories;

@@ -1,5 +1,4 @@
 //! A new device, and a new key for a device.
-#![forbid(unsafe_code)]
 
 use crate::files::Store;
 use twofactor_core::account::Account;

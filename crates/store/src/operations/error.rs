@@ -1,5 +1,4 @@
 //! Why a user's factor was not changed.
-#![forbid(unsafe_code)]
 
 use std::fmt;
 

@@ -1,6 +1,5 @@
 //! Devices that come from elsewhere, one after the other under one lock: a state has no room for all that a user had and all
 //! that comes.
-#![forbid(unsafe_code)]
 
 use crate::files::{Locked, Store};
 use twofactor_core::account::Account;

@@ -2,7 +2,6 @@
 //!
 //! Nothing here knows a terminal, PAM or a socket. What a caller has to add inside a change, such as the check of a proof, is
 //! given as [`ChangeSteps`].
-#![forbid(unsafe_code)]
 
 mod enrollment;
 mod error;

@@ -1,6 +1,5 @@
 //! One-time codes that an administrator gives out: the bypass of a user whose devices are out of reach, and the invitation of
 //! a user who has none.
-#![forbid(unsafe_code)]
 
 use crate::files::Store;
 use twofactor_core::account::Account;

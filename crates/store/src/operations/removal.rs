@@ -1,5 +1,4 @@
 //! Removal of one device, or of everything that is kept about a user.
-#![forbid(unsafe_code)]
 
 use crate::files::{Cause, Error, Store};
 use twofactor_core::account::Account;

@@ -1,6 +1,5 @@
 //! The counter of a HOTP token that was pressed too often (RFC 4226 section 7.4), and how far the clock of a TOTP device is
 //! off (RFC 6238 section 6).
-#![forbid(unsafe_code)]
 
 use crate::files::Store;
 use twofactor_core::account::Account;

@@ -1,5 +1,4 @@
 //! The end of a lock-out, and a new state in the place of one that is damaged or missing.
-#![forbid(unsafe_code)]
 
 use crate::files::Store;
 use twofactor_core::account::Account;

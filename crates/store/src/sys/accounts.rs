@@ -1,4 +1,5 @@
 //! The passwd and group databases, as NSS gives them.
+#![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};
 use std::fmt;

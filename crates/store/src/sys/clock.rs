@@ -1,4 +1,5 @@
 //! The only place where clocks are read.
+#![allow(unsafe_code)]
 
 use std::time::Duration;
 

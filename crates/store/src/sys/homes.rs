@@ -1,4 +1,5 @@
 //! The whole passwd database, as NSS lists it, with home directories.
+#![allow(unsafe_code)]
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;

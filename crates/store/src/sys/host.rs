@@ -1,5 +1,4 @@
 //! The name of this machine.
-#![forbid(unsafe_code)]
 
 /// The host name (uname(2)), as the issuer of new devices where the policy names none.
 #[must_use]

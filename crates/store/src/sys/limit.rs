@@ -1,4 +1,5 @@
 //! The file size limit of whoever called: SIGXFSZ would kill a login whose caller set `ulimit -f`.
+#![allow(unsafe_code)]
 
 use rustix::io::Errno;
 

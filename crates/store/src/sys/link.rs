@@ -1,7 +1,6 @@
 //! Names that are made only where there are none.
 //!
 //! That is atomic without a lock: of two processes that make the same name one is told that it exists.
-#![forbid(unsafe_code)]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;

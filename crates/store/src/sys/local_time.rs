@@ -1,4 +1,5 @@
 //! Local time, which other programs' files hold.
+#![allow(unsafe_code)]
 
 /// A local time: year, month 1..=12, day, hour, minute, second.
 pub type Civil = [i32; 6];

@@ -1,5 +1,4 @@
 //! Advisory locks that the kernel releases when their holder dies, with a bounded wait.
-#![forbid(unsafe_code)]
 
 use std::os::fd::AsFd;
 use std::time::Duration;

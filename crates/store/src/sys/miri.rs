@@ -1,5 +1,6 @@
 //! What Miri lacks of the C library, as far as the unit tests need it: each function does to the memory it is given what
 //! its manual page says. Miri knows where each pointer may point, and finds what goes beyond.
+#![allow(unsafe_code)]
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};

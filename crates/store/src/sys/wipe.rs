@@ -1,6 +1,7 @@
 //! Leaves nothing secret in memory that is given back: every heap block is wiped when it is freed, the stack when an
 //! entry point returns. It covers what no `Zeroizing` reaches: copies inside the TOML parser and pam-bindings, buffers
 //! that grew, values that were moved.
+#![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::mem::MaybeUninit;

@@ -1,5 +1,4 @@
 //! What one attempt writes, whatever becomes of it.
-#![forbid(unsafe_code)]
 
 use std::sync::Barrier;
 use std::thread;

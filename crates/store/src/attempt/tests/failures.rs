@@ -1,5 +1,4 @@
 //! What an administrator reads about a login that could not be judged: the cause, and what to do.
-#![forbid(unsafe_code)]
 
 use std::error::Error as _;
 use std::path::Path;

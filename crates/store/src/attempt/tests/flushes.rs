@@ -1,5 +1,4 @@
 //! How often the disk is waited for, as strace sees it.
-#![forbid(unsafe_code)]
 
 use std::process::Command;
 

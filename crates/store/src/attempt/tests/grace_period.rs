@@ -1,5 +1,4 @@
 //! When nothing is asked because a code was accepted a moment ago.
-#![forbid(unsafe_code)]
 
 use super::*;
 

@@ -1,5 +1,4 @@
 //! What changed between prompt and answer counts.
-#![forbid(unsafe_code)]
 
 use super::*;
 use twofactor_core::device::{Device, Id};

@@ -1,5 +1,4 @@
 //! Many first records at once: each as whole and as closed as one made alone, and none in the way of others.
-#![forbid(unsafe_code)]
 
 use super::*;
 

@@ -1,5 +1,4 @@
 //! Whose record counts, and what is never taken for "no device".
-#![forbid(unsafe_code)]
 
 use super::*;
 use twofactor_core::recovery::OneTimeCode;

@@ -1,5 +1,4 @@
 //! Full disks, as far as a limit on the file size is one (setrlimit(2)).
-#![forbid(unsafe_code)]
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

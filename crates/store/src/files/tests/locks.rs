@@ -1,5 +1,4 @@
 //! Who waits for whom.
-#![forbid(unsafe_code)]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};

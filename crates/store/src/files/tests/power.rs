@@ -1,6 +1,5 @@
 //! Power cuts, in a model of a disk: what was written and not flushed may be on it or not, each sector by itself, in the
 //! version of any of the writes. Every order of writes, flushes and kills up to a length, and every such disk.
-#![forbid(unsafe_code)]
 
 use super::*;
 use twofactor_core::state::{SLOT_LEN, SLOT_STRIDE};

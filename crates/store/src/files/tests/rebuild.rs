@@ -1,5 +1,4 @@
 //! A new state in place of a lost one: nothing works in it that may have been used before.
-#![forbid(unsafe_code)]
 
 use super::*;
 use twofactor_core::policy::Policy;

@@ -1,5 +1,4 @@
 //! Changes of a record: all or nothing, and nothing left lying about.
-#![forbid(unsafe_code)]
 
 use rustix::io::Errno;
 

@@ -1,5 +1,4 @@
 //! Which of the two slots a write goes to, and what a torn write leaves.
-#![forbid(unsafe_code)]
 
 use std::os::unix::fs::MetadataExt;
 

@@ -4,7 +4,6 @@
 //! Held: one code succeeds once at most; an attempt whose outcome was told is counted in the base for good; each process
 //! alone comes to an end, whatever the others were stopped in. And each part of the design is needed: without it the
 //! model finds what breaks.
-#![forbid(unsafe_code)]
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,5 +1,4 @@
 //! New devices, new keys, and new recovery codes.
-#![forbid(unsafe_code)]
 
 use super::*;
 use twofactor_core::device::MAX_DEVICES;

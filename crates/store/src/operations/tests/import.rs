@@ -1,5 +1,4 @@
 //! Imported devices.
-#![forbid(unsafe_code)]
 
 use super::*;
 use twofactor_core::enroll::unused;

@@ -1,5 +1,4 @@
 //! Bypass codes and invitations.
-#![forbid(unsafe_code)]
 
 use super::*;
 use twofactor_core::policy::Policy;

@@ -1,5 +1,4 @@
 //! Removal of devices.
-#![forbid(unsafe_code)]
 
 use super::*;
 use crate::files::Error;

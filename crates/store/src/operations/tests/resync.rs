@@ -1,5 +1,4 @@
 //! Counters and clocks that are found again.
-#![forbid(unsafe_code)]
 
 use super::*;
 use twofactor_core::state::{COUNTER_UNKNOWN, State};

@@ -1,5 +1,4 @@
 //! Lock-outs that end, and states that are made anew.
-#![forbid(unsafe_code)]
 
 use super::*;
 use twofactor_core::policy::Policy;
