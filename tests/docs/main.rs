@@ -9,5 +9,6 @@
 )]
 
 mod documents;
+mod layers;
 mod manual;
 mod requirements;

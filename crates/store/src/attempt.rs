@@ -1,7 +1,7 @@
 //! One attempt with a typed code, from the lock to the flush: the same for a login and for `twofactor verify`.
 
-use crate::sys::clock::BeforeEpoch;
 use crate::files::{Cause, LoadedPolicy, Locked, PolicyFile, Store};
+use crate::sys::clock::BeforeEpoch;
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
 use twofactor_core::record::Record;

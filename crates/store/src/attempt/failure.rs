@@ -1,12 +1,11 @@
 //! Why no verdict could be reached, and what an administrator can do about it.
-#![forbid(unsafe_code)]
 
 use std::fmt;
 
 use crate::daemon::DaemonError;
+use crate::files::{Cause, Error};
 use crate::sys::accounts::LookupFailed;
 use crate::sys::clock::BeforeEpoch;
-use crate::files::{Cause, Error};
 
 /// Why no verdict could be reached. Every one of them denies.
 #[derive(Debug, Clone, PartialEq)]

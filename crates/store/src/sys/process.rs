@@ -1,4 +1,5 @@
 //! Whose rights this process has.
+#![allow(unsafe_code)]
 
 /// The effective uid, unless it is root's.
 #[must_use]

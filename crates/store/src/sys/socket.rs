@@ -1,4 +1,5 @@
 //! Unix sockets: connections that neither wait for ever nor send a signal, and who is at the other end.
+#![allow(unsafe_code)]
 
 use std::io::{Error, Result};
 use std::mem::size_of;
