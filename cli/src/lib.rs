@@ -33,7 +33,6 @@ mod refusal;
 mod roster;
 #[cfg(test)]
 mod scratch_directory;
-mod setup;
 mod shell;
 mod suggest;
 mod terminal;

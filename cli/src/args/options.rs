@@ -200,13 +200,16 @@ pub struct ResyncArgs {
     pub code2: Option<String>,
 }
 
+/// Two codes that follow each other.
+pub type CodePair<'a> = (&'a str, &'a str);
+
 impl ResyncArgs {
     /// The name of the device and the two codes, as far as they were given. Two numbers after the user are codes of the
     /// only device.
     ///
     /// # Errors
     /// What is wrong: one code alone means nothing.
-    pub fn device_and_codes(&self) -> Result<(Option<&str>, Option<(&str, &str)>), &'static str> {
+    pub fn device_and_codes(&self) -> Result<(Option<&str>, Option<CodePair<'_>>), &'static str> {
         let is_number = |word: &str| !word.contains(|it: char| !it.is_ascii_digit());
         match (&self.device, &self.code1, &self.code2) {
             (device, Some(first), Some(second)) => Ok((device.as_deref(), Some((first, second)))),

@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod daemon;
+pub mod decision;
 pub mod files;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -1,11 +1,8 @@
 //! Where records, states and the policy are kept: plain files that only root can touch.
 //!
 //! Nothing here knows of terminals or of PAM.
-#![forbid(unsafe_code)]
 
 mod bulk;
-pub mod daemon;
-pub mod decision;
 mod error;
 mod generations;
 mod holder;
