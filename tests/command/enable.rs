@@ -5,14 +5,8 @@ use harness::desk::{
     strings, terminal,
 };
 use harness::enrolled::{add_stack, login, policy_path, record_path, run};
-use harness::{Machine, PASSWORD, Program};
-
-/// The same command with another answer of the kernel about its clock.
-fn with_clock(machine: &Machine, inject: &str, arguments: &[&str]) -> Program {
-    let strace = machine.program("strace").args(&["-qq", "-o", "/dev/null"]);
-    let strace = strace.arg(format!("--inject=adjtimex,clock_adjtime:{inject}"));
-    strace.arg("/usr/local/bin/twofactor").args(arguments)
-}
+use harness::patient::with_clock;
+use harness::{Machine, PASSWORD};
 
 /// The lines of an announcement that begin with a label.
 fn line<'a>(text: &'a str, label: &str) -> &'a str {

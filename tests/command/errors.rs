@@ -4,24 +4,7 @@ use harness::desk::{desk, desk_on, give, json_error};
 use harness::enrolled::{record_path, state_path};
 use harness::snapshot::Snapshot;
 
-/// Every subcommand, with the arguments that it needs for a user.
-fn subcommands(user: &str) -> Vec<Vec<&str>> {
-    vec![
-        vec!["enroll", user],
-        vec!["renew", user],
-        vec!["unset", user],
-        vec!["show", user],
-        vec!["status", user],
-        vec!["verify", user],
-        vec!["recovery-codes", user],
-        vec!["bypass", user],
-        vec!["unlock", user],
-        vec!["resync", user, "phone"],
-        vec!["enable"],
-        vec!["disable"],
-        vec!["policy", "set", "window", "2"],
-    ]
-}
+use crate::subcommands;
 
 #[test]
 fn wrong_usage_is_exit_code_2_and_changes_nothing() {

@@ -2,22 +2,15 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use harness::desk::{desk_on, give, give_phone, json, keys, lets_in, parse};
+use harness::desk::{desk_on, give, give_phone, json, keys, lets_in, parse, peer_lets_in};
 use harness::enrolled;
 use harness::enrolled::set_state;
-use harness::pam::{Drive, code};
 use harness::{Machine, Totp, hotp};
 
 /// Whether pam_oath lets a user in, with the users file /etc/users.oath.
 fn oath_lets_in(machine: &Machine, user: &str, typed: &str) -> bool {
-    let module = "auth required pam_oath.so usersfile=/etc/users.oath window=5 digits=6\n";
-    machine.stack("peer", module);
-    let outcome = Drive::installed()
-        .service("peer")
-        .user(user)
-        .answer(typed)
-        .run();
-    outcome.auth == code::SUCCESS
+    let module = "pam_oath.so usersfile=/etc/users.oath window=5 digits=6";
+    peer_lets_in(machine, module, user, typed)
 }
 
 fn token(machine: &Machine, user: &str) -> String {

@@ -5,27 +5,13 @@ use std::path::Path;
 
 use harness::Machine;
 use harness::desk::{desk_on, desk_without_store, give, is_asked, json, json_error};
-use harness::enrolled::{enroll_token, login, machine, run};
+use harness::enrolled::{enroll_token, login, machine, mark_of, run};
 use harness::pam::code;
 use serde_json::json;
 
 pub(super) const STATE: &str = "/var/lib/twofactor";
 
 const IDS: &str = "/etc/security/twofactor.id";
-
-/// The path of a state directory's mark, and the id in its name.
-fn mark_of(state: &str) -> Option<(std::path::PathBuf, String)> {
-    let entries = std::fs::read_dir(state).unwrap();
-    entries.into_iter().find_map(|entry| {
-        let path = entry.unwrap().path();
-        let id = path
-            .file_name()?
-            .to_str()?
-            .strip_prefix("mark-")?
-            .to_owned();
-        Some((path, id))
-    })
-}
 
 #[test]
 fn r42_init_marks_a_directory_once() {
@@ -76,6 +62,14 @@ fn r42_nothing_but_init_makes_a_state_directory() {
     assert!(!Path::new(STATE).exists());
 }
 
+/// Puts an empty state directory in the place of the one in use.
+fn replace_directory(machine: &Machine) {
+    fs::rename(STATE, "/var/lib/elsewhere").unwrap();
+    let parts = ["users", "state"].map(|part| format!("{STATE}/{part}"));
+    let arguments = ["-d", "-m", "0700", STATE, &parts[0], &parts[1]];
+    machine.run("install", &arguments).ok();
+}
+
 /// The disk is not mounted, a backup is not restored, or the directory was made anew.
 #[test]
 fn r42_a_lost_or_empty_directory_lets_no_user_in() {
@@ -85,37 +79,9 @@ fn r42_a_lost_or_empty_directory_lets_no_user_in() {
     type Loss = (&'static str, fn(&Machine));
     let losses: [Loss; 3] = [
         ("gone", |_| fs::rename(STATE, "/var/lib/elsewhere").unwrap()),
-        ("empty", |machine| {
-            fs::rename(STATE, "/var/lib/elsewhere").unwrap();
-            machine
-                .run(
-                    "install",
-                    &[
-                        "-d",
-                        "-m",
-                        "0700",
-                        STATE,
-                        "/var/lib/twofactor/users",
-                        "/var/lib/twofactor/state",
-                    ],
-                )
-                .ok();
-        }),
+        ("empty", replace_directory),
         ("another", |machine| {
-            fs::rename(STATE, "/var/lib/elsewhere").unwrap();
-            machine
-                .run(
-                    "install",
-                    &[
-                        "-d",
-                        "-m",
-                        "0700",
-                        STATE,
-                        "/var/lib/twofactor/users",
-                        "/var/lib/twofactor/state",
-                    ],
-                )
-                .ok();
+            replace_directory(machine);
             fs::write(format!("{STATE}/mark-{}", "0".repeat(32)), "").unwrap();
         }),
     ];

@@ -37,3 +37,22 @@ mod rescue;
 mod secrets;
 mod setup;
 mod unset;
+
+/// Every subcommand, with the arguments that it needs for a user.
+fn subcommands(user: &str) -> Vec<Vec<&str>> {
+    vec![
+        vec!["enroll", user],
+        vec!["renew", user],
+        vec!["unset", user],
+        vec!["show", user],
+        vec!["status", user],
+        vec!["verify", user],
+        vec!["recovery-codes", user],
+        vec!["bypass", user],
+        vec!["unlock", user],
+        vec!["resync", user, "phone"],
+        vec!["enable"],
+        vec!["disable"],
+        vec!["policy", "set", "window", "2"],
+    ]
+}

@@ -7,26 +7,7 @@ use serde_json::Value;
 use twofactor_core::account::Account;
 use twofactor_core::device::Kind;
 
-/// Every subcommand, with the arguments that it needs for a user.
-fn subcommands(user: &str) -> Vec<Vec<&str>> {
-    vec![
-        vec!["enroll", user],
-        vec!["renew", user],
-        vec!["unset", user],
-        vec!["show", user],
-        vec!["status", user],
-        vec!["verify", user],
-        vec!["recovery-codes", user],
-        vec!["bypass", user],
-        vec!["unlock", user],
-        vec!["resync", user, "phone"],
-        vec!["enable"],
-        vec!["disable"],
-        vec!["policy", "show"],
-        vec!["policy", "set", "window", "2"],
-        vec!["policy", "check"],
-    ]
-}
+use crate::subcommands;
 
 fn names_of(command: &[&str]) -> Vec<String> {
     let words = if command[0] == "policy" { 2 } else { 1 };

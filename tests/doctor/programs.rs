@@ -4,10 +4,9 @@ use harness::pam::{Drive, code};
 use harness::patient::{SSHD, all, doctor, finding, found, healthy, report, sshd, ways};
 use harness::{Machine, PASSWORD};
 
+use super::stacks::{ACCOUNT, LINE};
+
 const UNIX: &str = "auth requisite pam_unix.so nodelay\n";
-/// The auth line of the examples.
-const LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so\n";
-const ACCOUNT: &str = "account [success=ok ignore=ignore default=die] pam_twofactor.so\naccount required pam_permit.so\n";
 
 /// Gives a service the password, then the code.
 fn both(machine: &Machine, service: &str) {

@@ -78,62 +78,48 @@ fn an_invitation_that_ends_during_typing_is_named() {
     }
 }
 
-#[test]
-fn an_accepted_invitation_can_be_withdrawn() {
-    let machine = machine_with(REQUIRE);
-    let invitation = code(&invite(&machine, &[]));
+/// A login whose invitation is changed after it was accepted, when the first code of the new device is asked for.
+fn accepted_and_changed(machine: &Machine, change: impl Fn()) -> Session {
+    let invitation = code(&invite(machine, &[]));
     let sshd = machine.sshd("");
     let mut person = Person::new(&[(INVITATION, invitation.as_str())]);
     let session = sshd
         .login("alice")
         .answer_with(|asked| {
             if asked.ends_with(CODE) {
-                invite(&machine, &[]);
+                change();
             }
             person.types(asked)
         })
         .run();
     assert!(!session.is_in(), "{session:?}");
-    assert!(
-        session.stderr.contains(
-            "Remove the new entry from the app, and ask your administrator for a new code."
-        ),
-        "{session:?}"
-    );
     assert_eq!(
-        logged(&machine, "sshd:account"),
+        logged(machine, "sshd:account"),
         ["user=alice rhost=127.0.0.1 result=enrolment-withdrawn changed=invitation"]
     );
-    assert_eq!(devices(&machine, "alice"), 0);
+    assert_eq!(devices(machine, "alice"), 0);
+    session
+}
+
+#[test]
+fn an_accepted_invitation_can_be_withdrawn() {
+    let machine = machine_with(REQUIRE);
+    let session = accepted_and_changed(&machine, || {
+        invite(&machine, &[]);
+    });
+    let told = "Remove the new entry from the app, and ask your administrator for a new code.";
+    assert!(session.stderr.contains(told), "{session:?}");
 }
 
 #[test]
 fn an_invitation_that_expires_then_stores_nothing() {
     let machine = machine_with(REQUIRE);
-    let invitation = code(&invite(&machine, &[]));
-    let sshd = machine.sshd("");
-    let mut person = Person::new(&[(INVITATION, invitation.as_str())]);
-    let session = sshd
-        .login("alice")
-        .answer_with(|asked| {
-            if asked.ends_with(CODE) {
-                let record = machine.read(RECORD);
-                let (before, expires) = record.split_once("expires = ").unwrap();
-                let rest = expires.split_once('\n').unwrap().1;
-                machine.write_file(RECORD, format!("{before}expires = 1\n{rest}"), 0o600);
-            }
-            person.types(asked)
-        })
-        .run();
-    assert!(!session.is_in(), "{session:?}");
-    assert!(
-        session
-            .stderr
-            .contains("or has expired. Remove the new entry from the app")
-    );
-    assert_eq!(
-        logged(&machine, "sshd:account"),
-        ["user=alice rhost=127.0.0.1 result=enrolment-withdrawn changed=invitation"]
-    );
-    assert_eq!(devices(&machine, "alice"), 0);
+    let session = accepted_and_changed(&machine, || {
+        let record = machine.read(RECORD);
+        let (before, expires) = record.split_once("expires = ").unwrap();
+        let rest = expires.split_once('\n').unwrap().1;
+        machine.write_file(RECORD, format!("{before}expires = 1\n{rest}"), 0o600);
+    });
+    let told = "or has expired. Remove the new entry from the app";
+    assert!(session.stderr.contains(told), "{session:?}");
 }

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use harness::enrolled::mark_of;
 use harness::{Machine, workspace};
 
 /// What is installed below PREFIX, PAMDIR and /etc, without the examples.
@@ -76,20 +77,6 @@ fn files(directory: &Path) -> Vec<String> {
         .collect();
     found.sort();
     found
-}
-
-/// The path of a state directory's mark, and the id in its name.
-fn mark_of(state: &str) -> Option<(std::path::PathBuf, String)> {
-    let entries = std::fs::read_dir(state).unwrap();
-    entries.into_iter().find_map(|entry| {
-        let path = entry.unwrap().path();
-        let id = path
-            .file_name()?
-            .to_str()?
-            .strip_prefix("mark-")?
-            .to_owned();
-        Some((path, id))
-    })
 }
 
 #[test]

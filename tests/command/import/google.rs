@@ -2,14 +2,12 @@
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
-use harness::desk::{desk_on, keys, lets_in, terminal};
+use harness::desk::{desk_on, keys, lets_in, peer_lets_in, terminal};
 use harness::enrolled::{SERVICE, add_stack, login, record_path, run, state_of};
 use harness::pam::code;
 use harness::{Machine, Totp, hotp};
 
-use super::{
-    GOOGLE, import, items, partial, peer_lets_in, state_file, status_of, write_state_file,
-};
+use super::{GOOGLE, import, items, partial, state_file, status_of, write_state_file};
 
 /// Has the real program make the state file of a user; returns the key and the scratch codes.
 fn real_file(machine: &Machine, user: &str, kind: &[&str]) -> (String, Vec<String>) {

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use harness::Machine;
 use harness::desk::{json, parse};
-use harness::pam::{Drive, code};
 use serde_json::Value;
 
 /// `SECRET` as users files write it.
@@ -31,17 +30,6 @@ fn write_state_file(machine: &Machine, user: &str, content: impl AsRef<[u8]>) {
     let owner =
         std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(path.parent().unwrap()).unwrap());
     chown(&path, Some(owner), Some(owner)).unwrap();
-}
-
-/// Whether another program's module lets a user in.
-fn peer_lets_in(machine: &Machine, module: &str, user: &str, typed: &str) -> bool {
-    machine.stack("peer", &format!("auth required {module}\n"));
-    let outcome = Drive::installed()
-        .service("peer")
-        .user(user)
-        .answer(typed)
-        .run();
-    outcome.auth == code::SUCCESS
 }
 
 fn import(machine: &Machine, arguments: &[&str]) -> Value {

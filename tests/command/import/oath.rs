@@ -1,10 +1,10 @@
 //! Users files of pam_oath.
 
-use harness::desk::{desk_on, give_phone, json, lets_in};
+use harness::desk::{desk_on, give_phone, json, lets_in, peer_lets_in};
 use harness::enrolled::SECRET;
 use harness::{Totp, hotp};
 
-use super::{HEX, import, items, partial, peer_lets_in, status_of};
+use super::{HEX, import, items, partial, status_of};
 
 #[test]
 fn codes_used_at_pam_oath_stay_used() {

@@ -1,7 +1,7 @@
 //! The administrator's desk: a machine on which the product was just installed, and what the command shows there.
 #![forbid(unsafe_code)]
 
-use crate::pam::{Outcome, code};
+use crate::pam::{Drive, Outcome, code};
 use crate::{Ended, Machine, Pty, Run, Totp};
 use serde_json::Value;
 
@@ -170,6 +170,17 @@ pub fn lets_in(user: &str, typed: &str) -> bool {
         code::CONV_ERR | code::AUTH_ERR | code::MAXTRIES => false,
         other => panic!("{user}: {other}"),
     }
+}
+
+/// Whether another program's module, with its arguments, lets a user in.
+pub fn peer_lets_in(machine: &Machine, module: &str, user: &str, typed: &str) -> bool {
+    machine.stack("peer", &format!("auth required {module}\n"));
+    let outcome = Drive::installed()
+        .service("peer")
+        .user(user)
+        .answer(typed)
+        .run();
+    outcome.auth == code::SUCCESS
 }
 
 /// The uid that the command takes for the caller's, and the name of its account, which is made where there is none.

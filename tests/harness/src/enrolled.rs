@@ -193,6 +193,20 @@ pub fn state_path(user: &str) -> PathBuf {
     Path::new(STATE_DIR).join("state").join(user)
 }
 
+/// The path of a state directory's mark, and the id in its name.
+pub fn mark_of(state: &str) -> Option<(PathBuf, String)> {
+    let entries = std::fs::read_dir(state).unwrap();
+    entries.into_iter().find_map(|entry| {
+        let path = entry.unwrap().path();
+        let id = path
+            .file_name()?
+            .to_str()?
+            .strip_prefix("mark-")?
+            .to_owned();
+        Some((path, id))
+    })
+}
+
 /// Where the policy is.
 pub fn policy_path() -> &'static Path {
     Path::new(POLICY_FILE)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use harness::Machine;
+use harness::enrolled::mark_of;
 
 use super::clean::*;
 use super::watch::Watch;
@@ -121,20 +122,6 @@ fn an_upgrade_replaces_no_missing_policy() {
     std::fs::remove_file(POLICY).unwrap();
     install(&machine, &later);
     assert!(!std::fs::exists(POLICY).unwrap());
-}
-
-/// The path of a state directory's mark, and the id in its name.
-fn mark_of(state: &str) -> Option<(std::path::PathBuf, String)> {
-    let entries = std::fs::read_dir(state).unwrap();
-    entries.into_iter().find_map(|entry| {
-        let path = entry.unwrap().path();
-        let id = path
-            .file_name()?
-            .to_str()?
-            .strip_prefix("mark-")?
-            .to_owned();
-        Some((path, id))
-    })
 }
 
 #[test]
