@@ -31,7 +31,7 @@ fn too_big(path: &Path) -> Error {
 
 #[test]
 fn a_state_that_cannot_be_written_stays_as_it_was() {
-    if !in_own_process("tests::limits::a_state_that_cannot_be_written_stays_as_it_was") {
+    if !in_own_process("files::tests::limits::a_state_that_cannot_be_written_stays_as_it_was") {
         return;
     }
     let (scratch, store) = enrolled();
@@ -60,7 +60,7 @@ fn a_state_that_cannot_be_written_stays_as_it_was() {
 
 #[test]
 fn a_failed_write_leaves_the_old_record() {
-    if !in_own_process("tests::limits::a_failed_write_leaves_the_old_record") {
+    if !in_own_process("files::tests::limits::a_failed_write_leaves_the_old_record") {
         return;
     }
     let (scratch, store) = enrolled();
@@ -87,7 +87,7 @@ fn a_failed_write_leaves_the_old_record() {
 
 #[test]
 fn a_state_that_cannot_be_made_leaves_no_litter() {
-    if !in_own_process("tests::limits::a_state_that_cannot_be_made_leaves_no_litter") {
+    if !in_own_process("files::tests::limits::a_state_that_cannot_be_made_leaves_no_litter") {
         return;
     }
     let scratch = Scratch::new();
@@ -101,7 +101,7 @@ fn a_state_that_cannot_be_made_leaves_no_litter() {
 
 #[test]
 fn a_policy_that_cannot_be_written_stays_as_it_was() {
-    if !in_own_process("tests::limits::a_policy_that_cannot_be_written_stays_as_it_was") {
+    if !in_own_process("files::tests::limits::a_policy_that_cannot_be_written_stays_as_it_was") {
         return;
     }
     let scratch = Scratch::new();

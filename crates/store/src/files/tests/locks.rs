@@ -55,7 +55,7 @@ fn a_holder_that_does_not_move_keeps_no_other_out() {
 /// Where no file can be made there is nothing to do but wait. The holder is named.
 #[test]
 fn without_room_the_lock_is_not_taken_over() {
-    if !in_own_process("tests::locks::without_room_the_lock_is_not_taken_over") {
+    if !in_own_process("files::tests::locks::without_room_the_lock_is_not_taken_over") {
         return;
     }
     let (scratch, store) = enrolled();
