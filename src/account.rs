@@ -9,7 +9,7 @@ mod enrollment_text;
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::policy::rhost_address;
-use twofactor_store::attempt::{Failure, Session};
+use twofactor_store::attempt::{Failure, LoginAttempt};
 use twofactor_store::operations::{ChangeCause, ChangeError};
 use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::sys::clock::{self, BeforeEpoch};
@@ -17,55 +17,57 @@ use twofactor_store::{PolicyFile, Store};
 
 use crate::arguments::Arguments;
 use crate::dialogue::{Close, Dialogue};
-use crate::return_codes::Admission;
-use crate::transaction::{Host, Messages, NoAnswer, Priority};
+use crate::return_codes::AccountResult;
+use crate::transaction::{Messages, NoAnswer, PamTransaction, Priority};
 use crate::{report, text};
-use enrollment::Newcomer;
+use enrollment::EnrollmentDialogue;
 use twofactor_core::log::line::Line;
 
 /// Offers or demands a device. `marked` is the account that the authentication phase of this transaction found without
 /// one.
 pub fn run(
-    host: &mut dyn Host,
+    host: &mut dyn PamTransaction,
     arguments: &Arguments,
     messages: Messages,
     marked: &str,
-) -> Admission {
+) -> AccountResult {
     let user = host.user().unwrap_or_default();
     let about = Line::about(&user, &host.rhost().unwrap_or_default());
     let mut dialogue = Dialogue::new(host, messages);
     let ended = admit(&mut dialogue, arguments, marked, &about);
     // What was found does not hold for another user, who may have been put in that place while a question was open.
     let ended = if is_open(&ended) && dialogue.host().user().as_ref() != Ok(&user) {
-        Err(Stop::Refused("another-user"))
+        Err(EnrollmentAbort::Refused("another-user"))
     } else {
         ended
     };
     let (priority, line) = match &ended {
         Ok(()) => {
             dialogue.close(Close::Open);
-            return Admission::Open;
+            return AccountResult::Open;
         }
-        Err(Stop::Skipped) => (Priority::Info, about.with("result", &"enrolment-skipped")),
-        Err(Stop::Enrolled) => {
+        Err(EnrollmentAbort::Skipped) => {
+            (Priority::Info, about.with("result", &"enrolment-skipped"))
+        }
+        Err(EnrollmentAbort::Enrolled) => {
             dialogue.say(enrollment_text::MEANWHILE);
             (
                 Priority::Notice,
                 about.with("result", &"enrolled-meanwhile"),
             )
         }
-        Err(Stop::Uninvited(invitation)) => {
+        Err(EnrollmentAbort::Uninvited(invitation)) => {
             let line = about.with("result", &"not-invited");
             (Priority::Info, line.with("invitation", &invitation.word()))
         }
-        Err(Stop::Withdrawn(what)) => {
+        Err(EnrollmentAbort::Withdrawn(what)) => {
             dialogue.say(match what {
                 Permission::Policy => enrollment_text::WITHDRAWN,
                 Permission::Invitation => enrollment_text::INVITATION_WITHDRAWN,
             });
             (Priority::Notice, withdrawn(about, *what))
         }
-        Err(Stop::Required(uninvited)) => {
+        Err(EnrollmentAbort::Required(uninvited)) => {
             let line = about.with("result", &"enrolment-required");
             let line = match uninvited {
                 Some(invitation) => line.with("invitation", &invitation.word()),
@@ -73,13 +75,13 @@ pub fn run(
             };
             (Priority::Notice, line)
         }
-        Err(Stop::Refused(why)) => (Priority::Notice, about.with("result", why)),
-        Err(Stop::Unstored(failure)) => {
+        Err(EnrollmentAbort::Refused(why)) => (Priority::Notice, about.with("result", why)),
+        Err(EnrollmentAbort::Unstored(failure)) => {
             dialogue.say(enrollment_text::UNSTORED);
             let line = about.with("result", &"enrolment-failed");
             (Priority::Error, line.saying("error", failure))
         }
-        Err(Stop::Failed(failure)) => {
+        Err(EnrollmentAbort::Failed(failure)) => {
             dialogue.say(enrollment_text::FAILED);
             let service = dialogue.host().service().unwrap_or_default();
             (Priority::Error, report::failed(about, failure, &service))
@@ -87,19 +89,22 @@ pub fn run(
     };
     dialogue.host().log(priority, line.as_str());
     let (admission, how) = if is_open(&ended) {
-        (Admission::Open, Close::Open)
+        (AccountResult::Open, Close::Open)
     } else {
-        (Admission::Refused, Close::Refused)
+        (AccountResult::Refused, Close::Refused)
     };
     dialogue.close(how);
     admission
 }
 
 /// Whether the login goes on.
-const fn is_open(ended: &Result<(), Stop>) -> bool {
+const fn is_open(ended: &Result<(), EnrollmentAbort>) -> bool {
     matches!(
         ended,
-        Ok(()) | Err(Stop::Skipped | Stop::Uninvited(_) | Stop::Unstored(_))
+        Ok(())
+            | Err(EnrollmentAbort::Skipped
+                | EnrollmentAbort::Uninvited(_)
+                | EnrollmentAbort::Unstored(_))
     )
 }
 
@@ -114,7 +119,7 @@ fn withdrawn(about: Line, what: Permission) -> Line {
 }
 
 /// What ends the phase without a device.
-enum Stop {
+enum EnrollmentAbort {
     /// Nothing was enrolled, and nothing had to be.
     Skipped,
     /// Somebody else changed the devices of this account meanwhile: what was asked of this login is no longer enough.
@@ -133,38 +138,38 @@ enum Stop {
     Failed(Failure),
 }
 
-impl From<Failure> for Stop {
+impl From<Failure> for EnrollmentAbort {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
 }
 
-impl From<twofactor_store::Error> for Stop {
+impl From<twofactor_store::Error> for EnrollmentAbort {
     fn from(error: twofactor_store::Error) -> Self {
         Self::Failed(error.into())
     }
 }
 
-impl From<BeforeEpoch> for Stop {
+impl From<BeforeEpoch> for EnrollmentAbort {
     fn from(error: BeforeEpoch) -> Self {
         Self::Failed(error.into())
     }
 }
 
-impl From<LookupFailed> for Stop {
+impl From<LookupFailed> for EnrollmentAbort {
     fn from(error: LookupFailed) -> Self {
         Self::Failed(error.into())
     }
 }
 
-impl From<getrandom::Error> for Stop {
+impl From<getrandom::Error> for EnrollmentAbort {
     fn from(error: getrandom::Error) -> Self {
         Self::Failed(error.into())
     }
 }
 
 /// All other causes are that the devices are no longer those of the beginning.
-impl From<ChangeError> for Stop {
+impl From<ChangeError> for EnrollmentAbort {
     fn from(error: ChangeError) -> Self {
         match error.cause {
             ChangeCause::Failed(failure) => Self::Failed(failure),
@@ -174,7 +179,7 @@ impl From<ChangeError> for Stop {
 }
 
 /// A client that cannot answer has skipped.
-impl From<NoAnswer> for Stop {
+impl From<NoAnswer> for EnrollmentAbort {
     fn from(_: NoAnswer) -> Self {
         Self::Skipped
     }
@@ -208,7 +213,7 @@ enum Permission {
 
 /// Whether the user may go on without a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wish {
+enum EnrollmentMode {
     Offered,
     Demanded,
 }
@@ -219,7 +224,7 @@ fn admit(
     arguments: &Arguments,
     marked: &str,
     about: &Line,
-) -> Result<(), Stop> {
+) -> Result<(), EnrollmentAbort> {
     let account = account(dialogue.host(), marked)?;
     let file = PolicyFile::new(&arguments.policy);
     let store = Store::open(&arguments.state, &arguments.policy)?;
@@ -227,8 +232,8 @@ fn admit(
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     // A service without a readable name follows the policy's default, as in the authentication phase.
     let service = text(dialogue.host().service()).unwrap_or_default();
-    let mut newcomer = Newcomer {
-        session: Session {
+    let mut newcomer = EnrollmentDialogue {
+        session: LoginAttempt {
             loaded: file.load()?,
             file: &file,
             store: &store,
@@ -240,7 +245,7 @@ fn admit(
             clock: clock::now,
         },
         account: &account,
-        wish: Wish::Offered,
+        wish: EnrollmentMode::Offered,
         about,
     };
     match newcomer.wanted()? {
@@ -250,38 +255,40 @@ fn admit(
         | PolicyDecision::NotRequired => {
             return Ok(());
         }
-        PolicyDecision::CodeRequired => return Err(Stop::Enrolled),
+        PolicyDecision::CodeRequired => return Err(EnrollmentAbort::Enrolled),
         PolicyDecision::DeviceRequired => {
             dialogue.say(text::DEVICE_REQUIRED);
-            return Err(Stop::Refused("device-required"));
+            return Err(EnrollmentAbort::Refused("device-required"));
         }
         PolicyDecision::EnrollmentOffered => {}
-        PolicyDecision::EnrollmentRequired => newcomer.wish = Wish::Demanded,
+        PolicyDecision::EnrollmentRequired => newcomer.wish = EnrollmentMode::Demanded,
     }
     let stop = match newcomer.enrol(dialogue) {
-        Err(stop @ (Stop::Skipped | Stop::Uninvited(_))) => stop,
-        Err(Stop::Failed(failure)) if newcomer.wish == Wish::Offered => Stop::Unstored(failure),
+        Err(stop @ (EnrollmentAbort::Skipped | EnrollmentAbort::Uninvited(_))) => stop,
+        Err(EnrollmentAbort::Failed(failure)) if newcomer.wish == EnrollmentMode::Offered => {
+            EnrollmentAbort::Unstored(failure)
+        }
         ended => return ended,
     };
     // Whoever holds a dialogue open must not be let in by what was asked when it began.
     file.refresh(&mut newcomer.session.loaded)?;
     match (newcomer.wanted()?, newcomer.wish) {
-        (PolicyDecision::CodeRequired, _) => Err(Stop::Enrolled),
+        (PolicyDecision::CodeRequired, _) => Err(EnrollmentAbort::Enrolled),
         (PolicyDecision::EnrollmentRequired | PolicyDecision::DeviceRequired, _)
-        | (_, Wish::Demanded) => {
+        | (_, EnrollmentMode::Demanded) => {
             let uninvited = match stop {
-                Stop::Uninvited(invitation) => Some(invitation),
+                EnrollmentAbort::Uninvited(invitation) => Some(invitation),
                 _ => None,
             };
             dialogue.say(uninvited.map_or(enrollment_text::REQUIRED, enrollment_text::uninvited));
-            Err(Stop::Required(uninvited))
+            Err(EnrollmentAbort::Required(uninvited))
         }
-        (_, Wish::Offered) => Err(stop),
+        (_, EnrollmentMode::Offered) => Err(stop),
     }
 }
 
 /// The account behind `PAM_USER`, which must be the one that was marked.
-fn account(host: &mut dyn Host, marked: &str) -> Result<Account, Stop> {
+fn account(host: &mut dyn PamTransaction, marked: &str) -> Result<Account, EnrollmentAbort> {
     let user = host
         .user()
         .ok()
@@ -289,5 +296,5 @@ fn account(host: &mut dyn Host, marked: &str) -> Result<Account, Stop> {
     let account = accounts::by_name(&user.unwrap_or_default())?;
     account
         .filter(|account| account.name == marked)
-        .ok_or(Stop::Refused("another-user"))
+        .ok_or(EnrollmentAbort::Refused("another-user"))
 }

@@ -5,9 +5,9 @@ use zeroize::Zeroizing;
 
 use twofactor_core::verify::{self, Answer, Form};
 
-use crate::arguments::{Arguments, FirstPass, Layout};
+use crate::arguments::{Arguments, FirstPass, PromptLayout};
 use crate::prompt::{Asked, Prompt};
-use crate::transaction::{Echo, Host, NoAnswer};
+use crate::transaction::{Echo, NoAnswer, PamTransaction};
 
 /// What sshd answers in place of a user it will refuse anyway, repeated or cut to the length of what was typed
 /// (auth-pam.c).
@@ -39,7 +39,7 @@ impl Input {
 
 /// Why an answer is neither compared nor counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotForUs {
+pub enum NonCodeAnswer {
     /// sshd will refuse this user whatever the answer.
     SshdStandIn,
     /// In one field: sshd's password method gives the same answer to every question; it was judged the first time.
@@ -54,7 +54,7 @@ pub enum NotForUs {
     Empty,
 }
 
-impl NotForUs {
+impl NonCodeAnswer {
     /// True if every question will be answered with it, so that there is no use in asking again. The others use up one of the
     /// tries.
     #[must_use]
@@ -69,7 +69,7 @@ impl NotForUs {
 /// # Errors
 /// [`NoAnswer`].
 pub fn next(
-    host: &mut dyn Host,
+    host: &mut dyn PamTransaction,
     arguments: &Arguments,
     prompt: &Prompt,
     echo: Echo,
@@ -84,8 +84,8 @@ pub fn next(
         }
     }
     let echo = match arguments.layout {
-        Layout::Code => echo,
-        Layout::PasswordThenCode => Echo::Hidden,
+        PromptLayout::Code => echo,
+        PromptLayout::PasswordThenCode => Echo::Hidden,
     };
     Ok(Some(Input::Typed(host.ask(prompt.text(), echo)?)))
 }
@@ -93,12 +93,12 @@ pub fn next(
 /// Whether an answer is one of those that no person gave to this question, or a person by mistake. `refused` is the answer
 /// before it, `names` are those of the user.
 pub fn not_for_us(
-    host: &dyn Host,
+    host: &dyn PamTransaction,
     arguments: &Arguments,
     input: &Input,
     refused: Option<&Zeroizing<Vec<u8>>>,
     names: &[&[u8]],
-) -> Option<NotForUs> {
+) -> Option<NonCodeAnswer> {
     let bytes = input.bytes();
     let is_repeated = refused.is_some_and(|before| same(before, bytes));
     let is_password = || {
@@ -106,12 +106,12 @@ pub fn not_for_us(
         password.is_some_and(|password| same(&password, bytes))
     };
     match (arguments.layout, input) {
-        _ if is_stand_in(bytes) => Some(NotForUs::SshdStandIn),
-        _ if verify::is_blank(bytes) => Some(NotForUs::Empty),
-        (Layout::PasswordThenCode, _) if is_repeated => Some(NotForUs::Repeated),
-        (Layout::Code, Input::Typed(_)) if is_password() => Some(NotForUs::Password),
-        _ if names.contains(&bytes) => Some(NotForUs::UserName),
-        (Layout::Code, _) if is_repeated => Some(NotForUs::RepeatedCode),
+        _ if is_stand_in(bytes) => Some(NonCodeAnswer::SshdStandIn),
+        _ if verify::is_blank(bytes) => Some(NonCodeAnswer::Empty),
+        (PromptLayout::PasswordThenCode, _) if is_repeated => Some(NonCodeAnswer::Repeated),
+        (PromptLayout::Code, Input::Typed(_)) if is_password() => Some(NonCodeAnswer::Password),
+        _ if names.contains(&bytes) => Some(NonCodeAnswer::UserName),
+        (PromptLayout::Code, _) if is_repeated => Some(NonCodeAnswer::RepeatedCode),
         _ => None,
     }
 }
@@ -123,8 +123,8 @@ fn same(one: &[u8], other: &[u8]) -> bool {
 /// With `try_first_pass` a password that cannot be a code is not worth a failure.
 fn may_be_a_code(arguments: &Arguments, password: &[u8]) -> bool {
     match arguments.layout {
-        Layout::Code => Answer::read(password, Form::Code, &[]).looks_like_a_code(),
-        Layout::PasswordThenCode => true,
+        PromptLayout::Code => Answer::read(password, Form::Code, &[]).looks_like_a_code(),
+        PromptLayout::PasswordThenCode => true,
     }
 }
 
@@ -140,12 +140,12 @@ mod tests {
     #[test]
     fn what_is_given_to_every_question_ends_the_login() {
         for (cause, ends) in [
-            (NotForUs::SshdStandIn, true),
-            (NotForUs::Repeated, true),
-            (NotForUs::Password, true),
-            (NotForUs::RepeatedCode, false),
-            (NotForUs::UserName, false),
-            (NotForUs::Empty, false),
+            (NonCodeAnswer::SshdStandIn, true),
+            (NonCodeAnswer::Repeated, true),
+            (NonCodeAnswer::Password, true),
+            (NonCodeAnswer::RepeatedCode, false),
+            (NonCodeAnswer::UserName, false),
+            (NonCodeAnswer::Empty, false),
         ] {
             assert_eq!(cause.ends_login(), ends, "{cause:?}");
         }

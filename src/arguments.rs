@@ -12,16 +12,16 @@ pub struct Arguments {
     /// `state=DIR`.
     pub state: PathBuf,
     /// `debug`.
-    pub detail: Detail,
+    pub detail: LogDetail,
     /// `try_first_pass`, `use_first_pass`, or neither.
     pub first_pass: FirstPass,
     /// `forward_pass`.
-    pub layout: Layout,
+    pub layout: PromptLayout,
 }
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Detail {
+pub enum LogDetail {
     /// One line for each outcome.
     Outcomes,
     /// Also why, step by step. Never a secret.
@@ -41,7 +41,7 @@ pub enum FirstPass {
 
 /// What one answer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
+pub enum PromptLayout {
     /// A code.
     Code,
     /// Password and code in one; the password becomes `PAM_AUTHTOK` (`forward_pass`).
@@ -74,9 +74,9 @@ impl Arguments {
         let mut arguments = Self {
             policy: PathBuf::from(twofactor_core::POLICY_FILE),
             state: PathBuf::from(twofactor_core::STATE_DIR),
-            detail: Detail::Outcomes,
+            detail: LogDetail::Outcomes,
             first_pass: FirstPass::Unused,
-            layout: Layout::Code,
+            layout: PromptLayout::Code,
         };
         let mut seen: Vec<&str> = Vec::with_capacity(words.len());
         for word in words {
@@ -92,8 +92,8 @@ impl Arguments {
             match (key, value) {
                 ("policy", Some(path)) => arguments.policy = absolute(key, path)?,
                 ("state", Some(path)) => arguments.state = absolute(key, path)?,
-                ("debug", None) => arguments.detail = Detail::Debug,
-                ("forward_pass", None) => arguments.layout = Layout::PasswordThenCode,
+                ("debug", None) => arguments.detail = LogDetail::Debug,
+                ("forward_pass", None) => arguments.layout = PromptLayout::PasswordThenCode,
                 ("try_first_pass" | "use_first_pass", None)
                     if arguments.first_pass != FirstPass::Unused =>
                 {
@@ -133,9 +133,9 @@ mod tests {
         assert_eq!(none.state, Path::new("/var/lib/twofactor"));
         assert_eq!(
             (none.detail, none.first_pass),
-            (Detail::Outcomes, FirstPass::Unused)
+            (LogDetail::Outcomes, FirstPass::Unused)
         );
-        assert_eq!(none.layout, Layout::Code);
+        assert_eq!(none.layout, PromptLayout::Code);
         let all = [
             c"policy=/p",
             c"state=/s",
@@ -147,9 +147,9 @@ mod tests {
         assert_eq!((all.policy, all.state), ("/p".into(), "/s".into()));
         assert_eq!(
             (all.detail, all.first_pass),
-            (Detail::Debug, FirstPass::Try)
+            (LogDetail::Debug, FirstPass::Try)
         );
-        assert_eq!(all.layout, Layout::PasswordThenCode);
+        assert_eq!(all.layout, PromptLayout::PasswordThenCode);
         let only = Arguments::parse(&[c"use_first_pass"]).unwrap();
         assert_eq!(only.first_pass, FirstPass::Only);
     }

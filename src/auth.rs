@@ -12,41 +12,45 @@ use twofactor_core::policy::decision::{
     LoginRequest, PolicyDecision, UserEnrollment, decide_by_enrollment, switched_off,
 };
 use twofactor_core::policy::{Policy, rhost_address};
-use twofactor_core::verify::{Accepted, Form, Gate, Outcome, Rejected};
-use twofactor_store::attempt::{Before, Failure, Judged, KnownGroups, Session};
+use twofactor_core::verify::{Accepted, Form, Outcome, Rejected, ThrottleStatus};
+use twofactor_store::attempt::{AttemptResult, Failure, KnownGroups, LoginAttempt, PreCheck};
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
 use twofactor_store::{FoundBy, Holder, PolicyFile, Store};
 
-use crate::answer_source::{self, NotForUs};
-use crate::arguments::{Arguments, Detail, FirstPass, Layout};
+use crate::answer_source::{self, NonCodeAnswer};
+use crate::arguments::{Arguments, FirstPass, LogDetail, PromptLayout};
 use crate::later;
-use crate::prompt::{Left, Prompt};
+use crate::prompt::{EmptyAnswer, Prompt};
 use crate::report;
-use crate::return_codes::Ending;
+use crate::return_codes::AuthResult;
 use crate::text;
-use crate::transaction::{Echo, Host, Messages, NoAnswer, Priority};
+use crate::transaction::{Echo, Messages, NoAnswer, PamTransaction, Priority};
 use as_user::FactorSource;
 use judge::CodeJudge;
 use twofactor_core::log::line::Line;
-use uniform_timing::{Pace, Refusals};
+use uniform_timing::{RemainingTries, UniformTiming};
 
 /// Runs the authentication phase. Whatever goes wrong ends in something else than
-/// [`Ending::Verified`] and [`Ending::NotAsked`].
-pub fn authenticate(host: &mut dyn Host, arguments: &Arguments, messages: Messages) -> Ending {
+/// [`AuthResult::Verified`] and [`AuthResult::NotAsked`].
+pub fn authenticate(
+    host: &mut dyn PamTransaction,
+    arguments: &Arguments,
+    messages: Messages,
+) -> AuthResult {
     let Ok(user) = host.user() else {
         let line = Line::default().with("result", &"aborted");
         host.log(Priority::Notice, line.as_str());
-        return Ending::NoAnswer;
+        return AuthResult::NoAnswer;
     };
     // In one field a mark is made before the password is checked: that of an attempt that failed goes.
     let forgotten = match arguments.layout {
-        Layout::Code => forget_others(host, &user),
-        Layout::PasswordThenCode => host.unmark(),
+        PromptLayout::Code => forget_others(host, &user),
+        PromptLayout::PasswordThenCode => host.unmark(),
     };
     if forgotten.is_err() {
-        return Ending::NoAnswer;
+        return AuthResult::NoAnswer;
     }
     let mut login = Login {
         user,
@@ -58,29 +62,31 @@ pub fn authenticate(host: &mut dyn Host, arguments: &Arguments, messages: Messag
     match login.run(host) {
         // What was judged is no verdict on another user, which the application or another module has put in that place
         // while a question was open.
-        Ok(Ending::Verified | Ending::NotAsked) if host.user().as_ref() != Ok(&login.user) => {
+        Ok(AuthResult::Verified | AuthResult::NotAsked)
+            if host.user().as_ref() != Ok(&login.user) =>
+        {
             host.log(Priority::Notice, login.line("another-user").as_str());
             match host.unmark() {
-                Ok(()) => Ending::Refused,
-                Err(NoAnswer) => Ending::NoAnswer,
+                Ok(()) => AuthResult::Refused,
+                Err(NoAnswer) => AuthResult::NoAnswer,
             }
         }
         Ok(ending) => ending,
-        Err(Stop::Failed(failure)) => {
+        Err(AuthAbort::Failed(failure)) => {
             login.log_failed(host, &failure);
             login.last_word(host, text::UNUSABLE);
-            Ending::Unavailable
+            AuthResult::Unavailable
         }
-        Err(Stop::NoAnswer) => {
+        Err(AuthAbort::NoAnswer) => {
             host.log(Priority::Notice, login.line("aborted").as_str());
-            Ending::NoAnswer
+            AuthResult::NoAnswer
         }
     }
 }
 
 /// An earlier attempt of this transaction may have been somebody else's. A mark of the same account stays: another line of
 /// the module, with another policy, may have made it.
-fn forget_others(host: &mut dyn Host, user: &[u8]) -> Result<(), NoAnswer> {
+fn forget_others(host: &mut dyn PamTransaction, user: &[u8]) -> Result<(), NoAnswer> {
     let Some(marked) = host.marked_unenrolled() else {
         return Ok(());
     };
@@ -96,18 +102,18 @@ fn is_enrolled(holder: &Holder) -> bool {
 }
 
 /// What ends a login without a verdict.
-enum Stop {
+enum AuthAbort {
     Failed(Failure),
     NoAnswer,
 }
 
-impl<E: Into<Failure>> From<E> for Stop {
+impl<E: Into<Failure>> From<E> for AuthAbort {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
 }
 
-impl From<NoAnswer> for Stop {
+impl From<NoAnswer> for AuthAbort {
     fn from(_: NoAnswer) -> Self {
         Self::NoAnswer
     }
@@ -124,7 +130,7 @@ struct Login<'a> {
 }
 
 impl Login<'_> {
-    fn run(&mut self, host: &mut dyn Host) -> Result<Ending, Stop> {
+    fn run(&mut self, host: &mut dyn PamTransaction) -> Result<AuthResult, AuthAbort> {
         let began = clock::monotonic();
         let file = PolicyFile::new(&self.arguments.policy);
         let loaded = file.load()?;
@@ -153,7 +159,7 @@ impl Login<'_> {
         if let Some(decision) = decision {
             return self.not_asked(host, decision);
         }
-        let pace = Pace::of(&loaded.policy, began);
+        let pace = UniformTiming::of(&loaded.policy, began);
         let store = match self.source()? {
             FactorSource::Files(store) => store,
             FactorSource::Daemon(uid) => {
@@ -189,7 +195,7 @@ impl Login<'_> {
             let line = line.with("record", &holder.account.name);
             host.log(Priority::Notice, line.as_str());
         }
-        let mut session = Session {
+        let mut session = LoginAttempt {
             file: &file,
             loaded,
             store: &store,
@@ -225,7 +231,11 @@ impl Login<'_> {
     }
 
     /// Nothing is asked. A stack that leaves the password to this module still needs it.
-    fn not_asked(&self, host: &mut dyn Host, decision: PolicyDecision) -> Result<Ending, Stop> {
+    fn not_asked(
+        &self,
+        host: &mut dyn PamTransaction,
+        decision: PolicyDecision,
+    ) -> Result<AuthResult, AuthAbort> {
         let line = match decision {
             PolicyDecision::Exempt(entry) => self.line("exempt").with("entry", &(entry + 1)),
             PolicyDecision::ServiceOff => self.line("service-off"),
@@ -236,41 +246,41 @@ impl Login<'_> {
             _ => self.debug(host, &line),
         }
         self.forward_whole(host, text::PASSWORD)?;
-        Ok(Ending::NotAsked)
+        Ok(AuthResult::NotAsked)
     }
 
     fn prompt(&self, policy: &Policy) -> Prompt {
         Prompt::new(match self.arguments.layout {
-            Layout::Code => &policy.prompt,
-            Layout::PasswordThenCode => text::PASSWORD_AND_CODE,
+            PromptLayout::Code => &policy.prompt,
+            PromptLayout::PasswordThenCode => text::PASSWORD_AND_CODE,
         })
     }
 
     /// The user has a device: up to `tries` answers are judged.
     fn ask(
         &self,
-        host: &mut dyn Host,
+        host: &mut dyn PamTransaction,
         judge: &mut dyn CodeJudge,
-        mut pace: Pace,
+        mut pace: UniformTiming,
         account: Option<&Account>,
-    ) -> Result<Ending, Stop> {
+    ) -> Result<AuthResult, AuthAbort> {
         let names = self.names(account);
         let mut prompt = self.prompt(judge.policy());
         let tries = judge.policy().tries;
         let mut refused = None;
         for tried in 0..tries {
             match judge.before()? {
-                Before::Grace(left) => {
+                PreCheck::Grace(left) => {
                     let line = self.line("grace").with("left", &left);
                     host.log(Priority::Info, line.as_str());
                     self.forward_password(host, judge)?;
-                    return Ok(Ending::NotAsked);
+                    return Ok(AuthResult::NotAsked);
                 }
-                Before::Gate(Gate::Open) => {}
+                PreCheck::Throttle(ThrottleStatus::Open) => {}
                 // Somebody without a device is never locked out.
-                Before::Gate(closed) if pace.is_even() => {
+                PreCheck::Throttle(closed) if pace.is_even() => {
                     self.log_closed(host, closed);
-                    let rest = Refusals {
+                    let rest = RemainingTries {
                         prompt,
                         refused,
                         left: tries - tried,
@@ -278,13 +288,13 @@ impl Login<'_> {
                     };
                     return self.refuse_all(host, judge.policy(), pace, rest);
                 }
-                Before::Gate(closed) => return Ok(self.closed(host, closed)),
+                PreCheck::Throttle(closed) => return Ok(self.closed(host, closed)),
             }
             pace.wait();
             let echo = judge.policy().echo;
             let Some(input) = answer_source::next(host, self.arguments, &prompt, echo)? else {
                 host.log(Priority::Notice, self.line("no-first-pass").as_str());
-                return Ok(Ending::Refused);
+                return Ok(AuthResult::Refused);
             };
             pace.answered();
             let before = refused.as_ref();
@@ -297,15 +307,15 @@ impl Login<'_> {
                     Some(cause) => Err(cause),
                     None => Ok(judge.attempt(input.bytes(), self.form())?),
                 };
-            let was_closed = matches!(judged, Ok(Judged::Refused(_)));
-            let is_empty = matches!(judged, Err(NotForUs::Empty));
+            let was_closed = matches!(judged, Ok(AttemptResult::Refused(_)));
+            let is_empty = matches!(judged, Err(NonCodeAnswer::Empty));
             let bytes = input.into_bytes();
             let policy = judge.policy();
             match judged {
-                Ok(Judged::Compared(Outcome::Accepted(accepted))) => {
+                Ok(AttemptResult::Compared(Outcome::Accepted(accepted))) => {
                     return self.accepted(host, &accepted, &bytes);
                 }
-                Ok(Judged::Compared(Outcome::Rejected(why))) => {
+                Ok(AttemptResult::Compared(Outcome::Rejected(why))) => {
                     let line = report::rejected(self.about(), &why);
                     host.log(Priority::Notice, line.as_str());
                     let words = match why {
@@ -318,50 +328,50 @@ impl Login<'_> {
                     };
                     self.refuse_in_time(host, policy, &pace, &mut prompt, words);
                 }
-                Ok(Judged::Refused(closed)) if pace.is_even() => {
+                Ok(AttemptResult::Refused(closed)) if pace.is_even() => {
                     self.log_closed(host, closed);
                     self.refuse_in_time(host, policy, &pace, &mut prompt, text::WRONG);
                 }
-                Ok(Judged::Refused(closed)) => return Ok(self.closed(host, closed)),
-                Ok(Judged::Gone) => {
+                Ok(AttemptResult::Refused(closed)) => return Ok(self.closed(host, closed)),
+                Ok(AttemptResult::Gone) => {
                     host.log(Priority::Notice, self.line("unenrolled-meanwhile").as_str());
-                    return Ok(Ending::Refused);
+                    return Ok(AuthResult::Refused);
                 }
-                Ok(Judged::Repeated) => {
-                    let cause = NotForUs::RepeatedCode;
+                Ok(AttemptResult::Repeated) => {
+                    let cause = NonCodeAnswer::RepeatedCode;
                     self.refuse_uncounted(host, policy, &pace, &mut prompt, cause);
                 }
                 Err(cause) => self.refuse_uncounted(host, policy, &pace, &mut prompt, cause),
             }
             if self.arguments.first_pass == FirstPass::Only {
-                return Ok(Ending::Refused);
+                return Ok(AuthResult::Refused);
             }
-            if is_empty && prompt.left_empty() == Left::Again {
-                return Ok(Ending::NoMoreTries);
+            if is_empty && prompt.left_empty() == EmptyAnswer::Again {
+                return Ok(AuthResult::NoMoreTries);
             }
             // What was not looked at may be right.
             refused = (!was_closed).then_some(bytes);
         }
-        Ok(Ending::NoMoreTries)
+        Ok(AuthResult::NoMoreTries)
     }
 
     /// An answer that is neither compared nor counted, where it ends the login.
-    fn passed_over(&self, host: &mut dyn Host, cause: NotForUs) -> Ending {
+    fn passed_over(&self, host: &mut dyn PamTransaction, cause: NonCodeAnswer) -> AuthResult {
         self.log_passed_over(host, cause);
         if let Some(text) = text::passed_over(cause).filter(|_| self.may_tell()) {
             self.complain(host, text);
         }
-        Ending::Refused
+        AuthResult::Refused
     }
 
-    fn log_passed_over(&self, host: &dyn Host, cause: NotForUs) {
+    fn log_passed_over(&self, host: &dyn PamTransaction, cause: NonCodeAnswer) {
         let line = match cause {
-            NotForUs::SshdStandIn => self.line("sshd-stand-in"),
-            NotForUs::Repeated => self.line("repeated-answer"),
-            NotForUs::RepeatedCode => self.line("repeated-code"),
-            NotForUs::UserName => self.line("user-name-as-code"),
-            NotForUs::Empty => self.line("empty-answer"),
-            NotForUs::Password => {
+            NonCodeAnswer::SshdStandIn => self.line("sshd-stand-in"),
+            NonCodeAnswer::Repeated => self.line("repeated-answer"),
+            NonCodeAnswer::RepeatedCode => self.line("repeated-code"),
+            NonCodeAnswer::UserName => self.line("user-name-as-code"),
+            NonCodeAnswer::Empty => self.line("empty-answer"),
+            NonCodeAnswer::Password => {
                 let service = host.service().unwrap_or_default();
                 self.line("password-as-code")
                     .saying("hint", &report::password_as_code(&service))
@@ -372,11 +382,11 @@ impl Login<'_> {
 
     fn accepted(
         &self,
-        host: &mut dyn Host,
+        host: &mut dyn PamTransaction,
         accepted: &Accepted,
         input: &[u8],
-    ) -> Result<Ending, Stop> {
-        if self.arguments.layout == Layout::PasswordThenCode {
+    ) -> Result<AuthResult, AuthAbort> {
+        if self.arguments.layout == PromptLayout::PasswordThenCode {
             let password = input.get(..accepted.password_len).unwrap_or_default();
             host.set_password(password)?;
         }
@@ -385,32 +395,32 @@ impl Login<'_> {
         let line = report::accepted(self.about(), accepted);
         host.log(Priority::Info, line.as_str());
         // Where password and code are one, the password is yet to be checked: only its owner may be told.
-        if self.messages == Messages::Wanted && self.arguments.layout == Layout::Code {
+        if self.messages == Messages::Wanted && self.arguments.layout == PromptLayout::Code {
             later::tell(host, accepted);
         }
-        Ok(Ending::Verified)
+        Ok(AuthResult::Verified)
     }
 
-    fn log_closed(&self, host: &dyn Host, gate: Gate) {
+    fn log_closed(&self, host: &dyn PamTransaction, gate: ThrottleStatus) {
         let line = report::closed(self.about(), gate);
         host.log(Priority::Warning, line.as_str());
     }
 
-    fn closed(&self, host: &mut dyn Host, gate: Gate) -> Ending {
+    fn closed(&self, host: &mut dyn PamTransaction, gate: ThrottleStatus) -> AuthResult {
         self.log_closed(host, gate);
         self.last_word(host, &text::closed(gate));
-        Ending::NoMoreTries
+        AuthResult::NoMoreTries
     }
 
-    fn log_failed(&self, host: &dyn Host, failure: &Failure) {
+    fn log_failed(&self, host: &dyn PamTransaction, failure: &Failure) {
         let service = host.service().unwrap_or_default();
         let line = report::failed(self.about(), failure, &service);
         host.log(Priority::Error, line.as_str());
     }
 
     /// Hands the whole input to the modules behind, as the password.
-    fn forward_whole(&self, host: &mut dyn Host, prompt: &str) -> Result<(), Stop> {
-        let wanted = self.arguments.layout == Layout::PasswordThenCode
+    fn forward_whole(&self, host: &mut dyn PamTransaction, prompt: &str) -> Result<(), AuthAbort> {
+        let wanted = self.arguments.layout == PromptLayout::PasswordThenCode
             && self.arguments.first_pass != FirstPass::Only
             && !(self.arguments.first_pass == FirstPass::Try && host.password().is_some());
         if wanted {
@@ -423,9 +433,9 @@ impl Login<'_> {
     /// Refuses an answer after the time that every refusal takes.
     fn refuse_in_time(
         &self,
-        host: &mut dyn Host,
+        host: &mut dyn PamTransaction,
         policy: &Policy,
-        pace: &Pace,
+        pace: &UniformTiming,
         prompt: &mut Prompt,
         why: &str,
     ) {
@@ -436,10 +446,10 @@ impl Login<'_> {
 
     /// Says why a code was refused: as a message, or before the next prompt where messages are not wanted. In one field
     /// the password is yet to be checked: a stranger learns no more than that something was wrong.
-    fn refuse(&self, host: &mut dyn Host, prompt: &mut Prompt, why: &str) {
+    fn refuse(&self, host: &mut dyn PamTransaction, prompt: &mut Prompt, why: &str) {
         let why = match self.arguments.layout {
-            Layout::Code => why,
-            Layout::PasswordThenCode => text::WRONG,
+            PromptLayout::Code => why,
+            PromptLayout::PasswordThenCode => text::WRONG,
         };
         prompt.repeat();
         match self.messages {
@@ -448,22 +458,22 @@ impl Login<'_> {
         }
     }
 
-    fn complain(&self, host: &mut dyn Host, text: &str) {
+    fn complain(&self, host: &mut dyn PamTransaction, text: &str) {
         if self.messages == Messages::Wanted {
             host.complain(text);
         }
     }
 
-    fn debug(&self, host: &dyn Host, line: &Line) {
-        if self.arguments.detail == Detail::Debug {
+    fn debug(&self, host: &dyn PamTransaction, line: &Line) {
+        if self.arguments.detail == LogDetail::Debug {
             host.log(Priority::Debug, line.as_str());
         }
     }
 
     const fn form(&self) -> Form {
         match self.arguments.layout {
-            Layout::Code => Form::Code,
-            Layout::PasswordThenCode => Form::PasswordThenCode,
+            PromptLayout::Code => Form::Code,
+            PromptLayout::PasswordThenCode => Form::PasswordThenCode,
         }
     }
 

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::text;
-use crate::transaction::{Echo, Host, Messages, NoAnswer};
+use crate::transaction::{Echo, Messages, NoAnswer, PamTransaction};
 
 /// Services whose questions stand on a web page.
 const PAGES: [&str; 1] = ["cockpit"];
@@ -30,7 +30,7 @@ impl Medium {
 /// Text is shown as part of the next question. Some applications write messages to a log (Cockpit does), or keep them for
 /// a session that never begins (sshd, when it cannot ask); questions go to the person or nowhere.
 pub struct Dialogue<'a> {
-    host: &'a mut dyn Host,
+    host: &'a mut dyn PamTransaction,
     messages: Messages,
     paragraphs: Vec<Zeroizing<String>>,
 }
@@ -46,7 +46,7 @@ pub enum Close {
 
 impl<'a> Dialogue<'a> {
     /// A dialogue in which nothing was said yet.
-    pub fn new(host: &'a mut dyn Host, messages: Messages) -> Self {
+    pub fn new(host: &'a mut dyn PamTransaction, messages: Messages) -> Self {
         Self {
             host,
             messages,
@@ -55,7 +55,7 @@ impl<'a> Dialogue<'a> {
     }
 
     /// The application, for all else.
-    pub fn host(&mut self) -> &mut dyn Host {
+    pub fn host(&mut self) -> &mut dyn PamTransaction {
         self.host
     }
 

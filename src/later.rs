@@ -7,7 +7,7 @@
 use twofactor_core::verify::{Accepted, Credential};
 
 use crate::text;
-use crate::transaction::{Host, Messages};
+use crate::transaction::{Messages, PamTransaction};
 
 /// The variable. It holds two numbers: recovery codes left, `-` where none was used, and wrong codes before.
 const VARIABLE: &str = "TWOFACTOR_NOTICE";
@@ -15,7 +15,7 @@ const VARIABLE: &str = "TWOFACTOR_NOTICE";
 const SSHD_TTY: &[u8] = b"ssh";
 
 /// Tells what has to be told after a right code: at once, or in sshd once the session is there.
-pub fn tell(host: &mut dyn Host, accepted: &Accepted) {
+pub fn tell(host: &mut dyn PamTransaction, accepted: &Accepted) {
     let lines = text::accepted(accepted);
     if lines.is_empty() {
         return;
@@ -32,7 +32,7 @@ pub fn tell(host: &mut dyn Host, accepted: &Accepted) {
 }
 
 /// Tells what was left to this phase.
-pub fn show(host: &mut dyn Host, messages: Messages) {
+pub fn show(host: &mut dyn PamTransaction, messages: Messages) {
     let Some(note) = host.variable(VARIABLE) else {
         return;
     };

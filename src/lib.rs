@@ -32,9 +32,9 @@ use pam::module::{PamHandle, PamHooks};
 use twofactor_store::sys::wipe;
 
 use arguments::{Arguments, BadArgument};
-use libpam::Application;
-use return_codes::{Admission, Ending};
-use transaction::{Host, Priority};
+use libpam::LibpamTransaction;
+use return_codes::{AccountResult, AuthResult};
+use transaction::{PamTransaction, Priority};
 use twofactor_core::log::line::Line;
 
 /// What the module and the libraries in it free is wiped first.
@@ -48,12 +48,12 @@ pam::pam_hooks!(Module);
 impl PamHooks for Module {
     fn sm_authenticate(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         guarded(|| {
-            let mut host = Application(handle);
+            let mut host = LibpamTransaction(handle);
             let ending = match Arguments::parse(&words) {
                 Ok(arguments) => auth::authenticate(&mut host, &arguments, flags.into()),
                 Err(error) => {
                     complain_of(&host, &error);
-                    Ending::BadArguments
+                    AuthResult::BadArguments
                 }
             };
             ending.code()
@@ -63,7 +63,7 @@ impl PamHooks for Module {
     /// Credentials are none of this module's business, but a stack in which nobody sets any has to succeed.
     fn sm_setcred(handle: &mut PamHandle, _: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         guarded(|| {
-            later::show(&mut Application(handle), flags.into());
+            later::show(&mut LibpamTransaction(handle), flags.into());
             PamResultCode::PAM_SUCCESS
         })
     }
@@ -72,7 +72,7 @@ impl PamHooks for Module {
     /// come here without having passed that phase: they are never asked and never refused.
     fn acct_mgmt(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         guarded(|| {
-            let mut host = Application(handle);
+            let mut host = LibpamTransaction(handle);
             let Some(account) = host.marked_unenrolled() else {
                 return PamResultCode::PAM_IGNORE;
             };
@@ -80,7 +80,7 @@ impl PamHooks for Module {
                 Ok(arguments) => account::run(&mut host, &arguments, flags.into(), &account),
                 Err(error) => {
                     complain_of(&host, &error);
-                    Admission::Refused
+                    AccountResult::Refused
                 }
             };
             admission.code()
@@ -90,7 +90,7 @@ impl PamHooks for Module {
     /// Never refuses: it has one line to say, or nothing.
     fn sm_open_session(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         guarded(|| {
-            let mut host = Application(handle);
+            let mut host = LibpamTransaction(handle);
             match Arguments::parse(&words) {
                 Ok(arguments) => session::show(&mut host, &arguments, flags.into()),
                 Err(error) => complain_of(&host, &error),
@@ -109,7 +109,7 @@ impl PamHooks for Module {
     }
 }
 
-fn complain_of(host: &dyn Host, error: &BadArgument) {
+fn complain_of(host: &dyn PamTransaction, error: &BadArgument) {
     let line = Line::default()
         .with("result", &"error")
         .saying("error", error);

@@ -1,4 +1,4 @@
-//! libpam: the calls that pam-bindings lacks, and the application behind a handle as a [`Host`].
+//! libpam: the calls that pam-bindings lacks, and the application behind a handle as a [`PamTransaction`].
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
@@ -11,7 +11,7 @@ use pam::items::{AuthTok, ItemType, RHost, Service, Tty};
 use pam::module::PamHandle;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::transaction::{Echo, Host, NoAnswer, Priority};
+use crate::transaction::{Echo, NoAnswer, PamTransaction, Priority};
 
 #[cfg(test)]
 mod tests;
@@ -35,9 +35,9 @@ unsafe extern "C" {
 }
 
 /// The application of one transaction.
-pub struct Application<'a>(pub &'a mut PamHandle);
+pub struct LibpamTransaction<'a>(pub &'a mut PamHandle);
 
-impl Application<'_> {
+impl LibpamTransaction<'_> {
     fn converse(
         &self,
         style: PamMessageStyle,
@@ -50,7 +50,7 @@ impl Application<'_> {
     }
 }
 
-impl Host for Application<'_> {
+impl PamTransaction for LibpamTransaction<'_> {
     fn user(&mut self) -> Result<Vec<u8>, NoAnswer> {
         let mut user: *const c_char = std::ptr::null();
         // SAFETY: the handle is libpam's own, `user` is valid for writes, a null prompt means the default

@@ -19,7 +19,7 @@ pub enum Asked {
 
 /// How often the question was left empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
+pub enum EmptyAnswer {
     /// For the first time.
     Once,
     /// It was before.
@@ -57,11 +57,11 @@ impl Prompt {
 
     /// Notes an answer with nothing in it. From the second on asking again is of no use: it is Enter held down, or a
     /// program at the end of its input.
-    pub const fn left_empty(&mut self) -> Left {
+    pub const fn left_empty(&mut self) -> EmptyAnswer {
         self.empty = self.empty.saturating_add(1);
         match self.empty {
-            0 | 1 => Left::Once,
-            _ => Left::Again,
+            0 | 1 => EmptyAnswer::Once,
+            _ => EmptyAnswer::Again,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The log lines about a code, and about what kept one from being compared.
 
 use rustix::io::Errno;
-use twofactor_core::verify::{Accepted, Credential, Gate, Rejected};
+use twofactor_core::verify::{Accepted, Credential, Rejected, ThrottleStatus};
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_store::Cause;
 use twofactor_store::attempt::{Failure, UnusableGroup};
@@ -95,9 +95,11 @@ fn plain(service: &[u8]) -> &str {
 
 /// Completes the line about a login whose code is not looked at.
 #[must_use]
-pub fn closed(line: Line, gate: Gate) -> Line {
+pub fn closed(line: Line, gate: ThrottleStatus) -> Line {
     match gate {
-        Gate::LockedFor(seconds) => line.with("result", &"throttled").with("seconds", &seconds),
+        ThrottleStatus::LockedFor(seconds) => {
+            line.with("result", &"throttled").with("seconds", &seconds)
+        }
         _ => line
             .with("result", &"locked")
             .saying("hint", &"twofactor unlock"),

@@ -7,7 +7,7 @@ use pam::constants::PamResultCode;
 
 /// How the authentication phase ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum AuthResult {
     /// A code was verified and its use recorded.
     Verified,
     /// The policy asks nothing of this login.
@@ -26,14 +26,14 @@ pub enum Ending {
 
 /// How the account phase ended for a user without a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
+pub enum AccountResult {
     /// Nothing stands against the login: a device was enrolled, or the policy wants none.
     Open,
     /// Refused, for whatever reason.
     Refused,
 }
 
-impl Admission {
+impl AccountResult {
     /// The return code of `pam_sm_acct_mgmt`. An enrolment is no reason to skip the modules behind, as PAM_SUCCESS would
     /// be under `sufficient`; and there is one code for all refusals, as some stacks skip a module that returns
     /// PAM_AUTHINFO_UNAVAIL.
@@ -46,7 +46,7 @@ impl Admission {
     }
 }
 
-impl Ending {
+impl AuthResult {
     /// The return code of `pam_sm_authenticate`.
     #[must_use]
     pub const fn code(self) -> PamResultCode {

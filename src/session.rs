@@ -12,7 +12,7 @@ use twofactor_store::{PolicyFile, Store};
 
 use crate::arguments::Arguments;
 use crate::text;
-use crate::transaction::{Host, Messages, Priority};
+use crate::transaction::{Messages, PamTransaction, Priority};
 use twofactor_core::log::line::Line;
 
 /// Services whose sessions are no logins, or whose users are told elsewhere.
@@ -32,7 +32,7 @@ const QUIET_SERVICES: [&str; 12] = [
 ];
 
 /// Shows the line where it belongs. Nothing here can refuse a session.
-pub fn show(host: &mut dyn Host, arguments: &Arguments, messages: Messages) {
+pub fn show(host: &mut dyn PamTransaction, arguments: &Arguments, messages: Messages) {
     if messages == Messages::Unwanted || !host.has_terminal() {
         return;
     }
@@ -48,7 +48,7 @@ pub fn show(host: &mut dyn Host, arguments: &Arguments, messages: Messages) {
     }
 }
 
-fn line(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<String>, Failure> {
+fn line(host: &mut dyn PamTransaction, arguments: &Arguments) -> Result<Option<String>, Failure> {
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let (Some(user), Some(service)) = (text(host.user().ok()), text(host.service())) else {
         return Ok(None);

@@ -1,8 +1,8 @@
 //! What people read at the prompt: what happened, what to do next.
 
-use twofactor_core::verify::{Accepted, Credential, Gate, Rejected};
+use twofactor_core::verify::{Accepted, Credential, Rejected, ThrottleStatus};
 
-use crate::answer_source::NotForUs;
+use crate::answer_source::NonCodeAnswer;
 
 /// Prompt for clients that have one field for everything.
 pub const PASSWORD_AND_CODE: &str = "Password & verification code: ";
@@ -44,25 +44,27 @@ pub const WRONG_OF_MANY: &str = "Wrong code. (No phone? Type a recovery code.)";
 
 /// What is said of an answer that is no guess. `None` where nothing is.
 #[must_use]
-pub const fn passed_over(cause: NotForUs) -> Option<&'static str> {
+pub const fn passed_over(cause: NonCodeAnswer) -> Option<&'static str> {
     match cause {
-        NotForUs::SshdStandIn | NotForUs::Repeated => None,
-        NotForUs::RepeatedCode => Some("This code was refused already. Wait for the next one."),
-        NotForUs::Password => Some(PASSWORD_AGAIN),
-        NotForUs::UserName => Some("That was the user name. Type the code of your device."),
-        NotForUs::Empty => Some("No code was typed."),
+        NonCodeAnswer::SshdStandIn | NonCodeAnswer::Repeated => None,
+        NonCodeAnswer::RepeatedCode => {
+            Some("This code was refused already. Wait for the next one.")
+        }
+        NonCodeAnswer::Password => Some(PASSWORD_AGAIN),
+        NonCodeAnswer::UserName => Some("That was the user name. Type the code of your device."),
+        NonCodeAnswer::Empty => Some("No code was typed."),
     }
 }
 
 /// Why no code is looked at.
 #[must_use]
-pub fn closed(gate: Gate) -> String {
+pub fn closed(gate: ThrottleStatus) -> String {
     match gate {
-        Gate::Open => String::new(),
-        Gate::LockedFor(seconds) => {
+        ThrottleStatus::Open => String::new(),
+        ThrottleStatus::LockedFor(seconds) => {
             format!("Too many wrong codes. Try again in {}.", duration(seconds))
         }
-        Gate::LockedUntilUnlock => {
+        ThrottleStatus::LockedUntilUnlock => {
             "Too many wrong codes. Ask your administrator to unlock your account.".to_owned()
         }
     }
@@ -144,7 +146,7 @@ mod tests {
             (5401, "2 hours"),
         ] {
             assert_eq!(
-                closed(Gate::LockedFor(seconds)),
+                closed(ThrottleStatus::LockedFor(seconds)),
                 format!("Too many wrong codes. Try again in {text}.")
             );
         }

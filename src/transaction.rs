@@ -44,7 +44,7 @@ pub enum Priority {
 }
 
 /// One PAM transaction. Everything it returns is an owned copy: libpam's own strings change under a conversation.
-pub trait Host {
+pub trait PamTransaction {
     /// `PAM_USER`, asked for by libpam if nobody did yet. Any bytes.
     ///
     /// # Errors

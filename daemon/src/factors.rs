@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, Kind};
 use twofactor_core::state::State;
-use twofactor_core::verify::{self, Accepted, Credential, Form, Gate, Outcome, Rejected};
+use twofactor_core::verify::{self, Accepted, Credential, Form, Outcome, Rejected, ThrottleStatus};
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::service::{DeviceEntry, StatusReply};
 use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
-use twofactor_store::attempt::{Failure, Judged, Session};
+use twofactor_store::attempt::{AttemptResult, Failure, LoginAttempt};
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{Holder, PolicyFile, Store};
 
@@ -43,7 +43,7 @@ impl FileFactors {
     fn of_enrolled<T>(
         &self,
         account: &Account,
-        act: impl FnOnce(&mut Session<'_>) -> Result<T, Failure>,
+        act: impl FnOnce(&mut LoginAttempt<'_>) -> Result<T, Failure>,
     ) -> Result<Option<T>, Failure> {
         let file = PolicyFile::new(&self.policy);
         let loaded = file.load()?;
@@ -54,7 +54,7 @@ impl FileFactors {
         if !record.is_some_and(|record| record.is_enrolled()) {
             return Ok(None);
         }
-        let mut session = Session {
+        let mut session = LoginAttempt {
             file: &file,
             loaded,
             store: &store,
@@ -83,7 +83,7 @@ impl FileFactors {
             reply.devices = record.devices.iter().map(|own| entry(own, state)).collect();
             reply.recovery_codes_left = verify::recovery_codes_left(record, state);
             reply.failures = state.daemon.in_a_row;
-            reply.locked = gate != Gate::Open;
+            reply.locked = gate != ThrottleStatus::Open;
             reply.locked_for_seconds = seconds(gate);
         }
         Ok(reply)
@@ -104,7 +104,7 @@ impl UserFactors for FileFactors {
         let gate = self.of_enrolled(account, |session| session.daemon_gate());
         Ok(match logged(gate, &account.name, caller)? {
             None => GateAnswer::Unenrolled,
-            Some(Gate::Open) => GateAnswer::Ask,
+            Some(ThrottleStatus::Open) => GateAnswer::Ask,
             Some(closed) => GateAnswer::Locked(seconds(closed)),
         })
     }
@@ -119,7 +119,7 @@ impl UserFactors for FileFactors {
         let judged = self.of_enrolled(account, |session| {
             session.daemon_attempt(code.as_bytes(), form)
         });
-        let judged = logged(judged, &account.name, caller)?.unwrap_or(Judged::Gone);
+        let judged = logged(judged, &account.name, caller)?.unwrap_or(AttemptResult::Gone);
         log::judged(&account.name, caller, &judged);
         Ok(verify_answer(judged))
     }
@@ -153,21 +153,21 @@ fn entry(device: &Device, state: &State) -> DeviceEntry {
     }
 }
 
-const fn seconds(gate: Gate) -> Option<u64> {
+const fn seconds(gate: ThrottleStatus) -> Option<u64> {
     match gate {
-        Gate::LockedFor(seconds) => Some(seconds),
-        Gate::Open | Gate::LockedUntilUnlock => None,
+        ThrottleStatus::LockedFor(seconds) => Some(seconds),
+        ThrottleStatus::Open | ThrottleStatus::LockedUntilUnlock => None,
     }
 }
 
 /// What the caller is told. A code that is right at another time is "wrong" here, as at a login: a program that guesses must
 /// not learn that it will be right soon.
-fn verify_answer(judged: Judged) -> VerifyAnswer {
+fn verify_answer(judged: AttemptResult) -> VerifyAnswer {
     match judged {
-        Judged::Compared(Outcome::Accepted(accepted)) => {
+        AttemptResult::Compared(Outcome::Accepted(accepted)) => {
             VerifyAnswer::Accepted(accepted_code(accepted))
         }
-        Judged::Compared(Outcome::Rejected(why)) => match why {
+        AttemptResult::Compared(Outcome::Rejected(why)) => match why {
             Rejected::Wrong | Rejected::ClockDiffers { .. } => VerifyAnswer::Wrong,
             Rejected::Used { device } => VerifyAnswer::Used(device),
             Rejected::ClockSetBack { device, seconds } => {
@@ -176,9 +176,9 @@ fn verify_answer(judged: Judged) -> VerifyAnswer {
             Rejected::Spent => VerifyAnswer::Spent,
             Rejected::BypassExpired => VerifyAnswer::Expired,
         },
-        Judged::Refused(gate) => VerifyAnswer::Locked(seconds(gate)),
-        Judged::Repeated => VerifyAnswer::Repeated,
-        Judged::Gone => VerifyAnswer::Unenrolled,
+        AttemptResult::Refused(gate) => VerifyAnswer::Locked(seconds(gate)),
+        AttemptResult::Repeated => VerifyAnswer::Repeated,
+        AttemptResult::Gone => VerifyAnswer::Unenrolled,
     }
 }
 
@@ -228,10 +228,10 @@ mod tests {
             (Rejected::Spent, VerifyAnswer::Spent),
             (Rejected::BypassExpired, VerifyAnswer::Expired),
         ] {
-            let judged = Judged::Compared(Outcome::Rejected(why));
+            let judged = AttemptResult::Compared(Outcome::Rejected(why));
             assert_eq!(verify_answer(judged), answer);
         }
-        let locked = Judged::Refused(Gate::LockedUntilUnlock);
+        let locked = AttemptResult::Refused(ThrottleStatus::LockedUntilUnlock);
         assert_eq!(verify_answer(locked), VerifyAnswer::Locked(None));
     }
 }

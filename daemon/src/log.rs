@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use rustix::fs::FileType;
 use twofactor_core::log::line::Line;
-use twofactor_core::verify::{Accepted, Credential, Gate, Outcome, Rejected};
-use twofactor_store::attempt::{Failure, Judged};
+use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
+use twofactor_store::attempt::{AttemptResult, Failure};
 
 use crate::dispatch::Caller;
 
@@ -69,16 +69,18 @@ pub fn refused(uid: u32, result: &str) {
 }
 
 /// What became of a code.
-pub fn judged(user: &str, caller: Caller, judged: &Judged) {
+pub fn judged(user: &str, caller: Caller, judged: &AttemptResult) {
     let text = about(user, caller);
     let (level, text) = match judged {
-        Judged::Compared(Outcome::Accepted(accepted)) => {
+        AttemptResult::Compared(Outcome::Accepted(accepted)) => {
             (Level::Info, accepted_line(text, accepted))
         }
-        Judged::Compared(Outcome::Rejected(why)) => (Level::Notice, rejected_line(text, why)),
-        Judged::Refused(gate) => (Level::Warning, closed_line(text, *gate)),
-        Judged::Repeated => (Level::Notice, result(text, &"repeated-code")),
-        Judged::Gone => (Level::Notice, result(text, &"unenrolled")),
+        AttemptResult::Compared(Outcome::Rejected(why)) => {
+            (Level::Notice, rejected_line(text, why))
+        }
+        AttemptResult::Refused(gate) => (Level::Warning, closed_line(text, *gate)),
+        AttemptResult::Repeated => (Level::Notice, result(text, &"repeated-code")),
+        AttemptResult::Gone => (Level::Notice, result(text, &"unenrolled")),
     };
     line(level, text.as_str());
 }
@@ -117,9 +119,9 @@ fn rejected_line(text: Line, why: &Rejected) -> Line {
     }
 }
 
-fn closed_line(text: Line, gate: Gate) -> Line {
+fn closed_line(text: Line, gate: ThrottleStatus) -> Line {
     match gate {
-        Gate::LockedFor(seconds) => result(text, &"throttled").with("seconds", &seconds),
+        ThrottleStatus::LockedFor(seconds) => result(text, &"throttled").with("seconds", &seconds),
         _ => result(text, &"locked").saying("hint", &"twofactor unlock"),
     }
 }

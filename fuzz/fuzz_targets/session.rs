@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use fuzz::machine::{Machine, Part};
 use libfuzzer_sys::fuzz_target;
 use twofactor_core::verify::Outcome;
-use twofactor_store::attempt::{Failure, Judged};
+use twofactor_store::attempt::{Failure, AttemptResult};
 
 thread_local! {
     static MACHINE: RefCell<Machine> = RefCell::new(Machine::new());
@@ -44,6 +44,6 @@ fn attempts(machine: &Machine) {
     }
 }
 
-fn is_accepted(found: &Result<Judged, Failure>) -> bool {
-    matches!(found, Ok(Judged::Compared(Outcome::Accepted(_))))
+fn is_accepted(found: &Result<AttemptResult, Failure>) -> bool {
+    matches!(found, Ok(AttemptResult::Compared(Outcome::Accepted(_))))
 }

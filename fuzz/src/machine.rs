@@ -14,7 +14,7 @@ use twofactor_core::record::Record;
 use twofactor_core::secret::Secret;
 use twofactor_core::state::{DeviceState, State, Stored, decode_file, encode_file};
 use twofactor_core::verify::Form;
-use twofactor_store::attempt::{Failure, Judged, Session};
+use twofactor_store::attempt::{Failure, AttemptResult, LoginAttempt};
 use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::{PolicyFile, Store};
 
@@ -134,7 +134,7 @@ impl Machine {
     ///
     /// # Errors
     /// What stands in its way.
-    pub fn types(&self, code: &str) -> Result<Judged, Failure> {
+    pub fn types(&self, code: &str) -> Result<AttemptResult, Failure> {
         let file = PolicyFile::new(&self.paths()[0]);
         let account = Account {
             name: "alice".into(),
@@ -142,7 +142,7 @@ impl Machine {
             gid: 1000,
         };
         let loaded = file.load()?;
-        let mut session = Session {
+        let mut session = LoginAttempt {
             file: &file,
             loaded,
             store: &self.store,

@@ -7,32 +7,34 @@ use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollm
 use twofactor_core::policy::{EnrollAtLogin, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::OneTimeCode;
-use twofactor_core::verify::{Gate, Outcome, Rejected, is_blank};
+use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus, is_blank};
 use twofactor_store::Locked;
-use twofactor_store::attempt::{Before, Failure, Judged, KnownGroups, Session};
+use twofactor_store::attempt::{AttemptResult, Failure, KnownGroups, LoginAttempt, PreCheck};
 use twofactor_store::decision::decide;
 use twofactor_store::operations::{self, ChangeSteps, DevicesBefore, NewEnrollment};
 use twofactor_store::sys::{clock, host};
 
-use super::{NoInvitation, Permission, Stop, Wish, account, enrollment_text, withdrawn};
+use super::{
+    EnrollmentAbort, EnrollmentMode, NoInvitation, Permission, account, enrollment_text, withdrawn,
+};
 use crate::dialogue::{Dialogue, Medium};
 use crate::transaction::Priority;
 use crate::{report, text};
 use twofactor_core::log::line::Line;
 
 /// Somebody without a device.
-pub struct Newcomer<'a> {
+pub struct EnrollmentDialogue<'a> {
     /// The login, with the policy as it was last read.
-    pub session: Session<'a>,
+    pub session: LoginAttempt<'a>,
     /// The account that logs in.
     pub account: &'a Account,
     /// Whether the device may be skipped.
-    pub wish: Wish,
+    pub wish: EnrollmentMode,
     /// How log lines about this login begin.
     pub about: &'a Line,
 }
 
-impl Newcomer<'_> {
+impl EnrollmentDialogue<'_> {
     /// What the policy asks of this login by now.
     pub fn wanted(&self) -> Result<PolicyDecision, Failure> {
         let session = &self.session;
@@ -49,7 +51,7 @@ impl Newcomer<'_> {
     }
 
     /// The whole dialogue. Nothing is stored before a code of the new device was typed.
-    pub fn enrol(&mut self, dialogue: &mut Dialogue<'_>) -> Result<(), Stop> {
+    pub fn enrol(&mut self, dialogue: &mut Dialogue<'_>) -> Result<(), EnrollmentAbort> {
         let invite = self.begin(dialogue)?;
         let new = self.confirmed(dialogue, DeviceName::first(), self.wish)?;
         let (new, ticket) = self.store_first(dialogue, new, invite)?;
@@ -73,7 +75,7 @@ impl Newcomer<'_> {
                     ));
                 }
             }
-            Err(Stop::Failed(failure)) => {
+            Err(EnrollmentAbort::Failed(failure)) => {
                 let line = report::failed(
                     self.about.clone(),
                     &failure,
@@ -82,13 +84,13 @@ impl Newcomer<'_> {
                 dialogue.host().log(Priority::Error, line.as_str());
                 dialogue.say(enrollment_text::SECOND_FAILED);
             }
-            Err(Stop::Withdrawn(what)) => {
+            Err(EnrollmentAbort::Withdrawn(what)) => {
                 let line = withdrawn(self.about.clone(), what);
                 dialogue.host().log(Priority::Notice, line.as_str());
                 dialogue.say(enrollment_text::SECOND_FAILED);
             }
-            Err(Stop::Enrolled) => dialogue.say(enrollment_text::SECOND_FAILED),
-            Err(stop @ Stop::Refused(_)) => return Err(stop),
+            Err(EnrollmentAbort::Enrolled) => dialogue.say(enrollment_text::SECOND_FAILED),
+            Err(stop @ EnrollmentAbort::Refused(_)) => return Err(stop),
             Err(_) => {}
         }
         Ok(())
@@ -96,14 +98,14 @@ impl Newcomer<'_> {
 
     /// Asks whether to begin: for the administrator's invitation, where the policy wants one. A client that cannot
     /// answer ends here, before anything secret is shown.
-    fn begin(&mut self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, Stop> {
+    fn begin(&mut self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, EnrollmentAbort> {
         let invited = self.session.loaded.policy.enroll_needs_invite;
         if invited {
             self.invitation()?;
         }
         dialogue.say(match self.wish {
-            Wish::Demanded => enrollment_text::DEMAND,
-            Wish::Offered => enrollment_text::OFFER,
+            EnrollmentMode::Demanded => enrollment_text::DEMAND,
+            EnrollmentMode::Offered => enrollment_text::OFFER,
         });
         match invited {
             true => self.ask_for_invitation(dialogue),
@@ -111,14 +113,14 @@ impl Newcomer<'_> {
         }
     }
 
-    fn ask_to_begin(&self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, Stop> {
+    fn ask_to_begin(&self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, EnrollmentAbort> {
         match self.wish {
-            Wish::Demanded => {
+            EnrollmentMode::Demanded => {
                 dialogue.ask(enrollment_text::BEGIN)?;
             }
-            Wish::Offered => {
+            EnrollmentMode::Offered => {
                 if !enrollment_text::is_yes(&dialogue.ask(enrollment_text::BEGIN_OR_SKIP)?) {
-                    return Err(Stop::Skipped);
+                    return Err(EnrollmentAbort::Skipped);
                 }
             }
         }
@@ -126,60 +128,65 @@ impl Newcomer<'_> {
     }
 
     /// Whether there is an invitation that counts.
-    fn invitation(&self) -> Result<(), Stop> {
+    fn invitation(&self) -> Result<(), EnrollmentAbort> {
         let record = self.session.store.record(self.session.holder)?;
         let now = clock::now()?;
         match record.and_then(|record| record.invite) {
-            None => Err(Stop::Uninvited(NoInvitation::Missing)),
-            Some(invite) if now >= invite.expires => Err(Stop::Uninvited(NoInvitation::Expired)),
+            None => Err(EnrollmentAbort::Uninvited(NoInvitation::Missing)),
+            Some(invite) if now >= invite.expires => {
+                Err(EnrollmentAbort::Uninvited(NoInvitation::Expired))
+            }
             Some(_) => Ok(()),
         }
     }
 
-    fn ask_for_invitation(&mut self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, Stop> {
+    fn ask_for_invitation(
+        &mut self,
+        dialogue: &mut Dialogue<'_>,
+    ) -> Result<Option<Id>, EnrollmentAbort> {
         for _ in 0..self.session.loaded.policy.tries {
-            if let Before::Gate(closed) = self.session.before()?
-                && closed != Gate::Open
+            if let PreCheck::Throttle(closed) = self.session.before()?
+                && closed != ThrottleStatus::Open
             {
                 return Err(self.throttled(dialogue, closed));
             }
             let typed = dialogue.ask(enrollment_text::invitation(self.wish))?;
             if is_blank(&typed) {
-                return Err(Stop::Skipped);
+                return Err(EnrollmentAbort::Skipped);
             }
             let (judged, invite) = self.session.invitation(&typed)?;
             match judged {
-                Judged::Compared(Outcome::Accepted(_)) => return Ok(invite),
-                Judged::Compared(Outcome::Rejected(Rejected::BypassExpired)) => {
+                AttemptResult::Compared(Outcome::Accepted(_)) => return Ok(invite),
+                AttemptResult::Compared(Outcome::Rejected(Rejected::BypassExpired)) => {
                     return Err(self.gone(dialogue, NoInvitation::Expired));
                 }
-                Judged::Compared(Outcome::Rejected(why)) => {
+                AttemptResult::Compared(Outcome::Rejected(why)) => {
                     let line = self.about.clone().with("result", &"invite-wrong");
                     dialogue.host().log(Priority::Notice, line.as_str());
                     dialogue.say(text::rejected(&why));
                 }
-                Judged::Refused(closed) => return Err(self.throttled(dialogue, closed)),
+                AttemptResult::Refused(closed) => return Err(self.throttled(dialogue, closed)),
                 // Invitations are not remembered.
-                Judged::Repeated => dialogue.say(text::WRONG),
-                Judged::Gone => return Err(self.gone(dialogue, NoInvitation::Missing)),
+                AttemptResult::Repeated => dialogue.say(text::WRONG),
+                AttemptResult::Gone => return Err(self.gone(dialogue, NoInvitation::Missing)),
             }
         }
-        Err(Stop::Skipped)
+        Err(EnrollmentAbort::Skipped)
     }
 
     /// The invitation went while its code was typed. Whoever needs a device is told at the end.
-    fn gone(&self, dialogue: &mut Dialogue<'_>, invitation: NoInvitation) -> Stop {
-        if self.wish == Wish::Offered {
+    fn gone(&self, dialogue: &mut Dialogue<'_>, invitation: NoInvitation) -> EnrollmentAbort {
+        if self.wish == EnrollmentMode::Offered {
             dialogue.say(enrollment_text::no_longer_invited(invitation));
         }
-        Stop::Uninvited(invitation)
+        EnrollmentAbort::Uninvited(invitation)
     }
 
-    fn throttled(&self, dialogue: &mut Dialogue<'_>, closed: Gate) -> Stop {
+    fn throttled(&self, dialogue: &mut Dialogue<'_>, closed: ThrottleStatus) -> EnrollmentAbort {
         let line = report::closed(self.about.clone(), closed);
         dialogue.host().log(Priority::Warning, line.as_str());
         dialogue.say(&text::closed(closed));
-        Stop::Skipped
+        EnrollmentAbort::Skipped
     }
 
     /// Makes a device, shows it, and asks for a code of it.
@@ -187,8 +194,8 @@ impl Newcomer<'_> {
         &self,
         dialogue: &mut Dialogue<'_>,
         name: DeviceName,
-        wish: Wish,
-    ) -> Result<ConfirmedDevice, Stop> {
+        wish: EnrollmentMode,
+    ) -> Result<ConfirmedDevice, EnrollmentAbort> {
         let policy = &self.session.loaded.policy;
         let account = self.account;
         let settings = policy.new_devices;
@@ -202,7 +209,7 @@ impl Newcomer<'_> {
         loop {
             let typed = dialogue.ask(enrollment_text::code(wish))?;
             if is_blank(&typed) {
-                return Err(Stop::Skipped);
+                return Err(EnrollmentAbort::Skipped);
             }
             let refused = match pending.confirm(policy, account, &typed, clock::now()?) {
                 Ok(confirmed) => return Ok(confirmed),
@@ -211,7 +218,7 @@ impl Newcomer<'_> {
             dialogue.say(&enrollment_text::unconfirmed(kind, &refused.why));
             if refused.tries_left == 0 {
                 dialogue.say(enrollment_text::UNCONFIRMED);
-                return Err(Stop::Skipped);
+                return Err(EnrollmentAbort::Skipped);
             }
         }
     }
@@ -223,7 +230,7 @@ impl Newcomer<'_> {
         dialogue: &mut Dialogue<'_>,
         new: ConfirmedDevice,
         invite: Option<Id>,
-    ) -> Result<(NewEnrollment, Ticket), Stop> {
+    ) -> Result<(NewEnrollment, Ticket), EnrollmentAbort> {
         self.same_user(dialogue)?;
         let (store, holder) = (self.session.store, self.session.holder);
         let mut allowed = StillAllowed {
@@ -237,11 +244,11 @@ impl Newcomer<'_> {
     }
 
     /// Refuses where another module has put another user in this place since.
-    fn same_user(&self, dialogue: &mut Dialogue<'_>) -> Result<(), Stop> {
+    fn same_user(&self, dialogue: &mut Dialogue<'_>) -> Result<(), EnrollmentAbort> {
         let account = account(dialogue.host(), &self.account.name)?;
         match account.uid == self.account.uid {
             true => Ok(()),
-            false => Err(Stop::Refused("another-user")),
+            false => Err(EnrollmentAbort::Refused("another-user")),
         }
     }
 
@@ -251,11 +258,11 @@ impl Newcomer<'_> {
         dialogue: &mut Dialogue<'_>,
         first: Id,
         ticket: Ticket,
-    ) -> Result<NewEnrollment, Stop> {
+    ) -> Result<NewEnrollment, EnrollmentAbort> {
         if !enrollment_text::is_yes(&dialogue.ask(enrollment_text::ANOTHER)?) {
-            return Err(Stop::Skipped);
+            return Err(EnrollmentAbort::Skipped);
         }
-        let new = self.confirmed(dialogue, DeviceName::second(), Wish::Offered)?;
+        let new = self.confirmed(dialogue, DeviceName::second(), EnrollmentMode::Offered)?;
         self.same_user(dialogue)?;
         let (store, holder) = (self.session.store, self.session.holder);
         let mut allowed = StillAllowed {
@@ -281,7 +288,7 @@ impl Newcomer<'_> {
 
 /// What must still hold when a device is stored: everything is read anew, under the lock.
 struct StillAllowed<'s, 'a> {
-    session: &'s mut Session<'a>,
+    session: &'s mut LoginAttempt<'a>,
     /// The invitation whose code was typed.
     invite: Option<Id>,
     /// What that has come to; `None` before the first device.
@@ -289,16 +296,21 @@ struct StillAllowed<'s, 'a> {
 }
 
 impl ChangeSteps for StillAllowed<'_, '_> {
-    type Error = Stop;
+    type Error = EnrollmentAbort;
 
-    fn permit(&mut self, _: &mut Locked<'_>, record: Option<&Record>) -> Result<(), Stop> {
+    fn permit(
+        &mut self,
+        _: &mut Locked<'_>,
+        record: Option<&Record>,
+    ) -> Result<(), EnrollmentAbort> {
         let session = &mut *self.session;
         session.file.refresh(&mut session.loaded)?;
         let open = record.and_then(|record| record.invite.as_ref());
         let invite = self.invite;
         let ticket = *self.ticket.get_or_insert_with(|| Ticket::of(invite, open));
         let now = (session.clock)()?;
-        still_allowed(&session.loaded.policy, session.service, ticket, now).map_err(Stop::Withdrawn)
+        still_allowed(&session.loaded.policy, session.service, ticket, now)
+            .map_err(EnrollmentAbort::Withdrawn)
     }
 }
 

@@ -12,7 +12,7 @@ use twofactor_core::qr::{self, Glyphs, Ink};
 use twofactor_core::recovery::{self, PlainCode};
 use twofactor_core::verify::Rejected;
 
-use super::{NoInvitation, Wish};
+use super::{EnrollmentMode, NoInvitation};
 use crate::dialogue::Medium;
 
 /// Columns that every terminal has.
@@ -90,18 +90,18 @@ pub const fn no_longer_invited(invitation: NoInvitation) -> &'static str {
 }
 
 /// Asks for the administrator's code.
-pub const fn invitation(wish: Wish) -> &'static str {
+pub const fn invitation(wish: EnrollmentMode) -> &'static str {
     match wish {
-        Wish::Offered => "Enrolment code from your administrator (Enter to skip): ",
-        Wish::Demanded => "Enrolment code from your administrator: ",
+        EnrollmentMode::Offered => "Enrolment code from your administrator (Enter to skip): ",
+        EnrollmentMode::Demanded => "Enrolment code from your administrator: ",
     }
 }
 
 /// Asks for a code of the new device.
-pub const fn code(wish: Wish) -> &'static str {
+pub const fn code(wish: EnrollmentMode) -> &'static str {
     match wish {
-        Wish::Offered => "Code that the app shows (Enter to skip): ",
-        Wish::Demanded => "Code that the app shows: ",
+        EnrollmentMode::Offered => "Code that the app shows (Enter to skip): ",
+        EnrollmentMode::Demanded => "Code that the app shows: ",
     }
 }
 

@@ -15,10 +15,10 @@ use twofactor_store::daemon::{DaemonClient, DaemonFault};
 use twofactor_store::sys::process;
 
 use super::judge::DaemonJudge;
-use super::uniform_timing::Pace;
-use super::{Login, Stop};
-use crate::return_codes::Ending;
-use crate::transaction::Host;
+use super::uniform_timing::UniformTiming;
+use super::{AuthAbort, Login};
+use crate::return_codes::AuthResult;
+use crate::transaction::PamTransaction;
 
 /// Where a login reads about devices, and has codes judged.
 pub(super) enum FactorSource {
@@ -48,12 +48,12 @@ impl Login<'_> {
     /// has no device would let those in.
     pub(super) fn through_daemon(
         &self,
-        host: &mut dyn Host,
+        host: &mut dyn PamTransaction,
         policy: &Policy,
         account: Option<&Account>,
         uid: u32,
-        pace: Pace,
-    ) -> Result<Ending, Stop> {
+        pace: UniformTiming,
+    ) -> Result<AuthResult, AuthAbort> {
         let name = account.map_or("", |account| &account.name);
         let client = DaemonClient::new(Path::new(SOCKET), name);
         if account.is_none_or(|account| account.uid != uid) {

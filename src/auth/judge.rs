@@ -4,11 +4,13 @@
 use std::cell::Cell;
 
 use twofactor_core::policy::Policy;
-use twofactor_core::verify::{Accepted, AnswerTail, Credential, Form, Gate, Outcome, Rejected};
+use twofactor_core::verify::{
+    Accepted, AnswerTail, Credential, Form, Outcome, Rejected, ThrottleStatus,
+};
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::verify::{AcceptedCode, CodeLayout, CodeOrigin, VerifyAnswer};
-use twofactor_store::attempt::{Before, Failure, Judged, Session};
+use twofactor_store::attempt::{AttemptResult, Failure, LoginAttempt, PreCheck};
 use twofactor_store::daemon::DaemonClient;
 
 /// Who judges a code.
@@ -20,13 +22,13 @@ pub trait CodeJudge {
     ///
     /// # Errors
     /// [`Failure`].
-    fn before(&self) -> Result<Before, Failure>;
+    fn before(&self) -> Result<PreCheck, Failure>;
 
     /// Judges what was typed.
     ///
     /// # Errors
     /// [`Failure`]: nothing may be concluded about the code.
-    fn attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure>;
+    fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, Failure>;
 
     /// True if a recovery code is known to be left, so that a refusal may tell of them.
     fn has_recovery_codes(&self) -> bool;
@@ -38,16 +40,16 @@ pub trait CodeJudge {
     fn password_len(&self, input: &[u8]) -> Result<usize, Failure>;
 }
 
-impl CodeJudge for Session<'_> {
+impl CodeJudge for LoginAttempt<'_> {
     fn policy(&self) -> &Policy {
         &self.loaded.policy
     }
 
-    fn before(&self) -> Result<Before, Failure> {
+    fn before(&self) -> Result<PreCheck, Failure> {
         self.before()
     }
 
-    fn attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure> {
+    fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, Failure> {
         self.attempt(input, form)
     }
 
@@ -65,7 +67,7 @@ pub struct DaemonJudge {
     policy: Policy,
     client: DaemonClient,
     /// What it has said before the first prompt.
-    first: Cell<Option<Gate>>,
+    first: Cell<Option<ThrottleStatus>>,
 }
 
 impl DaemonJudge {
@@ -86,18 +88,18 @@ impl DaemonJudge {
 }
 
 /// The lock-out of the daemon; `None` where the user has no device.
-fn gate(client: &DaemonClient) -> Result<Option<Gate>, Failure> {
+fn gate(client: &DaemonClient) -> Result<Option<ThrottleStatus>, Failure> {
     Ok(match client.gate()? {
         GateAnswer::Unenrolled => None,
-        GateAnswer::Ask => Some(Gate::Open),
+        GateAnswer::Ask => Some(ThrottleStatus::Open),
         GateAnswer::Locked(seconds) => Some(closed(seconds)),
     })
 }
 
-const fn closed(seconds: Option<u64>) -> Gate {
+const fn closed(seconds: Option<u64>) -> ThrottleStatus {
     match seconds {
-        Some(seconds) => Gate::LockedFor(seconds),
-        None => Gate::LockedUntilUnlock,
+        Some(seconds) => ThrottleStatus::LockedFor(seconds),
+        None => ThrottleStatus::LockedUntilUnlock,
     }
 }
 
@@ -107,16 +109,16 @@ impl CodeJudge for DaemonJudge {
     }
 
     /// The daemon knows no grace.
-    fn before(&self) -> Result<Before, Failure> {
+    fn before(&self) -> Result<PreCheck, Failure> {
         let gate = match self.first.take() {
             Some(gate) => Some(gate),
             None => gate(&self.client)?,
         };
         // Of a device that was removed meanwhile the attempt tells.
-        Ok(Before::Gate(gate.unwrap_or(Gate::Open)))
+        Ok(PreCheck::Throttle(gate.unwrap_or(ThrottleStatus::Open)))
     }
 
-    fn attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure> {
+    fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, Failure> {
         let tail = AnswerTail::of(input, form);
         let layout = match form {
             Form::Code => CodeLayout::Code,
@@ -137,10 +139,12 @@ impl CodeJudge for DaemonJudge {
 }
 
 /// `None` where the answer contradicts what was sent.
-fn judged(answer: VerifyAnswer, tail: &AnswerTail) -> Option<Judged> {
-    let rejected = |why| Judged::Compared(Outcome::Rejected(why));
+fn judged(answer: VerifyAnswer, tail: &AnswerTail) -> Option<AttemptResult> {
+    let rejected = |why| AttemptResult::Compared(Outcome::Rejected(why));
     Some(match answer {
-        VerifyAnswer::Accepted(code) => Judged::Compared(Outcome::Accepted(accepted(code, tail)?)),
+        VerifyAnswer::Accepted(code) => {
+            AttemptResult::Compared(Outcome::Accepted(accepted(code, tail)?))
+        }
         VerifyAnswer::Wrong => rejected(Rejected::Wrong),
         VerifyAnswer::Used(device) => rejected(Rejected::Used { device }),
         VerifyAnswer::Clock(clock) => rejected(Rejected::ClockSetBack {
@@ -149,9 +153,9 @@ fn judged(answer: VerifyAnswer, tail: &AnswerTail) -> Option<Judged> {
         }),
         VerifyAnswer::Spent => rejected(Rejected::Spent),
         VerifyAnswer::Expired => rejected(Rejected::BypassExpired),
-        VerifyAnswer::Repeated => Judged::Repeated,
-        VerifyAnswer::Locked(seconds) => Judged::Refused(closed(seconds)),
-        VerifyAnswer::Unenrolled => Judged::Gone,
+        VerifyAnswer::Repeated => AttemptResult::Repeated,
+        VerifyAnswer::Locked(seconds) => AttemptResult::Refused(closed(seconds)),
+        VerifyAnswer::Unenrolled => AttemptResult::Gone,
     })
 }
 
@@ -191,7 +195,7 @@ mod tests {
         let typed = b"correct horse battery staple123456";
         let tail = AnswerTail::of(typed, Form::PasswordThenCode);
         let answer = judged(code(13), &tail);
-        let Some(Judged::Compared(Outcome::Accepted(accepted))) = answer else {
+        let Some(AttemptResult::Compared(Outcome::Accepted(accepted))) = answer else {
             panic!("{answer:?}");
         };
         assert_eq!(accepted.password_len, typed.len() - 6);

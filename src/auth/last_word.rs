@@ -1,10 +1,10 @@
 //! What is said at the end of a login that is refused without a verdict on a code.
 
 use super::Login;
-use crate::arguments::{FirstPass, Layout};
+use crate::arguments::{FirstPass, PromptLayout};
 use crate::dialogue::Medium;
 use crate::text;
-use crate::transaction::{Echo, Host, Messages};
+use crate::transaction::{Echo, Messages, PamTransaction};
 
 impl Login<'_> {
     /// Tells why the login is refused.
@@ -12,7 +12,7 @@ impl Login<'_> {
     /// On a page it has to be a question: messages are not shown there, and without one Cockpit says of this refusal that
     /// the password was wrong. So it has where the application wants no messages: sudo says "Sorry, try again." of all
     /// refusals.
-    pub(super) fn last_word(&self, host: &mut dyn Host, text: &str) {
+    pub(super) fn last_word(&self, host: &mut dyn PamTransaction, text: &str) {
         if !self.may_tell() {
             return;
         }
@@ -32,6 +32,6 @@ impl Login<'_> {
     /// Whether what only some users could meet may be told: not in one field, where the password is yet to be checked, and
     /// not where the policy asks all alike.
     pub(super) fn may_tell(&self) -> bool {
-        self.arguments.layout == Layout::Code && !self.uniform
+        self.arguments.layout == PromptLayout::Code && !self.uniform
     }
 }

@@ -4,13 +4,13 @@ use twofactor_core::account::Account;
 use twofactor_core::policy::Policy;
 
 use super::judge::CodeJudge;
-use super::uniform_timing::Pace;
-use super::{Login, Stop};
-use crate::answer_source::NotForUs;
-use crate::arguments::Layout;
+use super::uniform_timing::UniformTiming;
+use super::{AuthAbort, Login};
+use crate::answer_source::NonCodeAnswer;
+use crate::arguments::PromptLayout;
 use crate::prompt::Prompt;
 use crate::text;
-use crate::transaction::Host;
+use crate::transaction::PamTransaction;
 
 impl Login<'_> {
     /// The user's name as the application gave it, and as the passwd database has it.
@@ -22,11 +22,11 @@ impl Login<'_> {
     /// Refuses an answer that is neither compared nor counted, and uses up one of the tries.
     pub(super) fn refuse_uncounted(
         &self,
-        host: &mut dyn Host,
+        host: &mut dyn PamTransaction,
         policy: &Policy,
-        pace: &Pace,
+        pace: &UniformTiming,
         prompt: &mut Prompt,
-        cause: NotForUs,
+        cause: NonCodeAnswer,
     ) {
         self.log_passed_over(host, cause);
         self.refuse_in_time(host, policy, pace, prompt, pace.words_of(cause));
@@ -36,13 +36,13 @@ impl Login<'_> {
     /// sent again.
     pub(super) fn forward_password(
         &self,
-        host: &mut dyn Host,
+        host: &mut dyn PamTransaction,
         judge: &dyn CodeJudge,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), AuthAbort> {
         self.forward_whole(host, text::PASSWORD)?;
         if let Some(answer) = host
             .password()
-            .filter(|_| self.arguments.layout == Layout::PasswordThenCode)
+            .filter(|_| self.arguments.layout == PromptLayout::PasswordThenCode)
         {
             let len = judge.password_len(&answer)?;
             let password = answer.get(..len).filter(|_| len < answer.len());

@@ -6,12 +6,12 @@ use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::verify;
 use twofactor_store::attempt::Failure;
 
-use super::uniform_timing::{Pace, Refusals};
-use super::{Login, Stop};
-use crate::arguments::{FirstPass, Layout};
-use crate::prompt::Left;
-use crate::return_codes::Ending;
-use crate::transaction::{Host, Priority};
+use super::uniform_timing::{RemainingTries, UniformTiming};
+use super::{AuthAbort, Login};
+use crate::arguments::{FirstPass, PromptLayout};
+use crate::prompt::EmptyAnswer;
+use crate::return_codes::AuthResult;
+use crate::transaction::{PamTransaction, Priority};
 use crate::{answer_source, text};
 
 impl Login<'_> {
@@ -20,12 +20,12 @@ impl Login<'_> {
     /// a device gets.
     pub(super) fn unenrolled(
         &self,
-        host: &mut dyn Host,
+        host: &mut dyn PamTransaction,
         policy: &Policy,
         decision: PolicyDecision,
         is_enrolled: &dyn Fn() -> Result<bool, Failure>,
-        (account, pace): (Option<&Account>, Pace),
-    ) -> Result<Ending, Stop> {
+        (account, pace): (Option<&Account>, UniformTiming),
+    ) -> Result<AuthResult, AuthAbort> {
         if decision == PolicyDecision::DeviceRequired {
             host.log(Priority::Notice, self.line("device-required").as_str());
             if pace.is_even() {
@@ -33,22 +33,22 @@ impl Login<'_> {
             }
         }
         match self.arguments.layout {
-            Layout::PasswordThenCode => self.forward_whole(host, text::PASSWORD_AND_CODE)?,
-            Layout::Code
+            PromptLayout::PasswordThenCode => self.forward_whole(host, text::PASSWORD_AND_CODE)?,
+            PromptLayout::Code
                 if policy.uniform_prompt && self.arguments.first_pass != FirstPass::Only =>
             {
                 host.ask(&policy.prompt, policy.echo)?;
             }
-            Layout::Code => {}
+            PromptLayout::Code => {}
         }
         if decision == PolicyDecision::DeviceRequired {
             self.last_word(host, text::DEVICE_REQUIRED);
-            return Ok(Ending::Refused);
+            return Ok(AuthResult::Refused);
         }
         // A question may stay open for long.
         if is_enrolled()? {
             host.log(Priority::Notice, self.line("enrolled-meanwhile").as_str());
-            return Ok(Ending::Refused);
+            return Ok(AuthResult::Refused);
         }
         match (decision, account) {
             (
@@ -62,23 +62,23 @@ impl Login<'_> {
             (PolicyDecision::EnrollmentRequired, None) => {
                 host.log(Priority::Notice, self.line("device-required").as_str());
                 host.delay_failure(policy.throttle.delay);
-                return Ok(Ending::Refused);
+                return Ok(AuthResult::Refused);
             }
             _ => {}
         }
         host.log(Priority::Info, self.line("unenrolled").as_str());
-        Ok(Ending::NotAsked)
+        Ok(AuthResult::NotAsked)
     }
 
     /// The dialogue of somebody who has a device and types wrong codes.
     pub(super) fn refuse_like_a_wrong_code(
         &self,
-        host: &mut dyn Host,
+        host: &mut dyn PamTransaction,
         policy: &Policy,
-        pace: Pace,
+        pace: UniformTiming,
         account: Option<&Account>,
-    ) -> Result<Ending, Stop> {
-        let all = Refusals {
+    ) -> Result<AuthResult, AuthAbort> {
+        let all = RemainingTries {
             prompt: self.prompt(policy),
             refused: None,
             left: policy.tries,
@@ -90,20 +90,20 @@ impl Login<'_> {
     /// The rest of that dialogue.
     pub(super) fn refuse_all(
         &self,
-        host: &mut dyn Host,
+        host: &mut dyn PamTransaction,
         policy: &Policy,
-        mut pace: Pace,
-        mut rest: Refusals<'_>,
-    ) -> Result<Ending, Stop> {
+        mut pace: UniformTiming,
+        mut rest: RemainingTries<'_>,
+    ) -> Result<AuthResult, AuthAbort> {
         for _ in 0..rest.left {
             pace.wait();
             let Some(input) = answer_source::next(host, self.arguments, &rest.prompt, policy.echo)?
             else {
-                return Ok(Ending::Refused);
+                return Ok(AuthResult::Refused);
             };
             pace.answered();
             let bytes = input.bytes();
-            let again = verify::is_blank(bytes) && rest.prompt.left_empty() == Left::Again;
+            let again = verify::is_blank(bytes) && rest.prompt.left_empty() == EmptyAnswer::Again;
             let refused = rest.refused.as_ref();
             let names = &rest.names;
             if let Some(cause) =
@@ -113,13 +113,13 @@ impl Login<'_> {
             }
             self.refuse_in_time(host, policy, &pace, &mut rest.prompt, text::WRONG);
             if self.arguments.first_pass == FirstPass::Only {
-                return Ok(Ending::Refused);
+                return Ok(AuthResult::Refused);
             }
             if again {
-                return Ok(Ending::NoMoreTries);
+                return Ok(AuthResult::NoMoreTries);
             }
             rest.refused = Some(input.into_bytes());
         }
-        Ok(Ending::NoMoreTries)
+        Ok(AuthResult::NoMoreTries)
     }
 }

@@ -10,7 +10,7 @@ use twofactor_core::policy::decision::{PolicyDecision, UserEnrollment, decide_by
 use twofactor_core::verify::Rejected;
 use twofactor_store::sys::clock;
 
-use crate::answer_source::NotForUs;
+use crate::answer_source::NonCodeAnswer;
 use crate::prompt::Prompt;
 use crate::text;
 
@@ -24,10 +24,10 @@ const UNIT: Duration = match cfg!(test) {
 };
 
 /// When questions and refusals come.
-pub struct Pace(Option<Duration>);
+pub struct UniformTiming(Option<Duration>);
 
 /// Wrong answers that are still to be asked for.
-pub struct Refusals<'n> {
+pub struct RemainingTries<'n> {
     /// The question.
     pub prompt: Prompt,
     /// The last answer, if there was one.
@@ -38,7 +38,7 @@ pub struct Refusals<'n> {
     pub names: Vec<&'n [u8]>,
 }
 
-impl Pace {
+impl UniformTiming {
     /// The pace of a login that began at `began`: even where all are refused alike, else as fast as it goes.
     pub fn of(policy: &Policy, began: Duration) -> Self {
         let refused = decide_by_enrollment(policy, UserEnrollment::Unenrolled)
@@ -72,7 +72,7 @@ impl Pace {
     }
 
     /// What is said of an answer that is no guess, and of which the login does not end.
-    pub fn words_of(&self, cause: NotForUs) -> &'static str {
+    pub fn words_of(&self, cause: NonCodeAnswer) -> &'static str {
         let told = text::passed_over(cause).filter(|_| !self.is_even());
         told.unwrap_or(text::WRONG)
     }
@@ -112,7 +112,7 @@ mod tests {
     fn only_uniform_refusals_wait() {
         let even = |lines: &str| {
             let policy = format!("enabled = true\n{lines}").parse().unwrap();
-            Pace::of(&policy, Duration::ZERO).is_even()
+            UniformTiming::of(&policy, Duration::ZERO).is_even()
         };
         assert!(even("uniform_prompt = true\nenforcement = \"mandatory\""));
         assert!(!even("uniform_prompt = true"));
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_wait_ends_at_its_multiple() {
         let began = clock::monotonic();
-        let mut pace = Pace(Some(began));
+        let mut pace = UniformTiming(Some(began));
         pace.wait();
         assert!(clock::monotonic() >= began + UNIT);
         pace.answered();
@@ -136,10 +136,14 @@ mod tests {
 
     #[test]
     fn what_is_no_guess_is_explained_at_a_free_pace() {
-        let even = Pace(Some(Duration::ZERO));
-        for cause in [NotForUs::Empty, NotForUs::UserName, NotForUs::RepeatedCode] {
+        let even = UniformTiming(Some(Duration::ZERO));
+        for cause in [
+            NonCodeAnswer::Empty,
+            NonCodeAnswer::UserName,
+            NonCodeAnswer::RepeatedCode,
+        ] {
             assert_eq!(even.words_of(cause), text::WRONG);
-            let told = Pace(None).words_of(cause);
+            let told = UniformTiming(None).words_of(cause);
             assert_eq!(Some(told), text::passed_over(cause));
         }
     }
@@ -150,10 +154,10 @@ mod tests {
             device: "phone".into(),
             seconds: 9,
         };
-        assert_eq!(Pace(Some(Duration::ZERO)).words(&why), text::WRONG);
-        assert_ne!(Pace(None).words(&why), text::WRONG);
+        assert_eq!(UniformTiming(Some(Duration::ZERO)).words(&why), text::WRONG);
+        assert_ne!(UniformTiming(None).words(&why), text::WRONG);
         assert_eq!(
-            Pace(Some(Duration::ZERO)).words(&Rejected::Spent),
+            UniformTiming(Some(Duration::ZERO)).words(&Rejected::Spent),
             text::rejected(&Rejected::Spent)
         );
     }

@@ -16,9 +16,9 @@ const TTY: c_int = ItemType::Tty as c_int;
 const RHOST: c_int = ItemType::RHost as c_int;
 const PASSWORD: c_int = ItemType::AuthTok as c_int;
 
-fn application(transaction: &Transaction) -> Application<'_> {
+fn application(transaction: &Transaction) -> LibpamTransaction<'_> {
     // SAFETY: a `PamHandle` has no bytes, and nobody else has this one.
-    Application(unsafe { &mut *transaction.handle() })
+    LibpamTransaction(unsafe { &mut *transaction.handle() })
 }
 
 #[test]

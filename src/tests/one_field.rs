@@ -1,15 +1,20 @@
 //! Passwords that earlier modules asked for, and password and code in one field.
 
 use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
-use crate::arguments::{FirstPass, Layout};
-use crate::return_codes::Ending;
+use crate::arguments::{FirstPass, PromptLayout};
+use crate::return_codes::AuthResult;
 use crate::transaction::Priority;
 
 const ON: &str = "enabled = true\n";
 const BOTH: (&str, &str) = ("asks", "Password & verification code: ");
 const PASSWORD: (&str, &str) = ("asks", "Password: ");
 
-fn with(policy: &str, first_pass: FirstPass, layout: Layout, password: Option<&str>) -> Stage {
+fn with(
+    policy: &str,
+    first_pass: FirstPass,
+    layout: PromptLayout,
+    password: Option<&str>,
+) -> Stage {
     let mut stage = Stage::new(policy);
     stage.arguments.first_pass = first_pass;
     stage.arguments.layout = layout;
@@ -20,15 +25,15 @@ fn with(policy: &str, first_pass: FirstPass, layout: Layout, password: Option<&s
 #[test]
 fn use_first_pass_asks_nothing_and_tries_once() {
     let code = code(0);
-    let mut right = with(ON, FirstPass::Only, Layout::Code, Some(&code));
-    assert_eq!(right.run(&[]), Ending::Verified);
+    let mut right = with(ON, FirstPass::Only, PromptLayout::Code, Some(&code));
+    assert_eq!(right.run(&[]), AuthResult::Verified);
     assert!(right.said().is_empty());
-    let mut wrong = with(ON, FirstPass::Only, Layout::Code, Some("123456"));
-    assert_eq!(wrong.run(&[&code]), Ending::Refused);
+    let mut wrong = with(ON, FirstPass::Only, PromptLayout::Code, Some("123456"));
+    assert_eq!(wrong.run(&[&code]), AuthResult::Refused);
     assert_eq!(wrong.said(), [WRONG]);
     assert_eq!(wrong.state().failures, 1);
-    let mut none = with(ON, FirstPass::Only, Layout::Code, None);
-    assert_eq!(none.run(&[&code]), Ending::Refused);
+    let mut none = with(ON, FirstPass::Only, PromptLayout::Code, None);
+    assert_eq!(none.run(&[&code]), AuthResult::Refused);
     assert!(none.said().is_empty());
     let line = "user=root rhost= result=no-first-pass".into();
     assert_eq!(none.line(), (Priority::Notice, line));
@@ -37,14 +42,14 @@ fn use_first_pass_asks_nothing_and_tries_once() {
 #[test]
 fn try_first_pass_asks_unless_the_code_is_right() {
     let code = code(0);
-    let mut first = with(ON, FirstPass::Try, Layout::Code, Some(&code));
-    assert_eq!(first.run(&[]), Ending::Verified);
+    let mut first = with(ON, FirstPass::Try, PromptLayout::Code, Some(&code));
+    assert_eq!(first.run(&[]), AuthResult::Verified);
     assert!(first.said().is_empty());
-    let mut asked = with(ON, FirstPass::Try, Layout::Code, Some("hunter2"));
-    assert_eq!(asked.run(&[&code]), Ending::Verified);
+    let mut asked = with(ON, FirstPass::Try, PromptLayout::Code, Some("hunter2"));
+    assert_eq!(asked.run(&[&code]), AuthResult::Verified);
     assert_eq!(asked.said(), [QUESTION]);
-    let mut wrong = with(ON, FirstPass::Try, Layout::Code, Some("123456"));
-    assert_eq!(wrong.run(&[&code]), Ending::Verified);
+    let mut wrong = with(ON, FirstPass::Try, PromptLayout::Code, Some("123456"));
+    assert_eq!(wrong.run(&[&code]), AuthResult::Verified);
     assert_eq!(wrong.said()[..2], [WRONG, QUESTION]);
 }
 
@@ -54,10 +59,10 @@ fn one_field_is_split_and_tells_nothing() {
     let mut stage = with(
         "enabled = true\necho = true\n",
         FirstPass::Unused,
-        Layout::PasswordThenCode,
+        PromptLayout::PasswordThenCode,
         None,
     );
-    assert_eq!(stage.run(&["hunter2111111", &both]), Ending::Verified);
+    assert_eq!(stage.run(&["hunter2111111", &both]), AuthResult::Verified);
     assert_eq!(
         stage.said(),
         [BOTH, WRONG, BOTH],
@@ -70,9 +75,9 @@ fn one_field_is_split_and_tells_nothing() {
 #[test]
 fn one_field_says_wrong_of_whatever_is_refused() {
     let used = format!("hunter2{}", code(0));
-    let mut stage = with(ON, FirstPass::Unused, Layout::PasswordThenCode, None);
-    assert_eq!(stage.run(&[&used]), Ending::Verified);
-    assert_eq!(stage.run(&[&used, "", "root"]), Ending::NoMoreTries);
+    let mut stage = with(ON, FirstPass::Unused, PromptLayout::PasswordThenCode, None);
+    assert_eq!(stage.run(&[&used]), AuthResult::Verified);
+    assert_eq!(stage.run(&[&used, "", "root"]), AuthResult::NoMoreTries);
     assert!(stage.said().iter().all(|said| [BOTH, WRONG].contains(said)));
 }
 
@@ -80,15 +85,20 @@ fn one_field_says_wrong_of_whatever_is_refused() {
 fn one_field_passes_whole_answers_where_no_code() {
     let off = "enabled = false\n";
     for (policy, user, question) in [(off, "root", PASSWORD), (ON, NEWCOMER, BOTH)] {
-        let mut stage = with(policy, FirstPass::Unused, Layout::PasswordThenCode, None);
+        let mut stage = with(
+            policy,
+            FirstPass::Unused,
+            PromptLayout::PasswordThenCode,
+            None,
+        );
         stage.user = Some(user.into());
-        assert_eq!(stage.run(&["hunter2"]), Ending::NotAsked);
+        assert_eq!(stage.run(&["hunter2"]), AuthResult::NotAsked);
         assert_eq!(stage.said(), [question]);
         assert_eq!(stage.password.as_deref(), Some(&b"hunter2"[..]));
-        assert_eq!(stage.run(&[]), Ending::NoAnswer);
+        assert_eq!(stage.run(&[]), AuthResult::NoAnswer);
     }
     let mut code_only = Stage::new(off);
-    assert_eq!(code_only.run(&[]), Ending::NotAsked);
+    assert_eq!(code_only.run(&[]), AuthResult::NotAsked);
 }
 
 #[test]
@@ -101,8 +111,8 @@ fn a_password_that_is_there_is_not_asked_for_again() {
         (FirstPass::Try, None, true),
         (FirstPass::Unused, Some("hunter2"), true),
     ] {
-        let mut stage = with(off, first_pass, Layout::PasswordThenCode, password);
-        assert_eq!(stage.run(&["typed"]), Ending::NotAsked);
+        let mut stage = with(off, first_pass, PromptLayout::PasswordThenCode, password);
+        assert_eq!(stage.run(&["typed"]), AuthResult::NotAsked);
         assert_eq!(
             !stage.said().is_empty(),
             asked,
@@ -117,16 +127,16 @@ fn a_password_that_is_there_is_not_asked_for_again() {
 fn the_first_pass_is_always_split() {
     let both = format!("hunter2{}", code(0));
     for first_pass in [FirstPass::Only, FirstPass::Try] {
-        let mut stage = with(ON, first_pass, Layout::PasswordThenCode, Some(&both));
-        assert_eq!(stage.run(&[]), Ending::Verified);
+        let mut stage = with(ON, first_pass, PromptLayout::PasswordThenCode, Some(&both));
+        assert_eq!(stage.run(&[]), AuthResult::Verified);
         assert_eq!(stage.password.as_deref(), Some(&b"hunter2"[..]));
     }
 }
 
 #[test]
 fn the_password_as_code_ends_the_login_uncounted() {
-    let mut stage = with(ON, FirstPass::Unused, Layout::Code, Some("hunter2"));
-    assert_eq!(stage.run(&["hunter2", &code(0)]), Ending::Refused);
+    let mut stage = with(ON, FirstPass::Unused, PromptLayout::Code, Some("hunter2"));
+    assert_eq!(stage.run(&["hunter2", &code(0)]), AuthResult::Refused);
     let again = "That was the password again. Log in once more, and type the code of your device when it is asked for.";
     assert_eq!(stage.said(), [QUESTION, ("complains", again)]);
     let (priority, line) = stage.line();
@@ -137,23 +147,23 @@ fn the_password_as_code_ends_the_login_uncounted() {
     );
     assert_eq!(stage.state().failures, 0);
     // An empty password is none.
-    let mut empty = with(ON, FirstPass::Unused, Layout::Code, Some(""));
-    assert_eq!(empty.run(&["", &code(0)]), Ending::Verified);
-    let mut other = with(ON, FirstPass::Unused, Layout::Code, Some("hunter2"));
-    assert_eq!(other.run(&[&code(0)]), Ending::Verified);
+    let mut empty = with(ON, FirstPass::Unused, PromptLayout::Code, Some(""));
+    assert_eq!(empty.run(&["", &code(0)]), AuthResult::Verified);
+    let mut other = with(ON, FirstPass::Unused, PromptLayout::Code, Some("hunter2"));
+    assert_eq!(other.run(&[&code(0)]), AuthResult::Verified);
 }
 
 #[test]
 fn a_repeated_answer_ends_the_login_uncounted() {
-    let mut stage = with(ON, FirstPass::Unused, Layout::PasswordThenCode, None);
-    assert_eq!(stage.run(&["hunter2", "hunter2", "x"]), Ending::Refused);
+    let mut stage = with(ON, FirstPass::Unused, PromptLayout::PasswordThenCode, None);
+    assert_eq!(stage.run(&["hunter2", "hunter2", "x"]), AuthResult::Refused);
     assert_eq!(stage.said(), [BOTH, WRONG, BOTH]);
     assert!(stage.logged()[1].1.ends_with("result=repeated-answer"));
     assert_eq!(stage.state().failures, 1);
-    let mut stage = with(ON, FirstPass::Unused, Layout::Code, None);
+    let mut stage = with(ON, FirstPass::Unused, PromptLayout::Code, None);
     assert_eq!(
         stage.run(&["1", "1", "1"]),
-        Ending::NoMoreTries,
+        AuthResult::NoMoreTries,
         "for codes alone it uses up the tries"
     );
     assert_eq!(stage.state().failures, 1);
@@ -163,36 +173,41 @@ fn a_repeated_answer_ends_the_login_uncounted() {
 fn during_grace_the_last_code_is_cut_off() {
     let policy = "enabled = true\ngrace = 3600\n";
     for first_pass in [FirstPass::Unused, FirstPass::Try, FirstPass::Only] {
-        let mut stage = with(policy, first_pass, Layout::PasswordThenCode, None);
+        let mut stage = with(policy, first_pass, PromptLayout::PasswordThenCode, None);
         stage.rhost = Some(b"192.0.2.7".to_vec());
-        let mut sends = |answer: &str, ending: Ending| {
+        let mut sends = |answer: &str, ending: AuthResult| {
             stage.password = (first_pass != FirstPass::Unused).then(|| answer.as_bytes().to_vec());
             assert_eq!(stage.run(&[answer]), ending, "{answer}");
             String::from_utf8(stage.password.clone().unwrap()).unwrap()
         };
         let kept = format!("hunter2{}", code(0));
-        assert_eq!(sends(&kept, Ending::Verified), "hunter2");
-        assert_eq!(sends(&kept, Ending::NotAsked), "hunter2");
-        assert_eq!(sends("hunter2", Ending::NotAsked), "hunter2");
+        assert_eq!(sends(&kept, AuthResult::Verified), "hunter2");
+        assert_eq!(sends(&kept, AuthResult::NotAsked), "hunter2");
+        assert_eq!(sends("hunter2", AuthResult::NotAsked), "hunter2");
         let other = format!("hunter2{}", code(1));
-        assert_eq!(sends(&other, Ending::NotAsked), other);
+        assert_eq!(sends(&other, AuthResult::NotAsked), other);
     }
     // The password alone is what stands before a question for the code.
-    let mut alone = with(policy, FirstPass::Unused, Layout::Code, Some("hunter2"));
+    let mut alone = with(
+        policy,
+        FirstPass::Unused,
+        PromptLayout::Code,
+        Some("hunter2"),
+    );
     alone.rhost = Some(b"192.0.2.7".to_vec());
-    assert_eq!(alone.run(&[&code(0)]), Ending::Verified);
+    assert_eq!(alone.run(&[&code(0)]), AuthResult::Verified);
     let password = format!("hunter2{}", code(0));
     alone.password = Some(password.clone().into_bytes());
-    assert_eq!(alone.run(&[]), Ending::NotAsked);
+    assert_eq!(alone.run(&[]), AuthResult::NotAsked);
     assert_eq!(alone.password, Some(password.into_bytes()));
 }
 
 #[test]
 fn the_stand_in_of_sshd_ends_the_login_uncounted() {
     let stand_in = "\x08\n\r\x7fINCORRECT";
-    for layout in [Layout::Code, Layout::PasswordThenCode] {
+    for layout in [PromptLayout::Code, PromptLayout::PasswordThenCode] {
         let mut stage = with(ON, FirstPass::Unused, layout, None);
-        assert_eq!(stage.run(&[stand_in, &code(0)]), Ending::Refused);
+        assert_eq!(stage.run(&[stand_in, &code(0)]), AuthResult::Refused);
         assert!(stage.line().1.ends_with("result=sshd-stand-in"));
         assert_eq!(stage.state().failures, 0);
     }
@@ -201,11 +216,14 @@ fn the_stand_in_of_sshd_ends_the_login_uncounted() {
 /// It was made before the password was checked.
 #[test]
 fn in_one_field_the_mark_of_an_earlier_attempt_goes() {
-    for (layout, stays) in [(Layout::PasswordThenCode, false), (Layout::Code, true)] {
+    for (layout, stays) in [
+        (PromptLayout::PasswordThenCode, false),
+        (PromptLayout::Code, true),
+    ] {
         let mut stage = with(ON, FirstPass::Unused, layout, None);
         stage.user = Some(NEWCOMER.into());
         stage.marked = Some(NEWCOMER.to_owned());
-        assert_eq!(stage.run(&["hunter2"]), Ending::NotAsked);
+        assert_eq!(stage.run(&["hunter2"]), AuthResult::NotAsked);
         assert_eq!(stage.marked.is_some(), stays);
     }
 }

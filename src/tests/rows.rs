@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::stage::{ENROLLED, NEWCOMER, QUESTION, Stage, code};
-use crate::arguments::Detail;
-use crate::return_codes::Ending;
+use crate::arguments::LogDetail;
+use crate::return_codes::AuthResult;
 use crate::transaction::{Messages, Priority};
 
 const ON: &str = "enabled = true\n";
@@ -20,7 +20,7 @@ fn about_newcomer(rest: &str) -> String {
 #[test]
 fn a_device_owner_is_asked_and_a_right_code_verifies() {
     let mut stage = Stage::new(ON);
-    assert_eq!(stage.run(&[&code(0)]), Ending::Verified);
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
     assert_eq!(stage.said(), [QUESTION]);
     let line = about("result=accepted device=token offset=0");
     assert_eq!(stage.line(), (Priority::Info, line));
@@ -35,10 +35,10 @@ fn switched_off_logins_are_logged_with_debug_only() {
         (off, "result=service-off"),
     ] {
         let mut stage = Stage::new(policy);
-        assert_eq!(stage.run(&[]), Ending::NotAsked);
+        assert_eq!(stage.run(&[]), AuthResult::NotAsked);
         assert!(stage.said().is_empty() && stage.logged().is_empty());
-        stage.arguments.detail = Detail::Debug;
-        assert_eq!(stage.run(&[]), Ending::NotAsked);
+        stage.arguments.detail = LogDetail::Debug;
+        assert_eq!(stage.run(&[]), AuthResult::NotAsked);
         assert_eq!(stage.line(), (Priority::Debug, about(result)));
     }
 }
@@ -47,7 +47,7 @@ fn switched_off_logins_are_logged_with_debug_only() {
 fn an_exemption_is_logged_with_its_number() {
     let policy = "enabled = true\n[[exempt]]\nusers = [\"x\"]\n[[exempt]]\nusers = [\"root\"]\n";
     let mut stage = Stage::new(policy);
-    assert_eq!(stage.run(&[]), Ending::NotAsked);
+    assert_eq!(stage.run(&[]), AuthResult::NotAsked);
     let line = about("result=exempt entry=2");
     assert_eq!(stage.line(), (Priority::Info, line));
 }
@@ -55,9 +55,9 @@ fn an_exemption_is_logged_with_its_number() {
 #[test]
 fn groups_exempt_their_members_only() {
     let policy = "enabled = true\n[[exempt]]\ngroups = [\"root\"]\n";
-    assert_eq!(Stage::new(policy).run(&[]), Ending::NotAsked);
+    assert_eq!(Stage::new(policy).run(&[]), AuthResult::NotAsked);
     let policy = "enabled = true\n[[exempt]]\ngroups = [\"daemon\"]\n";
-    assert_eq!(Stage::new(policy).run(&[&code(0)]), Ending::Verified);
+    assert_eq!(Stage::new(policy).run(&[&code(0)]), AuthResult::Verified);
 }
 
 #[test]
@@ -65,11 +65,11 @@ fn addresses_exempt_by_what_the_application_says() {
     let policy = "enabled = true\n[[exempt]]\nnetworks = [\"192.0.2.0/24\"]\n";
     let mut stage = Stage::new(policy);
     stage.rhost = Some(b"192.0.2.7".to_vec());
-    assert_eq!(stage.run(&[]), Ending::NotAsked);
+    assert_eq!(stage.run(&[]), AuthResult::NotAsked);
     stage.rhost = Some(b"198.51.100.7".to_vec());
-    assert_eq!(stage.run(&[&code(0)]), Ending::Verified);
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
     stage.rhost = None;
-    assert_eq!(stage.run(&[&code(1)]), Ending::Verified);
+    assert_eq!(stage.run(&[&code(1)]), AuthResult::Verified);
 }
 
 #[test]
@@ -77,16 +77,16 @@ fn a_service_without_a_name_follows_the_default() {
     let mut stage = Stage::new("enabled = true\n[services]\ndefault = false\nlogin = true\n");
     for service in [None, Some(b"\xff".to_vec())] {
         stage.service = service;
-        assert_eq!(stage.run(&[]), Ending::NotAsked);
+        assert_eq!(stage.run(&[]), AuthResult::NotAsked);
     }
     stage.service = Some(b"login".to_vec());
-    assert_eq!(stage.run(&[&code(0)]), Ending::Verified);
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
 }
 
 #[test]
 fn the_unenrolled_are_not_asked_where_optional() {
     let mut stage = Stage::of(NEWCOMER, ON);
-    assert_eq!(stage.run(&[]), Ending::NotAsked);
+    assert_eq!(stage.run(&[]), AuthResult::NotAsked);
     assert!(stage.said().is_empty() && stage.marked.is_none());
     let line = about_newcomer("result=unenrolled");
     assert_eq!(stage.line(), (Priority::Info, line));
@@ -95,7 +95,7 @@ fn the_unenrolled_are_not_asked_where_optional() {
 #[test]
 fn the_unenrolled_are_refused_if_mandatory() {
     let mut stage = Stage::of(NEWCOMER, "enabled = true\nenforcement = \"mandatory\"\n");
-    assert_eq!(stage.run(&[]), Ending::Refused);
+    assert_eq!(stage.run(&[]), AuthResult::Refused);
     let [(how, text)] = stage.said()[..] else {
         panic!("{:?}", stage.said());
     };
@@ -105,7 +105,7 @@ fn the_unenrolled_are_refused_if_mandatory() {
     let line = about_newcomer("result=device-required");
     assert_eq!(stage.line(), (Priority::Notice, line));
     stage.messages = Messages::Unwanted;
-    assert_eq!(stage.run(&[]), Ending::Refused);
+    assert_eq!(stage.run(&[]), AuthResult::Refused);
     let question = format!("{text} Press Enter to go on: ");
     assert_eq!(stage.said(), [("asks", question.as_str())]);
 }
@@ -115,7 +115,7 @@ fn users_who_may_enroll_are_marked_for_later() {
     for at_login in ["offer", "require"] {
         let policy = format!("enabled = true\nenroll_at_login = \"{at_login}\"\n");
         let mut stage = Stage::of(NEWCOMER, &policy);
-        assert_eq!(stage.run(&[]), Ending::NotAsked);
+        assert_eq!(stage.run(&[]), AuthResult::NotAsked);
         assert_eq!(stage.marked.as_deref(), Some(NEWCOMER));
         assert!(stage.delays.is_empty());
     }
@@ -125,7 +125,7 @@ fn users_who_may_enroll_are_marked_for_later() {
 fn an_unknown_name_is_refused_where_mandatory() {
     let policy = "enabled = true\nenroll_at_login = \"require\"\n[throttle]\ndelay = 7\n";
     let mut stage = Stage::of("nobody-of-that-name", policy);
-    assert_eq!(stage.run(&[]), Ending::Refused);
+    assert_eq!(stage.run(&[]), AuthResult::Refused);
     assert_eq!(
         (stage.marked.clone(), stage.delays.clone()),
         (None, vec![7])
@@ -136,7 +136,7 @@ fn an_unknown_name_is_refused_where_mandatory() {
         "nobody-of-that-name",
         "enabled = true\nenroll_at_login = \"offer\"\n",
     );
-    assert_eq!(offered.run(&[]), Ending::NotAsked);
+    assert_eq!(offered.run(&[]), AuthResult::NotAsked);
     assert_eq!(offered.marked, None);
 }
 
@@ -144,7 +144,7 @@ fn an_unknown_name_is_refused_where_mandatory() {
 fn a_name_that_is_no_text_belongs_to_no_user() {
     let mut stage = Stage::new(ON);
     stage.user = Some(b"\xff\xfe".to_vec());
-    assert_eq!(stage.run(&[]), Ending::NotAsked);
+    assert_eq!(stage.run(&[]), AuthResult::NotAsked);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_record_without_an_account_is_an_error() {
     let path = users.join("nobody-of-that-name.toml");
     fs::copy(users.join("root.toml"), &path).unwrap();
     fs::write(&path, orphan).unwrap();
-    assert_eq!(stage.run(&[]), Ending::Unavailable);
+    assert_eq!(stage.run(&[]), AuthResult::Unavailable);
     let (priority, line) = stage.line();
     assert_eq!(priority, Priority::Error);
     assert!(
@@ -168,9 +168,9 @@ fn a_record_without_an_account_is_an_error() {
 #[test]
 fn without_a_policy_no_user_is_let_through() {
     let mut stage = Stage::new("enabled = maybe");
-    assert_eq!(stage.run(&[&code(0)]), Ending::Unavailable);
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::Unavailable);
     fs::remove_file(&stage.arguments.policy).unwrap();
-    assert_eq!(stage.run(&[&code(0)]), Ending::Unavailable);
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::Unavailable);
     let (priority, line) = stage.line();
     assert_eq!(priority, Priority::Error);
     assert!(line.starts_with(&about("result=error error=\"")), "{line}");
@@ -184,7 +184,7 @@ fn without_a_policy_no_user_is_let_through() {
 fn an_application_that_names_no_user_gets_no_verdict() {
     let mut stage = Stage::new(ON);
     stage.user = None;
-    assert_eq!(stage.run(&[]), Ending::NoAnswer);
+    assert_eq!(stage.run(&[]), AuthResult::NoAnswer);
     assert_eq!(stage.line(), (Priority::Notice, "result=aborted".into()));
 }
 
@@ -193,12 +193,12 @@ fn a_mark_is_kept_for_the_same_account_only() {
     let mut stage = Stage::of(NEWCOMER, ON);
     for (marked, kept) in [(NEWCOMER, Some(NEWCOMER)), (ENROLLED, None)] {
         stage.marked = Some(marked.into());
-        assert_eq!(stage.run(&[]), Ending::NotAsked);
+        assert_eq!(stage.run(&[]), AuthResult::NotAsked);
         assert_eq!(stage.marked.as_deref(), kept);
     }
     // Whoever has given a code has a device.
     stage.user = Some(ENROLLED.into());
     stage.marked = Some(ENROLLED.into());
-    assert_eq!(stage.run(&[&code(0)]), Ending::Verified);
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
     assert_eq!(stage.marked, None);
 }

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use crate::arguments::{Arguments, Detail, FirstPass, Layout};
+use crate::arguments::{Arguments, FirstPass, LogDetail, PromptLayout};
 use crate::auth;
-use crate::return_codes::Ending;
-use crate::transaction::{Echo, Host, Messages, NoAnswer, Priority};
+use crate::return_codes::AuthResult;
+use crate::transaction::{Echo, Messages, NoAnswer, PamTransaction, Priority};
 use twofactor_core::device::{Device, Kind};
 use twofactor_core::state::State;
 use twofactor_store::PolicyFile;
@@ -56,9 +56,9 @@ impl Stage {
         let arguments = Arguments {
             policy: file,
             state: scratch.top(),
-            detail: Detail::Outcomes,
+            detail: LogDetail::Outcomes,
             first_pass: FirstPass::Unused,
-            layout: Layout::Code,
+            layout: PromptLayout::Code,
         };
         let stage = Self {
             scratch,
@@ -92,7 +92,7 @@ impl Stage {
     }
 
     /// Runs the authentication phase with these answers; a question beyond them gets none.
-    pub fn run(&mut self, answers: &[&str]) -> Ending {
+    pub fn run(&mut self, answers: &[&str]) -> AuthResult {
         self.answers = answers.iter().map(|it| it.as_bytes().to_vec()).collect();
         self.said.clear();
         self.logged.get_mut().clear();
@@ -146,7 +146,7 @@ pub fn code(counter: u64) -> String {
     token().code(counter).reveal().to_string()
 }
 
-impl Host for Stage {
+impl PamTransaction for Stage {
     fn user(&mut self) -> Result<Vec<u8>, NoAnswer> {
         self.user.clone().ok_or(NoAnswer)
     }

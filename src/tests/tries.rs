@@ -1,7 +1,7 @@
 //! How often a code is asked for, what is said in between, and how it ends.
 
 use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
-use crate::return_codes::Ending;
+use crate::return_codes::AuthResult;
 use crate::transaction::{Messages, Priority};
 use twofactor_store::sys::clock;
 
@@ -17,7 +17,7 @@ fn results(stage: &Stage) -> Vec<String> {
 #[test]
 fn wrong_codes_are_delayed_and_end_after_the_tries() {
     let mut stage = Stage::new(ON);
-    assert_eq!(stage.run(&["1", "2", "3", "4"]), Ending::NoMoreTries);
+    assert_eq!(stage.run(&["1", "2", "3", "4"]), AuthResult::NoMoreTries);
     assert_eq!(
         stage.said(),
         [QUESTION, WRONG, QUESTION, WRONG, QUESTION, WRONG]
@@ -36,11 +36,11 @@ fn wrong_codes_are_delayed_and_end_after_the_tries() {
 #[test]
 fn a_success_tells_its_owner_of_wrong_codes() {
     let mut stage = Stage::new(ON);
-    assert_eq!(stage.run(&["1", &code(0)]), Ending::Verified);
+    assert_eq!(stage.run(&["1", &code(0)]), AuthResult::Verified);
     let told = "One wrong code was entered since your last login. If that was not you, change your password.";
     assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, ("informs", told)]);
     stage.messages = Messages::Unwanted;
-    assert_eq!(stage.run(&["1", &code(1)]), Ending::Verified);
+    assert_eq!(stage.run(&["1", &code(1)]), AuthResult::Verified);
     let again = ("asks", "Wrong code. Verification code: ");
     assert_eq!(
         stage.said(),
@@ -53,7 +53,7 @@ fn a_success_tells_its_owner_of_wrong_codes() {
 fn what_is_no_guess_uses_up_tries_and_counts_nothing() {
     let mut stage = Stage::new("enabled = true\ntries = 4\n");
     let answers = [" -", "root", "111111", "111 111"];
-    assert_eq!(stage.run(&answers), Ending::NoMoreTries);
+    assert_eq!(stage.run(&answers), AuthResult::NoMoreTries);
     let told = |text| ("complains", text);
     let empty = told("No code was typed.");
     let name = told("That was the user name. Type the code of your device.");
@@ -76,7 +76,7 @@ fn what_is_no_guess_uses_up_tries_and_counts_nothing() {
     );
     assert_eq!(stage.state().failures, 1);
     // In the next login, too.
-    assert_eq!(stage.run(&["111111"]), Ending::NoAnswer);
+    assert_eq!(stage.run(&["111111"]), AuthResult::NoAnswer);
     assert_eq!(stage.said(), [QUESTION, again, QUESTION]);
     assert_eq!(stage.state().failures, 1);
 }
@@ -84,8 +84,8 @@ fn what_is_no_guess_uses_up_tries_and_counts_nothing() {
 #[test]
 fn a_used_code_gets_its_own_words() {
     let mut stage = Stage::new(ON);
-    assert_eq!(stage.run(&[&code(0)]), Ending::Verified);
-    assert_eq!(stage.run(&[&code(0)]), Ending::NoAnswer);
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::NoAnswer);
     let used = (
         "complains",
         "This code was used already. Wait for the next one.",
@@ -101,7 +101,7 @@ fn a_used_code_gets_its_own_words() {
 fn a_lock_out_asks_nothing_and_says_for_how_long() {
     let mut stage =
         Stage::new("enabled = true\ntries = 10\n[throttle]\nattempts = 2\nlockout = 900\n");
-    assert_eq!(stage.run(&["1", "2", &code(0)]), Ending::NoMoreTries);
+    assert_eq!(stage.run(&["1", "2", &code(0)]), AuthResult::NoMoreTries);
     let locked = (
         "complains",
         "Too many wrong codes. Try again in 15 minutes.",
@@ -109,10 +109,10 @@ fn a_lock_out_asks_nothing_and_says_for_how_long() {
     assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, WRONG, locked]);
     assert_eq!(stage.logged()[2].0, Priority::Warning);
     assert!(results(&stage)[2].starts_with("result=throttled seconds="));
-    assert_eq!(stage.run(&[&code(0)]), Ending::NoMoreTries);
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::NoMoreTries);
     assert_eq!(stage.said(), [locked]);
     stage.messages = Messages::Unwanted;
-    assert_eq!(stage.run(&[&code(0)]), Ending::NoMoreTries);
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::NoMoreTries);
     let question = format!("{} Press Enter to go on: ", locked.1);
     assert_eq!(stage.said(), [("asks", question.as_str())]);
 }
@@ -123,7 +123,7 @@ fn a_second_empty_answer_is_the_last() {
     for answers in [["", " ", "1"], ["", "1", "\t"], ["1", "", ""]] {
         let mut stage = Stage::new("enabled = true\ntries = 9\n");
         let given: Vec<&str> = answers.into_iter().chain(["2"]).collect();
-        assert_eq!(stage.run(&given), Ending::NoMoreTries, "{answers:?}");
+        assert_eq!(stage.run(&given), AuthResult::NoMoreTries, "{answers:?}");
         let counted = results(&stage)
             .iter()
             .filter(|it| *it == "result=wrong")
@@ -133,12 +133,16 @@ fn a_second_empty_answer_is_the_last() {
         assert_eq!(results(&stage).last().unwrap(), "result=empty-answer");
     }
     let mut stage = Stage::new("enabled = true\ntries = 2\n");
-    assert_eq!(stage.run(&["", &code(0)]), Ending::Verified, "one more try");
+    assert_eq!(
+        stage.run(&["", &code(0)]),
+        AuthResult::Verified,
+        "one more try"
+    );
     assert_eq!(stage.said(), [QUESTION, nothing, QUESTION]);
     let mut stage = Stage::new("enabled = true\ntries = 1\n");
     assert_eq!(
         stage.run(&["", &code(0)]),
-        Ending::NoMoreTries,
+        AuthResult::NoMoreTries,
         "it uses up a try"
     );
 }
@@ -147,7 +151,7 @@ fn a_second_empty_answer_is_the_last() {
 fn uniform_prompt_hides_an_empty_answer() {
     for user in ["root", NEWCOMER] {
         let mut stage = Stage::of(user, UNIFORM);
-        assert_eq!(stage.run(&["", "", "1"]), Ending::NoMoreTries);
+        assert_eq!(stage.run(&["", "", "1"]), AuthResult::NoMoreTries);
         assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, WRONG]);
     }
 }
@@ -155,7 +159,7 @@ fn uniform_prompt_hides_an_empty_answer() {
 #[test]
 fn the_hard_limit_is_logged_with_what_helps() {
     let mut stage = Stage::new("enabled = true\n[throttle]\nattempts = 1\nmax_failures = 1\n");
-    assert_eq!(stage.run(&["1", "2"]), Ending::NoMoreTries);
+    assert_eq!(stage.run(&["1", "2"]), AuthResult::NoMoreTries);
     assert_eq!(
         results(&stage)[1],
         "result=locked hint=\"twofactor unlock\""
@@ -166,8 +170,8 @@ fn the_hard_limit_is_logged_with_what_helps() {
 fn grace_asks_nothing_from_the_same_address() {
     let mut stage = Stage::new("enabled = true\ngrace = 3600\n");
     stage.rhost = Some(b"192.0.2.7".to_vec());
-    assert_eq!(stage.run(&[&code(0)]), Ending::Verified);
-    assert_eq!(stage.run(&[]), Ending::NotAsked);
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
+    assert_eq!(stage.run(&[]), AuthResult::NotAsked);
     assert!(stage.said().is_empty());
     let (priority, line) = stage.line();
     assert_eq!(priority, Priority::Info);
@@ -176,13 +180,13 @@ fn grace_asks_nothing_from_the_same_address() {
         "{line}"
     );
     stage.rhost = Some(b"192.0.2.8".to_vec());
-    assert_eq!(stage.run(&[&code(1)]), Ending::Verified);
+    assert_eq!(stage.run(&[&code(1)]), AuthResult::Verified);
 }
 
 #[test]
 fn prompt_and_echo_are_the_policys() {
     let mut stage = Stage::new("enabled = true\nprompt = \"Token? \"\necho = true\n");
-    assert_eq!(stage.run(&[]), Ending::NoAnswer);
+    assert_eq!(stage.run(&[]), AuthResult::NoAnswer);
     assert_eq!(stage.said(), [("asks, showing", "Token? ")]);
     assert_eq!(results(&stage), ["result=aborted"]);
 }
@@ -210,7 +214,7 @@ fn uniform_prompt_hides_users_with_a_device() {
         }
     }
     let (ending, _, delays) = play(NEWCOMER, Messages::Wanted, &["1", "2"]);
-    assert_eq!((ending, delays), (Ending::NoMoreTries, vec![4, 4]));
+    assert_eq!((ending, delays), (AuthResult::NoMoreTries, vec![4, 4]));
 }
 
 /// Other sessions of the user have used up the failures.
@@ -225,7 +229,7 @@ fn lock_out(stage: &Stage) {
 fn a_lock_out_during_typing_ends_the_login() {
     let mut stage = Stage::new(ON);
     stage.meanwhile = Some(lock_out);
-    assert_eq!(stage.run(&[&code(0)]), Ending::NoMoreTries);
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::NoMoreTries);
     let said = stage.said();
     assert_eq!((said.len(), said[0]), (2, QUESTION));
     assert!(said[1].1.starts_with("Too many"), "{said:?}");
@@ -237,7 +241,7 @@ fn a_lock_out_during_typing_ends_the_login() {
 fn uniform_prompt_hides_such_a_lock_out() {
     let mut stage = Stage::new(UNIFORM);
     stage.meanwhile = Some(lock_out);
-    assert_eq!(stage.run(&[&code(0), &code(0)]), Ending::NoMoreTries);
+    assert_eq!(stage.run(&[&code(0), &code(0)]), AuthResult::NoMoreTries);
     assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, WRONG]);
     assert_eq!(stage.delays, [4, 4]);
     assert!(results(&stage)[0].starts_with("result=throttled"));
@@ -247,7 +251,7 @@ fn uniform_prompt_hides_such_a_lock_out() {
 #[test]
 fn uniform_prompt_asks_the_unenrolled_once() {
     let mut stage = Stage::of(NEWCOMER, "enabled = true\nuniform_prompt = true\n");
-    assert_eq!(stage.run(&["anything"]), Ending::NotAsked);
+    assert_eq!(stage.run(&["anything"]), AuthResult::NotAsked);
     assert_eq!(stage.said(), [QUESTION]);
-    assert_eq!(stage.run(&[]), Ending::NoAnswer);
+    assert_eq!(stage.run(&[]), AuthResult::NoAnswer);
 }

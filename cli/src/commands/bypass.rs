@@ -1,7 +1,7 @@
 //! `bypass`: a one-time code for somebody whose devices are out of reach.
 
 use serde::Serialize;
-use twofactor_core::verify::Gate;
+use twofactor_core::verify::ThrottleStatus;
 use twofactor_store::operations;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
@@ -39,7 +39,7 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
     );
     let locked_out = issued
         .as_ref()
-        .is_some_and(|issued| issued.gate != Gate::Open);
+        .is_some_and(|issued| issued.gate != ThrottleStatus::Open);
     let code = issued.map(|issued| issued.code.grouped());
     context.write(&BypassReport {
         user: &account.name,

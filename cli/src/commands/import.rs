@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use twofactor_core::account::Account;
 use twofactor_store::sys::clock;
-use twofactor_store::sys::homes::{self, Resident};
+use twofactor_store::sys::homes::{self, PasswdEntry};
 
 use crate::args::transfer::{
     GoogleImportArgs, ImportCommand, ImportFlags, OathImportArgs, UriImportArgs,
@@ -58,7 +58,7 @@ fn from_google(
             let account = context.account(user)?;
             let listed = homes::all()?.into_iter().find(|one| one.account == account);
             // Not listed, or not under that name: then the file has to be named.
-            vec![listed.unwrap_or_else(|| Resident {
+            vec![listed.unwrap_or_else(|| PasswdEntry {
                 account,
                 home: PathBuf::new(),
             })]
@@ -74,7 +74,7 @@ fn from_google(
     };
     let (mut jobs, mut rows) = (Vec::new(), Vec::new());
     let mut progress = ProgressLine::new("Read", residents.len());
-    for Resident { account, home } in residents {
+    for PasswdEntry { account, home } in residents {
         progress.add(1);
         let named = args.file.clone();
         let Some(path) = named.or_else(|| args.secret.path(&account.name, &home)) else {

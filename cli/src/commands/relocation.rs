@@ -4,7 +4,7 @@ use serde::Serialize;
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::verify::{Form, Outcome};
-use twofactor_store::attempt::{Judged, Session};
+use twofactor_store::attempt::{AttemptResult, LoginAttempt};
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
 use twofactor_store::{Relocation, Store};
@@ -151,7 +151,7 @@ fn usable_state(context: &Context, store: &Store, record: &Record) -> Result<(),
 fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(), Failure> {
     let named = |failure: twofactor_store::attempt::Failure| for_user(failure, &record.user);
     let holder = holder(record);
-    let mut session = Session {
+    let mut session = LoginAttempt {
         file: &context.policy,
         loaded: context.existing_policy()?,
         store,
@@ -173,13 +173,15 @@ fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(
         .attempt(typed.as_bytes(), Form::Code)
         .map_err(named)?
     {
-        Judged::Compared(Outcome::Accepted(_)) => Ok(()),
-        Judged::Compared(Outcome::Rejected(_)) | Judged::Repeated => Err(Failure::refused(
-            "that is no code that works for these devices now, so nothing was changed",
-        )
-        .next("Try again with a new one. Without a code: --force")),
-        Judged::Refused(gate) => Err(locked_out(&record.user, gate)),
-        Judged::Gone => Err(not_enrolled(&record.user)),
+        AttemptResult::Compared(Outcome::Accepted(_)) => Ok(()),
+        AttemptResult::Compared(Outcome::Rejected(_)) | AttemptResult::Repeated => {
+            Err(Failure::refused(
+                "that is no code that works for these devices now, so nothing was changed",
+            )
+            .next("Try again with a new one. Without a code: --force"))
+        }
+        AttemptResult::Refused(gate) => Err(locked_out(&record.user, gate)),
+        AttemptResult::Gone => Err(not_enrolled(&record.user)),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use twofactor_core::verify::{Accepted, Credential, Form, Gate, Outcome, Rejected};
-use twofactor_store::attempt::{Before, Judged, Session};
+use twofactor_core::verify::{Accepted, Credential, Form, Outcome, Rejected, ThrottleStatus};
+use twofactor_store::attempt::{AttemptResult, LoginAttempt, PreCheck};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
@@ -47,7 +47,7 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
     let loaded = context.existing_policy()?;
     let tries = loaded.policy.tries;
     let prompt = loaded.policy.prompt.clone();
-    let mut session = Session {
+    let mut session = LoginAttempt {
         file: &context.policy,
         loaded,
         store: &store,
@@ -56,8 +56,9 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
         address: None,
         clock: clock::now,
     };
-    if let Before::Gate(closed @ (Gate::LockedFor(_) | Gate::LockedUntilUnlock)) =
-        session.before().map_err(named)?
+    if let PreCheck::Throttle(
+        closed @ (ThrottleStatus::LockedFor(_) | ThrottleStatus::LockedUntilUnlock),
+    ) = session.before().map_err(named)?
     {
         return Err(locked_out(&account.name, closed));
     }
@@ -70,10 +71,10 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
             .attempt(typed.as_bytes(), Form::Code)
             .map_err(named)?;
         let result = match judged {
-            Judged::Gone => return Err(not_enrolled(&account.name)),
-            Judged::Refused(closed) => return Err(locked_out(&account.name, closed)),
-            Judged::Repeated => VerifyReport::repeated(&account.name),
-            Judged::Compared(outcome) => VerifyReport::new(&account.name, &outcome),
+            AttemptResult::Gone => return Err(not_enrolled(&account.name)),
+            AttemptResult::Refused(closed) => return Err(locked_out(&account.name, closed)),
+            AttemptResult::Repeated => VerifyReport::repeated(&account.name),
+            AttemptResult::Compared(outcome) => VerifyReport::new(&account.name, &outcome),
         };
         audit::log(
             Event::Verified,
@@ -96,13 +97,13 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
 }
 
 /// Refused because of too many wrong codes.
-pub(super) fn locked_out(user: &str, gate: Gate) -> Failure {
+pub(super) fn locked_out(user: &str, gate: ThrottleStatus) -> Failure {
     let failure = match gate {
-        Gate::LockedFor(seconds) => Failure::refused(format!(
+        ThrottleStatus::LockedFor(seconds) => Failure::refused(format!(
             "{user} is locked out for {} after too many wrong codes",
             span(seconds)
         )),
-        Gate::Open | Gate::LockedUntilUnlock => {
+        ThrottleStatus::Open | ThrottleStatus::LockedUntilUnlock => {
             Failure::refused(format!("{user} is locked out after too many wrong codes"))
         }
     };
@@ -292,7 +293,7 @@ mod tests {
 
     #[test]
     fn lock_outs_name_their_end() {
-        let failure = locked_out("alice", Gate::LockedFor(60));
+        let failure = locked_out("alice", ThrottleStatus::LockedFor(60));
         assert_eq!(
             failure.what,
             "alice is locked out for 1 minute after too many wrong codes"

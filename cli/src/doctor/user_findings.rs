@@ -7,7 +7,7 @@ use twofactor_core::device::Kind;
 use twofactor_core::policy::Throttle;
 use twofactor_core::record::Record;
 use twofactor_core::state::{COUNTER_UNKNOWN, State};
-use twofactor_core::verify::{self, Gate};
+use twofactor_core::verify::{self, ThrottleStatus};
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::{self as store, Snapshot, Store};
 
@@ -174,8 +174,8 @@ fn enrolled(
     let gate = verify::gate(throttle, state, now);
     let unlock = shell::twofactor("unlock", &[user], &[]);
     match gate {
-        Gate::Open => {}
-        Gate::LockedFor(seconds) => findings.push(DoctorFinding::warning(
+        ThrottleStatus::Open => {}
+        ThrottleStatus::LockedFor(seconds) => findings.push(DoctorFinding::warning(
             "locked-out",
             user,
             format!(
@@ -185,7 +185,7 @@ fn enrolled(
             ),
             format!("Wait, or: {unlock}. Another person may know the password"),
         )),
-        Gate::LockedUntilUnlock => findings.push(DoctorFinding::problem(
+        ThrottleStatus::LockedUntilUnlock => findings.push(DoctorFinding::problem(
             "locked-until-unlock",
             user,
             format!(
@@ -225,7 +225,7 @@ fn enrolled(
             ),
         ));
     }
-    let factor = if gate == Gate::Open {
+    let factor = if gate == ThrottleStatus::Open {
         FactorStatus::Usable(status)
     } else {
         FactorStatus::LockedOut

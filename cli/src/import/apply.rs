@@ -6,7 +6,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_store::operations;
-use twofactor_store::{BATCH, Enrolled, FoundBy, Newcomer, Store};
+use twofactor_store::{BATCH, Enrolled, FoundBy, NewRecord, Store};
 
 use super::record_draft::{ExistingDevices, ImportRow, RecordDraft};
 use super::{ImportMoment, ImportedDevice};
@@ -101,7 +101,7 @@ pub fn write(
             Ok(None) => {
                 let (draft, planned) = drafted(job, None, manner)?;
                 if planned.iter().any(ImportRow::changes) {
-                    let newcomer = Newcomer {
+                    let newcomer = NewRecord {
                         account: job.account.clone(),
                         record: draft.record,
                         entries: draft.entries,
@@ -138,10 +138,10 @@ fn flush(
     store: &Store,
     jobs: &[UserImport],
     manner: ImportOptions,
-    batch: Vec<(usize, Newcomer)>,
+    batch: Vec<(usize, NewRecord)>,
     rows: &mut [Vec<ImportRow>],
 ) -> Result<(), Failure> {
-    let (positions, newcomers): (Vec<usize>, Vec<Newcomer>) = batch.into_iter().unzip();
+    let (positions, newcomers): (Vec<usize>, Vec<NewRecord>) = batch.into_iter().unzip();
     if newcomers.is_empty() {
         return Ok(());
     }

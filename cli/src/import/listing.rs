@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use twofactor_store::sys::homes::Resident;
+use twofactor_store::sys::homes::PasswdEntry;
 
 /// Sources of the Name Service Switch that list all their users.
 const LISTING: [&str; 7] = [
@@ -17,7 +17,7 @@ const LISTING: [&str; 7] = [
 
 /// The directories of nsswitch.conf(5) that list none of their users, as far as that can be told. With no user beyond
 /// those of /etc/passwd, none of them does.
-pub fn silent(listed: &[Resident]) -> Vec<String> {
+pub fn silent(listed: &[PasswdEntry]) -> Vec<String> {
     let read = |path| std::fs::read(path).unwrap_or_default();
     let (switch, passwd) = (read("/etc/nsswitch.conf"), read("/etc/passwd"));
     let passwd = String::from_utf8_lossy(&passwd);

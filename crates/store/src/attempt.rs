@@ -8,7 +8,7 @@ use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_core::verify::grace::{self, Origin};
 use twofactor_core::verify::refused::{self, Key};
-use twofactor_core::verify::{self, Answer, FailureCounter, Form, Gate, Outcome};
+use twofactor_core::verify::{self, Answer, FailureCounter, Form, Outcome, ThrottleStatus};
 
 mod failure;
 mod groups;
@@ -22,7 +22,7 @@ pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_g
 pub type Clock = fn() -> Result<u64, BeforeEpoch>;
 
 /// Everything that one login's attempts have in common.
-pub struct Session<'a> {
+pub struct LoginAttempt<'a> {
     /// Where the policy is.
     pub file: &'a PolicyFile,
     /// The policy as it was last read.
@@ -41,23 +41,23 @@ pub struct Session<'a> {
 
 /// What the state says before anything is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Before {
+pub enum PreCheck {
     /// A grace period runs for so many seconds: nothing is asked.
     Grace(u64),
     /// Whether a code would be looked at.
-    Gate(Gate),
+    Throttle(ThrottleStatus),
 }
 
 /// What a typed code is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Against {
+pub enum CredentialSet {
     /// The codes of a user who has a device: of the devices, recovery codes, bypass. A wrong one is one of these failures.
     Devices(FailureCounter),
     /// The invitation to enrol of somebody who has none.
     Invitation,
 }
 
-impl Against {
+impl CredentialSet {
     /// An invitation is given at a login.
     const fn counter(self) -> FailureCounter {
         match self {
@@ -69,49 +69,49 @@ impl Against {
 
 /// What became of a typed code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judged {
+pub enum AttemptResult {
     /// It was compared; the state that follows from it is on the disk.
     Compared(Outcome),
     /// It was not looked at.
-    Refused(Gate),
+    Refused(ThrottleStatus),
     /// It is one of the codes that were refused last: not compared, and not counted.
     Repeated,
     /// What it would be compared with was removed while it was typed.
     Gone,
 }
 
-impl Session<'_> {
+impl LoginAttempt<'_> {
     /// Looks at grace and lock-out, before a prompt. It waits for no lock and writes nothing.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn before(&self) -> Result<Before, Failure> {
+    pub fn before(&self) -> Result<PreCheck, Failure> {
         let now = (self.clock)()?;
         let Some(state) = self.store.peek(self.holder)? else {
             return Err(self.store.missing_state(self.holder).into());
         };
         // The attempt corrects the state, and refuses what this lets pass.
         if verify::rebased(&state, now).is_some() {
-            return Ok(Before::Gate(Gate::Open));
+            return Ok(PreCheck::Throttle(ThrottleStatus::Open));
         }
         if let Some(left) = self.grace(&state, now)? {
-            return Ok(Before::Grace(left));
+            return Ok(PreCheck::Grace(left));
         }
         let gate = verify::gate(&self.loaded.policy.throttle, &state, now);
-        Ok(Before::Gate(gate))
+        Ok(PreCheck::Throttle(gate))
     }
 
     /// The lock-out of the daemon, with the same restrictions.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn daemon_gate(&self) -> Result<Gate, Failure> {
+    pub fn daemon_gate(&self) -> Result<ThrottleStatus, Failure> {
         let now = (self.clock)()?;
         let Some(state) = self.store.peek(self.holder)? else {
             return Err(self.store.missing_state(self.holder).into());
         };
         if verify::rebased(&state, now).is_some() {
-            return Ok(Gate::Open);
+            return Ok(ThrottleStatus::Open);
         }
         Ok(verify::daemon_gate(
             &self.loaded.policy.throttle,
@@ -149,7 +149,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// [`Failure`]: nothing may be concluded about the code.
-    pub fn attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure> {
+    pub fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, Failure> {
         self.counted_attempt(input, form, FailureCounter::Logins)
     }
 
@@ -157,7 +157,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// [`Failure`]: nothing may be concluded about the code.
-    pub fn daemon_attempt(&mut self, input: &[u8], form: Form) -> Result<Judged, Failure> {
+    pub fn daemon_attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, Failure> {
         self.counted_attempt(input, form, FailureCounter::Daemon)
     }
 
@@ -166,13 +166,17 @@ impl Session<'_> {
         input: &[u8],
         form: Form,
         counter: FailureCounter,
-    ) -> Result<Judged, Failure> {
+    ) -> Result<AttemptResult, Failure> {
         let recorded = lock_recorded(self.store, self.holder)?;
         match recorded.filter(|(_, record)| record.is_enrolled()) {
-            Some((locked, record)) => {
-                self.judge(locked, &record, input, form, Against::Devices(counter))
-            }
-            None => Ok(Judged::Gone),
+            Some((locked, record)) => self.judge(
+                locked,
+                &record,
+                input,
+                form,
+                CredentialSet::Devices(counter),
+            ),
+            None => Ok(AttemptResult::Gone),
         }
     }
 
@@ -181,15 +185,15 @@ impl Session<'_> {
     ///
     /// # Errors
     /// [`Failure`]: nothing may be concluded about it.
-    pub fn invitation(&mut self, input: &[u8]) -> Result<(Judged, Option<Id>), Failure> {
+    pub fn invitation(&mut self, input: &[u8]) -> Result<(AttemptResult, Option<Id>), Failure> {
         let recorded = lock_recorded(self.store, self.holder)?;
         let Some((locked, record)) = recorded else {
-            return Ok((Judged::Gone, None));
+            return Ok((AttemptResult::Gone, None));
         };
         let Some(record) = record.into_invitation() else {
-            return Ok((Judged::Gone, None));
+            return Ok((AttemptResult::Gone, None));
         };
-        let against = Against::Invitation;
+        let against = CredentialSet::Invitation;
         let judged = self.judge(locked, &record, input, Form::Code, against)?;
         Ok((judged, record.bypass.map(|invite| invite.id)))
     }
@@ -200,19 +204,19 @@ impl Session<'_> {
         record: &Record,
         input: &[u8],
         form: Form,
-        against: Against,
-    ) -> Result<Judged, Failure> {
+        against: CredentialSet,
+    ) -> Result<AttemptResult, Failure> {
         self.file.refresh(&mut self.loaded)?;
         let now = (self.clock)()?;
         let state = committed(rebase(&mut locked, now)?, record);
         let policy = &self.loaded.policy;
         let charged = match verify::charge_to(&policy.throttle, &state, against.counter(), now) {
             Ok(charged) => charged,
-            Err(closed) => return Ok(Judged::Refused(closed)),
+            Err(closed) => return Ok(AttemptResult::Refused(closed)),
         };
         let answer = Answer::read(input, form, &verify::code_lengths(record));
-        if against != Against::Invitation && refused::is_repeated(&state.refused, &answer) {
-            return Ok(Judged::Repeated);
+        if against != CredentialSet::Invitation && refused::is_repeated(&state.refused, &answer) {
+            return Ok(AttemptResult::Repeated);
         }
         // Before anything is compared, so that the lack of randomness tells nothing.
         let key = key_for(&state, &answer)?;
@@ -220,18 +224,20 @@ impl Session<'_> {
         let verdict = verify::verdict(policy, record, &charged, &answer, now);
         let mut state = verdict.state;
         match (&verdict.outcome, against) {
-            (Outcome::Accepted(_), Against::Devices(FailureCounter::Daemon)) => {}
-            (Outcome::Accepted(_), Against::Devices(FailureCounter::Logins)) => {
+            (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Daemon)) => {}
+            (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Logins)) => {
                 grace::begin(&mut state, &self.origin(), now);
             }
-            (Outcome::Accepted(_), Against::Invitation) => state.bypass = charged.state().bypass,
-            (Outcome::Rejected(_), Against::Devices(_)) => {
+            (Outcome::Accepted(_), CredentialSet::Invitation) => {
+                state.bypass = charged.state().bypass
+            }
+            (Outcome::Rejected(_), CredentialSet::Devices(_)) => {
                 refused::remember(&mut state.refused, &answer, key);
             }
-            (Outcome::Rejected(_), Against::Invitation) => {}
+            (Outcome::Rejected(_), CredentialSet::Invitation) => {}
         }
         // A lock-out ends all grace.
-        if verify::gate(&policy.throttle, &state, now) != Gate::Open {
+        if verify::gate(&policy.throttle, &state, now) != ThrottleStatus::Open {
             state.grace.clear();
         }
         if state != *charged.state() {
@@ -240,7 +246,7 @@ impl Session<'_> {
         locked.flush()?;
         // Where the state was taken over meanwhile, nothing may be told of the code.
         locked.confirm()?;
-        Ok(Judged::Compared(verdict.outcome))
+        Ok(AttemptResult::Compared(verdict.outcome))
     }
 
     /// The length of the password in an answer in one field, given during grace: without the code of the last login behind

@@ -55,7 +55,7 @@ fn logged() -> BTreeSet<String> {
         for (form, is_field) in [
             (".with(\"result\",&\"", true),
             (".line(\"", false),
-            ("Stop::Refused(\"", false),
+            ("EnrollmentAbort::Refused(\"", false),
             ("self.log(dialogue,\"", false),
         ] {
             for rest in source.split(form).skip(1) {
@@ -65,7 +65,7 @@ fn logged() -> BTreeSet<String> {
         }
         fields += source.matches("\"result\"").count();
     }
-    // Login::line in flow.rs, Newcomer::log, and Stop::Refused in enrollment.rs.
+    // Login::line in auth.rs, EnrollmentDialogue::log, and EnrollmentAbort::Refused in account.rs.
     assert_eq!(
         fields - literals,
         3,
@@ -130,10 +130,10 @@ fn returned(function: &str) -> BTreeSet<String> {
     };
     let mut found = codes(&without_comments(body));
     if body.contains("ending.code()") {
-        found.extend(table("Ending"));
+        found.extend(table("AuthResult"));
     }
     if body.contains("admission.code()") {
-        found.extend(table("Admission"));
+        found.extend(table("AccountResult"));
     }
     if body.contains("guarded(") {
         found.insert("PAM_ABORT".to_owned());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use twofactor_core::policy::Policy;
-use twofactor_core::verify::Gate;
+use twofactor_core::verify::ThrottleStatus;
 use zeroize::Zeroizing;
 
 use super::grace_periods::GraceStatus;
@@ -117,17 +117,17 @@ pub struct LockStatus {
 
 impl LockStatus {
     /// What the gate says.
-    pub const fn new(gate: Gate) -> Self {
+    pub const fn new(gate: ThrottleStatus) -> Self {
         match gate {
-            Gate::Open => Self {
+            ThrottleStatus::Open => Self {
                 locked: false,
                 locked_for_seconds: None,
             },
-            Gate::LockedFor(seconds) => Self {
+            ThrottleStatus::LockedFor(seconds) => Self {
                 locked: true,
                 locked_for_seconds: Some(seconds),
             },
-            Gate::LockedUntilUnlock => Self {
+            ThrottleStatus::LockedUntilUnlock => Self {
                 locked: true,
                 locked_for_seconds: None,
             },
@@ -146,7 +146,7 @@ impl UserStatus {
             bypass_until: None,
             invited_until: None,
             failures: 0,
-            lock: LockStatus::new(Gate::Open),
+            lock: LockStatus::new(ThrottleStatus::Open),
             grace: Vec::new(),
             error: None,
         }
@@ -284,7 +284,7 @@ impl Report for StatusReport {
 mod tests {
     use super::*;
 
-    fn user(failures: u32, gate: Gate) -> UserStatus {
+    fn user(failures: u32, gate: ThrottleStatus) -> UserStatus {
         let phone = DeviceInfo {
             name: "phone".into(),
             kind: "totp",
@@ -305,14 +305,14 @@ mod tests {
     #[test]
     fn notes_say_what_keeps_a_user_out() {
         assert_eq!(UserStatus::empty("bob".into()).notes(), "not enrolled");
-        assert_eq!(user(0, Gate::Open).notes(), "ok");
-        assert_eq!(user(1, Gate::Open).notes(), "1 wrong code");
+        assert_eq!(user(0, ThrottleStatus::Open).notes(), "ok");
+        assert_eq!(user(1, ThrottleStatus::Open).notes(), "1 wrong code");
         assert_eq!(
-            user(5, Gate::LockedFor(90)).notes(),
+            user(5, ThrottleStatus::LockedFor(90)).notes(),
             "locked out for 1 minute 30 seconds"
         );
         assert_eq!(
-            user(100, Gate::LockedUntilUnlock).notes(),
+            user(100, ThrottleStatus::LockedUntilUnlock).notes(),
             "locked out, see twofactor unlock alice"
         );
     }
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn the_keys_of_a_user_are_stable() {
         assert_eq!(
-            serde_json::to_string(&user(5, Gate::LockedFor(90))).unwrap(),
+            serde_json::to_string(&user(5, ThrottleStatus::LockedFor(90))).unwrap(),
             "{\"user\":\"alice\",\"uid\":null,\"devices\":[{\"name\":\"phone\",\"kind\":\"totp\",\
              \"algorithm\":\"SHA1\",\"digits\":6,\"interval\":30,\"enrolled\":\"1970-01-01T00:00:00Z\",\
              \"last_used\":null}],\"recovery_codes_left\":0,\"bypass_until\":null,\"invited_until\":null,\"failures\":5,\

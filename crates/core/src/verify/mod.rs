@@ -27,7 +27,9 @@ pub use answer::{Answer, Form, MAX_INPUT, is_blank};
 pub use answer_tail::AnswerTail;
 pub use last_code::before_last_code;
 pub use scan::LOOK_AHEAD;
-pub use throttle::{Charged, FailureCounter, Gate, charge, charge_to, daemon_gate, gate, rebased};
+pub use throttle::{
+    Charged, FailureCounter, ThrottleStatus, charge, charge_to, daemon_gate, gate, rebased,
+};
 
 use answer::Candidate;
 use scan::{NEAR, bounded_drift, scan, steps_off};

@@ -93,7 +93,7 @@ impl User {
     }
 
     /// A whole login with this one answer, as `check` makes it. `None`: it was refused lately, and is not compared.
-    fn logs_in(&mut self, typed: &str, now: u64) -> Result<Option<Outcome>, Gate> {
+    fn logs_in(&mut self, typed: &str, now: u64) -> Result<Option<Outcome>, ThrottleStatus> {
         self.state = rebased(&self.state, now).unwrap_or_else(|| self.state.clone());
         charge(&self.policy.throttle, &self.state, now)?;
         let lengths = code_lengths(&self.record);

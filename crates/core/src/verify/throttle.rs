@@ -5,7 +5,7 @@ use crate::state::{DaemonFailures, State};
 
 /// Whether an attempt is let through to the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
+pub enum ThrottleStatus {
     /// It is.
     Open,
     /// Not for so many seconds, at least 1.
@@ -107,30 +107,30 @@ impl Charged {
 
 /// Whether an attempt at `now` (seconds since 1970-01-01 UTC) would be let through.
 #[must_use]
-pub fn gate(throttle: &Throttle, state: &State, now: u64) -> Gate {
+pub fn gate(throttle: &Throttle, state: &State, now: u64) -> ThrottleStatus {
     if throttle.max_failures != 0 && state.failures >= throttle.max_failures {
-        return Gate::LockedUntilUnlock;
+        return ThrottleStatus::LockedUntilUnlock;
     }
     locked_for(throttle, state.failures, state.last_failure, now)
 }
 
 /// The lock-out after so many failures in a row, of which the last was charged at `last`.
-fn locked_for(throttle: &Throttle, failures: u32, last: u64, now: u64) -> Gate {
+fn locked_for(throttle: &Throttle, failures: u32, last: u64, now: u64) -> ThrottleStatus {
     let lockout = lockout(throttle, failures);
     let end = last.saturating_add(lockout);
     // A failure in the future, after the clock was set back, locks for no longer than one just now.
     match end.saturating_sub(now).min(lockout) {
-        0 => Gate::Open,
-        left => Gate::LockedFor(left),
+        0 => ThrottleStatus::Open,
+        left => ThrottleStatus::LockedFor(left),
     }
 }
 
 /// The same for an attempt through the daemon.
 #[must_use]
-pub fn daemon_gate(throttle: &Throttle, state: &State, now: u64) -> Gate {
+pub fn daemon_gate(throttle: &Throttle, state: &State, now: u64) -> ThrottleStatus {
     let failures = &state.daemon;
     if throttle.max_failures != 0 && failures.total(now) >= throttle.max_failures {
-        return Gate::LockedUntilUnlock;
+        return ThrottleStatus::LockedUntilUnlock;
     }
     locked_for(throttle, failures.in_a_row, failures.last, now)
 }
@@ -138,27 +138,27 @@ pub fn daemon_gate(throttle: &Throttle, state: &State, now: u64) -> Gate {
 /// Counts an attempt of a login at `now` as failed.
 ///
 /// # Errors
-/// The [`Gate`] that is closed. Nothing is counted then.
-pub fn charge(throttle: &Throttle, state: &State, now: u64) -> Result<Charged, Gate> {
+/// The [`ThrottleStatus`] that is closed. Nothing is counted then.
+pub fn charge(throttle: &Throttle, state: &State, now: u64) -> Result<Charged, ThrottleStatus> {
     charge_to(throttle, state, FailureCounter::Logins, now)
 }
 
 /// Counts an attempt at `now` as one of these failures.
 ///
 /// # Errors
-/// The [`Gate`] that is closed. Nothing is counted then.
+/// The [`ThrottleStatus`] that is closed. Nothing is counted then.
 pub fn charge_to(
     throttle: &Throttle,
     state: &State,
     counter: FailureCounter,
     now: u64,
-) -> Result<Charged, Gate> {
+) -> Result<Charged, ThrottleStatus> {
     let gate = match counter {
         FailureCounter::Logins => gate(throttle, state, now),
         FailureCounter::Daemon => daemon_gate(throttle, state, now),
     };
     match gate {
-        Gate::Open => Ok(Charged::new(state, counter, now)),
+        ThrottleStatus::Open => Ok(Charged::new(state, counter, now)),
         closed => Err(closed),
     }
 }
@@ -224,24 +224,33 @@ mod tests {
     #[test]
     fn the_gate_opens_to_the_second() {
         let state = failed(6, 1000);
-        assert_eq!(gate(&THROTTLE, &state, 1000), Gate::LockedFor(60));
-        assert_eq!(gate(&THROTTLE, &state, 1059), Gate::LockedFor(1));
-        assert_eq!(gate(&THROTTLE, &state, 1060), Gate::Open);
-        assert_eq!(gate(&THROTTLE, &failed(4, 1000), 1000), Gate::Open);
+        assert_eq!(gate(&THROTTLE, &state, 1000), ThrottleStatus::LockedFor(60));
+        assert_eq!(gate(&THROTTLE, &state, 1059), ThrottleStatus::LockedFor(1));
+        assert_eq!(gate(&THROTTLE, &state, 1060), ThrottleStatus::Open);
+        assert_eq!(
+            gate(&THROTTLE, &failed(4, 1000), 1000),
+            ThrottleStatus::Open
+        );
     }
 
     #[test]
     fn the_hard_limit_holds_until_unlock() {
         assert_eq!(
             gate(&THROTTLE, &failed(100, 0), u64::MAX),
-            Gate::LockedUntilUnlock
+            ThrottleStatus::LockedUntilUnlock
         );
-        assert_eq!(gate(&THROTTLE, &failed(99, 0), u64::MAX), Gate::Open);
+        assert_eq!(
+            gate(&THROTTLE, &failed(99, 0), u64::MAX),
+            ThrottleStatus::Open
+        );
         let unlimited = Throttle {
             max_failures: 0,
             ..THROTTLE
         };
-        assert_eq!(gate(&unlimited, &failed(u32::MAX, 0), u64::MAX), Gate::Open);
+        assert_eq!(
+            gate(&unlimited, &failed(u32::MAX, 0), u64::MAX),
+            ThrottleStatus::Open
+        );
     }
 
     #[test]
@@ -252,7 +261,10 @@ mod tests {
             (state.failures, state.unreported, state.last_failure),
             (5, 1, 20)
         );
-        assert_eq!(charge(&THROTTLE, state, 49), Err(Gate::LockedFor(1)));
+        assert_eq!(
+            charge(&THROTTLE, state, 49),
+            Err(ThrottleStatus::LockedFor(1))
+        );
         assert!(charge(&THROTTLE, state, 50).is_ok());
     }
 
@@ -269,11 +281,11 @@ mod tests {
     #[test]
     fn a_clock_set_back_restarts_the_lockout_once() {
         let state = failed(5, 5000);
-        assert_eq!(gate(&THROTTLE, &state, 100), Gate::LockedFor(30));
-        assert_eq!(gate(&THROTTLE, &failed(4, 5000), 100), Gate::Open);
+        assert_eq!(gate(&THROTTLE, &state, 100), ThrottleStatus::LockedFor(30));
+        assert_eq!(gate(&THROTTLE, &failed(4, 5000), 100), ThrottleStatus::Open);
         let rebased_state = rebased(&state, 100).unwrap();
         assert_eq!(rebased_state.last_failure, 100);
-        assert_eq!(gate(&THROTTLE, &rebased_state, 130), Gate::Open);
+        assert_eq!(gate(&THROTTLE, &rebased_state, 130), ThrottleStatus::Open);
         assert_eq!(rebased(&rebased_state, 100), None);
     }
 
@@ -290,15 +302,21 @@ mod tests {
     #[test]
     fn wrong_codes_of_the_daemon_lock_out_there_alone() {
         let state = guessed(5);
-        assert_eq!(daemon_gate(&THROTTLE, &state, 4001), Gate::LockedFor(29));
+        assert_eq!(
+            daemon_gate(&THROTTLE, &state, 4001),
+            ThrottleStatus::LockedFor(29)
+        );
         assert_eq!(
             charge_to(&THROTTLE, &state, Daemon, 4001),
-            Err(Gate::LockedFor(29))
+            Err(ThrottleStatus::LockedFor(29))
         );
-        assert_eq!(gate(&THROTTLE, &state, 4001), Gate::Open);
+        assert_eq!(gate(&THROTTLE, &state, 4001), ThrottleStatus::Open);
         assert_eq!((state.failures, state.last_failure), (0, 0));
         assert_eq!(state.unreported, 5);
-        assert_eq!(daemon_gate(&THROTTLE, &failed(100, 0), 0), Gate::Open);
+        assert_eq!(
+            daemon_gate(&THROTTLE, &failed(100, 0), 0),
+            ThrottleStatus::Open
+        );
     }
 
     #[test]
@@ -315,10 +333,13 @@ mod tests {
         );
         let charged = charge_to(&THROTTLE, &state, Daemon, now).unwrap();
         let last = charged.state();
-        assert_eq!(daemon_gate(&THROTTLE, last, now), Gate::LockedUntilUnlock);
-        assert_eq!(gate(&THROTTLE, last, now), Gate::Open);
+        assert_eq!(
+            daemon_gate(&THROTTLE, last, now),
+            ThrottleStatus::LockedUntilUnlock
+        );
+        assert_eq!(gate(&THROTTLE, last, now), ThrottleStatus::Open);
         let month = now + 33 * 24 * 3600;
-        assert_eq!(daemon_gate(&THROTTLE, last, month), Gate::Open);
+        assert_eq!(daemon_gate(&THROTTLE, last, month), ThrottleStatus::Open);
     }
 
     #[test]

@@ -66,8 +66,8 @@ impl Machine {
         self.file.path().to_owned()
     }
 
-    fn session(&self) -> Session<'_> {
-        Session {
+    fn session(&self) -> LoginAttempt<'_> {
+        LoginAttempt {
             file: &self.file,
             loaded: self.file.load().unwrap(),
             store: &self.store,
@@ -79,11 +79,11 @@ impl Machine {
     }
 
     /// A login of its own with this one code.
-    fn types(&self, code: &str) -> Judged {
+    fn types(&self, code: &str) -> AttemptResult {
         self.session().attempt(code.as_bytes(), Form::Code).unwrap()
     }
 
-    fn before(&self) -> Before {
+    fn before(&self) -> PreCheck {
         self.session().before().unwrap()
     }
 
@@ -106,24 +106,24 @@ fn code(step: u64) -> String {
     phone().code(step).reveal().to_string()
 }
 
-fn accepted(offset: i64, failures_before: u32) -> Judged {
+fn accepted(offset: i64, failures_before: u32) -> AttemptResult {
     let name = "phone".into();
-    Judged::Compared(Outcome::Accepted(Accepted {
+    AttemptResult::Compared(Outcome::Accepted(Accepted {
         by: Credential::Device { name, offset },
         failures_before,
         password_len: 0,
     }))
 }
 
-fn rejected(why: Rejected) -> Judged {
-    Judged::Compared(Outcome::Rejected(why))
+fn rejected(why: Rejected) -> AttemptResult {
+    AttemptResult::Compared(Outcome::Rejected(why))
 }
 
-fn wrong() -> Judged {
+fn wrong() -> AttemptResult {
     rejected(Rejected::Wrong)
 }
 
-fn used() -> Judged {
+fn used() -> AttemptResult {
     let device = "phone".into();
     rejected(Rejected::Used { device })
 }

@@ -17,7 +17,7 @@ pub const BATCH: usize = 200;
 
 /// Somebody who gets a first record.
 #[derive(Debug, Clone)]
-pub struct Newcomer {
+pub struct NewRecord {
     /// Who.
     pub account: Account,
     /// What is written; at least one device.
@@ -63,7 +63,7 @@ impl Store {
     /// # Errors
     /// [`Error`] for all of them when more than [`BATCH`] are given, or the disk cannot be flushed: then some may be
     /// enrolled, and calling again finds them occupied. In the list: for one of them.
-    pub fn enrol_all(&self, newcomers: &[Newcomer]) -> Result<Results, Error> {
+    pub fn enrol_all(&self, newcomers: &[NewRecord]) -> Result<Results, Error> {
         if newcomers.len() > BATCH {
             let cause = Cause::System("too many newcomers at once");
             let path = self.path.clone();
@@ -96,7 +96,7 @@ impl Store {
 
     fn finish(
         &self,
-        newcomers: &[Newcomer],
+        newcomers: &[NewRecord],
         staged: Vec<Staged<'_>>,
         results: &mut Results,
     ) -> Result<(), Error> {
@@ -137,9 +137,9 @@ impl Store {
     fn stage<'s>(
         &'s self,
         position: usize,
-        newcomer: &Newcomer,
+        newcomer: &NewRecord,
     ) -> Result<Option<Staged<'s>>, Error> {
-        let Newcomer {
+        let NewRecord {
             account,
             record,
             entries,

@@ -30,7 +30,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 
-pub use bulk::{BATCH, Enrolled, Newcomer};
+pub use bulk::{BATCH, Enrolled, NewRecord};
 pub use error::{Cause, Error};
 pub use holder::{FoundBy, Holder, Snapshot};
 pub use inventory::Inventory;

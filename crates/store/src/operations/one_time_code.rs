@@ -7,7 +7,7 @@ use twofactor_core::policy::Throttle;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::{OneTimeCode, PlainCode};
 use twofactor_core::state::State;
-use twofactor_core::verify::{self, Gate};
+use twofactor_core::verify::{self, ThrottleStatus};
 
 use super::{ChangeCause, ChangeError, change};
 
@@ -16,7 +16,7 @@ pub struct IssuedBypass {
     /// The code, the only time.
     pub code: PlainCode,
     /// Whether a code is looked at now, or the user is locked out.
-    pub gate: Gate,
+    pub gate: ThrottleStatus,
 }
 
 /// Gives a user with a device a bypass code, which replaces an earlier one. It works before `expires`; times are in seconds

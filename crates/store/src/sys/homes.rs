@@ -16,7 +16,7 @@ const BUFFER: (usize, usize) = (1 << 14, 1 << 20);
 
 /// An account and its home directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resident {
+pub struct PasswdEntry {
     /// The account.
     pub account: Account,
     /// Its home directory (`pw_dir`), as it stands in the database.
@@ -30,7 +30,7 @@ pub struct Resident {
 ///
 /// # Errors
 /// [`LookupFailed`] when the database cannot be read.
-pub fn all() -> Result<Vec<Resident>, LookupFailed> {
+pub fn all() -> Result<Vec<PasswdEntry>, LookupFailed> {
     let mut residents = Vec::new();
     let mut buffer: Vec<c_char> = vec![0; BUFFER.0];
     // SAFETY: no arguments (setpwent(3)).
@@ -60,7 +60,7 @@ pub fn all() -> Result<Vec<Resident>, LookupFailed> {
                         gid: entry.pw_gid,
                     };
                     let home = PathBuf::from(OsStr::from_bytes(home.to_bytes()));
-                    residents.push(Resident { account, home });
+                    residents.push(PasswdEntry { account, home });
                 }
             }
             // ENOENT is how the end of the list is told.

@@ -148,7 +148,7 @@ fn used_codes_in_turns_are_counted() {
         }
         let mut turns = codes.iter().cycle().take(20);
         let closed = turns.find_map(|code| user.logs_in(code, NOW + 30).err());
-        assert_eq!(closed, Some(Gate::LockedFor(30)), "{number}");
+        assert_eq!(closed, Some(ThrottleStatus::LockedFor(30)), "{number}");
     }
 }
 

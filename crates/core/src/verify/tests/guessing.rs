@@ -63,7 +63,7 @@ fn during(time: u64, mut user: User, owner: Option<u64>) -> Year {
     let mut guesses = Vec::new();
     let (mut now, mut missed, mut last_login) = (NOW, 1.0, NOW);
     while now < NOW + time {
-        let is_open = gate(&user.policy.throttle, &user.state, now) == Gate::Open;
+        let is_open = gate(&user.policy.throttle, &user.state, now) == ThrottleStatus::Open;
         if is_open && owner.is_some_and(|every| now >= last_login + every) {
             last_login = now;
             let factor = user.record.devices[0].totp().unwrap().1.step(now);
@@ -80,9 +80,9 @@ fn during(time: u64, mut user: User, owner: Option<u64>) -> Year {
                 user.types("no code", now);
                 guesses.push(now - NOW);
             }
-            Err(Gate::LockedFor(seconds)) => now += seconds,
-            Err(Gate::LockedUntilUnlock) => break,
-            Err(Gate::Open) => unreachable!("an open gate refuses nobody"),
+            Err(ThrottleStatus::LockedFor(seconds)) => now += seconds,
+            Err(ThrottleStatus::LockedUntilUnlock) => break,
+            Err(ThrottleStatus::Open) => unreachable!("an open gate refuses nobody"),
         }
     }
     let percent = 100.0 * (1.0 - missed);
@@ -176,7 +176,7 @@ fn disa_stig_three_failures_lock_until_unlock() {
         assert_eq!(slow.types("no code", NOW + hour * 3600), wrong());
     }
     let later = charge(&slow.policy.throttle, &slow.state, NOW + YEAR);
-    assert_eq!(later, Err(Gate::LockedUntilUnlock));
+    assert_eq!(later, Err(ThrottleStatus::LockedUntilUnlock));
 }
 
 #[test]

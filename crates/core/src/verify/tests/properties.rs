@@ -18,7 +18,7 @@ impl Random {
 const GUESS: &str = "no code";
 
 /// One attempt as a login makes it.
-fn login(user: &mut User, typed: &str, now: u64) -> Result<Outcome, Gate> {
+fn login(user: &mut User, typed: &str, now: u64) -> Result<Outcome, ThrottleStatus> {
     user.state = rebased(&user.state, now).unwrap_or_else(|| user.state.clone());
     charge(&user.policy.throttle, &user.state, now)?;
     Ok(user.types(typed, now))
@@ -40,9 +40,9 @@ fn throttled(random: &mut Random) -> User {
 /// The first second at which a code would be looked at, `None` for never.
 fn opens(user: &User, now: u64) -> Option<u64> {
     match gate(&user.policy.throttle, &user.state, now) {
-        Gate::Open => Some(now),
-        Gate::LockedFor(seconds) => Some(now + seconds),
-        Gate::LockedUntilUnlock => None,
+        ThrottleStatus::Open => Some(now),
+        ThrottleStatus::LockedFor(seconds) => Some(now + seconds),
+        ThrottleStatus::LockedUntilUnlock => None,
     }
 }
 
@@ -141,7 +141,7 @@ fn no_success_follows_the_hard_limit() {
             };
             let found = login(&mut user, &typed, now);
             if at_the_limit {
-                assert_eq!(found, Err(Gate::LockedUntilUnlock));
+                assert_eq!(found, Err(ThrottleStatus::LockedUntilUnlock));
                 reached += 1;
             }
         }

@@ -11,7 +11,7 @@ fn user() -> User {
 }
 
 /// One attempt by somebody who does not wait.
-fn attempt(user: &mut User, typed: &str, now: u64) -> Result<Outcome, Gate> {
+fn attempt(user: &mut User, typed: &str, now: u64) -> Result<Outcome, ThrottleStatus> {
     charge(&user.policy.throttle, &user.state, now)?;
     Ok(user.types(typed, now))
 }
@@ -113,14 +113,17 @@ fn lockouts_begin_at_the_fifth_wrong_code() {
         let state = user.state.clone();
         for second in [0, 1, lockout / 2, lockout - lockout.min(1)] {
             if second < lockout {
-                let closed = Err(Gate::LockedFor(lockout - second));
+                let closed = Err(ThrottleStatus::LockedFor(lockout - second));
                 let right = user.code(0, (now + second) / 30);
                 assert_eq!(attempt(&mut user, &right, now + second), closed);
             }
         }
         assert_eq!(user.state, state, "a refused attempt changes nothing");
         now += lockout;
-        assert_eq!(gate(&user.policy.throttle, &user.state, now), Gate::Open);
+        assert_eq!(
+            gate(&user.policy.throttle, &user.state, now),
+            ThrottleStatus::Open
+        );
     }
 }
 
@@ -131,7 +134,10 @@ fn the_right_code_works_as_soon_as_the_lockout_ends() {
         assert_eq!(attempt(&mut user, GUESS, NOW), Ok(wrong()));
     }
     let code = user.code(0, STEP + 1);
-    assert_eq!(attempt(&mut user, &code, NOW + 29), Err(Gate::LockedFor(1)));
+    assert_eq!(
+        attempt(&mut user, &code, NOW + 29),
+        Err(ThrottleStatus::LockedFor(1))
+    );
     let outcome = attempt(&mut user, &code, NOW + 30);
     assert!(matches!(outcome, Ok(Outcome::Accepted(_))), "{outcome:?}");
     // A success resets: four wrong codes are free again.
@@ -140,7 +146,7 @@ fn the_right_code_works_as_soon_as_the_lockout_ends() {
     }
     assert_eq!(
         attempt(&mut user, GUESS, NOW + 31),
-        Err(Gate::LockedFor(30))
+        Err(ThrottleStatus::LockedFor(30))
     );
 }
 
@@ -155,9 +161,9 @@ fn no_success_follows_the_hard_limit() {
                 assert_eq!(outcome, wrong());
                 compared += 1;
             }
-            Err(Gate::LockedFor(seconds)) => now += seconds,
-            Err(Gate::LockedUntilUnlock) => break,
-            Err(Gate::Open) => unreachable!("an open gate refuses nobody"),
+            Err(ThrottleStatus::LockedFor(seconds)) => now += seconds,
+            Err(ThrottleStatus::LockedUntilUnlock) => break,
+            Err(ThrottleStatus::Open) => unreachable!("an open gate refuses nobody"),
         }
     }
     assert_eq!(compared, 100);
@@ -165,7 +171,7 @@ fn no_success_follows_the_hard_limit() {
         let right = user.code(0, later / 30);
         assert_eq!(
             attempt(&mut user, &right, later),
-            Err(Gate::LockedUntilUnlock)
+            Err(ThrottleStatus::LockedUntilUnlock)
         );
     }
     (user.state.failures, user.state.last_failure) = (0, 0);
@@ -193,12 +199,15 @@ fn a_clock_set_back_does_not_shorten_a_lockout() {
         assert_eq!(attempt(&mut user, GUESS, NOW), Ok(wrong()));
     }
     let earlier = NOW - 7200;
-    assert_eq!(attempt(&mut user, GUESS, earlier), Err(Gate::LockedFor(30)));
+    assert_eq!(
+        attempt(&mut user, GUESS, earlier),
+        Err(ThrottleStatus::LockedFor(30))
+    );
     user.state = rebased(&user.state, earlier).unwrap();
     assert_eq!(user.state.failures, 5);
     assert_eq!(
         attempt(&mut user, GUESS, earlier + 29),
-        Err(Gate::LockedFor(1))
+        Err(ThrottleStatus::LockedFor(1))
     );
     assert_eq!(attempt(&mut user, GUESS, earlier + 30), Ok(wrong()));
 }

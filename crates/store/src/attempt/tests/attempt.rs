@@ -10,7 +10,7 @@ use crate::files::tests::limits::FileSize;
 #[test]
 fn the_use_of_a_right_code_is_on_the_disk() {
     let machine = Machine::with_policy(ON);
-    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    assert_eq!(machine.before(), PreCheck::Throttle(ThrottleStatus::Open));
     let start = machine.stored().sequence;
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     let stored = machine.stored();
@@ -82,7 +82,7 @@ fn a_refused_code_is_not_compared_again() {
     let before = machine.files();
     at(9 * 30);
     for _ in 0..100 {
-        assert_eq!(machine.types(&soon), Judged::Repeated);
+        assert_eq!(machine.types(&soon), AttemptResult::Repeated);
     }
     assert_eq!(machine.files(), before);
     assert_eq!(machine.counters(), (1, 1, NOW));
@@ -114,7 +114,7 @@ attempts = 100
     for typed in answers {
         assert!(!file.windows(6).any(|bytes| bytes == typed.as_bytes()));
     }
-    assert_eq!(machine.types(answers[1]), Judged::Repeated);
+    assert_eq!(machine.types(answers[1]), AttemptResult::Repeated);
     assert_eq!(machine.types(answers[0]), wrong(), "forgotten");
 }
 
@@ -125,10 +125,10 @@ fn a_lockout_is_told_before_a_repeated_code() {
     for number in 1..=5 {
         assert_eq!(machine.types(&format!("00000{number}")), wrong());
     }
-    let closed = Judged::Refused(Gate::LockedFor(30));
+    let closed = AttemptResult::Refused(ThrottleStatus::LockedFor(30));
     assert_eq!(machine.types("000005"), closed);
     at(30);
-    assert_eq!(machine.types("000005"), Judged::Repeated);
+    assert_eq!(machine.types("000005"), AttemptResult::Repeated);
 }
 
 #[test]
@@ -140,8 +140,8 @@ fn behind_a_password_the_code_alone_is_remembered() {
         session.attempt(typed.as_bytes(), form).unwrap()
     };
     assert_eq!(types("hunter2000001"), wrong());
-    assert_eq!(types("hunter2000001"), Judged::Repeated);
-    assert_eq!(types("another 000001"), Judged::Repeated);
+    assert_eq!(types("hunter2000001"), AttemptResult::Repeated);
+    assert_eq!(types("another 000001"), AttemptResult::Repeated);
     assert_eq!(types("password"), wrong());
     assert_eq!(types("password"), wrong(), "no code at its end");
     assert_eq!(machine.counters().0, 3);
@@ -162,7 +162,7 @@ fn a_password_may_stand_before_the_code() {
     let typed = format!("pässwört{}", code(STEP));
     let mut session = machine.session();
     let judged = session.attempt(typed.as_bytes(), Form::PasswordThenCode);
-    let Ok(Judged::Compared(Outcome::Accepted(accepted))) = judged else {
+    let Ok(AttemptResult::Compared(Outcome::Accepted(accepted))) = judged else {
         panic!("{judged:?}");
     };
     assert_eq!(accepted.password_len, "pässwört".len());
@@ -174,7 +174,7 @@ fn one_code_at_the_same_time_is_accepted_once() {
         let machine =
             Machine::with_policy("enabled = true\n[throttle]\nattempts = 1000\nmax_failures = 0\n");
         let together = Barrier::new(16);
-        let judged: Vec<Judged> = thread::scope(|scope| {
+        let judged: Vec<AttemptResult> = thread::scope(|scope| {
             let logins: Vec<_> = (0..16)
                 .map(|_| {
                     scope.spawn(|| {
@@ -188,9 +188,10 @@ fn one_code_at_the_same_time_is_accepted_once() {
                 .map(|login| login.join().unwrap())
                 .collect()
         });
-        let count = |wanted: Judged| judged.iter().filter(|judged| **judged == wanted).count();
+        let count =
+            |wanted: AttemptResult| judged.iter().filter(|judged| **judged == wanted).count();
         assert_eq!(count(accepted(0, 0)), 1);
-        assert_eq!((count(used()), count(Judged::Repeated)), (1, 14));
+        assert_eq!((count(used()), count(AttemptResult::Repeated)), (1, 14));
         assert_eq!(machine.counters(), (0, 0, 0), "none of them is a guess");
     }
 }
@@ -199,7 +200,7 @@ fn one_code_at_the_same_time_is_accepted_once() {
 fn wrong_codes_at_the_same_time_are_all_counted() {
     let machine = Machine::with_policy(ON);
     let together = Barrier::new(16);
-    let judged: Vec<Judged> = thread::scope(|scope| {
+    let judged: Vec<AttemptResult> = thread::scope(|scope| {
         let login = || {
             together.wait();
             machine.types("no code")
@@ -210,9 +211,12 @@ fn wrong_codes_at_the_same_time_are_all_counted() {
             .map(|login| login.join().unwrap())
             .collect()
     });
-    let count = |wanted: Judged| judged.iter().filter(|judged| **judged == wanted).count();
+    let count = |wanted: AttemptResult| judged.iter().filter(|judged| **judged == wanted).count();
     assert_eq!(count(wrong()), 5);
-    assert_eq!(count(Judged::Refused(Gate::LockedFor(30))), 11);
+    assert_eq!(
+        count(AttemptResult::Refused(ThrottleStatus::LockedFor(30))),
+        11
+    );
     assert_eq!(machine.counters(), (5, 5, NOW));
 }
 

@@ -4,12 +4,12 @@ use super::*;
 
 impl Machine {
     /// One code through the daemon.
-    fn sends(&self, code: &str) -> Judged {
+    fn sends(&self, code: &str) -> AttemptResult {
         let mut session = self.session();
         session.daemon_attempt(code.as_bytes(), Form::Code).unwrap()
     }
 
-    fn daemon_gate(&self) -> Gate {
+    fn daemon_gate(&self) -> ThrottleStatus {
         self.session().daemon_gate().unwrap()
     }
 }
@@ -28,16 +28,16 @@ fn guesses_through_the_daemon_lock_no_login_out() {
     for number in 0..5 {
         assert_eq!(machine.sends(&guess(number)), wrong());
     }
-    assert_eq!(machine.daemon_gate(), Gate::LockedFor(30));
+    assert_eq!(machine.daemon_gate(), ThrottleStatus::LockedFor(30));
     assert_eq!(
         machine.sends(&code(STEP)),
-        Judged::Refused(Gate::LockedFor(30))
+        AttemptResult::Refused(ThrottleStatus::LockedFor(30))
     );
     assert_eq!(machine.counters(), (0, 5, 0));
-    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    assert_eq!(machine.before(), PreCheck::Throttle(ThrottleStatus::Open));
     // The login tells of all of them, and opens the daemon again.
     assert_eq!(machine.types(&code(STEP)), accepted(0, 5));
-    assert_eq!(machine.daemon_gate(), Gate::Open);
+    assert_eq!(machine.daemon_gate(), ThrottleStatus::Open);
     assert_eq!(machine.stored().state.daemon.total(NOW), 5);
 }
 
@@ -47,10 +47,16 @@ fn guesses_at_logins_lock_the_daemon_out_of_nothing() {
     for number in 0..5 {
         assert_eq!(machine.types(&guess(number)), wrong());
     }
-    assert_eq!(machine.before(), Before::Gate(Gate::LockedFor(30)));
+    assert_eq!(
+        machine.before(),
+        PreCheck::Throttle(ThrottleStatus::LockedFor(30))
+    );
     assert_eq!(machine.sends(&code(STEP)), accepted(0, 0));
     // The code is used up, and the lock-out of logins stands.
-    assert_eq!(machine.before(), Before::Gate(Gate::LockedFor(30)));
+    assert_eq!(
+        machine.before(),
+        PreCheck::Throttle(ThrottleStatus::LockedFor(30))
+    );
     assert_eq!(machine.counters(), (5, 5, NOW));
     at(30);
     assert_eq!(machine.types(&code(STEP)), used());
@@ -71,13 +77,13 @@ fn a_code_works_once_at_a_login_or_through_the_daemon() {
 fn the_daemon_neither_grants_nor_ends_grace() {
     let machine = Machine::with_policy("enabled = true\ngrace = 600\n");
     assert_eq!(machine.sends(&code(STEP)), accepted(0, 0));
-    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    assert_eq!(machine.before(), PreCheck::Throttle(ThrottleStatus::Open));
     assert_eq!(machine.types(&code(STEP + 1)), accepted(1, 0));
-    assert_eq!(machine.before(), Before::Grace(600));
+    assert_eq!(machine.before(), PreCheck::Grace(600));
     for number in 0..5 {
         assert_eq!(machine.sends(&guess(number)), wrong());
     }
-    assert_eq!(machine.before(), Before::Grace(600));
+    assert_eq!(machine.before(), PreCheck::Grace(600));
 }
 
 #[test]
@@ -91,10 +97,10 @@ fn no_login_gives_the_daemon_fresh_guesses_for_good() {
         let login = machine.types(&code(STEP + step));
         assert_eq!(login, accepted(0, 3));
     }
-    assert_eq!(machine.daemon_gate(), Gate::LockedUntilUnlock);
-    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    assert_eq!(machine.daemon_gate(), ThrottleStatus::LockedUntilUnlock);
+    assert_eq!(machine.before(), PreCheck::Throttle(ThrottleStatus::Open));
     at(33 * 24 * 3600);
-    assert_eq!(machine.daemon_gate(), Gate::Open);
+    assert_eq!(machine.daemon_gate(), ThrottleStatus::Open);
 }
 
 #[test]
@@ -102,7 +108,7 @@ fn a_code_sent_again_and_again_is_counted_once() {
     let machine = Machine::with_policy(ON);
     assert_eq!(machine.sends(&guess(0)), wrong());
     for _ in 0..9 {
-        assert_eq!(machine.sends(&guess(0)), Judged::Repeated);
+        assert_eq!(machine.sends(&guess(0)), AttemptResult::Repeated);
     }
     assert_eq!(machine.stored().state.daemon.in_a_row, 1);
 }

@@ -20,28 +20,28 @@ fn is_traced() -> bool {
 fn scene() {
     let machine = Machine::with_policy(ON);
     mark("ask");
-    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    assert_eq!(machine.before(), PreCheck::Throttle(ThrottleStatus::Open));
     mark("right");
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     mark("used");
     assert_eq!(machine.types(&code(STEP)), used());
     mark("repeated");
-    assert_eq!(machine.types(&code(STEP)), Judged::Repeated);
+    assert_eq!(machine.types(&code(STEP)), AttemptResult::Repeated);
     mark("wrong");
     for number in 1..=5 {
         assert_eq!(machine.types(&format!("00000{number}")), wrong());
     }
     mark("refused");
-    let closed = Gate::LockedFor(30);
-    assert_eq!(machine.types(&code(STEP)), Judged::Refused(closed));
+    let closed = ThrottleStatus::LockedFor(30);
+    assert_eq!(machine.types(&code(STEP)), AttemptResult::Refused(closed));
     mark("ask-after-clock-set-back");
     TIME.set(NOW - 7200);
-    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    assert_eq!(machine.before(), PreCheck::Throttle(ThrottleStatus::Open));
     mark("ask-again");
-    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    assert_eq!(machine.before(), PreCheck::Throttle(ThrottleStatus::Open));
     mark("refused-after-clock-set-back");
     TIME.set(NOW - 9000);
-    assert_eq!(machine.types(&code(STEP)), Judged::Refused(closed));
+    assert_eq!(machine.types(&code(STEP)), AttemptResult::Refused(closed));
     mark("end");
 }
 

@@ -4,8 +4,8 @@ use super::*;
 
 const GRACE: &str = "enabled = true\ngrace = 3600\n";
 
-fn open() -> Before {
-    Before::Gate(Gate::Open)
+fn open() -> PreCheck {
+    PreCheck::Throttle(ThrottleStatus::Open)
 }
 
 #[test]
@@ -23,8 +23,8 @@ fn it_begins_with_a_code_and_ends_to_the_second() {
     assert_eq!(machine.before(), open());
     assert_eq!(machine.types(&code(STEP)), accepted(0, 1));
     for (second, expected) in [
-        (0, Before::Grace(3600)),
-        (3599, Before::Grace(1)),
+        (0, PreCheck::Grace(3600)),
+        (3599, PreCheck::Grace(1)),
         (3600, open()),
     ] {
         at(second);
@@ -36,12 +36,12 @@ fn it_begins_with_a_code_and_ends_to_the_second() {
 fn it_holds_for_the_same_address_and_service_only() {
     let machine = Machine::with_policy(GRACE);
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
-    let other = |change: fn(&mut Session<'_>)| {
+    let other = |change: fn(&mut LoginAttempt<'_>)| {
         let mut session = machine.session();
         change(&mut session);
         session.before().unwrap()
     };
-    assert_eq!(other(|_| {}), Before::Grace(3600));
+    assert_eq!(other(|_| {}), PreCheck::Grace(3600));
     assert_eq!(
         other(|s| s.address = Some(IpAddr::from([192, 0, 2, 8]))),
         open()
@@ -57,7 +57,7 @@ fn a_changed_policy_ends_it() {
     machine.set_policy("enabled = true\ngrace = 7200\n");
     assert_eq!(machine.before(), open());
     machine.set_policy(GRACE);
-    assert_eq!(machine.before(), Before::Grace(3600));
+    assert_eq!(machine.before(), PreCheck::Grace(3600));
     assert_eq!(machine.types(&code(STEP + 1)), accepted(1, 0));
 }
 
@@ -67,10 +67,13 @@ fn a_lockout_ends_it_for_good() {
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     for _ in 0..4 {
         assert_eq!(machine.types("no code"), wrong());
-        assert_eq!(machine.before(), Before::Grace(3600));
+        assert_eq!(machine.before(), PreCheck::Grace(3600));
     }
     assert_eq!(machine.types("no code"), wrong());
-    assert_eq!(machine.before(), Before::Gate(Gate::LockedFor(30)));
+    assert_eq!(
+        machine.before(),
+        PreCheck::Throttle(ThrottleStatus::LockedFor(30))
+    );
     assert!(machine.stored().state.grace.is_empty());
     at(30);
     assert_eq!(machine.before(), open());
@@ -88,7 +91,7 @@ fn a_clock_set_back_before_its_start_ends_it() {
         device: "phone".into(),
         seconds: 600,
     };
-    let refused = Judged::Compared(Outcome::Rejected(lag));
+    let refused = AttemptResult::Compared(Outcome::Rejected(lag));
     assert_eq!(machine.types("no code"), refused);
     at(601);
     assert_eq!(machine.before(), open());

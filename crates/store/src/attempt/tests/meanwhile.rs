@@ -4,7 +4,7 @@ use super::*;
 use twofactor_core::device::{Device, Id};
 use twofactor_core::state::encode_file;
 
-fn attempt(session: &mut Session<'_>, code: &str) -> Result<Judged, Failure> {
+fn attempt(session: &mut LoginAttempt<'_>, code: &str) -> Result<AttemptResult, Failure> {
     session.attempt(code.as_bytes(), Form::Code)
 }
 
@@ -18,7 +18,7 @@ fn an_unenrolled_user_is_told_apart() {
         .unwrap()
         .remove()
         .unwrap();
-    assert_eq!(attempt(&mut session, &code(STEP)), Ok(Judged::Gone));
+    assert_eq!(attempt(&mut session, &code(STEP)), Ok(AttemptResult::Gone));
     assert!(!machine.scratch.record().exists());
     assert!(!machine.scratch.state().exists());
 }
@@ -30,7 +30,7 @@ fn a_state_without_a_record_belongs_to_no_user() {
     let mut session = machine.session();
     fs::remove_file(machine.scratch.record()).unwrap();
     let before = fs::read(machine.scratch.state()).unwrap();
-    assert_eq!(attempt(&mut session, &code(STEP)), Ok(Judged::Gone));
+    assert_eq!(attempt(&mut session, &code(STEP)), Ok(AttemptResult::Gone));
     assert_eq!(fs::read(machine.scratch.state()).unwrap(), before);
 }
 
@@ -103,7 +103,7 @@ fn limits_that_were_tightened_are_honoured() {
     let mut session = machine.session();
     assert_eq!(attempt(&mut session, "no code"), Ok(wrong()));
     machine.set_policy("enabled = true\n[throttle]\nattempts = 1\nlockout = 50\n");
-    let closed = Judged::Refused(Gate::LockedFor(50));
+    let closed = AttemptResult::Refused(ThrottleStatus::LockedFor(50));
     assert_eq!(attempt(&mut session, &code(STEP)), Ok(closed));
 }
 

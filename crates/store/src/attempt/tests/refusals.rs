@@ -17,15 +17,15 @@ fn a_refused_attempt_changes_nothing_on_the_disk() {
     let locked_out = machine.files();
     for (second, left) in [(0, 30), (1, 29), (29, 1)] {
         at(second);
-        let closed = Gate::LockedFor(left);
-        assert_eq!(machine.before(), Before::Gate(closed));
+        let closed = ThrottleStatus::LockedFor(left);
+        assert_eq!(machine.before(), PreCheck::Throttle(closed));
         for typed in [&code(STEP), "no code", ""] {
-            assert_eq!(machine.types(typed), Judged::Refused(closed));
+            assert_eq!(machine.types(typed), AttemptResult::Refused(closed));
         }
         assert_eq!(machine.files(), locked_out);
     }
     at(30);
-    assert_eq!(machine.before(), Before::Gate(Gate::Open));
+    assert_eq!(machine.before(), PreCheck::Throttle(ThrottleStatus::Open));
     assert_eq!(machine.types(&code(STEP + 1)), accepted(0, 5));
 }
 
@@ -34,10 +34,16 @@ fn a_refused_attempt_changes_nothing_on_the_disk() {
 fn a_lockout_that_began_during_typing_holds() {
     let machine = Machine::with_policy(ON);
     let mut session = machine.session();
-    assert_eq!(session.before(), Ok(Before::Gate(Gate::Open)));
+    assert_eq!(
+        session.before(),
+        Ok(PreCheck::Throttle(ThrottleStatus::Open))
+    );
     fail(&machine, 5);
     let judged = session.attempt(code(STEP).as_bytes(), Form::Code);
-    assert_eq!(judged, Ok(Judged::Refused(Gate::LockedFor(30))));
+    assert_eq!(
+        judged,
+        Ok(AttemptResult::Refused(ThrottleStatus::LockedFor(30)))
+    );
     assert_eq!(machine.stored().state.devices, [fresh(&phone())]);
 }
 
@@ -49,9 +55,15 @@ fn the_hard_limit_stays_until_unlock() {
     let locked_out = machine.files();
     for second in [0, 30, 86_400, 365 * 86_400] {
         at(second);
-        assert_eq!(machine.before(), Before::Gate(Gate::LockedUntilUnlock));
+        assert_eq!(
+            machine.before(),
+            PreCheck::Throttle(ThrottleStatus::LockedUntilUnlock)
+        );
         let judged = machine.types(&code((NOW + second) / 30));
-        assert_eq!(judged, Judged::Refused(Gate::LockedUntilUnlock));
+        assert_eq!(
+            judged,
+            AttemptResult::Refused(ThrottleStatus::LockedUntilUnlock)
+        );
     }
     assert_eq!(machine.files(), locked_out);
     let mut locked = machine.store.lock(&machine.alice).unwrap();
@@ -70,15 +82,18 @@ fn a_clock_set_back_restarts_the_lockout_once() {
     fail(&machine, 5);
     at(0);
     // The prompt writes nothing; the attempt corrects the state, and looks at no code.
-    assert_eq!(machine.before(), Before::Gate(Gate::Open));
-    let closed = Judged::Refused(Gate::LockedFor(30));
+    assert_eq!(machine.before(), PreCheck::Throttle(ThrottleStatus::Open));
+    let closed = AttemptResult::Refused(ThrottleStatus::LockedFor(30));
     assert_eq!(machine.types(&code(STEP)), closed);
     assert_eq!(machine.counters(), (5, 5, NOW));
     at(20);
-    assert_eq!(machine.before(), Before::Gate(Gate::LockedFor(10)));
+    assert_eq!(
+        machine.before(),
+        PreCheck::Throttle(ThrottleStatus::LockedFor(10))
+    );
     assert_eq!(
         machine.types(&code(STEP)),
-        Judged::Refused(Gate::LockedFor(10))
+        AttemptResult::Refused(ThrottleStatus::LockedFor(10))
     );
     at(30);
     assert_eq!(machine.types(&code(STEP + 1)), accepted(0, 5));
@@ -92,7 +107,7 @@ fn a_clock_set_back_is_noticed_by_an_attempt_as_well() {
     at(0);
     assert_eq!(
         machine.types(&code(STEP)),
-        Judged::Refused(Gate::LockedFor(30))
+        AttemptResult::Refused(ThrottleStatus::LockedFor(30))
     );
     assert_eq!(machine.counters(), (5, 5, NOW));
 }

@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn newcomer(name: &str, uid: u32) -> Newcomer {
+fn newcomer(name: &str, uid: u32) -> NewRecord {
     let account = account(name, uid);
     let mut entry = fresh(&phone());
     entry.next = 77;
-    Newcomer {
+    NewRecord {
         record: record_of(&account, &[phone()]),
         entries: vec![entry],
         account,

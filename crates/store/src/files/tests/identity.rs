@@ -39,7 +39,7 @@ fn a_second_name_of_a_uid_gets_no_record() {
     let before = scratch.everything();
     let refused = store.lock_for_change(&renamed()).err().unwrap();
     assert_eq!(refused.cause, Cause::KeptAs("alice".into()));
-    let newcomer = Newcomer {
+    let newcomer = NewRecord {
         account: renamed(),
         record: record_of(&renamed(), &[tablet()]),
         entries: vec![fresh(&tablet())],

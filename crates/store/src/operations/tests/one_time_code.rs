@@ -2,7 +2,7 @@
 
 use super::*;
 use twofactor_core::policy::Policy;
-use twofactor_core::verify::{self, Answer, Form, Gate, Outcome};
+use twofactor_core::verify::{self, Answer, Form, Outcome, ThrottleStatus};
 
 fn issue(store: &Store) -> Result<IssuedBypass, ChangeError> {
     issue_bypass(store, &alice(), &Policy::default().throttle, NOW + 60, NOW)
@@ -12,7 +12,7 @@ fn issue(store: &Store) -> Result<IssuedBypass, ChangeError> {
 fn a_bypass_code_works_until_it_expires() {
     let (_scratch, store) = with(&[phone()]);
     let issued = issue(&store).unwrap();
-    assert_eq!(issued.gate, Gate::Open);
+    assert_eq!(issued.gate, ThrottleStatus::Open);
     let record = record(&store);
     let state = store.peek(&alice()).unwrap().unwrap();
     let policy = Policy::default();
@@ -35,7 +35,7 @@ fn a_bypass_code_tells_of_a_lock_out() {
     state.last_failure = NOW;
     locked.write(state).unwrap();
     drop(locked);
-    assert_ne!(issue(&store).unwrap().gate, Gate::Open);
+    assert_ne!(issue(&store).unwrap().gate, ThrottleStatus::Open);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use super::product::policy::Policy;
 use super::product::record::Record;
 use super::product::state::{State, decode_file, encode_file};
 use super::product::verify::{
-    Accepted, Answer, Credential, Form, Gate, Outcome, Rejected, charge, code_lengths, gate,
-    rebased, refused, unlocked, verdict,
+    Accepted, Answer, Credential, Form, Outcome, Rejected, ThrottleStatus, charge, code_lengths,
+    gate, rebased, refused, unlocked, verdict,
 };
 use super::rules::{Expected, Model, Rules};
 
@@ -196,9 +196,9 @@ impl Life {
         self.state = rebased(&self.state, now).unwrap_or_else(|| self.state.clone());
         let charged = match charge(&self.policy.throttle, &self.state, now) {
             Ok(charged) => charged,
-            Err(Gate::LockedFor(seconds)) => return Expected::Locked(seconds as i64),
-            Err(Gate::LockedUntilUnlock) => return Expected::LockedUntilUnlock,
-            Err(Gate::Open) => panic!("an open gate refuses nobody"),
+            Err(ThrottleStatus::LockedFor(seconds)) => return Expected::Locked(seconds as i64),
+            Err(ThrottleStatus::LockedUntilUnlock) => return Expected::LockedUntilUnlock,
+            Err(ThrottleStatus::Open) => panic!("an open gate refuses nobody"),
         };
         let answer = Answer::read(typed, Form::Code, &code_lengths(&self.record));
         if refused::is_repeated(&self.state.refused, &answer) {
@@ -262,9 +262,9 @@ impl Life {
             );
         }
         let gate = match gate(&self.policy.throttle, state, self.clock()) {
-            Gate::Open => None,
-            Gate::LockedFor(seconds) => Some(Expected::Locked(seconds as i64)),
-            Gate::LockedUntilUnlock => Some(Expected::LockedUntilUnlock),
+            ThrottleStatus::Open => None,
+            ThrottleStatus::LockedFor(seconds) => Some(Expected::Locked(seconds as i64)),
+            ThrottleStatus::LockedUntilUnlock => Some(Expected::LockedUntilUnlock),
         };
         assert_eq!(gate, model.closed(self.now));
     }
