@@ -11,8 +11,8 @@ use crate::output_stream::OutputStream;
 
 /// Columns assumed where the output is no terminal.
 const COLUMNS: usize = 80;
-/// Lines that the terminal must have beside a QR code: the question below it, which may take two.
-const BESIDE_CODE: usize = 2;
+/// Letters of the two lines below a QR code: the longest usual key, and the question with its answer.
+const BELOW_CODE: [usize; 2] = [44, 86];
 /// Longest answer that is read, in bytes.
 const ANSWER: u64 = 1024;
 
@@ -133,10 +133,25 @@ impl Terminal {
         drawn.into_iter().min_by_key(lines).ok_or(why)
     }
 
+    /// The same terminal with QR codes drawn without colours, and the other way round where they were already.
+    pub fn inverted(self) -> Self {
+        let ink = match self.ink {
+            Ink::Ansi | Ink::Plain => Ink::PlainOnLight,
+            Ink::PlainOnLight => Ink::Plain,
+        };
+        Self { ink, ..self }
+    }
+
+    /// Lines that the terminal must have below a QR code.
+    fn below_code(&self) -> usize {
+        let lines = BELOW_CODE.map(|letters| letters.div_ceil(self.columns.max(1)));
+        lines.iter().sum()
+    }
+
     fn draw_one(&self, text: &str, glyphs: Glyphs) -> Result<QrDrawing, Failure> {
         let room = self
             .lines
-            .map_or(usize::MAX, |lines| lines.saturating_sub(BESIDE_CODE));
+            .map_or(usize::MAX, |lines| lines.saturating_sub(self.below_code()));
         let drawing = qr::draw_in(text, glyphs, self.ink, self.columns, room);
         let text = drawing.map_err(|why| match why {
             Undrawn::TooNarrow { needed } => {
@@ -157,7 +172,7 @@ impl Terminal {
         };
         let mut note = String::new();
         if let (QrFit::TooHigh, Some(lines)) = (fit, self.lines) {
-            let needed = high + BESIDE_CODE;
+            let needed = high + self.below_code();
             note.push_str(&format!(
                 "The QR code needs {needed} lines, this terminal has {lines}.\n\
                  Make it higher, or use the key instead of the code.\n"

@@ -14,6 +14,7 @@ use twofactor_store::decision::decide;
 use twofactor_store::operations::{self, ChangeSteps, DevicesBefore, NewEnrollment};
 use twofactor_store::sys::{clock, host};
 
+use super::enrollment_text::{DisplayForm, DrawingStyle};
 use super::{
     EnrollmentAbort, EnrollmentMode, NoInvitation, Permission, account, enrollment_text, withdrawn,
 };
@@ -21,6 +22,9 @@ use crate::dialogue::{Dialogue, Medium};
 use crate::transaction::Priority;
 use crate::{report, text};
 use twofactor_core::log::line::Line;
+
+/// How often a QR code is drawn in another way.
+const MOST_REDRAWN: u32 = 20;
 
 /// Somebody without a device.
 pub struct EnrollmentDialogue<'a> {
@@ -205,11 +209,26 @@ impl EnrollmentDialogue<'_> {
         let mut pending = PendingDevice::generate(name, kind, settings, clock::now()?)?;
         let device = pending.device();
         let uris = enroll::uris(device, &account.name, policy, &host::name(), 0);
-        dialogue.say(&enrollment_text::device(device, &uris, self.medium()));
+        let mut style = DrawingStyle::FIRST;
+        let (text, shown) = enrollment_text::device(device, &uris, self.medium(), style);
+        dialogue.say(&text);
+        let mut redrawn = 0;
         loop {
-            let typed = dialogue.ask(enrollment_text::code(wish))?;
+            let typed = dialogue.ask(enrollment_text::code(wish, shown))?;
             if is_blank(&typed) {
                 return Err(EnrollmentAbort::Skipped);
+            }
+            // No code, so it is not counted as one; a client that answers so by itself comes to an end all the same.
+            if shown == DisplayForm::Picture
+                && redrawn < MOST_REDRAWN
+                && let Some(other) = style.asked_for(&typed)
+            {
+                style = other;
+                redrawn += 1;
+                let (text, _) =
+                    enrollment_text::device(pending.device(), &uris, self.medium(), style);
+                dialogue.say(&text);
+                continue;
             }
             let refused = match pending.confirm(policy, account, &typed, clock::now()?) {
                 Ok(confirmed) => return Ok(confirmed),

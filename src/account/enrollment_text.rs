@@ -98,21 +98,78 @@ pub const fn invitation(wish: EnrollmentMode) -> &'static str {
 }
 
 /// Asks for a code of the new device.
-pub const fn code(wish: EnrollmentMode) -> &'static str {
-    match wish {
-        EnrollmentMode::Offered => "Code that the app shows (Enter to skip): ",
-        EnrollmentMode::Demanded => "Code that the app shows: ",
+pub const fn code(wish: EnrollmentMode, shown: DisplayForm) -> &'static str {
+    match (shown, wish) {
+        (DisplayForm::Key, EnrollmentMode::Offered) => "Code that the app shows (Enter to skip): ",
+        (DisplayForm::Key, EnrollmentMode::Demanded) => "Code that the app shows: ",
+        (DisplayForm::Picture, EnrollmentMode::Offered) => {
+            "Does not scan? Type i to invert. Code that the app shows (Enter to skip): "
+        }
+        (DisplayForm::Picture, EnrollmentMode::Demanded) => {
+            "Does not scan? Type i to invert. Code that the app shows: "
+        }
+    }
+}
+
+/// How a device was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisplayForm {
+    /// With a QR code.
+    Picture,
+    /// By its key alone.
+    Key,
+}
+
+/// How a QR code is drawn. The terminal cannot be asked for its colours or its characters; the person can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrawingStyle {
+    ink: Ink,
+    glyphs: Glyphs,
+}
+
+impl DrawingStyle {
+    /// For a dark terminal with UTF-8.
+    pub const FIRST: Self = Self {
+        ink: Ink::Plain,
+        glyphs: Glyphs::Utf8,
+    };
+
+    /// The style that an answer asks for: `i` inverts, `a` changes between blocks and plain characters. `None`: it is no
+    /// such answer.
+    pub fn asked_for(self, typed: &[u8]) -> Option<Self> {
+        match typed.trim_ascii() {
+            b"i" | b"I" => Some(Self {
+                ink: match self.ink {
+                    Ink::PlainOnLight => Ink::Plain,
+                    Ink::Plain | Ink::Ansi => Ink::PlainOnLight,
+                },
+                ..self
+            }),
+            b"a" | b"A" => Some(Self {
+                glyphs: match self.glyphs {
+                    Glyphs::Utf8 => Glyphs::Ascii,
+                    Glyphs::Ascii => Glyphs::Utf8,
+                },
+                ..self
+            }),
+            _ => None,
+        }
     }
 }
 
 /// Shows a new device, with the first of these forms of its URI whose drawing fits. The key comes last: it is on the screen
 /// when the question comes, however small that is.
-pub fn device(device: &Device, uris: &[Zeroizing<String>], medium: Medium) -> Zeroizing<String> {
+pub fn device(
+    device: &Device,
+    uris: &[Zeroizing<String>],
+    medium: Medium,
+    style: DrawingStyle,
+) -> (Zeroizing<String>, DisplayForm) {
     let whole = uris.first().map_or("", |uri| uri.as_str());
     let key = in_fours(&device.secret.to_base32());
     let settings = settings(device);
     if medium == Medium::Page {
-        return gathered(&[
+        let text = gathered(&[
             "(1) In the authenticator app, add an entry and choose to type in a key.\n(2) Key: ",
             &key,
             "\n(a password manager may want this address: ",
@@ -120,10 +177,13 @@ pub fn device(device: &Device, uris: &[Zeroizing<String>], medium: Medium) -> Ze
             " )\n",
             &settings.map_or_else(String::new, |settings| format!("(3) {settings}\n")),
         ]);
+        return (text, DisplayForm::Key);
     }
     let settings = settings.map_or_else(String::new, |settings| format!("{settings}\n"));
     let taken = settings.lines().count();
-    let drawn = uris.iter().map(|uri| (uri.as_str(), drawing(uri, taken)));
+    let drawn = uris
+        .iter()
+        .map(|uri| (uri.as_str(), drawing(uri, taken, style)));
     let mut drawn: Vec<_> = drawn.filter(|(_, drawing)| !drawing.is_empty()).collect();
     let lines = |(_, drawing): &(&str, Zeroizing<String>)| drawing.lines().count();
     let whole_screen = drawn.iter().position(|it| lines(it) + taken <= MOST_LINES);
@@ -137,15 +197,24 @@ pub fn device(device: &Device, uris: &[Zeroizing<String>], medium: Medium) -> Ze
             "Scan this with the authenticator app, or type the key below it into the app.\n\
              If you do not see all of it: enlarge the window, and log in again.\n"
         }
-        _ => "Scan this with the authenticator app, or type the key below it into the app:\n",
+        _ if style == DrawingStyle::FIRST => {
+            "Scan this with the authenticator app, or type the key below it into the app:\n"
+        }
+        _ => "And now? If not, type a for plain characters, or use the key below the code:\n",
     };
-    gathered(&["URI: ", uri, "\n", what, &drawing, &settings, "Key: ", &key])
+    let shown = if drawing.is_empty() {
+        DisplayForm::Key
+    } else {
+        DisplayForm::Picture
+    };
+    let text = gathered(&["URI: ", uri, "\n", what, &drawing, &settings, "Key: ", &key]);
+    (text, shown)
 }
 
 /// The QR code, as large as the lines of a terminal allow; empty where it does not fit the columns. `taken` lines are needed
 /// for something else.
-fn drawing(uri: &str, taken: usize) -> Zeroizing<String> {
-    let draw = |lines| qr::draw_in(uri, Glyphs::Utf8, Ink::Plain, COLUMNS, lines);
+fn drawing(uri: &str, taken: usize, style: DrawingStyle) -> Zeroizing<String> {
+    let draw = |lines| qr::draw_in(uri, style.glyphs, style.ink, COLUMNS, lines);
     let fits = |lines: &usize| draw(*lines).is_ok_and(|it| it.lines().count() <= *lines);
     let lines = LINES.map(|lines| lines - taken).into_iter().find(fits);
     draw(lines.unwrap_or(usize::MAX)).unwrap_or_default()

@@ -26,7 +26,9 @@ fn r30_phones_read_dark_and_light_terminals() {
             .pty_of(80, 24);
         let text = pty.expect(ASK);
         let uri = Shown::read(&text).uri;
-        assert!(text.contains("Scan this with the authenticator app, or type in the key:\n\n"));
+        assert!(
+            text.contains("Scan this with the authenticator app, or type in the key below it:\n\n")
+        );
         for background in [Dark, Light] {
             assert_eq!(
                 scan(&machine, &text, background),
@@ -145,8 +147,13 @@ fn r30_a_narrow_terminal_still_shows_the_key() {
 
 /// What a terminal of 24 lines with 80 columns still shows of a text; lines that are too long take several.
 fn screenful(text: &str) -> String {
+    screenful_of(80, text)
+}
+
+/// The same of a terminal with so many columns.
+fn screenful_of(columns: usize, text: &str) -> String {
     let plain = text.replace("\x1b[0m", "").replace("\x1b[30;47m", "");
-    let rows = |line: &str| line.chars().count().div_ceil(80).max(1);
+    let rows = |line: &str| line.chars().count().div_ceil(columns).max(1);
     let mut room = 24;
     let lines: Vec<&str> = plain.lines().collect();
     let seen = lines.iter().rev().take_while(|line| {
@@ -187,7 +194,10 @@ fn r30_long_names_still_fit_a_terminal_of_24_lines() {
                 "{screen}"
             );
         }
-        assert!(screen.contains(end), "{screen}");
+        assert!(
+            screen.contains(end) && screen.contains("\nKey: "),
+            "{screen}"
+        );
         assert!(!text.contains("Make it higher"), "{text}");
     }
     // A larger terminal has room for the whole.
@@ -311,4 +321,66 @@ fn output_into_a_pipe_has_no_escape_sequences() {
         let run = machine.command(wrong);
         assert!(!(run.stdout + &run.stderr).contains('\x1b'), "{wrong:?}");
     }
+}
+
+#[test]
+fn r30_a_code_of_40_columns_leaves_room_for_key_and_question() {
+    let machine = desk();
+    let mut pty = machine.twofactor(&["enroll", "alice"]).pty_of(40, 24);
+    let text = pty.expect(ASK);
+    let (uri, screen) = (Shown::read(&text).uri, screenful_of(40, &text));
+    for background in [Dark, Light] {
+        assert_eq!(scan(&machine, &screen, background), [uri.as_str()]);
+    }
+    assert!(
+        screen.contains("\nKey: ") && screen.ends_with(ASK),
+        "{screen}"
+    );
+}
+
+#[test]
+fn r30_i_inverts_the_code_and_is_no_guess() {
+    let machine = desk();
+    let enroll = machine.twofactor(&["enroll", "alice"]).env("NO_COLOR", "1");
+    let mut pty = enroll.pty_of(80, 24);
+    let first = pty.expect(ASK);
+    let shown = Shown::read(&first);
+    assert!(first.ends_with(&format!("\nDoes not scan? Type i to invert. {ASK}")));
+    assert_eq!(
+        scan(&machine, &screenful(&first), Dark),
+        [shown.uri.as_str()]
+    );
+    assert_eq!(scan(&machine, &first, Light), [""; 0]);
+    // More often than codes may be wrong.
+    for (time, background) in [Light, Dark, Light, Dark, Light, Dark]
+        .into_iter()
+        .enumerate()
+    {
+        pty.send_line(if time % 2 == 0 { "i" } else { " I" });
+        let again = pty.expect(ASK);
+        assert_eq!(Shown::read(&again), shown);
+        let screen = screenful(&again);
+        assert_eq!(
+            scan(&machine, &screen, background),
+            [shown.uri.as_str()],
+            "{screen}"
+        );
+    }
+    pty.send_line(&shown.totp().code());
+    assert_eq!(finish(pty).code, Some(0));
+    // With colours, too; without a picture it is an answer like others.
+    let mut pty = machine.twofactor(&["enroll", "bob"]).pty_of(80, 24);
+    pty.answer(ASK, "i");
+    let again = pty.expect(ASK);
+    assert!(!again.contains('\x1b'), "{again}");
+    assert_eq!(
+        scan(&machine, &again, Light),
+        [Shown::read(&again).uri.as_str()]
+    );
+    let mut pty = machine
+        .twofactor(&["enroll", "bob", "--qr=none"])
+        .pty_of(80, 24);
+    assert!(!pty.expect(ASK).contains("Does not scan?"));
+    pty.send_line("i");
+    pty.expect("That code is wrong.");
 }

@@ -10,6 +10,8 @@ pub const BEGIN: &str = "To set it up now, have the app ready and press Enter: "
 pub const CODE_OR_SKIP: &str = "Code that the app shows (Enter to skip): ";
 /// The same where it cannot.
 pub const CODE: &str = "Code that the app shows: ";
+/// What stands before it where a QR code was drawn.
+pub const DOES_NOT_SCAN: &str = "Does not scan? Type i to invert. ";
 /// The question after the first device.
 pub const ANOTHER: &str = "Add a second device, as a backup? Type yes, or press Enter to finish: ";
 /// The question for the administrator's code, where it can be skipped.

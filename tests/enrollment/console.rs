@@ -2,9 +2,10 @@
 
 use harness::{Machine, PASSWORD, Pty, Totp};
 
-use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, OFFER, key};
+use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, DOES_NOT_SCAN, OFFER, key};
 use crate::sshd::{devices, machine_with};
 use harness::logins::logged;
+use harness::screen::{Background, scan, scan_blurred};
 
 /// Sets up a device; returns it.
 fn enrolls(terminal: &mut Pty, question: (&str, &str), code: &str) -> Totp {
@@ -53,6 +54,50 @@ fn r30_the_qr_code_on_the_console_can_be_scanned() {
     let scanned = harness::screen::scan(&machine, &shown, harness::screen::Background::Dark);
     assert_eq!(scanned, [uri.unwrap()]);
     login.kill();
+}
+
+#[test]
+fn r30_i_inverts_the_code_of_the_dialogue_and_is_no_guess() {
+    let machine = machine_with("enroll_at_login = \"require\"");
+    let login = machine.program("login");
+    let mut login = login.pty_of(80, 24);
+    login
+        .answer("login: ", "alice")
+        .answer("Password: ", PASSWORD)
+        .answer(BEGIN, "");
+    let first = login.expect(CODE);
+    let uri = first.lines().find_map(|line| line.strip_prefix("URI: "));
+    let uri = uri.unwrap();
+    assert!(
+        first.ends_with(&format!("\n{DOES_NOT_SCAN}{CODE}")),
+        "{first}"
+    );
+    let screen = |text: &str| {
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(24)..].join("\n")
+    };
+    assert_eq!(scan(&machine, &screen(&first), Background::Light), [""; 0]);
+    // More often than codes may be wrong.
+    for background in [Background::Light, Background::Dark].repeat(3) {
+        login.send_line("i");
+        let again = screen(&login.expect(CODE));
+        assert_eq!(scan(&machine, &again, background), [uri], "{again}");
+        assert!(again.contains("\nKey: "), "{again}");
+    }
+    // For a console that shows no half blocks; on 24 lines it is not all seen.
+    login.send_line("a");
+    let plain = login.expect(CODE);
+    assert!(
+        plain.is_ascii() && plain.contains("enlarge the window"),
+        "{plain}"
+    );
+    assert_eq!(scan_blurred(&machine, &plain, Background::Dark), [uri]);
+    let phone = Totp::new(&key(&plain));
+    phone.settle(5);
+    login.send_line(&phone.code());
+    login.answer(ANOTHER, "").answer("$ ", "exit");
+    assert_eq!(login.end().code, Some(0));
+    assert_eq!(devices(&machine, "alice"), 1);
 }
 
 fn as_alice(machine: &Machine, command: &str) -> Pty {

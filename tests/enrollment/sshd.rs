@@ -3,7 +3,7 @@
 use harness::{Login, Machine, PASSWORD, Session};
 use twofactor_store::Store;
 
-use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, OFFER, Person};
+use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, DOES_NOT_SCAN, OFFER, Person};
 use harness::logins::{ASK_CODE, ASK_PASSWORD, dialogue, logged, machine, policy};
 use harness::screen::Background;
 
@@ -33,7 +33,7 @@ pub fn questions(session: &Session) -> Vec<&str> {
     session
         .prompts
         .iter()
-        .map(|prompt| &prompt[last(prompt)..])
+        .map(|prompt| prompt[last(prompt)..].trim_start_matches(DOES_NOT_SCAN))
         .collect()
 }
 

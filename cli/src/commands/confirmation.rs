@@ -36,6 +36,11 @@ impl CodeConfirmation {
     }
 }
 
+/// Asks for a code of the new device.
+const CODE: &str = "Code the device shows now (Enter to cancel): ";
+/// Stands before it where a QR code was drawn. Such an answer is no code, and is not counted as one.
+const DOES_NOT_SCAN: &str = "Does not scan? Type i to invert. ";
+
 /// A device that its owner has and that may be stored.
 pub struct DeliveredDevice {
     /// The device, with the code used up that was typed.
@@ -77,12 +82,25 @@ pub fn present(
     if let Some(warning) = app_warning(device) {
         terminal.say(&format!("Warning: {warning}\n\n"))?;
     }
-    show(terminal, device, &uris, style.qr)?;
+    let shown = show(terminal, device, &uris, style.qr)?;
     let device = match style.confirmation {
         CodeConfirmation::Skip => pending.vouched(),
-        CodeConfirmation::Ask => ask(context, account, policy, pending)?,
+        CodeConfirmation::Ask => {
+            let redraw =
+                |inverted: &Terminal, device: &Device| show(inverted, device, &uris, style.qr);
+            ask(context, (account, policy), pending, (shown, &redraw))?
+        }
     };
     Ok(DeliveredDevice { device, uri, files })
+}
+
+/// How a device was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ShownAs {
+    /// With a QR code.
+    Picture,
+    /// By its key alone.
+    Key,
 }
 
 /// Shows key, URI and QR code.
@@ -91,22 +109,27 @@ fn show(
     device: &Device,
     uris: &[Zeroizing<String>],
     qr: QrStyle,
-) -> Result<(), Failure> {
+) -> Result<ShownAs, Failure> {
     let whole = uris.first().map_or("", |uri| uri.as_str());
     let Some(glyphs) = qr.glyphs(terminal.glyphs()) else {
-        return say_key(terminal, device, whole);
+        say_key(terminal, device, whole)?;
+        return Ok(ShownAs::Key);
     };
     match terminal.draw(uris, glyphs) {
         Err(why) => {
             terminal.say(&format!("{why}\n\n"))?;
-            say_key(terminal, device, whole)
+            say_key(terminal, device, whole)?;
+            Ok(ShownAs::Key)
         }
-        Ok((drawing, uri)) => show_drawn(terminal, device, uri, &drawing),
+        Ok((drawing, uri)) => {
+            show_drawn(terminal, device, uri, &drawing)?;
+            Ok(ShownAs::Picture)
+        }
     }
 }
 
-/// Shows key, URI and QR code. The code comes last where the terminal can show all of it, so that it is still there when a
-/// question comes; otherwise the key does.
+/// Shows URI, QR code and, below it, the key: both are still there when a question comes, or the key alone where the
+/// terminal cannot show all of the code.
 pub fn show_drawn(
     terminal: &Terminal,
     device: &Device,
@@ -114,15 +137,21 @@ pub fn show_drawn(
     drawing: &QrDrawing,
 ) -> Result<(), Failure> {
     if drawing.fit == QrFit::Whole {
-        say_key(terminal, device, uri)?;
+        for part in ["URI: ", uri, "\n"] {
+            terminal.say(part)?;
+        }
+        say_settings(terminal, device)?;
         terminal.say(&drawing.note)?;
     }
-    terminal.say("Scan this with the authenticator app, or type in the key:\n\n")?;
+    terminal.say("Scan this with the authenticator app, or type in the key below it:\n\n")?;
     terminal.show(drawing)?;
     if drawing.fit == QrFit::TooHigh {
         terminal.say("\n")?;
         terminal.say(&drawing.note)?;
-        say_key(terminal, device, uri)?;
+        return say_key(terminal, device, uri);
+    }
+    for part in ["Key: ", &in_fours(&device.secret.to_base32()), "\n"] {
+        terminal.say(part)?;
     }
     Ok(())
 }
@@ -133,23 +162,38 @@ pub fn say_key(terminal: &Terminal, device: &Device, uri: &str) -> Result<(), Fa
     for part in ["Key: ", &key, "\nURI: ", uri, "\n"] {
         terminal.say(part)?;
     }
+    say_settings(terminal, device)
+}
+
+fn say_settings(terminal: &Terminal, device: &Device) -> Result<(), Failure> {
     let settings = DeviceInfo::new(device, None).settings();
     Ok(terminal.say(&format!("     {settings}\n\n"))?)
 }
 
+/// Shows a device once more, on a terminal that draws in another way.
+type Redraw<'a> = &'a dyn Fn(&Terminal, &Device) -> Result<ShownAs, Failure>;
+
 fn ask(
     context: &Context,
-    account: &Account,
-    policy: &Policy,
+    (account, policy): (&Account, &Policy),
     mut pending: PendingDevice,
+    (shown, redraw): (ShownAs, Redraw<'_>),
 ) -> Result<ConfirmedDevice, Failure> {
-    let terminal = &context.terminal;
+    let mut terminal = context.terminal;
     let kind = pending.device().kind;
+    let question = match shown {
+        ShownAs::Picture => format!("{DOES_NOT_SCAN}{CODE}"),
+        ShownAs::Key => CODE.to_owned(),
+    };
     loop {
-        let question = "Code the device shows now (Enter to cancel): ";
-        let Some(typed) = terminal.ask(question)? else {
+        let Some(typed) = terminal.ask(&question)? else {
             return Err(Failure::refused("no code was typed, so nothing was stored"));
         };
+        if shown == ShownAs::Picture && typed.trim().eq_ignore_ascii_case("i") {
+            terminal = terminal.inverted();
+            redraw(&terminal, pending.device())?;
+            continue;
+        }
         let now = clock::now()?;
         let refused = match pending.confirm(policy, account, typed.as_bytes(), now) {
             Ok(confirmed) => return Ok(confirmed),

@@ -25,6 +25,8 @@ pub enum Ink {
     Ansi,
     /// No escape sequences: what is light in the code is lit, as on a dark terminal.
     Plain,
+    /// No escape sequences: what is dark in the code is drawn, as on a light terminal.
+    PlainOnLight,
 }
 
 /// Why no code was drawn.
@@ -153,7 +155,7 @@ fn half_blocks(modules: &Modules, ink: Ink, out: &mut String) {
             );
             // The symbol has an odd number of lines: the half line below the last one exists only to be light.
             let drawn = match ink {
-                Ink::Ansi => (upper, lower),
+                Ink::Ansi | Ink::PlainOnLight => (upper, lower),
                 Ink::Plain => (!upper, !lower),
             };
             out.push(match drawn {
@@ -180,6 +182,7 @@ fn double_cells(modules: &Modules, ink: Ink, out: &mut String) {
                     out.push_str("  ");
                 }
                 Ink::Plain => out.push_str(if dark { "  " } else { "@@" }),
+                Ink::PlainOnLight => out.push_str(if dark { "@@" } else { "  " }),
             }
             before = Some(dark);
         }
@@ -222,7 +225,7 @@ mod tests {
             }
             match (glyphs, ink) {
                 (Glyphs::Utf8, _) => {
-                    let set = ink == Ink::Ansi;
+                    let set = ink != Ink::Plain;
                     rows.push(
                         cells
                             .iter()
@@ -239,8 +242,9 @@ mod tests {
                 (Glyphs::Ascii, Ink::Ansi) => {
                     rows.push(cells.chunks(2).map(|c| c == ['B', 'B']).collect())
                 }
-                (Glyphs::Ascii, Ink::Plain) => {
-                    rows.push(cells.chunks(2).map(|c| c == [' ', ' ']).collect())
+                (Glyphs::Ascii, Ink::Plain | Ink::PlainOnLight) => {
+                    let dark = if ink == Ink::Plain { ' ' } else { '@' };
+                    rows.push(cells.chunks(2).map(|c| c == [dark, dark]).collect())
                 }
             }
         }
@@ -251,7 +255,7 @@ mod tests {
     fn every_style_draws_the_symbol_with_its_quiet_zone() {
         let expected = Modules::of(URI).unwrap();
         for glyphs in [Glyphs::Utf8, Glyphs::Ascii] {
-            for ink in [Ink::Ansi, Ink::Plain] {
+            for ink in [Ink::Ansi, Ink::Plain, Ink::PlainOnLight] {
                 let rows = read_back(&draw(URI, glyphs, ink, 200).unwrap(), glyphs, ink);
                 for (line, row) in rows.iter().enumerate() {
                     assert_eq!(row.len(), expected.side());
@@ -304,7 +308,9 @@ mod tests {
     #[test]
     fn plain_output_has_no_escape_sequences() {
         for glyphs in [Glyphs::Utf8, Glyphs::Ascii] {
-            assert!(!draw(URI, glyphs, Ink::Plain, 200).unwrap().contains('\x1b'));
+            for ink in [Ink::Plain, Ink::PlainOnLight] {
+                assert!(!draw(URI, glyphs, ink, 200).unwrap().contains('\x1b'));
+            }
         }
     }
 

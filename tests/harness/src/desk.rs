@@ -99,14 +99,18 @@ impl Shown {
     /// Reads them from the text of `enroll` or `renew`.
     pub fn read(text: &str) -> Self {
         let lines: Vec<&str> = text.lines().collect();
-        let place = lines.iter().position(|line| line.starts_with("Key: "));
-        let place = place.unwrap_or_else(|| panic!("no key in {text:?}"));
-        let grouped = lines[place].strip_prefix("Key: ").unwrap().to_owned();
+        let after = |label: &str| {
+            let place = lines.iter().rposition(|line| line.starts_with(label));
+            let place = place.unwrap_or_else(|| panic!("no {label}in {text:?}"));
+            (place, lines[place].strip_prefix(label).unwrap().to_owned())
+        };
+        let (_, grouped) = after("Key: ");
+        let (place, uri) = after("URI: ");
         Self {
             key: grouped.replace(' ', ""),
             grouped,
-            uri: lines[place + 1].strip_prefix("URI: ").unwrap().to_owned(),
-            settings: lines[place + 2].trim_start().to_owned(),
+            uri,
+            settings: lines[place + 1].trim_start().to_owned(),
         }
     }
 
