@@ -12,9 +12,9 @@ use twofactor_core::{POLICY_FILE, STATE_DIR};
 
 pub use options::{
     AdoptArgs, BypassArgs, CompletionsArgs, DisableArgs, DoctorArgs, EnableArgs, EnrollArgs,
-    HashChoice, InitArgs, PolicyCommand, PolicySetArgs, QrStyle, RecoveryCodesArgs, RenameArgs,
-    RenewArgs, ResyncArgs, SetupArgs, ShellName, ShowArgs, StatusArgs, UnsetArgs, UserArgs,
-    VerifyArgs,
+    HashChoice, InitArgs, PolicyCommand, PolicyEditArgs, PolicySetArgs, QrStyle, RecoveryCodesArgs,
+    RenameArgs, RenewArgs, ResyncArgs, SetupArgs, ShellName, ShowArgs, StatusArgs, UnsetArgs,
+    UserArgs, VerifyArgs,
 };
 
 const ABOUT: &str = "Two-factor login: enrols devices, sets the policy, tells who will be asked";
@@ -255,6 +255,7 @@ EXAMPLES
   twofactor policy show
   twofactor policy set window 2
   twofactor policy set services.sshd true
+  twofactor policy edit
   twofactor policy check ./twofactor.toml"
     )]
     Policy(PolicyCommand),

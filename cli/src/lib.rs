@@ -25,6 +25,7 @@ mod output;
 mod output_stream;
 mod parallel;
 mod policy_edit;
+mod private_copy;
 mod private_file;
 mod progress;
 mod qr_files;

@@ -12,6 +12,7 @@ mod backup;
 mod completions;
 mod devices;
 mod disable;
+mod edit;
 mod effect;
 mod enable;
 mod enroll;

@@ -75,7 +75,9 @@ fn r20_no_option_takes_a_secret() {
             .lines()
             .filter_map(|line| line.strip_prefix("Usage: "))
             .flat_map(str::split_whitespace)
-            .filter(|word| word.starts_with('<') || word.starts_with("[C"))
+            .filter(|word| {
+                word.starts_with('<') || word.starts_with("[C") || word.starts_with("[U")
+            })
             .map(str::to_owned)
             .collect();
         let mut names: Vec<String> = rest
@@ -105,7 +107,7 @@ fn r20_no_option_takes_a_secret() {
     assert_eq!(
         options(&["enroll"]),
         (
-            vec!["<USER>".to_owned()],
+            vec!["[USER]".to_owned()],
             enroll.map(str::to_owned).to_vec()
         )
     );
@@ -119,7 +121,7 @@ fn r20_no_option_takes_a_secret() {
     ];
     assert_eq!(
         options(&["renew"]),
-        (vec!["<USER>".to_owned()], renew.map(str::to_owned).to_vec())
+        (vec!["[USER]".to_owned()], renew.map(str::to_owned).to_vec())
     );
     let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
     for wrong in [

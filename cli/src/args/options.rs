@@ -312,6 +312,14 @@ EXAMPLES
   twofactor policy set services.sshd true
   twofactor policy set throttle.attempts 10")]
     Set(PolicySetArgs),
+    /// Change the policy in an editor; checked before it is used
+    ///
+    /// The editor is that of SUDO_EDITOR, VISUAL or EDITOR, else `editor` or vi, and gets a copy. A policy with an error, or
+    /// one that would lock people out, is never put into use: it can be edited again or discarded.
+    #[command(
+        after_help = "EXAMPLES\n  twofactor policy edit\n  EDITOR='vim -u NONE' twofactor policy edit"
+    )]
+    Edit(PolicyEditArgs),
     /// Check a policy file and say where it is wrong
     ///
     /// Needs no root, as `policy show`. A policy from standard input is checked alone: nothing of this machine is read.
@@ -324,6 +332,14 @@ EXAMPLES
         /// The file, `-` for standard input; without it, the policy in use
         file: Option<PathBuf>,
     },
+}
+
+/// `policy edit`.
+#[derive(Debug, Args)]
+pub struct PolicyEditArgs {
+    /// Do it even if it locks people out
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `policy set`.

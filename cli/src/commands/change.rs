@@ -224,6 +224,11 @@ impl PolicyChange {
         Err(Failure::refused(format!("not done: {}", dangers.join("; "))).next(steps))
     }
 
+    /// What it reports.
+    pub fn report(&self) -> &PolicyChangeReport {
+        &self.made
+    }
+
     /// What is asked before it is made.
     pub fn question(&self) -> &'static str {
         question(self.before.as_ref(), &self.after)
@@ -255,7 +260,11 @@ impl PolicyChange {
     }
 }
 
-fn current_text(context: &Context) -> Result<Option<String>, Failure> {
+/// The text of the policy in use, valid or not; `None` where there is no file.
+///
+/// # Errors
+/// When it cannot be read as a login would read it.
+pub fn current_text(context: &Context) -> Result<Option<String>, Failure> {
     match context.policy.text() {
         Err(error) if error.is_missing() => Ok(None),
         other => Ok(Some(other?)),

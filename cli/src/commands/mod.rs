@@ -4,6 +4,7 @@ mod bypass;
 pub mod change;
 mod completions;
 mod confirmation;
+mod edit;
 mod enroll;
 mod export;
 mod import;
@@ -56,6 +57,7 @@ pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Completions(args) => completions::run(context, args),
         Command::Manual => manual::run(context),
         Command::Policy(PolicyCommand::Show { key }) => policy::show(context, key.as_deref()),
+        Command::Policy(PolicyCommand::Edit(args)) => edit::run(context, args),
         Command::Policy(PolicyCommand::Set(args)) => switch::set(context, args),
         Command::Policy(PolicyCommand::Check { file }) => policy::check(context, file.as_deref()),
     };

@@ -1,6 +1,6 @@
 //! `policy show` and `policy check`: reading the policy.
 
-mod view;
+pub mod view;
 
 use std::io::Read;
 use std::path::Path;
@@ -31,7 +31,8 @@ pub fn check(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
     let report = match file {
         Some(path) if path.as_os_str() == STANDARD_INPUT => {
             // The policy of another machine: what this one knows of users and groups says nothing about it.
-            let policy = read_draft("standard input", std::io::stdin().lock())?;
+            let shown = "standard input";
+            let policy = parse_draft(shown, &read_text(shown, std::io::stdin().lock())?)?;
             PolicyCheckReport::new(STANDARD_INPUT.to_owned(), &policy)
         }
         Some(path) => {
@@ -58,12 +59,25 @@ fn in_use(context: &Context) -> Result<Policy, Failure> {
 /// A file that is not in use yet may belong to any user.
 fn draft(path: &Path) -> Result<Policy, Failure> {
     let shown = path.display().to_string();
-    let file =
-        std::fs::File::open(path).map_err(|error| Failure::refused(format!("{shown}: {error}")))?;
-    read_draft(&shown, file)
+    parse_draft(&shown, &draft_text(path)?)
 }
 
-fn read_draft(shown: &str, from: impl Read) -> Result<Policy, Failure> {
+/// The text of such a file.
+///
+/// # Errors
+/// When it cannot be read, is too long, or is not UTF-8.
+pub fn draft_text(path: &Path) -> Result<String, Failure> {
+    let shown = path.display().to_string();
+    let file =
+        std::fs::File::open(path).map_err(|error| Failure::refused(format!("{shown}: {error}")))?;
+    read_text(&shown, file)
+}
+
+fn parse_draft(shown: &str, text: &str) -> Result<Policy, Failure> {
+    policy::parse(text).map_err(|error| Failure::invalid(format!("{shown}: {error}")))
+}
+
+fn read_text(shown: &str, from: impl Read) -> Result<String, Failure> {
     let at = |what: String| format!("{shown}: {what}");
     let mut bytes = Vec::new();
     from.take(MAX_LEN as u64 + 1)
@@ -74,9 +88,7 @@ fn read_draft(shown: &str, from: impl Read) -> Result<Policy, Failure> {
             "has more than {MAX_LEN} bytes"
         ))));
     }
-    let text =
-        String::from_utf8(bytes).map_err(|_| Failure::invalid(at("is not UTF-8".to_owned())))?;
-    policy::parse(&text).map_err(|error| Failure::invalid(at(error.to_string())))
+    String::from_utf8(bytes).map_err(|_| Failure::invalid(at("is not UTF-8".to_owned())))
 }
 
 /// What `policy check` reports of a valid file; an invalid one is an error.

@@ -1,0 +1,170 @@
+//! `twofactor policy edit`: the policy in an editor, as visudo does it.
+
+use harness::desk::{desk, give_phone};
+use harness::{Machine, Program, Pty};
+
+const POLICY: &str = "/etc/security/twofactor.toml";
+const TEXT: &str = "# ours\nenabled = true\nwindow = 1 # narrow\n";
+/// The editor of the tests, and how often it was called.
+const EDITOR: &str = "/tmp/editor";
+const COUNT: &str = "/tmp/editor-calls";
+const ASK: &str = "Change the policy? [y/N] ";
+const WHAT_NOW: &str = "What now? (e)dit again, (x) discard the changes: ";
+
+/// An editor that runs one of these lines of shell each time it is called, with the file as `$1`.
+fn editor(machine: &Machine, lines: &[&str]) -> String {
+    machine.write_file(COUNT, "", 0o600);
+    let mut script = format!("#!/bin/sh\necho x >>{COUNT}\ncase $(wc -l <{COUNT}) in\n");
+    for (number, line) in lines.iter().enumerate() {
+        script.push_str(&format!("{}) {line} ;;\n", number + 1));
+    }
+    machine.write_file(EDITOR, script + "esac\n", 0o755);
+    EDITOR.to_owned()
+}
+
+fn begin(machine: &Machine, lines: &[&str], arguments: &[&str]) -> Program {
+    machine.policy(TEXT);
+    let path = editor(machine, lines);
+    let arguments = [&["policy", "edit"], arguments].concat();
+    machine.twofactor(&arguments).env("EDITOR", path)
+}
+
+fn on_terminal(machine: &Machine, lines: &[&str]) -> Pty {
+    begin(machine, lines, &[]).pty_of(80, 24)
+}
+
+/// Copies that were left.
+fn copies(machine: &Machine) -> String {
+    let list = machine.run(
+        "sh",
+        &["-c", "ls -d /tmp/twofactor-edit-* 2>/dev/null; true"],
+    );
+    list.ok().stdout
+}
+
+#[test]
+fn an_edited_policy_is_announced_confirmed_and_swapped_in() {
+    let machine = desk();
+    give_phone(&machine, "alice");
+    machine.forget_log();
+    let mut pty = on_terminal(
+        &machine,
+        &["ls -l $1; sed -i 's/window = 1/window = 3/' $1"],
+    );
+    let told = pty.expect(ASK);
+    assert!(told.starts_with("-rw------- 1 root"), "{told}");
+    assert!(told.contains("  window = 3\n"), "{told}");
+    assert_eq!(machine.read(POLICY), TEXT, "not before it is confirmed");
+    pty.send_line("y");
+    assert_eq!(pty.end().code, Some(0));
+    assert_eq!(
+        machine.read(POLICY),
+        TEXT.replace("window = 1", "window = 3")
+    );
+    assert_eq!(copies(&machine), "");
+    let logged = machine.log_with("changed action=policy");
+    assert_eq!(logged.len(), 1, "{logged:?}");
+    assert!(logged[0].contains("key=window value=3"), "{logged:?}");
+}
+
+#[test]
+fn an_invalid_policy_can_be_edited_again_or_discarded() {
+    let machine = desk();
+    let wrong = "sed -i 's/window/windows/' $1";
+    let mut pty = on_terminal(&machine, &[wrong, "sed -i 's/windows = 1/window = 2/' $1"]);
+    let told = pty.expect(WHAT_NOW);
+    assert!(
+        told.contains("line 3, column 1: unknown key \"windows\" (did you mean window?)"),
+        "{told}"
+    );
+    // No answer takes it all the same.
+    pty.send_line("Q");
+    pty.answer(WHAT_NOW, "e");
+    pty.answer(ASK, "y");
+    assert_eq!(pty.end().code, Some(0));
+    assert!(machine.read(POLICY).contains("window = 2 # narrow\n"));
+    let mut pty = on_terminal(&machine, &[wrong]);
+    pty.answer(WHAT_NOW, "x");
+    assert_eq!(pty.end().code, Some(1));
+    assert_eq!(
+        (machine.read(POLICY).as_str(), copies(&machine).as_str()),
+        (TEXT, "")
+    );
+    // Where no person answers it ends.
+    let run = begin(&machine, &[wrong], &["--yes"]).run().exits(3);
+    assert!(run.stderr.contains("did you mean window?"), "{run:?}");
+    assert_eq!(machine.read(POLICY), TEXT);
+}
+
+#[test]
+fn what_locks_everybody_out_is_refused_as_policy_set_does() {
+    let machine = desk();
+    let line = "echo 'enforcement = \"mandatory\"' >>$1";
+    let mut pty = on_terminal(&machine, &[line]);
+    let told = pty.expect(WHAT_NOW);
+    assert!(
+        told.contains("not done: ") && told.contains("--force"),
+        "{told}"
+    );
+    pty.send_line("x");
+    assert_eq!(pty.end().code, Some(1));
+    assert_eq!(machine.read(POLICY), TEXT);
+    begin(&machine, &[line], &["--force", "--yes"]).run().ok();
+    assert!(
+        machine
+            .read(POLICY)
+            .ends_with("enforcement = \"mandatory\"\n")
+    );
+}
+
+#[test]
+fn a_policy_that_was_changed_meanwhile_is_not_overwritten() {
+    let machine = desk();
+    let line = format!("echo 'tries = 2' >>$1; echo 'tries = 5' >>{POLICY}");
+    let run = begin(&machine, &[&line], &["--yes"]).run().exits(1);
+    assert_eq!(machine.read(POLICY), format!("{TEXT}tries = 5\n"));
+    let (what, kept) = run.stderr.split_once("Your version is kept: ").unwrap();
+    assert!(what.contains("the policy was changed meanwhile"), "{run:?}");
+    assert_eq!(machine.read(kept.trim()), format!("{TEXT}tries = 2\n"));
+    machine
+        .run(
+            "rm",
+            &["-r", kept.trim().trim_end_matches("/twofactor.toml")],
+        )
+        .ok();
+}
+
+#[test]
+fn a_broken_policy_is_repaired_in_the_editor() {
+    let machine = desk();
+    let edit = begin(&machine, &["sed -i 's/windows/window/' $1"], &["--yes"]);
+    machine.policy(&TEXT.replace("window", "windows"));
+    edit.run().ok();
+    assert_eq!(machine.read(POLICY), TEXT);
+}
+
+#[test]
+fn an_editor_that_fails_or_changes_nothing_changes_nothing() {
+    let machine = desk();
+    let run = begin(&machine, &["echo x >>$1; exit 3"], &["--yes"]).run();
+    assert!(run.exits(4).stderr.contains("Nothing was changed."));
+    let run = begin(&machine, &["", ""], &["--yes"]).run().ok();
+    assert_eq!(run.stdout, "Nothing was changed.\n");
+    assert_eq!(
+        (machine.read(POLICY).as_str(), copies(&machine).as_str()),
+        (TEXT, "")
+    );
+}
+
+#[test]
+fn the_editor_of_sudo_comes_first() {
+    let machine = desk();
+    let edit = begin(
+        &machine,
+        &["sed -i 's/window = 1/window = 4/' $1"],
+        &["--yes"],
+    );
+    let edit = edit.env("EDITOR", "/bin/false").env("VISUAL", "/bin/false");
+    edit.env("SUDO_EDITOR", format!("sh {EDITOR}")).run().ok();
+    assert!(machine.read(POLICY).contains("window = 4 "));
+}
