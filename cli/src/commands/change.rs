@@ -160,7 +160,7 @@ impl PolicyChange {
     }
 
     /// Adds what PAM files and sshd's settings make of it. Switching off needs none of that, and must not depend on it.
-    fn look_at_logins(&mut self, context: &Context) {
+    pub fn look_at_logins(&mut self, context: &Context) {
         if self.danger == LockoutGuard::Off {
             return;
         }
