@@ -15,7 +15,7 @@ use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::sys::clock::{self, BeforeEpoch};
 use twofactor_store::{PolicyFile, Store};
 
-use crate::arguments::Arguments;
+use crate::arguments::ModuleArguments;
 use crate::dialogue::{Close, Dialogue};
 use crate::return_codes::AccountResult;
 use crate::transaction::{Messages, NoAnswer, PamTransaction, Priority};
@@ -27,7 +27,7 @@ use twofactor_core::log::line::Line;
 /// one.
 pub fn run(
     host: &mut dyn PamTransaction,
-    arguments: &Arguments,
+    arguments: &ModuleArguments,
     messages: Messages,
     marked: &str,
 ) -> AccountResult {
@@ -221,7 +221,7 @@ enum EnrollmentMode {
 /// Finds out what the policy wants by now, and gets it.
 fn admit(
     dialogue: &mut Dialogue<'_>,
-    arguments: &Arguments,
+    arguments: &ModuleArguments,
     marked: &str,
     about: &Line,
 ) -> Result<(), EnrollmentAbort> {

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use twofactor_core::verify::{self, Answer, Form};
 
-use crate::arguments::{Arguments, FirstPass, PromptLayout};
+use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::prompt::{Asked, Prompt};
 use crate::transaction::{Echo, NoAnswer, PamTransaction};
 
@@ -70,7 +70,7 @@ impl NonCodeAnswer {
 /// [`NoAnswer`].
 pub fn next(
     host: &mut dyn PamTransaction,
-    arguments: &Arguments,
+    arguments: &ModuleArguments,
     prompt: &Prompt,
     echo: Echo,
 ) -> Result<Option<Input>, NoAnswer> {
@@ -94,7 +94,7 @@ pub fn next(
 /// before it, `names` are those of the user.
 pub fn not_for_us(
     host: &dyn PamTransaction,
-    arguments: &Arguments,
+    arguments: &ModuleArguments,
     input: &Input,
     refused: Option<&Zeroizing<Vec<u8>>>,
     names: &[&[u8]],
@@ -121,7 +121,7 @@ fn same(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// With `try_first_pass` a password that cannot be a code is not worth a failure.
-fn may_be_a_code(arguments: &Arguments, password: &[u8]) -> bool {
+fn may_be_a_code(arguments: &ModuleArguments, password: &[u8]) -> bool {
     match arguments.layout {
         PromptLayout::Code => Answer::read(password, Form::Code, &[]).looks_like_a_code(),
         PromptLayout::PasswordThenCode => true,

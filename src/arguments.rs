@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The arguments of one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arguments {
+pub struct ModuleArguments {
     /// `policy=FILE`.
     pub policy: PathBuf,
     /// `state=DIR`.
@@ -50,9 +50,9 @@ pub enum PromptLayout {
 
 /// An argument that is not known, malformed, or given twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadArgument(String);
+pub struct ModuleArgumentError(String);
 
-impl fmt::Display for BadArgument {
+impl fmt::Display for ModuleArgumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -63,14 +63,14 @@ impl fmt::Display for BadArgument {
     }
 }
 
-impl std::error::Error for BadArgument {}
+impl std::error::Error for ModuleArgumentError {}
 
-impl Arguments {
+impl ModuleArguments {
     /// Reads the arguments in any order.
     ///
     /// # Errors
-    /// [`BadArgument`].
-    pub fn parse(words: &[&CStr]) -> Result<Self, BadArgument> {
+    /// [`ModuleArgumentError`].
+    pub fn parse(words: &[&CStr]) -> Result<Self, ModuleArgumentError> {
         let mut arguments = Self {
             policy: PathBuf::from(twofactor_core::POLICY_FILE),
             state: PathBuf::from(twofactor_core::STATE_DIR),
@@ -108,7 +108,7 @@ impl Arguments {
     }
 }
 
-fn absolute(key: &str, path: &str) -> Result<PathBuf, BadArgument> {
+fn absolute(key: &str, path: &str) -> Result<PathBuf, ModuleArgumentError> {
     let path = Path::new(path);
     if path.is_absolute() {
         Ok(path.to_owned())
@@ -117,9 +117,9 @@ fn absolute(key: &str, path: &str) -> Result<PathBuf, BadArgument> {
     }
 }
 
-fn bad(what: &str, word: &str) -> BadArgument {
+fn bad(what: &str, word: &str) -> ModuleArgumentError {
     let word: String = word.chars().take(64).collect();
-    BadArgument(format!("{what}: {word}"))
+    ModuleArgumentError(format!("{what}: {word}"))
 }
 
 #[cfg(test)]
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn defaults_and_every_argument() {
-        let none = Arguments::parse(&[]).unwrap();
+        let none = ModuleArguments::parse(&[]).unwrap();
         assert_eq!(none.policy, Path::new("/etc/security/twofactor.toml"));
         assert_eq!(none.state, Path::new("/var/lib/twofactor"));
         assert_eq!(
@@ -143,14 +143,14 @@ mod tests {
             c"try_first_pass",
             c"forward_pass",
         ];
-        let all = Arguments::parse(&all).unwrap();
+        let all = ModuleArguments::parse(&all).unwrap();
         assert_eq!((all.policy, all.state), ("/p".into(), "/s".into()));
         assert_eq!(
             (all.detail, all.first_pass),
             (LogDetail::Debug, FirstPass::Try)
         );
         assert_eq!(all.layout, PromptLayout::PasswordThenCode);
-        let only = Arguments::parse(&[c"use_first_pass"]).unwrap();
+        let only = ModuleArguments::parse(&[c"use_first_pass"]).unwrap();
         assert_eq!(only.first_pass, FirstPass::Only);
     }
 
@@ -171,10 +171,12 @@ mod tests {
             &[c"\xff"],
             &[c""],
         ] {
-            assert!(Arguments::parse(words).is_err(), "{words:?}");
+            assert!(ModuleArguments::parse(words).is_err(), "{words:?}");
         }
         assert_eq!(
-            Arguments::parse(&[c"nullok"]).unwrap_err().to_string(),
+            ModuleArguments::parse(&[c"nullok"])
+                .unwrap_err()
+                .to_string(),
             "module argument that is not known: nullok; known: policy=FILE and state=DIR with absolute paths, debug, \
              try_first_pass or use_first_pass, forward_pass"
         );

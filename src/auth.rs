@@ -20,7 +20,7 @@ use twofactor_store::sys::clock;
 use twofactor_store::{FoundBy, Holder, PolicyFile, Store};
 
 use crate::answer_source::{self, NonCodeAnswer};
-use crate::arguments::{Arguments, FirstPass, LogDetail, PromptLayout};
+use crate::arguments::{FirstPass, LogDetail, ModuleArguments, PromptLayout};
 use crate::later;
 use crate::prompt::{EmptyAnswer, Prompt};
 use crate::report;
@@ -36,7 +36,7 @@ use uniform_timing::{RemainingTries, UniformTiming};
 /// [`AuthResult::Verified`] and [`AuthResult::NotAsked`].
 pub fn authenticate(
     host: &mut dyn PamTransaction,
-    arguments: &Arguments,
+    arguments: &ModuleArguments,
     messages: Messages,
 ) -> AuthResult {
     let Ok(user) = host.user() else {
@@ -123,7 +123,7 @@ impl From<NoAnswer> for AuthAbort {
 struct Login<'a> {
     user: Vec<u8>,
     rhost: Vec<u8>,
-    arguments: &'a Arguments,
+    arguments: &'a ModuleArguments,
     messages: Messages,
     /// Policy `uniform_prompt`, once it is known: what only some users could meet is not told then.
     uniform: bool,

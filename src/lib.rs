@@ -31,7 +31,7 @@ use pam::module::{PamHandle, PamHooks};
 
 use twofactor_store::sys::wipe;
 
-use arguments::{Arguments, BadArgument};
+use arguments::{ModuleArgumentError, ModuleArguments};
 use libpam::LibpamTransaction;
 use return_codes::{AccountResult, AuthResult};
 use transaction::{PamTransaction, Priority};
@@ -49,7 +49,7 @@ impl PamHooks for Module {
     fn sm_authenticate(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         guarded(|| {
             let mut host = LibpamTransaction(handle);
-            let ending = match Arguments::parse(&words) {
+            let ending = match ModuleArguments::parse(&words) {
                 Ok(arguments) => auth::authenticate(&mut host, &arguments, flags.into()),
                 Err(error) => {
                     complain_of(&host, &error);
@@ -76,7 +76,7 @@ impl PamHooks for Module {
             let Some(account) = host.marked_unenrolled() else {
                 return PamResultCode::PAM_IGNORE;
             };
-            let admission = match Arguments::parse(&words) {
+            let admission = match ModuleArguments::parse(&words) {
                 Ok(arguments) => account::run(&mut host, &arguments, flags.into(), &account),
                 Err(error) => {
                     complain_of(&host, &error);
@@ -91,7 +91,7 @@ impl PamHooks for Module {
     fn sm_open_session(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         guarded(|| {
             let mut host = LibpamTransaction(handle);
-            match Arguments::parse(&words) {
+            match ModuleArguments::parse(&words) {
                 Ok(arguments) => session::show(&mut host, &arguments, flags.into()),
                 Err(error) => complain_of(&host, &error),
             }
@@ -109,7 +109,7 @@ impl PamHooks for Module {
     }
 }
 
-fn complain_of(host: &dyn PamTransaction, error: &BadArgument) {
+fn complain_of(host: &dyn PamTransaction, error: &ModuleArgumentError) {
     let line = Line::default()
         .with("result", &"error")
         .saying("error", error);

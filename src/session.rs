@@ -10,7 +10,7 @@ use twofactor_store::decision::decide;
 use twofactor_store::sys::{accounts, clock, process};
 use twofactor_store::{PolicyFile, Store};
 
-use crate::arguments::Arguments;
+use crate::arguments::ModuleArguments;
 use crate::text;
 use crate::transaction::{Messages, PamTransaction, Priority};
 use twofactor_core::log::line::Line;
@@ -32,7 +32,7 @@ const QUIET_SERVICES: [&str; 12] = [
 ];
 
 /// Shows the line where it belongs. Nothing here can refuse a session.
-pub fn show(host: &mut dyn PamTransaction, arguments: &Arguments, messages: Messages) {
+pub fn show(host: &mut dyn PamTransaction, arguments: &ModuleArguments, messages: Messages) {
     if messages == Messages::Unwanted || !host.has_terminal() {
         return;
     }
@@ -48,7 +48,10 @@ pub fn show(host: &mut dyn PamTransaction, arguments: &Arguments, messages: Mess
     }
 }
 
-fn line(host: &mut dyn PamTransaction, arguments: &Arguments) -> Result<Option<String>, Failure> {
+fn line(
+    host: &mut dyn PamTransaction,
+    arguments: &ModuleArguments,
+) -> Result<Option<String>, Failure> {
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let (Some(user), Some(service)) = (text(host.user().ok()), text(host.service())) else {
         return Ok(None);

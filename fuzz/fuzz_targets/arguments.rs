@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 #[path = "../../src/arguments.rs"]
 mod arguments;
 
-use arguments::{Arguments, FirstPass};
+use arguments::{ModuleArguments, FirstPass};
 
 fuzz_target!(|bytes: &[u8]| {
     let words: Vec<CString> = bytes
@@ -18,10 +18,10 @@ fuzz_target!(|bytes: &[u8]| {
         .filter_map(|word| CString::new(word).ok())
         .collect();
     let mut words: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
-    let parsed = Arguments::parse(&words);
+    let parsed = ModuleArguments::parse(&words);
     assert_eq!(parsed.is_ok(), are_legal(&words), "{words:?}");
     words.reverse();
-    let reversed = Arguments::parse(&words);
+    let reversed = ModuleArguments::parse(&words);
     match (parsed, reversed) {
         (Ok(one), Ok(other)) => {
             assert_eq!(one, other, "the order matters");

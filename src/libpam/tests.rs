@@ -7,7 +7,7 @@ mod fake;
 use std::ffi::CStr;
 
 use super::*;
-use fake::{Answer, Transaction};
+use fake::{FakeAnswer, Transaction};
 use pam::constants::{PamFlag, PamResultCode};
 
 const SERVICE: c_int = ItemType::Service as c_int;
@@ -87,7 +87,7 @@ fn an_answer_is_taken_over_and_freed() {
     let transaction = Transaction::start(&[]);
     let mut host = application(&transaction);
     let answers = [c"123456", c"", c"\xff \n"];
-    transaction.answers(answers.map(Answer::Text));
+    transaction.answers(answers.map(FakeAnswer::Text));
     for (echo, answer) in [Echo::Hidden, Echo::Shown, Echo::Hidden]
         .into_iter()
         .zip(answers)
@@ -105,7 +105,11 @@ fn an_application_that_cannot_ask_gives_no_answer() {
     let mut host = application(&transaction);
     let mut ask = |prompt| host.ask(prompt, Echo::Hidden);
     assert_eq!(ask("Code: "), Err(NoAnswer), "no conversation");
-    transaction.answers([Answer::Failure, Answer::NoResponse, Answer::Nothing]);
+    transaction.answers([
+        FakeAnswer::Failure,
+        FakeAnswer::NoResponse,
+        FakeAnswer::Nothing,
+    ]);
     for _ in 0..3 {
         assert_eq!(ask("Code: "), Err(NoAnswer));
     }
@@ -119,10 +123,10 @@ fn messages_are_shown_whatever_comes_back() {
     let transaction = Transaction::start(&[]);
     let mut host = application(&transaction);
     let answers = [
-        Answer::Nothing,
-        Answer::Text(c"thanks"),
-        Answer::Failure,
-        Answer::NoResponse,
+        FakeAnswer::Nothing,
+        FakeAnswer::Text(c"thanks"),
+        FakeAnswer::Failure,
+        FakeAnswer::NoResponse,
     ];
     transaction.answers(answers);
     for _ in 0..2 {

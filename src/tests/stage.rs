@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use crate::arguments::{Arguments, FirstPass, LogDetail, PromptLayout};
+use crate::arguments::{FirstPass, LogDetail, ModuleArguments, PromptLayout};
 use crate::auth;
 use crate::return_codes::AuthResult;
 use crate::transaction::{Echo, Messages, NoAnswer, PamTransaction, Priority};
@@ -30,7 +30,7 @@ pub const WRONG: (&str, &str) = ("complains", "Wrong code.");
 /// One machine and one transaction on it.
 pub struct Stage {
     pub scratch: Scratch,
-    pub arguments: Arguments,
+    pub arguments: ModuleArguments,
     pub messages: Messages,
     pub user: Option<Vec<u8>>,
     pub service: Option<Vec<u8>>,
@@ -53,7 +53,7 @@ impl Stage {
         let account = accounts::by_name(ENROLLED).unwrap().unwrap();
         enrol(&scratch.store(), &account, &[token()]);
         let file = scratch.path().join("policy.toml");
-        let arguments = Arguments {
+        let arguments = ModuleArguments {
             policy: file,
             state: scratch.top(),
             detail: LogDetail::Outcomes,

@@ -30,20 +30,21 @@ struct Message {
 }
 
 #[repr(C)]
-struct Response {
+struct FakeResponse {
     text: *mut c_char,
     code: c_int,
 }
 
 #[repr(C)]
 struct Conversation {
-    function: extern "C" fn(c_int, *mut *const Message, *mut *mut Response, *mut c_void) -> c_int,
+    function:
+        extern "C" fn(c_int, *mut *const Message, *mut *mut FakeResponse, *mut c_void) -> c_int,
     data: *mut c_void,
 }
 
 /// What the application does when it is asked.
 #[derive(Clone, Copy)]
-pub enum Answer {
+pub enum FakeAnswer {
     Text(&'static CStr),
     /// A response without text, as to a message.
     Nothing,
@@ -63,7 +64,7 @@ struct Known {
     data: BTreeMap<CString, (*mut c_void, Cleanup)>,
     /// Whether it is out of memory.
     is_full: bool,
-    answers: VecDeque<Answer>,
+    answers: VecDeque<FakeAnswer>,
     said: Vec<(c_int, String)>,
     delays: Vec<c_uint>,
     variables: BTreeMap<CString, CString>,
@@ -88,7 +89,7 @@ impl Transaction {
     }
 
     /// From now on there is an application, which answers like this.
-    pub fn answers(&self, answers: impl IntoIterator<Item = Answer>) {
+    pub fn answers(&self, answers: impl IntoIterator<Item = FakeAnswer>) {
         KNOWN.with_borrow_mut(|known| {
             known.answers = answers.into_iter().collect();
             known.conversation.get_or_insert_with(|| {
@@ -152,7 +153,7 @@ impl Drop for Transaction {
 extern "C" fn converse(
     count: c_int,
     messages: *mut *const Message,
-    responses: *mut *mut Response,
+    responses: *mut *mut FakeResponse,
     data: *mut c_void,
 ) -> c_int {
     assert_eq!(count, 1);
@@ -170,15 +171,15 @@ extern "C" fn converse(
         known.answers.pop_front().unwrap()
     });
     let text = match answer {
-        Answer::Text(text) => malloced(text.to_bytes_with_nul()),
-        Answer::Nothing => std::ptr::null_mut(),
-        Answer::NoResponse => return PAM_SUCCESS,
-        Answer::Failure => return PAM_CONV_ERR,
+        FakeAnswer::Text(text) => malloced(text.to_bytes_with_nul()),
+        FakeAnswer::Nothing => std::ptr::null_mut(),
+        FakeAnswer::NoResponse => return PAM_SUCCESS,
+        FakeAnswer::Failure => return PAM_CONV_ERR,
     };
-    // SAFETY: the block is as large as a `Response`, and aligned for anything; `responses` is valid for writes.
+    // SAFETY: the block is as large as a `FakeResponse`, and aligned for anything; `responses` is valid for writes.
     unsafe {
-        let response = libc::malloc(size_of::<Response>()).cast::<Response>();
-        response.write(Response { text, code: 0 });
+        let response = libc::malloc(size_of::<FakeResponse>()).cast::<FakeResponse>();
+        response.write(FakeResponse { text, code: 0 });
         responses.write(response);
     }
     PAM_SUCCESS

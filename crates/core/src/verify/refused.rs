@@ -18,7 +18,7 @@ use super::answer::Answer;
 /// Key of the hashes.
 pub type Key = [u8; 8];
 /// One hash, never all zero.
-type Hash = [u8; 8];
+type RefusedHash = [u8; 8];
 
 /// True if `answer` is a code that was refused lately.
 #[must_use]
@@ -54,7 +54,7 @@ pub fn remember(refused: &mut RefusedAnswers, answer: &Answer, new_key: Key) {
 }
 
 /// The hash of the code, `None` where the answer does not look like one.
-fn hash(key: &Key, answer: &Answer) -> Option<Hash> {
+fn hash(key: &Key, answer: &Answer) -> Option<RefusedHash> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     mac.update(answer.remembered()?);
     let digest: [u8; 32] = mac.finalize().into_bytes().into();

@@ -44,12 +44,12 @@ pub(super) struct StateFiles<'s> {
 pub(super) struct HeldFile {
     pub(super) fd: OwnedFd,
     stat: Stat,
-    place: Place,
+    place: StatePlace,
     pub(super) stored: Stored,
 }
 
 /// Where a state file is.
-enum Place {
+enum StatePlace {
     /// `state/NAME`.
     Base,
     /// A generation.
@@ -168,7 +168,7 @@ impl<'s> StateFiles<'s> {
         Ok(Some(HeldFile {
             fd,
             stat,
-            place: Place::Base,
+            place: StatePlace::Base,
             stored,
         }))
     }
@@ -204,8 +204,8 @@ impl<'s> StateFiles<'s> {
     /// The temporary names that this holder and those before it may have left.
     pub(super) fn stale_names(&self, held: &HeldFile, name: &str) -> Vec<String> {
         let number = match held.place {
-            Place::Base => 0,
-            Place::Generation(_, number) => number,
+            StatePlace::Base => 0,
+            StatePlace::Generation(_, number) => number,
         };
         let numbered = (number.saturating_sub(7).max(1)..=number).map(|n| format!("{name}+{n}"));
         std::iter::once(name.to_owned()).chain(numbered).collect()
@@ -214,8 +214,8 @@ impl<'s> StateFiles<'s> {
     /// A temporary name for a file that this holder writes, and no other one.
     pub(super) fn staging_name(&self, held: &HeldFile, name: &str) -> String {
         match held.place {
-            Place::Base => name.to_owned(),
-            Place::Generation(_, number) => format!("{name}+{number}"),
+            StatePlace::Base => name.to_owned(),
+            StatePlace::Generation(_, number) => format!("{name}+{number}"),
         }
     }
 
@@ -239,14 +239,14 @@ impl<'s> StateFiles<'s> {
         watch: &mut Watch,
     ) -> Result<Option<HeldFile>, Error> {
         let stored = self.read(&base);
-        if !self.is_current(&Place::Base, &base.stat)? {
+        if !self.is_current(&StatePlace::Base, &base.stat)? {
             drop(base.fd);
             return self.join(waiting, watch);
         }
         Ok(Some(HeldFile {
             fd: base.fd,
             stat: base.stat,
-            place: Place::Base,
+            place: StatePlace::Base,
             stored: stored?,
         }))
     }
@@ -364,7 +364,7 @@ impl<'s> StateFiles<'s> {
         if unfinished {
             self.finish(fd, &opened, &numbers)?;
         }
-        let place = Place::Generation(directory, number);
+        let place = StatePlace::Generation(directory, number);
         let current = self.is_current(&place, &opened.stat)?;
         Ok(current.then_some(HeldFile {
             fd: opened.fd,
@@ -455,11 +455,11 @@ impl<'s> StateFiles<'s> {
     }
 
     /// The order matters: whoever makes the next file after the first look copies what was flushed before it.
-    fn is_current(&self, place: &Place, opened: &Stat) -> Result<bool, Error> {
+    fn is_current(&self, place: &StatePlace, opened: &Stat) -> Result<bool, Error> {
         match place {
-            Place::Base => Ok(self.is_absent(self.states, &self.directory())?
+            StatePlace::Base => Ok(self.is_absent(self.states, &self.directory())?
                 && self.is_still(self.states, &self.name, opened)?),
-            Place::Generation(directory, number) => {
+            StatePlace::Generation(directory, number) => {
                 let next = number.saturating_add(1).to_string();
                 Ok(self.is_absent(&directory.fd, &next)?
                     && self.is_still(&directory.fd, &number.to_string(), opened)?

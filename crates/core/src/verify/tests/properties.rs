@@ -3,9 +3,9 @@
 use super::*;
 
 /// xorshift64*: repeatable, and good enough to stir things up.
-struct Random(u64);
+struct CaseGenerator(u64);
 
-impl Random {
+impl CaseGenerator {
     fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -24,7 +24,7 @@ fn login(user: &mut User, typed: &str, now: u64) -> Result<Outcome, ThrottleStat
     Ok(user.types(typed, now))
 }
 
-fn throttled(random: &mut Random) -> User {
+fn throttled(random: &mut CaseGenerator) -> User {
     let mut user = User::usual();
     let (attempts, lockout) = (1 + random.below(4), 1 + random.below(120));
     user.policy.throttle = Throttle {
@@ -50,7 +50,7 @@ fn opens(user: &User, now: u64) -> Option<u64> {
 /// and none after a newer one.
 #[test]
 fn in_any_order_of_clocks_each_code_works_once() {
-    let mut random = Random(0x0bad_cafe);
+    let mut random = CaseGenerator(0x0bad_cafe);
     let mut count = 0;
     for round in 0..30_u8 {
         let mut user = User::usual().window(round % 11);
@@ -73,7 +73,7 @@ fn in_any_order_of_clocks_each_code_works_once() {
 /// Whoever waits is let in at the same second, however often somebody tried in the meantime.
 #[test]
 fn refused_attempts_do_not_move_a_lockout() {
-    let mut random = Random(0x0dd_ba11);
+    let mut random = CaseGenerator(0x0dd_ba11);
     let mut refused = 0;
     for _ in 0..200 {
         let mut user = throttled(&mut random);
@@ -101,7 +101,7 @@ fn refused_attempts_do_not_move_a_lockout() {
 /// Also a clock that goes back, again and again, does not open the gate earlier than a lock-out that began just now.
 #[test]
 fn a_clock_that_jumps_never_shortens_a_lockout() {
-    let mut random = Random(0x7ea_5e7);
+    let mut random = CaseGenerator(0x7ea_5e7);
     for _ in 0..200 {
         let mut user = throttled(&mut random);
         user.policy.throttle.max_failures = 0;
@@ -125,7 +125,7 @@ fn a_clock_that_jumps_never_shortens_a_lockout() {
 /// NIST SP 800-63B section 5.2.2: nothing succeeds after the limit, whatever is typed and whatever the clock says.
 #[test]
 fn no_success_follows_the_hard_limit() {
-    let mut random = Random(0x5ca1_ab1e);
+    let mut random = CaseGenerator(0x5ca1_ab1e);
     let mut reached = 0;
     for _ in 0..100 {
         let mut user = throttled(&mut random);

@@ -43,8 +43,8 @@ fn open_makes_no_missing_directory() {
 
 #[test]
 fn an_unsafe_directory_is_an_error() {
-    type Spoil = fn(&Path);
-    let spoils: [(Spoil, FileError); 7] = [
+    type DirectoryDamage = fn(&Path);
+    let spoils: [(DirectoryDamage, FileError); 7] = [
         (|path| set_mode(path, 0o750), FileError::TooOpen(0o750)),
         (|path| set_mode(path, 0o701), FileError::TooOpen(0o701)),
         (|path| set_mode(path, 0o1777), FileError::TooOpen(0o1777)),

@@ -6,7 +6,7 @@ use twofactor_core::state::{SLOT_LEN, SLOT_STRIDE};
 
 /// What happens to the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum PowerStep {
     /// One more write of the holder of the lock.
     Write,
     /// Its flush.
@@ -16,11 +16,12 @@ enum Step {
 }
 
 /// All orders of so many steps.
-fn orders(length: usize) -> Vec<Vec<Step>> {
+fn orders(length: usize) -> Vec<Vec<PowerStep>> {
     let mut all = vec![Vec::new()];
     for _ in 0..length {
-        let longer = |order: &Vec<Step>| {
-            [Step::Write, Step::Flush, Step::Kill].map(|step| [order.as_slice(), &[step]].concat())
+        let longer = |order: &Vec<PowerStep>| {
+            [PowerStep::Write, PowerStep::Flush, PowerStep::Kill]
+                .map(|step| [order.as_slice(), &[step]].concat())
         };
         all = all.iter().flat_map(longer).collect();
     }
@@ -83,7 +84,7 @@ fn sectors(file: &[u8]) -> [Sector; 2] {
 }
 
 /// Plays an order on real files and, after each step, sees what every disk would hold.
-fn play(scratch: &Scratch, store: &Store, order: &[Step]) -> usize {
+fn play(scratch: &Scratch, store: &Store, order: &[PowerStep]) -> usize {
     let read = || fs::read(scratch.state()).unwrap();
     let mut disk = Disk::holding(&read());
     let mut flushed = scratch.stored();
@@ -92,24 +93,24 @@ fn play(scratch: &Scratch, store: &Store, order: &[Step]) -> usize {
     let mut locked = store.lock(&alice()).unwrap();
     for step in order {
         match step {
-            Step::Write => {
+            PowerStep::Write => {
                 let mut state = locked.state().clone();
                 state.devices[0].next += 1;
                 locked.write(state.clone()).unwrap();
                 written.push(state);
                 disk.wrote(&read());
             }
-            Step::Flush => {
+            PowerStep::Flush => {
                 locked.flush().unwrap();
                 disk.flushed();
                 flushed = scratch.stored();
             }
-            Step::Kill => {
+            PowerStep::Kill => {
                 drop(locked);
                 locked = store.lock(&alice()).unwrap();
             }
         }
-        let torn = match order.contains(&Step::Kill) {
+        let torn = match order.contains(&PowerStep::Kill) {
             true => Vec::new(),
             false => disk.torn(),
         };

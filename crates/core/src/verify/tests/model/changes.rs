@@ -60,7 +60,7 @@ impl Life {
         &mut self,
         number: usize,
         choices: &mut Choices<'_>,
-    ) -> Option<(Device, rules::Device)> {
+    ) -> Option<(Device, rules::ModelDevice)> {
         let interval =
             [Some(30), Some(5), Some(45), Some(3600), None, None][choices.below(6)? as usize];
         let algorithm =
@@ -91,7 +91,7 @@ impl Life {
             committed: true,
         });
         let digits = usize::from(device.digits.value());
-        let rules = rules::Device::new(&name, interval.map(i64::from), digits);
+        let rules = rules::ModelDevice::new(&name, interval.map(i64::from), digits);
         Some((device, rules))
     }
 

@@ -17,7 +17,7 @@ pub struct Rules {
 
 /// One device.
 #[derive(Debug)]
-pub struct Device {
+pub struct ModelDevice {
     pub name: String,
     /// Seconds of a step; `None` for a counter.
     pub interval: Option<i64>,
@@ -43,7 +43,7 @@ pub struct Once {
 #[derive(Debug)]
 pub struct Model {
     pub rules: Rules,
-    pub devices: Vec<Device>,
+    pub devices: Vec<ModelDevice>,
     pub recovery: Vec<Once>,
     pub bypass: Option<Once>,
     /// Wrong codes in a row.
@@ -78,7 +78,7 @@ pub enum Expected {
     LockedUntilUnlock,
 }
 
-impl Device {
+impl ModelDevice {
     pub fn new(name: &str, interval: Option<i64>, digits: usize) -> Self {
         Self {
             name: name.to_owned(),
