@@ -62,10 +62,8 @@ impl PamHooks for Module {
 
     /// Credentials are none of this module's business, but a stack in which nobody sets any has to succeed.
     fn sm_setcred(handle: &mut PamHandle, _: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
-        guarded(|| {
-            later::show(&mut LibpamTransaction(handle), flags.into());
-            PamResultCode::PAM_SUCCESS
-        })
+        unrefusing(|| later::show(&mut LibpamTransaction(handle), flags.into()));
+        PamResultCode::PAM_SUCCESS
     }
 
     /// Has nothing to say unless the authentication phase of this transaction left an enrolment to it. Logins by key
@@ -132,6 +130,14 @@ fn guarded(entry: impl FnOnce() -> PamResultCode) -> PamResultCode {
             PamResultCode::PAM_ABORT
         }
     }
+}
+
+/// Runs what no login depends on: logins by key come here, too, and a panic refuses none of them.
+fn unrefusing(entry: impl FnOnce()) {
+    let _ = guarded(|| {
+        entry();
+        PamResultCode::PAM_SUCCESS
+    });
 }
 
 /// Keeps all that an entry point does in frames below its own, where the stack is wiped.
