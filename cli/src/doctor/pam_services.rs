@@ -47,6 +47,12 @@ const PARTS: [&str; 7] = [
 /// Parts of the names of copies that editors and packages leave.
 const COPIES: [&str; 5] = ["~", ".dpkg-", ".rpm", ".ucf-", ".bak"];
 
+/// True if a PAM file is that of a service: neither a part of others nor a copy.
+pub fn is_service(name: &str) -> bool {
+    !PARTS.iter().any(|part| name.starts_with(part))
+        && !COPIES.iter().any(|copy| name.contains(copy))
+}
+
 /// The services.
 pub struct PamServices {
     services: BTreeMap<String, Result<ServiceStacks, ConfigError>>,
@@ -55,11 +61,8 @@ pub struct PamServices {
 impl PamServices {
     /// Reads the stacks of every service.
     pub fn of(world: &InstalledSystem) -> Self {
-        let is_service = |name: &String| {
-            !PARTS.iter().any(|part| name.starts_with(part))
-                && !COPIES.iter().any(|copy| name.contains(copy))
-        };
-        let services = world.names().into_iter().filter(is_service).map(|name| {
+        let services = world.names().into_iter().filter(|name| is_service(name));
+        let services = services.map(|name| {
             let stacks = read(world, &name);
             (name, stacks)
         });

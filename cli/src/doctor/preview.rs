@@ -6,6 +6,7 @@ use super::finding::{DoctorFinding, FindingLevel};
 use super::installed_system::InstalledSystem;
 use super::modules::OURS;
 use super::pam::{ConfigFile, ConfigFiles, ModuleCall, StackOrigin, read};
+use super::pam_services::is_service;
 use super::stacks::{self, CheckedService, names_module};
 use super::table;
 
@@ -97,9 +98,11 @@ impl MachinePreview {
         self.world.open(name)
     }
 
-    /// The names of all PAM files.
+    /// The names of all services that have a PAM file.
     pub fn names(&self) -> std::collections::BTreeSet<String> {
-        self.world.names()
+        let mut names = self.world.names();
+        names.retain(|name| is_service(name));
+        names
     }
 
     /// True if libpam can load the module where it belongs.

@@ -191,6 +191,14 @@ fn what_setup_does_not_understand_is_refused() {
         "{}",
         refused.stderr
     );
+    let refused = setup(&machine, &["common-auth", "--yes"]).exits(1);
+    assert!(
+        refused
+            .stderr
+            .contains("there is no PAM file of the service common-auth"),
+        "{}",
+        refused.stderr
+    );
     machine.write_file("/etc/authselect/authselect.conf", "", 0o644);
     let refused = setup(&machine, &["sshd", "--yes"]).exits(1);
     assert!(
