@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 use super::RecordError;
 
 /// A value, and where it stands.
-type FieldValue<'a> = Spanned<DeValue<'a>>;
+type RecordValue<'a> = Spanned<DeValue<'a>>;
 
 /// One table of a record.
 pub(super) struct Fields<'a> {
@@ -24,7 +24,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A table that was found in `text`.
-    pub(super) const fn new(text: &'a str, (at, entries): FieldPlace<'a>) -> Self {
+    pub(super) const fn new(text: &'a str, (at, entries): RecordPlace<'a>) -> Self {
         Self { text, at, entries }
     }
 
@@ -42,7 +42,7 @@ impl<'a> Fields<'a> {
     pub(super) fn required<T>(
         &self,
         key: &str,
-        read: impl FnOnce(&'a FieldValue<'a>) -> Option<T>,
+        read: impl FnOnce(&'a RecordValue<'a>) -> Option<T>,
     ) -> Result<T, RecordError> {
         match self.entries.get(key).map(read) {
             Some(Some(value)) => Ok(value),
@@ -54,7 +54,7 @@ impl<'a> Fields<'a> {
     pub(super) fn optional<T>(
         &self,
         key: &str,
-        read: impl FnOnce(&'a FieldValue<'a>) -> Option<T>,
+        read: impl FnOnce(&'a RecordValue<'a>) -> Option<T>,
     ) -> Result<Option<T>, RecordError> {
         if self.entries.contains_key(key) {
             self.required(key, read).map(Some)
@@ -71,16 +71,16 @@ impl<'a> Fields<'a> {
 }
 
 /// A table, and where it begins.
-pub(super) type FieldPlace<'a> = (usize, &'a DeTable<'a>);
+pub(super) type RecordPlace<'a> = (usize, &'a DeTable<'a>);
 
-pub(super) fn string<'a>(value: &'a FieldValue<'a>) -> Option<&'a str> {
+pub(super) fn string<'a>(value: &'a RecordValue<'a>) -> Option<&'a str> {
     match value.get_ref() {
         DeValue::String(text) => Some(text),
         _ => None,
     }
 }
 
-pub(super) fn strings<'a>(value: &'a FieldValue<'a>) -> Option<Vec<&'a str>> {
+pub(super) fn strings<'a>(value: &'a RecordValue<'a>) -> Option<Vec<&'a str>> {
     match value.get_ref() {
         DeValue::Array(elements) => elements.iter().map(string).collect(),
         _ => None,
@@ -88,7 +88,7 @@ pub(super) fn strings<'a>(value: &'a FieldValue<'a>) -> Option<Vec<&'a str>> {
 }
 
 /// A number from 0 that an `N` can hold.
-pub(super) fn number<N: TryFrom<u64>>(value: &FieldValue<'_>) -> Option<N> {
+pub(super) fn number<N: TryFrom<u64>>(value: &RecordValue<'_>) -> Option<N> {
     match value.get_ref() {
         DeValue::Integer(given) => u64::from_str_radix(given.as_str(), given.radix())
             .ok()
@@ -97,14 +97,14 @@ pub(super) fn number<N: TryFrom<u64>>(value: &FieldValue<'_>) -> Option<N> {
     }
 }
 
-pub(super) fn table<'a>(value: &'a FieldValue<'a>) -> Option<FieldPlace<'a>> {
+pub(super) fn table<'a>(value: &'a RecordValue<'a>) -> Option<RecordPlace<'a>> {
     match value.get_ref() {
         DeValue::Table(entries) => Some((value.span().start, entries)),
         _ => None,
     }
 }
 
-pub(super) fn tables<'a>(value: &'a FieldValue<'a>) -> Option<Vec<FieldPlace<'a>>> {
+pub(super) fn tables<'a>(value: &'a RecordValue<'a>) -> Option<Vec<RecordPlace<'a>>> {
     match value.get_ref() {
         DeValue::Array(elements) => elements.iter().map(table).collect(),
         _ => None,
