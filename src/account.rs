@@ -21,6 +21,7 @@ use crate::return_codes::AccountResult;
 use crate::transaction::{Messages, NoAnswer, PamTransaction, Priority};
 use crate::{report, text};
 use enrollment::EnrollmentDialogue;
+use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 
 /// Offers or demands a device. `marked` is the account that the authentication phase of this transaction found without
@@ -37,7 +38,7 @@ pub fn run(
     let ended = admit(&mut dialogue, arguments, marked, &about);
     // What was found does not hold for another user, who may have been put in that place while a question was open.
     let ended = if is_open(&ended) && dialogue.host().user().as_ref() != Ok(&user) {
-        Err(EnrollmentAbort::Refused("another-user"))
+        Err(EnrollmentAbort::Refused(LoginEvent::AnotherUser))
     } else {
         ended
     };
@@ -47,17 +48,17 @@ pub fn run(
             return AccountResult::Open;
         }
         Err(EnrollmentAbort::Skipped) => {
-            (Priority::Info, about.with("result", &"enrolment-skipped"))
+            (Priority::Info, about.result(LoginEvent::EnrollmentSkipped))
         }
         Err(EnrollmentAbort::Enrolled) => {
             dialogue.say(enrollment_text::MEANWHILE);
             (
                 Priority::Notice,
-                about.with("result", &"enrolled-meanwhile"),
+                about.result(LoginEvent::EnrolledMeanwhile),
             )
         }
         Err(EnrollmentAbort::Uninvited(invitation)) => {
-            let line = about.with("result", &"not-invited");
+            let line = about.result(LoginEvent::NotInvited);
             (Priority::Info, line.with("invitation", &invitation.word()))
         }
         Err(EnrollmentAbort::Withdrawn(what)) => {
@@ -68,17 +69,17 @@ pub fn run(
             (Priority::Notice, withdrawn(about, *what))
         }
         Err(EnrollmentAbort::Required(uninvited)) => {
-            let line = about.with("result", &"enrolment-required");
+            let line = about.result(LoginEvent::EnrollmentRequired);
             let line = match uninvited {
                 Some(invitation) => line.with("invitation", &invitation.word()),
                 None => line,
             };
             (Priority::Notice, line)
         }
-        Err(EnrollmentAbort::Refused(why)) => (Priority::Notice, about.with("result", why)),
+        Err(EnrollmentAbort::Refused(why)) => (Priority::Notice, about.result(*why)),
         Err(EnrollmentAbort::Unstored(failure)) => {
             dialogue.say(enrollment_text::UNSTORED);
-            let line = about.with("result", &"enrolment-failed");
+            let line = about.result(LoginEvent::EnrollmentFailed);
             (Priority::Error, line.saying("error", failure))
         }
         Err(EnrollmentAbort::Failed(failure)) => {
@@ -114,7 +115,7 @@ fn withdrawn(about: Line, what: Permission) -> Line {
         Permission::Policy => "policy",
         Permission::Invitation => "invitation",
     };
-    let line = about.with("result", &"enrolment-withdrawn");
+    let line = about.result(LoginEvent::EnrollmentWithdrawn);
     line.with("changed", &word)
 }
 
@@ -132,8 +133,8 @@ enum EnrollmentAbort {
     Withdrawn(Permission),
     /// The policy wants a device, and none was enrolled; with the reason, if it was the invitation.
     Required(Option<NoInvitation>),
-    /// The login is refused; the word for the log.
-    Refused(&'static str),
+    /// The login is refused.
+    Refused(LoginEvent),
     /// Something cannot be used.
     Failed(Failure),
 }
@@ -258,7 +259,7 @@ fn admit(
         PolicyDecision::CodeRequired => return Err(EnrollmentAbort::Enrolled),
         PolicyDecision::DeviceRequired => {
             dialogue.say(text::DEVICE_REQUIRED);
-            return Err(EnrollmentAbort::Refused("device-required"));
+            return Err(EnrollmentAbort::Refused(LoginEvent::DeviceRequired));
         }
         PolicyDecision::EnrollmentOffered => {}
         PolicyDecision::EnrollmentRequired => newcomer.wish = EnrollmentMode::Demanded,
@@ -296,5 +297,5 @@ fn account(host: &mut dyn PamTransaction, marked: &str) -> Result<Account, Enrol
     let account = accounts::by_name(&user.unwrap_or_default())?;
     account
         .filter(|account| account.name == marked)
-        .ok_or(EnrollmentAbort::Refused("another-user"))
+        .ok_or(EnrollmentAbort::Refused(LoginEvent::AnotherUser))
 }

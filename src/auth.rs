@@ -29,6 +29,7 @@ use crate::text;
 use crate::transaction::{Echo, Messages, NoAnswer, PamTransaction, Priority};
 use as_user::FactorSource;
 use judge::CodeJudge;
+use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 use uniform_timing::{RemainingTries, UniformTiming};
 
@@ -40,7 +41,7 @@ pub fn authenticate(
     messages: Messages,
 ) -> AuthResult {
     let Ok(user) = host.user() else {
-        let line = Line::default().with("result", &"aborted");
+        let line = Line::default().result(LoginEvent::Aborted);
         host.log(Priority::Notice, line.as_str());
         return AuthResult::NoAnswer;
     };
@@ -65,7 +66,10 @@ pub fn authenticate(
         Ok(AuthResult::Verified | AuthResult::NotAsked)
             if host.user().as_ref() != Ok(&login.user) =>
         {
-            host.log(Priority::Notice, login.line("another-user").as_str());
+            host.log(
+                Priority::Notice,
+                login.line(LoginEvent::AnotherUser).as_str(),
+            );
             match host.unmark() {
                 Ok(()) => AuthResult::Refused,
                 Err(NoAnswer) => AuthResult::NoAnswer,
@@ -78,7 +82,7 @@ pub fn authenticate(
             AuthResult::Unavailable
         }
         Err(AuthAbort::NoAnswer) => {
-            host.log(Priority::Notice, login.line("aborted").as_str());
+            host.log(Priority::Notice, login.line(LoginEvent::Aborted).as_str());
             AuthResult::NoAnswer
         }
     }
@@ -191,7 +195,7 @@ impl Login<'_> {
             );
         };
         if holder.found_by == FoundBy::Uid {
-            let line = self.line("found-by-uid");
+            let line = self.line(LoginEvent::FoundByUid);
             let line = line.with("record", &holder.account.name);
             host.log(Priority::Notice, line.as_str());
         }
@@ -237,9 +241,11 @@ impl Login<'_> {
         decision: PolicyDecision,
     ) -> Result<AuthResult, AuthAbort> {
         let line = match decision {
-            PolicyDecision::Exempt(entry) => self.line("exempt").with("entry", &(entry + 1)),
-            PolicyDecision::ServiceOff => self.line("service-off"),
-            _ => self.line("disabled"),
+            PolicyDecision::Exempt(entry) => {
+                self.line(LoginEvent::Exempt).with("entry", &(entry + 1))
+            }
+            PolicyDecision::ServiceOff => self.line(LoginEvent::ServiceOff),
+            _ => self.line(LoginEvent::Disabled),
         };
         match decision {
             PolicyDecision::Exempt(_) => host.log(Priority::Info, line.as_str()),
@@ -271,7 +277,7 @@ impl Login<'_> {
         for tried in 0..tries {
             match judge.before()? {
                 PreCheck::Grace(left) => {
-                    let line = self.line("grace").with("left", &left);
+                    let line = self.line(LoginEvent::Grace).with("left", &left);
                     host.log(Priority::Info, line.as_str());
                     self.forward_password(host, judge)?;
                     return Ok(AuthResult::NotAsked);
@@ -293,7 +299,10 @@ impl Login<'_> {
             pace.wait();
             let echo = judge.policy().echo;
             let Some(input) = answer_source::next(host, self.arguments, &prompt, echo)? else {
-                host.log(Priority::Notice, self.line("no-first-pass").as_str());
+                host.log(
+                    Priority::Notice,
+                    self.line(LoginEvent::NoFirstPass).as_str(),
+                );
                 return Ok(AuthResult::Refused);
             };
             pace.answered();
@@ -334,7 +343,10 @@ impl Login<'_> {
                 }
                 Ok(AttemptResult::Refused(closed)) => return Ok(self.closed(host, closed)),
                 Ok(AttemptResult::Gone) => {
-                    host.log(Priority::Notice, self.line("unenrolled-meanwhile").as_str());
+                    host.log(
+                        Priority::Notice,
+                        self.line(LoginEvent::UnenrolledMeanwhile).as_str(),
+                    );
                     return Ok(AuthResult::Refused);
                 }
                 Ok(AttemptResult::Repeated) => {
@@ -366,14 +378,14 @@ impl Login<'_> {
 
     fn log_passed_over(&self, host: &dyn PamTransaction, cause: NonCodeAnswer) {
         let line = match cause {
-            NonCodeAnswer::SshdStandIn => self.line("sshd-stand-in"),
-            NonCodeAnswer::Repeated => self.line("repeated-answer"),
-            NonCodeAnswer::RepeatedCode => self.line("repeated-code"),
-            NonCodeAnswer::UserName => self.line("user-name-as-code"),
-            NonCodeAnswer::Empty => self.line("empty-answer"),
+            NonCodeAnswer::SshdStandIn => self.line(LoginEvent::SshdStandIn),
+            NonCodeAnswer::Repeated => self.line(LoginEvent::RepeatedAnswer),
+            NonCodeAnswer::RepeatedCode => self.line(LoginEvent::RepeatedCode),
+            NonCodeAnswer::UserName => self.line(LoginEvent::UserNameAsCode),
+            NonCodeAnswer::Empty => self.line(LoginEvent::EmptyAnswer),
             NonCodeAnswer::Password => {
                 let service = host.service().unwrap_or_default();
-                self.line("password-as-code")
+                self.line(LoginEvent::PasswordAsCode)
                     .saying("hint", &report::password_as_code(&service))
             }
         };
@@ -478,8 +490,8 @@ impl Login<'_> {
     }
 
     /// A log line about this login.
-    fn line(&self, result: &str) -> Line {
-        self.about().with("result", &result)
+    fn line(&self, event: LoginEvent) -> Line {
+        self.about().result(event)
     }
 
     fn about(&self) -> Line {

@@ -35,6 +35,7 @@ use arguments::{ModuleArgumentError, ModuleArguments};
 use libpam::LibpamTransaction;
 use return_codes::{AccountResult, AuthResult};
 use transaction::{PamTransaction, Priority};
+use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 
 /// What the module and the libraries in it free is wiped first.
@@ -109,7 +110,7 @@ impl PamHooks for Module {
 
 fn complain_of(host: &dyn PamTransaction, error: &ModuleArgumentError) {
     let line = Line::default()
-        .with("result", &"error")
+        .result(LoginEvent::Error)
         .saying("error", error);
     host.log(Priority::Error, line.as_str());
 }

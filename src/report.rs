@@ -9,12 +9,13 @@ use twofactor_store::daemon::DaemonFault;
 use twofactor_store::sys::file::FileError;
 use twofactor_store::sys::process;
 
+use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 
 /// Completes the line about a login that could not be judged, at this PAM service.
 #[must_use]
 pub fn failed(line: Line, failure: &Failure, service: &[u8]) -> Line {
-    let line = line.with("result", &"error").saying("error", failure);
+    let line = line.result(LoginEvent::Error).saying("error", failure);
     let not_roots = |_: &u32| is_denied(failure) || is_foreign(failure);
     if let Some(uid) = process::ordinary_uid().filter(not_roots) {
         return line.saying("hint", &not_root(uid, service));
@@ -56,7 +57,7 @@ fn not_root(uid: u32, service: &[u8]) -> String {
 /// Completes the line about a group of `[[exempt]]` that has no members.
 #[must_use]
 pub fn unusable_group(line: Line, group: &UnusableGroup) -> Line {
-    line.with("result", &"unusable-group")
+    line.result(LoginEvent::UnusableGroup)
         .with("group", &group.name)
         .saying("error", &group.fault)
         .saying(
@@ -98,10 +99,10 @@ fn plain(service: &[u8]) -> &str {
 pub fn closed(line: Line, gate: ThrottleStatus) -> Line {
     match gate {
         ThrottleStatus::LockedFor(seconds) => {
-            line.with("result", &"throttled").with("seconds", &seconds)
+            line.result(LoginEvent::Throttled).with("seconds", &seconds)
         }
         _ => line
-            .with("result", &"locked")
+            .result(LoginEvent::Locked)
             .saying("hint", &"twofactor unlock"),
     }
 }
@@ -109,7 +110,7 @@ pub fn closed(line: Line, gate: ThrottleStatus) -> Line {
 /// Completes the line about a success.
 #[must_use]
 pub fn accepted(line: Line, accepted: &Accepted) -> Line {
-    let line = line.with("result", &"accepted");
+    let line = line.result(LoginEvent::Accepted);
     let line = match &accepted.by {
         Credential::Device { name, offset } => line.with("device", name).with("offset", offset),
         Credential::RecoveryCode { left } => {
@@ -127,26 +128,26 @@ pub fn accepted(line: Line, accepted: &Accepted) -> Line {
 #[must_use]
 pub fn rejected(line: Line, why: &Rejected) -> Line {
     match why {
-        Rejected::Wrong => line.with("result", &"wrong"),
+        Rejected::Wrong => line.result(LoginEvent::Wrong),
         Rejected::ClockDiffers { device, steps } => line
-            .with("result", &"wrong")
+            .result(LoginEvent::Wrong)
             .with("device", device)
             .with("steps_off", steps)
             .saying(
                 "hint",
                 &"the clocks of this machine and of the device differ: set the wrong one right, or: twofactor resync USER DEVICE",
             ),
-        Rejected::Used { device } => line.with("result", &"used").with("device", device),
+        Rejected::Used { device } => line.result(LoginEvent::Used).with("device", device),
         Rejected::ClockSetBack { device, seconds } => line
-            .with("result", &"clock-set-back")
+            .result(LoginEvent::ClockSetBack)
             .with("device", device)
             .with("behind", seconds)
             .saying(
                 "hint",
                 &"codes were accepted at a later time than the clock shows now: set it right, or if it is right: twofactor unlock USER",
             ),
-        Rejected::Spent => line.with("result", &"spent"),
-        Rejected::BypassExpired => line.with("result", &"bypass-expired"),
+        Rejected::Spent => line.result(LoginEvent::Spent),
+        Rejected::BypassExpired => line.result(LoginEvent::BypassExpired),
     }
 }
 

@@ -13,6 +13,7 @@ use twofactor_store::{PolicyFile, Store};
 use crate::arguments::ModuleArguments;
 use crate::text;
 use crate::transaction::{Messages, PamTransaction, Priority};
+use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 
 /// Services whose sessions are no logins, or whose users are told elsewhere.
@@ -41,7 +42,7 @@ pub fn show(host: &mut dyn PamTransaction, arguments: &ModuleArguments, messages
         Ok(None) => {}
         Err(error) => {
             let line = Line::default()
-                .with("result", &"error")
+                .result(LoginEvent::Error)
                 .saying("error", &error);
             host.log(Priority::Error, line.as_str());
         }

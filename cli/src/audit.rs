@@ -2,44 +2,36 @@
 //!
 //! A log that cannot be reached never stops a change: the socket is not waited for, and nothing is sent elsewhere.
 
-use std::fmt::Write as _;
 use std::os::unix::net::UnixDatagram;
 
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
-
-use crate::formatting::plain;
+use twofactor_core::log::event::CommandEvent;
+use twofactor_core::log::line::Line;
 
 /// Where syslog daemons and journald listen.
 const SOCKET: &str = "/dev/log";
 
-/// What is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// Somebody's record or state, or the policy.
-    Changed,
-    /// A secret was shown.
-    Revealed,
-    /// A code was checked without a login.
-    Verified,
-}
-
-/// Logs `EVENT KEY=VALUE … by=UID`. Values must not be secret.
-pub fn log(event: Event, fields: &[(&str, &str)]) {
+/// Logs `VERB user=NAME action=WORD KEY=VALUE … by=UID`, without the fields that do not apply. Values must not be secret.
+pub fn log(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)]) {
     // Nothing to be done when it fails: the change is made, and the caller's report says so.
-    let _ = send(&line(event, fields, caller()));
+    let _ = send(line(event, user, fields, caller()).as_str());
 }
 
-fn line(event: Event, fields: &[(&str, &str)], by: u32) -> String {
-    let mut line = String::from(match event {
-        Event::Changed => "changed",
-        Event::Revealed => "revealed",
-        Event::Verified => "verified",
-    });
-    for (key, value) in fields {
-        let _ = write!(line, " {key}={}", plain(value));
+fn line(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)], by: u32) -> Line {
+    let mut line = Line::of(event.verb());
+    if let Some(user) = user {
+        line = line.with("user", &user);
     }
-    let _ = write!(line, " by={by}");
-    line
+    let action = event.action().map(|action| ("action", action));
+    // What was done stands before the details, and what was shown before how.
+    let (first, last) = match event {
+        CommandEvent::Export => (None, action),
+        _ => (action, None),
+    };
+    for (key, value) in first.iter().chain(fields).chain(&last) {
+        line = line.with(key, value);
+    }
+    line.with("by", &by)
 }
 
 fn send(line: &str) -> Option<()> {
@@ -71,22 +63,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_names_the_change_and_its_caller() {
+    fn a_line_names_what_changed_and_who_did_it() {
+        let device = [("device", "phone")];
+        let text =
+            |event, fields: &[_]| line(event, Some("alice"), fields, 1000).as_str().to_owned();
         assert_eq!(
-            line(
-                Event::Changed,
-                &[("user", "alice"), ("action", "enroll"), ("device", "phone")],
-                1000
-            ),
+            text(CommandEvent::Enroll, &device),
             "changed user=alice action=enroll device=phone by=1000"
+        );
+        assert_eq!(
+            text(CommandEvent::Show, &device),
+            "revealed user=alice device=phone by=1000"
+        );
+        assert_eq!(
+            text(CommandEvent::Verify, &[("result", "accepted")]),
+            "verified user=alice result=accepted by=1000"
+        );
+        assert_eq!(
+            line(CommandEvent::Init, None, &[], 0).as_str(),
+            "changed action=init by=0"
         );
     }
 
     #[test]
     fn a_value_cannot_forge_another_field_or_line() {
         assert_eq!(
-            line(Event::Changed, &[("user", "x by=0\nchanged")], 7),
-            "changed user=\"x by=0\\nchanged\" by=7"
+            line(CommandEvent::Bypass, Some("x by=0\nchanged"), &[], 7).as_str(),
+            "changed user=x\\x20by\\x3d0\\x0achanged action=bypass by=7"
         );
     }
 }

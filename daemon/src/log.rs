@@ -1,8 +1,7 @@
 //! Log lines on standard error, which systemd hands to the journal: `key=value`, as those of the module.
 
-use std::fmt::Display;
-
 use rustix::fs::FileType;
+use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{AttemptResult, Failure};
@@ -46,14 +45,14 @@ fn about(user: &str, caller: Caller) -> Line {
 
 /// A call that names another user than the caller.
 pub fn not_yours(user: &str, caller: Caller) {
-    let text = about(user, caller).with("result", &"not-yours");
+    let text = about(user, caller).result(LoginEvent::NotYours);
     line(Level::Notice, text.as_str());
 }
 
 /// A call that could not be answered.
 pub fn unavailable(user: &str, caller: Caller, failure: &Failure) {
     let text = about(user, caller)
-        .with("result", &"error")
+        .result(LoginEvent::Error)
         .saying("error", failure);
     let text = match failure.hint() {
         Some(hint) => text.saying("hint", &hint),
@@ -63,9 +62,17 @@ pub fn unavailable(user: &str, caller: Caller, failure: &Failure) {
 }
 
 /// A connection that is not served.
-pub fn refused(uid: u32, result: &str) {
-    let text = Line::default().with("uid", &uid).with("result", &result);
+pub fn refused(uid: u32, event: LoginEvent) {
+    let text = Line::default().with("uid", &uid).result(event);
     line(Level::Warning, text.as_str());
+}
+
+/// An error in the daemon that ends a connection. Its text may hold anything, and is not logged.
+pub fn panicked() {
+    line(
+        Level::Error,
+        Line::default().result(LoginEvent::Panic).as_str(),
+    );
 }
 
 /// What became of a code.
@@ -79,18 +86,14 @@ pub fn judged(user: &str, caller: Caller, judged: &AttemptResult) {
             (Level::Notice, rejected_line(text, why))
         }
         AttemptResult::Refused(gate) => (Level::Warning, closed_line(text, *gate)),
-        AttemptResult::Repeated => (Level::Notice, result(text, &"repeated-code")),
-        AttemptResult::Gone => (Level::Notice, result(text, &"unenrolled")),
+        AttemptResult::Repeated => (Level::Notice, text.result(LoginEvent::RepeatedCode)),
+        AttemptResult::Gone => (Level::Notice, text.result(LoginEvent::Unenrolled)),
     };
     line(level, text.as_str());
 }
 
-fn result(text: Line, word: &dyn Display) -> Line {
-    text.with("result", word)
-}
-
 fn accepted_line(text: Line, accepted: &Accepted) -> Line {
-    let text = result(text, &"accepted");
+    let text = text.result(LoginEvent::Accepted);
     let text = match &accepted.by {
         Credential::Device { name, offset } => text.with("device", name).with("offset", offset),
         Credential::RecoveryCode { left } => {
@@ -106,22 +109,28 @@ fn accepted_line(text: Line, accepted: &Accepted) -> Line {
 
 fn rejected_line(text: Line, why: &Rejected) -> Line {
     match why {
-        Rejected::Wrong => result(text, &"wrong"),
-        Rejected::ClockDiffers { device, steps } => result(text, &"wrong")
+        Rejected::Wrong => text.result(LoginEvent::Wrong),
+        Rejected::ClockDiffers { device, steps } => text
+            .result(LoginEvent::Wrong)
             .with("device", device)
             .with("steps_off", steps),
-        Rejected::Used { device } => result(text, &"used").with("device", device),
-        Rejected::ClockSetBack { device, seconds } => result(text, &"clock-set-back")
+        Rejected::Used { device } => text.result(LoginEvent::Used).with("device", device),
+        Rejected::ClockSetBack { device, seconds } => text
+            .result(LoginEvent::ClockSetBack)
             .with("device", device)
             .with("behind", seconds),
-        Rejected::Spent => result(text, &"spent"),
-        Rejected::BypassExpired => result(text, &"bypass-expired"),
+        Rejected::Spent => text.result(LoginEvent::Spent),
+        Rejected::BypassExpired => text.result(LoginEvent::BypassExpired),
     }
 }
 
 fn closed_line(text: Line, gate: ThrottleStatus) -> Line {
     match gate {
-        ThrottleStatus::LockedFor(seconds) => result(text, &"throttled").with("seconds", &seconds),
-        _ => result(text, &"locked").saying("hint", &"twofactor unlock"),
+        ThrottleStatus::LockedFor(seconds) => {
+            text.result(LoginEvent::Throttled).with("seconds", &seconds)
+        }
+        _ => text
+            .result(LoginEvent::Locked)
+            .saying("hint", &"twofactor unlock"),
     }
 }

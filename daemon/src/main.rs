@@ -26,7 +26,7 @@ static HEAP: wipe::Wiping = wipe::Wiping;
 
 fn main() -> ExitCode {
     // The text of a panic may hold anything, and the connection that met it ends.
-    std::panic::set_hook(Box::new(|_| log::line(log::Level::Error, "result=panic")));
+    std::panic::set_hook(Box::new(|_| log::panicked()));
     let words = std::env::args_os().skip(1);
     match arguments::parse(words) {
         Ok(Action::Print(text)) => {

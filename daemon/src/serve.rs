@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::event::Timespec;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use twofactor_core::log::event::LoginEvent;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_store::sys::socket::peer_credentials;
 use twofactor_store::sys::{accounts, wipe};
@@ -96,7 +97,7 @@ where
     };
     let admission = locked(connections).admit(caller.uid);
     if admission == Admission::Busy {
-        log::refused(caller.uid, "busy");
+        log::refused(caller.uid, LoginEvent::Busy);
         connection::refuse(&stream, ServiceError::Busy);
         return;
     }
@@ -118,7 +119,7 @@ where
     };
     let thread = thread::Builder::new().stack_size(STACK);
     if thread.spawn(serve).is_err() {
-        log::refused(caller.uid, "no-thread");
+        log::refused(caller.uid, LoginEvent::NoThread);
     }
 }
 
@@ -133,7 +134,7 @@ impl ConnectionPlace {
     /// Looks up the account of the uid. False when there is none, or that cannot be told.
     fn recognize(&mut self) -> bool {
         if !matches!(accounts::by_uid(self.uid), Ok(Some(_))) {
-            log::refused(self.uid, "no-account");
+            log::refused(self.uid, LoginEvent::NoAccount);
             return false;
         }
         locked(&self.connections).recognize(self.uid);

@@ -21,6 +21,7 @@ use super::{
 use crate::dialogue::{Dialogue, Medium};
 use crate::transaction::Priority;
 use crate::{report, text};
+use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 
 /// How often a QR code is drawn in another way.
@@ -61,7 +62,7 @@ impl EnrollmentDialogue<'_> {
         let (new, ticket) = self.store_first(dialogue, new, invite)?;
         // A stack may have a second account line.
         let _ = dialogue.host().unmark();
-        self.log(dialogue, "enrolled", &new.device.name);
+        self.log(dialogue, LoginEvent::Enrolled, &new.device.name);
         dialogue.say(enrollment_text::STORED);
         dialogue.say(&enrollment_text::recovery(
             &new.recovery_codes,
@@ -70,7 +71,7 @@ impl EnrollmentDialogue<'_> {
         // The first device counts, whatever becomes of the second.
         match self.second(dialogue, new.device.id, ticket) {
             Ok(second) => {
-                self.log(dialogue, "enrolled", &second.device.name);
+                self.log(dialogue, LoginEvent::Enrolled, &second.device.name);
                 dialogue.say(enrollment_text::SECOND_STORED);
                 if !second.recovery_codes.is_empty() {
                     dialogue.say(&enrollment_text::recovery(
@@ -165,7 +166,7 @@ impl EnrollmentDialogue<'_> {
                     return Err(self.gone(dialogue, NoInvitation::Expired));
                 }
                 AttemptResult::Compared(Outcome::Rejected(why)) => {
-                    let line = self.about.clone().with("result", &"invite-wrong");
+                    let line = self.about.clone().result(LoginEvent::InviteWrong);
                     dialogue.host().log(Priority::Notice, line.as_str());
                     dialogue.say(text::rejected(&why));
                 }
@@ -267,7 +268,7 @@ impl EnrollmentDialogue<'_> {
         let account = account(dialogue.host(), &self.account.name)?;
         match account.uid == self.account.uid {
             true => Ok(()),
-            false => Err(EnrollmentAbort::Refused("another-user")),
+            false => Err(EnrollmentAbort::Refused(LoginEvent::AnotherUser)),
         }
     }
 
@@ -298,8 +299,8 @@ impl EnrollmentDialogue<'_> {
         Medium::of(self.session.service)
     }
 
-    fn log(&self, dialogue: &mut Dialogue<'_>, result: &str, device: &DeviceName) {
-        let line = self.about.clone().with("result", &result);
+    fn log(&self, dialogue: &mut Dialogue<'_>, event: LoginEvent, device: &DeviceName) {
+        let line = self.about.clone().result(event);
         let line = line.with("device", device);
         dialogue.host().log(Priority::Notice, line.as_str());
     }

@@ -1,6 +1,7 @@
 //! Users without a device, and the dialogue in which nothing tells them from others.
 
 use twofactor_core::account::Account;
+use twofactor_core::log::event::LoginEvent;
 use twofactor_core::policy::Policy;
 use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::verify;
@@ -27,7 +28,10 @@ impl Login<'_> {
         (account, pace): (Option<&Account>, UniformTiming),
     ) -> Result<AuthResult, AuthAbort> {
         if decision == PolicyDecision::DeviceRequired {
-            host.log(Priority::Notice, self.line("device-required").as_str());
+            host.log(
+                Priority::Notice,
+                self.line(LoginEvent::DeviceRequired).as_str(),
+            );
             if pace.is_even() {
                 return self.refuse_like_a_wrong_code(host, policy, pace, account);
             }
@@ -47,7 +51,10 @@ impl Login<'_> {
         }
         // A question may stay open for long.
         if is_enrolled()? {
-            host.log(Priority::Notice, self.line("enrolled-meanwhile").as_str());
+            host.log(
+                Priority::Notice,
+                self.line(LoginEvent::EnrolledMeanwhile).as_str(),
+            );
             return Ok(AuthResult::Refused);
         }
         match (decision, account) {
@@ -60,13 +67,16 @@ impl Login<'_> {
             }
             // A name that nobody has: nobody will be there to enrol, and nothing is said that would tell.
             (PolicyDecision::EnrollmentRequired, None) => {
-                host.log(Priority::Notice, self.line("device-required").as_str());
+                host.log(
+                    Priority::Notice,
+                    self.line(LoginEvent::DeviceRequired).as_str(),
+                );
                 host.delay_failure(policy.throttle.delay);
                 return Ok(AuthResult::Refused);
             }
             _ => {}
         }
-        host.log(Priority::Info, self.line("unenrolled").as_str());
+        host.log(Priority::Info, self.line(LoginEvent::Unenrolled).as_str());
         Ok(AuthResult::NotAsked)
     }
 

@@ -68,7 +68,7 @@ fn r33_the_log_names_every_change_and_no_secret() {
         "changed user=alice action=renew device=phone confirmed=no",
         "changed user=alice action=recovery-codes",
         "changed user=alice action=unlock",
-        "changed action=policy key=prompt value=\"Code = \"",
+        "changed action=policy key=prompt value=Code\\x20\\x3d\\x20",
         "changed action=policy key=enabled value=false",
         "changed user=alice action=unset device=all",
     ];

@@ -72,7 +72,7 @@ fn r6_a_code_near_the_window_is_logged() {
     let report = parse(&verify.exits(1).stdout);
     assert_eq!(
         (&report["reason"], &report["offset"]),
-        (&"clock_differs".into(), &4.into())
+        (&"wrong".into(), &4.into())
     );
     let told = "The code belongs to device phone, but is 4 codes too early: a clock is wrong. This machine's clock shows ";
     assert!(

@@ -71,7 +71,7 @@ fn r39_a_bypass_code_expires_or_is_withdrawn() {
     std::thread::sleep(Duration::from_millis(2100));
     assert_eq!(
         verify(&machine, "alice", &expired).0["reason"],
-        "bypass_expired"
+        "bypass-expired"
     );
     assert!(!lets_in("alice", &expired));
     for wrong in ["31d", "1w", "soon", "-1h"] {
@@ -195,7 +195,10 @@ fn r39_unlock_replaces_a_damaged_or_missing_state() {
     }
     assert!(!lets_in("alice", &app.code()) && !lets_in("alice", bypass.as_str().unwrap()));
     assert!(!lets_in("alice", &token(0)));
-    assert_eq!(verify(&machine, "alice", &token(0)).0["reason"], "repeated");
+    assert_eq!(
+        verify(&machine, "alice", &token(0)).0["reason"],
+        "repeated-code"
+    );
     let recovery = &strings(&given["recovery_codes"])[3];
     assert_eq!(verify(&machine, "alice", recovery).0["reason"], "spent");
     machine
@@ -258,7 +261,7 @@ fn r23_verify_is_the_check_of_a_login() {
     assert!(!lets_in("alice", &code), "it is used up for logins, too");
     let (report, exit) = verify(&machine, "alice", &code);
     // The login was told that it was used; a refused code is not compared again.
-    assert_eq!((&report["reason"], exit), (&"repeated".into(), 1));
+    assert_eq!((&report["reason"], exit), (&"repeated-code".into(), 1));
     let [one, two, three, four] = std::array::from_fn(|_| phone.wrong_code());
     let typed = format!("{one}\n{two}\n{three}\n{four}\n");
     let (report, exit) = verify(&machine, "alice", &typed);
@@ -267,7 +270,7 @@ fn r23_verify_is_the_check_of_a_login() {
     // As many as `tries`. The used code was right once.
     assert_eq!(user["failures"], 3);
     let (report, exit) = verify(&machine, "alice", &three);
-    assert_eq!((&report["reason"], exit), (&"repeated".into(), 1));
+    assert_eq!((&report["reason"], exit), (&"repeated-code".into(), 1));
     let nothing = machine.command(&["verify", "bob"]).exits(1);
     assert_eq!(
         nothing.stderr,

@@ -1,13 +1,14 @@
 //! `bypass`: a one-time code for somebody whose devices are out of reach.
 
 use serde::Serialize;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::verify::ThrottleStatus;
 use twofactor_store::operations;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::BypassArgs;
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::formatting::{span, utc};
@@ -30,12 +31,9 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
     };
     let until = issued.as_ref().map(|_| utc(expires));
     audit::log(
-        Event::Changed,
-        &[
-            ("user", &account.name),
-            ("action", "bypass"),
-            ("until", until.as_deref().unwrap_or("withdrawn")),
-        ],
+        CommandEvent::Bypass,
+        Some(&account.name),
+        &[("until", until.as_deref().unwrap_or("withdrawn"))],
     );
     let locked_out = issued
         .as_ref()

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::{self, DEFAULT_POLICY, Policy};
 use twofactor_store::Store;
 use twofactor_store::sys::clock::{self, Synchronization};
 use zeroize::Zeroizing;
 
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::Context;
 use crate::doctor::{self, InstalledSystem, effect};
 use crate::error::Failure;
@@ -252,8 +253,9 @@ impl PolicyChange {
             })?;
         for PolicySetting { key, value } in &self.settings {
             audit::log(
-                Event::Changed,
-                &[("action", "policy"), ("key", key), ("value", value)],
+                CommandEvent::Policy,
+                None,
+                &[("key", key), ("value", value)],
             );
         }
         Ok(())
@@ -413,9 +415,9 @@ pub fn replace_invalid(context: &Context) -> Result<PolicyChangeReport, Failure>
         Ok::<_, Failure>(DEFAULT_POLICY.to_owned())
     })?;
     audit::log(
-        Event::Changed,
+        CommandEvent::Policy,
+        None,
         &[
-            ("action", "policy"),
             ("key", "enabled"),
             ("value", "false"),
             ("replaced", "invalid"),

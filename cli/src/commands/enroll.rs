@@ -3,6 +3,7 @@
 use serde::Serialize;
 use twofactor_core::device::{DeviceName, Kind};
 use twofactor_core::enroll::PendingDevice;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::{NewDevices, Policy};
 use twofactor_core::record::Record;
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::confirmation::{CodeConfirmation, EnrollmentStyle, present};
 use crate::args::{EnrollArgs, HashChoice};
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
 use crate::error::{ExitStatus, Failure};
@@ -116,10 +117,9 @@ fn enrol(context: &Context, user: &str, args: &EnrollArgs) -> Result<RecordDevic
     let (files, handed) = (confirmed.files.keep(), sheet.keep(new.recovery_codes));
 
     audit::log(
-        Event::Changed,
+        CommandEvent::Enroll,
+        Some(&account.name),
         &[
-            ("user", &account.name),
-            ("action", "enroll"),
             ("device", device.name.as_str()),
             ("confirmed", yes_or_no(confirmation)),
         ],

@@ -9,13 +9,14 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, fsync, openat, renameat, un
 use rustix::io::Errno;
 use serde::Serialize;
 use twofactor_core::device::Device;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::Policy;
 use twofactor_core::state::State;
 use twofactor_store::{Snapshot, Store};
 use zeroize::Zeroizing;
 
 use crate::args::transfer::{ExportArgs, ExportCommand};
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::Context;
 use crate::device_info;
 use crate::error::{ExitStatus, Failure, for_user};
@@ -186,12 +187,9 @@ impl ExportReport {
         }
         for one in &self.exported {
             audit::log(
-                Event::Revealed,
-                &[
-                    ("user", &one.user),
-                    ("device", &one.device),
-                    ("action", "export"),
-                ],
+                CommandEvent::Export,
+                Some(&one.user),
+                &[("device", &one.device)],
             );
         }
         // What cannot be shown is in the exit code.

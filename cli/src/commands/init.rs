@@ -1,11 +1,12 @@
 //! `init`: marks the state directory, so that another one, or none, is never taken for it.
 
 use serde::Serialize;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_store::{Disagreement, Initialized, mark};
 use zeroize::Zeroizing;
 
 use crate::args::InitArgs;
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::Context;
 use crate::doctor::DoctorFinding;
 use crate::doctor::record_owners;
@@ -30,12 +31,9 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<(), Failure> {
     let directory = context.state_path().display().to_string();
     if found != Initialized::Already || indexed > 0 {
         audit::log(
-            Event::Changed,
-            &[
-                ("action", "init"),
-                ("directory", &directory),
-                ("mark", mark),
-            ],
+            CommandEvent::Init,
+            None,
+            &[("directory", &directory), ("mark", mark)],
         );
     }
     context.write(&InitReport {

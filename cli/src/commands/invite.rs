@@ -1,13 +1,14 @@
 //! `invite`: a one-time code with which somebody may enrol at login.
 
 use serde::Serialize;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::EnrollAtLogin;
 use twofactor_store::operations;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::BypassArgs;
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::formatting::{span, utc};
@@ -28,12 +29,9 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
     };
     let until = code.as_ref().map(|_| utc(expires));
     audit::log(
-        Event::Changed,
-        &[
-            ("user", &account.name),
-            ("action", "invite"),
-            ("until", until.as_deref().unwrap_or("withdrawn")),
-        ],
+        CommandEvent::Invite,
+        Some(&account.name),
+        &[("until", until.as_deref().unwrap_or("withdrawn"))],
     );
     let code = code.map(|code| code.grouped());
     context.write(&InvitationReport {

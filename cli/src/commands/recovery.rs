@@ -1,12 +1,13 @@
 //! `recovery-codes`: a new set, which replaces the old one.
 
 use serde::Serialize;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_store::operations;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::RecoveryCodesArgs;
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::Report;
@@ -26,10 +27,7 @@ pub fn run(context: &Context, args: &RecoveryCodesArgs) -> Result<(), Failure> {
     let mut delivery = SheetDelivery::new(&sheet, &account.name, now);
     let codes = operations::new_recovery_codes(&store, &account, now, &mut delivery)?;
     let handed = sheet.keep(codes);
-    audit::log(
-        Event::Changed,
-        &[("user", &account.name), ("action", "recovery-codes")],
-    );
+    audit::log(CommandEvent::RecoveryCodes, Some(&account.name), &[]);
     context.write(&RecoveryCodesReport {
         user: &account.name,
         recovery_codes: handed.list(),

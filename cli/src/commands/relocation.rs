@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use twofactor_core::account::Account;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::Record;
 use twofactor_core::verify::{Form, Outcome};
 use twofactor_store::attempt::{AttemptResult, LoginAttempt};
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::verify::locked_out;
 use crate::args::{AdoptArgs, RenameArgs};
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::{Context, not_enrolled};
 use crate::error::{Failure, for_user};
 use crate::formatting::plain;
@@ -39,7 +40,7 @@ pub fn rename(context: &Context, args: &RenameArgs) -> Result<(), Failure> {
             to.uid
         ))?;
     }
-    finish(context, &store, from, &to, begun, "rename")
+    finish(context, &store, from, &to, begun, CommandEvent::Rename)
 }
 
 fn may_be_renamed(from: &str, to: &Account, record: &Record) -> Result<(), Failure> {
@@ -96,7 +97,7 @@ pub fn adopt(context: &Context, args: &AdoptArgs) -> Result<(), Failure> {
             code_of_device(context, &store, record)?;
         }
     }
-    finish(context, &store, from, &to, begun, "adopt")
+    finish(context, &store, from, &to, begun, CommandEvent::Adopt)
 }
 
 /// The devices of a user who is there, and owns them, are no other one's.
@@ -205,7 +206,7 @@ fn finish(
     from: &str,
     to: &Account,
     begun: Option<Relocation>,
-    action: &'static str,
+    action: CommandEvent,
 ) -> Result<(), Failure> {
     let Some(begun) = begun else {
         return Err(nothing_to_move(store, from, to));
@@ -217,10 +218,7 @@ fn finish(
     store
         .relocate(from, to)
         .map_err(|error| for_user(error, &to.name))?;
-    audit::log(
-        Event::Changed,
-        &[("user", &to.name), ("action", action), ("from", from)],
-    );
+    audit::log(action, Some(&to.name), &[("from", from)]);
     let record = store.record(to).map_err(Failure::from)?;
     context.write(&RelocationReport {
         user: &to.name,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use twofactor_core::device::Device;
 use twofactor_core::enroll::PendingDevice;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::Record;
 use twofactor_store::operations::{self, RootChange};
 use twofactor_store::sys::clock;
@@ -11,7 +12,7 @@ use zeroize::Zeroizing;
 use super::confirmation::{CodeConfirmation, EnrollmentStyle, present};
 use super::enroll::yes_or_no;
 use crate::args::RenewArgs;
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
 use crate::error::Failure;
@@ -37,10 +38,9 @@ pub fn run(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
     let files = confirmed.files.keep();
 
     audit::log(
-        Event::Changed,
+        CommandEvent::Renew,
+        Some(&account.name),
         &[
-            ("user", &account.name),
-            ("action", "renew"),
             ("device", new.name.as_str()),
             ("confirmed", yes_or_no(confirmation)),
         ],

@@ -2,6 +2,7 @@
 //! a TOTP device is off (RFC 6238 section 6).
 
 use serde::Serialize;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::verify::{Answer, Form};
 use twofactor_store::operations::{self, ResyncedDevice};
 use twofactor_store::sys::clock;
@@ -9,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::renew::chosen;
 use crate::args::ResyncArgs;
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
 use crate::output::Report;
@@ -31,12 +32,9 @@ pub fn run(context: &Context, args: &ResyncArgs) -> Result<(), Failure> {
     let resynced = operations::resync(&store, &account, device.id, codes, window, now)?;
     let name = device.name.as_str();
     audit::log(
-        Event::Changed,
-        &[
-            ("user", &account.name),
-            ("action", "resync"),
-            ("device", name),
-        ],
+        CommandEvent::Resync,
+        Some(&account.name),
+        &[("device", name)],
     );
     context.write(&ResyncReport::new(&account.name, name, resynced))
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use twofactor_core::device::Device;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::qr::Glyphs;
 use twofactor_store::Snapshot;
 use zeroize::Zeroizing;
@@ -9,7 +10,7 @@ use zeroize::Zeroizing;
 use super::confirmation::{say_key, show_drawn};
 use super::renew::chosen;
 use crate::args::{QrStyle, ShowArgs};
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::Context;
 use crate::device_info::{DeviceInfo, uri, uris};
 use crate::error::Failure;
@@ -59,10 +60,7 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
             .devices
             .first()
             .map_or("", |device| device.info.name.as_str());
-        audit::log(
-            Event::Revealed,
-            &[("user", &account.name), ("device", name)],
-        );
+        audit::log(CommandEvent::Show, Some(&account.name), &[("device", name)]);
     }
     match (glyphs, context.format, devices.first()) {
         (Some(glyphs), OutputFormat::Text, Some(device)) => {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use twofactor_core::account::Account;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::Policy;
 use twofactor_store::Store;
 use twofactor_store::operations::{self, ChangeError};
@@ -9,7 +10,7 @@ use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::UserArgs;
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::formatting::{count, span};
@@ -34,14 +35,11 @@ pub fn run(context: &Context, args: &UserArgs) -> Result<(), Failure> {
         },
     };
     let action = if report.rebuilt.is_some() {
-        "rebuild"
+        CommandEvent::Rebuild
     } else {
-        "unlock"
+        CommandEvent::Unlock
     };
-    audit::log(
-        Event::Changed,
-        &[("user", &account.name), ("action", action)],
-    );
+    audit::log(action, Some(&account.name), &[]);
     context.write(&report)
 }
 

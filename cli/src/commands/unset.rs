@@ -3,6 +3,7 @@
 use serde::Serialize;
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::Record;
 use twofactor_store::operations::{self, RootChange};
 use twofactor_store::sys::accounts;
@@ -13,7 +14,7 @@ use super::change::LockoutGuard;
 use super::removal_impact::{RemainingDevices, announce};
 use super::renew::chosen;
 use crate::args::UnsetArgs;
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::caller;
 use crate::context::{Context, not_enrolled};
 use crate::error::{Failure, for_user};
@@ -198,10 +199,7 @@ fn all(
 
 /// There was nothing but an invitation.
 fn withdrawn(context: &Context, user: &str) -> Result<(), Failure> {
-    audit::log(
-        Event::Changed,
-        &[("user", user), ("action", "invite"), ("until", "withdrawn")],
-    );
+    audit::log(CommandEvent::Invite, Some(user), &[("until", "withdrawn")]);
     context.write(&InvitationRemovalReport {
         user,
         devices_left: 0,
@@ -232,12 +230,9 @@ fn ids(record: &Record) -> Vec<Id> {
 
 fn report(context: &Context, user: &str, device: Option<&str>, left: usize) -> Result<(), Failure> {
     audit::log(
-        Event::Changed,
-        &[
-            ("user", user),
-            ("action", "unset"),
-            ("device", device.unwrap_or("all")),
-        ],
+        CommandEvent::Unset,
+        Some(user),
+        &[("device", device.unwrap_or("all"))],
     );
     context.write(&RemovalReport {
         user,

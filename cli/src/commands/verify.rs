@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
+use twofactor_core::log::event::{CommandEvent, LoginEvent};
 use twofactor_core::verify::{Accepted, Credential, Form, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{AttemptResult, LoginAttempt, PreCheck};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::VerifyArgs;
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::{Context, not_enrolled};
 use crate::error::{ExitStatus, Failure, for_user};
 use crate::formatting::{count, span, utc};
@@ -77,8 +78,9 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
             AttemptResult::Compared(outcome) => VerifyReport::new(&account.name, &outcome),
         };
         audit::log(
-            Event::Verified,
-            &[("user", &account.name), ("result", result.reason)],
+            CommandEvent::Verify,
+            Some(&account.name),
+            &[("result", result.reason)],
         );
         if result.accepted {
             context.write(&result)?;
@@ -119,7 +121,8 @@ struct VerifyReport<'a> {
     user: &'a str,
     /// Whether a login would have been let in.
     accepted: bool,
-    /// `accepted`, `wrong`, `repeated`, `clock_differs`, `used`, `clock_set_back`, `spent` or `bypass_expired`.
+    /// The word that the log of a login has: `accepted`, `wrong` (with `device` and `offset` where it is a code for another time),
+    /// `repeated-code`, `used`, `clock-set-back`, `spent` or `bypass-expired`.
     reason: &'static str,
     /// `device`, `recovery_code` or `bypass`; `null` when nothing matched.
     by: Option<&'static str>,
@@ -144,7 +147,7 @@ impl<'a> VerifyReport<'a> {
         Self {
             user,
             accepted: false,
-            reason: "repeated",
+            reason: LoginEvent::RepeatedCode.word(),
             by: None,
             device: None,
             offset: None,
@@ -180,7 +183,7 @@ impl<'a> VerifyReport<'a> {
         Self {
             user,
             accepted: true,
-            reason: "accepted",
+            reason: LoginEvent::Accepted.word(),
             by: Some(by),
             device,
             offset,
@@ -191,7 +194,7 @@ impl<'a> VerifyReport<'a> {
 
     fn rejected(user: &'a str, why: &Rejected) -> Self {
         let (reason, device, offset, message) = match why {
-            Rejected::Wrong => ("wrong", None, None, "Wrong code.".to_owned()),
+            Rejected::Wrong => (LoginEvent::Wrong, None, None, "Wrong code.".to_owned()),
             Rejected::ClockDiffers { device, steps } => {
                 let (amount, when) = (
                     count(steps.unsigned_abs(), "code"),
@@ -202,10 +205,15 @@ impl<'a> VerifyReport<'a> {
                      machine's clock shows {}.",
                     clock::now().map_or_else(|error| error.to_string(), utc)
                 );
-                ("clock_differs", Some(device.clone()), Some(*steps), message)
+                (
+                    LoginEvent::Wrong,
+                    Some(device.clone()),
+                    Some(*steps),
+                    message,
+                )
             }
             Rejected::Used { device } => (
-                "used",
+                LoginEvent::Used,
                 Some(device.clone()),
                 None,
                 "The code was used already; wait for the next one.".to_owned(),
@@ -215,16 +223,21 @@ impl<'a> VerifyReport<'a> {
                     "This machine's clock is {} behind the last code that was accepted. Set it right.",
                     span(*seconds)
                 );
-                ("clock_set_back", Some(device.clone()), None, message)
+                (
+                    LoginEvent::ClockSetBack,
+                    Some(device.clone()),
+                    None,
+                    message,
+                )
             }
             Rejected::Spent => (
-                "spent",
+                LoginEvent::Spent,
                 None,
                 None,
                 "The code was used already; take another one.".to_owned(),
             ),
             Rejected::BypassExpired => (
-                "bypass_expired",
+                LoginEvent::BypassExpired,
                 None,
                 None,
                 "The bypass code has expired.".to_owned(),
@@ -233,7 +246,7 @@ impl<'a> VerifyReport<'a> {
         Self {
             user,
             accepted: false,
-            reason,
+            reason: reason.word(),
             by: None,
             device,
             offset,

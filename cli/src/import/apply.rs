@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use twofactor_core::account::Account;
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_store::operations;
@@ -10,7 +11,7 @@ use twofactor_store::{BATCH, Enrolled, FoundBy, NewRecord, Store};
 
 use super::record_draft::{ExistingDevices, ImportRow, RecordDraft};
 use super::{ImportMoment, ImportedDevice};
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::error::{Failure, for_user};
 use crate::progress::ProgressLine;
 
@@ -121,10 +122,9 @@ pub fn write(
     for row in rows.iter().flatten().filter(|row| row.changes()) {
         let (user, device) = (row.user.as_deref(), row.device.as_deref());
         audit::log(
-            Event::Changed,
+            CommandEvent::Import,
+            Some(user.unwrap_or_default()),
             &[
-                ("user", user.unwrap_or_default()),
-                ("action", "import"),
                 ("device", device.unwrap_or_default()),
                 ("from", manner.from),
             ],

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use twofactor_core::log::event::{CommandEvent, LoginEvent};
+
 use super::page::{of_file, section};
 use super::{first_cells, spans, text, without_tests};
 
@@ -37,41 +39,37 @@ fn every_argument_is_described_and_no_other() {
 }
 
 #[test]
-fn every_word_of_the_log_is_described_and_no_other() {
-    let logged = logged();
-    assert!(logged.len() > 25, "{logged:?}");
-    let page = of_file("pam_twofactor.8");
-    let described = section(&page, "LOG").tags("Li result=");
-    assert_eq!(described.iter().cloned().collect::<BTreeSet<_>>(), logged);
-    let listed = first_cells(&text("README.md"), "| `result=` |");
-    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), logged);
+fn every_event_of_the_log_is_listed_and_no_other() {
+    let document = text("docs/logs.md");
+    let words = |events: Vec<&'static str>| -> BTreeSet<String> {
+        events.into_iter().map(str::to_owned).collect()
+    };
+    let logins = LoginEvent::ALL.iter().map(|event| event.word()).collect();
+    let (module, daemon) = document.split_once("\n## The daemon\n").unwrap();
+    let mut listed = first_cells(module, "| `result=` |");
+    listed.extend(first_cells(daemon, "| `result=` |"));
+    assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), words(logins));
+    let commands = CommandEvent::ALL.iter().map(|event| event.word()).collect();
+    let listed = first_cells(&document, "| `action=` |");
+    assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), words(commands));
 }
 
-/// The values of `result=` in the sources. Each is a literal in one of these forms; where it comes out of a variable, the
-/// literal stands elsewhere.
-fn logged() -> BTreeSet<String> {
-    let (mut words, mut fields, mut literals) = (BTreeSet::new(), 0, 0);
-    for source in sources(&harness::workspace().join("src")) {
-        for (form, is_field) in [
-            (".with(\"result\",&\"", true),
-            (".line(\"", false),
-            ("EnrollmentAbort::Refused(\"", false),
-            ("self.log(dialogue,\"", false),
-        ] {
-            for rest in source.split(form).skip(1) {
-                words.insert(rest.split('"').next().unwrap().to_owned());
-                literals += usize::from(is_field);
-            }
-        }
-        fields += source.matches("\"result\"").count();
+#[test]
+fn every_event_is_logged() {
+    let directories = ["src", "daemon/src", "cli/src"];
+    let all: Vec<String> = directories
+        .iter()
+        .flat_map(|directory| sources(&harness::workspace().join(directory)))
+        .collect();
+    let is_logged = |name: String| all.iter().any(|source| source.contains(&name));
+    for event in LoginEvent::ALL {
+        assert!(is_logged(format!("LoginEvent::{event:?}")), "{event}");
     }
-    // Login::line in auth.rs, EnrollmentDialogue::log, and EnrollmentAbort::Refused in account.rs.
-    assert_eq!(
-        fields - literals,
-        3,
-        "a value of result= in an unknown form"
-    );
-    words
+    for event in CommandEvent::ALL {
+        assert!(is_logged(format!("CommandEvent::{event:?}")), "{event}");
+    }
+    // No line is written past the list.
+    assert!(!is_logged("\"result=".to_owned()) && !is_logged(".with(\"result\",&\"".to_owned()));
 }
 
 /// The sources below a directory, without tests and white space.
@@ -79,9 +77,12 @@ fn sources(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
+        if path.ends_with("tests") || path.ends_with("tests.rs") {
+            continue;
+        }
         if path.is_dir() {
             found.extend(sources(&path));
-        } else if path.file_name().is_some_and(|name| name != "tests.rs") {
+        } else {
             let source = std::fs::read_to_string(&path).unwrap();
             found.push(without_tests(&source).split_whitespace().collect());
         }

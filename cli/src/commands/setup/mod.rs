@@ -16,12 +16,13 @@ mod stack_edit;
 mod trial;
 mod undo;
 
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::DEFAULT_POLICY;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_store::Disagreement;
 
 use crate::args::SetupArgs;
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::commands::change::{LockoutGuard, PolicyChange, PolicySetting};
 use crate::commands::switch;
 use crate::context::Context;
@@ -202,8 +203,9 @@ fn make(
         None
     };
     audit::log(
-        Event::Changed,
-        &[("action", "setup"), ("services", &plan.services.join(","))],
+        CommandEvent::Setup,
+        None,
+        &[("services", &plan.services.join(","))],
     );
     Ok(reloaded)
 }

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::journal::{FileStanding, FileTexts, SetupJournal};
 use super::{diff, dropin, reload, replace};
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
+use twofactor_core::log::event::CommandEvent;
 
 /// A file as it is found.
 pub struct FoundFile<'a> {
@@ -73,7 +74,7 @@ pub fn put_back(context: &Context, journal: SetupJournal) -> Result<(), Failure>
         Some(earlier) => earlier.save(state)?,
         None => SetupJournal::remove(state)?,
     }
-    audit::log(Event::Changed, &[("action", "setup-put-back")]);
+    audit::log(CommandEvent::SetupPutBack, None, &[]);
     Ok(())
 }
 

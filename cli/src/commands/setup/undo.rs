@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy;
 
 use super::journal::{FileStanding, SetupJournal, SetupProgress};
@@ -9,7 +10,7 @@ use super::restore::FoundFile;
 use super::setup_report::UndoReport;
 use super::{diff, dropin, reload, replace, restore};
 use crate::args::SetupArgs;
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::commands::change::{LockoutGuard, PolicyChange, PolicySetting};
 use crate::context::Context;
 use crate::doctor::preview::MachinePreview;
@@ -91,7 +92,7 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
         reload::reload()?;
     }
     SetupJournal::remove(state)?;
-    audit::log(Event::Changed, &[("action", "setup-undo")]);
+    audit::log(CommandEvent::SetupUndo, None, &[]);
     context.write(&UndoReport::done(&journal))
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use super::event::LoginEvent;
+
 /// Longest value that is logged, in bytes.
 const MAX_VALUE: usize = 128;
 
@@ -14,6 +16,18 @@ impl Line {
     #[must_use]
     pub fn about(user: &[u8], rhost: &[u8]) -> Self {
         Self::default().field("user", user).field("rhost", rhost)
+    }
+
+    /// A line that begins with a word of the program's own.
+    #[must_use]
+    pub fn of(word: &'static str) -> Self {
+        Self(word.to_owned())
+    }
+
+    /// Adds `result=WORD`.
+    #[must_use]
+    pub fn result(self, event: LoginEvent) -> Self {
+        self.with("result", &event)
     }
 
     /// Adds `key=value`, the value escaped.
@@ -76,7 +90,7 @@ mod tests {
     #[test]
     fn a_line_reads_as_documented() {
         let line = Line::about(b"alice", b"192.0.2.7")
-            .with("result", &"accepted")
+            .result(LoginEvent::Accepted)
             .with("device", &"phone")
             .with("offset", &-1);
         assert_eq!(
@@ -88,7 +102,7 @@ mod tests {
     #[test]
     fn names_cannot_forge_fields_or_lines() {
         let line =
-            Line::about(b"a result=accepted\nuser=b\x1b[2J\"\\\xff", b"").with("result", &"wrong");
+            Line::about(b"a result=accepted\nuser=b\x1b[2J\"\\\xff", b"").result(LoginEvent::Wrong);
         assert_eq!(
             line.as_str(),
             "user=a\\x20result\\x3daccepted\\x0auser\\x3db\\x1b[2J\\x22\\x5c\\xff rhost= result=wrong"

@@ -1,3 +1,4 @@
 //! What is written to the log.
 
+pub mod event;
 pub mod line;
