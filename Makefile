@@ -8,6 +8,7 @@ PAMDIR     := $(patsubst %/pam_unix.so,%,$(firstword $(wildcard $(addsuffix /sec
 POLICYDIR   = /etc/security
 STATEDIR    = /var/lib/twofactor
 BINDIR      = $(PREFIX)/bin
+SBINDIR     = $(PREFIX)/sbin
 DOCDIR      = $(PREFIX)/share/doc/pam_twofactor
 EXAMPLEDIR  = $(DOCDIR)/pam.d
 POLICIESDIR = $(dir $(EXAMPLEDIR))policies
@@ -21,8 +22,8 @@ FISHDIR     = $(PREFIX)/share/fish/vendor_completions.d
 UNITDIR     = /usr/lib/systemd/system
 POLKITDIR   = $(UNITDIR)/polkit-agent-helper@.service.d
 APPARMORDIR = /etc/apparmor.d/abstractions/authentication.d
-export DESTDIR PAMDIR POLICYDIR STATEDIR BINDIR DOCDIR EXAMPLEDIR POLICIESDIR DEFAULTDIR MANDIR \
-	BASHDIR ZSHDIR FISHDIR POLKITDIR APPARMORDIR
+export DESTDIR PAMDIR POLICYDIR STATEDIR BINDIR SBINDIR DOCDIR EXAMPLEDIR POLICIESDIR DEFAULTDIR MANDIR \
+	BASHDIR ZSHDIR FISHDIR UNITDIR POLKITDIR APPARMORDIR
 
 # The versions of Cargo.lock are the tested ones; empty lets cargo change them.
 CARGOFLAGS = --locked
@@ -79,7 +80,7 @@ rust:
 ## docs               module, command, manual pages and completions (the default)
 docs: build
 	@mkdir -p $(target)/man $(target)/completions
-	install -m 0644 docs/man/pam_twofactor.8 docs/man/twofactor.toml.5 $(target)/man
+	install -m 0644 docs/man/pam_twofactor.8 docs/man/twofactord.8 docs/man/twofactor.toml.5 $(target)/man
 	$(command) manual > $(target)/man/twofactor.8
 	$(command) completions bash > $(target)/completions/twofactor.bash
 	$(command) completions zsh > $(target)/completions/_twofactor

@@ -8,11 +8,12 @@ use harness::enrolled::mark_of;
 use harness::{Machine, workspace};
 
 /// What is installed below PREFIX, PAMDIR and /etc, without the examples.
-const FILES: [&str; 15] = [
+const FILES: [&str; 19] = [
     "etc/apparmor.d/abstractions/authentication.d/twofactor",
     "etc/security/twofactor.toml",
     "modules/pam_twofactor.so",
     "opt/bin/twofactor",
+    "opt/sbin/twofactord",
     "opt/share/bash-completion/completions/twofactor",
     "opt/share/doc/pam_twofactor/CHANGELOG.md",
     "opt/share/doc/pam_twofactor/CONTRIBUTING.md",
@@ -22,8 +23,11 @@ const FILES: [&str; 15] = [
     "opt/share/fish/vendor_completions.d/twofactor.fish",
     "opt/share/man/man5/twofactor.toml.5",
     "opt/share/man/man8/pam_twofactor.8",
+    "opt/share/man/man8/twofactord.8",
     "opt/share/zsh/site-functions/_twofactor",
     "usr/lib/systemd/system/polkit-agent-helper@.service.d/twofactor.conf",
+    "usr/lib/systemd/system/twofactord.service",
+    "usr/lib/systemd/system/twofactord.socket",
 ];
 
 /// Stands in for what `make docs` builds, so that only installing is tested, and not what else was built before.
@@ -31,8 +35,10 @@ fn built(directory: &Path) {
     for file in [
         "release/pam_twofactor.so",
         "release/twofactor",
+        "release/twofactord",
         "man/pam_twofactor.8",
         "man/twofactor.8",
+        "man/twofactord.8",
         "man/twofactor.toml.5",
         "completions/twofactor.bash",
         "completions/_twofactor",

@@ -13,3 +13,4 @@
 mod debian;
 mod install;
 mod release;
+mod units;

@@ -22,11 +22,21 @@ impl Machine {
     /// # Panics
     /// When it was not built, or does not listen within 20 seconds.
     pub fn daemon(&self) -> Daemon {
+        self.daemon_through(&[])
+    }
+
+    /// The same through another program, such as setpriv.
+    ///
+    /// # Panics
+    /// As [`Machine::daemon`].
+    pub fn daemon_through(&self, program: &[&str]) -> Daemon {
         artefacts::daemon();
         let directory = ["-d", "-m", "0755", "/run/twofactor"];
         self.run("install", &directory).ok();
-        let program = self.program("/usr/local/sbin/twofactord");
-        let daemon = Daemon(program.args(&["--listen", SOCKET]).start());
+        let mut words = program.to_vec();
+        words.extend(["/usr/local/sbin/twofactord", "--listen", SOCKET]);
+        let program = self.program(words.remove(0));
+        let daemon = Daemon(program.args(&words).start());
         let deadline = Instant::now() + Duration::from_secs(20);
         while UnixStream::connect(SOCKET).is_err() {
             assert!(Instant::now() < deadline, "no socket: {}", daemon.log());
