@@ -53,6 +53,31 @@ fn a_screen_locker_refuses_and_is_reported() {
 }
 
 #[test]
+fn with_the_daemon_a_locker_asks_for_a_code() {
+    let machine = healthy();
+    machine.set_password("bob");
+    both(&machine, "xscreensaver");
+    machine.install_stack("i3lock");
+    let missing = [
+        "problem runs-as-user i3lock",
+        "problem runs-as-user xscreensaver",
+    ];
+    assert_eq!(found(&machine), missing);
+    let _daemon = machine.daemon();
+    let table = report(&machine, &[]);
+    assert_eq!(all(&table), [""; 0]);
+    let told = ways(&table, "xscreensaver", "alice");
+    assert_eq!(told, ["pam: password+code = in -"]);
+    let told = ways(&table, "i3lock", "alice");
+    assert_eq!(told, ["pam: password-and-code = in -"]);
+    let got = authenticate("i3lock", "bob", |drive| drive.as_user("bob"));
+    assert_eq!(got, code::SUCCESS);
+    // It has one answer for two questions.
+    both(&machine, "i3lock");
+    assert_eq!(found(&machine), ["problem one-answer i3lock"]);
+}
+
+#[test]
 fn an_unprivileged_server_is_refused_and_reported() {
     let machine = healthy();
     both(&machine, "nginx");

@@ -1,13 +1,26 @@
 //! What is left of a login where the program in front cannot do what the policy and the stack ask for.
 
 use super::callers::CallingProgram;
+use super::daemon::DaemonPresence;
 use super::logins::{LoginPath, LoginReason, LoginResult, PolicyAnswer, one_answer};
 
 /// What becomes of a demand of the policy, which every account may read, where records may be read by root alone.
-pub const fn demanded(caller: CallingProgram, demanded: PolicyAnswer, uid: u32) -> PolicyAnswer {
+pub const fn demanded(
+    (caller, daemon): (CallingProgram, DaemonPresence),
+    demanded: PolicyAnswer,
+    uid: u32,
+) -> PolicyAnswer {
     let why = match caller {
         // root's own screen is unlocked by root.
-        CallingProgram::User if uid != 0 => LoginReason::RunsAsUser,
+        CallingProgram::User | CallingProgram::UserOneField if uid != 0 => match (daemon, demanded)
+        {
+            (DaemonPresence::Missing, _) => LoginReason::RunsAsUser,
+            // No device is given out there.
+            (DaemonPresence::Listening, PolicyAnswer::Nothing(LoginReason::MustEnrol)) => {
+                LoginReason::NoDevice
+            }
+            (DaemonPresence::Listening, _) => return demanded,
+        },
         CallingProgram::Account(_) => LoginReason::NotRoot,
         _ => return demanded,
     };
@@ -22,7 +35,7 @@ pub const fn demanded(caller: CallingProgram, demanded: PolicyAnswer, uid: u32) 
 /// What becomes of the questions of a stack.
 pub fn way(caller: CallingProgram, pam: LoginPath, demanded: PolicyAnswer) -> LoginPath {
     match caller {
-        CallingProgram::OneAnswer if pam.asks.len() > 1 => {
+        CallingProgram::OneAnswer | CallingProgram::UserOneField if pam.asks.len() > 1 => {
             one_answer(&pam, demanded, LoginReason::OneAnswer)
         }
         // A file that libpam cannot use stops such a program as well.
@@ -39,7 +52,7 @@ mod tests {
 
     #[test]
     fn without_root_only_the_policy_decides() {
-        let user = |given| demanded(CallingProgram::User, given, 1000);
+        let user = |given| demanded((CallingProgram::User, DaemonPresence::Missing), given, 1000);
         for why in [
             LoginReason::Disabled,
             LoginReason::ServiceOff,
@@ -51,15 +64,42 @@ mod tests {
         assert_eq!(user(PolicyAnswer::Nothing(LoginReason::NoDevice)), refused);
         assert_eq!(user(PolicyAnswer::Code), refused);
         assert_eq!(
-            demanded(CallingProgram::User, PolicyAnswer::Code, 0),
+            demanded(
+                (CallingProgram::User, DaemonPresence::Missing),
+                PolicyAnswer::Code,
+                0
+            ),
             PolicyAnswer::Code
         );
         assert_eq!(
-            demanded(CallingProgram::Account("postgres"), PolicyAnswer::Code, 0),
+            demanded(
+                (
+                    CallingProgram::Account("postgres"),
+                    DaemonPresence::Listening
+                ),
+                PolicyAnswer::Code,
+                0
+            ),
             PolicyAnswer::Refused(LoginReason::NotRoot)
         );
-        let root = demanded(CallingProgram::OneAnswer, PolicyAnswer::Code, 1000);
+        let root = demanded(
+            (CallingProgram::OneAnswer, DaemonPresence::Missing),
+            PolicyAnswer::Code,
+            1000,
+        );
         assert_eq!(root, PolicyAnswer::Code);
+        let asked = |given| {
+            demanded(
+                (CallingProgram::User, DaemonPresence::Listening),
+                given,
+                1000,
+            )
+        };
+        assert_eq!(asked(PolicyAnswer::Code), PolicyAnswer::Code);
+        let none = PolicyAnswer::Nothing(LoginReason::NoDevice);
+        assert_eq!(asked(none), none);
+        let must = PolicyAnswer::Nothing(LoginReason::MustEnrol);
+        assert_eq!(asked(must), PolicyAnswer::Refused(LoginReason::NoDevice));
     }
 
     #[test]

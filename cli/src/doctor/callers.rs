@@ -1,7 +1,9 @@
 //! Programs that are known by their PAM services, and that cannot ask for a code, or not after the password.
 
 use twofactor_core::policy::Policy;
+use twofactor_protocol::SOCKET;
 
+use super::daemon::DaemonPresence;
 use super::finding::DoctorFinding;
 use super::pam::ReturnCode;
 use super::simulation::{SimulatedLogin, StackSimulation};
@@ -31,6 +33,8 @@ const OF_THE_USER: [&str; 15] = [
     "budgie-screensaver",
     "screen",
 ];
+/// Those of them that have one field, and give what was typed there to every question.
+const ONE_FIELD_LOCKERS: [&str; 2] = ["i3lock", "swaylock"];
 /// Servers that check others, and the accounts they run as.
 const OF_AN_ACCOUNT: [(&str, &str); 5] = [
     ("nginx", "www-data or nginx"),
@@ -61,8 +65,10 @@ const NO_AUTH: [&str; 5] = ["cron", "crond", "atd", "runuser", "runuser-l"];
 /// How a program calls PAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallingProgram {
-    /// As the user who is asked, and may not read records and states.
+    /// As the user who is asked, and may not read records and states: the daemon is asked.
     User,
+    /// The same, with one answer for all questions.
+    UserOneField,
     /// As an account other than root that checks others.
     Account(&'static str),
     /// As root, with one answer for all questions.
@@ -76,6 +82,7 @@ impl CallingProgram {
     pub fn of(service: &str) -> Option<Self> {
         let account = OF_AN_ACCOUNT.iter().find(|(name, _)| *name == service);
         match service {
+            _ if ONE_FIELD_LOCKERS.contains(&service) => Some(Self::UserOneField),
             _ if OF_THE_USER.contains(&service) => Some(Self::User),
             _ if ONE_ANSWER.contains(&service) => Some(Self::OneAnswer),
             _ if NO_AUTH.contains(&service) => Some(Self::NoAuth),
@@ -89,7 +96,7 @@ pub fn check(
     trial: &StackSimulation<'_>,
     (program, caller): (&str, CallingProgram),
     service: &str,
-    policy: &Policy,
+    (policy, daemon): (&Policy, DaemonPresence),
 ) -> Option<DoctorFinding> {
     if !policy.enabled || !policy.service_on(service) || is_exempt(policy, service) {
         return None;
@@ -102,21 +109,33 @@ pub fn check(
     let reached: Vec<usize> = walks.flatten().filter(|at| ours.contains(at)).collect();
     let first = reached.first()?;
     let disable = format!("twofactor disable --service {service}");
-    let refused = "only root may read who has a device: every login there is refused, also of users without one";
+    let refused = "every login there is refused, also of users without one";
     match caller {
-        CallingProgram::User => Some(DoctorFinding::problem(
-            "runs-as-user",
-            service,
-            format!("{program} runs as the user who unlocks it, and {refused}"),
-            format!("{disable} (then the password alone unlocks it)"),
-        )),
+        CallingProgram::User | CallingProgram::UserOneField
+            if daemon == DaemonPresence::Missing =>
+        {
+            Some(DoctorFinding::problem(
+                "runs-as-user",
+                service,
+                format!(
+                    "{program} runs as the user who unlocks it, and twofactord, which it has to ask about devices, does not \
+                     listen at {SOCKET}: {refused}"
+                ),
+                format!(
+                    "systemctl enable --now twofactord.socket, or: {disable} (then the password alone unlocks it)"
+                ),
+            ))
+        }
+        CallingProgram::User => None,
         CallingProgram::Account(account) => Some(DoctorFinding::problem(
             "runs-as-account",
             service,
-            format!("{program} runs as an account other than root ({account}), and {refused}"),
+            format!(
+                "{program} runs as an account other than root ({account}), and only root may read who has a device: {refused}"
+            ),
             disable,
         )),
-        CallingProgram::OneAnswer => {
+        CallingProgram::OneAnswer | CallingProgram::UserOneField => {
             let module = trial.module(*first)?;
             let two_questions = !module.has("forward_pass") && !trial.passwords().is_empty();
             two_questions.then(|| one_answer(program, service, &disable))
@@ -129,8 +148,13 @@ fn one_answer(program: &str, service: &str, disable: &str) -> DoctorFinding {
     let cause = format!(
         "{program} has one answer for all questions, so the password is taken for the code: users with a device are refused"
     );
+    let example = if ONE_FIELD_LOCKERS.contains(&service) {
+        service
+    } else {
+        ONE_FIELD
+    };
     let fix =
-        format!("Use the lines of the example {ONE_FIELD} of the directory pam.d, or: {disable}");
+        format!("Use the lines of the example {example} of the directory pam.d, or: {disable}");
     match service {
         // It depends on its own configuration, and on that of its clients.
         "openvpn" => {
@@ -174,6 +198,15 @@ mod tests {
     }
 
     fn found(service: &str, auth: &str, policy: &str) -> Option<DoctorFinding> {
+        found_with(DaemonPresence::Missing, service, auth, policy)
+    }
+
+    fn found_with(
+        daemon: DaemonPresence,
+        service: &str,
+        auth: &str,
+        policy: &str,
+    ) -> Option<DoctorFinding> {
         let stacks = read(&GivenStack(auth.to_owned()), service).unwrap();
         let trial = StackSimulation {
             handlers: &stacks.auth,
@@ -185,7 +218,7 @@ mod tests {
             &trial,
             (service, CallingProgram::of(service)?),
             service,
-            &policy,
+            (&policy, daemon),
         )
     }
 
@@ -217,6 +250,30 @@ mod tests {
                 assert!(found.fix.contains(&cure), "{}", found.fix);
             }
         }
+    }
+
+    #[test]
+    fn with_the_daemon_a_locker_needs_no_more_than_its_fields() {
+        let on = "enabled = true";
+        let kind = |service: &str, auth: &str| {
+            let found = found_with(DaemonPresence::Listening, service, auth, on);
+            found.map(|finding| (finding.check, finding.fix))
+        };
+        let two = format!("{UNIX}{OURS}");
+        for service in ["xscreensaver", "kde", "gtklock"] {
+            assert_eq!(kind(service, &two), None, "{service}");
+        }
+        for service in ["i3lock", "swaylock"] {
+            let (check, fix) = kind(service, &two).unwrap();
+            assert_eq!(check, "one-answer");
+            assert!(fix.contains(&format!("the example {service} of")), "{fix}");
+        }
+        let one = format!(
+            "{}auth requisite pam_unix.so use_first_pass\n",
+            OURS.replace(".so", ".so forward_pass")
+        );
+        assert_eq!(kind("i3lock", &one), None);
+        assert_eq!(kind("nginx", &two).unwrap().0, "runs-as-account");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use twofactor_store::sys::clock;
 
+use super::daemon::DaemonPresence;
 use super::modules::OURS;
 use super::pam::{ConfigFile, ConfigFiles, ModuleCall};
 use super::sshd::SshdSettings;
@@ -35,6 +36,8 @@ pub struct InstalledSystem {
     pub services: Vec<PathBuf>,
     /// Where libpam looks for modules.
     pub modules: PathBuf,
+    /// The daemon that programs of users ask.
+    pub daemon: DaemonPresence,
     sshd: Option<&'static str>,
 }
 
@@ -59,6 +62,7 @@ impl InstalledSystem {
             .find(|path| path.join("pam_unix.so").exists());
         Self {
             services: services.collect(),
+            daemon: DaemonPresence::look(),
             modules: modules.unwrap_or_else(|| PathBuf::from("/usr/lib/security")),
             sshd: SSHD.into_iter().find(|path| Path::new(path).is_file()),
         }

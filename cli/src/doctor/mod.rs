@@ -6,6 +6,7 @@
 
 mod caller_limits;
 mod callers;
+mod daemon;
 mod diagnosis;
 pub mod effect;
 mod fallback;

@@ -223,7 +223,7 @@ impl PamServices {
                 facts: None,
                 found: &found,
             };
-            callers::check(&trial, program, service, policy)
+            callers::check(&trial, program, service, (policy, world.daemon))
         };
         let used = self.services.iter().filter(|(_, stacks)| uses(stacks));
         let used = used.filter_map(|(name, stacks)| {

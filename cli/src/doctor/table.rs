@@ -74,7 +74,7 @@ impl LoginTable {
             for user in &listed {
                 let demanded = demanded(policy, user, service, &mut groups);
                 let demanded = CallingProgram::of(service).map_or(demanded, |caller| {
-                    caller_limits::demanded(caller, demanded, user.account.uid)
+                    caller_limits::demanded((caller, world.daemon), demanded, user.account.uid)
                 });
                 let settings = sshd.and_then(|sshd| sshd.settings.get(user.account.name.as_str()));
                 table

@@ -42,7 +42,9 @@ fn login(stack: &str, caller: u32, typed: &str) -> Drive {
             .through(&["prlimit", "--nofile=64"])
             .pam_env("SSH_AUTH_INFO_0=publickey x")
             .answer(typed),
-        "sshd-password-and-code-in-one-field" => drive.answer(format!("{PASSWORD}{typed}")),
+        "sshd-password-and-code-in-one-field" | "i3lock" | "swaylock" => {
+            drive.answer(format!("{PASSWORD}{typed}"))
+        }
         // Root is let in by pam_rootok.
         "su" | "sudo" | "sudo-i" => drive.real_uid(caller).answer(PASSWORD).answer(typed),
         _ => drive.answer(PASSWORD).answer(typed),
