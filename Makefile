@@ -49,6 +49,7 @@ rpm_packages     = $(build_packages) rpm binutils checkpolicy cpio
 system_packages  = $(deb_packages) lintian debootstrap util-linux
 apps_packages    = $(test_packages) dovecot-imapd vsftpd openvpn openssl python3 i3lock xsecurelock lightdm \
 	lightdm-gtk-greeter dbus xvfb xdotool
+lockers_packages = $(test_packages) xvfb xdotool
 browser_packages = $(test_packages) cockpit-ws cockpit-bridge cockpit-system $(chromium)
 # On Ubuntu, where Chromium is a snap, Google Chrome and its chromedriver do as well.
 chromium         = $(if $(shell command -v chromedriver),,chromium chromium-driver)
@@ -63,7 +64,7 @@ endif
 library     = -p pam_twofactor -p twofactor-core -p twofactor-protocol -p twofactor-store
 test_module = cargo test $(CARGOFLAGS) $(root_runner) -p pam_twofactor
 
-.PHONY: docs build test test-browser test-apps test-system test-dist test-rpm fuzz sanitize miri mutants \
+.PHONY: docs build test test-browser test-apps test-lockers test-system test-dist test-rpm fuzz sanitize miri mutants \
 	faults races coverage deny bench budget bench-uniform demo dist rpm deb install install-files uninstall \
 	clean help lint harness rust
 .DEFAULT_GOAL = docs
@@ -119,6 +120,11 @@ test-browser: need-browser build
 ## test-apps          Dovecot, vsftpd, openvpn, i3lock, LightDM; installs them
 test-apps: need-apps harness
 	$(test_module) --features app-tests --test apps
+
+## test-lockers       i3lock and xsecurelock with the daemon; installs neither
+test-lockers: need-lockers harness
+	$(as_root) scripts/lockers $(target)/lockers
+	$(test_module) --features locker-tests --test lockers
 
 ## test-system        the Debian package, in a clean root made by debootstrap
 test-system: need-system deb

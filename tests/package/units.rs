@@ -41,7 +41,7 @@ fn no_number_of_ends_or_connections_closes_the_socket() {
 #[test]
 fn root_without_capabilities_is_enough() {
     let machine = harness::enrolled::machine("enabled = true\n[throttle]\ndelay = 0\n");
-    let alice = harness::enrolled::enrol(&machine, "alice");
+    let alice = harness::enrolled::enroll_token(&machine, "alice");
     let _daemon = bare(&machine);
     let login = alice.login().answer(alice.code()).as_user("alice");
     assert_eq!(login.run().auth, harness::pam::code::SUCCESS);
