@@ -1,4 +1,4 @@
-//! What is done to logins and changes to make them fail, as docs/faults.md reports it: system calls that go wrong, processes that
+//! What is done to logins and changes to make them fail, as docs/internals/faults.md reports it: system calls that go wrong, processes that
 //! are killed or stopped, limits of the caller, races, full disks and power cuts.
 #![forbid(unsafe_code)]
 #![allow(

@@ -111,7 +111,7 @@ fn every_return_code_of_each_phase_is_described() {
             "{heading}"
         );
     }
-    let table = text("docs/architecture.md");
+    let table = text("docs/internals/architecture.md");
     let table = table.split("| ending | PAM |\n").nth(1).unwrap();
     let table = table.split("\n\n").next().unwrap();
     assert_eq!(codes(table), returned("sm_authenticate"));
