@@ -95,10 +95,17 @@ struct LockedScreen<'m> {
 }
 
 impl<'m> LockedScreen<'m> {
+    /// It locks once the keyboard is free, which another locker may have just given back.
     fn of(machine: &'m Machine, user: &str) -> Self {
-        let lock = program(machine, "usr/bin/i3lock", user);
-        let lock = lock.args(&["--nofork", "--ignore-empty-password"]).start();
+        let start = || {
+            let lock = program(machine, "usr/bin/i3lock", user);
+            lock.args(&["--nofork", "--ignore-empty-password"]).start()
+        };
+        let mut lock = start();
         wait_for("lock", || {
+            if lock.try_wait().is_some() {
+                lock = start();
+            }
             let windows = ["search", "--name", "i3lock"];
             let tool = machine.program("xdotool").args(&windows);
             !tool.env("DISPLAY", ":7").run().stdout.is_empty()
