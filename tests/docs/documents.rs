@@ -22,6 +22,21 @@ const ROOTS: [(&str, &str); 5] = [
     ("store/", "crates/store/src"),
 ];
 
+/// The directories of the repository that documents name files of.
+const DIRECTORIES: [&str; 11] = [
+    "src/",
+    "crates/",
+    "cli/",
+    "daemon/",
+    "tests/",
+    "docs/",
+    "pam.d/",
+    "benches/",
+    "packaging/",
+    "scripts/",
+    "fuzz/",
+];
+
 #[test]
 fn every_test_and_file_that_is_named_exists() {
     let mut missing = Vec::new();
@@ -33,6 +48,15 @@ fn every_test_and_file_that_is_named_exists() {
         }
     }
     assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn every_file_of_the_architecture_exists() {
+    let spans = spans(&text("docs/internals/architecture.md"));
+    let files: Vec<&String> = spans.iter().filter(|span| is_path(span)).collect();
+    assert!(files.len() > 100, "{}", files.len());
+    let missing = files.into_iter().filter(|file| !exists(file));
+    assert_eq!(missing.collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]
@@ -114,12 +138,11 @@ fn exists(span: &str) -> bool {
             })
         });
     }
-    let is_path = [
-        "src/", "crates/", "cli/", "tests/", "docs/", "pam.d/", "benches/",
-    ]
-    .iter()
-    .any(|start| span.starts_with(start));
-    !is_path || root.join(span).exists()
+    !is_path(span) || root.join(span).exists()
+}
+
+fn is_path(span: &str) -> bool {
+    !is_test(span) && DIRECTORIES.iter().any(|start| span.starts_with(start))
 }
 
 /// The names of the tests in a source text.
