@@ -1,6 +1,6 @@
-//! The account phase of a user without a device: enrolment in the login dialogue.
+//! The account phase of a user without a device: enrollment in the login dialogue.
 //!
-//! Applications run this phase only after the whole authentication stack succeeded, so that nobody enrols who did not
+//! Applications run this phase only after the whole authentication stack succeeded, so that no user enrolls who did not
 //! give the password, whatever the control flags of the stack.
 
 mod enrollment;
@@ -36,7 +36,7 @@ pub fn run(
     let about = Line::about(&user, &host.rhost().unwrap_or_default());
     let mut dialogue = Dialogue::new(host, messages);
     let ended = admit(&mut dialogue, arguments, marked, &about);
-    // What was found does not hold for another user, who may have been put in that place while a question was open.
+    // The finding does not hold for another user, who may have been put in that place while a question was open.
     let ended = if is_open(&ended) && dialogue.host().user().as_ref() != Ok(&user) {
         Err(EnrollmentAbort::Refused(LoginEvent::AnotherUser))
     } else {
@@ -98,7 +98,7 @@ pub fn run(
     admission
 }
 
-/// Whether the login goes on.
+/// True if the login goes on.
 const fn is_open(ended: &Result<(), EnrollmentAbort>) -> bool {
     matches!(
         ended,
@@ -109,7 +109,7 @@ const fn is_open(ended: &Result<(), EnrollmentAbort>) -> bool {
     )
 }
 
-/// Completes the line about an enrolment that is no longer allowed.
+/// Completes the line about an enrollment that is no longer allowed.
 fn withdrawn(about: Line, what: Permission) -> Line {
     let word = match what {
         Permission::Policy => "policy",
@@ -119,17 +119,18 @@ fn withdrawn(about: Line, what: Permission) -> Line {
     line.with("changed", &word)
 }
 
-/// What ends the phase without a device.
+/// Reason that ends the phase without a device.
 enum EnrollmentAbort {
     /// Nothing was enrolled, and nothing had to be.
     Skipped,
-    /// Somebody else changed the devices of this account meanwhile: what was asked of this login is no longer enough.
+    /// Another login or an administrator changed the devices of this account meanwhile: what was asked of this login is
+    /// no longer enough.
     Enrolled,
     /// It needs an invitation, and there is none that counts; for the rest as if it was skipped.
     Uninvited(NoInvitation),
     /// It was offered, and could not be done. That is no reason to refuse a user who did not have to.
     Unstored(Failure),
-    /// What allowed it is gone.
+    /// The permission is gone.
     Withdrawn(Permission),
     /// The policy wants a device, and none was enrolled; with the reason, if it was the invitation.
     Required(Option<NoInvitation>),
@@ -186,7 +187,7 @@ impl From<NoAnswer> for EnrollmentAbort {
     }
 }
 
-/// Why there is no invitation.
+/// Reason why there is no invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NoInvitation {
     /// None was given, or it was withdrawn.
@@ -205,14 +206,14 @@ impl NoInvitation {
     }
 }
 
-/// What allows somebody to enrol.
+/// Permission to enroll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Permission {
     Policy,
     Invitation,
 }
 
-/// Whether the user may go on without a device.
+/// Mode of the enrollment: whether the user may go on without a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EnrollmentMode {
     Offered,
@@ -264,14 +265,14 @@ fn admit(
         PolicyDecision::EnrollmentOffered => {}
         PolicyDecision::EnrollmentRequired => newcomer.wish = EnrollmentMode::Demanded,
     }
-    let stop = match newcomer.enrol(dialogue) {
+    let stop = match newcomer.enroll(dialogue) {
         Err(stop @ (EnrollmentAbort::Skipped | EnrollmentAbort::Uninvited(_))) => stop,
         Err(EnrollmentAbort::Failed(failure)) if newcomer.wish == EnrollmentMode::Offered => {
             EnrollmentAbort::Unstored(failure)
         }
         ended => return ended,
     };
-    // Whoever holds a dialogue open must not be let in by what was asked when it began.
+    // A user who holds a dialogue open must not be let in by what was asked when it began.
     file.refresh(&mut newcomer.session.loaded)?;
     match (newcomer.wanted()?, newcomer.wish) {
         (PolicyDecision::CodeRequired, _) => Err(EnrollmentAbort::Enrolled),

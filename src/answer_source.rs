@@ -1,4 +1,4 @@
-//! Where the next answer comes from, and which answers no person gave.
+//! The source of the next answer, and which answers no person gave.
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -9,7 +9,7 @@ use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::prompt::{Asked, Prompt};
 use crate::transaction::{Echo, NoAnswer, PamTransaction};
 
-/// What sshd answers in place of a user it will refuse anyway, repeated or cut to the length of what was typed
+/// Answer that sshd gives in place of a user it will refuse anyway, repeated or cut to the length of what was typed
 /// (auth-pam.c).
 const SSHD_STAND_IN: &[u8] = b"\x08\n\r\x7fINCORRECT";
 
@@ -29,7 +29,7 @@ impl Input {
         bytes
     }
 
-    /// The same, kept here.
+    /// The bytes of the answer, kept here.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         let (Self::Typed(bytes) | Self::First(bytes)) = self;
@@ -37,7 +37,7 @@ impl Input {
     }
 }
 
-/// Why an answer is neither compared nor counted.
+/// Reason why an answer is neither compared nor counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NonCodeAnswer {
     /// sshd will refuse this user whatever the answer.
@@ -90,8 +90,8 @@ pub fn next(
     Ok(Some(Input::Typed(host.ask(prompt.text(), echo)?)))
 }
 
-/// Whether an answer is one of those that no person gave to this question, or a person by mistake. `refused` is the answer
-/// before it, `names` are those of the user.
+/// The reason if an answer is one of those that no person gave to this question, or a person by mistake. `refused` is
+/// the answer before it, `names` are those of the user.
 pub fn not_for_us(
     host: &dyn PamTransaction,
     arguments: &ModuleArguments,

@@ -19,7 +19,7 @@ pub struct ModuleArguments {
     pub layout: PromptLayout,
 }
 
-/// How much is logged.
+/// Detail of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogDetail {
     /// One line for each outcome.
@@ -28,7 +28,7 @@ pub enum LogDetail {
     Debug,
 }
 
-/// What is done with a `PAM_AUTHTOK` that an earlier module asked for.
+/// Use of a `PAM_AUTHTOK` that an earlier module asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstPass {
     /// Nothing: the code is asked for.
@@ -39,7 +39,7 @@ pub enum FirstPass {
     Only,
 }
 
-/// What one answer holds.
+/// Content of one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PromptLayout {
     /// A code.

@@ -61,7 +61,7 @@ pub fn authenticate(
         uniform: false,
     };
     match login.run(host) {
-        // What was judged is no verdict on another user, which the application or another module has put in that place
+        // The judgement is no verdict on another user, which the application or another module has put in that place
         // while a question was open.
         Ok(AuthResult::Verified | AuthResult::NotAsked)
             if host.user().as_ref() != Ok(&login.user) =>
@@ -88,8 +88,8 @@ pub fn authenticate(
     }
 }
 
-/// An earlier attempt of this transaction may have been somebody else's. A mark of the same account stays: another line of
-/// the module, with another policy, may have made it.
+/// An earlier attempt of this transaction may have been another user's. A mark of the same account stays: another line
+/// of the module, with another policy, may have made it.
 fn forget_others(host: &mut dyn PamTransaction, user: &[u8]) -> Result<(), NoAnswer> {
     let Some(marked) = host.marked_unenrolled() else {
         return Ok(());
@@ -105,7 +105,7 @@ fn is_enrolled(holder: &Holder) -> bool {
     UserEnrollment::of(holder.record.as_ref()) == UserEnrollment::Enrolled
 }
 
-/// What ends a login without a verdict.
+/// Reason that ends a login without a verdict.
 enum AuthAbort {
     Failed(Failure),
     NoAnswer,
@@ -211,7 +211,7 @@ impl Login<'_> {
         self.ask(host, &mut session, pace, account.as_ref())
     }
 
-    /// The account behind `PAM_USER`, `None` when nobody has that name.
+    /// The account behind `PAM_USER`, `None` when no user has that name.
     fn account(&self) -> Result<Option<Account>, Failure> {
         Ok(accounts::by_bytes(&self.user)?)
     }
@@ -283,7 +283,7 @@ impl Login<'_> {
                     return Ok(AuthResult::NotAsked);
                 }
                 PreCheck::Throttle(ThrottleStatus::Open) => {}
-                // Somebody without a device is never locked out.
+                // A user without a device is never locked out.
                 PreCheck::Throttle(closed) if pace.is_even() => {
                     self.log_closed(host, closed);
                     let rest = RemainingTries {
@@ -361,7 +361,7 @@ impl Login<'_> {
             if is_empty && prompt.left_empty() == EmptyAnswer::Again {
                 return Ok(AuthResult::NoMoreTries);
             }
-            // What was not looked at may be right.
+            // An answer that was not looked at may be right.
             refused = (!was_closed).then_some(bytes);
         }
         Ok(AuthResult::NoMoreTries)
@@ -402,11 +402,11 @@ impl Login<'_> {
             let password = input.get(..accepted.password_len).unwrap_or_default();
             host.set_password(password)?;
         }
-        // Whoever has given a code has a device by now.
+        // A user who has given a code has a device by now.
         host.unmark()?;
         let line = report::accepted(self.about(), accepted);
         host.log(Priority::Info, line.as_str());
-        // Where password and code are one, the password is yet to be checked: only its owner may be told.
+        // If password and code are one, the password is yet to be checked: only its owner may be told.
         if self.messages == Messages::Wanted && self.arguments.layout == PromptLayout::Code {
             later::tell(host, accepted);
         }

@@ -8,7 +8,7 @@ use crate::transaction::{Echo, Messages, NoAnswer, PamTransaction};
 /// Services whose questions stand on a web page.
 const PAGES: [&str; 1] = ["cockpit"];
 
-/// Where questions are read.
+/// Medium on which questions are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Medium {
     /// A terminal, or what has lines like one.
@@ -18,11 +18,12 @@ pub enum Medium {
 }
 
 impl Medium {
-    /// Where a PAM service asks.
+    /// The medium of a PAM service.
     pub fn of(service: &str) -> Self {
-        match PAGES.contains(&service) {
-            true => Self::Page,
-            false => Self::Terminal,
+        if PAGES.contains(&service) {
+            Self::Page
+        } else {
+            Self::Terminal
         }
     }
 }
@@ -35,7 +36,7 @@ pub struct Dialogue<'a> {
     paragraphs: Vec<Zeroizing<String>>,
 }
 
-/// How a dialogue closes.
+/// Way in which a dialogue closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Close {
     /// The login goes on.

@@ -1,4 +1,4 @@
-//! What is told once sshd has opened the session, and not before.
+//! The text that is told once sshd has opened the session, and not before.
 //!
 //! sshd sends what PAM says after the last answer to the client at once, as a banner, and shows it once more at the beginning of
 //! a session on a terminal (loginmsg in its sources). So it is told in the phase that sets credentials, which sshd runs in
@@ -11,7 +11,7 @@ use crate::transaction::{Messages, PamTransaction};
 
 /// The variable. It holds two numbers: recovery codes left, `-` where none was used, and wrong codes before.
 const VARIABLE: &str = "TWOFACTOR_NOTICE";
-/// What sshd sets PAM_TTY to before there is a terminal.
+/// The value that sshd gives PAM_TTY before there is a terminal.
 const SSHD_TTY: &[u8] = b"ssh";
 
 /// Tells what has to be told after a right code: at once, or in sshd once the session is there.

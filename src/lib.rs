@@ -38,7 +38,7 @@ use transaction::{PamTransaction, Priority};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 
-/// What the module and the libraries in it free is wiped first.
+/// Wipes the memory that the module and the libraries in it free.
 #[global_allocator]
 static HEAP: wipe::Wiping = wipe::Wiping;
 
@@ -61,13 +61,13 @@ impl PamHooks for Module {
         })
     }
 
-    /// Credentials are none of this module's business, but a stack in which nobody sets any has to succeed.
+    /// Credentials are none of this module's business, but a stack in which no module sets any has to succeed.
     fn sm_setcred(handle: &mut PamHandle, _: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         unrefusing(|| later::show(&mut LibpamTransaction(handle), flags.into()));
         PamResultCode::PAM_SUCCESS
     }
 
-    /// Has nothing to say unless the authentication phase of this transaction left an enrolment to it. Logins by key
+    /// Has nothing to say unless the authentication phase of this transaction left an enrollment to it. Logins by key
     /// come here without having passed that phase: they are never asked and never refused.
     fn acct_mgmt(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         guarded(|| {

@@ -20,7 +20,7 @@ const PAM_SUCCESS: c_int = 0;
 /// Names what this module keeps in a transaction. An application that outlives an upgrade may hold two versions of the
 /// module, which must not read each other's data.
 const MARK: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " unenrolled");
-/// What is kept there: the marked account.
+/// Content of the data item: the marked account.
 type Mark = Option<String>;
 
 #[link(name = "pam")]

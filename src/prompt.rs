@@ -8,7 +8,7 @@ pub struct Prompt {
     empty: u8,
 }
 
-/// Whether the question was put before.
+/// The question's state: whether it was put before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
     /// Not yet.
@@ -17,7 +17,7 @@ pub enum Asked {
     Before,
 }
 
-/// How often the question was left empty.
+/// Number of times that the question was left empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmptyAnswer {
     /// For the first time.
@@ -38,13 +38,13 @@ impl Prompt {
         }
     }
 
-    /// What to show.
+    /// The text to show.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether it is shown for the first time.
+    /// State of the question: whether it is shown for the first time.
     #[must_use]
     pub const fn asked(&self) -> Asked {
         self.asked

@@ -66,7 +66,7 @@ pub fn unusable_group(line: Line, group: &UnusableGroup) -> Line {
         )
 }
 
-/// What to do where the question for the code was answered with the password.
+/// Advice for a service where the question for the code was answered with the password.
 pub fn password_as_code(service: &[u8]) -> String {
     let given = "the password was given as the code";
     match service {

@@ -5,7 +5,7 @@
 
 use pam::constants::PamResultCode;
 
-/// How the authentication phase ended.
+/// Result of the authentication phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthResult {
     /// A code was verified and its use recorded.
@@ -24,7 +24,7 @@ pub enum AuthResult {
     NoAnswer,
 }
 
-/// How the account phase ended for a user without a device.
+/// Result of the account phase for a user without a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountResult {
     /// Nothing stands against the login: a device was enrolled, or the policy wants none.
@@ -34,8 +34,8 @@ pub enum AccountResult {
 }
 
 impl AccountResult {
-    /// The return code of `pam_sm_acct_mgmt`. An enrolment is no reason to skip the modules behind, as PAM_SUCCESS would
-    /// be under `sufficient`; and there is one code for all refusals, as some stacks skip a module that returns
+    /// The return code of `pam_sm_acct_mgmt`. An enrollment is no reason to skip the modules behind, as PAM_SUCCESS
+    /// would be under `sufficient`; and there is one code for all refusals, as some stacks skip a module that returns
     /// PAM_AUTHINFO_UNAVAIL.
     #[must_use]
     pub const fn code(self) -> PamResultCode {

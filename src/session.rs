@@ -87,7 +87,7 @@ fn line(
     match decide(&policy, &request, &mut groups, enrollment) {
         // In mandatory mode a session without a device is one that was opened with a key.
         PolicyDecision::NotRequired | PolicyDecision::DeviceRequired => {
-            Ok(Some(text::can_enrol(&account.name)))
+            Ok(Some(text::can_enroll(&account.name)))
         }
         PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired
             if policy.enroll_needs_invite && !is_invited(record.as_ref())? =>
@@ -95,7 +95,7 @@ fn line(
             Ok(Some(text::CAN_BE_INVITED.to_owned()))
         }
         PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired => {
-            Ok(Some(text::CAN_ENROL_AT_LOGIN.to_owned()))
+            Ok(Some(text::CAN_ENROLL_AT_LOGIN.to_owned()))
         }
         PolicyDecision::Disabled
         | PolicyDecision::ServiceOff

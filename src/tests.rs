@@ -1,5 +1,5 @@
-//! What a panic in an entry point does to the program around it: nothing but a refusal. Below: the authentication phase
-//! against an application of the tests' own.
+//! The effect of a panic in an entry point on the program around it: nothing but a refusal. Below: the authentication
+//! phase against an application of the tests' own.
 
 mod one_field;
 mod rows;

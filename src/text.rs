@@ -1,4 +1,4 @@
-//! What people read at the prompt: what happened, what to do next.
+//! The texts that people read at the prompt: what happened, what to do next.
 
 use twofactor_core::verify::{Accepted, Credential, Rejected, ThrottleStatus};
 
@@ -6,7 +6,7 @@ use crate::answer_source::NonCodeAnswer;
 
 /// Prompt for clients that have one field for everything.
 pub const PASSWORD_AND_CODE: &str = "Password & verification code: ";
-/// The same while nothing but a password is needed.
+/// [`PASSWORD_AND_CODE`] while nothing but a password is needed.
 pub const PASSWORD: &str = "Password: ";
 /// The policy wants a device and there is none.
 pub const DEVICE_REQUIRED: &str = "Two-factor login is required here, and it is not set up for your account yet. Ask your administrator to do that.";
@@ -16,13 +16,13 @@ pub const UNUSABLE: &str = "Two-factor login does not work because of an error o
 
 /// Lets people read on a page why they are refused.
 pub const GO_BACK: &str = "Press Enter to go back: ";
-/// The same on a terminal, where the application wants no messages.
+/// [`GO_BACK`] on a terminal, where the application wants no messages.
 pub const GO_ON: &str = "Press Enter to go on: ";
 /// The answer is the password of before.
 const PASSWORD_AGAIN: &str = "That was the password again. Log in once more, and type the code of your device when it is asked for.";
 
-/// What is said of a refused code. A code that is right at another time is "wrong" here: somebody who guesses must
-/// not learn that it will be right soon.
+/// Text for a refused code. A code that is right at another time is "wrong" here: an attacker who guesses must not
+/// learn that it will be right soon.
 #[must_use]
 pub const fn rejected(why: &Rejected) -> &'static str {
     match why {
@@ -39,10 +39,10 @@ pub const fn rejected(why: &Rejected) -> &'static str {
 /// A wrong code.
 pub const WRONG: &str = "Wrong code.";
 
-/// The same, for a user who has recovery codes left.
+/// [`WRONG`], for a user who has recovery codes left.
 pub const WRONG_OF_MANY: &str = "Wrong code. (No phone? Type a recovery code.)";
 
-/// What is said of an answer that is no guess. `None` where nothing is.
+/// Text for an answer that is no guess. `None` where there is none.
 #[must_use]
 pub const fn passed_over(cause: NonCodeAnswer) -> Option<&'static str> {
     match cause {
@@ -56,7 +56,7 @@ pub const fn passed_over(cause: NonCodeAnswer) -> Option<&'static str> {
     }
 }
 
-/// Why no code is looked at.
+/// Text that says why no code is looked at.
 #[must_use]
 pub fn closed(gate: ThrottleStatus) -> String {
     match gate {
@@ -70,7 +70,7 @@ pub fn closed(gate: ThrottleStatus) -> String {
     }
 }
 
-/// What is said after a success; nothing, usually.
+/// Text after a success; nothing, usually.
 #[must_use]
 pub fn accepted(accepted: &Accepted) -> Vec<String> {
     let mut lines = Vec::new();
@@ -101,7 +101,7 @@ pub fn accepted(accepted: &Accepted) -> Vec<String> {
 }
 
 /// The line for users who are offered a device at a login with the password.
-pub const CAN_ENROL_AT_LOGIN: &str = "Two-factor login is available for your account. You can set it up at a login with your password.";
+pub const CAN_ENROLL_AT_LOGIN: &str = "Two-factor login is available for your account. You can set it up at a login with your password.";
 
 /// The line for users who need an invitation for that.
 pub const CAN_BE_INVITED: &str = "Two-factor login is available for your account. To set it up, ask your administrator for an enrolment code.";
@@ -109,7 +109,7 @@ pub const CAN_BE_INVITED: &str = "Two-factor login is available for your account
 /// The line for users without a device, at the beginning of a session. A name that is more than one plain word to a shell is
 /// left to the administrator to write.
 #[must_use]
-pub fn can_enrol(user: &str) -> String {
+pub fn can_enroll(user: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let starts = user.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_');
     let user = match user {
@@ -176,9 +176,9 @@ mod tests {
     #[test]
     fn users_without_a_device_read_the_command_for_it() {
         let told = "Two-factor login is available for your account. To set it up, ask your administrator for \"twofactor enroll alice\".";
-        assert_eq!(can_enrol("alice"), told);
+        assert_eq!(can_enroll("alice"), told);
         for hostile in ["$(id)", "a b", "-x", "a\u{1b}[2J", ""] {
-            assert_eq!(can_enrol(hostile), told.replace("alice", "NAME"));
+            assert_eq!(can_enroll(hostile), told.replace("alice", "NAME"));
         }
     }
 

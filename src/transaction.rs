@@ -1,4 +1,4 @@
-//! What the login flow needs of the PAM application: a trait, so that the flow neither knows libpam nor `unsafe`.
+//! The login flow's view of the PAM application: a trait, so that the flow neither knows libpam nor `unsafe`.
 
 use pam::constants::{PAM_SILENT, PamFlag};
 use zeroize::Zeroizing;
@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoAnswer;
 
-/// Whether an answer is shown while it is typed.
+/// Visibility of an answer while it is typed.
 pub use twofactor_core::policy::Echo;
 
-/// Whether the application wants no messages (`PAM_SILENT`).
+/// Treatment of messages: whether the application wants none (`PAM_SILENT`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Messages {
     /// They are shown.
@@ -28,12 +28,12 @@ impl From<PamFlag> for Messages {
     }
 }
 
-/// How important a log line is (syslog(3)).
+/// Importance of a log line (syslog(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Priority {
     /// The login cannot be judged.
     Error,
-    /// Somebody may be guessing.
+    /// A guess may be going on.
     Warning,
     /// A login was refused.
     Notice,
@@ -45,7 +45,7 @@ pub enum Priority {
 
 /// One PAM transaction. Everything it returns is an owned copy: libpam's own strings change under a conversation.
 pub trait PamTransaction {
-    /// `PAM_USER`, asked for by libpam if nobody did yet. Any bytes.
+    /// `PAM_USER`, asked for by libpam if no module did yet. Any bytes.
     ///
     /// # Errors
     /// [`NoAnswer`].
@@ -54,7 +54,7 @@ pub trait PamTransaction {
     fn service(&self) -> Option<Vec<u8>>;
     /// `PAM_RHOST`. Any bytes.
     fn rhost(&self) -> Option<Vec<u8>>;
-    /// Whether `PAM_TTY` is set: somebody sits before a terminal.
+    /// True if `PAM_TTY` is set: a user sits before a terminal.
     fn has_terminal(&self) -> bool;
     /// `PAM_TTY`. Any bytes.
     fn tty(&self) -> Option<Vec<u8>>;

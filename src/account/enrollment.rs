@@ -1,4 +1,4 @@
-//! The dialogue in which somebody who gave the right password gets a device.
+//! The dialogue in which a user who gave the right password gets a device.
 
 use twofactor_core::account::Account;
 use twofactor_core::device::{DeviceName, Id, Kind};
@@ -24,23 +24,23 @@ use crate::{report, text};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 
-/// How often a QR code is drawn in another way.
+/// Number of times that a QR code is drawn in another way.
 const MOST_REDRAWN: u32 = 20;
 
-/// Somebody without a device.
+/// A user without a device.
 pub struct EnrollmentDialogue<'a> {
     /// The login, with the policy as it was last read.
     pub session: LoginAttempt<'a>,
     /// The account that logs in.
     pub account: &'a Account,
-    /// Whether the device may be skipped.
+    /// Mode of the enrollment: whether the device may be skipped.
     pub wish: EnrollmentMode,
-    /// How log lines about this login begin.
+    /// Beginning of the log lines about this login.
     pub about: &'a Line,
 }
 
 impl EnrollmentDialogue<'_> {
-    /// What the policy asks of this login by now.
+    /// The policy's present decision on this login.
     pub fn wanted(&self) -> Result<PolicyDecision, Failure> {
         let session = &self.session;
         let policy = &session.loaded.policy;
@@ -56,7 +56,7 @@ impl EnrollmentDialogue<'_> {
     }
 
     /// The whole dialogue. Nothing is stored before a code of the new device was typed.
-    pub fn enrol(&mut self, dialogue: &mut Dialogue<'_>) -> Result<(), EnrollmentAbort> {
+    pub fn enroll(&mut self, dialogue: &mut Dialogue<'_>) -> Result<(), EnrollmentAbort> {
         let invite = self.begin(dialogue)?;
         let new = self.confirmed(dialogue, DeviceName::first(), self.wish)?;
         let (new, ticket) = self.store_first(dialogue, new, invite)?;
@@ -112,9 +112,10 @@ impl EnrollmentDialogue<'_> {
             EnrollmentMode::Demanded => enrollment_text::DEMAND,
             EnrollmentMode::Offered => enrollment_text::OFFER,
         });
-        match invited {
-            true => self.ask_for_invitation(dialogue),
-            false => self.ask_to_begin(dialogue),
+        if invited {
+            self.ask_for_invitation(dialogue)
+        } else {
+            self.ask_to_begin(dialogue)
         }
     }
 
@@ -132,7 +133,7 @@ impl EnrollmentDialogue<'_> {
         Ok(None)
     }
 
-    /// Whether there is an invitation that counts.
+    /// Checks that there is an invitation that counts.
     fn invitation(&self) -> Result<(), EnrollmentAbort> {
         let record = self.session.store.record(self.session.holder)?;
         let now = clock::now()?;
@@ -179,7 +180,7 @@ impl EnrollmentDialogue<'_> {
         Err(EnrollmentAbort::Skipped)
     }
 
-    /// The invitation went while its code was typed. Whoever needs a device is told at the end.
+    /// The invitation went while its code was typed. A user who needs a device is told at the end.
     fn gone(&self, dialogue: &mut Dialogue<'_>, invitation: NoInvitation) -> EnrollmentAbort {
         if self.wish == EnrollmentMode::Offered {
             dialogue.say(enrollment_text::no_longer_invited(invitation));
@@ -266,9 +267,10 @@ impl EnrollmentDialogue<'_> {
     /// Refuses where another module has put another user in this place since.
     fn same_user(&self, dialogue: &mut Dialogue<'_>) -> Result<(), EnrollmentAbort> {
         let account = account(dialogue.host(), &self.account.name)?;
-        match account.uid == self.account.uid {
-            true => Ok(()),
-            false => Err(EnrollmentAbort::Refused(LoginEvent::AnotherUser)),
+        if account.uid == self.account.uid {
+            Ok(())
+        } else {
+            Err(EnrollmentAbort::Refused(LoginEvent::AnotherUser))
         }
     }
 
@@ -306,12 +308,12 @@ impl EnrollmentDialogue<'_> {
     }
 }
 
-/// What must still hold when a device is stored: everything is read anew, under the lock.
+/// Conditions that must still hold when a device is stored: everything is read anew, under the lock.
 struct StillAllowed<'s, 'a> {
     session: &'s mut LoginAttempt<'a>,
     /// The invitation whose code was typed.
     invite: Option<Id>,
-    /// What that has come to; `None` before the first device.
+    /// Result of that; `None` before the first device.
     ticket: Option<Ticket>,
 }
 
@@ -334,7 +336,7 @@ impl ChangeSteps for StillAllowed<'_, '_> {
     }
 }
 
-/// What a person has shown to be allowed to enrol, by the time a device is stored.
+/// Permission that a person has shown, by the time a device is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ticket {
     /// No invitation: none was asked for.
@@ -356,8 +358,8 @@ impl Ticket {
     }
 }
 
-/// Whether an enrolment that began may still be stored; what allowed it and is gone, if not. Who is exempt by now does no
-/// harm with a device.
+/// Checks that an enrollment that began may still be stored; the error is what allowed it and is gone. A user who is
+/// exempt by now does no harm with a device.
 fn still_allowed(
     policy: &Policy,
     service: &str,

@@ -1,4 +1,4 @@
-//! What people read while they enrol at a login.
+//! Texts that people read while they enroll at a login.
 //!
 //! No escape sequences: some clients remove them. Key and URI stand beside the QR code, since a client may show its
 //! characters as something else.
@@ -22,7 +22,7 @@ const COLUMNS: usize = 80;
 const LINES: [usize; 3] = [21, 22, MOST_LINES];
 const MOST_LINES: usize = 23;
 
-/// Begins an enrolment that can be skipped.
+/// Begins an enrollment that can be skipped.
 pub const OFFER: &str = "\
 Two-factor login is available for your account. A login then needs, besides
 the password, a code from an authenticator app on your phone, such as Aegis,
@@ -49,7 +49,7 @@ pub const WITHDRAWN: &str = "Two-factor login was not set up: your administrator
 pub const INVITATION_WITHDRAWN: &str = "Two-factor login was not set up: your enrolment code has just been withdrawn, or has expired. Remove the new entry from the app, and ask your administrator for a new code.";
 /// Something cannot be used.
 pub const FAILED: &str = "Two-factor login could not be set up, because of an error on this machine. Tell your administrator.";
-/// The same, where a device may be skipped.
+/// [`NOT_STORED`], where a device may be skipped.
 pub const UNSTORED: &str = "Two-factor login could not be set up, because of an error on this machine. You are logged in without it. Remove the new entry from the app, and tell your administrator.";
 /// Too many wrong codes.
 pub const UNCONFIRMED: &str =
@@ -111,7 +111,7 @@ pub const fn code(wish: EnrollmentMode, shown: DisplayForm) -> &'static str {
     }
 }
 
-/// How a device was shown.
+/// Form in which a device was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisplayForm {
     /// With a QR code.
@@ -120,7 +120,7 @@ pub enum DisplayForm {
     Key,
 }
 
-/// How a QR code is drawn. The terminal cannot be asked for its colours or its characters; the person can.
+/// Style in which a QR code is drawn. The terminal cannot be asked for its colours or its characters; the person can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrawingStyle {
     ink: Ink,
@@ -220,7 +220,7 @@ fn drawing(uri: &str, taken: usize, style: DrawingStyle) -> Zeroizing<String> {
     draw(lines.unwrap_or(usize::MAX)).unwrap_or_default()
 }
 
-/// What has to be set in an app into which the key is typed; `None` where that is what every app takes for granted.
+/// Settings to make in an app into which the key is typed; `None` where that is what every app takes for granted.
 fn settings(device: &Device) -> Option<String> {
     let Kind::Totp { interval } = device.kind else {
         return None;
@@ -240,7 +240,7 @@ fn gathered(parts: &[&str]) -> Zeroizing<String> {
     Zeroizing::new(parts.concat())
 }
 
-/// Why a code does not confirm the device.
+/// Text for a code that does not confirm the device.
 pub fn unconfirmed(kind: Kind, why: &Rejected) -> String {
     match (why, kind) {
         (Rejected::ClockDiffers { steps, .. }, Kind::Totp { interval }) => {

@@ -20,7 +20,7 @@ use super::{AuthAbort, Login};
 use crate::return_codes::AuthResult;
 use crate::transaction::PamTransaction;
 
-/// Where a login reads about devices, and has codes judged.
+/// Source from which a login reads about devices, and has codes judged.
 pub(super) enum FactorSource {
     /// In the files.
     Files(Store),
@@ -60,7 +60,7 @@ impl Login<'_> {
             let foreign = ReplyError::Service(ServiceError::NotYours);
             return Err(Failure::from(client.error(foreign)).into());
         }
-        // What the daemon says holds for its own files.
+        // The daemon's answer holds for its own files.
         let is_served = self.arguments.state == Path::new(STATE_DIR)
             && self.arguments.policy == Path::new(POLICY_FILE);
         if !is_served {

@@ -1,4 +1,4 @@
-//! Who judges a code: the files, for root, or the daemon, for programs that run as a user.
+//! The judge of a code: the files, for root, or the daemon, for programs that run as a user.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -13,7 +13,7 @@ use twofactor_protocol::verify::{AcceptedCode, CodeLayout, CodeOrigin, VerifyAns
 use twofactor_store::attempt::{AttemptResult, Failure, LoginAttempt, PreCheck};
 use twofactor_store::daemon::DaemonClient;
 
-/// Who judges a code.
+/// The judge of a code.
 pub trait CodeJudge {
     /// The policy as it was last read.
     fn policy(&self) -> &Policy;
@@ -66,7 +66,7 @@ impl CodeJudge for LoginAttempt<'_> {
 pub struct DaemonJudge {
     policy: Policy,
     client: DaemonClient,
-    /// What it has said before the first prompt.
+    /// Its answer before the first prompt.
     first: Cell<Option<ThrottleStatus>>,
 }
 

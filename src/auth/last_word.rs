@@ -1,4 +1,4 @@
-//! What is said at the end of a login that is refused without a verdict on a code.
+//! The text at the end of a login that is refused without a verdict on a code.
 
 use super::Login;
 use crate::arguments::{FirstPass, PromptLayout};
@@ -29,8 +29,8 @@ impl Login<'_> {
         }
     }
 
-    /// Whether what only some users could meet may be told: not in one field, where the password is yet to be checked, and
-    /// not where the policy asks all alike.
+    /// True if what only some users could meet may be told: not in one field, where the password is yet to be checked,
+    /// and not where the policy asks all alike.
     pub(super) fn may_tell(&self) -> bool {
         self.arguments.layout == PromptLayout::Code && !self.uniform
     }

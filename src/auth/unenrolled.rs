@@ -16,9 +16,9 @@ use crate::transaction::{PamTransaction, Priority};
 use crate::{answer_source, text};
 
 impl Login<'_> {
-    /// No device. Whoever may or must get one is left to the account phase: it comes after the whole stack has agreed,
-    /// so that nobody enrols who did not give the password. With `uniform_prompt` the dialogue is the one that somebody with
-    /// a device gets.
+    /// No device. A user who may or must get one is left to the account phase: it comes after the whole stack has
+    /// agreed, so that no user enrolls who did not give the password. With `uniform_prompt` the dialogue is the one
+    /// that a user with a device gets.
     pub(super) fn unenrolled(
         &self,
         host: &mut dyn PamTransaction,
@@ -62,10 +62,10 @@ impl Login<'_> {
                 PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired,
                 Some(account),
             ) => {
-                // Without the mark the account phase would let in who must enrol.
+                // Without the mark the account phase would let in a user who must enroll.
                 host.mark_unenrolled(&account.name)?;
             }
-            // A name that nobody has: nobody will be there to enrol, and nothing is said that would tell.
+            // A name that no user has: no user will be there to enroll, and nothing is said that would tell.
             (PolicyDecision::EnrollmentRequired, None) => {
                 host.log(
                     Priority::Notice,
@@ -80,7 +80,7 @@ impl Login<'_> {
         Ok(AuthResult::NotAsked)
     }
 
-    /// The dialogue of somebody who has a device and types wrong codes.
+    /// The dialogue of a user who has a device and types wrong codes.
     pub(super) fn refuse_like_a_wrong_code(
         &self,
         host: &mut dyn PamTransaction,

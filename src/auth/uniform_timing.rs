@@ -1,4 +1,4 @@
-//! Where the policy says `uniform_prompt` and makes a device mandatory, everybody is refused alike: as if a code was wrong,
+//! Refusals under `uniform_prompt` and a mandatory device: all users are refused alike, as if a code was wrong,
 //! and after the same time.
 
 use std::time::Duration;
@@ -15,12 +15,13 @@ use crate::prompt::Prompt;
 use crate::text;
 
 /// A question comes a multiple of this after the login began or its last answer was given, a refusal a multiple of it after
-/// the answer. What only somebody with a device waits for takes a fraction of it: the flush to the disk, and the lock while
-/// other logins of the same user flush.
-const UNIT: Duration = match cfg!(test) {
-    false => Duration::from_millis(500),
+/// the answer. The wait that only a user with a device has takes a fraction of it: the flush to the disk, and the lock
+/// while other logins of the same user flush.
+const UNIT: Duration = if cfg!(test) {
     // Unit tests have nothing to hide.
-    true => Duration::from_millis(10),
+    Duration::from_millis(10)
+} else {
+    Duration::from_millis(500)
 };
 
 /// When questions and refusals come.
@@ -32,7 +33,7 @@ pub struct RemainingTries<'n> {
     pub prompt: Prompt,
     /// The last answer, if there was one.
     pub refused: Option<Zeroizing<Vec<u8>>>,
-    /// How many more.
+    /// Number of questions still to come.
     pub left: u8,
     /// Names of the user.
     pub names: Vec<&'n [u8]>,
@@ -46,7 +47,7 @@ impl UniformTiming {
         Self((policy.uniform_prompt && refused).then_some(began))
     }
 
-    /// Whether nothing may tell who has a device.
+    /// True if nothing may tell who has a device.
     pub const fn is_even(&self) -> bool {
         self.0.is_some()
     }
@@ -63,7 +64,8 @@ impl UniformTiming {
         }
     }
 
-    /// What is said of a refused code. That the clock is behind is said of any code, right or wrong, of somebody with a device.
+    /// Text for a refused code. That the clock is behind is said of any code, right or wrong, of a user with a device.
+    /// That the clock is behind is said of any code, right or wrong, of a user with a device.
     pub const fn words(&self, why: &Rejected) -> &'static str {
         match why {
             Rejected::ClockSetBack { .. } if self.is_even() => text::WRONG,
@@ -71,7 +73,7 @@ impl UniformTiming {
         }
     }
 
-    /// What is said of an answer that is no guess, and of which the login does not end.
+    /// Text for an answer that is no guess, and of which the login does not end.
     pub fn words_of(&self, cause: NonCodeAnswer) -> &'static str {
         let told = text::passed_over(cause).filter(|_| !self.is_even());
         told.unwrap_or(text::WRONG)

@@ -1,5 +1,5 @@
 //! The module at libpam's functions and memory. Under Miri, each pointer that is used too far or too late is an error, and
-//! so is memory that nobody gives back.
+//! so is memory that is never given back.
 #![allow(unsafe_code)]
 
 mod fake;
@@ -17,7 +17,7 @@ const RHOST: c_int = ItemType::RHost as c_int;
 const PASSWORD: c_int = ItemType::AuthTok as c_int;
 
 fn application(transaction: &Transaction) -> LibpamTransaction<'_> {
-    // SAFETY: a `PamHandle` has no bytes, and nobody else has this one.
+    // SAFETY: a `PamHandle` has no bytes, and nothing else has this one.
     LibpamTransaction(unsafe { &mut *transaction.handle() })
 }
 

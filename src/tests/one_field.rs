@@ -71,7 +71,7 @@ fn one_field_is_split_and_tells_nothing() {
     assert_eq!(stage.password.as_deref(), Some(&b"hunter2"[..]));
 }
 
-/// What only some users could read is told to no stranger.
+/// Text that only some users could read is told to no stranger.
 #[test]
 fn one_field_says_wrong_of_whatever_is_refused() {
     let used = format!("hunter2{}", code(0));

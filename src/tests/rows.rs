@@ -1,4 +1,4 @@
-//! Who is asked for a code, row by row, and what is logged and said about it.
+//! The users who are asked for a code, row by row, and the log and messages about it.
 
 use std::fs;
 
@@ -124,16 +124,16 @@ fn users_who_may_enroll_are_marked_for_later() {
 #[test]
 fn an_unknown_name_is_refused_where_mandatory() {
     let policy = "enabled = true\nenroll_at_login = \"require\"\n[throttle]\ndelay = 7\n";
-    let mut stage = Stage::of("nobody-of-that-name", policy);
+    let mut stage = Stage::of("no-user-of-that-name", policy);
     assert_eq!(stage.run(&[]), AuthResult::Refused);
     assert_eq!(
         (stage.marked.clone(), stage.delays.clone()),
         (None, vec![7])
     );
-    let line = "user=nobody-of-that-name rhost= result=device-required".into();
+    let line = "user=no-user-of-that-name rhost= result=device-required".into();
     assert_eq!(stage.line(), (Priority::Notice, line));
     let mut offered = Stage::of(
-        "nobody-of-that-name",
+        "no-user-of-that-name",
         "enabled = true\nenroll_at_login = \"offer\"\n",
     );
     assert_eq!(offered.run(&[]), AuthResult::NotAsked);
@@ -149,11 +149,11 @@ fn a_name_that_is_no_text_belongs_to_no_user() {
 
 #[test]
 fn a_record_without_an_account_is_an_error() {
-    let mut stage = Stage::of("nobody-of-that-name", ON);
+    let mut stage = Stage::of("no-user-of-that-name", ON);
     let users = stage.scratch.top().join("users");
     let record = fs::read_to_string(users.join("root.toml")).unwrap();
-    let orphan = record.replace("user = \"root\"", "user = \"nobody-of-that-name\"");
-    let path = users.join("nobody-of-that-name.toml");
+    let orphan = record.replace("user = \"root\"", "user = \"no-user-of-that-name\"");
+    let path = users.join("no-user-of-that-name.toml");
     fs::copy(users.join("root.toml"), &path).unwrap();
     fs::write(&path, orphan).unwrap();
     assert_eq!(stage.run(&[]), AuthResult::Unavailable);
@@ -196,7 +196,7 @@ fn a_mark_is_kept_for_the_same_account_only() {
         assert_eq!(stage.run(&[]), AuthResult::NotAsked);
         assert_eq!(stage.marked.as_deref(), kept);
     }
-    // Whoever has given a code has a device.
+    // A user who has given a code has a device.
     stage.user = Some(ENROLLED.into());
     stage.marked = Some(ENROLLED.into());
     assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);

@@ -17,13 +17,13 @@ use twofactor_core::device::{Device, Kind};
 use twofactor_core::state::State;
 use twofactor_store::PolicyFile;
 use twofactor_store::sys::accounts;
-use twofactor_store::testing::{Scratch, device, enrol};
+use twofactor_store::testing::{Scratch, device, enroll_devices};
 
 /// The account with a token. Every machine has it.
 pub const ENROLLED: &str = "root";
 /// One without.
 pub const NEWCOMER: &str = "daemon";
-/// What a policy without a prompt of its own asks.
+/// The question of a policy without a prompt of its own.
 pub const QUESTION: (&str, &str) = ("asks", "Verification code: ");
 pub const WRONG: (&str, &str) = ("complains", "Wrong code.");
 
@@ -40,7 +40,7 @@ pub struct Stage {
     pub tty: Option<Vec<u8>>,
     pub variables: BTreeMap<String, String>,
     pub delays: Vec<u32>,
-    /// What happens while the first question is open.
+    /// Action that happens while the first question is open.
     pub meanwhile: Option<fn(&Self)>,
     answers: VecDeque<Vec<u8>>,
     said: Vec<(&'static str, String)>,
@@ -51,7 +51,7 @@ impl Stage {
     pub fn new(policy: &str) -> Self {
         let scratch = Scratch::new();
         let account = accounts::by_name(ENROLLED).unwrap().unwrap();
-        enrol(&scratch.store(), &account, &[token()]);
+        enroll_devices(&scratch.store(), &account, &[token()]);
         let file = scratch.path().join("policy.toml");
         let arguments = ModuleArguments {
             policy: file,
@@ -102,7 +102,7 @@ impl Stage {
         auth::authenticate(self, &arguments, messages)
     }
 
-    /// What was asked and said, in order.
+    /// Questions and messages, in order.
     pub fn said(&self) -> Vec<(&str, &str)> {
         let said = self.said.iter();
         said.map(|(how, text)| (*how, text.as_str())).collect()
@@ -120,7 +120,7 @@ impl Stage {
         lines[0].clone()
     }
 
-    /// What is stored about the enrolled account.
+    /// Stored state of the enrolled account.
     pub fn state(&self) -> State {
         let bytes = fs::read(self.state_file()).unwrap();
         twofactor_core::state::decode_file(&bytes).unwrap().state

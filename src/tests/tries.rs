@@ -1,4 +1,4 @@
-//! How often a code is asked for, what is said in between, and how it ends.
+//! The number of tries, the messages in between, and the end.
 
 use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
 use crate::return_codes::AuthResult;
@@ -210,7 +210,7 @@ fn uniform_prompt_hides_users_with_a_device() {
         ] {
             let real = play("root", messages, answers);
             assert_eq!(play(NEWCOMER, messages, answers), real, "{answers:?}");
-            assert_eq!(play("nobody-of-that-name", messages, answers), real);
+            assert_eq!(play("no-user-of-that-name", messages, answers), real);
         }
     }
     let (ending, _, delays) = play(NEWCOMER, Messages::Wanted, &["1", "2"]);

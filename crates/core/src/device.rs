@@ -15,9 +15,9 @@ pub const MAX_DEVICES: usize = 7;
 pub struct Device {
     /// Ties the device to its part of the state; a renewed device has a new one.
     pub id: Id,
-    /// What its owner calls it.
+    /// Name that its owner gave it.
     pub name: DeviceName,
-    /// How its moving factor moves.
+    /// Kind of its moving factor.
     pub kind: Kind,
     /// The hash under the HMAC.
     pub algorithm: Algorithm,
@@ -52,7 +52,7 @@ impl Device {
     }
 }
 
-/// What a device counts.
+/// Moving factor of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Time steps (RFC 6238).
@@ -137,13 +137,13 @@ impl FromStr for Id {
 pub struct DeviceName(String);
 
 impl DeviceName {
-    /// What the first device of a user is called where nobody chooses a name.
+    /// Name of a user's first device where none is chosen.
     #[must_use]
     pub fn first() -> Self {
         Self("phone".to_owned())
     }
 
-    /// What the second one is called.
+    /// Name of a user's second device.
     #[must_use]
     pub fn second() -> Self {
         Self("backup".to_owned())

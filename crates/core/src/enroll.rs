@@ -1,4 +1,4 @@
-//! A new device: made, described for its owner, and confirmed by a code. The same for the command and for enrolment in
+//! A new device: made, described for its owner, and confirmed by a code. The same for the command and for enrollment in
 //! a login dialogue. Stores nothing.
 
 mod pending;
@@ -16,7 +16,7 @@ use crate::verify::{self, Answer, Form, Outcome, Rejected};
 
 pub use pending::{ConfirmedDevice, PendingDevice, UnconfirmedCode};
 
-/// How often a code of a new device is asked for.
+/// Number of times that a code of a new device is asked for.
 pub const TRIES: u32 = 5;
 
 /// A device with a new secret.
@@ -214,7 +214,7 @@ mod tests {
             [whole.clone(), once.clone(), short.clone()]
         );
         assert_eq!(forms(off, "web"), [format!("{short}&issuer=web"), short]);
-        // What an administrator chose stays.
+        // The name that an administrator chose stays.
         let chosen = "enabled = false\nissuer = \"web.example.org\"";
         assert_eq!(forms(chosen, "other.example.org"), [whole, once]);
     }

@@ -1,4 +1,5 @@
-//! What can be said about a login without asking the machine: codes, devices, records, states, the policy, and the verdict.
+//! Everything that can be said about a login without asking the machine: codes, devices, records, states, the policy,
+//! and the verdict.
 //!
 //! Imports flow one way: terms ([`otp`], [`secret`], [`account`], [`spelling`]), then data ([`device`], [`recovery`], [`record`], [`state`],
 //! [`policy`]), then the verdict ([`verify`]) and what a new device needs ([`enroll`], [`otpauth`], [`qr`]). Nothing here opens a file,
@@ -23,7 +24,7 @@ pub mod verify;
 /// The version of this program, written into records and states.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Where the policy is.
+/// Path of the policy.
 pub const POLICY_FILE: &str = "/etc/security/twofactor.toml";
-/// Where records and states are.
+/// Directory of records and states.
 pub const STATE_DIR: &str = "/var/lib/twofactor";

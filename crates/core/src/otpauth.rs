@@ -22,7 +22,7 @@ pub enum UriKind {
     },
 }
 
-/// Where the issuer stands.
+/// Place of the issuer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Issuer {
     Label,
@@ -40,9 +40,9 @@ pub struct KeyUri<'a> {
     pub digits: u8,
     /// The secret, RFC 4648 base32; padding is dropped.
     pub secret_base32: &'a str,
-    /// Who asks for the code; empty: the app shows the account alone.
+    /// Issuer, who asks for the code; empty: the app shows the account alone.
     pub issuer: &'a str,
-    /// Whose code it is.
+    /// Account that the code is for.
     pub account: &'a str,
 }
 

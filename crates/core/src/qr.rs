@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 /// Light modules around the symbol (ISO/IEC 18004 section 9.1).
 const QUIET_ZONE: usize = 4;
-/// What phones still read, where columns or lines are scarce.
+/// Quiet zones that phones still read, where columns or lines are scarce.
 const QUIET_ZONES: [usize; 3] = [QUIET_ZONE, 2, 1];
 
 /// The characters a code is drawn with.
@@ -18,7 +18,7 @@ pub enum Glyphs {
     Ascii,
 }
 
-/// Whether escape sequences may be written.
+/// Use of escape sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ink {
     /// Black on white is set explicitly, so that the terminal's own colours do not matter.
@@ -29,7 +29,7 @@ pub enum Ink {
     PlainOnLight,
 }
 
-/// Why no code was drawn.
+/// Reason why no code was drawn.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Undrawn {
     /// The code needs more columns than there are.
@@ -54,7 +54,7 @@ pub fn draw(
     draw_in(text, glyphs, ink, columns, usize::MAX)
 }
 
-/// The same, in at most `lines` lines where a smaller quiet zone makes that possible; otherwise it has more lines.
+/// [`draw`] in at most `lines` lines where a smaller quiet zone makes that possible; otherwise it has more lines.
 ///
 /// # Errors
 /// [`Undrawn`] when it does not fit the columns.
@@ -74,7 +74,7 @@ pub fn draw_in(
     let wide = |quiet: &usize| side(*quiet) * per_module <= columns;
     let high = |quiet: &usize| height(side(*quiet)) <= lines;
     let mut fitting = QUIET_ZONES.into_iter().filter(wide);
-    // Where no zone fits the lines, the widest does no harm: the terminal scrolls in any case.
+    // If no zone fits the lines, the widest does no harm: the terminal scrolls in any case.
     let Some(quiet) = fitting.clone().find(high).or_else(|| fitting.next()) else {
         return Err(Undrawn::TooNarrow {
             needed: side(1) * per_module,
@@ -130,7 +130,7 @@ impl Modules {
         self.width + 2 * self.quiet
     }
 
-    /// Whether the module is dark; everything outside the symbol is light.
+    /// True if the module is dark; everything outside the symbol is light.
     #[must_use]
     pub fn is_dark(&self, column: usize, line: usize) -> bool {
         let (Some(x), Some(y)) = (column.checked_sub(self.quiet), line.checked_sub(self.quiet))
@@ -203,7 +203,7 @@ mod tests {
 
     const URI: &str = "otpauth://totp/example.org:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=example.org";
 
-    /// What a drawing shows, as dark modules, read back from the characters.
+    /// The symbol that a drawing shows, as dark modules, read back from the characters.
     fn read_back(drawing: &str, glyphs: Glyphs, ink: Ink) -> Vec<Vec<bool>> {
         let mut rows = Vec::new();
         for line in drawing.lines() {

@@ -28,13 +28,13 @@ pub struct Record {
     pub user: String,
     /// Numeric user id; a record of another uid is refused.
     pub uid: u32,
-    /// At most [`MAX_DEVICES`], names and ids unique. Only somebody who is invited to enrol has none.
+    /// At most [`MAX_DEVICES`], names and ids unique. Only a user who is invited to enroll has none.
     pub devices: Vec<Device>,
     /// The current set of recovery codes.
     pub recovery: Option<RecoverySet>,
     /// The administrator's one-time code in place of a device's.
     pub bypass: Option<OneTimeCode>,
-    /// The administrator's invitation to enrol at login; only without a device.
+    /// The administrator's invitation to enroll at login; only without a device.
     pub invite: Option<OneTimeCode>,
 }
 
@@ -52,7 +52,7 @@ impl Record {
         }
     }
 
-    /// Whether there is a device.
+    /// True if there is a device.
     #[must_use]
     pub const fn is_enrolled(&self) -> bool {
         !self.devices.is_empty()
@@ -64,7 +64,7 @@ impl Record {
         self.invite = None;
     }
 
-    /// Whether there is an invitation that has not expired at `now`, in seconds since 1970-01-01 UTC.
+    /// True if there is an invitation that has not expired at `now`, in seconds since 1970-01-01 UTC.
     #[must_use]
     pub fn is_invited(&self, now: u64) -> bool {
         self.invite
@@ -102,7 +102,7 @@ impl Record {
     }
 }
 
-/// Why a record cannot be read. Carries no part of the file but the name of the program that wrote it.
+/// Reason why a record cannot be read. Carries no part of the file but the name of the program that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordError(String);
 
@@ -122,7 +122,7 @@ impl RecordError {
         ))
     }
 
-    /// What stands at byte `place` of `text` is not TOML, or not what has to be there.
+    /// The error that what stands at byte `place` of `text` is not TOML, or not what has to be there.
     fn at(text: &str, place: usize) -> Self {
         let before = text.get(..place).unwrap_or_default();
         let line = before.matches('\n').count() + 1;

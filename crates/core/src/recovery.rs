@@ -15,7 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::device::Id;
 
-/// How many recovery codes a set has.
+/// Number of recovery codes in a set.
 pub const SET_SIZE: usize = 10;
 /// Characters of a code, hyphens not counted.
 pub const CODE_LEN: usize = 16;
@@ -29,7 +29,7 @@ pub type Salt = [u8; 16];
 /// SHA-256 over salt and code.
 pub type Hash = [u8; 32];
 
-/// What the codes of a set look like.
+/// Format of the codes of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeForm {
     /// [`CODE_LEN`] base32 characters, made here.
@@ -44,7 +44,7 @@ pub enum CodeForm {
 pub struct RecoverySet {
     /// Ties the set to the spent marks in the state.
     pub id: Id,
-    /// What its codes look like.
+    /// Format of its codes.
     pub form: CodeForm,
     /// Mixed into every hash of the set.
     pub salt: Salt,
@@ -54,8 +54,8 @@ pub struct RecoverySet {
     pub created: u64,
 }
 
-/// A one-time code that an administrator gave out: a bypass for somebody whose devices are out of reach, or an
-/// invitation to enrol.
+/// A one-time code that an administrator gave out: a bypass for a user whose devices are out of reach, or an invitation
+/// to enroll.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OneTimeCode {
     /// Ties it to the spent mark in the state.

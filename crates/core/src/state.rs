@@ -1,4 +1,4 @@
-//! What logins change about one user.
+//! The part of one user's data that logins change.
 
 mod codec;
 mod daemon_failures;
@@ -29,13 +29,13 @@ pub const COUNTER_UNKNOWN: u64 = u64::MAX;
 /// Steps that a learned drift may exceed the window by.
 pub const DRIFT_BEYOND_WINDOW: u8 = 2;
 
-/// How many steps ahead of now a code can be that is accepted, with the largest drift.
+/// The most steps that an accepted code can be ahead of now, with the largest drift.
 #[must_use]
 pub fn furthest_ahead(window: u8) -> u64 {
     2 * u64::from(window) + u64::from(DRIFT_BEYOND_WINDOW)
 }
 
-/// The changing part of one user's enrolment.
+/// The changing part of one user's enrollment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     /// Numeric user id, as in the record.
@@ -73,7 +73,7 @@ pub struct RefusedAnswers {
     pub hashes: Vec<[u8; 8]>,
 }
 
-/// What logins change about one device.
+/// The part of one device's data that logins change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceState {
     /// The device in the record.
@@ -110,7 +110,7 @@ pub struct Grace {
 }
 
 impl State {
-    /// The state of somebody who never logged in.
+    /// The state of a user who never logged in.
     #[must_use]
     pub const fn new(uid: u32) -> Self {
         Self {
@@ -149,7 +149,7 @@ impl State {
         self.devices.iter_mut().find(|device| device.id == id)
     }
 
-    /// Whether code `position` of recovery set `set` is spent. Positions beyond the bits count as spent.
+    /// True if code `position` of recovery set `set` is spent. Positions beyond the bits count as spent.
     #[must_use]
     pub fn is_spent(&self, set: Id, position: usize) -> bool {
         let bit = bit(position);

@@ -21,7 +21,7 @@ pub struct MessageBuffer {
 }
 
 impl MessageBuffer {
-    /// How many bytes may be received next, at least 1 after [`MessageBuffer::message`] returned `Ok(None)`.
+    /// Number of bytes that may be received next, at least 1 after [`MessageBuffer::message`] returned `Ok(None)`.
     #[must_use]
     pub fn room(&self) -> usize {
         MAX_MESSAGE.saturating_sub(self.bytes.len())

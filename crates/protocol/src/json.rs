@@ -182,7 +182,7 @@ impl ObjectWriter {
     }
 }
 
-/// Where an object stands.
+/// Position of an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Nesting {
     Outer,

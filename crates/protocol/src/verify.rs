@@ -7,7 +7,7 @@ use crate::reply::{self, ReplyError};
 /// The qualified name of the call.
 pub const METHOD: &str = "io.twofactor.Verify";
 
-/// What a code stands in.
+/// Layout of what was typed around a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeLayout {
     /// Nothing but a code.
@@ -42,9 +42,9 @@ pub enum VerifyAnswer {
 /// A code that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptedCode {
-    /// What it is a code of.
+    /// Origin of the code.
     pub by: CodeOrigin,
-    /// How many bytes of what was sent precede it.
+    /// Number of bytes of what was sent that precede it.
     pub password_length: u64,
     /// Wrong codes through the daemon since the last one that was accepted.
     pub failures_before: u64,
@@ -59,7 +59,7 @@ pub struct LaggingClock {
     pub seconds: u64,
 }
 
-/// What an accepted code is a code of.
+/// Origin of an accepted code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CodeOrigin {
     /// A device, by its name.

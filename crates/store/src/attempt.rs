@@ -23,11 +23,11 @@ pub type Clock = fn() -> Result<u64, BeforeEpoch>;
 
 /// Everything that one login's attempts have in common.
 pub struct LoginAttempt<'a> {
-    /// Where the policy is.
+    /// The policy file.
     pub file: &'a PolicyFile,
     /// The policy as it was last read.
     pub loaded: LoadedPolicy,
-    /// Where the user's files are.
+    /// The store with the user's files.
     pub store: &'a Store,
     /// The account that logs in, with the name under which its record is kept.
     pub holder: &'a Account,
@@ -39,21 +39,21 @@ pub struct LoginAttempt<'a> {
     pub clock: Clock,
 }
 
-/// What the state says before anything is asked.
+/// The answer of the state before anything is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreCheck {
     /// A grace period runs for so many seconds: nothing is asked.
     Grace(u64),
-    /// Whether a code would be looked at.
+    /// The throttle: whether a code would be looked at.
     Throttle(ThrottleStatus),
 }
 
-/// What a typed code is compared with.
+/// Credentials that a typed code is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialSet {
     /// The codes of a user who has a device: of the devices, recovery codes, bypass. A wrong one is one of these failures.
     Devices(FailureCounter),
-    /// The invitation to enrol of somebody who has none.
+    /// The invitation to enroll of a user who has none.
     Invitation,
 }
 
@@ -67,7 +67,7 @@ impl CredentialSet {
     }
 }
 
-/// What became of a typed code.
+/// Result of a typed code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptResult {
     /// It was compared; the state that follows from it is on the disk.
@@ -76,7 +76,7 @@ pub enum AttemptResult {
     Refused(ThrottleStatus),
     /// It is one of the codes that were refused last: not compared, and not counted.
     Repeated,
-    /// What it would be compared with was removed while it was typed.
+    /// The credential that it would be compared with was removed while it was typed.
     Gone,
 }
 
@@ -153,7 +153,7 @@ impl LoginAttempt<'_> {
         self.counted_attempt(input, form, FailureCounter::Logins)
     }
 
-    /// The same for the daemon: it has a counter of its own, and grants no grace.
+    /// [`LoginAttempt::attempt`] for the daemon, which has a counter of its own, and grants no grace.
     ///
     /// # Errors
     /// [`Failure`]: nothing may be concluded about the code.
@@ -180,7 +180,7 @@ impl LoginAttempt<'_> {
         }
     }
 
-    /// Judges an invitation to enrol in the same way. It stays valid until its user is enrolled. Tells which one it was
+    /// Judges an invitation to enroll in the same way. It stays valid until its user is enrolled. Tells which one it was
     /// compared with: an administrator may have replaced it while it was typed.
     ///
     /// # Errors
@@ -244,7 +244,7 @@ impl LoginAttempt<'_> {
             locked.write(state)?;
         }
         locked.flush()?;
-        // Where the state was taken over meanwhile, nothing may be told of the code.
+        // If the state was taken over meanwhile, nothing may be told of the code.
         locked.confirm()?;
         Ok(AttemptResult::Compared(verdict.outcome))
     }

@@ -1,4 +1,4 @@
-//! What the machine knows about logins: accounts, the clock, and the files with policy, records and states.
+//! The machine's knowledge about logins: accounts, the clock, and the files with policy, records and states.
 //!
 //! Imports flow one way: [`sys`] asks the operating system, [`files`] keeps what is stored, [`attempt`] makes one attempt to log
 //! in, and [`operations`] change what a user has. Nothing here knows of terminals or of PAM.

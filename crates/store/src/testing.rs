@@ -37,7 +37,7 @@ impl Scratch {
         Self(path)
     }
 
-    /// Where the test may do what it likes.
+    /// Path at which the test may do what it likes.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -66,7 +66,7 @@ impl Scratch {
         self.top().join("state/alice")
     }
 
-    /// What the state file holds.
+    /// Content of the state file.
     pub fn stored(&self) -> Stored {
         decode_file(&fs::read(self.state()).unwrap()).unwrap()
     }
@@ -157,8 +157,8 @@ pub fn unused(device: &Device) -> DeviceState {
     }
 }
 
-/// Enrols an account with these devices.
-pub fn enrol(store: &Store, account: &Account, devices: &[Device]) {
+/// Enrolls an account with these devices.
+pub fn enroll_devices(store: &Store, account: &Account, devices: &[Device]) {
     let entries: Vec<DeviceState> = devices.iter().map(fresh).collect();
     let record = record_of(account, devices);
     let mut locked = store.lock_for_change(account).unwrap();

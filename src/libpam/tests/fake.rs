@@ -18,7 +18,7 @@ const PAM_NO_MODULE_DATA: c_int = 18;
 const PAM_CONV_ERR: c_int = 19;
 const PAM_CONV: c_int = 5;
 
-/// What the application finds where it keeps its own data.
+/// Value that the application finds where it keeps its own data.
 const MINE: u32 = 0x0074_6570;
 
 type Cleanup = extern "C" fn(*mut PamHandle, *mut c_void, c_int);
@@ -42,7 +42,7 @@ struct Conversation {
     data: *mut c_void,
 }
 
-/// What the application does when it is asked.
+/// Action of the application when it is asked.
 #[derive(Clone, Copy)]
 pub enum FakeAnswer {
     Text(&'static CStr),
@@ -54,7 +54,7 @@ pub enum FakeAnswer {
     Failure,
 }
 
-/// What libpam knows of the transaction of this thread.
+/// Everything that libpam knows of the transaction of this thread.
 #[derive(Default)]
 struct Known {
     /// By item type, from `CString::into_raw`.
@@ -62,7 +62,7 @@ struct Known {
     /// From `Box::into_raw`.
     conversation: Option<*mut Conversation>,
     data: BTreeMap<CString, (*mut c_void, Cleanup)>,
-    /// Whether it is out of memory.
+    /// True if it is out of memory.
     is_full: bool,
     answers: VecDeque<FakeAnswer>,
     said: Vec<(c_int, String)>,
@@ -107,7 +107,7 @@ impl Transaction {
         KNOWN.with_borrow_mut(|known| known.is_full = true);
     }
 
-    /// What the application was told: style and text.
+    /// Messages that the application was given: style and text.
     pub fn said(&self) -> Vec<(c_int, String)> {
         KNOWN.with_borrow(|known| known.said.clone())
     }
@@ -122,7 +122,7 @@ impl Transaction {
         Some(unsafe { CStr::from_ptr(known) }.to_owned())
     }
 
-    /// What the entry points of a module are called with.
+    /// Handle that the entry points of a module are called with.
     pub fn handle(&self) -> *mut PamHandle {
         // It has no bytes, and libpam's part of it is `KNOWN`.
         NonNull::dangling().as_ptr()
@@ -267,9 +267,12 @@ unsafe extern "C" fn pam_set_data(
     const PAM_DATA_REPLACE: c_int = 0x2000_0000;
     // SAFETY: the caller gives a C string.
     let name = unsafe { CStr::from_ptr(name) }.to_owned();
-    let replaced = KNOWN.with_borrow_mut(|known| match known.is_full {
-        true => Err(PAM_BUF_ERR),
-        false => Ok(known.data.insert(name, (data, cleanup))),
+    let replaced = KNOWN.with_borrow_mut(|known| {
+        if known.is_full {
+            Err(PAM_BUF_ERR)
+        } else {
+            Ok(known.data.insert(name, (data, cleanup)))
+        }
     });
     match replaced {
         Err(code) => return code,

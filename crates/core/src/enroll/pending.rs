@@ -12,7 +12,7 @@ use super::{TRIES, confirm, new_device, unused};
 #[derive(Debug)]
 pub struct PendingDevice {
     device: Device,
-    /// How many codes may still be tried.
+    /// Number of codes that may still be tried.
     tries_left: u32,
 }
 
@@ -28,9 +28,9 @@ pub struct ConfirmedDevice {
 /// A code that does not confirm the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnconfirmedCode {
-    /// Why.
+    /// Reason of the refusal.
     pub why: Rejected,
-    /// How many codes may still be tried; 0 ends it.
+    /// Number of codes that may still be tried; 0 ends it.
     pub tries_left: u32,
 }
 

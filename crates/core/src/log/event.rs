@@ -121,7 +121,7 @@ events! {
 }
 
 events! {
-    /// What the command did: the value of `action=`.
+    /// An action of the command: the value of `action=`.
     CommandEvent {
         /// A device was added.
         Enroll = "enroll",

@@ -1,4 +1,4 @@
-//! What is written to the log.
+//! The lines of the log.
 
 pub mod event;
 pub mod line;

@@ -16,12 +16,13 @@ pub enum UserEnrollment {
 }
 
 impl UserEnrollment {
-    /// What a record says; `None` where there is none.
+    /// The status that a record shows; `None` where there is none.
     #[must_use]
     pub fn of(record: Option<&Record>) -> Self {
-        match record.is_some_and(Record::is_enrolled) {
-            true => Self::Enrolled,
-            false => Self::Unenrolled,
+        if record.is_some_and(Record::is_enrolled) {
+            Self::Enrolled
+        } else {
+            Self::Unenrolled
         }
     }
 }
@@ -59,7 +60,7 @@ pub struct LoginRequest<'a> {
 }
 
 impl LoginRequest<'_> {
-    /// What the conditions of `[[exempt]]` look at.
+    /// The facts that the conditions of `[[exempt]]` look at.
     fn subject(&self) -> Subject<'_> {
         Subject {
             user: self.account.map_or("", |account| &account.name),

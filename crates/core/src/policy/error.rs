@@ -1,17 +1,17 @@
-//! What is wrong with a policy and where, in terms of the text that a person edits.
+//! The fault of a policy and its place, in terms of the text that a person edits.
 
 use std::error::Error;
 use std::fmt;
 
-/// What is wrong with a policy, and where. Safe to log: control characters in quoted values are
-/// escaped and long values are cut.
+/// The fault of a policy, and its place. Safe to log: control characters in quoted values are escaped and long values
+/// are cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyError {
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1; a byte order mark is not counted.
     pub column: usize,
-    /// What is wrong, and what is allowed.
+    /// The fault, and what is allowed.
     pub message: String,
 }
 
@@ -46,7 +46,7 @@ impl PolicyError {
     }
 }
 
-/// What is wrong, and the byte offset where it begins.
+/// A fault, and the byte offset where it begins.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) at: usize,

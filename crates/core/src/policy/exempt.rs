@@ -1,4 +1,4 @@
-//! Exemptions: whom one `[[exempt]]` entry covers, and how its networks are written.
+//! Exemptions: the logins that one `[[exempt]]` entry covers, and how its networks are written.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::error::quoted;
 
-/// Who is logging in, where and from where.
+/// The user who is logging in, the service, and the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subject<'a> {
     /// Canonical login name.
@@ -72,7 +72,7 @@ impl Exempt {
         (!none).then_some(entry)
     }
 
-    /// Whether every condition holds. Groups come last: their look-up may go over the network.
+    /// True if every condition holds. Groups come last: their look-up may go over the network.
     pub(super) fn covers(
         &self,
         subject: &Subject<'_>,
@@ -140,7 +140,7 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
 /// Length of `::ffff:0:0/96`, the network of IPv4-mapped addresses (RFC 4291 2.5.5.2).
 const MAPPED_PREFIX: u8 = 96;
 
-/// Whether one element passes, or there is none and so no condition.
+/// True if one element passes, or if the list is empty and so no condition.
 fn holds<T>(list: &[T], check: impl FnMut(&T) -> bool) -> bool {
     list.is_empty() || list.iter().any(check)
 }

@@ -40,21 +40,21 @@ pub fn sibling(service: &str) -> Option<&'static str> {
 /// A legal policy. Ranges and defaults are those of [`DEFAULT_POLICY`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// The global switch: `false` asks nobody.
+    /// The global switch: `false` asks no user.
     pub enabled: bool,
-    /// What happens to users without a confirmed device.
+    /// Treatment of users without a confirmed device.
     pub enforcement: Enforcement,
-    /// Whether users without a device may or must get one in the login dialogue.
+    /// Enrollment of users without a device in the login dialogue: whether they may or must get one.
     pub enroll_at_login: EnrollAtLogin,
-    /// Whether that takes an administrator's one-time code (`twofactor invite`), so that a stolen password is not enough.
+    /// True if that takes an administrator's one-time code (`twofactor invite`), so that a stolen password is not enough.
     pub enroll_needs_invite: bool,
     /// Steps before and after the current one that are accepted (RFC 6238 5.2), 0..=[`MAX_WINDOW`].
     pub window: u8,
-    /// How often the code is asked for in one login, 1..=10.
+    /// Number of times that the code is asked for in one login, 1..=10.
     pub tries: u8,
     /// The prompt for the code: 1..=200 bytes, no control characters.
     pub prompt: String,
-    /// Whether the code is shown while it is typed.
+    /// Visibility of the code while it is typed.
     pub echo: Echo,
     /// The issuer in provisioning URIs: 1..=64 characters, no colon or control character.
     /// `None` is the host name.
@@ -62,28 +62,28 @@ pub struct Policy {
     /// Seconds during which the same user from the same address is not asked again, 0..=86400;
     /// 0 is never.
     pub grace: u32,
-    /// Whether unenrolled users are asked as well, so that the prompt does not tell them apart.
+    /// True if unenrolled users are asked as well, so that the prompt does not tell them apart.
     pub uniform_prompt: bool,
-    /// What enrolment gives out.
+    /// Properties of new devices.
     pub new_devices: NewDevices,
     /// Which PAM services ask.
     pub services: Services,
     /// Limits on guessing.
     pub throttle: Throttle,
-    /// Who is never asked; the entries are alternatives.
+    /// Logins that are never asked; the entries are alternatives.
     pub exempt: Vec<Exempt>,
 }
 
-/// What happens to users without a confirmed device.
+/// Treatment of users without a confirmed device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enforcement {
     /// They log in without a code.
     Optional,
-    /// They are refused, or have to enrol where the policy lets them do so at login.
+    /// They are refused, or have to enroll where the policy lets them do so at login.
     Mandatory,
 }
 
-/// Enrolment in the login dialogue.
+/// Enrollment in the login dialogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnrollAtLogin {
     /// None.
@@ -94,7 +94,7 @@ pub enum EnrollAtLogin {
     Require,
 }
 
-/// Whether the code is visible while it is typed. In the file: `echo = true` or `false`.
+/// Visibility of the code while it is typed. In the file: `echo = true` or `false`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Echo {
     /// PAM_PROMPT_ECHO_OFF.
@@ -103,7 +103,7 @@ pub enum Echo {
     Shown,
 }
 
-/// What enrolment gives out unless told otherwise.
+/// Default properties of new devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewDevices {
     /// Length of a code.
@@ -149,9 +149,9 @@ pub fn parse(text: &str) -> Result<Policy, PolicyError> {
 }
 
 impl Policy {
-    /// Whether `service` (a PAM service name, compared exactly) is switched on. Says nothing about
-    /// `enabled`, which comes first. One that is not named is on where `default` or its [`sibling`] is: the
-    /// administrator who switches su on means `su -` as well.
+    /// True if `service` (a PAM service name, compared exactly) is switched on. Says nothing about `enabled`, which
+    /// comes first. One that is not named is on where `default` or its [`sibling`] is: the administrator who switches
+    /// su on means `su -` as well.
     pub fn service_on(&self, service: &str) -> bool {
         let named = |name: &str| self.services.named.get(name).copied();
         let by_sibling = || sibling(service).and_then(named).unwrap_or(false);

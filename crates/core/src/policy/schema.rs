@@ -262,7 +262,7 @@ fn plain(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
-/// What the TOML parser found. Its own Display would echo the line unescaped.
+/// The fault that the TOML parser found. Its own Display would echo the line unescaped.
 fn syntax(text: &str, error: &TomlError) -> Fault {
     let span = error.span().unwrap_or_default();
     let at = span.start;

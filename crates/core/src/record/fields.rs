@@ -11,7 +11,7 @@ type RecordValue<'a> = Spanned<DeValue<'a>>;
 /// One table of a record.
 pub(super) struct Fields<'a> {
     text: &'a str,
-    /// Where the table begins in `text`.
+    /// Offset in `text` at which the table begins.
     at: usize,
     entries: &'a DeTable<'a>,
 }
@@ -50,7 +50,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The same for a key that may be missing.
+    /// Reads a key that may be missing.
     pub(super) fn optional<T>(
         &self,
         key: &str,

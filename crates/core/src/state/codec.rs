@@ -33,7 +33,7 @@ const FIRST_GRACE: usize = 8;
 const CHECKSUM_LEN: usize = 8;
 /// Times are kept in five bytes.
 pub(super) const TIME_LEN: usize = 5;
-/// What is written into a file whose place was taken by another, and where: behind the second slot.
+/// Mark of a file whose place was taken by another, written after the second slot.
 pub const MOVED: [u8; 8] = *b"MOVED\0\0\0";
 /// See [`MOVED`].
 pub const MOVED_OFFSET: u64 = 1016;
@@ -52,7 +52,7 @@ pub enum Slot {
 }
 
 impl Slot {
-    /// Where it begins in the file.
+    /// Offset in the file at which it begins.
     #[must_use]
     pub const fn offset(self) -> u64 {
         match self {
@@ -78,15 +78,15 @@ pub struct Stored {
     pub state: State,
     /// Its sequence number.
     pub sequence: u64,
-    /// Where it stands.
+    /// The slot that holds it.
     pub slot: Slot,
-    /// Whether the file counts.
+    /// Standing of the file.
     pub standing: Standing,
     /// True if another file has taken the place of this one.
     pub moved: bool,
 }
 
-/// Whether a file is the one that counts.
+/// Standing of a file among those of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Standing {
     /// It holds what was known when it was made, and all that came since.
@@ -96,7 +96,7 @@ pub enum Standing {
     Provisional,
 }
 
-/// Why the bytes are not a state.
+/// Reason why the bytes are not a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StateError {
     /// Not [`FILE_LEN`] bytes.
@@ -200,13 +200,13 @@ pub fn encode_file(state: &State) -> Vec<u8> {
     whole_file(state, 1, Standing::Settled)
 }
 
-/// The same for a file that is [`Standing::Provisional`].
+/// [`encode_file`] for a file that is [`Standing::Provisional`].
 #[must_use]
 pub fn encode_provisional(state: &State) -> Vec<u8> {
     whole_file(state, 1, Standing::Provisional)
 }
 
-/// The same for the file that counts in its place. Each of its slots is newer than what it replaces.
+/// [`encode_file`] for the file that counts in its place. Each of its slots is newer than what it replaces.
 #[must_use]
 pub fn encode_settled(state: &State) -> Vec<u8> {
     whole_file(state, 3, Standing::Settled)
@@ -294,7 +294,7 @@ fn decode(bytes: &[u8], slot: Slot) -> Option<Stored> {
     })
 }
 
-/// What both formats begin with.
+/// Counters that both formats begin with.
 fn counters(reader: &mut Reader<'_>) -> Option<State> {
     let mut state = State::new(reader.u32()?);
     state.failures = reader.u32()?;

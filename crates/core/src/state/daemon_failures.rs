@@ -75,7 +75,7 @@ impl DaemonFailures {
         })
     }
 
-    /// The same with the period of `now` as the newest.
+    /// The counts with the period of `now` as the newest.
     fn aged(&self, now: u64) -> Self {
         let current = period(now);
         let passed = usize::try_from(current.saturating_sub(self.newest)).unwrap_or(PERIODS);

@@ -1,4 +1,4 @@
-//! What was typed, brought into the forms that codes are compared in.
+//! The typed answer, brought into the forms that codes are compared in.
 
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
@@ -11,7 +11,7 @@ pub const MAX_INPUT: usize = 512;
 /// A recovery code as shown: four groups of four.
 pub(super) const GROUPED_LEN: usize = CODE_LEN + 3;
 
-/// How the input is laid out.
+/// Layout of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// Nothing but a code.
@@ -73,7 +73,7 @@ impl Answer {
         self.candidates.iter()
     }
 
-    /// Whether the input looks like a code at all: digits of a code's length, or base32 of a recovery code's, with a
+    /// True if the input looks like a code at all: digits of a code's length, or base32 of a recovery code's, with a
     /// digit in it, since a password of 16 letters is likelier than a recovery code without any.
     #[must_use]
     pub fn looks_like_a_code(&self) -> bool {
@@ -116,7 +116,7 @@ impl Candidate {
         })
     }
 
-    /// Whether this is `code`, in time that depends on neither.
+    /// True if this is `code`, in time that depends on neither.
     pub(super) fn is_code(&self, code: &Code) -> Choice {
         match &self.digits {
             Some(typed) => typed.ct_eq(code),
@@ -124,7 +124,7 @@ impl Candidate {
         }
     }
 
-    /// Whether this is the recovery code behind a hash, in time that does not depend on the hash.
+    /// Hash of the input, if a recovery code of that form has its length. It takes a time that depends on no stored hash.
     pub(super) fn hashed(&self, salt: &Salt, form: CodeForm) -> Option<Hash> {
         let hash = recovery::hash(salt, &self.text);
         let fits = match form {
@@ -157,7 +157,7 @@ impl Candidate {
         self.is_whole() && self.text.iter().all(letters) && self.text.iter().any(u8::is_ascii_digit)
     }
 
-    /// How many bytes of the input precede the code.
+    /// Number of bytes of the input that precede the code.
     pub(super) const fn password_len(&self) -> usize {
         self.password_len
     }
@@ -184,7 +184,7 @@ fn split(input: &[u8], lengths: &[Digits]) -> Vec<Candidate> {
     cuts.map(|(_, candidate)| candidate).collect()
 }
 
-/// Whether a separator, if there is one, is inside: one at the beginning belongs to the password.
+/// True if a separator, if there is one, is inside: one at the beginning belongs to the password.
 fn encloses_digits(tail: &[u8]) -> bool {
     let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     is_digit(tail.first()) && is_digit(tail.last())

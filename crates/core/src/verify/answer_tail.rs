@@ -6,9 +6,9 @@ use super::answer::{Form, GROUPED_LEN, MAX_INPUT};
 
 /// As much of an answer as a code can be read from, for the daemon: a password before the code stays where it was typed.
 pub struct AnswerTail {
-    /// What is sent; empty where the answer has no reading.
+    /// The text that is sent; empty where the answer has no reading.
     pub text: Zeroizing<String>,
-    /// How many bytes of the answer precede it.
+    /// Number of bytes of the answer that precede it.
     pub skipped: usize,
 }
 
@@ -81,7 +81,7 @@ mod tests {
                 let tail = AnswerTail::of(input, form);
                 let whole = readings(input, form, 0);
                 let mut read = readings(tail.text.as_bytes(), form, tail.skipped);
-                // What stands for a letter that is no part of a code makes no code.
+                // A character that stands for a letter that is no part of a code makes no code.
                 read.retain(|(text, _)| !text.contains(&b'?'));
                 assert_eq!(read, whole, "{input:?}");
             }

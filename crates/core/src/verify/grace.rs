@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::state::{Grace, MAX_GRACE, State, service_fingerprint};
 
-/// Where a login comes from, and under which policy it is judged.
+/// Origin of a login, and the policy that judges it.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
     /// `PAM_RHOST` as an address; without one there is no grace, and none for loopback and link-local addresses.

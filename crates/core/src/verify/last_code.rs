@@ -7,8 +7,8 @@ use crate::state::{COUNTER_UNKNOWN, State};
 use super::answer::{Answer, Candidate};
 use super::{Finding, Rejected, judge_bypass, judge_recovery};
 
-/// Where the password ends in an answer that consists of it and the last code that was accepted of a device, or a recovery
-/// or bypass code that was spent. `None` where there is no such code at the end.
+/// Length of the password in an answer that consists of it and the last code that was accepted of a device, or a
+/// recovery or bypass code that was spent. `None` where there is no such code at the end.
 ///
 /// During grace, a client that keeps both in one field sends that code again. All are compared, whichever matches.
 #[must_use]

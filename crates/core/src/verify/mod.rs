@@ -37,14 +37,14 @@ use scan::{NEAR, bounded_drift, scan, steps_off};
 /// A judgement and the state that has to be stored before it may be acted on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// What was found.
+    /// The verdict on the input.
     pub outcome: Outcome,
     /// For a success: the code marked as used, no failures, nothing refused. For a code that is known to be used or spent:
     /// the charge taken back. Otherwise the charged state as it was.
     pub state: State,
 }
 
-/// What the input was.
+/// Verdict on an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// A code that works, once.
@@ -56,7 +56,7 @@ pub enum Outcome {
 /// A success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// What was accepted.
+    /// The credential that was accepted.
     pub by: Credential,
     /// Wrong codes entered since the last success, this attempt not included.
     pub failures_before: u32,
@@ -64,7 +64,7 @@ pub struct Accepted {
     pub password_len: usize,
 }
 
-/// What a code belonged to.
+/// Credential that a code belonged to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     /// A device: its name, and by how many steps or counters the code was off the expected one.
@@ -76,14 +76,14 @@ pub enum Credential {
     },
     /// A recovery code.
     RecoveryCode {
-        /// How many of the set are left.
+        /// Number of codes of the set that are left.
         left: usize,
     },
     /// The administrator's one-time bypass.
     Bypass,
 }
 
-/// Why a code was refused.
+/// Reason why a code was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejected {
     /// It belongs to nothing.
@@ -272,7 +272,7 @@ fn judge_recovery(record: &Record, state: &mut State, typed: &Candidate) -> Find
     }
 }
 
-/// How many recovery codes of the current set are unspent.
+/// Number of unspent recovery codes of the current set.
 #[must_use]
 pub fn recovery_codes_left(record: &Record, state: &State) -> usize {
     record.recovery.as_ref().map_or(0, |set| {
@@ -289,14 +289,15 @@ fn judge_bypass(record: &Record, state: &mut State, typed: &Candidate, now: u64)
     let hit = typed
         .hashed(&bypass.salt, CodeForm::Base32)
         .is_some_and(|hash| bool::from(same(&hash, &bypass.hash)));
-    match hit {
-        false => Finding::Nothing,
-        true if state.bypass == Some(bypass.id) => Finding::Known(Rejected::Spent),
-        true if now >= bypass.expires => Finding::Refused(Rejected::BypassExpired),
-        true => {
-            state.bypass = Some(bypass.id);
-            Finding::Match(Credential::Bypass)
-        }
+    if !hit {
+        Finding::Nothing
+    } else if state.bypass == Some(bypass.id) {
+        Finding::Known(Rejected::Spent)
+    } else if now >= bypass.expires {
+        Finding::Refused(Rejected::BypassExpired)
+    } else {
+        state.bypass = Some(bypass.id);
+        Finding::Match(Credential::Bypass)
     }
 }
 
@@ -363,8 +364,8 @@ pub fn clock_offset(
         .min_by_key(|offset| offset.abs())
 }
 
-/// What the state of a device becomes when its codes are `offset` steps off now and the code of this moment is used.
-/// `None` when the clocks differ by more than may be learned.
+/// New state of a device whose codes are `offset` steps off now, with the code of this moment used. `None` when
+/// the clocks differ by more than may be learned.
 #[must_use]
 pub fn with_offset(
     interval: Interval,

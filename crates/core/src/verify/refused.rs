@@ -4,7 +4,7 @@
 //! counting it keeps such a client from locking its owner out. Not comparing it is what makes that safe: a fixed code
 //! that is compared for a year, at any price, becomes right by chance.
 //!
-//! What is remembered are keyed hashes. They hide nothing from a reader of the state, who finds the keys of the devices
+//! The state holds keyed hashes. They hide nothing from a reader of the state, who finds the keys of the devices
 //! beside it; they keep what was typed out of the file.
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -39,9 +39,10 @@ pub fn needs_key(refused: &RefusedAnswers, answer: &Answer) -> bool {
 /// Remembers an answer that was compared and refused, if it looks like a code; the oldest makes room. `new_key` counts
 /// where nothing is remembered yet.
 pub fn remember(refused: &mut RefusedAnswers, answer: &Answer, new_key: Key) {
-    let key = match refused.hashes.is_empty() {
-        true => new_key,
-        false => refused.key,
+    let key = if refused.hashes.is_empty() {
+        new_key
+    } else {
+        refused.key
     };
     let Some(hash) = hash(&key, answer) else {
         return;

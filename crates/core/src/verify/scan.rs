@@ -13,7 +13,7 @@ const LOOK_BEHIND: u64 = 10;
 /// Steps around now for which a wrong code is told apart as "the clocks differ".
 pub const NEAR: i64 = 20;
 
-/// What one device says of one reading.
+/// Matches of one device for one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Scan {
     /// The moving factor that is accepted. Two in sight may have the same code by chance: of steps the newer one, so that
@@ -26,8 +26,8 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// What gives its charge back is refused whatever else has the same code by chance: sent again and again it would be
-    /// a guess at all the others that nothing counts.
+    /// A code that gives its charge back is refused whatever else has the same code by chance: sent again and again it
+    /// would be a guess at all the others that nothing counts.
     const fn free(factor: u64) -> Self {
         Self {
             fresh: None,
@@ -85,10 +85,13 @@ fn scan_steps(
 ) -> Scan {
     let mut found = Scan::default();
     for step in current(interval.step(now), state.drift, window) {
-        match bool::from(typed.is_code(&totp.code(step))) {
-            true if step < state.next => found.used = Some(step),
-            true => found.fresh = Some(step),
-            false => {}
+        if !bool::from(typed.is_code(&totp.code(step))) {
+            continue;
+        }
+        if step < state.next {
+            found.used = Some(step);
+        } else {
+            found.fresh = Some(step);
         }
     }
     // The last one that was accepted is known for as long as there is no newer one: clients send it for days.
@@ -111,18 +114,21 @@ fn scan_counters(device: &Device, state: &DeviceState, typed: &Candidate) -> Sca
         .min(COUNTER_UNKNOWN - 1);
     for counter in first..=last {
         let code = hotp(&device.secret, device.algorithm, device.digits, counter);
-        match bool::from(typed.is_code(&code)) {
-            true if counter < state.next => found.used = Some(counter),
-            true => found.fresh = found.fresh.or(Some(counter)),
-            false => {}
+        if !bool::from(typed.is_code(&code)) {
+            continue;
+        }
+        if counter < state.next {
+            found.used = Some(counter);
+        } else {
+            found.fresh = found.fresh.or(Some(counter));
         }
     }
     // Ten of them in sight are too many: only the last one is free.
     if let Some(last) = found.used.filter(|used| used + 1 == state.next) {
         return Scan::free(last);
     }
-    // What was used does not work again because a later counter happens to have the same code, unless it is the one that
-    // the token shows next.
+    // A code that was used does not work again because a later counter happens to have the same code, unless it is the
+    // one that the token shows next.
     found.fresh = found
         .fresh
         .filter(|counter| found.used.is_none() || *counter == state.next);

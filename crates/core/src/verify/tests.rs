@@ -108,7 +108,7 @@ impl User {
         Ok(Some(outcome))
     }
 
-    /// What the answer would be, without its consequences.
+    /// The answer as it would be, without its consequences.
     fn would(&self, typed: impl AsRef<[u8]>, now: u64) -> Outcome {
         let mut copy = Self {
             policy: self.policy.clone(),

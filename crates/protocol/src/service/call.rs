@@ -18,21 +18,21 @@ pub enum ServiceCall {
     },
     /// `io.twofactor.Status`.
     Status {
-        /// Whose.
+        /// The user.
         user: String,
     },
     /// `io.twofactor.Gate`.
     Gate {
-        /// Whose.
+        /// The user.
         user: String,
     },
     /// `io.twofactor.Verify`.
     Verify {
-        /// Whose.
+        /// The user.
         user: String,
-        /// What was typed, or the end of it.
+        /// The text that was typed, or the end of it.
         code: String,
-        /// What the code stands in.
+        /// The layout of what was typed around the code.
         layout: CodeLayout,
     },
 }

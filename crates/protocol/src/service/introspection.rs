@@ -13,7 +13,7 @@ const DESCRIPTION: &str = include_str!("../io.twofactor.varlink");
 /// The description of `org.varlink.service` (<https://varlink.org/Service>).
 const SERVICE_DESCRIPTION: &str = include_str!("../org.varlink.service.varlink");
 
-/// What the program says of itself.
+/// The description that the daemon gives of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServiceInfo {
     /// The daemon's version.

@@ -23,7 +23,7 @@ pub struct DeviceEntry {
     pub last_used: Option<u64>,
 }
 
-/// What is set up for a user.
+/// Factors that are set up for a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StatusReply {
     /// Login name.

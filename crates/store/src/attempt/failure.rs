@@ -1,4 +1,4 @@
-//! Why no verdict could be reached, and what an administrator can do about it.
+//! Reasons why no verdict could be reached, and what an administrator can do about it.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::files::{Cause, Error};
 use crate::sys::accounts::LookupFailed;
 use crate::sys::clock::BeforeEpoch;
 
-/// Why no verdict could be reached. Every one of them denies.
+/// Reason why no verdict could be reached. Every one of them denies.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Failure {
     /// A file is unusable.
@@ -25,7 +25,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// What an administrator can do about it.
+    /// The step that an administrator can take about it.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {

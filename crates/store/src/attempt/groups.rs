@@ -26,11 +26,11 @@ pub struct Memberships<'a> {
 pub struct UnusableGroup {
     /// Its name in the policy.
     pub name: String,
-    /// Why nothing is known of it.
+    /// Reason why nothing is known of it.
     pub fault: GroupFault,
 }
 
-/// Why nothing is known of a group.
+/// Reason why nothing is known of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupFault {
     /// The group database does not have it.
@@ -80,7 +80,7 @@ impl KnownGroups {
 }
 
 impl Memberships<'_> {
-    /// Whether the account is in the group of that name.
+    /// True if the account is in the group of that name.
     ///
     /// A group that is not found, or cannot be looked up right now, has no members: an exemption that cannot be shown to
     /// hold does not hold, so a code is asked for, and that is all that may come of it.

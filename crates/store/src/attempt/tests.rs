@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::files::tests::error_at;
-use crate::testing::{Scratch, alice, enrol, fresh, phone, record_of};
+use crate::testing::{Scratch, alice, enroll_devices, fresh, phone, record_of};
 use twofactor_core::state::{DeviceState, RefusedAnswers, Stored};
 use twofactor_core::verify::{Accepted, Credential, Rejected};
 
@@ -53,7 +53,7 @@ impl Machine {
             scratch,
             alice: alice(),
         };
-        enrol(&machine.store, &machine.alice, &[phone()]);
+        enroll_devices(&machine.store, &machine.alice, &[phone()]);
         machine.set_policy(policy);
         machine
     }

@@ -15,18 +15,18 @@ use super::{Cause, Error, Store, index, names};
 /// Most newcomers of one call: each keeps two files open, one of them locked.
 pub const BATCH: usize = 200;
 
-/// Somebody who gets a first record.
+/// A user who gets a first record.
 #[derive(Debug, Clone)]
 pub struct NewRecord {
-    /// Who.
+    /// The user's account.
     pub account: Account,
-    /// What is written; at least one device.
+    /// The record that is written; at least one device.
     pub record: Record,
     /// The state of each of its devices.
     pub entries: Vec<DeviceState>,
 }
 
-/// What became of a newcomer.
+/// Result for one newcomer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enrolled {
     /// Record and state are on the disk.
@@ -63,7 +63,7 @@ impl Store {
     /// # Errors
     /// [`Error`] for all of them when more than [`BATCH`] are given, or the disk cannot be flushed: then some may be
     /// enrolled, and calling again finds them occupied. In the list: for one of them.
-    pub fn enrol_all(&self, newcomers: &[NewRecord]) -> Result<Results, Error> {
+    pub fn enroll_all(&self, newcomers: &[NewRecord]) -> Result<Results, Error> {
         if newcomers.len() > BATCH {
             let cause = Cause::System("too many newcomers at once");
             let path = self.path.clone();
@@ -164,7 +164,7 @@ impl Store {
             return Err(failed(Cause::System("too many devices")));
         }
         knows_all(&state, record).map_err(failed)?;
-        // What is written can be read: anything else would lock the user out.
+        // A record that is written can be read: anything else would lock the user out.
         let text = record.to_toml();
         Record::parse(&text).map_err(|error| failed(Cause::Record(error)))?;
         let Some(record_file) = names::record_file(&account.name) else {

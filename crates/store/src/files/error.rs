@@ -1,4 +1,4 @@
-//! What can be wrong with a kept file: which one, and why.
+//! Errors of a kept file: which file, and the cause.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,11 +17,11 @@ use super::names;
 pub struct Error {
     /// Which file or directory.
     pub path: PathBuf,
-    /// Why.
+    /// The cause.
     pub cause: Cause,
 }
 
-/// Why a file cannot be used.
+/// Reason why a file cannot be used.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cause {
     /// It cannot be opened, read or written, or is not safe to use.
@@ -34,7 +34,7 @@ pub enum Cause {
     Record(RecordError),
     /// It is not a valid state.
     State(StateError),
-    /// It belongs to another user id: the name was given to somebody else.
+    /// It belongs to another user id: the name was given to another user.
     OtherUid {
         /// In the file.
         recorded: u32,
@@ -70,7 +70,7 @@ pub enum Cause {
     Occupied,
     /// The record of the account is kept under this other name.
     KeptAs(String),
-    /// Nobody can be enrolled under a name that long.
+    /// No user can be enrolled under a name that long.
     NameTooLong,
     /// Something that has no cause of its own here.
     System(&'static str),
@@ -94,7 +94,7 @@ impl Error {
         }
     }
 
-    /// Whether `twofactor unlock` makes things good again: the state, and only the state, is unusable.
+    /// True if `twofactor unlock` repairs this: the state, and only the state, is unusable.
     #[must_use]
     pub const fn fixed_by_unlock(&self) -> bool {
         matches!(
@@ -113,7 +113,7 @@ impl Error {
         names::user_of(file).or_else(|| names::user_of_state(file))
     }
 
-    /// Whether the file is simply not there.
+    /// True if the file does not exist.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         match &self.cause {

@@ -28,9 +28,9 @@ use twofactor_core::state::{self, MOVED, MOVED_OFFSET, Standing, State, StateErr
 
 use super::{Cause, Error, Store, names};
 
-/// How long a lock is waited for while the state does not change.
+/// Longest wait for a lock while the state does not change.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
-/// How often a waiting process looks whether the state changes.
+/// Interval at which a waiting process looks whether the state changes.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The names of one user's state files.
@@ -48,7 +48,7 @@ pub(super) struct HeldFile {
     pub(super) stored: Stored,
 }
 
-/// Where a state file is.
+/// Place of a state file.
 enum StatePlace {
     /// `state/NAME`.
     Base,
@@ -62,7 +62,7 @@ struct Generations {
     stat: Stat,
 }
 
-/// How long a lock is waited for.
+/// Longest wait for a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Waiting {
     /// Not at all.
@@ -352,7 +352,8 @@ impl<'s> StateFiles<'s> {
             // The file keeps its name: a gap would hide the higher ones from the holder of a lower one.
             return Ok(None);
         }
-        // What a killed process left: its file may not be on the disk, lower ones may be there, readers may not know.
+        // The remains of a killed process: its file may not be on the disk, lower ones may be there, readers may not
+        // know.
         let unfinished =
             own.standing == Standing::Provisional || numbers.len() > 1 || !self.is_move_noted()?;
         let stored = if own.standing == Standing::Provisional {
@@ -399,7 +400,7 @@ impl<'s> StateFiles<'s> {
         self.note_move()
     }
 
-    /// What the highest file below a generation holds that is not provisional.
+    /// The content of the highest file below a generation that is not provisional.
     fn source(&self, directory: &OwnedFd, numbers: &[u64], number: u64) -> Result<Stored, Error> {
         for lower in numbers.iter().rev().filter(|lower| **lower < number) {
             let Some(opened) = self.open(directory, &lower.to_string(), Open::Read)? else {
@@ -454,7 +455,7 @@ impl<'s> StateFiles<'s> {
         Ok(None)
     }
 
-    /// The order matters: whoever makes the next file after the first look copies what was flushed before it.
+    /// The order matters: the process that makes the next file after the first look copies what was flushed before it.
     fn is_current(&self, place: &StatePlace, opened: &Stat) -> Result<bool, Error> {
         match place {
             StatePlace::Base => Ok(self.is_absent(self.states, &self.directory())?

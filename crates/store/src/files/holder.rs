@@ -1,4 +1,4 @@
-//! Whose record counts for an account: by name, and by uid where the name has none.
+//! The record that counts for an account: by name, and by uid where the name has none.
 //!
 //! That a user has no device is believed only where it is proven: no record of the name, no entry of the uid in the
 //! index, and no state that says that there was a record.
@@ -17,11 +17,11 @@ pub struct Holder {
     pub account: Account,
     /// The record, `None` only where it is proven that there is none.
     pub record: Option<Record>,
-    /// How it was found.
+    /// The way in which it was found.
     pub found_by: FoundBy,
 }
 
-/// How a record was found.
+/// The way in which a record was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FoundBy {
     /// Under the name of the account, or there is none.
@@ -41,7 +41,7 @@ pub struct Snapshot {
     pub state: State,
 }
 
-/// How often a snapshot is tried anew when a change comes between its two files.
+/// Number of times that a snapshot is tried anew when a change comes between its two files.
 const SNAPSHOT_TRIES: u32 = 5;
 
 impl Store {

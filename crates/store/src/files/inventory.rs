@@ -1,4 +1,4 @@
-//! What there is in a state directory, by names alone: for comparing records, states and index.
+//! The content of a state directory, by names alone, for comparing records, states and index.
 
 use crate::sys::file;
 
@@ -13,7 +13,7 @@ pub struct Inventory {
     pub states: Vec<String>,
     /// The entries of the index: each uid with a name.
     pub index: Vec<(u32, String)>,
-    /// The names of users of whom there are generations and no state, sorted.
+    /// The names of users who have generations and no state, sorted.
     pub leftovers: Vec<String>,
 }
 
@@ -63,13 +63,13 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Scratch, alice, enrol, phone};
+    use crate::testing::{Scratch, alice, enroll_devices, phone};
 
     #[test]
     fn the_inventory_lists_no_temporary_files() {
         let scratch = Scratch::new();
         let store = scratch.store();
-        enrol(&store, &alice(), &[phone()]);
+        enroll_devices(&store, &alice(), &[phone()]);
         for stray in ["alice+7", ".alice.new", "alice+", "bob+", "+7", "x+y"] {
             std::fs::write(scratch.top().join("state").join(stray), "").unwrap();
         }

@@ -171,7 +171,7 @@ impl<'s> Locked<'s> {
         let old = self.record()?;
         let state = self.between(old.as_ref(), record, entries)?;
         let path = self.store.record_path(&self.account.name);
-        // What is written can be read: anything else would lock the user out.
+        // A record that is written can be read: anything else would lock the user out.
         let text = record.to_toml();
         Record::parse(&text).map_err(|error| Error {
             path: path.clone(),
@@ -265,7 +265,7 @@ impl<'s> Locked<'s> {
     /// Removes the record, its index entry, then the state. First the state says that no device has a record any more.
     ///
     /// # Errors
-    /// [`Error`]; when only the state is left it is harmless, and the next enrolment uses it.
+    /// [`Error`]; when only the state is left it is harmless, and the next enrollment uses it.
     pub fn remove(mut self) -> Result<(), Error> {
         let mut state = self.state.clone();
         state.grace.clear();
@@ -352,7 +352,7 @@ impl<'s> Locked<'s> {
     }
 }
 
-/// Why a record was not written.
+/// Reason why a record was not written.
 enum WriteFailed {
     File(file::FileError),
     /// Another process made one.
@@ -386,7 +386,7 @@ fn nothing_reusable(record: &Record, window: u8, now: u64) -> State {
     state
 }
 
-/// Whether there is an entry for every device.
+/// Checks that there is an entry for every device.
 pub(super) fn knows_all(state: &State, record: &Record) -> Result<(), Cause> {
     let mut devices = record.devices.iter();
     match devices.find(|device| state.device(device.id).is_none()) {

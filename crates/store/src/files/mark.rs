@@ -22,7 +22,7 @@ const MARK: &str = "mark-";
 /// Bytes of randomness in an id.
 const ID_LEN: usize = 16;
 
-/// How [`initialize`] treats a directory and a file of ids that do not agree.
+/// Way in which [`initialize`] treats a directory and a file of ids that do not agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disagreement {
     /// As an error: the wrong directory may be mounted.
@@ -31,7 +31,7 @@ pub enum Disagreement {
     Settle,
 }
 
-/// What [`initialize`] found and did.
+/// Result of [`initialize`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Initialized {
     /// Directory and file of ids had the same id already.

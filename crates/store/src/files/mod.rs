@@ -1,4 +1,4 @@
-//! Where records, states and the policy are kept: plain files that only root can touch.
+//! The place of records, states and the policy: plain files that only root can touch.
 //!
 //! Nothing here knows of terminals or of PAM.
 
@@ -87,7 +87,7 @@ impl Store {
     /// The record of an account, `None` when there is none. Read without a lock: records are replaced whole.
     ///
     /// # Errors
-    /// [`Error`] for everything but "no such file": unreadable, unsafe, invalid, or of somebody else.
+    /// [`Error`] for everything but "no such file": unreadable, unsafe, invalid, or of another user.
     pub fn record(&self, account: &Account) -> Result<Option<Record>, Error> {
         let Some(record) = self.record_named(&account.name)? else {
             return Ok(None);
@@ -104,7 +104,7 @@ impl Store {
         Err(Error { path, cause })
     }
 
-    /// The record under a name, whoever has that name now.
+    /// The record under a name, no matter which user has that name now.
     ///
     /// # Errors
     /// [`Error`] for everything but "no such file".
@@ -143,7 +143,7 @@ impl Store {
     /// Locks the state of an enrolled account. Waits at most 5 s.
     ///
     /// # Errors
-    /// [`Error`] when the state is missing, unsafe, damaged, of another uid, or somebody else holds the lock.
+    /// [`Error`] when the state is missing, unsafe, damaged, of another uid, or another process holds the lock.
     pub fn lock(&self, account: &Account) -> Result<Locked<'_>, Error> {
         Locked::existing(self, account)
     }
@@ -200,7 +200,7 @@ impl Store {
         Ok(stored.map(|stored| stored.state))
     }
 
-    /// What is said where a record has no state beside it.
+    /// The error of a record that has no state beside it.
     #[must_use]
     pub fn missing_state(&self, account: &Account) -> Error {
         Error {
@@ -305,7 +305,7 @@ impl Store {
         Ok(had.then_some(fd))
     }
 
-    /// Where the record of a user is.
+    /// Path of a user's record.
     #[must_use]
     pub fn record_path(&self, name: &str) -> PathBuf {
         let file = names::record_file(name).unwrap_or_default();
@@ -348,8 +348,8 @@ fn list(directory: &OwnedFd, path: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// `None` when two system calls have said that there is no such file: nobody is asked for a code who has no record, so a
-/// single call that fails for another reason must not be believed.
+/// `None` when two system calls have said that there is no such file: a user who has no record is not asked for a code,
+/// so a single call that fails for another reason must not be believed.
 fn read_if_there(directory: &OwnedFd, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
     match read(directory, name) {
         Err(error) if error.is_missing() && file::is_absent(directory, name)? => Ok(None),

@@ -4,12 +4,12 @@
 const MAX_LEN: usize = 240;
 const RECORD_SUFFIX: &str = ".toml";
 
-/// The file name of a user's record; `None` for a name that nobody can be enrolled under.
+/// The file name of a user's record; `None` for a name under which no user can be enrolled.
 pub fn record_file(user: &str) -> Option<String> {
     state_file(user).map(|name| name + RECORD_SUFFIX)
 }
 
-/// The file name of a user's state; `None` for a name that nobody can be enrolled under.
+/// The file name of a user's state; `None` for a name under which no user can be enrolled.
 pub fn state_file(user: &str) -> Option<String> {
     let mut name = String::with_capacity(user.len());
     for (position, byte) in user.bytes().enumerate() {

@@ -12,13 +12,13 @@ use twofactor_core::state::policy_fingerprint;
 
 use super::{Cause, Error, Store};
 
-/// Where a policy is.
+/// The file of a policy.
 #[derive(Debug, Clone)]
 pub struct PolicyFile {
     path: PathBuf,
 }
 
-/// What other writers do during an edit.
+/// Other writers during an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Others {
     /// They wait for the lock.
@@ -45,7 +45,7 @@ impl PolicyFile {
         }
     }
 
-    /// Where it is.
+    /// Path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -97,10 +97,10 @@ impl PolicyFile {
     /// Replaces it atomically with `text`, which must be a valid policy; root 0644.
     ///
     /// `change` turns the current text (`None` when there is no file) into the new one while other writers wait. They
-    /// wait for a lock in the state directory: anybody could hold one on a directory that everybody can open. They wait for
-    /// a second: a writer that is stopped must not hold up others. Without a `store` there is no waiting, so that a broken
-    /// state directory keeps nobody from switching off. What is replaced is compared with what `change` got at the last
-    /// moment.
+    /// wait for a lock in the state directory: any user could hold one on a directory that all users can open. They
+    /// wait for a second: a writer that is stopped must not hold up others. Without a `store` there is no waiting, so
+    /// that a broken state directory keeps no administrator from switching off. What is replaced is compared with what
+    /// `change` got at the last moment.
     ///
     /// # Errors
     /// [`Error`], [`Cause::Changed`] where another text stands there by now, or what `change` returns; the file is as it was
@@ -140,9 +140,10 @@ impl PolicyFile {
         ) else {
             return Err(self.error(Cause::File(FileError::WrongType)));
         };
-        let directory = match directory.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => directory,
+        let directory = if directory.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            directory
         };
         let fd = file::open_directory(CWD, directory, Access::Readable)
             .map_err(Error::file(directory))?;

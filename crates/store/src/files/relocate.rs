@@ -23,7 +23,7 @@ use super::generations::StateFiles;
 use super::locked::knows_all;
 use super::{Cause, Error, Locked, Store, index, names};
 
-/// How far a move has come.
+/// Progress of a move.
 #[derive(Debug, Clone)]
 pub enum Relocation {
     /// Not begun, or nothing of it counts yet: the record as it is.
@@ -35,7 +35,7 @@ pub enum Relocation {
 }
 
 impl Store {
-    /// How far the move from a name to an account has come. `None` when there is nothing to move.
+    /// Progress of the move from a name to an account. `None` when there is nothing to move.
     ///
     /// # Errors
     /// [`Error`] when a record cannot be read, or is that of a third user.
@@ -143,7 +143,7 @@ impl Store {
         record.user.clone_from(&to.name);
         record.uid = to.uid;
         let text = record.to_toml();
-        // What is written can be read: anything else would lock the user out.
+        // A record that is written can be read: anything else would lock the user out.
         Record::parse(&text).map_err(|error| Error {
             path: path.clone(),
             cause: Cause::Record(error),
@@ -213,7 +213,7 @@ impl Store {
             if self.peek_named(&to.name)?.is_some() {
                 return Err(self.occupied(&to.name));
             }
-            // What may be left of a user of that name who was removed.
+            // Remains of a user of that name who was removed.
             StateFiles::of(self, &to.name)?.remove_all()?;
         }
         Ok(())
@@ -253,7 +253,7 @@ fn too_long(path: &std::path::Path) -> Error {
 mod tests {
     use super::super::{Disagreement, FoundBy, list};
     use super::*;
-    use crate::testing::{Scratch, alice, enrol, phone};
+    use crate::testing::{Scratch, alice, enroll_devices, phone};
 
     fn anna(uid: u32) -> Account {
         Account {
@@ -267,7 +267,7 @@ mod tests {
     fn pending() -> (Scratch, Store) {
         let scratch = Scratch::new();
         let store = scratch.store();
-        enrol(&store, &alice(), &[phone()]);
+        enroll_devices(&store, &alice(), &[phone()]);
         let mut locked = store.lock(&alice()).unwrap();
         let mut state = locked.state().clone();
         state.devices.iter_mut().for_each(|d| d.committed = false);
@@ -325,7 +325,7 @@ mod tests {
         assert!(store.lock(&anna(7007)).is_ok());
     }
 
-    /// What comes before the names: the files of alice are anna's.
+    /// The step before the names: the files of alice are anna's.
     fn with_new_owner<'s>(store: &'s Store, anna: &Account) -> Locked<'s> {
         let mut locked = store.lock(&alice()).unwrap();
         let record = locked.record().unwrap().unwrap();
@@ -372,7 +372,7 @@ mod tests {
         for part in ["users/anna.toml", "state/anna"] {
             let (scratch, store) = pending();
             let anna = anna(alice().uid);
-            enrol(
+            enroll_devices(
                 &store,
                 &Account {
                     uid: 7007,
@@ -381,9 +381,10 @@ mod tests {
                 &[phone()],
             );
             let path = scratch.top().join(part);
-            let other = match part.ends_with(".toml") {
-                true => scratch.top().join("state/anna"),
-                false => scratch.top().join("users/anna.toml"),
+            let other = if part.ends_with(".toml") {
+                scratch.top().join("state/anna")
+            } else {
+                scratch.top().join("users/anna.toml")
             };
             std::fs::remove_file(other).unwrap();
             let before = std::fs::read(&path).unwrap();

@@ -30,7 +30,7 @@ use twofactor_core::state::{DeviceState, State, decode_file};
 fn enrolled() -> (Scratch, Store) {
     let scratch = Scratch::new();
     let store = scratch.store();
-    enrol(&store, &alice(), &[phone()]);
+    enroll_devices(&store, &alice(), &[phone()]);
     (scratch, store)
 }
 
@@ -57,7 +57,7 @@ fn device_names(record: &Record) -> Vec<&str> {
 }
 
 /// Waits until this process has the file open twice: by who holds its lock, and by who waits for it.
-pub(crate) fn until_somebody_waits(path: &Path) {
+pub(crate) fn until_a_process_waits(path: &Path) {
     let file = fs::metadata(path).unwrap();
     let is_open = |entry: std::io::Result<fs::DirEntry>| {
         let meta = fs::metadata(entry.unwrap().path());
@@ -70,7 +70,7 @@ pub(crate) fn until_somebody_waits(path: &Path) {
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    panic!("nobody waits for {}", path.display());
+    panic!("no process waits for {}", path.display());
 }
 
 /// For tests that change what belongs to the whole process, such as its limits: runs the test of that name alone in

@@ -9,7 +9,7 @@ use twofactor_core::recovery::{PlainCode, RecoverySet};
 
 use super::{ChangeCause, ChangeError, ChangeSteps, change};
 
-/// What has to be stored at the moment at which a device is added.
+/// Devices that have to be stored at the moment at which a device is added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DevicesBefore {
     /// Any devices, or none.
@@ -26,7 +26,7 @@ pub struct NewEnrollment {
     pub device: Device,
     /// The recovery codes, the only time; empty where the user had a set.
     pub recovery_codes: Vec<PlainCode>,
-    /// How many devices the user has.
+    /// Number of devices of the user.
     pub devices: usize,
 }
 

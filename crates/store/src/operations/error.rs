@@ -1,4 +1,4 @@
-//! Why a user's factor was not changed.
+//! Reasons why a user's factor was not changed.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use twofactor_core::device::{DeviceName, MAX_DEVICES};
 pub struct ChangeError {
     /// The user whose factor it is, by the name of the record.
     pub user: String,
-    /// Why.
+    /// The reason.
     pub cause: ChangeCause,
 }
 
-/// Why a change was not made.
+/// Reason why a change was not made.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChangeCause {
     /// A file, the clock or the source of randomness is unusable.
@@ -38,7 +38,7 @@ pub enum ChangeCause {
     CounterNotFound {
         /// The device.
         device: DeviceName,
-        /// How many counters were looked at.
+        /// Number of counters that were looked at.
         reach: u64,
     },
     /// Two codes are not two unused ones in a row of this TOTP device, the second of this moment.

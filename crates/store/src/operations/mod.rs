@@ -27,7 +27,7 @@ pub use removal::{RemovedDevice, clear, discard, remove_all, remove_device};
 pub use resync::{ResyncedDevice, resync};
 pub use unlock::{RebuiltState, rebuild_state, unlock};
 
-/// What a caller does inside a change, under its lock. An error ends the change, and nothing is stored.
+/// The caller's part of a change, under its lock. An error ends the change, and nothing is stored.
 pub trait ChangeSteps {
     /// The caller's error.
     type Error: From<ChangeError>;

@@ -15,7 +15,7 @@ use super::{ChangeCause, ChangeError, change};
 pub struct IssuedBypass {
     /// The code, the only time.
     pub code: PlainCode,
-    /// Whether a code is looked at now, or the user is locked out.
+    /// The throttle: whether a code is looked at now, or the user is locked out.
     pub gate: ThrottleStatus,
 }
 

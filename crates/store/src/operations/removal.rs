@@ -12,7 +12,7 @@ use super::{ChangeCause, ChangeError, ChangeSteps, change};
 pub struct RemovedDevice {
     /// The device that no longer counts.
     pub device: Device,
-    /// How many are left, at least one.
+    /// Number of devices that are left, at least one.
     pub left: usize,
 }
 
@@ -72,8 +72,8 @@ pub fn remove_all<S: ChangeSteps>(
     locked.remove().map_err(failed)
 }
 
-/// The same for root, also where record or state cannot be used by now: this is how an administrator gets rid of them. What
-/// was removed meanwhile is no error.
+/// Removes them for root, also where record or state cannot be used by now: this is how an administrator gets rid of
+/// them. What was removed meanwhile is no error.
 ///
 /// # Errors
 /// [`ChangeCause::DevicesChanged`]; [`ChangeCause::Failed`] where another process holds the lock, or they cannot be removed.

@@ -15,14 +15,14 @@ const REACH: u64 = 1_000;
 /// Counters looked at when the expected one was lost.
 const REACH_FROM_ZERO: u64 = 100_000;
 
-/// Where a device was found.
+/// Place at which a device was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResyncedDevice {
     /// HOTP.
     Counter {
         /// The counter of the next code.
         next: u64,
-        /// How far that is from the one expected before.
+        /// Distance of that from the one expected before.
         skipped: u64,
     },
     /// TOTP.

@@ -9,7 +9,7 @@ use twofactor_core::verify;
 
 use super::{ChangeCause, ChangeError};
 
-/// What does not work yet in a new state.
+/// Parts of a user's factor that do not work yet in a new state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RebuiltState {
     /// Seconds until TOTP codes work; 0 where there is no such device.

@@ -33,7 +33,7 @@ pub fn by_name(name: &str) -> Result<Option<Account>, LookupFailed> {
     by_bytes(name.as_bytes())
 }
 
-/// The same for a name that need not be UTF-8: the database may know it all the same.
+/// [`by_name`] for a name that need not be UTF-8: the database may know it all the same.
 ///
 /// # Errors
 /// [`LookupFailed`] as for [`by_name`].

@@ -39,12 +39,12 @@ pub fn sleep_until(end: Duration) {
     std::thread::sleep(end.saturating_sub(monotonic()));
 }
 
-/// What the kernel says of the wall clock (adjtimex(2)).
+/// The kernel's view of the wall clock (adjtimex(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Synchronization {
     /// A time service keeps it right.
     Synchronized,
-    /// Nobody does, or not any more.
+    /// It is not kept right, or not any more.
     Unsynchronized,
     /// The kernel does not tell.
     Unknown,
@@ -62,7 +62,7 @@ impl Synchronization {
     }
 }
 
-/// Whether the wall clock is kept right (`STA_UNSYNC` of adjtimex(2)).
+/// The kernel's answer whether the wall clock is kept right (`STA_UNSYNC` of adjtimex(2)).
 #[must_use]
 pub fn synchronization() -> Synchronization {
     // SAFETY: `timex` is plain data for which all zero bytes are a valid value.

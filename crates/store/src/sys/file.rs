@@ -1,4 +1,4 @@
-//! Opening, reading and replacing files that nobody but root may have touched.
+//! Opening, reading and replacing files that only root may have touched.
 
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,7 +16,7 @@ use super::limit;
 /// Largest file that is read, in bytes.
 pub const MAX_LEN: usize = 64 * 1024;
 
-/// What others may do with a file or directory.
+/// Rights of others on a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Nothing: it holds secrets.
@@ -41,14 +41,14 @@ impl Access {
     }
 }
 
-/// Why a file cannot be used.
+/// Reason why a file cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileError {
     /// A system call failed.
     System(&'static str, Errno),
     /// It is something else than a regular file (or directory), for example a link or a FIFO.
     WrongType,
-    /// Somebody else than root owns it.
+    /// A user other than root owns it.
     NotRoots,
     /// Others have rights to it that they must not have: its mode.
     TooOpen(u32),
@@ -57,7 +57,7 @@ pub enum FileError {
 }
 
 impl FileError {
-    /// Whether it says that there is no such file.
+    /// True if the error is that there is no such file.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         *self == Self::System("open", Errno::NOENT)
@@ -80,7 +80,7 @@ impl std::error::Error for FileError {}
 
 fn failed(call: &'static str) -> impl Fn(Errno) -> FileError {
     move |errno| match errno {
-        // What O_NOFOLLOW, O_DIRECTORY and O_NONBLOCK make of links, files and FIFOs in the way.
+        // Errors that O_NOFOLLOW, O_DIRECTORY and O_NONBLOCK make of links, files and FIFOs in the way.
         Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NXIO => FileError::WrongType,
         errno => FileError::System(call, errno),
     }
@@ -115,7 +115,7 @@ pub fn ensure_directory(at: impl AsFd, path: &Path) -> Result<OwnedFd, FileError
     Ok(fd)
 }
 
-/// How a file is opened.
+/// Way in which a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Open {
     /// To be read.
@@ -282,7 +282,7 @@ pub fn flush_file_system(directory: impl AsFd) -> Result<(), FileError> {
     retry_on_intr(|| syncfs(&directory)).map_err(failed("syncfs"))
 }
 
-/// What the kernel knows of an open file.
+/// The kernel's attributes of an open file.
 ///
 /// # Errors
 /// [`FileError`].
@@ -336,7 +336,7 @@ pub fn flush_directory(directory: impl AsFd) -> Result<(), FileError> {
     retry_on_intr(|| fsync(&directory)).map_err(failed("fsync"))
 }
 
-/// The same for the directory at `path`, whoever owns it: nothing is read from it.
+/// [`flush_directory`] for the directory at `path`, no matter which user owns it: nothing is read from it.
 ///
 /// # Errors
 /// [`FileError`].
@@ -346,7 +346,7 @@ pub fn flush_names(path: &Path) -> Result<(), FileError> {
     flush_directory(fd)
 }
 
-/// Whether `name` still is the file that was opened.
+/// True if `name` still is the file that was opened.
 ///
 /// # Errors
 /// [`FileError`]; a missing file is "no", not an error.
@@ -358,7 +358,7 @@ pub fn is_still(directory: impl AsFd, name: &str, opened: &Stat) -> Result<bool,
     }
 }
 
-/// Whether there is nothing under a name.
+/// True if there is nothing under a name.
 ///
 /// # Errors
 /// [`FileError`].

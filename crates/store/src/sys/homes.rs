@@ -24,7 +24,7 @@ pub struct PasswdEntry {
 }
 
 /// Every account that the passwd database lists (getpwent_r(3)), in its order. Directories may list none of theirs,
-/// depending on how the machine is set up. Accounts whose names are not UTF-8 are left out: nobody can log in as them.
+/// depending on how the machine is set up. Accounts whose names are not UTF-8 are left out: no user can log in as them.
 ///
 /// The database has one reading position for the whole process: for commands, not for modules.
 ///

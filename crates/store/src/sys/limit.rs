@@ -1,9 +1,9 @@
-//! The file size limit of whoever called: SIGXFSZ would kill a login whose caller set `ulimit -f`.
+//! The file size limit of the caller: SIGXFSZ would kill a login whose caller set `ulimit -f`.
 #![allow(unsafe_code)]
 
 use rustix::io::Errno;
 
-/// How long a file of this process may become, in bytes; `u64::MAX` where there is no limit (`RLIMIT_FSIZE` of
+/// Largest size of a file of this process, in bytes; `u64::MAX` where there is no limit (`RLIMIT_FSIZE` of
 /// getrlimit(2)).
 ///
 /// A write that begins at or beyond the limit raises the signal, and one that crosses it is cut off. Asking first

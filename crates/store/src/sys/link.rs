@@ -14,7 +14,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::file::{self, Access, FileError, Open};
 use super::lock;
 
-/// What a new file is before it has its name.
+/// Kind of a new file before it has its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     /// Open to the locks of others.
@@ -50,7 +50,7 @@ impl<'d> NewFile<'d> {
                 fd,
                 temporary: None,
             },
-            // What file systems and kernels without O_TMPFILE say (open(2)).
+            // Errors of file systems and kernels without O_TMPFILE (open(2)).
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {
                 Self::with_name(directory, name)?
             }
@@ -77,7 +77,7 @@ impl<'d> NewFile<'d> {
         self.publish_in(directory, name)
     }
 
-    /// The same in another directory of the same file system.
+    /// [`NewFile::publish`] in another directory of the same file system.
     ///
     /// # Errors
     /// [`FileError`]; then there is no new name.
@@ -140,7 +140,7 @@ impl<'d> NewFile<'d> {
 
     fn forget_temporary(&mut self) {
         if let Some(temporary) = self.temporary.take() {
-            // What went wrong before is what is reported.
+            // The earlier error is the one that is reported.
             let _ = unlinkat(self.directory, temporary.as_str(), AtFlags::empty());
         }
     }

@@ -4,7 +4,7 @@
 /// A local time: year, month 1..=12, day, hour, minute, second.
 pub type Civil = [i32; 6];
 
-/// What this machine's time zone shows at a moment (localtime_r(3)). `None` for a moment that it cannot tell.
+/// The time that this machine's time zone shows at a moment (localtime_r(3)). `None` for a moment that it cannot tell.
 #[must_use]
 pub fn from_unix(seconds: u64) -> Option<Civil> {
     let seconds = libc::time_t::try_from(seconds).ok()?;

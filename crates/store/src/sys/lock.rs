@@ -34,15 +34,16 @@ pub fn try_exclusive(fd: impl AsFd) -> Result<bool, Errno> {
 /// programs whose signals are not ours.
 ///
 /// # Errors
-/// [`Errno::WOULDBLOCK`] when somebody else held it for all of [`WAIT`]; any other error of flock(2).
+/// [`Errno::WOULDBLOCK`] when another process held it for all of [`WAIT`]; any other error of flock(2).
 pub fn exclusive(fd: impl AsFd) -> Result<(), Errno> {
-    match exclusive_within(fd, WAIT)? {
-        true => Ok(()),
-        false => Err(Errno::WOULDBLOCK),
+    if exclusive_within(fd, WAIT)? {
+        Ok(())
+    } else {
+        Err(Errno::WOULDBLOCK)
     }
 }
 
-/// The same with another limit; tells whether it was had.
+/// [`exclusive`] with another limit; true if the lock was had.
 ///
 /// # Errors
 /// Any error of flock(2) but that another process holds it.
@@ -91,7 +92,7 @@ impl Pause {
         }
     }
 
-    /// How long the wait has been.
+    /// Duration of the wait.
     #[must_use]
     pub fn waited(&self) -> Duration {
         monotonic().saturating_sub(self.since)

@@ -1,5 +1,5 @@
-//! What Miri lacks of the C library, as far as the unit tests need it: each function does to the memory it is given what
-//! its manual page says. Miri knows where each pointer may point, and finds what goes beyond.
+//! The functions that Miri lacks of the C library, as far as the unit tests need it: each function does to the memory
+//! it is given what its manual page says. Miri knows where each pointer may point, and finds what goes beyond.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -9,7 +9,7 @@ use libc::{gid_t, group, passwd, size_t};
 
 /// The passwd database: name, uid and gid, home directory.
 const ACCOUNTS: [(&CStr, u32, &CStr); 2] = [(c"root", 0, c"/root"), (c"daemon", 1, c"/usr/sbin")];
-/// What one entry needs of the buffer: more than callers offer at first.
+/// Bytes of the buffer that one entry needs: more than callers offer at first.
 const ENTRY: usize = 20_000;
 
 #[unsafe(no_mangle)]
@@ -34,7 +34,7 @@ unsafe extern "C" fn getpwnam_r(
 }
 
 thread_local! {
-    /// How many entries getpwent_r(3) has told.
+    /// Number of entries that getpwent_r(3) has returned.
     static TOLD: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -126,7 +126,7 @@ unsafe extern "C" fn getgrnam_r(
     }
 }
 
-/// Everybody is in a hundred groups.
+/// All users are in a hundred groups.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getgrouplist(
     _: *const c_char,

@@ -1,4 +1,4 @@
-//! Whose rights this process has.
+//! The rights of this process.
 #![allow(unsafe_code)]
 
 /// The effective uid, unless it is root's.
@@ -8,8 +8,8 @@ pub fn ordinary_uid() -> Option<u32> {
     (!uid.is_root()).then(|| uid.as_raw())
 }
 
-/// The same where the program was not started as root, and `None` where it was: then it costs no system call, and the kernel
-/// lets a process that has given up root's rights since open no file of root's.
+/// The effective uid where the program was not started as root, and `None` where it was: then it costs no system call, and
+/// the kernel lets a process that has given up root's rights since open no file of root's.
 #[must_use]
 pub fn ordinary_uid_at_start() -> Option<u32> {
     // SAFETY: getauxval(3) takes any number, and reads what the kernel gave this program when it started.

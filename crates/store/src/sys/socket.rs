@@ -25,7 +25,7 @@ pub struct PeerCredentials {
     pub pid: i32,
 }
 
-/// Who is at the other end (SO_PEERCRED in unix(7)).
+/// The process at the other end (SO_PEERCRED in unix(7)).
 ///
 /// # Errors
 /// When the kernel does not tell.
@@ -77,7 +77,7 @@ impl TimedConnection {
         Ok(connection)
     }
 
-    /// Who listened for this connection.
+    /// The process that listened for this connection.
     ///
     /// # Errors
     /// As for [`peer_credentials`].

@@ -24,7 +24,7 @@ unsafe impl GlobalAlloc for Wiping {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block was allocated with this layout, so that many bytes are its own; nobody uses it any more.
+        // SAFETY: the block was allocated with this layout, so that many bytes are its own; nothing uses it any more.
         // explicit_bzero(3) is not optimised away.
         unsafe {
             libc::explicit_bzero(block.cast(), layout.size());
@@ -33,7 +33,7 @@ unsafe impl GlobalAlloc for Wiping {
     }
 }
 
-/// What the calls below an entry point use of the stack, and some more.
+/// Bytes of the stack that the calls below an entry point use, and some more.
 const STACK: usize = 32 * 1024;
 
 /// Wipes the part of the stack that calls of the caller have used and left.

@@ -1,4 +1,4 @@
-//! Tests of whom an entry covers and how networks and remote hosts are read.
+//! Tests of the logins that an entry covers and how networks and remote hosts are read.
 
 use super::super::{Policy, parse};
 use super::*;

@@ -66,7 +66,7 @@ fn a_torn_newest_slot_leaves_the_older() {
     }
 }
 
-/// The same one each time: what is written next goes to the other.
+/// It is the same one each time: what is written next goes to the other.
 #[test]
 fn of_two_slots_of_one_number_the_second_counts() {
     let mut file = encode_file(&State::new(1));

@@ -152,7 +152,7 @@ fn used_codes_in_turns_are_counted() {
     }
 }
 
-/// The same with what is spent, which is never counted: then it is never right either.
+/// This holds for what is spent as well, which is never counted: then it is never right either.
 #[test]
 fn a_spent_scratch_code_in_one_field_is_no_guess() {
     let mut user = user();

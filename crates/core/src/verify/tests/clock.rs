@@ -1,4 +1,4 @@
-//! What is said when the clocks of server and device disagree, and when the server's was set back.
+//! Verdicts when the clocks of server and device disagree, and when the server's was set back.
 
 use super::*;
 

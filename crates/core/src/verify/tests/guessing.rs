@@ -1,4 +1,4 @@
-//! A year of guessing without pause by somebody who knows the password: how likely it is to succeed.
+//! A year of guessing without pause by an attacker who knows the password: how likely it is to succeed.
 //!
 //! The real charge, gate and verdict run under a clock that jumps to the end of each lock-out. How many codes would have
 //! been accepted is counted at every tenth attempt, and does not change, so the probability is exact: no guess is left to luck.
@@ -17,7 +17,7 @@ const STIG: &str = include_str!("../../../../../docs/policies/disa-stig.toml");
 const CIS: &str = include_str!("../../../../../docs/policies/cis-debian.toml");
 const PCI: &str = include_str!("../../../../../docs/policies/pci-dss.toml");
 
-/// What a year came to.
+/// Result of a year.
 #[derive(Debug, PartialEq)]
 struct Year {
     /// Guesses that were compared, by the second of the year.
@@ -42,7 +42,8 @@ fn token() -> Device {
     device("token", 1, Kind::Hotp, 6)
 }
 
-/// How many different codes would be accepted now. Candidates reach one step or two counters further than any that is.
+/// Number of different codes that would be accepted now. Candidates reach one step or two counters further than any
+/// that is.
 fn acceptable(user: &User, now: u64) -> usize {
     let mut codes = BTreeSet::new();
     for (number, device) in user.record.devices.iter().enumerate() {
@@ -82,7 +83,7 @@ fn during(time: u64, mut user: User, owner: Option<u64>) -> Year {
             }
             Err(ThrottleStatus::LockedFor(seconds)) => now += seconds,
             Err(ThrottleStatus::LockedUntilUnlock) => break,
-            Err(ThrottleStatus::Open) => unreachable!("an open gate refuses nobody"),
+            Err(ThrottleStatus::Open) => unreachable!("an open gate refuses no user"),
         }
     }
     let percent = 100.0 * (1.0 - missed);

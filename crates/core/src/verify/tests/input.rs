@@ -1,9 +1,9 @@
-//! What was typed: impossible input, and a password with the code behind it.
+//! Typed answers: impossible input, and a password with the code behind it.
 
 use super::*;
 use crate::recovery::RecoverySet;
 
-/// What a right code is answered with when it stands behind a password.
+/// Verdict on a right code that stands after a password.
 fn behind(name: &str, password_len: usize) -> Outcome {
     Outcome::Accepted(Accepted {
         by: Credential::Device {
@@ -49,9 +49,10 @@ fn input_that_cannot_be_a_code_is_a_wrong_code() {
         assert_eq!(user.would(&typed, NOW), wrong(), "{start:?}");
         let outcome = would(&user, &typed);
         // Before the code there may be any password, except one with a NUL.
-        match typed.ends_with(code.as_bytes()) && !typed.contains(&0) {
-            true => assert_eq!(outcome, behind("phone", 1)),
-            false => assert_eq!(outcome, wrong(), "{start:?}"),
+        if typed.ends_with(code.as_bytes()) && !typed.contains(&0) {
+            assert_eq!(outcome, behind("phone", 1));
+        } else {
+            assert_eq!(outcome, wrong(), "{start:?}");
         }
     }
 }

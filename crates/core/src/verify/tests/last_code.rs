@@ -5,7 +5,7 @@ use crate::recovery::{OneTimeCode, RecoverySet};
 
 const PASSWORD: &str = "hunter2";
 
-/// Where the password ends when this code stands behind it.
+/// Length of the password when this code stands after it.
 fn end(user: &User, code: &str) -> Option<usize> {
     let typed = format!("{PASSWORD}{code}");
     let lengths = code_lengths(&user.record);

@@ -1,4 +1,4 @@
-//! What holds for every sequence of logins, each property for itself.
+//! Properties that hold for every sequence of logins, each for itself.
 
 use super::*;
 
@@ -70,7 +70,7 @@ fn in_any_order_of_clocks_each_code_works_once() {
     assert!(count > 100, "some are accepted: {count}");
 }
 
-/// Whoever waits is let in at the same second, however often somebody tried in the meantime.
+/// A user who waits is let in at the same second, however often an attacker tried in the meantime.
 #[test]
 fn refused_attempts_do_not_move_a_lockout() {
     let mut random = CaseGenerator(0x0dd_ba11);

@@ -18,7 +18,7 @@ fn rows() -> Vec<Row<'static>> {
         let [case, clock, window, code, _theirs, ours] = cells[..] else {
             panic!("{line}");
         };
-        // Where there are several codes, there is a step for each, from the first on.
+        // Of several codes, there is a step for each, from the first on.
         let first = clock.split("..").next().unwrap();
         let theirs: u8 = window.parse().unwrap();
         Row {
@@ -26,9 +26,10 @@ fn rows() -> Vec<Row<'static>> {
             step: first.parse().unwrap(),
             // They count all accepted codes, here it is how many on either side.
             window: (theirs - 1) / 2,
-            codes: match clock.contains("..") {
-                true => code.split(' ').collect(),
-                false => vec![code],
+            codes: if clock.contains("..") {
+                code.split(' ').collect()
+            } else {
+                vec![code]
             },
             ours,
         }
@@ -43,7 +44,7 @@ fn user(window: u8) -> User {
     User::with([device]).window(window)
 }
 
-/// What is said, where the table says no more than "refused".
+/// The verdicts, where the table says no more than "refused".
 fn expected(case: &str) -> Vec<Outcome> {
     match case {
         "wrong code" | "empty" | "too short" | "too long" => vec![wrong()],

@@ -64,7 +64,7 @@ fn a_device_with_eight_digits_works_beside_them() {
     assert_eq!(user.types(&code, NOW), used("tablet"));
 }
 
-/// What is both is used up as both.
+/// A code that is both is used up as both.
 #[test]
 fn a_code_that_is_both_works_once_in_total() {
     let interval = Interval::THIRTY;

@@ -1,4 +1,4 @@
-//! What guessing comes to: charges, lock-outs and the hard limit over whole sequences of attempts.
+//! The cost of guessing: charges, lock-outs and the hard limit over whole sequences of attempts.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn user() -> User {
     }
 }
 
-/// One attempt by somebody who does not wait.
+/// One attempt by a user who does not wait.
 fn attempt(user: &mut User, typed: &str, now: u64) -> Result<Outcome, ThrottleStatus> {
     charge(&user.policy.throttle, &user.state, now)?;
     Ok(user.types(typed, now))
@@ -163,7 +163,7 @@ fn no_success_follows_the_hard_limit() {
             }
             Err(ThrottleStatus::LockedFor(seconds)) => now += seconds,
             Err(ThrottleStatus::LockedUntilUnlock) => break,
-            Err(ThrottleStatus::Open) => unreachable!("an open gate refuses nobody"),
+            Err(ThrottleStatus::Open) => unreachable!("an open gate refuses no user"),
         }
     }
     assert_eq!(compared, 100);

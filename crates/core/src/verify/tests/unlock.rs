@@ -1,4 +1,4 @@
-//! What an administrator's unlock changes.
+//! The changes that an administrator's unlock makes.
 
 use super::*;
 

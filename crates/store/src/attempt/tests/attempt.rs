@@ -1,4 +1,4 @@
-//! What one attempt writes, whatever becomes of it.
+//! The writes of one attempt, whatever becomes of it.
 
 use std::sync::Barrier;
 use std::thread;
@@ -220,7 +220,7 @@ fn wrong_codes_at_the_same_time_are_all_counted() {
     assert_eq!(machine.counters(), (5, 5, NOW));
 }
 
-/// Otherwise `ulimit -f 0; su` would be a way to ask about codes that nobody counts.
+/// Otherwise `ulimit -f 0; su` would be a way to ask about codes that are not counted.
 #[test]
 fn without_room_every_code_gets_the_same_answer() {
     if !in_own_process("attempt::tests::attempt::without_room_every_code_gets_the_same_answer") {

@@ -1,4 +1,4 @@
-//! What an administrator reads about a login that could not be judged: the cause, and what to do.
+//! The text that an administrator reads about a login that could not be judged: the cause, and what to do.
 
 use std::error::Error as _;
 use std::path::Path;

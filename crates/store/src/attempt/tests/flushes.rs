@@ -1,4 +1,4 @@
-//! How often the disk is waited for, as strace sees it.
+//! Number of waits for the disk, as strace sees them.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What changed between prompt and answer counts.
+//! Changes between prompt and answer count.
 
 use super::*;
 use twofactor_core::device::{Device, Id};
@@ -133,7 +133,7 @@ fn a_policy_that_changes_during_the_wait_counts() {
     let locked = machine.store.lock(&machine.alice).unwrap();
     let judged = std::thread::scope(|scope| {
         let login = scope.spawn(|| attempt(&mut machine.session(), &code(STEP - 1)));
-        crate::files::tests::until_somebody_waits(&machine.scratch.state());
+        crate::files::tests::until_a_process_waits(&machine.scratch.state());
         machine.set_policy("enabled = true\nwindow = 0\n");
         drop(locked);
         login.join().unwrap()

@@ -29,7 +29,7 @@ fn a_refused_attempt_changes_nothing_on_the_disk() {
     assert_eq!(machine.types(&code(STEP + 1)), accepted(0, 5));
 }
 
-/// Somebody else's wrong codes locked the user out between prompt and answer.
+/// Another process's wrong codes locked the user out between prompt and answer.
 #[test]
 fn a_lockout_that_began_during_typing_holds() {
     let machine = Machine::with_policy(ON);

@@ -22,7 +22,7 @@ fn all_users_get_record_and_state() {
         newcomer("CORP\\bob", 1001),
         newcomer("carol", 1002),
     ];
-    let results = store.enrol_all(&many).unwrap();
+    let results = store.enroll_all(&many).unwrap();
     assert_eq!(results, vec![Ok(Enrolled::Done); 3]);
     assert_eq!(
         scratch.listing(),
@@ -57,7 +57,7 @@ fn users_with_a_record_or_state_are_left_alone() {
         newcomer("bob", 1001),
         newcomer("carol", 1002),
     ];
-    let results = store.enrol_all(&many).unwrap();
+    let results = store.enroll_all(&many).unwrap();
     assert_eq!(
         results,
         [
@@ -68,9 +68,9 @@ fn users_with_a_record_or_state_are_left_alone() {
     );
     assert_eq!(fs::read(scratch.record()).unwrap(), before);
     assert!(store.record(&account("bob", 1001)).unwrap().is_none());
-    // The same one twice: the second finds the first.
+    // One newcomer twice: the second finds the first.
     let twice = [newcomer("dora", 1003), newcomer("dora", 1003)];
-    let results = store.enrol_all(&twice).unwrap();
+    let results = store.enroll_all(&twice).unwrap();
     assert_eq!(results.last(), Some(&Ok(Enrolled::Occupied)));
     assert!(store.record(&account("dora", 1003)).unwrap().is_some());
 }
@@ -91,20 +91,24 @@ fn one_failing_record_does_not_stop_the_others() {
         unknown,
         newcomer("alice", 1000),
     ];
-    let results = store.enrol_all(&many).unwrap();
+    let results = store.enroll_all(&many).unwrap();
     let failed: Vec<bool> = results.iter().map(Result::is_err).collect();
     assert_eq!(failed, [true, true, true, false]);
     fs::remove_dir(in_the_way).unwrap();
     assert_eq!(scratch.listing(), ["state/alice", "users/alice.toml"]);
-    enrol(&store, &account("bob", 1001), &[phone()]);
-    assert!(store.enrol_all(&vec![newcomer("x", 1); BATCH + 1]).is_err());
+    enroll_devices(&store, &account("bob", 1001), &[phone()]);
+    assert!(
+        store
+            .enroll_all(&vec![newcomer("x", 1); BATCH + 1])
+            .is_err()
+    );
 }
 
 #[test]
 fn a_whole_batch_is_not_too_many() {
     let scratch = Scratch::new();
     let batch = vec![newcomer("alice", 1000); BATCH];
-    let results = scratch.store().enrol_all(&batch).unwrap();
+    let results = scratch.store().enroll_all(&batch).unwrap();
     assert_eq!(results.len(), BATCH);
     assert_eq!(results[0], Ok(Enrolled::Done));
 }
@@ -115,9 +119,9 @@ fn a_record_without_a_safe_state_is_kept() {
     let before = fs::read(scratch.record()).unwrap();
     let again = [newcomer("alice", 1000)];
     set_mode(&scratch.state(), 0o644);
-    assert!(store.enrol_all(&again).unwrap()[0].is_err());
+    assert!(store.enroll_all(&again).unwrap()[0].is_err());
     fs::remove_file(scratch.state()).unwrap();
-    assert_eq!(store.enrol_all(&again), Ok(vec![Ok(Enrolled::Occupied)]));
+    assert_eq!(store.enroll_all(&again), Ok(vec![Ok(Enrolled::Occupied)]));
     assert_eq!(fs::read(scratch.record()).unwrap(), before);
 }
 
@@ -132,7 +136,7 @@ fn a_state_takes_entries_as_it_has_room() {
         let mut many = newcomer("alice", 1000);
         many.entries = devices.iter().map(fresh).collect();
         many.record = record_of(&many.account, &devices[..1]);
-        scratch.store().enrol_all(&[many]).unwrap().remove(0)
+        scratch.store().enroll_all(&[many]).unwrap().remove(0)
     };
     let capacity = twofactor_core::state::CAPACITY as u64;
     assert_eq!(store_of(capacity), Ok(Enrolled::Done));
@@ -145,7 +149,7 @@ fn of_two_imports_at_once_one_enrolls_a_user() {
         let scratch = Scratch::new();
         let store = scratch.store();
         let other = scratch.store();
-        let import = |store: &Store| store.enrol_all(&[newcomer("alice", 1000)]).unwrap();
+        let import = |store: &Store| store.enroll_all(&[newcomer("alice", 1000)]).unwrap();
         let (one, two) = std::thread::scope(|scope| {
             let one = scope.spawn(|| import(&store));
             let two = scope.spawn(|| import(&other));

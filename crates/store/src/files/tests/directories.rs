@@ -1,4 +1,4 @@
-//! The directories themselves, and which file belongs to whom.
+//! The directories themselves, and which file belongs to which user.
 
 use std::os::unix::fs::{chown, symlink};
 
@@ -124,7 +124,7 @@ fn no_name_leaves_the_directory() {
     ];
     for (number, name) in (1..).zip(names) {
         let account = account(name, number);
-        enrol(&store, &account, &[phone()]);
+        enroll_devices(&store, &account, &[phone()]);
         assert_eq!(store.record(&account).unwrap().unwrap().user, name);
         assert!(store.lock(&account).is_ok());
     }
@@ -156,7 +156,7 @@ fn a_name_over_240_bytes_belongs_to_no_user() {
 fn names_differ_by_case_and_dots() {
     let scratch = Scratch::new();
     let store = scratch.store();
-    enrol(&store, &account("alice", 1), &[phone()]);
+    enroll_devices(&store, &account("alice", 1), &[phone()]);
     for name in ["Alice", "alice.", "alice.toml", ".alice"] {
         assert!(store.record(&account(name, 1)).unwrap().is_none(), "{name}");
     }
@@ -182,7 +182,7 @@ fn foreign_files_are_not_users() {
 fn discard_removes_one_user_whatever_the_files_hold() {
     let (scratch, store) = enrolled();
     let bob = account("bob", 1001);
-    enrol(&store, &bob, &[phone()]);
+    enroll_devices(&store, &bob, &[phone()]);
     fs::write(scratch.record(), "garbage").unwrap();
     fs::write(scratch.state(), "garbage").unwrap();
     fs::write(scratch.top().join("users/.alice.toml.new"), "half a secret").unwrap();

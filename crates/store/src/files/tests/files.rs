@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::*;
 use twofactor_core::state::{FILE_LEN, StateError, encode, encode_file};
 
-/// What becomes of a good file.
+/// Damage to a good file.
 #[derive(Debug, Clone, Copy)]
 enum Spoiled {
     Link,
@@ -64,7 +64,7 @@ fn spoil(path: &Path, how: Spoiled) -> FileError {
         }
         Spoiled::Device => {
             special(FileType::CharacterDevice, makedev(1, 3));
-            // Where the file system allows no devices, the kernel is faster than the check.
+            // If the file system allows no devices, the kernel is faster than the check.
             if fs::File::open(path).is_err() {
                 return FileError::System("open", Errno::ACCESS);
             }
@@ -293,10 +293,10 @@ fn another_uid_under_the_same_name_is_refused() {
     assert_eq!(store.lock(&successor).err(), Some(state_error.clone()));
     assert!(!state_error.fixed_by_unlock());
     assert_eq!(store.record_named("alice").unwrap().unwrap().uid, 1000);
-    // What a former user left can be removed, and then the name is free.
+    // The files that a former user left can be removed, and then the name is free.
     store.discard("alice").unwrap();
     assert!(store.record(&successor).unwrap().is_none());
-    enrol(&store, &successor, &[phone()]);
+    enroll_devices(&store, &successor, &[phone()]);
     assert_eq!(store.record(&successor).unwrap().unwrap().uid, 1001);
 }
 

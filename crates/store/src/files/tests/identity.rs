@@ -1,4 +1,4 @@
-//! Whose record counts, and what is never taken for "no device".
+//! The record that counts, and what is never taken for "no device".
 
 use super::*;
 use twofactor_core::recovery::OneTimeCode;
@@ -44,7 +44,7 @@ fn a_second_name_of_a_uid_gets_no_record() {
         record: record_of(&renamed(), &[tablet()]),
         entries: vec![fresh(&tablet())],
     };
-    let results = store.enrol_all(&[newcomer]).unwrap();
+    let results = store.enroll_all(&[newcomer]).unwrap();
     assert_eq!(results, [Ok(Enrolled::Occupied)]);
     assert_eq!(scratch.everything(), before);
 }
@@ -182,7 +182,7 @@ fn a_lost_record_is_named() {
     assert!(!found(&store, &renamed()).2);
 }
 
-/// What a kill leaves while a first device is enrolled, or the last one removed.
+/// Remains of a kill while a first device is enrolled, or the last one removed.
 #[test]
 fn unfinished_changes_are_no_contradiction() {
     let (scratch, store) = enrolled();
@@ -194,7 +194,7 @@ fn unfinished_changes_are_no_contradiction() {
     for who in [alice(), renamed()] {
         assert!(!found(&store, &who).2);
     }
-    enrol(&store, &alice(), &[tablet()]);
+    enroll_devices(&store, &alice(), &[tablet()]);
     assert_eq!(scratch.stored().state.devices, [fresh(&tablet())]);
 }
 

@@ -1,4 +1,4 @@
-//! Who waits for whom.
+//! Waits of one process for another.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -43,7 +43,7 @@ fn a_holder_that_does_not_move_keeps_no_other_out() {
         let child = holder(&scratch.state());
         thread::scope(|scope| {
             let waiter = scope.spawn(|| call(&store));
-            enrol(&store, &account("bob", 1001), &[phone()]);
+            enroll_devices(&store, &account("bob", 1001), &[phone()]);
             waiter.join().unwrap();
         });
         assert!(scratch.stored().moved);
@@ -52,7 +52,7 @@ fn a_holder_that_does_not_move_keeps_no_other_out() {
     }
 }
 
-/// Where no file can be made there is nothing to do but wait. The holder is named.
+/// If no file can be made, there is nothing to do but wait. The holder is named.
 #[test]
 fn without_room_the_lock_is_not_taken_over() {
     if !in_own_process("files::tests::locks::without_room_the_lock_is_not_taken_over") {
@@ -74,7 +74,7 @@ fn a_lock_excludes_others_until_its_holder_ends() {
     let mut locked = store.lock(&alice()).unwrap();
     thread::scope(|scope| {
         let waiter = scope.spawn(|| store.lock(&alice()).unwrap().state().failures);
-        until_somebody_waits(&scratch.state());
+        until_a_process_waits(&scratch.state());
         let mut state = locked.state().clone();
         state.failures = 1;
         locked.write(state).unwrap();
@@ -102,7 +102,7 @@ fn no_increment_is_lost_between_two_stores() {
     assert_eq!(scratch.stored().state.failures, 200);
 }
 
-/// Whoever waits for a file that is replaced gets the new one.
+/// A process that waits for a file that is replaced gets the new one.
 #[test]
 fn a_waiter_follows_a_state_that_is_replaced() {
     let (scratch, store) = enrolled();
@@ -115,7 +115,7 @@ fn a_waiter_follows_a_state_that_is_replaced() {
             state.failures = 8;
             locked.write(state).unwrap();
         });
-        until_somebody_waits(&scratch.state());
+        until_a_process_waits(&scratch.state());
         let mut state = locked.state().clone();
         state.failures = 7;
         write_file(
@@ -144,7 +144,7 @@ fn a_waiter_makes_a_new_state_after_a_removal() {
     locked.write(state).unwrap();
     thread::scope(|scope| {
         let login = scope.spawn(|| store.lock(&alice()).err());
-        until_somebody_waits(&scratch.state());
+        until_a_process_waits(&scratch.state());
         locked.remove().unwrap();
         let gone = error_at(&scratch.state(), Cause::MissingState);
         assert_eq!(login.join().unwrap(), Some(gone));
@@ -163,7 +163,7 @@ fn rebuilds_and_logins_wait_for_each_other() {
     let locked = store.lock(&alice()).unwrap();
     thread::scope(|scope| {
         let rebuild = scope.spawn(|| store.rebuild(&alice(), 1, 3000).unwrap().state().clone());
-        until_somebody_waits(&scratch.state());
+        until_a_process_waits(&scratch.state());
         let login = scope.spawn(|| store.lock(&alice()).unwrap().record().map(|_| ()));
         drop(locked);
         assert_eq!(rebuild.join().unwrap().devices[0].next, 105);

@@ -37,7 +37,7 @@ impl Policies {
         fs::read_to_string(&self.path).unwrap()
     }
 
-    /// What is in the directory of the policy, the store apart.
+    /// Content of the directory of the policy, the store apart.
     fn listing(&self) -> Vec<String> {
         let entries = fs::read_dir(self.scratch.path()).unwrap();
         let mut names: Vec<String> = entries

@@ -4,14 +4,14 @@
 use super::*;
 use twofactor_core::state::{SLOT_LEN, SLOT_STRIDE};
 
-/// What happens to the state.
+/// Event that happens to the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PowerStep {
     /// One more write of the holder of the lock.
     Write,
     /// Its flush.
     Flush,
-    /// It is killed, and somebody else takes the lock.
+    /// It is killed, and another process takes the lock.
     Kill,
 }
 
@@ -30,7 +30,7 @@ fn orders(length: usize) -> Vec<Vec<PowerStep>> {
 
 type Sector = Vec<u8>;
 
-/// What the disk may hold after a power cut: for each sector of the file one of these.
+/// Content that the disk may have after a power cut: for each sector of the file one of these.
 struct Disk([Vec<Sector>; 2]);
 
 impl Disk {
@@ -62,7 +62,7 @@ impl Disk {
         files
     }
 
-    /// The same on a disk that tears sectors: of one sector that is being written, any part.
+    /// The states of a disk that tears sectors: of one sector that is being written, any part.
     fn torn(&self) -> Vec<Vec<u8>> {
         let mut torn = Vec::new();
         for (place, versions) in self.0.iter().enumerate() {
@@ -110,9 +110,10 @@ fn play(scratch: &Scratch, store: &Store, order: &[PowerStep]) -> usize {
                 locked = store.lock(&alice()).unwrap();
             }
         }
-        let torn = match order.contains(&PowerStep::Kill) {
-            true => Vec::new(),
-            false => disk.torn(),
+        let torn = if order.contains(&PowerStep::Kill) {
+            Vec::new()
+        } else {
+            disk.torn()
         };
         for file in disk.files().into_iter().chain(torn) {
             let found = decode_file(&file).unwrap_or_else(|error| panic!("{order:?}: {error}"));

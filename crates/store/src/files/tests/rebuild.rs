@@ -32,7 +32,7 @@ fn without_state() -> (Scratch, Store, Vec<String>, String) {
     (scratch, store, codes, code.grouped().to_string())
 }
 
-/// What a login with that code would be told.
+/// Answer to a login with that code.
 fn says(store: &Store, window: u8, code: &str, now: u64) -> Outcome {
     let policy = Policy {
         window,

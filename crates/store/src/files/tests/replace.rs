@@ -99,7 +99,7 @@ fn every_device_can_be_renewed_at_the_limit() {
         )
     };
     let mut devices: Vec<Device> = (1..=7).map(numbered).collect();
-    enrol(&store, &alice(), &devices);
+    enroll_devices(&store, &alice(), &devices);
     let mut locked = store.lock_for_change(&alice()).unwrap();
     for position in 0..7 {
         let new = numbered(11 + position as u64);
@@ -200,6 +200,6 @@ fn removing_leaves_nothing_for_the_next_record() {
     locked.remove().unwrap();
     assert!(scratch.listing().is_empty());
     assert!(store.record(&alice()).unwrap().is_none());
-    enrol(&store, &alice(), &[phone()]);
+    enroll_devices(&store, &alice(), &[phone()]);
     assert_eq!(scratch.stored().state.failures, 0);
 }

@@ -38,7 +38,7 @@ fn what_a_stopped_holder_writes_later_changes_nothing() {
     assert_eq!(scratch.listing(), files);
 }
 
-/// What a generation of alice's holds.
+/// The state that a generation of alice's holds.
 fn current(scratch: &Scratch, number: u64) -> State {
     let path = scratch.top().join("state/alice+");
     let names: Vec<_> = fs::read_dir(&path).unwrap().collect();
@@ -93,7 +93,7 @@ fn generation(scratch: &Scratch, number: u64, bytes: &[u8]) {
     set_mode(&path.join(number.to_string()), 0o600);
 }
 
-/// What processes leave that are killed while they take over: the next one completes it, at once.
+/// Remains of processes that are killed while they take over: the next one completes it, at once.
 #[test]
 fn what_a_killed_taker_left_is_completed() {
     let provisional = encode_provisional(&State::new(0));

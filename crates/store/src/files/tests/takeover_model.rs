@@ -69,10 +69,10 @@ struct Process {
     file: Option<usize>,
     /// The generation of the file, 0 for the base.
     number: i8,
-    /// What was copied: whether the code is used, and the charges.
+    /// The copy: whether the code is used, and the charges.
     copied: Option<(bool, u8)>,
     used: bool,
-    /// How many generations it has made.
+    /// Number of generations that it has made.
     claims: u8,
 }
 
@@ -133,7 +133,7 @@ impl World {
         highest.map_or(self.base, |(_, inode)| *inode)
     }
 
-    /// What told attempts must be found in: the highest generation that holds something.
+    /// The generation in which told attempts must be found: the highest generation that holds something.
     fn truth(&self) -> &Inode {
         &self.inodes[self.source(i8::MAX, Without::Nothing)]
     }
@@ -365,7 +365,7 @@ impl World {
         Some(next.canonical())
     }
 
-    /// What is wrong with this world.
+    /// The fault of this world.
     fn fault(&self) -> Option<&'static str> {
         let truth = self.truth();
         let with = |step| {
@@ -412,7 +412,7 @@ fn print(world: &World) -> u128 {
     half(0) << 64 | half(1)
 }
 
-/// Whether a process ends when no other one moves; `ends` are the worlds from which that is known of it.
+/// True if a process ends when no other one moves; `ends` are the worlds from which that is known of it.
 fn ends_alone(world: &World, me: usize, without: Without, ends: &mut HashSet<u128>) -> bool {
     let mut way = Vec::new();
     let mut world = world.clone();

@@ -12,7 +12,7 @@ use std::fs;
 use super::*;
 use crate::attempt::Failure;
 use crate::files::Cause;
-use crate::testing::{Scratch, alice, device, enrol, phone};
+use crate::testing::{Scratch, alice, device, enroll_devices, phone};
 use twofactor_core::device::{Device, Id, Kind};
 
 /// The moment of all changes, in seconds since 1970-01-01 UTC.
@@ -31,7 +31,7 @@ fn with(devices: &[Device]) -> (Scratch, Store) {
     let scratch = Scratch::new();
     let store = scratch.store();
     if !devices.is_empty() {
-        enrol(&store, &alice(), devices);
+        enroll_devices(&store, &alice(), devices);
     }
     (scratch, store)
 }
@@ -88,7 +88,7 @@ impl ChangeSteps for Refusing {
     }
 }
 
-/// What a change says of a state that cannot be read.
+/// True if the error is that of a state that cannot be read.
 fn is_unusable(error: &ChangeError) -> bool {
     matches!(&error.cause, ChangeCause::Failed(Failure::Store(error)) if matches!(error.cause, Cause::State(_)))
 }

@@ -1,4 +1,4 @@
-//! What changes a life from outside: administrators who set the policy, add and renew devices, and give out codes.
+//! Changes from outside: administrators who set the policy, add and renew devices, and give out codes.
 
 use super::play::{Choices, Life};
 use super::product::device::{Device, Kind};

@@ -14,7 +14,7 @@ use super::product::verify::{
 };
 use super::rules::{Expected, Model, Rules};
 
-/// How often each came about.
+/// Number of times that each came about.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
     pub accepted: u32,
@@ -132,7 +132,7 @@ impl Life {
         self.model.unlock(self.now);
     }
 
-    /// What somebody types: mostly a code from around now, sometimes one that was typed before, sometimes anything.
+    /// An answer to type: mostly a code from around now, sometimes one that was typed before, sometimes anything.
     fn text(&mut self, choices: &mut Choices<'_>) -> Option<String> {
         let recovery = self.model.recovery.len() as u64;
         Some(match choices.below(16)? {
@@ -190,7 +190,7 @@ impl Life {
         Some(())
     }
 
-    /// What a login does, except for the files.
+    /// The steps of a login, except for the files.
     fn login(&mut self, typed: &[u8]) -> Expected {
         let now = self.clock();
         self.state = rebased(&self.state, now).unwrap_or_else(|| self.state.clone());
@@ -198,7 +198,7 @@ impl Life {
             Ok(charged) => charged,
             Err(ThrottleStatus::LockedFor(seconds)) => return Expected::Locked(seconds as i64),
             Err(ThrottleStatus::LockedUntilUnlock) => return Expected::LockedUntilUnlock,
-            Err(ThrottleStatus::Open) => panic!("an open gate refuses nobody"),
+            Err(ThrottleStatus::Open) => panic!("an open gate refuses no user"),
         };
         let answer = Answer::read(typed, Form::Code, &code_lengths(&self.record));
         if refused::is_repeated(&self.state.refused, &answer) {

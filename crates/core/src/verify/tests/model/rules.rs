@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-/// What the policy says.
+/// Settings of the policy.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
     pub window: i64,
@@ -21,7 +21,7 @@ pub struct ModelDevice {
     pub name: String,
     /// Seconds of a step; `None` for a counter.
     pub interval: Option<i64>,
-    /// How many a code has.
+    /// Number of digits of a code.
     pub digits: usize,
     /// The smallest step or counter that may still be accepted.
     pub next: i64,
@@ -56,7 +56,7 @@ pub struct Model {
     pub refused: Vec<String>,
 }
 
-/// What has to come of one attempt.
+/// Result that one attempt must have.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Expected {
     /// Accepted, and how many wrong codes the user is told of.
@@ -141,7 +141,7 @@ impl ModelDevice {
 }
 
 impl Model {
-    /// Whether a code would be looked at, and if not, why.
+    /// `None` if a code would be looked at; otherwise the reason why not.
     pub fn closed(&self, now: i64) -> Option<Expected> {
         let rules = &self.rules;
         if rules.max_failures != 0 && self.failures >= rules.max_failures {
@@ -166,7 +166,7 @@ impl Model {
         now: i64,
         code: &mut dyn FnMut(usize, i64) -> String,
     ) -> Expected {
-        // Where the clock was set back, the lock-out begins anew.
+        // If the clock was set back, the lock-out begins anew.
         self.last_failure = self.last_failure.min(now);
         if let Some(closed) = self.closed(now) {
             return closed;
@@ -203,12 +203,11 @@ impl Model {
             accepted = accepted.or(Some(Expected::Recovery(left, told)));
         }
         if let Some(bypass) = self.bypass.as_mut().filter(|code| code.text == text) {
-            match now < bypass.expires {
-                false => refused = refused.or(Some(Expected::Expired)),
-                true => {
-                    bypass.used = true;
-                    accepted = accepted.or(Some(Expected::Bypass(told)));
-                }
+            if now < bypass.expires {
+                bypass.used = true;
+                accepted = accepted.or(Some(Expected::Bypass(told)));
+            } else {
+                refused = refused.or(Some(Expected::Expired));
             }
         }
         if let Some(accepted) = accepted {
@@ -223,7 +222,7 @@ impl Model {
         refused.unwrap_or(Expected::Wrong)
     }
 
-    /// What is no guess: refused whatever else it may match, and not counted.
+    /// An answer that is no guess: refused whatever else it may match, and not counted.
     fn known(
         &self,
         text: &str,
@@ -263,8 +262,8 @@ impl Model {
             || recovery && text.bytes().any(|byte| byte.is_ascii_digit())
     }
 
-    /// What an administrator's unlock does: nothing counts any more, and a device whose last code lies further ahead
-    /// than any device can be (20 steps of the widest window and 2 of drift) works again, with later codes only.
+    /// An administrator's unlock: nothing counts any more, and a device whose last code lies further ahead than any
+    /// device can be (20 steps of the widest window and 2 of drift) works again, with later codes only.
     pub fn unlock(&mut self, now: i64) {
         (self.failures, self.last_failure) = (0, 0);
         self.refused.clear();
@@ -274,7 +273,7 @@ impl Model {
             {
                 device.drift = 0;
                 device.next = now / seconds + 2 * self.rules.window + 3;
-                // What was accepted in that other time is not told apart from what is to come.
+                // A code that was accepted in that other time is not told apart from one that is to come.
                 let next = device.next;
                 device.accepted.retain(|factor| *factor < next);
             }
