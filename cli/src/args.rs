@@ -39,10 +39,10 @@ EXAMPLES
 #[derive(Debug, Parser)]
 #[command(name = "twofactor", bin_name = "twofactor", version, about = ABOUT, after_help = EXITS, max_term_width = 100)]
 pub struct CommandLine {
-    /// What is the same for every subcommand.
+    /// Options of every subcommand.
     #[command(flatten)]
     pub global: GlobalOptions,
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }

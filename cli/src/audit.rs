@@ -8,7 +8,7 @@ use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::log::line::Line;
 
-/// Where syslog daemons and journald listen.
+/// Socket on which syslog daemons and journald listen.
 const SOCKET: &str = "/dev/log";
 
 /// Logs `VERB user=NAME action=WORD KEY=VALUE … by=UID`, without the fields that do not apply. Values must not be secret.
@@ -23,7 +23,7 @@ fn line(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)], by: u3
         line = line.with("user", &user);
     }
     let action = event.action().map(|action| ("action", action));
-    // What was done stands before the details, and what was shown before how.
+    // The action stands before the details, and what was shown before how.
     let (first, last) = match event {
         CommandEvent::Export => (None, action),
         _ => (action, None),

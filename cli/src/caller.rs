@@ -8,7 +8,7 @@ use crate::error::Failure;
 use crate::formatting::plain;
 use crate::shell;
 
-/// What sudo says of its caller (sudo(8), ENVIRONMENT).
+/// The caller of sudo, as it says (sudo(8), ENVIRONMENT).
 struct SudoCaller {
     user: String,
     uid: String,
@@ -23,7 +23,7 @@ struct SudoCaller {
 pub fn account() -> Result<(Account, &'static str), Failure> {
     if let Some(sudo) = sudo() {
         let account = accounts::by_name(&sudo.user)?;
-        // Set by hand, or left from another shell, they can name anybody.
+        // Set by hand, or left from another shell, they can name any user.
         let same = |account: &Account| account.uid.to_string() == sudo.uid;
         return match account.filter(same) {
             Some(account) => Ok((account, "who called sudo")),

@@ -1,4 +1,4 @@
-//! What every subcommand needs: the terminal, the files, and the accounts.
+//! The things that every subcommand needs: the terminal, the files, and the accounts.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -24,13 +24,13 @@ use crate::output_stream::OutputStream;
 use crate::shell;
 use crate::terminal::{ConfirmMode, Terminal};
 
-/// What every subcommand needs.
+/// The things that every subcommand needs.
 pub struct Context {
     /// The person's side.
     pub terminal: Terminal,
-    /// How reports are written.
+    /// Format in which reports are written.
     pub format: OutputFormat,
-    /// Where the policy is.
+    /// The policy file.
     pub policy: PolicyFile,
     state: PathBuf,
     /// The name of the account, where its record is kept under another one.
@@ -40,9 +40,10 @@ pub struct Context {
 impl Context {
     /// Takes the global options.
     pub fn new(global: &GlobalOptions) -> Self {
-        let (format, outlet) = match global.json {
-            true => (OutputFormat::Json, OutputStream::Stderr),
-            false => (OutputFormat::Text, OutputStream::Stdout),
+        let (format, outlet) = if global.json {
+            (OutputFormat::Json, OutputStream::Stderr)
+        } else {
+            (OutputFormat::Text, OutputStream::Stdout)
         };
         let confirm = if global.yes {
             ConfirmMode::Yes
@@ -87,7 +88,7 @@ impl Context {
         }
     }
 
-    /// Why logins are refused although the policy is valid: it is on, and there is no state directory.
+    /// The reason why logins are refused although the policy is valid: it is on, and there is no state directory.
     pub fn missing_store(&self, policy: &Policy) -> Result<Option<Failure>, Failure> {
         let missing = policy.enabled && self.store()?.is_none();
         Ok(
@@ -178,7 +179,7 @@ impl Context {
         })
     }
 
-    /// Account, files and record of somebody who has a device.
+    /// Account, files and record of a user who has a device.
     pub fn enrolled(&self, user: &str) -> Result<(Account, Store, Record), Failure> {
         let (holder, store) = self.found(user)?;
         match holder.record {
@@ -198,7 +199,7 @@ impl Context {
         }
     }
 
-    /// Account and files of somebody about whom something is kept: a device, or an invitation.
+    /// Account and files of a user about which something is kept: a device, or an invitation.
     pub fn recorded(&self, user: &str) -> Result<(Account, Store), Failure> {
         let (holder, store) = self.found(user)?;
         match holder.record {
@@ -213,12 +214,12 @@ impl Context {
         Ok((self.holder_of(&store, &account)?, store))
     }
 
-    /// Where records and states are.
+    /// Directory of records and states.
     pub fn state_path(&self) -> &Path {
         &self.state
     }
 
-    /// Where the policy is.
+    /// Path of the policy.
     pub fn policy_path(&self) -> &Path {
         self.policy.path()
     }
@@ -246,7 +247,7 @@ impl<R: Report> Report for AliasedReport<'_, R> {
     }
 }
 
-/// Somebody has no device.
+/// A user has no device.
 pub fn not_enrolled(user: &str) -> Failure {
     Failure::refused(format!("{user} has no device")).next(format!(
         "To enrol one: {}",

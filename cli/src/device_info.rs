@@ -63,7 +63,7 @@ impl DeviceInfo {
     }
 }
 
-/// What Google Authenticator and the apps that imitate it cannot do (`None`: nothing).
+/// The properties that Google Authenticator and the apps that imitate it cannot handle (`None`: all work).
 pub fn app_warning(device: &Device) -> Option<&'static str> {
     let usual = device.digits == Digits::SIX
         && device.algorithm == Algorithm::Sha1

@@ -1,4 +1,4 @@
-//! What went wrong, which exit code it has, and what to do next.
+//! The errors of the command: the fault, its exit code, and what to do next.
 
 use std::fmt;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub enum ExitStatus {
     Invalid = 3,
     /// The system failed: permissions, disk, clock.
     System = 4,
-    /// Nobody reads the output any more, as after `| head`: what a shell reports of a program that SIGPIPE ends.
+    /// No program reads the output any more, as after `| head`: what a shell reports of a program that SIGPIPE ends.
     Unread = 141,
 }
 
@@ -34,9 +34,9 @@ pub enum ExitStatus {
 pub struct Failure {
     /// Exit code.
     pub exit: ExitStatus,
-    /// What happened, and to which file or user.
+    /// The event, and the file or user that it happened to.
     pub what: String,
-    /// What to do next.
+    /// The next step.
     pub next: Option<String>,
 }
 
@@ -150,7 +150,7 @@ impl From<LookupFailed> for Failure {
     }
 }
 
-/// What fixes an unusable file.
+/// The step that fixes an unusable file.
 fn next_step(error: &twofactor_store::Error) -> Option<String> {
     let path = &error.path;
     match &error.cause {
@@ -162,7 +162,7 @@ fn next_step(error: &twofactor_store::Error) -> Option<String> {
             Some(format!("See who changed it; then: {chown}"))
         }
         Cause::File(FileError::TooOpen(mode)) => {
-            // What may be read by everybody is refused only when others can write it.
+            // A file that all users may read is refused only when others can write it.
             let rights = if holds_secrets(&error.path) || mode & 0o022 == 0 {
                 "chmod go-rwx"
             } else {
@@ -218,7 +218,7 @@ fn next_step(error: &twofactor_store::Error) -> Option<String> {
     }
 }
 
-/// Whether the path is one of a record or a state; the policy may be read by everybody.
+/// True if the path is one of a record or a state; all users may read the policy.
 fn holds_secrets(path: &Path) -> bool {
     let mut nearest = path.components().rev().take(2);
     nearest.any(|part| part.as_os_str() == "users" || part.as_os_str() == "state")

@@ -22,7 +22,7 @@ const UNSEEN: [(char, char); 14] = [
     ('\u{e0000}', '\u{e007f}'),
 ];
 
-/// Whether a character does something else than to be seen: C0 with the tab and the newline, DEL, C1, and those that
+/// True if a character does something else than to be seen: C0 with the tab and the newline, DEL, C1, and those that
 /// cannot be seen.
 pub fn is_hostile(letter: char) -> bool {
     letter.is_control()

@@ -11,9 +11,9 @@ use crate::formatting::plain;
 pub struct IdleName {
     /// The name.
     pub name: String,
-    /// What is wrong with it, and what that does.
+    /// The fault, and what that does.
     pub cause: String,
-    /// What to do about it.
+    /// The step to take about it.
     pub fix: String,
 }
 

@@ -7,7 +7,7 @@ use twofactor_core::state::{COUNTER_UNKNOWN, State};
 use twofactor_store::sys::local_time;
 use zeroize::Zeroizing;
 
-/// Why a token is left out whose counter is not known.
+/// Reason why a token is left out whose counter is not known.
 pub const COUNTER_LOST: &str = "its counter is not known; twofactor resync finds it";
 
 /// The smallest step or counter that may still be used. `None` where a counter was lost.

@@ -1,9 +1,9 @@
-//! How times, durations and lists are written for people.
+//! Formatting of times, durations and lists for people.
 
 use time::{OffsetDateTime, PrimitiveDateTime};
 use unicode_width::UnicodeWidthStr as _;
 
-/// What begins a command in a message.
+/// Words that begin a command in a message.
 const PROGRAMS: [&str; 9] = [
     "twofactor",
     "chmod",
@@ -45,9 +45,10 @@ pub fn span(seconds: u64) -> String {
             parts.push(count(number, name));
         }
     }
-    match parts.is_empty() {
-        true => "0 seconds".to_owned(),
-        false => parts.join(" "),
+    if parts.is_empty() {
+        "0 seconds".to_owned()
+    } else {
+        parts.join(" ")
     }
 }
 
@@ -62,9 +63,10 @@ pub fn count(number: u64, noun: &str) -> String {
 /// A value in a log line or a message: quotes and escapes where it is more than one plain word.
 pub fn plain(value: &str) -> String {
     let simple = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\' && c != '=';
-    match !value.is_empty() && value.chars().all(simple) {
-        true => value.to_owned(),
-        false => format!("\"{}\"", value.escape_default()),
+    if !value.is_empty() && value.chars().all(simple) {
+        value.to_owned()
+    } else {
+        format!("\"{}\"", value.escape_default())
     }
 }
 
@@ -90,7 +92,7 @@ pub fn labelled(label: &str, text: &str, columns: Option<usize>) -> String {
     out
 }
 
-/// What no line may end in.
+/// Contexts in which no line may end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum BreakContext {
     /// Nothing: between words.
@@ -137,7 +139,7 @@ fn pieces(text: &str) -> Vec<String> {
     pieces
 }
 
-/// How far the words of a command are quoted, as [`crate::shell`] does it.
+/// Extent to which the words of a command are quoted, as [`crate::shell`] does it.
 #[derive(Default)]
 struct OpenQuotes {
     open: Option<char>,

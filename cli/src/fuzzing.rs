@@ -10,7 +10,7 @@ pub use crate::import::{
     ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, google, oath, uri,
 };
 
-/// What `policy show` prints.
+/// Output of `policy show`.
 #[must_use]
 pub fn shown(policy: &Policy) -> Zeroizing<String> {
     PolicyReport::new(policy).text()

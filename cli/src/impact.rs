@@ -1,4 +1,4 @@
-//! What a change of the policy means for people, before it is made.
+//! The effect of a change of the policy on people, before it is made.
 
 use serde::Serialize;
 use twofactor_core::otp::Algorithm;
@@ -19,7 +19,7 @@ const LISTED: usize = 12;
 /// Widest window that needs no warning.
 const USUAL_WINDOW: u8 = 3;
 
-/// Somebody who may log in.
+/// A user who may log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AffectedUser {
     /// Login name.
@@ -28,15 +28,16 @@ pub struct AffectedUser {
     pub kept_as: String,
     /// Progress of the enrollment.
     pub enrollment: EnrollmentStatus,
-    /// Whether this person could repair things.
+    /// Role of the person: whether the person could repair things.
     pub role: AccountRole,
-    /// Whether the changed policy exempts this person everywhere.
+    /// Exemption of this person everywhere by the changed policy.
     pub exemption: ExemptionScope,
     /// Services at which it exempts this person, from wherever the login comes.
     pub exempt_at: Vec<String>,
 }
 
-/// Whether an `[[exempt]]` entry covers a person in every service and from every network.
+/// Scope of the `[[exempt]]` entries of a person: whether one covers the person in every service and from every
+/// network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExemptionScope {
     /// Never asked.
@@ -45,14 +46,14 @@ pub enum ExemptionScope {
     No,
 }
 
-/// What will happen to whom.
+/// Effect of the change on each user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PolicyImpact {
     /// Will be asked for a code.
     pub asked: Vec<String>,
     /// Will log in without a code.
     pub not_asked: Vec<String>,
-    /// Will have to enrol at the next login with a password, or be refused.
+    /// Will have to enroll at the next login with a password, or be refused.
     pub must_enroll: Vec<String>,
     /// Were asked before, and will not be where something is switched off.
     pub no_longer_asked: Vec<String>,
@@ -61,9 +62,9 @@ pub struct PolicyImpact {
     off: Vec<String>,
     /// Will be refused.
     pub refused: Vec<String>,
-    /// What to think about before.
+    /// Things to think about before.
     pub warnings: Vec<String>,
-    /// What would lock people out: refused unless forced.
+    /// Reasons that would lock people out: refused.
     pub dangers: Vec<String>,
 }
 
@@ -81,7 +82,7 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
             (true, ExemptionScope::No) => match decision::decide_by_enrollment(after, enrollment) {
                 PolicyDecision::CodeRequired => &mut impact.asked,
                 PolicyDecision::DeviceRequired => &mut impact.refused,
-                PolicyDecision::EnrollmentRequired if !may_enrol(after, person.enrollment) => {
+                PolicyDecision::EnrollmentRequired if !may_enroll(after, person.enrollment) => {
                     &mut impact.refused
                 }
                 PolicyDecision::EnrollmentRequired => &mut impact.must_enroll,
@@ -181,12 +182,12 @@ impl PolicyImpact {
     }
 }
 
-/// Whether somebody without a device may get one at a login.
-fn may_enrol(policy: &Policy, status: EnrollmentStatus) -> bool {
+/// True if a user without a device may get one at a login.
+fn may_enroll(policy: &Policy, status: EnrollmentStatus) -> bool {
     !policy.enroll_needs_invite || status == EnrollmentStatus::Invited
 }
 
-/// `alice, bob and 7 more`; `nobody`.
+/// `alice, bob and 7 more`; the word for "no user".
 pub fn names(names: &[String]) -> String {
     let shown: Vec<&str> = names.iter().take(LISTED).map(String::as_str).collect();
     match names.len().checked_sub(LISTED) {
@@ -218,7 +219,7 @@ pub fn services(policy: &Policy, used: &[String]) -> String {
     parts.join("; ")
 }
 
-/// What keeps everybody out who could repair things.
+/// Risk that keeps out all users who could repair things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockoutRisk {
     /// sshd asks for codes, and no device has shown that it gives right ones.
@@ -228,7 +229,7 @@ pub enum LockoutRisk {
 }
 
 impl LockoutRisk {
-    /// Why it is not switched on.
+    /// Reason why it is not switched on.
     const fn when_switched_on(self) -> &'static str {
         match self {
             Self::Sshd => {
@@ -241,7 +242,7 @@ impl LockoutRisk {
         }
     }
 
-    /// Why a device is not removed.
+    /// Reason why a device is not removed.
     pub const fn when_removed(self) -> &'static str {
         match self {
             Self::Sshd => {
@@ -255,7 +256,7 @@ impl LockoutRisk {
     }
 }
 
-/// What a policy that is on does to these people.
+/// Effect of a policy that is on, for these people.
 pub fn lock_outs(policy: &Policy, people: &[AffectedUser]) -> Vec<LockoutRisk> {
     let mut found = Vec::new();
     if !policy.enabled {

@@ -11,7 +11,7 @@ use crate::error::Failure;
 
 /// Set by a signal; there once [`arm`] was called.
 static SIGNALLED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-/// How long an answer is waited for before a signal is looked for.
+/// Longest wait for an answer before a signal is looked for.
 const PATIENCE: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 200_000_000,

@@ -70,7 +70,7 @@ pub fn run() -> ExitCode {
     match allowed.and_then(|()| commands::run(&context, &cli.command)) {
         Ok(code) => code,
         Err(failure) => {
-            // Whoever closed the pipe wanted no more, also no error.
+            // The reader that closed the pipe wanted no more, also no error.
             if failure.exit != ExitStatus::Unread {
                 context.format.write_failure(&failure);
             }
@@ -93,7 +93,7 @@ fn explain(error: &clap::Error) -> ExitCode {
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
     let text = error.render();
-    // Where it cannot be shown, the exit code is all that is left.
+    // If it cannot be shown, the exit code is all that is left.
     let _ = if ours && outlet.is_terminal() && !colours_unwanted() {
         outlet.drawing(&text.ansi().to_string())
     } else {
@@ -106,10 +106,11 @@ fn explain(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// Records and policy belong to root; nobody else gets to them.
+/// Records and policy belong to root; no other user gets to them.
 fn root_only() -> Result<(), Failure> {
-    match rustix::process::geteuid().is_root() {
-        true => Ok(()),
-        false => Err(Failure::refused("only root may do this; run it with sudo")),
+    if rustix::process::geteuid().is_root() {
+        Ok(())
+    } else {
+        Err(Failure::refused("only root may do this; run it with sudo"))
     }
 }

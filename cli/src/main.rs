@@ -1,7 +1,7 @@
 //! The program `twofactor`.
 #![forbid(unsafe_code)]
 
-/// What the command and the libraries in it free is wiped first.
+/// Wipes the memory that the command and the libraries in it free.
 #[global_allocator]
 static HEAP: twofactor_store::sys::wipe::Wiping = twofactor_store::sys::wipe::Wiping;
 

@@ -8,7 +8,7 @@ use crate::error::Failure;
 use crate::escaping;
 use crate::output_stream::OutputStream;
 
-/// How a report is written to standard output.
+/// Format in which a report is written to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputFormat {
     /// For people.
@@ -17,7 +17,7 @@ pub enum OutputFormat {
     Json,
 }
 
-/// What a command has to tell at its end.
+/// Everything that a command has to tell at its end.
 ///
 /// The serialized form is an interface: keys are only ever added.
 pub trait Report: Serialize {
@@ -53,7 +53,7 @@ impl OutputFormat {
             message: &'a str,
             next: Option<&'a str>,
         }
-        // Where nothing can be written, the exit code is all that is left.
+        // If nothing can be written, the exit code is all that is left.
         let _ = OutputStream::Stderr.text(&format!("twofactor: {failure}\n"));
         if self == Self::Json {
             let inner = Inner {

@@ -38,8 +38,8 @@ impl OutputStream {
         self.write(json.as_bytes())
     }
 
-    /// What this program drew itself: with the sequences that set colours (ECMA-48 8.3.117), and with nothing that came
-    /// from elsewhere.
+    /// Writes what this program drew itself: with the sequences that set colours (ECMA-48 8.3.117), and with nothing
+    /// that came from elsewhere.
     pub fn drawing(self, drawing: &str) -> io::Result<()> {
         self.write(drawing.as_bytes())
     }
@@ -53,7 +53,7 @@ impl OutputStream {
         }
     }
 
-    /// Whether a terminal is at its end.
+    /// True if it is a terminal.
     pub fn is_terminal(self) -> bool {
         match self {
             Self::Stdout => io::stdout().is_terminal(),
@@ -70,7 +70,7 @@ impl OutputStream {
         size.ok().filter(|_| self.is_terminal())
     }
 
-    /// Whether half blocks come out as such: the terminal says that it takes UTF-8 (IUTF8 in termios(3), which sshd and
+    /// True if half blocks come out as such: the terminal says that it takes UTF-8 (IUTF8 in termios(3), which sshd and
     /// terminal emulators set), or the locale does. What goes elsewhere may be read anywhere, so that only a locale
     /// with another character set speaks against it.
     pub fn is_utf8(self) -> bool {

@@ -10,7 +10,7 @@ use crate::progress::ProgressLine;
 /// With fewer names than that for each thread, another one is not worth its while.
 const FEWEST: usize = 1_000;
 
-/// What `look` says of each name, in their order.
+/// Results of `look` for each name, in their order.
 pub fn look_at<T: Send>(names: &[String], look: impl Fn(&str) -> T + Sync) -> Vec<T> {
     let progress = Mutex::new(ProgressLine::new("Looked at", names.len()));
     let one = |name: &String| {

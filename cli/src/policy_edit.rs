@@ -5,7 +5,7 @@ use std::fmt;
 use toml_edit::{DocumentMut, Item, Key, Table, TableLike, Value};
 use twofactor_core::policy;
 
-/// Why a setting was not changed.
+/// Reason why a setting was not changed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PolicyEditError {
     /// The key is not written as TOML writes keys.
@@ -40,7 +40,7 @@ impl std::error::Error for PolicyEditError {}
 /// [`PolicyEditError`]; nothing is changed then.
 pub fn set(text: &str, key: &str, value: &str) -> Result<String, PolicyEditError> {
     let path = Key::parse(key).map_err(|_| PolicyEditError::Key(key.to_owned()))?;
-    // Who is exempt decides who is locked out; that is changed in the file, as a whole.
+    // The exempt users decide who is locked out; that is changed in the file, as a whole.
     if path.first().is_some_and(|first| first.get() == "exempt") {
         return Err(PolicyEditError::Table("exempt".to_owned()));
     }
@@ -70,7 +70,7 @@ fn before_error(text: &str) -> PolicyEditError {
     })
 }
 
-/// What `value` can mean: TOML, or a string without its quotes.
+/// Meanings of `value`: TOML, or a string without its quotes.
 fn candidates(value: &str) -> impl Iterator<Item = Value> {
     let literal = value.trim().parse::<Value>().ok();
     literal.into_iter().chain([Value::from(value)])

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Failure;
 
-/// Where the directory is made.
+/// Directory in which the directory is made.
 const PARENT: &str = "/tmp";
-/// How many names are tried: others may have taken some.
+/// Number of names that are tried.
 const NAMES: u32 = 100;
 
 /// The copy; it goes when this is dropped, unless it is kept.
@@ -42,7 +42,7 @@ impl PrivateCopy {
         Ok(copy)
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.file
     }

@@ -87,7 +87,7 @@ impl PrivateFile {
         rustix::fs::fsync(&self.file).map_err(failed)
     }
 
-    /// Where it is, as it was asked for.
+    /// Its path, as it was asked for.
     pub fn path(&self) -> &Path {
         &self.path
     }

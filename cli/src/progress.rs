@@ -1,4 +1,4 @@
-//! How far something has come that takes more than a second.
+//! The progress of something that takes more than a second.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::output_stream::OutputStream;
 
 /// Nothing is shown before.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often a terminal is told, and how often a log.
+/// Pauses between updates, on a terminal and in a log.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
 /// Counts towards a known number, on standard error: one line that changes on a terminal, a new line now and then
@@ -47,7 +47,7 @@ impl ProgressLine {
         }
     }
 
-    /// What to show once so many more are done.
+    /// Line to show once so many more are done.
     fn line(&mut self, count: usize, now: Duration) -> Option<String> {
         self.done += count;
         if now < self.next {

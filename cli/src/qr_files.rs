@@ -13,7 +13,7 @@ use crate::private_file::PrivateFile;
 /// Bytes of a picture line per module: eight pixels of one bit each.
 const MODULE: usize = 8;
 
-/// Where to put the QR code, beside the terminal.
+/// Places for the QR code, beside the terminal.
 #[derive(Clone, Debug, Default, Args)]
 pub struct QrFileOptions {
     /// Write the QR code to this new file, as a picture
@@ -25,7 +25,7 @@ pub struct QrFileOptions {
 }
 
 impl QrFileOptions {
-    /// Whether a file is wanted.
+    /// True if a file is wanted.
     pub const fn any(&self) -> bool {
         self.png.is_some() || self.svg.is_some()
     }

@@ -14,7 +14,8 @@ use crate::formatting::utc;
 use crate::private_file::PrivateFile;
 use crate::shell;
 
-/// Where a new set of codes goes: to one place only, so that whoever sees the screen or its log does not have them, too.
+/// Place of a new set of codes: one place only, so that a person who sees the screen or its log does not have them,
+/// too.
 pub enum RecoverySheet {
     /// To the screen, and into JSON.
     Screen,
@@ -34,7 +35,7 @@ impl RecoverySheet {
         }
     }
 
-    /// Writes the codes where they go; before they count, so that none counts that nobody has.
+    /// Writes the codes where they go; before they count, so that none counts that no user has.
     ///
     /// # Errors
     /// As [`PrivateFile::write`].
@@ -83,7 +84,7 @@ impl ChangeSteps for SheetDelivery<'_> {
     }
 }
 
-/// What the report tells of a new set.
+/// Facts that the report tells of a new set.
 pub struct DeliveredCodes {
     /// The codes, unless they are in a file.
     pub codes: Vec<PlainCode>,

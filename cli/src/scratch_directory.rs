@@ -17,7 +17,7 @@ impl ScratchDirectory {
         Self(path)
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -30,7 +30,7 @@ impl ScratchDirectory {
 
 impl Drop for ScratchDirectory {
     fn drop(&mut self) {
-        // What the test says counts.
+        // The result of the test counts.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -16,7 +16,7 @@ const BELOW_CODE: [usize; 2] = [44, 86];
 /// Longest answer that is read, in bytes.
 const ANSWER: u64 = 1024;
 
-/// What happens when a change wants a confirmation.
+/// Handling of a change that wants a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfirmMode {
     /// Ask.
@@ -41,13 +41,13 @@ pub struct Terminal {
 pub struct QrDrawing {
     /// Its lines. As secret as the text.
     pub text: Zeroizing<String>,
-    /// What to tell about it: it is higher than the terminal, or its colours may be swapped.
+    /// Note about it: it is higher than the terminal, or its colours may be swapped.
     pub note: String,
-    /// Whether the terminal can show all of it.
+    /// Fit: whether the terminal can show all of it.
     pub fit: QrFit,
 }
 
-/// Whether a terminal can show all of a drawing.
+/// Fit of a drawing: whether a terminal can show all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QrFit {
     /// With a question below it.
@@ -84,7 +84,7 @@ impl Terminal {
         }
     }
 
-    /// The same person, spoken to elsewhere.
+    /// A terminal for this person, spoken to elsewhere.
     #[must_use]
     pub const fn at(self, outlet: OutputStream) -> Self {
         Self { outlet, ..self }
@@ -133,7 +133,7 @@ impl Terminal {
         drawn.into_iter().min_by_key(lines).ok_or(why)
     }
 
-    /// The same terminal with QR codes drawn without colours, and the other way round where they were already.
+    /// This terminal with QR codes drawn without colours, and the other way round where they were already.
     pub fn inverted(self) -> Self {
         let ink = match self.ink {
             Ink::Ansi | Ink::Plain => Ink::PlainOnLight,
@@ -193,7 +193,7 @@ impl Terminal {
         interrupt::wait_for_answer()?;
         let answer = read_line(io::stdin().lock())?;
         if answer.is_none() || !io::stdin().is_terminal() {
-            // Nobody pressed Enter here: what follows starts on a line of its own.
+            // Enter was not pressed here: what follows starts on a line of its own.
             self.say("\n")?;
         }
         Ok(answer.filter(|answer| !answer.trim().is_empty()))
@@ -204,12 +204,12 @@ impl Terminal {
         read_line(io::stdin().lock())
     }
 
-    /// Whether somebody sits there who can be asked.
+    /// True if a user sits there who can be asked.
     pub fn is_interactive(&self) -> bool {
         io::stdin().is_terminal()
     }
 
-    /// Whether `--yes` answers all questions.
+    /// True if `--yes` answers all questions.
     pub fn is_confirmed(&self) -> bool {
         self.confirm == ConfirmMode::Yes
     }
@@ -217,7 +217,7 @@ impl Terminal {
     /// Asks a yes-or-no question; only `y` or `yes` is a yes.
     ///
     /// # Errors
-    /// A usage error when nobody can be asked and `--yes` was not given; a refusal when the answer is no.
+    /// A usage error when no user can be asked and `--yes` was not given; a refusal when the answer is no.
     pub fn confirm(&self, question: &str) -> Result<(), Failure> {
         if self.confirm == ConfirmMode::Yes {
             return Ok(());
@@ -229,14 +229,15 @@ impl Terminal {
             .next("Nothing was changed. To go ahead without being asked: --yes"));
         }
         let answer = self.ask(&format!("{question} [y/N] "))?;
-        match is_yes(answer.as_deref().map(String::as_str)) {
-            true => Ok(()),
-            false => Err(Failure::refused("nothing was changed")),
+        if is_yes(answer.as_deref().map(String::as_str)) {
+            Ok(())
+        } else {
+            Err(Failure::refused("nothing was changed"))
         }
     }
 
-    /// Asks whether to do something more. Where nobody can be asked, or `--yes` answers all questions of the
-    /// change itself, the answer is no.
+    /// Asks whether to do something more. Where no user can be asked, or `--yes` answers all questions of the change
+    /// itself, the answer is no.
     pub fn offer(&self, question: &str) -> io::Result<bool> {
         if self.confirm == ConfirmMode::Yes || !self.is_interactive() {
             return Ok(false);

@@ -374,7 +374,7 @@ pub enum ShellName {
     Fish,
 }
 
-/// How to draw a QR code.
+/// Style in which a QR code is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum QrStyle {
     /// Half blocks, plain characters where the terminal does not show UTF-8

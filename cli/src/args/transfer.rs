@@ -84,7 +84,7 @@ pub struct UriImportArgs {
     pub manner: ImportFlags,
 }
 
-/// What every import takes.
+/// Options of every import.
 #[derive(Debug, Args)]
 pub struct ImportFlags {
     /// Say what would be taken, and change nothing
@@ -115,7 +115,7 @@ EXAMPLES
     Uri(ExportArgs),
 }
 
-/// What every export takes.
+/// Options of every export.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("whose").required(true).args(["user", "all"])))]
 pub struct ExportArgs {

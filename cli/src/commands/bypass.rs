@@ -1,4 +1,4 @@
-//! `bypass`: a one-time code for somebody whose devices are out of reach.
+//! `bypass`: a one-time code for a user whose devices are out of reach.
 
 use serde::Serialize;
 use twofactor_core::log::event::CommandEvent;
@@ -48,7 +48,7 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
     })
 }
 
-/// What `bypass` reports; `null` where a code was withdrawn.
+/// Report of `bypass`; `null` where a code was withdrawn.
 #[derive(Serialize)]
 struct BypassReport<'a> {
     user: &'a str,
@@ -66,12 +66,11 @@ impl Report for BypassReport<'_> {
             return Zeroizing::new(format!("{} has no bypass code any more.\n", self.user));
         };
         let span = span(self.duration);
-        let unlock = match self.locked_out {
-            true => {
-                let unlock = shell::twofactor("unlock", &[user], &[]);
-                format!("{user} is locked out; for the code to work: {unlock}\n")
-            }
-            false => String::new(),
+        let unlock = if self.locked_out {
+            let unlock = shell::twofactor("unlock", &[user], &[]);
+            format!("{user} is locked out; for the code to work: {unlock}\n")
+        } else {
+            String::new()
         };
         Zeroizing::new(format!(
             "Bypass code of {user}: {code}\n\

@@ -44,7 +44,7 @@ impl PolicySetting {
     }
 }
 
-/// Whether a change that locks people out is made.
+/// Treatment of a change that locks people out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockoutGuard {
     /// It is refused.
@@ -59,10 +59,7 @@ pub enum LockoutGuard {
 impl LockoutGuard {
     /// Reads `--force`.
     pub const fn new(force: &bool) -> Self {
-        match force {
-            true => Self::Accept,
-            false => Self::Refuse,
-        }
+        if *force { Self::Accept } else { Self::Refuse }
     }
 }
 
@@ -193,12 +190,12 @@ impl PolicyChange {
         &self.edited
     }
 
-    /// What it would set, and what that means for whom.
+    /// The change, and what it means for which users.
     pub fn announcement(&self) -> String {
         announcement(&self.made, &self.after, &self.used)
     }
 
-    /// What would lock people out.
+    /// Reasons for which the change would lock people out.
     pub fn dangers(&self) -> &[String] {
         &self.made.impact.dangers
     }
@@ -225,12 +222,12 @@ impl PolicyChange {
         Err(Failure::refused(format!("not done: {}", dangers.join("; "))).next(steps))
     }
 
-    /// What it reports.
+    /// The report of the change.
     pub fn report(&self) -> &PolicyChangeReport {
         &self.made
     }
 
-    /// What is asked before it is made.
+    /// The question that is asked before it is made.
     pub fn question(&self) -> &'static str {
         question(self.before.as_ref(), &self.after)
     }
@@ -291,7 +288,7 @@ fn assess(
     after: &Policy,
     danger: LockoutGuard,
 ) -> Result<PolicyImpact, Failure> {
-    // Who is exempt is told by the policy under which people are asked.
+    // The exempt users are told by the policy under which people are asked.
     let asking = match before {
         Some(before) if !after.enabled => before,
         _ => after,
@@ -301,7 +298,7 @@ fn assess(
         LockoutGuard::Refuse | LockoutGuard::Accept => users::all(asking, store),
     });
     let (people, mut warnings) = match listed.transpose() {
-        // Switching off changes the same for everybody, and must work also while accounts cannot be looked up.
+        // Switching off changes the same for all users, and must work also while accounts cannot be looked up.
         Err(_) if danger == LockoutGuard::Off || !after.enabled => (Vec::new(), Vec::new()),
         other => other?.unwrap_or_default(),
     };
@@ -391,7 +388,7 @@ fn refusal(context: &Context, error: PolicyEditError) -> Failure {
     }
 }
 
-/// Puts the default policy, which asks nobody, in place of one that cannot be used, and keeps that one beside it.
+/// Puts the default policy, which asks no user, in place of one that cannot be used, and keeps that one beside it.
 pub fn replace_invalid(context: &Context) -> Result<PolicyChangeReport, Failure> {
     let after = policy::parse(DEFAULT_POLICY).map_err(Failure::invalid)?;
     let store = store_for(context, LockoutGuard::Off, &after)?;
@@ -429,7 +426,7 @@ pub fn replace_invalid(context: &Context) -> Result<PolicyChangeReport, Failure>
     Ok(made)
 }
 
-/// What a change of the policy reports.
+/// Report of a change of the policy.
 #[derive(Serialize)]
 pub struct PolicyChangeReport {
     file: String,
@@ -456,12 +453,13 @@ impl PolicyChangeReport {
 impl Report for PolicyChangeReport {
     fn text(&self) -> Zeroizing<String> {
         let switch = if self.enabled { "on" } else { "off" };
-        Zeroizing::new(match self.changed.is_empty() {
-            true => format!(
+        Zeroizing::new(if self.changed.is_empty() {
+            format!(
                 "Nothing to change in {}. Two-factor login is {switch}.\n",
                 self.file
-            ),
-            false => format!("Done: {}. Two-factor login is {switch}.\n", self.file),
+            )
+        } else {
+            format!("Done: {}. Two-factor login is {switch}.\n", self.file)
         })
     }
 }

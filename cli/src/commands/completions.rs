@@ -33,7 +33,7 @@ pub fn run(context: &Context, args: &CompletionsArgs) -> Result<(), Failure> {
     context.write(&CompletionScript { script })
 }
 
-/// What clap_complete leaves out for fish: the values of arguments that are no options.
+/// Completions that clap_complete leaves out for fish: the values of arguments that are no options.
 fn fish_arguments(command: &Command) -> String {
     let first = |command: &Command| -> Option<String> {
         let argument: &Arg = command.get_positionals().next()?;

@@ -17,7 +17,7 @@ use crate::output::OutputFormat;
 use crate::qr_files::{QrFileOptions, QrFiles};
 use crate::terminal::{QrDrawing, QrFit, Terminal};
 
-/// Whether a code of the new device is asked for.
+/// Treatment of the code of the new device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeConfirmation {
     /// It counts only after a code of it was typed.
@@ -29,10 +29,7 @@ pub enum CodeConfirmation {
 impl CodeConfirmation {
     /// Reads `--no-confirm`.
     pub const fn new(skip: &bool) -> Self {
-        match skip {
-            true => Self::Skip,
-            false => Self::Ask,
-        }
+        if *skip { Self::Skip } else { Self::Ask }
     }
 }
 
@@ -51,13 +48,13 @@ pub struct DeliveredDevice {
     pub files: QrFiles,
 }
 
-/// How a new device is shown.
+/// Style in which a new device is shown.
 pub struct EnrollmentStyle<'a> {
     /// On the terminal.
     pub qr: QrStyle,
     /// As files.
     pub files: &'a QrFileOptions,
-    /// Whether a code is asked for.
+    /// Treatment of the code: whether one is asked for.
     pub confirmation: CodeConfirmation,
 }
 
@@ -94,7 +91,7 @@ pub fn present(
     Ok(DeliveredDevice { device, uri, files })
 }
 
-/// How a device was shown.
+/// Form in which a device was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ShownAs {
     /// With a QR code.

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
 use crate::private_copy::PrivateCopy;
 
-/// Where editors are named, the first that is set.
+/// Variables in which editors are named, the first that is set counts.
 const VARIABLES: [&str; 3] = ["SUDO_EDITOR", "VISUAL", "EDITOR"];
 /// Editors where none is named, the first that is there.
 const EDITORS: [&str; 4] = ["/usr/bin/editor", "/usr/bin/nano", "/usr/bin/vi", "/bin/vi"];
@@ -32,7 +32,7 @@ pub fn run(context: &Context, args: &PolicyEditArgs) -> Result<(), Failure> {
         let failure = match done {
             Ok(Some(change)) => {
                 if let Err(failure) = change.commit(context) {
-                    // What was typed is not lost because of another change.
+                    // The text that was typed is not lost because of another change.
                     let kept = copy.keep().display();
                     return Err(failure.next(format!("Your version is kept: {kept}")));
                 }
@@ -81,7 +81,7 @@ fn prepared(
     Ok(Some(change))
 }
 
-/// What to do with a text that cannot be taken. There is no answer that takes it all the same.
+/// The question what to do with a text that cannot be taken. There is no answer that takes it all the same.
 fn asks_for_more(context: &Context) -> Result<bool, Failure> {
     loop {
         let question = "What now? (e)dit again, (x) discard the changes: ";

@@ -24,14 +24,14 @@ use crate::qr_files::QrFileOptions;
 use crate::recovery_sheet::{DeliveredCodes, RecoverySheet, SheetDelivery};
 use crate::shell;
 
-/// What a second device is called unless it is given another name.
+/// Name of a second device unless it is given another one.
 const BACKUP: &str = "backup";
 
 /// Runs it.
 pub fn run(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
     let user = context.user_or_caller(args.user.as_deref())?;
-    match enrol(context, &user, args)? {
-        // Questions at the end are for somebody who was asked for a code just now.
+    match enroll_device(context, &user, args)? {
+        // Questions at the end are for a user who was asked for a code just now.
         RecordDevices::One if context.format == OutputFormat::Text && !args.no_confirm => {
             offer_backup(context, &user, args)
         }
@@ -39,7 +39,7 @@ pub fn run(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
     }
 }
 
-/// How many devices a user has after an enrolment.
+/// Number of devices of a user after an enrollment.
 enum RecordDevices {
     /// The new one only.
     One,
@@ -47,7 +47,7 @@ enum RecordDevices {
     Several,
 }
 
-/// Whoever loses the only device needs an administrator, or recovery codes that were kept.
+/// A user who loses the only device needs an administrator, or recovery codes that were kept.
 fn offer_backup(context: &Context, user: &str, first: &EnrollArgs) -> Result<(), Failure> {
     let terminal = &context.terminal;
     let question = "Enrol a second device now, as a backup (Enter: not now)?";
@@ -70,7 +70,7 @@ fn offer_backup(context: &Context, user: &str, first: &EnrollArgs) -> Result<(),
         recovery_file: None,
         no_confirm: false,
     };
-    match enrol(context, user, &second) {
+    match enroll_device(context, user, &second) {
         Err(failure) if failure.exit == ExitStatus::Refused => Ok(terminal.say(&format!(
             "{failure}\nThe first device is stored, and works alone. For a second one later: {}\n",
             shell::twofactor("enroll", &[user], &[("--device", &second.device)])
@@ -79,7 +79,11 @@ fn offer_backup(context: &Context, user: &str, first: &EnrollArgs) -> Result<(),
     }
 }
 
-fn enrol(context: &Context, user: &str, args: &EnrollArgs) -> Result<RecordDevices, Failure> {
+fn enroll_device(
+    context: &Context,
+    user: &str,
+    args: &EnrollArgs,
+) -> Result<RecordDevices, Failure> {
     let account = context.account(user)?;
     let policy = context.policy_or_default()?;
     let name: DeviceName = args.device.parse().map_err(Failure::usage)?;
@@ -200,9 +204,10 @@ fn new_device(
         .interval
         .and_then(Interval::new)
         .unwrap_or(defaults.interval);
-    let kind = match args.hotp {
-        true => Kind::Hotp,
-        false => Kind::Totp { interval },
+    let kind = if args.hotp {
+        Kind::Hotp
+    } else {
+        Kind::Totp { interval }
     };
     let settings = NewDevices {
         digits: args.digits.and_then(Digits::new).unwrap_or(defaults.digits),
@@ -212,7 +217,7 @@ fn new_device(
     PendingDevice::generate(name, kind, settings, clock::now()?).map_err(Failure::system)
 }
 
-/// What `enroll` reports. Holds secrets: it is the only time they are shown.
+/// Report of `enroll`. Holds secrets: it is the only time they are shown.
 #[derive(Serialize)]
 struct EnrollmentReport<'a> {
     user: &'a str,
@@ -236,9 +241,10 @@ impl Report for EnrollmentReport<'_> {
         let mut text = Zeroizing::new(String::new());
         let DeviceInfo { name, .. } = &self.device;
         text.push_str(&format!("Stored: device {name} of {}.", self.user));
-        text.push_str(match self.confirmed {
-            true => " The code is used up; the next login needs the next one.\n\n",
-            false => " No code was asked for: try it with twofactor verify.\n\n",
+        text.push_str(if self.confirmed {
+            " The code is used up; the next login needs the next one.\n\n"
+        } else {
+            " No code was asked for: try it with twofactor verify.\n\n"
         });
         if !self.files.is_empty() {
             text.push_str(self.files);

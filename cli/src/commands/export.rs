@@ -67,7 +67,7 @@ fn uri(
     }
 }
 
-/// What `export` reports.
+/// Report of `export`.
 #[derive(Serialize)]
 struct ExportReport {
     format: &'static str,
@@ -192,7 +192,7 @@ impl ExportReport {
                 &[("device", &one.device)],
             );
         }
-        // What cannot be shown is in the exit code.
+        // A report that cannot be shown is in the exit code.
         let tell = |line: String| {
             let _ = OutputStream::Stderr.text(&line);
         };
@@ -209,9 +209,10 @@ impl ExportReport {
             (OutputFormat::Text, None) => OutputStream::Stdout.lines_for_programs(&text)?,
             _ => context.write(&self)?,
         }
-        Ok(match self.left_out.is_empty() {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::from(ExitStatus::Refused as u8),
+        Ok(if self.left_out.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(ExitStatus::Refused as u8)
         })
     }
 }
@@ -258,9 +259,12 @@ fn write(path: &Path, bytes: &[u8], options: &ExportArgs) -> Result<(), Failure>
                 .map_err(|error| Failure::system(format!("{}: {error}", path.display())))
         })
         .and_then(|()| fsync(&file).map_err(failed))
-        .and_then(|()| match target == path {
-            true => Ok(()),
-            false => renameat(CWD, &target, CWD, path).map_err(failed),
+        .and_then(|()| {
+            if target == path {
+                Ok(())
+            } else {
+                renameat(CWD, &target, CWD, path).map_err(failed)
+            }
         });
     if written.is_err() {
         // Half of it is of no use, and holds keys.

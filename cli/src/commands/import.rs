@@ -168,9 +168,10 @@ fn from_uris(
     let (jobs, rows) = match user {
         Some(account) => {
             let items = std::mem::take(&mut parsed.items);
-            let jobs = match items.is_empty() {
-                true => Vec::new(),
-                false => vec![UserImport { account, items }],
+            let jobs = if items.is_empty() {
+                Vec::new()
+            } else {
+                vec![UserImport { account, items }]
             };
             (jobs, refusals(parsed.refused).collect())
         }
@@ -182,7 +183,7 @@ fn from_uris(
     finish(context, plan, &args.manner, moment, "uri")
 }
 
-/// Whether a file stands for standard input.
+/// True if a file stands for standard input.
 fn is_stream(path: &Path) -> bool {
     path == Path::new(STREAM)
 }
@@ -254,7 +255,7 @@ fn refusals(refused: Vec<RefusedEntry>) -> impl Iterator<Item = ImportRow> {
     refused.into_iter().map(row)
 }
 
-/// The items by user, in the order of the file; those of nobody are refused.
+/// The items by user, in the order of the file; those of no user are refused.
 fn assigned(
     parsed: ParsedSource,
     unknown: impl Fn(&str) -> String,
@@ -292,7 +293,7 @@ fn add(
     }
 }
 
-/// What was read.
+/// Content that was read.
 struct ImportPlan {
     jobs: Vec<UserImport>,
     refused: Vec<ImportRow>,
@@ -369,8 +370,9 @@ const fn modules_of(from: &str) -> &'static [&'static str] {
 
 fn report(context: &Context, imported: &ImportReport) -> Result<ExitCode, Failure> {
     context.write(imported)?;
-    Ok(match imported.is_partial() {
-        true => ExitCode::from(ExitStatus::Refused as u8),
-        false => ExitCode::SUCCESS,
+    Ok(if imported.is_partial() {
+        ExitCode::from(ExitStatus::Refused as u8)
+    } else {
+        ExitCode::SUCCESS
     })
 }

@@ -46,11 +46,11 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<(), Failure> {
     })
 }
 
-/// What `init` reports.
+/// Report of `init`.
 #[derive(Serialize)]
 struct InitReport {
     directory: String,
-    /// Where the id of the directory is noted.
+    /// Path at which the id of the directory is noted.
     id_file: String,
     /// `marked`: a new id was made; `noted`: the id of the directory was noted; `already`: both had the same.
     mark: &'static str,
@@ -58,7 +58,7 @@ struct InitReport {
     indexed: usize,
     /// Records there are.
     users: usize,
-    /// Whose files contradict each other.
+    /// Findings on users whose files contradict each other.
     findings: Vec<DoctorFinding>,
 }
 

@@ -1,4 +1,4 @@
-//! `invite`: a one-time code with which somebody may enrol at login.
+//! `invite`: a one-time code with which a user may enroll at login.
 
 use serde::Serialize;
 use twofactor_core::log::event::CommandEvent;
@@ -45,13 +45,13 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
     })
 }
 
-/// What `invite` reports; `null` where an invitation was withdrawn.
+/// Report of `invite`; `null` where an invitation was withdrawn.
 #[derive(Serialize)]
 struct InvitationReport<'a> {
     user: &'a str,
     code: Option<&'a str>,
     expires: Option<String>,
-    /// Whether the policy makes an enrolment at login ask for it.
+    /// True if the policy makes an enrollment at login ask for it.
     asked_for: bool,
     #[serde(skip)]
     duration: u64,
@@ -63,12 +63,11 @@ impl Report for InvitationReport<'_> {
             return Zeroizing::new(format!("{} has no invitation any more.\n", self.user));
         };
         let span = span(self.duration);
-        let not_asked = match self.asked_for {
-            true => "",
-            false => {
-                "The policy does not ask for it yet. To make it: twofactor policy set enroll_needs_invite true, and\n\
+        let not_asked = if self.asked_for {
+            ""
+        } else {
+            "The policy does not ask for it yet. To make it: twofactor policy set enroll_needs_invite true, and\n\
                  twofactor policy set enroll_at_login offer\n"
-            }
         };
         Zeroizing::new(format!(
             "Enrolment code of {user}: {code}\n\

@@ -9,14 +9,14 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::output::Report;
 
-/// What is written by hand, in mdoc(7).
+/// Text that is written by hand, in mdoc(7).
 const PAGE: &str = include_str!("../../../docs/man/twofactor.8.in");
 /// The heading in the help of a subcommand behind which its examples stand.
 const EXAMPLES: &str = "EXAMPLES\n";
 
 /// Columns for text on a terminal of 80.
 const WIDTH: usize = 73;
-/// How the help of an option tells a default that is no fixed value.
+/// Beginning of the text in the help of an option about a default that is no fixed value.
 const DEFAULT: &str = " [default: ";
 
 /// Runs the subcommand.
@@ -97,9 +97,10 @@ fn example(page: &mut String, example: &str) {
         Some((command, remark)) if example.len() > WIDTH => (command, remark.trim_start()),
         _ => return text(page, example),
     };
-    match command.len() + remark.len() + 2 > WIDTH {
-        true => text(page, &format!("{command}\n    {remark}")),
-        false => text(page, &format!("{command}  {remark}")),
+    if command.len() + remark.len() + 2 > WIDTH {
+        text(page, &format!("{command}\n    {remark}"))
+    } else {
+        text(page, &format!("{command}  {remark}"))
     }
 }
 
@@ -139,9 +140,10 @@ fn tag(arg: &Arg) -> String {
 
 /// Which values are possible, and which one is meant without.
 fn values(page: &mut String, arg: &Arg) {
-    let possible = match arg.get_action().takes_values() {
-        true => arg.get_possible_values(),
-        false => Vec::new(),
+    let possible = if arg.get_action().takes_values() {
+        arg.get_possible_values()
+    } else {
+        Vec::new()
     };
     if !possible.is_empty() {
         line(page, ".Bl -tag -width Ds -compact");
@@ -191,9 +193,12 @@ fn text(page: &mut String, lines: &str) {
             ""
         };
         // Names are not to be divided at the end of a line: people copy them.
-        let words = each.split(' ').map(|word| match word.contains('_') {
-            true => format!("\\%{}", escaped(word)),
-            false => escaped(word),
+        let words = each.split(' ').map(|word| {
+            if word.contains('_') {
+                format!("\\%{}", escaped(word))
+            } else {
+                escaped(word)
+            }
         });
         let words: Vec<String> = words.collect();
         line(page, &format!("{guard}{}", words.join(" ")));

@@ -91,7 +91,7 @@ fn read_text(shown: &str, from: impl Read) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| Failure::invalid(at("is not UTF-8".to_owned())))
 }
 
-/// What `policy check` reports of a valid file; an invalid one is an error.
+/// Report of `policy check` on a valid file; an invalid one is an error.
 #[derive(Serialize)]
 struct PolicyCheckReport {
     file: String,

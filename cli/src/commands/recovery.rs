@@ -36,7 +36,7 @@ pub fn run(context: &Context, args: &RecoveryCodesArgs) -> Result<(), Failure> {
     })
 }
 
-/// What `recovery-codes` reports. Holds secrets: it is the only time they are shown.
+/// Report of `recovery-codes`. Holds secrets: it is the only time they are shown.
 #[derive(Serialize)]
 struct RecoveryCodesReport<'a> {
     user: &'a str,

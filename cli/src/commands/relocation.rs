@@ -254,7 +254,7 @@ fn nothing_to_move(store: &Store, from: &str, to: &Account) -> Failure {
     }
 }
 
-/// What `rename` and `adopt` report.
+/// Report of `rename` and `adopt`.
 #[derive(Serialize)]
 struct RelocationReport<'a> {
     user: &'a str,
@@ -271,9 +271,10 @@ struct RelocationReport<'a> {
 
 impl Report for RelocationReport<'_> {
     fn text(&self) -> Zeroizing<String> {
-        let old = match self.completed {
-            true => "a move that was stopped before is complete".to_owned(),
-            false => format!("formerly {}, uid {}", plain(self.from), self.from_uid),
+        let old = if self.completed {
+            "a move that was stopped before is complete".to_owned()
+        } else {
+            format!("formerly {}, uid {}", plain(self.from), self.from_uid)
         };
         Zeroizing::new(format!(
             "Moved: what is kept of {} (uid {}; {old}).\n",

@@ -1,4 +1,4 @@
-//! What the removal of devices means for their user and for everybody, before it is made.
+//! The effect of the removal of devices on their user and on all users, before it is made.
 
 use twofactor_core::policy::Policy;
 use twofactor_core::policy::decision::{self, PolicyDecision};
@@ -13,7 +13,7 @@ use crate::impact::{self, AffectedUser, ExemptionScope, users};
 use crate::roster::EnrollmentStatus;
 use crate::shell;
 
-/// What stays of a user's devices.
+/// The devices that stay.
 pub struct RemainingDevices {
     names: Vec<String>,
     enrollment: EnrollmentStatus,
@@ -37,9 +37,9 @@ impl RemainingDevices {
     }
 }
 
-/// Says what remains for the user, and refuses what would lock out everybody, as `enable` does.
+/// Says what remains for the user, and refuses what would lock out all users, as `enable` does.
 ///
-/// With [`LockoutGuard::Accept`] nobody else's files are read: it must work while they cannot be used.
+/// With [`LockoutGuard::Accept`] no other user's files are read: it must work while they cannot be used.
 pub fn announce(
     context: &Context,
     store: &Store,
@@ -47,7 +47,7 @@ pub fn announce(
     left: &RemainingDevices,
     danger: LockoutGuard,
 ) -> Result<(), Failure> {
-    // Without a policy that can be used, everybody is refused whatever is removed.
+    // Without a policy that can be used, all users are refused whatever is removed.
     let Ok(loaded) = context.policy.load() else {
         return Ok(());
     };

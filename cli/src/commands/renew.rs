@@ -82,7 +82,7 @@ pub fn chosen<'a>(record: &'a Record, name: Option<&str>) -> Result<&'a Device, 
     }
 }
 
-/// What `renew` reports. Holds the new secret.
+/// Report of `renew`. Holds the new secret.
 #[derive(Serialize)]
 struct RenewalReport<'a> {
     user: &'a str,

@@ -60,7 +60,7 @@ fn code(context: &Context, given: Option<&str>, question: &str) -> Result<Answer
     }
 }
 
-/// What `resync` reports.
+/// Report of `resync`.
 #[derive(Serialize)]
 struct ResyncReport<'a> {
     user: &'a str,

@@ -67,7 +67,7 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
             let uris = uris(device, &account.name, &policy, Some(&state));
             reveal(&context.terminal, device, &uris, glyphs)?;
         }
-        // What was asked for are the files.
+        // The files are the part that was asked for.
         (_, OutputFormat::Text, _) if args.files.any() && !args.secret && !args.uri => {}
         _ => context.write(&report)?,
     }
@@ -99,7 +99,7 @@ fn reveal(
     }
 }
 
-/// What `show` reports.
+/// Report of `show`.
 #[derive(Serialize)]
 struct ShowReport<'a> {
     user: &'a str,

@@ -41,14 +41,15 @@ pub fn disable(context: &Context, args: &DisableArgs) -> Result<(), Failure> {
         services => switches(services, "false"),
     };
     say_siblings(context, &services)?;
-    // Also one that nobody may use, such as one that others can write.
+    // Also one that no program may use, such as one that others can write.
     let invalid = match context.policy.text() {
         Ok(text) => policy::parse(&text).is_err(),
         Err(error) => !error.is_missing(),
     };
-    let made = match invalid && services.is_empty() {
-        true => replace_invalid(context)?,
-        false => change(context, &settings, LockoutGuard::Off)?,
+    let made = if invalid && services.is_empty() {
+        replace_invalid(context)?
+    } else {
+        change(context, &settings, LockoutGuard::Off)?
     };
     context.write(&made)
 }
@@ -114,9 +115,10 @@ pub fn service_key(service: &str) -> String {
         && service
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    match bare {
-        true => format!("services.{service}"),
-        false => format!("services.{}", toml_edit::Value::from(service)),
+    if bare {
+        format!("services.{service}")
+    } else {
+        format!("services.{}", toml_edit::Value::from(service))
     }
 }
 

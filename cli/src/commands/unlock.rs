@@ -66,7 +66,7 @@ fn rebuilt(
     })
 }
 
-/// What `unlock` reports.
+/// Report of `unlock`.
 #[derive(Serialize)]
 struct UnlockReport<'a> {
     user: &'a str,
@@ -76,7 +76,7 @@ struct UnlockReport<'a> {
     rebuilt: Option<StateRebuildReport>,
 }
 
-/// What does not work yet in a new state.
+/// Parts of a user's factor that do not work yet in a new state.
 #[derive(Serialize)]
 struct StateRebuildReport {
     /// Seconds until TOTP codes work.

@@ -25,7 +25,7 @@ use crate::roster::{AccountLookup, RecordOwner};
 /// Runs it.
 pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
     if args.user.is_none() && context.terminal.is_confirmed() {
-        // What removes something without a question says for whom.
+        // A command that removes something without a question names the user.
         return Err(caller::unnamed("--yes answers the question for which user"));
     }
     let user = &context.user_or_caller(args.user.as_deref())?;
@@ -38,12 +38,12 @@ pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
         (Some(account), Some(device)) => one(context, &store, account, device, danger),
         (Some(_), None) => all(context, &store, &target, danger),
         (None, Some(_)) => Err(nothing_kept(context, user)),
-        // What is kept about an account that no longer exists can still be removed.
+        // The data kept about an account that no longer exists can still be removed.
         (None, None) => all(context, &store, &target, LockoutGuard::Accept),
     }
 }
 
-/// What is to be removed.
+/// The devices and codes to remove.
 struct RemovalTarget {
     /// The name under which it is kept.
     name: String,
@@ -63,8 +63,8 @@ impl RemovalTarget {
                 }
                 holder.account.name
             }
-            // What is left of a record that is gone is removed under its own name, also where another name of the same
-            // uid was given.
+            // The rest of a record that is gone is removed under its own name, also where another name of the same uid
+            // was given.
             Err(error) if error.cause == Cause::LostRecord => {
                 error.user().unwrap_or_else(|| account.name.clone())
             }
@@ -206,7 +206,7 @@ fn withdrawn(context: &Context, user: &str) -> Result<(), Failure> {
     })
 }
 
-/// What `unset` reports when it withdrew an invitation.
+/// Report of `unset` after it withdrew an invitation.
 #[derive(Serialize)]
 struct InvitationRemovalReport<'a> {
     user: &'a str,
@@ -241,7 +241,7 @@ fn report(context: &Context, user: &str, device: Option<&str>, left: usize) -> R
     })
 }
 
-/// What `unset` reports; `device` is `null` when everything was removed.
+/// Report of `unset`; `device` is `null` when everything was removed.
 #[derive(Serialize)]
 struct RemovalReport<'a> {
     user: &'a str,

@@ -29,7 +29,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// How a trial ended.
+/// Result of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeTrial {
     /// A code was right.
@@ -115,11 +115,11 @@ pub(super) fn locked_out(user: &str, gate: ThrottleStatus) -> Failure {
     ))
 }
 
-/// What `verify` reports.
+/// Report of `verify`.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct VerifyReport<'a> {
     user: &'a str,
-    /// Whether a login would have been let in.
+    /// True if a login would have been let in.
     accepted: bool,
     /// The word that the log of a login has: `accepted`, `wrong` (with `device` and `offset` where it is a code for another time),
     /// `repeated-code`, `used`, `clock-set-back`, `spent` or `bypass-expired`.

@@ -1,10 +1,10 @@
-//! What is left of a login where the program in front cannot do what the policy and the stack ask for.
+//! The rest of a login where the program in front cannot do what the policy and the stack ask for.
 
 use super::callers::CallingProgram;
 use super::daemon::DaemonPresence;
 use super::logins::{LoginPath, LoginReason, LoginResult, PolicyAnswer, one_answer};
 
-/// What becomes of a demand of the policy, which every account may read, where records may be read by root alone.
+/// The effect of a demand of the policy, which every account may read, where records may be read by root alone.
 pub const fn demanded(
     (caller, daemon): (CallingProgram, DaemonPresence),
     demanded: PolicyAnswer,
@@ -16,7 +16,7 @@ pub const fn demanded(
         {
             (DaemonPresence::Missing, _) => LoginReason::RunsAsUser,
             // No device is given out there.
-            (DaemonPresence::Listening, PolicyAnswer::Nothing(LoginReason::MustEnrol)) => {
+            (DaemonPresence::Listening, PolicyAnswer::Nothing(LoginReason::MustEnroll)) => {
                 LoginReason::NoDevice
             }
             (DaemonPresence::Listening, _) => return demanded,
@@ -32,7 +32,7 @@ pub const fn demanded(
     }
 }
 
-/// What becomes of the questions of a stack.
+/// The effect on the questions of a stack.
 pub fn way(caller: CallingProgram, pam: LoginPath, demanded: PolicyAnswer) -> LoginPath {
     match caller {
         CallingProgram::OneAnswer | CallingProgram::UserOneField if pam.asks.len() > 1 => {
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(asked(PolicyAnswer::Code), PolicyAnswer::Code);
         let none = PolicyAnswer::Nothing(LoginReason::NoDevice);
         assert_eq!(asked(none), none);
-        let must = PolicyAnswer::Nothing(LoginReason::MustEnrol);
+        let must = PolicyAnswer::Nothing(LoginReason::MustEnroll);
         assert_eq!(asked(must), PolicyAnswer::Refused(LoginReason::NoDevice));
     }
 

@@ -62,12 +62,12 @@ const ONE_ANSWER: [&str; 13] = [
 /// Programs of root that run a job or a command for a user, and no auth lines.
 const NO_AUTH: [&str; 5] = ["cron", "crond", "atd", "runuser", "runuser-l"];
 
-/// How a program calls PAM.
+/// Way in which a program calls PAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallingProgram {
     /// As the user who is asked, and may not read records and states: the daemon is asked.
     User,
-    /// The same, with one answer for all questions.
+    /// As a user, with one answer for all questions.
     UserOneField,
     /// As an account other than root that checks others.
     Account(&'static str),
@@ -167,7 +167,7 @@ fn one_answer(program: &str, service: &str, disable: &str) -> DoctorFinding {
     }
 }
 
-/// Whether an entry without another condition covers the service.
+/// True if an entry without another condition covers the service.
 pub fn is_exempt(policy: &Policy, service: &str) -> bool {
     policy.exempt.iter().any(|entry| {
         entry.services().iter().any(|one| one == service)

@@ -1,4 +1,4 @@
-//! Whether the daemon answers, which programs that run as a user ask.
+//! The check that the daemon answers, which programs that run as a user ask.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use twofactor_protocol::SOCKET;
 use twofactor_store::sys::clock;
 use twofactor_store::sys::socket::TimedConnection;
 
-/// How long the socket may take to accept a connection.
+/// Longest time that the socket may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The daemon, as the module finds it.

@@ -12,24 +12,24 @@ use crate::escaping::value;
 use crate::formatting::{count, labelled, plain};
 use crate::output::{Report, table};
 
-/// What `doctor` reports.
+/// Report of `doctor`.
 #[derive(Serialize)]
 pub struct DoctorReport {
-    /// Where the policy is.
+    /// Path of the policy.
     policy: String,
     /// The global switch; `null` when the policy cannot be used.
     enabled: Option<bool>,
-    /// What the kernel says of the clock: `synchronized`, `unsynchronized` or `unknown`.
+    /// The kernel's state of the clock: `synchronized`, `unsynchronized` or `unknown`.
     clock: &'static str,
-    /// How many of the findings are problems.
+    /// Number of findings that are problems.
     problems: usize,
-    /// How many are warnings.
+    /// Number of findings that are warnings.
     warnings: usize,
     /// Problems, then warnings.
     pub findings: Vec<DoctorFinding>,
-    /// What the next login will ask for.
+    /// The questions of the next login.
     logins: Vec<LoginForecast>,
-    /// Users for whom `logins` has no rows, since there are too many: ask with `--user`.
+    /// Users who have no rows in `logins`, since there are too many: ask with `--user`.
     users_left_out: usize,
     /// Columns that the text keeps to, on a terminal.
     #[serde(skip)]
@@ -91,9 +91,10 @@ impl Report for DoctorReport {
             let named = [subject.as_str(), &plain(subject)]
                 .iter()
                 .any(|name| cause.starts_with(name));
-            let about = match named || subject.contains('/') {
-                true => String::new(),
-                false => format!("{shown}: "),
+            let about = if named || subject.contains('/') {
+                String::new()
+            } else {
+                format!("{shown}: ")
             };
             for (label, said) in [
                 (format!("{word}  "), format!("{about}{cause}.")),
@@ -160,17 +161,19 @@ impl DoctorReport {
 
 fn asked(ways: &[LoginPath]) -> String {
     let ways: Vec<String> = ways.iter().map(way).collect();
-    match ways.is_empty() {
-        true => "refused: sshd has no method that is switched on".to_owned(),
-        false => ways.join("; or "),
+    if ways.is_empty() {
+        "refused: sshd has no method that is switched on".to_owned()
+    } else {
+        ways.join("; or ")
     }
 }
 
 fn way(way: &LoginPath) -> String {
     let asks: Vec<&str> = way.asks.iter().map(|ask| word(ask)).collect();
-    let asks = match asks.is_empty() {
-        true => "nothing".to_owned(),
-        false => asks.join(" + "),
+    let asks = if asks.is_empty() {
+        "nothing".to_owned()
+    } else {
+        asks.join(" + ")
     };
     let why = way.why.map(reason);
     match (way.result, why) {
@@ -202,8 +205,8 @@ const fn reason(why: LoginReason) -> &'static str {
         LoginReason::ServiceOff => "switched off for this service",
         LoginReason::Exempt => "exempt",
         LoginReason::NoDevice => "no device",
-        LoginReason::MayEnrol => "no device; one is offered after it",
-        LoginReason::MustEnrol => "no device; one must be enrolled after it",
+        LoginReason::MayEnroll => "no device; one is offered after it",
+        LoginReason::MustEnroll => "no device; one must be enrolled after it",
         LoginReason::NotInvited => "no device, and not invited to enrol one",
         LoginReason::LockedOut => "locked out",
         LoginReason::Unusable => "policy or record unusable",

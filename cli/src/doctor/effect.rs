@@ -1,4 +1,4 @@
-//! What a policy does to logins, for those who change it or look at it: the part of doctor that matters there.
+//! The effect of a policy on logins, for those who change it or look at it: the part of doctor that matters there.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,16 +18,16 @@ use crate::context::Context;
 /// sshd's service.
 const SSHD: &str = "sshd";
 
-/// What becomes of logins.
+/// Effect on logins.
 #[derive(Debug, Default)]
 pub struct LoginEffect {
     /// The services whose PAM files name the module.
     pub used: Vec<String>,
-    /// What to think about.
+    /// Things to think about.
     pub warnings: Vec<String>,
-    /// What refuses users who were not refused before.
+    /// Reasons that refuse users who were not refused before.
     pub dangers: Vec<String>,
-    /// What cures the dangers.
+    /// Steps that fix the dangers.
     pub cures: Vec<String>,
 }
 
@@ -109,7 +109,8 @@ fn some_user(context: &Context) -> Option<String> {
         .find(|name| matches!(accounts::by_name(name), Ok(Some(_))))
 }
 
-/// Who cannot log in with a password at which service, since the password would be sent as the code; and what cures that.
+/// Users who cannot log in with a password at a service, since the password would be sent as the code; and the fix for
+/// that.
 fn shut(
     context: &Context,
     world: &InstalledSystem,

@@ -1,4 +1,4 @@
-//! What libpam uses in place of a service's own file: it may let in without the code.
+//! The file that libpam uses in place of a service's own: it may let in without the code.
 
 use super::finding::DoctorFinding;
 use super::modules::OURS;
@@ -10,7 +10,7 @@ pub fn check(
     other: &Result<ServiceStacks, ConfigError>,
     found: &dyn Fn(&ModuleCall) -> bool,
 ) -> Option<DoctorFinding> {
-    // What libpam cannot use lets nobody in.
+    // A file that libpam cannot use lets no user in.
     let stacks = other.as_ref().ok()?;
     let file = stacks.file.as_deref()?;
     let trial = StackSimulation {

@@ -1,14 +1,14 @@
-//! What doctor finds: what is wrong, why that matters, and what fixes it.
+//! The findings of doctor: what is wrong, why that matters, and what fixes it.
 
 use serde::Serialize;
 
 use crate::error::Failure;
 
-/// How much it matters.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FindingLevel {
-    /// Somebody gets in without the code that the policy asks for, or cannot get in, or soon will not.
+    /// A user gets in without the code that the policy asks for, or cannot get in, or soon will not.
     Problem,
     /// It works, and should be known.
     Warning,
@@ -17,15 +17,15 @@ pub enum FindingLevel {
 /// One thing that was found. The serialized form is an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DoctorFinding {
-    /// How much it matters.
+    /// Its severity.
     pub level: FindingLevel,
-    /// What kind of thing it is: a word that stays the same.
+    /// Its kind: a word that stays the same.
     pub check: &'static str,
     /// The service, user or file that it is about.
     pub subject: String,
-    /// What is wrong, and what that does.
+    /// The fault, and what that does.
     pub cause: String,
-    /// What fixes it.
+    /// The fix.
     pub fix: String,
 }
 

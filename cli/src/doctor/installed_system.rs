@@ -1,4 +1,4 @@
-//! What doctor reads of the machine: libpam's directories, PAM files, modules, and what sshd says of itself.
+//! The parts of the machine that doctor reads: libpam's directories, PAM files, modules, and what sshd says of itself.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,27 +14,27 @@ use super::modules::OURS;
 use super::pam::{ConfigFile, ConfigFiles, ModuleCall};
 use super::sshd::SshdSettings;
 
-/// Where libraries are, themselves or in a directory for each architecture.
+/// Directories of libraries, themselves or in a directory for each architecture.
 const LIBRARIES: [&str; 4] = ["/usr/lib", "/lib", "/usr/lib64", "/lib64"];
-/// Where sshd is (it wants to be called by its full path).
+/// Places of sshd (it wants to be called by its full path).
 const SSHD: [&str; 4] = [
     "/usr/sbin/sshd",
     "/usr/local/sbin/sshd",
     "/sbin/sshd",
     "/usr/bin/sshd",
 ];
-/// How long sshd may take to tell its settings.
+/// Longest time that sshd may take to tell its settings.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Largest file that is read, in bytes.
 const MAX_LEN: u64 = 4 << 20;
-/// An address that is nobody's (RFC 5737): `Match` blocks for special networks do not apply to it.
+/// An address that belongs to no host (RFC 5737): `Match` blocks for special networks do not apply to it.
 pub const ELSEWHERE: &str = "192.0.2.1";
 
 /// The machine.
 pub struct InstalledSystem {
-    /// Where libpam looks for PAM files, in its order.
+    /// Directories in which libpam looks for PAM files, in its order.
     pub services: Vec<PathBuf>,
-    /// Where libpam looks for modules.
+    /// Directory in which libpam looks for modules.
     pub modules: PathBuf,
     /// The daemon that programs of users ask.
     pub daemon: DaemonPresence,
@@ -94,18 +94,18 @@ impl InstalledSystem {
         self.modules.join(&module.path)
     }
 
-    /// Whether libpam can load a module.
+    /// True if libpam can load a module.
     pub fn found(&self, module: &ModuleCall) -> bool {
         let path = self.module(module);
         path.is_file() && same_architecture(&path)
     }
 
-    /// Where the module belongs.
+    /// Path at which the module belongs.
     pub fn ours(&self) -> PathBuf {
         self.modules.join(OURS)
     }
 
-    /// Whether there is an sshd.
+    /// True if there is an sshd.
     pub const fn has_sshd(&self) -> bool {
         self.sshd.is_some()
     }
@@ -129,12 +129,11 @@ impl InstalledSystem {
             .stderr(Stdio::piped());
         let (output, errors, passed) =
             run(command).map_err(|error| format!("{program}: {error}"))?;
-        match passed {
-            true => Ok(SshdSettings::parse(&output)),
-            false => {
-                let lines: Vec<&str> = errors.lines().map(str::trim).collect();
-                Err(lines.join("; "))
-            }
+        if passed {
+            Ok(SshdSettings::parse(&output))
+        } else {
+            let lines: Vec<&str> = errors.lines().map(str::trim).collect();
+            Err(lines.join("; "))
         }
     }
 }
@@ -243,7 +242,7 @@ fn run(mut command: Command) -> Result<(String, String, bool), String> {
         std::thread::Builder::new().spawn(move || {
             let mut text = Vec::new();
             if let Some(pipe) = pipe {
-                // What could be read counts.
+                // The lines that could be read count.
                 let _ = pipe.take(MAX_LEN).read_to_end(&mut text);
             }
             String::from_utf8_lossy(&text).into_owned()

@@ -1,4 +1,4 @@
-//! What the next login will ask a user for, service by service: the policy, the stack and sshd's settings put together.
+//! The questions of a user's next login, service by service: the policy, the stack and sshd's settings put together.
 
 use serde::Serialize;
 
@@ -7,14 +7,14 @@ use super::pam::{ConfigError, ReturnCode, ServiceStacks};
 use super::simulation::{SimulatedLogin, StackSimulation, TypedPassword};
 use super::sshd::{DIALOGUE, KEY, PASSWORD, SshdSettings};
 
-/// What one user meets at one service. The serialized form is an interface.
+/// Login of one user at one service. The serialized form is an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoginForecast {
     /// The PAM service.
     pub service: String,
     /// Login name; at su and sudo that of the PAM user: the target of su, the caller of sudo.
     pub user: String,
-    /// The ways in, each of which is enough. None: nobody gets in.
+    /// The ways in, each of which is enough. None: no user gets in.
     pub ways: Vec<LoginPath>,
 }
 
@@ -23,15 +23,15 @@ pub struct LoginForecast {
 pub struct LoginPath {
     /// sshd's methods, as in AuthenticationMethods; `null` for other services.
     pub method: Option<String>,
-    /// What is asked for, in order: `password`, `code`, `password-and-code` (one field), `key` and others of sshd.
+    /// Questions, in order: `password`, `code`, `password-and-code` (one field), `key` and others of sshd.
     pub asks: Vec<&'static str>,
-    /// Whether it lets in, with the right answers.
+    /// Result with the right answers.
     pub result: LoginResult,
-    /// Why no code is asked for, or why it is refused; `null` where a code is asked for.
+    /// Reason why no code is asked for, or why it is refused; `null` where a code is asked for.
     pub why: Option<LoginReason>,
 }
 
-/// How a login with the right answers ends.
+/// Result of a login with the right answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LoginResult {
@@ -41,7 +41,7 @@ pub enum LoginResult {
     Refused,
 }
 
-/// Why no code is asked for, or why a login is refused.
+/// Reason why no code is asked for, or why a login is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoginReason {
@@ -54,10 +54,12 @@ pub enum LoginReason {
     /// No device, and the policy leaves that open, or not.
     NoDevice,
     /// No device; one is offered after the password.
-    MayEnrol,
+    #[serde(rename = "may-enrol")]
+    MayEnroll,
     /// No device; one has to be enrolled after the password.
-    MustEnrol,
-    /// No device, and no invitation to enrol one, which the policy asks for.
+    #[serde(rename = "must-enrol")]
+    MustEnroll,
+    /// No device, and no invitation to enroll one, which the policy asks for.
     NotInvited,
     /// Too many wrong codes.
     LockedOut,
@@ -73,7 +75,7 @@ pub enum LoginReason {
     ModuleMissing,
     /// The line of the module has a wrong argument.
     Argument,
-    /// The stack lets nobody in.
+    /// The stack lets no user in.
     Stack,
     /// sshd answers the question for the code with the password.
     PasswordAsCode,
@@ -93,7 +95,7 @@ pub enum LoginReason {
     NeverAsked,
 }
 
-/// What the policy asks of a user at a service, beside what the stack makes of it.
+/// The policy's answer about a user at a service, beside what the stack makes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyAnswer {
     /// A code.
@@ -241,7 +243,7 @@ impl LoginPath {
     }
 }
 
-/// What the module answers when everything typed is right, and what is wrong with its line.
+/// The module's answer when everything typed is right, and the faults of its line.
 fn answer(
     trial: &StackSimulation<'_>,
     demanded: PolicyAnswer,

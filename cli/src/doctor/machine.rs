@@ -1,4 +1,4 @@
-//! What is wrong with the machine: policy, state directory, module file, clock.
+//! Faults of the machine: policy, state directory, module file, clock.
 
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -61,7 +61,7 @@ pub fn exempt_names(policy: Option<&Policy>) -> Vec<DoctorFinding> {
     idle.into_iter().flatten().map(finding).collect()
 }
 
-/// Whether records and states can be read and written.
+/// Checks that records and states can be read and written.
 pub fn state_directory(context: &Context, policy: Option<&Policy>) -> Vec<DoctorFinding> {
     let path = context.state_path();
     let subject = path.display().to_string();
@@ -93,7 +93,7 @@ fn probe(path: &Path) -> Vec<DoctorFinding> {
         .collect()
 }
 
-/// Whether a file can be made there. Tried, since quotas show in no other way.
+/// Checks that a file can be made there. Tried, since quotas show in no other way.
 fn writable(directory: &Path) -> Option<DoctorFinding> {
     let subject = directory.display().to_string();
     let tried = file::open_directory(CWD, directory, Access::Private).and_then(|opened| {
@@ -134,7 +134,7 @@ fn writable(directory: &Path) -> Option<DoctorFinding> {
     Some(DoctorFinding::problem("disk", subject, cause, fix))
 }
 
-/// Whether the module is where libpam looks for it, and nobody but root can change it.
+/// Checks that the module is where libpam looks for it, and that only root can change it.
 pub fn module_file(path: &Path, used: &[String]) -> Option<DoctorFinding> {
     let subject = path.display().to_string();
     let wrong = |cause: &str, fix: String| {
@@ -186,7 +186,7 @@ pub fn module_file(path: &Path, used: &[String]) -> Option<DoctorFinding> {
     }
 }
 
-/// PAM files that somebody else than root can change.
+/// PAM files that a user other than root can change.
 pub fn pam_file(path: &PathBuf) -> Option<DoctorFinding> {
     let metadata = std::fs::metadata(path).ok()?;
     let open = metadata.uid() != 0 || metadata.mode() & 0o022 != 0;
@@ -205,7 +205,7 @@ pub fn pam_file(path: &PathBuf) -> Option<DoctorFinding> {
     })
 }
 
-/// Whether the clock is kept right.
+/// Checks that the clock is kept right.
 pub fn clock(synchronization: Synchronization) -> Option<DoctorFinding> {
     let fix = "Set up NTP (chrony or systemd-timesyncd); then timedatectl says \"System clock synchronized: yes\"";
     match synchronization {
@@ -225,7 +225,7 @@ pub fn clock(synchronization: Synchronization) -> Option<DoctorFinding> {
     }
 }
 
-/// A policy that is on, and asks nobody.
+/// A policy that is on, and asks no user.
 pub fn nowhere_used(policy: Option<&Policy>, used: &[String]) -> Option<DoctorFinding> {
     (policy.is_some_and(|policy| policy.enabled) && used.is_empty()).then(|| {
         DoctorFinding::problem(

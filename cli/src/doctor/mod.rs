@@ -1,4 +1,4 @@
-//! `doctor`: what is wrong on this machine, what fixes it, and what the next login will ask whom.
+//! `doctor`: the faults of this machine, their fixes, and the questions of the next login of each user.
 //!
 //! `pam` reads stacks as libpam does and `simulation` logs in without calling a module; `stacks`, `fallback`, `sshd`,
 //! `user_findings`, `record_owners` and `machine` find problems,
@@ -61,7 +61,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     }
     let synchronization = clock::synchronization();
     findings.extend(machine::clock(synchronization));
-    // What cannot be opened was told above; nobody has a device then, as far as can be seen.
+    // A directory that cannot be opened was told above; no user has a device then, as far as can be seen.
     let store = context.store().ok().flatten();
     let throttle = policy.as_ref().map_or_else(
         || Policy::default().throttle,
@@ -74,7 +74,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     findings.extend(table.findings);
     findings.extend(found);
     if let (Some(store), None) = (&store, &only) {
-        // What is told of a user above already, is told once.
+        // A fault that is told of a user above already is told once.
         let told: BTreeSet<String> = findings
             .iter()
             .filter(|finding| finding.level == FindingLevel::Problem)
@@ -95,13 +95,14 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     diagnosis.width = context.terminal.width();
     context.write(&diagnosis)?;
     Ok(
-        match diagnosis
+        if diagnosis
             .findings
             .iter()
             .any(|finding| finding.level == FindingLevel::Problem)
         {
-            true => ExitCode::from(ExitStatus::Refused as u8),
-            false => ExitCode::SUCCESS,
+            ExitCode::from(ExitStatus::Refused as u8)
+        } else {
+            ExitCode::SUCCESS
         },
     )
 }

@@ -1,4 +1,4 @@
-//! What is known of the modules that stand in stacks: which check a password, and which always answer the same.
+//! Facts about the modules that stand in stacks: which check a password, and which always answer the same.
 
 use super::pam::{ModuleCall, ReturnCode};
 use crate::roster::REGULAR_UIDS;
@@ -67,20 +67,20 @@ const ARGUMENTS: [&str; 6] = [
     "state=/",
 ];
 
-/// What an auth line of a module does.
+/// Role of a module's auth line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModuleRole {
     /// Asks for the code.
     Ours,
     /// Checks a password.
     Password,
-    /// Answers this, whoever it is.
+    /// Answers this, no matter which user it is.
     Always(ReturnCode),
-    /// Nobody can tell from here.
+    /// It cannot be told from here.
     Open,
 }
 
-/// Who logs in where, as far as other modules look at it.
+/// The login: user and service, as far as other modules look at it.
 pub struct LoginFacts<'a> {
     /// The PAM service.
     pub service: &'a str,
@@ -88,11 +88,11 @@ pub struct LoginFacts<'a> {
     pub user: &'a str,
     /// Numeric user id.
     pub uid: u32,
-    /// Whether the user is in a group; `None` when that cannot be told.
+    /// True if the user is in a group; `None` when that cannot be told.
     pub member: &'a dyn Fn(&str) -> Option<bool>,
 }
 
-/// What an auth line does, for somebody or, without facts, for anybody.
+/// The role of an auth line, for one user or, without facts, for any user.
 pub fn part(module: &ModuleCall, facts: Option<&LoginFacts<'_>>) -> ModuleRole {
     let has = |word: &str| module.arguments.iter().any(|argument| argument == word);
     match module.name() {
@@ -101,9 +101,9 @@ pub fn part(module: &ModuleCall, facts: Option<&LoginFacts<'_>>) -> ModuleRole {
         name if SILENT.contains(&name) => ModuleRole::Always(ReturnCode::IGNORE),
         "pam_permit.so" => ModuleRole::Always(ReturnCode::SUCCESS),
         "pam_deny.so" => ModuleRole::Always(ReturnCode::AUTH_ERR),
-        // Passes whoever is root already.
+        // Passes a user who is root already.
         "pam_rootok.so" => ModuleRole::Always(ReturnCode::AUTH_ERR),
-        // Nobody has failed too often, so that it only counts.
+        // No user has failed too often, so that it only counts.
         "pam_faillock.so" if has("authfail") => ModuleRole::Always(ReturnCode::IGNORE),
         "pam_faillock.so" | "pam_tally2.so" => ModuleRole::Always(ReturnCode::SUCCESS),
         "pam_succeed_if.so" => facts
@@ -120,7 +120,7 @@ pub fn part(module: &ModuleCall, facts: Option<&LoginFacts<'_>>) -> ModuleRole {
     }
 }
 
-/// Whether it is another module that asks for a code.
+/// True if it is another module that asks for a code.
 pub fn asks_for_a_code(module: &ModuleCall) -> bool {
     CODE.contains(&module.name())
 }

@@ -86,7 +86,7 @@ impl PamServices {
             .collect()
     }
 
-    /// The files of the module that are named, and by which services; where it belongs if nobody names it.
+    /// The files of the module that are named, and by which services; where it belongs if no file names it.
     pub fn modules(&self, world: &InstalledSystem) -> BTreeMap<PathBuf, Vec<String>> {
         let mut modules: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
         for (name, stacks) in &self.services {
@@ -124,7 +124,7 @@ impl PamServices {
         shown
     }
 
-    /// Services that the policy switches on by `default` only, and that ask nobody.
+    /// Services that the policy switches on by `default` only, and that ask no user.
     fn bare(&self, policy: &Policy) -> Option<DoctorFinding> {
         let on = |name: &&str| {
             policy.enabled && policy.service_on(name) && !policy.own_services().contains_key(*name)
@@ -251,7 +251,7 @@ impl PamServices {
         asks.then(|| sandbox::check(context.state_path()))?
     }
 
-    /// What stands in for services that ask for a code.
+    /// Faults of what stands in for services that ask for a code.
     fn fallback(
         &self,
         world: &InstalledSystem,
@@ -270,7 +270,7 @@ impl PamServices {
         sibling(name).is_some_and(|sibling| self.services.contains_key(sibling))
     }
 
-    /// What is wrong with the stacks.
+    /// Faults of the stacks.
     pub fn check(
         &self,
         context: &Context,
@@ -310,7 +310,7 @@ impl PamServices {
     }
 }
 
-/// Whether the auth lines name the module. A file without any is of a service that asks for nothing, such as
+/// True if the auth lines name the module. A file without any is of a service that asks for nothing, such as
 /// systemd-user: that `other` stands in for them changes no login.
 fn uses(stacks: &Result<ServiceStacks, ConfigError>) -> bool {
     stacks

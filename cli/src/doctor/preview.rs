@@ -1,4 +1,4 @@
-//! What doctor would say of PAM files that are not written yet.
+//! The findings of doctor on PAM files that are not written yet.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::table;
 /// Texts by path that stand for the files there.
 pub type ChangedTexts = BTreeMap<String, String>;
 
-/// What becomes of logins at a service.
+/// Effect on logins at a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StackVerdict {
     /// The code is asked for after the right password, and only there.
@@ -26,7 +26,7 @@ pub enum StackVerdict {
 
 /// The PAM files of a machine, some of them with other texts.
 pub struct PreviewedFiles<'a> {
-    /// Where the others come from.
+    /// Source of the others.
     pub files: &'a dyn ConfigFiles,
     /// The texts.
     pub changed: &'a ChangedTexts,
@@ -114,7 +114,7 @@ impl MachinePreview {
         self.world.found(&module)
     }
 
-    /// What becomes of logins at a service once the texts are written.
+    /// Effect on logins at a service once the texts are written.
     pub fn judge(&self, changed: &ChangedTexts, service: &str) -> StackVerdict {
         let files = PreviewedFiles {
             files: &self.world,
@@ -141,7 +141,7 @@ impl MachinePreview {
         self.world.test_sshd()
     }
 
-    /// What keeps sshd from asking this user for a code, with its settings as they are and these texts.
+    /// Reasons that keep sshd from asking this user for a code, with its settings as they are and these texts.
     ///
     /// # Errors
     /// What sshd says when it does not tell its settings.

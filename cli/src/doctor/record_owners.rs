@@ -1,4 +1,4 @@
-//! Whose files are they: index, records, states and the passwd database compared.
+//! The owners of files: index, records, states and the passwd database compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::error::for_user;
 use crate::formatting::plain;
 use crate::shell;
 
-/// What contradicts, of all users that something is kept about. Directory users need not be listed: each name and uid is
+/// Contradictions about all users who have a file or an entry. Directory users need not be listed: each name and uid is
 /// looked up.
 pub fn check(store: &Store) -> Vec<DoctorFinding> {
     let inventory = match store.inventory() {
@@ -34,9 +34,10 @@ pub fn check(store: &Store) -> Vec<DoctorFinding> {
             Ok(Some(record)) => {
                 by_uid.entry(record.uid).or_default().push(name);
                 findings.extend(entry(&inventory, name, record.uid));
-                findings.extend(match record.user == *name {
-                    true => owner(name, record.uid),
-                    false => Some(unfinished(name, &record.user)),
+                findings.extend(if record.user == *name {
+                    owner(name, record.uid)
+                } else {
+                    Some(unfinished(name, &record.user))
                 });
             }
             // Removed meanwhile.

@@ -63,7 +63,7 @@ fn unit(directories: &[&Path]) -> Option<Vec<String>> {
     Some(texts)
 }
 
-/// Whether the settings leave a directory writable (systemd.exec(5)).
+/// True if the settings leave a directory writable (systemd.exec(5)).
 fn is_writable(texts: &[String], directory: &str) -> bool {
     let (mut strict, mut writable) = (false, Vec::new());
     let lines = texts.iter().flat_map(|text| text.lines()).map(str::trim);

@@ -5,33 +5,33 @@ use super::pam::{
     ControlAction, DispatchResult, HandlerType, ModuleCall, ReturnCode, StackHandler, dispatch,
 };
 
-/// The auth lines of a service, as one user meets them, or anybody.
+/// The auth lines of a service, as one user meets them, or any user.
 pub struct StackSimulation<'a> {
     /// The lines.
     pub handlers: &'a [StackHandler],
-    /// Who logs in.
+    /// The user and service of the login.
     pub facts: Option<&'a LoginFacts<'a>>,
-    /// Whether libpam finds a module.
+    /// True if libpam finds a module.
     pub found: &'a dyn Fn(&ModuleCall) -> bool,
 }
 
 /// One login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SimulatedLogin {
-    /// What was typed as the password.
+    /// Text typed as the password.
     pub password: TypedPassword,
-    /// What pam_twofactor.so answers.
+    /// Answer of pam_twofactor.so.
     pub ours: ReturnCode,
     /// One line that answers something else than is usual.
     pub unusual: Option<(usize, ReturnCode)>,
 }
 
-/// What was typed as the password.
+/// Text typed as the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TypedPassword {
     /// The one that this line accepts, and no other.
     RightFor(usize),
-    /// One that nobody accepts.
+    /// One that no module accepts.
     Wrong,
 }
 
@@ -45,7 +45,7 @@ impl SimulatedLogin {
         }
     }
 
-    /// The same, with another answer of one line.
+    /// This login, with another answer of one line.
     pub const fn but(self, line: usize, code: ReturnCode) -> Self {
         Self {
             unusual: Some((line, code)),
@@ -55,7 +55,7 @@ impl SimulatedLogin {
 }
 
 impl<'a> StackSimulation<'a> {
-    /// What libpam does.
+    /// Result of libpam.
     pub fn walk(&self, login: SimulatedLogin) -> DispatchResult {
         dispatch(self.handlers, &mut |at, module| match login.unusual {
             _ if !(self.found)(module) => ReturnCode::MODULE_UNKNOWN,
@@ -74,7 +74,7 @@ impl<'a> StackSimulation<'a> {
         self.lines(ModuleRole::Password)
     }
 
-    /// The lines whose answer nobody can tell.
+    /// The lines whose answer cannot be told.
     pub fn open(&self) -> Vec<usize> {
         self.lines(ModuleRole::Open)
     }
@@ -86,13 +86,14 @@ impl<'a> StackSimulation<'a> {
             .into_iter()
             .map(TypedPassword::RightFor)
             .collect();
-        match lines.is_empty() {
-            true => vec![TypedPassword::Wrong],
-            false => lines,
+        if lines.is_empty() {
+            vec![TypedPassword::Wrong]
+        } else {
+            lines
         }
     }
 
-    /// What a line does.
+    /// Role of a line.
     pub fn part(&self, at: usize) -> Option<ModuleRole> {
         self.module(at).map(|module| part(module, self.facts))
     }
@@ -115,15 +116,19 @@ impl<'a> StackSimulation<'a> {
         match part(module, self.facts) {
             ModuleRole::Ours => login.ours,
             ModuleRole::Always(code) => code,
-            ModuleRole::Password => match login.password == TypedPassword::RightFor(at) {
-                true => ReturnCode::SUCCESS,
-                false => ReturnCode::AUTH_ERR,
-            },
+            ModuleRole::Password => {
+                if login.password == TypedPassword::RightFor(at) {
+                    ReturnCode::SUCCESS
+                } else {
+                    ReturnCode::AUTH_ERR
+                }
+            }
             ModuleRole::Open => self.usual(at),
         }
     }
 
-    /// Of what nobody can tell, the answer with which an ordinary login goes on: passed, unless that is a short cut.
+    /// Of answers that cannot be told, the one with which an ordinary login goes on: passed, unless that is a short
+    /// cut.
     fn usual(&self, at: usize) -> ReturnCode {
         let action = |code| {
             self.handlers
@@ -138,9 +143,10 @@ impl<'a> StackSimulation<'a> {
             action(ReturnCode::AUTH_ERR),
             Some(ControlAction::Bad | ControlAction::Die) | None
         );
-        match short_cut && harmless {
-            true => ReturnCode::AUTH_ERR,
-            false => ReturnCode::SUCCESS,
+        if short_cut && harmless {
+            ReturnCode::AUTH_ERR
+        } else {
+            ReturnCode::SUCCESS
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The settings that sshd works with: which methods let somebody in, and which of them run PAM's auth lines.
+//! The settings that sshd works with: which methods let a user in, and which of them run PAM's auth lines.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use twofactor_core::policy::{Exempt, Policy};
 use super::finding::{DoctorFinding, FindingLevel};
 use super::modules::OURS;
 
-/// Where the settings are best put: the first value that sshd finds counts.
+/// Best place for the settings: the first value that sshd finds counts.
 const PLACE: &str = "in /etc/ssh/sshd_config.d/01-twofactor.conf";
 /// Cures what keeps sshd from asking, where the PAM files are those of Debian or Ubuntu.
 const SETUP: &str = "twofactor setup sshd. By hand:";
-/// What has to be done afterwards.
+/// Step that has to follow.
 const RELOAD: &str = "then: systemctl try-reload-or-restart ssh";
 
 /// The method that can ask PAM's questions.
@@ -25,7 +25,7 @@ pub const KEY: &str = "publickey";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SshdSettings(BTreeMap<String, String>);
 
-/// What the auth lines of sshd's stack ask for.
+/// Questions of the auth lines of sshd's stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SshdDialogue {
     /// Password and code, one after the other.
@@ -54,12 +54,12 @@ impl SshdSettings {
         self.value("pamservicename").unwrap_or("sshd")
     }
 
-    /// Whether a switch is on.
+    /// True if a switch is on.
     pub fn on(&self, key: &str) -> bool {
         self.value(key).is_some_and(|value| value == "yes")
     }
 
-    /// Whether sshd asks PAM's questions. Before OpenSSH 8.7 the setting had another name.
+    /// True if sshd asks PAM's questions. Before OpenSSH 8.7 the setting had another name.
     pub fn dialogue(&self) -> bool {
         self.on("usepam")
             && (self.on("kbdinteractiveauthentication")
@@ -71,7 +71,7 @@ impl SshdSettings {
         self.value("permitrootlogin").unwrap_or("yes")
     }
 
-    /// The combinations of methods, each of which lets somebody in.
+    /// The combinations of methods, each of which lets a user in.
     pub fn combinations(&self) -> Vec<Vec<String>> {
         let usable: Vec<&str> = [
             (DIALOGUE, self.dialogue()),
@@ -99,7 +99,7 @@ impl SshdSettings {
             .collect()
     }
 
-    /// What keeps sshd from asking for the code, or lets it log in without. `asks` is what its stack asks for.
+    /// Reasons that keep sshd from asking for the code, or let a login in without. `asks` is what its stack asks for.
     pub fn check(&self, asks: SshdDialogue) -> Vec<DoctorFinding> {
         let problem =
             |check, cause: String, fix: String| DoctorFinding::problem(check, "sshd", cause, fix);
@@ -140,7 +140,7 @@ impl SshdSettings {
         findings
     }
 
-    /// What the policy says of addresses, where sshd may give PAM a name in place of one.
+    /// Finding on the policy's addresses, where sshd may give PAM a name in place of one.
     pub fn names(&self, policy: &Policy) -> Option<DoctorFinding> {
         let service = self.service();
         if !self.on("usedns") || !policy.enabled || !policy.service_on(service) {

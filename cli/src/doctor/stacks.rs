@@ -1,4 +1,4 @@
-//! What is wrong with the stacks of a service that names the module, or should.
+//! Faults of the stacks of a service that names the module, or should.
 
 use twofactor_core::policy::Policy;
 use twofactor_core::policy::decision::{self, PolicyDecision, UserEnrollment};
@@ -12,7 +12,7 @@ use crate::shell;
 /// The line that the examples have.
 const LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so";
 
-/// What the module answers when something is wrong, none of which may let anybody in.
+/// Answers of the module when something is wrong, none of which may let any user in.
 const FAILURES: [(ReturnCode, &str); 6] = [
     (
         ReturnCode::AUTHINFO_UNAVAIL,
@@ -34,7 +34,7 @@ pub struct CheckedService<'a> {
     pub name: &'a str,
     /// Its stacks.
     pub stacks: &'a Result<ServiceStacks, ConfigError>,
-    /// Whether libpam finds a module.
+    /// True if libpam finds a module.
     pub found: &'a dyn Fn(&ModuleCall) -> bool,
 }
 
@@ -78,7 +78,7 @@ pub fn check(service: &CheckedService<'_>, policy: Option<&Policy>) -> Vec<Docto
     if !names_module(&stacks.account) {
         findings.push(no_account_line(name, file, policy));
     }
-    // Where the policy names the service, that is meant.
+    // If the policy names the service, that is meant.
     let left_out = |policy: &Policy| {
         policy.enabled && !policy.service_on(name) && !policy.services.named.contains_key(name)
     };
@@ -98,18 +98,17 @@ fn switch(command: &str, service: &str) -> String {
     shell::twofactor(command, &[], &[("--service", service)])
 }
 
-/// Nobody can enrol there, and whoever has to is let in all the same.
+/// No user can enroll there, and a user who has to is let in all the same.
 fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> DoctorFinding {
     let lets_in = policy.is_some_and(|policy| {
         decision::switched_off(policy, name).is_none()
             && decision::decide_by_enrollment(policy, UserEnrollment::Unenrolled)
                 == PolicyDecision::EnrollmentRequired
     });
-    let effect = match lets_in {
-        true => {
-            "where enrolment at login takes place: whoever has to enrol is let in without a device"
-        }
-        false => "where enrolment at login takes place",
+    let effect = if lets_in {
+        "where enrolment at login takes place: whoever has to enrol is let in without a device"
+    } else {
+        "where enrolment at login takes place"
     };
     let found = DoctorFinding::warning(
         "account-line",
@@ -120,22 +119,23 @@ fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> DoctorFin
         ),
     );
     DoctorFinding {
-        level: match lets_in {
-            true => FindingLevel::Problem,
-            false => found.level,
+        level: if lets_in {
+            FindingLevel::Problem
+        } else {
+            found.level
         },
         ..found
     }
 }
 
-/// Whether a stack names the module at all.
+/// True if a stack names the module at all.
 pub fn names_module(handlers: &[StackHandler]) -> bool {
     handlers
         .iter()
         .any(|handler| matches!(&handler.run, HandlerType::Module(module) if module.name() == OURS))
 }
 
-/// Whether the policy switches a service on by its name, or by that of its sibling.
+/// True if the policy switches a service on by its name, or by that of its sibling.
 pub fn is_named_on(policy: &Policy, service: &str) -> bool {
     policy.enabled && policy.own_services().get(service) == Some(&true)
 }
@@ -208,7 +208,7 @@ fn arguments(trial: &StackSimulation<'_>, name: &str, at: usize) -> Option<Docto
     ))
 }
 
-/// Whether the code comes behind the right password, and only there.
+/// Checks that the code comes after the right password, and only there.
 fn order(trial: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorFinding> {
     let place = |at: usize| describe(trial, at);
     let mut findings = Vec::new();
@@ -240,7 +240,7 @@ fn order(trial: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorFin
         ));
         return findings;
     }
-    // Where no code is asked for after the right password, one after a wrong password matters to nobody.
+    // If no code is asked for after the right password, one after a wrong password matters to no user.
     let all_asked = findings.is_empty();
     let more = password(trial, name, first);
     findings.extend(more.filter(|finding| all_asked || finding.level == FindingLevel::Problem));
@@ -304,11 +304,10 @@ fn twice(
         (walk.status == ReturnCode::SUCCESS).then(|| Some((ours.next()?, ours.next()?)))?
     });
     let (first, second) = asked?;
-    let grace = match policy.is_some_and(|policy| policy.grace > 0) {
-        true => {
-            " (but for a login from an address: its grace period begins with the first, and spares it the second)"
-        }
-        false => "",
+    let grace = if policy.is_some_and(|policy| policy.grace > 0) {
+        " (but for a login from an address: its grace period begins with the first, and spares it the second)"
+    } else {
+        ""
     };
     Some(DoctorFinding::problem(
         "code-twice",
@@ -324,7 +323,7 @@ fn twice(
     ))
 }
 
-/// What becomes of the module's answers.
+/// Effect of the module's answers.
 fn control(trial: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorFinding> {
     let passes = |code| {
         trial.ways().into_iter().any(|way| {
@@ -352,7 +351,7 @@ fn control(trial: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorF
     findings
 }
 
-/// Lines of which nobody can tell what they answer, and that can make the code superfluous.
+/// Lines whose answer cannot be told, and that can make the code superfluous.
 fn by_passes(trial: &StackSimulation<'_>, name: &str) -> Vec<DoctorFinding> {
     let ours = trial.ours();
     let skips = |login: SimulatedLogin| {

@@ -33,9 +33,9 @@ const SSHD: &str = "sshd";
 pub struct LoginTable {
     /// Its rows, by service.
     pub logins: Vec<LoginForecast>,
-    /// How many users are not in it.
+    /// Number of users who are not in it.
     pub left_out: usize,
-    /// What is wrong with sshd's settings.
+    /// Faults of sshd's settings.
     pub findings: Vec<DoctorFinding>,
 }
 
@@ -152,7 +152,7 @@ fn demanded(
         UserEnrollment::Enrolled
     };
     let decision = decide(policy, &request, groups, enrollment);
-    // Who is not invited is told of no device, and refused where one is demanded.
+    // A user who is not invited is told of no device, and refused where one is demanded.
     let uninvited = policy.enroll_needs_invite
         && user.factor == FactorStatus::Usable(EnrollmentStatus::NotEnrolled);
     match (decision, user.factor) {
@@ -180,8 +180,8 @@ fn demanded(
         (PolicyDecision::EnrollmentRequired, _) if uninvited => {
             PolicyAnswer::Refused(LoginReason::NotInvited)
         }
-        (PolicyDecision::EnrollmentOffered, _) => PolicyAnswer::Nothing(LoginReason::MayEnrol),
-        (PolicyDecision::EnrollmentRequired, _) => PolicyAnswer::Nothing(LoginReason::MustEnrol),
+        (PolicyDecision::EnrollmentOffered, _) => PolicyAnswer::Nothing(LoginReason::MayEnroll),
+        (PolicyDecision::EnrollmentRequired, _) => PolicyAnswer::Nothing(LoginReason::MustEnroll),
         (PolicyDecision::DeviceRequired, _) => PolicyAnswer::Refused(LoginReason::NoDevice),
         (PolicyDecision::CodeRequired, FactorStatus::LockedOut) => {
             PolicyAnswer::Refused(LoginReason::LockedOut)
@@ -268,9 +268,10 @@ impl SshdAnswers {
 }
 
 fn unreadable(error: &str) -> DoctorFinding {
-    let fix = match error.contains("privilege separation directory") {
-        true => "mkdir -p /run/sshd, and once more; or start sshd: systemctl start ssh",
-        false => "sshd -t says where it is wrong",
+    let fix = if error.contains("privilege separation directory") {
+        "mkdir -p /run/sshd, and once more; or start sshd: systemctl start ssh"
+    } else {
+        "sshd -t says where it is wrong"
     };
     DoctorFinding {
         level: FindingLevel::Problem,
@@ -283,7 +284,7 @@ fn unreadable(error: &str) -> DoctorFinding {
     }
 }
 
-/// What the auth lines of a stack ask for.
+/// Questions of the auth lines of a stack.
 pub fn dialogue(stacks: &Result<ServiceStacks, ConfigError>) -> SshdDialogue {
     let Ok(stacks) = stacks else {
         return SshdDialogue::Both;

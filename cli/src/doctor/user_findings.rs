@@ -1,4 +1,4 @@
-//! What is wrong with the records, states and accounts of users.
+//! Faults of the records, states and accounts of users.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Whom a change of the policy affects, and what is refused.
+//! The users that a change of the policy affects, and what is refused.
 
 use super::*;
 
@@ -143,7 +143,7 @@ fn users_who_must_enroll_uninvited_are_called_refused() {
     let impact = assess(None, &offers, &people);
     assert_eq!(impact.not_asked, ["bob", "carol"]);
     assert!(impact.text(&offers, &[]).contains("who is invited"));
-    // Who has no device yet is no longer asked for nothing.
+    // A user who has no device yet is no longer asked for nothing.
     let off = policy("enabled = false");
     assert_eq!(assess(Some(&all), &off, &people).no_longer_asked, ["root"]);
 }

@@ -1,4 +1,4 @@
-//! The users whom a change of the policy affects, with what the policy says of each.
+//! The users that a change of the policy affects, with what the policy says of each.
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::{Policy, Subject};

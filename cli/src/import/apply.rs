@@ -20,7 +20,7 @@ const ALIAS: &str = "the user is kept under another name of the same uid";
 
 /// One user and the devices that are to be taken.
 pub struct UserImport {
-    /// Whose.
+    /// The user's account.
     pub account: Account,
     /// In the order of the file.
     pub items: Vec<ImportedDevice>,
@@ -50,10 +50,10 @@ pub fn resolved(store: &Store, jobs: Vec<UserImport>) -> Vec<UserImport> {
     resolved
 }
 
-/// How an import is done.
+/// Options of an import.
 #[derive(Clone, Copy)]
 pub struct ImportOptions {
-    /// What may be replaced.
+    /// Devices that may be replaced.
     pub existing: ExistingDevices,
     /// When, under which policy.
     pub moment: ImportMoment,
@@ -61,7 +61,7 @@ pub struct ImportOptions {
     pub from: &'static str,
 }
 
-/// What an import would do. Without a state directory, nobody has a device.
+/// The plan of an import. Without a state directory, no user has a device.
 ///
 /// # Errors
 /// When the kernel gives no randomness. What is wrong with one user's files refuses that user's devices.
@@ -133,7 +133,7 @@ pub fn write(
     Ok(rows.into_iter().flatten().collect())
 }
 
-/// Stores the newcomers. Whoever got a record meanwhile is treated like everybody who has one.
+/// Stores the newcomers. A user who got a record meanwhile is treated like all users who have one.
 fn flush(
     store: &Store,
     jobs: &[UserImport],
@@ -145,7 +145,7 @@ fn flush(
     if newcomers.is_empty() {
         return Ok(());
     }
-    let results = store.enrol_all(&newcomers)?;
+    let results = store.enroll_all(&newcomers)?;
     for (position, result) in positions.into_iter().zip(results) {
         let (Some(job), Some(rows)) = (jobs.get(position), rows.get_mut(position)) else {
             continue;

@@ -13,7 +13,7 @@ enum BackupApp {
     KeePassXc,
 }
 
-/// Whether keys can be read in it.
+/// Encryption: whether keys can be read in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BackupEncryption {
     Open,
@@ -24,10 +24,10 @@ enum BackupEncryption {
 const KEEPASS: [u8; 4] = [0x03, 0xd9, 0xa2, 0x9a];
 /// The header of what Java serializes, as FreeOTP does.
 const JAVA: [u8; 4] = [0xac, 0xed, 0x00, 0x05];
-/// How much of a file is looked at to tell text from anything else.
+/// Number of bytes of a file that are looked at to tell text from anything else.
 const SAMPLE: usize = 512;
 
-/// What a file is that is no list of keys, and what to do. `None` for what may be one.
+/// Name of a file that is no list of keys, and what to do. `None` for what may be one.
 pub fn explain(bytes: &[u8]) -> Option<String> {
     if let Some((app, cover)) = recognized(bytes) {
         let kind = match cover {
@@ -163,7 +163,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-/// Whether the beginning holds hardly anything that text does not.
+/// True if the beginning holds hardly anything that text does not.
 fn is_text(bytes: &[u8]) -> bool {
     let sample = bytes.get(..SAMPLE).unwrap_or(bytes);
     let strange: usize = sample

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-/// Whether digits that are in no base32 alphabet stand for the letters they look like.
+/// Reading of digits that are in no base32 alphabet: whether they stand for the letters they look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookalikeDigits {
     /// 0, 1 and 8 are O, L and B, as google-authenticator reads them.

@@ -15,7 +15,7 @@ use super::{
     SourceLine, content, counter, interval, number, secret,
 };
 
-/// What a device from there is called.
+/// Name of a device from there.
 pub const NAME: &str = "google-authenticator";
 /// `WINDOW_SIZE` of a file that names none: the code before, the current one and the one after.
 const USUAL_WINDOW: u64 = 3;
@@ -29,7 +29,7 @@ const WINDOW: &str =
 const RATE: &str = "RATE_LIMIT is not taken over: [throttle] of the policy counts";
 const UNKNOWN: &str = "has options that google-authenticator does not know";
 
-/// Why a file gives no device: the line, and the reason.
+/// Reason why a file gives no device.
 type LineProblem = (usize, String);
 
 /// The options that matter here, with their lines.
@@ -112,7 +112,7 @@ fn device<'t>(
     let secret = secret(bytes).map_err(|reason| (1, reason))?;
     let mut options = options(lines)?;
     let (kind, next, drift) = match (options.counter, options.totp) {
-        // Where both are named, google-authenticator counts, too.
+        // If both are named, google-authenticator counts, too.
         (Some((line, number)), totp) if number > 0 || !totp => {
             (Kind::Hotp, used_counter(line, number)?, 0)
         }

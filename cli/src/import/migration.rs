@@ -37,7 +37,7 @@ type SecretBytes = Zeroizing<Vec<u8>>;
 pub struct ExportPart {
     /// A random number of the export.
     export: u64,
-    /// How many QR codes it has.
+    /// Number of its QR codes.
     parts: u64,
     /// Which of them, from 0.
     part: u64,
@@ -87,7 +87,7 @@ fn devices(rest: &str) -> Result<MigrationContent, String> {
     let data = query.split('&').find_map(|pair| pair.strip_prefix("data="));
     let payload = unpacked(&decoded(data.ok_or("has no data")?)?)?;
     let fields = fields(&payload).ok_or("its data is damaged or cut off")?;
-    // What is left out is zero.
+    // Fields that are left out are zero.
     let number = |wanted| {
         let of = |(number, value): &(u64, FieldValue<'_>)| match value {
             FieldValue::Number(value) if *number == wanted => Some(*value),
@@ -106,15 +106,16 @@ fn devices(rest: &str) -> Result<MigrationContent, String> {
             found.push(device(bytes));
         }
     }
-    match found.is_empty() {
-        true => Err("there is no device in its data".to_owned()),
-        false => Ok((found, Some(part).filter(|part| part.parts > 1))),
+    if found.is_empty() {
+        Err("there is no device in its data".to_owned())
+    } else {
+        Ok((found, Some(part).filter(|part| part.parts > 1)))
     }
 }
 
 /// Base64 in either alphabet, with or without padding.
 fn unpacked(text: &str) -> Result<SecretBytes, String> {
-    // Where percent-encoding was forgotten, a plus may have become a space on the way.
+    // If percent-encoding was forgotten, a plus may have become a space on the way.
     let text = Zeroizing::new(text.replace(' ', "+"));
     let decoded = [BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD]
         .iter()

@@ -22,7 +22,7 @@ use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::secret::{MAX_LEN, MIN_LEN, Secret};
 use zeroize::Zeroizing;
 
-/// How programs of Windows mark UTF-8.
+/// Mark of UTF-8 in files of Windows programs.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Longest device name that is made, so that a number still fits behind it.
 const NAME: usize = 28;
@@ -55,7 +55,7 @@ pub struct SourceLine {
     pub line: usize,
 }
 
-/// What codes are computed from.
+/// Secret and parameters that codes are computed from.
 #[derive(Clone, Debug)]
 pub struct ImportedToken {
     /// TOTP or HOTP.
@@ -71,9 +71,9 @@ pub struct ImportedToken {
 /// A device as a file describes it.
 #[derive(Clone, Debug)]
 pub struct ImportedDevice {
-    /// Where.
+    /// Place in the source.
     pub place: SourceLine,
-    /// Whose, as the file says.
+    /// The user, as the file says.
     pub user: String,
     /// A legal device name, of at most [`NAME`] characters.
     pub name: String,
@@ -81,29 +81,29 @@ pub struct ImportedDevice {
     pub token: ImportedToken,
     /// Smallest step or counter that was not used there.
     pub next: u64,
-    /// How far its clock is off, in steps.
+    /// Distance of its clock, in steps.
     pub drift: i8,
     /// Unused scratch codes, eight digits each.
     pub scratch: Vec<Zeroizing<String>>,
-    /// What the administrator should know.
+    /// Notes for the administrator.
     pub notes: Vec<ImportNote>,
 }
 
-/// What the administrator should know of a device.
+/// Note for the administrator about a device.
 pub type ImportNote = Cow<'static, str>;
 
 /// Something that could not be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedEntry {
-    /// Where.
+    /// Place in the source.
     pub place: SourceLine,
-    /// Whose, where that is known.
+    /// The user, where known.
     pub user: Option<String>,
-    /// Why. Never quotes a secret.
+    /// The reason. Never quotes a secret.
     pub reason: String,
 }
 
-/// What a file holds.
+/// Content of a file.
 #[derive(Clone, Debug, Default)]
 pub struct ParsedSource {
     /// Devices, in the order of the file.
@@ -127,7 +127,7 @@ impl ParsedSource {
     }
 }
 
-/// What stands behind a byte order mark, where there is one; or what the file is instead of a list of keys.
+/// The text after a byte order mark, where there is one; or what the file is instead of a list of keys.
 fn content(bytes: &[u8]) -> Result<&[u8], String> {
     let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     backup::explain(text).map_or(Ok(text), Err)
@@ -194,11 +194,13 @@ fn device_name(text: &str, or: &str) -> String {
     let mut name = String::new();
     for letter in text.chars() {
         let allowed = letter.is_ascii_alphanumeric() || ".-_".contains(letter);
-        match allowed {
-            _ if name.len() >= NAME => break,
-            true => name.push(letter),
-            false if name.ends_with('-') || name.is_empty() => {}
-            false => name.push('-'),
+        if name.len() >= NAME {
+            break;
+        }
+        if allowed {
+            name.push(letter);
+        } else if !name.ends_with('-') && !name.is_empty() {
+            name.push('-');
         }
     }
     let name = name.trim_end_matches('-');

@@ -18,7 +18,7 @@ use super::{
     counter, digits, interval, lines, number, secret,
 };
 
-/// What a device from there is called.
+/// Name of a device from there.
 pub const NAME: &str = "oath";
 /// Steps around now among which a code is looked for that was used lately: further than any window here reaches back, and
 /// as far ahead as pam_oath looks with the widest windows in use.

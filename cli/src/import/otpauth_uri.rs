@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::base32::{self, LookalikeDigits};
 use super::{ImportNote, ImportedToken, counter, digits, interval, number, secret};
 
-/// What people take for the name of a parameter that changes the codes, and the name.
+/// Words that people take for the name of a parameter that changes the codes, each with the name.
 const MISSPELT: [(&str, &str); 5] = [
     ("digit", "digits"),
     ("interval", "period"),
@@ -25,13 +25,13 @@ const REPEATED: usize = 12;
 pub struct LabelledToken {
     /// The device.
     pub token: ImportedToken,
-    /// Whose code it is.
+    /// Account that the code is for.
     pub account: String,
-    /// Who asks for it; may be empty.
+    /// Issuer; may be empty.
     pub issuer: String,
     /// The first counter to use; 0 for TOTP.
     pub next: u64,
-    /// What the administrator should know.
+    /// Notes for the administrator.
     pub notes: Vec<ImportNote>,
 }
 

@@ -1,4 +1,4 @@
-//! Where a user's state file is: the `secret=` of pam_google_authenticator.
+//! The path of a user's state file: the `secret=` of pam_google_authenticator.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -60,16 +60,17 @@ impl FromStr for PathPattern {
             Some(PatternPart::Home) => true,
             Some(PatternPart::User) | None => false,
         };
-        match absolute
+        if absolute
             && parts
                 .iter()
                 .any(|part| !matches!(part, PatternPart::Text(_)))
         {
-            true => Ok(Self(parts)),
-            false => Err(
+            Ok(Self(parts))
+        } else {
+            Err(
                 "a path that begins with / or ~ and names the user or the home directory is needed"
                     .to_owned(),
-            ),
+            )
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes of one user's record when devices are imported: a pure function of the record, the state and the items.
+//! The change of one user's record by an import of devices: a pure function of the record, the state and the items.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use super::{ImportMoment, ImportNote, ImportedDevice, SourceLine};
 use crate::device_info::DeviceInfo;
 use crate::error::Failure;
 
-/// Whether a device may take the place of another one.
+/// Treatment of existing devices: whether a device may take the place of another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExistingDevices {
-    /// What is there stays.
+    /// The existing device stays.
     Keep,
     /// `--replace`.
     Replace,
@@ -24,14 +24,11 @@ pub enum ExistingDevices {
 impl ExistingDevices {
     /// Reads `--replace`.
     pub const fn new(replace: &bool) -> Self {
-        match replace {
-            true => Self::Replace,
-            false => Self::Keep,
-        }
+        if *replace { Self::Replace } else { Self::Keep }
     }
 }
 
-/// What becomes of one item.
+/// Result for one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportResult {
     /// A new device.
@@ -47,19 +44,19 @@ pub enum ImportResult {
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportRow {
-    /// Where it comes from.
+    /// Place in the source.
     pub place: SourceLine,
-    /// Whose it is, where that is known.
+    /// The user, where known.
     pub user: Option<String>,
-    /// What the device is called.
+    /// Name of the device.
     pub device: Option<String>,
     /// Kind and settings.
     pub settings: Option<String>,
-    /// What becomes of it.
+    /// Result for it.
     pub fate: ImportResult,
     /// Scratch codes that go on working.
     pub scratch_codes: usize,
-    /// What the administrator should know.
+    /// Notes for the administrator.
     pub notes: Vec<ImportNote>,
 }
 
@@ -77,7 +74,7 @@ impl ImportRow {
         }
     }
 
-    /// Whether it changes the record.
+    /// True if it changes the record.
     pub const fn changes(&self) -> bool {
         matches!(self.fate, ImportResult::Taken | ImportResult::Replaced)
     }
@@ -92,7 +89,7 @@ pub struct RecordDraft {
     before: Option<State>,
     existing: ExistingDevices,
     moment: ImportMoment,
-    /// How often a name was asked for.
+    /// Number of times that a name was asked for.
     wished: BTreeMap<String, usize>,
 }
 
@@ -221,7 +218,7 @@ impl RecordDraft {
             )),
             (is_twin, ExistingDevices::Replace) => {
                 if is_twin {
-                    // The same key was used here since: what was used here stays used.
+                    // This key was used here since: what was used here stays used.
                     let used = self.before.as_ref().and_then(|state| state.device(old.id));
                     entry.next = entry.next.max(used.map_or(0, |used| used.next));
                 }
@@ -279,7 +276,7 @@ impl RecordDraft {
     }
 }
 
-/// Whether two devices show the same codes.
+/// True if two devices show the same codes.
 fn is_same(one: &Device, two: &Device) -> bool {
     one.kind == two.kind
         && one.algorithm == two.algorithm

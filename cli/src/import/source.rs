@@ -13,10 +13,10 @@ use zeroize::Zeroizing;
 pub const ONE_USER: usize = 64 * 1024;
 /// Largest file of many users.
 pub const MANY_USERS: usize = 64 * 1024 * 1024;
-/// How much is read at once where the length is not known.
+/// Number of bytes that are read at once where the length is not known.
 const CHUNK: usize = 64 * 1024;
 
-/// Why a file is not read.
+/// Reason why a file is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnreadableSource {
     /// A system call failed.
@@ -25,14 +25,14 @@ pub enum UnreadableSource {
     NotRegular,
     /// Neither root nor the user owns it: the uid that does.
     Owner(u32),
-    /// Somebody else could have written it: its mode.
+    /// Another user could have written it: its mode.
     Writable(u32),
     /// It is larger than the limit, in bytes.
     TooLarge(usize),
 }
 
 impl UnreadableSource {
-    /// Whether there is no such file.
+    /// True if there is no such file.
     pub const fn is_missing(self) -> bool {
         matches!(self, Self::System(Errno::NOENT | Errno::NOTDIR))
     }
@@ -52,11 +52,11 @@ impl fmt::Display for UnreadableSource {
     }
 }
 
-/// What a file holds.
+/// Content of a file.
 pub struct SourceContent {
     /// All of it.
     pub bytes: Zeroizing<Vec<u8>>,
-    /// Whether others than its owner can read it.
+    /// True if others than its owner can read it.
     pub shared: bool,
 }
 
@@ -133,7 +133,7 @@ fn all(
 
 fn failed(errno: Errno) -> UnreadableSource {
     match errno {
-        // What O_NOFOLLOW makes of a link, and O_NONBLOCK of a socket.
+        // Errors that O_NOFOLLOW makes of a link, and O_NONBLOCK of a socket.
         Errno::LOOP | Errno::NXIO => UnreadableSource::NotRegular,
         errno => UnreadableSource::System(errno),
     }

@@ -1,4 +1,4 @@
-//! What an import did or would do, for people and as JSON.
+//! The summary of an import that was or would be done, for people and as JSON.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::output::{Report, table};
 /// Devices that are listed before "and N more".
 const LISTED: usize = 50;
 
-/// Whether it is done.
+/// Stage of an import: whether it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportStage {
     /// Only looked at.
@@ -73,12 +73,12 @@ impl ImportReport {
         }
     }
 
-    /// Whether something was not taken.
+    /// True if something was not taken.
     pub const fn is_partial(&self) -> bool {
         self.refused > 0
     }
 
-    /// How many records would change.
+    /// Number of records that would change.
     pub const fn changes(&self) -> usize {
         self.taken + self.replaced
     }
@@ -115,9 +115,10 @@ impl ImportReport {
         let mut refused: Vec<&ReportItem> = refused.collect();
         refused.sort_by_key(|line| (&line.file, line.line));
         let lines: String = refused.into_iter().map(ReportItem::refusal).collect();
-        match lines.is_empty() {
-            true => lines,
-            false => format!("Not taken:\n{lines}\n"),
+        if lines.is_empty() {
+            lines
+        } else {
+            format!("Not taken:\n{lines}\n")
         }
     }
 
@@ -134,9 +135,10 @@ impl ImportReport {
             .iter()
             .map(|(note, users)| format!("  {}: {note}\n", names(users)))
             .collect();
-        match lines.is_empty() {
-            true => lines,
-            false => format!("Good to know:\n{lines}\n"),
+        if lines.is_empty() {
+            lines
+        } else {
+            format!("Good to know:\n{lines}\n")
         }
     }
 
@@ -164,9 +166,10 @@ impl ImportReport {
 
 impl Report for ImportReport {
     fn text(&self) -> Zeroizing<String> {
-        let did = match self.dry_run {
-            true => "To be imported",
-            false => "Imported",
+        let did = if self.dry_run {
+            "To be imported"
+        } else {
+            "Imported"
         };
         let mut parts = vec![format!("{did}: {}", count(self.taken as u64, "new device"))];
         for (number, what) in [
@@ -190,7 +193,7 @@ impl Report for ImportReport {
     }
 }
 
-/// What to say of directories that list none of their users.
+/// Text about directories that list none of their users.
 pub fn unlisted(directories: &[String]) -> String {
     match directories {
         [] => String::new(),

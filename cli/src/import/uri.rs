@@ -10,7 +10,7 @@ use super::{
     lines,
 };
 
-/// What a device is called whose URI names nothing.
+/// Name of a device whose URI names nothing.
 pub const NAME: &str = "app";
 /// Longest line that is looked at: an export of Google Authenticator holds at most a few KiB.
 const LONGEST: usize = 64 * 1024;
@@ -54,9 +54,10 @@ pub fn parse(bytes: &[u8], file: &str, _: ImportMoment) -> ParsedSource {
 }
 
 fn item(found: LabelledToken, place: SourceLine) -> ImportedDevice {
-    let named_after = match found.issuer.is_empty() {
-        true => &found.account,
-        false => &found.issuer,
+    let named_after = if found.issuer.is_empty() {
+        &found.account
+    } else {
+        &found.issuer
     };
     ImportedDevice {
         place,

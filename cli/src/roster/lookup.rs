@@ -37,7 +37,7 @@ impl AccountLookup {
     }
 }
 
-/// Whose record is kept under a name.
+/// Owner of the record kept under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordOwner {
     /// The account of that name.

@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command, ValueHint};
 
-/// What does not depend on the definition of the command line.
+/// The part that does not depend on the definition of the command line.
 const SCRIPT: &str = include_str!("bash.sh");
 
 /// The script for a command that has been built.
@@ -59,7 +59,7 @@ fn flags(arg: &Arg) -> Vec<String> {
     short.into_iter().chain(long).collect()
 }
 
-/// What a value is.
+/// Kind of a value.
 fn kind(arg: &Arg) -> String {
     let possible = arg.get_possible_values();
     if !possible.is_empty() {

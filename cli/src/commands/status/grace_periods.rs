@@ -33,7 +33,7 @@ impl GraceStatus {
     }
 }
 
-/// What runs at `now`.
+/// Grace periods that run at `now`.
 pub fn running(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<GraceStatus> {
     let policy = &loaded.policy;
     if !policy.enabled {

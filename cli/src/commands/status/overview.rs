@@ -13,23 +13,23 @@ use crate::formatting::{count, span};
 use crate::output::{Report, table};
 use crate::shell;
 
-/// What `status` reports.
+/// Report of `status`.
 #[derive(Serialize)]
 pub struct StatusReport {
     /// The policy.
     pub policy: PolicyStatus,
-    /// What the kernel says of the clock: `synchronized`, `unsynchronized` or `unknown`.
+    /// The kernel's state of the clock: `synchronized`, `unsynchronized` or `unknown`.
     pub clock: &'static str,
-    /// What doctor would say of logins: that none is asked for a code, or that sshd refuses users.
+    /// Warnings of doctor about logins: that none is asked for a code, or that sshd refuses users.
     pub warnings: Vec<String>,
-    /// Everybody with a record, or the one that was asked for.
+    /// All users with a record, or the one that was asked for.
     pub users: Vec<UserStatus>,
-    /// How much is said of them.
+    /// Detail of the text about them.
     #[serde(skip)]
     pub detail: StatusDetail,
 }
 
-/// How much the text says of the users.
+/// Detail of the text about the users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusDetail {
     /// One line for each.
@@ -41,11 +41,11 @@ pub enum StatusDetail {
 /// The policy in a few words; `null` where it cannot be read.
 #[derive(Serialize)]
 pub struct PolicyStatus {
-    /// Where it is.
+    /// Path of the file.
     pub file: String,
-    /// Whether there is such a file.
+    /// True if there is such a file.
     pub present: bool,
-    /// Why it cannot be used.
+    /// Reason why it cannot be used.
     pub error: Option<String>,
     /// The global switch.
     pub enabled: Option<bool>,
@@ -93,30 +93,30 @@ pub struct UserStatus {
     pub recovery_codes_left: usize,
     /// End of an unused bypass code, ISO 8601 UTC.
     pub bypass_until: Option<String>,
-    /// End of an open invitation to enrol, ISO 8601 UTC.
+    /// End of an open invitation to enroll, ISO 8601 UTC.
     pub invited_until: Option<String>,
     /// Wrong codes in a row.
     pub failures: u32,
     /// Lock-out.
     #[serde(flatten)]
     pub lock: LockStatus,
-    /// Where no code is asked for, because one was accepted a short while ago.
+    /// Grace periods: no code is asked for, because one was accepted a short while ago.
     pub grace: Vec<GraceStatus>,
-    /// Why the user's files cannot be used: a login is refused.
+    /// Reason why the user's files cannot be used: a login is refused.
     pub error: Option<String>,
 }
 
 /// A lock-out after wrong codes.
 #[derive(Serialize)]
 pub struct LockStatus {
-    /// Whether codes are refused unseen.
+    /// True if codes are refused unseen.
     pub locked: bool,
     /// `null` with `locked`: until `twofactor unlock`.
     pub locked_for_seconds: Option<u64>,
 }
 
 impl LockStatus {
-    /// What the gate says.
+    /// The lock-out that the gate shows.
     pub const fn new(gate: ThrottleStatus) -> Self {
         match gate {
             ThrottleStatus::Open => Self {

@@ -5,13 +5,13 @@ const BLANKS: [char; 3] = [' ', '\t', '\n'];
 /// A line as libpam sees it: continuations joined, comments gone, never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigLine {
-    /// Where it begins, from 1.
+    /// Number of the line at which it begins, from 1.
     pub number: usize,
     /// Its words; brackets around a word are taken off.
     pub words: Vec<String>,
 }
 
-/// How a file ends.
+/// Ending of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileEnding {
     /// With a whole line.

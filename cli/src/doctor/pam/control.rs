@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How many return codes there are.
+/// Number of return codes.
 const CODES: usize = 32;
 
 /// The names of the return codes in control flags, in the order of their numbers.
@@ -50,11 +50,11 @@ impl ReturnCode {
     pub const SUCCESS: Self = Self(0);
     /// The arguments are wrong.
     pub const SERVICE_ERR: Self = Self(3);
-    /// What libpam makes of a line that it cannot read, and of a stack in which nobody decided.
+    /// The result that libpam gives for a line that it cannot read, and for a stack in which no module decided.
     pub const PERM_DENIED: Self = Self(6);
     /// Refused.
     pub const AUTH_ERR: Self = Self(7);
-    /// What is needed to decide cannot be read.
+    /// The data that is needed to decide cannot be read.
     pub const AUTHINFO_UNAVAIL: Self = Self(9);
     /// Refused, and asking again is of no use.
     pub const MAXTRIES: Self = Self(11);
@@ -94,20 +94,20 @@ impl fmt::Debug for ReturnCode {
     }
 }
 
-/// What is done with an answer.
+/// Action on an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlAction {
     /// Nothing.
     Ignore,
     /// It counts, unless something failed before.
     Ok,
-    /// The same, and a success ends the stack.
+    /// As [`Self::Ok`], and a success ends the stack.
     Done,
     /// The stack fails, at its end.
     Bad,
     /// The stack fails, and ends.
     Die,
-    /// What was decided in this stack so far is forgotten.
+    /// The decision of this stack so far is forgotten.
     Reset,
     /// So many lines are skipped.
     Jump(u32),
@@ -122,7 +122,7 @@ const ACTIONS: [(&str, ControlAction); 6] = [
     ("reset", ControlAction::Reset),
 ];
 
-/// What is done with each answer.
+/// Actions for each answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleControl {
     actions: [ControlAction; CODES],
@@ -146,7 +146,7 @@ impl ModuleControl {
                 ControlAction::Ignore,
                 ControlAction::Ignore,
             ),
-            // What cannot be read counts as a failure, whatever the module says.
+            // A line that cannot be read counts as a failure, whatever the module says.
             _ => values(word).unwrap_or([ControlAction::Bad; CODES]),
         };
         let one_word = !word.contains('=');
@@ -162,7 +162,7 @@ impl ModuleControl {
         }
     }
 
-    /// What is done with one answer.
+    /// Action for one answer.
     pub fn action(&self, code: ReturnCode) -> ControlAction {
         self.actions
             .get(usize::from(code.0))

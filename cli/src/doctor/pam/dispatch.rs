@@ -3,7 +3,7 @@
 use super::control::{ControlAction, ReturnCode};
 use super::handler::{HandlerType, ModuleCall, StackHandler};
 
-/// What was decided so far.
+/// Decision so far.
 #[derive(Clone, Copy)]
 struct StackStatus {
     impression: StackImpression,
@@ -20,7 +20,7 @@ enum StackImpression {
 /// A walk through a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DispatchResult {
-    /// What libpam tells the application.
+    /// Status that libpam gives the application.
     pub status: ReturnCode,
     /// The handlers that had their turn, in order.
     pub called: Vec<usize>,
@@ -39,7 +39,7 @@ pub fn dispatch(
     let (mut called, mut at, mut previous) = (Vec::new(), 0, 0);
     while let Some(handler) = handlers.get(at) {
         let level = handler.level;
-        // What a substack begins with, to return to by `reset`.
+        // Status at the beginning of a substack, to return to by `reset`.
         if previous < level {
             before.resize(level + 1, nothing);
             if let Some(place) = before.get_mut(level) {
@@ -94,12 +94,13 @@ impl StackStatus {
     fn accept(self, code: ReturnCode) -> Self {
         let open = self.impression == StackImpression::None
             || (self.impression == StackImpression::Positive && self.status == ReturnCode::SUCCESS);
-        match open {
-            true => Self {
+        if open {
+            Self {
                 impression: StackImpression::Positive,
                 status: code,
-            },
-            false => self,
+            }
+        } else {
+            self
         }
     }
 

@@ -1,10 +1,10 @@
-//! What a stack is made of: its lines, and the modules they name.
+//! The parts of a stack: its lines, and the modules they name.
 
 use std::fmt;
 
 use super::control::ModuleControl;
 
-/// What a line is for.
+/// Purpose of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManagementGroup {
     /// `auth`.
@@ -17,7 +17,7 @@ pub enum ManagementGroup {
     Password,
 }
 
-/// Where a line is.
+/// Place of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigPlace {
     /// The file.
@@ -35,17 +35,17 @@ impl fmt::Display for ConfigPlace {
 /// One line of a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackHandler {
-    /// Where it stands.
+    /// Its place.
     pub place: ConfigPlace,
     /// In how many substacks.
     pub level: usize,
-    /// What is done with the answer.
+    /// Action for each answer.
     pub control: ModuleControl,
-    /// What gives the answer.
+    /// Source of the answer.
     pub run: HandlerType,
 }
 
-/// What gives the answer.
+/// Source of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HandlerType {
     /// A module.
@@ -71,7 +71,7 @@ impl ModuleCall {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Whether an argument is given.
+    /// True if an argument is given.
     pub fn has(&self, argument: &str) -> bool {
         self.arguments.iter().any(|word| word == argument)
     }
@@ -80,13 +80,13 @@ impl ModuleCall {
 /// A PAM file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFile {
-    /// Where it was found.
+    /// Path at which it was found.
     pub path: String,
-    /// What it says.
+    /// Its text.
     pub text: String,
 }
 
-/// Where PAM files come from.
+/// Source of PAM files.
 pub trait ConfigFiles {
     /// The file of a service, or at an absolute path; `None` when it cannot be read.
     fn open(&self, name: &str) -> Option<ConfigFile>;
@@ -99,13 +99,13 @@ pub struct ServiceStacks {
     pub file: Option<String>,
     /// Its `auth` lines.
     pub auth: Vec<StackHandler>,
-    /// Where they stand.
+    /// Origin of the auth lines.
     pub auth_of: StackOrigin,
     /// Its `account` lines.
     pub account: Vec<StackHandler>,
 }
 
-/// Whose lines a stack has.
+/// Origin of the lines of a stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StackOrigin {
     /// Those of the service's own file.
@@ -115,11 +115,11 @@ pub enum StackOrigin {
     Other,
 }
 
-/// Why libpam refuses every transaction of a service.
+/// Reason why libpam refuses every transaction of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Where, if it is in a file.
+    /// Place, if it is in a file.
     pub place: Option<ConfigPlace>,
-    /// What.
+    /// The fault.
     pub why: String,
 }

@@ -7,11 +7,11 @@ use super::handler::{
     ServiceStacks, StackHandler, StackOrigin,
 };
 
-/// Where `@include` looks: there only (Debian's addition to libpam).
+/// Directory in which `@include` looks: there only (Debian's addition to libpam).
 const INCLUDE_DIRECTORY: &str = "/etc/pam.d";
-/// What stands in for a service, or for those of its stacks that have no line.
+/// Service that stands in for one, or for those of its stacks that have no line.
 const FALLBACK: &str = "other";
-/// How deep files may take in others. libpam counts substacks, newer versions everything.
+/// Depth to which files may take in others. libpam counts substacks, newer versions everything.
 const DEPTH: usize = 16;
 
 /// Puts the stacks of a service together.
@@ -34,9 +34,10 @@ pub fn read(files: &dyn ConfigFiles, service: &str) -> Result<ServiceStacks, Con
     }
     let stack = |management| {
         let lines = own.of(management);
-        match lines.is_empty() {
-            true => (StackOrigin::Other, other.of(management)),
-            false => (StackOrigin::Own, lines),
+        if lines.is_empty() {
+            (StackOrigin::Other, other.of(management))
+        } else {
+            (StackOrigin::Own, lines)
         }
     };
     let (auth_of, auth) = stack(ManagementGroup::Auth);
@@ -54,7 +55,7 @@ struct StackParser<'f> {
     handlers: Vec<(ManagementGroup, StackHandler)>,
 }
 
-/// How a file was taken in.
+/// Way in which a file was taken in.
 #[derive(Clone, Copy)]
 struct IncludeContext {
     /// By a line of this kind: then lines of other kinds do not count.
@@ -185,9 +186,12 @@ impl<'f> StackParser<'f> {
         name: Option<&String>,
         within: IncludeContext,
     ) -> Result<(), ConfigError> {
-        let path = name.map(|name| match name.starts_with('/') {
-            true => name.clone(),
-            false => format!("{INCLUDE_DIRECTORY}/{name}"),
+        let path = name.map(|name| {
+            if name.starts_with('/') {
+                name.clone()
+            } else {
+                format!("{INCLUDE_DIRECTORY}/{name}")
+            }
         });
         let source = path.as_deref().and_then(|path| self.files.open(path));
         let inside = IncludeContext {

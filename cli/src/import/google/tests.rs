@@ -1,4 +1,4 @@
-//! State files as google-authenticator writes them, and as somebody writes them who means harm.
+//! State files as google-authenticator writes them, and as an attacker writes them.
 
 use super::*;
 

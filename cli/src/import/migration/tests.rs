@@ -155,7 +155,7 @@ fn only_missing_parts_of_an_export_are_asked_for() {
     assert_eq!(notes(&[(1, 0, 9)]), [[""; 0]]);
     assert_eq!(notes(&[(3, 0, 9)]), [missing(3, 2)]);
     assert_eq!(notes(&[(2, 1, 9), (2, 0, 9)]), [[""; 0]; 2]);
-    // The same part twice, and a part of another export, are no second part.
+    // One part twice, and a part of another export, are no second part.
     assert_eq!(
         notes(&[(2, 1, 9), (2, 1, 9)]),
         [missing(2, 1), missing(2, 1)]

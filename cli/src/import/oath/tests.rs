@@ -1,4 +1,4 @@
-//! Users files as pam_oath writes them, and as somebody writes them who means harm.
+//! Users files as pam_oath writes them, and as an attacker writes them.
 
 use super::*;
 

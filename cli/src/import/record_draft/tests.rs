@@ -1,4 +1,4 @@
-//! What is taken, what is replaced and what is refused, with the used codes of both sides.
+//! Devices that are taken, replaced and what is refused, with the used codes of both sides.
 
 use super::*;
 use crate::import::ImportedToken;
@@ -54,7 +54,7 @@ fn draft(kept: Option<(Record, State)>, existing: ExistingDevices) -> RecordDraf
     RecordDraft::new(&alice(), kept, existing, MOMENT)
 }
 
-/// What there is after an import of these.
+/// The record and state after an import of these.
 fn kept(items: &[ImportedDevice]) -> (Record, State) {
     let mut draft = draft(None, ExistingDevices::Keep);
     items
@@ -102,7 +102,7 @@ fn several_devices_of_one_name_get_numbers() {
     );
 }
 
-/// An invitation to enrol at login has done its work, then; a record cannot have both.
+/// An invitation to enroll at login has done its work, then; a record cannot have both.
 #[test]
 fn a_device_ends_an_invitation() {
     let mut record = Record::new("alice".to_owned(), 1000);

@@ -1,4 +1,4 @@
-//! What people read after an import, and what scripts do.
+//! The texts for people after an import, and the output for scripts.
 
 use super::*;
 use crate::import::SourceLine;

@@ -1,4 +1,4 @@
-//! URIs as apps write them, and as somebody writes them who means harm.
+//! URIs as apps write them, and as an attacker writes them.
 
 use super::*;
 use twofactor_core::device::Kind;
@@ -74,7 +74,7 @@ fn lenient_forms_of_keys_and_parameters_are_read() {
         noted.notes,
         ["parameters that mean nothing here: color, image"]
     );
-    // What may be a part of a key is not repeated.
+    // Text that may be a part of a key is not repeated.
     let noted = one(&format!(
         "otpauth://totp/alice?secret={KEY}&{KEY}&color=1&x%20=2"
     ));
@@ -228,7 +228,7 @@ fn each_line_stands_for_itself() {
     assert_eq!(read(b"").refused.len() + read(b"").items.len(), 0);
 }
 
-/// What this program writes, it reads.
+/// This program reads what it writes.
 #[test]
 fn our_own_uris_come_back() {
     for (kind, algorithm, digits, issuer, account) in [
