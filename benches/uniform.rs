@@ -1,6 +1,6 @@
-//! Can the time of a refusal tell who has a device, under `uniform_prompt` with a device mandatory? Prints, for somebody with
-//! a device and for three others, how long the question and the refusal took, and whether the two samples can be told
-//! apart. On the disk that the build directory is on; needs root: `make bench-uniform`.
+//! Can the time of a refusal tell who has a device, under `uniform_prompt` with a device mandatory? Prints, for a user
+//! with a device and for three others, how long the question and the refusal took, and whether the two samples can be
+//! told apart. On the disk that the build directory is on; needs root: `make bench-uniform`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -33,7 +33,7 @@ const SERVICE: &str = "uniform";
 const WARM_UP: usize = 5;
 const LOGINS: usize = 100;
 
-/// Who asks. The first two are the same: how far chance alone takes them apart.
+/// Users who ask. The first two are the same: how far chance alone takes them apart.
 const WHO: [(&str, &str); 5] = [
     ("alice", "has a device"),
     ("alice", "the same again"),
@@ -65,12 +65,12 @@ fn main() {
         directory.0.display()
     );
     machine.stack(SERVICE, &line);
-    // What has not been written back yet would be flushed together with the logins.
+    // Data that has not been written back yet would be flushed together with the logins.
     rustix::fs::sync();
     let mut times: [Times; WHO.len()] = std::array::from_fn(|_| Times::default());
     for round in 0..WARM_UP + LOGINS {
         for turn in 0..WHO.len() {
-            // Nobody always comes behind the same other one.
+            // No user always comes behind the same other one.
             let step = 1 + round % (WHO.len() - 1);
             let who = (round + turn * step) % WHO.len();
             let (question, refusal) = refused(WHO[who].0);

@@ -16,7 +16,7 @@ const FLUSHES: [&str; 6] = [
     "msync",
 ];
 
-/// What the worker does where libpam's part begins and ends, also in a conversation.
+/// Marks that the worker makes where libpam's part begins and ends, also in a conversation.
 const MARKS: [&str; 2] = ["lseek(-2, 1885433089,", "lseek(-2, 1885433088,"];
 
 /// Counts what one login of a service does in libpam and its modules, from pam_start to pam_end, and in pam_authenticate

@@ -37,7 +37,7 @@ pub fn enroll_in(machine: &Machine, state: &Path, account: &Account, kind: Kind)
     write(&record, with_key(&text, "secret = \"").as_bytes());
 }
 
-/// What google-authenticator's own program sets up, when its recommendations are followed.
+/// Sets up what google-authenticator's own program does, when its recommendations are followed.
 fn enroll_google(machine: &Machine, account: &Account, kind: Kind) {
     let own = Path::new(ROOT).join("google").join(&account.name);
     let mut directory = fs::DirBuilder::new();

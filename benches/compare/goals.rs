@@ -51,7 +51,7 @@ struct Ratio {
     figure: &'static str,
     goal: &'static str,
     most: f64,
-    /// Where it is among the figures.
+    /// Path among the figures.
     path: &'static [&'static str],
     than: &'static str,
 }

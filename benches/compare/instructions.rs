@@ -30,8 +30,8 @@ pub fn count(machine: &Machine, worker: &Worker, codes: &Path, service: &str) ->
 }
 
 impl Login {
-    /// What a module costs: all instructions less those of the same login through pam_permit, so those of libpam, the
-    /// C library and the loader are in it where they work for the module. And those in files that only the module has
+    /// Cost of a module: all instructions less those of the same login through pam_permit, so those of libpam, the C
+    /// library and the loader are in it where they work for the module. And those in files that only the module has
     /// brought: its own, and its libraries.
     pub fn beyond(&self, permit: &Self) -> Value {
         let part = |ours: &BTreeMap<String, u64>, theirs: &BTreeMap<String, u64>| {

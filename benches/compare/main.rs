@@ -1,4 +1,4 @@
-//! What a login costs, side by side with pam_google_authenticator and pam_oath: the same work, in turns, through real
+//! The cost of a login, side by side with pam_google_authenticator and pam_oath: the same work, in turns, through real
 //! libpam, in a process as sshd's is, on the disk of the build directory. Needs root; `make bench` takes care of that.
 //!
 //! `--report FILE` makes tables and picture anew from figures that were written earlier.
@@ -41,7 +41,7 @@ use harness::enrolled::add_account;
 use worker::{Answer, Worker};
 use world::{CROWD, FLOORS, PEERS, USER, WIDE_OATH, member};
 
-/// How much is done.
+/// Amount of work.
 struct Extent {
     /// Logins of each kind.
     rounds: usize,
@@ -53,11 +53,11 @@ struct Extent {
     margin: u64,
     /// Logins for each number of enrolled users.
     growth: usize,
-    /// How many are enrolled.
+    /// Numbers of users that are enrolled.
     users: &'static [usize],
-    /// How many of them pam_oath is asked to carry.
+    /// Number of them that pam_oath is asked to carry.
     oath_users: usize,
-    /// How many the command imports.
+    /// Number that the command imports.
     imported: usize,
     /// Seconds of a crowd.
     seconds: usize,
@@ -114,9 +114,10 @@ fn main() {
         ),
         _ => measure(&extent),
     };
-    let directory = artefacts::target().join(match given("--bench") {
-        true => "bench",
-        false => "bench/short",
+    let directory = artefacts::target().join(if given("--bench") {
+        "bench"
+    } else {
+        "bench/short"
     });
     std::fs::create_dir_all(&directory).unwrap();
     let write = |name: &str, text: String| {
@@ -153,7 +154,7 @@ fn measure(extent: &Extent) -> (Value, Option<world::Files>) {
         extent.oath_users,
         extent.imported,
     );
-    // What has not been written back yet would be flushed together with the logins.
+    // Data that has not been written back yet would be flushed together with the logins.
     rustix::fs::sync();
     figures["growth"] = growth(&machine, &worker, extent, &names);
     figures["crowds"] = crowds(&machine, &worker, extent);

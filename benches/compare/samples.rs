@@ -1,4 +1,4 @@
-//! What the worker prints about each login, and its medians.
+//! The samples that the worker prints about each login, and its medians.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::numbers::summary;
 
-/// How long the parts of one transaction took, in nanoseconds.
+/// Duration of the parts of one transaction, in nanoseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
     /// pam_start to pam_end.

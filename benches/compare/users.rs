@@ -68,9 +68,10 @@ pub fn services(
     for &count in counts {
         let service = format!("twofactor_{count}");
         // Making 100,000 takes a while, and removing them as well: the imported ones do.
-        let (directory, enrolled) = match count == imported {
-            true => (MANY, imported),
-            false => (service.as_str(), 0),
+        let (directory, enrolled) = if count == imported {
+            (MANY, imported)
+        } else {
+            (service.as_str(), 0)
         };
         let state = Path::new(ROOT).join(directory);
         enroll_many(machine, &state, account, count, enrolled);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::samples::Samples;
 use crate::world::{FLOORS, PEERS, ROOT, USER, file, module, stacks};
 
-/// Where its sources are.
+/// Directory of its sources.
 const SOURCES: &str = "benches/compare/worker";
 
 /// As distributions build sshd.
@@ -28,7 +28,7 @@ const FLAGS: [&str; 8] = [
     "-Wl,-z,relro,-z,now",
 ];
 
-/// How long a measurement may take.
+/// Longest time that a measurement may take.
 const LIMIT: Duration = Duration::from_secs(1200);
 
 /// The program, built.
@@ -101,7 +101,7 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// How long dlopen takes, in a new process that has libpam already.
+    /// Duration of dlopen, in a new process that has libpam already.
     pub fn load(&self, rounds: usize, codes: &Path) -> Value {
         let samples = self.samples("load", codes, rounds, &services(&PEERS));
         json!({
@@ -119,7 +119,8 @@ impl<'a> Worker<'a> {
         samples.summaries(|times| times.auth)
     }
 
-    /// What a login adds to the memory of a process, in KiB: resident, its share of it, and what no other one can use.
+    /// Amount that a login adds to the memory of a process, in KiB: resident, its share of it, and what no other one
+    /// can use.
     pub fn memory(&self, codes: &Path, service: &str) -> Value {
         let services = services(&["permit", service]);
         let text = self.measured("memory", codes, USER, 0, &services);
@@ -189,7 +190,7 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// What a worker printed about its measurement.
+/// The text that a worker printed about its measurement.
 ///
 /// # Panics
 /// When more was in its process at first than in that of sshd.
@@ -202,7 +203,7 @@ pub fn printed(run: &Run) -> String {
     text.to_owned()
 }
 
-/// Whether the unwinder of GCC is among the mappings of a process (proc_pid_maps(5)).
+/// True if the unwinder of GCC is among the mappings of a process (proc_pid_maps(5)).
 fn has_unwinder(maps: &str) -> bool {
     assert!(maps.contains("/libpam.so."), "no mappings: {maps}");
     maps.contains("/libgcc_s.so.")

@@ -1,4 +1,4 @@
-//! What is compared: the modules, their stacks and the policy, all on one disk.
+//! The subjects of the comparison: the modules, their stacks and the policy, all on one disk.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -9,13 +9,13 @@ use harness::{Machine, Program, workspace};
 use twofactor_core::device::Kind;
 use twofactor_core::otp::Interval;
 
-/// Where everything is: the build directory's disk, under a path that every user can walk.
+/// Directory of everything: the build directory's disk, under a path that every user can walk.
 pub const ROOT: &str = "/srv/bench";
 /// The policy below it.
 pub const POLICY: &str = "policy.toml";
-/// Who logs in.
+/// The user who logs in.
 pub const USER: &str = "alice";
-/// How many processes there are at once at most, each with a user of its own.
+/// Most processes at once, each with a user of its own.
 pub const CROWD: usize = 64;
 /// The services that are compared, as they are named in the figures.
 pub const PEERS: [&str; 3] = ["twofactor", "google", "oath"];

@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
         accepted(someone, &input, Form::PasswordThenCode),
         behind(&input, someone)
     );
-    // What is refused without being compared must not have been a code of a device.
+    // An answer that is refused without being compared must not have been a code of a device.
     let looks = Answer::read(&input, Form::Code, &[]).looks_like_a_code();
     assert!(looks || whole.is_none_or(|what| what == "recovery"));
 });
@@ -50,7 +50,7 @@ fn grouped(code: &str) -> String {
     [&code[..4], &code[4..8], &code[8..12], &code[12..]].join("-")
 }
 
-/// What the product says: the credential, and where the code begins.
+/// The product's answer: the credential, and where the code begins.
 fn accepted(someone: &Someone, input: &[u8], form: Form) -> Option<(String, usize)> {
     let charged = charge(&someone.policy.throttle, &someone.state, 5).unwrap();
     let lengths: Vec<Digits> = someone

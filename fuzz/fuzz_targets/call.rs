@@ -1,5 +1,5 @@
-//! What a client may send to the daemon, and what a daemon may send to the module: any bytes are read or refused, and what is read
-//! says what another reader of JSON finds there.
+//! Messages that a client may send to the daemon, and what a daemon may send to the module: any bytes are read or
+//! refused, and what is read says what another reader of JSON finds there.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -31,7 +31,7 @@ fn one(message: &[u8]) {
             assert_eq!(parameters["code"], code.as_str());
             let before = parameters["password_before"] == true;
             assert_eq!(layout == CodeLayout::AfterPassword, before);
-            // What a client writes is the same call.
+            // A call that a client writes is the same call.
             let again = verify::request(&user, &code, layout);
             let again = ServiceCall::read(again.strip_suffix(b"\0").expect("an end"));
             assert!(again == Ok(ServiceCall::Verify { user, code, layout }));

@@ -25,7 +25,7 @@ thread_local! {
     static DIRECTORY: RefCell<(Directory, Someone)> = RefCell::default();
 }
 
-/// What is under a name.
+/// Files under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Files {
     record: Option<Kept>,
@@ -41,7 +41,7 @@ struct Kept {
     is_own: bool,
 }
 
-/// What a state tells of a record.
+/// Information of a state about a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     /// There is no state.
@@ -101,8 +101,8 @@ fn compare(directory: &Directory, name: &str, uid: u32, expected: &Found) {
     }
 }
 
-/// What must be found, said in another way than the product does it: first everything that tells of a record, then whether it
-/// is one record.
+/// The result that must be found, said in another way than the product does it: first everything that tells of a
+/// record, then whether it is one record.
 fn model(files: &[Files; 3], entries: &[Option<usize>; 4], name: &'static str, uid: u32) -> Found {
     let own = NAMES.iter().position(|known| *known == name).unwrap();
     let is_valid = |place: usize| {

@@ -25,7 +25,7 @@ fn as_user(user: &str) {
         assert!(!file.starts_with('.') && file.len() <= 250, "{file:?}");
     }
     assert_eq!(*record, format!("{state}.toml"));
-    // What can be undone is shared by no two names.
+    // An encoding that can be undone is shared by no two names.
     assert_eq!(user_of(record).as_deref(), Some(user));
 }
 

@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn accepted(policy: &Policy, text: &str) {
     let again = policy::parse(&shown(policy));
-    // What is shown names the services that are on by their sibling, too.
+    // The text that is shown names the services that are on by their sibling, too.
     let mut named = policy.clone();
     named.services.named = policy.own_services();
     assert_eq!(again, Ok(named), "{text:?}");
@@ -28,7 +28,7 @@ fn accepted(policy: &Policy, text: &str) {
     assert!(policy.window <= policy::MAX_WINDOW && (1..=10).contains(&policy.tries));
     assert!((1..=throttle.max_lockout).contains(&throttle.lockout) && throttle.attempts > 0);
     assert!(throttle.max_failures == 0 || throttle.max_failures >= throttle.attempts);
-    // Nobody but those it names is exempt.
+    // No user but those it names is exempt.
     let stranger = policy::Subject {
         user: "nobody of that name\n",
         service: "no service\n",

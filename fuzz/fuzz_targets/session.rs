@@ -37,7 +37,7 @@ fn attempts(machine: &Machine) {
     let first = machine.types(&code);
     assert!(sound || first.is_err(), "{first:?}");
     if is_accepted(&first) {
-        // What was said is on the disk, and holds for the next process.
+        // The verdict is on the disk, and holds for the next process.
         let stored = machine.stored();
         assert_eq!((stored.state.failures, stored.state.unreported), (0, 0));
         assert!(!is_accepted(&machine.types(&code)), "twice");

@@ -1,4 +1,4 @@
-//! What holds for everything that an import reads, whatever the format.
+//! Properties of everything that an import reads, whatever the format.
 #![forbid(unsafe_code)]
 
 use twofactor_command::fuzzing::{ImportMoment, ParsedSource};

@@ -115,7 +115,7 @@ impl Machine {
         }
     }
 
-    /// Whether each file can be read for itself, and they are of one user.
+    /// True if each file can be read for itself, and they are of one user.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let text = |part: Part| std::str::from_utf8(&self.now[part as usize]).ok();

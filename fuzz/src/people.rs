@@ -12,7 +12,7 @@ use twofactor_core::state::{DeviceState, State};
 /// The recovery codes of [`Someone`].
 pub const RECOVERY: [&str; 2] = ["ABCDEFGHIJKLMNOP", "Q2R3S4T5U6V7WXYZ"];
 
-/// Somebody with a counter of six, seven and eight digits each, and recovery codes.
+/// A user with a counter of six, seven and eight digits each, and recovery codes.
 pub struct Someone {
     pub policy: Policy,
     pub record: Record,

@@ -166,7 +166,7 @@ fn lightdm(machine: &Machine) -> [Running; 2] {
     [bus, server]
 }
 
-/// Whether LightDM has asked something after its log has said a text this often.
+/// True if LightDM has asked something after its log has said a text this often.
 fn asks(after: &str, times: usize) -> bool {
     let log = std::fs::read_to_string("/var/log/lightdm.log").unwrap_or_default();
     let parts: Vec<&str> = log.split(after).collect();

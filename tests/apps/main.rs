@@ -38,7 +38,7 @@ fn wait_for(what: &str, is_so: impl FnMut() -> bool) {
     assert!(happens(is_so), "no {what}");
 }
 
-/// Whether something becomes so, asked as often as half a minute allows.
+/// True if something becomes so, asked as often as half a minute allows.
 fn happens(mut is_so: impl FnMut() -> bool) -> bool {
     (0..1500).any(|_| {
         let so = is_so();

@@ -42,7 +42,7 @@ auth-retry none
 connect-retry-max 1
 ";
 
-/// What the plugin answers: a question that begins with a word gets what stands behind the word here.
+/// Answers of the plugin: a question that begins with a word gets what stands behind the word here.
 const ANSWERS: &str = "openvpn login USERNAME Password PASSWORD Verification OTP";
 
 fn plugin() -> String {
@@ -85,7 +85,7 @@ fn base64(machine: &Machine, text: &str) -> String {
     encode.run().ok().stdout
 }
 
-/// Whether a client gets in with what it sends as the password.
+/// True if a client gets in with what it sends as the password.
 fn lets_in(machine: &Machine, user: &str, sent: &str) -> bool {
     machine.write_file("/run/vpn/login", format!("{user}\n{sent}\n"), 0o600);
     std::fs::remove_file("/run/vpn/client.log").ok();

@@ -1,4 +1,4 @@
-//! What helps when a device is lost: a second one, and recovery codes on paper.
+//! Help when a device is lost: a second one, and recovery codes on paper.
 
 use std::os::unix::fs::MetadataExt;
 

@@ -11,7 +11,7 @@ fn script(shell: &str) -> String {
     String::from_utf8(run.stdout).unwrap()
 }
 
-/// What bash offers behind these words; Readline has split them at `=`.
+/// Words that bash offers after these; Readline has split them at `=`.
 fn offered(script: &str, words: &[&str]) -> Vec<String> {
     let run = Command::new("bash")
         .args(["--norc", "--noprofile", "-c"])

@@ -84,7 +84,7 @@ fn a_hotp_token_is_enrolled_and_resynchronized() {
     assert!(!lets_in("alice", &code(0)) && lets_in("alice", &code(1)));
     // Pressed too often: 500 is beyond the ten codes that a login looks at.
     assert!(!lets_in("alice", &code(500)));
-    // What was refused before may be right afterwards: it is forgotten.
+    // An answer that was refused before may be right afterwards: it is forgotten.
     assert!(!lets_in("alice", &code(503)));
     let report =
         json(machine.command(&["resync", "alice", "token", &code(501), &code(502), "--json"]));

@@ -90,14 +90,14 @@ fn an_invalid_policy_can_be_edited_again_or_discarded() {
         (machine.read(POLICY).as_str(), copies(&machine).as_str()),
         (TEXT, "")
     );
-    // Where no person answers it ends.
+    // If no person answers, it ends.
     let run = begin(&machine, &[wrong], &["--yes"]).run().exits(3);
     assert!(run.stderr.contains("did you mean window?"), "{run:?}");
     assert_eq!(machine.read(POLICY), TEXT);
 }
 
 #[test]
-fn what_locks_everybody_out_is_refused_as_policy_set_does() {
+fn an_edit_that_locks_all_users_out_is_refused() {
     let machine = desk();
     let line = "echo 'enforcement = \"mandatory\"' >>$1";
     let mut pty = on_terminal(&machine, &[line]);

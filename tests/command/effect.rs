@@ -1,4 +1,4 @@
-//! What `enable`, `policy set`, `status`, `import` and `export` say of logins before they are tried.
+//! The statements of `enable`, `policy set`, `status`, `import` and `export` about logins before they are tried.
 
 use harness::Machine;
 use harness::logins::{Phone, enroll};
@@ -89,7 +89,7 @@ fn logins_that_sshd_would_refuse_stop_a_change() {
         told[0].starts_with("sshd has KbdInteractiveAuthentication no, so it cannot ask"),
         "{told:?}"
     );
-    // What doctor and the refusal name cures it.
+    // The step that doctor and the refusal name fixes it.
     machine
         .command(&["setup", "sshd", "--user", "alice", "--yes"])
         .ok();

@@ -233,7 +233,7 @@ fn r23_force_switches_sshd_on_all_the_same() {
         json(machine.command(&["policy", "show", "--json"]))["services"]["sshd"],
         true
     );
-    // What was accepted once does not stop other changes.
+    // A change that was accepted once does not stop other changes.
     machine
         .command(&["policy", "set", "window", "2", "--yes"])
         .ok();

@@ -7,7 +7,7 @@ use harness::enrolled;
 use harness::enrolled::set_state;
 use harness::{Machine, Totp, hotp};
 
-/// Whether pam_oath lets a user in, with the users file /etc/users.oath.
+/// True if pam_oath lets a user in, with the users file /etc/users.oath.
 fn oath_lets_in(machine: &Machine, user: &str, typed: &str) -> bool {
     let module = "pam_oath.so usersfile=/etc/users.oath window=5 digits=6";
     peer_lets_in(machine, module, user, typed)

@@ -32,7 +32,7 @@ fn grace(machine: &Machine) -> Vec<Value> {
     report["users"][0]["grace"].as_array().unwrap().clone()
 }
 
-/// What `doctor` says of such a stack (`code-twice`).
+/// The finding of `doctor` on such a stack (`code-twice`).
 #[test]
 fn a_second_line_is_within_the_grace_of_the_first() {
     let machine = machine(POLICY);
@@ -76,7 +76,7 @@ fn status_tells_address_service_and_end() {
     let table = machine.command(&["status"]).ok().stdout;
     assert!(table.ends_with("2 periods of grace\n"), "{table}");
 
-    // What no longer counts is not shown.
+    // A grace period that no longer counts is not shown.
     set_state("alice", |state| state.grace[1].since -= 3600);
     assert_eq!(grace(&machine).len(), 1);
     machine.policy(&format!("{POLICY}# changed\n"));

@@ -1,4 +1,5 @@
-//! What waits for no lock: a command that is stopped, and users' locks, hold up neither the policy nor displays nor `disable`.
+//! Things that wait for no lock: a command that is stopped, and users' locks, hold up neither the policy nor displays
+//! nor `disable`.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What the command writes to the system log.
+//! The lines that the command writes to the system log.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;

@@ -204,12 +204,13 @@ fn r42_rename_is_refused_where_it_would_mix_two_users() {
     for part in ["users/alice.toml", "state/alice"] {
         let copy = part.replace("alice", "anna");
         let content = std::fs::read(format!("{STATE}/{part}")).unwrap();
-        let content = match part.ends_with(".toml") {
-            true => String::from_utf8(content)
+        let content = if part.ends_with(".toml") {
+            String::from_utf8(content)
                 .unwrap()
                 .replace("\"alice\"", "\"anna\"")
-                .into_bytes(),
-            false => content,
+                .into_bytes()
+        } else {
+            content
         };
         machine.write_file(format!("{STATE}/{copy}"), content, 0o600);
     }

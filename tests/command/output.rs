@@ -1,4 +1,4 @@
-//! Where output goes: into pipes without escape sequences, to terminals without colours, and to no reader.
+//! The destinations of output: into pipes without escape sequences, to terminals without colours, and to no reader.
 
 use harness::Machine;
 use harness::desk::{desk_on, give, give_phone};
@@ -107,9 +107,10 @@ fn a_reader_that_goes_away_is_no_error() {
         );
         let run = machine.run("sh", &["-c", &line]).ok();
         // clap writes --help itself, and calls a reader that has gone away a success.
-        let expected = match command.iter().any(|word| word == "--help") {
-            true => "0\n",
-            false => "141\n",
+        let expected = if command.iter().any(|word| word == "--help") {
+            "0\n"
+        } else {
+            "141\n"
         };
         assert_eq!(run.stdout, expected, "{command:?}");
     }

@@ -14,7 +14,7 @@ fn r30_an_ssh_client_shows_a_code_to_scan() {
     terminal
         .answer(ASK_PASSWORD, PASSWORD)
         .answer("# ", "twofactor enroll alice");
-    // What the shell shows before is not of the command.
+    // The text that the shell shows before is not of the command.
     terminal.expect("Key: ");
     let text = terminal.expect("now (Enter to cancel): ");
     let uri = text.lines().find_map(|line| line.strip_prefix("URI: "));

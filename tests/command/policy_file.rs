@@ -1,4 +1,5 @@
-//! What `twofactor policy set` leaves of the file as it was, what it refuses, and what `policy check` finds.
+//! The parts of the file that `twofactor policy set` leaves as they were, its refusals, and the findings of `policy
+//! check`.
 
 use harness::desk::{desk, desk_on, desk_without_store, json, json_error, parse};
 use harness::enrolled::policy_path;
@@ -188,7 +189,7 @@ fn policy_check_names_line_and_column() {
             assert_eq!(run.stdout, "");
         }
         assert_eq!(machine.read(policy_path()), text);
-        // The same as a draft, which any user may own.
+        // This text as a draft, which any user may own.
         machine.write_file("/tmp/draft.toml", text, 0o666);
         let run = machine
             .command(&["policy", "check", "/tmp/draft.toml"])

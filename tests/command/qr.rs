@@ -81,7 +81,7 @@ fn r30_r41_codes_of_a_scanned_key_let_in() {
     pty.send_line(&app.code());
     assert_eq!(finish(pty).code, Some(0));
     assert!(lets_in("alice", &app.code_after(1)));
-    // The same once more, later.
+    // Once more, later.
     let show = terminal(&machine, &["show", "alice", "--qr", "utf8"]).end();
     assert_eq!(show.code, Some(0));
     assert_eq!(scan(&machine, &show.shown, Light), read);
@@ -145,12 +145,12 @@ fn r30_a_narrow_terminal_still_shows_the_key() {
     );
 }
 
-/// What a terminal of 24 lines with 80 columns still shows of a text; lines that are too long take several.
+/// The part of a text that a terminal of 24 lines with 80 columns still shows; lines that are too long take several.
 fn screenful(text: &str) -> String {
     screenful_of(80, text)
 }
 
-/// The same of a terminal with so many columns.
+/// The part for a terminal with so many columns.
 fn screenful_of(columns: usize, text: &str) -> String {
     let plain = text.replace("\x1b[0m", "").replace("\x1b[30;47m", "");
     let rows = |line: &str| line.chars().count().div_ceil(columns).max(1);
@@ -223,7 +223,7 @@ fn r30_long_names_still_fit_a_terminal_of_24_lines() {
     machine.policy(&format!("enabled = true\nissuer = \"{LONG_HOST}\"\n"));
     let text = shown();
     assert!(text.contains("Make it higher, or use the key"), "{text}");
-    // Where the code has no room, key and URI are what is seen last.
+    // If the code has no room, key and URI are what is seen last.
     let shown = Shown::read(&screenful(&text));
     assert!(shown.uri.contains(LONG_HOST));
 }

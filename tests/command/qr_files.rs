@@ -9,14 +9,14 @@ use harness::enrolled::{logged, record_path};
 use harness::screen::{Background, read, scan};
 use harness::{Machine, Totp};
 
-/// Where an administrator would put files.
+/// Directory in which an administrator would put files.
 fn place(machine: &Machine, name: &str) -> (PathBuf, String) {
     let path = machine.scratch().join(name);
     let text = path.display().to_string();
     (path, text)
 }
 
-/// What a phone reads from a drawing that a browser shows.
+/// Text that a phone reads from a drawing that a browser shows.
 fn read_drawing(machine: &Machine, svg: &Path) -> Vec<String> {
     let picture = machine.scratch().join("drawn.png");
     let convert = machine.program("rsvg-convert").arg("-o").arg(&picture);
@@ -195,11 +195,11 @@ fn r32_escaped_device_names_come_back() {
             .map(|pair| pair.split_once('=').unwrap())
             .map(|(key, value)| (key, unescaped(value)))
             .collect();
-        // What has its default value is left out.
+        // A parameter that has its default value is left out.
         let key = report["secret"].as_str().unwrap().to_owned();
         assert_eq!(parameters, [("secret", key.clone()), ("issuer", issuer)]);
         assert!(lets_in("alice", &Totp::new(&key).code()));
-        // The same from the terminal.
+        // Again from the terminal.
         let show = machine.twofactor(&["show", "alice", "--device", &device, "--qr=utf8"]);
         let shown = show.pty_of(80, 60).end().shown;
         assert_eq!(scan(&machine, &shown, Background::Dark), [seen]);
@@ -246,12 +246,11 @@ fn r30_the_code_fits_on_24_lines_with_its_question() {
         let seen = scan(&machine, &screen, Background::Dark);
         let note =
             " lines, this terminal has 24.\nMake it higher, or use the key instead of the code.\n";
-        match fits {
-            true => assert_eq!(seen, [uri.as_str()], "{issuer}"),
+        if fits {
+            assert_eq!(seen, [uri.as_str()], "{issuer}");
+        } else {
             // Then the key stands above the question.
-            false => {
-                assert!(screen.contains("Key: ") && screen.contains("URI: "))
-            }
+            assert!(screen.contains("Key: ") && screen.contains("URI: "));
         }
         assert_eq!(text.contains(note), !fits, "{text}");
         drop(pty);

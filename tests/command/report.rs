@@ -1,4 +1,4 @@
-//! What every subcommand has in common: help, exit codes, errors that say what to do next, JSON with stable keys.
+//! The common properties of all subcommands: help, exit codes, errors that say what to do next, JSON with stable keys.
 
 use harness::Machine;
 use harness::desk::{desk, desk_on, give, give_phone, json, json_error, keys, parse};

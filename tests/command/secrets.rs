@@ -1,4 +1,4 @@
-//! Where secrets are: in the record, on the screen when they are asked for, and nowhere else.
+//! The places of secrets: in the record, on the screen when they are asked for, and nowhere else.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,7 +9,7 @@ use harness::desk::{begin, desk, desk_on, give, give_phone, json, strings};
 use harness::enrolled::{record_path, state_path};
 use harness::{Machine, Totp};
 
-/// Where the id of the state directory is noted.
+/// File in which the id of the state directory is noted.
 const ID_FILE: &str = "/etc/security/twofactor.id";
 
 /// A secret in every form in which it could lie somewhere: as text, in groups, in hexadecimal digits, as bytes.

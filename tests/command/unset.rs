@@ -1,4 +1,4 @@
-//! What `unset` and `disable` say beforehand, and what `unset` refuses.
+//! The announcements of `unset` and `disable`, and the refusals of `unset`.
 
 use harness::desk::{desk, desk_on, give, give_phone, json, strings, terminal};
 use harness::enrolled::record_path;
@@ -95,7 +95,7 @@ fn r23_the_last_verified_device_stays_for_sshd() {
     unset(&machine, &["alice"]).ok();
     unset(&machine, &["bob", "--force"]).ok();
     assert!(!record_path("bob").exists());
-    // What is the case already stops nothing.
+    // A state of affairs that is there already stops nothing.
     give(&machine, "alice", &[]);
     unset(&machine, &["alice"]).ok();
     machine.policy("enabled = true\n");
@@ -142,7 +142,7 @@ fn r21_disable_lists_users_no_longer_asked() {
         "{told}"
     );
     drop(pty);
-    // Who is exempt was not asked before.
+    // An exempt user was not asked before.
     let report = json(machine.command(&["disable", "--json", "--yes"]));
     assert_eq!(strings(&report["no_longer_asked"]), ["alice"]);
 }

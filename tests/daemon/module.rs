@@ -9,7 +9,7 @@ use harness::enrolled::{
     machine, said, state_of,
 };
 
-/// What a program of a user gets with one answer.
+/// Result for a program of a user that gives one answer.
 fn auth_as(user: &str, drive: Drive) -> i32 {
     drive.as_user(user).run().auth
 }

@@ -1,4 +1,4 @@
-//! What listens in place of the daemon, or behaves like none.
+//! Servers that listen in place of the daemon, or behave like none.
 
 use harness::pam::code;
 use harness::twofactord::SOCKET;

@@ -13,7 +13,7 @@ const DOCUMENTS: [(&str, Option<&str>); 3] = [
     ("docs/internals/standards.md", Some("no test")),
 ];
 
-/// What a path of a test begins with, and the directory of the rest.
+/// Beginning of a test's path, and the directory of the rest.
 const ROOTS: [(&str, &str); 5] = [
     ("", "tests"),
     ("", "src"),
@@ -103,7 +103,7 @@ fn text(document: &str) -> String {
     fs::read_to_string(harness::workspace().join(document)).unwrap()
 }
 
-/// What stands between backticks.
+/// Texts between backticks.
 fn spans(text: &str) -> Vec<String> {
     let inside = |line: &str| -> Vec<String> {
         let parts = line.split('`').skip(1).step_by(2);

@@ -1,4 +1,5 @@
-//! What the compiler does not hold of the layers: `unsafe` only in files that are named here, and imports in one direction.
+//! The rules of the layers that the compiler does not check: `unsafe` only in files that are named here, and imports in
+//! one direction.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +17,7 @@ const UNSAFE_FILES: [&str; 9] = [
     "crates/store/src/sys/wipe.rs",
     "src/libpam.rs",
 ];
-/// The same in tests: libpam and the C library in Rust, for Miri.
+/// The files with `unsafe` in tests: libpam and the C library in Rust, for Miri.
 const UNSAFE_TESTS: [&str; 3] = [
     "crates/store/src/sys/miri.rs",
     "src/libpam/tests.rs",
@@ -105,7 +106,7 @@ fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// What each module at the root of a crate imports from its siblings, apart from tests.
+/// Imports of each module at the root of a crate from its siblings, apart from tests.
 fn imports(root: &Path) -> Imports {
     let mut found = Imports::new();
     for (path, text) in sources(root) {

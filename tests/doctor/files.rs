@@ -206,7 +206,7 @@ fn the_stand_in_for_an_unreadable_file_is_found() {
         fix.contains("the example `other` of the directory pam.d"),
         "{fix}"
     );
-    // Where no service asks for a code, it takes nothing away.
+    // If no service asks for a code, it takes nothing away.
     let policy = machine.read(policy_path());
     machine.policy("enabled = false\n");
     assert_eq!(found(&machine), [""; 0]);

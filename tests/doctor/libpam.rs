@@ -1,4 +1,4 @@
-//! What `twofactor doctor` expects of a stack, beside what real libpam makes of it: hundreds of stacks, made up at
+//! The forecast of `twofactor doctor` for a stack, beside the result of real libpam: hundreds of stacks, made up at
 //! random but the same each time.
 
 #[allow(dead_code, unused_imports, reason = "the command uses more of it")]
@@ -27,7 +27,7 @@ impl ConfigFiles for Installed {
     }
 }
 
-/// What libpam did: `Err` when it refused to begin, or the code and what each pam_debug said.
+/// Result of libpam: `Err` when it refused to begin, or the code and what each pam_debug said.
 type Done = Result<(u8, Vec<String>), ()>;
 
 fn expected(service: &str, ours: &str) -> Done {
@@ -77,7 +77,7 @@ fn doctor_expects_of_made_up_stacks_what_libpam_does() {
     let machine = Machine::new();
     harness::module();
     machine.stack("other", "auth required pam_deny.so\n");
-    // What the module answers a user without a device, by policy.
+    // Answer of the module to a user without a device, by policy.
     let policies = [
         ("enabled = false\n", "ignore"),
         ("enabled = true\nenforcement = \"mandatory\"\n", "auth_err"),

@@ -13,7 +13,7 @@ fn both(machine: &Machine, service: &str) {
     machine.stack(service, &format!("{UNIX}{LINE}{ACCOUNT}"));
 }
 
-/// What pam_authenticate returned in a program of this service.
+/// Value that pam_authenticate returned in a program of this service.
 fn authenticate(service: &str, user: &str, program: impl Fn(Drive) -> Drive) -> i32 {
     let drive = Drive::installed().service(service).user(user);
     program(drive).answer(PASSWORD).answer(PASSWORD).run().auth
@@ -171,7 +171,7 @@ fn enable_warns_of_programs_that_would_refuse() {
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("twofactor disable --service i3lock"));
     assert!(told[1].contains("twofactor disable --service nginx"));
-    // What was so before is told once, unless it is asked for by name.
+    // A fault that was there before is told once, unless it is asked for by name.
     assert_eq!(warnings(&["policy", "set", "window", "2"]), [""; 0]);
     assert_eq!(warnings(&["enable", "--service", "i3lock"]).len(), 1);
     assert_eq!(warnings(&["disable", "--service", "i3lock"]), [""; 0]);
@@ -224,7 +224,7 @@ fn names_in_place_of_addresses_are_found() {
     assert_eq!(found(&machine), [""; 0]);
 }
 
-/// Where an administrator puts what changes a unit.
+/// Directory in which an administrator puts what changes a unit.
 const UNITS: &str = "/etc/systemd/system";
 const HELPER: &str = "polkit-agent-helper@.service";
 

@@ -188,7 +188,7 @@ fn the_table_knows_the_policy() {
     );
 }
 
-/// What the table says, beside what a real login asks for.
+/// The table, beside the questions of a real login.
 #[test]
 fn the_table_says_what_logins_ask_for() {
     let machine = healthy();

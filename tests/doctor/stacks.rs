@@ -71,7 +71,7 @@ fn a_sufficient_that_skips_the_code_is_found() {
         ways(&by_include, "login", "alice"),
         ["pam: password = in skipped"]
     );
-    // What it recommends fixes it, but a wrong password leads to the question now.
+    // Its recommendation fixes it, but a wrong password leads to the question now.
     stack(&machine, &format!("auth substack common-auth\n{LINE}"));
     machine.stack("login", &machine.read("/etc/pam.d/sshd"));
     let by_substack = report(&machine, &[]);
@@ -233,7 +233,7 @@ fn policy_and_stacks_that_do_not_fit_are_found() {
         warned.contains(&"warning service-off login".to_owned()),
         "{warned:?}"
     );
-    // Where the policy names it, that is meant.
+    // If the policy names it, that is meant.
     services(&format!("{off}login = false\n"));
     assert!(!found(&machine).contains(&"warning service-off login".to_owned()));
     services("sshd = true\n");

@@ -4,19 +4,19 @@ use harness::{Answer, PASSWORD, Totp};
 
 /// The question before anything is shown, where it can be skipped.
 pub const OFFER: &str = "Set it up now? Type yes, or press Enter to skip: ";
-/// The same where it cannot.
+/// The text where it cannot.
 pub const BEGIN: &str = "To set it up now, have the app ready and press Enter: ";
 /// The question for a code of the new device, where it can be skipped.
 pub const CODE_OR_SKIP: &str = "Code that the app shows (Enter to skip): ";
-/// The same where it cannot.
+/// The text where it cannot.
 pub const CODE: &str = "Code that the app shows: ";
-/// What stands before it where a QR code was drawn.
+/// The text before it where a QR code was drawn.
 pub const DOES_NOT_SCAN: &str = "Does not scan? Type i to invert. ";
 /// The question after the first device.
 pub const ANOTHER: &str = "Add a second device, as a backup? Type yes, or press Enter to finish: ";
 /// The question for the administrator's code, where it can be skipped.
 pub const INVITATION_OR_SKIP: &str = "Enrolment code from your administrator (Enter to skip): ";
-/// The same where it cannot.
+/// The text where it cannot.
 pub const INVITATION: &str = "Enrolment code from your administrator: ";
 
 /// For `Drive::answer_shell`: the code of the key that was shown last.
@@ -48,7 +48,7 @@ impl<'a> Person<'a> {
         }
     }
 
-    /// What is typed at a question, with what was shown before it.
+    /// Types an answer at a question, and returns what was shown before it.
     pub fn types(&mut self, question: &str) -> Answer {
         if let Some(position) = self
             .answers

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::app::{ANOTHER, CODE, CODE_OR_SKIP, INVITATION, INVITATION_OR_SKIP, Person};
 use crate::sshd::{devices, machine_with, questions, runs};
 
-/// Where the record is.
+/// Path of the record.
 pub(super) const RECORD: &str = "/var/lib/twofactor/users/alice.toml";
 
 pub(super) const OFFER: &str = "enroll_at_login = \"offer\"\nenroll_needs_invite = true";
@@ -123,7 +123,7 @@ fn expired_and_withdrawn_invitations_are_none() {
             .stderr
             .contains("your enrolment code for setting it up has expired. Ask")
     );
-    // Where it may be skipped nothing is asked either, and the session says how to go on.
+    // If it may be skipped, nothing is asked either, and the session says how to go on.
     policy(&machine, OFFER, "");
     let session = runs(sshd.login("alice").shell(), &mut Person::new(&[]));
     assert!(

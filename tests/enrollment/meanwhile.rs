@@ -1,4 +1,4 @@
-//! What others do while a user enrolls.
+//! Actions of others while a user enrolls.
 
 use harness::Machine;
 
@@ -6,9 +6,9 @@ use crate::app::{ANOTHER, BEGIN, CODE, OFFER, Person};
 use crate::sshd::{devices, machine_with, runs};
 use harness::logins::{enroll, files, logged, policy};
 
-/// Where the record will be.
+/// Path that the record will have.
 const RECORD: &str = "/var/lib/twofactor/users/alice.toml";
-/// Where the state will be.
+/// Path that the state will have.
 const STATE: &str = "/var/lib/twofactor/state/alice";
 
 /// Runs a login during which something happens before the question that ends so is answered.
@@ -120,9 +120,10 @@ fn what_cannot_be_stored_refuses_the_login() {
     ] {
         let machine = machine_with(keys);
         let answers = [(OFFER, "yes"), (BEGIN, "")];
-        let question = match keys.contains("offer") {
-            true => crate::app::CODE_OR_SKIP,
-            false => CODE,
+        let question = if keys.contains("offer") {
+            crate::app::CODE_OR_SKIP
+        } else {
+            CODE
         };
         let (is_in, shown) = while_asked(&machine, &answers, question, || {
             machine.run("mkdir", &["-m", "0700", RECORD]).ok();
@@ -139,7 +140,7 @@ fn what_cannot_be_stored_refuses_the_login() {
     }
 }
 
-/// What was offered could not be stored, and is no longer an offer.
+/// The device that was offered could not be stored, and is no longer an offer.
 #[test]
 fn a_failed_offer_beside_a_new_device_is_refused() {
     let machine = machine_with("enroll_at_login = \"offer\"");

@@ -14,7 +14,7 @@ fn enrolls(user: &str) -> Drive {
     login(user).phases("auth,acct")
 }
 
-/// What is asked, without what is shown before it.
+/// Questions, without the text that is shown before them.
 fn asked(outcome: &Outcome) -> Vec<&str> {
     let last = |prompt: &'_ str| prompt.rfind('\n').map_or(0, |end| end + 1);
     let prompts = outcome.prompts.iter();

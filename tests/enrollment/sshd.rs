@@ -105,7 +105,7 @@ fn r30_the_qr_code_of_the_dialogue_holds_the_uri() {
     assert_eq!(scanned, [uri.unwrap()]);
 }
 
-/// What a terminal of 24 lines still shows of a text.
+/// The part of a text that a terminal of 24 lines still shows.
 fn screenful(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let hidden = lines.len().saturating_sub(24);

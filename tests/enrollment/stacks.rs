@@ -5,11 +5,11 @@ use harness::{Machine, PASSWORD, Pty};
 use crate::app::{BEGIN, CODE};
 use crate::sshd::machine_with;
 
-/// What a stack does with a user without a device who gives the right password.
+/// Result of a stack for a user without a device who gives the right password.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Right {
     /// Shows a key.
-    Enrols,
+    Enrolls,
     /// Lets in without the module: the stack itself passes it by.
     PassedBy,
 }
@@ -18,48 +18,48 @@ const STACKS: [(&str, &str, Right); 12] = [
     (
         "required",
         "auth required pam_unix.so nodelay\nauth required pam_twofactor.so",
-        Right::Enrols,
+        Right::Enrolls,
     ),
     (
         "requisite",
         "auth requisite pam_unix.so nodelay\nauth requisite pam_twofactor.so",
-        Right::Enrols,
+        Right::Enrolls,
     ),
     (
         "as Debian has it",
         "auth [success=1 default=ignore] pam_unix.so nodelay\nauth requisite pam_deny.so\n\
          auth required pam_permit.so\nauth [success=ok ignore=ignore default=die] pam_twofactor.so",
-        Right::Enrols,
+        Right::Enrolls,
     ),
     (
         "die and bad",
         "auth [success=ok default=die] pam_unix.so nodelay\nauth [success=ok ignore=ignore default=bad] pam_twofactor.so",
-        Right::Enrols,
+        Right::Enrolls,
     ),
     (
         "bad, so that what follows is run",
         "auth [success=ok default=bad] pam_unix.so nodelay\nauth [success=ok ignore=ignore default=die] pam_twofactor.so",
-        Right::Enrols,
+        Right::Enrolls,
     ),
     (
         "the module first",
         "auth required pam_twofactor.so\nauth required pam_unix.so nodelay",
-        Right::Enrols,
+        Right::Enrolls,
     ),
     (
         "the module first, sufficient",
         "auth sufficient pam_twofactor.so\nauth required pam_unix.so nodelay",
-        Right::Enrols,
+        Right::Enrolls,
     ),
     (
         "the module first, optional",
         "auth optional pam_twofactor.so\nauth required pam_unix.so nodelay",
-        Right::Enrols,
+        Right::Enrolls,
     ),
     (
         "the module first, done",
         "auth [success=done ignore=ignore default=die] pam_twofactor.so\nauth required pam_unix.so nodelay",
-        Right::Enrols,
+        Right::Enrolls,
     ),
     (
         "the password sufficient",
@@ -69,12 +69,12 @@ const STACKS: [(&str, &str, Right); 12] = [
     (
         "a substack",
         "auth substack password\nauth required pam_twofactor.so",
-        Right::Enrols,
+        Right::Enrolls,
     ),
     (
         "twice",
         "auth required pam_twofactor.so\nauth required pam_unix.so nodelay\nauth required pam_twofactor.so",
-        Right::Enrols,
+        Right::Enrolls,
     ),
 ];
 
@@ -103,7 +103,7 @@ fn tries(machine: &Machine, (name, auth, right): (&str, &str, Right), account: &
         Right::PassedBy => {
             su.expect("this is bob\n");
         }
-        Right::Enrols => {
+        Right::Enrolls => {
             su.answer(BEGIN, "").answer(CODE, "");
             let let_in = su.end().shown.contains("this is bob");
             // These two do not care what the module says.

@@ -19,14 +19,15 @@ const PATIENT: &str = "enabled = true\ntries = 1\n[throttle]\nattempts = 1000\nm
 
 const PROCESSES: usize = 64;
 /// `make races` takes more.
-const ROUNDS: usize = match cfg!(feature = "whole-sweeps") {
-    true => 1000,
-    false => 200,
+const ROUNDS: usize = if cfg!(feature = "whole-sweeps") {
+    1000
+} else {
+    200
 };
 
 const VOLLEYS: usize = ROUNDS / 10;
 
-/// What the processes of a round returned: how many of them each code.
+/// Results of the processes of a round: how many of them each code.
 fn results<const N: usize>(counts: [(i32, usize); N]) -> BTreeMap<String, u64> {
     counts
         .map(|(code, count)| (code.to_string(), count as u64))

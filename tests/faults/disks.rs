@@ -67,7 +67,7 @@ impl Users {
         Self { alice, recovery }
     }
 
-    /// What holds while space is missing.
+    /// Checks what holds while space is missing.
     fn log_in_while_full(&self, machine: &Machine) {
         let alice = &self.alice;
         let record = fs::read(record_path("alice")).unwrap();

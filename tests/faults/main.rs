@@ -1,5 +1,5 @@
-//! What is done to logins and changes to make them fail, as docs/internals/faults.md reports it: system calls that go wrong, processes that
-//! are killed or stopped, limits of the caller, races, full disks and power cuts.
+//! Faults that make logins and changes fail, as docs/internals/faults.md reports it: system calls that go wrong, processes
+//! that are killed or stopped, limits of the caller, races, full disks and power cuts.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,

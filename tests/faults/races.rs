@@ -22,9 +22,10 @@ const PATIENT: &str =
 
 /// So many rounds in `make test`, and ten times as many in `make races`.
 const fn rounds(in_test: usize) -> usize {
-    match cfg!(feature = "whole-sweeps") {
-        true => 10 * in_test,
-        false => in_test,
+    if cfg!(feature = "whole-sweeps") {
+        10 * in_test
+    } else {
+        in_test
     }
 }
 
@@ -38,7 +39,7 @@ fn each(machine: &Machine, logins: &[(String, String)]) -> Drive {
     Drive::installed().service(SERVICE).each_file("/run/logins")
 }
 
-/// How many processes of a round returned this.
+/// Number of processes of a round that returned this.
 fn count(round: &Round, code: i32) -> u64 {
     round.results.get(&code.to_string()).copied().unwrap_or(0)
 }

@@ -16,7 +16,7 @@ use harness::enrolled::{Token, add_account, enroll_token, machine};
 use harness::{Machine, PASSWORD, Program, Running};
 
 const POLICY: &str = "enabled = true\n[throttle]\ndelay = 0\n";
-/// How long a locker may stay locked after an answer that must not unlock it.
+/// Longest time that a locker may stay locked after an answer that must not unlock it.
 const LOCKED: Duration = Duration::from_secs(3);
 
 /// alice has a token, bob has nothing; both have a password.
@@ -32,7 +32,7 @@ fn two_users() -> (Machine, Token) {
     (machine, alice)
 }
 
-/// Where `scripts/lockers` has unpacked them, below which other users may not be able to go.
+/// Directory in which `scripts/lockers` has unpacked them, below which other users may not be able to go.
 fn unpacked(machine: &Machine) -> PathBuf {
     let from = harness::artefacts::target().join("lockers/root");
     assert!(from.exists(), "run make test-lockers");
@@ -113,7 +113,7 @@ impl<'m> LockedScreen<'m> {
         Self { machine, lock }
     }
 
-    /// What must not unlock it; the log says why it was refused.
+    /// Types an answer that must not unlock it; the log says why it was refused.
     fn stays(&mut self, typed: &str, why: &str) {
         self.machine.forget_log();
         types(self.machine, typed);
@@ -122,7 +122,7 @@ impl<'m> LockedScreen<'m> {
         assert!(self.lock.try_wait().is_none(), "{typed:?} has unlocked it");
     }
 
-    /// What must unlock it. A locker that has just refused takes no answer for a while.
+    /// Types an answer that must unlock it. A locker that has just refused takes no answer for a while.
     fn opens(mut self, mut typed: impl FnMut() -> String) {
         for _ in 0..5 {
             types(self.machine, &typed());

@@ -44,7 +44,7 @@ fn applied(profile: &str, file: &str, features: &[&str]) -> String {
     select(&fs::read_to_string(directory.join(file)).unwrap(), features)
 }
 
-/// What authselect makes of a file: `{include if "F"}`, `{exclude if "F"}` and `{if not "F":text}`.
+/// Result of authselect for a file: `{include if "F"}`, `{exclude if "F"}` and `{if not "F":text}`.
 fn select(text: &str, features: &[&str]) -> String {
     let mut out = String::new();
     for line in text.lines() {
@@ -243,7 +243,7 @@ fn doctor(machine: &Machine) -> Value {
     serde_json::from_str(&run.stdout).unwrap()
 }
 
-/// What doctor says about stacks, apart from sshd's settings, which are Debian's here.
+/// Findings of doctor about stacks, apart from sshd's settings, which are Debian's here.
 fn about_stacks(report: &Value) -> BTreeSet<String> {
     let findings = report["findings"].as_array().unwrap();
     let checks = findings.iter().map(|one| one["check"].as_str().unwrap());

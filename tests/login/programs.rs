@@ -41,7 +41,7 @@ fn saslauthd(machine: &Machine) -> Running {
     panic!("no socket: {}", server.stderr());
 }
 
-/// Whether saslauthd lets a user in at the service `imap`.
+/// True if saslauthd lets a user in at the service `imap`.
 fn sasl_lets_in(machine: &Machine, user: &str, password: &str) -> bool {
     let arguments = ["-s", "imap", "-u", user, "-p", password];
     let run = machine.run("testsaslauthd", &arguments);

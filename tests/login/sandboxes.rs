@@ -1,4 +1,5 @@
-//! What the packages put beside the module so that it works in the sandboxes of others: polkit's helper, and AppArmor's profiles.
+//! Files that the packages put beside the module so that it works in the sandboxes of others: polkit's helper, and
+//! AppArmor's profiles.
 
 use harness::logins;
 use harness::logins::{Phone, enrolled};
@@ -74,7 +75,7 @@ profile confined /usr/bin/confined {
 }
 ";
 
-/// Whether AppArmor's own parser takes the profile, and what it says.
+/// Verdict of AppArmor's own parser on the profile, and its output.
 fn parsed(machine: &Machine, snippet: &str) -> (bool, String) {
     let place = "/etc/apparmor.d/abstractions/authentication.d/twofactor";
     machine.write_file(place, snippet, 0o644);

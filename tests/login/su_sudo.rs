@@ -125,7 +125,7 @@ fn only(machine: &Machine, services: &str) {
     ));
 }
 
-/// Whether alice is asked for a code between a password and what the command prints.
+/// True if alice is asked for a code between a password and what the command prints.
 fn is_asked(machine: &Machine, command: &str, password: &str) -> bool {
     let mut pty = alice(machine, command);
     pty.answer(password, PASSWORD);
@@ -366,7 +366,7 @@ fn enter_held_down_ends_sudo_and_su_uncounted() {
     su.answer("Verification code: ", "");
     su.answer("No code was typed.\nVerification code: ", &bob.code());
     assert!(su.end().shown.ends_with("this is bob\n"));
-    // What stands at the end of its input has nothing more to say.
+    // A program at the end of its input has nothing more to say.
     let typed = format!("{PASSWORD}\n\n\n\n\n");
     let sudo = machine.program("sudo").args(&["-k", "-S", "id", "-un"]);
     sudo.user("alice").input(typed).run().exits(1);
@@ -400,7 +400,7 @@ fn a_wrong_code_leads_to_a_recovery_code() {
         su.answer("Verification code: ", &bob.recovery[round]);
         su.expect("this is bob\n");
     }
-    // Where nothing may tell who has a device, nothing tells who has recovery codes.
+    // If nothing may tell who has a device, nothing tells who has recovery codes.
     policy(&machine, "uniform_prompt = true", "");
     let mut sudo = alice(&machine, "sudo -k; sudo id -un");
     sudo.answer("[sudo] password for alice: ", PASSWORD);

@@ -1,4 +1,4 @@
-//! What the module costs in figures that no busy machine moves, held against tests/data/budget.toml.
+//! The cost of the module in figures that no busy machine moves, held against tests/data/budget.toml.
 //!
 //! The files are as in use: the policy as it is delivered, switched on, and a record with ten recovery codes.
 
@@ -15,7 +15,7 @@ const BUDGET: &str = "tests/data/budget.toml";
 /// Set by `make budget`: what is measured becomes the figure.
 const WRITE: Option<&str> = option_env!("BUDGET_WRITE");
 
-/// How far off a figure may be that compilers and libraries move a little.
+/// Distance that a figure may be off, since compilers and libraries move a little.
 const NEAR: f64 = 0.05;
 
 #[test]
@@ -135,9 +135,12 @@ fn figure(text: &str, name: &str) -> Option<u64> {
 
 fn with_figure(text: &str, name: &str, value: u64) -> String {
     let start = format!("{name} = ");
-    let line = |line: &str| match line.starts_with(&start) {
-        true => format!("{start}{value}\n"),
-        false => format!("{line}\n"),
+    let line = |line: &str| {
+        if line.starts_with(&start) {
+            format!("{start}{value}\n")
+        } else {
+            format!("{line}\n")
+        }
     };
     text.lines().map(line).collect()
 }

@@ -1,4 +1,4 @@
-//! What stays behind in a program that lives long: nothing.
+//! The remains in a program that lives long: none.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use harness::enrolled::{
 
 const PATIENT: &str = "enabled = true\ntries = 1\n[throttle]\nattempts = 1000\nmax_failures = 0\n";
 
-/// What malloc takes for a short answer: the least it ever takes.
+/// Bytes that malloc takes for a short answer: the least it ever takes.
 const ANSWER_BLOCK: u64 = 32;
 
 const WARM_UP: usize = 60;

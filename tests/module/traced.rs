@@ -28,8 +28,8 @@ impl Trace {
         self.0.iter().filter(of_name).map(String::as_str).collect()
     }
 
-    /// What was opened successfully and is no library, stack, or time zone: those are libpam's and syslog(3)'s. The
-    /// names are those that the kernel resolved.
+    /// Files that were opened successfully and are no library, stack, or time zone: those are libpam's and syslog(3)'s.
+    /// The names are those that the kernel resolved.
     fn opened(&self) -> Vec<&str> {
         let foreign = |path: &str| {
             path.contains(".so")
@@ -309,7 +309,7 @@ fn nothing_is_printed() {
     }
 }
 
-/// What the program starts later inherits nothing; what others put in the place of a file is neither followed nor
+/// A program that is started later inherits nothing; what others put in the place of a file is neither followed nor
 /// waited for.
 #[test]
 fn files_are_opened_without_following_links() {

@@ -150,7 +150,7 @@ fi
 "#;
 
 /// An enrollment in which a key is shown; how the account phase ends.
-fn enrolment_leaves_nothing(machine: &Machine, ends: i32) {
+fn enrollment_leaves_nothing(machine: &Machine, ends: i32) {
     add_account(machine, "alice");
     machine.write_file("/run/newcomer", NEWCOMER, 0o600);
     let (results, found) = scan(machine, "auth,acct", "sh /run/newcomer");
@@ -164,12 +164,12 @@ fn enrolment_leaves_nothing(machine: &Machine, ends: i32) {
 #[test]
 fn a_key_that_was_shown_is_wiped() {
     let machine = machine("enabled = true\nenroll_at_login = \"require\"\n");
-    enrolment_leaves_nothing(&machine, IGNORED);
+    enrollment_leaves_nothing(&machine, IGNORED);
 }
 
 #[test]
 fn a_key_that_was_shown_and_not_taken_is_wiped() {
     let machine = machine("enabled = true\nenroll_at_login = \"require\"\n");
     machine.write_file("/run/wants-none", "", 0o600);
-    enrolment_leaves_nothing(&machine, code::PERM_DENIED);
+    enrollment_leaves_nothing(&machine, code::PERM_DENIED);
 }

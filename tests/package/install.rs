@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use harness::enrolled::mark_of;
 use harness::{Machine, workspace};
 
-/// What is installed below PREFIX, PAMDIR and /etc, without the examples.
+/// Files that are installed below PREFIX, PAMDIR and /etc, without the examples.
 const FILES: [&str; 19] = [
     "etc/apparmor.d/abstractions/authentication.d/twofactor",
     "etc/security/twofactor.toml",

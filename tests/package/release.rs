@@ -1,4 +1,4 @@
-//! What belongs to a release fits together: version, licences, changelog, and the oldest Rust that is promised.
+//! The parts of a release fit together: version, licences, changelog, and the oldest Rust that is promised.
 
 use std::fs;
 use std::process::Command;
@@ -30,7 +30,7 @@ fn rust(version: &str) -> (u32, u32) {
 fn no_dependency_needs_a_newer_rust_than_is_promised() {
     let promised = rust(&package("rust-version"));
     let cargo = env!("CARGO");
-    // What other systems need has not been fetched.
+    // Packages that other systems need have not been fetched.
     let platform = format!(
         "--filter-platform={}-unknown-linux-gnu",
         std::env::consts::ARCH

@@ -9,8 +9,8 @@ use harness::suggested::{hostile, suggestions};
 
 use super::{NAMES, OPTION, line, printed, toml};
 
-/// What takes other things than a user: services, settings, and files with names and contents of others. `@FILE` is a
-/// directory of the name with such files in it.
+/// Commands that take other things than a user: services, settings, and files with names and contents of others.
+/// `@FILE` is a directory of the name with such files in it.
 const OTHERS: [&str; 28] = [
     "enable --service @",
     "enable --force --service @",

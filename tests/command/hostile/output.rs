@@ -1,11 +1,12 @@
-//! What a terminal gets, and what programs get.
+//! The output that a terminal gets, and that programs get.
 
 use harness::desk::{json, json_error, parse};
 use harness::suggested::hostile;
 
 use super::{NAMES, line, machine};
 
-/// What only a terminal gets: QR codes with colours, help with bold letters, and lines that are for other programs.
+/// Output that only a terminal gets: QR codes with colours, help with bold letters, and lines that are for other
+/// programs.
 #[test]
 fn a_terminal_gets_colours_and_no_other_sequence() {
     let machine = machine();

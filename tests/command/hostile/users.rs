@@ -11,7 +11,7 @@ use harness::suggested::suggestions;
 
 use super::{NAMES, OPTION, line, machine, printed, toml};
 
-/// What a user's name can be given to, from no device to removal, and what is typed.
+/// Commands that a user's name can be given to, from no device to removal, and the answers that are typed.
 const LIFE: [(&str, &str); 44] = [
     ("show -- @", ""),
     ("invite -- @", ""),
@@ -65,7 +65,7 @@ const LIFE: [(&str, &str); 44] = [
     ("unset -- @", ""),
 ];
 
-/// What is suggested on that way.
+/// Commands that are suggested on that way.
 const SUGGESTED: [&str; 6] = [
     "twofactor bypass",
     "twofactor enroll",
@@ -83,7 +83,7 @@ fn no_user_name_steers_a_terminal_or_a_shell() {
         let mut suggested = BTreeSet::new();
         for (words, typed) in LIFE {
             let (text, code) = printed(&machine, &line(&format!("--yes {words}"), name), typed);
-            // How to call it right is told in general.
+            // The right call is told in general.
             if code != 2 {
                 suggested.extend(suggestions(&machine, &text, &names));
             }
@@ -94,7 +94,8 @@ fn no_user_name_steers_a_terminal_or_a_shell() {
     }
 }
 
-/// What contradicts, and how a machine with an enrolled user comes to it: with its files under `file`, and its uid.
+/// Contradiction, and the way in which a machine with an enrolled user comes to it: with its files under `file`, and
+/// its uid.
 type Spoil = fn(&Machine, &str, &str, usize);
 
 const CONTRADICTIONS: [(&str, Spoil); 6] = [

@@ -112,7 +112,7 @@ fn codes_used_at_google_authenticator_stay_used() {
     assert!(lets_in("bob", &hotp(&key, 3, 6)));
 }
 
-/// Where google-authenticator did not forbid it, a code that it may have seen does not count.
+/// If google-authenticator did not forbid it, a code that it may have seen does not count.
 #[test]
 fn only_codes_after_the_possibly_used_ones_count() {
     let machine = desk_on();

@@ -18,7 +18,7 @@ const HEX: &str = "3132333435363738393031323334353637383930";
 
 const GOOGLE: &str = "google-authenticator";
 
-/// Where the state file of a user is.
+/// Path of a user's state file.
 fn state_file(user: &str) -> PathBuf {
     Path::new("/home").join(user).join(".google_authenticator")
 }

@@ -1,4 +1,4 @@
-//! What an import does to the records that are there, and what it logs.
+//! The effect of an import on the records that are there, and its log.
 
 use harness::desk::{desk_on, give_phone, lets_in};
 use harness::enrolled::{SECRET, record_path};
@@ -47,7 +47,7 @@ fn a_device_is_replaced_only_when_told_to() {
     ));
 }
 
-/// What was used here since a first import stays used when the same file is imported again.
+/// A code that was used here since a first import stays used when the same file is imported again.
 #[test]
 fn replacing_a_device_by_itself_revives_nothing() {
     let machine = desk_on();

@@ -1,4 +1,4 @@
-//! Where the files come from, and what may be read.
+//! The sources of files, and the files that may be read.
 
 use std::os::unix::fs::{chown, symlink};
 

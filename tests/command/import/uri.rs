@@ -96,7 +96,7 @@ fn an_export_of_the_app_is_taken_whole() {
     assert!(lets_in("bob", &hotp(SECRET, 4, 6)));
 }
 
-/// What is told about a backup of Bitwarden or KeePassXC works.
+/// The advice about a backup of Bitwarden or KeePassXC works.
 #[test]
 fn the_uris_within_a_backup_are_taken_as_told() {
     let machine = desk_on();

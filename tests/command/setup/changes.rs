@@ -1,4 +1,4 @@
-//! What setup shows, changes and takes back.
+//! The changes that setup shows, makes and takes back.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -7,7 +7,7 @@ use twofactor_core::log::event::CommandEvent;
 use super::page::{Section, of_file, section, sections};
 use super::{text, twofactor};
 
-/// What a subcommand takes.
+/// Arguments that a subcommand takes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Taken {
     /// `--device NAME`, `-y`, `USER`.
@@ -68,9 +68,10 @@ fn read(help: &str) -> Taken {
     for (start, several) in [("[default: ", false), ("[possible values: ", true)] {
         for rest in joined.split(start).skip(1) {
             let inside = rest.split(']').next().unwrap();
-            match several {
-                true => taken.values.extend(inside.split(", ").map(str::to_owned)),
-                false => _ = taken.values.insert(inside.to_owned()),
+            if several {
+                taken.values.extend(inside.split(", ").map(str::to_owned));
+            } else {
+                taken.values.insert(inside.to_owned());
             }
         }
     }
@@ -102,7 +103,7 @@ fn entry(words: &str) -> Vec<String> {
     }
 }
 
-/// The same from a section of the page.
+/// Arguments from a section of the page.
 fn described(section: &Section) -> Taken {
     let mut taken = Taken::default();
     for item in &section.items {

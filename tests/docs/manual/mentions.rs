@@ -51,7 +51,7 @@ fn relative(root: &Path, path: &Path) -> String {
     path.strip_prefix(root).unwrap().display().to_string()
 }
 
-/// What a text shows as a call: between backticks, as a line of an example, or as `.Ic` of a manual page.
+/// Calls that a text shows: between backticks, as a line of an example, or as `.Ic` of a manual page.
 fn calls(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for line in text.lines() {

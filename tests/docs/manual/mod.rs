@@ -17,7 +17,7 @@ pub fn text(path: &str) -> String {
         .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// What the command prints, which needs no root for what is asked here.
+/// Output of the command, which needs no root for what is asked here.
 pub fn twofactor(arguments: &[&str]) -> String {
     let output = Command::new(harness::command())
         .args(arguments)
@@ -36,7 +36,7 @@ pub fn first_cells(text: &str, head: &str) -> Vec<String> {
         .collect()
 }
 
-/// What stands between backticks.
+/// Texts between backticks.
 pub fn spans(text: &str) -> Vec<String> {
     let parts = text.split('`').skip(1).step_by(2);
     parts.map(str::to_owned).collect()

@@ -117,7 +117,7 @@ fn every_return_code_of_each_phase_is_described() {
     assert_eq!(codes(table), returned("sm_authenticate"));
 }
 
-/// What an entry point can return.
+/// Values that an entry point can return.
 fn returned(function: &str) -> BTreeSet<String> {
     let module = text("src/lib.rs");
     let start = format!("fn {function}(");

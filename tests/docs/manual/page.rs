@@ -74,7 +74,7 @@ pub fn section<'a>(page: &'a [Section], heading: &str) -> &'a Section {
 }
 
 impl Section {
-    /// What follows these words in the tags, in order of the page.
+    /// Text that follows these words in the tags, in order of the page.
     pub fn tags(&self, start: &str) -> Vec<String> {
         let rest = |item: &Item| item.tag.strip_prefix(start).map(str::to_owned);
         self.items.iter().filter_map(rest).collect()

@@ -8,7 +8,7 @@ use super::trace::Op;
 
 const SECTOR: usize = 512;
 
-/// What has a name.
+/// A thing that has a name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Entry {
     File(Vec<u8>),

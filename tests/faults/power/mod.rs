@@ -61,8 +61,8 @@ fn restore(wanted: &Files) {
     }
 }
 
-/// What the module would read: the record that counts, and the state under its lock. An error is also what contradicts
-/// itself: a trace of a record that is not there.
+/// Data that the module would read: the record that counts, and the state under its lock. An error is also what
+/// contradicts itself: a trace of a record that is not there.
 fn readable(user: &str) -> Result<Option<(Record, State)>, String> {
     let account = accounts::by_name(user).unwrap().unwrap();
     let store = Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap();

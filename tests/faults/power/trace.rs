@@ -1,4 +1,4 @@
-//! What a real program did to files below a directory, in order, as strace tells it.
+//! Operations of a real program on files below a directory, in order, as strace tells it.
 
 use std::path::{Path, PathBuf};
 
@@ -51,7 +51,7 @@ fn op(line: &str, below: &Path) -> Option<Op> {
     let path = |place: usize| path_of(arguments[place]);
     let named = |place: usize| path(place).join(path_of(arguments[place + 1]));
     let op = match call {
-        // What strace -y shows for the descriptor is what it shows for it in later calls.
+        // The path that strace -y shows for the descriptor is what it shows for it in later calls.
         "openat" if line.contains("O_TMPFILE") => Op::Create(path_of(result)),
         "openat" if line.contains("O_CREAT") => Op::Create(named(0)),
         "openat" => return None,

@@ -10,16 +10,17 @@ use harness::{Machine, PASSWORD, Run};
 use harness::enrolled::{Token, auth, enroll_token, record_path, state_of, state_path};
 
 /// Between two limits of memory, in KiB; `make faults` tries more of them.
-const MEMORY: u64 = match cfg!(feature = "whole-sweeps") {
-    true => 100,
-    false => 1500,
+const MEMORY: u64 = if cfg!(feature = "whole-sweeps") {
+    100
+} else {
+    1500
 };
 
 /// A program with which carol, who has a device herself, authenticates.
 #[derive(Clone, Copy)]
 struct Caller {
     command: &'static str,
-    /// Whose code it wants.
+    /// The user whose code it wants.
     user: &'static str,
 }
 
@@ -56,8 +57,8 @@ fn limited(machine: &Machine, caller: Caller, limit: &str, typed: &str) -> Run {
     shell.input(format!("{PASSWORD}\n{typed}\n")).run()
 }
 
-/// What a caller sees. How far a program comes before it is killed for the time it took differs each time, but not what it
-/// says about a code.
+/// The output that a caller sees. How far a program comes before it is killed for the time it took differs each time,
+/// but not what it says about a code.
 fn told(mut run: Run) -> Run {
     if run.signal.is_some() {
         for question in ["Password: ", "Verification code: "] {
@@ -67,7 +68,7 @@ fn told(mut run: Run) -> Run {
     run
 }
 
-/// How many guesses the log says were judged.
+/// Number of guesses that the log says were judged.
 fn judged(machine: &Machine) -> usize {
     let lines = machine.log_with("result=wrong").len();
     machine.forget_log();

@@ -20,14 +20,14 @@ use harness::enrolled::{
     record_path,
 };
 
-/// What is in force after a change.
+/// Version that is in force after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum InForce {
     Old,
     New,
 }
 
-/// What is imported.
+/// File that is imported.
 const URIS: &str = "/run/uris";
 
 /// A command that changes a record, and how to see that it did.
@@ -106,7 +106,7 @@ fn a_fault_leaves_the_old_record_or_the_new_one() {
     assert!(all > 4000 / stride(131), "{all}");
 }
 
-/// What there is before each change.
+/// State before each change.
 struct Before {
     kept: Kept,
     all: Vec<PathBuf>,
@@ -156,7 +156,7 @@ fn judge(
     found: &mut dyn FnMut(Column, String),
 ) {
     let (code, signal) = (traced.run.code, traced.run.signal);
-    // What fails before its main function may kill the command, as the loader and the runtime see fit.
+    // A program that fails before its main function may kill the command, as the loader and the runtime see fit.
     if code == Some(101) {
         found(Column::Stuck, format!("it panicked: {:?}", traced.run));
     }
@@ -212,7 +212,8 @@ fn repeated(
 ) {
     before.kept.restore();
     command(machine, change).traced(Window::Program(1), Some(fault));
-    // What it had to find is judged in each fault; here it may be the new record, which some commands refuse to make again.
+    // The result it had to find is judged in each fault; here it may be the new record, which some commands refuse to
+    // make again.
     let was = in_force(change, before);
     let again = command(machine, change).run();
     let is_done = again.code == Some(0) || (was == Ok(InForce::New) && again.code == Some(1));
@@ -235,9 +236,10 @@ fn in_force(change: &Change, before: &Before) -> Result<InForce, String> {
     if fs::read(&path).ok().as_deref() == before.kept.content(&path) {
         return Ok(InForce::Old);
     }
-    match (change.is_new)(&record) {
-        true => Ok(InForce::New),
-        false => Err("neither the old record nor the new one".to_owned()),
+    if (change.is_new)(&record) {
+        Ok(InForce::New)
+    } else {
+        Err("neither the old record nor the new one".to_owned())
     }
 }
 

@@ -44,7 +44,7 @@ impl Kept {
     /// Makes everything as it was.
     pub fn restore(&self) {
         let present = Self::look().0;
-        // What is inside a directory comes before it.
+        // The content of a directory comes before it.
         for (path, entry) in present.iter().rev() {
             if self.0.get(path) == Some(entry) {
                 continue;
@@ -85,8 +85,8 @@ pub fn open_store() -> Store {
     Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap()
 }
 
-/// Whose record counts for an account; the reason why neither it nor its absence is proven. By another name of the same uid
-/// the same is found.
+/// The user whose record counts for an account; the reason why neither it nor its absence is proven. By another name of
+/// the same uid the same is found.
 pub fn holder(account: &Account) -> Result<Holder, String> {
     let store = open_store();
     let found = store.holder(account).map_err(|error| error.to_string())?;
@@ -97,8 +97,9 @@ pub fn holder(account: &Account) -> Result<Holder, String> {
     let by_uid = store
         .holder(&alias)
         .map_err(|error| format!("by uid: {error}"))?;
-    match found.record.is_some() == by_uid.record.is_some() {
-        true => Ok(found),
-        false => Err("it is found by name or by uid only".to_owned()),
+    if found.record.is_some() == by_uid.record.is_some() {
+        Ok(found)
+    } else {
+        Err("it is found by name or by uid only".to_owned())
     }
 }

@@ -45,9 +45,10 @@ fn no_kill_of_su_or_sudo_frees_a_guess_or_a_code() {
 fn sweep(machine: &Machine, caller: &Caller, is_right: bool) -> Row {
     let (name, arguments, user) = *caller;
     let token = Token::new(user);
-    let typed = match is_right {
-        true => token.code_at(0).to_owned(),
-        false => token.wrong(),
+    let typed = if is_right {
+        token.code_at(0).to_owned()
+    } else {
+        token.wrong()
     };
     let program = || -> Program {
         // sudo closes every descriptor that there may be.

@@ -37,7 +37,7 @@ struct Kind<'a> {
     user: &'static str,
     is_right: bool,
     codes: &'a dyn Fn() -> Codes,
-    /// Whether the use of the swept code is recorded.
+    /// True if the use of the swept code is recorded.
     is_used: &'a dyn Fn(&State) -> bool,
 }
 
@@ -54,9 +54,10 @@ fn no_fault_in_a_login_lets_in_or_loses_anything() {
         let mut cache = cache.borrow_mut();
         let codes = cache.entry((step, wrong)).or_insert_with(|| {
             let fresh = phone.code_after(1);
-            match wrong {
-                true => (phone.wrong_code(), fresh),
-                false => (phone.code(), fresh),
+            if wrong {
+                (phone.wrong_code(), fresh)
+            } else {
+                (phone.code(), fresh)
             }
         });
         let (swept, fresh) = codes.clone();
@@ -127,7 +128,7 @@ fn one_enoent_makes_no_user_unenrolled() {
     assert!(struck > 80, "{struck}");
 }
 
-/// What stands in the files before each fault.
+/// Content of the files before each fault.
 struct Before {
     record: Vec<u8>,
     state: Vec<u8>,
@@ -149,9 +150,10 @@ fn sweep(machine: &Machine, kind: &Kind<'_>) -> Row {
     machine.write_file("/run/codes", "", 0o600);
     let before = Before::of(kind.user);
     let whole = login(kind.user).answer((kind.codes)().swept).traced(None);
-    let expected = match kind.is_right {
-        true => code::SUCCESS,
-        false => code::MAXTRIES,
+    let expected = if kind.is_right {
+        code::SUCCESS
+    } else {
+        code::MAXTRIES
     };
     assert_eq!(result(&whole), Some(expected), "{whole:?}");
     assert_eq!(all_files(), before.files);
@@ -232,7 +234,7 @@ fn judge(
     }
 }
 
-/// What the authentication phase returned, `None` when the process did not live to tell.
+/// Value that the authentication phase returned, `None` when the process did not live to tell.
 pub fn result(traced: &Traced) -> Option<i32> {
     let report: Value = serde_json::from_str(&traced.run.stdout).ok()?;
     report["auth"].as_i64()?.try_into().ok()

@@ -34,11 +34,11 @@ const CHANGES: [&str; 13] = [
 /// One kind of move.
 struct Case {
     arguments: &'static [&'static str],
-    /// Who logs in with the devices afterwards.
+    /// The user who logs in with the devices afterwards.
     new: &'static str,
     /// Another name that may try.
     other: Option<&'static str>,
-    /// Whether a code is asked for.
+    /// True if a code is asked for.
     wants_code: bool,
 }
 

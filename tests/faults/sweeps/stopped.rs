@@ -19,7 +19,7 @@ use harness::enrolled::{
 };
 use harness::logins;
 
-/// What the users find who log in meanwhile.
+/// The policy that users find who log in meanwhile.
 const POLICY: &str = "enabled = true\ntries = 1\nenroll_at_login = \"offer\"\n\
                       [throttle]\nattempts = 1000\nmax_failures = 0\ndelay = 0\n";
 
@@ -30,7 +30,7 @@ const HANGS: Duration = Duration::from_secs(300);
 const CODE_OF_LAST_KEY: &str =
     "oathtool --totp -b \"$(sed -n 's/^Key: //p' | tail -n 1 | tr -d ' ')\"";
 
-/// What the administrator does while a process is stopped.
+/// Commands of the administrator while a process is stopped.
 const MEANWHILE: [&[&str]; 4] = [
     &["enroll", "bob", "--hotp", "--no-confirm", "--json", "--yes"],
     &["unlock", "dave", "--yes"],
@@ -38,7 +38,7 @@ const MEANWHILE: [&[&str]; 4] = [
     &["disable", "--yes"],
 ];
 
-/// What is stopped.
+/// Scene: the process that is stopped.
 enum Scene {
     /// su to alice, with the right code.
     Su,
@@ -247,14 +247,14 @@ fn sweep(machine: &Machine, scene: &Scene, kept: &Kept, halt: Halt, taken_over: 
     row
 }
 
-/// Whether a code of the user was accepted while the process was stopped.
+/// Use of a code: whether a code of the user was accepted while the process was stopped.
 #[derive(Clone, Copy)]
 struct Used {
     /// That of the process itself.
     same: bool,
     /// Any.
     any: bool,
-    /// Whether the state was taken over for it.
+    /// True if the state was taken over for it.
     taken_over: bool,
 }
 
@@ -302,9 +302,10 @@ fn own_login(machine: &Machine, user: &str, is_on: bool) -> Result<bool, (Column
         _ => (String::new(), IGNORED),
     };
     let results = in_turn(machine, login(user), &[&answer]);
-    match results == [Some(expected)] {
-        true => Ok(expected == code::SUCCESS),
-        false => Err((Column::Stuck, format!("{results:?} instead of {expected}"))),
+    if results == [Some(expected)] {
+        Ok(expected == code::SUCCESS)
+    } else {
+        Err((Column::Stuck, format!("{results:?} instead of {expected}")))
     }
 }
 
@@ -359,7 +360,8 @@ fn afterwards(
     if let Err(why) = in_force(user) {
         found(Column::Lost, format!("afterwards: {why}"));
     }
-    // Where it could not do its work it does so when it is given again; where it did, it may say that there is nothing to do.
+    // If it could not do its work, it does so when it is given again; if it did, it may say that there is nothing to
+    // do.
     if traced.run.code != Some(0) {
         let again = machine.command(words);
         if again.code != Some(0) {

@@ -1,10 +1,10 @@
-//! What a sweep found, counted, and the row that it prints.
+//! The results of a sweep, counted, and the row that it prints.
 
 use std::collections::BTreeMap;
 
 use harness::fault::{Call, Fault, Harm};
 
-/// What must never be seen after a fault.
+/// Results that must never be seen after a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Column {
     /// A login without a recorded use of a right code: also PAM_IGNORE, a code that works twice, a guess that is judged
@@ -23,9 +23,10 @@ const COLUMNS: [Column; 4] = [Column::LetIn, Column::Lost, Column::Stuck, Column
 /// `make test` takes each fault of this distance, the same ones each time; `make faults` all of them, and
 /// `make faults EVERY=7` each seventh.
 pub fn stride(of_sample: usize) -> usize {
-    match cfg!(feature = "whole-sweeps") {
-        true => option_env!("FAULTS_EVERY").map_or(1, |every| every.parse().unwrap()),
-        false => of_sample,
+    if cfg!(feature = "whole-sweeps") {
+        option_env!("FAULTS_EVERY").map_or(1, |every| every.parse().unwrap())
+    } else {
+        of_sample
     }
 }
 
@@ -49,9 +50,10 @@ impl Row {
 
     /// Counts a fault if it struck the call that was meant.
     pub fn count(&mut self, meant: &Call, struck: Option<Call>) {
-        match struck.is_some_and(|struck| struck.number == meant.number) {
-            true => self.struck += 1,
-            false => self.missed += 1,
+        if struck.is_some_and(|struck| struck.number == meant.number) {
+            self.struck += 1;
+        } else {
+            self.missed += 1;
         }
     }
 
@@ -60,7 +62,7 @@ impl Row {
         self.findings.entry(column).or_default().push(what);
     }
 
-    /// How many faults struck.
+    /// Number of faults that struck.
     pub const fn struck(&self) -> usize {
         self.struck
     }

@@ -14,7 +14,7 @@ use crate::machine::Machine;
 
 const FIRST_PORT: u32 = 9500;
 
-/// What Chromium is started with: it runs as root, without a display, and asks for nothing.
+/// Arguments of Chromium: it runs as root, without a display, and asks for nothing.
 const ARGUMENTS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
@@ -101,7 +101,7 @@ impl Browser<'_> {
         self.tell(&format!("/element/{element}/click"), &json!({}));
     }
 
-    /// What a JavaScript function body returns in the page.
+    /// Value that a JavaScript function body returns in the page.
     ///
     /// # Errors
     /// What the browser says, for example while the page is being replaced.
@@ -197,7 +197,7 @@ fn exchange(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<
     Ok((status, body))
 }
 
-/// Where a program is that has different names on different systems.
+/// Path of a program that has different names on different systems.
 fn program(what: &str, names: &[&str]) -> String {
     let directories = ["/usr/local/bin", "/usr/bin"];
     let mut places = names

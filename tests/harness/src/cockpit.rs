@@ -14,7 +14,7 @@ use crate::machine::Machine;
 const PROGRAM: &str = "/usr/lib/cockpit/cockpit-ws";
 const FIRST_PORT: u32 = 9900;
 
-/// What the page shows, as soon as it waits for the user; null until then.
+/// Content of the page, as soon as it waits for the user; null until then.
 const SHOWN: &str = "
 const text = id => {
     const element = document.getElementById(id);
@@ -44,16 +44,16 @@ pub struct Cockpit<'machine> {
     port: u32,
 }
 
-/// What Cockpit shows after something was sent to it.
+/// Page of Cockpit after something was sent to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Page {
     /// A question of PAM: a label and a field.
     Question {
-        /// What PAM said since the last question, above the label.
+        /// Text of PAM since the last question, above the label.
         message: Option<String>,
         /// The label.
         prompt: String,
-        /// Whether the field hides what is typed.
+        /// True if the field hides what is typed.
         hidden: bool,
     },
     /// User name and password, with the reason why they are asked for again; empty before the first login.
@@ -103,7 +103,7 @@ impl<'machine> Cockpit<'machine> {
         page
     }
 
-    /// What cockpit-ws and its sessions have written to standard error; with systemd it goes to the journal.
+    /// Text that cockpit-ws and its sessions have written to standard error; with systemd it goes to the journal.
     pub fn log(&self) -> String {
         self.server.stderr()
     }

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::enrolled::{IGNORED, PROMPT, SERVICE, add_stack, login, run};
 
-/// What asks for the code of a new device.
+/// Question for the code of a new device.
 pub const ASK: &str = "Code the device shows now (Enter to cancel): ";
 
-/// What offers a second device after a user's first.
+/// Offer of a second device after a user's first.
 pub const BACKUP: &str = "Enrol a second device now, as a backup (Enter: not now)? [y/N] ";
 
 /// A machine with the users alice and bob and the module in the stack `SERVICE`, without a policy.
@@ -21,7 +21,7 @@ pub fn desk() -> Machine {
     machine
 }
 
-/// The same before anything was made in the state directory.
+/// A desk before anything was made in the state directory.
 pub fn desk_without_store() -> Machine {
     let machine = Machine::new();
     crate::module();
@@ -31,7 +31,7 @@ pub fn desk_without_store() -> Machine {
     machine
 }
 
-/// The same with a policy that is on.
+/// A desk with a policy that is on.
 pub fn desk_on() -> Machine {
     let machine = desk();
     machine.policy("enabled = true\n[throttle]\ndelay = 0\n");
@@ -82,12 +82,12 @@ pub fn strings(value: &Value) -> Vec<String> {
     list.map(|item| item.as_str().unwrap().to_owned()).collect()
 }
 
-/// What the command shows of a new device.
+/// Data that the command shows of a new device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
     /// The key as it is printed, in groups.
     pub grouped: String,
-    /// The same without spaces.
+    /// The key without spaces.
     pub key: String,
     /// The URI.
     pub uri: String,
@@ -149,7 +149,7 @@ pub fn give_phone(machine: &Machine, user: &str) -> Totp {
     Totp::new(give(machine, user, &[])["secret"].as_str().unwrap())
 }
 
-/// Whether a login of the user is asked for a code.
+/// True if a login of the user is asked for a code.
 ///
 /// # Panics
 /// When it is refused.
@@ -162,7 +162,7 @@ pub fn is_asked(user: &str) -> bool {
     }
 }
 
-/// Whether a login of the user with this code succeeds.
+/// True if a login of the user with this code succeeds.
 ///
 /// # Panics
 /// When no code was asked for.
@@ -176,7 +176,7 @@ pub fn lets_in(user: &str, typed: &str) -> bool {
     }
 }
 
-/// Whether another program's module, with its arguments, lets a user in.
+/// True if another program's module, with its arguments, lets a user in.
 pub fn peer_lets_in(machine: &Machine, module: &str, user: &str, typed: &str) -> bool {
     machine.stack("peer", &format!("auth required {module}\n"));
     let outcome = Drive::installed()

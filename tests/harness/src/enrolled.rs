@@ -27,14 +27,14 @@ pub const SERVICE: &str = "test";
 /// The shortest policy that asks for codes.
 pub const ON: &str = "enabled = true\n";
 
-/// What a stack of `add_stack` returns when the module returned PAM_IGNORE: the code of the module behind it. Ours
-/// never returns it, and `said` leaves out what it says.
+/// Value that a stack of `add_stack` returns when the module returned PAM_IGNORE: the code of the module behind it.
+/// Ours never returns it, and `said` leaves out what it says.
 pub const IGNORED: i32 = code::CRED_EXPIRED;
 
 /// The prompt of a policy that sets none.
 pub const PROMPT: &str = "Verification code: ";
 
-/// What is said where something is unusable.
+/// Text where something is unusable.
 pub const UNUSABLE: &str = "Two-factor login does not work because of an error on this machine, so this login is refused. Tell your administrator.";
 
 /// A machine with a policy and a service `SERVICE` with the module alone, without arguments.
@@ -181,14 +181,14 @@ pub fn change_record(user: &str, change: impl FnOnce(&mut Record)) {
     locked.replace_record(&record, &[]).unwrap();
 }
 
-/// Where the record of a user with a plain name is.
+/// Path of the record of a user with a plain name is.
 pub fn record_path(user: &str) -> PathBuf {
     Path::new(STATE_DIR)
         .join("users")
         .join(format!("{user}.toml"))
 }
 
-/// Where the state of a user with a plain name is.
+/// Path of the state of a user with a plain name is.
 pub fn state_path(user: &str) -> PathBuf {
     Path::new(STATE_DIR).join("state").join(user)
 }
@@ -207,7 +207,7 @@ pub fn mark_of(state: &str) -> Option<(PathBuf, String)> {
     })
 }
 
-/// Where the policy is.
+/// Path of the policy.
 pub fn policy_path() -> &'static Path {
     Path::new(POLICY_FILE)
 }
@@ -246,7 +246,7 @@ pub fn said(outcome: &Outcome) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// What the module logged since the last call, without the part that libpam puts in front.
+/// Lines that the module logged since the last call, without the part that libpam puts in front.
 pub fn logged(machine: &Machine) -> Vec<String> {
     let lines = machine.log();
     machine.forget_log();
@@ -262,14 +262,14 @@ pub fn logged(machine: &Machine) -> Vec<String> {
 /// A counting token: every code of it is new.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// Whose it is.
+    /// Its user.
     pub user: String,
     codes: Vec<String>,
     next: Cell<usize>,
     guesses: Cell<usize>,
 }
 
-/// How many codes a `Token` has.
+/// Number of codes of a `Token`.
 const CODES: u64 = 400;
 
 impl Token {

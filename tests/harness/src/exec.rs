@@ -17,10 +17,11 @@ use crate::sys::{self, Init};
 
 thread_local!(pub(crate) static MACHINE: RefCell<Option<Init>> = const { RefCell::new(None) });
 
-/// How long anything may take before the test fails.
+/// Longest time that anything may take before the test fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// Where programs that `make coverage` built put what they counted: the only variables that are handed on.
+/// Variables that say where programs that `make coverage` built put what they counted: the only variables that are
+/// handed on.
 const COUNTERS: [&str; 1] = ["LLVM_PROFILE_FILE"];
 
 const ENVIRONMENT: [(&str, &str); 3] = [
@@ -43,7 +44,7 @@ pub struct Program {
     limit: Duration,
 }
 
-/// How a program ended and what it wrote.
+/// Ending and output of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// The exit code; `None` when a signal killed it.
@@ -94,7 +95,7 @@ impl Program {
         self
     }
 
-    /// What it reads from standard input (not on a terminal).
+    /// Text that it reads from standard input (not on a terminal).
     pub fn input(mut self, text: impl Into<Vec<u8>>) -> Self {
         self.input = text.into();
         self
@@ -236,7 +237,7 @@ impl Run {
     }
 }
 
-/// What a program writes.
+/// Output of a program.
 pub(crate) struct Output {
     stdout: File,
     stderr: File,
@@ -266,7 +267,7 @@ impl Running {
         self.child.id()
     }
 
-    /// How it ended, if it has.
+    /// Its ending, if it has ended.
     pub fn try_wait(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("waiting for a program")
     }
@@ -278,7 +279,7 @@ impl Running {
         self.ended(status)
     }
 
-    /// What it has written to standard error so far.
+    /// Text that it has written to standard error so far.
     pub fn stderr(&self) -> String {
         let stderr = &self.output.stderr;
         let length = stderr.metadata().expect("the length").len();
@@ -302,7 +303,7 @@ impl Drop for Running {
     }
 }
 
-/// Whether this thread is inside a machine.
+/// True if this thread is inside a machine.
 pub(crate) fn has_machine() -> bool {
     MACHINE.with_borrow(Option::is_some)
 }
@@ -319,7 +320,7 @@ pub(crate) fn spawn(command: &mut Command) -> Child {
     })
 }
 
-/// What is mapped into a process that this thread has started, as proc_pid_maps(5).
+/// Mappings of a process that this thread has started, as proc_pid_maps(5).
 pub(crate) fn maps(pid: i32) -> String {
     MACHINE.with_borrow(|machine| {
         let read = match machine {

@@ -13,7 +13,7 @@ use crate::exec::{self, Program, Run};
 use crate::freezer::Freezer;
 use crate::ptrace::{self, Side, Stop};
 
-/// What is done to a system call.
+/// Harm that is done to a system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Harm {
     /// It is not made, and this error is returned.
@@ -28,7 +28,7 @@ pub enum Harm {
     Halt(Halt),
 }
 
-/// How a process is kept from running.
+/// Way in which a process is kept from running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Halt {
     /// SIGSTOP, as its user can send it.
@@ -37,12 +37,12 @@ pub enum Halt {
     Freezer,
 }
 
-/// What goes wrong.
+/// Fault of a system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     /// The position of the call among all that are told.
     pub position: usize,
-    /// What is done to it.
+    /// Harm that is done to it.
     pub harm: Harm,
 }
 
@@ -67,7 +67,7 @@ pub struct Call {
 /// A program that was traced to its end.
 #[derive(Debug)]
 pub struct Traced {
-    /// How it ended, and what it wrote.
+    /// Its ending, and what it wrote.
     pub run: Run,
     /// The calls of the window in order, those of child processes among them; after one that failed, no more are told.
     pub calls: Vec<Call>,
@@ -131,7 +131,7 @@ impl Program {
     }
 }
 
-/// What is known of a traced process.
+/// Everything that is known of a traced process.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tracee {
     is_told: bool,
@@ -230,9 +230,10 @@ impl<'m> Tracer<'m> {
             },
             Stop::Ended(_) => {}
         }
-        match self.is_over {
-            true => ptrace::release(pid, signal),
-            false => ptrace::resume(pid, signal),
+        if self.is_over {
+            ptrace::release(pid, signal)
+        } else {
+            ptrace::resume(pid, signal)
         }
     }
 
@@ -323,7 +324,7 @@ impl<'m> Tracer<'m> {
     }
 }
 
-/// Whether a call is a mark, and of which side.
+/// The side of a mark, if a call is one.
 pub(crate) fn mark(call: &Call) -> Option<bool> {
     let (descriptor, offsets) = MARK;
     let is_mark =
@@ -333,7 +334,7 @@ pub(crate) fn mark(call: &Call) -> Option<bool> {
 }
 
 impl Call {
-    /// Whether the kernel never returns from it to where it was called.
+    /// True if the kernel never returns from it to where it was called.
     fn is_unreal(&self) -> bool {
         let number = self.number.cast_signed();
         [libc::SYS_exit, libc::SYS_exit_group, libc::SYS_rt_sigreturn].contains(&number)
@@ -346,7 +347,7 @@ impl Call {
         found.map_or_else(|| self.number.to_string(), |(_, name)| (*name).to_owned())
     }
 
-    /// Whether it reads or changes a file or a directory, or is about descriptors, locks, memory or limits.
+    /// True if it reads or changes a file or a directory, or is about descriptors, locks, memory or limits.
     pub fn is_about_files_or_memory(&self) -> bool {
         let mut known = NAMES.iter();
         known.any(|(number, _)| number.cast_unsigned() == self.number)

@@ -6,10 +6,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How long the kernel may take to stop a process.
+/// Longest time that the kernel may take to stop a process.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Where version 2 is mounted: by itself, or beside version 1.
+/// Mount points of version 2: by itself, or beside version 1.
 const TOPS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
 /// A control group with one process.
@@ -17,7 +17,7 @@ pub(crate) struct Freezer {
     group: PathBuf,
 }
 
-/// Whether a control group of version 2 can be made here.
+/// True if a control group of version 2 can be made here.
 #[must_use]
 pub fn is_there() -> bool {
     Freezer::make("probe").is_ok()

@@ -15,7 +15,7 @@ use crate::artefacts::{
     security_directory, target, workspace,
 };
 
-/// Where the harness keeps its own files inside a machine.
+/// Directory in which the harness keeps its own files inside a machine.
 pub(crate) const SCRATCH: &str = "/run/harness";
 
 /// Directories that stay readable and whose changes go to memory.

@@ -1,4 +1,4 @@
-//! What the login tests have in common: a machine that is ready for logins, and the phones of its users.
+//! Common parts of the login tests: a machine that is ready for logins, and the phones of its users.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -6,16 +6,16 @@ use std::path::Path;
 use crate::{Machine, Session, Totp};
 use serde_json::Value;
 
-/// What pam_unix asks.
+/// Question of pam_unix.
 pub const ASK_PASSWORD: &str = "Password: ";
-/// What the module asks.
+/// Question of the module.
 pub const ASK_CODE: &str = "Verification code: ";
-/// What it asks after a wrong code, as the OpenSSH client shows it.
+/// Question after a wrong code, as the OpenSSH client shows it.
 pub const ASK_AGAIN: &str = "Wrong code. (No phone? Type a recovery code.)\nVerification code: ";
 
 /// A device of a user, as `twofactor enroll` gave it out.
 pub struct Phone {
-    /// What the device computes its codes from.
+    /// The parameters from which the device computes its codes.
     pub totp: Totp,
     /// The user's recovery codes, if this was the first device.
     pub recovery: Vec<String>,
@@ -100,7 +100,7 @@ pub fn enroll(machine: &Machine, user: &str, arguments: &[&str]) -> Phone {
     }
 }
 
-/// What the module logged in one phase (`sshd:auth`) since the log was last forgotten.
+/// Lines that the module logged in one phase (`sshd:auth`) since the log was last forgotten.
 pub fn logged(machine: &Machine, phase: &str) -> Vec<String> {
     let start = format!("pam_twofactor({phase}): ");
     let lines = machine.log_with(&start);
@@ -108,7 +108,7 @@ pub fn logged(machine: &Machine, phase: &str) -> Vec<String> {
     rest.map(str::to_owned).collect()
 }
 
-/// Whether a login was let in, after which questions.
+/// True if a login was let in, and the questions before.
 pub fn dialogue(session: &Session) -> (bool, Vec<&str>) {
     let prompts = session.prompts.iter().map(String::as_str).collect();
     (session.is_in(), prompts)

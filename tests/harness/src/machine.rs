@@ -234,7 +234,7 @@ impl Machine {
     }
 }
 
-/// Where a machine has the product from.
+/// Source of the product of a machine.
 enum Product {
     /// From the build directory; it is put into every machine.
     Built,

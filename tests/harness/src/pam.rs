@@ -54,7 +54,7 @@ pub const TAKES_PASSWORD: &str = "auth [default=ignore] pam_ftp.so";
 /// which libpam never passes on, appears as `IGNORED`.
 pub const EXACT: &str = "[success=done ignore=ignore default=die]";
 
-/// What libpam returns when every module of a stack was ignored (PAM_PERM_DENIED).
+/// Value that libpam returns when every module of a stack was ignored (PAM_PERM_DENIED).
 pub const IGNORED: i32 = code::PERM_DENIED;
 
 /// A directory with one stack, for `Drive::new`; `%MODULE` in the lines stands for the built module: its path, or inside
@@ -73,19 +73,18 @@ pub fn stack(service: &str, lines: &str) -> TempDir {
 /// # Panics
 /// When the lines name the module and it was not built.
 pub fn add_stack(directory: &Path, service: &str, lines: &str) {
-    let lines = match lines.contains("%MODULE") {
-        true => {
-            let built = artefacts::module().display().to_string();
-            lines.replace(
-                "%MODULE",
-                if exec::has_machine() {
-                    "pam_twofactor.so"
-                } else {
-                    &built
-                },
-            )
-        }
-        false => lines.to_owned(),
+    let lines = if lines.contains("%MODULE") {
+        let built = artefacts::module().display().to_string();
+        lines.replace(
+            "%MODULE",
+            if exec::has_machine() {
+                "pam_twofactor.so"
+            } else {
+                &built
+            },
+        )
+    } else {
+        lines.to_owned()
     };
     std::fs::write(directory.join(service), lines).expect("writing the stack");
 }
@@ -338,10 +337,11 @@ impl Drive {
 
     fn program(self) -> Program {
         let mut words = self.wrapper;
-        words.push(match exec::has_machine() {
+        words.push(if exec::has_machine() {
             // The build directory may lie where other users cannot go.
-            true => "/usr/local/bin/pamdrive".into(),
-            false => artefacts::pamdrive().into(),
+            "/usr/local/bin/pamdrive".into()
+        } else {
+            artefacts::pamdrive().into()
         });
         words.extend(self.arguments);
         let program = Program::new(words.remove(0)).args(&words);

@@ -92,7 +92,7 @@ pub fn report(machine: &Machine, arguments: &[&str]) -> Value {
     report
 }
 
-/// What it found, as `level check subject`.
+/// Its findings, as `level check subject`.
 pub fn found(machine: &Machine) -> Vec<String> {
     all(&report(machine, &[]))
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Why a traced process stands still, or that it does not exist any more.
+/// Reason why a traced process stands still, or that it does not exist any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// Before a system call or after it.
@@ -19,7 +19,7 @@ pub enum Stop {
     Ended(i32),
 }
 
-/// Where a process stands in a system call: its number and arguments are known before it only.
+/// Side of a system call on which a process stands: its number and arguments are known before it only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// Before it is done.
@@ -150,7 +150,7 @@ pub fn wait() -> io::Result<(i32, Stop)> {
     Ok((pid, stop))
 }
 
-/// Where a process that stopped at a system call stands.
+/// Side of a system call on which a process stopped.
 pub fn side(pid: i32) -> io::Result<Side> {
     const GET_SYSCALL_INFO: libc::c_uint = 0x420e;
     // struct ptrace_syscall_info: a byte that tells the side, instruction and stack pointers, then number and arguments.
@@ -164,7 +164,7 @@ pub fn side(pid: i32) -> io::Result<Side> {
     })
 }
 
-/// Where a process stands between two instructions.
+/// Place of a process between two instructions.
 pub struct Here {
     /// The address of the next instruction.
     pub address: u64,
@@ -172,7 +172,7 @@ pub struct Here {
     pub registers: (u64, [u64; 6]),
 }
 
-/// Where a process that stopped after an instruction stands.
+/// Place of a process that stopped after an instruction.
 #[cfg(target_arch = "x86_64")]
 pub fn here(pid: i32) -> io::Result<Here> {
     let registers = registers(pid)?;
@@ -184,7 +184,7 @@ pub fn here(pid: i32) -> io::Result<Here> {
     })
 }
 
-/// Whether the instruction at an address makes a system call.
+/// True if the instruction at an address makes a system call.
 #[cfg(target_arch = "x86_64")]
 pub fn makes_call(pid: i32, address: u64) -> bool {
     const SYSCALL: libc::c_long = 0x050f;

@@ -26,7 +26,7 @@ pub struct Pty {
     closed: bool,
 }
 
-/// How a program on a terminal ended.
+/// Ending of a program on a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// The exit code; `None` when a signal killed it.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::Machine;
 
-/// What the terminal shows where no colour is set.
+/// Content of the terminal where no colour is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Background {
     /// Light letters on black.
@@ -29,7 +29,7 @@ pub fn scan(machine: &Machine, text: &str, background: Background) -> Vec<String
     read(machine, &picture)
 }
 
-/// The same by a camera that does not see the gaps within and between letters.
+/// [`scan`] by a camera that does not see the gaps within and between letters.
 pub fn scan_blurred(machine: &Machine, text: &str, background: Background) -> Vec<String> {
     let picture = machine.scratch().join("screen.pgm");
     machine.write_file(&picture, draw(text, background), 0o644);

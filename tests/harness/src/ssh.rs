@@ -13,7 +13,7 @@ use crate::exec::{LIMIT, Program, Run, Running};
 use crate::pty::Pty;
 use crate::sshd::Sshd;
 
-/// What to do when the client asks something.
+/// Answer for when the client asks something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Type this (one line, at most 1,000 bytes: the client cuts the rest).
@@ -36,23 +36,23 @@ pub struct Login<'a> {
     answer: Box<dyn FnMut(&str) -> Answer + 'a>,
 }
 
-/// What came of a login.
+/// Result of a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// The client's exit code: 0 after a login, 255 when it was refused; `None` when it was killed.
     pub code: Option<i32>,
-    /// What the remote command wrote.
+    /// Output of the remote command.
     pub stdout: String,
-    /// What the client showed: texts from PAM, banners, refusals.
+    /// Texts that the client showed: from PAM, banners, refusals.
     pub stderr: String,
     /// The questions in order, without the `(user@host) ` that the client puts before each.
     pub prompts: Vec<String>,
-    /// Whether the client was killed at a question, because the answers had run out or said so.
+    /// True if the client was killed at a question, because the answers had run out or said so.
     pub hung_up: bool,
 }
 
 impl Session {
-    /// Whether the remote command of `Login` ran.
+    /// True if the remote command of `Login` ran.
     pub fn is_in(&self) -> bool {
         self.stdout.contains("it-is-in")
     }
@@ -140,7 +140,7 @@ impl<'a> Login<'a> {
         }
     }
 
-    /// How many rounds of questions the client takes part in.
+    /// Number of rounds of questions in which the client takes part.
     pub fn attempts(self, attempts: u32) -> Self {
         Self { attempts, ..self }
     }
@@ -305,7 +305,7 @@ impl Asking {
     }
 }
 
-/// What the client shows through its askpass program.
+/// Text that the client shows through its askpass program.
 enum Shown {
     /// It waits for an answer.
     Question(String),

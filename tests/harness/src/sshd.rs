@@ -176,7 +176,7 @@ fn program() -> &'static str {
         .expect("openssh-server is not installed")
 }
 
-/// Whether a process of the machine has children; the machine's /proc knows only the machine's processes.
+/// True if a process of the machine has children; the machine's /proc knows only the machine's processes.
 fn has_children(parent: &str) -> bool {
     let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
     let statuses =

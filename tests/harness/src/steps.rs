@@ -16,7 +16,7 @@ use crate::ptrace::{self, Processors, Side, Stop};
 /// A program whose instructions were counted.
 #[derive(Debug)]
 pub struct Stepped {
-    /// How it ended, and what it wrote.
+    /// Its ending, and what it wrote.
     pub run: Run,
     /// From each mark to the next: how many instructions ran in each file that is mapped, by its last name.
     pub windows: Vec<BTreeMap<String, u64>>,

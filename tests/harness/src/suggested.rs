@@ -1,5 +1,5 @@
-//! What a person who copies a suggested command into a shell would run, read by sh(1) itself; and which characters no
-//! terminal should get.
+//! The command that a person who copies a suggested command into a shell would run, read by sh(1) itself; and which
+//! characters no terminal should get.
 #![forbid(unsafe_code)]
 
 use crate::Machine;
@@ -66,7 +66,7 @@ pub fn suggestions(machine: &Machine, text: &str, names: &[&str]) -> Vec<String>
     found
 }
 
-/// Where calls begin in a line.
+/// Places where calls begin in a line.
 fn calls(line: &str) -> Vec<(usize, &'static str)> {
     let of = |program: &'static str| {
         let places = line.match_indices(program);
@@ -80,7 +80,7 @@ fn calls(line: &str) -> Vec<(usize, &'static str)> {
     PROGRAMS.into_iter().flat_map(of).collect()
 }
 
-/// What a shell makes of the text up to each of its spaces and marks: somewhere there the command ends.
+/// Readings by a shell of the text up to each of its spaces and marks: somewhere there the command ends.
 fn readings(machine: &Machine, text: &str) -> Vec<Vec<String>> {
     let ends = text
         .char_indices()

@@ -71,7 +71,7 @@ impl Init {
         }
     }
 
-    /// What is mapped into a process that this crate has started, as proc_pid_maps(5).
+    /// Mappings of a process that this crate has started, as proc_pid_maps(5).
     pub fn maps(&self, pid: i32) -> io::Result<String> {
         let path = CString::new(format!("{pid}/maps"))?;
         let mut text = String::new();

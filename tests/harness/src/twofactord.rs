@@ -10,7 +10,7 @@ use crate::artefacts;
 use crate::exec::{Program, Running};
 use crate::machine::Machine;
 
-/// Where the module looks for the daemon.
+/// Path at which the module looks for the daemon.
 pub const SOCKET: &str = "/run/twofactor/socket";
 
 /// A running daemon, which ends with this.
@@ -25,7 +25,7 @@ impl Machine {
         self.daemon_through(&[])
     }
 
-    /// The same through another program, such as setpriv.
+    /// [`daemon`] through another program, such as setpriv.
     ///
     /// # Panics
     /// As [`Machine::daemon`].
@@ -78,7 +78,7 @@ impl Daemon {
         self.0.kill();
     }
 
-    /// What it has logged.
+    /// Lines that it has logged.
     pub fn log(&self) -> String {
         self.0.stderr()
     }

@@ -1,5 +1,5 @@
-//! What machines talk over ssh stays as it is, byte for byte: scp, sftp, rsync and commands, while a shell session of the
-//! same user is told about two-factor login.
+//! Data that machines talk over ssh stays as it is, byte for byte: scp, sftp, rsync and commands, while a shell session
+//! of the same user is told about two-factor login.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ const ON: &str = "enabled = true\n[services]\nsshd = true\n";
 const MANDATORY: &str = "enabled = true\nenforcement = \"mandatory\"\n[services]\nsshd = true\n";
 /// As Debian sets it.
 const SFTP: &str = "Subsystem sftp /usr/lib/openssh/sftp-server";
-/// What the user is told, in part.
+/// Text that the user is told, in part.
 const NOTE: &str = "wo-factor";
 
 /// The real clients of one user.
@@ -57,7 +57,7 @@ impl<'a> Clients<'a> {
         (read("out"), read("err"), run.code)
     }
 
-    /// What comes out of everything that must stay clean.
+    /// Output of everything that must stay clean.
     fn everything(&self) -> Vec<(Vec<u8>, Vec<u8>, Option<i32>)> {
         let original = std::fs::read(self.directory.join("bytes")).unwrap();
         // A login shell without a terminal (ssh -T without a command) is not among them: sshd shows it the message of the

@@ -70,7 +70,7 @@ fn r4_r6_window_1_accepts_three_codes() {
         let phone = enrolled(&machine, user);
         let code = phone.code_after(steps);
         let session = sshd.login(user).answers(&[PASSWORD, &code]).run();
-        // What a guesser sees is what any wrong code gets.
+        // A guesser sees what any wrong code gets.
         assert_eq!(
             dialogue(&session),
             (false, vec![ASK_PASSWORD, ASK_CODE, ASK_AGAIN])

@@ -121,7 +121,7 @@ fn a_lock_out_ends_by_itself_and_the_next_is_longer() {
     };
     assert!(asked_again());
     assert_eq!(failures("alice"), 2);
-    // What is left of the second one, seen with longer ones: twice 300 s.
+    // The rest of the second one, seen with longer ones: twice 300 s.
     machine.policy(
         "enabled = true\n[services]\nsshd = true\n[throttle]\nattempts = 1\nlockout = 300\ndelay = 0\n",
     );

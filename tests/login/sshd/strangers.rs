@@ -1,4 +1,4 @@
-//! What strangers and wrong settings can do over ssh: odd names, unknown users, sshd's password method.
+//! Effects of strangers and wrong settings over ssh: odd names, unknown users, sshd's password method.
 
 use harness::PASSWORD;
 use harness::logins::{
@@ -110,7 +110,7 @@ fn sshds_password_method_is_refused_uncounted() {
         .answers(&[PASSWORD, &phone.code()])
         .run();
     assert_eq!((session.is_in(), session.stderr.as_str()), (true, ""));
-    // Who has no device is not affected.
+    // A user who has no device is not affected.
     assert!(sshd.login("bob").answer(PASSWORD).run().is_in());
 }
 

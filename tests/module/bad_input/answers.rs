@@ -105,7 +105,7 @@ fn codes_are_found_in_512_bytes_and_not_in_513() {
     assert_eq!(state_of("alice").failures, 1);
 }
 
-/// What libpam hands over ends at the first NUL.
+/// An answer that libpam hands over ends at the first NUL.
 #[test]
 fn a_code_before_a_nul_is_that_code() {
     let machine = machine(POLICY);

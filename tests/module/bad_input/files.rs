@@ -13,10 +13,10 @@ use harness::enrolled::{
 };
 use harness::snapshot::Snapshot;
 
-/// How a good file is spoilt.
+/// Way in which a good file is spoilt.
 type Spoil = fn(&Path);
 
-/// What is done to a file, and what the log says of it then.
+/// Damage to a file, and the text of the log about it.
 const SPOILT: [(&str, Spoil, &str); 10] = [
     (
         "link",

@@ -22,7 +22,7 @@ const POLICIES: [&str; 4] = [
 
 const TOP: &str = "/var/lib/twofactor";
 
-/// What is done to a machine on which alice is enrolled; the name with which she logs in then.
+/// Damage to a machine on which alice is enrolled; the name with which she logs in then.
 type Loss = fn(&Machine) -> &'static str;
 
 /// The line of alice's account, under another name in place of hers or beside it.
@@ -214,7 +214,7 @@ fn r43_others_are_not_refused_for_a_lost_record() {
     assert_eq!(auth(login("carol")), IGNORED);
 }
 
-/// What a kill leaves in the middle of enrolling or removing: no contradiction.
+/// Remains of a kill in the middle of enrolling or removing: no contradiction.
 #[test]
 fn what_is_pending_refuses_no_user() {
     let machine = machine(POLICIES[0]);

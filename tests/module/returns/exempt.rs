@@ -4,7 +4,7 @@ use harness::pam::{Drive, code};
 
 use harness::enrolled::{IGNORED, SERVICE, add_stack, enroll_token, logged, machine, run};
 
-/// How a login is treated.
+/// Treatment of a login.
 #[derive(Debug, PartialEq)]
 enum Treated {
     Exempt,

@@ -10,7 +10,7 @@ use harness::enrolled::{
     IGNORED, SERVICE, Token, add_account, add_stack, auth, device, logged, machine, write_record,
 };
 
-/// What the name service may say of a group, and the error that is logged.
+/// Answers of the name service about a group, and the error that is logged.
 const ANSWERS: [(&str, Option<&str>); 7] = [
     ("found 61000", None),
     ("found 61000 alice,bob", None),

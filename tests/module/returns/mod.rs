@@ -1,5 +1,5 @@
-//! What the module returns, asks and says through real libpam: one exact code for each row of the policy, each phase,
-//! each argument and each kind of answer.
+//! Return codes, questions and texts of the module through real libpam: one exact code for each row of the policy, each
+//! phase, each argument and each kind of answer.
 
 mod absence;
 mod arguments;

@@ -1,5 +1,5 @@
-//! What sshd answers in place of users it will refuse anyway is no user's wrong code: any host on the network could lock
-//! them out with it.
+//! The answer that sshd gives in place of users it will refuse anyway is no user's wrong code: any host on the network
+//! could lock them out with it.
 
 use harness::pam::{Drive, TAKES_PASSWORD, code};
 

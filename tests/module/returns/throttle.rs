@@ -107,7 +107,7 @@ fn with_pam_silent_a_lock_out_is_told_in_one_question() {
     }
     let unanswered = run(alice.login().silent());
     assert_eq!(unanswered.auth, code::MAXTRIES);
-    // Where only the first pass counts nothing is asked.
+    // If only the first pass counts, nothing is asked.
     add_stack(&machine, "x", "use_first_pass");
     let outcome = run(Drive::installed().service("x").user("alice").silent());
     assert_eq!((outcome.auth, said(&outcome)), (code::MAXTRIES, vec![]));

@@ -1,4 +1,4 @@
-//! How often a code is asked for, what is said between, and how it ends.
+//! The number of tries, the texts between, and the end.
 
 use harness::pam::code;
 

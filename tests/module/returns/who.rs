@@ -1,4 +1,4 @@
-//! Who is asked: the rows of the policy in their order, each with its code.
+//! The users who are asked: the rows of the policy in their order, each with its code.
 
 use std::os::unix::fs::PermissionsExt;
 

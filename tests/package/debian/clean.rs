@@ -169,7 +169,7 @@ pub fn naming() -> Vec<String> {
     found
 }
 
-/// Where the package puts the module.
+/// Path of the module in the package.
 pub fn module_file() -> PathBuf {
     let libraries = std::fs::read_dir("/usr/lib").unwrap().flatten();
     let mut directories = libraries.map(|entry| entry.path().join("security"));

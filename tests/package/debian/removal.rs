@@ -1,4 +1,4 @@
-//! What remains when the package goes, and what comes back with it.
+//! The remains of the package after its removal, and the things that come back with it.
 
 use harness::Machine;
 

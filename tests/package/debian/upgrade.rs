@@ -45,7 +45,7 @@ fn in_use_before_marks() -> (Machine, Token) {
     (machine, token)
 }
 
-/// What `twofactor init` finds.
+/// Findings of `twofactor init`.
 fn findings(machine: &Machine) -> serde_json::Value {
     let report = machine.command(&["init", "--json"]).ok().stdout;
     serde_json::from_str::<serde_json::Value>(&report).unwrap()["findings"].clone()

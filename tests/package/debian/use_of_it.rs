@@ -83,7 +83,7 @@ fn a_selected_profile_asks_in_sshd_except_for_keys() {
     let sshd = machine.sshd("");
     code_lets_in(&sshd, &mut token);
     wrong_code_is_refused(&sshd, &token);
-    // Who has no device is not asked, and after a wrong password no user is.
+    // A user who has no device is not asked, and after a wrong password no user is.
     assert_eq!(
         sshd.login("bob").answer(PASSWORD).run().prompts,
         [ASK_PASSWORD]

@@ -137,9 +137,9 @@ fn log_in(service: &str, user: &str, phases: &str, answerer: &str) -> Vec<i32> {
     results
 }
 
-/// How many bytes were looked at, and which needles stand where.
+/// Number of bytes that were looked at, and the places of needles.
 fn scan(needles: &str) -> std::io::Result<(u64, Vec<String>)> {
-    // What is read goes into the own heap, which is left out.
+    // The text that is read goes into the own heap, which is left out.
     let mut arena = vec![0_u8; 1 << 20];
     let own = HEAP.bytes.get().addr() as u64;
     let own = own..own + HEAP_LEN as u64;
@@ -160,9 +160,10 @@ fn scan(needles: &str) -> std::io::Result<(u64, Vec<String>)> {
                 at = own.end;
                 continue;
             }
-            let end = match at < own.start {
-                true => to.min(own.start),
-                false => to,
+            let end = if at < own.start {
+                to.min(own.start)
+            } else {
+                to
             };
             let wanted = usize::try_from(end - at)
                 .unwrap_or(usize::MAX)
@@ -189,9 +190,10 @@ fn scan(needles: &str) -> std::io::Result<(u64, Vec<String>)> {
             }
             scanned += count as u64;
             // A needle that lies across two windows is seen in the next one.
-            at += match at + count as u64 >= end {
-                true => count as u64,
-                false => count as u64 - 256,
+            at += if at + count as u64 >= end {
+                count as u64
+            } else {
+                count as u64 - 256
             };
         }
     }

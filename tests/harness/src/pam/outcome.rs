@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// What one transaction did.
+/// Result of one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// The code of pam_start, if that failed already.
@@ -32,8 +32,8 @@ pub struct Outcome {
     pub user: Option<String>,
     /// The PAM environment at the end, as NAME=VALUE.
     pub environment: Vec<String>,
-    /// What the module left different in the process: `descriptors`, `environment`, `identity`, `threads`, `umask`, `directory`,
-    /// `signals`, `limits`.
+    /// Things that the module left different in the process: `descriptors`, `environment`, `identity`, `threads`,
+    /// `umask`, `directory`, `signals`, `limits`.
     pub changed: Vec<String>,
 }
 
@@ -46,20 +46,20 @@ pub struct Message {
     pub text: String,
 }
 
-/// What came of many transactions in one process.
+/// Results of many transactions in one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repeated {
-    /// How often each code of the first phase was returned.
+    /// Number of times that each code of the first phase was returned.
     pub results: BTreeMap<String, u64>,
-    /// How often a transaction left something different in the process (see `Outcome::changed`).
+    /// Number of transactions that left something different in the process (see `Outcome::changed`).
     pub changed: BTreeMap<String, u64>,
-    /// What the process held after the warm-up.
+    /// Holdings of the process after the warm-up.
     pub before: Holdings,
-    /// What it held at the end.
+    /// Holdings at the end.
     pub after: Holdings,
 }
 
-/// What a process holds.
+/// Holdings of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holdings {
     /// Pages of memory.
@@ -68,16 +68,16 @@ pub struct Holdings {
     pub heap_bytes: u64,
     /// Open descriptors.
     pub descriptors: u64,
-    /// How many thread-specific keys can still be made.
+    /// Number of thread-specific keys that can still be made.
     pub free_thread_keys: u64,
 }
 
-/// What came of one round of processes that ran at once.
+/// Results of one round of processes that ran at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Round {
-    /// How often each code of the first phase was returned; `died` for a process that never reported.
+    /// Number of times that each code of the first phase was returned; `died` for a process that never reported.
     pub results: BTreeMap<String, u64>,
-    /// How often each text, prompts included, was shown.
+    /// Number of times that each text, prompts included, was shown.
     pub texts: BTreeMap<String, u64>,
 }
 

@@ -215,7 +215,7 @@ fn a_killed_test_leaves_nothing() {
     let ready = BufReader::new(victim.stdout.take().unwrap())
         .lines()
         .any(|line| line.unwrap().contains("ready"));
-    // What was forked may not be the sleep yet.
+    // The process that was forked may not be the sleep yet.
     let running = (0..5000)
         .map(|_| processes(&sleep).len())
         .inspect(|_| std::thread::sleep(Duration::from_millis(2)))
@@ -259,7 +259,7 @@ fn codes_come_from_oathtool() {
     assert_ne!(totp.wrong_code(), code);
 }
 
-/// What a machine could have changed of the real one: mounts, interfaces, users, working directory.
+/// Things that a machine could have changed of the real one: mounts, interfaces, users, working directory.
 fn real_machine() -> [String; 5] {
     let read = |path: &str| std::fs::read_to_string(path).unwrap();
     let directory = std::env::current_dir().unwrap().display().to_string();

@@ -49,7 +49,7 @@ pub enum Answer {
     Shell(OsString),
 }
 
-/// What prompts get for which no answer is left.
+/// Answer for prompts for which no answer is left.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Beyond {
     Failure,
@@ -57,28 +57,28 @@ pub enum Beyond {
     LastAnswer,
 }
 
-/// Whether texts (no prompts) are taken or fail.
+/// Result of texts (no prompts): whether they are taken or fail.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Texts {
     Taken,
     Failing,
 }
 
-/// Where forked processes wait for each other.
+/// Place where forked processes wait for each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Barrier {
     Start,
     LastAnswer,
 }
 
-/// Whether every transaction runs in a thread of its own.
+/// Threads of transactions: whether every one runs in a thread of its own.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Threads {
     One,
     Many,
 }
 
-/// Whether the environment is emptied first.
+/// Environment: whether it is emptied first.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
     Kept,

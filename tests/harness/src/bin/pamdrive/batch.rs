@@ -155,7 +155,7 @@ fn child(arguments: &Arguments, mut gate: Gate, mut reports: PipeWriter) -> ! {
     system::leave()
 }
 
-/// Where a forked process waits until all the others are as far.
+/// Gate at which a forked process waits until all the others are as far.
 struct Gate {
     is_ready: Option<PipeWriter>,
     released: PipeReader,
@@ -243,7 +243,7 @@ fn result(arguments: &Arguments, report: &Map<String, Value>) -> String {
     }
 }
 
-/// What the process holds; plain numbers, so that looking leaves no trace on the heap.
+/// Holdings of the process; plain numbers, so that looking leaves no trace on the heap.
 struct Holdings {
     resident_pages: usize,
     heap_bytes: usize,

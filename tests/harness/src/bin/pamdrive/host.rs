@@ -1,4 +1,4 @@
-//! What a module must leave as it found it: descriptors, environment, identity, signals, threads.
+//! Things that a module must leave as it found them: descriptors, environment, identity, signals, threads.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
@@ -34,7 +34,7 @@ impl Host {
         }
     }
 
-    /// What is different now, and stays so: the kernel counts a thread for a moment after it was joined.
+    /// Things that are different now, and stay so: the kernel counts a thread for a moment after it was joined.
     pub fn changed(&self) -> Vec<&'static str> {
         for _ in 0..100 {
             if self.differences() != ["threads"] {

@@ -12,17 +12,17 @@ const RUSER: c_int = 8;
 const FAIL_DELAY: c_int = 10;
 const ESTABLISH_CRED: c_int = 2;
 
-/// What the module asks or tells: a style of pam_conv(3) and a text.
+/// A question or text of the module: a style of pam_conv(3) and a text.
 pub struct Message {
     pub style: c_int,
     pub text: String,
 }
 
-/// What the conversation gives back for one message.
+/// Reply of the conversation to one message.
 pub enum Reply {
     /// A string; it ends at its first NUL for the module.
     Text(Vec<u8>),
-    /// The same, with PAM_USER set to a name before.
+    /// A text, with PAM_USER set to a name before.
     As(Vec<u8>, Vec<u8>),
     /// Success without a string.
     Null,
@@ -99,7 +99,7 @@ pub enum Phase {
     Chauthtok,
 }
 
-/// What pam_start is told, and the items set before the first phase.
+/// Arguments of pam_start, and the items set before the first phase.
 pub struct Start<'a> {
     pub service: &'a CStr,
     pub user: Option<&'a CStr>,
@@ -319,7 +319,7 @@ pub fn c_string(bytes: &[u8]) -> Result<CString, String> {
         .map_err(|_| "a NUL byte cannot be passed to pam_start or pam_set_item".to_owned())
 }
 
-/// What `harness::fault` takes for the beginning and the end of libpam's part: an lseek(2) that fails.
+/// Mark that `harness::fault` takes for the beginning and the end of libpam's part: an lseek(2) that fails.
 const MARK_IN: i64 = 0x7061_6d01;
 const MARK_OUT: i64 = 0x7061_6d00;
 

@@ -70,7 +70,7 @@ pub fn heap_in_use() -> usize {
     unsafe { libc::mallinfo2() }.uordblks
 }
 
-/// How many thread-specific keys can still be made.
+/// Number of thread-specific keys that can still be made.
 pub fn free_thread_keys() -> usize {
     let mut keys: Vec<libc::pthread_key_t> = Vec::with_capacity(4096);
     let mut key = 0;

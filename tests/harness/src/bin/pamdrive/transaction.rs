@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::libpam::{self, Conversation, Message, Phase, Reply, Start, Transaction};
 use crate::system;
 
-/// What is run before the last of the given answers is handed over.
+/// Action that is run before the last of the given answers is handed over.
 pub type BeforeLastAnswer<'a> = &'a mut dyn FnMut();
 
 /// Runs all phases that were asked for, also after one that failed; returns the report.
