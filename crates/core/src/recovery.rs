@@ -34,8 +34,8 @@ pub type Hash = [u8; 32];
 pub enum CodeForm {
     /// [`CODE_LEN`] base32 characters, made here.
     Base32,
-    /// [`SCRATCH_LEN`] digits: scratch codes of google-authenticator. Whoever reads the record can find them by trying
-    /// all, but finds the keys of the devices beside them, in the clear.
+    /// [`SCRATCH_LEN`] digits: scratch codes of google-authenticator. A user who reads the record can find them by
+    /// trying all, but finds the keys of the devices beside them, in the clear.
     Digits,
 }
 

@@ -63,7 +63,7 @@ events! {
         EmptyAnswer = "empty-answer",
         /// In one field: an answer that was refused already.
         RepeatedAnswer = "repeated-answer",
-        /// The stand-in that sshd gives for a user whom it refuses.
+        /// The stand-in that sshd gives for a user that it refuses.
         SshdStandIn = "sshd-stand-in",
         /// The record is kept under another name of the same uid.
         FoundByUid = "found-by-uid",

@@ -132,9 +132,9 @@ fn a_counting_token_and_seven_phones_come_to_more() {
     }
 }
 
-/// Each login of the owner begins the count anew, and tells of the guesses. Whoever guesses without pause is locked out
-/// within a day, so only an owner who logs in more often, and does nothing about the warnings, loses the bound. The
-/// documents give the figures.
+/// Each login of the owner begins the count anew, and tells of the guesses. An attacker who guesses without pause is
+/// locked out within a day, so only an owner who logs in more often, and does nothing about the warnings, loses the
+/// bound. The documents give the figures.
 #[test]
 fn the_bound_holds_up_to_daily_logins_of_the_owner() {
     let daily = year(user(DEFAULT_POLICY, phones(1)), Some(DAY));
