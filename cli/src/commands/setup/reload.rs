@@ -1,16 +1,18 @@
 //! Making sshd read its configuration again.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::Failure;
 
 /// There while systemd is the init system (sd_booted(3)).
 const SYSTEMD: &str = "/run/systemd/system";
-/// Where sshd writes its process id.
-const PID_FILE: &str = "/run/sshd.pid";
+/// What a process shares with this one where it has the same settings.
+const NAMESPACES: [&str; 2] = ["pid", "net"];
 /// The units that distributions have, the first of which counts that there is.
 const UNITS: [&str; 2] = ["ssh.service", "sshd.service"];
 
@@ -29,7 +31,11 @@ pub enum SshdReload {
 /// When it runs and cannot be told.
 pub fn reload() -> Result<SshdReload, Failure> {
     if Path::new(SYSTEMD).exists() {
-        return by_systemd();
+        // A unit of another name, or none: it is told all the same.
+        match by_systemd()? {
+            SshdReload::Done => return Ok(SshdReload::Done),
+            SshdReload::NotRunning => {}
+        }
     }
     by_signal()
 }
@@ -59,22 +65,56 @@ fn systemctl(arguments: &[&str]) -> Result<std::process::Output, Failure> {
         .map_err(|error| Failure::system(format!("systemctl: {error}")))
 }
 
+/// By the signal that sshd(8) names, to every sshd that waits for connections here.
 fn by_signal() -> Result<SshdReload, Failure> {
-    let Some(pid) = std::fs::read_to_string(PID_FILE)
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .and_then(Pid::from_raw)
-    else {
-        return Ok(SshdReload::NotRunning);
-    };
-    // The number may be that of another program by now.
-    let program = std::fs::read_link(format!("/proc/{}/exe", pid.as_raw_pid()));
-    if !program.is_ok_and(|path| path.file_name().is_some_and(is_sshd)) {
-        return Ok(SshdReload::NotRunning);
+    let mut told = SshdReload::NotRunning;
+    for pid in listeners()? {
+        match kill_process(pid, Signal::HUP) {
+            Ok(()) => told = SshdReload::Done,
+            // It has ended meanwhile.
+            Err(Errno::SRCH) => {}
+            Err(errno) => {
+                return Err(Failure::system(format!("sshd cannot be reloaded: {errno}")));
+            }
+        }
     }
-    match kill_process(pid, Signal::HUP) {
-        Ok(()) => Ok(SshdReload::Done),
-        Err(errno) => Err(Failure::system(format!("sshd cannot be reloaded: {errno}"))),
+    Ok(told)
+}
+
+/// The processes that wait for connections, in the namespaces of this one: those of containers have other settings.
+fn listeners() -> Result<Vec<Pid>, Failure> {
+    let failed = |error: std::io::Error| Failure::system(format!("/proc: {error}"));
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let pid = path
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok());
+        let Some(pid) = pid.and_then(Pid::from_raw) else {
+            continue;
+        };
+        // A process that ends while it is looked at needs not be told.
+        let program = fs::read_link(path.join("exe"));
+        let here = NAMESPACES.iter().all(|namespace| {
+            let of = |process: &Path| fs::read_link(process.join("ns").join(namespace)).ok();
+            of(&path) == of(Path::new("/proc/self"))
+        });
+        let is_sshd = program.is_ok_and(|path| path.file_name().is_some_and(is_sshd));
+        if is_sshd && here && fs::read(path.join("cmdline")).is_ok_and(|words| listens(&words)) {
+            found.push(pid);
+        }
+    }
+    Ok(found)
+}
+
+/// sshd gives its processes titles. Those of sessions, and one that inetd or a socket unit has started, read their
+/// settings once.
+fn listens(command_line: &[u8]) -> bool {
+    let mut words = command_line.split(|byte| *byte == 0);
+    let title = String::from_utf8_lossy(words.next().unwrap_or_default()).into_owned();
+    match title.strip_prefix("sshd: ") {
+        Some(title) => title.contains("[listener]"),
+        None => !words.any(|word| word == b"-i"),
     }
 }
 
@@ -83,4 +123,25 @@ fn is_sshd(name: &std::ffi::OsStr) -> bool {
     name.to_str()
         .and_then(|name| name.split(' ').next())
         .is_some_and(|name| name == "sshd")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_do_not_wait_for_connections() {
+        for (line, expected) in [
+            (&b"/usr/sbin/sshd\0-D\0"[..], true),
+            (
+                b"sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0",
+                true,
+            ),
+            (b"sshd: alice [priv]\0", false),
+            (b"sshd: alice@pts/0\0", false),
+            (b"/usr/sbin/sshd\0-i\0", false),
+        ] {
+            assert_eq!(listens(line), expected, "{}", String::from_utf8_lossy(line));
+        }
+    }
 }
