@@ -42,7 +42,8 @@ fn setup_asks_for_codes_and_undo_takes_it_back() {
     client.answer("Password: ", PASSWORD);
     client.answer("Verification code: ", &phone.code_after(1));
     client.expect("this is alice");
-    setup.expect("alice has given a right code. It works.");
+    setup.expect("alice has given a right code of the device phone.");
+    setup.send_line("y");
     assert_eq!(setup.end().code, Some(0));
     let mut sudo = sudo(&machine);
     sudo.answer("[sudo] password for alice: ", PASSWORD);

@@ -1,27 +1,22 @@
 //! Trying what was set up, while everything can still be taken back.
 
+use twofactor_core::account::Account;
+use twofactor_core::device::Id;
 use twofactor_store::Store;
 
-use super::journal::SetupJournal;
 use super::restore;
 use super::setup_plan::SetupPlan;
 use crate::commands::{switch, verify};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::interrupt;
-use crate::roster::{AccountLookup, RecordOwner};
 
 /// Asks for a code, then waits for a login in a second terminal. What fails, or is interrupted, is put back if that is
 /// wanted.
 ///
 /// # Errors
 /// A refusal once everything was put back.
-pub fn run(
-    context: &Context,
-    plan: &SetupPlan,
-    user: &str,
-    journal: &SetupJournal,
-) -> Result<(), Failure> {
+pub fn run(context: &Context, plan: &SetupPlan, user: &str) -> Result<(), Failure> {
     if !context.terminal.is_interactive() {
         return Ok(context.terminal.say(
             "Log in in a second terminal before you close this one. If that fails: twofactor setup --undo\n",
@@ -30,11 +25,11 @@ pub fn run(
     match try_it(context, plan, user) {
         Ok(TrialVerdict::Works) => Ok(()),
         Ok(TrialVerdict::Fails) => {
-            restore::put_back(context, journal.clone())?;
+            restore::put_back(context)?;
             Err(Failure::refused("everything was taken back")
                 .next("To see what is wrong, set it up again and run: twofactor doctor"))
         }
-        Err(failure) => Err(restore::after(context, journal.clone(), failure)),
+        Err(failure) => Err(restore::after(context, failure)),
     }
 }
 
@@ -62,13 +57,15 @@ fn try_it(context: &Context, plan: &SetupPlan, user: &str) -> Result<TrialVerdic
          Type y when it has worked, n to take everything back. Ctrl-C takes it back, too.\n",
         plan.services.join(", ")
     ))?;
-    wait(context)
+    wait(context, user)
 }
 
-/// Until a right code is given somewhere, or an answer here.
-fn wait(context: &Context) -> Result<TrialVerdict, Failure> {
+/// Until there is an answer. A right code of `user` is said, and no answer: only the person there knows whether the login
+/// that was meant has worked.
+fn wait(context: &Context, user: &str) -> Result<TrialVerdict, Failure> {
     let store = context.existing_store()?;
-    let known = uses(&store)?;
+    let account = context.account(user)?;
+    let mut known = uses(&store, &account);
     loop {
         if interrupt::answer_is_there()? {
             let answer = context.terminal.answer()?;
@@ -78,37 +75,78 @@ fn wait(context: &Context) -> Result<TrialVerdict, Failure> {
                 Some(_) => context.terminal.say("y or n\n")?,
             }
         }
-        let used = uses(&store)?;
-        let new = used.iter().find(|one| !known.contains(one));
-        if let Some((user, _)) = new {
-            context
-                .terminal
-                .say(&format!("{user} has given a right code. It works.\n"))?;
-            return Ok(TrialVerdict::Works);
+        let now = uses(&store, &account);
+        for device in used_again(&known, &now) {
+            context.terminal.say(&format!(
+                "{user} has given a right code of the device {device}. Type y if that was the login, and it has worked.\n"
+            ))?;
         }
+        known = now;
     }
 }
 
-/// What right codes change, for each user.
-fn uses(store: &Store) -> Result<Vec<(String, String)>, Failure> {
-    let names = store.users()?;
-    let accounts = AccountLookup::for_names(names.len());
-    let mut uses = Vec::new();
-    for name in names {
-        let Some(account) = RecordOwner::of(&accounts, store, &name)?.account() else {
-            continue;
-        };
-        // One that cannot be read is of no use here, and no reason to stop.
-        if let Ok(Some(snapshot)) = store.snapshot(&account) {
-            let state = &snapshot.state;
-            let devices: Vec<(u64, u64)> = state
-                .devices
-                .iter()
-                .map(|device| (device.next, device.last_used))
-                .collect();
-            let used = format!("{devices:?} {:?} {:?}", state.recovery, state.bypass);
-            uses.push((name, used));
+/// The use of one device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct DeviceUse {
+    id: Id,
+    name: String,
+    next: u64,
+    last_used: u64,
+}
+
+/// The devices of a user, as far as they can be read: what cannot be read is of no use here, and no reason to stop.
+fn uses(store: &Store, account: &Account) -> Vec<DeviceUse> {
+    let Ok(Some(snapshot)) = store.snapshot(account) else {
+        return Vec::new();
+    };
+    let devices = snapshot.record.devices.iter();
+    let used = devices.filter_map(|device| {
+        let states = &snapshot.state.devices;
+        let state = states.iter().find(|state| state.id == device.id)?;
+        Some(DeviceUse {
+            id: device.id,
+            name: device.name.to_string(),
+            next: state.next,
+            last_used: state.last_used,
+        })
+    });
+    used.collect()
+}
+
+/// The devices that were known before, and have given a right code since. A new device is none of them: its confirmation is
+/// no login.
+fn used_again<'a>(known: &[DeviceUse], now: &'a [DeviceUse]) -> Vec<&'a str> {
+    let again = now.iter().filter(|device| {
+        known.iter().any(|before| {
+            before.id == device.id
+                && before.last_used <= device.last_used
+                && before.next < device.next
+        })
+    });
+    again.map(|device| device.name.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(id: u64, next: u64, last_used: u64) -> DeviceUse {
+        DeviceUse {
+            id: Id::from_number(id).unwrap(),
+            name: format!("device-{id}"),
+            next,
+            last_used,
         }
     }
-    Ok(uses)
+
+    #[test]
+    fn only_a_known_device_that_was_used_counts() {
+        let known = [device(1, 5, 100), device(2, 7, 200)];
+        let none: [&str; 0] = [];
+        assert_eq!(used_again(&known, &known), none);
+        let now = [device(1, 6, 130), device(2, 7, 200), device(3, 9, 130)];
+        assert_eq!(used_again(&known, &now), ["device-1"]);
+        // One that was put back by resync has not given a code.
+        assert_eq!(used_again(&known, &[device(1, 4, 100)]), none);
+    }
 }
