@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::args::RecoveryCodesArgs;
 use crate::audit;
+use crate::caller;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::Report;
@@ -15,6 +16,10 @@ use crate::recovery_sheet::{DeliveredCodes, RecoverySheet, SheetDelivery};
 
 /// Runs it.
 pub fn run(context: &Context, args: &RecoveryCodesArgs) -> Result<(), Failure> {
+    if args.user.is_none() && context.terminal.is_confirmed() {
+        // The codes that were written down end without a question: it is said whose.
+        return Err(caller::unnamed("--yes answers the question for which user"));
+    }
     let user = context.user_or_caller(args.user.as_deref())?;
     let (account, store, record) = context.enrolled(&user)?;
     let sheet = RecoverySheet::new(args.recovery_file.as_deref())?;

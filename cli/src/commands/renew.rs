@@ -13,6 +13,7 @@ use super::confirmation::{CodeConfirmation, EnrollmentStyle, present};
 use super::enroll::yes_or_no;
 use crate::args::RenewArgs;
 use crate::audit;
+use crate::caller;
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
 use crate::error::Failure;
@@ -20,12 +21,16 @@ use crate::output::Report;
 
 /// Runs it.
 pub fn run(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
+    let confirmation = CodeConfirmation::new(&args.no_confirm);
+    if args.user.is_none() && confirmation == CodeConfirmation::Skip {
+        // The old key ends without a question: it is said whose.
+        return Err(caller::unnamed("--no-confirm asks for no code of the user"));
+    }
     let user = context.user_or_caller(args.user.as_deref())?;
     let (account, store, record) = context.enrolled(&user)?;
     let policy = context.policy_or_default()?;
     let old = chosen(&record, args.device.as_deref())?;
     let pending = PendingDevice::renewal(old, clock::now()?).map_err(Failure::system)?;
-    let confirmation = CodeConfirmation::new(&args.no_confirm);
     let style = EnrollmentStyle {
         qr: args.qr,
         files: &args.files,
