@@ -170,6 +170,25 @@ fn uninstall_waits_for_stacks_without_the_module() {
 }
 
 #[test]
+fn uninstall_waits_for_setup_to_be_taken_back() {
+    let (target, root) = (directory("setup-built"), directory("setup-root"));
+    built(&target);
+    assert!(make("install", &target, &root).status.success());
+    let note = root.join("var/lib/twofactor/setup.json");
+    std::fs::write(&note, "{}").unwrap();
+    let before = files(&root);
+    let refused = make("uninstall", &target, &root);
+    let said = String::from_utf8(refused.stderr.clone()).unwrap();
+    assert!(
+        !refused.status.success() && said.contains("twofactor setup --undo"),
+        "{refused:?}"
+    );
+    assert_eq!(files(&root), before);
+    std::fs::remove_file(note).unwrap();
+    assert!(make("uninstall", &target, &root).status.success());
+}
+
+#[test]
 fn install_replaces_no_missing_policy() {
     let (target, root) = (directory("policy-built"), directory("policy-root"));
     built(&target);
