@@ -39,6 +39,19 @@ pub fn account() -> Result<(Account, &'static str), Failure> {
     }
 }
 
+/// The user who was named, else the caller. `example` is how this command names one.
+///
+/// # Errors
+/// As [`account`].
+pub fn unless_named(given: Option<&str>, example: &str) -> Result<String, Failure> {
+    if let Some(user) = given {
+        return Ok(user.to_owned());
+    }
+    account()
+        .map(|(account, _)| account.name)
+        .map_err(|failure| failure.next(format!("For example: twofactor {example} alice")))
+}
+
 /// The line that says which user is meant.
 pub fn sentence(account: &Account, how: &str) -> String {
     format!("For {}, {how}.\n", plain(&account.name))

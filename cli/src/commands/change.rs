@@ -1,8 +1,10 @@
 //! A change of the policy: announced, refused when it locks people out, confirmed, and made.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use toml_edit::Key;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::{self, DEFAULT_POLICY, Policy};
 use twofactor_store::Store;
@@ -11,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::audit;
 use crate::context::Context;
+use crate::doctor::effect::PlannedChange;
 use crate::doctor::{self, InstalledSystem, effect};
 use crate::error::Failure;
 use crate::exempt_names::{self, IdleName};
@@ -37,10 +40,12 @@ impl PolicySetting {
         }
     }
 
-    /// The service that it switches.
-    fn service(&self) -> Option<&str> {
-        let service = self.key.strip_prefix("services.")?;
-        Some(service.trim_matches('"'))
+    /// The service that it switches, however the key is spelled (`services . "sshd"`).
+    fn service(&self) -> Option<String> {
+        match Key::parse(&self.key).ok()?.as_slice() {
+            [table, service] if table.get() == "services" => Some(service.get().to_owned()),
+            _ => None,
+        }
     }
 }
 
@@ -88,6 +93,8 @@ pub struct PolicyChange {
     before: Option<Policy>,
     after: Policy,
     settings: Vec<PolicySetting>,
+    /// The services that it names or switches.
+    services: BTreeSet<String>,
     danger: LockoutGuard,
     store: Option<Store>,
     /// The services whose PAM files name the module, where that was looked at.
@@ -107,11 +114,7 @@ impl PolicyChange {
         danger: LockoutGuard,
     ) -> Result<Self, Failure> {
         let text = current_text(context)?;
-        let mut edited = text.clone().unwrap_or_else(|| DEFAULT_POLICY.to_owned());
-        for PolicySetting { key, value } in settings {
-            edited =
-                policy_edit::set(&edited, key, value).map_err(|error| refusal(context, error))?;
-        }
+        let edited = with_settings(context, text.as_deref(), settings)?;
         Self::of_texts(context, text, edited, settings, danger)
     }
 
@@ -131,15 +134,13 @@ impl PolicyChange {
         let after = policy::parse(&edited).map_err(Failure::invalid)?;
         let store = store_for(context, danger, &after)?;
         let impact = assess(store.as_ref(), before.as_ref(), &after, danger)?;
+        let services = switched_services(before.as_ref(), &after, settings);
         let mut made = PolicyChangeReport::new(context, &after, impact);
         if text.as_deref() != Some(edited.as_str()) {
             made.changed = settings.to_vec();
-            made.impact.dangers.extend(unknown_services(settings));
-            let named = |service: &str| {
-                settings
-                    .iter()
-                    .any(|setting| setting.service() == Some(service))
-            };
+            let unknown = unknown_services(&after, &services);
+            made.impact.dangers.extend(unknown);
+            let named = |service: &str| services.contains(service);
             let refusing = doctor::refusing_programs(before.as_ref(), &after, &named);
             made.impact.warnings.extend(refusing);
         }
@@ -149,6 +150,7 @@ impl PolicyChange {
             before,
             after,
             settings: settings.to_vec(),
+            services,
             danger,
             store,
             used: Vec::new(),
@@ -162,17 +164,50 @@ impl PolicyChange {
         if self.danger == LockoutGuard::Off {
             return;
         }
-        let settings = &self.settings;
-        let named = |service: &str| {
-            settings
-                .iter()
-                .any(|setting| setting.service() == Some(service))
-        };
+        let services = &self.services;
+        let named = |service: &str| services.contains(service);
         let effect = effect::of_change(context, self.before.as_ref(), &self.after, &named);
         self.used = effect.used;
         self.cures = effect.cures;
         self.made.impact.warnings.extend(effect.warnings);
         self.made.impact.dangers.extend(effect.dangers);
+    }
+
+    /// Adds what becomes of logins with planned PAM files and settings of sshd.
+    pub fn look_at_plan(
+        &mut self,
+        context: &Context,
+        system: &InstalledSystem,
+        planned: &InstalledSystem,
+    ) {
+        let services = &self.services;
+        let named = |service: &str| services.contains(service);
+        let change = PlannedChange {
+            system,
+            planned,
+            before: self.before.as_ref(),
+            after: &self.after,
+        };
+        let effect = effect::of_plan(context, &change, &named);
+        self.used = effect.used;
+        self.cures = effect.cures;
+        let refusing = doctor::newly_refusing_programs(&change, &named);
+        for warning in effect.warnings.into_iter().chain(refusing) {
+            if !self.made.impact.warnings.contains(&warning) {
+                self.made.impact.warnings.push(warning);
+            }
+        }
+        self.made.impact.dangers.extend(effect.dangers);
+    }
+
+    /// Adds something that locks users out.
+    pub fn add_dangers(&mut self, dangers: &[String]) {
+        self.made.impact.dangers.extend_from_slice(dangers);
+    }
+
+    /// What to think about.
+    pub fn warnings(&self) -> &[String] {
+        &self.made.impact.warnings
     }
 
     /// True if the file has the new text already.
@@ -270,6 +305,29 @@ pub fn current_text(context: &Context) -> Result<Option<String>, Failure> {
     }
 }
 
+/// The text of a policy with these settings.
+fn with_settings(
+    context: &Context,
+    text: Option<&str>,
+    settings: &[PolicySetting],
+) -> Result<String, Failure> {
+    let mut edited = text.unwrap_or(DEFAULT_POLICY).to_owned();
+    for PolicySetting { key, value } in settings {
+        edited = policy_edit::set(&edited, key, value).map_err(|error| refusal(context, error))?;
+    }
+    Ok(edited)
+}
+
+/// The policy as it would be with these settings.
+///
+/// # Errors
+/// As [`PolicyChange::of_settings`], but for the state directory, which is not needed.
+pub fn policy_with(context: &Context, settings: &[PolicySetting]) -> Result<Policy, Failure> {
+    let text = current_text(context)?;
+    let edited = with_settings(context, text.as_deref(), settings)?;
+    policy::parse(&edited).map_err(Failure::invalid)
+}
+
 /// The state directory. Switching off works without: it is what helps while a broken one locks everyone out.
 fn store_for(
     context: &Context,
@@ -321,27 +379,42 @@ fn assess(
     Ok(impact)
 }
 
-/// Services that libpam has no stack for: they are misspelt, or not installed.
-fn unknown_services(settings: &[PolicySetting]) -> Vec<String> {
+/// The services that the settings name, and those whose switch differs.
+fn switched_services(
+    before: Option<&Policy>,
+    after: &Policy,
+    settings: &[PolicySetting],
+) -> BTreeSet<String> {
+    let old = before.map(|policy| &policy.services.named);
+    let differs = |name: &str, on: bool| old.and_then(|old| old.get(name)) != Some(&on);
+    let switched = after.services.named.iter();
+    switched
+        .filter(|(name, on)| differs(name, **on))
+        .map(|(name, _)| name.clone())
+        .chain(settings.iter().filter_map(PolicySetting::service))
+        .collect()
+}
+
+/// Services among these that the policy switches on and libpam has no stack for: they are misspelt, or not installed.
+fn unknown_services(after: &Policy, services: &BTreeSet<String>) -> Vec<String> {
     let world = InstalledSystem::look();
     let names = world.names();
-    let unknown = |setting: &PolicySetting| {
-        let service = setting.service()?;
+    let unknown = |service: &&String| {
         // A program that is called by one name only has one stack.
-        let known = service == "default"
-            || names.contains(service)
+        let known = names.contains(*service)
             || policy::sibling(service).is_some_and(|sibling| names.contains(sibling));
-        (setting.value == "true" && !known).then(|| {
-            let missing = world.service_files(service).next().unwrap_or_default();
-            let near = suggest::nearest(service, names.iter().map(String::as_str));
-            let hint = near.map_or_else(String::new, |near| format!(". Did you mean {near}?"));
-            format!(
-                "there is no PAM file of the service {service}: {}{hint}",
-                missing.display()
-            )
-        })
+        after.services.named.get(*service) == Some(&true) && !known
     };
-    settings.iter().filter_map(unknown).collect()
+    let danger = |service: &String| {
+        let missing = world.service_files(service).next().unwrap_or_default();
+        let near = suggest::nearest(service, names.iter().map(String::as_str));
+        let hint = near.map_or_else(String::new, |near| format!(". Did you mean {near}?"));
+        format!(
+            "there is no PAM file of the service {service}: {}{hint}",
+            missing.display()
+        )
+    };
+    services.iter().filter(unknown).map(danger).collect()
 }
 
 fn announcement(made: &PolicyChangeReport, after: &Policy, used: &[String]) -> String {

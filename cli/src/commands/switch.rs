@@ -4,12 +4,11 @@ use twofactor_core::policy;
 
 use super::change::{LockoutGuard, PolicySetting, change, replace_invalid};
 use crate::args::{DisableArgs, EnableArgs, EnrollArgs, PolicySetArgs, QrStyle};
-use crate::audit;
+use crate::caller;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::OutputFormat;
 use crate::qr_files::QrFileOptions;
-use crate::roster;
 use crate::shell;
 
 /// `enable`: a service is of no use without the global switch, so that is switched on with it.
@@ -124,9 +123,7 @@ pub fn service_key(service: &str) -> String {
 
 /// R29: an administrator who switched it on is led to a device of their own.
 fn after_enabling(context: &Context) -> Result<(), Failure> {
-    let Some(name) = caller()? else {
-        return Ok(());
-    };
+    let name = caller::unless_named(None, "enroll")?;
     if has_device(context, &name)? {
         return Ok(context.terminal.say(&format!(
             "To try a code without logging in: {}\n",
@@ -134,17 +131,6 @@ fn after_enabling(context: &Context) -> Result<(), Failure> {
         ))?);
     }
     offer_device(context, &name)
-}
-
-/// The login name of the user who runs the command, where it is a local one.
-///
-/// # Errors
-/// A list of local accounts that cannot be read.
-pub fn caller() -> Result<Option<String>, Failure> {
-    let uid = audit::caller();
-    let mut local = roster::local_accounts()?.into_iter();
-    let found = local.find(|(_, local)| *local == uid);
-    Ok(found.map(|(name, _)| name))
 }
 
 /// True if the user has a device.
@@ -168,8 +154,8 @@ pub fn has_device(context: &Context, user: &str) -> Result<bool, Failure> {
 /// Those of `enroll`.
 pub fn offer_device(context: &Context, user: &str) -> Result<(), Failure> {
     let terminal = &context.terminal;
-    let whose = match caller()? {
-        Some(caller) if caller == user => format!("You ({user}) have"),
+    let whose = match caller::account() {
+        Ok((caller, _)) if caller.name == user => format!("You ({user}) have"),
         _ => format!("{user} has"),
     };
     if !terminal.offer(&format!("{whose} no device. Enrol one now?"))? {

@@ -11,9 +11,10 @@ use super::installed_system::InstalledSystem;
 use super::logins::{LoginForecast, LoginReason, LoginResult};
 use super::machine;
 use super::pam_services::PamServices;
-use super::table::LoginTable;
+use super::table::{LoginTable, UNREADABLE};
 use super::user_findings;
 use crate::context::Context;
+use crate::error::Failure;
 
 /// sshd's service.
 const SSHD: &str = "sshd";
@@ -31,15 +32,48 @@ pub struct LoginEffect {
     pub cures: Vec<String>,
 }
 
-/// The effect of a change of the policy. `named` is true of services that the change names.
+/// A change of the policy, and of PAM files and sshd's settings.
+pub struct PlannedChange<'a> {
+    /// The machine as it is.
+    pub system: &'a InstalledSystem,
+    /// The machine after the change.
+    pub planned: &'a InstalledSystem,
+    /// The policy as it is; `None` where there is none that can be used.
+    pub before: Option<&'a Policy>,
+    /// The policy after the change.
+    pub after: &'a Policy,
+}
+
+/// The effect of a change of the policy alone. `named` is true of services that the change names.
 pub fn of_change(
     context: &Context,
     before: Option<&Policy>,
     after: &Policy,
     named: &dyn Fn(&str) -> bool,
 ) -> LoginEffect {
-    let world = InstalledSystem::look();
-    let survey = PamServices::of(&world);
+    let system = InstalledSystem::look();
+    let change = PlannedChange {
+        system: &system,
+        planned: &system,
+        before,
+        after,
+    };
+    of_plan(context, &change, named)
+}
+
+/// The effect of a change. `named` is true of services that it names.
+pub fn of_plan(
+    context: &Context,
+    change: &PlannedChange<'_>,
+    named: &dyn Fn(&str) -> bool,
+) -> LoginEffect {
+    let PlannedChange {
+        system,
+        planned,
+        before,
+        after,
+    } = *change;
+    let survey = PamServices::of(planned);
     let mut effect = LoginEffect {
         used: survey.used(),
         ..LoginEffect::default()
@@ -51,33 +85,36 @@ pub fn of_change(
     let missing: Vec<DoctorFinding> = match nowhere {
         Some(finding) => vec![finding],
         None => survey
-            .check(context, &world, Some(after))
+            .check(context, planned, Some(after))
             .into_iter()
             .filter(|finding| finding.check == "module-not-in-stack" && named(&finding.subject))
             .filter(|finding| finding.level == FindingLevel::Problem)
             .collect(),
     };
     effect.warnings.extend(missing.iter().map(text));
-    let known = before.map(|policy| shut(context, &world, &survey, policy));
-    let known: BTreeSet<(String, String)> = known.unwrap_or_default().0.into_iter().collect();
-    let (shut, cures) = shut(context, &world, &survey, after);
-    let mut by_service: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (service, user) in shut.into_iter().filter(|one| !known.contains(one)) {
-        by_service.entry(service).or_default().push(user);
-    }
-    for (service, users) in by_service {
-        let users = crate::impact::names(&users);
-        effect.dangers.push(format!(
-            "{service} would refuse {users}: it cannot ask for a code, and would send the password as the code"
-        ));
-    }
-    if !effect.dangers.is_empty() {
-        effect.cures = cures;
+    // What cannot be told of the machine as it is, keeps no danger from being told.
+    let known = before
+        .map(|policy| shut(context, system, &PamServices::of(system), policy))
+        .and_then(Result::ok)
+        .unwrap_or_default();
+    match shut(context, planned, &survey, after) {
+        Ok(shut) => {
+            effect.dangers = shut.new_dangers(&known);
+            if !effect.dangers.is_empty() {
+                effect.cures = shut.cures;
+            }
+        }
+        Err(failure) => {
+            effect
+                .dangers
+                .push(format!("the users cannot be listed: {}", failure.what));
+            effect.cures.extend(failure.next);
+        }
     }
     effect
 }
 
-/// The effect of the policy as it is. sshd is asked for its settings for one user with a device.
+/// The effect of the policy as it is. sshd is asked for its settings for all users with a device.
 pub fn of_policy(context: &Context, policy: &Policy) -> LoginEffect {
     let world = InstalledSystem::look();
     let survey = PamServices::of(&world);
@@ -86,13 +123,9 @@ pub fn of_policy(context: &Context, policy: &Policy) -> LoginEffect {
         .iter()
         .map(text)
         .collect();
-    let asks = policy.enabled && policy.service_on(SSHD) && used.iter().any(|name| name == SSHD);
-    if let Some(user) = asks.then(|| some_user(context)).flatten() {
+    if policy.enabled && policy.service_on(SSHD) && used.iter().any(|name| name == SSHD) {
         let preview = super::preview::MachinePreview::of(world);
-        match preview.sshd_problems(&BTreeMap::new(), &user) {
-            Ok(problems) => warnings.extend(problems.iter().map(text)),
-            Err(error) => warnings.push(format!("sshd does not tell its settings: {error}")),
-        }
+        warnings.extend(sshd_warnings(context, &preview));
     }
     LoginEffect {
         used,
@@ -101,12 +134,73 @@ pub fn of_policy(context: &Context, policy: &Policy) -> LoginEffect {
     }
 }
 
-/// A user with a device. What keeps them from being listed is told elsewhere.
-fn some_user(context: &Context) -> Option<String> {
-    let names = context.store().ok()??.users().ok()?;
-    names
-        .into_iter()
-        .find(|name| matches!(accounts::by_name(name), Ok(Some(_))))
+/// What keeps sshd from asking, for any user with a device; each thing once.
+fn sshd_warnings(context: &Context, preview: &super::preview::MachinePreview) -> Vec<String> {
+    let users = match users_with_device(context) {
+        Ok(users) => users,
+        Err(failure) => return vec![format!("the users cannot be listed: {}", failure.what)],
+    };
+    let mut warnings: Vec<String> = Vec::new();
+    for user in users {
+        match preview.sshd_problems(&BTreeMap::new(), &user) {
+            Ok(problems) => {
+                let new: Vec<String> = problems
+                    .iter()
+                    .map(text)
+                    .filter(|warning| !warnings.contains(warning))
+                    .collect();
+                warnings.extend(new);
+            }
+            Err(error) => {
+                // It says the same of all others.
+                warnings.push(format!("sshd does not tell its settings: {error}"));
+                break;
+            }
+        }
+    }
+    warnings
+}
+
+/// The users with a record who have an account. Names whose account cannot be told are asked about, too.
+fn users_with_device(context: &Context) -> Result<Vec<String>, Failure> {
+    let Some(store) = context.store()? else {
+        return Ok(Vec::new());
+    };
+    let names = store.users()?.into_iter();
+    Ok(names
+        .filter(|name| !matches!(accounts::by_name(name), Ok(None)))
+        .collect())
+}
+
+/// Logins that are shut out.
+#[derive(Default)]
+struct ShutLogins {
+    /// Service and user: the password would be sent as the code.
+    logins: BTreeSet<(String, String)>,
+    /// Why sshd's settings are not known, where they matter.
+    unknown: Vec<String>,
+    cures: Vec<String>,
+}
+
+impl ShutLogins {
+    /// What is said of those that were not shut out before.
+    fn new_dangers(&self, known: &Self) -> Vec<String> {
+        let mut by_service: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (service, user) in self.logins.difference(&known.logins) {
+            by_service.entry(service).or_default().push(user.clone());
+        }
+        let shut = by_service.into_iter().map(|(service, users)| {
+            let users = crate::impact::names(&users);
+            format!(
+                "{service} would refuse {users}: it cannot ask for a code, and would send the password as the code"
+            )
+        });
+        let unknown = self
+            .unknown
+            .iter()
+            .filter(|one| !known.unknown.contains(one));
+        shut.chain(unknown.cloned()).collect()
+    }
 }
 
 /// Users who cannot log in with a password at a service, since the password would be sent as the code; and the fix for
@@ -116,22 +210,27 @@ fn shut(
     world: &InstalledSystem,
     survey: &PamServices,
     policy: &Policy,
-) -> (Vec<(String, String)>, Vec<String>) {
-    let (Ok(store), Ok(now)) = (context.store(), clock::now()) else {
-        // Doctor and the change itself tell what is wrong with them.
-        return (Vec::new(), Vec::new());
-    };
+) -> Result<ShutLogins, Failure> {
+    let (store, now) = (context.store()?, clock::now()?);
     let (users, _) = user_findings::check(store.as_ref(), &policy.throttle, None, now);
-    let table = LoginTable::of(world, survey, Some(policy), &users);
+    let table = LoginTable::whole(world, survey, Some(policy), &users);
+    let asks = policy.enabled
+        && policy.service_on(SSHD)
+        && survey.used().iter().any(|service| service == SSHD);
     let logins = table.logins.into_iter().filter(is_shut);
-    let cures = table.findings.into_iter();
-    (
-        logins.map(|login| (login.service, login.user)).collect(),
-        cures
-            .filter(|finding| finding.level == FindingLevel::Problem)
-            .map(|finding| finding.fix)
-            .collect(),
-    )
+    let problems: Vec<DoctorFinding> = table
+        .findings
+        .into_iter()
+        .filter(|finding| finding.level == FindingLevel::Problem)
+        .collect();
+    let unknown = problems
+        .iter()
+        .filter(|finding| asks && finding.check == UNREADABLE);
+    Ok(ShutLogins {
+        logins: logins.map(|login| (login.service, login.user)).collect(),
+        unknown: unknown.map(|finding| finding.cause.clone()).collect(),
+        cures: problems.into_iter().map(|finding| finding.fix).collect(),
+    })
 }
 
 fn is_shut(login: &LoginForecast) -> bool {

@@ -1,6 +1,6 @@
 //! The parts of the machine that doctor reads: libpam's directories, PAM files, modules, and what sshd says of itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,7 @@ const MAX_LEN: u64 = 4 << 20;
 pub const ELSEWHERE: &str = "192.0.2.1";
 
 /// The machine.
+#[derive(Clone)]
 pub struct InstalledSystem {
     /// Directories in which libpam looks for PAM files, in its order.
     pub services: Vec<PathBuf>,
@@ -39,6 +40,10 @@ pub struct InstalledSystem {
     /// The daemon that programs of users ask.
     pub daemon: DaemonPresence,
     sshd: Option<&'static str>,
+    /// PAM files that are not written yet: their texts by path.
+    planned: BTreeMap<String, String>,
+    /// Settings that sshd is to get, as its option `-o` takes them.
+    sshd_settings: Vec<&'static str>,
 }
 
 impl InstalledSystem {
@@ -65,6 +70,22 @@ impl InstalledSystem {
             daemon: DaemonPresence::look(),
             modules: modules.unwrap_or_else(|| PathBuf::from("/usr/lib/security")),
             sshd: SSHD.into_iter().find(|path| Path::new(path).is_file()),
+            planned: BTreeMap::new(),
+            sshd_settings: Vec::new(),
+        }
+    }
+
+    /// The machine as it will be with these texts in PAM files, by path, and these settings of sshd.
+    #[must_use]
+    pub fn planned(
+        &self,
+        texts: BTreeMap<String, String>,
+        sshd_settings: Vec<&'static str>,
+    ) -> Self {
+        Self {
+            planned: texts,
+            sshd_settings,
+            ..self.clone()
         }
     }
 
@@ -122,6 +143,11 @@ impl InstalledSystem {
         let mut command = Command::new(program);
         command
             .args(["-T", "-C", &who])
+            .args(
+                self.sshd_settings
+                    .iter()
+                    .flat_map(|setting| ["-o", setting]),
+            )
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .stdin(Stdio::null())
@@ -169,9 +195,11 @@ impl ConfigFiles for InstalledSystem {
         // An absolute name replaces the directory.
         self.service_files(name).find_map(|path| {
             let bytes = read(&path)?;
+            let path = path.display().to_string();
+            let planned = self.planned.get(&path).cloned();
             Some(ConfigFile {
-                text: String::from_utf8_lossy(&bytes).into_owned(),
-                path: path.display().to_string(),
+                text: planned.unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned()),
+                path,
             })
         })
     }

@@ -114,12 +114,30 @@ pub fn refusing_programs(
     after: &Policy,
     named: &dyn Fn(&str) -> bool,
 ) -> Vec<String> {
-    let world = InstalledSystem::look();
-    let survey = PamServices::of(&world);
-    let refusing = |policy: &Policy| survey.refusing(&world, policy);
-    let known = before.map(refusing).unwrap_or_default();
+    let system = InstalledSystem::look();
+    let change = effect::PlannedChange {
+        system: &system,
+        planned: &system,
+        before,
+        after,
+    };
+    newly_refusing_programs(&change, named)
+}
+
+/// The same for a change of PAM files, too.
+pub fn newly_refusing_programs(
+    change: &effect::PlannedChange<'_>,
+    named: &dyn Fn(&str) -> bool,
+) -> Vec<String> {
+    let refusing = |system: &InstalledSystem, policy: &Policy| {
+        PamServices::of(system).refusing(system, policy)
+    };
+    let known = change.before.map(|policy| refusing(change.system, policy));
+    let known = known.unwrap_or_default();
     let is_new = |finding: &DoctorFinding| named(&finding.subject) || !known.contains(finding);
-    let new = refusing(after).into_iter().filter(is_new);
+    let new = refusing(change.planned, change.after)
+        .into_iter()
+        .filter(is_new);
     new.map(|finding| format!("{}. Cure: {}", finding.cause, finding.fix))
         .collect()
 }

@@ -6,7 +6,7 @@ use super::finding::{DoctorFinding, FindingLevel};
 use super::installed_system::InstalledSystem;
 use super::modules::OURS;
 use super::pam::{ConfigFile, ConfigFiles, ModuleCall, StackOrigin, read};
-use super::pam_services::is_service;
+use super::pam_services::{PamServices, is_service};
 use super::stacks::{self, CheckedService, names_module};
 use super::table;
 
@@ -91,6 +91,21 @@ impl MachinePreview {
     /// One that was looked at already.
     pub const fn of(world: InstalledSystem) -> Self {
         Self { world }
+    }
+
+    /// The machine that was looked at.
+    pub const fn system(&self) -> &InstalledSystem {
+        &self.world
+    }
+
+    /// The services whose auth lines name the module.
+    pub fn used(&self) -> Vec<String> {
+        PamServices::of(&self.world).used()
+    }
+
+    /// True if there is an sshd.
+    pub const fn has_sshd(&self) -> bool {
+        self.world.has_sshd()
     }
 
     /// The PAM file of a service, or the one at an absolute path.

@@ -25,6 +25,8 @@ use crate::roster::{AccountRole, EnrollmentStatus};
 
 /// Users in the table. With more of them it is of no use; `--user` asks for one.
 const LISTED: usize = 30;
+/// The finding that sshd does not tell its settings.
+pub const UNREADABLE: &str = "sshd-unreadable";
 /// sshd's service, unless sshd says otherwise.
 const SSHD: &str = "sshd";
 
@@ -47,6 +49,28 @@ impl LoginTable {
         policy: Option<&Policy>,
         users: &[ExaminedUser],
     ) -> Self {
+        Self::limited(world, survey, policy, users, LISTED)
+    }
+
+    /// The table of all users with a device, and of the first others: for looking through, not for reading.
+    pub fn whole(
+        world: &InstalledSystem,
+        survey: &PamServices,
+        policy: Option<&Policy>,
+        users: &[ExaminedUser],
+    ) -> Self {
+        let devices = users.iter().filter(|user| !user.factor.lacks_device());
+        let limit = LISTED + devices.count();
+        Self::limited(world, survey, policy, users, limit)
+    }
+
+    fn limited(
+        world: &InstalledSystem,
+        survey: &PamServices,
+        policy: Option<&Policy>,
+        users: &[ExaminedUser],
+        limit: usize,
+    ) -> Self {
         let mut listed: Vec<&ExaminedUser> = users.iter().collect();
         listed.sort_by_key(|user| {
             (
@@ -56,10 +80,10 @@ impl LoginTable {
             )
         });
         let mut table = Self {
-            left_out: listed.len().saturating_sub(LISTED),
+            left_out: listed.len().saturating_sub(limit),
             ..Self::default()
         };
-        listed.truncate(LISTED);
+        listed.truncate(limit);
         let shown = survey.shown(policy);
         let sshd = shown
             .iter()
@@ -275,7 +299,7 @@ fn unreadable(error: &str) -> DoctorFinding {
     };
     DoctorFinding {
         level: FindingLevel::Problem,
-        check: "sshd-unreadable",
+        check: UNREADABLE,
         subject: SSHD.to_owned(),
         cause: format!(
             "sshd does not tell its settings, so nobody knows whether it can ask for a code: {error}"

@@ -2,6 +2,7 @@
 
 mod changes;
 mod everywhere;
+mod guard;
 mod interrupted;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,5 +14,24 @@ KbdInteractiveAuthentication yes
 PasswordAuthentication no
 ";
 
+/// The same settings, as sshd's option `-o` takes them.
+pub const SETTINGS: [&str; 3] = [
+    "UsePAM=yes",
+    "KbdInteractiveAuthentication=yes",
+    "PasswordAuthentication=no",
+];
+
 /// The findings of doctor that the file cures.
 pub const CURES: [&str; 3] = ["sshd-usepam", "sshd-kbdinteractive", "sshd-password"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_and_options_say_the_same() {
+        let lines = TEXT.lines().filter(|line| !line.starts_with('#'));
+        let lines: Vec<String> = lines.map(|line| line.replacen(' ', "=", 1)).collect();
+        assert_eq!(lines, SETTINGS);
+    }
+}

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
 use serde::{Deserialize, Serialize};
+use twofactor_core::POLICY_FILE;
 use twofactor_store::sys::file::{self, Access};
 
+use super::policy_reversal;
 use crate::error::Failure;
 
 /// Its name in the state directory.
@@ -74,6 +76,23 @@ pub enum FileStanding {
 }
 
 impl FileTexts {
+    /// True if the latest setup changes it. Files of earlier setups are noted, too.
+    pub fn is_changed(&self) -> bool {
+        self.previous.as_deref() != Some(self.after.as_str())
+    }
+
+    /// Notes a change of the policy, which was edited since the earlier setup: without that setup, its text would be the
+    /// edited one without the switches.
+    fn rebase(&mut self, change: &FileChange) -> Result<(), Failure> {
+        if let (Some(original), Some(now)) = (&self.original, &change.before) {
+            let text = policy_reversal::text(now, original, &self.after)?;
+            self.original = Some(text);
+        }
+        self.previous.clone_from(&change.before);
+        self.after.clone_from(&change.after);
+        Ok(())
+    }
+
     /// Tells which of the texts this is. Where setup changes nothing, it is what setup leaves.
     pub fn standing(&self, now: Option<&str>) -> FileStanding {
         match now {
@@ -88,7 +107,8 @@ impl SetupJournal {
     /// The note of a setup that is about to begin, after earlier ones.
     ///
     /// # Errors
-    /// A refusal where a file is not what the earlier setup left: then nothing says what to go back to.
+    /// A refusal where a file is not what the earlier setup left: then nothing says what to go back to. The policy may have
+    /// any text: only the switches of setup are taken back there.
     pub fn begin(earlier: Option<&Self>, changes: &[FileChange]) -> Result<Self, Failure> {
         let mut journal = earlier.cloned().unwrap_or_else(|| Self {
             version: VERSION,
@@ -108,6 +128,9 @@ impl SetupJournal {
                 Some(file) if change.before.as_deref() == Some(file.after.as_str()) => {
                     file.after.clone_from(&change.after);
                 }
+                Some(file) if file.path == Path::new(POLICY_FILE) => {
+                    file.rebase(change)?;
+                }
                 Some(file) => {
                     return Err(Failure::refused(format!(
                         "{} is not what the earlier setup left",
@@ -124,6 +147,11 @@ impl SetupJournal {
             }
         }
         Ok(journal)
+    }
+
+    /// What is noted of a file.
+    pub fn file(&self, path: &Path) -> Option<&FileTexts> {
+        self.files.iter().find(|file| file.path == path)
     }
 
     /// The note as it is once the latest setup was put back: that of the setups before it; `None` if there were none.
@@ -265,5 +293,33 @@ mod tests {
         let again = [change("/a", Some("edited"), "2")];
         let failure = SetupJournal::begin(Some(&first), &again).unwrap_err();
         assert_eq!(failure.what, "/a is not what the earlier setup left");
+    }
+
+    #[test]
+    fn a_policy_that_was_edited_since_keeps_the_edit() {
+        let off = "enabled = false\n";
+        let on = "enabled = true\n[services]\nsudo = true\n";
+        let edited = "enabled = true\nwindow = 2\n[services]\nsudo = true\n";
+        let both = "enabled = true\nwindow = 2\n[services]\nsudo = true\nsshd = true\n";
+        let first = begin(None, &[change(POLICY_FILE, Some(off), on)]);
+        let second = begin(Some(&first), &[change(POLICY_FILE, Some(edited), both)]);
+        let file = &second.files[0];
+        let original = file.original.as_deref().unwrap();
+        assert!(
+            original.contains("enabled = false\n") && original.contains("window = 2\n"),
+            "{original}"
+        );
+        assert_eq!(
+            (file.previous.as_deref(), file.after.as_str()),
+            (Some(edited), both)
+        );
+    }
+
+    #[test]
+    fn files_of_earlier_setups_are_not_changed_by_the_latest() {
+        let first = begin(None, &[change("/a", Some("0"), "1")]);
+        let second = begin(Some(&first), &[change("/b", Some("0"), "1")]);
+        let changed: Vec<bool> = second.files.iter().map(FileTexts::is_changed).collect();
+        assert_eq!(changed, [false, true]);
     }
 }

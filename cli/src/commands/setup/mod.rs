@@ -5,7 +5,9 @@
 
 mod diff;
 mod dropin;
+mod exclusive;
 pub mod journal;
+mod policy_reversal;
 mod profile;
 mod reload;
 mod replace;
@@ -23,15 +25,18 @@ use twofactor_store::Disagreement;
 
 use crate::args::SetupArgs;
 use crate::audit;
-use crate::commands::change::{LockoutGuard, PolicyChange, PolicySetting};
+use crate::caller;
+use crate::commands::change::{LockoutGuard, PolicyChange, PolicySetting, policy_with};
 use crate::commands::switch;
 use crate::context::Context;
 use crate::doctor::preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::error::Failure;
 use crate::interrupt;
 use crate::output::OutputFormat;
+use exclusive::SetupLock;
 use journal::{FileChange, SetupJournal, SetupProgress};
 use reload::SshdReload;
+use restore::PutBack;
 use setup_plan::{SetupPlan, SetupReach, SetupScope};
 use setup_report::SetupReport;
 
@@ -48,23 +53,30 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
                 .next("For others, see the arguments policy= and state= in pam_twofactor(8)."),
         );
     }
+    // A dry run only looks.
+    let _lock = (!args.dry_run).then(SetupLock::take).transpose()?;
     if args.undo {
         return undo::run(context, args);
     }
-    let user = match &args.user {
-        Some(user) => context.account(user)?.name,
-        None => switch::caller()?.unwrap_or_else(|| "root".to_owned()),
-    };
+    let user = caller::unless_named(args.user.as_deref(), "setup --user")?;
+    let user = context.account(&user)?.name;
+    let stopped = put_back_stopped(context, args)?;
+    let preview = MachinePreview::look();
+    let mut plan = plan(context, args, &preview, &user)?;
+    plan.notes.extend(stopped);
+    if !args.dry_run {
+        make_ready(context, &preview)?;
+        if !switch::has_device(context, &user)? && context.format == OutputFormat::Text {
+            switch::offer_device(context, &user)?;
+        }
+    }
+    let mut policy = policy_change(context, args)?;
+    policy.look_at_plan(context, preview.system(), &plan.machine(&preview));
+    policy.add_dangers(&plan.dangers);
     if args.dry_run {
-        let (plan, policy) = prepare(context, args, &user)?;
         show(context, &plan, &policy)?;
         return context.write(&SetupReport::planned(&plan, &policy));
     }
-    make_ready(context)?;
-    if !switch::has_device(context, &user)? && context.format == OutputFormat::Text {
-        switch::offer_device(context, &user)?;
-    }
-    let (plan, policy) = prepare(context, args, &user)?;
     if plan.changes.is_empty() && policy.is_idle() {
         return context.write(&SetupReport::idle(&plan, &policy));
     }
@@ -73,58 +85,105 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     context.terminal.confirm(
         "Make these changes? Keep a root shell open until a login in a second terminal has worked.",
     )?;
-    let (journal, reloaded) = apply(context, &plan, &policy, &user)?;
+    if policy.text().is_none() {
+        make_policy(context)?;
+        policy = policy_change(context, args)?;
+    }
+    let reloaded = apply(context, &plan, &policy, &user)?;
     context.write(&SetupReport::done(&plan, &policy, reloaded))?;
     if context.format == OutputFormat::Json || context.terminal.is_confirmed() {
         return Ok(());
     }
-    trial::run(context, &plan, &user, &journal)
+    trial::run(context, &plan, &user)
 }
 
-/// What is there on every machine with the package: a marked state directory, and a policy. And nothing is left of a setup
-/// that was stopped.
-fn make_ready(context: &Context) -> Result<(), Failure> {
-    let (store, _) = context.initialize(Disagreement::Refuse)?;
-    if let Some(journal) = SetupJournal::load(context.state_path())?
-        && journal.progress == SetupProgress::Begun
-    {
-        context
-            .terminal
-            .say("An earlier setup was stopped half-way. It is put back first.\n")?;
-        restore::put_back(context, journal)?;
+/// Puts back what is left of a setup that was stopped. A dry run notes it.
+fn put_back_stopped(context: &Context, args: &SetupArgs) -> Result<Option<String>, Failure> {
+    let journal = SetupJournal::load(context.state_path())?;
+    if journal.is_none_or(|journal| journal.progress == SetupProgress::Done) {
+        return Ok(None);
     }
-    match context.policy.text() {
-        Err(error) if error.is_missing() => context.policy.edit(Some(&store), |_| {
-            Ok::<_, Failure>(DEFAULT_POLICY.to_owned())
-        }),
-        other => Ok(_ = other?),
+    let stopped = PutBack::prepare(context)?;
+    stopped.show(context)?;
+    if args.dry_run {
+        return Ok(Some(
+            "an earlier setup was stopped half-way, and is put back first; what is shown here begins with the files as they are now"
+                .to_owned(),
+        ));
     }
+    stopped.confirm_and_make(context)?;
+    Ok(None)
 }
 
-fn prepare(
+/// Makes and marks the state directory where there never was one. Where logins are refused because it or the policy is
+/// missing, making them would let users in without a code: that is left to a command that says so.
+fn make_ready(context: &Context, preview: &MachinePreview) -> Result<(), Failure> {
+    let used = preview.used();
+    let loaded = context.policy.load_if_present()?;
+    match loaded {
+        None if !used.is_empty() => {
+            return Err(Failure::refused(format!(
+                "there is no policy, so that logins are refused where PAM files name the module ({})",
+                used.join(", ")
+            ))
+            .next("Restore it. To make one that asks for no code: twofactor policy set enabled false"));
+        }
+        Some(loaded) if !used.is_empty() => {
+            if let Some(failure) = context.missing_store(&loaded.policy)? {
+                return Err(failure);
+            }
+        }
+        _ => {}
+    }
+    context.initialize(Disagreement::Refuse)?;
+    Ok(())
+}
+
+/// Puts the default policy, which asks for no code, where there is none.
+fn make_policy(context: &Context) -> Result<(), Failure> {
+    let store = context.existing_store()?;
+    context.policy.edit(Some(&store), |now| match now {
+        None => Ok(DEFAULT_POLICY.to_owned()),
+        Some(_) => Err(Failure::refused(
+            "the policy was changed meanwhile; try again",
+        )),
+    })
+}
+
+fn plan(
     context: &Context,
     args: &SetupArgs,
+    preview: &MachinePreview,
     user: &str,
-) -> Result<(SetupPlan, PolicyChange), Failure> {
-    let preview = MachinePreview::look();
-    let reach = if args.everywhere {
+) -> Result<SetupPlan, Failure> {
+    let scope = SetupScope {
+        services: &args.services,
+        reach: reach(args),
+        user,
+        policy: &policy_with(context, &settings(args))?,
+    };
+    SetupPlan::of(preview, scope)
+}
+
+fn policy_change(context: &Context, args: &SetupArgs) -> Result<PolicyChange, Failure> {
+    PolicyChange::of_settings(context, &settings(args), LockoutGuard::new(&args.force))
+}
+
+const fn reach(args: &SetupArgs) -> SetupReach {
+    if args.everywhere {
         SetupReach::Everywhere
     } else {
         SetupReach::Services
-    };
-    let scope = SetupScope {
-        services: &args.services,
-        reach,
-        user,
-    };
-    let plan = SetupPlan::of(&preview, scope)?;
+    }
+}
+
+fn settings(args: &SetupArgs) -> Vec<PolicySetting> {
     let mut settings = vec![PolicySetting::new("enabled", "true")];
-    if reach == SetupReach::Everywhere {
+    if args.everywhere {
         settings.push(PolicySetting::new("services.default", "true"));
     }
     settings.extend(switch::switches(&args.services, "true"));
-    let policy = PolicyChange::of_settings(context, &settings, LockoutGuard::new(&args.force))?;
-    Ok((plan, policy))
+    settings
 }
 
 /// Every change as a difference, and what it means for whom.
@@ -135,7 +194,11 @@ fn show(context: &Context, plan: &SetupPlan, policy: &PolicyChange) -> Result<()
         let before = change.before.as_deref();
         terminal.say(&diff::unified(&path, before, Some(&change.after)))?;
     }
-    if !policy.is_idle() {
+    if policy.is_idle() {
+        for warning in policy.warnings() {
+            terminal.say(&format!("Warning: {warning}\n"))?;
+        }
+    } else {
         let path = context.policy_path().display().to_string();
         terminal.say(&diff::unified(&path, policy.text(), Some(policy.edited())))?;
         terminal.say(&format!("\n{}", policy.announcement()))?;
@@ -155,7 +218,7 @@ fn apply(
     plan: &SetupPlan,
     policy: &PolicyChange,
     user: &str,
-) -> Result<(SetupJournal, Option<SshdReload>), Failure> {
+) -> Result<Option<SshdReload>, Failure> {
     let mut changes = plan.changes.clone();
     if !policy.is_idle() {
         changes.push(FileChange {
@@ -172,11 +235,11 @@ fn apply(
         Ok(reloaded) => {
             journal.progress = SetupProgress::Done;
             match journal.save(context.state_path()) {
-                Ok(()) => Ok((journal, reloaded)),
-                Err(failure) => Err(restore::after(context, journal, failure)),
+                Ok(()) => Ok(reloaded),
+                Err(failure) => Err(restore::after(context, failure)),
             }
         }
-        Err(failure) => Err(restore::after(context, journal, failure)),
+        Err(failure) => Err(restore::after(context, failure)),
     }
 }
 
@@ -214,7 +277,7 @@ fn make(
 fn check(plan: &SetupPlan, user: &str) -> Result<(), Failure> {
     let preview = MachinePreview::look();
     let written = ChangedTexts::new();
-    for service in &plan.services {
+    for service in plan.services.iter().chain(&plan.shared) {
         if let StackVerdict::Unsound(why) = preview.judge(&written, service) {
             return Err(Failure::refused(why));
         }

