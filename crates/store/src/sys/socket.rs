@@ -71,9 +71,8 @@ impl TimedConnection {
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         let connection = Self { socket, end };
         let address = SocketAddrUnix::new(path)?;
-        // connect(2) waits as long as send(2) may while the backlog is full, and for ever without this.
-        connection.limit(Timeout::Send)?;
-        retried(|| connect(&connection.socket, &address))?;
+        // connect(2) waits as long as send(2) may while the backlog is full, and for ever without a limit.
+        connection.until_end(Timeout::Send, || connect(&connection.socket, &address))?;
         Ok(connection)
     }
 
@@ -93,8 +92,9 @@ impl TimedConnection {
     pub fn send(&self, message: &[u8]) -> std::result::Result<(), Errno> {
         let mut left = message;
         while !left.is_empty() {
-            self.limit(Timeout::Send)?;
-            let sent = retried(|| send(&self.socket, left, SendFlags::NOSIGNAL))?;
+            let sent = self.until_end(Timeout::Send, || {
+                send(&self.socket, left, SendFlags::NOSIGNAL)
+            })?;
             left = left.get(sent..).unwrap_or_default();
         }
         Ok(())
@@ -105,9 +105,25 @@ impl TimedConnection {
     /// # Errors
     /// What recv(2) says; [`Errno::AGAIN`] when time is over.
     pub fn receive(&self, room: &mut [u8]) -> std::result::Result<usize, Errno> {
-        self.limit(Timeout::Recv)?;
-        let (_, received) = retried(|| recv(&self.socket, &mut *room, RecvFlags::empty()))?;
+        let (_, received) = self.until_end(Timeout::Recv, || {
+            recv(&self.socket, &mut *room, RecvFlags::empty())
+        })?;
         Ok(received)
+    }
+
+    /// Makes a call again that a signal has interrupted, each time with what is left of the time.
+    fn until_end<T>(
+        &self,
+        what: Timeout,
+        mut call: impl FnMut() -> std::result::Result<T, Errno>,
+    ) -> std::result::Result<T, Errno> {
+        loop {
+            self.limit(what)?;
+            match call() {
+                Err(Errno::INTR) => {}
+                other => return other,
+            }
+        }
     }
 
     fn limit(&self, what: Timeout) -> std::result::Result<(), Errno> {
@@ -118,12 +134,6 @@ impl TimedConnection {
         }
         set_socket_timeout(&self.socket, what, Some(left))
     }
-}
-
-fn retried<T>(
-    mut call: impl FnMut() -> std::result::Result<T, Errno>,
-) -> std::result::Result<T, Errno> {
-    rustix::io::retry_on_intr(&mut call)
 }
 
 #[cfg(test)]
@@ -182,6 +192,21 @@ mod tests {
         let client = TimedConnection::open(&path, end).unwrap();
         assert_eq!(client.receive(&mut [0; 9]), Err(Errno::AGAIN));
         assert_eq!(client.send(b"late"), Err(Errno::AGAIN));
+    }
+
+    #[test]
+    fn signals_do_not_prolong_the_time() {
+        let (_scratch, _listener, path) = listening();
+        let end = clock::monotonic() + Duration::from_millis(30);
+        let client = TimedConnection::open(&path, end).unwrap();
+        let mut calls = 0;
+        let interrupted = client.until_end(Timeout::Recv, || {
+            calls += 1;
+            std::thread::sleep(Duration::from_millis(5));
+            Err::<(), _>(Errno::INTR)
+        });
+        assert_eq!(interrupted, Err(Errno::AGAIN));
+        assert!((1..=6).contains(&calls), "{calls}");
     }
 
     #[test]
