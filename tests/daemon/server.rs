@@ -114,7 +114,7 @@ fn a_connection_that_breaks_lets_no_one_in() {
 }
 
 #[test]
-fn a_busy_daemon_is_asked_three_times() {
+fn a_busy_daemon_is_asked_until_time_is_over() {
     let (machine, alice) = ready();
     let busy = "{\"error\":\"io.twofactor.Busy\",\"parameters\":{}}";
     let _server = serve(&machine, None, &["serve", busy]);
@@ -131,7 +131,9 @@ fn a_busy_daemon_is_asked_three_times() {
     let traced = alice.login().answer("1").through(&trace).as_user("alice");
     assert_eq!(traced.run().auth, code::AUTHINFO_UNAVAIL);
     let calls = machine.read("/home/alice/trace");
-    assert_eq!(calls.matches(SOCKET).count(), 3, "{calls}");
+    // Seven times, fewer where the machine is slow.
+    let count = calls.matches(SOCKET).count();
+    assert!((4..=7).contains(&count), "{calls}");
 }
 
 #[test]

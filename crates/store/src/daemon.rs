@@ -16,10 +16,9 @@ use crate::sys::socket::TimedConnection;
 
 /// How long one question may take in all.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often a question is put to a daemon that serves as many as it may.
-const TRIES: u32 = 3;
-/// How long is waited in between.
-const PAUSE: Duration = Duration::from_millis(300);
+/// How long is waited before the question is put again to a daemon that serves as many as it may; each time twice as long, so that
+/// the tries are spread over all of the time.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the daemon gave no answer. Each of them denies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +51,8 @@ impl DaemonError {
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self.cause {
+            // It is enabled, and does not keep up.
+            DaemonFault::Connect(Errno::AGAIN) => "journalctl -u twofactord says why",
             DaemonFault::Connect(_) => "systemctl enable --now twofactord.socket",
             DaemonFault::NotRoot(_) => {
                 "remove the socket, then: systemctl restart twofactord.socket"
@@ -141,15 +142,16 @@ impl DaemonClient {
         read: impl Fn(&[u8]) -> Result<T, ReplyError>,
     ) -> Result<T, DaemonError> {
         let end = clock::monotonic() + PATIENCE;
-        let mut left = TRIES;
+        let mut pause = PAUSE;
         loop {
-            left -= 1;
             let reply = self.exchange(request, end);
             let answer = reply.and_then(|reply| read(&reply).map_err(DaemonFault::Reply));
+            let next = clock::monotonic() + pause;
             match answer {
                 // A daemon that is busy has looked at nothing.
-                Err(DaemonFault::Reply(ReplyError::Service(ServiceError::Busy))) if left > 0 => {
-                    clock::sleep_until(end.min(clock::monotonic() + PAUSE));
+                Err(DaemonFault::Reply(ReplyError::Service(ServiceError::Busy))) if next < end => {
+                    clock::sleep_until(next);
+                    pause *= 2;
                 }
                 other => {
                     return other.map_err(|cause| self.fault(cause));
@@ -190,5 +192,19 @@ fn receive(connection: &TimedConnection) -> Result<Vec<u8>, DaemonFault> {
             return Err(DaemonFault::Closed);
         }
         buffer.push(part.get(..count).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_is_no_reason_to_enable_the_socket() {
+        let client = DaemonClient::new(Path::new("/run/x"), "alice");
+        let hint = |errno| client.fault(DaemonFault::Connect(errno)).hint();
+        assert!(hint(Errno::CONNREFUSED).starts_with("systemctl enable"));
+        assert!(hint(Errno::NOENT).starts_with("systemctl enable"));
+        assert!(hint(Errno::AGAIN).starts_with("journalctl"));
     }
 }
