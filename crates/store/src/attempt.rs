@@ -218,6 +218,7 @@ impl LoginAttempt<'_> {
         if against != CredentialSet::Invitation && refused::is_repeated(&state.refused, &answer) {
             return Ok(AttemptResult::Repeated);
         }
+        let charged = charged.for_answer(&answer);
         // Before anything is compared, so that the lack of randomness tells nothing.
         let key = key_for(&state, &answer)?;
         locked.write(charged.state().clone())?;

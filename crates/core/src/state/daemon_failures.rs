@@ -35,11 +35,25 @@ impl DaemonFailures {
         counts: [0; PERIODS],
     };
 
-    /// Wrong codes that count at `now` (seconds since 1970-01-01 UTC).
+    /// Wrong codes that count at `now` (seconds since 1970-01-01 UTC). The largest number of all where a period had more than can
+    /// be counted, so that every limit is reached.
     #[must_use]
     pub fn total(&self, now: u64) -> u32 {
         let aged = self.aged(now);
+        if aged.counts.contains(&u16::MAX) {
+            return u32::MAX;
+        }
         aged.counts.iter().map(|count| u32::from(*count)).sum()
+    }
+
+    /// The counter with the wrong codes in a row of another one.
+    #[must_use]
+    pub(crate) const fn with_row_of(&self, other: &Self) -> Self {
+        Self {
+            in_a_row: other.in_a_row,
+            last: other.last,
+            ..*self
+        }
     }
 
     /// The counter with one wrong code more.
@@ -148,6 +162,6 @@ mod tests {
         (failures.in_a_row, failures.counts) = (u32::MAX, [u16::MAX; PERIODS]);
         let charged = failures.charged(START);
         assert_eq!(charged.in_a_row, u32::MAX);
-        assert_eq!(charged.total(START), u32::from(u16::MAX) * 11);
+        assert_eq!(charged.total(START), u32::MAX);
     }
 }

@@ -69,6 +69,11 @@ impl Answer {
         Some(candidate.text.as_slice())
     }
 
+    /// True if no code can be read from the input: there is nothing to compare.
+    pub(super) const fn is_unreadable(&self) -> bool {
+        self.candidates.is_empty()
+    }
+
     pub(super) fn candidates(&self) -> impl Iterator<Item = &Candidate> {
         self.candidates.iter()
     }

@@ -3,6 +3,12 @@
 use crate::policy::Throttle;
 use crate::state::{DaemonFailures, State};
 
+use super::answer::Answer;
+
+/// Wrong codes through the daemon after which it closes where the policy sets no limit. Logins may do without one, since each has
+/// a password before it; any program of the user can guess at the daemon.
+const DAEMON_LIMIT: u32 = 100;
+
 /// Whether an attempt is let through to the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThrottleStatus {
@@ -69,6 +75,16 @@ impl Charged {
         &self.state
     }
 
+    /// The charge for this answer. One that holds no code to compare is no guess, so it does not count for the 30 days of the
+    /// daemon: in one field each password without a code would.
+    #[must_use]
+    pub const fn for_answer(mut self, answer: &Answer) -> Self {
+        if answer.is_unreadable() {
+            self.state.daemon = self.before.daemon.with_row_of(&self.state.daemon);
+        }
+        self
+    }
+
     /// The state with the charge of this attempt taken back, and with that alone: what others were charged stays.
     #[must_use]
     pub fn taken_back(&self) -> State {
@@ -129,7 +145,11 @@ fn locked_for(throttle: &Throttle, failures: u32, last: u64, now: u64) -> Thrott
 #[must_use]
 pub fn daemon_gate(throttle: &Throttle, state: &State, now: u64) -> ThrottleStatus {
     let failures = &state.daemon;
-    if throttle.max_failures != 0 && failures.total(now) >= throttle.max_failures {
+    let limit = match throttle.max_failures {
+        0 => DAEMON_LIMIT,
+        limit => limit,
+    };
+    if failures.total(now) >= limit {
         return ThrottleStatus::LockedUntilUnlock;
     }
     locked_for(throttle, failures.in_a_row, failures.last, now)
@@ -196,8 +216,10 @@ fn lockout(throttle: &Throttle, failures: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::answer::Form;
     use super::FailureCounter::{Daemon, Logins};
     use super::*;
+    use crate::otp::Digits;
 
     const THROTTLE: Throttle = Throttle {
         attempts: 5,
@@ -316,6 +338,50 @@ mod tests {
         assert_eq!(
             daemon_gate(&THROTTLE, &failed(100, 0), 0),
             ThrottleStatus::Open
+        );
+    }
+
+    #[test]
+    fn the_daemon_has_a_limit_where_logins_have_none() {
+        let unlimited = Throttle {
+            max_failures: 0,
+            ..THROTTLE
+        };
+        let gate_after = |count| daemon_gate(&unlimited, &guessed(count), 200_000);
+        assert_eq!(gate_after(99), ThrottleStatus::Open);
+        assert_eq!(gate_after(100), ThrottleStatus::LockedUntilUnlock);
+        // A count that can no longer rise is over any limit.
+        let mut state = State::new(1);
+        for _ in 0..u16::MAX {
+            state.daemon = state.daemon.charged(10).after_success();
+        }
+        let widest = Throttle {
+            max_failures: 1_000_000,
+            ..THROTTLE
+        };
+        assert_eq!(
+            daemon_gate(&widest, &state, 10),
+            ThrottleStatus::LockedUntilUnlock
+        );
+    }
+
+    #[test]
+    fn an_answer_without_a_code_counts_for_the_row_alone() {
+        let before = guessed(3);
+        let charged = charge_to(&THROTTLE, &before, Daemon, 4000).unwrap();
+        let answer = |text: &[u8]| Answer::read(text, Form::PasswordThenCode, &[Digits::SIX]);
+        let guess = charged.clone().for_answer(&answer(b"password000000"));
+        assert_eq!(guess, charged);
+        let charged = charged.for_answer(&answer(b"password"));
+        let daemon = charged.state().daemon;
+        assert_eq!((daemon.in_a_row, daemon.last), (4, 4000));
+        assert_eq!(daemon.total(4000), 3);
+        assert_eq!(charged.taken_back(), before);
+        let charged = charge(&THROTTLE, &before, 4000).unwrap();
+        let charged = charged.for_answer(&answer(b"password"));
+        assert_eq!(
+            (charged.state().failures, charged.state().daemon),
+            (1, before.daemon)
         );
     }
 

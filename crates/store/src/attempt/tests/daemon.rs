@@ -112,3 +112,21 @@ fn a_code_sent_again_and_again_is_counted_once() {
     }
     assert_eq!(machine.stored().state.daemon.in_a_row, 1);
 }
+
+#[test]
+fn a_password_without_a_code_costs_no_guess_of_the_month() {
+    let machine = Machine::with_policy(ON);
+    for _ in 0..3 {
+        let mut session = machine.session();
+        let judged = session.daemon_attempt(b"correct horse", Form::PasswordThenCode);
+        assert_eq!(judged.unwrap(), wrong());
+    }
+    let daemon = machine.stored().state.daemon;
+    assert_eq!((daemon.in_a_row, daemon.total(NOW)), (3, 0));
+    let mut session = machine.session();
+    let guessed = format!("correct horse{}", guess(0));
+    let judged = session.daemon_attempt(guessed.as_bytes(), Form::PasswordThenCode);
+    assert_eq!(judged.unwrap(), wrong());
+    let daemon = machine.stored().state.daemon;
+    assert_eq!((daemon.in_a_row, daemon.total(NOW)), (4, 1));
+}
