@@ -1,87 +1,146 @@
 //! The limits on connections: no user can keep others from being served.
+//!
+//! A connection that waits for its client gives way to a new one, so that those that say nothing keep no client waiting. How many
+//! uids a user has (subuid(5), or from a service that gives them out) makes no difference to that.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// Connections of one uid.
 const PER_UID: usize = 16;
 /// Connections in all.
 const TOTAL: usize = 512;
-/// Connections of uids of which it is not known yet that they have an account. A user may have tens of thousands of
-/// subordinate uids (subuid(5)), which have none.
-const STRANGERS: usize = 64;
+/// Connections of uids of which it is not known yet that they have an account. However long their accounts are looked up, the other
+/// places are those of users.
+const STRANGERS: usize = 256;
 /// Known uids that are remembered.
 const REMEMBERED: usize = 4096;
 
-/// How a connection is admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// The uid has an account.
-    Known,
-    /// The account is to be looked up first.
-    Stranger,
-    /// Too many are open.
-    Busy,
+/// A connection that has a place.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Admitted<H> {
+    /// Its number; later ones have higher numbers.
+    pub number: u64,
+    /// The connection that lost its place for it.
+    pub evicted: Option<H>,
 }
 
-/// The open connections.
-#[derive(Debug, Default)]
-pub struct OpenConnections {
-    by_uid: HashMap<u32, usize>,
-    total: usize,
-    strangers: usize,
+/// All places are taken by connections that are being answered, or those of this uid are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoPlace;
+
+/// Which connection has a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaceOwner {
+    /// The uid is known to have an account.
+    Known,
+    /// Its account is to be looked up first.
+    Stranger,
+}
+
+/// The open connections, each with a handle by which it can be ended.
+#[derive(Debug)]
+pub struct OpenConnections<H> {
+    open: BTreeMap<u64, OpenConnection<H>>,
+    next: u64,
     known: HashSet<u32>,
 }
 
-impl OpenConnections {
-    /// Counts one more connection of a uid, unless there are too many.
-    pub fn admit(&mut self, uid: u32) -> Admission {
-        let own = self.by_uid.get(&uid).copied().unwrap_or(0);
-        if own >= PER_UID || self.total >= TOTAL {
-            return Admission::Busy;
+#[derive(Debug)]
+struct OpenConnection<H> {
+    uid: u32,
+    is_stranger: bool,
+    /// Its client has sent no whole message that is not answered yet.
+    is_waiting: bool,
+    handle: H,
+}
+
+impl<H> Default for OpenConnections<H> {
+    fn default() -> Self {
+        Self {
+            open: BTreeMap::new(),
+            next: 0,
+            known: HashSet::new(),
         }
-        let is_known = self.known.contains(&uid);
-        if !is_known && self.strangers >= STRANGERS {
-            return Admission::Busy;
+    }
+}
+
+impl<H> OpenConnections<H> {
+    /// Gives a place to one more connection of a uid.
+    ///
+    /// # Errors
+    /// [`NoPlace`]: it is not served.
+    pub fn admit(&mut self, uid: u32, handle: H) -> Result<Admitted<H>, NoPlace> {
+        let own = self.open.values().filter(|other| other.uid == uid).count();
+        if own >= PER_UID {
+            return Err(NoPlace);
         }
-        self.by_uid.insert(uid, own + 1);
-        self.total += 1;
-        if is_known {
-            Admission::Known
+        let is_stranger = !self.known.contains(&uid);
+        let strangers = self.open.values().filter(|other| other.is_stranger).count();
+        let evicted = if is_stranger && strangers >= STRANGERS {
+            Some(self.evict(|other| other.is_stranger).ok_or(NoPlace)?)
+        } else if self.open.len() >= TOTAL {
+            Some(self.evict(|_| true).ok_or(NoPlace)?)
         } else {
-            self.strangers += 1;
-            Admission::Stranger
+            None
+        };
+        let number = self.next;
+        self.next += 1;
+        let connection = OpenConnection {
+            uid,
+            is_stranger,
+            is_waiting: true,
+            handle,
+        };
+        self.open.insert(number, connection);
+        Ok(Admitted { number, evicted })
+    }
+
+    /// Takes its place from the oldest connection that waits for its client, from those of strangers first.
+    fn evict(&mut self, may: impl Fn(&OpenConnection<H>) -> bool) -> Option<H> {
+        let waiting = self.open.iter().filter(|(_, it)| it.is_waiting && may(it));
+        let (number, _) = waiting.min_by_key(|(number, it)| (!it.is_stranger, **number))?;
+        let number = *number;
+        self.open.remove(&number).map(|it| it.handle)
+    }
+
+    /// Notes that a whole message has come. From now on the connection keeps its place; `None` when it has none any more.
+    pub fn begin_answer(&mut self, number: u64) -> Option<PlaceOwner> {
+        let connection = self.open.get_mut(&number)?;
+        connection.is_waiting = false;
+        Some(if connection.is_stranger {
+            PlaceOwner::Stranger
+        } else {
+            PlaceOwner::Known
+        })
+    }
+
+    /// Notes that the answer is sent.
+    pub fn end_answer(&mut self, number: u64) {
+        if let Some(connection) = self.open.get_mut(&number) {
+            connection.is_waiting = true;
         }
     }
 
-    /// Notes that the uid of a [`Admission::Stranger`] has an account.
-    pub fn recognize(&mut self, uid: u32) {
-        self.strangers = self.strangers.saturating_sub(1);
+    /// Notes that the uid of a connection has an account.
+    pub fn recognize(&mut self, number: u64) {
+        let Some(connection) = self.open.get_mut(&number) else {
+            return;
+        };
+        connection.is_stranger = false;
         if self.known.len() >= REMEMBERED {
             self.known.clear();
         }
-        self.known.insert(uid);
+        self.known.insert(connection.uid);
     }
 
-    /// Takes back what [`OpenConnections::recognize`] was not called for: the uid has no account.
-    pub fn reject(&mut self, uid: u32) {
-        self.strangers = self.strangers.saturating_sub(1);
-        self.close(uid);
-    }
-
-    /// Counts one connection of a uid less.
-    pub fn close(&mut self, uid: u32) {
-        self.total = self.total.saturating_sub(1);
-        if let Some(own) = self.by_uid.get_mut(&uid) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
-                self.by_uid.remove(&uid);
-            }
-        }
+    /// Gives a place back, if the connection still has it.
+    pub fn close(&mut self, number: u64) {
+        self.open.remove(&number);
     }
 
     /// True if no connection is open.
     pub fn is_empty(&self) -> bool {
-        self.total == 0
+        self.open.is_empty()
     }
 }
 
@@ -89,55 +148,109 @@ impl OpenConnections {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_user_has_sixteen_connections() {
-        let mut open = OpenConnections::default();
-        assert_eq!(open.admit(1000), Admission::Stranger);
-        open.recognize(1000);
-        for _ in 1..PER_UID {
-            assert_eq!(open.admit(1000), Admission::Known);
-        }
-        assert_eq!(open.admit(1000), Admission::Busy);
-        assert_eq!(open.admit(1001), Admission::Stranger);
-        open.close(1000);
-        assert_eq!(open.admit(1000), Admission::Known);
+    type Connections = OpenConnections<u32>;
+
+    /// Opens a connection of a uid that waits for its client.
+    fn silent(open: &mut Connections, uid: u32) -> u64 {
+        open.admit(uid, uid).unwrap().number
+    }
+
+    /// Opens one that is being answered.
+    fn answered(open: &mut Connections, uid: u32) -> u64 {
+        let number = silent(open, uid);
+        assert!(open.begin_answer(number).is_some());
+        number
+    }
+
+    fn known(open: &mut Connections, uid: u32) -> u64 {
+        let number = silent(open, uid);
+        open.recognize(number);
+        number
     }
 
     #[test]
-    fn all_users_have_512_connections() {
-        let mut open = OpenConnections::default();
-        for uid in 0..32 {
+    fn a_user_has_sixteen_connections() {
+        let mut open = Connections::default();
+        let numbers: Vec<u64> = (0..16).map(|_| silent(&mut open, 1000)).collect();
+        assert_eq!(open.admit(1000, 0), Err(NoPlace));
+        silent(&mut open, 1001);
+        open.close(numbers[3]);
+        silent(&mut open, 1000);
+        assert_eq!(open.admit(1000, 0), Err(NoPlace));
+    }
+
+    #[test]
+    fn the_oldest_silent_connection_gives_way() {
+        let mut open = Connections::default();
+        // 32 uids, all with accounts as the name service says.
+        for uid in 100_000..100_032 {
             for _ in 0..PER_UID {
-                if open.admit(uid) == Admission::Stranger {
-                    open.recognize(uid);
-                }
+                known(&mut open, uid);
             }
         }
-        assert_eq!(open.total, TOTAL);
-        assert_eq!(open.admit(32), Admission::Busy);
+        assert_eq!(open.open.len(), TOTAL);
+        for user in 1000..1016 {
+            let admitted = open.admit(user, user).unwrap();
+            assert_eq!(admitted.evicted, Some(100_000));
+            assert!(open.begin_answer(admitted.number).is_some());
+            assert_eq!(open.open.len(), TOTAL);
+        }
+        assert_eq!(open.begin_answer(0), None, "it has lost its place");
+        open.close(0);
+        assert_eq!(open.open.len(), TOTAL);
+        let admitted = open.admit(1016, 1016).unwrap();
+        assert_eq!(admitted.evicted, Some(100_001));
+    }
+
+    #[test]
+    fn a_connection_that_is_answered_keeps_its_place() {
+        let mut open = Connections::default();
         for uid in 0..32 {
             for _ in 0..PER_UID {
-                open.close(uid);
+                let number = known(&mut open, uid);
+                open.begin_answer(number);
             }
         }
-        assert!(open.is_empty() && open.by_uid.is_empty());
-        assert_eq!(open.admit(32), Admission::Stranger);
+        assert_eq!(open.admit(1000, 1000), Err(NoPlace));
+        open.end_answer(40);
+        assert_eq!(open.admit(1000, 1000).unwrap().evicted, Some(2));
+        for number in 0..=512 {
+            open.close(number);
+        }
+        assert!(open.is_empty());
     }
 
     #[test]
     fn uids_without_an_account_take_no_place_of_users() {
-        let mut open = OpenConnections::default();
-        open.admit(1000);
-        open.recognize(1000);
-        for subuid in 0..1000 {
-            open.admit(100_000 + subuid);
+        let mut open = Connections::default();
+        known(&mut open, 1000);
+        for subuid in 0..10_000 {
+            silent(&mut open, 100_000 + subuid);
         }
-        assert_eq!(open.strangers, STRANGERS);
-        assert_eq!(open.admit(1000), Admission::Known);
+        assert_eq!(open.open.len(), 1 + STRANGERS);
+        // A user who is not known yet gets a place as well.
+        assert!(open.admit(1001, 1001).unwrap().evicted.unwrap() >= 100_000);
+        // However slow the name service is: users whom it has told of are served.
+        let mut open = Connections::default();
+        known(&mut open, 1000);
         for subuid in 0..STRANGERS as u32 {
-            open.reject(100_000 + subuid);
+            answered(&mut open, 100_000 + subuid);
         }
-        assert_eq!((open.strangers, open.total), (0, 2));
-        assert_eq!(open.admit(1001), Admission::Stranger);
+        assert_eq!(open.admit(1001, 1001), Err(NoPlace));
+        assert_eq!(open.admit(1000, 1000).unwrap().evicted, None);
+    }
+
+    #[test]
+    fn strangers_give_way_before_users() {
+        let mut open = Connections::default();
+        for uid in 0..31 {
+            for _ in 0..PER_UID {
+                known(&mut open, uid);
+            }
+        }
+        for subuid in 0..PER_UID as u32 {
+            silent(&mut open, 100_000 + subuid);
+        }
+        assert_eq!(open.admit(1000, 1000).unwrap().evicted, Some(100_000));
     }
 }

@@ -6,39 +6,51 @@ use std::time::Duration;
 
 use rustix::net::SendFlags;
 use twofactor_protocol::frame::MessageBuffer;
-use twofactor_protocol::reply::ServiceError;
 use twofactor_store::sys::clock;
 
 use crate::dispatch::{Caller, Response, UserFactors, response};
+use crate::place::{ConnectionPlace, refuse};
 
 /// How long a client may take to send one message, and to take one reply.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers all messages of a client, one after the other, until it has no more or is too slow.
-pub fn serve(mut stream: UnixStream, caller: Caller, factors: &dyn UserFactors) {
+pub fn serve(
+    stream: &UnixStream,
+    caller: Caller,
+    factors: &dyn UserFactors,
+    place: &ConnectionPlace,
+) {
     let mut buffer = MessageBuffer::default();
-    while let Some(message) = receive(&mut stream, &mut buffer) {
+    while let Some(message) = receive(stream, &mut buffer) {
+        if let Err(why) = place.begin_answer() {
+            if let Some(error) = why {
+                refuse(stream, error);
+            }
+            return;
+        }
         let Response::Reply(reply) = response(&message, caller, factors) else {
             return;
         };
-        let is_sent = stream
-            .set_write_timeout(Some(PATIENCE))
-            .and_then(|()| stream.write_all(&reply))
-            .is_ok();
-        if !is_sent {
+        if send(stream, &reply, place).is_err() {
             return;
         }
     }
 }
 
-/// Says why a client is not served, if that can be said at once.
-pub fn refuse(stream: &UnixStream, error: ServiceError) {
+/// Sends a reply. While the connection keeps its place only what the kernel takes at once: a client that reads nothing keeps no
+/// other waiting.
+fn send(mut stream: &UnixStream, reply: &[u8], place: &ConnectionPlace) -> std::io::Result<()> {
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    let _ = rustix::net::send(stream, &error.message(), flags);
+    let sent = rustix::net::send(stream, reply, flags).unwrap_or(0);
+    place.end_answer();
+    let rest = reply.get(sent..).unwrap_or_default();
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(rest)
 }
 
 /// The next message; `None` when there is none in time.
-fn receive(stream: &mut UnixStream, buffer: &mut MessageBuffer) -> Option<Vec<u8>> {
+fn receive(mut stream: &UnixStream, buffer: &mut MessageBuffer) -> Option<Vec<u8>> {
     let end = clock::monotonic() + PATIENCE;
     let mut room = [0; 1024];
     loop {

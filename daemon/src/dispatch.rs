@@ -48,14 +48,14 @@ pub trait UserFactors {
     /// Judges a code, after which it is used up or counted.
     ///
     /// # Errors
-    /// [`Unavailable`].
+    /// [`ServiceError::Unavailable`]; [`ServiceError::Busy`] where other codes of the account are judged for long.
     fn verify(
         &self,
         account: &Account,
         caller: Caller,
         code: &str,
         form: Form,
-    ) -> Result<VerifyAnswer, Unavailable>;
+    ) -> Result<VerifyAnswer, ServiceError>;
 
     /// Notes that a caller named another user.
     fn note_foreign(&self, user: &str, caller: Caller);
@@ -180,7 +180,7 @@ mod tests {
             _: Caller,
             code: &str,
             form: Form,
-        ) -> Result<VerifyAnswer, Unavailable> {
+        ) -> Result<VerifyAnswer, ServiceError> {
             self.note(&format!("verify {code} {form:?}"), account);
             Ok(VerifyAnswer::Wrong)
         }

@@ -1,12 +1,15 @@
 //! The users' factors in the files that logins use.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, Kind};
+use twofactor_core::log::event::LoginEvent;
 use twofactor_core::state::State;
 use twofactor_core::verify::{self, Accepted, Credential, Form, Outcome, Rejected, ThrottleStatus};
 use twofactor_protocol::gate::GateAnswer;
+use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{DeviceEntry, StatusReply};
 use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
 use twofactor_store::attempt::{AttemptResult, Failure, LoginAttempt};
@@ -15,15 +18,20 @@ use twofactor_store::{Holder, PolicyFile, Store};
 
 use crate::dispatch::{Caller, Unavailable, UserFactors};
 use crate::log;
+use crate::verify_turn::VerifyTurns;
 
 /// What stands in the log and in the files in place of a PAM service. A client is never asked for one.
 const SERVICE: &str = "twofactord";
 
+/// How long a code waits for the codes of the same user that came before it.
+const TURN: Duration = Duration::from_secs(5);
+
 /// Policy, records and states.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct FileFactors {
     policy: PathBuf,
     state: PathBuf,
+    turns: VerifyTurns,
 }
 
 impl FileFactors {
@@ -32,6 +40,7 @@ impl FileFactors {
         Self {
             policy: policy.to_owned(),
             state: state.to_owned(),
+            turns: VerifyTurns::default(),
         }
     }
 
@@ -115,9 +124,15 @@ impl UserFactors for FileFactors {
         caller: Caller,
         code: &str,
         form: Form,
-    ) -> Result<VerifyAnswer, Unavailable> {
-        let judged = self.of_enrolled(account, |session| {
-            session.daemon_attempt(code.as_bytes(), form)
+    ) -> Result<VerifyAnswer, ServiceError> {
+        let Some(_turn) = self.turns.take(account.uid, TURN) else {
+            log::refused(caller.uid, LoginEvent::Busy);
+            return Err(ServiceError::Busy);
+        };
+        // The lock, which logins need, is not taken for codes that are not looked at; the attempt asks again under it.
+        let judged = self.of_enrolled(account, |session| match session.daemon_gate()? {
+            ThrottleStatus::Open => session.daemon_attempt(code.as_bytes(), form),
+            closed => Ok(AttemptResult::Refused(closed)),
         });
         let judged = logged(judged, &account.name, caller)?.unwrap_or(AttemptResult::Gone);
         log::judged(&account.name, caller, &judged);

@@ -4,10 +4,17 @@ use std::fmt;
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::sockopt;
+use twofactor_store::sys::clock;
+use twofactor_store::sys::socket::TimedConnection;
+
+/// How long another process may take to show that it listens at a path.
+const PROBE: Duration = Duration::from_secs(1);
 
 /// A socket that connections come to.
 pub struct ListeningSocket {
@@ -90,13 +97,36 @@ fn make(path: &Path) -> Result<UnixListener, SocketError> {
         Ok(found) if !found.file_type().is_socket() => {
             return Err(SocketError::NotASocket(path.to_owned()));
         }
-        Ok(_) if UnixStream::connect(path).is_ok() => {
-            return Err(SocketError::InUse(path.to_owned()));
-        }
-        // Left behind by a daemon that was killed.
-        Ok(_) => fs::remove_file(path).map_err(failed)?,
+        Ok(_) => match TimedConnection::open(path, clock::monotonic() + PROBE) {
+            // One whose queue is full listens as well.
+            Ok(_) | Err(Errno::AGAIN) => return Err(SocketError::InUse(path.to_owned())),
+            // Left behind by a daemon that was killed.
+            Err(Errno::CONNREFUSED) => fs::remove_file(path).map_err(failed)?,
+            Err(error) => return Err(failed(error.into())),
+        },
     }
     let socket = UnixListener::bind(path).map_err(failed)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o666)).map_err(failed)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+    use twofactor_store::testing::Scratch;
+
+    #[test]
+    fn a_socket_with_a_full_queue_is_in_use() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("socket");
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        rustix::net::listen(&socket, 0).unwrap();
+        let _waits = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        assert!(matches!(make(&path), Err(SocketError::InUse(_))));
+        drop(socket);
+        // What a daemon that was killed has left behind is replaced.
+        assert!(make(&path).is_ok());
+    }
 }

@@ -1,12 +1,17 @@
 //! Log lines on standard error, which systemd hands to the journal: `key=value`, as those of the module.
 
-use rustix::fs::FileType;
+use std::sync::{Mutex, PoisonError};
+
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{AttemptResult, Failure};
+use twofactor_store::sys::accounts::LookupFailed;
+use twofactor_store::sys::clock;
 
 use crate::dispatch::Caller;
+use crate::line_limit::{LeftOutLines, LineLimit};
+use crate::log_output;
 
 /// The level of a line (syslog(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,18 +26,44 @@ pub enum Level {
     Info = 6,
 }
 
-/// Writes one line. Where nothing reads the log, the answer to the user does not depend on it.
+/// The lines that users have had written.
+static LIMIT: Mutex<Option<LineLimit>> = Mutex::new(None);
+
+/// Writes one line. Where it cannot be written at once it is dropped.
 pub fn line(level: Level, text: &str) {
-    let stderr = rustix::stdio::stderr();
-    // The journal takes the level from the beginning of the line (sd-daemon(3)).
-    let is_journal = rustix::fs::fstat(stderr)
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket);
-    let line = if is_journal {
-        format!("<{}>{text}\n", level as u8)
-    } else {
-        format!("{text}\n")
+    log_output::write(level as u8, text);
+}
+
+/// Writes a line that a user can cause at will: one of each result in a second.
+fn limited(level: Level, uid: u32, event: LoginEvent, text: &Line) {
+    let (ended, is_admitted) = {
+        let mut limit = LIMIT.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = limit.get_or_insert_default();
+        let ended = limit.ended(clock::monotonic().as_secs());
+        (ended, limit.admit(uid, event))
     };
-    let _ = rustix::io::write(stderr, line.as_bytes());
+    left_out(&ended);
+    if is_admitted {
+        line(level, text.as_str());
+    }
+}
+
+/// Tells of the lines that were left out up to now.
+pub fn finish() {
+    let limit = LIMIT.lock().unwrap_or_else(PoisonError::into_inner).take();
+    left_out(&limit.map(|mut limit| limit.take()).unwrap_or_default());
+}
+
+fn left_out(lines: &[LeftOutLines]) {
+    for LeftOutLines { uid, event, count } in lines {
+        let text = Line::default();
+        let text = match uid {
+            Some(uid) => text.with("uid", uid),
+            None => text,
+        };
+        let text = text.result(*event).with("left_out", count);
+        line(Level::Warning, text.as_str());
+    }
 }
 
 /// The beginning of a line about a call of a user.
@@ -46,7 +77,7 @@ fn about(user: &str, caller: Caller) -> Line {
 /// A call that names another user than the caller.
 pub fn not_yours(user: &str, caller: Caller) {
     let text = about(user, caller).result(LoginEvent::NotYours);
-    line(Level::Notice, text.as_str());
+    limited(Level::Notice, caller.uid, LoginEvent::NotYours, &text);
 }
 
 /// A call that could not be answered.
@@ -58,13 +89,22 @@ pub fn unavailable(user: &str, caller: Caller, failure: &Failure) {
         Some(hint) => text.saying("hint", &hint),
         None => text,
     };
-    line(Level::Error, text.as_str());
+    limited(Level::Error, caller.uid, LoginEvent::Error, &text);
+}
+
+/// A connection whose uid cannot be looked up.
+pub fn not_looked_up(uid: u32, error: &LookupFailed) {
+    let text = Line::default()
+        .with("uid", &uid)
+        .result(LoginEvent::Error)
+        .saying("error", error);
+    limited(Level::Error, uid, LoginEvent::Error, &text);
 }
 
 /// A connection that is not served.
 pub fn refused(uid: u32, event: LoginEvent) {
     let text = Line::default().with("uid", &uid).result(event);
-    line(Level::Warning, text.as_str());
+    limited(Level::Warning, uid, event, &text);
 }
 
 /// An error in the daemon that ends a connection. Its text may hold anything, and is not logged.
@@ -75,25 +115,46 @@ pub fn panicked() {
     );
 }
 
-/// What became of a code.
+/// What became of a code. Accepted and wrong ones are counted elsewhere, so that they are few, and each has its line.
 pub fn judged(user: &str, caller: Caller, judged: &AttemptResult) {
     let text = about(user, caller);
-    let (level, text) = match judged {
-        AttemptResult::Compared(Outcome::Accepted(accepted)) => {
-            (Level::Info, accepted_line(text, accepted))
-        }
-        AttemptResult::Compared(Outcome::Rejected(why)) => {
-            (Level::Notice, rejected_line(text, why))
-        }
-        AttemptResult::Refused(gate) => (Level::Warning, closed_line(text, *gate)),
-        AttemptResult::Repeated => (Level::Notice, text.result(LoginEvent::RepeatedCode)),
-        AttemptResult::Gone => (Level::Notice, text.result(LoginEvent::Unenrolled)),
+    let (level, event) = level_and_event(judged);
+    let text = text.result(event);
+    let text = match judged {
+        AttemptResult::Compared(Outcome::Accepted(accepted)) => accepted_line(text, accepted),
+        AttemptResult::Compared(Outcome::Rejected(why)) => rejected_line(text, why),
+        AttemptResult::Refused(gate) => closed_line(text, *gate),
+        AttemptResult::Repeated | AttemptResult::Gone => text,
     };
-    line(level, text.as_str());
+    match event {
+        LoginEvent::Accepted | LoginEvent::Wrong => line(level, text.as_str()),
+        _ => limited(level, caller.uid, event, &text),
+    }
+}
+
+const fn level_and_event(judged: &AttemptResult) -> (Level, LoginEvent) {
+    match judged {
+        AttemptResult::Compared(Outcome::Accepted(_)) => (Level::Info, LoginEvent::Accepted),
+        AttemptResult::Compared(Outcome::Rejected(why)) => (
+            Level::Notice,
+            match why {
+                Rejected::Wrong | Rejected::ClockDiffers { .. } => LoginEvent::Wrong,
+                Rejected::Used { .. } => LoginEvent::Used,
+                Rejected::ClockSetBack { .. } => LoginEvent::ClockSetBack,
+                Rejected::Spent => LoginEvent::Spent,
+                Rejected::BypassExpired => LoginEvent::BypassExpired,
+            },
+        ),
+        AttemptResult::Refused(ThrottleStatus::LockedFor(_)) => {
+            (Level::Warning, LoginEvent::Throttled)
+        }
+        AttemptResult::Refused(_) => (Level::Warning, LoginEvent::Locked),
+        AttemptResult::Repeated => (Level::Notice, LoginEvent::RepeatedCode),
+        AttemptResult::Gone => (Level::Notice, LoginEvent::Unenrolled),
+    }
 }
 
 fn accepted_line(text: Line, accepted: &Accepted) -> Line {
-    let text = text.result(LoginEvent::Accepted);
     let text = match &accepted.by {
         Credential::Device { name, offset } => text.with("device", name).with("offset", offset),
         Credential::RecoveryCode { left } => {
@@ -109,28 +170,20 @@ fn accepted_line(text: Line, accepted: &Accepted) -> Line {
 
 fn rejected_line(text: Line, why: &Rejected) -> Line {
     match why {
-        Rejected::Wrong => text.result(LoginEvent::Wrong),
-        Rejected::ClockDiffers { device, steps } => text
-            .result(LoginEvent::Wrong)
-            .with("device", device)
-            .with("steps_off", steps),
-        Rejected::Used { device } => text.result(LoginEvent::Used).with("device", device),
-        Rejected::ClockSetBack { device, seconds } => text
-            .result(LoginEvent::ClockSetBack)
-            .with("device", device)
-            .with("behind", seconds),
-        Rejected::Spent => text.result(LoginEvent::Spent),
-        Rejected::BypassExpired => text.result(LoginEvent::BypassExpired),
+        Rejected::Wrong | Rejected::Spent | Rejected::BypassExpired => text,
+        Rejected::ClockDiffers { device, steps } => {
+            text.with("device", device).with("steps_off", steps)
+        }
+        Rejected::Used { device } => text.with("device", device),
+        Rejected::ClockSetBack { device, seconds } => {
+            text.with("device", device).with("behind", seconds)
+        }
     }
 }
 
 fn closed_line(text: Line, gate: ThrottleStatus) -> Line {
     match gate {
-        ThrottleStatus::LockedFor(seconds) => {
-            text.result(LoginEvent::Throttled).with("seconds", &seconds)
-        }
-        _ => text
-            .result(LoginEvent::Locked)
-            .saying("hint", &"twofactor unlock"),
+        ThrottleStatus::LockedFor(seconds) => text.with("seconds", &seconds),
+        _ => text.saying("hint", &"twofactor unlock"),
     }
 }

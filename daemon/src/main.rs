@@ -9,9 +9,13 @@ mod arguments;
 mod connection;
 mod dispatch;
 mod factors;
+mod line_limit;
 mod listener;
 mod log;
+mod log_output;
+mod place;
 mod serve;
+mod verify_turn;
 
 use std::process::ExitCode;
 
@@ -45,7 +49,9 @@ fn run(arguments: &Arguments) -> ExitCode {
     };
     serve::raise_open_files();
     let factors = FileFactors::new(&arguments.policy, &arguments.state);
-    match serve::until_idle(&listening, factors) {
+    let ended = serve::until_idle(&listening, factors);
+    log::finish();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(4, &error),
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_store::sys::socket::peer_credentials;
-use twofactor_store::sys::{accounts, wipe};
+use twofactor_store::sys::wipe;
 
-use crate::admission::{Admission, OpenConnections};
 use crate::connection;
 use crate::dispatch::{Caller, UserFactors};
 use crate::listener::{ListeningSocket, SocketOrigin};
 use crate::log;
+use crate::place::{self, ConnectionPlace, SharedConnections};
 
 /// Without a connection for so long the daemon ends, where systemd starts it again.
 const IDLE: Timespec = Timespec {
@@ -26,17 +26,15 @@ const IDLE: Timespec = Timespec {
     tv_nsec: 0,
 };
 
-/// Stack of a thread: an attempt needs a tenth of it, a name service of the machine may need more.
-const STACK: usize = 512 * 1024;
+/// Stack of a thread, of which the kernel gives what is used: an attempt needs a fraction, and a name service of the machine may need
+/// as much as any program gives its threads.
+const STACK: usize = 2 * 1024 * 1024;
 
 /// Open files that 512 connections need, each with the files of an attempt.
 const OPEN_FILES: u64 = 8192;
 
 /// How long the daemon waits where the kernel gives it no connection, for want of memory or descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// The open connections, as all threads know them.
-type Connections = Arc<Mutex<OpenConnections>>;
 
 /// Raises the limit on open files as far as this process may.
 pub fn raise_open_files() {
@@ -63,7 +61,7 @@ where
     F: UserFactors + Send + Sync + 'static,
 {
     let factors = Arc::new(factors);
-    let connections = Connections::default();
+    let connections = SharedConnections::default();
     let timeout = match listening.origin {
         SocketOrigin::Inherited => Some(&IDLE),
         SocketOrigin::Made => None,
@@ -71,7 +69,7 @@ where
     loop {
         let mut waited = [PollFd::new(&listening.socket, PollFlags::IN)];
         match poll(&mut waited, timeout) {
-            Ok(0) if locked(&connections).is_empty() => return Ok(()),
+            Ok(0) if connections.is_empty() => return Ok(()),
             Ok(0) | Err(rustix::io::Errno::INTR) => continue,
             Ok(_) => {}
             Err(error) => return Err(error.into()),
@@ -84,7 +82,7 @@ where
 }
 
 /// Serves a connection in a thread of its own, if it is admitted.
-fn begin<F>(stream: UnixStream, connections: &Connections, factors: &Arc<F>)
+fn begin<F>(stream: UnixStream, connections: &SharedConnections, factors: &Arc<F>)
 where
     F: UserFactors + Send + Sync + 'static,
 {
@@ -95,66 +93,42 @@ where
         uid: peer.uid,
         pid: peer.pid,
     };
-    let admission = locked(connections).admit(caller.uid);
-    if admission == Admission::Busy {
+    let stream = Arc::new(stream);
+    let Ok(place) = connections.admit(caller.uid, &stream) else {
         log::refused(caller.uid, LoginEvent::Busy);
-        connection::refuse(&stream, ServiceError::Busy);
+        place::refuse(&stream, ServiceError::Busy);
         return;
-    }
-    // Where no thread can be made the closure is dropped, and the place with it.
-    let place = ConnectionPlace {
-        connections: Arc::clone(connections),
-        uid: caller.uid,
-        is_stranger: admission == Admission::Stranger,
     };
     let factors = Arc::clone(factors);
+    let served = Arc::clone(&stream);
+    // Where no thread can be made the closure is dropped, and the place with it.
     let serve = move || {
-        let mut place = place;
-        if place.is_stranger && !place.recognize() {
-            connection::refuse(&stream, ServiceError::NotYours);
-            return;
-        }
-        connection::serve(stream, caller, factors.as_ref());
-        wipe::stack();
+        let _wiped = StackWipe;
+        converse(&served, caller, factors.as_ref(), place);
     };
     let thread = thread::Builder::new().stack_size(STACK);
     if thread.spawn(serve).is_err() {
         log::refused(caller.uid, LoginEvent::NoThread);
+        place::refuse(&stream, ServiceError::Busy);
     }
 }
 
-/// The place of a connection among all; dropped with it, also in a panic.
-struct ConnectionPlace {
-    connections: Connections,
-    uid: u32,
-    is_stranger: bool,
+/// All that a connection needs of the stack, below the frame that wipes it.
+#[inline(never)]
+fn converse(
+    stream: &UnixStream,
+    caller: Caller,
+    factors: &dyn UserFactors,
+    place: ConnectionPlace,
+) {
+    connection::serve(stream, caller, factors, &place);
 }
 
-impl ConnectionPlace {
-    /// Looks up the account of the uid. False when there is none, or that cannot be told.
-    fn recognize(&mut self) -> bool {
-        if !matches!(accounts::by_uid(self.uid), Ok(Some(_))) {
-            log::refused(self.uid, LoginEvent::NoAccount);
-            return false;
-        }
-        locked(&self.connections).recognize(self.uid);
-        self.is_stranger = false;
-        true
-    }
-}
+/// Wipes the stack below when it is dropped, also in a panic.
+struct StackWipe;
 
-impl Drop for ConnectionPlace {
+impl Drop for StackWipe {
     fn drop(&mut self) {
-        let mut open = locked(&self.connections);
-        if self.is_stranger {
-            open.reject(self.uid);
-        } else {
-            open.close(self.uid);
-        }
+        wipe::stack();
     }
-}
-
-/// Counters are right also where a thread panicked while it held them: each change is one call.
-fn locked(connections: &Connections) -> MutexGuard<'_, OpenConnections> {
-    connections.lock().unwrap_or_else(PoisonError::into_inner)
 }

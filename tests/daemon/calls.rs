@@ -2,6 +2,7 @@
 
 use harness::Machine;
 use harness::pam::code;
+use harness::twofactord::SOCKET;
 use serde_json::{Value, json};
 
 use super::QUICK;
@@ -235,18 +236,64 @@ fn what_is_unusable_is_unavailable_and_logged() {
         let reply = machine.call_daemon("alice", method, &parameters);
         assert_eq!(reply, Err("io.twofactor.Unavailable".into()), "{method}");
     }
-    assert_eq!(
-        daemon
-            .log()
-            .matches("result=error error=\"/etc/security/twofactor.toml")
-            .count(),
-        3
-    );
+    // One line in a second, for whatever calls.
+    let error = "result=error error=\"/etc/security/twofactor.toml";
+    let lines = daemon.log().matches(error).count();
+    assert!((1..=3).contains(&lines), "{}", daemon.log());
     machine.policy(QUICK);
     assert_eq!(
         verify(&machine, "alice", &alice.code())["result"],
         "accepted"
     );
+}
+
+#[test]
+fn a_user_cannot_fill_the_log() {
+    let machine = machine(QUICK);
+    add_account(&machine, "alice");
+    add_account(&machine, "bob");
+    let daemon = machine.daemon();
+    let calls = json!({"method": GATE, "parameters": {"user": "bob"}}).to_string() + "\0";
+    let before = twofactor_store::sys::clock::monotonic();
+    let asked = machine.program("/usr/local/bin/daemonask").arg(SOCKET);
+    let mut asking = asked.input(calls.repeat(500)).user("alice").start();
+    while asking.try_wait().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    drop(asking);
+    // The first line of a later second tells of the others.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let foreign = machine.call_daemon("alice", GATE, &json!({"user": "bob"}));
+    assert_eq!(foreign, Err("io.twofactor.NotYours".into()));
+    let seconds = (twofactor_store::sys::clock::monotonic() - before).as_secs() as usize + 2;
+    let log = daemon.log();
+    let lines = log.matches("result=not-yours").count();
+    assert!(lines <= 2 * seconds, "{lines} lines: {log}");
+    assert!(log.contains("left_out="), "{log}");
+}
+
+#[test]
+fn a_name_service_that_fails_says_nothing_of_users() {
+    let machine = machine(QUICK);
+    let alice = enroll_token(&machine, "alice");
+    let service = machine.name_service();
+    let uid = machine.run("id", &["-u", "alice"]).ok().stdout;
+    let uid = uid.trim();
+    let daemon = machine.daemon();
+    service.answers(&format!("passwd #{uid} fails 5\npasswd alice fails 5\n"));
+    let who = format!("--reuid={uid}");
+    let call = json!({"method": GATE, "parameters": {"user": "alice"}});
+    let words = [&who, "--clear-groups", "/usr/local/bin/daemonask", SOCKET];
+    let ask = || {
+        let program = machine.program("setpriv").args(&words);
+        program.input(format!("{call}\0")).run().ok().stdout
+    };
+    let unavailable = "{\"error\":\"io.twofactor.Unavailable\",\"parameters\":{}}";
+    assert_eq!(ask(), unavailable);
+    assert!(daemon.log().contains("result=error"), "{}", daemon.log());
+    service.answers("");
+    assert_eq!(ask(), "{\"parameters\":{\"state\":\"ask\"}}");
+    drop(alice);
 }
 
 #[test]

@@ -48,27 +48,67 @@ fn a_user_with_sixteen_connections_is_told_to_wait() {
     panic!("bob is never served again");
 }
 
-#[test]
-fn uids_without_an_account_keep_no_user_waiting() {
-    let machine = machine(QUICK);
-    enroll_token(&machine, "alice");
-    let daemon = machine.daemon();
+/// Silent connections of many uids, eight each. More than there are places.
+fn hold_as_many(machine: &Machine, uids: std::ops::Range<u32>) -> Vec<Running> {
     let mut held = Vec::new();
-    for uid in 200_000..200_032 {
+    for uid in uids {
         let uid = [format!("--reuid={uid}"), format!("--regid={uid}")];
         let words = ["setpriv", &uid[0], &uid[1], "--clear-groups"];
         let program = machine.program(words[0]).args(&words[1..]);
         let program = program.args(&["/usr/local/bin/daemonask", SOCKET, "8"]);
         held.push(program.start());
     }
-    assert_eq!(gate(&machine, "alice").unwrap()["state"], "ask");
-    for _ in 0..2000 {
-        if daemon.log().matches("result=no-account").count() >= 100 {
-            break;
+    for holder in &held {
+        while holder.stderr().trim() != "8" {
+            std::thread::sleep(std::time::Duration::from_millis(2));
         }
-        std::thread::sleep(std::time::Duration::from_millis(5));
     }
+    held
+}
+
+#[test]
+fn uids_without_an_account_keep_no_user_waiting() {
+    let machine = machine(QUICK);
+    enroll_token(&machine, "alice");
+    let daemon = machine.daemon();
+    let _held = hold_as_many(&machine, 200_000..200_080);
     assert_eq!(gate(&machine, "alice").unwrap()["state"], "ask");
+    let nameless = ["--reuid=200100", "--regid=200100", "--clear-groups"];
+    let ask = machine.program("setpriv").args(&nameless);
+    let ask = ask.args(&["/usr/local/bin/daemonask", SOCKET]);
+    let call = json!({"method": "io.twofactor.Gate", "parameters": {"user": "alice"}});
+    let reply = ask.input(format!("{call}\0")).run().ok().stdout;
+    assert!(reply.contains("io.twofactor.NotYours"), "{reply}");
+    let log = daemon.log();
+    assert!(log.contains("uid=200100 result=no-account"), "{log}");
+}
+
+/// As many uids as one user may have from a service that gives them out, and that knows them all.
+#[test]
+fn uids_with_accounts_keep_no_user_waiting() {
+    let machine = machine(QUICK);
+    enroll_token(&machine, "alice");
+    let service = machine.name_service();
+    let accounts: String = (200_000..200_080)
+        .map(|uid| format!("passwd #{uid} found sub{uid} {uid} {uid}\n"))
+        .collect();
+    service.answers(&accounts);
+    let daemon = machine.daemon();
+    // Each is made known first.
+    let call = "{\"method\":\"org.varlink.service.GetInfo\"}\0";
+    for uid in 200_000..200_080 {
+        let uid = [format!("--reuid={uid}"), format!("--regid={uid}")];
+        let words = [&uid[0], &uid[1], "--clear-groups"];
+        let ask = machine.program("setpriv").args(&words);
+        let ask = ask.args(&["/usr/local/bin/daemonask", SOCKET]);
+        let reply = ask.input(call).run().ok().stdout;
+        assert!(reply.contains("twofactord"), "{reply}");
+    }
+    let _held = hold_as_many(&machine, 200_000..200_080);
+    for _ in 0..20 {
+        assert_eq!(gate(&machine, "alice").unwrap()["state"], "ask");
+    }
+    assert!(!daemon.log().contains("result=busy"), "{}", daemon.log());
 }
 
 #[test]

@@ -1,0 +1,97 @@
+//! Standard error, which lines are written to: in the journal's form where it is the journal, and never waited for.
+
+use std::os::fd::BorrowedFd;
+use std::sync::{Mutex, PoisonError};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, Stat, fstat};
+use rustix::net::{SendFlags, send};
+
+/// Bytes of a line: so many a pipe takes at once.
+const LONGEST: usize = 4000;
+
+/// Lines are written one at a time: what a pipe had room for would be gone otherwise.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Writes one line to standard error, with a level of syslog(3) where that is the journal (sd-daemon(3)).
+pub fn write(level: u8, text: &str) {
+    let stderr = rustix::stdio::stderr();
+    let Ok(stat) = fstat(stderr) else {
+        return;
+    };
+    let stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+    let line = if is_journal(&stat, &stream) {
+        format!("<{level}>{text}")
+    } else {
+        text.to_owned()
+    };
+    write_now(stderr, &stat, &line);
+}
+
+/// True if a file is the stream that JOURNAL_STREAM (systemd.exec(5)) names by device and inode.
+fn is_journal(stat: &Stat, stream: &str) -> bool {
+    stream == format!("{}:{}", stat.st_dev, stat.st_ino)
+}
+
+/// Writes a line if it is taken at once; the answer to a user does not depend on it.
+fn write_now(to: BorrowedFd<'_>, stat: &Stat, text: &str) {
+    let mut line = text.as_bytes().to_vec();
+    line.truncate(LONGEST);
+    line.push(b'\n');
+    let _one = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Socket {
+        let _ = send(to, &line, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        return;
+    }
+    let mut waited = [PollFd::from_borrowed_fd(to, PollFlags::OUT)];
+    let is_ready = poll(&mut waited, Some(&Timespec::default())) == Ok(1);
+    let [ready] = waited;
+    if is_ready && ready.revents().contains(PollFlags::OUT) {
+        let _ = rustix::io::write(to, &line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// Writes more lines than what is at the other end takes.
+    fn overfill(to: BorrowedFd<'_>) {
+        let stat = fstat(to).unwrap();
+        for _ in 0..10_000 {
+            write_now(to, &stat, &"x".repeat(5000));
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_not_read_is_not_waited_for() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        overfill(writer.as_fd());
+        drop(writer);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert!(text.lines().count() > 0);
+        assert!(text.lines().all(|line| line.len() == LONGEST));
+        let (mut reader, writer) = UnixStream::pair().unwrap();
+        overfill(writer.as_fd());
+        drop(writer);
+        text.clear();
+        reader.read_to_string(&mut text).unwrap();
+        assert!(text.lines().count() > 0);
+        assert!(text.lines().all(|line| line.len() == LONGEST));
+    }
+
+    #[test]
+    fn only_the_stream_that_systemd_names_is_the_journal() {
+        let (journal, other) = UnixStream::pair().unwrap();
+        let stat = fstat(&journal).unwrap();
+        let named = format!("{}:{}", stat.st_dev, stat.st_ino);
+        assert!(is_journal(&stat, &named));
+        assert!(!is_journal(&fstat(&other).unwrap(), &named));
+        assert!(!is_journal(&stat, "") && !is_journal(&stat, &stat.st_ino.to_string()));
+    }
+}

@@ -1,0 +1,106 @@
+//! The place of a connection among all that are open.
+
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::net::SendFlags;
+use twofactor_core::log::event::LoginEvent;
+use twofactor_protocol::reply::ServiceError;
+use twofactor_store::sys::accounts;
+
+use crate::admission::{Admitted, NoPlace, OpenConnections, PlaceOwner};
+use crate::log;
+
+/// The open connections, as all threads know them.
+#[derive(Clone, Default)]
+pub struct SharedConnections(Arc<Mutex<OpenConnections<Arc<UnixStream>>>>);
+
+impl SharedConnections {
+    /// Gives a place to a connection of `uid`. One that gives way is told to come again, and closed.
+    ///
+    /// # Errors
+    /// [`NoPlace`].
+    pub fn admit(&self, uid: u32, stream: &Arc<UnixStream>) -> Result<ConnectionPlace, NoPlace> {
+        let Admitted { number, evicted } = self.locked().admit(uid, Arc::clone(stream))?;
+        if let Some(evicted) = evicted {
+            refuse(&evicted, ServiceError::Busy);
+            // Its thread waits for a message, and ends.
+            let _ = evicted.shutdown(Shutdown::Both);
+        }
+        Ok(ConnectionPlace {
+            connections: self.clone(),
+            number,
+            uid,
+        })
+    }
+
+    /// True if no connection is open.
+    pub fn is_empty(&self) -> bool {
+        self.locked().is_empty()
+    }
+
+    /// What it counts is right also where a thread panicked while it held the lock: each change is one call.
+    fn locked(&self) -> MutexGuard<'_, OpenConnections<Arc<UnixStream>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of one connection; given back when this is dropped, also in a panic.
+pub struct ConnectionPlace {
+    connections: SharedConnections,
+    number: u64,
+    uid: u32,
+}
+
+impl ConnectionPlace {
+    /// Keeps the place while a message is answered, if the uid has an account.
+    ///
+    /// # Errors
+    /// What the client is told, where it is to be told anything.
+    pub fn begin_answer(&self) -> Result<(), Option<ServiceError>> {
+        let owner = self.connections.locked().begin_answer(self.number);
+        match owner {
+            // It was told so when it lost its place.
+            None => Err(None),
+            Some(PlaceOwner::Known) => Ok(()),
+            Some(PlaceOwner::Stranger) => {
+                self.look_up_account()?;
+                self.connections.locked().recognize(self.number);
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits for the next message.
+    pub fn end_answer(&self) {
+        self.connections.locked().end_answer(self.number);
+    }
+
+    /// A name service that does not answer has not said that there is no account.
+    fn look_up_account(&self) -> Result<(), ServiceError> {
+        match accounts::by_uid(self.uid) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => {
+                log::refused(self.uid, LoginEvent::NoAccount);
+                Err(ServiceError::NotYours)
+            }
+            Err(error) => {
+                log::not_looked_up(self.uid, &error);
+                Err(ServiceError::Unavailable)
+            }
+        }
+    }
+}
+
+impl Drop for ConnectionPlace {
+    fn drop(&mut self) {
+        self.connections.locked().close(self.number);
+    }
+}
+
+/// Says why a client is not served, if that can be said at once.
+pub fn refuse(stream: &UnixStream, error: ServiceError) {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    let _ = rustix::net::send(stream, &error.message(), flags);
+}

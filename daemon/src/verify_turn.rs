@@ -1,0 +1,81 @@
+//! Codes of one user are judged one after the other, so that no flood of them holds the lock that the user's logins need.
+
+use std::collections::HashSet;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The uids of which a code is judged at this moment.
+#[derive(Debug, Default)]
+pub struct VerifyTurns {
+    uids: Mutex<HashSet<u32>>,
+    ended: Condvar,
+}
+
+/// The turn of one uid; it ends when this is dropped, also in a panic.
+#[derive(Debug)]
+pub struct VerifyTurn<'t> {
+    turns: &'t VerifyTurns,
+    uid: u32,
+}
+
+impl VerifyTurns {
+    /// Waits until no other code of this uid is judged; `None` where that takes too long.
+    pub fn take(&self, uid: u32, patience: Duration) -> Option<VerifyTurn<'_>> {
+        let is_taken = |uids: &mut HashSet<u32>| uids.contains(&uid);
+        let waited = self
+            .ended
+            .wait_timeout_while(self.locked(), patience, is_taken);
+        let (mut uids, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        // Made only where the turn was free: dropping one ends it.
+        uids.insert(uid).then(|| VerifyTurn { turns: self, uid })
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashSet<u32>> {
+        self.uids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for VerifyTurn<'_> {
+    fn drop(&mut self) {
+        self.turns.locked().remove(&self.uid);
+        self.turns.ended.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_user_has_one_turn_at_a_time() {
+        let turns = VerifyTurns::default();
+        let first = turns.take(1000, LONG).unwrap();
+        assert!(turns.take(1000, Duration::ZERO).is_none());
+        // Its own turn is still there, and others have theirs.
+        assert!(turns.take(1000, Duration::ZERO).is_none());
+        assert!(turns.take(1001, Duration::ZERO).is_some());
+        drop(first);
+        assert!(turns.take(1000, Duration::ZERO).is_some());
+    }
+
+    #[test]
+    fn all_who_wait_have_their_turn() {
+        let turns = VerifyTurns::default();
+        let (inside, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    let _turn = turns.take(1000, LONG).unwrap();
+                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                    std::thread::yield_now();
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                    done.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!(done.into_inner(), 16);
+    }
+}
