@@ -16,6 +16,10 @@ const SSHD_TTY: &[u8] = b"ssh";
 
 /// Tells what has to be told after a right code: at once, or in sshd once the session is there.
 pub fn tell(host: &mut dyn PamTransaction, accepted: &Accepted) {
+    // What an earlier code of this transaction left is not true of this one.
+    if host.variable(VARIABLE).is_some() {
+        let _ = host.set_variable(VARIABLE);
+    }
     let lines = text::accepted(accepted);
     if lines.is_empty() {
         return;
@@ -71,6 +75,7 @@ fn read(note: &str) -> Option<Accepted> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::stage::Stage;
 
     fn lines(by: Credential, failures_before: u32) -> Vec<String> {
         let accepted = Accepted {
@@ -92,6 +97,21 @@ mod tests {
             offset: 0,
         };
         assert_eq!(lines(device, 7).len(), 1);
+    }
+
+    #[test]
+    fn a_note_of_an_earlier_code_does_not_stay() {
+        let mut stage = Stage::new("enabled = true\n");
+        stage.tty = Some(SSHD_TTY.to_vec());
+        let accepted = |failures_before| Accepted {
+            by: Credential::Bypass,
+            failures_before,
+            password_len: 0,
+        };
+        tell(&mut stage, &accepted(3));
+        assert_eq!(stage.variables[VARIABLE], "-,3");
+        tell(&mut stage, &accepted(0));
+        assert!(stage.variables.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 mod one_field;
 mod rows;
-mod stage;
+pub mod stage;
 mod tries;
 
 use std::process::Command;

@@ -29,7 +29,8 @@ pub(super) enum FactorSource {
 }
 
 impl Login<'_> {
-    /// The files for root and the daemon for all others; neither takes the place of the other where it does not work.
+    /// The files for root and the daemon for all others; neither takes the place of the other where it does not work. A program that
+    /// was started as root, and gave up its uid but not CAP_DAC_OVERRIDE, opens the files as root does.
     pub(super) fn source(&self) -> Result<FactorSource, Failure> {
         if let Some(uid) = process::ordinary_uid_at_start() {
             return Ok(FactorSource::Daemon(uid));
