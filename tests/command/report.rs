@@ -115,6 +115,7 @@ fn every_report_is_json_with_the_documented_keys() {
     let user = &report["users"][0];
     let expected = [
         "bypass_until",
+        "daemon",
         "devices",
         "error",
         "failures",
@@ -166,7 +167,10 @@ fn every_report_is_json_with_the_documented_keys() {
             &["bypass", "alice"],
             &["code", "expires", "locked_out", "user"],
         ),
-        (&["unlock", "alice"], &["failures", "rebuilt", "user"]),
+        (
+            &["unlock", "alice"],
+            &["daemon_failures", "failures", "rebuilt", "user"],
+        ),
         (
             &["policy", "check"],
             &["enabled", "file", "state_checked", "valid", "warnings"],

@@ -132,7 +132,7 @@ fn r39_a_lock_out_is_of_one_user_and_unlock_ends_it() {
     let report = json(machine.command(&["unlock", "alice", "--json"]));
     assert_eq!(
         report,
-        parse("{\"user\": \"alice\", \"failures\": 0, \"rebuilt\": null}")
+        parse("{\"user\": \"alice\", \"failures\": 0, \"daemon_failures\": 0, \"rebuilt\": null}")
     );
     assert_eq!(
         machine.command(&["unlock", "alice"]).ok().stdout,

@@ -19,7 +19,9 @@ use crate::formatting::utc;
 use crate::impact;
 use crate::roster::{Roster, RosterEntry};
 use crate::shell;
-use overview::{LockStatus, PolicyStatus, ServiceSwitches, StatusDetail, StatusReport, UserStatus};
+use overview::{
+    DaemonStatus, LockStatus, PolicyStatus, ServiceSwitches, StatusDetail, StatusReport, UserStatus,
+};
 
 /// Runs it. The exit code tells of an invalid policy or record, which the report names.
 pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
@@ -152,6 +154,11 @@ fn with_factor(
             .map(|invite| utc(invite.expires)),
         failures: state.failures,
         lock: LockStatus::new(verify::gate(&loaded.policy.throttle, state, now)),
+        daemon: DaemonStatus {
+            failures: state.daemon.in_a_row,
+            failures_in_30_days: state.daemon.total(now),
+            lock: LockStatus::new(verify::daemon_gate(&loaded.policy.throttle, state, now)),
+        },
         grace: grace_periods::running(state, loaded, now),
         error: None,
         name,

@@ -5,7 +5,7 @@ use twofactor_core::account::Account;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::Policy;
 use twofactor_store::Store;
-use twofactor_store::operations::{self, ChangeError};
+use twofactor_store::operations::{self, ChangeError, ForgottenFailures};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
@@ -22,17 +22,18 @@ pub fn run(context: &Context, args: &UserArgs) -> Result<(), Failure> {
     let (account, store) = context.recorded(&args.user)?;
     let policy = context.policy_or_default()?;
     let user = &account.name;
-    let report = match operations::unlock(&store, &account, &policy, clock::now()?) {
-        Err(error) if error.is_fixed_by_rebuild() => UnlockReport {
-            user,
-            failures: 0,
-            rebuilt: Some(rebuilt(context, &policy, &store, &account, &error)?),
-        },
-        failures => UnlockReport {
-            user,
-            failures: failures?,
-            rebuilt: None,
-        },
+    let (failures, rebuilt) = match operations::unlock(&store, &account, &policy, clock::now()?) {
+        Err(error) if error.is_fixed_by_rebuild() => (
+            ForgottenFailures::default(),
+            Some(rebuilt(context, &policy, &store, &account, &error)?),
+        ),
+        failures => (failures?, None),
+    };
+    let report = UnlockReport {
+        user,
+        failures: failures.logins,
+        daemon_failures: failures.daemon,
+        rebuilt,
     };
     let action = if report.rebuilt.is_some() {
         CommandEvent::Rebuild
@@ -70,8 +71,10 @@ fn rebuilt(
 #[derive(Serialize)]
 struct UnlockReport<'a> {
     user: &'a str,
-    /// Wrong codes that no longer count.
+    /// Wrong codes at logins that no longer count.
     failures: u32,
+    /// Those of programs that ask the daemon.
+    daemon_failures: u32,
     /// `null` unless the state was unusable and made anew.
     rebuilt: Option<StateRebuildReport>,
 }
@@ -85,19 +88,29 @@ struct StateRebuildReport {
     resync: Vec<String>,
 }
 
+impl UnlockReport<'_> {
+    fn ended(&self) -> String {
+        let user = self.user;
+        let codes = |number: u32| count(u64::from(number), "wrong code");
+        let (logins, daemon) = (codes(self.failures), codes(self.daemon_failures));
+        match (self.failures, self.daemon_failures) {
+            (0, 0) => format!("{user} was not locked out: there were no wrong codes.\n"),
+            (_, 0) => format!("{user} may try again; {logins} no longer counted.\n"),
+            (0, _) => {
+                format!("{user} may try again; {daemon} through the daemon no longer counted.\n")
+            }
+            (_, _) => format!(
+                "{user} may try again; {logins} at logins and {daemon} through the daemon no longer counted.\n"
+            ),
+        }
+    }
+}
+
 impl Report for UnlockReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let user = self.user;
         let Some(rebuilt) = &self.rebuilt else {
-            if self.failures == 0 {
-                return Zeroizing::new(format!(
-                    "{user} was not locked out: there were no wrong codes.\n"
-                ));
-            }
-            let failures = count(u64::from(self.failures), "wrong code");
-            return Zeroizing::new(format!(
-                "{user} may try again; {failures} no longer counted.\n"
-            ));
+            return Zeroizing::new(self.ended());
         };
         let mut text = format!("{user} has a new state.\n");
         if rebuilt.wait_seconds > 0 {
@@ -115,5 +128,36 @@ impl Report for UnlockReport<'_> {
             shell::twofactor("recovery-codes", &[user], &[])
         ));
         Zeroizing::new(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_counters_are_told_of() {
+        for (failures, daemon_failures, text) in [
+            (0, 0, "al was not locked out: there were no wrong codes.\n"),
+            (5, 0, "al may try again; 5 wrong codes no longer counted.\n"),
+            (
+                0,
+                1,
+                "al may try again; 1 wrong code through the daemon no longer counted.\n",
+            ),
+            (
+                5,
+                9,
+                "al may try again; 5 wrong codes at logins and 9 wrong codes through the daemon no longer counted.\n",
+            ),
+        ] {
+            let report = UnlockReport {
+                user: "al",
+                failures,
+                daemon_failures,
+                rebuilt: None,
+            };
+            assert_eq!(&*report.text(), text);
+        }
     }
 }

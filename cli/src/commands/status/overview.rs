@@ -100,10 +100,53 @@ pub struct UserStatus {
     /// Lock-out.
     #[serde(flatten)]
     pub lock: LockStatus,
+    /// Wrong codes through the daemon.
+    pub daemon: DaemonStatus,
     /// Grace periods: no code is asked for, because one was accepted a short while ago.
     pub grace: Vec<GraceStatus>,
     /// Reason why the user's files cannot be used: a login is refused.
     pub error: Option<String>,
+}
+
+/// Wrong codes of programs that ask the daemon, such as screen lockers.
+#[derive(Serialize)]
+pub struct DaemonStatus {
+    /// In a row.
+    pub failures: u32,
+    /// Those that count towards `max_failures` there.
+    pub failures_in_30_days: u32,
+    /// Lock-out there.
+    #[serde(flatten)]
+    pub lock: LockStatus,
+}
+
+impl DaemonStatus {
+    /// Without wrong codes.
+    const NONE: Self = Self {
+        failures: 0,
+        failures_in_30_days: 0,
+        lock: LockStatus::new(ThrottleStatus::Open),
+    };
+
+    fn note(&self, user: &str) -> Option<String> {
+        match (self.lock.locked, self.lock.locked_for_seconds) {
+            (false, _) if self.failures_in_30_days == 0 && self.failures == 0 => None,
+            (false, _) => {
+                let number = u64::from(self.failures_in_30_days.max(self.failures));
+                Some(format!(
+                    "{} through the daemon",
+                    count(number, "wrong code")
+                ))
+            }
+            (true, Some(seconds)) => {
+                Some(format!("locked out at the daemon for {}", span(seconds)))
+            }
+            (true, None) => Some(format!(
+                "locked out at the daemon, see {}",
+                shell::twofactor("unlock", &[user], &[])
+            )),
+        }
+    }
 }
 
 /// A lock-out after wrong codes.
@@ -147,6 +190,7 @@ impl UserStatus {
             invited_until: None,
             failures: 0,
             lock: LockStatus::new(ThrottleStatus::Open),
+            daemon: DaemonStatus::NONE,
             grace: Vec::new(),
             error: None,
         }
@@ -212,6 +256,7 @@ impl UserStatus {
                 shell::twofactor("unlock", &[&self.name], &[])
             )),
         }
+        notes.extend(self.daemon.note(&self.name));
         notes.extend(
             self.bypass_until
                 .as_ref()
@@ -318,13 +363,41 @@ mod tests {
     }
 
     #[test]
+    fn notes_tell_of_the_daemons_counter() {
+        let notes = |failures, failures_in_30_days, gate| {
+            let daemon = DaemonStatus {
+                failures,
+                failures_in_30_days,
+                lock: LockStatus::new(gate),
+            };
+            let alice = UserStatus {
+                daemon,
+                ..user(0, ThrottleStatus::Open)
+            };
+            alice.notes()
+        };
+        let open = ThrottleStatus::Open;
+        assert_eq!(notes(0, 7, open), "7 wrong codes through the daemon");
+        assert_eq!(notes(1, 0, open), "1 wrong code through the daemon");
+        assert_eq!(
+            notes(5, 5, ThrottleStatus::LockedFor(30)),
+            "locked out at the daemon for 30 seconds"
+        );
+        assert_eq!(
+            notes(0, 100, ThrottleStatus::LockedUntilUnlock),
+            "locked out at the daemon, see twofactor unlock alice"
+        );
+    }
+
+    #[test]
     fn the_keys_of_a_user_are_stable() {
         assert_eq!(
             serde_json::to_string(&user(5, ThrottleStatus::LockedFor(90))).unwrap(),
             "{\"user\":\"alice\",\"uid\":null,\"devices\":[{\"name\":\"phone\",\"kind\":\"totp\",\
              \"algorithm\":\"SHA1\",\"digits\":6,\"interval\":30,\"enrolled\":\"1970-01-01T00:00:00Z\",\
              \"last_used\":null}],\"recovery_codes_left\":0,\"bypass_until\":null,\"invited_until\":null,\"failures\":5,\
-             \"locked\":true,\"locked_for_seconds\":90,\"grace\":[],\"error\":null}"
+             \"locked\":true,\"locked_for_seconds\":90,\"daemon\":{\"failures\":0,\"failures_in_30_days\":0,\
+             \"locked\":false,\"locked_for_seconds\":null},\"grace\":[],\"error\":null}"
         );
     }
 }

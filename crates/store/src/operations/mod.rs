@@ -25,7 +25,7 @@ pub use import::{DeviceWriter, import_devices};
 pub use one_time_code::{IssuedBypass, invite, issue_bypass, withdraw_bypass, withdraw_invitation};
 pub use removal::{RemovedDevice, clear, discard, remove_all, remove_device};
 pub use resync::{ResyncedDevice, resync};
-pub use unlock::{RebuiltState, rebuild_state, unlock};
+pub use unlock::{ForgottenFailures, RebuiltState, rebuild_state, unlock};
 
 /// The caller's part of a change, under its lock. An error ends the change, and nothing is stored.
 pub trait ChangeSteps {

@@ -18,8 +18,17 @@ pub struct RebuiltState {
     pub counters_lost: Vec<DeviceName>,
 }
 
-/// Ends the lock-out of a user who has a device or an invitation. Returns how many failures no longer count. `now` is in
-/// seconds since 1970-01-01 UTC.
+/// Wrong codes that no longer count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ForgottenFailures {
+    /// At logins.
+    pub logins: u32,
+    /// Through the daemon: in a row, or in 30 days where those are more.
+    pub daemon: u32,
+}
+
+/// Ends the lock-outs of a user who has a device or an invitation, at logins and at the daemon. Returns how many failures no
+/// longer count. `now` is in seconds since 1970-01-01 UTC.
 ///
 /// # Errors
 /// [`ChangeCause::NotEnrolled`] where nothing is kept about the user; [`ChangeCause::Failed`], after which
@@ -29,10 +38,14 @@ pub fn unlock(
     account: &Account,
     policy: &Policy,
     now: u64,
-) -> Result<u32, ChangeError> {
+) -> Result<ForgottenFailures, ChangeError> {
     let failed = |error| ChangeError::new(account, error);
     let mut locked = store.lock(account).map_err(failed)?;
-    let failures = locked.state().failures;
+    let before = locked.state();
+    let failures = ForgottenFailures {
+        logins: before.failures,
+        daemon: before.daemon.total(now).max(before.daemon.in_a_row),
+    };
     let Some(record) = locked.record().map_err(failed)? else {
         return Err(ChangeError::new(account, ChangeCause::NotEnrolled));
     };

@@ -8,7 +8,7 @@ pub fn ordinary_uid() -> Option<u32> {
     (!uid.is_root()).then(|| uid.as_raw())
 }
 
-/// The same where the program was not started as root, and `None` where it was: then it costs no system call. A process that has
+/// The effective uid where the program was not started as root, and `None` where it was: then it costs no system call. A process that has
 /// given up root's uid since can open root's files only where it kept CAP_DAC_OVERRIDE or CAP_DAC_READ_SEARCH (capabilities(7)),
 /// with which it may read them anyway; all others find them closed, and ask [`ordinary_uid`] then.
 #[must_use]

@@ -6,7 +6,12 @@ use twofactor_core::state::COUNTER_UNKNOWN;
 
 const WINDOW: u8 = 1;
 
-fn unlocked(store: &Store) -> Result<u32, ChangeError> {
+const NONE: ForgottenFailures = ForgottenFailures {
+    logins: 0,
+    daemon: 0,
+};
+
+fn unlocked(store: &Store) -> Result<ForgottenFailures, ChangeError> {
     unlock(store, &alice(), &Policy::default(), NOW)
 }
 
@@ -19,18 +24,35 @@ fn unlock_ends_a_lock_out_and_tells_its_failures() {
     state.refused.hashes = vec![[7; 8]];
     locked.write(state).unwrap();
     drop(locked);
-    assert_eq!(unlocked(&store), Ok(12));
+    let logins = ForgottenFailures { logins: 12, ..NONE };
+    assert_eq!(unlocked(&store), Ok(logins));
     let state = store.peek(&alice()).unwrap().unwrap();
     assert_eq!((state.failures, state.last_failure), (0, 0));
     assert_eq!(state.refused.hashes, [[0; 8]; 0]);
-    assert_eq!(unlocked(&store), Ok(0));
+    assert_eq!(unlocked(&store), Ok(NONE));
+}
+
+#[test]
+fn unlock_ends_the_lock_out_at_the_daemon_too() {
+    let (_scratch, store) = with(&[phone()]);
+    let mut locked = store.lock(&alice()).unwrap();
+    let mut state = locked.state().clone();
+    let guessed = state.daemon.charged(NOW).after_success();
+    state.daemon = guessed.charged(NOW).charged(NOW);
+    locked.write(state).unwrap();
+    drop(locked);
+    let daemon = ForgottenFailures { daemon: 3, ..NONE };
+    assert_eq!(unlocked(&store), Ok(daemon));
+    let state = store.peek(&alice()).unwrap().unwrap();
+    assert_eq!((state.daemon.in_a_row, state.daemon.total(NOW)), (0, 0));
+    assert_eq!(unlocked(&store), Ok(NONE));
 }
 
 #[test]
 fn unlock_ends_the_lock_out_of_an_invitation() {
     let (_scratch, store) = with(&[]);
     invite(&store, &alice(), NOW + 60).unwrap();
-    assert_eq!(unlocked(&store), Ok(0));
+    assert_eq!(unlocked(&store), Ok(NONE));
 }
 
 #[test]
@@ -61,7 +83,7 @@ fn a_state_that_cannot_be_used_is_made_anew() {
         let state = store.peek(&alice()).unwrap().unwrap();
         assert_eq!(state.device(id(1)).unwrap().next, NOW / 30 + 5);
         assert_eq!(state.device(id(2)).unwrap().next, COUNTER_UNKNOWN);
-        assert_eq!(unlocked(&store), Ok(0));
+        assert_eq!(unlocked(&store), Ok(NONE));
     }
 }
 
