@@ -14,6 +14,10 @@ const LONGEST: usize = 4000;
 static WRITING: Mutex<()> = Mutex::new(());
 
 /// Writes one line to standard error, with a level of syslog(3) where that is the journal (sd-daemon(3)).
+#[allow(
+    clippy::disallowed_methods,
+    reason = "systemd names the stream in the environment, and what is not there costs the level alone"
+)]
 pub fn write(level: u8, text: &str) {
     let stderr = rustix::stdio::stderr();
     let Ok(stat) = fstat(stderr) else {
