@@ -12,7 +12,7 @@ use crate::output_stream::OutputStream;
 /// Columns assumed where the output is no terminal.
 const COLUMNS: usize = 80;
 /// Letters of the two lines below a QR code: the longest usual key, and the question with its answer.
-const BELOW_CODE: [usize; 2] = [44, 86];
+const BELOW_CODE: [usize; 2] = [44, 76];
 /// Longest answer that is read, in bytes.
 const ANSWER: u64 = 1024;
 

@@ -138,7 +138,7 @@ fn r8_a_device_counts_after_a_code_of_it() {
     let told = pty.expect(ASK);
     assert!(
         told.ends_with(&format!(
-            "\nThat code is wrong. Wait for the next one and try again.\nDoes not scan? Type i to invert. {ASK}"
+            "\nThat code is wrong. Wait for the next one and try again.\nDoes not scan? Type i. {ASK}"
         )),
         "{told}"
     );

@@ -345,7 +345,7 @@ fn r30_i_inverts_the_code_and_is_no_guess() {
     let mut pty = enroll.pty_of(80, 24);
     let first = pty.expect(ASK);
     let shown = Shown::read(&first);
-    assert!(first.ends_with(&format!("\nDoes not scan? Type i to invert. {ASK}")));
+    assert!(first.ends_with(&format!("\nDoes not scan? Type i. {ASK}")));
     assert_eq!(
         scan(&machine, &screenful(&first), Dark),
         [shown.uri.as_str()]

@@ -36,7 +36,7 @@ impl CodeConfirmation {
 /// Asks for a code of the new device.
 const CODE: &str = "Code the device shows now (Enter to cancel): ";
 /// Stands before it where a QR code was drawn. Such an answer is no code, and is not counted as one.
-const DOES_NOT_SCAN: &str = "Does not scan? Type i to invert. ";
+const DOES_NOT_SCAN: &str = "Does not scan? Type i. ";
 
 /// A device that its owner has and that may be stored.
 pub struct DeliveredDevice {
