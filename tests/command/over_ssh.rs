@@ -15,10 +15,9 @@ fn r30_an_ssh_client_shows_a_code_to_scan() {
         .answer(ASK_PASSWORD, PASSWORD)
         .answer("# ", "twofactor enroll alice");
     // The text that the shell shows before is not of the command.
-    terminal.expect("Key: ");
+    terminal.expect("URI: ");
     let text = terminal.expect("now (Enter to cancel): ");
-    let uri = text.lines().find_map(|line| line.strip_prefix("URI: "));
-    let uri = uri.unwrap();
+    let uri = text.lines().next().unwrap();
     for background in [Dark, Light] {
         assert_eq!(screen::scan(&machine, &text, background), [uri]);
     }
