@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 #[path = "../../src/arguments.rs"]
 mod arguments;
 
-use arguments::{ModuleArguments, FirstPass};
+use arguments::{FirstPass, ModuleArguments};
 
 fuzz_target!(|bytes: &[u8]| {
     let words: Vec<CString> = bytes

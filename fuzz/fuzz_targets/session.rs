@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use fuzz::machine::{Machine, Part};
 use libfuzzer_sys::fuzz_target;
 use twofactor_core::verify::Outcome;
-use twofactor_store::attempt::{Failure, AttemptResult};
+use twofactor_store::attempt::{AttemptResult, Failure};
 
 thread_local! {
     static MACHINE: RefCell<Machine> = RefCell::new(Machine::new());

@@ -14,7 +14,7 @@ use twofactor_core::record::Record;
 use twofactor_core::secret::Secret;
 use twofactor_core::state::{DeviceState, State, Stored, decode_file, encode_file};
 use twofactor_core::verify::Form;
-use twofactor_store::attempt::{Failure, AttemptResult, LoginAttempt};
+use twofactor_store::attempt::{AttemptResult, Failure, LoginAttempt};
 use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::{PolicyFile, Store};
 
