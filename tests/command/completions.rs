@@ -33,7 +33,7 @@ fn bash_completes_commands_options_and_values() {
     let script = script("bash");
     let cases: [(&[&str], &[&str]); 13] = [
         (&["en"], &["enroll", "enable"]),
-        (&["policy", ""], &["show", "set", "check", "help"]),
+        (&["policy", ""], &["show", "set", "edit", "check", "help"]),
         (&["import", "google-authenticator", "--re"], &["--replace"]),
         (&["enroll", "roo"], &["root"]),
         (&["enroll", "root", "--qr", "a"], &["auto", "ascii"]),
