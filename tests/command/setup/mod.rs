@@ -109,6 +109,8 @@ fn ssh(machine: &Machine, command: &str) -> Pty {
         "StrictHostKeyChecking=no",
         "UserKnownHostsFile=/dev/null",
         "LogLevel=ERROR",
+        // While sshd begins anew after a reload, it refuses.
+        "ConnectionAttempts=10",
     ] {
         client = client.args(&["-o", option]);
     }
