@@ -80,9 +80,11 @@ fn r15_r35_an_offered_device_works_at_the_next_login() {
     );
     let recovery = recovery_codes(stored);
     assert_eq!(recovery.len(), 10);
-    let session = sshd.login("alice").answers(&[PASSWORD, &recovery[9]]).run();
-    assert!(session.is_in());
-    assert!(session.stderr.contains("9 are left"), "{}", session.stderr);
+    let mut terminal = sshd.login("alice").shell().pty();
+    terminal
+        .answer(ASK_PASSWORD, PASSWORD)
+        .answer(ASK_CODE, &recovery[9])
+        .expect("9 are left");
 }
 
 /// The recovery codes in a text.
