@@ -177,7 +177,7 @@ fn enroll(machine: &Machine) -> Phone {
     let mut terminal = machine
         .twofactor(&["enroll", USER, "--qr", qr_style()])
         .pty_of(80, 60);
-    let shown = terminal.expect("\nCode");
+    let shown = terminal.expect("Code the device shows");
     let (_, secret) = shown.split_once("secret=").expect("a key in the URI");
     let end = secret.find(|letter: char| !letter.is_ascii_alphanumeric());
     let phone = Phone {
