@@ -79,7 +79,7 @@ pub fn interface_not_found(interface: &str) -> Vec<u8> {
 /// The envelope. `more` asks for as many replies as there are, and there is one.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Envelope {
+struct CallMessage {
     method: String,
     parameters: Option<Map<String, Value>>,
     oneway: Option<bool>,
@@ -118,7 +118,8 @@ impl ServiceCall {
     /// # Errors
     /// [`CallError`].
     pub fn read(message: &[u8]) -> Result<Self, CallError> {
-        let call: Envelope = serde_json::from_slice(message).map_err(|_| CallError::Malformed)?;
+        let call: CallMessage =
+            serde_json::from_slice(message).map_err(|_| CallError::Malformed)?;
         if call.oneway == Some(true) {
             return Err(CallError::Malformed);
         }

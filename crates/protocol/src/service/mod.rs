@@ -11,11 +11,11 @@ pub use status::{DeviceEntry, StatusReply};
 /// `parameters` as a reply, with the NUL byte at its end.
 fn reply(parameters: &impl serde::Serialize) -> Vec<u8> {
     #[derive(serde::Serialize)]
-    struct Envelope<'a, T> {
+    struct ReplyMessage<'a, T> {
         parameters: &'a T,
     }
     // Structs with string keys do not fail to serialize into memory; an empty message would be refused by any client.
-    let mut message = serde_json::to_vec(&Envelope { parameters }).unwrap_or_default();
+    let mut message = serde_json::to_vec(&ReplyMessage { parameters }).unwrap_or_default();
     message.push(0);
     message
 }
