@@ -88,7 +88,8 @@ fn write_policy(machine: &Machine) {
         ("services.twofactor", "true"),
         ("tries", "1"),
     ] {
-        let words = ["policy", "set", key, value, "--yes"];
+        // The service is switched on before its PAM file is there.
+        let words = ["policy", "set", key, value, "--yes", "--force"];
         command(machine, &directory, &words).run().ok();
     }
 }
