@@ -1,7 +1,9 @@
 //! The command line: one definition for parsing, `--help` and whatever is generated from it.
 
+mod machine_options;
 mod meant;
 mod options;
+mod policy_options;
 pub mod transfer;
 
 use std::ffi::OsString;
@@ -10,12 +12,14 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 
-pub use options::{
-    AdoptArgs, BypassArgs, CompletionsArgs, DisableArgs, DoctorArgs, EnableArgs, EnrollArgs,
-    HashChoice, InitArgs, PolicyCommand, PolicyEditArgs, PolicySetArgs, QrStyle, RecoveryCodesArgs,
-    RenameArgs, RenewArgs, ResyncArgs, SetupArgs, ShellName, ShowArgs, StatusArgs, UnsetArgs,
-    UserArgs, VerifyArgs,
+pub use machine_options::{
+    CompletionsArgs, DoctorArgs, InitArgs, SetupArgs, ShellName, StatusArgs,
 };
+pub use options::{
+    AdoptArgs, BypassArgs, EnrollArgs, HashChoice, QrStyle, RecoveryCodesArgs, RenameArgs,
+    RenewArgs, ResyncArgs, ShowArgs, UnsetArgs, UserArgs, VerifyArgs,
+};
+pub use policy_options::{DisableArgs, EnableArgs, PolicyCommand, PolicyEditArgs, PolicySetArgs};
 
 const ABOUT: &str = "Two-factor login: enrols devices, sets the policy, tells who will be asked";
 

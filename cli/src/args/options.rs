@@ -1,20 +1,12 @@
-//! The options of each subcommand.
+//! The options of the subcommands that concern one user.
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 use twofactor_core::qr::Glyphs;
 
 use crate::duration;
 use crate::qr_files::QrFileOptions;
-
-/// `init`.
-#[derive(Debug, Args)]
-pub struct InitArgs {
-    /// Take the directory that is there for the right one, although its mark is missing or another one
-    #[arg(long)]
-    pub force: bool,
-}
 
 /// `enroll`.
 #[derive(Debug, Args)]
@@ -132,22 +124,6 @@ pub struct ShowArgs {
     pub files: QrFileOptions,
 }
 
-/// `status`.
-#[derive(Debug, Args)]
-pub struct StatusArgs {
-    /// Login name; without it, everybody
-    #[arg(value_hint = ValueHint::Username)]
-    pub user: Option<String>,
-}
-
-/// `doctor`.
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    /// Look at this user only, and at the machine
-    #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
-    pub user: Option<String>,
-}
-
 /// `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
@@ -220,158 +196,6 @@ impl ResyncArgs {
             (device, ..) => Ok((device.as_deref(), None)),
         }
     }
-}
-
-/// `setup`.
-#[derive(Debug, Args)]
-pub struct SetupArgs {
-    /// PAM services that are to ask for a code, such as sshd and sudo
-    #[arg(value_name = "SERVICE", required_unless_present_any = ["everywhere", "undo"])]
-    pub services: Vec<String>,
-    /// Put the module into what all services share (on Debian and Ubuntu with pam-auth-update): every service asks but those
-    /// that the policy switches off
-    #[arg(long)]
-    pub everywhere: bool,
-    /// Who tries a code afterwards; without it, the user who runs the command
-    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
-    pub user: Option<String>,
-    /// Show every change, and make none
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Take back what setup has changed
-    #[arg(long, conflicts_with_all = ["services", "everywhere", "user", "force"])]
-    pub undo: bool,
-    /// With --undo: leave the files as they are, and forget what they were before
-    #[arg(long, requires = "undo", conflicts_with = "dry_run")]
-    pub forget: bool,
-    /// Do it even if it locks people out
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// `enable`.
-#[derive(Debug, Args)]
-#[command(group(ArgGroup::new("named").multiple(true).args(["services", "more_services"])))]
-pub struct EnableArgs {
-    /// PAM services to switch on. With su, sudo or runuser also su-l, sudo-i, runuser-l, and the other way round
-    #[arg(value_name = "SERVICE")]
-    pub services: Vec<String>,
-    /// The same as an option; may be repeated
-    #[arg(long = "service", value_name = "SERVICE")]
-    pub more_services: Vec<String>,
-    /// Switch all other services off, also those that the policy does not name
-    #[arg(long, requires = "named")]
-    pub only: bool,
-    /// Do it even if it locks people out
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// `disable`.
-#[derive(Debug, Args)]
-pub struct DisableArgs {
-    /// PAM services to switch off. With su, sudo or runuser also su-l, sudo-i, runuser-l, and the other way round
-    #[arg(value_name = "SERVICE")]
-    pub services: Vec<String>,
-    /// The same as an option; may be repeated
-    #[arg(long = "service", value_name = "SERVICE")]
-    pub more_services: Vec<String>,
-}
-
-impl EnableArgs {
-    /// Every service that was named.
-    pub fn named(&self) -> Vec<String> {
-        [self.services.as_slice(), &self.more_services].concat()
-    }
-}
-
-impl DisableArgs {
-    /// Every service that was named.
-    pub fn named(&self) -> Vec<String> {
-        [self.services.as_slice(), &self.more_services].concat()
-    }
-}
-
-/// `policy …`.
-#[derive(Debug, Subcommand)]
-pub enum PolicyCommand {
-    /// Print the policy with all defaults filled in, or one setting
-    #[command(
-        alias = "get",
-        after_help = "EXAMPLES\n  twofactor policy show\n  twofactor policy show window\n  twofactor policy show --json"
-    )]
-    Show {
-        /// Setting, with dots for tables: window, services.sshd, throttle.attempts
-        key: Option<String>,
-    },
-    /// Change one setting; comments and order of the file are kept
-    #[command(after_help = "\
-EXAMPLES
-  twofactor policy set window 2
-  twofactor policy set enforcement mandatory
-  twofactor policy set services.sshd true
-  twofactor policy set throttle.attempts 10")]
-    Set(PolicySetArgs),
-    /// Change the policy in an editor; checked before it is used
-    ///
-    /// The editor is that of SUDO_EDITOR, VISUAL or EDITOR, else `editor` or vi, and gets a copy. A policy with an error, or
-    /// one that would lock people out, is never put into use: it can be edited again or discarded.
-    #[command(
-        after_help = "EXAMPLES\n  twofactor policy edit\n  EDITOR='vim -u NONE' twofactor policy edit"
-    )]
-    Edit(PolicyEditArgs),
-    /// Check a policy file and say where it is wrong
-    ///
-    /// Needs no root, as `policy show`. A policy from standard input is checked alone: nothing of this machine is read.
-    #[command(after_help = "\
-EXAMPLES
-  twofactor policy check
-  twofactor policy check ./twofactor.toml
-  git show HEAD:twofactor.toml | twofactor policy check -")]
-    Check {
-        /// The file, `-` for standard input; without it, the policy in use
-        file: Option<PathBuf>,
-    },
-}
-
-/// `policy edit`.
-#[derive(Debug, Args)]
-pub struct PolicyEditArgs {
-    /// Do it even if it locks people out
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// `policy set`.
-#[derive(Debug, Args)]
-pub struct PolicySetArgs {
-    /// Setting, with dots for tables: window, services.sshd, throttle.attempts
-    pub key: String,
-    /// New value
-    #[arg(allow_hyphen_values = true)]
-    pub value: String,
-    /// Do it even if it locks people out
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// `completions`.
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// Which shell
-    #[arg(value_enum)]
-    pub shell: ShellName,
-}
-
-/// The shells whose command lines can be completed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ShellName {
-    /// bash, with bash-completion
-    Bash,
-    /// zsh
-    Zsh,
-    /// fish
-    Fish,
 }
 
 /// Style in which a QR code is drawn.

@@ -1,0 +1,73 @@
+//! The options of the subcommands that concern the machine.
+
+use clap::{Args, ValueEnum, ValueHint};
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Take the directory that is there for the right one, although its mark is missing or another one
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Login name; without it, everybody
+    #[arg(value_hint = ValueHint::Username)]
+    pub user: Option<String>,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Look at this user only, and at the machine
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
+    pub user: Option<String>,
+}
+
+/// `setup`.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// PAM services that are to ask for a code, such as sshd and sudo
+    #[arg(value_name = "SERVICE", required_unless_present_any = ["everywhere", "undo"])]
+    pub services: Vec<String>,
+    /// Put the module into what all services share (on Debian and Ubuntu with pam-auth-update): every service asks but those
+    /// that the policy switches off
+    #[arg(long)]
+    pub everywhere: bool,
+    /// Who tries a code afterwards; without it, the user who runs the command
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
+    pub user: Option<String>,
+    /// Show every change, and make none
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take back what setup has changed
+    #[arg(long, conflicts_with_all = ["services", "everywhere", "user", "force"])]
+    pub undo: bool,
+    /// With --undo: leave the files as they are, and forget what they were before
+    #[arg(long, requires = "undo", conflicts_with = "dry_run")]
+    pub forget: bool,
+    /// Do it even if it locks people out
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: ShellName,
+}
+
+/// The shells whose command lines can be completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShellName {
+    /// bash, with bash-completion
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
