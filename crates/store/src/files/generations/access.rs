@@ -1,0 +1,104 @@
+//! Opening, reading and locking one of the files, with the errors that name the state.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{Dir, Stat};
+
+use crate::sys::file::{self, Access, FileError, Open};
+use crate::sys::lock;
+use twofactor_core::state::{self, Standing, StateError, Stored};
+
+use super::{Generations, OpenFile, StateFiles};
+use crate::files::{Cause, Error};
+
+impl StateFiles<'_> {
+    /// The numbers of the generations, ascending.
+    pub(super) fn numbers(&self, directory: &OwnedFd) -> Result<Vec<u64>, Error> {
+        let names = list_names(directory).map_err(Error::file(&self.path))?;
+        let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    pub(super) fn open_generations(&self) -> Result<Option<Generations>, Error> {
+        let path = self.directory();
+        let opened = match file::open_directory(self.states, Path::new(&path), Access::Private) {
+            Err(error) if error.is_missing() => return Ok(None),
+            other => other.map_err(Error::file(&self.path))?,
+        };
+        let stat = file::stat(&opened).map_err(Error::file(&self.path))?;
+        Ok(Some(Generations { fd: opened, stat }))
+    }
+
+    pub(super) fn directory(&self) -> String {
+        format!("{}+", self.name)
+    }
+
+    pub(super) fn open(
+        &self,
+        directory: &OwnedFd,
+        name: &str,
+        how: Open,
+    ) -> Result<Option<OpenFile>, Error> {
+        match file::open_file(directory, Path::new(name), how, Access::Private) {
+            Err(error) if error.is_missing() => Ok(None),
+            other => {
+                let (fd, stat) = other.map_err(Error::file(&self.path))?;
+                Ok(Some(OpenFile { fd, stat }))
+            }
+        }
+    }
+
+    pub(super) fn read_any(&self, opened: &OpenFile) -> Result<Stored, Error> {
+        let bytes = file::read_all(&opened.fd, &opened.stat).map_err(Error::file(&self.path))?;
+        state::decode_file(&bytes).map_err(|error| self.error(Cause::State(error)))
+    }
+
+    /// Reads a base, which is never provisional.
+    pub(super) fn read(&self, opened: &OpenFile) -> Result<Stored, Error> {
+        let stored = self.read_any(opened)?;
+        match stored.standing {
+            Standing::Settled => Ok(stored),
+            Standing::Provisional => Err(self.error(Cause::State(StateError::Damaged))),
+        }
+    }
+
+    pub(super) fn try_lock(&self, opened: &OpenFile) -> Result<bool, Error> {
+        lock::try_exclusive(&opened.fd).map_err(Error::lock(&self.path))
+    }
+
+    pub(super) fn is_still(
+        &self,
+        directory: &OwnedFd,
+        name: &str,
+        opened: &Stat,
+    ) -> Result<bool, Error> {
+        file::is_still(directory, name, opened).map_err(Error::file(&self.path))
+    }
+
+    pub(super) fn is_absent(&self, directory: &OwnedFd, name: &str) -> Result<bool, Error> {
+        file::is_absent(directory, name).map_err(Error::file(&self.path))
+    }
+
+    pub(super) fn error(&self, cause: Cause) -> Error {
+        Error {
+            path: self.path.clone(),
+            cause,
+        }
+    }
+}
+
+/// The names in a directory of generations.
+pub(super) fn list_names(directory: &OwnedFd) -> Result<Vec<String>, FileError> {
+    let failed = |errno| FileError::System("readdir", errno);
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_str().unwrap_or_default();
+        if !matches!(name, "" | "." | "..") {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}

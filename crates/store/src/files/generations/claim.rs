@@ -1,0 +1,160 @@
+//! Making the next file of a state: it is claimed, filled with what the one below it holds, and flushed.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use crate::sys::file::{self, FileError, Open};
+use crate::sys::link::{Claim, NewFile};
+use twofactor_core::state::{self, MOVED, MOVED_OFFSET, Standing, State, Stored};
+
+use super::{Generations, HeldFile, OpenFile, StateFiles, StatePlace};
+use crate::files::{Cause, Error};
+
+impl<'s> StateFiles<'s> {
+    /// Makes the directory of generations and the first one. The file comes first: a base that is closed while no file can
+    /// be made would keep the right person out.
+    pub(super) fn close_base(&self) -> Result<Option<(Generations, OpenFile)>, FileError> {
+        let claim = self.stage_claim()?;
+        let made = file::ensure_directory(self.states, Path::new(&self.directory()))?;
+        let Some(fd) = claim.publish_in(made.as_fd(), "1")? else {
+            return Ok(None);
+        };
+        let stat = file::stat(&fd)?;
+        let directory = Generations {
+            stat: file::stat(&made)?,
+            fd: made,
+        };
+        Ok(Some((directory, OpenFile { fd, stat })))
+    }
+
+    pub(super) fn stage_claim(&self) -> Result<NewFile<'s>, FileError> {
+        let bytes = state::encode_provisional(&State::new(0));
+        let claim = NewFile::create(self.states.as_fd(), &self.name, &bytes, Claim::Locked)?;
+        claim.flush()?;
+        Ok(claim)
+    }
+
+    pub(super) fn claim(
+        &self,
+        directory: &OwnedFd,
+        number: u64,
+    ) -> Result<Option<OpenFile>, FileError> {
+        let claim = self.stage_claim()?;
+        match claim.publish_in(directory.as_fd(), &number.to_string())? {
+            Some(fd) => {
+                let stat = file::stat(&fd)?;
+                Ok(Some(OpenFile { fd, stat }))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Turns a generation whose lock is held into the current file. `None` where another process did something meanwhile.
+    pub(super) fn complete(
+        &self,
+        directory: Generations,
+        opened: OpenFile,
+        number: u64,
+    ) -> Result<Option<HeldFile>, Error> {
+        let own = self.read_any(&opened)?;
+        let fd = &directory.fd;
+        let numbers = self.numbers(fd)?;
+        if numbers.last() != Some(&number)
+            || !self.is_still(fd, &number.to_string(), &opened.stat)?
+        {
+            // The file keeps its name: a gap would hide the higher ones from the holder of a lower one.
+            return Ok(None);
+        }
+        // The remains of a killed process: its file may not be on the disk, lower ones may be there, readers may not
+        // know.
+        let unfinished =
+            own.standing == Standing::Provisional || numbers.len() > 1 || !self.is_move_noted()?;
+        let stored = if own.standing == Standing::Provisional {
+            let source = self.source(fd, &numbers, number)?;
+            self.fill(&opened, &source)?
+        } else {
+            own
+        };
+        if unfinished {
+            self.finish(fd, &opened, &numbers)?;
+        }
+        let place = StatePlace::Generation(directory, number);
+        let current = self.is_current(&place, &opened.stat)?;
+        Ok(current.then_some(HeldFile {
+            fd: opened.fd,
+            stat: opened.stat,
+            place,
+            stored,
+        }))
+    }
+
+    /// Makes the highest generation, which holds everything, durable with its names; then removes the lower ones and tells
+    /// readers without a lock.
+    pub(super) fn finish(
+        &self,
+        directory: &OwnedFd,
+        highest: &OpenFile,
+        numbers: &[u64],
+    ) -> Result<(), Error> {
+        let lower = numbers
+            .split_last()
+            .map(|(_, lower)| lower)
+            .unwrap_or_default();
+        let finish = || {
+            file::flush(&highest.fd)?;
+            file::flush_directory(directory)?;
+            file::flush_directory(self.states)?;
+            for number in lower {
+                file::remove(directory, &number.to_string())?;
+            }
+            file::flush_directory(directory)
+        };
+        finish().map_err(Error::file(&self.path))?;
+        self.note_move()
+    }
+
+    /// The content of the highest file below a generation that is not provisional.
+    pub(super) fn source(
+        &self,
+        directory: &OwnedFd,
+        numbers: &[u64],
+        number: u64,
+    ) -> Result<Stored, Error> {
+        for lower in numbers.iter().rev().filter(|lower| **lower < number) {
+            let Some(opened) = self.open(directory, &lower.to_string(), Open::Read)? else {
+                return Err(self.error(Cause::TakenOver));
+            };
+            let stored = self.read_any(&opened)?;
+            if stored.standing == Standing::Settled {
+                return Ok(stored);
+            }
+        }
+        match self.open(self.states, &self.name, Open::Read)? {
+            Some(base) => self.read(&base),
+            None => Err(self.error(Cause::MissingState)),
+        }
+    }
+
+    pub(super) fn fill(&self, opened: &OpenFile, source: &Stored) -> Result<Stored, Error> {
+        let bytes = state::encode_settled(&source.state);
+        file::write_at(&opened.fd, &bytes, 0).map_err(Error::file(&self.path))?;
+        state::decode_file(&bytes).map_err(|error| self.error(Cause::State(error)))
+    }
+
+    pub(super) fn is_move_noted(&self) -> Result<bool, Error> {
+        match self.open(self.states, &self.name, Open::Read)? {
+            Some(base) => Ok(self.read(&base)?.moved),
+            None => Ok(false),
+        }
+    }
+
+    /// Tells readers without a lock not to read the base.
+    pub(super) fn note_move(&self) -> Result<(), Error> {
+        let Some(base) = self.open(self.states, &self.name, Open::Update)? else {
+            return Ok(());
+        };
+        file::write_at(&base.fd, &MOVED, MOVED_OFFSET)
+            .and_then(|()| file::flush(&base.fd))
+            .map_err(Error::file(&self.path))
+    }
+}

@@ -1,0 +1,73 @@
+//! Removing the files of a user, and putting a new one in place of those that cannot be read.
+
+use std::path::Path;
+
+use crate::sys::file::{self, Access, FileError, Open};
+use crate::sys::link;
+use crate::sys::lock::Pause;
+use twofactor_core::state::{self, State};
+
+use super::access::list_names;
+use super::{PATIENCE, StateFiles};
+use crate::files::Error;
+
+impl StateFiles<'_> {
+    /// Puts a new file in place of one that cannot be read. Its lock is waited for, but a holder that does not move does
+    /// not keep an administrator from it.
+    pub(in crate::files) fn replace_unreadable(&self, state: &State) -> Result<(), Error> {
+        if let Some(base) = self.open(self.states, &self.name, Open::Update)? {
+            let mut pause = Pause::begin();
+            while !self.try_lock(&base)? && pause.waited() < PATIENCE {
+                pause.rest();
+            }
+            // Another process may have made a new one meanwhile.
+            if !self.is_still(self.states, &self.name, &base.stat)? {
+                return Ok(());
+            }
+        }
+        let bytes = state::encode_file(state);
+        file::write_file(self.states, &self.name, &bytes, Access::Private)
+            .map_err(Error::file(&self.path))?;
+        self.remove_generations()
+    }
+
+    /// Removes all files of the user. The base goes first: without it none of the others is found, and what a process that
+    /// was stopped wrote into it counts no more.
+    pub(in crate::files) fn remove_all(&self) -> Result<(), Error> {
+        let remove = || {
+            file::remove_leftover(self.states, &self.name)?;
+            file::remove(self.states, &self.name)?;
+            file::flush_directory(self.states)
+        };
+        remove().map_err(Error::file(&self.path))?;
+        self.remove_generations()
+    }
+
+    /// Removes the directory of generations. First it gets a name under which it is not found: from then on none of its
+    /// files is the current one, in whatever order they go.
+    pub(super) fn remove_generations(&self) -> Result<(), Error> {
+        let dead = format!(".{}", self.directory());
+        let remove = || {
+            self.remove_dead(&dead)?;
+            match link::rename(self.states, &self.directory(), &dead) {
+                Err(error) if error.is_missing() => return Ok(()),
+                other => other?,
+            }
+            file::flush_directory(self.states)?;
+            self.remove_dead(&dead)?;
+            file::flush_directory(self.states)
+        };
+        remove().map_err(Error::file(&self.path))
+    }
+
+    pub(super) fn remove_dead(&self, name: &str) -> Result<(), FileError> {
+        let directory = match file::open_directory(self.states, Path::new(name), Access::Private) {
+            Err(error) if error.is_missing() => return Ok(()),
+            other => other?,
+        };
+        for file_name in list_names(&directory)? {
+            file::remove(&directory, &file_name)?;
+        }
+        file::remove_directory(self.states, name)
+    }
+}
