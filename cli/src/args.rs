@@ -1,5 +1,6 @@
 //! The command line: one definition for parsing, `--help` and whatever is generated from it.
 
+pub mod groups;
 mod machine_options;
 mod meant;
 mod options;
@@ -9,7 +10,7 @@ pub mod transfer;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueHint};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 
 pub use machine_options::{
@@ -21,27 +22,13 @@ pub use options::{
 };
 pub use policy_options::{DisableArgs, EnableArgs, PolicyCommand, PolicyEditArgs, PolicySetArgs};
 
-const ABOUT: &str = "Two-factor login: enrols devices, sets the policy, tells who will be asked";
-
-const EXITS: &str = "\
-EXIT CODES
-  0    done
-  1    refused, or not found
-  2    wrong usage
-  3    the policy or a record is invalid
-  4    system error
-  141  nobody reads the output any more
-
-EXAMPLES
-  twofactor enroll alice                show a QR code, confirm a code, done
-  twofactor enable sshd                 ask for codes in sshd from now on
-  twofactor verify alice                try a code without logging in
-  twofactor status                      who has a device, and what is switched on
-  twofactor disable                     ask nobody any more; devices are kept";
+const ABOUT: &str = "Two-factor login: enrolls devices, sets the policy, says who is asked";
+/// The columns of help that goes to no terminal, and the most that it has on one.
+const HELP_COLUMNS: usize = 100;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "twofactor", bin_name = "twofactor", version, about = ABOUT, after_help = EXITS, max_term_width = 100)]
+#[command(name = "twofactor", bin_name = "twofactor", version, about = ABOUT)]
 pub struct CommandLine {
     /// Options of every subcommand.
     #[command(flatten)]
@@ -52,9 +39,18 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
-    /// Reads the words of the command line, the name of the program first.
-    pub fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        Self::try_parse_from(words).map_err(|mut error| {
+    /// Reads the words of the command line, the name of the program first. Help is laid out for a screen of so many
+    /// columns; `None` where it goes to no terminal.
+    pub fn read(words: &[OsString], columns: Option<usize>) -> Result<Self, clap::Error> {
+        let columns = columns.unwrap_or(HELP_COLUMNS).min(HELP_COLUMNS);
+        let mut cli = Self::command().term_width(columns);
+        let template = groups::template(&cli, columns);
+        cli = cli.help_template(template);
+        let matches = cli.try_get_matches_from_mut(words);
+        let read = matches.and_then(|mut matches| {
+            Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut cli))
+        });
+        read.map_err(|mut error| {
             let words = words.iter().skip(1);
             let words: Vec<String> = words
                 .map(|word| word.to_string_lossy().into_owned())
@@ -74,7 +70,7 @@ pub struct GlobalOptions {
     /// Directory of records and state
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = STATE_DIR, help_heading = "Global options")]
     pub state: PathBuf,
-    /// Report as JSON on standard output; questions go to standard error
+    /// JSON on standard output; questions on standard error
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
     /// Do not ask for confirmation

@@ -56,7 +56,7 @@ pub fn run() -> ExitCode {
     // Keys will be in memory. Where the kernel refuses, nothing is lost but this.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let words: Vec<OsString> = std::env::args_os().collect();
-    let cli = match CommandLine::read(&words) {
+    let cli = match CommandLine::read(&words, OutputStream::Stdout.columns()) {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };

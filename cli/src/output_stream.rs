@@ -70,6 +70,12 @@ impl OutputStream {
         size.ok().filter(|_| self.is_terminal())
     }
 
+    /// The columns of that terminal; `None` where it does not say how many it has.
+    pub fn columns(self) -> Option<usize> {
+        let columns = self.size().map(|size| usize::from(size.ws_col));
+        columns.filter(|columns| *columns > 0)
+    }
+
     /// True if half blocks come out as such: the terminal says that it takes UTF-8 (IUTF8 in termios(3), which sshd and
     /// terminal emulators set), or the locale does. What goes elsewhere may be read anywhere, so that only a locale
     /// with another character set speaks against it.

@@ -71,12 +71,14 @@ fn every_shell_knows_every_subcommand_and_option() {
         .output()
         .unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let list = help.split("\nCommands:\n").nth(1).unwrap();
-    let list = list.split("\n\n").next().unwrap();
-    let commands: Vec<&str> = list
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
+    let list = help.split("\n\n").nth(1).unwrap();
+    // The heading of the group, where there is one; then names and texts take turns.
+    let names = list.lines().flat_map(|line| {
+        let heading = usize::from(!line.starts_with(' '));
+        let cells = line.split("  ").filter(|cell| !cell.is_empty());
+        cells.skip(heading).step_by(2)
+    });
+    let commands: Vec<&str> = names.map(str::trim).collect();
     assert!(commands.len() > 15);
     for shell in ["bash", "zsh", "fish"] {
         let script = script(shell);

@@ -5,6 +5,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::args::CommandLine;
+use crate::args::groups::GROUPS;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::Report;
@@ -41,18 +42,37 @@ fn page() -> String {
     cli.build();
     let (mut global, mut commands) = (String::new(), String::new());
     options(&mut global, cli.get_arguments().filter(|arg| shown(arg)));
-    for sub in subcommands(&cli) {
-        command(&mut commands, sub);
+    for group in GROUPS {
+        let names = group.commands.iter().map(|(name, _)| name);
+        let subs = names.filter_map(|name| cli.find_subcommand(name));
+        subs.filter(|sub| has_section(sub))
+            .for_each(|sub| command(&mut commands, sub));
     }
     PAGE.replace("@VERSION@", env!("CARGO_PKG_VERSION"))
         .replace("@GLOBAL@\n", &global)
+        .replace("@GROUPS@\n", &groups())
         .replace("@COMMANDS@\n", &commands)
 }
 
+/// A list of the groups of `--help`, in whose order the commands follow.
+fn groups() -> String {
+    let mut list = ".Bl -tag -width Diagnosis -compact\n".to_owned();
+    for group in GROUPS {
+        let names = group.commands.iter().map(|(name, _)| escaped(name));
+        let names: Vec<String> = names.collect();
+        line(&mut list, &format!(".It {}", group.name));
+        line(&mut list, &format!(".Ic {}", names.join(" , ")));
+    }
+    list + ".El\n"
+}
+
 fn subcommands(command: &Command) -> impl Iterator<Item = &Command> {
-    command
-        .get_subcommands()
-        .filter(|sub| sub.get_name() != "help")
+    command.get_subcommands().filter(|sub| has_section(sub))
+}
+
+/// True for commands that are more than help.
+fn has_section(sub: &Command) -> bool {
+    sub.get_name() != "help"
 }
 
 /// `--help` and `--version` need no explanation.

@@ -26,11 +26,18 @@ pub fn helped() -> BTreeMap<String, Taken> {
 fn visit(path: &str, found: &mut BTreeMap<String, Taken>) {
     let words: Vec<&str> = path.split(' ').skip(1).chain(["--help"]).collect();
     let help = twofactor(&words);
-    let (help, _) = help.split_once("\nEXAMPLES").expect("examples");
+    let examples = help.split_once("\nEXAMPLES");
+    assert_eq!(examples.is_none(), path == "twofactor", "{path}");
+    let help = examples.map_or(help.as_str(), |(help, _)| help);
     let (own, global) = help.split_once("\nGlobal options:").unwrap();
     let taken = if path == "twofactor" { global } else { own };
     found.insert(path.to_owned(), read(taken));
-    if let Some((_, list)) = own.split_once("\nCommands:\n") {
+    if path == "twofactor" {
+        let names = groups(help).into_iter().flat_map(|(_, names)| names);
+        for name in names.filter(|name| name != "help") {
+            visit(&format!("{path} {name}"), found);
+        }
+    } else if let Some((_, list)) = own.split_once("\nCommands:\n") {
         let list = list.split("\n\n").next().unwrap();
         let names = list.lines().filter_map(|line| {
             let rest = line.strip_prefix("  ")?;
@@ -41,6 +48,24 @@ fn visit(path: &str, found: &mut BTreeMap<String, Taken>) {
             visit(&format!("{path} {name}"), found);
         }
     }
+}
+
+/// The groups of the general help, each with its commands.
+fn groups(help: &str) -> Vec<(String, Vec<String>)> {
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    let lines = help.lines().skip_while(|line| !line.is_empty()).skip(1);
+    for line in lines.take_while(|line| !line.is_empty()) {
+        let mut cells = line.split("  ").map(str::trim);
+        let heading = cells.next().unwrap();
+        if !heading.is_empty() {
+            found.push((heading.to_owned(), Vec::new()));
+        }
+        // Names and texts take turns.
+        let names = cells.filter(|cell| !cell.is_empty()).step_by(2);
+        let (_, group) = found.last_mut().expect("a heading");
+        group.extend(names.map(str::to_owned));
+    }
+    found
 }
 
 /// Reads the options and arguments of a help text.
@@ -159,6 +184,26 @@ fn every_subcommand_and_option_is_described() {
 }
 
 #[test]
+fn the_manual_has_the_groups_of_the_help() {
+    let page = sections(&twofactor(&["manual"]));
+    let listed = section(&page, "COMMANDS").items.iter().map(|item| {
+        let names = item.body.split(',').map(|name| name.trim().to_owned());
+        (item.tag.clone(), names.collect::<Vec<_>>())
+    });
+    let grouped = groups(&twofactor(&["--help"]));
+    assert_eq!(grouped.len(), 6);
+    assert_eq!(listed.collect::<Vec<_>>(), grouped);
+    // Their sections stand in the same order.
+    let names = page.iter().filter_map(|section| {
+        let name = section.heading.strip_prefix("twofactor ")?;
+        (!name.contains(' ')).then(|| name.to_owned())
+    });
+    let ordered = grouped.into_iter().flat_map(|(_, names)| names);
+    let ordered = ordered.filter(|name| name != "help");
+    assert_eq!(names.collect::<Vec<_>>(), ordered.collect::<Vec<_>>());
+}
+
+#[test]
 fn every_exit_code_is_described_and_no_other() {
     let source = text("cli/src/error.rs");
     let body = source.split("pub enum ExitStatus {").nth(1).unwrap();
@@ -175,13 +220,6 @@ fn every_exit_code_is_described_and_no_other() {
     let words = sentence.split(|c: char| !c.is_ascii_alphanumeric());
     let numbers: Vec<&str> = words.filter(|word| word.parse::<u32>().is_ok()).collect();
     assert_eq!(numbers, codes);
-    let help = twofactor(&["--help"]);
-    let list = help.split("EXIT CODES\n").nth(1).unwrap();
-    let listed = list.lines().take_while(|line| !line.is_empty());
-    let listed: Vec<&str> = listed
-        .map(|line| line.split_whitespace().next().unwrap())
-        .collect();
-    assert_eq!(listed, codes);
 }
 
 #[test]
