@@ -37,6 +37,7 @@ mod scratch_directory;
 mod shell;
 mod suggest;
 mod terminal;
+mod wrapping;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

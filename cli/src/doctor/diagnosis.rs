@@ -9,8 +9,9 @@ use zeroize::Zeroizing;
 use super::finding::{DoctorFinding, FindingLevel};
 use super::logins::{LoginForecast, LoginPath, LoginReason, LoginResult};
 use crate::escaping::value;
-use crate::formatting::{count, labelled, plain};
+use crate::formatting::{count, plain};
 use crate::output::{Report, table};
+use crate::wrapping::labelled;
 
 /// Report of `doctor`.
 #[derive(Serialize)]
