@@ -1,5 +1,6 @@
 //! The command line: one definition for parsing, `--help` and whatever is generated from it.
 
+pub mod examples;
 pub mod groups;
 mod machine_options;
 mod meant;
@@ -43,7 +44,7 @@ impl CommandLine {
     /// columns; `None` where it goes to no terminal.
     pub fn read(words: &[OsString], columns: Option<usize>) -> Result<Self, clap::Error> {
         let columns = columns.unwrap_or(HELP_COLUMNS).min(HELP_COLUMNS);
-        let mut cli = Self::command().term_width(columns);
+        let mut cli = examples::fitted(Self::command().term_width(columns), columns);
         let template = groups::template(&cli, columns);
         cli = cli.help_template(template);
         let matches = cli.try_get_matches_from_mut(words);
@@ -67,7 +68,7 @@ pub struct GlobalOptions {
     /// Policy file
     #[arg(long, global = true, value_name = "FILE", default_value = POLICY_FILE, help_heading = "Global options")]
     pub policy: PathBuf,
-    /// Directory of records and state
+    /// Directory of records
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = STATE_DIR, help_heading = "Global options")]
     pub state: PathBuf,
     /// JSON on standard output; questions on standard error

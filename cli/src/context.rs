@@ -133,7 +133,7 @@ impl Context {
     pub fn note_alias(&self, given: &str, kept: &Account) {
         if self.alias.set(given.to_owned()).is_ok() {
             // The report holds it, too.
-            let _ = OutputStream::Stderr.text(&format!(
+            let _ = OutputStream::Stderr.prose(&format!(
                 "{} has the user id of {} ({}), whose record counts.\n",
                 plain(given),
                 plain(&kept.name),
@@ -164,7 +164,7 @@ impl Context {
             return Ok(user.to_owned());
         }
         let (account, how) = caller::account()?;
-        OutputStream::Stderr.text(&caller::sentence(&account, how))?;
+        OutputStream::Stderr.prose(&caller::sentence(&account, how))?;
         Ok(account.name)
     }
 

@@ -94,11 +94,14 @@ fn explain(error: &clap::Error) -> ExitCode {
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
     let text = error.render();
+    let spaces = |text: String| text.replace(args::examples::JOINED, " ");
     // If it cannot be shown, the exit code is all that is left.
     let _ = if ours && outlet.is_terminal() && !colours_unwanted() {
-        outlet.drawing(&text.ansi().to_string())
+        outlet.drawing(&spaces(text.ansi().to_string()))
+    } else if ours {
+        outlet.text(&spaces(text.to_string()))
     } else {
-        outlet.text(&text.to_string())
+        outlet.prose(&text.to_string())
     };
     if error.use_stderr() {
         ExitCode::from(ExitStatus::Usage as u8)

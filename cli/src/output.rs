@@ -23,6 +23,20 @@ pub enum OutputFormat {
 pub trait Report: Serialize {
     /// The report for people, with a newline at the end of each line.
     fn text(&self) -> Zeroizing<String>;
+
+    /// The treatment of lines on a terminal that is too narrow.
+    fn layout(&self) -> LineLayout {
+        LineLayout::Wrapped
+    }
+}
+
+/// The treatment of lines that are wider than the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineLayout {
+    /// They are broken between words.
+    Wrapped,
+    /// They stay as they are: programs read them, too.
+    Verbatim,
 }
 
 impl OutputFormat {
@@ -32,7 +46,10 @@ impl OutputFormat {
     /// When standard output cannot be written.
     pub fn write(self, report: &impl Report) -> Result<(), Failure> {
         match self {
-            Self::Text => OutputStream::Stdout.text(&report.text())?,
+            Self::Text => match report.layout() {
+                LineLayout::Wrapped => OutputStream::Stdout.prose(&report.text())?,
+                LineLayout::Verbatim => OutputStream::Stdout.text(&report.text())?,
+            },
             Self::Json => {
                 let json = serde_json::to_string_pretty(report).map_err(Failure::system)?;
                 OutputStream::Stdout.json(&Zeroizing::new(json))?;
@@ -54,7 +71,7 @@ impl OutputFormat {
             next: Option<&'a str>,
         }
         // If nothing can be written, the exit code is all that is left.
-        let _ = OutputStream::Stderr.text(&format!("twofactor: {failure}\n"));
+        let _ = OutputStream::Stderr.prose(&format!("twofactor: {failure}\n"));
         if self == Self::Json {
             let inner = Inner {
                 exit_code: failure.exit as u8,

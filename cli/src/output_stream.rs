@@ -10,6 +10,7 @@ use rustix::termios::{InputModes, Winsize, tcgetattr, tcgetwinsize};
 use zeroize::Zeroizing;
 
 use crate::escaping;
+use crate::wrapping::wrapped;
 
 /// A stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,16 @@ impl OutputStream {
     pub fn text(self, text: &str) -> io::Result<()> {
         let text = Zeroizing::new(escaping::text(text).into_owned());
         self.write(text.as_bytes())
+    }
+
+    /// Sentences and tables for people: on a terminal, lines that are too long for it are broken between words.
+    pub fn prose(self, text: &str) -> io::Result<()> {
+        let Some(columns) = self.columns() else {
+            return self.text(text);
+        };
+        // Escapes are longer than what they stand for.
+        let text = Zeroizing::new(escaping::text(text).into_owned());
+        self.text(&Zeroizing::new(wrapped(&text, columns)))
     }
 
     /// Text, and then the beginning of the same line again.

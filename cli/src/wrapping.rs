@@ -15,24 +15,49 @@ const PROGRAMS: [&str; 9] = [
     "userdel",
 ];
 
+/// The indent of the rest of a table's row below its beginning, in columns.
+const ROW_INDENT: usize = 4;
+
+/// Text whose lines have at most so many columns. Lines that continue one are indented as far as it is, and further
+/// below a row of a table. Commands, PAM lines and long words stay in one piece, however long they are.
+pub fn wrapped(text: &str, columns: usize) -> String {
+    let lines = text.split_inclusive('\n').map(|line| {
+        if line.trim_end_matches('\n').width() <= columns {
+            return line.to_owned();
+        }
+        let body = line.trim_start_matches(' ');
+        let indent = line.len().saturating_sub(body.len());
+        let below = indent + if body.contains("  ") { ROW_INDENT } else { 0 };
+        broken(&" ".repeat(indent), body, below, columns)
+    });
+    lines.collect()
+}
+
 /// Text behind its label, in lines of at most so many columns, of which all but the first are indented. Commands and PAM
 /// lines are there to be copied and stay in one piece, however long they are. One line where `columns` is `None`.
 pub fn labelled(label: &str, text: &str, columns: Option<usize>) -> String {
-    let mut out = label.to_owned();
-    let indent = label.width();
-    let mut used = indent;
+    broken(label, text, label.width(), columns.unwrap_or(usize::MAX))
+}
+
+/// A line behind what begins it. `indent` is for what follows it.
+fn broken(start: &str, text: &str, indent: usize, columns: usize) -> String {
+    let mut out = start.to_owned();
+    let mut used = start.width();
+    let mut is_first = true;
     for piece in pieces(text) {
-        let first = used == indent;
-        if !first && columns.is_some_and(|columns| used + 1 + piece.width() > columns) {
+        let width = piece.trim_end_matches('\n').width();
+        if !is_first && width > 0 && used.saturating_add(width) >= columns {
+            out.truncate(out.trim_end_matches(' ').len());
             out.push('\n');
             out.push_str(&" ".repeat(indent));
             used = indent;
-        } else if !first {
+        } else if !is_first {
             out.push(' ');
             used += 1;
         }
         out.push_str(&piece);
-        used += piece.width();
+        used += width;
+        is_first = false;
     }
     out
 }
@@ -140,6 +165,21 @@ mod tests {
                 "log)"
             ]
         );
+    }
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        let text = "short\n  one two three\nUSER   DEVICES  NOTE\nSure? [y/N] ";
+        assert_eq!(wrapped(text, 80), text);
+        assert_eq!(
+            wrapped(text, 10),
+            "short\n  one two\n  three\nUSER\n    DEVICES\n    NOTE\nSure?\n[y/N] "
+        );
+        let text = "Then: twofactor unset alice\n";
+        assert_eq!(wrapped(text, 27), text);
+        assert_eq!(wrapped(text, 26), "Then:\ntwofactor unset alice\n");
+        assert_eq!(wrapped(text, 5), "Then:\ntwofactor unset alice\n");
+        assert_eq!(wrapped("", 10), "");
     }
 
     #[test]

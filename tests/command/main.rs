@@ -26,6 +26,7 @@ mod line;
 mod locks;
 mod log;
 mod names;
+mod narrow;
 mod output;
 mod over_ssh;
 mod policy;

@@ -30,11 +30,11 @@ pub const GROUPS: [CommandGroup; 6] = [
         name: "Users",
         commands: &[
             ("recovery-codes", "replace them"),
-            ("bypass", "code for one login"),
+            ("bypass", "code for a login"),
             ("invite", "code to enroll with"),
             ("unlock", "end a lock-out"),
             ("rename", "after usermod -l"),
-            ("adopt", "after a new user id"),
+            ("adopt", "with a new id"),
         ],
     },
     CommandGroup {
@@ -49,7 +49,7 @@ pub const GROUPS: [CommandGroup; 6] = [
     CommandGroup {
         name: "Diagnosis",
         commands: &[
-            ("status", "what is on, for whom"),
+            ("status", "switches and users"),
             ("doctor", "find problems"),
             ("verify", "try a code"),
             ("resync", "clock or counter"),

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::args::{CommandLine, CompletionsArgs, ShellName};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::output::Report;
+use crate::output::{LineLayout, Report};
 
 /// Runs the subcommand.
 pub fn run(context: &Context, args: &CompletionsArgs) -> Result<(), Failure> {
@@ -64,6 +64,10 @@ struct CompletionScript {
 }
 
 impl Report for CompletionScript {
+    fn layout(&self) -> LineLayout {
+        LineLayout::Verbatim
+    }
+
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(self.script.clone())
     }

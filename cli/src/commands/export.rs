@@ -22,7 +22,7 @@ use crate::device_info;
 use crate::error::{ExitStatus, Failure, for_user};
 use crate::export_oath;
 use crate::formatting::{count, plain};
-use crate::output::{OutputFormat, Report};
+use crate::output::{LineLayout, OutputFormat, Report};
 use crate::output_stream::OutputStream;
 use crate::progress::ProgressLine;
 use crate::roster::{AccountLookup, RecordOwner};
@@ -194,7 +194,7 @@ impl ExportReport {
         }
         // A report that cannot be shown is in the exit code.
         let tell = |line: String| {
-            let _ = OutputStream::Stderr.text(&line);
+            let _ = OutputStream::Stderr.prose(&line);
         };
         for one in &self.left_out {
             let device = one.device.as_deref().map(|device| format!(", {device}"));
@@ -218,6 +218,10 @@ impl ExportReport {
 }
 
 impl Report for ExportReport {
+    fn layout(&self) -> LineLayout {
+        LineLayout::Verbatim
+    }
+
     fn text(&self) -> Zeroizing<String> {
         let file = self.file.as_deref().unwrap_or_default();
         let devices = count(self.exported.len() as u64, "device");

@@ -8,7 +8,7 @@ use crate::args::CommandLine;
 use crate::args::groups::GROUPS;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::output::Report;
+use crate::output::{LineLayout, Report};
 
 /// Text that is written by hand, in mdoc(7).
 const PAGE: &str = include_str!("../../../docs/man/twofactor.8.in");
@@ -31,6 +31,10 @@ struct ManualPage {
 }
 
 impl Report for ManualPage {
+    fn layout(&self) -> LineLayout {
+        LineLayout::Verbatim
+    }
+
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(self.page.clone())
     }

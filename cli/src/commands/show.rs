@@ -14,7 +14,7 @@ use crate::audit;
 use crate::context::Context;
 use crate::device_info::{DeviceInfo, uri, uris};
 use crate::error::Failure;
-use crate::output::{OutputFormat, Report, table};
+use crate::output::{LineLayout, OutputFormat, Report, table};
 use crate::qr_files::QrFiles;
 use crate::terminal::Terminal;
 
@@ -125,6 +125,10 @@ impl Drop for ShownDevice {
 }
 
 impl Report for ShowReport<'_> {
+    fn layout(&self) -> LineLayout {
+        LineLayout::Verbatim
+    }
+
     /// A revealed key or URI stands alone, so that it can be copied or piped.
     fn text(&self) -> Zeroizing<String> {
         if let [

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::formatting::plain;
-use crate::output::Report;
+use crate::output::{LineLayout, Report};
 
 /// The policy with all its defaults, under the keys of the file.
 #[derive(Serialize)]
@@ -110,6 +110,10 @@ impl ExemptionSettings {
 }
 
 impl Report for PolicyReport {
+    fn layout(&self) -> LineLayout {
+        LineLayout::Verbatim
+    }
+
     fn text(&self) -> Zeroizing<String> {
         // Strings, numbers and tables of them always have a TOML form.
         Zeroizing::new(toml_edit::ser::to_string_pretty(self).unwrap_or_default())
@@ -168,6 +172,10 @@ impl ShownSetting {
 }
 
 impl Report for ShownSetting {
+    fn layout(&self) -> LineLayout {
+        LineLayout::Verbatim
+    }
+
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(self.text.clone())
     }
