@@ -1,15 +1,50 @@
-//! One line in the authpriv log for every change that an administrator makes, and every secret that is shown.
+//! One line in the authpriv log for every change that an administrator makes, and every secret that is shown. Those of users'
+//! factors come from the operations; the others from here.
 //!
 //! A log that cannot be reached never stops a change: the socket is not waited for, and nothing is sent elsewhere.
 
 use std::os::unix::net::UnixDatagram;
 
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
+use twofactor_core::account::Account;
+use twofactor_core::log::change::ChangeEvent;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::log::line::Line;
+use twofactor_store::Store;
+use twofactor_store::files::Error as StoreError;
+use twofactor_store::operations::{self, AuditSink, UserFactor};
+
+use crate::formatting::utc;
 
 /// Socket on which syslog daemons and journald listen.
 const SOCKET: &str = "/dev/log";
+
+/// The log of the changes that this command makes.
+struct CommandLog;
+
+impl AuditSink for CommandLog {
+    fn changed(&self, event: &ChangeEvent<'_>) {
+        // As below.
+        let _ = send(event.line(caller(), utc).as_str());
+    }
+}
+
+/// The factor of a user, whose changes are logged as those of the command.
+pub const fn factor<'a>(store: &'a Store, account: &'a Account) -> UserFactor<'a> {
+    UserFactor {
+        store,
+        account,
+        audit: &CommandLog,
+    }
+}
+
+/// Removes whatever is kept under a name, in whatever condition, and logs it.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn discard(store: &Store, name: &str) -> Result<(), StoreError> {
+    operations::discard(store, name, &CommandLog)
+}
 
 /// Logs `VERB user=NAME action=WORD KEY=VALUE … by=UID`, without the fields that do not apply. Values must not be secret.
 pub fn log(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)]) {

@@ -3,6 +3,7 @@
 use twofactor_core::account::Account;
 use twofactor_core::device::{DeviceName, Id, Kind};
 use twofactor_core::enroll::{self, ConfirmedDevice, PendingDevice};
+use twofactor_core::log::change::ChangeEvent;
 use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
 use twofactor_core::policy::{EnrollAtLogin, Policy};
 use twofactor_core::record::Record;
@@ -11,7 +12,9 @@ use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus, is_blank};
 use twofactor_store::Locked;
 use twofactor_store::attempt::{AttemptResult, Failure, KnownGroups, LoginAttempt, PreCheck};
 use twofactor_store::decision::decide;
-use twofactor_store::operations::{self, ChangeSteps, DevicesBefore, NewEnrollment};
+use twofactor_store::operations::{
+    self, AuditSink, ChangeSteps, DevicesBefore, NewEnrollment, UserFactor,
+};
 use twofactor_store::sys::{clock, host};
 
 use super::enrollment_text::{DisplayForm, DrawingStyle};
@@ -253,14 +256,18 @@ impl EnrollmentDialogue<'_> {
         invite: Option<Id>,
     ) -> Result<(NewEnrollment, Ticket), EnrollmentAbort> {
         self.same_user(dialogue)?;
-        let (store, holder) = (self.session.store, self.session.holder);
+        let factor = UserFactor {
+            store: self.session.store,
+            account: self.session.holder,
+            audit: &DialogueLog,
+        };
         let mut allowed = StillAllowed {
             session: &mut self.session,
             invite,
             ticket: None,
         };
         let before = DevicesBefore::None;
-        let new = operations::enroll(store, holder, new, before, clock::now()?, &mut allowed)?;
+        let new = operations::enroll(&factor, new, before, clock::now()?, &mut allowed)?;
         Ok((new, allowed.ticket.unwrap_or(Ticket::NotAsked)))
     }
 
@@ -286,14 +293,18 @@ impl EnrollmentDialogue<'_> {
         }
         let new = self.confirmed(dialogue, DeviceName::second(), EnrollmentMode::Offered)?;
         self.same_user(dialogue)?;
-        let (store, holder) = (self.session.store, self.session.holder);
+        let factor = UserFactor {
+            store: self.session.store,
+            account: self.session.holder,
+            audit: &DialogueLog,
+        };
         let mut allowed = StillAllowed {
             session: &mut self.session,
             invite: None,
             ticket: Some(ticket),
         };
         let before = DevicesBefore::With(first);
-        let new = operations::enroll(store, holder, new, before, clock::now()?, &mut allowed)?;
+        let new = operations::enroll(&factor, new, before, clock::now()?, &mut allowed)?;
         Ok(new)
     }
 
@@ -306,6 +317,13 @@ impl EnrollmentDialogue<'_> {
         let line = line.with("device", device);
         dialogue.host().log(Priority::Notice, line.as_str());
     }
+}
+
+/// The log of a login: [`Enrollment::log`] writes what became of the dialogue, with the address that it came from.
+struct DialogueLog;
+
+impl AuditSink for DialogueLog {
+    fn changed(&self, _: &ChangeEvent<'_>) {}
 }
 
 /// Conditions that must still hold when a device is stored: everything is read anew, under the lock.

@@ -1,7 +1,6 @@
 //! `bypass`: a one-time code for a user whose devices are out of reach.
 
 use serde::Serialize;
-use twofactor_core::log::event::CommandEvent;
 use twofactor_core::verify::ThrottleStatus;
 use twofactor_store::operations;
 use twofactor_store::sys::clock;
@@ -21,20 +20,14 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
     let throttle = context.policy_or_default()?.throttle;
     let now = clock::now()?;
     let expires = now.saturating_add(args.duration);
+    let factor = audit::factor(&store, &account);
     let issued = if args.duration == 0 {
-        operations::withdraw_bypass(&store, &account)?;
+        operations::withdraw_bypass(&factor)?;
         None
     } else {
-        Some(operations::issue_bypass(
-            &store, &account, &throttle, expires, now,
-        )?)
+        Some(operations::issue_bypass(&factor, &throttle, expires, now)?)
     };
     let until = issued.as_ref().map(|_| utc(expires));
-    audit::log(
-        CommandEvent::Bypass,
-        Some(&account.name),
-        &[("until", until.as_deref().unwrap_or("withdrawn"))],
-    );
     let locked_out = issued
         .as_ref()
         .is_some_and(|issued| issued.gate != ThrottleStatus::Open);

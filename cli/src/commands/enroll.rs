@@ -3,7 +3,6 @@
 use serde::Serialize;
 use twofactor_core::device::{DeviceName, Kind};
 use twofactor_core::enroll::PendingDevice;
-use twofactor_core::log::event::CommandEvent;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::{NewDevices, Policy};
 use twofactor_core::record::Record;
@@ -110,8 +109,7 @@ fn enroll_device(
         delivery: SheetDelivery::new(&sheet, &account.name, now),
     };
     let new = operations::enroll(
-        &store,
-        &account,
+        &audit::factor(&store, &account),
         confirmed.device,
         DevicesBefore::Any,
         now,
@@ -120,14 +118,6 @@ fn enroll_device(
     let device = new.device;
     let (files, handed) = (confirmed.files.keep(), sheet.keep(new.recovery_codes));
 
-    audit::log(
-        CommandEvent::Enroll,
-        Some(&account.name),
-        &[
-            ("device", device.name.as_str()),
-            ("confirmed", yes_or_no(confirmation)),
-        ],
-    );
     context.write(&EnrollmentReport {
         user: &account.name,
         device: DeviceInfo::new(&device, None),
@@ -162,14 +152,6 @@ impl ChangeSteps for FirstCodes<'_> {
 
     fn deliver(&mut self, codes: &[PlainCode]) -> Result<(), Failure> {
         self.delivery.deliver(codes)
-    }
-}
-
-/// For the log.
-pub const fn yes_or_no(confirmation: CodeConfirmation) -> &'static str {
-    match confirmation {
-        CodeConfirmation::Ask => "yes",
-        CodeConfirmation::Skip => "no",
     }
 }
 

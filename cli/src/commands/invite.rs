@@ -1,7 +1,6 @@
 //! `invite`: a one-time code with which a user may enroll at login.
 
 use serde::Serialize;
-use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::EnrollAtLogin;
 use twofactor_store::operations;
 use twofactor_store::sys::clock;
@@ -20,19 +19,15 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
     let policy = context.policy_or_default()?;
     let store = context.existing_store()?;
     let account = context.holder_of(&store, &account)?.account;
+    let factor = audit::factor(&store, &account);
     let expires = clock::now()?.saturating_add(args.duration);
     let code = if args.duration == 0 {
-        operations::withdraw_invitation(&store, &account)?;
+        operations::withdraw_invitation(&factor)?;
         None
     } else {
-        Some(operations::invite(&store, &account, expires)?)
+        Some(operations::invite(&factor, expires)?)
     };
     let until = code.as_ref().map(|_| utc(expires));
-    audit::log(
-        CommandEvent::Invite,
-        Some(&account.name),
-        &[("until", until.as_deref().unwrap_or("withdrawn"))],
-    );
     let code = code.map(|code| code.grouped());
     context.write(&InvitationReport {
         user: &account.name,

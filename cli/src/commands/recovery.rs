@@ -1,7 +1,6 @@
 //! `recovery-codes`: a new set, which replaces the old one.
 
 use serde::Serialize;
-use twofactor_core::log::event::CommandEvent;
 use twofactor_store::operations;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
@@ -30,9 +29,9 @@ pub fn run(context: &Context, args: &RecoveryCodesArgs) -> Result<(), Failure> {
     }
     let now = clock::now()?;
     let mut delivery = SheetDelivery::new(&sheet, &account.name, now);
-    let codes = operations::new_recovery_codes(&store, &account, now, &mut delivery)?;
+    let factor = audit::factor(&store, &account);
+    let codes = operations::new_recovery_codes(&factor, now, &mut delivery)?;
     let handed = sheet.keep(codes);
-    audit::log(CommandEvent::RecoveryCodes, Some(&account.name), &[]);
     context.write(&RecoveryCodesReport {
         user: &account.name,
         recovery_codes: handed.list(),

@@ -3,14 +3,12 @@
 use serde::Serialize;
 use twofactor_core::device::Device;
 use twofactor_core::enroll::PendingDevice;
-use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::Record;
 use twofactor_store::operations::{self, RootChange};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use super::confirmation::{CodeConfirmation, EnrollmentStyle, present};
-use super::enroll::yes_or_no;
 use crate::args::RenewArgs;
 use crate::audit;
 use crate::caller;
@@ -39,17 +37,10 @@ pub fn run(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
     let confirmed = present(context, &account, &policy, pending, &style)?;
 
     let renewed = confirmed.device;
-    let new = operations::renew(&store, &account, old.id, renewed, &mut RootChange)?;
+    let factor = audit::factor(&store, &account);
+    let new = operations::renew(&factor, old.id, renewed, &mut RootChange)?;
     let files = confirmed.files.keep();
 
-    audit::log(
-        CommandEvent::Renew,
-        Some(&account.name),
-        &[
-            ("device", new.name.as_str()),
-            ("confirmed", yes_or_no(confirmation)),
-        ],
-    );
     context.write(&RenewalReport {
         user: &account.name,
         device: DeviceInfo::new(&new, None),

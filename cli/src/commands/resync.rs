@@ -2,7 +2,6 @@
 //! a TOTP device is off (RFC 6238 section 6).
 
 use serde::Serialize;
-use twofactor_core::log::event::CommandEvent;
 use twofactor_core::verify::{Answer, Form};
 use twofactor_store::operations::{self, ResyncedDevice};
 use twofactor_store::sys::clock;
@@ -29,13 +28,14 @@ pub fn run(context: &Context, args: &ResyncArgs) -> Result<(), Failure> {
     let window = context.policy_or_default()?.window;
 
     let codes = [&first, &second];
-    let resynced = operations::resync(&store, &account, device.id, codes, window, now)?;
+    let resynced = operations::resync(
+        &audit::factor(&store, &account),
+        device.id,
+        codes,
+        window,
+        now,
+    )?;
     let name = device.name.as_str();
-    audit::log(
-        CommandEvent::Resync,
-        Some(&account.name),
-        &[("device", name)],
-    );
     context.write(&ResyncReport::new(&account.name, name, resynced))
 }
 

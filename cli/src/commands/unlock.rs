@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use twofactor_core::account::Account;
-use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::Policy;
 use twofactor_store::Store;
 use twofactor_store::operations::{self, ChangeError, ForgottenFailures};
@@ -22,25 +21,20 @@ pub fn run(context: &Context, args: &UserArgs) -> Result<(), Failure> {
     let (account, store) = context.recorded(&args.user)?;
     let policy = context.policy_or_default()?;
     let user = &account.name;
-    let (failures, rebuilt) = match operations::unlock(&store, &account, &policy, clock::now()?) {
-        Err(error) if error.is_fixed_by_rebuild() => (
-            ForgottenFailures::default(),
-            Some(rebuilt(context, &policy, &store, &account, &error)?),
-        ),
-        failures => (failures?, None),
-    };
+    let (failures, rebuilt) =
+        match operations::unlock(&audit::factor(&store, &account), &policy, clock::now()?) {
+            Err(error) if error.is_fixed_by_rebuild() => (
+                ForgottenFailures::default(),
+                Some(rebuilt(context, &policy, &store, &account, &error)?),
+            ),
+            failures => (failures?, None),
+        };
     let report = UnlockReport {
         user,
         failures: failures.logins,
         daemon_failures: failures.daemon,
         rebuilt,
     };
-    let action = if report.rebuilt.is_some() {
-        CommandEvent::Rebuild
-    } else {
-        CommandEvent::Unlock
-    };
-    audit::log(action, Some(&account.name), &[]);
     context.write(&report)
 }
 
@@ -59,7 +53,8 @@ fn rebuilt(
     context
         .terminal
         .confirm(&format!("Make a new state for {}?", account.name))?;
-    let state = operations::rebuild_state(store, account, policy.window, clock::now()?)?;
+    let state =
+        operations::rebuild_state(&audit::factor(store, account), policy.window, clock::now()?)?;
     let names = state.counters_lost.iter();
     Ok(StateRebuildReport {
         wait_seconds: state.wait,

@@ -3,7 +3,6 @@
 use serde::Serialize;
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
-use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::Record;
 use twofactor_store::operations::{self, RootChange};
 use twofactor_store::sys::accounts;
@@ -140,7 +139,7 @@ fn one(
     context
         .terminal
         .confirm(&format!("Remove the device {device} of {}?", account.name))?;
-    let removed = operations::remove_device(store, account, id, &mut RootChange)?;
+    let removed = operations::remove_device(&audit::factor(store, account), id, &mut RootChange)?;
     report(context, &account.name, Some(device), removed.left)
 }
 
@@ -188,8 +187,10 @@ fn all(
         }
     };
     match (&target.account, &shown) {
-        (Some(account), Some(devices)) => operations::clear(store, account, devices)?,
-        _ => operations::discard(store, name)?,
+        (Some(account), Some(devices)) => {
+            operations::clear(&audit::factor(store, account), devices)?;
+        }
+        _ => audit::discard(store, name)?,
     }
     match shown {
         Some(devices) if devices.is_empty() => withdrawn(context, name),
@@ -199,7 +200,6 @@ fn all(
 
 /// There was nothing but an invitation.
 fn withdrawn(context: &Context, user: &str) -> Result<(), Failure> {
-    audit::log(CommandEvent::Invite, Some(user), &[("until", "withdrawn")]);
     context.write(&InvitationRemovalReport {
         user,
         devices_left: 0,
@@ -229,11 +229,6 @@ fn ids(record: &Record) -> Vec<Id> {
 }
 
 fn report(context: &Context, user: &str, device: Option<&str>, left: usize) -> Result<(), Failure> {
-    audit::log(
-        CommandEvent::Unset,
-        Some(user),
-        &[("device", device.unwrap_or("all"))],
-    );
     context.write(&RemovalReport {
         user,
         device,

@@ -34,6 +34,14 @@ pub struct UnconfirmedCode {
     pub tries_left: u32,
 }
 
+impl ConfirmedDevice {
+    /// True if a code of the device was given; false if an administrator vouched for it.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.entry != unused(&self.device)
+    }
+}
+
 impl PendingDevice {
     /// A device with a new key. `now` is in seconds since 1970-01-01 UTC.
     ///

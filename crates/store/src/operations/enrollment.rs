@@ -1,13 +1,13 @@
 //! A new device, and a new key for a device.
 
-use crate::files::Store;
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, DeviceName, Id, MAX_DEVICES};
 use twofactor_core::enroll::ConfirmedDevice;
+use twofactor_core::log::change::FactorChange;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::{PlainCode, RecoverySet};
 
-use super::{ChangeCause, ChangeError, ChangeSteps, change};
+use super::{ChangeCause, ChangeError, ChangeSteps, UserFactor, change};
 
 /// Devices that have to be stored at the moment at which a device is added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,14 +36,15 @@ pub struct NewEnrollment {
 /// [`ChangeCause::AlreadyEnrolled`] or [`ChangeCause::DevicesChanged`] where `before` does not hold; those of [`room_for`];
 /// [`ChangeCause::Failed`]; and those of `steps`. Nothing is stored then.
 pub fn enroll<S: ChangeSteps>(
-    store: &Store,
-    account: &Account,
+    factor: &UserFactor<'_>,
     new: ConfirmedDevice,
     before: DevicesBefore,
     now: u64,
     steps: &mut S,
 ) -> Result<NewEnrollment, S::Error> {
+    let UserFactor { store, account, .. } = *factor;
     let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
+    let confirmed = new.is_confirmed();
     let ConfirmedDevice { device, entry } = new;
     change(store, account, |locked, old| {
         before.check(old.as_ref()).map_err(refused)?;
@@ -60,6 +61,10 @@ pub fn enroll<S: ChangeSteps>(
         locked
             .replace_record(&record, &[entry])
             .map_err(|error| refused(error.into()))?;
+        factor.report(FactorChange::DeviceAdded {
+            device: &device.name,
+            confirmed,
+        });
         Ok(NewEnrollment {
             device,
             recovery_codes,
@@ -94,13 +99,14 @@ pub fn room_for(
 /// # Errors
 /// [`ChangeCause::DeviceChanged`] where the old device is there no more; [`ChangeCause::Failed`]; and those of `steps`.
 pub fn renew<S: ChangeSteps>(
-    store: &Store,
-    account: &Account,
+    factor: &UserFactor<'_>,
     old: Id,
     new: ConfirmedDevice,
     steps: &mut S,
 ) -> Result<Device, S::Error> {
+    let UserFactor { store, account, .. } = *factor;
     let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
+    let confirmed = new.is_confirmed();
     let ConfirmedDevice { device, entry } = new;
     change(store, account, |locked, before| {
         let position = |record: &Record| record.devices.iter().position(|it| it.id == old);
@@ -115,6 +121,10 @@ pub fn renew<S: ChangeSteps>(
         locked
             .replace_record(&record, &[entry])
             .map_err(|error| refused(error.into()))?;
+        factor.report(FactorChange::DeviceRenewed {
+            device: &device.name,
+            confirmed,
+        });
         Ok(device)
     })
 }
@@ -124,11 +134,11 @@ pub fn renew<S: ChangeSteps>(
 /// # Errors
 /// [`ChangeCause::NotEnrolled`]; [`ChangeCause::Failed`]; and those of `steps`. The old codes work then.
 pub fn new_recovery_codes<S: ChangeSteps>(
-    store: &Store,
-    account: &Account,
+    factor: &UserFactor<'_>,
     now: u64,
     steps: &mut S,
 ) -> Result<Vec<PlainCode>, S::Error> {
+    let UserFactor { store, account, .. } = *factor;
     let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
     change(store, account, |locked, before| {
         let Some(mut record) = before.filter(Record::is_enrolled) else {
@@ -140,6 +150,7 @@ pub fn new_recovery_codes<S: ChangeSteps>(
         locked
             .replace_record(&record, &[])
             .map_err(|error| refused(error.into()))?;
+        factor.report(FactorChange::RecoveryCodesReplaced);
         Ok(codes)
     })
 }

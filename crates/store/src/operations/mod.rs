@@ -1,8 +1,10 @@
-//! Changes of one user's factor. Each locks, reads, checks, changes and writes; its caller asks before it and reports after it.
+//! Changes of one user's factor. Each locks, reads, checks, changes and writes; and reports the change to the
+//! log of its caller, who asks before it.
 //!
 //! Nothing here knows a terminal, PAM or a socket. What a caller has to add inside a change, such as the check of a proof, is
 //! given as [`ChangeSteps`].
 
+mod audit;
 mod enrollment;
 mod error;
 mod import;
@@ -19,6 +21,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::PlainCode;
 
+pub use audit::{AuditSink, UserFactor};
 pub use enrollment::{DevicesBefore, NewEnrollment, enroll, new_recovery_codes, renew, room_for};
 pub use error::{ChangeCause, ChangeError};
 pub use import::{DeviceWriter, import_devices};

@@ -3,13 +3,14 @@
 
 use crate::files::Store;
 use twofactor_core::account::Account;
+use twofactor_core::log::change::FactorChange;
 use twofactor_core::policy::Throttle;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::{OneTimeCode, PlainCode};
 use twofactor_core::state::State;
 use twofactor_core::verify::{self, ThrottleStatus};
 
-use super::{ChangeCause, ChangeError, change};
+use super::{ChangeCause, ChangeError, UserFactor, change};
 
 /// A bypass code that works from now on.
 pub struct IssuedBypass {
@@ -25,15 +26,16 @@ pub struct IssuedBypass {
 /// # Errors
 /// [`ChangeCause::NotEnrolled`], [`ChangeCause::Failed`].
 pub fn issue_bypass(
-    store: &Store,
-    account: &Account,
+    factor: &UserFactor<'_>,
     throttle: &Throttle,
     expires: u64,
     now: u64,
 ) -> Result<IssuedBypass, ChangeError> {
+    let UserFactor { store, account, .. } = *factor;
     let (bypass, code) =
         OneTimeCode::generate(expires).map_err(|error| ChangeError::new(account, error))?;
     let state = set_bypass(store, account, Some(bypass))?;
+    factor.report(FactorChange::BypassIssued { expires });
     let gate = verify::gate(throttle, &state, now);
     Ok(IssuedBypass { code, gate })
 }
@@ -42,8 +44,11 @@ pub fn issue_bypass(
 ///
 /// # Errors
 /// As [`issue_bypass`].
-pub fn withdraw_bypass(store: &Store, account: &Account) -> Result<(), ChangeError> {
-    set_bypass(store, account, None).map(drop)
+pub fn withdraw_bypass(factor: &UserFactor<'_>) -> Result<(), ChangeError> {
+    let UserFactor { store, account, .. } = *factor;
+    set_bypass(store, account, None)?;
+    factor.report(FactorChange::BypassWithdrawn);
+    Ok(())
 }
 
 fn set_bypass(
@@ -68,7 +73,8 @@ fn set_bypass(
 ///
 /// # Errors
 /// [`ChangeCause::AlreadyEnrolled`], [`ChangeCause::Failed`].
-pub fn invite(store: &Store, account: &Account, expires: u64) -> Result<PlainCode, ChangeError> {
+pub fn invite(factor: &UserFactor<'_>, expires: u64) -> Result<PlainCode, ChangeError> {
+    let UserFactor { store, account, .. } = *factor;
     let (invite, code) =
         OneTimeCode::generate(expires).map_err(|error| ChangeError::new(account, error))?;
     change(store, account, |locked, before| {
@@ -80,6 +86,7 @@ pub fn invite(store: &Store, account: &Account, expires: u64) -> Result<PlainCod
         locked
             .replace_record(&record, &[])
             .map_err(|error| ChangeError::new(account, error))?;
+        factor.report(FactorChange::Invited { expires });
         Ok(code)
     })
 }
@@ -89,7 +96,8 @@ pub fn invite(store: &Store, account: &Account, expires: u64) -> Result<PlainCod
 /// # Errors
 /// [`ChangeCause::NotInvited`] where nothing is kept about the user, [`ChangeCause::AlreadyEnrolled`],
 /// [`ChangeCause::Failed`].
-pub fn withdraw_invitation(store: &Store, account: &Account) -> Result<(), ChangeError> {
+pub fn withdraw_invitation(factor: &UserFactor<'_>) -> Result<(), ChangeError> {
+    let UserFactor { store, account, .. } = *factor;
     let failed = |error| ChangeError::new(account, error);
     let refused = |cause: ChangeCause| ChangeError::new(account, cause);
     let holder = store.holder(account).map_err(failed)?;
@@ -101,5 +109,7 @@ pub fn withdraw_invitation(store: &Store, account: &Account) -> Result<(), Chang
     if record.is_some_and(|record| record.is_enrolled()) {
         return Err(refused(ChangeCause::AlreadyEnrolled));
     }
-    locked.remove().map_err(failed)
+    locked.remove().map_err(failed)?;
+    factor.report(FactorChange::InvitationWithdrawn);
+    Ok(())
 }

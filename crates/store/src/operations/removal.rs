@@ -1,11 +1,11 @@
 //! Removal of one device, or of everything that is kept about a user.
 
 use crate::files::{Cause, Error, Store};
-use twofactor_core::account::Account;
 use twofactor_core::device::{Device, Id};
+use twofactor_core::log::change::{ChangeEvent, FactorChange};
 use twofactor_core::record::Record;
 
-use super::{ChangeCause, ChangeError, ChangeSteps, change};
+use super::{AuditSink, ChangeCause, ChangeError, ChangeSteps, UserFactor, change};
 
 /// One device fewer.
 #[derive(Debug)]
@@ -22,11 +22,11 @@ pub struct RemovedDevice {
 /// [`ChangeCause::NotEnrolled`]; [`ChangeCause::DevicesChanged`] where the device is there no more;
 /// [`ChangeCause::LastDevice`]; [`ChangeCause::Failed`]; and those of `steps`.
 pub fn remove_device<S: ChangeSteps>(
-    store: &Store,
-    account: &Account,
+    factor: &UserFactor<'_>,
     device: Id,
     steps: &mut S,
 ) -> Result<RemovedDevice, S::Error> {
+    let UserFactor { store, account, .. } = *factor;
     let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
     change(store, account, |locked, before| {
         let Some(mut record) = before.filter(Record::is_enrolled) else {
@@ -44,6 +44,7 @@ pub fn remove_device<S: ChangeSteps>(
         locked
             .replace_record(&record, &[])
             .map_err(|error| refused(error.into()))?;
+        factor.report(FactorChange::DeviceRemoved(&device.name));
         Ok(RemovedDevice {
             device,
             left: record.devices.len(),
@@ -56,11 +57,11 @@ pub fn remove_device<S: ChangeSteps>(
 /// # Errors
 /// [`ChangeCause::DevicesChanged`] where it has others; [`ChangeCause::Failed`]; and those of `steps`.
 pub fn remove_all<S: ChangeSteps>(
-    store: &Store,
-    account: &Account,
+    factor: &UserFactor<'_>,
     devices: &[Id],
     steps: &mut S,
 ) -> Result<(), S::Error> {
+    let UserFactor { store, account, .. } = *factor;
     let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
     let failed = |error: Error| refused(error.into());
     let mut locked = store.lock(account).map_err(failed)?;
@@ -69,7 +70,9 @@ pub fn remove_all<S: ChangeSteps>(
         return Err(refused(ChangeCause::DevicesChanged));
     }
     steps.permit(&mut locked, record.as_ref())?;
-    locked.remove().map_err(failed)
+    locked.remove().map_err(failed)?;
+    factor.report(removed(devices));
+    Ok(())
 }
 
 /// Removes them for root, also where record or state cannot be used by now: this is how an administrator gets rid of
@@ -77,7 +80,8 @@ pub fn remove_all<S: ChangeSteps>(
 ///
 /// # Errors
 /// [`ChangeCause::DevicesChanged`]; [`ChangeCause::Failed`] where another process holds the lock, or they cannot be removed.
-pub fn clear(store: &Store, account: &Account, devices: &[Id]) -> Result<(), ChangeError> {
+pub fn clear(factor: &UserFactor<'_>, devices: &[Id]) -> Result<(), ChangeError> {
+    let UserFactor { store, account, .. } = *factor;
     let failed = |error| ChangeError::new(account, error);
     match store.lock_for_change(account) {
         Ok(locked) => {
@@ -85,11 +89,13 @@ pub fn clear(store: &Store, account: &Account, devices: &[Id]) -> Result<(), Cha
             if record.is_some_and(|record| !has(&record, devices)) {
                 return Err(ChangeError::new(account, ChangeCause::DevicesChanged));
             }
-            locked.remove().map_err(failed)
+            locked.remove().map_err(failed)?;
         }
-        Err(error) if matches!(error.cause, Cause::Busy(_)) => Err(failed(error)),
-        Err(_) => store.discard(&account.name).map_err(failed),
+        Err(error) if matches!(error.cause, Cause::Busy(_)) => return Err(failed(error)),
+        Err(_) => store.discard(&account.name).map_err(failed)?,
     }
+    factor.report(removed(devices));
+    Ok(())
 }
 
 /// Removes whatever is kept under a name, in whatever condition: for records that cannot be read, and for names without an
@@ -97,8 +103,26 @@ pub fn clear(store: &Store, account: &Account, devices: &[Id]) -> Result<(), Cha
 ///
 /// # Errors
 /// When it cannot be removed.
-pub fn discard(store: &Store, name: &str) -> Result<(), Error> {
-    store.discard(name)
+pub fn discard(store: &Store, name: &str, audit: &dyn AuditSink) -> Result<(), Error> {
+    let is_invitation = |record: &Record| !record.is_enrolled();
+    let record = store.record_named(name).ok().flatten();
+    store.discard(name)?;
+    let change = if record.as_ref().is_some_and(is_invitation) {
+        FactorChange::InvitationWithdrawn
+    } else {
+        FactorChange::AllRemoved
+    };
+    audit.changed(&ChangeEvent { user: name, change });
+    Ok(())
+}
+
+/// The event of a removal: a user without devices had an invitation and nothing else.
+const fn removed(devices: &[Id]) -> FactorChange<'static> {
+    if devices.is_empty() {
+        FactorChange::InvitationWithdrawn
+    } else {
+        FactorChange::AllRemoved
+    }
 }
 
 fn has(record: &Record, devices: &[Id]) -> bool {

@@ -1,14 +1,13 @@
 //! The counter of a HOTP token that was pressed too often (RFC 4226 section 7.4), and how far the clock of a TOTP device is
 //! off (RFC 6238 section 6).
 
-use crate::files::Store;
-use twofactor_core::account::Account;
 use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::log::change::FactorChange;
 use twofactor_core::otp::Interval;
 use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers};
 use twofactor_core::verify::{self, Answer};
 
-use super::{ChangeCause, ChangeError};
+use super::{ChangeCause, ChangeError, UserFactor};
 
 /// Counters looked at beyond the expected one.
 const REACH: u64 = 1_000;
@@ -40,13 +39,13 @@ pub enum ResyncedDevice {
 /// [`ChangeCause::CounterNotFound`], [`ChangeCause::StepNotFound`], [`ChangeCause::ClockTooFarOff`]; and
 /// [`ChangeCause::Failed`].
 pub fn resync(
-    store: &Store,
-    account: &Account,
+    factor: &UserFactor<'_>,
     device: Id,
     codes: [&Answer; 2],
     window: u8,
     now: u64,
 ) -> Result<ResyncedDevice, ChangeError> {
+    let UserFactor { store, account, .. } = *factor;
     let failed = |error| ChangeError::new(account, error);
     let refused = |cause: ChangeCause| ChangeError::new(account, cause);
     let mut locked = store.lock(account).map_err(failed)?;
@@ -71,6 +70,7 @@ pub fn resync(
     locked.write(state).map_err(failed)?;
     locked.flush().map_err(failed)?;
     locked.confirm().map_err(failed)?;
+    factor.report(FactorChange::Resynced(&device.name));
     Ok(resynced)
 }
 

@@ -1,13 +1,12 @@
 //! The end of a lock-out, and a new state in the place of one that is damaged or missing.
 
-use crate::files::Store;
-use twofactor_core::account::Account;
 use twofactor_core::device::{DeviceName, Kind};
+use twofactor_core::log::change::FactorChange;
 use twofactor_core::policy::Policy;
 use twofactor_core::state::furthest_ahead;
 use twofactor_core::verify;
 
-use super::{ChangeCause, ChangeError};
+use super::{ChangeCause, ChangeError, UserFactor};
 
 /// Parts of a user's factor that do not work yet in a new state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +33,11 @@ pub struct ForgottenFailures {
 /// [`ChangeCause::NotEnrolled`] where nothing is kept about the user; [`ChangeCause::Failed`], after which
 /// [`rebuild_state`] may help.
 pub fn unlock(
-    store: &Store,
-    account: &Account,
+    factor: &UserFactor<'_>,
     policy: &Policy,
     now: u64,
 ) -> Result<ForgottenFailures, ChangeError> {
+    let UserFactor { store, account, .. } = *factor;
     let failed = |error| ChangeError::new(account, error);
     let mut locked = store.lock(account).map_err(failed)?;
     let before = locked.state();
@@ -53,6 +52,7 @@ pub fn unlock(
     locked.write(state).map_err(failed)?;
     locked.flush().map_err(failed)?;
     locked.confirm().map_err(failed)?;
+    factor.report(FactorChange::Unlocked);
     Ok(failures)
 }
 
@@ -62,13 +62,14 @@ pub fn unlock(
 /// # Errors
 /// [`ChangeCause::Failed`], also where there is no valid record.
 pub fn rebuild_state(
-    store: &Store,
-    account: &Account,
+    factor: &UserFactor<'_>,
     window: u8,
     now: u64,
 ) -> Result<RebuiltState, ChangeError> {
+    let UserFactor { store, account, .. } = *factor;
     let failed = |error| ChangeError::new(account, error);
     let locked = store.rebuild(account, window, now).map_err(failed)?;
+    factor.report(FactorChange::StateRebuilt);
     let record = locked.record().map_err(failed)?;
     let mut rebuilt = RebuiltState {
         wait: 0,

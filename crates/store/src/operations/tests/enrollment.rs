@@ -14,8 +14,7 @@ fn confirmed(device: Device) -> ConfirmedDevice {
 
 fn add(store: &Store, device: Device, before: DevicesBefore) -> Result<NewEnrollment, ChangeError> {
     enroll(
-        store,
-        &alice(),
+        &factor(store),
         confirmed(device),
         before,
         NOW,
@@ -64,7 +63,7 @@ fn a_second_device_leaves_the_recovery_codes() {
 #[test]
 fn the_first_device_answers_the_invitation() {
     let (_scratch, store) = with(&[]);
-    invite(&store, &alice(), NOW + 60).unwrap();
+    invite(&factor(&store), NOW + 60).unwrap();
     add(&store, phone(), DevicesBefore::None).unwrap();
     assert!(record(&store).invite.is_none());
 }
@@ -126,7 +125,7 @@ fn a_caller_that_refuses_gets_no_device() {
         let before = kept(&scratch);
         let mut caller = Refusing::default();
         let new = confirmed(phone());
-        let added = enroll(&store, &alice(), new, DevicesBefore::Any, NOW, &mut caller);
+        let added = enroll(&factor(&store), new, DevicesBefore::Any, NOW, &mut caller);
         assert_eq!(added.err(), Some(Denied::ByCaller));
         assert_eq!(caller.shown, Some(there.len()));
         assert_eq!(kept(&scratch), before);
@@ -139,14 +138,14 @@ fn without_delivery_of_the_codes_nothing_is_stored() {
     let (scratch, store) = with(&[]);
     let mut caller = Undelivered::default();
     let new = confirmed(phone());
-    let added = enroll(&store, &alice(), new, DevicesBefore::None, NOW, &mut caller);
+    let added = enroll(&factor(&store), new, DevicesBefore::None, NOW, &mut caller);
     assert_eq!(added.err(), Some(Denied::ByCaller));
     assert_eq!(caller.codes, Some(SET_SIZE));
     assert_eq!(kept(&scratch), NOTHING);
 
     let (scratch, store) = with(&[phone()]);
     let before = kept(&scratch);
-    let codes = new_recovery_codes(&store, &alice(), NOW, &mut caller);
+    let codes = new_recovery_codes(&factor(&store), NOW, &mut caller);
     assert_eq!(codes.err(), Some(Denied::ByCaller));
     assert_eq!(kept(&scratch), before);
 }
@@ -165,7 +164,7 @@ fn no_device_is_added_beside_an_unusable_state() {
 fn a_renewed_device_takes_the_place_of_the_old_one() {
     let (_scratch, store) = with(&[phone(), token()]);
     let new = device("phone", 3, Kind::Hotp);
-    let stored = renew(&store, &alice(), id(1), confirmed(new), &mut RootChange).unwrap();
+    let stored = renew(&factor(&store), id(1), confirmed(new), &mut RootChange).unwrap();
     assert_eq!(stored.id, id(3));
     let ids: Vec<Id> = record(&store).devices.iter().map(|it| it.id).collect();
     assert_eq!(ids, [id(3), id(2)]);
@@ -180,7 +179,7 @@ fn a_device_that_is_gone_is_not_renewed() {
         let before = kept(&scratch);
         let new = confirmed(device("phone", 3, Kind::Hotp));
         let changed = refused(ChangeCause::DeviceChanged("phone".parse().unwrap()));
-        let renewed = renew(&store, &alice(), id(1), new, &mut RootChange);
+        let renewed = renew(&factor(&store), id(1), new, &mut RootChange);
         assert_eq!(renewed.err(), Some(changed));
         assert_eq!(kept(&scratch), before);
     }
@@ -192,9 +191,9 @@ fn a_caller_that_refuses_renews_nothing() {
     let before = kept(&scratch);
     let mut caller = Refusing::default();
     let new = confirmed(device("phone", 3, Kind::Hotp));
-    let renewed = renew(&store, &alice(), id(1), new, &mut caller);
+    let renewed = renew(&factor(&store), id(1), new, &mut caller);
     assert_eq!(renewed.err(), Some(Denied::ByCaller));
-    let codes = new_recovery_codes(&store, &alice(), NOW, &mut caller);
+    let codes = new_recovery_codes(&factor(&store), NOW, &mut caller);
     assert_eq!(codes.err(), Some(Denied::ByCaller));
     assert_eq!(kept(&scratch), before);
 }
@@ -202,7 +201,7 @@ fn a_caller_that_refuses_renews_nothing() {
 #[test]
 fn new_recovery_codes_replace_the_old_ones() {
     let (_scratch, store) = with(&[phone()]);
-    let codes = |store| new_recovery_codes(store, &alice(), NOW, &mut RootChange).unwrap();
+    let codes = |store| new_recovery_codes(&factor(store), NOW, &mut RootChange).unwrap();
     assert_eq!(codes(&store).len(), SET_SIZE);
     let first = record(&store).recovery.unwrap();
     assert_eq!(codes(&store).len(), SET_SIZE);
@@ -215,10 +214,10 @@ fn new_recovery_codes_replace_the_old_ones() {
 fn recovery_codes_need_a_device() {
     let (scratch, store) = with(&[]);
     let none = Some(refused(ChangeCause::NotEnrolled));
-    let codes = || new_recovery_codes(&store, &alice(), NOW, &mut RootChange);
+    let codes = || new_recovery_codes(&factor(&store), NOW, &mut RootChange);
     assert_eq!(codes().err(), none);
     assert_eq!(kept(&scratch), NOTHING);
-    invite(&store, &alice(), NOW + 60).unwrap();
+    invite(&factor(&store), NOW + 60).unwrap();
     let before = kept(&scratch);
     assert_eq!(codes().err(), none);
     assert_eq!(kept(&scratch), before);

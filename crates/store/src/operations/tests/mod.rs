@@ -1,5 +1,6 @@
 //! Each change on real files: what it makes, each refusal, what came between, and that a failure leaves nothing.
 
+mod audit;
 mod enrollment;
 mod import;
 mod one_time_code;
@@ -7,16 +8,53 @@ mod removal;
 mod resync;
 mod unlock;
 
+use std::cell::RefCell;
 use std::fs;
+use std::sync::LazyLock;
 
 use super::*;
 use crate::attempt::Failure;
 use crate::files::Cause;
 use crate::testing::{Scratch, alice, device, enroll_devices, phone};
 use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::log::change::ChangeEvent;
 
 /// The moment of all changes, in seconds since 1970-01-01 UTC.
 const NOW: u64 = 1_234_567_890;
+
+static ALICE: LazyLock<Account> = LazyLock::new(alice);
+
+thread_local! {
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A log in memory, of the test that runs in this thread.
+struct AuditLines;
+
+impl AuditSink for AuditLines {
+    fn changed(&self, event: &ChangeEvent<'_>) {
+        let line = event.line(0, |seconds| (seconds - NOW).to_string());
+        LINES.with_borrow_mut(|lines| lines.push(line.as_str().to_owned()));
+    }
+}
+
+/// The lines that were logged since the last call, without what all have in common.
+fn logged() -> Vec<String> {
+    let lines = LINES.take();
+    let part = |line: &String| {
+        let line = line.strip_prefix("changed user=alice action=").unwrap();
+        line.strip_suffix(" by=0").unwrap().to_owned()
+    };
+    lines.iter().map(part).collect()
+}
+
+fn factor(store: &Store) -> UserFactor<'_> {
+    UserFactor {
+        store,
+        account: &ALICE,
+        audit: &AuditLines,
+    }
+}
 
 fn token() -> Device {
     device("token", 2, Kind::Hotp)

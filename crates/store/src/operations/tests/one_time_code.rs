@@ -5,7 +5,7 @@ use twofactor_core::policy::Policy;
 use twofactor_core::verify::{self, Answer, Form, Outcome, ThrottleStatus};
 
 fn issue(store: &Store) -> Result<IssuedBypass, ChangeError> {
-    issue_bypass(store, &alice(), &Policy::default().throttle, NOW + 60, NOW)
+    issue_bypass(&factor(store), &Policy::default().throttle, NOW + 60, NOW)
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_withdrawn_bypass_code_is_gone() {
     let (_scratch, store) = with(&[phone()]);
     issue(&store).unwrap();
     assert!(record(&store).bypass.is_some());
-    withdraw_bypass(&store, &alice()).unwrap();
+    withdraw_bypass(&factor(&store)).unwrap();
     assert!(record(&store).bypass.is_none());
     assert_eq!(names(&store), ["phone"]);
 }
@@ -53,9 +53,9 @@ fn a_bypass_code_needs_a_device() {
     let (scratch, store) = with(&[]);
     let none = refused(ChangeCause::NotEnrolled);
     assert_eq!(issue(&store).err(), Some(none.clone()));
-    assert_eq!(withdraw_bypass(&store, &alice()), Err(none.clone()));
+    assert_eq!(withdraw_bypass(&factor(&store)), Err(none.clone()));
     assert_eq!(kept(&scratch), NOTHING);
-    invite(&store, &alice(), NOW + 60).unwrap();
+    invite(&factor(&store), NOW + 60).unwrap();
     let before = kept(&scratch);
     assert_eq!(issue(&store).err(), Some(none));
     assert_eq!(kept(&scratch), before);
@@ -73,9 +73,9 @@ fn a_bypass_code_changes_no_unusable_state() {
 #[test]
 fn an_invitation_replaces_an_earlier_one() {
     let (_scratch, store) = with(&[]);
-    invite(&store, &alice(), NOW + 60).unwrap();
+    invite(&factor(&store), NOW + 60).unwrap();
     let first = record(&store).invite.unwrap();
-    let code = invite(&store, &alice(), NOW + 90).unwrap();
+    let code = invite(&factor(&store), NOW + 90).unwrap();
     let second = record(&store).invite.unwrap();
     assert_ne!(first.id, second.id);
     assert_eq!((second.expires, code.grouped().len()), (NOW + 90, 19));
@@ -87,8 +87,8 @@ fn an_enrolled_user_is_not_invited() {
     let (scratch, store) = with(&[phone()]);
     let before = kept(&scratch);
     let enrolled = refused(ChangeCause::AlreadyEnrolled);
-    assert_eq!(invite(&store, &alice(), NOW).err(), Some(enrolled.clone()));
-    assert_eq!(withdraw_invitation(&store, &alice()), Err(enrolled));
+    assert_eq!(invite(&factor(&store), NOW).err(), Some(enrolled.clone()));
+    assert_eq!(withdraw_invitation(&factor(&store)), Err(enrolled));
     assert_eq!(kept(&scratch), before);
 }
 
@@ -96,9 +96,9 @@ fn an_enrolled_user_is_not_invited() {
 fn a_withdrawn_invitation_leaves_nothing() {
     let (scratch, store) = with(&[]);
     let none = refused(ChangeCause::NotInvited);
-    assert_eq!(withdraw_invitation(&store, &alice()), Err(none));
+    assert_eq!(withdraw_invitation(&factor(&store)), Err(none));
     assert_eq!(kept(&scratch), NOTHING);
-    invite(&store, &alice(), NOW + 60).unwrap();
-    withdraw_invitation(&store, &alice()).unwrap();
+    invite(&factor(&store), NOW + 60).unwrap();
+    withdraw_invitation(&factor(&store)).unwrap();
     assert_eq!(kept(&scratch), NOTHING);
 }

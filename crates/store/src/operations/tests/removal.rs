@@ -13,7 +13,7 @@ fn phone_and_token() -> (Scratch, Store) {
 #[test]
 fn one_of_two_devices_is_removed() {
     let (_scratch, store) = phone_and_token();
-    let removed = remove_device(&store, &alice(), id(1), &mut RootChange).unwrap();
+    let removed = remove_device(&factor(&store), id(1), &mut RootChange).unwrap();
     assert_eq!((removed.device.name.as_str(), removed.left), ("phone", 1));
     assert_eq!(names(&store), ["token"]);
     assert!(
@@ -31,7 +31,7 @@ fn the_last_device_is_not_removed_alone() {
     let (scratch, store) = with(&[token()]);
     let before = kept(&scratch);
     let last = refused(ChangeCause::LastDevice("token".parse().unwrap()));
-    let removed = remove_device(&store, &alice(), id(2), &mut RootChange);
+    let removed = remove_device(&factor(&store), id(2), &mut RootChange);
     assert_eq!(removed.err(), Some(last));
     assert_eq!(kept(&scratch), before);
 }
@@ -41,7 +41,7 @@ fn the_last_device_is_not_removed_alone() {
 fn a_device_that_was_renewed_is_not_removed() {
     let (scratch, store) = phone_and_token();
     let before = kept(&scratch);
-    let removed = remove_device(&store, &alice(), id(3), &mut RootChange);
+    let removed = remove_device(&factor(&store), id(3), &mut RootChange);
     assert_eq!(removed.err(), Some(refused(ChangeCause::DevicesChanged)));
     assert_eq!(kept(&scratch), before);
 }
@@ -50,7 +50,7 @@ fn a_device_that_was_renewed_is_not_removed() {
 fn no_device_is_removed_where_there_is_none() {
     let (scratch, store) = with(&[]);
     let none = refused(ChangeCause::NotEnrolled);
-    let removed = remove_device(&store, &alice(), id(1), &mut RootChange);
+    let removed = remove_device(&factor(&store), id(1), &mut RootChange);
     assert_eq!(removed.err(), Some(none));
     assert_eq!(kept(&scratch), NOTHING);
 }
@@ -60,13 +60,13 @@ fn a_caller_that_refuses_keeps_every_device() {
     let (scratch, store) = phone_and_token();
     let before = kept(&scratch);
     let mut caller = Refusing::default();
-    let removed = remove_device(&store, &alice(), id(1), &mut caller);
+    let removed = remove_device(&factor(&store), id(1), &mut caller);
     assert_eq!(
         (removed.err(), caller.shown),
         (Some(Denied::ByCaller), Some(2))
     );
     let mut caller = Refusing::default();
-    let removed = remove_all(&store, &alice(), &[id(1), id(2)], &mut caller);
+    let removed = remove_all(&factor(&store), &[id(1), id(2)], &mut caller);
     assert_eq!((removed, caller.shown), (Err(Denied::ByCaller), Some(2)));
     assert_eq!(kept(&scratch), before);
 }
@@ -74,7 +74,7 @@ fn a_caller_that_refuses_keeps_every_device() {
 #[test]
 fn all_devices_are_removed_together() {
     let (scratch, store) = phone_and_token();
-    let removed = remove_all(&store, &alice(), &[id(1), id(2)], &mut RootChange);
+    let removed = remove_all(&factor(&store), &[id(1), id(2)], &mut RootChange);
     assert_eq!(removed, Ok(()));
     assert_eq!(kept(&scratch), NOTHING);
     assert!(store.holder(&alice()).unwrap().record.is_none());
@@ -84,11 +84,11 @@ fn all_devices_are_removed_together() {
 fn an_invitation_is_removed_as_one() {
     for by_root in [false, true] {
         let (scratch, store) = with(&[]);
-        invite(&store, &alice(), NOW + 60).unwrap();
+        invite(&factor(&store), NOW + 60).unwrap();
         let removed = if by_root {
-            clear(&store, &alice(), &[])
+            clear(&factor(&store), &[])
         } else {
-            remove_all(&store, &alice(), &[], &mut RootChange)
+            remove_all(&factor(&store), &[], &mut RootChange)
         };
         assert_eq!(removed, Ok(()));
         assert_eq!(kept(&scratch), NOTHING);
@@ -101,9 +101,9 @@ fn other_devices_than_those_shown_are_kept() {
     let before = kept(&scratch);
     let changed = Err(refused(ChangeCause::DevicesChanged));
     for shown in [&[][..], &[id(1)], &[id(1), id(3)], &[id(1), id(2), id(3)]] {
-        let removed = remove_all(&store, &alice(), shown, &mut RootChange);
+        let removed = remove_all(&factor(&store), shown, &mut RootChange);
         assert_eq!(removed, changed, "{shown:?}");
-        assert_eq!(clear(&store, &alice(), shown), changed, "{shown:?}");
+        assert_eq!(clear(&factor(&store), shown), changed, "{shown:?}");
     }
     assert_eq!(kept(&scratch), before);
 }
@@ -114,10 +114,10 @@ fn what_cannot_be_used_is_removed_by_root_alone() {
         let (scratch, store) = phone_and_token();
         fs::write(path(&scratch), "damaged").unwrap();
         let before = kept(&scratch);
-        let removed = remove_all(&store, &alice(), &[id(1), id(2)], &mut RootChange);
+        let removed = remove_all(&factor(&store), &[id(1), id(2)], &mut RootChange);
         assert!(matches!(removed.unwrap_err().cause, ChangeCause::Failed(_)));
         assert_eq!(kept(&scratch), before);
-        let cleared = clear(&store, &alice(), &[id(1), id(2)]);
+        let cleared = clear(&factor(&store), &[id(1), id(2)]);
         assert_eq!(cleared, Ok(()));
         assert_eq!(kept(&scratch), NOTHING);
     }
@@ -139,7 +139,7 @@ fn nothing_is_removed_while_another_holds_the_lock() {
         path: scratch.state(),
         cause: Cause::Busy(Some(child.id())),
     };
-    let removed = clear(&store, &alice(), &[id(1), id(2)]);
+    let removed = clear(&factor(&store), &[id(1), id(2)]);
     assert_eq!(removed, Err(refused(busy.into())));
     drop(limit);
     kill(child);
@@ -149,9 +149,9 @@ fn nothing_is_removed_while_another_holds_the_lock() {
 #[test]
 fn what_was_removed_meanwhile_is_no_error_for_root() {
     let (scratch, store) = with(&[]);
-    assert_eq!(clear(&store, &alice(), &[id(1)]), Ok(()));
+    assert_eq!(clear(&factor(&store), &[id(1)]), Ok(()));
     assert_eq!(kept(&scratch), NOTHING);
-    let removed = remove_all(&store, &alice(), &[id(1)], &mut RootChange);
+    let removed = remove_all(&factor(&store), &[id(1)], &mut RootChange);
     assert!(matches!(removed.unwrap_err().cause, ChangeCause::Failed(_)));
     assert_eq!(kept(&scratch), NOTHING);
 }
@@ -160,7 +160,7 @@ fn what_was_removed_meanwhile_is_no_error_for_root() {
 fn discarding_needs_no_account() {
     let (scratch, store) = phone_and_token();
     fs::write(scratch.record(), "damaged").unwrap();
-    discard(&store, "alice").unwrap();
+    discard(&store, "alice", &AuditLines).unwrap();
     assert_eq!(kept(&scratch), NOTHING);
     assert_eq!(store.index().unwrap(), []);
 }

@@ -14,7 +14,7 @@ fn answer(device: &Device, moving_factor: u64) -> Answer {
 /// Resynchronizes with the codes of these two moving factors.
 fn found(store: &Store, device: &Device, factors: [u64; 2]) -> Result<ResyncedDevice, ChangeError> {
     let [first, second] = factors.map(|factor| answer(device, factor));
-    resync(store, &alice(), device.id, [&first, &second], WINDOW, NOW)
+    resync(&factor(store), device.id, [&first, &second], WINDOW, NOW)
 }
 
 fn state(store: &Store) -> State {

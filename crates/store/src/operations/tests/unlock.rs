@@ -12,7 +12,7 @@ const NONE: ForgottenFailures = ForgottenFailures {
 };
 
 fn unlocked(store: &Store) -> Result<ForgottenFailures, ChangeError> {
-    unlock(store, &alice(), &Policy::default(), NOW)
+    unlock(&factor(store), &Policy::default(), NOW)
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn unlock_ends_the_lock_out_at_the_daemon_too() {
 #[test]
 fn unlock_ends_the_lock_out_of_an_invitation() {
     let (_scratch, store) = with(&[]);
-    invite(&store, &alice(), NOW + 60).unwrap();
+    invite(&factor(&store), NOW + 60).unwrap();
     assert_eq!(unlocked(&store), Ok(NONE));
 }
 
@@ -74,7 +74,7 @@ fn a_state_that_cannot_be_used_is_made_anew() {
         }
         let error = unlocked(&store).unwrap_err();
         assert!(error.is_fixed_by_rebuild(), "{error}");
-        let rebuilt = rebuild_state(&store, &alice(), WINDOW, NOW).unwrap();
+        let rebuilt = rebuild_state(&factor(&store), WINDOW, NOW).unwrap();
         let expected = RebuiltState {
             wait: 5 * 30,
             counters_lost: vec![token().name],
@@ -90,7 +90,7 @@ fn a_state_that_cannot_be_used_is_made_anew() {
 #[test]
 fn without_a_record_no_state_is_made() {
     let (scratch, store) = with(&[]);
-    let error = rebuild_state(&store, &alice(), WINDOW, NOW).unwrap_err();
+    let error = rebuild_state(&factor(&store), WINDOW, NOW).unwrap_err();
     assert!(!error.is_fixed_by_rebuild());
     assert_eq!(kept(&scratch), NOTHING);
 }

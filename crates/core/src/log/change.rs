@@ -1,0 +1,178 @@
+//! Changes of a user's factor, as the log reports them: command and daemon write the same line of the same change.
+
+use crate::device::DeviceName;
+
+use super::event::CommandEvent;
+use super::line::Line;
+
+/// A change that was made. It holds nothing secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeEvent<'a> {
+    /// The user whose factor it is, by the name of the record.
+    pub user: &'a str,
+    /// The change.
+    pub change: FactorChange<'a>,
+}
+
+/// Kind of a change. Times are in seconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FactorChange<'a> {
+    /// A device was added.
+    DeviceAdded {
+        /// Its name.
+        device: &'a DeviceName,
+        /// True if a code of it was given.
+        confirmed: bool,
+    },
+    /// A device got a new key.
+    DeviceRenewed {
+        /// Its name.
+        device: &'a DeviceName,
+        /// True if a code of the new key was given.
+        confirmed: bool,
+    },
+    /// One of several devices was removed.
+    DeviceRemoved(&'a DeviceName),
+    /// Everything that was kept about the user was removed.
+    AllRemoved,
+    /// An invitation was issued.
+    Invited {
+        /// Its end.
+        expires: u64,
+    },
+    /// An invitation was withdrawn.
+    InvitationWithdrawn,
+    /// A bypass code was issued.
+    BypassIssued {
+        /// Its end.
+        expires: u64,
+    },
+    /// A bypass code was withdrawn.
+    BypassWithdrawn,
+    /// A new set of recovery codes was issued.
+    RecoveryCodesReplaced,
+    /// A lock-out was ended.
+    Unlocked,
+    /// A state that could not be used was made anew.
+    StateRebuilt,
+    /// The clock or counter of a device was learned anew.
+    Resynced(&'a DeviceName),
+}
+
+impl ChangeEvent<'_> {
+    /// The line `changed user=NAME action=WORD KEY=VALUE ... by=UID`. `by` is the uid that made the change, `date` writes a
+    /// time.
+    #[must_use]
+    pub fn line(&self, by: u32, date: fn(u64) -> String) -> Line {
+        let event = self.change.event();
+        let line = Line::of(event.verb())
+            .with("user", &self.user)
+            .with("action", &event);
+        self.change.details(line, date).with("by", &by)
+    }
+}
+
+impl FactorChange<'_> {
+    /// The word of the log.
+    #[must_use]
+    pub const fn event(&self) -> CommandEvent {
+        match self {
+            Self::DeviceAdded { .. } => CommandEvent::Enroll,
+            Self::DeviceRenewed { .. } => CommandEvent::Renew,
+            Self::DeviceRemoved(_) | Self::AllRemoved => CommandEvent::Unset,
+            Self::Invited { .. } | Self::InvitationWithdrawn => CommandEvent::Invite,
+            Self::BypassIssued { .. } | Self::BypassWithdrawn => CommandEvent::Bypass,
+            Self::RecoveryCodesReplaced => CommandEvent::RecoveryCodes,
+            Self::Unlocked => CommandEvent::Unlock,
+            Self::StateRebuilt => CommandEvent::Rebuild,
+            Self::Resynced(_) => CommandEvent::Resync,
+        }
+    }
+
+    fn details(&self, line: Line, date: fn(u64) -> String) -> Line {
+        match self {
+            Self::DeviceAdded { device, confirmed } | Self::DeviceRenewed { device, confirmed } => {
+                let confirmed = if *confirmed { "yes" } else { "no" };
+                line.with("device", device).with("confirmed", &confirmed)
+            }
+            Self::DeviceRemoved(device) | Self::Resynced(device) => line.with("device", device),
+            Self::AllRemoved => line.with("device", &"all"),
+            Self::Invited { expires } | Self::BypassIssued { expires } => {
+                line.with("until", &date(*expires))
+            }
+            Self::InvitationWithdrawn | Self::BypassWithdrawn => line.with("until", &"withdrawn"),
+            Self::RecoveryCodesReplaced | Self::Unlocked | Self::StateRebuilt => line,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(change: FactorChange<'_>) -> String {
+        let user = "alice";
+        let event = ChangeEvent { user, change };
+        let line = event.line(1000, |seconds| format!("T{seconds}"));
+        line.as_str().to_owned()
+    }
+
+    #[test]
+    fn a_line_names_the_change_and_its_author() {
+        let device = &DeviceName::first();
+        let confirmed = true;
+        let lines = [
+            (
+                FactorChange::DeviceAdded { device, confirmed },
+                "action=enroll device=phone confirmed=yes",
+            ),
+            (
+                FactorChange::DeviceRenewed {
+                    device,
+                    confirmed: false,
+                },
+                "action=renew device=phone confirmed=no",
+            ),
+            (
+                FactorChange::DeviceRemoved(device),
+                "action=unset device=phone",
+            ),
+            (FactorChange::AllRemoved, "action=unset device=all"),
+            (
+                FactorChange::Invited { expires: 7 },
+                "action=invite until=T7",
+            ),
+            (
+                FactorChange::InvitationWithdrawn,
+                "action=invite until=withdrawn",
+            ),
+            (
+                FactorChange::BypassIssued { expires: 8 },
+                "action=bypass until=T8",
+            ),
+            (
+                FactorChange::BypassWithdrawn,
+                "action=bypass until=withdrawn",
+            ),
+            (FactorChange::RecoveryCodesReplaced, "action=recovery-codes"),
+            (FactorChange::Unlocked, "action=unlock"),
+            (FactorChange::StateRebuilt, "action=rebuild"),
+            (FactorChange::Resynced(device), "action=resync device=phone"),
+        ];
+        for (change, words) in lines {
+            assert_eq!(text(change), format!("changed user=alice {words} by=1000"));
+        }
+    }
+
+    #[test]
+    fn a_name_cannot_forge_another_field_or_line() {
+        let event = ChangeEvent {
+            user: "x by=0\nchanged",
+            change: FactorChange::Unlocked,
+        };
+        assert_eq!(
+            event.line(7, |seconds| seconds.to_string()).as_str(),
+            "changed user=x\\x20by\\x3d0\\x0achanged action=unlock by=7"
+        );
+    }
+}
