@@ -104,7 +104,7 @@ pub fn accepted(accepted: &Accepted) -> Vec<String> {
 pub const CAN_ENROLL_AT_LOGIN: &str = "Two-factor login is available for your account. You can set it up at a login with your password.";
 
 /// The line for users who need an invitation for that.
-pub const CAN_BE_INVITED: &str = "Two-factor login is available for your account. To set it up, ask your administrator for an enrolment code.";
+pub const CAN_BE_INVITED: &str = "Two-factor login is available for your account. To set it up, ask your administrator for an enrollment code.";
 
 /// The line for users without a device, at the beginning of a session. A name that is more than one plain word to a shell is
 /// left to the administrator to write.

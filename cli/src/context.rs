@@ -250,7 +250,7 @@ impl<R: Report> Report for AliasedReport<'_, R> {
 /// A user has no device.
 pub fn not_enrolled(user: &str) -> Failure {
     Failure::refused(format!("{user} has no device")).next(format!(
-        "To enrol one: {}",
+        "To enroll one: {}",
         shell::twofactor("enroll", &[user], &[])
     ))
 }

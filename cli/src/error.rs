@@ -93,7 +93,7 @@ impl From<std::io::Error> for Failure {
     /// Reading answers and writing reports; files have errors of their own that name the path.
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
-            return Self::new(ExitStatus::Unread, "nobody reads the output any more");
+            return Self::new(ExitStatus::Unread, "the output pipe was closed");
         }
         if error.kind() == std::io::ErrorKind::Interrupted {
             return Self::refused("interrupted");
@@ -195,11 +195,11 @@ fn next_step(error: &twofactor_store::Error) -> Option<String> {
             Some("Install the version that wrote it.".to_owned())
         }
         Cause::Record(_) => Some(
-            "If a newer version wrote it, install that one. To remove it and enrol anew: twofactor unset USER"
+            "If a newer version wrote it, install that one. To remove it and enroll again: twofactor unset USER"
                 .to_owned(),
         ),
         Cause::File(FileError::WrongType | FileError::TooLarge) if holds_secrets(&error.path) => {
-            Some("See who changed it. To remove it and enrol anew: twofactor unset USER".to_owned())
+            Some("See who changed it. To remove it and enroll again: twofactor unset USER".to_owned())
         }
         Cause::LostRecord => Some(
             "Restore the record from a backup. To remove what is left of it: twofactor unset USER"
@@ -244,10 +244,10 @@ mod tests {
     #[test]
     fn the_next_step_has_its_own_line() {
         let failure =
-            Failure::refused("alice has no device").next("To enrol one: twofactor enroll alice");
+            Failure::refused("alice has no device").next("To enroll one: twofactor enroll alice");
         assert_eq!(
             failure.to_string(),
-            "alice has no device\nTo enrol one: twofactor enroll alice"
+            "alice has no device\nTo enroll one: twofactor enroll alice"
         );
         assert_eq!(failure.exit as u8, 1);
     }

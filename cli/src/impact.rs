@@ -137,35 +137,35 @@ impl PolicyImpact {
             lines.push(format!("  Not asked        {}", names(&self.not_asked)));
             match decision::decide_by_enrollment(after, decision::UserEnrollment::Unenrolled) {
                 PolicyDecision::DeviceRequired => lines.push(format!(
-                    "  Refused          {} and everybody else without a device",
-                    names(&self.refused)
+                    "  Refused          all users without a device{}",
+                    such_as(&self.refused)
                 )),
                 PolicyDecision::EnrollmentRequired if after.enroll_needs_invite => {
                     lines.push(format!(
-                        "  Must enrol       {}, at the next login with a password and the code of the invitation",
+                        "  Must enroll      {}, at the next login with a password and the code of the invitation",
                         names(&self.must_enroll)
                     ));
                     lines.push(format!(
-                        "  Refused          {} and everybody else with neither a device nor an invitation (twofactor invite USER)",
-                        names(&self.refused)
+                        "  Refused          all users with neither a device nor an invitation{}; to invite: twofactor invite USER",
+                        such_as(&self.refused)
                     ));
                 }
                 PolicyDecision::EnrollmentRequired => lines.push(format!(
-                    "  Must enrol       {} and everybody else without a device, at the next login with a password",
-                    names(&self.must_enroll)
+                    "  Must enroll      all users without a device{}, at the next login with a password",
+                    such_as(&self.must_enroll)
                 )),
                 PolicyDecision::EnrollmentOffered if after.enroll_needs_invite => lines.push(
-                    "  Offered one      everybody without a device who is invited, at each login with a password"
+                    "  May enroll       invited users without a device, at each login with a password"
                         .to_owned(),
                 ),
                 PolicyDecision::EnrollmentOffered => lines.push(
-                    "  Offered one      everybody without a device, at each login with a password"
+                    "  May enroll       all users without a device, at each login with a password"
                         .to_owned(),
                 ),
                 _ => {}
             }
         } else {
-            lines.push("  Nobody is asked for a code, whatever else the policy says.".to_owned());
+            lines.push("  No user is asked for a code, whatever else the policy says.".to_owned());
         }
         if !self.no_longer_asked.is_empty() {
             let place = match self.off.as_slice() {
@@ -187,13 +187,22 @@ fn may_enroll(policy: &Policy, status: EnrollmentStatus) -> bool {
     !policy.enroll_needs_invite || status == EnrollmentStatus::Invited
 }
 
-/// `alice, bob and 7 more`; the word for "no user".
+/// `alice, bob and 7 more`, or `none`.
 pub fn names(names: &[String]) -> String {
     let shown: Vec<&str> = names.iter().take(LISTED).map(String::as_str).collect();
     match names.len().checked_sub(LISTED) {
-        _ if names.is_empty() => "nobody".to_owned(),
+        _ if names.is_empty() => "none".to_owned(),
         None | Some(0) => shown.join(", "),
         Some(more) => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// ` (alice, bob and 7 more)`; nothing if there are none.
+fn such_as(listed: &[String]) -> String {
+    if listed.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", names(listed))
     }
 }
 
@@ -236,7 +245,7 @@ impl LockoutRisk {
                 "sshd would ask for codes, but no device on this machine has ever given a right one"
             }
             Self::Administrators => {
-                "nobody could log in without a device, and no administrator (root, or a member of sudo or wheel) \
+                "no user could log in without a device, and no administrator (root, or a member of sudo or wheel) \
                  has one that has ever given a right code"
             }
         }
@@ -249,7 +258,7 @@ impl LockoutRisk {
                 "sshd asks for codes, and no other device on this machine has ever given a right one"
             }
             Self::Administrators => {
-                "nobody can log in without a device, and no other device of an administrator (root, or a member of \
+                "no user can log in without a device, and no other device of an administrator (root, or a member of \
                  sudo or wheel) has ever given a right code"
             }
         }
@@ -320,7 +329,7 @@ fn warnings(policy: &Policy) -> Vec<String> {
     }
     if policy.enroll_at_login != EnrollAtLogin::Off && !policy.enroll_needs_invite {
         warnings.push(
-            "whoever knows the password of a user without a device can enrol one; enroll_needs_invite prevents it"
+            "a person who knows the password of a user without a device can enroll one; enroll_needs_invite prevents it"
                 .to_owned(),
         );
     }

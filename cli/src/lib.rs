@@ -115,6 +115,8 @@ fn root_only() -> Result<(), Failure> {
     if rustix::process::geteuid().is_root() {
         Ok(())
     } else {
-        Err(Failure::refused("only root may do this; run it with sudo"))
+        Err(Failure::refused(
+            "this command needs root; run it with sudo",
+        ))
     }
 }

@@ -136,7 +136,7 @@ fn printable(user: &str, codes: &[PlainCode], now: u64) -> Zeroizing<String> {
     let _ = write!(
         text,
         "\nEach works once. Type one where the code of your device is asked for, and cross it out.\n\
-         Keep this sheet where the device is not. Whoever has it needs only your password.\n\
+         Keep this sheet where the device is not. A person who has it needs only your password.\n\
          New codes, which end these: {renewal}\n"
     );
     text

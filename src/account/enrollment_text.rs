@@ -46,7 +46,7 @@ pub const MEANWHILE: &str = "Meanwhile two-factor login was set up for your acco
 /// The policy that allowed it was changed meanwhile.
 pub const WITHDRAWN: &str = "Two-factor login was not set up: your administrator has just changed the rules. Remove the new entry from the app, and log in again.";
 /// The invitation that allowed it is gone.
-pub const INVITATION_WITHDRAWN: &str = "Two-factor login was not set up: your enrolment code has just been withdrawn, or has expired. Remove the new entry from the app, and ask your administrator for a new code.";
+pub const INVITATION_WITHDRAWN: &str = "Two-factor login was not set up: your enrollment code has just been withdrawn, or has expired. Remove the new entry from the app, and ask your administrator for a new code.";
 /// Something cannot be used.
 pub const FAILED: &str = "Two-factor login could not be set up, because of an error on this machine. Tell your administrator.";
 /// [`NOT_STORED`], where a device may be skipped.
@@ -68,10 +68,10 @@ pub const SECOND_FAILED: &str = "The second device could not be added; the first
 pub const fn uninvited(invitation: NoInvitation) -> &'static str {
     match invitation {
         NoInvitation::Missing => {
-            "Two-factor login is required here, and to set it up you need an enrolment code. Ask your administrator for one."
+            "Two-factor login is required here, and to set it up you need an enrollment code. Ask your administrator for one."
         }
         NoInvitation::Expired => {
-            "Two-factor login is required here, and your enrolment code for setting it up has expired. Ask your \
+            "Two-factor login is required here, and your enrollment code for setting it up has expired. Ask your \
              administrator for a new one."
         }
     }
@@ -81,10 +81,10 @@ pub const fn uninvited(invitation: NoInvitation) -> &'static str {
 pub const fn no_longer_invited(invitation: NoInvitation) -> &'static str {
     match invitation {
         NoInvitation::Missing => {
-            "Your enrolment code has just been withdrawn. Ask your administrator for a new one."
+            "Your enrollment code has just been withdrawn. Ask your administrator for a new one."
         }
         NoInvitation::Expired => {
-            "Your enrolment code has expired. Ask your administrator for a new one."
+            "Your enrollment code has expired. Ask your administrator for a new one."
         }
     }
 }
@@ -92,8 +92,8 @@ pub const fn no_longer_invited(invitation: NoInvitation) -> &'static str {
 /// Asks for the administrator's code.
 pub const fn invitation(wish: EnrollmentMode) -> &'static str {
     match wish {
-        EnrollmentMode::Offered => "Enrolment code from your administrator (Enter to skip): ",
-        EnrollmentMode::Demanded => "Enrolment code from your administrator: ",
+        EnrollmentMode::Offered => "Enrollment code from your administrator (Enter to skip): ",
+        EnrollmentMode::Demanded => "Enrollment code from your administrator: ",
     }
 }
 

@@ -96,7 +96,7 @@ const OFFER: &str = "Two-factor login is available for your account. A login the
 const DEMAND: &str = "Two-factor login is required here, and it is not set up for your account yet. A login needs, besides \
     the password, a code from an authenticator app on your phone, such as Aegis, FreeOTP or Google Authenticator.";
 const BEGIN: &str = "To set it up now, have the app ready and press Enter:";
-const INVITATION: &str = "Enrolment code from your administrator:";
+const INVITATION: &str = "Enrollment code from your administrator:";
 const ANOTHER: &str = "Add a second device, as a backup? Type yes, or press Enter to finish:";
 
 /// A machine with alice, who has no device, and these keys in its policy.
@@ -233,7 +233,7 @@ fn an_invitation_is_asked_for_on_the_page_first() {
     assert_eq!(
         page.login("alice", PASSWORD),
         Page::Form(
-            "Two-factor login is required here, and to set it up you need an enrolment code. Ask your administrator for one."
+            "Two-factor login is required here, and to set it up you need an enrollment code. Ask your administrator for one."
                 .to_owned()
         )
     );

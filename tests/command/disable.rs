@@ -17,9 +17,9 @@ fn r18_r40_disable_ends_all_questions_without_a_code() {
         (ended.code, ended.shown.as_str()),
         (
             Some(0),
-            "To be set:\n  enabled = false\n\
-             From then on, where a PAM service uses pam_twofactor.so:\n  \
-             Nobody is asked for a code, whatever else the policy says.\n  \
+            "Changes:\n  enabled = false\n\
+             Effect:\n  \
+             No user is asked for a code, whatever else the policy says.\n  \
              No longer asked  alice, root\n\
              Switch two-factor login off? [y/N] y\n\
              Done: /etc/security/twofactor.toml. Two-factor login is off.\n"

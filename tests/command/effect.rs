@@ -75,7 +75,9 @@ fn logins_that_sshd_would_refuse_stop_a_change() {
             refused.stderr
         );
         assert!(
-            refused.stderr.ends_with("To do it all the same: --force\n"),
+            refused
+                .stderr
+                .ends_with("To proceed despite this: --force\n"),
             "{}",
             refused.stderr
         );

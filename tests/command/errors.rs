@@ -50,7 +50,7 @@ fn callers_other_than_root_get_one_sentence() {
             .user("alice")
             .run()
             .exits(1);
-        let told = "twofactor: only root may do this; run it with sudo\n";
+        let told = "twofactor: this command needs root; run it with sudo\n";
         assert_eq!(
             (run.stdout.as_str(), run.stderr.as_str()),
             ("", told),
@@ -60,7 +60,10 @@ fn callers_other_than_root_get_one_sentence() {
     assert_eq!(before.changed(), [""; 0]);
     let run = machine.twofactor(&["status", "--json"]).user("alice").run();
     let error = json_error(run, 1);
-    assert_eq!(error["message"], "only root may do this; run it with sudo");
+    assert_eq!(
+        error["message"],
+        "this command needs root; run it with sudo"
+    );
     machine.twofactor(&["--help"]).user("alice").run().ok();
 }
 
@@ -87,7 +90,7 @@ fn unknown_users_and_users_without_a_device_are_named() {
             continue;
         }
         let run = machine.twofactor(&command).arg("--yes").run().exits(1);
-        let told = "twofactor: bob has no device\nTo enrol one: twofactor enroll bob\n";
+        let told = "twofactor: bob has no device\nTo enroll one: twofactor enroll bob\n";
         assert_eq!(
             (run.stdout.as_str(), run.stderr.as_str()),
             ("", told),
@@ -114,7 +117,7 @@ fn every_error_is_json_too() {
         (
             &["verify", "bob"][..],
             1,
-            "To enrol one: twofactor enroll bob",
+            "To enroll one: twofactor enroll bob",
         ),
         (&["policy", "set", "window", "99"], 2, ""),
         (&["enable", "--service=sshd"], 1, "--force"),

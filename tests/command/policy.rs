@@ -152,17 +152,16 @@ fn r17_r21_mandatory_needs_a_verified_administrator() {
     let refused = machine.command(&mandatory).exits(1);
     assert_eq!(
         refused.stderr,
-        "twofactor: not done: nobody could log in without a device, and no administrator (root, or a member \
+        "twofactor: not done: no user could log in without a device, and no administrator (root, or a member \
          of sudo or wheel) has one that has ever given a right code\n\
-         Enrol a device and try it first: twofactor enroll USER, twofactor verify USER\n\
-         To do it all the same: --force\n"
+         Enroll a device and try it first: twofactor enroll USER, twofactor verify USER\n\
+         To proceed despite this: --force\n"
     );
     let (asked, lists) = refused.stdout.split_once("Asked for a code ").unwrap();
     assert!(
-        asked.starts_with("To be set:\n  enforcement = mandatory\n")
-            && lists.starts_with("alice\n")
+        asked.starts_with("Changes:\n  enforcement = mandatory\n") && lists.starts_with("alice\n")
     );
-    assert!(lists.contains("bob") && lists.contains(" and everybody else without a device\n"));
+    assert!(lists.contains("bob") && lists.contains("all users without a device ("));
     assert!(!is_asked("bob"), "nothing was changed");
 
     machine.add_group("wheel");
@@ -195,7 +194,7 @@ fn r21_policy_set_says_what_it_means_before_it_does() {
     let before = machine.read(policy_path());
     let mut pty = terminal(&machine, &["policy", "set", "window", "10"]);
     let told = pty.expect("Change the policy? [y/N] ");
-    assert!(told.starts_with("To be set:\n  window = 10\n"), "{told}");
+    assert!(told.starts_with("Changes:\n  window = 10\n"), "{told}");
     assert!(
         told.contains("\nWarning: a window of 10 makes 21 codes right at any time\n"),
         "{told}"

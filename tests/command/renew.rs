@@ -150,7 +150,7 @@ fn r37_unset_asks_and_removes_all_of_a_user() {
     let none = machine.command(&["unset", "alice", "--yes"]).exits(1);
     assert_eq!(
         none.stderr,
-        "twofactor: alice has no device\nTo enrol one: twofactor enroll alice\n"
+        "twofactor: alice has no device\nTo enroll one: twofactor enroll alice\n"
     );
 }
 

@@ -223,7 +223,7 @@ fn status_lists_users_devices_and_problems() {
         status.starts_with(
             "Policy:  /etc/security/twofactor.toml does not exist; twofactor enable makes it\n         \
              Until then pam_twofactor.so, where it is used, refuses logins.\nClock: "
-        ) && status.ends_with("\n\nNobody has a device.\n"),
+        ) && status.ends_with("\n\nNo user has a device.\n"),
         "{status}"
     );
     machine.policy("enabled = true\n");

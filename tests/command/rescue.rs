@@ -274,6 +274,6 @@ fn r23_verify_is_the_check_of_a_login() {
     let nothing = machine.command(&["verify", "bob"]).exits(1);
     assert_eq!(
         nothing.stderr,
-        "twofactor: bob has no device\nTo enrol one: twofactor enroll bob\n"
+        "twofactor: bob has no device\nTo enroll one: twofactor enroll bob\n"
     );
 }

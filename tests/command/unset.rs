@@ -68,7 +68,7 @@ fn r23_the_last_verified_device_stays_for_sshd() {
     let machine = desk_on();
     let told = "twofactor: not done: sshd asks for codes, and no other device on this machine has ever given a right \
                 one\nTo replace a device: twofactor renew alice\n\
-                To ask nobody for codes any more: twofactor disable\n\
+                To ask for no codes at all: twofactor disable\n\
                 To remove it all the same: --force\n";
     verified(&machine, "alice");
     // Neither another device of hers nor one of another user has shown that it works.
@@ -112,7 +112,7 @@ fn r17_the_last_administrator_keeps_a_device() {
     let refused = unset(&machine, &["root"]).exits(1);
     assert!(
         refused.stderr.starts_with(
-            "twofactor: not done: nobody can log in without a device, and no other device of an administrator \
+            "twofactor: not done: no user can log in without a device, and no other device of an administrator \
              (root, or a member of sudo or wheel) has ever given a right code\n"
         ),
         "{}",

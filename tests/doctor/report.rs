@@ -138,7 +138,7 @@ fn the_table_lists_users_without_an_invitation() {
         }
         let text = doctor(&machine, &["--user", "root"]).stdout;
         assert!(
-            text.contains("no device, and not invited to enrol one"),
+            text.contains("no device, and not invited to enroll"),
             "{text}"
         );
     }

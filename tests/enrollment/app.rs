@@ -15,9 +15,9 @@ pub const DOES_NOT_SCAN: &str = "Does not scan? Type i to invert. ";
 /// The question after the first device.
 pub const ANOTHER: &str = "Add a second device, as a backup? Type yes, or press Enter to finish: ";
 /// The question for the administrator's code, where it can be skipped.
-pub const INVITATION_OR_SKIP: &str = "Enrolment code from your administrator (Enter to skip): ";
+pub const INVITATION_OR_SKIP: &str = "Enrollment code from your administrator (Enter to skip): ";
 /// The text where it cannot.
-pub const INVITATION: &str = "Enrolment code from your administrator: ";
+pub const INVITATION: &str = "Enrollment code from your administrator: ";
 
 /// For `Drive::answer_shell`: the code of the key that was shown last.
 pub const CODE_OF_LAST_KEY: &str =

@@ -38,7 +38,7 @@ fn without_an_invitation_enrollment_is_not_offered() {
         !session.is_in() && session.prompts == [ASK_PASSWORD],
         "{session:?}"
     );
-    let what = "Two-factor login is required here, and to set it up you need an enrolment code. Ask your administrator for one.";
+    let what = "Two-factor login is required here, and to set it up you need an enrollment code. Ask your administrator for one.";
     assert!(session.stderr.contains(what), "{session:?}");
     assert_eq!(
         logged(&machine, "sshd:account"),
@@ -121,7 +121,7 @@ fn expired_and_withdrawn_invitations_are_none() {
     assert!(
         session
             .stderr
-            .contains("your enrolment code for setting it up has expired. Ask")
+            .contains("your enrollment code for setting it up has expired. Ask")
     );
     // If it may be skipped, nothing is asked either, and the session says how to go on.
     policy(&machine, OFFER, "");
@@ -133,7 +133,7 @@ fn expired_and_withdrawn_invitations_are_none() {
     assert!(
         session
             .stdout
-            .contains("ask your administrator for an enrolment code"),
+            .contains("ask your administrator for an enrollment code"),
         "{session:?}"
     );
     assert_eq!(
@@ -229,7 +229,7 @@ fn the_command_says_what_to_do_with_the_code() {
     let machine = machine_with("");
     let run = machine.command(&["invite", "alice"]).ok();
     assert!(
-        run.stdout.starts_with("Enrolment code of alice: "),
+        run.stdout.starts_with("Enrollment code of alice: "),
         "{run:?}"
     );
     assert!(run.stdout.contains("within 1 day (until "), "{run:?}");
@@ -239,7 +239,7 @@ fn the_command_says_what_to_do_with_the_code() {
         "{run:?}"
     );
     let status = machine.command(&["status", "alice"]).ok().stdout;
-    assert!(status.contains("invited to enrol until "), "{status}");
+    assert!(status.contains("invited to enroll until "), "{status}");
     let run = machine.command(&["unset", "alice", "--yes"]).ok();
     assert_eq!(run.stdout, "Removed: the invitation of alice.\n");
     let run = machine.command(&["invite", "nobody-of-that-name"]);

@@ -250,10 +250,10 @@ impl PolicyChange {
         }
         if self.made.impact.needs_device() {
             steps.push_str(
-                "Enrol a device and try it first: twofactor enroll USER, twofactor verify USER\n",
+                "Enroll a device and try it first: twofactor enroll USER, twofactor verify USER\n",
             );
         }
-        steps.push_str("To do it all the same: --force");
+        steps.push_str("To proceed despite this: --force");
         Err(Failure::refused(format!("not done: {}", dangers.join("; "))).next(steps))
     }
 
@@ -365,7 +365,7 @@ fn assess(
         let already = before.is_some_and(|policy| policy.enabled);
         if !already && clock::synchronization() != Synchronization::Synchronized {
             warnings.push(
-                "the kernel does not say that this machine's clock is kept right; codes depend on it. Set up NTP \
+                "the clock is not synchronized, and codes depend on it. Set up NTP \
                  (chrony or systemd-timesyncd)"
                     .to_owned(),
             );
@@ -418,11 +418,11 @@ fn unknown_services(after: &Policy, services: &BTreeSet<String>) -> Vec<String> 
 }
 
 fn announcement(made: &PolicyChangeReport, after: &Policy, used: &[String]) -> String {
-    let mut text = String::from("To be set:\n");
+    let mut text = String::from("Changes:\n");
     for PolicySetting { key, value } in &made.changed {
         text.push_str(&format!("  {key} = {value}\n"));
     }
-    text.push_str("From then on, where a PAM service uses pam_twofactor.so:\n");
+    text.push_str("Effect:\n");
     text.push_str(&made.impact.text(after, used));
     text
 }

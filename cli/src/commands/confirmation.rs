@@ -200,7 +200,7 @@ fn ask(
         if refused.tries_left == 0 {
             return Err(
                 Failure::refused(format!("{TRIES} codes were wrong, so nothing was stored")).next(
-                    "Was it scanned anew? An older entry of the app shows other codes. Is the time right, here and there?",
+                    "Was it scanned again? An older entry in the app shows other codes. Is the time right on both sides?",
                 ),
             );
         }

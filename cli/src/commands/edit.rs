@@ -123,7 +123,7 @@ fn edit(file: &Path) -> Result<(), Failure> {
 /// The editor's program and options.
 #[allow(
     clippy::disallowed_methods,
-    reason = "which editor root wants is said by root's environment; the policy is not"
+    reason = "root's environment names the editor"
 )]
 fn editor() -> Result<Vec<OsString>, Failure> {
     let named = VARIABLES.iter().filter_map(std::env::var_os);

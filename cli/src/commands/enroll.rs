@@ -49,7 +49,7 @@ enum RecordDevices {
 /// A user who loses the only device needs an administrator, or recovery codes that were kept.
 fn offer_backup(context: &Context, user: &str, first: &EnrollArgs) -> Result<(), Failure> {
     let terminal = &context.terminal;
-    let question = "Enrol a second device now, as a backup (Enter: not now)?";
+    let question = "Enroll a second device now, as a backup (Enter: not now)?";
     let device = match first.device.as_str() {
         BACKUP => format!("{BACKUP}-2"),
         _ => BACKUP.to_owned(),

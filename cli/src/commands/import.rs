@@ -32,7 +32,7 @@ use crate::shell;
 
 /// Stands for standard input, as a file.
 const STREAM: &str = "-";
-const SHARED: &str = "others could read the file: for a new key, twofactor renew USER";
+const SHARED: &str = "other users could read the file: for a new key, twofactor renew USER";
 
 /// Runs it. The exit code tells of what was not taken.
 pub fn run(context: &Context, args: &ImportCommand) -> Result<ExitCode, Failure> {

@@ -65,7 +65,7 @@ impl Report for InvitationReport<'_> {
                  twofactor policy set enroll_at_login offer\n"
         };
         Zeroizing::new(format!(
-            "Enrolment code of {user}: {code}\n\
+            "Enrollment code of {user}: {code}\n\
              With it {user} may set up a device at login, once, within {span} (until {expires}).\n\
              Hand it over in person or by telephone.\n{not_asked}"
         ))

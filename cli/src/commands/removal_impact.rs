@@ -71,7 +71,7 @@ pub fn announce(
             Err(
                 Failure::refused(format!("not done: {}", reasons.join("; "))).next(format!(
                     "To replace a device: {}\n\
-             To ask nobody for codes any more: twofactor disable\n\
+             To ask for no codes at all: twofactor disable\n\
              To remove it all the same: --force",
                     shell::twofactor("renew", &[user], &[])
                 )),
@@ -109,7 +109,7 @@ fn remains(
                 PolicyDecision::EnrollmentRequired if policy.enroll_needs_invite =>
                     "is refused wherever a code is asked for, until invited (twofactor invite) or enrolled",
                 PolicyDecision::EnrollmentRequired =>
-                    "has to enrol a device at the next login with a password",
+                    "has to enroll a device at the next login with a password",
                 _ => "logs in without a code",
             }
         ),

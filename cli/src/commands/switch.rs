@@ -158,9 +158,9 @@ pub fn offer_device(context: &Context, user: &str) -> Result<(), Failure> {
         Ok((caller, _)) if caller.name == user => format!("You ({user}) have"),
         _ => format!("{user} has"),
     };
-    if !terminal.offer(&format!("{whose} no device. Enrol one now?"))? {
+    if !terminal.offer(&format!("{whose} no device. Enroll one now?"))? {
         return Ok(terminal.say(&format!(
-            "To enrol a device of your own: {}\n",
+            "To enroll a device of your own: {}\n",
             shell::twofactor("enroll", &[user], &[])
         ))?);
     }

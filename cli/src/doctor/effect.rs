@@ -153,7 +153,7 @@ fn sshd_warnings(context: &Context, preview: &super::preview::MachinePreview) ->
             }
             Err(error) => {
                 // It says the same of all others.
-                warnings.push(format!("sshd does not tell its settings: {error}"));
+                warnings.push(format!("sshd does not print its settings: {error}"));
                 break;
             }
         }

@@ -33,7 +33,7 @@ pub fn policy(context: &Context, used: &[String]) -> (Option<Policy>, Vec<Doctor
     match context.policy.load_if_present() {
         Ok(Some(loaded)) => (Some(loaded.policy), Vec::new()),
         Ok(None) => {
-            let cause = format!("there is no policy {file}: everybody is refused {refused}");
+            let cause = format!("there is no policy {file}: all users are refused {refused}");
             let fix = "twofactor policy set enabled false, or twofactor enable";
             let finding = match used {
                 [] => DoctorFinding::warning("policy", &file, cause, fix),
@@ -43,7 +43,7 @@ pub fn policy(context: &Context, used: &[String]) -> (Option<Policy>, Vec<Doctor
         }
         Err(error) => {
             let mut failure = Failure::from(error);
-            failure.what = format!("{}. Everybody is refused {refused}", failure.what);
+            failure.what = format!("{}. All users are refused {refused}", failure.what);
             let fix = "Correct it, then: twofactor policy check";
             (None, vec![DoctorFinding::of("policy", file, failure, fix)])
         }
@@ -110,23 +110,23 @@ fn writable(directory: &Path) -> Option<DoctorFinding> {
         .is_some_and(|system| system.f_files > 0 && system.f_ffree == 0);
     let (cause, fix) = match error {
         FileError::System(_, rustix::io::Errno::ROFS) => (
-            "is on a read-only file system: no attempt can be counted, so everybody with a device is refused",
+            "is on a read-only file system: no attempt can be counted, so all users with a device are refused",
             "See why (dmesg; mount), then: mount -o remount,rw and the directory of the mount",
         ),
         _ if read_only => (
-            "is on a read-only file system: no attempt can be counted, so everybody with a device is refused",
+            "is on a read-only file system: no attempt can be counted, so all users with a device are refused",
             "See why (dmesg; mount), then: mount -o remount,rw and the directory of the mount",
         ),
         FileError::System(_, rustix::io::Errno::NOSPC) if no_files => (
-            "is on a file system that has no room for another file (no free inodes): nobody can be enrolled, and devices cannot be changed",
+            "is on a file system that has no room for another file (no free inodes): no user can be enrolled, and devices cannot be changed",
             "Remove files there: df -i shows how many there are",
         ),
         FileError::System(_, rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => (
-            "is on a full disk: nobody can be enrolled, and devices cannot be changed. Logins go on working on most file systems",
+            "is on a full disk: no user can be enrolled, and devices cannot be changed. Logins go on working on most file systems",
             "Make room there: df shows how much there is",
         ),
         _ => (
-            "cannot be written: nobody can be enrolled, and logins may be refused",
+            "cannot be written: no user can be enrolled, and logins may be refused",
             "See what the system says: dmesg",
         ),
     };
@@ -154,7 +154,7 @@ pub fn module_file(path: &Path, used: &[String]) -> Option<DoctorFinding> {
     let Ok(metadata) = std::fs::metadata(path) else {
         let directory = path.parent().unwrap_or(path).display();
         return wrong(
-            "is not there, so libpam refuses whoever comes to its line",
+            "is missing, so libpam refuses every login that reaches its line",
             format!(
                 "Install it: make install {}; or correct the path in the PAM file",
                 shell::quoted(format!("PAMDIR={directory}"))
@@ -170,7 +170,7 @@ pub fn module_file(path: &Path, used: &[String]) -> Option<DoctorFinding> {
     match (metadata.uid(), metadata.mode() & 0o022) {
         (0, 0) => None,
         (0, _) => wrong(
-            "can be changed by others than root, and with it every login",
+            "can be changed by users other than root, and with it every login",
             format!(
                 "See who changed it; then: {}",
                 shell::other("chmod go-w", path)
@@ -195,7 +195,9 @@ pub fn pam_file(path: &PathBuf) -> Option<DoctorFinding> {
         DoctorFinding::problem(
             "pam-file-open",
             &subject,
-            format!("{subject} can be changed by others than root, and with it every login there"),
+            format!(
+                "{subject} can be changed by users other than root, and with it every login there"
+            ),
             format!(
                 "See who changed it; then: {}; {}",
                 shell::other("chown root:root", path),
@@ -213,13 +215,13 @@ pub fn clock(synchronization: Synchronization) -> Option<DoctorFinding> {
         Synchronization::Unsynchronized => Some(DoctorFinding::problem(
             "clock",
             "clock",
-            "nothing keeps it right; once it is wrong by more than a minute, the codes of the devices are refused",
+            "it is not synchronized; once it is wrong by more than a minute, the codes of the devices are refused",
             fix,
         )),
         Synchronization::Unknown => Some(DoctorFinding::warning(
             "clock",
             "clock",
-            "the kernel does not tell whether it is kept right (in a container, ask the host); codes depend on it",
+            "it is not known to be synchronized (in a container, look at the host); codes depend on it",
             fix,
         )),
     }
@@ -231,7 +233,7 @@ pub fn nowhere_used(policy: Option<&Policy>, used: &[String]) -> Option<DoctorFi
         DoctorFinding::problem(
             "not-in-use",
             "policy",
-            format!("two-factor login is on, but no PAM file names {OURS}: nobody is asked for a code anywhere"),
+            format!("two-factor login is on, but no PAM file names {OURS}: no user is asked for a code"),
             "twofactor setup SERVICE. By hand: put its lines into the files of the services that should ask, as in the examples in the directory pam.d.",
         )
     })

@@ -141,7 +141,7 @@ impl PamServices {
             DoctorFinding::warning(
                 "module-not-in-stack",
                 &names,
-                format!("the policy is on for every service (services.default), but the PAM files of {names} do not name {OURS}: nobody is asked there"),
+                format!("the policy is on for every service (services.default), but the PAM files of {names} do not name {OURS}: no user is asked there"),
                 "If that is meant, nothing. If not: twofactor setup SERVICE, or put the lines of the examples in the directory pam.d into them.",
             )
         })

@@ -107,7 +107,7 @@ impl SshdSettings {
             return vec![problem(
                 "sshd-usepam",
                 format!(
-                    "sshd has UsePAM no: it never calls {OURS}, and nobody is asked for a code"
+                    "sshd has UsePAM no: it never calls {OURS}, and no user is asked for a code"
                 ),
                 format!("{SETUP} {PLACE}: UsePAM yes; {RELOAD}"),
             )];
@@ -119,20 +119,20 @@ impl SshdSettings {
         if !self.dialogue() && !password_asks {
             findings.push(problem(
                 "sshd-kbdinteractive",
-                "sshd has KbdInteractiveAuthentication no, so it cannot ask for a code: whoever has a device cannot log in with a password".to_owned(),
+                "sshd has KbdInteractiveAuthentication no, so it cannot ask for a code: users with a device cannot log in with a password".to_owned(),
                 format!("{SETUP} {PLACE}: KbdInteractiveAuthentication yes (before OpenSSH 8.7: ChallengeResponseAuthentication yes); {RELOAD}"),
             ));
         } else if !any(DIALOGUE) && !password_asks {
             findings.push(problem(
                 "sshd-methods",
-                format!("sshd's AuthenticationMethods ({}) never ask PAM's questions: nobody is asked for a code", self.methods()),
+                format!("sshd's AuthenticationMethods ({}) never ask PAM's questions: no user is asked for a code", self.methods()),
                 format!("Set {PLACE}: AuthenticationMethods with keyboard-interactive in each of its lists, such as publickey,keyboard-interactive; {RELOAD}"),
             ));
         }
         if any(PASSWORD) && asks != SshdDialogue::OneField {
             findings.push(problem(
                 "sshd-password",
-                "sshd has PasswordAuthentication yes: with that method it answers the question for the code with the password, so whoever has a device is refused".to_owned(),
+                "sshd has PasswordAuthentication yes: with that method it answers the question for the code with the password, so users with a device are refused".to_owned(),
                 format!("{SETUP} {PLACE}: PasswordAuthentication no (passwords still work: keyboard-interactive asks for them); {RELOAD}"),
             ));
         }

@@ -86,7 +86,9 @@ pub fn check(service: &CheckedService<'_>, policy: Option<&Policy>) -> Vec<Docto
         findings.push(DoctorFinding::warning(
             "service-off",
             name,
-            format!("{file} names {OURS}, but the policy is off for {name}: nobody is asked there"),
+            format!(
+                "{file} names {OURS}, but the policy is off for {name}: no user is asked there"
+            ),
             switch("enable", name),
         ));
     }
@@ -106,9 +108,9 @@ fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> DoctorFin
                 == PolicyDecision::EnrollmentRequired
     });
     let effect = if lets_in {
-        "where enrolment at login takes place: whoever has to enrol is let in without a device"
+        "where enrollment at login takes place: users who have to enroll are let in without a device"
     } else {
-        "where enrolment at login takes place"
+        "where enrollment at login takes place"
     };
     let found = DoctorFinding::warning(
         "account-line",
@@ -168,10 +170,10 @@ fn missing(name: &str, file: &str, stacks: &ServiceStacks) -> DoctorFinding {
             "module-not-in-stack",
             name,
             format!(
-                "the policy is on for {name}, but the auth lines of {file} do not name {OURS}: nobody is asked for a code"
+                "the policy is on for {name}, but the auth lines of {file} do not name {OURS}: no user is asked for a code"
             ),
             format!(
-                "{}. By hand: behind the line that checks the password: {LINE}. The examples in the directory pam.d show where",
+                "{}. By hand: after the line that checks the password: {LINE}. The examples in the directory pam.d show where",
                 shell::twofactor("setup", &[name], &[])
             ),
         ),
@@ -201,7 +203,7 @@ fn arguments(trial: &StackSimulation<'_>, name: &str, at: usize) -> Option<Docto
         "argument",
         name,
         format!(
-            "{}: the argument {argument} is unknown, not complete or given twice, so {OURS} refuses everybody",
+            "{}: the argument {argument} is unknown, not complete or given twice, so {OURS} refuses all users",
             handler.place
         ),
         "Known are forward_pass, try_first_pass or use_first_pass, debug, policy=/FILE, state=/DIRECTORY.",
@@ -227,7 +229,7 @@ fn order(trial: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorFin
                 "code-skipped",
                 name,
                 format!("a login passes without a code: {by} ends the check or jumps before {}", place(first)),
-                format!("Let that line skip only the lines that refuse, as in [success=1 default=ignore]; where a file with `sufficient` is taken in, write `substack` instead of `include`. Then, behind it: {LINE}"),
+                format!("Let that line skip only the lines that refuse, as in [success=1 default=ignore]; where a file with `sufficient` is taken in, write `substack` instead of `include`. Then, after it: {LINE}"),
             ));
         }
     }
@@ -262,7 +264,7 @@ fn password(trial: &StackSimulation<'_>, name: &str, first: usize) -> Option<Doc
             "code-without-password",
             name,
             format!("a right code is enough, also with a wrong password: {place}"),
-            format!("Behind the line that checks the password: {LINE}"),
+            format!("After the line that checks the password: {LINE}"),
         ));
     }
     if one_field {
@@ -273,17 +275,17 @@ fn password(trial: &StackSimulation<'_>, name: &str, first: usize) -> Option<Doc
             "code-before-password",
             name,
             format!(
-                "the code is asked for before the password: {place} stands before {}. Whoever knows a name can lock that user out with wrong codes",
+                "the code is asked for before the password: {place} stands before {}. A person who knows a name can lock that user out with wrong codes",
                 describe(trial, earliest)
             ),
-            format!("Move it behind the line that checks the password: {LINE}"),
+            format!("Move it after the line that checks the password: {LINE}"),
         ));
     }
     wrong.called.contains(&first).then(|| {
         DoctorFinding::warning(
             "code-after-wrong-password",
             name,
-            format!("the code is asked for also after a wrong password, by {place}: whoever knows a name can lock that user out with wrong codes"),
+            format!("the code is asked for also after a wrong password, by {place}: a person who knows a name can lock that user out with wrong codes"),
             "Let a wrong password end the login: `requisite` instead of `required`, `@include` or `include` instead of `substack`.",
         )
     })
@@ -338,13 +340,14 @@ fn control(trial: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorF
         let cause = format!("a wrong code lets in as well: {place} does not refuse");
         findings.push(DoctorFinding::problem("failure-ignored", name, cause, &fix));
     } else if let Some((_, when)) = FAILURES.iter().find(|(code, _)| passes(*code)) {
-        let cause =
-            format!("everybody is let in without a code when {when}: {place} does not refuse then");
+        let cause = format!(
+            "all users are let in without a code when {when}: {place} does not refuse then"
+        );
         findings.push(DoctorFinding::problem("error-ignored", name, cause, &fix));
     }
     if passes(ReturnCode::SUCCESS) && !passes(ReturnCode::IGNORE) {
         let cause = format!(
-            "whom the policy does not ask for a code is refused: {place}, or what stands around it, makes a refusal of \"nothing to ask\""
+            "a user who needs no code is refused: {place}, or a line around it, turns \"nothing to ask\" into a refusal"
         );
         findings.push(DoctorFinding::problem("unasked-refused", name, cause, fix));
     }
@@ -375,7 +378,7 @@ fn by_passes(trial: &StackSimulation<'_>, name: &str) -> Vec<DoctorFinding> {
             "code-skippable",
             name,
             format!("whether a code is asked for depends on {}, and doctor cannot tell what that answers", describe(trial, at)),
-            "If that is meant, nothing. If not, put the line behind the one for the code.",
+            "If that is meant, nothing. If not, put the line after the one for the code.",
         )
     })
     .collect()

@@ -25,7 +25,7 @@ use crate::roster::{AccountRole, EnrollmentStatus};
 
 /// Users in the table. With more of them it is of no use; `--user` asks for one.
 const LISTED: usize = 30;
-/// The finding that sshd does not tell its settings.
+/// The finding that sshd does not print its settings.
 pub const UNREADABLE: &str = "sshd-unreadable";
 /// sshd's service, unless sshd says otherwise.
 const SSHD: &str = "sshd";
@@ -302,7 +302,7 @@ fn unreadable(error: &str) -> DoctorFinding {
         check: UNREADABLE,
         subject: SSHD.to_owned(),
         cause: format!(
-            "sshd does not tell its settings, so nobody knows whether it can ask for a code: {error}"
+            "sshd does not print its settings, so it is not known if it can ask for a code: {error}"
         ),
         fix: fix.to_owned(),
     }

@@ -53,7 +53,7 @@ fn mandatory_refuses_users_without_a_device() {
     assert!(
         impact
             .text(&after, &[])
-            .contains("Refused          bob and everybody else")
+            .contains("Refused          all users without a device (bob)\n")
     );
 }
 
@@ -89,10 +89,13 @@ fn users_who_must_enroll_are_not_called_refused() {
         person("bob", EnrollmentStatus::NotEnrolled, AccountRole::User),
     ];
     for (keys, listed) in [
-        ("enroll_at_login = \"require\"", "Must enrol       bob and"),
+        (
+            "enroll_at_login = \"require\"",
+            "Must enroll      all users without a device (bob), at",
+        ),
         (
             "enforcement = \"mandatory\"\nenroll_at_login = \"offer\"",
-            "Must enrol       bob and",
+            "Must enroll      all users without a device (bob), at",
         ),
         ("enroll_at_login = \"offer\"", "Not asked        bob\n"),
     ] {
@@ -129,11 +132,11 @@ fn users_who_must_enroll_uninvited_are_called_refused() {
     );
     let text = impact.text(&invites, &[]);
     assert!(
-        text.contains("Must enrol       carol, at the next login"),
+        text.contains("Must enroll      carol, at the next login"),
         "{text}"
     );
     assert!(
-        text.contains("Refused          bob and everybody else with neither"),
+        text.contains("Refused          all users with neither a device nor an invitation (bob);"),
         "{text}"
     );
     // Without the key an invitation makes no difference.
@@ -142,7 +145,11 @@ fn users_who_must_enroll_uninvited_are_called_refused() {
     let offers = after("enroll_at_login = \"offer\"\nenroll_needs_invite = true");
     let impact = assess(None, &offers, &people);
     assert_eq!(impact.not_asked, ["bob", "carol"]);
-    assert!(impact.text(&offers, &[]).contains("who is invited"));
+    assert!(
+        impact
+            .text(&offers, &[])
+            .contains("May enroll       invited users")
+    );
     // A user who has no device yet is no longer asked for nothing.
     let off = policy("enabled = false");
     assert_eq!(assess(Some(&all), &off, &people).no_longer_asked, ["root"]);
@@ -236,7 +243,7 @@ fn weaker_settings_are_warned_of_once() {
 fn long_lists_are_cut() {
     let many: Vec<String> = (0..14).map(|n| format!("u{n}")).collect();
     assert!(names(&many).ends_with("u11 and 2 more"));
-    assert_eq!(names(&[]), "nobody");
+    assert_eq!(names(&[]), "none");
     assert_eq!(names(&["a".into(), "b".into()]), "a, b");
 }
 

@@ -68,7 +68,7 @@ fn advice(app: BackupApp) -> &'static str {
             "Bitwarden. Export JSON or CSV, not encrypted, and take the URIs out of it: \
              grep -o 'otpauth://[^\",]*' FILE | twofactor import uri - --user USER --yes"
         }
-        BackupApp::FreeOtp => "FreeOTP, which gives out no keys: enroll these users anew",
+        BackupApp::FreeOtp => "FreeOTP, which gives out no keys: enroll these users again",
         BackupApp::FreeOtpPlus => {
             "FreeOTP+. In FreeOTP+: Export, in the key URI format: it has the otpauth:// URIs"
         }

@@ -196,7 +196,7 @@ impl RecordDraft {
         let Some(old) = found.and_then(|position| self.record.devices.get_mut(position)) else {
             if self.record.devices.len() >= MAX_DEVICES {
                 return ImportResult::Refused(format!(
-                    "{} has {MAX_DEVICES} devices, and nobody can have more",
+                    "{} has {MAX_DEVICES} devices, and no user can have more",
                     self.record.user
                 ));
             }

@@ -118,7 +118,7 @@ impl ImportReport {
         if lines.is_empty() {
             lines
         } else {
-            format!("Not taken:\n{lines}\n")
+            format!("Skipped:\n{lines}\n")
         }
     }
 
@@ -138,7 +138,7 @@ impl ImportReport {
         if lines.is_empty() {
             lines
         } else {
-            format!("Good to know:\n{lines}\n")
+            format!("Notes:\n{lines}\n")
         }
     }
 

@@ -204,7 +204,7 @@ fn an_sshd_that_tells_no_settings_is_a_danger() {
     ] {
         let refused = machine.command(arguments).exits(1);
         assert!(
-            refused.stderr.contains("sshd does not tell its settings"),
+            refused.stderr.contains("sshd does not print its settings"),
             "{}",
             refused.stderr
         );

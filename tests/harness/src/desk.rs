@@ -11,7 +11,7 @@ use crate::enrolled::{IGNORED, PROMPT, SERVICE, add_stack, login, run};
 pub const ASK: &str = "Code the device shows now (Enter to cancel): ";
 
 /// Offer of a second device after a user's first.
-pub const BACKUP: &str = "Enrol a second device now, as a backup (Enter: not now)? [y/N] ";
+pub const BACKUP: &str = "Enroll a second device now, as a backup (Enter: not now)? [y/N] ";
 
 /// A machine with the users alice and bob and the module in the stack `SERVICE`, without a policy.
 pub fn desk() -> Machine {

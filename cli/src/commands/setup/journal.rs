@@ -136,7 +136,7 @@ impl SetupJournal {
                         "{} is not what the earlier setup left",
                         file.path.display()
                     ))
-                    .next("Take that one back first: twofactor setup --undo"));
+                    .next("Undo that one first: twofactor setup --undo"));
                 }
                 None => journal.files.push(FileTexts {
                     path: change.path.clone(),
@@ -177,9 +177,8 @@ impl SetupJournal {
             return Ok(None);
         };
         let broken = |what: String| {
-            Failure::invalid(format!("{}: {what}", path.display())).next(
-                "What setup changed cannot be taken back by itself. docs/setup.md tells what it was.",
-            )
+            Failure::invalid(format!("{}: {what}", path.display()))
+                .next("What setup changed cannot be undone automatically. docs/setup.md lists it.")
         };
         let journal: Self = serde_json::from_str(&text)
             .map_err(|error| broken(format!("line {}", error.line())))?;

@@ -107,7 +107,7 @@ fn put_back_stopped(context: &Context, args: &SetupArgs) -> Result<Option<String
     stopped.show(context)?;
     if args.dry_run {
         return Ok(Some(
-            "an earlier setup was stopped half-way, and is put back first; what is shown here begins with the files as they are now"
+            "an earlier setup was interrupted, and is undone first; what is shown here begins with the files as they are now"
                 .to_owned(),
         ));
     }
@@ -287,7 +287,7 @@ fn check(plan: &SetupPlan, user: &str) -> Result<(), Failure> {
             Failure::refused(format!("sshd -t refuses its configuration: {error}"))
         })?;
         let problems = preview.sshd_problems(&written, user).map_err(|error| {
-            Failure::refused(format!("sshd does not tell its settings: {error}"))
+            Failure::refused(format!("sshd does not print its settings: {error}"))
         })?;
         if !problems.is_empty() {
             let causes: Vec<String> = problems.into_iter().map(|one| one.cause).collect();

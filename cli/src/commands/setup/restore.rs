@@ -35,10 +35,10 @@ pub fn after(context: &Context, failure: Failure) -> Failure {
                 .clone()
                 .map_or_else(String::new, |next| format!("{next}\n"));
             Failure::system(format!(
-                "{}; and it could not be put back: {more}",
+                "{}; and it could not be undone: {more}",
                 failure.what
             ))
-            .next(format!("{cure}Once that is cured: twofactor setup --undo"))
+            .next(format!("{cure}Once that is fixed: twofactor setup --undo"))
         }
     }
 }
@@ -102,7 +102,7 @@ impl PutBack {
     /// When it cannot be shown.
     pub fn show(&self, context: &Context) -> Result<(), Failure> {
         let terminal = &context.terminal;
-        terminal.say("An earlier setup was stopped half-way. It is to be put back first.\n")?;
+        terminal.say("An earlier setup was interrupted. It must be undone first.\n")?;
         for file in &self.written {
             let path = file.path.display().to_string();
             terminal.say(&diff::unified(
@@ -124,7 +124,7 @@ impl PutBack {
     /// # Errors
     /// When the answer is no, and as [`Self::make`].
     pub fn confirm_and_make(self, context: &Context) -> Result<(), Failure> {
-        context.terminal.confirm("Put it back?")?;
+        context.terminal.confirm("Undo it?")?;
         interrupt::arm()?;
         self.make(context)
     }

@@ -222,7 +222,7 @@ impl SetupPlan {
     /// sshd's settings, where they keep it from asking for a code.
     fn add_sshd(&mut self, preview: &MachinePreview, user: &str) -> Result<(), Failure> {
         let unreadable =
-            |error| Failure::refused(format!("sshd does not tell its settings: {error}"));
+            |error| Failure::refused(format!("sshd does not print its settings: {error}"));
         let problems = preview
             .sshd_problems(&self.texts(), user)
             .map_err(unreadable)?;

@@ -97,7 +97,7 @@ impl Report for SetupReport {
             };
             format!("Nothing to change: {services} ask for a code already.\n")
         } else {
-            format!("Done.{sshd} To take it back: twofactor setup --undo\n")
+            format!("Done.{sshd} To undo it: twofactor setup --undo\n")
         })
     }
 }

@@ -26,7 +26,7 @@ pub fn run(context: &Context, plan: &SetupPlan, user: &str) -> Result<(), Failur
         Ok(TrialVerdict::Works) => Ok(()),
         Ok(TrialVerdict::Fails) => {
             restore::put_back(context)?;
-            Err(Failure::refused("everything was taken back")
+            Err(Failure::refused("everything was undone")
                 .next("To see what is wrong, set it up again and run: twofactor doctor"))
         }
         Err(failure) => Err(restore::after(context, failure)),
@@ -54,7 +54,7 @@ fn try_it(context: &Context, plan: &SetupPlan, user: &str) -> Result<TrialVerdic
     }
     terminal.say(&format!(
         "Keep this shell open. In a second terminal, log in ({}).\n\
-         Type y when it has worked, n to take everything back. Ctrl-C takes it back, too.\n",
+         Type y when it has worked, n to undo everything. Ctrl-C undoes it, too.\n",
         plan.services.join(", ")
     ))?;
     wait(context, user)

@@ -23,7 +23,7 @@ use crate::interrupt;
 pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     let state = context.state_path();
     let nothing = || {
-        Failure::refused("there is nothing to take back: setup has changed nothing here")
+        Failure::refused("there is nothing to undo: setup has changed nothing here")
             .next("To ask for no code: twofactor disable")
     };
     let mut journal = SetupJournal::load(state)?.ok_or_else(nothing)?;
@@ -54,7 +54,7 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     if args.dry_run {
         return context.write(&UndoReport::planned(&journal));
     }
-    context.terminal.confirm("Take the setup back?")?;
+    context.terminal.confirm("Undo the setup?")?;
     interrupt::arm()?;
     // First of all no code is asked for any more.
     if let Some(policy) = policy {

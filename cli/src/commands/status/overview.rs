@@ -268,7 +268,7 @@ impl UserStatus {
         }
         notes.extend(self.error.clone());
         match &self.invited_until {
-            Some(until) => notes.push(format!("invited to enrol until {until}")),
+            Some(until) => notes.push(format!("invited to enroll until {until}")),
             None if self.devices.is_empty() && self.error.is_none() => {
                 notes.push("not enrolled".to_owned());
             }
@@ -310,7 +310,7 @@ impl Report for StatusReport {
         }
         text.push('\n');
         if self.users.is_empty() {
-            text.push_str("Nobody has a device.\n");
+            text.push_str("No user has a device.\n");
             return Zeroizing::new(text);
         }
         let head = ["USER", "DEVICES", "RECOVERY CODES", "LAST USED", "NOTES"];

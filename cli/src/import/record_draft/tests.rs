@@ -119,7 +119,7 @@ fn no_user_gets_more_than_seven() {
     for key in 1..=7 {
         assert_eq!(fate(&mut draft, &item("oath", key)).1, ImportResult::Taken);
     }
-    let why = "alice has 7 devices, and nobody can have more".to_owned();
+    let why = "alice has 7 devices, and no user can have more".to_owned();
     assert_eq!(
         fate(&mut draft, &item("oath", 8)).1,
         ImportResult::Refused(why)

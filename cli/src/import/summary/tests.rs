@@ -44,11 +44,11 @@ fn a_report_has_table_refusals_and_notes() {
          alice  oath    TOTP SHA1, 6 digits, 30 s  taken, with 2 scratch codes\n\
          bob    oath    TOTP SHA1, 6 digits, 30 s  already there\n\
          \n\
-         Not taken:\n  \
+         Skipped:\n  \
          users.oath:3: \"a\\u{1b}[2J\": the key is not hexadecimal\n  \
          users.oath:9: is not text (UTF-8)\n\
          \n\
-         Good to know:\n  \
+         Notes:\n  \
          alice, bob: a note\n\
          \n\
          Imported: 1 new device, 1 already there, 2 not taken.\n\
