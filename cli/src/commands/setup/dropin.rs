@@ -1,6 +1,6 @@
-//! What sshd has to be told, and the file that tells it.
+//! The settings that sshd needs, and the drop-in file that holds them.
 
-/// The file. sshd takes the first value it finds, so that its name sorts before most others.
+/// Path of the drop-in. sshd uses the first value that it finds, so the name sorts before most others.
 pub const PATH: &str = "/etc/ssh/sshd_config.d/01-twofactor.conf";
 
 /// Its text.
@@ -14,14 +14,14 @@ KbdInteractiveAuthentication yes
 PasswordAuthentication no
 ";
 
-/// The same settings, as sshd's option `-o` takes them.
+/// The same settings as arguments of sshd's option `-o`.
 pub const SETTINGS: [&str; 3] = [
     "UsePAM=yes",
     "KbdInteractiveAuthentication=yes",
     "PasswordAuthentication=no",
 ];
 
-/// The findings of doctor that the file cures.
+/// Checks of doctor whose findings the file fixes.
 pub const CURES: [&str; 3] = ["sshd-usepam", "sshd-kbdinteractive", "sshd-password"];
 
 #[cfg(test)]

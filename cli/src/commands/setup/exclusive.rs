@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use crate::error::Failure;
 
-/// Root's alone: no other user can hold the lock. The kernel releases it when the program ends.
+/// Only root can hold the lock. The kernel releases it when the program ends.
 const PATH: &str = "/run/twofactor-setup.lock";
 
 /// The lock, held while it lives.

@@ -1,7 +1,7 @@
-//! What setup has changed, so that it can be taken back: the texts before and after, noted before the first change.
+//! The note of the changes of setup, for their undoing: each file's text before and after, saved before the first change.
 //!
-//! The file is `setup.json` in the state directory, root 0600. Which of its texts a file has tells how far a setup came
-//! that was stopped: no order has to be remembered.
+//! The note is `setup.json` in the state directory, root 0600. Comparing each file with its texts shows how far an
+//! interrupted setup came, so no order has to be kept.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use twofactor_store::sys::file::{self, Access};
 use super::policy_reversal;
 use crate::error::Failure;
 
-/// Its name in the state directory.
+/// Name of the note in the state directory.
 const NAME: &str = "setup.json";
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -22,23 +22,23 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileTexts {
-    /// Where it is.
+    /// Path.
     pub path: PathBuf,
     /// Before the first setup; `null` where there was no file.
     pub original: Option<String>,
     /// Before the latest setup.
     pub previous: Option<String>,
-    /// What setup leaves.
+    /// As setup leaves it.
     pub after: String,
 }
 
-/// How far the latest setup came.
+/// Progress of the latest setup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SetupProgress {
-    /// It was begun.
+    /// Begun.
     Begun,
-    /// All of it is done.
+    /// Done.
     Done,
 }
 
@@ -47,7 +47,7 @@ pub enum SetupProgress {
 #[serde(deny_unknown_fields)]
 pub struct SetupJournal {
     version: u32,
-    /// How far the latest setup came.
+    /// Progress of the latest setup.
     pub progress: SetupProgress,
     /// The files, in the order in which they are written.
     pub files: Vec<FileTexts>,
@@ -56,7 +56,7 @@ pub struct SetupJournal {
 /// A file that a setup changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileChange {
-    /// Where it is.
+    /// Path.
     pub path: PathBuf,
     /// Its text; `None` where there is none.
     pub before: Option<String>,
@@ -64,25 +64,25 @@ pub struct FileChange {
     pub after: String,
 }
 
-/// What stands in a file.
+/// Which of its texts a file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileStanding {
-    /// What stood there before the latest setup.
+    /// The text before the latest setup.
     Before,
-    /// What setup leaves.
+    /// As setup leaves it.
     After,
-    /// Something else.
+    /// Another text.
     Other,
 }
 
 impl FileTexts {
-    /// True if the latest setup changes it. Files of earlier setups are noted, too.
+    /// True if the latest setup changes it. Files of earlier setups are in the note as well.
     pub fn is_changed(&self) -> bool {
         self.previous.as_deref() != Some(self.after.as_str())
     }
 
-    /// Notes a change of the policy, which was edited since the earlier setup: without that setup, its text would be the
-    /// edited one without the switches.
+    /// Notes a change of a policy that was edited after the earlier setup. Its text without that setup is the edited one
+    /// without the switches.
     fn rebase(&mut self, change: &FileChange) -> Result<(), Failure> {
         if let (Some(original), Some(now)) = (&self.original, &change.before) {
             let text = policy_reversal::text(now, original, &self.after)?;
@@ -93,7 +93,7 @@ impl FileTexts {
         Ok(())
     }
 
-    /// Tells which of the texts this is. Where setup changes nothing, it is what setup leaves.
+    /// The text that `now` is. [`FileStanding::After`] where setup changes nothing.
     pub fn standing(&self, now: Option<&str>) -> FileStanding {
         match now {
             now if now == Some(self.after.as_str()) => FileStanding::After,
@@ -104,11 +104,11 @@ impl FileTexts {
 }
 
 impl SetupJournal {
-    /// The note of a setup that is about to begin, after earlier ones.
+    /// The note of a setup that is about to begin, with the files of earlier ones.
     ///
     /// # Errors
-    /// A refusal where a file is not what the earlier setup left: then nothing says what to go back to. The policy may have
-    /// any text: only the switches of setup are taken back there.
+    /// A refusal where a file is not what the earlier setup left: its original text is unknown then. The policy may have
+    /// any text, since only the switches of setup are undone there.
     pub fn begin(earlier: Option<&Self>, changes: &[FileChange]) -> Result<Self, Failure> {
         let mut journal = earlier.cloned().unwrap_or_else(|| Self {
             version: VERSION,
@@ -149,14 +149,14 @@ impl SetupJournal {
         Ok(journal)
     }
 
-    /// What is noted of a file.
+    /// The texts of one file.
     pub fn file(&self, path: &Path) -> Option<&FileTexts> {
         self.files.iter().find(|file| file.path == path)
     }
 
-    /// The note as it is once the latest setup was put back: that of the setups before it; `None` if there were none.
+    /// The note without the latest setup; `None` if there was no earlier one.
     pub fn before_latest(mut self) -> Option<Self> {
-        // Of a file that an earlier setup wrote, the text before this one is what that one left.
+        // An earlier setup left the text that this one found.
         self.files.retain(|file| file.previous != file.original);
         for file in &mut self.files {
             if let Some(previous) = file.previous.clone() {
@@ -167,7 +167,7 @@ impl SetupJournal {
         (!self.files.is_empty()).then_some(self)
     }
 
-    /// Reads it; `None` where no setup was made.
+    /// Reads the note; `None` where there is none.
     ///
     /// # Errors
     /// When it cannot be read, or is of another version.
@@ -202,7 +202,7 @@ impl SetupJournal {
     /// Removes it, durably.
     ///
     /// # Errors
-    /// When that fails.
+    /// When it cannot be removed.
     pub fn remove(state: &Path) -> Result<(), Failure> {
         let directory = open(state)?;
         file::remove(&directory, NAME)

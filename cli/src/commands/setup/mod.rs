@@ -43,7 +43,7 @@ use setup_report::SetupReport;
 /// Runs it.
 ///
 /// # Errors
-/// Whatever keeps it from being done; then everything is as it was before.
+/// The reason why it was not done. All files are as they were before.
 pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     if context.policy_path().as_os_str() != POLICY_FILE
         || context.state_path().as_os_str() != STATE_DIR
@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
                 .next("For others, see the arguments policy= and state= in pam_twofactor(8)."),
         );
     }
-    // A dry run only looks.
+    // A dry run changes nothing and needs no lock.
     let _lock = (!args.dry_run).then(SetupLock::take).transpose()?;
     if args.undo {
         return undo::run(context, args);
@@ -97,7 +97,7 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     trial::run(context, &plan, &user)
 }
 
-/// Puts back what is left of a setup that was stopped. A dry run notes it.
+/// Restores the files of an interrupted setup. A dry run only notes it.
 fn put_back_stopped(context: &Context, args: &SetupArgs) -> Result<Option<String>, Failure> {
     let journal = SetupJournal::load(context.state_path())?;
     if journal.is_none_or(|journal| journal.progress == SetupProgress::Done) {
@@ -115,8 +115,8 @@ fn put_back_stopped(context: &Context, args: &SetupArgs) -> Result<Option<String
     Ok(None)
 }
 
-/// Makes and marks the state directory where there never was one. Where logins are refused because it or the policy is
-/// missing, making them would let users in without a code: that is left to a command that says so.
+/// Makes and marks a state directory where there never was one. Where it or the policy is missing and logins are refused,
+/// making them would let users in without a code: only an explicit command may do that.
 fn make_ready(context: &Context, preview: &MachinePreview) -> Result<(), Failure> {
     let used = preview.used();
     let loaded = context.policy.load_if_present()?;
@@ -186,7 +186,7 @@ fn settings(args: &SetupArgs) -> Vec<PolicySetting> {
     settings
 }
 
-/// Every change as a difference, and what it means for whom.
+/// Shows each change as a diff, and the effect on users.
 fn show(context: &Context, plan: &SetupPlan, policy: &PolicyChange) -> Result<(), Failure> {
     let terminal = &context.terminal;
     for change in &plan.changes {
@@ -212,7 +212,7 @@ fn show(context: &Context, plan: &SetupPlan, policy: &PolicyChange) -> Result<()
     Ok(())
 }
 
-/// Makes the changes; puts everything back when one of them fails, or a signal comes.
+/// Makes the changes. Restores all files when one fails or a signal arrives.
 fn apply(
     context: &Context,
     plan: &SetupPlan,
@@ -273,7 +273,7 @@ fn make(
     Ok(reloaded)
 }
 
-/// What was written, as libpam and sshd read it.
+/// Checks the written files as libpam and sshd read them.
 fn check(plan: &SetupPlan, user: &str) -> Result<(), Failure> {
     let preview = MachinePreview::look();
     let written = ChangedTexts::new();

@@ -1,5 +1,5 @@
-//! The way back of the policy, which is changed all the time: its old text, or where it was changed since, the switches of
-//! setup in the new one.
+//! Undoing changes of the policy: its old text, or, where it was edited since, the new text without the switches of
+//! setup.
 
 use twofactor_core::policy;
 
@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::policy_edit;
 
-/// The change back to what the policy was before a setup; `None` where nothing has to be changed.
+/// The change that undoes a setup in the policy; `None` where nothing has to be changed.
 ///
 /// # Errors
 /// When the policy is gone or not valid.
@@ -48,7 +48,7 @@ fn invalid(error: impl std::fmt::Display) -> Failure {
     ))
 }
 
-/// The text without a setup that made `after` of `before`, where `now` stands there.
+/// The text `now` without a setup that changed `before` to `after`.
 ///
 /// # Errors
 /// When a text is no valid policy.
@@ -63,7 +63,7 @@ pub fn text(now: &str, before: &str, after: &str) -> Result<String, Failure> {
     Ok(edited)
 }
 
-/// The switches that setup has set, as they were.
+/// The old values of the switches that setup has set.
 fn settings(before: &str, after: &str) -> Result<Vec<PolicySetting>, Failure> {
     let (before, after) = (
         policy::parse(before).map_err(invalid)?,

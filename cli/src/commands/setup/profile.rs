@@ -1,7 +1,6 @@
-//! The profile of pam-auth-update (Debian, Ubuntu): what it would write, found out in a root of its own.
+//! The profile of pam-auth-update (Debian, Ubuntu). The program runs in a copy of its files, which shows what it would write.
 //!
-//! Its output is taken from there, and written as all other files are: whole, noted before, and taken back when something
-//! fails.
+//! setup then writes these files like all others: noted before, replaced as a whole, restored when something fails.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -16,9 +15,9 @@ use crate::error::Failure;
 const PROGRAM: &str = "/usr/sbin/pam-auth-update";
 /// The profile, which the package installs.
 const PROFILE: &str = "/usr/share/pam-configs/twofactor";
-/// What it reads and writes, and what it reads.
+/// Directories that it writes, and those that it only reads.
 const DIRECTORIES: [&str; 3] = ["/etc/pam.d", "/var/lib/pam", "/usr/share/pam-configs"];
-/// Files below them that it writes.
+/// Files that it writes.
 const STACKS: [&str; 5] = [
     "auth",
     "account",
@@ -26,7 +25,7 @@ const STACKS: [&str; 5] = [
     "session",
     "session-noninteractive",
 ];
-/// A database of debconf's that goes away with the root.
+/// A database for debconf, removed with the copy.
 const DEBCONF: &str = "Config: configdb\nTemplates: templatedb\n\n\
     Name: configdb\nDriver: File\nFilename: DIR/config.dat\n\n\
     Name: templatedb\nDriver: File\nFilename: DIR/templates.dat\n";
@@ -34,13 +33,13 @@ const DEBCONF: &str = "Config: configdb\nTemplates: templatedb\n\n\
 /// What pam-auth-update would write.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ProfileResult {
-    /// These files.
+    /// Files with their new texts.
     Written(Vec<FileChange>),
-    /// Nothing, since its files were edited by hand, or there is no such program or profile: for this reason.
+    /// The reason why it writes nothing: files edited by hand, no program, no profile.
     Refused(String),
 }
 
-/// Asks it.
+/// Runs it on a copy.
 ///
 /// # Errors
 /// When a file cannot be read, or it fails.
@@ -49,7 +48,7 @@ pub fn preview() -> Result<ProfileResult, Failure> {
         Ok(text) => text,
         Err(_) => return Ok(refused("there is no pam-auth-update")),
     };
-    // An older one would take no notice of the option and write the real files.
+    // An older one would ignore the option and write the real files.
     if !program.contains("'--root'") {
         return Ok(refused(
             "this pam-auth-update is too old to show what it would write",
@@ -69,12 +68,12 @@ pub fn preview() -> Result<ProfileResult, Failure> {
     if named {
         return Ok(ProfileResult::Written(changes));
     }
-    Ok(match said.contains("Local modifications") {
-        true => refused(
-            "the files common-* were edited by hand, and pam-auth-update does not touch them any more",
-        ),
-        false => refused("pam-auth-update does not add it"),
-    })
+    let edited = said.contains("Local modifications");
+    Ok(refused(if edited {
+        "the files common-* were edited by hand, and pam-auth-update does not touch them any more"
+    } else {
+        "pam-auth-update does not add it"
+    }))
 }
 
 fn refused(why: &str) -> ProfileResult {
@@ -116,7 +115,7 @@ impl ScratchRoot {
         Ok(root)
     }
 
-    /// What it says.
+    /// Its output.
     fn run(&self) -> Result<String, Failure> {
         let output = Command::new(PROGRAM)
             .args(["--package", "--enable", "twofactor", "--root"])
@@ -165,7 +164,7 @@ impl ScratchRoot {
 
 impl Drop for ScratchRoot {
     fn drop(&mut self) {
-        // In /run, of a process that has ended: the next boot removes it.
+        // Left in /run by a process that has ended; the next boot removes it.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -9,29 +9,29 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::Failure;
 
-/// There while systemd is the init system (sd_booted(3)).
+/// Exists while systemd is the init system (sd_booted(3)).
 const SYSTEMD: &str = "/run/systemd/system";
-/// What a process shares with this one where it has the same settings.
+/// Namespaces that an sshd with the same settings shares with this process.
 const NAMESPACES: [&str; 2] = ["pid", "net"];
-/// The units that distributions have, the first of which counts that there is.
+/// Units of the distributions; the first that exists is used.
 const UNITS: [&str; 2] = ["ssh.service", "sshd.service"];
 
-/// What became of it.
+/// Result of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SshdReload {
-    /// It reads its configuration again.
+    /// sshd reads its configuration again.
     Done,
-    /// None runs.
+    /// No sshd runs.
     NotRunning,
 }
 
-/// Reloads it. Logins that are open stay open.
+/// Reloads sshd. Open sessions stay open.
 ///
 /// # Errors
-/// When it runs and cannot be told.
+/// When it runs and cannot be reloaded.
 pub fn reload() -> Result<SshdReload, Failure> {
     if Path::new(SYSTEMD).exists() {
-        // A unit of another name, or none: it is told all the same.
+        // No known unit: sshd gets a signal instead.
         match by_systemd()? {
             SshdReload::Done => return Ok(SshdReload::Done),
             SshdReload::NotRunning => {}
@@ -65,13 +65,13 @@ fn systemctl(arguments: &[&str]) -> Result<std::process::Output, Failure> {
         .map_err(|error| Failure::system(format!("systemctl: {error}")))
 }
 
-/// By the signal that sshd(8) names, to every sshd that waits for connections here.
+/// Sends the signal of sshd(8) to every listening sshd of this machine.
 fn by_signal() -> Result<SshdReload, Failure> {
     let mut told = SshdReload::NotRunning;
     for pid in listeners()? {
         match kill_process(pid, Signal::HUP) {
             Ok(()) => told = SshdReload::Done,
-            // It has ended meanwhile.
+            // Ended meanwhile.
             Err(Errno::SRCH) => {}
             Err(errno) => {
                 return Err(Failure::system(format!("sshd cannot be reloaded: {errno}")));
@@ -81,7 +81,7 @@ fn by_signal() -> Result<SshdReload, Failure> {
     Ok(told)
 }
 
-/// The processes that wait for connections, in the namespaces of this one: those of containers have other settings.
+/// The listening processes in the namespaces of this one. Those of containers have other settings.
 fn listeners() -> Result<Vec<Pid>, Failure> {
     let failed = |error: std::io::Error| Failure::system(format!("/proc: {error}"));
     let mut found = Vec::new();
@@ -93,7 +93,7 @@ fn listeners() -> Result<Vec<Pid>, Failure> {
         let Some(pid) = pid.and_then(Pid::from_raw) else {
             continue;
         };
-        // A process that ends while it is looked at needs not be told.
+        // A process that has ended needs no signal.
         let program = fs::read_link(path.join("exe"));
         let here = NAMESPACES.iter().all(|namespace| {
             let of = |process: &Path| fs::read_link(process.join("ns").join(namespace)).ok();
@@ -107,8 +107,8 @@ fn listeners() -> Result<Vec<Pid>, Failure> {
     Ok(found)
 }
 
-/// sshd gives its processes titles. Those of sessions, and one that inetd or a socket unit has started, read their
-/// settings once.
+/// Recognizes a listener by the title that sshd gives its processes. Sessions, and an sshd of inetd or of a socket unit,
+/// read their settings once.
 fn listens(command_line: &[u8]) -> bool {
     let mut words = command_line.split(|byte| *byte == 0);
     let title = String::from_utf8_lossy(words.next().unwrap_or_default()).into_owned();
@@ -118,7 +118,7 @@ fn listens(command_line: &[u8]) -> bool {
     }
 }
 
-/// After an upgrade the program that runs is one that was deleted: `sshd (deleted)`.
+/// After an upgrade the running program was deleted: `sshd (deleted)`.
 fn is_sshd(name: &std::ffi::OsStr) -> bool {
     name.to_str()
         .and_then(|name| name.split(' ').next())

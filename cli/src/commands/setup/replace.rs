@@ -19,11 +19,11 @@ const MAX_LEN: u64 = 1 << 20;
 const ATTRIBUTES: [&str; 2] = ["security.selinux", "system.posix_acl_access"];
 /// Room for the value of an attribute, in bytes.
 const ATTRIBUTE: usize = 4096;
-/// Mode of a file that was not there: as all of /etc/pam.d and sshd's drop-ins have it.
+/// Mode of a new file, as in /etc/pam.d and sshd's drop-ins.
 const NEW: u32 = 0o644;
 
-/// Reads a file; `None` where there is none. Links are not followed: what another program writes, such as authselect,
-/// would be changed behind its back.
+/// Reads a file; `None` where there is none. Links are not followed: their target may belong to another program, such as
+/// authselect.
 ///
 /// # Errors
 /// A refusal for a link, another kind of file, a file that is not root's or that others can write, one that is too large
@@ -43,16 +43,16 @@ pub fn read(path: &Path) -> Result<Option<String>, Failure> {
     Ok(Some(text))
 }
 
-/// Replaces a file by another text, or makes it, durably; owner, mode, access list and SELinux context stay.
-/// `expected` is the text that is replaced.
+/// Replaces or makes a file, durably. Owner, mode, access list and SELinux context stay.
+/// `expected` is the old text.
 ///
 /// # Errors
-/// A refusal when another text stands there by now, and as for [`read`]; then the file is as it was.
+/// A refusal when the file has another text by now, and as for [`read`]; the file is unchanged then.
 pub fn write(path: &Path, expected: Option<&str>, text: &str) -> Result<(), Failure> {
     let (directory, name) = parent(path)?;
     let old = open(path)?;
     let staged = staged_name(name);
-    // What a killed writer left.
+    // Left by a killed writer.
     remove_name(&directory, &staged).map_err(|errno| failed(path, &errno))?;
     let made = stage(&directory, &staged, text, old.as_ref())
         .map_err(|errno| failed(path, &errno))
@@ -61,7 +61,7 @@ pub fn write(path: &Path, expected: Option<&str>, text: &str) -> Result<(), Fail
             renameat(&directory, &staged, &directory, name).map_err(|errno| failed(path, &errno))
         });
     if made.is_err() {
-        // The first error is the one to tell.
+        // The first error is reported.
         let _ = remove_name(&directory, &staged);
         return made;
     }
@@ -79,7 +79,7 @@ pub fn remove(path: &Path, expected: &str) -> Result<(), Failure> {
     fsync(&directory).map_err(|errno| failed(path, &errno))
 }
 
-/// Removes what a writer of the file left that was killed.
+/// Removes the temporary file of a killed writer.
 ///
 /// # Errors
 /// A system error.
@@ -183,8 +183,8 @@ fn copy_attributes(from: impl AsFd, to: impl AsFd) -> Result<(), Errno> {
     Ok(())
 }
 
-/// `.NAME.twofactor-setup~`: libpam and sshd take no such file, and what looks for the lines of the module passes over it
-/// as over an editor's copy.
+/// `.NAME.twofactor-setup~`. libpam and sshd do not read such a file, and searches for lines of the module skip it like
+/// an editor's backup.
 fn staged_name(name: &OsStr) -> OsString {
     let mut staged = OsString::from(".");
     staged.push(name);

@@ -1,4 +1,4 @@
-//! Putting files back.
+//! Restoring files after a failed or interrupted setup.
 
 use std::path::Path;
 
@@ -11,17 +11,17 @@ use crate::error::Failure;
 use crate::interrupt;
 use twofactor_core::log::event::CommandEvent;
 
-/// A file as it is found.
+/// A file, compared with its noted texts.
 pub struct FoundFile<'a> {
-    /// What is noted of it.
+    /// The noted texts.
     pub texts: &'a FileTexts,
-    /// Which of the texts it has.
+    /// The one that it has.
     pub standing: FileStanding,
-    /// Its text.
+    /// Its present text.
     pub now: Option<String>,
 }
 
-/// Puts back what a setup has changed that failed, and returns its failure, with what became of the files.
+/// Restores the files of a failed setup. Returns its failure, with the result of restoring.
 pub fn after(context: &Context, failure: Failure) -> Failure {
     let hint = failure
         .next
@@ -43,7 +43,7 @@ pub fn after(context: &Context, failure: Failure) -> Failure {
     }
 }
 
-/// Puts back what the latest setup has changed, however far it came, and notes that.
+/// Restores the files of the latest setup, complete or not, and updates the note.
 ///
 /// # Errors
 /// As [`PutBack::prepare`] and [`PutBack::make`].
@@ -51,19 +51,19 @@ pub fn put_back(context: &Context) -> Result<(), Failure> {
     PutBack::prepare(context)?.make(context)
 }
 
-/// What is put back of the latest setup. Files that it does not change are none of its business.
+/// The files of the latest setup that are restored.
 pub struct PutBack {
     journal: SetupJournal,
-    /// The files that have the text of the setup, in the order in which they were written.
+    /// Files that have the text of the setup, in the order of writing.
     written: Vec<FileTexts>,
     policy: Option<PolicyChange>,
 }
 
 impl PutBack {
-    /// Finds out what has to be put back.
+    /// Finds the files that must be restored.
     ///
     /// # Errors
-    /// A refusal where a file is neither what was there before nor what setup left; the error of a file or a policy that
+    /// A refusal where a file has neither its old text nor that of setup; the error of a file or a policy that
     /// cannot be read.
     pub fn prepare(context: &Context) -> Result<Self, Failure> {
         let journal = SetupJournal::load(context.state_path())?
@@ -96,7 +96,7 @@ impl PutBack {
         })
     }
 
-    /// Shows it, for a setup that was stopped.
+    /// Shows the changes that undo an interrupted setup.
     ///
     /// # Errors
     /// When it cannot be shown.
@@ -119,7 +119,7 @@ impl PutBack {
         Ok(())
     }
 
-    /// Asks once, and makes it.
+    /// Asks once, then restores the files.
     ///
     /// # Errors
     /// When the answer is no, and as [`Self::make`].
@@ -129,12 +129,12 @@ impl PutBack {
         self.make(context)
     }
 
-    /// Makes it, and notes that.
+    /// Restores the files and updates the note.
     ///
     /// # Errors
-    /// A system error when a file cannot be written or sshd cannot be told.
+    /// A system error when a file cannot be written or sshd cannot be reloaded.
     pub fn make(self, context: &Context) -> Result<(), Failure> {
-        // First of all no code is asked for any more.
+        // First of all, stop asking for codes.
         if let Some(policy) = &self.policy {
             policy.commit(context)?;
         }
@@ -145,7 +145,7 @@ impl PutBack {
             write(&file.path, &file.after, file.previous.as_deref())?;
         }
         verify(context, &self.journal)?;
-        // Also where it was put back already: sshd may not have been told.
+        // Even if the file was restored before: sshd may not have been reloaded.
         let sshd = self.journal.file(Path::new(dropin::PATH));
         if sshd.is_some_and(FileTexts::is_changed) {
             reload::reload()?;
@@ -160,7 +160,7 @@ impl PutBack {
     }
 }
 
-/// The files of the latest setup but for the policy, which has a way back of its own.
+/// The files of the latest setup without the policy, which is undone separately.
 fn changed_files<'a>(
     context: &'a Context,
     journal: &'a SetupJournal,
@@ -171,7 +171,7 @@ fn changed_files<'a>(
         .filter(|file| file.is_changed() && file.path != context.policy_path())
 }
 
-/// Refuses where a file was edited, and shows how.
+/// Refuses where a file was edited, and shows the difference.
 ///
 /// # Errors
 /// A refusal that names the files.
@@ -202,7 +202,7 @@ pub fn refuse_edited(context: &Context, files: &[FoundFile<'_>]) -> Result<(), F
     ))
 }
 
-/// The text of a file; the policy is read as the policy is.
+/// The text of a file. The policy is read as logins read it.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -219,7 +219,7 @@ pub fn read(context: &Context, path: &Path) -> Result<Option<String>, Failure> {
 /// Writes a text in place of another one; `None` removes the file.
 ///
 /// # Errors
-/// When another text stands there by now, or it cannot be written.
+/// When the file has another text by now, or cannot be written.
 pub fn write(path: &Path, now: &str, text: Option<&str>) -> Result<(), Failure> {
     match text {
         Some(text) => replace::write(path, Some(now), text),
@@ -227,7 +227,7 @@ pub fn write(path: &Path, now: &str, text: Option<&str>) -> Result<(), Failure> 
     }
 }
 
-/// Looks whether each file is what it was.
+/// Checks that each file has its old text again.
 fn verify(context: &Context, journal: &SetupJournal) -> Result<(), Failure> {
     for file in changed_files(context, journal) {
         if replace::read(&file.path)? != file.previous {

@@ -1,4 +1,4 @@
-//! What a setup changes: found out and checked before anything is changed.
+//! The plan of a setup, made and checked before the first change.
 
 use std::path::{Path, PathBuf};
 
@@ -12,23 +12,23 @@ use crate::doctor::preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::error::Failure;
 use crate::suggest;
 
-/// Where PAM files are that an administrator may change.
+/// Directory of the PAM files that an administrator may change.
 const DIRECTORY: &str = "/etc/pam.d";
 /// The file with the auth lines that all services share.
 const COMMON: &str = "common-auth";
 /// sshd's service.
 const SSHD: &str = "sshd";
-/// Services whose sessions are logins, so that a line may tell a user without a device that there could be one.
+/// Services whose sessions are logins: users without a device are told there that they can have one.
 const LOGINS: [&str; 2] = [SSHD, "login"];
 
 /// The services that a setup is for.
 #[derive(Clone, Copy, Debug)]
 pub struct SetupScope<'a> {
-    /// Those that were named.
+    /// Named services.
     pub services: &'a [String],
     /// Which PAM files get the module.
     pub reach: SetupReach,
-    /// Who tries it: sshd's settings are those for this user.
+    /// User who tries it; sshd's settings are those for this user.
     pub user: &'a str,
     /// The policy afterwards.
     pub policy: &'a Policy,
@@ -39,11 +39,11 @@ pub struct SetupScope<'a> {
 pub enum SetupReach {
     /// Those of the services.
     Services,
-    /// What all services share.
+    /// The files that all services share.
     Everywhere,
 }
 
-/// What is going to be changed.
+/// The planned changes.
 #[derive(Debug, Default)]
 pub struct SetupPlan {
     /// The files, in order.
@@ -52,17 +52,17 @@ pub struct SetupPlan {
     pub services: Vec<String>,
     /// Others that get the module, since they share a changed file.
     pub shared: Vec<String>,
-    /// What has to be known.
+    /// Notes for the administrator.
     pub notes: Vec<String>,
-    /// What locks users out.
+    /// Effects that lock users out.
     pub dangers: Vec<String>,
 }
 
 impl SetupPlan {
-    /// Finds out what has to be changed.
+    /// Plans the changes.
     ///
     /// # Errors
-    /// A refusal where it cannot be done here: it says what to do instead.
+    /// A refusal where setup cannot do it on this machine, with the steps to do by hand.
     pub fn of(preview: &MachinePreview, scope: SetupScope<'_>) -> Result<Self, Failure> {
         supported(preview)?;
         let mut plan = Self {
@@ -85,7 +85,7 @@ impl SetupPlan {
         Ok(plan)
     }
 
-    /// The machine as it will be.
+    /// The machine with the planned changes.
     pub fn machine(&self, preview: &MachinePreview) -> InstalledSystem {
         let settings = if self.changes_sshd() {
             dropin::SETTINGS.to_vec()
@@ -110,7 +110,7 @@ impl SetupPlan {
         }
         let before = preview.used();
         for service in planned.used() {
-            // With --everywhere also those that had it: they are what the policy now switches on.
+            // With --everywhere also services that had the module before: the policy switches them on now.
             let new = scope.reach == SetupReach::Everywhere || !before.contains(&service);
             if !new || self.services.contains(&service) || !scope.policy.service_on(&service) {
                 continue;
@@ -273,7 +273,7 @@ impl SetupPlan {
     }
 }
 
-/// sshd's settings are made elsewhere, too.
+/// Refuses because another file overrides sshd's settings.
 pub fn overruled(causes: &str) -> Failure {
     Failure::refused(format!("{causes}, also with {}", dropin::PATH)).next(
         "sshd takes the first value that it finds. The line \"Include /etc/ssh/sshd_config.d/*.conf\" has to stand first in \
@@ -281,7 +281,7 @@ pub fn overruled(causes: &str) -> Failure {
     )
 }
 
-/// Refuses what setup cannot change, and says what to do there.
+/// Refuses where setup cannot work, with the steps to do by hand.
 fn supported(preview: &MachinePreview) -> Result<(), Failure> {
     if !preview.has_module() {
         return Err(Failure::refused(
@@ -318,7 +318,7 @@ In /etc/ssh/sshd_config.d/01-twofactor.conf: UsePAM yes, KbdInteractiveAuthentic
   twofactor enable --service sshd
   twofactor doctor";
 
-/// What to do by hand.
+/// The lines to add by hand.
 const ELSEWHERE: &str = "\
 Put these lines into the PAM file of each service, the first after the lines that check the password, the second before
 the other account lines:
@@ -327,7 +327,7 @@ the other account lines:
 For sshd, in its configuration: UsePAM yes, KbdInteractiveAuthentication yes, PasswordAuthentication no
 Then: twofactor enable --service SERVICE, and twofactor doctor";
 
-/// The services, each with its sibling, as far as they have a PAM file.
+/// The services and their siblings that have a PAM file.
 fn known(preview: &MachinePreview, services: &[String]) -> Result<Vec<String>, Failure> {
     let names = preview.names();
     let mut known: Vec<String> = Vec::new();
@@ -362,7 +362,7 @@ pub fn no_such_service<'a>(service: &str, names: impl Iterator<Item = &'a str>) 
     }
 }
 
-/// What doctor warns of, too.
+/// The danger of a code that is asked for after a wrong password, of which doctor warns as well.
 fn asks_strangers(service: &str) -> String {
     format!(
         "{service} asks for the code also after a wrong password, so that any person who knows a user's name can lock that user out with wrong codes. Let a wrong password end the login: requisite instead of required"

@@ -1,4 +1,4 @@
-//! What `setup` reports.
+//! Reports of `setup`.
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -10,17 +10,17 @@ use super::setup_plan::SetupPlan;
 use crate::commands::change::PolicyChange;
 use crate::output::Report;
 
-/// One file, with the difference that was or would be made.
+/// One file with its diff.
 #[derive(Serialize)]
 struct FileReport {
     path: String,
     diff: String,
 }
 
-/// What `setup` has done or would do. The serialized form is an interface.
+/// Report of `setup`. The serialized form is an interface.
 #[derive(Serialize)]
 pub struct SetupReport {
-    /// Whether it was done; false after `--dry-run`.
+    /// False after `--dry-run`.
     done: bool,
     /// The services, with their siblings.
     services: Vec<String>,
@@ -59,7 +59,7 @@ impl SetupReport {
         }
     }
 
-    /// Of a setup that finds everything as it should be.
+    /// Of a setup that has nothing to change.
     pub fn idle(plan: &SetupPlan, policy: &PolicyChange) -> Self {
         Self {
             done: true,
@@ -102,12 +102,12 @@ impl Report for SetupReport {
     }
 }
 
-/// What `setup --undo` has done or would do. The serialized form is an interface.
+/// Report of `setup --undo`. The serialized form is an interface.
 #[derive(Serialize)]
 pub struct UndoReport {
-    /// Whether it was done; false after `--dry-run`.
+    /// False after `--dry-run`.
     done: bool,
-    /// The files that were put back.
+    /// The restored files.
     files: Vec<String>,
 }
 
@@ -129,7 +129,7 @@ impl UndoReport {
         }
     }
 
-    /// Of a setup that was stopped and put back.
+    /// Of an interrupted setup that was undone.
     pub fn stopped() -> Self {
         Self {
             done: true,

@@ -1,10 +1,10 @@
-//! Where the lines of the module go in a PAM file. Pure: text in, text out.
+//! Places for the lines of the module in a PAM file. Pure: text in, text out.
 
 use std::ops::Range;
 
 use crate::doctor::preview::StackVerdict;
 
-/// Stands above each line that is added.
+/// The comment above each added line.
 pub const NOTE: &str = "# Added by twofactor setup; \"twofactor setup --undo\" takes it out.";
 /// Asks for the code.
 pub const AUTH: &str = "auth       [success=ok ignore=ignore default=die]  pam_twofactor.so";
@@ -21,8 +21,8 @@ pub fn names_module(text: &str) -> bool {
         .any(|line| line.contains("pam_twofactor.so"))
 }
 
-/// Adds the line that asks for the code, at the first place at which it is asked for after the right password and only
-/// there. `judge` says what becomes of logins with a text.
+/// Adds the line that asks for the code, at the first place where it is reached after the right password and only
+/// then. `judge` simulates logins with a text.
 ///
 /// # Errors
 /// The reason of `judge` at the last place that was tried.
@@ -46,8 +46,8 @@ pub fn with_code(text: &str, judge: &dyn Fn(&str) -> StackVerdict) -> Result<Str
     second_best.ok_or(reason)
 }
 
-/// Adds the account line before the first one that decides. A file without any is left as it is: those of `other` stand
-/// in for them, and would no longer. `source` gives the text of a file that is taken in.
+/// Adds the account line before the first one that decides. A file without account lines stays as it is: libpam uses
+/// those of `other` then, and one line would replace them all. `source` gives the text of an included file.
 pub fn with_account(text: &str, source: &dyn Fn(&str) -> Option<String>) -> String {
     let decides = |piece: &StackPiece| match piece.kind.as_str() {
         "account" => !piece.is_nologin(),
@@ -62,7 +62,7 @@ pub fn with_account(text: &str, source: &dyn Fn(&str) -> Option<String>) -> Stri
     }
 }
 
-/// Adds the session line after the lines that all services share; none where there are none.
+/// Adds the session line after the shared ones, if there are any.
 pub fn with_session(text: &str) -> String {
     let shares = |piece: &&StackPiece| {
         matches!(piece.kind.as_str(), "@include" | "session")
@@ -74,12 +74,12 @@ pub fn with_session(text: &str) -> String {
     }
 }
 
-/// Adds a line at the end. pam-auth-update keeps what stands after its block.
+/// Adds a line at the end. pam-auth-update keeps lines after its block.
 pub fn with_last(text: &str, line: &str) -> String {
     insert(text, text.len(), line)
 }
 
-/// Adds a line before all others that do something, and before the block of pam-auth-update.
+/// Adds a line before all others and before the block of pam-auth-update.
 pub fn with_first(text: &str, line: &str) -> String {
     let block = text.find("# here are the per-package modules");
     let first = pieces(text)
@@ -114,10 +114,10 @@ fn insert(text: &str, at: usize, line: &str) -> String {
     format!("{before}{gap}{NOTE}\n{line}\n{after}")
 }
 
-/// A line with all that backslashes join to it.
+/// A line, with those that backslashes join to it.
 struct StackPiece {
     range: Range<usize>,
-    /// Its first word in small letters, without the dash that excuses a missing module; empty for comments and blanks.
+    /// Its first word in lower case, without the dash that excuses a missing module; empty for comments and blank lines.
     kind: String,
     /// The other words.
     words: Vec<String>,
@@ -128,7 +128,7 @@ impl StackPiece {
         matches!(self.kind.as_str(), "auth" | "@include")
     }
 
-    /// pam_nologin with a control that jumps over nothing.
+    /// pam_nologin with a control that skips no line.
     fn is_nologin(&self) -> bool {
         self.words
             .first()

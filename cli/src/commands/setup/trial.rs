@@ -1,4 +1,4 @@
-//! Trying what was set up, while everything can still be taken back.
+//! The trial login, while setup can still be undone.
 
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
@@ -11,11 +11,11 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::interrupt;
 
-/// Asks for a code, then waits for a login in a second terminal. What fails, or is interrupted, is put back if that is
-/// wanted.
+/// Asks for a code, then waits for a login in a second terminal. Restores all files if the trial fails or is
+/// interrupted.
 ///
 /// # Errors
-/// A refusal once everything was put back.
+/// A refusal after all files were restored.
 pub fn run(context: &Context, plan: &SetupPlan, user: &str) -> Result<(), Failure> {
     if !context.terminal.is_interactive() {
         return Ok(context.terminal.say(
@@ -44,7 +44,7 @@ fn try_it(context: &Context, plan: &SetupPlan, user: &str) -> Result<TrialVerdic
         terminal.say(&format!(
             "Now a code of {user}, checked as a login checks it (Enter: not now).\n"
         ))?;
-        // A code that is wrong, or not typed, takes nothing back by itself.
+        // A wrong or missing code undoes nothing.
         let tried = verify::try_code(context, user);
         interrupt::check()?;
         match tried {
@@ -60,8 +60,8 @@ fn try_it(context: &Context, plan: &SetupPlan, user: &str) -> Result<TrialVerdic
     wait(context, user)
 }
 
-/// Until there is an answer. A right code of `user` is said, and no answer: only the person there knows whether the login
-/// that was meant has worked.
+/// Waits for the answer. A right code of `user` is reported but is no answer: only the administrator knows if the
+/// intended login has worked.
 fn wait(context: &Context, user: &str) -> Result<TrialVerdict, Failure> {
     let store = context.existing_store()?;
     let account = context.account(user)?;
@@ -94,7 +94,7 @@ struct DeviceUse {
     last_used: u64,
 }
 
-/// The devices of a user, as far as they can be read: what cannot be read is of no use here, and no reason to stop.
+/// The readable devices of a user. An unreadable one is no reason to stop.
 fn uses(store: &Store, account: &Account) -> Vec<DeviceUse> {
     let Ok(Some(snapshot)) = store.snapshot(account) else {
         return Vec::new();
@@ -113,7 +113,7 @@ fn uses(store: &Store, account: &Account) -> Vec<DeviceUse> {
     used.collect()
 }
 
-/// The devices that were known before, and have given a right code since. A new device is none of them: its confirmation is
+/// The known devices that have given a right code since. A new device does not count: its confirmation is
 /// no login.
 fn used_again<'a>(known: &[DeviceUse], now: &'a [DeviceUse]) -> Vec<&'a str> {
     let again = now.iter().filter(|device| {
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(used_again(&known, &known), none);
         let now = [device(1, 6, 130), device(2, 7, 200), device(3, 9, 130)];
         assert_eq!(used_again(&known, &now), ["device-1"]);
-        // One that was put back by resync has not given a code.
+        // A device that resync moved back has not given a code.
         assert_eq!(used_again(&known, &[device(1, 4, 100)]), none);
     }
 }

@@ -1,4 +1,4 @@
-//! `setup --undo`: every file as it was before the first setup.
+//! `setup --undo`: restores every file as it was before the first setup.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::interrupt;
 /// Runs it.
 ///
 /// # Errors
-/// A refusal where a file was edited since, and whatever keeps a file from being put back.
+/// A refusal where a file was edited since; the reason why a file cannot be restored.
 pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     let state = context.state_path();
     let nothing = || {
@@ -56,12 +56,12 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     }
     context.terminal.confirm("Undo the setup?")?;
     interrupt::arm()?;
-    // First of all no code is asked for any more.
+    // First of all, stop asking for codes.
     if let Some(policy) = policy {
         policy.commit(context)?;
     }
     write(&files)?;
-    // Also where an undo that was stopped has put the file back already: sshd may not have been told.
+    // Even if an interrupted undo has restored the file: sshd may not have been reloaded.
     if journal.file(Path::new(dropin::PATH)).is_some() {
         MachinePreview::look().test_sshd().map_err(|error| {
             Failure::refused(format!("sshd -t refuses its configuration: {error}"))
@@ -110,7 +110,7 @@ fn write(files: &[FoundFile<'_>]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What stands in the files; the policy, which is changed all the time, is no reason to refuse.
+/// Compares the files with the note. The policy may differ, since it is edited at any time.
 fn standing<'a>(
     context: &Context,
     journal: &'a SetupJournal,

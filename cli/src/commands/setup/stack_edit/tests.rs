@@ -81,9 +81,10 @@ struct GivenDirectory(BTreeMap<String, String>);
 
 impl ConfigFiles for GivenDirectory {
     fn open(&self, name: &str) -> Option<ConfigFile> {
-        let path = match name.starts_with('/') {
-            true => name.to_owned(),
-            false => format!("/etc/pam.d/{name}"),
+        let path = if name.starts_with('/') {
+            name.to_owned()
+        } else {
+            format!("/etc/pam.d/{name}")
         };
         let text = self.0.get(&path)?.clone();
         Some(ConfigFile { path, text })
