@@ -1,4 +1,4 @@
-//! The delivery: `make install`, what belongs to a release, and the life of the Debian package in a clean root, which
+//! The delivery: `make install`, what belongs to a release, and the Debian package in a clean root, which
 //! `make test-system` runs.
 #![forbid(unsafe_code)]
 #![allow(

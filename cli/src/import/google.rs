@@ -25,8 +25,8 @@ const WIDEST_WINDOW: u64 = 100;
 const REUSE: &str =
     "codes could be used twice there, so only codes count that are shown after the import";
 const WINDOW: &str =
-    "WINDOW_SIZE is not taken over: the window of the policy counts, and is smaller";
-const RATE: &str = "RATE_LIMIT is not taken over: [throttle] of the policy counts";
+    "WINDOW_SIZE is not imported: the window of the policy applies, and is smaller";
+const RATE: &str = "RATE_LIMIT is not imported: [throttle] of the policy applies";
 const UNKNOWN: &str = "has options that google-authenticator does not know";
 
 /// Reason why a file gives no device.

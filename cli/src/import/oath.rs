@@ -26,7 +26,8 @@ const NEAR: (u64, u64) = (12, 40);
 /// After so many days a used code cannot come again, whatever time zone its time is in.
 const LATELY: u64 = 3;
 
-const PIN: &str = "the PIN in front of the code is not taken over: the code alone is asked for, after the password";
+const PIN: &str =
+    "the PIN in front of the code is not imported: the code alone is asked for, after the password";
 
 /// Reads a whole file.
 pub fn parse(bytes: &[u8], file: &str, moment: ImportMoment) -> ParsedSource {

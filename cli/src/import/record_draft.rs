@@ -241,11 +241,11 @@ impl RecordDraft {
         let old = self.record.recovery.as_ref();
         if old.is_some_and(|set| set.form == CodeForm::Base32) {
             return Ok(Err(
-                "the scratch codes are not taken: the user has recovery codes, which are stronger",
+                "the scratch codes are skipped: the user has recovery codes, which are stronger",
             ));
         }
         if old.is_some() && self.existing == ExistingDevices::Keep {
-            return Ok(Err("the scratch codes are not taken: the user has others"));
+            return Ok(Err("the scratch codes are skipped: the user has others"));
         }
         // One that was used here since an earlier import is still unused in the file.
         let unspent: Vec<&str> = item
@@ -255,7 +255,7 @@ impl RecordDraft {
             .filter(|code| !self.is_spent(code))
             .collect();
         if unspent.is_empty() {
-            return Ok(Err("the scratch codes are not taken: all were used"));
+            return Ok(Err("the scratch codes are skipped: all were used"));
         }
         let count = unspent.len();
         let set = RecoverySet::from_scratch_codes(unspent, self.moment.now);

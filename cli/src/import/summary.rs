@@ -175,7 +175,7 @@ impl Report for ImportReport {
         for (number, what) in [
             (self.replaced, "replaced"),
             (self.already_there, "already there"),
-            (self.refused, "not taken"),
+            (self.refused, "skipped"),
         ] {
             if number > 0 {
                 parts.push(format!("{number} {what}"));
