@@ -1,18 +1,18 @@
 //! The limits on connections: no user can keep others from being served.
 //!
-//! A connection that waits for its client gives way to a new one, so that those that say nothing keep no client waiting. How many
-//! uids a user has (subuid(5), or from a service that gives them out) makes no difference to that.
+//! A connection that waits for its client gives way to a new one, so that silent connections keep no client waiting. The
+//! number of uids that a user has (subuid(5), or a service that assigns them) makes no difference.
 
 use std::collections::{BTreeMap, HashSet};
 
-/// Connections of one uid.
+/// Limit on the connections of one uid.
 const PER_UID: usize = 16;
-/// Connections in all.
+/// Limit on all connections.
 const TOTAL: usize = 512;
-/// Connections of uids of which it is not known yet that they have an account. However long their accounts are looked up, the other
-/// places are those of users.
+/// Limit on connections of uids whose account is not looked up yet. However long that takes, the other places are those of
+/// users.
 const STRANGERS: usize = 256;
-/// Known uids that are remembered.
+/// Limit on remembered uids with an account.
 const REMEMBERED: usize = 4096;
 
 /// A connection that has a place.
@@ -24,16 +24,16 @@ pub struct Admitted<H> {
     pub evicted: Option<H>,
 }
 
-/// All places are taken by connections that are being answered, or those of this uid are taken.
+/// The refusal of a connection: all places, or those of this uid, are taken by connections that are being answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoPlace;
 
-/// Which connection has a place.
+/// The place of an admitted connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlaceOwner {
     /// The uid is known to have an account.
     Known,
-    /// Its account is to be looked up first.
+    /// Its account must be looked up first.
     Stranger,
 }
 
@@ -49,7 +49,7 @@ pub struct OpenConnections<H> {
 struct OpenConnection<H> {
     uid: u32,
     is_stranger: bool,
-    /// Its client has sent no whole message that is not answered yet.
+    /// It waits for a whole message of its client.
     is_waiting: bool,
     handle: H,
 }
@@ -65,7 +65,7 @@ impl<H> Default for OpenConnections<H> {
 }
 
 impl<H> OpenConnections<H> {
-    /// Gives a place to one more connection of a uid.
+    /// Admits one more connection of a uid.
     ///
     /// # Errors
     /// [`NoPlace`]: it is not served.
@@ -95,7 +95,7 @@ impl<H> OpenConnections<H> {
         Ok(Admitted { number, evicted })
     }
 
-    /// Takes its place from the oldest connection that waits for its client, from those of strangers first.
+    /// Ends the oldest connection that waits for its client; uids without a known account come first.
     fn evict(&mut self, may: impl Fn(&OpenConnection<H>) -> bool) -> Option<H> {
         let waiting = self.open.iter().filter(|(_, it)| it.is_waiting && may(it));
         let (number, _) = waiting.min_by_key(|(number, it)| (!it.is_stranger, **number))?;
@@ -103,7 +103,7 @@ impl<H> OpenConnections<H> {
         self.open.remove(&number).map(|it| it.handle)
     }
 
-    /// Notes that a whole message has come. From now on the connection keeps its place; `None` when it has none any more.
+    /// Notes a whole message. The connection keeps its place from now on; `None` if it has lost it.
     pub fn begin_answer(&mut self, number: u64) -> Option<PlaceOwner> {
         let connection = self.open.get_mut(&number)?;
         connection.is_waiting = false;
@@ -228,9 +228,9 @@ mod tests {
             silent(&mut open, 100_000 + subuid);
         }
         assert_eq!(open.open.len(), 1 + STRANGERS);
-        // A user who is not known yet gets a place as well.
+        // A user whose account is not known yet gets a place as well.
         assert!(open.admit(1001, 1001).unwrap().evicted.unwrap() >= 100_000);
-        // However slow the name service is: users whom it has told of are served.
+        // However slow the name service is, users with a known account are served.
         let mut open = Connections::default();
         known(&mut open, 1000);
         for subuid in 0..STRANGERS as u32 {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-/// What `--help` prints.
+/// Text of `--help`.
 const HELP: &str = "\
 Usage: twofactord [--listen SOCKET] [--policy FILE] [--state DIRECTORY]
 
@@ -19,30 +19,30 @@ StandardInput=socket; the daemon then ends when there was no connection for 30 s
   -V, --version          Prints the version
 ";
 
-/// What the daemon is called for.
+/// Purpose of a call of the program.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
-    /// To serve.
+    /// Serves.
     Serve(Arguments),
-    /// To print this text.
+    /// Prints this text.
     Print(String),
 }
 
-/// How it serves.
+/// Settings of the server.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Arguments {
-    /// The socket to make; none where standard input is one.
+    /// Path of the socket to make; `None` where standard input is the socket.
     pub listen: Option<PathBuf>,
-    /// Where the policy is.
+    /// Path of the policy.
     pub policy: PathBuf,
-    /// Where records and states are.
+    /// Directory of records and states.
     pub state: PathBuf,
 }
 
-/// Arguments that make no sense.
+/// A wrong argument.
 #[derive(Debug, PartialEq, Eq)]
 pub enum BadArgument {
-    /// There is no such option.
+    /// An unknown option.
     Unknown(OsString),
     /// An option without its value.
     NoValue(&'static str),
@@ -63,7 +63,7 @@ impl fmt::Display for BadArgument {
     }
 }
 
-/// Reads the words behind the program's name.
+/// Reads the words after the program's name.
 ///
 /// # Errors
 /// [`BadArgument`].

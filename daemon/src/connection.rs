@@ -11,7 +11,7 @@ use twofactor_store::sys::clock;
 use crate::dispatch::{Caller, Response, UserFactors, response};
 use crate::place::{ConnectionPlace, refuse};
 
-/// How long a client may take to send one message, and to take one reply.
+/// Time limit for sending one message, and for taking one reply.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers all messages of a client, one after the other, until it has no more or is too slow.
@@ -38,7 +38,7 @@ pub fn serve(
     }
 }
 
-/// Sends a reply. While the connection keeps its place only what the kernel takes at once: a client that reads nothing keeps no
+/// Sends a reply. While the connection keeps its place it never blocks: a client that reads nothing keeps no
 /// other waiting.
 fn send(mut stream: &UnixStream, reply: &[u8], place: &ConnectionPlace) -> std::io::Result<()> {
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;

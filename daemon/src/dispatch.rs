@@ -1,4 +1,4 @@
-//! What a message is answered with: a function of the message, the caller and what the files say.
+//! The answer to a message: a function of the message, the caller and the content of the files.
 
 use twofactor_core::account::Account;
 use twofactor_core::verify::Form;
@@ -9,10 +9,10 @@ use twofactor_protocol::service::{
 };
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
 
-/// The uid that the kernel shows in place of one that has no number here (user_namespaces(7)).
+/// The uid that the kernel reports for one that is not mapped here (user_namespaces(7)).
 const OVERFLOW_UID: u32 = 65534;
 
-/// The process at the other end, as the kernel tells it (SO_PEERCRED in unix(7)).
+/// The process at the other end, as the kernel reports it (SO_PEERCRED in unix(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
     /// Its effective uid when it connected.
@@ -21,11 +21,11 @@ pub struct Caller {
     pub pid: i32,
 }
 
-/// Something that the answer depends on cannot be used; the log says what.
+/// The error that a file, the clock or a database cannot be used; the log says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unavailable;
 
-/// The users' factors, as far as they are asked about.
+/// Access to the users' factors.
 pub trait UserFactors {
     /// The account with a login name.
     ///
@@ -33,7 +33,7 @@ pub trait UserFactors {
     /// [`Unavailable`].
     fn account(&self, user: &str, caller: Caller) -> Result<Option<Account>, Unavailable>;
 
-    /// What is set up for an account.
+    /// The devices and counters of an account.
     ///
     /// # Errors
     /// [`Unavailable`].
@@ -61,12 +61,12 @@ pub trait UserFactors {
     fn note_foreign(&self, user: &str, caller: Caller);
 }
 
-/// What happens to a message.
+/// Result of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Response {
-    /// This is sent.
+    /// Sends this reply.
     Reply(Vec<u8>),
-    /// The connection is closed.
+    /// Closes the connection.
     Close,
 }
 
@@ -108,8 +108,8 @@ impl From<Unavailable> for ServiceError {
     }
 }
 
-/// The account behind a name, if it is the caller's. One answer for all other names, and no other right for root: a program
-/// that runs as another user learns nothing of anybody, and cannot be made to use its rights for its clients.
+/// The account of a name, if it is the caller's. All other names get one answer, and root has no further right: a program
+/// that runs as another user learns nothing about other users, and cannot be made to use its rights for its clients.
 fn own_account(
     user: &str,
     caller: Caller,

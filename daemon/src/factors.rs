@@ -20,10 +20,10 @@ use crate::dispatch::{Caller, Unavailable, UserFactors};
 use crate::log;
 use crate::verify_turn::VerifyTurns;
 
-/// What stands in the log and in the files in place of a PAM service. A client is never asked for one.
+/// The name in the log and in the files in place of a PAM service. Clients do not send one.
 const SERVICE: &str = "twofactord";
 
-/// How long a code waits for the codes of the same user that came before it.
+/// Time limit for waiting for earlier codes of the same user.
 const TURN: Duration = Duration::from_secs(5);
 
 /// Policy, records and states.
@@ -48,7 +48,7 @@ impl FileFactors {
         Ok(Store::open(&self.state, &self.policy)?)
     }
 
-    /// Does something with the lock-outs and codes of an account, if it has a device.
+    /// Runs a function on the lock-outs and codes of an account, if it has a device.
     fn of_enrolled<T>(
         &self,
         account: &Account,
@@ -129,7 +129,7 @@ impl UserFactors for FileFactors {
             log::refused(caller.uid, LoginEvent::Busy);
             return Err(ServiceError::Busy);
         };
-        // The lock, which logins need, is not taken for codes that are not looked at; the attempt asks again under it.
+        // Codes that are not compared need no lock, which logins wait for. The attempt checks again under the lock.
         let judged = self.of_enrolled(account, |session| match session.daemon_gate()? {
             ThrottleStatus::Open => session.daemon_attempt(code.as_bytes(), form),
             closed => Ok(AttemptResult::Refused(closed)),
@@ -175,7 +175,7 @@ const fn seconds(gate: ThrottleStatus) -> Option<u64> {
     }
 }
 
-/// What the caller is told. A code that is right at another time is "wrong" here, as at a login: a program that guesses must
+/// The answer to the caller. A code that is right at another time is "wrong" here, as at a login: a guessing program must
 /// not learn that it will be right soon.
 fn verify_answer(judged: AttemptResult) -> VerifyAnswer {
     match judged {

@@ -1,20 +1,20 @@
-//! How many lines a user can have logged: one of each result in a second. What is left out is counted.
+//! Limit on the log lines of a user: one of each result in a second. Lines that are left out are counted.
 
 use std::collections::BTreeMap;
 
 use twofactor_core::log::event::LoginEvent;
 
-/// Lines of all users and results in a second. One who has many uids could fill the log otherwise.
+/// Limit on the lines of all users in a second. A user with many uids could fill the log otherwise.
 const LINES: usize = 256;
 
 /// Lines that were left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeftOutLines {
-    /// The uid that they were about; `None` for those of many.
+    /// Their uid; `None` for several.
     pub uid: Option<u32>,
-    /// What happened each time.
+    /// Their result.
     pub event: LoginEvent,
-    /// How many they were.
+    /// Their number.
     pub count: u64,
 }
 
@@ -26,7 +26,7 @@ pub struct LineLimit {
 }
 
 impl LineLimit {
-    /// Takes what was left out in the seconds before this one.
+    /// Takes the counts of the seconds before this one.
     pub fn ended(&mut self, second: u64) -> Vec<LeftOutLines> {
         if second == self.second {
             return Vec::new();
@@ -35,13 +35,13 @@ impl LineLimit {
         self.take()
     }
 
-    /// Takes what was left out up to now.
+    /// Takes all counts.
     pub fn take(&mut self) -> Vec<LeftOutLines> {
         let lines = std::mem::take(&mut self.lines).into_values();
         lines.filter(|line| line.count > 0).collect()
     }
 
-    /// True if a line is written; otherwise it is counted.
+    /// True if the line may be written; counts it otherwise.
     pub fn admit(&mut self, uid: u32, event: LoginEvent) -> bool {
         let is_full = self.lines.len() >= LINES;
         let key = |uid| (uid, event.word());

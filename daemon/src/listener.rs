@@ -13,30 +13,30 @@ use rustix::net::sockopt;
 use twofactor_store::sys::clock;
 use twofactor_store::sys::socket::TimedConnection;
 
-/// How long another process may take to show that it listens at a path.
+/// Time limit for another process to show that it listens at a path.
 const PROBE: Duration = Duration::from_secs(1);
 
-/// A socket that connections come to.
+/// A listening socket.
 pub struct ListeningSocket {
     /// The socket.
     pub socket: UnixListener,
-    /// Who else can take the connections.
+    /// Its origin, which decides who accepts connections after the daemon.
     pub origin: SocketOrigin,
 }
 
-/// Where a listening socket is from.
+/// Origin of a listening socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketOrigin {
-    /// From systemd, which starts the daemon anew for the next connection.
+    /// systemd, which starts the daemon again for the next connection.
     Inherited,
-    /// Made here: without the daemon there is none.
+    /// This process: the socket ends with the daemon.
     Made,
 }
 
-/// There is no socket to listen on.
+/// The reason why there is no socket to listen on.
 #[derive(Debug)]
 pub enum SocketError {
-    /// Standard input is none.
+    /// Standard input is no listening socket.
     NotInherited,
     /// Another process listens there.
     InUse(PathBuf),
@@ -98,9 +98,9 @@ fn make(path: &Path) -> Result<UnixListener, SocketError> {
             return Err(SocketError::NotASocket(path.to_owned()));
         }
         Ok(_) => match TimedConnection::open(path, clock::monotonic() + PROBE) {
-            // One whose queue is full listens as well.
+            // A full queue means that it listens.
             Ok(_) | Err(Errno::AGAIN) => return Err(SocketError::InUse(path.to_owned())),
-            // Left behind by a daemon that was killed.
+            // Left by a killed daemon.
             Err(Errno::CONNREFUSED) => fs::remove_file(path).map_err(failed)?,
             Err(error) => return Err(failed(error.into())),
         },
@@ -126,7 +126,7 @@ mod tests {
         let _waits = std::os::unix::net::UnixStream::connect(&path).unwrap();
         assert!(matches!(make(&path), Err(SocketError::InUse(_))));
         drop(socket);
-        // What a daemon that was killed has left behind is replaced.
+        // The socket of a killed daemon is replaced.
         assert!(make(&path).is_ok());
     }
 }

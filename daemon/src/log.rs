@@ -26,15 +26,15 @@ pub enum Level {
     Info = 6,
 }
 
-/// The lines that users have had written.
+/// The lines of users in this second.
 static LIMIT: Mutex<Option<LineLimit>> = Mutex::new(None);
 
-/// Writes one line. Where it cannot be written at once it is dropped.
+/// Writes one line, or drops it if that would block.
 pub fn line(level: Level, text: &str) {
     log_output::write(level as u8, text);
 }
 
-/// Writes a line that a user can cause at will: one of each result in a second.
+/// Writes a line that users can cause at will, within the limit.
 fn limited(level: Level, uid: u32, event: LoginEvent, text: &Line) {
     let (ended, is_admitted) = {
         let mut limit = LIMIT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,7 +48,7 @@ fn limited(level: Level, uid: u32, event: LoginEvent, text: &Line) {
     }
 }
 
-/// Tells of the lines that were left out up to now.
+/// Logs the number of lines that were left out.
 pub fn finish() {
     let limit = LIMIT.lock().unwrap_or_else(PoisonError::into_inner).take();
     left_out(&limit.map(|mut limit| limit.take()).unwrap_or_default());
@@ -107,7 +107,7 @@ pub fn refused(uid: u32, event: LoginEvent) {
     limited(Level::Warning, uid, event, &text);
 }
 
-/// An error in the daemon that ends a connection. Its text may hold anything, and is not logged.
+/// A panic that ends a connection. Its text may hold a secret and is not logged.
 pub fn panicked() {
     line(
         Level::Error,
@@ -115,7 +115,7 @@ pub fn panicked() {
     );
 }
 
-/// What became of a code. Accepted and wrong ones are counted elsewhere, so that they are few, and each has its line.
+/// The result of a code. Lock-outs limit accepted and wrong ones, so each has its line.
 pub fn judged(user: &str, caller: Caller, judged: &AttemptResult) {
     let text = about(user, caller);
     let (level, event) = level_and_event(judged);

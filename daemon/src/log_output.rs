@@ -1,4 +1,4 @@
-//! Standard error, which lines are written to: in the journal's form where it is the journal, and never waited for.
+//! Writing lines to standard error: with a level where that is the journal, and never blocking.
 
 use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, PoisonError};
@@ -7,16 +7,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Stat, fstat};
 use rustix::net::{SendFlags, send};
 
-/// Bytes of a line: so many a pipe takes at once.
+/// Largest line in bytes: a pipe takes so many at once.
 const LONGEST: usize = 4000;
 
-/// Lines are written one at a time: what a pipe had room for would be gone otherwise.
+/// Held while a line is written: two at once could exceed the room that was found in a pipe.
 static WRITING: Mutex<()> = Mutex::new(());
 
 /// Writes one line to standard error, with a level of syslog(3) where that is the journal (sd-daemon(3)).
 #[allow(
     clippy::disallowed_methods,
-    reason = "systemd names the stream in the environment, and what is not there costs the level alone"
+    reason = "systemd names the stream in the environment; without it a line has no level"
 )]
 pub fn write(level: u8, text: &str) {
     let stderr = rustix::stdio::stderr();
@@ -37,7 +37,7 @@ fn is_journal(stat: &Stat, stream: &str) -> bool {
     stream == format!("{}:{}", stat.st_dev, stat.st_ino)
 }
 
-/// Writes a line if it is taken at once; the answer to a user does not depend on it.
+/// Writes a line if that does not block: the answer to a user does not wait for the log.
 fn write_now(to: BorrowedFd<'_>, stat: &Stat, text: &str) {
     let mut line = text.as_bytes().to_vec();
     line.truncate(LONGEST);
@@ -63,7 +63,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes more lines than what is at the other end takes.
+    /// Writes more lines than the other end accepts.
     fn overfill(to: BorrowedFd<'_>) {
         let stat = fstat(to).unwrap();
         for _ in 0..10_000 {

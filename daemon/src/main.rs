@@ -1,7 +1,7 @@
-//! The daemon: users ask it about their own factor, and programs that run as the user have codes judged by it.
+//! The daemon: it answers users about their own factor, and judges codes for programs that run as the user.
 //!
-//! [`dispatch`] decides what a message is answered with, without input and output; [`factors`] does it with the files that
-//! logins use; [`connection`] and [`listener`] are the sockets, and [`admission`] the limits on connections.
+//! [`dispatch`] finds the answer to a message without I/O; [`factors`] uses the files of logins;
+//! [`connection`] and [`listener`] are the sockets, and [`admission`] has the limits on connections.
 #![forbid(unsafe_code)]
 
 mod admission;
@@ -24,12 +24,12 @@ use twofactor_store::sys::wipe;
 use arguments::{Action, Arguments};
 use factors::FileFactors;
 
-/// What is freed is wiped first: codes pass through this program.
+/// Freed memory is wiped: codes pass through this program.
 #[global_allocator]
 static HEAP: wipe::Wiping = wipe::Wiping;
 
 fn main() -> ExitCode {
-    // The text of a panic may hold anything, and the connection that met it ends.
+    // The text of a panic may hold a secret; its connection ends.
     std::panic::set_hook(Box::new(|_| log::panicked()));
     let words = std::env::args_os().skip(1);
     match arguments::parse(words) {

@@ -1,4 +1,4 @@
-//! The place of a connection among all that are open.
+//! The place of a connection among all open ones.
 
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -12,12 +12,12 @@ use twofactor_store::sys::accounts;
 use crate::admission::{Admitted, NoPlace, OpenConnections, PlaceOwner};
 use crate::log;
 
-/// The open connections, as all threads know them.
+/// The open connections, shared by all threads.
 #[derive(Clone, Default)]
 pub struct SharedConnections(Arc<Mutex<OpenConnections<Arc<UnixStream>>>>);
 
 impl SharedConnections {
-    /// Gives a place to a connection of `uid`. One that gives way is told to come again, and closed.
+    /// Admits a connection of `uid`. One that gives way gets the error `Busy` and is closed.
     ///
     /// # Errors
     /// [`NoPlace`].
@@ -25,7 +25,7 @@ impl SharedConnections {
         let Admitted { number, evicted } = self.locked().admit(uid, Arc::clone(stream))?;
         if let Some(evicted) = evicted {
             refuse(&evicted, ServiceError::Busy);
-            // Its thread waits for a message, and ends.
+            // Its thread waits for a message, so it ends.
             let _ = evicted.shutdown(Shutdown::Both);
         }
         Ok(ConnectionPlace {
@@ -40,7 +40,7 @@ impl SharedConnections {
         self.locked().is_empty()
     }
 
-    /// What it counts is right also where a thread panicked while it held the lock: each change is one call.
+    /// A poisoned lock is used: each change is one call, so the counts are right after a panic.
     fn locked(&self) -> MutexGuard<'_, OpenConnections<Arc<UnixStream>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,11 +57,11 @@ impl ConnectionPlace {
     /// Keeps the place while a message is answered, if the uid has an account.
     ///
     /// # Errors
-    /// What the client is told, where it is to be told anything.
+    /// The error for the client, if it gets one.
     pub fn begin_answer(&self) -> Result<(), Option<ServiceError>> {
         let owner = self.connections.locked().begin_answer(self.number);
         match owner {
-            // It was told so when it lost its place.
+            // It got its error when it lost its place.
             None => Err(None),
             Some(PlaceOwner::Known) => Ok(()),
             Some(PlaceOwner::Stranger) => {
@@ -77,7 +77,7 @@ impl ConnectionPlace {
         self.connections.locked().end_answer(self.number);
     }
 
-    /// A name service that does not answer has not said that there is no account.
+    /// An unreachable name service does not prove that there is no account.
     fn look_up_account(&self) -> Result<(), ServiceError> {
         match accounts::by_uid(self.uid) {
             Ok(Some(_)) => Ok(()),
@@ -99,7 +99,7 @@ impl Drop for ConnectionPlace {
     }
 }
 
-/// Says why a client is not served, if that can be said at once.
+/// Sends the reason why a client is not served, if that does not block.
 pub fn refuse(stream: &UnixStream, error: ServiceError) {
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     let _ = rustix::net::send(stream, &error.message(), flags);

@@ -1,4 +1,4 @@
-//! Connections come, each gets a thread, and without any the daemon ends.
+//! Accepts connections, each in a thread of its own, and ends when there are none.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -20,20 +20,20 @@ use crate::listener::{ListeningSocket, SocketOrigin};
 use crate::log;
 use crate::place::{self, ConnectionPlace, SharedConnections};
 
-/// Without a connection for so long the daemon ends, where systemd starts it again.
+/// Time without a connection after which the daemon ends, where systemd starts it again.
 const IDLE: Timespec = Timespec {
     tv_sec: 30,
     tv_nsec: 0,
 };
 
-/// Stack of a thread, of which the kernel gives what is used: an attempt needs a fraction, and a name service of the machine may need
-/// as much as any program gives its threads.
+/// Stack of a thread. The kernel assigns only used pages; an attempt needs a fraction, but a name service may need
+/// as much as usual threads have.
 const STACK: usize = 2 * 1024 * 1024;
 
-/// Open files that 512 connections need, each with the files of an attempt.
+/// Limit on open files that 512 connections need, each with the files of an attempt.
 const OPEN_FILES: u64 = 8192;
 
-/// How long the daemon waits where the kernel gives it no connection, for want of memory or descriptors.
+/// Pause after the kernel gave no connection for want of memory or descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Raises the limit on open files as far as this process may.
@@ -41,7 +41,7 @@ pub fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.unwrap_or(OPEN_FILES).min(OPEN_FILES);
     if limit.current.is_some_and(|current| current < wanted) {
-        // What cannot be served for want of descriptors is refused; that is no reason not to serve the rest.
+        // With fewer descriptors fewer connections are served; that is no reason to serve none.
         let _ = setrlimit(
             Resource::Nofile,
             Rlimit {
@@ -52,10 +52,10 @@ pub fn raise_open_files() {
     }
 }
 
-/// Serves until there was no connection for 30 s; for ever on a socket that was made here.
+/// Serves until there was no connection for 30 s; without end on a socket that was made here.
 ///
 /// # Errors
-/// When the kernel does not let it wait.
+/// When poll(2) fails.
 pub fn until_idle<F>(listening: &ListeningSocket, factors: F) -> io::Result<()>
 where
     F: UserFactors + Send + Sync + 'static,
@@ -113,7 +113,7 @@ where
     }
 }
 
-/// All that a connection needs of the stack, below the frame that wipes it.
+/// The work of a connection, below the stack frame that wipes its stack.
 #[inline(never)]
 fn converse(
     stream: &UnixStream,

@@ -1,10 +1,10 @@
-//! Codes of one user are judged one after the other, so that no flood of them holds the lock that the user's logins need.
+//! Turns: codes of one user are judged one after the other, so that a flood of them cannot hold the lock that logins need.
 
 use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The uids of which a code is judged at this moment.
+/// The uids that have a turn.
 #[derive(Debug, Default)]
 pub struct VerifyTurns {
     uids: Mutex<HashSet<u32>>,
@@ -19,14 +19,14 @@ pub struct VerifyTurn<'t> {
 }
 
 impl VerifyTurns {
-    /// Waits until no other code of this uid is judged; `None` where that takes too long.
+    /// Waits until no other code of this uid is judged; `None` after the time limit.
     pub fn take(&self, uid: u32, patience: Duration) -> Option<VerifyTurn<'_>> {
         let is_taken = |uids: &mut HashSet<u32>| uids.contains(&uid);
         let waited = self
             .ended
             .wait_timeout_while(self.locked(), patience, is_taken);
         let (mut uids, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        // Made only where the turn was free: dropping one ends it.
+        // Made only if the turn is free: dropping one ends it.
         uids.insert(uid).then(|| VerifyTurn { turns: self, uid })
     }
 
@@ -54,7 +54,7 @@ mod tests {
         let turns = VerifyTurns::default();
         let first = turns.take(1000, LONG).unwrap();
         assert!(turns.take(1000, Duration::ZERO).is_none());
-        // Its own turn is still there, and others have theirs.
+        // Its own turn still holds, and others have theirs.
         assert!(turns.take(1000, Duration::ZERO).is_none());
         assert!(turns.take(1001, Duration::ZERO).is_some());
         drop(first);
