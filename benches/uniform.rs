@@ -38,7 +38,7 @@ const WHO: [(&str, &str); 5] = [
     ("alice", "has a device"),
     ("alice", "the same again"),
     ("bob", "has none"),
-    ("nobody-of-that-name", "unknown"),
+    ("no-such-user", "unknown"),
     ("carol", "record, no account"),
 ];
 

@@ -30,7 +30,7 @@ fn accepted(policy: &Policy, text: &str) {
     assert!(throttle.max_failures == 0 || throttle.max_failures >= throttle.attempts);
     // No user but those it names is exempt.
     let stranger = policy::Subject {
-        user: "nobody of that name\n",
+        user: "no such user\n",
         service: "no service\n",
         address: None,
     };

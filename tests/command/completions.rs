@@ -106,7 +106,7 @@ fn every_shell_knows_every_subcommand_and_option() {
 
 #[test]
 fn scripts_are_printed_for_all_users() {
-    // `nobody`; a command that wants root refuses.
+    // As the account `nobody`; a command that needs root refuses.
     let run = |arguments: &[&str]| {
         use std::os::unix::process::CommandExt as _;
         let copy = std::env::temp_dir().join(format!("twofactor-{}", std::process::id()));

@@ -222,13 +222,13 @@ fn revealing_keys_is_logged() {
     assert!(!report.to_string().contains(&phone.secret));
     machine.wait_for_log("revealed user=alice device=phone action=export by=");
     assert!(!format!("{:?}", machine.log()).contains(&phone.secret));
-    let nobody = machine
+    let no_device = machine
         .command(&["export", "uri", "--user", "bob", "--yes"])
         .exits(1);
     assert!(
-        nobody.stderr.contains("bob has no device"),
+        no_device.stderr.contains("bob has no device"),
         "{}",
-        nobody.stderr
+        no_device.stderr
     );
 }
 

@@ -111,7 +111,7 @@ fn without_a_name_it_is_for_the_caller_of_sudo() {
     assert_eq!(show.stdout, format!("{}\n", phone.secret));
     let verify = run(&["verify", "--json"]).input(phone.code_after(1) + "\n");
     assert_eq!(json(verify.run())["user"], "bob");
-    // What ends something without a question says for whom.
+    // A command that ends something without a question names the user.
     run(&["renew", "--no-confirm"]).run().exits(2);
     run(&["recovery-codes", "--yes"]).run().exits(2);
     // Everything that is kept is shown without a name, as before.

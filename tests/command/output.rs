@@ -46,7 +46,7 @@ const ERRORS: [&[&str]; 5] = [
     &["nonsense"],
     &["unlock"],
     &["show", "bob"],
-    &["status", "nobody-at-all"],
+    &["status", "no-such-user"],
     &["policy", "set", "window", "99"],
 ];
 

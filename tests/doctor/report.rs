@@ -67,8 +67,8 @@ fn one_user_can_be_asked_about() {
         .map(|login| login["user"].as_str().unwrap())
         .collect();
     assert_eq!(users, ["alice"].into());
-    let nobody = doctor(&machine, &["--user", "nobody-here"]).exits(1);
-    assert!(nobody.stderr.contains("there is no user nobody-here"));
+    let unknown = doctor(&machine, &["--user", "no-such-user"]).exits(1);
+    assert!(unknown.stderr.contains("there is no user no-such-user"));
 }
 
 #[test]

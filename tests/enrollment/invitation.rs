@@ -242,7 +242,7 @@ fn the_command_says_what_to_do_with_the_code() {
     assert!(status.contains("invited to enroll until "), "{status}");
     let run = machine.command(&["unset", "alice", "--yes"]).ok();
     assert_eq!(run.stdout, "Removed: the invitation of alice.\n");
-    let run = machine.command(&["invite", "nobody-of-that-name"]);
+    let run = machine.command(&["invite", "no-such-user"]);
     assert_eq!(run.code, Some(1));
 }
 

@@ -207,11 +207,11 @@ fn a_line_with_another_policy_opens_nothing() {
 #[test]
 fn an_unknown_name_is_refused_silently() {
     let machine = machine(REQUIRED);
-    let outcome = run(enrolls("nobody-of-that-name"));
+    let outcome = run(enrolls("no-such-user"));
     assert_eq!((outcome.auth, outcome.acct), (code::AUTH_ERR, IGNORED));
     assert_eq!(said(&outcome), []);
     machine.policy(OFFERED);
-    let outcome = run(enrolls("nobody-of-that-name"));
+    let outcome = run(enrolls("no-such-user"));
     assert_eq!((outcome.auth, outcome.acct), (IGNORED, IGNORED));
     assert_eq!(said(&outcome), []);
 }

@@ -22,7 +22,7 @@ const WARM_UP: usize = 60;
 /// Every transaction runs the module for an unenrolled user, with a broken policy, and for an enrolled one.
 fn transactions(machine: &Machine, alice: &Token, count: usize) -> Drive {
     Store::initialize(
-        Path::new("/srv/nobody"),
+        Path::new("/srv/none"),
         Path::new(twofactor_core::POLICY_FILE),
         twofactor_store::Disagreement::Settle,
     )
@@ -31,7 +31,7 @@ fn transactions(machine: &Machine, alice: &Token, count: usize) -> Drive {
     machine.stack(
         SERVICE,
         &format!(
-            "auth optional pam_twofactor.so state=/srv/nobody debug\n\
+            "auth optional pam_twofactor.so state=/srv/none debug\n\
              auth optional pam_twofactor.so policy=/srv/broken.toml\n\
              auth {EXACT} pam_twofactor.so debug\n"
         ),

@@ -298,10 +298,7 @@ fn nothing_is_printed() {
         ("right", alice.login().answer(alice.code())),
         ("wrong", alice.login().answer(alice.wrong())),
         ("null", alice.login().answer_null()),
-        (
-            "not enrolled",
-            harness::enrolled::login("nobody-of-that-name"),
-        ),
+        ("not enrolled", harness::enrolled::login("no-such-user")),
     ] {
         let raw = drive.through(&["env", "RUST_BACKTRACE=full"]).raw().ok();
         assert_eq!(raw.stderr, "", "{name}");

@@ -328,7 +328,7 @@ pub fn policy_with(context: &Context, settings: &[PolicySetting]) -> Result<Poli
     policy::parse(&edited).map_err(Failure::invalid)
 }
 
-/// The state directory. Switching off works without: it is what helps while a broken one locks everyone out.
+/// The state directory. Switching off works without it: that ends the lock-out of all users by a broken one.
 fn store_for(
     context: &Context,
     danger: LockoutGuard,

@@ -275,9 +275,9 @@ impl SshdAnswers {
                 }
             }
         }
-        let everybody = self.settings.len();
+        let all_users = self.settings.len();
         let told = findings.into_iter().map(|(mut finding, users)| {
-            if users.len() < everybody {
+            if users.len() < all_users {
                 finding.cause = format!(
                     "{} (`Match` makes it so for {})",
                     finding.cause,

@@ -36,7 +36,7 @@ fn every_line_of_a_users_file_stands_for_itself() {
         "/tests/data/users.oath"
     ));
     text.push_str(&format!(
-        "HOTP nobody-here - {HEX}\nHOTP/T99999 alice - {HEX}\nnonsense\n"
+        "HOTP no-such-user - {HEX}\nHOTP/T99999 alice - {HEX}\nnonsense\n"
     ));
     machine.write_file("/root/users.oath", text, 0o600);
     let report = partial(&machine, &["users-oath", "/root/users.oath"]);
@@ -71,7 +71,7 @@ fn every_line_of_a_users_file_stands_for_itself() {
         .exits(1)
         .stdout;
     assert!(
-        text.contains("  /root/users.oath:5: there is no user nobody-here\n"),
+        text.contains("  /root/users.oath:5: there is no user no-such-user\n"),
         "{text}"
     );
 }

@@ -28,7 +28,7 @@ fn uris_come_from_files_and_standard_input_only() {
     assert_eq!(report["items"][0]["device"], "Example");
     assert!(!lets_in("alice", &hotp(SECRET, 6, 6)) && lets_in("alice", &hotp(SECRET, 7, 6)));
 
-    let other = "otpauth://totp/x%40y:somebody?secret=GEZDGNBVGY3TQOJQ===";
+    let other = "otpauth://totp/x%40y:stranger?secret=GEZDGNBVGY3TQOJQ===";
     machine.write_file("/root/uris", format!("{other}\nnonsense\n{uri}\n"), 0o600);
     let report = partial(&machine, &["uri", "/root/uris", "--user", "bob"]);
     let rows: Vec<(u64, String)> = items(&report)
@@ -51,7 +51,7 @@ fn uris_come_from_files_and_standard_input_only() {
     let report = partial(&machine, &["uri", "/root/uris"]);
     let reason = report["items"].to_string();
     assert!(
-        reason.contains("names no user of this machine (somebody)"),
+        reason.contains("names no user of this machine (stranger)"),
         "{reason}"
     );
     machine.command(&["import", "uri", "--yes"]).exits(1);

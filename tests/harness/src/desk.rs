@@ -201,8 +201,8 @@ pub fn caller(machine: &Machine) -> (u32, String) {
         .find(|line| field(line, 2) == uid.to_string());
     let name = account.map_or_else(
         || {
-            machine.add_user_with_id("somebody", uid);
-            "somebody".to_owned()
+            machine.add_user_with_id("person", uid);
+            "person".to_owned()
         },
         |line| field(line, 0),
     );

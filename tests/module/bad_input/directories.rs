@@ -29,7 +29,7 @@ fn every_part_refuses(spoil: impl Fn(&Path), cause: &str) {
         add_account(&machine, "bob");
         let path = part(name);
         spoil(&path);
-        for user in ["alice", "bob", "nobody-of-that-name"] {
+        for user in ["alice", "bob", "no-such-user"] {
             let before = Snapshot::take();
             let outcome = run(login(user).answer(alice.code_at(0)));
             assert_eq!(outcome.auth, code::AUTHINFO_UNAVAIL, "{user}: {cause}");

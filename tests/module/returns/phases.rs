@@ -56,7 +56,7 @@ fn without_an_auth_phase_no_user_is_refused() {
         "not a policy",
     ] {
         machine.policy(policy);
-        for user in ["alice", "bob", "nobody-of-that-name", ""] {
+        for user in ["alice", "bob", "no-such-user", ""] {
             let outcome = run(login(user).phases("setcred,acct,open,close,chauthtok"));
             assert_eq!(after_auth(&outcome), NOTHING_TO_SAY, "{user} {policy}");
             assert_eq!((outcome.auth, said(&outcome)), (-1, vec![]));

@@ -47,7 +47,7 @@ fn uniform_prompt_makes_it_look_like_wrong_codes() {
     let of_wrong_codes = dialogue("alice", &|round| wrong[round].clone().into_bytes());
     assert_eq!(of_wrong_codes.0, code::MAXTRIES);
     assert_eq!(state_of("alice").failures, 3);
-    for user in ["alice", "nobody-of-that-name"] {
+    for user in ["alice", "no-such-user"] {
         logged(&machine);
         let of_stand_ins = dialogue(user, &|round| stand_in(6 + round));
         assert_eq!(of_stand_ins, of_wrong_codes, "{user}");

@@ -14,7 +14,7 @@ const MANDATORY: &str = "enabled = true\nuniform_prompt = true\nenforcement = \"
 fn the_unenrolled_are_asked_once_where_optional() {
     let machine = machine(OPTIONAL);
     add_account(&machine, "bob");
-    for user in ["bob", "nobody-of-that-name"] {
+    for user in ["bob", "no-such-user"] {
         for answer in ["123456", "", "anything"] {
             let outcome = run(login(user).answer(answer));
             assert_eq!(outcome.auth, IGNORED);
@@ -46,7 +46,7 @@ fn where_mandatory_all_users_see_the_same() {
         let real = refused("alice", finish);
         assert_eq!((real.auth, real.prompts.len()), (code::MAXTRIES, 3));
         assert_eq!(refused("bob", finish), real);
-        assert_eq!(refused("nobody-of-that-name", finish), real);
+        assert_eq!(refused("no-such-user", finish), real);
         harness::enrolled::set_state("alice", |state| state.failures = 0);
     }
     let lines = logged(&machine);
@@ -75,7 +75,7 @@ fn two_empty_answers_end_every_login() {
         let asked = if answers == ["", "", ""] { 2 } else { 3 };
         assert_eq!(real, [PROMPT, "Wrong code."].repeat(asked), "{answers:?}");
         assert_eq!(refused("bob"), real);
-        assert_eq!(refused("nobody-of-that-name"), real);
+        assert_eq!(refused("no-such-user"), real);
     }
     assert_eq!(state_of("alice").failures, 1);
 }
@@ -214,7 +214,7 @@ fn a_name_without_an_account_is_refused_alike() {
         }
     };
     let gone = answers("alice");
-    assert_eq!(gone, answers("nobody-of-that-name"));
+    assert_eq!(gone, answers("no-such-user"));
     assert_eq!((gone.auth, gone.prompts.len()), (code::MAXTRIES, 3));
     let lines = logged(&machine);
     assert!(lines[0].contains("no such account"), "{lines:?}");
@@ -240,5 +240,5 @@ fn the_password_in_place_of_the_code_is_refused_alike() {
     assert_eq!(texts[1], "Wrong code.");
     assert_eq!(state_of("alice").failures, 0);
     assert_eq!(refused("bob"), (code, texts.clone()));
-    assert_eq!(refused("nobody-of-that-name"), (code, texts));
+    assert_eq!(refused("no-such-user"), (code, texts));
 }

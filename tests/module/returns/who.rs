@@ -56,16 +56,16 @@ fn r15_the_unenrolled_are_not_asked_where_optional() {
     let (code, lines) = unasked(&machine, "bob");
     assert_eq!(code, IGNORED);
     assert_eq!(lines, ["user=bob rhost= result=unenrolled"]);
-    let (code, lines) = unasked(&machine, "nobody-of-that-name");
+    let (code, lines) = unasked(&machine, "no-such-user");
     assert_eq!(code, IGNORED);
-    assert_eq!(lines, ["user=nobody-of-that-name rhost= result=unenrolled"]);
+    assert_eq!(lines, ["user=no-such-user rhost= result=unenrolled"]);
 }
 
 #[test]
 fn the_unenrolled_are_refused_where_mandatory() {
     let machine = machine(MANDATORY);
     add_account(&machine, "bob");
-    for user in ["bob", "nobody-of-that-name"] {
+    for user in ["bob", "no-such-user"] {
         let outcome = run(login(user));
         assert_eq!(outcome.auth, code::AUTH_ERR);
         assert_eq!(said(&outcome), [("error", DEVICE_REQUIRED)]);
@@ -93,7 +93,7 @@ fn r16_a_policy_or_service_that_is_off_asks_no_user() {
         "enabled = true\nenforcement = \"mandatory\"\n[services]\ndefault = false\nother = true\n",
     ] {
         machine.policy(policy);
-        for user in ["alice", "bob", "nobody-of-that-name"] {
+        for user in ["alice", "bob", "no-such-user"] {
             assert_eq!(unasked(&machine, user), (IGNORED, vec![]), "{policy}");
         }
     }
@@ -201,7 +201,7 @@ fn a_record_of_another_or_vanished_uid_refuses() {
 fn a_broken_policy_comes_before_every_other_row() {
     let machine = machine("enabled = false\nno_such_key = 1\n");
     enroll_token(&machine, "alice");
-    for user in ["alice", "nobody-of-that-name"] {
+    for user in ["alice", "no-such-user"] {
         assert_eq!(unasked(&machine, user).0, code::AUTHINFO_UNAVAIL);
     }
     add_stack(&machine, "broken", "no-such-argument");

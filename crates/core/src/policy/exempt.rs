@@ -48,7 +48,7 @@ impl Exempt {
         &self.networks
     }
 
-    /// An entry, unless all lists are empty: without a condition it would cover everyone.
+    /// An entry, unless all lists are empty: without a condition it would cover all users.
     pub(super) fn new(
         users: Vec<String>,
         groups: Vec<String>,
