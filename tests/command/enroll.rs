@@ -166,8 +166,8 @@ fn r8_r35_skipping_and_five_wrong_codes_store_nothing() {
         ),
         (
             vec!["000000x"; 5],
-            "twofactor: 5 codes were wrong, so nothing was stored\nWas it scanned anew? An older entry of the app \
-             shows other codes. Is the time right, here and there?\n",
+            "twofactor: 5 codes were wrong, so nothing was stored\nWas it scanned again? An older entry in the app \
+             shows other codes. Is the time right on both sides?\n",
         ),
     ] {
         let (mut pty, _) = begin(&machine, &["enroll", "alice"]);

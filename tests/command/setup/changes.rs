@@ -37,7 +37,7 @@ fn setup_asks_for_codes_and_undo_takes_it_back() {
     setup.expect("sshd was reloaded.");
     setup.answer("Verification code: ", &phone.code());
     setup.expect("Right: device phone.");
-    setup.expect("n to take everything back.");
+    setup.expect("n to undo everything.");
     let mut client = ssh(&machine, "echo this is $(id -un)");
     client.answer("Password: ", PASSWORD);
     client.answer("Verification code: ", &phone.code_after(1));
@@ -155,7 +155,7 @@ fn a_second_setup_adds_to_the_first() {
     undo(&machine).ok();
     assert_eq!(changed(&before), NONE);
     let nothing = undo(&machine).exits(1);
-    assert!(nothing.stderr.contains("there is nothing to take back"));
+    assert!(nothing.stderr.contains("there is nothing to undo"));
 }
 
 #[test]

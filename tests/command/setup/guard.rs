@@ -16,7 +16,7 @@ fn a_policy_changed_during_the_trial_is_no_obstacle() {
             .pty_of(80, 24);
         setup.answer("Make these changes? ", "y");
         setup.answer("Verification code: ", "");
-        setup.expect("n to take everything back.");
+        setup.expect("n to undo everything.");
         machine
             .command(&["policy", "set", "window", "2", "--yes"])
             .ok();

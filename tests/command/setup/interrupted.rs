@@ -124,9 +124,7 @@ fn a_second_setup_that_fails_is_put_back() {
             assert_ne!(changed(&first), NONE);
             let shown = machine.command(&["setup", "--undo", "--dry-run"]).ok();
             assert!(
-                shown
-                    .stdout
-                    .contains("An earlier setup was stopped half-way"),
+                shown.stdout.contains("An earlier setup was interrupted"),
                 "{}",
                 shown.stdout
             );
