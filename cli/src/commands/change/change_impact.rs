@@ -1,0 +1,104 @@
+//! What a change of the policy means for users and services.
+
+use std::collections::BTreeSet;
+
+use twofactor_core::policy::{self, Policy};
+use twofactor_store::Store;
+use twofactor_store::sys::clock::{self, Synchronization};
+
+use super::{LockoutGuard, PolicySetting};
+use crate::context::Context;
+use crate::doctor::InstalledSystem;
+use crate::error::Failure;
+use crate::exempt_names::{self, IdleName};
+use crate::impact::{self, PolicyImpact, users};
+use crate::suggest;
+
+/// The state directory. Switching off works without it: that ends the lock-out of all users by a broken one.
+pub(super) fn store_for(
+    context: &Context,
+    danger: LockoutGuard,
+    after: &Policy,
+) -> Result<Option<Store>, Failure> {
+    match context.existing_store() {
+        Err(_) if danger == LockoutGuard::Off || !after.enabled => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+pub(super) fn assess(
+    store: Option<&Store>,
+    before: Option<&Policy>,
+    after: &Policy,
+    danger: LockoutGuard,
+) -> Result<PolicyImpact, Failure> {
+    // The exempt users are told by the policy under which people are asked.
+    let asking = match before {
+        Some(before) if !after.enabled => before,
+        _ => after,
+    };
+    let listed = store.map(|store| match danger {
+        LockoutGuard::Off => users::recorded(asking, store).map(|people| (people, Vec::new())),
+        LockoutGuard::Refuse | LockoutGuard::Accept => users::all(asking, store),
+    });
+    let (people, mut warnings) = match listed.transpose() {
+        // Switching off changes the same for all users, and must work also while accounts cannot be looked up.
+        Err(_) if danger == LockoutGuard::Off || !after.enabled => (Vec::new(), Vec::new()),
+        other => other?.unwrap_or_default(),
+    };
+    let mut impact = impact::assess(before, after, &people);
+    if after.enabled {
+        let already = before.is_some_and(|policy| policy.enabled);
+        if !already && clock::synchronization() != Synchronization::Synchronized {
+            warnings.push(
+                "the clock is not synchronized, and codes depend on it. Set up NTP \
+                 (chrony or systemd-timesyncd)"
+                    .to_owned(),
+            );
+        }
+        impact.warnings.append(&mut warnings);
+    }
+    if after.enabled && danger != LockoutGuard::Off {
+        let idle = exempt_names::find(after);
+        impact.warnings.extend(idle.iter().map(IdleName::warning));
+    }
+    Ok(impact)
+}
+
+/// The services that the settings name, and those whose switch differs.
+pub(super) fn switched_services(
+    before: Option<&Policy>,
+    after: &Policy,
+    settings: &[PolicySetting],
+) -> BTreeSet<String> {
+    let old = before.map(|policy| &policy.services.named);
+    let differs = |name: &str, on: bool| old.and_then(|old| old.get(name)) != Some(&on);
+    let switched = after.services.named.iter();
+    switched
+        .filter(|(name, on)| differs(name, **on))
+        .map(|(name, _)| name.clone())
+        .chain(settings.iter().filter_map(PolicySetting::service))
+        .collect()
+}
+
+/// Services among these that the policy switches on and libpam has no stack for: they are misspelt, or not installed.
+pub(super) fn unknown_services(after: &Policy, services: &BTreeSet<String>) -> Vec<String> {
+    let world = InstalledSystem::look();
+    let names = world.names();
+    let unknown = |service: &&String| {
+        // A program that is called by one name only has one stack.
+        let known = names.contains(*service)
+            || policy::sibling(service).is_some_and(|sibling| names.contains(sibling));
+        after.services.named.get(*service) == Some(&true) && !known
+    };
+    let danger = |service: &String| {
+        let missing = world.service_files(service).next().unwrap_or_default();
+        let near = suggest::nearest(service, names.iter().map(String::as_str));
+        let hint = near.map_or_else(String::new, |near| format!(". Did you mean {near}?"));
+        format!(
+            "there is no PAM file of the service {service}: {}{hint}",
+            missing.display()
+        )
+    };
+    services.iter().filter(unknown).map(danger).collect()
+}

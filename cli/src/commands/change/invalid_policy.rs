@@ -1,0 +1,50 @@
+//! A policy that cannot be used, replaced by one that can.
+
+use std::path::PathBuf;
+
+use twofactor_core::log::event::CommandEvent;
+use twofactor_core::policy::{self, DEFAULT_POLICY};
+
+use super::change_impact::{assess, store_for};
+use super::{LockoutGuard, PolicyChangeReport, PolicySetting};
+use crate::audit;
+use crate::context::Context;
+use crate::error::Failure;
+
+/// Puts the default policy, which asks no user, in place of one that cannot be used, and keeps that one beside it.
+pub fn replace_invalid(context: &Context) -> Result<PolicyChangeReport, Failure> {
+    let after = policy::parse(DEFAULT_POLICY).map_err(Failure::invalid)?;
+    let store = store_for(context, LockoutGuard::Off, &after)?;
+    let mut kept = context.policy_path().as_os_str().to_owned();
+    kept.push(".invalid");
+    let kept = PathBuf::from(kept);
+    context.terminal.say(&format!(
+        "The policy cannot be used, so it is replaced by the default one, switched off.\nThe old one is kept: {}\n",
+        kept.display()
+    ))?;
+    context.terminal.confirm("Switch two-factor login off?")?;
+    if context.policy.load().is_ok() {
+        return Err(Failure::refused(
+            "the policy was changed meanwhile; try again",
+        ));
+    }
+    // Moved, not copied: it may be anything. Logins are refused before, and until there is a new one.
+    std::fs::rename(context.policy_path(), &kept)
+        .map_err(|error| Failure::system(format!("{}: {error}", kept.display())))?;
+    context.policy.edit(store.as_ref(), |_| {
+        Ok::<_, Failure>(DEFAULT_POLICY.to_owned())
+    })?;
+    audit::log(
+        CommandEvent::Policy,
+        None,
+        &[
+            ("key", "enabled"),
+            ("value", "false"),
+            ("replaced", "invalid"),
+        ],
+    );
+    let impact = assess(store.as_ref(), None, &after, LockoutGuard::Off)?;
+    let mut made = PolicyChangeReport::new(context, &after, impact);
+    made.changed = vec![PolicySetting::new("enabled", "false")];
+    Ok(made)
+}

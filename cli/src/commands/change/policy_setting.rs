@@ -1,0 +1,83 @@
+//! Settings of the policy, and the text of a policy with them.
+
+use serde::Serialize;
+use toml_edit::Key;
+use twofactor_core::policy::DEFAULT_POLICY;
+
+use crate::context::Context;
+use crate::error::Failure;
+use crate::policy_edit::{self, PolicyEditError};
+
+/// A key and its new value, as `policy set` takes them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PolicySetting {
+    /// The key, with dots.
+    pub key: String,
+    /// The value, as typed.
+    pub value: String,
+}
+
+impl PolicySetting {
+    /// Sets `key` to `value`.
+    pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            value: value.into(),
+        }
+    }
+
+    /// The service that it switches, however the key is spelled (`services . "sshd"`).
+    pub(super) fn service(&self) -> Option<String> {
+        match Key::parse(&self.key).ok()?.as_slice() {
+            [table, service] if table.get() == "services" => Some(service.get().to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// The text of the policy in use, valid or not; `None` where there is no file.
+///
+/// # Errors
+/// When it cannot be read as a login would read it.
+pub fn current_text(context: &Context) -> Result<Option<String>, Failure> {
+    match context.policy.text() {
+        Err(error) if error.is_missing() => Ok(None),
+        other => Ok(Some(other?)),
+    }
+}
+
+/// The text of a policy with these settings.
+pub(super) fn with_settings(
+    context: &Context,
+    text: Option<&str>,
+    settings: &[PolicySetting],
+) -> Result<String, Failure> {
+    let mut edited = text.unwrap_or(DEFAULT_POLICY).to_owned();
+    for PolicySetting { key, value } in settings {
+        edited = policy_edit::set(&edited, key, value).map_err(|error| refusal(context, error))?;
+    }
+    Ok(edited)
+}
+
+fn refusal(context: &Context, error: PolicyEditError) -> Failure {
+    match error {
+        PolicyEditError::Before(what) => {
+            Failure::invalid(format!("{}: {what}", context.policy_path().display()))
+                .next("Correct that first.")
+        }
+        PolicyEditError::Table(key) if key == "exempt" => {
+            Failure::usage(format!("{key} is a list of tables")).next(format!(
+                "Edit {}, then: twofactor policy check",
+                context.policy_path().display()
+            ))
+        }
+        PolicyEditError::Key(_) | PolicyEditError::Table(_) => {
+            Failure::usage(error).next("Settings are named as in: twofactor policy show")
+        }
+        // The place is one in a text that exists nowhere yet.
+        PolicyEditError::Refused(what) => Failure::usage(
+            what.split_once(": ")
+                .map_or(what.as_str(), |(_, what)| what),
+        ),
+    }
+}
