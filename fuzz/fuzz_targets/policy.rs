@@ -3,6 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use twofactor_command::fuzzing::shown;
+use twofactor_core::account::Account;
+use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, decide_before_enrollment};
 use twofactor_core::policy::{self, Policy, PolicyError, rhost_address};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -29,16 +31,19 @@ fn accepted(policy: &Policy, text: &str) {
     assert!((1..=throttle.max_lockout).contains(&throttle.lockout) && throttle.attempts > 0);
     assert!(throttle.max_failures == 0 || throttle.max_failures >= throttle.attempts);
     // No user but those it names is exempt.
-    let stranger = policy::Subject {
-        user: "no such user\n",
+    let stranger = Account {
+        name: "no such user\n".to_owned(),
+        uid: 1000,
+        gid: 1000,
+    };
+    let request = LoginRequest {
+        account: Some(&stranger),
         service: "no service\n",
         address: None,
     };
-    assert_eq!(
-        policy.exemption(&stranger, &mut |_| false),
-        None,
-        "{text:?}"
-    );
+    let decision = decide_before_enrollment(policy, &request, &mut |_| false);
+    let exempt = matches!(decision, Some(PolicyDecision::Exempt(_)));
+    assert!(!exempt, "{text:?}");
 }
 
 fn refused(error: &PolicyError, text: &str) {

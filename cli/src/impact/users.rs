@@ -1,7 +1,10 @@
 //! The users that a change of the policy affects, with what the policy says of each.
 
+use std::collections::BTreeMap;
+
 use twofactor_core::account::Account;
-use twofactor_core::policy::{Policy, Subject};
+use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, decide_before_enrollment};
+use twofactor_core::policy::{Policy, Services};
 use twofactor_store::Store;
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::accounts::LookupFailed;
@@ -44,7 +47,8 @@ pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<AffectedUser>, Vec<Str
         };
         let name = user.account.name.clone();
         let mut own = groups.of(Some(&user.account));
-        let (exemption, exempt_at) = exemption(policy, &name, &mut |group| own.include(group));
+        let (exemption, exempt_at) =
+            exemption(policy, &user.account, &mut |group| own.include(group));
         users.push(AffectedUser {
             name,
             kept_as: user.kept_as,
@@ -98,14 +102,20 @@ fn vanished(name: &str) -> String {
 /// A directory that cannot be read.
 pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<AffectedUser>, Failure> {
     let of_file = |name: String| {
-        let (exemption, exempt_at) = exemption(policy, &name, &mut |_| false);
+        // The name alone: no condition looks at the numbers.
+        let account = Account {
+            name,
+            uid: u32::MAX,
+            gid: u32::MAX,
+        };
+        let (exemption, exempt_at) = exemption(policy, &account, &mut |_| false);
         AffectedUser {
             enrollment: EnrollmentStatus::Unverified,
             role: AccountRole::User,
             exemption,
             exempt_at,
-            kept_as: name.clone(),
-            name,
+            kept_as: account.name.clone(),
+            name: account.name,
         }
     };
     Ok(store.users()?.into_iter().map(of_file).collect())
@@ -115,19 +125,28 @@ pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<AffectedUser>, Fai
 /// the network exempts. No service has an empty name, and a login without an address matches no network.
 fn exemption(
     policy: &Policy,
-    user: &str,
+    account: &Account,
     member: &mut dyn FnMut(&str) -> bool,
 ) -> (ExemptionScope, Vec<String>) {
     if !policy.enabled {
         return (ExemptionScope::No, Vec::new());
     }
+    // An exemption is one also from a service that is switched on later.
+    let all_on = Policy {
+        services: Services {
+            default: true,
+            named: BTreeMap::new(),
+        },
+        ..policy.clone()
+    };
     let mut exempt = |service: &str| {
-        let subject = Subject {
-            user,
+        let request = LoginRequest {
+            account: Some(account),
             service,
             address: None,
         };
-        policy.exemption(&subject, member).is_some()
+        let decision = decide_before_enrollment(&all_on, &request, member);
+        matches!(decision, Some(PolicyDecision::Exempt(_)))
     };
     if exempt("") {
         return (ExemptionScope::Everywhere, Vec::new());
@@ -135,4 +154,31 @@ fn exemption(
     let services = policy.exempt.iter().flat_map(|entry| entry.services());
     let exempt_at = services.filter(|service| exempt(service)).cloned();
     (ExemptionScope::No, exempt_at.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_is_off_still_has_exemptions() {
+        let scope = |entry: &str| {
+            let text = format!(
+                "enabled = true\n[services]\ndefault = false\nsshd = true\n[[exempt]]\n{entry}\n"
+            );
+            let account = Account {
+                name: "alice".to_owned(),
+                uid: 1000,
+                gid: 1000,
+            };
+            exemption(&text.parse().unwrap(), &account, &mut |_| false)
+        };
+        let none = Vec::<String>::new;
+        let everywhere = (ExemptionScope::Everywhere, none());
+        assert_eq!(scope("users = [\"alice\"]"), everywhere);
+        assert_eq!(scope("users = [\"bob\"]"), (ExemptionScope::No, none()));
+        let services = "services = [\"su\", \"sshd\"]\nusers = [\"alice\"]";
+        let both = vec!["su".to_owned(), "sshd".to_owned()];
+        assert_eq!(scope(services), (ExemptionScope::No, both));
+    }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::account::Account;
-use crate::policy::{Enforcement, EnrollAtLogin, Policy, Subject};
+use crate::policy::{Enforcement, EnrollAtLogin, Policy};
 use crate::record::Record;
 
 /// The user's enrollment, as far as the policy asks for it.
@@ -55,18 +55,14 @@ pub struct LoginRequest<'a> {
     pub account: Option<&'a Account>,
     /// PAM service name; empty where it cannot be read, which follows the policy's default.
     pub service: &'a str,
-    /// `PAM_RHOST` as an address ([`super::rhost_address`]).
+    /// `PAM_RHOST` as an address ([`super::rhost_address`]); `None` matches no network.
     pub address: Option<IpAddr>,
 }
 
 impl LoginRequest<'_> {
-    /// The facts that the conditions of `[[exempt]]` look at.
-    fn subject(&self) -> Subject<'_> {
-        Subject {
-            user: self.account.map_or("", |account| &account.name),
-            service: self.service,
-            address: self.address,
-        }
+    /// Canonical login name; empty for a name that no account has.
+    pub(super) fn user(&self) -> &str {
+        self.account.map_or("", |account| &account.name)
     }
 }
 
@@ -101,7 +97,7 @@ pub fn decide_before_enrollment(
 ) -> Option<PolicyDecision> {
     switched_off(policy, request.service).or_else(|| {
         policy
-            .exemption(&request.subject(), member)
+            .exemption(request, member)
             .map(PolicyDecision::Exempt)
     })
 }

@@ -4,18 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::decision::LoginRequest;
 use super::error::quoted;
-
-/// The user who is logging in, the service, and the address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subject<'a> {
-    /// Canonical login name.
-    pub user: &'a str,
-    /// PAM service name.
-    pub service: &'a str,
-    /// Address of the client ([`rhost_address`]); `None` matches no network.
-    pub address: Option<IpAddr>,
-}
 
 /// One `[[exempt]]` entry. It has at least one condition; all that it has must hold, and a
 /// condition holds when one element of its list does.
@@ -75,13 +65,13 @@ impl Exempt {
     /// True if every condition holds. Groups come last: their look-up may go over the network.
     pub(super) fn covers(
         &self,
-        subject: &Subject<'_>,
+        request: &LoginRequest<'_>,
         member: &mut dyn FnMut(&str) -> bool,
     ) -> bool {
-        let address = subject.address.map(|address| address.to_canonical());
+        let address = request.address.map(|address| address.to_canonical());
         let inside = |network: &IpNet| address.is_some_and(|address| network.contains(&address));
-        holds(&self.users, |user| user == subject.user)
-            && holds(&self.services, |service| service == subject.service)
+        holds(&self.users, |user| user == request.user())
+            && holds(&self.services, |service| service == request.service)
             && holds(&self.networks, inside)
             && holds(&self.groups, |group| member(group))
     }

@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use self::decision::LoginRequest;
 use crate::otp::{Algorithm, Digits, Interval};
 
 pub use error::PolicyError;
-pub use exempt::{Exempt, Subject, rhost_address};
+pub use exempt::{Exempt, rhost_address};
 
 /// The policy file as it is installed: every key at its default, explained, and switched off.
 pub const DEFAULT_POLICY: &str = include_str!("default.toml");
@@ -176,18 +177,18 @@ impl Policy {
             .map(String::as_str)
     }
 
-    /// The index of the first exemption that covers `subject`.
+    /// The index of the first exemption that covers a login.
     ///
     /// `member` says whether the user is in the group of that name; a group that is not found, or cannot
     /// be looked up right now, has no members. It is asked last, and only where all else matches.
-    pub fn exemption(
+    fn exemption(
         &self,
-        subject: &Subject<'_>,
+        request: &LoginRequest<'_>,
         member: &mut dyn FnMut(&str) -> bool,
     ) -> Option<usize> {
         self.exempt
             .iter()
-            .position(|entry| entry.covers(subject, member))
+            .position(|entry| entry.covers(request, member))
     }
 }
 

@@ -2,22 +2,36 @@
 
 use super::super::{Policy, parse};
 use super::*;
+use crate::account::Account;
 
 fn policy(entries: &str) -> Policy {
     parse(&format!("enabled = true\n{entries}")).unwrap()
 }
 
-fn subject<'a>(user: &'a str, service: &'a str, rhost: &str) -> Subject<'a> {
-    Subject {
-        user,
+/// The entry that covers a login; `member` knows the groups.
+fn found(
+    policy: &Policy,
+    [user, service]: [&str; 2],
+    address: Option<IpAddr>,
+    member: &mut dyn FnMut(&str) -> bool,
+) -> Option<usize> {
+    let account = Account {
+        name: user.to_owned(),
+        uid: 1000,
+        gid: 1000,
+    };
+    let request = LoginRequest {
+        account: Some(&account),
         service,
-        address: rhost_address(rhost),
-    }
+        address,
+    };
+    policy.exemption(&request, member)
 }
 
 /// The entry that covers a user who is in the group `robots` and in no other.
 fn covered(policy: &Policy, user: &str, service: &str, rhost: &str) -> Option<usize> {
-    policy.exemption(&subject(user, service, rhost), &mut |group| {
+    let address = rhost_address(rhost);
+    found(policy, [user, service], address, &mut |group| {
         group == "robots"
     })
 }
@@ -54,16 +68,14 @@ fn services_compare_exactly() {
 fn groups_ask_the_caller_until_one_matches() {
     let policy = policy("[[exempt]]\ngroups = [\"wheel\", \"robots\", \"staff\"]");
     let mut asked = Vec::new();
-    let found = policy.exemption(&subject("alice", "sshd", ""), &mut |group| {
+    let login = ["alice", "sshd"];
+    let first = found(&policy, login, None, &mut |group| {
         asked.push(group.to_owned());
         group == "robots"
     });
-    assert_eq!(found, Some(0));
+    assert_eq!(first, Some(0));
     assert_eq!(asked, ["wheel", "robots"]);
-    assert_eq!(
-        policy.exemption(&subject("alice", "sshd", ""), &mut |_| false),
-        None
-    );
+    assert_eq!(found(&policy, login, None, &mut |_| false), None);
 }
 
 #[test]
@@ -73,10 +85,11 @@ fn groups_are_asked_only_where_all_else_matches() {
          [[exempt]]\nservices = [\"cron\"]\ngroups = [\"robots\"]\n\
          [[exempt]]\nnetworks = [\"10.0.0.0/8\"]\ngroups = [\"robots\"]",
     );
-    let found = policy.exemption(&subject("alice", "sshd", "192.0.2.1"), &mut |group| {
+    let address = rhost_address("192.0.2.1");
+    let none = found(&policy, ["alice", "sshd"], address, &mut |group| {
         panic!("asked for {group}")
     });
-    assert_eq!(found, None);
+    assert_eq!(none, None);
 }
 
 #[test]
@@ -127,12 +140,9 @@ fn mapped_addresses_and_networks_are_ipv4() {
     assert_eq!(covered(&mapped, "alice", "sshd", "::ffff:a01:203"), Some(0));
     assert_eq!(covered(&mapped, "alice", "sshd", "11.1.2.3"), None);
 
-    let uncanonical = Subject {
-        user: "alice",
-        service: "sshd",
-        address: "::ffff:10.1.2.3".parse().ok(),
-    };
-    assert_eq!(plain.exemption(&uncanonical, &mut |_| false), Some(0));
+    let uncanonical = "::ffff:10.1.2.3".parse().ok();
+    let covered = found(&plain, ["alice", "sshd"], uncanonical, &mut |_| false);
+    assert_eq!(covered, Some(0));
 }
 
 #[test]
@@ -166,8 +176,9 @@ fn all_conditions_of_an_entry_must_hold() {
     assert_eq!(covered(&policy, "alice", "sudo", "10.0.0.1"), None);
     assert_eq!(covered(&policy, "alice", "sshd", "11.0.0.1"), None);
     assert_eq!(covered(&policy, "alice", "sshd", ""), None);
-    let here = subject("alice", "sshd", "10.0.0.1");
-    assert_eq!(policy.exemption(&here, &mut |_| false), None);
+    let here = rhost_address("10.0.0.1");
+    let none = found(&policy, ["alice", "sshd"], here, &mut |_| false);
+    assert_eq!(none, None);
 }
 
 #[test]
