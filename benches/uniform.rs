@@ -24,7 +24,7 @@ use harness::{Machine, artefacts};
 use twofactor_core::device::Kind;
 
 use harness::enrolled::{Token, add_account, device, write_record_in};
-use libpam::{Conversation, Message, Phase, Reply, Start, Transaction};
+use libpam::{DriveConversation, DriveTransaction, Phase, RawMessage, Reply, Start};
 
 /// There is no lock-out, and the first refusal ends a login.
 const POLICY: &str = "enabled = true\nuniform_prompt = true\nenforcement = \"mandatory\"\ntries = 1\n\
@@ -44,14 +44,14 @@ const WHO: [(&str, &str); 5] = [
 
 /// From pam_authenticate to the question, and from the answer to the end.
 #[derive(Default)]
-struct Times {
+struct RefusalTimes {
     question: Vec<Duration>,
     refusal: Vec<Duration>,
 }
 
 fn main() {
     let machine = Machine::new();
-    let directory = Directory::make();
+    let directory = BuildDirectory::make();
     for user in ["alice", "carol"] {
         let account = add_account(&machine, user);
         write_record_in(&directory.0, &account, vec![device("token", Kind::Hotp)]);
@@ -67,7 +67,7 @@ fn main() {
     machine.stack(SERVICE, &line);
     // Data that has not been written back yet would be flushed together with the logins.
     rustix::fs::sync();
-    let mut times: [Times; WHO.len()] = std::array::from_fn(|_| Times::default());
+    let mut times: [RefusalTimes; WHO.len()] = std::array::from_fn(|_| RefusalTimes::default());
     for round in 0..WARM_UP + LOGINS {
         for turn in 0..WHO.len() {
             // No user always comes behind the same other one.
@@ -108,7 +108,7 @@ fn refused(user: &str) -> (Duration, Duration) {
         code: wrong_code(),
         asked: None,
     };
-    let mut transaction = Transaction::start(&start, answers).ok().unwrap();
+    let mut transaction = DriveTransaction::start(&start, answers).ok().unwrap();
     let began = Instant::now();
     let result = transaction.run(Phase::Auth, 0);
     let ended = Instant::now();
@@ -132,8 +132,8 @@ fn wrong_code() -> String {
     codes[GUESSES.fetch_add(1, Ordering::Relaxed)].clone()
 }
 
-impl Conversation for Answers {
-    fn message(&mut self, message: Message) -> Reply {
+impl DriveConversation for Answers {
+    fn message(&mut self, message: RawMessage) -> Reply {
         if message.style > 2 {
             return Reply::Null;
         }
@@ -225,15 +225,15 @@ fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// A directory on the disk of the build directory, removed at the end.
-struct Directory(PathBuf);
+struct BuildDirectory(PathBuf);
 
-impl Directory {
+impl BuildDirectory {
     fn make() -> Self {
         Self(artefacts::target().join(format!("bench-uniform-{}", std::process::id())))
     }
 }
 
-impl Drop for Directory {
+impl Drop for BuildDirectory {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).ok();
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use harness::Machine;
 use serde_json::{Value, json};
 
-use crate::worker::{Answer, Worker, printed};
+use crate::worker::{CodeChoice, Worker, printed};
 
 const FLUSHES: [&str; 6] = [
     "fsync",
@@ -26,7 +26,7 @@ pub fn count(
     worker: &Worker,
     codes: &Path,
     service: &str,
-    answer: Answer,
+    answer: CodeChoice,
 ) -> Value {
     let strace = machine.program("strace").args(&[
         "-f",
@@ -41,7 +41,11 @@ pub fn count(
     ]);
     let run = strace.args(&worker.once(codes, service, answer)).run().ok();
     let is_taken = printed(&run).trim() == "0";
-    assert_eq!(is_taken, answer == Answer::Right, "{service}: {answer:?}");
+    assert_eq!(
+        is_taken,
+        answer == CodeChoice::Right,
+        "{service}: {answer:?}"
+    );
     let trace = machine.read("/run/trace");
     let parts = between_marks(&trace);
     let [_, auth @ .., _] = parts.as_slice() else {

@@ -9,7 +9,7 @@ use crate::table::grouped;
 use crate::world::{PEERS, WIDE_OATH};
 
 /// A goal, what was measured, and whether that is enough.
-struct Row {
+struct GoalRow {
     figure: String,
     goal: &'static str,
     measured: String,
@@ -34,7 +34,7 @@ pub fn table(figures: &Value) -> String {
     text
 }
 
-fn rows(figures: &Value) -> Vec<Row> {
+fn rows(figures: &Value) -> Vec<GoalRow> {
     let mut rows = times(figures);
     rows.extend(["auth", "whole"].map(|part| instructions(figures, part)));
     rows.push(growth(figures));
@@ -108,12 +108,12 @@ const RATIOS: [Ratio; 7] = [
     },
 ];
 
-fn times(figures: &Value) -> Vec<Row> {
+fn times(figures: &Value) -> Vec<GoalRow> {
     let row = |wanted: &Ratio| {
         let of = |service| [wanted.path, &[service, "median"]].concat();
         // As it is shown: who reads the table must come to the same verdict.
         let found = (ratio(figures, &of("twofactor"), &of(wanted.than)) * 100.0).round() / 100.0;
-        Row {
+        GoalRow {
             figure: wanted.figure.to_owned(),
             goal: wanted.goal,
             measured: format!("{found:.2}"),
@@ -124,7 +124,7 @@ fn times(figures: &Value) -> Vec<Row> {
 }
 
 /// Each run of the counter beside the first, to show that they are the same.
-fn instructions(figures: &Value, part: &str) -> Row {
+fn instructions(figures: &Value, part: &str) -> GoalRow {
     let runs = figures["instructions"].as_array().unwrap();
     let of = |peer: &str| {
         if runs[0][peer].is_null() {
@@ -144,7 +144,7 @@ fn instructions(figures: &Value, part: &str) -> Row {
         _ => "the whole transaction",
     };
     let [ours, google, oath] = PEERS.map(of);
-    Row {
+    GoalRow {
         figure: format!("instructions of {what} beyond pam_permit's, two runs"),
         goal: "reported",
         measured: format!("{ours}; google-authenticator {google}; pam_oath {oath}"),
@@ -152,7 +152,7 @@ fn instructions(figures: &Value, part: &str) -> Row {
     }
 }
 
-fn growth(figures: &Value) -> Row {
+fn growth(figures: &Value) -> GoalRow {
     let counts: Vec<u64> = figures["users"]
         .as_array()
         .unwrap()
@@ -170,7 +170,7 @@ fn growth(figures: &Value) -> Row {
         .find_map(|count| Some((count, found("oath", *count)?)));
     let oath = oath.map(|(count, found)| format!("; pam_oath {found:.1} at {}", grouped(*count)));
     let ours = found("twofactor", last).unwrap();
-    Row {
+    GoalRow {
         figure: format!("{} users enrolled, against 1", grouped(last)),
         goal: "at most 1.1",
         measured: format!("{ours:.2}{}", oath.unwrap_or_default()),
@@ -178,13 +178,13 @@ fn growth(figures: &Value) -> Row {
     }
 }
 
-fn crowds(figures: &Value) -> Vec<Row> {
+fn crowds(figures: &Value) -> Vec<GoalRow> {
     let mut rows = Vec::new();
     for (size, crowd) in figures["crowds"].as_object().unwrap() {
         let rate =
             |peer: &str| number(crowd, &[peer, "accepted"]) / number(crowd, &[peer, "seconds"]);
         let refused = |peer: &str| number(crowd, &[peer, "refused"]);
-        rows.push(Row {
+        rows.push(GoalRow {
             figure: format!(
                 "{size} processes, {:.0} s: right codes refused",
                 number(crowd, &["twofactor", "seconds"])
@@ -200,7 +200,7 @@ fn crowds(figures: &Value) -> Vec<Row> {
             reached: Some(refused("twofactor") == 0.0),
         });
         let times = rate("twofactor") / rate("oath");
-        rows.push(Row {
+        rows.push(GoalRow {
             figure: format!("{size} processes: logins per second"),
             goal: "at least 50 x pam_oath",
             measured: format!(
@@ -215,12 +215,12 @@ fn crowds(figures: &Value) -> Vec<Row> {
     rows
 }
 
-fn calls(figures: &Value) -> Vec<Row> {
+fn calls(figures: &Value) -> Vec<GoalRow> {
     let row =
         |figure: &str, goal, group: &str, what: &str, enough: fn(f64, f64) -> Option<bool>| {
             let [ours, google, oath] =
                 PEERS.map(|peer| number(figures, &[group, peer, "auth", what]));
-            Row {
+            GoalRow {
                 figure: figure.to_owned(),
                 goal,
                 measured: format!("{ours}; google-authenticator {google}, pam_oath {oath}"),
@@ -255,9 +255,9 @@ fn calls(figures: &Value) -> Vec<Row> {
     ]
 }
 
-fn size(figures: &Value) -> Row {
+fn size(figures: &Value) -> GoalRow {
     let [ours, google, oath] = PEERS.map(|peer| number(figures, &["bytes", peer]) / 1e3);
-    Row {
+    GoalRow {
         figure: "module file".to_owned(),
         goal: "at most 760 KB",
         measured: format!(
@@ -267,14 +267,14 @@ fn size(figures: &Value) -> Row {
     }
 }
 
-fn memory(figures: &Value) -> Row {
+fn memory(figures: &Value) -> GoalRow {
     let of = |peer: &str, what: &str| number(figures, &["memory", peer, what]);
     let shown = |peer: &str| {
         let (own, resident) = (of(peer, "Private_Dirty"), of(peer, "Rss"));
         format!("{own} of {resident}")
     };
     let [ours, google, oath] = PEERS.map(shown);
-    Row {
+    GoalRow {
         figure: "memory that a login adds to its process and no other one shares, KiB".to_owned(),
         goal: "at most 40",
         measured: format!(
@@ -284,7 +284,7 @@ fn memory(figures: &Value) -> Row {
     }
 }
 
-fn command(figures: &Value, what: &str) -> Row {
+fn command(figures: &Value, what: &str) -> GoalRow {
     let (goal, most) = match what {
         "status" => ("under 2 s, progress shown", 2.0),
         _ => ("under 30 s, progress shown", 30.0),
@@ -293,7 +293,7 @@ fn command(figures: &Value, what: &str) -> Row {
     let seconds = number(command, &[&format!("{what}_seconds")]);
     // Nothing is shown in the first second.
     let shown = command[&format!("{what}_progress")] == true || seconds < 1.0;
-    Row {
+    GoalRow {
         figure: format!(
             "`twofactor {what}` over {} users",
             grouped(command["users"].as_u64().unwrap())

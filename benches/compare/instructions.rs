@@ -6,30 +6,30 @@ use std::path::Path;
 use harness::Machine;
 use serde_json::{Value, json};
 
-use crate::worker::{Answer, Worker, printed};
+use crate::worker::{CodeChoice, Worker, printed};
 
 /// By file, of pam_authenticate and of the whole transaction.
-pub struct Login {
+pub struct InstructionCount {
     auth: BTreeMap<String, u64>,
     whole: BTreeMap<String, u64>,
 }
 
 /// Counts those of a login with a right code in a new process.
-pub fn count(machine: &Machine, worker: &Worker, codes: &Path, service: &str) -> Login {
-    let words = worker.once(codes, service, Answer::Right);
+pub fn count(machine: &Machine, worker: &Worker, codes: &Path, service: &str) -> InstructionCount {
+    let words = worker.once(codes, service, CodeChoice::Right);
     let stepped = machine.program(&words[0]).args(&words[1..]).stepped();
     let result = printed(&stepped.run.ok());
     assert_eq!(result.trim(), "0", "{service} refused a right code");
     let [_, auth @ .., _] = stepped.windows.as_slice() else {
         panic!("no marks");
     };
-    Login {
+    InstructionCount {
         auth: joined(auth),
         whole: joined(&stepped.windows),
     }
 }
 
-impl Login {
+impl InstructionCount {
     /// Cost of a module: all instructions less those of the same login through pam_permit, so those of libpam, the C
     /// library and the loader are in it where they work for the module. And those in files that only the module has
     /// brought: its own, and its libraries.

@@ -38,7 +38,7 @@ use twofactor_core::device::Kind;
 
 use enrollment::{enroll, oath_line, write_oath};
 use harness::enrolled::add_account;
-use worker::{Answer, Worker};
+use worker::{CodeChoice, Worker};
 use world::{CROWD, FLOORS, PEERS, USER, WIDE_OATH, member};
 
 /// Amount of work.
@@ -133,7 +133,7 @@ fn main() {
 }
 
 /// All figures, and the files that were made: removing them takes a while.
-fn measure(extent: &Extent) -> (Value, Option<world::Files>) {
+fn measure(extent: &Extent) -> (Value, Option<world::BenchDirectory>) {
     let machine = Machine::new();
     harness::module();
     let files = world::make(&machine);
@@ -200,7 +200,7 @@ fn one_user(machine: &Machine, worker: &Worker, extent: &Extent, account: &Accou
     };
     json!({
         "kept": kept, "anew": anew, "load": load,
-        "calls": calls(&with_floor, Answer::Right), "wrong_calls": calls(&PEERS, Answer::Wrong),
+        "calls": calls(&with_floor, CodeChoice::Right), "wrong_calls": calls(&PEERS, CodeChoice::Wrong),
         "instructions": (0..extent.runs).map(instructions).collect::<Vec<_>>(),
         "memory": by_service(&PEERS, &|codes, service| worker.memory(codes, service)),
         "bytes": PEERS.iter().map(size).collect::<BTreeMap<_, _>>(),

@@ -39,7 +39,7 @@ pub struct Worker<'a> {
 
 /// Which code a login is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum CodeChoice {
     /// One that is right now.
     Right,
     /// One that is not.
@@ -64,7 +64,7 @@ impl<'a> Worker<'a> {
     /// Puts the unwinder into the process, to see that it would be noticed.
     fn see_an_unwinder(&self) {
         let codes = crate::codes::timed(self.machine);
-        let words = self.once(&codes, "permit", Answer::Right);
+        let words = self.once(&codes, "permit", CodeChoice::Right);
         let program = self.machine.program(&words[0]).args(&words[1..]);
         let run = program.env("LD_PRELOAD", "libgcc_s.so.1").run().ok();
         assert!(has_unwinder(&run.stdout), "{}", run.stdout);
@@ -152,8 +152,8 @@ impl<'a> Worker<'a> {
     }
 
     /// The words of a command that does one login, to be looked at from outside.
-    pub fn once(&self, codes: &Path, service: &str, answer: Answer) -> Vec<OsString> {
-        let number = usize::from(answer == Answer::Wrong);
+    pub fn once(&self, codes: &Path, service: &str, answer: CodeChoice) -> Vec<OsString> {
+        let number = usize::from(answer == CodeChoice::Wrong);
         self.command("once", codes, USER, number, &services(&[service]))
     }
 

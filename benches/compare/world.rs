@@ -47,8 +47,8 @@ pub fn member(number: usize) -> String {
 }
 
 /// Modules and stacks in a directory of the build directory, under [`ROOT`].
-pub fn make(machine: &Machine) -> Files {
-    let files = Files::make();
+pub fn make(machine: &Machine) -> BenchDirectory {
+    let files = BenchDirectory::make();
     fs::create_dir_all(ROOT).unwrap();
     let bind = machine.program("mount").arg("--bind").arg(&files.0);
     bind.arg(ROOT).run().ok();
@@ -158,9 +158,9 @@ pub fn phone() -> Kind {
 }
 
 /// A directory on the disk of the build directory, removed at the end.
-pub struct Files(pub PathBuf);
+pub struct BenchDirectory(pub PathBuf);
 
-impl Files {
+impl BenchDirectory {
     fn make() -> Self {
         let target = harness::artefacts::target();
         let path = target.join(format!("bench-{}", std::process::id()));
@@ -169,7 +169,7 @@ impl Files {
     }
 }
 
-impl Drop for Files {
+impl Drop for BenchDirectory {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).ok();
     }

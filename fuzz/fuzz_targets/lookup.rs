@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use fuzz::people::Someone;
-use fuzz::store::Directory;
+use fuzz::store::FuzzDirectory;
 use libfuzzer_sys::fuzz_target;
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
@@ -22,19 +22,19 @@ const UIDS: [u32; 2] = [1000, 1001];
 const PLACES: [&str; 4] = ["", "+", "+1", "+7"];
 
 thread_local! {
-    static DIRECTORY: RefCell<(Directory, Someone)> = RefCell::default();
+    static DIRECTORY: RefCell<(FuzzDirectory, Someone)> = RefCell::default();
 }
 
 /// Files under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Files {
-    record: Option<Kept>,
+struct NamedFiles {
+    record: Option<KeptRecord>,
     state: Told,
 }
 
 /// A record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Kept {
+struct KeptRecord {
     uid: u32,
     has_device: bool,
     /// It names the user that its file is named after.
@@ -55,7 +55,7 @@ enum Told {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
+enum LookupResult {
     Of(&'static str),
     Absent,
     Refused,
@@ -66,7 +66,7 @@ fuzz_target!(|bytes: &[u8]| {
         directory.empty();
         let mut bytes = bytes.iter().copied();
         let mut next = || bytes.next().unwrap_or(0);
-        let files = NAMES.map(|name| Files {
+        let files = NAMES.map(|name| NamedFiles {
             record: write_record(directory, someone, name, next()),
             state: write_state(directory, someone, name, next()),
         });
@@ -80,7 +80,7 @@ fuzz_target!(|bytes: &[u8]| {
     });
 });
 
-fn compare(directory: &Directory, name: &str, uid: u32, expected: &Found) {
+fn compare(directory: &FuzzDirectory, name: &str, uid: u32, expected: &LookupResult) {
     let account = Account {
         name: name.into(),
         uid,
@@ -88,22 +88,27 @@ fn compare(directory: &Directory, name: &str, uid: u32, expected: &Found) {
     };
     let found = directory.store.holder(&account);
     let Ok(holder) = found else {
-        assert_eq!(*expected, Found::Refused, "{name} {uid}: {found:?}");
+        assert_eq!(*expected, LookupResult::Refused, "{name} {uid}: {found:?}");
         return;
     };
     match (&holder.record, expected) {
-        (Some(record), Found::Of(owner)) => {
+        (Some(record), LookupResult::Of(owner)) => {
             assert_eq!((record.uid, record.user.as_str()), (uid, *owner));
             assert_eq!(holder.account.name, *owner);
         }
-        (None, Found::Absent) => {}
+        (None, LookupResult::Absent) => {}
         _ => panic!("{name} {uid}: {holder:?} instead of {expected:?}"),
     }
 }
 
 /// The result that must be found, said in another way than the product does it: first everything that tells of a
 /// record, then whether it is one record.
-fn model(files: &[Files; 3], entries: &[Option<usize>; 4], name: &'static str, uid: u32) -> Found {
+fn model(
+    files: &[NamedFiles; 3],
+    entries: &[Option<usize>; 4],
+    name: &'static str,
+    uid: u32,
+) -> LookupResult {
     let own = NAMES.iter().position(|known| *known == name).unwrap();
     let is_valid = |place: usize| {
         let kept = files[place].record.unwrap();
@@ -113,9 +118,9 @@ fn model(files: &[Files; 3], entries: &[Option<usize>; 4], name: &'static str, u
     };
     if files[own].record.is_some() {
         return if is_valid(own) {
-            Found::Of(name)
+            LookupResult::Of(name)
         } else {
-            Found::Refused
+            LookupResult::Refused
         };
     }
     let seen = if entries[1].is_some() { 4 } else { 1 };
@@ -125,7 +130,7 @@ fn model(files: &[Files; 3], entries: &[Option<usize>; 4], name: &'static str, u
     told.sort_unstable();
     told.dedup();
     if told.contains(&NAMES.len()) || matches!(files[own].state, Told::Committed | Told::Damaged) {
-        return Found::Refused;
+        return LookupResult::Refused;
     }
     let (with, without): (Vec<usize>, Vec<usize>) = told
         .into_iter()
@@ -135,20 +140,25 @@ fn model(files: &[Files; 3], entries: &[Option<usize>; 4], name: &'static str, u
         .any(|place| files[*place].state != Told::None)
         || !with.iter().all(|place| is_valid(*place))
     {
-        return Found::Refused;
+        return LookupResult::Refused;
     }
     match with[..] {
-        [] => Found::Absent,
-        [one] => Found::Of(NAMES[one]),
-        _ => Found::Refused,
+        [] => LookupResult::Absent,
+        [one] => LookupResult::Of(NAMES[one]),
+        _ => LookupResult::Refused,
     }
 }
 
-fn write_record(directory: &Directory, someone: &Someone, name: &str, byte: u8) -> Option<Kept> {
+fn write_record(
+    directory: &FuzzDirectory,
+    someone: &Someone,
+    name: &str,
+    byte: u8,
+) -> Option<KeptRecord> {
     if byte & 1 == 0 {
         return None;
     }
-    let kept = Kept {
+    let kept = KeptRecord {
         uid: UIDS[usize::from(byte >> 1 & 1)],
         has_device: byte & 4 == 0,
         is_own: byte & 24 != 24,
@@ -164,7 +174,7 @@ fn write_record(directory: &Directory, someone: &Someone, name: &str, byte: u8) 
     Some(kept)
 }
 
-fn write_state(directory: &Directory, someone: &Someone, name: &str, byte: u8) -> Told {
+fn write_state(directory: &FuzzDirectory, someone: &Someone, name: &str, byte: u8) -> Told {
     let state = |committed: bool| {
         let mut state = State::new(UIDS[usize::from(byte >> 7)]);
         state.devices.push(someone.state.devices[0]);
@@ -212,7 +222,7 @@ fn write_state(directory: &Directory, someone: &Someone, name: &str, byte: u8) -
 }
 
 /// An entry of the index: a name's place, or one behind all names for a value that is no name.
-fn write_entry(directory: &Directory, uid: u32, place: &str, byte: u8) -> Option<usize> {
+fn write_entry(directory: &FuzzDirectory, uid: u32, place: &str, byte: u8) -> Option<usize> {
     let named = match byte % 8 {
         number @ 1..=3 => usize::from(number) - 1,
         4 => NAMES.len(),

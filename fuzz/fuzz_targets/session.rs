@@ -6,13 +6,13 @@
 
 use std::cell::RefCell;
 
-use fuzz::machine::{Machine, Part};
+use fuzz::machine::{FuzzMachine, Part};
 use libfuzzer_sys::fuzz_target;
 use twofactor_core::verify::Outcome;
 use twofactor_store::attempt::{AttemptResult, Failure};
 
 thread_local! {
-    static MACHINE: RefCell<Machine> = RefCell::new(Machine::new());
+    static MACHINE: RefCell<FuzzMachine> = RefCell::new(FuzzMachine::new());
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -28,7 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
     });
 });
 
-fn attempts(machine: &Machine) {
+fn attempts(machine: &FuzzMachine) {
     let sound = machine.is_sound();
     let wrong = machine.types("no code");
     assert!(!is_accepted(&wrong), "{wrong:?}");

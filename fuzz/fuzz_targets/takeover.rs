@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use fuzz::store::Directory;
+use fuzz::store::FuzzDirectory;
 use libfuzzer_sys::fuzz_target;
 use twofactor_core::account::Account;
 use twofactor_core::state::{
@@ -18,11 +18,11 @@ use twofactor_core::state::{
 const UNTRUE: u32 = u32::MAX;
 
 thread_local! {
-    static DIRECTORY: RefCell<Directory> = RefCell::default();
+    static DIRECTORY: RefCell<FuzzDirectory> = RefCell::default();
 }
 
 /// A base, up to two files in its place, and the states that were whole in one of them at some moment.
-struct Files {
+struct GenerationFiles {
     base: Vec<u8>,
     generations: [Option<Vec<u8>>; 2],
     whole: Vec<u32>,
@@ -30,7 +30,7 @@ struct Files {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut files = Files {
+    let mut files = GenerationFiles {
         base: encode_file(&numbered(0)),
         generations: [None, None],
         whole: vec![0],
@@ -51,7 +51,7 @@ fn numbered(failures: u32) -> State {
     state
 }
 
-impl Files {
+impl GenerationFiles {
     fn step(&mut self, what: u8, length: usize) {
         let number = self.whole.len() as u32;
         let slot = if what & 8 == 0 {
@@ -95,7 +95,7 @@ impl Files {
         }
     }
 
-    fn write(&self, directory: &Directory) {
+    fn write(&self, directory: &FuzzDirectory) {
         directory.empty();
         directory.write("state/alice", &self.base);
         let made = self.generations.iter().zip(1..);
@@ -110,7 +110,7 @@ impl Files {
         }
     }
 
-    fn judge(&self, directory: &Directory) {
+    fn judge(&self, directory: &FuzzDirectory) {
         if let Ok(Some(state)) = directory.store.peek_named("alice") {
             assert!(self.whole.contains(&state.failures), "{state:?}");
         }

@@ -30,7 +30,7 @@ pub enum Part {
 }
 
 /// A machine on which alice has a phone.
-pub struct Machine {
+pub struct FuzzMachine {
     directory: PathBuf,
     /// As they are when nothing is damaged, in the order of [`Part`].
     whole: [Vec<u8>; 3],
@@ -39,7 +39,7 @@ pub struct Machine {
     store: Store,
 }
 
-impl Machine {
+impl FuzzMachine {
     /// Needs root: files of others are refused.
     #[must_use]
     pub fn new() -> Self {
@@ -173,7 +173,7 @@ impl Machine {
     }
 }
 
-impl Default for Machine {
+impl Default for FuzzMachine {
     fn default() -> Self {
         Self::new()
     }

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use twofactor_store::{Disagreement, Store};
 
 /// A state directory that is marked.
-pub struct Directory {
+pub struct FuzzDirectory {
     path: PathBuf,
     pub store: Store,
 }
 
-impl Directory {
+impl FuzzDirectory {
     /// Needs root: files of others are refused.
     #[must_use]
     pub fn new() -> Self {
@@ -63,7 +63,7 @@ impl Directory {
     }
 }
 
-impl Default for Directory {
+impl Default for FuzzDirectory {
     fn default() -> Self {
         Self::new()
     }

@@ -7,7 +7,7 @@ mod fake;
 use std::ffi::CStr;
 
 use super::*;
-use fake::{FakeAnswer, Transaction};
+use fake::{FakeAnswer, FakeTransaction};
 use pam::constants::{PamFlag, PamResultCode};
 
 const SERVICE: c_int = ItemType::Service as c_int;
@@ -16,7 +16,7 @@ const TTY: c_int = ItemType::Tty as c_int;
 const RHOST: c_int = ItemType::RHost as c_int;
 const PASSWORD: c_int = ItemType::AuthTok as c_int;
 
-fn application(transaction: &Transaction) -> LibpamTransaction<'_> {
+fn application(transaction: &FakeTransaction) -> LibpamTransaction<'_> {
     // SAFETY: a `PamHandle` has no bytes, and nothing else has this one.
     LibpamTransaction(unsafe { &mut *transaction.handle() })
 }
@@ -30,7 +30,7 @@ fn items_are_copied_and_outlive_a_change() {
         (RHOST, c"192.0.2.7"),
         (PASSWORD, c"hunter2"),
     ];
-    let transaction = Transaction::start(&all);
+    let transaction = FakeTransaction::start(&all);
     let mut host = application(&transaction);
     let password = host.password().unwrap();
     assert_eq!(host.user().unwrap(), b"alice");
@@ -44,7 +44,7 @@ fn items_are_copied_and_outlive_a_change() {
 
 #[test]
 fn variables_are_set_copied_and_removed() {
-    let transaction = Transaction::start(&[(TTY, c"ssh")]);
+    let transaction = FakeTransaction::start(&[(TTY, c"ssh")]);
     let mut host = application(&transaction);
     assert_eq!(host.tty().as_deref(), Some(&b"ssh"[..]));
     assert_eq!(host.variable("NAME"), None);
@@ -62,7 +62,7 @@ fn variables_are_set_copied_and_removed() {
 
 #[test]
 fn what_libpam_does_not_know_is_none() {
-    let transaction = Transaction::start(&[(TTY, c"")]);
+    let transaction = FakeTransaction::start(&[(TTY, c"")]);
     let mut host = application(&transaction);
     assert_eq!(host.user(), Err(NoAnswer));
     assert_eq!((host.service(), host.rhost()), (None, None));
@@ -73,7 +73,7 @@ fn what_libpam_does_not_know_is_none() {
 
 #[test]
 fn a_password_that_libpam_does_not_take_is_an_error() {
-    let transaction = Transaction::start(&[]);
+    let transaction = FakeTransaction::start(&[]);
     let mut host = application(&transaction);
     assert_eq!(host.set_password(b"hun\0ter2"), Err(NoAnswer));
     host.set_password(b"").unwrap();
@@ -84,7 +84,7 @@ fn a_password_that_libpam_does_not_take_is_an_error() {
 
 #[test]
 fn an_answer_is_taken_over_and_freed() {
-    let transaction = Transaction::start(&[]);
+    let transaction = FakeTransaction::start(&[]);
     let mut host = application(&transaction);
     let answers = [c"123456", c"", c"\xff \n"];
     transaction.answers(answers.map(FakeAnswer::Text));
@@ -101,7 +101,7 @@ fn an_answer_is_taken_over_and_freed() {
 
 #[test]
 fn an_application_that_cannot_ask_gives_no_answer() {
-    let transaction = Transaction::start(&[]);
+    let transaction = FakeTransaction::start(&[]);
     let mut host = application(&transaction);
     let mut ask = |prompt| host.ask(prompt, Echo::Hidden);
     assert_eq!(ask("Code: "), Err(NoAnswer), "no conversation");
@@ -120,7 +120,7 @@ fn an_application_that_cannot_ask_gives_no_answer() {
 /// Also where the client answers to a message.
 #[test]
 fn messages_are_shown_whatever_comes_back() {
-    let transaction = Transaction::start(&[]);
+    let transaction = FakeTransaction::start(&[]);
     let mut host = application(&transaction);
     let answers = [
         FakeAnswer::Nothing,
@@ -140,7 +140,7 @@ fn messages_are_shown_whatever_comes_back() {
 
 #[test]
 fn a_mark_lasts_until_replaced_or_the_end() {
-    let transaction = Transaction::start(&[]);
+    let transaction = FakeTransaction::start(&[]);
     let mut host = application(&transaction);
     host.unmark().unwrap();
     host.mark_unenrolled("alice").unwrap();
@@ -157,7 +157,7 @@ fn a_mark_lasts_until_replaced_or_the_end() {
 
 #[test]
 fn a_delay_is_told_in_microseconds_and_never_wraps() {
-    let transaction = Transaction::start(&[]);
+    let transaction = FakeTransaction::start(&[]);
     let mut host = application(&transaction);
     host.delay_failure(4);
     host.delay_failure(u32::MAX);
@@ -171,7 +171,7 @@ type EntryPoint =
 #[test]
 fn entry_points_survive_any_arguments() {
     use crate::{pam_sm_acct_mgmt, pam_sm_chauthtok, pam_sm_close_session, pam_sm_setcred};
-    let transaction = Transaction::start(&[]);
+    let transaction = FakeTransaction::start(&[]);
     let call = |entry: EntryPoint, handle: *mut PamHandle, words: &[Option<&CStr>]| {
         let words: Vec<*const c_char> = words
             .iter()

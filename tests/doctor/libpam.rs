@@ -8,7 +8,7 @@ mod pam;
 use std::path::Path;
 
 use harness::Machine;
-use harness::pam::{Drive, Outcome};
+use harness::pam::{Drive, PamOutcome};
 use pam::{ConfigFile, ConfigFiles, ModuleCall, ReturnCode, dispatch, read};
 
 const SERVICE: &str = "made-up";
@@ -55,7 +55,7 @@ fn answer(module: &ModuleCall, ours: &str) -> ReturnCode {
 }
 
 fn real(service: &str) -> Done {
-    let outcome: Outcome = Drive::installed().service(service).user("root").run();
+    let outcome: PamOutcome = Drive::installed().service(service).user("root").run();
     match outcome.start {
         Some(_) => Err(()),
         None => {

@@ -1,6 +1,6 @@
 //! An authenticator app that reads its key from what the dialogue shows.
 
-use harness::{Answer, PASSWORD, Totp};
+use harness::{PASSWORD, SshAnswer, Totp};
 
 /// The question before anything is shown, where it can be skipped.
 pub const OFFER: &str = "Set it up now? Type yes, or press Enter to skip: ";
@@ -49,7 +49,7 @@ impl<'a> Person<'a> {
     }
 
     /// Types an answer at a question, and returns what was shown before it.
-    pub fn types(&mut self, question: &str) -> Answer {
+    pub fn types(&mut self, question: &str) -> SshAnswer {
         if let Some(position) = self
             .answers
             .iter()
@@ -58,7 +58,7 @@ impl<'a> Person<'a> {
             return self.answers.remove(position).1.into();
         }
         if !question.ends_with(CODE) && !question.ends_with(CODE_OR_SKIP) {
-            return Answer::HangUp;
+            return SshAnswer::HangUp;
         }
         if question.contains("\nKey: ") {
             self.keys.push(key(question));

@@ -1,6 +1,6 @@
 //! The account phase through libpam: one exact return code for each end, and what is shown where messages fail.
 
-use harness::pam::{Drive, Outcome, code};
+use harness::pam::{Drive, PamOutcome, code};
 
 use crate::app::{ANOTHER, BEGIN, CODE, CODE_OF_LAST_KEY, CODE_OR_SKIP, DOES_NOT_SCAN, OFFER};
 use harness::enrolled::{
@@ -15,7 +15,7 @@ fn enrolls(user: &str) -> Drive {
 }
 
 /// Questions, without the text that is shown before them.
-fn asked(outcome: &Outcome) -> Vec<&str> {
+fn asked(outcome: &PamOutcome) -> Vec<&str> {
     let last = |prompt: &'_ str| prompt.rfind('\n').map_or(0, |end| end + 1);
     let prompts = outcome.prompts.iter();
     let question = |prompt: &'_ String| last(prompt);

@@ -1,6 +1,6 @@
 //! Through sshd's keyboard-interactive method, with the OpenSSH client.
 
-use harness::{Login, Machine, PASSWORD, Session};
+use harness::{Machine, PASSWORD, Session, SshLogin};
 use twofactor_store::Store;
 
 use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, DOES_NOT_SCAN, OFFER, Person};
@@ -23,7 +23,7 @@ pub fn devices(machine: &Machine, user: &str) -> usize {
 }
 
 /// A login of a person.
-pub fn runs(login: Login<'_>, person: &mut Person<'_>) -> Session {
+pub fn runs(login: SshLogin<'_>, person: &mut Person<'_>) -> Session {
     login.answer_with(|question| person.types(question)).run()
 }
 

@@ -1,7 +1,7 @@
 //! The stack for Cockpit, as its login page drives it: one prompt after the other, through libpam.
 
 use harness::logins::{enrolled, logged, machine};
-use harness::pam::{Drive, Outcome, code};
+use harness::pam::{Drive, PamOutcome, code};
 use harness::{Machine, PASSWORD};
 
 const PROMPTS: [&str; 2] = ["Password: ", "Verification code: "];
@@ -12,7 +12,7 @@ fn desk() -> Machine {
     machine
 }
 
-fn login(user: &str, answers: &[&str]) -> Outcome {
+fn login(user: &str, answers: &[&str]) -> PamOutcome {
     let start = Drive::installed().service("cockpit").user(user);
     let start = start.rhost("::ffff:127.0.0.1").phases("auth,acct");
     let outcome = answers

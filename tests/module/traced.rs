@@ -1,7 +1,7 @@
 //! Which files a login touches, seen by strace, which the environment does not change.
 
 use harness::Machine;
-use harness::pam::{Drive, Outcome, code};
+use harness::pam::{Drive, PamOutcome, code};
 
 use harness::enrolled::{ON, Token, enroll_token, logged, machine, run, state_path};
 
@@ -10,7 +10,7 @@ struct Trace(Vec<String>);
 
 impl Trace {
     /// Runs a transaction under strace, with more variables in its environment.
-    fn of(machine: &Machine, drive: Drive, variables: &[&str]) -> (Outcome, Self) {
+    fn of(machine: &Machine, drive: Drive, variables: &[&str]) -> (PamOutcome, Self) {
         let strace = ["strace", "-f", "-y", "-s", "300", "-o", "/run/trace"];
         let through = [&["env"], variables, &strace].concat();
         let outcome = run(drive.through(&through));

@@ -24,7 +24,7 @@ const MINE: u32 = 0x0074_6570;
 type Cleanup = extern "C" fn(*mut PamHandle, *mut c_void, c_int);
 
 #[repr(C)]
-struct Message {
+struct FakeMessage {
     style: c_int,
     text: *const c_char,
 }
@@ -36,9 +36,9 @@ struct FakeResponse {
 }
 
 #[repr(C)]
-struct Conversation {
+struct FakeConversation {
     function:
-        extern "C" fn(c_int, *mut *const Message, *mut *mut FakeResponse, *mut c_void) -> c_int,
+        extern "C" fn(c_int, *mut *const FakeMessage, *mut *mut FakeResponse, *mut c_void) -> c_int,
     data: *mut c_void,
 }
 
@@ -60,7 +60,7 @@ struct Known {
     /// By item type, from `CString::into_raw`.
     items: BTreeMap<c_int, *mut c_char>,
     /// From `Box::into_raw`.
-    conversation: Option<*mut Conversation>,
+    conversation: Option<*mut FakeConversation>,
     data: BTreeMap<CString, (*mut c_void, Cleanup)>,
     /// True if it is out of memory.
     is_full: bool,
@@ -75,9 +75,9 @@ thread_local! {
 }
 
 /// A transaction, from pam_start(3) to pam_end(3). Each thread has one at most.
-pub struct Transaction(());
+pub struct FakeTransaction(());
 
-impl Transaction {
+impl FakeTransaction {
     pub fn start(items: &[(c_int, &CStr)]) -> Self {
         KNOWN.with_borrow_mut(|known| {
             assert!(known.items.is_empty() && known.data.is_empty());
@@ -94,7 +94,7 @@ impl Transaction {
             known.answers = answers.into_iter().collect();
             known.conversation.get_or_insert_with(|| {
                 let data = Box::into_raw(Box::new(MINE)).cast();
-                Box::into_raw(Box::new(Conversation {
+                Box::into_raw(Box::new(FakeConversation {
                     function: converse,
                     data,
                 }))
@@ -129,7 +129,7 @@ impl Transaction {
     }
 }
 
-impl Drop for Transaction {
+impl Drop for FakeTransaction {
     fn drop(&mut self) {
         let known = KNOWN.take();
         for (data, cleanup) in known.data.into_values() {
@@ -152,12 +152,12 @@ impl Drop for Transaction {
 /// The application's conversation function (pam_conv(3)): the response is of malloc(3), and the module frees it.
 extern "C" fn converse(
     count: c_int,
-    messages: *mut *const Message,
+    messages: *mut *const FakeMessage,
     responses: *mut *mut FakeResponse,
     data: *mut c_void,
 ) -> c_int {
     assert_eq!(count, 1);
-    // SAFETY: `data` is what stands beside this function in `Conversation`; `messages` points to as many messages as
+    // SAFETY: `data` is what stands beside this function in `FakeConversation`; `messages` points to as many messages as
     // `count` says, with C strings.
     let (mine, style, text) = unsafe {
         let message = &**messages;

@@ -96,9 +96,9 @@ fn no_user_name_steers_a_terminal_or_a_shell() {
 
 /// Contradiction, and the way in which a machine with an enrolled user comes to it: with its files under `file`, and
 /// its uid.
-type Spoil = fn(&Machine, &str, &str, usize);
+type UserContradiction = fn(&Machine, &str, &str, usize);
 
-const CONTRADICTIONS: [(&str, Spoil); 6] = [
+const CONTRADICTIONS: [(&str, UserContradiction); 6] = [
     ("other-uid", |machine, name, _, uid| {
         let (old, new) = (
             format!("{name}:x:{uid}:"),

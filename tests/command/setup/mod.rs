@@ -21,10 +21,10 @@ const NONE: [PathBuf; 0] = [];
 const PORT: &str = "2222";
 
 /// Everything that setup may change: name to owner, mode and content.
-type Files = BTreeMap<PathBuf, (u32, u32, Vec<u8>)>;
+type SetupFiles = BTreeMap<PathBuf, (u32, u32, Vec<u8>)>;
 
-fn files() -> Files {
-    let mut found = Files::new();
+fn files() -> SetupFiles {
+    let mut found = SetupFiles::new();
     for directory in [
         "/etc/pam.d",
         "/etc/ssh",
@@ -61,7 +61,7 @@ fn installed() -> (Machine, Phone) {
 }
 
 /// The files that differ.
-fn changed(before: &Files) -> Vec<PathBuf> {
+fn changed(before: &SetupFiles) -> Vec<PathBuf> {
     let now = files();
     let names: BTreeSet<&PathBuf> = before.keys().chain(now.keys()).collect();
     let differs = |path: &&PathBuf| before.get(*path) != now.get(*path);

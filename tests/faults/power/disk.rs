@@ -10,13 +10,13 @@ const SECTOR: usize = 512;
 
 /// A thing that has a name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Entry {
+pub enum DiskEntry {
     File(Vec<u8>),
     Directory,
 }
 
 /// The entries of a directory tree by name.
-pub type Files = BTreeMap<PathBuf, Entry>;
+pub type DiskTree = BTreeMap<PathBuf, DiskEntry>;
 
 /// A change of names that is not on the disk for sure.
 #[derive(Debug, Clone)]
@@ -53,14 +53,14 @@ impl Naming {
 type Versions = Vec<Vec<u8>>;
 
 #[derive(Debug, Clone)]
-enum Inode {
+enum DiskInode {
     File(Versions),
-    Other(Entry),
+    Other(DiskEntry),
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct Disk {
-    inodes: Vec<Inode>,
+pub struct ModelDisk {
+    inodes: Vec<DiskInode>,
     flushed: BTreeMap<PathBuf, usize>,
     now: BTreeMap<PathBuf, usize>,
     /// Files by the path that they were made under, which descriptors keep when the name is another one or gone.
@@ -68,12 +68,12 @@ pub struct Disk {
     waiting: Vec<Naming>,
 }
 
-impl Disk {
-    pub fn holding(files: &Files) -> Self {
+impl ModelDisk {
+    pub fn holding(files: &DiskTree) -> Self {
         let names: BTreeMap<PathBuf, usize> = files.keys().cloned().zip(0..).collect();
-        let inode = |entry: &Entry| match entry {
-            Entry::File(content) => Inode::File(vec![content.clone()]),
-            other => Inode::Other(other.clone()),
+        let inode = |entry: &DiskEntry| match entry {
+            DiskEntry::File(content) => DiskInode::File(vec![content.clone()]),
+            other => DiskInode::Other(other.clone()),
         };
         Self {
             inodes: files.values().map(inode).collect(),
@@ -87,7 +87,7 @@ impl Disk {
     pub fn apply(&mut self, op: &Op) {
         match op {
             Op::Create(path) => {
-                let inode = self.add(Inode::File(vec![Vec::new()]));
+                let inode = self.add(DiskInode::File(vec![Vec::new()]));
                 self.open.insert(path.clone(), inode);
                 if !is_nameless(path) {
                     self.name(Naming::Create(path.clone(), inode));
@@ -98,7 +98,7 @@ impl Disk {
                 self.name(Naming::Create(to.clone(), inode));
             }
             Op::Directory(path) => {
-                let inode = self.add(Inode::Other(Entry::Directory));
+                let inode = self.add(DiskInode::Other(DiskEntry::Directory));
                 self.name(Naming::Create(path.clone(), inode));
             }
             Op::Write(path, offset, bytes) => {
@@ -120,7 +120,7 @@ impl Disk {
         }
     }
 
-    fn add(&mut self, inode: Inode) -> usize {
+    fn add(&mut self, inode: DiskInode) -> usize {
         self.inodes.push(inode);
         self.inodes.len() - 1
     }
@@ -133,8 +133,8 @@ impl Disk {
     fn versions(&mut self, path: &Path) -> Option<&mut Versions> {
         let inode = self.inode(path)?;
         match &mut self.inodes[inode] {
-            Inode::File(versions) => Some(versions),
-            Inode::Other(_) => None,
+            DiskInode::File(versions) => Some(versions),
+            DiskInode::Other(_) => None,
         }
     }
 
@@ -153,7 +153,7 @@ impl Disk {
     }
 
     /// Everything that may be found after a power cut now.
-    pub fn after_power_cut(&self) -> BTreeSet<Files> {
+    pub fn after_power_cut(&self) -> BTreeSet<DiskTree> {
         let mut found = BTreeSet::new();
         for kept in 0..1_u32 << self.waiting.len() {
             let mut names = self.flushed.clone();
@@ -162,16 +162,16 @@ impl Disk {
                     naming.apply(&mut names);
                 }
             }
-            let mut all = vec![Files::new()];
+            let mut all = vec![DiskTree::new()];
             for (path, inode) in names {
                 let contents = match &self.inodes[inode] {
-                    Inode::File(versions) => contents(versions),
-                    Inode::Other(entry) => BTreeSet::from([entry.clone()]),
+                    DiskInode::File(versions) => contents(versions),
+                    DiskInode::Other(entry) => BTreeSet::from([entry.clone()]),
                 };
                 all = all
                     .into_iter()
                     .flat_map(|files| {
-                        let with = |content: &Entry| {
+                        let with = |content: &DiskEntry| {
                             let mut files = files.clone();
                             files.insert(path.clone(), content.clone());
                             files
@@ -187,7 +187,7 @@ impl Disk {
 }
 
 /// Every mixture of the sectors of these versions. A file that grew has either length; what was not written is zero.
-fn contents(versions: &Versions) -> BTreeSet<Entry> {
+fn contents(versions: &Versions) -> BTreeSet<DiskEntry> {
     let mut found = BTreeSet::new();
     let lengths: BTreeSet<usize> = versions.iter().map(Vec::len).collect();
     for length in lengths {
@@ -212,7 +212,7 @@ fn contents(versions: &Versions) -> BTreeSet<Entry> {
                 })
                 .collect();
         }
-        found.extend(mixtures.into_iter().map(Entry::File));
+        found.extend(mixtures.into_iter().map(DiskEntry::File));
     }
     found
 }

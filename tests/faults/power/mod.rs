@@ -17,46 +17,46 @@ use twofactor_core::state::State;
 use twofactor_store::Store;
 use twofactor_store::sys::accounts;
 
-use disk::{Disk, Entry, Files};
+use disk::{DiskEntry, DiskTree, ModelDisk};
 use harness::enrolled::{
     ON, SERVICE, add_account, add_recovery_codes, enroll_token, machine, record_path,
 };
 use trace::Op;
 
 /// All records, index entries and states, temporary files as well.
-fn files() -> Files {
+fn files() -> DiskTree {
     let parts = ["users", "state"].map(|part| Path::new(STATE_DIR).join(part));
     let entries = parts.iter().flat_map(|part| fs::read_dir(part).unwrap());
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.map(|path| (path.clone(), entry(&path))).collect()
 }
 
-fn entry(path: &Path) -> Entry {
+fn entry(path: &Path) -> DiskEntry {
     let kind = fs::symlink_metadata(path).unwrap().file_type();
     if kind.is_dir() {
-        Entry::Directory
+        DiskEntry::Directory
     } else {
-        Entry::File(fs::read(path).unwrap())
+        DiskEntry::File(fs::read(path).unwrap())
     }
 }
 
-fn restore(wanted: &Files) {
+fn restore(wanted: &DiskTree) {
     let present = files();
     for (path, entry) in &present {
         match entry {
             same if wanted.get(path) == Some(same) => {}
-            Entry::Directory => fs::remove_dir(path).unwrap(),
+            DiskEntry::Directory => fs::remove_dir(path).unwrap(),
             _ => fs::remove_file(path).unwrap(),
         }
     }
     for (path, entry) in wanted {
         match entry {
             same if present.get(path) == Some(same) => {}
-            Entry::File(content) => {
+            DiskEntry::File(content) => {
                 fs::write(path, content).unwrap();
                 fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
             }
-            Entry::Directory => DirBuilder::new().mode(0o700).create(path).unwrap(),
+            DiskEntry::Directory => DirBuilder::new().mode(0o700).create(path).unwrap(),
         }
     }
 }
@@ -85,8 +85,8 @@ fn readable(user: &str) -> Result<Option<(Record, State)>, String> {
 }
 
 /// Replays what a program did; judges every disk after every step, and tells whether the program had ended by then.
-fn replay(before: &Files, ops: &[Op], mut judge: impl FnMut(&Files, bool)) -> usize {
-    let mut disk = Disk::holding(before);
+fn replay(before: &DiskTree, ops: &[Op], mut judge: impl FnMut(&DiskTree, bool)) -> usize {
+    let mut disk = ModelDisk::holding(before);
     let mut cuts = 0;
     for (step, op) in ops.iter().enumerate() {
         disk.apply(op);
@@ -121,10 +121,10 @@ fn change(machine: &Machine, words: &[&str], user: &str) {
         if let Err(why) = readable(user) {
             panic!("{words:?}: {why}");
         }
-        let others = |files: &Files| -> Files {
-            let of_carol = |(path, entry): &(&PathBuf, &Entry)| {
+        let others = |files: &DiskTree| -> DiskTree {
+            let of_carol = |(path, entry): &(&PathBuf, &DiskEntry)| {
                 path.to_string_lossy().contains("carol")
-                    || **entry == Entry::File(b"carol\n".to_vec())
+                    || **entry == DiskEntry::File(b"carol\n".to_vec())
             };
             let kept = files.iter().filter(of_carol);
             kept.map(|(path, content)| (path.clone(), content.clone()))

@@ -18,17 +18,17 @@ const MEMORY: u64 = if cfg!(feature = "whole-sweeps") {
 
 /// A program with which carol, who has a device herself, authenticates.
 #[derive(Clone, Copy)]
-struct Caller {
+struct AuthCaller {
     command: &'static str,
     /// The user whose code it wants.
     user: &'static str,
 }
 
-const SU: Caller = Caller {
+const SU: AuthCaller = AuthCaller {
     command: "su alice -c 'echo let in'",
     user: "alice",
 };
-const SUDO: Caller = Caller {
+const SUDO: AuthCaller = AuthCaller {
     command: "sudo -k -S -p '' echo let in",
     user: "carol",
 };
@@ -48,7 +48,7 @@ fn machine() -> Machine {
     machine
 }
 
-fn limited(machine: &Machine, caller: Caller, limit: &str, typed: &str) -> Run {
+fn limited(machine: &Machine, caller: AuthCaller, limit: &str, typed: &str) -> Run {
     let command = format!("ulimit {limit}; exec {}", caller.command);
     let shell = machine
         .program("bash")
@@ -81,7 +81,7 @@ fn kept(user: &str) -> [Vec<u8>; 2] {
 }
 
 /// One limit: a wrong code and a right one, each from the same state. Returns whether the right one let in.
-fn try_limit(machine: &Machine, caller: Caller, limit: &str) -> bool {
+fn try_limit(machine: &Machine, caller: AuthCaller, limit: &str) -> bool {
     let token = Token::new(caller.user);
     let before = kept(caller.user);
     let wrong = limited(machine, caller, limit, &token.wrong());
@@ -105,7 +105,7 @@ fn try_limit(machine: &Machine, caller: Caller, limit: &str) -> bool {
 
 /// Neither code was counted: the answers do not tell which it was. Where memory is just too small, a program
 /// fails here or there by chance; then the same answers come with both codes.
-fn same_answers(machine: &Machine, caller: Caller, limit: &str, (wrong, right): (Run, Run)) {
+fn same_answers(machine: &Machine, caller: AuthCaller, limit: &str, (wrong, right): (Run, Run)) {
     let token = Token::new(caller.user);
     let (mut of_wrong, mut of_right) = (vec![wrong], vec![right]);
     for _ in 0..30 {
@@ -121,7 +121,7 @@ fn same_answers(machine: &Machine, caller: Caller, limit: &str, (wrong, right): 
 /// All limits of a kind; sees that they begin too small for a login.
 fn sweep(
     machine: &Machine,
-    caller: Caller,
+    caller: AuthCaller,
     kind: &str,
     values: impl Iterator<Item = u64>,
 ) -> (usize, usize) {
@@ -131,7 +131,7 @@ fn sweep(
     (let_in.len(), let_in.iter().filter(|is_in| **is_in).count())
 }
 
-fn all_limits(caller: Caller) {
+fn all_limits(caller: AuthCaller) {
     let machine = machine();
     let others = ["dave"].map(kept);
     assert!(try_limit(&machine, caller, "-c unlimited"), "the control");

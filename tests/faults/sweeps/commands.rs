@@ -12,9 +12,9 @@ use twofactor_core::STATE_DIR;
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 
-use super::kept::{Kept, holder, open_store};
+use super::kept::{KeptFiles, holder, open_store};
 use super::logins::{account, all_files, in_turn, readable};
-use super::table::{Column, Row, described, print, state_path, stride};
+use super::table::{Column, TableRow, described, print, state_path, stride};
 use harness::enrolled::{
     IGNORED, SECRET, add_account, add_recovery_codes, device, enroll_token, login, machine,
     record_path,
@@ -97,25 +97,25 @@ fn a_fault_leaves_the_old_record_or_the_new_one() {
     machine.write_file("/run/codes", "", 0o600);
     let uri = format!("otpauth://hotp/bob?secret={SECRET}&counter=0\n");
     machine.write_file(URIS, uri, 0o600);
-    let before = Before::look();
+    let before = CommandBefore::look();
     let rows = CHANGES
         .each_ref()
         .map(|change| sweep(&machine, change, &before));
-    let all: usize = rows.iter().map(Row::struck).sum();
+    let all: usize = rows.iter().map(TableRow::struck).sum();
     print("state path of a change", &rows);
     assert!(all > 4000 / stride(131), "{all}");
 }
 
 /// State before each change.
-struct Before {
-    kept: Kept,
+struct CommandBefore {
+    kept: KeptFiles,
     all: Vec<PathBuf>,
 }
 
-impl Before {
+impl CommandBefore {
     fn look() -> Self {
         Self {
-            kept: Kept::look(),
+            kept: KeptFiles::look(),
             all: all_files(),
         }
     }
@@ -125,8 +125,8 @@ fn command(machine: &Machine, change: &Change) -> Program {
     machine.twofactor(change.arguments)
 }
 
-fn sweep(machine: &Machine, change: &Change, before: &Before) -> Row {
-    let mut row = Row::new(&format!("twofactor {}", change.arguments[..2].join(" ")));
+fn sweep(machine: &Machine, change: &Change, before: &CommandBefore) -> TableRow {
+    let mut row = TableRow::new(&format!("twofactor {}", change.arguments[..2].join(" ")));
     before.kept.restore();
     let whole = command(machine, change).traced(Window::Program(1), None);
     assert_eq!(whole.run.code, Some(0), "{whole:?}");
@@ -151,7 +151,7 @@ fn sweep(machine: &Machine, change: &Change, before: &Before) -> Row {
 fn judge(
     machine: &Machine,
     change: &Change,
-    before: &Before,
+    before: &CommandBefore,
     traced: &Traced,
     found: &mut dyn FnMut(Column, String),
 ) {
@@ -187,7 +187,7 @@ fn judge(
     }
 }
 
-fn strays(before: &Before, change: &Change, found: &mut dyn FnMut(Column, String)) {
+fn strays(before: &CommandBefore, change: &Change, found: &mut dyn FnMut(Column, String)) {
     let own = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default();
         let uid = account(change.user).uid;
@@ -206,7 +206,7 @@ fn strays(before: &Before, change: &Change, found: &mut dyn FnMut(Column, String
 fn repeated(
     machine: &Machine,
     change: &Change,
-    before: &Before,
+    before: &CommandBefore,
     fault: Fault,
     found: &mut dyn FnMut(Column, String),
 ) {
@@ -226,7 +226,7 @@ fn repeated(
 }
 
 /// Which record is in force; the reason why none is.
-fn in_force(change: &Change, before: &Before) -> Result<InForce, String> {
+fn in_force(change: &Change, before: &CommandBefore) -> Result<InForce, String> {
     let account = account(change.user);
     let path = record_path(change.user);
     let record = holder(&account)?.record;

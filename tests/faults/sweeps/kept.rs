@@ -10,16 +10,16 @@ use twofactor_core::account::Account;
 use twofactor_store::{Holder, Store};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Entry {
+enum KeptEntry {
     File(Vec<u8>),
     Directory,
 }
 
 /// Records, index entries, states with their generations, and temporary files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept(BTreeMap<PathBuf, Entry>);
+pub struct KeptFiles(BTreeMap<PathBuf, KeptEntry>);
 
-impl Kept {
+impl KeptFiles {
     pub fn look() -> Self {
         let mut entries = BTreeMap::new();
         let mut waiting = parts().to_vec();
@@ -28,11 +28,11 @@ impl Kept {
                 let path = found.unwrap().path();
                 let kind = fs::symlink_metadata(&path).unwrap().file_type();
                 let entry = if kind.is_dir() {
-                    Entry::Directory
+                    KeptEntry::Directory
                 } else {
-                    Entry::File(fs::read(&path).unwrap())
+                    KeptEntry::File(fs::read(&path).unwrap())
                 };
-                if entry == Entry::Directory {
+                if entry == KeptEntry::Directory {
                     waiting.push(path.clone());
                 }
                 entries.insert(path, entry);
@@ -50,7 +50,7 @@ impl Kept {
                 continue;
             }
             match entry {
-                Entry::Directory => fs::remove_dir(path).unwrap(),
+                KeptEntry::Directory => fs::remove_dir(path).unwrap(),
                 _ => fs::remove_file(path).unwrap(),
             }
         }
@@ -59,11 +59,11 @@ impl Kept {
                 continue;
             }
             match entry {
-                Entry::File(content) => {
+                KeptEntry::File(content) => {
                     fs::write(path, content).unwrap();
                     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
                 }
-                Entry::Directory => DirBuilder::new().mode(0o700).create(path).unwrap(),
+                KeptEntry::Directory => DirBuilder::new().mode(0o700).create(path).unwrap(),
             }
         }
     }
@@ -71,7 +71,7 @@ impl Kept {
     /// The content of a file.
     pub fn content(&self, path: &Path) -> Option<&[u8]> {
         match self.0.get(path) {
-            Some(Entry::File(content)) => Some(content),
+            Some(KeptEntry::File(content)) => Some(content),
             _ => None,
         }
     }

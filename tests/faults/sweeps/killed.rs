@@ -8,14 +8,14 @@ use harness::pam::{Drive, code};
 use harness::{Machine, PASSWORD, Program};
 
 use super::logins::{account, in_turn, readable};
-use super::table::{Column, Row, described, print, stride};
+use super::table::{Column, TableRow, described, print, stride};
 use harness::enrolled::{Token, enroll_token, record_path, state_path};
 use harness::logins;
 
 /// The program, its arguments, and whose code it asks for.
-type Caller = (&'static str, &'static [&'static str], &'static str);
+type KilledProgram = (&'static str, &'static [&'static str], &'static str);
 
-const CALLERS: [Caller; 2] = [
+const CALLERS: [KilledProgram; 2] = [
     ("su", &["alice", "-c", "echo let in"], "alice"),
     ("sudo", &["-k", "-S", "-p", "", "echo", "let in"], "carol"),
 ];
@@ -42,7 +42,7 @@ fn no_kill_of_su_or_sudo_frees_a_guess_or_a_code() {
     print("kills of su and sudo", &rows);
 }
 
-fn sweep(machine: &Machine, caller: &Caller, is_right: bool) -> Row {
+fn sweep(machine: &Machine, caller: &KilledProgram, is_right: bool) -> TableRow {
     let (name, arguments, user) = *caller;
     let token = Token::new(user);
     let typed = if is_right {
@@ -57,7 +57,7 @@ fn sweep(machine: &Machine, caller: &Caller, is_right: bool) -> Row {
         limited.args(arguments).user("carol").input(input)
     };
     let kind = if is_right { "right" } else { "wrong" };
-    let mut row = Row::new(&format!("{name}: {kind} code"));
+    let mut row = TableRow::new(&format!("{name}: {kind} code"));
     let before = ["alice", "carol", "dave"].map(kept);
     let state = fs::read(state_path(user)).unwrap();
     // setpriv, prlimit, and then the program itself.

@@ -15,7 +15,7 @@ use twofactor_core::account::Account;
 use twofactor_core::state::State;
 use twofactor_store::Store;
 
-use super::table::{Column, Row, described, print, state_path, stride};
+use super::table::{Column, TableRow, described, print, state_path, stride};
 use harness::enrolled::{
     IGNORED, add_recovery_codes, enroll_phone, enroll_token, login, machine, record_path,
     state_path as state_file,
@@ -32,7 +32,7 @@ struct Codes {
 }
 
 /// A kind of code.
-struct Kind<'a> {
+struct CodeKind<'a> {
     name: &'static str,
     user: &'static str,
     is_right: bool,
@@ -68,28 +68,28 @@ fn no_fault_in_a_login_lets_in_or_loses_anything() {
         fresh: fresh.to_owned(),
     };
     let kinds = [
-        Kind {
+        CodeKind {
             name: "right code of a phone",
             user: "alice",
             is_right: true,
             codes: &|| at_step(false),
             is_used: &|state| state.devices[0].next > 0,
         },
-        Kind {
+        CodeKind {
             name: "wrong code",
             user: "alice",
             is_right: false,
             codes: &|| at_step(true),
             is_used: &|_| false,
         },
-        Kind {
+        CodeKind {
             name: "recovery code",
             user: "alice",
             is_right: true,
             codes: &|| fixed(&recovery[0], &recovery[1]),
             is_used: &|state| state.recovery.bits & 1 == 1,
         },
-        Kind {
+        CodeKind {
             name: "right code of a counting token",
             user: "carol",
             is_right: true,
@@ -97,8 +97,8 @@ fn no_fault_in_a_login_lets_in_or_loses_anything() {
             is_used: &|state| state.devices[0].next > 0,
         },
     ];
-    let rows: Vec<Row> = kinds.iter().map(|kind| sweep(&machine, kind)).collect();
-    let all: usize = rows.iter().map(Row::struck).sum();
+    let rows: Vec<TableRow> = kinds.iter().map(|kind| sweep(&machine, kind)).collect();
+    let all: usize = rows.iter().map(TableRow::struck).sum();
     print("state path of a login", &rows);
     assert!(all > 3000 / stride(23), "{all}");
 }
@@ -129,13 +129,13 @@ fn one_enoent_makes_no_user_unenrolled() {
 }
 
 /// Content of the files before each fault.
-struct Before {
+struct LoginBefore {
     record: Vec<u8>,
     state: Vec<u8>,
     files: Vec<PathBuf>,
 }
 
-impl Before {
+impl LoginBefore {
     fn of(user: &str) -> Self {
         Self {
             record: fs::read(record_path(user)).unwrap(),
@@ -145,10 +145,10 @@ impl Before {
     }
 }
 
-fn sweep(machine: &Machine, kind: &Kind<'_>) -> Row {
-    let mut row = Row::new(kind.name);
+fn sweep(machine: &Machine, kind: &CodeKind<'_>) -> TableRow {
+    let mut row = TableRow::new(kind.name);
     machine.write_file("/run/codes", "", 0o600);
-    let before = Before::of(kind.user);
+    let before = LoginBefore::of(kind.user);
     let whole = login(kind.user).answer((kind.codes)().swept).traced(None);
     let expected = if kind.is_right {
         code::SUCCESS
@@ -182,8 +182,8 @@ fn sweep(machine: &Machine, kind: &Kind<'_>) -> Row {
 
 fn judge(
     machine: &Machine,
-    kind: &Kind<'_>,
-    before: &Before,
+    kind: &CodeKind<'_>,
+    before: &LoginBefore,
     codes: &Codes,
     traced: &Traced,
     found: &mut dyn FnMut(Column, String),

@@ -8,7 +8,7 @@ use harness::pam::{Drive, code};
 use harness::{Machine, PASSWORD};
 
 use super::logins::result;
-use super::table::{Column, Row, described, print, stride};
+use super::table::{Column, TableRow, described, print, stride};
 use harness::enrolled::{Token, enroll_token, set_state, state_path};
 use harness::logins;
 
@@ -80,12 +80,12 @@ fn at(stacks: &[String]) {
         machine.install_stack(stack);
         rows.extend(sweep(&machine, stack, caller, &alice));
     }
-    let all: usize = rows.iter().map(Row::struck).sum();
+    let all: usize = rows.iter().map(TableRow::struck).sum();
     print("all calls of a login, by stack and code", &rows);
     assert!(all >= 1000 / stride(83), "{all}");
 }
 
-fn sweep(machine: &Machine, stack: &str, caller: u32, alice: &Token) -> Vec<Row> {
+fn sweep(machine: &Machine, stack: &str, caller: u32, alice: &Token) -> Vec<TableRow> {
     let login = |typed: &str| login(stack, caller, typed);
     // The control: with nothing failing the right code lets in.
     set_state("alice", |state| {
@@ -98,7 +98,7 @@ fn sweep(machine: &Machine, stack: &str, caller: u32, alice: &Token) -> Vec<Row>
     let wrong = alice.wrong();
     let mut rows = Vec::new();
     for (name, typed) in [("wrong", wrong.as_str()), ("used", alice.code_at(0))] {
-        let mut row = Row::new(&format!("{stack}: {name} code"));
+        let mut row = TableRow::new(&format!("{stack}: {name} code"));
         let whole = login(typed).traced(None);
         assert_ne!(result(&whole), Some(code::SUCCESS), "{stack}: {whole:?}");
 

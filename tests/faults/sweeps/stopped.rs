@@ -11,9 +11,9 @@ use twofactor_core::device::Kind;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 
-use super::kept::{Kept, holder, open_store};
+use super::kept::{KeptFiles, holder, open_store};
 use super::logins::{account, in_turn, result};
-use super::table::{Column, Row, print, stride};
+use super::table::{Column, TableRow, print, stride};
 use harness::enrolled::{
     IGNORED, SERVICE, Token, add_account, add_stack, enroll_token, login, set_state, state_path,
 };
@@ -145,7 +145,7 @@ fn a_stopped_process_holds_up_no_other() {
     }
     machine.write_file("/etc/login.defs", "FAIL_DELAY 0\n", 0o644);
     set_state("dave", |state| state.failures = 3);
-    let kept = Kept::look();
+    let kept = KeptFiles::look();
     let (mut rows, mut taken_over) = (Vec::new(), 0);
     for scene in &SCENES {
         rows.push(sweep(&machine, scene, &kept, Halt::Signal, &mut taken_over));
@@ -198,7 +198,13 @@ fn places(calls: &[Call], halt: Halt) -> Vec<usize> {
     part.into_iter().map(|place| concerned[place]).collect()
 }
 
-fn sweep(machine: &Machine, scene: &Scene, kept: &Kept, halt: Halt, taken_over: &mut usize) -> Row {
+fn sweep(
+    machine: &Machine,
+    scene: &Scene,
+    kept: &KeptFiles,
+    halt: Halt,
+    taken_over: &mut usize,
+) -> TableRow {
     let begin = || {
         kept.restore();
         machine.policy(POLICY);
@@ -209,7 +215,7 @@ fn sweep(machine: &Machine, scene: &Scene, kept: &Kept, halt: Halt, taken_over: 
     } else {
         "frozen"
     };
-    let mut row = Row::new(&format!("{}, {kind}", scene.name()));
+    let mut row = TableRow::new(&format!("{}, {kind}", scene.name()));
     begin();
     let whole = scene.run(machine, None, &mut || {});
     assert_eq!(whole.run.code, Some(0), "{whole:?}");

@@ -31,14 +31,14 @@ pub fn stride(of_sample: usize) -> usize {
 }
 
 /// One row.
-pub struct Row {
+pub struct TableRow {
     name: String,
     struck: usize,
     missed: usize,
     findings: BTreeMap<Column, Vec<String>>,
 }
 
-impl Row {
+impl TableRow {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -81,7 +81,7 @@ impl Row {
 ///
 /// # Panics
 /// With everything that was found.
-pub fn print(title: &str, rows: &[Row]) {
+pub fn print(title: &str, rows: &[TableRow]) {
     let mut text = format!(
         "\n{:<56}{:>8}{:>8}{:>12}{:>7}{:>7}\n",
         title, "faults", "let in", "state lost", "stuck", "stray"

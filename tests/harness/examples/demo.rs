@@ -18,7 +18,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use harness::{Answer, Machine, PASSWORD, Sshd, artefacts, oathtool, otp};
+use harness::{Machine, PASSWORD, SshAnswer, Sshd, artefacts, oathtool, otp};
 
 const USER: &str = "alice";
 /// Seconds for which the phone shows one code.
@@ -72,7 +72,7 @@ fn show() {
     );
 
     step("2. Installed, but switched off: a login is what it always was");
-    login(&sshd, None, &[("Password: ", PASSWORD)], Outcome::In);
+    login(&sshd, None, &[("Password: ", PASSWORD)], LoginEnd::In);
 
     step(
         "3. The administrator enrolls alice; her phone is played by oathtool and types a code to confirm",
@@ -88,7 +88,7 @@ fn show() {
     // The confirmation has used up the code of its time; the next one is accepted already, as phones may be fast.
     let code = phone.code_after(1);
     let (password, question) = (("Password: ", PASSWORD), "Verification code: ");
-    login(&sshd, None, &[password, (question, &code)], Outcome::In);
+    login(&sshd, None, &[password, (question, &code)], LoginEnd::In);
 
     step(
         "6. A person looked over her shoulder: the same code does not work twice, and guesses do not either",
@@ -99,13 +99,13 @@ fn show() {
         (question, "12345"),
         (question, &code),
     ];
-    login(&sshd, None, &answers, Outcome::Refused);
+    login(&sshd, None, &answers, LoginEnd::Refused);
 
     step("7. A wrong password: no code is asked for");
-    login(&sshd, None, &[("Password: ", "wrong")], Outcome::Refused);
+    login(&sshd, None, &[("Password: ", "wrong")], LoginEnd::Refused);
 
     step("8. A login by key is not asked");
-    login(&sshd, Some(&key), &[], Outcome::In);
+    login(&sshd, Some(&key), &[], LoginEnd::In);
 
     step("9. The log");
     let log = machine.log_with("pam_twofactor").join("\n");
@@ -119,13 +119,13 @@ fn show() {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Outcome {
+enum LoginEnd {
     In,
     Refused,
 }
 
 /// Logs in with these answers to exactly these questions, shows it, and checks how it ends.
-fn login(sshd: &Sshd, key: Option<&Path>, answers: &[(&str, &str)], outcome: Outcome) {
+fn login(sshd: &Sshd, key: Option<&Path>, answers: &[(&str, &str)], outcome: LoginEnd) {
     say(&format!(
         "$ ssh -p {} {USER}@127.0.0.1 'echo \"I am $USER\"'",
         sshd.port()
@@ -133,7 +133,7 @@ fn login(sshd: &Sshd, key: Option<&Path>, answers: &[(&str, &str)], outcome: Out
     let mut left = answers.iter();
     let answer = |prompt: &str| {
         let Some((_, answer)) = left.next() else {
-            return Answer::HangUp;
+            return SshAnswer::HangUp;
         };
         let is_password = *answer == PASSWORD;
         let stars = "*".repeat(answer.len());
@@ -141,7 +141,7 @@ fn login(sshd: &Sshd, key: Option<&Path>, answers: &[(&str, &str)], outcome: Out
             "{prompt}{}",
             if is_password { stars.as_str() } else { answer }
         ));
-        Answer::from(*answer)
+        SshAnswer::from(*answer)
     };
     let mut login = sshd.login(USER).remote("echo \"I am $USER\"");
     if let Some(key) = key {
@@ -151,7 +151,7 @@ fn login(sshd: &Sshd, key: Option<&Path>, answers: &[(&str, &str)], outcome: Out
     indent(&session.stderr);
     indent(&session.stdout);
     let is_in = session.stdout == format!("I am {USER}\n");
-    assert_eq!(is_in, outcome == Outcome::In, "how the login ended");
+    assert_eq!(is_in, outcome == LoginEnd::In, "how the login ended");
     // Before a question the client shows what the module says.
     let asked = session.prompts.iter().map(|prompt| prompt.lines().last());
     let expected = answers.iter().map(|(question, _)| Some(*question));
@@ -159,12 +159,12 @@ fn login(sshd: &Sshd, key: Option<&Path>, answers: &[(&str, &str)], outcome: Out
 }
 
 /// A phone with the authenticator app, from the moment of its first code.
-struct Phone {
+struct DemoPhone {
     secret: String,
     confirmed: u64,
 }
 
-impl Phone {
+impl DemoPhone {
     fn code_after(&self, steps: u64) -> String {
         let at = self.confirmed + steps * INTERVAL;
         oathtool(&self.secret, Some(at), 6, INTERVAL, "SHA1")
@@ -172,7 +172,7 @@ impl Phone {
 }
 
 /// `twofactor enroll` on a terminal.
-fn enroll(machine: &Machine) -> Phone {
+fn enroll(machine: &Machine) -> DemoPhone {
     say(&format!("# twofactor enroll {USER}"));
     let mut terminal = machine
         .twofactor(&["enroll", USER, "--qr", qr_style()])
@@ -180,7 +180,7 @@ fn enroll(machine: &Machine) -> Phone {
     let shown = terminal.expect("Code the device shows");
     let (_, secret) = shown.split_once("secret=").expect("a key in the URI");
     let end = secret.find(|letter: char| !letter.is_ascii_alphanumeric());
-    let phone = Phone {
+    let phone = DemoPhone {
         secret: secret.chars().take(end.unwrap_or(secret.len())).collect(),
         confirmed: otp::unix_time(),
     };
@@ -267,12 +267,12 @@ fn indent(text: &str) {
 /// The real machine: the directories that the demo shows to its processes in a changed form.
 #[derive(PartialEq, Eq)]
 struct RealMachine {
-    files: BTreeMap<PathBuf, Seen>,
+    files: BTreeMap<PathBuf, FileFacts>,
     mounts: String,
 }
 
 /// Owner, group, mode with type, time of the last change and content of a file.
-type Seen = (u32, u32, u32, (i64, i64), Vec<u8>);
+type FileFacts = (u32, u32, u32, (i64, i64), Vec<u8>);
 
 impl RealMachine {
     fn look() -> Self {
@@ -286,7 +286,7 @@ impl RealMachine {
     }
 }
 
-fn add(path: &Path, files: &mut BTreeMap<PathBuf, Seen>) {
+fn add(path: &Path, files: &mut BTreeMap<PathBuf, FileFacts>) {
     let Ok(metadata) = fs::symlink_metadata(path) else {
         return;
     };

@@ -1,7 +1,7 @@
 //! The administrator's desk: a machine on which the product was just installed, and what the command shows there.
 #![forbid(unsafe_code)]
 
-use crate::pam::{Drive, Outcome, code};
+use crate::pam::{Drive, PamOutcome, code};
 use crate::{Ended, Machine, Pty, Run, Totp};
 use serde_json::Value;
 
@@ -209,6 +209,6 @@ pub fn caller(machine: &Machine) -> (u32, String) {
     (uid, name)
 }
 
-fn prompts(outcome: &Outcome) -> Vec<&str> {
+fn prompts(outcome: &PamOutcome) -> Vec<&str> {
     outcome.prompts.iter().map(String::as_str).collect()
 }

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use crate::otp::hotp_codes;
-use crate::pam::{Drive, EXACT, Message, Outcome, code};
+use crate::pam::{Drive, EXACT, ModuleMessage, PamOutcome, code};
 use crate::{Machine, Totp};
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, Id, Kind};
@@ -226,7 +226,7 @@ pub fn set_state(user: &str, change: impl FnOnce(&mut State)) {
 }
 
 /// Runs a transaction, and sees to it that the module left the process as it was.
-pub fn run(drive: Drive) -> Outcome {
+pub fn run(drive: Drive) -> PamOutcome {
     let outcome = drive.run();
     assert_eq!(outcome.changed, [""; 0], "left behind in the process");
     outcome
@@ -238,8 +238,8 @@ pub fn auth(drive: Drive) -> i32 {
 }
 
 /// Everything the module asked and said in order: style and text.
-pub fn said(outcome: &Outcome) -> Vec<(&str, &str)> {
-    let of_ours = |message: &&Message| !message.text.ends_with("=cred_expired");
+pub fn said(outcome: &PamOutcome) -> Vec<(&str, &str)> {
+    let of_ours = |message: &&ModuleMessage| !message.text.ends_with("=cred_expired");
     let messages = outcome.messages.iter().filter(of_ours);
     messages
         .map(|message| (message.style.as_str(), message.text.as_str()))

@@ -58,6 +58,6 @@ pub use machine::{HOST_NAME, Machine};
 pub use names::NameService;
 pub use otp::{Totp, hotp, oathtool};
 pub use pty::{Ended, Pty};
-pub use ssh::{Answer, Login, Session};
+pub use ssh::{Session, SshAnswer, SshLogin};
 pub use sshd::Sshd;
 pub use users::PASSWORD;

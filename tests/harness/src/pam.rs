@@ -13,7 +13,7 @@ use crate::steps::Stepped;
 
 mod outcome;
 
-pub use outcome::{Holdings, Message, Outcome, Repeated, Round};
+pub use outcome::{Holdings, ModuleMessage, PamOutcome, Repeated, Round};
 
 /// Return codes of pam(3).
 pub mod code {
@@ -262,7 +262,7 @@ impl Drive {
     ///
     /// # Panics
     /// When pamdrive did not live to report it.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> PamOutcome {
         outcome::outcome(&outcome::report(&self.raw().ok().stdout))
     }
 

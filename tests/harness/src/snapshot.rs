@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 /// The files of a machine by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot(BTreeMap<PathBuf, Seen>);
+pub struct Snapshot(BTreeMap<PathBuf, SeenFile>);
 
 /// Owner, mode with type, time of the last change, and content of one file.
-type Seen = (u32, u32, (i64, i64), Vec<u8>);
+type SeenFile = (u32, u32, (i64, i64), Vec<u8>);
 
 impl Snapshot {
     /// Looks now. /run is a machine's own, and below it lie the changes to all other directories that are not of
@@ -35,7 +35,7 @@ impl Snapshot {
 /// Larger files are programs; their times tell of a change, too.
 const READ_UP_TO: u64 = 1 << 20;
 
-fn add(path: &Path, found: &mut BTreeMap<PathBuf, Seen>) {
+fn add(path: &Path, found: &mut BTreeMap<PathBuf, SeenFile>) {
     let metadata = fs::symlink_metadata(path).unwrap();
     let kind = metadata.file_type();
     let content = match () {

@@ -15,7 +15,7 @@ use crate::sshd::Sshd;
 
 /// Answer for when the client asks something.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum SshAnswer {
     /// Type this (one line, at most 1,000 bytes: the client cuts the rest).
     Line(String),
     /// Kill the client while it waits for the answer.
@@ -24,7 +24,7 @@ pub enum Answer {
 
 /// A login to be described and run. The client has no configuration, no agent and no keys but those given here; it
 /// gives up after one failed round of questions, unless `attempts` says otherwise.
-pub struct Login<'a> {
+pub struct SshLogin<'a> {
     sshd: &'a Sshd<'a>,
     user: String,
     address: String,
@@ -33,7 +33,7 @@ pub struct Login<'a> {
     attempts: u32,
     locale: String,
     remote: Option<String>,
-    answer: Box<dyn FnMut(&str) -> Answer + 'a>,
+    answer: Box<dyn FnMut(&str) -> SshAnswer + 'a>,
 }
 
 /// Result of a login.
@@ -52,25 +52,25 @@ pub struct Session {
 }
 
 impl Session {
-    /// True if the remote command of `Login` ran.
+    /// True if the remote command of `SshLogin` ran.
     pub fn is_in(&self) -> bool {
         self.stdout.contains("it-is-in")
     }
 }
 
-impl From<&str> for Answer {
+impl From<&str> for SshAnswer {
     fn from(line: &str) -> Self {
         Self::Line(line.to_owned())
     }
 }
 
-impl From<String> for Answer {
+impl From<String> for SshAnswer {
     fn from(line: String) -> Self {
         Self::Line(line)
     }
 }
 
-impl<'a> Login<'a> {
+impl<'a> SshLogin<'a> {
     pub(crate) fn new(sshd: &'a Sshd<'a>, user: &str) -> Self {
         Self {
             sshd,
@@ -81,17 +81,17 @@ impl<'a> Login<'a> {
             attempts: 1,
             locale: "C.UTF-8".to_owned(),
             remote: Some("echo it-is-in".to_owned()),
-            answer: Box::new(|_| Answer::HangUp),
+            answer: Box::new(|_| SshAnswer::HangUp),
         }
     }
 
     /// The answer to the next question that has none yet. When a question has none, the client is killed there.
-    pub fn answer(self, line: impl Into<Answer>) -> Self {
+    pub fn answer(self, line: impl Into<SshAnswer>) -> Self {
         let mut before = self.answer;
         let mut line = Some(line.into());
         // The answers before this one end with HangUp, which stands for "no answer yet".
         let answer = move |prompt: &str| match before(prompt) {
-            Answer::HangUp => line.take().unwrap_or(Answer::HangUp),
+            SshAnswer::HangUp => line.take().unwrap_or(SshAnswer::HangUp),
             earlier => earlier,
         };
         Self {
@@ -106,7 +106,7 @@ impl<'a> Login<'a> {
     }
 
     /// Computes the answers when the questions come; replaces all other answers.
-    pub fn answer_with(self, answer: impl FnMut(&str) -> Answer + 'a) -> Self {
+    pub fn answer_with(self, answer: impl FnMut(&str) -> SshAnswer + 'a) -> Self {
         Self {
             answer: Box::new(answer),
             ..self
@@ -282,7 +282,7 @@ impl Asking {
     }
 
     /// The next question or text, if it comes within a few milliseconds.
-    fn next(&mut self) -> Option<Shown> {
+    fn next(&mut self) -> Option<AskpassText> {
         let mut ready = [PollFd::new(&self.questions, PollFlags::IN)];
         let moment = Timespec {
             tv_sec: 0,
@@ -298,7 +298,7 @@ impl Asking {
                 .read_exact(&mut byte)
                 .expect("reading a question");
             match byte {
-                [0] => return Some(Shown::parse(&String::from_utf8_lossy(&question))),
+                [0] => return Some(AskpassText::parse(&String::from_utf8_lossy(&question))),
                 [other] => question.push(other),
             }
         }
@@ -306,14 +306,14 @@ impl Asking {
 }
 
 /// Text that the client shows through its askpass program.
-enum Shown {
+enum AskpassText {
     /// It waits for an answer.
     Question(String),
     /// It only tells (Ubuntu's OpenSSH does not wait for the next question with texts from PAM).
     Text(String),
 }
 
-impl Shown {
+impl AskpassText {
     fn parse(message: &str) -> Self {
         let (kind, text) = message.split_once('\n').expect("a kind and a text");
         match kind {
@@ -328,21 +328,21 @@ impl Shown {
 fn converse(
     mut client: Running,
     mut asking: Asking,
-    answer: &mut dyn FnMut(&str) -> Answer,
+    answer: &mut dyn FnMut(&str) -> SshAnswer,
 ) -> Session {
     let deadline = Instant::now() + LIMIT;
     let (mut prompts, mut texts) = (Vec::new(), String::new());
     loop {
         let ended = client.try_wait();
         match (asking.next(), ended) {
-            (Some(Shown::Text(text)), _) => texts.push_str(&text),
-            (Some(Shown::Question(question)), _) => {
+            (Some(AskpassText::Text(text)), _) => texts.push_str(&text),
+            (Some(AskpassText::Question(question)), _) => {
                 prompts.push(std::mem::take(&mut texts) + &question);
                 match answer(&prompts[prompts.len() - 1]) {
-                    Answer::Line(line) => {
+                    SshAnswer::Line(line) => {
                         writeln!(asking.answers, "{line}").expect("giving an answer");
                     }
-                    Answer::HangUp => return session(client.kill(), prompts, HungUp::Yes),
+                    SshAnswer::HangUp => return session(client.kill(), prompts, HungUp::Yes),
                 }
             }
             (None, Some(status)) => {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::exec::{LIMIT, Program, Running};
 use crate::machine::Machine;
-use crate::ssh::Login;
+use crate::ssh::SshLogin;
 
 const FIRST_PORT: u32 = 2200;
 
@@ -59,8 +59,8 @@ impl Machine {
 
 impl Sshd<'_> {
     /// A login through the real client, still to be described and run.
-    pub fn login(&self, user: &str) -> Login<'_> {
-        Login::new(self, user)
+    pub fn login(&self, user: &str) -> SshLogin<'_> {
+        SshLogin::new(self, user)
     }
 
     /// The port it listens on.

@@ -8,7 +8,7 @@ use harness::{Machine, PASSWORD, Sshd};
 const FILE: &str = "/etc/security/twofactor.toml";
 
 /// Logs in with the password alone; the client hangs up when more is asked.
-fn with_password<'a>(sshd: &'a Sshd<'_>, user: &str) -> harness::Login<'a> {
+fn with_password<'a>(sshd: &'a Sshd<'_>, user: &str) -> harness::SshLogin<'a> {
     sshd.login(user).answer(PASSWORD)
 }
 

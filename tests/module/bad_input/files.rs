@@ -14,10 +14,10 @@ use harness::enrolled::{
 use harness::snapshot::Snapshot;
 
 /// Way in which a good file is spoilt.
-type Spoil = fn(&Path);
+type FileDamage = fn(&Path);
 
 /// Damage to a file, and the text of the log about it.
-const SPOILT: [(&str, Spoil, &str); 10] = [
+const SPOILT: [(&str, FileDamage, &str); 10] = [
     (
         "link",
         |path| {

@@ -1,10 +1,10 @@
 //! `su` and `sudo` run with the limits of their caller: those may make a login fail, but tell nothing of the code.
 
-use harness::pam::{Outcome, code};
+use harness::pam::{PamOutcome, code};
 
 use harness::enrolled::{ON, Token, enroll_token, machine, run, state_of, state_path};
 
-fn limited(alice: &Token, limit: &str, answer: &str) -> Outcome {
+fn limited(alice: &Token, limit: &str, answer: &str) -> PamOutcome {
     // The report goes through a pipe, which has no size.
     let piped = format!("prlimit {limit} \"$@\" | cat");
     let drive = alice.login().answer(answer);

@@ -1,6 +1,6 @@
 //! Every phase has a code of its own; only the first one can refuse a user.
 
-use harness::pam::{Drive, Outcome, code};
+use harness::pam::{Drive, PamOutcome, code};
 
 use harness::enrolled::{
     IGNORED, ON, SERVICE, add_account, add_stack, enroll_token, logged, login, machine,
@@ -9,7 +9,7 @@ use harness::enrolled::{
 
 const INVITATION: &str = "Two-factor login is available for your account. To set it up, ask your administrator for \"twofactor enroll bob\".";
 
-fn after_auth(outcome: &Outcome) -> [i32; 5] {
+fn after_auth(outcome: &PamOutcome) -> [i32; 5] {
     [
         outcome.setcred,
         outcome.acct,

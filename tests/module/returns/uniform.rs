@@ -1,6 +1,6 @@
 //! With `uniform_prompt` the dialogue does not tell who has a device.
 
-use harness::pam::{Drive, EXACT, Outcome, TAKES_PASSWORD, code};
+use harness::pam::{Drive, EXACT, PamOutcome, TAKES_PASSWORD, code};
 
 use harness::enrolled::{
     IGNORED, PROMPT, add_account, add_stack, auth, enroll_token, logged, login, machine, run, said,
@@ -36,7 +36,7 @@ fn where_mandatory_all_users_see_the_same() {
         let login = login(user).answer(&wrong).answer("x").answer("nonsense");
         let outcome = run(finish(login));
         assert!(outcome.fail_delay_us.is_some());
-        Outcome {
+        PamOutcome {
             user: None,
             fail_delay_us: None,
             ..outcome
@@ -207,7 +207,7 @@ fn a_name_without_an_account_is_refused_alike() {
     machine.remove_user("alice");
     let answers = |user: &str| {
         let login = login(user).answer(alice.wrong()).answer("").answer("x");
-        Outcome {
+        PamOutcome {
             user: None,
             fail_delay_us: None,
             ..run(login)

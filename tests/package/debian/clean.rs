@@ -61,12 +61,12 @@ pub fn pam_auth_update(machine: &Machine, arguments: &[&str]) {
 }
 
 /// A counting token of alice's, so that a test need not wait for the next code.
-pub struct Token {
+pub struct PackageToken {
     secret: String,
     counter: u64,
 }
 
-impl Token {
+impl PackageToken {
     /// Enrolls it with the command of the package.
     pub fn of(machine: &Machine, user: &str) -> Self {
         let phone = enroll(machine, user, &["--hotp"]);
@@ -96,11 +96,11 @@ impl Token {
 }
 
 /// A clean root with the package in use: profile selected, alice enrolled, policy on, failures not delayed.
-pub fn in_use() -> (Machine, Token) {
+pub fn in_use() -> (Machine, PackageToken) {
     let machine = clean_root();
     install(&machine, &package());
     select(&machine);
-    let token = Token::of(&machine, "alice");
+    let token = PackageToken::of(&machine, "alice");
     switch_on(&machine);
     (machine, token)
 }
@@ -131,7 +131,7 @@ pub fn password_is_enough(sshd: &Sshd<'_>) {
 }
 
 /// Logs in with password and code.
-pub fn code_lets_in(sshd: &Sshd<'_>, token: &mut Token) {
+pub fn code_lets_in(sshd: &Sshd<'_>, token: &mut PackageToken) {
     let session = sshd
         .login("alice")
         .answer(PASSWORD)
@@ -142,7 +142,7 @@ pub fn code_lets_in(sshd: &Sshd<'_>, token: &mut Token) {
 }
 
 /// Tries to log in with the password and a wrong code, as often as one login asks.
-pub fn wrong_code_is_refused(sshd: &Sshd<'_>, token: &Token) {
+pub fn wrong_code_is_refused(sshd: &Sshd<'_>, token: &PackageToken) {
     let [one, two, three] = std::array::from_fn(|_| token.wrong_code());
     let login = sshd.login("alice").answer(PASSWORD);
     let session = login.answers(&[&one, &two, &three]).run();

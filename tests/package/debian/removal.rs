@@ -3,7 +3,7 @@
 use harness::Machine;
 
 use super::clean::*;
-use super::watch::Watch;
+use super::watch::RepeatedCheck;
 
 #[test]
 fn devices_work_after_removing_and_installing() {
@@ -11,7 +11,7 @@ fn devices_work_after_removing_and_installing() {
     let sshd = machine.sshd("");
     code_lets_in(&sshd, &mut token);
     let record = machine.read(RECORD);
-    let watch = Watch::start();
+    let watch = RepeatedCheck::start();
 
     machine.command(&["disable", "--yes"]).ok();
     password_is_enough(&sshd);

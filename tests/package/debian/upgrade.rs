@@ -6,7 +6,7 @@ use harness::Machine;
 use harness::enrolled::mark_of;
 
 use super::clean::*;
-use super::watch::Watch;
+use super::watch::RepeatedCheck;
 
 const STATE: &str = "/var/lib/twofactor";
 
@@ -35,11 +35,11 @@ fn before_marks() -> PathBuf {
 }
 
 /// A clean root with that package in use, as `in_use`.
-fn in_use_before_marks() -> (Machine, Token) {
+fn in_use_before_marks() -> (Machine, PackageToken) {
     let machine = clean_root();
     install(&machine, &before_marks());
     select(&machine);
-    let token = Token::of(&machine, "alice");
+    let token = PackageToken::of(&machine, "alice");
     switch_on(&machine);
     assert!(mark_of(STATE).is_none());
     (machine, token)
@@ -69,7 +69,7 @@ fn logins_need_the_code_during_upgrades() {
     let later = later(&machine);
     let policy = machine.read(POLICY);
     let sshd = machine.sshd("");
-    let watch = Watch::start();
+    let watch = RepeatedCheck::start();
     let mut logins = 0;
     for package in [later.clone(), package(), later] {
         let file = package.display().to_string();
@@ -129,7 +129,7 @@ fn r42_logins_go_on_while_marks_are_introduced() {
     let (machine, mut token) = in_use_before_marks();
     let new = repacked(&machine, "0.2.0").display().to_string();
     let sshd = machine.sshd("");
-    let watch = Watch::start();
+    let watch = RepeatedCheck::start();
     let mut apt = apt(&machine, &["install", &new]).start();
     let status = loop {
         code_lets_in(&sshd, &mut token);
@@ -201,7 +201,7 @@ fn r42_that_upgrade_refuses_no_unenrolled_user() {
     password_is_enough(&sshd);
     install(&machine, &repacked(&machine, "0.2.0"));
     password_is_enough(&sshd);
-    let mut token = Token::of(&machine, "alice");
+    let mut token = PackageToken::of(&machine, "alice");
     switch_on(&machine);
     code_lets_in(&sshd, &mut token);
 }
@@ -211,7 +211,7 @@ fn r42_an_upgrade_marks_no_directory_without_its_mark() {
     let machine = clean_root();
     install(&machine, &repacked(&machine, "0.2.0"));
     select(&machine);
-    let mut token = Token::of(&machine, "alice");
+    let mut token = PackageToken::of(&machine, "alice");
     switch_on(&machine);
     let sshd = machine.sshd("");
     let (mark, _) = mark_of(STATE).unwrap();

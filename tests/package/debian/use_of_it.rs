@@ -2,10 +2,10 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use harness::{Answer, PASSWORD};
+use harness::{PASSWORD, SshAnswer};
 
 use super::clean::*;
-use super::watch::Watch;
+use super::watch::RepeatedCheck;
 use harness::logins::{ASK_CODE, ASK_PASSWORD};
 
 #[test]
@@ -14,7 +14,7 @@ fn installing_changes_no_login() {
     let stacks = machine.run("sh", &["-c", "cat /etc/pam.d/*"]).ok().stdout;
     let sshd = machine.sshd("");
     password_is_enough(&sshd);
-    let watch = Watch::start();
+    let watch = RepeatedCheck::start();
     install(&machine, &package());
     watch.found_nothing();
     assert_eq!(
@@ -139,7 +139,7 @@ fn an_expired_password_is_no_way_around_enrollment() {
     let machine = clean_root();
     install(&machine, &package());
     select(&machine);
-    let token = Token::of(&machine, "root");
+    let token = PackageToken::of(&machine, "root");
     switch_on(&machine);
     machine
         .command(&["policy", "set", "enroll_at_login", "require", "--yes"])
@@ -156,7 +156,7 @@ fn an_expired_password_is_no_way_around_enrollment() {
         shown.push(prompt.to_owned());
         match shown.len() {
             1 => PASSWORD.into(),
-            _ => Answer::HangUp,
+            _ => SshAnswer::HangUp,
         }
     });
     assert!(!session.run().is_in());

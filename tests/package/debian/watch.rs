@@ -8,24 +8,24 @@ use std::time::Duration;
 use super::clean::{module_file, naming};
 
 /// Looks again and again until it is dropped or asked; must end before its machine does.
-pub struct Watch {
+pub struct RepeatedCheck {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Seen>>,
+    thread: Option<JoinHandle<WatchResult>>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct WatchResult {
     rounds: u64,
     broken: Vec<Vec<String>>,
 }
 
-impl Watch {
+impl RepeatedCheck {
     pub fn start() -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let module = module_file();
-            let mut result = Seen::default();
+            let mut result = WatchResult::default();
             while !seen.load(Ordering::Relaxed) {
                 result.rounds += 1;
                 // Missing before and after a file was found that names it: missing at that moment.
@@ -54,7 +54,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for RepeatedCheck {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -67,7 +67,7 @@ impl Drop for Watch {
 #[should_panic(expected = "sshd")]
 fn the_watch_notices_stacks_with_a_missing_module() {
     let machine = super::clean::clean_root();
-    let watch = Watch::start();
+    let watch = RepeatedCheck::start();
     machine.install_stack("sshd");
     std::thread::sleep(Duration::from_millis(300));
     watch.found_nothing();

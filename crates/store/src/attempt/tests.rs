@@ -36,14 +36,14 @@ fn clock() -> Result<u64, BeforeEpoch> {
 }
 
 /// A machine on which alice has a phone.
-struct Machine {
+struct AttemptMachine {
     scratch: Scratch,
     store: Store,
     file: PolicyFile,
     alice: Account,
 }
 
-impl Machine {
+impl AttemptMachine {
     fn with_policy(policy: &str) -> Self {
         TIME.set(NOW);
         let scratch = Scratch::new();

@@ -17,7 +17,7 @@ use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use libpam::{Conversation, Message, Phase, Reply, Start, Transaction};
+use libpam::{DriveConversation, DriveTransaction, Phase, RawMessage, Reply, Start};
 
 const HEAP_LEN: usize = 4 << 20;
 
@@ -54,8 +54,8 @@ static HEAP: Heap = Heap {
 
 struct Answerer(String);
 
-impl Conversation for Answerer {
-    fn message(&mut self, message: Message) -> Reply {
+impl DriveConversation for Answerer {
+    fn message(&mut self, message: RawMessage) -> Reply {
         match message.style {
             1 | 2 => answer(&self.0, message.text.as_bytes()).map_or(Reply::Failure, Reply::Text),
             _ => Reply::Null,
@@ -121,7 +121,7 @@ fn log_in(service: &str, user: &str, phases: &str, answerer: &str) -> Vec<i32> {
         rhost: None,
         ruser: None,
     };
-    let mut transaction = match Transaction::start(&start, Answerer(answerer.to_owned())) {
+    let mut transaction = match DriveTransaction::start(&start, Answerer(answerer.to_owned())) {
         Ok(transaction) => transaction,
         Err(code) => return vec![code],
     };

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// Result of one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct PamOutcome {
     /// The code of pam_start, if that failed already.
     pub start: Option<i32>,
     /// The code of pam_authenticate; -1 when that was not called. The same for the others.
@@ -23,7 +23,7 @@ pub struct Outcome {
     /// The code of pam_chauthtok.
     pub chauthtok: i32,
     /// Every message in order, prompts included.
-    pub messages: Vec<Message>,
+    pub messages: Vec<ModuleMessage>,
     /// The texts of the prompts alone.
     pub prompts: Vec<String>,
     /// The delay that pam_fail_delay asked for, after libpam changed it at random by up to half; `None` for no delay.
@@ -39,7 +39,7 @@ pub struct Outcome {
 
 /// A message of the module to the application.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Message {
+pub struct ModuleMessage {
     /// `echo_off`, `echo_on`, `error` or `info`.
     pub style: String,
     /// The text.
@@ -51,7 +51,7 @@ pub struct Message {
 pub struct Repeated {
     /// Number of times that each code of the first phase was returned.
     pub results: BTreeMap<String, u64>,
-    /// Number of transactions that left something different in the process (see `Outcome::changed`).
+    /// Number of transactions that left something different in the process (see `PamOutcome::changed`).
     pub changed: BTreeMap<String, u64>,
     /// Holdings of the process after the warm-up.
     pub before: Holdings,
@@ -86,7 +86,7 @@ pub(super) fn report(text: &str) -> Value {
         .unwrap_or_else(|error| panic!("pamdrive did not report ({error}): {text:?}"))
 }
 
-pub(super) fn outcome(report: &Value) -> Outcome {
+pub(super) fn outcome(report: &Value) -> PamOutcome {
     let phase = |name: &str| {
         report[name]
             .as_i64()
@@ -101,11 +101,11 @@ pub(super) fn outcome(report: &Value) -> Outcome {
             .map(text)
             .collect::<Vec<_>>()
     };
-    let message = |value: &Value| Message {
+    let message = |value: &Value| ModuleMessage {
         style: text(&value["style"]),
         text: text(&value["text"]),
     };
-    Outcome {
+    PamOutcome {
         start: report["start"]
             .as_i64()
             .map(|code| i32::try_from(code).expect("a PAM code")),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use harness::pam::{self, Drive, EXACT, IGNORED, Message, code};
+use harness::pam::{self, Drive, EXACT, IGNORED, ModuleMessage, code};
 use harness::{Machine, PASSWORD};
 
 fn counts<const N: usize>(entries: [(&str, u64); N]) -> BTreeMap<String, u64> {
@@ -78,7 +78,7 @@ fn prompts_texts_items_and_answers_are_recorded() {
         .tty("ssh")
         .answer("secret");
     let outcome = drive.phases("auth,acct").run();
-    let message = |style: &str, text: &str| Message {
+    let message = |style: &str, text: &str| ModuleMessage {
         style: style.to_owned(),
         text: text.to_owned(),
     };
@@ -224,7 +224,7 @@ fn caller_and_program_are_those_of_the_test() {
         "auth required pam_exec.so stdout /usr/bin/id -ru\nauth required pam_debug.so\n",
     );
     let drive = Drive::installed().service("x").user("root");
-    let text = |outcome: pam::Outcome| {
+    let text = |outcome: pam::PamOutcome| {
         outcome
             .messages
             .into_iter()

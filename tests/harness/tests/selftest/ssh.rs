@@ -1,6 +1,6 @@
 //! Logins over ssh in a machine.
 
-use harness::{Answer, Machine, PASSWORD};
+use harness::{Machine, PASSWORD, SshAnswer};
 
 use super::machine::UNIX;
 
@@ -50,7 +50,7 @@ fn ssh_answers_are_computed_when_the_question_comes() {
         if asked == 1 {
             "wrong".into()
         } else {
-            Answer::Line(PASSWORD.to_owned())
+            SshAnswer::Line(PASSWORD.to_owned())
         }
     };
     assert!(

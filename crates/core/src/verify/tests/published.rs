@@ -4,7 +4,7 @@ use super::*;
 
 const TABLE: &str = include_str!("../../../../../tests/data/google-authenticator.tsv");
 
-struct Row<'t> {
+struct PublishedRow<'t> {
     case: &'t str,
     step: u64,
     window: u8,
@@ -12,7 +12,7 @@ struct Row<'t> {
     ours: &'t str,
 }
 
-fn rows() -> Vec<Row<'static>> {
+fn rows() -> Vec<PublishedRow<'static>> {
     let read = |line: &'static str| {
         let cells: Vec<&str> = line.split('\t').collect();
         let [case, clock, window, code, _theirs, ours] = cells[..] else {
@@ -21,7 +21,7 @@ fn rows() -> Vec<Row<'static>> {
         // Of several codes, there is a step for each, from the first on.
         let first = clock.split("..").next().unwrap();
         let theirs: u8 = window.parse().unwrap();
-        Row {
+        PublishedRow {
             case,
             step: first.parse().unwrap(),
             // They count all accepted codes, here it is how many on either side.

@@ -9,7 +9,7 @@ use crate::files::tests::limits::FileSize;
 
 #[test]
 fn the_use_of_a_right_code_is_on_the_disk() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     assert_eq!(machine.before(), PreCheck::Throttle(ThrottleStatus::Open));
     let start = machine.stored().sequence;
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
@@ -28,7 +28,7 @@ fn the_use_of_a_right_code_is_on_the_disk() {
 
 #[test]
 fn a_wrong_code_is_counted_by_the_charge_alone() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let start = machine.stored();
     for count in 1..=3 {
         at(u64::from(count));
@@ -44,7 +44,7 @@ fn a_wrong_code_is_counted_by_the_charge_alone() {
 
 #[test]
 fn one_login_may_try_again() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     let mut types = |code: &str| session.attempt(code.as_bytes(), Form::Code).unwrap();
     assert_eq!(types("123"), wrong());
@@ -56,7 +56,7 @@ fn one_login_may_try_again() {
 /// Charge and refund are two writes, so that a kill between them leaves the charge.
 #[test]
 fn a_used_code_gives_its_charge_back() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     at(5);
     assert_eq!(machine.types("no code"), wrong());
@@ -69,7 +69,7 @@ fn a_used_code_gives_its_charge_back() {
 
 #[test]
 fn a_refused_code_is_not_compared_again() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     // The code of a later step, which will be right soon.
     let soon = code(STEP + 9);
     assert_eq!(
@@ -92,7 +92,7 @@ fn a_refused_code_is_not_compared_again() {
 
 #[test]
 fn three_refused_codes_are_kept_as_hashes() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     for typed in ["hunter2", "", "12345", "1234567"] {
         assert_eq!(machine.types(typed), wrong());
     }
@@ -121,7 +121,7 @@ attempts = 100
 /// A lock-out says how long it lasts whatever is typed.
 #[test]
 fn a_lockout_is_told_before_a_repeated_code() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     for number in 1..=5 {
         assert_eq!(machine.types(&format!("00000{number}")), wrong());
     }
@@ -133,7 +133,7 @@ fn a_lockout_is_told_before_a_repeated_code() {
 
 #[test]
 fn behind_a_password_the_code_alone_is_remembered() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     let mut types = |typed: &str| {
         let form = Form::PasswordThenCode;
@@ -149,7 +149,7 @@ fn behind_a_password_the_code_alone_is_remembered() {
 
 #[test]
 fn a_login_never_touches_the_record() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let [record, _] = machine.files();
     assert_eq!(machine.types("no code"), wrong());
     assert_eq!(machine.types(&code(STEP)), accepted(0, 1));
@@ -158,7 +158,7 @@ fn a_login_never_touches_the_record() {
 
 #[test]
 fn a_password_may_stand_before_the_code() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let typed = format!("pässwört{}", code(STEP));
     let mut session = machine.session();
     let judged = session.attempt(typed.as_bytes(), Form::PasswordThenCode);
@@ -171,8 +171,9 @@ fn a_password_may_stand_before_the_code() {
 #[test]
 fn one_code_at_the_same_time_is_accepted_once() {
     for _ in 0..20 {
-        let machine =
-            Machine::with_policy("enabled = true\n[throttle]\nattempts = 1000\nmax_failures = 0\n");
+        let machine = AttemptMachine::with_policy(
+            "enabled = true\n[throttle]\nattempts = 1000\nmax_failures = 0\n",
+        );
         let together = Barrier::new(16);
         let judged: Vec<AttemptResult> = thread::scope(|scope| {
             let logins: Vec<_> = (0..16)
@@ -198,7 +199,7 @@ fn one_code_at_the_same_time_is_accepted_once() {
 
 #[test]
 fn wrong_codes_at_the_same_time_are_all_counted() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let together = Barrier::new(16);
     let judged: Vec<AttemptResult> = thread::scope(|scope| {
         let login = || {
@@ -226,7 +227,7 @@ fn without_room_every_code_gets_the_same_answer() {
     if !in_own_process("attempt::tests::attempt::without_room_every_code_gets_the_same_answer") {
         return;
     }
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let before = machine.files();
     let mut errors = Vec::new();
     for typed in [code(STEP), code(STEP + 1), "123456".into(), String::new()] {
@@ -243,7 +244,7 @@ fn without_room_every_code_gets_the_same_answer() {
 
 #[test]
 fn a_clock_before_1970_changes_nothing() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let before = machine.files();
     TIME.set(0);
     let judged = machine.session().attempt(code(0).as_bytes(), Form::Code);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl Machine {
+impl AttemptMachine {
     /// One code through the daemon.
     fn sends(&self, code: &str) -> AttemptResult {
         let mut session = self.session();
@@ -24,7 +24,7 @@ fn guess(number: u64) -> String {
 
 #[test]
 fn guesses_through_the_daemon_lock_no_login_out() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     for number in 0..5 {
         assert_eq!(machine.sends(&guess(number)), wrong());
     }
@@ -43,7 +43,7 @@ fn guesses_through_the_daemon_lock_no_login_out() {
 
 #[test]
 fn guesses_at_logins_lock_the_daemon_out_of_nothing() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     for number in 0..5 {
         assert_eq!(machine.types(&guess(number)), wrong());
     }
@@ -64,7 +64,7 @@ fn guesses_at_logins_lock_the_daemon_out_of_nothing() {
 
 #[test]
 fn a_code_works_once_at_a_login_or_through_the_daemon() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     assert_eq!(machine.sends(&code(STEP)), used());
     assert_eq!(machine.sends(&code(STEP + 1)), accepted(1, 0));
@@ -75,7 +75,7 @@ fn a_code_works_once_at_a_login_or_through_the_daemon() {
 
 #[test]
 fn the_daemon_neither_grants_nor_ends_grace() {
-    let machine = Machine::with_policy("enabled = true\ngrace = 600\n");
+    let machine = AttemptMachine::with_policy("enabled = true\ngrace = 600\n");
     assert_eq!(machine.sends(&code(STEP)), accepted(0, 0));
     assert_eq!(machine.before(), PreCheck::Throttle(ThrottleStatus::Open));
     assert_eq!(machine.types(&code(STEP + 1)), accepted(1, 0));
@@ -88,7 +88,7 @@ fn the_daemon_neither_grants_nor_ends_grace() {
 
 #[test]
 fn no_login_gives_the_daemon_fresh_guesses_for_good() {
-    let machine = Machine::with_policy("enabled = true\n[throttle]\nmax_failures = 6\n");
+    let machine = AttemptMachine::with_policy("enabled = true\n[throttle]\nmax_failures = 6\n");
     for step in [0, 1] {
         for number in 0..3 {
             assert_eq!(machine.sends(&guess(3 * step + number)), wrong());
@@ -105,7 +105,7 @@ fn no_login_gives_the_daemon_fresh_guesses_for_good() {
 
 #[test]
 fn a_code_sent_again_and_again_is_counted_once() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     assert_eq!(machine.sends(&guess(0)), wrong());
     for _ in 0..9 {
         assert_eq!(machine.sends(&guess(0)), AttemptResult::Repeated);
@@ -115,7 +115,7 @@ fn a_code_sent_again_and_again_is_counted_once() {
 
 #[test]
 fn a_password_without_a_code_costs_no_guess_of_the_month() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     for _ in 0..3 {
         let mut session = machine.session();
         let judged = session.daemon_attempt(b"correct horse", Form::PasswordThenCode);

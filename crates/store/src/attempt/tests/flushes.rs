@@ -18,7 +18,7 @@ fn is_traced() -> bool {
 }
 
 fn scene() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     mark("ask");
     assert_eq!(machine.before(), PreCheck::Throttle(ThrottleStatus::Open));
     mark("right");

@@ -10,7 +10,7 @@ fn open() -> PreCheck {
 
 #[test]
 fn there_is_none_unless_the_policy_says_so() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     assert_eq!(machine.before(), open());
     assert!(machine.stored().state.grace.is_empty());
@@ -18,7 +18,7 @@ fn there_is_none_unless_the_policy_says_so() {
 
 #[test]
 fn it_begins_with_a_code_and_ends_to_the_second() {
-    let machine = Machine::with_policy(GRACE);
+    let machine = AttemptMachine::with_policy(GRACE);
     assert_eq!(machine.types("no code"), wrong());
     assert_eq!(machine.before(), open());
     assert_eq!(machine.types(&code(STEP)), accepted(0, 1));
@@ -34,7 +34,7 @@ fn it_begins_with_a_code_and_ends_to_the_second() {
 
 #[test]
 fn it_holds_for_the_same_address_and_service_only() {
-    let machine = Machine::with_policy(GRACE);
+    let machine = AttemptMachine::with_policy(GRACE);
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     let other = |change: fn(&mut LoginAttempt<'_>)| {
         let mut session = machine.session();
@@ -52,7 +52,7 @@ fn it_holds_for_the_same_address_and_service_only() {
 
 #[test]
 fn a_changed_policy_ends_it() {
-    let machine = Machine::with_policy(GRACE);
+    let machine = AttemptMachine::with_policy(GRACE);
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     machine.set_policy("enabled = true\ngrace = 7200\n");
     assert_eq!(machine.before(), open());
@@ -63,7 +63,7 @@ fn a_changed_policy_ends_it() {
 
 #[test]
 fn a_lockout_ends_it_for_good() {
-    let machine = Machine::with_policy(GRACE);
+    let machine = AttemptMachine::with_policy(GRACE);
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     for _ in 0..4 {
         assert_eq!(machine.types("no code"), wrong());
@@ -81,7 +81,7 @@ fn a_lockout_ends_it_for_good() {
 
 #[test]
 fn a_clock_set_back_before_its_start_ends_it() {
-    let machine = Machine::with_policy(GRACE);
+    let machine = AttemptMachine::with_policy(GRACE);
     at(600);
     assert_eq!(machine.types(&code(STEP + 20)), accepted(0, 0));
     at(0);
@@ -99,7 +99,7 @@ fn a_clock_set_back_before_its_start_ends_it() {
 
 #[test]
 fn it_does_not_outlive_a_change_of_the_record() {
-    let machine = Machine::with_policy(GRACE);
+    let machine = AttemptMachine::with_policy(GRACE);
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
     let record = record_of(&machine.alice, &[phone()]);

@@ -10,7 +10,7 @@ fn attempt(session: &mut LoginAttempt<'_>, code: &str) -> Result<AttemptResult, 
 
 #[test]
 fn an_unenrolled_user_is_told_apart() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     machine
         .store
@@ -26,7 +26,7 @@ fn an_unenrolled_user_is_told_apart() {
 /// So far got a removal that was cut short.
 #[test]
 fn a_state_without_a_record_belongs_to_no_user() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     fs::remove_file(machine.scratch.record()).unwrap();
     let before = fs::read(machine.scratch.state()).unwrap();
@@ -36,7 +36,7 @@ fn a_state_without_a_record_belongs_to_no_user() {
 
 #[test]
 fn a_record_without_a_state_is_an_error() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     fs::remove_file(machine.scratch.state()).unwrap();
     let expected = Failure::Store(error_at(&machine.scratch.state(), Cause::MissingState));
@@ -51,7 +51,7 @@ fn a_record_without_a_state_is_an_error() {
 
 #[test]
 fn a_state_that_does_not_know_the_device_is_an_error() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     let bytes = encode_file(&State::new(machine.alice.uid));
     fs::write(machine.scratch.state(), &bytes).unwrap();
@@ -63,7 +63,7 @@ fn a_state_that_does_not_know_the_device_is_an_error() {
 
 #[test]
 fn a_renewed_device_is_asked_for_its_new_code() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     let new = Device {
         id: Id::from_number(9).unwrap(),
@@ -81,7 +81,7 @@ fn a_renewed_device_is_asked_for_its_new_code() {
 
 #[test]
 fn a_window_that_was_narrowed_is_honoured() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     machine.set_policy("enabled = true\nwindow = 0\n");
     let differs = Rejected::ClockDiffers {
@@ -99,7 +99,7 @@ fn a_window_that_was_narrowed_is_honoured() {
 
 #[test]
 fn limits_that_were_tightened_are_honoured() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     assert_eq!(attempt(&mut session, "no code"), Ok(wrong()));
     machine.set_policy("enabled = true\n[throttle]\nattempts = 1\nlockout = 50\n");
@@ -109,7 +109,7 @@ fn limits_that_were_tightened_are_honoured() {
 
 #[test]
 fn a_policy_that_was_broken_denies_without_counting() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let before = machine.files();
     let mut session = machine.session();
     machine.set_policy("enabled = tru");
@@ -129,7 +129,7 @@ fn a_policy_that_was_broken_denies_without_counting() {
 /// The policy that counts is the one in force when the lock was obtained, however long that took.
 #[test]
 fn a_policy_that_changes_during_the_wait_counts() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let locked = machine.store.lock(&machine.alice).unwrap();
     let judged = std::thread::scope(|scope| {
         let login = scope.spawn(|| attempt(&mut machine.session(), &code(STEP - 1)));
@@ -147,7 +147,7 @@ fn a_policy_that_changes_during_the_wait_counts() {
 
 #[test]
 fn a_name_given_to_another_user_is_refused() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let successor = Account {
         uid: 1001,
         ..alice()

@@ -4,7 +4,7 @@ use super::*;
 use crate::sys::accounts;
 
 /// Enters that many wrong codes, one second apart, beginning now.
-fn fail(machine: &Machine, count: u64) {
+fn fail(machine: &AttemptMachine, count: u64) {
     for _ in 0..count {
         assert_eq!(machine.types("no code"), wrong());
     }
@@ -12,7 +12,7 @@ fn fail(machine: &Machine, count: u64) {
 
 #[test]
 fn a_refused_attempt_changes_nothing_on_the_disk() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     fail(&machine, 5);
     let locked_out = machine.files();
     for (second, left) in [(0, 30), (1, 29), (29, 1)] {
@@ -32,7 +32,7 @@ fn a_refused_attempt_changes_nothing_on_the_disk() {
 /// Another process's wrong codes locked the user out between prompt and answer.
 #[test]
 fn a_lockout_that_began_during_typing_holds() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     assert_eq!(
         session.before(),
@@ -50,7 +50,7 @@ fn a_lockout_that_began_during_typing_holds() {
 #[test]
 fn the_hard_limit_stays_until_unlock() {
     let machine =
-        Machine::with_policy("enabled = true\n[throttle]\nattempts = 2\nmax_failures = 2\n");
+        AttemptMachine::with_policy("enabled = true\n[throttle]\nattempts = 2\nmax_failures = 2\n");
     fail(&machine, 2);
     let locked_out = machine.files();
     for second in [0, 30, 86_400, 365 * 86_400] {
@@ -77,7 +77,7 @@ fn the_hard_limit_stays_until_unlock() {
 
 #[test]
 fn a_clock_set_back_restarts_the_lockout_once() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     at(7200);
     fail(&machine, 5);
     at(0);
@@ -101,7 +101,7 @@ fn a_clock_set_back_restarts_the_lockout_once() {
 
 #[test]
 fn a_clock_set_back_is_noticed_by_an_attempt_as_well() {
-    let machine = Machine::with_policy(ON);
+    let machine = AttemptMachine::with_policy(ON);
     at(7200);
     fail(&machine, 5);
     at(0);

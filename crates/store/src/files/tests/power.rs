@@ -31,9 +31,9 @@ fn orders(length: usize) -> Vec<Vec<PowerStep>> {
 type Sector = Vec<u8>;
 
 /// Content that the disk may have after a power cut: for each sector of the file one of these.
-struct Disk([Vec<Sector>; 2]);
+struct SectorDisk([Vec<Sector>; 2]);
 
-impl Disk {
+impl SectorDisk {
     fn holding(file: &[u8]) -> Self {
         Self(sectors(file).map(|sector| vec![sector]))
     }
@@ -86,7 +86,7 @@ fn sectors(file: &[u8]) -> [Sector; 2] {
 /// Plays an order on real files and, after each step, sees what every disk would hold.
 fn play(scratch: &Scratch, store: &Store, order: &[PowerStep]) -> usize {
     let read = || fs::read(scratch.state()).unwrap();
-    let mut disk = Disk::holding(&read());
+    let mut disk = SectorDisk::holding(&read());
     let mut flushed = scratch.stored();
     let mut written = vec![flushed.state.clone()];
     let mut cuts = 0;

@@ -56,7 +56,7 @@ enum Step {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Inode {
+struct ModelInode {
     provisional: bool,
     used: bool,
     charges: u8,
@@ -78,7 +78,7 @@ struct Process {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct World {
-    inodes: Vec<Inode>,
+    inodes: Vec<ModelInode>,
     base: usize,
     /// True once the directory of generations exists.
     closed: bool,
@@ -97,7 +97,7 @@ impl World {
             claims: 0,
         };
         Self {
-            inodes: vec![Inode {
+            inodes: vec![ModelInode {
                 provisional: false,
                 used: false,
                 charges: 0,
@@ -134,7 +134,7 @@ impl World {
     }
 
     /// The generation in which told attempts must be found: the highest generation that holds something.
-    fn truth(&self) -> &Inode {
+    fn truth(&self) -> &ModelInode {
         &self.inodes[self.source(i8::MAX, Without::Nothing)]
     }
 
@@ -231,7 +231,7 @@ impl World {
                     next.drop_file(me, Step::List);
                 } else {
                     next.generations.retain(|(other, _)| *other != claim);
-                    next.inodes.push(Inode {
+                    next.inodes.push(ModelInode {
                         provisional: true,
                         used: false,
                         charges: 0,

@@ -9,7 +9,7 @@ use crate::libpam::Phase;
 
 /// Everything that was asked for.
 #[derive(Clone)]
-pub struct Arguments {
+pub struct DriveArguments {
     pub confdir: Option<Vec<u8>>,
     pub service: Vec<u8>,
     pub user: Option<Vec<u8>>,
@@ -17,7 +17,7 @@ pub struct Arguments {
     pub rhost: Option<Vec<u8>>,
     pub ruser: Option<Vec<u8>>,
     pub variables: Vec<Vec<u8>>,
-    pub answers: Vec<Answer>,
+    pub answers: Vec<ScriptedAnswer>,
     pub beyond: Beyond,
     pub texts: Texts,
     pub flags: i32,
@@ -37,7 +37,7 @@ pub struct Arguments {
 
 /// The answer to one prompt.
 #[derive(Clone)]
-pub enum Answer {
+pub enum ScriptedAnswer {
     Bytes(Vec<u8>),
     /// The application sets PAM_USER to the name before it answers.
     As(Vec<u8>, Vec<u8>),
@@ -92,7 +92,7 @@ pub const USAGE: &str = "usage: pamdrive --service NAME [--confdir DIR] [--user 
   [--repeat N [--warm-up N]] [--fork N [--rounds N] [--barrier start|last-answer] [--before-round COMMAND]]
   [--answers-file FILE | --each-file FILE] [--threads] [--ruid N] [--euid N] [--clear-env]";
 
-impl Arguments {
+impl DriveArguments {
     /// Reads the command line without the program name.
     pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Self, String> {
         let mut parsed = Self::default();
@@ -139,7 +139,7 @@ impl Arguments {
     }
 }
 
-impl Default for Arguments {
+impl Default for DriveArguments {
     fn default() -> Self {
         Self {
             confdir: None,
@@ -172,20 +172,20 @@ impl Default for Arguments {
 fn answer(
     name: &str,
     value: &mut dyn FnMut() -> Result<Vec<u8>, String>,
-) -> Result<Answer, String> {
+) -> Result<ScriptedAnswer, String> {
     Ok(match name {
-        "--answer" => Answer::Bytes(value()?),
-        "--answer-hex" => Answer::Bytes(hex(&value()?)?),
+        "--answer" => ScriptedAnswer::Bytes(value()?),
+        "--answer-hex" => ScriptedAnswer::Bytes(hex(&value()?)?),
         "--answer-repeat" => {
             let byte = value()?;
-            Answer::Bytes(byte.repeat(number(&value()?)?))
+            ScriptedAnswer::Bytes(byte.repeat(number(&value()?)?))
         }
-        "--answer-shell" => Answer::Shell(OsString::from_vec(value()?)),
-        "--answer-as" => Answer::As(value()?, value()?),
-        "--answer-null" => Answer::Null,
-        "--answer-null-array" => Answer::NullArray,
-        "--conv-error" => Answer::Failure,
-        "--answer-kill" => Answer::Kill,
+        "--answer-shell" => ScriptedAnswer::Shell(OsString::from_vec(value()?)),
+        "--answer-as" => ScriptedAnswer::As(value()?, value()?),
+        "--answer-null" => ScriptedAnswer::Null,
+        "--answer-null-array" => ScriptedAnswer::NullArray,
+        "--conv-error" => ScriptedAnswer::Failure,
+        "--answer-kill" => ScriptedAnswer::Kill,
         _ => return Err(format!("unknown argument {name}\n{USAGE}")),
     })
 }

@@ -8,12 +8,12 @@ use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
-use crate::arguments::{Answer, Arguments, Barrier, Threads};
+use crate::arguments::{Barrier, DriveArguments, ScriptedAnswer, Threads};
 use crate::transaction;
 use crate::{host, system};
 
 /// Runs `--repeat` transactions and reports what the process held before and after them.
-pub fn repeat(arguments: &Arguments, count: usize) -> Result<Value, String> {
+pub fn repeat(arguments: &DriveArguments, count: usize) -> Result<Value, String> {
     let mut extra = extra_answers(arguments)?.into_iter();
     let mut results: BTreeMap<String, usize> = BTreeMap::new();
     let mut changed: BTreeMap<String, usize> = BTreeMap::new();
@@ -35,9 +35,9 @@ pub fn repeat(arguments: &Arguments, count: usize) -> Result<Value, String> {
         Ok(())
     };
     transact(arguments.warm_up)?;
-    let before = Holdings::look();
+    let before = ProcessHoldings::look();
     transact(count)?;
-    let after = Holdings::look();
+    let after = ProcessHoldings::look();
     Ok(
         json!({ "transactions": count + arguments.warm_up, "results": results, "changed": changed, "before": before.report(), "after": after.report() }),
     )
@@ -45,7 +45,7 @@ pub fn repeat(arguments: &Arguments, count: usize) -> Result<Value, String> {
 
 /// Runs one transaction, in a thread of its own if that was asked for.
 pub fn one(
-    arguments: &Arguments,
+    arguments: &DriveArguments,
     before_last_answer: &mut (dyn FnMut() + Send),
 ) -> Result<Map<String, Value>, String> {
     match arguments.threads {
@@ -63,7 +63,7 @@ pub fn one(
 
 /// Runs `--fork` processes at once, `--rounds` times; hands each round's report to `tell`.
 pub fn fork(
-    arguments: &Arguments,
+    arguments: &DriveArguments,
     count: usize,
     mut tell: impl FnMut(Value),
 ) -> Result<(), String> {
@@ -109,7 +109,7 @@ pub fn fork(
 }
 
 /// Runs a process for each of these.
-fn at_once(processes: &[Arguments]) -> std::io::Result<Vec<Map<String, Value>>> {
+fn at_once(processes: &[DriveArguments]) -> std::io::Result<Vec<Map<String, Value>>> {
     let (mut ready, is_ready) = pipe()?;
     let (released, release) = pipe()?;
     let mut children = Vec::new();
@@ -144,7 +144,7 @@ fn at_once(processes: &[Arguments]) -> std::io::Result<Vec<Map<String, Value>>> 
     Ok(reports)
 }
 
-fn child(arguments: &Arguments, mut gate: Gate, mut reports: PipeWriter) -> ! {
+fn child(arguments: &DriveArguments, mut gate: Gate, mut reports: PipeWriter) -> ! {
     if arguments.barrier == Barrier::Start {
         gate.wait();
     }
@@ -178,17 +178,17 @@ impl Gate {
 }
 
 /// The lines of `--answers-file`: transaction or round N gets line N as one more answer.
-fn extra_answers(arguments: &Arguments) -> Result<Vec<Vec<u8>>, String> {
+fn extra_answers(arguments: &DriveArguments) -> Result<Vec<Vec<u8>>, String> {
     lines(arguments.answers_file.as_deref())
 }
 
 /// The lines of `--each-file`: process N, counted over all rounds, gets the user and the one more answer of line N.
-fn logins(arguments: &Arguments) -> Result<Vec<Login>, String> {
+fn logins(arguments: &DriveArguments) -> Result<Vec<BatchLogin>, String> {
     let parts = |line: Vec<u8>| {
         let space = line.iter().position(|byte| *byte == b' ');
         let (user, answer) = line.split_at(space.ok_or("a line of --each-file is USER ANSWER")?);
         let answer = answer.strip_prefix(b" ").unwrap_or(answer);
-        Ok(Login {
+        Ok(BatchLogin {
             user: user.to_vec(),
             answer: answer.to_vec(),
         })
@@ -210,13 +210,13 @@ fn lines(path: Option<&Path>) -> Result<Vec<Vec<u8>>, String> {
 }
 
 /// A line of `--each-file`.
-struct Login {
+struct BatchLogin {
     user: Vec<u8>,
     answer: Vec<u8>,
 }
 
-fn with_login(arguments: &Arguments, login: Option<Login>) -> Arguments {
-    let Some(Login { user, answer }) = login else {
+fn with_login(arguments: &DriveArguments, login: Option<BatchLogin>) -> DriveArguments {
+    let Some(BatchLogin { user, answer }) = login else {
         return arguments.clone();
     };
     let mut arguments = with_extra(arguments, Some(answer));
@@ -224,14 +224,14 @@ fn with_login(arguments: &Arguments, login: Option<Login>) -> Arguments {
     arguments
 }
 
-fn with_extra(arguments: &Arguments, extra: Option<Vec<u8>>) -> Arguments {
+fn with_extra(arguments: &DriveArguments, extra: Option<Vec<u8>>) -> DriveArguments {
     let mut arguments = arguments.clone();
-    arguments.answers.extend(extra.map(Answer::Bytes));
+    arguments.answers.extend(extra.map(ScriptedAnswer::Bytes));
     arguments
 }
 
 /// The code of the first phase, or what went wrong before it.
-fn result(arguments: &Arguments, report: &Map<String, Value>) -> String {
+fn result(arguments: &DriveArguments, report: &Map<String, Value>) -> String {
     let first = arguments
         .phases
         .first()
@@ -244,14 +244,14 @@ fn result(arguments: &Arguments, report: &Map<String, Value>) -> String {
 }
 
 /// Holdings of the process; plain numbers, so that looking leaves no trace on the heap.
-struct Holdings {
+struct ProcessHoldings {
     resident_pages: usize,
     heap_bytes: usize,
     descriptors: usize,
     free_thread_keys: usize,
 }
 
-impl Holdings {
+impl ProcessHoldings {
     fn look() -> Self {
         let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
         let resident_pages = pages

@@ -13,7 +13,7 @@ const FAIL_DELAY: c_int = 10;
 const ESTABLISH_CRED: c_int = 2;
 
 /// A question or text of the module: a style of pam_conv(3) and a text.
-pub struct Message {
+pub struct RawMessage {
     pub style: c_int,
     pub text: String,
 }
@@ -33,8 +33,8 @@ pub enum Reply {
 }
 
 /// The application's side of a transaction.
-pub trait Conversation {
-    fn message(&mut self, message: Message) -> Reply;
+pub trait DriveConversation {
+    fn message(&mut self, message: RawMessage) -> Reply;
     fn delay(&mut self, microseconds: u32);
 }
 
@@ -110,7 +110,7 @@ pub struct Start<'a> {
 }
 
 /// A transaction between pam_start and pam_end.
-pub struct Transaction<'a, C: Conversation> {
+pub struct DriveTransaction<'a, C: DriveConversation> {
     handle: *mut PamHandle,
     status: c_int,
     // libpam keeps this pointer; it is a Box turned raw, taken back in `drop`.
@@ -118,7 +118,7 @@ pub struct Transaction<'a, C: Conversation> {
     _items: std::marker::PhantomData<&'a CStr>,
 }
 
-impl<'a, C: Conversation> Transaction<'a, C> {
+impl<'a, C: DriveConversation> DriveTransaction<'a, C> {
     /// pam_start; on failure the code it returned.
     pub fn start(start: &Start<'a>, conversation: C) -> Result<Self, c_int> {
         let conversation = Box::into_raw(Box::new(conversation));
@@ -224,7 +224,7 @@ impl<'a, C: Conversation> Transaction<'a, C> {
     }
 }
 
-impl<C: Conversation> Drop for Transaction<'_, C> {
+impl<C: DriveConversation> Drop for DriveTransaction<'_, C> {
     fn drop(&mut self) {
         // SAFETY: as in `end`, which does not come here.
         unsafe {
@@ -234,7 +234,7 @@ impl<C: Conversation> Drop for Transaction<'_, C> {
     }
 }
 
-extern "C" fn converse<C: Conversation>(
+extern "C" fn converse<C: DriveConversation>(
     count: c_int,
     messages: *mut *const PamMessage,
     responses: *mut *mut PamResponse,
@@ -246,7 +246,7 @@ extern "C" fn converse<C: Conversation>(
     code
 }
 
-fn answered<C: Conversation>(
+fn answered<C: DriveConversation>(
     count: c_int,
     messages: *mut *const PamMessage,
     responses: *mut *mut PamResponse,
@@ -265,7 +265,7 @@ fn answered<C: Conversation>(
             } else {
                 CStr::from_ptr(message.text)
             };
-            let message = Message {
+            let message = RawMessage {
                 style: message.style,
                 text: text.to_string_lossy().into_owned(),
             };
@@ -297,7 +297,11 @@ fn answered<C: Conversation>(
     SUCCESS
 }
 
-extern "C" fn delayed<C: Conversation>(_status: c_int, microseconds: c_uint, data: *mut c_void) {
+extern "C" fn delayed<C: DriveConversation>(
+    _status: c_int,
+    microseconds: c_uint,
+    data: *mut c_void,
+) {
     mark(MARK_OUT);
     // SAFETY: libpam passes back the pointer of `start`.
     unsafe { (*data.cast::<C>()).delay(microseconds) };

@@ -10,11 +10,12 @@ mod transaction;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Environment};
+use arguments::{DriveArguments, Environment};
 use serde_json::Value;
 
 fn main() -> ExitCode {
-    let ran = Arguments::parse(std::env::args_os().skip(1)).and_then(|arguments| run(&arguments));
+    let ran =
+        DriveArguments::parse(std::env::args_os().skip(1)).and_then(|arguments| run(&arguments));
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), String> {
+fn run(arguments: &DriveArguments) -> Result<(), String> {
     if arguments.environment == Environment::Cleared {
         system::clear_environment();
     }

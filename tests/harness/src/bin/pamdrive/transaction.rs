@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
 
-use crate::arguments::{Answer, Arguments, Beyond, Texts};
+use crate::arguments::{Beyond, DriveArguments, ScriptedAnswer, Texts};
 use crate::host::Host;
-use crate::libpam::{self, Conversation, Message, Phase, Reply, Start, Transaction};
+use crate::libpam::{self, DriveConversation, DriveTransaction, Phase, RawMessage, Reply, Start};
 use crate::system;
 
 /// Action that is run before the last of the given answers is handed over.
@@ -18,7 +18,7 @@ pub type BeforeLastAnswer<'a> = &'a mut dyn FnMut();
 
 /// Runs all phases that were asked for, also after one that failed; returns the report.
 pub fn run(
-    arguments: &Arguments,
+    arguments: &DriveArguments,
     before_last_answer: BeforeLastAnswer,
 ) -> Result<Map<String, Value>, String> {
     let text = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(libpam::c_string).transpose();
@@ -39,9 +39,9 @@ pub fn run(
         ruser: ruser.as_deref(),
     };
     let before = Host::look();
-    let conversation = Recorder::new(arguments, before_last_answer);
+    let conversation = AnswerScript::new(arguments, before_last_answer);
     let mut report = Map::new();
-    let mut transaction = match Transaction::start(&start, conversation) {
+    let mut transaction = match DriveTransaction::start(&start, conversation) {
         Ok(transaction) => transaction,
         Err(code) => {
             report.insert("start".to_owned(), json!(code));
@@ -80,8 +80,8 @@ pub fn name(phase: Phase) -> &'static str {
 }
 
 /// A conversation that gives the prepared answers in order and remembers everything.
-struct Recorder<'a> {
-    answers: VecDeque<&'a Answer>,
+struct AnswerScript<'a> {
+    answers: VecDeque<&'a ScriptedAnswer>,
     beyond: Beyond,
     texts: Texts,
     before_last_answer: BeforeLastAnswer<'a>,
@@ -90,8 +90,8 @@ struct Recorder<'a> {
     delay: Option<u32>,
 }
 
-impl<'a> Recorder<'a> {
-    fn new(arguments: &'a Arguments, before_last_answer: BeforeLastAnswer<'a>) -> Self {
+impl<'a> AnswerScript<'a> {
+    fn new(arguments: &'a DriveArguments, before_last_answer: BeforeLastAnswer<'a>) -> Self {
         let answers = arguments.answers.iter().collect();
         let (prompts, messages) = (Vec::new(), Vec::new());
         Self {
@@ -123,19 +123,19 @@ impl<'a> Recorder<'a> {
             _ => self.answers.pop_front(),
         };
         match answer {
-            Some(Answer::Bytes(bytes)) => Reply::Text(bytes.clone()),
-            Some(Answer::As(user, text)) => Reply::As(user.clone(), text.clone()),
-            Some(Answer::Null) => Reply::Null,
-            Some(Answer::NullArray) => Reply::NullArray,
-            Some(Answer::Kill) => Reply::Text(system::die()),
-            Some(Answer::Shell(command)) => Reply::Text(first_line(command, &self.shown())),
-            Some(Answer::Failure) | None => Reply::Failure,
+            Some(ScriptedAnswer::Bytes(bytes)) => Reply::Text(bytes.clone()),
+            Some(ScriptedAnswer::As(user, text)) => Reply::As(user.clone(), text.clone()),
+            Some(ScriptedAnswer::Null) => Reply::Null,
+            Some(ScriptedAnswer::NullArray) => Reply::NullArray,
+            Some(ScriptedAnswer::Kill) => Reply::Text(system::die()),
+            Some(ScriptedAnswer::Shell(command)) => Reply::Text(first_line(command, &self.shown())),
+            Some(ScriptedAnswer::Failure) | None => Reply::Failure,
         }
     }
 }
 
-impl Conversation for Recorder<'_> {
-    fn message(&mut self, message: Message) -> Reply {
+impl DriveConversation for AnswerScript<'_> {
+    fn message(&mut self, message: RawMessage) -> Reply {
         let style = match message.style {
             1 => "echo_off",
             2 => "echo_on",
