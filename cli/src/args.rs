@@ -24,7 +24,7 @@ pub use options::{
 pub use policy_options::{DisableArgs, EnableArgs, PolicyCommand, PolicyEditArgs, PolicySetArgs};
 
 const ABOUT: &str = "Two-factor login: enrolls devices, sets the policy, says who is asked";
-/// The columns of help that goes to no terminal, and the most that it has on one.
+/// Columns of help that goes to no terminal, and the limit on a terminal.
 const HELP_COLUMNS: usize = 100;
 
 /// The whole command line.
@@ -84,17 +84,17 @@ pub struct GlobalOptions {
 pub enum Command {
     /// Mark the state directory, once on each machine
     ///
-    /// Packages do it when they are first installed. Makes what is missing of the directory, gives it a mark, and notes the mark beside the policy. A directory without
+    /// Packages do it at their first installation. Makes the missing parts of the directory, marks it, and notes the mark beside the policy. A directory without
     /// its mark, as when its disk is not mounted or a backup was not restored, or with another mark, refuses every login:
-    /// it must not pass for one in which no user has a device. Running it again changes nothing; it adds what is missing
-    /// in the index of user ids, and tells whose files contradict each other.
+    /// it must not count as one in which no user has a device. Running it again only adds missing entries
+    /// of the index of user ids, and reports files that contradict each other.
     #[command(after_help = "\
 EXAMPLES
   twofactor init
   twofactor init --state /srv/twofactor      for the argument state=/srv/twofactor of the module
-  twofactor init --force                     this directory is the right one, whatever its mark")]
+  twofactor init --force                     accept this directory, whatever its mark")]
     Init(InitArgs),
-    /// Enrol a device: show its QR code, ask for a code, and only then store it
+    /// Enroll a device: show its QR code, ask for a code, and only then store it
     ///
     /// Nothing is stored until a code of the new device was typed. The first device of a user also gives ten recovery
     /// codes, which are shown once, and on a terminal a second device is offered, as a backup.
@@ -119,11 +119,11 @@ EXAMPLES
   twofactor unset alice                      every device of alice
   twofactor unset alice --device tablet --yes")]
     Unset(UnsetArgs),
-    /// Move what is kept about a user to the new name, after usermod -l
+    /// Move the files of a user to the new name, after usermod -l
     ///
-    /// A renamed user is asked for the same codes as before, and found by the user id. This gives the files the new name:
-    /// devices, recovery codes, used codes and lock-out move along. Refused while the old name is that of another user, and
-    /// where something is kept under the new name. Stopped in the middle, the same call completes it; until then logins are
+    /// A renamed user is found by the user id and asked for the same codes as before. This gives the files the new name:
+    /// devices, recovery codes, used codes and lock-out move with them. Refused while the old name is that of another user, and
+    /// where the new name has files already. After an interruption the same call completes it; until then logins are
     /// refused.
     #[command(after_help = "\
 EXAMPLES
@@ -131,8 +131,8 @@ EXAMPLES
     Rename(RenameArgs),
     /// Take over devices of a user whose user id has changed, as on a new machine
     ///
-    /// A record belongs to a user id, and refuses another one: a name can be given to another person. adopt shows both, and
-    /// wants a code of the device, or a recovery or bypass code, which is checked and counted as at a login. Stopped in the middle, the same call
+    /// A record belongs to a user id and refuses another one, since a name can be given to another person. adopt shows both, and
+    /// needs a code of the device, or a recovery or bypass code, which is checked and counted as at a login. After an interruption the same call
     /// completes it; until then logins are refused.
     #[command(after_help = "\
 EXAMPLES
@@ -148,7 +148,7 @@ EXAMPLES
   twofactor show alice --device tablet --qr
   twofactor show alice --svg code.svg        the QR code as a file that only root can read")]
     Show(ShowArgs),
-    /// Say what is switched on and who has a device; never prints a secret
+    /// Show the switches and the users with a device; never prints a secret
     #[command(
         alias = "list",
         after_help = "\
@@ -158,10 +158,10 @@ EXAMPLES
   twofactor status --json"
     )]
     Status(StatusArgs),
-    /// Find what is wrong, say what fixes it, and what the next login will ask whom
+    /// Diagnose problems and preview the next login
     ///
     /// Looks at the policy, the files of the users, the module, the PAM files, sshd's settings, the clock and the disk.
-    /// Changes nothing; to see whether records can be stored, it makes a file without a name beside them. Exit code 1 when
+    /// Changes nothing; to check that records can be stored, it makes a file without a name beside them. Exit code 1 when
     /// there is a problem; warnings alone are 0.
     #[command(after_help = "\
 EXAMPLES
@@ -192,10 +192,10 @@ EXAMPLES
   twofactor bypass alice --for 2d
   twofactor bypass alice --for 0             withdraws an unused code")]
     Bypass(BypassArgs),
-    /// Make a one-time code with which a user may enrol at login
+    /// Make a one-time code with which a user may enroll at login
     ///
     /// Where the policy says enroll_needs_invite = true, the login dialogue asks for it before it shows anything, so that
-    /// a stolen password is not enough to enrol. A new one replaces an unused one.
+    /// a stolen password is not enough to enroll. A new one replaces an unused one.
     #[command(after_help = "\
 EXAMPLES
   twofactor invite alice                     works for 24 hours
@@ -207,7 +207,7 @@ EXAMPLES
 EXAMPLES
   twofactor unlock alice")]
     Unlock(UserArgs),
-    /// Find the counter of a HOTP token, or how far the clock of a TOTP device is off
+    /// Find the counter of a HOTP token, or the clock error of a TOTP device
     ///
     /// Two codes that follow each other are needed; without them on the command line they are asked for.
     #[command(after_help = "\
@@ -216,24 +216,24 @@ EXAMPLES
   twofactor resync alice token
   twofactor resync alice token 755224 287082")]
     Resync(ResyncArgs),
-    /// Set two-factor login up for services, or take that back
+    /// Set two-factor login up for services, or undo that
     ///
     /// Puts the module into their PAM files, lets sshd ask for a code (for the service sshd), switches the policy on, checks the
     /// result, reloads sshd, and tries a code. Shows every change first. When something fails, or is interrupted, everything
-    /// is put back. With --undo every file is put back that still is what setup left.
+    /// is restored. --undo restores every file that was not edited since.
     #[command(after_help = "\
 EXAMPLES
   twofactor setup sshd sudo                  ssh and sudo ask for a code
   twofactor setup sshd sudo --dry-run        show the changes
-  twofactor setup --everywhere               all services that take in common-auth
+  twofactor setup --everywhere               all services that include common-auth
   twofactor setup --undo
 
 Keep a root shell open until a login in a second terminal has worked.")]
     Setup(SetupArgs),
     /// Turn two-factor login on
     ///
-    /// Says who will be asked from now on and who will be refused, and asks before it changes anything. What would lock users
-    /// out is refused, as is a service without a PAM file; --force does it all the same.
+    /// Shows who will need a code and who will be refused, and asks before it changes anything. A change that would lock users
+    /// out is refused, as is a service without a PAM file; --force overrides.
     #[command(after_help = "\
 EXAMPLES
   twofactor enable                           the global switch
@@ -245,7 +245,7 @@ Keep a root shell open until a login in a second terminal has worked.")]
     /// Turn two-factor login off; devices are kept
     #[command(after_help = "\
 EXAMPLES
-  twofactor disable                          nobody is asked any more
+  twofactor disable                          stop asking for codes
   twofactor disable sshd                     only sshd")]
     Disable(DisableArgs),
     /// Show, change or check the policy
@@ -260,10 +260,10 @@ EXAMPLES
   twofactor policy check ./twofactor.toml"
     )]
     Policy(PolicyCommand),
-    /// Take over devices from google-authenticator, pam_oath or an app
+    /// Import devices from google-authenticator, pam_oath or an app
     ///
-    /// Says first what would be taken and what not, with line and reason, and asks. Devices that a user has already are
-    /// left as they are. Exit code 1 when something was not taken.
+    /// First lists what would be imported and what skipped, with line and reason, and asks. Existing devices are
+    /// kept. Exit code 1 when something was skipped.
     #[command(
         subcommand,
         after_help = "\
@@ -275,7 +275,7 @@ EXAMPLES
     Import(transfer::ImportCommand),
     /// Write devices for other programs; this reveals their keys
     ///
-    /// Asks before it does, on standard error; scripts need --yes. The lines go into a file or a pipe as they are. On a terminal, control and invisible characters of a name are shown
+    /// Asks first, on standard error; scripts need --yes. The lines go into a file or a pipe as they are. On a terminal, control and invisible characters of a name are shown
     /// as \u{1b}.
     #[command(
         subcommand,
@@ -285,7 +285,7 @@ EXAMPLES
   twofactor export uri --user alice"
     )]
     Export(transfer::ExportCommand),
-    /// Print what completes this command on the command line of a shell
+    /// Print a script that completes this command in a shell
     ///
     /// Packages install it. Needs no root. With --json the script is the value of "script".
     #[command(after_help = "\

@@ -12,3 +12,4 @@ mod documents;
 mod layers;
 mod manual;
 mod requirements;
+mod words;

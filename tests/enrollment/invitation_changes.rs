@@ -47,7 +47,7 @@ fn an_invitation_that_ends_during_typing_is_named() {
         (REQUIRE, false, "enrolment-required"),
     ] {
         for (withdraw, word, told) in [
-            (&["--for", "0"][..], "none", "enrolment code"),
+            (&["--for", "0"][..], "none", "enrollment code"),
             (
                 &["--for", "1s"],
                 "expired",

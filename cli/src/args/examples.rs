@@ -3,9 +3,9 @@
 use clap::Command;
 use unicode_width::UnicodeWidthStr as _;
 
-/// Stands for the spaces of a command, so that clap breaks no line there.
+/// Placeholder for the spaces of a command, so that clap breaks no line there.
 pub const JOINED: char = '\u{a0}';
-/// What remarks below their command begin with.
+/// Indent of remarks below their command.
 const REMARK: &str = "      ";
 
 /// The command with examples for a screen of so many columns: where one is too long, its remark stands below it, and the

@@ -3,7 +3,7 @@
 use clap::Command;
 use unicode_width::UnicodeWidthStr as _;
 
-/// The columns from which on two commands share a line.
+/// Columns from which on two commands share a line.
 const TWO_ABREAST: usize = 80;
 
 /// Subcommands that serve one purpose.

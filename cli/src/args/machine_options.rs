@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum, ValueHint};
 /// `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Take the directory that is there for the right one, although its mark is missing or another one
+    /// Accept the directory although its mark is missing or another one
     #[arg(long)]
     pub force: bool,
 }
@@ -13,7 +13,7 @@ pub struct InitArgs {
 /// `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Login name; without it, everybody
+    /// Login name; without it, all users
     #[arg(value_hint = ValueHint::Username)]
     pub user: Option<String>,
 }
@@ -29,26 +29,26 @@ pub struct DoctorArgs {
 /// `setup`.
 #[derive(Debug, Args)]
 pub struct SetupArgs {
-    /// PAM services that are to ask for a code, such as sshd and sudo
+    /// PAM services that will ask for a code, such as sshd and sudo
     #[arg(value_name = "SERVICE", required_unless_present_any = ["everywhere", "undo"])]
     pub services: Vec<String>,
-    /// Put the module into what all services share (on Debian and Ubuntu with pam-auth-update): every service asks but those
+    /// Put the module into the files that all services share (on Debian and Ubuntu with pam-auth-update): every service asks but those
     /// that the policy switches off
     #[arg(long)]
     pub everywhere: bool,
-    /// Who tries a code afterwards; without it, the user who runs the command
+    /// User who tries a code afterwards; without it, the user who runs the command
     #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub user: Option<String>,
-    /// Show every change, and make none
+    /// Show every change and make none
     #[arg(long)]
     pub dry_run: bool,
-    /// Take back what setup has changed
+    /// Undo the changes of setup
     #[arg(long, conflicts_with_all = ["services", "everywhere", "user", "force"])]
     pub undo: bool,
-    /// With --undo: leave the files as they are, and forget what they were before
+    /// With --undo: leave the files as they are, and forget their old text
     #[arg(long, requires = "undo", conflicts_with = "dry_run")]
     pub forget: bool,
-    /// Do it even if it locks people out
+    /// Proceed despite lock-outs
     #[arg(long)]
     pub force: bool,
 }
@@ -56,7 +56,7 @@ pub struct SetupArgs {
 /// `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// Which shell
+    /// Shell
     #[arg(value_enum)]
     pub shell: ShellName,
 }

@@ -29,7 +29,7 @@ pub struct EnrollArgs {
     /// A token with a button and a counter (HOTP) instead of a clock
     #[arg(long, conflicts_with = "interval")]
     pub hotp: bool,
-    /// How to draw the QR code
+    /// Style of the QR code
     #[arg(long, value_name = "STYLE", value_enum, default_value = "auto", num_args = 0..=1, default_missing_value = "auto")]
     pub qr: QrStyle,
     /// The QR code as files
@@ -49,10 +49,10 @@ pub struct RenewArgs {
     /// Login name; without it, the caller's
     #[arg(value_hint = ValueHint::Username)]
     pub user: Option<String>,
-    /// Which device; needed when there are several
+    /// Name of the device; needed when there are several
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
-    /// How to draw the QR code
+    /// Style of the QR code
     #[arg(long, value_name = "STYLE", value_enum, default_value = "auto", num_args = 0..=1, default_missing_value = "auto")]
     pub qr: QrStyle,
     /// The QR code as files
@@ -72,7 +72,7 @@ pub struct UnsetArgs {
     /// Only this device
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
-    /// Do it even if it locks people out
+    /// Proceed despite lock-outs
     #[arg(long)]
     pub force: bool,
 }
@@ -93,10 +93,10 @@ pub struct AdoptArgs {
     /// Login name
     #[arg(value_hint = ValueHint::Username)]
     pub user: String,
-    /// The name under which the devices are kept, where it is another one
+    /// Name under which the devices are kept, where it is another one
     #[arg(long, value_name = "OLD")]
     pub from: Option<String>,
-    /// Do it without a code of the device
+    /// Proceed without a code of the device
     #[arg(long)]
     pub force: bool,
 }
@@ -157,7 +157,7 @@ pub struct BypassArgs {
     /// Login name
     #[arg(value_hint = ValueHint::Username)]
     pub user: String,
-    /// How long the code works: a number with s, m, h or d, at most 30d; 0 withdraws it
+    /// Validity of the code: a number with s, m, h or d, at most 30d; 0 withdraws it
     #[arg(long = "for", value_name = "DURATION", default_value = "24h", value_parser = duration::parse)]
     pub duration: u64,
 }
@@ -184,7 +184,7 @@ impl ResyncArgs {
     /// only device.
     ///
     /// # Errors
-    /// What is wrong: one code alone means nothing.
+    /// The usage error: one code alone is not enough.
     pub fn device_and_codes(&self) -> Result<(Option<&str>, Option<CodePair<'_>>), &'static str> {
         let is_number = |word: &str| !word.contains(|it: char| !it.is_ascii_digit());
         match (&self.device, &self.code1, &self.code2) {
@@ -207,7 +207,7 @@ pub enum QrStyle {
     Utf8,
     /// Plain characters, twice as large
     Ascii,
-    /// Not at all
+    /// None
     None,
 }
 
@@ -226,7 +226,7 @@ impl QrStyle {
 /// Hash of a device's codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum HashChoice {
-    /// What every app supports
+    /// Every app supports it
     #[value(name = "SHA1")]
     Sha1,
     /// Not every app supports it

@@ -17,7 +17,7 @@ pub struct EnableArgs {
     /// Switch all other services off, also those that the policy does not name
     #[arg(long, requires = "named")]
     pub only: bool,
-    /// Do it even if it locks people out
+    /// Proceed despite lock-outs
     #[arg(long)]
     pub force: bool,
 }
@@ -75,7 +75,7 @@ EXAMPLES
         after_help = "EXAMPLES\n  twofactor policy edit\n  EDITOR='vim -u NONE' twofactor policy edit"
     )]
     Edit(PolicyEditArgs),
-    /// Check a policy file and say where it is wrong
+    /// Check a policy file and name the place of an error
     ///
     /// Needs no root, as `policy show`. A policy from standard input is checked alone: nothing of this machine is read.
     #[command(after_help = "\
@@ -92,7 +92,7 @@ EXAMPLES
 /// `policy edit`.
 #[derive(Debug, Args)]
 pub struct PolicyEditArgs {
-    /// Do it even if it locks people out
+    /// Proceed despite lock-outs
     #[arg(long)]
     pub force: bool,
 }
@@ -105,7 +105,7 @@ pub struct PolicySetArgs {
     /// New value
     #[arg(allow_hyphen_values = true)]
     pub value: String,
-    /// Do it even if it locks people out
+    /// Proceed despite lock-outs
     #[arg(long)]
     pub force: bool,
 }

@@ -14,7 +14,7 @@ pub enum ImportCommand {
     /// Used codes stay used, and unused scratch codes go on working, once each.
     #[command(after_help = "\
 EXAMPLES
-  twofactor import google-authenticator --all --dry-run      what would be taken from whom
+  twofactor import google-authenticator --all --dry-run      preview of all users
   twofactor import google-authenticator --all
   twofactor import google-authenticator --all --secret '/srv/ga/${USER}'
   twofactor import google-authenticator --user alice         from alice's home directory
@@ -22,7 +22,7 @@ EXAMPLES
     GoogleAuthenticator(GoogleImportArgs),
     /// A users file of the OATH toolkit (pam_oath)
     ///
-    /// Used codes stay used. A PIN that pam_oath wants in front of the code is not taken over.
+    /// Used codes stay used. A PIN that pam_oath needs in front of the code is not imported.
     #[command(after_help = "\
 EXAMPLES
   twofactor import users-oath /etc/users.oath --dry-run
@@ -30,8 +30,8 @@ EXAMPLES
     UsersOath(OathImportArgs),
     /// otpauth:// URIs and exports of Google Authenticator (otpauth-migration://), one a line
     ///
-    /// From a file or standard input: on the command line others could see the keys. Of a backup of an app, which is no
-    /// list of URIs, it says how that app exports text.
+    /// From a file or standard input: on the command line other users could see the keys. For a backup of an app, which is no
+    /// list of URIs, it explains how that app exports text.
     #[command(after_help = "\
 EXAMPLES
   twofactor import uri ./uris --user alice
@@ -47,16 +47,16 @@ pub struct GoogleImportArgs {
     /// State file, `-` for standard input; without it, the user's own
     #[arg(requires = "user", conflicts_with_all = ["all", "secret"])]
     pub file: Option<PathBuf>,
-    /// Whose it is
+    /// User of the device
     #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub user: Option<String>,
     /// Every user that the passwd database lists
     #[arg(long)]
     pub all: bool,
-    /// Where the users' files are, as in secret= of pam_google_authenticator: ~, ${HOME}, %h, ${USER}, %u
+    /// Path of the users' files, as in secret= of pam_google_authenticator: ~, ${HOME}, %h, ${USER}, %u
     #[arg(long, value_name = "PATH", default_value = "~/.google_authenticator")]
     pub secret: PathPattern,
-    /// What every import takes
+    /// Options of every import
     #[command(flatten)]
     pub manner: ImportFlags,
 }
@@ -66,7 +66,7 @@ pub struct GoogleImportArgs {
 pub struct OathImportArgs {
     /// Users file; `-` for standard input
     pub file: PathBuf,
-    /// What every import takes
+    /// Options of every import
     #[command(flatten)]
     pub manner: ImportFlags,
 }
@@ -76,10 +76,10 @@ pub struct OathImportArgs {
 pub struct UriImportArgs {
     /// File; `-` or nothing for standard input
     pub file: Option<PathBuf>,
-    /// Whose the devices are; without it, the users that the labels name
+    /// User of the devices; without it, the users that the labels name
     #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub user: Option<String>,
-    /// What every import takes
+    /// Options of every import
     #[command(flatten)]
     pub manner: ImportFlags,
 }
@@ -87,10 +87,10 @@ pub struct UriImportArgs {
 /// Options of every import.
 #[derive(Debug, Args)]
 pub struct ImportFlags {
-    /// Say what would be taken, and change nothing
+    /// Show what would be imported, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Put imported devices in the place of devices of the same name or key
+    /// Replace devices of the same name or key by imported ones
     #[arg(long)]
     pub replace: bool,
 }

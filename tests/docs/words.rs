@@ -1,0 +1,128 @@
+//! The English of texts, documents and comments: words of manual pages, and one spelling of "enroll".
+
+use std::fs;
+use std::path::Path;
+
+/// Words that manual pages do without: "no user", "a user", "all users", "the user who", "fix".
+const FORBIDDEN: [&str; 11] = [
+    "nobody",
+    "somebody",
+    "whoever",
+    "everybody",
+    "everyone",
+    "anybody",
+    "whom",
+    "mend",
+    "mends",
+    "mended",
+    "mending",
+];
+/// Number of them that may be in the tree, besides those of [`ALLOWED`].
+const LIMIT: usize = 10;
+
+/// Files and texts of their lines in which such a word is a name, or a licence.
+const ALLOWED: [(&str, &str); 10] = [
+    ("cli/src/doctor/stacks.rs", "\"nobody-passes\""),
+    ("cli/src/roster/local.rs", "nobody:x:65534"),
+    ("daemon/src/dispatch.rs", "nobody 65534"),
+    ("daemon/src/dispatch.rs", "\"nobody\""),
+    ("docs/doctor.md", "`nobody-passes`"),
+    ("packaging/debian/copyright", "to whom the Software is"),
+    ("tests/command/completions.rs", "the account `nobody`"),
+    ("tests/docs/words.rs", ""),
+    ("tests/harness/tests/selftest/drive.rs", "nobody"),
+    ("tests/login/authselect.rs", "\"nobody-\""),
+];
+
+/// British spellings in files that other programs read: log words, values of JSON, an alias of the command.
+const KEPT: [&str; 8] = [
+    "may-enrol",
+    "must-enrol",
+    "enrolment-skipped",
+    "enrolment-required",
+    "enrolment-failed",
+    "enrolment-withdrawn",
+    "\"enrol\"",
+    "`enrol`",
+];
+
+#[test]
+fn words_of_other_registers_are_rare() {
+    let mut found = Vec::new();
+    for (path, number, line) in lines() {
+        let allowed =
+            |(file, text): &(&str, &str)| path == *file && (text.is_empty() || line.contains(text));
+        if !ALLOWED.iter().any(allowed) {
+            let bad = forbidden(&line).map(|word| format!("{path}:{number}: {word}"));
+            found.extend(bad);
+        }
+    }
+    assert!(found.len() <= LIMIT, "{found:#?}");
+}
+
+#[test]
+fn each_allowed_place_is_there() {
+    let lines = lines();
+    for (file, text) in ALLOWED {
+        let used = lines.iter().any(|(path, _, line)| {
+            path == file && line.contains(text) && forbidden(line).next().is_some()
+        });
+        assert!(used, "{file}: {text}");
+    }
+}
+
+#[test]
+fn enroll_is_the_one_spelling() {
+    let british = |line: &str| {
+        let line = KEPT
+            .iter()
+            .fold(line.to_lowercase(), |line, kept| line.replace(kept, ""));
+        words(&line).any(|word| matches!(word, "enrol" | "enrols" | "enrolment" | "enrolments"))
+    };
+    let found: Vec<String> = lines()
+        .into_iter()
+        .filter(|(path, _, line)| path != "tests/docs/words.rs" && british(line))
+        .map(|(path, number, line)| format!("{path}:{number}: {line}"))
+        .collect();
+    assert_eq!(found, [""; 0]);
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|letter: char| !letter.is_alphanumeric())
+}
+
+fn forbidden(line: &str) -> impl Iterator<Item = String> {
+    words(line)
+        .map(str::to_lowercase)
+        .filter(|word| FORBIDDEN.contains(&word.as_str()))
+}
+
+/// Path, number and text of each line that people wrote.
+fn lines() -> Vec<(String, usize, String)> {
+    let top = harness::workspace();
+    let mut found = Vec::new();
+    read(top, top, &mut found);
+    assert!(found.len() > 10_000, "{} lines", found.len());
+    found
+}
+
+fn read(top: &Path, directory: &Path, found: &mut Vec<(String, usize, String)>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        // What cargo and git write, inputs of the fuzzer, files that other programs made.
+        let skipped = [".git", "target", "corpus", "Cargo.lock", "data"].contains(&name.as_str());
+        if skipped || name.starts_with("LICENSE") {
+            continue;
+        }
+        let path = entry.path();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            read(top, &path, found);
+        } else if let (true, Ok(text)) = (kind.is_file(), fs::read_to_string(&path)) {
+            let shown = path.strip_prefix(top).unwrap().display().to_string();
+            let numbered = text.lines().enumerate();
+            found.extend(numbered.map(|(at, line)| (shown.clone(), at + 1, line.to_owned())));
+        }
+    }
+}
