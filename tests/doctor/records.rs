@@ -163,7 +163,7 @@ fn a_policy_that_cannot_be_used_is_found() {
             [format!("problem policy {}", policy_path().display())]
         );
         let (cause, fix) = finding(&report, "policy");
-        let refused = cause.contains("verybody is refused at ") && cause.contains("login, ");
+        let refused = cause.contains("ll users are refused at ") && cause.contains("login, ");
         assert!(refused, "{cause}");
         assert!(fix.contains(check), "{fix}");
         assert!(report["enabled"].is_null());
