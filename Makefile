@@ -117,8 +117,10 @@ lint:
 test-browser: need-browser build
 	$(test_module) --features browser-tests --test cockpit
 
-## test-apps          Dovecot, vsftpd, openvpn, i3lock, LightDM; installs them
+## test-apps          Dovecot, vsftpd, openvpn, i3lock, LightDM, sudo-rs
+# It installs all but sudo-rs.
 test-apps: need-apps harness
+	scripts/sudo-rs $(target)/sudo-rs
 	$(test_module) --features app-tests --test apps
 
 ## test-lockers       i3lock and xsecurelock with the daemon; installs neither

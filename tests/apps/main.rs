@@ -1,4 +1,5 @@
-//! Programs that use PAM, as their packages bring them: Dovecot, vsftpd, openvpn, i3lock, LightDM. By hand before a release:
+//! Programs that use PAM, as their packages bring them: Dovecot, vsftpd, openvpn, i3lock, LightDM; and sudo-rs. By hand before a
+//! release: `make test-apps`. Each runs on the loopback interface of a private machine, or on a display without a screen.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -7,10 +8,10 @@
     clippy::indexing_slicing,
     reason = "what fails in a test must fail it at once"
 )]
-//! `make test-apps`. Each runs on the loopback interface of a private machine, or on a display without a screen.
 
 mod desktop;
 mod servers;
+mod sudo_rs;
 mod vpn;
 
 use std::time::Duration;
