@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use crate::exec::{LIMIT, spawn};
 use crate::sys;
@@ -92,6 +92,25 @@ impl Pty {
     /// When the prompt does not come.
     pub fn answer(&mut self, prompt: &str, line: &str) -> &mut Self {
         self.expect(prompt);
+        self.send_line(line);
+        self
+    }
+
+    /// As [`Pty::answer`], to a program that shows the prompt first, and then hides what is typed and drops what was typed before.
+    ///
+    /// # Panics
+    /// When the prompt does not come, or is not hidden within a minute.
+    pub fn answer_hidden(&mut self, prompt: &str, line: &str) -> &mut Self {
+        self.expect(prompt);
+        let deadline = Instant::now() + LIMIT;
+        let is_shown = || {
+            let modes = tcgetattr(&self.terminal).expect("the modes of the terminal");
+            modes.local_modes.contains(LocalModes::ECHO)
+        };
+        while is_shown() {
+            assert!(Instant::now() < deadline, "{prompt:?} hides nothing");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
         self.send_line(line);
         self
     }

@@ -2,6 +2,7 @@
 //! used in that root's own sshd, login, su and sudo, upgraded under logins, removed, installed again and purged.
 
 mod clean;
+mod polkit;
 mod removal;
 mod upgrade;
 mod use_of_it;
