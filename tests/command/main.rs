@@ -40,6 +40,23 @@ mod secrets;
 mod setup;
 mod unset;
 
+/// The subcommands that the general help lists.
+fn listed_commands() -> Vec<String> {
+    let help = std::process::Command::new(harness::command())
+        .arg("--help")
+        .output()
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let list = help.split("\n\n").nth(1).unwrap();
+    // The heading of the group, where there is one; then names and texts take turns.
+    let names = list.lines().flat_map(|line| {
+        let heading = usize::from(!line.starts_with(' '));
+        let cells = line.split("  ").filter(|cell| !cell.is_empty());
+        cells.skip(heading).step_by(2)
+    });
+    names.map(|name| name.trim().to_owned()).collect()
+}
+
 /// Every subcommand, with the arguments that it needs for a user.
 fn subcommands(user: &str) -> Vec<Vec<&str>> {
     vec![

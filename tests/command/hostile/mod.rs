@@ -1,6 +1,7 @@
 //! Names that a directory service, a file or a caller made up to steer the administrator's terminal or shell: every
 //! subcommand prints them harmlessly, and what it suggests to type has exactly the intended words.
 
+mod all_users;
 mod others;
 mod output;
 mod users;

@@ -11,7 +11,7 @@ use super::{NAMES, OPTION, line, printed, toml};
 
 /// Commands that take other things than a user: services, settings, and files with names and contents of others.
 /// `@FILE` is a directory of the name with such files in it.
-const OTHERS: [&str; 28] = [
+pub const OTHERS: [&str; 28] = [
     "enable --service @",
     "enable --force --service @",
     "doctor",

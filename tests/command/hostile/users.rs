@@ -12,7 +12,7 @@ use harness::suggested::suggestions;
 use super::{NAMES, OPTION, line, machine, printed, toml};
 
 /// Commands that a user's name can be given to, from no device to removal, and the answers that are typed.
-const LIFE: [(&str, &str); 44] = [
+pub const LIFE: [(&str, &str); 44] = [
     ("show -- @", ""),
     ("invite -- @", ""),
     ("status -- @", ""),
@@ -140,6 +140,16 @@ const CONTRADICTIONS: [(&str, UserContradiction); 6] = [
     }),
 ];
 
+/// Commands that are called then.
+pub const CONTRADICTED: [&str; 6] = [
+    "doctor",
+    "show -- @",
+    "rename -- @ another",
+    "adopt -- @",
+    "adopt --from=@ -- another",
+    "init",
+];
+
 /// The name of the files of a user.
 fn encoded(name: &str) -> String {
     let letter = |byte: u8| match byte {
@@ -173,14 +183,7 @@ fn no_contradiction_steers_a_terminal_or_a_shell() {
                 "{check} {name:?}: {found}"
             );
             let names = [&NAMES[..], &[OPTION, "another"]].concat();
-            for words in [
-                "doctor",
-                "show -- @",
-                "rename -- @ another",
-                "adopt -- @",
-                "adopt --from=@ -- another",
-                "init",
-            ] {
+            for words in CONTRADICTED {
                 let (text, code) = printed(&machine, &line(&format!("--yes {words}"), name), "");
                 if code != 2 {
                     suggested.extend(suggestions(&machine, &text, &names));
