@@ -124,6 +124,16 @@ fn one_answer_is_taken_for_the_code_and_refused() {
     );
     let text = doctor(&machine, &[]).exits(1).stdout;
     assert!(text.contains("refused: one answer only"), "{text}");
+    let others = ["cups", "openvpn", "samba", "vsftpd", "xrdp-sesman"];
+    for service in others {
+        both(&machine, service);
+    }
+    let table = report(&machine, &[]);
+    for service in others {
+        let told = ways(&table, service, "alice");
+        assert_eq!(told, ["pam: password = refused one-answer"], "{service}");
+        std::fs::remove_file(format!("/etc/pam.d/{service}")).unwrap();
+    }
     // Both steps of the cure.
     machine.install_stack_as("sshd-password-and-code-in-one-field", "dovecot");
     let table = report(&machine, &[]);
@@ -140,16 +150,18 @@ fn one_answer_is_taken_for_the_code_and_refused() {
 #[test]
 fn jobs_are_never_asked() {
     let machine = healthy();
-    both(&machine, "cron");
-    let table = report(&machine, &[]);
-    assert_eq!(all(&table), [""; 0]);
-    assert_eq!(ways(&table, "cron", "alice"), ["pam:  = in never-asked"]);
-    let text = doctor(&machine, &[]).ok().stdout;
-    let row = text.lines().find(|line| line.starts_with("cron "));
-    assert!(row.unwrap().ends_with("  never asked"), "{text}");
-    let job = Drive::installed().service("cron").user("alice");
-    let job = job.phases("acct,setcred,open").run();
-    assert!(job.prompts.is_empty() && job.acct == code::SUCCESS);
+    for service in ["cron", "atd"] {
+        both(&machine, service);
+        let table = report(&machine, &[]);
+        assert_eq!(all(&table), [""; 0]);
+        assert_eq!(ways(&table, service, "alice"), ["pam:  = in never-asked"]);
+        let text = doctor(&machine, &[]).ok().stdout;
+        let row = text.lines().find(|line| line.starts_with(service));
+        assert!(row.unwrap().ends_with("  never asked"), "{text}");
+        let job = Drive::installed().service(service).user("alice");
+        let job = job.phases("acct,setcred,open").run();
+        assert!(job.prompts.is_empty() && job.acct == code::SUCCESS);
+    }
 }
 
 #[test]
@@ -192,6 +204,15 @@ fn a_second_module_that_asks_for_a_code_is_named() {
         cause.starts_with("/etc/pam.d/login line 4 names pam_google_authenticator.so"),
         "{cause}"
     );
+    for module in ["oath", "u2f", "yubico", "duo", "radius", "radius_auth"] {
+        let other = format!("auth required pam_{module}.so\n");
+        machine.stack("login", &format!("{UNIX}{LINE}{other}{ACCOUNT}"));
+        let (cause, _) = finding(&report(&machine, &[]), "other-code-module");
+        assert!(
+            cause.contains(&format!(" names pam_{module}.so ")),
+            "{cause}"
+        );
+    }
     // In a file that both take in it is one line.
     machine.stack("codes", google);
     let stack = format!("{UNIX}{LINE}auth include codes\n{ACCOUNT}");

@@ -229,25 +229,26 @@ mod tests {
     #[test]
     fn each_kind_of_program_has_its_finding_and_its_cure() {
         let stack = format!("{UNIX}{OURS}");
-        for (service, expected) in [
-            ("i3lock", Some("runs-as-user")),
-            ("kde", Some("runs-as-user")),
-            ("screen", Some("runs-as-user")),
-            ("nginx", Some("runs-as-account")),
-            ("postgresql", Some("runs-as-account")),
-            ("dovecot", Some("one-answer")),
-            ("cron", None),
-            ("sshd", None),
+        for (services, expected) in [
+            (
+                "swaylock i3lock gtklock hyprlock xscreensaver xsecurelock kde kscreenlocker screen",
+                Some("runs-as-user"),
+            ),
+            ("nginx apache2 httpd postgresql", Some("runs-as-account")),
+            (
+                "dovecot vsftpd cups samba openvpn xrdp-sesman",
+                Some("one-answer"),
+            ),
+            ("cron atd sshd", None),
         ] {
-            let found = found(service, &stack, "enabled = true");
-            assert_eq!(
-                found.as_ref().map(|finding| finding.check),
-                expected,
-                "{service}"
-            );
-            if let Some(found) = found {
-                let cure = format!("twofactor disable --service {service}");
-                assert!(found.fix.contains(&cure), "{}", found.fix);
+            for service in services.split(' ') {
+                let found = found(service, &stack, "enabled = true");
+                let check = found.as_ref().map(|finding| finding.check);
+                assert_eq!(check, expected, "{service}");
+                if let Some(found) = found {
+                    let cure = format!("twofactor disable --service {service}");
+                    assert!(found.fix.contains(&cure), "{}", found.fix);
+                }
             }
         }
     }
