@@ -16,3 +16,4 @@ mod memory;
 mod returns;
 mod traced;
 mod wiped;
+mod unwinding;
