@@ -232,12 +232,14 @@ pub fn decode_file(file: &[u8]) -> Result<Stored, StateError> {
     if file.len() != FILE_LEN {
         return Err(StateError::Length);
     }
-    let stored = match (decode(first, Slot::First), decode(second, Slot::Second)) {
-        (Some(first), Some(second)) if first.sequence > second.sequence => first,
-        (_, Some(second)) => second,
-        (Some(first), None) => first,
-        (None, None) => return Err(StateError::Damaged),
+    // A slot that says to be the older one is not looked at unless the other one fails its checks.
+    let (newer, older) = if claimed_sequence(first) > claimed_sequence(second) {
+        ((first, Slot::First), (second, Slot::Second))
+    } else {
+        ((second, Slot::Second), (first, Slot::First))
     };
+    let decoded = decode(newer).or_else(|| decode(older));
+    let stored = decoded.ok_or(StateError::Damaged)?;
     let moved = file.get(MOVED_OFFSET as usize..).unwrap_or_default();
     Ok(Stored {
         moved: moved.iter().any(|byte| *byte != 0),
@@ -263,8 +265,15 @@ fn header(reader: &mut Reader<'_>) -> Option<(u16, [u8; 8])> {
     }
 }
 
+/// The number that a slot has if it passes its checks; `None` where it cannot pass them.
+fn claimed_sequence(bytes: &[u8]) -> Option<u64> {
+    let mut reader = Reader(bytes);
+    header(&mut reader)?;
+    reader.u64()
+}
+
 /// `None` unless the slot passes its checks.
-fn decode(bytes: &[u8], slot: Slot) -> Option<Stored> {
+fn decode((bytes, slot): (&[u8], Slot)) -> Option<Stored> {
     let (body, sum) = bytes
         .get(..SLOT_LEN)?
         .split_at_checked(SLOT_LEN - CHECKSUM_LEN)?;
