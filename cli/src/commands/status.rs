@@ -5,7 +5,6 @@ mod overview;
 
 use std::process::ExitCode;
 
-use twofactor_core::policy::Policy;
 use twofactor_core::verify;
 use twofactor_store::sys::clock;
 use twofactor_store::{LoadedPolicy, Snapshot};
@@ -87,11 +86,7 @@ fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
                 services: None,
                 services_on: None,
             };
-            let defaults = LoadedPolicy {
-                policy: Policy::default(),
-                fingerprint: 0,
-            };
-            (status, defaults)
+            (status, LoadedPolicy::default())
         }
     }
 }

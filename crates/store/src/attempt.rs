@@ -265,12 +265,18 @@ impl LoginAttempt<'_> {
         Ok(end.unwrap_or(input.len()))
     }
 
-    const fn origin(&self) -> Origin<'_> {
+    fn origin(&self) -> Origin<'_> {
+        let seconds = self.loaded.policy.grace;
         Origin {
             address: self.address,
             service: self.service,
-            seconds: self.loaded.policy.grace,
-            policy: self.loaded.fingerprint,
+            seconds,
+            // Without grace none begins, and none runs: the text need not be hashed.
+            policy: if seconds == 0 {
+                0
+            } else {
+                self.loaded.fingerprint()
+            },
         }
     }
 }

@@ -39,7 +39,7 @@ pub fn running(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<GraceStatu
     if !policy.enabled {
         return Vec::new();
     }
-    let found = grace::all_running(state, policy.grace, loaded.fingerprint, now);
+    let found = grace::all_running(state, policy.grace, loaded.fingerprint(), now);
     if found.is_empty() {
         return Vec::new();
     }

@@ -27,13 +27,22 @@ enum Others {
     MayWrite,
 }
 
-/// A policy that was read.
-#[derive(Debug, Clone)]
+/// A policy that was read, or the defaults, of no file. It is kept for one login: nothing of it outlives that in the
+/// process.
+#[derive(Debug, Clone, Default)]
 pub struct LoadedPolicy {
     /// The policy.
     pub policy: Policy,
-    /// Hash of its text, to tell whether the file has changed since.
-    pub fingerprint: u64,
+    /// Text that says so.
+    text: String,
+}
+
+impl LoadedPolicy {
+    /// Hash of the text: a grace period ends where it changes.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        policy_fingerprint(&self.text)
+    }
 }
 
 impl PolicyFile {
@@ -56,7 +65,7 @@ impl PolicyFile {
     /// # Errors
     /// [`Error`] when it is missing, unreadable, invalid, not root's, or writable by others.
     pub fn load(&self) -> Result<LoadedPolicy, Error> {
-        self.parse(&self.text()?)
+        self.parse(self.text()?)
     }
 
     /// Reads it; `None` where there is no such file. Logins are refused then, but a command may go on with the defaults.
@@ -70,14 +79,15 @@ impl PolicyFile {
         }
     }
 
-    /// Reads it again. Time stamps would miss a change that follows another within a tick of the kernel's clock.
+    /// Reads it again, and parses it again where the text is another one. Time stamps would miss a change that follows
+    /// another within a tick of the kernel's clock.
     ///
     /// # Errors
     /// [`Error`] as for [`PolicyFile::load`].
     pub fn refresh(&self, loaded: &mut LoadedPolicy) -> Result<(), Error> {
         let text = self.text()?;
-        if policy_fingerprint(&text) != loaded.fingerprint {
-            *loaded = self.parse(&text)?;
+        if text != loaded.text {
+            *loaded = self.parse(text)?;
         }
         Ok(())
     }
@@ -89,9 +99,8 @@ impl PolicyFile {
     pub fn text(&self) -> Result<String, Error> {
         let (fd, stat) = file::open_file(CWD, &self.path, Open::Read, Access::Readable)
             .map_err(Error::file(&self.path))?;
-        let bytes = file::read_all(fd, &stat).map_err(Error::file(&self.path))?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| self.error(Cause::NotUtf8))?;
-        Ok(text.to_owned())
+        let mut bytes = file::read_all(fd, &stat).map_err(Error::file(&self.path))?;
+        String::from_utf8(std::mem::take(&mut *bytes)).map_err(|_| self.error(Cause::NotUtf8))
     }
 
     /// Replaces it atomically with `text`, which must be a valid policy; root 0644.
@@ -116,7 +125,7 @@ impl PolicyFile {
         };
         let current = self.text_if_there()?;
         let text = change(current.as_deref())?;
-        self.parse(&text)?;
+        let text = self.parse(text)?.text;
         let others = if lock.is_some() {
             Others::Wait
         } else {
@@ -175,12 +184,9 @@ impl PolicyFile {
         file::publish_as(&fd, &staged, name).map_err(Error::file(&self.path))
     }
 
-    fn parse(&self, text: &str) -> Result<LoadedPolicy, Error> {
-        let policy = policy::parse(text).map_err(|error| self.error(Cause::Policy(error)))?;
-        Ok(LoadedPolicy {
-            policy,
-            fingerprint: policy_fingerprint(text),
-        })
+    fn parse(&self, text: String) -> Result<LoadedPolicy, Error> {
+        let policy = policy::parse(&text).map_err(|error| self.error(Cause::Policy(error)))?;
+        Ok(LoadedPolicy { policy, text })
     }
 
     fn error(&self, cause: Cause) -> Error {

@@ -114,17 +114,17 @@ fn every_change_is_noticed() {
     let inode = fs::metadata(&policies.path).unwrap().ino();
     for round in 0..200_u8 {
         let window = (round + 1) % 10;
-        let before = loaded.fingerprint;
+        let before = loaded.fingerprint();
         let text = format!("enabled = true\nwindow = {window}\n");
         fs::write(&policies.path, text).unwrap();
         policies.file.refresh(&mut loaded).unwrap();
         assert_eq!(loaded.policy.window, window);
-        assert_ne!(loaded.fingerprint, before);
+        assert_ne!(loaded.fingerprint(), before);
     }
     assert_eq!(fs::metadata(&policies.path).unwrap().ino(), inode);
-    let before = loaded.fingerprint;
+    let before = loaded.fingerprint();
     policies.file.refresh(&mut loaded).unwrap();
-    assert_eq!(loaded.fingerprint, before);
+    assert_eq!(loaded.fingerprint(), before);
 }
 
 #[test]
