@@ -21,7 +21,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Dir};
-use zeroize::Zeroizing;
 
 use crate::sys::file::{self, Access, FileError, Open};
 use crate::sys::link::Durability;
@@ -350,7 +349,7 @@ fn list(directory: &OwnedFd, path: &Path) -> Result<Vec<String>, Error> {
 
 /// `None` when two system calls have said that there is no such file: a user who has no record is not asked for a code,
 /// so a single call that fails for another reason must not be believed.
-fn read_if_there(directory: &OwnedFd, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
+fn read_if_there(directory: &OwnedFd, name: &str) -> Result<Option<Vec<u8>>, FileError> {
     match read(directory, name) {
         Err(error) if error.is_missing() && file::is_absent(directory, name)? => Ok(None),
         // Made in between, or it was there all the time.
@@ -359,7 +358,7 @@ fn read_if_there(directory: &OwnedFd, name: &str) -> Result<Option<Zeroizing<Vec
     }
 }
 
-fn read(directory: &OwnedFd, name: &str) -> Result<Zeroizing<Vec<u8>>, FileError> {
+fn read(directory: &OwnedFd, name: &str) -> Result<Vec<u8>, FileError> {
     let (fd, stat) = file::open_file(directory, Path::new(name), Open::Read, Access::Private)?;
     file::read_all(fd, &stat)
 }

@@ -99,8 +99,8 @@ impl PolicyFile {
     pub fn text(&self) -> Result<String, Error> {
         let (fd, stat) = file::open_file(CWD, &self.path, Open::Read, Access::Readable)
             .map_err(Error::file(&self.path))?;
-        let mut bytes = file::read_all(fd, &stat).map_err(Error::file(&self.path))?;
-        String::from_utf8(std::mem::take(&mut *bytes)).map_err(|_| self.error(Cause::NotUtf8))
+        let bytes = file::read_all(fd, &stat).map_err(Error::file(&self.path))?;
+        String::from_utf8(bytes).map_err(|_| self.error(Cause::NotUtf8))
     }
 
     /// Replaces it atomically with `text`, which must be a valid policy; root 0644.

@@ -9,7 +9,6 @@ use rustix::fs::{
     renameat, statat, syncfs, unlinkat,
 };
 use rustix::io::{Errno, pread, pwrite, retry_on_intr};
-use zeroize::Zeroizing;
 
 use super::limit;
 
@@ -148,14 +147,15 @@ pub fn open_file(
     }
 }
 
-/// Reads the whole file, from its beginning; `opened` is what [`open_file`] told of it.
+/// Reads the whole file, from its beginning; `opened` is what [`open_file`] told of it. The allocator wipes it when it is
+/// freed.
 ///
 /// # Errors
 /// [`FileError::TooLarge`] when it grew since it was opened.
-pub fn read_all(fd: impl AsFd, opened: &Stat) -> Result<Zeroizing<Vec<u8>>, FileError> {
+pub fn read_all(fd: impl AsFd, opened: &Stat) -> Result<Vec<u8>, FileError> {
     let expected = usize::try_from(opened.st_size).unwrap_or(0).min(MAX_LEN);
     // A file that fills the one byte more than expected has grown.
-    let mut buffer = Zeroizing::new(vec![0; expected + 1]);
+    let mut buffer = vec![0; expected + 1];
     let mut filled = 0;
     while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
         match retry_on_intr(|| pread(&fd, &mut *room, filled as u64)).map_err(failed("read"))? {
