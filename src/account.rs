@@ -9,7 +9,7 @@ mod enrollment_text;
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::policy::rhost_address;
-use twofactor_store::attempt::{Failure, LoginAttempt};
+use twofactor_store::attempt::{Failure, KnownFactor, LoginAttempt};
 use twofactor_store::operations::{ChangeCause, ChangeError};
 use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::sys::clock::{self, BeforeEpoch};
@@ -245,6 +245,7 @@ fn admit(
                 .as_deref()
                 .and_then(rhost_address),
             clock: clock::now,
+            known: KnownFactor::default(),
         },
         account: &account,
         wish: EnrollmentMode::Offered,

@@ -13,7 +13,9 @@ use twofactor_core::policy::decision::{
 };
 use twofactor_core::policy::{Policy, rhost_address};
 use twofactor_core::verify::{Accepted, Form, Outcome, Rejected, ThrottleStatus};
-use twofactor_store::attempt::{AttemptResult, Failure, KnownGroups, LoginAttempt, PreCheck};
+use twofactor_store::attempt::{
+    AttemptResult, Failure, KnownFactor, KnownGroups, LoginAttempt, PreCheck,
+};
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
@@ -199,14 +201,16 @@ impl Login<'_> {
             let line = line.with("record", &holder.account.name);
             host.log(Priority::Notice, line.as_str());
         }
+        let (holder, known) = holder.into_loaded();
         let mut session = LoginAttempt {
             file: &file,
             loaded,
             store: &store,
-            holder: &holder.account,
+            holder: &holder,
             service: &service,
             address,
             clock: clock::now,
+            known: KnownFactor::found(known),
         };
         self.ask(host, &mut session, pace, account.as_ref())
     }

@@ -12,7 +12,7 @@ use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{DeviceEntry, StatusReply};
 use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
-use twofactor_store::attempt::{AttemptResult, Failure, LoginAttempt};
+use twofactor_store::attempt::{AttemptResult, Failure, KnownFactor, LoginAttempt};
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{Holder, PolicyFile, Store};
 
@@ -71,6 +71,7 @@ impl FileFactors {
             service: SERVICE,
             address: None,
             clock: clock::now,
+            known: KnownFactor::default(),
         };
         act(&mut session).map(Some)
     }

@@ -14,7 +14,7 @@ use twofactor_core::record::Record;
 use twofactor_core::secret::Secret;
 use twofactor_core::state::{DeviceState, State, Stored, decode_file, encode_file};
 use twofactor_core::verify::Form;
-use twofactor_store::attempt::{AttemptResult, Failure, LoginAttempt};
+use twofactor_store::attempt::{AttemptResult, Failure, KnownFactor, LoginAttempt};
 use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::{PolicyFile, Store};
 
@@ -150,6 +150,7 @@ impl FuzzMachine {
             service: "sshd",
             address: Some([192, 0, 2, 7].into()),
             clock,
+            known: KnownFactor::default(),
         };
         session.before()?;
         session.attempt(code.as_bytes(), Form::Code)

@@ -15,5 +15,5 @@ mod library;
 mod memory;
 mod returns;
 mod traced;
-mod wiped;
 mod unwinding;
+mod wiped;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use twofactor_core::log::event::{CommandEvent, LoginEvent};
 use twofactor_core::verify::{Accepted, Credential, Form, Outcome, Rejected, ThrottleStatus};
-use twofactor_store::attempt::{AttemptResult, LoginAttempt, PreCheck};
+use twofactor_store::attempt::{AttemptResult, KnownFactor, LoginAttempt, PreCheck};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
@@ -56,6 +56,7 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
         service: SERVICE,
         address: None,
         clock: clock::now,
+        known: KnownFactor::default(),
     };
     if let PreCheck::Throttle(
         closed @ (ThrottleStatus::LockedFor(_) | ThrottleStatus::LockedUntilUnlock),

@@ -1,6 +1,6 @@
 //! One attempt with a typed code, from the lock to the flush: the same for a login and for `twofactor verify`.
 
-use crate::files::{Cause, LoadedPolicy, Locked, PolicyFile, Store};
+use crate::files::{Cause, LoadedPolicy, LoadedRecord, Locked, PolicyFile, Store};
 use crate::sys::clock::BeforeEpoch;
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
@@ -37,6 +37,26 @@ pub struct LoginAttempt<'a> {
     pub address: Option<std::net::IpAddr>,
     /// The clock.
     pub clock: Clock,
+    /// What is known from before.
+    pub known: KnownFactor,
+}
+
+/// What one login knows of the user's record and state from its last look at them.
+#[derive(Debug, Default)]
+pub struct KnownFactor {
+    record: Option<LoadedRecord>,
+    recovery_codes_left: usize,
+}
+
+impl KnownFactor {
+    /// The record as it was found before anything was asked.
+    #[must_use]
+    pub const fn found(record: Option<LoadedRecord>) -> Self {
+        Self {
+            record,
+            recovery_codes_left: 0,
+        }
+    }
 }
 
 /// The answer of the state before anything is asked.
@@ -120,12 +140,10 @@ impl LoginAttempt<'_> {
         ))
     }
 
-    /// True if a recovery code could be typed in place of a code. It is a hint only, read without a lock: what cannot be
-    /// read has none.
+    /// True if a recovery code could be typed in place of a code that was compared last.
     #[must_use]
-    pub fn has_recovery_codes(&self) -> bool {
-        let snapshot = self.store.snapshot(self.holder).ok().flatten();
-        snapshot.is_some_and(|kept| verify::recovery_codes_left(&kept.record, &kept.state) > 0)
+    pub const fn has_recovery_codes(&self) -> bool {
+        self.known.recovery_codes_left > 0
     }
 
     /// Seconds left of a grace period, decided under the lock. Where the lock is not free the code is asked for.
@@ -167,17 +185,16 @@ impl LoginAttempt<'_> {
         form: Form,
         counter: FailureCounter,
     ) -> Result<AttemptResult, Failure> {
-        let recorded = lock_recorded(self.store, self.holder)?;
-        match recorded.filter(|(_, record)| record.is_enrolled()) {
-            Some((locked, record)) => self.judge(
-                locked,
-                &record,
-                input,
-                form,
-                CredentialSet::Devices(counter),
-            ),
-            None => Ok(AttemptResult::Gone),
-        }
+        let known = self.known.record.take();
+        let recorded = lock_recorded(self.store, self.holder, known)?;
+        let Some((locked, loaded)) = recorded.filter(|(_, loaded)| loaded.record.is_enrolled())
+        else {
+            return Ok(AttemptResult::Gone);
+        };
+        let against = CredentialSet::Devices(counter);
+        let judged = self.judge(locked, &loaded.record, input, form, against);
+        self.known.record = Some(loaded);
+        judged
     }
 
     /// Judges an invitation to enroll in the same way. It stays valid until its user is enrolled. Tells which one it was
@@ -186,11 +203,11 @@ impl LoginAttempt<'_> {
     /// # Errors
     /// [`Failure`]: nothing may be concluded about it.
     pub fn invitation(&mut self, input: &[u8]) -> Result<(AttemptResult, Option<Id>), Failure> {
-        let recorded = lock_recorded(self.store, self.holder)?;
-        let Some((locked, record)) = recorded else {
+        let recorded = lock_recorded(self.store, self.holder, None)?;
+        let Some((locked, loaded)) = recorded else {
             return Ok((AttemptResult::Gone, None));
         };
-        let Some(record) = record.into_invitation() else {
+        let Some(record) = loaded.record.into_invitation() else {
             return Ok((AttemptResult::Gone, None));
         };
         let against = CredentialSet::Invitation;
@@ -241,6 +258,7 @@ impl LoginAttempt<'_> {
         if verify::gate(&policy.throttle, &state, now) != ThrottleStatus::Open {
             state.grace.clear();
         }
+        self.known.recovery_codes_left = verify::recovery_codes_left(record, &state);
         if state != *charged.state() {
             locked.write(state)?;
         }
@@ -281,11 +299,12 @@ impl LoginAttempt<'_> {
     }
 }
 
-/// The state and record under the lock, `None` when the record is gone.
+/// The state and record under the lock, `None` when the record is gone. `known` is the record as it was read before.
 fn lock_recorded<'s>(
     store: &'s Store,
     account: &Account,
-) -> Result<Option<(Locked<'s>, Record)>, Failure> {
+    known: Option<LoadedRecord>,
+) -> Result<Option<(Locked<'s>, LoadedRecord)>, Failure> {
     let locked = match store.lock(account) {
         Err(error) if matches!(error.cause, Cause::MissingState) => {
             return match store.record(account)? {
@@ -295,7 +314,7 @@ fn lock_recorded<'s>(
         }
         other => other?,
     };
-    let record = locked.record()?;
+    let record = locked.record_again(known)?;
     Ok(record.map(|record| (locked, record)))
 }
 

@@ -19,7 +19,7 @@ pub mod testing;
 
 pub use files::{
     BATCH, Cause, Disagreement, Enrolled, Error, FoundBy, Holder, Initialized, Inventory,
-    LoadedPolicy, Locked, NewRecord, PolicyFile, Relocation, Snapshot, Store, mark,
+    LoadedPolicy, LoadedRecord, Locked, NewRecord, PolicyFile, Relocation, Snapshot, Store, mark,
 };
 
 /// Unit tests run with the allocator of module and command.

@@ -66,7 +66,10 @@ impl AttemptMachine {
         self.file.path().to_owned()
     }
 
+    /// A login that has found the record before the prompt, if there is one.
     fn session(&self) -> LoginAttempt<'_> {
+        let holder = self.store.holder(&self.alice).ok();
+        let known = holder.and_then(|holder| holder.into_loaded().1);
         LoginAttempt {
             file: &self.file,
             loaded: self.file.load().unwrap(),
@@ -75,6 +78,7 @@ impl AttemptMachine {
             service: "sshd",
             address: Some(IpAddr::from([192, 0, 2, 7])),
             clock,
+            known: KnownFactor::found(known),
         }
     }
 

@@ -8,6 +8,7 @@ use twofactor_core::record::Record;
 use twofactor_core::state::State;
 
 use super::locked::knows_all;
+use super::record_file::{LoadedRecord, RecordText};
 use super::{Cause, Error, Store, index};
 
 /// The record that counts for an account.
@@ -19,6 +20,27 @@ pub struct Holder {
     pub record: Option<Record>,
     /// The way in which it was found.
     pub found_by: FoundBy,
+    /// Text of the record.
+    text: RecordText,
+}
+
+impl Holder {
+    fn of(account: Account, loaded: LoadedRecord, found_by: FoundBy) -> Self {
+        Self {
+            account,
+            record: Some(loaded.record),
+            found_by,
+            text: loaded.text,
+        }
+    }
+
+    /// The account under which both files are kept, and the record for [`super::Locked::record_again`].
+    #[must_use]
+    pub fn into_loaded(self) -> (Account, Option<LoadedRecord>) {
+        let text = self.text;
+        let loaded = self.record.map(|record| LoadedRecord { record, text });
+        (self.account, loaded)
+    }
 }
 
 /// The way in which a record was found.
@@ -89,13 +111,9 @@ impl Store {
     /// [`Error`] for everything that is neither one valid record nor proven absence: also [`Cause::LostRecord`] where
     /// index or state tell of a record that is not there, and [`Cause::SeveralRecords`].
     pub fn holder(&self, account: &Account) -> Result<Holder, Error> {
-        if let Some(record) = self.record(account)? {
-            self.prove_unchanged(&record)?;
-            return Ok(Holder {
-                account: account.clone(),
-                record: Some(record),
-                found_by: FoundBy::Name,
-            });
+        if let Some(loaded) = self.record_again(account, None)? {
+            self.prove_unchanged(&loaded.record)?;
+            return Ok(Holder::of(account.clone(), loaded, FoundBy::Name));
         }
         let names = index::names_of(&self.users, account.uid)
             .map_err(Error::file(&self.path.join("users")))?;
@@ -105,15 +123,11 @@ impl Store {
                 name: name.clone(),
                 ..account.clone()
             };
-            match (self.record(&account)?, &found) {
+            match (self.record_again(&account, None)?, &found) {
                 (None, _) => self.prove_unfinished(name)?,
-                (Some(record), None) => {
-                    self.prove_unchanged(&record)?;
-                    found = Some(Holder {
-                        account,
-                        record: Some(record),
-                        found_by: FoundBy::Uid,
-                    });
+                (Some(loaded), None) => {
+                    self.prove_unchanged(&loaded.record)?;
+                    found = Some(Holder::of(account, loaded, FoundBy::Uid));
                 }
                 (Some(_), Some(_)) => {
                     return Err(Error {
@@ -128,6 +142,7 @@ impl Store {
             account: account.clone(),
             record: None,
             found_by: FoundBy::Name,
+            text: RecordText::default(),
         }))
     }
 

@@ -10,7 +10,7 @@ use twofactor_core::record::Record;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, Slot, State};
 
 use super::generations::{HeldFile, StateFiles, Waiting};
-use super::{Cause, Error, Store, index, names};
+use super::{Cause, Error, LoadedRecord, Store, index, names};
 
 /// Exclusive access to one user's record and state. The kernel ends it when it is dropped or its process dies; it
 /// must not be kept while a person is asked something. From a process that does not move it is taken over:
@@ -110,11 +110,23 @@ impl<'s> Locked<'s> {
     /// # Errors
     /// [`Error`] also when the state does not know one of its devices.
     pub fn record(&self) -> Result<Option<Record>, Error> {
-        let record = self.store.record(&self.account)?;
-        if let Some(record) = &record {
-            knows_all(&self.state, record).map_err(|cause| self.error(cause))?;
+        let loaded = self.record_again(None)?;
+        Ok(loaded.map(|loaded| loaded.record))
+    }
+
+    /// [`Locked::record`] where it was read before: parsed again only where the file has another text now.
+    ///
+    /// # Errors
+    /// [`Error`] as for [`Locked::record`].
+    pub fn record_again(
+        &self,
+        before: Option<LoadedRecord>,
+    ) -> Result<Option<LoadedRecord>, Error> {
+        let loaded = self.store.record_again(&self.account, before)?;
+        if let Some(loaded) = &loaded {
+            knows_all(&self.state, &loaded.record).map_err(|cause| self.error(cause))?;
         }
-        Ok(record)
+        Ok(loaded)
     }
 
     /// Checks that no other process has taken the state over: only then may anything be said about what was judged, and

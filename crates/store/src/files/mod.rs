@@ -12,6 +12,7 @@ mod locked;
 pub mod mark;
 pub(crate) mod names;
 mod policy_file;
+mod record_file;
 mod relocate;
 
 #[cfg(test)]
@@ -22,11 +23,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Dir};
 
-use crate::sys::file::{self, Access, FileError, Open};
+use crate::sys::file::{self, Access, FileError};
 use crate::sys::link::Durability;
 use crate::sys::lock;
 use twofactor_core::account::Account;
-use twofactor_core::record::Record;
 use twofactor_core::state::State;
 
 pub use bulk::{BATCH, Enrolled, NewRecord};
@@ -36,6 +36,7 @@ pub use inventory::Inventory;
 pub use locked::Locked;
 pub use mark::{Disagreement, Initialized};
 pub use policy_file::{LoadedPolicy, PolicyFile};
+pub use record_file::LoadedRecord;
 pub use relocate::Relocation;
 
 use generations::{PATIENCE, StateFiles};
@@ -81,48 +82,6 @@ impl Store {
         }
         let done = mark::initialize(&top, path, policy, disagreement)?;
         Ok((store, done))
-    }
-
-    /// The record of an account, `None` when there is none. Read without a lock: records are replaced whole.
-    ///
-    /// # Errors
-    /// [`Error`] for everything but "no such file": unreadable, unsafe, invalid, or of another user.
-    pub fn record(&self, account: &Account) -> Result<Option<Record>, Error> {
-        let Some(record) = self.record_named(&account.name)? else {
-            return Ok(None);
-        };
-        let cause = match () {
-            () if record.uid != account.uid => Cause::OtherUid {
-                recorded: record.uid,
-                current: account.uid,
-            },
-            () if record.user != account.name => Cause::OtherUser(record.user),
-            () => return Ok(Some(record)),
-        };
-        let path = self.record_path(&account.name);
-        Err(Error { path, cause })
-    }
-
-    /// The record under a name, no matter which user has that name now.
-    ///
-    /// # Errors
-    /// [`Error`] for everything but "no such file".
-    pub fn record_named(&self, name: &str) -> Result<Option<Record>, Error> {
-        let Some(file_name) = names::record_file(name) else {
-            return Ok(None);
-        };
-        let path = self.record_path(name);
-        let Some(text) = read_if_there(&self.users, &file_name).map_err(Error::file(&path))? else {
-            return Ok(None);
-        };
-        let text = std::str::from_utf8(&text).map_err(|_| Error {
-            path: path.clone(),
-            cause: Cause::NotUtf8,
-        })?;
-        Record::parse(text).map(Some).map_err(|error| Error {
-            path,
-            cause: Cause::Record(error),
-        })
     }
 
     /// The names of all users with a record, sorted.
@@ -345,20 +304,4 @@ fn list(directory: &OwnedFd, path: &Path) -> Result<Vec<String>, Error> {
         names.extend(entry.file_name().to_str().ok().map(str::to_owned));
     }
     Ok(names)
-}
-
-/// `None` when two system calls have said that there is no such file: a user who has no record is not asked for a code,
-/// so a single call that fails for another reason must not be believed.
-fn read_if_there(directory: &OwnedFd, name: &str) -> Result<Option<Vec<u8>>, FileError> {
-    match read(directory, name) {
-        Err(error) if error.is_missing() && file::is_absent(directory, name)? => Ok(None),
-        // Made in between, or it was there all the time.
-        Err(error) if error.is_missing() => read(directory, name).map(Some),
-        other => other.map(Some),
-    }
-}
-
-fn read(directory: &OwnedFd, name: &str) -> Result<Vec<u8>, FileError> {
-    let (fd, stat) = file::open_file(directory, Path::new(name), Open::Read, Access::Private)?;
-    file::read_all(fd, &stat)
 }

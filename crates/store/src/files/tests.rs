@@ -24,6 +24,7 @@ use super::*;
 use crate::testing::*;
 use twofactor_core::device::{Device, Kind};
 use twofactor_core::otp::Interval;
+use twofactor_core::record::Record;
 use twofactor_core::state::{DeviceState, State, decode_file};
 
 /// A store in which alice has a phone.

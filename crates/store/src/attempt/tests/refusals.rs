@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::sys::accounts;
+use twofactor_core::recovery::RecoverySet;
 
 /// Enters that many wrong codes, one second apart, beginning now.
 fn fail(machine: &AttemptMachine, count: u64) {
@@ -150,4 +151,37 @@ fn a_group_that_does_not_exist_has_no_members() {
     let policy = "enabled = true\n[[exempt]]\ngroups = [\"root\", \"no-such-group\"]\n";
     let policy = policy.parse().unwrap();
     assert_eq!(unusable_groups(&policy), [unknown]);
+}
+
+#[test]
+fn a_refusal_knows_of_recovery_codes_that_are_left() {
+    let machine = AttemptMachine::with_policy(ON);
+    let mut session = machine.session();
+    let wrong_code = code(STEP + 100);
+    assert_eq!(
+        session.attempt(wrong_code.as_bytes(), Form::Code),
+        Ok(wrong())
+    );
+    assert!(!session.has_recovery_codes());
+    let (set, codes) = RecoverySet::generate(1).unwrap();
+    let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
+    let mut record = record_of(&machine.alice, &[phone()]);
+    record.recovery = Some(set);
+    locked.replace_record(&record, &[]).unwrap();
+    drop(locked);
+    // A new code, since the last one is refused without a look at the record.
+    let other = code(STEP + 200);
+    assert_eq!(session.attempt(other.as_bytes(), Form::Code), Ok(wrong()));
+    assert!(session.has_recovery_codes());
+    for recovery in codes {
+        let recovery = recovery.grouped();
+        let judged = session.attempt(recovery.as_bytes(), Form::Code).unwrap();
+        assert!(matches!(
+            judged,
+            AttemptResult::Compared(Outcome::Accepted(_))
+        ));
+    }
+    let third = code(STEP + 300);
+    assert_eq!(session.attempt(third.as_bytes(), Form::Code), Ok(wrong()));
+    assert!(!session.has_recovery_codes());
 }

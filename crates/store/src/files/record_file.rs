@@ -1,0 +1,116 @@
+//! The record as a file: read, and read again.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use crate::sys::file::{self, Access, FileError, Open};
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
+
+use super::{Cause, Error, Store, names};
+
+/// A record that was read, with its text: where the file has the same text later, it need not be parsed again. It is kept
+/// for one login, and wiped by the allocator.
+#[derive(Debug, Clone)]
+pub struct LoadedRecord {
+    /// The record.
+    pub record: Record,
+    /// Bytes that say so.
+    pub(super) text: RecordText,
+}
+
+/// The bytes of a record, which hold keys.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct RecordText(Vec<u8>);
+
+impl fmt::Debug for RecordText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl Store {
+    /// The record of an account, `None` when there is none. Read without a lock: records are replaced whole.
+    ///
+    /// # Errors
+    /// [`Error`] for everything but "no such file": unreadable, unsafe, invalid, or of another user.
+    pub fn record(&self, account: &Account) -> Result<Option<Record>, Error> {
+        let loaded = self.record_again(account, None)?;
+        Ok(loaded.map(|loaded| loaded.record))
+    }
+
+    /// [`Store::record`] where it was read before: the file is read and checked again, and parsed again where a byte of it
+    /// is another one.
+    pub(super) fn record_again(
+        &self,
+        account: &Account,
+        before: Option<LoadedRecord>,
+    ) -> Result<Option<LoadedRecord>, Error> {
+        let Some(loaded) = self.load_record(&account.name, before)? else {
+            return Ok(None);
+        };
+        let record = &loaded.record;
+        let cause = match () {
+            () if record.uid != account.uid => Cause::OtherUid {
+                recorded: record.uid,
+                current: account.uid,
+            },
+            () if record.user != account.name => Cause::OtherUser(record.user.clone()),
+            () => return Ok(Some(loaded)),
+        };
+        let path = self.record_path(&account.name);
+        Err(Error { path, cause })
+    }
+
+    /// The record under a name, no matter which user has that name now.
+    ///
+    /// # Errors
+    /// [`Error`] for everything but "no such file".
+    pub fn record_named(&self, name: &str) -> Result<Option<Record>, Error> {
+        let loaded = self.load_record(name, None)?;
+        Ok(loaded.map(|loaded| loaded.record))
+    }
+
+    fn load_record(
+        &self,
+        name: &str,
+        before: Option<LoadedRecord>,
+    ) -> Result<Option<LoadedRecord>, Error> {
+        let Some(file_name) = names::record_file(name) else {
+            return Ok(None);
+        };
+        let path = self.record_path(name);
+        let Some(text) = read_if_there(&self.users, &file_name).map_err(Error::file(&path))? else {
+            return Ok(None);
+        };
+        let text = RecordText(text);
+        if let Some(before) = before.filter(|before| before.text == text) {
+            return Ok(Some(before));
+        }
+        let parsed = match std::str::from_utf8(&text.0) {
+            Ok(text) => Record::parse(text).map_err(Cause::Record),
+            Err(_) => Err(Cause::NotUtf8),
+        };
+        match parsed {
+            Ok(record) => Ok(Some(LoadedRecord { record, text })),
+            Err(cause) => Err(Error { path, cause }),
+        }
+    }
+}
+
+/// `None` when two system calls have said that there is no such file: a user who has no record is not asked for a code,
+/// so a single call that fails for another reason must not be believed.
+fn read_if_there(directory: &OwnedFd, name: &str) -> Result<Option<Vec<u8>>, FileError> {
+    match read(directory, name) {
+        Err(error) if error.is_missing() && file::is_absent(directory, name)? => Ok(None),
+        // Made in between, or it was there all the time.
+        Err(error) if error.is_missing() => read(directory, name).map(Some),
+        other => other.map(Some),
+    }
+}
+
+fn read(directory: &OwnedFd, name: &str) -> Result<Vec<u8>, FileError> {
+    let (fd, stat) = file::open_file(directory, Path::new(name), Open::Read, Access::Private)?;
+    file::read_all(fd, &stat)
+}
