@@ -118,10 +118,16 @@ test-browser: need-browser build
 	$(test_module) --features browser-tests --test cockpit
 
 ## test-apps          Dovecot, vsftpd, openvpn, i3lock, LightDM, sudo-rs
-# It installs all but sudo-rs.
-test-apps: need-apps harness
+# It installs all but sudo-rs and fail2ban.
+test-apps: need-apps harness $(target)/fail2ban
 	scripts/sudo-rs $(target)/sudo-rs
 	$(test_module) --features app-tests --test apps
+
+# Unpacked, not installed: the package starts a daemon that changes the firewall.
+$(target)/fail2ban:
+	rm -rf $@.new && mkdir -p $@.new
+	cd $@.new && apt-get download fail2ban && dpkg -x fail2ban_*.deb .
+	mv $@.new $@
 
 ## test-lockers       i3lock and xsecurelock with the daemon; installs neither
 test-lockers: need-lockers harness

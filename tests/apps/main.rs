@@ -1,5 +1,5 @@
-//! Programs that use PAM, as their packages bring them: Dovecot, vsftpd, openvpn, i3lock, LightDM; and sudo-rs. By hand before a
-//! release: `make test-apps`. Each runs on the loopback interface of a private machine, or on a display without a screen.
+//! Programs that use PAM, as their packages bring them: Dovecot, vsftpd, openvpn, i3lock, LightDM; sudo-rs and fail2ban. By hand
+//! before a release: `make test-apps`. Each runs on the loopback interface of a private machine, or on a display without a screen.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
 )]
 
 mod desktop;
+mod fail2ban;
 mod servers;
 mod sudo_rs;
 mod vpn;
