@@ -35,7 +35,7 @@ const ALLOWED: [(&str, &str); 10] = [
 ];
 
 /// British spellings in files that other programs read: log words, values of JSON, an alias of the command.
-const KEPT: [&str; 8] = [
+const KEPT: [&str; 9] = [
     "may-enrol",
     "must-enrol",
     "enrolment-skipped",
@@ -43,6 +43,7 @@ const KEPT: [&str; 8] = [
     "enrolment-failed",
     "enrolment-withdrawn",
     "\"enrol\"",
+    "\"enrol ",
     "`enrol`",
 ];
 
