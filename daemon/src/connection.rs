@@ -9,6 +9,7 @@ use twofactor_protocol::frame::MessageBuffer;
 use twofactor_store::sys::clock;
 
 use crate::dispatch::{Caller, Response, UserFactors, response};
+use crate::pending::Conversation;
 use crate::place::{ConnectionPlace, refuse};
 
 /// Time limit for sending one message, and for taking one reply.
@@ -22,14 +23,16 @@ pub fn serve(
     place: &ConnectionPlace,
 ) {
     let mut buffer = MessageBuffer::default();
-    while let Some(message) = receive(stream, &mut buffer) {
+    // What it holds ends with the connection, however that ends.
+    let mut conversation = Conversation::default();
+    while let Some(message) = receive(stream, &mut buffer, &conversation) {
         if let Err(why) = place.begin_answer() {
             if let Some(error) = why {
                 refuse(stream, error);
             }
             return;
         }
-        let Response::Reply(reply) = response(&message, caller, factors) else {
+        let Response::Reply(reply) = response(&message, caller, factors, &mut conversation) else {
             return;
         };
         if send(stream, &reply, place).is_err() {
@@ -49,9 +52,18 @@ fn send(mut stream: &UnixStream, reply: &[u8], place: &ConnectionPlace) -> std::
     stream.write_all(rest)
 }
 
-/// The next message; `None` when there is none in time.
-fn receive(mut stream: &UnixStream, buffer: &mut MessageBuffer) -> Option<Vec<u8>> {
-    let end = clock::monotonic() + PATIENCE;
+/// The next message; `None` when there is none in time. Where a device waits for a code of it, its owner has to find the phone
+/// first; a message that has begun is as quick as any.
+fn receive(
+    mut stream: &UnixStream,
+    buffer: &mut MessageBuffer,
+    conversation: &Conversation,
+) -> Option<Vec<u8>> {
+    let begin = clock::monotonic();
+    let mut end = begin + PATIENCE;
+    if buffer.is_empty() {
+        end = begin + conversation.patience(PATIENCE);
+    }
     let mut room = [0; 1024];
     loop {
         if let Some(message) = buffer.message().ok()? {
@@ -65,7 +77,12 @@ fn receive(mut stream: &UnixStream, buffer: &mut MessageBuffer) -> Option<Vec<u8
         let wanted = buffer.room().min(room.len());
         match stream.read(room.get_mut(..wanted)?) {
             Ok(0) => return None,
-            Ok(count) => buffer.push(room.get(..count)?),
+            Ok(count) => {
+                if buffer.is_empty() {
+                    end = clock::monotonic() + PATIENCE;
+                }
+                buffer.push(room.get(..count)?);
+            }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(_) => return None,
         }

@@ -5,9 +5,11 @@ use twofactor_core::verify::Form;
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::{self, ServiceError};
 use twofactor_protocol::service::{
-    self, ServiceCall, ServiceInfo, StatusReply, interface_not_found,
+    self, ChangeCall, ServiceCall, ServiceInfo, StatusReply, interface_not_found,
 };
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
+
+use crate::pending::Conversation;
 
 /// The uid that the kernel reports for one that is not mapped here (user_namespaces(7)).
 const OVERFLOW_UID: u32 = 65534;
@@ -57,6 +59,18 @@ pub trait UserFactors {
         form: Form,
     ) -> Result<VerifyAnswer, ServiceError>;
 
+    /// Makes a change, or a step of one, and returns the message that tells of it.
+    ///
+    /// # Errors
+    /// [`ServiceError`]; nothing is changed then.
+    fn change(
+        &self,
+        account: &Account,
+        caller: Caller,
+        call: &ChangeCall,
+        conversation: &mut Conversation,
+    ) -> Result<Vec<u8>, ServiceError>;
+
     /// Notes that a caller named another user.
     fn note_foreign(&self, user: &str, caller: Caller);
 }
@@ -71,7 +85,12 @@ pub enum Response {
 }
 
 /// Answers one message, given without its NUL byte.
-pub fn response(message: &[u8], caller: Caller, factors: &dyn UserFactors) -> Response {
+pub fn response(
+    message: &[u8],
+    caller: Caller,
+    factors: &dyn UserFactors,
+    conversation: &mut Conversation,
+) -> Response {
     let call = match ServiceCall::read(message) {
         Ok(call) => call,
         Err(error) => return error.message().map_or(Response::Close, Response::Reply),
@@ -98,6 +117,8 @@ pub fn response(message: &[u8], caller: Caller, factors: &dyn UserFactors) -> Re
                 Ok(reply::message(answer.parameters()))
             })
         }
+        ServiceCall::Change(call) => own_account(call.user(), caller, factors)
+            .and_then(|account| factors.change(&account, caller, &call, conversation)),
     };
     Response::Reply(answered.unwrap_or_else(ServiceError::message))
 }
@@ -185,6 +206,17 @@ mod tests {
             Ok(VerifyAnswer::Wrong)
         }
 
+        fn change(
+            &self,
+            account: &Account,
+            _: Caller,
+            _: &ChangeCall,
+            _: &mut Conversation,
+        ) -> Result<Vec<u8>, ServiceError> {
+            self.note("change", account);
+            Err(ServiceError::NotAllowed)
+        }
+
         fn note_foreign(&self, user: &str, _: Caller) {
             self.calls.borrow_mut().push(format!("foreign {user}"));
         }
@@ -193,7 +225,8 @@ mod tests {
     fn ask(message: &[u8], uid: u32) -> (Response, Vec<String>) {
         let recorder = Recorder::default();
         let message = message.strip_suffix(b"\0").unwrap();
-        let response = response(message, Caller { uid, pid: 7 }, &recorder);
+        let caller = Caller { uid, pid: 7 };
+        let response = response(message, caller, &recorder, &mut Conversation::default());
         (response, recorder.calls.into_inner())
     }
 
@@ -222,9 +255,15 @@ mod tests {
     fn all_others_get_the_same_bytes_and_nothing_is_done() {
         for user in ["alice", "bob", "none", "", "nobody", "a\nb", "root"] {
             for uid in [33, 1002, 65534, 100_000] {
+                let unset = service::DeviceCall {
+                    user: user.to_owned(),
+                    device: None,
+                    code: None,
+                };
                 for request in [
                     gate::request(user),
                     verify::request(user, "123456", CodeLayout::Code),
+                    ChangeCall::Unset(unset).message(),
                 ] {
                     let (response, calls) = ask(&request, uid);
                     assert_eq!(response, not_yours(), "{user} {uid}");
@@ -254,7 +293,7 @@ mod tests {
     fn what_is_no_call_ends_the_connection() {
         assert_eq!(ask(b"hello\0", 1000).0, Response::Close);
         assert_eq!(ask(b"\0", 1000).0, Response::Close);
-        let Response::Reply(reply) = ask(b"{\"method\":\"io.twofactor.Begin\"}\0", 1000).0 else {
+        let Response::Reply(reply) = ask(b"{\"method\":\"io.twofactor.Enroll\"}\0", 1000).0 else {
             panic!("closed");
         };
         assert!(String::from_utf8(reply).unwrap().contains("MethodNotFound"));

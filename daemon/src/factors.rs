@@ -4,20 +4,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, Kind};
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::state::State;
 use twofactor_core::verify::{self, Accepted, Credential, Form, Outcome, Rejected, ThrottleStatus};
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
-use twofactor_protocol::service::{DeviceEntry, StatusReply};
+use twofactor_protocol::service::{CallError, ChangeCall, StatusReply};
 use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
 use twofactor_store::attempt::{AttemptResult, Failure, KnownFactor, LoginAttempt};
 use twofactor_store::sys::{accounts, clock};
+use twofactor_store::tickets::TicketStore;
 use twofactor_store::{Holder, PolicyFile, Store};
 
+use crate::change_stop::ChangeStop;
 use crate::dispatch::{Caller, Unavailable, UserFactors};
 use crate::log;
+use crate::pending::Conversation;
+use crate::proof::Claimant;
+use crate::report::{allowed_changes, entry, seconds};
+use crate::self_service;
 use crate::verify_turn::VerifyTurns;
 
 /// The name in the log and in the files in place of a PAM service. Clients do not send one.
@@ -31,6 +35,7 @@ const TURN: Duration = Duration::from_secs(5);
 pub struct FileFactors {
     policy: PathBuf,
     state: PathBuf,
+    tickets: TicketStore,
     turns: VerifyTurns,
 }
 
@@ -40,6 +45,7 @@ impl FileFactors {
         Self {
             policy: policy.to_owned(),
             state: state.to_owned(),
+            tickets: TicketStore::default(),
             turns: VerifyTurns::default(),
         }
     }
@@ -86,6 +92,7 @@ impl FileFactors {
             failures: 0,
             locked: false,
             locked_for_seconds: None,
+            may: allowed_changes(&loaded.policy),
         };
         if let Some(snapshot) = self.store()?.snapshot(account)? {
             let (record, state) = (&snapshot.record, &snapshot.state);
@@ -97,6 +104,34 @@ impl FileFactors {
             reply.locked_for_seconds = seconds(gate);
         }
         Ok(reply)
+    }
+}
+
+impl FileFactors {
+    fn changed(
+        &self,
+        account: &Account,
+        caller: Caller,
+        call: &ChangeCall,
+        conversation: &mut Conversation,
+    ) -> Result<Vec<u8>, ChangeStop> {
+        let file = PolicyFile::new(&self.policy);
+        let loaded = file.load()?;
+        let store = self.store()?;
+        let Holder {
+            account, record, ..
+        } = store.holder(account)?;
+        let claimant = Claimant {
+            file: &file,
+            loaded,
+            store: &store,
+            tickets: &self.tickets,
+            account: &account,
+            record,
+            caller,
+            service: SERVICE,
+        };
+        Ok(self_service::change(&claimant, call, conversation)?.message())
     }
 }
 
@@ -140,6 +175,31 @@ impl UserFactors for FileFactors {
         Ok(verify_answer(judged))
     }
 
+    fn change(
+        &self,
+        account: &Account,
+        caller: Caller,
+        call: &ChangeCall,
+        conversation: &mut Conversation,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let Some(_turn) = self.turns.take(account.uid, TURN) else {
+            log::refused(caller.uid, LoginEvent::Busy);
+            return Err(ServiceError::Busy);
+        };
+        match self.changed(account, caller, call, conversation) {
+            Ok(reply) => Ok(reply),
+            Err(ChangeStop::Told(reply)) => Ok(reply.message()),
+            Err(ChangeStop::NotAllowed) => Err(ServiceError::NotAllowed),
+            Err(ChangeStop::Parameter(name)) => Ok(CallError::InvalidParameter(name)
+                .message()
+                .unwrap_or_default()),
+            Err(ChangeStop::Failed(failure)) => {
+                log::unavailable(&account.name, caller, &failure);
+                Err(ServiceError::Unavailable)
+            }
+        }
+    }
+
     fn note_foreign(&self, user: &str, caller: Caller) {
         log::not_yours(user, caller);
     }
@@ -150,30 +210,6 @@ fn logged<T>(outcome: Result<T, Failure>, user: &str, caller: Caller) -> Result<
         log::unavailable(user, caller, &failure);
         Unavailable
     })
-}
-
-fn entry(device: &Device, state: &State) -> DeviceEntry {
-    let (kind, interval) = match device.kind {
-        Kind::Totp { interval } => ("totp", Some(interval.seconds())),
-        Kind::Hotp => ("hotp", None),
-    };
-    let used = state.device(device.id).map(|entry| entry.last_used);
-    DeviceEntry {
-        name: device.name.to_string(),
-        kind,
-        algorithm: device.algorithm.name(),
-        digits: device.digits.value(),
-        interval,
-        enrolled: device.created,
-        last_used: used.filter(|used| *used > 0),
-    }
-}
-
-const fn seconds(gate: ThrottleStatus) -> Option<u64> {
-    match gate {
-        ThrottleStatus::LockedFor(seconds) => Some(seconds),
-        ThrottleStatus::Open | ThrottleStatus::LockedUntilUnlock => None,
-    }
 }
 
 /// The answer to the caller. A code that is right at another time is "wrong" here, as at a login: a guessing program must

@@ -2,10 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use twofactor_core::log::change::ChangeEvent;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{AttemptResult, Failure};
+use twofactor_store::operations::AuditSink;
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 
@@ -113,6 +115,21 @@ pub fn panicked() {
         Level::Error,
         Line::default().result(LoginEvent::Panic).as_str(),
     );
+}
+
+/// The log of the changes that a user makes.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeLog {
+    /// The process that asks for them.
+    pub caller: Caller,
+}
+
+impl AuditSink for ChangeLog {
+    fn changed(&self, event: &ChangeEvent<'_>) {
+        let text = event.line(self.caller.uid, |seconds| seconds.to_string());
+        let text = text.with("pid", &self.caller.pid);
+        line(Level::Notice, text.as_str());
+    }
 }
 
 /// The result of a code. Lock-outs limit accepted and wrong ones, so each has its line.

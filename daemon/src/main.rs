@@ -6,6 +6,7 @@
 
 mod admission;
 mod arguments;
+mod change_stop;
 mod connection;
 mod dispatch;
 mod factors;
@@ -13,7 +14,11 @@ mod line_limit;
 mod listener;
 mod log;
 mod log_output;
+mod pending;
 mod place;
+mod proof;
+mod report;
+mod self_service;
 mod serve;
 mod verify_turn;
 

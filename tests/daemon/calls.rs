@@ -44,7 +44,7 @@ fn the_interface_describes_itself() {
     }
     let unknown = machine.call_daemon("www-data", describe, &json!({"interface": "a.b"}));
     assert_eq!(unknown, Err("org.varlink.service.InterfaceNotFound".into()));
-    let unknown = machine.call_daemon("www-data", "io.twofactor.Begin", &json!({}));
+    let unknown = machine.call_daemon("www-data", "io.twofactor.Enroll", &json!({}));
     assert_eq!(unknown, Err("org.varlink.service.MethodNotFound".into()));
     let more = machine.call_daemon("www-data", GATE, &json!({"user": "a", "uid": 0}));
     assert_eq!(more, Err("org.varlink.service.InvalidParameter".into()));
@@ -65,7 +65,8 @@ fn status_shows_devices_without_their_keys() {
         "name": "token", "kind": "hotp", "algorithm": "SHA1", "digits": 6, "enrolled": 1
     });
     let expected = json!({
-        "user": "alice", "devices": [device], "recovery_codes_left": 10, "failures": 1, "locked": false
+        "user": "alice", "devices": [device], "recovery_codes_left": 10, "failures": 1, "locked": false,
+        "may": {"manage": true, "first_device": "login", "unset_last": true}
     });
     assert_eq!(status, expected);
     assert!(!status.to_string().contains(SECRET));

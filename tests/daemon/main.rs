@@ -9,6 +9,7 @@
 )]
 
 mod calls;
+mod changes;
 mod limits;
 mod module;
 mod server;

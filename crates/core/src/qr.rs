@@ -1,8 +1,12 @@
 //! A QR code drawn with characters, readable by phones on dark and on light terminals.
 
+mod svg;
+
 use qrcode::types::{Color, QrError};
 use qrcode::{EcLevel, QrCode};
 use zeroize::Zeroizing;
+
+pub use svg::{MODULE_PIXELS, svg};
 
 /// Light modules around the symbol (ISO/IEC 18004 section 9.1).
 const QUIET_ZONE: usize = 4;

@@ -19,5 +19,8 @@ pub const SOCKET: &str = "/run/twofactor/socket";
 /// Longest message in bytes, the NUL byte at its end included.
 pub const MAX_MESSAGE: usize = 4096;
 
+/// Longest reply of a call in bytes, the NUL byte included. Those of `Gate` and `Verify` have at most [`MAX_MESSAGE`].
+pub const MAX_REPLY: usize = 64 * 1024;
+
 /// Name of the interface.
 pub const INTERFACE: &str = "io.twofactor";

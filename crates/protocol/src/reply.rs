@@ -9,6 +9,8 @@ use crate::json::{FlatObject, JsonError, ObjectWriter};
 pub enum ServiceError {
     /// The user named is not the caller.
     NotYours,
+    /// The policy does not let users make this change.
+    NotAllowed,
     /// The daemon serves as many connections as it may, of this user or of all.
     Busy,
     /// A file, the clock or a database cannot be used; the daemon's log says which.
@@ -17,13 +19,19 @@ pub enum ServiceError {
 
 impl ServiceError {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::NotYours, Self::Busy, Self::Unavailable];
+    pub const ALL: [Self; 4] = [
+        Self::NotYours,
+        Self::NotAllowed,
+        Self::Busy,
+        Self::Unavailable,
+    ];
 
     /// The qualified name on the wire.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::NotYours => "io.twofactor.NotYours",
+            Self::NotAllowed => "io.twofactor.NotAllowed",
             Self::Busy => "io.twofactor.Busy",
             Self::Unavailable => "io.twofactor.Unavailable",
         }
@@ -54,6 +62,7 @@ impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Service(ServiceError::NotYours) => "the user is not the one this program runs as",
+            Self::Service(ServiceError::NotAllowed) => "the policy leaves this to root",
             Self::Service(ServiceError::Busy) => "too many connections",
             Self::Service(ServiceError::Unavailable) => {
                 "the daemon cannot use its files; its log says why"

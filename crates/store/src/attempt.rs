@@ -73,16 +73,14 @@ pub enum PreCheck {
 pub enum CredentialSet {
     /// The codes of a user who has a device: of the devices, recovery codes, bypass. A wrong one is one of these failures.
     Devices(FailureCounter),
-    /// The invitation to enroll of a user who has none.
-    Invitation,
+    /// The invitation to enroll of a user who has none. A wrong one is one of these failures.
+    Invitation(FailureCounter),
 }
 
 impl CredentialSet {
-    /// An invitation is given at a login.
     const fn counter(self) -> FailureCounter {
         match self {
-            Self::Devices(counter) => counter,
-            Self::Invitation => FailureCounter::Logins,
+            Self::Devices(counter) | Self::Invitation(counter) => counter,
         }
     }
 }
@@ -203,6 +201,41 @@ impl LoginAttempt<'_> {
     /// # Errors
     /// [`Failure`]: nothing may be concluded about it.
     pub fn invitation(&mut self, input: &[u8]) -> Result<(AttemptResult, Option<Id>), Failure> {
+        self.counted_invitation(input, FailureCounter::Logins)
+    }
+
+    /// [`LoginAttempt::invitation`] for the daemon, which has a counter of its own.
+    ///
+    /// # Errors
+    /// [`Failure`]: nothing may be concluded about it.
+    pub fn daemon_invitation(
+        &mut self,
+        input: &[u8],
+    ) -> Result<(AttemptResult, Option<Id>), Failure> {
+        self.counted_invitation(input, FailureCounter::Daemon)
+    }
+
+    /// Judges the proof for a change through the daemon: a code of a device or a recovery code. A bypass code lets its user log
+    /// in, and is none.
+    ///
+    /// # Errors
+    /// [`Failure`]: nothing may be concluded about the code.
+    pub fn daemon_proof(&mut self, input: &[u8]) -> Result<AttemptResult, Failure> {
+        let recorded = lock_recorded(self.store, self.holder, None)?;
+        let Some((locked, loaded)) = recorded.filter(|(_, it)| it.record.is_enrolled()) else {
+            return Ok(AttemptResult::Gone);
+        };
+        let mut record = loaded.record;
+        record.bypass = None;
+        let against = CredentialSet::Devices(FailureCounter::Daemon);
+        self.judge(locked, &record, input, Form::Code, against)
+    }
+
+    fn counted_invitation(
+        &mut self,
+        input: &[u8],
+        counter: FailureCounter,
+    ) -> Result<(AttemptResult, Option<Id>), Failure> {
         let recorded = lock_recorded(self.store, self.holder, None)?;
         let Some((locked, loaded)) = recorded else {
             return Ok((AttemptResult::Gone, None));
@@ -210,7 +243,7 @@ impl LoginAttempt<'_> {
         let Some(record) = loaded.record.into_invitation() else {
             return Ok((AttemptResult::Gone, None));
         };
-        let against = CredentialSet::Invitation;
+        let against = CredentialSet::Invitation(counter);
         let judged = self.judge(locked, &record, input, Form::Code, against)?;
         Ok((judged, record.bypass.map(|invite| invite.id)))
     }
@@ -232,7 +265,9 @@ impl LoginAttempt<'_> {
             Err(closed) => return Ok(AttemptResult::Refused(closed)),
         };
         let answer = Answer::read(input, form, &verify::code_lengths(record));
-        if against != CredentialSet::Invitation && refused::is_repeated(&state.refused, &answer) {
+        if matches!(against, CredentialSet::Devices(_))
+            && refused::is_repeated(&state.refused, &answer)
+        {
             return Ok(AttemptResult::Repeated);
         }
         let charged = charged.for_answer(&answer);
@@ -246,13 +281,13 @@ impl LoginAttempt<'_> {
             (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Logins)) => {
                 grace::begin(&mut state, &self.origin(), now);
             }
-            (Outcome::Accepted(_), CredentialSet::Invitation) => {
+            (Outcome::Accepted(_), CredentialSet::Invitation(_)) => {
                 state.bypass = charged.state().bypass
             }
             (Outcome::Rejected(_), CredentialSet::Devices(_)) => {
                 refused::remember(&mut state.refused, &answer, key);
             }
-            (Outcome::Rejected(_), CredentialSet::Invitation) => {}
+            (Outcome::Rejected(_), CredentialSet::Invitation(_)) => {}
         }
         // A lock-out ends all grace.
         if verify::gate(&policy.throttle, &state, now) != ThrottleStatus::Open {

@@ -16,6 +16,7 @@ pub mod sys;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 pub mod testing;
+pub mod tickets;
 
 pub use files::{
     BATCH, Cause, Disagreement, Enrolled, Error, FoundBy, Holder, Initialized, Inventory,

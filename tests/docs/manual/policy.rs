@@ -8,7 +8,13 @@ use super::page::{Item, of_file};
 use super::{first_cells, text};
 
 /// The tables of the policy, which have keys of their own.
-const TABLES: [&str; 4] = ["new_devices", "services", "throttle", "exempt"];
+const TABLES: [&str; 5] = [
+    "new_devices",
+    "services",
+    "throttle",
+    "self_service",
+    "exempt",
+];
 
 /// The entries of the page, with dots for tables.
 fn described() -> Vec<(String, Item)> {
@@ -45,7 +51,7 @@ fn every_setting_is_described_and_no_other() {
         .into_iter()
         .filter(|key| !TABLES.contains(&key.as_str()))
         .collect();
-    for table in ["new_devices", "throttle", "exempt"] {
+    for table in ["new_devices", "throttle", "self_service", "exempt"] {
         keys.extend(valid(table).iter().map(|key| format!("{table}.{key}")));
     }
     keys.extend(["services.default", "services.sshd", "services.NAME"].map(str::to_owned));

@@ -1,6 +1,7 @@
 //! The daemon of the product on a private machine.
 #![forbid(unsafe_code)]
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -63,12 +64,55 @@ impl Machine {
     ) -> Result<Value, String> {
         let call = json!({"method": method, "parameters": parameters});
         let run = self.daemonask(format!("{call}\0")).user(user).run().ok();
-        let reply: Value = serde_json::from_str(&run.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {:?}", run.stdout));
-        match reply["error"].as_str() {
-            Some(error) => Err(error.to_owned()),
-            None => Ok(reply["parameters"].clone()),
+        parameters_of(run.stdout.as_bytes())
+    }
+}
+
+/// A connection of a user to the daemon, held from one call to the next.
+pub struct Conversation(UnixStream);
+
+impl Machine {
+    /// Connects to the daemon as a user.
+    ///
+    /// # Panics
+    /// When there is no such user, or no daemon.
+    pub fn talk_to_daemon(&self, user: &str) -> Conversation {
+        let uid = self.run("id", &["-u", user]).ok().stdout;
+        let uid = rustix::fs::Uid::from_raw(uid.trim().parse().expect("a number"));
+        // The rights of a thread are its own (setresuid(2), NOTES), and it ends at once.
+        let connect = move || {
+            rustix::thread::set_thread_res_uid(uid, uid, uid).expect("setresuid");
+            UnixStream::connect(SOCKET).expect("a daemon")
+        };
+        Conversation(std::thread::spawn(connect).join().expect("a connection"))
+    }
+}
+
+impl Conversation {
+    /// Puts a call: the parameters of the reply, or the name of its error.
+    ///
+    /// # Panics
+    /// When the reply is none.
+    pub fn call(&mut self, method: &str, parameters: &Value) -> Result<Value, String> {
+        let call = json!({"method": method, "parameters": parameters});
+        self.0
+            .write_all(format!("{call}\0").as_bytes())
+            .expect("a daemon that reads");
+        let (mut reply, mut byte) = (Vec::new(), [0]);
+        while !reply.ends_with(b"\0") {
+            assert_eq!(self.0.read(&mut byte).expect("a reply"), 1, "closed");
+            reply.extend(byte);
         }
+        parameters_of(&reply[..reply.len() - 1])
+    }
+}
+
+fn parameters_of(reply: &[u8]) -> Result<Value, String> {
+    let reply: Value = serde_json::from_slice(reply)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(reply)));
+    match reply["error"].as_str() {
+        Some(error) => Err(error.to_owned()),
+        None => Ok(reply["parameters"].clone()),
     }
 }
 

@@ -30,6 +30,7 @@ pub struct PolicyReport {
     new_devices: NewDeviceSettings,
     services: BTreeMap<String, bool>,
     throttle: ThrottleSettings,
+    self_service: SelfServiceSettings,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     exempt: Vec<ExemptionSettings>,
 }
@@ -48,6 +49,13 @@ struct ThrottleSettings {
     max_lockout: u32,
     max_failures: u32,
     delay: u32,
+}
+
+#[derive(Serialize)]
+struct SelfServiceSettings {
+    manage: bool,
+    first_device: String,
+    unset_last: bool,
 }
 
 #[derive(Serialize)]
@@ -92,6 +100,11 @@ impl PolicyReport {
                 max_lockout: throttle.max_lockout,
                 max_failures: throttle.max_failures,
                 delay: throttle.delay,
+            },
+            self_service: SelfServiceSettings {
+                manage: policy.self_service.manage,
+                first_device: policy.self_service.first_device.to_string(),
+                unset_last: policy.self_service.unset_last,
             },
             exempt: policy.exempt.iter().map(ExemptionSettings::new).collect(),
         }

@@ -8,6 +8,7 @@ mod error;
 mod exempt;
 mod read;
 mod schema;
+mod self_service;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::otp::{Algorithm, Digits, Interval};
 
 pub use error::PolicyError;
 pub use exempt::{Exempt, rhost_address};
+pub use self_service::{FirstDevice, SelfService};
 
 /// The policy file as it is installed: every key at its default, explained, and switched off.
 pub const DEFAULT_POLICY: &str = include_str!("default.toml");
@@ -71,6 +73,8 @@ pub struct Policy {
     pub services: Services,
     /// Limits on guessing.
     pub throttle: Throttle,
+    /// Changes that users make themselves through the daemon.
+    pub self_service: SelfService,
     /// Logins that are never asked; the entries are alternatives.
     pub exempt: Vec<Exempt>,
 }
@@ -209,6 +213,7 @@ impl Default for Policy {
             new_devices: NewDevices::default(),
             services: Services::default(),
             throttle: Throttle::default(),
+            self_service: SelfService::default(),
             exempt: Vec::new(),
         }
     }

@@ -8,7 +8,10 @@ use crate::otp::{Algorithm, Digits, Interval};
 use super::error::{Fault, quoted};
 use super::exempt::{Exempt, network};
 use super::read::{Table, Text, in_order, wrong_kind};
-use super::{Echo, Enforcement, EnrollAtLogin, MAX_WINDOW, NewDevices, Policy, Services, Throttle};
+use super::{
+    Echo, Enforcement, EnrollAtLogin, FirstDevice, MAX_WINDOW, NewDevices, Policy, SelfService,
+    Services, Throttle,
+};
 
 /// Reads the whole file.
 pub(super) fn policy(text: &str) -> Result<Policy, Fault> {
@@ -45,6 +48,9 @@ pub(super) fn policy(text: &str) -> Result<Policy, Fault> {
         throttle: top
             .table("throttle")?
             .map_or(Ok(default.throttle), throttle)?,
+        self_service: top
+            .table("self_service")?
+            .map_or(Ok(default.self_service), self_service)?,
         exempt: top
             .tables("exempt")?
             .into_iter()
@@ -56,7 +62,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, Fault> {
     })
 }
 
-const TOP_KEYS: [&str; 15] = [
+const TOP_KEYS: [&str; 16] = [
     "enabled",
     "enforcement",
     "enroll_at_login",
@@ -71,6 +77,7 @@ const TOP_KEYS: [&str; 15] = [
     "new_devices",
     "services",
     "throttle",
+    "self_service",
     "exempt",
 ];
 const NEW_DEVICES_KEYS: [&str; 3] = ["digits", "interval", "algorithm"];
@@ -81,6 +88,7 @@ const THROTTLE_KEYS: [&str; 5] = [
     "max_failures",
     "delay",
 ];
+const SELF_SERVICE_KEYS: [&str; 3] = ["manage", "first_device", "unset_last"];
 const EXEMPT_KEYS: [&str; 4] = ["users", "groups", "services", "networks"];
 /// The reserved key among the service names.
 const DEFAULT_SERVICE: &str = "default";
@@ -93,6 +101,11 @@ const ENROLL_AT_LOGIN: [(&str, EnrollAtLogin); 3] = [
     ("off", EnrollAtLogin::Off),
     ("offer", EnrollAtLogin::Offer),
     ("require", EnrollAtLogin::Require),
+];
+const FIRST_DEVICE: [(&str, FirstDevice); 3] = [
+    ("login", FirstDevice::Login),
+    ("invite", FirstDevice::Invite),
+    ("off", FirstDevice::Off),
 ];
 const ALGORITHM: [(&str, Algorithm); 3] = [
     ("SHA1", Algorithm::Sha1),
@@ -219,6 +232,18 @@ fn throttle(entries: &DeTable<'_>) -> Result<Throttle, Fault> {
         max_lockout,
         max_failures,
         delay,
+    })
+}
+
+fn self_service(entries: &DeTable<'_>) -> Result<SelfService, Fault> {
+    let table = Table::new("self_service", &SELF_SERVICE_KEYS, entries)?;
+    let default = SelfService::default();
+    Ok(SelfService {
+        manage: table.flag("manage")?.unwrap_or(default.manage),
+        first_device: table
+            .word("first_device", &FIRST_DEVICE)?
+            .unwrap_or(default.first_device),
+        unset_last: table.flag("unset_last")?.unwrap_or(default.unset_last),
     })
 }
 

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::ChangeCall;
 use crate::json::ObjectWriter;
 use crate::verify::CodeLayout;
 
@@ -35,6 +36,8 @@ pub enum ServiceCall {
         /// The layout of what was typed around the code.
         layout: CodeLayout,
     },
+    /// One of the calls that change something.
+    Change(ChangeCall),
 }
 
 /// A message that is no call.
@@ -157,6 +160,13 @@ impl ServiceCall {
                 };
                 Ok(Self::Verify { user, code, layout })
             }
+            "io.twofactor.Begin" => Ok(Self::Change(ChangeCall::Begin(parameters(given)?))),
+            "io.twofactor.Renew" => Ok(Self::Change(ChangeCall::Renew(parameters(given)?))),
+            "io.twofactor.Confirm" => Ok(Self::Change(ChangeCall::Confirm(parameters(given)?))),
+            "io.twofactor.Unset" => Ok(Self::Change(ChangeCall::Unset(parameters(given)?))),
+            "io.twofactor.NewRecoveryCodes" => Ok(Self::Change(ChangeCall::NewRecoveryCodes(
+                parameters(given)?,
+            ))),
             _ => Err(CallError::MethodNotFound(call.method)),
         }
     }
@@ -240,8 +250,8 @@ mod tests {
         }
         let upgrade = "{\"method\":\"a\",\"upgrade\":true}";
         assert!(read(upgrade) == Err(CallError::InvalidParameter("upgrade")));
-        let none = "{\"method\":\"io.twofactor.Begin\",\"parameters\":{}}";
-        let not_found = CallError::MethodNotFound("io.twofactor.Begin".to_owned());
+        let none = "{\"method\":\"io.twofactor.Enroll\",\"parameters\":{}}";
+        let not_found = CallError::MethodNotFound("io.twofactor.Enroll".to_owned());
         assert!(read(none) == Err(not_found));
     }
 

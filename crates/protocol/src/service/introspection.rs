@@ -59,7 +59,7 @@ pub fn description_reply(interface: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::reply::ServiceError;
-    use crate::{MAX_MESSAGE, gate, verify};
+    use crate::{MAX_REPLY, gate, verify};
 
     #[test]
     fn the_description_names_every_call_and_error() {
@@ -67,7 +67,19 @@ mod tests {
             .lines()
             .filter_map(|line| line.strip_prefix("method ")?.split('(').next())
             .collect();
-        assert_eq!(methods, ["Status", "Gate", "Verify"]);
+        assert_eq!(
+            methods,
+            [
+                "Status",
+                "Gate",
+                "Verify",
+                "Begin",
+                "Renew",
+                "Confirm",
+                "Unset",
+                "NewRecoveryCodes"
+            ]
+        );
         assert!(gate::METHOD.ends_with(".Gate") && verify::METHOD.ends_with(".Verify"));
         for error in ServiceError::ALL {
             let name = error.name().strip_prefix("io.twofactor.").unwrap();
@@ -79,10 +91,10 @@ mod tests {
     }
 
     #[test]
-    fn descriptions_fit_into_a_message() {
+    fn descriptions_fit_into_a_reply() {
         for interface in [INTERFACE, VARLINK_SERVICE] {
             let reply = description_reply(interface).unwrap();
-            assert!(reply.len() <= MAX_MESSAGE, "{}", reply.len());
+            assert!(reply.len() <= MAX_REPLY, "{}", reply.len());
         }
         assert_eq!(description_reply("io.other"), None);
     }

@@ -1,12 +1,28 @@
 //! The daemon's side: calls as they are read, and replies with more than flat objects.
 
 mod call;
+mod change;
 mod introspection;
 mod status;
 
 pub use call::{CallError, ServiceCall, interface_not_found};
+pub use change::{
+    ChangeCall, ChangeReply, ChangeResult, CodeCall, DeviceCall, DeviceKind, HashAlgorithm,
+    NewDeviceCall,
+};
 pub use introspection::{ServiceInfo, description_reply, info_reply};
-pub use status::{DeviceEntry, StatusReply};
+pub use status::{AllowedChanges, DeviceEntry, StatusReply};
+
+/// A call of `io.twofactor` as a message, with the NUL byte at its end.
+fn call_message(method: &str, parameters: &impl serde::Serialize) -> Vec<u8> {
+    #[derive(serde::Serialize)]
+    struct CallMessage<'a, T> {
+        method: String,
+        parameters: &'a T,
+    }
+    let method = format!("{}.{method}", crate::INTERFACE);
+    terminated(&CallMessage { method, parameters })
+}
 
 /// `parameters` as a reply, with the NUL byte at its end.
 fn reply(parameters: &impl serde::Serialize) -> Vec<u8> {
@@ -14,8 +30,12 @@ fn reply(parameters: &impl serde::Serialize) -> Vec<u8> {
     struct ReplyMessage<'a, T> {
         parameters: &'a T,
     }
-    // Structs with string keys do not fail to serialize into memory; an empty message would be refused by any client.
-    let mut message = serde_json::to_vec(&ReplyMessage { parameters }).unwrap_or_default();
+    terminated(&ReplyMessage { parameters })
+}
+
+fn terminated(message: &impl serde::Serialize) -> Vec<u8> {
+    // Structs with string keys do not fail to serialize into memory; an empty message would be refused at the other end.
+    let mut message = serde_json::to_vec(message).unwrap_or_default();
     message.push(0);
     message
 }

@@ -34,6 +34,12 @@ pub fn monotonic() -> Duration {
     )
 }
 
+/// Seconds since the machine was started, those in which it slept included. Never set back.
+#[must_use]
+pub fn since_boot() -> u64 {
+    u64::try_from(read(libc::CLOCK_BOOTTIME).tv_sec).unwrap_or(0)
+}
+
 /// Waits until [`monotonic`] has reached `end`, whatever signals come meanwhile.
 pub fn sleep_until(end: Duration) {
     std::thread::sleep(end.saturating_sub(monotonic()));

@@ -1,6 +1,27 @@
 //! The rights of this process.
 #![allow(unsafe_code)]
 
+/// The number that stands for "none" among audit sessions (linux/audit.h).
+const NO_SESSION: u32 = u32::MAX;
+
+/// The audit session of a process, in which pam_loginuid(8) has put it and all that it starts; `None` where there is none, or where
+/// it cannot be read.
+#[must_use]
+pub fn audit_session(pid: i32) -> Option<u32> {
+    session_in(&format!("/proc/{pid}/sessionid"))
+}
+
+/// That of this process.
+#[must_use]
+pub fn own_audit_session() -> Option<u32> {
+    session_in("/proc/self/sessionid")
+}
+
+fn session_in(path: &str) -> Option<u32> {
+    let session = std::fs::read_to_string(path).ok()?.trim().parse().ok()?;
+    (session != NO_SESSION && session != 0).then_some(session)
+}
+
 /// The effective uid, unless it is root's.
 #[must_use]
 pub fn ordinary_uid() -> Option<u32> {

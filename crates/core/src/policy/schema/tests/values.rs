@@ -14,6 +14,7 @@ fn every_key_is_read() {
          [new_devices]\ndigits = 8\ninterval = 60\nalgorithm = \"SHA512\"\n\
          [services]\ndefault = false\nsshd = true\n\
          [throttle]\nattempts = 3\nlockout = 10\nmax_lockout = 20\nmax_failures = 50\ndelay = 1\n\
+         [self_service]\nmanage = false\nfirst_device = \"invite\"\nunset_last = false\n\
          [[exempt]]\nusers = [\"u\"]\n",
     )
     .unwrap();
@@ -46,6 +47,11 @@ fn every_key_is_read() {
                 max_lockout: 20,
                 max_failures: 50,
                 delay: 1,
+            },
+            self_service: SelfService {
+                manage: false,
+                first_device: FirstDevice::Invite,
+                unset_last: false,
             },
             exempt: vec![Exempt::new(vec!["u".to_owned()], vec![], vec![], vec![]).unwrap()],
         }

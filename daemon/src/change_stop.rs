@@ -1,0 +1,56 @@
+//! Reasons why a change by a user is not made.
+
+use twofactor_protocol::service::{ChangeReply, ChangeResult};
+use twofactor_store::attempt::Failure;
+use twofactor_store::operations::{ChangeCause, ChangeError};
+use twofactor_store::sys::clock::BeforeEpoch;
+
+/// Reason why a change, or a step of one, is not made.
+pub enum ChangeStop {
+    /// The user is told so.
+    Told(Box<ChangeReply>),
+    /// The policy leaves it to root.
+    NotAllowed,
+    /// A parameter of the call makes no sense; its name.
+    Parameter(&'static str),
+    /// Something cannot be used.
+    Failed(Failure),
+}
+
+impl From<ChangeResult> for ChangeStop {
+    fn from(result: ChangeResult) -> Self {
+        Self::Told(Box::new(ChangeReply::new(result)))
+    }
+}
+
+impl From<Failure> for ChangeStop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<twofactor_store::Error> for ChangeStop {
+    fn from(error: twofactor_store::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<BeforeEpoch> for ChangeStop {
+    fn from(error: BeforeEpoch) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<ChangeError> for ChangeStop {
+    fn from(error: ChangeError) -> Self {
+        match error.cause {
+            ChangeCause::Failed(failure) => Self::Failed(failure),
+            ChangeCause::NotEnrolled => ChangeResult::Unenrolled.into(),
+            ChangeCause::NotInvited => ChangeResult::InvitationRequired.into(),
+            ChangeCause::NameTaken(_) => ChangeResult::NameTaken.into(),
+            ChangeCause::TooManyDevices => ChangeResult::TooManyDevices.into(),
+            ChangeCause::LastDevice(_) => ChangeResult::LastDevice.into(),
+            _ => ChangeResult::Changed.into(),
+        }
+    }
+}

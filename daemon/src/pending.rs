@@ -1,0 +1,52 @@
+//! A device that waits for a code of it: it lives in its connection, and ends with it.
+
+use std::time::Duration;
+
+use twofactor_core::account::Account;
+use twofactor_core::device::Id;
+use twofactor_core::enroll::PendingDevice;
+use twofactor_store::sys::clock;
+
+/// How long a device waits for a code of it.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A new device, or the successor of one, with the proof that was given for it.
+pub struct PendingChange {
+    /// The device.
+    pub device: PendingDevice,
+    /// The account, with the name under which its record is kept.
+    pub account: Account,
+    /// The device in whose place it comes; `None` where it is one more.
+    pub replaces: Option<Id>,
+    /// The proof.
+    pub proof: ChangeProof,
+    /// When it ends ([`clock::monotonic`]).
+    pub end: Duration,
+}
+
+/// A proof that was given for a change, as far as it has to hold when the change is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeProof {
+    /// The devices at that time.
+    pub devices: Vec<Id>,
+    /// The invitation whose code was given.
+    pub invitation: Option<Id>,
+    /// The audit session whose ticket is taken when the change is made.
+    pub session: Option<u32>,
+}
+
+/// The memory of a connection from one call to the next.
+#[derive(Default)]
+pub struct Conversation {
+    /// The device of the last `Begin` or `Renew`.
+    pub pending: Option<PendingChange>,
+}
+
+impl Conversation {
+    /// How long the next message may be waited for; `patience` where no device waits.
+    pub fn patience(&self, patience: Duration) -> Duration {
+        self.pending.as_ref().map_or(patience, |pending| {
+            patience.max(pending.end.saturating_sub(clock::monotonic()))
+        })
+    }
+}

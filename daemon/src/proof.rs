@@ -1,0 +1,258 @@
+//! Proofs: what a user has to show for a change, and what of it has to hold when the change is made.
+
+use twofactor_core::account::Account;
+use twofactor_core::policy::{FirstDevice, Policy};
+use twofactor_core::record::Record;
+use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus};
+use twofactor_protocol::service::{ChangeReply, ChangeResult};
+use twofactor_store::attempt::{AttemptResult, Failure, KnownFactor, LoginAttempt};
+use twofactor_store::operations::{ChangeSteps, UserFactor};
+use twofactor_store::sys::{clock, process};
+use twofactor_store::tickets::TicketStore;
+use twofactor_store::{LoadedPolicy, Locked, PolicyFile, Store};
+
+use crate::change_stop::ChangeStop;
+use crate::dispatch::Caller;
+use crate::log::{self, ChangeLog};
+use crate::pending::{self, ChangeProof};
+use crate::report;
+
+/// Effect of a change on the last device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastDevice {
+    /// A device is left.
+    Stays,
+    /// None is left.
+    Goes,
+}
+
+/// A user who asks for a change, and everything that the decision depends on.
+pub struct Claimant<'a> {
+    /// The policy file.
+    pub file: &'a PolicyFile,
+    /// The policy as it was read for this call.
+    pub loaded: LoadedPolicy,
+    /// Records and states.
+    pub store: &'a Store,
+    /// The tickets of users who logged in.
+    pub tickets: &'a TicketStore,
+    /// The account, with the name under which its record is kept.
+    pub account: &'a Account,
+    /// The record as it was read for this call.
+    pub record: Option<Record>,
+    /// The process that asks.
+    pub caller: Caller,
+    /// The word that stands in the files in place of a PAM service.
+    pub service: &'a str,
+}
+
+impl<'a> Claimant<'a> {
+    /// The policy.
+    pub const fn policy(&self) -> &Policy {
+        &self.loaded.policy
+    }
+
+    /// Checks that users may change something at all.
+    pub const fn may_manage(&self) -> Result<(), ChangeStop> {
+        if self.policy().self_service.manage {
+            Ok(())
+        } else {
+            Err(ChangeStop::NotAllowed)
+        }
+    }
+
+    /// The record, which has to have a device.
+    pub fn enrolled(&self) -> Result<&Record, ChangeStop> {
+        let record = self.record.as_ref().filter(|record| record.is_enrolled());
+        record.ok_or_else(|| ChangeResult::Unenrolled.into())
+    }
+
+    /// The log of this user's changes.
+    pub const fn log(&self) -> ChangeLog {
+        ChangeLog {
+            caller: self.caller,
+        }
+    }
+
+    /// What is changed.
+    pub fn factor<'f>(&'f self, log: &'f ChangeLog) -> UserFactor<'f> {
+        UserFactor {
+            store: self.store,
+            account: self.account,
+            audit: log,
+        }
+    }
+
+    /// The proof for one more device: for the first one an invitation or a ticket, as the policy says, otherwise a code.
+    pub fn prove_new_device(&self, code: Option<&str>) -> Result<ChangeProof, ChangeStop> {
+        if self.enrolled().is_ok() {
+            return self.prove(code, LastDevice::Stays);
+        }
+        let invited = self.record.as_ref().is_some_and(|it| it.invite.is_some());
+        let code = code.filter(|_| invited);
+        match (self.policy().first_device(), code) {
+            (FirstDevice::Off, _) => Err(ChangeStop::NotAllowed),
+            (FirstDevice::Invite, None) => Err(ChangeResult::InvitationRequired.into()),
+            (FirstDevice::Invite | FirstDevice::Login, Some(code)) => self.prove_invitation(code),
+            (FirstDevice::Login, None) => Ok(ChangeProof {
+                devices: Vec::new(),
+                invitation: None,
+                session: Some(self.ticket()?),
+            }),
+        }
+    }
+
+    /// The proof of a user with a device: a code of it or a recovery code, charged to the daemon's counter before it is compared.
+    /// Where the last device goes a ticket besides.
+    pub fn prove(&self, code: Option<&str>, last: LastDevice) -> Result<ChangeProof, ChangeStop> {
+        let devices = self.enrolled()?.devices.iter().map(|it| it.id).collect();
+        let session = match last {
+            LastDevice::Stays => None,
+            LastDevice::Goes if !self.policy().allows_unset_last() => {
+                return Err(ChangeStop::NotAllowed);
+            }
+            LastDevice::Goes => Some(self.ticket()?),
+        };
+        let code = code.ok_or(ChangeResult::CodeRequired)?;
+        let judged = self.judge(|attempt| attempt.daemon_proof(code.as_bytes()))?;
+        accepted(judged)?;
+        Ok(ChangeProof {
+            devices,
+            invitation: None,
+            session,
+        })
+    }
+
+    /// The audit session of the caller, for which there is a ticket.
+    pub fn ticket(&self) -> Result<u32, ChangeStop> {
+        let session = process::audit_session(self.caller.pid);
+        let held = session.filter(|session| self.tickets.holds(self.account.uid, *session));
+        held.ok_or_else(|| ChangeResult::LoginRequired.into())
+    }
+
+    /// The steps of a change with a proof.
+    pub const fn steps(&self, proof: ChangeProof, last: LastDevice) -> ProvenChange<'a> {
+        ProvenChange {
+            file: self.file,
+            tickets: self.tickets,
+            uid: self.account.uid,
+            proof,
+            last,
+        }
+    }
+
+    fn prove_invitation(&self, code: &str) -> Result<ChangeProof, ChangeStop> {
+        let mut invitation = None;
+        let judged = self.judge(|attempt| {
+            let (judged, id) = attempt.daemon_invitation(code.as_bytes())?;
+            invitation = id;
+            Ok(judged)
+        })?;
+        accepted(judged)?;
+        if invitation.is_none() {
+            return Err(ChangeResult::InvitationRequired.into());
+        }
+        Ok(ChangeProof {
+            devices: Vec::new(),
+            invitation,
+            session: None,
+        })
+    }
+
+    /// Judges a code, and logs what became of it. The lock, which logins need, is not taken for codes that are not looked at.
+    fn judge(
+        &self,
+        judge: impl FnOnce(&mut LoginAttempt<'_>) -> Result<AttemptResult, Failure>,
+    ) -> Result<AttemptResult, ChangeStop> {
+        let mut attempt = LoginAttempt {
+            file: self.file,
+            loaded: self.loaded.clone(),
+            store: self.store,
+            holder: self.account,
+            service: self.service,
+            address: None,
+            clock: clock::now,
+            known: KnownFactor::default(),
+        };
+        let judged = match attempt.daemon_gate()? {
+            ThrottleStatus::Open => judge(&mut attempt)?,
+            closed => AttemptResult::Refused(closed),
+        };
+        log::judged(&self.account.name, self.caller, &judged);
+        Ok(judged)
+    }
+}
+
+/// A change whose proof was given; checked again under the lock.
+pub struct ProvenChange<'a> {
+    file: &'a PolicyFile,
+    tickets: &'a TicketStore,
+    uid: u32,
+    proof: ChangeProof,
+    last: LastDevice,
+}
+
+impl ProvenChange<'_> {
+    /// True if the policy allows the change with this proof.
+    fn is_allowed(&self, policy: &Policy) -> bool {
+        match (self.proof.devices.is_empty(), self.last) {
+            (_, LastDevice::Goes) => policy.allows_unset_last(),
+            (false, LastDevice::Stays) => policy.self_service.manage,
+            (true, LastDevice::Stays) => match policy.first_device() {
+                FirstDevice::Login => true,
+                FirstDevice::Invite => self.proof.invitation.is_some(),
+                FirstDevice::Off => false,
+            },
+        }
+    }
+}
+
+impl ChangeSteps for ProvenChange<'_> {
+    type Error = ChangeStop;
+
+    fn permit(&mut self, _: &mut Locked<'_>, record: Option<&Record>) -> Result<(), ChangeStop> {
+        let policy = self.file.load()?.policy;
+        if !self.is_allowed(&policy) {
+            return Err(ChangeStop::NotAllowed);
+        }
+        let proof = &self.proof;
+        let devices = record.iter().flat_map(|record| &record.devices);
+        let ids = devices.map(|device| device.id);
+        if !ids.eq(proof.devices.iter().copied()) {
+            return Err(ChangeResult::Changed.into());
+        }
+        let invite = record.and_then(|record| record.invite.as_ref());
+        if proof.invitation.is_some() && invite.map(|invite| invite.id) != proof.invitation {
+            return Err(ChangeResult::InvitationRequired.into());
+        }
+        let patience = pending::PATIENCE.as_secs();
+        let take = |session| self.tickets.take(self.uid, session, patience);
+        if proof.session.is_none_or(take) {
+            Ok(())
+        } else {
+            Err(ChangeResult::LoginRequired.into())
+        }
+    }
+}
+
+/// Ok where the code was right and its use is on the disk. A code that will be right soon is a wrong one, as in `Verify`.
+fn accepted(judged: AttemptResult) -> Result<(), ChangeStop> {
+    let result = match judged {
+        AttemptResult::Compared(Outcome::Accepted(_)) => return Ok(()),
+        AttemptResult::Compared(Outcome::Rejected(why)) => match why {
+            Rejected::Wrong | Rejected::ClockDiffers { .. } => ChangeResult::Wrong,
+            Rejected::Used { .. } => ChangeResult::Used,
+            Rejected::ClockSetBack { .. } => ChangeResult::Clock,
+            Rejected::Spent => ChangeResult::Spent,
+            Rejected::BypassExpired => ChangeResult::Expired,
+        },
+        AttemptResult::Refused(gate) => {
+            let mut reply = ChangeReply::new(ChangeResult::Locked);
+            reply.seconds = report::seconds(gate);
+            return Err(ChangeStop::Told(Box::new(reply)));
+        }
+        AttemptResult::Repeated => ChangeResult::Repeated,
+        AttemptResult::Gone => ChangeResult::Changed,
+    };
+    Err(result.into())
+}

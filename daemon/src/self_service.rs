@@ -1,0 +1,240 @@
+//! Changes that users make to their own factor.
+
+use twofactor_core::device::{Device, DeviceName, Kind};
+use twofactor_core::enroll::{self, PendingDevice};
+use twofactor_core::otp::{Algorithm, Digits, Interval};
+use twofactor_core::policy::NewDevices;
+use twofactor_core::qr::{self, Glyphs, Ink, Modules};
+use twofactor_core::record::Record;
+use twofactor_core::recovery::PlainCode;
+use twofactor_core::state::State;
+use twofactor_core::verify::Rejected;
+use twofactor_protocol::service::{
+    ChangeCall, ChangeReply, ChangeResult, CodeCall, DeviceCall, DeviceKind, HashAlgorithm,
+    NewDeviceCall,
+};
+use twofactor_store::attempt::Failure;
+use twofactor_store::operations::{self, DevicesBefore};
+use twofactor_store::sys::{clock, host};
+
+use crate::change_stop::ChangeStop;
+use crate::pending::{self, ChangeProof, Conversation, PendingChange};
+use crate::proof::{Claimant, LastDevice};
+use crate::report::entry;
+
+/// Columns of a QR code in characters. One that does not fit is left out.
+const COLUMNS: usize = 200;
+
+/// Makes a change, or a step of one.
+///
+/// # Errors
+/// [`ChangeStop`]; nothing is changed then.
+pub fn change(
+    claimant: &Claimant<'_>,
+    call: &ChangeCall,
+    conversation: &mut Conversation,
+) -> Result<ChangeReply, ChangeStop> {
+    claimant.may_manage()?;
+    match call {
+        ChangeCall::Begin(call) => {
+            conversation.pending = None;
+            let (reply, pending) = begin(claimant, call)?;
+            conversation.pending = Some(pending);
+            Ok(reply)
+        }
+        ChangeCall::Renew(call) => {
+            conversation.pending = None;
+            let (reply, pending) = renew(claimant, call)?;
+            conversation.pending = Some(pending);
+            Ok(reply)
+        }
+        ChangeCall::Confirm(call) => confirm(claimant, call, conversation),
+        ChangeCall::Unset(call) => unset(claimant, call),
+        ChangeCall::NewRecoveryCodes(call) => new_recovery_codes(claimant, call),
+    }
+}
+
+fn begin(
+    claimant: &Claimant<'_>,
+    call: &NewDeviceCall,
+) -> Result<(ChangeReply, PendingChange), ChangeStop> {
+    let name = match &call.device {
+        Some(name) => name.parse().map_err(|_| ChangeStop::Parameter("device"))?,
+        None => DeviceName::first(),
+    };
+    let (kind, settings) = settings(claimant.policy().new_devices, call)?;
+    operations::room_for(claimant.account, claimant.record.as_ref(), &name)?;
+    let proof = claimant.prove_new_device(call.code.as_deref())?;
+    let device =
+        PendingDevice::generate(name, kind, settings, clock::now()?).map_err(Failure::from)?;
+    Ok(shown(claimant, device, None, proof))
+}
+
+fn renew(
+    claimant: &Claimant<'_>,
+    call: &DeviceCall,
+) -> Result<(ChangeReply, PendingChange), ChangeStop> {
+    let old = chosen(claimant.enrolled()?, call.device.as_deref())?;
+    let proof = claimant.prove(call.code.as_deref(), LastDevice::Stays)?;
+    let device = PendingDevice::renewal(old, clock::now()?).map_err(Failure::from)?;
+    Ok(shown(claimant, device, Some(old), proof))
+}
+
+fn confirm(
+    claimant: &Claimant<'_>,
+    call: &CodeCall,
+    conversation: &mut Conversation,
+) -> Result<ChangeReply, ChangeStop> {
+    // Taken out, so that it is gone where anything goes wrong.
+    let pending = conversation.pending.take();
+    let is_waiting =
+        |it: &PendingChange| clock::monotonic() < it.end && it.account == *claimant.account;
+    let Some(mut pending) = pending.filter(is_waiting) else {
+        return Err(ChangeResult::NothingPending.into());
+    };
+    let Some(code) = &call.code else {
+        conversation.pending = Some(pending);
+        return Err(ChangeResult::CodeRequired.into());
+    };
+    let (policy, now) = (claimant.policy(), clock::now()?);
+    let device = &mut pending.device;
+    let new = match device.confirm(policy, claimant.account, code.as_bytes(), now) {
+        Ok(new) => new,
+        Err(refused) => {
+            let mut reply = ChangeReply::new(ChangeResult::Wrong);
+            if let Rejected::ClockDiffers { steps, .. } = refused.why {
+                reply.result = ChangeResult::Clock;
+                reply.steps = Some(steps);
+            }
+            reply.tries_left = Some(refused.tries_left);
+            if refused.tries_left > 0 {
+                conversation.pending = Some(pending);
+            }
+            return Ok(reply);
+        }
+    };
+    let log = claimant.log();
+    let factor = claimant.factor(&log);
+    let mut steps = claimant.steps(pending.proof, LastDevice::Stays);
+    let mut reply = ChangeReply::new(ChangeResult::Stored);
+    let device = match pending.replaces {
+        Some(old) => operations::renew(&factor, old, new, &mut steps)?,
+        None => {
+            let new = operations::enroll(&factor, new, DevicesBefore::Any, now, &mut steps)?;
+            reply.recovery_codes = listed(&new.recovery_codes);
+            new.device
+        }
+    };
+    reply.device = Some(entry(&device, &State::new(claimant.account.uid)));
+    Ok(reply)
+}
+
+fn unset(claimant: &Claimant<'_>, call: &DeviceCall) -> Result<ChangeReply, ChangeStop> {
+    let record = claimant.enrolled()?;
+    let log = claimant.log();
+    let factor = claimant.factor(&log);
+    let mut reply = ChangeReply::new(ChangeResult::Removed);
+    let Some(name) = &call.device else {
+        let devices: Vec<_> = record.devices.iter().map(|device| device.id).collect();
+        let proof = claimant.prove(call.code.as_deref(), LastDevice::Goes)?;
+        let mut steps = claimant.steps(proof, LastDevice::Goes);
+        operations::remove_all(&factor, &devices, &mut steps)?;
+        reply.devices_left = Some(0);
+        return Ok(reply);
+    };
+    let device = chosen(record, Some(name))?;
+    if record.devices.len() == 1 {
+        return Err(ChangeResult::LastDevice.into());
+    }
+    let proof = claimant.prove(call.code.as_deref(), LastDevice::Stays)?;
+    let mut steps = claimant.steps(proof, LastDevice::Stays);
+    let removed = operations::remove_device(&factor, device.id, &mut steps)?;
+    let state = State::new(claimant.account.uid);
+    reply.device = Some(entry(&removed.device, &state));
+    reply.devices_left = Some(removed.left);
+    Ok(reply)
+}
+
+fn new_recovery_codes(claimant: &Claimant<'_>, call: &CodeCall) -> Result<ChangeReply, ChangeStop> {
+    claimant.enrolled()?;
+    let session = claimant.ticket()?;
+    let mut proof = claimant.prove(call.code.as_deref(), LastDevice::Stays)?;
+    proof.session = Some(session);
+    let log = claimant.log();
+    let mut steps = claimant.steps(proof, LastDevice::Stays);
+    let factor = claimant.factor(&log);
+    let codes = operations::new_recovery_codes(&factor, clock::now()?, &mut steps)?;
+    let mut reply = ChangeReply::new(ChangeResult::Replaced);
+    reply.recovery_codes = listed(&codes);
+    Ok(reply)
+}
+
+/// The device of that name; without a name, the only one.
+fn chosen<'r>(record: &'r Record, name: Option<&str>) -> Result<&'r Device, ChangeStop> {
+    let device = match (name, record.devices.as_slice()) {
+        (None, [only]) => Some(only),
+        (None, _) => None,
+        (Some(name), _) => record.device(name),
+    };
+    device.ok_or_else(|| ChangeResult::NoSuchDevice.into())
+}
+
+/// Kind and settings of a new device: those of the policy where the call says nothing.
+fn settings(defaults: NewDevices, call: &NewDeviceCall) -> Result<(Kind, NewDevices), ChangeStop> {
+    let digits = match call.digits {
+        Some(digits) => Digits::new(digits).ok_or(ChangeStop::Parameter("digits"))?,
+        None => defaults.digits,
+    };
+    let interval = match call.interval {
+        Some(seconds) => Interval::new(seconds).ok_or(ChangeStop::Parameter("interval"))?,
+        None => defaults.interval,
+    };
+    let kind = match call.kind {
+        None | Some(DeviceKind::Totp) => Kind::Totp { interval },
+        Some(DeviceKind::Hotp) => Kind::Hotp,
+    };
+    let settings = NewDevices {
+        digits,
+        interval,
+        algorithm: match call.algorithm {
+            None => defaults.algorithm,
+            Some(HashAlgorithm::Sha1) => Algorithm::Sha1,
+            Some(HashAlgorithm::Sha256) => Algorithm::Sha256,
+            Some(HashAlgorithm::Sha512) => Algorithm::Sha512,
+        },
+    };
+    Ok((kind, settings))
+}
+
+/// A device as its owner sees it, and as the connection keeps it.
+fn shown(
+    claimant: &Claimant<'_>,
+    device: PendingDevice,
+    old: Option<&Device>,
+    proof: ChangeProof,
+) -> (ChangeReply, PendingChange) {
+    let (new, account) = (device.device(), claimant.account);
+    let issuer = claimant.policy().issuer.clone();
+    let issuer = issuer.unwrap_or_else(host::name);
+    let uri = enroll::uri(new, &account.name, &issuer, 0);
+    let mut reply = ChangeReply::new(ChangeResult::Pending);
+    reply.device = Some(entry(new, &State::new(account.uid)));
+    reply.secret = Some(new.secret.to_base32().to_string());
+    reply.svg = Modules::of(&uri).ok().map(|it| qr::svg(&it).to_string());
+    let drawn = qr::draw(&uri, Glyphs::Utf8, Ink::Plain, COLUMNS);
+    reply.qr = drawn.ok().map(|it| it.to_string());
+    reply.uri = Some(uri.to_string());
+    let pending = PendingChange {
+        device,
+        account: account.clone(),
+        replaces: old.map(|old| old.id),
+        proof,
+        end: clock::monotonic() + pending::PATIENCE,
+    };
+    (reply, pending)
+}
+
+fn listed(codes: &[PlainCode]) -> Option<Vec<String>> {
+    let listed = codes.iter().map(|code| code.grouped().to_string());
+    (!codes.is_empty()).then(|| listed.collect())
+}
