@@ -4,6 +4,7 @@ mod changes;
 mod everywhere;
 mod guard;
 mod interrupted;
+mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpStream;
