@@ -173,3 +173,41 @@ fn a_key_that_was_shown_and_not_taken_is_wiped() {
     machine.write_file("/run/wants-none", "", 0o600);
     enrollment_leaves_nothing(&machine, code::PERM_DENIED);
 }
+
+/// Bytes below an entry point that its frames may come near the end of what is wiped.
+const SPARE: usize = 2048;
+
+/// Runs a transaction with a library before the module that looks at the stack: what is wiped of it, and what was used.
+fn stack_depths(machine: &Machine, phases: &str, answerer: &str) -> Vec<(usize, usize)> {
+    let source = harness::workspace().join("tests/module/stack_depth.c");
+    let compiler = machine.program("cc").args(&["-shared", "-fPIC", "-O1"]);
+    let compiler = compiler.args(&["-Wall", "-Wextra", "-Werror", "-o", "/run/depth.so"]);
+    compiler.arg(&source).run().ok();
+    let words = [SERVICE, "alice", phases, answerer, "/run/needles"];
+    let scan = machine.program("/usr/local/bin/pamscan").args(&words);
+    scan.env("LD_PRELOAD", "/run/depth.so").run().ok();
+    let number = |text: &str| text.parse().unwrap();
+    let text = machine.read("/run/depth");
+    let pairs = text.lines().map(|line| line.split_once(' ').unwrap());
+    pairs
+        .map(|(wiped, used)| (number(wiped), number(used)))
+        .collect()
+}
+
+#[test]
+fn the_stack_is_wiped_deeper_than_it_is_used() {
+    let (machine, right) = alice("enabled = true\n");
+    machine.write_file("/run/answer", &right, 0o600);
+    write_needles(&machine, &key());
+    let mut depths = stack_depths(&machine, "auth", ANSWERER);
+    drop(machine);
+    let machine = self::machine("enabled = true\nenroll_at_login = \"require\"\n");
+    add_account(&machine, "alice");
+    machine.write_file("/run/newcomer", NEWCOMER, 0o600);
+    depths.extend(stack_depths(&machine, "auth,acct", "sh /run/newcomer"));
+    assert_eq!(depths.len(), 3);
+    for (wiped, used) in depths {
+        // Less would say that nothing was seen.
+        assert!(used > 4096 && used + SPARE <= wiped, "{used} of {wiped}");
+    }
+}
