@@ -42,7 +42,7 @@ demo_packages    = $(build_packages) openssh-server openssh-client oathtool libp
 fuzz_packages    = $(build_packages) g++
 test_packages    = $(demo_packages) sudo login binutils valgrind strace zbar-tools imagemagick librsvg2-bin rsync \
 	procps libpam-google-authenticator libpam-oath apparmor sasl2-bin opendoas e2fsprogs xfsprogs btrfs-progs g++ \
-	man-db mandoc
+	man-db mandoc bash-completion zsh fish
 deb_packages     = $(build_packages) debhelper dpkg-dev
 dist_packages    = $(build_packages) git util-linux binutils
 rpm_packages     = $(build_packages) rpm binutils checkpolicy cpio

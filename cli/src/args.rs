@@ -15,7 +15,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 
 pub use machine_options::{
-    CompletionsArgs, DoctorArgs, InitArgs, SetupArgs, ShellName, StatusArgs,
+    CompleteArgs, CompletionsArgs, DoctorArgs, InitArgs, SetupArgs, ShellName, StatusArgs,
 };
 pub use options::{
     AdoptArgs, BypassArgs, EnrollArgs, HashChoice, QrStyle, RecoveryCodesArgs, RenameArgs,
@@ -294,6 +294,16 @@ EXAMPLES
   twofactor completions zsh >/usr/local/share/zsh/site-functions/_twofactor
   twofactor completions fish >/etc/fish/completions/twofactor.fish")]
     Completions(CompletionsArgs),
+    /// Print what may follow the words of a command line
+    ///
+    /// For the scripts of `completions`. Names alone: nothing secret, no question, and no error.
+    #[command(
+        hide = true,
+        after_help = "\
+EXAMPLES
+  twofactor complete fish -- policy set thr"
+    )]
+    Complete(CompleteArgs),
     /// Print the manual page twofactor(8), for machines on which it is not installed
     ///
     /// Needs no root. With --json the page is the value of "page".

@@ -63,7 +63,7 @@ pub fn run() -> ExitCode {
     };
     let context = Context::new(&cli.global);
     let allowed = match cli.command {
-        Command::Completions(_) | Command::Manual => Ok(()),
+        Command::Completions(_) | Command::Complete(_) | Command::Manual => Ok(()),
         // The policy is no secret.
         Command::Policy(PolicyCommand::Show { .. } | PolicyCommand::Check { .. }) => Ok(()),
         _ => root_only(),

@@ -1,94 +1,41 @@
-//! Completion in the shells: bash for real, zsh and fish by what their scripts name.
+//! `completions`, and what is offered of the command line itself.
 
 use std::process::Command;
 
-fn script(shell: &str) -> String {
+/// The words that are offered after these, without their explanations.
+fn offered(words: &[&str]) -> Vec<String> {
     let run = Command::new(harness::command())
-        .args(["completions", shell])
-        .output()
-        .unwrap();
-    assert!(run.status.success());
-    String::from_utf8(run.stdout).unwrap()
-}
-
-/// Words that bash offers after these; Readline has split them at `=`.
-fn offered(script: &str, words: &[&str]) -> Vec<String> {
-    let run = Command::new("bash")
-        .args(["--norc", "--noprofile", "-c"])
-        .arg(format!(
-            "{script}\nCOMP_WORDS=(twofactor \"$@\"); COMP_CWORD=$#; _twofactor; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-        ))
-        .arg("bash")
+        .args(["complete", "fish", "--"])
         .args(words)
         .output()
         .unwrap();
-    assert_eq!(String::from_utf8(run.stderr).unwrap(), "");
-    let found = String::from_utf8(run.stdout).unwrap();
-    let found = found.lines().filter(|line| !line.is_empty());
-    found.map(str::to_owned).collect()
+    assert!(run.status.success() && run.stderr.is_empty());
+    let text = String::from_utf8(run.stdout).unwrap();
+    let words = text
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split('\t').next());
+    words.map(str::to_owned).collect()
 }
 
 #[test]
-fn bash_completes_commands_options_and_values() {
-    let script = script("bash");
-    let cases: [(&[&str], &[&str]); 13] = [
-        (&["en"], &["enroll", "enable"]),
-        (&["policy", ""], &["show", "set", "edit", "check", "help"]),
-        (&["import", "google-authenticator", "--re"], &["--replace"]),
-        (&["enroll", "roo"], &["root"]),
-        (&["enroll", "root", "--qr", "a"], &["auto", "ascii"]),
-        (&["enroll", "root", "--qr", "=", "a"], &["auto", "ascii"]),
-        (
-            &["enroll", "root", "--qr", "="],
-            &["auto", "utf8", "ascii", "none"],
-        ),
-        (&["--policy", "enroll", "sta"], &["status"]),
-        (&["-y", "--json", "unlo"], &["unlock"]),
-        (&["doctor", "--user", "roo"], &["root"]),
-        (&["policy", "check", "/etc/passw"], &["/etc/passwd"]),
-        (&["completions", ""], &["bash", "zsh", "fish"]),
-        (&["help", "unl"], &["unlock"]),
-    ];
-    for (words, expected) in cases {
-        let mut found = offered(&script, words);
-        found.retain(|word| word != "/etc/passwd-");
-        assert_eq!(found, expected, "{words:?}");
-    }
-    // The value of an option is text: nothing is offered, least of all files.
-    assert_eq!(
-        offered(&script, &["enroll", "root", "--device", ""]),
-        [""; 0]
-    );
-    assert_eq!(offered(&script, &["resync", "root", ""]), [""; 0]);
-    let services = offered(&script, &["enable", "--service", "su"]);
-    assert!(services.contains(&"su".to_owned()), "{services:?}");
-}
-
-#[test]
-fn every_shell_knows_every_subcommand_and_option() {
+fn every_subcommand_and_option_is_offered() {
     let commands = crate::listed_commands();
     assert!(commands.len() > 15);
-    for shell in ["bash", "zsh", "fish"] {
-        let script = script(shell);
-        let words: Vec<&str> = script
-            .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
-            .collect();
-        for command in &commands {
-            assert!(words.contains(&command.as_str()), "{shell}: {command}");
-        }
-        for option in [
-            "recovery-file",
-            "no-confirm",
-            "dry-run",
-            "output",
-            "for",
-            "policy",
-        ] {
-            let known = words
-                .iter()
-                .any(|word| word.trim_start_matches('-') == option);
-            assert!(known, "{shell}: {option}");
-        }
+    let offered = offered(&[""]);
+    for command in &commands {
+        assert!(offered.contains(command), "{command}: {offered:?}");
+    }
+    assert_eq!(offered.len(), commands.len());
+    for (subcommand, option) in [
+        ("enroll", "--recovery-file"),
+        ("renew", "--no-confirm"),
+        ("setup", "--dry-run"),
+        ("bypass", "--for"),
+        ("status", "--policy"),
+    ] {
+        let offered = self::offered(&[subcommand, "--"]);
+        assert!(offered.iter().any(|it| it == option), "{offered:?}");
     }
 }
 

@@ -38,6 +38,7 @@ mod report;
 mod rescue;
 mod secrets;
 mod setup;
+mod shells;
 mod unset;
 
 /// The subcommands that the general help lists.

@@ -1,5 +1,7 @@
 //! The options of the subcommands that concern the machine.
 
+use std::ffi::OsString;
+
 use clap::{Args, ValueEnum, ValueHint};
 
 /// `init`.
@@ -59,6 +61,17 @@ pub struct CompletionsArgs {
     /// Shell
     #[arg(value_enum)]
     pub shell: ShellName,
+}
+
+/// `complete`.
+#[derive(Debug, Args)]
+pub struct CompleteArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: ShellName,
+    /// The words after the command, the last one as far as it is typed; for bash the line and what Readline replaces
+    #[arg(last = true)]
+    pub words: Vec<OsString>,
 }
 
 /// The shells whose command lines can be completed.

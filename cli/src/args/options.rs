@@ -81,6 +81,7 @@ pub struct UnsetArgs {
 #[derive(Debug, Args)]
 pub struct RenameArgs {
     /// The old login name
+    #[arg(value_hint = ValueHint::Username)]
     pub old: String,
     /// The new login name
     #[arg(value_hint = ValueHint::Username)]
@@ -94,7 +95,7 @@ pub struct AdoptArgs {
     #[arg(value_hint = ValueHint::Username)]
     pub user: String,
     /// Name under which the devices are kept, where it is another one
-    #[arg(long, value_name = "OLD")]
+    #[arg(long, value_name = "OLD", value_hint = ValueHint::Username)]
     pub from: Option<String>,
     /// Proceed without a code of the device
     #[arg(long)]

@@ -1,66 +1,81 @@
-//! `twofactor completions`: what completes the command line in a shell.
+//! `twofactor completions`: what completes the command line in a shell; and `twofactor complete`, which that calls.
+//!
+//! The scripts hold no tables: the definition of the command line is asked at each Tab, and so are the names of this machine.
 
-mod bash;
+mod bash_line;
+mod candidates;
+mod request;
 
-use clap::{Arg, Command, CommandFactory as _, ValueHint};
-use clap_complete::generate;
-use clap_complete::shells::{Fish, Zsh};
+use clap::CommandFactory as _;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::args::{CommandLine, CompletionsArgs, ShellName};
+use self::bash_line::BashLine;
+use self::request::{CompletionRequest, WantedValue};
+use crate::args::{CommandLine, CompleteArgs, CompletionsArgs, ShellName};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::{LineLayout, Report};
+use crate::output_stream::OutputStream;
 
-/// Runs the subcommand.
+/// Runs `completions`.
 pub fn run(context: &Context, args: &CompletionsArgs) -> Result<(), Failure> {
-    let mut command = CommandLine::command();
-    command.build();
     let script = match args.shell {
-        ShellName::Bash => bash::script(&command),
-        ShellName::Zsh => {
-            let mut script = Vec::new();
-            generate(Zsh, &mut command, "twofactor", &mut script);
-            String::from_utf8(script).map_err(Failure::system)?
-        }
-        ShellName::Fish => {
-            let mut script = Vec::new();
-            generate(Fish, &mut command, "twofactor", &mut script);
-            String::from_utf8(script).map_err(Failure::system)? + &fish_arguments(&command)
-        }
+        ShellName::Bash => include_str!("completions/twofactor.bash"),
+        ShellName::Zsh => include_str!("completions/twofactor.zsh"),
+        ShellName::Fish => include_str!("completions/twofactor.fish"),
     };
     context.write(&CompletionScript { script })
 }
 
-/// Completions that clap_complete leaves out for fish: the values of arguments that are no options.
-fn fish_arguments(command: &Command) -> String {
-    let first = |command: &Command| -> Option<String> {
-        let argument: &Arg = command.get_positionals().next()?;
-        let words: Vec<String> = argument
-            .get_possible_values()
-            .iter()
-            .map(|value| value.get_name().to_owned())
-            .collect();
-        match argument.get_value_hint() {
-            _ if !words.is_empty() => Some(words.join(" ")),
-            ValueHint::Username => Some("(__fish_complete_users)".to_owned()),
-            _ => None,
-        }
+/// Runs `complete`: a line for the script that says what follows, then one for each candidate.
+pub fn complete(args: &CompleteArgs) -> Result<(), Failure> {
+    let words = args.words.iter().map(|word| word.to_string_lossy());
+    let words: Vec<String> = words.map(std::borrow::Cow::into_owned).collect();
+    let line = match (args.shell, words.first()) {
+        (ShellName::Bash, Some(line)) => Some(BashLine::read(line)),
+        _ => None,
     };
-    let lines = command.get_subcommands().filter_map(|sub| {
-        let name = sub.get_name();
-        let values = first(sub)?;
-        Some(format!(
-            "complete -c twofactor -n \"__fish_twofactor_using_subcommand {name}\" -f -a \"{values}\"\n"
-        ))
-    });
-    lines.collect()
+    let typed = match (&line, words.split_last()) {
+        (Some(line), _) => line.words.get(1..).unwrap_or_default().to_vec(),
+        // fish gives the last word as it is typed.
+        (None, Some((last, before))) if args.shell == ShellName::Fish => {
+            let last = BashLine::read(last).words.join(" ");
+            before.iter().cloned().chain([last]).collect()
+        }
+        (None, _) => words.clone(),
+    };
+    let mut cli = CommandLine::command();
+    cli.build();
+    let request = CompletionRequest::read(&cli, &typed);
+    let mut out = match request.value {
+        WantedValue::Words(_) => "described\n",
+        WantedValue::File => "files\n",
+        WantedValue::Directory => "directories\n",
+        _ => "names\n",
+    }
+    .to_owned();
+    for (word, help) in candidates::candidates(&request) {
+        let text = match &line {
+            Some(line) => {
+                let replaced = words.get(1).map(String::as_str).unwrap_or_default();
+                line.completion(&word, replaced)
+            }
+            None if help.is_empty() => Some(word),
+            None => Some(format!("{word}\t{help}")),
+        };
+        if let Some(text) = text {
+            out.push_str(&text);
+            out.push('\n');
+        }
+    }
+    OutputStream::Stdout.text(&out)?;
+    Ok(())
 }
 
 #[derive(Serialize)]
 struct CompletionScript {
-    script: String,
+    script: &'static str,
 }
 
 impl Report for CompletionScript {
@@ -69,6 +84,6 @@ impl Report for CompletionScript {
     }
 
     fn text(&self) -> Zeroizing<String> {
-        Zeroizing::new(self.script.clone())
+        Zeroizing::new(self.script.to_owned())
     }
 }

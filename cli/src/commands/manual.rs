@@ -76,7 +76,7 @@ fn subcommands(command: &Command) -> impl Iterator<Item = &Command> {
 
 /// True for commands that are more than help.
 fn has_section(sub: &Command) -> bool {
-    sub.get_name() != "help"
+    sub.get_name() != "help" && !sub.is_hide_set()
 }
 
 /// `--help` and `--version` need no explanation.

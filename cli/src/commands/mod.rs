@@ -55,6 +55,7 @@ pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Import(args) => return import::run(context, args),
         Command::Export(args) => return export::run(context, args),
         Command::Completions(args) => completions::run(context, args),
+        Command::Complete(args) => completions::complete(args),
         Command::Manual => manual::run(context),
         Command::Policy(PolicyCommand::Show { key }) => policy::show(context, key.as_deref()),
         Command::Policy(PolicyCommand::Edit(args)) => edit::run(context, args),

@@ -40,6 +40,7 @@ pub use finding::DoctorFinding;
 use finding::FindingLevel;
 pub use installed_system::InstalledSystem;
 use pam_services::PamServices;
+pub use pam_services::is_service;
 
 /// Runs it. Problems are no errors of the command, but of the machine: exit code 1.
 pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {

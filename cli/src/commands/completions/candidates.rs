@@ -1,0 +1,133 @@
+//! The names that may complete a word: users, devices, services and settings of this machine. Nothing secret, no question,
+//! no error: what cannot be read is not offered.
+
+use std::path::PathBuf;
+
+use twofactor_core::{POLICY_FILE, STATE_DIR};
+
+use super::request::{CompletionRequest, WantedValue};
+use crate::args::GlobalOptions;
+use crate::caller;
+use crate::commands::policy::view;
+use crate::context::Context;
+use crate::doctor::is_service;
+use crate::escaping::is_hostile;
+use crate::roster;
+
+/// The most candidates that are offered.
+const LIMIT: usize = 1000;
+/// Where PAM files are, of administrators and of packages.
+const PAM_FILES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
+
+/// The whole words that are possible, sorted, each with what it means. Of very many, some from the first to the last, so that
+/// what they have in common is what all have in common.
+pub fn candidates(request: &CompletionRequest) -> Vec<(String, String)> {
+    let found = match &request.value {
+        WantedValue::Words(words) => return begun(request, words.clone()),
+        WantedValue::User => users(request),
+        WantedValue::Device(user) => devices(request, user.as_deref()).unwrap_or_default(),
+        WantedValue::Service => services(),
+        WantedValue::Key => keys(&request.begun),
+        WantedValue::File | WantedValue::Directory | WantedValue::Text => Vec::new(),
+    };
+    // A name that looks like an option would be one.
+    let safe = |name: &String| !name.contains(is_hostile) && !name.starts_with('-');
+    let mut names: Vec<String> = found.into_iter().filter(safe).collect();
+    names.retain(|name| name.starts_with(&request.begun));
+    names.sort_unstable();
+    names.dedup();
+    let named = sample(names).into_iter().map(|name| (name, String::new()));
+    begun(request, named.collect())
+}
+
+/// Those that go on from what is typed, with the option that stands before it in the same word.
+fn begun(request: &CompletionRequest, words: Vec<(String, String)>) -> Vec<(String, String)> {
+    let words = words
+        .into_iter()
+        .filter(|(word, _)| word.starts_with(&request.begun));
+    words
+        .map(|(word, help)| (format!("{}{word}", request.option), help))
+        .collect()
+}
+
+/// At most [`LIMIT`] of sorted names, the first and the last among them.
+fn sample(names: Vec<String>) -> Vec<String> {
+    let step = names.len().div_ceil(LIMIT - 1).max(1);
+    let last = names.last().cloned();
+    let mut some: Vec<String> = names.into_iter().step_by(step).collect();
+    if some.last() != last.as_ref() {
+        some.extend(last);
+    }
+    some
+}
+
+fn context(request: &CompletionRequest) -> Context {
+    let path = |given: &Option<String>, default| PathBuf::from(given.as_deref().unwrap_or(default));
+    Context::new(&GlobalOptions {
+        policy: path(&request.policy, POLICY_FILE),
+        state: path(&request.state, STATE_DIR),
+        json: false,
+        yes: true,
+    })
+}
+
+/// The local users, and for root the users about whom something is kept.
+fn users(request: &CompletionRequest) -> Vec<String> {
+    let local = roster::local_accounts().unwrap_or_default().into_iter();
+    let store = context(request).store().ok().flatten();
+    let recorded = store
+        .and_then(|store| store.users().ok())
+        .unwrap_or_default();
+    local.map(|(name, _)| name).chain(recorded).collect()
+}
+
+/// The names of a user's devices, which only root can read.
+fn devices(request: &CompletionRequest, user: Option<&str>) -> Option<Vec<String>> {
+    let context = context(request);
+    let account = match user {
+        Some(user) => context.account(user).ok()?,
+        None => caller::account().ok()?.0,
+    };
+    let record = context.store().ok()??.holder(&account).ok()?.record?;
+    let names = record.devices.iter().map(|device| device.name.to_string());
+    Some(names.collect())
+}
+
+fn services() -> Vec<String> {
+    let directories = PAM_FILES
+        .into_iter()
+        .filter_map(|path| std::fs::read_dir(path).ok());
+    let entries = directories.flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| is_service(name)).collect()
+}
+
+/// The settings; those of services once their table is named.
+fn keys(begun: &str) -> Vec<String> {
+    let mut keys = view::keys();
+    if begun.starts_with("services.") {
+        keys.extend(
+            services()
+                .into_iter()
+                .map(|name| format!("services.{name}")),
+        );
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_both_ends_and_its_limit() {
+        for count in [0, 1, 2, 999, 1000, 1001, 1999, 100_000] {
+            let names: Vec<String> = (0..count).map(|number| format!("u{number:06}")).collect();
+            let some = sample(names.clone());
+            assert!(some.len() <= LIMIT, "{count}");
+            assert_eq!(some.first(), names.first());
+            assert_eq!(some.last(), names.last());
+            assert!(count > 999 || some == names, "{count}");
+        }
+    }
+}
