@@ -385,4 +385,15 @@ fn r30_i_inverts_the_code_and_is_no_guess() {
     assert!(!pty.expect(ASK).contains("Does not scan?"));
     pty.send_line("i");
     pty.expect("That code is wrong.");
+    // Without colours and without UTF-8 on a light screen: letters for what is dark.
+    let enroll = machine.twofactor(&["enroll", "bob"]);
+    let mut pty = enroll
+        .env("NO_COLOR", "1")
+        .env("LC_ALL", "C")
+        .pty_of(80, 60);
+    pty.answer(ASK, "i");
+    let again = pty.expect(ASK);
+    assert!(again.is_ascii() && !again.contains('\x1b'), "{again}");
+    let uri = Shown::read(&again).uri;
+    assert_eq!(scan_blurred(&machine, &again, Light), [uri.as_str()]);
 }

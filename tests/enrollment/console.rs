@@ -92,6 +92,11 @@ fn r30_i_inverts_the_code_of_the_dialogue_and_is_no_guess() {
         "{plain}"
     );
     assert_eq!(scan_blurred(&machine, &plain, Background::Dark), [uri]);
+    // On a light one.
+    login.send_line("i");
+    let plain = login.expect(CODE);
+    assert!(plain.is_ascii(), "{plain}");
+    assert_eq!(scan_blurred(&machine, &plain, Background::Light), [uri]);
     let phone = Totp::new(&key(&plain));
     phone.settle(5);
     login.send_line(&phone.code());

@@ -29,13 +29,14 @@ pub fn scan(machine: &Machine, text: &str, background: Background) -> Vec<String
     read(machine, &picture)
 }
 
-/// [`scan`] by a camera that does not see the gaps within and between letters.
+/// [`scan`] by a camera that does not see the gaps within and between letters: as far away as is needed where dark modules
+/// are letters on a light screen.
 pub fn scan_blurred(machine: &Machine, text: &str, background: Background) -> Vec<String> {
     let picture = machine.scratch().join("screen.pgm");
     machine.write_file(&picture, draw(text, background), 0o644);
     let blurred = picture.with_extension("png");
     let convert = machine.program("convert").arg(&picture);
-    convert.args(&["-blur", "0x4"]).arg(&blurred).run().ok();
+    convert.args(&["-blur", "0x6"]).arg(&blurred).run().ok();
     read(machine, &blurred)
 }
 
