@@ -4,6 +4,7 @@
 mod clean;
 mod polkit;
 mod removal;
+mod set_up;
 mod upgrade;
 mod use_of_it;
 mod watch;
