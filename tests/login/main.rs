@@ -13,5 +13,6 @@ mod cockpit;
 mod console;
 mod programs;
 mod sandboxes;
+mod small_terminals;
 mod sshd;
 mod su_sudo;

@@ -373,38 +373,3 @@ fn enter_held_down_ends_sudo_and_su_uncounted() {
     let counted = machine.log_with("result=wrong");
     assert_eq!(counted, [""; 0]);
 }
-
-#[test]
-fn a_wrong_code_leads_to_a_recovery_code() {
-    let machine = machine();
-    let (phone, bob) = alice_and_bob(&machine);
-    let hint = "(No phone? Type a recovery code.)";
-    for (round, (columns, lines)) in [(80, 24), (40, 24)].into_iter().enumerate() {
-        let on_terminal = |command: &str| {
-            machine
-                .program("bash")
-                .args(&["-c", command])
-                .user("alice")
-                .pty_of(columns, lines)
-        };
-        let mut sudo = on_terminal("sudo -k; sudo id -un");
-        sudo.answer("[sudo] password for alice: ", PASSWORD);
-        sudo.answer("Verification code: ", &phone.wrong_code());
-        sudo.expect(hint);
-        sudo.answer("Verification code: ", &phone.recovery[round]);
-        sudo.expect("root\n");
-        let mut su = on_terminal("su bob -c 'echo this is $(id -un)'");
-        su.answer("Password: ", PASSWORD);
-        su.answer("Verification code: ", &bob.wrong_code());
-        su.expect(&format!("Wrong code. {hint}\n"));
-        su.answer("Verification code: ", &bob.recovery[round]);
-        su.expect("this is bob\n");
-    }
-    // If nothing may tell who has a device, nothing tells who has recovery codes.
-    policy(&machine, "uniform_prompt = true", "");
-    let mut sudo = alice(&machine, "sudo -k; sudo id -un");
-    sudo.answer("[sudo] password for alice: ", PASSWORD);
-    sudo.answer("Verification code: ", &phone.wrong_code());
-    sudo.answer("Wrong code. Verification code: ", &phone.recovery[5]);
-    sudo.expect("root\n");
-}

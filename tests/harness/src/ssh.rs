@@ -171,12 +171,20 @@ impl<'a> SshLogin<'a> {
 
     /// Runs the client on a terminal, where it asks its questions and, after `shell`, shows a remote terminal.
     pub fn pty(self) -> Pty {
+        self.on_terminal().pty()
+    }
+
+    /// [`Self::pty`] of this size.
+    pub fn pty_of(self, columns: u16, lines: u16) -> Pty {
+        self.on_terminal().pty_of(columns, lines)
+    }
+
+    fn on_terminal(&self) -> Program {
         let wants_terminal = if self.remote.is_none() { "-tt" } else { "-T" };
         self.client()
             .arg(wants_terminal)
             .args(&self.target())
             .env("SSH_ASKPASS_REQUIRE", "never")
-            .pty()
     }
 
     /// Logs in, and waits until the server is done with it, too.
