@@ -100,6 +100,11 @@ impl Terminal {
         self.outlet.text(text)
     }
 
+    /// Sentences for people: on a terminal, lines that are too long for it are broken between words.
+    pub fn prose(&self, text: &str) -> io::Result<()> {
+        self.outlet.prose(text)
+    }
+
     /// Shows a QR code.
     pub fn show(&self, drawing: &QrDrawing) -> io::Result<()> {
         self.outlet.drawing(&drawing.text)
@@ -228,7 +233,8 @@ impl Terminal {
             )
             .next("Nothing was changed. To go ahead without being asked: --yes"));
         }
-        let answer = self.ask(&format!("{question} [y/N] "))?;
+        self.prose(&format!("{question} [y/N] "))?;
+        let answer = self.ask("")?;
         if is_yes(answer.as_deref().map(String::as_str)) {
             Ok(())
         } else {
@@ -242,7 +248,8 @@ impl Terminal {
         if self.confirm == ConfirmMode::Yes || !self.is_interactive() {
             return Ok(false);
         }
-        let answer = self.ask(&format!("{question} [y/N] "))?;
+        self.prose(&format!("{question} [y/N] "))?;
+        let answer = self.ask("")?;
         Ok(is_yes(answer.as_deref().map(String::as_str)))
     }
 }

@@ -72,7 +72,7 @@ fn an_invalid_policy_can_be_edited_again_or_discarded() {
     let machine = desk();
     let wrong = "sed -i 's/window/windows/' $1";
     let mut pty = on_terminal(&machine, &[wrong, "sed -i 's/windows = 1/window = 2/' $1"]);
-    let told = pty.expect(WHAT_NOW);
+    let told = pty.expect(WHAT_NOW).replace('\n', " ");
     assert!(
         told.contains("line 3, column 1: unknown key \"windows\" (did you mean window?)"),
         "{told}"

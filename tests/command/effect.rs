@@ -199,7 +199,7 @@ fn import_names_the_line_that_asks_twice() {
     let run = machine.command(&[&import[..], &["--yes"]].concat()).ok();
     assert!(
         run.stdout.ends_with(
-            "remove what asks for the same code a second time:\n  /etc/pam.d/sshd line 1 (pam_oath.so)\n"
+            "remove what asks for the same code a second time (go by the module: setup moves lines):\n  /etc/pam.d/sshd line 1 (pam_oath.so)\n"
         ),
         "{}",
         run.stdout
@@ -218,7 +218,7 @@ fn export_asks_before_it_reveals() {
         let mut export = machine
             .twofactor(&["export", "uri", "--user", "alice"])
             .pty_of(40, 24);
-        export.expect("Write the keys of 1 device of alice to standard output? ");
+        export.expect("Write the keys of 1 device of alice to\nstandard output? ");
         export.answer("[y/N] ", answer);
         export.end()
     };

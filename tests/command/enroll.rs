@@ -226,7 +226,7 @@ fn r13_devices_count_once_it_is_switched_on() {
     pty.send_line(&shown.totp().code());
     let ended = finish(pty);
     assert_eq!(ended.code, Some(0));
-    let hint = "Two-factor login is switched off. To switch it on: twofactor enable\n";
+    let hint = "Two-factor login is switched off. To set it up: twofactor setup sshd sudo\n";
     assert!(ended.shown.contains(hint), "{}", ended.shown);
     assert!(!is_asked("alice") && !is_asked("bob"));
     machine.command(&["enable", "--yes"]).ok();

@@ -37,7 +37,7 @@ pub fn change(
         return Ok(prepared.made);
     }
     prepared.look_at_logins(context);
-    context.terminal.say(&prepared.announcement())?;
+    context.terminal.prose(&prepared.announcement())?;
     prepared.refuse_dangers()?;
     context.terminal.confirm(prepared.question())?;
     prepared.commit(context)?;

@@ -39,7 +39,7 @@ pub fn run(context: &Context, args: &PolicyEditArgs) -> Result<(), Failure> {
                 return context.write(change.report());
             }
             Ok(None) => {
-                return Ok(context.terminal.say("Nothing was changed.\n")?);
+                return Ok(context.terminal.prose("Nothing was changed.\n")?);
             }
             Err(failure) => failure,
         };
@@ -47,7 +47,7 @@ pub fn run(context: &Context, args: &PolicyEditArgs) -> Result<(), Failure> {
         if !again || !context.terminal.is_interactive() {
             return Err(failure);
         }
-        context.terminal.say(&format!("{failure}\n"))?;
+        context.terminal.prose(&format!("{failure}\n"))?;
         if !asks_for_more(context)? {
             return Err(Failure::refused("nothing was changed"));
         }
@@ -75,7 +75,7 @@ fn prepared(
         return Ok(None);
     }
     change.look_at_logins(context);
-    context.terminal.say(&change.announcement())?;
+    context.terminal.prose(&change.announcement())?;
     change.refuse_dangers()?;
     context.terminal.confirm(change.question())?;
     Ok(Some(change))

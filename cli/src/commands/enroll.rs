@@ -70,7 +70,7 @@ fn offer_backup(context: &Context, user: &str, first: &EnrollArgs) -> Result<(),
         no_confirm: false,
     };
     match enroll_device(context, user, &second) {
-        Err(failure) if failure.exit == ExitStatus::Refused => Ok(terminal.say(&format!(
+        Err(failure) if failure.exit == ExitStatus::Refused => Ok(terminal.prose(&format!(
             "{failure}\nThe first device is stored, and works alone. For a second one later: {}\n",
             shell::twofactor("enroll", &[user], &[("--device", &second.device)])
         ))?),
@@ -234,7 +234,9 @@ impl Report for EnrollmentReport<'_> {
         }
         text.push_str(&recovery);
         if !self.enabled {
-            text.push_str("Two-factor login is switched off. To switch it on: twofactor enable\n");
+            text.push_str(
+                "Two-factor login is switched off. To set it up: twofactor setup sshd sudo\n",
+            );
         }
         text
     }

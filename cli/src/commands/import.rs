@@ -350,7 +350,7 @@ fn finish(
         if options.dry_run {
             return report(context, &planned);
         }
-        context.terminal.say(&planned.text())?;
+        context.terminal.prose(&planned.text())?;
         let devices = count(planned.changes() as u64, "device");
         context.terminal.confirm(&format!("Import {devices}?"))?;
     }

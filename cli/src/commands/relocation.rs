@@ -80,7 +80,7 @@ pub fn adopt(context: &Context, args: &AdoptArgs) -> Result<(), Failure> {
     if let Some(Relocation::Ahead(record)) = &begun {
         may_be_adopted(from, &to, record)?;
         is_free(&store, from, &to)?;
-        context.terminal.say(&format!(
+        context.terminal.prose(&format!(
             "Kept:     {} (uid {}), {}\nTo adopt: {} (uid {})\n",
             plain(&record.user),
             record.uid,
@@ -139,7 +139,7 @@ fn usable_state(context: &Context, store: &Store, record: &Record) -> Result<(),
         Err(error) if error.fixed_by_unlock() => {
             context
                 .terminal
-                .say(&format!("{error}\nA new state is made.\n"))?;
+                .prose(&format!("{error}\nA new state is made.\n"))?;
             let window = context.policy_or_default()?.window;
             store.rebuild(&holder, window, clock::now()?)?;
             Ok(())

@@ -60,7 +60,7 @@ pub fn announce(
     let exemption = person.map_or(ExemptionScope::No, |person| person.exemption);
     context
         .terminal
-        .say(&remains(&policy, user, left, exemption))?;
+        .prose(&remains(&policy, user, left, exemption))?;
     let before = impact::lock_outs(&policy, &people);
     let mut new = impact::lock_outs(&policy, &changed(people, user, left));
     new.retain(|danger| !before.contains(danger));

@@ -26,7 +26,7 @@ pub fn enable(context: &Context, args: &EnableArgs) -> Result<(), Failure> {
         // It is on already: what comes after is an offer.
         (false, OutputFormat::Text) => match after_enabling(context) {
             Ok(()) => Ok(()),
-            Err(failure) => Ok(context.terminal.say(&format!("{failure}\n"))?),
+            Err(failure) => Ok(context.terminal.prose(&format!("{failure}\n"))?),
         },
         _ => Ok(()),
     }
@@ -100,7 +100,7 @@ fn say_siblings(context: &Context, services: &[String]) -> Result<(), Failure> {
         else {
             continue;
         };
-        context.terminal.say(&format!(
+        context.terminal.prose(&format!(
             "{service} and {sibling} are one program, so both are switched. To switch {sibling} alone: twofactor policy set \
              services.{sibling} true, or false\n"
         ))?;
@@ -125,7 +125,7 @@ pub fn service_key(service: &str) -> String {
 fn after_enabling(context: &Context) -> Result<(), Failure> {
     let name = caller::unless_named(None, "enroll")?;
     if has_device(context, &name)? {
-        return Ok(context.terminal.say(&format!(
+        return Ok(context.terminal.prose(&format!(
             "To try a code without logging in: {}\n",
             shell::twofactor("verify", &[&name], &[])
         ))?);
@@ -159,7 +159,7 @@ pub fn offer_device(context: &Context, user: &str) -> Result<(), Failure> {
         _ => format!("{user} has"),
     };
     if !terminal.offer(&format!("{whose} no device. Enroll one now?"))? {
-        return Ok(terminal.say(&format!(
+        return Ok(terminal.prose(&format!(
             "To enroll a device of your own: {}\n",
             shell::twofactor("enroll", &[user], &[])
         ))?);

@@ -46,7 +46,7 @@ fn rebuilt(
     account: &Account,
     error: &ChangeError,
 ) -> Result<StateRebuildReport, Failure> {
-    context.terminal.say(&format!(
+    context.terminal.prose(&format!(
         "{error}\nA new state is made. What may have been used before does not work in it: recovery and bypass codes, \
          and the counters of HOTP tokens.\n"
     ))?;

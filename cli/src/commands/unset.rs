@@ -79,7 +79,7 @@ impl RemovalTarget {
     fn without_account(context: &Context, store: &Store, user: &str) -> Result<Self, Failure> {
         match RecordOwner::of(&AccountLookup::for_names(1), store, user)? {
             RecordOwner::Renamed(account) => {
-                context.terminal.say(&format!(
+                context.terminal.prose(&format!(
                     "{} is now called {} (uid {}), and asked for the codes of this record.\n",
                     plain(user),
                     plain(&account.name),
@@ -153,7 +153,7 @@ fn all(
     let name = target.name.as_str();
     let shown = match store.record_named(name) {
         Ok(None) if store.has_traces(name)? => {
-            context.terminal.say(&format!(
+            context.terminal.prose(&format!(
                 "The record of {name} is gone. What is left of it keeps {name} from logging in.\n"
             ))?;
             context.terminal.confirm(&format!(
@@ -179,7 +179,7 @@ fn all(
             Some(ids(&record))
         }
         Err(error) => {
-            context.terminal.say(&format!("{error}\n"))?;
+            context.terminal.prose(&format!("{error}\n"))?;
             context
                 .terminal
                 .confirm(&format!("Remove everything that is kept about {name}?"))?;

@@ -143,6 +143,11 @@ pub fn newly_refusing_programs(
         .collect()
 }
 
+/// The lines of these services by which another module asks for a code, each once, with the module.
+pub fn other_code_lines(system: &InstalledSystem, services: &[String]) -> Vec<String> {
+    PamServices::of(system).other_code_lines(services)
+}
+
 /// The lines of PAM files that name one of these modules, each once, with the module: `/etc/pam.d/sshd line 3 (pam_oath.so)`.
 pub fn lines_of_modules(modules: &[&str]) -> Vec<String> {
     PamServices::of(&InstalledSystem::look()).lines_of(modules)

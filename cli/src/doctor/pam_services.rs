@@ -190,6 +190,19 @@ impl PamServices {
         lines.into_iter().collect()
     }
 
+    /// The auth lines of these services that ask for a code by another module, each once.
+    pub fn other_code_lines(&self, services: &[String]) -> Vec<String> {
+        let named = self.services.iter();
+        let named = named.filter(|(name, _)| services.contains(name));
+        let handlers = named.flat_map(|(_, stacks)| stacks).flat_map(|it| &it.auth);
+        let lines = handlers.filter_map(|handler| {
+            let module = module(handler).filter(|module| asks_for_a_code(module))?;
+            Some(format!("{} ({})", handler.place, module.name()))
+        });
+        let lines: BTreeSet<String> = lines.collect();
+        lines.into_iter().collect()
+    }
+
     /// Lines of other modules that ask for a code, beside those of ours.
     fn other_codes(&self) -> Vec<DoctorFinding> {
         let mut lines: BTreeMap<String, (String, Vec<&str>)> = BTreeMap::new();

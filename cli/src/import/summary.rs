@@ -156,7 +156,8 @@ impl ImportReport {
         text.push_str("No code was asked for. To try a device: twofactor verify USER\n");
         if !self.old_lines.is_empty() {
             text.push_str(&format!(
-                "Once logins work with pam_twofactor.so, remove what asks for the same code a second time:\n  {}\n",
+                "Once logins work with pam_twofactor.so, remove what asks for the same code a second time \
+                 (go by the module: setup moves lines):\n  {}\n",
                 self.old_lines.join("\n  ")
             ));
         }

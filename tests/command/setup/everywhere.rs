@@ -94,7 +94,7 @@ fn a_login_that_fails_takes_everything_back() {
         setup.answer("Make these changes? ", "y");
         setup.answer("Verification code: ", &phone.wrong_code());
         setup.answer("Verification code: ", "");
-        setup.expect("n to undo everything.");
+        setup.expect("n to undo\neverything.");
         assert_ne!(changed(&before), NONE);
         setup.send(answer.as_bytes());
         let ended = setup.end();

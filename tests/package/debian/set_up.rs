@@ -11,7 +11,7 @@ const DROP_IN: &str = "/etc/ssh/sshd_config.d/01-twofactor.conf";
 fn set_up() -> Machine {
     let machine = clean_root();
     install(&machine, &package());
-    Token::of(&machine, "alice");
+    PackageToken::of(&machine, "alice");
     let setup = ["setup", "sshd", "--user", "alice", "--yes"];
     machine.command(&setup).ok();
     assert_eq!(naming(), ["sshd"]);

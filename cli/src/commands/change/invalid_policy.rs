@@ -18,7 +18,7 @@ pub fn replace_invalid(context: &Context) -> Result<PolicyChangeReport, Failure>
     let mut kept = context.policy_path().as_os_str().to_owned();
     kept.push(".invalid");
     let kept = PathBuf::from(kept);
-    context.terminal.say(&format!(
+    context.terminal.prose(&format!(
         "The policy cannot be used, so it is replaced by the default one, switched off.\nThe old one is kept: {}\n",
         kept.display()
     ))?;

@@ -252,7 +252,7 @@ mod tests {
         for (line, value) in [
             ("enroll ", WantedValue::User),
             ("--json enroll al", WantedValue::User),
-            ("enrol al", WantedValue::User),
+            ("add al", WantedValue::User),
             ("enroll alice --device ", WantedValue::Text),
             ("enroll alice --recovery-file ", WantedValue::File),
             ("unset alice --device ta", WantedValue::Device(alice())),

@@ -7,8 +7,9 @@ pub const PATH: &str = "/etc/ssh/sshd_config.d/01-twofactor.conf";
 pub const TEXT: &str = "\
 # Written by twofactor setup; \"twofactor setup --undo\" takes it out.
 #
-# keyboard-interactive asks PAM's questions: the password, then the code. The method \"password\" has one hidden field
-# and would send the password as the code, so that it is off. Passwords still work.
+# keyboard-interactive asks PAM's questions: the password, then the code.
+# The method \"password\" would send the password as the code, so it is off.
+# Passwords still work.
 UsePAM yes
 KbdInteractiveAuthentication yes
 PasswordAuthentication no

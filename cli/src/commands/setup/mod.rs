@@ -25,10 +25,10 @@ use twofactor_store::Disagreement;
 
 use crate::args::SetupArgs;
 use crate::audit;
-use crate::caller;
 use crate::commands::change::{LockoutGuard, PolicyChange, PolicySetting, policy_with};
 use crate::commands::switch;
 use crate::context::Context;
+use crate::doctor;
 use crate::doctor::preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::error::Failure;
 use crate::interrupt;
@@ -58,12 +58,15 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     if args.undo {
         return undo::run(context, args);
     }
-    let user = caller::unless_named(args.user.as_deref(), "setup --user")?;
-    let user = context.account(&user)?.name;
+    let user = trial::user(context, args)?;
     let stopped = put_back_stopped(context, args)?;
     let preview = MachinePreview::look();
     let mut plan = plan(context, args, &preview, &user)?;
     plan.notes.extend(stopped);
+    let lines = doctor::other_code_lines(preview.system(), &plan.services);
+    plan.notes.extend(lines.iter().map(|line| {
+        format!("{line} asks for a code, too. Remove that line once logins with the new code work")
+    }));
     if !args.dry_run {
         make_ready(context, &preview)?;
         if !switch::has_device(context, &user)? && context.format == OutputFormat::Text {
@@ -196,18 +199,24 @@ fn show(context: &Context, plan: &SetupPlan, policy: &PolicyChange) -> Result<()
     }
     if policy.is_idle() {
         for warning in policy.warnings() {
-            terminal.say(&format!("Warning: {warning}\n"))?;
+            terminal.prose(&format!("Warning: {warning}\n"))?;
         }
     } else {
         let path = context.policy_path().display().to_string();
         terminal.say(&diff::unified(&path, policy.text(), Some(policy.edited())))?;
-        terminal.say(&format!("\n{}", policy.announcement()))?;
+        terminal.prose(&format!("\n{}", policy.announcement()))?;
+    }
+    // The differences may have scrolled away.
+    let files = plan.changes.iter().map(|change| change.path.display());
+    let files: Vec<String> = files.map(|path| path.to_string()).collect();
+    if !files.is_empty() {
+        terminal.prose(&format!("Other files: {}\n", files.join(", ")))?;
     }
     for note in &plan.notes {
-        terminal.say(&format!("Note: {note}.\n"))?;
+        terminal.prose(&format!("Note: {note}.\n"))?;
     }
     for danger in policy.dangers() {
-        terminal.say(&format!("Danger: {danger}.\n"))?;
+        terminal.prose(&format!("Danger: {danger}.\n"))?;
     }
     Ok(())
 }

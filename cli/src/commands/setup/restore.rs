@@ -102,7 +102,7 @@ impl PutBack {
     /// When it cannot be shown.
     pub fn show(&self, context: &Context) -> Result<(), Failure> {
         let terminal = &context.terminal;
-        terminal.say("An earlier setup was interrupted. It must be undone first.\n")?;
+        terminal.prose("An earlier setup was interrupted. It must be undone first.\n")?;
         for file in &self.written {
             let path = file.path.display().to_string();
             terminal.say(&diff::unified(
@@ -114,7 +114,7 @@ impl PutBack {
         if let Some(policy) = &self.policy {
             let path = context.policy_path().display().to_string();
             terminal.say(&diff::unified(&path, policy.text(), Some(policy.edited())))?;
-            terminal.say(&format!("\n{}", policy.announcement()))?;
+            terminal.prose(&format!("\n{}", policy.announcement()))?;
         }
         Ok(())
     }

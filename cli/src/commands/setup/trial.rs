@@ -6,10 +6,48 @@ use twofactor_store::Store;
 
 use super::restore;
 use super::setup_plan::SetupPlan;
+use crate::args::SetupArgs;
+use crate::caller;
 use crate::commands::{switch, verify};
 use crate::context::Context;
 use crate::error::Failure;
+use crate::formatting::plain;
 use crate::interrupt;
+
+/// The user who tries a code: the one who was named, else the caller. Where the caller has no device and one other user
+/// alone has one, that user, which is said: a root shell is no user's.
+///
+/// # Errors
+/// A usage error where the caller cannot be told; a refusal where there is no such user.
+pub fn user(context: &Context, args: &SetupArgs) -> Result<String, Failure> {
+    let user = caller::unless_named(args.user.as_deref(), "setup --user")?;
+    let user = context.account(&user)?.name;
+    // What cannot be read is reported where it is needed.
+    if args.user.is_some() || switch::has_device(context, &user).unwrap_or(true) {
+        return Ok(user);
+    }
+    let store = context.store().ok().flatten();
+    let mut enrolled = store
+        .and_then(|store| store.users().ok())
+        .unwrap_or_default();
+    enrolled.retain(|name| switch::has_device(context, name).is_ok_and(|has| has));
+    match enrolled.as_slice() {
+        [] => Ok(user),
+        [only] => {
+            context.terminal.prose(&format!(
+                "{} tries a code afterwards, as the only user with a device. For another user: twofactor setup with --user USER\n",
+                plain(only)
+            ))?;
+            Ok(only.clone())
+        }
+        _ => {
+            context.terminal.prose(
+                "To let a user with a device try a code afterwards: twofactor setup with --user USER\n",
+            )?;
+            Ok(user)
+        }
+    }
+}
 
 /// Asks for a code, then waits for a login in a second terminal. Restores all files if the trial fails or is
 /// interrupted.
@@ -18,7 +56,7 @@ use crate::interrupt;
 /// A refusal after all files were restored.
 pub fn run(context: &Context, plan: &SetupPlan, user: &str) -> Result<(), Failure> {
     if !context.terminal.is_interactive() {
-        return Ok(context.terminal.say(
+        return Ok(context.terminal.prose(
             "Log in in a second terminal before you close this one. If that fails: twofactor setup --undo\n",
         )?);
     }
@@ -41,7 +79,7 @@ enum TrialVerdict {
 fn try_it(context: &Context, plan: &SetupPlan, user: &str) -> Result<TrialVerdict, Failure> {
     let terminal = &context.terminal;
     if switch::has_device(context, user)? {
-        terminal.say(&format!(
+        terminal.prose(&format!(
             "Now a code of {user}, checked as a login checks it (Enter: not now).\n"
         ))?;
         // A wrong or missing code undoes nothing.
@@ -49,10 +87,10 @@ fn try_it(context: &Context, plan: &SetupPlan, user: &str) -> Result<TrialVerdic
         interrupt::check()?;
         match tried {
             Ok(_) => {}
-            Err(failure) => terminal.say(&format!("{failure}\n"))?,
+            Err(failure) => terminal.prose(&format!("{failure}\n"))?,
         }
     }
-    terminal.say(&format!(
+    terminal.prose(&format!(
         "Keep this shell open. In a second terminal, log in ({}).\n\
          Type y when it has worked, n to undo everything. Ctrl-C undoes it, too.\n",
         plan.services.join(", ")
@@ -72,12 +110,12 @@ fn wait(context: &Context, user: &str) -> Result<TrialVerdict, Failure> {
             match answer.as_ref().map(|answer| answer.trim()) {
                 Some("y" | "Y" | "yes") => return Ok(TrialVerdict::Works),
                 Some("n" | "N" | "no") | None => return Ok(TrialVerdict::Fails),
-                Some(_) => context.terminal.say("y or n\n")?,
+                Some(_) => context.terminal.prose("y or n\n")?,
             }
         }
         let now = uses(&store, &account);
         for device in used_again(&known, &now) {
-            context.terminal.say(&format!(
+            context.terminal.prose(&format!(
                 "{user} has given a right code of the device {device}. Type y if that was the login, and it has worked.\n"
             ))?;
         }

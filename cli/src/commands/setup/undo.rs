@@ -89,7 +89,7 @@ fn show(
     if let Some(policy) = policy {
         context
             .terminal
-            .say(&format!("\n{}", policy.announcement()))?;
+            .prose(&format!("\n{}", policy.announcement()))?;
     }
     Ok(())
 }
