@@ -183,6 +183,8 @@ faults: need-test harness
 
 races: need-test harness
 	$(test_module) --features whole-sweeps --test faults -- races:: at_once:: --nocapture --test-threads=1
+	cargo test $(CARGOFLAGS) --config profile.test.opt-level=2 -p twofactor-store --features whole-sweeps --lib \
+		takeover_model -- --nocapture
 
 ## coverage           which lines of src/ and crates/ the tests run, by file
 coverage: need-test rust

@@ -25,7 +25,7 @@ thread_local! {
     static DIRECTORY: RefCell<(FuzzDirectory, Someone)> = RefCell::default();
 }
 
-/// Files under a name.
+/// NamedFiles under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct NamedFiles {
     record: Option<KeptRecord>,
@@ -37,8 +37,8 @@ struct NamedFiles {
 struct KeptRecord {
     uid: u32,
     has_device: bool,
-    /// It names the user that its file is named after.
-    is_own: bool,
+    /// The place of the user that it names: another one where it is on its way to that name.
+    user: usize,
 }
 
 /// Information of a state about a record.
@@ -93,7 +93,7 @@ fn compare(directory: &FuzzDirectory, name: &str, uid: u32, expected: &LookupRes
     };
     match (&holder.record, expected) {
         (Some(record), LookupResult::Of(owner)) => {
-            assert_eq!((record.uid, record.user.as_str()), (uid, *owner));
+            assert_eq!(record.uid, uid);
             assert_eq!(holder.account.name, *owner);
         }
         (None, LookupResult::Absent) => {}
@@ -110,11 +110,19 @@ fn model(
     uid: u32,
 ) -> LookupResult {
     let own = NAMES.iter().position(|known| *known == name).unwrap();
+    let user = |place: usize| files[place].record.unwrap().user;
+    let is_moving = |place: usize| user(place) != place && files[user(place)].record.is_none();
+    let told = |place: usize| {
+        if files[place].state == Told::Nothing && is_moving(place) {
+            files[user(place)].state
+        } else {
+            files[place].state
+        }
+    };
     let is_valid = |place: usize| {
         let kept = files[place].record.unwrap();
-        let is_unchanged =
-            kept.has_device || matches!(files[place].state, Told::Nothing | Told::None);
-        kept.uid == uid && kept.is_own && is_unchanged
+        let is_unchanged = kept.has_device || matches!(told(place), Told::Nothing | Told::None);
+        kept.uid == uid && (kept.user == place || is_moving(place)) && is_unchanged
     };
     if files[own].record.is_some() {
         return if is_valid(own) {
@@ -126,27 +134,29 @@ fn model(
     let seen = if entries[1].is_some() { 4 } else { 1 };
     // The second place is a value of its own.
     let places = [0, 2, 3].into_iter().filter(|place| *place < seen);
-    let mut told: Vec<usize> = places.filter_map(|place| entries[place]).collect();
-    told.sort_unstable();
-    told.dedup();
-    if told.contains(&NAMES.len()) || matches!(files[own].state, Told::Committed | Told::Damaged) {
+    let mut named: Vec<usize> = places.filter_map(|place| entries[place]).collect();
+    named.sort_unstable();
+    named.dedup();
+    if named.contains(&NAMES.len()) {
         return LookupResult::Refused;
     }
-    let (with, without): (Vec<usize>, Vec<usize>) = told
+    let (with, without): (Vec<usize>, Vec<usize>) = named
         .into_iter()
         .partition(|place| files[*place].record.is_some());
-    if without
-        .iter()
-        .any(|place| files[*place].state != Told::None)
+    // The name that a record is on its way to has traces, and no record yet.
+    let awaited = with.first().map(|place| user(*place));
+    let is_lost = |place: &usize| awaited != Some(*place) && files[*place].state != Told::None;
+    let was_there = matches!(files[own].state, Told::Committed | Told::Damaged);
+    if with.len() > 1
         || !with.iter().all(|place| is_valid(*place))
+        || without.iter().any(is_lost)
+        || was_there && awaited != Some(own)
     {
         return LookupResult::Refused;
     }
-    match with[..] {
-        [] => LookupResult::Absent,
-        [one] => LookupResult::Of(NAMES[one]),
-        _ => LookupResult::Refused,
-    }
+    with.first().map_or(LookupResult::Absent, |place| {
+        LookupResult::Of(NAMES[*place])
+    })
 }
 
 fn write_record(
@@ -158,13 +168,13 @@ fn write_record(
     if byte & 1 == 0 {
         return None;
     }
+    let own = NAMES.iter().position(|known| *known == name)?;
     let kept = KeptRecord {
         uid: UIDS[usize::from(byte >> 1 & 1)],
         has_device: byte & 4 == 0,
-        is_own: byte & 24 != 24,
+        user: if byte & 24 == 24 { (own + 1) % 3 } else { own },
     };
-    let user = if kept.is_own { name } else { "dave" };
-    let mut record = Record::new(user.into(), kept.uid);
+    let mut record = Record::new(NAMES[kept.user].into(), kept.uid);
     if kept.has_device {
         record.devices.push(someone.record.devices[0].clone());
     } else {

@@ -106,7 +106,7 @@ fn unfinished(name: &str, user: &str) -> DoctorFinding {
         "unfinished-move",
         name,
         format!(
-            "the record of {shown} says that it is that of {user}: a move was stopped in the middle, and both are refused"
+            "the record of {shown} says that it is that of {user}: a move was stopped in the middle"
         ),
         format!("To complete it: {cure}"),
     )

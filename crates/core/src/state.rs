@@ -11,7 +11,7 @@ use crate::device::{Id, MAX_DEVICES};
 
 pub use codec::{
     FILE_LEN, MOVED, MOVED_OFFSET, SLOT_LEN, SLOT_STRIDE, Slot, Standing, StateError, Stored,
-    decode_file, encode, encode_file, encode_provisional, encode_settled,
+    decode_file, encode, encode_file, encode_moved, encode_provisional, encode_settled,
 };
 pub use daemon_failures::{DaemonFailures, PERIODS};
 

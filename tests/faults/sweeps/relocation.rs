@@ -1,12 +1,15 @@
-//! `twofactor rename` and `adopt`, killed at each call that changes a file: one name at most finds the record, a login in
-//! between is asked or refused, and the same command completes the move.
+//! `twofactor rename` and `adopt`, killed at each call that changes a file: exactly one name finds the record, and a right
+//! code of that user works; other logins in between are asked or refused; the same command completes the move.
 
 use std::path::Path;
 
 use harness::Machine;
 use harness::fault::{Fault, Harm, Traced, Window};
 use harness::pam::code;
+use twofactor_core::account::Account;
+use twofactor_store::FoundBy;
 
+use super::kept::open_store;
 use super::logins::account;
 use harness::enrolled::{
     IGNORED, Token, add_recovery_codes, enroll_token, login, machine, run, state_of,
@@ -34,6 +37,8 @@ const CHANGES: [&str; 13] = [
 /// One kind of move.
 struct Case {
     arguments: &'static [&'static str],
+    /// The user id of alice, under whose name it is kept before.
+    old_uid: u32,
     /// The user who logs in with the devices afterwards.
     new: &'static str,
     /// Another name that may try.
@@ -52,6 +57,7 @@ fn r42_a_killed_rename_lets_no_user_in() {
     machine.add_user_with_id("anna", uid);
     let case = Case {
         arguments: &["rename", "alice", "anna", "--yes"],
+        old_uid: uid,
         new: "anna",
         other: Some("alice"),
         wants_code: false,
@@ -64,10 +70,12 @@ fn r42_a_killed_adoption_lets_no_user_in() {
     let machine = machine("enabled = true\nenroll_at_login = \"offer\"\ntries = 1\n");
     let token = enroll_token(&machine, "alice");
     assert_eq!(add_recovery_codes("alice").len(), 10);
+    let old_uid = account("alice").uid;
     machine.remove_user("alice");
     machine.add_user("anna");
     let case = Case {
         arguments: &["adopt", "anna", "--from", "alice", "--yes"],
+        old_uid,
         new: "anna",
         other: None,
         wants_code: true,
@@ -80,10 +88,12 @@ fn r42_a_killed_adoption_of_the_name_lets_no_user_in() {
     let machine = machine("enabled = true\nenroll_at_login = \"offer\"\ntries = 1\n");
     let token = enroll_token(&machine, "alice");
     assert_eq!(add_recovery_codes("alice").len(), 10);
+    let old_uid = account("alice").uid;
     machine.remove_user("alice");
     machine.add_user("alice");
     let case = Case {
         arguments: &["adopt", "alice", "--yes"],
+        old_uid,
         new: "alice",
         other: None,
         wants_code: true,
@@ -111,12 +121,12 @@ fn sweep(machine: &Machine, case: &Case, token: &Token) {
             }
             killed += 1;
             let what = format!("{} {harm:?}", whole.calls[position].name());
-            in_between(case, &what);
-            let again = command(machine, case, token.code_at(2), None);
+            in_between(case, token, &what);
+            let again = command(machine, case, token.code_at(4), None);
             let done =
                 again.run.code == Some(0) || again.run.stderr.contains("there is nothing to move");
             assert!(done, "{what}: {again:?}");
-            moved(case, token, 3);
+            moved(case, token, 5);
             machine.forget_log();
         }
     }
@@ -141,13 +151,17 @@ fn command(machine: &Machine, case: &Case, code: &str, fault: Option<Fault>) -> 
     program.traced(Window::Program(1), fault)
 }
 
-/// A login after the kill is asked for a code, or refused.
-fn in_between(case: &Case, what: &str) {
+/// A login after the kill is asked for a code, or refused; the user who has the record gets in with a right one.
+fn in_between(case: &Case, token: &Token, what: &str) {
     let records = ["alice", "anna"].map(|name| Path::new(STATE).join(format!("users/{name}.toml")));
     let there = records.iter().filter(|path| path.exists()).count();
     assert_eq!(there, 1, "{what}");
     let uid = account(case.new).uid;
-    let begun = std::fs::symlink_metadata(Path::new(STATE).join(format!("users/+{uid}"))).is_ok();
+    let begun = open_store()
+        .index()
+        .unwrap()
+        .iter()
+        .any(|entry| entry.0 == uid);
     for user in [Some(case.new), case.other].into_iter().flatten() {
         let outcome = run(login(user).answer("000000"));
         // Before its first step nothing tells that the devices of alice, with another uid, are those of anna.
@@ -160,6 +174,46 @@ fn in_between(case: &Case, what: &str) {
             expected.contains(&outcome.auth),
             "{what}: {user}: {outcome:?}"
         );
+    }
+    let finder = finder(case, what);
+    // The old user of an adoption is no account any more; the new one has the old name in one of them.
+    let is_old = case.wants_code && !is_new(case);
+    if !is_old {
+        let outcome = run(login(finder).answer(token.code_at(2)));
+        assert_eq!(outcome.auth, code::SUCCESS, "{what}: {finder}: {outcome:?}");
+        let again = run(login(finder).answer(token.code_at(2)));
+        assert_ne!(again.auth, code::SUCCESS, "{what}: {finder}: {again:?}");
+    }
+}
+
+/// True if the record says the new uid.
+fn is_new(case: &Case) -> bool {
+    let store = open_store();
+    let records = ["alice", "anna"].map(|name| store.record_named(name).unwrap());
+    let uid = account(case.new).uid;
+    records.iter().flatten().any(|record| record.uid == uid)
+}
+
+/// The one name that finds the record.
+fn finder(case: &Case, what: &str) -> &'static str {
+    let store = open_store();
+    let old = Account {
+        name: "alice".into(),
+        uid: case.old_uid,
+        gid: case.old_uid,
+    };
+    let found = [("alice", old), (case.new, account(case.new))].map(|(name, account)| {
+        let holder = store.holder(&account).ok()?;
+        holder.record.is_some().then_some((name, holder.found_by))
+    });
+    let found: Vec<_> = found.into_iter().flatten().collect();
+    let by_name: Vec<_> = found
+        .iter()
+        .filter(|(_, by)| *by == FoundBy::Name)
+        .collect();
+    match (&by_name[..], &found[..]) {
+        ([(name, _)], _) | ([], [(name, _)]) => name,
+        _ => panic!("{what}: {found:?}"),
     }
 }
 
@@ -175,9 +229,14 @@ fn moved(case: &Case, token: &Token, next: usize) {
         let outcome = run(login(other).answer(token.code_at(next + 1)));
         assert_eq!(outcome.auth, code::SUCCESS, "{outcome:?}");
     }
-    let left: Vec<_> = ["users/alice.toml", "users/.alice.toml.new", "state/alice"]
-        .into_iter()
-        .filter(|file| case.new != "alice" && Path::new(STATE).join(file).exists())
-        .collect();
+    let left: Vec<_> = [
+        "users/alice.toml",
+        "users/.alice.toml.new",
+        "state/alice",
+        "state/alice+",
+    ]
+    .into_iter()
+    .filter(|file| case.new != "alice" && Path::new(STATE).join(file).exists())
+    .collect();
     assert_eq!(left, [""; 0]);
 }

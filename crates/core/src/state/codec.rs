@@ -212,6 +212,15 @@ pub fn encode_settled(state: &State) -> Vec<u8> {
     whole_file(state, 3, Standing::Settled)
 }
 
+/// [`encode_file`] for a base whose place others have taken, see [`MOVED`]: it holds nothing that counts.
+#[must_use]
+pub fn encode_moved(state: &State) -> Vec<u8> {
+    let mut file = encode_file(state);
+    file.truncate(MOVED_OFFSET as usize);
+    file.extend_from_slice(&MOVED);
+    file
+}
+
 fn whole_file(state: &State, sequence: u64, standing: Standing) -> Vec<u8> {
     let mut file = encode_with(state, sequence, standing).to_vec();
     file.resize(Slot::Second.offset() as usize, 0);

@@ -16,6 +16,7 @@
 
 mod access;
 mod claim;
+mod naming;
 mod removal;
 mod watch;
 
@@ -32,6 +33,9 @@ use twofactor_core::state::{self, Standing, State, Stored};
 use super::{Cause, Error, Store, names};
 pub(super) use watch::PATIENCE;
 use watch::Watch;
+
+/// Number of times that a reader without a lock looks for the file in place of a base: one may go while it looks.
+const PEEK_TRIES: u32 = 3;
 
 /// The names of one user's state files.
 pub(super) struct StateFiles<'s> {
@@ -107,10 +111,16 @@ impl<'s> StateFiles<'s> {
         let base = self.read(&opened);
         // A closed base need not be sound any more.
         let closed = base.as_ref().map_or(true, |stored| stored.moved);
-        if closed && let Some(stored) = self.peek_generation()? {
-            return Ok(Some(stored));
+        for _ in 0..if closed { PEEK_TRIES } else { 0 } {
+            if let Some(stored) = self.peek_generation()? {
+                return Ok(Some(stored));
+            }
         }
-        base.map(Some)
+        match base {
+            // What took its place is gone: what it holds may be used up.
+            Ok(stored) if stored.moved => Err(self.error(Cause::MissingState)),
+            other => other.map(Some),
+        }
     }
 
     /// Locks the current file. `None` when there is none, or when it cannot be had at once and `waiting` says not to wait.
@@ -212,11 +222,15 @@ impl<'s> StateFiles<'s> {
             drop(base.fd);
             return self.join(waiting, watch);
         }
+        let stored = stored?;
+        if stored.moved {
+            return Err(self.error(Cause::MissingState));
+        }
         Ok(Some(HeldFile {
             fd: base.fd,
             stat: base.stat,
             place: StatePlace::Base,
-            stored: stored?,
+            stored,
         }))
     }
 
@@ -230,7 +244,16 @@ impl<'s> StateFiles<'s> {
         if !self.is_absent(self.states, &self.directory())? {
             return self.join(waiting, watch);
         }
-        watch.see(base.stat.st_ino, self.read(base)?.sequence);
+        let stored = self.read(base)?;
+        if stored.moved {
+            // Not closed again where its generations have another name by now.
+            return if self.is_absent(self.states, &self.directory())? {
+                Err(self.error(Cause::MissingState))
+            } else {
+                Ok(None)
+            };
+        }
+        watch.see(base.stat.st_ino, stored.sequence);
         if !watch.is_stale() {
             return Ok(None);
         }

@@ -112,21 +112,22 @@ impl Store {
     /// index or state tell of a record that is not there, and [`Cause::SeveralRecords`].
     pub fn holder(&self, account: &Account) -> Result<Holder, Error> {
         if let Some(loaded) = self.record_again(account, None)? {
-            self.prove_unchanged(&loaded.record)?;
+            self.prove_unchanged(account, &loaded.record)?;
             return Ok(Holder::of(account.clone(), loaded, FoundBy::Name));
         }
         let names = index::names_of(&self.users, account.uid)
             .map_err(Error::file(&self.path.join("users")))?;
         let mut found: Option<Holder> = None;
+        let mut without = Vec::new();
         for name in &names {
             let account = Account {
                 name: name.clone(),
                 ..account.clone()
             };
             match (self.record_again(&account, None)?, &found) {
-                (None, _) => self.prove_unfinished(name)?,
+                (None, _) => without.push(name.as_str()),
                 (Some(loaded), None) => {
-                    self.prove_unchanged(&loaded.record)?;
+                    self.prove_unchanged(&account, &loaded.record)?;
                     found = Some(Holder::of(account, loaded, FoundBy::Uid));
                 }
                 (Some(_), Some(_)) => {
@@ -137,7 +138,17 @@ impl Store {
                 }
             }
         }
-        self.prove_removed(&account.name)?;
+        // The name that a record is on its way to has traces before it has the record.
+        let awaits = |name: &str| {
+            let record = found.as_ref().and_then(|found| found.record.as_ref());
+            record.is_some_and(|record| record.user == name)
+        };
+        for name in without.into_iter().filter(|name| !awaits(name)) {
+            self.prove_unfinished(name)?;
+        }
+        if !awaits(&account.name) {
+            self.prove_removed(&account.name)?;
+        }
         Ok(found.unwrap_or_else(|| Holder {
             account: account.clone(),
             record: None,
@@ -158,11 +169,14 @@ impl Store {
     }
 
     /// A record without a device, which is an invitation, has not replaced one with a device.
-    fn prove_unchanged(&self, record: &Record) -> Result<(), Error> {
+    fn prove_unchanged(&self, account: &Account, record: &Record) -> Result<(), Error> {
         if record.is_enrolled() {
             return Ok(());
         }
-        self.prove_removed(&record.user)
+        match self.peek_following(&account.name, record.uid)? {
+            Some(state) if state.has_committed() => Err(self.lost(&account.name)),
+            _ => Ok(()),
+        }
     }
 
     /// An index entry without a record is left where making or removing the record was stopped: then there is a state that

@@ -1,16 +1,15 @@
-//! One user's state under its lock, and every change to record and state.
+//! One user's state under its lock.
 
-use std::os::fd::AsFd;
+mod change;
 
-use crate::sys::file::{self, Access};
-use crate::sys::link::{Claim, Durability, NewFile};
+use crate::sys::file;
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, Kind};
 use twofactor_core::record::Record;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, Slot, State};
 
 use super::generations::{HeldFile, StateFiles, Waiting};
-use super::{Cause, Error, LoadedRecord, Store, index, names};
+use super::{Cause, Error, LoadedRecord, Store};
 
 /// Exclusive access to one user's record and state. The kernel ends it when it is dropped or its process dies; it
 /// must not be kept while a person is asked something. From a process that does not move it is taken over:
@@ -51,6 +50,7 @@ impl<'s> Locked<'s> {
                 cause: Cause::KeptAs(holder.account.name),
             });
         }
+        refuse_while_moving(store, account, holder.record.as_ref())?;
         let files = StateFiles::of(store, &account.name)?;
         let mut tries = 0..3;
         loop {
@@ -165,149 +165,6 @@ impl<'s> Locked<'s> {
         Ok(())
     }
 
-    /// Replaces record and state. First a state that knows the devices of the old record and of the new one, in which
-    /// none of those that are new is committed; then the index and the record; then the state of the new record alone.
-    ///
-    /// A crash in between leaves the old record or the new one, with a state that knows it, and in which no device is
-    /// committed that has no record.
-    ///
-    /// `entries` are the state of devices that are new. Grace ends.
-    ///
-    /// # Errors
-    /// [`Error`]; the old record is in force then, unless only the last flushes failed.
-    pub fn replace_record(
-        &mut self,
-        record: &Record,
-        entries: &[DeviceState],
-    ) -> Result<(), Error> {
-        let old = self.record()?;
-        let state = self.between(old.as_ref(), record, entries)?;
-        let path = self.store.record_path(&self.account.name);
-        // A record that is written can be read: anything else would lock the user out.
-        let text = record.to_toml();
-        Record::parse(&text).map_err(|error| Error {
-            path: path.clone(),
-            cause: Cause::Record(error),
-        })?;
-        self.write(state)?;
-        self.flush()?;
-        self.confirm()?;
-        self.write_record(&text, old.is_some())
-            .map_err(|error| match error {
-                WriteFailed::File(error) => Error::file(&path)(error),
-                WriteFailed::Meanwhile => self.error(Cause::TakenOver),
-            })?;
-        let holds = |entry: &DeviceState| record.devices.iter().any(|d| d.id == entry.id);
-        self.state.devices.retain(holds);
-        self.commit()?;
-        self.flush()?;
-        self.confirm()
-    }
-
-    /// The state while the record is replaced.
-    fn between(
-        &self,
-        old: Option<&Record>,
-        record: &Record,
-        entries: &[DeviceState],
-    ) -> Result<State, Error> {
-        let mut state = self.state.clone();
-        state.grace.clear();
-        let has = |record: &Record, entry: &DeviceState| {
-            record.devices.iter().any(|device| device.id == entry.id)
-        };
-        let was = |entry: &DeviceState| old.is_some_and(|old| has(old, entry));
-        state
-            .devices
-            .retain(|entry| was(entry) || has(record, entry));
-        for entry in entries {
-            state.devices.retain(|old| old.id != entry.id);
-            state.devices.push(*entry);
-        }
-        for entry in &mut state.devices {
-            // One record or the other is always in place, unless the new one has no device.
-            entry.committed = was(entry) && record.is_enrolled();
-        }
-        if state.devices.len() > state::CAPACITY {
-            return Err(self.error(Cause::System("too many devices")));
-        }
-        knows_all(&state, record).map_err(|cause| self.error(cause))?;
-        Ok(state)
-    }
-
-    /// A first record is made only where there is none by now: its maker may have been stopped for long.
-    fn write_record(&self, text: &str, replaces: bool) -> Result<(), WriteFailed> {
-        let users = &self.store.users;
-        let name = names::record_file(&self.account.name).ok_or(file::FileError::TooLarge)?;
-        if index::add(users, self.account.uid, &self.account.name, Durability::Now)? {
-            file::flush_directory(users)?;
-        }
-        for stale in self.files.stale_names(&self.held, &name) {
-            file::remove_leftover(users, &stale)?;
-        }
-        if replaces {
-            // Each holder of the lock has a temporary name of its own, so that one that was stopped publishes nothing of
-            // another's.
-            let staged = self.files.staging_name(&self.held, &name);
-            let written = file::stage(users, &staged, text.as_bytes(), Access::Private)
-                .and_then(|fd| file::flush(&fd));
-            let still = written
-                .map_err(WriteFailed::from)
-                .and_then(|()| self.still_current());
-            if still.is_err() {
-                // The first error is the one to report.
-                let _ = file::remove_leftover(users, &staged);
-            }
-            still?;
-            return Ok(file::publish_as(users, &staged, &name)?);
-        }
-        let file = NewFile::create(users.as_fd(), &name, text.as_bytes(), Claim::Free)?;
-        file.flush()?;
-        self.still_current()?;
-        match file.publish(&name)? {
-            Some(_) => Ok(file::flush_directory(users)?),
-            None => Err(WriteFailed::Meanwhile),
-        }
-    }
-
-    fn still_current(&self) -> Result<(), WriteFailed> {
-        self.confirm().map_err(|_| WriteFailed::Meanwhile)
-    }
-
-    /// Removes the record, its index entry, then the state. First the state says that no device has a record any more.
-    ///
-    /// # Errors
-    /// [`Error`]; when only the state is left it is harmless, and the next enrollment uses it.
-    pub fn remove(mut self) -> Result<(), Error> {
-        let mut state = self.state.clone();
-        state.grace.clear();
-        state.devices.iter_mut().for_each(|d| d.committed = false);
-        if state != self.state {
-            self.write(state)?;
-            self.flush()?;
-        }
-        self.confirm()?;
-        let path = self.store.record_path(&self.account.name);
-        let name =
-            names::record_file(&self.account.name).ok_or_else(|| self.error(Cause::NameTooLong))?;
-        let users = &self.store.users;
-        let remove_record = || {
-            for stale in self.files.stale_names(&self.held, &name) {
-                file::remove_leftover(users, &stale)?;
-            }
-            file::remove(users, &name)?;
-            file::flush_directory(users)
-        };
-        remove_record().map_err(Error::file(&path))?;
-        // Another process may have enrolled the user anew.
-        self.confirm()?;
-        index::remove(users, self.account.uid, &self.account.name)
-            .and_then(|()| file::flush_directory(users))
-            .map_err(Error::file(&path))?;
-        self.confirm()?;
-        self.files.remove_all()
-    }
-
     /// The state of a user who is new, from a file that was just made.
     pub(super) fn of_new(
         store: &'s Store,
@@ -335,8 +192,17 @@ impl<'s> Locked<'s> {
     }
 
     fn find(store: &'s Store, account: &Account, waiting: Waiting) -> Result<Option<Self>, Error> {
-        let files = StateFiles::of(store, &account.name)?;
-        let Some(held) = files.acquire(waiting)? else {
+        let mut files = StateFiles::of(store, &account.name)?;
+        let mut held = files.acquire(waiting);
+        let is_missing = |error: &Error| matches!(error.cause, Cause::MissingState);
+        if held.as_ref().map_or_else(is_missing, Option::is_none)
+            && !files.is_in_use()?
+            && let Some(successor) = store.successor(&account.name, account.uid)?
+        {
+            files = StateFiles::of(store, &successor)?;
+            held = files.acquire(waiting);
+        }
+        let Some(held) = held? else {
             return Ok(None);
         };
         let recorded = held.stored.state.uid;
@@ -364,16 +230,18 @@ impl<'s> Locked<'s> {
     }
 }
 
-/// Reason why a record was not written.
-enum WriteFailed {
-    File(file::FileError),
-    /// Another process made one.
-    Meanwhile,
-}
-
-impl From<file::FileError> for WriteFailed {
-    fn from(error: file::FileError) -> Self {
-        Self::File(error)
+/// A record that is on its way to another name is not changed: the rest of the move would not find it.
+fn refuse_while_moving(
+    store: &Store,
+    account: &Account,
+    record: Option<&Record>,
+) -> Result<(), Error> {
+    match record {
+        Some(record) if record.user != account.name => Err(Error {
+            path: store.record_path(&account.name),
+            cause: Cause::OtherUser(record.user.clone()),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -131,7 +131,7 @@ impl Store {
     /// # Errors
     /// [`Error`] when it cannot be read, or is of another uid.
     pub fn peek(&self, account: &Account) -> Result<Option<State>, Error> {
-        let Some(state) = self.peek_named(&account.name)? else {
+        let Some(state) = self.peek_following(&account.name, account.uid)? else {
             return Ok(None);
         };
         if state.uid == account.uid {
@@ -236,6 +236,11 @@ impl Store {
             return Ok(());
         };
         let path = self.record_path(name);
+        // Of a record on its way to another name there are traces under that one.
+        let successor = match self.record_named(name) {
+            Ok(Some(record)) if record.user != name && self.is_moving(&record)? => record.user,
+            _ => String::new(),
+        };
         let remove_record = || {
             file::remove_leftover(&self.users, &record)?;
             file::remove(&self.users, &record)?;
@@ -248,7 +253,12 @@ impl Store {
             }
         }
         file::flush_directory(&self.users).map_err(Error::file(&path))?;
-        StateFiles::of(self, name)?.remove_all()
+        StateFiles::of(self, name)?.remove_all()?;
+        if successor.is_empty() {
+            Ok(())
+        } else {
+            self.discard(&successor)
+        }
     }
 
     /// Locks the whole directory, for changes that are not one user's, such as of the policy. `None` when another process

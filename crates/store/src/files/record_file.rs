@@ -56,7 +56,9 @@ impl Store {
                 recorded: record.uid,
                 current: account.uid,
             },
-            () if record.user != account.name => Cause::OtherUser(record.user.clone()),
+            () if record.user != account.name && !self.is_moving(record)? => {
+                Cause::OtherUser(record.user.clone())
+            }
             () => return Ok(Some(loaded)),
         };
         let path = self.record_path(&account.name);

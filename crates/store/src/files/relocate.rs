@@ -4,20 +4,24 @@
 //! Devices, recovery codes, used codes and lock-out move along, under the lock of the state. The steps, each atomic and on
 //! the disk before the next:
 //!
-//! 1. The index gets the new name.
+//! 1. The index leads from the new uid to the old name, as it did from the old uid.
 //! 2. The state gets the new uid, and says that all devices of the record are committed.
 //! 3. The record, still under the old name, says the new name and uid.
-//! 4. A state with the new name holds the same, and the old one goes.
-//! 5. The record gets the new name.
-//! 6. The index loses the old name.
+//! 4. The index gets the new name.
+//! 5. The state moves to the new name (`StateFiles::move_to`).
+//! 6. The record gets the new name.
+//! 7. The index loses the old name.
 //!
-//! Before step 3 the old name counts, where its account still has the uid; from step 5 on the new one. Whatever else looks
-//! for the record in between finds one of another user, or an entry of the index without one, and is refused.
+//! A record that says another name than that of its file, and whose own file is not there, is on its way. It counts for
+//! the uid that it says, with the state that is under either name: up to step 6 it is found by the old name, and by uid,
+//! from then on by the new one. So a login in between is asked as before. Only where the uid changes it is refused
+//! between steps 2 and 3, since record and state say different uids.
 
-use crate::sys::file::{self, Access, FileError};
+use crate::sys::file::{self, FileError};
 use crate::sys::link::{self, Durability};
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
+use twofactor_core::state::State;
 
 use super::generations::StateFiles;
 use super::locked::knows_all;
@@ -66,7 +70,7 @@ impl Store {
             None => {
                 let new = self.record_named(&to.name)?;
                 let moved = new.is_some_and(|record| is_of(&record, to))
-                    && self.peek_named(from)?.is_none()
+                    && !StateFiles::of(self, from)?.is_in_use()?
                     && stale()?;
                 Ok(moved.then_some(Relocation::Moved))
             }
@@ -84,17 +88,14 @@ impl Store {
             Some(Relocation::Ahead(_) | Relocation::Begun) => {}
         }
         // The state is the first of the two that gets the new name.
-        let state_at = match self.peek_named(from)? {
-            None => to.name.as_str(),
-            Some(_) => from,
-        };
-        let state = self.peek_named(state_at)?;
-        let Some(state) = state else {
+        let old = StateFiles::of(self, from)?;
+        let state_at = if old.is_in_use()? { from } else { &to.name };
+        let Some(state) = self.peek_named(state_at)? else {
             return Err(self.missing_state(&named(from, to)));
         };
         let held = Account {
             uid: state.uid,
-            ..named(state_at, to)
+            ..named(from, to)
         };
         let mut locked = self.lock(&held)?;
         // As it is under the lock.
@@ -104,14 +105,21 @@ impl Store {
         };
         // From step 3 on nothing but this move makes a state under the new name.
         let resumed = is_of(&record, to);
-        self.prove_free(from, state_at == from && !resumed, to)?;
+        self.prove_free(from, !resumed, to)?;
         self.change_owner(&mut locked, from, record, to)?;
-        self.change_name(&locked, from, state_at, to)?;
+        if from != to.name {
+            if state_at == from {
+                locked.move_state(&to.name)?;
+            } else {
+                old.leave_name()?;
+            }
+            self.rename_record(from, to)?;
+        }
         self.forget(from, to)
     }
 
-    /// Steps 1 to 3.
-    fn change_owner(
+    /// Steps 1 to 4.
+    pub(super) fn change_owner(
         &self,
         locked: &mut Locked<'_>,
         from: &str,
@@ -124,9 +132,7 @@ impl Store {
             path: self.state_path(from),
             cause,
         })?;
-        index::add(&self.users, to.uid, &to.name, Durability::Now)
-            .and_then(|_| file::flush_directory(&self.users))
-            .map_err(Error::file(&path))?;
+        self.enter(to.uid, from)?;
         state.uid = to.uid;
         let kept = |id| record.devices.iter().any(|device| device.id == id);
         state.devices.retain(|entry| kept(entry.id));
@@ -137,56 +143,41 @@ impl Store {
             locked.flush()?;
         }
         locked.confirm()?;
-        if is_of(&record, to) {
-            return Ok(());
+        if !is_of(&record, to) {
+            record.user.clone_from(&to.name);
+            record.uid = to.uid;
+            let text = record.to_toml();
+            // A record that is written can be read: anything else would lock the user out.
+            Record::parse(&text).map_err(|error| Error {
+                path,
+                cause: Cause::Record(error),
+            })?;
+            locked.publish_record(&text, true)?;
+            locked.confirm()?;
         }
-        record.user.clone_from(&to.name);
-        record.uid = to.uid;
-        let text = record.to_toml();
-        // A record that is written can be read: anything else would lock the user out.
-        Record::parse(&text).map_err(|error| Error {
-            path: path.clone(),
-            cause: Cause::Record(error),
-        })?;
-        let file_name = names::record_file(from).ok_or_else(|| too_long(&path))?;
-        file::write_file(&self.users, &file_name, text.as_bytes(), Access::Private)
-            .map_err(Error::file(&path))?;
-        locked.confirm()
+        self.enter(to.uid, &to.name)
     }
 
-    /// Steps 4 and 5.
-    fn change_name(
-        &self,
-        locked: &Locked<'_>,
-        from: &str,
-        state_at: &str,
-        to: &Account,
-    ) -> Result<(), Error> {
-        if from == to.name {
-            return Ok(());
-        }
+    /// Adds an entry of the index, durably.
+    fn enter(&self, uid: u32, name: &str) -> Result<(), Error> {
+        index::add(&self.users, uid, name, Durability::Now)
+            .and_then(|_| file::flush_directory(&self.users))
+            .map_err(Error::file(&self.record_path(name)))
+    }
+
+    /// Step 6.
+    pub(super) fn rename_record(&self, from: &str, to: &Account) -> Result<(), Error> {
         let path = self.record_path(&to.name);
-        let name = |of: fn(&str) -> Option<String>, user: &str| {
-            of(user).ok_or_else(|| too_long(&self.record_path(user)))
-        };
-        if state_at == from {
-            // Made anew rather than renamed: the state may have generations, and two names cannot change at once. The old
-            // base goes first, so that what a process that was stopped wrote into it counts no more.
-            StateFiles::of(self, &to.name)?.create(locked.state())?;
-            locked.confirm()?;
-            StateFiles::of(self, from)?.remove_all()?;
-        }
-        let (old, new) = (
-            name(names::record_file, from)?,
-            name(names::record_file, &to.name)?,
-        );
+        let file_of =
+            |user: &str| names::record_file(user).ok_or_else(|| too_long(&self.record_path(user)));
+        let (old, new) = (file_of(from)?, file_of(&to.name)?);
         if !link::rename_new(&self.users, &old, &new).map_err(Error::file(&path))? {
             return Err(self.occupied(&to.name));
         }
         file::flush_directory(&self.users).map_err(Error::file(&path))
     }
 
-    /// Step 6, and what others claimed of the old state meanwhile.
+    /// Step 7, and what others claimed of the old state meanwhile.
     fn forget(&self, from: &str, to: &Account) -> Result<(), Error> {
         let path = self.record_path(from);
         for (uid, name) in self.index()? {
@@ -195,10 +186,38 @@ impl Store {
             }
         }
         file::flush_directory(&self.users).map_err(Error::file(&path))?;
-        if from == to.name || self.peek_named(from)?.is_some() {
+        let old = StateFiles::of(self, from)?;
+        if from == to.name || old.is_in_use()? {
             return Ok(());
         }
-        StateFiles::of(self, from)?.remove_all()
+        old.remove_all()
+    }
+
+    /// True if a record is on its way from the name of its file to the one that it says, which has none yet.
+    pub(super) fn is_moving(&self, record: &Record) -> Result<bool, Error> {
+        Ok(self.record_named(&record.user)?.is_none())
+    }
+
+    /// The name to which the record under a name is on its way, if it is, and of that uid.
+    pub(super) fn successor(&self, name: &str, uid: u32) -> Result<Option<String>, Error> {
+        match self.record_named(name)? {
+            Some(record) if record.user != name && record.uid == uid => {
+                Ok(self.is_moving(&record)?.then_some(record.user))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The state under a name, or under the one that its record is on its way to.
+    pub(super) fn peek_following(&self, name: &str, uid: u32) -> Result<Option<State>, Error> {
+        let state = self.peek_named(name);
+        let is_missing = |error: &Error| matches!(error.cause, Cause::MissingState);
+        if state.as_ref().map_or_else(is_missing, Option::is_none)
+            && let Some(successor) = self.successor(name, uid)?
+        {
+            return self.peek_named(&successor);
+        }
+        state
     }
 
     /// Nothing may be kept under the new name but what this move has put there.
@@ -210,11 +229,12 @@ impl Store {
             return Err(self.occupied(&to.name));
         }
         if no_state {
-            if self.peek_named(&to.name)?.is_some() {
+            let new = StateFiles::of(self, &to.name)?;
+            if new.is_in_use()? {
                 return Err(self.occupied(&to.name));
             }
             // Remains of a user of that name who was removed.
-            StateFiles::of(self, &to.name)?.remove_all()?;
+            new.remove_all()?;
         }
         Ok(())
     }
@@ -246,166 +266,5 @@ fn too_long(path: &std::path::Path) -> Error {
     Error {
         path: path.to_owned(),
         cause: Cause::NameTooLong,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{Disagreement, FoundBy, list};
-    use super::*;
-    use crate::testing::{Scratch, alice, enroll_devices, phone};
-
-    fn anna(uid: u32) -> Account {
-        Account {
-            name: "anna".to_owned(),
-            uid,
-            gid: uid,
-        }
-    }
-
-    /// Record and state of alice; a kill has kept her device from being committed.
-    fn pending() -> (Scratch, Store) {
-        let scratch = Scratch::new();
-        let store = scratch.store();
-        enroll_devices(&store, &alice(), &[phone()]);
-        let mut locked = store.lock(&alice()).unwrap();
-        let mut state = locked.state().clone();
-        state.devices.iter_mut().for_each(|d| d.committed = false);
-        state.failures = 3;
-        locked.write(state).unwrap();
-        locked.flush().unwrap();
-        drop(locked);
-        (scratch, store)
-    }
-
-    #[test]
-    fn everything_moves_and_the_old_name_leads_nowhere() {
-        for uid in [alice().uid, 7007] {
-            let (_scratch, store) = pending();
-            store.relocate("alice", &anna(uid)).unwrap();
-            let found = store.snapshot(&anna(uid)).unwrap().unwrap();
-            assert_eq!(
-                (found.record.user.as_str(), found.record.uid),
-                ("anna", uid)
-            );
-            assert_eq!((found.state.uid, found.state.failures), (uid, 3));
-            assert!(found.state.has_committed());
-            let inventory = store.inventory().unwrap();
-            assert_eq!(inventory.records, ["anna"]);
-            assert_eq!(inventory.states, ["anna"]);
-            assert_eq!(inventory.index, [(uid, "anna".to_owned())]);
-            assert!(store.relocation("alice", &anna(uid)).unwrap().is_none());
-            assert!(store.relocate("alice", &anna(uid)).is_err());
-        }
-    }
-
-    /// A holder of the old base that is stopped all the while finds at no moment that its file counts again.
-    #[test]
-    fn a_taken_over_state_moves_without_generations() {
-        let (scratch, store) = pending();
-        let stopped = store.lock(&alice()).unwrap();
-        let mut taker =
-            std::thread::scope(|scope| scope.spawn(|| store.lock(&alice()).unwrap()).join())
-                .unwrap();
-        let mut state = taker.state().clone();
-        state.failures = 9;
-        taker.write(state).unwrap();
-        taker.flush().unwrap();
-        drop(taker);
-        store.relocate("alice", &anna(7007)).unwrap();
-        assert!(stopped.confirm().is_err());
-        let found = store.snapshot(&anna(7007)).unwrap().unwrap();
-        assert_eq!((found.state.uid, found.state.failures), (7007, 9));
-        let names: Vec<String> = list(&store.states, &scratch.top().join("state"))
-            .unwrap()
-            .into_iter()
-            .filter(|name| !matches!(name.as_str(), "." | ".."))
-            .collect();
-        assert_eq!(names, ["anna"]);
-        assert!(store.lock(&anna(7007)).is_ok());
-    }
-
-    /// The step before the names: the files of alice are anna's.
-    fn with_new_owner<'s>(store: &'s Store, anna: &Account) -> Locked<'s> {
-        let mut locked = store.lock(&alice()).unwrap();
-        let record = locked.record().unwrap().unwrap();
-        store
-            .change_owner(&mut locked, "alice", record, anna)
-            .unwrap();
-        locked
-    }
-
-    /// Stopped between the new state and the old one, it goes on where it was.
-    #[test]
-    fn a_move_that_has_made_the_new_state_is_completed() {
-        let (_scratch, store) = pending();
-        let anna = anna(7007);
-        let locked = with_new_owner(&store, &anna);
-        let new = StateFiles::of(&store, "anna").unwrap();
-        assert!(new.create(locked.state()).unwrap());
-        drop(locked);
-        store.relocate("alice", &anna).unwrap();
-        assert_eq!(store.holder(&anna).unwrap().found_by, FoundBy::Name);
-        assert_eq!(store.inventory().unwrap().states, ["anna"]);
-    }
-
-    /// Between the names of state and record there is nothing but the state that tells of the record.
-    #[test]
-    fn devices_are_committed_before_their_record_moves() {
-        let (_scratch, store) = pending();
-        let anna = anna(7007);
-        let locked = with_new_owner(&store, &anna);
-        link::rename_new(&store.states, "alice", "anna").unwrap();
-        let refused = store.holder(&anna).unwrap_err();
-        assert_eq!(refused.cause, Cause::LostRecord);
-        assert!(matches!(
-            store.relocation("alice", &anna).unwrap(),
-            Some(Relocation::Begun)
-        ));
-        drop(locked);
-        store.relocate("alice", &anna).unwrap();
-        assert_eq!(store.holder(&anna).unwrap().found_by, FoundBy::Name);
-    }
-
-    #[test]
-    fn no_record_or_state_of_another_user_is_replaced() {
-        for part in ["users/anna.toml", "state/anna"] {
-            let (scratch, store) = pending();
-            let anna = anna(alice().uid);
-            enroll_devices(
-                &store,
-                &Account {
-                    uid: 7007,
-                    ..anna.clone()
-                },
-                &[phone()],
-            );
-            let path = scratch.top().join(part);
-            let other = if part.ends_with(".toml") {
-                scratch.top().join("state/anna")
-            } else {
-                scratch.top().join("users/anna.toml")
-            };
-            std::fs::remove_file(other).unwrap();
-            let before = std::fs::read(&path).unwrap();
-            let refused = store.relocate("alice", &anna).unwrap_err();
-            assert_eq!(refused.cause, Cause::Occupied, "{part}");
-            assert_eq!(std::fs::read(&path).unwrap(), before);
-            assert!(store.record(&alice()).unwrap().is_some());
-        }
-    }
-
-    #[test]
-    fn a_directory_that_is_noted_is_not_made_anew() {
-        let scratch = Scratch::new();
-        drop(scratch.store());
-        std::fs::remove_dir_all(scratch.top()).unwrap();
-        let made = |disagreement| {
-            Store::initialize(&scratch.top(), &scratch.policy(), disagreement).map(|_| ())
-        };
-        assert!(made(Disagreement::Refuse).unwrap_err().is_missing());
-        assert!(!scratch.top().exists());
-        made(Disagreement::Settle).unwrap();
-        assert!(scratch.top().join("users").is_dir());
     }
 }

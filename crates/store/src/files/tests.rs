@@ -9,6 +9,7 @@ pub(crate) mod locks;
 mod policy;
 mod power;
 mod rebuild;
+mod relocate;
 mod replace;
 mod slots;
 mod takeover;

@@ -76,7 +76,7 @@ impl<'s> StateFiles<'s> {
             own
         };
         if unfinished {
-            self.finish(fd, &opened, &numbers)?;
+            self.finish(&directory, &opened, &numbers)?;
         }
         let place = StatePlace::Generation(directory, number);
         let current = self.is_current(&place, &opened.stat)?;
@@ -92,7 +92,7 @@ impl<'s> StateFiles<'s> {
     /// readers without a lock.
     pub(super) fn finish(
         &self,
-        directory: &OwnedFd,
+        directory: &Generations,
         highest: &OpenFile,
         numbers: &[u64],
     ) -> Result<(), Error> {
@@ -100,17 +100,18 @@ impl<'s> StateFiles<'s> {
             .split_last()
             .map(|(_, lower)| lower)
             .unwrap_or_default();
+        let fd = &directory.fd;
         let finish = || {
             file::flush(&highest.fd)?;
-            file::flush_directory(directory)?;
+            file::flush_directory(fd)?;
             file::flush_directory(self.states)?;
             for number in lower {
-                file::remove(directory, &number.to_string())?;
+                file::remove(fd, &number.to_string())?;
             }
-            file::flush_directory(directory)
+            file::flush_directory(fd)
         };
         finish().map_err(Error::file(&self.path))?;
-        self.note_move()
+        self.note_move(directory)
     }
 
     /// The content of the highest file below a generation that is not provisional.
@@ -130,7 +131,11 @@ impl<'s> StateFiles<'s> {
             }
         }
         match self.open(self.states, &self.name, Open::Read)? {
-            Some(base) => self.read(&base),
+            // What took its place is gone: what it holds may be used up.
+            Some(base) => match self.read(&base)? {
+                stored if stored.moved => Err(self.error(Cause::MissingState)),
+                stored => Ok(stored),
+            },
             None => Err(self.error(Cause::MissingState)),
         }
     }
@@ -149,10 +154,15 @@ impl<'s> StateFiles<'s> {
     }
 
     /// Tells readers without a lock not to read the base.
-    pub(super) fn note_move(&self) -> Result<(), Error> {
+    pub(super) fn note_move(&self, directory: &Generations) -> Result<(), Error> {
         let Some(base) = self.open(self.states, &self.name, Open::Update)? else {
-            return Ok(());
+            // The state was removed, or moved to another name, and readers do not come here any more.
+            return Err(self.error(Cause::TakenOver));
         };
+        // The base of another state takes its place only after the directory is gone.
+        if !self.is_still(self.states, &self.directory(), &directory.stat)? {
+            return Err(self.error(Cause::TakenOver));
+        }
         file::write_at(&base.fd, &MOVED, MOVED_OFFSET)
             .and_then(|()| file::flush(&base.fd))
             .map_err(Error::file(&self.path))

@@ -25,10 +25,15 @@ impl StateFiles<'_> {
                 return Ok(());
             }
         }
-        let bytes = state::encode_file(state);
-        file::write_file(self.states, &self.name, &bytes, Access::Private)
-            .map_err(Error::file(&self.path))?;
-        self.remove_generations()
+        let replace = |bytes: &[u8]| {
+            file::write_file(self.states, &self.name, bytes, Access::Private)
+                .map_err(Error::file(&self.path))
+        };
+        // A holder of the old base must not find it open when the generations are gone; and a process that is about to
+        // note a move in the base finds that they are gone before the new one is there.
+        replace(&state::encode_moved(state))?;
+        self.remove_generations()?;
+        replace(&state::encode_file(state))
     }
 
     /// Removes all files of the user. The base goes first: without it none of the others is found, and what a process that

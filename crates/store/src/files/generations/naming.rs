@@ -1,0 +1,98 @@
+//! Giving the files of a state another name, at one moment for all processes that look for them.
+
+use crate::sys::file::{self, Access, Open};
+use crate::sys::link::{self, Claim};
+use twofactor_core::state::{self, State};
+
+use super::{HeldFile, PEEK_TRIES, StateFiles, StatePlace};
+use crate::files::{Cause, Error};
+
+impl StateFiles<'_> {
+    /// True if the state is kept under this name: not where there is none, or where it was moved to another name.
+    pub(in crate::files) fn is_in_use(&self) -> Result<bool, Error> {
+        let Some(base) = self.open(self.states, &self.name, Open::Read)? else {
+            return Ok(false);
+        };
+        // One that is damaged was not moved: its generations would be there.
+        if !self.read_any(&base).is_ok_and(|stored| stored.moved) {
+            return Ok(true);
+        }
+        for _ in 0..PEEK_TRIES {
+            // A generation that is damaged is there.
+            if self.peek_generation().map_or(true, |found| found.is_some()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Moves the state, whose current file this process holds, to another name. A directory of generations is what gets the
+    /// other name, since that is one step, and takes all files along, also those that other processes have just made.
+    ///
+    /// Each process that holds a file under the old name finds afterwards that it is not the current one: of a generation
+    /// since the directory is gone, of the base since there is another one. A base without its directory is not used.
+    ///
+    /// # Errors
+    /// [`Error`]; a kill before the directory is renamed leaves the state under the old name, later under the new one, and
+    /// calling this again completes it. [`Cause::Occupied`] where a state is kept under the new name.
+    pub(in crate::files) fn move_to(
+        &self,
+        held: &HeldFile,
+        state: &State,
+        new: &Self,
+    ) -> Result<(), Error> {
+        let closed;
+        let held = if matches!(held.place, StatePlace::Base) {
+            closed = self.closed_by_holder()?;
+            &closed
+        } else {
+            held
+        };
+        let entrance = state::encode_moved(state);
+        self.confirm(held)?;
+        // Another base than the one that a process which was stopped may still hold.
+        file::write_file(self.states, &self.name, &entrance, Access::Private)
+            .map_err(Error::file(&self.path))?;
+        new.make_entrance(&entrance)?;
+        self.confirm(held)?;
+        let moved = link::rename_new(self.states, &self.directory(), &new.directory())
+            .map_err(Error::file(&self.path))?;
+        if !moved {
+            return Err(new.error(Cause::Occupied));
+        }
+        self.leave_name()
+    }
+
+    /// The last step of a move: removes the base of the old name, which holds nothing that counts.
+    pub(in crate::files) fn leave_name(&self) -> Result<(), Error> {
+        let remove = || {
+            file::flush_directory(self.states)?;
+            file::remove_leftover(self.states, &self.name)?;
+            file::remove(self.states, &self.name)?;
+            file::flush_directory(self.states)
+        };
+        remove().map_err(Error::file(&self.path))
+    }
+
+    /// The first generation of a base that this process holds.
+    fn closed_by_holder(&self) -> Result<HeldFile, Error> {
+        let made = self.close_base().map_err(Error::file(&self.path))?;
+        let held = match made {
+            Some((directory, claim)) => self.complete(directory, claim, 1)?,
+            None => None,
+        };
+        held.ok_or_else(|| self.error(Cause::TakenOver))
+    }
+
+    /// A base that only leads to the directory beside it, where there is one.
+    fn make_entrance(&self, bytes: &[u8]) -> Result<(), Error> {
+        let made = link::create_new(self.states, &self.name, bytes, Claim::Free)
+            .and_then(|made| file::flush_directory(self.states).map(|()| made))
+            .map_err(Error::file(&self.path))?;
+        // A move that was stopped has made it.
+        if made.is_none() && self.is_in_use()? {
+            return Err(self.error(Cause::Occupied));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! The changes: `rename`, `unset`, and `unlock` of a state that cannot be read, from the lock on.
+
+use super::steps::{flush_names, is_current};
+use super::world::{FileContent, ProcessRole, RecordPlace, SearchRules, Step, Without, World};
+
+/// One step of a change.
+pub fn change(world: &World, next: &mut World, me: usize, step: u8, rules: SearchRules) {
+    match world.processes[me].role {
+        ProcessRole::Mover => rename(world, next, me, step, rules),
+        ProcessRole::Remover => remove(world, next, me, step, rules),
+        _ => rebuild(next, me, step),
+    }
+}
+
+/// `Store::relocate` from its third step on; index and uids are not part of the model.
+fn rename(world: &World, next: &mut World, me: usize, step: u8, rules: SearchRules) {
+    let process = &world.processes[me];
+    next.processes[me].step = Step::Change(step + 1);
+    match step {
+        // A base is closed by its holder, as by a process that takes it over.
+        0 if process.name == 0 && process.directory.is_none() => next.drop_file(me, Step::Close),
+        0 | 2 | 5 if !is_current(world, me, rules) && process.name == 0 => {
+            next.release(me, Step::Gone);
+        }
+        0 | 2 | 5 => {}
+        1 => {
+            next.names.record = match world.names.record {
+                RecordPlace::Old | RecordPlace::Moving => RecordPlace::Moving,
+                other => other,
+            };
+            flush_names(next);
+            if process.name == 1 {
+                // The state has the new name already.
+                next.processes[me].step = Step::Change(7);
+            }
+        }
+        3 if rules.without == Without::OtherBase => {}
+        3 => {
+            next.names.bases[0] = Some(entrance(next));
+            flush_names(next);
+        }
+        4 if world.names.bases[1].is_none() => {
+            next.names.bases[1] = Some(entrance(next));
+            flush_names(next);
+        }
+        4 if world.is_in_use(1) => next.release(me, Step::Gone),
+        4 => {}
+        6 => match (world.names.directories[0], world.names.directories[1]) {
+            (Some(at), None) => next.names.directories = [None, Some(at)],
+            _ => next.release(me, Step::Gone),
+        },
+        7 => flush_names(next),
+        8 => {
+            next.names.bases[0] = None;
+            flush_names(next);
+        }
+        _ => {
+            if world.names.record == RecordPlace::Moving {
+                next.names.record = RecordPlace::New;
+                flush_names(next);
+            }
+            next.release(me, Step::Gone);
+        }
+    }
+}
+
+/// A base that only leads to the directory beside it.
+fn entrance(world: &mut World) -> usize {
+    let content = FileContent {
+        moved: true,
+        ..FileContent::default()
+    };
+    world.new_inode(content, None)
+}
+
+/// `Locked::remove`.
+fn remove(world: &World, next: &mut World, me: usize, step: u8, rules: SearchRules) {
+    let name = world.processes[me].name;
+    next.processes[me].step = Step::Change(step + 1);
+    match step {
+        0 | 2 if !is_current(world, me, rules) => next.release(me, Step::Gone),
+        0 | 2 => {}
+        1 if world.names.record == RecordPlace::Old => {
+            next.names.record = RecordPlace::Removed;
+            flush_names(next);
+        }
+        1 => next.release(me, Step::Gone),
+        3 => {
+            next.names.bases[name] = None;
+            flush_names(next);
+        }
+        _ => {
+            next.names.directories[name] = None;
+            flush_names(next);
+            next.is_removed = true;
+            next.release(me, Step::Gone);
+        }
+    }
+}
+
+/// `StateFiles::replace_unreadable`: nothing that was good before is good in the new state.
+fn rebuild(next: &mut World, me: usize, step: u8) {
+    let name = next.processes[me].name;
+    next.processes[me].step = Step::Change(step + 1);
+    next.is_broken = step < 2;
+    match step {
+        0 => next.names.bases[name] = Some(entrance(next)),
+        1 => next.names.directories[name] = None,
+        _ => {
+            let content = FileContent {
+                used: true,
+                charges: u8::MAX,
+                ..FileContent::default()
+            };
+            next.names.bases[name] = Some(next.new_inode(content, None));
+            next.release(me, Step::Gone);
+        }
+    }
+    flush_names(next);
+}
