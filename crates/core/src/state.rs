@@ -210,4 +210,33 @@ mod tests {
             "what cannot be marked is never accepted"
         );
     }
+
+    #[test]
+    fn an_accepted_code_is_so_far_ahead_at_most() {
+        assert_eq!([0, 1, 10].map(furthest_ahead), [2, 4, 22]);
+    }
+
+    #[test]
+    fn one_committed_device_needs_a_record() {
+        let entry = |number, committed| DeviceState {
+            id: Id::from_number(number).unwrap(),
+            next: 0,
+            drift: 0,
+            last_used: 0,
+            committed,
+        };
+        let mut state = State::new(1);
+        assert!(!state.has_committed());
+        state.devices.push(entry(1, false));
+        assert!(!state.has_committed());
+        state.devices.push(entry(2, true));
+        assert!(state.has_committed());
+    }
+
+    /// The first bytes of SHA-256, as sha256sum(1) prints them.
+    #[test]
+    fn fingerprints_are_of_the_whole_text() {
+        assert_eq!(service_fingerprint("sshd"), 0x8b51_ac5c);
+        assert_eq!(policy_fingerprint("enabled = true"), 0xbbdd_5178_9d3f_78da);
+    }
 }

@@ -164,4 +164,26 @@ mod tests {
         assert_eq!(charged.in_a_row, u32::MAX);
         assert_eq!(charged.total(START), u32::MAX);
     }
+
+    #[test]
+    fn a_row_is_taken_with_its_time() {
+        let row = DaemonFailures::NONE.charged(START + 7);
+        let total = DaemonFailures::NONE.charged(START).charged(START);
+        let both = total.with_row_of(&row);
+        assert_eq!((both.in_a_row, both.last), (1, START + 7));
+        assert_eq!(both.total(START), 2);
+    }
+
+    #[test]
+    fn only_a_clock_behind_the_counter_changes_it() {
+        let failures = DaemonFailures::NONE.charged(START + 5);
+        assert_eq!(failures.rebased(START + 5), None);
+        assert_eq!(failures.rebased(START + 90 * DAY), None);
+        // A success forgets when the last wrong code was; the periods remain.
+        let after = failures.after_success();
+        assert_eq!(after.rebased(START), None);
+        let rebased = after.rebased(START - 1).unwrap();
+        assert_eq!(rebased.newest, after.newest - 1);
+        assert_eq!(failures.rebased(START + 4).unwrap().last, START + 4);
+    }
 }

@@ -139,3 +139,45 @@ fn another_format_is_refused_with_its_writer() {
     assert_eq!(decode_file(&file[..100]), other, "of another length");
     assert_eq!(decode_file(&[file, vec![0; 3000]].concat()), other);
 }
+
+#[test]
+fn what_a_file_says_of_itself_is_read() {
+    let state = sample();
+    type Written = (fn(&State) -> Vec<u8>, u64, Standing, bool);
+    let kinds: [Written; 4] = [
+        (encode_file, 2, Standing::Settled, false),
+        (encode_provisional, 2, Standing::Provisional, false),
+        (encode_settled, 4, Standing::Settled, false),
+        (encode_moved, 2, Standing::Settled, true),
+    ];
+    for (write, sequence, standing, moved) in kinds {
+        let file = write(&state);
+        assert_eq!(file.len(), FILE_LEN);
+        let stored = decode_file(&file).unwrap();
+        let said = (stored.sequence, stored.standing, stored.moved);
+        assert_eq!(said, (sequence, standing, moved));
+        assert_eq!(stored.state, state);
+    }
+    // What replaces a provisional file is newer, slot by slot.
+    let mut file = encode_provisional(&State::new(1));
+    file[..SLOT_LEN].copy_from_slice(&encode_settled(&state)[..SLOT_LEN]);
+    let stored = decode_file(&file).unwrap();
+    assert_eq!((stored.standing, stored.state), (Standing::Settled, state));
+}
+
+#[test]
+fn the_counter_of_the_daemon_is_kept() {
+    let mut state = State::new(1);
+    state.daemon = DaemonFailures::NONE.charged(1_767_225_600);
+    state.daemon = state.daemon.charged(1_767_225_600 + 86_400);
+    let stored = decode_file(&encode_file(&state)).unwrap();
+    assert_eq!(stored.state.daemon, state.daemon);
+    assert_eq!(stored.state.daemon.last, 1_767_225_600 + 86_400);
+}
+
+#[test]
+fn times_beyond_forty_bits_are_the_last_one() {
+    assert_eq!(time(u64::MAX), [0xff; TIME_LEN]);
+    assert_eq!(time((1 << 40) - 2), [0xfe, 0xff, 0xff, 0xff, 0xff]);
+    assert_eq!(time(1), [1, 0, 0, 0, 0]);
+}
