@@ -11,7 +11,7 @@ pub enum ChangeStop {
     Told(Box<ChangeReply>),
     /// The policy leaves it to root.
     NotAllowed,
-    /// A parameter of the call makes no sense; its name.
+    /// A parameter of the call is invalid; its name.
     Parameter(&'static str),
     /// Something cannot be used.
     Failed(Failure),

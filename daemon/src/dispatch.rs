@@ -59,7 +59,7 @@ pub trait UserFactors {
         form: Form,
     ) -> Result<VerifyAnswer, ServiceError>;
 
-    /// Makes a change, or a step of one, and returns the message that tells of it.
+    /// Makes a change, or a step of one, and returns the message that reports it.
     ///
     /// # Errors
     /// [`ServiceError`]; nothing is changed then.

@@ -7,7 +7,7 @@ use twofactor_core::device::Id;
 use twofactor_core::enroll::PendingDevice;
 use twofactor_store::sys::clock;
 
-/// How long a device waits for a code of it.
+/// Time limit for the code of a new device.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A new device, or the successor of one, with the proof that was given for it.

@@ -1,4 +1,4 @@
-//! Proofs: what a user has to show for a change, and what of it has to hold when the change is made.
+//! Proofs that a user gives for a change, and the parts of them that must hold when it is made.
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::{FirstDevice, Policy};
@@ -26,7 +26,7 @@ pub enum LastDevice {
     Goes,
 }
 
-/// A user who asks for a change, and everything that the decision depends on.
+/// A user who asks for a change, and all that the decision depends on.
 pub struct Claimant<'a> {
     /// The policy file.
     pub file: &'a PolicyFile,
@@ -74,7 +74,7 @@ impl<'a> Claimant<'a> {
         }
     }
 
-    /// What is changed.
+    /// The change.
     pub fn factor<'f>(&'f self, log: &'f ChangeLog) -> UserFactor<'f> {
         UserFactor {
             store: self.store,
@@ -159,7 +159,7 @@ impl<'a> Claimant<'a> {
         })
     }
 
-    /// Judges a code, and logs what became of it. The lock, which logins need, is not taken for codes that are not looked at.
+    /// Judges a code and logs the result. Codes that are not compared need no lock, which logins wait for.
     fn judge(
         &self,
         judge: impl FnOnce(&mut LoginAttempt<'_>) -> Result<AttemptResult, Failure>,

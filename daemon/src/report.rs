@@ -1,4 +1,4 @@
-//! Devices, lock-outs and the policy as callers are told of them.
+//! Devices, lock-outs and the policy as callers see them.
 
 use twofactor_core::device::{Device, Kind};
 use twofactor_core::policy::Policy;
@@ -15,7 +15,7 @@ pub fn allowed_changes(policy: &Policy) -> AllowedChanges {
     }
 }
 
-/// A device as it is told of.
+/// A device as callers see it.
 pub fn entry(device: &Device, state: &State) -> DeviceEntry {
     let (kind, interval) = match device.kind {
         Kind::Totp { interval } => ("totp", Some(interval.seconds())),

@@ -85,7 +85,7 @@ fn confirm(
     call: &CodeCall,
     conversation: &mut Conversation,
 ) -> Result<ChangeReply, ChangeStop> {
-    // Taken out, so that it is gone where anything goes wrong.
+    // Taken out, so that it is gone after any error.
     let pending = conversation.pending.take();
     let is_waiting =
         |it: &PendingChange| clock::monotonic() < it.end && it.account == *claimant.account;

@@ -47,7 +47,7 @@ impl TicketStore {
         }
     }
 
-    /// Gives a ticket to a user of whom a login in this audit session has just succeeded. The parent of the directory has to exist:
+    /// Gives a ticket to a user whose login in this audit session has just succeeded. The parent of the directory has to exist:
     /// where no daemon was set up there are no tickets.
     ///
     /// # Errors

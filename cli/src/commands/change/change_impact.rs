@@ -32,7 +32,7 @@ pub(super) fn assess(
     after: &Policy,
     danger: LockoutGuard,
 ) -> Result<PolicyImpact, Failure> {
-    // The exempt users are told by the policy under which people are asked.
+    // The policy under which users are asked decides who is exempt.
     let asking = match before {
         Some(before) if !after.enabled => before,
         _ => after,
