@@ -28,6 +28,7 @@ use crate::prompt::{EmptyAnswer, Prompt};
 use crate::report;
 use crate::return_codes::AuthResult;
 use crate::text;
+use crate::ticket;
 use crate::transaction::{Echo, Messages, NoAnswer, PamTransaction, Priority};
 use as_user::FactorSource;
 use judge::CodeJudge;
@@ -55,6 +56,7 @@ pub fn authenticate(
     if forgotten.is_err() {
         return AuthResult::NoAnswer;
     }
+    ticket::forget(host);
     let mut login = Login {
         user,
         rhost: host.rhost().unwrap_or_default(),
@@ -326,6 +328,7 @@ impl Login<'_> {
             let policy = judge.policy();
             match judged {
                 Ok(AttemptResult::Compared(Outcome::Accepted(accepted))) => {
+                    ticket::claim_with_code(host, self.arguments, policy, account);
                     return self.accepted(host, &accepted, &bytes);
                 }
                 Ok(AttemptResult::Compared(Outcome::Rejected(why))) => {

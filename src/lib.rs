@@ -17,6 +17,8 @@ mod report;
 mod return_codes;
 mod session;
 mod text;
+mod ticket;
+mod ticket_claim;
 mod transaction;
 
 #[cfg(test)]
@@ -73,6 +75,7 @@ impl PamHooks for Module {
         guarded(|| {
             let mut host = LibpamTransaction(handle);
             let Some(account) = host.marked_unenrolled() else {
+                ticket::issue(&mut host);
                 return PamResultCode::PAM_IGNORE;
             };
             let admission = match ModuleArguments::parse(&words) {
@@ -82,6 +85,9 @@ impl PamHooks for Module {
                     AccountResult::Refused
                 }
             };
+            if admission == AccountResult::Open {
+                ticket::issue(&mut host);
+            }
             admission.code()
         })
     }
@@ -90,6 +96,7 @@ impl PamHooks for Module {
     fn sm_open_session(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         guarded(|| {
             let mut host = LibpamTransaction(handle);
+            ticket::issue(&mut host);
             match ModuleArguments::parse(&words) {
                 Ok(arguments) => session::show(&mut host, &arguments, flags.into()),
                 Err(error) => complain_of(&host, &error),

@@ -11,6 +11,7 @@ use pam::items::{AuthTok, ItemType, RHost, Service, Tty};
 use pam::module::PamHandle;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::ticket_claim::TicketClaim;
 use crate::transaction::{Echo, NoAnswer, PamTransaction, Priority};
 
 #[cfg(test)]
@@ -22,6 +23,8 @@ const PAM_SUCCESS: c_int = 0;
 const MARK: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " unenrolled");
 /// Content of the data item: the marked account.
 type Mark = Option<String>;
+/// Names the other thing that it keeps.
+const TICKET: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " ticket");
 
 #[link(name = "pam")]
 unsafe extern "C" {
@@ -140,6 +143,16 @@ impl PamTransaction for LibpamTransaction<'_> {
 
     fn complain(&mut self, text: &str) {
         let _ = self.converse(PAM_ERROR_MSG, text);
+    }
+
+    fn claim_ticket(&mut self, claim: Option<TicketClaim>) {
+        let _ = self.0.set_data(TICKET, Box::new(claim));
+    }
+
+    fn ticket_claim(&self) -> Option<TicketClaim> {
+        // SAFETY: this name belongs to this version of this module, which stores nothing but an `Option<TicketClaim>` under it.
+        let claim: &Option<TicketClaim> = unsafe { self.0.get_data(TICKET) }.ok()?;
+        claim.clone()
     }
 
     fn mark_unenrolled(&mut self, account: &str) -> Result<(), NoAnswer> {

@@ -3,6 +3,8 @@
 use pam::constants::{PAM_SILENT, PamFlag};
 use zeroize::Zeroizing;
 
+use crate::ticket_claim::TicketClaim;
+
 /// The application gave no answer: it cannot ask, was interrupted, or returned nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoAnswer;
@@ -81,6 +83,10 @@ pub trait PamTransaction {
     fn inform(&mut self, text: &str);
     /// Shows a line about something that went wrong. A client that cannot show it is no reason to fail.
     fn complain(&mut self, text: &str);
+    /// Remembers, until the end of the transaction, who is to get a ticket. Where libpam refuses there is none.
+    fn claim_ticket(&mut self, claim: Option<TicketClaim>);
+    /// The user who is to get one.
+    fn ticket_claim(&self) -> Option<TicketClaim>;
     /// Remembers, until the end of the transaction, that the authentication phase found this account without a device.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::arguments::{FirstPass, PromptLayout};
 use crate::prompt::EmptyAnswer;
 use crate::return_codes::AuthResult;
 use crate::transaction::{PamTransaction, Priority};
-use crate::{answer_source, text};
+use crate::{answer_source, text, ticket};
 
 impl Login<'_> {
     /// No device. A user who may or must get one is left to the account phase: it comes after the whole stack has
@@ -57,6 +57,7 @@ impl Login<'_> {
             );
             return Ok(AuthResult::Refused);
         }
+        ticket::claim_with_password(host, self.arguments, policy, account);
         match (decision, account) {
             (
                 PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired,

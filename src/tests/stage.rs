@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::arguments::{FirstPass, LogDetail, ModuleArguments, PromptLayout};
 use crate::auth;
 use crate::return_codes::AuthResult;
+use crate::ticket_claim::TicketClaim;
 use crate::transaction::{Echo, Messages, NoAnswer, PamTransaction, Priority};
 use twofactor_core::device::{Device, Kind};
 use twofactor_core::state::State;
@@ -37,6 +38,7 @@ pub struct Stage {
     pub rhost: Option<Vec<u8>>,
     pub password: Option<Vec<u8>>,
     pub marked: Option<String>,
+    pub claimed: Option<TicketClaim>,
     pub tty: Option<Vec<u8>>,
     pub variables: BTreeMap<String, String>,
     pub delays: Vec<u32>,
@@ -69,6 +71,7 @@ impl Stage {
             rhost: None,
             password: None,
             marked: None,
+            claimed: None,
             tty: None,
             variables: BTreeMap::new(),
             delays: Vec::new(),
@@ -210,6 +213,14 @@ impl PamTransaction for Stage {
 
     fn complain(&mut self, text: &str) {
         self.said.push(("complains", text.to_owned()));
+    }
+
+    fn claim_ticket(&mut self, claim: Option<TicketClaim>) {
+        self.claimed = claim;
+    }
+
+    fn ticket_claim(&self) -> Option<TicketClaim> {
+        self.claimed.clone()
     }
 
     fn mark_unenrolled(&mut self, account: &str) -> Result<(), NoAnswer> {

@@ -13,6 +13,7 @@ mod changes;
 mod limits;
 mod module;
 mod server;
+mod tickets;
 
 /// One code ends a login, and what follows is not held up.
 const QUICK: &str = "enabled = true\ntries = 1\n[throttle]\ndelay = 0\n";

@@ -1,0 +1,72 @@
+//! The ticket that a login leaves for twofactord: for some minutes its user can make a change in this audit session.
+//!
+//! The authentication phase claims it, once the user has given a code, or, without a device, the password. It is written where the
+//! application asks whether the account may log in, which it does only after the whole stack has succeeded, or opens the session: in
+//! most programs only then is there an audit session. Nothing here refuses a login.
+
+use twofactor_core::account::Account;
+use twofactor_core::policy::{FirstDevice, Policy};
+use twofactor_store::sys::process;
+use twofactor_store::tickets::TicketStore;
+
+use crate::arguments::{ModuleArguments, PromptLayout};
+use crate::ticket_claim::TicketClaim;
+use crate::transaction::PamTransaction;
+
+/// Claims a ticket for a user whose code was right.
+pub fn claim_with_code(
+    host: &mut dyn PamTransaction,
+    arguments: &ModuleArguments,
+    policy: &Policy,
+    account: Option<&Account>,
+) {
+    if policy.self_service.manage {
+        claim(host, arguments, account);
+    }
+}
+
+/// Claims a ticket for a user without a device, whose password the stack has checked or will check.
+pub fn claim_with_password(
+    host: &mut dyn PamTransaction,
+    arguments: &ModuleArguments,
+    policy: &Policy,
+    account: Option<&Account>,
+) {
+    let was_asked = |host: &dyn PamTransaction| host.password().is_some_and(|it| !it.is_empty());
+    if policy.first_device() == FirstDevice::Login && was_asked(host) {
+        claim(host, arguments, account);
+    }
+}
+
+/// In one field the password is checked later, and another attempt of the same transaction may succeed where this one fails.
+fn claim(host: &mut dyn PamTransaction, arguments: &ModuleArguments, account: Option<&Account>) {
+    if let (PromptLayout::Code, Some(account), Ok(user)) = (arguments.layout, account, host.user())
+    {
+        let uid = account.uid;
+        host.claim_ticket(Some(TicketClaim { user, uid }));
+    }
+}
+
+/// Forgets what an earlier attempt of the transaction claimed.
+pub fn forget(host: &mut dyn PamTransaction) {
+    if host.ticket_claim().is_some() {
+        host.claim_ticket(None);
+    }
+}
+
+/// Writes the ticket that was claimed. Where there is no audit session yet it is tried again in the next phase; a ticket that cannot be
+/// written is none.
+pub fn issue(host: &mut dyn PamTransaction) {
+    let Some(claim) = host.ticket_claim() else {
+        return;
+    };
+    if host.user().as_ref() != Ok(&claim.user) {
+        return;
+    }
+    let Some(session) = process::own_audit_session() else {
+        return;
+    };
+    host.claim_ticket(None);
+    // No login depends on it, and a machine without the daemon has no place for it.
+    let _ = TicketStore::default().issue(claim.uid, session);
+}

@@ -1,0 +1,165 @@
+//! Tickets: a login in the same audit session is the proof for changes of users who have no code yet, and of all that is theirs.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use harness::logins::{ASK_CODE, enrolled, machine, policy};
+use harness::twofactord::SOCKET;
+use harness::{Machine, PASSWORD};
+use serde_json::{Value, json};
+
+const TICKETS: &str = "/run/twofactor/tickets";
+
+/// A call of alice's in a new audit session, before or after she has become herself by su, which asks for these answers.
+fn in_session(machine: &Machine, calls: &[(&str, Value)], answers: &[(&str, &str)]) -> Vec<Value> {
+    let uid = uid(machine);
+    let mut script = String::new();
+    for (position, (method, rest)) in calls.iter().enumerate() {
+        let mut parameters = json!({"user": "alice"});
+        for (key, value) in rest.as_object().unwrap() {
+            parameters[key] = value.clone();
+        }
+        let call = json!({"method": method, "parameters": parameters});
+        let file = format!("/tmp/call-{position}");
+        machine.write_file(&file, format!("{call}\0"), 0o644);
+        script.push_str(&format!(
+            "/usr/local/bin/daemonask {SOCKET} < {file}; echo; "
+        ));
+    }
+    machine.write_file("/tmp/calls", script, 0o644);
+    let su = if answers.is_empty() {
+        "sh /tmp/calls"
+    } else {
+        "exec su alice -c 'sh /tmp/calls'"
+    };
+    // pam_loginuid(8) writes there at a login.
+    let begin = format!(
+        "echo {uid} > /proc/self/loginuid && exec setpriv --reuid={uid} --regid={uid} --clear-groups sh -c \"{su}\""
+    );
+    let mut pty = machine.program("sh").args(&["-c", &begin]).pty_of(200, 50);
+    for (prompt, answer) in answers {
+        pty.answer(prompt, answer);
+    }
+    let ended = pty.end();
+    let replies = ended.shown.lines().filter(|line| line.starts_with('{'));
+    let replies: Vec<Value> = replies
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .map(|reply: Value| reply["parameters"]["change"]["result"].clone())
+        .collect();
+    assert_eq!(replies.len(), calls.len(), "{}", ended.shown);
+    replies
+}
+
+fn uid(machine: &Machine) -> String {
+    let uid = machine.run("id", &["-u", "alice"]).ok().stdout;
+    uid.trim().to_owned()
+}
+
+fn begin() -> (&'static str, Value) {
+    ("io.twofactor.Begin", json!({}))
+}
+
+#[test]
+fn a_password_in_the_session_admits_the_first_device() {
+    let machine = machine();
+    machine.add_user("alice");
+    let _daemon = machine.daemon();
+    assert_eq!(in_session(&machine, &[begin()], &[]), ["login_required"]);
+    let password = [("Password: ", PASSWORD)];
+    assert_eq!(in_session(&machine, &[begin()], &password), ["pending"]);
+    let ticket = format!("{TICKETS}/{}", uid(&machine));
+    let file = std::fs::metadata(&ticket).unwrap();
+    assert_eq!((file.uid(), file.mode() & 0o7777), (0, 0o600));
+    let directory = std::fs::metadata(TICKETS).unwrap();
+    assert_eq!((directory.uid(), directory.mode() & 0o7777), (0, 0o700));
+    // It is no ticket of another session.
+    assert_eq!(in_session(&machine, &[begin()], &[]), ["login_required"]);
+}
+
+#[test]
+fn a_code_in_the_session_admits_one_change() {
+    let machine = machine();
+    let alice = enrolled(&machine, "alice");
+    let _daemon = machine.daemon();
+    let new_codes = |code: &String| {
+        let proof = json!({"code": code});
+        ("io.twofactor.NewRecoveryCodes", proof)
+    };
+    let first = [new_codes(&alice.recovery[0])];
+    assert_eq!(in_session(&machine, &first, &[]), ["login_required"]);
+    let code = alice.code();
+    let answers = [("Password: ", PASSWORD), (ASK_CODE, code.as_str())];
+    let twice = [new_codes(&alice.recovery[1]), new_codes(&alice.recovery[2])];
+    let results = in_session(&machine, &twice, &answers);
+    assert_eq!(results, ["replaced", "login_required"]);
+    let status = machine.command(&["status", "alice", "--json"]).ok().stdout;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["users"][0]["recovery_codes_left"], 10);
+}
+
+#[test]
+fn the_last_device_takes_a_code_and_a_login() {
+    let machine = machine();
+    let alice = enrolled(&machine, "alice");
+    let _daemon = machine.daemon();
+    let unset = ("io.twofactor.Unset", json!({"code": alice.recovery[0]}));
+    let code = alice.code();
+    let answers = [("Password: ", PASSWORD), (ASK_CODE, code.as_str())];
+    let without = ("io.twofactor.Unset", json!({}));
+    let results = in_session(&machine, &[without, unset], &answers);
+    assert_eq!(results, ["code_required", "removed"]);
+    let status = machine.command(&["status", "alice", "--json"]).ok().stdout;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["users"][0]["devices"], json!([]));
+}
+
+#[test]
+fn where_no_ticket_is_wanted_none_is_written() {
+    let machine = machine();
+    machine.add_user("alice");
+    let _daemon = machine.daemon();
+    let password = [("Password: ", PASSWORD)];
+    for (keys, tables, result) in [
+        ("enroll_needs_invite = true", "", "invitation_required"),
+        (
+            "",
+            "[self_service]\nfirst_device = \"invite\"",
+            "invitation_required",
+        ),
+    ] {
+        policy(&machine, keys, tables);
+        assert_eq!(in_session(&machine, &[begin()], &password), [result]);
+        assert!(!std::fs::exists(TICKETS).unwrap(), "{keys}{tables}");
+    }
+}
+
+#[test]
+fn a_ticket_that_cannot_be_written_refuses_no_login() {
+    let machine = machine();
+    machine.add_user("alice");
+    let uid = uid(&machine);
+    let login = format!(
+        "echo {uid} > /proc/self/loginuid && exec setpriv --reuid={uid} --regid={uid} --clear-groups su alice -c 'echo this is $(id -un)'"
+    );
+    let is_in = || {
+        let mut su = machine.program("sh").args(&["-c", &login]).pty();
+        su.answer("Password: ", PASSWORD);
+        su.end().shown.contains("this is alice")
+    };
+    // Without a daemon, with something in the way, and with a directory that is not root's alone.
+    assert!(is_in());
+    machine.run("install", &["-d", "/run/twofactor"]).ok();
+    machine.write_file(TICKETS, "", 0o600);
+    assert!(is_in());
+    std::fs::remove_file(TICKETS).unwrap();
+    machine.run("install", &["-d", "-m", "0777", TICKETS]).ok();
+    assert!(is_in());
+    assert_eq!(std::fs::read_dir(TICKETS).unwrap().count(), 0);
+    // No audit session, no ticket.
+    std::fs::remove_dir(TICKETS).unwrap();
+    let mut su = machine.program("su").args(&["alice", "-c", "true"]);
+    su = su.user("alice");
+    let mut su = su.pty();
+    su.answer("Password: ", PASSWORD);
+    assert_eq!(su.end().code, Some(0));
+    assert!(!std::fs::exists(TICKETS).unwrap());
+}
