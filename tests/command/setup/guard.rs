@@ -287,6 +287,23 @@ fn from_a_root_shell_the_only_enrolled_user_tries_it() {
 }
 
 #[test]
+fn a_module_that_asks_for_a_code_already_is_named() {
+    let (machine, _) = installed();
+    let own = "auth required pam_oath.so usersfile=/etc/users.oath\n";
+    let sudo = machine.read("/etc/pam.d/sudo");
+    let include = "@include common-auth\n";
+    assert!(sudo.contains(include), "{sudo}");
+    let with_code = sudo.replace(include, &format!("{include}{own}"));
+    machine.write_file("/etc/pam.d/sudo", with_code, 0o644);
+    for (service, is_named) in [("sudo", true), ("su", false)] {
+        let run = setup(&machine, &[service, "--dry-run"]).ok();
+        let shown = run.stdout + &run.stderr;
+        let told = shown.contains("(pam_oath.so) asks for a code, too. Remove that line ");
+        assert_eq!(told, is_named, "{shown}");
+    }
+}
+
+#[test]
 fn the_guard_of_services_knows_every_spelling() {
     let (machine, _) = installed();
     for key in [
