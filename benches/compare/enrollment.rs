@@ -8,6 +8,7 @@ use harness::Machine;
 use twofactor_core::account::Account;
 use twofactor_core::device::Kind;
 
+use crate::users::LIMIT;
 use crate::world::{ROOT, command, write};
 use harness::enrolled::SECRET;
 
@@ -19,7 +20,7 @@ pub fn enroll(machine: &Machine, account: &Account, kind: Kind) {
 
 /// Enrolls a user with the command, which also gives ten recovery codes, in a state directory.
 pub fn enroll_in(machine: &Machine, state: &Path, account: &Account, kind: Kind) {
-    command(machine, state, &["init"]).run().ok();
+    command(machine, state, &["init"]).limit(LIMIT).run().ok();
     let record = state.join("users").join(format!("{}.toml", account.name));
     let entry = state.join("users").join(format!("+{}", account.uid));
     for old in [&record, &entry, &state.join("state").join(&account.name)] {

@@ -18,7 +18,8 @@ use crate::world::{self, ROOT, USER, stack, stack_arguments};
 /// The users that [`command`] has imported.
 const MANY: &str = "many";
 const FIRST_UID: usize = 100_000;
-const LIMIT: Duration = Duration::from_secs(600);
+/// Longest time that a command may take over many users.
+pub const LIMIT: Duration = Duration::from_secs(600);
 
 /// Imports so many users from a file of pam_oath's, and looks at all of them: both with the command.
 pub fn command(machine: &Machine, count: usize) -> Value {
