@@ -18,6 +18,7 @@ mod relocate;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -204,7 +205,7 @@ impl Store {
     /// # Errors
     /// [`Error`] when the index cannot be written.
     pub fn complete_index(&self) -> Result<usize, Error> {
-        let present = self.index()?;
+        let present: HashSet<(u32, String)> = self.index()?.into_iter().collect();
         let users = self.path.join("users");
         let mut added = 0;
         for name in self.users()? {
