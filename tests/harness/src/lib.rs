@@ -23,6 +23,7 @@
 
 pub mod artefacts;
 mod browser;
+mod clock;
 mod cockpit;
 pub mod desk;
 pub mod enrolled;
