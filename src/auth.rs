@@ -3,13 +3,14 @@
 mod as_user;
 mod judge;
 mod last_word;
+mod requirement;
 mod uncounted;
 mod unenrolled;
 pub mod uniform_timing;
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{
-    LoginRequest, PolicyDecision, UserEnrollment, decide_by_enrollment, switched_off,
+    LoginRequest, PolicyDecision, UserEnrollment, decide_without_device, switched_off,
 };
 use twofactor_core::policy::{Policy, rhost_address};
 use twofactor_core::verify::{Accepted, Form, Outcome, Rejected, ThrottleStatus};
@@ -167,11 +168,12 @@ impl Login<'_> {
         if let Some(decision) = decision {
             return self.not_asked(host, decision);
         }
-        let pace = UniformTiming::of(&loaded.policy, began);
+        let time = loaded.time(clock::now());
+        let pace = UniformTiming::of(&loaded.policy, time, began);
         let store = match self.source()? {
             FactorSource::Files(store) => store,
             FactorSource::Daemon(uid) => {
-                return self.through_daemon(host, &loaded.policy, account.as_ref(), uid, pace);
+                return self.through_daemon(host, &loaded, account.as_ref(), uid, pace);
             }
         };
         let holder = match self.holder(&store, account.as_ref()) {
@@ -183,7 +185,8 @@ impl Login<'_> {
         };
         let Some(holder) = holder.filter(is_enrolled) else {
             let account = account.as_ref();
-            let decision = decide_by_enrollment(&loaded.policy, UserEnrollment::Unenrolled);
+            let requirement = self.requirement(host, &loaded, account);
+            let decision = decide_without_device(&loaded.policy, requirement);
             let is_enrolled = || {
                 Ok(self
                     .holder(&store, account)?

@@ -4,7 +4,7 @@ use rustix::io::Errno;
 use twofactor_core::verify::{Accepted, Credential, Rejected, ThrottleStatus};
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_store::Cause;
-use twofactor_store::attempt::{Failure, UnusableGroup};
+use twofactor_store::attempt::{Failure, UnansweredName, UnusableGroup};
 use twofactor_store::daemon::DaemonFault;
 use twofactor_store::sys::file::FileError;
 use twofactor_store::sys::process;
@@ -63,6 +63,18 @@ pub fn unusable_group(line: Line, group: &UnusableGroup) -> Line {
         .saying(
             "hint",
             &"the group has no members until then, so codes are asked; twofactor policy check",
+        )
+}
+
+/// Completes the line about a name of `[[require]]` that cannot be looked up.
+#[must_use]
+pub fn unanswered_name(line: Line, unanswered: &UnansweredName) -> Line {
+    line.result(LoginEvent::RequirementUnknown)
+        .with(unanswered.kind, &unanswered.name)
+        .saying("error", &unanswered.error)
+        .saying(
+            "hint",
+            &"users without a device are taken for those that it names; see nsswitch.conf",
         )
 }
 

@@ -3,7 +3,7 @@
 use twofactor_core::policy::decision::{
     LoginRequest, PolicyDecision, UserEnrollment, switched_off,
 };
-use twofactor_core::policy::rhost_address;
+use twofactor_core::policy::{Requirement, rhost_address};
 use twofactor_core::record::Record;
 use twofactor_store::attempt::{Failure, KnownGroups};
 use twofactor_store::decision::decide;
@@ -61,8 +61,9 @@ fn line(
         return Ok(None);
     }
     let file = PolicyFile::new(&arguments.policy);
-    let policy = file.load()?.policy;
-    if switched_off(&policy, &service).is_some() {
+    let loaded = file.load()?;
+    let policy = &loaded.policy;
+    if switched_off(policy, &service).is_some() {
         return Ok(None);
     }
     let Some(account) = accounts::by_name(&user)? else {
@@ -84,18 +85,30 @@ fn line(
         address: text(host.rhost()).as_deref().and_then(rhost_address),
     };
     let mut groups = KnownGroups::default();
-    match decide(&policy, &request, &mut groups, enrollment) {
+    let time = loaded.time(clock::now());
+    let decision = decide(policy, time, &request, &mut groups, enrollment);
+    let from = match decision {
+        PolicyDecision::NotRequired | PolicyDecision::EnrollmentOffered => {
+            match groups.requirement(policy, time, Some(&account)) {
+                Requirement::Later(day) => time.now.map(|now| (day, day.days_left(now))),
+                Requirement::None | Requirement::InForce => None,
+            }
+        }
+        _ => None,
+    };
+    let opening = text::availability(from);
+    match decision {
         // In mandatory mode a session without a device is one that was opened with a key.
         PolicyDecision::NotRequired | PolicyDecision::DeviceRequired => {
-            Ok(Some(text::can_enroll(&account.name)))
+            Ok(Some(opening + &text::can_enroll(&account.name)))
         }
         PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired
             if policy.enroll_needs_invite && !is_invited(record.as_ref())? =>
         {
-            Ok(Some(text::CAN_BE_INVITED.to_owned()))
+            Ok(Some(opening + text::CAN_BE_INVITED))
         }
         PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired => {
-            Ok(Some(text::CAN_ENROLL_AT_LOGIN.to_owned()))
+            Ok(Some(opening + text::CAN_ENROLL_AT_LOGIN))
         }
         PolicyDecision::Disabled
         | PolicyDecision::ServiceOff

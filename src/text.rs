@@ -1,5 +1,6 @@
 //! The texts that people read at the prompt: what happened, what to do next.
 
+use twofactor_core::policy::StartDay;
 use twofactor_core::verify::{Accepted, Credential, Rejected, ThrottleStatus};
 
 use crate::answer_source::NonCodeAnswer;
@@ -100,13 +101,29 @@ pub fn accepted(accepted: &Accepted) -> Vec<String> {
     lines
 }
 
-/// The line for users who are offered a device at a login with the password.
-pub const CAN_ENROLL_AT_LOGIN: &str = "Two-factor login is available for your account. You can set it up at a login with your password.";
+/// The beginning of the line for users without a device. `from` is the day from which they need one, and the days left.
+#[must_use]
+pub fn availability(from: Option<(StartDay, u64)>) -> String {
+    let left = |days| match days {
+        1 => "1 day left".to_owned(),
+        days => format!("{days} days left"),
+    };
+    match from {
+        None => "Two-factor login is available for your account. ".to_owned(),
+        Some((day, days)) => format!(
+            "Two-factor login is required for your account from {day} on: {}. ",
+            left(days)
+        ),
+    }
+}
 
-/// The line for users who need an invitation for that.
-pub const CAN_BE_INVITED: &str = "Two-factor login is available for your account. To set it up, ask your administrator for an enrollment code.";
+/// The rest of it for users who are offered a device at a login with the password.
+pub const CAN_ENROLL_AT_LOGIN: &str = "You can set it up at a login with your password.";
 
-/// The line for users without a device, at the beginning of a session. A name that is more than one plain word to a shell is
+/// The rest of it for users who need an invitation for that.
+pub const CAN_BE_INVITED: &str = "To set it up, ask your administrator for an enrollment code.";
+
+/// The rest of it for users whom an administrator has to enroll. A name that is more than one plain word to a shell is
 /// left to the administrator to write.
 #[must_use]
 pub fn can_enroll(user: &str) -> String {
@@ -116,9 +133,7 @@ pub fn can_enroll(user: &str) -> String {
         plain if starts && plain.bytes().all(is_plain) => plain,
         _ => "NAME",
     };
-    format!(
-        "Two-factor login is available for your account. To set it up, ask your administrator for \"twofactor enroll {user}\"."
-    )
+    format!("To set it up, ask your administrator for \"twofactor enroll {user}\".")
 }
 
 /// Rounded up to what one would say.
@@ -175,11 +190,24 @@ mod tests {
 
     #[test]
     fn users_without_a_device_read_the_command_for_it() {
-        let told = "Two-factor login is available for your account. To set it up, ask your administrator for \"twofactor enroll alice\".";
+        let told = "To set it up, ask your administrator for \"twofactor enroll alice\".";
         assert_eq!(can_enroll("alice"), told);
         for hostile in ["$(id)", "a b", "-x", "a\u{1b}[2J", ""] {
             assert_eq!(can_enroll(hostile), told.replace("alice", "NAME"));
         }
+    }
+
+    #[test]
+    fn a_deadline_is_told_with_the_days_left() {
+        let policy = "enabled = true\n[[require]]\nusers = [\"a\"]\nfrom = 2027-03-01\n";
+        let policy: twofactor_core::policy::Policy = policy.parse().unwrap();
+        let day = policy.require[0].from().unwrap();
+        for (days, left) in [(94, "94 days left"), (1, "1 day left")] {
+            let told = "Two-factor login is required for your account from 2027-03-01 on: ";
+            assert_eq!(availability(Some((day, days))), format!("{told}{left}. "));
+        }
+        let told = "Two-factor login is available for your account. ";
+        assert_eq!(availability(None), told);
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use twofactor_core::policy::Policy;
+use twofactor_core::policy::{Policy, PolicyTime};
 use twofactor_core::record::Record;
 
 use twofactor_core::account::Account;
-use twofactor_store::sys::accounts;
+use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{
     Disagreement, FoundBy, Holder, Initialized, LoadedPolicy, PolicyFile, Snapshot, Store, mark,
 };
@@ -100,6 +100,18 @@ impl Context {
     fn without_store(&self, what: &str) -> Failure {
         Failure::invalid(format!("{}: {what}", self.state.display()))
             .next("To make it: twofactor init")
+    }
+
+    /// The clock, beside the time of the policy file: by both logins tell which `[[require]]` is in force.
+    pub fn policy_time(&self) -> PolicyTime {
+        let now = clock::now();
+        match self.policy.load() {
+            Ok(loaded) => loaded.time(now),
+            Err(_) => PolicyTime {
+                now: now.ok(),
+                changed: 0,
+            },
+        }
     }
 
     /// The policy; its defaults, switched off, when there is no file yet.

@@ -3,11 +3,14 @@
 use serde::Serialize;
 use twofactor_core::otp::Algorithm;
 use twofactor_core::policy::decision::{self, PolicyDecision};
-use twofactor_core::policy::{EnrollAtLogin, Policy};
+use twofactor_core::policy::{EnrollAtLogin, Policy, Requirement};
 
 use crate::roster::{AccountRole, EnrollmentStatus};
 
+mod deadlines;
 pub mod users;
+
+pub use deadlines::{Deadline, deadline};
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +37,19 @@ pub struct AffectedUser {
     pub exemption: ExemptionScope,
     /// Services at which it exempts this person, from wherever the login comes.
     pub exempt_at: Vec<String>,
+    /// Requirement of `[[require]]` on this person; none on one who has a device or is exempt everywhere.
+    pub requirement: Requirement,
+}
+
+impl AffectedUser {
+    /// The decision of a policy on this person's login, where it is asked for.
+    fn decision(&self, policy: &Policy) -> PolicyDecision {
+        if self.enrollment.has_device() {
+            PolicyDecision::CodeRequired
+        } else {
+            decision::decide_without_device(policy, self.requirement)
+        }
+    }
 }
 
 /// Scope of the `[[exempt]]` entries of a person: whether one covers the person in every service and from every
@@ -62,6 +78,8 @@ pub struct PolicyImpact {
     off: Vec<String>,
     /// Will be refused.
     pub refused: Vec<String>,
+    /// Will need a device from a later day on.
+    pub required_later: Vec<Deadline>,
     /// Things to think about before.
     pub warnings: Vec<String>,
     /// Reasons that would lock people out: refused.
@@ -72,14 +90,9 @@ pub struct PolicyImpact {
 pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) -> PolicyImpact {
     let mut impact = PolicyImpact::default();
     for person in people {
-        let enrollment = if person.enrollment.has_device() {
-            decision::UserEnrollment::Enrolled
-        } else {
-            decision::UserEnrollment::Unenrolled
-        };
         let list = match (after.enabled, person.exemption) {
             (false, _) | (true, ExemptionScope::Everywhere) => &mut impact.not_asked,
-            (true, ExemptionScope::No) => match decision::decide_by_enrollment(after, enrollment) {
+            (true, ExemptionScope::No) => match person.decision(after) {
                 PolicyDecision::CodeRequired => &mut impact.asked,
                 PolicyDecision::DeviceRequired => &mut impact.refused,
                 PolicyDecision::EnrollmentRequired if !may_enroll(after, person.enrollment) => {
@@ -90,6 +103,9 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
             },
         };
         list.push(person.name.clone());
+    }
+    if after.enabled {
+        impact.required_later = deadlines::of(people);
     }
     if let Some(before) = before.filter(|policy| policy.enabled) {
         let off = switched_off(before, after);
@@ -135,7 +151,7 @@ impl PolicyImpact {
             lines.push(format!("  Services         {}", services(after, used)));
             lines.push(format!("  Asked for a code {}", names(&self.asked)));
             lines.push(format!("  Not asked        {}", names(&self.not_asked)));
-            match decision::decide_by_enrollment(after, decision::UserEnrollment::Unenrolled) {
+            match decision::decide_without_device(after, Requirement::None) {
                 PolicyDecision::DeviceRequired => lines.push(format!(
                     "  Refused          all users without a device{}",
                     such_as(&self.refused)
@@ -164,6 +180,7 @@ impl PolicyImpact {
                 ),
                 _ => {}
             }
+            lines.extend(self.requirements(after));
         } else {
             lines.push("  No user is asked for a code, whatever else the policy says.".to_owned());
         }
@@ -275,15 +292,24 @@ pub fn lock_outs(policy: &Policy, people: &[AffectedUser]) -> Vec<LockoutRisk> {
     if policy.service_on(SSHD) && !people.iter().any(verified) {
         found.push(LockoutRisk::Sshd);
     }
-    let able = |person: &AffectedUser| {
-        person.role == AccountRole::Administrator
-            && (verified(person) || person.exemption == ExemptionScope::Everywhere)
+    let wants = |decision| {
+        matches!(
+            decision,
+            PolicyDecision::DeviceRequired | PolicyDecision::EnrollmentRequired
+        )
     };
-    let wanted = matches!(
-        decision::decide_by_enrollment(policy, decision::UserEnrollment::Unenrolled),
-        PolicyDecision::DeviceRequired | PolicyDecision::EnrollmentRequired
-    );
-    if wanted && !people.iter().any(able) {
+    let of_all = wants(decision::decide_without_device(policy, Requirement::None));
+    let administrator = |person: &&AffectedUser| person.role == AccountRole::Administrator;
+    let mut administrators = people.iter().filter(administrator);
+    let wanted = of_all
+        || administrators
+            .clone()
+            .any(|person| wants(person.decision(policy)));
+    let able = |person: &AffectedUser| {
+        let is_asked = person.enrollment.has_device() || wants(person.decision(policy));
+        verified(person) || person.exemption == ExemptionScope::Everywhere || !is_asked
+    };
+    if wanted && !administrators.any(able) {
         found.push(LockoutRisk::Administrators);
     }
     found

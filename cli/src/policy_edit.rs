@@ -30,6 +30,9 @@ impl fmt::Display for PolicyEditError {
 
 impl std::error::Error for PolicyEditError {}
 
+/// Lists of tables. They decide which users are locked out, and are changed in the file, as a whole.
+pub const LISTS: [&str; 2] = ["exempt", "require"];
+
 /// Sets `key` (dotted, as `throttle.attempts`) to `value` in the policy `text` and returns the new text, which is a
 /// valid policy.
 ///
@@ -40,9 +43,9 @@ impl std::error::Error for PolicyEditError {}
 /// [`PolicyEditError`]; nothing is changed then.
 pub fn set(text: &str, key: &str, value: &str) -> Result<String, PolicyEditError> {
     let path = Key::parse(key).map_err(|_| PolicyEditError::Key(key.to_owned()))?;
-    // The exempt users decide who is locked out; that is changed in the file, as a whole.
-    if path.first().is_some_and(|first| first.get() == "exempt") {
-        return Err(PolicyEditError::Table("exempt".to_owned()));
+    let first = path.first().map(Key::get).unwrap_or_default();
+    if LISTS.contains(&first) {
+        return Err(PolicyEditError::Table(first.to_owned()));
     }
     let before: DocumentMut = text.parse().map_err(|_| before_error(text))?;
     let mut refusal = None;
@@ -203,10 +206,10 @@ users = [\"backup\"] # no person
             set(TEXT, "services", "true"),
             Err(PolicyEditError::Table("services".into()))
         );
-        assert_eq!(
-            set(TEXT, "exempt", "true"),
-            Err(PolicyEditError::Table("exempt".into()))
-        );
+        for list in LISTS {
+            let refused = Err(PolicyEditError::Table(list.into()));
+            assert_eq!(set(TEXT, list, "true"), refused);
+        }
         assert_eq!(
             set(TEXT, "window.x", "true"),
             Err(PolicyEditError::Table("window.x".into()))

@@ -55,7 +55,8 @@ impl EnrollmentDialogue<'_> {
         let record = session.store.holder(self.account)?.record;
         let enrollment = UserEnrollment::of(record.as_ref());
         let mut groups = KnownGroups::default();
-        Ok(decide(policy, &request, &mut groups, enrollment))
+        let time = session.loaded.time((session.clock)());
+        Ok(decide(policy, time, &request, &mut groups, enrollment))
     }
 
     /// The whole dialogue. Nothing is stored before a code of the new device was typed.

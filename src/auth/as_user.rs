@@ -4,15 +4,14 @@
 use std::path::Path;
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::Policy;
-use twofactor_core::policy::decision::{PolicyDecision, UserEnrollment, decide_by_enrollment};
+use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_protocol::SOCKET;
 use twofactor_protocol::reply::{ReplyError, ServiceError};
-use twofactor_store::Store;
 use twofactor_store::attempt::Failure;
 use twofactor_store::daemon::{DaemonClient, DaemonFault};
 use twofactor_store::sys::process;
+use twofactor_store::{LoadedPolicy, Store};
 
 use super::judge::DaemonJudge;
 use super::uniform_timing::UniformTiming;
@@ -50,11 +49,12 @@ impl Login<'_> {
     pub(super) fn through_daemon(
         &self,
         host: &mut dyn PamTransaction,
-        policy: &Policy,
+        loaded: &LoadedPolicy,
         account: Option<&Account>,
         uid: u32,
         pace: UniformTiming,
     ) -> Result<AuthResult, AuthAbort> {
+        let policy = &loaded.policy;
         let name = account.map_or("", |account| &account.name);
         let client = DaemonClient::new(Path::new(SOCKET), name);
         if account.is_none_or(|account| account.uid != uid) {
@@ -71,7 +71,8 @@ impl Login<'_> {
             return self.ask(host, &mut judge, pace, account);
         }
         // Here no device can be given out: who may have one is let in, and who must have one is not.
-        let decision = match decide_by_enrollment(policy, UserEnrollment::Unenrolled) {
+        let requirement = self.requirement(host, loaded, account);
+        let decision = match decide_without_device(policy, requirement) {
             PolicyDecision::EnrollmentOffered => PolicyDecision::NotRequired,
             PolicyDecision::EnrollmentRequired => PolicyDecision::DeviceRequired,
             other => other,

@@ -25,7 +25,7 @@ impl Login<'_> {
         policy: &Policy,
         decision: PolicyDecision,
         is_enrolled: &dyn Fn() -> Result<bool, Failure>,
-        (account, pace): (Option<&Account>, UniformTiming),
+        (account, mut pace): (Option<&Account>, UniformTiming),
     ) -> Result<AuthResult, AuthAbort> {
         if decision == PolicyDecision::DeviceRequired {
             host.log(
@@ -36,6 +36,8 @@ impl Login<'_> {
                 return self.refuse_like_a_wrong_code(host, policy, pace, account);
             }
         }
+        // Question and result come as late as those of the users who are refused.
+        pace.wait();
         match self.arguments.layout {
             PromptLayout::PasswordThenCode => self.forward_whole(host, text::PASSWORD_AND_CODE)?,
             PromptLayout::Code
@@ -45,6 +47,8 @@ impl Login<'_> {
             }
             PromptLayout::Code => {}
         }
+        pace.answered();
+        pace.wait();
         if decision == PolicyDecision::DeviceRequired {
             self.last_word(host, text::DEVICE_REQUIRED);
             return Ok(AuthResult::Refused);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use twofactor_core::policy::Policy;
-use twofactor_core::policy::decision::{PolicyDecision, UserEnrollment, decide_by_enrollment};
+use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
+use twofactor_core::policy::{Policy, PolicyTime, Requirement};
 use twofactor_core::verify::Rejected;
 use twofactor_store::sys::clock;
 
@@ -40,10 +40,15 @@ pub struct RemainingTries<'n> {
 }
 
 impl UniformTiming {
-    /// The pace of a login that began at `began`: even where all are refused alike, else as fast as it goes.
-    pub fn of(policy: &Policy, began: Duration) -> Self {
-        let refused = decide_by_enrollment(policy, UserEnrollment::Unenrolled)
-            == PolicyDecision::DeviceRequired;
+    /// The pace of a login that began at `began`: even where all are refused alike, and where `[[require]]` has some users
+    /// refused; else as fast as it goes.
+    pub fn of(policy: &Policy, time: PolicyTime, began: Duration) -> Self {
+        let strictest = if policy.requires(time) {
+            Requirement::InForce
+        } else {
+            Requirement::None
+        };
+        let refused = decide_without_device(policy, strictest) == PolicyDecision::DeviceRequired;
         Self((policy.uniform_prompt && refused).then_some(began))
     }
 
@@ -114,10 +119,21 @@ mod tests {
     fn only_uniform_refusals_wait() {
         let even = |lines: &str| {
             let policy = format!("enabled = true\n{lines}").parse().unwrap();
-            UniformTiming::of(&policy, Duration::ZERO).is_even()
+            let time = PolicyTime {
+                now: Some(1_800_000_000),
+                changed: 0,
+            };
+            UniformTiming::of(&policy, time, Duration::ZERO).is_even()
         };
         assert!(even("uniform_prompt = true\nenforcement = \"mandatory\""));
         assert!(!even("uniform_prompt = true"));
+        let require = |from| {
+            even(&format!(
+                "uniform_prompt = true\n[[require]]\nusers = [\"a\"]\n{from}"
+            ))
+        };
+        assert!(require("") && require("from = 2027-01-15"));
+        assert!(!require("from = 2027-01-16"));
         assert!(!even("enforcement = \"mandatory\""));
         assert!(!even(
             "uniform_prompt = true\nenforcement = \"mandatory\"\nenroll_at_login = \"require\""

@@ -76,6 +76,7 @@ fn r15_r16_switching_it_on_forces_no_user() {
             "no_longer_asked",
             "not_asked",
             "refused",
+            "required_later",
             "warnings"
         ]
     );

@@ -35,6 +35,7 @@ mod qr;
 mod qr_files;
 mod renew;
 mod report;
+mod require;
 mod rescue;
 mod secrets;
 mod setup;

@@ -125,6 +125,8 @@ fn every_report_is_json_with_the_documented_keys() {
         "locked",
         "locked_for_seconds",
         "recovery_codes_left",
+        "required",
+        "required_from",
         "uid",
         "user",
     ];
@@ -197,6 +199,7 @@ fn every_report_is_json_with_the_documented_keys() {
         "no_longer_asked",
         "not_asked",
         "refused",
+        "required_later",
         "warnings",
     ];
     for arguments in [

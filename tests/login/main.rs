@@ -12,6 +12,7 @@ mod authselect;
 mod cockpit;
 mod console;
 mod programs;
+mod require;
 mod sandboxes;
 mod small_terminals;
 mod sshd;

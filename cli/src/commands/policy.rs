@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::exempt_names::{self, IdleName};
 use crate::output::Report;
+use crate::require_names;
 pub use view::PolicyReport;
 use view::ShownSetting;
 
@@ -117,7 +118,8 @@ impl PolicyCheckReport {
     }
 
     fn with_warnings(mut self, policy: &Policy) -> Self {
-        let idle = exempt_names::find(policy);
+        let mut idle = exempt_names::find(policy);
+        idle.extend(require_names::find(policy));
         self.warnings = idle.iter().map(IdleName::warning).collect();
         self
     }

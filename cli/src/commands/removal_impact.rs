@@ -1,10 +1,12 @@
 //! The effect of the removal of devices on their user and on all users, before it is made.
 
-use twofactor_core::policy::Policy;
 use twofactor_core::policy::decision::{self, PolicyDecision};
+use twofactor_core::policy::{Policy, Requirement};
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_store::Store;
+use twofactor_store::attempt::KnownGroups;
+use twofactor_store::sys::accounts;
 
 use super::change::LockoutGuard;
 use crate::context::Context;
@@ -53,16 +55,19 @@ pub fn announce(
     };
     let policy = loaded.policy;
     let people = match danger {
-        LockoutGuard::Refuse if policy.enabled => users::all(&policy, store)?.0,
+        LockoutGuard::Refuse if policy.enabled => {
+            users::all(&policy, context.policy_time(), store)?.0
+        }
         _ => Vec::new(),
     };
     let person = people.iter().find(|person| person.kept_as == user);
     let exemption = person.map_or(ExemptionScope::No, |person| person.exemption);
+    let requirement = requirement(context, &policy, user);
     context
         .terminal
-        .prose(&remains(&policy, user, left, exemption))?;
+        .prose(&remains(&policy, user, left, (exemption, requirement)))?;
     let before = impact::lock_outs(&policy, &people);
-    let mut new = impact::lock_outs(&policy, &changed(people, user, left));
+    let mut new = impact::lock_outs(&policy, &changed(people, user, left, requirement));
     new.retain(|danger| !before.contains(danger));
     let reasons: Vec<&str> = new.iter().map(|danger| danger.when_removed()).collect();
     match (danger, reasons.as_slice()) {
@@ -80,14 +85,23 @@ pub fn announce(
     }
 }
 
+/// The requirement on the user once no device is left. One who cannot be looked up is taken for one that an entry names.
+fn requirement(context: &Context, policy: &Policy, user: &str) -> Requirement {
+    let account = accounts::by_name(user).ok().flatten();
+    let time = context.policy_time();
+    KnownGroups::default().requirement(policy, time, account.as_ref())
+}
+
 fn changed(
     mut people: Vec<AffectedUser>,
     user: &str,
     left: &RemainingDevices,
+    requirement: Requirement,
 ) -> Vec<AffectedUser> {
     // All names of one record.
     for person in people.iter_mut().filter(|person| person.kept_as == user) {
         person.enrollment = left.enrollment;
+        person.requirement = requirement;
     }
     people
 }
@@ -96,12 +110,12 @@ fn remains(
     policy: &Policy,
     user: &str,
     left: &RemainingDevices,
-    exemption: ExemptionScope,
+    (exemption, requirement): (ExemptionScope, Requirement),
 ) -> String {
     match (left.names.as_slice(), policy.enabled, exemption) {
         ([], true, ExemptionScope::No) => format!(
             "{user} will have no device left. From then on {user} {}.\n",
-            match decision::decide_by_enrollment(policy, decision::UserEnrollment::Unenrolled) {
+            match decision::decide_without_device(policy, requirement) {
                 PolicyDecision::DeviceRequired => {
                     "is refused wherever a code is asked for, until a device is enrolled"
                 }

@@ -2,6 +2,7 @@
 
 mod grace_periods;
 mod overview;
+mod requirements;
 
 use std::process::ExitCode;
 
@@ -37,7 +38,8 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
         (None, store) => Roster::recorded(store.as_ref())?,
     };
     let now = clock::now()?;
-    let users = roster.look_up(|entry| user_status(entry, &loaded, now));
+    let mut users = roster.look_up(|entry| user_status(entry, &loaded, now));
+    requirements::add(&mut users, &loaded, now);
     let invalid = policy.error.is_some() || users.iter().any(|user| user.error.is_some());
     let clock = clock::synchronization().word();
     context.write(&StatusReport {
@@ -104,9 +106,13 @@ fn user_status(entry: RosterEntry, loaded: &LoadedPolicy, now: u64) -> UserStatu
     match user.factor {
         Ok(None) => UserStatus {
             uid: Some(uid),
+            account: Some(user.account),
             ..UserStatus::empty(name)
         },
-        Ok(Some(found)) => with_factor(name, uid, &found, loaded, now),
+        Ok(Some(found)) => UserStatus {
+            account: Some(user.account),
+            ..with_factor(name, uid, &found, loaded, now)
+        },
         Err(error) => {
             let failure = for_user(error, &name);
             refused(name, failure)
@@ -155,7 +161,6 @@ fn with_factor(
             lock: LockStatus::new(verify::daemon_gate(&loaded.policy.throttle, state, now)),
         },
         grace: grace_periods::running(state, loaded, now),
-        error: None,
-        name,
+        ..UserStatus::empty(name)
     }
 }

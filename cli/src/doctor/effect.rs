@@ -213,7 +213,8 @@ fn shut(
 ) -> Result<ShutLogins, Failure> {
     let (store, now) = (context.store()?, clock::now()?);
     let (users, _) = user_findings::check(store.as_ref(), &policy.throttle, None, now);
-    let table = LoginTable::whole(world, survey, Some(policy), &users);
+    let policy_now = (Some(policy), context.policy_time());
+    let table = LoginTable::whole(world, survey, policy_now, &users);
     let asks = policy.enabled
         && policy.service_on(SSHD)
         && survey.used().iter().any(|service| service == SSHD);

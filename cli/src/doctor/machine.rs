@@ -16,6 +16,7 @@ use super::modules::OURS;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exempt_names;
+use crate::require_names;
 use crate::shell;
 
 /// A file that is made to see whether one can be made. No user's record can have that name.
@@ -50,15 +51,23 @@ pub fn policy(context: &Context, used: &[String]) -> (Option<Policy>, Vec<Doctor
     }
 }
 
-/// Names in `[[exempt]]` by which an entry covers no login. A policy that is off asks for nothing anyway.
-pub fn exempt_names(policy: Option<&Policy>) -> Vec<DoctorFinding> {
+/// Names in `[[exempt]]` and `[[require]]` by which an entry covers no login, or too many. A policy that is off asks for nothing anyway.
+pub fn named_users(policy: Option<&Policy>) -> Vec<DoctorFinding> {
     let idle = policy
         .filter(|policy| policy.enabled)
         .map(exempt_names::find);
+    let required = policy
+        .filter(|policy| policy.enabled)
+        .map(require_names::find);
+    let required = required
+        .into_iter()
+        .flatten()
+        .map(|idle| DoctorFinding::warning("require-name", idle.name, idle.cause, idle.fix));
     let finding = |idle: exempt_names::IdleName| {
         DoctorFinding::warning("exempt-name", idle.name, idle.cause, idle.fix)
     };
-    idle.into_iter().flatten().map(finding).collect()
+    let exempt = idle.into_iter().flatten().map(finding);
+    exempt.chain(required).collect()
 }
 
 /// Checks that records and states can be read and written.

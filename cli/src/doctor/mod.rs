@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let survey = PamServices::of(&world);
     let used = survey.used();
     let (policy, mut findings) = machine::policy(context, &used);
-    findings.extend(machine::exempt_names(policy.as_ref()));
+    findings.extend(machine::named_users(policy.as_ref()));
     findings.extend(machine::nowhere_used(policy.as_ref(), &used));
     findings.extend(machine::state_directory(context, policy.as_ref()));
     findings.extend(survey.files().iter().filter_map(machine::pam_file));
@@ -71,7 +71,8 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let (people, found) =
         user_findings::check(store.as_ref(), &throttle, only.as_ref(), clock::now()?);
     findings.extend(survey.check(context, &world, policy.as_ref()));
-    let table = table::LoginTable::of(&world, &survey, policy.as_ref(), &people);
+    let time = context.policy_time();
+    let table = table::LoginTable::of(&world, &survey, (policy.as_ref(), time), &people);
     findings.extend(table.findings);
     findings.extend(found);
     if let (Some(store), None) = (&store, &only) {

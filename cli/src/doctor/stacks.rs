@@ -1,7 +1,7 @@
 //! Faults of the stacks of a service that names the module, or should.
 
-use twofactor_core::policy::Policy;
-use twofactor_core::policy::decision::{self, PolicyDecision, UserEnrollment};
+use twofactor_core::policy::decision::{self, PolicyDecision};
+use twofactor_core::policy::{Policy, Requirement};
 
 use super::finding::{DoctorFinding, FindingLevel};
 use super::modules::{OURS, unknown_argument};
@@ -100,11 +100,20 @@ fn switch(command: &str, service: &str) -> String {
     shell::twofactor(command, &[], &[("--service", service)])
 }
 
+/// The requirement on the users that `[[require]]` names, by now or some day.
+const fn strictest(policy: &Policy) -> Requirement {
+    if policy.require.is_empty() {
+        Requirement::None
+    } else {
+        Requirement::InForce
+    }
+}
+
 /// No user can enroll there, and a user who has to is let in all the same.
 fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> DoctorFinding {
     let lets_in = policy.is_some_and(|policy| {
         decision::switched_off(policy, name).is_none()
-            && decision::decide_by_enrollment(policy, UserEnrollment::Unenrolled)
+            && decision::decide_without_device(policy, strictest(policy))
                 == PolicyDecision::EnrollmentRequired
     });
     let effect = if lets_in {

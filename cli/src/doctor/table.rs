@@ -3,8 +3,8 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use twofactor_core::policy::Policy;
 use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
+use twofactor_core::policy::{Policy, PolicyTime};
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::decision::decide;
 use twofactor_store::sys::accounts;
@@ -46,7 +46,7 @@ impl LoginTable {
     pub fn of(
         world: &InstalledSystem,
         survey: &PamServices,
-        policy: Option<&Policy>,
+        policy: (Option<&Policy>, PolicyTime),
         users: &[ExaminedUser],
     ) -> Self {
         Self::limited(world, survey, policy, users, LISTED)
@@ -56,7 +56,7 @@ impl LoginTable {
     pub fn whole(
         world: &InstalledSystem,
         survey: &PamServices,
-        policy: Option<&Policy>,
+        policy: (Option<&Policy>, PolicyTime),
         users: &[ExaminedUser],
     ) -> Self {
         let devices = users.iter().filter(|user| !user.factor.lacks_device());
@@ -67,7 +67,7 @@ impl LoginTable {
     fn limited(
         world: &InstalledSystem,
         survey: &PamServices,
-        policy: Option<&Policy>,
+        (policy, time): (Option<&Policy>, PolicyTime),
         users: &[ExaminedUser],
         limit: usize,
     ) -> Self {
@@ -96,7 +96,7 @@ impl LoginTable {
                 table.findings.extend(sshd.check(policy, service, stacks));
             }
             for user in &listed {
-                let demanded = demanded(policy, user, service, &mut groups);
+                let demanded = demanded((policy, time), user, service, &mut groups);
                 let demanded = CallingProgram::of(service).map_or(demanded, |caller| {
                     caller_limits::demanded((caller, world.daemon), demanded, user.account.uid)
                 });
@@ -157,7 +157,7 @@ fn login(
 
 /// The rows of the policy and of the user's files, in the order in which a login comes to them.
 fn demanded(
-    policy: Option<&Policy>,
+    (policy, time): (Option<&Policy>, PolicyTime),
     user: &ExaminedUser,
     service: &str,
     groups: &mut KnownGroups,
@@ -175,7 +175,7 @@ fn demanded(
     } else {
         UserEnrollment::Enrolled
     };
-    let decision = decide(policy, &request, groups, enrollment);
+    let decision = decide(policy, time, &request, groups, enrollment);
     // A user who is not invited is told of no device, and refused where one is demanded.
     let uninvited = policy.enroll_needs_invite
         && user.factor == FactorStatus::Usable(EnrollmentStatus::NotEnrolled);

@@ -10,6 +10,7 @@ fn person(name: &str, enrollment: EnrollmentStatus, role: AccountRole) -> Affect
         role,
         exemption: ExemptionScope::No,
         exempt_at: Vec::new(),
+        requirement: Requirement::None,
     }
 }
 
@@ -253,4 +254,51 @@ fn services_are_named_with_their_switch() {
         services(&policy("enabled = true\n[services]\nsudo = true"), &[]),
         "sshd off, sudo on, others on"
     );
+}
+
+/// R47: a requirement in force refuses those it concerns, and them alone.
+#[test]
+fn r47_requirements_decide_user_by_user() {
+    let after = policy("enabled = true\n[[require]]\ngroups = [\"staff\"]\nfrom = 2027-03-01");
+    let day = after.require[0].from().unwrap();
+    let required = |name: &str, requirement| AffectedUser {
+        requirement,
+        ..person(name, EnrollmentStatus::NotEnrolled, AccountRole::User)
+    };
+    let people = [
+        required("bob", Requirement::InForce),
+        required("carol", Requirement::None),
+        required("dave", Requirement::Later(day)),
+    ];
+    let mut impact = assess(None, &after, &people);
+    assert_eq!(impact.refused, ["bob"]);
+    assert_eq!(impact.not_asked, ["carol", "dave"]);
+    impact.tell_days_left(Some(day.seconds() - 1));
+    let text = impact.text(&after, &[]);
+    assert!(text.contains("  Refused          bob, without a device ([[require]])\n"));
+    assert!(text.contains("  Required later   dave, from 2027-03-01 on (1 day left)\n"));
+    let off = assess(None, &policy("enabled = false"), &people);
+    assert!(off.required_later.is_empty() && off.refused.is_empty());
+}
+
+/// R47: an administrator who needs no device can still repair things.
+#[test]
+fn r47_a_required_administrator_alone_is_a_danger() {
+    let after = policy("enabled = true\n[[require]]\nusers = [\"root\"]");
+    let root = |requirement| AffectedUser {
+        requirement,
+        ..person(
+            "root",
+            EnrollmentStatus::NotEnrolled,
+            AccountRole::Administrator,
+        )
+    };
+    let dangers = |people: &[AffectedUser]| lock_outs(&after, people);
+    assert_eq!(
+        dangers(&[root(Requirement::InForce)]),
+        [LockoutRisk::Administrators]
+    );
+    assert_eq!(dangers(&[root(Requirement::None)]), []);
+    let both = [root(Requirement::InForce), root(Requirement::None)];
+    assert_eq!(dangers(&both), []);
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, decide_before_enrollment};
-use twofactor_core::policy::{Policy, Services};
+use twofactor_core::policy::{Policy, PolicyTime, Requirement, Services};
 use twofactor_store::Store;
-use twofactor_store::attempt::KnownGroups;
+use twofactor_store::attempt::{KnownGroups, UnansweredName};
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 
@@ -21,7 +21,11 @@ use crate::shell;
 ///
 /// # Errors
 /// A listing that cannot be read, and a user database that does not answer.
-pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<AffectedUser>, Vec<String>), Failure> {
+pub fn all(
+    policy: &Policy,
+    time: PolicyTime,
+    store: &Store,
+) -> Result<(Vec<AffectedUser>, Vec<String>), Failure> {
     let mut roster = Roster::recorded(Some(store))?;
     roster.add(roster::local_accounts()?.into_iter().map(|(name, _)| name));
     let now = clock::now()?;
@@ -49,6 +53,13 @@ pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<AffectedUser>, Vec<Str
         let mut own = groups.of(Some(&user.account));
         let (exemption, exempt_at) =
             exemption(policy, &user.account, &mut |group| own.include(group));
+        // A user with a device, or one who is not asked, does not depend on it.
+        let depends = !user.enrollment.has_device() && exemption == ExemptionScope::No;
+        let requirement = if policy.enabled && depends {
+            groups.requirement(policy, time, Some(&user.account))
+        } else {
+            Requirement::None
+        };
         users.push(AffectedUser {
             name,
             kept_as: user.kept_as,
@@ -56,10 +67,12 @@ pub fn all(policy: &Policy, store: &Store) -> Result<(Vec<AffectedUser>, Vec<Str
             role: administrators.role(&user.account),
             exemption,
             exempt_at,
+            requirement,
         });
     }
     // A renamed user is listed under both names.
     warnings.dedup();
+    warnings.extend(groups.unanswered().iter().map(unanswered));
     Ok((users, warnings))
 }
 
@@ -88,6 +101,13 @@ fn status(user: ListedUser, now: u64) -> Result<KnownUser, String> {
     }
 }
 
+fn unanswered(name: &UnansweredName) -> String {
+    format!(
+        "[[require]] names the {} {}, which cannot be looked up ({}): all users without a device count as named by it",
+        name.kind, name.name, name.error
+    )
+}
+
 fn vanished(name: &str) -> String {
     format!(
         "there is a record of {name}, but no such user: {}",
@@ -114,6 +134,7 @@ pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<AffectedUser>, Fai
             role: AccountRole::User,
             exemption,
             exempt_at,
+            requirement: Requirement::None,
             kept_as: account.name.clone(),
             name: account.name,
         }

@@ -12,11 +12,13 @@ use twofactor_core::verify::{self, Answer, FailureCounter, Form, Outcome, Thrott
 
 mod failure;
 mod groups;
+mod requirements;
 #[cfg(test)]
 mod tests;
 
 pub use failure::Failure;
 pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_groups};
+pub use requirements::UnansweredName;
 
 /// Reads the wall clock: seconds since 1970-01-01 UTC.
 pub type Clock = fn() -> Result<u64, BeforeEpoch>;

@@ -1,20 +1,24 @@
 //! The policy's decision on a login, with the groups of the account looked up where they decide.
 #![forbid(unsafe_code)]
 
-use twofactor_core::policy::Policy;
 use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision, UserEnrollment};
+use twofactor_core::policy::{Policy, PolicyTime};
 
 use crate::attempt::KnownGroups;
 
 /// The whole decision.
 pub fn decide(
     policy: &Policy,
+    time: PolicyTime,
     request: &LoginRequest<'_>,
     groups: &mut KnownGroups,
     enrollment: UserEnrollment,
 ) -> PolicyDecision {
-    let mut own = groups.of(request.account);
-    decision::decide(policy, request, &mut |group| own.include(group), enrollment)
+    if let Some(decision) = decide_before_enrollment(policy, request, groups) {
+        return decision;
+    }
+    let mut requirement = || groups.requirement(policy, time, request.account);
+    decision::decide_by_enrollment(policy, &mut requirement, enrollment)
 }
 
 /// The part that needs no record, `None` when the user's enrollment decides.
@@ -42,7 +46,12 @@ mod tests {
             address: None,
         };
         let mut groups = KnownGroups::default();
-        let decision = decide(&policy, &request, &mut groups, UserEnrollment::Enrolled);
+        let time = PolicyTime {
+            now: None,
+            changed: 0,
+        };
+        let enrolled = UserEnrollment::Enrolled;
+        let decision = decide(&policy, time, &request, &mut groups, enrolled);
         let before = decide_before_enrollment(&policy, &request, &mut groups);
         assert_eq!(before.unwrap_or(PolicyDecision::CodeRequired), decision);
         (decision, groups.unusable().len())

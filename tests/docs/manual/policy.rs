@@ -8,12 +8,13 @@ use super::page::{Item, of_file};
 use super::{first_cells, text};
 
 /// The tables of the policy, which have keys of their own.
-const TABLES: [&str; 5] = [
+const TABLES: [&str; 6] = [
     "new_devices",
     "services",
     "throttle",
     "self_service",
     "exempt",
+    "require",
 ];
 
 /// The entries of the page, with dots for tables.
@@ -37,7 +38,7 @@ fn described() -> Vec<(String, Item)> {
 fn valid(table: &str) -> Vec<String> {
     let header = match table {
         "" => String::new(),
-        "exempt" => "[[exempt]]\n".to_owned(),
+        "exempt" | "require" => format!("[[{table}]]\n"),
         table => format!("[{table}]\n"),
     };
     let error = policy::parse(&format!("{header}no_such_key = 1\n")).unwrap_err();
@@ -51,7 +52,13 @@ fn every_setting_is_described_and_no_other() {
         .into_iter()
         .filter(|key| !TABLES.contains(&key.as_str()))
         .collect();
-    for table in ["new_devices", "throttle", "self_service", "exempt"] {
+    for table in [
+        "new_devices",
+        "throttle",
+        "self_service",
+        "exempt",
+        "require",
+    ] {
         keys.extend(valid(table).iter().map(|key| format!("{table}.{key}")));
     }
     keys.extend(["services.default", "services.sshd", "services.NAME"].map(str::to_owned));
@@ -99,6 +106,9 @@ fn ranges_are_what_the_program_accepts() {
                 "{key}"
             );
             assert!(!accepts(&format!("\"{value}\"")), "{key}");
+        } else if let Some(date) = allowed.strip_prefix("a date such as ") {
+            let date = date.split(',').next().unwrap();
+            assert!(accepts(date) && !accepts(&format!("\"{date}\"")), "{key}");
         } else {
             // Words and texts: the program says itself what it accepts.
             let error = with(&key, "\"\\u0001\"").unwrap_err();
@@ -130,6 +140,8 @@ fn defaults_are_what_the_program_takes() {
             "issuer" => assert_eq!((default, &nothing.issuer), ("the host name", &None)),
             "services.NAME" => assert_eq!(default, "as services.default"),
             _ if key.starts_with("exempt.") => assert!(default.starts_with("any ")),
+            "require.from" => assert_eq!(default, "at once"),
+            _ if key.starts_with("require.") => assert!(default.starts_with("no ")),
             _ => assert_eq!(with(&key, default).as_ref(), Ok(&nothing), "{key}"),
         }
     }
@@ -156,6 +168,10 @@ fn with(key: &str, value: &str) -> Result<Policy, policy::PolicyError> {
         "" if name == "enabled" => format!("enabled = {value}\n"),
         "" => format!("enabled = true\n{name} = {value}\n"),
         "exempt" => format!("enabled = true\n[[exempt]]\n{name} = {value}\n"),
+        "require" if name == "from" => {
+            format!("enabled = true\n[[require]]\nusers = [\"a\"]\n{name} = {value}\n")
+        }
+        "require" => format!("enabled = true\n[[require]]\n{name} = {value}\n"),
         table => format!("enabled = true\n[{table}]\n{name} = {value}\n{fitting}"),
     };
     match policy::parse(&text("")) {

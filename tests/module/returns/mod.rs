@@ -9,6 +9,7 @@ mod first_pass;
 mod grace;
 mod groups;
 mod phases;
+mod require;
 mod stand_in;
 mod throttle;
 mod tries;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use twofactor_core::policy::{self, Policy};
+use twofactor_core::policy::{self, Policy, PolicyTime};
 use twofactor_store::Store;
 use twofactor_store::sys::clock::{self, Synchronization};
 
@@ -12,6 +12,7 @@ use crate::doctor::InstalledSystem;
 use crate::error::Failure;
 use crate::exempt_names::{self, IdleName};
 use crate::impact::{self, PolicyImpact, users};
+use crate::require_names;
 use crate::suggest;
 
 /// The state directory. Switching off works without it: that ends the lock-out of all users by a broken one.
@@ -37,9 +38,15 @@ pub(super) fn assess(
         Some(before) if !after.enabled => before,
         _ => after,
     };
+    // The file is written now.
+    let now = clock::now().ok();
+    let time = PolicyTime {
+        now,
+        changed: now.unwrap_or_default(),
+    };
     let listed = store.map(|store| match danger {
         LockoutGuard::Off => users::recorded(asking, store).map(|people| (people, Vec::new())),
-        LockoutGuard::Refuse | LockoutGuard::Accept => users::all(asking, store),
+        LockoutGuard::Refuse | LockoutGuard::Accept => users::all(asking, time, store),
     });
     let (people, mut warnings) = match listed.transpose() {
         // Switching off changes the same for all users, and must work also while accounts cannot be looked up.
@@ -47,6 +54,7 @@ pub(super) fn assess(
         other => other?.unwrap_or_default(),
     };
     let mut impact = impact::assess(before, after, &people);
+    impact.tell_days_left(now);
     if after.enabled {
         let already = before.is_some_and(|policy| policy.enabled);
         if !already && clock::synchronization() != Synchronization::Synchronized {
@@ -59,7 +67,8 @@ pub(super) fn assess(
         impact.warnings.append(&mut warnings);
     }
     if after.enabled && danger != LockoutGuard::Off {
-        let idle = exempt_names::find(after);
+        let mut idle = exempt_names::find(after);
+        idle.extend(require_names::find(after));
         impact.warnings.extend(idle.iter().map(IdleName::warning));
     }
     Ok(impact)

@@ -65,7 +65,7 @@ fn refusal(context: &Context, error: PolicyEditError) -> Failure {
             Failure::invalid(format!("{}: {what}", context.policy_path().display()))
                 .next("Correct that first.")
         }
-        PolicyEditError::Table(key) if key == "exempt" => {
+        PolicyEditError::Table(key) if policy_edit::LISTS.contains(&key.as_str()) => {
             Failure::usage(format!("{key} is a list of tables")).next(format!(
                 "Edit {}, then: twofactor policy check",
                 context.policy_path().display()

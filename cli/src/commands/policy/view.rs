@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use toml_edit::{Item, Key, Value};
-use twofactor_core::policy::{Echo, Exempt, Policy};
+use toml_edit::{ArrayOfTables, Datetime, DocumentMut, Item, Key, Value};
+use twofactor_core::policy::{Echo, Exempt, Policy, Require};
 use twofactor_core::spelling;
 use zeroize::Zeroizing;
 
@@ -33,6 +33,8 @@ pub struct PolicyReport {
     self_service: SelfServiceSettings,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     exempt: Vec<ExemptionSettings>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    require: Vec<RequirementSettings>,
 }
 
 #[derive(Serialize)]
@@ -68,6 +70,16 @@ struct ExemptionSettings {
     services: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     networks: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct RequirementSettings {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    users: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
 }
 
 impl PolicyReport {
@@ -107,6 +119,11 @@ impl PolicyReport {
                 unset_last: policy.self_service.unset_last,
             },
             exempt: policy.exempt.iter().map(ExemptionSettings::new).collect(),
+            require: policy
+                .require
+                .iter()
+                .map(RequirementSettings::new)
+                .collect(),
         }
     }
 }
@@ -122,6 +139,16 @@ impl ExemptionSettings {
     }
 }
 
+impl RequirementSettings {
+    fn new(entry: &Require) -> Self {
+        Self {
+            users: entry.users().to_vec(),
+            groups: entry.groups().to_vec(),
+            from: entry.from().map(|day| day.to_string()),
+        }
+    }
+}
+
 impl Report for PolicyReport {
     fn layout(&self) -> LineLayout {
         LineLayout::Verbatim
@@ -129,8 +156,23 @@ impl Report for PolicyReport {
 
     fn text(&self) -> Zeroizing<String> {
         // Strings, numbers and tables of them always have a TOML form.
-        Zeroizing::new(toml_edit::ser::to_string_pretty(self).unwrap_or_default())
+        let text = toml_edit::ser::to_string_pretty(self).unwrap_or_default();
+        Zeroizing::new(with_dates(&text).unwrap_or(text))
     }
+}
+
+/// The policy as TOML, with the days of `[[require]]` as dates; JSON has none, so that they are strings before.
+fn with_dates(text: &str) -> Option<String> {
+    let mut document: DocumentMut = text.parse().ok()?;
+    let entries = document.get_mut("require");
+    let tables = entries.and_then(Item::as_array_of_tables_mut);
+    for table in tables.into_iter().flat_map(ArrayOfTables::iter_mut) {
+        if let Some(from) = table.get_mut("from") {
+            let day: Datetime = from.as_str()?.parse().ok()?;
+            *from = toml_edit::value(day);
+        }
+    }
+    Some(document.to_string())
 }
 
 /// One setting, or one table, with its defaults.
@@ -164,6 +206,11 @@ impl ShownSetting {
             }
             (None, None) if key == "exempt" => {
                 return Err(Failure::refused("exempt is not set: no login is exempt"));
+            }
+            (None, None) if key == "require" => {
+                return Err(Failure::refused(
+                    "require is not set: no user is named who needs a device",
+                ));
             }
             (None, None) => return Err(unknown_key(key)),
         };
@@ -260,7 +307,8 @@ mod tests {
     fn what_is_shown_is_the_same_policy() {
         let text = "enabled = true\nenforcement = \"mandatory\"\nissuer = \"example.org\"\necho = true\nwindow = 3\n\
                     [services]\nsudo = false\n[throttle]\nattempts = 9\n[new_devices]\nalgorithm = \"SHA256\"\n\
-                    [[exempt]]\nusers = [\"backup\"]\nnetworks = [\"10.0.0.0/8\"]\n[[exempt]]\ngroups = [\"robots\"]\n";
+                    [[exempt]]\nusers = [\"backup\"]\nnetworks = [\"10.0.0.0/8\"]\n[[exempt]]\ngroups = [\"robots\"]\n\
+                    [[require]]\ngroups = [\"staff\"]\nfrom = 2027-03-01\n[[require]]\nusers = [\"a\"]\n";
         for text in [text, policy::DEFAULT_POLICY] {
             let policy = policy::parse(text).unwrap();
             assert_eq!(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use twofactor_core::account::Account;
 use twofactor_core::policy::Policy;
 use twofactor_core::verify::ThrottleStatus;
 use zeroize::Zeroizing;
@@ -104,8 +105,26 @@ pub struct UserStatus {
     pub daemon: DaemonStatus,
     /// Grace periods: no code is asked for, because one was accepted a short while ago.
     pub grace: Vec<GraceStatus>,
+    /// Requirement of `[[require]]`, or of `enforcement`, on a user without a device.
+    #[serde(flatten)]
+    pub requirement: RequirementStatus,
     /// Reason why the user's files cannot be used: a login is refused.
     pub error: Option<String>,
+    /// The account, where there is one.
+    #[serde(skip)]
+    pub account: Option<Account>,
+}
+
+/// The requirement on a user without a device.
+#[derive(Serialize)]
+pub struct RequirementStatus {
+    /// True if a login without a device is refused, or leads to enrollment.
+    pub required: bool,
+    /// Day from which a device is required, where that is yet to come.
+    pub required_from: Option<String>,
+    /// Both in words.
+    #[serde(skip)]
+    pub note: Option<String>,
 }
 
 /// Wrong codes of programs that ask the daemon, such as screen lockers.
@@ -178,6 +197,15 @@ impl LockStatus {
     }
 }
 
+impl RequirementStatus {
+    /// None.
+    const NONE: Self = Self {
+        required: false,
+        required_from: None,
+        note: None,
+    };
+}
+
 impl UserStatus {
     /// A user without a device.
     pub const fn empty(name: String) -> Self {
@@ -192,7 +220,9 @@ impl UserStatus {
             lock: LockStatus::new(ThrottleStatus::Open),
             daemon: DaemonStatus::NONE,
             grace: Vec::new(),
+            requirement: RequirementStatus::NONE,
             error: None,
+            account: None,
         }
     }
 
@@ -274,6 +304,7 @@ impl UserStatus {
             }
             None => {}
         }
+        notes.extend(self.requirement.note.clone());
         if notes.is_empty() {
             "ok".to_owned()
         } else {
@@ -397,7 +428,7 @@ mod tests {
              \"algorithm\":\"SHA1\",\"digits\":6,\"interval\":30,\"enrolled\":\"1970-01-01T00:00:00Z\",\
              \"last_used\":null}],\"recovery_codes_left\":0,\"bypass_until\":null,\"invited_until\":null,\"failures\":5,\
              \"locked\":true,\"locked_for_seconds\":90,\"daemon\":{\"failures\":0,\"failures_in_30_days\":0,\
-             \"locked\":false,\"locked_for_seconds\":null},\"grace\":[],\"error\":null}"
+             \"locked\":false,\"locked_for_seconds\":null},\"grace\":[],\"required\":false,\"required_from\":null,\"error\":null}"
         );
     }
 }

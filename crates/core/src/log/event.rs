@@ -95,6 +95,8 @@ events! {
         Exempt = "exempt",
         /// A group of `[[exempt]]` does not exist or cannot be looked up.
         UnusableGroup = "unusable-group",
+        /// A user or group of `[[require]]` cannot be looked up.
+        RequirementUnknown = "requirement-unknown",
         /// A grace period is running.
         Grace = "grace",
         /// The client went away or cannot answer.

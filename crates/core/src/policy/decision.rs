@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::account::Account;
-use crate::policy::{Enforcement, EnrollAtLogin, Policy};
+use crate::policy::{Enforcement, EnrollAtLogin, Policy, Requirement};
 use crate::record::Record;
 
 /// The user's enrollment, as far as the policy asks for it.
@@ -66,16 +66,18 @@ impl LoginRequest<'_> {
     }
 }
 
-/// The decision on a login. `member` tells the groups of the account; it is asked only where a group decides.
+/// The decision on a login. `member` tells the groups of the account for `[[exempt]]`, `requirement` what `[[require]]`
+/// asks of it. Each is called only where it decides: never for a user with a device.
 #[must_use]
 pub fn decide(
     policy: &Policy,
     request: &LoginRequest<'_>,
     member: &mut dyn FnMut(&str) -> bool,
+    requirement: &mut dyn FnMut() -> Requirement,
     enrollment: UserEnrollment,
 ) -> PolicyDecision {
     decide_before_enrollment(policy, request, member)
-        .unwrap_or_else(|| decide_by_enrollment(policy, enrollment))
+        .unwrap_or_else(|| decide_by_enrollment(policy, requirement, enrollment))
 }
 
 /// The part that depends on the policy's switches alone, `None` when they are on.
@@ -102,20 +104,40 @@ pub fn decide_before_enrollment(
     })
 }
 
-/// The part that depends on it alone.
+/// The part that depends on the enrollment. `requirement` is called only for a user without a device.
 #[must_use]
-pub const fn decide_by_enrollment(policy: &Policy, enrollment: UserEnrollment) -> PolicyDecision {
-    use EnrollAtLogin::{Off, Offer, Require};
-    match (enrollment, policy.enroll_at_login, policy.enforcement) {
-        (UserEnrollment::Enrolled, ..) => PolicyDecision::CodeRequired,
-        (UserEnrollment::Unenrolled, Off, Enforcement::Optional) => PolicyDecision::NotRequired,
-        (UserEnrollment::Unenrolled, Off, Enforcement::Mandatory) => PolicyDecision::DeviceRequired,
-        (UserEnrollment::Unenrolled, Offer, Enforcement::Optional) => {
-            PolicyDecision::EnrollmentOffered
-        }
-        (UserEnrollment::Unenrolled, Offer, Enforcement::Mandatory)
-        | (UserEnrollment::Unenrolled, Require, _) => PolicyDecision::EnrollmentRequired,
+pub fn decide_by_enrollment(
+    policy: &Policy,
+    requirement: &mut dyn FnMut() -> Requirement,
+    enrollment: UserEnrollment,
+) -> PolicyDecision {
+    match enrollment {
+        UserEnrollment::Enrolled => PolicyDecision::CodeRequired,
+        UserEnrollment::Unenrolled => decide_without_device(policy, requirement()),
     }
+}
+
+/// The part about a user without a device: the strictest of `enforcement`, `enroll_at_login` and `[[require]]`.
+#[must_use]
+pub const fn decide_without_device(policy: &Policy, requirement: Requirement) -> PolicyDecision {
+    use EnrollAtLogin::{Off, Offer, Require};
+    let enforcement = match requirement {
+        Requirement::InForce => Enforcement::Mandatory,
+        Requirement::None | Requirement::Later(_) => policy.enforcement,
+    };
+    match (policy.enroll_at_login, enforcement) {
+        (Off, Enforcement::Optional) => PolicyDecision::NotRequired,
+        (Off, Enforcement::Mandatory) => PolicyDecision::DeviceRequired,
+        (Offer, Enforcement::Optional) => PolicyDecision::EnrollmentOffered,
+        (Offer, Enforcement::Mandatory) | (Require, _) => PolicyDecision::EnrollmentRequired,
+    }
+}
+
+/// True if no requirement can make [`decide_without_device`] stricter: `[[require]]` need not be looked at.
+#[must_use]
+pub fn is_strictest(policy: &Policy) -> bool {
+    let decision = |requirement| decide_without_device(policy, requirement);
+    decision(Requirement::None) == decision(Requirement::InForce)
 }
 
 #[cfg(test)]
@@ -134,7 +156,13 @@ mod tests {
             address: None,
         };
         let policy = crate::policy::parse(policy).unwrap();
-        decide(&policy, &request, &mut |_| false, enrollment)
+        decide(
+            &policy,
+            &request,
+            &mut |_| false,
+            &mut || Requirement::None,
+            enrollment,
+        )
     }
 
     #[test]
@@ -176,6 +204,77 @@ mod tests {
                 PolicyDecision::CodeRequired
             );
         }
+    }
+
+    /// R47: a requirement is as strict as `enforcement = "mandatory"`, and never less strict than the rest.
+    #[test]
+    fn r47_a_requirement_in_force_makes_a_device_mandatory() {
+        use PolicyDecision::{DeviceRequired, EnrollmentOffered, EnrollmentRequired, NotRequired};
+        let day = crate::policy::StartDay::new(2027, 3, 1).unwrap();
+        for (lines, none, in_force) in [
+            ("", NotRequired, DeviceRequired),
+            (
+                "enforcement = \"mandatory\"",
+                DeviceRequired,
+                DeviceRequired,
+            ),
+            (
+                "enroll_at_login = \"offer\"",
+                EnrollmentOffered,
+                EnrollmentRequired,
+            ),
+            (
+                "enroll_at_login = \"require\"",
+                EnrollmentRequired,
+                EnrollmentRequired,
+            ),
+        ] {
+            let policy = crate::policy::parse(&format!("enabled = true\n{lines}")).unwrap();
+            let decided = |requirement| decide_without_device(&policy, requirement);
+            assert_eq!(decided(Requirement::None), none, "{lines}");
+            assert_eq!(decided(Requirement::Later(day)), none, "{lines}");
+            assert_eq!(decided(Requirement::InForce), in_force, "{lines}");
+            assert_eq!(is_strictest(&policy), none == in_force, "{lines}");
+        }
+    }
+
+    #[test]
+    fn r47_a_requirement_comes_after_exemption_and_device() {
+        let request = LoginRequest {
+            account: None,
+            service: "su",
+            address: None,
+        };
+        let decided = |lines: &str, enrollment| {
+            let policy = crate::policy::parse(lines).unwrap();
+            let mut asked = false;
+            let mut requirement = || {
+                asked = true;
+                Requirement::InForce
+            };
+            let member = &mut |_: &str| true;
+            let decision = decide(&policy, &request, member, &mut requirement, enrollment);
+            (decision, asked)
+        };
+        use UserEnrollment::{Enrolled, Unenrolled};
+        let off = "enabled = false";
+        assert_eq!(decided(off, Unenrolled), (PolicyDecision::Disabled, false));
+        let service = "enabled = true\n[services]\nsu = false";
+        assert_eq!(
+            decided(service, Unenrolled),
+            (PolicyDecision::ServiceOff, false)
+        );
+        let exempt = "enabled = true\n[[exempt]]\ngroups = [\"a\"]";
+        assert_eq!(
+            decided(exempt, Unenrolled),
+            (PolicyDecision::Exempt(0), false)
+        );
+        let on = "enabled = true";
+        assert_eq!(decided(on, Enrolled), (PolicyDecision::CodeRequired, false));
+        assert_eq!(
+            decided(on, Unenrolled),
+            (PolicyDecision::DeviceRequired, true)
+        );
     }
 
     /// R14, R15, R16, R26: on and enrolled: asked; on and not enrolled: let through, unless mandatory.

@@ -7,8 +7,10 @@ pub mod decision;
 mod error;
 mod exempt;
 mod read;
+mod require;
 mod schema;
 mod self_service;
+mod start_day;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +21,9 @@ use crate::otp::{Algorithm, Digits, Interval};
 
 pub use error::PolicyError;
 pub use exempt::{Exempt, rhost_address};
+pub use require::{Require, Requirement};
 pub use self_service::{FirstDevice, SelfService};
+pub use start_day::{PolicyTime, StartDay};
 
 /// The policy file as it is installed: every key at its default, explained, and switched off.
 pub const DEFAULT_POLICY: &str = include_str!("default.toml");
@@ -77,6 +81,8 @@ pub struct Policy {
     pub self_service: SelfService,
     /// Logins that are never asked; the entries are alternatives.
     pub exempt: Vec<Exempt>,
+    /// Users who need a device, whatever `enforcement` says; the entries are alternatives.
+    pub require: Vec<Require>,
 }
 
 /// Treatment of users without a confirmed device.
@@ -215,6 +221,7 @@ impl Default for Policy {
             throttle: Throttle::default(),
             self_service: SelfService::default(),
             exempt: Vec::new(),
+            require: Vec::new(),
         }
     }
 }
@@ -320,7 +327,7 @@ mod tests {
             (attempts, lockout, max_lockout, max_failures, delay),
             (5, 30, 900, 100, 2)
         );
-        assert!(policy.exempt.is_empty());
+        assert!(policy.exempt.is_empty() && policy.require.is_empty());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::{Fault, cut, quoted};
+use super::start_day::StartDay;
 use crate::spelling;
 
 /// A value with its place.
@@ -133,6 +134,25 @@ impl<'a, 't> Table<'a, 't> {
         }
     }
 
+    /// A date, without time and zone.
+    pub(super) fn day(&self, key: &str) -> Result<Option<StartDay>, Fault> {
+        let Some(value) = self.entries.get(key) else {
+            return Ok(None);
+        };
+        let wrong = || self.wrong_kind(key, "be a date such as 2027-03-01, without quotes", value);
+        let DeValue::Datetime(given) = value.get_ref() else {
+            return Err(wrong());
+        };
+        let (Some(date), None, None) = (given.date, given.time, given.offset) else {
+            return Err(wrong());
+        };
+        let day = StartDay::new(date.year, date.month, date.day);
+        day.map(Some).ok_or_else(|| {
+            let allowed = "1970-01-01 to 9999-12-31";
+            self.not_allowed(key, value, &given.to_string(), allowed)
+        })
+    }
+
     /// A list of strings with at least one element; `make` turns an element into a `T` or says what
     /// is wrong with it. A key that is missing is an empty list.
     pub(super) fn list<T>(
@@ -241,7 +261,8 @@ pub(super) fn wrong_kind(path: &str, wanted: &str, value: &Value<'_>) -> Fault {
         DeValue::Integer(_) => "a whole number",
         DeValue::Float(_) => "a decimal number",
         DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date or time",
+        DeValue::Datetime(given) if given.time.is_some() => "a time",
+        DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     };

@@ -9,8 +9,8 @@ use super::error::{Fault, quoted};
 use super::exempt::{Exempt, network};
 use super::read::{Table, Text, in_order, wrong_kind};
 use super::{
-    Echo, Enforcement, EnrollAtLogin, FirstDevice, MAX_WINDOW, NewDevices, Policy, SelfService,
-    Services, Throttle,
+    Echo, Enforcement, EnrollAtLogin, FirstDevice, MAX_WINDOW, NewDevices, Policy, Require,
+    SelfService, Services, Throttle,
 };
 
 /// Reads the whole file.
@@ -56,13 +56,18 @@ pub(super) fn policy(text: &str) -> Result<Policy, Fault> {
             .into_iter()
             .map(exempt)
             .collect::<Result<_, _>>()?,
+        require: top
+            .tables("require")?
+            .into_iter()
+            .map(require)
+            .collect::<Result<_, _>>()?,
         enabled: top
             .flag("enabled")?
             .ok_or_else(|| Fault::new(0, MISSING_ENABLED))?,
     })
 }
 
-const TOP_KEYS: [&str; 16] = [
+const TOP_KEYS: [&str; 17] = [
     "enabled",
     "enforcement",
     "enroll_at_login",
@@ -79,6 +84,7 @@ const TOP_KEYS: [&str; 16] = [
     "throttle",
     "self_service",
     "exempt",
+    "require",
 ];
 const NEW_DEVICES_KEYS: [&str; 3] = ["digits", "interval", "algorithm"];
 const THROTTLE_KEYS: [&str; 5] = [
@@ -90,6 +96,7 @@ const THROTTLE_KEYS: [&str; 5] = [
 ];
 const SELF_SERVICE_KEYS: [&str; 3] = ["manage", "first_device", "unset_last"];
 const EXEMPT_KEYS: [&str; 4] = ["users", "groups", "services", "networks"];
+const REQUIRE_KEYS: [&str; 3] = ["users", "groups", "from"];
 /// The reserved key among the service names.
 const DEFAULT_SERVICE: &str = "default";
 
@@ -268,6 +275,20 @@ fn exempt((place, entries): (usize, &DeTable<'_>)) -> Result<Exempt, Fault> {
             place,
             format!("[[exempt]] has no condition; give at least one of {keys}"),
         )
+    })
+}
+
+fn require((place, entries): (usize, &DeTable<'_>)) -> Result<Require, Fault> {
+    let table = Table::new("require", &REQUIRE_KEYS, entries)?;
+    let name = |given: &str| allowed(given, &NAME);
+    Require::new(
+        table.list("users", name)?,
+        table.list("groups", name)?,
+        table.day("from")?,
+    )
+    .ok_or_else(|| {
+        let message = "[[require]] names no user; give at least one of users, groups";
+        Fault::new(place, message)
     })
 }
 

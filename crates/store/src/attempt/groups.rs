@@ -1,16 +1,18 @@
-//! Membership in the groups of `[[exempt]]`. A group is looked up when it is asked for, and not before: its database
+//! Membership in the groups of `[[exempt]]`, and what was looked up for `[[require]]` beside it. A group is looked up when it is asked for, and not before: its database
 //! may be slow, or away, and that concerns only users that the group could exempt.
 
 use std::fmt;
 
+use super::requirements::{KnownRequirements, UnansweredName};
 use crate::sys::accounts::{self, LookupFailed};
 use twofactor_core::account::Account;
-use twofactor_core::policy::Policy;
+use twofactor_core::policy::{Policy, PolicyTime, Requirement};
 
 /// Groups as far as they were looked up, each once.
 #[derive(Debug, Default)]
 pub struct KnownGroups {
     ids: Vec<(String, Result<u32, GroupFault>)>,
+    requirements: KnownRequirements,
 }
 
 /// The groups of one account.
@@ -66,6 +68,22 @@ impl KnownGroups {
             Some(UnusableGroup { name, fault })
         };
         self.ids.iter().filter_map(unusable).collect()
+    }
+
+    /// The requirement of `[[require]]` on an account without a device, or on a name without an account.
+    pub fn requirement(
+        &mut self,
+        policy: &Policy,
+        time: PolicyTime,
+        account: Option<&Account>,
+    ) -> Requirement {
+        self.requirements.requirement(policy, time, account)
+    }
+
+    /// The names of `[[require]]` that were asked for and could not be looked up.
+    #[must_use]
+    pub fn unanswered(&self) -> &[UnansweredName] {
+        self.requirements.unanswered()
     }
 
     fn id(&mut self, group: &str) -> Result<u32, GroupFault> {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Dir};
 
+use crate::sys::clock::BeforeEpoch;
 use crate::sys::file::{self, Access, FileError, Open};
-use twofactor_core::policy::{self, Policy};
+use twofactor_core::policy::{self, Policy, PolicyTime};
 use twofactor_core::state::policy_fingerprint;
 
 use super::{Cause, Error, Store};
@@ -35,6 +36,8 @@ pub struct LoadedPolicy {
     pub policy: Policy,
     /// Text that says so.
     text: String,
+    /// Last change of the file: seconds since 1970-01-01 UTC.
+    changed: u64,
 }
 
 impl LoadedPolicy {
@@ -42,6 +45,15 @@ impl LoadedPolicy {
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         policy_fingerprint(&self.text)
+    }
+
+    /// The clock's time, beside that of the file.
+    #[must_use]
+    pub fn time(&self, now: Result<u64, BeforeEpoch>) -> PolicyTime {
+        PolicyTime {
+            now: now.ok(),
+            changed: self.changed,
+        }
     }
 }
 
@@ -65,7 +77,8 @@ impl PolicyFile {
     /// # Errors
     /// [`Error`] when it is missing, unreadable, invalid, not root's, or writable by others.
     pub fn load(&self) -> Result<LoadedPolicy, Error> {
-        self.parse(self.text()?)
+        let (text, changed) = self.read()?;
+        self.parse(text, changed)
     }
 
     /// Reads it; `None` where there is no such file. Logins are refused then, but a command may go on with the defaults.
@@ -85,9 +98,11 @@ impl PolicyFile {
     /// # Errors
     /// [`Error`] as for [`PolicyFile::load`].
     pub fn refresh(&self, loaded: &mut LoadedPolicy) -> Result<(), Error> {
-        let text = self.text()?;
-        if text != loaded.text {
-            *loaded = self.parse(text)?;
+        let (text, changed) = self.read()?;
+        if text == loaded.text {
+            loaded.changed = changed;
+        } else {
+            *loaded = self.parse(text, changed)?;
         }
         Ok(())
     }
@@ -97,10 +112,16 @@ impl PolicyFile {
     /// # Errors
     /// [`Error`] when it is missing, unreadable, not root's, or writable by others.
     pub fn text(&self) -> Result<String, Error> {
+        self.read().map(|(text, _)| text)
+    }
+
+    /// Its text, and when it was changed.
+    fn read(&self) -> Result<(String, u64), Error> {
         let (fd, stat) = file::open_file(CWD, &self.path, Open::Read, Access::Readable)
             .map_err(Error::file(&self.path))?;
         let bytes = file::read_all(fd, &stat).map_err(Error::file(&self.path))?;
-        String::from_utf8(bytes).map_err(|_| self.error(Cause::NotUtf8))
+        let text = String::from_utf8(bytes).map_err(|_| self.error(Cause::NotUtf8))?;
+        Ok((text, u64::try_from(stat.st_mtime).unwrap_or(0)))
     }
 
     /// Replaces it atomically with `text`, which must be a valid policy; root 0644.
@@ -125,7 +146,7 @@ impl PolicyFile {
         };
         let current = self.text_if_there()?;
         let text = change(current.as_deref())?;
-        let text = self.parse(text)?.text;
+        let text = self.parse(text, 0)?.text;
         let others = if lock.is_some() {
             Others::Wait
         } else {
@@ -184,9 +205,13 @@ impl PolicyFile {
         file::publish_as(&fd, &staged, name).map_err(Error::file(&self.path))
     }
 
-    fn parse(&self, text: String) -> Result<LoadedPolicy, Error> {
+    fn parse(&self, text: String, changed: u64) -> Result<LoadedPolicy, Error> {
         let policy = policy::parse(&text).map_err(|error| self.error(Cause::Policy(error)))?;
-        Ok(LoadedPolicy { policy, text })
+        Ok(LoadedPolicy {
+            policy,
+            text,
+            changed,
+        })
     }
 
     fn error(&self, cause: Cause) -> Error {

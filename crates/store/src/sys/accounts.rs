@@ -25,6 +25,12 @@ impl fmt::Display for LookupFailed {
 
 impl std::error::Error for LookupFailed {}
 
+impl From<std::io::Error> for LookupFailed {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.raw_os_error().unwrap_or(libc::EIO))
+    }
+}
+
 /// Looks up a login name (getpwnam_r(3)). `None` when no account has that name, as the database says.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ pub mod local_time;
 pub mod lock;
 #[cfg(miri)]
 mod miri;
+pub mod name_sources;
 pub mod process;
 pub mod socket;
 pub mod wipe;

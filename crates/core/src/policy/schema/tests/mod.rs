@@ -2,6 +2,7 @@
 
 mod exempt;
 mod places;
+mod require;
 mod robust;
 mod values;
 

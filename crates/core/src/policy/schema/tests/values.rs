@@ -15,7 +15,8 @@ fn every_key_is_read() {
          [services]\ndefault = false\nsshd = true\n\
          [throttle]\nattempts = 3\nlockout = 10\nmax_lockout = 20\nmax_failures = 50\ndelay = 1\n\
          [self_service]\nmanage = false\nfirst_device = \"invite\"\nunset_last = false\n\
-         [[exempt]]\nusers = [\"u\"]\n",
+         [[exempt]]\nusers = [\"u\"]\n\
+         [[require]]\ngroups = [\"g\"]\n",
     )
     .unwrap();
     assert_eq!(
@@ -54,6 +55,7 @@ fn every_key_is_read() {
                 unset_last: false,
             },
             exempt: vec![Exempt::new(vec!["u".to_owned()], vec![], vec![], vec![]).unwrap()],
+            require: vec![Require::new(vec![], vec!["g".to_owned()], None).unwrap()],
         }
     );
 }
@@ -131,7 +133,7 @@ fn flags_are_booleans() {
     );
     assert_eq!(
         top("uniform_prompt = 1979-05-27").unwrap_err(),
-        "line 2, column 18: uniform_prompt must be true or false, not a date or time"
+        "line 2, column 18: uniform_prompt must be true or false, not a date"
     );
 }
 

@@ -1,0 +1,71 @@
+//! Names in `[[require]]` that no account or group has, or that cannot be looked up.
+
+use twofactor_core::policy::Policy;
+use twofactor_store::sys::accounts::{self, LookupFailed};
+use twofactor_store::sys::name_sources;
+
+use crate::exempt_names::IdleName;
+use crate::formatting::plain;
+
+/// All of a policy, each once. Every name is looked up, which may take its time.
+pub fn find(policy: &Policy) -> Vec<IdleName> {
+    let mut found: Vec<IdleName> = Vec::new();
+    let entries = policy.require.iter();
+    let names = entries.flat_map(|entry| {
+        let users = entry.users().iter().map(|name| ("user", "passwd", name));
+        users.chain(entry.groups().iter().map(|name| ("group", "group", name)))
+    });
+    for (kind, database, name) in names {
+        let answer = match kind {
+            "user" => user(name),
+            _ => group(name),
+        };
+        let new = idle((kind, database), name, answer);
+        found.extend(new.filter(|new| !found.contains(new)));
+    }
+    found
+}
+
+/// True if there is such a user; an error where that cannot be told.
+fn user(name: &str) -> Result<bool, LookupFailed> {
+    let known = accounts::by_name(name)?.is_some();
+    if !known {
+        name_sources::answer_about_user(name)?;
+    }
+    Ok(known)
+}
+
+fn group(name: &str) -> Result<bool, LookupFailed> {
+    let known = accounts::group_id(name)?.is_some();
+    name_sources::answer_about_group(name, &[])?;
+    Ok(known)
+}
+
+fn idle(
+    (kind, database): (&str, &str),
+    name: &str,
+    answer: Result<bool, LookupFailed>,
+) -> Option<IdleName> {
+    let shown = plain(name);
+    let (cause, fix) = match answer {
+        Ok(true) => return None,
+        Ok(false) => (
+            format!(
+                "[[require]] names the {kind} {shown}, which does not exist: no user needs a device by it"
+            ),
+            "Correct the name in the policy, or remove it".to_owned(),
+        ),
+        Err(error) => (
+            format!(
+                "[[require]] names the {kind} {shown}, which cannot be looked up ({error}): until that works, all users \
+                 without a device are taken for those that it names"
+            ),
+            format!("See what /etc/nsswitch.conf names for {database}, and whether it answers"),
+        ),
+    };
+    Some(IdleName {
+        name: name.to_owned(),
+        cause,
+        fix,
+    })
+}

@@ -1,0 +1,133 @@
+//! Requirements: the users whom a `[[require]]` entry obliges to have a device, and from which day on.
+
+use super::Policy;
+use super::start_day::{PolicyTime, StartDay};
+
+/// One `[[require]]` entry. It names at least one user or group; it applies to each of its users and to the members of
+/// each of its groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Require {
+    users: Vec<String>,
+    groups: Vec<String>,
+    from: Option<StartDay>,
+}
+
+impl Require {
+    /// Login names.
+    pub fn users(&self) -> &[String] {
+        &self.users
+    }
+
+    /// Group names.
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
+    /// The first day; `None` for an entry that is in force at once.
+    pub const fn from(&self) -> Option<StartDay> {
+        self.from
+    }
+
+    /// An entry, unless both lists are empty: it would require nothing of any user.
+    pub(super) fn new(
+        users: Vec<String>,
+        groups: Vec<String>,
+        from: Option<StartDay>,
+    ) -> Option<Self> {
+        let entry = Self {
+            users,
+            groups,
+            from,
+        };
+        (!entry.users.is_empty() || !entry.groups.is_empty()).then_some(entry)
+    }
+
+    /// The requirement on a user to which the entry applies.
+    fn at(&self, time: PolicyTime) -> Requirement {
+        match self.from {
+            Some(day) if !time.has_reached(day) => Requirement::Later(day),
+            _ => Requirement::InForce,
+        }
+    }
+}
+
+/// The requirement of all entries on one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requirement {
+    /// No entry applies.
+    None,
+    /// From this day on the user needs a device.
+    Later(StartDay),
+    /// The user needs a device.
+    InForce,
+}
+
+impl Policy {
+    /// True if an entry of `[[require]]` is in force, for some user.
+    #[must_use]
+    pub fn requires(&self, time: PolicyTime) -> bool {
+        let mut entries = self.require.iter();
+        entries.any(|entry| entry.at(time) == Requirement::InForce)
+    }
+
+    /// The requirement on a user: that of the strictest entry for which `applies` is true. It is asked of entries that
+    /// are in force first, and no longer than one can change the result.
+    pub fn requirement(
+        &self,
+        time: PolicyTime,
+        applies: &mut dyn FnMut(&Require) -> bool,
+    ) -> Requirement {
+        let mut entries: Vec<&Require> = self.require.iter().collect();
+        let begins = |entry: &&Require| match entry.at(time) {
+            Requirement::Later(day) => Some(day),
+            Requirement::InForce | Requirement::None => None,
+        };
+        entries.sort_by_key(begins);
+        let first = entries.into_iter().find(|entry| applies(entry));
+        first.map_or(Requirement::None, |entry| entry.at(time))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: PolicyTime = PolicyTime {
+        now: Some(1_800_000_000),
+        changed: 0,
+    };
+
+    fn policy(entries: &str) -> Policy {
+        format!("enabled = true\n{entries}").parse().unwrap()
+    }
+
+    #[test]
+    fn the_strictest_entry_counts() {
+        let policy = policy(
+            "[[require]]\nusers = [\"late\", \"both\"]\nfrom = 2027-06-01\n\
+             [[require]]\nusers = [\"soon\", \"late\"]\nfrom = 2027-03-01\n\
+             [[require]]\ngroups = [\"both\", \"now\"]\nfrom = 2026-01-01\n\
+             [[require]]\nusers = [\"once\"]\n",
+        );
+        let of = |name: &str| {
+            let listed = |list: &[String]| list.iter().any(|known| known == name);
+            policy.requirement(NOW, &mut |entry| {
+                listed(entry.users()) || listed(entry.groups())
+            })
+        };
+        let later = |day| Requirement::Later(StartDay::new(2027, day, 1).unwrap());
+        assert_eq!(of("stranger"), Requirement::None);
+        assert_eq!((of("soon"), of("late")), (later(3), later(3)));
+        for user in ["both", "now", "once"] {
+            assert_eq!(of(user), Requirement::InForce, "{user}");
+        }
+    }
+
+    #[test]
+    fn entries_are_in_force_from_their_day_on() {
+        assert!(!policy("").requires(NOW));
+        assert!(!policy("[[require]]\nusers = [\"a\"]\nfrom = 2027-03-01\n").requires(NOW));
+        assert!(policy("[[require]]\nusers = [\"a\"]\nfrom = 2027-01-15\n").requires(NOW));
+        assert!(policy("[[require]]\nusers = [\"a\"]\n").requires(NOW));
+    }
+}

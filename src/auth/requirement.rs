@@ -1,0 +1,30 @@
+//! The requirement of the policy on a user without a device, at the present time.
+
+use twofactor_core::account::Account;
+use twofactor_core::policy::Requirement;
+use twofactor_store::LoadedPolicy;
+use twofactor_store::attempt::KnownGroups;
+use twofactor_store::sys::clock;
+
+use super::Login;
+use crate::report;
+use crate::transaction::{PamTransaction, Priority};
+
+impl Login<'_> {
+    /// Looks it up, and logs what could not be looked up.
+    pub(super) fn requirement(
+        &self,
+        host: &dyn PamTransaction,
+        loaded: &LoadedPolicy,
+        account: Option<&Account>,
+    ) -> Requirement {
+        let time = loaded.time(clock::now());
+        let mut groups = KnownGroups::default();
+        let requirement = groups.requirement(&loaded.policy, time, account);
+        for name in groups.unanswered() {
+            let line = report::unanswered_name(self.about(), name);
+            host.log(Priority::Warning, line.as_str());
+        }
+        requirement
+    }
+}
