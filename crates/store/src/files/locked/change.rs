@@ -41,6 +41,14 @@ impl Locked<'_> {
         self.flush()?;
         self.confirm()?;
         self.publish_record(&text, old.is_some())?;
+        self.finish_replacement(record)
+    }
+
+    /// The last step: the state of a record that is in place.
+    ///
+    /// # Errors
+    /// [`Error`]; [`Cause::TakenOver`] where another process has changed the record since.
+    pub(in crate::files) fn finish_replacement(&mut self, record: &Record) -> Result<(), Error> {
         match self.settle(record) {
             Err(error) if matches!(error.cause, Cause::TakenOver) => self.settle_anew(record),
             other => other,

@@ -152,6 +152,39 @@ fn removing_a_user_removes_all_generations() {
     assert!(scratch.everything().is_empty());
 }
 
+/// A process that is stopped once its record is in place has done its work, unless another one changes the record.
+#[test]
+fn a_record_in_place_is_finished_after_a_takeover() {
+    for changed in [false, true] {
+        let (_scratch, store) = enrolled();
+        let mut stopped = store.lock(&alice()).unwrap();
+        let mut state = stopped.state().clone();
+        state.devices.push(unused(&token()));
+        stopped.write(state).unwrap();
+        stopped.flush().unwrap();
+        let record = record_of(&alice(), &[phone(), token()]);
+        stopped.publish_record(&record.to_toml(), true).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut taker = store.lock(&alice()).unwrap();
+                if changed {
+                    let other = record_of(&alice(), &[phone()]);
+                    taker.replace_record(&other, &[]).unwrap();
+                }
+            });
+        });
+        let finished = stopped.finish_replacement(&record);
+        let state = store.peek(&alice()).unwrap().unwrap();
+        if changed {
+            assert_eq!(finished.unwrap_err().cause, Cause::TakenOver);
+            assert_eq!(state.devices.len(), 1);
+        } else {
+            assert_eq!(finished, Ok(()));
+            assert!(state.devices.len() == 2 && state.devices.iter().all(|d| d.committed));
+        }
+    }
+}
+
 /// Reading for a prompt waits for no lock.
 #[test]
 fn a_held_lock_does_not_keep_from_reading() {

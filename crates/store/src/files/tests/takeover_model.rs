@@ -93,7 +93,6 @@ mod whole {
         ] {
             breaks(&[Login; 3], rules(without));
         }
-        breaks(&[Login, Login, Mover], rules(Without::Directory));
         breaks(&[Login, Login, Rebuilder], rules(Without::Note));
     }
 }

@@ -7,7 +7,7 @@ use super::world::{FileContent, ProcessRole, RecordPlace, SearchRules, Step, Wit
 pub fn change(world: &World, next: &mut World, me: usize, step: u8, rules: SearchRules) {
     match world.processes[me].role {
         ProcessRole::Mover => rename(world, next, me, step, rules),
-        ProcessRole::Remover => remove(world, next, me, step, rules),
+        ProcessRole::Remover => remove(world, next, me, step),
         _ => rebuild(next, me, step),
     }
 }
@@ -19,7 +19,7 @@ fn rename(world: &World, next: &mut World, me: usize, step: u8, rules: SearchRul
     match step {
         // A base is closed by its holder, as by a process that takes it over.
         0 if process.name == 0 && process.directory.is_none() => next.drop_file(me, Step::Close),
-        0 | 2 | 5 if !is_current(world, me, rules) && process.name == 0 => {
+        0 | 2 | 5 if !is_current(world, me) && process.name == 0 => {
             next.release(me, Step::Gone);
         }
         0 | 2 | 5 => {}
@@ -74,11 +74,11 @@ fn entrance(world: &mut World) -> usize {
 }
 
 /// `Locked::remove`.
-fn remove(world: &World, next: &mut World, me: usize, step: u8, rules: SearchRules) {
+fn remove(world: &World, next: &mut World, me: usize, step: u8) {
     let name = world.processes[me].name;
     next.processes[me].step = Step::Change(step + 1);
     match step {
-        0 | 2 if !is_current(world, me, rules) => next.release(me, Step::Gone),
+        0 | 2 if !is_current(world, me) => next.release(me, Step::Gone),
         0 | 2 => {}
         1 if world.names.record == RecordPlace::Old => {
             next.names.record = RecordPlace::Removed;

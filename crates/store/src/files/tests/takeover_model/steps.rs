@@ -220,7 +220,7 @@ fn filling(world: &World, next: &mut World, me: usize, rules: SearchRules) {
 }
 
 /// True if the file of a process is the current one.
-pub fn is_current(world: &World, me: usize, rules: SearchRules) -> bool {
+pub fn is_current(world: &World, me: usize) -> bool {
     let process = &world.processes[me];
     let name = process.name;
     match process.directory {
@@ -228,8 +228,7 @@ pub fn is_current(world: &World, me: usize, rules: SearchRules) -> bool {
         Some(at) => {
             world.generation(at, process.number + 1).is_none()
                 && world.generation(at, process.number) == process.file
-                && (world.names.directories[name] == Some(at)
-                    || rules.without == Without::Directory)
+                && world.names.directories[name] == Some(at)
         }
     }
 }
@@ -262,7 +261,7 @@ fn current(world: &World, next: &mut World, me: usize, rules: SearchRules) {
             next.processes[me].base = None;
             next.processes[me].step = Step::FirstLook;
         }
-        Step::FirstLook if is_current(world, me, rules) => {
+        Step::FirstLook if is_current(world, me) => {
             next.processes[me].step = Step::ReadRecord;
         }
         Step::FirstLook => next.drop_file(me, Step::Open),
@@ -328,8 +327,7 @@ fn attempt(world: &World, next: &mut World, me: usize, rules: SearchRules) {
         _ => {
             let is_still = process
                 .directory
-                .is_none_or(|at| world.names.directories[name] == Some(at))
-                || rules.without == Without::Directory;
+                .is_none_or(|at| world.names.directories[name] == Some(at));
             let step = match (is_still || !looks, process.used) {
                 (false, _) => Step::Gone,
                 (true, true) => Step::Denied,

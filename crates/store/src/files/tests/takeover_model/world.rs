@@ -22,8 +22,6 @@ pub enum Without {
     Moved,
     /// Before the generations get another name the base stays what it was.
     OtherBase,
-    /// The look at the directory of generations is left out.
-    Directory,
     /// The move is noted without a look whether the base is that of these generations.
     Note,
 }
