@@ -2,11 +2,12 @@
 //! refused, never let in by the password alone and never offered a new device.
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use harness::Machine;
 use harness::pam::{Drive, code};
+use twofactor_core::state::{MOVED, MOVED_OFFSET};
 
 use harness::enrolled::{
     IGNORED, add_account, auth, enroll_token, logged, login, machine, record_path, run, state_path,
@@ -65,7 +66,25 @@ fn made_anew() {
     }
 }
 
-const LOSSES: [(&str, Loss); 12] = [
+/// A second record of alice's uid, with its state and its entry in the index, as version 0.1.0 let be made.
+fn second_record() {
+    let text = fs::read_to_string(record_path("alice")).unwrap();
+    let other = text.replace("user = \"alice\"", "user = \"bob\"");
+    assert_ne!(other, text);
+    let entry = index_entry().display().to_string();
+    let files = [
+        (record_path("bob"), other.into_bytes()),
+        (state_path("bob"), fs::read(state_path("alice")).unwrap()),
+        (PathBuf::from(format!("{entry}+")), b"more\n".to_vec()),
+        (PathBuf::from(format!("{entry}+1")), b"bob\n".to_vec()),
+    ];
+    for (path, bytes) in files {
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+const LOSSES: [(&str, Loss); 15] = [
     ("another canonical name", |machine| {
         as_name(machine, "alice@example.org", Place::Instead);
         "alice@example.org"
@@ -118,6 +137,23 @@ const LOSSES: [(&str, Loss); 12] = [
         let users = Path::new(TOP).join("users");
         fs::remove_dir_all(&users).unwrap();
         fs::DirBuilder::new().mode(0o700).create(users).unwrap();
+        "alice"
+    }),
+    ("the uid", |machine| {
+        machine.remove_user("alice");
+        machine.add_user("alice");
+        "alice"
+    }),
+    ("the only one of the records of a uid", |machine| {
+        second_record();
+        as_name(machine, "alias", Place::Beside);
+        "alias"
+    }),
+    ("the file that took the place of a state", |_| {
+        let mut bytes = fs::read(state_path("alice")).unwrap();
+        bytes.truncate(usize::try_from(MOVED_OFFSET).unwrap());
+        bytes.extend_from_slice(&MOVED);
+        fs::write(state_path("alice"), bytes).unwrap();
         "alice"
     }),
 ];
