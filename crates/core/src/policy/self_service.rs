@@ -66,11 +66,13 @@ impl Policy {
         }
     }
 
-    /// True if users may remove the last device themselves. Never where logins without a device are refused.
+    /// True if users may remove the last device themselves. Never where logins without a device are refused, be it of some users and
+    /// later: the users who are named may depend on groups that cannot be looked up.
     #[must_use]
     pub fn allows_unset_last(&self) -> bool {
         let is_mandatory = self.enforcement == Enforcement::Mandatory
-            || self.enroll_at_login == EnrollAtLogin::Require;
+            || self.enroll_at_login == EnrollAtLogin::Require
+            || !self.require.is_empty();
         self.self_service.manage && self.self_service.unset_last && !is_mandatory
     }
 }
@@ -113,6 +115,7 @@ mod tests {
             ("enforcement = \"mandatory\"", false),
             ("enroll_at_login = \"require\"", false),
             ("enroll_at_login = \"offer\"", true),
+            ("[[require]]\nusers = [\"bob\"]", false),
             ("[self_service]\nunset_last = false", false),
             ("[self_service]\nmanage = false", false),
             (
