@@ -9,16 +9,16 @@ mod enrollment_text;
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::policy::rhost_address;
-use twofactor_store::attempt::{Failure, KnownFactor, LoginAttempt};
+use twofactor_store::attempt::{AttemptFailure, KnownFactor, LoginAttempt};
 use twofactor_store::operations::{ChangeCause, ChangeError};
 use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::sys::clock::{self, BeforeEpoch};
 use twofactor_store::{PolicyFile, Store};
 
 use crate::arguments::ModuleArguments;
-use crate::dialogue::{Close, Dialogue};
+use crate::dialogue::{Dialogue, DialogueClose};
 use crate::return_codes::AccountResult;
-use crate::transaction::{Messages, NoAnswer, PamTransaction, Priority};
+use crate::transaction::{MessageMode, NoAnswer, PamTransaction, Priority};
 use crate::{report, text};
 use enrollment::EnrollmentDialogue;
 use twofactor_core::log::event::LoginEvent;
@@ -29,7 +29,7 @@ use twofactor_core::log::line::Line;
 pub fn run(
     host: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
-    messages: Messages,
+    messages: MessageMode,
     marked: &str,
 ) -> AccountResult {
     let user = host.user().unwrap_or_default();
@@ -44,7 +44,7 @@ pub fn run(
     };
     let (priority, line) = match &ended {
         Ok(()) => {
-            dialogue.close(Close::Open);
+            dialogue.close(DialogueClose::Open);
             return AccountResult::Open;
         }
         Err(EnrollmentAbort::Skipped) => {
@@ -63,8 +63,8 @@ pub fn run(
         }
         Err(EnrollmentAbort::Withdrawn(what)) => {
             dialogue.say(match what {
-                Permission::Policy => enrollment_text::WITHDRAWN,
-                Permission::Invitation => enrollment_text::INVITATION_WITHDRAWN,
+                EnrollmentPermission::Policy => enrollment_text::WITHDRAWN,
+                EnrollmentPermission::Invitation => enrollment_text::INVITATION_WITHDRAWN,
             });
             (Priority::Notice, withdrawn(about, *what))
         }
@@ -90,9 +90,9 @@ pub fn run(
     };
     dialogue.host().log(priority, line.as_str());
     let (admission, how) = if is_open(&ended) {
-        (AccountResult::Open, Close::Open)
+        (AccountResult::Open, DialogueClose::Open)
     } else {
-        (AccountResult::Refused, Close::Refused)
+        (AccountResult::Refused, DialogueClose::Refused)
     };
     dialogue.close(how);
     admission
@@ -110,10 +110,10 @@ const fn is_open(ended: &Result<(), EnrollmentAbort>) -> bool {
 }
 
 /// Completes the line about an enrollment that is no longer allowed.
-fn withdrawn(about: Line, what: Permission) -> Line {
+fn withdrawn(about: Line, what: EnrollmentPermission) -> Line {
     let word = match what {
-        Permission::Policy => "policy",
-        Permission::Invitation => "invitation",
+        EnrollmentPermission::Policy => "policy",
+        EnrollmentPermission::Invitation => "invitation",
     };
     let line = about.result(LoginEvent::EnrollmentWithdrawn);
     line.with("changed", &word)
@@ -129,19 +129,19 @@ enum EnrollmentAbort {
     /// It needs an invitation, and there is none that counts; for the rest as if it was skipped.
     Uninvited(NoInvitation),
     /// It was offered, and could not be done. That is no reason to refuse a user who did not have to.
-    Unstored(Failure),
+    Unstored(AttemptFailure),
     /// The permission is gone.
-    Withdrawn(Permission),
+    Withdrawn(EnrollmentPermission),
     /// The policy wants a device, and none was enrolled; with the reason, if it was the invitation.
     Required(Option<NoInvitation>),
     /// The login is refused.
     Refused(LoginEvent),
     /// Something cannot be used.
-    Failed(Failure),
+    Failed(AttemptFailure),
 }
 
-impl From<Failure> for EnrollmentAbort {
-    fn from(failure: Failure) -> Self {
+impl From<AttemptFailure> for EnrollmentAbort {
+    fn from(failure: AttemptFailure) -> Self {
         Self::Failed(failure)
     }
 }
@@ -208,7 +208,7 @@ impl NoInvitation {
 
 /// Permission to enroll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Permission {
+enum EnrollmentPermission {
     Policy,
     Invitation,
 }

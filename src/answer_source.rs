@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use twofactor_core::verify::{self, Answer, Form};
 
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
-use crate::prompt::{Asked, Prompt};
+use crate::prompt::{Prompt, QuestionState};
 use crate::transaction::{Echo, NoAnswer, PamTransaction};
 
 /// Answer that sshd gives in place of a user it will refuse anyway, repeated or cut to the length of what was typed
@@ -14,14 +14,14 @@ use crate::transaction::{Echo, NoAnswer, PamTransaction};
 const SSHD_STAND_IN: &[u8] = b"\x08\n\r\x7fINCORRECT";
 
 /// One answer.
-pub enum Input {
+pub enum LoginAnswer {
     /// Typed at our prompt.
     Typed(Zeroizing<Vec<u8>>),
     /// `PAM_AUTHTOK`, asked for by an earlier module.
     First(Zeroizing<Vec<u8>>),
 }
 
-impl Input {
+impl LoginAnswer {
     /// The answer itself.
     #[must_use]
     pub fn into_bytes(self) -> Zeroizing<Vec<u8>> {
@@ -73,12 +73,12 @@ pub fn next(
     arguments: &ModuleArguments,
     prompt: &Prompt,
     echo: Echo,
-) -> Result<Option<Input>, NoAnswer> {
-    if prompt.asked() == Asked::Never {
+) -> Result<Option<LoginAnswer>, NoAnswer> {
+    if prompt.asked() == QuestionState::Never {
         match (arguments.first_pass, host.password()) {
-            (FirstPass::Only, password) => return Ok(password.map(Input::First)),
+            (FirstPass::Only, password) => return Ok(password.map(LoginAnswer::First)),
             (FirstPass::Try, Some(password)) if may_be_a_code(arguments, &password) => {
-                return Ok(Some(Input::First(password)));
+                return Ok(Some(LoginAnswer::First(password)));
             }
             _ => {}
         }
@@ -87,7 +87,7 @@ pub fn next(
         PromptLayout::Code => echo,
         PromptLayout::PasswordThenCode => Echo::Hidden,
     };
-    Ok(Some(Input::Typed(host.ask(prompt.text(), echo)?)))
+    Ok(Some(LoginAnswer::Typed(host.ask(prompt.text(), echo)?)))
 }
 
 /// The reason if an answer is one of those that no person gave to this question, or a person by mistake. `refused` is
@@ -95,7 +95,7 @@ pub fn next(
 pub fn not_for_us(
     host: &dyn PamTransaction,
     arguments: &ModuleArguments,
-    input: &Input,
+    input: &LoginAnswer,
     refused: Option<&Zeroizing<Vec<u8>>>,
     names: &[&[u8]],
 ) -> Option<NonCodeAnswer> {
@@ -109,7 +109,9 @@ pub fn not_for_us(
         _ if is_stand_in(bytes) => Some(NonCodeAnswer::SshdStandIn),
         _ if verify::is_blank(bytes) => Some(NonCodeAnswer::Empty),
         (PromptLayout::PasswordThenCode, _) if is_repeated => Some(NonCodeAnswer::Repeated),
-        (PromptLayout::Code, Input::Typed(_)) if is_password() => Some(NonCodeAnswer::Password),
+        (PromptLayout::Code, LoginAnswer::Typed(_)) if is_password() => {
+            Some(NonCodeAnswer::Password)
+        }
         _ if names.contains(&bytes) => Some(NonCodeAnswer::UserName),
         (PromptLayout::Code, _) if is_repeated => Some(NonCodeAnswer::RepeatedCode),
         _ => None,

@@ -15,7 +15,7 @@ use twofactor_core::policy::decision::{
 use twofactor_core::policy::{Policy, rhost_address};
 use twofactor_core::verify::{Accepted, Form, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{
-    AttemptResult, Failure, KnownFactor, KnownGroups, LoginAttempt, PreCheck,
+    AttemptFailure, AttemptResult, KnownFactor, KnownGroups, LoginAttempt, PreCheck,
 };
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
@@ -30,7 +30,7 @@ use crate::report;
 use crate::return_codes::AuthResult;
 use crate::text;
 use crate::ticket;
-use crate::transaction::{Echo, Messages, NoAnswer, PamTransaction, Priority};
+use crate::transaction::{Echo, MessageMode, NoAnswer, PamTransaction, Priority};
 use as_user::FactorSource;
 use judge::CodeJudge;
 use twofactor_core::log::event::LoginEvent;
@@ -42,7 +42,7 @@ use uniform_timing::{RemainingTries, UniformTiming};
 pub fn authenticate(
     host: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
-    messages: Messages,
+    messages: MessageMode,
 ) -> AuthResult {
     let Ok(user) = host.user() else {
         let line = Line::default().result(LoginEvent::Aborted);
@@ -58,7 +58,7 @@ pub fn authenticate(
         return AuthResult::NoAnswer;
     }
     ticket::forget(host);
-    let mut login = Login {
+    let mut login = LoginContext {
         user,
         rhost: host.rhost().unwrap_or_default(),
         arguments,
@@ -112,11 +112,11 @@ fn is_enrolled(holder: &Holder) -> bool {
 
 /// Reason that ends a login without a verdict.
 enum AuthAbort {
-    Failed(Failure),
+    Failed(AttemptFailure),
     NoAnswer,
 }
 
-impl<E: Into<Failure>> From<E> for AuthAbort {
+impl<E: Into<AttemptFailure>> From<E> for AuthAbort {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
@@ -129,16 +129,16 @@ impl From<NoAnswer> for AuthAbort {
 }
 
 /// One login, as far as it does not change.
-struct Login<'a> {
+struct LoginContext<'a> {
     user: Vec<u8>,
     rhost: Vec<u8>,
     arguments: &'a ModuleArguments,
-    messages: Messages,
+    messages: MessageMode,
     /// Policy `uniform_prompt`, once it is known: what only some users could meet is not told then.
     uniform: bool,
 }
 
-impl Login<'_> {
+impl LoginContext<'_> {
     fn run(&mut self, host: &mut dyn PamTransaction) -> Result<AuthResult, AuthAbort> {
         let began = clock::monotonic();
         let file = PolicyFile::new(&self.arguments.policy);
@@ -221,13 +221,17 @@ impl Login<'_> {
     }
 
     /// The account behind `PAM_USER`, `None` when no user has that name.
-    fn account(&self) -> Result<Option<Account>, Failure> {
+    fn account(&self) -> Result<Option<Account>, AttemptFailure> {
         Ok(accounts::by_bytes(&self.user)?)
     }
 
     /// The record that counts for the account, `None` where no account has the name. A name that has a record but no
     /// account is an error: either the record is of a user who is gone, or the passwd database did not tell the truth.
-    fn holder(&self, store: &Store, account: Option<&Account>) -> Result<Option<Holder>, Failure> {
+    fn holder(
+        &self,
+        store: &Store,
+        account: Option<&Account>,
+    ) -> Result<Option<Holder>, AttemptFailure> {
         if let Some(account) = account {
             return Ok(Some(store.holder(account)?));
         }
@@ -239,7 +243,7 @@ impl Login<'_> {
                 store.prove_removed(name)?;
                 Ok(None)
             }
-            Some(record) => Err(Failure::Vanished(record.uid)),
+            Some(record) => Err(AttemptFailure::Vanished(record.uid)),
         }
     }
 
@@ -417,7 +421,7 @@ impl Login<'_> {
         let line = report::accepted(self.about(), accepted);
         host.log(Priority::Info, line.as_str());
         // If password and code are one, the password is yet to be checked: only its owner may be told.
-        if self.messages == Messages::Wanted && self.arguments.layout == PromptLayout::Code {
+        if self.messages == MessageMode::Wanted && self.arguments.layout == PromptLayout::Code {
             later::tell(host, accepted);
         }
         Ok(AuthResult::Verified)
@@ -434,7 +438,7 @@ impl Login<'_> {
         AuthResult::NoMoreTries
     }
 
-    fn log_failed(&self, host: &dyn PamTransaction, failure: &Failure) {
+    fn log_failed(&self, host: &dyn PamTransaction, failure: &AttemptFailure) {
         let service = host.service().unwrap_or_default();
         let line = report::failed(self.about(), failure, &service);
         host.log(Priority::Error, line.as_str());
@@ -475,13 +479,13 @@ impl Login<'_> {
         };
         prompt.repeat();
         match self.messages {
-            Messages::Wanted => host.complain(why),
-            Messages::Unwanted => prompt.explain(why),
+            MessageMode::Wanted => host.complain(why),
+            MessageMode::Unwanted => prompt.explain(why),
         }
     }
 
     fn complain(&self, host: &mut dyn PamTransaction, text: &str) {
-        if self.messages == Messages::Wanted {
+        if self.messages == MessageMode::Wanted {
             host.complain(text);
         }
     }

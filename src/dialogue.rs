@@ -3,21 +3,21 @@
 use zeroize::Zeroizing;
 
 use crate::text;
-use crate::transaction::{Echo, Messages, NoAnswer, PamTransaction};
+use crate::transaction::{Echo, MessageMode, NoAnswer, PamTransaction};
 
 /// Services whose questions stand on a web page.
 const PAGES: [&str; 1] = ["cockpit"];
 
 /// Medium on which questions are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Medium {
+pub enum DialogueMedium {
     /// A terminal, or what has lines like one.
     Terminal,
     /// A web page, where lines run together, a drawing is none, and messages are not shown.
     Page,
 }
 
-impl Medium {
+impl DialogueMedium {
     /// The medium of a PAM service.
     pub fn of(service: &str) -> Self {
         if PAGES.contains(&service) {
@@ -32,13 +32,13 @@ impl Medium {
 /// a session that never begins (sshd, when it cannot ask); questions go to the person or nowhere.
 pub struct Dialogue<'a> {
     host: &'a mut dyn PamTransaction,
-    messages: Messages,
+    messages: MessageMode,
     paragraphs: Vec<Zeroizing<String>>,
 }
 
 /// Way in which a dialogue closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Close {
+pub enum DialogueClose {
     /// The login goes on.
     Open,
     /// It is refused.
@@ -47,7 +47,7 @@ pub enum Close {
 
 impl<'a> Dialogue<'a> {
     /// A dialogue in which nothing was said yet.
-    pub fn new(host: &'a mut dyn PamTransaction, messages: Messages) -> Self {
+    pub fn new(host: &'a mut dyn PamTransaction, messages: MessageMode) -> Self {
         Self {
             host,
             messages,
@@ -85,16 +85,16 @@ impl<'a> Dialogue<'a> {
 
     /// Shows what was said after the last question, which holds nothing secret. Where messages are not wanted, a refusal is
     /// told in one more question: sudo would say nothing of it.
-    pub fn close(&mut self, how: Close) {
-        let untold = (self.messages, how) == (Messages::Unwanted, Close::Refused);
+    pub fn close(&mut self, how: DialogueClose) {
+        let untold = (self.messages, how) == (MessageMode::Unwanted, DialogueClose::Refused);
         if untold && !self.paragraphs.is_empty() {
             let _ = self.ask(text::GO_ON);
         }
         for paragraph in self.paragraphs.drain(..) {
             match (self.messages, how) {
-                (Messages::Unwanted, _) => {}
-                (Messages::Wanted, Close::Open) => self.host.inform(&paragraph),
-                (Messages::Wanted, Close::Refused) => self.host.complain(&paragraph),
+                (MessageMode::Unwanted, _) => {}
+                (MessageMode::Wanted, DialogueClose::Open) => self.host.inform(&paragraph),
+                (MessageMode::Wanted, DialogueClose::Refused) => self.host.complain(&paragraph),
             }
         }
     }

@@ -7,7 +7,7 @@
 use twofactor_core::verify::{Accepted, Credential};
 
 use crate::text;
-use crate::transaction::{Messages, PamTransaction};
+use crate::transaction::{MessageMode, PamTransaction};
 
 /// The variable. It holds two numbers: recovery codes left, `-` where none was used, and wrong codes before.
 const VARIABLE: &str = "TWOFACTOR_NOTICE";
@@ -36,13 +36,13 @@ pub fn tell(host: &mut dyn PamTransaction, accepted: &Accepted) {
 }
 
 /// Tells what was left to this phase.
-pub fn show(host: &mut dyn PamTransaction, messages: Messages) {
+pub fn show(host: &mut dyn PamTransaction, messages: MessageMode) {
     let Some(note) = host.variable(VARIABLE) else {
         return;
     };
     // The user's programs have no use for it.
     let _ = host.set_variable(VARIABLE);
-    let accepted = read(&note).filter(|_| messages == Messages::Wanted);
+    let accepted = read(&note).filter(|_| messages == MessageMode::Wanted);
     for line in accepted.iter().flat_map(text::accepted) {
         host.inform(&line);
     }

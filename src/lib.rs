@@ -42,13 +42,13 @@ use twofactor_core::log::line::Line;
 
 /// Wipes the memory that the module and the libraries in it free.
 #[global_allocator]
-static HEAP: wipe::Wiping = wipe::Wiping;
+static HEAP: wipe::WipingAllocator = wipe::WipingAllocator;
 
-struct Module;
+struct TwofactorModule;
 
-pam::pam_hooks!(Module);
+pam::pam_hooks!(TwofactorModule);
 
-impl PamHooks for Module {
+impl PamHooks for TwofactorModule {
     fn sm_authenticate(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         guarded(|| {
             let mut host = LibpamTransaction(handle);

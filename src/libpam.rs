@@ -22,7 +22,7 @@ const PAM_SUCCESS: c_int = 0;
 /// module, which must not read each other's data.
 const MARK: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " unenrolled");
 /// Content of the data item: the marked account.
-type Mark = Option<String>;
+type MarkedAccount = Option<String>;
 /// Names the other thing that it keeps.
 const TICKET: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " ticket");
 
@@ -156,7 +156,7 @@ impl PamTransaction for LibpamTransaction<'_> {
     }
 
     fn mark_unenrolled(&mut self, account: &str) -> Result<(), NoAnswer> {
-        let mark: Mark = Some(account.to_owned());
+        let mark: MarkedAccount = Some(account.to_owned());
         self.0.set_data(MARK, Box::new(mark)).map_err(|_| NoAnswer)
     }
 
@@ -164,15 +164,15 @@ impl PamTransaction for LibpamTransaction<'_> {
         match self.marked_unenrolled() {
             None => Ok(()),
             Some(_) => {
-                let none: Mark = None;
+                let none: MarkedAccount = None;
                 self.0.set_data(MARK, Box::new(none)).map_err(|_| NoAnswer)
             }
         }
     }
 
     fn marked_unenrolled(&self) -> Option<String> {
-        // SAFETY: this name belongs to this version of this module, which stores nothing but a `Mark` under it.
-        let mark: &Mark = unsafe { self.0.get_data(MARK) }.ok()?;
+        // SAFETY: this name belongs to this version of this module, which stores nothing but a `MarkedAccount` under it.
+        let mark: &MarkedAccount = unsafe { self.0.get_data(MARK) }.ok()?;
         mark.clone()
     }
 

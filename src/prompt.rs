@@ -3,14 +3,14 @@
 /// The prompt of one login.
 pub struct Prompt {
     question: String,
-    asked: Asked,
+    asked: QuestionState,
     text: String,
     empty: u8,
 }
 
 /// The question's state: whether it was put before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum QuestionState {
     /// Not yet.
     Never,
     /// At least once.
@@ -32,7 +32,7 @@ impl Prompt {
     pub fn new(question: &str) -> Self {
         Self {
             question: question.to_owned(),
-            asked: Asked::Never,
+            asked: QuestionState::Never,
             text: question.to_owned(),
             empty: 0,
         }
@@ -46,13 +46,13 @@ impl Prompt {
 
     /// State of the question: whether it is shown for the first time.
     #[must_use]
-    pub const fn asked(&self) -> Asked {
+    pub const fn asked(&self) -> QuestionState {
         self.asked
     }
 
     /// Notes that an answer was refused.
     pub const fn repeat(&mut self) {
-        self.asked = Asked::Before;
+        self.asked = QuestionState::Before;
     }
 
     /// Notes an answer with nothing in it. From the second on asking again is of no use: it is Enter held down, or a

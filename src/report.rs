@@ -4,7 +4,7 @@ use rustix::io::Errno;
 use twofactor_core::verify::{Accepted, Credential, Rejected, ThrottleStatus};
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_store::Cause;
-use twofactor_store::attempt::{Failure, UnansweredName, UnusableGroup};
+use twofactor_store::attempt::{AttemptFailure, UnansweredName, UnusableGroup};
 use twofactor_store::daemon::DaemonFault;
 use twofactor_store::sys::file::FileError;
 use twofactor_store::sys::process;
@@ -14,7 +14,7 @@ use twofactor_core::log::line::Line;
 
 /// Completes the line about a login that could not be judged, at this PAM service.
 #[must_use]
-pub fn failed(line: Line, failure: &Failure, service: &[u8]) -> Line {
+pub fn failed(line: Line, failure: &AttemptFailure, service: &[u8]) -> Line {
     let line = line.result(LoginEvent::Error).saying("error", failure);
     let not_roots = |_: &u32| is_denied(failure) || is_foreign(failure);
     if let Some(uid) = process::ordinary_uid().filter(not_roots) {
@@ -27,8 +27,8 @@ pub fn failed(line: Line, failure: &Failure, service: &[u8]) -> Line {
 }
 
 /// True if the system refused to open a file, such as a policy that only root may read.
-const fn is_denied(failure: &Failure) -> bool {
-    let Failure::Store(error) = failure else {
+const fn is_denied(failure: &AttemptFailure) -> bool {
+    let AttemptFailure::Store(error) = failure else {
         return false;
     };
     matches!(
@@ -38,8 +38,8 @@ const fn is_denied(failure: &Failure) -> bool {
 }
 
 /// True if a program that runs as one user asked about another.
-const fn is_foreign(failure: &Failure) -> bool {
-    let Failure::Daemon(error) = failure else {
+const fn is_foreign(failure: &AttemptFailure) -> bool {
+    let AttemptFailure::Daemon(error) = failure else {
         return false;
     };
     matches!(

@@ -5,14 +5,14 @@ use twofactor_core::policy::decision::{
 };
 use twofactor_core::policy::{Requirement, rhost_address};
 use twofactor_core::record::Record;
-use twofactor_store::attempt::{Failure, KnownGroups};
+use twofactor_store::attempt::{AttemptFailure, KnownGroups};
 use twofactor_store::decision::decide;
 use twofactor_store::sys::{accounts, clock, process};
 use twofactor_store::{PolicyFile, Store};
 
 use crate::arguments::ModuleArguments;
 use crate::text;
-use crate::transaction::{Messages, PamTransaction, Priority};
+use crate::transaction::{MessageMode, PamTransaction, Priority};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 
@@ -33,8 +33,8 @@ const QUIET_SERVICES: [&str; 12] = [
 ];
 
 /// Shows the line where it belongs. Nothing here can refuse a session.
-pub fn show(host: &mut dyn PamTransaction, arguments: &ModuleArguments, messages: Messages) {
-    if messages == Messages::Unwanted || !host.has_terminal() {
+pub fn show(host: &mut dyn PamTransaction, arguments: &ModuleArguments, messages: MessageMode) {
+    if messages == MessageMode::Unwanted || !host.has_terminal() {
         return;
     }
     match line(host, arguments) {
@@ -52,7 +52,7 @@ pub fn show(host: &mut dyn PamTransaction, arguments: &ModuleArguments, messages
 fn line(
     host: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<String>, AttemptFailure> {
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let (Some(user), Some(service)) = (text(host.user().ok()), text(host.service())) else {
         return Ok(None);
@@ -117,7 +117,7 @@ fn line(
     }
 }
 
-fn is_invited(record: Option<&Record>) -> Result<bool, Failure> {
+fn is_invited(record: Option<&Record>) -> Result<bool, AttemptFailure> {
     let now = clock::now()?;
     Ok(record.is_some_and(|record| record.is_invited(now)))
 }

@@ -54,7 +54,7 @@ fn a_panic_prints_nothing() {
 
 #[test]
 fn only_pam_silent_makes_messages_unwanted() {
-    use transaction::Messages::{self, Unwanted, Wanted};
+    use transaction::MessageMode::{self, Unwanted, Wanted};
     // PAM_DISALLOW_NULL_AUTHTOK is a flag of another meaning.
     for (flags, messages) in [
         (0, Wanted),
@@ -62,6 +62,6 @@ fn only_pam_silent_makes_messages_unwanted() {
         (0x8000, Unwanted),
         (0x8001, Unwanted),
     ] {
-        assert_eq!(Messages::from(flags as PamFlag), messages, "{flags:#x}");
+        assert_eq!(MessageMode::from(flags as PamFlag), messages, "{flags:#x}");
     }
 }

@@ -14,14 +14,14 @@ pub use twofactor_core::policy::Echo;
 
 /// Treatment of messages: whether the application wants none (`PAM_SILENT`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Messages {
+pub enum MessageMode {
     /// They are shown.
     Wanted,
     /// They are not.
     Unwanted,
 }
 
-impl From<PamFlag> for Messages {
+impl From<PamFlag> for MessageMode {
     fn from(flags: PamFlag) -> Self {
         match flags & PAM_SILENT {
             0 => Self::Wanted,

@@ -9,7 +9,8 @@ use twofactor_core::record::Record;
 use twofactor_core::account::Account;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{
-    Disagreement, FoundBy, Holder, Initialized, LoadedPolicy, PolicyFile, Snapshot, Store, mark,
+    FactorSnapshot, FoundBy, Holder, LoadedPolicy, MarkDisagreement, MarkResult, PolicyFile, Store,
+    mark,
 };
 
 use serde::Serialize;
@@ -66,9 +67,12 @@ impl Context {
     }
 
     /// Makes and marks the state directory.
-    pub fn initialize(&self, disagreement: Disagreement) -> Result<(Store, Initialized), Failure> {
+    pub fn initialize(
+        &self,
+        disagreement: MarkDisagreement,
+    ) -> Result<(Store, MarkResult), Failure> {
         Store::initialize(&self.state, self.policy_path(), disagreement).map_err(|error| {
-            if error.is_missing() && disagreement == Disagreement::Refuse {
+            if error.is_missing() && disagreement == MarkDisagreement::Refuse {
                 return vanished(&error);
             }
             error.into()
@@ -201,7 +205,7 @@ impl Context {
     }
 
     /// Record and state of a user with a device, read without a lock: for displays.
-    pub fn snapshot(&self, user: &str) -> Result<Snapshot, Failure> {
+    pub fn snapshot(&self, user: &str) -> Result<FactorSnapshot, Failure> {
         let (holder, store) = self.found(user)?;
         let name = &holder.account.name;
         let snapshot = store.snapshot(&holder.account);

@@ -120,18 +120,18 @@ impl From<twofactor_store::Error> for Failure {
     }
 }
 
-impl From<attempt::Failure> for Failure {
-    fn from(failure: attempt::Failure) -> Self {
+impl From<attempt::AttemptFailure> for Failure {
+    fn from(failure: attempt::AttemptFailure) -> Self {
         match failure {
-            attempt::Failure::Store(error) => error.into(),
-            attempt::Failure::Clock(error) => error.into(),
-            attempt::Failure::Lookup(error) => error.into(),
-            random @ attempt::Failure::Random(_) => Self::system(random),
-            attempt::Failure::Daemon(error) => {
+            attempt::AttemptFailure::Store(error) => error.into(),
+            attempt::AttemptFailure::Clock(error) => error.into(),
+            attempt::AttemptFailure::Lookup(error) => error.into(),
+            random @ attempt::AttemptFailure::Random(_) => Self::system(random),
+            attempt::AttemptFailure::Daemon(error) => {
                 let hint = error.hint();
                 Self::system(error).next(hint)
             }
-            vanished @ attempt::Failure::Vanished(_) => {
+            vanished @ attempt::AttemptFailure::Vanished(_) => {
                 Self::invalid(vanished).next("To remove the old record: twofactor unset USER")
             }
         }

@@ -3,7 +3,8 @@
 
 /// Wipes the memory that the command and the libraries in it free.
 #[global_allocator]
-static HEAP: twofactor_store::sys::wipe::Wiping = twofactor_store::sys::wipe::Wiping;
+static HEAP: twofactor_store::sys::wipe::WipingAllocator =
+    twofactor_store::sys::wipe::WipingAllocator;
 
 fn main() -> std::process::ExitCode {
     twofactor_command::run()

@@ -61,11 +61,11 @@ impl OutputFormat {
     /// Writes an error: for people to standard error, as JSON also to standard output.
     pub fn write_failure(self, failure: &Failure) {
         #[derive(Serialize)]
-        struct Body<'a> {
-            error: Inner<'a>,
+        struct ReportBody<'a> {
+            error: ReportInner<'a>,
         }
         #[derive(Serialize)]
-        struct Inner<'a> {
+        struct ReportInner<'a> {
             exit_code: u8,
             message: &'a str,
             next: Option<&'a str>,
@@ -73,12 +73,12 @@ impl OutputFormat {
         // If nothing can be written, the exit code is all that is left.
         let _ = OutputStream::Stderr.prose(&format!("twofactor: {failure}\n"));
         if self == Self::Json {
-            let inner = Inner {
+            let inner = ReportInner {
                 exit_code: failure.exit as u8,
                 message: &failure.what,
                 next: failure.next.as_deref(),
             };
-            if let Ok(json) = serde_json::to_string_pretty(&Body { error: inner }) {
+            if let Ok(json) = serde_json::to_string_pretty(&ReportBody { error: inner }) {
                 let _ = OutputStream::Stdout.json(&json);
             }
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use twofactor_core::qr::{MODULE_PIXELS as MODULE, Modules, Undrawn, svg};
+use twofactor_core::qr::{MODULE_PIXELS as MODULE, QrModules, UndrawnQr, svg};
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
@@ -42,7 +42,7 @@ impl QrFiles {
         if !options.any() {
             return Ok(files);
         }
-        let modules = Modules::of(text).map_err(|_: Undrawn| {
+        let modules = QrModules::of(text).map_err(|_: UndrawnQr| {
             Failure::refused("the URI is too long for a QR code")
                 .next("Use the key instead of the code.")
         })?;
@@ -75,7 +75,7 @@ impl QrFiles {
 }
 
 /// One bit per pixel, 0 black and 1 white, eight by eight pixels per module.
-fn png(modules: &Modules) -> Result<Zeroizing<Vec<u8>>, png::EncodingError> {
+fn png(modules: &QrModules) -> Result<Zeroizing<Vec<u8>>, png::EncodingError> {
     let side = modules.side();
     let mut pixels = Zeroizing::new(Vec::new());
     for line in 0..side {
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_picture_shows_each_module_eight_by_eight() {
-        let modules = Modules::of(URI).unwrap();
+        let modules = QrModules::of(URI).unwrap();
         let file = png(&modules).unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(&file[..]))
             .read_info()

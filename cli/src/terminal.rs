@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
-use twofactor_core::qr::{self, Glyphs, Ink, Undrawn};
+use twofactor_core::qr::{self, QrGlyphs, QrInk, UndrawnQr};
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
@@ -30,8 +30,8 @@ pub enum ConfirmMode {
 pub struct Terminal {
     outlet: OutputStream,
     confirm: ConfirmMode,
-    ink: Ink,
-    glyphs: Glyphs,
+    ink: QrInk,
+    glyphs: QrGlyphs,
     columns: usize,
     /// `None` where nothing scrolls away: the output is no terminal.
     lines: Option<usize>,
@@ -66,18 +66,18 @@ impl Terminal {
         };
         let lines = size.map(|size| usize::from(size.ws_row));
         let ink = if outlet.is_terminal() && !colours_unwanted() {
-            Ink::Ansi
+            QrInk::Ansi
         } else {
-            Ink::Plain
+            QrInk::Plain
         };
         Self {
             outlet,
             confirm,
             ink,
             glyphs: if outlet.is_utf8() {
-                Glyphs::Utf8
+                QrGlyphs::Utf8
             } else {
-                Glyphs::Ascii
+                QrGlyphs::Ascii
             },
             columns,
             lines: lines.filter(|lines| *lines > 0),
@@ -111,7 +111,7 @@ impl Terminal {
     }
 
     /// The characters that this terminal can show a QR code with.
-    pub fn glyphs(&self) -> Glyphs {
+    pub fn glyphs(&self) -> QrGlyphs {
         self.glyphs
     }
 
@@ -123,7 +123,7 @@ impl Terminal {
     pub fn draw<'f>(
         &self,
         forms: &'f [Zeroizing<String>],
-        glyphs: Glyphs,
+        glyphs: QrGlyphs,
     ) -> Result<(QrDrawing, &'f str), Failure> {
         let mut why = Failure::refused("there is nothing to draw");
         let mut drawn = Vec::new();
@@ -141,8 +141,8 @@ impl Terminal {
     /// This terminal with QR codes drawn without colours, and the other way round where they were already.
     pub fn inverted(self) -> Self {
         let ink = match self.ink {
-            Ink::Ansi | Ink::Plain => Ink::PlainOnLight,
-            Ink::PlainOnLight => Ink::Plain,
+            QrInk::Ansi | QrInk::Plain => QrInk::PlainOnLight,
+            QrInk::PlainOnLight => QrInk::Plain,
         };
         Self { ink, ..self }
     }
@@ -153,20 +153,20 @@ impl Terminal {
         lines.iter().sum()
     }
 
-    fn draw_one(&self, text: &str, glyphs: Glyphs) -> Result<QrDrawing, Failure> {
+    fn draw_one(&self, text: &str, glyphs: QrGlyphs) -> Result<QrDrawing, Failure> {
         let room = self
             .lines
             .map_or(usize::MAX, |lines| lines.saturating_sub(self.below_code()));
         let drawing = qr::draw_in(text, glyphs, self.ink, self.columns, room);
         let text = drawing.map_err(|why| match why {
-            Undrawn::TooNarrow { needed } => {
+            UndrawnQr::TooNarrow { needed } => {
                 let columns = self.columns;
                 Failure::refused(format!(
                     "the QR code needs {needed} columns, this terminal has {columns}"
                 ))
                 .next("Make it wider, or use the key instead of the code.")
             }
-            Undrawn::TooLong => Failure::refused("the URI is too long for a QR code")
+            UndrawnQr::TooLong => Failure::refused("the URI is too long for a QR code")
                 .next("Use the key instead of the code."),
         })?;
         let high = text.lines().count();
@@ -183,7 +183,7 @@ impl Terminal {
                  Make it higher, or use the key instead of the code.\n"
             ));
         }
-        if self.ink == Ink::Plain {
+        if self.ink == QrInk::Plain {
             note.push_str(
                 "Drawn without colours, for light letters on a dark screen.\n\
                  On a light screen some apps cannot read it: then use the key instead of the code.\n",
@@ -320,8 +320,8 @@ mod tests {
         let terminal = Terminal {
             outlet: OutputStream::Stderr,
             confirm: ConfirmMode::Yes,
-            ink: Ink::Plain,
-            glyphs: Glyphs::Utf8,
+            ink: QrInk::Plain,
+            glyphs: QrGlyphs::Utf8,
             columns: 80,
             lines: None,
         };

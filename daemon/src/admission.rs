@@ -17,7 +17,7 @@ const REMEMBERED: usize = 4096;
 
 /// A connection that has a place.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Admitted<H> {
+pub struct AdmittedConnection<H> {
     /// Its number; later ones have higher numbers.
     pub number: u64,
     /// The connection that lost its place for it.
@@ -69,7 +69,7 @@ impl<H> OpenConnections<H> {
     ///
     /// # Errors
     /// [`NoPlace`]: it is not served.
-    pub fn admit(&mut self, uid: u32, handle: H) -> Result<Admitted<H>, NoPlace> {
+    pub fn admit(&mut self, uid: u32, handle: H) -> Result<AdmittedConnection<H>, NoPlace> {
         let own = self.open.values().filter(|other| other.uid == uid).count();
         if own >= PER_UID {
             return Err(NoPlace);
@@ -92,7 +92,7 @@ impl<H> OpenConnections<H> {
             handle,
         };
         self.open.insert(number, connection);
-        Ok(Admitted { number, evicted })
+        Ok(AdmittedConnection { number, evicted })
     }
 
     /// Ends the oldest connection that waits for its client; uids without a known account come first.

@@ -21,16 +21,16 @@ StandardInput=socket; the daemon then ends when there was no connection for 30 s
 
 /// Purpose of a call of the program.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum DaemonAction {
     /// Serves.
-    Serve(Arguments),
+    Serve(DaemonArguments),
     /// Prints this text.
     Print(String),
 }
 
 /// Settings of the server.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Arguments {
+pub struct DaemonArguments {
     /// Path of the socket to make; `None` where standard input is the socket.
     pub listen: Option<PathBuf>,
     /// Path of the policy.
@@ -67,7 +67,7 @@ impl fmt::Display for BadArgument {
 ///
 /// # Errors
 /// [`BadArgument`].
-pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Action, BadArgument> {
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<DaemonAction, BadArgument> {
     let (mut listen, mut policy, mut state) = (None, None, None);
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
@@ -75,10 +75,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Action, BadArg
             Some("--listen") => ("--listen", &mut listen),
             Some("--policy") => ("--policy", &mut policy),
             Some("--state") => ("--state", &mut state),
-            Some("-h" | "--help") => return Ok(Action::Print(HELP.to_owned())),
+            Some("-h" | "--help") => return Ok(DaemonAction::Print(HELP.to_owned())),
             Some("-V" | "--version") => {
                 let version = twofactor_core::VERSION;
-                return Ok(Action::Print(format!("twofactord {version}\n")));
+                return Ok(DaemonAction::Print(format!("twofactord {version}\n")));
             }
             _ => return Err(BadArgument::Unknown(word)),
         };
@@ -91,7 +91,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Action, BadArg
             return Err(BadArgument::Twice(option));
         }
     }
-    Ok(Action::Serve(Arguments {
+    Ok(DaemonAction::Serve(DaemonArguments {
         listen,
         policy: policy.unwrap_or_else(|| twofactor_core::POLICY_FILE.into()),
         state: state.unwrap_or_else(|| twofactor_core::STATE_DIR.into()),
@@ -102,14 +102,14 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Action, BadArg
 mod tests {
     use super::*;
 
-    fn parsed(words: &[&str]) -> Result<Action, BadArgument> {
+    fn parsed(words: &[&str]) -> Result<DaemonAction, BadArgument> {
         parse(words.iter().map(OsString::from))
     }
 
     #[test]
     fn paths_have_the_defaults_of_module_and_command() {
         let serve = |listen: Option<&str>, policy: &str, state: &str| {
-            Ok(Action::Serve(Arguments {
+            Ok(DaemonAction::Serve(DaemonArguments {
                 listen: listen.map(PathBuf::from),
                 policy: policy.into(),
                 state: state.into(),
@@ -135,8 +135,11 @@ mod tests {
 
     #[test]
     fn help_and_version_are_printed() {
-        assert_eq!(parsed(&["--help"]), Ok(Action::Print(HELP.to_owned())));
+        assert_eq!(
+            parsed(&["--help"]),
+            Ok(DaemonAction::Print(HELP.to_owned()))
+        );
         let version = format!("twofactord {}\n", env!("CARGO_PKG_VERSION"));
-        assert_eq!(parsed(&["-V"]), Ok(Action::Print(version)));
+        assert_eq!(parsed(&["-V"]), Ok(DaemonAction::Print(version)));
     }
 }

@@ -10,7 +10,7 @@ use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{CallError, ChangeCall, StatusReply};
 use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
-use twofactor_store::attempt::{AttemptResult, Failure, KnownFactor, LoginAttempt};
+use twofactor_store::attempt::{AttemptFailure, AttemptResult, KnownFactor, LoginAttempt};
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{Holder, PolicyFile, Store};
@@ -50,7 +50,7 @@ impl FileFactors {
         }
     }
 
-    fn store(&self) -> Result<Store, Failure> {
+    fn store(&self) -> Result<Store, AttemptFailure> {
         Ok(Store::open(&self.state, &self.policy)?)
     }
 
@@ -58,8 +58,8 @@ impl FileFactors {
     fn of_enrolled<T>(
         &self,
         account: &Account,
-        act: impl FnOnce(&mut LoginAttempt<'_>) -> Result<T, Failure>,
-    ) -> Result<Option<T>, Failure> {
+        act: impl FnOnce(&mut LoginAttempt<'_>) -> Result<T, AttemptFailure>,
+    ) -> Result<Option<T>, AttemptFailure> {
         let file = PolicyFile::new(&self.policy);
         let loaded = file.load()?;
         let store = self.store()?;
@@ -82,7 +82,7 @@ impl FileFactors {
         act(&mut session).map(Some)
     }
 
-    fn status_of(&self, account: &Account) -> Result<StatusReply, Failure> {
+    fn status_of(&self, account: &Account) -> Result<StatusReply, AttemptFailure> {
         let loaded = PolicyFile::new(&self.policy).load()?;
         let now = clock::now()?;
         let mut reply = StatusReply {
@@ -137,7 +137,7 @@ impl FileFactors {
 
 impl UserFactors for FileFactors {
     fn account(&self, user: &str, caller: Caller) -> Result<Option<Account>, Unavailable> {
-        let found = accounts::by_name(user).map_err(Failure::from);
+        let found = accounts::by_name(user).map_err(AttemptFailure::from);
         logged(found, user, caller)
     }
 
@@ -205,7 +205,11 @@ impl UserFactors for FileFactors {
     }
 }
 
-fn logged<T>(outcome: Result<T, Failure>, user: &str, caller: Caller) -> Result<T, Unavailable> {
+fn logged<T>(
+    outcome: Result<T, AttemptFailure>,
+    user: &str,
+    caller: Caller,
+) -> Result<T, Unavailable> {
     outcome.map_err(|failure| {
         log::unavailable(user, caller, &failure);
         Unavailable

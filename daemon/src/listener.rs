@@ -114,11 +114,11 @@ fn make(path: &Path) -> Result<UnixListener, SocketError> {
 mod tests {
     use super::*;
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
-    use twofactor_store::testing::Scratch;
+    use twofactor_store::testing::ScratchStore;
 
     #[test]
     fn a_socket_with_a_full_queue_is_in_use() {
-        let scratch = Scratch::new();
+        let scratch = ScratchStore::new();
         let path = scratch.path().join("socket");
         let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
         rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();

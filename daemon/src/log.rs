@@ -6,7 +6,7 @@ use twofactor_core::log::change::ChangeEvent;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
-use twofactor_store::attempt::{AttemptResult, Failure};
+use twofactor_store::attempt::{AttemptFailure, AttemptResult};
 use twofactor_store::operations::AuditSink;
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
@@ -83,7 +83,7 @@ pub fn not_yours(user: &str, caller: Caller) {
 }
 
 /// A call that could not be answered.
-pub fn unavailable(user: &str, caller: Caller, failure: &Failure) {
+pub fn unavailable(user: &str, caller: Caller, failure: &AttemptFailure) {
     let text = about(user, caller)
         .result(LoginEvent::Error)
         .saying("error", failure);

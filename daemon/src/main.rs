@@ -26,28 +26,28 @@ use std::process::ExitCode;
 
 use twofactor_store::sys::wipe;
 
-use arguments::{Action, Arguments};
+use arguments::{DaemonAction, DaemonArguments};
 use factors::FileFactors;
 
 /// Freed memory is wiped: codes pass through this program.
 #[global_allocator]
-static HEAP: wipe::Wiping = wipe::Wiping;
+static HEAP: wipe::WipingAllocator = wipe::WipingAllocator;
 
 fn main() -> ExitCode {
     // The text of a panic may hold a secret; its connection ends.
     std::panic::set_hook(Box::new(|_| log::panicked()));
     let words = std::env::args_os().skip(1);
     match arguments::parse(words) {
-        Ok(Action::Print(text)) => {
+        Ok(DaemonAction::Print(text)) => {
             let _ = rustix::io::write(rustix::stdio::stdout(), text.as_bytes());
             ExitCode::SUCCESS
         }
-        Ok(Action::Serve(arguments)) => run(&arguments),
+        Ok(DaemonAction::Serve(arguments)) => run(&arguments),
         Err(error) => fail(2, &error),
     }
 }
 
-fn run(arguments: &Arguments) -> ExitCode {
+fn run(arguments: &DaemonArguments) -> ExitCode {
     let listening = match listener::open(arguments.listen.as_deref()) {
         Ok(listening) => listening,
         Err(error) => return fail(4, &error),

@@ -9,7 +9,7 @@ use twofactor_core::log::event::LoginEvent;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_store::sys::accounts;
 
-use crate::admission::{Admitted, NoPlace, OpenConnections, PlaceOwner};
+use crate::admission::{AdmittedConnection, NoPlace, OpenConnections, PlaceOwner};
 use crate::log;
 
 /// The open connections, shared by all threads.
@@ -22,7 +22,8 @@ impl SharedConnections {
     /// # Errors
     /// [`NoPlace`].
     pub fn admit(&self, uid: u32, stream: &Arc<UnixStream>) -> Result<ConnectionPlace, NoPlace> {
-        let Admitted { number, evicted } = self.locked().admit(uid, Arc::clone(stream))?;
+        let AdmittedConnection { number, evicted } =
+            self.locked().admit(uid, Arc::clone(stream))?;
         if let Some(evicted) = evicted {
             refuse(&evicted, ServiceError::Busy);
             // Its thread waits for a message, so it ends.

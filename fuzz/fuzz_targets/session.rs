@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use fuzz::machine::{FuzzMachine, Part};
 use libfuzzer_sys::fuzz_target;
 use twofactor_core::verify::Outcome;
-use twofactor_store::attempt::{AttemptResult, Failure};
+use twofactor_store::attempt::{AttemptFailure, AttemptResult};
 
 thread_local! {
     static MACHINE: RefCell<FuzzMachine> = RefCell::new(FuzzMachine::new());
@@ -44,6 +44,6 @@ fn attempts(machine: &FuzzMachine) {
     }
 }
 
-fn is_accepted(found: &Result<AttemptResult, Failure>) -> bool {
+fn is_accepted(found: &Result<AttemptResult, AttemptFailure>) -> bool {
     matches!(found, Ok(AttemptResult::Compared(Outcome::Accepted(_))))
 }

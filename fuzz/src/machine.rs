@@ -12,9 +12,9 @@ use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy;
 use twofactor_core::record::Record;
 use twofactor_core::secret::Secret;
-use twofactor_core::state::{DeviceState, State, Stored, decode_file, encode_file};
+use twofactor_core::state::{DeviceState, State, StoredState, decode_file, encode_file};
 use twofactor_core::verify::Form;
-use twofactor_store::attempt::{AttemptResult, Failure, KnownFactor, LoginAttempt};
+use twofactor_store::attempt::{AttemptResult, AttemptFailure, KnownFactor, LoginAttempt};
 use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::{PolicyFile, Store};
 
@@ -134,7 +134,7 @@ impl FuzzMachine {
     ///
     /// # Errors
     /// What stands in its way.
-    pub fn types(&self, code: &str) -> Result<AttemptResult, Failure> {
+    pub fn types(&self, code: &str) -> Result<AttemptResult, AttemptFailure> {
         let file = PolicyFile::new(&self.paths()[0]);
         let account = Account {
             name: "alice".into(),
@@ -164,7 +164,7 @@ impl FuzzMachine {
 
     /// The state on the disk.
     #[must_use]
-    pub fn stored(&self) -> Stored {
+    pub fn stored(&self) -> StoredState {
         decode_file(&fs::read(&self.paths()[2]).unwrap()).unwrap()
     }
 

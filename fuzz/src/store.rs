@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use twofactor_store::{Disagreement, Store};
+use twofactor_store::{MarkDisagreement, Store};
 
 /// A state directory that is marked.
 pub struct FuzzDirectory {
@@ -22,7 +22,7 @@ impl FuzzDirectory {
         fs::DirBuilder::new().mode(0o700).create(&top).unwrap();
         let path = top.join("store");
         let policy = top.join("policy.toml");
-        let made = Store::initialize(&path, &policy, Disagreement::Settle);
+        let made = Store::initialize(&path, &policy, MarkDisagreement::Settle);
         Self {
             path,
             store: made.unwrap().0,

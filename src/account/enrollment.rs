@@ -10,7 +10,9 @@ use twofactor_core::record::Record;
 use twofactor_core::recovery::OneTimeCode;
 use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus, is_blank};
 use twofactor_store::Locked;
-use twofactor_store::attempt::{AttemptResult, Failure, KnownGroups, LoginAttempt, PreCheck};
+use twofactor_store::attempt::{
+    AttemptFailure, AttemptResult, KnownGroups, LoginAttempt, PreCheck,
+};
 use twofactor_store::decision::decide;
 use twofactor_store::operations::{
     self, AuditSink, ChangeSteps, DevicesBefore, NewEnrollment, UserFactor,
@@ -19,9 +21,10 @@ use twofactor_store::sys::{clock, host};
 
 use super::enrollment_text::{DisplayForm, DrawingStyle};
 use super::{
-    EnrollmentAbort, EnrollmentMode, NoInvitation, Permission, account, enrollment_text, withdrawn,
+    EnrollmentAbort, EnrollmentMode, EnrollmentPermission, NoInvitation, account, enrollment_text,
+    withdrawn,
 };
-use crate::dialogue::{Dialogue, Medium};
+use crate::dialogue::{Dialogue, DialogueMedium};
 use crate::transaction::Priority;
 use crate::{report, text};
 use twofactor_core::log::event::LoginEvent;
@@ -44,7 +47,7 @@ pub struct EnrollmentDialogue<'a> {
 
 impl EnrollmentDialogue<'_> {
     /// The policy's present decision on this login.
-    pub fn wanted(&self) -> Result<PolicyDecision, Failure> {
+    pub fn wanted(&self) -> Result<PolicyDecision, AttemptFailure> {
         let session = &self.session;
         let policy = &session.loaded.policy;
         let request = LoginRequest {
@@ -255,7 +258,7 @@ impl EnrollmentDialogue<'_> {
         dialogue: &mut Dialogue<'_>,
         new: ConfirmedDevice,
         invite: Option<Id>,
-    ) -> Result<(NewEnrollment, Ticket), EnrollmentAbort> {
+    ) -> Result<(NewEnrollment, InviteTicket), EnrollmentAbort> {
         self.same_user(dialogue)?;
         let factor = UserFactor {
             store: self.session.store,
@@ -269,7 +272,7 @@ impl EnrollmentDialogue<'_> {
         };
         let before = DevicesBefore::None;
         let new = operations::enroll(&factor, new, before, clock::now()?, &mut allowed)?;
-        Ok((new, allowed.ticket.unwrap_or(Ticket::NotAsked)))
+        Ok((new, allowed.ticket.unwrap_or(InviteTicket::NotAsked)))
     }
 
     /// Refuses where another module has put another user in this place since.
@@ -287,7 +290,7 @@ impl EnrollmentDialogue<'_> {
         &mut self,
         dialogue: &mut Dialogue<'_>,
         first: Id,
-        ticket: Ticket,
+        ticket: InviteTicket,
     ) -> Result<NewEnrollment, EnrollmentAbort> {
         if !enrollment_text::is_yes(&dialogue.ask(enrollment_text::ANOTHER)?) {
             return Err(EnrollmentAbort::Skipped);
@@ -309,8 +312,8 @@ impl EnrollmentDialogue<'_> {
         Ok(new)
     }
 
-    fn medium(&self) -> Medium {
-        Medium::of(self.session.service)
+    fn medium(&self) -> DialogueMedium {
+        DialogueMedium::of(self.session.service)
     }
 
     fn log(&self, dialogue: &mut Dialogue<'_>, event: LoginEvent, device: &DeviceName) {
@@ -333,7 +336,7 @@ struct StillAllowed<'s, 'a> {
     /// The invitation whose code was typed.
     invite: Option<Id>,
     /// Result of that; `None` before the first device.
-    ticket: Option<Ticket>,
+    ticket: Option<InviteTicket>,
 }
 
 impl ChangeSteps for StillAllowed<'_, '_> {
@@ -348,7 +351,9 @@ impl ChangeSteps for StillAllowed<'_, '_> {
         session.file.refresh(&mut session.loaded)?;
         let open = record.and_then(|record| record.invite.as_ref());
         let invite = self.invite;
-        let ticket = *self.ticket.get_or_insert_with(|| Ticket::of(invite, open));
+        let ticket = *self
+            .ticket
+            .get_or_insert_with(|| InviteTicket::of(invite, open));
         let now = (session.clock)()?;
         still_allowed(&session.loaded.policy, session.service, ticket, now)
             .map_err(EnrollmentAbort::Withdrawn)
@@ -357,7 +362,7 @@ impl ChangeSteps for StillAllowed<'_, '_> {
 
 /// Permission that a person has shown, by the time a device is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ticket {
+enum InviteTicket {
     /// No invitation: none was asked for.
     NotAsked,
     /// An invitation that counts until then, in seconds since 1970-01-01 UTC.
@@ -366,7 +371,7 @@ enum Ticket {
     Gone,
 }
 
-impl Ticket {
+impl InviteTicket {
     /// Of the invitation that was shown, and the one that stands in the record.
     fn of(shown: Option<Id>, open: Option<&OneTimeCode>) -> Self {
         match (shown, open) {
@@ -382,18 +387,18 @@ impl Ticket {
 fn still_allowed(
     policy: &Policy,
     service: &str,
-    ticket: Ticket,
+    ticket: InviteTicket,
     now: u64,
-) -> Result<(), Permission> {
+) -> Result<(), EnrollmentPermission> {
     let off = !policy.enabled
         || !policy.service_on(service)
         || policy.enroll_at_login == EnrollAtLogin::Off;
     match ticket {
-        _ if off => Err(Permission::Policy),
+        _ if off => Err(EnrollmentPermission::Policy),
         _ if !policy.enroll_needs_invite => Ok(()),
-        Ticket::NotAsked => Err(Permission::Policy),
-        Ticket::Until(expires) if now < expires => Ok(()),
-        Ticket::Until(_) | Ticket::Gone => Err(Permission::Invitation),
+        InviteTicket::NotAsked => Err(EnrollmentPermission::Policy),
+        InviteTicket::Until(expires) if now < expires => Ok(()),
+        InviteTicket::Until(_) | InviteTicket::Gone => Err(EnrollmentPermission::Invitation),
     }
 }
 
@@ -410,26 +415,29 @@ mod tests {
         };
         let offer = "enroll_at_login = \"offer\"\n";
         let invited = "enroll_at_login = \"offer\"\nenroll_needs_invite = true\n";
-        let (policy, invitation) = (Err(Permission::Policy), Err(Permission::Invitation));
+        let (policy, invitation) = (
+            Err(EnrollmentPermission::Policy),
+            Err(EnrollmentPermission::Invitation),
+        );
         for (lines, ticket, expected) in [
-            (offer, Ticket::NotAsked, Ok(())),
-            (offer, Ticket::Gone, Ok(())),
-            (invited, Ticket::Until(101), Ok(())),
-            (invited, Ticket::Until(100), invitation),
-            (invited, Ticket::Until(99), invitation),
-            (invited, Ticket::Gone, invitation),
-            (invited, Ticket::NotAsked, policy),
-            ("", Ticket::NotAsked, policy),
-            ("", Ticket::Until(101), policy),
+            (offer, InviteTicket::NotAsked, Ok(())),
+            (offer, InviteTicket::Gone, Ok(())),
+            (invited, InviteTicket::Until(101), Ok(())),
+            (invited, InviteTicket::Until(100), invitation),
+            (invited, InviteTicket::Until(99), invitation),
+            (invited, InviteTicket::Gone, invitation),
+            (invited, InviteTicket::NotAsked, policy),
+            ("", InviteTicket::NotAsked, policy),
+            ("", InviteTicket::Until(101), policy),
         ] {
             assert_eq!(allowed(lines, ticket), expected, "{lines}{ticket:?}");
         }
         let off = format!("{offer}[services]\nlogin = false\n");
-        assert_eq!(allowed(&off, Ticket::NotAsked), policy);
+        assert_eq!(allowed(&off, InviteTicket::NotAsked), policy);
         assert_eq!(
             allowed(
                 &format!("{offer}[services]\nsshd = true\n"),
-                Ticket::NotAsked
+                InviteTicket::NotAsked
             ),
             Ok(())
         );
@@ -439,9 +447,15 @@ mod tests {
     fn an_invitation_is_the_one_that_was_shown() {
         let (open, _) = OneTimeCode::generate(7).unwrap();
         let (other, _) = OneTimeCode::generate(8).unwrap();
-        assert_eq!(Ticket::of(None, Some(&open)), Ticket::NotAsked);
-        assert_eq!(Ticket::of(Some(open.id), Some(&open)), Ticket::Until(7));
-        assert_eq!(Ticket::of(Some(open.id), Some(&other)), Ticket::Gone);
-        assert_eq!(Ticket::of(Some(open.id), None), Ticket::Gone);
+        assert_eq!(InviteTicket::of(None, Some(&open)), InviteTicket::NotAsked);
+        assert_eq!(
+            InviteTicket::of(Some(open.id), Some(&open)),
+            InviteTicket::Until(7)
+        );
+        assert_eq!(
+            InviteTicket::of(Some(open.id), Some(&other)),
+            InviteTicket::Gone
+        );
+        assert_eq!(InviteTicket::of(Some(open.id), None), InviteTicket::Gone);
     }
 }

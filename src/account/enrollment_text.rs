@@ -8,12 +8,12 @@ use zeroize::Zeroizing;
 use twofactor_core::device::{Device, Kind};
 use twofactor_core::enroll::in_fours;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
-use twofactor_core::qr::{self, Glyphs, Ink};
+use twofactor_core::qr::{self, QrGlyphs, QrInk};
 use twofactor_core::recovery::{self, PlainCode};
 use twofactor_core::verify::Rejected;
 
 use super::{EnrollmentMode, NoInvitation};
-use crate::dialogue::Medium;
+use crate::dialogue::DialogueMedium;
 
 /// Columns that every terminal has.
 const COLUMNS: usize = 80;
@@ -123,15 +123,15 @@ pub enum DisplayForm {
 /// Style in which a QR code is drawn. The terminal cannot be asked for its colours or its characters; the person can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrawingStyle {
-    ink: Ink,
-    glyphs: Glyphs,
+    ink: QrInk,
+    glyphs: QrGlyphs,
 }
 
 impl DrawingStyle {
     /// For a dark terminal with UTF-8.
     pub const FIRST: Self = Self {
-        ink: Ink::Plain,
-        glyphs: Glyphs::Utf8,
+        ink: QrInk::Plain,
+        glyphs: QrGlyphs::Utf8,
     };
 
     /// The style that an answer asks for: `i` inverts, `a` changes between blocks and plain characters. `None`: it is no
@@ -140,15 +140,15 @@ impl DrawingStyle {
         match typed.trim_ascii() {
             b"i" | b"I" => Some(Self {
                 ink: match self.ink {
-                    Ink::PlainOnLight => Ink::Plain,
-                    Ink::Plain | Ink::Ansi => Ink::PlainOnLight,
+                    QrInk::PlainOnLight => QrInk::Plain,
+                    QrInk::Plain | QrInk::Ansi => QrInk::PlainOnLight,
                 },
                 ..self
             }),
             b"a" | b"A" => Some(Self {
                 glyphs: match self.glyphs {
-                    Glyphs::Utf8 => Glyphs::Ascii,
-                    Glyphs::Ascii => Glyphs::Utf8,
+                    QrGlyphs::Utf8 => QrGlyphs::Ascii,
+                    QrGlyphs::Ascii => QrGlyphs::Utf8,
                 },
                 ..self
             }),
@@ -162,13 +162,13 @@ impl DrawingStyle {
 pub fn device(
     device: &Device,
     uris: &[Zeroizing<String>],
-    medium: Medium,
+    medium: DialogueMedium,
     style: DrawingStyle,
 ) -> (Zeroizing<String>, DisplayForm) {
     let whole = uris.first().map_or("", |uri| uri.as_str());
     let key = in_fours(&device.secret.to_base32());
     let settings = settings(device);
-    if medium == Medium::Page {
+    if medium == DialogueMedium::Page {
         let text = gathered(&[
             "(1) In the authenticator app, add an entry and choose to type in a key.\n(2) Key: ",
             &key,
@@ -256,14 +256,14 @@ pub fn unconfirmed(kind: Kind, why: &Rejected) -> String {
 }
 
 /// Shows a new set of recovery codes, the only time.
-pub fn recovery(codes: &[PlainCode], medium: Medium) -> Zeroizing<String> {
+pub fn recovery(codes: &[PlainCode], medium: DialogueMedium) -> Zeroizing<String> {
     const WHAT: &str = "\
 Recovery codes, for when the device is not at hand. Each works once, instead
 of a code. Write them down now; they are not shown again:
 ";
     match medium {
-        Medium::Terminal => gathered(&[WHAT, "\n", &recovery::list(codes)]),
-        Medium::Page => {
+        DialogueMedium::Terminal => gathered(&[WHAT, "\n", &recovery::list(codes)]),
+        DialogueMedium::Page => {
             // On a page they stand in running text, where a line may end within a code.
             let codes: Vec<_> = codes.iter().map(PlainCode::grouped).collect();
             let mut parts = vec![WHAT];
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_a_terminal() {
-        let recovery = recovery(&[], Medium::Terminal);
+        let recovery = recovery(&[], DialogueMedium::Terminal);
         for text in [OFFER, DEMAND, recovery.as_str()] {
             assert!(text.lines().all(|line| line.len() < COLUMNS), "{text}");
         }

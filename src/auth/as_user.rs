@@ -8,14 +8,14 @@ use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_protocol::SOCKET;
 use twofactor_protocol::reply::{ReplyError, ServiceError};
-use twofactor_store::attempt::Failure;
+use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::daemon::{DaemonClient, DaemonFault};
 use twofactor_store::sys::process;
 use twofactor_store::{LoadedPolicy, Store};
 
 use super::judge::DaemonJudge;
 use super::uniform_timing::UniformTiming;
-use super::{AuthAbort, Login};
+use super::{AuthAbort, LoginContext};
 use crate::return_codes::AuthResult;
 use crate::transaction::PamTransaction;
 
@@ -27,10 +27,10 @@ pub(super) enum FactorSource {
     Daemon(u32),
 }
 
-impl Login<'_> {
+impl LoginContext<'_> {
     /// The files for root and the daemon for all others; neither takes the place of the other where it does not work. A program that
     /// was started as root, and gave up its uid but not CAP_DAC_OVERRIDE, opens the files as root does.
-    pub(super) fn source(&self) -> Result<FactorSource, Failure> {
+    pub(super) fn source(&self) -> Result<FactorSource, AttemptFailure> {
         if let Some(uid) = process::ordinary_uid_at_start() {
             return Ok(FactorSource::Daemon(uid));
         }
@@ -59,13 +59,13 @@ impl Login<'_> {
         let client = DaemonClient::new(Path::new(SOCKET), name);
         if account.is_none_or(|account| account.uid != uid) {
             let foreign = ReplyError::Service(ServiceError::NotYours);
-            return Err(Failure::from(client.error(foreign)).into());
+            return Err(AttemptFailure::from(client.error(foreign)).into());
         }
         // The daemon's answer holds for its own files.
         let is_served = self.arguments.state == Path::new(STATE_DIR)
             && self.arguments.policy == Path::new(POLICY_FILE);
         if !is_served {
-            return Err(Failure::from(client.fault(DaemonFault::OtherFiles)).into());
+            return Err(AttemptFailure::from(client.fault(DaemonFault::OtherFiles)).into());
         }
         if let Some(mut judge) = DaemonJudge::of_enrolled(policy, &client)? {
             return self.ask(host, &mut judge, pace, account);

@@ -10,7 +10,7 @@ use twofactor_core::verify::{
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::verify::{AcceptedCode, CodeLayout, CodeOrigin, VerifyAnswer};
-use twofactor_store::attempt::{AttemptResult, Failure, LoginAttempt, PreCheck};
+use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
 use twofactor_store::daemon::DaemonClient;
 
 /// The judge of a code.
@@ -21,14 +21,14 @@ pub trait CodeJudge {
     /// Grace and lock-out, before a prompt.
     ///
     /// # Errors
-    /// [`Failure`].
-    fn before(&self) -> Result<PreCheck, Failure>;
+    /// [`AttemptFailure`].
+    fn before(&self) -> Result<PreCheck, AttemptFailure>;
 
     /// Judges what was typed.
     ///
     /// # Errors
-    /// [`Failure`]: nothing may be concluded about the code.
-    fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, Failure>;
+    /// [`AttemptFailure`]: nothing may be concluded about the code.
+    fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, AttemptFailure>;
 
     /// True if a recovery code is known to be left, so that a refusal may tell of them.
     fn has_recovery_codes(&self) -> bool;
@@ -36,8 +36,8 @@ pub trait CodeJudge {
     /// The length of the password in an answer in one field, given during grace.
     ///
     /// # Errors
-    /// [`Failure`].
-    fn password_len(&self, input: &[u8]) -> Result<usize, Failure>;
+    /// [`AttemptFailure`].
+    fn password_len(&self, input: &[u8]) -> Result<usize, AttemptFailure>;
 }
 
 impl CodeJudge for LoginAttempt<'_> {
@@ -45,11 +45,11 @@ impl CodeJudge for LoginAttempt<'_> {
         &self.loaded.policy
     }
 
-    fn before(&self) -> Result<PreCheck, Failure> {
+    fn before(&self) -> Result<PreCheck, AttemptFailure> {
         self.before()
     }
 
-    fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, Failure> {
+    fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, AttemptFailure> {
         self.attempt(input, form)
     }
 
@@ -57,7 +57,7 @@ impl CodeJudge for LoginAttempt<'_> {
         self.has_recovery_codes()
     }
 
-    fn password_len(&self, input: &[u8]) -> Result<usize, Failure> {
+    fn password_len(&self, input: &[u8]) -> Result<usize, AttemptFailure> {
         self.password_len(input)
     }
 }
@@ -74,8 +74,11 @@ impl DaemonJudge {
     /// Asks the daemon; `None` where the user has no device.
     ///
     /// # Errors
-    /// [`Failure`].
-    pub fn of_enrolled(policy: &Policy, client: &DaemonClient) -> Result<Option<Self>, Failure> {
+    /// [`AttemptFailure`].
+    pub fn of_enrolled(
+        policy: &Policy,
+        client: &DaemonClient,
+    ) -> Result<Option<Self>, AttemptFailure> {
         let Some(gate) = gate(client)? else {
             return Ok(None);
         };
@@ -88,7 +91,7 @@ impl DaemonJudge {
 }
 
 /// The lock-out of the daemon; `None` where the user has no device.
-fn gate(client: &DaemonClient) -> Result<Option<ThrottleStatus>, Failure> {
+fn gate(client: &DaemonClient) -> Result<Option<ThrottleStatus>, AttemptFailure> {
     Ok(match client.gate()? {
         GateAnswer::Unenrolled => None,
         GateAnswer::Ask => Some(ThrottleStatus::Open),
@@ -109,7 +112,7 @@ impl CodeJudge for DaemonJudge {
     }
 
     /// The daemon knows no grace.
-    fn before(&self) -> Result<PreCheck, Failure> {
+    fn before(&self) -> Result<PreCheck, AttemptFailure> {
         let gate = match self.first.take() {
             Some(gate) => Some(gate),
             None => gate(&self.client)?,
@@ -118,7 +121,7 @@ impl CodeJudge for DaemonJudge {
         Ok(PreCheck::Throttle(gate.unwrap_or(ThrottleStatus::Open)))
     }
 
-    fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, Failure> {
+    fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, AttemptFailure> {
         let tail = AnswerTail::of(input, form);
         let layout = match form {
             Form::Code => CodeLayout::Code,
@@ -133,7 +136,7 @@ impl CodeJudge for DaemonJudge {
         false
     }
 
-    fn password_len(&self, input: &[u8]) -> Result<usize, Failure> {
+    fn password_len(&self, input: &[u8]) -> Result<usize, AttemptFailure> {
         Ok(input.len())
     }
 }

@@ -1,12 +1,12 @@
 //! The text at the end of a login that is refused without a verdict on a code.
 
-use super::Login;
+use super::LoginContext;
 use crate::arguments::{FirstPass, PromptLayout};
-use crate::dialogue::Medium;
+use crate::dialogue::DialogueMedium;
 use crate::text;
-use crate::transaction::{Echo, Messages, PamTransaction};
+use crate::transaction::{Echo, MessageMode, PamTransaction};
 
-impl Login<'_> {
+impl LoginContext<'_> {
     /// Tells why the login is refused.
     ///
     /// On a page it has to be a question: messages are not shown there, and without one Cockpit says of this refusal that
@@ -17,11 +17,11 @@ impl Login<'_> {
             return;
         }
         let service = host.service().and_then(|name| String::from_utf8(name).ok());
-        let medium = Medium::of(&service.unwrap_or_default());
+        let medium = DialogueMedium::of(&service.unwrap_or_default());
         let (go_on, echo) = match (medium, self.messages) {
-            (Medium::Terminal, Messages::Wanted) => return host.complain(text),
-            (Medium::Terminal, Messages::Unwanted) => (text::GO_ON, Echo::Hidden),
-            (Medium::Page, _) => (text::GO_BACK, Echo::Shown),
+            (DialogueMedium::Terminal, MessageMode::Wanted) => return host.complain(text),
+            (DialogueMedium::Terminal, MessageMode::Unwanted) => (text::GO_ON, Echo::Hidden),
+            (DialogueMedium::Page, _) => (text::GO_BACK, Echo::Shown),
         };
         if self.arguments.first_pass != FirstPass::Only {
             // Whatever is answered, the login is refused.

@@ -5,14 +5,14 @@ use twofactor_core::policy::Policy;
 
 use super::judge::CodeJudge;
 use super::uniform_timing::UniformTiming;
-use super::{AuthAbort, Login};
+use super::{AuthAbort, LoginContext};
 use crate::answer_source::NonCodeAnswer;
 use crate::arguments::PromptLayout;
 use crate::prompt::Prompt;
 use crate::text;
 use crate::transaction::PamTransaction;
 
-impl Login<'_> {
+impl LoginContext<'_> {
     /// The user's name as the application gave it, and as the passwd database has it.
     pub(super) fn names<'n>(&'n self, account: Option<&'n Account>) -> Vec<&'n [u8]> {
         let canonical = account.map(|account| account.name.as_bytes());

@@ -5,17 +5,17 @@ use twofactor_core::log::event::LoginEvent;
 use twofactor_core::policy::Policy;
 use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::verify;
-use twofactor_store::attempt::Failure;
+use twofactor_store::attempt::AttemptFailure;
 
 use super::uniform_timing::{RemainingTries, UniformTiming};
-use super::{AuthAbort, Login};
+use super::{AuthAbort, LoginContext};
 use crate::arguments::{FirstPass, PromptLayout};
 use crate::prompt::EmptyAnswer;
 use crate::return_codes::AuthResult;
 use crate::transaction::{PamTransaction, Priority};
 use crate::{answer_source, text, ticket};
 
-impl Login<'_> {
+impl LoginContext<'_> {
     /// No device. A user who may or must get one is left to the account phase: it comes after the whole stack has
     /// agreed, so that no user enrolls who did not give the password. With `uniform_prompt` the dialogue is the one
     /// that a user with a device gets.
@@ -24,7 +24,7 @@ impl Login<'_> {
         host: &mut dyn PamTransaction,
         policy: &Policy,
         decision: PolicyDecision,
-        is_enrolled: &dyn Fn() -> Result<bool, Failure>,
+        is_enrolled: &dyn Fn() -> Result<bool, AttemptFailure>,
         (account, mut pace): (Option<&Account>, UniformTiming),
     ) -> Result<AuthResult, AuthAbort> {
         if decision == PolicyDecision::DeviceRequired {

@@ -5,7 +5,7 @@ use std::fs;
 use super::stage::{ENROLLED, NEWCOMER, QUESTION, Stage, code};
 use crate::arguments::LogDetail;
 use crate::return_codes::AuthResult;
-use crate::transaction::{Messages, Priority};
+use crate::transaction::{MessageMode, Priority};
 
 const ON: &str = "enabled = true\n";
 
@@ -104,7 +104,7 @@ fn the_unenrolled_are_refused_if_mandatory() {
     assert_eq!(text, crate::text::DEVICE_REQUIRED);
     let line = about_newcomer("result=device-required");
     assert_eq!(stage.line(), (Priority::Notice, line));
-    stage.messages = Messages::Unwanted;
+    stage.messages = MessageMode::Unwanted;
     assert_eq!(stage.run(&[]), AuthResult::Refused);
     let question = format!("{text} Press Enter to go on: ");
     assert_eq!(stage.said(), [("asks", question.as_str())]);

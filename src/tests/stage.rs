@@ -13,12 +13,12 @@ use crate::arguments::{FirstPass, LogDetail, ModuleArguments, PromptLayout};
 use crate::auth;
 use crate::return_codes::AuthResult;
 use crate::ticket_claim::TicketClaim;
-use crate::transaction::{Echo, Messages, NoAnswer, PamTransaction, Priority};
+use crate::transaction::{Echo, MessageMode, NoAnswer, PamTransaction, Priority};
 use twofactor_core::device::{Device, Kind};
 use twofactor_core::state::State;
 use twofactor_store::PolicyFile;
 use twofactor_store::sys::accounts;
-use twofactor_store::testing::{Scratch, device, enroll_devices};
+use twofactor_store::testing::{ScratchStore, device, enroll_devices};
 
 /// The account with a token. Every machine has it.
 pub const ENROLLED: &str = "root";
@@ -30,9 +30,9 @@ pub const WRONG: (&str, &str) = ("complains", "Wrong code.");
 
 /// One machine and one transaction on it.
 pub struct Stage {
-    pub scratch: Scratch,
+    pub scratch: ScratchStore,
     pub arguments: ModuleArguments,
-    pub messages: Messages,
+    pub messages: MessageMode,
     pub user: Option<Vec<u8>>,
     pub service: Option<Vec<u8>>,
     pub rhost: Option<Vec<u8>>,
@@ -51,7 +51,7 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(policy: &str) -> Self {
-        let scratch = Scratch::new();
+        let scratch = ScratchStore::new();
         let account = accounts::by_name(ENROLLED).unwrap().unwrap();
         enroll_devices(&scratch.store(), &account, &[token()]);
         let file = scratch.path().join("policy.toml");
@@ -65,7 +65,7 @@ impl Stage {
         let stage = Self {
             scratch,
             arguments,
-            messages: Messages::Wanted,
+            messages: MessageMode::Wanted,
             user: Some(ENROLLED.into()),
             service: Some(b"login".to_vec()),
             rhost: None,

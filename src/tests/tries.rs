@@ -2,7 +2,7 @@
 
 use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
 use crate::return_codes::AuthResult;
-use crate::transaction::{Messages, Priority};
+use crate::transaction::{MessageMode, Priority};
 use twofactor_store::sys::clock;
 
 const ON: &str = "enabled = true\n[throttle]\ndelay = 4\n";
@@ -39,7 +39,7 @@ fn a_success_tells_its_owner_of_wrong_codes() {
     assert_eq!(stage.run(&["1", &code(0)]), AuthResult::Verified);
     let told = "One wrong code was entered since your last login. If that was not you, change your password.";
     assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, ("informs", told)]);
-    stage.messages = Messages::Unwanted;
+    stage.messages = MessageMode::Unwanted;
     assert_eq!(stage.run(&["1", &code(1)]), AuthResult::Verified);
     let again = ("asks", "Wrong code. Verification code: ");
     assert_eq!(
@@ -111,7 +111,7 @@ fn a_lock_out_asks_nothing_and_says_for_how_long() {
     assert!(results(&stage)[2].starts_with("result=throttled seconds="));
     assert_eq!(stage.run(&[&code(0)]), AuthResult::NoMoreTries);
     assert_eq!(stage.said(), [locked]);
-    stage.messages = Messages::Unwanted;
+    stage.messages = MessageMode::Unwanted;
     assert_eq!(stage.run(&[&code(0)]), AuthResult::NoMoreTries);
     let question = format!("{} Press Enter to go on: ", locked.1);
     assert_eq!(stage.said(), [("asks", question.as_str())]);
@@ -193,7 +193,7 @@ fn prompt_and_echo_are_the_policys() {
 
 #[test]
 fn uniform_prompt_hides_users_with_a_device() {
-    let play = |user: &str, messages: Messages, answers: &[&str]| {
+    let play = |user: &str, messages: MessageMode, answers: &[&str]| {
         let mut stage = Stage::of(user, UNIFORM);
         stage.messages = messages;
         let ending = stage.run(answers);
@@ -201,7 +201,7 @@ fn uniform_prompt_hides_users_with_a_device() {
         let said: Vec<String> = said.iter().map(|it| format!("{it:?}")).collect();
         (ending, said, stage.delays.clone())
     };
-    for messages in [Messages::Wanted, Messages::Unwanted] {
+    for messages in [MessageMode::Wanted, MessageMode::Unwanted] {
         for answers in [
             &["1", "2", "3"][..],
             &["1"],
@@ -213,7 +213,7 @@ fn uniform_prompt_hides_users_with_a_device() {
             assert_eq!(play("no-user-of-that-name", messages, answers), real);
         }
     }
-    let (ending, _, delays) = play(NEWCOMER, Messages::Wanted, &["1", "2"]);
+    let (ending, _, delays) = play(NEWCOMER, MessageMode::Wanted, &["1", "2"]);
     assert_eq!((ending, delays), (AuthResult::NoMoreTries, vec![4, 4]));
 }
 

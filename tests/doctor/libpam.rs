@@ -86,7 +86,7 @@ fn doctor_expects_of_made_up_stacks_what_libpam_does() {
     twofactor_store::Store::initialize(
         Path::new(twofactor_core::STATE_DIR),
         Path::new(twofactor_core::POLICY_FILE),
-        twofactor_store::Disagreement::Settle,
+        twofactor_store::MarkDisagreement::Settle,
     )
     .unwrap();
     let (mut refused, mut accepted, mut called) = (0, 0, 0);

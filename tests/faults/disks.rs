@@ -32,7 +32,7 @@ fn machine_on(make: &str, size: &str) -> Machine {
     Store::initialize(
         Path::new(STATE_DIR),
         Path::new(twofactor_core::POLICY_FILE),
-        twofactor_store::Disagreement::Settle,
+        twofactor_store::MarkDisagreement::Settle,
     )
     .unwrap();
     machine

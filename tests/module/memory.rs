@@ -24,7 +24,7 @@ fn transactions(machine: &Machine, alice: &Token, count: usize) -> Drive {
     Store::initialize(
         Path::new("/srv/none"),
         Path::new(twofactor_core::POLICY_FILE),
-        twofactor_store::Disagreement::Settle,
+        twofactor_store::MarkDisagreement::Settle,
     )
     .unwrap();
     machine.write_file("/srv/broken.toml", "enabled = maybe\n", 0o644);

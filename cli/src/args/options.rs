@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
-use twofactor_core::qr::Glyphs;
+use twofactor_core::qr::QrGlyphs;
 
 use crate::duration;
 use crate::qr_files::QrFileOptions;
@@ -214,11 +214,11 @@ pub enum QrStyle {
 
 impl QrStyle {
     /// The characters to draw it with, if it is to be drawn, where the terminal shows these.
-    pub const fn glyphs(self, shown: Glyphs) -> Option<Glyphs> {
+    pub const fn glyphs(self, shown: QrGlyphs) -> Option<QrGlyphs> {
         match self {
             Self::Auto => Some(shown),
-            Self::Utf8 => Some(Glyphs::Utf8),
-            Self::Ascii => Some(Glyphs::Ascii),
+            Self::Utf8 => Some(QrGlyphs::Utf8),
+            Self::Ascii => Some(QrGlyphs::Ascii),
             Self::None => None,
         }
     }

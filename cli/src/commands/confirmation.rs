@@ -168,13 +168,13 @@ fn say_settings(terminal: &Terminal, device: &Device) -> Result<(), Failure> {
 }
 
 /// Shows a device once more, on a terminal that draws in another way.
-type Redraw<'a> = &'a dyn Fn(&Terminal, &Device) -> Result<ShownAs, Failure>;
+type QrRedraw<'a> = &'a dyn Fn(&Terminal, &Device) -> Result<ShownAs, Failure>;
 
 fn ask(
     context: &Context,
     (account, policy): (&Account, &Policy),
     mut pending: PendingDevice,
-    (shown, redraw): (ShownAs, Redraw<'_>),
+    (shown, redraw): (ShownAs, QrRedraw<'_>),
 ) -> Result<ConfirmedDevice, Failure> {
     let mut terminal = context.terminal;
     let kind = pending.device().kind;

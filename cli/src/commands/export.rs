@@ -12,7 +12,7 @@ use twofactor_core::device::Device;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::Policy;
 use twofactor_core::state::State;
-use twofactor_store::{Snapshot, Store};
+use twofactor_store::{FactorSnapshot, Store};
 use zeroize::Zeroizing;
 
 use crate::args::transfer::{ExportArgs, ExportCommand};
@@ -125,7 +125,7 @@ impl ExportReport {
         };
         match store.snapshot(&account) {
             Ok(None) => {}
-            Ok(Some(Snapshot { record, state, .. })) => {
+            Ok(Some(FactorSnapshot { record, state, .. })) => {
                 self.recovery_codes |= record.recovery.is_some();
                 for device in &record.devices {
                     match line(&login, device, &state) {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use twofactor_core::log::event::CommandEvent;
-use twofactor_store::{Disagreement, Initialized, mark};
+use twofactor_store::{MarkDisagreement, MarkResult, mark};
 use zeroize::Zeroizing;
 
 use crate::args::InitArgs;
@@ -17,19 +17,19 @@ use crate::output::Report;
 /// Runs it.
 pub fn run(context: &Context, args: &InitArgs) -> Result<(), Failure> {
     let disagreement = if args.force {
-        Disagreement::Settle
+        MarkDisagreement::Settle
     } else {
-        Disagreement::Refuse
+        MarkDisagreement::Refuse
     };
     let (store, found) = context.initialize(disagreement)?;
     let indexed = store.complete_index()?;
     let mark = match found {
-        Initialized::Already => "already",
-        Initialized::Marked => "marked",
-        Initialized::Noted => "noted",
+        MarkResult::Already => "already",
+        MarkResult::Marked => "marked",
+        MarkResult::Noted => "noted",
     };
     let directory = context.state_path().display().to_string();
-    if found != Initialized::Already || indexed > 0 {
+    if found != MarkResult::Already || indexed > 0 {
         audit::log(
             CommandEvent::Init,
             None,

@@ -150,7 +150,7 @@ fn usable_state(context: &Context, store: &Store, record: &Record) -> Result<(),
 
 /// Checked and charged as at a login.
 fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(), Failure> {
-    let named = |failure: twofactor_store::attempt::Failure| for_user(failure, &record.user);
+    let named = |failure: twofactor_store::attempt::AttemptFailure| for_user(failure, &record.user);
     let holder = holder(record);
     let mut session = LoginAttempt {
         file: &context.policy,

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use twofactor_core::device::Device;
 use twofactor_core::log::event::CommandEvent;
-use twofactor_core::qr::Glyphs;
-use twofactor_store::Snapshot;
+use twofactor_core::qr::QrGlyphs;
+use twofactor_store::FactorSnapshot;
 use zeroize::Zeroizing;
 
 use super::confirmation::{say_key, show_drawn};
@@ -24,7 +24,7 @@ const MASK: &str = "hidden; to see it: --secret, --uri, --qr or --png FILE";
 /// Runs it.
 pub fn run(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
     let user = context.user_or_caller(args.user.as_deref())?;
-    let Snapshot {
+    let FactorSnapshot {
         account,
         record,
         state,
@@ -84,7 +84,7 @@ fn reveal(
     terminal: &Terminal,
     device: &Device,
     uris: &[Zeroizing<String>],
-    glyphs: Glyphs,
+    glyphs: QrGlyphs,
 ) -> Result<(), Failure> {
     match terminal.draw(uris, glyphs) {
         Ok((drawing, uri)) => show_drawn(terminal, device, uri, &drawing),

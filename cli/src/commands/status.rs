@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use twofactor_core::verify;
 use twofactor_store::sys::clock;
-use twofactor_store::{LoadedPolicy, Snapshot};
+use twofactor_store::{FactorSnapshot, LoadedPolicy};
 
 use crate::args::StatusArgs;
 use crate::context::Context;
@@ -130,11 +130,11 @@ fn refused(name: String, failure: Failure) -> UserStatus {
 fn with_factor(
     name: String,
     uid: u32,
-    factor: &Snapshot,
+    factor: &FactorSnapshot,
     loaded: &LoadedPolicy,
     now: u64,
 ) -> UserStatus {
-    let Snapshot { record, state, .. } = factor;
+    let FactorSnapshot { record, state, .. } = factor;
     UserStatus {
         uid: Some(uid),
         devices: record

@@ -44,7 +44,8 @@ pub enum CodeTrial {
 /// When the user has no device, is locked out, or types nothing, or a file cannot be used.
 pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
     let (account, store, _) = context.enrolled(user)?;
-    let named = |failure: twofactor_store::attempt::Failure| for_user(failure, &account.name);
+    let named =
+        |failure: twofactor_store::attempt::AttemptFailure| for_user(failure, &account.name);
     let loaded = context.existing_policy()?;
     let tries = loaded.policy.tries;
     let prompt = loaded.policy.prompt.clone();

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, StatVfsMountFlags, statvfs};
 use twofactor_core::policy::Policy;
 use twofactor_store::sys::clock::Synchronization;
-use twofactor_store::sys::file::{self, Access, FileError};
-use twofactor_store::sys::link::{Claim, NewFile};
+use twofactor_store::sys::file::{self, FileAccess, FileError};
+use twofactor_store::sys::link::{NewFile, NewFileKind};
 
 use super::finding::DoctorFinding;
 use super::installed_system::same_architecture;
@@ -105,9 +105,9 @@ fn probe(path: &Path) -> Vec<DoctorFinding> {
 /// Checks that a file can be made there. Tried, since quotas show in no other way.
 fn writable(directory: &Path) -> Option<DoctorFinding> {
     let subject = directory.display().to_string();
-    let tried = file::open_directory(CWD, directory, Access::Private).and_then(|opened| {
+    let tried = file::open_directory(CWD, directory, FileAccess::Private).and_then(|opened| {
         // It has no name, or a random one where the file system needs one: others may look at the same time.
-        NewFile::create(opened.as_fd(), PROBE, &[0; PROBE_LEN], Claim::Free)?.flush()
+        NewFile::create(opened.as_fd(), PROBE, &[0; PROBE_LEN], NewFileKind::Free)?.flush()
     });
     let error = tried.err()?;
     let full = statvfs(directory).ok();

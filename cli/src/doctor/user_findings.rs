@@ -9,7 +9,7 @@ use twofactor_core::record::Record;
 use twofactor_core::state::{COUNTER_UNKNOWN, State};
 use twofactor_core::verify::{self, ThrottleStatus};
 use twofactor_store::sys::accounts::LookupFailed;
-use twofactor_store::{self as store, Snapshot, Store};
+use twofactor_store::{self as store, FactorSnapshot, Store};
 
 use super::finding::DoctorFinding;
 use crate::error::for_user;
@@ -129,7 +129,7 @@ fn vanished(name: &str) -> DoctorFinding {
 }
 
 fn examined(
-    factor: Result<Option<Snapshot>, store::Error>,
+    factor: Result<Option<FactorSnapshot>, store::Error>,
     throttle: &Throttle,
     account: &Account,
     now: u64,
@@ -139,7 +139,7 @@ fn examined(
             FactorStatus::Usable(EnrollmentStatus::NotEnrolled),
             Vec::new(),
         ),
-        Ok(Some(Snapshot { record, state, .. })) => {
+        Ok(Some(FactorSnapshot { record, state, .. })) => {
             let status = EnrollmentStatus::of(&record, &state, now);
             if status.has_device() {
                 enrolled(status, throttle, &record, &state, now)

@@ -7,7 +7,7 @@ use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_store::operations;
-use twofactor_store::{BATCH, Enrolled, FoundBy, NewRecord, Store};
+use twofactor_store::{BATCH, BulkEnrollment, FoundBy, NewRecord, Store};
 
 use super::record_draft::{ExistingDevices, ImportRow, RecordDraft};
 use super::{ImportMoment, ImportedDevice};
@@ -151,8 +151,8 @@ fn flush(
             continue;
         };
         match result {
-            Ok(Enrolled::Done) => {}
-            Ok(Enrolled::Occupied) => *rows = one_by_one(store, job, manner)?,
+            Ok(BulkEnrollment::Done) => {}
+            Ok(BulkEnrollment::Occupied) => *rows = one_by_one(store, job, manner)?,
             Err(error) => *rows = refused(job, &for_user(error, &job.account.name)),
         }
     }

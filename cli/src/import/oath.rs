@@ -9,7 +9,7 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use time::{Date, Month};
 use twofactor_core::device::Kind;
-use twofactor_core::otp::{Algorithm, Digits, Interval, Totp};
+use twofactor_core::otp::{Algorithm, Digits, Interval, TotpGenerator};
 use twofactor_core::secret::Secret;
 use zeroize::Zeroizing;
 
@@ -163,7 +163,7 @@ fn after_last(
     last: &str,
     moment: ImportMoment,
 ) -> u64 {
-    let totp = Totp::new(secret, Algorithm::Sha1, digits, interval);
+    let totp = TotpGenerator::new(secret, Algorithm::Sha1, digits, interval);
     let now = interval.step(moment.now);
     (now.saturating_sub(NEAR.0)..=now.saturating_add(NEAR.1))
         .rev()

@@ -149,7 +149,7 @@ impl ImportReport {
         }
         if self.items.iter().any(|line| line.scratch_codes > 0) {
             text.push_str(
-                "Scratch codes go on working, once each. They are short; ten longer ones instead: twofactor \
+                "ScratchStore codes go on working, once each. They are short; ten longer ones instead: twofactor \
                  recovery-codes USER\n",
             );
         }

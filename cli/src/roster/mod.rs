@@ -14,7 +14,7 @@ use twofactor_core::device::Device;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_store::sys::accounts::LookupFailed;
-use twofactor_store::{self as store, Snapshot, Store};
+use twofactor_store::{self as store, FactorSnapshot, Store};
 
 use crate::parallel;
 pub use local::{REGULAR_UIDS, accounts as local_accounts};
@@ -81,7 +81,7 @@ pub struct ListedUser {
     /// The account. Its name differs from `name` where the user was renamed.
     pub account: Account,
     /// Record and state; `None` where it is proven that there is no record.
-    pub factor: Result<Option<Snapshot>, store::Error>,
+    pub factor: Result<Option<FactorSnapshot>, store::Error>,
 }
 
 /// The names that are listed, each once.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::otp::{Algorithm, Digits, Interval, Totp, hotp};
+use crate::otp::{Algorithm, Digits, Interval, TotpGenerator, hotp};
 use crate::secret::Secret;
 
 /// Most devices one user can have: the state has room for one more, so that a device can be replaced without a moment
@@ -32,10 +32,10 @@ pub struct Device {
 impl Device {
     /// The code generator of a TOTP device, `None` for HOTP.
     #[must_use]
-    pub fn totp(&self) -> Option<(Totp, Interval)> {
+    pub fn totp(&self) -> Option<(TotpGenerator, Interval)> {
         match self.kind {
             Kind::Totp { interval } => {
-                let totp = Totp::new(&self.secret, self.algorithm, self.digits, interval);
+                let totp = TotpGenerator::new(&self.secret, self.algorithm, self.digits, interval);
                 Some((totp, interval))
             }
             Kind::Hotp => None,
@@ -107,21 +107,21 @@ impl fmt::Display for Id {
 
 /// The text is not what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Malformed(&'static str);
+pub struct MalformedText(&'static str);
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for Malformed {}
+impl std::error::Error for MalformedText {}
 
 impl FromStr for Id {
-    type Err = Malformed;
+    type Err = MalformedText;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let malformed = Malformed("an id is 16 hexadecimal digits, not all zero");
+        let malformed = MalformedText("an id is 16 hexadecimal digits, not all zero");
         if text.len() != 16 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(malformed);
         }
@@ -163,14 +163,14 @@ impl fmt::Display for DeviceName {
 }
 
 impl FromStr for DeviceName {
-    type Err = Malformed;
+    type Err = MalformedText;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         if (1..=32).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Malformed(
+            Err(MalformedText(
                 "a device name is 1 to 32 characters out of A-Z a-z 0-9 . _ -",
             ))
         }

@@ -191,12 +191,12 @@ impl Write for Code {
 }
 
 /// Makes the codes of one TOTP device (RFC 6238).
-pub struct Totp {
+pub struct TotpGenerator {
     inner: totp_rs::Totp,
     interval: Interval,
 }
 
-impl Totp {
+impl TotpGenerator {
     /// Codes of `digits` digits from `secret`.
     #[must_use]
     pub fn new(secret: &Secret, algorithm: Algorithm, digits: Digits, interval: Interval) -> Self {
@@ -305,7 +305,7 @@ mod tests {
             let algorithm: Algorithm = row[1].parse().unwrap();
             let secret = secret(algorithm.output_len());
             let step = Interval::THIRTY.step(row[0].parse().unwrap());
-            let totp = Totp::new(&secret, algorithm, digits, Interval::THIRTY);
+            let totp = TotpGenerator::new(&secret, algorithm, digits, Interval::THIRTY);
             assert_eq!(*totp.code(step).reveal(), row[2]);
             assert_eq!(*hotp(&secret, algorithm, digits, step).reveal(), row[2]);
             count += 1;
@@ -321,7 +321,7 @@ mod tests {
                 for interval in [5, 30, 59, 3600] {
                     let interval = Interval::new(interval).unwrap();
                     let secret = secret(10 + usize::from(digits.value()));
-                    let totp = Totp::new(&secret, algorithm, digits, interval);
+                    let totp = TotpGenerator::new(&secret, algorithm, digits, interval);
                     for step in (0..200).chain([1 << 32, 1 << 40]) {
                         let one = totp.code(step);
                         let two = hotp(&secret, algorithm, digits, step);

@@ -24,7 +24,7 @@ pub enum UriKind {
 
 /// Place of the issuer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Issuer {
+enum IssuerPlace {
     Label,
     LabelAndParameter,
 }
@@ -52,17 +52,17 @@ impl KeyUri<'_> {
     /// The format is Google Authenticator's "Key Uri Format": `otpauth://TYPE/ISSUER:ACCOUNT?PARAMETERS`.
     #[must_use]
     pub fn build(&self) -> Zeroizing<String> {
-        self.with_issuer(Issuer::LabelAndParameter)
+        self.with_issuer(IssuerPlace::LabelAndParameter)
     }
 
     /// Builds it with the issuer in the label only, where the format has it for readers of the first hour, and where all
     /// others look when the parameter is missing: a shorter URI makes a smaller QR code.
     #[must_use]
     pub fn build_shorter(&self) -> Zeroizing<String> {
-        self.with_issuer(Issuer::Label)
+        self.with_issuer(IssuerPlace::Label)
     }
 
-    fn with_issuer(&self, places: Issuer) -> Zeroizing<String> {
+    fn with_issuer(&self, places: IssuerPlace) -> Zeroizing<String> {
         let mut uri = Zeroizing::new(String::new());
         uri.push_str(match self.kind {
             UriKind::Totp { .. } => "otpauth://totp/",
@@ -75,7 +75,7 @@ impl KeyUri<'_> {
         push_encoded(&mut uri, self.account);
         uri.push_str("?secret=");
         uri.push_str(self.secret_base32.trim_end_matches('='));
-        if !self.issuer.is_empty() && places == Issuer::LabelAndParameter {
+        if !self.issuer.is_empty() && places == IssuerPlace::LabelAndParameter {
             uri.push_str("&issuer=");
             push_encoded(&mut uri, self.issuer);
         }

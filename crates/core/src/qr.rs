@@ -15,7 +15,7 @@ const QUIET_ZONES: [usize; 3] = [QUIET_ZONE, 2, 1];
 
 /// The characters a code is drawn with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Glyphs {
+pub enum QrGlyphs {
     /// Half blocks: one column and half a line per module.
     Utf8,
     /// Spaces and `@`: two columns and one line per module.
@@ -24,7 +24,7 @@ pub enum Glyphs {
 
 /// Use of escape sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ink {
+pub enum QrInk {
     /// Black on white is set explicitly, so that the terminal's own colours do not matter.
     Ansi,
     /// No escape sequences: what is light in the code is lit, as on a dark terminal.
@@ -35,7 +35,7 @@ pub enum Ink {
 
 /// Reason why no code was drawn.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Undrawn {
+pub enum UndrawnQr {
     /// The code needs more columns than there are.
     TooNarrow {
         /// Columns needed.
@@ -48,47 +48,47 @@ pub enum Undrawn {
 /// Draws `text` with characters in at most `columns` columns. Each line ends with a newline. The drawing is as secret as the text.
 ///
 /// # Errors
-/// [`Undrawn`] when it does not fit.
+/// [`UndrawnQr`] when it does not fit.
 pub fn draw(
     text: &str,
-    glyphs: Glyphs,
-    ink: Ink,
+    glyphs: QrGlyphs,
+    ink: QrInk,
     columns: usize,
-) -> Result<Zeroizing<String>, Undrawn> {
+) -> Result<Zeroizing<String>, UndrawnQr> {
     draw_in(text, glyphs, ink, columns, usize::MAX)
 }
 
 /// [`draw`] in at most `lines` lines where a smaller quiet zone makes that possible; otherwise it has more lines.
 ///
 /// # Errors
-/// [`Undrawn`] when it does not fit the columns.
+/// [`UndrawnQr`] when it does not fit the columns.
 pub fn draw_in(
     text: &str,
-    glyphs: Glyphs,
-    ink: Ink,
+    glyphs: QrGlyphs,
+    ink: QrInk,
     columns: usize,
     lines: usize,
-) -> Result<Zeroizing<String>, Undrawn> {
-    let code = encode(text).map_err(|_| Undrawn::TooLong)?;
+) -> Result<Zeroizing<String>, UndrawnQr> {
+    let code = encode(text).map_err(|_| UndrawnQr::TooLong)?;
     let side = |quiet: usize| code.width() + 2 * quiet;
     let (per_module, height): (usize, fn(usize) -> usize) = match glyphs {
-        Glyphs::Utf8 => (1, |side| side.div_ceil(2)),
-        Glyphs::Ascii => (2, |side| side),
+        QrGlyphs::Utf8 => (1, |side| side.div_ceil(2)),
+        QrGlyphs::Ascii => (2, |side| side),
     };
     let wide = |quiet: &usize| side(*quiet) * per_module <= columns;
     let high = |quiet: &usize| height(side(*quiet)) <= lines;
     let mut fitting = QUIET_ZONES.into_iter().filter(wide);
     // If no zone fits the lines, the widest does no harm: the terminal scrolls in any case.
     let Some(quiet) = fitting.clone().find(high).or_else(|| fitting.next()) else {
-        return Err(Undrawn::TooNarrow {
+        return Err(UndrawnQr::TooNarrow {
             needed: side(1) * per_module,
         });
     };
-    let modules = Modules::new(&code, quiet);
+    let modules = QrModules::new(&code, quiet);
     let mut out = Zeroizing::new(String::new());
     match glyphs {
-        Glyphs::Utf8 => half_blocks(&modules, ink, &mut out),
-        Glyphs::Ascii => double_cells(&modules, ink, &mut out),
+        QrGlyphs::Utf8 => half_blocks(&modules, ink, &mut out),
+        QrGlyphs::Ascii => double_cells(&modules, ink, &mut out),
     }
     Ok(out)
 }
@@ -103,19 +103,19 @@ fn encode(text: &str) -> Result<QrCode, QrError> {
 }
 
 /// A symbol with its quiet zone; coordinates start in the zone's corner. As secret as its text.
-pub struct Modules {
+pub struct QrModules {
     width: usize,
     dark: Zeroizing<Vec<bool>>,
     quiet: usize,
 }
 
-impl Modules {
+impl QrModules {
     /// The symbol of `text` with the quiet zone that ISO/IEC 18004 asks for: four modules.
     ///
     /// # Errors
-    /// [`Undrawn::TooLong`].
-    pub fn of(text: &str) -> Result<Self, Undrawn> {
-        let code = encode(text).map_err(|_| Undrawn::TooLong)?;
+    /// [`UndrawnQr::TooLong`].
+    pub fn of(text: &str) -> Result<Self, UndrawnQr> {
+        let code = encode(text).map_err(|_| UndrawnQr::TooLong)?;
         Ok(Self::new(&code, QUIET_ZONE))
     }
 
@@ -145,11 +145,11 @@ impl Modules {
     }
 }
 
-/// Two lines of modules per line of text. With [`Ink::Ansi`] the glyph's foreground is black, its background white;
+/// Two lines of modules per line of text. With [`QrInk::Ansi`] the glyph's foreground is black, its background white;
 /// plain output draws the light modules.
-fn half_blocks(modules: &Modules, ink: Ink, out: &mut String) {
+fn half_blocks(modules: &QrModules, ink: QrInk, out: &mut String) {
     for line in (0..modules.side()).step_by(2) {
-        if ink == Ink::Ansi {
+        if ink == QrInk::Ansi {
             out.push_str("\x1b[30;47m");
         }
         for column in 0..modules.side() {
@@ -159,8 +159,8 @@ fn half_blocks(modules: &Modules, ink: Ink, out: &mut String) {
             );
             // The symbol has an odd number of lines: the half line below the last one exists only to be light.
             let drawn = match ink {
-                Ink::Ansi | Ink::PlainOnLight => (upper, lower),
-                Ink::Plain => (!upper, !lower),
+                QrInk::Ansi | QrInk::PlainOnLight => (upper, lower),
+                QrInk::Plain => (!upper, !lower),
             };
             out.push(match drawn {
                 (true, true) => '█',
@@ -173,20 +173,20 @@ fn half_blocks(modules: &Modules, ink: Ink, out: &mut String) {
     }
 }
 
-fn double_cells(modules: &Modules, ink: Ink, out: &mut String) {
+fn double_cells(modules: &QrModules, ink: QrInk, out: &mut String) {
     for line in 0..modules.side() {
         let mut before = None;
         for column in 0..modules.side() {
             let dark = modules.is_dark(column, line);
             match ink {
-                Ink::Ansi => {
+                QrInk::Ansi => {
                     if before != Some(dark) {
                         out.push_str(if dark { "\x1b[40m" } else { "\x1b[47m" });
                     }
                     out.push_str("  ");
                 }
-                Ink::Plain => out.push_str(if dark { "  " } else { "@@" }),
-                Ink::PlainOnLight => out.push_str(if dark { "@@" } else { "  " }),
+                QrInk::Plain => out.push_str(if dark { "  " } else { "@@" }),
+                QrInk::PlainOnLight => out.push_str(if dark { "@@" } else { "  " }),
             }
             before = Some(dark);
         }
@@ -194,8 +194,8 @@ fn double_cells(modules: &Modules, ink: Ink, out: &mut String) {
     }
 }
 
-fn end_line(ink: Ink, out: &mut String) {
-    if ink == Ink::Ansi {
+fn end_line(ink: QrInk, out: &mut String) {
+    if ink == QrInk::Ansi {
         out.push_str("\x1b[0m");
     }
     out.push('\n');
@@ -208,7 +208,7 @@ mod tests {
     const URI: &str = "otpauth://totp/example.org:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=example.org";
 
     /// The symbol that a drawing shows, as dark modules, read back from the characters.
-    fn read_back(drawing: &str, glyphs: Glyphs, ink: Ink) -> Vec<Vec<bool>> {
+    fn read_back(drawing: &str, glyphs: QrGlyphs, ink: QrInk) -> Vec<Vec<bool>> {
         let mut rows = Vec::new();
         for line in drawing.lines() {
             let mut cells = Vec::new();
@@ -220,16 +220,18 @@ mod tests {
                     rest = tail;
                     continue;
                 }
-                cells.push(if glyphs == Glyphs::Ascii && ink == Ink::Ansi && black {
-                    'B'
-                } else {
-                    c
-                });
+                cells.push(
+                    if glyphs == QrGlyphs::Ascii && ink == QrInk::Ansi && black {
+                        'B'
+                    } else {
+                        c
+                    },
+                );
                 rest = &rest[c.len_utf8()..];
             }
             match (glyphs, ink) {
-                (Glyphs::Utf8, _) => {
-                    let set = ink != Ink::Plain;
+                (QrGlyphs::Utf8, _) => {
+                    let set = ink != QrInk::Plain;
                     rows.push(
                         cells
                             .iter()
@@ -243,11 +245,11 @@ mod tests {
                             .collect(),
                     );
                 }
-                (Glyphs::Ascii, Ink::Ansi) => {
+                (QrGlyphs::Ascii, QrInk::Ansi) => {
                     rows.push(cells.chunks(2).map(|c| c == ['B', 'B']).collect())
                 }
-                (Glyphs::Ascii, Ink::Plain | Ink::PlainOnLight) => {
-                    let dark = if ink == Ink::Plain { ' ' } else { '@' };
+                (QrGlyphs::Ascii, QrInk::Plain | QrInk::PlainOnLight) => {
+                    let dark = if ink == QrInk::Plain { ' ' } else { '@' };
                     rows.push(cells.chunks(2).map(|c| c == [dark, dark]).collect())
                 }
             }
@@ -257,9 +259,9 @@ mod tests {
 
     #[test]
     fn every_style_draws_the_symbol_with_its_quiet_zone() {
-        let expected = Modules::of(URI).unwrap();
-        for glyphs in [Glyphs::Utf8, Glyphs::Ascii] {
-            for ink in [Ink::Ansi, Ink::Plain, Ink::PlainOnLight] {
+        let expected = QrModules::of(URI).unwrap();
+        for glyphs in [QrGlyphs::Utf8, QrGlyphs::Ascii] {
+            for ink in [QrInk::Ansi, QrInk::Plain, QrInk::PlainOnLight] {
                 let rows = read_back(&draw(URI, glyphs, ink, 200).unwrap(), glyphs, ink);
                 for (line, row) in rows.iter().enumerate() {
                     assert_eq!(row.len(), expected.side());
@@ -278,8 +280,8 @@ mod tests {
 
     #[test]
     fn a_common_uri_fits_eighty_columns() {
-        for glyphs in [Glyphs::Utf8, Glyphs::Ascii] {
-            let longest = draw(URI, glyphs, Ink::Plain, 80)
+        for glyphs in [QrGlyphs::Utf8, QrGlyphs::Ascii] {
+            let longest = draw(URI, glyphs, QrInk::Plain, 80)
                 .map(|d| d.lines().map(|l| l.chars().count()).max());
             assert!(matches!(longest, Ok(Some(40..=80))), "{glyphs:?}");
         }
@@ -288,10 +290,10 @@ mod tests {
     #[test]
     fn the_quiet_zone_shrinks_before_the_code_is_given_up() {
         let width = encode(URI).unwrap().width();
-        assert!(draw(URI, Glyphs::Utf8, Ink::Plain, width + 2).is_ok());
+        assert!(draw(URI, QrGlyphs::Utf8, QrInk::Plain, width + 2).is_ok());
         assert_eq!(
-            draw(URI, Glyphs::Utf8, Ink::Plain, width + 1).unwrap_err(),
-            Undrawn::TooNarrow { needed: width + 2 }
+            draw(URI, QrGlyphs::Utf8, QrInk::Plain, width + 1).unwrap_err(),
+            UndrawnQr::TooNarrow { needed: width + 2 }
         );
     }
 
@@ -299,7 +301,7 @@ mod tests {
     fn the_quiet_zone_shrinks_for_lines_too() {
         let width = encode(URI).unwrap().width();
         let lines = |room| {
-            let drawing = draw_in(URI, Glyphs::Utf8, Ink::Plain, 80, room).unwrap();
+            let drawing = draw_in(URI, QrGlyphs::Utf8, QrInk::Plain, 80, room).unwrap();
             drawing.lines().count()
         };
         let high = |quiet: usize| (width + 2 * quiet).div_ceil(2);
@@ -311,8 +313,8 @@ mod tests {
 
     #[test]
     fn plain_output_has_no_escape_sequences() {
-        for glyphs in [Glyphs::Utf8, Glyphs::Ascii] {
-            for ink in [Ink::Plain, Ink::PlainOnLight] {
+        for glyphs in [QrGlyphs::Utf8, QrGlyphs::Ascii] {
+            for ink in [QrInk::Plain, QrInk::PlainOnLight] {
                 assert!(!draw(URI, glyphs, ink, 200).unwrap().contains('\x1b'));
             }
         }
@@ -320,14 +322,18 @@ mod tests {
 
     #[test]
     fn ascii_output_is_ascii() {
-        assert!(draw(URI, Glyphs::Ascii, Ink::Ansi, 200).unwrap().is_ascii());
+        assert!(
+            draw(URI, QrGlyphs::Ascii, QrInk::Ansi, 200)
+                .unwrap()
+                .is_ascii()
+        );
     }
 
     #[test]
     fn a_text_no_code_can_hold_is_refused() {
         assert_eq!(
-            draw(&"x".repeat(4000), Glyphs::Utf8, Ink::Plain, 1000).unwrap_err(),
-            Undrawn::TooLong
+            draw(&"x".repeat(4000), QrGlyphs::Utf8, QrInk::Plain, 1000).unwrap_err(),
+            UndrawnQr::TooLong
         );
     }
 }

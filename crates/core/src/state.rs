@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 use crate::device::{Id, MAX_DEVICES};
 
 pub use codec::{
-    FILE_LEN, MOVED, MOVED_OFFSET, SLOT_LEN, SLOT_STRIDE, Slot, Standing, StateError, Stored,
-    decode_file, encode, encode_file, encode_moved, encode_provisional, encode_settled,
+    FILE_LEN, MOVED, MOVED_OFFSET, SLOT_LEN, SLOT_STRIDE, SlotStanding, StateError, StateSlot,
+    StoredState, decode_file, encode, encode_file, encode_moved, encode_provisional,
+    encode_settled,
 };
 pub use daemon_failures::{DaemonFailures, PERIODS};
 
@@ -49,7 +50,7 @@ pub struct State {
     /// At most [`CAPACITY`].
     pub devices: Vec<DeviceState>,
     /// Which recovery codes are spent.
-    pub recovery: Spent,
+    pub recovery: SpentCodes,
     /// The bypass code that was used, if any.
     pub bypass: Option<Id>,
     /// Addresses with a running grace period, at most [`MAX_GRACE`].
@@ -91,7 +92,7 @@ pub struct DeviceState {
 
 /// Spent marks of a set of recovery codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Spent {
+pub struct SpentCodes {
     /// The set they belong to; marks of another set mean nothing.
     pub set: Option<Id>,
     /// Bit n: code n is spent.
@@ -119,7 +120,7 @@ impl State {
             unreported: 0,
             last_failure: 0,
             devices: Vec::new(),
-            recovery: Spent { set: None, bits: 0 },
+            recovery: SpentCodes { set: None, bits: 0 },
             bypass: None,
             grace: Vec::new(),
             grace_policy: 0,
@@ -162,7 +163,7 @@ impl State {
             Some(current) if current.number() == set.number() => self.recovery.bits,
             _ => 0,
         };
-        self.recovery = Spent {
+        self.recovery = SpentCodes {
             set: Some(set),
             bits: bits | bit(position),
         };

@@ -47,7 +47,7 @@ impl FlatObject {
     pub fn parse(text: &[u8]) -> Result<Self, JsonError> {
         let text = std::str::from_utf8(text).map_err(|_| JsonError)?;
         let mut reader = TextReader { rest: text };
-        let object = reader.object(Nesting::Outer)?;
+        let object = reader.object(NestingDepth::Outer)?;
         reader.skip_space();
         if reader.rest.is_empty() {
             Ok(object)
@@ -184,7 +184,7 @@ impl ObjectWriter {
 
 /// Position of an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Nesting {
+enum NestingDepth {
     Outer,
     Inner,
 }
@@ -194,7 +194,7 @@ struct TextReader<'a> {
 }
 
 impl TextReader<'_> {
-    fn object(&mut self, nesting: Nesting) -> Result<FlatObject, JsonError> {
+    fn object(&mut self, nesting: NestingDepth) -> Result<FlatObject, JsonError> {
         self.token('{')?;
         let mut object = FlatObject::default();
         if self.token('}').is_ok() {
@@ -217,12 +217,12 @@ impl TextReader<'_> {
         }
     }
 
-    fn member_value(&mut self, nesting: Nesting) -> Result<FlatValue, JsonError> {
+    fn member_value(&mut self, nesting: NestingDepth) -> Result<FlatValue, JsonError> {
         self.skip_space();
         match self.rest.chars().next() {
             Some('"') => self.string().map(FlatValue::Text),
-            Some('{') if nesting == Nesting::Outer => {
-                self.object(Nesting::Inner).map(FlatValue::Object)
+            Some('{') if nesting == NestingDepth::Outer => {
+                self.object(NestingDepth::Inner).map(FlatValue::Object)
             }
             Some('t') => self.word("true", FlatValue::Flag(true)),
             Some('f') => self.word("false", FlatValue::Flag(false)),

@@ -6,8 +6,8 @@ use twofactor_core::account::Account;
 use twofactor_core::device::Id;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
-use twofactor_core::verify::grace::{self, Origin};
-use twofactor_core::verify::refused::{self, Key};
+use twofactor_core::verify::grace::{self, GraceOrigin};
+use twofactor_core::verify::refused::{self, RefusedKey};
 use twofactor_core::verify::{self, Answer, FailureCounter, Form, Outcome, ThrottleStatus};
 
 mod failure;
@@ -16,12 +16,12 @@ mod requirements;
 #[cfg(test)]
 mod tests;
 
-pub use failure::Failure;
+pub use failure::AttemptFailure;
 pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_groups};
 pub use requirements::UnansweredName;
 
 /// Reads the wall clock: seconds since 1970-01-01 UTC.
-pub type Clock = fn() -> Result<u64, BeforeEpoch>;
+pub type ClockReader = fn() -> Result<u64, BeforeEpoch>;
 
 /// Everything that one login's attempts have in common.
 pub struct LoginAttempt<'a> {
@@ -38,7 +38,7 @@ pub struct LoginAttempt<'a> {
     /// `PAM_RHOST` as an address.
     pub address: Option<std::net::IpAddr>,
     /// The clock.
-    pub clock: Clock,
+    pub clock: ClockReader,
     /// What is known from before.
     pub known: KnownFactor,
 }
@@ -104,8 +104,8 @@ impl LoginAttempt<'_> {
     /// Looks at grace and lock-out, before a prompt. It waits for no lock and writes nothing.
     ///
     /// # Errors
-    /// [`Failure`].
-    pub fn before(&self) -> Result<PreCheck, Failure> {
+    /// [`AttemptFailure`].
+    pub fn before(&self) -> Result<PreCheck, AttemptFailure> {
         let now = (self.clock)()?;
         let Some(state) = self.store.peek(self.holder)? else {
             return Err(self.store.missing_state(self.holder).into());
@@ -124,8 +124,8 @@ impl LoginAttempt<'_> {
     /// The lock-out of the daemon, with the same restrictions.
     ///
     /// # Errors
-    /// [`Failure`].
-    pub fn daemon_gate(&self) -> Result<ThrottleStatus, Failure> {
+    /// [`AttemptFailure`].
+    pub fn daemon_gate(&self) -> Result<ThrottleStatus, AttemptFailure> {
         let now = (self.clock)()?;
         let Some(state) = self.store.peek(self.holder)? else {
             return Err(self.store.missing_state(self.holder).into());
@@ -147,7 +147,7 @@ impl LoginAttempt<'_> {
     }
 
     /// Seconds left of a grace period, decided under the lock. Where the lock is not free the code is asked for.
-    fn grace(&self, peeked: &State, now: u64) -> Result<Option<u64>, Failure> {
+    fn grace(&self, peeked: &State, now: u64) -> Result<Option<u64>, AttemptFailure> {
         if grace::running(peeked, &self.origin(), now).is_none() {
             return Ok(None);
         }
@@ -166,16 +166,20 @@ impl LoginAttempt<'_> {
     /// the charge or the success durable.
     ///
     /// # Errors
-    /// [`Failure`]: nothing may be concluded about the code.
-    pub fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, Failure> {
+    /// [`AttemptFailure`]: nothing may be concluded about the code.
+    pub fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, AttemptFailure> {
         self.counted_attempt(input, form, FailureCounter::Logins)
     }
 
     /// [`LoginAttempt::attempt`] for the daemon, which has a counter of its own, and grants no grace.
     ///
     /// # Errors
-    /// [`Failure`]: nothing may be concluded about the code.
-    pub fn daemon_attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, Failure> {
+    /// [`AttemptFailure`]: nothing may be concluded about the code.
+    pub fn daemon_attempt(
+        &mut self,
+        input: &[u8],
+        form: Form,
+    ) -> Result<AttemptResult, AttemptFailure> {
         self.counted_attempt(input, form, FailureCounter::Daemon)
     }
 
@@ -184,7 +188,7 @@ impl LoginAttempt<'_> {
         input: &[u8],
         form: Form,
         counter: FailureCounter,
-    ) -> Result<AttemptResult, Failure> {
+    ) -> Result<AttemptResult, AttemptFailure> {
         let known = self.known.record.take();
         let recorded = lock_recorded(self.store, self.holder, known)?;
         let Some((locked, loaded)) = recorded.filter(|(_, loaded)| loaded.record.is_enrolled())
@@ -201,19 +205,22 @@ impl LoginAttempt<'_> {
     /// compared with: an administrator may have replaced it while it was typed.
     ///
     /// # Errors
-    /// [`Failure`]: nothing may be concluded about it.
-    pub fn invitation(&mut self, input: &[u8]) -> Result<(AttemptResult, Option<Id>), Failure> {
+    /// [`AttemptFailure`]: nothing may be concluded about it.
+    pub fn invitation(
+        &mut self,
+        input: &[u8],
+    ) -> Result<(AttemptResult, Option<Id>), AttemptFailure> {
         self.counted_invitation(input, FailureCounter::Logins)
     }
 
     /// [`LoginAttempt::invitation`] for the daemon, which has a counter of its own.
     ///
     /// # Errors
-    /// [`Failure`]: nothing may be concluded about it.
+    /// [`AttemptFailure`]: nothing may be concluded about it.
     pub fn daemon_invitation(
         &mut self,
         input: &[u8],
-    ) -> Result<(AttemptResult, Option<Id>), Failure> {
+    ) -> Result<(AttemptResult, Option<Id>), AttemptFailure> {
         self.counted_invitation(input, FailureCounter::Daemon)
     }
 
@@ -221,8 +228,8 @@ impl LoginAttempt<'_> {
     /// in, and is none.
     ///
     /// # Errors
-    /// [`Failure`]: nothing may be concluded about the code.
-    pub fn daemon_proof(&mut self, input: &[u8]) -> Result<AttemptResult, Failure> {
+    /// [`AttemptFailure`]: nothing may be concluded about the code.
+    pub fn daemon_proof(&mut self, input: &[u8]) -> Result<AttemptResult, AttemptFailure> {
         let recorded = lock_recorded(self.store, self.holder, None)?;
         let Some((locked, loaded)) = recorded.filter(|(_, it)| it.record.is_enrolled()) else {
             return Ok(AttemptResult::Gone);
@@ -237,7 +244,7 @@ impl LoginAttempt<'_> {
         &mut self,
         input: &[u8],
         counter: FailureCounter,
-    ) -> Result<(AttemptResult, Option<Id>), Failure> {
+    ) -> Result<(AttemptResult, Option<Id>), AttemptFailure> {
         let recorded = lock_recorded(self.store, self.holder, None)?;
         let Some((locked, loaded)) = recorded else {
             return Ok((AttemptResult::Gone, None));
@@ -257,7 +264,7 @@ impl LoginAttempt<'_> {
         input: &[u8],
         form: Form,
         against: CredentialSet,
-    ) -> Result<AttemptResult, Failure> {
+    ) -> Result<AttemptResult, AttemptFailure> {
         self.file.refresh(&mut self.loaded)?;
         let now = (self.clock)()?;
         let state = committed(rebase(&mut locked, now)?, record);
@@ -309,8 +316,8 @@ impl LoginAttempt<'_> {
     /// it, which a client sends again that keeps both. An answer without such a code is the password.
     ///
     /// # Errors
-    /// [`Failure`].
-    pub fn password_len(&self, input: &[u8]) -> Result<usize, Failure> {
+    /// [`AttemptFailure`].
+    pub fn password_len(&self, input: &[u8]) -> Result<usize, AttemptFailure> {
         let Some(snapshot) = self.store.snapshot(self.holder)? else {
             return Ok(input.len());
         };
@@ -320,9 +327,9 @@ impl LoginAttempt<'_> {
         Ok(end.unwrap_or(input.len()))
     }
 
-    fn origin(&self) -> Origin<'_> {
+    fn origin(&self) -> GraceOrigin<'_> {
         let seconds = self.loaded.policy.grace;
-        Origin {
+        GraceOrigin {
             address: self.address,
             service: self.service,
             seconds,
@@ -341,7 +348,7 @@ fn lock_recorded<'s>(
     store: &'s Store,
     account: &Account,
     known: Option<LoadedRecord>,
-) -> Result<Option<(Locked<'s>, LoadedRecord)>, Failure> {
+) -> Result<Option<(Locked<'s>, LoadedRecord)>, AttemptFailure> {
     let locked = match store.lock(account) {
         Err(error) if matches!(error.cause, Cause::MissingState) => {
             return match store.record(account)? {
@@ -366,7 +373,7 @@ fn committed(mut state: State, record: &Record) -> State {
 }
 
 /// The key under which an answer is remembered if it is refused; a new one where there is none.
-fn key_for(state: &State, answer: &Answer) -> Result<Key, Failure> {
+fn key_for(state: &State, answer: &Answer) -> Result<RefusedKey, AttemptFailure> {
     let mut key = state.refused.key;
     if refused::needs_key(&state.refused, answer) {
         getrandom::fill(&mut key)?;
@@ -376,7 +383,7 @@ fn key_for(state: &State, answer: &Answer) -> Result<Key, Failure> {
 
 /// The state, corrected and stored when the clock was set back. It is flushed at once, since a caller that goes no
 /// further would leave a slot in flight that the next process takes for flushed.
-fn rebase(locked: &mut Locked<'_>, now: u64) -> Result<State, Failure> {
+fn rebase(locked: &mut Locked<'_>, now: u64) -> Result<State, AttemptFailure> {
     if let Some(state) = verify::rebased(locked.state(), now) {
         locked.write(state)?;
         locked.flush()?;

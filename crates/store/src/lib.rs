@@ -19,11 +19,12 @@ pub mod testing;
 pub mod tickets;
 
 pub use files::{
-    BATCH, Cause, Disagreement, Enrolled, Error, FoundBy, Holder, Initialized, Inventory,
-    LoadedPolicy, LoadedRecord, Locked, NewRecord, PolicyFile, Relocation, Snapshot, Store, mark,
+    BATCH, BulkEnrollment, Cause, Error, FactorSnapshot, FoundBy, Holder, Inventory, LoadedPolicy,
+    LoadedRecord, Locked, MarkDisagreement, MarkResult, NewRecord, PolicyFile, Relocation, Store,
+    mark,
 };
 
 /// Unit tests run with the allocator of module and command.
 #[cfg(test)]
 #[global_allocator]
-static HEAP: sys::wipe::Wiping = sys::wipe::Wiping;
+static HEAP: sys::wipe::WipingAllocator = sys::wipe::WipingAllocator;

@@ -16,14 +16,14 @@ use twofactor_core::device::{Device, Id, Kind};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::record::Record;
 use twofactor_core::secret::Secret;
-use twofactor_core::state::{DeviceState, Stored, decode_file};
+use twofactor_core::state::{DeviceState, StoredState, decode_file};
 
-use crate::files::{Disagreement, Store};
+use crate::files::{MarkDisagreement, Store};
 
 /// A directory for one test, gone when it ends.
-pub struct Scratch(PathBuf);
+pub struct ScratchStore(PathBuf);
 
-impl Scratch {
+impl ScratchStore {
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         assert!(
@@ -44,7 +44,7 @@ impl Scratch {
 
     /// The store in it.
     pub fn store(&self) -> Store {
-        Store::initialize(&self.top(), &self.policy(), Disagreement::Settle)
+        Store::initialize(&self.top(), &self.policy(), MarkDisagreement::Settle)
             .unwrap()
             .0
     }
@@ -67,7 +67,7 @@ impl Scratch {
     }
 
     /// Content of the state file.
-    pub fn stored(&self) -> Stored {
+    pub fn stored(&self) -> StoredState {
         decode_file(&fs::read(self.state()).unwrap()).unwrap()
     }
 
@@ -92,7 +92,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchStore {
     fn drop(&mut self) {
         // A test that failed may have left anything; what it says counts.
         let _ = fs::remove_dir_all(&self.0);

@@ -47,7 +47,7 @@ pub fn machine(policy: &str) -> Machine {
     Store::initialize(
         Path::new(STATE_DIR),
         Path::new(twofactor_core::POLICY_FILE),
-        twofactor_store::Disagreement::Settle,
+        twofactor_store::MarkDisagreement::Settle,
     )
     .unwrap();
     add_stack(&machine, SERVICE, "");
@@ -147,7 +147,7 @@ pub fn write_record_in(directory: &Path, account: &Account, devices: Vec<Device>
     let store = Store::initialize(
         directory,
         Path::new(twofactor_core::POLICY_FILE),
-        twofactor_store::Disagreement::Settle,
+        twofactor_store::MarkDisagreement::Settle,
     )
     .unwrap()
     .0;

@@ -55,7 +55,7 @@ pub fn machine() -> Machine {
     twofactor_store::Store::initialize(
         Path::new(twofactor_core::STATE_DIR),
         Path::new(twofactor_core::POLICY_FILE),
-        twofactor_store::Disagreement::Settle,
+        twofactor_store::MarkDisagreement::Settle,
     )
     .unwrap();
     machine.set_password("root");

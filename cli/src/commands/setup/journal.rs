@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 use serde::{Deserialize, Serialize};
 use twofactor_core::POLICY_FILE;
-use twofactor_store::sys::file::{self, Access};
+use twofactor_store::sys::file::{self, FileAccess};
 
 use super::policy_reversal;
 use crate::error::Failure;
@@ -195,7 +195,7 @@ impl SetupJournal {
     pub fn save(&self, state: &Path) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(self).map_err(Failure::system)?;
         let directory = open(state)?;
-        file::write_file(&directory, NAME, text.as_bytes(), Access::Private)
+        file::write_file(&directory, NAME, text.as_bytes(), FileAccess::Private)
             .map_err(|error| failed(state, &error))
     }
 
@@ -212,7 +212,7 @@ impl SetupJournal {
 }
 
 fn open(state: &Path) -> Result<std::os::fd::OwnedFd, Failure> {
-    file::open_directory(CWD, state, Access::Private).map_err(|error| failed(state, &error))
+    file::open_directory(CWD, state, FileAccess::Private).map_err(|error| failed(state, &error))
 }
 
 fn failed(state: &Path, error: &file::FileError) -> Failure {

@@ -21,7 +21,7 @@ mod undo;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::DEFAULT_POLICY;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
-use twofactor_store::Disagreement;
+use twofactor_store::MarkDisagreement;
 
 use crate::args::SetupArgs;
 use crate::audit;
@@ -138,7 +138,7 @@ fn make_ready(context: &Context, preview: &MachinePreview) -> Result<(), Failure
         }
         _ => {}
     }
-    context.initialize(Disagreement::Refuse)?;
+    context.initialize(MarkDisagreement::Refuse)?;
     Ok(())
 }
 

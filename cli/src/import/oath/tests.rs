@@ -36,7 +36,7 @@ fn clock(seconds: u32) -> Kind {
 
 fn code(step: u64) -> String {
     let secret = key(KEY).unwrap();
-    let totp = Totp::new(&secret, Algorithm::Sha1, Digits::SIX, Interval::THIRTY);
+    let totp = TotpGenerator::new(&secret, Algorithm::Sha1, Digits::SIX, Interval::THIRTY);
     totp.code(step).reveal().to_string()
 }
 

@@ -52,7 +52,7 @@ fn a_report_has_table_refusals_and_notes() {
          alice, bob: a note\n\
          \n\
          Imported: 1 new device, 1 already there, 2 skipped.\n\
-         Scratch codes go on working, once each. They are short; ten longer ones instead: twofactor recovery-codes \
+         ScratchStore codes go on working, once each. They are short; ten longer ones instead: twofactor recovery-codes \
          USER\n\
          No code was asked for. To try a device: twofactor verify USER\n"
     );

@@ -29,7 +29,7 @@ impl Error for PolicyError {}
 
 impl PolicyError {
     /// Turns the byte offset of a fault in `text` into line and column.
-    pub(super) fn at(text: &str, fault: Fault) -> Self {
+    pub(super) fn at(text: &str, fault: PolicyFault) -> Self {
         let before = text
             .char_indices()
             .take_while(|(start, letter)| start + letter.len_utf8() <= fault.at);
@@ -48,12 +48,12 @@ impl PolicyError {
 
 /// A fault, and the byte offset where it begins.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct PolicyFault {
     pub(super) at: usize,
     pub(super) message: String,
 }
 
-impl Fault {
+impl PolicyFault {
     pub(super) fn new(at: usize, message: impl Into<String>) -> Self {
         Self {
             at,
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn place(text: &str, at: usize) -> (usize, usize) {
-        let error = PolicyError::at(text, Fault::new(at, "x"));
+        let error = PolicyError::at(text, PolicyFault::new(at, "x"));
         (error.line, error.column)
     }
 
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn display_begins_with_the_place() {
-        let error = PolicyError::at("ab\ncd", Fault::new(4, "no"));
+        let error = PolicyError::at("ab\ncd", PolicyFault::new(4, "no"));
         assert_eq!(error.to_string(), "line 2, column 2: no");
     }
 

@@ -7,36 +7,36 @@ use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::error::{Fault, cut, quoted};
+use super::error::{PolicyFault, cut, quoted};
 use super::start_day::StartDay;
 use crate::spelling;
 
 /// A value with its place.
-pub(super) type Value<'t> = Spanned<DeValue<'t>>;
+pub(super) type PolicyValue<'t> = Spanned<DeValue<'t>>;
 
 /// Strings that a key may hold: how they are described, and the check.
-pub(super) struct Text {
+pub(super) struct TextRule {
     pub(super) allowed: &'static str,
     pub(super) check: fn(&str) -> bool,
 }
 
 /// One table of the policy whose keys are all known.
-pub(super) struct Table<'a, 't> {
+pub(super) struct PolicyTable<'a, 't> {
     /// Name of the table in messages; empty at the top.
     name: &'static str,
     entries: &'a DeTable<'t>,
 }
 
-impl<'a, 't> Table<'a, 't> {
+impl<'a, 't> PolicyTable<'a, 't> {
     /// A table whose keys are all among `valid`.
     pub(super) fn new(
         name: &'static str,
         valid: &[&str],
         entries: &'a DeTable<'t>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, PolicyFault> {
         match in_order(entries).find(|(key, _)| !valid.contains(&key.get_ref().as_ref())) {
             None => Ok(Self { name, entries }),
-            Some((key, _)) => Err(Fault::new(
+            Some((key, _)) => Err(PolicyFault::new(
                 key.span().start,
                 format!(
                     "unknown key {}{}; valid keys here: {}",
@@ -53,7 +53,7 @@ impl<'a, 't> Table<'a, 't> {
         &self,
         key: &str,
         allowed: RangeInclusive<N>,
-    ) -> Result<Option<N>, Fault>
+    ) -> Result<Option<N>, PolicyFault>
     where
         N: PartialOrd + Display + TryFrom<i64>,
     {
@@ -66,7 +66,7 @@ impl<'a, 't> Table<'a, 't> {
         key: &str,
         allowed: RangeInclusive<N>,
         make: impl FnOnce(N) -> Option<T>,
-    ) -> Result<Option<T>, Fault>
+    ) -> Result<Option<T>, PolicyFault>
     where
         N: PartialOrd + Display + TryFrom<i64>,
     {
@@ -92,7 +92,7 @@ impl<'a, 't> Table<'a, 't> {
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, Fault> {
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, PolicyFault> {
         let Some(value) = self.entries.get(key) else {
             return Ok(None);
         };
@@ -103,7 +103,11 @@ impl<'a, 't> Table<'a, 't> {
     }
 
     /// One of several words.
-    pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Fault> {
+    pub(super) fn word<T: Copy>(
+        &self,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, PolicyFault> {
         let Some(value) = self.entries.get(key) else {
             return Ok(None);
         };
@@ -121,7 +125,7 @@ impl<'a, 't> Table<'a, 't> {
     }
 
     /// A string.
-    pub(super) fn text(&self, key: &str, text: &Text) -> Result<Option<String>, Fault> {
+    pub(super) fn text(&self, key: &str, text: &TextRule) -> Result<Option<String>, PolicyFault> {
         let Some(value) = self.entries.get(key) else {
             return Ok(None);
         };
@@ -135,7 +139,7 @@ impl<'a, 't> Table<'a, 't> {
     }
 
     /// A date, without time and zone.
-    pub(super) fn day(&self, key: &str) -> Result<Option<StartDay>, Fault> {
+    pub(super) fn day(&self, key: &str) -> Result<Option<StartDay>, PolicyFault> {
         let Some(value) = self.entries.get(key) else {
             return Ok(None);
         };
@@ -159,7 +163,7 @@ impl<'a, 't> Table<'a, 't> {
         &self,
         key: &str,
         make: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Vec<T>, Fault> {
+    ) -> Result<Vec<T>, PolicyFault> {
         let Some(value) = self.entries.get(key) else {
             return Ok(Vec::new());
         };
@@ -171,11 +175,11 @@ impl<'a, 't> Table<'a, 't> {
                 "{} is empty; remove it or name at least one",
                 self.path(key)
             );
-            return Err(Fault::new(value.span().start, message));
+            return Err(PolicyFault::new(value.span().start, message));
         }
-        let element = |element: &Value<'_>| match element.get_ref() {
+        let element = |element: &PolicyValue<'_>| match element.get_ref() {
             DeValue::String(text) => make(text).map_err(|reason| {
-                Fault::new(
+                PolicyFault::new(
                     element.span().start,
                     format!("{}: {reason}", self.path(key)),
                 )
@@ -186,7 +190,7 @@ impl<'a, 't> Table<'a, 't> {
     }
 
     /// A table within this one.
-    pub(super) fn table(&self, key: &str) -> Result<Option<&'a DeTable<'t>>, Fault> {
+    pub(super) fn table(&self, key: &str) -> Result<Option<&'a DeTable<'t>>, PolicyFault> {
         let Some(value) = self.entries.get(key) else {
             return Ok(None);
         };
@@ -197,7 +201,7 @@ impl<'a, 't> Table<'a, 't> {
     }
 
     /// Tables with the same header, each with its place.
-    pub(super) fn tables(&self, key: &str) -> Result<Vec<(usize, &'a DeTable<'t>)>, Fault> {
+    pub(super) fn tables(&self, key: &str) -> Result<Vec<(usize, &'a DeTable<'t>)>, PolicyFault> {
         let Some(value) = self.entries.get(key) else {
             return Ok(Vec::new());
         };
@@ -205,7 +209,7 @@ impl<'a, 't> Table<'a, 't> {
         let DeValue::Array(elements) = value.get_ref() else {
             return Err(wrong(value));
         };
-        let table = |element: &'a Value<'t>| match element.get_ref() {
+        let table = |element: &'a PolicyValue<'t>| match element.get_ref() {
             DeValue::Table(table) => Ok((element.span().start, table)),
             _ => Err(wrong(element)),
         };
@@ -213,8 +217,8 @@ impl<'a, 't> Table<'a, 't> {
     }
 
     /// A fault at the value of `key`, or at the start of the file where it is missing.
-    pub(super) fn fault(&self, key: &str, message: String) -> Fault {
-        Fault::new(
+    pub(super) fn fault(&self, key: &str, message: String) -> PolicyFault {
+        PolicyFault::new(
             self.entries.get(key).map_or(0, |value| value.span().start),
             message,
         )
@@ -228,12 +232,18 @@ impl<'a, 't> Table<'a, 't> {
         }
     }
 
-    fn not_allowed(&self, key: &str, value: &Value<'_>, given: &str, allowed: &str) -> Fault {
+    fn not_allowed(
+        &self,
+        key: &str,
+        value: &PolicyValue<'_>,
+        given: &str,
+        allowed: &str,
+    ) -> PolicyFault {
         let message = format!("{} is {given}; allowed: {allowed}", self.path(key));
-        Fault::new(value.span().start, message)
+        PolicyFault::new(value.span().start, message)
     }
 
-    fn wrong_kind(&self, key: &str, wanted: &str, value: &Value<'_>) -> Fault {
+    fn wrong_kind(&self, key: &str, wanted: &str, value: &PolicyValue<'_>) -> PolicyFault {
         wrong_kind(&self.path(key), wanted, value)
     }
 }
@@ -248,14 +258,14 @@ fn meant(key: &str, valid: &[&str]) -> String {
 /// The entries of a table in the order of the file.
 pub(super) fn in_order<'a, 't>(
     table: &'a DeTable<'t>,
-) -> impl Iterator<Item = (&'a Spanned<DeString<'t>>, &'a Value<'t>)> {
+) -> impl Iterator<Item = (&'a Spanned<DeString<'t>>, &'a PolicyValue<'t>)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries.into_iter()
 }
 
 /// The fault of a value of another kind than the key must have (`wanted`, a verb phrase).
-pub(super) fn wrong_kind(path: &str, wanted: &str, value: &Value<'_>) -> Fault {
+pub(super) fn wrong_kind(path: &str, wanted: &str, value: &PolicyValue<'_>) -> PolicyFault {
     let given = match value.get_ref() {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
@@ -266,7 +276,7 @@ pub(super) fn wrong_kind(path: &str, wanted: &str, value: &Value<'_>) -> Fault {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     };
-    Fault::new(
+    PolicyFault::new(
         value.span().start,
         format!("{path} must {wanted}, not {given}"),
     )

@@ -5,18 +5,18 @@ use toml::de::{DeTable, DeValue, Error as TomlError};
 
 use crate::otp::{Algorithm, Digits, Interval};
 
-use super::error::{Fault, quoted};
+use super::error::{PolicyFault, quoted};
 use super::exempt::{Exempt, network};
-use super::read::{Table, Text, in_order, wrong_kind};
+use super::read::{PolicyTable, TextRule, in_order, wrong_kind};
 use super::{
     Echo, Enforcement, EnrollAtLogin, FirstDevice, MAX_WINDOW, NewDevices, Policy, Require,
     SelfService, Services, Throttle,
 };
 
 /// Reads the whole file.
-pub(super) fn policy(text: &str) -> Result<Policy, Fault> {
+pub(super) fn policy(text: &str) -> Result<Policy, PolicyFault> {
     let document = DeTable::parse(text).map_err(|error| syntax(text, &error))?;
-    let top = Table::new("", &TOP_KEYS, document.get_ref())?;
+    let top = PolicyTable::new("", &TOP_KEYS, document.get_ref())?;
     let default = Policy::default();
     Ok(Policy {
         enforcement: top
@@ -63,7 +63,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, Fault> {
             .collect::<Result<_, _>>()?,
         enabled: top
             .flag("enabled")?
-            .ok_or_else(|| Fault::new(0, MISSING_ENABLED))?,
+            .ok_or_else(|| PolicyFault::new(0, MISSING_ENABLED))?,
     })
 }
 
@@ -120,21 +120,21 @@ const ALGORITHM: [(&str, Algorithm); 3] = [
     ("SHA512", Algorithm::Sha512),
 ];
 
-const PROMPT: Text = Text {
+const PROMPT: TextRule = TextRule {
     allowed: "1 to 200 bytes without control characters",
     check: |text| (1..=200).contains(&text.len()) && plain(text),
 };
 /// The colon separates issuer and account in the label of a provisioning URI (Key URI Format).
-const ISSUER: Text = Text {
+const ISSUER: TextRule = TextRule {
     allowed: "1 to 64 characters without \":\" and control characters",
     check: |text| (1..=64).contains(&text.chars().count()) && plain(text) && !text.contains(':'),
 };
 /// libpam takes the name for a file name in its directory.
-const SERVICE: Text = Text {
+const SERVICE: TextRule = TextRule {
     allowed: "1 to 64 bytes without \"/\" and control characters",
     check: |text| (1..=64).contains(&text.len()) && plain(text) && !text.contains('/'),
 };
-const NAME: Text = Text {
+const NAME: TextRule = TextRule {
     allowed: "at least one character, no control characters",
     check: |text| !text.is_empty() && plain(text),
 };
@@ -145,8 +145,8 @@ fn echo(shown: bool) -> Echo {
     if shown { Echo::Shown } else { Echo::Hidden }
 }
 
-fn new_devices(entries: &DeTable<'_>) -> Result<NewDevices, Fault> {
-    let table = Table::new("new_devices", &NEW_DEVICES_KEYS, entries)?;
+fn new_devices(entries: &DeTable<'_>) -> Result<NewDevices, PolicyFault> {
+    let table = PolicyTable::new("new_devices", &NEW_DEVICES_KEYS, entries)?;
     let default = NewDevices::default();
     Ok(NewDevices {
         digits: table
@@ -161,7 +161,7 @@ fn new_devices(entries: &DeTable<'_>) -> Result<NewDevices, Fault> {
     })
 }
 
-fn services(entries: &DeTable<'_>) -> Result<Services, Fault> {
+fn services(entries: &DeTable<'_>) -> Result<Services, PolicyFault> {
     let mut services = Services::default();
     for (key, value) in in_order(entries) {
         let name = key.get_ref().as_ref();
@@ -169,7 +169,7 @@ fn services(entries: &DeTable<'_>) -> Result<Services, Fault> {
             // Below a table header TOML makes it a service, which would silently lose the setting.
             let message =
                 format!("{name} is not a PAM service; to set it, move it above the first table");
-            return Err(Fault::new(key.span().start, message));
+            return Err(PolicyFault::new(key.span().start, message));
         }
         if !(SERVICE.check)(name) {
             let message = format!(
@@ -177,7 +177,7 @@ fn services(entries: &DeTable<'_>) -> Result<Services, Fault> {
                 quoted(name),
                 SERVICE.allowed
             );
-            return Err(Fault::new(key.span().start, message));
+            return Err(PolicyFault::new(key.span().start, message));
         }
         let DeValue::Boolean(on) = value.get_ref() else {
             return Err(wrong_kind(
@@ -195,8 +195,8 @@ fn services(entries: &DeTable<'_>) -> Result<Services, Fault> {
     Ok(services)
 }
 
-fn throttle(entries: &DeTable<'_>) -> Result<Throttle, Fault> {
-    let table = Table::new("throttle", &THROTTLE_KEYS, entries)?;
+fn throttle(entries: &DeTable<'_>) -> Result<Throttle, PolicyFault> {
+    let table = PolicyTable::new("throttle", &THROTTLE_KEYS, entries)?;
     let default = Throttle::default();
     let attempts = table
         .number("attempts", 1..=1000)?
@@ -242,8 +242,8 @@ fn throttle(entries: &DeTable<'_>) -> Result<Throttle, Fault> {
     })
 }
 
-fn self_service(entries: &DeTable<'_>) -> Result<SelfService, Fault> {
-    let table = Table::new("self_service", &SELF_SERVICE_KEYS, entries)?;
+fn self_service(entries: &DeTable<'_>) -> Result<SelfService, PolicyFault> {
+    let table = PolicyTable::new("self_service", &SELF_SERVICE_KEYS, entries)?;
     let default = SelfService::default();
     Ok(SelfService {
         manage: table.flag("manage")?.unwrap_or(default.manage),
@@ -254,8 +254,8 @@ fn self_service(entries: &DeTable<'_>) -> Result<SelfService, Fault> {
     })
 }
 
-fn exempt((place, entries): (usize, &DeTable<'_>)) -> Result<Exempt, Fault> {
-    let table = Table::new("exempt", &EXEMPT_KEYS, entries)?;
+fn exempt((place, entries): (usize, &DeTable<'_>)) -> Result<Exempt, PolicyFault> {
+    let table = PolicyTable::new("exempt", &EXEMPT_KEYS, entries)?;
     let name = |given: &str| allowed(given, &NAME);
     let service = |given: &str| match given {
         DEFAULT_SERVICE => {
@@ -271,15 +271,15 @@ fn exempt((place, entries): (usize, &DeTable<'_>)) -> Result<Exempt, Fault> {
     )
     .ok_or_else(|| {
         let keys = EXEMPT_KEYS.join(", ");
-        Fault::new(
+        PolicyFault::new(
             place,
             format!("[[exempt]] has no condition; give at least one of {keys}"),
         )
     })
 }
 
-fn require((place, entries): (usize, &DeTable<'_>)) -> Result<Require, Fault> {
-    let table = Table::new("require", &REQUIRE_KEYS, entries)?;
+fn require((place, entries): (usize, &DeTable<'_>)) -> Result<Require, PolicyFault> {
+    let table = PolicyTable::new("require", &REQUIRE_KEYS, entries)?;
     let name = |given: &str| allowed(given, &NAME);
     Require::new(
         table.list("users", name)?,
@@ -288,11 +288,11 @@ fn require((place, entries): (usize, &DeTable<'_>)) -> Result<Require, Fault> {
     )
     .ok_or_else(|| {
         let message = "[[require]] names no user; give at least one of users, groups";
-        Fault::new(place, message)
+        PolicyFault::new(place, message)
     })
 }
 
-fn allowed(given: &str, text: &Text) -> Result<String, String> {
+fn allowed(given: &str, text: &TextRule) -> Result<String, String> {
     if (text.check)(given) {
         Ok(given.to_owned())
     } else {
@@ -309,14 +309,14 @@ fn plain(text: &str) -> bool {
 }
 
 /// The fault that the TOML parser found. Its own Display would echo the line unescaped.
-fn syntax(text: &str, error: &TomlError) -> Fault {
+fn syntax(text: &str, error: &TomlError) -> PolicyFault {
     let span = error.span().unwrap_or_default();
     let at = span.start;
     let message = match (error.message(), text.get(span)) {
         ("duplicate key", Some(key)) => format!("key {} is given twice", quoted(key)),
         (message, _) => message.replace(char::is_control, " "),
     };
-    Fault::new(at, message)
+    PolicyFault::new(at, message)
 }
 
 #[cfg(test)]

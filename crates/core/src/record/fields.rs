@@ -9,14 +9,14 @@ use super::RecordError;
 type RecordValue<'a> = Spanned<DeValue<'a>>;
 
 /// One table of a record.
-pub(super) struct Fields<'a> {
+pub(super) struct RecordFields<'a> {
     text: &'a str,
     /// Offset in `text` at which the table begins.
     at: usize,
     entries: &'a DeTable<'a>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> RecordFields<'a> {
     /// The TOML of a whole file.
     pub(super) fn document(text: &'a str) -> Result<Spanned<DeTable<'a>>, RecordError> {
         DeTable::parse(text)

@@ -7,13 +7,13 @@ use crate::otp::{Digits, Interval};
 use crate::recovery::{CodeForm, Hash, OneTimeCode, RecoverySet};
 use crate::secret::Secret;
 
-use super::fields::{Fields, number, string, strings, table, tables};
+use super::fields::{RecordFields, number, string, strings, table, tables};
 use super::{FORMAT, MAX_RECOVERY_CODES, Record, RecordError};
 
 /// Reads the whole file.
 pub(super) fn record(text: &str) -> Result<Record, RecordError> {
-    let document = Fields::document(text)?;
-    let top = Fields::new(text, (0, document.get_ref()));
+    let document = RecordFields::document(text)?;
+    let top = RecordFields::new(text, (0, document.get_ref()));
     let format = top.required("format", number)?;
     if format != FORMAT {
         let writer = top.optional("writer", string)?.unwrap_or_default();
@@ -41,7 +41,7 @@ pub(super) fn record(text: &str) -> Result<Record, RecordError> {
     if found.len() > MAX_DEVICES {
         return Err(RecordError::new("has more devices than the state can hold"));
     }
-    let fields = |place| Fields::new(text, place);
+    let fields = |place| RecordFields::new(text, place);
     let devices = found
         .into_iter()
         .map(|it| device(&fields(it)))
@@ -62,7 +62,7 @@ pub(super) fn record(text: &str) -> Result<Record, RecordError> {
     })
 }
 
-fn device(fields: &Fields<'_>) -> Result<Device, RecordError> {
+fn device(fields: &RecordFields<'_>) -> Result<Device, RecordError> {
     fields.only(&[
         "id",
         "name",
@@ -106,7 +106,7 @@ fn device(fields: &Fields<'_>) -> Result<Device, RecordError> {
     })
 }
 
-fn recovery_set(fields: &Fields<'_>) -> Result<RecoverySet, RecordError> {
+fn recovery_set(fields: &RecordFields<'_>) -> Result<RecoverySet, RecordError> {
     fields.only(&["id", "form", "salt", "codes", "created"])?;
     let codes = fields.required("codes", strings)?;
     if !(1..=MAX_RECOVERY_CODES).contains(&codes.len()) {
@@ -129,7 +129,7 @@ fn recovery_set(fields: &Fields<'_>) -> Result<RecoverySet, RecordError> {
     })
 }
 
-fn one_time_code(fields: &Fields<'_>) -> Result<OneTimeCode, RecordError> {
+fn one_time_code(fields: &RecordFields<'_>) -> Result<OneTimeCode, RecordError> {
     fields.only(&["id", "salt", "code", "expires"])?;
     Ok(OneTimeCode {
         id: id(fields)?,
@@ -139,7 +139,7 @@ fn one_time_code(fields: &Fields<'_>) -> Result<OneTimeCode, RecordError> {
     })
 }
 
-fn id(fields: &Fields<'_>) -> Result<Id, RecordError> {
+fn id(fields: &RecordFields<'_>) -> Result<Id, RecordError> {
     fields
         .required("id", string)?
         .parse()

@@ -44,14 +44,14 @@ const COMMITTED: u8 = 1;
 
 /// Which of the two slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slot {
+pub enum StateSlot {
     /// At the beginning of the file.
     First,
     /// One stride behind.
     Second,
 }
 
-impl Slot {
+impl StateSlot {
     /// Offset in the file at which it begins.
     #[must_use]
     pub const fn offset(self) -> u64 {
@@ -73,22 +73,22 @@ impl Slot {
 
 /// A state with its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredState {
     /// The state.
     pub state: State,
     /// Its sequence number.
     pub sequence: u64,
     /// The slot that holds it.
-    pub slot: Slot,
+    pub slot: StateSlot,
     /// Standing of the file.
-    pub standing: Standing,
+    pub standing: SlotStanding,
     /// True if another file has taken the place of this one.
     pub moved: bool,
 }
 
 /// Standing of a file among those of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Standing {
+pub enum SlotStanding {
     /// It holds what was known when it was made, and all that came since.
     #[default]
     Settled,
@@ -137,18 +137,18 @@ const _: () = assert!(
 /// The bytes of one slot.
 #[must_use]
 pub fn encode(state: &State, sequence: u64) -> [u8; SLOT_LEN] {
-    encode_with(state, sequence, Standing::Settled)
+    encode_with(state, sequence, SlotStanding::Settled)
 }
 
-fn encode_with(state: &State, sequence: u64, standing: Standing) -> [u8; SLOT_LEN] {
+fn encode_with(state: &State, sequence: u64, standing: SlotStanding) -> [u8; SLOT_LEN] {
     let mut body = Vec::with_capacity(SLOT_LEN);
     body.extend_from_slice(&MAGIC);
     body.extend_from_slice(&FORMAT.to_le_bytes());
     body.extend_from_slice(&writer());
     body.extend_from_slice(&sequence.to_le_bytes());
     body.push(match standing {
-        Standing::Settled => 0,
-        Standing::Provisional => PROVISIONAL,
+        SlotStanding::Settled => 0,
+        SlotStanding::Provisional => PROVISIONAL,
     });
     body.extend_from_slice(&state.uid.to_le_bytes());
     body.extend_from_slice(&state.failures.to_le_bytes());
@@ -197,19 +197,19 @@ fn encode_with(state: &State, sequence: u64, standing: Standing) -> [u8; SLOT_LE
 /// A whole file that holds `state` in both slots, for creating it.
 #[must_use]
 pub fn encode_file(state: &State) -> Vec<u8> {
-    whole_file(state, 1, Standing::Settled)
+    whole_file(state, 1, SlotStanding::Settled)
 }
 
-/// [`encode_file`] for a file that is [`Standing::Provisional`].
+/// [`encode_file`] for a file that is [`SlotStanding::Provisional`].
 #[must_use]
 pub fn encode_provisional(state: &State) -> Vec<u8> {
-    whole_file(state, 1, Standing::Provisional)
+    whole_file(state, 1, SlotStanding::Provisional)
 }
 
 /// [`encode_file`] for the file that counts in its place. Each of its slots is newer than what it replaces.
 #[must_use]
 pub fn encode_settled(state: &State) -> Vec<u8> {
-    whole_file(state, 3, Standing::Settled)
+    whole_file(state, 3, SlotStanding::Settled)
 }
 
 /// [`encode_file`] for a base whose place others have taken, see [`MOVED`]: it holds nothing that counts.
@@ -221,9 +221,9 @@ pub fn encode_moved(state: &State) -> Vec<u8> {
     file
 }
 
-fn whole_file(state: &State, sequence: u64, standing: Standing) -> Vec<u8> {
+fn whole_file(state: &State, sequence: u64, standing: SlotStanding) -> Vec<u8> {
     let mut file = encode_with(state, sequence, standing).to_vec();
-    file.resize(Slot::Second.offset() as usize, 0);
+    file.resize(StateSlot::Second.offset() as usize, 0);
     file.extend_from_slice(&encode_with(state, sequence + 1, standing));
     file.resize(FILE_LEN, 0);
     file
@@ -233,9 +233,9 @@ fn whole_file(state: &State, sequence: u64, standing: Standing) -> Vec<u8> {
 ///
 /// # Errors
 /// [`StateError`] when the length is wrong, no slot is valid, or the newest is of another format.
-pub fn decode_file(file: &[u8]) -> Result<Stored, StateError> {
+pub fn decode_file(file: &[u8]) -> Result<StoredState, StateError> {
     // Another format may have another length and other checks; it must not pass for damage, which unlock fixes.
-    let (first, second) = file.split_at(file.len().min(Slot::Second.offset() as usize));
+    let (first, second) = file.split_at(file.len().min(StateSlot::Second.offset() as usize));
     check_format(first)?;
     check_format(second)?;
     if file.len() != FILE_LEN {
@@ -243,14 +243,14 @@ pub fn decode_file(file: &[u8]) -> Result<Stored, StateError> {
     }
     // A slot that says to be the older one is not looked at unless the other one fails its checks.
     let (newer, older) = if claimed_sequence(first) > claimed_sequence(second) {
-        ((first, Slot::First), (second, Slot::Second))
+        ((first, StateSlot::First), (second, StateSlot::Second))
     } else {
-        ((second, Slot::Second), (first, Slot::First))
+        ((second, StateSlot::Second), (first, StateSlot::First))
     };
     let decoded = decode(newer).or_else(|| decode(older));
     let stored = decoded.ok_or(StateError::Damaged)?;
     let moved = file.get(MOVED_OFFSET as usize..).unwrap_or_default();
-    Ok(Stored {
+    Ok(StoredState {
         moved: moved.iter().any(|byte| *byte != 0),
         ..stored
     })
@@ -258,7 +258,7 @@ pub fn decode_file(file: &[u8]) -> Result<Stored, StateError> {
 
 /// Refuses what says of itself that it is of another format.
 fn check_format(bytes: &[u8]) -> Result<(), StateError> {
-    match header(&mut Reader(bytes)) {
+    match header(&mut SlotReader(bytes)) {
         Some((format, writer)) if ![FIRST_FORMAT, FORMAT].contains(&format) => {
             let writer = writer.escape_ascii().to_string();
             Err(StateError::Version(format, writer.replace("\\x00", "")))
@@ -267,7 +267,7 @@ fn check_format(bytes: &[u8]) -> Result<(), StateError> {
     }
 }
 
-fn header(reader: &mut Reader<'_>) -> Option<(u16, [u8; 8])> {
+fn header(reader: &mut SlotReader<'_>) -> Option<(u16, [u8; 8])> {
     match reader.take::<4>()? {
         MAGIC => Some((reader.u16()?, reader.take()?)),
         _ => None,
@@ -276,34 +276,34 @@ fn header(reader: &mut Reader<'_>) -> Option<(u16, [u8; 8])> {
 
 /// The number that a slot has if it passes its checks; `None` where it cannot pass them.
 fn claimed_sequence(bytes: &[u8]) -> Option<u64> {
-    let mut reader = Reader(bytes);
+    let mut reader = SlotReader(bytes);
     header(&mut reader)?;
     reader.u64()
 }
 
 /// `None` unless the slot passes its checks.
-fn decode((bytes, slot): (&[u8], Slot)) -> Option<Stored> {
+fn decode((bytes, slot): (&[u8], StateSlot)) -> Option<StoredState> {
     let (body, sum) = bytes
         .get(..SLOT_LEN)?
         .split_at_checked(SLOT_LEN - CHECKSUM_LEN)?;
     if checksum(body) != sum {
         return None;
     }
-    let mut reader = Reader(body);
+    let mut reader = SlotReader(body);
     let (format, _) = header(&mut reader)?;
     let sequence = reader.u64()?;
     let (state, standing) = match format {
-        FIRST_FORMAT => (first_fields(&mut reader)?, Standing::Settled),
+        FIRST_FORMAT => (first_fields(&mut reader)?, SlotStanding::Settled),
         _ => {
             let standing = if reader.u8()? & PROVISIONAL == 0 {
-                Standing::Settled
+                SlotStanding::Settled
             } else {
-                Standing::Provisional
+                SlotStanding::Provisional
             };
             (fields(&mut reader)?, standing)
         }
     };
-    Some(Stored {
+    Some(StoredState {
         state,
         sequence,
         slot,
@@ -313,7 +313,7 @@ fn decode((bytes, slot): (&[u8], Slot)) -> Option<Stored> {
 }
 
 /// Counters that both formats begin with.
-fn counters(reader: &mut Reader<'_>) -> Option<State> {
+fn counters(reader: &mut SlotReader<'_>) -> Option<State> {
     let mut state = State::new(reader.u32()?);
     state.failures = reader.u32()?;
     state.unreported = reader.u32()?;
@@ -325,7 +325,7 @@ fn counters(reader: &mut Reader<'_>) -> Option<State> {
     Some(state)
 }
 
-fn fields(reader: &mut Reader<'_>) -> Option<State> {
+fn fields(reader: &mut SlotReader<'_>) -> Option<State> {
     let mut state = counters(reader)?;
     let key = reader.take()?;
     let mut hashes = Vec::new();
@@ -360,7 +360,7 @@ fn fields(reader: &mut Reader<'_>) -> Option<State> {
     Some(state)
 }
 
-fn daemon_failures(reader: &mut Reader<'_>) -> Option<DaemonFailures> {
+fn daemon_failures(reader: &mut SlotReader<'_>) -> Option<DaemonFailures> {
     let mut failures = DaemonFailures {
         in_a_row: reader.u32()?,
         last: reader.time()?,
@@ -375,7 +375,7 @@ fn daemon_failures(reader: &mut Reader<'_>) -> Option<DaemonFailures> {
 
 /// The fields of [`FIRST_FORMAT`]. It knew no pending devices: whatever it names has a record. Of its grace periods the
 /// newest are kept.
-fn first_fields(reader: &mut Reader<'_>) -> Option<State> {
+fn first_fields(reader: &mut SlotReader<'_>) -> Option<State> {
     let mut state = counters(reader)?;
     for _ in 0..CAPACITY {
         let (id, next) = (reader.u64()?, reader.u64()?);
@@ -408,9 +408,9 @@ fn grace(address: Ipv6Addr, service: u32, since: u64) -> Option<Grace> {
     })
 }
 
-struct Reader<'a>(&'a [u8]);
+struct SlotReader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl SlotReader<'_> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (chunk, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;

@@ -22,13 +22,13 @@ pub enum Form {
 
 /// The codes that an input may mean. One input is one attempt, whatever their number.
 pub struct Answer {
-    candidates: Vec<Candidate>,
+    candidates: Vec<AnswerCandidate>,
     /// Which of them is remembered when it is refused.
     remembered: Option<usize>,
 }
 
 /// One reading of the input.
-pub struct Candidate {
+pub struct AnswerCandidate {
     /// Normalized: upper case, no white space, no hyphens.
     pub(super) text: Zeroizing<Vec<u8>>,
     digits: Option<Code>,
@@ -46,7 +46,7 @@ impl Answer {
         let usable = !input.is_empty() && input.len() <= MAX_INPUT && !input.contains(&0);
         let candidates = match form {
             _ if !usable => Vec::new(),
-            Form::Code => Candidate::read(input, 0).into_iter().collect(),
+            Form::Code => AnswerCandidate::read(input, 0).into_iter().collect(),
             Form::PasswordThenCode => split(input, lengths),
         };
         let remembered = match form {
@@ -74,7 +74,7 @@ impl Answer {
         self.candidates.is_empty()
     }
 
-    pub(super) fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+    pub(super) fn candidates(&self) -> impl Iterator<Item = &AnswerCandidate> {
         self.candidates.iter()
     }
 
@@ -90,7 +90,7 @@ impl Answer {
 
 /// The only reading that is a code of digits. Where there are several, one of them may hold digits of the password, and a
 /// refused code may be the end of a longer one that is right.
-fn only_digits(candidates: &[Candidate]) -> Option<usize> {
+fn only_digits(candidates: &[AnswerCandidate]) -> Option<usize> {
     let mut found = candidates
         .iter()
         .enumerate()
@@ -101,7 +101,7 @@ fn only_digits(candidates: &[Candidate]) -> Option<usize> {
     }
 }
 
-impl Candidate {
+impl AnswerCandidate {
     fn read(input: &[u8], password_len: usize) -> Option<Self> {
         let typed = std::str::from_utf8(input).ok()?;
         let mut text = Zeroizing::new(Vec::with_capacity(input.len()));
@@ -170,11 +170,11 @@ impl Candidate {
 
 /// Every way to cut a code off the end, longest first: a recovery code as shown or bare, then the given lengths, with
 /// one separator inside, as apps show them, or none.
-fn split(input: &[u8], lengths: &[Digits]) -> Vec<Candidate> {
+fn split(input: &[u8], lengths: &[Digits]) -> Vec<AnswerCandidate> {
     let cut = |len: usize| {
         let password_len = input.len().checked_sub(len)?;
         let tail = input.get(password_len..)?;
-        Some((tail, Candidate::read(tail, password_len)?))
+        Some((tail, AnswerCandidate::read(tail, password_len)?))
     };
     let grouped = cut(GROUPED_LEN).filter(|(tail, typed)| is_grouped(tail) && typed.is_whole());
     let bare = cut(CODE_LEN).filter(|(_, typed)| typed.is_whole());

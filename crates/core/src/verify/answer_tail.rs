@@ -47,7 +47,7 @@ impl AnswerTail {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::{Answer, Candidate};
+    use super::super::answer::{Answer, AnswerCandidate};
     use super::*;
     use crate::otp::Digits;
 
@@ -55,7 +55,7 @@ mod tests {
     fn readings(input: &[u8], form: Form, skipped: usize) -> Vec<(Vec<u8>, usize)> {
         let lengths = [6, 8].map(|n| Digits::new(n).unwrap());
         let answer = Answer::read(input, form, &lengths);
-        let reading = |c: &Candidate| (c.text.to_vec(), c.password_len() + skipped);
+        let reading = |c: &AnswerCandidate| (c.text.to_vec(), c.password_len() + skipped);
         answer.candidates().map(reading).collect()
     }
 

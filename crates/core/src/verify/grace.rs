@@ -6,7 +6,7 @@ use crate::state::{Grace, MAX_GRACE, State, service_fingerprint};
 
 /// Origin of a login, and the policy that judges it.
 #[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
+pub struct GraceOrigin<'a> {
     /// `PAM_RHOST` as an address; without one there is no grace, and none for loopback and link-local addresses.
     pub address: Option<IpAddr>,
     /// PAM service name.
@@ -30,7 +30,7 @@ fn place(address: IpAddr) -> Option<IpAddr> {
 
 /// Seconds left of a running grace period, `None` when there is none.
 #[must_use]
-pub fn running(state: &State, origin: &Origin<'_>, now: u64) -> Option<u64> {
+pub fn running(state: &State, origin: &GraceOrigin<'_>, now: u64) -> Option<u64> {
     let address = place(origin.address?)?;
     if state.grace_policy != origin.policy {
         return None;
@@ -63,7 +63,7 @@ fn left(grace: &Grace, seconds: u32, now: u64) -> Option<u64> {
 }
 
 /// Begins a grace period after an accepted code. Where [`MAX_GRACE`] are kept, the oldest makes room.
-pub fn begin(state: &mut State, origin: &Origin<'_>, now: u64) {
+pub fn begin(state: &mut State, origin: &GraceOrigin<'_>, now: u64) {
     let address = origin.address.filter(|_| origin.seconds > 0);
     let Some(address) = address.and_then(place) else {
         return;
@@ -90,8 +90,8 @@ pub fn begin(state: &mut State, origin: &Origin<'_>, now: u64) {
 mod tests {
     use super::*;
 
-    fn origin(last: u8) -> Origin<'static> {
-        Origin {
+    fn origin(last: u8) -> GraceOrigin<'static> {
+        GraceOrigin {
             address: Some(IpAddr::from([192, 0, 2, last])),
             service: "sshd",
             seconds: 60,
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(running(&state, &origin(1), 160), None);
         assert_eq!(running(&state, &origin(1), 99), None, "clock set back");
         assert_eq!(running(&state, &origin(2), 100), None);
-        let other = |change: fn(&mut Origin<'static>)| {
+        let other = |change: fn(&mut GraceOrigin<'static>)| {
             let mut origin = origin(1);
             change(&mut origin);
             running(&state, &origin, 100)
@@ -123,7 +123,7 @@ mod tests {
     fn addresses_that_are_no_place_of_their_own_have_none() {
         let begun = |address: &str| {
             let address: IpAddr = address.parse().unwrap();
-            let origin = Origin {
+            let origin = GraceOrigin {
                 address: Some(address),
                 ..origin(1)
             };
@@ -194,7 +194,7 @@ mod tests {
         let mut state = State::new(1);
         begin(
             &mut state,
-            &Origin {
+            &GraceOrigin {
                 address: None,
                 ..origin(1)
             },
@@ -202,7 +202,7 @@ mod tests {
         );
         begin(
             &mut state,
-            &Origin {
+            &GraceOrigin {
                 seconds: 0,
                 ..origin(1)
             },
@@ -233,7 +233,7 @@ mod tests {
         begin(&mut state, &origin(1), 100);
         begin(
             &mut state,
-            &Origin {
+            &GraceOrigin {
                 policy: 8,
                 ..origin(2)
             },

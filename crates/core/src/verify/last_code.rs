@@ -4,8 +4,8 @@ use crate::device::Device;
 use crate::record::Record;
 use crate::state::{COUNTER_UNKNOWN, State};
 
-use super::answer::{Answer, Candidate};
-use super::{Finding, Rejected, judge_bypass, judge_recovery};
+use super::answer::{Answer, AnswerCandidate};
+use super::{JudgedCode, Rejected, judge_bypass, judge_recovery};
 
 /// Length of the password in an answer that consists of it and the last code that was accepted of a device, or a
 /// recovery or bypass code that was spent. `None` where there is no such code at the end.
@@ -22,7 +22,8 @@ pub fn before_last_code(record: &Record, state: &State, answer: &Answer) -> Opti
             judge_recovery(record, &mut state.clone(), typed),
             judge_bypass(record, &mut state.clone(), typed, 0),
         ];
-        let is_spent = |finding: &&Finding| matches!(finding, Finding::Known(Rejected::Spent));
+        let is_spent =
+            |finding: &&JudgedCode| matches!(finding, JudgedCode::Known(Rejected::Spent));
         let matches = last_codes.count() + findings.iter().filter(is_spent).count();
         if matches > 0 && end.is_none() {
             end = Some(typed.password_len());
@@ -31,7 +32,7 @@ pub fn before_last_code(record: &Record, state: &State, answer: &Answer) -> Opti
     end
 }
 
-fn is_last_code(device: &Device, state: &State, typed: &Candidate) -> bool {
+fn is_last_code(device: &Device, state: &State, typed: &AnswerCandidate) -> bool {
     let used = state.device(device.id).filter(|entry| {
         // A counter that was lost, or the state of a new device, names no code that was accepted.
         entry.last_used != 0 && entry.next != COUNTER_UNKNOWN

@@ -28,10 +28,10 @@ pub use answer_tail::AnswerTail;
 pub use last_code::before_last_code;
 pub use scan::LOOK_AHEAD;
 pub use throttle::{
-    Charged, FailureCounter, ThrottleStatus, charge, charge_to, daemon_gate, gate, rebased,
+    ChargedState, FailureCounter, ThrottleStatus, charge, charge_to, daemon_gate, gate, rebased,
 };
 
-use answer::Candidate;
+use answer::AnswerCandidate;
 use scan::{NEAR, bounded_drift, scan, steps_off};
 
 /// A judgement and the state that has to be stored before it may be acted on.
@@ -139,7 +139,7 @@ pub fn code_lengths(record: &Record) -> Vec<Digits> {
 pub fn verdict(
     policy: &Policy,
     record: &Record,
-    charged: &Charged,
+    charged: &ChargedState,
     answer: &Answer,
     now: u64,
 ) -> Verdict {
@@ -148,7 +148,7 @@ pub fn verdict(
     let mut best: Option<(Credential, usize)> = None;
     let (mut known, mut refusal) = (None, None);
     for typed in answer.candidates() {
-        let mut findings: Vec<Finding> = record
+        let mut findings: Vec<JudgedCode> = record
             .devices
             .iter()
             .map(|device| judge_device(policy, device, &mut state, typed, now))
@@ -157,9 +157,9 @@ pub fn verdict(
         findings.push(judge_bypass(record, &mut state, typed, now));
         for finding in findings {
             match finding {
-                Finding::Match(by) if best.is_none() => best = Some((by, typed.password_len())),
-                Finding::Known(why) if known.is_none() => known = Some(why),
-                Finding::Refused(why) if refusal.is_none() => refusal = Some(why),
+                JudgedCode::Match(by) if best.is_none() => best = Some((by, typed.password_len())),
+                JudgedCode::Known(why) if known.is_none() => known = Some(why),
+                JudgedCode::Refused(why) if refusal.is_none() => refusal = Some(why),
                 _ => {}
             }
         }
@@ -189,7 +189,7 @@ pub fn verdict(
     }
 }
 
-enum Finding {
+enum JudgedCode {
     Nothing,
     Match(Credential),
     /// No guess: it gives its charge back, and is refused whatever else it matches.
@@ -202,12 +202,12 @@ fn judge_device(
     policy: &Policy,
     device: &Device,
     state: &mut State,
-    typed: &Candidate,
+    typed: &AnswerCandidate,
     now: u64,
-) -> Finding {
+) -> JudgedCode {
     let Some(entry) = state.device_mut(device.id) else {
         // Callers refuse such a pair of record and state before they come here.
-        return Finding::Nothing;
+        return JudgedCode::Nothing;
     };
     let name = device.name.to_string();
     let found = scan(device, entry, typed, policy.window, now);
@@ -221,16 +221,16 @@ fn judge_device(
         }
         entry.next = matched.saturating_add(1);
         entry.last_used = now;
-        return Finding::Match(Credential::Device { name, offset });
+        return JudgedCode::Match(Credential::Device { name, offset });
     }
     match (
         found.used,
         clock_lag(device, entry.next, policy.window, now),
     ) {
-        (None, _) => Finding::Nothing,
-        (Some(_), None) if found.is_free => Finding::Known(Rejected::Used { device: name }),
-        (Some(_), None) => Finding::Refused(Rejected::Used { device: name }),
-        (Some(_), Some(seconds)) => Finding::Known(Rejected::ClockSetBack {
+        (None, _) => JudgedCode::Nothing,
+        (Some(_), None) if found.is_free => JudgedCode::Known(Rejected::Used { device: name }),
+        (Some(_), None) => JudgedCode::Refused(Rejected::Used { device: name }),
+        (Some(_), Some(seconds)) => JudgedCode::Known(Rejected::ClockSetBack {
             device: name,
             seconds,
         }),
@@ -247,12 +247,12 @@ fn clock_lag(device: &Device, next: u64, window: u8, now: u64) -> Option<u64> {
     (ahead > furthest_ahead(window)).then(|| ahead.saturating_mul(u64::from(interval.seconds())))
 }
 
-fn judge_recovery(record: &Record, state: &mut State, typed: &Candidate) -> Finding {
+fn judge_recovery(record: &Record, state: &mut State, typed: &AnswerCandidate) -> JudgedCode {
     let Some(set) = &record.recovery else {
-        return Finding::Nothing;
+        return JudgedCode::Nothing;
     };
     let Some(hash) = typed.hashed(&set.salt, set.form) else {
-        return Finding::Nothing;
+        return JudgedCode::Nothing;
     };
     let mut hit = None;
     for (position, stored) in set.hashes.iter().enumerate() {
@@ -261,11 +261,11 @@ fn judge_recovery(record: &Record, state: &mut State, typed: &Candidate) -> Find
         }
     }
     match hit {
-        None => Finding::Nothing,
-        Some(position) if state.is_spent(set.id, position) => Finding::Known(Rejected::Spent),
+        None => JudgedCode::Nothing,
+        Some(position) if state.is_spent(set.id, position) => JudgedCode::Known(Rejected::Spent),
         Some(position) => {
             state.spend(set.id, position);
-            Finding::Match(Credential::RecoveryCode {
+            JudgedCode::Match(Credential::RecoveryCode {
                 left: recovery_codes_left(record, state),
             })
         }
@@ -282,22 +282,27 @@ pub fn recovery_codes_left(record: &Record, state: &State) -> usize {
     })
 }
 
-fn judge_bypass(record: &Record, state: &mut State, typed: &Candidate, now: u64) -> Finding {
+fn judge_bypass(
+    record: &Record,
+    state: &mut State,
+    typed: &AnswerCandidate,
+    now: u64,
+) -> JudgedCode {
     let Some(bypass) = &record.bypass else {
-        return Finding::Nothing;
+        return JudgedCode::Nothing;
     };
     let hit = typed
         .hashed(&bypass.salt, CodeForm::Base32)
         .is_some_and(|hash| bool::from(same(&hash, &bypass.hash)));
     if !hit {
-        Finding::Nothing
+        JudgedCode::Nothing
     } else if state.bypass == Some(bypass.id) {
-        Finding::Known(Rejected::Spent)
+        JudgedCode::Known(Rejected::Spent)
     } else if now >= bypass.expires {
-        Finding::Refused(Rejected::BypassExpired)
+        JudgedCode::Refused(Rejected::BypassExpired)
     } else {
         state.bypass = Some(bypass.id);
-        Finding::Match(Credential::Bypass)
+        JudgedCode::Match(Credential::Bypass)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::state::{MAX_REFUSED, RefusedAnswers};
 use super::answer::Answer;
 
 /// Key of the hashes.
-pub type Key = [u8; 8];
+pub type RefusedKey = [u8; 8];
 /// One hash, never all zero.
 type RefusedHash = [u8; 8];
 
@@ -38,7 +38,7 @@ pub fn needs_key(refused: &RefusedAnswers, answer: &Answer) -> bool {
 
 /// Remembers an answer that was compared and refused, if it looks like a code; the oldest makes room. `new_key` counts
 /// where nothing is remembered yet.
-pub fn remember(refused: &mut RefusedAnswers, answer: &Answer, new_key: Key) {
+pub fn remember(refused: &mut RefusedAnswers, answer: &Answer, new_key: RefusedKey) {
     let key = if refused.hashes.is_empty() {
         new_key
     } else {
@@ -55,7 +55,7 @@ pub fn remember(refused: &mut RefusedAnswers, answer: &Answer, new_key: Key) {
 }
 
 /// The hash of the code, `None` where the answer does not look like one.
-fn hash(key: &Key, answer: &Answer) -> Option<RefusedHash> {
+fn hash(key: &RefusedKey, answer: &Answer) -> Option<RefusedHash> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     mac.update(answer.remembered()?);
     let digest: [u8; 32] = mac.finalize().into_bytes().into();

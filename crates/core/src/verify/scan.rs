@@ -1,10 +1,10 @@
 //! Comparing one reading of the input with every code that one device could show.
 
 use crate::device::Device;
-use crate::otp::{Interval, Totp, hotp};
+use crate::otp::{Interval, TotpGenerator, hotp};
 use crate::state::{COUNTER_UNKNOWN, DRIFT_BEYOND_WINDOW, DeviceState};
 
-use super::answer::Candidate;
+use super::answer::AnswerCandidate;
 
 /// Counters a HOTP device may be ahead at a login (RFC 4226 section 7.4, parameter s).
 pub const LOOK_AHEAD: u64 = 10;
@@ -15,7 +15,7 @@ pub const NEAR: i64 = 20;
 
 /// Matches of one device for one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Scan {
+pub struct CodeScan {
     /// The moving factor that is accepted. Two in sight may have the same code by chance: of steps the newer one, so that
     /// the other one does not stay acceptable; of counters the next one, so that the codes between them still work.
     pub fresh: Option<u64>,
@@ -25,7 +25,7 @@ pub struct Scan {
     pub is_free: bool,
 }
 
-impl Scan {
+impl CodeScan {
     /// A code that gives its charge back is refused whatever else has the same code by chance: sent again and again it
     /// would be a guess at all the others that nothing counts.
     const fn free(factor: u64) -> Self {
@@ -38,7 +38,13 @@ impl Scan {
 }
 
 /// Compares with all codes of `device`: the work does not depend on whether or where one matches.
-pub fn scan(device: &Device, state: &DeviceState, typed: &Candidate, window: u8, now: u64) -> Scan {
+pub fn scan(
+    device: &Device,
+    state: &DeviceState,
+    typed: &AnswerCandidate,
+    window: u8,
+    now: u64,
+) -> CodeScan {
     match device.totp() {
         Some((totp, interval)) => scan_steps(&totp, interval, state, typed, window, now),
         None => scan_counters(device, state, typed),
@@ -47,7 +53,7 @@ pub fn scan(device: &Device, state: &DeviceState, typed: &Candidate, window: u8,
 
 /// For a code that was refused: by how many steps it lies off now, when it is a code of a TOTP device from shortly
 /// before or after the window. The clocks of server and device differ, then.
-pub fn steps_off(device: &Device, typed: &Candidate, now: u64) -> Option<i64> {
+pub fn steps_off(device: &Device, typed: &AnswerCandidate, now: u64) -> Option<i64> {
     let (totp, interval) = device.totp()?;
     let step_now = interval.step(now);
     let is_hit = |offset: &i64| {
@@ -76,14 +82,14 @@ fn current(step_now: u64, drift: i8, window: u8) -> std::ops::RangeInclusive<u64
 }
 
 fn scan_steps(
-    totp: &Totp,
+    totp: &TotpGenerator,
     interval: Interval,
     state: &DeviceState,
-    typed: &Candidate,
+    typed: &AnswerCandidate,
     window: u8,
     now: u64,
-) -> Scan {
-    let mut found = Scan::default();
+) -> CodeScan {
+    let mut found = CodeScan::default();
     for step in current(interval.step(now), state.drift, window) {
         if !bool::from(typed.is_code(&totp.code(step))) {
             continue;
@@ -98,11 +104,11 @@ fn scan_steps(
     let last = state.next.checked_sub(1);
     let is_last = last.is_some_and(|step| bool::from(typed.is_code(&totp.code(step))));
     let used = found.used.or(last.filter(|_| is_last));
-    used.map_or(found, Scan::free)
+    used.map_or(found, CodeScan::free)
 }
 
-fn scan_counters(device: &Device, state: &DeviceState, typed: &Candidate) -> Scan {
-    let mut found = Scan::default();
+fn scan_counters(device: &Device, state: &DeviceState, typed: &AnswerCandidate) -> CodeScan {
+    let mut found = CodeScan::default();
     if state.next == COUNTER_UNKNOWN {
         return found;
     }
@@ -125,7 +131,7 @@ fn scan_counters(device: &Device, state: &DeviceState, typed: &Candidate) -> Sca
     }
     // Ten of them in sight are too many: only the last one is free.
     if let Some(last) = found.used.filter(|used| used + 1 == state.next) {
-        return Scan::free(last);
+        return CodeScan::free(last);
     }
     // A code that was used does not work again because a later counter happens to have the same code, unless it is the
     // one that the token shows next.

@@ -132,7 +132,7 @@ impl User {
 }
 
 /// A refusal changes nothing but the charge, which a code that was right before gives back.
-fn is_unchanged(state: &State, charged: &Charged, why: &Rejected) -> bool {
+fn is_unchanged(state: &State, charged: &ChargedState, why: &Rejected) -> bool {
     match why {
         Rejected::Spent => *state == charged.taken_back(),
         // An older counter is charged, and any code is answered with a clock that was set back.

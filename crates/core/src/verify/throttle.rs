@@ -31,7 +31,7 @@ pub enum FailureCounter {
 
 /// A state in which the attempt under way is already counted as a failure. Only such a state can be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Charged {
+pub struct ChargedState {
     state: State,
     counter: FailureCounter,
     before: FailuresBefore,
@@ -46,7 +46,7 @@ struct FailuresBefore {
     daemon: DaemonFailures,
 }
 
-impl Charged {
+impl ChargedState {
     fn new(before: &State, counter: FailureCounter, now: u64) -> Self {
         let mut state = before.clone();
         state.unreported = before.unreported.saturating_add(1);
@@ -159,7 +159,11 @@ pub fn daemon_gate(throttle: &Throttle, state: &State, now: u64) -> ThrottleStat
 ///
 /// # Errors
 /// The [`ThrottleStatus`] that is closed. Nothing is counted then.
-pub fn charge(throttle: &Throttle, state: &State, now: u64) -> Result<Charged, ThrottleStatus> {
+pub fn charge(
+    throttle: &Throttle,
+    state: &State,
+    now: u64,
+) -> Result<ChargedState, ThrottleStatus> {
     charge_to(throttle, state, FailureCounter::Logins, now)
 }
 
@@ -172,13 +176,13 @@ pub fn charge_to(
     state: &State,
     counter: FailureCounter,
     now: u64,
-) -> Result<Charged, ThrottleStatus> {
+) -> Result<ChargedState, ThrottleStatus> {
     let gate = match counter {
         FailureCounter::Logins => gate(throttle, state, now),
         FailureCounter::Daemon => daemon_gate(throttle, state, now),
     };
     match gate {
-        ThrottleStatus::Open => Ok(Charged::new(state, counter, now)),
+        ThrottleStatus::Open => Ok(ChargedState::new(state, counter, now)),
         closed => Err(closed),
     }
 }

@@ -24,14 +24,14 @@ pub struct ServiceInfo {
 #[must_use]
 pub fn info_reply(info: ServiceInfo) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Info {
+    struct InterfaceInfo {
         vendor: &'static str,
         product: &'static str,
         version: &'static str,
         url: &'static str,
         interfaces: [&'static str; 2],
     }
-    super::reply(&Info {
+    super::reply(&InterfaceInfo {
         vendor: "pam_twofactor",
         product: "twofactord",
         version: info.version,
@@ -44,7 +44,7 @@ pub fn info_reply(info: ServiceInfo) -> Vec<u8> {
 #[must_use]
 pub fn description_reply(interface: &str) -> Option<Vec<u8>> {
     #[derive(Serialize)]
-    struct Description {
+    struct InterfaceDescription {
         description: &'static str,
     }
     let description = match interface {
@@ -52,7 +52,7 @@ pub fn description_reply(interface: &str) -> Option<Vec<u8>> {
         VARLINK_SERVICE => SERVICE_DESCRIPTION,
         _ => return None,
     };
-    Some(super::reply(&Description { description }))
+    Some(super::reply(&InterfaceDescription { description }))
 }
 
 #[cfg(test)]

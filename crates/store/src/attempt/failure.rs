@@ -9,7 +9,7 @@ use crate::sys::clock::BeforeEpoch;
 
 /// Reason why no verdict could be reached. Every one of them denies.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Failure {
+pub enum AttemptFailure {
     /// A file is unusable.
     Store(Error),
     /// The clock is.
@@ -24,7 +24,7 @@ pub enum Failure {
     Daemon(DaemonError),
 }
 
-impl Failure {
+impl AttemptFailure {
     /// The step that an administrator can take about it.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
@@ -89,7 +89,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for AttemptFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
@@ -102,7 +102,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {
+impl std::error::Error for AttemptFailure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Store(error) => Some(error),
@@ -115,31 +115,31 @@ impl std::error::Error for Failure {
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for AttemptFailure {
     fn from(error: Error) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<DaemonError> for Failure {
+impl From<DaemonError> for AttemptFailure {
     fn from(error: DaemonError) -> Self {
         Self::Daemon(error)
     }
 }
 
-impl From<BeforeEpoch> for Failure {
+impl From<BeforeEpoch> for AttemptFailure {
     fn from(error: BeforeEpoch) -> Self {
         Self::Clock(error)
     }
 }
 
-impl From<getrandom::Error> for Failure {
+impl From<getrandom::Error> for AttemptFailure {
     fn from(error: getrandom::Error) -> Self {
         Self::Random(error)
     }
 }
 
-impl From<LookupFailed> for Failure {
+impl From<LookupFailed> for AttemptFailure {
     fn from(error: LookupFailed) -> Self {
         Self::Lookup(error)
     }

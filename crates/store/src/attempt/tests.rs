@@ -15,8 +15,8 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::files::tests::error_at;
-use crate::testing::{Scratch, alice, enroll_devices, fresh, phone, record_of};
-use twofactor_core::state::{DeviceState, RefusedAnswers, Stored};
+use crate::testing::{ScratchStore, alice, enroll_devices, fresh, phone, record_of};
+use twofactor_core::state::{DeviceState, RefusedAnswers, StoredState};
 use twofactor_core::verify::{Accepted, Credential, Rejected};
 
 /// The moment at which tests begin: the start of [`STEP`].
@@ -37,7 +37,7 @@ fn clock() -> Result<u64, BeforeEpoch> {
 
 /// A machine on which alice has a phone.
 struct AttemptMachine {
-    scratch: Scratch,
+    scratch: ScratchStore,
     store: Store,
     file: PolicyFile,
     alice: Account,
@@ -46,7 +46,7 @@ struct AttemptMachine {
 impl AttemptMachine {
     fn with_policy(policy: &str) -> Self {
         TIME.set(NOW);
-        let scratch = Scratch::new();
+        let scratch = ScratchStore::new();
         let machine = Self {
             store: scratch.store(),
             file: PolicyFile::new(&scratch.path().join("policy.toml")),
@@ -91,7 +91,7 @@ impl AttemptMachine {
         self.session().before().unwrap()
     }
 
-    fn stored(&self) -> Stored {
+    fn stored(&self) -> StoredState {
         self.scratch.stored()
     }
 

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use crate::sys::file::{self, FileError};
-use crate::sys::link::{Claim, Durability, NewFile};
+use crate::sys::link::{LinkDurability, NewFile, NewFileKind};
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::state::{self, DeviceState, State};
@@ -28,7 +28,7 @@ pub struct NewRecord {
 
 /// Result for one newcomer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Enrolled {
+pub enum BulkEnrollment {
     /// Record and state are on the disk.
     Done,
     /// There was a record or a state already; nothing was changed.
@@ -36,7 +36,7 @@ pub enum Enrolled {
 }
 
 /// A newcomer whose state is written, and has no name yet.
-struct Staged<'s> {
+struct StagedRecord<'s> {
     position: usize,
     files: StateFiles<'s>,
     state: State,
@@ -46,14 +46,14 @@ struct Staged<'s> {
 }
 
 /// A newcomer whose state has its name and is locked, so that no other process makes a record beside it.
-struct Claimed<'s> {
+struct ClaimedName<'s> {
     position: usize,
     locked: Locked<'s>,
     record: NewFile<'s>,
     record_file: String,
 }
 
-type Results = Vec<Result<Enrolled, Error>>;
+type BulkResults = Vec<Result<BulkEnrollment, Error>>;
 
 impl Store {
     /// Makes record and state of up to [`BATCH`] accounts that have neither, in the order of all changes: a state in which
@@ -63,13 +63,13 @@ impl Store {
     /// # Errors
     /// [`Error`] for all of them when more than [`BATCH`] are given, or the disk cannot be flushed: then some may be
     /// enrolled, and calling again finds them occupied. In the list: for one of them.
-    pub fn enroll_all(&self, newcomers: &[NewRecord]) -> Result<Results, Error> {
+    pub fn enroll_all(&self, newcomers: &[NewRecord]) -> Result<BulkResults, Error> {
         if newcomers.len() > BATCH {
             let cause = Cause::System("too many newcomers at once");
             let path = self.path.clone();
             return Err(Error { path, cause });
         }
-        let mut results: Results = Vec::with_capacity(newcomers.len());
+        let mut results: BulkResults = Vec::with_capacity(newcomers.len());
         let mut staged = Vec::with_capacity(newcomers.len());
         for (position, newcomer) in newcomers.iter().enumerate() {
             let mut before = newcomers.iter().take(position);
@@ -78,15 +78,15 @@ impl Store {
                 other.account.name == newcomer.account.name
                     || other.account.uid == newcomer.account.uid
             }) {
-                results.push(Ok(Enrolled::Occupied));
+                results.push(Ok(BulkEnrollment::Occupied));
                 continue;
             }
             results.push(match self.stage(position, newcomer) {
                 Ok(Some(ready)) => {
                     staged.push(ready);
-                    Ok(Enrolled::Done)
+                    Ok(BulkEnrollment::Done)
                 }
-                Ok(None) => Ok(Enrolled::Occupied),
+                Ok(None) => Ok(BulkEnrollment::Occupied),
                 Err(error) => Err(error),
             });
         }
@@ -97,8 +97,8 @@ impl Store {
     fn finish(
         &self,
         newcomers: &[NewRecord],
-        staged: Vec<Staged<'_>>,
-        results: &mut Results,
+        staged: Vec<StagedRecord<'_>>,
+        results: &mut BulkResults,
     ) -> Result<(), Error> {
         self.flush_all()?;
         let mut claimed = Vec::with_capacity(staged.len());
@@ -111,7 +111,7 @@ impl Store {
         // The names of the states, too, before the first record can be seen.
         self.flush_all()?;
         // Then the index, as everywhere.
-        claimed.retain(|one: &Claimed<'_>| {
+        claimed.retain(|one: &ClaimedName<'_>| {
             let account = newcomers
                 .get(one.position)
                 .map(|newcomer| &newcomer.account);
@@ -138,7 +138,7 @@ impl Store {
         &'s self,
         position: usize,
         newcomer: &NewRecord,
-    ) -> Result<Option<Staged<'s>>, Error> {
+    ) -> Result<Option<StagedRecord<'s>>, Error> {
         let NewRecord {
             account,
             record,
@@ -172,9 +172,9 @@ impl Store {
         };
         let file = files.stage(&state).map_err(Error::file(&state_path))?;
         let bytes = text.as_bytes();
-        let record = NewFile::create(self.users.as_fd(), &record_file, bytes, Claim::Free)
+        let record = NewFile::create(self.users.as_fd(), &record_file, bytes, NewFileKind::Free)
             .map_err(Error::file(&self.record_path(&account.name)))?;
-        Ok(Some(Staged {
+        Ok(Some(StagedRecord {
             position,
             files,
             state,
@@ -188,12 +188,12 @@ impl Store {
     fn claim<'s>(
         &'s self,
         account: &Account,
-        staged: Staged<'s>,
-    ) -> Result<Option<Claimed<'s>>, Error> {
+        staged: StagedRecord<'s>,
+    ) -> Result<Option<ClaimedName<'s>>, Error> {
         let Some(held) = staged.files.publish(staged.file, &staged.state)? else {
             return Ok(None);
         };
-        Ok(Some(Claimed {
+        Ok(Some(ClaimedName {
             position: staged.position,
             locked: Locked::of_new(self, account, staged.files, held),
             record: staged.record,
@@ -202,13 +202,18 @@ impl Store {
     }
 
     fn add_to_index(&self, account: &Account) -> Result<(), Error> {
-        index::add(&self.users, account.uid, &account.name, Durability::Later)
-            .map(drop)
-            .map_err(Error::file(&self.record_path(&account.name)))
+        index::add(
+            &self.users,
+            account.uid,
+            &account.name,
+            LinkDurability::Later,
+        )
+        .map(drop)
+        .map_err(Error::file(&self.record_path(&account.name)))
     }
 
     /// Gives the record its name, unless the state was taken over while this process did not move.
-    fn publish<'s>(&self, claimed: Claimed<'s>) -> Result<Option<(usize, Locked<'s>)>, Error> {
+    fn publish<'s>(&self, claimed: ClaimedName<'s>) -> Result<Option<(usize, Locked<'s>)>, Error> {
         claimed.locked.confirm()?;
         let path = self.path.join("users").join(&claimed.record_file);
         let made = claimed
@@ -231,11 +236,15 @@ impl Store {
 }
 
 /// Notes what became of one; what goes on with it.
-fn keep<T>(results: &mut Results, position: usize, done: Result<Option<T>, Error>) -> Option<T> {
+fn keep<T>(
+    results: &mut BulkResults,
+    position: usize,
+    done: Result<Option<T>, Error>,
+) -> Option<T> {
     let result = results.get_mut(position)?;
     match done {
         Ok(Some(next)) => return Some(next),
-        Ok(None) => *result = Ok(Enrolled::Occupied),
+        Ok(None) => *result = Ok(BulkEnrollment::Occupied),
         Err(error) => *result = Err(error),
     }
     None

@@ -25,10 +25,10 @@ use std::path::PathBuf;
 
 use rustix::fs::Stat;
 
-use crate::sys::file::{self, FileError, Open};
-use crate::sys::link::{self, Claim, NewFile};
-use crate::sys::lock::{self, Pause, WAIT};
-use twofactor_core::state::{self, Standing, State, Stored};
+use crate::sys::file::{self, FileError, FileOpening};
+use crate::sys::link::{self, NewFile, NewFileKind};
+use crate::sys::lock::{self, LockPause, WAIT};
+use twofactor_core::state::{self, SlotStanding, State, StoredState};
 
 use super::{Cause, Error, Store, names};
 pub(super) use watch::PATIENCE;
@@ -49,7 +49,7 @@ pub(super) struct HeldFile {
     pub(super) fd: OwnedFd,
     stat: Stat,
     place: StatePlace,
-    pub(super) stored: Stored,
+    pub(super) stored: StoredState,
 }
 
 /// Place of a state file.
@@ -98,11 +98,11 @@ impl<'s> StateFiles<'s> {
 
     /// Reads the state without a lock: for prompts and displays, never for a verdict. `None` when two system calls have
     /// said that there is no file. A slot that is being written fails its checksum, and the other one counts.
-    pub(super) fn peek(&self) -> Result<Option<Stored>, Error> {
-        let opened = match self.open(self.states, &self.name, Open::Read)? {
+    pub(super) fn peek(&self) -> Result<Option<StoredState>, Error> {
+        let opened = match self.open(self.states, &self.name, FileOpening::Read)? {
             None if self.is_absent(self.states, &self.name)? => return Ok(None),
             // Made in between, or it was there all the time.
-            None => self.open(self.states, &self.name, Open::Read)?,
+            None => self.open(self.states, &self.name, FileOpening::Read)?,
             found => found,
         };
         let Some(opened) = opened else {
@@ -125,10 +125,10 @@ impl<'s> StateFiles<'s> {
 
     /// Locks the current file. `None` when there is none, or when it cannot be had at once and `waiting` says not to wait.
     pub(super) fn acquire(&self, waiting: Waiting) -> Result<Option<HeldFile>, Error> {
-        let mut pause = Pause::begin();
+        let mut pause = LockPause::begin();
         let mut watch = Watch::begin();
         loop {
-            let Some(base) = self.open(self.states, &self.name, Open::Update)? else {
+            let Some(base) = self.open(self.states, &self.name, FileOpening::Update)? else {
                 return Ok(None);
             };
             let held = if self.try_lock(&base)? {
@@ -151,7 +151,7 @@ impl<'s> StateFiles<'s> {
     /// Makes the first file of a user, durably. False if there is one.
     pub(super) fn create(&self, state: &State) -> Result<bool, Error> {
         let bytes = state::encode_file(state);
-        let made = link::create_new(self.states, &self.name, &bytes, Claim::Free)
+        let made = link::create_new(self.states, &self.name, &bytes, NewFileKind::Free)
             .map_err(Error::file(&self.path))?;
         file::flush_directory(self.states).map_err(Error::file(&self.path))?;
         Ok(made.is_some())
@@ -160,7 +160,7 @@ impl<'s> StateFiles<'s> {
     /// The first file of a user, locked and without a name, for [`StateFiles::publish`]; it is not flushed.
     pub(super) fn stage(&self, state: &State) -> Result<NewFile<'s>, FileError> {
         let bytes = state::encode_file(state);
-        NewFile::create(self.states.as_fd(), &self.name, &bytes, Claim::Locked)
+        NewFile::create(self.states.as_fd(), &self.name, &bytes, NewFileKind::Locked)
     }
 
     /// Gives it its name. `None` if there is a file of that name.
@@ -272,7 +272,7 @@ impl<'s> StateFiles<'s> {
         let highest = self.numbers(&directory.fd)?.last().copied().unwrap_or(0);
         if highest > 0 {
             let name = highest.to_string();
-            let Some(opened) = self.open(&directory.fd, &name, Open::Update)? else {
+            let Some(opened) = self.open(&directory.fd, &name, FileOpening::Update)? else {
                 return Ok(None);
             };
             if self.try_lock(&opened)? {
@@ -294,14 +294,16 @@ impl<'s> StateFiles<'s> {
         }
     }
 
-    fn peek_generation(&self) -> Result<Option<Stored>, Error> {
+    fn peek_generation(&self) -> Result<Option<StoredState>, Error> {
         let Some(directory) = self.open_generations()? else {
             return Ok(None);
         };
         for number in self.numbers(&directory.fd)?.iter().rev() {
-            if let Some(opened) = self.open(&directory.fd, &number.to_string(), Open::Read)? {
+            if let Some(opened) =
+                self.open(&directory.fd, &number.to_string(), FileOpening::Read)?
+            {
                 let stored = self.read_any(&opened)?;
-                if stored.standing == Standing::Settled {
+                if stored.standing == SlotStanding::Settled {
                     return Ok(Some(stored));
                 }
             }
@@ -325,7 +327,7 @@ impl<'s> StateFiles<'s> {
 
     fn busy(&self) -> Error {
         let base = self
-            .open(self.states, &self.name, Open::Read)
+            .open(self.states, &self.name, FileOpening::Read)
             .ok()
             .flatten();
         let pid = base.and_then(|file| lock::holder(&file.stat));

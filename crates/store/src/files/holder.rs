@@ -54,7 +54,7 @@ pub enum FoundBy {
 
 /// Record and state of a user at one moment, read without a lock: for displays, never for a verdict.
 #[derive(Debug, Clone)]
-pub struct Snapshot {
+pub struct FactorSnapshot {
     /// The account with the name under which both are kept.
     pub account: Account,
     /// The record.
@@ -71,7 +71,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] as for [`Store::holder`], and when the state is missing, unusable, or does not know a device.
-    pub fn snapshot(&self, account: &Account) -> Result<Option<Snapshot>, Error> {
+    pub fn snapshot(&self, account: &Account) -> Result<Option<FactorSnapshot>, Error> {
         let mut left = SNAPSHOT_TRIES;
         loop {
             left -= 1;
@@ -83,7 +83,7 @@ impl Store {
         }
     }
 
-    fn try_snapshot(&self, account: &Account) -> Result<Option<Snapshot>, Error> {
+    fn try_snapshot(&self, account: &Account) -> Result<Option<FactorSnapshot>, Error> {
         let Holder {
             account, record, ..
         } = self.holder(account)?;
@@ -98,7 +98,7 @@ impl Store {
             path: self.state_path(&account.name),
             cause,
         })?;
-        Ok(Some(Snapshot {
+        Ok(Some(FactorSnapshot {
             account,
             record,
             state,

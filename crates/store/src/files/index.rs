@@ -8,7 +8,7 @@
 use std::os::fd::OwnedFd;
 
 use crate::sys::file::{self, FileError};
-use crate::sys::link::{self, Durability};
+use crate::sys::link::{self, LinkDurability};
 
 use super::names;
 
@@ -23,7 +23,7 @@ pub fn add(
     users: &OwnedFd,
     uid: u32,
     name: &str,
-    durability: Durability,
+    durability: LinkDurability,
 ) -> Result<bool, FileError> {
     let target = names::state_file(name).ok_or(FileError::TooLarge)?;
     for slot in 0..MAX_NAMES {

@@ -63,11 +63,11 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Scratch, alice, enroll_devices, phone};
+    use crate::testing::{ScratchStore, alice, enroll_devices, phone};
 
     #[test]
     fn the_inventory_lists_no_temporary_files() {
-        let scratch = Scratch::new();
+        let scratch = ScratchStore::new();
         let store = scratch.store();
         enroll_devices(&store, &alice(), &[phone()]);
         for stray in ["alice+7", ".alice.new", "alice+", "bob+", "+7", "x+y"] {

@@ -6,7 +6,7 @@ use crate::sys::file;
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, Kind};
 use twofactor_core::record::Record;
-use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, Slot, State};
+use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, State, StateSlot};
 
 use super::generations::{HeldFile, StateFiles, Waiting};
 use super::{Cause, Error, LoadedRecord, Store};
@@ -22,11 +22,11 @@ pub struct Locked<'s> {
     state: State,
     sequence: u64,
     /// The slot that holds `state`.
-    newest: Slot,
+    newest: StateSlot,
     /// The slot whose content has been flushed. Writes go to the other one until they are flushed too, so that a
     /// power cut finds one of them whole. (After a kill between write and flush both may be in flight; each is within
     /// one sector, which a disk writes whole or not at all.)
-    flushed: Slot,
+    flushed: StateSlot,
 }
 
 impl<'s> Locked<'s> {

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
 
-use crate::sys::file::{self, Access, FileError, Open};
-use crate::sys::link::{self, Claim};
+use crate::sys::file::{self, FileAccess, FileError, FileOpening};
+use crate::sys::link::{self, NewFileKind};
 
 use super::{Cause, Error};
 
@@ -24,7 +24,7 @@ const ID_LEN: usize = 16;
 
 /// Way in which [`initialize`] treats a directory and a file of ids that do not agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Disagreement {
+pub enum MarkDisagreement {
     /// As an error: the wrong directory may be mounted.
     Refuse,
     /// The id of the directory is taken, or a new one is made where it has none.
@@ -33,7 +33,7 @@ pub enum Disagreement {
 
 /// Result of [`initialize`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Initialized {
+pub enum MarkResult {
     /// Directory and file of ids had the same id already.
     Already,
     /// A new id was made.
@@ -80,13 +80,13 @@ pub fn initialize(
     top: &OwnedFd,
     path: &Path,
     policy: &Path,
-    disagreement: Disagreement,
-) -> Result<Initialized, Error> {
+    disagreement: MarkDisagreement,
+) -> Result<MarkResult, Error> {
     let mark = read_mark(top, path)?;
     let noted = noted(path, policy)?;
-    let settle = disagreement == Disagreement::Settle;
+    let settle = disagreement == MarkDisagreement::Settle;
     match (mark, noted) {
-        (Some(mark), Some(noted)) if mark == noted => Ok(Initialized::Already),
+        (Some(mark), Some(noted)) if mark == noted => Ok(MarkResult::Already),
         (Some(_), Some(_)) if !settle => Err(Error {
             path: path.to_owned(),
             cause: Cause::OtherMark,
@@ -97,16 +97,16 @@ pub fn initialize(
         }),
         (Some(mark), _) => {
             note(&mark, path, policy)?;
-            Ok(Initialized::Noted)
+            Ok(MarkResult::Noted)
         }
         (None, _) => {
             let id = new_id(path)?;
             // The note comes first: a kill in between leaves a directory that is refused, not one that is believed.
             note(&id, path, policy)?;
-            link::create_new(top, &format!("{MARK}{id}"), &[], Claim::Free)
+            link::create_new(top, &format!("{MARK}{id}"), &[], NewFileKind::Free)
                 .and_then(|_| file::flush_directory(top))
                 .map_err(Error::file(path))?;
-            Ok(Initialized::Marked)
+            Ok(MarkResult::Marked)
         }
     }
 }
@@ -151,7 +151,7 @@ fn noted(path: &Path, policy: &Path) -> Result<Option<String>, Error> {
 /// All noted ids with their directories.
 fn lines(policy: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let ids = id_file(policy);
-    let opened = file::open_file(CWD, &ids, Open::Read, Access::Readable);
+    let opened = file::open_file(CWD, &ids, FileOpening::Read, FileAccess::Readable);
     let (fd, stat) = match opened {
         Err(error) if error.is_missing() => return Ok(Vec::new()),
         other => other.map_err(Error::file(&ids))?,
@@ -194,7 +194,7 @@ fn note(id: &str, path: &Path, policy: &Path) -> Result<(), Error> {
     } else {
         directory
     };
-    let fd =
-        file::open_directory(CWD, directory, Access::Readable).map_err(Error::file(directory))?;
-    file::write_file(fd, name, text.as_bytes(), Access::Readable).map_err(Error::file(&ids))
+    let fd = file::open_directory(CWD, directory, FileAccess::Readable)
+        .map_err(Error::file(directory))?;
+    file::write_file(fd, name, text.as_bytes(), FileAccess::Readable).map_err(Error::file(&ids))
 }

@@ -24,18 +24,18 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Dir};
 
-use crate::sys::file::{self, Access, FileError};
-use crate::sys::link::Durability;
+use crate::sys::file::{self, FileAccess, FileError};
+use crate::sys::link::LinkDurability;
 use crate::sys::lock;
 use twofactor_core::account::Account;
 use twofactor_core::state::State;
 
-pub use bulk::{BATCH, Enrolled, NewRecord};
+pub use bulk::{BATCH, BulkEnrollment, NewRecord};
 pub use error::{Cause, Error};
-pub use holder::{FoundBy, Holder, Snapshot};
+pub use holder::{FactorSnapshot, FoundBy, Holder};
 pub use inventory::Inventory;
 pub use locked::Locked;
-pub use mark::{Disagreement, Initialized};
+pub use mark::{MarkDisagreement, MarkResult};
 pub use policy_file::{LoadedPolicy, PolicyFile};
 pub use record_file::LoadedRecord;
 pub use relocate::Relocation;
@@ -56,7 +56,7 @@ impl Store {
     /// [`Error`] when it or one of its parts is missing, not root's, accessible to others, or not marked as this one.
     pub fn open(path: &Path, policy: &Path) -> Result<Self, Error> {
         let (store, top) = Self::with(path, |at, name| {
-            file::open_directory(at, name, Access::Private)
+            file::open_directory(at, name, FileAccess::Private)
         })?;
         mark::check(&top, path, policy)?;
         Ok(store)
@@ -70,11 +70,11 @@ impl Store {
     pub fn initialize(
         path: &Path,
         policy: &Path,
-        disagreement: Disagreement,
-    ) -> Result<(Self, Initialized), Error> {
-        if disagreement == Disagreement::Refuse && mark::is_noted(path, policy)? {
+        disagreement: MarkDisagreement,
+    ) -> Result<(Self, MarkResult), Error> {
+        if disagreement == MarkDisagreement::Refuse && mark::is_noted(path, policy)? {
             // It was in use: where it is missing now, a new one would be the wrong one.
-            return Self::open(path, policy).map(|store| (store, Initialized::Already));
+            return Self::open(path, policy).map(|store| (store, MarkResult::Already));
         }
         let (store, top) = Self::with(path, |at, name| file::ensure_directory(at, name))?;
         // The first enrollment must not be lost with the directory that it is in.
@@ -214,7 +214,7 @@ impl Store {
                 continue;
             };
             if !present.contains(&(record.uid, name.clone())) {
-                index::add(&self.users, record.uid, &name, Durability::Now)
+                index::add(&self.users, record.uid, &name, LinkDurability::Now)
                     .map_err(Error::file(&users))?;
                 added += 1;
                 // Removed meanwhile: an entry without record and state would be a contradiction.
@@ -268,7 +268,7 @@ impl Store {
     /// # Errors
     /// [`Error`] when the directory cannot be opened.
     pub fn lock_whole(&self) -> Result<Option<OwnedFd>, Error> {
-        let fd = file::open_directory(CWD, &self.path, Access::Private)
+        let fd = file::open_directory(CWD, &self.path, FileAccess::Private)
             .map_err(Error::file(&self.path))?;
         let had = lock::exclusive_within(&fd, PATIENCE).map_err(Error::lock(&self.path))?;
         Ok(had.then_some(fd))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Dir};
 
 use crate::sys::clock::BeforeEpoch;
-use crate::sys::file::{self, Access, FileError, Open};
+use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 use twofactor_core::policy::{self, Policy, PolicyTime};
 use twofactor_core::state::policy_fingerprint;
 
@@ -21,7 +21,7 @@ pub struct PolicyFile {
 
 /// Other writers during an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Others {
+enum OtherWriters {
     /// They wait for the lock.
     Wait,
     /// There is no lock, or it is held by a process that does not move.
@@ -117,7 +117,7 @@ impl PolicyFile {
 
     /// Its text, and when it was changed.
     fn read(&self) -> Result<(String, u64), Error> {
-        let (fd, stat) = file::open_file(CWD, &self.path, Open::Read, Access::Readable)
+        let (fd, stat) = file::open_file(CWD, &self.path, FileOpening::Read, FileAccess::Readable)
             .map_err(Error::file(&self.path))?;
         let bytes = file::read_all(fd, &stat).map_err(Error::file(&self.path))?;
         let text = String::from_utf8(bytes).map_err(|_| self.error(Cause::NotUtf8))?;
@@ -148,9 +148,9 @@ impl PolicyFile {
         let text = change(current.as_deref())?;
         let text = self.parse(text, 0)?.text;
         let others = if lock.is_some() {
-            Others::Wait
+            OtherWriters::Wait
         } else {
-            Others::MayWrite
+            OtherWriters::MayWrite
         };
         self.write(&text, current.as_deref(), others)
             .map_err(E::from)
@@ -163,7 +163,7 @@ impl PolicyFile {
         }
     }
 
-    fn write(&self, text: &str, current: Option<&str>, others: Others) -> Result<(), Error> {
+    fn write(&self, text: &str, current: Option<&str>, others: OtherWriters) -> Result<(), Error> {
         let (Some(directory), Some(name)) = (
             self.path.parent(),
             self.path.file_name().and_then(OsStr::to_str),
@@ -175,18 +175,18 @@ impl PolicyFile {
         } else {
             directory
         };
-        let fd = file::open_directory(CWD, directory, Access::Readable)
+        let fd = file::open_directory(CWD, directory, FileAccess::Readable)
             .map_err(Error::file(directory))?;
         // Without the lock another process may write at the same moment.
         let staged = match others {
-            Others::Wait => name.to_owned(),
-            Others::MayWrite => format!("{name}.{}", std::process::id()),
+            OtherWriters::Wait => name.to_owned(),
+            OtherWriters::MayWrite => format!("{name}.{}", std::process::id()),
         };
         let stage = || {
-            if others == Others::Wait {
+            if others == OtherWriters::Wait {
                 remove_leftovers(&fd, name)?;
             }
-            let new = file::stage(&fd, &staged, text.as_bytes(), Access::Readable)?;
+            let new = file::stage(&fd, &staged, text.as_bytes(), FileAccess::Readable)?;
             file::flush(new)
         };
         stage().map_err(Error::file(&self.path))?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use crate::sys::file::{self, Access, FileError, Open};
+use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 
@@ -113,6 +113,11 @@ fn read_if_there(directory: &OwnedFd, name: &str) -> Result<Option<Vec<u8>>, Fil
 }
 
 fn read(directory: &OwnedFd, name: &str) -> Result<Vec<u8>, FileError> {
-    let (fd, stat) = file::open_file(directory, Path::new(name), Open::Read, Access::Private)?;
+    let (fd, stat) = file::open_file(
+        directory,
+        Path::new(name),
+        FileOpening::Read,
+        FileAccess::Private,
+    )?;
     file::read_all(fd, &stat)
 }

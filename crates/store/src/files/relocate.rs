@@ -18,7 +18,7 @@
 //! between steps 2 and 3, since record and state say different uids.
 
 use crate::sys::file::{self, FileError};
-use crate::sys::link::{self, Durability};
+use crate::sys::link::{self, LinkDurability};
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
@@ -160,7 +160,7 @@ impl Store {
 
     /// Adds an entry of the index, durably.
     fn enter(&self, uid: u32, name: &str) -> Result<(), Error> {
-        index::add(&self.users, uid, name, Durability::Now)
+        index::add(&self.users, uid, name, LinkDurability::Now)
             .and_then(|_| file::flush_directory(&self.users))
             .map_err(Error::file(&self.record_path(name)))
     }

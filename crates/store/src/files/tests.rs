@@ -29,8 +29,8 @@ use twofactor_core::record::Record;
 use twofactor_core::state::{DeviceState, State, decode_file};
 
 /// A store in which alice has a phone.
-fn enrolled() -> (Scratch, Store) {
-    let scratch = Scratch::new();
+fn enrolled() -> (ScratchStore, Store) {
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     enroll_devices(&store, &alice(), &[phone()]);
     (scratch, store)

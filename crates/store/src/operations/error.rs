@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::attempt::Failure;
+use crate::attempt::AttemptFailure;
 use twofactor_core::account::Account;
 use twofactor_core::device::{DeviceName, MAX_DEVICES};
 
@@ -19,7 +19,7 @@ pub struct ChangeError {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChangeCause {
     /// A file, the clock or the source of randomness is unusable.
-    Failed(Failure),
+    Failed(AttemptFailure),
     /// The user has no device.
     NotEnrolled,
     /// The user has a device.
@@ -65,11 +65,11 @@ impl ChangeError {
     /// True if [`super::rebuild_state`] helps: the state, and only the state, is unusable.
     #[must_use]
     pub const fn is_fixed_by_rebuild(&self) -> bool {
-        matches!(&self.cause, ChangeCause::Failed(Failure::Store(error)) if error.fixed_by_unlock())
+        matches!(&self.cause, ChangeCause::Failed(AttemptFailure::Store(error)) if error.fixed_by_unlock())
     }
 }
 
-impl<E: Into<Failure>> From<E> for ChangeCause {
+impl<E: Into<AttemptFailure>> From<E> for ChangeCause {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }

@@ -74,9 +74,14 @@ pub fn resync(
     Ok(resynced)
 }
 
-type Found = Result<(DeviceState, ResyncedDevice), ChangeCause>;
+type ResyncResult = Result<(DeviceState, ResyncedDevice), ChangeCause>;
 
-fn counter(device: &Device, entry: &DeviceState, [first, second]: [&Answer; 2], now: u64) -> Found {
+fn counter(
+    device: &Device,
+    entry: &DeviceState,
+    [first, second]: [&Answer; 2],
+    now: u64,
+) -> ResyncResult {
     let (from, reach) = match entry.next {
         COUNTER_UNKNOWN => (0, REACH_FROM_ZERO),
         next => (next, REACH),
@@ -100,7 +105,7 @@ fn offset(
     entry: &DeviceState,
     [first, second]: [&Answer; 2],
     (window, now): (u8, u64),
-) -> Found {
+) -> ResyncResult {
     let offset = verify::clock_offset(device, entry.next, first, second, now)
         .ok_or_else(|| ChangeCause::StepNotFound(device.name.clone()))?;
     let entry = verify::with_offset(interval, entry, offset, window, now).ok_or_else(|| {

@@ -17,14 +17,14 @@ pub const MAX_LEN: usize = 64 * 1024;
 
 /// Rights of others on a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum FileAccess {
     /// Nothing: it holds secrets.
     Private,
     /// Read it, but not write.
     Readable,
 }
 
-impl Access {
+impl FileAccess {
     const fn forbidden(self) -> u32 {
         match self {
             Self::Private => 0o077,
@@ -89,7 +89,11 @@ fn failed(call: &'static str) -> impl Fn(Errno) -> FileError {
 ///
 /// # Errors
 /// [`FileError`].
-pub fn open_directory(at: impl AsFd, path: &Path, access: Access) -> Result<OwnedFd, FileError> {
+pub fn open_directory(
+    at: impl AsFd,
+    path: &Path,
+    access: FileAccess,
+) -> Result<OwnedFd, FileError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = retry_on_intr(|| openat(&at, path, flags, Mode::empty())).map_err(failed("open"))?;
     check(&fd, FileType::Directory, access)?;
@@ -106,7 +110,7 @@ pub fn ensure_directory(at: impl AsFd, path: &Path) -> Result<OwnedFd, FileError
         Ok(()) | Err(Errno::EXIST) => {}
         Err(errno) => return Err(failed("mkdir")(errno)),
     }
-    let fd = open_directory(at, path, Access::Private)?;
+    let fd = open_directory(at, path, FileAccess::Private)?;
     if made.is_ok() {
         // The caller's umask may have taken away more than it should.
         fchmod(&fd, Mode::RWXU).map_err(failed("chmod"))?;
@@ -116,7 +120,7 @@ pub fn ensure_directory(at: impl AsFd, path: &Path) -> Result<OwnedFd, FileError
 
 /// Way in which a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Open {
+pub enum FileOpening {
     /// To be read.
     Read,
     /// To be read and overwritten.
@@ -131,12 +135,12 @@ pub enum Open {
 pub fn open_file(
     at: impl AsFd,
     path: &Path,
-    how: Open,
-    access: Access,
+    how: FileOpening,
+    access: FileAccess,
 ) -> Result<(OwnedFd, Stat), FileError> {
     let direction = match how {
-        Open::Read => OFlags::RDONLY,
-        Open::Update => OFlags::RDWR,
+        FileOpening::Read => OFlags::RDONLY,
+        FileOpening::Update => OFlags::RDWR,
     };
     let flags = direction | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let fd = retry_on_intr(|| openat(&at, path, flags, Mode::empty())).map_err(failed("open"))?;
@@ -213,7 +217,7 @@ pub fn write_file(
     directory: impl AsFd,
     name: &str,
     bytes: &[u8],
-    access: Access,
+    access: FileAccess,
 ) -> Result<(), FileError> {
     let temporary = temporary_name(name);
     remove(&directory, &temporary)?;
@@ -237,7 +241,7 @@ pub fn stage(
     directory: impl AsFd,
     name: &str,
     bytes: &[u8],
-    access: Access,
+    access: FileAccess,
 ) -> Result<OwnedFd, FileError> {
     let temporary = temporary_name(name);
     remove(&directory, &temporary)?;
@@ -392,7 +396,7 @@ fn write_temporary(
     directory: impl AsFd,
     name: &str,
     bytes: &[u8],
-    access: Access,
+    access: FileAccess,
 ) -> Result<(), FileError> {
     let fd = create(directory, name, bytes, access)?;
     retry_on_intr(|| fsync(&fd)).map_err(failed("fsync"))
@@ -402,7 +406,7 @@ fn create(
     directory: impl AsFd,
     name: &str,
     bytes: &[u8],
-    access: Access,
+    access: FileAccess,
 ) -> Result<OwnedFd, FileError> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = retry_on_intr(|| openat(&directory, name, flags, Mode::RUSR | Mode::WUSR))
@@ -413,7 +417,7 @@ fn create(
     Ok(fd)
 }
 
-fn check(fd: impl AsFd, kind: FileType, access: Access) -> Result<Stat, FileError> {
+fn check(fd: impl AsFd, kind: FileType, access: FileAccess) -> Result<Stat, FileError> {
     let stat = fstat(fd).map_err(failed("fstat"))?;
     let mode = stat.st_mode;
     match () {

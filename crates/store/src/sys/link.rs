@@ -11,12 +11,12 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, retry_on_intr};
 
-use super::file::{self, Access, FileError, Open};
+use super::file::{self, FileAccess, FileError, FileOpening};
 use super::lock;
 
 /// Kind of a new file before it has its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
+pub enum NewFileKind {
     /// Open to the locks of others.
     Free,
     /// Locked by this process (flock(2)): others see it locked from the first moment on.
@@ -41,7 +41,7 @@ impl<'d> NewFile<'d> {
         directory: BorrowedFd<'d>,
         name: &str,
         bytes: &[u8],
-        claim: Claim,
+        claim: NewFileKind,
     ) -> Result<Self, FileError> {
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         let file = match retry_on_intr(|| openat(directory, ".", flags, owner())) {
@@ -126,12 +126,14 @@ impl<'d> NewFile<'d> {
         })
     }
 
-    fn fill(&self, bytes: &[u8], claim: Claim) -> Result<(), FileError> {
+    fn fill(&self, bytes: &[u8], claim: NewFileKind) -> Result<(), FileError> {
         let failed = |call| move |errno| FileError::System(call, errno);
         // The caller's umask is not ours to change, and may be anything.
         fchmod(&self.fd, owner()).map_err(failed("chmod"))?;
         file::write_at(&self.fd, bytes, 0)?;
-        if claim == Claim::Locked && !lock::try_exclusive(&self.fd).map_err(failed("flock"))? {
+        if claim == NewFileKind::Locked
+            && !lock::try_exclusive(&self.fd).map_err(failed("flock"))?
+        {
             // It is open here only.
             return Err(FileError::System("flock", Errno::WOULDBLOCK));
         }
@@ -164,7 +166,7 @@ pub fn create_new(
     directory: impl AsFd,
     name: &str,
     bytes: &[u8],
-    claim: Claim,
+    claim: NewFileKind,
 ) -> Result<Option<OwnedFd>, FileError> {
     let file = NewFile::create(directory.as_fd(), name, bytes, claim)?;
     file.flush()?;
@@ -207,7 +209,7 @@ pub fn rename_new(directory: impl AsFd, from: &str, to: &str) -> Result<bool, Fi
 
 /// When the content of a new file is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
+pub enum LinkDurability {
     /// Before it has its name.
     Now,
     /// After a flush of the file system, for many files at once.
@@ -222,11 +224,11 @@ pub fn write_value(
     directory: impl AsFd,
     name: &str,
     value: &str,
-    durability: Durability,
+    durability: LinkDurability,
 ) -> Result<bool, FileError> {
     let bytes = format!("{value}\n").into_bytes();
-    let file = NewFile::create(directory.as_fd(), name, &bytes, Claim::Free)?;
-    if durability == Durability::Now {
+    let file = NewFile::create(directory.as_fd(), name, &bytes, NewFileKind::Free)?;
+    if durability == LinkDurability::Now {
         file.flush()?;
     }
     Ok(file.publish(name)?.is_some())
@@ -237,7 +239,14 @@ pub fn write_value(
 /// # Errors
 /// [`FileError`], also when it is no file of root's that is closed to others, or not one line of UTF-8.
 pub fn read_value(directory: impl AsFd, name: &str) -> Result<Option<String>, FileError> {
-    let open = || file::open_file(&directory, Path::new(name), Open::Read, Access::Private);
+    let open = || {
+        file::open_file(
+            &directory,
+            Path::new(name),
+            FileOpening::Read,
+            FileAccess::Private,
+        )
+    };
     let (fd, stat) = match open() {
         Err(error) if error.is_missing() && file::is_absent(&directory, name)? => return Ok(None),
         // Made in between, or it was there all the time.

@@ -2,11 +2,11 @@
 #![allow(unsafe_code)]
 
 /// A local time: year, month 1..=12, day, hour, minute, second.
-pub type Civil = [i32; 6];
+pub type CivilTime = [i32; 6];
 
 /// The time that this machine's time zone shows at a moment (localtime_r(3)). `None` for a moment that it cannot tell.
 #[must_use]
-pub fn from_unix(seconds: u64) -> Option<Civil> {
+pub fn from_unix(seconds: u64) -> Option<CivilTime> {
     let seconds = libc::time_t::try_from(seconds).ok()?;
     // SAFETY: `tm` is plain data for which all zero bytes are a valid value.
     let mut tm: libc::tm = unsafe { std::mem::zeroed() };

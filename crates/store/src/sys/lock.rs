@@ -48,7 +48,7 @@ pub fn exclusive(fd: impl AsFd) -> Result<(), Errno> {
 /// # Errors
 /// Any error of flock(2) but that another process holds it.
 pub fn exclusive_within(fd: impl AsFd, limit: Duration) -> Result<bool, Errno> {
-    let mut pause = Pause::begin();
+    let mut pause = LockPause::begin();
     while !try_exclusive(&fd)? {
         if pause.waited() >= limit {
             return Ok(false);
@@ -77,12 +77,12 @@ pub fn holder(file: &Stat) -> Option<u32> {
 }
 
 /// The pauses between the tries of one wait, each twice as long as the one before, up to a limit.
-pub struct Pause {
+pub struct LockPause {
     since: Duration,
     next: Duration,
 }
 
-impl Pause {
+impl LockPause {
     /// A wait that begins now.
     #[must_use]
     pub fn begin() -> Self {

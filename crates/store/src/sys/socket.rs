@@ -146,8 +146,12 @@ mod tests {
         clock::monotonic() + Duration::from_secs(20)
     }
 
-    fn listening() -> (crate::testing::Scratch, UnixListener, std::path::PathBuf) {
-        let scratch = crate::testing::Scratch::new();
+    fn listening() -> (
+        crate::testing::ScratchStore,
+        UnixListener,
+        std::path::PathBuf,
+    ) {
+        let scratch = crate::testing::ScratchStore::new();
         let path = scratch.path().join("socket");
         let listener = UnixListener::bind(&path).unwrap();
         (scratch, listener, path)

@@ -8,11 +8,11 @@ use std::mem::MaybeUninit;
 
 /// The system's allocator, which wipes what it takes back. A buffer of a secret needs no room for all of it: what it leaves
 /// behind when it grows is wiped.
-pub struct Wiping;
+pub struct WipingAllocator;
 
 // SAFETY: every call goes to `System` with the arguments it came with, so its promises hold. `realloc` is the trait's
 // own: a new block, a copy, and the old block through `dealloc`; growing in place would be of no use to a block that moves.
-unsafe impl GlobalAlloc for Wiping {
+unsafe impl GlobalAlloc for WipingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
@@ -52,7 +52,7 @@ mod tests {
     fn counting(layout: Layout) -> *mut u8 {
         // SAFETY: the layout is not empty; as many bytes are written as were asked for.
         unsafe {
-            let block = Wiping.alloc(layout);
+            let block = WipingAllocator.alloc(layout);
             assert!(!block.is_null() && block.addr().is_multiple_of(layout.align()));
             for at in 0..layout.size() {
                 block.add(at).write(at as u8);
@@ -69,13 +69,13 @@ mod tests {
                 let block = counting(layout);
                 // SAFETY: the block is of this layout, and is not used afterwards; the new one is as long as `after`.
                 unsafe {
-                    let block = Wiping.realloc(block, layout, after);
+                    let block = WipingAllocator.realloc(block, layout, after);
                     assert!(block.addr().is_multiple_of(align));
                     for at in 0..before.min(after) {
                         assert_eq!(block.add(at).read(), at as u8);
                     }
                     let layout = Layout::from_size_align(after, align).unwrap();
-                    Wiping.dealloc(block, layout);
+                    WipingAllocator.dealloc(block, layout);
                 }
             }
         }
@@ -88,10 +88,10 @@ mod tests {
             for _ in 0..3 {
                 // SAFETY: each block is of this layout, and not used after it is given back.
                 unsafe {
-                    Wiping.dealloc(counting(layout), layout);
-                    let block = Wiping.alloc_zeroed(layout);
+                    WipingAllocator.dealloc(counting(layout), layout);
+                    let block = WipingAllocator.alloc_zeroed(layout);
                     assert_eq!(std::slice::from_raw_parts(block, size), vec![0; size]);
-                    Wiping.dealloc(block, layout);
+                    WipingAllocator.dealloc(block, layout);
                 }
             }
         }

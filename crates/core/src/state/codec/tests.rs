@@ -40,14 +40,14 @@ fn a_full_state_round_trips_in_either_slot() {
     let stored = decode_file(&encode_file(&state)).unwrap();
     assert_eq!(
         (stored.state, stored.sequence, stored.slot),
-        (state.clone(), 2, Slot::Second)
+        (state.clone(), 2, StateSlot::Second)
     );
     let mut file = encode_file(&State::new(5));
     file[..SLOT_LEN].copy_from_slice(&encode(&state, 3));
     let stored = decode_file(&file).unwrap();
     assert_eq!(
         (stored.state, stored.sequence, stored.slot),
-        (state, 3, Slot::First)
+        (state, 3, StateSlot::First)
     );
 }
 
@@ -72,7 +72,10 @@ fn of_two_slots_of_one_number_the_second_counts() {
     let mut file = encode_file(&State::new(1));
     file[..SLOT_LEN].copy_from_slice(&encode(&sample(), 2));
     let found = decode_file(&file).unwrap();
-    assert_eq!((found.slot, found.state), (Slot::Second, State::new(1)));
+    assert_eq!(
+        (found.slot, found.state),
+        (StateSlot::Second, State::new(1))
+    );
 }
 
 #[test]
@@ -99,7 +102,7 @@ fn errors_say_what_is_wrong_with_the_file() {
 #[test]
 fn every_flipped_bit_is_noticed() {
     let mut file = encode_file(&State::new(1));
-    let second = Slot::Second.offset() as usize;
+    let second = StateSlot::Second.offset() as usize;
     file[..SLOT_LEN].fill(0);
     for position in second..second + SLOT_LEN {
         file[position] ^= 1;

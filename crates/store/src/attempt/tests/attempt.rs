@@ -236,7 +236,7 @@ fn without_room_every_code_gets_the_same_answer() {
         errors.push(session.attempt(typed.as_bytes(), Form::Code).unwrap_err());
     }
     let why = crate::sys::file::FileError::System("write", rustix::io::Errno::FBIG);
-    let expected = Failure::Store(error_at(&machine.scratch.state(), Cause::File(why)));
+    let expected = AttemptFailure::Store(error_at(&machine.scratch.state(), Cause::File(why)));
     assert_eq!(errors, vec![expected; 4]);
     assert_eq!(machine.files(), before);
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
@@ -248,7 +248,10 @@ fn a_clock_before_1970_changes_nothing() {
     let before = machine.files();
     TIME.set(0);
     let judged = machine.session().attempt(code(0).as_bytes(), Form::Code);
-    assert_eq!(judged, Err(Failure::Clock(BeforeEpoch)));
-    assert_eq!(machine.session().before(), Err(Failure::Clock(BeforeEpoch)));
+    assert_eq!(judged, Err(AttemptFailure::Clock(BeforeEpoch)));
+    assert_eq!(
+        machine.session().before(),
+        Err(AttemptFailure::Clock(BeforeEpoch))
+    );
     assert_eq!(machine.files(), before);
 }

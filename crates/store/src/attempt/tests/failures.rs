@@ -5,15 +5,15 @@ use std::path::Path;
 
 use super::*;
 
-fn failure(cause: Cause) -> Failure {
-    Failure::Store(error_at(Path::new("/x"), cause))
+fn failure(cause: Cause) -> AttemptFailure {
+    AttemptFailure::Store(error_at(Path::new("/x"), cause))
 }
 
 #[test]
 fn each_failure_with_a_fix_names_it() {
-    let hint = |failure: Failure| failure.hint();
+    let hint = |failure: AttemptFailure| failure.hint();
     assert_eq!(
-        hint(Failure::Vanished(1000)),
+        hint(AttemptFailure::Vanished(1000)),
         Some(
             "if that user is gone: twofactor unset USER; if not, the user database does not answer"
         )
@@ -33,12 +33,12 @@ fn each_failure_with_a_fix_names_it() {
         hint(failure(Cause::MissingState)),
         Some("twofactor unlock USER makes a new state")
     );
-    assert_eq!(hint(Failure::Clock(BeforeEpoch)), None);
+    assert_eq!(hint(AttemptFailure::Clock(BeforeEpoch)), None);
 }
 
 #[test]
 fn the_cause_can_be_followed_to_its_origin() {
-    let clock = Failure::Clock(BeforeEpoch);
+    let clock = AttemptFailure::Clock(BeforeEpoch);
     assert_eq!(
         clock.source().map(ToString::to_string),
         Some(BeforeEpoch.to_string())
@@ -49,5 +49,5 @@ fn the_cause_can_be_followed_to_its_origin() {
         store.source().map(ToString::to_string),
         Some(store.to_string())
     );
-    assert!(Failure::Vanished(1000).source().is_none());
+    assert!(AttemptFailure::Vanished(1000).source().is_none());
 }

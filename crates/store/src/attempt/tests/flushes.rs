@@ -50,7 +50,7 @@ fn the_disk_is_waited_for_once_and_only_after_a_write() {
     if is_traced() {
         return scene();
     }
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let log = scratch.path().join("trace");
     let output = Command::new("strace")
         .args(["-f", "-y", "-e", "trace=fdatasync,fsync,%%stat", "-o"])

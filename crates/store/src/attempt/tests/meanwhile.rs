@@ -4,7 +4,7 @@ use super::*;
 use twofactor_core::device::{Device, Id};
 use twofactor_core::state::encode_file;
 
-fn attempt(session: &mut LoginAttempt<'_>, code: &str) -> Result<AttemptResult, Failure> {
+fn attempt(session: &mut LoginAttempt<'_>, code: &str) -> Result<AttemptResult, AttemptFailure> {
     session.attempt(code.as_bytes(), Form::Code)
 }
 
@@ -39,7 +39,7 @@ fn a_record_without_a_state_is_an_error() {
     let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     fs::remove_file(machine.scratch.state()).unwrap();
-    let expected = Failure::Store(error_at(&machine.scratch.state(), Cause::MissingState));
+    let expected = AttemptFailure::Store(error_at(&machine.scratch.state(), Cause::MissingState));
     assert_eq!(attempt(&mut session, &code(STEP)), Err(expected.clone()));
     assert_eq!(session.before(), Err(expected.clone()));
     assert_eq!(
@@ -56,7 +56,7 @@ fn a_state_that_does_not_know_the_device_is_an_error() {
     let bytes = encode_file(&State::new(machine.alice.uid));
     fs::write(machine.scratch.state(), &bytes).unwrap();
     let cause = Cause::UnknownDevice("phone".into());
-    let expected = Failure::Store(error_at(&machine.scratch.state(), cause));
+    let expected = AttemptFailure::Store(error_at(&machine.scratch.state(), cause));
     assert_eq!(attempt(&mut session, &code(STEP)), Err(expected));
     assert_eq!(fs::read(machine.scratch.state()).unwrap(), bytes);
 }
@@ -114,7 +114,7 @@ fn a_policy_that_was_broken_denies_without_counting() {
     let mut session = machine.session();
     machine.set_policy("enabled = tru");
     let why = twofactor_core::policy::parse("enabled = tru").unwrap_err();
-    let expected = Failure::Store(error_at(&machine.policy_path(), Cause::Policy(why)));
+    let expected = AttemptFailure::Store(error_at(&machine.policy_path(), Cause::Policy(why)));
     assert_eq!(attempt(&mut session, &code(STEP)), Err(expected.clone()));
     assert_eq!(
         expected.hint(),
@@ -122,7 +122,7 @@ fn a_policy_that_was_broken_denies_without_counting() {
     );
     fs::remove_file(machine.policy_path()).unwrap();
     let missing = attempt(&mut session, &code(STEP)).unwrap_err();
-    assert!(matches!(missing, Failure::Store(error) if error.is_missing()));
+    assert!(matches!(missing, AttemptFailure::Store(error) if error.is_missing()));
     assert_eq!(machine.files(), before);
 }
 
@@ -161,7 +161,7 @@ fn a_name_given_to_another_user_is_refused() {
     };
     assert_eq!(
         failure,
-        Failure::Store(error_at(&machine.scratch.state(), cause))
+        AttemptFailure::Store(error_at(&machine.scratch.state(), cause))
     );
     let hint = "twofactor adopt USER gives it to this user, twofactor unset USER removes what a former user left";
     assert_eq!(failure.hint(), Some(hint));

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use rustix::fs::{Dir, Stat};
 
-use crate::sys::file::{self, Access, FileError, Open};
+use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 use crate::sys::lock;
-use twofactor_core::state::{self, Standing, StateError, Stored};
+use twofactor_core::state::{self, SlotStanding, StateError, StoredState};
 
 use super::{Generations, OpenFile, StateFiles};
 use crate::files::{Cause, Error};
@@ -23,7 +23,8 @@ impl StateFiles<'_> {
 
     pub(super) fn open_generations(&self) -> Result<Option<Generations>, Error> {
         let path = self.directory();
-        let opened = match file::open_directory(self.states, Path::new(&path), Access::Private) {
+        let opened = match file::open_directory(self.states, Path::new(&path), FileAccess::Private)
+        {
             Err(error) if error.is_missing() => return Ok(None),
             other => other.map_err(Error::file(&self.path))?,
         };
@@ -39,9 +40,9 @@ impl StateFiles<'_> {
         &self,
         directory: &OwnedFd,
         name: &str,
-        how: Open,
+        how: FileOpening,
     ) -> Result<Option<OpenFile>, Error> {
-        match file::open_file(directory, Path::new(name), how, Access::Private) {
+        match file::open_file(directory, Path::new(name), how, FileAccess::Private) {
             Err(error) if error.is_missing() => Ok(None),
             other => {
                 let (fd, stat) = other.map_err(Error::file(&self.path))?;
@@ -50,17 +51,17 @@ impl StateFiles<'_> {
         }
     }
 
-    pub(super) fn read_any(&self, opened: &OpenFile) -> Result<Stored, Error> {
+    pub(super) fn read_any(&self, opened: &OpenFile) -> Result<StoredState, Error> {
         let bytes = file::read_all(&opened.fd, &opened.stat).map_err(Error::file(&self.path))?;
         state::decode_file(&bytes).map_err(|error| self.error(Cause::State(error)))
     }
 
     /// Reads a base, which is never provisional.
-    pub(super) fn read(&self, opened: &OpenFile) -> Result<Stored, Error> {
+    pub(super) fn read(&self, opened: &OpenFile) -> Result<StoredState, Error> {
         let stored = self.read_any(opened)?;
         match stored.standing {
-            Standing::Settled => Ok(stored),
-            Standing::Provisional => Err(self.error(Cause::State(StateError::Damaged))),
+            SlotStanding::Settled => Ok(stored),
+            SlotStanding::Provisional => Err(self.error(Cause::State(StateError::Damaged))),
         }
     }
 

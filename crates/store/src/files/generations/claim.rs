@@ -3,9 +3,9 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use crate::sys::file::{self, FileError, Open};
-use crate::sys::link::{Claim, NewFile};
-use twofactor_core::state::{self, MOVED, MOVED_OFFSET, Standing, State, Stored};
+use crate::sys::file::{self, FileError, FileOpening};
+use crate::sys::link::{NewFile, NewFileKind};
+use twofactor_core::state::{self, MOVED, MOVED_OFFSET, SlotStanding, State, StoredState};
 
 use super::{Generations, HeldFile, OpenFile, StateFiles, StatePlace};
 use crate::files::{Cause, Error};
@@ -29,7 +29,7 @@ impl<'s> StateFiles<'s> {
 
     pub(super) fn stage_claim(&self) -> Result<NewFile<'s>, FileError> {
         let bytes = state::encode_provisional(&State::new(0));
-        let claim = NewFile::create(self.states.as_fd(), &self.name, &bytes, Claim::Locked)?;
+        let claim = NewFile::create(self.states.as_fd(), &self.name, &bytes, NewFileKind::Locked)?;
         claim.flush()?;
         Ok(claim)
     }
@@ -67,9 +67,10 @@ impl<'s> StateFiles<'s> {
         }
         // The remains of a killed process: its file may not be on the disk, lower ones may be there, readers may not
         // know.
-        let unfinished =
-            own.standing == Standing::Provisional || numbers.len() > 1 || !self.is_move_noted()?;
-        let stored = if own.standing == Standing::Provisional {
+        let unfinished = own.standing == SlotStanding::Provisional
+            || numbers.len() > 1
+            || !self.is_move_noted()?;
+        let stored = if own.standing == SlotStanding::Provisional {
             let source = self.source(fd, &numbers, number)?;
             self.fill(&opened, &source)?
         } else {
@@ -120,17 +121,17 @@ impl<'s> StateFiles<'s> {
         directory: &OwnedFd,
         numbers: &[u64],
         number: u64,
-    ) -> Result<Stored, Error> {
+    ) -> Result<StoredState, Error> {
         for lower in numbers.iter().rev().filter(|lower| **lower < number) {
-            let Some(opened) = self.open(directory, &lower.to_string(), Open::Read)? else {
+            let Some(opened) = self.open(directory, &lower.to_string(), FileOpening::Read)? else {
                 return Err(self.error(Cause::TakenOver));
             };
             let stored = self.read_any(&opened)?;
-            if stored.standing == Standing::Settled {
+            if stored.standing == SlotStanding::Settled {
                 return Ok(stored);
             }
         }
-        match self.open(self.states, &self.name, Open::Read)? {
+        match self.open(self.states, &self.name, FileOpening::Read)? {
             // What took its place is gone: what it holds may be used up.
             Some(base) => match self.read(&base)? {
                 stored if stored.moved => Err(self.error(Cause::MissingState)),
@@ -140,14 +141,18 @@ impl<'s> StateFiles<'s> {
         }
     }
 
-    pub(super) fn fill(&self, opened: &OpenFile, source: &Stored) -> Result<Stored, Error> {
+    pub(super) fn fill(
+        &self,
+        opened: &OpenFile,
+        source: &StoredState,
+    ) -> Result<StoredState, Error> {
         let bytes = state::encode_settled(&source.state);
         file::write_at(&opened.fd, &bytes, 0).map_err(Error::file(&self.path))?;
         state::decode_file(&bytes).map_err(|error| self.error(Cause::State(error)))
     }
 
     pub(super) fn is_move_noted(&self) -> Result<bool, Error> {
-        match self.open(self.states, &self.name, Open::Read)? {
+        match self.open(self.states, &self.name, FileOpening::Read)? {
             Some(base) => Ok(self.read(&base)?.moved),
             None => Ok(false),
         }
@@ -155,7 +160,7 @@ impl<'s> StateFiles<'s> {
 
     /// Tells readers without a lock not to read the base.
     pub(super) fn note_move(&self, directory: &Generations) -> Result<(), Error> {
-        let Some(base) = self.open(self.states, &self.name, Open::Update)? else {
+        let Some(base) = self.open(self.states, &self.name, FileOpening::Update)? else {
             // The state was removed, or moved to another name, and readers do not come here any more.
             return Err(self.error(Cause::TakenOver));
         };

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::sys::file::{self, Access, FileError, Open};
+use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 use crate::sys::link;
-use crate::sys::lock::Pause;
+use crate::sys::lock::LockPause;
 use twofactor_core::state::{self, State};
 
 use super::access::list_names;
@@ -15,8 +15,8 @@ impl StateFiles<'_> {
     /// Puts a new file in place of one that cannot be read. Its lock is waited for, but a holder that does not move does
     /// not keep an administrator from it.
     pub(in crate::files) fn replace_unreadable(&self, state: &State) -> Result<(), Error> {
-        if let Some(base) = self.open(self.states, &self.name, Open::Update)? {
-            let mut pause = Pause::begin();
+        if let Some(base) = self.open(self.states, &self.name, FileOpening::Update)? {
+            let mut pause = LockPause::begin();
             while !self.try_lock(&base)? && pause.waited() < PATIENCE {
                 pause.rest();
             }
@@ -26,7 +26,7 @@ impl StateFiles<'_> {
             }
         }
         let replace = |bytes: &[u8]| {
-            file::write_file(self.states, &self.name, bytes, Access::Private)
+            file::write_file(self.states, &self.name, bytes, FileAccess::Private)
                 .map_err(Error::file(&self.path))
         };
         // A holder of the old base must not find it open when the generations are gone; and a process that is about to
@@ -66,10 +66,11 @@ impl StateFiles<'_> {
     }
 
     pub(super) fn remove_dead(&self, name: &str) -> Result<(), FileError> {
-        let directory = match file::open_directory(self.states, Path::new(name), Access::Private) {
-            Err(error) if error.is_missing() => return Ok(()),
-            other => other?,
-        };
+        let directory =
+            match file::open_directory(self.states, Path::new(name), FileAccess::Private) {
+                Err(error) if error.is_missing() => return Ok(()),
+                other => other?,
+            };
         for file_name in list_names(&directory)? {
             file::remove(&directory, &file_name)?;
         }

@@ -15,7 +15,7 @@ fn newcomer(name: &str, uid: u32) -> NewRecord {
 
 #[test]
 fn all_users_get_record_and_state() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     let many = [
         newcomer("alice", 1000),
@@ -23,7 +23,7 @@ fn all_users_get_record_and_state() {
         newcomer("carol", 1002),
     ];
     let results = store.enroll_all(&many).unwrap();
-    assert_eq!(results, vec![Ok(Enrolled::Done); 3]);
+    assert_eq!(results, vec![Ok(BulkEnrollment::Done); 3]);
     assert_eq!(
         scratch.listing(),
         [
@@ -61,9 +61,9 @@ fn users_with_a_record_or_state_are_left_alone() {
     assert_eq!(
         results,
         [
-            Ok(Enrolled::Occupied),
-            Ok(Enrolled::Occupied),
-            Ok(Enrolled::Done)
+            Ok(BulkEnrollment::Occupied),
+            Ok(BulkEnrollment::Occupied),
+            Ok(BulkEnrollment::Done)
         ]
     );
     assert_eq!(fs::read(scratch.record()).unwrap(), before);
@@ -71,13 +71,13 @@ fn users_with_a_record_or_state_are_left_alone() {
     // One newcomer twice: the second finds the first.
     let twice = [newcomer("dora", 1003), newcomer("dora", 1003)];
     let results = store.enroll_all(&twice).unwrap();
-    assert_eq!(results.last(), Some(&Ok(Enrolled::Occupied)));
+    assert_eq!(results.last(), Some(&Ok(BulkEnrollment::Occupied)));
     assert!(store.record(&account("dora", 1003)).unwrap().is_some());
 }
 
 #[test]
 fn one_failing_record_does_not_stop_the_others() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     // The index cannot say that there is a bob.
     let in_the_way = scratch.top().join("users/+1001");
@@ -106,11 +106,11 @@ fn one_failing_record_does_not_stop_the_others() {
 
 #[test]
 fn a_whole_batch_is_not_too_many() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let batch = vec![newcomer("alice", 1000); BATCH];
     let results = scratch.store().enroll_all(&batch).unwrap();
     assert_eq!(results.len(), BATCH);
-    assert_eq!(results[0], Ok(Enrolled::Done));
+    assert_eq!(results[0], Ok(BulkEnrollment::Done));
 }
 
 #[test]
@@ -121,14 +121,17 @@ fn a_record_without_a_safe_state_is_kept() {
     set_mode(&scratch.state(), 0o644);
     assert!(store.enroll_all(&again).unwrap()[0].is_err());
     fs::remove_file(scratch.state()).unwrap();
-    assert_eq!(store.enroll_all(&again), Ok(vec![Ok(Enrolled::Occupied)]));
+    assert_eq!(
+        store.enroll_all(&again),
+        Ok(vec![Ok(BulkEnrollment::Occupied)])
+    );
     assert_eq!(fs::read(scratch.record()).unwrap(), before);
 }
 
 #[test]
 fn a_state_takes_entries_as_it_has_room() {
     let store_of = |count: u64| {
-        let scratch = Scratch::new();
+        let scratch = ScratchStore::new();
         let kind = Kind::Hotp;
         let devices: Vec<Device> = (1..=count)
             .map(|number| device(&format!("token{number}"), number, kind))
@@ -139,14 +142,14 @@ fn a_state_takes_entries_as_it_has_room() {
         scratch.store().enroll_all(&[many]).unwrap().remove(0)
     };
     let capacity = twofactor_core::state::CAPACITY as u64;
-    assert_eq!(store_of(capacity), Ok(Enrolled::Done));
+    assert_eq!(store_of(capacity), Ok(BulkEnrollment::Done));
     assert!(store_of(capacity + 1).is_err());
 }
 
 #[test]
 fn of_two_imports_at_once_one_enrolls_a_user() {
     for _ in 0..10 {
-        let scratch = Scratch::new();
+        let scratch = ScratchStore::new();
         let store = scratch.store();
         let other = scratch.store();
         let import = |store: &Store| store.enroll_all(&[newcomer("alice", 1000)]).unwrap();
@@ -156,8 +159,11 @@ fn of_two_imports_at_once_one_enrolls_a_user() {
             (one.join().unwrap(), two.join().unwrap())
         });
         let mut results = [one[0].clone(), two[0].clone()];
-        results.sort_by_key(|result| *result == Ok(Enrolled::Occupied));
-        assert_eq!(results, [Ok(Enrolled::Done), Ok(Enrolled::Occupied)]);
+        results.sort_by_key(|result| *result == Ok(BulkEnrollment::Occupied));
+        assert_eq!(
+            results,
+            [Ok(BulkEnrollment::Done), Ok(BulkEnrollment::Occupied)]
+        );
         assert!(store.snapshot(&alice()).unwrap().is_some());
     }
 }

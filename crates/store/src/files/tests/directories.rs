@@ -6,14 +6,14 @@ use rustix::io::Errno;
 
 use super::*;
 
-fn initialize(scratch: &Scratch) -> Result<Store, Error> {
+fn initialize(scratch: &ScratchStore) -> Result<Store, Error> {
     let (top, policy) = (scratch.top(), scratch.policy());
-    Store::initialize(&top, &policy, Disagreement::Settle).map(|(store, _)| store)
+    Store::initialize(&top, &policy, MarkDisagreement::Settle).map(|(store, _)| store)
 }
 
 #[test]
 fn a_new_store_is_closed_to_others() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     scratch.store();
     for part in ["", "users", "state"] {
         assert_eq!(mode(&scratch.top().join(part)), 0o700);
@@ -25,7 +25,7 @@ fn a_new_store_is_closed_to_others() {
 #[test]
 fn open_makes_no_missing_directory() {
     for part in ["", "users", "state"] {
-        let scratch = Scratch::new();
+        let scratch = ScratchStore::new();
         scratch.store();
         let path = scratch.top().join(part);
         fs::remove_dir_all(&path).unwrap();
@@ -95,7 +95,7 @@ fn an_unsafe_directory_is_an_error() {
 
 #[test]
 fn no_user_is_enrolled_in_an_empty_store() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     assert!(store.record(&alice()).unwrap().is_none());
     assert!(store.users().unwrap().is_empty());
@@ -106,7 +106,7 @@ fn no_user_is_enrolled_in_an_empty_store() {
 
 #[test]
 fn no_name_leaves_the_directory() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     let long = "a".repeat(240);
     let slashes = "/".repeat(80);
@@ -139,7 +139,7 @@ fn no_name_leaves_the_directory() {
 
 #[test]
 fn a_name_over_240_bytes_belongs_to_no_user() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     for name in ["a".repeat(241), "/".repeat(81), String::new()] {
         let account = account(&name, 1);
@@ -154,7 +154,7 @@ fn a_name_over_240_bytes_belongs_to_no_user() {
 
 #[test]
 fn names_differ_by_case_and_dots() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     enroll_devices(&store, &account("alice", 1), &[phone()]);
     for name in ["Alice", "alice.", "alice.toml", ".alice"] {

@@ -133,7 +133,7 @@ fn an_unsafe_state_is_an_error_and_never_made_anew() {
 fn an_unsafe_policy_is_an_error() {
     let modes = [0o664, 0o646, 0o666, 0o622, 0o602];
     for how in ALWAYS.into_iter().chain(modes.map(Spoiled::Mode)) {
-        let scratch = Scratch::new();
+        let scratch = ScratchStore::new();
         let path = scratch.path().join("policy.toml");
         fs::write(&path, "enabled = true\n").unwrap();
         let file = PolicyFile::new(&path);
@@ -150,7 +150,7 @@ fn an_unsafe_policy_is_an_error() {
 
 #[test]
 fn others_may_read_the_policy() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let path = scratch.path().join("policy.toml");
     fs::write(&path, "enabled = true\n").unwrap();
     for mode in [0o600, 0o640, 0o644, 0o444] {

@@ -45,7 +45,7 @@ fn a_second_name_of_a_uid_gets_no_record() {
         entries: vec![fresh(&tablet())],
     };
     let results = store.enroll_all(&[newcomer]).unwrap();
-    assert_eq!(results, [Ok(Enrolled::Occupied)]);
+    assert_eq!(results, [Ok(BulkEnrollment::Occupied)]);
     assert_eq!(scratch.everything(), before);
 }
 
@@ -54,7 +54,7 @@ fn tablet() -> Device {
 }
 
 /// As 0.1.0 let be made: two names of one uid, each with a record.
-fn twins() -> (Scratch, Store) {
+fn twins() -> (ScratchStore, Store) {
     let (scratch, store) = enrolled();
     let bob = account("bob", 1000);
     fs::write(
@@ -102,19 +102,19 @@ fn an_index_has_room_for_eight_names() {
     for number in 1..8 {
         let name = format!("alias{number}");
         assert_eq!(
-            index::add(&store.users, 1000, &name, Durability::Now),
+            index::add(&store.users, 1000, &name, LinkDurability::Now),
             Ok(true)
         );
         assert_eq!(
-            index::add(&store.users, 1000, &name, Durability::Now),
+            index::add(&store.users, 1000, &name, LinkDurability::Now),
             Ok(false)
         );
     }
-    let full = index::add(&store.users, 1000, "alias8", Durability::Now);
+    let full = index::add(&store.users, 1000, "alias8", LinkDurability::Now);
     assert_eq!(full, Err(FileError::TooLarge));
     index::remove(&store.users, 1000, "alice").unwrap();
     assert_eq!(
-        index::add(&store.users, 1000, "alias8", Durability::Now),
+        index::add(&store.users, 1000, "alias8", LinkDurability::Now),
         Ok(true)
     );
     assert_eq!(index::names_of(&store.users, 1000).unwrap().len(), 8);
@@ -123,7 +123,7 @@ fn an_index_has_room_for_eight_names() {
 /// Each of these lets no login pass for one without a device, and no enrollment begin.
 #[test]
 fn r42_whatever_of_a_record_is_lost_is_an_error() {
-    type Spoil = fn(&Scratch);
+    type Spoil = fn(&ScratchStore);
     let spoils: [(&str, Spoil); 7] = [
         ("record", |s| fs::remove_file(s.record()).unwrap()),
         ("record and index", |s| {
@@ -214,7 +214,7 @@ fn a_device_is_committed_once_its_record_is_in_place() {
 
 #[test]
 fn a_first_record_is_made_once() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     let mut locked = store.lock_for_change(&alice()).unwrap();
     let text = record_of(&alice(), &[tablet()]).to_toml();
@@ -240,7 +240,10 @@ fn a_directory_without_its_mark_is_an_error() {
         made.map(|(_, done)| done).map_err(|error| error.cause)
     };
     assert_eq!(open(), None);
-    assert_eq!(initialize(Disagreement::Refuse), Ok(Initialized::Already));
+    assert_eq!(
+        initialize(MarkDisagreement::Refuse),
+        Ok(MarkResult::Already)
+    );
     // Not mounted, and made anew by a stranger.
     fs::rename(scratch.top(), scratch.path().join("away")).unwrap();
     for part in ["", "users", "state"] {
@@ -248,30 +251,30 @@ fn a_directory_without_its_mark_is_an_error() {
         fs::DirBuilder::new().mode(0o700).create(path).unwrap();
     }
     assert_eq!(open(), Some(Cause::Unmarked));
-    assert_eq!(initialize(Disagreement::Refuse), Err(Cause::Unmarked));
-    assert_eq!(initialize(Disagreement::Settle), Ok(Initialized::Marked));
+    assert_eq!(initialize(MarkDisagreement::Refuse), Err(Cause::Unmarked));
+    assert_eq!(initialize(MarkDisagreement::Settle), Ok(MarkResult::Marked));
     assert_eq!(open(), None);
     // Another directory in its place.
     fs::remove_dir_all(scratch.top()).unwrap();
     fs::rename(scratch.path().join("away"), scratch.top()).unwrap();
     assert_eq!(open(), Some(Cause::OtherMark));
-    assert_eq!(initialize(Disagreement::Refuse), Err(Cause::OtherMark));
-    assert_eq!(initialize(Disagreement::Settle), Ok(Initialized::Noted));
+    assert_eq!(initialize(MarkDisagreement::Refuse), Err(Cause::OtherMark));
+    assert_eq!(initialize(MarkDisagreement::Settle), Ok(MarkResult::Noted));
     assert_eq!(open(), None);
     // A directory that came from another machine.
     fs::remove_file(mark::id_file(&scratch.policy())).unwrap();
     let ids = mark::id_file(&scratch.policy());
     assert_eq!(open(), Some(Cause::NotNoted(ids)));
-    assert_eq!(initialize(Disagreement::Refuse), Ok(Initialized::Noted));
+    assert_eq!(initialize(MarkDisagreement::Refuse), Ok(MarkResult::Noted));
     assert_eq!(open(), None);
 }
 
 #[test]
 fn one_policy_has_ids_of_several_directories() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let store = |name: &str| {
         let path = scratch.path().join(name);
-        Store::initialize(&path, &scratch.policy(), Disagreement::Refuse).unwrap();
+        Store::initialize(&path, &scratch.policy(), MarkDisagreement::Refuse).unwrap();
         path
     };
     let (one, two) = (store("one"), store("two"));

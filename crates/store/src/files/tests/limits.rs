@@ -90,7 +90,7 @@ fn a_state_that_cannot_be_made_leaves_no_litter() {
     if !in_own_process("files::tests::limits::a_state_that_cannot_be_made_leaves_no_litter") {
         return;
     }
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     let limited = FileSize::limited_to(600);
     let expected = Some(too_big(&scratch.state()));
@@ -104,7 +104,7 @@ fn a_policy_that_cannot_be_written_stays_as_it_was() {
     if !in_own_process("files::tests::limits::a_policy_that_cannot_be_written_stays_as_it_was") {
         return;
     }
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     let path = scratch.path().join("policy.toml");
     fs::write(&path, "enabled = true\n").unwrap();

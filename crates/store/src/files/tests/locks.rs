@@ -122,7 +122,7 @@ fn a_waiter_follows_a_state_that_is_replaced() {
             &store.states,
             "alice",
             &encode_file(&state),
-            Access::Private,
+            FileAccess::Private,
         )
         .unwrap();
         drop(locked);
@@ -179,7 +179,7 @@ fn rebuilds_and_logins_wait_for_each_other() {
 #[test]
 fn first_enrollments_at_once_share_one_state() {
     for _ in 0..20 {
-        let scratch = Scratch::new();
+        let scratch = ScratchStore::new();
         let store = scratch.store();
         let together = Barrier::new(8);
         thread::scope(|scope| {

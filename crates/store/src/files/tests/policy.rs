@@ -9,14 +9,14 @@ use super::*;
 use twofactor_core::policy::{Policy, PolicyError};
 
 struct Policies {
-    scratch: Scratch,
+    scratch: ScratchStore,
     store: Store,
     path: PathBuf,
     file: PolicyFile,
 }
 
 fn policy(text: &str) -> Policies {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let path = scratch.path().join("twofactor.toml");
     fs::write(&path, text).unwrap();
     set_mode(&path, 0o644);

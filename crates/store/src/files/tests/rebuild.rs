@@ -3,7 +3,7 @@
 use super::*;
 use twofactor_core::policy::Policy;
 use twofactor_core::recovery::{OneTimeCode, RecoverySet};
-use twofactor_core::state::{COUNTER_UNKNOWN, SLOT_LEN, Spent, encode, encode_file};
+use twofactor_core::state::{COUNTER_UNKNOWN, SLOT_LEN, SpentCodes, encode, encode_file};
 use twofactor_core::verify::{
     Answer, Credential, Form, Outcome, Rejected, charge, recovery_codes_left, verdict,
 };
@@ -12,8 +12,8 @@ const NOW: u64 = 54_000_000 * 30;
 const STEP: u64 = 54_000_000;
 
 /// A store in which alice has everything, with its codes, and no state.
-fn without_state() -> (Scratch, Store, Vec<String>, String) {
-    let scratch = Scratch::new();
+fn without_state() -> (ScratchStore, Store, Vec<String>, String) {
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     let (set, codes) = RecoverySet::generate(NOW).unwrap();
     let (bypass, code) = OneTimeCode::generate(NOW + 600).unwrap();
@@ -104,7 +104,7 @@ fn the_new_state_is_the_strictest_there_is() {
             ..fresh(&token())
         },
     ];
-    expected.recovery = Spent {
+    expected.recovery = SpentCodes {
         set: Some(record.recovery.unwrap().id),
         bits: 0b11_1111_1111,
     };
@@ -177,7 +177,7 @@ fn a_good_state_is_left_alone() {
 
 #[test]
 fn without_a_record_there_is_nothing_to_rebuild() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     let error = store.rebuild(&alice(), 1, NOW).err().unwrap();
     assert!(error.is_missing());

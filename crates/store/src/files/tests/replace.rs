@@ -11,7 +11,7 @@ fn tablet() -> Device {
     device("tablet", 3, Kind::Totp { interval })
 }
 
-fn both_files(scratch: &Scratch) -> (Vec<u8>, Vec<u8>) {
+fn both_files(scratch: &ScratchStore) -> (Vec<u8>, Vec<u8>) {
     let read = |path: PathBuf| fs::read(path).unwrap();
     (read(scratch.record()), read(scratch.state()))
 }
@@ -88,7 +88,7 @@ fn entries_of_removed_devices_go_with_the_record() {
 
 #[test]
 fn every_device_can_be_renewed_at_the_limit() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     let interval = Interval::THIRTY;
     let numbered = |number: u64| {

@@ -3,17 +3,17 @@
 use std::os::unix::fs::MetadataExt;
 
 use super::*;
-use twofactor_core::state::{SLOT_LEN, SLOT_STRIDE, Slot};
+use twofactor_core::state::{SLOT_LEN, SLOT_STRIDE, StateSlot};
 
-fn halves(scratch: &Scratch) -> [Vec<u8>; 2] {
+fn halves(scratch: &ScratchStore) -> [Vec<u8>; 2] {
     let file = fs::read(scratch.state()).unwrap();
     let (first, second) = file.split_at(SLOT_STRIDE as usize);
     [first.to_vec(), second.to_vec()]
 }
 
 /// Which slots changed between two readings.
-fn changed(before: &[Vec<u8>; 2], after: &[Vec<u8>; 2]) -> Vec<Slot> {
-    [Slot::First, Slot::Second]
+fn changed(before: &[Vec<u8>; 2], after: &[Vec<u8>; 2]) -> Vec<StateSlot> {
+    [StateSlot::First, StateSlot::Second]
         .into_iter()
         .zip(before.iter().zip(after))
         .filter_map(|(slot, (before, after))| (before != after).then_some(slot))
@@ -21,7 +21,7 @@ fn changed(before: &[Vec<u8>; 2], after: &[Vec<u8>; 2]) -> Vec<Slot> {
 }
 
 /// Writes a state with that many failures and says which slots changed.
-fn write(scratch: &Scratch, locked: &mut Locked<'_>, failures: u32) -> Vec<Slot> {
+fn write(scratch: &ScratchStore, locked: &mut Locked<'_>, failures: u32) -> Vec<StateSlot> {
     let before = halves(scratch);
     let mut state = locked.state().clone();
     state.failures = failures;

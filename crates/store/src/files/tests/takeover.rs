@@ -3,7 +3,7 @@
 use std::thread;
 
 use super::*;
-use twofactor_core::state::{Standing, StateError, encode_provisional, encode_settled};
+use twofactor_core::state::{SlotStanding, StateError, encode_provisional, encode_settled};
 
 /// Locks alice's state in the name of a process that stops right there, and has another one take it over.
 fn taken_over(store: &Store) -> (Locked<'_>, Locked<'_>) {
@@ -39,13 +39,13 @@ fn what_a_stopped_holder_writes_later_changes_nothing() {
 }
 
 /// The state that a generation of alice's holds.
-fn current(scratch: &Scratch, number: u64) -> State {
+fn current(scratch: &ScratchStore, number: u64) -> State {
     let path = scratch.top().join("state/alice+");
     let names: Vec<_> = fs::read_dir(&path).unwrap().collect();
     assert_eq!(names.len(), 1, "the older ones are gone");
     let bytes = fs::read(path.join(number.to_string())).unwrap();
     let stored = decode_file(&bytes).unwrap();
-    assert_eq!(stored.standing, Standing::Settled);
+    assert_eq!(stored.standing, SlotStanding::Settled);
     stored.state
 }
 
@@ -84,7 +84,7 @@ fn a_state_is_taken_over_again_and_again() {
 }
 
 /// Makes a file of alice's generations.
-fn generation(scratch: &Scratch, number: u64, bytes: &[u8]) {
+fn generation(scratch: &ScratchStore, number: u64, bytes: &[u8]) {
     let path = scratch.top().join("state/alice+");
     if !path.exists() {
         fs::DirBuilder::new().mode(0o700).create(&path).unwrap();

@@ -13,9 +13,9 @@ use std::fs;
 use std::sync::LazyLock;
 
 use super::*;
-use crate::attempt::Failure;
+use crate::attempt::AttemptFailure;
 use crate::files::Cause;
-use crate::testing::{Scratch, alice, device, enroll_devices, phone};
+use crate::testing::{ScratchStore, alice, device, enroll_devices, phone};
 use twofactor_core::device::{Device, Id, Kind};
 use twofactor_core::log::change::ChangeEvent;
 
@@ -65,8 +65,8 @@ fn id(number: u64) -> Id {
 }
 
 /// A store in which alice has these devices; no record where there are none.
-fn with(devices: &[Device]) -> (Scratch, Store) {
-    let scratch = Scratch::new();
+fn with(devices: &[Device]) -> (ScratchStore, Store) {
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     if !devices.is_empty() {
         enroll_devices(&store, &alice(), devices);
@@ -75,7 +75,7 @@ fn with(devices: &[Device]) -> (Scratch, Store) {
 }
 
 /// Every byte that is kept about alice; empty where there is nothing.
-fn kept(scratch: &Scratch) -> [Vec<u8>; 2] {
+fn kept(scratch: &ScratchStore) -> [Vec<u8>; 2] {
     [scratch.record(), scratch.state()].map(|path| fs::read(path).unwrap_or_default())
 }
 
@@ -128,5 +128,5 @@ impl ChangeSteps for Refusing {
 
 /// True if the error is that of a state that cannot be read.
 fn is_unusable(error: &ChangeError) -> bool {
-    matches!(&error.cause, ChangeCause::Failed(Failure::Store(error)) if matches!(error.cause, Cause::State(_)))
+    matches!(&error.cause, ChangeCause::Failed(AttemptFailure::Store(error)) if matches!(error.cause, Cause::State(_)))
 }

@@ -6,7 +6,7 @@ use crate::files::tests::in_own_process;
 use crate::files::tests::limits::FileSize;
 use crate::files::tests::locks::{holder, kill};
 
-fn phone_and_token() -> (Scratch, Store) {
+fn phone_and_token() -> (ScratchStore, Store) {
     with(&[phone(), token()])
 }
 
@@ -110,7 +110,7 @@ fn other_devices_than_those_shown_are_kept() {
 
 #[test]
 fn what_cannot_be_used_is_removed_by_root_alone() {
-    for path in [Scratch::record, Scratch::state] {
+    for path in [ScratchStore::record, ScratchStore::state] {
         let (scratch, store) = phone_and_token();
         fs::write(path(&scratch), "damaged").unwrap();
         let before = kept(&scratch);
