@@ -5,7 +5,7 @@
     reason = "the exported functions are made by a macro; pam_sm_authenticate(3) and its sisters describe them"
 )]
 
-mod account;
+mod account_phase;
 mod answer_source;
 mod arguments;
 mod auth;
@@ -79,7 +79,7 @@ impl PamHooks for TwofactorModule {
                 return PamResultCode::PAM_IGNORE;
             };
             let admission = match ModuleArguments::parse(&words) {
-                Ok(arguments) => account::run(&mut host, &arguments, flags.into(), &account),
+                Ok(arguments) => account_phase::run(&mut host, &arguments, flags.into(), &account),
                 Err(error) => {
                     complain_of(&host, &error);
                     AccountResult::Refused

@@ -1,7 +1,7 @@
 //! The command line: one definition for parsing, `--help` and whatever is generated from it.
 
+pub mod command_groups;
 pub mod examples;
-pub mod groups;
 mod machine_options;
 mod meant;
 mod options;
@@ -45,7 +45,7 @@ impl CommandLine {
     pub fn read(words: &[OsString], columns: Option<usize>) -> Result<Self, clap::Error> {
         let columns = columns.unwrap_or(HELP_COLUMNS).min(HELP_COLUMNS);
         let mut cli = examples::fitted(Self::command().term_width(columns), columns);
-        let template = groups::template(&cli, columns);
+        let template = command_groups::template(&cli, columns);
         cli = cli.help_template(template);
         let matches = cli.try_get_matches_from_mut(words);
         let read = matches.and_then(|mut matches| {

@@ -7,8 +7,8 @@ use std::os::unix::net::UnixDatagram;
 
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 use twofactor_core::account::Account;
-use twofactor_core::log::change::ChangeEvent;
 use twofactor_core::log::event::CommandEvent;
+use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::log::line::Line;
 use twofactor_store::Store;
 use twofactor_store::files::Error as StoreError;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::args::CommandLine;
-use crate::args::groups::GROUPS;
+use crate::args::command_groups::GROUPS;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::{LineLayout, Report};

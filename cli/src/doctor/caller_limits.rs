@@ -1,7 +1,7 @@
 //! The rest of a login where the program in front cannot do what the policy and the stack ask for.
 
 use super::callers::CallingProgram;
-use super::daemon::DaemonPresence;
+use super::daemon_check::DaemonPresence;
 use super::logins::{LoginPath, LoginReason, LoginResult, PolicyAnswer, one_answer};
 
 /// The effect of a demand of the policy, which every account may read, where records may be read by root alone.

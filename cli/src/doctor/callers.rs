@@ -3,7 +3,7 @@
 use twofactor_core::policy::Policy;
 use twofactor_protocol::SOCKET;
 
-use super::daemon::DaemonPresence;
+use super::daemon_check::DaemonPresence;
 use super::finding::DoctorFinding;
 use super::pam::ReturnCode;
 use super::simulation::{SimulatedLogin, StackSimulation};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use twofactor_store::sys::clock;
 
-use super::daemon::DaemonPresence;
+use super::daemon_check::DaemonPresence;
 use super::modules::OURS;
 use super::pam::{ConfigFile, ConfigFiles, ModuleCall};
 use super::sshd::SshdSettings;

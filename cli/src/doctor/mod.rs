@@ -6,7 +6,7 @@
 
 mod caller_limits;
 mod callers;
-mod daemon;
+mod daemon_check;
 mod diagnosis;
 pub mod effect;
 mod fallback;

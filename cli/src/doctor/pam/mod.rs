@@ -4,14 +4,14 @@
 
 mod config_line;
 mod control;
-mod dispatch;
 mod handler;
 mod stack;
+mod stack_dispatch;
 
 pub use control::{ControlAction, ReturnCode};
-pub use dispatch::{DispatchResult, dispatch};
 pub use handler::{
     ConfigError, ConfigFile, ConfigFiles, HandlerType, ModuleCall, ServiceStacks, StackHandler,
     StackOrigin,
 };
 pub use stack::read;
+pub use stack_dispatch::{DispatchResult, dispatch};

@@ -1,5 +1,5 @@
 //! The lines of the log.
 
-pub mod change;
 pub mod event;
+pub mod factor_change;
 pub mod line;

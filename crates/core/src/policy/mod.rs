@@ -6,7 +6,7 @@
 pub mod decision;
 mod error;
 mod exempt;
-mod read;
+mod policy_table;
 mod require;
 mod schema;
 mod self_service;

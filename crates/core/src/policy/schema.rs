@@ -7,7 +7,7 @@ use crate::otp::{Algorithm, Digits, Interval};
 
 use super::error::{PolicyFault, quoted};
 use super::exempt::{Exempt, network};
-use super::read::{PolicyTable, TextRule, in_order, wrong_kind};
+use super::policy_table::{PolicyTable, TextRule, in_order, wrong_kind};
 use super::{
     Echo, Enforcement, EnrollAtLogin, FirstDevice, MAX_WINDOW, NewDevices, Policy, Require,
     SelfService, Services, Throttle,

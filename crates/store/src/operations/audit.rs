@@ -2,7 +2,7 @@
 
 use crate::files::Store;
 use twofactor_core::account::Account;
-use twofactor_core::log::change::{ChangeEvent, FactorChange};
+use twofactor_core::log::factor_change::{ChangeEvent, FactorChange};
 
 /// Log of changes.
 pub trait AuditSink {

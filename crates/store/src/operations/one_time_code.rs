@@ -3,7 +3,7 @@
 
 use crate::files::Store;
 use twofactor_core::account::Account;
-use twofactor_core::log::change::FactorChange;
+use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::policy::Throttle;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::{OneTimeCode, PlainCode};

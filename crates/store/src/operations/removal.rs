@@ -2,7 +2,7 @@
 
 use crate::files::{Cause, Error, Store};
 use twofactor_core::device::{Device, Id};
-use twofactor_core::log::change::{ChangeEvent, FactorChange};
+use twofactor_core::log::factor_change::{ChangeEvent, FactorChange};
 use twofactor_core::record::Record;
 
 use super::{AuditSink, ChangeCause, ChangeError, ChangeSteps, UserFactor, change};

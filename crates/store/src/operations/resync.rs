@@ -2,7 +2,7 @@
 //! off (RFC 6238 section 6).
 
 use twofactor_core::device::{Device, Id, Kind};
-use twofactor_core::log::change::FactorChange;
+use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::otp::Interval;
 use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers};
 use twofactor_core::verify::{self, Answer};

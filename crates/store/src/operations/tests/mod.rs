@@ -17,7 +17,7 @@ use crate::attempt::AttemptFailure;
 use crate::files::Cause;
 use crate::testing::{ScratchStore, alice, device, enroll_devices, phone};
 use twofactor_core::device::{Device, Id, Kind};
-use twofactor_core::log::change::ChangeEvent;
+use twofactor_core::log::factor_change::ChangeEvent;
 
 /// The moment of all changes, in seconds since 1970-01-01 UTC.
 const NOW: u64 = 1_234_567_890;

@@ -3,7 +3,7 @@
 use twofactor_core::account::Account;
 use twofactor_core::device::{DeviceName, Id, Kind};
 use twofactor_core::enroll::{self, ConfirmedDevice, PendingDevice};
-use twofactor_core::log::change::ChangeEvent;
+use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
 use twofactor_core::policy::{EnrollAtLogin, Policy};
 use twofactor_core::record::Record;
