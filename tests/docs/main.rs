@@ -11,5 +11,6 @@
 mod documents;
 mod layers;
 mod manual;
+mod names;
 mod requirements;
 mod words;

@@ -1,0 +1,115 @@
+//! Names stand for one thing: no type name is defined twice in the workspace, and files of one name hold the same thing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Directories of sources, `fuzz` included.
+const DIRECTORIES: [&str; 7] = ["benches", "cli", "crates", "daemon", "fuzz", "src", "tests"];
+
+/// File names that several files of the product have, and what each of them is about.
+const SHARED_FILES: [(&str, &str); 15] = [
+    ("arguments.rs", "the arguments of a program"),
+    ("audit.rs", "the log of changes"),
+    ("decision.rs", "the policy's decision on a login"),
+    ("enroll.rs", "a new device"),
+    ("enrollment.rs", "a new device, stored"),
+    ("error.rs", "the errors of the module beside it"),
+    ("fuzzing.rs", "what fuzz targets see of a crate"),
+    ("import.rs", "devices from elsewhere"),
+    ("lib.rs", "the root of a crate"),
+    ("main.rs", "the root of a program"),
+    ("mod.rs", "the root of a module"),
+    ("recovery.rs", "recovery codes"),
+    ("removal.rs", "removal of what is kept about a user"),
+    ("resync.rs", "resynchronization of a device"),
+    ("verify.rs", "a code that is judged as at a login"),
+];
+
+/// The same for names that a command shares with the operation or the call of the daemon that it is about.
+const COMMANDS: [&str; 2] = ["status.rs", "unlock.rs"];
+
+#[test]
+fn no_type_name_is_defined_twice() {
+    let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        for name in types(&text) {
+            found.entry(name).or_default().push(path.clone());
+        }
+    }
+    assert!(found.len() > 500, "{}", found.len());
+    found.retain(|_, places| places.len() > 1);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn files_of_one_name_are_about_one_thing() {
+    let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for path in sources().into_iter().filter(|path| is_of_product(path)) {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        found.entry(name).or_default().push(path);
+    }
+    found.retain(|_, places| places.len() > 1);
+    let shared = SHARED_FILES.iter().map(|(name, _)| *name);
+    let mut shared: Vec<&str> = shared.chain(COMMANDS).collect();
+    shared.sort_unstable();
+    assert_eq!(found.keys().collect::<Vec<_>>(), shared, "{found:#?}");
+}
+
+#[test]
+fn the_reader_of_types_finds_definitions_alone() {
+    let text = "pub(super) struct A<'a> {\n    type Error = E;\n}\nenum B {}\n//! type C\ntype D = A;\nunsafe trait F {}\n\
+                fn f() {\n    struct G;\n}\nimpl A {}\n\"enum H\"\n";
+    assert_eq!(types(text), ["A", "B", "D", "F", "G"]);
+}
+
+/// The types, traits and aliases that a source defines; none that belongs to a trait.
+fn types(text: &str) -> Vec<String> {
+    let name = |line: &str| {
+        let is_inside = line.starts_with(' ');
+        let mut words = line.split_whitespace().peekable();
+        words.next_if(|word| word.starts_with("pub"));
+        words.next_if(|word| *word == "unsafe");
+        let keyword = words.next()?;
+        let is_type = match keyword {
+            "struct" | "enum" | "union" | "trait" => true,
+            "type" => !is_inside,
+            _ => false,
+        };
+        let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let name = words.next()?.split(|letter| !is_part(letter)).next()?;
+        let is_name = name.starts_with(|first: char| first.is_ascii_uppercase());
+        (is_type && is_name).then(|| name.to_owned())
+    };
+    text.lines().filter_map(name).collect()
+}
+
+fn is_of_product(path: &Path) -> bool {
+    let relative = path.strip_prefix(harness::workspace()).unwrap();
+    let is_apart = |part: &std::ffi::OsStr| {
+        let apart = [
+            "benches", "examples", "fuzz", "harness", "tests", "tests.rs",
+        ];
+        apart.iter().any(|name| part == *name)
+    };
+    !relative.iter().any(is_apart)
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut waiting = DIRECTORIES
+        .map(|name| harness::workspace().join(name))
+        .to_vec();
+    let mut found = Vec::new();
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("target") {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
