@@ -12,7 +12,7 @@ const COMMENT: &str =
     "# Secrets of one user, kept by twofactor. Change it with twofactor, not by hand.\n";
 
 pub(super) fn record(record: &Record) -> Zeroizing<String> {
-    let mut file = RecordText(Zeroizing::new(COMMENT.to_owned()));
+    let mut file = RecordWriter(Zeroizing::new(COMMENT.to_owned()));
     file.number("format", FORMAT);
     file.string("writer", &format!("twofactor {}", crate::VERSION));
     file.string("user", &record.user);
@@ -36,9 +36,9 @@ pub(super) fn record(record: &Record) -> Zeroizing<String> {
     file.0
 }
 
-struct RecordText(Zeroizing<String>);
+struct RecordWriter(Zeroizing<String>);
 
-impl RecordText {
+impl RecordWriter {
     fn device(&mut self, device: &Device) {
         self.string("id", &device.id.to_string());
         self.string("name", device.name.as_str());
