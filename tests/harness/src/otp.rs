@@ -111,13 +111,7 @@ pub fn hotp_codes(secret: &str, first_counter: u64, count: u64, digits: u32) -> 
     let program = program
         .arg(format!("--counter={first_counter}"))
         .arg(format!("--window={}", count - 1));
-    program
-        .run()
-        .ok()
-        .stdout
-        .lines()
-        .map(str::to_owned)
-        .collect()
+    lines(program)
 }
 
 /// Waits, if need be, until the current step of this length still lasts so many seconds, so that a test does not
@@ -159,11 +153,11 @@ fn totp(
     let program = program
         .arg(format!("--now=@{at}"))
         .arg(format!("--window={}", count - 1));
-    program
-        .run()
-        .ok()
-        .stdout
-        .lines()
-        .map(str::to_owned)
-        .collect()
+    lines(program)
+}
+
+/// The lines that a program writes.
+fn lines(program: Program) -> Vec<String> {
+    let written = program.run().ok().stdout;
+    written.lines().map(str::to_owned).collect()
 }

@@ -90,35 +90,14 @@ fn groups_and_removed_users_are_seen_by_the_system() {
 #[test]
 fn the_log_holds_what_programs_sent_to_syslog() {
     let machine = Machine::new();
-    machine
-        .run(
-            "logger",
-            &[
-                "--socket",
-                "/dev/log",
-                "-p",
-                "authpriv.notice",
-                "-t",
-                "prog",
-                "first: one",
-            ],
-        )
-        .ok();
+    let send = |text| {
+        let options = ["--socket", "/dev/log", "-p", "authpriv.notice"];
+        let words = [options.as_slice(), &["-t", "prog", text]].concat();
+        machine.run("logger", &words).ok();
+    };
+    send("first: one");
     machine.forget_log();
-    machine
-        .run(
-            "logger",
-            &[
-                "--socket",
-                "/dev/log",
-                "-p",
-                "authpriv.notice",
-                "-t",
-                "prog",
-                "second: two",
-            ],
-        )
-        .ok();
+    send("second: two");
     let lines = machine.log();
     let raw = lines[0].raw.clone();
     let line = |raw| LogLine {
