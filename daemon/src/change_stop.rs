@@ -1,7 +1,7 @@
 //! Reasons why a change by a user is not made.
 
 use twofactor_protocol::service::{ChangeReply, ChangeResult};
-use twofactor_store::attempt::Failure;
+use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::operations::{ChangeCause, ChangeError};
 use twofactor_store::sys::clock::BeforeEpoch;
 
@@ -14,7 +14,7 @@ pub enum ChangeStop {
     /// A parameter of the call is invalid; its name.
     Parameter(&'static str),
     /// Something cannot be used.
-    Failed(Failure),
+    Failed(AttemptFailure),
 }
 
 impl From<ChangeResult> for ChangeStop {
@@ -23,8 +23,8 @@ impl From<ChangeResult> for ChangeStop {
     }
 }
 
-impl From<Failure> for ChangeStop {
-    fn from(failure: Failure) -> Self {
+impl From<AttemptFailure> for ChangeStop {
+    fn from(failure: AttemptFailure) -> Self {
         Self::Failed(failure)
     }
 }

@@ -17,10 +17,10 @@ use twofactor_store::{Holder, PolicyFile, Store};
 
 use crate::change_stop::ChangeStop;
 use crate::dispatch::{Caller, Unavailable, UserFactors};
+use crate::factor_report::{allowed_changes, entry, seconds};
 use crate::log;
 use crate::pending::Conversation;
 use crate::proof::Claimant;
-use crate::report::{allowed_changes, entry, seconds};
 use crate::self_service;
 use crate::verify_turn::VerifyTurns;
 

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use twofactor_core::log::change::ChangeEvent;
 use twofactor_core::log::event::LoginEvent;
+use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::log::line::Line;
 use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult};

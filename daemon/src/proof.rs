@@ -5,7 +5,7 @@ use twofactor_core::policy::{FirstDevice, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus};
 use twofactor_protocol::service::{ChangeReply, ChangeResult};
-use twofactor_store::attempt::{AttemptResult, Failure, KnownFactor, LoginAttempt};
+use twofactor_store::attempt::{AttemptFailure, AttemptResult, KnownFactor, LoginAttempt};
 use twofactor_store::operations::{ChangeSteps, UserFactor};
 use twofactor_store::sys::{clock, process};
 use twofactor_store::tickets::TicketStore;
@@ -13,9 +13,9 @@ use twofactor_store::{LoadedPolicy, Locked, PolicyFile, Store};
 
 use crate::change_stop::ChangeStop;
 use crate::dispatch::Caller;
+use crate::factor_report;
 use crate::log::{self, ChangeLog};
 use crate::pending::{self, ChangeProof};
-use crate::report;
 
 /// Effect of a change on the last device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl<'a> Claimant<'a> {
     /// Judges a code and logs the result. Codes that are not compared need no lock, which logins wait for.
     fn judge(
         &self,
-        judge: impl FnOnce(&mut LoginAttempt<'_>) -> Result<AttemptResult, Failure>,
+        judge: impl FnOnce(&mut LoginAttempt<'_>) -> Result<AttemptResult, AttemptFailure>,
     ) -> Result<AttemptResult, ChangeStop> {
         let mut attempt = LoginAttempt {
             file: self.file,
@@ -248,7 +248,7 @@ fn accepted(judged: AttemptResult) -> Result<(), ChangeStop> {
         },
         AttemptResult::Refused(gate) => {
             let mut reply = ChangeReply::new(ChangeResult::Locked);
-            reply.seconds = report::seconds(gate);
+            reply.seconds = factor_report::seconds(gate);
             return Err(ChangeStop::Told(Box::new(reply)));
         }
         AttemptResult::Repeated => ChangeResult::Repeated,

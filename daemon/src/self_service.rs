@@ -4,7 +4,7 @@ use twofactor_core::device::{Device, DeviceName, Kind};
 use twofactor_core::enroll::{self, PendingDevice};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::NewDevices;
-use twofactor_core::qr::{self, Glyphs, Ink, Modules};
+use twofactor_core::qr::{self, QrGlyphs, QrInk, QrModules};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::PlainCode;
 use twofactor_core::state::State;
@@ -13,14 +13,14 @@ use twofactor_protocol::service::{
     ChangeCall, ChangeReply, ChangeResult, CodeCall, DeviceCall, DeviceKind, HashAlgorithm,
     NewDeviceCall,
 };
-use twofactor_store::attempt::Failure;
+use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::operations::{self, DevicesBefore};
 use twofactor_store::sys::{clock, host};
 
 use crate::change_stop::ChangeStop;
+use crate::factor_report::entry;
 use crate::pending::{self, ChangeProof, Conversation, PendingChange};
 use crate::proof::{Claimant, LastDevice};
-use crate::report::entry;
 
 /// Columns of a QR code in characters. One that does not fit is left out.
 const COLUMNS: usize = 200;
@@ -65,8 +65,8 @@ fn begin(
     let (kind, settings) = settings(claimant.policy().new_devices, call)?;
     operations::room_for(claimant.account, claimant.record.as_ref(), &name)?;
     let proof = claimant.prove_new_device(call.code.as_deref())?;
-    let device =
-        PendingDevice::generate(name, kind, settings, clock::now()?).map_err(Failure::from)?;
+    let device = PendingDevice::generate(name, kind, settings, clock::now()?)
+        .map_err(AttemptFailure::from)?;
     Ok(shown(claimant, device, None, proof))
 }
 
@@ -76,7 +76,7 @@ fn renew(
 ) -> Result<(ChangeReply, PendingChange), ChangeStop> {
     let old = chosen(claimant.enrolled()?, call.device.as_deref())?;
     let proof = claimant.prove(call.code.as_deref(), LastDevice::Stays)?;
-    let device = PendingDevice::renewal(old, clock::now()?).map_err(Failure::from)?;
+    let device = PendingDevice::renewal(old, clock::now()?).map_err(AttemptFailure::from)?;
     Ok(shown(claimant, device, Some(old), proof))
 }
 
@@ -220,8 +220,8 @@ fn shown(
     let mut reply = ChangeReply::new(ChangeResult::Pending);
     reply.device = Some(entry(new, &State::new(account.uid)));
     reply.secret = Some(new.secret.to_base32().to_string());
-    reply.svg = Modules::of(&uri).ok().map(|it| qr::svg(&it).to_string());
-    let drawn = qr::draw(&uri, Glyphs::Utf8, Ink::Plain, COLUMNS);
+    reply.svg = QrModules::of(&uri).ok().map(|it| qr::svg(&it).to_string());
+    let drawn = qr::draw(&uri, QrGlyphs::Utf8, QrInk::Plain, COLUMNS);
     reply.qr = drawn.ok().map(|it| it.to_string());
     reply.uri = Some(uri.to_string());
     let pending = PendingChange {

@@ -6,7 +6,7 @@ use harness::enrolled::{
     state_of,
 };
 use harness::otp::Totp;
-use harness::twofactord::Conversation;
+use harness::twofactord::DaemonConversation;
 use serde_json::{Value, json};
 
 use super::QUICK;
@@ -19,7 +19,7 @@ const UNSET: &str = "io.twofactor.Unset";
 const NEW_CODES: &str = "io.twofactor.NewRecoveryCodes";
 
 /// Puts a call about alice.
-fn alice(talk: &mut Conversation, method: &str, rest: Value) -> Value {
+fn alice(talk: &mut DaemonConversation, method: &str, rest: Value) -> Value {
     let mut parameters = json!({"user": "alice"});
     for (key, value) in rest.as_object().unwrap() {
         parameters[key] = value.clone();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: [&str; 7] = ["benches", "cli", "crates", "daemon", "fuzz", "src", "tests"];
 
 /// File names that several files of the product have, and what each of them is about.
-const SHARED_FILES: [(&str, &str); 15] = [
+const SHARED_FILES: [(&str, &str); 17] = [
     ("arguments.rs", "the arguments of a program"),
     ("audit.rs", "the log of changes"),
     ("decision.rs", "the policy's decision on a login"),
@@ -20,9 +20,11 @@ const SHARED_FILES: [(&str, &str); 15] = [
     ("lib.rs", "the root of a crate"),
     ("main.rs", "the root of a program"),
     ("mod.rs", "the root of a module"),
+    ("pending.rs", "a new device that is not confirmed yet"),
     ("recovery.rs", "recovery codes"),
     ("removal.rs", "removal of what is kept about a user"),
     ("resync.rs", "resynchronization of a device"),
+    ("self_service.rs", "changes of users to their own factor"),
     ("verify.rs", "a code that is judged as at a login"),
 ];
 

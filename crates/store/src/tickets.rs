@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, unlinkat};
 
 use crate::sys::clock;
-use crate::sys::file::{self, Access, FileError, Open};
+use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 
 /// Directory of the tickets.
 pub const DIRECTORY: &str = "/run/twofactor/tickets";
@@ -53,7 +53,7 @@ impl TicketStore {
     /// # Errors
     /// [`FileError`]; there is no new ticket then.
     pub fn issue(&self, uid: u32, session: u32) -> Result<(), FileError> {
-        let opened = file::open_directory(CWD, &self.directory, Access::Private);
+        let opened = file::open_directory(CWD, &self.directory, FileAccess::Private);
         let directory = match opened {
             Err(error) if error.is_missing() => file::ensure_directory(CWD, &self.directory)?,
             other => other?,
@@ -62,7 +62,7 @@ impl TicketStore {
         let text = Ticket { session, issued }.text();
         // Two logins at once write two files, each with the number of its process in its name.
         let own = format!("{uid}.{}", std::process::id());
-        file::stage(&directory, &own, text.as_bytes(), Access::Private)?;
+        file::stage(&directory, &own, text.as_bytes(), FileAccess::Private)?;
         file::publish_as(&directory, &own, &uid.to_string())
     }
 
@@ -89,7 +89,7 @@ impl TicketStore {
     }
 
     fn open(&self) -> Option<OwnedFd> {
-        file::open_directory(CWD, &self.directory, Access::Private).ok()
+        file::open_directory(CWD, &self.directory, FileAccess::Private).ok()
     }
 }
 
@@ -114,8 +114,13 @@ impl Ticket {
 
 fn read(directory: impl AsFd, uid: u32) -> Option<Ticket> {
     let name = uid.to_string();
-    let (fd, stat) =
-        file::open_file(directory, Path::new(&name), Open::Read, Access::Private).ok()?;
+    let (fd, stat) = file::open_file(
+        directory,
+        Path::new(&name),
+        FileOpening::Read,
+        FileAccess::Private,
+    )
+    .ok()?;
     let bytes = file::read_all(fd, &stat).ok()?;
     Ticket::parse(std::str::from_utf8(&bytes).ok()?)
 }
@@ -123,11 +128,11 @@ fn read(directory: impl AsFd, uid: u32) -> Option<Ticket> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Scratch;
+    use crate::testing::ScratchStore;
 
     #[test]
     fn a_ticket_holds_once_and_in_its_session() {
-        let directory = Scratch::new();
+        let directory = ScratchStore::new();
         let tickets = TicketStore::at(&directory.path().join("tickets"));
         assert!(!tickets.holds(1000, 7));
         assert!(!tickets.take(1000, 7, 0));
@@ -160,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_ticket_that_is_not_roots_is_none() {
-        let directory = Scratch::new();
+        let directory = ScratchStore::new();
         let path = directory.path().join("tickets");
         let tickets = TicketStore::at(&path);
         tickets.issue(1000, 7).unwrap();
@@ -175,7 +180,7 @@ mod tests {
 
     #[test]
     fn without_the_daemons_directory_there_is_no_ticket() {
-        let directory = Scratch::new();
+        let directory = ScratchStore::new();
         let tickets = TicketStore::at(&directory.path().join("gone/tickets"));
         assert!(tickets.issue(1000, 7).is_err());
         assert!(!tickets.holds(1000, 7));

@@ -69,14 +69,14 @@ impl Machine {
 }
 
 /// A connection of a user to the daemon, held from one call to the next.
-pub struct Conversation(UnixStream);
+pub struct DaemonConversation(UnixStream);
 
 impl Machine {
     /// Connects to the daemon as a user.
     ///
     /// # Panics
     /// When there is no such user, or no daemon.
-    pub fn talk_to_daemon(&self, user: &str) -> Conversation {
+    pub fn talk_to_daemon(&self, user: &str) -> DaemonConversation {
         let uid = self.run("id", &["-u", user]).ok().stdout;
         let uid = rustix::fs::Uid::from_raw(uid.trim().parse().expect("a number"));
         // The rights of a thread are its own (setresuid(2), NOTES), and it ends at once.
@@ -84,11 +84,11 @@ impl Machine {
             rustix::thread::set_thread_res_uid(uid, uid, uid).expect("setresuid");
             UnixStream::connect(SOCKET).expect("a daemon")
         };
-        Conversation(std::thread::spawn(connect).join().expect("a connection"))
+        DaemonConversation(std::thread::spawn(connect).join().expect("a connection"))
     }
 }
 
-impl Conversation {
+impl DaemonConversation {
     /// Puts a call: the parameters of the reply, or the name of its error.
     ///
     /// # Panics

@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use zeroize::Zeroizing;
 
-use super::Modules;
+use super::QrModules;
 
 /// Pixels of a module, across and down.
 pub const MODULE_PIXELS: usize = 8;
 
 /// One path of black squares on a white one; a run of dark modules is one rectangle.
 #[must_use]
-pub fn svg(modules: &Modules) -> Zeroizing<String> {
+pub fn svg(modules: &QrModules) -> Zeroizing<String> {
     let side = modules.side();
     let mut out = Zeroizing::new(String::new());
     let pixels = side * MODULE_PIXELS;
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_drawing_covers_every_dark_module_once() {
-        let modules = Modules::of(URI).unwrap();
+        let modules = QrModules::of(URI).unwrap();
         let drawing = svg(&modules);
         let path = drawing.split_once("d=\"").unwrap().1;
         let mut found = Vec::new();

@@ -1,12 +1,12 @@
 //! The daemon's side: calls as they are read, and replies with more than flat objects.
 
 mod call;
-mod change;
+mod change_calls;
 mod introspection;
 mod status;
 
 pub use call::{CallError, ServiceCall, interface_not_found};
-pub use change::{
+pub use change_calls::{
     ChangeCall, ChangeReply, ChangeResult, CodeCall, DeviceCall, DeviceKind, HashAlgorithm,
     NewDeviceCall,
 };
@@ -16,12 +16,12 @@ pub use status::{AllowedChanges, DeviceEntry, StatusReply};
 /// A call of `io.twofactor` as a message, with the NUL byte at its end.
 fn call_message(method: &str, parameters: &impl serde::Serialize) -> Vec<u8> {
     #[derive(serde::Serialize)]
-    struct CallMessage<'a, T> {
+    struct CallText<'a, T> {
         method: String,
         parameters: &'a T,
     }
     let method = format!("{}.{method}", crate::INTERFACE);
-    terminated(&CallMessage { method, parameters })
+    terminated(&CallText { method, parameters })
 }
 
 /// `parameters` as a reply, with the NUL byte at its end.

@@ -1,6 +1,6 @@
 //! One user's state under its lock.
 
-mod change;
+mod record_change;
 
 use crate::sys::file;
 use twofactor_core::account::Account;

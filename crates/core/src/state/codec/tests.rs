@@ -146,12 +146,12 @@ fn another_format_is_refused_with_its_writer() {
 #[test]
 fn what_a_file_says_of_itself_is_read() {
     let state = sample();
-    type Written = (fn(&State) -> Vec<u8>, u64, Standing, bool);
+    type Written = (fn(&State) -> Vec<u8>, u64, SlotStanding, bool);
     let kinds: [Written; 4] = [
-        (encode_file, 2, Standing::Settled, false),
-        (encode_provisional, 2, Standing::Provisional, false),
-        (encode_settled, 4, Standing::Settled, false),
-        (encode_moved, 2, Standing::Settled, true),
+        (encode_file, 2, SlotStanding::Settled, false),
+        (encode_provisional, 2, SlotStanding::Provisional, false),
+        (encode_settled, 4, SlotStanding::Settled, false),
+        (encode_moved, 2, SlotStanding::Settled, true),
     ];
     for (write, sequence, standing, moved) in kinds {
         let file = write(&state);
@@ -165,7 +165,10 @@ fn what_a_file_says_of_itself_is_read() {
     let mut file = encode_provisional(&State::new(1));
     file[..SLOT_LEN].copy_from_slice(&encode_settled(&state)[..SLOT_LEN]);
     let stored = decode_file(&file).unwrap();
-    assert_eq!((stored.standing, stored.state), (Standing::Settled, state));
+    assert_eq!(
+        (stored.standing, stored.state),
+        (SlotStanding::Settled, state)
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Giving the files of a state another name, at one moment for all processes that look for them.
 
-use crate::sys::file::{self, Access, Open};
-use crate::sys::link::{self, Claim};
+use crate::sys::file::{self, FileAccess, FileOpening};
+use crate::sys::link::{self, NewFileKind};
 use twofactor_core::state::{self, State};
 
 use super::{HeldFile, PEEK_TRIES, StateFiles, StatePlace};
@@ -10,7 +10,7 @@ use crate::files::{Cause, Error};
 impl StateFiles<'_> {
     /// True if the state is kept under this name: not where there is none, or where it was moved to another name.
     pub(in crate::files) fn is_in_use(&self) -> Result<bool, Error> {
-        let Some(base) = self.open(self.states, &self.name, Open::Read)? else {
+        let Some(base) = self.open(self.states, &self.name, FileOpening::Read)? else {
             return Ok(false);
         };
         // One that is damaged was not moved: its generations would be there.
@@ -51,7 +51,7 @@ impl StateFiles<'_> {
         let entrance = state::encode_moved(state);
         self.confirm(held)?;
         // Another base than the one that a process which was stopped may still hold.
-        file::write_file(self.states, &self.name, &entrance, Access::Private)
+        file::write_file(self.states, &self.name, &entrance, FileAccess::Private)
             .map_err(Error::file(&self.path))?;
         new.make_entrance(&entrance)?;
         self.confirm(held)?;
@@ -86,7 +86,7 @@ impl StateFiles<'_> {
 
     /// A base that only leads to the directory beside it, where there is one.
     fn make_entrance(&self, bytes: &[u8]) -> Result<(), Error> {
-        let made = link::create_new(self.states, &self.name, bytes, Claim::Free)
+        let made = link::create_new(self.states, &self.name, bytes, NewFileKind::Free)
             .and_then(|made| file::flush_directory(self.states).map(|()| made))
             .map_err(Error::file(&self.path))?;
         // A move that was stopped has made it.

@@ -11,8 +11,8 @@ fn anna(uid: u32) -> Account {
 }
 
 /// Record and state of alice; a kill has kept her device from being committed.
-fn pending() -> (Scratch, Store) {
-    let scratch = Scratch::new();
+fn pending() -> (ScratchStore, Store) {
+    let scratch = ScratchStore::new();
     let store = scratch.store();
     enroll_devices(&store, &alice(), &[phone()]);
     let mut locked = store.lock(&alice()).unwrap();
@@ -267,14 +267,14 @@ fn no_record_or_state_of_another_user_is_replaced() {
 
 #[test]
 fn a_directory_that_is_noted_is_not_made_anew() {
-    let scratch = Scratch::new();
+    let scratch = ScratchStore::new();
     drop(scratch.store());
     std::fs::remove_dir_all(scratch.top()).unwrap();
     let made = |disagreement| {
         Store::initialize(&scratch.top(), &scratch.policy(), disagreement).map(|_| ())
     };
-    assert!(made(Disagreement::Refuse).unwrap_err().is_missing());
+    assert!(made(MarkDisagreement::Refuse).unwrap_err().is_missing());
     assert!(!scratch.top().exists());
-    made(Disagreement::Settle).unwrap();
+    made(MarkDisagreement::Settle).unwrap();
     assert!(scratch.top().join("users").is_dir());
 }

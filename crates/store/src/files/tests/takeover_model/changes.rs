@@ -1,7 +1,7 @@
 //! The changes: `rename`, `unset`, and `unlock` of a state that cannot be read, from the lock on.
 
 use super::steps::{flush_names, is_current};
-use super::world::{FileContent, ProcessRole, RecordPlace, SearchRules, Step, Without, World};
+use super::world::{FileContent, ModelPlace, ProcessRole, SearchRules, Step, Without, World};
 
 /// One step of a change.
 pub fn change(world: &World, next: &mut World, me: usize, step: u8, rules: SearchRules) {
@@ -25,7 +25,7 @@ fn rename(world: &World, next: &mut World, me: usize, step: u8, rules: SearchRul
         0 | 2 | 5 => {}
         1 => {
             next.names.record = match world.names.record {
-                RecordPlace::Old | RecordPlace::Moving => RecordPlace::Moving,
+                ModelPlace::Old | ModelPlace::Moving => ModelPlace::Moving,
                 other => other,
             };
             flush_names(next);
@@ -55,8 +55,8 @@ fn rename(world: &World, next: &mut World, me: usize, step: u8, rules: SearchRul
             flush_names(next);
         }
         _ => {
-            if world.names.record == RecordPlace::Moving {
-                next.names.record = RecordPlace::New;
+            if world.names.record == ModelPlace::Moving {
+                next.names.record = ModelPlace::New;
                 flush_names(next);
             }
             next.release(me, Step::Gone);
@@ -80,8 +80,8 @@ fn remove(world: &World, next: &mut World, me: usize, step: u8) {
     match step {
         0 | 2 if !is_current(world, me) => next.release(me, Step::Gone),
         0 | 2 => {}
-        1 if world.names.record == RecordPlace::Old => {
-            next.names.record = RecordPlace::Removed;
+        1 if world.names.record == ModelPlace::Old => {
+            next.names.record = ModelPlace::Removed;
             flush_names(next);
         }
         1 => next.release(me, Step::Gone),

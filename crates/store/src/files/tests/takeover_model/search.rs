@@ -5,9 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::power;
 use super::steps::after;
-use super::world::{
-    ModelDirectory, ModelInode, ProcessRole, RecordPlace, SearchRules, Step, World,
-};
+use super::world::{ModelDirectory, ModelInode, ModelPlace, ProcessRole, SearchRules, Step, World};
 
 /// More steps than a process alone can need.
 const ALONE: usize = 120;
@@ -90,7 +88,7 @@ fn ends_alone(
         }
         let is_new = world.processes[me].step == Step::Find
             && world.processes[me].role == ProcessRole::Login
-            && world.names.record != RecordPlace::Removed
+            && world.names.record != ModelPlace::Removed
             && !world.is_broken;
         if is_new && !current.processes[me].was_told() {
             return Err("a login that is not asked");

@@ -1,7 +1,7 @@
 //! The steps of a process: each is one system call, or some that no other process can tell apart.
 
 use super::changes;
-use super::world::{FileContent, ProcessRole, RecordPlace, SearchRules, Step, Without, World};
+use super::world::{FileContent, ModelPlace, ProcessRole, SearchRules, Step, Without, World};
 
 /// The world after one step of a process; `None` when it has ended.
 pub fn after(world: &World, me: usize, rules: SearchRules) -> Option<World> {
@@ -42,9 +42,9 @@ fn finding(world: &World, next: &mut World, me: usize) {
     match process.step {
         Step::Find => {
             let kept = match world.names.record {
-                RecordPlace::Removed => return next.release(me, Step::Gone),
-                RecordPlace::Old | RecordPlace::Moving => 0,
-                RecordPlace::New => 1,
+                ModelPlace::Removed => return next.release(me, Step::Gone),
+                ModelPlace::Old | ModelPlace::Moving => 0,
+                ModelPlace::New => 1,
             };
             (set.kept, set.name, set.step) = (kept, kept, Step::Open);
         }
@@ -53,7 +53,7 @@ fn finding(world: &World, next: &mut World, me: usize) {
             None => set.step = Step::Missing,
         },
         _ => {
-            let is_moving = world.names.record == RecordPlace::Moving;
+            let is_moving = world.names.record == ModelPlace::Moving;
             if process.name == 0 && is_moving && !world.is_in_use(0) {
                 (set.name, set.step) = (1, Step::Open);
             } else {
@@ -267,9 +267,9 @@ fn current(world: &World, next: &mut World, me: usize, rules: SearchRules) {
         Step::FirstLook => next.drop_file(me, Step::Open),
         _ => {
             let is_there = match world.names.record {
-                RecordPlace::Removed => false,
-                RecordPlace::Old | RecordPlace::Moving => process.kept == 0,
-                RecordPlace::New => process.kept == 1,
+                ModelPlace::Removed => false,
+                ModelPlace::Old | ModelPlace::Moving => process.kept == 0,
+                ModelPlace::New => process.kept == 1,
             };
             if !is_there {
                 return next.release(me, Step::Gone);

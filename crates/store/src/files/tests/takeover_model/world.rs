@@ -103,7 +103,7 @@ pub struct ModelInode {
 
 /// Name under which the record is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum RecordPlace {
+pub enum ModelPlace {
     Old,
     /// Under the old name, and it says the new one.
     Moving,
@@ -116,7 +116,7 @@ pub enum RecordPlace {
 pub struct ModelNames {
     pub bases: [Option<usize>; 2],
     pub directories: [Option<usize>; 2],
-    pub record: RecordPlace,
+    pub record: ModelPlace,
 }
 
 /// The numbers in a directory of generations, with their files.
@@ -195,7 +195,7 @@ impl World {
         let names = ModelNames {
             bases: [Some(0), None],
             directories: [None, None],
-            record: RecordPlace::Old,
+            record: ModelPlace::Old,
         };
         Self {
             inodes: vec![ModelInode {
@@ -259,8 +259,8 @@ impl World {
     /// The file that a login finds now, in which told attempts must be.
     fn truth(&self) -> Option<&FileContent> {
         let name = match self.names.record {
-            RecordPlace::New => 1,
-            RecordPlace::Moving if !self.is_in_use(0) => 1,
+            ModelPlace::New => 1,
+            ModelPlace::Moving if !self.is_in_use(0) => 1,
             _ => 0,
         };
         let directory = self.names.directories[name];
@@ -281,7 +281,7 @@ impl World {
         if succeeded > 1 {
             return Some("two successes");
         }
-        if self.names.record == RecordPlace::Removed {
+        if self.names.record == ModelPlace::Removed {
             return None;
         }
         let Some(truth) = self.truth() else {

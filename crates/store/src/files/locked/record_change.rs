@@ -2,8 +2,8 @@
 
 use std::os::fd::AsFd;
 
-use crate::sys::file::{self, Access};
-use crate::sys::link::{Claim, Durability, NewFile};
+use crate::sys::file::{self, FileAccess};
+use crate::sys::link::{LinkDurability, NewFile, NewFileKind};
 use twofactor_core::record::Record;
 use twofactor_core::state::{self, DeviceState, State};
 
@@ -126,7 +126,12 @@ impl Locked<'_> {
     fn write_record(&self, text: &str, replaces: bool) -> Result<(), WriteFailed> {
         let users = &self.store.users;
         let name = names::record_file(&self.account.name).ok_or(file::FileError::TooLarge)?;
-        if index::add(users, self.account.uid, &self.account.name, Durability::Now)? {
+        if index::add(
+            users,
+            self.account.uid,
+            &self.account.name,
+            LinkDurability::Now,
+        )? {
             file::flush_directory(users)?;
         }
         for stale in self.files.stale_names(&self.held, &name) {
@@ -136,7 +141,7 @@ impl Locked<'_> {
             // Each holder of the lock has a temporary name of its own, so that one that was stopped publishes nothing of
             // another's.
             let staged = self.files.staging_name(&self.held, &name);
-            let written = file::stage(users, &staged, text.as_bytes(), Access::Private)
+            let written = file::stage(users, &staged, text.as_bytes(), FileAccess::Private)
                 .and_then(|fd| file::flush(&fd));
             let still = written
                 .map_err(WriteFailed::from)
@@ -148,7 +153,7 @@ impl Locked<'_> {
             still?;
             return Ok(file::publish_as(users, &staged, &name)?);
         }
-        let file = NewFile::create(users.as_fd(), &name, text.as_bytes(), Claim::Free)?;
+        let file = NewFile::create(users.as_fd(), &name, text.as_bytes(), NewFileKind::Free)?;
         file.flush()?;
         self.still_current()?;
         match file.publish(&name)? {
