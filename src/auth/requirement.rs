@@ -6,11 +6,11 @@ use twofactor_store::LoadedPolicy;
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::clock;
 
-use super::Login;
+use super::LoginContext;
 use crate::report;
 use crate::transaction::{PamTransaction, Priority};
 
-impl Login<'_> {
+impl LoginContext<'_> {
     /// Looks it up, and logs what could not be looked up.
     pub(super) fn requirement(
         &self,
