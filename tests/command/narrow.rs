@@ -2,6 +2,7 @@
 
 use harness::Machine;
 use harness::desk::{desk, desk_on, give_phone};
+use harness::screen::{COLUMNS, assert_fits};
 
 /// What a command shows on a terminal of so many columns, without styles.
 fn shown(machine: &Machine, arguments: &[&str], columns: u16) -> String {
@@ -13,15 +14,6 @@ fn shown(machine: &Machine, arguments: &[&str], columns: u16) -> String {
 /// The same text without line ends and the spaces around them.
 fn words(text: &str) -> Vec<&str> {
     text.split_whitespace().collect()
-}
-
-/// Lines that are too long have no place to be broken: they are one word, or begin with one of `whole`, a command.
-fn assert_fits(text: &str, columns: usize, whole: &[&str]) {
-    for line in text.lines().filter(|line| line.chars().count() > columns) {
-        let line = line.trim();
-        let is_one_piece = !line.contains(' ') || whole.iter().any(|start| line.starts_with(start));
-        assert!(is_one_piece, "{columns}: {line:?} in\n{text}");
-    }
 }
 
 #[test]
@@ -50,13 +42,9 @@ fn help_of_subcommands_breaks_no_command() {
         let calls = examples.lines().filter_map(|line| line.strip_prefix("  "));
         let calls: Vec<&str> = calls.map(|call| call.split("  ").next().unwrap()).collect();
         assert!(!calls.is_empty(), "{wide}");
-        for columns in [80, 40] {
+        for columns in COLUMNS {
             let help = shown(&machine, &[command, "--help"], columns);
-            assert_fits(
-                &help,
-                columns.into(),
-                &["twofactor ", "oathtool ", "Usage: "],
-            );
+            assert_fits(&help, columns, &["twofactor ", "oathtool ", "Usage: "]);
             for call in &calls {
                 let line = format!("\n  {call}");
                 assert!(help.contains(&line), "{columns}: {call} in\n{help}");
@@ -82,7 +70,7 @@ fn reports_and_errors_break_between_words() {
         &["unlock"],
         &["frobnicate"],
     ] {
-        for columns in [80, 40] {
+        for columns in COLUMNS {
             let text = shown(&machine, arguments, columns);
             assert!(!text.is_empty(), "{arguments:?}");
             let whole = [
@@ -93,7 +81,7 @@ fn reports_and_errors_break_between_words() {
                 "chmod ",
                 "systemctl ",
             ];
-            assert_fits(&text, columns.into(), &whole);
+            assert_fits(&text, columns, &whole);
         }
     }
     let error = shown(&machine, &["show", "bob"], 20);

@@ -1,9 +1,8 @@
 //! The messages of sudo, su and sshd on terminals of 24 lines with 80 and with 40 columns.
 
 use harness::logins::{ASK_CODE, ASK_PASSWORD, enrolled, machine, policy};
+use harness::screen::COLUMNS;
 use harness::{Machine, PASSWORD, Pty};
-
-const COLUMNS: [u16; 2] = [80, 40];
 
 /// A program that alice runs on a terminal.
 fn alice(machine: &Machine, command: &str, columns: u16) -> Pty {

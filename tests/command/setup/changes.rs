@@ -3,22 +3,33 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use harness::screen::{COLUMNS, assert_fits};
 use harness::{Machine, PASSWORD};
 
 use super::{
-    ARGUMENTS, DROP_IN, JOURNAL, NONE, POLICY, changed, files, installed, setup, ssh, sshd, sudo,
-    undo,
+    ARGUMENTS, DROP_IN, JOURNAL, NONE, POLICY, changed, files, installed, setup, ssh, sshd,
+    sudo_on, undo,
 };
 
 #[test]
 fn setup_asks_for_codes_and_undo_takes_it_back() {
+    for columns in COLUMNS {
+        sets_up_and_undoes(columns);
+    }
+}
+
+/// From the package to logins with a code and back, on a terminal of so many columns.
+fn sets_up_and_undoes(columns: u16) {
     let (machine, phone) = installed();
     let before = files();
     let server = sshd(&machine);
     let mut setup = machine
         .twofactor(&["setup", "sshd", "sudo", "--user", "alice"])
-        .pty_of(80, 24);
+        .pty_of(columns, 24);
     let shown = setup.expect("Make these changes? ");
+    // Lines of files are shown as they are.
+    let (_, told) = shown.rsplit_once("\nChanges:\n").unwrap();
+    assert_fits(told, columns, &[]);
     for line in [
         "--- /etc/pam.d/sshd",
         "+++ /etc/ssh/sshd_config.d/01-twofactor.conf",
@@ -34,18 +45,21 @@ fn setup_asks_for_codes_and_undo_takes_it_back() {
     );
     setup.expect("[y/N] ");
     setup.send_line("y");
-    setup.expect("sshd was reloaded.");
+    let reloaded = setup.expect("sshd was reloaded.");
     setup.answer("Verification code: ", &phone.code());
     setup.expect("Right: device phone.");
-    setup.expect("n to undo everything.");
-    let mut client = ssh(&machine, "echo this is $(id -un)");
+    let trial = setup.expect("n to undo everything.");
+    let mut client = ssh(&machine, "echo this is $(id -un)", columns);
     client.answer("Password: ", PASSWORD);
     client.answer("Verification code: ", &phone.code_after(1));
     client.expect("this is alice");
-    setup.expect("alice has given a right code of the device phone.");
+    let success = setup.expect("alice has given a right code of the device phone.");
+    for part in [reloaded, trial, success] {
+        assert_fits(&part, columns, &["ssh ", "twofactor "]);
+    }
     setup.send_line("y");
     assert_eq!(setup.end().code, Some(0));
-    let mut sudo = sudo(&machine);
+    let mut sudo = sudo_on(&machine, columns);
     sudo.answer("[sudo] password for alice: ", PASSWORD);
     sudo.expect("Verification code: ");
     drop(sudo);
@@ -56,7 +70,7 @@ fn setup_asks_for_codes_and_undo_takes_it_back() {
     undo(&machine).ok();
     assert_eq!(changed(&before), NONE);
     assert!(!Path::new(JOURNAL).exists());
-    let mut client = ssh(&machine, "echo this is $(id -un)");
+    let mut client = ssh(&machine, "echo this is $(id -un)", columns);
     client.answer("password: ", PASSWORD);
     client.expect("this is alice");
     drop(server);

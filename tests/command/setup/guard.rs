@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use harness::logins::enroll;
+use harness::logins::{Phone, enroll};
+use harness::screen::{COLUMNS, assert_fits};
 use harness::{Machine, PASSWORD};
 
 use super::{DROP_IN, JOURNAL, NONE, POLICY, changed, files, installed, setup, sudo, undo};
@@ -261,29 +262,40 @@ fn a_caller_who_cannot_be_told_is_not_root() {
 
 #[test]
 fn from_a_root_shell_the_only_enrolled_user_tries_it() {
-    let (machine, phone) = installed();
-    let mut setup = machine.twofactor(&["setup", "sudo"]).pty_of(80, 24);
+    for columns in COLUMNS {
+        let (machine, phone) = installed();
+        tries_as_the_only_user(&machine, &phone, columns);
+        // Of several users none is chosen.
+        machine.add_user("bob");
+        enroll(&machine, "bob", &[]);
+        let mut setup = machine.twofactor(&["setup", "su"]).pty_of(columns, 24);
+        setup.expect("twofactor setup with --user USER\n");
+        let shown = setup.expect("You (root) have no device. Enroll one now? ");
+        assert_fits(&shown, columns, &[]);
+    }
+}
+
+fn tries_as_the_only_user(machine: &Machine, phone: &Phone, columns: u16) {
+    let mut setup = machine.twofactor(&["setup", "sudo"]).pty_of(columns, 24);
     setup.expect("alice tries a code afterwards, as the only user with a device.");
     let shown = setup.expect("Make these changes? ");
     // The files once more, where the differences have scrolled away; no line is broken within a word.
+    let (_, effect) = shown.rsplit_once("\nChanges:\n").unwrap();
+    let words: Vec<&str> = effect.split_whitespace().collect();
     assert!(
-        shown.contains("\nOther files: /etc/pam.d/sudo, /etc/pam.d/sudo-i\n"),
-        "{shown}"
+        words
+            .join(" ")
+            .contains("Other files: /etc/pam.d/sudo, /etc/pam.d/sudo-i"),
+        "{effect}"
     );
-    let effect = shown.split("\nChanges:\n").nth(1).unwrap();
-    assert!(effect.lines().all(|line| line.len() <= 80), "{effect}");
+    assert_fits(effect, columns, &[]);
     setup.send_line("y");
     setup.expect("Now a code of alice, ");
     setup.answer("Verification code: ", &phone.code());
-    setup.expect("n to undo everything.");
+    let trial = setup.expect("n to undo everything.");
+    assert_fits(&trial, columns, &[]);
     setup.send_line("y");
     assert_eq!(setup.end().code, Some(0));
-    // Of several users none is chosen.
-    machine.add_user("bob");
-    enroll(&machine, "bob", &[]);
-    let mut setup = machine.twofactor(&["setup", "su"]).pty_of(80, 24);
-    setup.expect("twofactor setup with --user USER\n");
-    setup.expect("You (root) have no device. Enroll one now? ");
 }
 
 #[test]

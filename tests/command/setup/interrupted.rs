@@ -183,7 +183,7 @@ fn an_undo_that_was_stopped_still_reloads_sshd() {
     disturbed(&machine, "signal=KILL", 2, &undo_arguments);
     assert!(!Path::new(super::DROP_IN).exists());
     undo(&machine).ok();
-    let mut client = ssh(&machine, "echo this is $(id -un)");
+    let mut client = ssh(&machine, "echo this is $(id -un)", 80);
     client.answer("password: ", harness::PASSWORD);
     client.expect("this is alice");
     drop(server);

@@ -102,9 +102,23 @@ fn wait_for_sshd() {
     panic!("sshd does not listen");
 }
 
-/// The OpenSSH client on a terminal of 80 columns and 24 lines.
-fn ssh(machine: &Machine, command: &str) -> Pty {
-    wait_for_sshd();
+/// The OpenSSH client on a terminal of so many columns and 24 lines, at the question for a password.
+///
+/// After a reload, sshd resets connections that wait on its old socket, before anything is asked. The client then connects
+/// again.
+fn ssh(machine: &Machine, command: &str, columns: u16) -> Pty {
+    for _ in 0..100 {
+        wait_for_sshd();
+        let mut client = ssh_once(machine, command, columns);
+        if client.peek_any(&["assword: ", "Connection "]) == 0 {
+            return client;
+        }
+        assert_eq!(client.end().code, Some(255));
+    }
+    panic!("sshd asks for no password");
+}
+
+fn ssh_once(machine: &Machine, command: &str, columns: u16) -> Pty {
     let mut client = machine.program("ssh").args(&["-t", "-p", PORT]);
     for option in [
         "StrictHostKeyChecking=no",
@@ -115,15 +129,22 @@ fn ssh(machine: &Machine, command: &str) -> Pty {
     ] {
         client = client.args(&["-o", option]);
     }
-    client.args(&["alice@127.0.0.1", command]).pty_of(80, 24)
+    client
+        .args(&["alice@127.0.0.1", command])
+        .pty_of(columns, 24)
 }
 
 fn sudo(machine: &Machine) -> Pty {
+    sudo_on(machine, 80)
+}
+
+/// sudo on a terminal of so many columns.
+fn sudo_on(machine: &Machine, columns: u16) -> Pty {
     machine
         .program("sudo")
         .args(&["-k", "sh", "-c", "echo this is $(id -un)"])
         .user("alice")
-        .pty_of(80, 24)
+        .pty_of(columns, 24)
 }
 
 const ARGUMENTS: [&str; 6] = ["setup", "--user", "alice", "sshd", "sudo", "--yes"];

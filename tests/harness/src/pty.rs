@@ -13,6 +13,7 @@ use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use crate::exec::{LIMIT, spawn};
+use crate::screen::COLUMNS;
 use crate::sys;
 
 /// A program that runs on a terminal; it is killed when this is dropped.
@@ -24,6 +25,7 @@ pub struct Pty {
     shown: Vec<u8>,
     read: usize,
     closed: bool,
+    columns: u16,
 }
 
 /// Ending of a program on a terminal.
@@ -67,10 +69,12 @@ impl Pty {
             shown: Vec::new(),
             read: 0,
             closed: false,
+            columns,
         }
     }
 
-    /// Waits until the program shows a text; returns what it showed up to the end of that text.
+    /// Waits until the program shows a text; returns what it showed up to the end of that text. On fewer than 80 columns
+    /// a line may end where the text has a blank within it.
     ///
     /// # Panics
     /// When it ends, or a minute passes, without showing it.
@@ -84,6 +88,17 @@ impl Pty {
     /// When it ends, or a minute passes, without showing any.
     pub fn expect_any(&mut self, texts: &[&str]) -> usize {
         self.wait_for(texts).0
+    }
+
+    /// As [`Pty::expect_any`], and leaves what was shown to be expected again.
+    ///
+    /// # Panics
+    /// When it ends, or a minute passes, without showing any.
+    pub fn peek_any(&mut self, texts: &[&str]) -> usize {
+        let read = self.read;
+        let (index, _) = self.wait_for(texts);
+        self.read = read;
+        index
     }
 
     /// Waits for a prompt, then types a line.
@@ -176,12 +191,13 @@ impl Pty {
 
     fn wait_for(&mut self, texts: &[&str]) -> (usize, String) {
         let deadline = Instant::now() + LIMIT;
+        let may_wrap = self.columns < COLUMNS[0];
         loop {
             let unread = &self.shown[self.read..];
             let place = |text: &&str| {
                 unread
                     .windows(text.len())
-                    .position(|window| window == text.as_bytes())
+                    .position(|window| is_text(window, text.as_bytes(), may_wrap))
             };
             let found = texts
                 .iter()
@@ -218,6 +234,16 @@ impl Pty {
         }
         true
     }
+}
+
+/// True if a terminal shows the text, on several lines if it may.
+fn is_text(shown: &[u8], text: &[u8], may_wrap: bool) -> bool {
+    let last = text.len().saturating_sub(1);
+    let mut letters = shown.iter().zip(text).enumerate();
+    letters.all(|(place, (shown, letter))| {
+        let ends_line = may_wrap && place < last && *letter == b' ' && *shown == b'\n';
+        shown == letter || ends_line
+    })
 }
 
 impl Drop for Pty {

@@ -5,6 +5,24 @@ use std::path::Path;
 
 use crate::Machine;
 
+/// Columns of the terminals on which every dialogue is readable; they have 24 lines.
+pub const COLUMNS: [u16; 2] = [80, 40];
+
+/// Checks that the terminal breaks no line within a word.
+///
+/// Lines that are too long have no place to be broken: they are one word, or begin with one of `whole`, a command.
+///
+/// # Panics
+/// When a line is longer and has such a place.
+pub fn assert_fits(text: &str, columns: u16, whole: &[&str]) {
+    let columns = usize::from(columns);
+    for line in text.lines().filter(|line| line.chars().count() > columns) {
+        let line = line.trim();
+        let is_one_piece = !line.contains(' ') || whole.iter().any(|start| line.starts_with(start));
+        assert!(is_one_piece, "{columns}: {line:?} in\n{text}");
+    }
+}
+
 /// Content of the terminal where no colour is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Background {
