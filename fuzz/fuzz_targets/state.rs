@@ -4,8 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
 use twofactor_core::state::{
-    CAPACITY, FILE_LEN, MAX_GRACE, MAX_REFUSED, MOVED_OFFSET, SLOT_LEN, SLOT_STRIDE, Slot,
-    Standing, decode_file, encode, encode_file, encode_provisional, encode_settled,
+    CAPACITY, FILE_LEN, MAX_GRACE, MAX_REFUSED, MOVED_OFFSET, SLOT_LEN, SLOT_STRIDE, SlotStanding,
+    StateSlot, decode_file, encode, encode_file, encode_provisional, encode_settled,
 };
 
 const CHECKSUM_LEN: usize = 8;
@@ -57,7 +57,7 @@ fn reads(file: &[u8]) {
     assert!(stored.state.refused.hashes.len() <= MAX_REFUSED);
     let is_first = file[start + 4] == 1;
     let is_provisional = !is_first && file[start + FLAGS] & 1 != 0;
-    assert_eq!(stored.standing == Standing::Provisional, is_provisional);
+    assert_eq!(stored.standing == SlotStanding::Provisional, is_provisional);
     let end = &file[MOVED_OFFSET as usize..];
     assert_eq!(stored.moved, end.iter().any(|byte| *byte != 0));
     // A device of the first format has its record.
@@ -74,7 +74,7 @@ fn reads(file: &[u8]) {
     let settled = decode_file(&encode_settled(&stored.state)).unwrap();
     assert_eq!(
         (provisional.standing, settled.standing),
-        (Standing::Provisional, Standing::Settled)
+        (SlotStanding::Provisional, SlotStanding::Settled)
     );
     assert_eq!(
         (&provisional.state, &settled.state),
@@ -83,7 +83,7 @@ fn reads(file: &[u8]) {
     assert!(settled.sequence > provisional.sequence);
     let again = decode_file(&encode_file(&stored.state)).unwrap();
     assert_eq!(again.state, stored.state);
-    for slot in [Slot::First, Slot::Second] {
+    for slot in [StateSlot::First, StateSlot::Second] {
         let mut other = encode_file(&twofactor_core::state::State::new(7));
         let start = slot.offset() as usize;
         let sequence = stored.sequence.max(3);

@@ -10,8 +10,8 @@ use fuzz::store::FuzzDirectory;
 use libfuzzer_sys::fuzz_target;
 use twofactor_core::account::Account;
 use twofactor_core::state::{
-    FILE_LEN, MOVED, MOVED_OFFSET, SLOT_LEN, Slot, State, encode, encode_file, encode_provisional,
-    encode_settled,
+    FILE_LEN, MOVED, MOVED_OFFSET, SLOT_LEN, State, StateSlot, encode, encode_file,
+    encode_provisional, encode_settled,
 };
 
 /// Failures in a state that nothing may be read from.
@@ -55,9 +55,9 @@ impl GenerationFiles {
     fn step(&mut self, what: u8, length: usize) {
         let number = self.whole.len() as u32;
         let slot = if what & 8 == 0 {
-            Slot::First
+            StateSlot::First
         } else {
-            Slot::Second
+            StateSlot::Second
         };
         let (start, written) = (slot.offset() as usize, length % (SLOT_LEN + 1));
         match what % 8 {

@@ -14,7 +14,7 @@ use twofactor_core::record::Record;
 use twofactor_core::secret::Secret;
 use twofactor_core::state::{DeviceState, State, StoredState, decode_file, encode_file};
 use twofactor_core::verify::Form;
-use twofactor_store::attempt::{AttemptResult, AttemptFailure, KnownFactor, LoginAttempt};
+use twofactor_store::attempt::{AttemptFailure, AttemptResult, KnownFactor, LoginAttempt};
 use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::{PolicyFile, Store};
 
@@ -78,7 +78,7 @@ impl FuzzMachine {
         let store = Store::initialize(
             &directory.join("store"),
             &directory.join("policy.toml"),
-            twofactor_store::Disagreement::Settle,
+            twofactor_store::MarkDisagreement::Settle,
         )
         .unwrap()
         .0;
