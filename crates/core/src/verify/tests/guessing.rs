@@ -149,18 +149,21 @@ fn the_bound_holds_up_to_daily_logins_of_the_owner() {
 }
 
 #[test]
-fn example_policies_differ_in_their_limits_only() {
-    for text in [STIG, CIS, PCI] {
+fn example_policies_differ_in_what_they_are_for() {
+    // Users may change less on their own where the clauses of DISA's guide hold.
+    for (text, is_default) in [(STIG, false), (CIS, true), (PCI, true)] {
         let policy: Policy = text.parse().unwrap();
-        let throttle = policy.throttle;
+        let (throttle, self_service) = (policy.throttle, policy.self_service);
         assert_eq!(
             policy,
             Policy {
                 throttle,
+                self_service,
                 ..Policy::default()
             }
         );
         assert_ne!(throttle, Throttle::default());
+        assert_eq!(self_service == Policy::default().self_service, is_default);
     }
 }
 
