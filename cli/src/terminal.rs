@@ -194,7 +194,7 @@ impl Terminal {
 
     /// Asks for a line. `None` at the end of the input and for an empty answer.
     pub fn ask(&self, question: &str) -> io::Result<Option<Zeroizing<String>>> {
-        self.say(question)?;
+        self.prose(question)?;
         interrupt::wait_for_answer()?;
         let answer = read_line(io::stdin().lock())?;
         if answer.is_none() || !io::stdin().is_terminal() {

@@ -1,6 +1,7 @@
 //! `twofactor policy edit`: the policy in an editor, as visudo does it.
 
 use harness::desk::{desk, give_phone};
+use harness::screen::{COLUMNS, assert_fits};
 use harness::{Machine, Program, Pty};
 
 const POLICY: &str = "/etc/security/twofactor.toml";
@@ -29,8 +30,8 @@ fn begin(machine: &Machine, lines: &[&str], arguments: &[&str]) -> Program {
     machine.twofactor(&arguments).env("EDITOR", path)
 }
 
-fn on_terminal(machine: &Machine, lines: &[&str]) -> Pty {
-    begin(machine, lines, &[]).pty_of(80, 24)
+fn on_terminal(machine: &Machine, lines: &[&str], columns: u16) -> Pty {
+    begin(machine, lines, &[]).pty_of(columns, 24)
 }
 
 /// Copies that were left.
@@ -46,50 +47,63 @@ fn copies(machine: &Machine) -> String {
 fn an_edited_policy_is_announced_confirmed_and_swapped_in() {
     let machine = desk();
     give_phone(&machine, "alice");
-    machine.forget_log();
-    let mut pty = on_terminal(
-        &machine,
-        &["ls -l $1; sed -i 's/window = 1/window = 3/' $1"],
-    );
-    let told = pty.expect(ASK);
-    assert!(told.starts_with("-rw------- 1 root"), "{told}");
-    assert!(told.contains("  window = 3\n"), "{told}");
-    assert_eq!(machine.read(POLICY), TEXT, "not before it is confirmed");
-    pty.send_line("y");
-    assert_eq!(pty.end().code, Some(0));
-    assert_eq!(
-        machine.read(POLICY),
-        TEXT.replace("window = 1", "window = 3")
-    );
-    assert_eq!(copies(&machine), "");
-    let logged = machine.log_with("changed action=policy");
-    assert_eq!(logged.len(), 1, "{logged:?}");
-    assert!(logged[0].contains("key=window value=3"), "{logged:?}");
+    for columns in COLUMNS {
+        machine.forget_log();
+        let mut pty = on_terminal(
+            &machine,
+            &["ls -l $1; sed -i 's/window = 1/window = 3/' $1"],
+            columns,
+        );
+        let told = pty.expect(ASK);
+        let (_, announced) = told.split_once("\nChanges:\n").unwrap();
+        assert_fits(announced, columns, &[]);
+        assert!(told.starts_with("-rw------- 1 root"), "{told}");
+        assert!(told.contains("  window = 3\n"), "{told}");
+        assert_eq!(machine.read(POLICY), TEXT, "not before it is confirmed");
+        pty.send_line("y");
+        assert_eq!(pty.end().code, Some(0));
+        assert_eq!(
+            machine.read(POLICY),
+            TEXT.replace("window = 1", "window = 3")
+        );
+        assert_eq!(copies(&machine), "");
+        let logged = machine.log_with("changed action=policy");
+        assert_eq!(logged.len(), 1, "{logged:?}");
+        assert!(logged[0].contains("key=window value=3"), "{logged:?}");
+    }
 }
 
 #[test]
 fn an_invalid_policy_can_be_edited_again_or_discarded() {
     let machine = desk();
     let wrong = "sed -i 's/window/windows/' $1";
-    let mut pty = on_terminal(&machine, &[wrong, "sed -i 's/windows = 1/window = 2/' $1"]);
-    let told = pty.expect(WHAT_NOW).replace('\n', " ");
-    assert!(
-        told.contains("line 3, column 1: unknown key \"windows\" (did you mean window?)"),
-        "{told}"
-    );
-    // No answer takes it all the same.
-    pty.send_line("Q");
-    pty.answer(WHAT_NOW, "e");
-    pty.answer(ASK, "y");
-    assert_eq!(pty.end().code, Some(0));
-    assert!(machine.read(POLICY).contains("window = 2 # narrow\n"));
-    let mut pty = on_terminal(&machine, &[wrong]);
-    pty.answer(WHAT_NOW, "x");
-    assert_eq!(pty.end().code, Some(1));
-    assert_eq!(
-        (machine.read(POLICY).as_str(), copies(&machine).as_str()),
-        (TEXT, "")
-    );
+    for columns in COLUMNS {
+        let mut pty = on_terminal(
+            &machine,
+            &[wrong, "sed -i 's/windows = 1/window = 2/' $1"],
+            columns,
+        );
+        let told = pty.expect(WHAT_NOW);
+        assert_fits(&told, columns, &[]);
+        let told = told.replace('\n', " ");
+        assert!(
+            told.contains("line 3, column 1: unknown key \"windows\" (did you mean window?)"),
+            "{told}"
+        );
+        // No answer takes it all the same.
+        pty.send_line("Q");
+        pty.answer(WHAT_NOW, "e");
+        pty.answer(ASK, "y");
+        assert_eq!(pty.end().code, Some(0));
+        assert!(machine.read(POLICY).contains("window = 2 # narrow\n"));
+        let mut pty = on_terminal(&machine, &[wrong], columns);
+        pty.answer(WHAT_NOW, "x");
+        assert_eq!(pty.end().code, Some(1));
+        assert_eq!(
+            (machine.read(POLICY).as_str(), copies(&machine).as_str()),
+            (TEXT, "")
+        );
+    }
     // If no person answers, it ends.
     let run = begin(&machine, &[wrong], &["--yes"]).run().exits(3);
     assert!(run.stderr.contains("did you mean window?"), "{run:?}");
@@ -100,15 +114,18 @@ fn an_invalid_policy_can_be_edited_again_or_discarded() {
 fn an_edit_that_locks_all_users_out_is_refused() {
     let machine = desk();
     let line = "echo 'enforcement = \"mandatory\"' >>$1";
-    let mut pty = on_terminal(&machine, &[line]);
-    let told = pty.expect(WHAT_NOW);
-    assert!(
-        told.contains("not done: ") && told.contains("--force"),
-        "{told}"
-    );
-    pty.send_line("x");
-    assert_eq!(pty.end().code, Some(1));
-    assert_eq!(machine.read(POLICY), TEXT);
+    for columns in COLUMNS {
+        let mut pty = on_terminal(&machine, &[line], columns);
+        let told = pty.expect(WHAT_NOW);
+        assert_fits(&told, columns, &["twofactor "]);
+        assert!(
+            told.contains("not done: ") && told.contains("--force"),
+            "{told}"
+        );
+        pty.send_line("x");
+        assert_eq!(pty.end().code, Some(1));
+        assert_eq!(machine.read(POLICY), TEXT);
+    }
     begin(&machine, &[line], &["--force", "--yes"]).run().ok();
     assert!(
         machine

@@ -1,7 +1,7 @@
 //! The destinations of output: into pipes without escape sequences, to terminals without colours, and to no reader.
 
 use harness::Machine;
-use harness::desk::{desk_on, give, give_phone};
+use harness::desk::{desk, desk_on, give, give_phone};
 
 /// Every kind of command, each with what it writes to people; the user is alice, who has a device.
 fn commands(machine: &Machine) -> Vec<Vec<String>> {
@@ -138,5 +138,35 @@ fn columns_line_up_for_names_in_any_script() {
         "李明    phone    10 ",
     ] {
         assert!(status.contains(line), "{status}");
+    }
+}
+
+#[test]
+fn output_into_a_pipe_has_no_escape_sequences() {
+    let machine = desk();
+    for arguments in [
+        &["enroll", "alice", "--no-confirm"][..],
+        &[
+            "enroll",
+            "alice",
+            "--no-confirm",
+            "--qr=ascii",
+            "--device=tablet",
+        ],
+        &["show", "alice", "--device=phone", "--qr=utf8"],
+        &["status"],
+        &["enable", "--yes"],
+        &["--help"],
+    ] {
+        let run = machine.command(arguments).ok();
+        assert!(!run.stdout.is_empty());
+        assert!(
+            !(run.stdout + &run.stderr).contains('\x1b'),
+            "{arguments:?}"
+        );
+    }
+    for wrong in [&["enroll"][..], &["enroll", "alice"], &["nonsense"]] {
+        let run = machine.command(wrong);
+        assert!(!(run.stdout + &run.stderr).contains('\x1b'), "{wrong:?}");
     }
 }

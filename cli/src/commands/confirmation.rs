@@ -77,7 +77,7 @@ pub fn present(
         return Ok(DeliveredDevice { device, uri, files });
     }
     if let Some(warning) = app_warning(device) {
-        terminal.say(&format!("Warning: {warning}\n\n"))?;
+        terminal.prose(&format!("Warning: {warning}\n\n"))?;
     }
     let shown = show(terminal, device, &uris, style.qr)?;
     let device = match style.confirmation {
@@ -114,7 +114,7 @@ fn show(
     };
     match terminal.draw(uris, glyphs) {
         Err(why) => {
-            terminal.say(&format!("{why}\n\n"))?;
+            terminal.prose(&format!("{why}\n\n"))?;
             say_key(terminal, device, whole)?;
             Ok(ShownAs::Key)
         }
@@ -138,13 +138,13 @@ pub fn show_drawn(
             terminal.say(part)?;
         }
         say_settings(terminal, device)?;
-        terminal.say(&drawing.note)?;
+        terminal.prose(&drawing.note)?;
     }
-    terminal.say("Scan this with the authenticator app, or type in the key below it:\n\n")?;
+    terminal.prose("Scan this with the authenticator app, or type in the key below it:\n\n")?;
     terminal.show(drawing)?;
     if drawing.fit == QrFit::TooHigh {
         terminal.say("\n")?;
-        terminal.say(&drawing.note)?;
+        terminal.prose(&drawing.note)?;
         return say_key(terminal, device, uri);
     }
     for part in ["Key: ", &in_fours(&device.secret.to_base32()), "\n"] {
@@ -196,7 +196,7 @@ fn ask(
             Ok(confirmed) => return Ok(confirmed),
             Err(refused) => refused,
         };
-        terminal.say(&format!("{}\n", explain(kind, &refused.why, now)))?;
+        terminal.prose(&format!("{}\n", explain(kind, &refused.why, now)))?;
         if refused.tries_left == 0 {
             return Err(
                 Failure::refused(format!("{TRIES} codes were wrong, so nothing was stored")).next(

@@ -88,7 +88,7 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
             context.write(&result)?;
             return Ok(CodeTrial::Right);
         }
-        context.terminal.say(&format!("{}\n", result.message))?;
+        context.terminal.prose(&format!("{}\n", result.message))?;
         last = Some(result);
     }
     match (last, context.format) {

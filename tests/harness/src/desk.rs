@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 
 use crate::pam::{Drive, PamOutcome, code};
-use crate::{Ended, Machine, Pty, Run, Totp};
+use crate::screen::{COLUMNS, assert_fits};
+use crate::{Ended, Machine, Program, Pty, Run, Totp};
 use serde_json::Value;
 
 use crate::enrolled::{IGNORED, PROMPT, SERVICE, add_stack, login, run};
@@ -123,6 +124,24 @@ impl Shown {
 /// The command on a terminal.
 pub fn terminal(machine: &Machine, arguments: &[&str]) -> Pty {
     machine.twofactor(arguments).pty()
+}
+
+/// Beginnings of lines that are not broken: commands, PAM lines, a URI, and a key whose groups end where a line of 40 columns
+/// does.
+pub const IN_ONE_PIECE: [&str; 4] = ["twofactor ", "auth [", "URI: ", "Key: "];
+
+/// Text of a command on terminals of [`COLUMNS`], with blanks for the ends of lines. No line is broken within a word.
+///
+/// # Panics
+/// When a line is broken within a word, or the exit code is another one.
+pub fn on_terminals(program: impl Fn() -> Program, code: i32) -> [String; 2] {
+    COLUMNS.map(|columns| {
+        let ended = program().env("NO_COLOR", "1").pty_of(columns, 24).end();
+        assert_eq!(ended.code, Some(code), "{}", ended.shown);
+        assert_fits(&ended.shown, columns, &IN_ONE_PIECE);
+        let words: Vec<&str> = ended.shown.split_whitespace().collect();
+        words.join(" ")
+    })
 }
 
 /// Starts an enrollment or a renewal on a terminal, up to the question for a code.
