@@ -1,7 +1,9 @@
 //! The statements of `enable`, `policy set`, `status`, `import` and `export` about logins before they are tried.
 
 use harness::Machine;
+use harness::desk::on_terminals;
 use harness::logins::{Phone, enroll};
+use harness::screen::{COLUMNS, assert_fits};
 use serde_json::Value;
 
 const OFF: &str = "enabled = false\n[services]\ndefault = true\n[throttle]\ndelay = 0\n";
@@ -32,21 +34,19 @@ fn enable_and_status_say_that_nothing_asks() {
     let (machine, _) = machine();
     let warning = "two-factor login is on, but no PAM file names pam_twofactor.so";
     assert_eq!(warnings(&machine), [""; 0], "it is off");
-    let run = machine.command(&["enable", "--yes"]).ok();
-    assert!(
-        run.stdout.contains(&format!("Warning: {warning}")),
-        "{}",
-        run.stdout
-    );
-    assert!(
-        run.stdout.contains("Cure: twofactor setup SERVICE"),
-        "{}",
-        run.stdout
-    );
+    let enable = || {
+        machine.policy(OFF);
+        machine.twofactor(&["enable", "--yes"])
+    };
+    for shown in on_terminals(enable, 0) {
+        assert!(shown.contains(&format!("Warning: {warning}")), "{shown}");
+        assert!(shown.contains("Cure: twofactor setup SERVICE"), "{shown}");
+    }
     let [told] = warnings(&machine).try_into().unwrap();
     assert!(told.starts_with(warning), "{told}");
-    let status = machine.command(&["status"]).ok().stdout;
-    assert!(status.contains(&format!("Warning: {warning}")), "{status}");
+    for shown in on_terminals(|| machine.twofactor(&["status"]), 0) {
+        assert!(shown.contains(&format!("Warning: {warning}")), "{shown}");
+    }
 }
 
 #[test]
@@ -61,26 +61,18 @@ fn logins_that_sshd_would_refuse_stop_a_change() {
         if change[0] == "policy" {
             machine.policy(&OFF.replace("enabled = false", "enabled = true"));
         }
-        let refused = machine.command(&change).exits(1);
-        assert!(
-            refused
-                .stderr
-                .contains("not done: sshd would refuse alice: it cannot ask for a code"),
-            "{}",
-            refused.stderr
-        );
-        assert!(
-            refused.stderr.contains("twofactor setup sshd"),
-            "{}",
-            refused.stderr
-        );
-        assert!(
-            refused
-                .stderr
-                .ends_with("To proceed despite this: --force\n"),
-            "{}",
-            refused.stderr
-        );
+        for refused in on_terminals(|| machine.twofactor(&change), 1) {
+            for told in [
+                "not done: sshd would refuse alice: it cannot ask for a code",
+                "twofactor setup sshd",
+            ] {
+                assert!(refused.contains(told), "{refused}");
+            }
+            assert!(
+                refused.ends_with("To proceed despite this: --force"),
+                "{refused}"
+            );
+        }
         machine.policy(&before);
     }
     machine
@@ -134,6 +126,17 @@ fn services_are_those_whose_pam_files_name_it() {
     let enable = machine.command(&["enable", "--service", "sudo", "--yes"]);
     assert_eq!(services(enable), "sudo on; sshd off");
     assert_eq!(services(machine.command(&["status"])), "sudo on; sshd off");
+    for arguments in [&["enable", "--service", "sudo", "--yes"][..], &["status"]] {
+        let again = || {
+            if arguments[0] == "enable" {
+                machine.policy(OFF);
+            }
+            machine.twofactor(arguments)
+        };
+        for shown in on_terminals(again, 0) {
+            assert!(shown.contains("sudo on; sshd off"), "{shown}");
+        }
+    }
 }
 
 #[test]
@@ -141,9 +144,8 @@ fn only_switches_the_others_off() {
     let (machine, _) = machine();
     machine.install_stack("sudo");
     machine.policy(&OFF.replace("default = true", "default = true\nlogin = true\nsu = true"));
-    machine
-        .command(&["enable", "--service", "sudo", "--only", "--yes"])
-        .ok();
+    let only = ["enable", "--service", "sudo", "--only", "--yes"];
+    on_terminals(|| machine.twofactor(&only), 0);
     let show = machine.command(&["policy", "show", "--json"]).ok().stdout;
     let policy: Value = serde_json::from_str(&show).unwrap();
     let services = &policy["services"];
@@ -166,14 +168,14 @@ fn a_misspelt_service_is_refused() {
         vec!["enable", "--service", "ssh", "--yes"],
         vec!["policy", "set", "services.ssh", "true", "--yes"],
     ] {
-        let refused = machine.command(&change).exits(1);
-        assert!(
-            refused.stderr.contains(
-                "there is no PAM file of the service ssh: /etc/pam.d/ssh. Did you mean sshd?"
-            ),
-            "{}",
-            refused.stderr
-        );
+        for refused in on_terminals(|| machine.twofactor(&change), 1) {
+            assert!(
+                refused.contains(
+                    "there is no PAM file of the service ssh: /etc/pam.d/ssh. Did you mean sshd?"
+                ),
+                "{refused}"
+            );
+        }
         machine.command(&[change, vec!["--force"]].concat()).ok();
         machine.policy(OFF);
     }
@@ -181,6 +183,12 @@ fn a_misspelt_service_is_refused() {
 
 #[test]
 fn import_names_the_line_that_asks_twice() {
+    for columns in COLUMNS {
+        import_names_the_line(columns);
+    }
+}
+
+fn import_names_the_line(columns: u16) {
     let (machine, _) = machine();
     machine.add_user("bob");
     machine.write_file(
@@ -196,14 +204,22 @@ fn import_names_the_line_that_asks_twice() {
         .command(&[&import[..], &["--dry-run"]].concat())
         .ok();
     assert!(!dry.stdout.contains("remove what asks"), "{}", dry.stdout);
-    let run = machine.command(&[&import[..], &["--yes"]].concat()).ok();
+    let run = machine.twofactor(&[&import[..], &["--yes"]].concat());
+    let ended = run.env("NO_COLOR", "1").pty_of(columns, 24).end();
+    assert_eq!(ended.code, Some(0), "{}", ended.shown);
+    assert_fits(&ended.shown, columns, &["twofactor "]);
+    // The line is in one piece.
     assert!(
-        run.stdout.ends_with(
-            "remove what asks for the same code a second time (go by the module: setup moves lines):\n  /etc/pam.d/sshd line 1 (pam_oath.so)\n"
-        ),
+        ended
+            .shown
+            .ends_with("\n  /etc/pam.d/sshd line 1 (pam_oath.so)\n"),
         "{}",
-        run.stdout
+        ended.shown
     );
+    let words: Vec<&str> = ended.shown.split_whitespace().collect();
+    let told =
+        "remove what asks for the same code a second time (go by the module: setup moves lines): ";
+    assert!(words.join(" ").contains(told), "{}", ended.shown);
 }
 
 #[test]
@@ -214,21 +230,23 @@ fn export_asks_before_it_reveals() {
     let silent = machine.command(&["export", "uri", "--all"]).exits(2);
     assert!(!silent.stdout.contains(key) && silent.stderr.contains("--yes"));
     assert_eq!(machine.log_with("revealed"), [""; 0]);
-    let ask = |answer: &str| {
+    let ask = |answer: &str, columns: u16| {
         let mut export = machine
             .twofactor(&["export", "uri", "--user", "alice"])
-            .pty_of(40, 24);
-        export.expect("Write the keys of 1 device of alice to\nstandard output? ");
+            .pty_of(columns, 24);
+        export.expect("Write the keys of 1 device of alice to standard output? ");
         export.answer("[y/N] ", answer);
         export.end()
     };
-    let refused = ask("n");
-    assert_eq!(
-        (refused.code, refused.shown.contains(key)),
-        (Some(1), false)
-    );
-    let shown = ask("y");
-    assert_eq!((shown.code, shown.shown.contains(key)), (Some(0), true));
+    for columns in COLUMNS {
+        let refused = ask("n", columns);
+        assert_eq!(
+            (refused.code, refused.shown.contains(key)),
+            (Some(1), false)
+        );
+        let shown = ask("y", columns);
+        assert_eq!((shown.code, shown.shown.contains(key)), (Some(0), true));
+    }
     // The question is not among the lines.
     let piped = machine.command(&["export", "uri", "--all", "--yes"]).ok();
     assert!(piped.stdout.starts_with("otpauth://") && piped.stdout.lines().count() == 1);

@@ -1,8 +1,9 @@
 //! The command line: other names of commands, arguments that may be left out, and what was meant by a mistyped one.
 
 use harness::desk::{
-    ASK, Shown, caller, desk, desk_on, finish, give, give_phone, json, lets_in, parse,
+    ASK, Shown, caller, desk, desk_on, finish, give, give_phone, json, lets_in, on_terminals, parse,
 };
+use harness::screen::{COLUMNS, assert_fits};
 use harness::{Machine, Program, Totp, hotp};
 
 /// The command as sudo starts it for a caller.
@@ -70,9 +71,8 @@ fn services_are_arguments_or_options() {
     machine.stack("sudo", "auth required pam_permit.so\n");
     machine.stack("login", "auth required pam_permit.so\n");
     let policy = || machine.read("/etc/security/twofactor.toml");
-    machine
-        .command(&["enable", "sudo", "--service", "login", "--force", "--yes"])
-        .ok();
+    let enable = ["enable", "sudo", "--service", "login", "--force", "--yes"];
+    on_terminals(|| machine.twofactor(&enable), 0);
     for key in [
         "enabled = true",
         "sudo = true",
@@ -85,7 +85,8 @@ fn services_are_arguments_or_options() {
             policy()
         );
     }
-    machine.command(&["disable", "sudo", "login", "--yes"]).ok();
+    let disable = ["disable", "sudo", "login", "--yes"];
+    on_terminals(|| machine.twofactor(&disable), 0);
     for key in ["enabled = true", "sudo = false", "login = false"] {
         assert!(
             policy().contains(&format!("{key}\n")),
@@ -97,8 +98,14 @@ fn services_are_arguments_or_options() {
 
 #[test]
 fn without_a_name_it_is_for_the_caller_of_sudo() {
+    for columns in COLUMNS {
+        is_for_the_caller_of_sudo(columns);
+    }
+}
+
+fn is_for_the_caller_of_sudo(columns: u16) {
     let machine = desk_on();
-    let mut pty = under_sudo(&machine, "bob", &["enroll"]).pty_of(80, 24);
+    let mut pty = under_sudo(&machine, "bob", &["enroll"]).pty_of(columns, 24);
     let text = pty.expect(ASK);
     assert!(text.starts_with("For bob, who called sudo.\n"), "{text}");
     let phone = Shown::read(&text).totp();
@@ -152,12 +159,20 @@ fn nothing_is_removed_without_a_named_user() {
     give_phone(&machine, "bob");
     let run = under_sudo(&machine, "bob", &["unset", "--yes"]).run();
     assert!(run.exits(2).stderr.contains("so the user must be named"));
-    let mut pty = under_sudo(&machine, "bob", &["unset"]).pty_of(80, 24);
-    let asked = pty.expect("[y/N] ");
-    assert!(asked.starts_with("For bob, who called sudo.\n"), "{asked}");
-    assert!(asked.contains("and the recovery codes of bob? [y/N] "));
-    pty.send_line("n");
-    assert_eq!(pty.end().code, Some(1));
+    for columns in COLUMNS {
+        let mut pty = under_sudo(&machine, "bob", &["unset"]).pty_of(columns, 24);
+        let asked = pty.expect("[y/N] ");
+        assert!(asked.starts_with("For bob, who called sudo.\n"), "{asked}");
+        assert_fits(&asked, columns, &[]);
+        let words: Vec<&str> = asked.split_whitespace().collect();
+        assert!(
+            words
+                .join(" ")
+                .ends_with("and the recovery codes of bob? [y/N]")
+        );
+        pty.send_line("n");
+        assert_eq!(pty.end().code, Some(1));
+    }
     json(machine.command(&["show", "bob", "--json"]));
     let mut pty = under_sudo(&machine, "bob", &["unset"]).pty_of(80, 24);
     pty.answer("[y/N] ", "y");
@@ -172,12 +187,16 @@ fn the_only_device_is_found_again_without_its_name() {
     let code = |counter| hotp(key.as_str().unwrap(), counter, 6);
     let found = machine.command(&["resync", "bob", &code(20), &code(21), "--json"]);
     assert_eq!(json(found)["device"], "token");
-    let mut pty = machine.twofactor(&["resync", "bob"]).pty_of(80, 24);
-    pty.answer("A code of the device: ", &code(30))
-        .answer("The code after it: ", &code(31));
-    assert_eq!(pty.end().code, Some(0));
+    for (columns, counter) in COLUMNS.into_iter().zip([30, 40]) {
+        let mut pty = machine.twofactor(&["resync", "bob"]).pty_of(columns, 24);
+        pty.answer("A code of the device: ", &code(counter))
+            .answer("The code after it: ", &code(counter + 1));
+        let ended = pty.end();
+        assert_eq!(ended.code, Some(0));
+        assert_fits(&ended.shown, columns, &[]);
+    }
     let one = machine
-        .command(&["resync", "bob", "token", &code(40)])
+        .command(&["resync", "bob", "token", &code(50)])
         .exits(2);
     assert_eq!(
         one.stderr,
@@ -199,10 +218,10 @@ fn a_qr_code_needs_no_style() {
         &["show", "bob", "--qr"][..],
         &["show", "bob", "--qr", "auto"],
     ] {
-        let ended = machine.twofactor(arguments).pty_of(80, 40).end();
-        assert_eq!(ended.code, Some(0));
-        assert!(ended.shown.contains('█'), "{}", ended.shown);
-        assert!(ended.shown.contains(uri.as_str().unwrap()));
+        for shown in on_terminals(|| machine.twofactor(arguments), 0) {
+            assert!(shown.contains('█'), "{shown}");
+            assert!(shown.contains(uri.as_str().unwrap()));
+        }
     }
     let run = machine.command(&["show", "--qr", "bob"]).exits(2);
     assert!(run.stderr.contains("auto, utf8, ascii, none"), "{run:?}");
@@ -216,9 +235,10 @@ fn a_mistyped_command_names_the_one_that_was_meant() {
         (&["disble"], "disable"),
         (&["policy", "chek"], "check"),
     ] {
-        let run = machine.command(typed).exits(2);
-        let tip = format!("tip: a similar subcommand exists: '{meant}'\n");
-        assert!(run.stderr.contains(&tip), "{run:?}");
+        let tip = format!("tip: a similar subcommand exists: '{meant}' ");
+        for shown in on_terminals(|| machine.twofactor(typed), 2) {
+            assert!(shown.contains(&tip), "{shown}");
+        }
     }
     let run = machine.command(&["frobnicate"]).exits(2);
     assert!(!run.stderr.contains("tip:"), "{run:?}");
@@ -244,12 +264,14 @@ fn every_user_may_check_and_show_the_policy() {
     let shown = run(&["policy", "show"]).ok();
     assert!(shown.stdout.starts_with("enabled = true\n"), "{shown:?}");
     assert_eq!(run(&["policy", "get", "window"]).ok().stdout, "1\n");
-    let checked = run(&["policy", "check"]).ok();
-    assert_eq!(
-        checked.stdout,
-        "/etc/security/twofactor.toml is valid. Two-factor login is on in it.\n\
-         The state directory was not checked: that needs root.\n"
-    );
+    let check = || machine.twofactor(&["policy", "check"]).user("alice");
+    for shown in on_terminals(check, 0) {
+        assert_eq!(
+            shown,
+            "/etc/security/twofactor.toml is valid. Two-factor login is on in it. \
+             The state directory was not checked: that needs root."
+        );
+    }
     let report = json(run(&["policy", "check", "--json"]));
     assert_eq!(report["state_checked"], false);
     let report = json(machine.command(&["policy", "check", "--json"]));
@@ -276,6 +298,14 @@ fn a_policy_on_standard_input_is_checked_alone() {
             ""
         )
     );
+    let pipe = "echo 'enabled = true' | twofactor policy check -";
+    let on_terminal = || machine.program("sh").args(&["-c", pipe]).user("alice");
+    for shown in on_terminals(on_terminal, 0) {
+        assert_eq!(
+            shown,
+            "The policy on standard input is valid. Two-factor login is on in it."
+        );
+    }
     let invalid = run("enabled = true\nwindows = 2\n").exits(3);
     assert!(
         invalid.stderr.starts_with(

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use harness::desk::{desk_on, give};
+use harness::screen::COLUMNS;
 use harness::{Machine, Pty};
 
 /// Shown where the shell waits for a line.
@@ -62,6 +63,11 @@ fn machine() -> (Machine, PathBuf, String) {
 
 /// The shell on a terminal, in an empty directory.
 fn shell(machine: &Machine, scratch: &Path, name: &str) -> Pty {
+    shell_on(machine, scratch, name, (200, 50))
+}
+
+/// The shell on a terminal of so many columns and lines.
+fn shell_on(machine: &Machine, scratch: &Path, name: &str, (columns, lines): (u16, u16)) -> Pty {
     let directory = scratch.join("empty");
     let go = format!("cd {} && exec \"$@\"", directory.display());
     let rcfile = scratch.join("bashrc").display().to_string();
@@ -79,7 +85,7 @@ fn shell(machine: &Machine, scratch: &Path, name: &str) -> Pty {
         .env("ZDOTDIR", scratch.join("zsh"))
         .env("XDG_CONFIG_HOME", scratch)
         .env("XDG_DATA_HOME", scratch.join("data"));
-    let mut pty = program.pty_of(200, 50);
+    let mut pty = program.pty_of(columns, lines);
     pty.expect(READY);
     pty
 }
@@ -112,8 +118,12 @@ fn each_shell_completes_names_of_this_machine() {
     machine.stack("zzservice", "auth required pam_deny.so\n");
     let file = scratch.join("empty/policy-to-check.toml");
     machine.write_file(file, "", 0o644);
-    for shell_name in SHELLS {
-        let mut pty = shell(&machine, &scratch, shell_name);
+    let sizes = COLUMNS.map(|columns| (columns, 24));
+    for (shell_name, size) in SHELLS
+        .into_iter()
+        .flat_map(|name| sizes.map(|size| (name, size)))
+    {
+        let mut pty = shell_on(&machine, &scratch, shell_name, size);
         for (typed, words) in [
             ("enrol", &["enroll"][..]),
             ("policy ch", &["policy", "check"]),
@@ -159,7 +169,11 @@ fn each_shell_completes_names_of_this_machine() {
             ),
         ] {
             let line = format!("twofactor {typed}");
-            assert_eq!(completed(&mut pty, &line), words, "{shell_name}: {typed}");
+            assert_eq!(
+                completed(&mut pty, &line),
+                words,
+                "{shell_name} {size:?}: {typed}"
+            );
         }
     }
 }
