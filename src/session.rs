@@ -1,14 +1,15 @@
 //! The session phase: one line that tells users without a device that they can have one.
 
+use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{
-    LoginRequest, PolicyDecision, UserEnrollment, switched_off,
+    LoginRequest, PolicyDecision, UserEnrollment, decide_without_device, switched_off,
 };
-use twofactor_core::policy::{Requirement, rhost_address};
+use twofactor_core::policy::{Requirement, StartDay, rhost_address};
 use twofactor_core::record::Record;
 use twofactor_store::attempt::{AttemptFailure, KnownGroups};
-use twofactor_store::decision::decide;
+use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::{accounts, clock, process};
-use twofactor_store::{PolicyFile, Store};
+use twofactor_store::{LoadedPolicy, PolicyFile, Store};
 
 use crate::arguments::ModuleArguments;
 use crate::text;
@@ -31,6 +32,9 @@ const QUIET_SERVICES: [&str; 12] = [
     "systemd-user",
     "pkexec",
 ];
+
+/// The uid of root.
+const ROOT: u32 = 0;
 
 /// Shows the line where it belongs. Nothing here can refuse a session.
 pub fn show(host: &mut dyn PamTransaction, arguments: &ModuleArguments, messages: MessageMode) {
@@ -75,8 +79,7 @@ fn line(
         opened => opened?,
     };
     let record = store.holder(&account)?.record;
-    let enrollment = UserEnrollment::of(record.as_ref());
-    if enrollment == UserEnrollment::Enrolled {
+    if UserEnrollment::of(record.as_ref()) == UserEnrollment::Enrolled {
         return Ok(None);
     }
     let request = LoginRequest {
@@ -85,14 +88,12 @@ fn line(
         address: text(host.rhost()).as_deref().and_then(rhost_address),
     };
     let mut groups = KnownGroups::default();
-    let time = loaded.time(clock::now());
-    let decision = decide(policy, time, &request, &mut groups, enrollment);
+    // A requirement in force changes nothing of what is said, so that no session waits for one to be looked up.
+    let decision = decide_before_enrollment(policy, &request, &mut groups)
+        .unwrap_or_else(|| decide_without_device(policy, Requirement::None));
     let from = match decision {
         PolicyDecision::NotRequired | PolicyDecision::EnrollmentOffered => {
-            match groups.requirement(policy, time, Some(&account)) {
-                Requirement::Later(day) => time.now.map(|now| (day, day.days_left(now))),
-                Requirement::None | Requirement::InForce => None,
-            }
+            days_left(&loaded, &account, &mut groups)
         }
         _ => None,
     };
@@ -114,6 +115,23 @@ fn line(
         | PolicyDecision::ServiceOff
         | PolicyDecision::Exempt(_)
         | PolicyDecision::CodeRequired => Ok(None),
+    }
+}
+
+/// The day from which the account needs a device, and the days until then. Root is never told: a directory that hangs may
+/// not delay the session that is to set it right.
+fn days_left(
+    loaded: &LoadedPolicy,
+    account: &Account,
+    groups: &mut KnownGroups,
+) -> Option<(StartDay, u64)> {
+    let time = loaded.time(clock::now());
+    if account.uid == ROOT || !loaded.policy.requires_later(time) {
+        return None;
+    }
+    match groups.requirement(&loaded.policy, time, Some(account)) {
+        Requirement::Later(day) => time.now.map(|now| (day, day.days_left(now))),
+        Requirement::None | Requirement::InForce => None,
     }
 }
 

@@ -242,6 +242,29 @@ fn r47_sessions_are_told_of_the_days_left() {
     }
 }
 
+/// What a session says depends on requirements of a later day alone.
+#[test]
+fn r47_sessions_look_up_no_more_than_they_tell() {
+    let machine = with_alice("groups = [\"robots\"]");
+    let names = machine.name_service();
+    let robots = |from: &str, user: &str| {
+        machine.policy(&policy(&format!("groups = [\"robots\"]{from}")));
+        names.answers("group robots found 61000 alice,root\n");
+        let drive = Drive::installed().service(SERVICE).user(user);
+        let outcome = drive.tty("/dev/pts/0").phases("open").run();
+        let text = said(&outcome)[0].1.to_owned();
+        let asked = names.asked().contains(&"group robots".to_owned());
+        (asked, text.contains("required for your account from"))
+    };
+    machine.set_clock(DAY - 86_400);
+    let later = "\nfrom = 2027-03-01";
+    assert_eq!(robots(later, "alice"), (true, true));
+    assert_eq!(robots(later, "root"), (false, false));
+    for reached in ["", "\nfrom = 2027-02-01"] {
+        assert_eq!(robots(reached, "alice"), (false, false), "{reached}");
+    }
+}
+
 /// Sources of accounts and groups, in this order.
 fn nsswitch(machine: &Machine, order: &str) {
     let lines = format!("passwd: {order}\ngroup: {order}\nshadow: files\nhosts: files\n");

@@ -70,6 +70,13 @@ impl Policy {
         entries.any(|entry| entry.at(time) == Requirement::InForce)
     }
 
+    /// True if an entry of `[[require]]` comes into force on a later day, for some user.
+    #[must_use]
+    pub fn requires_later(&self, time: PolicyTime) -> bool {
+        let mut entries = self.require.iter();
+        entries.any(|entry| matches!(entry.at(time), Requirement::Later(_)))
+    }
+
     /// The requirement on a user: that of the strictest entry for which `applies` is true. It is asked of entries that
     /// are in force first, and no longer than one can change the result.
     pub fn requirement(
@@ -125,9 +132,23 @@ mod tests {
 
     #[test]
     fn entries_are_in_force_from_their_day_on() {
-        assert!(!policy("").requires(NOW));
-        assert!(!policy("[[require]]\nusers = [\"a\"]\nfrom = 2027-03-01\n").requires(NOW));
-        assert!(policy("[[require]]\nusers = [\"a\"]\nfrom = 2027-01-15\n").requires(NOW));
-        assert!(policy("[[require]]\nusers = [\"a\"]\n").requires(NOW));
+        for (entry, now, later) in [
+            ("", false, false),
+            (
+                "[[require]]\nusers = [\"a\"]\nfrom = 2027-03-01\n",
+                false,
+                true,
+            ),
+            (
+                "[[require]]\nusers = [\"a\"]\nfrom = 2027-01-15\n",
+                true,
+                false,
+            ),
+            ("[[require]]\nusers = [\"a\"]\n", true, false),
+        ] {
+            let policy = policy(entry);
+            let found = (policy.requires(NOW), policy.requires_later(NOW));
+            assert_eq!(found, (now, later), "{entry}");
+        }
     }
 }
