@@ -89,3 +89,41 @@ fn r47_su_refuses_from_the_day_on() {
     let code = phone.code_after(seconds / 30 + 1);
     assert!(su("alice", Some(&code)).shown.ends_with("this is alice\n"));
 }
+
+/// The directory that knows the members is away, and root, without a device, sets it right.
+#[test]
+fn r47_an_outage_keeps_out_users_but_not_root() {
+    let machine = machine();
+    policy(&machine, "", "[[require]]\ngroups = [\"robots\"]");
+    for user in ["bob", "carol"] {
+        machine.add_user(user);
+    }
+    let su = |user: &str| {
+        let command = format!("su - {user} -c 'echo this is $(id -un)'");
+        let program = machine.program("bash").args(&["-c", &command]);
+        let mut terminal = program.user("carol").pty();
+        terminal.answer("Password: ", PASSWORD);
+        terminal.end()
+    };
+    let names = machine.name_service();
+    names.answers("group robots fails 5\n");
+    let shown = su("root").shown;
+    assert!(shown.ends_with("this is root\n"), "{shown}");
+    let refused = su("bob");
+    assert_eq!(refused.code, Some(1), "{}", refused.shown);
+    let results = logged(&machine, "su-l:auth");
+    let results: Vec<&str> = results
+        .iter()
+        .filter(|line| !line.contains("result=requirement-unknown"))
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        results,
+        [
+            "user=root rhost= result=unenrolled",
+            "user=bob rhost= result=device-required"
+        ]
+    );
+    names.answers("group robots found 61000 root\n");
+    assert_eq!(su("root").code, Some(1), "a member");
+}

@@ -3,6 +3,9 @@
 //! It is the opposite of an exemption on purpose: what cannot be looked up counts as a match, since a directory that is
 //! away must not let in users without a code. Only where every source of the name service says that there is no such
 //! user, group or member, there is none. All names of a uid count: an alias is no way around.
+//!
+//! For root what cannot be looked up does not count: root at the console is the one who sets a directory right, and must
+//! not need it for that.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,6 +19,8 @@ use twofactor_core::policy::{Policy, PolicyTime, Require, Requirement};
 
 /// The accounts of the machine itself. What a directory has of the same uid is found by that uid.
 const PASSWD: &str = "/etc/passwd";
+/// The uid of root.
+const ROOT: u32 = 0;
 
 /// Users and groups as far as they were looked up, each once.
 #[derive(Debug, Default)]
@@ -27,7 +32,7 @@ pub struct KnownRequirements {
     unanswered: Vec<UnansweredName>,
 }
 
-/// A user or group of `[[require]]` that could not be looked up, so that an entry was taken to apply.
+/// A user or group of `[[require]]` that could not be looked up, so that an entry was taken to apply to users other than root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnansweredName {
     /// `user` or `group`.
@@ -71,7 +76,7 @@ impl KnownRequirements {
             || entry.groups().iter().any(|group| self.has(group, account))
     }
 
-    /// True if `user` is a name of the account, or may be one.
+    /// True if `user` is a name of the account, or may be one of a user other than root.
     fn is_user(&mut self, user: &str, account: &Account) -> bool {
         let uid = *self.users.entry(user.to_owned()).or_insert_with(|| {
             let found = accounts::by_name(user)?;
@@ -80,17 +85,18 @@ impl KnownRequirements {
             }
             Ok(found.map(|found| found.uid))
         });
-        self.counted("user", user, uid.map(|uid| uid == Some(account.uid)))
+        let is_same = uid.map(|uid| uid == Some(account.uid));
+        self.counted(account, "user", user, is_same)
     }
 
-    /// True if the account is in the group under any of its names, or may be.
+    /// True if the account is in the group under any of its names, or is not root and may be.
     fn has(&mut self, group: &str, account: &Account) -> bool {
         let gid = *self
             .groups
             .entry(group.to_owned())
             .or_insert_with(|| accounts::group_id(group));
         let member = gid.and_then(|gid| self.is_member(group, gid, account));
-        self.counted("group", group, member)
+        self.counted(account, "group", group, member)
     }
 
     fn is_member(
@@ -126,9 +132,10 @@ impl KnownRequirements {
         Ok(names)
     }
 
-    /// The result of a look-up, true where it failed, which is noted.
+    /// The result of a look-up. One that failed is noted, and counts as true for users other than root.
     fn counted(
         &mut self,
+        account: &Account,
         kind: &'static str,
         name: &str,
         found: Result<bool, LookupFailed>,
@@ -139,7 +146,7 @@ impl KnownRequirements {
             if !self.unanswered.contains(&new) {
                 self.unanswered.push(new);
             }
-            true
+            account.uid != ROOT
         })
     }
 }
