@@ -375,9 +375,9 @@ fn doctor_names_every_contradiction_with_its_cure() {
             "Restore the record from a backup. To remove what is left, so that carol has no device: twofactor unset carol",
         ),
         (
-            "record",
+            "unfinished-move",
             "dave",
-            "To complete a move that was stopped: twofactor adopt dora --from dave. To remove it: twofactor unset dave",
+            "To complete it: twofactor adopt dora --from dave",
         ),
         ("index", "erin", "twofactor init"),
         ("leftover", "frank", "twofactor unset frank"),

@@ -116,6 +116,7 @@ fn r12_policy_is_global_and_secrets_are_in_records() {
             "issuer",
             "new_devices",
             "prompt",
+            "self_service",
             "services",
             "throttle",
             "tries",
