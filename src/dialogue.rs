@@ -80,6 +80,9 @@ impl<'a> Dialogue<'a> {
             text.push('\n');
         }
         text.push_str(question);
+        if let Some(columns) = self.host.columns() {
+            text = wrapped(&text, columns);
+        }
         self.host.ask(&text, Echo::Shown)
     }
 
@@ -97,5 +100,45 @@ impl<'a> Dialogue<'a> {
                 (MessageMode::Wanted, DialogueClose::Refused) => self.host.complain(&paragraph),
             }
         }
+    }
+}
+
+/// Beginnings of lines to be copied. The groups of a key end where a line of 40 columns does.
+const IN_ONE_PIECE: [&str; 2] = ["Key: ", "URI: "];
+
+/// The text in lines of at most so many columns, which end between words, apart from [`IN_ONE_PIECE`].
+fn wrapped(text: &str, columns: usize) -> Zeroizing<String> {
+    // It is as secret as the text, and grows no larger: blanks become ends of lines.
+    let mut out = Zeroizing::new(String::with_capacity(text.len()));
+    for line in text.split_inclusive('\n') {
+        let mut used = 0;
+        let is_whole = line.trim_end().chars().count() <= columns
+            || IN_ONE_PIECE.iter().any(|start| line.starts_with(start));
+        for word in line.split_inclusive(' ') {
+            let width = word.trim_end().chars().count();
+            if !is_whole && used > 0 && width > 0 && used + width > columns {
+                out.pop();
+                out.push('\n');
+                used = 0;
+            }
+            out.push_str(word);
+            used += word.chars().count();
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_between_words_and_a_key_is_one_line() {
+        let text = "Scan this code\n█ ▀ █ ▀\nKey: ABCD EFGH IJKL\nA-very-long-word and more: ";
+        assert_eq!(
+            *wrapped(text, 10),
+            "Scan this\ncode\n█ ▀ █ ▀\nKey: ABCD EFGH IJKL\nA-very-long-word\nand more: "
+        );
+        assert_eq!(*wrapped(text, 80), text);
     }
 }

@@ -86,6 +86,11 @@ impl PamTransaction for LibpamTransaction<'_> {
         Some(item.to_bytes().to_vec())
     }
 
+    fn columns(&self) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(std::io::stdin()).ok()?;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
+
     fn set_variable(&mut self, assignment: &str) -> Result<(), NoAnswer> {
         let assignment = CString::new(assignment).map_err(|_| NoAnswer)?;
         // SAFETY: the handle is libpam's own; libpam copies the C string (pam_putenv(3)).

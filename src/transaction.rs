@@ -60,6 +60,8 @@ pub trait PamTransaction {
     fn has_terminal(&self) -> bool;
     /// `PAM_TTY`. Any bytes.
     fn tty(&self) -> Option<Vec<u8>>;
+    /// Columns of the terminal that the application reads from; `None` where it reads from none, or the size is not known.
+    fn columns(&self) -> Option<usize>;
     /// Sets a variable of PAM's environment (`NAME=VALUE`), or removes it (`NAME`). The user's programs see it.
     ///
     /// # Errors

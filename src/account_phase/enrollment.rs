@@ -219,7 +219,8 @@ impl EnrollmentDialogue<'_> {
         let device = pending.device();
         let uris = enroll::uris(device, &account.name, policy, &host::name(), 0);
         let mut style = DrawingStyle::FIRST;
-        let (text, shown) = enrollment_text::device(device, &uris, self.medium(), style);
+        let columns = dialogue.host().columns();
+        let (text, shown) = enrollment_text::device(device, &uris, self.medium(), style, columns);
         dialogue.say(&text);
         let mut redrawn = 0;
         loop {
@@ -235,7 +236,7 @@ impl EnrollmentDialogue<'_> {
                 style = other;
                 redrawn += 1;
                 let (text, _) =
-                    enrollment_text::device(pending.device(), &uris, self.medium(), style);
+                    enrollment_text::device(pending.device(), &uris, self.medium(), style, columns);
                 dialogue.say(&text);
                 continue;
             }

@@ -15,7 +15,7 @@ use twofactor_core::verify::Rejected;
 use super::{EnrollmentMode, NoInvitation};
 use crate::dialogue::DialogueMedium;
 
-/// Columns that every terminal has.
+/// Columns of a terminal whose size is not known, and the most that a drawing takes.
 const COLUMNS: usize = 80;
 /// Lines that a drawing may have so that all of it is still on a terminal of 24 lines when the question comes: best with the
 /// line above it and the key below, else with the key, else alone.
@@ -164,6 +164,7 @@ pub fn device(
     uris: &[Zeroizing<String>],
     medium: DialogueMedium,
     style: DrawingStyle,
+    columns: Option<usize>,
 ) -> (Zeroizing<String>, DisplayForm) {
     let whole = uris.first().map_or("", |uri| uri.as_str());
     let key = in_fours(&device.secret.to_base32());
@@ -180,10 +181,13 @@ pub fn device(
         return (text, DisplayForm::Key);
     }
     let settings = settings.map_or_else(String::new, |settings| format!("{settings}\n"));
-    let taken = settings.lines().count();
+    let columns = columns.unwrap_or(COLUMNS).min(COLUMNS);
+    // Key and question take another line each where they do not fit one.
+    let broken = if columns < COLUMNS { 2 } else { 0 };
+    let taken = settings.lines().count() + broken;
     let drawn = uris
         .iter()
-        .map(|uri| (uri.as_str(), drawing(uri, taken, style)));
+        .map(|uri| (uri.as_str(), drawing(uri, taken, style, columns)));
     let mut drawn: Vec<_> = drawn.filter(|(_, drawing)| !drawing.is_empty()).collect();
     let lines = |(_, drawing): &(&str, Zeroizing<String>)| drawing.lines().count();
     let whole_screen = drawn.iter().position(|it| lines(it) + taken <= MOST_LINES);
@@ -213,8 +217,8 @@ pub fn device(
 
 /// The QR code, as large as the lines of a terminal allow; empty where it does not fit the columns. `taken` lines are needed
 /// for something else.
-fn drawing(uri: &str, taken: usize, style: DrawingStyle) -> Zeroizing<String> {
-    let draw = |lines| qr::draw_in(uri, style.glyphs, style.ink, COLUMNS, lines);
+fn drawing(uri: &str, taken: usize, style: DrawingStyle, columns: usize) -> Zeroizing<String> {
+    let draw = |lines| qr::draw_in(uri, style.glyphs, style.ink, columns, lines);
     let fits = |lines: &usize| draw(*lines).is_ok_and(|it| it.lines().count() <= *lines);
     let lines = LINES.map(|lines| lines - taken).into_iter().find(fits);
     draw(lines.unwrap_or(usize::MAX)).unwrap_or_default()

@@ -170,6 +170,10 @@ impl PamTransaction for Stage {
         self.tty.clone()
     }
 
+    fn columns(&self) -> Option<usize> {
+        None
+    }
+
     fn set_variable(&mut self, assignment: &str) -> Result<(), NoAnswer> {
         let (name, value) = match assignment.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),

@@ -5,7 +5,7 @@ use harness::{Machine, PASSWORD, Pty, Totp};
 use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, DOES_NOT_SCAN, OFFER, key};
 use crate::sshd::{devices, machine_with};
 use harness::logins::logged;
-use harness::screen::{Background, scan, scan_blurred};
+use harness::screen::{Background, COLUMNS, assert_fits, scan, scan_blurred};
 
 /// Sets up a device; returns it.
 fn enrolls(terminal: &mut Pty, question: (&str, &str), code: &str) -> Totp {
@@ -58,9 +58,15 @@ fn r30_the_qr_code_on_the_console_can_be_scanned() {
 
 #[test]
 fn r30_i_inverts_the_code_of_the_dialogue_and_is_no_guess() {
+    for columns in COLUMNS {
+        inverts_the_code_of_the_dialogue(columns);
+    }
+}
+
+fn inverts_the_code_of_the_dialogue(columns: u16) {
     let machine = machine_with("enroll_at_login = \"require\"");
     let login = machine.program("login");
-    let mut login = login.pty_of(80, 24);
+    let mut login = login.pty_of(columns, 24);
     login
         .answer("login: ", "alice")
         .answer("Password: ", PASSWORD)
@@ -68,13 +74,19 @@ fn r30_i_inverts_the_code_of_the_dialogue_and_is_no_guess() {
     let first = login.expect(CODE);
     let uri = first.lines().find_map(|line| line.strip_prefix("URI: "));
     let uri = uri.unwrap();
-    assert!(
-        first.ends_with(&format!("\n{DOES_NOT_SCAN}{CODE}")),
-        "{first}"
-    );
+    assert_fits(&first, columns, &["URI: ", "Key: "]);
+    let words: Vec<&str> = first.split_whitespace().collect();
+    let end = format!("{DOES_NOT_SCAN}{CODE}");
+    assert!(words.join(" ").ends_with(end.trim_end()), "{first}");
     let screen = |text: &str| {
         let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(24)..].join("\n")
+        let rows = |line: &&&str| line.chars().count().div_ceil(columns.into()).max(1);
+        let mut room = 24;
+        let seen = lines.iter().rev().take_while(|line| {
+            room -= i64::try_from(rows(line)).unwrap();
+            room >= 0
+        });
+        lines[lines.len() - seen.count()..].join("\n")
     };
     assert_eq!(scan(&machine, &screen(&first), Background::Light), [""; 0]);
     // More often than codes may be wrong.
@@ -84,25 +96,38 @@ fn r30_i_inverts_the_code_of_the_dialogue_and_is_no_guess() {
         assert_eq!(scan(&machine, &again, background), [uri], "{again}");
         assert!(again.contains("\nKey: "), "{again}");
     }
-    // For a console that shows no half blocks; on 24 lines it is not all seen.
-    login.send_line("a");
-    let plain = login.expect(CODE);
-    assert!(
-        plain.is_ascii() && plain.contains("enlarge the window"),
-        "{plain}"
-    );
-    assert_eq!(scan_blurred(&machine, &plain, Background::Dark), [uri]);
-    // On a light one.
-    login.send_line("i");
-    let plain = login.expect(CODE);
-    assert!(plain.is_ascii(), "{plain}");
-    assert_eq!(scan_blurred(&machine, &plain, Background::Light), [uri]);
+    // For a console that shows no half blocks; on 24 lines it is not all seen, and 40 columns are too few.
+    let plain = if columns < 80 {
+        login.send_line("a");
+        let plain = login.expect(CODE);
+        assert!(plain.contains("Type this key into"), "{plain}");
+        plain
+    } else {
+        draws_plain_characters(&machine, &mut login, uri)
+    };
     let phone = Totp::new(&key(&plain));
     phone.settle(5);
     login.send_line(&phone.code());
     login.answer(ANOTHER, "").answer("$ ", "exit");
     assert_eq!(login.end().code, Some(0));
     assert_eq!(devices(&machine, "alice"), 1);
+}
+
+/// Asks for plain characters on a dark and on a light screen; returns what was shown last.
+fn draws_plain_characters(machine: &Machine, login: &mut Pty, uri: &str) -> String {
+    login.send_line("a");
+    let plain = login.expect(CODE);
+    assert!(
+        plain.is_ascii() && plain.contains("enlarge the window"),
+        "{plain}"
+    );
+    assert_eq!(scan_blurred(machine, &plain, Background::Dark), [uri]);
+    // On a light one.
+    login.send_line("i");
+    let plain = login.expect(CODE);
+    assert!(plain.is_ascii(), "{plain}");
+    assert_eq!(scan_blurred(machine, &plain, Background::Light), [uri]);
+    plain
 }
 
 fn as_alice(machine: &Machine, command: &str) -> Pty {
