@@ -4,6 +4,7 @@
 mod one_field;
 mod rows;
 pub mod stage;
+mod tickets;
 mod tries;
 
 use std::process::Command;

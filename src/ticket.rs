@@ -40,11 +40,21 @@ pub fn claim_with_password(
 
 /// In one field the password is checked later, and another attempt of the same transaction may succeed where this one fails.
 fn claim(host: &mut dyn PamTransaction, arguments: &ModuleArguments, account: Option<&Account>) {
+    if is_over_ssh(host) {
+        return;
+    }
     if let (PromptLayout::Code, Some(account), Ok(user)) = (arguments.layout, account, host.user())
     {
         let uid = account.uid;
         host.claim_ticket(Some(TicketClaim { user, uid }));
     }
+}
+
+/// True in sshd, which gets no ticket. Its method `password` runs the authentication phase in the transaction in which a login by key
+/// runs the account phase later, so that the user may come in by key after a wrong password. It sets the variable when it knows how
+/// the user came in, under whatever name of its PAM service.
+fn is_over_ssh(host: &dyn PamTransaction) -> bool {
+    host.service().as_deref() == Some(b"sshd") || host.variable("SSH_AUTH_INFO_0").is_some()
 }
 
 /// Forgets what an earlier attempt of the transaction claimed.
@@ -60,6 +70,10 @@ pub fn issue(host: &mut dyn PamTransaction) {
     let Some(claim) = host.ticket_claim() else {
         return;
     };
+    if is_over_ssh(host) {
+        host.claim_ticket(None);
+        return;
+    }
     if host.user().as_ref() != Ok(&claim.user) {
         return;
     }

@@ -163,3 +163,32 @@ fn a_ticket_that_cannot_be_written_refuses_no_login() {
     assert_eq!(su.end().code, Some(0));
     assert!(!std::fs::exists(TICKETS).unwrap());
 }
+
+#[test]
+fn a_wrong_password_before_a_key_gives_no_ticket() {
+    let machine = machine();
+    machine.add_user("alice");
+    let uid = uid(&machine);
+    let stack = "auth required pam_unix.so nodelay\n\
+                 auth [success=ok ignore=ignore default=die] pam_twofactor.so\n\
+                 account required pam_unix.so\n\
+                 account [success=ok ignore=ignore default=die] pam_twofactor.so\n\
+                 session required pam_loginuid.so\n\
+                 session optional pam_twofactor.so\n";
+    machine.stack("sshd", stack);
+    let key = machine.add_key("alice");
+    let _daemon = machine.daemon();
+    let sshd = machine.sshd("PasswordAuthentication yes\nKbdInteractiveAuthentication no");
+    // The client tries the password first, and the key after it.
+    let login = sshd.login("alice").key(key);
+    let login = login.option("PreferredAuthentications=password,publickey");
+    let login = login.remote("cat /proc/self/loginuid && echo it-is-in");
+    let session = login.answer("wrong password").run();
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(session.prompts.len(), 1, "{session:?}");
+    // There was an audit session that a ticket could have been for.
+    assert!(session.stdout.starts_with(&uid), "{session:?}");
+    assert!(sshd.log().contains("Failed password for alice"));
+    assert_eq!(machine.log_with("result=unenrolled").len(), 1);
+    assert!(!std::fs::exists(format!("{TICKETS}/{uid}")).unwrap());
+}

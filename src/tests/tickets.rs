@@ -1,0 +1,37 @@
+//! Logins after which a ticket is written.
+
+use super::stage::{NEWCOMER, Stage};
+use crate::return_codes::AuthResult;
+
+/// The user for whom a ticket is claimed after a login of a user without a device.
+fn claimed(service: &str, password: &str, variables: &[(&str, &str)]) -> Option<Vec<u8>> {
+    let mut stage = Stage::of(NEWCOMER, "enabled = true\n[services]\nsshd = true\n");
+    stage.service = Some(service.into());
+    stage.password = Some(password.into());
+    for (name, value) in variables {
+        stage.variables.insert((*name).into(), (*value).into());
+    }
+    assert_eq!(stage.run(&[]), AuthResult::NotAsked);
+    stage.claimed.map(|claim| claim.user)
+}
+
+#[test]
+fn a_password_claims_a_ticket_except_in_sshd() {
+    let by_key = ("SSH_AUTH_INFO_0", "publickey ssh-ed25519 AAAA");
+    assert_eq!(claimed("su", "secret", &[]), Some(NEWCOMER.into()));
+    assert_eq!(claimed("su", "", &[]), None);
+    assert_eq!(claimed("sshd", "secret", &[]), None);
+    assert_eq!(claimed("ssh-inside", "secret", &[by_key]), None);
+}
+
+#[test]
+fn a_claim_ends_where_the_user_came_in_by_key() {
+    let mut stage = Stage::of(NEWCOMER, "enabled = true\n");
+    stage.password = Some("wrong".into());
+    assert_eq!(stage.run(&[]), AuthResult::NotAsked);
+    assert!(stage.claimed.is_some());
+    let variable = ("SSH_AUTH_INFO_0".into(), "publickey ssh-ed25519 AAAA".into());
+    stage.variables.extend([variable]);
+    crate::ticket::issue(&mut stage);
+    assert_eq!(stage.claimed, None);
+}
