@@ -8,7 +8,7 @@ use twofactor_core::log::event::LoginEvent;
 use twofactor_core::verify::{self, Accepted, Credential, Form, Outcome, Rejected, ThrottleStatus};
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
-use twofactor_protocol::service::{CallError, ChangeCall, StatusReply};
+use twofactor_protocol::service::{CallError, ChangeCall, ChangeResult, StatusReply};
 use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, KnownFactor, LoginAttempt};
 use twofactor_store::sys::{accounts, clock};
@@ -188,8 +188,16 @@ impl UserFactors for FileFactors {
         };
         match self.changed(account, caller, call, conversation) {
             Ok(reply) => Ok(reply),
-            Err(ChangeStop::Told(reply)) => Ok(reply.message()),
-            Err(ChangeStop::NotAllowed) => Err(ServiceError::NotAllowed),
+            Err(ChangeStop::Told(reply)) => {
+                if reply.result == ChangeResult::LoginRequired {
+                    log::not_changed(&account.name, caller, LoginEvent::LoginRequired);
+                }
+                Ok(reply.message())
+            }
+            Err(ChangeStop::NotAllowed) => {
+                log::not_changed(&account.name, caller, LoginEvent::NotAllowed);
+                Err(ServiceError::NotAllowed)
+            }
             Err(ChangeStop::Parameter(name)) => Ok(CallError::InvalidParameter(name)
                 .message()
                 .unwrap_or_default()),

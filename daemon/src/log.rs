@@ -82,6 +82,12 @@ pub fn not_yours(user: &str, caller: Caller) {
     limited(Level::Notice, caller.uid, LoginEvent::NotYours, &text);
 }
 
+/// A change that is not made, for this reason.
+pub fn not_changed(user: &str, caller: Caller, event: LoginEvent) {
+    let text = about(user, caller).result(event);
+    limited(Level::Notice, caller.uid, event, &text);
+}
+
 /// A call that could not be answered.
 pub fn unavailable(user: &str, caller: Caller, failure: &AttemptFailure) {
     let text = about(user, caller)
@@ -128,11 +134,11 @@ impl AuditSink for ChangeLog {
     fn changed(&self, event: &ChangeEvent<'_>) {
         let text = event.line(self.caller.uid, |seconds| seconds.to_string());
         let text = text.with("pid", &self.caller.pid);
-        line(Level::Notice, text.as_str());
+        log_output::write_patiently(Level::Notice as u8, text.as_str());
     }
 }
 
-/// The result of a code. Lock-outs limit accepted and wrong ones, so each has its line.
+/// The result of a code. Lock-outs limit wrong ones, so each has its line.
 pub fn judged(user: &str, caller: Caller, judged: &AttemptResult) {
     let text = about(user, caller);
     let (level, event) = level_and_event(judged);
@@ -144,7 +150,7 @@ pub fn judged(user: &str, caller: Caller, judged: &AttemptResult) {
         AttemptResult::Repeated | AttemptResult::Gone => text,
     };
     match event {
-        LoginEvent::Accepted | LoginEvent::Wrong => line(level, text.as_str()),
+        LoginEvent::Wrong => line(level, text.as_str()),
         _ => limited(level, caller.uid, event, &text),
     }
 }

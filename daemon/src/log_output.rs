@@ -13,23 +13,54 @@ const LONGEST: usize = 4000;
 /// Held while a line is written: two at once could exceed the room that was found in a pipe.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// Writes one line to standard error, with a level of syslog(3) where that is the journal (sd-daemon(3)).
+/// Longest wait for room for a line that says what was changed.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
+
+/// Writes one line to standard error, or drops it if that would block.
+pub fn write(level: u8, text: &str) {
+    if let Some((stat, line)) = prepared(level, text) {
+        write_now(rustix::stdio::stderr(), &stat, &line);
+    }
+}
+
+/// The same for a line that has to be there: waits up to a second until there is room for it. Other lines are written meanwhile.
+pub fn write_patiently(level: u8, text: &str) {
+    if let Some((stat, line)) = prepared(level, text) {
+        write_soon(rustix::stdio::stderr(), &stat, &line);
+    }
+}
+
+/// The kind of standard error, and a line for it: with a level of syslog(3) where that is the journal (sd-daemon(3)).
 #[allow(
     clippy::disallowed_methods,
     reason = "systemd names the stream in the environment; without it a line has no level"
 )]
-pub fn write(level: u8, text: &str) {
-    let stderr = rustix::stdio::stderr();
-    let Ok(stat) = fstat(stderr) else {
-        return;
-    };
+fn prepared(level: u8, text: &str) -> Option<(Stat, String)> {
+    let stat = fstat(rustix::stdio::stderr()).ok()?;
     let stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
     let line = if is_journal(&stat, &stream) {
         format!("<{level}>{text}")
     } else {
         text.to_owned()
     };
-    write_now(stderr, &stat, &line);
+    Some((stat, line))
+}
+
+/// Writes a line when there is room for it, or after the patience is over.
+fn write_soon(to: BorrowedFd<'_>, stat: &Stat, text: &str) {
+    has_room(to, &PATIENCE);
+    write_now(to, stat, text);
+}
+
+/// True if something can be written within a time.
+fn has_room(to: BorrowedFd<'_>, time: &Timespec) -> bool {
+    let mut waited = [PollFd::from_borrowed_fd(to, PollFlags::OUT)];
+    let is_ready = poll(&mut waited, Some(time)) == Ok(1);
+    let [ready] = waited;
+    is_ready && ready.revents().contains(PollFlags::OUT)
 }
 
 /// True if a file is the stream that JOURNAL_STREAM (systemd.exec(5)) names by device and inode.
@@ -47,10 +78,7 @@ fn write_now(to: BorrowedFd<'_>, stat: &Stat, text: &str) {
         let _ = send(to, &line, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
         return;
     }
-    let mut waited = [PollFd::from_borrowed_fd(to, PollFlags::OUT)];
-    let is_ready = poll(&mut waited, Some(&Timespec::default())) == Ok(1);
-    let [ready] = waited;
-    if is_ready && ready.revents().contains(PollFlags::OUT) {
+    if has_room(to, &Timespec::default()) {
         let _ = rustix::io::write(to, &line);
     }
 }
@@ -87,6 +115,21 @@ mod tests {
         reader.read_to_string(&mut text).unwrap();
         assert!(text.lines().count() > 0);
         assert!(text.lines().all(|line| line.len() == LONGEST));
+    }
+
+    #[test]
+    fn a_line_that_has_to_be_there_waits_for_room() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        overfill(writer.as_fd());
+        let stat = fstat(&writer).unwrap();
+        let reading = std::thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            text
+        });
+        write_soon(writer.as_fd(), &stat, "changed");
+        drop(writer);
+        assert!(reading.join().unwrap().ends_with("\nchanged\n"));
     }
 
     #[test]

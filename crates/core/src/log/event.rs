@@ -111,6 +111,12 @@ events! {
         Error = "error",
         /// A call of the daemon that names another user than the caller.
         NotYours = "not-yours",
+        /// A ticket for the daemon that could not be written; the login goes on.
+        NoTicket = "no-ticket",
+        /// A change through the daemon that the policy leaves to root.
+        NotAllowed = "not-allowed",
+        /// A change through the daemon that takes a login, without one.
+        LoginRequired = "login-required",
         /// A connection to the daemon beyond those that it serves at once.
         Busy = "busy",
         /// A connection to the daemon for which no thread could be started.
