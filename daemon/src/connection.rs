@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::net::SendFlags;
 use twofactor_protocol::frame::MessageBuffer;
-use twofactor_store::sys::clock;
+use twofactor_store::sys::{clock, wipe};
 
 use crate::dispatch::{Caller, Response, UserFactors, response};
 use crate::pending::Conversation;
@@ -32,13 +32,27 @@ pub fn serve(
             }
             return;
         }
-        let Response::Reply(reply) = response(&message, caller, factors, &mut conversation) else {
+        let answered = answer(&message, caller, factors, &mut conversation);
+        // Between two messages of a client nothing of the first is left there.
+        wipe::stack();
+        let Response::Reply(reply) = answered else {
             return;
         };
         if send(stream, &reply, place).is_err() {
             return;
         }
     }
+}
+
+/// The answer to a message, below the stack frame that wipes its stack.
+#[inline(never)]
+fn answer(
+    message: &[u8],
+    caller: Caller,
+    factors: &dyn UserFactors,
+    conversation: &mut Conversation,
+) -> Response {
+    response(message, caller, factors, conversation)
 }
 
 /// Sends a reply. While the connection keeps its place it never blocks: a client that reads nothing keeps no
