@@ -5,13 +5,15 @@
 //! most programs only then is there an audit session. Nothing here refuses a login.
 
 use twofactor_core::account::Account;
+use twofactor_core::log::event::LoginEvent;
+use twofactor_core::log::line::Line;
 use twofactor_core::policy::{FirstDevice, Policy};
 use twofactor_store::sys::process;
 use twofactor_store::tickets::TicketStore;
 
 use crate::arguments::{ModuleArguments, PromptLayout};
 use crate::ticket_claim::TicketClaim;
-use crate::transaction::PamTransaction;
+use crate::transaction::{PamTransaction, Priority};
 
 /// Claims a ticket for a user whose code was right.
 pub fn claim_with_code(
@@ -77,10 +79,16 @@ pub fn issue(host: &mut dyn PamTransaction) {
     if host.user().as_ref() != Ok(&claim.user) {
         return;
     }
-    let Some(session) = process::own_audit_session() else {
+    let Some(session) = process::own_audit_session(claim.uid) else {
         return;
     };
     host.claim_ticket(None);
-    // No login depends on it, and a machine without the daemon has no place for it.
-    let _ = TicketStore::default().issue(claim.uid, session);
+    // No login depends on it.
+    if let Err(error) = TicketStore::default().issue(claim.uid, session) {
+        let line = Line::default()
+            .with("user", &String::from_utf8_lossy(&claim.user))
+            .result(LoginEvent::NoTicket)
+            .saying("error", &error);
+        host.log(Priority::Warning, line.as_str());
+    }
 }

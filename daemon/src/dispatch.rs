@@ -21,6 +21,9 @@ pub struct Caller {
     pub uid: u32,
     /// Its process id: for the log alone, since another process may have it by now.
     pub pid: i32,
+    /// The audit session in which the process was when its connection was accepted, if that is one of this uid. It is looked up once
+    /// and then: later another process may have the number, in another session.
+    pub session: Option<u32>,
 }
 
 /// The error that a file, the clock or a database cannot be used; the log says which.
@@ -62,7 +65,8 @@ pub trait UserFactors {
     /// Makes a change, or a step of one, and returns the message that reports it.
     ///
     /// # Errors
-    /// [`ServiceError`]; nothing is changed then.
+    /// [`ServiceError`]. After [`ServiceError::Unavailable`] the change may have been made; after the others devices and recovery codes
+    /// are as they were.
     fn change(
         &self,
         account: &Account,
@@ -225,7 +229,11 @@ mod tests {
     fn ask(message: &[u8], uid: u32) -> (Response, Vec<String>) {
         let recorder = Recorder::default();
         let message = message.strip_suffix(b"\0").unwrap();
-        let caller = Caller { uid, pid: 7 };
+        let caller = Caller {
+            uid,
+            pid: 7,
+            session: None,
+        };
         let response = response(message, caller, &recorder, &mut Conversation::default());
         (response, recorder.calls.into_inner())
     }

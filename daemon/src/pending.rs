@@ -20,19 +20,37 @@ pub struct PendingChange {
     pub replaces: Option<Id>,
     /// The proof.
     pub proof: ChangeProof,
-    /// When it ends ([`clock::monotonic`]).
-    pub end: Duration,
+    /// When it ends ([`clock::since_boot`]): a machine that sleeps meanwhile lets it grow old.
+    pub end: u64,
 }
 
 /// A proof that was given for a change, as far as it has to hold when the change is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChangeProof {
-    /// The devices at that time.
-    pub devices: Vec<Id>,
-    /// The invitation whose code was given.
-    pub invitation: Option<Id>,
-    /// The audit session whose ticket is taken when the change is made.
-    pub session: Option<u32>,
+pub enum ChangeProof {
+    /// A login of a user without a device: the audit session whose ticket is taken when the change is made.
+    Login(u32),
+    /// The invitation whose code a user without a device gave.
+    Invitation(Id),
+    /// A code of a user with devices.
+    Code {
+        /// The devices at that time.
+        devices: Vec<Id>,
+        /// The set of recovery codes at that time.
+        recovery: Option<Id>,
+        /// The audit session whose ticket is taken besides.
+        session: Option<u32>,
+    },
+}
+
+impl ChangeProof {
+    /// The audit session whose ticket is taken.
+    pub const fn session(&self) -> Option<u32> {
+        match self {
+            Self::Login(session) => Some(*session),
+            Self::Invitation(_) => None,
+            Self::Code { session, .. } => *session,
+        }
+    }
 }
 
 /// The memory of a connection from one call to the next.
@@ -46,7 +64,8 @@ impl Conversation {
     /// How long the next message may be waited for; `patience` where no device waits.
     pub fn patience(&self, patience: Duration) -> Duration {
         self.pending.as_ref().map_or(patience, |pending| {
-            patience.max(pending.end.saturating_sub(clock::monotonic()))
+            let left = pending.end.saturating_sub(clock::since_boot());
+            patience.max(Duration::from_secs(left))
         })
     }
 }

@@ -5,9 +5,11 @@ use twofactor_core::policy::{FirstDevice, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus};
 use twofactor_protocol::service::{ChangeReply, ChangeResult};
-use twofactor_store::attempt::{AttemptFailure, AttemptResult, KnownFactor, LoginAttempt};
+use twofactor_store::attempt::{
+    AttemptFailure, AttemptResult, KnownFactor, LoginAttempt, ProofCodes,
+};
 use twofactor_store::operations::{ChangeSteps, UserFactor};
-use twofactor_store::sys::{clock, process};
+use twofactor_store::sys::clock;
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{LoadedPolicy, Locked, PolicyFile, Store};
 
@@ -17,13 +19,15 @@ use crate::factor_report;
 use crate::log::{self, ChangeLog};
 use crate::pending::{self, ChangeProof};
 
-/// Effect of a change on the last device.
+/// Kind of a change: what it takes besides a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LastDevice {
-    /// A device is left.
-    Stays,
-    /// None is left.
-    Goes,
+pub enum ChangeKind {
+    /// A device comes, is renewed, or goes while another is left: nothing.
+    OneDevice,
+    /// No device is left: a ticket, and a policy that allows it.
+    AllDevices,
+    /// New recovery codes: a ticket. A recovery code is no proof, and stays as it is.
+    RecoveryCodes,
 }
 
 /// A user who asks for a change, and all that the decision depends on.
@@ -86,7 +90,7 @@ impl<'a> Claimant<'a> {
     /// The proof for one more device: for the first one an invitation or a ticket, as the policy says, otherwise a code.
     pub fn prove_new_device(&self, code: Option<&str>) -> Result<ChangeProof, ChangeStop> {
         if self.enrolled().is_ok() {
-            return self.prove(code, LastDevice::Stays);
+            return self.prove(code, ChangeKind::OneDevice);
         }
         let invited = self.record.as_ref().is_some_and(|it| it.invite.is_some());
         let code = code.filter(|_| invited);
@@ -94,50 +98,50 @@ impl<'a> Claimant<'a> {
             (FirstDevice::Off, _) => Err(ChangeStop::NotAllowed),
             (FirstDevice::Invite, None) => Err(ChangeResult::InvitationRequired.into()),
             (FirstDevice::Invite | FirstDevice::Login, Some(code)) => self.prove_invitation(code),
-            (FirstDevice::Login, None) => Ok(ChangeProof {
-                devices: Vec::new(),
-                invitation: None,
-                session: Some(self.ticket()?),
-            }),
+            (FirstDevice::Login, None) => Ok(ChangeProof::Login(self.ticket()?)),
         }
     }
 
-    /// The proof of a user with a device: a code of it or a recovery code, charged to the daemon's counter before it is compared.
-    /// Where the last device goes a ticket besides.
-    pub fn prove(&self, code: Option<&str>, last: LastDevice) -> Result<ChangeProof, ChangeStop> {
-        let devices = self.enrolled()?.devices.iter().map(|it| it.id).collect();
-        let session = match last {
-            LastDevice::Stays => None,
-            LastDevice::Goes if !self.policy().allows_unset_last() => {
+    /// The proof of a user with a device: a code of it or a recovery code, charged to the daemon's counter before it is compared, and
+    /// what the kind of the change takes besides.
+    pub fn prove(&self, code: Option<&str>, kind: ChangeKind) -> Result<ChangeProof, ChangeStop> {
+        let record = self.enrolled()?;
+        let (accepts, session) = match kind {
+            ChangeKind::OneDevice => (ProofCodes::All, None),
+            ChangeKind::AllDevices if !self.policy().allows_unset_last() => {
                 return Err(ChangeStop::NotAllowed);
             }
-            LastDevice::Goes => Some(self.ticket()?),
+            ChangeKind::AllDevices => (ProofCodes::All, Some(self.ticket()?)),
+            ChangeKind::RecoveryCodes => (ProofCodes::OfDevices, Some(self.ticket()?)),
         };
         let code = code.ok_or(ChangeResult::CodeRequired)?;
-        let judged = self.judge(|attempt| attempt.daemon_proof(code.as_bytes()))?;
+        let judged = self.judge(|attempt| attempt.daemon_proof(code.as_bytes(), accepts))?;
         accepted(judged)?;
-        Ok(ChangeProof {
-            devices,
-            invitation: None,
+        Ok(ChangeProof::Code {
+            devices: record.devices.iter().map(|it| it.id).collect(),
+            recovery: record.recovery.as_ref().map(|it| it.id),
             session,
         })
     }
 
     /// The audit session of the caller, for which there is a ticket.
-    pub fn ticket(&self) -> Result<u32, ChangeStop> {
-        let session = process::audit_session(self.caller.pid);
-        let held = session.filter(|session| self.tickets.holds(self.account.uid, *session));
-        held.ok_or_else(|| ChangeResult::LoginRequired.into())
+    fn ticket(&self) -> Result<u32, ChangeStop> {
+        if let Some(session) = self.caller.session
+            && self.tickets.holds(self.account.uid, session)?
+        {
+            return Ok(session);
+        }
+        Err(ChangeResult::LoginRequired.into())
     }
 
     /// The steps of a change with a proof.
-    pub const fn steps(&self, proof: ChangeProof, last: LastDevice) -> ProvenChange<'a> {
+    pub const fn steps(&self, proof: ChangeProof, kind: ChangeKind) -> ProvenChange<'a> {
         ProvenChange {
             file: self.file,
             tickets: self.tickets,
             uid: self.account.uid,
             proof,
-            last,
+            kind,
         }
     }
 
@@ -149,14 +153,8 @@ impl<'a> Claimant<'a> {
             Ok(judged)
         })?;
         accepted(judged)?;
-        if invitation.is_none() {
-            return Err(ChangeResult::InvitationRequired.into());
-        }
-        Ok(ChangeProof {
-            devices: Vec::new(),
-            invitation,
-            session: None,
-        })
+        let invitation = invitation.map(ChangeProof::Invitation);
+        invitation.ok_or_else(|| ChangeResult::InvitationRequired.into())
     }
 
     /// Judges a code and logs the result. Codes that are not compared need no lock, which logins wait for.
@@ -189,20 +187,46 @@ pub struct ProvenChange<'a> {
     tickets: &'a TicketStore,
     uid: u32,
     proof: ChangeProof,
-    last: LastDevice,
+    kind: ChangeKind,
 }
 
 impl ProvenChange<'_> {
     /// True if the policy allows the change with this proof.
     fn is_allowed(&self, policy: &Policy) -> bool {
-        match (self.proof.devices.is_empty(), self.last) {
-            (_, LastDevice::Goes) => policy.allows_unset_last(),
-            (false, LastDevice::Stays) => policy.self_service.manage,
-            (true, LastDevice::Stays) => match policy.first_device() {
-                FirstDevice::Login => true,
-                FirstDevice::Invite => self.proof.invitation.is_some(),
-                FirstDevice::Off => false,
-            },
+        match (&self.proof, self.kind) {
+            (_, ChangeKind::AllDevices) => policy.allows_unset_last(),
+            (ChangeProof::Code { .. }, _) => policy.self_service.manage,
+            (ChangeProof::Login(_), _) => policy.first_device() == FirstDevice::Login,
+            (ChangeProof::Invitation(_), _) => policy.first_device() != FirstDevice::Off,
+        }
+    }
+
+    /// Checks that what the proof was given for is still there.
+    fn holds(&self, record: Option<&Record>) -> Result<(), ChangeStop> {
+        let ids = record.iter().flat_map(|record| &record.devices);
+        let ids: Vec<_> = ids.map(|device| device.id).collect();
+        let is_same = match &self.proof {
+            ChangeProof::Login(_) | ChangeProof::Invitation(_) => ids.is_empty(),
+            ChangeProof::Code {
+                devices, recovery, ..
+            } => {
+                let set = record.and_then(|record| record.recovery.as_ref());
+                ids == *devices && set.map(|set| set.id) == *recovery
+            }
+        };
+        if !is_same {
+            return Err(ChangeResult::Changed.into());
+        }
+        let ChangeProof::Invitation(id) = &self.proof else {
+            return Ok(());
+        };
+        let now = clock::now()?;
+        let record = record.filter(|record| record.is_invited(now));
+        let invite = record.and_then(|record| record.invite.as_ref());
+        if invite.is_some_and(|invite| invite.id == *id) {
+            Ok(())
+        } else {
+            Err(ChangeResult::InvitationRequired.into())
         }
     }
 }
@@ -215,22 +239,13 @@ impl ChangeSteps for ProvenChange<'_> {
         if !self.is_allowed(&policy) {
             return Err(ChangeStop::NotAllowed);
         }
-        let proof = &self.proof;
-        let devices = record.iter().flat_map(|record| &record.devices);
-        let ids = devices.map(|device| device.id);
-        if !ids.eq(proof.devices.iter().copied()) {
-            return Err(ChangeResult::Changed.into());
-        }
-        let invite = record.and_then(|record| record.invite.as_ref());
-        if proof.invitation.is_some() && invite.map(|invite| invite.id) != proof.invitation {
-            return Err(ChangeResult::InvitationRequired.into());
-        }
+        self.holds(record)?;
         let patience = pending::PATIENCE.as_secs();
-        let take = |session| self.tickets.take(self.uid, session, patience);
-        if proof.session.is_none_or(take) {
-            Ok(())
-        } else {
-            Err(ChangeResult::LoginRequired.into())
+        match self.proof.session() {
+            Some(session) if !self.tickets.take(self.uid, session, patience)? => {
+                Err(ChangeResult::LoginRequired.into())
+            }
+            _ => Ok(()),
         }
     }
 }

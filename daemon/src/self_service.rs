@@ -20,7 +20,7 @@ use twofactor_store::sys::{clock, host};
 use crate::change_stop::ChangeStop;
 use crate::factor_report::entry;
 use crate::pending::{self, ChangeProof, Conversation, PendingChange};
-use crate::proof::{Claimant, LastDevice};
+use crate::proof::{ChangeKind, Claimant};
 
 /// Columns of a QR code in characters. One that does not fit is left out.
 const COLUMNS: usize = 200;
@@ -28,7 +28,8 @@ const COLUMNS: usize = 200;
 /// Makes a change, or a step of one.
 ///
 /// # Errors
-/// [`ChangeStop`]; nothing is changed then.
+/// [`ChangeStop`]. After [`ChangeStop::Failed`] the change may have been made; after the others devices and recovery codes are as they
+/// were, but a code that was given is charged or used up, and a ticket may be gone.
 pub fn change(
     claimant: &Claimant<'_>,
     call: &ChangeCall,
@@ -59,7 +60,7 @@ fn begin(
     call: &NewDeviceCall,
 ) -> Result<(ChangeReply, PendingChange), ChangeStop> {
     let name = match &call.device {
-        Some(name) => name.parse().map_err(|_| ChangeStop::Parameter("device"))?,
+        Some(name) => new_name(name)?,
         None => DeviceName::first(),
     };
     let (kind, settings) = settings(claimant.policy().new_devices, call)?;
@@ -75,7 +76,7 @@ fn renew(
     call: &DeviceCall,
 ) -> Result<(ChangeReply, PendingChange), ChangeStop> {
     let old = chosen(claimant.enrolled()?, call.device.as_deref())?;
-    let proof = claimant.prove(call.code.as_deref(), LastDevice::Stays)?;
+    let proof = claimant.prove(call.code.as_deref(), ChangeKind::OneDevice)?;
     let device = PendingDevice::renewal(old, clock::now()?).map_err(AttemptFailure::from)?;
     Ok(shown(claimant, device, Some(old), proof))
 }
@@ -88,7 +89,7 @@ fn confirm(
     // Taken out, so that it is gone after any error.
     let pending = conversation.pending.take();
     let is_waiting =
-        |it: &PendingChange| clock::monotonic() < it.end && it.account == *claimant.account;
+        |it: &PendingChange| clock::since_boot() < it.end && it.account == *claimant.account;
     let Some(mut pending) = pending.filter(is_waiting) else {
         return Err(ChangeResult::NothingPending.into());
     };
@@ -115,7 +116,7 @@ fn confirm(
     };
     let log = claimant.log();
     let factor = claimant.factor(&log);
-    let mut steps = claimant.steps(pending.proof, LastDevice::Stays);
+    let mut steps = claimant.steps(pending.proof, ChangeKind::OneDevice);
     let mut reply = ChangeReply::new(ChangeResult::Stored);
     let device = match pending.replaces {
         Some(old) => operations::renew(&factor, old, new, &mut steps)?,
@@ -136,8 +137,8 @@ fn unset(claimant: &Claimant<'_>, call: &DeviceCall) -> Result<ChangeReply, Chan
     let mut reply = ChangeReply::new(ChangeResult::Removed);
     let Some(name) = &call.device else {
         let devices: Vec<_> = record.devices.iter().map(|device| device.id).collect();
-        let proof = claimant.prove(call.code.as_deref(), LastDevice::Goes)?;
-        let mut steps = claimant.steps(proof, LastDevice::Goes);
+        let proof = claimant.prove(call.code.as_deref(), ChangeKind::AllDevices)?;
+        let mut steps = claimant.steps(proof, ChangeKind::AllDevices);
         operations::remove_all(&factor, &devices, &mut steps)?;
         reply.devices_left = Some(0);
         return Ok(reply);
@@ -146,8 +147,8 @@ fn unset(claimant: &Claimant<'_>, call: &DeviceCall) -> Result<ChangeReply, Chan
     if record.devices.len() == 1 {
         return Err(ChangeResult::LastDevice.into());
     }
-    let proof = claimant.prove(call.code.as_deref(), LastDevice::Stays)?;
-    let mut steps = claimant.steps(proof, LastDevice::Stays);
+    let proof = claimant.prove(call.code.as_deref(), ChangeKind::OneDevice)?;
+    let mut steps = claimant.steps(proof, ChangeKind::OneDevice);
     let removed = operations::remove_device(&factor, device.id, &mut steps)?;
     let state = State::new(claimant.account.uid);
     reply.device = Some(entry(&removed.device, &state));
@@ -157,16 +158,21 @@ fn unset(claimant: &Claimant<'_>, call: &DeviceCall) -> Result<ChangeReply, Chan
 
 fn new_recovery_codes(claimant: &Claimant<'_>, call: &CodeCall) -> Result<ChangeReply, ChangeStop> {
     claimant.enrolled()?;
-    let session = claimant.ticket()?;
-    let mut proof = claimant.prove(call.code.as_deref(), LastDevice::Stays)?;
-    proof.session = Some(session);
+    let proof = claimant.prove(call.code.as_deref(), ChangeKind::RecoveryCodes)?;
     let log = claimant.log();
-    let mut steps = claimant.steps(proof, LastDevice::Stays);
+    let mut steps = claimant.steps(proof, ChangeKind::RecoveryCodes);
     let factor = claimant.factor(&log);
     let codes = operations::new_recovery_codes(&factor, clock::now()?, &mut steps)?;
     let mut reply = ChangeReply::new(ChangeResult::Replaced);
     reply.recovery_codes = listed(&codes);
     Ok(reply)
+}
+
+/// The name of a new device: none of the words that stand in the log in the place of a device.
+fn new_name(name: &str) -> Result<DeviceName, ChangeStop> {
+    let is_free = !["all", "bypass", "recovery-code"].contains(&name);
+    let name = name.parse().ok().filter(|_| is_free);
+    name.ok_or(ChangeStop::Parameter("device"))
 }
 
 /// The device of that name; without a name, the only one.
@@ -229,7 +235,7 @@ fn shown(
         account: account.clone(),
         replaces: old.map(|old| old.id),
         proof,
-        end: clock::monotonic() + pending::PATIENCE,
+        end: clock::since_boot() + pending::PATIENCE.as_secs(),
     };
     (reply, pending)
 }

@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_store::sys::socket::peer_credentials;
-use twofactor_store::sys::wipe;
+use twofactor_store::sys::{process, wipe};
 
 use crate::connection;
 use crate::dispatch::{Caller, UserFactors};
@@ -92,6 +92,7 @@ where
     let caller = Caller {
         uid: peer.uid,
         pid: peer.pid,
+        session: process::audit_session(peer.pid, peer.uid),
     };
     let stream = Arc::new(stream);
     let Ok(place) = connections.admit(caller.uid, &stream) else {

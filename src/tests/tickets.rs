@@ -30,7 +30,10 @@ fn a_claim_ends_where_the_user_came_in_by_key() {
     stage.password = Some("wrong".into());
     assert_eq!(stage.run(&[]), AuthResult::NotAsked);
     assert!(stage.claimed.is_some());
-    let variable = ("SSH_AUTH_INFO_0".into(), "publickey ssh-ed25519 AAAA".into());
+    let variable = (
+        "SSH_AUTH_INFO_0".into(),
+        "publickey ssh-ed25519 AAAA".into(),
+    );
     stage.variables.extend([variable]);
     crate::ticket::issue(&mut stage);
     assert_eq!(stage.claimed, None);

@@ -84,13 +84,17 @@ fn a_code_in_the_session_admits_one_change() {
         let proof = json!({"code": code});
         ("io.twofactor.NewRecoveryCodes", proof)
     };
-    let first = [new_codes(&alice.recovery[0])];
-    assert_eq!(in_session(&machine, &first, &[]), ["login_required"]);
-    let code = alice.code();
+    let recovery = &alice.recovery[0];
+    assert_eq!(
+        in_session(&machine, &[new_codes(recovery)], &[]),
+        ["login_required"]
+    );
+    let (code, next) = (alice.code(), alice.code_after(1));
     let answers = [("Password: ", PASSWORD), (ASK_CODE, code.as_str())];
-    let twice = [new_codes(&alice.recovery[1]), new_codes(&alice.recovery[2])];
-    let results = in_session(&machine, &twice, &answers);
-    assert_eq!(results, ["replaced", "login_required"]);
+    // A recovery code is no proof for others, and stays as it is.
+    let calls = [new_codes(recovery), new_codes(&next), new_codes(&next)];
+    let results = in_session(&machine, &calls, &answers);
+    assert_eq!(results, ["wrong", "replaced", "login_required"]);
     let status = machine.command(&["status", "alice", "--json"]).ok().stdout;
     let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!(status["users"][0]["recovery_codes_left"], 10);

@@ -10,12 +10,14 @@ use twofactor_core::verify::grace::{self, GraceOrigin};
 use twofactor_core::verify::refused::{self, RefusedKey};
 use twofactor_core::verify::{self, Answer, FailureCounter, Form, Outcome, ThrottleStatus};
 
+mod credentials;
 mod failure;
 mod groups;
 mod requirements;
 #[cfg(test)]
 mod tests;
 
+pub use credentials::{CredentialSet, ProofCodes};
 pub use failure::AttemptFailure;
 pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_groups};
 pub use requirements::UnansweredName;
@@ -68,23 +70,6 @@ pub enum PreCheck {
     Grace(u64),
     /// The throttle: whether a code would be looked at.
     Throttle(ThrottleStatus),
-}
-
-/// Credentials that a typed code is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CredentialSet {
-    /// The codes of a user who has a device: of the devices, recovery codes, bypass. A wrong one is one of these failures.
-    Devices(FailureCounter),
-    /// The invitation to enroll of a user who has none. A wrong one is one of these failures.
-    Invitation(FailureCounter),
-}
-
-impl CredentialSet {
-    const fn counter(self) -> FailureCounter {
-        match self {
-            Self::Devices(counter) | Self::Invitation(counter) => counter,
-        }
-    }
 }
 
 /// Result of a typed code.
@@ -224,19 +209,28 @@ impl LoginAttempt<'_> {
         self.counted_invitation(input, FailureCounter::Daemon)
     }
 
-    /// Judges the proof for a change through the daemon: a code of a device or a recovery code. A bypass code lets its user log
-    /// in, and is none.
+    /// Judges the proof for a change through the daemon. A bypass code lets its user log in, and is none.
     ///
     /// # Errors
     /// [`AttemptFailure`]: nothing may be concluded about the code.
-    pub fn daemon_proof(&mut self, input: &[u8]) -> Result<AttemptResult, AttemptFailure> {
+    pub fn daemon_proof(
+        &mut self,
+        input: &[u8],
+        accepts: ProofCodes,
+    ) -> Result<AttemptResult, AttemptFailure> {
         let recorded = lock_recorded(self.store, self.holder, None)?;
         let Some((locked, loaded)) = recorded.filter(|(_, it)| it.record.is_enrolled()) else {
             return Ok(AttemptResult::Gone);
         };
         let mut record = loaded.record;
         record.bypass = None;
-        let against = CredentialSet::Devices(FailureCounter::Daemon);
+        let against = match accepts {
+            ProofCodes::All => CredentialSet::Devices(FailureCounter::Daemon),
+            ProofCodes::OfDevices => {
+                record.recovery = None;
+                CredentialSet::DeviceProof
+            }
+        };
         self.judge(locked, &record, input, Form::Code, against)
     }
 
@@ -274,7 +268,7 @@ impl LoginAttempt<'_> {
             Err(closed) => return Ok(AttemptResult::Refused(closed)),
         };
         let answer = Answer::read(input, form, &verify::code_lengths(record));
-        if matches!(against, CredentialSet::Devices(_))
+        if !matches!(against, CredentialSet::Invitation(_))
             && refused::is_repeated(&state.refused, &answer)
         {
             return Ok(AttemptResult::Repeated);
@@ -286,7 +280,10 @@ impl LoginAttempt<'_> {
         let verdict = verify::verdict(policy, record, &charged, &answer, now);
         let mut state = verdict.state;
         match (&verdict.outcome, against) {
-            (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Daemon)) => {}
+            (
+                Outcome::Accepted(_),
+                CredentialSet::Devices(FailureCounter::Daemon) | CredentialSet::DeviceProof,
+            ) => {}
             (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Logins)) => {
                 grace::begin(&mut state, &self.origin(), now);
             }
@@ -296,7 +293,7 @@ impl LoginAttempt<'_> {
             (Outcome::Rejected(_), CredentialSet::Devices(_)) => {
                 refused::remember(&mut state.refused, &answer, key);
             }
-            (Outcome::Rejected(_), CredentialSet::Invitation(_)) => {}
+            (Outcome::Rejected(_), CredentialSet::Invitation(_) | CredentialSet::DeviceProof) => {}
         }
         // A lock-out ends all grace.
         if verify::gate(&policy.throttle, &state, now) != ThrottleStatus::Open {

@@ -7,8 +7,10 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, unlinkat};
+use rustix::io::Errno;
 
+use crate::Error;
 use crate::sys::clock;
 use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 
@@ -22,6 +24,15 @@ const VALID: u64 = 600;
 #[derive(Debug, Clone)]
 pub struct TicketStore {
     directory: PathBuf,
+}
+
+/// Result of giving a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TicketIssue {
+    /// There is a new one.
+    Written,
+    /// No daemon was set up, which could take one.
+    NoDaemon,
 }
 
 /// The content of a ticket.
@@ -51,45 +62,73 @@ impl TicketStore {
     /// where no daemon was set up there are no tickets.
     ///
     /// # Errors
-    /// [`FileError`]; there is no new ticket then.
-    pub fn issue(&self, uid: u32, session: u32) -> Result<(), FileError> {
-        let opened = file::open_directory(CWD, &self.directory, FileAccess::Private);
-        let directory = match opened {
-            Err(error) if error.is_missing() => file::ensure_directory(CWD, &self.directory)?,
-            other => other?,
+    /// [`Error`]; there is no new ticket then.
+    pub fn issue(&self, uid: u32, session: u32) -> Result<TicketIssue, Error> {
+        let failed = Error::file(&self.directory);
+        let directory = match self.open() {
+            Ok(Some(directory)) => Ok(directory),
+            Ok(None) => file::ensure_directory(CWD, &self.directory),
+            Err(error) => Err(error),
         };
-        let issued = clock::since_boot();
-        let text = Ticket { session, issued }.text();
-        // Two logins at once write two files, each with the number of its process in its name.
-        let own = format!("{uid}.{}", std::process::id());
-        file::stage(&directory, &own, text.as_bytes(), FileAccess::Private)?;
-        file::publish_as(&directory, &own, &uid.to_string())
+        match directory {
+            Err(FileError::System("mkdir", Errno::NOENT)) => Ok(TicketIssue::NoDaemon),
+            directory => {
+                let directory = directory.map_err(&failed)?;
+                write(&directory, uid, session).map_err(&failed)?;
+                Ok(TicketIssue::Written)
+            }
+        }
     }
 
     /// True if the user has a ticket for this audit session that still holds.
-    #[must_use]
-    pub fn holds(&self, uid: u32, session: u32) -> bool {
-        self.open().is_some_and(|directory| {
-            let ticket = read(&directory, uid);
-            ticket.is_some_and(|ticket| ticket.holds(session, clock::since_boot()))
-        })
+    ///
+    /// # Errors
+    /// [`Error`]: nothing may be concluded about the ticket.
+    pub fn holds(&self, uid: u32, session: u32) -> Result<bool, Error> {
+        self.held(uid, |ticket| ticket.holds(session, clock::since_boot()))
+            .map(|held| held.is_some())
+            .map_err(Error::file(&self.directory))
     }
 
     /// Takes that ticket: true if it held, and is gone. It may have been looked at up to `patience` seconds before.
-    #[must_use]
-    pub fn take(&self, uid: u32, session: u32, patience: u64) -> bool {
-        let Some(directory) = self.open() else {
-            return false;
-        };
+    ///
+    /// # Errors
+    /// [`Error`]: the ticket may be gone.
+    pub fn take(&self, uid: u32, session: u32, patience: u64) -> Result<bool, Error> {
         let now = clock::since_boot();
-        let held = read(&directory, uid).is_some_and(|ticket| {
+        let holds = |ticket: Ticket| {
             ticket.holds(session, now) || ticket.holds(session, now.saturating_sub(patience))
-        });
-        held && unlinkat(&directory, uid.to_string(), AtFlags::empty()).is_ok()
+        };
+        let failed = Error::file(&self.directory);
+        let Some(directory) = self.held(uid, holds).map_err(&failed)? else {
+            return Ok(false);
+        };
+        match unlinkat(&directory, uid.to_string(), AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(failed(FileError::System("unlink", errno))),
+        }
     }
 
-    fn open(&self) -> Option<OwnedFd> {
-        file::open_directory(CWD, &self.directory, FileAccess::Private).ok()
+    /// The directory, if the user has a ticket in it of which this is true.
+    fn held(
+        &self,
+        uid: u32,
+        holds: impl FnOnce(Ticket) -> bool,
+    ) -> Result<Option<OwnedFd>, FileError> {
+        let Some(directory) = self.open()? else {
+            return Ok(None);
+        };
+        let ticket = read(&directory, uid)?;
+        Ok(ticket.is_some_and(holds).then_some(directory))
+    }
+
+    /// The directory; `None` where no ticket was ever written.
+    fn open(&self) -> Result<Option<OwnedFd>, FileError> {
+        match file::open_directory(CWD, &self.directory, FileAccess::Private) {
+            Err(error) if error.is_missing() => Ok(None),
+            opened => opened.map(Some),
+        }
     }
 }
 
@@ -112,17 +151,48 @@ impl Ticket {
     }
 }
 
-fn read(directory: impl AsFd, uid: u32) -> Option<Ticket> {
+/// Writes a ticket. It need not outlive a crash of the machine, so that nothing waits for the disk.
+fn write(directory: &OwnedFd, uid: u32, session: u32) -> Result<(), FileError> {
+    remove_leftovers(directory, uid);
+    let issued = clock::since_boot();
+    let text = Ticket { session, issued }.text();
+    // Two logins at once write two files, each with the number of its process in its name.
+    let own = format!("{uid}.{}", std::process::id());
+    file::stage(directory, &own, text.as_bytes(), FileAccess::Private)?;
+    file::publish_renamed(directory, &own, &uid.to_string())
+}
+
+/// Removes what logins of a user left that were killed while they wrote a ticket. Where that fails no harm is done.
+fn remove_leftovers(directory: &OwnedFd, uid: u32) {
+    let Ok(entries) = Dir::read_from(directory) else {
+        return;
+    };
+    let begin = format!(".{uid}.");
+    for entry in entries.flatten() {
+        let name = String::from_utf8_lossy(entry.file_name().to_bytes());
+        let own = name.strip_prefix(&begin);
+        let writer = own.and_then(|rest| rest.strip_suffix(".new"));
+        if writer.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = file::remove(directory, &name);
+        }
+    }
+}
+
+fn read(directory: impl AsFd, uid: u32) -> Result<Option<Ticket>, FileError> {
     let name = uid.to_string();
-    let (fd, stat) = file::open_file(
+    let opened = file::open_file(
         directory,
         Path::new(&name),
         FileOpening::Read,
         FileAccess::Private,
-    )
-    .ok()?;
-    let bytes = file::read_all(fd, &stat).ok()?;
-    Ticket::parse(std::str::from_utf8(&bytes).ok()?)
+    );
+    let (fd, stat) = match opened {
+        Err(error) if error.is_missing() => return Ok(None),
+        opened => opened?,
+    };
+    let bytes = file::read_all(fd, &stat)?;
+    let text = std::str::from_utf8(&bytes).ok();
+    Ok(text.and_then(Ticket::parse))
 }
 
 #[cfg(test)]
@@ -134,18 +204,18 @@ mod tests {
     fn a_ticket_holds_once_and_in_its_session() {
         let directory = ScratchStore::new();
         let tickets = TicketStore::at(&directory.path().join("tickets"));
-        assert!(!tickets.holds(1000, 7));
-        assert!(!tickets.take(1000, 7, 0));
+        assert!(!tickets.holds(1000, 7).unwrap());
+        assert!(!tickets.take(1000, 7, 0).unwrap());
         tickets.issue(1000, 7).unwrap();
         tickets.issue(1000, 8).unwrap();
         for (uid, session) in [(1000, 7), (1001, 8)] {
-            assert!(!tickets.holds(uid, session), "{uid} {session}");
-            assert!(!tickets.take(uid, session, 600), "{uid} {session}");
+            assert!(!tickets.holds(uid, session).unwrap(), "{uid} {session}");
+            assert!(!tickets.take(uid, session, 600).unwrap(), "{uid} {session}");
         }
-        assert!(tickets.holds(1000, 8));
-        assert!(tickets.take(1000, 8, 0));
-        assert!(!tickets.holds(1000, 8));
-        assert!(!tickets.take(1000, 8, 0));
+        assert!(tickets.holds(1000, 8).unwrap());
+        assert!(tickets.take(1000, 8, 0).unwrap());
+        assert!(!tickets.holds(1000, 8).unwrap());
+        assert!(!tickets.take(1000, 8, 0).unwrap());
     }
 
     #[test]
@@ -164,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_that_is_not_roots_is_none() {
+    fn a_ticket_that_is_not_roots_is_an_error() {
         let directory = ScratchStore::new();
         let path = directory.path().join("tickets");
         let tickets = TicketStore::at(&path);
@@ -172,17 +242,43 @@ mod tests {
         let file = path.join("1000");
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
         std::fs::set_permissions(&file, open).unwrap();
-        assert!(!tickets.holds(1000, 7));
+        assert!(tickets.holds(1000, 7).is_err());
         std::fs::remove_file(&file).unwrap();
         std::os::unix::fs::symlink("/dev/null", &file).unwrap();
-        assert!(!tickets.take(1000, 7, 0));
+        assert!(tickets.take(1000, 7, 0).is_err());
+        std::fs::remove_dir_all(&path).unwrap();
+        std::fs::write(&path, "").unwrap();
+        assert!(tickets.holds(1000, 7).is_err());
+        assert!(tickets.issue(1000, 7).is_err());
     }
 
     #[test]
     fn without_the_daemons_directory_there_is_no_ticket() {
         let directory = ScratchStore::new();
         let tickets = TicketStore::at(&directory.path().join("gone/tickets"));
-        assert!(tickets.issue(1000, 7).is_err());
-        assert!(!tickets.holds(1000, 7));
+        assert_eq!(tickets.issue(1000, 7), Ok(TicketIssue::NoDaemon));
+        assert_eq!(tickets.holds(1000, 7), Ok(false));
+        assert_eq!(tickets.take(1000, 7, 0), Ok(false));
+    }
+
+    #[test]
+    fn what_a_killed_login_left_is_removed() {
+        let directory = ScratchStore::new();
+        let path = directory.path().join("tickets");
+        let tickets = TicketStore::at(&path);
+        assert_eq!(tickets.issue(1000, 7), Ok(TicketIssue::Written));
+        // No process has the first number; the second is that of a login that is still at it, the third of another user's.
+        let none = i32::MAX;
+        let busy = format!(".1000.{}.new", std::os::unix::process::parent_id());
+        let others = format!(".1001.{none}.new");
+        for name in [&format!(".1000.{none}.new"), &busy, &others] {
+            std::fs::write(path.join(name), "").unwrap();
+        }
+        tickets.issue(1000, 8).unwrap();
+        let names = std::fs::read_dir(&path).unwrap();
+        let mut names: Vec<_> = names.map(|it| it.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, [busy.as_str(), others.as_str(), "1000"]);
+        assert_eq!(tickets.holds(1000, 8), Ok(true));
     }
 }

@@ -258,23 +258,27 @@ pub fn stage(
 /// # Errors
 /// [`FileError`]; no temporary file is left.
 pub fn publish(directory: impl AsFd, name: &str) -> Result<(), FileError> {
-    let temporary = temporary_name(name);
+    publish_renamed(directory, name, name)
+}
+
+/// Gives what [`stage`] wrote under one name another.
+///
+/// # Errors
+/// [`FileError`]; no temporary file is left.
+pub fn publish_renamed(directory: impl AsFd, staged: &str, name: &str) -> Result<(), FileError> {
+    let temporary = temporary_name(staged);
     renameat(&directory, temporary.as_str(), &directory, name).map_err(|errno| {
         let _ = remove(&directory, &temporary);
         FileError::System("rename", errno)
     })
 }
 
-/// Gives what [`stage`] wrote under one name another, durably.
+/// [`publish_renamed`], durably.
 ///
 /// # Errors
 /// [`FileError`]; no temporary file is left.
 pub fn publish_as(directory: impl AsFd, staged: &str, name: &str) -> Result<(), FileError> {
-    let temporary = temporary_name(staged);
-    renameat(&directory, temporary.as_str(), &directory, name).map_err(|errno| {
-        let _ = remove(&directory, &temporary);
-        FileError::System("rename", errno)
-    })?;
+    publish_renamed(&directory, staged, name)?;
     flush_directory(&directory)
 }
 

@@ -4,22 +4,27 @@
 /// The number that stands for "none" among audit sessions (linux/audit.h).
 const NO_SESSION: u32 = u32::MAX;
 
-/// The audit session of a process, in which pam_loginuid(8) has put it and all that it starts; `None` where there is none, or where
-/// it cannot be read.
+/// The audit session of a process, in which pam_loginuid(8) has put it and all that it starts, if it is one of a user with this uid;
+/// `None` where there is none, or where it cannot be read.
 #[must_use]
-pub fn audit_session(pid: i32) -> Option<u32> {
-    session_in(&format!("/proc/{pid}/sessionid"))
+pub fn audit_session(pid: i32, uid: u32) -> Option<u32> {
+    session_in(&format!("/proc/{pid}"), uid)
 }
 
 /// That of this process.
 #[must_use]
-pub fn own_audit_session() -> Option<u32> {
-    session_in("/proc/self/sessionid")
+pub fn own_audit_session(uid: u32) -> Option<u32> {
+    session_in("/proc/self", uid)
 }
 
-fn session_in(path: &str) -> Option<u32> {
-    let session = std::fs::read_to_string(path).ok()?.trim().parse().ok()?;
-    (session != NO_SESSION && session != 0).then_some(session)
+fn session_in(process: &str, uid: u32) -> Option<u32> {
+    let number = |name| -> Option<u32> {
+        let text = std::fs::read_to_string(format!("{process}/{name}")).ok()?;
+        text.trim().parse().ok()
+    };
+    let session = number("sessionid")?;
+    let is_of_user = number("loginuid")? == uid;
+    (is_of_user && session != NO_SESSION && session != 0).then_some(session)
 }
 
 /// The effective uid, unless it is root's.

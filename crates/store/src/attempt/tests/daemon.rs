@@ -1,6 +1,7 @@
 //! Attempts through the daemon: counted apart from logins, while an accepted code is used up for both.
 
 use super::*;
+use twofactor_core::recovery::RecoverySet;
 
 impl AttemptMachine {
     /// One code through the daemon.
@@ -129,4 +130,33 @@ fn a_password_without_a_code_costs_no_guess_of_the_month() {
     assert_eq!(judged.unwrap(), wrong());
     let daemon = machine.stored().state.daemon;
     assert_eq!((daemon.in_a_row, daemon.total(NOW)), (4, 1));
+}
+
+#[test]
+fn a_proof_by_device_leaves_recovery_codes_alone() {
+    let machine = AttemptMachine::with_policy(ON);
+    let (set, codes) = RecoverySet::generate(1).unwrap();
+    let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
+    let mut record = record_of(&machine.alice, &[phone()]);
+    record.recovery = Some(set);
+    locked.replace_record(&record, &[]).unwrap();
+    drop(locked);
+    let typed = codes[0].grouped();
+    let mut session = machine.session();
+    let proof = session.daemon_proof(typed.as_bytes(), ProofCodes::OfDevices);
+    let wrong = AttemptResult::Compared(Outcome::Rejected(Rejected::Wrong));
+    assert_eq!(proof.unwrap(), wrong);
+    assert_eq!(machine.stored().state.daemon.in_a_row, 1);
+    // It is neither used up nor taken for one that was refused.
+    let judged = session.daemon_proof(typed.as_bytes(), ProofCodes::All);
+    let AttemptResult::Compared(Outcome::Accepted(accepted)) = judged.unwrap() else {
+        panic!("refused");
+    };
+    assert_eq!(accepted.by, Credential::RecoveryCode { left: 9 });
+    let own = session.daemon_proof(code(STEP).as_bytes(), ProofCodes::OfDevices);
+    let own = own.unwrap();
+    assert!(
+        matches!(own, AttemptResult::Compared(Outcome::Accepted(_))),
+        "{own:?}"
+    );
 }

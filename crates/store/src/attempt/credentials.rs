@@ -1,0 +1,34 @@
+//! Credentials that a typed code is compared with.
+#![forbid(unsafe_code)]
+
+use twofactor_core::verify::FailureCounter;
+
+/// Codes that are a proof for a change through the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProofCodes {
+    /// Those of devices, and recovery codes.
+    All,
+    /// Those of devices. A recovery code is a wrong one, and stays unused.
+    OfDevices,
+}
+
+/// Credentials that a typed code is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialSet {
+    /// The codes of a user who has a device: of the devices, recovery codes, bypass. A wrong one is one of these failures.
+    Devices(FailureCounter),
+    /// The codes of the devices alone, at the daemon. A wrong one is not remembered as refused: it may be a recovery code, which has to
+    /// work at the next login.
+    DeviceProof,
+    /// The invitation to enroll of a user who has none. A wrong one is one of these failures.
+    Invitation(FailureCounter),
+}
+
+impl CredentialSet {
+    pub(super) const fn counter(self) -> FailureCounter {
+        match self {
+            Self::Devices(counter) | Self::Invitation(counter) => counter,
+            Self::DeviceProof => FailureCounter::Daemon,
+        }
+    }
+}
