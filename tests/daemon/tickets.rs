@@ -150,7 +150,9 @@ fn a_ticket_that_cannot_be_written_refuses_no_login() {
         su.end().shown.contains("this is alice")
     };
     // Without a daemon, with something in the way, and with a directory that is not root's alone.
+    let told = || machine.log_with("result=no-ticket").len();
     assert!(is_in());
+    assert_eq!(told(), 0);
     machine.run("install", &["-d", "/run/twofactor"]).ok();
     machine.write_file(TICKETS, "", 0o600);
     assert!(is_in());
@@ -158,6 +160,7 @@ fn a_ticket_that_cannot_be_written_refuses_no_login() {
     machine.run("install", &["-d", "-m", "0777", TICKETS]).ok();
     assert!(is_in());
     assert_eq!(std::fs::read_dir(TICKETS).unwrap().count(), 0);
+    assert_eq!(told(), 2);
     // No audit session, no ticket.
     std::fs::remove_dir(TICKETS).unwrap();
     let mut su = machine.program("su").args(&["alice", "-c", "true"]);
@@ -166,6 +169,24 @@ fn a_ticket_that_cannot_be_written_refuses_no_login() {
     su.answer("Password: ", PASSWORD);
     assert_eq!(su.end().code, Some(0));
     assert!(!std::fs::exists(TICKETS).unwrap());
+}
+
+#[test]
+fn a_login_in_another_users_session_gives_no_ticket() {
+    let machine = machine();
+    machine.add_user("alice");
+    let _daemon = machine.daemon();
+    let uid = uid(&machine);
+    for (login_uid, is_given) in [("0", false), (uid.as_str(), true)] {
+        let login = format!(
+            "echo {login_uid} > /proc/self/loginuid && exec setpriv --reuid={uid} --regid={uid} --clear-groups su alice -c 'echo this is $(id -un)'"
+        );
+        let mut su = machine.program("sh").args(&["-c", &login]).pty();
+        su.answer("Password: ", PASSWORD);
+        assert!(su.end().shown.contains("this is alice"));
+        let is_there = std::fs::exists(format!("{TICKETS}/{uid}")).unwrap();
+        assert_eq!(is_there, is_given, "{login_uid}");
+    }
 }
 
 #[test]
