@@ -189,6 +189,8 @@ fn a_record_error_refuses_and_is_logged() {
         let logged = refusal(&machine, &alice, &path, changed.as_bytes());
         assert_eq!(logged, line(&path, cause, ""));
     }
+    // Without a record of bob's own it would be one that is on its way to that name.
+    enroll_token(&machine, "bob");
     let of_bob = whole.replacen("user = \"alice\"", "user = \"bob\"", 1);
     let logged = refusal(&machine, &alice, &path, of_bob.as_bytes());
     let cause = "is the record of another user: 'bob'";
