@@ -2,6 +2,7 @@
 
 use twofactor_core::policy::Policy;
 use twofactor_store::sys::accounts::{self, LookupFailed};
+use twofactor_store::sys::membership::MembershipFacts;
 use twofactor_store::sys::name_sources;
 
 use crate::exempt_names::IdleName;
@@ -28,17 +29,16 @@ pub fn find(policy: &Policy) -> Vec<IdleName> {
 
 /// True if there is such a user; an error where that cannot be told.
 fn user(name: &str) -> Result<bool, LookupFailed> {
-    let known = accounts::by_name(name)?.is_some();
-    if !known {
-        name_sources::answer_about_user(name)?;
-    }
-    Ok(known)
+    let is_known = accounts::by_name(name)?.is_some();
+    Ok(is_known || !name_sources::uids_of(name)?.is_empty())
 }
 
 fn group(name: &str) -> Result<bool, LookupFailed> {
-    let known = accounts::group_id(name)?.is_some();
-    name_sources::answer_about_group(name, &[])?;
-    Ok(known)
+    let mut facts = MembershipFacts::default();
+    facts.group_ids.extend(accounts::group_id(name)?);
+    // Members may be known to a source that does not answer, where another one knows the group.
+    name_sources::add_membership(name, &[], &mut facts)?;
+    Ok(!facts.group_ids.is_empty())
 }
 
 fn idle(

@@ -23,17 +23,8 @@ impl Machine {
     /// # Panics
     /// When it cannot be compiled.
     pub fn name_service(&self) -> NameService<'_> {
-        let source = workspace().join("tests/harness/nss/fixture.c");
-        let source = source.display().to_string();
         layout::directory(Path::new("/usr/local/lib"), 0o755);
-        let name = "-Wl,-soname,libnss_fixture.so.2";
-        self.run(
-            "cc",
-            &[
-                "-shared", "-fPIC", "-Wall", "-Werror", name, "-o", LIBRARY, &source,
-            ],
-        )
-        .ok();
+        self.compile(&[]);
         // Programs that are setuid look nowhere but in the cache and in the system's own directories.
         self.run("/sbin/ldconfig", &[]).ok();
         layout::directory(Path::new(DIRECTORY), 0o755);
@@ -47,6 +38,19 @@ impl Machine {
         service.answers("");
         service
     }
+
+    /// Replaces the library by a new file: programs that run keep what they have loaded.
+    fn compile(&self, options: &[&str]) {
+        let source = workspace().join("tests/harness/nss/fixture.c");
+        let source = source.display().to_string();
+        let new = format!("{LIBRARY}.new");
+        let name = "-Wl,-soname,libnss_fixture.so.2";
+        let mut arguments = vec!["-shared", "-fPIC", "-Wall", "-Werror", name];
+        arguments.extend(options);
+        arguments.extend(["-o", &new, &source]);
+        self.run("cc", &arguments).ok();
+        self.run("mv", &[&new, LIBRARY]).ok();
+    }
 }
 
 impl NameService<'_> {
@@ -55,6 +59,14 @@ impl NameService<'_> {
         let path = |name| Path::new(DIRECTORY).join(name);
         self.machine.write_file(path("answers"), lines, 0o644);
         self.machine.write_file(path("asked"), "", 0o666);
+    }
+
+    /// Makes it a service that cannot be asked for the groups of a user: its groups list their members.
+    ///
+    /// # Panics
+    /// When it cannot be compiled.
+    pub fn lists_members_only(&self) {
+        self.machine.compile(&["-DMEMBERS_ONLY"]);
     }
 
     /// The groups and accounts that were asked for since, such as `group robots`.

@@ -10,6 +10,7 @@ mod grace;
 mod groups;
 mod phases;
 mod require;
+mod require_sources;
 mod stand_in;
 mod throttle;
 mod tries;

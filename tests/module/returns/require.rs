@@ -12,12 +12,12 @@ use harness::enrolled::{
 /// 2027-03-01, 00:00 UTC.
 const DAY: u64 = 1_803_859_200;
 
-fn policy(entry: &str) -> String {
+pub(super) fn policy(entry: &str) -> String {
     format!("enabled = true\n[[require]]\n{entry}\n")
 }
 
 /// A machine with alice, who has no device, and a name service that is asked first.
-fn with_alice(entry: &str) -> Machine {
+pub(super) fn with_alice(entry: &str) -> Machine {
     let machine = machine(&policy(entry));
     add_account(&machine, "alice");
     machine
@@ -287,7 +287,7 @@ fn r47_sessions_look_up_no_more_than_they_tell() {
 }
 
 /// Sources of accounts and groups, in this order.
-fn nsswitch(machine: &Machine, order: &str) {
+pub(super) fn nsswitch(machine: &Machine, order: &str) {
     let lines = format!("passwd: {order}\ngroup: {order}\nshadow: files\nhosts: files\n");
     machine.write_file("/etc/nsswitch.conf", lines, 0o644);
 }

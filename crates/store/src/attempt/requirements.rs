@@ -2,7 +2,8 @@
 //!
 //! It is the opposite of an exemption on purpose: what cannot be looked up counts as a match, since a directory that is
 //! away must not let in users without a code. Only where every source of the name service says that there is no such
-//! user, group or member, there is none. All names of a uid count: an alias is no way around.
+//! user, group or member, there is none; what a source says when it is asked alone counts, since it may have failed when
+//! the C library asked. All names of a uid count: an alias is no way around.
 //!
 //! For root what cannot be looked up does not count: root at the console is the one who sets a directory right, and must
 //! not need it for that.
@@ -12,6 +13,7 @@ use std::fs;
 use std::io::ErrorKind;
 
 use crate::sys::accounts::{self, LookupFailed};
+use crate::sys::membership::MembershipFacts;
 use crate::sys::name_sources;
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::is_strictest;
@@ -27,7 +29,7 @@ const ROOT: u32 = 0;
 pub struct KnownRequirements {
     /// Accounts of [`PASSWD`] by uid.
     local: Option<Result<HashMap<u32, Vec<Account>>, LookupFailed>>,
-    users: HashMap<String, Result<Option<u32>, LookupFailed>>,
+    users: HashMap<String, Result<Vec<u32>, LookupFailed>>,
     groups: HashMap<String, Result<Option<u32>, LookupFailed>>,
     unanswered: Vec<UnansweredName>,
 }
@@ -78,14 +80,13 @@ impl KnownRequirements {
 
     /// True if `user` is a name of the account, or may be one of a user other than root.
     fn is_user(&mut self, user: &str, account: &Account) -> bool {
-        let uid = *self.users.entry(user.to_owned()).or_insert_with(|| {
-            let found = accounts::by_name(user)?;
-            if found.is_none() {
-                name_sources::answer_about_user(user)?;
-            }
-            Ok(found.map(|found| found.uid))
+        let uids = self.users.entry(user.to_owned());
+        let uids = uids.or_insert_with(|| match accounts::by_name(user)? {
+            Some(found) => Ok(vec![found.uid]),
+            None => name_sources::uids_of(user),
         });
-        let is_same = uid.map(|uid| uid == Some(account.uid));
+        let is_same = uids.as_ref().map(|uids| uids.contains(&account.uid));
+        let is_same = is_same.map_err(|error| *error);
         self.counted(account, "user", user, is_same)
     }
 
@@ -106,16 +107,23 @@ impl KnownRequirements {
         account: &Account,
     ) -> Result<bool, LookupFailed> {
         let names = self.names(account)?;
-        if let Some(gid) = gid {
-            for name in &names {
-                if accounts::group_ids(name)?.contains(&gid) {
-                    return Ok(true);
-                }
-            }
+        let mut facts = MembershipFacts {
+            group_ids: gid.into_iter().collect(),
+            ..MembershipFacts::default()
+        };
+        for name in &names {
+            facts.user_groups.extend(accounts::group_ids(name)?);
+        }
+        if facts.prove() {
+            return Ok(true);
         }
         let names: Vec<&str> = names.iter().map(|name| name.name.as_str()).collect();
-        name_sources::answer_about_group(group, &names)?;
-        Ok(false)
+        let asked = name_sources::add_membership(group, &names, &mut facts);
+        // One source's proof stands while another one fails.
+        if facts.prove() {
+            return Ok(true);
+        }
+        asked.map(|()| false)
     }
 
     /// The accounts with the uid of this one, itself first.

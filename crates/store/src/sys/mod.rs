@@ -7,11 +7,14 @@ pub mod homes;
 pub mod host;
 pub mod limit;
 pub mod link;
+mod local_file;
 pub mod local_time;
 pub mod lock;
+pub mod membership;
 #[cfg(miri)]
 mod miri;
 pub mod name_sources;
+mod nsswitch;
 pub mod process;
 pub mod socket;
 pub mod wipe;

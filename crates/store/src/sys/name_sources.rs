@@ -2,28 +2,25 @@
 //!
 //! A look-up of the C library asks one source after another, and says that there is nothing where a source failed and a
 //! later one did not know the name; getgrouplist(3) reports no failure at all. Where the absence of a name lets a user in,
-//! each source has to say so.
+//! each source has to say so. A source that failed then and finds the name now has found it: what it says counts.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};
-use std::fs;
-use std::io::ErrorKind;
 
 use libc::{c_char, c_int, c_long, gid_t, size_t};
 
 use super::accounts::LookupFailed;
+use super::local_file;
+use super::membership::MembershipFacts;
+use super::nsswitch::{FILES, sources};
 
-/// The configuration.
-const NSSWITCH: &str = "/etc/nsswitch.conf";
-/// The source that the C library has in itself, by newer versions.
-const FILES: &str = "files";
 /// The source of dynamic and other users that only systemd knows.
 const SYSTEMD: &str = "systemd";
 /// Sizes of the buffer that a source fills: grown from the first to the last.
 const BUFFER: (usize, usize) = (1 << 14, 1 << 22);
 /// NSS_STATUS_TRYAGAIN: with ERANGE the buffer is too small.
 const TRY_AGAIN: c_int = -2;
-/// NSS_STATUS_NOTFOUND. Together with NSS_STATUS_SUCCESS, an answer.
+/// NSS_STATUS_NOTFOUND: an answer, as NSS_STATUS_SUCCESS is.
 const NOT_FOUND: c_int = 0;
 /// NSS_STATUS_SUCCESS.
 const SUCCESS: c_int = 1;
@@ -42,94 +39,108 @@ type ListGroups = unsafe extern "C" fn(
     *mut c_int,
 ) -> c_int;
 
-/// Returns if every source of accounts says whether it has an account of that name.
+/// The uids of the accounts of that name, from all sources of accounts.
 ///
 /// # Errors
 /// [`LookupFailed`] when one does not answer.
-pub fn answer_about_user(name: &str) -> Result<(), LookupFailed> {
+pub fn uids_of(name: &str) -> Result<Vec<u32>, LookupFailed> {
+    let c_name = c_string(name)?;
+    let mut uids = Vec::new();
     for source in sources(&["passwd"])? {
         if source == FILES {
-            readable("/etc/passwd")?;
-        } else {
-            let function = function(&source, "getpwnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
-            // SAFETY: a source's function of this name has this type (nss.h).
-            let finds =
-                unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::passwd>>(function) };
-            by_source(&source, find(finds, name))?;
+            let text = local_file::text(local_file::PASSWD)?;
+            uids.extend(local_file::uids_of(&text, name));
+            continue;
         }
+        let function = function(&source, "getpwnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
+        // SAFETY: a source's function of this name has this type (nss.h).
+        let finds =
+            unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::passwd>>(function) };
+        let found = find(finds, &c_name, |entry: &libc::passwd| entry.pw_uid);
+        uids.extend(by_source(&source, found)?);
     }
-    Ok(())
+    Ok(uids)
 }
 
-/// Returns if every source of groups says whether it has a group of that name, and in which groups the users are.
+/// Asks all sources of groups about a group and the names of one user, and adds what they say. What one of them says
+/// stands, whichever other one fails.
 ///
 /// # Errors
-/// [`LookupFailed`] when one does not answer.
-pub fn answer_about_group(group: &str, users: &[&str]) -> Result<(), LookupFailed> {
+/// The first [`LookupFailed`] when one does not answer.
+pub fn add_membership(
+    group: &str,
+    users: &[&str],
+    facts: &mut MembershipFacts,
+) -> Result<(), LookupFailed> {
+    let mut result = Ok(());
     for source in sources(&["group", "initgroups"])? {
-        if source == FILES {
-            readable("/etc/group")?;
-            continue;
-        }
-        let function_of = |name| function(&source, name);
-        let finds = function_of("getgrnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
-        // SAFETY: a source's function of this name has this type (nss.h).
-        let finds = unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::group>>(finds) };
-        by_source(&source, find(finds, group))?;
-        // A source without it is listed whole, group by group.
-        let Some(lists) = function_of("initgroups_dyn")? else {
-            continue;
+        let added = if source == FILES {
+            local_file::text(local_file::GROUP)
+                .map(|text| local_file::add_membership(&text, group, users, facts))
+        } else {
+            add_of_source(&source, group, users, facts)
         };
-        // SAFETY: a source's function of this name has this type (nss.h).
-        let lists = unsafe { std::mem::transmute::<*mut libc::c_void, ListGroups>(lists) };
-        for user in users {
-            by_source(&source, list_groups(lists, user))?;
-        }
+        result = result.and(added);
+    }
+    result
+}
+
+fn add_of_source(
+    source: &str,
+    group: &str,
+    users: &[&str],
+    facts: &mut MembershipFacts,
+) -> Result<(), LookupFailed> {
+    let function_of = |name| function(source, name);
+    let finds = function_of("getgrnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
+    // SAFETY: a source's function of this name has this type (nss.h).
+    let finds = unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::group>>(finds) };
+    let found = find(finds, &c_string(group)?, |entry: &libc::group| {
+        (entry.gr_gid, lists_one(entry, users))
+    });
+    if let Some((id, is_listed)) = by_source(source, found)? {
+        facts.group_ids.push(id);
+        facts.is_listed |= is_listed;
+    }
+    // Of a source without it, the list of the group's members says all.
+    let Some(lists) = function_of("initgroups_dyn")? else {
+        return Ok(());
+    };
+    // SAFETY: a source's function of this name has this type (nss.h).
+    let lists = unsafe { std::mem::transmute::<*mut libc::c_void, ListGroups>(lists) };
+    for user in users {
+        let groups = list_groups(lists, &c_string(user)?);
+        let groups = by_source(source, groups)?;
+        facts.user_groups.extend(groups.unwrap_or_default());
     }
     Ok(())
 }
 
-fn readable(path: &str) -> Result<(), LookupFailed> {
-    fs::File::open(path)?;
-    Ok(())
+/// True if the members of an entry include one of these users.
+fn lists_one(entry: &libc::group, users: &[&str]) -> bool {
+    let mut at = entry.gr_mem;
+    if at.is_null() {
+        return false;
+    }
+    loop {
+        // SAFETY: `gr_mem` is a list of C strings that ends with a null pointer (getgrnam_r(3)); it lies in the buffer of
+        // the look-up, which is alive, and the end was not reached yet.
+        let member = unsafe { *at };
+        if member.is_null() {
+            return false;
+        }
+        // SAFETY: it is one of these C strings.
+        let member = unsafe { CStr::from_ptr(member) }.to_bytes();
+        if users.iter().any(|user| user.as_bytes() == member) {
+            return true;
+        }
+        // SAFETY: this was not the last pointer of the list.
+        at = unsafe { at.add(1) };
+    }
 }
 
-/// The sources of these databases, each once.
-fn sources(databases: &[&str]) -> Result<Vec<String>, LookupFailed> {
-    match fs::read(NSSWITCH) {
-        Ok(text) => Ok(listed(&String::from_utf8_lossy(&text), databases)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(vec![FILES.to_owned()]),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The sources in the text of the configuration; the files where it has no line of a database. What is to be done after an
-/// answer, in brackets, makes no difference: a source that may be asked has to answer.
-fn listed(text: &str, databases: &[&str]) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for line in text.lines() {
-        let line = line.split('#').next().unwrap_or_default();
-        let Some((database, rest)) = line.split_once(':') else {
-            continue;
-        };
-        if !databases.contains(&database.trim()) {
-            continue;
-        }
-        let outside = rest.split('[').enumerate();
-        let outside = outside.map(|(number, part)| match number {
-            0 => part,
-            _ => part.split_once(']').map_or("", |(_, after)| after),
-        });
-        for source in outside.flat_map(str::split_whitespace) {
-            if !found.iter().any(|known| known == source) {
-                found.push(source.to_owned());
-            }
-        }
-    }
-    if found.is_empty() {
-        found.push(FILES.to_owned());
-    }
-    found
+fn c_string(text: &str) -> Result<CString, LookupFailed> {
+    CString::new(text).map_err(|_| LookupFailed(libc::EINVAL))
 }
 
 /// A function of a source; `None` where it has no such function. The library stays loaded, as the C library keeps it.
@@ -138,9 +149,8 @@ fn function(source: &str, name: &str) -> Result<Option<*mut libc::c_void>, Looku
     if source.is_empty() || !source.bytes().all(plain) {
         return Err(LookupFailed(libc::EINVAL));
     }
-    let c_string = |text: String| CString::new(text).map_err(|_| LookupFailed(libc::EINVAL));
-    let library = c_string(format!("libnss_{source}.so.2"))?;
-    let symbol = c_string(format!("_nss_{source}_{name}"))?;
+    let library = c_string(&format!("libnss_{source}.so.2"))?;
+    let symbol = c_string(&format!("_nss_{source}_{name}"))?;
     // SAFETY: the name is a C string. The library is one that each look-up of the C library loads, too.
     let handle = unsafe { libc::dlopen(library.as_ptr(), libc::RTLD_NOW) };
     if handle.is_null() {
@@ -151,9 +161,12 @@ fn function(source: &str, name: &str) -> Result<Option<*mut libc::c_void>, Looku
     Ok((!found.is_null()).then_some(found))
 }
 
-/// Asks a source about one name.
-fn find<T>(function: Find<T>, name: &str) -> Result<(), LookupFailed> {
-    let name = CString::new(name).map_err(|_| LookupFailed(libc::EINVAL))?;
+/// Asks a source about one name. `read` takes what is wanted out of the entry; `None` where the source has none.
+fn find<T, R>(
+    function: Find<T>,
+    name: &CStr,
+    read: impl FnOnce(&T) -> R,
+) -> Result<Option<R>, LookupFailed> {
     let mut size = BUFFER.0;
     loop {
         let mut buffer: Vec<c_char> = vec![0; size];
@@ -173,17 +186,14 @@ fn find<T>(function: Find<T>, name: &str) -> Result<(), LookupFailed> {
             size *= 4;
             continue;
         }
-        return answered(status, errno);
+        let found = answered(status, errno)?;
+        // SAFETY: plain data, for which zero bytes are valid too. Its strings lie in `buffer`, which lives long enough.
+        return Ok(found.then(|| read(unsafe { entry.assume_init_ref() })));
     }
 }
 
-/// Asks a source about the groups of a user.
-fn list_groups(function: ListGroups, user: &str) -> Result<(), LookupFailed> {
-    let user = CString::new(user).map_err(|_| LookupFailed(libc::EINVAL))?;
-    answered_about_groups(function, &user)
-}
-
-fn answered_about_groups(function: ListGroups, user: &CStr) -> Result<(), LookupFailed> {
+/// Asks a source about the groups of a user; `None` where it knows of none.
+fn list_groups(function: ListGroups, user: &CStr) -> Result<Option<Vec<u32>>, LookupFailed> {
     let (mut start, mut size): (c_long, c_long) = (0, 64);
     // SAFETY: malloc(3); the source may grow the block with realloc(3), so it has to come from there.
     let mut groups: *mut gid_t = unsafe { libc::calloc(64, size_of::<gid_t>()) }.cast();
@@ -203,23 +213,34 @@ fn answered_about_groups(function: ListGroups, user: &CStr) -> Result<(), Lookup
             &raw mut errno,
         )
     };
+    let count = usize::try_from(start.min(size)).unwrap_or(0);
+    let listed = match count {
+        0 => Vec::new(),
+        // SAFETY: the source has filled in the first `start` of `size` entries of the block.
+        count => unsafe { std::slice::from_raw_parts(groups, count) }.to_vec(),
+    };
     // SAFETY: the block is that of `calloc`, or what the source made of it with realloc(3).
     unsafe { libc::free(groups.cast()) };
-    answered(status, errno)
+    Ok(answered(status, errno)?.then_some(listed))
 }
 
 /// The result of a source. nss-systemd(8) fails with ESRCH where no service offers users or groups, so that there are none
 /// of its own: on a machine without a running systemd, such as a container.
-fn by_source(source: &str, result: Result<(), LookupFailed>) -> Result<(), LookupFailed> {
+fn by_source<T>(
+    source: &str,
+    result: Result<Option<T>, LookupFailed>,
+) -> Result<Option<T>, LookupFailed> {
     match result {
-        Err(LookupFailed(libc::ESRCH)) if source == SYSTEMD => Ok(()),
+        Err(LookupFailed(libc::ESRCH)) if source == SYSTEMD => Ok(None),
         result => result,
     }
 }
 
-fn answered(status: c_int, errno: c_int) -> Result<(), LookupFailed> {
+/// True if the source has found it, false if it has nothing of that name.
+fn answered(status: c_int, errno: c_int) -> Result<bool, LookupFailed> {
     match (status, errno) {
-        (NOT_FOUND | SUCCESS, _) => Ok(()),
+        (SUCCESS, _) => Ok(true),
+        (NOT_FOUND, _) => Ok(false),
         (_, 0) => Err(LookupFailed(libc::EIO)),
         (_, errno) => Err(LookupFailed(errno)),
     }
@@ -228,16 +249,6 @@ fn answered(status: c_int, errno: c_int) -> Result<(), LookupFailed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sources_are_read_without_their_actions() {
-        let text = "# passwd: no\npasswd: files [SUCCESS=merge NOTFOUND=continue] sss systemd # ldap\n\
-                    group:\tfiles\t[!UNAVAIL=return] winbind\ninitgroups: sss files\nhosts: dns\n";
-        let of = |databases: &[&str]| listed(text, databases).join(" ");
-        assert_eq!(of(&["passwd"]), "files sss systemd");
-        assert_eq!(of(&["group", "initgroups"]), "files winbind sss");
-        assert_eq!(of(&["shadow"]), "files");
-    }
 
     #[test]
     fn a_source_that_is_not_there_does_not_answer() {
@@ -250,17 +261,17 @@ mod tests {
 
     #[test]
     fn no_users_of_systemd_are_an_answer_of_systemd_alone() {
-        let none = || Err(LookupFailed(libc::ESRCH));
-        assert_eq!(by_source("systemd", none()), Ok(()));
+        let none = || Err::<Option<u32>, _>(LookupFailed(libc::ESRCH));
+        assert_eq!(by_source("systemd", none()), Ok(None));
         assert_eq!(by_source("sss", none()), none());
-        let away = || Err(LookupFailed(libc::EIO));
+        let away = || Err::<Option<u32>, _>(LookupFailed(libc::EIO));
         assert_eq!(by_source("systemd", away()), away());
     }
 
     #[test]
     fn a_status_is_an_answer_or_a_failure() {
-        assert_eq!(answered(SUCCESS, 0), Ok(()));
-        assert_eq!(answered(NOT_FOUND, libc::ENOENT), Ok(()));
+        assert_eq!(answered(SUCCESS, 0), Ok(true));
+        assert_eq!(answered(NOT_FOUND, libc::ENOENT), Ok(false));
         assert_eq!(answered(-1, libc::EIO), Err(LookupFailed(libc::EIO)));
         assert_eq!(answered(-1, 0), Err(LookupFailed(libc::EIO)));
         assert_eq!(

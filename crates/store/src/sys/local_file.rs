@@ -1,0 +1,83 @@
+//! The accounts and groups of the machine itself: the source `files` of the name service, which newer versions of the C
+//! library have in themselves, so that it cannot be asked alone. passwd(5), group(5).
+#![forbid(unsafe_code)]
+
+use std::fs;
+
+use super::accounts::LookupFailed;
+use super::membership::MembershipFacts;
+
+/// The accounts.
+pub const PASSWD: &str = "/etc/passwd";
+/// The groups.
+pub const GROUP: &str = "/etc/group";
+
+/// The text of a file.
+///
+/// # Errors
+/// [`LookupFailed`] when it cannot be read, or is not there.
+pub fn text(path: &str) -> Result<String, LookupFailed> {
+    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
+}
+
+/// The uids of the accounts of that name in the text of passwd(5).
+pub fn uids_of<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = u32> + 't {
+    text.lines().filter_map(move |line| {
+        let mut fields = line.split(':');
+        fields.next().filter(|found| *found == name)?;
+        fields.nth(1)?.parse().ok()
+    })
+}
+
+/// Adds what the text of group(5) says of a group and of the names of one user.
+pub fn add_membership(text: &str, group: &str, users: &[&str], facts: &mut MembershipFacts) {
+    for line in text.lines() {
+        let mut fields = line.split(':');
+        let (Some(name), Some(id)) = (fields.next(), fields.nth(1)) else {
+            continue;
+        };
+        let Ok(id) = id.parse() else {
+            continue;
+        };
+        let members = fields.next().unwrap_or_default().split(',');
+        let mut members = members.map(str::trim).filter(|member| !member.is_empty());
+        let is_listed = members.any(|member| users.contains(&member));
+        if name == group {
+            facts.group_ids.push(id);
+            facts.is_listed |= is_listed;
+        }
+        if is_listed {
+            facts.user_groups.push(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uids_are_those_of_the_name() {
+        let text = "root:x:0:0::/:/bin/sh\nalice:x:7:1::/:\nalice:x:broken:1\nbob\nalice:x:8:1";
+        assert_eq!(uids_of(text, "alice").collect::<Vec<_>>(), [7, 8]);
+        assert_eq!(uids_of(text, "alic").count(), 0);
+    }
+
+    #[test]
+    fn members_and_numbers_of_groups_are_read() {
+        let text = "root:x:0:\nstaff:x:50:bob,alice\nsame:x:60:alias\nbroken:x:y:alice\nshort:x:70";
+        let of = |group: &str, users: &[&str]| {
+            let mut facts = MembershipFacts::default();
+            add_membership(text, group, users, &mut facts);
+            (facts.is_listed, facts.group_ids, facts.user_groups)
+        };
+        assert_eq!(of("staff", &["alice"]), (true, vec![50], vec![50]));
+        assert_eq!(of("staff", &["alias"]), (false, vec![50], vec![60]));
+        assert_eq!(
+            of("same", &["alice", "alias"]),
+            (true, vec![60], vec![50, 60])
+        );
+        assert_eq!(of("short", &["ali", ""]), (false, vec![70], vec![]));
+        assert_eq!(of("none", &["carol"]), (false, vec![], vec![]));
+    }
+}

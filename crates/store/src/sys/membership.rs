@@ -1,0 +1,43 @@
+//! Whether a user is in a group, from what several sources say.
+#![forbid(unsafe_code)]
+
+/// What is known of a group and of the names of one user, each part from any source.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct MembershipFacts {
+    /// Numbers of the group.
+    pub group_ids: Vec<u32>,
+    /// Numbers of the groups that the user is in.
+    pub user_groups: Vec<u32>,
+    /// True if a list of the group's members has the user.
+    pub is_listed: bool,
+}
+
+impl MembershipFacts {
+    /// True if they show that the user is in the group.
+    #[must_use]
+    pub fn prove(&self) -> bool {
+        self.is_listed
+            || self
+                .group_ids
+                .iter()
+                .any(|id| self.user_groups.contains(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_or_a_common_number_is_proof() {
+        let facts = |groups: &[u32], of_user: &[u32], is_listed| MembershipFacts {
+            group_ids: groups.to_vec(),
+            user_groups: of_user.to_vec(),
+            is_listed,
+        };
+        assert!(!MembershipFacts::default().prove());
+        assert!(facts(&[], &[], true).prove());
+        assert!(facts(&[1, 2], &[3, 2], false).prove());
+        assert!(!facts(&[1, 2], &[3, 4], false).prove());
+    }
+}
