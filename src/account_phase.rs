@@ -251,7 +251,7 @@ fn admit(
         wish: EnrollmentMode::Offered,
         about,
     };
-    match newcomer.wanted()? {
+    match newcomer.wanted(dialogue.host())? {
         PolicyDecision::Disabled
         | PolicyDecision::ServiceOff
         | PolicyDecision::Exempt(_)
@@ -275,7 +275,7 @@ fn admit(
     };
     // A user who holds a dialogue open must not be let in by what was asked when it began.
     file.refresh(&mut newcomer.session.loaded)?;
-    match (newcomer.wanted()?, newcomer.wish) {
+    match (newcomer.wanted(dialogue.host())?, newcomer.wish) {
         (PolicyDecision::CodeRequired, _) => Err(EnrollmentAbort::Enrolled),
         (PolicyDecision::EnrollmentRequired | PolicyDecision::DeviceRequired, _)
         | (_, EnrollmentMode::Demanded) => {

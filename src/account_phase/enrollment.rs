@@ -25,7 +25,7 @@ use super::{
     withdrawn,
 };
 use crate::dialogue::{Dialogue, DialogueMedium};
-use crate::transaction::Priority;
+use crate::transaction::{PamTransaction, Priority};
 use crate::{report, text};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
@@ -46,8 +46,8 @@ pub struct EnrollmentDialogue<'a> {
 }
 
 impl EnrollmentDialogue<'_> {
-    /// The policy's present decision on this login.
-    pub fn wanted(&self) -> Result<PolicyDecision, AttemptFailure> {
+    /// The policy's present decision on this login. What cannot be looked up for it is logged.
+    pub fn wanted(&self, host: &dyn PamTransaction) -> Result<PolicyDecision, AttemptFailure> {
         let session = &self.session;
         let policy = &session.loaded.policy;
         let request = LoginRequest {
@@ -59,7 +59,12 @@ impl EnrollmentDialogue<'_> {
         let enrollment = UserEnrollment::of(record.as_ref());
         let mut groups = KnownGroups::default();
         let time = session.loaded.time((session.clock)());
-        Ok(decide(policy, time, &request, &mut groups, enrollment))
+        let decision = decide(policy, time, &request, &mut groups, enrollment);
+        for name in groups.unanswered() {
+            let line = report::unanswered_name(self.about.clone(), name);
+            host.log(Priority::Warning, line.as_str());
+        }
+        Ok(decision)
     }
 
     /// The whole dialogue. Nothing is stored before a code of the new device was typed.

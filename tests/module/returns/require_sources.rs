@@ -2,7 +2,7 @@
 
 use harness::pam::code;
 
-use harness::enrolled::{IGNORED, add_account, auth, logged, login, machine};
+use harness::enrolled::{IGNORED, add_account, auth, logged, login, machine, run};
 
 use super::require::{nsswitch, policy, with_alice};
 
@@ -56,4 +56,24 @@ fn r47_lists_of_members_count_by_themselves() {
     names.answers("group robots found 61000 carol,alice\n");
     assert_eq!(auth(login("alice")), code::AUTH_ERR);
     assert_eq!(auth(login("bob")), IGNORED);
+}
+
+/// Also where the account phase looks it up once more.
+#[test]
+fn r47_each_phase_logs_what_it_cannot_look_up() {
+    let offer = "enabled = true\nenroll_at_login = \"offer\"\n";
+    let machine = machine(&format!("{offer}[[require]]\ngroups = [\"robots\"]\n"));
+    add_account(&machine, "alice");
+    let names = machine.name_service();
+    names.answers("group robots fails 5\n");
+    let unknown = |phases: &str| {
+        run(login("alice").phases(phases));
+        let lines = logged(&machine);
+        let begins = "user=alice rhost= result=requirement-unknown group=robots ";
+        let unknown = lines.iter().filter(|line| line.starts_with(begins));
+        unknown.count()
+    };
+    let at_auth = unknown("auth");
+    assert_eq!(at_auth, 1);
+    assert!(unknown("auth,acct") > at_auth);
 }
