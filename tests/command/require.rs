@@ -4,9 +4,9 @@ use harness::desk::{desk, desk_on, give, json};
 use harness::enrolled::policy_path;
 use harness::{Machine, Run};
 
-/// 2027-03-01, 00:00 UTC, 10 days before.
-const NOW: u64 = 1_803_859_200 - 10 * 86_400;
-const STAFF: &str = "[[require]]\ngroups = [\"staff\"]\nfrom = 2027-03-01\n";
+/// 2099-03-01, 00:00 UTC, 10 days before.
+const NOW: u64 = 4_076_006_400 - 10 * 86_400;
+const STAFF: &str = "[[require]]\ngroups = [\"staff\"]\nfrom = 2099-03-01\n";
 
 /// alice has a device; bob and carol have none, and bob is one of the staff.
 fn with_staff(policy: &str) -> Machine {
@@ -33,12 +33,12 @@ fn enable(machine: &Machine) -> Run {
 fn r47_a_preview_tells_of_the_days_left() {
     let machine = with_staff(&format!("enabled = false\n{STAFF}"));
     let shown = enable(&machine).stdout;
-    let later = "  Required later   bob, from 2027-03-01 on (10 days left)\n";
+    let later = "  Required later   bob, from 2099-03-01 on (10 days left)\n";
     assert!(shown.contains(later), "{shown}");
     assert!(!shown.contains("Refused"), "{shown}");
     machine.policy(&format!("enabled = false\n{STAFF}"));
     let report = json(machine.command(&["enable", "--yes", "--json"]));
-    let expected = serde_json::json!([{"from": "2027-03-01", "days_left": 10, "users": ["bob"]}]);
+    let expected = serde_json::json!([{"from": "2099-03-01", "days_left": 10, "users": ["bob"]}]);
     assert_eq!(report["required_later"], expected, "{report}");
 }
 
@@ -83,12 +83,12 @@ fn r47_status_tells_of_the_day() {
             user["required_from"].as_str().map(str::to_owned),
         )
     };
-    let day = Some("2027-03-01".to_owned());
+    let day = Some("2099-03-01".to_owned());
     assert_eq!(told("bob"), (Some(false), day));
     assert_eq!(told("carol"), (Some(false), None));
     assert_eq!(told("alice"), (Some(false), None), "a user with a device");
     let shown = machine.command(&["status", "bob"]).ok().stdout;
-    let note = "not enrolled; required from 2027-03-01 on (10 days left)";
+    let note = "not enrolled; required from 2099-03-01 on (10 days left)";
     assert!(shown.contains(note), "{shown}");
     machine.set_clock(NOW + 10 * 86_400);
     assert_eq!(told("bob"), (Some(true), None));
@@ -103,7 +103,7 @@ fn r47_settings_show_a_requirement_as_it_is_written() {
     let whole = machine.command(&["policy", "show"]).ok().stdout;
     assert!(whole.ends_with(STAFF), "{whole}");
     let shown = json(machine.command(&["policy", "show", "--json"]));
-    let expected = serde_json::json!([{"groups": ["staff"], "from": "2027-03-01"}]);
+    let expected = serde_json::json!([{"groups": ["staff"], "from": "2099-03-01"}]);
     assert_eq!(shown["require"], expected);
     let one = machine.command(&["policy", "show", "require"]).ok().stdout;
     assert!(one.contains("staff"), "{one}");

@@ -3,9 +3,9 @@
 use harness::logins::{ASK_CODE, ASK_PASSWORD, dialogue, enrolled, logged, machine, policy};
 use harness::{Machine, PASSWORD};
 
-/// 2027-03-01, 00:00 UTC.
-const DAY: u64 = 1_803_859_200;
-const REQUIRED: &str = "[[require]]\ngroups = [\"staff\"]\nfrom = 2027-03-01";
+/// 2099-03-01, 00:00 UTC.
+const DAY: u64 = 4_076_006_400;
+const REQUIRED: &str = "[[require]]\ngroups = [\"staff\"]\nfrom = 2099-03-01";
 
 /// bob is one of the staff, carol is not; neither has a device.
 fn with_staff() -> Machine {
@@ -29,7 +29,7 @@ fn r47_sshd_tells_of_the_day_and_refuses_from_it_on() {
         terminal.answer(ASK_PASSWORD, PASSWORD).answer("$ ", "exit");
         terminal.end().shown
     };
-    let told = "Two-factor login is required for your account from 2027-03-01 on: 2 days left. To set it up, ask \
+    let told = "Two-factor login is required for your account from 2099-03-01 on: 2 days left. To set it up, ask \
                 your administrator for \"twofactor enroll bob\".\n";
     let shown = session("bob");
     assert_eq!(shown.matches(told).count(), 1, "{shown}");

@@ -9,8 +9,8 @@ use harness::enrolled::{
     IGNORED, SERVICE, add_account, add_stack, auth, enroll_token, logged, login, machine, run, said,
 };
 
-/// 2027-03-01, 00:00 UTC.
-const DAY: u64 = 1_803_859_200;
+/// 2099-03-01, 00:00 UTC.
+const DAY: u64 = 4_076_006_400;
 
 pub(super) fn policy(entry: &str) -> String {
     format!("enabled = true\n[[require]]\n{entry}\n")
@@ -47,7 +47,7 @@ fn r47_those_named_are_refused_and_others_are_not() {
 
 #[test]
 fn r47_a_requirement_begins_at_midnight_utc() {
-    let machine = with_alice("users = [\"alice\"]\nfrom = 2027-03-01");
+    let machine = with_alice("users = [\"alice\"]\nfrom = 2099-03-01");
     for (now, result) in [
         (DAY - 60, IGNORED),
         (DAY, code::AUTH_ERR),
@@ -235,7 +235,7 @@ fn r47_uniform_prompts_hide_those_who_need_a_device() {
 
 #[test]
 fn r47_sessions_are_told_of_the_days_left() {
-    let machine = with_alice("users = [\"alice\"]\nfrom = 2027-03-01");
+    let machine = with_alice("users = [\"alice\"]\nfrom = 2099-03-01");
     add_account(&machine, "bob");
     add_stack(&machine, "su", "");
     let told = |service: &str, user: &str| {
@@ -246,7 +246,7 @@ fn r47_sessions_are_told_of_the_days_left() {
             .map(|(_, text)| (*text).to_owned())
             .collect::<Vec<_>>()
     };
-    let begins = "Two-factor login is required for your account from 2027-03-01 on: ";
+    let begins = "Two-factor login is required for your account from 2099-03-01 on: ";
     for (now, left) in [
         (DAY - 3 * 86_400, "3 days left. "),
         (DAY - 1, "1 day left. "),
@@ -278,10 +278,10 @@ fn r47_sessions_look_up_no_more_than_they_tell() {
         (asked, text.contains("required for your account from"))
     };
     machine.set_clock(DAY - 86_400);
-    let later = "\nfrom = 2027-03-01";
+    let later = "\nfrom = 2099-03-01";
     assert_eq!(robots(later, "alice"), (true, true));
     assert_eq!(robots(later, "root"), (false, false));
-    for reached in ["", "\nfrom = 2027-02-01"] {
+    for reached in ["", "\nfrom = 2099-02-01"] {
         assert_eq!(robots(reached, "alice"), (false, false), "{reached}");
     }
 }
