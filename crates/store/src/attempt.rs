@@ -224,13 +224,10 @@ impl LoginAttempt<'_> {
         };
         let mut record = loaded.record;
         record.bypass = None;
-        let against = match accepts {
-            ProofCodes::All => CredentialSet::Devices(FailureCounter::Daemon),
-            ProofCodes::OfDevices => {
-                record.recovery = None;
-                CredentialSet::DeviceProof
-            }
-        };
+        if accepts == ProofCodes::OfDevices {
+            record.recovery = None;
+        }
+        let against = CredentialSet::ChangeProof;
         self.judge(locked, &record, input, Form::Code, against)
     }
 
@@ -280,10 +277,6 @@ impl LoginAttempt<'_> {
         let verdict = verify::verdict(policy, record, &charged, &answer, now);
         let mut state = verdict.state;
         match (&verdict.outcome, against) {
-            (
-                Outcome::Accepted(_),
-                CredentialSet::Devices(FailureCounter::Daemon) | CredentialSet::DeviceProof,
-            ) => {}
             (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Logins)) => {
                 grace::begin(&mut state, &self.origin(), now);
             }
@@ -293,7 +286,9 @@ impl LoginAttempt<'_> {
             (Outcome::Rejected(_), CredentialSet::Devices(_)) => {
                 refused::remember(&mut state.refused, &answer, key);
             }
-            (Outcome::Rejected(_), CredentialSet::Invitation(_) | CredentialSet::DeviceProof) => {}
+            (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Daemon))
+            | (Outcome::Rejected(_), CredentialSet::Invitation(_))
+            | (_, CredentialSet::ChangeProof) => {}
         }
         // A lock-out ends all grace.
         if verify::gate(&policy.throttle, &state, now) != ThrottleStatus::Open {

@@ -17,9 +17,9 @@ pub enum ProofCodes {
 pub enum CredentialSet {
     /// The codes of a user who has a device: of the devices, recovery codes, bypass. A wrong one is one of these failures.
     Devices(FailureCounter),
-    /// The codes of the devices alone, at the daemon. A wrong one is not remembered as refused: it may be a recovery code, which has to
-    /// work at the next login.
-    DeviceProof,
+    /// The part of them that proves a change through the daemon. A wrong one is not remembered as refused: it may be a code that
+    /// has to work at the next login.
+    ChangeProof,
     /// The invitation to enroll of a user who has none. A wrong one is one of these failures.
     Invitation(FailureCounter),
 }
@@ -28,7 +28,7 @@ impl CredentialSet {
     pub(super) const fn counter(self) -> FailureCounter {
         match self {
             Self::Devices(counter) | Self::Invitation(counter) => counter,
-            Self::DeviceProof => FailureCounter::Daemon,
+            Self::ChangeProof => FailureCounter::Daemon,
         }
     }
 }
