@@ -163,11 +163,13 @@ fn a_ticket_that_cannot_be_written_refuses_no_login() {
     assert_eq!(told(), 2);
     // No audit session, no ticket.
     std::fs::remove_dir(TICKETS).unwrap();
-    let mut su = machine.program("su").args(&["alice", "-c", "true"]);
-    su = su.user("alice");
-    let mut su = su.pty();
+    let login = format!(
+        "echo 4294967295 > /proc/self/loginuid && exec setpriv --reuid={uid} --regid={uid} --clear-groups su alice -c 'cat /proc/self/sessionid'"
+    );
+    let mut su = machine.program("sh").args(&["-c", &login]).pty();
     su.answer("Password: ", PASSWORD);
-    assert_eq!(su.end().code, Some(0));
+    let ended = su.end();
+    assert!(ended.shown.ends_with("4294967295"), "{}", ended.shown);
     assert!(!std::fs::exists(TICKETS).unwrap());
 }
 
