@@ -70,9 +70,9 @@ pub fn remove_all<S: ChangeSteps>(
         return Err(refused(ChangeCause::DevicesChanged));
     }
     steps.permit(&mut locked, record.as_ref())?;
-    locked.remove().map_err(failed)?;
-    factor.report(removed(devices));
-    Ok(())
+    let done = locked.remove();
+    report_gone(factor, removed(devices), &done);
+    done.map_err(failed)
 }
 
 /// Removes them for root, also where record or state cannot be used by now: this is how an administrator gets rid of
@@ -89,13 +89,24 @@ pub fn clear(factor: &UserFactor<'_>, devices: &[Id]) -> Result<(), ChangeError>
             if record.is_some_and(|record| !has(&record, devices)) {
                 return Err(ChangeError::new(account, ChangeCause::DevicesChanged));
             }
-            locked.remove().map_err(failed)?;
+            let done = locked.remove();
+            report_gone(factor, removed(devices), &done);
+            done.map_err(failed)
         }
-        Err(error) if matches!(error.cause, Cause::Busy(_)) => return Err(failed(error)),
-        Err(_) => store.discard(&account.name).map_err(failed)?,
+        Err(error) if matches!(error.cause, Cause::Busy(_)) => Err(failed(error)),
+        Err(_) => {
+            let done = store.discard(&account.name);
+            report_gone(factor, removed(devices), &done);
+            done.map_err(failed)
+        }
     }
-    factor.report(removed(devices));
-    Ok(())
+}
+
+/// Reports a removal that was made, also where something has failed after the record was gone.
+fn report_gone(factor: &UserFactor<'_>, change: FactorChange<'_>, done: &Result<(), Error>) {
+    if done.is_ok() || matches!(factor.store.record_named(&factor.account.name), Ok(None)) {
+        factor.report(change);
+    }
 }
 
 /// Removes whatever is kept under a name, in whatever condition: for records that cannot be read, and for names without an
@@ -106,14 +117,17 @@ pub fn clear(factor: &UserFactor<'_>, devices: &[Id]) -> Result<(), ChangeError>
 pub fn discard(store: &Store, name: &str, audit: &dyn AuditSink) -> Result<(), Error> {
     let is_invitation = |record: &Record| !record.is_enrolled();
     let record = store.record_named(name).ok().flatten();
-    store.discard(name)?;
+    let done = store.discard(name);
+    if done.is_err() && !matches!(store.record_named(name), Ok(None)) {
+        return done;
+    }
     let change = if record.as_ref().is_some_and(is_invitation) {
         FactorChange::InvitationWithdrawn
     } else {
         FactorChange::AllRemoved
     };
     audit.changed(&ChangeEvent { user: name, change });
-    Ok(())
+    done
 }
 
 /// The event of a removal: a user without devices had an invitation and nothing else.

@@ -164,3 +164,36 @@ fn discarding_needs_no_account() {
     assert_eq!(kept(&scratch), NOTHING);
     assert_eq!(store.index().unwrap(), []);
 }
+
+/// Each removal of everything; true where it succeeds.
+const REMOVALS: [fn(&Store) -> bool; 3] = [
+    |store| remove_all(&factor(store), &[id(1), id(2)], &mut RootChange).is_ok(),
+    |store| clear(&factor(store), &[id(1), id(2)]).is_ok(),
+    |store| discard(store, "alice", &AuditLines).is_ok(),
+];
+
+/// Once the record is gone no device counts, whatever is left of the state.
+#[test]
+fn a_removal_is_logged_though_the_state_stays() {
+    for remove in REMOVALS {
+        let (scratch, store) = phone_and_token();
+        // A directory where the leftover of a state would be a file.
+        fs::create_dir(scratch.top().join("state/.alice.new")).unwrap();
+        logged();
+        assert!(!remove(&store));
+        assert!(!scratch.record().exists() && scratch.state().exists());
+        assert_eq!(logged(), ["unset device=all"]);
+    }
+}
+
+#[test]
+fn a_removal_that_fails_before_is_not_logged() {
+    for remove in REMOVALS {
+        let (scratch, store) = phone_and_token();
+        fs::create_dir(scratch.top().join("users/.alice.toml.new")).unwrap();
+        logged();
+        assert!(!remove(&store));
+        assert!(scratch.record().exists());
+        assert_eq!(logged(), [""; 0]);
+    }
+}
