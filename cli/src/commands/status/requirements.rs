@@ -6,19 +6,23 @@ use twofactor_store::LoadedPolicy;
 use twofactor_store::attempt::KnownGroups;
 
 use super::overview::{RequirementStatus, UserStatus};
-use crate::impact;
+use crate::impact::{self, users};
 
-/// Adds it to each user with an account and without a device, unless the policy is off.
-pub fn add(users: &mut [UserStatus], loaded: &LoadedPolicy, now: u64) {
+/// Adds it to each user with an account and without a device, unless the policy is off or exempts the user everywhere.
+pub fn add(listed: &mut [UserStatus], loaded: &LoadedPolicy, now: u64) {
     if !loaded.policy.enabled {
         return;
     }
     let mut groups = KnownGroups::default();
-    let unenrolled = users
+    let unenrolled = listed
         .iter_mut()
         .filter(|user| user.devices.is_empty() && user.error.is_none());
     for user in unenrolled {
         if let Some(account) = &user.account {
+            let mut own = groups.of(Some(account));
+            if users::is_never_asked(&loaded.policy, account, &mut |group| own.include(group)) {
+                continue;
+            }
             let time = loaded.time(Ok(now));
             let requirement = groups.requirement(&loaded.policy, time, Some(account));
             user.requirement = status(loaded, requirement, now);
