@@ -1,6 +1,6 @@
-//! Names in `[[require]]` that no account or group has, or that cannot be looked up.
+//! Names in `[[require]]` that no account or group has, or that cannot be looked up; and days that do not count.
 
-use twofactor_core::policy::Policy;
+use twofactor_core::policy::{Policy, PolicyTime};
 use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::sys::membership::MembershipFacts;
 use twofactor_store::sys::name_sources;
@@ -25,6 +25,21 @@ pub fn find(policy: &Policy) -> Vec<IdleName> {
         found.extend(new.filter(|new| !found.contains(new)));
     }
     found
+}
+
+/// A warning where a requirement of a later day is in force already: the policy file was changed in the clock's future.
+pub fn early(policy: &Policy, time: PolicyTime) -> Option<(String, String)> {
+    let mut entries = policy.require.iter();
+    let waits = entries.any(|entry| {
+        let day = entry.from();
+        day.is_some_and(|day| time.now.is_some_and(|now| now < day.seconds()))
+    });
+    (waits && time.is_before_change()).then(|| {
+        let cause = "the policy file was changed later than the clock shows, so the clock cannot be believed: each \
+                     [[require]] is in force already, whatever its from says";
+        let fix = "Set the clock right; if it is, give the file its time by touch(1)";
+        (cause.to_owned(), fix.to_owned())
+    })
 }
 
 /// True if there is such a user; an error where that cannot be told.

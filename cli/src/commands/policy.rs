@@ -6,7 +6,8 @@ use std::io::Read;
 use std::path::Path;
 
 use serde::Serialize;
-use twofactor_core::policy::{self, Policy};
+use twofactor_core::policy::{self, Policy, PolicyTime};
+use twofactor_store::sys::clock;
 use twofactor_store::sys::file::MAX_LEN;
 use zeroize::Zeroizing;
 
@@ -41,10 +42,14 @@ pub fn check(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
             PolicyCheckReport::new(path.display().to_string(), &policy).with_warnings(&policy)
         }
         None => {
-            let policy = in_use(context)?;
+            let loaded = context.existing_policy()?;
+            let (policy, time) = (&loaded.policy, loaded.time(clock::now()));
             let report =
-                PolicyCheckReport::new(context.policy_path().display().to_string(), &policy);
-            report.with_warnings(&policy).with_state(context, &policy)?
+                PolicyCheckReport::new(context.policy_path().display().to_string(), policy);
+            report
+                .with_warnings(policy)
+                .with_time(policy, time)
+                .with_state(context, policy)?
         }
     };
     context.write(&report)
@@ -121,6 +126,14 @@ impl PolicyCheckReport {
         let mut idle = exempt_names::find(policy);
         idle.extend(require_names::find(policy));
         self.warnings = idle.iter().map(IdleName::warning).collect();
+        self
+    }
+
+    /// The file in use has a time.
+    fn with_time(mut self, policy: &Policy, time: PolicyTime) -> Self {
+        let early = require_names::early(policy, time);
+        self.warnings
+            .extend(early.map(|(cause, fix)| format!("{cause}. {fix}")));
         self
     }
 

@@ -70,6 +70,14 @@ pub fn named_users(policy: Option<&Policy>) -> Vec<DoctorFinding> {
     exempt.chain(required).collect()
 }
 
+/// A policy file from the clock's future, by which requirements of later days are in force.
+pub fn policy_time(context: &Context, policy: Option<&Policy>) -> Option<DoctorFinding> {
+    let policy = policy.filter(|policy| policy.enabled)?;
+    let (cause, fix) = require_names::early(policy, context.policy_time())?;
+    let file = context.policy_path().display().to_string();
+    Some(DoctorFinding::warning("policy-time", file, cause, fix))
+}
+
 /// Checks that records and states can be read and written.
 pub fn state_directory(context: &Context, policy: Option<&Policy>) -> Vec<DoctorFinding> {
     let path = context.state_path();

@@ -54,6 +54,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let used = survey.used();
     let (policy, mut findings) = machine::policy(context, &used);
     findings.extend(machine::named_users(policy.as_ref()));
+    findings.extend(machine::policy_time(context, policy.as_ref()));
     findings.extend(machine::nowhere_used(policy.as_ref(), &used));
     findings.extend(machine::state_directory(context, policy.as_ref()));
     findings.extend(survey.files().iter().filter_map(machine::pam_file));

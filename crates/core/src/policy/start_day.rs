@@ -81,7 +81,13 @@ impl PolicyTime {
     #[must_use]
     pub fn has_reached(self, day: StartDay) -> bool {
         self.now
-            .is_none_or(|now| now >= day.seconds() || now < self.changed)
+            .is_none_or(|now| now >= day.seconds() || self.is_before_change())
+    }
+
+    /// True if the policy file was changed in the future of the clock: the clock was set back, or the time of the file is wrong.
+    #[must_use]
+    pub fn is_before_change(self) -> bool {
+        self.now.is_some_and(|now| now < self.changed)
     }
 }
 
@@ -144,5 +150,7 @@ mod tests {
         assert!(!at(Some(1_700_000_000), 1_700_000_000));
         assert!(at(Some(1_699_999_999), 1_700_000_000));
         assert!(at(None, 0));
+        let is_before = |now, changed| PolicyTime { now, changed }.is_before_change();
+        assert!(is_before(Some(1), 2) && !is_before(Some(2), 2) && !is_before(None, 2));
     }
 }
