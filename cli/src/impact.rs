@@ -128,8 +128,12 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
         .filter(|danger| !known.contains(danger))
         .map(|danger| danger.when_switched_on().to_owned())
         .collect();
-    let known = before.map(warnings).unwrap_or_default();
+    let mut known = before.map(warnings).unwrap_or_default();
     impact.warnings = warnings(after);
+    impact.warnings.extend(deadlines::lock_out(after, people));
+    // The requirements on people are those of the policy after the change.
+    let same = before.filter(|before| before.require == after.require);
+    known.extend(same.and_then(|before| deadlines::lock_out(before, people)));
     impact.warnings.retain(|warning| !known.contains(warning));
     impact
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use twofactor_core::policy::decision::{self, PolicyDecision};
 use twofactor_core::policy::{Policy, Requirement, StartDay};
 
-use super::{AffectedUser, PolicyImpact, names};
+use super::{AffectedUser, LockoutRisk, PolicyImpact, names};
 use crate::formatting::count;
 
 /// A day from which users need a device.
@@ -37,6 +37,30 @@ pub(super) fn of(people: &[AffectedUser]) -> Vec<Deadline> {
         day,
     };
     days.into_iter().map(deadline).collect()
+}
+
+/// A warning where no administrator could log in from a later day on, but could today.
+pub(super) fn lock_out(policy: &Policy, people: &[AffectedUser]) -> Option<String> {
+    let shuts = |people: &[AffectedUser]| {
+        super::lock_outs(policy, people).contains(&LockoutRisk::Administrators)
+    };
+    if shuts(people) {
+        return None;
+    }
+    let days = of(people).into_iter().map(|deadline| deadline.day);
+    let first = days.into_iter().find(|day| {
+        let mut then = people.to_vec();
+        for person in &mut then {
+            if matches!(person.requirement, Requirement::Later(from) if from <= *day) {
+                person.requirement = Requirement::InForce;
+            }
+        }
+        shuts(&then)
+    })?;
+    Some(format!(
+        "from {first} on no administrator (root, or a member of sudo or wheel) could log in without a device, and none \
+         has one that has ever given a right code"
+    ))
 }
 
 /// `from 2027-03-01 on (94 days left)`.
@@ -84,5 +108,52 @@ impl PolicyImpact {
             ));
         }
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::slice;
+
+    use super::*;
+    use crate::impact::{ExemptionScope, assess};
+    use crate::roster::{AccountRole, EnrollmentStatus};
+
+    /// R47: today the day changes nothing, so it is a warning.
+    #[test]
+    fn r47_a_day_that_shuts_out_administrators_is_told() {
+        let policy = |text: &str| text.parse::<Policy>().unwrap();
+        let after = policy("enabled = true\n[[require]]\nusers = [\"root\"]\nfrom = 2099-03-01");
+        let day = after.require[0].from().unwrap();
+        let root = |enrollment, requirement| AffectedUser {
+            name: "root".into(),
+            kept_as: "root".into(),
+            enrollment,
+            role: AccountRole::Administrator,
+            exemption: ExemptionScope::No,
+            exempt_at: Vec::new(),
+            requirement,
+        };
+        let later = root(EnrollmentStatus::NotEnrolled, Requirement::Later(day));
+        let told = |before: Option<&Policy>, people: &[AffectedUser]| {
+            let warnings = assess(before, &after, people).warnings.into_iter();
+            warnings
+                .filter(|told| told.contains("from 2099-03-01 on no administrator"))
+                .count()
+        };
+        assert_eq!(told(None, slice::from_ref(&later)), 1);
+        let on = policy("enabled = true");
+        assert_eq!(told(Some(&on), slice::from_ref(&later)), 1, "a new entry");
+        assert_eq!(
+            told(Some(&after), slice::from_ref(&later)),
+            0,
+            "known before"
+        );
+        let able = root(EnrollmentStatus::Verified, Requirement::None);
+        assert_eq!(told(None, &[later.clone(), able]), 0);
+        let free = root(EnrollmentStatus::NotEnrolled, Requirement::None);
+        assert_eq!(told(None, &[later, free]), 0);
+        let now = root(EnrollmentStatus::NotEnrolled, Requirement::InForce);
+        assert_eq!(told(None, &[now]), 0, "a danger already");
     }
 }
