@@ -15,9 +15,17 @@ fn main() {
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,relro,-z,now");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
+    if env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|name| name != "gnu") {
+        return;
+    }
     if let Some(directory) = unwinder_directory() {
         println!("cargo::rustc-link-search=native={}", directory.display());
         println!("cargo::rustc-link-lib=static:-bundle=gcc_eh");
+    } else {
+        println!(
+            "cargo::warning=libgcc_eh.a is not found (RUSTC_LINKER names the compiler that is asked for it): the module will \
+             need libgcc_s.so.1, and logins take longer"
+        );
     }
 }
 
@@ -34,18 +42,12 @@ fn unwinder_directory() -> Option<PathBuf> {
         None if is_native => "cc".into(),
         None => return None,
     };
-    if env::var("CARGO_CFG_TARGET_ENV").ok()? != "gnu" {
-        return None;
-    }
     let asked = Command::new(linker)
         .arg("-print-file-name=libgcc_eh.a")
         .output()
         .ok()?;
     // A compiler that has none gives the bare name back.
     let path = PathBuf::from(String::from_utf8(asked.stdout).ok()?.trim_end());
-    if asked.status.success() && path.is_absolute() && path.is_file() {
-        path.parent().map(Path::to_path_buf)
-    } else {
-        None
-    }
+    let is_there = asked.status.success() && path.is_absolute() && path.is_file();
+    path.parent().filter(|_| is_there).map(Path::to_path_buf)
 }
