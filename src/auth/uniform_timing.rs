@@ -70,7 +70,6 @@ impl UniformTiming {
     }
 
     /// Text for a refused code. That the clock is behind is said of any code, right or wrong, of a user with a device.
-    /// That the clock is behind is said of any code, right or wrong, of a user with a device.
     pub const fn words(&self, why: &Rejected) -> &'static str {
         match why {
             Rejected::ClockSetBack { .. } if self.is_even() => text::WRONG,
