@@ -27,10 +27,15 @@ pub fn user(context: &Context, args: &SetupArgs) -> Result<String, Failure> {
         return Ok(user);
     }
     let store = context.store().ok().flatten();
-    let mut enrolled = store
+    let recorded = store
         .and_then(|store| store.users().ok())
-        .unwrap_or_default();
-    enrolled.retain(|name| switch::has_device(context, name).is_ok_and(|has| has));
+        .unwrap_or_default()
+        .into_iter();
+    // A second one is enough to know, where looking up an account may take its time.
+    let enrolled: Vec<String> = recorded
+        .filter(|name| switch::has_device(context, name).is_ok_and(|has| has))
+        .take(2)
+        .collect();
     match enrolled.as_slice() {
         [] => Ok(user),
         [only] => {
