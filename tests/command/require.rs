@@ -97,6 +97,47 @@ fn r47_status_tells_of_the_day() {
 }
 
 #[test]
+fn r47_status_requires_nothing_of_exempt_users() {
+    let machine = with_staff(
+        "enabled = true\n[[require]]\ngroups = [\"staff\"]\n[[exempt]]\nusers = [\"bob\"]\n",
+    );
+    machine.add_to_group("carol", "staff");
+    let required = |user: &str| {
+        let status = json(machine.command(&["status", user, "--json"]));
+        status["users"][0]["required"].as_bool()
+    };
+    assert_eq!(required("bob"), Some(false));
+    assert_eq!(required("carol"), Some(true));
+}
+
+/// The policy file is of the clock's future, so that its days count as reached.
+#[test]
+fn r47_a_day_that_counts_early_is_reported() {
+    let machine = desk_on();
+    machine.policy(&format!("enabled = true\n{STAFF}"));
+    machine.add_group("staff");
+    let check = || json(machine.command(&["policy", "check", "--json"]))["warnings"].clone();
+    let findings = || {
+        let run = machine.command(&["doctor", "--json"]);
+        let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        report["findings"].to_string().contains("policy-time")
+    };
+    assert_eq!((check(), findings()), (serde_json::json!([]), false));
+    let file = std::fs::File::options()
+        .write(true)
+        .open(policy_path())
+        .unwrap();
+    let ahead =
+        std::time::UNIX_EPOCH + std::time::Duration::from_secs(harness::otp::unix_time() + 86_400);
+    file.set_modified(ahead).unwrap();
+    let told = check().to_string();
+    assert!(told.contains("in force already"), "{told}");
+    assert!(findings());
+    machine.set_clock(NOW);
+    assert_eq!((check(), findings()), (serde_json::json!([]), false));
+}
+
+#[test]
 fn r47_settings_show_a_requirement_as_it_is_written() {
     let machine = desk_on();
     machine.policy(&format!("enabled = true\n{STAFF}"));
