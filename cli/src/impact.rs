@@ -120,9 +120,13 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
             impact.off = off;
         }
     }
-    let known = before
-        .map(|policy| lock_outs(policy, people))
-        .unwrap_or_default();
+    // The requirements on people are those of the policy after the change.
+    let same = before.filter(|before| before.require == after.require);
+    let known = match (same, before) {
+        (Some(before), _) => lock_outs(before, people),
+        (None, Some(before)) => lock_outs(before, &without_requirements(people)),
+        (None, None) => Vec::new(),
+    };
     let new = lock_outs(after, people).into_iter();
     impact.dangers = new
         .filter(|danger| !known.contains(danger))
@@ -131,11 +135,18 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
     let mut known = before.map(warnings).unwrap_or_default();
     impact.warnings = warnings(after);
     impact.warnings.extend(deadlines::lock_out(after, people));
-    // The requirements on people are those of the policy after the change.
-    let same = before.filter(|before| before.require == after.require);
     known.extend(same.and_then(|before| deadlines::lock_out(before, people)));
     impact.warnings.retain(|warning| !known.contains(warning));
     impact
+}
+
+/// These people as a policy without `[[require]]` meets them.
+fn without_requirements(people: &[AffectedUser]) -> Vec<AffectedUser> {
+    let mut people = people.to_vec();
+    for person in &mut people {
+        person.requirement = Requirement::None;
+    }
+    people
 }
 
 impl PolicyImpact {

@@ -302,3 +302,20 @@ fn r47_a_required_administrator_alone_is_a_danger() {
     let both = [root(Requirement::InForce), root(Requirement::None)];
     assert_eq!(dangers(&both), []);
 }
+
+/// R47: such a danger is a new one also where the policy was on before.
+#[test]
+fn r47_a_new_requirement_of_administrators_is_a_danger() {
+    let before = policy("enabled = true");
+    let after = policy("enabled = true\n[[require]]\nusers = [\"root\"]");
+    let root = [AffectedUser {
+        requirement: Requirement::InForce,
+        ..person(
+            "root",
+            EnrollmentStatus::NotEnrolled,
+            AccountRole::Administrator,
+        )
+    }];
+    assert_eq!(assess(Some(&before), &after, &root).dangers.len(), 1);
+    assert!(assess(Some(&after), &after, &root).dangers.is_empty());
+}
