@@ -73,7 +73,7 @@ fn idle(
         Err(error) => (
             format!(
                 "[[require]] names the {kind} {shown}, which cannot be looked up ({error}): until that works, all users \
-                 without a device but root are taken for those that it names"
+                 without a device are taken for those that it names"
             ),
             format!("See what /etc/nsswitch.conf names for {database}, and whether it answers"),
         ),

@@ -103,7 +103,7 @@ fn status(user: ListedUser, now: u64) -> Result<KnownUser, String> {
 
 fn unanswered(name: &UnansweredName) -> String {
     format!(
-        "[[require]] names the {} {}, which cannot be looked up ({}): all users without a device but root count as named by it",
+        "[[require]] names the {} {}, which cannot be looked up ({}): all users without a device count as named by it",
         name.kind, name.name, name.error
     )
 }

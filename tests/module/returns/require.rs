@@ -107,27 +107,6 @@ fn r47_a_group_that_cannot_be_looked_up_has_all_as_members() {
     }
 }
 
-/// Root is refused where a look-up shows that root is named, and not because a directory is away.
-#[test]
-fn r47_root_does_not_depend_on_a_directory() {
-    let machine = with_alice("groups = [\"robots\"]\nusers = [\"robot\"]");
-    let names = machine.name_service();
-    names.answers("group robots fails 5\npasswd robot fails 5\n");
-    assert_eq!(auth(login("root")), IGNORED);
-    let lines = logged(&machine);
-    let told = ["user=robot", "group=robots"].map(|name| {
-        let begins = format!("user=root rhost= result=requirement-unknown {name} ");
-        lines.iter().any(|line| line.starts_with(&begins))
-    });
-    assert_eq!(told, [true, true], "{lines:?}");
-    assert_eq!(auth(login("alice")), code::AUTH_ERR);
-    names.answers("group robots found 61000 root\npasswd robot fails 5\n");
-    assert_eq!(auth(login("root")), code::AUTH_ERR, "a member");
-    machine.policy(&policy("groups = [\"robots\"]\nusers = [\"root\"]"));
-    names.answers("group robots fails 5\n");
-    assert_eq!(auth(login("root")), code::AUTH_ERR, "named");
-}
-
 /// The group is known to the machine itself, and its other members to a directory that is away.
 #[test]
 fn r47_a_member_may_be_known_to_another_source() {

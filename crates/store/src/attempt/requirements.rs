@@ -4,9 +4,6 @@
 //! away must not let in users without a code. Only where every source of the name service says that there is no such
 //! user, group or member, there is none; what a source says when it is asked alone counts, since it may have failed when
 //! the C library asked. All names of a uid count: an alias is no way around.
-//!
-//! For root what cannot be looked up does not count: root at the console is the one who sets a directory right, and must
-//! not need it for that.
 
 use std::collections::HashMap;
 use std::fs;
@@ -21,8 +18,6 @@ use twofactor_core::policy::{Policy, PolicyTime, Require, Requirement};
 
 /// The accounts of the machine itself. What a directory has of the same uid is found by that uid.
 const PASSWD: &str = "/etc/passwd";
-/// The uid of root.
-const ROOT: u32 = 0;
 
 /// Users and groups as far as they were looked up, each once.
 #[derive(Debug, Default)]
@@ -34,7 +29,7 @@ pub struct KnownRequirements {
     unanswered: Vec<UnansweredName>,
 }
 
-/// A user or group of `[[require]]` that could not be looked up, so that an entry was taken to apply to users other than root.
+/// A user or group of `[[require]]` that could not be looked up, so that an entry was taken to apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnansweredName {
     /// `user` or `group`.
@@ -78,7 +73,7 @@ impl KnownRequirements {
             || entry.groups().iter().any(|group| self.has(group, account))
     }
 
-    /// True if `user` is a name of the account, or may be one of a user other than root.
+    /// True if `user` is a name of the account, or may be one.
     fn is_user(&mut self, user: &str, account: &Account) -> bool {
         let uids = self.users.entry(user.to_owned());
         let uids = uids.or_insert_with(|| match accounts::by_name(user)? {
@@ -87,17 +82,17 @@ impl KnownRequirements {
         });
         let is_same = uids.as_ref().map(|uids| uids.contains(&account.uid));
         let is_same = is_same.map_err(|error| *error);
-        self.counted(account, "user", user, is_same)
+        self.counted("user", user, is_same)
     }
 
-    /// True if the account is in the group under any of its names, or is not root and may be.
+    /// True if the account is in the group under any of its names, or may be.
     fn has(&mut self, group: &str, account: &Account) -> bool {
         let gid = *self
             .groups
             .entry(group.to_owned())
             .or_insert_with(|| accounts::group_id(group));
         let member = gid.and_then(|gid| self.is_member(group, gid, account));
-        self.counted(account, "group", group, member)
+        self.counted("group", group, member)
     }
 
     fn is_member(
@@ -140,10 +135,9 @@ impl KnownRequirements {
         Ok(names)
     }
 
-    /// The result of a look-up. One that failed is noted, and counts as true for users other than root.
+    /// The result of a look-up, true where it failed, which is noted.
     fn counted(
         &mut self,
-        account: &Account,
         kind: &'static str,
         name: &str,
         found: Result<bool, LookupFailed>,
@@ -154,7 +148,7 @@ impl KnownRequirements {
             if !self.unanswered.contains(&new) {
                 self.unanswered.push(new);
             }
-            account.uid != ROOT
+            true
         })
     }
 }

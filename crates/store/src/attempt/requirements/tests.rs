@@ -64,25 +64,3 @@ fn nothing_is_looked_up_where_all_need_a_device() {
     let strict = "enforcement = \"mandatory\"\n[[require]]\nusers = [\"root\"]\n";
     assert_eq!(requirement(strict, Some(&root())).0, Requirement::None);
 }
-
-/// A look-up that failed is noted for all users, and counts for all but root.
-#[test]
-fn failed_look_ups_count_for_users_other_than_root() {
-    let failed = || Err(LookupFailed::from(std::io::Error::from_raw_os_error(5)));
-    let alice = Account {
-        name: "alice".to_owned(),
-        uid: 1000,
-        gid: 100,
-    };
-    for (account, counts) in [(alice, true), (root(), false)] {
-        let mut known = KnownRequirements::default();
-        assert_eq!(known.counted(&account, "group", "staff", failed()), counts);
-        assert!(known.counted(&account, "group", "wheel", Ok(true)));
-        let unanswered: Vec<&str> = known
-            .unanswered()
-            .iter()
-            .map(|it| it.name.as_str())
-            .collect();
-        assert_eq!(unanswered, ["staff"]);
-    }
-}
