@@ -31,6 +31,7 @@ mod progress;
 mod qr_files;
 mod recovery_sheet;
 mod refusal;
+mod remedy;
 mod require_names;
 mod roster;
 #[cfg(test)]

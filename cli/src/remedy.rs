@@ -1,0 +1,174 @@
+//! Files, clocks and databases that cannot be used, as errors for a person, with the step that fixes each.
+
+use std::path::Path;
+
+use twofactor_core::state::StateError;
+use twofactor_store::sys::accounts::LookupFailed;
+use twofactor_store::sys::clock::BeforeEpoch;
+use twofactor_store::sys::file::FileError;
+use twofactor_store::{Cause, attempt};
+
+use crate::error::Failure;
+use crate::shell;
+
+impl From<twofactor_store::Error> for Failure {
+    fn from(error: twofactor_store::Error) -> Self {
+        let failure = match &error.cause {
+            Cause::File(FileError::System(..)) | Cause::Busy(_) | Cause::System(_) => {
+                Self::system(&error)
+            }
+            Cause::NameTooLong | Cause::Changed | Cause::KeptAs(_) | Cause::Occupied => {
+                Self::refused(&error)
+            }
+            _ => Self::invalid(&error),
+        };
+        match next_step(&error) {
+            Some(step) => failure.next(step),
+            None => failure,
+        }
+    }
+}
+
+impl From<attempt::AttemptFailure> for Failure {
+    fn from(failure: attempt::AttemptFailure) -> Self {
+        match failure {
+            attempt::AttemptFailure::Store(error) => error.into(),
+            attempt::AttemptFailure::Clock(error) => error.into(),
+            attempt::AttemptFailure::Lookup(error) => error.into(),
+            random @ attempt::AttemptFailure::Random(_) => Self::system(random),
+            attempt::AttemptFailure::Daemon(error) => {
+                let hint = error.hint();
+                Self::system(error).next(hint)
+            }
+            vanished @ attempt::AttemptFailure::Vanished(_) => {
+                Self::invalid(vanished).next("To remove the old record: twofactor unset USER")
+            }
+        }
+    }
+}
+
+impl From<BeforeEpoch> for Failure {
+    fn from(error: BeforeEpoch) -> Self {
+        Self::system(error).next("Set the clock.")
+    }
+}
+
+impl From<LookupFailed> for Failure {
+    fn from(error: LookupFailed) -> Self {
+        Self::system(error)
+    }
+}
+
+/// The step that fixes an unusable file.
+fn next_step(error: &twofactor_store::Error) -> Option<String> {
+    let path = &error.path;
+    match &error.cause {
+        _ if error.fixed_by_unlock() => {
+            Some("To make a new one: twofactor unlock USER".to_owned())
+        }
+        Cause::File(FileError::NotRoots) => {
+            let chown = shell::other("chown root:root", path);
+            Some(format!("See who changed it; then: {chown}"))
+        }
+        Cause::File(FileError::TooOpen(mode)) => {
+            // A file that all users may read is refused only when others can write it.
+            let rights = if holds_secrets(&error.path) || mode & 0o022 == 0 {
+                "chmod go-rwx"
+            } else {
+                "chmod go-w"
+            };
+            let chmod = shell::other(rights, path);
+            Some(format!("See who changed it; then: {chmod}"))
+        }
+        Cause::Policy(_) | Cause::NotUtf8 => {
+            Some("Correct it, then: twofactor policy check".to_owned())
+        }
+        Cause::OtherUid { .. } => {
+            let user = error.user().unwrap_or_default();
+            Some(format!(
+                "If it is the same person: {}. If not, to remove the old record: {}",
+                shell::twofactor("adopt", &[&user], &[]),
+                shell::twofactor("unset", &[&user], &[])
+            ))
+        }
+        Cause::OtherUser(user) => {
+            let from = error.user().unwrap_or_default();
+            Some(format!(
+                "To complete a move that was stopped: {}. To remove it: {}",
+                shell::twofactor("adopt", &[user], &[("--from", &from)]),
+                shell::twofactor("unset", &[&from], &[])
+            ))
+        }
+        Cause::Occupied => Some("See what it is: twofactor show USER".to_owned()),
+        Cause::State(StateError::Version(..)) => {
+            Some("Install the version that wrote it.".to_owned())
+        }
+        Cause::Record(_) => Some(
+            "If a newer version wrote it, install that one. To remove it and enroll again: twofactor unset USER"
+                .to_owned(),
+        ),
+        Cause::File(FileError::WrongType | FileError::TooLarge) if holds_secrets(&error.path) => {
+            Some("See who changed it. To remove it and enroll again: twofactor unset USER".to_owned())
+        }
+        Cause::LostRecord => Some(
+            "Restore the record from a backup. To remove what is left of it: twofactor unset USER"
+                .to_owned(),
+        ),
+        Cause::Unmarked | Cause::OtherMark => Some(
+            "Mount or restore the right directory. If this is the right one: twofactor init --force"
+                .to_owned(),
+        ),
+        Cause::NotNoted(_) => Some("To note it: twofactor init".to_owned()),
+        Cause::Busy(_) | Cause::TakenOver | Cause::Changed | Cause::KeptAs(_) => Some("Try again.".to_owned()),
+        Cause::SeveralRecords(_) => {
+            Some("Use the name of one of them, or remove all but one: twofactor unset NAME".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// True if the path is one of a record or a state; all users may read the policy.
+fn holds_secrets(path: &Path) -> bool {
+    let mut nearest = path.components().rev().take(2);
+    nearest.any(|part| part.as_os_str() == "users" || part.as_os_str() == "state")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ExitStatus;
+
+    #[test]
+    fn rights_to_take_away_depend_on_the_file() {
+        let step = |path: &str, mode| {
+            let cause = Cause::File(FileError::TooOpen(mode));
+            Failure::from(twofactor_store::Error {
+                path: path.into(),
+                cause,
+            })
+        };
+        let policy = step("/etc/security/twofactor.toml", 0o666);
+        assert_eq!(policy.exit, ExitStatus::Invalid);
+        assert_eq!(
+            policy.next.as_deref(),
+            Some("See who changed it; then: chmod go-w /etc/security/twofactor.toml")
+        );
+        let record = step("/var/lib/twofactor/users/alice.toml", 0o666);
+        assert!(record.next.is_some_and(|step| step.contains("go-rwx")));
+        let directory = step("/var/lib/twofactor", 0o755);
+        assert!(directory.next.is_some_and(|step| step.contains("go-rwx")));
+    }
+
+    #[test]
+    fn a_damaged_state_names_the_command_for_it() {
+        let error = twofactor_store::Error {
+            path: "/x".into(),
+            cause: Cause::MissingState,
+        };
+        let failure = Failure::from(error);
+        assert_eq!(
+            failure.next.as_deref(),
+            Some("To make a new one: twofactor unlock USER")
+        );
+    }
+}
