@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::args::GlobalOptions;
 use crate::caller;
 use crate::error::{Failure, for_user};
+use crate::failure_kind::FailureKind;
 use crate::formatting::plain;
 use crate::output::{OutputFormat, Report};
 use crate::output_stream::OutputStream;
@@ -103,6 +104,7 @@ impl Context {
 
     fn without_store(&self, what: &str) -> Failure {
         Failure::invalid(format!("{}: {what}", self.state.display()))
+            .of_kind(FailureKind::NoStore)
             .next("To make it: twofactor init")
     }
 
@@ -129,6 +131,7 @@ impl Context {
         self.policy.load_if_present()?.ok_or_else(|| {
             let path = self.policy_path().display();
             Failure::refused(format!("there is no policy: {path}"))
+                .of_kind(FailureKind::NoPolicy)
                 .next("To make one, switched off: twofactor policy set enabled false")
         })
     }
@@ -191,6 +194,7 @@ impl Context {
                 "there is no user {}",
                 crate::formatting::plain(user)
             ))
+            .of_kind(FailureKind::UnknownUser)
             .next("To list the users: getent passwd")
         })
     }
@@ -243,7 +247,7 @@ impl Context {
 
 /// The directory was in use, and is not there.
 fn vanished(error: &twofactor_store::Error) -> Failure {
-    Failure::invalid(format!("{}: is missing, and was in use", error.path.display())).next(
+    Failure::invalid(format!("{}: is missing, and was in use", error.path.display())).of_kind(FailureKind::NoStore).next(
         "Mount or restore it. To begin with an empty one, in which no user has a device: twofactor init --force",
     )
 }
@@ -265,8 +269,10 @@ impl<R: Report> Report for AliasedReport<'_, R> {
 
 /// A user has no device.
 pub fn not_enrolled(user: &str) -> Failure {
-    Failure::refused(format!("{user} has no device")).next(format!(
-        "To enroll one: {}",
-        shell::twofactor("enroll", &[user], &[])
-    ))
+    Failure::refused(format!("{user} has no device"))
+        .of_kind(FailureKind::NotEnrolled)
+        .next(format!(
+            "To enroll one: {}",
+            shell::twofactor("enroll", &[user], &[])
+        ))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::failure_kind::FailureKind;
 use crate::shell;
 
 /// Stands at the end of a step for the name that [`for_user`] knows.
@@ -27,6 +28,8 @@ pub enum ExitStatus {
 pub struct Failure {
     /// Exit code.
     pub exit: ExitStatus,
+    /// Kind, for programs.
+    pub kind: FailureKind,
     /// The event, and the file or user that it happened to.
     pub what: String,
     /// The next step.
@@ -54,6 +57,13 @@ impl Failure {
         Self::new(ExitStatus::System, what)
     }
 
+    /// Says which kind of error it is, where that is a special one.
+    #[must_use]
+    pub const fn of_kind(mut self, kind: FailureKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// Adds the next step.
     #[must_use]
     pub fn next(mut self, step: impl fmt::Display) -> Self {
@@ -62,8 +72,15 @@ impl Failure {
     }
 
     fn new(exit: ExitStatus, what: impl fmt::Display) -> Self {
+        let kind = match exit {
+            ExitStatus::Refused => FailureKind::Refused,
+            ExitStatus::Usage => FailureKind::Usage,
+            ExitStatus::Invalid => FailureKind::Invalid,
+            ExitStatus::System | ExitStatus::Unread => FailureKind::System,
+        };
         Self {
             exit,
+            kind,
             what: what.to_string(),
             next: None,
         }
@@ -89,7 +106,7 @@ impl From<std::io::Error> for Failure {
             return Self::new(ExitStatus::Unread, "the output pipe was closed");
         }
         if error.kind() == std::io::ErrorKind::Interrupted {
-            return Self::refused("interrupted");
+            return Self::refused("interrupted").of_kind(FailureKind::Interrupted);
         }
         Self::system(format!("input or output failed: {error}"))
     }

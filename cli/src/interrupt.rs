@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 
 /// Set by a signal; there once [`arm`] was called.
 static SIGNALLED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
@@ -36,7 +37,7 @@ pub fn arm() -> Result<(), Failure> {
 /// A refusal that says so.
 pub fn check() -> Result<(), Failure> {
     if was_signalled() {
-        Err(Failure::refused("interrupted"))
+        Err(Failure::refused("interrupted").of_kind(FailureKind::Interrupted))
     } else {
         Ok(())
     }

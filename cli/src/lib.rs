@@ -15,6 +15,7 @@ mod error;
 mod escaping;
 mod exempt_names;
 mod export_oath;
+mod failure_kind;
 mod formatting;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -24,6 +25,7 @@ mod interrupt;
 mod output;
 mod output_stream;
 mod parallel;
+mod parse_result;
 mod policy_edit;
 mod private_copy;
 mod private_file;
@@ -44,14 +46,13 @@ mod wrapping;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use rustix::process::DumpableBehavior;
 
 use crate::args::{Command, CommandLine, PolicyCommand};
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
+use crate::failure_kind::FailureKind;
 use crate::output_stream::OutputStream;
-use crate::terminal::colours_unwanted;
 
 /// Runs the command with the arguments of this process.
 #[must_use]
@@ -61,7 +62,7 @@ pub fn run() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let cli = match CommandLine::read(&words, OutputStream::Stdout.columns()) {
         Ok(cli) => cli,
-        Err(error) => return explain(&error),
+        Err(error) => return parse_result::explain(&error, &words),
     };
     let context = Context::new(&cli.global);
     let allowed = match cli.command {
@@ -82,43 +83,14 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Shows what clap has to say: the help, or what is wrong with the arguments, which may hold anything.
-fn explain(error: &clap::Error) -> ExitCode {
-    let outlet = if error.use_stderr() {
-        OutputStream::Stderr
-    } else {
-        OutputStream::Stdout
-    };
-    let ours = matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-    );
-    let text = error.render();
-    let spaces = |text: String| text.replace(args::examples::JOINED, " ");
-    // If it cannot be shown, the exit code is all that is left.
-    let _ = if ours && outlet.is_terminal() && !colours_unwanted() {
-        outlet.drawing(&spaces(text.ansi().to_string()))
-    } else if ours {
-        outlet.text(&spaces(text.to_string()))
-    } else {
-        outlet.prose(&text.to_string())
-    };
-    if error.use_stderr() {
-        ExitCode::from(ExitStatus::Usage as u8)
-    } else {
-        ExitCode::SUCCESS
-    }
-}
-
 /// Records and policy belong to root; no other user gets to them.
 fn root_only() -> Result<(), Failure> {
     if rustix::process::geteuid().is_root() {
         Ok(())
     } else {
-        Err(Failure::refused(
-            "this command needs root; run it with sudo",
-        ))
+        Err(
+            Failure::refused("this command needs root; run it with sudo")
+                .of_kind(FailureKind::NotRoot),
+        )
     }
 }

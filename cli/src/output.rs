@@ -60,6 +60,13 @@ impl OutputFormat {
 
     /// Writes an error: for people to standard error, as JSON also to standard output.
     pub fn write_failure(self, failure: &Failure) {
+        // If nothing can be written, the exit code is all that is left.
+        let _ = OutputStream::Stderr.prose(&format!("twofactor: {failure}\n"));
+        self.write_unsaid(failure);
+    }
+
+    /// Writes an error as JSON, to standard output alone.
+    pub fn write_unsaid(self, failure: &Failure) {
         #[derive(Serialize)]
         struct ReportBody<'a> {
             error: ReportInner<'a>,
@@ -67,14 +74,14 @@ impl OutputFormat {
         #[derive(Serialize)]
         struct ReportInner<'a> {
             exit_code: u8,
+            kind: &'a str,
             message: &'a str,
             next: Option<&'a str>,
         }
-        // If nothing can be written, the exit code is all that is left.
-        let _ = OutputStream::Stderr.prose(&format!("twofactor: {failure}\n"));
         if self == Self::Json {
             let inner = ReportInner {
                 exit_code: failure.exit as u8,
+                kind: failure.kind.word(),
                 message: &failure.what,
                 next: failure.next.as_deref(),
             };

@@ -8,6 +8,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 
 /// Readable and writable by its owner.
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -122,6 +123,7 @@ fn explain(path: &Path, errno: Errno) -> Failure {
     let at = path.display();
     match errno {
         Errno::EXIST => Failure::refused(format!("{at}: exists already, and is not overwritten"))
+            .of_kind(FailureKind::Exists)
             .next("Give another name, or remove that file first. Nothing was changed."),
         Errno::NOENT | Errno::NOTDIR => {
             Failure::refused(format!("{at}: there is no such directory"))

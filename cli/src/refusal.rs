@@ -4,11 +4,12 @@ use twofactor_store::operations::{ChangeCause, ChangeError};
 
 use crate::context::not_enrolled;
 use crate::error::{Failure, for_user};
+use crate::failure_kind::FailureKind;
 use crate::shell;
 
 impl From<ChangeError> for Failure {
     fn from(error: ChangeError) -> Self {
-        let refused = Self::refused(&error);
+        let refused = Self::refused(&error).of_kind(kind_of(&error.cause));
         let user = &error.user;
         match error.cause {
             ChangeCause::Failed(failure) => for_user(failure, user),
@@ -44,5 +45,21 @@ impl From<ChangeError> for Failure {
             | ChangeCause::DeviceChanged(_)
             | ChangeCause::DevicesChanged => refused,
         }
+    }
+}
+
+const fn kind_of(cause: &ChangeCause) -> FailureKind {
+    match cause {
+        ChangeCause::AlreadyEnrolled | ChangeCause::NameTaken(_) => FailureKind::Exists,
+        ChangeCause::TooManyDevices => FailureKind::TooManyDevices,
+        ChangeCause::NotEnrolled | ChangeCause::NotInvited => FailureKind::NotEnrolled,
+        ChangeCause::DeviceChanged(_) | ChangeCause::DevicesChanged => {
+            FailureKind::ChangedMeanwhile
+        }
+        ChangeCause::CounterNotFound { .. } | ChangeCause::StepNotFound(_) => {
+            FailureKind::WrongCode
+        }
+        ChangeCause::ClockTooFarOff { .. } => FailureKind::Clock,
+        ChangeCause::LastDevice(_) | ChangeCause::Failed(_) => FailureKind::Refused,
     }
 }

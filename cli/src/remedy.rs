@@ -9,6 +9,7 @@ use twofactor_store::sys::file::FileError;
 use twofactor_store::{Cause, attempt};
 
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 use crate::shell;
 
 impl From<twofactor_store::Error> for Failure {
@@ -22,10 +23,28 @@ impl From<twofactor_store::Error> for Failure {
             }
             _ => Self::invalid(&error),
         };
+        let failure = failure.of_kind(kind_of(&error));
         match next_step(&error) {
             Some(step) => failure.next(step),
             None => failure,
         }
+    }
+}
+
+/// The kind of error that a file's trouble is.
+fn kind_of(error: &twofactor_store::Error) -> FailureKind {
+    match &error.cause {
+        Cause::File(FileError::System(..)) | Cause::System(_) => FailureKind::System,
+        Cause::Busy(_) => FailureKind::Busy,
+        Cause::Changed | Cause::TakenOver => FailureKind::ChangedMeanwhile,
+        Cause::Occupied | Cause::KeptAs(_) => FailureKind::Exists,
+        Cause::Unmarked | Cause::OtherMark | Cause::NotNoted(_) => FailureKind::NoStore,
+        Cause::Policy(_) => FailureKind::InvalidPolicy,
+        Cause::NameTooLong => FailureKind::Refused,
+        Cause::File(_) | Cause::NotUtf8 if holds_secrets(&error.path) => FailureKind::InvalidRecord,
+        Cause::File(_) | Cause::NotUtf8 if is_of_store(&error.path) => FailureKind::NoStore,
+        Cause::File(_) | Cause::NotUtf8 => FailureKind::InvalidPolicy,
+        _ => FailureKind::InvalidRecord,
     }
 }
 
@@ -40,22 +59,24 @@ impl From<attempt::AttemptFailure> for Failure {
                 let hint = error.hint();
                 Self::system(error).next(hint)
             }
-            vanished @ attempt::AttemptFailure::Vanished(_) => {
-                Self::invalid(vanished).next("To remove the old record: twofactor unset USER")
-            }
+            vanished @ attempt::AttemptFailure::Vanished(_) => Self::invalid(vanished)
+                .of_kind(FailureKind::UnknownUser)
+                .next("To remove the old record: twofactor unset USER"),
         }
     }
 }
 
 impl From<BeforeEpoch> for Failure {
     fn from(error: BeforeEpoch) -> Self {
-        Self::system(error).next("Set the clock.")
+        Self::system(error)
+            .of_kind(FailureKind::Clock)
+            .next("Set the clock.")
     }
 }
 
 impl From<LookupFailed> for Failure {
     fn from(error: LookupFailed) -> Self {
-        Self::system(error)
+        Self::system(error).of_kind(FailureKind::NameService)
     }
 }
 
@@ -125,6 +146,11 @@ fn next_step(error: &twofactor_store::Error) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// True if the path is the state directory, or the file that notes its mark.
+fn is_of_store(path: &Path) -> bool {
+    path.extension().is_some_and(|it| it == "id") || path.is_dir()
 }
 
 /// True if the path is one of a record or a state; all users may read the policy.

@@ -6,6 +6,7 @@ use twofactor_core::qr::{self, QrGlyphs, QrInk, UndrawnQr};
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 use crate::interrupt;
 use crate::output_stream::OutputStream;
 
@@ -231,6 +232,7 @@ impl Terminal {
             return Err(Failure::usage(
                 "this needs a confirmation, and standard input is not a terminal",
             )
+            .of_kind(FailureKind::NeedsConfirmation)
             .next("Nothing was changed. To go ahead without being asked: --yes"));
         }
         self.prose(&format!("{question} [y/N] "))?;
@@ -238,7 +240,7 @@ impl Terminal {
         if is_yes(answer.as_deref().map(String::as_str)) {
             Ok(())
         } else {
-            Err(Failure::refused("nothing was changed"))
+            Err(Failure::refused("nothing was changed").of_kind(FailureKind::Cancelled))
         }
     }
 

@@ -8,6 +8,7 @@
     reason = "what fails in a test must fail it at once"
 )]
 
+mod automation;
 mod backup;
 mod completions;
 mod devices;

@@ -25,6 +25,7 @@ use crate::context::Context;
 use crate::doctor::effect::PlannedChange;
 use crate::doctor::{self, InstalledSystem, effect};
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 
 /// Announces a change, has it confirmed, and makes it.
 pub fn change(
@@ -89,7 +90,7 @@ impl PolicyChange {
         danger: LockoutGuard,
     ) -> Result<Self, Failure> {
         let before = policy::parse(text.as_deref().unwrap_or(DEFAULT_POLICY)).ok();
-        let after = policy::parse(&edited).map_err(Failure::invalid)?;
+        let after = policy::parse(&edited).map_err(invalid_policy)?;
         let store = store_for(context, danger, &after)?;
         let impact = assess(store.as_ref(), before.as_ref(), &after, danger)?;
         let services = switched_services(before.as_ref(), &after, settings);
@@ -212,7 +213,11 @@ impl PolicyChange {
             );
         }
         steps.push_str("To proceed despite this: --force");
-        Err(Failure::refused(format!("not done: {}", dangers.join("; "))).next(steps))
+        Err(
+            Failure::refused(format!("not done: {}", dangers.join("; ")))
+                .of_kind(FailureKind::WouldLockOut)
+                .next(steps),
+        )
     }
 
     /// The report of the change.
@@ -236,9 +241,10 @@ impl PolicyChange {
                 if now == self.text.as_deref() {
                     Ok(self.edited.clone())
                 } else {
-                    Err(Failure::refused(
-                        "the policy was changed meanwhile; try again",
-                    ))
+                    Err(
+                        Failure::refused("the policy was changed meanwhile; try again")
+                            .of_kind(FailureKind::ChangedMeanwhile),
+                    )
                 }
             })?;
         for PolicySetting { key, value } in &self.settings {
@@ -259,7 +265,11 @@ impl PolicyChange {
 pub fn policy_with(context: &Context, settings: &[PolicySetting]) -> Result<Policy, Failure> {
     let text = current_text(context)?;
     let edited = with_settings(context, text.as_deref(), settings)?;
-    policy::parse(&edited).map_err(Failure::invalid)
+    policy::parse(&edited).map_err(invalid_policy)
+}
+
+fn invalid_policy(error: policy::PolicyError) -> Failure {
+    Failure::invalid(error).of_kind(FailureKind::InvalidPolicy)
 }
 
 const fn question(before: Option<&Policy>, after: &Policy) -> &'static str {

@@ -12,6 +12,7 @@ use crate::args::QrStyle;
 use crate::context::Context;
 use crate::device_info::{DeviceInfo, app_warning, uri, uris};
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 use crate::formatting::utc;
 use crate::output::OutputFormat;
 use crate::qr_files::{QrFileOptions, QrFiles};
@@ -184,7 +185,8 @@ fn ask(
     };
     loop {
         let Some(typed) = terminal.ask(&question)? else {
-            return Err(Failure::refused("no code was typed, so nothing was stored"));
+            return Err(Failure::refused("no code was typed, so nothing was stored")
+                .of_kind(FailureKind::Cancelled));
         };
         if shown == ShownAs::Picture && typed.trim().eq_ignore_ascii_case("i") {
             terminal = terminal.inverted();
@@ -199,7 +201,7 @@ fn ask(
         terminal.prose(&format!("{}\n", explain(kind, &refused.why, now)))?;
         if refused.tries_left == 0 {
             return Err(
-                Failure::refused(format!("{TRIES} codes were wrong, so nothing was stored")).next(
+                Failure::refused(format!("{TRIES} codes were wrong, so nothing was stored")).of_kind(FailureKind::WrongCode).next(
                     "Was it scanned again? An older entry in the app shows other codes. Is the time right on both sides?",
                 ),
             );

@@ -12,6 +12,7 @@ use super::policy::{draft_text, view};
 use crate::args::PolicyEditArgs;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
+use crate::failure_kind::FailureKind;
 use crate::private_copy::PrivateCopy;
 
 /// Variables in which editors are named, the first that is set counts.
@@ -49,7 +50,7 @@ pub fn run(context: &Context, args: &PolicyEditArgs) -> Result<(), Failure> {
         }
         context.terminal.prose(&format!("{failure}\n"))?;
         if !asks_for_more(context)? {
-            return Err(Failure::refused("nothing was changed"));
+            return Err(Failure::refused("nothing was changed").of_kind(FailureKind::Cancelled));
         }
     }
 }
@@ -63,6 +64,7 @@ fn prepared(
 ) -> Result<Option<PolicyChange>, Failure> {
     let after = policy::parse(&edited).map_err(|error| {
         Failure::invalid(format!("the policy is not valid: {error}"))
+            .of_kind(FailureKind::InvalidPolicy)
             .next("The policy in use was not changed.")
     })?;
     let before = policy::parse(text.as_deref().unwrap_or(DEFAULT_POLICY)).ok();

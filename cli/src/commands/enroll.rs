@@ -18,6 +18,7 @@ use crate::audit;
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
 use crate::error::{ExitStatus, Failure};
+use crate::failure_kind::FailureKind;
 use crate::output::{OutputFormat, Report};
 use crate::qr_files::QrFileOptions;
 use crate::recovery_sheet::{DeliveredCodes, RecoverySheet, SheetDelivery};
@@ -160,10 +161,12 @@ fn gives_codes(record: &Record, args: &EnrollArgs) -> Result<(), Failure> {
     let user = &record.user;
     match (&record.recovery, &args.recovery_file) {
         (Some(_), Some(_)) => Err(
-            Failure::refused(format!("{user} has recovery codes already")).next(format!(
-                "Leave --recovery-file out. For new codes: {}",
-                shell::twofactor("recovery-codes", &[user], &[("--recovery-file", "FILE")])
-            )),
+            Failure::refused(format!("{user} has recovery codes already"))
+                .of_kind(FailureKind::Exists)
+                .next(format!(
+                    "Leave --recovery-file out. For new codes: {}",
+                    shell::twofactor("recovery-codes", &[user], &[("--recovery-file", "FILE")])
+                )),
         ),
         _ => Ok(()),
     }

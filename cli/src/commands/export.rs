@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::device_info;
 use crate::error::{ExitStatus, Failure, for_user};
 use crate::export_oath;
+use crate::failure_kind::FailureKind;
 use crate::formatting::{count, plain};
 use crate::output::{LineLayout, OutputFormat, Report};
 use crate::output_stream::OutputStream;
@@ -250,6 +251,7 @@ fn write(path: &Path, bytes: &[u8], options: &ExportArgs) -> Result<(), Failure>
         Err(Errno::EXIST) => {
             return Err(
                 Failure::refused(format!("{} exists already", path.display()))
+                    .of_kind(FailureKind::Exists)
                     .next("Name another file. To overwrite it: --force"),
             );
         }

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exempt_names::{self, IdleName};
+use crate::failure_kind::FailureKind;
 use crate::output::Report;
 use crate::require_names;
 pub use view::PolicyReport;
@@ -80,7 +81,9 @@ pub fn draft_text(path: &Path) -> Result<String, Failure> {
 }
 
 fn parse_draft(shown: &str, text: &str) -> Result<Policy, Failure> {
-    policy::parse(text).map_err(|error| Failure::invalid(format!("{shown}: {error}")))
+    policy::parse(text).map_err(|error| {
+        Failure::invalid(format!("{shown}: {error}")).of_kind(FailureKind::InvalidPolicy)
+    })
 }
 
 fn read_text(shown: &str, from: impl Read) -> Result<String, Failure> {
@@ -90,11 +93,14 @@ fn read_text(shown: &str, from: impl Read) -> Result<String, Failure> {
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::system(at(error.to_string())))?;
     if bytes.len() > MAX_LEN {
-        return Err(Failure::invalid(at(format!(
-            "has more than {MAX_LEN} bytes"
-        ))));
+        return Err(
+            Failure::invalid(at(format!("has more than {MAX_LEN} bytes")))
+                .of_kind(FailureKind::InvalidPolicy),
+        );
     }
-    String::from_utf8(bytes).map_err(|_| Failure::invalid(at("is not UTF-8".to_owned())))
+    String::from_utf8(bytes).map_err(|_| {
+        Failure::invalid(at("is not UTF-8".to_owned())).of_kind(FailureKind::InvalidPolicy)
+    })
 }
 
 /// Report of `policy check` on a valid file; an invalid one is an error.

@@ -16,6 +16,7 @@ use crate::args::{AdoptArgs, RenameArgs};
 use crate::audit;
 use crate::context::{Context, not_enrolled};
 use crate::error::{Failure, for_user};
+use crate::failure_kind::FailureKind;
 use crate::formatting::plain;
 use crate::output::Report;
 use crate::shell;
@@ -124,9 +125,12 @@ fn is_free(store: &Store, from: &str, to: &Account) -> Result<(), Failure> {
         && (!matches!(store.record_named(new), Ok(None)) || store.peek_named(new)?.is_some());
     if occupied {
         return Err(
-            Failure::refused(format!("something is kept about {} already", plain(new))).next(
-                format!("To remove that: {}", shell::twofactor("unset", &[new], &[])),
-            ),
+            Failure::refused(format!("something is kept about {} already", plain(new)))
+                .of_kind(FailureKind::Exists)
+                .next(format!(
+                    "To remove that: {}",
+                    shell::twofactor("unset", &[new], &[])
+                )),
         );
     }
     Ok(())
@@ -168,6 +172,7 @@ fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(
     else {
         return Err(
             Failure::refused("no code was typed, so nothing was changed")
+                .of_kind(FailureKind::Cancelled)
                 .next("Without a code: --force"),
         );
     };
@@ -180,6 +185,7 @@ fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(
             Err(Failure::refused(
                 "that is no code that works for these devices now, so nothing was changed",
             )
+            .of_kind(FailureKind::WrongCode)
             .next("Try again with a new one. Without a code: --force"))
         }
         AttemptResult::Refused(gate) => Err(locked_out(&record.user, gate)),
@@ -251,6 +257,7 @@ fn nothing_to_move(store: &Store, from: &str, to: &Account) -> Failure {
         }
         Err(error) => for_user(error, &to.name),
         Ok(_) => Failure::refused(format!("nothing is kept about {old}"))
+            .of_kind(FailureKind::NotEnrolled)
             .next("To list what is kept: twofactor status"),
     }
 }

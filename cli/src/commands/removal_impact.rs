@@ -11,6 +11,7 @@ use twofactor_store::sys::accounts;
 use super::change::LockoutGuard;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 use crate::impact::{self, AffectedUser, ExemptionScope, users};
 use crate::roster::EnrollmentStatus;
 use crate::shell;
@@ -72,16 +73,17 @@ pub fn announce(
     let reasons: Vec<&str> = new.iter().map(|danger| danger.when_removed()).collect();
     match (danger, reasons.as_slice()) {
         (LockoutGuard::Accept | LockoutGuard::Off, _) | (_, []) => Ok(()),
-        (LockoutGuard::Refuse, reasons) => {
-            Err(
-                Failure::refused(format!("not done: {}", reasons.join("; "))).next(format!(
-                    "To replace a device: {}\n\
+        (LockoutGuard::Refuse, reasons) => Err(Failure::refused(format!(
+            "not done: {}",
+            reasons.join("; ")
+        ))
+        .of_kind(FailureKind::WouldLockOut)
+        .next(format!(
+            "To replace a device: {}\n\
              To ask for no codes at all: twofactor disable\n\
              To remove it all the same: --force",
-                    shell::twofactor("renew", &[user], &[])
-                )),
-            )
-        }
+            shell::twofactor("renew", &[user], &[])
+        ))),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::caller;
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 use crate::output::Report;
 
 /// Runs it.
@@ -73,6 +74,7 @@ pub fn chosen<'a>(record: &'a Record, name: Option<&str>) -> Result<&'a Device, 
                 "{user} has no device named {}",
                 crate::formatting::plain(name)
             ))
+            .of_kind(FailureKind::UnknownDevice)
             .next(format!("There is: {}", names()))
         }),
     }

@@ -12,6 +12,7 @@ use crate::args::ResyncArgs;
 use crate::audit;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
+use crate::failure_kind::FailureKind;
 use crate::output::Report;
 use crate::shell;
 
@@ -53,9 +54,10 @@ fn code(context: &Context, given: Option<&str>, question: &str) -> Result<Answer
         Some(text) => Ok(read(text)),
         None => match context.terminal.ask(question)? {
             Some(text) => Ok(read(&text)),
-            None => Err(Failure::refused(
-                "no code was typed, so nothing was changed",
-            )),
+            None => Err(
+                Failure::refused("no code was typed, so nothing was changed")
+                    .of_kind(FailureKind::Cancelled),
+            ),
         },
     }
 }

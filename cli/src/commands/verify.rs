@@ -13,6 +13,7 @@ use crate::args::VerifyArgs;
 use crate::audit;
 use crate::context::{Context, not_enrolled};
 use crate::error::{ExitStatus, Failure, for_user};
+use crate::failure_kind::FailureKind;
 use crate::formatting::{count, span, utc};
 use crate::output::{OutputFormat, Report};
 use crate::shell;
@@ -92,7 +93,9 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
         last = Some(result);
     }
     match (last, context.format) {
-        (None, _) => return Err(Failure::refused("no code was typed")),
+        (None, _) => {
+            return Err(Failure::refused("no code was typed").of_kind(FailureKind::Cancelled));
+        }
         (Some(result), OutputFormat::Json) => context.write(&result)?,
         // It was said when the code was typed.
         (Some(_), OutputFormat::Text) => {}
@@ -111,7 +114,7 @@ pub(super) fn locked_out(user: &str, gate: ThrottleStatus) -> Failure {
             Failure::refused(format!("{user} is locked out after too many wrong codes"))
         }
     };
-    failure.next(format!(
+    failure.of_kind(FailureKind::Locked).next(format!(
         "To end it: {}",
         shell::twofactor("unlock", &[user], &[])
     ))

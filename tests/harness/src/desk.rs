@@ -55,7 +55,7 @@ pub fn json_error(run: Run, code: i32) -> Value {
     let report = parse(&run.exits(code).stdout);
     assert_eq!(keys(&report), ["error"]);
     let error = report["error"].clone();
-    assert_eq!(keys(&error), ["exit_code", "message", "next"]);
+    assert_eq!(keys(&error), ["exit_code", "kind", "message", "next"]);
     assert_eq!(error["exit_code"], code);
     error
 }

@@ -10,6 +10,7 @@ use super::{LockoutGuard, PolicyChangeReport, PolicySetting};
 use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 
 /// Puts the default policy, which asks no user, in place of one that cannot be used, and keeps that one beside it.
 pub fn replace_invalid(context: &Context) -> Result<PolicyChangeReport, Failure> {
@@ -24,9 +25,10 @@ pub fn replace_invalid(context: &Context) -> Result<PolicyChangeReport, Failure>
     ))?;
     context.terminal.confirm("Switch two-factor login off?")?;
     if context.policy.load().is_ok() {
-        return Err(Failure::refused(
-            "the policy was changed meanwhile; try again",
-        ));
+        return Err(
+            Failure::refused("the policy was changed meanwhile; try again")
+                .of_kind(FailureKind::ChangedMeanwhile),
+        );
     }
     // Moved, not copied: it may be anything. Logins are refused before, and until there is a new one.
     std::fs::rename(context.policy_path(), &kept)

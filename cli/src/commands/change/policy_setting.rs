@@ -6,6 +6,7 @@ use twofactor_core::policy::DEFAULT_POLICY;
 
 use crate::context::Context;
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 use crate::policy_edit::{self, PolicyEditError};
 
 /// A key and its new value, as `policy set` takes them.
@@ -63,6 +64,7 @@ fn refusal(context: &Context, error: PolicyEditError) -> Failure {
     match error {
         PolicyEditError::Before(what) => {
             Failure::invalid(format!("{}: {what}", context.policy_path().display()))
+                .of_kind(FailureKind::InvalidPolicy)
                 .next("Correct that first.")
         }
         PolicyEditError::Table(key) if policy_edit::LISTS.contains(&key.as_str()) => {

@@ -9,6 +9,7 @@ use twofactor_core::spelling;
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 use crate::formatting::plain;
 use crate::output::{LineLayout, Report};
 
@@ -202,15 +203,18 @@ impl ShownSetting {
             // It follows the others.
             (None, Some(name)) => toml_edit::value(policy.service_on(&name)),
             (None, None) if key == "issuer" => {
-                return Err(Failure::refused("issuer is not set: the host name is used"));
+                return Err(Failure::refused("issuer is not set: the host name is used")
+                    .of_kind(FailureKind::NotSet));
             }
             (None, None) if key == "exempt" => {
-                return Err(Failure::refused("exempt is not set: no login is exempt"));
+                return Err(Failure::refused("exempt is not set: no login is exempt")
+                    .of_kind(FailureKind::NotSet));
             }
             (None, None) if key == "require" => {
                 return Err(Failure::refused(
                     "require is not set: no user is named who needs a device",
-                ));
+                )
+                .of_kind(FailureKind::NotSet));
             }
             (None, None) => return Err(unknown_key(key)),
         };

@@ -7,6 +7,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 
 /// Only root can hold the lock. The kernel releases it when the program ends.
 const PATH: &str = "/run/twofactor-setup.lock";
@@ -32,6 +33,7 @@ impl SetupLock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self(file)),
             Err(Errno::WOULDBLOCK) => Err(Failure::refused("another twofactor setup runs")
+                .of_kind(FailureKind::Busy)
                 .next("Answer its questions, or end it; then again.")),
             Err(errno) => Err(failed(&errno)),
         }

@@ -31,6 +31,7 @@ use crate::context::Context;
 use crate::doctor;
 use crate::doctor::preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 use crate::interrupt;
 use crate::output::OutputFormat;
 use exclusive::SetupLock;
@@ -147,9 +148,10 @@ fn make_policy(context: &Context) -> Result<(), Failure> {
     let store = context.existing_store()?;
     context.policy.edit(Some(&store), |now| match now {
         None => Ok(DEFAULT_POLICY.to_owned()),
-        Some(_) => Err(Failure::refused(
-            "the policy was changed meanwhile; try again",
-        )),
+        Some(_) => Err(
+            Failure::refused("the policy was changed meanwhile; try again")
+                .of_kind(FailureKind::ChangedMeanwhile),
+        ),
     })
 }
 

@@ -9,6 +9,7 @@ use crate::commands::change::{LockoutGuard, PolicyChange, PolicySetting};
 use crate::commands::switch;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 use crate::policy_edit;
 
 /// The change that undoes a setup in the policy; `None` where nothing has to be changed.
@@ -24,9 +25,11 @@ pub fn change(
         return Ok(None);
     };
     let Some(now) = restore::read(context, &file.path)? else {
-        return Err(Failure::invalid("the policy is gone").next(format!(
-            "To make one, switched off: twofactor policy set enabled false\n{AGAIN}"
-        )));
+        return Err(Failure::invalid("the policy is gone")
+            .of_kind(FailureKind::NoPolicy)
+            .next(format!(
+                "To make one, switched off: twofactor policy set enabled false\n{AGAIN}"
+            )));
     };
     if now == before {
         return Ok(None);
@@ -43,9 +46,11 @@ const AGAIN: &str = "Then again: twofactor setup --undo";
 
 /// A policy that is not valid cannot be edited. `disable` keeps it beside a new one.
 fn invalid(error: impl std::fmt::Display) -> Failure {
-    Failure::invalid(format!("the policy is not valid: {error}")).next(format!(
-        "Correct it, or replace it by one that is switched off: twofactor disable\n{AGAIN}"
-    ))
+    Failure::invalid(format!("the policy is not valid: {error}"))
+        .of_kind(FailureKind::InvalidPolicy)
+        .next(format!(
+            "Correct it, or replace it by one that is switched off: twofactor disable\n{AGAIN}"
+        ))
 }
 
 /// The text `now` without a setup that changed `before` to `after`.

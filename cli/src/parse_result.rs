@@ -1,0 +1,103 @@
+//! A command line that runs no command: help, the version, or an error in it.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::args;
+use crate::error::{ExitStatus, Failure};
+use crate::output::{OutputFormat, Report};
+use crate::output_stream::OutputStream;
+use crate::terminal::colours_unwanted;
+
+/// Number of the interface of `--json`, docs/automation.md: higher where a key has gone or has another meaning.
+const INTERFACE: u32 = 1;
+
+/// Shows what clap has to say: the help, or what is wrong with the arguments, which may hold anything.
+pub fn explain(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    let is_json = asks_for_json(words);
+    if error.kind() == ErrorKind::DisplayVersion && is_json {
+        return show_version();
+    }
+    if error.use_stderr() && is_json {
+        return refuse(error);
+    }
+    let outlet = if error.use_stderr() {
+        OutputStream::Stderr
+    } else {
+        OutputStream::Stdout
+    };
+    let ours = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    let text = error.render();
+    let spaces = |text: String| text.replace(args::examples::JOINED, " ");
+    // If it cannot be shown, the exit code is all that is left.
+    let _ = if ours && outlet.is_terminal() && !colours_unwanted() {
+        outlet.drawing(&spaces(text.ansi().to_string()))
+    } else if ours {
+        outlet.text(&spaces(text.to_string()))
+    } else {
+        outlet.prose(&text.to_string())
+    };
+    if error.use_stderr() {
+        ExitCode::from(ExitStatus::Usage as u8)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// True if the option is among the words, as far as that can be told of words that make no sense.
+fn asks_for_json(words: &[OsString]) -> bool {
+    let mut options = words.iter().skip(1).take_while(|word| *word != "--");
+    options.any(|word| word == "--json")
+}
+
+/// The same for a program. Standard error has nothing of the arguments: they may be codes that were typed in the wrong
+/// place.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    let what = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing",
+        _ => text.split("\n\n").next().unwrap_or_default(),
+    };
+    let what = what.trim().strip_prefix("error: ").unwrap_or(what.trim());
+    let failure = Failure::usage(what.split_whitespace().collect::<Vec<_>>().join(" "));
+    let usage = text.lines().find(|line| line.starts_with("Usage: "));
+    let failure = match usage {
+        Some(usage) => failure.next(usage),
+        None => failure.next("For all commands: twofactor --help"),
+    };
+    OutputFormat::Json.write_unsaid(&failure);
+    ExitCode::from(failure.exit as u8)
+}
+
+fn show_version() -> ExitCode {
+    let report = VersionReport {
+        version: env!("CARGO_PKG_VERSION"),
+        interface: INTERFACE,
+    };
+    match OutputFormat::Json.write(&report) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => ExitCode::from(failure.exit as u8),
+    }
+}
+
+/// Report of `--version`.
+#[derive(Serialize)]
+struct VersionReport {
+    version: &'static str,
+    interface: u32,
+}
+
+impl Report for VersionReport {
+    fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("twofactor {}\n", self.version))
+    }
+}

@@ -1,0 +1,3 @@
+//! The command as programs call it: the promises of docs/automation.md.
+
+mod kinds;
