@@ -4,6 +4,9 @@ use std::ffi::CStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+/// The only argument of an auth line that is reached after a wrong password.
+pub const AUTH_FAIL: &CStr = c"authfail";
+
 /// The arguments of one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleArguments {
@@ -57,7 +60,7 @@ impl fmt::Display for ModuleArgumentError {
         write!(
             f,
             "module argument {}; known: policy=FILE and state=DIR with absolute paths, debug, try_first_pass or \
-             use_first_pass, forward_pass",
+             use_first_pass, forward_pass; in auth lines also authfail, alone",
             self.0
         )
     }
@@ -158,6 +161,7 @@ mod tests {
     fn everything_else_is_an_error() {
         for words in [
             &[c"nullok"][..],
+            &[AUTH_FAIL],
             &[c"Debug"],
             &[c"debug="],
             &[c"debug", c"debug"],
@@ -178,7 +182,7 @@ mod tests {
                 .unwrap_err()
                 .to_string(),
             "module argument that is not known: nullok; known: policy=FILE and state=DIR with absolute paths, debug, \
-             try_first_pass or use_first_pass, forward_pass"
+             try_first_pass or use_first_pass, forward_pass; in auth lines also authfail, alone"
         );
     }
 }

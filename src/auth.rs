@@ -7,6 +7,7 @@ mod requirement;
 mod uncounted;
 mod unenrolled;
 pub mod uniform_timing;
+pub mod wrong_password;
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{

@@ -33,7 +33,7 @@ use pam::module::{PamHandle, PamHooks};
 
 use twofactor_store::sys::wipe;
 
-use arguments::{ModuleArgumentError, ModuleArguments};
+use arguments::{AUTH_FAIL, ModuleArgumentError, ModuleArguments};
 use libpam::LibpamTransaction;
 use return_codes::{AccountResult, AuthResult};
 use transaction::{PamTransaction, Priority};
@@ -53,6 +53,7 @@ impl PamHooks for TwofactorModule {
         guarded(|| {
             let mut host = LibpamTransaction(handle);
             let ending = match ModuleArguments::parse(&words) {
+                _ if words == [AUTH_FAIL] => auth::wrong_password::refuse(&mut host),
                 Ok(arguments) => auth::authenticate(&mut host, &arguments, flags.into()),
                 Err(error) => {
                     complain_of(&host, &error);

@@ -2,7 +2,9 @@
 
 use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
 use crate::arguments::{FirstPass, PromptLayout};
+use crate::auth::wrong_password;
 use crate::return_codes::AuthResult;
+use crate::ticket_claim::TicketClaim;
 use crate::transaction::Priority;
 
 const ON: &str = "enabled = true\n";
@@ -226,4 +228,14 @@ fn in_one_field_the_mark_of_an_earlier_attempt_goes() {
         assert_eq!(stage.run(&["hunter2"]), AuthResult::NotAsked);
         assert_eq!(stage.marked.is_some(), stays);
     }
+}
+
+#[test]
+fn a_wrong_password_takes_back_mark_and_ticket() {
+    let mut stage = with(ON, FirstPass::Unused, PromptLayout::PasswordThenCode, None);
+    let user = NEWCOMER.into();
+    stage.marked = Some(NEWCOMER.to_owned());
+    stage.claimed = Some(TicketClaim { user, uid: 1 });
+    assert_eq!(wrong_password::refuse(&mut stage), AuthResult::Refused);
+    assert_eq!((stage.marked, stage.claimed), (None, None));
 }

@@ -96,6 +96,8 @@ pub struct LoginFacts<'a> {
 pub fn part(module: &ModuleCall, facts: Option<&LoginFacts<'_>>) -> ModuleRole {
     let has = |word: &str| module.arguments.iter().any(|argument| argument == word);
     match module.name() {
+        // Stands where a wrong password ends, and refuses.
+        OURS if module.arguments == ["authfail"] => ModuleRole::Always(ReturnCode::AUTH_ERR),
         OURS => ModuleRole::Ours,
         name if PASSWORD.contains(&name) => ModuleRole::Password,
         name if SILENT.contains(&name) => ModuleRole::Always(ReturnCode::IGNORE),
@@ -266,6 +268,11 @@ mod tests {
             of("/usr/lib/security/pam_twofactor.so debug"),
             ModuleRole::Ours
         );
+        assert_eq!(
+            of("pam_twofactor.so authfail"),
+            ModuleRole::Always(ReturnCode::AUTH_ERR)
+        );
+        assert_eq!(of("pam_twofactor.so authfail debug"), ModuleRole::Ours);
         assert_eq!(of("pam_sss.so use_first_pass"), ModuleRole::Password);
         assert_eq!(of("pam_fprintd.so"), ModuleRole::Open);
         assert_eq!(
@@ -283,6 +290,7 @@ mod tests {
                 None,
             ),
             ("pam_twofactor.so nullok", Some("nullok")),
+            ("pam_twofactor.so debug authfail", Some("authfail")),
             ("pam_twofactor.so policy=a", Some("policy=a")),
             ("pam_twofactor.so debug=1", Some("debug=1")),
             ("pam_twofactor.so debug debug", Some("debug")),

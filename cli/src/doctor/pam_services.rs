@@ -10,7 +10,7 @@ use super::callers::{self, CallingProgram, OF_XSECURELOCK, XSECURELOCK};
 use super::fallback;
 use super::finding::DoctorFinding;
 use super::installed_system::InstalledSystem;
-use super::modules::{OURS, asks_for_a_code};
+use super::modules::{ModuleRole, OURS, asks_for_a_code, part};
 use super::pam::{
     ConfigError, HandlerType, ModuleCall, ServiceStacks, StackHandler, StackOrigin, read,
 };
@@ -154,7 +154,7 @@ impl PamServices {
             let modules = stacks.iter().flat_map(|stacks| &stacks.auth);
             for module in modules
                 .filter_map(module)
-                .filter(|module| module.name() == OURS)
+                .filter(|module| part(module, None) == ModuleRole::Ours)
             {
                 let of = |key: &str, default: &str| {
                     let given = module.arguments.iter();

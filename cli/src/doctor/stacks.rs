@@ -215,7 +215,7 @@ fn arguments(trial: &StackSimulation<'_>, name: &str, at: usize) -> Option<Docto
             "{}: the argument {argument} is unknown, not complete or given twice, so {OURS} refuses all users",
             handler.place
         ),
-        "Known are forward_pass, try_first_pass or use_first_pass, debug, policy=/FILE, state=/DIRECTORY.",
+        "Known are forward_pass, try_first_pass or use_first_pass, debug, policy=/FILE, state=/DIRECTORY; or authfail, alone.",
     ))
 }
 

@@ -24,6 +24,8 @@ fn words_that_are_not_known_or_malformed_refuse() {
         ("debug=yes", "that is not known: debug=yes"),
         ("debug debug", "given twice: debug"),
         ("forward_pass=x", "that is not known: forward_pass=x"),
+        ("authfail debug", "that is not known: authfail"),
+        ("authfail authfail", "that is not known: authfail"),
         ("policy", "that is not known: policy"),
         ("policy=", "whose path is not absolute: policy"),
         (
@@ -49,7 +51,7 @@ fn words_that_are_not_known_or_malformed_refuse() {
         assert_eq!(outcome.prompts, [""; 0]);
         let line = format!(
             "result=error error=\"module argument {complaint}; known: policy=FILE and state=DIR with absolute paths, \
-             debug, try_first_pass or use_first_pass, forward_pass\""
+             debug, try_first_pass or use_first_pass, forward_pass; in auth lines also authfail, alone\""
         );
         let lines = logged(&machine);
         assert_eq!(lines.len(), 1);
