@@ -1,4 +1,4 @@
-//! Logins on Cockpit's login page with password and code: real cockpit-ws, Chromium, libpam, and the stack `pam.d/cockpit`.
+//! Logins on Cockpit's login page with password and code, and the product's own page: real cockpit-ws, Chromium, libpam, and the stack `pam.d/cockpit`.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -7,6 +7,8 @@
     clippy::indexing_slicing,
     reason = "what fails in a test must fail it at once"
 )]
+
+mod page;
 
 use harness::logins::{enrolled, logged, machine, policy};
 use harness::{LoginPage, Machine, PASSWORD, Page, Totp};

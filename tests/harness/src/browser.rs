@@ -119,6 +119,33 @@ impl Browser<'_> {
         std::fs::write(path, picture).expect("writing the picture");
     }
 
+    /// Presses keys where the focus is, as on a keyboard: text, or the code points of WebDriver (section 17.4.2) for others.
+    pub fn press(&self, keys: &str) {
+        let pressed = keys.chars().flat_map(|key| {
+            ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key.to_string()}))
+        });
+        let actions: Vec<Value> = pressed.collect();
+        self.tell(
+            "/actions",
+            &json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}),
+        );
+    }
+
+    /// Goes into the frame that a CSS selector finds, or with `None` back to the whole window.
+    pub fn frame(&self, selector: Option<&str>) {
+        let frame = match selector {
+            Some(selector) => json!({ELEMENT: self.element(selector)}),
+            None => Value::Null,
+        };
+        self.tell("/frame", &json!({"id": frame}));
+    }
+
+    /// A command of the Chrome DevTools protocol, such as one that emulates a narrow screen.
+    pub fn devtools(&self, command: &str, parameters: &Value) -> Value {
+        let body = json!({"cmd": command, "params": parameters});
+        self.tell("/goog/cdp/execute", &body)
+    }
+
     fn element(&self, selector: &str) -> String {
         let by_selector = json!({"using": "css selector", "value": selector});
         let found = self.tell("/element", &by_selector);

@@ -149,6 +149,11 @@ impl<'machine> LoginPage<'machine> {
         self.send()
     }
 
+    /// Address of the server, which ends in a slash.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The browser, to look closer.
     pub fn browser(&self) -> &Browser<'machine> {
         &self.browser

@@ -1,0 +1,50 @@
+// The clipboard, files and paper.
+import { button } from "./dom.js";
+
+const _ = cockpit.gettext;
+
+export function copyButton(label, text) {
+    const made = button(label, async () => {
+        await copy(text, made);
+        made.textContent = _("Copied");
+        setTimeout(() => { made.textContent = label; }, 2000);
+    });
+    made.setAttribute("aria-live", "polite");
+    return made;
+}
+
+async function copy(text, near) {
+    try {
+        await navigator.clipboard.writeText(text);
+    } catch {
+        // Without TLS there is no navigator.clipboard. The area stands in the dialog: outside of it nothing can be selected.
+        const area = document.createElement("textarea");
+        area.value = text;
+        near.parentElement.append(area);
+        area.select();
+        document.execCommand("copy");
+        area.remove();
+        near.focus();
+    }
+}
+
+export function downloadButton(label, text, name) {
+    return button(label, () => {
+        const address = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+        const link = document.createElement("a");
+        link.href = address;
+        link.download = name;
+        link.click();
+        setTimeout(() => URL.revokeObjectURL(address), 1000);
+    });
+}
+
+// Prints a text alone: the style sheet hides everything else on paper.
+export function printButton(label, text) {
+    return button(label, () => {
+        const sheet = document.getElementById("sheet");
+        sheet.textContent = text;
+        window.print();
+        sheet.textContent = "";
+    });
+}

@@ -1,0 +1,121 @@
+// The page: what is read, what is shown, and when it is read again.
+import { button, element, message, paragraph, subtle } from "./dom.js";
+import { accounts, run } from "./command.js";
+import { configure, myFactor, ownStatus } from "./my_factor.js";
+import { findings, overview } from "./overview.js";
+import { followStyle } from "./theme.js";
+import { language, problem } from "./texts.js";
+import { users } from "./users.js";
+
+const _ = cockpit.gettext;
+const page = document.getElementById("page");
+const admin = cockpit.permission({ admin: true });
+let user = null;
+// The number of the last reading: an earlier one that ends later is not shown.
+let reading = 0;
+
+// A login in which the set-up was skipped: Cockpit empties this storage at the end of its session.
+const skipKey = () => `twofactor:skipped:${user}`;
+const isSkipped = () => sessionStorage.getItem(skipKey()) === "1";
+
+async function read() {
+    user ??= (await cockpit.user()).name;
+    const failed = error => ({ error });
+    const isAdmin = admin.allowed === true;
+    // Before the page is looked at, only what the mark in the menu needs.
+    const whole = isAdmin && !cockpit.hidden;
+    const [own, policy, status, doctor, people] = await Promise.all([
+        ownStatus(user),
+        run(["policy", "show"], { superuser: null }).catch(failed),
+        whole ? run(["status"]).catch(failed) : null,
+        whole ? run(["doctor"]).catch(failed) : null,
+        whole ? accounts().catch(() => "") : null,
+    ]);
+    return { own, policy, status, doctor, people, isAdmin };
+}
+
+async function refresh() {
+    const number = ++reading;
+    page.setAttribute("aria-busy", "true");
+    let parts;
+    try {
+        parts = shown(await read());
+    } catch (error) {
+        parts = [message("danger", problem(error))];
+    }
+    if (number !== reading)
+        return;
+    const focused = document.activeElement?.getAttribute("data-key");
+    page.replaceChildren(title(), ...parts.filter(Boolean));
+    if (focused)
+        page.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+    page.setAttribute("aria-busy", "false");
+}
+
+function title() {
+    return element("div", { class: "head" },
+        element("h1", {}, _("Two-factor login")),
+        button(_("Refresh"), refresh, { kind: "link", key: "refresh" }));
+}
+
+function shown(data) {
+    const { own, policy, isAdmin } = data;
+    mark(data);
+    if (policy.error?.kind === "not-found")
+        return [message("danger", _("The command twofactor is not installed."),
+            paragraph(_("Install the package libpam-twofactor or pam_twofactor.")))];
+    return [
+        banner(data),
+        overview(data, refresh),
+        myFactor(user, own, refresh),
+        isAdmin ? users(data, user, refresh) : limited(),
+        isAdmin && findings(data),
+    ];
+}
+
+function limited() {
+    return element("section", { class: "card", "aria-labelledby": "limited" },
+        element("h2", { id: "limited" }, _("Limited access")),
+        subtle(_("To change the settings and the factors of other users, turn on administrative access, at the top of the window.")));
+}
+
+const lacksFactor = ({ own, policy }) => policy.enabled === true && own.devices?.length === 0;
+
+function banner(data) {
+    if (!lacksFactor(data) || isSkipped())
+        return null;
+    const { may } = data.own;
+    const isOffered = may.manage && may.first_device !== "off";
+    return message("warning", _("Your account has no second factor."),
+        paragraph(_("Two-factor login is on. Set up an authenticator app, so that your password alone opens nothing.")),
+        element("div", { class: "buttons" },
+            isOffered && button(_("Configure 2FA secret"), async () => { await configure(user, data.own); refresh(); }, { kind: "primary", key: "banner-configure" }),
+            button(_("Skip setup"), skip, { kind: "link", key: "banner-skip" })));
+}
+
+function skip() {
+    sessionStorage.setItem(skipKey(), "1");
+    refresh();
+}
+
+// The mark beside the page's name in the menu of Cockpit.
+function mark(data) {
+    let status = null;
+    if (data.policy.error)
+        status = { type: "error", title: _("All users are refused") };
+    else if (lacksFactor(data) && !isSkipped())
+        status = { type: "warning", title: _("Your account has no second factor.") };
+    cockpit.transport.control("notify", { page_status: status });
+}
+
+followStyle();
+cockpit.transport.wait(() => {
+    document.documentElement.lang = language();
+    document.title = _("Two-factor login");
+    admin.addEventListener("changed", refresh);
+    cockpit.addEventListener("visibilitychange", () => {
+        if (!cockpit.hidden)
+            refresh();
+    });
+    refresh();
+});

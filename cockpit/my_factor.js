@@ -1,0 +1,159 @@
+// The card of the user's own factor. All of it goes through twofactord.
+import { buttons, open } from "./dialog.js";
+import { button, element, field, message, paragraph, subtle, table } from "./dom.js";
+import { DaemonConversation, ask } from "./daemon.js";
+import { showRecoveryCodes } from "./recovery_codes.js";
+import { form, setUp } from "./set_up.js";
+import { codes, lockedFor, moment, problem, refused } from "./texts.js";
+
+const _ = cockpit.gettext;
+
+// A device that twofactord makes, on a connection that ends with the dialog.
+class OwnDevice {
+    constructor(user, method, device) {
+        this.user = user;
+        this.method = method;
+        this.device = device;
+        this.conversation = new DaemonConversation();
+    }
+
+    async begin(code) {
+        return (await this.conversation.call(this.method, { user: this.user, device: this.device, code })).change;
+    }
+
+    async confirm(code) {
+        return (await this.conversation.call("Confirm", { user: this.user, code })).change;
+    }
+
+    close() {
+        this.conversation.close();
+    }
+}
+
+const PROOF = () => ({
+    kind: "code",
+    label: _("A code of one of your devices, or a recovery code"),
+    help: _("It is used up. The next step needs the next code of that device."),
+});
+
+// What stands before the devices: nothing, or why the page does not offer a change.
+function hindrance(status) {
+    if (!status.may.manage)
+        return _("Your administrator sets up devices; the settings do not let users do it.");
+    if (status.devices.length === 0 && status.may.first_device === "off")
+        return _("Your administrator sets up the first device.");
+    return null;
+}
+
+export async function configure(user, status) {
+    const isFirst = status.devices.length === 0;
+    const invited = { kind: "invitation", label: _("Enrollment code from your administrator"), help: null };
+    const proof = isFirst ? (status.may.first_device === "invite" ? invited : null) : PROOF();
+    const names = status.devices.map(device => device.name);
+    const free = ["phone", "backup", "tablet", "phone2", "phone3"].find(name => !names.includes(name));
+    return await setUp(_("Configure 2FA secret"), user, device => new OwnDevice(user, "Begin", device), {
+        name: free ?? "", proof,
+        words: { finish: _("Finish"), skip: _("Skip setup"), meanwhile: _("Nothing is stored before a code was right.") },
+    });
+}
+
+async function renew(user, device) {
+    return await setUp(cockpit.format(_("Renew $0"), device), user, () => new OwnDevice(user, "Renew", device), {
+        proof: PROOF(),
+        words: { finish: _("Finish"), skip: _("Cancel"), meanwhile: _("The old key works until a code of the new one was right.") },
+    });
+}
+
+// A change that takes a code; resolves with the change that was made, or null.
+async function withCode(title, action, warning, proof, call) {
+    return await open(title, control => {
+        const input = element("input", { type: "text", class: "code", required: true, spellcheck: "false", autocomplete: "one-time-code", "data-first": true });
+        const submit = button(action, null, { kind: "danger", key: "confirm", type: "submit" });
+        const again = why => {
+            control.fail(why);
+            submit.disabled = false;
+            input.value = "";
+            input.focus();
+        };
+        control.show(form(submit, async () => {
+            try {
+                const { change } = await call(input.value.trim());
+                if (["removed", "replaced"].includes(change.result))
+                    control.close(change);
+                else
+                    again(refused(change));
+            } catch (error) {
+                again(problem(error));
+            }
+        },
+        warning.map(paragraph),
+        field("proof", proof.label, input, proof.help),
+        buttons(submit, button(_("Cancel"), () => control.close(), { kind: "link", key: "cancel" }))));
+    });
+}
+
+function unset(user, device) {
+    const warning = device === null
+        ? [_("All your devices and recovery codes stop working at once. You log in without a code from then on."),
+            _("This also takes a login that is at most 10 minutes old.")]
+        : [_("Its codes stop working at once.")];
+    const title = device === null ? _("Unset 2FA secret") : cockpit.format(_("Unset $0"), device);
+    return withCode(title, _("Unset"), warning, PROOF(),
+        code => ask("Unset", device === null ? { user, code } : { user, device, code }));
+}
+
+async function newRecoveryCodes(user) {
+    const proof = { ...PROOF(), label: _("A code of one of your devices") };
+    const warning = [_("The old recovery codes stop working."), _("This also takes a login that is at most 10 minutes old.")];
+    const change = await withCode(_("New recovery codes"), _("Make new codes"), warning, proof, code => ask("NewRecoveryCodes", { user, code }));
+    if (change !== null)
+        await showRecoveryCodes(user, change.recovery_codes);
+}
+
+function rows(user, status, refresh) {
+    const may = status.may.manage;
+    return status.devices.map(device => element("tr", {},
+        element("th", { scope: "row" }, device.name),
+        element("td", {}, codes(device)),
+        element("td", {}, moment(device.last_used)),
+        element("td", { class: "actions" },
+            may && button(_("Renew"), async () => { await renew(user, device.name); refresh(); },
+                { kind: "link", key: `renew-${device.name}`, of: device.name }),
+            may && status.devices.length > 1 && button(_("Unset"), async () => { await unset(user, device.name); refresh(); },
+                { kind: "link remove", key: `unset-${device.name}`, of: device.name }))));
+}
+
+export async function ownStatus(user) {
+    try {
+        return await ask("Status", { user });
+    } catch (error) {
+        return { error };
+    }
+}
+
+export function myFactor(user, status, refresh) {
+    const heading = element("h2", { id: "mine" }, cockpit.format(_("My second factor ($0)"), user));
+    const card = (...parts) => element("section", { class: "card", "aria-labelledby": "mine" }, parts);
+    if (status.error)
+        return card(heading, message("danger", _("Your devices cannot be shown."), paragraph(problem(status.error))));
+    const { devices, may } = status;
+    const why = hindrance(status);
+    const add = why === null && button(devices.length === 0 ? _("Configure 2FA secret") : _("Add a device"),
+        async () => { await configure(user, status); refresh(); },
+        { kind: devices.length === 0 ? "primary" : "secondary", key: "configure" });
+    return card(
+        element("div", { class: "head" }, heading, add),
+        why && subtle(why),
+        status.locked && message("warning", lockedFor(status.locked_for_seconds)),
+        devices.length === 0
+            ? subtle(_("You have no device: your password alone logs you in."))
+            : table([_("Device"), _("Codes"), _("Last used"), ""], rows(user, status, refresh), _("My devices")),
+        devices.length === 1 && message("info", _("A second device, as a backup, is strongly recommended.")),
+        devices.length > 0 && element("div", { class: "line" },
+            cockpit.format(cockpit.ngettext("$0 recovery code left", "$0 recovery codes left", status.recovery_codes_left), status.recovery_codes_left),
+            may.manage && button(_("New recovery codes"), async () => { await newRecoveryCodes(user); refresh(); }, { key: "new-codes" }),
+            may.manage && may.unset_last && button(_("Unset 2FA secret"), async () => { await unset(user, null); refresh(); },
+                { kind: "secondary remove", key: "unset-all" })),
+        devices.length > 0 && !may.unset_last && subtle(_("The settings do not let you remove your last device.")),
+        devices.length > 0 && subtle(_("A code works once: administrative access within the same 30 seconds as your login needs the next code, unless an administrator has set grace_session.")));
+}

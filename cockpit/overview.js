@@ -1,0 +1,73 @@
+// The switches, the settings in force, and what doctor has found.
+import { button, element, message, paragraph, subtle } from "./dom.js";
+import { editSettings } from "./settings.js";
+import { switchPolicy } from "./policy_change.js";
+import { problem } from "./texts.js";
+
+const _ = cockpit.gettext;
+
+export function overview({ policy, isAdmin }, refresh) {
+    const heading = element("h2", { id: "settings" }, _("Settings"));
+    const card = (...parts) => element("section", { class: "card", "aria-labelledby": "settings" }, parts);
+    if (policy.error)
+        return card(heading, refusal(policy.error));
+    const sshd = policy.services?.sshd === true;
+    const change = (args, title) => async () => { await switchPolicy(args, title); refresh(); };
+    return card(
+        element("div", { class: "head" }, heading,
+            isAdmin && button(_("Edit"), async () => { await editSettings(policy); refresh(); }, { key: "edit-settings" })),
+        toggle(isAdmin, "switch-enabled", _("Two-factor login"), policy.enabled, null,
+            change([policy.enabled ? "disable" : "enable"],
+                policy.enabled ? _("Turn two-factor login off?") : _("Turn two-factor login on?"))),
+        toggle(isAdmin, "switch-sshd", _("Two-factor login for SSH"), sshd,
+            sshd && !policy.enabled ? _("It takes effect when two-factor login is on.") : _("Try it elsewhere first. Logins by key are not asked."),
+            change([sshd ? "disable" : "enable", "sshd"],
+                sshd ? _("Turn two-factor login off for SSH?") : _("Turn two-factor login on for SSH?"))),
+        element("dl", {}, settings(policy).map(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])));
+}
+
+// A policy that cannot be read refuses; it is never "off".
+function refusal(error) {
+    return message("danger", _("All users are refused"),
+        paragraph(_("The settings are missing or invalid. Until that is fixed, each login that asks for a code is refused. Keep this session open.")),
+        element("p", { class: "report" }, problem(error)),
+        error.next && element("p", { class: "report" }, error.next));
+}
+
+function toggle(isAdmin, id, label, on, note, change) {
+    const input = element("input", { type: "checkbox", role: "switch", id, "data-key": id, checked: on, disabled: !isAdmin, "aria-describedby": note && `${id}-note` });
+    // The switch moves when the change was made.
+    input.addEventListener("click", event => {
+        event.preventDefault();
+        change();
+    });
+    return element("div", { class: "line" },
+        element("label", { class: "switch", for: id }, input, label),
+        note && element("span", { class: "subtle", id: `${id}-note` }, note));
+}
+
+function settings(policy) {
+    const { new_devices: devices } = policy;
+    const lines = [
+        [_("Users without a device"), policy.enforcement === "mandatory" ? _("must set one up, or are refused") : _("log in with the password alone")],
+        [_("Set-up at login"), { off: _("not offered"), offer: _("offered"), require: _("required") }[policy.enroll_at_login]],
+        [_("Window"), cockpit.format(cockpit.ngettext("$0 code before and after the current one", "$0 codes before and after the current one", policy.window), policy.window)],
+        [_("New devices"), cockpit.format(_("$0 digits, a new code every $1 s"), devices.digits, devices.interval)],
+    ];
+    return lines;
+}
+
+const LEVELS = { problem: "danger", warning: "warning" };
+
+export function findings({ doctor }) {
+    const heading = element("h2", { id: "findings" }, _("What doctor has found"));
+    const card = (...parts) => element("section", { class: "card", "aria-labelledby": "findings" }, heading, parts);
+    if (doctor === null)
+        return null;
+    if (doctor.error)
+        return card(message("danger", problem(doctor.error), doctor.error.next && paragraph(doctor.error.next)));
+    if (doctor.findings.length === 0)
+        return card(subtle(_("No problem.")));
+    return card(doctor.findings.map(found => message(LEVELS[found.level] ?? "info",
+        `${found.subject}: ${found.cause}`, element("p", { class: "report" }, found.fix))));
+}

@@ -1,0 +1,40 @@
+// Recovery codes, which are shown once: with download, print and copy, and no way out before they are said to be kept.
+import { buttons, open } from "./dialog.js";
+import { button, element, message, paragraph } from "./dom.js";
+import { copyButton, downloadButton, printButton } from "./copying.js";
+import { language } from "./texts.js";
+
+const _ = cockpit.gettext;
+
+export async function showRecoveryCodes(user, codes) {
+    const host = location.hostname || "localhost";
+    const text = [
+        cockpit.format(_("Recovery codes of $0 for $1"), user, host),
+        new Date().toLocaleDateString(language()),
+        "",
+        _("Each works once, instead of a code."),
+        "",
+        ...codes,
+        "",
+    ].join("\n");
+    const stay = event => event.preventDefault();
+    window.addEventListener("beforeunload", stay);
+    await open(_("Recovery codes"), control => {
+        const done = button(_("Done"), () => control.close(), { kind: "primary", key: "done", disabled: true });
+        const kept = element("input", {
+            type: "checkbox", id: "kept", "data-first": true,
+            onchange: () => { done.disabled = !kept.checked; },
+        });
+        control.show(
+            message("warning", _("These codes are shown only now."),
+                paragraph(_("Each works once, when the phone is not at hand. Keep them where the phone is not."))),
+            element("ul", { class: "codes" }, codes.map(code => element("li", {}, code))),
+            buttons(
+                downloadButton(_("Download"), text, `recovery-codes-${user}.txt`),
+                printButton(_("Print"), text),
+                copyButton(_("Copy"), codes.join("\n"))),
+            element("label", { class: "line", for: "kept" }, kept, _("I have kept the codes in a safe place")),
+            buttons(done));
+    }, { dismissable: false });
+    window.removeEventListener("beforeunload", stay);
+}

@@ -1,0 +1,4 @@
+//! The product's page in Cockpit.
+
+mod own_factor;
+mod stage;
