@@ -155,7 +155,8 @@ EXAMPLES
 EXAMPLES
   twofactor status
   twofactor status alice
-  twofactor status --json"
+  twofactor status --missing                 the users without a device
+  twofactor status --all --json"
     )]
     Status(StatusArgs),
     /// Diagnose problems and preview the next login

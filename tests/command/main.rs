@@ -41,6 +41,7 @@ mod rescue;
 mod secrets;
 mod setup;
 mod shells;
+mod status;
 mod unset;
 
 /// The subcommands that the general help lists.

@@ -105,7 +105,10 @@ fn every_report_is_json_with_the_documented_keys() {
     assert_eq!(keys(&report["devices"][0]), device);
 
     let report = json(machine.command(&["status", "--json"]));
-    assert_eq!(keys(&report), ["clock", "policy", "users", "warnings"]);
+    assert_eq!(
+        keys(&report),
+        ["clock", "policy", "totals", "users", "warnings"]
+    );
     assert_eq!(
         report["policy"],
         parse(
@@ -115,13 +118,19 @@ fn every_report_is_json_with_the_documented_keys() {
     );
     let user = &report["users"][0];
     let expected = [
+        "administrator",
+        "asked_by",
         "bypass_until",
         "daemon",
         "devices",
+        "enrolled",
         "error",
+        "exempt",
         "failures",
+        "full_name",
         "grace",
         "invited_until",
+        "last_used",
         "locked",
         "locked_for_seconds",
         "recovery_codes_left",
@@ -340,13 +349,13 @@ fn the_status_of_many_users_is_that_of_each() {
             }
         }
     }
-    // A database that cannot be listed, but answers.
+    // A database that cannot be listed, but answers. The file itself is read before.
     machine.write_file("/etc/nsswitch.conf", "passwd: files\ngroup: files\n", 0o644);
     let strace = machine.program("strace").args(&["-qq", "-o", "/run/trace"]);
     let strace = strace.args(&[
         "-P",
         "/etc/passwd",
-        "--inject=openat:error=EAGAIN:when=1..2",
+        "--inject=openat:error=EAGAIN:when=2..3",
     ]);
     let unlisted = strace
         .args(&["/usr/local/bin/twofactor", "status", "--json"])

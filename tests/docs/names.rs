@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: [&str; 7] = ["benches", "cli", "crates", "daemon", "fuzz", "src", "tests"];
 
 /// File names that several files of the product have, and what each of them is about.
-const SHARED_FILES: [(&str, &str); 18] = [
+const SHARED_FILES: [(&str, &str); 17] = [
     ("arguments.rs", "the arguments of a program"),
     ("audit.rs", "the log of changes"),
     ("decision.rs", "the policy's decision on a login"),
@@ -23,7 +23,6 @@ const SHARED_FILES: [(&str, &str); 18] = [
     ("pending.rs", "a new device that is not confirmed yet"),
     ("recovery.rs", "recovery codes"),
     ("removal.rs", "removal of what is kept about a user"),
-    ("requirements.rs", "users for whom a device is mandatory"),
     ("resync.rs", "resynchronization of a device"),
     ("self_service.rs", "changes of users to their own factor"),
     ("verify.rs", "a code that is judged as at a login"),

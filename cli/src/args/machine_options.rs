@@ -15,9 +15,18 @@ pub struct InitArgs {
 /// `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Login name; without it, all users
-    #[arg(value_hint = ValueHint::Username)]
+    /// Login name; without it, all users with a record
+    #[arg(value_hint = ValueHint::Username, group = "listed")]
     pub user: Option<String>,
+    /// List the users without a device
+    #[arg(long, group = "listed")]
+    pub missing: bool,
+    /// List the users who are locked out
+    #[arg(long, group = "listed")]
+    pub locked: bool,
+    /// List all users: local accounts, and users with a record
+    #[arg(long, group = "listed")]
+    pub all: bool,
 }
 
 /// `doctor`.

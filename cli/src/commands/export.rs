@@ -117,7 +117,7 @@ impl ExportReport {
         let owner = RecordOwner::of(accounts, store, name)?;
         // Other programs know a user who was renamed by the new name.
         let login = match &owner {
-            RecordOwner::Renamed(account) => account.name.clone(),
+            RecordOwner::Renamed(entry) => entry.account.name.clone(),
             RecordOwner::Named(_) | RecordOwner::Gone => name.to_owned(),
         };
         let Some(account) = owner.account() else {

@@ -60,6 +60,7 @@ fn from_google(
             // Not listed, or not under that name: then the file has to be named.
             vec![listed.unwrap_or_else(|| PasswdEntry {
                 account,
+                full_name: None,
                 home: PathBuf::new(),
             })]
         }
@@ -74,7 +75,7 @@ fn from_google(
     };
     let (mut jobs, mut rows) = (Vec::new(), Vec::new());
     let mut progress = ProgressLine::new("Read", residents.len());
-    for PasswdEntry { account, home } in residents {
+    for PasswdEntry { account, home, .. } in residents {
         progress.add(1);
         let named = args.file.clone();
         let Some(path) = named.or_else(|| args.secret.path(&account.name, &home)) else {

@@ -1,27 +1,30 @@
 //! `status`: what is switched on, and who has a device. Never a secret.
 
 mod grace_periods;
+mod lock_status;
+mod login_facts;
+mod looked_up;
 mod overview;
-mod requirements;
+mod totals;
+mod user_selection;
+mod user_status;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use twofactor_core::verify;
 use twofactor_store::sys::clock;
-use twofactor_store::{FactorSnapshot, LoadedPolicy};
+use twofactor_store::{LoadedPolicy, Store};
 
 use crate::args::StatusArgs;
 use crate::context::Context;
-use crate::device_info::DeviceInfo;
 use crate::doctor::effect;
-use crate::error::{ExitStatus, Failure, for_user};
-use crate::formatting::utc;
+use crate::error::{ExitStatus, Failure};
 use crate::impact;
-use crate::roster::{Roster, RosterEntry};
-use crate::shell;
-use overview::{
-    DaemonStatus, LockStatus, PolicyStatus, ServiceSwitches, StatusDetail, StatusReport, UserStatus,
-};
+use crate::roster::{self, Roster};
+use overview::{PolicyStatus, ServiceSwitches, StatusReport};
+use totals::EnrollmentTotals;
+use user_selection::UserSelection;
+use user_status::UserStatus;
 
 /// Runs it. The exit code tells of an invalid policy or record, which the report names.
 pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
@@ -31,32 +34,71 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
         .services
         .map(|_| impact::services(&loaded.policy, &effect.used));
     let warnings = effect.warnings;
-    let store = context.store()?;
-    let roster = match (&args.user, &store) {
-        (Some(user), Some(store)) => Roster::new(Some(store), [context.shown_name(store, user)?]),
-        (Some(user), None) => Roster::new(None, [context.account(user)?.name]),
-        (None, store) => Roster::recorded(store.as_ref())?,
-    };
-    let now = clock::now()?;
-    let mut users = roster.look_up(|entry| user_status(entry, &loaded, now));
-    requirements::add(&mut users, &loaded, now);
+    let selection = UserSelection::of(args);
+    let users = listed(context, args.user.as_deref(), &loaded, &effect.used)?;
+    let totals = (selection != UserSelection::One).then(|| EnrollmentTotals::of(&users));
+    let mut users = users;
+    users.retain(|user| selection.includes(user));
     let invalid = policy.error.is_some() || users.iter().any(|user| user.error.is_some());
-    let clock = clock::synchronization().word();
     context.write(&StatusReport {
         policy,
-        clock,
+        clock: clock::synchronization().word(),
         warnings,
+        totals,
         users,
-        detail: match args.user {
-            Some(_) => StatusDetail::OneUser,
-            None => StatusDetail::Table,
-        },
+        selection,
     })?;
     Ok(if invalid {
         ExitCode::from(ExitStatus::Invalid as u8)
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// All users who can be listed, or the one of that name. `used` are the services whose PAM files name the module.
+fn listed(
+    context: &Context,
+    user: Option<&str>,
+    loaded: &LoadedPolicy,
+    used: &[String],
+) -> Result<Vec<UserStatus>, Failure> {
+    let store = context.store()?;
+    let recorded = store.as_ref().map(Store::users).transpose()?;
+    let recorded: BTreeSet<String> = recorded.unwrap_or_default().into_iter().collect();
+    let roster = match user {
+        Some(user) => {
+            let name = match &store {
+                Some(store) => context.shown_name(store, user)?,
+                None => context.account(user)?.name,
+            };
+            Roster::new(store.as_ref(), [name])
+        }
+        None => {
+            let mut roster = Roster::new(store.as_ref(), recorded.iter().cloned());
+            roster.add(roster::local_accounts()?.into_iter().map(|(name, _)| name));
+            roster
+        }
+    };
+    let now = clock::now()?;
+    let mut users = roster.look_up(|entry| UserStatus::of(entry, loaded, now));
+    for user in &mut users {
+        user.is_recorded = recorded.contains(&user.name);
+    }
+    let mut users = once_each(users);
+    login_facts::add(&mut users, loaded, used, now);
+    Ok(users)
+}
+
+/// Drops the second entry of a renamed user, who is listed under the old name, that of the record, and under the new one.
+fn once_each(users: Vec<UserStatus>) -> Vec<UserStatus> {
+    let new_name = |user: &UserStatus| {
+        let account = user.account.as_ref()?;
+        (account.name != user.name).then(|| account.name.clone())
+    };
+    let renamed: BTreeSet<String> = users.iter().filter_map(new_name).collect();
+    let mut users = users;
+    users.retain(|user| user.is_recorded || !renamed.contains(&user.name));
+    users
 }
 
 /// The policy as far as it can be read; defaults stand in for one that cannot.
@@ -90,77 +132,5 @@ fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
             };
             (status, LoadedPolicy::default())
         }
-    }
-}
-
-fn user_status(entry: RosterEntry, loaded: &LoadedPolicy, now: u64) -> UserStatus {
-    let user = match entry {
-        RosterEntry::Listed(user) => user,
-        RosterEntry::Vanished(name) => {
-            let step = format!("To remove it: {}", shell::twofactor("unset", &[&name], &[]));
-            return refused(name, Failure::refused("no such user any more").next(step));
-        }
-        RosterEntry::Unanswered(name, error) => return refused(name, error.into()),
-    };
-    let (name, uid) = (user.name, user.account.uid);
-    match user.factor {
-        Ok(None) => UserStatus {
-            uid: Some(uid),
-            account: Some(user.account),
-            ..UserStatus::empty(name)
-        },
-        Ok(Some(found)) => UserStatus {
-            account: Some(user.account),
-            ..with_factor(name, uid, &found, loaded, now)
-        },
-        Err(error) => {
-            let failure = for_user(error, &name);
-            refused(name, failure)
-        }
-    }
-}
-
-fn refused(name: String, failure: Failure) -> UserStatus {
-    UserStatus {
-        error: Some(failure.to_string().replace('\n', ". ")),
-        ..UserStatus::empty(name)
-    }
-}
-
-fn with_factor(
-    name: String,
-    uid: u32,
-    factor: &FactorSnapshot,
-    loaded: &LoadedPolicy,
-    now: u64,
-) -> UserStatus {
-    let FactorSnapshot { record, state, .. } = factor;
-    UserStatus {
-        uid: Some(uid),
-        devices: record
-            .devices
-            .iter()
-            .map(|device| DeviceInfo::new(device, Some(state)))
-            .collect(),
-        recovery_codes_left: verify::recovery_codes_left(record, state),
-        bypass_until: record
-            .bypass
-            .as_ref()
-            .filter(|bypass| state.bypass != Some(bypass.id) && now < bypass.expires)
-            .map(|bypass| utc(bypass.expires)),
-        invited_until: record
-            .invite
-            .as_ref()
-            .filter(|invite| now < invite.expires)
-            .map(|invite| utc(invite.expires)),
-        failures: state.failures,
-        lock: LockStatus::new(verify::gate(&loaded.policy.throttle, state, now)),
-        daemon: DaemonStatus {
-            failures: state.daemon.in_a_row,
-            failures_in_30_days: state.daemon.total(now),
-            lock: LockStatus::new(verify::daemon_gate(&loaded.policy.throttle, state, now)),
-        },
-        grace: grace_periods::running(state, loaded, now),
-        ..UserStatus::empty(name)
     }
 }

@@ -5,7 +5,7 @@ use twofactor_core::account::Account;
 use twofactor_core::device::Id;
 use twofactor_core::record::Record;
 use twofactor_store::operations::{self, RootChange};
-use twofactor_store::sys::accounts;
+use twofactor_store::sys::accounts::{self, PasswdEntry};
 use twofactor_store::{Cause, FoundBy, Store};
 use zeroize::Zeroizing;
 
@@ -78,7 +78,7 @@ impl RemovalTarget {
     /// The name of a user who was renamed, or is gone.
     fn without_account(context: &Context, store: &Store, user: &str) -> Result<Self, Failure> {
         match RecordOwner::of(&AccountLookup::for_names(1), store, user)? {
-            RecordOwner::Renamed(account) => {
+            RecordOwner::Renamed(PasswdEntry { account, .. }) => {
                 context.terminal.prose(&format!(
                     "{} is now called {} (uid {}), and asked for the codes of this record.\n",
                     plain(user),

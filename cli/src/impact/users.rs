@@ -142,18 +142,9 @@ pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<AffectedUser>, Fai
     Ok(store.users()?.into_iter().map(of_file).collect())
 }
 
-/// True if the policy exempts the account everywhere. `member` tells of its groups.
-pub fn is_never_asked(
-    policy: &Policy,
-    account: &Account,
-    member: &mut dyn FnMut(&str) -> bool,
-) -> bool {
-    exemption(policy, account, member).0 == ExemptionScope::Everywhere
-}
-
 /// The exemption by an entry without condition on service and network, and the services at which an entry without condition on
-/// the network exempts. No service has an empty name, and a login without an address matches no network.
-fn exemption(
+/// the network exempts. `member` tells of the groups of the account. No service has an empty name, and a login without an address matches no network.
+pub fn exemption(
     policy: &Policy,
     account: &Account,
     member: &mut dyn FnMut(&str) -> bool,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use twofactor_core::account::Account;
 use twofactor_store::Store;
-use twofactor_store::sys::accounts::{LookupFailed, by_name, by_uid};
+use twofactor_store::sys::accounts::{LookupFailed, PasswdEntry, entry_by_name, entry_by_uid};
 use twofactor_store::sys::homes;
 
 /// From so many names on, the accounts are listed once instead of looked up one by one: a lookup may read all of
@@ -12,7 +12,7 @@ use twofactor_store::sys::homes;
 const MANY: usize = 32;
 
 /// Finds accounts by their names.
-pub struct AccountLookup(HashMap<String, Account>);
+pub struct AccountLookup(HashMap<String, PasswdEntry>);
 
 impl AccountLookup {
     /// Makes ready for so many names. A database that cannot be listed is asked for each.
@@ -21,8 +21,8 @@ impl AccountLookup {
         if count >= MANY {
             let all = homes::all().unwrap_or_default().into_iter();
             // As in a lookup, the first of a name counts.
-            all.map(|one| one.account).for_each(|account| {
-                listed.entry(account.name.clone()).or_insert(account);
+            all.for_each(|one| {
+                listed.entry(one.account.name.clone()).or_insert(one);
             });
         }
         Self(listed)
@@ -30,9 +30,14 @@ impl AccountLookup {
 
     /// The account with that login name. A directory may know more than it lists.
     pub fn find(&self, name: &str) -> Result<Option<Account>, LookupFailed> {
+        Ok(self.entry(name)?.map(|entry| entry.account))
+    }
+
+    /// The same with what the database says beside it.
+    pub fn entry(&self, name: &str) -> Result<Option<PasswdEntry>, LookupFailed> {
         match self.0.get(name) {
-            Some(account) => Ok(Some(account.clone())),
-            None => by_name(name),
+            Some(entry) => Ok(Some(entry.clone())),
+            None => entry_by_name(name),
         }
     }
 }
@@ -41,9 +46,9 @@ impl AccountLookup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordOwner {
     /// The account of that name.
-    Named(Account),
+    Named(PasswdEntry),
     /// An account with another name and the uid of the record: the user was renamed.
-    Renamed(Account),
+    Renamed(PasswdEntry),
     /// No account.
     Gone,
 }
@@ -51,31 +56,36 @@ pub enum RecordOwner {
 impl RecordOwner {
     /// Looks at the passwd database, by name and, where it does not know the name, by the uid of the record.
     pub fn of(accounts: &AccountLookup, store: &Store, name: &str) -> Result<Self, LookupFailed> {
-        if let Some(account) = accounts.find(name)? {
-            return Ok(Self::Named(account));
+        if let Some(entry) = accounts.entry(name)? {
+            return Ok(Self::Named(entry));
         }
         // One that cannot be read, or names another user, belongs to no account that can be told.
         let record = store.record_named(name).ok().flatten();
         let record = record.filter(|record| record.user == name);
-        let account = record
-            .map(|record| by_uid(record.uid))
+        let entry = record
+            .map(|record| entry_by_uid(record.uid))
             .transpose()?
             .flatten();
-        Ok(match account {
+        Ok(match entry {
             // A record of its own counts for that account, and this one for none.
-            Some(account) if matches!(store.holder(&account), Ok(holder) if holder.account.name != name) => {
+            Some(entry) if matches!(store.holder(&entry.account), Ok(holder) if holder.account.name != name) => {
                 Self::Gone
             }
-            Some(account) => Self::Renamed(account),
+            Some(entry) => Self::Renamed(entry),
             None => Self::Gone,
         })
     }
 
-    /// The account, if there is one.
-    pub fn account(self) -> Option<Account> {
+    /// The entry of the account, if there is one.
+    pub fn entry(self) -> Option<PasswdEntry> {
         match self {
-            Self::Named(account) | Self::Renamed(account) => Some(account),
+            Self::Named(entry) | Self::Renamed(entry) => Some(entry),
             Self::Gone => None,
         }
+    }
+
+    /// The account, if there is one.
+    pub fn account(self) -> Option<Account> {
+        self.entry().map(|entry| entry.account)
     }
 }

@@ -80,6 +80,8 @@ pub struct ListedUser {
     pub name: String,
     /// The account. Its name differs from `name` where the user was renamed.
     pub account: Account,
+    /// The full name; `None` where the account has none.
+    pub full_name: Option<String>,
     /// Record and state; `None` where it is proven that there is no record.
     pub factor: Result<Option<FactorSnapshot>, store::Error>,
 }
@@ -123,15 +125,16 @@ impl<'s> Roster<'s> {
 
 fn entry(store: Option<&Store>, accounts: &AccountLookup, name: &str) -> RosterEntry {
     let owner = match store {
-        Some(store) => RecordOwner::of(accounts, store, name).map(RecordOwner::account),
-        None => accounts.find(name),
+        Some(store) => RecordOwner::of(accounts, store, name).map(RecordOwner::entry),
+        None => accounts.entry(name),
     };
     let name = name.to_owned();
     match owner {
-        Ok(Some(account)) => RosterEntry::Listed(Box::new(ListedUser {
-            factor: store.map_or(Ok(None), |store| store.snapshot(&account)),
+        Ok(Some(entry)) => RosterEntry::Listed(Box::new(ListedUser {
+            factor: store.map_or(Ok(None), |store| store.snapshot(&entry.account)),
             name,
-            account,
+            account: entry.account,
+            full_name: entry.full_name,
         })),
         Ok(None) => RosterEntry::Vanished(name),
         Err(error) => RosterEntry::Unanswered(name, error),

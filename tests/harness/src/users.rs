@@ -42,6 +42,22 @@ impl Machine {
         chown(&home, Some(id), Some(id)).expect("the owner of the home");
     }
 
+    /// Adds so many users, each with a group of the same name and without a home: `user0` with the first uid, and so on.
+    /// Their full names are `Number 0` and so on.
+    pub fn add_users(&self, count: u32, first_id: u32) {
+        let (mut passwd, mut group, mut shadow) = (String::new(), String::new(), String::new());
+        for number in 0..count {
+            let id = first_id + number;
+            let name = format!("user{number}");
+            passwd += &format!("{name}:x:{id}:{id}:Number {number},,,:/:/bin/sh\n");
+            group += &format!("{name}:x:{id}:\n");
+            shadow += &format!("{name}:{HASH}:19000:0:99999:7:::\n");
+        }
+        append("/etc/passwd", &passwd);
+        append("/etc/group", &group);
+        append("/etc/shadow", &shadow);
+    }
+
     /// Removes a user from the passwd, shadow and group databases.
     pub fn remove_user(&self, name: &str) {
         for path in ["/etc/passwd", "/etc/shadow", "/etc/group"] {

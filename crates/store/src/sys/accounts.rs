@@ -1,8 +1,10 @@
 //! The passwd and group databases, as NSS gives them.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use libc::{c_char, c_int, gid_t, size_t};
 use twofactor_core::account::Account;
@@ -31,6 +33,44 @@ impl From<std::io::Error> for LookupFailed {
     }
 }
 
+/// An account with what the passwd database says beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswdEntry {
+    /// The account.
+    pub account: Account,
+    /// Full name: the GECOS field up to its first comma; `None` where that is empty.
+    pub full_name: Option<String>,
+    /// Home directory (`pw_dir`), as it stands in the database.
+    pub home: PathBuf,
+}
+
+impl PasswdEntry {
+    /// Copies an entry; `None` for a name that is not UTF-8.
+    ///
+    /// # Safety
+    /// The strings of the entry are C strings or null pointers, and stay as they are meanwhile.
+    pub(super) unsafe fn copied(entry: &libc::passwd) -> Option<Self> {
+        let text = |field: *mut c_char| -> &[u8] {
+            if field.is_null() {
+                return b"";
+            }
+            // SAFETY: it is no null pointer, so a C string, as the caller vouches.
+            unsafe { CStr::from_ptr(field) }.to_bytes()
+        };
+        let gecos = String::from_utf8_lossy(text(entry.pw_gecos));
+        let full_name = gecos.split(',').next().map(str::trim).unwrap_or_default();
+        Some(Self {
+            account: Account {
+                name: std::str::from_utf8(text(entry.pw_name)).ok()?.to_owned(),
+                uid: entry.pw_uid,
+                gid: entry.pw_gid,
+            },
+            full_name: (!full_name.is_empty()).then(|| full_name.to_owned()),
+            home: PathBuf::from(OsStr::from_bytes(text(entry.pw_dir))),
+        })
+    }
+}
+
 /// Looks up a login name (getpwnam_r(3)). `None` when no account has that name, as the database says.
 ///
 /// # Errors
@@ -44,6 +84,18 @@ pub fn by_name(name: &str) -> Result<Option<Account>, LookupFailed> {
 /// # Errors
 /// [`LookupFailed`] as for [`by_name`].
 pub fn by_bytes(name: &[u8]) -> Result<Option<Account>, LookupFailed> {
+    Ok(entry_of(name)?.map(|entry| entry.account))
+}
+
+/// [`by_name`] with what the database says beside the account.
+///
+/// # Errors
+/// [`LookupFailed`] as for [`by_name`].
+pub fn entry_by_name(name: &str) -> Result<Option<PasswdEntry>, LookupFailed> {
+    entry_of(name.as_bytes())
+}
+
+fn entry_of(name: &[u8]) -> Result<Option<PasswdEntry>, LookupFailed> {
     // An empty name, or one with a NUL, cannot be asked for by any program.
     let Some(name) = CString::new(name).ok().filter(|name| !name.is_empty()) else {
         return Ok(None);
@@ -60,6 +112,14 @@ pub fn by_bytes(name: &[u8]) -> Result<Option<Account>, LookupFailed> {
 /// # Errors
 /// [`LookupFailed`] as for [`by_name`].
 pub fn by_uid(uid: u32) -> Result<Option<Account>, LookupFailed> {
+    Ok(entry_by_uid(uid)?.map(|entry| entry.account))
+}
+
+/// [`by_uid`] with what the database says beside the account.
+///
+/// # Errors
+/// [`LookupFailed`] as for [`by_name`].
+pub fn entry_by_uid(uid: u32) -> Result<Option<PasswdEntry>, LookupFailed> {
     looked_up(|entry, buffer, len, found| {
         // SAFETY: all pointers are valid for the call, `len` is the length of `buffer` (getpwuid_r(3)).
         unsafe { libc::getpwuid_r(uid, entry, buffer, len, found) }
@@ -68,7 +128,7 @@ pub fn by_uid(uid: u32) -> Result<Option<Account>, LookupFailed> {
 
 fn looked_up(
     mut call: impl FnMut(*mut libc::passwd, *mut c_char, size_t, *mut *mut libc::passwd) -> c_int,
-) -> Result<Option<Account>, LookupFailed> {
+) -> Result<Option<PasswdEntry>, LookupFailed> {
     // SAFETY: `passwd` is plain data for which all zero bytes are a valid value.
     let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
     let mut found = std::ptr::null_mut();
@@ -76,14 +136,9 @@ fn looked_up(
     if found.is_null() {
         return Ok(None);
     }
-    // SAFETY: the lookup succeeded, so `pw_name` points to a C string in `buffer`, which is still alive.
-    let name = unsafe { CStr::from_ptr(entry.pw_name) };
-    let name = name.to_str().map_err(|_| LookupFailed(libc::EILSEQ))?;
-    Ok(Some(Account {
-        name: name.to_owned(),
-        uid: entry.pw_uid,
-        gid: entry.pw_gid,
-    }))
+    // SAFETY: the lookup succeeded, so the strings are C strings in `buffer`, which is still alive.
+    let copied = unsafe { PasswdEntry::copied(&entry) };
+    copied.map(Some).ok_or(LookupFailed(libc::EILSEQ))
 }
 
 /// The numeric id of a group (getgrnam_r(3)). `None` when there is no such group.

@@ -1,27 +1,13 @@
 //! The whole passwd database, as NSS lists it, with home directories.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, OsStr};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
-
 use libc::c_char;
 
-use twofactor_core::account::Account;
-
 use super::accounts::LookupFailed;
+pub use super::accounts::PasswdEntry;
 
 /// Sizes of the buffer that NSS fills: grown from the first to the last.
 const BUFFER: (usize, usize) = (1 << 14, 1 << 20);
-
-/// An account and its home directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PasswdEntry {
-    /// The account.
-    pub account: Account,
-    /// Its home directory (`pw_dir`), as it stands in the database.
-    pub home: PathBuf,
-}
 
 /// Every account that the passwd database lists (getpwent_r(3)), in its order. Directories may list none of theirs,
 /// depending on how the machine is set up. Accounts whose names are not UTF-8 are left out: no user can log in as them.
@@ -50,18 +36,8 @@ pub fn all() -> Result<Vec<PasswdEntry>, LookupFailed> {
         };
         match result {
             0 if !found.is_null() => {
-                // SAFETY: the call succeeded, so both point to C strings in `buffer`, which is not touched meanwhile.
-                let (name, home) =
-                    unsafe { (CStr::from_ptr(entry.pw_name), CStr::from_ptr(entry.pw_dir)) };
-                if let Ok(name) = name.to_str() {
-                    let account = Account {
-                        name: name.to_owned(),
-                        uid: entry.pw_uid,
-                        gid: entry.pw_gid,
-                    };
-                    let home = PathBuf::from(OsStr::from_bytes(home.to_bytes()));
-                    residents.push(PasswdEntry { account, home });
-                }
+                // SAFETY: the call succeeded, so its strings are C strings in `buffer`, which is not touched meanwhile.
+                residents.extend(unsafe { PasswdEntry::copied(&entry) });
             }
             // ENOENT is how the end of the list is told.
             0 | libc::ENOENT => break Ok(()),

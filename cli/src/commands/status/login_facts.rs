@@ -1,0 +1,78 @@
+//! What the policy makes of each user: exempt, asked at which services, obliged to have a device.
+
+use std::sync::Arc;
+
+use twofactor_core::account::Account;
+use twofactor_core::policy::Requirement;
+use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
+use twofactor_store::LoadedPolicy;
+use twofactor_store::attempt::KnownGroups;
+
+use super::user_status::{RequirementStatus, UserStatus};
+use crate::impact::{self, ExemptionScope, users};
+use crate::roster::{AccountRole, AdministratorGroups};
+
+/// Adds it to each user with an account. `used` are the services whose PAM files name the module.
+pub fn add(listed: &mut [UserStatus], loaded: &LoadedPolicy, used: &[String], now: u64) {
+    let policy = &loaded.policy;
+    let on: Vec<&String> = used.iter().filter(|name| policy.service_on(name)).collect();
+    let administrators = AdministratorGroups::look_up();
+    let mut groups = KnownGroups::default();
+    let mut last = Arc::default();
+    for user in listed {
+        let Some(account) = user.account.clone() else {
+            continue;
+        };
+        user.administrator = administrators.role(&account) == AccountRole::Administrator;
+        if !policy.enabled {
+            continue;
+        }
+        let mut own = groups.of(Some(&account));
+        let (scope, exempt_at) =
+            users::exemption(policy, &account, &mut |group| own.include(group));
+        user.exempt = scope == ExemptionScope::Everywhere;
+        if user.enrolled == Some(true) && !user.exempt {
+            let asking = on.iter().filter(|name| !exempt_at.contains(name));
+            user.asked_by = shared(&mut last, asking.map(|name| (*name).clone()).collect());
+        }
+        if user.enrolled == Some(false) && !user.exempt {
+            user.requirement = requirement(loaded, &account, &mut groups, now);
+        }
+    }
+}
+
+/// The same list for many users: that of the one before, where it is the same.
+fn shared(last: &mut Arc<Vec<String>>, services: Vec<String>) -> Arc<Vec<String>> {
+    if **last != services {
+        *last = Arc::new(services);
+    }
+    Arc::clone(last)
+}
+
+/// The requirement on a user without a device who is not exempt.
+fn requirement(
+    loaded: &LoadedPolicy,
+    account: &Account,
+    groups: &mut KnownGroups,
+    now: u64,
+) -> RequirementStatus {
+    let requirement = groups.requirement(&loaded.policy, loaded.time(Ok(now)), Some(account));
+    let required = matches!(
+        decide_without_device(&loaded.policy, requirement),
+        PolicyDecision::DeviceRequired | PolicyDecision::EnrollmentRequired
+    );
+    let later = match requirement {
+        Requirement::Later(day) => Some(day),
+        Requirement::None | Requirement::InForce => None,
+    };
+    let note = match (required, later) {
+        (true, _) => Some("required".to_owned()),
+        (false, Some(day)) => Some(format!("required {}", impact::deadline(day, now))),
+        (false, None) => None,
+    };
+    RequirementStatus {
+        required,
+        required_from: later.map(|day| day.to_string()),
+        note,
+    }
+}

@@ -1,0 +1,104 @@
+//! The status of a user from account, record and state.
+
+use twofactor_core::verify;
+use twofactor_store::{FactorSnapshot, LoadedPolicy};
+
+use super::grace_periods;
+use super::lock_status::{DaemonStatus, LockStatus};
+use super::user_status::UserStatus;
+use crate::device_info::DeviceInfo;
+use crate::error::{Failure, for_user};
+use crate::formatting::utc;
+use crate::roster::{EnrollmentStatus, ListedUser, RosterEntry};
+use crate::shell;
+
+impl UserStatus {
+    /// The status of a name of the roster at the time `now`. What the policy says of it is added later.
+    pub fn of(entry: RosterEntry, loaded: &LoadedPolicy, now: u64) -> Self {
+        let user = match entry {
+            RosterEntry::Listed(user) => *user,
+            RosterEntry::Vanished(name) => {
+                let step = format!("To remove it: {}", shell::twofactor("unset", &[&name], &[]));
+                return refused(name, &Failure::refused("no such user any more").next(step));
+            }
+            RosterEntry::Unanswered(name, error) => return refused(name, &error.into()),
+        };
+        let ListedUser {
+            name,
+            account,
+            full_name,
+            factor,
+        } = user;
+        let status = match factor {
+            Ok(None) => Self {
+                enrolled: Some(false),
+                enrollment: Some(EnrollmentStatus::NotEnrolled),
+                uid: Some(account.uid),
+                ..Self::empty(name)
+            },
+            Ok(Some(found)) => with_factor(name, account.uid, &found, loaded, now),
+            Err(error) => {
+                let failure = for_user(error, &name);
+                refused(name, &failure)
+            }
+        };
+        Self {
+            full_name,
+            account: Some(account),
+            ..status
+        }
+    }
+}
+
+fn refused(name: String, failure: &Failure) -> UserStatus {
+    UserStatus {
+        error: Some(failure.to_string().replace('\n', ". ")),
+        ..UserStatus::empty(name)
+    }
+}
+
+fn with_factor(
+    name: String,
+    uid: u32,
+    factor: &FactorSnapshot,
+    loaded: &LoadedPolicy,
+    now: u64,
+) -> UserStatus {
+    let FactorSnapshot { record, state, .. } = factor;
+    let enrollment = EnrollmentStatus::of(record, state, now);
+    let devices: Vec<DeviceInfo> = record
+        .devices
+        .iter()
+        .map(|device| DeviceInfo::new(device, Some(state)))
+        .collect();
+    UserStatus {
+        uid: Some(uid),
+        enrolled: Some(enrollment.has_device()),
+        enrollment: Some(enrollment),
+        last_used: devices
+            .iter()
+            .filter_map(|device| device.last_used.clone())
+            .max(),
+        devices,
+        recovery_codes_left: verify::recovery_codes_left(record, state),
+        bypass_until: record
+            .bypass
+            .as_ref()
+            .filter(|bypass| state.bypass != Some(bypass.id) && now < bypass.expires)
+            .map(|bypass| utc(bypass.expires)),
+        invited_until: record
+            .invite
+            .as_ref()
+            .filter(|invite| now < invite.expires)
+            .map(|invite| utc(invite.expires)),
+        failures: state.failures,
+        lock: LockStatus::new(verify::gate(&loaded.policy.throttle, state, now)),
+        daemon: DaemonStatus {
+            failures: state.daemon.in_a_row,
+            failures_in_30_days: state.daemon.total(now),
+            lock: LockStatus::new(verify::daemon_gate(&loaded.policy.throttle, state, now)),
+        },
+        grace: grace_periods::running(state, loaded, now),
+        ..UserStatus::empty(name)
+    }
+}

@@ -1,0 +1,156 @@
+//! `status` of many users: how many are enrolled, and which of them it lists.
+
+use std::collections::BTreeSet;
+
+use harness::Machine;
+use harness::desk::{desk_on, give, give_phone, json};
+use harness::enrolled::{device, login, run, write_record};
+use serde_json::Value;
+use twofactor_core::account::Account;
+use twofactor_core::device::Kind;
+
+/// The uid of `user0`.
+const FIRST: u32 = 2_000;
+
+/// A device for each of the first users.
+fn enroll(count: u32) {
+    for number in 0..count {
+        let account = Account {
+            name: format!("user{number}"),
+            uid: FIRST + number,
+            gid: FIRST + number,
+        };
+        write_record(&account, vec![device("token", Kind::Hotp)]);
+    }
+}
+
+/// The accounts that users log in with, as passwd(5) has them.
+fn accounts(machine: &Machine) -> BTreeSet<String> {
+    let passwd = machine.read("/etc/passwd");
+    let found = passwd.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let uid: u32 = fields[2].parse().unwrap();
+        let is_user = uid == 0 || (1_000..65_534).contains(&uid);
+        let may_log_in = !fields[6].ends_with("nologin") && !fields[6].ends_with("false");
+        (is_user && may_log_in).then(|| fields[0].to_owned())
+    });
+    found.collect()
+}
+
+fn names(report: &Value) -> BTreeSet<String> {
+    let users = report["users"].as_array().unwrap().iter();
+    users
+        .map(|user| user["user"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn status_counts_three_hundred_users() {
+    let machine = desk_on();
+    machine.add_users(300, FIRST);
+    enroll(200);
+    let all = accounts(&machine);
+    assert!(all.len() > 300);
+    let shown = machine.command(&["status"]).ok().stdout;
+    let counted = format!("\nUsers: 200 of {} enrolled\n", all.len());
+    assert!(shown.contains(&counted), "{shown}");
+    let report =
+        |arguments: &[&str]| json(machine.command(&[&["status", "--json"], arguments].concat()));
+    let totals = report(&[])["totals"].clone();
+    assert_eq!(
+        totals,
+        serde_json::json!({
+            "users": all.len(), "enrolled": 200, "missing": all.len() - 200, "missing_required": 0, "invited": 0,
+            "locked": 0, "exempt": 0, "unusable": 0,
+        })
+    );
+    let enrolled: BTreeSet<String> = (0..200).map(|number| format!("user{number}")).collect();
+    assert_eq!(names(&report(&[])), enrolled);
+    let listed = report(&["--all"]);
+    assert_eq!(names(&listed), all);
+    assert_eq!(listed["totals"], totals);
+    let missing = names(&report(&["--missing"]));
+    assert_eq!(missing, &all - &enrolled);
+    assert_eq!(names(&report(&["--locked"])), BTreeSet::new());
+}
+
+#[test]
+fn the_listings_exclude_each_other() {
+    let machine = desk_on();
+    for arguments in [
+        &["--all", "--missing"][..],
+        &["--missing", "--locked"],
+        &["--all", "alice"],
+    ] {
+        let call = [&["status"], arguments].concat();
+        machine.command(&call).exits(2);
+    }
+}
+
+#[test]
+fn users_who_are_locked_out_are_listed() {
+    let machine = desk_on();
+    let phone = give_phone(&machine, "alice");
+    give(&machine, "bob", &[]);
+    let locked = |arguments: &[&str]| {
+        let report =
+            json(machine.command(&[&["status", "--locked", "--json"], arguments].concat()));
+        (report["totals"]["locked"].clone(), names(&report))
+    };
+    assert_eq!(locked(&[]), (0.into(), BTreeSet::new()));
+    let none = machine.command(&["status", "--locked"]).ok().stdout;
+    assert!(none.ends_with("\nNo user is locked out.\n"), "{none}");
+    let guesses = || (0..5).fold(login("alice"), |guess, _| guess.answer(phone.wrong_code()));
+    run(guesses());
+    run(guesses());
+    assert_eq!(locked(&[]), (1.into(), ["alice".to_owned()].into()));
+    let shown = machine.command(&["status"]).ok().stdout;
+    assert!(shown.contains(" enrolled; 1 locked out\n"), "{shown}");
+}
+
+#[test]
+fn an_account_is_shown_with_its_facts() {
+    let machine = desk_on();
+    machine.policy(
+        "enabled = true\nenforcement = \"mandatory\"\n[[exempt]]\nusers = [\"bob\"]\n\
+         [[exempt]]\nusers = [\"user0\"]\nservices = [\"test\"]\n",
+    );
+    machine.add_users(2, FIRST);
+    enroll(1);
+    give(&machine, "alice", &[]);
+    machine.add_to_group("alice", "sudo");
+    let report = json(machine.command(&["status", "--all", "--json"]));
+    let facts = |name: &str| {
+        let users = report["users"].as_array().unwrap();
+        let user = users.iter().find(|user| user["user"] == name).unwrap();
+        let of = |key: &str| user[key].clone();
+        serde_json::json!([
+            of("full_name"),
+            of("administrator"),
+            of("enrolled"),
+            of("exempt"),
+            of("required"),
+            of("asked_by"),
+            of("locked"),
+            of("last_used"),
+        ])
+    };
+    let expected = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(
+        facts("alice"),
+        expected(r#"[null, true, true, false, false, ["test"], false, null]"#)
+    );
+    assert_eq!(
+        facts("bob"),
+        expected(r#"[null, false, false, true, false, [], false, null]"#)
+    );
+    assert_eq!(
+        facts("user0"),
+        expected(r#"["Number 0", false, true, false, false, [], false, null]"#)
+    );
+    assert_eq!(
+        facts("user1"),
+        expected(r#"["Number 1", false, false, false, true, [], false, null]"#)
+    );
+    assert_eq!(facts("root")[1], true);
+}
