@@ -64,8 +64,8 @@ endif
 library     = -p pam_twofactor -p twofactor-core -p twofactor-protocol -p twofactor-store
 test_module = cargo test $(CARGOFLAGS) $(root_runner) -p pam_twofactor
 
-.PHONY: docs build test test-browser test-apps test-lockers test-system test-dist test-rpm fuzz sanitize miri mutants \
-	faults races coverage deny bench budget bench-uniform demo dist rpm deb install install-files uninstall \
+.PHONY: docs build test test-browser test-apps test-lockers test-system test-boot test-dist test-rpm fuzz sanitize miri \
+	mutants faults races coverage deny bench budget bench-uniform demo dist rpm deb install install-files uninstall \
 	clean help lint harness rust
 .DEFAULT_GOAL = docs
 # The order of prerequisites matters; cargo and debhelper use all cores by themselves.
@@ -142,6 +142,11 @@ test-system: need-system deb
 	$(as_root) scripts/system-root $(target)/system
 	test -e $(target)/system/before/*.deb || scripts/deb $(target)/system/before 80a8f7e
 	$(test_module) --features system-tests --test package -- debian:: --test-threads=2
+
+## test-boot          the same package in a Debian that systemd boots (nspawn)
+test-boot: need-system deb harness
+	$(as_root) scripts/system-root $(target)/system
+	$(test_module) --features boot-tests --test package -- booted:: --test-threads=2
 
 ## test-dist test-rpm the source archive and the RPM hold what they should
 test-dist: need-dist rust

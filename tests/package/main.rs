@@ -1,5 +1,5 @@
 //! The delivery: `make install`, what belongs to a release, and the Debian package in a clean root, which
-//! `make test-system` runs.
+//! `make test-system` runs, or in one that systemd has booted, for `make test-boot`.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,8 @@
     reason = "what fails in a test must fail it at once"
 )]
 
+#[cfg(feature = "boot-tests")]
+mod booted;
 #[cfg(feature = "system-tests")]
 mod debian;
 mod install;

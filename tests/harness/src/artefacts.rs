@@ -76,6 +76,13 @@ pub(crate) fn daemon_path() -> PathBuf {
 }
 
 /// The client of the daemon of this crate.
+///
+/// # Panics
+/// When it was not built.
+pub fn daemonask() -> PathBuf {
+    built(daemonask_path())
+}
+
 pub(crate) fn daemonask_path() -> PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| helper("daemonask")).clone()

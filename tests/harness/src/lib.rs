@@ -22,6 +22,7 @@
 )]
 
 pub mod artefacts;
+mod booted;
 mod browser;
 mod clock;
 mod cockpit;
@@ -52,6 +53,7 @@ pub mod twofactord;
 mod users;
 
 pub use artefacts::{command, module, workspace};
+pub use booted::BootedSystem;
 pub use browser::Browser;
 pub use cockpit::{Cockpit, LoginPage, Page};
 pub use cockpit_page::{CockpitPage, CockpitRole};

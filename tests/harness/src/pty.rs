@@ -183,6 +183,12 @@ impl Pty {
         self.child.id()
     }
 
+    /// True if the program has ended, whatever it has shown.
+    pub fn has_ended(&mut self) -> bool {
+        let status = self.child.try_wait().expect("waiting for the program");
+        status.is_some()
+    }
+
     /// Kills the program.
     pub fn kill(mut self) -> Ended {
         self.child.kill().ok();

@@ -32,6 +32,18 @@ pub fn package() -> PathBuf {
         .unwrap()
 }
 
+/// The package once more, with a higher version and another default policy.
+pub fn later(machine: &Machine) -> PathBuf {
+    let script = "set -e
+        dpkg-deb --raw-extract \"$1\" /root/later
+        sed -i 's/^Version: .*/&+later/' /root/later/DEBIAN/control
+        echo '# A new comment.' >> /root/later/usr/share/libpam-twofactor/twofactor.toml
+        dpkg-deb -Zgzip -z1 --root-owner-group --build /root/later /root/later.deb";
+    let package = package().display().to_string();
+    machine.run("sh", &["-c", script, "sh", &package]).ok();
+    PathBuf::from("/root/later.deb")
+}
+
 /// apt, as an unattended upgrade calls it: there is no answer.
 pub fn apt(machine: &Machine, arguments: &[&str]) -> Program {
     machine

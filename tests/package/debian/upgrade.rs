@@ -51,18 +51,6 @@ fn findings(machine: &Machine) -> serde_json::Value {
     serde_json::from_str::<serde_json::Value>(&report).unwrap()["findings"].clone()
 }
 
-/// The package once more, with a higher version and another default policy.
-fn later(machine: &Machine) -> PathBuf {
-    let script = "set -e
-        dpkg-deb --raw-extract \"$1\" /root/later
-        sed -i 's/^Version: .*/&+later/' /root/later/DEBIAN/control
-        echo '# A new comment.' >> /root/later/usr/share/libpam-twofactor/twofactor.toml
-        dpkg-deb -Zgzip -z1 --root-owner-group --build /root/later /root/later.deb";
-    let package = package().display().to_string();
-    machine.run("sh", &["-c", script, "sh", &package]).ok();
-    PathBuf::from("/root/later.deb")
-}
-
 #[test]
 fn logins_need_the_code_during_upgrades() {
     let (machine, mut token) = in_use();

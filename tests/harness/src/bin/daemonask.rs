@@ -3,9 +3,10 @@
 //! daemonask SOCKET sends standard input and writes what comes until a NUL byte, without that. daemonask SOCKET COUNT opens as
 //! many connections, says how many there are, and keeps them without a word until it is killed. daemonask SOCKET serve TEXT listens
 //! there in place of the daemon, and answers each connection with TEXT and a NUL byte; daemonask SOCKET close TEXT with TEXT alone,
-//! and daemonask SOCKET never takes no connection. With `-` for TEXT nothing is said.
+//! and daemonask SOCKET never takes no connection. With `-` for TEXT nothing is said. daemonask SOCKET talk sends each line of
+//! standard input as a message, and writes each reply as a line.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 fn main() {
@@ -13,6 +14,7 @@ fn main() {
     let ended = match words.as_slice() {
         [_, socket] => ask(socket),
         [_, socket, never] if never == "never" => park(UnixListener::bind(socket)),
+        [_, socket, talk] if talk == "talk" => converse(socket),
         [_, socket, count] => hold(socket, count.parse().unwrap_or(1)),
         [_, socket, how, text] => serve(socket, how, text),
         _ => Err(std::io::Error::other("unknown arguments")),
@@ -29,6 +31,23 @@ fn ask(socket: &str) -> std::io::Result<()> {
     let mut stream = UnixStream::connect(socket)?;
     // One that is not served is told so, and cannot send.
     let _ = stream.write_all(&question);
+    print(&reply(&mut stream)?)
+}
+
+fn converse(socket: &str) -> std::io::Result<()> {
+    let mut stream = UnixStream::connect(socket)?;
+    for line in std::io::stdin().lock().lines() {
+        stream.write_all(line?.as_bytes())?;
+        stream.write_all(b"\0")?;
+        let mut line = reply(&mut stream)?;
+        line.push(b'\n');
+        print(&line)?;
+    }
+    Ok(())
+}
+
+/// What comes until a NUL byte, without that.
+fn reply(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
     let mut reply = Vec::new();
     let mut room = [0; 4096];
     while !reply.ends_with(b"\0") {
@@ -37,8 +56,10 @@ fn ask(socket: &str) -> std::io::Result<()> {
             count => reply.extend_from_slice(room.get(..count).unwrap_or_default()),
         }
     }
-    let text = reply.strip_suffix(b"\0").unwrap_or(&reply);
-    print(text)
+    if reply.ends_with(b"\0") {
+        reply.pop();
+    }
+    Ok(reply)
 }
 
 fn hold(socket: &str, count: usize) -> std::io::Result<()> {

@@ -1,0 +1,6 @@
+//! The Debian package in a Debian that systemd has booted: its units, logins on the console and over ssh, and what users and
+//! administrators do there.
+
+mod logins;
+mod ready;
+mod units;
