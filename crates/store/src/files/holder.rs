@@ -63,7 +63,7 @@ pub struct FactorSnapshot {
     pub state: State,
 }
 
-/// Number of times that a snapshot is tried anew when a change comes between its two files.
+/// Number of times that a snapshot is tried at most, when a change comes between its two files.
 const SNAPSHOT_TRIES: u32 = 5;
 
 impl Store {
@@ -72,15 +72,7 @@ impl Store {
     /// # Errors
     /// [`Error`] as for [`Store::holder`], and when the state is missing, unusable, or does not know a device.
     pub fn snapshot(&self, account: &Account) -> Result<Option<FactorSnapshot>, Error> {
-        let mut left = SNAPSHOT_TRIES;
-        loop {
-            left -= 1;
-            match self.try_snapshot(account) {
-                // A change may have come between the two files.
-                Err(error) if left > 0 && error.fixed_by_unlock() => {}
-                other => return other,
-            }
-        }
+        tried_anew(|| self.try_snapshot(account))
     }
 
     fn try_snapshot(&self, account: &Account) -> Result<Option<FactorSnapshot>, Error> {
@@ -194,4 +186,16 @@ impl Store {
             cause: Cause::LostRecord,
         }
     }
+}
+
+/// Result of looking at two files one after the other. A change may have come between them: what would need `unlock` is looked at
+/// anew, some times.
+pub(super) fn tried_anew<T>(mut look: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..SNAPSHOT_TRIES {
+        match look() {
+            Err(error) if error.fixed_by_unlock() => {}
+            other => return other,
+        }
+    }
+    look()
 }

@@ -12,6 +12,7 @@ mod rebuild;
 mod relocate;
 mod replace;
 mod slots;
+mod snapshots;
 mod takeover;
 mod takeover_model;
 
