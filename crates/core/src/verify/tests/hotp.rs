@@ -146,3 +146,20 @@ fn resync_reads_codes_as_people_type_them() {
     assert_eq!(resync(&token, 0, 100, &spaced(50), &spaced(51)), Some(52));
     assert_eq!(resync(&token, 0, 100, &reads(""), &reads("")), None);
 }
+
+/// One key under two names, as a token that was imported twice.
+#[test]
+fn a_used_code_of_two_tokens_is_said_of_the_first() {
+    let mut user = User::with([
+        device("token", 1, Kind::Hotp, 6),
+        device("again", 2, Kind::Hotp, 6),
+    ]);
+    user.record.devices[1].secret = user.record.devices[0].secret.clone();
+    for entry in &mut user.state.devices {
+        entry.next = 1000;
+    }
+    for counter in [990, 998, 999] {
+        let code = user.code(0, counter);
+        assert_eq!(user.would(code, NOW), used("token"), "{counter}");
+    }
+}
