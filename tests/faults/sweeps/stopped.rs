@@ -134,7 +134,7 @@ impl Scene {
 }
 
 #[test]
-fn a_stopped_process_holds_up_no_other() {
+fn r43_a_stopped_process_holds_up_no_other() {
     let machine = logins::machine();
     add_stack(&machine, SERVICE, "");
     for user in ["alice", "dave"] {

@@ -40,7 +40,7 @@ fn with_code(token: &Token, service: &str) -> i32 {
 }
 
 #[test]
-fn root_gets_in_despite_a_failing_group() {
+fn r43_root_gets_in_despite_a_failing_group() {
     let (machine, token) = with_root("groups = [\"robots\"]\nservices = [\"test\"]");
     let names = machine.name_service();
     let accepted = "user=root rhost= result=accepted device=token offset=0";
