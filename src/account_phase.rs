@@ -5,6 +5,8 @@
 
 mod enrollment;
 mod enrollment_text;
+pub mod new_device;
+mod new_device_text;
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::PolicyDecision;

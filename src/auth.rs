@@ -3,6 +3,7 @@
 mod as_user;
 mod judge;
 mod last_word;
+mod recovered;
 mod requirement;
 mod uncounted;
 mod unenrolled;
@@ -59,6 +60,7 @@ pub fn authenticate(
         return AuthResult::NoAnswer;
     }
     ticket::forget(host);
+    recovered::forget(host);
     let mut login = LoginContext {
         user,
         rhost: host.rhost().unwrap_or_default(),
@@ -336,6 +338,7 @@ impl LoginContext<'_> {
             let policy = judge.policy();
             match judged {
                 Ok(AttemptResult::Compared(Outcome::Accepted(accepted))) => {
+                    self.claim_recovery(host, account, judge.recovery_login(&accepted));
                     ticket::claim_with_code(host, self.arguments, policy, account);
                     return self.accepted(host, &accepted, &bytes);
                 }

@@ -6,14 +6,12 @@
 
 use twofactor_core::verify::{Accepted, Credential};
 
+use crate::login_service::SSHD_TTY;
 use crate::text;
 use crate::transaction::{MessageMode, PamTransaction};
 
 /// The variable. It holds two numbers: recovery codes left, `-` where none was used, and wrong codes before.
 const VARIABLE: &str = "TWOFACTOR_NOTICE";
-/// The value that sshd gives PAM_TTY before there is a terminal.
-const SSHD_TTY: &[u8] = b"ssh";
-
 /// Tells what has to be told after a right code: at once, or in sshd once the session is there.
 pub fn tell(host: &mut dyn PamTransaction, accepted: &Accepted) {
     // What an earlier code of this transaction left is not true of this one.
@@ -32,6 +30,21 @@ pub fn tell(host: &mut dyn PamTransaction, accepted: &Accepted) {
         for line in lines {
             host.inform(&line);
         }
+    }
+}
+
+/// Takes back what was left to be told of the recovery codes: they are others by now.
+pub fn forget_codes(host: &mut dyn PamTransaction) {
+    let Some(accepted) = host.variable(VARIABLE).as_deref().and_then(read) else {
+        return;
+    };
+    let _ = host.set_variable(VARIABLE);
+    let accepted = Accepted {
+        by: Credential::Bypass,
+        ..accepted
+    };
+    if !text::accepted(&accepted).is_empty() {
+        let _ = host.set_variable(&format!("{VARIABLE}={}", note(&accepted)));
     }
 }
 
@@ -112,6 +125,16 @@ mod tests {
         assert_eq!(stage.variables[VARIABLE], "-,3");
         tell(&mut stage, &accepted(0));
         assert!(stage.variables.is_empty());
+    }
+
+    #[test]
+    fn of_replaced_codes_nothing_is_told() {
+        for (before, after) in [("0,2", Some("-,2")), ("3,0", None), ("x", Some("x"))] {
+            let mut stage = Stage::new("enabled = true\n");
+            stage.variables.insert(VARIABLE.into(), before.into());
+            forget_codes(&mut stage);
+            assert_eq!(stage.variables.get(VARIABLE).map(String::as_str), after);
+        }
     }
 
     #[test]

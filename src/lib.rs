@@ -12,7 +12,9 @@ mod auth;
 mod dialogue;
 mod later;
 mod libpam;
+mod login_service;
 mod prompt;
+mod recovery_claim;
 mod report;
 mod return_codes;
 mod session;
@@ -36,7 +38,7 @@ use twofactor_store::sys::wipe;
 use arguments::{AUTH_FAIL, ModuleArgumentError, ModuleArguments};
 use libpam::LibpamTransaction;
 use return_codes::{AccountResult, AuthResult};
-use transaction::{PamTransaction, Priority};
+use transaction::{MessageMode, PamTransaction, Priority};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 
@@ -76,6 +78,7 @@ impl PamHooks for TwofactorModule {
         guarded(|| {
             let mut host = LibpamTransaction(handle);
             let Some(account) = host.marked_unenrolled() else {
+                offer_new_device(&mut host, &words, flags.into());
                 ticket::issue(&mut host);
                 return PamResultCode::PAM_IGNORE;
             };
@@ -114,6 +117,21 @@ impl PamHooks for TwofactorModule {
     fn sm_chauthtok(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
         PamResultCode::PAM_IGNORE
     }
+}
+
+/// Offers a new device after a login with a recovery or bypass code, once. The code was right: neither an error nor a panic in here
+/// refuses the login.
+fn offer_new_device(host: &mut LibpamTransaction<'_>, words: &[&CStr], messages: MessageMode) {
+    let Some(claim) = host.recovery_claim() else {
+        return;
+    };
+    unrefusing(|| {
+        host.claim_recovery(None);
+        match ModuleArguments::parse(words) {
+            Ok(arguments) => account_phase::new_device::offer(host, &arguments, messages, claim),
+            Err(error) => complain_of(host, &error),
+        }
+    });
 }
 
 fn complain_of(host: &dyn PamTransaction, error: &ModuleArgumentError) {

@@ -11,6 +11,7 @@ use pam::items::{AuthTok, ItemType, RHost, Service, Tty};
 use pam::module::PamHandle;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::recovery_claim::RecoveryClaim;
 use crate::ticket_claim::TicketClaim;
 use crate::transaction::{Echo, NoAnswer, PamTransaction, Priority};
 
@@ -23,8 +24,9 @@ const PAM_SUCCESS: c_int = 0;
 const MARK: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " unenrolled");
 /// Content of the data item: the marked account.
 type MarkedAccount = Option<String>;
-/// Names the other thing that it keeps.
+/// Names the other things that it keeps.
 const TICKET: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " ticket");
+const RECOVERY: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " recovery");
 
 #[link(name = "pam")]
 unsafe extern "C" {
@@ -157,6 +159,16 @@ impl PamTransaction for LibpamTransaction<'_> {
     fn ticket_claim(&self) -> Option<TicketClaim> {
         // SAFETY: this name belongs to this version of this module, which stores nothing but an `Option<TicketClaim>` under it.
         let claim: &Option<TicketClaim> = unsafe { self.0.get_data(TICKET) }.ok()?;
+        claim.clone()
+    }
+
+    fn claim_recovery(&mut self, claim: Option<RecoveryClaim>) {
+        let _ = self.0.set_data(RECOVERY, Box::new(claim));
+    }
+
+    fn recovery_claim(&self) -> Option<RecoveryClaim> {
+        // SAFETY: this name belongs to this version of this module, which stores nothing but an `Option<RecoveryClaim>` under it.
+        let claim: &Option<RecoveryClaim> = unsafe { self.0.get_data(RECOVERY) }.ok()?;
         claim.clone()
     }
 

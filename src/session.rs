@@ -12,26 +12,11 @@ use twofactor_store::sys::{accounts, clock, process};
 use twofactor_store::{LoadedPolicy, PolicyFile, Store};
 
 use crate::arguments::ModuleArguments;
+use crate::login_service;
 use crate::text;
 use crate::transaction::{MessageMode, PamTransaction, Priority};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
-
-/// Services whose sessions are no logins, or whose users are told elsewhere.
-const QUIET_SERVICES: [&str; 12] = [
-    "su",
-    "su-l",
-    "sudo",
-    "sudo-i",
-    "runuser",
-    "runuser-l",
-    "cron",
-    "crond",
-    "atd",
-    "polkit-1",
-    "systemd-user",
-    "pkexec",
-];
 
 /// The uid of root.
 const ROOT: u32 = 0;
@@ -61,7 +46,7 @@ fn line(
     let (Some(user), Some(service)) = (text(host.user().ok()), text(host.service())) else {
         return Ok(None);
     };
-    if QUIET_SERVICES.contains(&service.as_str()) {
+    if login_service::is_quiet(&service) {
         return Ok(None);
     }
     let file = PolicyFile::new(&arguments.policy);

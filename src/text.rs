@@ -77,9 +77,7 @@ pub fn accepted(accepted: &Accepted) -> Vec<String> {
     let mut lines = Vec::new();
     match accepted.by {
         Credential::RecoveryCode { left: 0 } => {
-            lines.push(
-                "That was your last recovery code. Ask your administrator for new ones.".to_owned(),
-            );
+            lines.push("That was your last recovery code.".to_owned());
         }
         Credential::RecoveryCode { left: 1 } => {
             lines.push("Recovery code accepted. One is left.".to_owned())

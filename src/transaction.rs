@@ -3,6 +3,7 @@
 use pam::constants::{PAM_SILENT, PamFlag};
 use zeroize::Zeroizing;
 
+use crate::recovery_claim::RecoveryClaim;
 use crate::ticket_claim::TicketClaim;
 
 /// The application gave no answer: it cannot ask, was interrupted, or returned nothing.
@@ -89,6 +90,10 @@ pub trait PamTransaction {
     fn claim_ticket(&mut self, claim: Option<TicketClaim>);
     /// The user who is to get one.
     fn ticket_claim(&self) -> Option<TicketClaim>;
+    /// Remembers, until the end of the transaction, who has given a recovery or bypass code. Where libpam refuses it is forgotten.
+    fn claim_recovery(&mut self, claim: Option<RecoveryClaim>);
+    /// The user who has.
+    fn recovery_claim(&self) -> Option<RecoveryClaim>;
     /// Remembers, until the end of the transaction, that the authentication phase found this account without a device.
     ///
     /// # Errors

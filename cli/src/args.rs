@@ -18,8 +18,8 @@ pub use machine_options::{
     CompleteArgs, CompletionsArgs, DoctorArgs, InitArgs, SetupArgs, ShellName, StatusArgs,
 };
 pub use options::{
-    AdoptArgs, BypassArgs, EnrollArgs, HashChoice, QrStyle, RecoveryCodesArgs, RenameArgs,
-    RenewArgs, ResyncArgs, ShowArgs, UnsetArgs, UserArgs, VerifyArgs,
+    AdoptArgs, BypassArgs, EnrollArgs, HashChoice, OneTimeCodeArgs, QrStyle, RecoveryCodesArgs,
+    RenameArgs, RenewArgs, ResyncArgs, ShowArgs, UnsetArgs, UserArgs, VerifyArgs,
 };
 pub use policy_options::{DisableArgs, EnableArgs, PolicyCommand, PolicyEditArgs, PolicySetArgs};
 
@@ -186,11 +186,13 @@ EXAMPLES
     RecoveryCodes(RecoveryCodesArgs),
     /// Make a one-time code for a user whose devices are out of reach
     ///
-    /// The code is shown once, works for one login, and only for a while. A new one replaces an unused one.
+    /// The code is shown once, works for one login, and only for a while. A new one replaces an unused one. With `--new-device` the
+    /// login offers to set up a new device, so that a lost phone needs no `renew`: give such a code to no voice that you do not know.
     #[command(after_help = "\
 EXAMPLES
   twofactor bypass alice                     works for 24 hours
   twofactor bypass alice --for 2d
+  twofactor bypass alice --new-device        the login with it offers to set up a new phone
   twofactor bypass alice --for 0             withdraws an unused code")]
     Bypass(BypassArgs),
     /// Make a one-time code with which a user may enroll at login
@@ -202,7 +204,7 @@ EXAMPLES
   twofactor invite alice                     works for 24 hours
   twofactor invite alice --for 7d
   twofactor invite alice --for 0             withdraws an unused code")]
-    Invite(BypassArgs),
+    Invite(OneTimeCodeArgs),
     /// End a lock-out after too many wrong codes
     #[command(after_help = "\
 EXAMPLES

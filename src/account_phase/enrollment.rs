@@ -208,7 +208,7 @@ impl EnrollmentDialogue<'_> {
     }
 
     /// Makes a device, shows it, and asks for a code of it.
-    fn confirmed(
+    pub(super) fn confirmed(
         &self,
         dialogue: &mut Dialogue<'_>,
         name: DeviceName,
@@ -282,7 +282,7 @@ impl EnrollmentDialogue<'_> {
     }
 
     /// Refuses where another module has put another user in this place since.
-    fn same_user(&self, dialogue: &mut Dialogue<'_>) -> Result<(), EnrollmentAbort> {
+    pub(super) fn same_user(&self, dialogue: &mut Dialogue<'_>) -> Result<(), EnrollmentAbort> {
         let account = account(dialogue.host(), &self.account.name)?;
         if account.uid == self.account.uid {
             Ok(())
@@ -318,11 +318,11 @@ impl EnrollmentDialogue<'_> {
         Ok(new)
     }
 
-    fn medium(&self) -> DialogueMedium {
+    pub(super) fn medium(&self) -> DialogueMedium {
         DialogueMedium::of(self.session.service)
     }
 
-    fn log(&self, dialogue: &mut Dialogue<'_>, event: LoginEvent, device: &DeviceName) {
+    pub(super) fn log(&self, dialogue: &mut Dialogue<'_>, event: LoginEvent, device: &DeviceName) {
         let line = self.about.clone().result(event);
         let line = line.with("device", device);
         dialogue.host().log(Priority::Notice, line.as_str());
@@ -330,7 +330,7 @@ impl EnrollmentDialogue<'_> {
 }
 
 /// The log of a login: [`Enrollment::log`] writes what became of the dialogue, with the address that it came from.
-struct DialogueLog;
+pub(super) struct DialogueLog;
 
 impl AuditSink for DialogueLog {
     fn changed(&self, _: &ChangeEvent<'_>) {}

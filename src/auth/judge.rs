@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::verify::{
     Accepted, AnswerTail, Credential, Form, Outcome, Rejected, ThrottleStatus,
@@ -33,6 +34,9 @@ pub trait CodeJudge {
     /// True if a recovery code is known to be left, so that a refusal may tell of them.
     fn has_recovery_codes(&self) -> bool;
 
+    /// The login that a recovery or bypass code has just made, if a new device may follow from it.
+    fn recovery_login(&self, accepted: &Accepted) -> Option<RecoveryLogin>;
+
     /// The length of the password in an answer in one field, given during grace.
     ///
     /// # Errors
@@ -55,6 +59,10 @@ impl CodeJudge for LoginAttempt<'_> {
 
     fn has_recovery_codes(&self) -> bool {
         self.has_recovery_codes()
+    }
+
+    fn recovery_login(&self, accepted: &Accepted) -> Option<RecoveryLogin> {
+        self.recovery_login(accepted)
     }
 
     fn password_len(&self, input: &[u8]) -> Result<usize, AttemptFailure> {
@@ -134,6 +142,11 @@ impl CodeJudge for DaemonJudge {
     /// The daemon does not say with a refusal.
     fn has_recovery_codes(&self) -> bool {
         false
+    }
+
+    /// A program that runs as the user stores nothing.
+    fn recovery_login(&self, _: &Accepted) -> Option<RecoveryLogin> {
+        None
     }
 
     fn password_len(&self, input: &[u8]) -> Result<usize, AttemptFailure> {

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::arguments::{FirstPass, LogDetail, ModuleArguments, PromptLayout};
 use crate::auth;
+use crate::recovery_claim::RecoveryClaim;
 use crate::return_codes::AuthResult;
 use crate::ticket_claim::TicketClaim;
 use crate::transaction::{Echo, MessageMode, NoAnswer, PamTransaction, Priority};
@@ -39,6 +40,7 @@ pub struct Stage {
     pub password: Option<Vec<u8>>,
     pub marked: Option<String>,
     pub claimed: Option<TicketClaim>,
+    pub recovered: Option<RecoveryClaim>,
     pub tty: Option<Vec<u8>>,
     pub variables: BTreeMap<String, String>,
     pub delays: Vec<u32>,
@@ -72,6 +74,7 @@ impl Stage {
             password: None,
             marked: None,
             claimed: None,
+            recovered: None,
             tty: None,
             variables: BTreeMap::new(),
             delays: Vec::new(),
@@ -225,6 +228,14 @@ impl PamTransaction for Stage {
 
     fn ticket_claim(&self) -> Option<TicketClaim> {
         self.claimed.clone()
+    }
+
+    fn claim_recovery(&mut self, claim: Option<RecoveryClaim>) {
+        self.recovered = claim;
+    }
+
+    fn recovery_claim(&self) -> Option<RecoveryClaim> {
+        self.recovered.clone()
     }
 
     fn mark_unenrolled(&mut self, account: &str) -> Result<(), NoAnswer> {

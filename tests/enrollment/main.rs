@@ -13,6 +13,7 @@ mod console;
 mod invitation;
 mod invitation_changes;
 mod meanwhile;
+mod new_device;
 mod one_field;
 mod phases;
 mod sshd;

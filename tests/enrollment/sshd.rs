@@ -4,7 +4,7 @@ use harness::{Machine, PASSWORD, Session, SshLogin};
 use twofactor_store::Store;
 
 use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, DOES_NOT_SCAN, OFFER, Person};
-use harness::logins::{ASK_CODE, ASK_PASSWORD, dialogue, logged, machine, policy};
+use harness::logins::{ASK_CODE, ASK_NEW_DEVICE, ASK_PASSWORD, dialogue, logged, machine, policy};
 use harness::screen::Background;
 
 /// A machine with alice, who has no device, and these keys in its policy.
@@ -84,6 +84,7 @@ fn r15_r35_an_offered_device_works_at_the_next_login() {
     terminal
         .answer(ASK_PASSWORD, PASSWORD)
         .answer(ASK_CODE, &recovery[9])
+        .answer(ASK_NEW_DEVICE, "")
         .expect("9 are left");
 }
 

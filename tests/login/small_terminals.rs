@@ -1,6 +1,6 @@
 //! The messages of sudo, su and sshd on terminals of 24 lines with 80 and with 40 columns.
 
-use harness::logins::{ASK_CODE, ASK_PASSWORD, enrolled, machine, policy};
+use harness::logins::{ASK_CODE, ASK_NEW_DEVICE, ASK_PASSWORD, enrolled, machine, policy};
 use harness::screen::COLUMNS;
 use harness::{Machine, PASSWORD, Pty};
 
@@ -79,6 +79,7 @@ fn each_message_comes_once_over_ssh() {
         session.answer(ASK_PASSWORD, PASSWORD);
         session.answer(ASK_CODE, &phone.wrong_code());
         session.answer(ASK_CODE, &phone.recovery[round]);
+        session.answer(ASK_NEW_DEVICE, "");
         session.expect("Recovery code accepted.");
         session.send_line("exit");
         let shown = session.end().shown;

@@ -152,9 +152,20 @@ pub struct RecoveryCodesArgs {
     pub recovery_file: Option<PathBuf>,
 }
 
-/// `bypass` and `invite`.
+/// `bypass`.
 #[derive(Debug, Args)]
 pub struct BypassArgs {
+    /// The user, and the validity of the code.
+    #[command(flatten)]
+    pub code: OneTimeCodeArgs,
+    /// Let the user set up a new device in the login with the code, for a phone that is lost
+    #[arg(long)]
+    pub new_device: bool,
+}
+
+/// `invite`, and what it has in common with `bypass`.
+#[derive(Debug, Args)]
+pub struct OneTimeCodeArgs {
     /// Login name
     #[arg(value_hint = ValueHint::Username)]
     pub user: String,

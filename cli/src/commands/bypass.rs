@@ -1,6 +1,7 @@
 //! `bypass`: a one-time code for a user whose devices are out of reach.
 
 use serde::Serialize;
+use twofactor_core::recovery::CodeScope;
 use twofactor_core::verify::ThrottleStatus;
 use twofactor_store::operations;
 use twofactor_store::sys::clock;
@@ -16,16 +17,23 @@ use crate::shell;
 
 /// Runs it.
 pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
-    let (account, store, _) = context.enrolled(&args.user)?;
+    let (account, store, _) = context.enrolled(&args.code.user)?;
     let throttle = context.policy_or_default()?.throttle;
     let now = clock::now()?;
-    let expires = now.saturating_add(args.duration);
+    let expires = now.saturating_add(args.code.duration);
     let factor = audit::factor(&store, &account);
-    let issued = if args.duration == 0 {
+    let scope = if args.new_device {
+        CodeScope::NewDevice
+    } else {
+        CodeScope::Login
+    };
+    let issued = if args.code.duration == 0 {
         operations::withdraw_bypass(&factor)?;
         None
     } else {
-        Some(operations::issue_bypass(&factor, &throttle, expires, now)?)
+        Some(operations::issue_bypass(
+            &factor, scope, &throttle, expires, now,
+        )?)
     };
     let until = issued.as_ref().map(|_| utc(expires));
     let locked_out = issued
@@ -36,8 +44,9 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
         user: &account.name,
         code: code.as_ref().map(|code| code.as_str()),
         expires: until,
+        new_device: args.new_device && args.code.duration > 0,
         locked_out,
-        duration: args.duration,
+        duration: args.code.duration,
     })
 }
 
@@ -47,6 +56,8 @@ struct BypassReport<'a> {
     user: &'a str,
     code: Option<&'a str>,
     expires: Option<String>,
+    /// The login with it offers to set up a new device.
+    new_device: bool,
     /// No code is looked at before `twofactor unlock`, or before the lock-out ends.
     locked_out: bool,
     #[serde(skip)]
@@ -65,9 +76,14 @@ impl Report for BypassReport<'_> {
         } else {
             String::new()
         };
+        let device = if self.new_device {
+            "A login with it offers to set up a new device.\n"
+        } else {
+            ""
+        };
         Zeroizing::new(format!(
             "Bypass code of {user}: {code}\n\
-             It works once, instead of a code, for {span} (until {expires}).\n\
+             It works once, instead of a code, for {span} (until {expires}).\n{device}\
              Hand it over in person or by telephone.\n{unlock}"
         ))
     }

@@ -6,7 +6,7 @@ use twofactor_store::operations;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
-use crate::args::BypassArgs;
+use crate::args::OneTimeCodeArgs;
 use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
@@ -14,7 +14,7 @@ use crate::formatting::{span, utc};
 use crate::output::Report;
 
 /// Runs it.
-pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &OneTimeCodeArgs) -> Result<(), Failure> {
     let account = context.account(&args.user)?;
     let policy = context.policy_or_default()?;
     let store = context.existing_store()?;

@@ -149,6 +149,17 @@ impl DeviceName {
         Self("backup".to_owned())
     }
 
+    /// Name of a device that is added to these: the first one's, or that with a number behind it.
+    #[must_use]
+    pub fn next_to(devices: &[Device]) -> Self {
+        let is_free = |name: &Self| devices.iter().all(|device| device.name != *name);
+        let first = Self::first();
+        let numbered = (2..).map(|number: u32| Self(format!("{first}-{number}")));
+        // Of more names than there are devices one is free.
+        let mut names = std::iter::once(first.clone()).chain(numbered.take(devices.len()));
+        names.find(is_free).unwrap_or(first)
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -189,6 +200,27 @@ mod tests {
         for bad in ["", "a b", "a\n", "é", "a/b", "a=b", "a%", &"a".repeat(33)] {
             assert!(bad.parse::<DeviceName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_further_device_gets_the_next_free_name() {
+        let named = |names: &[&str]| {
+            let device = |name: &&str| Device {
+                id: Id::from_number(1).unwrap(),
+                name: name.parse().unwrap(),
+                kind: Kind::Hotp,
+                algorithm: Algorithm::Sha1,
+                digits: Digits::SIX,
+                secret: Secret::generate(20).unwrap(),
+                created: 0,
+            };
+            let devices: Vec<_> = names.iter().map(device).collect();
+            DeviceName::next_to(&devices).to_string()
+        };
+        assert_eq!(named(&[]), "phone");
+        assert_eq!(named(&["backup"]), "phone");
+        assert_eq!(named(&["phone", "backup"]), "phone-2");
+        assert_eq!(named(&["phone", "phone-2", "phone-4"]), "phone-3");
     }
 
     #[test]

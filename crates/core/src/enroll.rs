@@ -2,6 +2,7 @@
 //! a login dialogue. Stores nothing.
 
 mod pending;
+mod recovery_login;
 
 use zeroize::Zeroizing;
 
@@ -15,6 +16,7 @@ use crate::state::{COUNTER_UNKNOWN, DeviceState, State};
 use crate::verify::{self, Answer, Form, Outcome, Rejected};
 
 pub use pending::{ConfirmedDevice, PendingDevice, UnconfirmedCode};
+pub use recovery_login::RecoveryLogin;
 
 /// Number of times that a code of a new device is asked for.
 pub const TRIES: u32 = 5;

@@ -66,6 +66,17 @@ pub struct OneTimeCode {
     pub hash: Hash,
     /// First second at which it no longer works, since 1970-01-01 UTC.
     pub expires: u64,
+    /// What its user may do after a login with it. An invitation is for its one purpose.
+    pub scope: CodeScope,
+}
+
+/// What a bypass code is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeScope {
+    /// One login.
+    Login,
+    /// One login, in whose dialogue a new device can be set up.
+    NewDevice,
 }
 
 impl fmt::Debug for RecoverySet {
@@ -180,8 +191,15 @@ impl OneTimeCode {
             salt,
             hash,
             expires,
+            scope: CodeScope::Login,
         };
         Ok((bypass, code))
+    }
+
+    /// The code with another scope.
+    #[must_use]
+    pub fn with_scope(self, scope: CodeScope) -> Self {
+        Self { scope, ..self }
     }
 }
 

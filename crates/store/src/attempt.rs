@@ -4,11 +4,14 @@ use crate::files::{Cause, LoadedPolicy, LoadedRecord, Locked, PolicyFile, Store}
 use crate::sys::clock::BeforeEpoch;
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
+use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_core::verify::grace::{self, GraceOrigin};
 use twofactor_core::verify::refused::{self, RefusedKey};
-use twofactor_core::verify::{self, Answer, FailureCounter, Form, Outcome, ThrottleStatus};
+use twofactor_core::verify::{
+    self, Accepted, Answer, FailureCounter, Form, Outcome, ThrottleStatus,
+};
 
 mod credentials;
 mod failure;
@@ -129,6 +132,13 @@ impl LoginAttempt<'_> {
     #[must_use]
     pub const fn has_recovery_codes(&self) -> bool {
         self.known.recovery_codes_left > 0
+    }
+
+    /// The login with a recovery or bypass code that was just accepted, if a new device may follow from it.
+    #[must_use]
+    pub fn recovery_login(&self, accepted: &Accepted) -> Option<RecoveryLogin> {
+        let loaded = self.known.record.as_ref()?;
+        RecoveryLogin::of(&loaded.record, &accepted.by)
     }
 
     /// Seconds left of a grace period, decided under the lock. Where the lock is not free the code is asked for.

@@ -10,6 +10,11 @@ use serde_json::Value;
 pub const ASK_PASSWORD: &str = "Password: ";
 /// Question of the module.
 pub const ASK_CODE: &str = "Verification code: ";
+/// Question after a login with a recovery code.
+pub const ASK_NEW_DEVICE: &str = "Set up a new device now? Type yes, or press Enter to skip: ";
+/// Question where few recovery codes are left.
+pub const ASK_NEW_CODES: &str =
+    "Make ten new ones? The old ones stop working then. Type yes, or press Enter: ";
 /// Question after a wrong code, as the OpenSSH client shows it.
 pub const ASK_AGAIN: &str = "Wrong code. (No phone? Type a recovery code.)\nVerification code: ";
 

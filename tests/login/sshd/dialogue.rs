@@ -1,7 +1,8 @@
 //! Logins over ssh with password and code: real sshd, OpenSSH client, libpam, and the stack `pam.d/sshd`.
 
 use harness::logins::{
-    ASK_AGAIN, ASK_CODE, ASK_PASSWORD, dialogue, enroll, enrolled, logged, machine, policy,
+    ASK_AGAIN, ASK_CODE, ASK_NEW_DEVICE, ASK_PASSWORD, dialogue, enroll, enrolled, logged, machine,
+    policy,
 };
 use harness::{Machine, PASSWORD};
 
@@ -327,6 +328,7 @@ fn what_follows_a_right_code_is_told_once() {
     session.answer(ASK_PASSWORD, PASSWORD);
     session.answer(ASK_CODE, &phone.wrong_code());
     session.answer(ASK_CODE, &phone.recovery[0]);
+    session.answer(ASK_NEW_DEVICE, "");
     session.expect("Recovery code accepted.");
     session.send_line("echo left=$(env | grep -c ^TWOFACTOR); exit");
     let shown = session.end().shown;

@@ -1,13 +1,18 @@
 //! Limits on guessing over ssh, and the ways back in for a user without the device.
 
 use harness::logins::{
-    ASK_AGAIN, ASK_CODE, ASK_PASSWORD, dialogue, enroll, enrolled, logged, machine, policy,
+    ASK_AGAIN, ASK_CODE, ASK_NEW_CODES, ASK_NEW_DEVICE, ASK_PASSWORD, dialogue, enroll, enrolled,
+    logged, machine, policy,
 };
 use harness::{PASSWORD, Session, Sshd};
 use twofactor_store::Store;
 use twofactor_store::sys::accounts;
 
 /// One login with the password and these answers.
+/// Text before the question for a new device.
+const OFFER: &str = "\nIs your phone lost, or new? A new device can be set up now, with an\n\
+                     authenticator app such as Aegis, FreeOTP or Google Authenticator.\n";
+
 fn login(sshd: &Sshd<'_>, user: &str, codes: &[&str]) -> Session {
     sshd.login(user)
         .answers(&[&[PASSWORD], codes].concat())
@@ -162,13 +167,17 @@ fn r39_a_recovery_code_replaces_the_device_once() {
     let phone = enrolled(&machine, "alice");
     assert_eq!(phone.recovery.len(), 10);
     let sshd = machine.sshd("");
-    let first = login(&sshd, "alice", &[&phone.recovery[3]]);
-    assert_eq!(dialogue(&first), (true, vec![ASK_PASSWORD, ASK_CODE]));
+    let first = login(&sshd, "alice", &[&phone.recovery[3], ""]);
+    let offer = format!("{OFFER}{ASK_NEW_DEVICE}");
+    assert_eq!(
+        dialogue(&first),
+        (true, vec![ASK_PASSWORD, ASK_CODE, &offer])
+    );
     assert_eq!(first.stderr, "");
     // Typed without hyphens and in small letters it is the same code: spent.
     let small = phone.recovery[3].replace('-', "").to_lowercase();
     let other = phone.recovery[0].replace('-', " ").to_lowercase();
-    let second = login(&sshd, "alice", &[&small, &other]);
+    let second = login(&sshd, "alice", &[&small, &other, ""]);
     assert_eq!(
         dialogue(&second),
         (
@@ -176,7 +185,8 @@ fn r39_a_recovery_code_replaces_the_device_once() {
             vec![
                 ASK_PASSWORD,
                 ASK_CODE,
-                "This one-time code was used already. Use another one.\nVerification code: "
+                "This one-time code was used already. Use another one.\nVerification code: ",
+                &offer,
             ]
         )
     );
@@ -199,14 +209,17 @@ fn r39_the_last_recovery_codes_say_so() {
     let sshd = machine.sshd("");
     for (code, left) in phone.recovery.iter().zip((0..10).rev()) {
         let said = match left {
-            0 => "That was your last recovery code. Ask your administrator for new ones.\n"
-                .to_owned(),
+            0 => "That was your last recovery code.\n".to_owned(),
             1 => "Recovery code accepted. One is left.\n".to_owned(),
             left => format!("Recovery code accepted. {left} are left.\n"),
         };
         let mut session = sshd.login("alice").shell().pty();
         session.answer(ASK_PASSWORD, PASSWORD);
         session.answer(ASK_CODE, code);
+        session.answer(ASK_NEW_DEVICE, "");
+        if left <= 3 {
+            session.answer(ASK_NEW_CODES, "");
+        }
         session.expect(&said);
         session.send_line("exit");
         session.end();

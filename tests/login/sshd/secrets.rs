@@ -32,7 +32,7 @@ fn logs_of_a_whole_run_tell_nothing(stack: &str) {
     let phone = enroll(&machine, "alice", &["--digits=8"]);
     let sshd = machine.sshd("LogLevel DEBUG3\nPasswordAuthentication yes");
     let secrets = match stack {
-        "sshd" => every_kind_of_login(&machine, &phone, |code| login(&sshd, &[PASSWORD, code])),
+        "sshd" => every_kind_of_login(&machine, &phone, |code| login(&sshd, &[PASSWORD, code, ""])),
         _ => every_kind_of_login(&machine, &phone, |code| {
             login(&sshd, &[&format!("{PASSWORD}{code}")])
         }),

@@ -75,6 +75,12 @@ events! {
         UnenrolledMeanwhile = "unenrolled-meanwhile",
         /// A device was set up in the login dialogue.
         Enrolled = "enrolled",
+        /// A device was removed in the dialogue of a login with a recovery or bypass code.
+        DeviceRemoved = "device-removed",
+        /// A device was set up there in the place of another one.
+        DeviceReplaced = "device-replaced",
+        /// New recovery codes were made there.
+        NewRecoveryCodes = "new-recovery-codes",
         /// Enrollment was offered, and no device was set up.
         EnrollmentSkipped = "enrolment-skipped",
         /// No device was set up, and the policy wants one.

@@ -4,7 +4,7 @@ use data_encoding::HEXLOWER;
 
 use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
 use crate::otp::{Digits, Interval};
-use crate::recovery::{CodeForm, Hash, OneTimeCode, RecoverySet};
+use crate::recovery::{CodeForm, CodeScope, Hash, OneTimeCode, RecoverySet};
 use crate::secret::Secret;
 
 use super::fields::{RecordFields, number, string, strings, table, tables};
@@ -57,8 +57,10 @@ pub(super) fn record(text: &str) -> Result<Record, RecordError> {
         uid: top.required("uid", number)?,
         devices,
         recovery: recovery.map(|it| recovery_set(&fields(it))).transpose()?,
-        bypass: bypass.map(|it| one_time_code(&fields(it))).transpose()?,
-        invite: invite.map(|it| one_time_code(&fields(it))).transpose()?,
+        bypass: bypass.map(|it| bypass_code(&fields(it))).transpose()?,
+        invite: invite
+            .map(|it| one_time_code(&fields(it), &[]))
+            .transpose()?,
     })
 }
 
@@ -129,13 +131,25 @@ fn recovery_set(fields: &RecordFields<'_>) -> Result<RecoverySet, RecordError> {
     })
 }
 
-fn one_time_code(fields: &RecordFields<'_>) -> Result<OneTimeCode, RecordError> {
-    fields.only(&["id", "salt", "code", "expires"])?;
+fn bypass_code(fields: &RecordFields<'_>) -> Result<OneTimeCode, RecordError> {
+    let code = one_time_code(fields, &["scope"])?;
+    // Left out of codes for a login alone.
+    match fields.optional("scope", string)? {
+        None => Ok(code),
+        Some("new-device") => Ok(code.with_scope(CodeScope::NewDevice)),
+        Some(_) => Err(fields.fault("scope")),
+    }
+}
+
+/// `more` are keys that the caller reads.
+fn one_time_code(fields: &RecordFields<'_>, more: &[&str]) -> Result<OneTimeCode, RecordError> {
+    fields.only(&[&["id", "salt", "code", "expires"], more].concat())?;
     Ok(OneTimeCode {
         id: id(fields)?,
         salt: hex(fields.required("salt", string)?)?,
         hash: hex(fields.required("code", string)?)?,
         expires: fields.required("expires", number)?,
+        scope: CodeScope::Login,
     })
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::device::{Id, Kind, MAX_DEVICES};
 use crate::otp::{Algorithm, Digits, Interval};
+use crate::recovery::CodeScope;
 use crate::secret::Secret;
 
 const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -301,4 +302,28 @@ fn empty_and_truncated_files_are_errors() {
         "has no device"
     );
     assert!(Record::parse(&text[..cut - 20]).is_err());
+}
+
+#[test]
+fn a_bypass_code_for_a_new_device_says_so() {
+    let mut record = sample();
+    let scope = |record: &Record| {
+        let read = Record::parse(&record.to_toml());
+        read.map(|it| it.bypass.unwrap().scope)
+    };
+    assert_eq!(scope(&record), Ok(CodeScope::Login));
+    record.bypass = record.bypass.map(|it| it.with_scope(CodeScope::NewDevice));
+    assert_eq!(scope(&record), Ok(CodeScope::NewDevice));
+    let text = record.to_toml();
+    for (from, to) in [
+        ("scope = \"new-device\"", "scope = \"all\""),
+        ("[bypass]", "[recovery]"),
+    ] {
+        assert!(Record::parse(&text.replace(from, to)).is_err(), "{to}");
+    }
+    // An invitation has no scope.
+    let mut invited = Record::new("alice".into(), 1000);
+    invited.invite = Some(OneTimeCode::generate(19).unwrap().0);
+    let scoped = format!("{}scope = \"new-device\"\n", *invited.to_toml());
+    assert!(Record::parse(&scoped).is_err());
 }

@@ -4,7 +4,7 @@ use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use crate::device::{Device, Kind};
-use crate::recovery::{CodeForm, OneTimeCode, RecoverySet};
+use crate::recovery::{CodeForm, CodeScope, OneTimeCode, RecoverySet};
 
 use super::{FORMAT, Record};
 
@@ -74,6 +74,10 @@ impl RecordWriter {
         self.string("salt", &HEXLOWER.encode(&code.salt));
         self.string("code", &HEXLOWER.encode(&code.hash));
         self.number("expires", code.expires);
+        match code.scope {
+            CodeScope::Login => {}
+            CodeScope::NewDevice => self.string("scope", "new-device"),
+        }
     }
 
     fn header(&mut self, header: &str) {

@@ -138,6 +138,31 @@ pub fn new_recovery_codes<S: ChangeSteps>(
     now: u64,
     steps: &mut S,
 ) -> Result<Vec<PlainCode>, S::Error> {
+    let (set, codes) =
+        RecoverySet::generate(now).map_err(|error| ChangeError::new(factor.account, error))?;
+    replace_codes(factor, set, &codes, steps)?;
+    Ok(codes)
+}
+
+/// Replaces them by a set that its owner has seen already.
+///
+/// # Errors
+/// As [`new_recovery_codes`].
+pub fn adopt_recovery_codes<S: ChangeSteps>(
+    factor: &UserFactor<'_>,
+    set: RecoverySet,
+    steps: &mut S,
+) -> Result<(), S::Error> {
+    replace_codes(factor, set, &[], steps)
+}
+
+/// Replaces them, once `codes` are handed over.
+fn replace_codes<S: ChangeSteps>(
+    factor: &UserFactor<'_>,
+    set: RecoverySet,
+    codes: &[PlainCode],
+    steps: &mut S,
+) -> Result<(), S::Error> {
     let UserFactor { store, account, .. } = *factor;
     let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
     change(store, account, |locked, before| {
@@ -145,13 +170,13 @@ pub fn new_recovery_codes<S: ChangeSteps>(
             return Err(refused(ChangeCause::NotEnrolled));
         };
         steps.permit(locked, Some(&record))?;
-        let codes = add_codes(&mut record, now).map_err(refused)?;
-        steps.deliver(&codes)?;
+        record.recovery = Some(set);
+        steps.deliver(codes)?;
         locked
             .replace_record(&record, &[])
             .map_err(|error| refused(error.into()))?;
         factor.report(FactorChange::RecoveryCodesReplaced);
-        Ok(codes)
+        Ok(())
     })
 }
 

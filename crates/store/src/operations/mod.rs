@@ -22,7 +22,9 @@ use twofactor_core::record::Record;
 use twofactor_core::recovery::PlainCode;
 
 pub use audit::{AuditSink, UserFactor};
-pub use enrollment::{DevicesBefore, NewEnrollment, enroll, new_recovery_codes, renew, room_for};
+pub use enrollment::{
+    DevicesBefore, NewEnrollment, adopt_recovery_codes, enroll, new_recovery_codes, renew, room_for,
+};
 pub use error::{ChangeCause, ChangeError};
 pub use import::{DeviceWriter, import_devices};
 pub use one_time_code::{IssuedBypass, invite, issue_bypass, withdraw_bypass, withdraw_invitation};

@@ -6,7 +6,7 @@ use twofactor_core::account::Account;
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::policy::Throttle;
 use twofactor_core::record::Record;
-use twofactor_core::recovery::{OneTimeCode, PlainCode};
+use twofactor_core::recovery::{CodeScope, OneTimeCode, PlainCode};
 use twofactor_core::state::State;
 use twofactor_core::verify::{self, ThrottleStatus};
 
@@ -27,6 +27,7 @@ pub struct IssuedBypass {
 /// [`ChangeCause::NotEnrolled`], [`ChangeCause::Failed`].
 pub fn issue_bypass(
     factor: &UserFactor<'_>,
+    scope: CodeScope,
     throttle: &Throttle,
     expires: u64,
     now: u64,
@@ -34,7 +35,7 @@ pub fn issue_bypass(
     let UserFactor { store, account, .. } = *factor;
     let (bypass, code) =
         OneTimeCode::generate(expires).map_err(|error| ChangeError::new(account, error))?;
-    let state = set_bypass(store, account, Some(bypass))?;
+    let state = set_bypass(store, account, Some(bypass.with_scope(scope)))?;
     factor.report(FactorChange::BypassIssued { expires });
     let gate = verify::gate(throttle, &state, now);
     Ok(IssuedBypass { code, gate })

@@ -3,6 +3,7 @@
 use super::*;
 use twofactor_core::enroll::{ConfirmedDevice, PendingDevice, unused};
 use twofactor_core::policy::Policy;
+use twofactor_core::recovery::CodeScope;
 use twofactor_core::verify::{Answer, Form};
 
 fn vouched(device: Device) -> ConfirmedDevice {
@@ -46,7 +47,7 @@ fn each_change_is_logged_once() {
     );
     let code = |counter| Answer::read(token().code(counter).reveal().as_bytes(), Form::Code, &[]);
     resync(factor, token().id, [&code(5), &code(6)], 1, NOW).unwrap();
-    issue_bypass(factor, &throttle, NOW + 90, NOW).unwrap();
+    issue_bypass(factor, CodeScope::Login, &throttle, NOW + 90, NOW).unwrap();
     withdraw_bypass(factor).unwrap();
     new_recovery_codes(factor, NOW, root).unwrap();
     unlock(factor, &Policy::default(), NOW).unwrap();
@@ -106,6 +107,15 @@ fn a_refused_change_is_not_logged() {
     assert!(rebuild_state(factor, 1, NOW).is_err());
     assert!(unlock(factor, &Policy::default(), NOW).is_err());
     assert!(new_recovery_codes(factor, NOW, root).is_err());
-    assert!(issue_bypass(factor, &Policy::default().throttle, NOW, NOW).is_err());
+    assert!(
+        issue_bypass(
+            factor,
+            CodeScope::Login,
+            &Policy::default().throttle,
+            NOW,
+            NOW
+        )
+        .is_err()
+    );
     assert_eq!(logged(), [""; 0]);
 }

@@ -2,10 +2,17 @@
 
 use super::*;
 use twofactor_core::policy::Policy;
+use twofactor_core::recovery::CodeScope;
 use twofactor_core::verify::{self, Answer, Form, Outcome, ThrottleStatus};
 
 fn issue(store: &Store) -> Result<IssuedBypass, ChangeError> {
-    issue_bypass(&factor(store), &Policy::default().throttle, NOW + 60, NOW)
+    issue_bypass(
+        &factor(store),
+        CodeScope::Login,
+        &Policy::default().throttle,
+        NOW + 60,
+        NOW,
+    )
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::play::{Choices, Life};
 use super::product::device::{Device, Kind};
 use super::product::otp::{Algorithm, Digits, Interval};
 use super::product::policy::Throttle;
-use super::product::recovery::{CodeForm, OneTimeCode, RecoverySet, hash};
+use super::product::recovery::{CodeForm, CodeScope, OneTimeCode, RecoverySet, hash};
 use super::product::secret::Secret;
 use super::product::state::DeviceState;
 use super::rules::{self, Once, Rules};
@@ -136,6 +136,7 @@ impl Life {
             salt,
             hash: hash(&salt, text.as_bytes()),
             expires: u64::try_from(expires).ok()?,
+            scope: CodeScope::Login,
         });
         self.model.bypass = Some(Once {
             text,

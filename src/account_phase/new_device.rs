@@ -1,0 +1,330 @@
+//! The account phase after a login with a recovery or bypass code: a user who has lost the phone sets up a new one.
+//!
+//! The code that was given is the proof. Nothing here refuses the login, and nothing is stored that the user has not confirmed: a new
+//! device by a code of it, a removal and new recovery codes by a yes or a name.
+
+use twofactor_core::device::{Device, DeviceName, MAX_DEVICES};
+use twofactor_core::enroll::RecoveryLogin;
+use twofactor_core::log::event::LoginEvent;
+use twofactor_core::log::line::Line;
+use twofactor_core::policy::decision::PolicyDecision;
+use twofactor_core::policy::rhost_address;
+use twofactor_core::record::Record;
+use twofactor_core::recovery::RecoverySet;
+use twofactor_core::verify;
+use twofactor_store::attempt::{KnownFactor, LoginAttempt};
+use twofactor_store::operations::{self, ChangeSteps, DevicesBefore, UserFactor};
+use twofactor_store::sys::clock;
+use twofactor_store::{Locked, PolicyFile, Store};
+
+use super::enrollment::{DialogueLog, EnrollmentDialogue};
+use super::{
+    EnrollmentAbort, EnrollmentMode, EnrollmentPermission, account, enrollment_text,
+    new_device_text as text, withdrawn,
+};
+use crate::arguments::ModuleArguments;
+use crate::dialogue::{Dialogue, DialogueClose};
+use crate::recovery_claim::RecoveryClaim;
+use crate::transaction::{MessageMode, PamTransaction, Priority};
+use crate::{later, report};
+
+/// New recovery codes are offered where no more than these are left.
+const FEW_CODES: usize = 3;
+/// Number of times that the name of a device is asked for.
+const MOST_NAMES: usize = 5;
+
+/// Offers a new device, the removal of old ones, and new recovery codes where few are left.
+pub fn offer(
+    host: &mut dyn PamTransaction,
+    arguments: &ModuleArguments,
+    messages: MessageMode,
+    claim: RecoveryClaim,
+) {
+    if messages == MessageMode::Unwanted || host.user().as_ref() != Ok(&claim.user) {
+        return;
+    }
+    let about = Line::about(&claim.user, &host.rhost().unwrap_or_default());
+    let mut dialogue = Dialogue::new(host, messages);
+    if let Err(stop) = run(&mut dialogue, arguments, claim, &about) {
+        let (priority, line) = match &stop {
+            EnrollmentAbort::Failed(failure) => {
+                dialogue.say(text::FAILED);
+                let service = dialogue.host().service().unwrap_or_default();
+                (Priority::Error, report::failed(about, failure, &service))
+            }
+            EnrollmentAbort::Enrolled => {
+                dialogue.say(text::CHANGED);
+                let line = about.result(LoginEvent::EnrolledMeanwhile);
+                (Priority::Notice, line)
+            }
+            EnrollmentAbort::Withdrawn(what) => {
+                dialogue.say(text::CHANGED);
+                (Priority::Notice, withdrawn(about, *what))
+            }
+            EnrollmentAbort::Refused(why) => (Priority::Notice, about.result(*why)),
+            _ => (Priority::Info, about.result(LoginEvent::EnrollmentSkipped)),
+        };
+        dialogue.host().log(priority, line.as_str());
+    }
+    dialogue.close(DialogueClose::Open);
+}
+
+fn run(
+    dialogue: &mut Dialogue<'_>,
+    arguments: &ModuleArguments,
+    claim: RecoveryClaim,
+    about: &Line,
+) -> Result<(), EnrollmentAbort> {
+    let account = account(dialogue.host(), &claim.account)?;
+    if account.uid != claim.uid {
+        return Err(EnrollmentAbort::Refused(LoginEvent::AnotherUser));
+    }
+    let file = PolicyFile::new(&arguments.policy);
+    let store = Store::open(&arguments.state, &arguments.policy)?;
+    let holder = store.holder(&account)?.account;
+    let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    let service = text(dialogue.host().service()).unwrap_or_default();
+    let mut recovered = RecoveredUser {
+        enrollment: EnrollmentDialogue {
+            session: LoginAttempt {
+                loaded: file.load()?,
+                file: &file,
+                store: &store,
+                holder: &holder,
+                service: &service,
+                address: text(dialogue.host().rhost())
+                    .as_deref()
+                    .and_then(rhost_address),
+                clock: clock::now,
+                known: KnownFactor::default(),
+            },
+            account: &account,
+            wish: EnrollmentMode::Offered,
+            about,
+        },
+        login: claim.login,
+    };
+    recovered.run(dialogue)
+}
+
+/// A user who has logged in with a recovery or bypass code.
+struct RecoveredUser<'a> {
+    enrollment: EnrollmentDialogue<'a>,
+    login: RecoveryLogin,
+}
+
+impl<'a> RecoveredUser<'a> {
+    fn run(&mut self, dialogue: &mut Dialogue<'_>) -> Result<(), EnrollmentAbort> {
+        let decision = self.enrollment.wanted(dialogue.host())?;
+        let session = &self.enrollment.session;
+        let snapshot = session.store.snapshot(session.holder)?;
+        let Some(snapshot) = snapshot.filter(|it| self.login.holds_in(&it.record)) else {
+            return Ok(());
+        };
+        let is_permitted = decision == PolicyDecision::CodeRequired
+            && self.login.is_permitted(&session.loaded.policy);
+        if !is_permitted {
+            return Ok(());
+        }
+        let record = snapshot.record;
+        let mut left = verify::recovery_codes_left(&record, &snapshot.state);
+        let device = match self.new_device(dialogue, &record.devices) {
+            Ok(new_codes) => {
+                left += new_codes;
+                Ok(())
+            }
+            // The codes are a question of their own.
+            Err(EnrollmentAbort::Skipped) => Err(EnrollmentAbort::Skipped),
+            Err(stop) => return Err(stop),
+        };
+        if left <= FEW_CODES {
+            match self.new_codes(dialogue, left) {
+                Ok(()) => return Ok(()),
+                Err(EnrollmentAbort::Skipped) => {}
+                Err(stop) => return Err(stop),
+            }
+        }
+        device
+    }
+
+    /// Sets up a device. Returns the number of recovery codes that came with it.
+    fn new_device(
+        &mut self,
+        dialogue: &mut Dialogue<'_>,
+        devices: &[Device],
+    ) -> Result<usize, EnrollmentAbort> {
+        if devices.len() >= MAX_DEVICES {
+            return self.replace_one(dialogue, devices);
+        }
+        dialogue.say(text::OFFER);
+        if !enrollment_text::is_yes(&dialogue.ask(text::BEGIN_OR_SKIP)?) {
+            return Err(EnrollmentAbort::Skipped);
+        }
+        let name = DeviceName::next_to(devices);
+        let new = self
+            .enrollment
+            .confirmed(dialogue, name, EnrollmentMode::Offered)?;
+        self.enrollment.same_user(dialogue)?;
+        let (factor, mut steps) = self.change();
+        let before = DevicesBefore::Any;
+        let new = operations::enroll(&factor, new, before, clock::now()?, &mut steps)?;
+        self.login.added(new.device.id);
+        self.log(dialogue, LoginEvent::Enrolled, &new.device.name);
+        dialogue.say(&text::stored(&new.device));
+        if !new.recovery_codes.is_empty() {
+            let medium = self.enrollment.medium();
+            dialogue.say(&text::codes(&new.recovery_codes, medium));
+        }
+        // The new device counts, whatever becomes of the old ones.
+        match self.remove_old(dialogue, devices) {
+            Ok(()) | Err(EnrollmentAbort::Skipped) => Ok(new.recovery_codes.len()),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Sets up a device in the place of another one, where there is no room for one more.
+    fn replace_one(
+        &mut self,
+        dialogue: &mut Dialogue<'_>,
+        devices: &[Device],
+    ) -> Result<usize, EnrollmentAbort> {
+        dialogue.say(&text::full(devices));
+        let old = named(dialogue, devices, text::REPLACE_OR_SKIP)?.clone();
+        let new = self
+            .enrollment
+            .confirmed(dialogue, old.name.clone(), EnrollmentMode::Offered)?;
+        self.enrollment.same_user(dialogue)?;
+        let (factor, mut steps) = self.change();
+        let new = operations::renew(&factor, old.id, new, &mut steps)?;
+        self.login.replaced(old.id, new.id);
+        self.log(dialogue, LoginEvent::DeviceReplaced, &new.name);
+        dialogue.say(text::REPLACED);
+        Ok(0)
+    }
+
+    /// Offers to remove devices that were there before the new one.
+    fn remove_old(
+        &mut self,
+        dialogue: &mut Dialogue<'_>,
+        devices: &[Device],
+    ) -> Result<(), EnrollmentAbort> {
+        let mut old = devices.to_vec();
+        while !old.is_empty() {
+            let lost = match old.as_slice() {
+                [only] => {
+                    dialogue.say(&text::still_works(only));
+                    let answer = dialogue.ask(&text::remove_or_keep(only))?;
+                    if !enrollment_text::is_yes(&answer) {
+                        return Ok(());
+                    }
+                    only.clone()
+                }
+                several => {
+                    dialogue.say(&text::still_work(several));
+                    named(dialogue, several, text::REMOVE_OR_KEEP)?.clone()
+                }
+            };
+            self.enrollment.same_user(dialogue)?;
+            let (factor, mut steps) = self.change();
+            operations::remove_device(&factor, lost.id, &mut steps)?;
+            self.login.removed(lost.id);
+            self.log(dialogue, LoginEvent::DeviceRemoved, &lost.name);
+            dialogue.say(&text::removed(&lost));
+            old.retain(|device| device.id != lost.id);
+        }
+        Ok(())
+    }
+
+    /// Offers new recovery codes. They are seen before they count, so that a client that goes away takes none with it.
+    fn new_codes(
+        &mut self,
+        dialogue: &mut Dialogue<'_>,
+        left: usize,
+    ) -> Result<(), EnrollmentAbort> {
+        dialogue.say(&text::codes_left(left));
+        if !enrollment_text::is_yes(&dialogue.ask(text::CODES_OR_KEEP)?) {
+            return Err(EnrollmentAbort::Skipped);
+        }
+        let (set, codes) = RecoverySet::generate(clock::now()?)?;
+        dialogue.say(&text::codes(&codes, self.enrollment.medium()));
+        if !enrollment_text::is_yes(&dialogue.ask(text::CODES_SEEN)?) {
+            dialogue.say(text::CODES_KEPT);
+            return Err(EnrollmentAbort::Skipped);
+        }
+        self.enrollment.same_user(dialogue)?;
+        let (factor, mut steps) = self.change();
+        operations::adopt_recovery_codes(&factor, set, &mut steps)?;
+        later::forget_codes(dialogue.host());
+        let line = self.enrollment.about.clone();
+        let line = line.result(LoginEvent::NewRecoveryCodes);
+        dialogue.host().log(Priority::Notice, line.as_str());
+        dialogue.say(text::CODES_STORED);
+        Ok(())
+    }
+
+    /// The factor, and the conditions of a change of it.
+    fn change(&mut self) -> (UserFactor<'a>, StillRecovered<'_, 'a>) {
+        let factor = UserFactor {
+            store: self.enrollment.session.store,
+            account: self.enrollment.session.holder,
+            audit: &DialogueLog,
+        };
+        let steps = StillRecovered {
+            session: &mut self.enrollment.session,
+            login: &self.login,
+        };
+        (factor, steps)
+    }
+
+    fn log(&self, dialogue: &mut Dialogue<'_>, event: LoginEvent, device: &DeviceName) {
+        self.enrollment.log(dialogue, event, device);
+    }
+}
+
+/// The device that the user names. Nothing is a no.
+fn named<'d>(
+    dialogue: &mut Dialogue<'_>,
+    devices: &'d [Device],
+    question: &str,
+) -> Result<&'d Device, EnrollmentAbort> {
+    for _ in 0..MOST_NAMES {
+        let typed = dialogue.ask(question)?;
+        if verify::is_blank(&typed) {
+            break;
+        }
+        let is_named = |device: &&Device| device.name.as_str().as_bytes() == typed.trim_ascii();
+        match devices.iter().find(is_named) {
+            Some(device) => return Ok(device),
+            None => dialogue.say(text::NO_SUCH_DEVICE),
+        }
+    }
+    Err(EnrollmentAbort::Skipped)
+}
+
+/// Conditions that must still hold when something is stored: everything is read anew, under the lock.
+struct StillRecovered<'s, 'a> {
+    session: &'s mut LoginAttempt<'a>,
+    login: &'s RecoveryLogin,
+}
+
+impl ChangeSteps for StillRecovered<'_, '_> {
+    type Error = EnrollmentAbort;
+
+    fn permit(
+        &mut self,
+        _: &mut Locked<'_>,
+        record: Option<&Record>,
+    ) -> Result<(), EnrollmentAbort> {
+        if !record.is_some_and(|record| self.login.holds_in(record)) {
+            return Err(EnrollmentAbort::Enrolled);
+        }
+        let session = &mut *self.session;
+        session.file.refresh(&mut session.loaded)?;
+        let policy = &session.loaded.policy;
+        if policy.enabled && policy.service_on(session.service) && self.login.is_permitted(policy) {
+            Ok(())
+        } else {
+            Err(EnrollmentAbort::Withdrawn(EnrollmentPermission::Policy))
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! A lost phone: after a login with a recovery code, or with a bypass code for that, a new device in the same dialogue.
+
+use harness::logins::{
+    ASK_CODE, ASK_NEW_CODES as CODES, ASK_NEW_DEVICE as NEW, ASK_PASSWORD, Phone, enroll, enrolled,
+    logged, machine, policy,
+};
+use harness::pam::{Drive, code};
+use harness::{Machine, PASSWORD, Session, Sshd, Totp};
+use twofactor_store::Store;
+
+use crate::app::{CODE_OF_LAST_KEY, CODE_OR_SKIP, Person};
+use crate::sshd::{questions, runs};
+
+/// The question for the only old device.
+const REMOVE_PHONE: &str = "Remove phone? Type yes, or press Enter to keep it: ";
+/// The question for several.
+const REMOVE_ONE: &str = "Name of a lost one to remove it, or press Enter to keep all: ";
+/// The question where there is no room.
+const REPLACE: &str = "Name of the lost one, or press Enter to skip: ";
+const SEEN: &str =
+    "Did you write them down? Type yes to use them, or press Enter to keep the old ones: ";
+
+/// A login that begins with a recovery or bypass code, and goes on with these answers.
+fn recovers<'a>(
+    sshd: &Sshd<'_>,
+    typed: &'a str,
+    answers: &[(&'a str, &'a str)],
+) -> (Session, Vec<String>) {
+    let all: Vec<_> = [(ASK_CODE, typed)].iter().chain(answers).copied().collect();
+    let mut person = Person::new(&all);
+    let session = runs(sshd.login("alice"), &mut person);
+    (session, person.keys)
+}
+
+/// The names of a user's devices, and the number of recovery codes left.
+fn factor(machine: &Machine, user: &str) -> (Vec<String>, u64) {
+    let run = machine.command(&["status", user, "--json"]).ok();
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let user = &report["users"][0];
+    let devices = user["devices"].as_array().unwrap();
+    let names = devices
+        .iter()
+        .map(|it| it["name"].as_str().unwrap().to_owned());
+    (
+        names.collect(),
+        user["recovery_codes_left"].as_u64().unwrap(),
+    )
+}
+
+fn record_of(user: &str) -> twofactor_core::record::Record {
+    let store = Store::open(
+        twofactor_core::STATE_DIR.as_ref(),
+        twofactor_core::POLICY_FILE.as_ref(),
+    );
+    store.unwrap().record_named(user).unwrap().unwrap()
+}
+
+fn lets_in(sshd: &Sshd<'_>, code: &str) -> bool {
+    sshd.login("alice").answers(&[PASSWORD, code]).run().is_in()
+}
+
+fn results(machine: &Machine) -> Vec<String> {
+    let lines = logged(machine, "sshd:account");
+    let result = |line: &String| line.split_once("result=").unwrap().1.to_owned();
+    lines.iter().map(result).collect()
+}
+
+fn desk() -> (Machine, Phone) {
+    let machine = machine();
+    let phone = enrolled(&machine, "alice");
+    (machine, phone)
+}
+
+#[test]
+fn r49_a_recovery_code_adds_a_device() {
+    let (machine, old) = desk();
+    let sshd = machine.sshd("");
+    let answers = [(NEW, "yes"), (REMOVE_PHONE, "")];
+    let (session, keys) = recovers(&sshd, &old.recovery[0], &answers);
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(
+        questions(&session),
+        [ASK_PASSWORD, ASK_CODE, NEW, CODE_OR_SKIP, REMOVE_PHONE]
+    );
+    assert_eq!(results(&machine), ["enrolled device=phone-2"]);
+    assert_eq!(
+        factor(&machine, "alice"),
+        (vec!["phone".into(), "phone-2".into()], 9)
+    );
+    // The old one was kept, and codes of both work.
+    assert!(lets_in(&sshd, &Totp::new(&keys[0]).code_after(1)));
+    assert!(lets_in(&sshd, &old.code()));
+}
+
+#[test]
+fn r49_the_old_device_goes_by_a_question_of_its_own() {
+    let (machine, old) = desk();
+    let sshd = machine.sshd("");
+    let answers = [(NEW, "yes"), (REMOVE_PHONE, "yes")];
+    let (session, keys) = recovers(&sshd, &old.recovery[0], &answers);
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(
+        results(&machine),
+        ["enrolled device=phone-2", "device-removed device=phone"]
+    );
+    assert_eq!(factor(&machine, "alice"), (vec!["phone-2".into()], 9));
+    assert!(!lets_in(&sshd, &old.code()));
+    assert!(lets_in(&sshd, &Totp::new(&keys[0]).code_after(1)));
+}
+
+#[test]
+fn r49_one_of_several_old_devices_is_named() {
+    let (machine, old) = desk();
+    enroll(&machine, "alice", &["--device", "tablet"]);
+    let sshd = machine.sshd("");
+    let answers = [
+        (NEW, "yes"),
+        (REMOVE_ONE, "yes"),
+        (REMOVE_ONE, " tablet "),
+        (REMOVE_PHONE, "n"),
+    ];
+    let (session, _) = recovers(&sshd, &old.recovery[0], &answers);
+    assert!(session.is_in(), "{session:?}");
+    let unknown = format!("\nThere is no device of that name.\n{REMOVE_ONE}");
+    assert_eq!(session.prompts[5], unknown);
+    assert_eq!(factor(&machine, "alice").0, ["phone", "phone-2"]);
+}
+
+#[test]
+fn a_client_that_answers_by_itself_replaces_no_device() {
+    let (machine, old) = desk();
+    for name in ["b", "c", "d", "e", "f"] {
+        enroll(&machine, "alice", &["--device", name]);
+    }
+    let sshd = machine.sshd("");
+    for (round, answer) in ["", "yes", "y", "alice", "000000"].into_iter().enumerate() {
+        let code = &old.recovery[round];
+        let session = sshd.login("alice").answer_with(|question| match question {
+            ASK_PASSWORD => PASSWORD.into(),
+            ASK_CODE => code.as_str().into(),
+            _ => answer.into(),
+        });
+        let session = session.run();
+        assert!(session.is_in(), "{answer} {session:?}");
+    }
+    let devices = factor(&machine, "alice").0;
+    assert_eq!(devices, ["phone", "b", "c", "d", "e", "f"]);
+    // One that gives the same code again and again ends in the same way, and so does one that cannot answer.
+    enroll(&machine, "alice", &["--device", "phone-2"]);
+    let session = sshd.login("alice").answer_with(|question| match question {
+        ASK_PASSWORD => PASSWORD.into(),
+        _ => old.recovery[5].as_str().into(),
+    });
+    assert!(session.run().is_in());
+    assert_eq!(factor(&machine, "alice").0.len(), 7);
+}
+
+#[test]
+fn r49_a_full_record_has_one_device_replaced() {
+    let (machine, old) = desk();
+    for name in ["b", "c", "d", "e", "f", "g"] {
+        enroll(&machine, "alice", &["--device", name]);
+    }
+    let sshd = machine.sshd("");
+    let (session, _) = recovers(&sshd, &old.recovery[0], &[(REPLACE, "")]);
+    assert!(session.is_in() && session.prompts[2].contains("\n    phone\n    b\n"));
+    let (session, keys) = recovers(&sshd, &old.recovery[1], &[(REPLACE, "phone")]);
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(
+        results(&machine),
+        ["enrolment-skipped", "device-replaced device=phone"]
+    );
+    assert_eq!(
+        factor(&machine, "alice").0,
+        ["phone", "b", "c", "d", "e", "f", "g"]
+    );
+    assert!(!lets_in(&sshd, &old.code()));
+    assert!(lets_in(&sshd, &Totp::new(&keys[0]).code_after(1)));
+}
+
+#[test]
+fn a_new_device_that_is_not_confirmed_is_not_stored() {
+    let (machine, old) = desk();
+    let sshd = machine.sshd("");
+    let wrong = [(CODE_OR_SKIP, "000000"); 5];
+    let all: Vec<_> = [(NEW, "yes")].into_iter().chain(wrong).collect();
+    for (round, answers) in [
+        &[(NEW, "")][..],
+        &[(NEW, "no")],
+        &[(NEW, "yes"), (CODE_OR_SKIP, "")],
+        &all,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let before = record_of("alice").to_toml();
+        let (session, _) = recovers(&sshd, &old.recovery[round], answers);
+        assert!(session.is_in(), "{session:?}");
+        assert_eq!(session.prompts.len(), answers.len() + 2);
+        assert_eq!(*record_of("alice").to_toml(), *before);
+    }
+    assert_eq!(results(&machine), ["enrolment-skipped"; 4]);
+}
+
+#[test]
+fn a_client_that_goes_away_leaves_nothing_half_stored() {
+    let (machine, old) = desk();
+    let sshd = machine.sshd("");
+    // At the offer and at the key nothing is stored; at the question for the old device the new one counts.
+    let whole = [(NEW, "yes")];
+    let (session, _) = recovers(&sshd, &old.recovery[0], &[]);
+    assert!(session.hung_up && session.prompts.len() == 3, "{session:?}");
+    let answers = [PASSWORD, &old.recovery[1], "yes"];
+    let session = sshd.login("alice").answers(&answers).run();
+    assert!(session.hung_up && session.prompts[3].contains("Key: "));
+    assert_eq!(factor(&machine, "alice"), (vec!["phone".into()], 8));
+    let (session, keys) = recovers(&sshd, &old.recovery[2], &whole);
+    assert!(session.hung_up && session.prompts.len() == 5, "{session:?}");
+    assert_eq!(factor(&machine, "alice").0, ["phone", "phone-2"]);
+    assert!(lets_in(&sshd, &Totp::new(&keys[0]).code_after(1)));
+    assert!(lets_in(&sshd, &old.code()));
+}
+
+#[test]
+fn r49_new_recovery_codes_are_offered_when_few_are_left() {
+    let (machine, old) = desk();
+    let sshd = machine.sshd("");
+    for spent in 0..6 {
+        let (session, _) = recovers(&sshd, &old.recovery[spent], &[(NEW, "")]);
+        assert!(
+            session.is_in() && session.prompts.len() == 3,
+            "{spent} {session:?}"
+        );
+    }
+    for answers in [
+        &[(NEW, ""), (CODES, "")][..],
+        &[(NEW, ""), (CODES, "yes"), (SEEN, "")],
+    ] {
+        let before = record_of("alice").recovery;
+        let left = factor(&machine, "alice").1 - 1;
+        let (session, _) = recovers(&sshd, &old.recovery[9 - left as usize], answers);
+        assert!(session.is_in(), "{session:?}");
+        assert!(session.prompts[3].contains(&format!("You have {left} recovery codes left.")));
+        assert_eq!(record_of("alice").recovery, before);
+    }
+    machine.forget_log();
+    let (session, _) = recovers(
+        &sshd,
+        &old.recovery[8],
+        &[(NEW, ""), (CODES, "yes"), (SEEN, "yes")],
+    );
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(results(&machine), ["new-recovery-codes"]);
+    assert_eq!(factor(&machine, "alice").1, 10);
+    // The line at the beginning of the session is of the old codes, and not said.
+    assert!(!session.stderr.contains("One is left"), "{session:?}");
+    let is_code = |word: &&str| word.len() == 19 && word.matches('-').count() == 3;
+    let shown: Vec<&str> = session.prompts[4]
+        .split_whitespace()
+        .filter(is_code)
+        .collect();
+    assert_eq!(shown.len(), 10);
+    assert!(recovers(&sshd, shown[3], &[(NEW, "")]).0.is_in());
+    assert!(!lets_in(&sshd, &old.recovery[9]));
+}
+
+/// A bypass code of alice's.
+fn bypass(machine: &Machine, options: &[&str]) -> String {
+    let arguments = [&["bypass", "alice", "--json"], options].concat();
+    let run = machine.command(&arguments).ok();
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(report["new_device"], !options.is_empty());
+    report["code"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn r49_a_bypass_code_gives_a_device_only_where_it_says_so() {
+    let (machine, _) = desk();
+    let sshd = machine.sshd("");
+    let (session, _) = recovers(&sshd, &bypass(&machine, &[]), &[]);
+    assert!(session.is_in() && session.prompts.len() == 2, "{session:?}");
+    let allowed = bypass(&machine, &["--new-device"]);
+    let (session, _) = recovers(&sshd, &allowed, &[(NEW, "yes"), (REMOVE_PHONE, "yes")]);
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(factor(&machine, "alice").0, ["phone-2"]);
+    assert!(!lets_in(&sshd, &allowed));
+}
+
+#[test]
+fn an_invitation_that_is_needed_is_no_recovery_code() {
+    let (machine, old) = desk();
+    let sshd = machine.sshd("");
+    for (round, (keys, tables)) in [
+        ("enroll_needs_invite = true", ""),
+        ("", "[self_service]\nmanage = false"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        policy(&machine, keys, tables);
+        let (session, _) = recovers(&sshd, &old.recovery[round], &[]);
+        assert!(session.is_in() && session.prompts.len() == 2, "{session:?}");
+        let allowed = bypass(&machine, &["--new-device"]);
+        let (session, _) = recovers(&sshd, &allowed, &[(NEW, "")]);
+        assert!(session.is_in() && session.prompts.len() == 3, "{session:?}");
+    }
+}
+
+#[test]
+fn what_changes_meanwhile_ends_the_offer() {
+    let (machine, _) = desk();
+    let sshd = machine.sshd("");
+    for change in [
+        &["recovery-codes", "alice", "--yes"][..],
+        &["enroll", "alice", "--no-confirm", "--device", "other"],
+        &["disable", "--service", "sshd", "--yes"],
+    ] {
+        let run = machine
+            .command(&["recovery-codes", "alice", "--json", "--yes"])
+            .ok();
+        let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        let recovery = report["recovery_codes"][0].as_str().unwrap().to_owned();
+        let answers = [(ASK_CODE, recovery.as_str()), (NEW, "yes")];
+        let mut person = Person::new(&answers);
+        let session = sshd.login("alice").answer_with(|question| {
+            if question.ends_with(CODE_OR_SKIP) {
+                machine.command(change).ok();
+            }
+            person.types(question)
+        });
+        let session = session.run();
+        assert!(session.is_in(), "{change:?} {session:?}");
+        assert!(!factor(&machine, "alice").0.contains(&"phone-2".to_owned()));
+    }
+    assert_eq!(
+        results(&machine),
+        [
+            "enrolled-meanwhile",
+            "enrolled-meanwhile",
+            "enrolment-withdrawn changed=policy"
+        ]
+    );
+}
+
+#[test]
+fn sudo_and_su_offer_no_device() {
+    let (machine, old) = desk();
+    machine.allow_sudo("alice");
+    let on_terminal = |user: &str, line: &str| {
+        let shell = machine.program("bash").args(&["-c", line]);
+        shell.user(user).pty()
+    };
+    let mut sudo = on_terminal("alice", "sudo -k id -un");
+    sudo.answer("password for alice: ", PASSWORD)
+        .answer(ASK_CODE, &old.recovery[0]);
+    assert!(sudo.end().shown.ends_with("root\n"));
+    machine.add_user("bob");
+    let mut su = on_terminal("bob", "su alice -c 'echo this is $(id -un)'");
+    su.answer("Password: ", PASSWORD)
+        .answer(ASK_CODE, &old.recovery[1]);
+    let shown = su.end().shown;
+    assert!(shown.ends_with("this is alice\n"), "{shown}");
+    for service in ["su", "sudo", "su-l", "i3lock"] {
+        assert!(logged(&machine, &format!("{service}:account")).is_empty());
+    }
+}
+
+#[test]
+fn services_that_want_no_messages_offer_no_device() {
+    let (machine, old) = desk();
+    machine.install_stack("cockpit");
+    let drive = |code: &str| {
+        let drive = Drive::installed().service("cockpit").user("alice");
+        drive.phases("auth,acct").answer(PASSWORD).answer(code)
+    };
+    let silent = drive(&old.recovery[0]).silent().run();
+    assert_eq!(
+        (silent.auth, silent.acct, silent.prompts.len()),
+        (code::SUCCESS, code::SUCCESS, 2)
+    );
+    // Without an answer the login goes on, too.
+    let mute = drive(&old.recovery[1]).run();
+    assert_eq!(
+        (mute.auth, mute.acct, mute.prompts.len()),
+        (code::SUCCESS, code::SUCCESS, 3)
+    );
+    let whole = drive(&old.recovery[2])
+        .answer("yes")
+        .answer_shell(CODE_OF_LAST_KEY)
+        .answer("")
+        .run();
+    assert_eq!((whole.auth, whole.acct), (code::SUCCESS, code::SUCCESS));
+    assert_eq!(
+        factor(&machine, "alice").0.len(),
+        1,
+        "a page shows no line that begins with Key"
+    );
+}
+
+#[test]
+fn a_device_that_cannot_be_stored_refuses_no_login() {
+    let (machine, old) = desk();
+    let strace = [
+        "strace",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "--inject=renameat,renameat2:error=EIO",
+    ];
+    let drive = Drive::installed().service("login").user("alice");
+    let outcome = drive
+        .phases("auth,acct")
+        .answer(PASSWORD)
+        .answer(&old.recovery[0])
+        .answer("yes")
+        .answer_shell(CODE_OF_LAST_KEY)
+        .through(&strace)
+        .run();
+    assert_eq!((outcome.auth, outcome.acct), (code::SUCCESS, code::SUCCESS));
+    let told = "You are logged in, but the change could not be stored";
+    let last = outcome.messages.last().unwrap();
+    assert!(last.text.starts_with(told), "{outcome:?}");
+    assert_eq!(factor(&machine, "alice").0, ["phone"]);
+    let log = logged(&machine, "login:account");
+    assert!(log.len() == 1 && log[0].contains("result=error"), "{log:?}");
+    assert!(lets_in(&machine.sshd(""), &old.code()));
+}
