@@ -49,6 +49,7 @@ rpm_packages     = $(build_packages) rpm binutils checkpolicy cpio
 system_packages  = $(deb_packages) lintian debootstrap util-linux
 apps_packages    = $(test_packages) dovecot-imapd vsftpd openvpn openssl python3 i3lock xsecurelock lightdm \
 	lightdm-gtk-greeter dbus xvfb xdotool
+fleet_packages   = $(build_packages) etcd-server etcd-client openssl util-linux
 lockers_packages = $(test_packages) xvfb xdotool
 browser_packages = $(test_packages) cockpit-ws cockpit-bridge cockpit-system $(chromium)
 # On Ubuntu, where Chromium is a snap, Google Chrome and its chromedriver do as well.
@@ -147,6 +148,10 @@ test-system: need-system deb
 test-boot: need-system deb harness
 	$(as_root) scripts/system-root $(target)/system
 	$(test_module) --features boot-tests --test package -- booted:: --test-threads=2
+
+## test-fleet         attempts of several hosts against a real cluster of etcd
+test-fleet: need-fleet rust
+	cargo test $(CARGOFLAGS) -p twofactor-fleet --features etcd-tests --test etcd
 
 ## test-dist test-rpm the source archive and the RPM hold what they should
 test-dist: need-dist rust

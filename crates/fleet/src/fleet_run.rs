@@ -1,0 +1,38 @@
+//! An attempt from its first request to its end.
+
+use crate::gateway::{Gateway, TimeLeft};
+use crate::gateway_fault::GatewayFault;
+use crate::gateway_message::AttemptKeys;
+use crate::outage::OutageReason;
+use crate::shared_attempt::{AttemptJudge, AttemptStep, FleetAttempt, WriteEnd};
+
+/// Runs an attempt to its end, within the time.
+///
+/// # Errors
+/// [`OutageReason`]: nothing may be concluded about the code, nor about the user.
+pub fn run<J: AttemptJudge>(
+    gateway: &Gateway,
+    keys: &AttemptKeys,
+    attempt: &mut FleetAttempt<'_, J>,
+    time: &dyn TimeLeft,
+) -> Result<J::End, OutageReason> {
+    let mut step = AttemptStep::Read;
+    loop {
+        step = match step {
+            AttemptStep::Ended(end) => return Ok(end),
+            AttemptStep::Outage(reason) => return Err(reason),
+            AttemptStep::Read => match gateway.read(keys, time) {
+                Ok(view) => attempt.after_read(view),
+                Err(fault) => return Err(OutageReason::Unreachable(fault)),
+            },
+            AttemptStep::Write(write) => {
+                let written = gateway.write(keys, &write.base, &write.state, time);
+                attempt.after_write(match written {
+                    Ok(answer) => WriteEnd::Answered(answer),
+                    Err(GatewayFault::NotSent(_)) => WriteEnd::NotSent,
+                    Err(GatewayFault::Unknown(_)) => WriteEnd::Unknown,
+                })
+            }
+        };
+    }
+}

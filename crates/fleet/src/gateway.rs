@@ -1,0 +1,321 @@
+//! The JSON gateway of etcd over HTTP: certificates of both sides, a token, and another member where one does not answer.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use zeroize::Zeroizing;
+
+use crate::gateway_fault::GatewayFault;
+use crate::gateway_message::{AttemptKeys, StoreView, TransactionAnswer};
+use crate::post_fault::PostFault;
+use crate::store_key::StoreKey;
+
+/// Most bytes of a reply that are read. Three values of a kilobyte each need less than 10 KiB.
+const MAX_REPLY: u64 = 64 * 1024;
+/// Longest wait for a connection to one member.
+const CONNECT: Duration = Duration::from_millis(300);
+const TRANSACTION: &str = "/v3/kv/txn";
+const AUTHENTICATE: &str = "/v3/auth/authenticate";
+
+/// The files and names that the gateway needs, read already.
+pub struct GatewaySettings {
+    /// Addresses of the members, such as `https://a.example.org:2379`; at least one.
+    pub endpoints: Vec<String>,
+    /// Certificates in PEM by which the members are known.
+    pub authorities: Vec<u8>,
+    /// Certificate of this host in PEM, and its key.
+    pub certificate: Vec<u8>,
+    /// See [`Self::certificate`].
+    pub private_key: Zeroizing<Vec<u8>>,
+    /// User of etcd, and the password.
+    pub user: String,
+    /// See [`Self::user`].
+    pub password: Zeroizing<String>,
+    /// Longest time of one request to one member.
+    pub request_time: Duration,
+}
+
+/// The error that settings are unusable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingsError {
+    /// No address of a member.
+    NoEndpoint,
+    /// An address that does not begin with `https://`.
+    NotEncrypted,
+    /// The certificates of the members cannot be read.
+    Authorities,
+    /// The certificate of this host, or its key, cannot be read.
+    Certificate,
+}
+
+/// The time that is left for an attempt.
+pub trait TimeLeft {
+    /// Zero when it is over.
+    fn left(&self) -> Duration;
+    /// Waits, at most for what is left.
+    fn pause(&self, time: Duration);
+}
+
+/// A client of the gateway.
+pub struct Gateway {
+    agent: ureq::Agent,
+    endpoints: Vec<String>,
+    preferred: AtomicUsize,
+    token: Mutex<Option<String>>,
+    user: String,
+    password: Zeroizing<String>,
+    request_time: Duration,
+}
+
+impl Gateway {
+    /// A client with these settings. It connects at the first request.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn new(settings: GatewaySettings) -> Result<Self, SettingsError> {
+        if settings.endpoints.is_empty() {
+            return Err(SettingsError::NoEndpoint);
+        }
+        if !settings
+            .endpoints
+            .iter()
+            .all(|it| it.starts_with("https://"))
+        {
+            return Err(SettingsError::NotEncrypted);
+        }
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .https_only(true)
+            .max_redirects(0)
+            .proxy(None)
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(settings.request_time))
+            .tls_config(tls(&settings)?)
+            .build();
+        Ok(Self {
+            agent: config.into(),
+            endpoints: settings.endpoints,
+            preferred: AtomicUsize::new(0),
+            token: Mutex::new(None),
+            user: settings.user,
+            password: settings.password,
+            request_time: settings.request_time,
+        })
+    }
+
+    /// Reads the values of the keys, all of one revision that no answered write is missing from.
+    ///
+    /// # Errors
+    /// [`GatewayFault`].
+    pub fn read(&self, keys: &AttemptKeys, time: &dyn TimeLeft) -> Result<StoreView, GatewayFault> {
+        let request = keys.read_request();
+        loop {
+            let answered = self.call(TRANSACTION, &request, time);
+            let read = answered.and_then(|reply| keys.read_reply(&reply).map_err(|_| malformed()));
+            match read {
+                // Reading again does no harm.
+                Err(GatewayFault::Unknown(_)) if !time.left().is_zero() => {
+                    time.pause(Duration::from_millis(10));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Writes a state if all values are those of the base. It is sent to one member, once.
+    ///
+    /// # Errors
+    /// [`GatewayFault`].
+    pub fn write(
+        &self,
+        keys: &AttemptKeys,
+        base: &StoreView,
+        state: &[u8],
+        time: &dyn TimeLeft,
+    ) -> Result<TransactionAnswer, GatewayFault> {
+        let reply = self.call(TRANSACTION, &keys.write_request(base, state), time)?;
+        keys.write_reply(&reply).map_err(|_| malformed())
+    }
+
+    /// Puts a value at a key that has none.
+    ///
+    /// # Errors
+    /// [`GatewayFault`].
+    pub fn create(
+        &self,
+        key: &StoreKey,
+        value: &[u8],
+        time: &dyn TimeLeft,
+    ) -> Result<bool, GatewayFault> {
+        let key = data_encoding::BASE64.encode(key.as_bytes());
+        let value = data_encoding::BASE64.encode(value);
+        let request = json!({
+            "compare": [{"key": key, "target": "CREATE", "result": "EQUAL", "create_revision": "0"}],
+            "success": [{"request_put": {"key": key, "value": value}}],
+        });
+        let reply = self.call(TRANSACTION, &request.to_string(), time)?;
+        let reply: Value = serde_json::from_str(&reply).map_err(|_| malformed())?;
+        if reply.get("header").is_none() {
+            return Err(malformed());
+        }
+        Ok(reply.get("succeeded").and_then(Value::as_bool) == Some(true))
+    }
+
+    /// One request, sent to another member only where it was certainly not done.
+    fn call(&self, path: &str, body: &str, time: &dyn TimeLeft) -> Result<String, GatewayFault> {
+        let mut has_authenticated = false;
+        loop {
+            if self.token().is_none() {
+                self.authenticate(time)?;
+                has_authenticated = true;
+            }
+            let at = self.preferred.load(Ordering::Relaxed);
+            match self.post(at, path, body, time) {
+                Ok(reply) => return Ok(reply),
+                Err(PostFault::Unauthenticated(text)) => {
+                    *self.token() = None;
+                    if has_authenticated {
+                        return Err(GatewayFault::NotSent(text));
+                    }
+                }
+                Err(PostFault::NotSent(text)) => {
+                    self.prefer_next(at);
+                    if time.left().is_zero() {
+                        return Err(GatewayFault::NotSent(text));
+                    }
+                    time.pause(Duration::from_millis(10));
+                }
+                Err(PostFault::Unknown(text)) => {
+                    self.prefer_next(at);
+                    return Err(GatewayFault::Unknown(text));
+                }
+            }
+        }
+    }
+
+    /// Gets a token; from any member, as often as there is time.
+    fn authenticate(&self, time: &dyn TimeLeft) -> Result<(), GatewayFault> {
+        let body = json!({"name": self.user, "password": *self.password});
+        let body = Zeroizing::new(body.to_string());
+        loop {
+            let at = self.preferred.load(Ordering::Relaxed);
+            let fault = match self.post(at, AUTHENTICATE, &body, time) {
+                Ok(reply) => match token_of(&reply) {
+                    Some(token) => {
+                        *self.token() = Some(token);
+                        return Ok(());
+                    }
+                    None => "the gateway gives no token".to_owned(),
+                },
+                // A wrong password stays one.
+                Err(PostFault::Unauthenticated(text)) => return Err(GatewayFault::NotSent(text)),
+                Err(PostFault::NotSent(text) | PostFault::Unknown(text)) => text,
+            };
+            self.prefer_next(at);
+            if time.left().is_zero() {
+                return Err(GatewayFault::NotSent(fault));
+            }
+            time.pause(Duration::from_millis(10));
+        }
+    }
+
+    fn post(
+        &self,
+        at: usize,
+        path: &str,
+        body: &str,
+        time: &dyn TimeLeft,
+    ) -> Result<String, PostFault> {
+        let limit = time.left().min(self.request_time);
+        if limit.is_zero() {
+            return Err(PostFault::NotSent("the time is over".to_owned()));
+        }
+        let endpoint = self.endpoints.get(at % self.endpoints.len());
+        let url = format!("{}{path}", endpoint.map_or("", String::as_str));
+        let mut request = self
+            .agent
+            .post(url)
+            .header("content-type", "application/json");
+        if path != AUTHENTICATE
+            && let Some(token) = self.token().as_deref()
+        {
+            request = request.header("authorization", token);
+        }
+        let request = request.config().timeout_global(Some(limit)).build();
+        let mut response = request.send(body).map_err(PostFault::of_sending)?;
+        let status = response.status().as_u16();
+        let reply = response
+            .body_mut()
+            .with_config()
+            .limit(MAX_REPLY)
+            .read_to_string();
+        let reply = reply.map_err(|error| PostFault::Unknown(error.to_string()))?;
+        match status {
+            200 => Ok(reply),
+            _ => Err(PostFault::of_reply(status, &reply)),
+        }
+    }
+
+    fn prefer_next(&self, after: usize) {
+        let next = (after + 1) % self.endpoints.len();
+        let order = Ordering::Relaxed;
+        // Where another thread went on already, its choice stands.
+        let _ = self.preferred.compare_exchange(after, next, order, order);
+    }
+
+    fn token(&self) -> MutexGuard<'_, Option<String>> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn token_of(reply: &str) -> Option<String> {
+    let reply: Value = serde_json::from_str(reply).ok()?;
+    let token = reply.get("token")?.as_str()?;
+    (!token.is_empty()).then(|| token.to_owned())
+}
+
+fn malformed() -> GatewayFault {
+    GatewayFault::Unknown("the gateway gives a malformed reply".to_owned())
+}
+
+fn tls(settings: &GatewaySettings) -> Result<TlsConfig, SettingsError> {
+    let authorities = certificates(&settings.authorities);
+    let authorities = authorities.ok_or(SettingsError::Authorities)?;
+    let own = certificates(&settings.certificate).ok_or(SettingsError::Certificate)?;
+    let key = PrivateKey::from_pem(&settings.private_key);
+    let key = key.map_err(|_| SettingsError::Certificate)?;
+    let provider = rustls::crypto::ring::default_provider();
+    Ok(TlsConfig::builder()
+        .root_certs(RootCerts::new_with_certs(&authorities))
+        .client_cert(Some(ClientCert::new_with_certs(&own, key)))
+        .unversioned_rustls_crypto_provider(std::sync::Arc::new(provider))
+        .build())
+}
+
+/// At least one certificate, and nothing that cannot be read.
+fn certificates(pem: &[u8]) -> Option<Vec<Certificate<'static>>> {
+    let mut found = Vec::new();
+    for item in parse_pem(pem) {
+        if let PemItem::Certificate(certificate) = item.ok()? {
+            found.push(certificate);
+        }
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoEndpoint => "no address of a member of etcd is given",
+            Self::NotEncrypted => "an address of a member of etcd does not begin with https://",
+            Self::Authorities => "the certificates of the members of etcd cannot be read",
+            Self::Certificate => "the certificate of this host, or its key, cannot be read",
+        })
+    }
+}
+
+impl std::error::Error for SettingsError {}

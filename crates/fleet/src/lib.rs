@@ -1,0 +1,21 @@
+//! A fleet: the state of a user in one etcd that many hosts share, so that a code works once on all of them.
+//!
+//! [`shared_attempt`] decides, without I/O, what an attempt asks of the store next; [`gateway`] speaks to etcd. What the store
+//! keeps is sealed with [`fleet_key`], so that its owner can deny or roll back, but neither read nor forge.
+#![forbid(unsafe_code)]
+
+pub mod attempt_id;
+pub mod fleet_key;
+pub mod fleet_run;
+pub mod gateway;
+pub mod gateway_fault;
+pub mod gateway_message;
+pub mod outage;
+mod post_fault;
+pub mod shared_attempt;
+pub mod shared_state;
+pub mod store_key;
+pub mod token;
+
+#[cfg(test)]
+mod tests;

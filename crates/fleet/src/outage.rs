@@ -1,0 +1,62 @@
+//! Reasons why the store cannot be used.
+
+use std::fmt;
+
+use crate::fleet_key::{BrokenSeal, SealError};
+use crate::gateway_fault::GatewayFault;
+use crate::shared_state::ValueError;
+use crate::token::TokenError;
+
+/// Reason why the store cannot be used for this attempt. None of them says anything about the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutageReason {
+    /// It does not answer, or not in time: what the last try met.
+    Unreachable(GatewayFault),
+    /// It has no fleet: a wrong store, or an empty one.
+    NoFleet,
+    /// It has another fleet, or one of a newer format.
+    OtherFleet,
+    /// It has another epoch than this host.
+    OtherEpoch,
+    /// The number of this host is not the one that it wrote last: a backup was restored, or another host has its id.
+    WentBack,
+    /// It has no state of this user.
+    NoState,
+    /// A value is not sealed with the key of the fleet.
+    Seal(BrokenSeal),
+    /// A value cannot be read.
+    Value(ValueError),
+    /// The fleet or the host's number cannot be read.
+    Token(TokenError),
+    /// The new state could not be sealed.
+    Sealing(SealError),
+    /// The end of a write is unknown, and too many attempts came after it.
+    Forgotten,
+    /// The store refused a write, and has what the write was decided on.
+    Contradiction,
+}
+
+impl fmt::Display for OutageReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(fault) => {
+                write!(f, "the store of the fleet does not answer: {fault}")
+            }
+            Self::NoFleet => f.write_str("the store has no fleet"),
+            Self::OtherFleet => f.write_str("the store belongs to another fleet"),
+            Self::OtherEpoch => f.write_str("the fleet has another epoch than this host"),
+            Self::WentBack => {
+                f.write_str("the store went back in time, or another host has this one's id")
+            }
+            Self::NoState => f.write_str("the store has no state of this user"),
+            Self::Seal(error) => error.fmt(f),
+            Self::Value(error) => error.fmt(f),
+            Self::Token(error) => error.fmt(f),
+            Self::Sealing(error) => error.fmt(f),
+            Self::Forgotten => f.write_str("the end of this attempt is not known any more"),
+            Self::Contradiction => f.write_str("the store contradicts itself"),
+        }
+    }
+}
+
+impl std::error::Error for OutageReason {}

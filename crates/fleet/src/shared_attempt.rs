@@ -1,0 +1,256 @@
+//! One attempt against the store, without I/O: what it asks next, and what it may conclude from the answer.
+//!
+//! The rules, which the model of a fleet knows by the same names:
+//!
+//! * **compared base**: a write names the values that it was decided on, and is done only while they hold.
+//! * **attempt id**: a write carries the id of its attempt. Of a write with an unknown end, the stored state tells the end by it.
+//! * **read back**: an unknown end is no end. The attempt reads; where its id is there the write was done, where the base still stands the
+//!   same write is sent again, and where something else stands it was not done and never will be.
+//! * **no early release**: nothing is told before the write is known to be done.
+//! * **host beat**: a host writes a number of its own from time to time. Where the store has another one, the store went back in time.
+//! * **epoch**: after that an administrator begins a new epoch; a state of an earlier one has nothing that may be taken for unused.
+
+use twofactor_core::state::State;
+
+use crate::attempt_id::AttemptId;
+use crate::fleet_key::FleetKey;
+use crate::gateway_message::{StoreView, TransactionAnswer};
+use crate::outage::OutageReason;
+use crate::shared_state::{SharedOutcome, SharedState};
+use crate::store_key::StoreKey;
+use crate::token::{FleetMeta, HostBeat};
+
+/// The decision on one state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision<E> {
+    /// Nothing is compared, nothing changes: a lock-out, or an answer that is no guess.
+    Unchanged(E),
+    /// The code was compared. `end` may be told once `state` is stored.
+    Judged {
+        /// The state that follows.
+        state: Box<State>,
+        /// Whether it was accepted.
+        outcome: SharedOutcome,
+        /// The result, told after the write.
+        end: E,
+    },
+}
+
+/// Whether a state is of the fleet's epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EpochStanding {
+    /// It is.
+    Current,
+    /// It was written before a backup was restored: codes that it does not know as used may have been used.
+    Earlier,
+}
+
+/// Decides about a code, given the state of the user. It is called again where another attempt came first.
+pub trait AttemptJudge {
+    /// The result of an attempt.
+    type End: Clone;
+
+    /// The decision. `shared` has no uid and no grace.
+    fn decide(&mut self, shared: &State, standing: EpochStanding) -> Decision<Self::End>;
+}
+
+/// What the host knows of its fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetStanding {
+    /// The fleet and its epoch, as this host knows them.
+    pub meta: FleetMeta,
+    /// The number that this host wrote last.
+    pub beat: HostBeat,
+}
+
+/// The next step of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptStep<E> {
+    /// Read the values.
+    Read,
+    /// Write this state, if the values are still those of the base.
+    Write(StateWrite),
+    /// The result, which may be told.
+    Ended(E),
+    /// The store cannot be used.
+    Outage(OutageReason),
+}
+
+/// A write that is done only on its base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateWrite {
+    /// The values that were read.
+    pub base: StoreView,
+    /// The new state, sealed.
+    pub state: Vec<u8>,
+}
+
+/// The end of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteEnd {
+    /// The store answered.
+    Answered(TransactionAnswer),
+    /// It was not sent, or was refused before it could be done.
+    NotSent,
+    /// It may have been done, or may be done yet.
+    Unknown,
+}
+
+/// An attempt under way.
+pub struct FleetAttempt<'a, J: AttemptJudge> {
+    id: AttemptId,
+    key: &'a FleetKey,
+    place: StoreKey,
+    host: StoreKey,
+    standing: &'a FleetStanding,
+    judge: J,
+    sent: Option<SentWrite<J::End>>,
+}
+
+/// The last write that was sent, until its end is known.
+struct SentWrite<E> {
+    write: StateWrite,
+    base: SharedState,
+    end: E,
+}
+
+impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
+    /// Begins an attempt for the state at `place`, on the host at `host`.
+    pub fn new(
+        id: AttemptId,
+        key: &'a FleetKey,
+        (place, host): (StoreKey, StoreKey),
+        standing: &'a FleetStanding,
+        judge: J,
+    ) -> Self {
+        Self {
+            id,
+            key,
+            place,
+            host,
+            standing,
+            judge,
+            sent: None,
+        }
+    }
+
+    /// The judge, after the attempt.
+    pub fn into_judge(self) -> J {
+        self.judge
+    }
+
+    /// The step after the values were read.
+    pub fn after_read(&mut self, view: StoreView) -> AttemptStep<J::End> {
+        self.step(view).unwrap_or_else(AttemptStep::Outage)
+    }
+
+    /// The step after a write.
+    pub fn after_write(&mut self, end: WriteEnd) -> AttemptStep<J::End> {
+        match (end, self.sent.take()) {
+            (WriteEnd::Answered(TransactionAnswer::Done), Some(sent)) => {
+                AttemptStep::Ended(sent.end)
+            }
+            (WriteEnd::Answered(TransactionAnswer::Other(view)), Some(sent)) => {
+                // Both are of one moment: if all is as it was, the store contradicts itself.
+                if view == sent.write.base {
+                    return AttemptStep::Outage(OutageReason::Contradiction);
+                }
+                // It may be the second copy of a write whose first one was done.
+                self.sent = Some(sent);
+                self.after_read(view)
+            }
+            // Also for a write that was not sent: reading costs little, and is right in every case.
+            (WriteEnd::NotSent | WriteEnd::Unknown, sent) => {
+                self.sent = sent;
+                AttemptStep::Read
+            }
+            (WriteEnd::Answered(_), None) => AttemptStep::Outage(OutageReason::Contradiction),
+        }
+    }
+
+    fn step(&mut self, view: StoreView) -> Result<AttemptStep<J::End>, OutageReason> {
+        let shared = self.checked(&view)?;
+        if let Some(sent) = self.sent.take() {
+            if shared.outcome(self.id).is_some() {
+                return Ok(AttemptStep::Ended(sent.end));
+            }
+            if view == sent.write.base {
+                let write = sent.write.clone();
+                self.sent = Some(sent);
+                return Ok(AttemptStep::Write(write));
+            }
+            if shared.has_forgotten_since(&sent.base) {
+                return Err(OutageReason::Forgotten);
+            }
+        }
+        self.decided(view, shared)
+    }
+
+    fn decided(
+        &mut self,
+        view: StoreView,
+        shared: SharedState,
+    ) -> Result<AttemptStep<J::End>, OutageReason> {
+        let standing = if shared.epoch < self.standing.meta.epoch {
+            EpochStanding::Earlier
+        } else {
+            EpochStanding::Current
+        };
+        let (state, outcome, end) = match self.judge.decide(&shared.state, standing) {
+            Decision::Unchanged(end) => return Ok(AttemptStep::Ended(end)),
+            Decision::Judged {
+                state,
+                outcome,
+                end,
+            } => (state, outcome, end),
+        };
+        let mut next = shared.with_attempt(self.id, outcome, *state);
+        next.epoch = self.standing.meta.epoch;
+        let sealed = self.key.seal(&self.place, &next.encode());
+        let write = StateWrite {
+            base: view,
+            state: sealed.map_err(OutageReason::Sealing)?,
+        };
+        self.sent = Some(SentWrite {
+            write: write.clone(),
+            base: shared,
+            end,
+        });
+        Ok(AttemptStep::Write(write))
+    }
+
+    /// The state, if the store is that of the fleet and did not go back. Nothing that is missing says anything about a user.
+    fn checked(&self, view: &StoreView) -> Result<SharedState, OutageReason> {
+        let meta_place = StoreKey::meta();
+        let meta = view.meta.as_ref().ok_or(OutageReason::NoFleet)?;
+        let meta = self
+            .key
+            .open(&meta_place, meta)
+            .map_err(OutageReason::Seal)?;
+        let meta = FleetMeta::decode(&meta).map_err(OutageReason::Token)?;
+        if meta.fleet != self.standing.meta.fleet {
+            return Err(OutageReason::OtherFleet);
+        }
+        if meta.epoch != self.standing.meta.epoch {
+            return Err(OutageReason::OtherEpoch);
+        }
+        let beat = view.host.as_ref().ok_or(OutageReason::WentBack)?;
+        let beat = self
+            .key
+            .open(&self.host, beat)
+            .map_err(OutageReason::Seal)?;
+        if HostBeat::decode(&beat).map_err(OutageReason::Token)? != self.standing.beat {
+            return Err(OutageReason::WentBack);
+        }
+        let state = view.state.as_ref().ok_or(OutageReason::NoState)?;
+        let state = self
+            .key
+            .open(&self.place, state)
+            .map_err(OutageReason::Seal)?;
+        let shared = SharedState::decode(&state).map_err(OutageReason::Value)?;
+        if shared.epoch > self.standing.meta.epoch {
+            return Err(OutageReason::OtherEpoch);
+        }
+        Ok(shared)
+    }
+}

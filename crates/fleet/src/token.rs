@@ -1,0 +1,145 @@
+//! The fleet's own entry in the store, and those of its hosts.
+
+use std::fmt;
+
+const META_MAGIC: [u8; 4] = *b"2FSM";
+const BEAT_MAGIC: [u8; 4] = *b"2FSH";
+/// The format that is written and read.
+const FORMAT: u16 = 1;
+
+/// The fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FleetMeta {
+    /// Its id, random.
+    pub fleet: [u8; 16],
+    /// Its epoch, from 1: one more after each restored backup.
+    pub epoch: u64,
+}
+
+/// The number that a host wrote last, from 1. Random bits beside it tell two hosts apart that have one id by mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostBeat {
+    /// One more each time.
+    pub count: u64,
+    /// Random, of this run of the daemon.
+    pub run: [u8; 8],
+}
+
+/// The error that an entry cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenError {
+    /// It is damaged, or something else.
+    Damaged,
+    /// It has a newer format: its number.
+    Version(u16),
+}
+
+impl FleetMeta {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        written(META_MAGIC, &[&self.fleet, &self.epoch.to_le_bytes()])
+    }
+
+    /// Reads its bytes.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, TokenError> {
+        let (fleet, rest) = fields::<16>(META_MAGIC, bytes)?;
+        let epoch = rest.try_into().map_err(|_| TokenError::Damaged)?;
+        Ok(Self {
+            fleet,
+            epoch: u64::from_le_bytes(epoch),
+        })
+    }
+}
+
+impl HostBeat {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        written(BEAT_MAGIC, &[&self.count.to_le_bytes(), &self.run])
+    }
+
+    /// Reads its bytes.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, TokenError> {
+        let (count, rest) = fields::<8>(BEAT_MAGIC, bytes)?;
+        Ok(Self {
+            count: u64::from_le_bytes(count),
+            run: rest.try_into().map_err(|_| TokenError::Damaged)?,
+        })
+    }
+}
+
+fn written(magic: [u8; 4], fields: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = magic.to_vec();
+    bytes.extend_from_slice(&FORMAT.to_le_bytes());
+    fields
+        .iter()
+        .for_each(|field| bytes.extend_from_slice(field));
+    bytes
+}
+
+/// The first field, and what is behind it.
+fn fields<const N: usize>(magic: [u8; 4], bytes: &[u8]) -> Result<([u8; N], &[u8]), TokenError> {
+    let rest = bytes.strip_prefix(&magic).ok_or(TokenError::Damaged)?;
+    let (format, rest) = rest.split_first_chunk::<2>().ok_or(TokenError::Damaged)?;
+    match u16::from_le_bytes(*format) {
+        FORMAT => {}
+        newer if newer > FORMAT => return Err(TokenError::Version(newer)),
+        _ => return Err(TokenError::Damaged),
+    }
+    let (field, rest) = rest.split_first_chunk::<N>().ok_or(TokenError::Damaged)?;
+    Ok((*field, rest))
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged => f.write_str("an entry of the fleet is damaged"),
+            Self::Version(format) => write!(
+                f,
+                "the fleet has format {format}; this program reads format {FORMAT}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_read_as_they_were_written() {
+        let meta = FleetMeta {
+            fleet: [3; 16],
+            epoch: 258,
+        };
+        let beat = HostBeat {
+            count: 77,
+            run: [9; 8],
+        };
+        let (meta_bytes, beat_bytes) = (meta.encode(), beat.encode());
+        assert_eq!(FleetMeta::decode(&meta_bytes), Ok(meta));
+        assert_eq!(HostBeat::decode(&beat_bytes), Ok(beat));
+        assert!(FleetMeta::decode(&beat_bytes).is_err());
+        assert!(HostBeat::decode(&meta_bytes).is_err());
+        for len in 0..meta_bytes.len() {
+            assert_eq!(
+                FleetMeta::decode(&meta_bytes[..len]),
+                Err(TokenError::Damaged)
+            );
+        }
+        let long = [meta_bytes.as_slice(), &[0]].concat();
+        assert_eq!(FleetMeta::decode(&long), Err(TokenError::Damaged));
+        let mut newer = meta_bytes;
+        newer[4] = 2;
+        assert_eq!(FleetMeta::decode(&newer), Err(TokenError::Version(2)));
+    }
+}
