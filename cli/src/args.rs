@@ -18,7 +18,7 @@ pub use machine_options::{
     CompleteArgs, CompletionsArgs, DoctorArgs, InitArgs, SetupArgs, ShellName, StatusArgs,
 };
 pub use options::{
-    AdoptArgs, BypassArgs, EnrollArgs, HashChoice, OneTimeCodeArgs, QrStyle, RecoveryCodesArgs,
+    AdoptArgs, BypassArgs, EnrollArgs, HashChoice, InviteArgs, QrStyle, RecoveryCodesArgs,
     RenameArgs, RenewArgs, ResyncArgs, ShowArgs, UnsetArgs, UserArgs, VerifyArgs,
 };
 pub use policy_options::{DisableArgs, EnableArgs, PolicyCommand, PolicyEditArgs, PolicySetArgs};
@@ -195,16 +195,20 @@ EXAMPLES
   twofactor bypass alice --new-device        the login with it offers to set up a new phone
   twofactor bypass alice --for 0             withdraws an unused code")]
     Bypass(BypassArgs),
-    /// Make a one-time code with which a user may enroll at login
+    /// Make one-time codes with which users may enroll at login
     ///
     /// Where the policy says enroll_needs_invite = true, the login dialogue asks for it before it shows anything, so that
-    /// a stolen password is not enough to enroll. A new one replaces an unused one.
+    /// a stolen password is not enough to enroll. For one user, a new code replaces an unused one. Of several users, those
+    /// with a device, with a code that still works, or exempt at all services are passed over and reported. A failure
+    /// of one user does not stop the others; the exit code is 1 then.
     #[command(after_help = "\
 EXAMPLES
   twofactor invite alice                     works for 24 hours
-  twofactor invite alice --for 7d
+  twofactor invite alice bob --for 7d
+  twofactor invite --group staff --for 14d --sheets /root/sheets
+  twofactor invite --group staff --sheets /root/sheets.html   to print from a browser
   twofactor invite alice --for 0             withdraws an unused code")]
-    Invite(OneTimeCodeArgs),
+    Invite(InviteArgs),
     /// End a lock-out after too many wrong codes
     #[command(after_help = "\
 EXAMPLES

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
 use crate::error::Failure;
@@ -78,7 +78,7 @@ impl PrivateFile {
         Ok(made)
     }
 
-    /// Writes the whole content, to the disk.
+    /// Writes the content, or more of it, to the disk.
     ///
     /// # Errors
     /// A system error, as of a full disk.
@@ -88,6 +88,25 @@ impl PrivateFile {
         rustix::fs::fsync(&self.file).map_err(failed)
     }
 
+    /// Its length, in bytes; 0 where it cannot be told.
+    pub fn length(&self) -> u64 {
+        let end = rustix::fs::fstat(&self.file).map(|stat| stat.st_size);
+        end.ok()
+            .and_then(|end| u64::try_from(end).ok())
+            .unwrap_or(0)
+    }
+
+    /// Removes what was written after the first `length` bytes.
+    ///
+    /// # Errors
+    /// A system error.
+    pub fn cut(&self, length: u64) -> Result<(), Failure> {
+        let failed = |errno: Errno| explain(&self.path, errno);
+        rustix::fs::ftruncate(&self.file, length).map_err(failed)?;
+        rustix::fs::seek(&self.file, SeekFrom::Start(length)).map_err(failed)?;
+        Ok(())
+    }
+
     /// Its path, as it was asked for.
     pub fn path(&self) -> &Path {
         &self.path
@@ -95,6 +114,11 @@ impl PrivateFile {
 
     /// The file stays.
     pub fn keep(mut self) {
+        self.retain();
+    }
+
+    /// The file stays, whatever is written to it yet.
+    pub const fn retain(&mut self) {
         self.fate = FileFate::Keep;
     }
 }

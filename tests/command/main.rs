@@ -23,6 +23,7 @@ mod grace;
 mod hostile;
 mod import;
 mod init;
+mod invite;
 mod line;
 mod locks;
 mod log;

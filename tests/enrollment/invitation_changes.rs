@@ -123,3 +123,18 @@ fn an_invitation_that_expires_then_stores_nothing() {
     let told = "or has expired. Remove the new entry from the app";
     assert!(session.stderr.contains(told), "{session:?}");
 }
+
+#[test]
+fn the_code_of_a_sheet_enrolls_its_user() {
+    let machine = machine_with(REQUIRE);
+    let call = ["invite", "alice", "ghost", "--sheets", "/root/sheets"];
+    machine.command(&call).exits(1);
+    let sheet = machine.read("/root/sheets");
+    let code = sheet.split_once("Enrollment code: ").unwrap().1;
+    let code = code.lines().next().unwrap();
+    let sshd = machine.sshd("");
+    let typed = [(INVITATION, code), (ANOTHER, "")];
+    let session = crate::sshd::runs(sshd.login("alice"), &mut Person::new(&typed));
+    assert!(session.is_in(), "{session:?}");
+    assert_eq!(devices(&machine, "alice"), 1);
+}

@@ -31,7 +31,7 @@ pub const GROUPS: [CommandGroup; 6] = [
         commands: &[
             ("recovery-codes", "replace them"),
             ("bypass", "code for a login"),
-            ("invite", "code to enroll with"),
+            ("invite", "codes to enroll with"),
             ("unlock", "end a lock-out"),
             ("rename", "after usermod -l"),
             ("adopt", "with a new id"),

@@ -152,6 +152,26 @@ pub struct RecoveryCodesArgs {
     pub recovery_file: Option<PathBuf>,
 }
 
+/// `invite`.
+#[derive(Debug, Args)]
+pub struct InviteArgs {
+    /// Login names
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, required_unless_present = "groups")]
+    pub users: Vec<String>,
+    /// All members of this group, too; can be given several times
+    #[arg(long = "group", value_name = "GROUP")]
+    pub groups: Vec<String>,
+    /// Validity of the codes: a number with s, m, h or d, at most 30d; 0 withdraws them
+    #[arg(long = "for", value_name = "DURATION", default_value = "24h", value_parser = duration::parse)]
+    pub duration: u64,
+    /// Write the codes to this new file, one page for each user, instead of showing them: text, or HTML if the name ends in .html
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub sheets: Option<PathBuf>,
+    /// Of several users: replace invitations that still work, too
+    #[arg(long)]
+    pub replace: bool,
+}
+
 /// `bypass`.
 #[derive(Debug, Args)]
 pub struct BypassArgs {
@@ -163,7 +183,7 @@ pub struct BypassArgs {
     pub new_device: bool,
 }
 
-/// `invite`, and what it has in common with `bypass`.
+/// The user and the validity of a one-time code.
 #[derive(Debug, Args)]
 pub struct OneTimeCodeArgs {
     /// Login name

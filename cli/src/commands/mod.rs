@@ -46,7 +46,7 @@ pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Verify(args) => return verify::run(context, args),
         Command::RecoveryCodes(args) => recovery::run(context, args),
         Command::Bypass(args) => bypass::run(context, args),
-        Command::Invite(args) => invite::run(context, args),
+        Command::Invite(args) => return invite::run(context, args),
         Command::Unlock(args) => unlock::run(context, args),
         Command::Resync(args) => resync::run(context, args),
         Command::Setup(args) => setup::run(context, args),

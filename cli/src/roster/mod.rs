@@ -3,6 +3,7 @@
 //! Listed are the names of all records and, where asked for, the local accounts. What cannot be read is an error or an entry
 //! of its own: it never passes for "no users" or "no device".
 
+mod group_members;
 mod local;
 mod lookup;
 mod role;
@@ -17,6 +18,7 @@ use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::{self as store, FactorSnapshot, Store};
 
 use crate::parallel;
+pub use group_members::names as group_members;
 pub use local::{REGULAR_UIDS, accounts as local_accounts};
 pub use lookup::{AccountLookup, RecordOwner};
 pub use role::{AccountRole, AdministratorGroups};

@@ -1,8 +1,9 @@
 //! The policy's decision on a login, with the groups of the account looked up where they decide.
 #![forbid(unsafe_code)]
 
+use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision, UserEnrollment};
-use twofactor_core::policy::{Policy, PolicyTime};
+use twofactor_core::policy::{Exempt, Policy, PolicyTime};
 
 use crate::attempt::KnownGroups;
 
@@ -31,12 +32,24 @@ pub fn decide_before_enrollment(
     decision::decide_before_enrollment(policy, request, &mut |group| own.include(group))
 }
 
+/// True if an `[[exempt]]` entry covers all logins of an account: one that names users or groups alone. A group that cannot be
+/// looked up has no members here.
+pub fn is_exempt_everywhere(policy: &Policy, account: &Account, groups: &mut KnownGroups) -> bool {
+    let mut own = groups.of(Some(account));
+    let request = LoginRequest {
+        account: Some(account),
+        service: "",
+        address: None,
+    };
+    let everywhere = |entry: &&Exempt| entry.services().is_empty() && entry.networks().is_empty();
+    let mut entries = policy.exempt.iter().filter(everywhere);
+    entries.any(|entry| entry.covers(&request, &mut |group| own.include(group)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sys::accounts;
-    use twofactor_core::account::Account;
-
     fn decided(policy: &str, account: Option<&Account>) -> (PolicyDecision, usize) {
         let policy = format!("enabled = true\n[[exempt]]\n{policy}\n");
         let policy = policy.parse().unwrap();
@@ -65,6 +78,25 @@ mod tests {
         assert_eq!(decided("groups = [\"root\"]", root.as_ref()), exempt);
         assert_eq!(decided("groups = [\"daemon\"]", root.as_ref()), asked);
         assert_eq!(decided("groups = [\"root\"]", None), asked);
+    }
+
+    #[test]
+    fn an_exemption_of_a_service_is_none_everywhere() {
+        let root = accounts::by_name("root").unwrap().unwrap();
+        for (entry, exempt) in [
+            ("users = [\"root\"]", true),
+            ("groups = [\"root\"]", true),
+            ("users = [\"alice\"]", false),
+            ("groups = [\"no-such-group\"]", false),
+            ("users = [\"root\"]\nservices = [\"su\"]", false),
+            ("users = [\"root\"]\nnetworks = [\"0.0.0.0/0\"]", false),
+        ] {
+            let policy = format!("enabled = true\n[[exempt]]\n{entry}\n");
+            let policy = policy.parse().unwrap();
+            let mut groups = KnownGroups::default();
+            let found = is_exempt_everywhere(&policy, &root, &mut groups);
+            assert_eq!(found, exempt, "{entry}");
+        }
     }
 
     /// A group that does not exist is found to be unusable where it is looked up.

@@ -63,11 +63,7 @@ impl Exempt {
     }
 
     /// True if every condition holds. Groups come last: their look-up may go over the network.
-    pub(super) fn covers(
-        &self,
-        request: &LoginRequest<'_>,
-        member: &mut dyn FnMut(&str) -> bool,
-    ) -> bool {
+    pub fn covers(&self, request: &LoginRequest<'_>, member: &mut dyn FnMut(&str) -> bool) -> bool {
         let address = request.address.map(|address| address.to_canonical());
         let inside = |network: &IpNet| address.is_some_and(|address| network.contains(&address));
         holds(&self.users, |user| user == request.user())

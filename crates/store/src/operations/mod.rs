@@ -5,10 +5,11 @@
 //! given as [`ChangeSteps`].
 
 mod audit;
+mod bypass_code;
 mod enrollment;
 mod error;
 mod import;
-mod one_time_code;
+mod invitation;
 mod removal;
 mod resync;
 mod unlock;
@@ -22,12 +23,16 @@ use twofactor_core::record::Record;
 use twofactor_core::recovery::PlainCode;
 
 pub use audit::{AuditSink, UserFactor};
+pub use bypass_code::{IssuedBypass, issue_bypass, withdraw_bypass};
 pub use enrollment::{
     DevicesBefore, NewEnrollment, adopt_recovery_codes, enroll, new_recovery_codes, renew, room_for,
 };
 pub use error::{ChangeCause, ChangeError};
 pub use import::{DeviceWriter, import_devices};
-pub use one_time_code::{IssuedBypass, invite, issue_bypass, withdraw_bypass, withdraw_invitation};
+pub use invitation::{
+    EarlierInvitation, InvitationResult, InvitationTerms, invite, invite_one_of_many,
+    withdraw_invitation,
+};
 pub use removal::{RemovedDevice, clear, discard, remove_all, remove_device};
 pub use resync::{ResyncedDevice, resync};
 pub use unlock::{ForgottenFailures, RebuiltState, rebuild_state, unlock};

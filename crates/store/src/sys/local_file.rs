@@ -5,7 +5,7 @@
 use std::fs;
 
 use super::accounts::LookupFailed;
-use super::membership::MembershipFacts;
+use super::membership::{GroupList, MembershipFacts};
 
 /// The accounts.
 pub const PASSWD: &str = "/etc/passwd";
@@ -18,6 +18,12 @@ pub const GROUP: &str = "/etc/group";
 /// [`LookupFailed`] when it cannot be read, or is not there.
 pub fn text(path: &str) -> Result<String, LookupFailed> {
     Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
+}
+
+/// The names of the accounts in the text of passwd(5).
+pub fn names(text: &str) -> impl Iterator<Item = &str> {
+    let names = text.lines().filter_map(|line| line.split_once(':'));
+    names.map(|(name, _)| name).filter(|name| !name.is_empty())
 }
 
 /// The uids of the accounts of that name in the text of passwd(5).
@@ -52,6 +58,22 @@ pub fn add_membership(text: &str, group: &str, users: &[&str], facts: &mut Membe
     }
 }
 
+/// Adds the number and the members of a group in the text of group(5).
+pub fn add_members(text: &str, group: &str, list: &mut GroupList) {
+    for line in text.lines() {
+        let mut fields = line.split(':');
+        let is_named = fields.next() == Some(group);
+        let id = fields.nth(1).and_then(|id| id.parse().ok());
+        let (true, Some(id)) = (is_named, id) else {
+            continue;
+        };
+        list.ids.push(id);
+        let members = fields.next().unwrap_or_default().split(',');
+        let members = members.map(str::trim).filter(|member| !member.is_empty());
+        list.members.extend(members.map(str::to_owned));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +83,10 @@ mod tests {
         let text = "root:x:0:0::/:/bin/sh\nalice:x:7:1::/:\nalice:x:broken:1\nbob\nalice:x:8:1";
         assert_eq!(uids_of(text, "alice").collect::<Vec<_>>(), [7, 8]);
         assert_eq!(uids_of(text, "alic").count(), 0);
+        assert_eq!(
+            names(text).collect::<Vec<_>>(),
+            ["root", "alice", "alice", "alice"]
+        );
     }
 
     #[test]
@@ -79,5 +105,16 @@ mod tests {
         );
         assert_eq!(of("short", &["ali", ""]), (false, vec![70], vec![]));
         assert_eq!(of("none", &["carol"]), (false, vec![], vec![]));
+    }
+
+    #[test]
+    fn a_group_has_the_members_of_all_its_lines() {
+        let text =
+            "staff:x:50:bob,alice\nother:x:60:carol\nstaff:x:51: dave ,\nstaff:x:broken:eve\n";
+        let mut list = GroupList::default();
+        add_members(text, "staff", &mut list);
+        let members = ["bob", "alice", "dave"].map(str::to_owned).to_vec();
+        let ids = vec![50, 51];
+        assert_eq!(list, GroupList { ids, members });
     }
 }

@@ -12,6 +12,15 @@ pub struct MembershipFacts {
     pub is_listed: bool,
 }
 
+/// What the sources say of a group itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct GroupList {
+    /// Numbers of the group.
+    pub ids: Vec<u32>,
+    /// The names that are listed as its members, in the order of the sources. Users whose primary group it is need not be there.
+    pub members: Vec<String>,
+}
+
 impl MembershipFacts {
     /// True if they show that the user is in the group.
     #[must_use]

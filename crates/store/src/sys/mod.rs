@@ -7,7 +7,7 @@ pub mod homes;
 pub mod host;
 pub mod limit;
 pub mod link;
-mod local_file;
+pub mod local_file;
 pub mod local_time;
 pub mod lock;
 pub mod membership;

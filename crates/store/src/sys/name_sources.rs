@@ -11,7 +11,7 @@ use libc::{c_char, c_int, c_long, gid_t, size_t};
 
 use super::accounts::LookupFailed;
 use super::local_file;
-use super::membership::MembershipFacts;
+use super::membership::{GroupList, MembershipFacts};
 use super::nsswitch::{FILES, sources};
 
 /// The source of dynamic and other users that only systemd knows.
@@ -85,6 +85,36 @@ pub fn add_membership(
     result
 }
 
+/// The numbers of a group and the members that are listed for it, from all sources of groups. No number where no source knows
+/// the group.
+///
+/// # Errors
+/// [`LookupFailed`] when one does not answer, or lists a name that is not UTF-8.
+pub fn group_list(group: &str) -> Result<GroupList, LookupFailed> {
+    let name = c_string(group)?;
+    let mut list = GroupList::default();
+    for source in sources(&["group"])? {
+        if source == FILES {
+            local_file::add_members(&local_file::text(local_file::GROUP)?, group, &mut list);
+            continue;
+        }
+        let finds = function(&source, "getgrnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
+        // SAFETY: a source's function of this name has this type (nss.h).
+        let finds = unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::group>>(finds) };
+        let found = find(finds, &name, |entry: &libc::group| {
+            let names = members(entry).into_iter().map(<[u8]>::to_vec);
+            let names: Result<Vec<String>, _> = names.map(String::from_utf8).collect();
+            names.map(|names| (entry.gr_gid, names))
+        });
+        if let Some(entry) = by_source(&source, found)? {
+            let (id, names) = entry.map_err(|_| LookupFailed(libc::EILSEQ))?;
+            list.ids.push(id);
+            list.members.extend(names);
+        }
+    }
+    Ok(list)
+}
+
 fn add_of_source(
     source: &str,
     group: &str,
@@ -96,7 +126,8 @@ fn add_of_source(
     // SAFETY: a source's function of this name has this type (nss.h).
     let finds = unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::group>>(finds) };
     let found = find(finds, &c_string(group)?, |entry: &libc::group| {
-        (entry.gr_gid, lists_one(entry, users))
+        let is_listed = |member: &&[u8]| users.iter().any(|user| user.as_bytes() == *member);
+        (entry.gr_gid, members(entry).iter().any(is_listed))
     });
     if let Some((id, is_listed)) = by_source(source, found)? {
         facts.group_ids.push(id);
@@ -116,27 +147,23 @@ fn add_of_source(
     Ok(())
 }
 
-/// True if the members of an entry include one of these users.
-fn lists_one(entry: &libc::group, users: &[&str]) -> bool {
+/// The names of the members that an entry lists.
+fn members(entry: &libc::group) -> Vec<&[u8]> {
+    let mut found = Vec::new();
     let mut at = entry.gr_mem;
-    if at.is_null() {
-        return false;
-    }
-    loop {
+    while !at.is_null() {
         // SAFETY: `gr_mem` is a list of C strings that ends with a null pointer (getgrnam_r(3)); it lies in the buffer of
         // the look-up, which is alive, and the end was not reached yet.
         let member = unsafe { *at };
         if member.is_null() {
-            return false;
+            break;
         }
         // SAFETY: it is one of these C strings.
-        let member = unsafe { CStr::from_ptr(member) }.to_bytes();
-        if users.iter().any(|user| user.as_bytes() == member) {
-            return true;
-        }
+        found.push(unsafe { CStr::from_ptr(member) }.to_bytes());
         // SAFETY: this was not the last pointer of the list.
         at = unsafe { at.add(1) };
     }
+    found
 }
 
 fn c_string(text: &str) -> Result<CString, LookupFailed> {

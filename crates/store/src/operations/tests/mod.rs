@@ -1,9 +1,10 @@
 //! Each change on real files: what it makes, each refusal, what came between, and that a failure leaves nothing.
 
 mod audit;
+mod bypass_code;
 mod enrollment;
 mod import;
-mod one_time_code;
+mod invitation;
 mod removal;
 mod resync;
 mod unlock;

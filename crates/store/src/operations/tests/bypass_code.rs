@@ -1,4 +1,4 @@
-//! Bypass codes and invitations.
+//! Bypass codes.
 
 use super::*;
 use twofactor_core::policy::Policy;
@@ -75,37 +75,4 @@ fn a_bypass_code_changes_no_unusable_state() {
     let before = kept(&scratch);
     assert!(is_unusable(&issue(&store).err().unwrap()));
     assert_eq!(kept(&scratch), before);
-}
-
-#[test]
-fn an_invitation_replaces_an_earlier_one() {
-    let (_scratch, store) = with(&[]);
-    invite(&factor(&store), NOW + 60).unwrap();
-    let first = record(&store).invite.unwrap();
-    let code = invite(&factor(&store), NOW + 90).unwrap();
-    let second = record(&store).invite.unwrap();
-    assert_ne!(first.id, second.id);
-    assert_eq!((second.expires, code.grouped().len()), (NOW + 90, 19));
-    assert!(!record(&store).is_enrolled());
-}
-
-#[test]
-fn an_enrolled_user_is_not_invited() {
-    let (scratch, store) = with(&[phone()]);
-    let before = kept(&scratch);
-    let enrolled = refused(ChangeCause::AlreadyEnrolled);
-    assert_eq!(invite(&factor(&store), NOW).err(), Some(enrolled.clone()));
-    assert_eq!(withdraw_invitation(&factor(&store)), Err(enrolled));
-    assert_eq!(kept(&scratch), before);
-}
-
-#[test]
-fn a_withdrawn_invitation_leaves_nothing() {
-    let (scratch, store) = with(&[]);
-    let none = refused(ChangeCause::NotInvited);
-    assert_eq!(withdraw_invitation(&factor(&store)), Err(none));
-    assert_eq!(kept(&scratch), NOTHING);
-    invite(&factor(&store), NOW + 60).unwrap();
-    withdraw_invitation(&factor(&store)).unwrap();
-    assert_eq!(kept(&scratch), NOTHING);
 }

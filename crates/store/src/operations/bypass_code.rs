@@ -1,5 +1,4 @@
-//! One-time codes that an administrator gives out: the bypass of a user whose devices are out of reach, and the invitation of
-//! a user who has none.
+//! The bypass code of a user whose devices are out of reach.
 
 use crate::files::Store;
 use twofactor_core::account::Account;
@@ -67,50 +66,4 @@ fn set_bypass(
             .map_err(|error| ChangeError::new(account, error))?;
         Ok(locked.state().clone())
     })
-}
-
-/// Invites a user without a device to enroll at login; an earlier invitation ends. It works before `expires`, in seconds since
-/// 1970-01-01 UTC.
-///
-/// # Errors
-/// [`ChangeCause::AlreadyEnrolled`], [`ChangeCause::Failed`].
-pub fn invite(factor: &UserFactor<'_>, expires: u64) -> Result<PlainCode, ChangeError> {
-    let UserFactor { store, account, .. } = *factor;
-    let (invite, code) =
-        OneTimeCode::generate(expires).map_err(|error| ChangeError::new(account, error))?;
-    change(store, account, |locked, before| {
-        if before.as_ref().is_some_and(Record::is_enrolled) {
-            return Err(ChangeError::new(account, ChangeCause::AlreadyEnrolled));
-        }
-        let mut record = Record::new(account.name.clone(), account.uid);
-        record.invite = Some(invite);
-        locked
-            .replace_record(&record, &[])
-            .map_err(|error| ChangeError::new(account, error))?;
-        factor.report(FactorChange::Invited { expires });
-        Ok(code)
-    })
-}
-
-/// Withdraws an invitation: the record, which holds nothing else, is removed.
-///
-/// # Errors
-/// [`ChangeCause::NotInvited`] where nothing is kept about the user, [`ChangeCause::AlreadyEnrolled`],
-/// [`ChangeCause::Failed`].
-pub fn withdraw_invitation(factor: &UserFactor<'_>) -> Result<(), ChangeError> {
-    let UserFactor { store, account, .. } = *factor;
-    let failed = |error| ChangeError::new(account, error);
-    let refused = |cause: ChangeCause| ChangeError::new(account, cause);
-    let holder = store.holder(account).map_err(failed)?;
-    if holder.record.is_none() {
-        return Err(refused(ChangeCause::NotInvited));
-    }
-    let locked = store.lock_for_change(account).map_err(failed)?;
-    let record = locked.record().map_err(failed)?;
-    if record.is_some_and(|record| record.is_enrolled()) {
-        return Err(refused(ChangeCause::AlreadyEnrolled));
-    }
-    locked.remove().map_err(failed)?;
-    factor.report(FactorChange::InvitationWithdrawn);
-    Ok(())
 }

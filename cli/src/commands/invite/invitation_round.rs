@@ -1,0 +1,322 @@
+//! The invitation of several users: one after the other, and a failure of one is no failure of the others.
+
+use std::collections::HashSet;
+use std::process::ExitCode;
+
+use twofactor_core::account::Account;
+use twofactor_core::policy::Policy;
+use twofactor_core::recovery::PlainCode;
+use twofactor_store::Store;
+use twofactor_store::attempt::KnownGroups;
+use twofactor_store::operations::{
+    self, ChangeCause, ChangeError, ChangeSteps, EarlierInvitation, InvitationResult,
+    InvitationTerms,
+};
+use twofactor_store::sys::{clock, homes};
+
+use super::invitation_report::{InvitationRow, InvitationWord, InvitationsReport, column, line};
+use super::invitation_sheets::InvitationSheets;
+use super::{NOT_ASKED, asked_for};
+use crate::args::InviteArgs;
+use crate::audit;
+use crate::context::Context;
+use crate::error::{ExitStatus, Failure, for_user};
+use crate::formatting::{plain, utc};
+use crate::import::listing;
+use crate::interrupt;
+use crate::output::OutputFormat;
+use crate::output_stream::OutputStream;
+use crate::roster::{self, AccountLookup};
+
+/// Runs it. The exit code is 1 where a user was not invited for want of an account, or by a failure.
+pub fn run(context: &Context, args: &InviteArgs) -> Result<ExitCode, Failure> {
+    let policy = context.policy_or_default()?;
+    let store = context.existing_store()?;
+    let named = NamedUsers::of(args)?;
+    let now = clock::now()?;
+    let terms = InvitationTerms {
+        now,
+        expires: now.saturating_add(args.duration),
+        earlier: if args.replace {
+            EarlierInvitation::Replace
+        } else {
+            EarlierInvitation::Keep
+        },
+    };
+    let sheets = args.sheets.as_deref();
+    let sheets = sheets.map(|path| InvitationSheets::reserve(path, terms.expires));
+    interrupt::arm()?;
+    let mut round = InvitationRound {
+        format: context.format,
+        policy: &policy,
+        store: &store,
+        terms,
+        withdraws: args.duration == 0,
+        output: CodeOutput {
+            format: context.format,
+            sheets: sheets.transpose()?,
+            column: column(named.names.iter().map(String::as_str)),
+        },
+        groups: KnownGroups::default(),
+        rows: Vec::new(),
+        seen: HashSet::new(),
+    };
+    let interrupted = round.run(&named.names)?;
+    let report = InvitationsReport {
+        asked_for: asked_for(&policy),
+        sheets: round
+            .output
+            .sheets
+            .as_ref()
+            .and_then(InvitationSheets::path),
+        invitations: round.rows,
+        unlisted: named.unlisted,
+        interrupted,
+        advice: NOT_ASKED,
+    };
+    context.write(&report)?;
+    Ok(if report.is_partial() {
+        ExitCode::from(ExitStatus::Refused as u8)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// The users who were named, and the members of the groups.
+struct NamedUsers {
+    names: Vec<String>,
+    /// Directories that list none of their users.
+    unlisted: Vec<String>,
+}
+
+impl NamedUsers {
+    fn of(args: &InviteArgs) -> Result<Self, Failure> {
+        let mut names = args.users.clone();
+        let mut unlisted = Vec::new();
+        if !args.groups.is_empty() {
+            let listed = homes::all()?;
+            unlisted = listing::silent(&listed);
+            for group in &args.groups {
+                let members = roster::group_members(group, &listed)?;
+                names.extend(members.ok_or_else(|| {
+                    Failure::refused(format!("there is no group {}", plain(group)))
+                        .next("To list the groups: getent group")
+                })?);
+            }
+            if names.is_empty() {
+                return Err(Failure::refused("the group has no members"));
+            }
+        }
+        let mut seen = HashSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        Ok(Self { names, unlisted })
+    }
+}
+
+/// The round through all users.
+struct InvitationRound<'a> {
+    format: OutputFormat,
+    policy: &'a Policy,
+    store: &'a Store,
+    terms: InvitationTerms,
+    withdraws: bool,
+    output: CodeOutput,
+    groups: KnownGroups,
+    rows: Vec<InvitationRow>,
+    /// The names of the records that had their turn: two names can stand for one user.
+    seen: HashSet<String>,
+}
+
+/// Reason why a user was not invited.
+enum InvitationStop {
+    /// The user's own; the round goes on.
+    User(Failure),
+    /// The code cannot be handed over, as of the next users.
+    Output(Failure),
+}
+
+impl From<ChangeError> for InvitationStop {
+    fn from(error: ChangeError) -> Self {
+        let user = error.user.clone();
+        Self::User(for_user(error, &user))
+    }
+}
+
+impl InvitationRound<'_> {
+    /// True if a signal ended it.
+    fn run(&mut self, names: &[String]) -> Result<bool, Failure> {
+        let accounts = AccountLookup::for_names(names.len());
+        let mut interrupted = false;
+        for (position, name) in names.iter().enumerate() {
+            interrupted = interrupt::check().is_err();
+            if interrupted {
+                self.give_up(names.get(position..).unwrap_or_default())?;
+                break;
+            }
+            let row = match self.one(&accounts, name) {
+                Ok(Some(row)) => row,
+                Ok(None) => continue,
+                Err(InvitationStop::User(failure)) => failed(name, &failure),
+                Err(InvitationStop::Output(failure)) => {
+                    self.add(failed(name, &failure))?;
+                    self.give_up(names.get(position + 1..).unwrap_or_default())?;
+                    break;
+                }
+            };
+            self.add(row)?;
+        }
+        Ok(interrupted)
+    }
+
+    /// One user; `None` where the same user had a turn before.
+    fn one(
+        &mut self,
+        accounts: &AccountLookup,
+        name: &str,
+    ) -> Result<Option<InvitationRow>, InvitationStop> {
+        let user = |failure: Failure| InvitationStop::User(failure);
+        let found = accounts.find(name).map_err(|error| user(error.into()))?;
+        let Some(login) = found else {
+            return Ok(Some(InvitationRow::new(name, InvitationWord::Unknown)));
+        };
+        let holder = self.store.holder(&login);
+        let kept = holder.map_err(|error| user(for_user(error, &login.name)))?;
+        let account = kept.account;
+        if !self.seen.insert(account.name.clone()) {
+            return Ok(None);
+        }
+        if self.withdraws {
+            return self.withdraw(&account).map(Some);
+        }
+        let mut delivery = CodeDelivery {
+            output: &self.output,
+            user: &login.name,
+        };
+        let result = operations::invite_one_of_many(
+            &audit::factor(self.store, &account),
+            (self.policy, &login),
+            &mut self.groups,
+            self.terms,
+            &mut delivery,
+        );
+        let result = match result {
+            Ok(result) => result,
+            Err(stop) => return Err(self.output.taken_back(stop)),
+        };
+        Ok(Some(self.row(&account, result)))
+    }
+
+    fn row(&mut self, account: &Account, result: InvitationResult) -> InvitationRow {
+        let mut row = InvitationRow::new(&account.name, InvitationWord::Invited);
+        match result {
+            InvitationResult::Issued(code) => {
+                row.expires = Some(utc(self.terms.expires));
+                match &mut self.output.sheets {
+                    Some(sheets) => sheets.keep_page(),
+                    None => row.code = Some(code.grouped()),
+                }
+            }
+            InvitationResult::Kept { expires } => {
+                row.result = InvitationWord::AlreadyInvited;
+                row.expires = Some(utc(expires));
+            }
+            InvitationResult::Enrolled => row.result = InvitationWord::AlreadyEnrolled,
+            InvitationResult::Exempt => row.result = InvitationWord::Exempt,
+        }
+        row
+    }
+
+    fn withdraw(&self, account: &Account) -> Result<InvitationRow, InvitationStop> {
+        let factor = audit::factor(self.store, account);
+        let word = match operations::withdraw_invitation(&factor) {
+            Ok(()) => InvitationWord::Withdrawn,
+            Err(error) => match error.cause {
+                ChangeCause::NotInvited => InvitationWord::NotInvited,
+                ChangeCause::AlreadyEnrolled => InvitationWord::AlreadyEnrolled,
+                _ => return Err(error.into()),
+            },
+        };
+        Ok(InvitationRow::new(&account.name, word))
+    }
+
+    /// Reports the users who have no turn any more.
+    fn give_up(&mut self, names: &[String]) -> Result<(), Failure> {
+        for name in names {
+            self.add(InvitationRow::new(name, InvitationWord::NotTried))?;
+        }
+        Ok(())
+    }
+
+    /// Notes a row, and for people writes it at once. The line with a code was written before the code counted.
+    fn add(&mut self, row: InvitationRow) -> Result<(), Failure> {
+        if self.format == OutputFormat::Text && row.code.is_none() {
+            OutputStream::Stdout.prose(&row.line(self.output.column))?;
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+}
+
+fn failed(user: &str, failure: &Failure) -> InvitationRow {
+    let mut row = InvitationRow::new(user, InvitationWord::Failed);
+    row.reason = Some(failure.to_string());
+    row
+}
+
+/// The place to which codes go.
+struct CodeOutput {
+    format: OutputFormat,
+    sheets: Option<InvitationSheets>,
+    column: usize,
+}
+
+impl CodeOutput {
+    /// Takes back what was handed over of a code that does not count.
+    fn taken_back(&self, stop: InvitationStop) -> InvitationStop {
+        let Some(sheets) = &self.sheets else {
+            return match stop {
+                InvitationStop::User(mut failure) if self.format == OutputFormat::Text => {
+                    failure
+                        .what
+                        .push_str(" (a code above for this user does not work)");
+                    InvitationStop::User(failure)
+                }
+                stop => stop,
+            };
+        };
+        // With a page of a code that does not work the sheets cannot be used.
+        match (stop, sheets.drop_page()) {
+            (stop, Ok(())) | (stop @ InvitationStop::Output(_), Err(_)) => stop,
+            (InvitationStop::User(_), Err(failure)) => InvitationStop::Output(failure),
+        }
+    }
+}
+
+/// The hand-over of a new code before it counts: no code counts that was not reported.
+struct CodeDelivery<'a> {
+    output: &'a CodeOutput,
+    user: &'a str,
+}
+
+impl ChangeSteps for CodeDelivery<'_> {
+    type Error = InvitationStop;
+
+    fn deliver(&mut self, codes: &[PlainCode]) -> Result<(), InvitationStop> {
+        for code in codes {
+            let handed = match &self.output.sheets {
+                Some(sheets) => sheets.add(self.user, code),
+                None if self.output.format == OutputFormat::Json => Ok(()),
+                None => {
+                    let shown = zeroize::Zeroizing::new(line(
+                        self.user,
+                        &code.grouped(),
+                        self.output.column,
+                    ));
+                    OutputStream::Stdout.text(&shown).map_err(Failure::from)
+                }
+            };
+            handed.map_err(InvitationStop::Output)?;
+        }
+        Ok(())
+    }
+}

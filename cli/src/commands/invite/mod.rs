@@ -1,0 +1,105 @@
+//! `invite`: one-time codes with which users may enroll at login.
+
+mod invitation_report;
+mod invitation_round;
+mod invitation_sheets;
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use twofactor_core::policy::{EnrollAtLogin, Policy};
+use twofactor_store::operations;
+use twofactor_store::sys::clock;
+use zeroize::Zeroizing;
+
+use crate::args::InviteArgs;
+use crate::audit;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::formatting::{span, utc};
+use crate::output::Report;
+use invitation_report::{InvitationRow, InvitationWord};
+
+/// The step that makes the policy ask for invitations.
+const NOT_ASKED: &str = "The policy does not ask for it yet. To make it: twofactor policy set enroll_needs_invite true, and\n\
+                         twofactor policy set enroll_at_login offer\n";
+
+/// Runs it. The exit code is 1 where one of several users could not be invited.
+pub fn run(context: &Context, args: &InviteArgs) -> Result<ExitCode, Failure> {
+    if args.duration == 0 && args.sheets.is_some() {
+        return Err(Failure::usage("--for 0 makes no codes for --sheets"));
+    }
+    match args.users.as_slice() {
+        [user] if args.groups.is_empty() && args.sheets.is_none() => {
+            one(context, user, args.duration)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => invitation_round::run(context, args),
+    }
+}
+
+fn one(context: &Context, user: &str, duration: u64) -> Result<(), Failure> {
+    let account = context.account(user)?;
+    let policy = context.policy_or_default()?;
+    let store = context.existing_store()?;
+    let account = context.holder_of(&store, &account)?.account;
+    let factor = audit::factor(&store, &account);
+    let expires = clock::now()?.saturating_add(duration);
+    let code = if duration == 0 {
+        operations::withdraw_invitation(&factor)?;
+        None
+    } else {
+        Some(operations::invite(&factor, expires)?)
+    };
+    let until = code.as_ref().map(|_| utc(expires));
+    let code = code.map(|code| code.grouped());
+    let word = match code {
+        Some(_) => InvitationWord::Invited,
+        None => InvitationWord::Withdrawn,
+    };
+    let mut row = InvitationRow::new(&account.name, word);
+    row.code.clone_from(&code);
+    row.expires.clone_from(&until);
+    context.write(&InvitationReport {
+        user: &account.name,
+        code: code.as_ref().map(|code| code.as_str()),
+        expires: until,
+        asked_for: asked_for(&policy),
+        invitations: [row],
+        duration,
+    })
+}
+
+/// True if the policy makes an enrollment at login ask for an invitation.
+fn asked_for(policy: &Policy) -> bool {
+    policy.enabled && policy.enroll_needs_invite && policy.enroll_at_login != EnrollAtLogin::Off
+}
+
+/// Report of `invite` of one user; `null` where an invitation was withdrawn.
+#[derive(Serialize)]
+struct InvitationReport<'a> {
+    user: &'a str,
+    code: Option<&'a str>,
+    expires: Option<String>,
+    /// True if the policy makes an enrollment at login ask for it.
+    asked_for: bool,
+    /// The same once more, as for several users.
+    invitations: [InvitationRow; 1],
+    #[serde(skip)]
+    duration: u64,
+}
+
+impl Report for InvitationReport<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        let (Some(code), Some(expires), user) = (self.code, &self.expires, self.user) else {
+            return Zeroizing::new(format!("{} has no invitation any more.\n", self.user));
+        };
+        let span = span(self.duration);
+        let not_asked = if self.asked_for { "" } else { NOT_ASKED };
+        Zeroizing::new(format!(
+            "Enrollment code of {user}: {code}\n\
+             With it {user} may set up a device at login, once, within {span} (until {expires}).\n\
+             Hand it over in person or by telephone.\n{not_asked}"
+        ))
+    }
+}

@@ -1,0 +1,142 @@
+//! The invitation of a user without a device to enroll at login: of one user, and what it comes to for one of many.
+
+use crate::attempt::KnownGroups;
+use crate::decision;
+use twofactor_core::account::Account;
+use twofactor_core::log::factor_change::FactorChange;
+use twofactor_core::policy::Policy;
+use twofactor_core::record::Record;
+use twofactor_core::recovery::{OneTimeCode, PlainCode};
+
+use super::{ChangeCause, ChangeError, ChangeSteps, RootChange, UserFactor, change};
+
+/// Conditions of an invitation. Times are in seconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvitationTerms {
+    /// The present.
+    pub now: u64,
+    /// First second at which the invitation no longer works.
+    pub expires: u64,
+    /// Treatment of an earlier invitation that still works.
+    pub earlier: EarlierInvitation,
+}
+
+/// Treatment of an invitation that has not expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlierInvitation {
+    /// It ends, and a new one takes its place.
+    Replace,
+    /// It stays: its code may have been handed over.
+    Keep,
+}
+
+/// What the invitation of one of many users came to.
+pub enum InvitationResult {
+    /// The user is invited; the code, the only time.
+    Issued(PlainCode),
+    /// An earlier invitation goes on working, until this time in seconds since 1970-01-01 UTC.
+    Kept {
+        /// Its end.
+        expires: u64,
+    },
+    /// The user has a device.
+    Enrolled,
+    /// The policy asks this user for no code at any service.
+    Exempt,
+}
+
+/// Invites a user without a device to enroll at login; an earlier invitation ends. It works before `expires`, in seconds since
+/// 1970-01-01 UTC.
+///
+/// # Errors
+/// [`ChangeCause::AlreadyEnrolled`], [`ChangeCause::Failed`].
+pub fn invite(factor: &UserFactor<'_>, expires: u64) -> Result<PlainCode, ChangeError> {
+    let terms = InvitationTerms {
+        now: 0,
+        expires,
+        earlier: EarlierInvitation::Replace,
+    };
+    match issue(factor, terms, &mut RootChange)? {
+        InvitationResult::Issued(code) => Ok(code),
+        _ => Err(ChangeError::new(
+            factor.account,
+            ChangeCause::AlreadyEnrolled,
+        )),
+    }
+}
+
+/// Invites one of many users, unless the user has a device, an invitation that is to be kept, or an exemption at all services.
+/// The code is handed to `steps` before it counts. `login` is the account as it logs in, also where its record has another name; `groups` are those that were looked up for the
+/// users before.
+///
+/// # Errors
+/// [`ChangeCause::Failed`]; and those of `steps`. Nothing is stored then.
+pub fn invite_one_of_many<S: ChangeSteps>(
+    factor: &UserFactor<'_>,
+    (policy, login): (&Policy, &Account),
+    groups: &mut KnownGroups,
+    terms: InvitationTerms,
+    steps: &mut S,
+) -> Result<InvitationResult, S::Error> {
+    if decision::is_exempt_everywhere(policy, login, groups) {
+        return Ok(InvitationResult::Exempt);
+    }
+    issue(factor, terms, steps)
+}
+
+fn issue<S: ChangeSteps>(
+    factor: &UserFactor<'_>,
+    terms: InvitationTerms,
+    steps: &mut S,
+) -> Result<InvitationResult, S::Error> {
+    let UserFactor { store, account, .. } = *factor;
+    let expires = terms.expires;
+    let failed = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
+    change(store, account, |locked, before| {
+        if before.as_ref().is_some_and(Record::is_enrolled) {
+            return Ok(InvitationResult::Enrolled);
+        }
+        let earlier = before.as_ref().and_then(|record| record.invite.as_ref());
+        let running = earlier.filter(|invite| terms.now < invite.expires);
+        if let (EarlierInvitation::Keep, Some(invite)) = (terms.earlier, running) {
+            let expires = invite.expires;
+            return Ok(InvitationResult::Kept { expires });
+        }
+        steps.permit(locked, before.as_ref())?;
+        let (invite, code) =
+            OneTimeCode::generate(expires).map_err(|error| failed(error.into()))?;
+        let mut record = Record::new(account.name.clone(), account.uid);
+        record.invite = Some(invite);
+        let codes = [code];
+        steps.deliver(&codes)?;
+        locked
+            .replace_record(&record, &[])
+            .map_err(|error| failed(error.into()))?;
+        factor.report(FactorChange::Invited { expires });
+        let [code] = codes;
+        Ok(InvitationResult::Issued(code))
+    })
+}
+
+/// Withdraws an invitation: the record, which holds nothing else, is removed.
+///
+/// # Errors
+/// [`ChangeCause::NotInvited`] where nothing is kept about the user, [`ChangeCause::AlreadyEnrolled`],
+/// [`ChangeCause::Failed`].
+pub fn withdraw_invitation(factor: &UserFactor<'_>) -> Result<(), ChangeError> {
+    let UserFactor { store, account, .. } = *factor;
+    let failed = |error| ChangeError::new(account, error);
+    let refused = |cause: ChangeCause| ChangeError::new(account, cause);
+    let holder = store.holder(account).map_err(failed)?;
+    if holder.record.is_none() {
+        return Err(refused(ChangeCause::NotInvited));
+    }
+    let locked = store.lock_for_change(account).map_err(failed)?;
+    let record = locked.record().map_err(failed)?;
+    if record.is_some_and(|record| record.is_enrolled()) {
+        return Err(refused(ChangeCause::AlreadyEnrolled));
+    }
+    locked.remove().map_err(failed)?;
+    factor.report(FactorChange::InvitationWithdrawn);
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! `invite` of several users: each is reported, and a failure of one is no failure of the others.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use harness::Machine;
+use harness::desk::{desk, give_phone, json, parse, strings};
+use harness::enrolled::record_path;
+use serde_json::Value;
+
+const SHEETS: &str = "/root/sheets";
+/// alice and bob beside three more users, and a policy that exempts one of them.
+const EXEMPT: &str = "enabled = true\n[[exempt]]\nusers = [\"erin\"]\n";
+
+fn office() -> Machine {
+    let machine = desk();
+    for user in ["carol", "dave", "erin"] {
+        machine.add_user(user);
+    }
+    machine.policy(EXEMPT);
+    machine
+}
+
+/// Name and result of each user.
+fn results(report: &Value) -> Vec<(String, String)> {
+    let rows = report["invitations"].as_array().unwrap().iter();
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
+    rows.map(|row| (text(row, "user"), text(row, "result")))
+        .collect()
+}
+
+fn expect(report: &Value, expected: &[(&str, &str)]) {
+    let expected: Vec<(String, String)> = expected
+        .iter()
+        .map(|(user, result)| ((*user).to_owned(), (*result).to_owned()))
+        .collect();
+    assert_eq!(results(report), expected, "{report}");
+}
+
+fn is_invited(machine: &Machine, user: &str) -> bool {
+    let path = record_path(user);
+    Path::new(&path).exists() && machine.read(path).contains("[invite]")
+}
+
+fn codes(report: &Value) -> Vec<String> {
+    let rows = report["invitations"].as_array().unwrap().iter();
+    rows.filter_map(|row| Some(row["code"].as_str()?.to_owned()))
+        .collect()
+}
+
+#[test]
+fn each_user_is_reported_and_none_stops_others() {
+    let machine = office();
+    give_phone(&machine, "bob");
+    machine.write_file(record_path("carol"), "not a record", 0o600);
+    let call = [
+        "invite", "alice", "bob", "carol", "ghost", "erin", "alice", "dave", "--json",
+    ];
+    let run = machine.command(&call).exits(1);
+    let report = parse(&run.stdout);
+    expect(
+        &report,
+        &[
+            ("alice", "invited"),
+            ("bob", "already-enrolled"),
+            ("carol", "failed"),
+            ("ghost", "unknown"),
+            ("erin", "exempt"),
+            ("dave", "invited"),
+        ],
+    );
+    let reason = report["invitations"][2]["reason"].as_str().unwrap();
+    assert!(reason.contains("carol.toml"), "{reason}");
+    assert_eq!(codes(&report).len(), 2);
+    assert!(is_invited(&machine, "alice") && is_invited(&machine, "dave"));
+    assert!(!is_invited(&machine, "erin"));
+    assert_eq!(run.stderr, "");
+    let logged = format!("{:?}", machine.log());
+    assert!(codes(&report).iter().all(|code| !logged.contains(code)));
+}
+
+#[test]
+fn invitations_that_work_are_kept() {
+    let machine = office();
+    let first = json(machine.command(&["invite", "alice", "--json"]));
+    let call = ["invite", "alice", "dave", "--json"];
+    let report = json(machine.command(&call));
+    expect(
+        &report,
+        &[("alice", "already-invited"), ("dave", "invited")],
+    );
+    assert_eq!(report["invitations"][0]["expires"], first["expires"]);
+    let replaced = json(machine.command(&[&call[..], &["--replace"]].concat()));
+    expect(&replaced, &[("alice", "invited"), ("dave", "invited")]);
+    assert_ne!(codes(&replaced)[0], first["code"].as_str().unwrap());
+    let withdrawn = json(machine.command(&["invite", "alice", "bob", "--for", "0", "--json"]));
+    expect(
+        &withdrawn,
+        &[("alice", "withdrawn"), ("bob", "not-invited")],
+    );
+    assert!(!is_invited(&machine, "alice"));
+}
+
+#[test]
+fn a_text_report_has_a_line_for_each_user() {
+    let machine = office();
+    give_phone(&machine, "bob");
+    let run = machine.command(&["invite", "alice", "bob", "erin"]).ok();
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert!(lines[0].starts_with("alice  ") && lines[0].len() == "alice  ".len() + 19);
+    assert_eq!(lines[1], "bob    has a device already");
+    assert_eq!(lines[2], "erin   exempt by the policy");
+    assert_eq!(
+        lines[3],
+        "3 users. invited: 1, has a device already: 1, exempt by the policy: 1."
+    );
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn a_group_has_primary_and_listed_members() {
+    let machine = office();
+    let gid = machine.add_group("staff-here");
+    machine.add_to_group("alice", "staff-here");
+    machine.add_to_group("left", "staff-here");
+    let passwd = machine.read("/etc/passwd");
+    let moved = passwd.lines().map(|line| {
+        let mut fields: Vec<String> = line.split(':').map(str::to_owned).collect();
+        if fields[0] == "dave" {
+            fields[3] = gid.to_string();
+        }
+        fields.join(":") + "\n"
+    });
+    machine.write_file("/etc/passwd", moved.collect::<String>(), 0o644);
+    let call = ["invite", "bob", "--group", "staff-here", "--json"];
+    let report = parse(&machine.command(&call).exits(1).stdout);
+    expect(
+        &report,
+        &[
+            ("bob", "invited"),
+            ("alice", "invited"),
+            ("dave", "invited"),
+            ("left", "unknown"),
+        ],
+    );
+    assert_eq!(strings(&report["unlisted"]), [""; 0]);
+    let none = machine.command(&["invite", "--group", "no-such"]).exits(1);
+    assert!(
+        none.stderr.contains("there is no group no-such"),
+        "{none:?}"
+    );
+}
+
+#[test]
+fn a_look_up_that_fails_invites_none() {
+    let machine = office();
+    machine.add_group("staff-here");
+    machine.add_to_group("alice", "staff-here");
+    let names = machine.name_service();
+    for answers in [
+        "group staff-here fails 5\n",
+        "passwd root fails 5\n",
+        "groups bob fails 5\n",
+    ] {
+        names.answers(answers);
+        let run = machine.command(&["invite", "--group", "staff-here", "--sheets", SHEETS]);
+        let run = run.exits(4);
+        assert!(run.stderr.contains("cannot be read"), "{answers}{run:?}");
+        assert!(!is_invited(&machine, "alice") && !Path::new(SHEETS).exists());
+    }
+    // One that only the user's own groups show.
+    names.answers("group staff-here found 60999 bob\n");
+    let report = parse(
+        &machine
+            .command(&["invite", "--group", "staff-here", "--json"])
+            .stdout,
+    );
+    expect(&report, &[("alice", "invited"), ("bob", "invited")]);
+    assert_eq!(strings(&report["unlisted"]), ["fixture"]);
+}
+
+#[test]
+fn codes_go_to_sheets_and_nowhere_else() {
+    let machine = office();
+    let call = [
+        "invite", "alice", "erin", "dave", "--for", "14d", "--sheets",
+    ];
+    let run = machine.command(&[&call[..], &[SHEETS]].concat()).ok();
+    let mode = std::fs::metadata(SHEETS).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    let text = machine.read(SHEETS);
+    let pages: Vec<&str> = text.split('\u{c}').collect();
+    assert_eq!(pages.len(), 2);
+    for (page, user) in pages.iter().zip(["alice", "dave"]) {
+        assert!(
+            page.contains(&format!("\nUser: {user}\nHost: box\n")),
+            "{page}"
+        );
+        let code = page.split_once("Enrollment code: ").unwrap().1;
+        let code = &code[..19];
+        assert!(!format!("{run:?}{:?}", machine.log()).contains(code));
+    }
+    assert!(run.stdout.contains("/root/sheets, 2 pages"), "{run:?}");
+    // Never over another file, or through a link.
+    std::os::unix::fs::symlink("/root/elsewhere", "/root/link").unwrap();
+    for file in [SHEETS, "/root/link"] {
+        let again = ["invite", "bob", "--sheets", file];
+        let run = machine.command(&again).exits(1);
+        assert!(run.stderr.contains("exists already"), "{run:?}");
+    }
+    assert!(!is_invited(&machine, "bob") && machine.read(SHEETS) == text);
+    let html = "/root/sheets.html";
+    machine.command(&["invite", "bob", "--sheets", html]).ok();
+    assert!(machine.read(html).starts_with("<!DOCTYPE html>"));
+    // With no page there is no file.
+    machine
+        .command(&["invite", "erin", "--sheets", "/root/none"])
+        .ok();
+    assert!(!Path::new("/root/none").exists());
+}
+
+/// The command waits for the lock of the second user when it is ended.
+fn stopped_at_bob(machine: &Machine) -> (harness::Running, harness::Running) {
+    machine.command(&["invite", "bob"]).ok();
+    let state = "/var/lib/twofactor/state/bob";
+    let line = format!("exec 7<{state}; flock 7; echo held >/run/held; exec sleep 600");
+    let holder = machine.program("sh").args(&["-c", &line]).start();
+    while !Path::new("/run/held").exists() {}
+    let call = [
+        "invite",
+        "alice",
+        "bob",
+        "carol",
+        "--replace",
+        "--json",
+        "--sheets",
+        SHEETS,
+    ];
+    let command = machine.twofactor(&call).start();
+    while !is_invited(machine, "alice") {}
+    (holder, command)
+}
+
+fn signal(running: &harness::Running, name: &str) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(running.pid()).unwrap()).unwrap();
+    let signal = match name {
+        "INT" => rustix::process::Signal::INT,
+        _ => rustix::process::Signal::KILL,
+    };
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+#[test]
+fn an_interrupted_call_reports_what_is_stored() {
+    let machine = office();
+    let (holder, mut command) = stopped_at_bob(&machine);
+    signal(&command, "INT");
+    holder.kill();
+    while command.try_wait().is_none() {}
+    let run = command.kill();
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let report = parse(&run.stdout);
+    assert_eq!(report["interrupted"], true);
+    let (alice, carol) = (&report["invitations"][0], &report["invitations"][2]);
+    assert_eq!(
+        (&alice["result"], &carol["result"]),
+        (&"invited".into(), &"not-tried".into())
+    );
+    assert!(!is_invited(&machine, "carol"));
+    let bob = report["invitations"][1]["result"] == "invited";
+    let pages = 1 + usize::from(bob);
+    assert_eq!(machine.read(SHEETS).split('\u{c}').count(), pages);
+}
+
+#[test]
+fn a_killed_call_has_a_page_for_each_code_that_counts() {
+    let machine = office();
+    let (holder, command) = stopped_at_bob(&machine);
+    command.kill();
+    holder.kill();
+    let text = machine.read(SHEETS);
+    assert!(
+        text.contains("\nUser: alice\n") && !text.contains("carol"),
+        "{text}"
+    );
+    assert!(is_invited(&machine, "alice") && !is_invited(&machine, "carol"));
+}
