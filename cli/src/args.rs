@@ -21,7 +21,9 @@ pub use options::{
     AdoptArgs, BypassArgs, EnrollArgs, HashChoice, InviteArgs, QrStyle, RecoveryCodesArgs,
     RenameArgs, RenewArgs, ResyncArgs, ShowArgs, UnsetArgs, UserArgs, VerifyArgs,
 };
-pub use policy_options::{DisableArgs, EnableArgs, PolicyCommand, PolicyEditArgs, PolicySetArgs};
+pub use policy_options::{
+    DisableArgs, EnableArgs, PolicyCommand, PolicyEditArgs, PolicySetArgs, PreviewOptions,
+};
 
 const ABOUT: &str = "Two-factor login: enrolls devices, sets the policy, says who is asked";
 /// Columns of help that goes to no terminal, and the limit on a terminal.

@@ -42,11 +42,7 @@ pub const LISTS: [&str; 2] = ["exempt", "require"];
 /// # Errors
 /// [`PolicyEditError`]; nothing is changed then.
 pub fn set(text: &str, key: &str, value: &str) -> Result<String, PolicyEditError> {
-    let path = Key::parse(key).map_err(|_| PolicyEditError::Key(key.to_owned()))?;
-    let first = path.first().map(Key::get).unwrap_or_default();
-    if LISTS.contains(&first) {
-        return Err(PolicyEditError::Table(first.to_owned()));
-    }
+    let path = setting_path(key)?;
     let before: DocumentMut = text.parse().map_err(|_| before_error(text))?;
     let mut refusal = None;
     for candidate in candidates(value) {
@@ -63,6 +59,58 @@ pub fn set(text: &str, key: &str, value: &str) -> Result<String, PolicyEditError
         Ok(_) => Err(PolicyEditError::Refused(refusal.unwrap_or_default())),
         Err(error) => Err(PolicyEditError::Before(error.to_string())),
     }
+}
+
+/// Sets several keys at once: the new text is valid with all of them, also where one alone would not be.
+///
+/// # Errors
+/// As [`set`].
+pub fn set_all<'s>(
+    text: &str,
+    settings: impl IntoIterator<Item = (&'s str, &'s str)>,
+) -> Result<String, PolicyEditError> {
+    let settings: Vec<_> = settings.into_iter().collect();
+    if let [(key, value)] = settings.as_slice() {
+        return set(text, key, value);
+    }
+    let mut document: DocumentMut = text.parse().map_err(|_| before_error(text))?;
+    for (key, value) in &settings {
+        let path = setting_path(key)?;
+        let value = typed(text, key, value);
+        assign(&mut document, &path, value)
+            .ok_or_else(|| PolicyEditError::Table((*key).to_owned()))?;
+    }
+    let after = document.to_string();
+    match (policy::parse(&after), policy::parse(text)) {
+        (Ok(_), _) => Ok(after),
+        (Err(error), Ok(_)) => Err(PolicyEditError::Refused(error.to_string())),
+        (Err(_), Err(error)) => Err(PolicyEditError::Before(error.to_string())),
+    }
+}
+
+/// The meaning of `value` that the policy takes for the key alone; where it takes none, which another setting may be
+/// needed for, the first one.
+fn typed(text: &str, key: &str, value: &str) -> Value {
+    let accepted = |candidate: &Value| {
+        let (Ok(mut document), Ok(path)) = (text.parse::<DocumentMut>(), setting_path(key)) else {
+            return false;
+        };
+        assign(&mut document, &path, candidate.clone()).is_some()
+            && policy::parse(&document.to_string()).is_ok()
+    };
+    let first = candidates(value).next();
+    let taken = candidates(value).find(accepted);
+    taken.or(first).unwrap_or_else(|| Value::from(value))
+}
+
+/// The parts of a key with dots.
+fn setting_path(key: &str) -> Result<Vec<Key>, PolicyEditError> {
+    let path = Key::parse(key).map_err(|_| PolicyEditError::Key(key.to_owned()))?;
+    let first = path.first().map(Key::get).unwrap_or_default();
+    if LISTS.contains(&first) {
+        return Err(PolicyEditError::Table(first.to_owned()));
+    }
+    Ok(path)
 }
 
 /// The parser of the policy explains errors better than the editor's.
@@ -104,151 +152,4 @@ fn assign(document: &mut DocumentMut, path: &[Key], mut value: Value) -> Option<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "\
-# Two-factor login.
-enabled = false   # the global switch
-window = 1
-
-# Which services.
-[services]
-default = true
-sshd = false      # after a test
-
-[[exempt]]
-users = [\"backup\"] # no person
-";
-
-    #[test]
-    fn a_changed_value_keeps_its_comment_and_place() {
-        let expected = TEXT.replace("enabled = false   #", "enabled = true   #");
-        assert_eq!(set(TEXT, "enabled", "true"), Ok(expected));
-        let expected = TEXT.replace("sshd = false ", "sshd = true ");
-        assert_eq!(set(TEXT, "services.sshd", "true"), Ok(expected));
-    }
-
-    #[test]
-    fn a_new_setting_goes_to_the_end_of_its_table() {
-        let expected = TEXT.replace("window = 1\n", "window = 1\ntries = 5\n");
-        assert_eq!(set(TEXT, "tries", "5"), Ok(expected));
-        let expected = TEXT.replace("# after a test\n", "# after a test\nsudo = false\n");
-        assert_eq!(set(TEXT, "services.sudo", "false"), Ok(expected));
-    }
-
-    #[test]
-    fn a_new_table_does_not_disturb_the_others() {
-        let after = set(TEXT, "throttle.attempts", "7").unwrap();
-        assert!(after.starts_with(TEXT.trim_end()), "{after}");
-        assert!(after.contains("[throttle]\nattempts = 7\n"), "{after}");
-    }
-
-    #[test]
-    fn types_follow_from_the_setting() {
-        assert!(
-            set(TEXT, "issuer", "example.org")
-                .unwrap()
-                .contains("issuer = \"example.org\"\n")
-        );
-        assert!(
-            set(TEXT, "issuer", "42")
-                .unwrap()
-                .contains("issuer = \"42\"\n")
-        );
-        assert!(
-            set(TEXT, "issuer", "\"quoted\"")
-                .unwrap()
-                .contains("issuer = \"quoted\"\n")
-        );
-        assert!(
-            set(TEXT, "prompt", "Code: ")
-                .unwrap()
-                .contains("prompt = \"Code: \"\n")
-        );
-        assert!(
-            set(TEXT, "enforcement", "mandatory")
-                .unwrap()
-                .contains("enforcement = \"mandatory\"\n")
-        );
-        assert!(set(TEXT, "window", "10").unwrap().contains("window = 10\n"));
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_the_valid_ones() {
-        for (key, valid) in [("windows", "window"), ("throttle.tries", "attempts")] {
-            let Err(PolicyEditError::Refused(message)) = set(TEXT, key, "1") else {
-                panic!("{key}")
-            };
-            assert!(message.contains(valid), "{message}");
-        }
-    }
-
-    #[test]
-    fn a_value_out_of_range_is_refused() {
-        assert!(matches!(
-            set(TEXT, "window", "11"),
-            Err(PolicyEditError::Refused(_))
-        ));
-        assert!(matches!(
-            set(TEXT, "window", "many"),
-            Err(PolicyEditError::Refused(_))
-        ));
-        assert!(matches!(
-            set(TEXT, "enabled", "maybe"),
-            Err(PolicyEditError::Refused(_))
-        ));
-    }
-
-    #[test]
-    fn tables_and_malformed_keys_are_no_settings() {
-        assert_eq!(
-            set(TEXT, "services", "true"),
-            Err(PolicyEditError::Table("services".into()))
-        );
-        for list in LISTS {
-            let refused = Err(PolicyEditError::Table(list.into()));
-            assert_eq!(set(TEXT, list, "true"), refused);
-        }
-        assert_eq!(
-            set(TEXT, "window.x", "true"),
-            Err(PolicyEditError::Table("window.x".into()))
-        );
-        assert_eq!(
-            set(TEXT, "a b", "true"),
-            Err(PolicyEditError::Key("a b".into()))
-        );
-        assert_eq!(
-            set(TEXT, "", "true"),
-            Err(PolicyEditError::Key(String::new()))
-        );
-    }
-
-    #[test]
-    fn an_invalid_policy_is_named_unless_repaired() {
-        let broken = TEXT.replace("window = 1", "window = 99");
-        assert!(matches!(
-            set(&broken, "tries", "2"),
-            Err(PolicyEditError::Before(_))
-        ));
-        assert_eq!(set(&broken, "window", "1"), Ok(TEXT.to_owned()));
-        assert!(matches!(
-            set("enabled = ", "enabled", "true"),
-            Err(PolicyEditError::Before(_))
-        ));
-    }
-
-    #[test]
-    fn inline_and_dotted_tables_are_edited_in_place() {
-        let inline = "enabled = true\nservices = { sshd = false }\n";
-        assert_eq!(
-            set(inline, "services.sshd", "true"),
-            Ok("enabled = true\nservices = { sshd = true }\n".to_owned())
-        );
-        let dotted = "enabled = true\nservices.sshd = false # x\n";
-        assert_eq!(
-            set(dotted, "services.sshd", "true"),
-            Ok("enabled = true\nservices.sshd = true # x\n".to_owned())
-        );
-    }
-}
+mod tests;

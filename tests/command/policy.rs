@@ -160,7 +160,8 @@ fn r17_r21_mandatory_needs_a_verified_administrator() {
     );
     let (asked, lists) = refused.stdout.split_once("Asked for a code ").unwrap();
     assert!(
-        asked.starts_with("Changes:\n  enforcement = mandatory\n") && lists.starts_with("alice\n")
+        asked.starts_with("Changes:\n  enforcement = \"mandatory\"\n")
+            && lists.starts_with("alice\n")
     );
     assert!(lists.contains("bob") && lists.contains("all users without a device ("));
     assert!(!is_asked("bob"), "nothing was changed");

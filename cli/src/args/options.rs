@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 use twofactor_core::qr::QrGlyphs;
 
+use super::policy_options::PreviewOptions;
 use crate::duration;
 use crate::qr_files::QrFileOptions;
 
@@ -75,6 +76,9 @@ pub struct UnsetArgs {
     /// Proceed despite lock-outs
     #[arg(long)]
     pub force: bool,
+    /// Looking at it before.
+    #[command(flatten)]
+    pub preview: PreviewOptions,
 }
 
 /// `rename`.

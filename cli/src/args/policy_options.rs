@@ -4,6 +4,17 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 
+/// Looking at a change before it is made.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PreviewOptions {
+    /// Show what would change, for which users, and the hash of the policy; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Change nothing unless the policy still has this hash, from a dry run or sha256sum (`none` without a file)
+    #[arg(long, value_name = "HASH")]
+    pub if_policy: Option<String>,
+}
+
 /// `enable`.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("named").multiple(true).args(["services", "more_services"])))]
@@ -20,6 +31,9 @@ pub struct EnableArgs {
     /// Proceed despite lock-outs
     #[arg(long)]
     pub force: bool,
+    /// Looking at it before.
+    #[command(flatten)]
+    pub preview: PreviewOptions,
 }
 
 /// `disable`.
@@ -31,6 +45,9 @@ pub struct DisableArgs {
     /// The same as an option; may be repeated
     #[arg(long = "service", value_name = "SERVICE")]
     pub more_services: Vec<String>,
+    /// Looking at it before.
+    #[command(flatten)]
+    pub preview: PreviewOptions,
 }
 
 impl EnableArgs {
@@ -59,10 +76,12 @@ pub enum PolicyCommand {
         /// Setting, with dots for tables: window, services.sshd, throttle.attempts
         key: Option<String>,
     },
-    /// Change one setting; comments and order of the file are kept
+    /// Change settings, all or none of them; comments and order of the file are kept
     #[command(after_help = "\
 EXAMPLES
   twofactor policy set window 2
+  twofactor policy set window 2 new_devices.digits 8
+  twofactor policy set window 2 --dry-run    show what it would change
   twofactor policy set enforcement mandatory
   twofactor policy set services.sshd true
   twofactor policy set throttle.attempts 10")]
@@ -105,7 +124,13 @@ pub struct PolicySetArgs {
     /// New value
     #[arg(allow_hyphen_values = true)]
     pub value: String,
+    /// Further settings, each with its value; all or none are changed
+    #[arg(value_name = "KEY VALUE", allow_negative_numbers = true)]
+    pub more: Vec<String>,
     /// Proceed despite lock-outs
     #[arg(long)]
     pub force: bool,
+    /// Looking at it before.
+    #[command(flatten)]
+    pub preview: PreviewOptions,
 }

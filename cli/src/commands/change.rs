@@ -4,6 +4,7 @@ mod change_impact;
 mod change_report;
 mod invalid_policy;
 mod lockout_guard;
+pub mod policy_hash;
 mod policy_setting;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,8 @@ pub use policy_setting::{PolicySetting, current_text};
 use self::change_impact::{assess, store_for, switched_services, unknown_services};
 use self::change_report::announcement;
 use self::policy_setting::with_settings;
+use super::policy::setting_change::changes;
+use crate::args::PreviewOptions;
 use crate::audit;
 use crate::context::Context;
 use crate::doctor::effect::PlannedChange;
@@ -27,22 +30,30 @@ use crate::doctor::{self, InstalledSystem, effect};
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
 
-/// Announces a change, has it confirmed, and makes it.
+/// Announces a change, has it confirmed, and makes it; with `--dry-run` it only says what that would do.
 pub fn change(
     context: &Context,
     settings: &[PolicySetting],
     danger: LockoutGuard,
+    options: &PreviewOptions,
 ) -> Result<PolicyChangeReport, Failure> {
-    let mut prepared = PolicyChange::of_settings(context, settings, danger)?;
+    let text = current_text(context)?;
+    policy_hash::check(options, Some(&policy_hash::hash_of(text.as_deref())))?;
+    let mut prepared = PolicyChange::to_settings(context, text, settings, danger)?;
+    if !prepared.is_idle() {
+        prepared.look_at_logins(context);
+    }
+    if options.dry_run {
+        return Ok(prepared.into_preview());
+    }
     if prepared.is_idle() {
         return Ok(prepared.made);
     }
-    prepared.look_at_logins(context);
     context.terminal.prose(&prepared.announcement())?;
     prepared.refuse_dangers()?;
     context.terminal.confirm(prepared.question())?;
     prepared.commit(context)?;
-    Ok(prepared.made)
+    Ok(prepared.into_report())
 }
 
 /// A change of the policy that is not made yet.
@@ -72,7 +83,15 @@ impl PolicyChange {
         settings: &[PolicySetting],
         danger: LockoutGuard,
     ) -> Result<Self, Failure> {
-        let text = current_text(context)?;
+        Self::to_settings(context, current_text(context)?, settings, danger)
+    }
+
+    fn to_settings(
+        context: &Context,
+        text: Option<String>,
+        settings: &[PolicySetting],
+        danger: LockoutGuard,
+    ) -> Result<Self, Failure> {
         let edited = with_settings(context, text.as_deref(), settings)?;
         Self::of_texts(context, text, edited, settings, danger)
     }
@@ -95,8 +114,9 @@ impl PolicyChange {
         let impact = assess(store.as_ref(), before.as_ref(), &after, danger)?;
         let services = switched_services(before.as_ref(), &after, settings);
         let mut made = PolicyChangeReport::new(context, &after, impact);
+        made.policy_hash = Some(policy_hash::hash_of(text.as_deref()));
         if text.as_deref() != Some(edited.as_str()) {
-            made.changed = settings.to_vec();
+            made.changed = changes(before.as_ref(), &after);
             let unknown = unknown_services(&after, &services);
             made.impact.dangers.extend(unknown);
             let named = |service: &str| services.contains(service);
@@ -186,7 +206,13 @@ impl PolicyChange {
 
     /// The change, and what it means for which users.
     pub fn announcement(&self) -> String {
-        announcement(&self.made, &self.after, &self.used)
+        announcement(&self.made, &self.settings, &self.after, &self.used)
+    }
+
+    /// The report of a change that is not made.
+    fn into_preview(self) -> PolicyChangeReport {
+        let text = (!self.is_idle()).then(|| self.announcement());
+        self.made.planned(text)
     }
 
     /// Reasons for which the change would lock people out.
@@ -220,9 +246,9 @@ impl PolicyChange {
         )
     }
 
-    /// The report of the change.
-    pub fn report(&self) -> &PolicyChangeReport {
-        &self.made
+    /// The report of the change, once it was made.
+    pub fn into_report(self) -> PolicyChangeReport {
+        self.made.written(&self.edited)
     }
 
     /// The question that is asked before it is made.

@@ -8,7 +8,7 @@ use std::process::Command;
 use twofactor_core::policy::{self, DEFAULT_POLICY};
 
 use super::change::{LockoutGuard, PolicyChange, PolicySetting, current_text};
-use super::policy::{draft_text, view};
+use super::policy::{draft_text, setting_change};
 use crate::args::PolicyEditArgs;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
@@ -37,7 +37,7 @@ pub fn run(context: &Context, args: &PolicyEditArgs) -> Result<(), Failure> {
                     let kept = copy.keep().display();
                     return Err(failure.next(format!("Your version is kept: {kept}")));
                 }
-                return context.write(change.report());
+                return context.write(&change.into_report());
             }
             Ok(None) => {
                 return Ok(context.terminal.prose("Nothing was changed.\n")?);
@@ -68,9 +68,9 @@ fn prepared(
             .next("The policy in use was not changed.")
     })?;
     let before = policy::parse(text.as_deref().unwrap_or(DEFAULT_POLICY)).ok();
-    let settings: Vec<PolicySetting> = view::changes(before.as_ref(), &after)
+    let settings: Vec<PolicySetting> = setting_change::changes(before.as_ref(), &after)
         .into_iter()
-        .map(|(key, value)| PolicySetting::new(key, value))
+        .map(|change| PolicySetting::new(change.key, change.value.to_string()))
         .collect();
     let mut change = PolicyChange::of_texts(context, text, edited, &settings, danger)?;
     if change.is_idle() {

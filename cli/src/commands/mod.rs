@@ -15,6 +15,7 @@ pub mod policy;
 mod recovery;
 mod relocation;
 mod removal_impact;
+mod removal_report;
 mod renew;
 mod resync;
 mod setup;

@@ -1,5 +1,6 @@
 //! `policy show` and `policy check`: reading the policy.
 
+pub mod setting_change;
 pub mod view;
 
 use std::io::Read;

@@ -40,50 +40,114 @@ impl RemainingDevices {
     }
 }
 
-/// Says what remains for the user, and refuses what would lock out all users, as `enable` does.
-///
-/// With [`LockoutGuard::Accept`] no other user's files are read: it must work while they cannot be used.
-pub fn announce(
-    context: &Context,
-    store: &Store,
-    user: &str,
-    left: &RemainingDevices,
-    danger: LockoutGuard,
-) -> Result<(), Failure> {
-    // Without a policy that can be used, all users are refused whatever is removed.
-    let Ok(loaded) = context.policy.load() else {
-        return Ok(());
+/// Effect of a removal.
+pub struct RemovalEffect {
+    /// What remains for the user, in a sentence.
+    text: String,
+    /// The user's next login: `code`, `no-code`, `enroll` or `refused`; `None` where no policy says it.
+    pub next_login: Option<&'static str>,
+    /// Reasons for which it would lock users out.
+    pub dangers: Vec<String>,
+}
+
+impl RemovalEffect {
+    /// Nothing is known of it, and nothing speaks against it.
+    pub const UNKNOWN: Self = Self {
+        text: String::new(),
+        next_login: None,
+        dangers: Vec::new(),
     };
-    let policy = loaded.policy;
-    let people = match danger {
-        LockoutGuard::Refuse if policy.enabled => {
-            users::all(&policy, context.policy_time(), store)?.0
+
+    /// The effect on the user and on all users.
+    ///
+    /// With [`LockoutGuard::Accept`] no other user's files are read: it must work while they cannot be used.
+    ///
+    /// # Errors
+    /// When the files of the users cannot be looked at.
+    pub fn of(
+        context: &Context,
+        store: &Store,
+        user: &str,
+        left: &RemainingDevices,
+        danger: LockoutGuard,
+    ) -> Result<Self, Failure> {
+        // Without a policy that can be used, all users are refused whatever is removed.
+        let Ok(loaded) = context.policy.load() else {
+            return Ok(Self::UNKNOWN);
+        };
+        let policy = loaded.policy;
+        let people = match danger {
+            LockoutGuard::Refuse if policy.enabled => {
+                users::all(&policy, context.policy_time(), store)?.0
+            }
+            _ => Vec::new(),
+        };
+        let person = people.iter().find(|person| person.kept_as == user);
+        let exemption = person.map_or(ExemptionScope::No, |person| person.exemption);
+        let requirement = requirement(context, &policy, user);
+        let before = impact::lock_outs(&policy, &people);
+        let mut new = impact::lock_outs(&policy, &changed(people, user, left, requirement));
+        new.retain(|danger| !before.contains(danger));
+        let dangers = new.iter().map(|danger| danger.when_removed().to_owned());
+        Ok(Self {
+            text: remains(&policy, user, left, (exemption, requirement)),
+            next_login: Some(next_login(&policy, left, (exemption, requirement))),
+            dangers: dangers.collect(),
+        })
+    }
+
+    /// The sentence about the user, and a line for each danger.
+    pub fn preview(&self) -> String {
+        let dangers = self.dangers.iter();
+        let lines: String = dangers.map(|it| format!("Danger: {it}\n")).collect();
+        format!("{}{lines}", self.text)
+    }
+
+    /// Says what remains for the user, and refuses what would lock out all users, as `enable` does.
+    ///
+    /// # Errors
+    /// That refusal.
+    pub fn announce(
+        &self,
+        context: &Context,
+        user: &str,
+        danger: LockoutGuard,
+    ) -> Result<(), Failure> {
+        context.terminal.prose(&self.text)?;
+        match (danger, self.dangers.as_slice()) {
+            (LockoutGuard::Accept | LockoutGuard::Off, _) | (_, []) => Ok(()),
+            (LockoutGuard::Refuse, reasons) => Err(Failure::refused(format!(
+                "not done: {}",
+                reasons.join("; ")
+            ))
+            .of_kind(FailureKind::WouldLockOut)
+            .next(format!(
+                "To replace a device: {}\n\
+                             To ask for no codes at all: twofactor disable\n\
+                             To remove it all the same: --force",
+                shell::twofactor("renew", &[user], &[])
+            ))),
         }
-        _ => Vec::new(),
-    };
-    let person = people.iter().find(|person| person.kept_as == user);
-    let exemption = person.map_or(ExemptionScope::No, |person| person.exemption);
-    let requirement = requirement(context, &policy, user);
-    context
-        .terminal
-        .prose(&remains(&policy, user, left, (exemption, requirement)))?;
-    let before = impact::lock_outs(&policy, &people);
-    let mut new = impact::lock_outs(&policy, &changed(people, user, left, requirement));
-    new.retain(|danger| !before.contains(danger));
-    let reasons: Vec<&str> = new.iter().map(|danger| danger.when_removed()).collect();
-    match (danger, reasons.as_slice()) {
-        (LockoutGuard::Accept | LockoutGuard::Off, _) | (_, []) => Ok(()),
-        (LockoutGuard::Refuse, reasons) => Err(Failure::refused(format!(
-            "not done: {}",
-            reasons.join("; ")
-        ))
-        .of_kind(FailureKind::WouldLockOut)
-        .next(format!(
-            "To replace a device: {}\n\
-             To ask for no codes at all: twofactor disable\n\
-             To remove it all the same: --force",
-            shell::twofactor("renew", &[user], &[])
-        ))),
+    }
+}
+
+/// The word for the user's next login.
+fn next_login(
+    policy: &Policy,
+    left: &RemainingDevices,
+    (exemption, requirement): (ExemptionScope, Requirement),
+) -> &'static str {
+    if !policy.enabled || exemption == ExemptionScope::Everywhere {
+        return "no-code";
+    }
+    if !left.names.is_empty() {
+        return "code";
+    }
+    match decision::decide_without_device(policy, requirement) {
+        PolicyDecision::DeviceRequired => "refused",
+        PolicyDecision::EnrollmentRequired if policy.enroll_needs_invite => "refused",
+        PolicyDecision::EnrollmentRequired => "enroll",
+        _ => "no-code",
     }
 }
 

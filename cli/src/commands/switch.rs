@@ -7,6 +7,7 @@ use crate::args::{DisableArgs, EnableArgs, EnrollArgs, PolicySetArgs, QrStyle};
 use crate::caller;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::formatting::plain;
 use crate::output::OutputFormat;
 use crate::qr_files::QrFileOptions;
 use crate::shell;
@@ -20,11 +21,12 @@ pub fn enable(context: &Context, args: &EnableArgs) -> Result<(), Failure> {
         settings.extend(all_others(context, &services)?);
     }
     say_siblings(context, &services)?;
-    let made = change(context, &settings, LockoutGuard::new(&args.force))?;
+    let danger = LockoutGuard::new(&args.force);
+    let made = change(context, &settings, danger, &args.preview)?;
     context.write(&made)?;
-    match (made.changed.is_empty(), context.format) {
+    match (made.is_written(), context.format) {
         // It is on already: what comes after is an offer.
-        (false, OutputFormat::Text) => match after_enabling(context) {
+        (true, OutputFormat::Text) => match after_enabling(context) {
             Ok(()) => Ok(()),
             Err(failure) => Ok(context.terminal.prose(&format!("{failure}\n"))?),
         },
@@ -46,18 +48,39 @@ pub fn disable(context: &Context, args: &DisableArgs) -> Result<(), Failure> {
         Err(error) => !error.is_missing(),
     };
     let made = if invalid && services.is_empty() {
-        replace_invalid(context)?
+        replace_invalid(context, &args.preview)?
     } else {
-        change(context, &settings, LockoutGuard::Off)?
+        change(context, &settings, LockoutGuard::Off, &args.preview)?
     };
     context.write(&made)
 }
 
 /// `policy set`.
 pub fn set(context: &Context, args: &PolicySetArgs) -> Result<(), Failure> {
-    let settings = [PolicySetting::new(&args.key, &args.value)];
-    let made = change(context, &settings, LockoutGuard::new(&args.force))?;
+    let settings = pairs(args)?;
+    let danger = LockoutGuard::new(&args.force);
+    let made = change(context, &settings, danger, &args.preview)?;
     context.write(&made)
+}
+
+/// The settings that were named, each once.
+fn pairs(args: &PolicySetArgs) -> Result<Vec<PolicySetting>, Failure> {
+    let mut settings = vec![PolicySetting::new(&args.key, &args.value)];
+    for pair in args.more.chunks(2) {
+        let [key, value] = pair else {
+            let lone = pair.first().map_or("", String::as_str);
+            return Err(
+                Failure::usage(format!("the setting {} has no value", plain(lone)))
+                    .next("Give a value for each: twofactor policy set KEY VALUE KEY VALUE"),
+            );
+        };
+        let setting = PolicySetting::new(key, value);
+        if settings.iter().any(|other| other.is_same_key(&setting)) {
+            return Err(Failure::usage(format!("{} is set twice", plain(key))));
+        }
+        settings.push(setting);
+    }
+    Ok(settings)
 }
 
 /// Settings that switch off what these services and their siblings leave.

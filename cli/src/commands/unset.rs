@@ -1,16 +1,15 @@
 //! `unset`: removes a device, or everything that is kept about a user.
 
-use serde::Serialize;
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
 use twofactor_core::record::Record;
 use twofactor_store::operations::{self, RootChange};
 use twofactor_store::sys::accounts::{self, PasswdEntry};
 use twofactor_store::{Cause, FoundBy, Store};
-use zeroize::Zeroizing;
 
-use super::change::LockoutGuard;
-use super::removal_impact::{RemainingDevices, announce};
+use super::change::{LockoutGuard, policy_hash};
+use super::removal_impact::{RemainingDevices, RemovalEffect};
+use super::removal_report::{RemovalReport, RemovedPart};
 use super::renew::chosen;
 use crate::args::UnsetArgs;
 use crate::audit;
@@ -18,7 +17,6 @@ use crate::caller;
 use crate::context::{Context, not_enrolled};
 use crate::error::{Failure, for_user};
 use crate::formatting::plain;
-use crate::output::Report;
 use crate::roster::{AccountLookup, RecordOwner};
 
 /// Runs it.
@@ -28,17 +26,27 @@ pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
         return Err(caller::unnamed("--yes answers the question for which user"));
     }
     let user = &context.user_or_caller(args.user.as_deref())?;
-    let Some(store) = context.store()? else {
+    let policy_hash = policy_hash::current_hash(context);
+    policy_hash::check(&args.preview, policy_hash.as_deref())?;
+    let Some(store) = &context.store()? else {
         return Err(nothing_kept(context, user));
     };
-    let danger = LockoutGuard::new(&args.force);
-    let target = RemovalTarget::find(context, &store, user)?;
+    let target = RemovalTarget::find(context, store, user)?;
+    let removal = Removal {
+        context,
+        store,
+        danger: match target.account {
+            Some(_) => LockoutGuard::new(&args.force),
+            // The data kept about an account that no longer exists can still be removed.
+            None => LockoutGuard::Accept,
+        },
+        is_preview: args.preview.dry_run,
+        policy_hash,
+    };
     match (&target.account, &args.device) {
-        (Some(account), Some(device)) => one(context, &store, account, device, danger),
-        (Some(_), None) => all(context, &store, &target, danger),
+        (Some(account), Some(device)) => removal.one(account, device),
         (None, Some(_)) => Err(nothing_kept(context, user)),
-        // The data kept about an account that no longer exists can still be removed.
-        (None, None) => all(context, &store, &target, LockoutGuard::Accept),
+        (_, None) => removal.all(&target),
     }
 }
 
@@ -114,144 +122,113 @@ fn nothing_kept(context: &Context, name: &str) -> Failure {
     }
 }
 
-fn one(
-    context: &Context,
-    store: &Store,
-    account: &Account,
-    device: &str,
+/// A removal, as it was asked for.
+struct Removal<'a> {
+    context: &'a Context,
+    store: &'a Store,
     danger: LockoutGuard,
-) -> Result<(), Failure> {
-    let named = |error| for_user(Failure::from(error), &account.name);
-    let Some(snapshot) = store.snapshot(account).map_err(named)? else {
-        return Err(not_enrolled(&account.name));
-    };
-    let record = &snapshot.record;
-    if !record.is_enrolled() {
-        return Err(not_enrolled(&account.name));
-    }
-    let id = chosen(record, Some(device))?.id;
-    if record.devices.len() == 1 {
-        let target = RemovalTarget::of(account.name.clone(), account);
-        return all(context, store, &target, danger);
-    }
-    let left = RemainingDevices::without(record, &snapshot.state, device);
-    announce(context, store, &account.name, &left, danger)?;
-    context
-        .terminal
-        .confirm(&format!("Remove the device {device} of {}?", account.name))?;
-    let removed = operations::remove_device(&audit::factor(store, account), id, &mut RootChange)?;
-    report(context, &account.name, Some(device), removed.left)
+    /// True if it is only shown.
+    is_preview: bool,
+    policy_hash: Option<String>,
 }
 
-/// Works with a record or state that is damaged or alone, too: this is how one gets rid of it.
-fn all(
-    context: &Context,
-    store: &Store,
-    target: &RemovalTarget,
-    danger: LockoutGuard,
-) -> Result<(), Failure> {
-    let name = target.name.as_str();
-    let shown = match store.record_named(name) {
-        Ok(None) if store.has_traces(name)? => {
-            context.terminal.prose(&format!(
-                "The record of {name} is gone. What is left of it keeps {name} from logging in.\n"
-            ))?;
-            context.terminal.confirm(&format!(
-                "Remove it, so that {name} has no device any more?"
-            ))?;
-            None
+impl Removal<'_> {
+    fn one(&self, account: &Account, device: &str) -> Result<(), Failure> {
+        let (context, store) = (self.context, self.store);
+        let user = &account.name;
+        let named = |error| for_user(Failure::from(error), user);
+        let Some(snapshot) = store.snapshot(account).map_err(named)? else {
+            return Err(not_enrolled(user));
+        };
+        let record = &snapshot.record;
+        if !record.is_enrolled() {
+            return Err(not_enrolled(user));
         }
-        Ok(None) => return Err(nothing_kept(context, name)),
-        Ok(Some(record)) if !record.is_enrolled() => {
-            context
-                .terminal
-                .confirm(&format!("Withdraw the invitation of {name}?"))?;
-            Some(ids(&record))
+        let id = chosen(record, Some(device))?.id;
+        if record.devices.len() == 1 {
+            return self.all(&RemovalTarget::of(user.clone(), account));
         }
-        Ok(Some(record)) => {
-            if target.account.is_some() {
-                announce(context, store, name, &RemainingDevices::NOTHING, danger)?;
+        let left = RemainingDevices::without(record, &snapshot.state, device);
+        let effect = RemovalEffect::of(context, store, user, &left, self.danger)?;
+        let mut report = self.report(user, RemovedPart::Device);
+        report.device = Some(device);
+        report.devices_left = record.devices.len().saturating_sub(1);
+        report.removed.push(device.to_owned());
+        if self.is_preview {
+            return context.write(&report.planned(effect));
+        }
+        effect.announce(context, user, self.danger)?;
+        context
+            .terminal
+            .confirm(&format!("Remove the device {device} of {user}?"))?;
+        let factor = audit::factor(store, account);
+        let removed = operations::remove_device(&factor, id, &mut RootChange)?;
+        report.devices_left = removed.left;
+        context.write(&report.done(effect))
+    }
+
+    /// Works with a record or state that is damaged or alone, too: this is how one gets rid of it.
+    fn all(&self, target: &RemovalTarget) -> Result<(), Failure> {
+        let (context, store, name) = (self.context, self.store, target.name.as_str());
+        let mut effect = RemovalEffect::UNKNOWN;
+        let mut report = self.report(name, RemovedPart::All);
+        let (said, question, shown) = match store.record_named(name) {
+            Ok(None) if store.has_traces(name)? => (
+                format!(
+                    "The record of {name} is gone. What is left of it keeps {name} from logging in.\n"
+                ),
+                format!("Remove it, so that {name} has no device any more?"),
+                None,
+            ),
+            Ok(None) => return Err(nothing_kept(context, name)),
+            Ok(Some(record)) if !record.is_enrolled() => {
+                report.part = RemovedPart::Invitation;
+                let question = format!("Withdraw the invitation of {name}?");
+                (String::new(), question, Some(ids(&record)))
             }
-            context.terminal.confirm(&format!(
-                "Remove all devices ({}) and the recovery codes of {name}?",
-                names(&record).join(", ")
-            ))?;
-            Some(ids(&record))
+            Ok(Some(record)) => {
+                if target.account.is_some() {
+                    let left = RemainingDevices::NOTHING;
+                    effect = RemovalEffect::of(context, store, name, &left, self.danger)?;
+                }
+                report.removed = names(&record);
+                let devices = report.removed.join(", ");
+                let question =
+                    format!("Remove all devices ({devices}) and the recovery codes of {name}?");
+                (String::new(), question, Some(ids(&record)))
+            }
+            Err(error) => (
+                format!("{error}\n"),
+                format!("Remove everything that is kept about {name}?"),
+                None,
+            ),
+        };
+        if self.is_preview {
+            report.said = said;
+            return context.write(&report.planned(effect));
         }
-        Err(error) => {
-            context.terminal.prose(&format!("{error}\n"))?;
-            context
-                .terminal
-                .confirm(&format!("Remove everything that is kept about {name}?"))?;
-            None
+        context.terminal.prose(&said)?;
+        effect.announce(context, name, self.danger)?;
+        context.terminal.confirm(&question)?;
+        match (&target.account, &shown) {
+            (Some(account), Some(devices)) => {
+                operations::clear(&audit::factor(store, account), devices)?;
+            }
+            _ => audit::discard(store, name)?,
         }
-    };
-    match (&target.account, &shown) {
-        (Some(account), Some(devices)) => {
-            operations::clear(&audit::factor(store, account), devices)?;
-        }
-        _ => audit::discard(store, name)?,
+        context.write(&report.done(effect))
     }
-    match shown {
-        Some(devices) if devices.is_empty() => withdrawn(context, name),
-        _ => report(context, name, None, 0),
-    }
-}
 
-/// There was nothing but an invitation.
-fn withdrawn(context: &Context, user: &str) -> Result<(), Failure> {
-    context.write(&InvitationRemovalReport {
-        user,
-        devices_left: 0,
-    })
-}
-
-/// Report of `unset` after it withdrew an invitation.
-#[derive(Serialize)]
-struct InvitationRemovalReport<'a> {
-    user: &'a str,
-    devices_left: usize,
-}
-
-impl Report for InvitationRemovalReport<'_> {
-    fn text(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("Removed: the invitation of {}.\n", self.user))
+    fn report<'r>(&self, user: &'r str, part: RemovedPart) -> RemovalReport<'r> {
+        RemovalReport::new(user, part, self.policy_hash.clone())
     }
 }
 
-fn names(record: &Record) -> Vec<&str> {
-    let names = record.devices.iter().map(|device| device.name.as_str());
+fn names(record: &Record) -> Vec<String> {
+    let names = record.devices.iter().map(|device| device.name.to_string());
     names.collect()
 }
 
 fn ids(record: &Record) -> Vec<Id> {
     record.devices.iter().map(|device| device.id).collect()
-}
-
-fn report(context: &Context, user: &str, device: Option<&str>, left: usize) -> Result<(), Failure> {
-    context.write(&RemovalReport {
-        user,
-        device,
-        devices_left: left,
-    })
-}
-
-/// Report of `unset`; `device` is `null` when everything was removed.
-#[derive(Serialize)]
-struct RemovalReport<'a> {
-    user: &'a str,
-    device: Option<&'a str>,
-    devices_left: usize,
-}
-
-impl Report for RemovalReport<'_> {
-    fn text(&self) -> Zeroizing<String> {
-        Zeroizing::new(match self.device {
-            Some(device) => format!("Removed: device {device} of {}.\n", self.user),
-            None => format!(
-                "Removed: all devices and recovery codes of {}.\n",
-                self.user
-            ),
-        })
-    }
 }

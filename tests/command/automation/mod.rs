@@ -1,3 +1,4 @@
 //! The command as programs call it: the promises of docs/automation.md.
 
 mod kinds;
+mod preview;

@@ -6,23 +6,46 @@ use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::{self, DEFAULT_POLICY};
 
 use super::change_impact::{assess, store_for};
-use super::{LockoutGuard, PolicyChangeReport, PolicySetting};
+use super::{LockoutGuard, PolicyChangeReport, policy_hash};
+use crate::args::PreviewOptions;
 use crate::audit;
+use crate::commands::policy::setting_change::SettingChange;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
 
 /// Puts the default policy, which asks no user, in place of one that cannot be used, and keeps that one beside it.
-pub fn replace_invalid(context: &Context) -> Result<PolicyChangeReport, Failure> {
+pub fn replace_invalid(
+    context: &Context,
+    options: &PreviewOptions,
+) -> Result<PolicyChangeReport, Failure> {
+    let current = policy_hash::current_hash(context);
+    policy_hash::check(options, current.as_deref())?;
     let after = policy::parse(DEFAULT_POLICY).map_err(Failure::invalid)?;
     let store = store_for(context, LockoutGuard::Off, &after)?;
     let mut kept = context.policy_path().as_os_str().to_owned();
     kept.push(".invalid");
     let kept = PathBuf::from(kept);
-    context.terminal.prose(&format!(
+    let announced = format!(
         "The policy cannot be used, so it is replaced by the default one, switched off.\nThe old one is kept: {}\n",
         kept.display()
-    ))?;
+    );
+    let report = |hash| -> Result<PolicyChangeReport, Failure> {
+        let impact = assess(store.as_ref(), None, &after, LockoutGuard::Off)?;
+        let mut made = PolicyChangeReport::new(context, &after, impact);
+        made.changed = vec![SettingChange {
+            key: "enabled".to_owned(),
+            value: false.into(),
+            before: serde_json::Value::Null,
+        }];
+        made.kept = Some(kept.display().to_string());
+        made.policy_hash = hash;
+        Ok(made)
+    };
+    if options.dry_run {
+        return Ok(report(current)?.planned(Some(announced)));
+    }
+    context.terminal.prose(&announced)?;
     context.terminal.confirm("Switch two-factor login off?")?;
     if context.policy.load().is_ok() {
         return Err(
@@ -45,8 +68,5 @@ pub fn replace_invalid(context: &Context) -> Result<PolicyChangeReport, Failure>
             ("replaced", "invalid"),
         ],
     );
-    let impact = assess(store.as_ref(), None, &after, LockoutGuard::Off)?;
-    let mut made = PolicyChangeReport::new(context, &after, impact);
-    made.changed = vec![PolicySetting::new("enabled", "false")];
-    Ok(made)
+    Ok(report(None)?.written(DEFAULT_POLICY))
 }

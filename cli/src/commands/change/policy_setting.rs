@@ -1,6 +1,5 @@
 //! Settings of the policy, and the text of a policy with them.
 
-use serde::Serialize;
 use toml_edit::Key;
 use twofactor_core::policy::DEFAULT_POLICY;
 
@@ -10,7 +9,7 @@ use crate::failure_kind::FailureKind;
 use crate::policy_edit::{self, PolicyEditError};
 
 /// A key and its new value, as `policy set` takes them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicySetting {
     /// The key, with dots.
     pub key: String,
@@ -25,6 +24,15 @@ impl PolicySetting {
             key: key.into(),
             value: value.into(),
         }
+    }
+
+    /// True if both name one key, however it is spelled.
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        let parts = |key: &str| {
+            let path = Key::parse(key).ok()?.into_iter();
+            Some(path.map(|part| part.get().to_owned()).collect::<Vec<_>>())
+        };
+        self.key == other.key || parts(&self.key).is_some_and(|own| parts(&other.key) == Some(own))
     }
 
     /// The service that it switches, however the key is spelled (`services . "sshd"`).
@@ -53,11 +61,10 @@ pub(super) fn with_settings(
     text: Option<&str>,
     settings: &[PolicySetting],
 ) -> Result<String, Failure> {
-    let mut edited = text.unwrap_or(DEFAULT_POLICY).to_owned();
-    for PolicySetting { key, value } in settings {
-        edited = policy_edit::set(&edited, key, value).map_err(|error| refusal(context, error))?;
-    }
-    Ok(edited)
+    let pairs = settings.iter();
+    let pairs = pairs.map(|setting| (setting.key.as_str(), setting.value.as_str()));
+    policy_edit::set_all(text.unwrap_or(DEFAULT_POLICY), pairs)
+        .map_err(|error| refusal(context, error))
 }
 
 fn refusal(context: &Context, error: PolicyEditError) -> Failure {

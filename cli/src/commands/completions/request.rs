@@ -201,6 +201,8 @@ impl<'c> TypedLine<'c> {
             ValueHint::AnyPath | ValueHint::FilePath => WantedValue::File,
             _ if named("SERVICE") => WantedValue::Service,
             _ if arg.get_id() == "key" => WantedValue::Key,
+            // Keys and values take turns.
+            _ if named("KEY VALUE") && self.operands.len().is_multiple_of(2) => WantedValue::Key,
             // The name of a new one is the person's choice.
             _ if arg.get_id() == "device" && self.command.get_name() != "enroll" => {
                 WantedValue::Device(self.user())
@@ -267,6 +269,9 @@ mod tests {
             ("policy set ", WantedValue::Key),
             ("policy get thr", WantedValue::Key),
             ("policy set window ", WantedValue::Text),
+            ("policy set window 2 ", WantedValue::Key),
+            ("policy set window 2 tries ", WantedValue::Text),
+            ("policy set window 2 tries 3 --yes ", WantedValue::Key),
             ("policy check ", WantedValue::File),
             ("--state /s", WantedValue::Directory),
             ("doctor --user ", WantedValue::User),

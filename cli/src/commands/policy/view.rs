@@ -258,38 +258,6 @@ pub fn keys() -> Vec<String> {
     keys
 }
 
-/// The settings in which a policy differs from the one before, with their new values; from the default one where that was
-/// none. What is no longer set has the value `null`.
-pub fn changes(before: Option<&Policy>, after: &Policy) -> Vec<(String, String)> {
-    let default = Policy::default();
-    let old = flat(before.unwrap_or(&default));
-    let new = flat(after);
-    let gone = old.keys().filter(|key| !new.contains_key(*key));
-    let gone: Vec<_> = gone.map(|key| (key.clone(), "null".to_owned())).collect();
-    let changed = new
-        .into_iter()
-        .filter(|(key, value)| old.get(key) != Some(value));
-    changed.chain(gone).collect()
-}
-
-/// All settings by their keys with dots.
-fn flat(policy: &Policy) -> BTreeMap<String, String> {
-    let view = serde_json::to_value(PolicyReport::new(policy)).unwrap_or_default();
-    let mut settings = BTreeMap::new();
-    for (key, value) in view.as_object().into_iter().flatten() {
-        match value.as_object() {
-            Some(table) => {
-                let inner = table.iter();
-                settings.extend(
-                    inner.map(|(name, value)| (format!("{key}.{name}"), value.to_string())),
-                );
-            }
-            None => _ = settings.insert(key.clone(), value.to_string()),
-        }
-    }
-    settings
-}
-
 fn unknown_key(key: &str) -> Failure {
     let keys = keys();
     let meant = spelling::closest(key, keys.iter().map(String::as_str));

@@ -11,6 +11,7 @@ mod require;
 mod schema;
 mod self_service;
 mod start_day;
+mod text_hash;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +25,7 @@ pub use exempt::{Exempt, rhost_address};
 pub use require::{Require, Requirement};
 pub use self_service::{FirstDevice, SelfService};
 pub use start_day::{PolicyTime, StartDay};
+pub use text_hash::text_hash;
 
 /// The policy file as it is installed: every key at its default, explained, and switched off.
 pub const DEFAULT_POLICY: &str = include_str!("default.toml");

@@ -1,0 +1,66 @@
+//! `--dry-run` and `--if-policy`: a change that is looked at first, and made only of the policy that was looked at.
+
+use twofactor_core::policy::text_hash;
+
+use crate::args::PreviewOptions;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::failure_kind::FailureKind;
+
+use super::current_text;
+
+/// Stands for the hash where there is no file.
+const NO_FILE: &str = "none";
+
+/// The hash of a policy's text, as `--if-policy` takes it.
+pub fn hash_of(text: Option<&str>) -> String {
+    text.map_or_else(|| NO_FILE.to_owned(), text_hash)
+}
+
+/// The hash of the policy in use; `None` where its file cannot be read.
+pub fn current_hash(context: &Context) -> Option<String> {
+    let text = current_text(context).ok()?;
+    Some(hash_of(text.as_deref()))
+}
+
+/// Refuses where the policy is another one than the caller has looked at.
+///
+/// # Errors
+/// A refusal that says so.
+pub fn check(options: &PreviewOptions, current: Option<&str>) -> Result<(), Failure> {
+    match &options.if_policy {
+        Some(expected) if current.is_none_or(|now| !now.eq_ignore_ascii_case(expected)) => Err(
+            Failure::refused("the policy is not the one that was named, so nothing was changed")
+                .of_kind(FailureKind::ChangedMeanwhile)
+                .next("Look at it again: --dry-run"),
+        ),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_policy_that_was_named_is_taken() {
+        let named = |hash: &str| PreviewOptions {
+            dry_run: false,
+            if_policy: Some(hash.to_owned()),
+        };
+        let (text, none) = (hash_of(Some("enabled = true\n")), hash_of(None));
+        for (options, current, taken) in [
+            (named(&text), Some(text.as_str()), true),
+            (named(&text.to_uppercase()), Some(&text), true),
+            (named(&text), Some(&none), false),
+            (named(&none), Some(&text), false),
+            (named(&none), Some(&none), true),
+            (named(""), Some(&text), false),
+            (named(text.get(..8).unwrap()), Some(&text), false),
+            (named(&text), None, false),
+            (PreviewOptions::default(), None, true),
+        ] {
+            assert_eq!(check(&options, current).is_ok(), taken, "{options:?}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The report of `unset`.
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::removal_impact::RemovalEffect;
+use crate::output::Report;
+
+/// Part of what is kept about a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemovedPart {
+    /// One device.
+    Device,
+    /// All devices, and the recovery codes.
+    All,
+    /// An invitation; there was nothing else.
+    Invitation,
+}
+
+/// Report of `unset`; `device` is `null` when everything was removed.
+#[derive(Serialize)]
+pub struct RemovalReport<'a> {
+    user: &'a str,
+    /// The device that was named, unless it was the only one.
+    pub device: Option<&'a str>,
+    /// Number of devices that stay.
+    pub devices_left: usize,
+    /// False after `--dry-run`.
+    done: bool,
+    policy_hash: Option<String>,
+    /// The names of the devices; empty also where the record cannot be read.
+    pub removed: Vec<String>,
+    next_login: Option<&'static str>,
+    dangers: Vec<String>,
+    /// The part that is removed.
+    #[serde(skip)]
+    pub part: RemovedPart,
+    /// The text of a preview.
+    #[serde(skip)]
+    pub said: String,
+}
+
+impl<'a> RemovalReport<'a> {
+    /// Of a removal of everything, before its effect is known.
+    pub const fn new(user: &'a str, part: RemovedPart, policy_hash: Option<String>) -> Self {
+        Self {
+            user,
+            device: None,
+            devices_left: 0,
+            done: false,
+            policy_hash,
+            removed: Vec::new(),
+            next_login: None,
+            dangers: Vec::new(),
+            part,
+            said: String::new(),
+        }
+    }
+
+    /// Of a removal that is not made.
+    pub fn planned(mut self, effect: RemovalEffect) -> Self {
+        self.said.push_str(&effect.preview());
+        Self {
+            done: false,
+            next_login: effect.next_login,
+            dangers: effect.dangers,
+            ..self
+        }
+    }
+
+    /// Of a removal that was made.
+    pub fn done(self, effect: RemovalEffect) -> Self {
+        Self {
+            done: true,
+            next_login: effect.next_login,
+            dangers: effect.dangers,
+            ..self
+        }
+    }
+}
+
+impl Report for RemovalReport<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        let user = self.user;
+        let part = match (self.part, self.device) {
+            (RemovedPart::Invitation, _) => format!("the invitation of {user}"),
+            (RemovedPart::Device, Some(device)) => format!("device {device} of {user}"),
+            (RemovedPart::Device | RemovedPart::All, _) => {
+                format!("all devices and recovery codes of {user}")
+            }
+        };
+        Zeroizing::new(if self.done {
+            format!("Removed: {part}.\n")
+        } else {
+            format!(
+                "To be removed: {part}.\n{}Nothing was changed (--dry-run).\n",
+                self.said
+            )
+        })
+    }
+}
