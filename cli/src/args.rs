@@ -18,8 +18,9 @@ pub use machine_options::{
     CompleteArgs, CompletionsArgs, DoctorArgs, InitArgs, SetupArgs, ShellName, StatusArgs,
 };
 pub use options::{
-    AdoptArgs, BypassArgs, EnrollArgs, HashChoice, InviteArgs, QrStyle, RecoveryCodesArgs,
-    RenameArgs, RenewArgs, ResyncArgs, ShowArgs, UnsetArgs, UserArgs, VerifyArgs,
+    AdoptArgs, BypassArgs, DialogueForm, EnrollArgs, HashChoice, InviteArgs, QrStyle,
+    RecoveryCodesArgs, RenameArgs, RenewArgs, ResyncArgs, ShowArgs, UnsetArgs, UserArgs,
+    VerifyArgs,
 };
 pub use policy_options::{
     DisableArgs, EnableArgs, PolicyCommand, PolicyEditArgs, PolicySetArgs, PreviewOptions,
@@ -320,6 +321,18 @@ EXAMPLES
 EXAMPLES
   twofactor manual | man -l -")]
     Manual,
+}
+
+impl Command {
+    /// True if it talks with a program in a dialogue.
+    pub const fn is_dialogue(&self) -> bool {
+        let form: Option<DialogueForm> = match self {
+            Self::Enroll(args) => args.dialogue,
+            Self::Renew(args) => args.dialogue,
+            _ => None,
+        };
+        form.is_some()
+    }
 }
 
 #[cfg(test)]

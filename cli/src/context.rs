@@ -150,7 +150,7 @@ impl Context {
     /// Says once that a name stands for a record under another one. On standard error, since a key that is shown stands
     /// alone on standard output.
     pub fn note_alias(&self, given: &str, kept: &Account) {
-        if self.alias.set(given.to_owned()).is_ok() {
+        if self.alias.set(given.to_owned()).is_ok() && self.format != OutputFormat::Dialogue {
             // The report holds it, too.
             let _ = OutputStream::Stderr.prose(&format!(
                 "{} has the user id of {} ({}), whose record counts.\n",
@@ -183,7 +183,9 @@ impl Context {
             return Ok(user.to_owned());
         }
         let (account, how) = caller::account()?;
-        OutputStream::Stderr.prose(&caller::sentence(&account, how))?;
+        if self.format != OutputFormat::Dialogue {
+            OutputStream::Stderr.prose(&caller::sentence(&account, how))?;
+        }
         Ok(account.name)
     }
 

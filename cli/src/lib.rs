@@ -52,6 +52,7 @@ use crate::args::{Command, CommandLine, PolicyCommand};
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
 use crate::failure_kind::FailureKind;
+use crate::output::OutputFormat;
 use crate::output_stream::OutputStream;
 
 /// Runs the command with the arguments of this process.
@@ -64,7 +65,10 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return parse_result::explain(&error, &words),
     };
-    let context = Context::new(&cli.global);
+    let mut context = Context::new(&cli.global);
+    if cli.command.is_dialogue() {
+        context.format = OutputFormat::Dialogue;
+    }
     let allowed = match cli.command {
         Command::Completions(_) | Command::Complete(_) | Command::Manual => Ok(()),
         // The policy is no secret.

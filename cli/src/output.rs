@@ -15,6 +15,8 @@ pub enum OutputFormat {
     Text,
     /// One JSON object.
     Json,
+    /// Events of a dialogue with a program, a JSON object a line, and nothing on standard error.
+    Dialogue,
 }
 
 /// Everything that a command has to tell at its end.
@@ -54,6 +56,10 @@ impl OutputFormat {
                 let json = serde_json::to_string_pretty(report).map_err(Failure::system)?;
                 OutputStream::Stdout.json(&Zeroizing::new(json))?;
             }
+            Self::Dialogue => {
+                let json = serde_json::to_string(report).map_err(Failure::system)?;
+                OutputStream::Stdout.json(&Zeroizing::new(json))?;
+            }
         }
         Ok(())
     }
@@ -61,7 +67,9 @@ impl OutputFormat {
     /// Writes an error: for people to standard error, as JSON also to standard output.
     pub fn write_failure(self, failure: &Failure) {
         // If nothing can be written, the exit code is all that is left.
-        let _ = OutputStream::Stderr.prose(&format!("twofactor: {failure}\n"));
+        if self != Self::Dialogue {
+            let _ = OutputStream::Stderr.prose(&format!("twofactor: {failure}\n"));
+        }
         self.write_unsaid(failure);
     }
 
@@ -78,16 +86,28 @@ impl OutputFormat {
             message: &'a str,
             next: Option<&'a str>,
         }
-        if self == Self::Json {
-            let inner = ReportInner {
-                exit_code: failure.exit as u8,
-                kind: failure.kind.word(),
-                message: &failure.what,
-                next: failure.next.as_deref(),
-            };
-            if let Ok(json) = serde_json::to_string_pretty(&ReportBody { error: inner }) {
-                let _ = OutputStream::Stdout.json(&json);
-            }
+        #[derive(Serialize)]
+        struct FailedEvent<'a> {
+            event: &'static str,
+            #[serde(flatten)]
+            error: ReportInner<'a>,
+        }
+        let error = ReportInner {
+            exit_code: failure.exit as u8,
+            kind: failure.kind.word(),
+            message: &failure.what,
+            next: failure.next.as_deref(),
+        };
+        let json = match self {
+            Self::Text => return,
+            Self::Json => serde_json::to_string_pretty(&ReportBody { error }),
+            Self::Dialogue => serde_json::to_string(&FailedEvent {
+                event: "failed",
+                error,
+            }),
+        };
+        if let Ok(json) = json {
+            let _ = OutputStream::Stdout.json(&json);
         }
     }
 }

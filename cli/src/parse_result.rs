@@ -18,12 +18,11 @@ const INTERFACE: u32 = 1;
 
 /// Shows what clap has to say: the help, or what is wrong with the arguments, which may hold anything.
 pub fn explain(error: &clap::Error, words: &[OsString]) -> ExitCode {
-    let is_json = asks_for_json(words);
-    if error.kind() == ErrorKind::DisplayVersion && is_json {
-        return show_version();
-    }
-    if error.use_stderr() && is_json {
-        return refuse(error);
+    match asked_format(words) {
+        OutputFormat::Text => {}
+        format if error.use_stderr() => return refuse(error, format),
+        _ if error.kind() == ErrorKind::DisplayVersion => return show_version(),
+        OutputFormat::Json | OutputFormat::Dialogue => {}
     }
     let outlet = if error.use_stderr() {
         OutputStream::Stderr
@@ -53,15 +52,22 @@ pub fn explain(error: &clap::Error, words: &[OsString]) -> ExitCode {
     }
 }
 
-/// True if the option is among the words, as far as that can be told of words that make no sense.
-fn asks_for_json(words: &[OsString]) -> bool {
-    let mut options = words.iter().skip(1).take_while(|word| *word != "--");
-    options.any(|word| word == "--json")
+/// The format that the words ask for, as far as that can be told of words that make no sense.
+fn asked_format(words: &[OsString]) -> OutputFormat {
+    let options = words.iter().skip(1).take_while(|word| *word != "--");
+    let has = |wanted: &str| options.clone().any(|word| word == wanted);
+    if has("--dialogue") || has("--dialogue=json") {
+        OutputFormat::Dialogue
+    } else if has("--json") {
+        OutputFormat::Json
+    } else {
+        OutputFormat::Text
+    }
 }
 
 /// The same for a program. Standard error has nothing of the arguments: they may be codes that were typed in the wrong
 /// place.
-fn refuse(error: &clap::Error) -> ExitCode {
+fn refuse(error: &clap::Error, format: OutputFormat) -> ExitCode {
     let text = error.render().to_string();
     let what = match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing",
@@ -74,7 +80,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
         Some(usage) => failure.next(usage),
         None => failure.next("For all commands: twofactor --help"),
     };
-    OutputFormat::Json.write_unsaid(&failure);
+    format.write_unsaid(&failure);
     ExitCode::from(failure.exit as u8)
 }
 

@@ -2,7 +2,7 @@
 
 use harness::Totp;
 use harness::desk::{
-    ASK, begin, desk_on, give, give_phone, is_asked, json, keys, lets_in, parse, strings, terminal,
+    ASK, begin, desk_on, give, give_phone, is_asked, json, keys, lets_in, strings, terminal,
 };
 use harness::enrolled::{record_path, state_path};
 
@@ -162,8 +162,8 @@ fn r37_one_of_several_devices_is_removed_alone() {
     let tablet = Totp::new(tablet["secret"].as_str().unwrap());
     let report = json(machine.command(&["unset", "alice", "--device=phone", "--yes", "--json"]));
     assert_eq!(
-        report,
-        parse("{\"user\": \"alice\", \"device\": \"phone\", \"devices_left\": 1}")
+        (&report["user"], &report["device"], &report["devices_left"]),
+        (&"alice".into(), &"phone".into(), &1.into())
     );
     assert!(!lets_in("alice", &phone.code()) && lets_in("alice", &tablet.code()));
     assert!(!machine.read(record_path("alice")).contains(&phone.secret));
@@ -171,9 +171,9 @@ fn r37_one_of_several_devices_is_removed_alone() {
         .command(&["unset", "alice", "--device=phone", "--yes"])
         .exits(1);
     let report = json(machine.command(&["unset", "alice", "--device=tablet", "--yes", "--json"]));
-    assert_eq!(
-        report,
-        parse("{\"user\": \"alice\", \"device\": null, \"devices_left\": 0}")
+    assert!(
+        report["device"].is_null() && report["devices_left"] == 0,
+        "{report}"
     );
     assert!(!record_path("alice").exists() && !is_asked("alice"));
 }

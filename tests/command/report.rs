@@ -187,7 +187,19 @@ fn every_report_is_json_with_the_documented_keys() {
             &["policy", "check"],
             &["enabled", "file", "state_checked", "valid", "warnings"],
         ),
-        (&["unset", "alice"], &["device", "devices_left", "user"]),
+        (
+            &["unset", "alice"],
+            &[
+                "dangers",
+                "device",
+                "devices_left",
+                "done",
+                "next_login",
+                "policy_hash",
+                "removed",
+                "user",
+            ],
+        ),
     ] {
         let report = json(
             machine
@@ -202,14 +214,18 @@ fn every_report_is_json_with_the_documented_keys() {
         "changed",
         "clock",
         "dangers",
+        "done",
         "enabled",
         "file",
+        "kept",
         "must_enroll",
         "no_longer_asked",
         "not_asked",
+        "policy_hash",
         "refused",
         "required_later",
         "warnings",
+        "written",
     ];
     for arguments in [
         &["disable"][..],

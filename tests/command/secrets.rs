@@ -94,6 +94,7 @@ fn r20_no_option_takes_a_secret() {
     let enroll = [
         "--algorithm",
         "--device",
+        "--dialogue",
         "--digits",
         "--help",
         "--hotp",
@@ -113,6 +114,7 @@ fn r20_no_option_takes_a_secret() {
     );
     let renew = [
         "--device",
+        "--dialogue",
         "--help",
         "--no-confirm",
         "--png",

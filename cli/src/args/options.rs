@@ -42,6 +42,9 @@ pub struct EnrollArgs {
     /// Store the device at once, without asking for a code
     #[arg(long)]
     pub no_confirm: bool,
+    /// Talk with a program: a JSON object a line on standard output, answers on standard input
+    #[arg(long, value_name = "FORM", value_enum, conflicts_with_all = ["no_confirm", "qr", "png", "svg", "recovery_file"])]
+    pub dialogue: Option<DialogueForm>,
 }
 
 /// `renew`.
@@ -62,6 +65,9 @@ pub struct RenewArgs {
     /// Store the new secret at once, without asking for a code
     #[arg(long)]
     pub no_confirm: bool,
+    /// Talk with a program: a JSON object a line on standard output, answers on standard input
+    #[arg(long, value_name = "FORM", value_enum, conflicts_with_all = ["no_confirm", "qr", "png", "svg"])]
+    pub dialogue: Option<DialogueForm>,
 }
 
 /// `unset`.
@@ -232,6 +238,13 @@ impl ResyncArgs {
             (device, ..) => Ok((device.as_deref(), None)),
         }
     }
+}
+
+/// Form of a dialogue with a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DialogueForm {
+    /// One object a line
+    Json,
 }
 
 /// Style in which a QR code is drawn.

@@ -34,6 +34,20 @@ impl CodeConfirmation {
     }
 }
 
+/// Refuses `--json` without `--no-confirm`: the key would go to standard error, which may be a log.
+///
+/// # Errors
+/// That usage error.
+pub fn may_be_shown(context: &Context, confirmation: CodeConfirmation) -> Result<(), Failure> {
+    match (context.format, confirmation) {
+        (OutputFormat::Json, CodeConfirmation::Ask) => Err(Failure::usage(
+            "with --json the key of a new device is not shown before it is stored",
+        )
+        .next("To ask for a code of it: --dialogue json. To store it at once: --no-confirm")),
+        _ => Ok(()),
+    }
+}
+
 /// Asks for a code of the new device.
 const CODE: &str = "Code the device shows now (Enter to cancel): ";
 /// Stands before it where a QR code was drawn. Such an answer is no code, and is not counted as one.

@@ -12,7 +12,8 @@ use twofactor_store::operations::{self, ChangeSteps, DevicesBefore};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
-use super::confirmation::{CodeConfirmation, EnrollmentStyle, present};
+use super::confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
+use super::event_dialogue;
 use crate::args::{EnrollArgs, HashChoice};
 use crate::audit;
 use crate::context::Context;
@@ -29,6 +30,7 @@ const BACKUP: &str = "backup";
 
 /// Runs it.
 pub fn run(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
+    may_be_shown(context, CodeConfirmation::new(&args.no_confirm))?;
     let user = context.user_or_caller(args.user.as_deref())?;
     match enroll_device(context, &user, args)? {
         // Questions at the end are for a user who was asked for a code just now.
@@ -69,6 +71,7 @@ fn offer_backup(context: &Context, user: &str, first: &EnrollArgs) -> Result<(),
         files: QrFileOptions::default(),
         recovery_file: None,
         no_confirm: false,
+        dialogue: None,
     };
     match enroll_device(context, user, &second) {
         Err(failure) if failure.exit == ExitStatus::Refused => Ok(terminal.prose(&format!(
@@ -103,7 +106,7 @@ fn enroll_device(
         files: &args.files,
         confirmation,
     };
-    let confirmed = present(context, &account, &policy, pending, &style)?;
+    let confirmed = event_dialogue::deliver(context, &account, &policy, pending, &style)?;
     let now = clock::now()?;
     let mut steps = FirstCodes {
         args,
@@ -118,7 +121,10 @@ fn enroll_device(
     )?;
     let device = new.device;
     let (files, handed) = (confirmed.files.keep(), sheet.keep(new.recovery_codes));
-
+    if context.format == OutputFormat::Dialogue {
+        event_dialogue::tell_stored(context, &account.name, &device, handed.list())?;
+        return Ok(RecordDevices::Several);
+    }
     context.write(&EnrollmentReport {
         user: &account.name,
         device: DeviceInfo::new(&device, None),

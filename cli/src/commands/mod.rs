@@ -6,6 +6,7 @@ mod completions;
 mod confirmation;
 mod edit;
 mod enroll;
+mod event_dialogue;
 mod export;
 mod import;
 mod init;

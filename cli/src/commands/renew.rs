@@ -8,7 +8,8 @@ use twofactor_store::operations::{self, RootChange};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
-use super::confirmation::{CodeConfirmation, EnrollmentStyle, present};
+use super::confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
+use super::event_dialogue;
 use crate::args::RenewArgs;
 use crate::audit;
 use crate::caller;
@@ -16,7 +17,7 @@ use crate::context::Context;
 use crate::device_info::DeviceInfo;
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
-use crate::output::Report;
+use crate::output::{OutputFormat, Report};
 
 /// Runs it.
 pub fn run(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
@@ -25,6 +26,7 @@ pub fn run(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
         // The old key ends without a question: it is said whose.
         return Err(caller::unnamed("--no-confirm asks for no code of the user"));
     }
+    may_be_shown(context, confirmation)?;
     let user = context.user_or_caller(args.user.as_deref())?;
     let (account, store, record) = context.enrolled(&user)?;
     let policy = context.policy_or_default()?;
@@ -35,11 +37,14 @@ pub fn run(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
         files: &args.files,
         confirmation,
     };
-    let confirmed = present(context, &account, &policy, pending, &style)?;
+    let confirmed = event_dialogue::deliver(context, &account, &policy, pending, &style)?;
 
     let renewed = confirmed.device;
     let factor = audit::factor(&store, &account);
     let new = operations::renew(&factor, old.id, renewed, &mut RootChange)?;
+    if context.format == OutputFormat::Dialogue {
+        return event_dialogue::tell_stored(context, &account.name, &new, Vec::new());
+    }
     let files = confirmed.files.keep();
 
     context.write(&RenewalReport {

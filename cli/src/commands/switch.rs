@@ -198,6 +198,7 @@ pub fn offer_device(context: &Context, user: &str) -> Result<(), Failure> {
         files: QrFileOptions::default(),
         recovery_file: None,
         no_confirm: false,
+        dialogue: None,
     };
     super::enroll::run(context, &args)
 }

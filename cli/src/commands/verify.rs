@@ -98,7 +98,7 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
         }
         (Some(result), OutputFormat::Json) => context.write(&result)?,
         // It was said when the code was typed.
-        (Some(_), OutputFormat::Text) => {}
+        (Some(_), OutputFormat::Text | OutputFormat::Dialogue) => {}
     }
     Ok(CodeTrial::Wrong)
 }

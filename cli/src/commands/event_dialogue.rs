@@ -1,0 +1,185 @@
+//! `--dialogue json`: a new device between this process and a program, such as a page. One object a line on standard
+//! output, answers on standard input, nothing on standard error. The key stays in this process until it is stored.
+
+use serde::{Deserialize, Serialize};
+use twofactor_core::account::Account;
+use twofactor_core::device::Device;
+use twofactor_core::enroll::{ConfirmedDevice, PendingDevice, TRIES};
+use twofactor_core::policy::Policy;
+use twofactor_core::qr::{QrModules, svg};
+use twofactor_core::verify::Rejected;
+use twofactor_store::sys::clock;
+use zeroize::Zeroizing;
+
+use super::confirmation::{DeliveredDevice, EnrollmentStyle, present};
+use crate::context::Context;
+use crate::device_info::{DeviceInfo, app_warning, uri};
+use crate::error::Failure;
+use crate::failure_kind::FailureKind;
+use crate::output::{OutputFormat, Report};
+use crate::qr_files::QrFiles;
+
+/// Shows the device, in a dialogue or on the terminal, and asks for a code unless told to skip it. Nothing is stored here.
+///
+/// # Errors
+/// As [`present`]; in a dialogue a usage error for a line that is no answer, and a refusal at the end of the input.
+pub fn deliver(
+    context: &Context,
+    account: &Account,
+    policy: &Policy,
+    pending: PendingDevice,
+    style: &EnrollmentStyle<'_>,
+) -> Result<DeliveredDevice, Failure> {
+    if context.format != OutputFormat::Dialogue {
+        return present(context, account, policy, pending, style);
+    }
+    let uri = uri(pending.device(), &account.name, policy, None);
+    show(context, account, pending.device(), &uri)?;
+    Ok(DeliveredDevice {
+        device: ask(context, account, policy, pending)?,
+        uri,
+        files: QrFiles::default(),
+    })
+}
+
+/// Writes that the device is stored, with the recovery codes that its user got.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn tell_stored(
+    context: &Context,
+    user: &str,
+    device: &Device,
+    recovery_codes: Vec<String>,
+) -> Result<(), Failure> {
+    context.write(&DeviceEvent::Stored {
+        user,
+        device: DeviceInfo::new(device, None),
+        recovery_codes,
+    })
+}
+
+fn show(context: &Context, account: &Account, device: &Device, uri: &str) -> Result<(), Failure> {
+    let drawing = QrModules::of(uri).ok().map(|modules| svg(&modules));
+    let secret = device.secret.to_base32();
+    context.write(&DeviceEvent::Key {
+        user: &account.name,
+        device: DeviceInfo::new(device, None),
+        secret: &secret,
+        uri,
+        svg: drawing.as_ref().map(|drawing| drawing.as_str()),
+        tries_left: TRIES,
+        warnings: app_warning(device).into_iter().collect(),
+    })
+}
+
+fn ask(
+    context: &Context,
+    account: &Account,
+    policy: &Policy,
+    mut pending: PendingDevice,
+) -> Result<ConfirmedDevice, Failure> {
+    loop {
+        let Some(line) = context.terminal.answer()? else {
+            return Err(Failure::refused("the input ended, so nothing was stored")
+                .of_kind(FailureKind::Cancelled));
+        };
+        let code = code_in(&line)?;
+        let refused = match pending.confirm(policy, account, code.as_bytes(), clock::now()?) {
+            Ok(confirmed) => return Ok(confirmed),
+            Err(refused) => refused,
+        };
+        let (reason, steps) = match refused.why {
+            Rejected::ClockDiffers { steps, .. } => ("clock", Some(steps)),
+            _ => ("wrong", None),
+        };
+        context.write(&DeviceEvent::Wrong {
+            reason,
+            steps,
+            tries_left: refused.tries_left,
+        })?;
+        if refused.tries_left == 0 {
+            return Err(Failure::refused(format!(
+                "{TRIES} codes were wrong, so nothing was stored"
+            ))
+            .of_kind(FailureKind::WrongCode));
+        }
+    }
+}
+
+/// The code of an answer. The error has nothing of the line.
+fn code_in(line: &str) -> Result<Zeroizing<String>, Failure> {
+    let answer: CodeAnswer = serde_json::from_str(line).map_err(|_| {
+        Failure::usage("the line is not an answer, so nothing was stored")
+            .next("An answer is one line: {\"code\":\"123456\"}")
+    })?;
+    Ok(answer.code)
+}
+
+/// A line of standard input.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CodeAnswer {
+    code: Zeroizing<String>,
+}
+
+/// A line of standard output. The one of an error is that of [`OutputFormat::write_failure`].
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum DeviceEvent<'a> {
+    /// The new device, with its key.
+    Key {
+        user: &'a str,
+        device: DeviceInfo,
+        secret: &'a str,
+        uri: &'a str,
+        svg: Option<&'a str>,
+        tries_left: u32,
+        warnings: Vec<&'a str>,
+    },
+    /// A code that does not confirm it.
+    Wrong {
+        reason: &'static str,
+        steps: Option<i64>,
+        tries_left: u32,
+    },
+    /// It is stored.
+    Stored {
+        user: &'a str,
+        device: DeviceInfo,
+        recovery_codes: Vec<String>,
+    },
+}
+
+impl Report for DeviceEvent<'_> {
+    /// None: a dialogue is between programs.
+    fn text(&self) -> Zeroizing<String> {
+        Zeroizing::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_one_object_with_a_code() {
+        let read = |line: &str| code_in(line).map(|code| code.to_string());
+        assert_eq!(read("{\"code\":\"123 456\"}"), Ok("123 456".to_owned()));
+        assert_eq!(read(" { \"code\" : \"\" } "), Ok(String::new()));
+        for line in [
+            "",
+            "755224",
+            "\"755224\"",
+            "{\"code\":755224}",
+            "{\"code\":\"755224\",\"force\":true}",
+            "{\"code\":\"755224\"}{\"code\":\"755224\"}",
+            "{\"code\":\"755224\"",
+            "{\"755224\":\"x\"}",
+        ] {
+            let failure = code_in(line).unwrap_err();
+            assert_eq!(failure.kind, FailureKind::Usage, "{line}");
+            assert!(!failure.to_string().contains("755224"), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! `--dialogue json`: a new device between the command and a program.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use harness::desk::{desk_on, give, give_phone, json, keys, lets_in, parse, strings};
+use harness::enrolled::record_path;
+use harness::snapshot::Snapshot;
+use harness::{Machine, Totp};
+use serde_json::{Value, json as value};
+
+/// A command that talks with this test.
+struct Dialogue {
+    child: Child,
+    answers: Option<ChildStdin>,
+    events: BufReader<ChildStdout>,
+}
+
+impl Dialogue {
+    /// Starts it on the machine of this test.
+    fn begin(_: &Machine, arguments: &[&str]) -> Self {
+        let mut child = Command::new("/usr/local/bin/twofactor")
+            .args(arguments)
+            .arg("--dialogue=json")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            answers: child.stdin.take(),
+            events: BufReader::new(child.stdout.take().unwrap()),
+            child,
+        }
+    }
+
+    /// The next event, which has a line of its own.
+    fn event(&mut self) -> Value {
+        let mut line = String::new();
+        self.events.read_line(&mut line).unwrap();
+        assert!(line.ends_with('\n'), "{line:?}");
+        parse(&line)
+    }
+
+    /// Types a code, and reads what comes of it.
+    fn answer(&mut self, code: &str) -> Value {
+        self.line(&value!({ "code": code }).to_string())
+    }
+
+    fn line(&mut self, line: &str) -> Value {
+        let pipe = self.answers.as_mut().unwrap();
+        pipe.write_all(format!("{line}\n").as_bytes()).unwrap();
+        self.event()
+    }
+
+    /// Its exit code. It says nothing more, and has said nothing on standard error.
+    fn end(mut self) -> i32 {
+        drop(self.answers.take());
+        let mut rest = String::new();
+        self.events.read_to_string(&mut rest).unwrap();
+        let mut told = String::new();
+        let mut stderr = self.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut told).unwrap();
+        assert_eq!((rest.as_str(), told.as_str()), ("", ""));
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+fn key_of(event: &Value) -> Totp {
+    assert_eq!(event["event"], "key", "{event}");
+    Totp::new(event["secret"].as_str().unwrap())
+}
+
+#[test]
+fn a_device_is_enrolled_in_a_dialogue() {
+    let machine = desk_on();
+    let before = Snapshot::take();
+    let mut dialogue = Dialogue::begin(&machine, &["enroll", "alice", "--device=tablet"]);
+    let shown = dialogue.event();
+    let expected = [
+        "device",
+        "event",
+        "secret",
+        "svg",
+        "tries_left",
+        "uri",
+        "user",
+        "warnings",
+    ];
+    assert_eq!(keys(&shown), expected);
+    let phone = key_of(&shown);
+    assert_eq!(shown["device"]["name"], "tablet");
+    let uri = shown["uri"].as_str().unwrap();
+    assert!(
+        uri.contains(&phone.secret) && uri.starts_with("otpauth://totp/"),
+        "{uri}"
+    );
+    assert!(shown["svg"].as_str().unwrap().contains("<svg "));
+    assert_eq!(
+        (&shown["warnings"], &shown["tries_left"]),
+        (&value!([]), &value!(5))
+    );
+    assert_eq!(
+        dialogue.answer(&phone.wrong_code()),
+        value!({"event": "wrong", "reason": "wrong", "steps": null, "tries_left": 4})
+    );
+    let late = dialogue.answer(&phone.code_after(-5));
+    assert_eq!(
+        (&late["reason"], &late["tries_left"]),
+        (&value!("clock"), &value!(3))
+    );
+    assert!(matches!(late["steps"].as_i64(), Some(-6..=-5)), "{late}");
+    assert_eq!(
+        before.changed(),
+        [""; 0],
+        "nothing is stored before a right code"
+    );
+    let stored = dialogue.answer(&phone.code());
+    assert_eq!(keys(&stored), ["device", "event", "recovery_codes", "user"]);
+    assert_eq!(stored["event"], "stored");
+    let codes = strings(&stored["recovery_codes"]);
+    assert_eq!((codes.len(), dialogue.end()), (10, 0));
+    assert!(lets_in("alice", &codes[0]));
+}
+
+#[test]
+fn a_key_is_renewed_in_a_dialogue() {
+    let machine = desk_on();
+    let old = give_phone(&machine, "alice");
+    let mut dialogue = Dialogue::begin(&machine, &["renew", "alice"]);
+    let new = key_of(&dialogue.event());
+    assert!(
+        lets_in("alice", &old.code()),
+        "the old key works until then"
+    );
+    let stored = dialogue.answer(&new.code());
+    assert_eq!(
+        (&stored["event"], &stored["recovery_codes"]),
+        (&value!("stored"), &value!([]))
+    );
+    assert_eq!(dialogue.end(), 0);
+    assert!(machine.read(record_path("alice")).contains(&new.secret));
+}
+
+#[test]
+fn a_dialogue_that_ends_stores_nothing() {
+    let machine = desk_on();
+    let before = Snapshot::take();
+    let failed = |line: &str, code: i32, kind: &str| {
+        let mut dialogue = Dialogue::begin(&machine, &["enroll", "alice"]);
+        key_of(&dialogue.event());
+        let event = match line {
+            "" => {
+                drop(dialogue.answers.take());
+                dialogue.event()
+            }
+            line => dialogue.line(line),
+        };
+        assert_eq!(
+            keys(&event),
+            ["event", "exit_code", "kind", "message", "next"]
+        );
+        let found = (&event["event"], &event["kind"], &event["exit_code"]);
+        assert_eq!(found, (&value!("failed"), &value!(kind), &value!(code)));
+        assert!(!event.to_string().contains("287082"), "{event}");
+        assert_eq!(dialogue.end(), code);
+    };
+    failed("", 1, "cancelled");
+    failed("287082", 2, "usage");
+    failed("{\"code\":287082}", 2, "usage");
+    failed(&format!("{{\"code\":\"{}", "2".repeat(5000)), 2, "usage");
+
+    let mut dialogue = Dialogue::begin(&machine, &["enroll", "alice"]);
+    let phone = key_of(&dialogue.event());
+    for left in (0..5).rev() {
+        assert_eq!(dialogue.answer(&phone.wrong_code())["tries_left"], left);
+    }
+    assert_eq!(dialogue.event()["kind"], "wrong-code");
+    assert_eq!(dialogue.end(), 1);
+
+    let mut dialogue = Dialogue::begin(&machine, &["enroll", "alice"]);
+    key_of(&dialogue.event());
+    dialogue.child.kill().unwrap();
+    dialogue.child.wait().unwrap();
+    assert_eq!(before.changed(), [""; 0]);
+}
+
+#[test]
+fn a_dialogue_that_cannot_begin_is_an_event() {
+    let machine = desk_on();
+    give(&machine, "alice", &[]);
+    for (arguments, code, kind) in [
+        (&["enroll", "no-such-user"][..], 1, "unknown-user"),
+        (&["enroll", "alice"], 1, "exists"),
+        (&["renew", "bob"], 1, "not-enrolled"),
+        (&["enroll", "bob", "--no-confirm"], 2, "usage"),
+        (&["enroll", "bob", "--svg=/tmp/x"], 2, "usage"),
+        (&["renew", "alice", "--qr=ascii"], 2, "usage"),
+    ] {
+        let mut dialogue = Dialogue::begin(&machine, arguments);
+        let event = dialogue.event();
+        assert_eq!(
+            (&event["event"], &event["kind"]),
+            (&value!("failed"), &value!(kind))
+        );
+        assert_eq!(dialogue.end(), code, "{arguments:?}");
+    }
+    let enroll = machine.twofactor(&["enroll", "alice", "--dialogue=json"]);
+    let run = enroll.user("bob").run().exits(1);
+    assert_eq!(run.stderr, "");
+    assert_eq!(parse(&run.stdout)["kind"], "not-root");
+}
+
+/// What a program reads of a caller, or of a name with the same user id, is in the events.
+#[test]
+fn an_alias_is_named_in_the_events_alone() {
+    let machine = desk_on();
+    give(&machine, "alice", &[]);
+    let id = machine.run("id", &["-u", "alice"]).ok().stdout;
+    let line = format!("twin:x:{}:100::/home:/bin/sh\n", id.trim());
+    machine.write_file("/etc/passwd", machine.read("/etc/passwd") + &line, 0o644);
+    let mut dialogue = Dialogue::begin(&machine, &["renew", "twin"]);
+    let event = dialogue.event();
+    assert_eq!(
+        (&event["user"], &event["alias"]),
+        (&value!("alice"), &value!("twin"))
+    );
+    drop(dialogue.answers.take());
+    assert_eq!(dialogue.event()["event"], "failed");
+    assert_eq!(dialogue.end(), 1);
+}
+
+#[test]
+fn json_alone_shows_no_key_before_it_is_stored() {
+    let machine = desk_on();
+    give(&machine, "bob", &[]);
+    let before = Snapshot::take();
+    for arguments in [["enroll", "alice"], ["renew", "bob"]] {
+        let run = machine.command(&[&arguments[..], &["--json"]].concat());
+        assert!(
+            !run.stderr.contains("Key") && !run.stderr.contains("otpauth"),
+            "{run:?}"
+        );
+        let error = harness::desk::json_error(run, 2);
+        assert!(
+            error["next"].as_str().unwrap().contains("--dialogue json"),
+            "{error}"
+        );
+    }
+    assert_eq!(before.changed(), [""; 0]);
+    let stored = json(machine.command(&["enroll", "alice", "--json", "--no-confirm"]));
+    assert_eq!(stored["confirmed"], false);
+}
