@@ -66,7 +66,7 @@ library     = -p pam_twofactor -p twofactor-core -p twofactor-protocol -p twofac
 test_module = cargo test $(CARGOFLAGS) $(root_runner) -p pam_twofactor
 
 .PHONY: docs build test test-browser test-apps test-lockers test-system test-boot test-dist test-rpm fuzz sanitize miri \
-	mutants faults races coverage deny bench budget bench-uniform demo dist rpm deb install install-files uninstall \
+	mutants faults races model coverage deny bench budget bench-uniform demo dist rpm deb install install-files uninstall \
 	clean help lint harness rust
 .DEFAULT_GOAL = docs
 # The order of prerequisites matters; cargo and debhelper use all cores by themselves.
@@ -195,6 +195,11 @@ races: need-test harness
 	$(test_module) --features whole-sweeps --test faults -- races:: at_once:: --nocapture --test-threads=1
 	cargo test $(CARGOFLAGS) --config profile.test.opt-level=2 -p twofactor-store --features whole-sweeps --lib \
 		takeover_model -- --nocapture
+
+## model              attempts in a fleet, searched exhaustively
+model: rust
+	cargo test $(CARGOFLAGS) --config profile.test.opt-level=3 -p twofactor-fleet --features whole-model \
+		--test model -- --nocapture --test-threads=1
 
 ## coverage           which lines of src/ and crates/ the tests run, by file
 coverage: need-test rust
