@@ -15,6 +15,7 @@ use twofactor_core::policy::decision::{
     LoginRequest, PolicyDecision, UserEnrollment, decide_without_device, switched_off,
 };
 use twofactor_core::policy::{Policy, rhost_address};
+use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::verify::{Accepted, Form, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{
     AttemptFailure, AttemptResult, KnownFactor, KnownGroups, LoginAttempt, PreCheck,
@@ -340,7 +341,8 @@ impl LoginContext<'_> {
                 Ok(AttemptResult::Compared(Outcome::Accepted(accepted))) => {
                     self.claim_recovery(host, account, judge.recovery_login(&accepted));
                     ticket::claim_with_code(host, self.arguments, policy, account);
-                    return self.accepted(host, &accepted, &bytes);
+                    let changes = judge.changes_to_tell();
+                    return self.accepted(host, &accepted, &changes, &bytes);
                 }
                 Ok(AttemptResult::Compared(Outcome::Rejected(why))) => {
                     let line = report::rejected(self.about(), &why);
@@ -414,6 +416,7 @@ impl LoginContext<'_> {
         &self,
         host: &mut dyn PamTransaction,
         accepted: &Accepted,
+        changes: &[RecentChange],
         input: &[u8],
     ) -> Result<AuthResult, AuthAbort> {
         if self.arguments.layout == PromptLayout::PasswordThenCode {
@@ -424,9 +427,11 @@ impl LoginContext<'_> {
         host.unmark()?;
         let line = report::accepted(self.about(), accepted);
         host.log(Priority::Info, line.as_str());
-        // If password and code are one, the password is yet to be checked: only its owner may be told.
-        if self.messages == MessageMode::Wanted && self.arguments.layout == PromptLayout::Code {
-            later::tell(host, accepted);
+        match (self.messages, self.arguments.layout) {
+            (MessageMode::Unwanted, _) => {}
+            (MessageMode::Wanted, PromptLayout::Code) => later::tell(host, accepted, changes),
+            // The password is yet to be checked: only its owner may be told.
+            (MessageMode::Wanted, PromptLayout::PasswordThenCode) => later::leave(host, changes),
         }
         Ok(AuthResult::Verified)
     }

@@ -10,9 +10,11 @@ use twofactor_core::account::Account;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::log::line::Line;
+use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
 use twofactor_store::Store;
 use twofactor_store::files::Error as StoreError;
 use twofactor_store::operations::{self, AuditSink, UserFactor};
+use twofactor_store::sys::process;
 
 use crate::formatting::utc;
 
@@ -23,6 +25,15 @@ const SOCKET: &str = "/dev/log";
 struct CommandLog;
 
 impl AuditSink for CommandLog {
+    fn origin(&self) -> ChangeOrigin {
+        ChangeOrigin {
+            channel: ChangeChannel::Command,
+            uid: caller(),
+            terminal: process::own_terminal().and_then(|it| OriginName::of(it.name()?.as_bytes())),
+            address: None,
+        }
+    }
+
     fn changed(&self, event: &ChangeEvent<'_>) {
         // As below.
         let _ = send(event.line(caller(), utc).as_str());

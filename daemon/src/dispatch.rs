@@ -8,6 +8,7 @@ use twofactor_protocol::service::{
     self, ChangeCall, ServiceCall, ServiceInfo, StatusReply, interface_not_found,
 };
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
+use twofactor_store::sys::process::TerminalNumber;
 
 use crate::pending::Conversation;
 
@@ -24,6 +25,8 @@ pub struct Caller {
     /// The audit session in which the process was when its connection was accepted, if that is one of this uid. It is looked up once
     /// and then: later another process may have the number, in another session.
     pub session: Option<u32>,
+    /// Its terminal, looked up at the same time.
+    pub terminal: Option<TerminalNumber>,
 }
 
 /// The error that a file, the clock or a database cannot be used; the log says which.
@@ -233,6 +236,7 @@ mod tests {
             uid,
             pid: 7,
             session: None,
+            terminal: None,
         };
         let response = response(message, caller, &recorder, &mut Conversation::default());
         (response, recorder.calls.into_inner())

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::log::line::Line;
+use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
 use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult};
 use twofactor_store::operations::AuditSink;
@@ -131,6 +132,16 @@ pub struct ChangeLog {
 }
 
 impl AuditSink for ChangeLog {
+    fn origin(&self) -> ChangeOrigin {
+        let terminal = self.caller.terminal.and_then(|terminal| terminal.name());
+        ChangeOrigin {
+            channel: ChangeChannel::Daemon,
+            uid: self.caller.uid,
+            terminal: terminal.and_then(|name| OriginName::of(name.as_bytes())),
+            address: None,
+        }
+    }
+
     fn changed(&self, event: &ChangeEvent<'_>) {
         let text = event.line(self.caller.uid, |seconds| seconds.to_string());
         let text = text.with("pid", &self.caller.pid);

@@ -93,6 +93,7 @@ where
         uid: peer.uid,
         pid: peer.pid,
         session: process::audit_session(peer.pid, peer.uid),
+        terminal: process::terminal(peer.pid),
     };
     let stream = Arc::new(stream);
     let Ok(place) = connections.admit(caller.uid, &stream) else {

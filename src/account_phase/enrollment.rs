@@ -7,6 +7,7 @@ use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
 use twofactor_core::policy::{EnrollAtLogin, Policy};
 use twofactor_core::record::Record;
+use twofactor_core::record::recent_changes::ChangeOrigin;
 use twofactor_core::recovery::OneTimeCode;
 use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus, is_blank};
 use twofactor_store::Locked;
@@ -26,7 +27,7 @@ use super::{
 };
 use crate::dialogue::{Dialogue, DialogueMedium};
 use crate::transaction::{PamTransaction, Priority};
-use crate::{report, text};
+use crate::{login_origin, report, text};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 
@@ -269,7 +270,7 @@ impl EnrollmentDialogue<'_> {
         let factor = UserFactor {
             store: self.session.store,
             account: self.session.holder,
-            audit: &DialogueLog,
+            audit: &self.origin(dialogue.host()),
         };
         let mut allowed = StillAllowed {
             session: &mut self.session,
@@ -306,7 +307,7 @@ impl EnrollmentDialogue<'_> {
         let factor = UserFactor {
             store: self.session.store,
             account: self.session.holder,
-            audit: &DialogueLog,
+            audit: &self.origin(dialogue.host()),
         };
         let mut allowed = StillAllowed {
             session: &mut self.session,
@@ -316,6 +317,11 @@ impl EnrollmentDialogue<'_> {
         let before = DevicesBefore::With(first);
         let new = operations::enroll(&factor, new, before, clock::now()?, &mut allowed)?;
         Ok(new)
+    }
+
+    /// The place of this login.
+    pub(super) fn origin(&self, host: &dyn PamTransaction) -> DialogueLog {
+        DialogueLog(login_origin::of(host, self.account.uid))
     }
 
     pub(super) fn medium(&self) -> DialogueMedium {
@@ -330,9 +336,13 @@ impl EnrollmentDialogue<'_> {
 }
 
 /// The log of a login: [`Enrollment::log`] writes what became of the dialogue, with the address that it came from.
-pub(super) struct DialogueLog;
+pub(super) struct DialogueLog(ChangeOrigin);
 
 impl AuditSink for DialogueLog {
+    fn origin(&self) -> ChangeOrigin {
+        self.0.clone()
+    }
+
     fn changed(&self, _: &ChangeEvent<'_>) {}
 }
 

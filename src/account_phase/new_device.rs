@@ -165,7 +165,8 @@ impl<'a> RecoveredUser<'a> {
             .enrollment
             .confirmed(dialogue, name, EnrollmentMode::Offered)?;
         self.enrollment.same_user(dialogue)?;
-        let (factor, mut steps) = self.change();
+        let audit = self.enrollment.origin(dialogue.host());
+        let (factor, mut steps) = self.change(&audit);
         let before = DevicesBefore::Any;
         let new = operations::enroll(&factor, new, before, clock::now()?, &mut steps)?;
         self.login.added(new.device.id);
@@ -194,7 +195,8 @@ impl<'a> RecoveredUser<'a> {
             .enrollment
             .confirmed(dialogue, old.name.clone(), EnrollmentMode::Offered)?;
         self.enrollment.same_user(dialogue)?;
-        let (factor, mut steps) = self.change();
+        let audit = self.enrollment.origin(dialogue.host());
+        let (factor, mut steps) = self.change(&audit);
         let new = operations::renew(&factor, old.id, new, &mut steps)?;
         self.login.replaced(old.id, new.id);
         self.log(dialogue, LoginEvent::DeviceReplaced, &new.name);
@@ -225,7 +227,8 @@ impl<'a> RecoveredUser<'a> {
                 }
             };
             self.enrollment.same_user(dialogue)?;
-            let (factor, mut steps) = self.change();
+            let audit = self.enrollment.origin(dialogue.host());
+            let (factor, mut steps) = self.change(&audit);
             operations::remove_device(&factor, lost.id, &mut steps)?;
             self.login.removed(lost.id);
             self.log(dialogue, LoginEvent::DeviceRemoved, &lost.name);
@@ -252,7 +255,8 @@ impl<'a> RecoveredUser<'a> {
             return Err(EnrollmentAbort::Skipped);
         }
         self.enrollment.same_user(dialogue)?;
-        let (factor, mut steps) = self.change();
+        let audit = self.enrollment.origin(dialogue.host());
+        let (factor, mut steps) = self.change(&audit);
         operations::adopt_recovery_codes(&factor, set, &mut steps)?;
         later::forget_codes(dialogue.host());
         let line = self.enrollment.about.clone();
@@ -263,11 +267,14 @@ impl<'a> RecoveredUser<'a> {
     }
 
     /// The factor, and the conditions of a change of it.
-    fn change(&mut self) -> (UserFactor<'a>, StillRecovered<'_, 'a>) {
+    fn change<'f>(
+        &'f mut self,
+        audit: &'f DialogueLog,
+    ) -> (UserFactor<'f>, StillRecovered<'f, 'a>) {
         let factor = UserFactor {
             store: self.enrollment.session.store,
             account: self.enrollment.session.holder,
-            audit: &DialogueLog,
+            audit,
         };
         let steps = StillRecovered {
             session: &mut self.enrollment.session,

@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
+use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::verify::{
     Accepted, AnswerTail, Credential, Form, Outcome, Rejected, ThrottleStatus,
 };
@@ -37,6 +38,9 @@ pub trait CodeJudge {
     /// The login that a recovery or bypass code has just made, if a new device may follow from it.
     fn recovery_login(&self, accepted: &Accepted) -> Option<RecoveryLogin>;
 
+    /// Changes of the factor that a user whose code was right is to be told of.
+    fn changes_to_tell(&self) -> Vec<RecentChange>;
+
     /// The length of the password in an answer in one field, given during grace.
     ///
     /// # Errors
@@ -63,6 +67,10 @@ impl CodeJudge for LoginAttempt<'_> {
 
     fn recovery_login(&self, accepted: &Accepted) -> Option<RecoveryLogin> {
         self.recovery_login(accepted)
+    }
+
+    fn changes_to_tell(&self) -> Vec<RecentChange> {
+        self.changes_to_tell()
     }
 
     fn password_len(&self, input: &[u8]) -> Result<usize, AttemptFailure> {
@@ -147,6 +155,11 @@ impl CodeJudge for DaemonJudge {
     /// A program that runs as the user stores nothing.
     fn recovery_login(&self, _: &Accepted) -> Option<RecoveryLogin> {
         None
+    }
+
+    /// They are told at logins, where there is room for them.
+    fn changes_to_tell(&self) -> Vec<RecentChange> {
+        Vec::new()
     }
 
     fn password_len(&self, input: &[u8]) -> Result<usize, AttemptFailure> {

@@ -17,3 +17,4 @@ mod sandboxes;
 mod small_terminals;
 mod sshd;
 mod su_sudo;
+mod told;

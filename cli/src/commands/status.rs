@@ -5,6 +5,7 @@ mod lock_status;
 mod login_facts;
 mod looked_up;
 mod overview;
+mod told_changes;
 mod totals;
 mod user_selection;
 mod user_status;

@@ -165,26 +165,27 @@ fn one_by_one(
     job: &UserImport,
     manner: ImportOptions,
 ) -> Result<Vec<ImportRow>, Failure> {
-    let imported = operations::import_devices(store, &job.account, |kept, writer| {
-        let mut draft = RecordDraft::new(&job.account, kept, manner.existing, manner.moment);
-        let mut rows = Vec::new();
-        for item in &job.items {
-            let taken = draft.take(item)?;
-            let changed = taken.iter().any(ImportRow::changes);
-            let entry = draft.entries.last().copied();
-            if let (true, Some(entry)) = (changed, entry)
-                && let Err(error) = writer.store(&draft.record, entry)
-            {
-                // The draft is no longer what is stored, so nothing can be built upon it.
-                let failure = error.into();
-                let left = job.items.iter().skip(rows.len());
-                rows.extend(left.map(|item| refused_item(job, item, &failure)));
-                break;
+    let imported =
+        operations::import_devices(&audit::factor(store, &job.account), |kept, writer| {
+            let mut draft = RecordDraft::new(&job.account, kept, manner.existing, manner.moment);
+            let mut rows = Vec::new();
+            for item in &job.items {
+                let taken = draft.take(item)?;
+                let changed = taken.iter().any(ImportRow::changes);
+                let entry = draft.entries.last().copied();
+                if let (true, Some(entry)) = (changed, entry)
+                    && let Err(error) = writer.store(&mut draft.record, entry)
+                {
+                    // The draft is no longer what is stored, so nothing can be built upon it.
+                    let failure = error.into();
+                    let left = job.items.iter().skip(rows.len());
+                    rows.extend(left.map(|item| refused_item(job, item, &failure)));
+                    break;
+                }
+                rows.extend(taken);
             }
-            rows.extend(taken);
-        }
-        Ok(rows)
-    });
+            Ok(rows)
+        });
     imported.unwrap_or_else(|error| Ok(refused(job, &error.into())))
 }
 

@@ -4,6 +4,7 @@
 
 mod fields;
 mod read;
+pub mod recent_changes;
 mod write;
 
 #[cfg(test)]
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::device::Device;
 use crate::recovery::{OneTimeCode, RecoverySet};
+use recent_changes::RecentChange;
 
 /// Version of the file format that this program reads and writes.
 pub const FORMAT: u32 = 1;
@@ -36,6 +38,8 @@ pub struct Record {
     pub bypass: Option<OneTimeCode>,
     /// The administrator's invitation to enroll at login; only without a device.
     pub invite: Option<OneTimeCode>,
+    /// The last changes, the newest last; at most [`recent_changes::MAX_CHANGES`].
+    pub changes: Vec<RecentChange>,
 }
 
 impl Record {
@@ -49,6 +53,7 @@ impl Record {
             recovery: None,
             bypass: None,
             invite: None,
+            changes: Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use twofactor_core::account::Account;
 use twofactor_core::device::Id;
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::record::Record;
+use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::state::State;
 use twofactor_core::verify::grace::{self, GraceOrigin};
 use twofactor_core::verify::refused::{self, RefusedKey};
@@ -139,6 +140,22 @@ impl LoginAttempt<'_> {
     pub fn recovery_login(&self, accepted: &Accepted) -> Option<RecoveryLogin> {
         let loaded = self.known.record.as_ref()?;
         RecoveryLogin::of(&loaded.record, &accepted.by)
+    }
+
+    /// Changes that a user whose code was compared last is to be told of, the newest last.
+    #[must_use]
+    pub fn changes_to_tell(&self) -> Vec<RecentChange> {
+        let record = self.known.record.as_ref().map(|loaded| &loaded.record);
+        let changes = record
+            .map(|record| record.changes.as_slice())
+            .unwrap_or_default();
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        // Where the clock cannot be read, rather too many than none.
+        let now = (self.clock)().unwrap_or_default();
+        let told = changes.iter().filter(|change| change.is_told(now));
+        told.cloned().collect()
     }
 
     /// Seconds left of a grace period, decided under the lock. Where the lock is not free the code is asked for.

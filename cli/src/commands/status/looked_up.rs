@@ -3,9 +3,9 @@
 use twofactor_core::verify;
 use twofactor_store::{FactorSnapshot, LoadedPolicy};
 
-use super::grace_periods;
 use super::lock_status::{DaemonStatus, LockStatus};
 use super::user_status::UserStatus;
+use super::{grace_periods, told_changes};
 use crate::device_info::DeviceInfo;
 use crate::error::{Failure, for_user};
 use crate::formatting::utc;
@@ -99,6 +99,7 @@ fn with_factor(
             lock: LockStatus::new(verify::daemon_gate(&loaded.policy.throttle, state, now)),
         },
         grace: grace_periods::running(state, loaded, now),
+        changes: told_changes::told(record, now),
         ..UserStatus::empty(name)
     }
 }

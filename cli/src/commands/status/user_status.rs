@@ -8,6 +8,7 @@ use twofactor_core::verify::ThrottleStatus;
 
 use super::grace_periods::GraceStatus;
 use super::lock_status::{DaemonStatus, LockStatus};
+use super::told_changes::ChangeStatus;
 use crate::device_info::DeviceInfo;
 use crate::formatting::{count, span};
 use crate::output::table;
@@ -52,6 +53,8 @@ pub struct UserStatus {
     pub daemon: DaemonStatus,
     /// Grace periods: no code is asked for, because one was accepted a short while ago.
     pub grace: Vec<GraceStatus>,
+    /// Changes that the user is told of at logins, the newest last.
+    pub changes: Vec<ChangeStatus>,
     /// Requirement of `[[require]]`, or of `enforcement`, on a user without a device.
     #[serde(flatten)]
     pub requirement: RequirementStatus,
@@ -113,6 +116,7 @@ impl UserStatus {
             lock: LockStatus::new(ThrottleStatus::Open),
             daemon: DaemonStatus::NONE,
             grace: Vec::new(),
+            changes: Vec::new(),
             requirement: RequirementStatus::NONE,
             error: None,
             account: None,
@@ -136,6 +140,9 @@ impl UserStatus {
         let mut text = format!("\n{}", table(&rows));
         for grace in &self.grace {
             text.push_str(&format!("Not asked for a code: {}\n", grace.text()));
+        }
+        for change in &self.changes {
+            text.push_str(&format!("Told at logins: {}\n", change.text()));
         }
         text
     }
@@ -286,7 +293,7 @@ mod tests {
              \"algorithm\":\"SHA1\",\"digits\":6,\"interval\":30,\"enrolled\":\"1970-01-01T00:00:00Z\",\
              \"last_used\":null}],\"recovery_codes_left\":0,\"bypass_until\":null,\"invited_until\":null,\"failures\":5,\
              \"locked\":true,\"locked_for_seconds\":90,\"daemon\":{\"failures\":0,\"failures_in_30_days\":0,\
-             \"locked\":false,\"locked_for_seconds\":null},\"grace\":[],\"required\":false,\"required_from\":null,\"error\":null}"
+             \"locked\":false,\"locked_for_seconds\":null},\"grace\":[],\"changes\":[],\"required\":false,\"required_from\":null,\"error\":null}"
         );
     }
 }

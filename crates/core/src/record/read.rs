@@ -8,6 +8,9 @@ use crate::recovery::{CodeForm, CodeScope, Hash, OneTimeCode, RecoverySet};
 use crate::secret::Secret;
 
 use super::fields::{RecordFields, number, string, strings, table, tables};
+use super::recent_changes::{
+    ChangeChannel, ChangeOrigin, ChangeWord, MAX_CHANGES, OriginName, RecentChange,
+};
 use super::{FORMAT, MAX_RECOVERY_CODES, Record, RecordError};
 
 /// Reads the whole file.
@@ -20,7 +23,7 @@ pub(super) fn record(text: &str) -> Result<Record, RecordError> {
         return Err(RecordError::version(format, writer));
     }
     top.only(&[
-        "format", "writer", "user", "uid", "device", "recovery", "bypass", "invite",
+        "format", "writer", "user", "uid", "device", "recovery", "bypass", "invite", "change",
     ])?;
     top.required("writer", string)?;
     let found = top.optional("device", tables)?.unwrap_or_default();
@@ -52,6 +55,12 @@ pub(super) fn record(text: &str) -> Result<Record, RecordError> {
             return Err(RecordError::new("has two devices of one name or id"));
         }
     }
+    let changes = top.optional("change", tables)?.unwrap_or_default();
+    let mut changes = changes
+        .into_iter()
+        .map(|it| change(&fields(it)))
+        .collect::<Result<Vec<_>, _>>()?;
+    changes.drain(..changes.len().saturating_sub(MAX_CHANGES));
     Ok(Record {
         user: top.required("user", string)?.to_owned(),
         uid: top.required("uid", number)?,
@@ -61,6 +70,38 @@ pub(super) fn record(text: &str) -> Result<Record, RecordError> {
         invite: invite
             .map(|it| one_time_code(&fields(it), &[]))
             .transpose()?,
+        changes,
+    })
+}
+
+fn change(fields: &RecordFields<'_>) -> Result<RecentChange, RecordError> {
+    fields.only(&[
+        "time", "kind", "device", "through", "uid", "service", "terminal", "address",
+    ])?;
+    let name = |key| -> Result<_, RecordError> {
+        let text = fields.optional(key, string)?.unwrap_or_default();
+        Ok(OriginName::of(text.as_bytes()))
+    };
+    let channel = match (fields.required("through", string)?, name("service")?) {
+        ("daemon", None) => ChangeChannel::Daemon,
+        ("command", None) => ChangeChannel::Command,
+        ("login", Some(service)) => ChangeChannel::Login(service),
+        _ => return Err(fields.fault("through")),
+    };
+    let kind = ChangeWord::of_word(fields.required("kind", string)?);
+    let device = fields.optional("device", string)?;
+    Ok(RecentChange {
+        time: fields.required("time", number)?,
+        kind: kind.ok_or_else(|| fields.fault("kind"))?,
+        device: device
+            .map(|device| device.parse().map_err(|_| fields.fault("device")))
+            .transpose()?,
+        origin: ChangeOrigin {
+            channel,
+            uid: fields.required("uid", number)?,
+            terminal: name("terminal")?,
+            address: name("address")?,
+        },
     })
 }
 

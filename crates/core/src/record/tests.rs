@@ -1,7 +1,8 @@
 //! Records as text: what is written, what is read, and what is said of text that is no record.
 
+use super::recent_changes::{ChangeChannel, ChangeOrigin, ChangeWord, OriginName};
 use super::*;
-use crate::device::{Id, Kind, MAX_DEVICES};
+use crate::device::{DeviceName, Id, Kind, MAX_DEVICES};
 use crate::otp::{Algorithm, Digits, Interval};
 use crate::recovery::CodeScope;
 use crate::secret::Secret;
@@ -31,6 +32,26 @@ fn sample() -> Record {
     }
     record.recovery = Some(RecoverySet::generate(18).unwrap().0);
     record.bypass = Some(OneTimeCode::generate(19).unwrap().0);
+    for (time, channel) in [
+        ChangeChannel::Daemon,
+        ChangeChannel::Command,
+        ChangeChannel::Login(OriginName::of(b"sshd").unwrap()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        record.note(RecentChange {
+            time: time as u64,
+            kind: ChangeWord::DeviceAdded,
+            device: (time > 0).then(DeviceName::first),
+            origin: ChangeOrigin {
+                channel,
+                uid: 7,
+                terminal: OriginName::of(b"pts/0"),
+                address: OriginName::of(b"192.0.2.1").filter(|_| time > 1),
+            },
+        });
+    }
     record
 }
 
@@ -50,6 +71,8 @@ fn records_round_trip() {
         assert_eq!(one.created, two.created);
     }
     assert_eq!(back.devices.len(), 2);
+    assert_eq!(back.changes, record.changes);
+    assert_eq!(back.changes.len(), 3);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use crate::device::{Device, Kind};
 use crate::recovery::{CodeForm, CodeScope, OneTimeCode, RecoverySet};
 
+use super::recent_changes::{ChangeChannel, RecentChange};
 use super::{FORMAT, Record};
 
 const COMMENT: &str =
@@ -32,6 +33,10 @@ pub(super) fn record(record: &Record) -> Zeroizing<String> {
     if let Some(code) = &record.invite {
         file.header("[invite]");
         file.one_time_code(code);
+    }
+    for change in &record.changes {
+        file.header("[[change]]");
+        file.change(change);
     }
     file.0
 }
@@ -77,6 +82,31 @@ impl RecordWriter {
         match code.scope {
             CodeScope::Login => {}
             CodeScope::NewDevice => self.string("scope", "new-device"),
+        }
+    }
+
+    fn change(&mut self, change: &RecentChange) {
+        let RecentChange { time, origin, .. } = change;
+        let (through, service) = match &origin.channel {
+            ChangeChannel::Daemon => ("daemon", None),
+            ChangeChannel::Command => ("command", None),
+            ChangeChannel::Login(service) => ("login", Some(service)),
+        };
+        self.number("time", *time);
+        self.string("kind", change.kind.word());
+        if let Some(device) = &change.device {
+            self.string("device", device.as_str());
+        }
+        self.string("through", through);
+        self.number("uid", origin.uid);
+        for (key, name) in [
+            ("service", service),
+            ("terminal", origin.terminal.as_ref()),
+            ("address", origin.address.as_ref()),
+        ] {
+            if let Some(name) = name {
+                self.string(key, name.as_str());
+            }
         }
     }
 

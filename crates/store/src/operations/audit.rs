@@ -1,11 +1,28 @@
 //! The user whose factor is changed, and the log of its changes.
 
-use crate::files::Store;
+use crate::files::{Locked, Store};
+use crate::sys::clock;
 use twofactor_core::account::Account;
+use twofactor_core::device::DeviceName;
 use twofactor_core::log::factor_change::{ChangeEvent, FactorChange};
+use twofactor_core::record::Record;
+use twofactor_core::record::recent_changes::{
+    ChangeChannel, ChangeOrigin, ChangeWord, RecentChange,
+};
+use twofactor_core::state::DeviceState;
 
-/// Log of changes.
+use super::ChangeError;
+
+/// Log of changes, which also knows where they come from: the user is told.
 pub trait AuditSink {
+    /// The place that the change is made from.
+    fn origin(&self) -> ChangeOrigin;
+
+    /// The time of the change, in seconds since 1970-01-01 UTC; 0 where the clock cannot be used.
+    fn time(&self) -> u64 {
+        clock::now().unwrap_or_default()
+    }
+
     /// Reports a change that is on the disk. A log that cannot be reached must neither delay nor fail a change.
     fn changed(&self, event: &ChangeEvent<'_>);
 }
@@ -26,4 +43,57 @@ impl UserFactor<'_> {
         let user = self.account.name.as_str();
         self.audit.changed(&ChangeEvent { user, change });
     }
+
+    /// Stores the record that a change has made, with a note of the change for its user, and reports it.
+    pub(super) fn store_record(
+        &self,
+        locked: &mut Locked<'_>,
+        record: &mut Record,
+        entries: &[DeviceState],
+        change: FactorChange<'_>,
+    ) -> Result<(), ChangeError> {
+        self.note(record, &change);
+        locked
+            .replace_record(record, entries)
+            .map_err(|error| ChangeError::new(self.account, error))?;
+        self.report(change);
+        Ok(())
+    }
+
+    /// A first device that root enrolls is not told: root hands it over, and its user has no other to log in with.
+    pub(super) fn note(&self, record: &mut Record, change: &FactorChange<'_>) {
+        let Some((kind, device)) = told(change) else {
+            return;
+        };
+        let origin = self.audit.origin();
+        let is_handed_over = kind == ChangeWord::DeviceAdded
+            && origin.channel == ChangeChannel::Command
+            && record.devices.len() < 2;
+        if !is_handed_over {
+            record.note(RecentChange {
+                time: self.audit.time(),
+                kind,
+                device: device.cloned(),
+                origin,
+            });
+        }
+    }
+}
+
+/// The words in which users are told of a change. What changes no factor is for the log alone.
+const fn told<'c>(change: &FactorChange<'c>) -> Option<(ChangeWord, Option<&'c DeviceName>)> {
+    Some(match change {
+        FactorChange::DeviceAdded { device, .. } => (ChangeWord::DeviceAdded, Some(*device)),
+        FactorChange::DeviceRenewed { device, .. } => (ChangeWord::DeviceRenewed, Some(*device)),
+        FactorChange::DeviceRemoved(device) => (ChangeWord::DeviceRemoved, Some(*device)),
+        FactorChange::AllRemoved => (ChangeWord::AllRemoved, None),
+        FactorChange::RecoveryCodesReplaced => (ChangeWord::RecoveryCodes, None),
+        FactorChange::BypassIssued { .. } => (ChangeWord::BypassIssued, None),
+        FactorChange::BypassWithdrawn => (ChangeWord::BypassWithdrawn, None),
+        FactorChange::Invited { .. } => (ChangeWord::Invited, None),
+        FactorChange::InvitationWithdrawn
+        | FactorChange::Unlocked
+        | FactorChange::StateRebuilt
+        | FactorChange::Resynced(_) => return None,
+    })
 }

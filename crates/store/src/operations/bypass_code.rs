@@ -1,7 +1,5 @@
 //! The bypass code of a user whose devices are out of reach.
 
-use crate::files::Store;
-use twofactor_core::account::Account;
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::policy::Throttle;
 use twofactor_core::record::Record;
@@ -31,11 +29,10 @@ pub fn issue_bypass(
     expires: u64,
     now: u64,
 ) -> Result<IssuedBypass, ChangeError> {
-    let UserFactor { store, account, .. } = *factor;
     let (bypass, code) =
-        OneTimeCode::generate(expires).map_err(|error| ChangeError::new(account, error))?;
-    let state = set_bypass(store, account, Some(bypass.with_scope(scope)))?;
-    factor.report(FactorChange::BypassIssued { expires });
+        OneTimeCode::generate(expires).map_err(|error| ChangeError::new(factor.account, error))?;
+    let change = FactorChange::BypassIssued { expires };
+    let state = set_bypass(factor, Some(bypass.with_scope(scope)), change)?;
     let gate = verify::gate(throttle, &state, now);
     Ok(IssuedBypass { code, gate })
 }
@@ -45,25 +42,21 @@ pub fn issue_bypass(
 /// # Errors
 /// As [`issue_bypass`].
 pub fn withdraw_bypass(factor: &UserFactor<'_>) -> Result<(), ChangeError> {
-    let UserFactor { store, account, .. } = *factor;
-    set_bypass(store, account, None)?;
-    factor.report(FactorChange::BypassWithdrawn);
-    Ok(())
+    set_bypass(factor, None, FactorChange::BypassWithdrawn).map(drop)
 }
 
 fn set_bypass(
-    store: &Store,
-    account: &Account,
+    factor: &UserFactor<'_>,
     bypass: Option<OneTimeCode>,
+    made: FactorChange<'_>,
 ) -> Result<State, ChangeError> {
+    let UserFactor { store, account, .. } = *factor;
     change(store, account, |locked, before| {
         let Some(mut record) = before.filter(Record::is_enrolled) else {
             return Err(ChangeError::new(account, ChangeCause::NotEnrolled));
         };
         record.bypass = bypass;
-        locked
-            .replace_record(&record, &[])
-            .map_err(|error| ChangeError::new(account, error))?;
+        factor.store_record(locked, &mut record, &[], made)?;
         Ok(locked.state().clone())
     })
 }

@@ -58,13 +58,11 @@ pub fn enroll<S: ChangeSteps>(
             None => add_codes(&mut record, now).map_err(refused)?,
         };
         steps.deliver(&recovery_codes)?;
-        locked
-            .replace_record(&record, &[entry])
-            .map_err(|error| refused(error.into()))?;
-        factor.report(FactorChange::DeviceAdded {
+        let change = FactorChange::DeviceAdded {
             device: &device.name,
             confirmed,
-        });
+        };
+        factor.store_record(locked, &mut record, &[entry], change)?;
         Ok(NewEnrollment {
             device,
             recovery_codes,
@@ -118,13 +116,11 @@ pub fn renew<S: ChangeSteps>(
         if let Some(place) = record.devices.get_mut(position) {
             *place = device.clone();
         }
-        locked
-            .replace_record(&record, &[entry])
-            .map_err(|error| refused(error.into()))?;
-        factor.report(FactorChange::DeviceRenewed {
+        let change = FactorChange::DeviceRenewed {
             device: &device.name,
             confirmed,
-        });
+        };
+        factor.store_record(locked, &mut record, &[entry], change)?;
         Ok(device)
     })
 }
@@ -172,10 +168,8 @@ fn replace_codes<S: ChangeSteps>(
         steps.permit(locked, Some(&record))?;
         record.recovery = Some(set);
         steps.deliver(codes)?;
-        locked
-            .replace_record(&record, &[])
-            .map_err(|error| refused(error.into()))?;
-        factor.report(FactorChange::RecoveryCodesReplaced);
+        let change = FactorChange::RecoveryCodesReplaced;
+        factor.store_record(locked, &mut record, &[], change)?;
         Ok(())
     })
 }

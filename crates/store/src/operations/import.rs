@@ -1,17 +1,20 @@
 //! Devices that come from elsewhere, one after the other under one lock: a state has no room for all that a user had and all
 //! that comes.
 
-use crate::files::{Locked, Store};
-use twofactor_core::account::Account;
+use crate::files::Locked;
+use twofactor_core::device::DeviceName;
+use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::record::Record;
 use twofactor_core::state::{DeviceState, State};
 
-use super::{ChangeError, begin, leave_nothing};
+use super::{ChangeError, UserFactor, begin, leave_nothing};
 
 /// The place to which devices are written.
 pub struct DeviceWriter<'l, 's> {
-    account: &'l Account,
+    factor: &'l UserFactor<'l>,
     locked: &'l mut Locked<'s>,
+    /// The devices before the import.
+    before: &'l [DeviceName],
 }
 
 impl DeviceWriter<'_, '_> {
@@ -19,10 +22,24 @@ impl DeviceWriter<'_, '_> {
     ///
     /// # Errors
     /// [`super::ChangeCause::Failed`]. What was stored before stays.
-    pub fn store(&mut self, record: &Record, entry: DeviceState) -> Result<(), ChangeError> {
+    pub fn store(&mut self, record: &mut Record, entry: DeviceState) -> Result<(), ChangeError> {
+        let mut devices = record.devices.iter();
+        let device = devices.find(|device| device.id == entry.id);
+        // A user without a device gets them all from root.
+        if let Some(name) = device.map(|device| device.name.clone())
+            && !self.before.is_empty()
+        {
+            let (device, confirmed) = (&name, false);
+            let change = if self.before.contains(&name) {
+                FactorChange::DeviceRenewed { device, confirmed }
+            } else {
+                FactorChange::DeviceAdded { device, confirmed }
+            };
+            self.factor.note(record, &change);
+        }
         self.locked
             .replace_record(record, &[entry])
-            .map_err(|error| ChangeError::new(self.account, error))
+            .map_err(|error| ChangeError::new(self.factor.account, error))
     }
 }
 
@@ -32,16 +49,18 @@ impl DeviceWriter<'_, '_> {
 /// # Errors
 /// [`super::ChangeCause::Failed`] where record or state cannot be used.
 pub fn import_devices<T>(
-    store: &Store,
-    account: &Account,
+    factor: &UserFactor<'_>,
     import: impl FnOnce(Option<(Record, State)>, &mut DeviceWriter<'_, '_>) -> T,
 ) -> Result<T, ChangeError> {
-    let (mut locked, before) = begin(store, account)?;
+    let (mut locked, before) = begin(factor.store, factor.account)?;
     let is_new = before.is_none();
+    let devices = before.iter().flat_map(|record| &record.devices);
+    let devices: Vec<DeviceName> = devices.map(|device| device.name.clone()).collect();
     let kept = before.map(|record| (record, locked.state().clone()));
     let mut writer = DeviceWriter {
-        account,
+        factor,
         locked: &mut locked,
+        before: &devices,
     };
     let imported = import(kept, &mut writer);
     if is_new {

@@ -106,13 +106,12 @@ fn issue<S: ChangeSteps>(
         let (invite, code) =
             OneTimeCode::generate(expires).map_err(|error| failed(error.into()))?;
         let mut record = Record::new(account.name.clone(), account.uid);
+        record.changes = before.map(|before| before.changes).unwrap_or_default();
         record.invite = Some(invite);
         let codes = [code];
         steps.deliver(&codes)?;
-        locked
-            .replace_record(&record, &[])
-            .map_err(|error| failed(error.into()))?;
-        factor.report(FactorChange::Invited { expires });
+        let change = FactorChange::Invited { expires };
+        factor.store_record(locked, &mut record, &[], change)?;
         let [code] = codes;
         Ok(InvitationResult::Issued(code))
     })

@@ -41,10 +41,8 @@ pub fn remove_device<S: ChangeSteps>(
         }
         steps.permit(locked, Some(&record))?;
         let device = record.devices.remove(place);
-        locked
-            .replace_record(&record, &[])
-            .map_err(|error| refused(error.into()))?;
-        factor.report(FactorChange::DeviceRemoved(&device.name));
+        let change = FactorChange::DeviceRemoved(&device.name);
+        factor.store_record(locked, &mut record, &[], change)?;
         Ok(RemovedDevice {
             device,
             left: record.devices.len(),

@@ -27,6 +27,51 @@ fn session_in(process: &str, uid: u32) -> Option<u32> {
     (is_of_user && session != NO_SESSION && session != 0).then_some(session)
 }
 
+/// A terminal by the number of its device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalNumber(u32);
+
+impl TerminalNumber {
+    /// Its name below `/dev`; `None` for one that is no console, serial line or pseudo-terminal (proc_pid_stat(5), "tty_nr", and
+    /// Documentation/admin-guide/devices.txt of Linux).
+    #[must_use]
+    pub fn name(self) -> Option<String> {
+        let major = (self.0 >> 8) & 0xfff;
+        let minor = (self.0 & 0xff) | ((self.0 >> 12) & 0xf_ff00);
+        match (major, minor) {
+            (4, 1..64) => Some(format!("tty{minor}")),
+            (4, 64..256) => Some(format!("ttyS{}", minor - 64)),
+            (136..=143, _) => Some(format!("pts/{}", (major - 136) * 256 + minor)),
+            _ => None,
+        }
+    }
+}
+
+/// The terminal that controls a process, if there is one.
+#[must_use]
+pub fn terminal(pid: i32) -> Option<TerminalNumber> {
+    terminal_in(&format!("/proc/{pid}"))
+}
+
+/// That of this process.
+#[must_use]
+pub fn own_terminal() -> Option<TerminalNumber> {
+    terminal_in("/proc/self")
+}
+
+fn terminal_in(process: &str) -> Option<TerminalNumber> {
+    let stat = std::fs::read(format!("{process}/stat")).ok()?;
+    terminal_of(&stat)
+}
+
+/// The seventh field. The second one, a name in parentheses, can hold anything.
+fn terminal_of(stat: &[u8]) -> Option<TerminalNumber> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+    let number: i32 = fields.split_whitespace().nth(4)?.parse().ok()?;
+    (number != 0).then_some(TerminalNumber(number.cast_unsigned()))
+}
+
 /// The effective uid, unless it is root's.
 #[must_use]
 pub fn ordinary_uid() -> Option<u32> {
@@ -42,4 +87,29 @@ pub fn ordinary_uid_at_start() -> Option<u32> {
     // SAFETY: getauxval(3) takes any number, and reads what the kernel gave this program when it started.
     let at_start = unsafe { libc::getauxval(libc::AT_EUID) };
     if at_start == 0 { None } else { ordinary_uid() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_known_by_its_number() {
+        let name = |stat: &[u8]| terminal_of(stat).and_then(TerminalNumber::name);
+        for (number, terminal) in [
+            (1026, Some("tty2")),
+            (1088, Some("ttyS0")),
+            (34816, Some("pts/0")),
+            (1_083_395, Some("pts/259")),
+            (35075, Some("pts/259")),
+            (0, None),
+            (1281, None),
+        ] {
+            let stat = format!("7 (a) 4 (b c)) S 1 7 7 {number} 7 4194304");
+            assert_eq!(name(stat.as_bytes()).as_deref(), terminal, "{number}");
+        }
+        for malformed in ["", "7 (a", "7 (a) S 1 7 7", "7 (a) S 1 7 7 x 7"] {
+            assert_eq!(name(malformed.as_bytes()), None, "{malformed}");
+        }
+    }
 }

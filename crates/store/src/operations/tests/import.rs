@@ -6,12 +6,12 @@ use twofactor_core::enroll::unused;
 #[test]
 fn devices_are_imported_one_after_the_other() {
     let (_scratch, store) = with(&[phone()]);
-    let stored = import_devices(&store, &alice(), |kept, writer| {
+    let stored = import_devices(&factor(&store), |kept, writer| {
         let (mut record, state) = kept.unwrap();
         assert_eq!(state.devices.len(), 1);
         for device in [token(), device("spare", 3, Kind::Hotp)] {
             record.devices.push(device.clone());
-            writer.store(&record, unused(&device)).unwrap();
+            writer.store(&mut record, unused(&device)).unwrap();
         }
         record.devices.len()
     });
@@ -23,14 +23,14 @@ fn devices_are_imported_one_after_the_other() {
 #[test]
 fn what_was_imported_before_a_failure_stays() {
     let (_scratch, store) = with(&[]);
-    let failed = import_devices(&store, &alice(), |kept, writer| {
+    let failed = import_devices(&factor(&store), |kept, writer| {
         assert!(kept.is_none());
         let mut record = Record::new("alice".to_owned(), 1000);
         record.devices.push(phone());
-        writer.store(&record, unused(&phone())).unwrap();
+        writer.store(&mut record, unused(&phone())).unwrap();
         let namesake = device("phone", 3, Kind::Hotp);
         record.devices.push(namesake.clone());
-        writer.store(&record, unused(&namesake))
+        writer.store(&mut record, unused(&namesake))
     });
     assert!(failed.unwrap().is_err());
     assert_eq!(names(&store), ["phone"]);
@@ -39,7 +39,7 @@ fn what_was_imported_before_a_failure_stays() {
 #[test]
 fn an_import_that_takes_nothing_leaves_nothing() {
     let (scratch, store) = with(&[]);
-    import_devices(&store, &alice(), |kept, _| assert!(kept.is_none())).unwrap();
+    import_devices(&factor(&store), |kept, _| assert!(kept.is_none())).unwrap();
     assert_eq!(kept(&scratch), NOTHING);
 }
 
@@ -48,7 +48,7 @@ fn nothing_is_imported_beside_an_unusable_state() {
     let (scratch, store) = with(&[phone()]);
     fs::write(scratch.state(), "").unwrap();
     let before = kept(&scratch);
-    let imported = import_devices(&store, &alice(), |_, _| unreachable!());
+    let imported = import_devices(&factor(&store), |_, _| unreachable!());
     assert!(is_unusable(&imported.unwrap_err()));
     assert_eq!(kept(&scratch), before);
 }

@@ -7,6 +7,7 @@ mod import;
 mod invitation;
 mod removal;
 mod resync;
+mod told;
 mod unlock;
 
 use std::cell::RefCell;
@@ -19,6 +20,7 @@ use crate::files::Cause;
 use crate::testing::{ScratchStore, alice, device, enroll_devices, phone};
 use twofactor_core::device::{Device, Id, Kind};
 use twofactor_core::log::factor_change::ChangeEvent;
+use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
 /// The moment of all changes, in seconds since 1970-01-01 UTC.
 const NOW: u64 = 1_234_567_890;
@@ -33,6 +35,19 @@ thread_local! {
 struct AuditLines;
 
 impl AuditSink for AuditLines {
+    fn origin(&self) -> ChangeOrigin {
+        ChangeOrigin {
+            channel: ChangeChannel::Command,
+            uid: 0,
+            terminal: None,
+            address: None,
+        }
+    }
+
+    fn time(&self) -> u64 {
+        NOW
+    }
+
     fn changed(&self, event: &ChangeEvent<'_>) {
         let line = event.line(0, |seconds| (seconds - NOW).to_string());
         LINES.with_borrow_mut(|lines| lines.push(line.as_str().to_owned()));

@@ -1,0 +1,130 @@
+//! The changes of a factor that its user is told of at logins.
+
+use serde::Serialize;
+use twofactor_core::record::Record;
+use twofactor_core::record::recent_changes::{ChangeChannel, RecentChange};
+
+use crate::formatting::utc;
+
+/// A change that the user is told of.
+#[derive(Serialize)]
+pub struct ChangeStatus {
+    /// ISO 8601 UTC.
+    time: String,
+    /// The kind of the change.
+    change: &'static str,
+    /// The device, where the change is about one.
+    device: Option<String>,
+    /// `daemon`, `command` or `login`.
+    through: &'static str,
+    /// The uid that made it.
+    by: u32,
+    /// The PAM service of a login.
+    service: Option<String>,
+    /// The terminal.
+    terminal: Option<String>,
+    /// The remote host.
+    address: Option<String>,
+}
+
+/// Those of a user at `now`, the newest last.
+pub fn told(record: &Record, now: u64) -> Vec<ChangeStatus> {
+    let changes = record.changes.iter();
+    changes
+        .filter(|change| change.is_told(now))
+        .map(ChangeStatus::new)
+        .collect()
+}
+
+impl ChangeStatus {
+    fn new(change: &RecentChange) -> Self {
+        let origin = &change.origin;
+        let (through, service) = match &origin.channel {
+            ChangeChannel::Daemon => ("daemon", None),
+            ChangeChannel::Command => ("command", None),
+            ChangeChannel::Login(service) => ("login", Some(service.to_string())),
+        };
+        Self {
+            time: utc(change.time),
+            change: change.kind.word(),
+            device: change.device.as_ref().map(ToString::to_string),
+            through,
+            by: origin.uid,
+            service,
+            terminal: origin.terminal.as_ref().map(ToString::to_string),
+            address: origin.address.as_ref().map(ToString::to_string),
+        }
+    }
+
+    /// One line about it.
+    pub fn text(&self) -> String {
+        let mut words = vec![self.time.as_str(), self.change];
+        words.extend(self.device.as_deref());
+        let by = format!("by uid {}", self.by);
+        match self.through {
+            "command" => words.push("with the command"),
+            "daemon" => words.push("from a session"),
+            _ => words.push("at a login"),
+        }
+        words.extend(self.service.as_deref());
+        let terminal = self.terminal.as_ref().map(|name| format!("on {name}"));
+        words.extend(terminal.as_deref());
+        let address = self.address.as_ref().map(|host| format!("from {host}"));
+        words.extend(address.as_deref());
+        if self.through == "command" {
+            words.push(&by);
+        }
+        words.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twofactor_core::record::recent_changes::{ChangeOrigin, ChangeWord, OriginName, TOLD_FOR};
+
+    #[test]
+    fn a_change_is_shown_while_it_is_told() {
+        let mut record = Record::new("alice".into(), 1000);
+        let name = |text: &str| OriginName::of(text.as_bytes());
+        for (time, kind, device, channel) in [
+            (5, ChangeWord::BypassIssued, "", ChangeChannel::Command),
+            (6, ChangeWord::DeviceAdded, "x", ChangeChannel::Daemon),
+            (
+                7,
+                ChangeWord::DeviceRemoved,
+                "x",
+                ChangeChannel::Login(name("sshd").unwrap()),
+            ),
+        ] {
+            record.note(RecentChange {
+                time,
+                kind,
+                device: device.parse().ok(),
+                origin: ChangeOrigin {
+                    uid: 0,
+                    terminal: name("tty2").filter(|_| time == 6),
+                    address: name("192.0.2.1").filter(|_| time == 7),
+                    channel,
+                },
+            });
+        }
+        let lines = |now| -> Vec<String> {
+            let told = told(&record, now);
+            told.iter().map(ChangeStatus::text).collect()
+        };
+        let shown = [
+            "1970-01-01T00:00:05Z bypass-issued with the command by uid 0",
+            "1970-01-01T00:00:06Z device-added x from a session on tty2",
+            "1970-01-01T00:00:07Z device-removed x at a login sshd from 192.0.2.1",
+        ];
+        assert_eq!(lines(8), shown);
+        assert_eq!(lines(6 + TOLD_FOR), shown[2..]);
+        let json = serde_json::to_string(&told(&record, 6 + TOLD_FOR)).unwrap();
+        assert_eq!(
+            json,
+            "[{\"time\":\"1970-01-01T00:00:07Z\",\"change\":\"device-removed\",\"device\":\"x\",\"through\":\"login\",\"by\":0,\
+             \"service\":\"sshd\",\"terminal\":null,\"address\":\"192.0.2.1\"}]"
+        );
+    }
+}

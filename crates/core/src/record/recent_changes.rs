@@ -1,0 +1,222 @@
+//! The last changes of a user's factor, which the user is told at logins: a change that was not the user's is seen.
+
+use std::fmt;
+
+use crate::device::DeviceName;
+
+/// Most changes that a record keeps: the last ones.
+pub const MAX_CHANGES: usize = 8;
+
+/// Seconds for which a change is told: 30 days.
+pub const TOLD_FOR: u64 = 30 * 24 * 3600;
+
+/// Longest [`OriginName`] in characters.
+const MAX_NAME: usize = 64;
+
+/// One change, as it is told. It holds nothing secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecentChange {
+    /// When it was made, in seconds since 1970-01-01 UTC.
+    pub time: u64,
+    /// Kind of the change.
+    pub kind: ChangeWord,
+    /// The device, where the change is about one.
+    pub device: Option<DeviceName>,
+    /// The place that it was made from.
+    pub origin: ChangeOrigin,
+}
+
+impl RecentChange {
+    /// True if the user is still told at `now`. A change of the future was made before the clock was set back, and is told.
+    #[must_use]
+    pub const fn is_told(&self, now: u64) -> bool {
+        now < self.time.saturating_add(TOLD_FOR)
+    }
+}
+
+/// The place that a change was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeOrigin {
+    /// The way by which it was made.
+    pub channel: ChangeChannel,
+    /// The uid that made it.
+    pub uid: u32,
+    /// The terminal, where there was one: `tty2`, `pts/0`.
+    pub terminal: Option<OriginName>,
+    /// The remote host, where there was one.
+    pub address: Option<OriginName>,
+}
+
+/// Way by which a change was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeChannel {
+    /// By the user, through twofactord.
+    Daemon,
+    /// By root, with the command.
+    Command,
+    /// By the user, in the dialogue of a login at this service.
+    Login(OriginName),
+}
+
+/// Defines the kinds of a change with their words in the record.
+macro_rules! change_words {
+    ($($(#[$doc:meta])* $variant:ident = $word:literal,)*) => {
+        /// Kind of a change that is told.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum ChangeWord {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl ChangeWord {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The word in the record, and in JSON.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+        }
+    };
+}
+
+change_words! {
+    /// A device was added.
+    DeviceAdded = "device-added",
+    /// A device got a new key.
+    DeviceRenewed = "device-renewed",
+    /// One of several devices was removed.
+    DeviceRemoved = "device-removed",
+    /// All devices were removed.
+    AllRemoved = "all-removed",
+    /// A new set of recovery codes was issued.
+    RecoveryCodes = "recovery-codes",
+    /// A bypass code was issued.
+    BypassIssued = "bypass-issued",
+    /// A bypass code was withdrawn.
+    BypassWithdrawn = "bypass-withdrawn",
+    /// An invitation was issued.
+    Invited = "invited",
+}
+
+impl ChangeWord {
+    /// The kind with this word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.word() == word)
+    }
+}
+
+/// A name from outside: a service, a terminal, a host. 1 to 64 characters that need no escaping anywhere it is shown; other
+/// ones are replaced by `_`, and what is longer is cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginName(String);
+
+impl OriginName {
+    /// The name in these bytes; `None` where there are none.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let plain = |byte: &u8| match char::from(*byte) {
+            plain if plain.is_ascii_alphanumeric() || "._:/%@+-".contains(plain) => plain,
+            _ => '_',
+        };
+        let name: String = bytes.iter().take(MAX_NAME).map(plain).collect();
+        (!name.is_empty()).then_some(Self(name))
+    }
+
+    /// Stands for a name that is not known.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self("unknown".to_owned())
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OriginName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl super::Record {
+    /// Notes a change for its user, and forgets those that are told no more, and the oldest ones beyond [`MAX_CHANGES`].
+    pub fn note(&mut self, change: RecentChange) {
+        let now = change.time;
+        self.changes.retain(|earlier| earlier.is_told(now));
+        self.changes.push(change);
+        let surplus = self.changes.len().saturating_sub(MAX_CHANGES);
+        self.changes.drain(..surplus);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Record;
+
+    fn change(time: u64) -> RecentChange {
+        RecentChange {
+            time,
+            kind: ChangeWord::RecoveryCodes,
+            device: None,
+            origin: ChangeOrigin {
+                channel: ChangeChannel::Command,
+                uid: 0,
+                terminal: None,
+                address: None,
+            },
+        }
+    }
+
+    fn times(record: &Record) -> Vec<u64> {
+        record.changes.iter().map(|change| change.time).collect()
+    }
+
+    #[test]
+    fn a_change_is_told_for_thirty_days() {
+        let day = 24 * 3600;
+        let change = change(100 * day);
+        for (now, told) in [(100, true), (130, false), (99, true), (129, true)] {
+            assert_eq!(change.is_told(now * day), told, "{now}");
+        }
+        assert!(change.is_told(130 * day - 1));
+    }
+
+    #[test]
+    fn the_last_changes_are_kept() {
+        let mut record = Record::new("alice".into(), 1);
+        for time in 1..=20 {
+            record.note(change(time));
+        }
+        assert_eq!(times(&record), (13..=20).collect::<Vec<_>>());
+        record.note(change(19 + TOLD_FOR));
+        assert_eq!(times(&record), [20, 19 + TOLD_FOR]);
+    }
+
+    #[test]
+    fn a_name_from_outside_is_plain() {
+        let name = |bytes: &[u8]| OriginName::of(bytes).map(|name| name.to_string());
+        assert_eq!(name(b"fe80::1%eth0").as_deref(), Some("fe80::1%eth0"));
+        assert_eq!(
+            name(b"a b\"\n\x1b[2J\xff,;|").as_deref(),
+            Some("a_b____2J____")
+        );
+        assert_eq!(name(&[b'x'; 300]).map(|name| name.len()), Some(64));
+        assert_eq!(name(b""), None);
+    }
+
+    #[test]
+    fn each_kind_has_its_word() {
+        for kind in ChangeWord::ALL {
+            assert_eq!(ChangeWord::of_word(kind.word()), Some(*kind));
+        }
+        assert_eq!(ChangeWord::of_word("other"), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! The sentences in which users are told of changes of their factor.
+
+use twofactor_core::record::recent_changes::{
+    ChangeChannel, ChangeOrigin, ChangeWord, RecentChange,
+};
+use twofactor_store::sys::local_time;
+
+/// Most changes of which each has a sentence.
+const MOST: usize = 3;
+/// Columns of a line where the terminal is wider, or not known.
+const COLUMNS: usize = 79;
+
+/// The end of what is told.
+const NOT_YOU: &str = "If that was not you, tell your administrator.";
+
+/// The lines for these changes, the newest last; nothing where there is none. `columns` are those of the terminal.
+pub fn lines(changes: &[RecentChange], columns: Option<usize>) -> Vec<String> {
+    if changes.is_empty() {
+        return Vec::new();
+    }
+    let earlier = changes.len().saturating_sub(MOST);
+    let more = match earlier {
+        0 => None,
+        1 => Some("One more change was made before.".to_owned()),
+        count => Some(format!("{count} more changes were made before.")),
+    };
+    let told = changes.iter().skip(earlier).map(sentence);
+    let columns = columns.map_or(COLUMNS, |columns| columns.clamp(1, COLUMNS));
+    more.into_iter()
+        .chain(told)
+        .chain([NOT_YOU.to_owned()])
+        .map(|line| folded(&line, columns))
+        .collect()
+}
+
+fn sentence(change: &RecentChange) -> String {
+    let device = change.device.as_ref().map_or("", |device| device.as_str());
+    let what = match change.kind {
+        ChangeWord::DeviceAdded => format!("The device {device} was added"),
+        ChangeWord::DeviceRenewed => format!("The device {device} got a new key"),
+        ChangeWord::DeviceRemoved => format!("The device {device} was removed"),
+        ChangeWord::AllRemoved => "All devices were removed".to_owned(),
+        ChangeWord::RecoveryCodes => "New recovery codes were made".to_owned(),
+        ChangeWord::BypassIssued => "A bypass code was issued".to_owned(),
+        ChangeWord::BypassWithdrawn => "The bypass code was withdrawn".to_owned(),
+        ChangeWord::Invited => "An enrollment code was issued".to_owned(),
+    };
+    format!(
+        "{what} on {}, {}.",
+        moment(change.time),
+        place(&change.origin)
+    )
+}
+
+/// The minute that the clocks of this machine show, without seconds.
+fn moment(time: u64) -> String {
+    let Some([year, month, day, hour, minute, _]) = local_time::from_unix(time) else {
+        return "an unknown day".to_owned();
+    };
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
+}
+
+fn place(origin: &ChangeOrigin) -> String {
+    let terminal = origin.terminal.as_ref();
+    let what = match &origin.channel {
+        ChangeChannel::Command => return "by an administrator".to_owned(),
+        ChangeChannel::Daemon => "from a session".to_owned(),
+        ChangeChannel::Login(service) => format!("at a login ({service})"),
+    };
+    let on = terminal.map(|terminal| format!(" on {terminal}"));
+    let from = origin.address.as_ref().map(|host| format!(" from {host}"));
+    what + &on.unwrap_or_default() + &from.unwrap_or_default()
+}
+
+/// The text in lines of at most so many columns, broken between words. Names are plain ASCII, so each byte is a column.
+fn folded(text: &str, columns: usize) -> String {
+    let mut folded = String::new();
+    let mut width = 0;
+    for word in text.split(' ') {
+        if width > 0 && width + 1 + word.len() > columns {
+            folded.push('\n');
+            width = 0;
+        } else if width > 0 {
+            folded.push(' ');
+            width += 1;
+        }
+        folded.push_str(word);
+        width += word.len();
+    }
+    folded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twofactor_core::record::recent_changes::OriginName;
+
+    fn change(kind: ChangeWord, channel: ChangeChannel) -> RecentChange {
+        RecentChange {
+            time: 1_796_000_000,
+            kind,
+            device: "phone".parse().ok(),
+            origin: ChangeOrigin {
+                channel,
+                uid: 1000,
+                terminal: OriginName::of(b"tty2"),
+                address: None,
+            },
+        }
+    }
+
+    fn at_login() -> ChangeChannel {
+        ChangeChannel::Login(OriginName::of(b"sshd").unwrap())
+    }
+
+    #[test]
+    fn a_change_is_told_with_time_and_place() {
+        let when = moment(1_796_000_000);
+        assert_eq!(when.len(), "2026-11-29 10:12".len());
+        let added = change(ChangeWord::DeviceAdded, ChangeChannel::Daemon);
+        assert_eq!(
+            lines(&[added], None),
+            [
+                &format!("The device phone was added on {when}, from a session on tty2."),
+                NOT_YOU
+            ]
+        );
+        let mut by_ssh = change(ChangeWord::RecoveryCodes, at_login());
+        by_ssh.origin.terminal = None;
+        by_ssh.origin.address = OriginName::of(b"192.0.2.1");
+        let told = format!("New recovery codes were made on {when}, at a login (sshd) from");
+        assert_eq!(lines(&[by_ssh], None)[0], told + "\n192.0.2.1.");
+        let by_root = change(ChangeWord::BypassIssued, ChangeChannel::Command);
+        let told = format!("A bypass code was issued on {when}, by an administrator.");
+        assert_eq!(lines(&[by_root], None)[0], told);
+    }
+
+    #[test]
+    fn three_changes_have_a_sentence_each() {
+        let renewed = change(ChangeWord::DeviceRenewed, ChangeChannel::Daemon);
+        let told = |count| lines(&vec![renewed.clone(); count], None);
+        assert_eq!(told(0), [""; 0]);
+        assert_eq!(told(3).len(), 4);
+        assert_eq!(told(4)[0], "One more change was made before.");
+        assert_eq!(told(8)[0], "5 more changes were made before.");
+        assert_eq!(told(8).len(), 5);
+    }
+
+    #[test]
+    fn every_sentence_fits_the_terminal() {
+        for kind in ChangeWord::ALL {
+            for channel in [ChangeChannel::Daemon, ChangeChannel::Command, at_login()] {
+                let mut change = change(*kind, channel);
+                change.device = "d".repeat(32).parse().ok();
+                change.origin.address = OriginName::of(b"2001:db8:0:1:2:3:4:5");
+                for columns in [40, 80] {
+                    let told = lines(std::slice::from_ref(&change), Some(columns));
+                    let mut lines = told.iter().flat_map(|told| told.lines());
+                    assert!(lines.all(|line| line.len() <= columns), "{told:?}");
+                }
+            }
+        }
+    }
+}
