@@ -8,9 +8,11 @@ use twofactor_core::policy::{EnrollAtLogin, Policy, Requirement};
 use crate::roster::{AccountRole, EnrollmentStatus};
 
 mod deadlines;
+mod exemption;
 pub mod users;
 
 pub use deadlines::{Deadline, deadline};
+pub use exemption::{ExemptionRules, ExemptionScope};
 
 #[cfg(test)]
 mod tests;
@@ -50,16 +52,6 @@ impl AffectedUser {
             decision::decide_without_device(policy, self.requirement)
         }
     }
-}
-
-/// Scope of the `[[exempt]]` entries of a person: whether one covers the person in every service and from every
-/// network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExemptionScope {
-    /// Never asked.
-    Everywhere,
-    /// Asked somewhere.
-    No,
 }
 
 /// Effect of the change on each user.

@@ -27,6 +27,7 @@ mod invite;
 mod line;
 mod locks;
 mod log;
+mod many_users;
 mod names;
 mod narrow;
 mod output;

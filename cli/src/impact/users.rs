@@ -1,16 +1,13 @@
 //! The users that a change of the policy affects, with what the policy says of each.
 
-use std::collections::BTreeMap;
-
 use twofactor_core::account::Account;
-use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, decide_before_enrollment};
-use twofactor_core::policy::{Policy, PolicyTime, Requirement, Services};
+use twofactor_core::policy::{Policy, PolicyTime, Requirement};
 use twofactor_store::Store;
 use twofactor_store::attempt::{KnownGroups, UnansweredName};
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 
-use super::{AffectedUser, ExemptionScope};
+use super::{AffectedUser, ExemptionRules, ExemptionScope};
 use crate::error::Failure;
 use crate::roster::{
     self, AccountRole, AdministratorGroups, EnrollmentStatus, ListedUser, Roster, RosterEntry,
@@ -39,7 +36,8 @@ pub fn all(
         .collect::<Result<Vec<_>, LookupFailed>>()?;
     let found = roster::once_each(found, |user| user.as_ref().ok().map(|user| &user.account));
     let administrators = AdministratorGroups::look_up();
-    let mut groups = KnownGroups::default();
+    let mut groups = KnownGroups::for_many();
+    let rules = ExemptionRules::of(policy);
     let (mut users, mut warnings) = (Vec::new(), Vec::new());
     for user in found {
         let user = match user {
@@ -51,8 +49,7 @@ pub fn all(
         };
         let name = user.account.name.clone();
         let mut own = groups.of(Some(&user.account));
-        let (exemption, exempt_at) =
-            exemption(policy, &user.account, &mut |group| own.include(group));
+        let (exemption, exempt_at) = rules.scope(&user.account, &mut |group| own.include(group));
         // A user with a device, or one who is not asked, does not depend on it.
         let depends = !user.enrollment.has_device() && exemption == ExemptionScope::No;
         let requirement = if policy.enabled && depends {
@@ -121,6 +118,7 @@ fn vanished(name: &str) -> String {
 /// # Errors
 /// A directory that cannot be read.
 pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<AffectedUser>, Failure> {
+    let rules = ExemptionRules::of(policy);
     let of_file = |name: String| {
         // The name alone: no condition looks at the numbers.
         let account = Account {
@@ -128,7 +126,7 @@ pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<AffectedUser>, Fai
             uid: u32::MAX,
             gid: u32::MAX,
         };
-        let (exemption, exempt_at) = exemption(policy, &account, &mut |_| false);
+        let (exemption, exempt_at) = rules.scope(&account, &mut |_| false);
         AffectedUser {
             enrollment: EnrollmentStatus::Unverified,
             role: AccountRole::User,
@@ -140,66 +138,4 @@ pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<AffectedUser>, Fai
         }
     };
     Ok(store.users()?.into_iter().map(of_file).collect())
-}
-
-/// The exemption by an entry without condition on service and network, and the services at which an entry without condition on
-/// the network exempts. `member` tells of the groups of the account. No service has an empty name, and a login without an address matches no network.
-pub fn exemption(
-    policy: &Policy,
-    account: &Account,
-    member: &mut dyn FnMut(&str) -> bool,
-) -> (ExemptionScope, Vec<String>) {
-    if !policy.enabled {
-        return (ExemptionScope::No, Vec::new());
-    }
-    // An exemption is one also from a service that is switched on later.
-    let all_on = Policy {
-        services: Services {
-            default: true,
-            named: BTreeMap::new(),
-        },
-        ..policy.clone()
-    };
-    let mut exempt = |service: &str| {
-        let request = LoginRequest {
-            account: Some(account),
-            service,
-            address: None,
-        };
-        let decision = decide_before_enrollment(&all_on, &request, member);
-        matches!(decision, Some(PolicyDecision::Exempt(_)))
-    };
-    if exempt("") {
-        return (ExemptionScope::Everywhere, Vec::new());
-    }
-    let services = policy.exempt.iter().flat_map(|entry| entry.services());
-    let exempt_at = services.filter(|service| exempt(service)).cloned();
-    (ExemptionScope::No, exempt_at.collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_service_that_is_off_still_has_exemptions() {
-        let scope = |entry: &str| {
-            let text = format!(
-                "enabled = true\n[services]\ndefault = false\nsshd = true\n[[exempt]]\n{entry}\n"
-            );
-            let account = Account {
-                name: "alice".to_owned(),
-                uid: 1000,
-                gid: 1000,
-            };
-            exemption(&text.parse().unwrap(), &account, &mut |_| false)
-        };
-        let none = Vec::<String>::new;
-        let everywhere = (ExemptionScope::Everywhere, none());
-        assert_eq!(scope("users = [\"alice\"]"), everywhere);
-        assert_eq!(scope("users = [\"bob\"]"), (ExemptionScope::No, none()));
-        let services = "services = [\"su\", \"sshd\"]\nusers = [\"alice\"]";
-        let both = vec!["su".to_owned(), "sshd".to_owned()];
-        assert_eq!(scope(services), (ExemptionScope::No, both));
-    }
 }

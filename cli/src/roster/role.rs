@@ -2,6 +2,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_store::sys::accounts;
+use twofactor_store::sys::group_listing::GroupListing;
 
 /// Groups whose members may become root.
 const NAMES: [&str; 2] = ["sudo", "wheel"];
@@ -15,20 +16,26 @@ pub enum AccountRole {
     User,
 }
 
-/// The numeric ids of the groups whose members may become root.
-pub struct AdministratorGroups(Vec<u32>);
+/// The numeric ids of the groups whose members may become root, and the groups of all accounts.
+pub struct AdministratorGroups {
+    groups: Vec<(&'static str, u32)>,
+    listing: GroupListing,
+}
 
 impl AdministratorGroups {
     /// Looks them up. A group that cannot be looked up has no members: then a lock-out is assumed rather than missed.
     pub fn look_up() -> Self {
-        let found = |group| accounts::group_id(group).ok().flatten();
-        Self(NAMES.into_iter().filter_map(found).collect())
+        let found = |group| Some((group, accounts::group_id(group).ok().flatten()?));
+        Self {
+            groups: NAMES.into_iter().filter_map(found).collect(),
+            listing: GroupListing::read(),
+        }
     }
 
     /// The role of an account. One whose groups cannot be looked up is in none.
     pub fn role(&self, account: &Account) -> AccountRole {
-        let groups = accounts::group_ids(account).unwrap_or_default();
-        if account.uid == 0 || groups.iter().any(|gid| self.0.contains(gid)) {
+        let mut groups = self.groups.iter();
+        if account.uid == 0 || groups.any(|group| self.listing.includes(*group, account)) {
             AccountRole::Administrator
         } else {
             AccountRole::User

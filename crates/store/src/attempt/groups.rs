@@ -2,9 +2,11 @@
 //! may be slow, or away, and that concerns only users that the group could exempt.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::requirements::{KnownRequirements, UnansweredName};
 use crate::sys::accounts::{self, LookupFailed};
+use crate::sys::group_listing::GroupListing;
 use twofactor_core::account::Account;
 use twofactor_core::policy::{Policy, PolicyTime, Requirement};
 
@@ -13,6 +15,7 @@ use twofactor_core::policy::{Policy, PolicyTime, Requirement};
 pub struct KnownGroups {
     ids: Vec<(String, Result<u32, GroupFault>)>,
     requirements: KnownRequirements,
+    listing: Option<Arc<GroupListing>>,
 }
 
 /// The groups of one account.
@@ -51,6 +54,18 @@ impl fmt::Display for GroupFault {
 }
 
 impl KnownGroups {
+    /// For very many accounts: files are read once and not for each account. What it says is as old as this value: for
+    /// reports, not for logins.
+    #[must_use]
+    pub fn for_many() -> Self {
+        let listing = Arc::new(GroupListing::read());
+        Self {
+            requirements: KnownRequirements::for_many(Arc::clone(&listing)),
+            listing: Some(listing),
+            ids: Vec::new(),
+        }
+    }
+
     /// Those of an account, or of a name without one, which is in no group.
     pub const fn of<'a>(&'a mut self, account: Option<&'a Account>) -> Memberships<'a> {
         Memberships {
@@ -107,6 +122,9 @@ impl Memberships<'_> {
         let (Ok(gid), Some(account)) = (self.groups.id(group), self.account) else {
             return false;
         };
+        if let Some(listing) = &self.groups.listing {
+            return listing.includes((group, gid), account);
+        }
         // Fails with more groups than Linux allows only.
         let own = || accounts::group_ids(account).unwrap_or_default();
         self.own.get_or_insert_with(own).contains(&gid)

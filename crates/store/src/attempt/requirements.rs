@@ -5,28 +5,44 @@
 //! user, group or member, there is none; what a source says when it is asked alone counts, since it may have failed when
 //! the C library asked. All names of a uid count: an alias is no way around.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 use crate::sys::accounts::{self, LookupFailed};
+use crate::sys::group_listing::GroupListing;
 use crate::sys::membership::MembershipFacts;
-use crate::sys::name_sources;
+use crate::sys::{name_sources, nsswitch};
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::is_strictest;
 use twofactor_core::policy::{Policy, PolicyTime, Require, Requirement};
 
 /// The accounts of the machine itself. What a directory has of the same uid is found by that uid.
 const PASSWD: &str = "/etc/passwd";
+/// Fields of a line of it.
+const FIELDS: usize = 7;
 
 /// Users and groups as far as they were looked up, each once.
 #[derive(Debug, Default)]
 pub struct KnownRequirements {
     /// Accounts of [`PASSWD`] by uid.
-    local: Option<Result<HashMap<u32, Vec<Account>>, LookupFailed>>,
+    local: Option<Result<LocalAccounts, LookupFailed>>,
     users: HashMap<String, Result<Vec<u32>, LookupFailed>>,
     groups: HashMap<String, Result<Option<u32>, LookupFailed>>,
     unanswered: Vec<UnansweredName>,
+    /// The groups, for very many accounts.
+    listing: Option<Arc<GroupListing>>,
+    /// True for very many accounts where the name service asks no other source about those of [`PASSWD`].
+    files_answer_first: bool,
+}
+
+/// The accounts of [`PASSWD`].
+#[derive(Debug, Default)]
+struct LocalAccounts {
+    by_uid: HashMap<u32, Vec<Account>>,
+    /// The uids of lines with all fields, which the C library understands.
+    whole: HashSet<u32>,
 }
 
 /// A user or group of `[[require]]` that could not be looked up, so that an entry was taken to apply.
@@ -41,6 +57,15 @@ pub struct UnansweredName {
 }
 
 impl KnownRequirements {
+    /// For very many accounts, whose groups are those of the listing.
+    pub fn for_many(listing: Arc<GroupListing>) -> Self {
+        Self {
+            listing: Some(listing),
+            files_answer_first: nsswitch::files_answer_first(),
+            ..Self::default()
+        }
+    }
+
     /// The requirement on an account without a device. A name without an account is treated as one that an entry in force
     /// names, so that it looks no different from a user who has to have a device.
     ///
@@ -106,6 +131,14 @@ impl KnownRequirements {
             group_ids: gid.into_iter().collect(),
             ..MembershipFacts::default()
         };
+        if let Some(listing) = &self.listing {
+            let asked = listing.add_membership(group, &names, &mut facts);
+            return if facts.prove() {
+                Ok(true)
+            } else {
+                asked.map(|()| false)
+            };
+        }
         for name in &names {
             facts.user_groups.extend(accounts::group_ids(name)?);
         }
@@ -123,9 +156,15 @@ impl KnownRequirements {
 
     /// The accounts with the uid of this one, itself first.
     fn names(&mut self, account: &Account) -> Result<Vec<Account>, LookupFailed> {
-        let local = self.local.get_or_insert_with(local).as_ref();
-        let same = local.map_err(|error| *error)?.get(&account.uid);
-        let canonical = accounts::by_uid(account.uid)?;
+        let local = self.local.get_or_insert_with(local);
+        let local = local.as_ref().map_err(|error| *error)?;
+        let same = local.by_uid.get(&account.uid);
+        let canonical = if self.files_answer_first && local.whole.contains(&account.uid) {
+            // It is the first of the same uid. A look-up would read the file up to there, for each account.
+            None
+        } else {
+            accounts::by_uid(account.uid)?
+        };
         let mut names = vec![account.clone()];
         for other in same.into_iter().flatten().chain(&canonical) {
             if !names.contains(other) {
@@ -153,16 +192,22 @@ impl KnownRequirements {
     }
 }
 
-/// The accounts of the machine itself, by uid.
-fn local() -> Result<HashMap<u32, Vec<Account>>, LookupFailed> {
-    let mut found: HashMap<u32, Vec<Account>> = HashMap::new();
+/// The accounts of the machine itself.
+fn local() -> Result<LocalAccounts, LookupFailed> {
+    let mut found = LocalAccounts::default();
     let text = match fs::read(PASSWD) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
         Err(error) => return Err(error.into()),
     };
-    for account in String::from_utf8_lossy(&text).lines().filter_map(entry) {
-        found.entry(account.uid).or_default().push(account);
+    for line in String::from_utf8_lossy(&text).lines() {
+        let Some(account) = entry(line) else {
+            continue;
+        };
+        if line.split(':').count() == FIELDS {
+            found.whole.insert(account.uid);
+        }
+        found.by_uid.entry(account.uid).or_default().push(account);
     }
     Ok(found)
 }

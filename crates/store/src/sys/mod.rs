@@ -3,18 +3,20 @@
 pub mod accounts;
 pub mod clock;
 pub mod file;
+pub mod group_listing;
 pub mod homes;
 pub mod host;
 pub mod limit;
 pub mod link;
 pub mod local_file;
+mod local_groups;
 pub mod local_time;
 pub mod lock;
 pub mod membership;
 #[cfg(miri)]
 mod miri;
 pub mod name_sources;
-mod nsswitch;
+pub(crate) mod nsswitch;
 pub mod process;
 pub mod socket;
 pub mod wipe;

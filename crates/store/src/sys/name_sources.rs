@@ -15,7 +15,7 @@ use super::membership::{GroupList, MembershipFacts};
 use super::nsswitch::{FILES, sources};
 
 /// The source of dynamic and other users that only systemd knows.
-const SYSTEMD: &str = "systemd";
+pub const SYSTEMD: &str = "systemd";
 /// Sizes of the buffer that a source fills: grown from the first to the last.
 const BUFFER: (usize, usize) = (1 << 14, 1 << 22);
 /// NSS_STATUS_TRYAGAIN: with ERANGE the buffer is too small.
@@ -91,23 +91,13 @@ pub fn add_membership(
 /// # Errors
 /// [`LookupFailed`] when one does not answer, or lists a name that is not UTF-8.
 pub fn group_list(group: &str) -> Result<GroupList, LookupFailed> {
-    let name = c_string(group)?;
     let mut list = GroupList::default();
     for source in sources(&["group"])? {
         if source == FILES {
             local_file::add_members(&local_file::text(local_file::GROUP)?, group, &mut list);
             continue;
         }
-        let finds = function(&source, "getgrnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
-        // SAFETY: a source's function of this name has this type (nss.h).
-        let finds = unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::group>>(finds) };
-        let found = find(finds, &name, |entry: &libc::group| {
-            let names = members(entry).into_iter().map(<[u8]>::to_vec);
-            let names: Result<Vec<String>, _> = names.map(String::from_utf8).collect();
-            names.map(|names| (entry.gr_gid, names))
-        });
-        if let Some(entry) = by_source(&source, found)? {
-            let (id, names) = entry.map_err(|_| LookupFailed(libc::EILSEQ))?;
+        if let Some((id, names)) = members_of(&source, group)? {
             list.ids.push(id);
             list.members.extend(names);
         }
@@ -115,14 +105,34 @@ pub fn group_list(group: &str) -> Result<GroupList, LookupFailed> {
     Ok(list)
 }
 
-fn add_of_source(
+/// The number and the members of a group as one source has it; `None` where it has no such group.
+///
+/// # Errors
+/// [`LookupFailed`] when it does not answer, or lists a name that is not UTF-8.
+pub fn members_of(source: &str, group: &str) -> Result<Option<(u32, Vec<String>)>, LookupFailed> {
+    let finds = function(source, "getgrnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
+    // SAFETY: a source's function of this name has this type (nss.h).
+    let finds = unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::group>>(finds) };
+    let found = find(finds, &c_string(group)?, |entry: &libc::group| {
+        let names = members(entry).into_iter().map(<[u8]>::to_vec);
+        let names: Result<Vec<String>, _> = names.map(String::from_utf8).collect();
+        names.map(|names| (entry.gr_gid, names))
+    });
+    let entry = by_source(source, found)?.transpose();
+    entry.map_err(|_| LookupFailed(libc::EILSEQ))
+}
+
+/// Adds what one source says of a group and of the names of one user.
+///
+/// # Errors
+/// [`LookupFailed`] when it does not answer.
+pub fn add_of_source(
     source: &str,
     group: &str,
     users: &[&str],
     facts: &mut MembershipFacts,
 ) -> Result<(), LookupFailed> {
-    let function_of = |name| function(source, name);
-    let finds = function_of("getgrnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
+    let finds = function(source, "getgrnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
     // SAFETY: a source's function of this name has this type (nss.h).
     let finds = unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::group>>(finds) };
     let found = find(finds, &c_string(group)?, |entry: &libc::group| {
@@ -133,18 +143,26 @@ fn add_of_source(
         facts.group_ids.push(id);
         facts.is_listed |= is_listed;
     }
-    // Of a source without it, the list of the group's members says all.
-    let Some(lists) = function_of("initgroups_dyn")? else {
-        return Ok(());
-    };
-    // SAFETY: a source's function of this name has this type (nss.h).
-    let lists = unsafe { std::mem::transmute::<*mut libc::c_void, ListGroups>(lists) };
     for user in users {
-        let groups = list_groups(lists, &c_string(user)?);
-        let groups = by_source(source, groups)?;
+        // Of a source without such a function, the list of the group's members says all.
+        let groups = groups_of(source, user)?;
         facts.user_groups.extend(groups.unwrap_or_default());
     }
     Ok(())
+}
+
+/// The numbers of the groups that a source knows for a user; `None` where it has no function for that.
+///
+/// # Errors
+/// [`LookupFailed`] when it does not answer.
+pub fn groups_of(source: &str, user: &str) -> Result<Option<Vec<u32>>, LookupFailed> {
+    let Some(lists) = function(source, "initgroups_dyn")? else {
+        return Ok(None);
+    };
+    // SAFETY: a source's function of this name has this type (nss.h).
+    let lists = unsafe { std::mem::transmute::<*mut libc::c_void, ListGroups>(lists) };
+    let groups = by_source(source, list_groups(lists, &c_string(user)?))?;
+    Ok(Some(groups.unwrap_or_default()))
 }
 
 /// The names of the members that an entry lists.
@@ -274,37 +292,4 @@ fn answered(status: c_int, errno: c_int) -> Result<bool, LookupFailed> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_source_that_is_not_there_does_not_answer() {
-        assert!(function("no-such-source", "getgrnam_r").is_err());
-        for name in ["", "../x", "a/b", "a.b"] {
-            let refused = function(name, "getgrnam_r").unwrap_err();
-            assert_eq!(refused.0, libc::EINVAL, "{name}");
-        }
-    }
-
-    #[test]
-    fn no_users_of_systemd_are_an_answer_of_systemd_alone() {
-        let none = || Err::<Option<u32>, _>(LookupFailed(libc::ESRCH));
-        assert_eq!(by_source("systemd", none()), Ok(None));
-        assert_eq!(by_source("sss", none()), none());
-        let away = || Err::<Option<u32>, _>(LookupFailed(libc::EIO));
-        assert_eq!(by_source("systemd", away()), away());
-    }
-
-    #[test]
-    fn a_status_is_an_answer_or_a_failure() {
-        assert_eq!(answered(SUCCESS, 0), Ok(true));
-        assert_eq!(answered(NOT_FOUND, libc::ENOENT), Ok(false));
-        assert_eq!(answered(-1, libc::EIO), Err(LookupFailed(libc::EIO)));
-        assert_eq!(answered(-1, 0), Err(LookupFailed(libc::EIO)));
-        assert_eq!(
-            answered(TRY_AGAIN, libc::EAGAIN),
-            Err(LookupFailed(libc::EAGAIN))
-        );
-        assert_eq!(answered(2, 0), Err(LookupFailed(libc::EIO)));
-    }
-}
+mod tests;

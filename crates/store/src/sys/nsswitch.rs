@@ -23,6 +23,48 @@ pub fn sources(databases: &[&str]) -> Result<Vec<String>, LookupFailed> {
     }
 }
 
+/// True if the files are asked first for accounts and their answer counts: then no other source is asked about an account that
+/// they have. False where that cannot be told.
+#[must_use]
+pub fn files_answer_first() -> bool {
+    fs::read(NSSWITCH).is_ok_and(|text| are_first(&String::from_utf8_lossy(&text)))
+}
+
+fn are_first(text: &str) -> bool {
+    let lines = lines_of(text, "passwd");
+    let [line] = lines.as_slice() else {
+        return false;
+    };
+    let mut words = line.split_whitespace();
+    words.next() == Some(FILES) && !words.next().is_some_and(|word| word.starts_with('['))
+}
+
+/// True if getgrouplist(3) adds up the groups of all sources: there is one line for groups, no line of its own for the
+/// groups of users, and no action but merging. False where that cannot be told.
+#[must_use]
+pub fn groups_add_up() -> bool {
+    fs::read(NSSWITCH).is_ok_and(|text| add_up(&String::from_utf8_lossy(&text)))
+}
+
+fn add_up(text: &str) -> bool {
+    let lines = lines_of(text, "group");
+    let [line] = lines.as_slice() else {
+        return false;
+    };
+    let actions = line.replace("[SUCCESS=merge]", "");
+    !actions.contains('[') && lines_of(text, "initgroups").is_empty()
+}
+
+/// The values of the lines of a database.
+fn lines_of<'t>(text: &'t str, database: &str) -> Vec<&'t str> {
+    let lines = text.lines().filter_map(|line| {
+        let line = line.split('#').next().unwrap_or_default();
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == database).then_some(value)
+    });
+    lines.collect()
+}
+
 /// The sources in the text of the configuration; the files where it has no line of a database. What is to be done after an
 /// answer, in brackets, makes no difference: a source that may be asked has to answer.
 fn listed(text: &str, databases: &[&str]) -> Vec<String> {
@@ -64,5 +106,34 @@ mod tests {
         assert_eq!(of(&["passwd"]), "files sss systemd");
         assert_eq!(of(&["group", "initgroups"]), "files winbind sss");
         assert_eq!(of(&["shadow"]), "files");
+    }
+
+    #[test]
+    fn files_answer_first_where_they_are_asked_first() {
+        for (text, first) in [
+            ("passwd: files systemd\n", true),
+            ("group: x\npasswd:files\n", true),
+            ("passwd: files [SUCCESS=continue] sss\n", false),
+            ("passwd: sss files\n", false),
+            ("passwd: files\npasswd: sss\n", false),
+            ("passwd:\n", false),
+            ("# passwd: files\n", false),
+        ] {
+            assert_eq!(are_first(text), first, "{text}");
+        }
+    }
+
+    #[test]
+    fn groups_add_up_unless_an_action_ends_the_look_up() {
+        for (text, sum) in [
+            ("group: files systemd\n", true),
+            ("group: files [SUCCESS=merge] sss\n", true),
+            ("group: files [NOTFOUND=return] sss\n", false),
+            ("group: files\ninitgroups: sss\n", false),
+            ("group: files\ngroup: sss\n", false),
+            ("passwd: files\n", false),
+        ] {
+            assert_eq!(add_up(text), sum, "{text}");
+        }
     }
 }

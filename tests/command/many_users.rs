@@ -1,0 +1,97 @@
+//! Previews of a machine with many users: what is looked up does not grow with their number.
+
+use std::collections::BTreeMap;
+
+use harness::Machine;
+use harness::desk::{desk, give, json};
+
+/// The uid of `user0`.
+const FIRST: u32 = 2_000;
+/// Users on a small machine, and on a larger one.
+const SIZES: [u32; 2] = [50, 300];
+/// A policy that looks up groups of users with and without a device.
+const GROUPS: &str = "[[require]]\ngroups = [\"staff\"]\nfrom = 2099-03-01\n[[require]]\nusers = [\"user3\"]\n\
+                      [[exempt]]\ngroups = [\"robots\"]\n";
+
+fn with_users(count: u32) -> Machine {
+    let machine = desk();
+    machine.write_file(
+        "/etc/nsswitch.conf",
+        "passwd: files\ngroup: files\nshadow: files\n",
+        0o644,
+    );
+    give(&machine, "root", &[]);
+    machine.add_users(count, FIRST);
+    for group in ["staff", "robots"] {
+        machine.add_group(group);
+    }
+    machine.add_to_group("user1", "staff");
+    machine.add_to_group("user2", "robots");
+    machine.policy(&format!("enabled = true\n{GROUPS}"));
+    machine
+}
+
+/// How often a call opens each file of users and groups.
+fn opened(machine: &Machine, arguments: &[&str]) -> BTreeMap<&'static str, usize> {
+    let strace =
+        machine
+            .program("strace")
+            .args(&["-f", "-qq", "-o", "/run/trace", "-e", "trace=openat"]);
+    let run = strace.arg("/usr/local/bin/twofactor").args(arguments).run();
+    assert!(
+        [Some(0), Some(1)].contains(&run.code),
+        "{}{}",
+        run.stdout,
+        run.stderr
+    );
+    let trace = machine.read("/run/trace");
+    let files = ["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"];
+    let count = |file: &str| trace.matches(&format!("\"{file}\"")).count();
+    files.map(|file| (file, count(file))).into()
+}
+
+#[test]
+fn look_ups_do_not_grow_with_the_number_of_users() {
+    let calls: [&[&str]; 4] = [
+        &["status", "--all"],
+        &["doctor"],
+        &["enable", "--yes"],
+        &["policy", "set", "window", "2", "--yes"],
+    ];
+    let counts = SIZES.map(|size| {
+        let machine = with_users(size);
+        calls.map(|arguments| opened(&machine, arguments))
+    });
+    for (number, arguments) in calls.iter().enumerate() {
+        let [small, large] = [&counts[0][number], &counts[1][number]];
+        assert!(small["/etc/passwd"] > 0, "{arguments:?}");
+        assert_eq!(small, large, "{arguments:?}");
+    }
+}
+
+#[test]
+fn listed_groups_say_what_single_look_ups_say() {
+    let machine = with_users(SIZES[0]);
+    let all = json(machine.command(&["status", "--all", "--json"]));
+    let user = |name: &str| {
+        let users = all["users"].as_array().unwrap();
+        users
+            .iter()
+            .find(|user| user["user"] == name)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(user("user1")["required_from"], "2099-03-01");
+    assert_eq!(user("user2")["exempt"], true);
+    assert_eq!(user("user3")["required"], true);
+    assert_eq!(user("user4")["required_from"], serde_json::Value::Null);
+    for name in ["user1", "user2", "user3", "user4"] {
+        let one = json(machine.command(&["status", name, "--json"]));
+        assert_eq!(one["users"][0], user(name));
+    }
+    let preview = json(machine.command(&["enable", "--yes", "--json"]));
+    assert_eq!(
+        preview["required_later"][0]["users"],
+        serde_json::json!(["user1"])
+    );
+}
