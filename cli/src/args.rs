@@ -159,7 +159,8 @@ EXAMPLES
   twofactor status
   twofactor status alice
   twofactor status --missing                 the users without a device
-  twofactor status --all --json"
+  twofactor status --all --json
+  twofactor status --prometheus              figures for node_exporter's textfile collector"
     )]
     Status(StatusArgs),
     /// Diagnose problems and preview the next login
@@ -171,6 +172,7 @@ EXAMPLES
 EXAMPLES
   twofactor doctor
   twofactor doctor --user alice              the table for one user
+  twofactor doctor --users                   the table with all names
   twofactor doctor --json")]
     Doctor(DoctorArgs),
     /// Check a code exactly as a login would

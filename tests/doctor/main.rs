@@ -10,6 +10,7 @@
 
 mod files;
 mod libpam;
+mod many_users;
 mod programs;
 mod records;
 mod report;

@@ -5,7 +5,7 @@ use std::os::unix::fs::chown;
 
 use harness::Machine;
 use harness::enrolled::{change_record, policy_path, record_path, set_state, state_path};
-use harness::patient::{all, doctor, finding, found, healthy, report, ways};
+use harness::patient::{all, finding, found, healthy, report, ways};
 use twofactor_core::state::COUNTER_UNKNOWN;
 
 use super::files::{LOGIN, mode};
@@ -201,21 +201,4 @@ fn names_in_exemptions_that_are_not_there_are_found() {
     let off = good.replace("enabled = true", "enabled = false");
     machine.policy(&format!("{off}\n{entry}"));
     assert_eq!(all(&report(&machine, &[])), [""; 0], "nothing is asked");
-}
-
-#[test]
-fn with_many_users_the_table_is_cut_and_says_so() {
-    let machine = healthy();
-    let passwd = machine.read("/etc/passwd");
-    let more: String = (0..60)
-        .map(|number| format!("u{number}:x:{0}:{0}::/home:/bin/sh\n", 20_000 + number))
-        .collect();
-    machine.write_file("/etc/passwd", passwd + &more, 0o644);
-    let report = report(&machine, &[]);
-    let left_out = report["users_left_out"].as_u64().unwrap();
-    assert!(left_out >= 33, "{left_out}");
-    assert_eq!(ways(&report, LOGIN, "alice").len(), 1);
-    assert_eq!(ways(&report, LOGIN, "root").len(), 1);
-    let text = doctor(&machine, &[]).ok().stdout;
-    assert!(text.contains("users not shown. To ask about one: twofactor doctor --user NAME"));
 }

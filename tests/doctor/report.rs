@@ -28,6 +28,7 @@ fn a_healthy_machine_has_no_findings() {
         "findings",
         "logins",
         "users_left_out",
+        "login_groups",
     ];
     assert_eq!(keys, documented.into());
     assert_eq!(report["enabled"], true);
@@ -51,7 +52,8 @@ fn a_healthy_machine_has_no_findings() {
     let text = doctor(&machine, &[]).ok().stdout;
     assert!(text.contains("Nothing wrong was found.\n"), "{text}");
     assert!(
-        text.contains("sshd     alice") && text.contains("password + code; or key (no code)"),
+        text.contains("\nsshd\n")
+            && text.contains("\n  alice: password + code; or key (no code)\n"),
         "{text}"
     );
 }

@@ -27,6 +27,9 @@ pub struct StatusArgs {
     /// List all users: local accounts, and users with a record
     #[arg(long, group = "listed")]
     pub all: bool,
+    /// Print figures for Prometheus, without the name of any user
+    #[arg(long, group = "listed")]
+    pub prometheus: bool,
 }
 
 /// `doctor`.
@@ -35,6 +38,9 @@ pub struct DoctorArgs {
     /// Look at this user only, and at the machine
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
+    /// Name all users of the table, however many there are
+    #[arg(long, conflicts_with = "user")]
+    pub users: bool,
 }
 
 /// `setup`.

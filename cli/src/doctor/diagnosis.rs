@@ -7,11 +7,16 @@ use twofactor_core::policy::Policy;
 use zeroize::Zeroizing;
 
 use super::finding::{DoctorFinding, FindingLevel};
+use super::login_groups::LoginGroup;
 use super::logins::{LoginForecast, LoginPath, LoginReason, LoginResult};
 use crate::escaping::value;
 use crate::formatting::{count, plain};
-use crate::output::{Report, table};
+use crate::impact;
+use crate::output::Report;
 use crate::wrapping::labelled;
+
+/// Most warnings of one kind that are told one by one.
+const FEW: usize = 3;
 
 /// Report of `doctor`.
 #[derive(Serialize)]
@@ -32,6 +37,8 @@ pub struct DoctorReport {
     logins: Vec<LoginForecast>,
     /// Users who have no rows in `logins`, since there are too many: ask with `--user`.
     users_left_out: usize,
+    /// All users, grouped by what they are asked for.
+    login_groups: Vec<LoginGroup>,
     /// Columns that the text keeps to, on a terminal.
     #[serde(skip)]
     pub width: Option<usize>,
@@ -46,6 +53,7 @@ impl DoctorReport {
         findings: Vec<DoctorFinding>,
         logins: Vec<LoginForecast>,
         users_left_out: usize,
+        login_groups: Vec<LoginGroup>,
     ) -> Self {
         let of = |level| {
             findings
@@ -62,6 +70,7 @@ impl DoctorReport {
             findings,
             logins,
             users_left_out,
+            login_groups,
             width: None,
         }
     }
@@ -75,88 +84,105 @@ impl Report for DoctorReport {
             None => "The policy cannot be used",
         };
         let mut text = format!("{switch} ({}). Clock: {}\n\n", self.policy, self.clock);
-        for DoctorFinding {
-            level,
-            subject,
-            cause,
-            fix,
-            ..
-        } in &self.findings
-        {
-            let word = match level {
-                FindingLevel::Problem => "PROBLEM",
-                FindingLevel::Warning => "Warning",
+        let mut told: Vec<&str> = Vec::new();
+        for finding in &self.findings {
+            let same = || {
+                self.findings
+                    .iter()
+                    .filter(|other| other.check == finding.check)
             };
-            // Files, and what stands at the beginning anyway, are named in the cause.
-            let shown = value(subject);
-            let named = [subject.as_str(), &plain(subject)]
-                .iter()
-                .any(|name| cause.starts_with(name));
-            let about = if named || subject.contains('/') {
-                String::new()
-            } else {
-                format!("{shown}: ")
-            };
-            for (label, said) in [
-                (format!("{word}  "), format!("{about}{cause}.")),
-                ("   Fix:  ".to_owned(), fix.clone()),
-            ] {
-                text.push_str(&labelled(&label, &said, self.width));
-                text.push('\n');
+            if finding.level == FindingLevel::Warning && same().count() > FEW {
+                if !told.contains(&finding.check) {
+                    told.push(finding.check);
+                    text.push_str(&self.like(finding, same().map(|other| &*other.subject)));
+                }
+                continue;
             }
-            text.push('\n');
+            text.push_str(&self.one(finding));
         }
+        text.push_str("What the next login will ask for:\n\n");
+        text.push_str(&self.logins_text());
         text.push_str(&match (self.problems, self.warnings) {
-            (0, 0) => "Nothing wrong was found.\n".to_owned(),
+            (0, 0) => "\nNothing wrong was found.\n".to_owned(),
             (problems, warnings) => format!(
-                "{}, {}.\n",
+                "\n{}, {}.\n",
                 count(problems as u64, "problem"),
                 count(warnings as u64, "warning")
             ),
         });
-        text.push_str("\nWhat the next login will ask for:\n\n");
-        text.push_str(&table(&self.rows()));
-        if self.users_left_out > 0 {
-            text.push_str(&format!(
-                "\n{} not shown. To ask about one: twofactor doctor --user NAME\n",
-                count(self.users_left_out as u64, "user")
-            ));
-        }
         Zeroizing::new(text)
     }
 }
 
 impl DoctorReport {
-    /// Users who are asked for the same at a service share a row.
-    fn rows(&self) -> Vec<Vec<String>> {
-        let mut rows: Vec<(&str, String, Vec<&str>)> = Vec::new();
-        for login in &self.logins {
-            let asked = asked(&login.ways);
-            let same = rows
-                .iter_mut()
-                .find(|(service, asks, _)| *service == login.service && *asks == asked);
-            match same {
-                Some((_, _, users)) => users.push(&login.user),
-                None => rows.push((&login.service, asked, vec![&login.user])),
+    fn one(&self, finding: &DoctorFinding) -> String {
+        let DoctorFinding {
+            level,
+            subject,
+            cause,
+            fix,
+            ..
+        } = finding;
+        let word = match level {
+            FindingLevel::Problem => "PROBLEM",
+            FindingLevel::Warning => "Warning",
+        };
+        // Files, and what stands at the beginning anyway, are named in the cause.
+        let shown = value(subject);
+        let named = [subject.as_str(), &plain(subject)]
+            .iter()
+            .any(|name| cause.starts_with(name));
+        let about = if named || subject.contains('/') {
+            String::new()
+        } else {
+            format!("{shown}: ")
+        };
+        self.lines(word, &format!("{about}{cause}."), fix)
+    }
+
+    /// Many warnings of one kind: the first one, and what the others are about.
+    fn like<'f>(&self, first: &DoctorFinding, subjects: impl Iterator<Item = &'f str>) -> String {
+        let others: Vec<String> = subjects
+            .skip(1)
+            .map(|name| value(name).into_owned())
+            .collect();
+        let number = count(others.len() as u64, "more warning");
+        let said = format!(
+            "{}. {number} like it: {}.",
+            first.cause,
+            impact::names(&others)
+        );
+        self.lines("Warning", &said, &first.fix)
+    }
+
+    fn lines(&self, word: &str, said: &str, fix: &str) -> String {
+        let said = labelled(&format!("{word}  "), said, self.width);
+        let fix = labelled("   Fix:  ", fix, self.width);
+        format!("{said}\n{fix}\n\n")
+    }
+
+    /// The services, and below them a line for each group of users.
+    fn logins_text(&self) -> String {
+        let mut text = String::new();
+        let mut before: &[String] = &[];
+        for group in &self.login_groups {
+            if group.services != before {
+                text.push_str(&labelled("", &group.services.join(", "), self.width));
+                text.push('\n');
+                before = &group.services;
             }
+            let users = match &group.users {
+                Some(names) => {
+                    let names: Vec<_> = names.iter().map(|name| value(name)).collect();
+                    names.join(", ")
+                }
+                None => count(group.count as u64, "user"),
+            };
+            let said = format!("{users}: {}", asked(&group.ways));
+            text.push_str(&labelled("  ", &said, self.width));
+            text.push('\n');
         }
-        let head = ["SERVICE", "USER", "THE NEXT LOGIN"].map(str::to_owned);
-        let mut table = vec![head.to_vec()];
-        for (service, asks, users) in rows {
-            // Names in lines of their own, a few in each: a cell must not make the table too wide.
-            for (position, names) in users.chunks(3).enumerate() {
-                let first = position == 0;
-                let cell = |text: &str| {
-                    if first {
-                        text.to_owned()
-                    } else {
-                        String::new()
-                    }
-                };
-                table.push(vec![cell(service), names.join(", "), cell(&asks)]);
-            }
-        }
-        table
+        text
     }
 }
 

@@ -3,18 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use twofactor_core::account::Account;
 use twofactor_core::policy::Policy;
-use twofactor_store::sys::{accounts, clock};
+use twofactor_store::sys::clock;
 
 use super::finding::{DoctorFinding, FindingLevel};
 use super::installed_system::InstalledSystem;
-use super::logins::{LoginForecast, LoginReason, LoginResult};
+use super::logins::{LoginPath, LoginReason, LoginResult};
 use super::machine;
+use super::pam::read;
 use super::pam_services::PamServices;
-use super::table::{LoginTable, UNREADABLE};
+use super::sshd_answers::SshdAnswers;
+use super::table::{LoginTable, UNREADABLE, dialogue};
 use super::user_findings;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::roster::AccountLookup;
 
 /// sshd's service.
 const SSHD: &str = "sshd";
@@ -124,8 +128,7 @@ pub fn of_policy(context: &Context, policy: &Policy) -> LoginEffect {
         .map(text)
         .collect();
     if policy.enabled && policy.service_on(SSHD) && used.iter().any(|name| name == SSHD) {
-        let preview = super::preview::MachinePreview::of(world);
-        warnings.extend(sshd_warnings(context, &preview));
+        warnings.extend(sshd_warnings(context, &world));
     }
     LoginEffect {
         used,
@@ -135,41 +138,44 @@ pub fn of_policy(context: &Context, policy: &Policy) -> LoginEffect {
 }
 
 /// What keeps sshd from asking, for any user with a device; each thing once.
-fn sshd_warnings(context: &Context, preview: &super::preview::MachinePreview) -> Vec<String> {
-    let users = match users_with_device(context) {
+fn sshd_warnings(context: &Context, system: &InstalledSystem) -> Vec<String> {
+    let users = match users_with_record(context) {
         Ok(users) => users,
         Err(failure) => return vec![format!("the users cannot be listed: {}", failure.what)],
     };
+    let answers = SshdAnswers::ask(system, &users);
     let mut warnings: Vec<String> = Vec::new();
-    for user in users {
-        match preview.sshd_problems(&BTreeMap::new(), &user) {
-            Ok(problems) => {
-                let new: Vec<String> = problems
-                    .iter()
-                    .map(text)
-                    .filter(|warning| !warnings.contains(warning))
-                    .collect();
-                warnings.extend(new);
-            }
-            Err(error) => {
-                // It says the same of all others.
-                warnings.push(format!("sshd does not print its settings: {error}"));
-                break;
+    for settings in answers.settings() {
+        let stacks = read(system, settings.service());
+        let problems = settings.check(dialogue(&stacks)).into_iter();
+        let problems = problems.filter(|finding| finding.level == FindingLevel::Problem);
+        for warning in problems.map(|finding| text(&finding)) {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
             }
         }
     }
+    let error = answers.error();
+    warnings.extend(error.map(|error| format!("sshd does not print its settings: {error}")));
     warnings
 }
 
 /// The users with a record who have an account. Names whose account cannot be told are asked about, too.
-fn users_with_device(context: &Context) -> Result<Vec<String>, Failure> {
+fn users_with_record(context: &Context) -> Result<Vec<Account>, Failure> {
     let Some(store) = context.store()? else {
         return Ok(Vec::new());
     };
-    let names = store.users()?.into_iter();
-    Ok(names
-        .filter(|name| !matches!(accounts::by_name(name), Ok(None)))
-        .collect())
+    let names = store.users()?;
+    let accounts = AccountLookup::for_names(names.len());
+    let account = |name: String| match accounts.find(&name) {
+        Ok(account) => account,
+        Err(_) => Some(Account {
+            name,
+            uid: u32::MAX,
+            gid: u32::MAX,
+        }),
+    };
+    Ok(names.into_iter().filter_map(account).collect())
 }
 
 /// Logins that are shut out.
@@ -214,11 +220,24 @@ fn shut(
     let (store, now) = (context.store()?, clock::now()?);
     let (users, _) = user_findings::check(store.as_ref(), &policy.throttle, None, now);
     let policy_now = (Some(policy), context.policy_time());
-    let table = LoginTable::whole(world, survey, policy_now, &users);
+    let table = LoginTable::of(world, survey, policy_now, &users);
     let asks = policy.enabled
         && policy.service_on(SSHD)
         && survey.used().iter().any(|service| service == SSHD);
-    let logins = table.logins.into_iter().filter(is_shut);
+    let groups = table.groups.into_iter();
+    let shut = groups.filter(|group| is_shut(&group.ways));
+    let logins = shut.flat_map(|group| {
+        let users = group.users.unwrap_or_default();
+        let of_service = |service: String| {
+            let login = |user: &String| (service.clone(), user.clone());
+            users.iter().map(login).collect::<Vec<_>>()
+        };
+        group
+            .services
+            .into_iter()
+            .flat_map(of_service)
+            .collect::<Vec<_>>()
+    });
     let problems: Vec<DoctorFinding> = table
         .findings
         .into_iter()
@@ -228,18 +247,18 @@ fn shut(
         .iter()
         .filter(|finding| asks && finding.check == UNREADABLE);
     Ok(ShutLogins {
-        logins: logins.map(|login| (login.service, login.user)).collect(),
+        logins: logins.collect(),
         unknown: unknown.map(|finding| finding.cause.clone()).collect(),
         cures: problems.into_iter().map(|finding| finding.fix).collect(),
     })
 }
 
-fn is_shut(login: &LoginForecast) -> bool {
+fn is_shut(ways: &[LoginPath]) -> bool {
     let as_code = |why: Option<LoginReason>| why == Some(LoginReason::PasswordAsCode);
-    let asks = login.ways.iter().any(|way| {
+    let asks = ways.iter().any(|way| {
         way.result == LoginResult::In && way.asks.iter().any(|ask| ask.contains("code"))
     });
-    !asks && login.ways.iter().any(|way| as_code(way.why))
+    !asks && ways.iter().any(|way| as_code(way.why))
 }
 
 fn text(finding: &DoctorFinding) -> String {

@@ -39,7 +39,8 @@ pub struct InstalledSystem {
     pub modules: PathBuf,
     /// The daemon that programs of users ask.
     pub daemon: DaemonPresence,
-    sshd: Option<&'static str>,
+    /// Path of sshd.
+    pub sshd: Option<&'static str>,
     /// PAM files that are not written yet: their texts by path.
     planned: BTreeMap<String, String>,
     /// Settings that sshd is to get, as its option `-o` takes them.

@@ -12,16 +12,20 @@ pub mod effect;
 mod fallback;
 mod finding;
 mod installed_system;
+mod login_groups;
 mod logins;
 mod machine;
 mod modules;
 pub mod pam;
 mod pam_services;
+mod policy_answer;
 pub mod preview;
 pub mod record_owners;
 mod sandbox;
 mod simulation;
 mod sshd;
+mod sshd_answers;
+mod sshd_match;
 mod stacks;
 mod table;
 mod user_findings;
@@ -41,6 +45,9 @@ use finding::FindingLevel;
 pub use installed_system::InstalledSystem;
 use pam_services::PamServices;
 pub use pam_services::is_service;
+
+/// Users of a group who are named in any case.
+const FEW: usize = 3;
 
 /// Runs it. Problems are no errors of the command, but of the machine: exit code 1.
 pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
@@ -87,6 +94,13 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
         findings.extend(other.filter(|finding| !told.contains(&finding.subject)));
     }
     findings.sort_by_key(|finding| finding.level);
+    let mut groups = table.groups;
+    if !args.users {
+        // Three names say more than their number.
+        for group in groups.iter_mut().filter(|group| group.count > FEW) {
+            group.users = None;
+        }
+    }
     let mut diagnosis = DoctorReport::new(
         context.policy_path(),
         policy.as_ref(),
@@ -94,6 +108,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
         findings,
         table.logins,
         table.left_out,
+        groups,
     );
     diagnosis.width = context.terminal.width();
     context.write(&diagnosis)?;

@@ -5,6 +5,11 @@ use super::pam::{
     ControlAction, DispatchResult, HandlerType, ModuleCall, ReturnCode, StackHandler, dispatch,
 };
 
+/// True if the role of an auth line depends on the user: [`part`] looks at the facts.
+pub fn looks_at_users(module: &ModuleCall) -> bool {
+    ["pam_succeed_if.so", "pam_usertype.so"].contains(&module.name())
+}
+
 /// The auth lines of a service, as one user meets them, or any user.
 pub struct StackSimulation<'a> {
     /// The lines.

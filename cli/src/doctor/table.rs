@@ -1,44 +1,70 @@
 //! The table "service by user", and what is wrong with sshd's settings for some or all of its users.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 
-use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
+use twofactor_core::account::Account;
+use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision, UserEnrollment};
 use twofactor_core::policy::{Policy, PolicyTime};
 use twofactor_store::attempt::KnownGroups;
-use twofactor_store::decision::decide;
 use twofactor_store::sys::accounts;
 
 use super::caller_limits;
 use super::callers::CallingProgram;
-use super::finding::{DoctorFinding, FindingLevel};
+use super::finding::DoctorFinding;
 use super::installed_system::InstalledSystem;
-use super::logins::{self, LoginForecast, LoginReason, LoginResult, PolicyAnswer};
+use super::login_groups::{LoginGroup, LoginGrouping};
+use super::logins::{self, LoginForecast, LoginPath, LoginReason, PolicyAnswer};
 use super::modules::LoginFacts;
-use super::pam::{ConfigError, ModuleCall, ServiceStacks};
+use super::pam::{ConfigError, HandlerType, ModuleCall, ServiceStacks, StackHandler};
 use super::pam_services::PamServices;
-use super::simulation::StackSimulation;
+use super::policy_answer::answered;
+use super::simulation::{StackSimulation, looks_at_users};
 use super::sshd::{SshdDialogue, SshdSettings};
-use super::stacks::{is_named_on, names_module};
-use super::user_findings::{ExaminedUser, FactorStatus};
-use crate::roster::{AccountRole, EnrollmentStatus};
+use super::sshd_answers::SshdAnswers;
+use super::user_findings::ExaminedUser;
+use crate::roster::AccountRole;
 
-/// Users in the table. With more of them it is of no use; `--user` asks for one.
+/// Users with rows of their own in the report for programs; `--user` asks for one.
 const LISTED: usize = 30;
 /// The finding that sshd does not print its settings.
 pub const UNREADABLE: &str = "sshd-unreadable";
 /// sshd's service, unless sshd says otherwise.
-const SSHD: &str = "sshd";
+pub const SSHD: &str = "sshd";
 
 /// The table.
 #[derive(Default)]
 pub struct LoginTable {
-    /// Its rows, by service.
+    /// Its rows for the first users, by user.
     pub logins: Vec<LoginForecast>,
-    /// Number of users who are not in it.
+    /// Number of users who have no rows in `logins`.
     pub left_out: usize,
+    /// All users, grouped by what they are asked for.
+    pub groups: Vec<LoginGroup>,
     /// Faults of sshd's settings.
     pub findings: Vec<DoctorFinding>,
+}
+
+/// A service as the table is made.
+struct ServiceRow<'a> {
+    name: &'a str,
+    stacks: &'a Result<ServiceStacks, ConfigError>,
+    /// Settings, where it is that of sshd.
+    sshd: Option<&'a SshdAnswers>,
+    /// True if the lines of the stack tell users apart.
+    tells_users_apart: bool,
+    /// The ways in that were worked out, by what they depend on.
+    known: Vec<(LoginClass, Vec<LoginPath>)>,
+}
+
+/// Everything that the ways in of a user depend on at one service.
+#[derive(Clone, PartialEq, Eq)]
+struct LoginClass {
+    demanded: PolicyAnswer,
+    is_root: bool,
+    /// Number of sshd's settings.
+    settings: Option<usize>,
+    /// The user, where the stack tells users apart.
+    user: Option<String>,
 }
 
 impl LoginTable {
@@ -46,79 +72,122 @@ impl LoginTable {
     pub fn of(
         world: &InstalledSystem,
         survey: &PamServices,
-        policy: (Option<&Policy>, PolicyTime),
-        users: &[ExaminedUser],
-    ) -> Self {
-        Self::limited(world, survey, policy, users, LISTED)
-    }
-
-    /// The table of all users with a device, and of the first others: for looking through, not for reading.
-    pub fn whole(
-        world: &InstalledSystem,
-        survey: &PamServices,
-        policy: (Option<&Policy>, PolicyTime),
-        users: &[ExaminedUser],
-    ) -> Self {
-        let devices = users.iter().filter(|user| !user.factor.lacks_device());
-        let limit = LISTED + devices.count();
-        Self::limited(world, survey, policy, users, limit)
-    }
-
-    fn limited(
-        world: &InstalledSystem,
-        survey: &PamServices,
         (policy, time): (Option<&Policy>, PolicyTime),
         users: &[ExaminedUser],
-        limit: usize,
     ) -> Self {
         let mut listed: Vec<&ExaminedUser> = users.iter().collect();
         listed.sort_by_key(|user| {
             (
                 user.role != AccountRole::Administrator,
                 user.factor.lacks_device(),
-                user.account.name.clone(),
+                &user.account.name,
             )
         });
         let mut table = Self {
-            left_out: listed.len().saturating_sub(limit),
+            left_out: listed.len().saturating_sub(LISTED),
             ..Self::default()
         };
-        listed.truncate(limit);
         let shown = survey.shown(policy);
-        let sshd = shown
-            .iter()
-            .any(|(name, _)| *name == SSHD)
-            .then(|| SshdAnswers::ask(world, &listed));
-        let mut groups = KnownGroups::default();
-        for (service, stacks) in shown {
-            let sshd = sshd.as_ref().filter(|sshd| sshd.service() == service);
+        let has_sshd = shown.iter().any(|(name, _)| *name == SSHD);
+        let accounts = listed.iter().map(|user| &user.account);
+        let sshd = has_sshd.then(|| SshdAnswers::ask(world, accounts));
+        let mut rows: Vec<ServiceRow> = Vec::new();
+        for (name, stacks) in shown {
+            let sshd = sshd.as_ref().filter(|sshd| sshd.service() == name);
             if let Some(sshd) = sshd {
-                table.findings.extend(sshd.check(policy, service, stacks));
+                table.findings.extend(sshd.check(policy, name, stacks));
             }
-            for user in &listed {
-                let demanded = demanded((policy, time), user, service, &mut groups);
-                let demanded = CallingProgram::of(service).map_or(demanded, |caller| {
-                    caller_limits::demanded((caller, world.daemon), demanded, user.account.uid)
-                });
-                let settings = sshd.and_then(|sshd| sshd.settings.get(user.account.name.as_str()));
-                table
-                    .logins
-                    .push(login(world, service, stacks, user, demanded, settings));
+            rows.push(ServiceRow::new(name, stacks, sshd));
+        }
+        let mut groups = KnownGroups::for_many();
+        let mut sorted = LoginGrouping::new(rows.len());
+        for (number, user) in listed.iter().enumerate() {
+            let answers = demanded((policy, time), user, &rows, &mut groups);
+            for (position, (row, demanded)) in rows.iter_mut().zip(answers).enumerate() {
+                let service = row.name;
+                let ways = row.ways(world, user, demanded);
+                if number < LISTED {
+                    table.logins.push(LoginForecast {
+                        service: service.to_owned(),
+                        user: user.account.name.clone(),
+                        ways: ways.to_vec(),
+                    });
+                }
+                sorted.add(position, number, ways);
             }
         }
+        let services = rows.iter().map(|row| row.name);
+        let names: Vec<&str> = listed
+            .iter()
+            .map(|user| user.account.name.as_str())
+            .collect();
+        table.groups = sorted.groups(services, &names);
+        // By service, as they were before users were grouped.
+        let order = |service: &str| rows.iter().position(|row| row.name == service);
+        table.logins.sort_by_key(|login| order(&login.service));
         table
     }
 }
 
-fn login(
-    world: &InstalledSystem,
-    service: &str,
-    stacks: &Result<ServiceStacks, ConfigError>,
-    user: &ExaminedUser,
+impl<'a> ServiceRow<'a> {
+    fn new(
+        name: &'a str,
+        stacks: &'a Result<ServiceStacks, ConfigError>,
+        sshd: Option<&'a SshdAnswers>,
+    ) -> Self {
+        let handlers = stacks.as_ref().map_or(&[][..], |stacks| &stacks.auth);
+        let tells = |handler: &StackHandler| match &handler.run {
+            HandlerType::Module(module) => looks_at_users(module),
+            _ => false,
+        };
+        Self {
+            name,
+            stacks,
+            sshd,
+            tells_users_apart: handlers.iter().any(tells),
+            known: Vec::new(),
+        }
+    }
+
+    /// The ways in of a user, worked out once for all users who are alike.
+    fn ways(
+        &mut self,
+        world: &InstalledSystem,
+        user: &ExaminedUser,
+        demanded: PolicyAnswer,
+    ) -> &[LoginPath] {
+        let account = &user.account;
+        let caller = CallingProgram::of(self.name);
+        let demanded = caller.map_or(demanded, |caller| {
+            caller_limits::demanded((caller, world.daemon), demanded, account.uid)
+        });
+        let settings = self.sshd.and_then(|sshd| sshd.of(&account.name));
+        let class = LoginClass {
+            demanded,
+            is_root: account.uid == 0,
+            settings: settings.map(|(number, _)| number),
+            user: self.tells_users_apart.then(|| account.name.clone()),
+        };
+        let known = self.known.iter().position(|(known, _)| *known == class);
+        let position = known.unwrap_or_else(|| {
+            let settings = settings.map(|(_, settings)| settings);
+            let ways = ways((world, self.name, self.stacks), account, demanded, settings);
+            self.known.push((class, ways));
+            self.known.len() - 1
+        });
+        // The position is that of one that was found, or of the last one.
+        self.known
+            .get(position)
+            .map_or(&[][..], |(_, ways)| ways.as_slice())
+    }
+}
+
+fn ways(
+    (world, service, stacks): (&InstalledSystem, &str, &Result<ServiceStacks, ConfigError>),
+    account: &Account,
     demanded: PolicyAnswer,
     sshd: Option<&SshdSettings>,
-) -> LoginForecast {
-    let account = &user.account;
+) -> Vec<LoginPath> {
     let groups = OnceCell::new();
     let member = |group: &str| {
         let own = groups.get_or_init(|| accounts::group_ids(account).ok());
@@ -144,168 +213,47 @@ fn login(
         Some(caller) => caller_limits::way(caller, way, demanded),
         None => way,
     };
-    let ways = match sshd {
+    match sshd {
         Some(settings) => logins::by_sshd(settings, account.uid, &way, demanded),
         None => vec![way],
-    };
-    LoginForecast {
-        service: service.to_owned(),
-        user: account.name.clone(),
-        ways,
     }
 }
 
-/// The rows of the policy and of the user's files, in the order in which a login comes to them.
+/// The policy's answer about a user at each service: its rows and those of the user's files, in the order in which a login
+/// comes to them. Groups are looked up once for all services.
 fn demanded(
     (policy, time): (Option<&Policy>, PolicyTime),
     user: &ExaminedUser,
-    service: &str,
+    rows: &[ServiceRow<'_>],
     groups: &mut KnownGroups,
-) -> PolicyAnswer {
+) -> Vec<PolicyAnswer> {
     let Some(policy) = policy else {
-        return PolicyAnswer::Refused(LoginReason::Unusable);
+        return vec![PolicyAnswer::Refused(LoginReason::Unusable); rows.len()];
     };
-    let request = LoginRequest {
-        account: Some(&user.account),
-        service,
-        address: None,
+    let account = Some(&user.account);
+    let mut own = groups.of(account);
+    let mut before = |row: &ServiceRow<'_>| {
+        let request = LoginRequest {
+            account,
+            service: row.name,
+            address: None,
+        };
+        decision::decide_before_enrollment(policy, &request, &mut |group| own.include(group))
     };
+    let decided: Vec<Option<PolicyDecision>> = rows.iter().map(&mut before).collect();
     let enrollment = if user.factor.lacks_device() {
         UserEnrollment::Unenrolled
     } else {
         UserEnrollment::Enrolled
     };
-    let decision = decide(policy, time, &request, groups, enrollment);
-    // A user who is not invited is told of no device, and refused where one is demanded.
-    let uninvited = policy.enroll_needs_invite
-        && user.factor == FactorStatus::Usable(EnrollmentStatus::NotEnrolled);
-    match (decision, user.factor) {
-        (PolicyDecision::Disabled, _) => PolicyAnswer::Nothing(LoginReason::Disabled),
-        (PolicyDecision::ServiceOff, _) => PolicyAnswer::Nothing(LoginReason::ServiceOff),
-        (PolicyDecision::Exempt(_), _) => PolicyAnswer::Nothing(LoginReason::Exempt),
-        (PolicyDecision::NotRequired, _) if policy.uniform_prompt => {
-            PolicyAnswer::Uniform(LoginResult::In)
-        }
-        (PolicyDecision::DeviceRequired, _) if policy.uniform_prompt => {
-            PolicyAnswer::Uniform(LoginResult::Refused)
-        }
-        (PolicyDecision::EnrollmentRequired, _) if policy.uniform_prompt && uninvited => {
-            PolicyAnswer::Uniform(LoginResult::Refused)
-        }
-        (PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired, _)
-            if policy.uniform_prompt =>
-        {
-            PolicyAnswer::Uniform(LoginResult::In)
-        }
-        (PolicyDecision::NotRequired, _) => PolicyAnswer::Nothing(LoginReason::NoDevice),
-        (PolicyDecision::EnrollmentOffered, _) if uninvited => {
-            PolicyAnswer::Nothing(LoginReason::NotInvited)
-        }
-        (PolicyDecision::EnrollmentRequired, _) if uninvited => {
-            PolicyAnswer::Refused(LoginReason::NotInvited)
-        }
-        (PolicyDecision::EnrollmentOffered, _) => PolicyAnswer::Nothing(LoginReason::MayEnroll),
-        (PolicyDecision::EnrollmentRequired, _) => PolicyAnswer::Nothing(LoginReason::MustEnroll),
-        (PolicyDecision::DeviceRequired, _) => PolicyAnswer::Refused(LoginReason::NoDevice),
-        (PolicyDecision::CodeRequired, FactorStatus::LockedOut) => {
-            PolicyAnswer::Refused(LoginReason::LockedOut)
-        }
-        (PolicyDecision::CodeRequired, FactorStatus::Unusable) => {
-            PolicyAnswer::Refused(LoginReason::Unusable)
-        }
-        (PolicyDecision::CodeRequired, _) => PolicyAnswer::Code,
-    }
-}
-
-/// sshd's settings for each user, or why it does not tell them.
-struct SshdAnswers {
-    settings: BTreeMap<String, SshdSettings>,
-    error: Option<String>,
-}
-
-impl SshdAnswers {
-    fn ask(world: &InstalledSystem, users: &[&ExaminedUser]) -> Self {
-        let mut sshd = Self {
-            settings: BTreeMap::new(),
-            error: None,
-        };
-        for user in users.iter().filter(|_| world.has_sshd()) {
-            let name = &user.account.name;
-            match world.sshd(name) {
-                Ok(settings) => {
-                    sshd.settings.insert(name.clone(), settings);
-                }
-                // It will say the same to all the others.
-                Err(error) => {
-                    sshd.error = Some(error);
-                    break;
-                }
-            }
-        }
-        sshd
-    }
-
-    fn service(&self) -> &str {
-        self.settings
-            .values()
-            .next()
-            .map_or(SSHD, SshdSettings::service)
-    }
-
-    fn check(
-        &self,
-        policy: Option<&Policy>,
-        service: &str,
-        stacks: &Result<ServiceStacks, ConfigError>,
-    ) -> Vec<DoctorFinding> {
-        let named = stacks
-            .as_ref()
-            .is_ok_and(|stacks| names_module(&stacks.auth));
-        if !named && !policy.is_some_and(|policy| is_named_on(policy, service)) {
-            return Vec::new();
-        }
-        let mut findings: Vec<(DoctorFinding, Vec<&str>)> = Vec::new();
-        let asks = dialogue(stacks);
-        for (user, settings) in &self.settings {
-            let names = policy.and_then(|policy| settings.names(policy));
-            for finding in settings.check(asks).into_iter().chain(names) {
-                match findings.iter_mut().find(|(known, _)| *known == finding) {
-                    Some((_, users)) => users.push(user),
-                    None => findings.push((finding, vec![user])),
-                }
-            }
-        }
-        let all_users = self.settings.len();
-        let told = findings.into_iter().map(|(mut finding, users)| {
-            if users.len() < all_users {
-                finding.cause = format!(
-                    "{} (`Match` makes it so for {})",
-                    finding.cause,
-                    users.join(", ")
-                );
-            }
-            finding
-        });
-        told.chain(self.error.as_ref().map(|error| unreadable(error)))
-            .collect()
-    }
-}
-
-fn unreadable(error: &str) -> DoctorFinding {
-    let fix = if error.contains("privilege separation directory") {
-        "mkdir -p /run/sshd, and once more; or start sshd: systemctl start ssh"
-    } else {
-        "sshd -t says where it is wrong"
+    let requirement = OnceCell::new();
+    let mut answer = |decided: Option<PolicyDecision>| {
+        let mut look_up = || *requirement.get_or_init(|| groups.requirement(policy, time, account));
+        let decision = decided
+            .unwrap_or_else(|| decision::decide_by_enrollment(policy, &mut look_up, enrollment));
+        answered(policy, user, decision)
     };
-    DoctorFinding {
-        level: FindingLevel::Problem,
-        check: UNREADABLE,
-        subject: SSHD.to_owned(),
-        cause: format!(
-            "sshd does not print its settings, so it is not known if it can ask for a code: {error}"
-        ),
-        fix: fix.to_owned(),
-    }
+    decided.into_iter().map(&mut answer).collect()
 }
 
 /// Questions of the auth lines of a stack.

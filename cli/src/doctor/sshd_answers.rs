@@ -1,0 +1,192 @@
+//! sshd's settings for very many users: it is asked once for all users whom no `Match` line names.
+
+use std::collections::BTreeMap;
+
+use twofactor_core::account::Account;
+use twofactor_core::policy::Policy;
+use twofactor_store::sys::accounts;
+use twofactor_store::sys::group_listing::GroupListing;
+
+use super::finding::{DoctorFinding, FindingLevel};
+use super::installed_system::InstalledSystem;
+use super::pam::{ConfigError, ServiceStacks};
+use super::sshd::SshdSettings;
+use super::sshd_match::MatchedNames;
+use super::stacks::{is_named_on, names_module};
+use super::table::{SSHD, UNREADABLE, dialogue};
+use crate::impact;
+use crate::progress::ProgressLine;
+
+/// The users that sshd treats alike: the name, where a `Match` line has it, and the groups of such lines.
+type UserClass = (Option<String>, Vec<String>);
+
+/// sshd's settings for each user, or why it does not tell them.
+#[derive(Default)]
+pub struct SshdAnswers {
+    /// The settings, each with the names of its users.
+    settings: Vec<(SshdSettings, Vec<String>)>,
+    /// Position of each user's settings.
+    of_user: BTreeMap<String, usize>,
+    error: Option<String>,
+}
+
+impl SshdAnswers {
+    /// Asks for the settings of these accounts.
+    pub fn ask<'a>(world: &InstalledSystem, users: impl IntoIterator<Item = &'a Account>) -> Self {
+        let mut answers = Self::default();
+        if !world.has_sshd() {
+            return answers;
+        }
+        let users: Vec<&Account> = users.into_iter().collect();
+        let classes = UserClasses::of(world);
+        let mut known: BTreeMap<UserClass, usize> = BTreeMap::new();
+        let mut progress = ProgressLine::new("Asked sshd about", users.len());
+        for user in users {
+            progress.add(1);
+            let class = classes.as_ref().map(|classes| classes.class(user));
+            let position = match class.as_ref().and_then(|class| known.get(class)) {
+                Some(position) => *position,
+                None => match world.sshd(&user.name) {
+                    Ok(settings) => answers.position(settings),
+                    // It will say the same to all the others.
+                    Err(error) => {
+                        answers.error = Some(error);
+                        break;
+                    }
+                },
+            };
+            if let Some(class) = class {
+                known.insert(class, position);
+            }
+            answers.of_user.insert(user.name.clone(), position);
+            if let Some((_, names)) = answers.settings.get_mut(position) {
+                names.push(user.name.clone());
+            }
+        }
+        answers
+    }
+
+    fn position(&mut self, settings: SshdSettings) -> usize {
+        let known = self
+            .settings
+            .iter()
+            .position(|(known, _)| *known == settings);
+        known.unwrap_or_else(|| {
+            self.settings.push((settings, Vec::new()));
+            self.settings.len() - 1
+        })
+    }
+
+    /// The settings of a user, and a number that stands for them.
+    pub fn of(&self, user: &str) -> Option<(usize, &SshdSettings)> {
+        let position = *self.of_user.get(user)?;
+        let (settings, _) = self.settings.get(position)?;
+        Some((position, settings))
+    }
+
+    /// All settings, each once.
+    pub fn settings(&self) -> impl Iterator<Item = &SshdSettings> {
+        self.settings.iter().map(|(settings, _)| settings)
+    }
+
+    /// The PAM service that sshd uses.
+    pub fn service(&self) -> &str {
+        let first = self.settings.first();
+        first.map_or(SSHD, |(settings, _)| settings.service())
+    }
+
+    /// The reason why sshd does not tell its settings.
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    /// Faults of the settings, each with the users that they are of, where not of all.
+    pub fn check(
+        &self,
+        policy: Option<&Policy>,
+        service: &str,
+        stacks: &Result<ServiceStacks, ConfigError>,
+    ) -> Vec<DoctorFinding> {
+        let named = stacks
+            .as_ref()
+            .is_ok_and(|stacks| names_module(&stacks.auth));
+        if !named && !policy.is_some_and(|policy| is_named_on(policy, service)) {
+            return Vec::new();
+        }
+        let mut findings: Vec<(DoctorFinding, Vec<String>)> = Vec::new();
+        let asks = dialogue(stacks);
+        for (settings, users) in &self.settings {
+            let names = policy.and_then(|policy| settings.names(policy));
+            for finding in settings.check(asks).into_iter().chain(names) {
+                match findings.iter_mut().find(|(known, _)| *known == finding) {
+                    Some((_, known)) => known.extend(users.iter().cloned()),
+                    None => findings.push((finding, users.clone())),
+                }
+            }
+        }
+        let all_users = self.of_user.len();
+        let told = findings.into_iter().map(|(mut finding, mut users)| {
+            if users.len() < all_users {
+                users.sort();
+                let users = impact::names(&users);
+                finding.cause = format!("{} (`Match` makes it so for {users})", finding.cause);
+            }
+            finding
+        });
+        told.chain(self.error.as_ref().map(|error| unreadable(error)))
+            .collect()
+    }
+}
+
+/// The classes of users, by the names that stand in `Match` lines.
+struct UserClasses {
+    names: MatchedNames,
+    /// The groups that exist, with their numbers.
+    groups: Vec<(String, u32)>,
+    listing: GroupListing,
+}
+
+impl UserClasses {
+    /// `None` where they cannot be told: then sshd is asked about each user.
+    fn of(world: &InstalledSystem) -> Option<Self> {
+        // Its configuration is where distributions have it.
+        let is_packaged = world
+            .sshd
+            .is_some_and(|path| !path.starts_with("/usr/local/"));
+        let names = is_packaged.then(MatchedNames::read)??;
+        let mut groups = Vec::new();
+        for group in &names.groups {
+            let id = accounts::group_id(group).ok()?;
+            groups.extend(id.map(|id| (group.clone(), id)));
+        }
+        Some(Self {
+            names,
+            groups,
+            listing: GroupListing::read(),
+        })
+    }
+
+    fn class(&self, user: &Account) -> UserClass {
+        let is_in = |(group, id): &&(String, u32)| self.listing.includes((group, *id), user);
+        let groups = self.groups.iter().filter(is_in);
+        let name = self.names.users.get(&user.name).cloned();
+        (name, groups.map(|(group, _)| group.clone()).collect())
+    }
+}
+
+fn unreadable(error: &str) -> DoctorFinding {
+    let fix = if error.contains("privilege separation directory") {
+        "mkdir -p /run/sshd, and once more; or start sshd: systemctl start ssh"
+    } else {
+        "sshd -t says where it is wrong"
+    };
+    DoctorFinding {
+        level: FindingLevel::Problem,
+        check: UNREADABLE,
+        subject: SSHD.to_owned(),
+        cause: format!(
+            "sshd does not print its settings, so it is not known if it can ask for a code: {error}"
+        ),
+        fix: fix.to_owned(),
+    }
+}
