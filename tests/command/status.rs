@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use harness::Machine;
 use harness::desk::{desk_on, give, give_phone, json};
 use harness::enrolled::{device, login, run, write_record};
+use harness::screen::{COLUMNS, assert_fits};
 use serde_json::Value;
 use twofactor_core::account::Account;
 use twofactor_core::device::Kind;
@@ -153,4 +154,90 @@ fn an_account_is_shown_with_its_facts() {
         expected(r#"["Number 1", false, false, false, true, [], false, null]"#)
     );
     assert_eq!(facts("root")[1], true);
+}
+
+#[test]
+fn columns_fit_the_terminal() {
+    let machine = desk_on();
+    machine.add_users(20, FIRST);
+    enroll(10);
+    give(&machine, "alice", &[]);
+    give(&machine, "alice", &["--device=tablet"]);
+    machine.command(&["bypass", "user3"]).ok();
+    machine.command(&["invite", "user15"]).ok();
+    let shown = |columns: u16| {
+        let program = machine.twofactor(&["status", "--all"]);
+        let ended = program.pty_of(columns, 24).end();
+        ended.shown.replace("\r\n", "\n")
+    };
+    for columns in COLUMNS {
+        assert_fits(&shown(columns), columns, &[]);
+    }
+    let [narrow, usual, wide] = [40, 80, 200].map(shown);
+    let cells = |text: &str, start: &str| {
+        let line = text.lines().find(|line| line.starts_with(start));
+        let line = line.unwrap_or_else(|| panic!("{start} in\n{text}"));
+        let cells = line
+            .split("  ")
+            .map(str::trim)
+            .filter(|cell| !cell.is_empty());
+        cells.collect::<Vec<_>>().join("|")
+    };
+    assert_eq!(
+        cells(&wide, "USER "),
+        "USER|DEVICES|RECOVERY CODES|LAST USED|NOTES"
+    );
+    assert_eq!(cells(&usual, "USER "), "USER|DEVICES|CODES|LAST USED|NOTES");
+    assert_eq!(cells(&usual, "alice "), "alice|phone,tablet|10|never|ok");
+    let alice = "\nalice\n  phone, tablet; 10 recovery codes;\n  never used; ok\n";
+    assert!(narrow.contains(alice), "{narrow}");
+}
+
+#[test]
+fn figures_for_prometheus_name_no_user() {
+    let machine = desk_on();
+    machine.add_users(3, FIRST);
+    enroll(2);
+    let figures = || machine.command(&["status", "--prometheus"]).ok().stdout;
+    let value = |text: &str, name: &str| -> Option<u64> {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("twofactor_{name} ")))?;
+        line.rsplit(' ').next().unwrap().parse().ok()
+    };
+    let text = figures();
+    let users = accounts(&machine).len() as u64;
+    for (name, expected) in [
+        ("users", users),
+        ("users_enrolled", 2),
+        ("users_missing", users - 2),
+        ("users_missing_required", 0),
+        ("users_locked", 0),
+        ("records_unusable", 0),
+        ("policy_valid", 1),
+        ("enabled", 1),
+    ] {
+        assert_eq!(value(&text, name), Some(expected), "{name} in\n{text}");
+    }
+    assert!(
+        text.contains("\ntwofactor_service_enabled{service=\"test\"} 1\n"),
+        "{text}"
+    );
+    assert!(!text.contains("user0") && !text.contains("alice"), "{text}");
+    assert_eq!(value(&text, "last_accepted_code_timestamp_seconds"), None);
+    let phone = give_phone(&machine, "alice");
+    run(login("alice").answer(phone.code()));
+    let used = value(&figures(), "last_accepted_code_timestamp_seconds").unwrap();
+    assert!(harness::otp::unix_time().abs_diff(used) < 600, "{used}");
+    // A policy that cannot be used is a figure, so that the file of the collector is replaced.
+    std::fs::write(harness::enrolled::policy_path(), "enabled = maybe\n").unwrap();
+    let text = figures();
+    assert_eq!(value(&text, "policy_valid"), Some(0), "{text}");
+    assert_eq!(value(&text, "enabled"), None, "{text}");
+    machine
+        .command(&["status", "--prometheus", "--json"])
+        .exits(2);
+    machine
+        .command(&["status", "--prometheus", "alice"])
+        .exits(2);
 }

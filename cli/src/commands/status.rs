@@ -5,10 +5,12 @@ mod lock_status;
 mod login_facts;
 mod looked_up;
 mod overview;
+mod prometheus;
 mod told_changes;
 mod totals;
 mod user_selection;
 mod user_status;
+mod user_table;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -21,8 +23,10 @@ use crate::context::Context;
 use crate::doctor::effect;
 use crate::error::{ExitStatus, Failure};
 use crate::impact;
+use crate::output::OutputFormat;
 use crate::roster::{self, Roster};
 use overview::{PolicyStatus, ServiceSwitches, StatusReport};
+use prometheus::LoginFigures;
 use totals::EnrollmentTotals;
 use user_selection::UserSelection;
 use user_status::UserStatus;
@@ -36,8 +40,27 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
         .map(|_| impact::services(&loaded.policy, &effect.used));
     let warnings = effect.warnings;
     let selection = UserSelection::of(args);
+    if args.prometheus && context.format == OutputFormat::Json {
+        return Err(Failure::usage(
+            "--prometheus has a format of its own; without it --json has the same figures as totals",
+        ));
+    }
     let users = listed(context, args.user.as_deref(), &loaded, &effect.used)?;
     let totals = (selection != UserSelection::One).then(|| EnrollmentTotals::of(&users));
+    if args.prometheus {
+        let figures = LoginFigures {
+            policy: &policy,
+            clock: clock::synchronization(),
+            warnings: warnings.len(),
+            totals: EnrollmentTotals::of(&users),
+            last_used: users.iter().filter_map(|user| user.last_used_at).max(),
+            services: &effect.used,
+            loaded: &loaded.policy,
+        };
+        context.write(&figures.report())?;
+        // A policy that cannot be used is one of the figures: a file of figures that is not replaced would hide it.
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut users = users;
     users.retain(|user| selection.includes(user));
     let invalid = policy.error.is_some() || users.iter().any(|user| user.error.is_some());
@@ -48,6 +71,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
         totals,
         users,
         selection,
+        width: context.terminal.width(),
     })?;
     Ok(if invalid {
         ExitCode::from(ExitStatus::Invalid as u8)

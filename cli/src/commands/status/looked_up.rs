@@ -71,14 +71,17 @@ fn with_factor(
         .iter()
         .map(|device| DeviceInfo::new(device, Some(state)))
         .collect();
+    let used = record.devices.iter().filter_map(|device| {
+        let entry = state.device(device.id)?;
+        (entry.last_used > 0).then_some(entry.last_used)
+    });
+    let last_used_at = used.max();
     UserStatus {
         uid: Some(uid),
+        last_used_at,
+        last_used: last_used_at.map(utc),
         enrolled: Some(enrollment.has_device()),
         enrollment: Some(enrollment),
-        last_used: devices
-            .iter()
-            .filter_map(|device| device.last_used.clone())
-            .max(),
         devices,
         recovery_codes_left: verify::recovery_codes_left(record, state),
         bypass_until: record

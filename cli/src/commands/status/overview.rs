@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 use super::totals::EnrollmentTotals;
 use super::user_selection::UserSelection;
 use super::user_status::UserStatus;
-use crate::output::{Report, table};
+use super::user_table;
+use crate::output::Report;
 
 /// Report of `status`.
 #[derive(Serialize)]
@@ -27,6 +28,9 @@ pub struct StatusReport {
     /// Which users these are.
     #[serde(skip)]
     pub selection: UserSelection,
+    /// Columns that the table keeps to, on a terminal.
+    #[serde(skip)]
+    pub width: Option<usize>,
 }
 
 /// The policy in a few words; `null` where it cannot be read.
@@ -105,10 +109,7 @@ impl Report for StatusReport {
             text.push('\n');
             return Zeroizing::new(text);
         }
-        let head = ["USER", "DEVICES", "RECOVERY CODES", "LAST USED", "NOTES"];
-        let mut rows = vec![head.map(str::to_owned).to_vec()];
-        rows.extend(self.users.iter().map(UserStatus::row));
-        text.push_str(&table(&rows));
+        text.push_str(&user_table::fitted(&self.users, self.width));
         if self.selection == UserSelection::One {
             let with_devices = self.users.iter().filter(|user| !user.devices.is_empty());
             text.extend(with_devices.map(UserStatus::details));

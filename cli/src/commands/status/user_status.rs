@@ -69,6 +69,9 @@ pub struct UserStatus {
     /// True if there is a record of that name.
     #[serde(skip)]
     pub is_recorded: bool,
+    /// The last accepted code of any device, in seconds since 1970-01-01.
+    #[serde(skip)]
+    pub last_used_at: Option<u64>,
 }
 
 fn listed<S: Serializer>(services: &Arc<Vec<String>>, to: S) -> Result<S::Ok, S::Error> {
@@ -122,6 +125,7 @@ impl UserStatus {
             account: None,
             enrollment: None,
             is_recorded: false,
+            last_used_at: None,
         }
     }
 
@@ -147,37 +151,8 @@ impl UserStatus {
         text
     }
 
-    /// The cells of the table.
-    pub fn row(&self) -> Vec<String> {
-        let devices: Vec<&str> = self
-            .devices
-            .iter()
-            .map(|device| device.name.as_str())
-            .collect();
-        if self.error.is_some() {
-            let unknown = || "?".to_owned();
-            return vec![
-                self.name.clone(),
-                unknown(),
-                unknown(),
-                unknown(),
-                self.notes(),
-            ];
-        }
-        vec![
-            self.name.clone(),
-            if devices.is_empty() {
-                "none".to_owned()
-            } else {
-                devices.join(",")
-            },
-            self.recovery_codes_left.to_string(),
-            self.last_used.as_deref().unwrap_or("never").to_owned(),
-            self.notes(),
-        ]
-    }
-
-    fn notes(&self) -> String {
+    /// What keeps the user out, what is open, and what the policy asks for.
+    pub fn notes(&self) -> String {
         let mut notes = Vec::new();
         match (self.lock.locked, self.lock.locked_for_seconds) {
             (false, _) if self.failures > 0 => {
