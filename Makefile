@@ -141,6 +141,7 @@ test-system: need-system deb
 	scripts/deb $(target)/system/again
 	cmp $(target)/deb/*.deb $(target)/system/again/*.deb
 	$(as_root) scripts/system-root $(target)/system
+	$(as_root) scripts/automation $(target)/system
 	test -e $(target)/system/before/*.deb || scripts/deb $(target)/system/before 80a8f7e
 	$(test_module) --features system-tests --test package -- debian:: --test-threads=2
 
