@@ -234,6 +234,11 @@ fn figures_for_prometheus_name_no_user() {
     let text = figures();
     assert_eq!(value(&text, "policy_valid"), Some(0), "{text}");
     assert_eq!(value(&text, "enabled"), None, "{text}");
+    // So is a part of the state directory that is away.
+    std::fs::rename("/var/lib/twofactor/users", "/var/lib/twofactor/away").unwrap();
+    let text = figures();
+    assert_eq!(value(&text, "users_readable"), Some(0), "{text}");
+    assert_eq!(value(&text, "users"), None, "{text}");
     machine
         .command(&["status", "--prometheus", "--json"])
         .exits(2);

@@ -45,22 +45,22 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
             "--prometheus has a format of its own; without it --json has the same figures as totals",
         ));
     }
-    let users = listed(context, args.user.as_deref(), &loaded, &effect.used)?;
-    let totals = (selection != UserSelection::One).then(|| EnrollmentTotals::of(&users));
+    let users = listed(context, args.user.as_deref(), &loaded, &effect.used);
     if args.prometheus {
         let figures = LoginFigures {
             policy: &policy,
             clock: clock::synchronization(),
             warnings: warnings.len(),
-            totals: EnrollmentTotals::of(&users),
-            last_used: users.iter().filter_map(|user| user.last_used_at).max(),
+            users: users.as_deref().ok(),
             services: &effect.used,
             loaded: &loaded.policy,
         };
         context.write(&figures.report())?;
-        // A policy that cannot be used is one of the figures: a file of figures that is not replaced would hide it.
+        // What cannot be used or read is one of the figures: a file of figures that is not replaced would hide it.
         return Ok(ExitCode::SUCCESS);
     }
+    let users = users?;
+    let totals = (selection != UserSelection::One).then(|| EnrollmentTotals::of(&users));
     let mut users = users;
     users.retain(|user| selection.includes(user));
     let invalid = policy.error.is_some() || users.iter().any(|user| user.error.is_some());

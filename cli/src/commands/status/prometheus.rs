@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::overview::PolicyStatus;
 use super::totals::EnrollmentTotals;
+use super::user_status::UserStatus;
 use crate::output::{LineLayout, Report};
 
 /// Everything that the figures are made of.
@@ -20,10 +21,8 @@ pub struct LoginFigures<'a> {
     pub clock: Synchronization,
     /// Number of warnings about logins.
     pub warnings: usize,
-    /// Numbers of users.
-    pub totals: EnrollmentTotals,
-    /// The last accepted code of any user, in seconds since 1970-01-01.
-    pub last_used: Option<u64>,
+    /// All users; `None` where they cannot be listed.
+    pub users: Option<&'a [UserStatus]>,
     /// The services whose PAM files name the module.
     pub services: &'a [String],
     /// The policy; its defaults where it cannot be used.
@@ -72,9 +71,14 @@ impl LoginFigures<'_> {
         }
         let help = "Warnings of the command about logins, such as settings of sshd that keep it from asking.";
         text.one("login_warnings", help, u64::try_from(self.warnings).ok());
-        self.users(&mut text);
-        let help = "Time at which the last code of any user was accepted.";
-        text.one("last_accepted_code_timestamp_seconds", help, self.last_used);
+        let help = "1 if all users could be listed; 0: the figures about users are missing.";
+        text.one("users_readable", help, Some(self.users.is_some().into()));
+        if let Some(users) = self.users {
+            totals(&EnrollmentTotals::of(users), &mut text);
+            let last = users.iter().filter_map(|user| user.last_used_at).max();
+            let help = "Time at which the last code of any user was accepted.";
+            text.one("last_accepted_code_timestamp_seconds", help, last);
+        }
         let synchronized = match self.clock.word() {
             "synchronized" => Some(1),
             "unsynchronized" => Some(0),
@@ -84,45 +88,44 @@ impl LoginFigures<'_> {
         text.one("clock_synchronized", help, synchronized);
         FigureReport { metrics: text.0 }
     }
+}
 
-    fn users(&self, text: &mut FigureText) {
-        let totals = &self.totals;
-        for (name, help, number) in [
-            (
-                "users",
-                "Local accounts that users log in with, and users with a record.",
-                totals.users,
-            ),
-            ("users_enrolled", "Users with a device.", totals.enrolled),
-            ("users_missing", "Users without a device.", totals.missing),
-            (
-                "users_missing_required",
-                "Users without a device whose login is refused, or leads to enrollment.",
-                totals.missing_required,
-            ),
-            (
-                "users_invited",
-                "Users without a device who are invited to enroll one.",
-                totals.invited,
-            ),
-            (
-                "users_locked",
-                "Users who are locked out after wrong codes.",
-                totals.locked,
-            ),
-            (
-                "users_exempt",
-                "Users who are never asked for a code.",
-                totals.exempt,
-            ),
-            (
-                "records_unusable",
-                "Records that cannot be used, or that belong to no account: logins are refused.",
-                totals.unusable,
-            ),
-        ] {
-            text.one(name, help, Some(number));
-        }
+fn totals(totals: &EnrollmentTotals, text: &mut FigureText) {
+    for (name, help, number) in [
+        (
+            "users",
+            "Local accounts that users log in with, and users with a record.",
+            totals.users,
+        ),
+        ("users_enrolled", "Users with a device.", totals.enrolled),
+        ("users_missing", "Users without a device.", totals.missing),
+        (
+            "users_missing_required",
+            "Users without a device whose login is refused, or leads to enrollment.",
+            totals.missing_required,
+        ),
+        (
+            "users_invited",
+            "Users without a device who are invited to enroll one.",
+            totals.invited,
+        ),
+        (
+            "users_locked",
+            "Users who are locked out after wrong codes.",
+            totals.locked,
+        ),
+        (
+            "users_exempt",
+            "Users who are never asked for a code.",
+            totals.exempt,
+        ),
+        (
+            "records_unusable",
+            "Records that cannot be used, or that belong to no account: logins are refused.",
+            totals.unusable,
+        ),
+    ] {
+        text.one(name, help, Some(number));
     }
 }
 
