@@ -1,5 +1,6 @@
 //! The report of `doctor`: its JSON form, whose keys are stable, and its text.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -84,21 +85,23 @@ impl Report for DoctorReport {
             None => "The policy cannot be used",
         };
         let mut text = format!("{switch} ({}). Clock: {}\n\n", self.policy, self.clock);
-        let mut told: Vec<&str> = Vec::new();
+        let mut warnings: BTreeMap<&str, Vec<&DoctorFinding>> = BTreeMap::new();
         for finding in &self.findings {
-            let same = || {
-                self.findings
-                    .iter()
-                    .filter(|other| other.check == finding.check)
-            };
-            if finding.level == FindingLevel::Warning && same().count() > FEW {
-                if !told.contains(&finding.check) {
-                    told.push(finding.check);
-                    text.push_str(&self.like(finding, same().map(|other| &*other.subject)));
-                }
-                continue;
+            if finding.level == FindingLevel::Warning {
+                warnings.entry(finding.check).or_default().push(finding);
             }
-            text.push_str(&self.one(finding));
+        }
+        for finding in &self.findings {
+            match warnings.get(finding.check).map(Vec::as_slice) {
+                Some([first, others @ ..])
+                    if finding.level == FindingLevel::Warning && others.len() >= FEW =>
+                {
+                    if std::ptr::eq(*first, finding) {
+                        text.push_str(&self.like(first, others));
+                    }
+                }
+                _ => text.push_str(&self.one(finding)),
+            }
         }
         text.push_str("What the next login will ask for:\n\n");
         text.push_str(&self.logins_text());
@@ -141,11 +144,11 @@ impl DoctorReport {
     }
 
     /// Many warnings of one kind: the first one, and what the others are about.
-    fn like<'f>(&self, first: &DoctorFinding, subjects: impl Iterator<Item = &'f str>) -> String {
-        let others: Vec<String> = subjects
-            .skip(1)
-            .map(|name| value(name).into_owned())
-            .collect();
+    fn like(&self, first: &DoctorFinding, others: &[&DoctorFinding]) -> String {
+        let others = others
+            .iter()
+            .map(|finding| value(&finding.subject).into_owned());
+        let others: Vec<String> = others.collect();
         let number = count(others.len() as u64, "more warning");
         let said = format!(
             "{}. {number} like it: {}.",
