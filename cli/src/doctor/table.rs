@@ -168,6 +168,10 @@ impl<'a> ServiceRow<'a> {
             settings: settings.map(|(number, _)| number),
             user: self.tells_users_apart.then(|| account.name.clone()),
         };
+        if self.tells_users_apart {
+            // No other user is like this one.
+            self.known.clear();
+        }
         let known = self.known.iter().position(|(known, _)| *known == class);
         let position = known.unwrap_or_else(|| {
             let settings = settings.map(|(_, settings)| settings);
