@@ -177,7 +177,7 @@ fn every_report_is_json_with_the_documented_keys() {
         ),
         (
             &["bypass", "alice"],
-            &["code", "expires", "locked_out", "user"],
+            &["code", "expires", "locked_out", "new_device", "user"],
         ),
         (
             &["unlock", "alice"],
