@@ -12,7 +12,7 @@ const FIRST: u32 = 2_000;
 /// Lines and columns of the screen.
 const SCREEN: (u16, u16) = (24, 80);
 
-/// A healthy machine with 300 users more, of whom 200 have a device.
+/// A healthy machine with 300 users more, and 200 of them have a device.
 fn many() -> Machine {
     let machine = healthy();
     machine.add_users(300, FIRST);

@@ -1,4 +1,4 @@
-//! sshd's settings for very many users: it is asked once for all users whom no `Match` line names.
+//! Settings of sshd for very many users: it is asked once for all users that no `Match` line names.
 
 use std::collections::BTreeMap;
 

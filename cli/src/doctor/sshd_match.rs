@@ -1,4 +1,4 @@
-//! The users whom sshd may treat differently: those that `Match` lines of its configuration name. All others have the same
+//! The users that sshd may treat differently: those that `Match` lines of its configuration name. All others have the same
 //! settings, so that sshd is asked once for all of them.
 
 use std::collections::BTreeSet;
