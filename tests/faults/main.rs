@@ -13,4 +13,5 @@ mod at_once;
 mod disks;
 mod power;
 mod races;
+mod strangers;
 mod sweeps;
