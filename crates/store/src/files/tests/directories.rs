@@ -5,6 +5,7 @@ use std::os::unix::fs::{chown, symlink};
 use rustix::io::Errno;
 
 use super::*;
+use crate::sys::link::LinkDurability;
 
 fn initialize(scratch: &ScratchStore) -> Result<Store, Error> {
     let (top, policy) = (scratch.top(), scratch.policy());
@@ -192,4 +193,30 @@ fn discard_removes_one_user_whatever_the_files_hold() {
     assert!(store.record(&alice()).unwrap().is_none());
     store.discard("alice").unwrap();
     assert!(store.record(&bob).unwrap().is_some());
+}
+
+/// A reader looks at one entry of a uid, and at the further ones only where a file says that there are any, for each uid by itself.
+#[test]
+fn further_names_of_a_uid_are_announced_for_it_alone() {
+    let (scratch, store) = enrolled();
+    let index = || {
+        let mut names = scratch.everything();
+        names.retain(|name| name.starts_with("users/+"));
+        names
+    };
+    assert_eq!(index(), ["users/+1000"]);
+    let add = |uid, name| index::add(&store.users, uid, name, LinkDurability::Now).unwrap();
+    assert!(add(1000, "bob"));
+    assert!(add(1001, "carol"));
+    assert_eq!(
+        index(),
+        [
+            "users/+1000",
+            "users/+1000+",
+            "users/+1000+1",
+            "users/+1001"
+        ]
+    );
+    let names = |uid| index::names_of(&store.users, uid).unwrap();
+    assert_eq!((names(1000).len(), names(1001).len()), (2, 1));
 }
