@@ -1,6 +1,6 @@
 //! `import`: devices from google-authenticator, pam_oath and apps. Shown first, then asked for, then stored.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -67,7 +67,7 @@ fn from_google(
         None => {
             let mut residents = homes::all()?;
             silent = listing::silent(&residents);
-            let mut seen = HashSet::new();
+            let mut seen = BTreeSet::new();
             // As in a lookup, the first of a name counts.
             residents.retain(|one| seen.insert(one.account.name.clone()));
             residents
@@ -264,7 +264,7 @@ fn assigned(
     let mut rows: Vec<ImportRow> = refusals(parsed.refused).collect();
     let accounts = AccountLookup::for_names(parsed.items.len());
     let mut jobs: Vec<UserImport> = Vec::new();
-    let mut positions: HashMap<String, usize> = HashMap::new();
+    let mut positions: BTreeMap<String, usize> = BTreeMap::new();
     let mut progress = ProgressLine::new("Looked up", parsed.items.len());
     for item in parsed.items {
         progress.add(1);
@@ -280,7 +280,7 @@ fn assigned(
 
 fn add(
     jobs: &mut Vec<UserImport>,
-    positions: &mut HashMap<String, usize>,
+    positions: &mut BTreeMap<String, usize>,
     account: Account,
     item: ImportedDevice,
 ) {

@@ -1,12 +1,15 @@
 //! The parts of the machine that doctor reads: libpam's directories, PAM files, modules, and what sshd says of itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::fs::{Dir, Mode, OFlags};
 use twofactor_store::sys::clock;
 
 use super::daemon_check::DaemonPresence;
@@ -99,15 +102,11 @@ impl InstalledSystem {
 
     /// The names of all PAM files.
     pub fn names(&self) -> BTreeSet<String> {
-        let directories = self
-            .services
+        self.services
             .iter()
-            .filter_map(|path| fs::read_dir(path).ok());
-        directories
-            .flatten()
-            .flatten()
-            .filter(|entry| entry.path().is_file())
-            .filter_map(|entry| entry.file_name().into_string().ok())
+            .flat_map(|directory| entries(directory))
+            .filter(|path| path.is_file())
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
             .collect()
     }
 
@@ -220,11 +219,22 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The files of a directory, none where it cannot be read. std::fs::read_dir would panic where close(2) reports an error.
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(directory, flags, Mode::empty());
+    let entries = opened.and_then(Dir::new).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name().to_bytes().to_vec())
+        .filter(|name| name != b"." && name != b"..")
+        .map(|name| directory.join(OsStr::from_bytes(&name)))
+        .collect()
+}
+
 /// The directories of libraries that there are.
 fn libraries() -> Vec<PathBuf> {
     let inside = |base: &str| {
-        let entries = fs::read_dir(base).into_iter().flatten().flatten();
-        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        let mut paths = entries(Path::new(base));
         paths.sort();
         paths.insert(0, PathBuf::from(base));
         paths

@@ -1,6 +1,6 @@
 //! An import of many users' devices: first what it would do, then doing it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use twofactor_core::account::Account;
 use twofactor_core::log::event::CommandEvent;
@@ -30,7 +30,7 @@ pub struct UserImport {
 /// cannot be told, the job is refused when it is looked at.
 pub fn resolved(store: &Store, jobs: Vec<UserImport>) -> Vec<UserImport> {
     let mut resolved: Vec<UserImport> = Vec::with_capacity(jobs.len());
-    let mut positions: HashMap<String, usize> = HashMap::new();
+    let mut positions: BTreeMap<String, usize> = BTreeMap::new();
     for mut job in jobs {
         if let Ok(holder) = store.holder(&job.account)
             && holder.found_by == FoundBy::Uid

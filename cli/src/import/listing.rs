@@ -1,6 +1,6 @@
 //! Which users a walk through the user database does not see: many directories answer for a name, and list none.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use twofactor_store::sys::homes::PasswdEntry;
 
@@ -21,7 +21,7 @@ pub fn silent(listed: &[PasswdEntry]) -> Vec<String> {
     let read = |path| std::fs::read(path).unwrap_or_default();
     let (switch, passwd) = (read("/etc/nsswitch.conf"), read("/etc/passwd"));
     let passwd = String::from_utf8_lossy(&passwd);
-    let local: HashSet<&str> = passwd
+    let local: BTreeSet<&str> = passwd
         .lines()
         .filter_map(|line| line.split(':').next())
         .collect();

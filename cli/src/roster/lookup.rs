@@ -1,6 +1,6 @@
 //! Accounts by name, of few users or of very many.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use twofactor_core::account::Account;
 use twofactor_store::Store;
@@ -12,12 +12,12 @@ use twofactor_store::sys::homes;
 const MANY: usize = 32;
 
 /// Finds accounts by their names.
-pub struct AccountLookup(HashMap<String, PasswdEntry>);
+pub struct AccountLookup(BTreeMap<String, PasswdEntry>);
 
 impl AccountLookup {
     /// Makes ready for so many names. A database that cannot be listed is asked for each.
     pub fn for_names(count: usize) -> Self {
-        let mut listed = HashMap::new();
+        let mut listed = BTreeMap::new();
         if count >= MANY {
             let all = homes::all().unwrap_or_default().into_iter();
             // As in a lookup, the first of a name counts.
