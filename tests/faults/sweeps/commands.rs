@@ -89,6 +89,16 @@ fn secret(record: &Record) -> String {
 
 #[test]
 fn a_fault_leaves_the_old_record_or_the_new_one() {
+    let (machine, before) = swept();
+    let rows = CHANGES
+        .each_ref()
+        .map(|change| sweep(&machine, change, &before));
+    let all: usize = rows.iter().map(TableRow::struck).sum();
+    print("state path of a change", &rows);
+    assert!(all > 4000 / stride(131), "{all}");
+}
+
+fn swept() -> (Machine, CommandBefore) {
     let machine = machine("enabled = true\ntries = 1\n");
     enroll_token(&machine, "alice");
     add_recovery_codes("alice");
@@ -98,12 +108,30 @@ fn a_fault_leaves_the_old_record_or_the_new_one() {
     let uri = format!("otpauth://hotp/bob?secret={SECRET}&counter=0\n");
     machine.write_file(URIS, uri, 0o600);
     let before = CommandBefore::look();
-    let rows = CHANGES
-        .each_ref()
-        .map(|change| sweep(&machine, change, &before));
-    let all: usize = rows.iter().map(TableRow::struck).sum();
-    print("state path of a change", &rows);
-    assert!(all > 4000 / stride(131), "{all}");
+    (machine, before)
+}
+
+/// The calls that std makes by itself, and without which it panics: random numbers for its maps, and the end of a listing.
+#[test]
+fn no_failing_close_or_getrandom_panics() {
+    let (machine, before) = swept();
+    let harm = Harm::Error(libc::EIO);
+    for change in &CHANGES {
+        before.kept.restore();
+        let whole = command(&machine, change).traced(Window::Program(1), None);
+        let concerned = |position: &usize| {
+            ["close", "getrandom"].contains(&whole.calls[*position].name().as_str())
+        };
+        let positions = (0..whole.calls.len()).filter(concerned);
+        // `unset` closes several hundred files.
+        for position in positions.step_by(if cfg!(feature = "whole-sweeps") { 1 } else { 3 }) {
+            before.kept.restore();
+            let fault = Fault { position, harm };
+            let traced = command(&machine, change).traced(Window::Program(1), Some(fault));
+            let what = described(&whole.calls, fault);
+            assert_ne!(traced.run.code, Some(101), "{what}: {:?}", traced.run);
+        }
+    }
 }
 
 /// State before each change.
