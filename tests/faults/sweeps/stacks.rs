@@ -99,6 +99,8 @@ fn sweep(machine: &Machine, stack: &str, caller: u32, alice: &Token) -> Vec<Tabl
     let mut rows = Vec::new();
     for (name, typed) in [("wrong", wrong.as_str()), ("used", alice.code_at(0))] {
         let mut row = TableRow::new(&format!("{stack}: {name} code"));
+        // As before each fault: what a wrong code leaves in the state costs calls.
+        fs::write(state_path("alice"), &state).unwrap();
         let whole = login(typed).traced(None);
         assert_ne!(result(&whole), Some(code::SUCCESS), "{stack}: {whole:?}");
 
