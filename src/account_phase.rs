@@ -11,7 +11,7 @@ mod new_device_text;
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::policy::rhost_address;
-use twofactor_store::attempt::{AttemptFailure, KnownFactor, LoginAttempt};
+use twofactor_store::attempt::{AttemptFailure, KnownFactor, LoginAttempt, SessionRole};
 use twofactor_store::operations::{ChangeCause, ChangeError};
 use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::sys::clock::{self, BeforeEpoch};
@@ -246,6 +246,7 @@ fn admit(
             address: text(dialogue.host().rhost())
                 .as_deref()
                 .and_then(rhost_address),
+            role: SessionRole::Apart,
             clock: clock::now,
             known: KnownFactor::default(),
         },

@@ -1,6 +1,7 @@
 //! The authentication phase: who is asked, for what, how often, and how it ends.
 
 mod as_user;
+mod expected_session;
 mod judge;
 mod last_word;
 mod recovered;
@@ -18,7 +19,7 @@ use twofactor_core::policy::{Policy, rhost_address};
 use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::verify::{Accepted, Form, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{
-    AttemptFailure, AttemptResult, KnownFactor, KnownGroups, LoginAttempt, PreCheck,
+    AttemptFailure, AttemptResult, KnownFactor, KnownGroups, LoginAttempt, PreCheck, RunningSession,
 };
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
@@ -28,6 +29,7 @@ use twofactor_store::{FoundBy, Holder, PolicyFile, Store};
 use crate::answer_source::{self, NonCodeAnswer};
 use crate::arguments::{FirstPass, LogDetail, ModuleArguments, PromptLayout};
 use crate::later;
+use crate::login_service;
 use crate::prompt::{EmptyAnswer, Prompt};
 use crate::report;
 use crate::return_codes::AuthResult;
@@ -62,6 +64,7 @@ pub fn authenticate(
     }
     ticket::forget(host);
     recovered::forget(host);
+    expected_session::forget(host);
     let mut login = LoginContext {
         user,
         rhost: host.rhost().unwrap_or_default(),
@@ -218,6 +221,7 @@ impl LoginContext<'_> {
             holder: &holder,
             service: &service,
             address,
+            role: login_service::session_role(host),
             clock: clock::now,
             known: KnownFactor::found(known),
         };
@@ -299,6 +303,13 @@ impl LoginContext<'_> {
                     self.forward_password(host, judge)?;
                     return Ok(AuthResult::NotAsked);
                 }
+                PreCheck::SessionGrace(RunningSession { id, left }) => {
+                    let line = self.line(LoginEvent::Grace);
+                    let line = line.with("left", &left).with("session", &id);
+                    host.log(Priority::Info, line.as_str());
+                    self.forward_password(host, judge)?;
+                    return Ok(AuthResult::NotAsked);
+                }
                 PreCheck::Throttle(ThrottleStatus::Open) => {}
                 // A user without a device is never locked out.
                 PreCheck::Throttle(closed) if pace.is_even() => {
@@ -340,6 +351,7 @@ impl LoginContext<'_> {
             match judged {
                 Ok(AttemptResult::Compared(Outcome::Accepted(accepted))) => {
                     self.claim_recovery(host, account, judge.recovery_login(&accepted));
+                    expected_session::expect(host, policy);
                     ticket::claim_with_code(host, self.arguments, policy, account);
                     let changes = judge.changes_to_tell();
                     return self.accepted(host, &accepted, &changes, &bytes);

@@ -11,6 +11,7 @@ mod arguments;
 mod auth;
 mod change_text;
 mod dialogue;
+mod graced_session;
 mod later;
 mod libpam;
 mod login_notice;
@@ -99,13 +100,13 @@ impl PamHooks for TwofactorModule {
         })
     }
 
-    /// Never refuses: it has one line to say, or nothing.
+    /// Never refuses.
     fn sm_open_session(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         guarded(|| {
             let mut host = LibpamTransaction(handle);
             ticket::issue(&mut host);
             match ModuleArguments::parse(&words) {
-                Ok(arguments) => session::show(&mut host, &arguments, flags.into()),
+                Ok(arguments) => session::open(&mut host, &arguments, flags.into()),
                 Err(error) => complain_of(&host, &error),
             }
             PamResultCode::PAM_SUCCESS

@@ -26,6 +26,7 @@ const MARK: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " unenro
 type MarkedAccount = Option<String>;
 /// Names the other things that it keeps.
 const TICKET: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " ticket");
+const SESSION: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " session");
 const RECOVERY: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " recovery");
 
 #[link(name = "pam")]
@@ -160,6 +161,16 @@ impl PamTransaction for LibpamTransaction<'_> {
         // SAFETY: this name belongs to this version of this module, which stores nothing but an `Option<TicketClaim>` under it.
         let claim: &Option<TicketClaim> = unsafe { self.0.get_data(TICKET) }.ok()?;
         claim.clone()
+    }
+
+    fn expect_session(&mut self, is_expected: bool) {
+        let _ = self.0.set_data(SESSION, Box::new(is_expected));
+    }
+
+    fn expects_session(&self) -> bool {
+        // SAFETY: this name belongs to this version of this module, which stores nothing but a `bool` under it.
+        let is_expected: Option<&bool> = unsafe { self.0.get_data(SESSION) }.ok();
+        is_expected.copied().unwrap_or(false)
     }
 
     fn claim_recovery(&mut self, claim: Option<RecoveryClaim>) {

@@ -1,5 +1,7 @@
 //! The services whose PAM transaction is the login of a person.
 
+use twofactor_store::attempt::SessionRole;
+
 use crate::transaction::PamTransaction;
 
 /// Services whose sessions are no logins, or whose users are told elsewhere.
@@ -39,6 +41,22 @@ pub fn is_login(host: &dyn PamTransaction) -> bool {
         && (LOGIN_SERVICES.contains(&service.as_str()) || host.tty().as_deref() == Some(SSHD_TTY))
 }
 
+/// True in sshd, under whatever name of its PAM service.
+pub fn is_sshd(host: &dyn PamTransaction) -> bool {
+    host.service().as_deref() == Some(b"sshd") || host.tty().as_deref() == Some(SSHD_TTY)
+}
+
+/// The part of this login in the sessions of this machine. Programs on this machine have no remote host.
+pub fn session_role(host: &dyn PamTransaction) -> SessionRole {
+    if is_login(host) {
+        SessionRole::Begins
+    } else if host.rhost().is_none_or(|rhost| rhost.is_empty()) {
+        SessionRole::Within
+    } else {
+        SessionRole::Apart
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +80,20 @@ mod tests {
             stage.service = Some(service.into());
             stage.tty = Some(tty.into());
             assert_eq!(is_login(&stage), expected, "{service} {tty}");
+            for (rhost, elsewhere) in [
+                (None, SessionRole::Within),
+                (Some(""), SessionRole::Within),
+                (Some("192.0.2.1"), SessionRole::Apart),
+                (Some("UNKNOWN"), SessionRole::Apart),
+            ] {
+                stage.rhost = rhost.map(Into::into);
+                let role = if expected {
+                    SessionRole::Begins
+                } else {
+                    elsewhere
+                };
+                assert_eq!(session_role(&stage), role, "{service} {rhost:?}");
+            }
         }
         let mut nameless = Stage::new("enabled = true\n");
         nameless.service = None;

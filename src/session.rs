@@ -1,4 +1,4 @@
-//! The session phase: one line that tells users without a device that they can have one.
+//! The session phase: one line that tells users without a device that they can have one, and grace for sessions that began with a code.
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{
@@ -12,6 +12,7 @@ use twofactor_store::sys::{accounts, clock, process};
 use twofactor_store::{LoadedPolicy, PolicyFile, Store};
 
 use crate::arguments::ModuleArguments;
+use crate::graced_session;
 use crate::login_service;
 use crate::text;
 use crate::transaction::{MessageMode, PamTransaction, Priority};
@@ -21,14 +22,15 @@ use twofactor_core::log::line::Line;
 /// The uid of root.
 const ROOT: u32 = 0;
 
-/// Shows the line where it belongs. Nothing here can refuse a session.
-pub fn show(host: &mut dyn PamTransaction, arguments: &ModuleArguments, messages: MessageMode) {
-    if messages == MessageMode::Unwanted || !host.has_terminal() {
+/// Shows the line where it belongs, and begins the grace of a session that began with a code. Nothing here can refuse a session.
+pub fn open(host: &mut dyn PamTransaction, arguments: &ModuleArguments, messages: MessageMode) {
+    let is_shown = messages == MessageMode::Wanted && host.has_terminal();
+    if !is_shown && !host.expects_session() {
         return;
     }
     match line(host, arguments) {
-        Ok(Some(text)) => host.inform(&text),
-        Ok(None) => {}
+        Ok(Some(text)) if is_shown => host.inform(&text),
+        Ok(_) => {}
         Err(error) => {
             let line = Line::default()
                 .result(LoginEvent::Error)
@@ -63,10 +65,12 @@ fn line(
         Err(_) if process::ordinary_uid().is_some() => return Ok(None),
         opened => opened?,
     };
-    let record = store.holder(&account)?.record;
-    if UserEnrollment::of(record.as_ref()) == UserEnrollment::Enrolled {
+    let holder = store.holder(&account)?;
+    if UserEnrollment::of(holder.record.as_ref()) == UserEnrollment::Enrolled {
+        graced_session::begin(host, &store, &holder.account, &loaded)?;
         return Ok(None);
     }
+    let record = holder.record;
     let request = LoginRequest {
         account: Some(&account),
         service: &service,

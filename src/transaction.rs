@@ -90,6 +90,10 @@ pub trait PamTransaction {
     fn claim_ticket(&mut self, claim: Option<TicketClaim>);
     /// The user who is to get one.
     fn ticket_claim(&self) -> Option<TicketClaim>;
+    /// Remembers, until the end of the transaction, if a session is expected that begins with a code. Where libpam refuses it is forgotten.
+    fn expect_session(&mut self, is_expected: bool);
+    /// True if one is. False in sshd, whose sessions begin in another process.
+    fn expects_session(&self) -> bool;
     /// Remembers, until the end of the transaction, who has given a recovery or bypass code. Where libpam refuses it is forgotten.
     fn claim_recovery(&mut self, claim: Option<RecoveryClaim>);
     /// The user who has.

@@ -360,6 +360,12 @@ fn warnings(policy: &Policy) -> Vec<String> {
             "during a grace period the password alone is enough from the same address".to_owned(),
         );
     }
+    if policy.grace_session > 0 {
+        warnings.push(format!(
+            "for {} s after a login with a code, programs in the session need only the password for sudo",
+            policy.grace_session
+        ));
+    }
     if policy.enroll_at_login != EnrollAtLogin::Off && !policy.enroll_needs_invite {
         warnings.push(
             "a person who knows the password of a user without a device can enroll one; enroll_needs_invite prevents it"

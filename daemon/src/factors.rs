@@ -10,7 +10,9 @@ use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{CallError, ChangeCall, ChangeResult, StatusReply};
 use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
-use twofactor_store::attempt::{AttemptFailure, AttemptResult, KnownFactor, LoginAttempt};
+use twofactor_store::attempt::{
+    AttemptFailure, AttemptResult, KnownFactor, LoginAttempt, SessionRole,
+};
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{Holder, PolicyFile, Store};
@@ -76,6 +78,7 @@ impl FileFactors {
             holder: &account,
             service: SERVICE,
             address: None,
+            role: SessionRole::Apart,
             clock: clock::now,
             known: KnownFactor::default(),
         };

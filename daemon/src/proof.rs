@@ -6,7 +6,7 @@ use twofactor_core::record::Record;
 use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus};
 use twofactor_protocol::service::{ChangeReply, ChangeResult};
 use twofactor_store::attempt::{
-    AttemptFailure, AttemptResult, KnownFactor, LoginAttempt, ProofCodes,
+    AttemptFailure, AttemptResult, KnownFactor, LoginAttempt, ProofCodes, SessionRole,
 };
 use twofactor_store::operations::{ChangeSteps, UserFactor};
 use twofactor_store::sys::clock;
@@ -169,6 +169,7 @@ impl<'a> Claimant<'a> {
             holder: self.account,
             service: self.service,
             address: None,
+            role: SessionRole::Apart,
             clock: clock::now,
             known: KnownFactor::default(),
         };

@@ -14,7 +14,9 @@ use twofactor_core::record::Record;
 use twofactor_core::secret::Secret;
 use twofactor_core::state::{DeviceState, State, StoredState, decode_file, encode_file};
 use twofactor_core::verify::Form;
-use twofactor_store::attempt::{AttemptFailure, AttemptResult, KnownFactor, LoginAttempt};
+use twofactor_store::attempt::{
+    AttemptFailure, AttemptResult, KnownFactor, LoginAttempt, SessionRole,
+};
 use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::{PolicyFile, Store};
 
@@ -150,6 +152,7 @@ impl FuzzMachine {
             holder: &account,
             service: "sshd",
             address: Some([192, 0, 2, 7].into()),
+            role: SessionRole::Apart,
             clock,
             known: KnownFactor::default(),
         };

@@ -12,7 +12,7 @@ use twofactor_core::policy::rhost_address;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::RecoverySet;
 use twofactor_core::verify;
-use twofactor_store::attempt::{KnownFactor, LoginAttempt};
+use twofactor_store::attempt::{KnownFactor, LoginAttempt, SessionRole};
 use twofactor_store::operations::{self, ChangeSteps, DevicesBefore, UserFactor};
 use twofactor_store::sys::clock;
 use twofactor_store::{Locked, PolicyFile, Store};
@@ -95,6 +95,7 @@ fn run(
                 address: text(dialogue.host().rhost())
                     .as_deref()
                     .and_then(rhost_address),
+                role: SessionRole::Apart,
                 clock: clock::now,
                 known: KnownFactor::default(),
             },

@@ -41,6 +41,7 @@ pub struct Stage {
     pub marked: Option<String>,
     pub claimed: Option<TicketClaim>,
     pub recovered: Option<RecoveryClaim>,
+    pub expects_session: bool,
     pub tty: Option<Vec<u8>>,
     pub variables: BTreeMap<String, String>,
     pub delays: Vec<u32>,
@@ -75,6 +76,7 @@ impl Stage {
             marked: None,
             claimed: None,
             recovered: None,
+            expects_session: false,
             tty: None,
             variables: BTreeMap::new(),
             delays: Vec::new(),
@@ -228,6 +230,14 @@ impl PamTransaction for Stage {
 
     fn ticket_claim(&self) -> Option<TicketClaim> {
         self.claimed.clone()
+    }
+
+    fn expect_session(&mut self, is_expected: bool) {
+        self.expects_session = is_expected;
+    }
+
+    fn expects_session(&self) -> bool {
+        self.expects_session
     }
 
     fn claim_recovery(&mut self, claim: Option<RecoveryClaim>) {

@@ -113,6 +113,7 @@ fn r12_policy_is_global_and_secrets_are_in_records() {
             "enroll_at_login",
             "enroll_needs_invite",
             "grace",
+            "grace_session",
             "issuer",
             "new_devices",
             "prompt",
@@ -216,6 +217,11 @@ fn r21_policy_set_says_what_it_means_before_it_does() {
             "grace",
             "60",
             "during a grace period the password alone is enough from the same address",
+        ),
+        (
+            "grace_session",
+            "60",
+            "for 60 s after a login with a code, programs in the session need only the password for sudo",
         ),
         (
             "throttle.max_failures",

@@ -129,6 +129,7 @@ fn every_report_is_json_with_the_documented_keys() {
         "failures",
         "full_name",
         "grace",
+        "grace_sessions",
         "invited_until",
         "last_used",
         "locked",

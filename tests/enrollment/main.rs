@@ -14,6 +14,7 @@ mod invitation;
 mod invitation_changes;
 mod meanwhile;
 mod new_device;
+mod new_device_limits;
 mod one_field;
 mod phases;
 mod sshd;

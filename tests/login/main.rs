@@ -14,6 +14,7 @@ mod console;
 mod programs;
 mod require;
 mod sandboxes;
+mod session_grace;
 mod small_terminals;
 mod sshd;
 mod su_sudo;

@@ -185,23 +185,15 @@ pub struct InviteArgs {
 /// `bypass`.
 #[derive(Debug, Args)]
 pub struct BypassArgs {
-    /// The user, and the validity of the code.
-    #[command(flatten)]
-    pub code: OneTimeCodeArgs,
-    /// Let the user set up a new device in the login with the code, for a phone that is lost
-    #[arg(long)]
-    pub new_device: bool,
-}
-
-/// The user and the validity of a one-time code.
-#[derive(Debug, Args)]
-pub struct OneTimeCodeArgs {
     /// Login name
     #[arg(value_hint = ValueHint::Username)]
     pub user: String,
     /// Validity of the code: a number with s, m, h or d, at most 30d; 0 withdraws it
     #[arg(long = "for", value_name = "DURATION", default_value = "24h", value_parser = duration::parse)]
     pub duration: u64,
+    /// Let the user set up a new device in the login with the code, for a phone that is lost
+    #[arg(long)]
+    pub new_device: bool,
 }
 
 /// `resync`.

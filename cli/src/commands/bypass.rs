@@ -17,17 +17,17 @@ use crate::shell;
 
 /// Runs it.
 pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
-    let (account, store, _) = context.enrolled(&args.code.user)?;
+    let (account, store, _) = context.enrolled(&args.user)?;
     let throttle = context.policy_or_default()?.throttle;
     let now = clock::now()?;
-    let expires = now.saturating_add(args.code.duration);
+    let expires = now.saturating_add(args.duration);
     let factor = audit::factor(&store, &account);
     let scope = if args.new_device {
         CodeScope::NewDevice
     } else {
         CodeScope::Login
     };
-    let issued = if args.code.duration == 0 {
+    let issued = if args.duration == 0 {
         operations::withdraw_bypass(&factor)?;
         None
     } else {
@@ -44,9 +44,9 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
         user: &account.name,
         code: code.as_ref().map(|code| code.as_str()),
         expires: until,
-        new_device: args.new_device && args.code.duration > 0,
+        new_device: args.new_device && args.duration > 0,
         locked_out,
-        duration: args.code.duration,
+        duration: args.duration,
     })
 }
 

@@ -5,7 +5,7 @@ use twofactor_core::account::Account;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::Record;
 use twofactor_core::verify::{Form, Outcome};
-use twofactor_store::attempt::{AttemptResult, KnownFactor, LoginAttempt};
+use twofactor_store::attempt::{AttemptResult, KnownFactor, LoginAttempt, SessionRole};
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
 use twofactor_store::{Relocation, Store};
@@ -163,6 +163,7 @@ fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(
         holder: &holder,
         service: SERVICE,
         address: None,
+        role: SessionRole::Apart,
         clock: clock::now,
         known: KnownFactor::default(),
     };

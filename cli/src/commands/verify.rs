@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use twofactor_core::log::event::{CommandEvent, LoginEvent};
 use twofactor_core::verify::{Accepted, Credential, Form, Outcome, Rejected, ThrottleStatus};
-use twofactor_store::attempt::{AttemptResult, KnownFactor, LoginAttempt, PreCheck};
+use twofactor_store::attempt::{AttemptResult, KnownFactor, LoginAttempt, PreCheck, SessionRole};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
@@ -57,6 +57,7 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
         holder: &account,
         service: SERVICE,
         address: None,
+        role: SessionRole::Apart,
         clock: clock::now,
         known: KnownFactor::default(),
     };

@@ -232,10 +232,10 @@ fn a_danger_that_exists_already_stops_no_other_change() {
 #[test]
 fn weaker_settings_are_warned_of_once() {
     let after = policy(
-        "enabled = true\nwindow = 10\ngrace = 60\n[throttle]\nmax_failures = 0\n[new_devices]\ndigits = 8",
+        "enabled = true\nwindow = 10\ngrace = 60\ngrace_session = 60\n[throttle]\nmax_failures = 0\n[new_devices]\ndigits = 8",
     );
     let warnings = assess(None, &after, &[]).warnings;
-    assert_eq!(warnings.len(), 4);
+    assert_eq!(warnings.len(), 5);
     assert!(warnings[0].contains("21 codes"), "{warnings:?}");
     assert!(assess(Some(&after), &after, &[]).warnings.is_empty());
 }

@@ -2,12 +2,14 @@
 
 mod codec;
 mod daemon_failures;
+pub mod graced_sessions;
 
 use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
 use crate::device::{Id, MAX_DEVICES};
+use graced_sessions::SessionGrace;
 
 pub use codec::{
     FILE_LEN, MOVED, MOVED_OFFSET, SLOT_LEN, SLOT_STRIDE, SlotStanding, StateError, StateSlot,
@@ -23,7 +25,7 @@ pub const MAX_GRACE: usize = 4;
 /// Most refused answers remembered.
 pub const MAX_REFUSED: usize = 3;
 /// Bytes of the format that nothing uses yet.
-pub const RESERVE_LEN: usize = 74;
+pub const RESERVE_LEN: usize = 14;
 /// `next` of a HOTP device whose counter was lost: no counter is accepted until `twofactor resync`.
 pub const COUNTER_UNKNOWN: u64 = u64::MAX;
 
@@ -55,7 +57,9 @@ pub struct State {
     pub bypass: Option<Id>,
     /// Addresses with a running grace period, at most [`MAX_GRACE`].
     pub grace: Vec<Grace>,
-    /// Fingerprint of the policy under which `grace` was granted.
+    /// Grace within login sessions.
+    pub session_grace: SessionGrace,
+    /// Fingerprint of the policy under which grace was granted.
     pub grace_policy: u64,
     /// The answers that were refused last.
     pub refused: RefusedAnswers,
@@ -123,6 +127,7 @@ impl State {
             recovery: SpentCodes { set: None, bits: 0 },
             bypass: None,
             grace: Vec::new(),
+            session_grace: SessionGrace::NONE,
             grace_policy: 0,
             refused: RefusedAnswers {
                 key: [0; 8],
@@ -131,6 +136,12 @@ impl State {
             daemon: DaemonFailures::NONE,
             reserve: [0; RESERVE_LEN],
         }
+    }
+
+    /// Ends all grace.
+    pub fn end_grace(&mut self) {
+        self.grace.clear();
+        self.session_grace.clear();
     }
 
     /// True if a device of this state must have a record.

@@ -162,7 +162,7 @@ fn remembered(entry: &[u8]) -> Result<Option<(AttemptId, SharedOutcome)>, ValueE
 /// The part of a state that hosts share.
 fn shared(mut state: State) -> State {
     state.uid = 0;
-    state.grace.clear();
+    state.end_grace();
     state.grace_policy = 0;
     state
 }
@@ -199,6 +199,7 @@ mod tests {
             service: 7,
             since: 1,
         });
+        state.session_grace.boot = 3;
         state
     }
 
@@ -225,6 +226,7 @@ mod tests {
     fn uid_and_grace_stay_with_the_host() {
         let value = SharedState::first(1, some_state());
         assert_eq!((value.state.uid, value.state.grace.len()), (0, 0));
+        assert_eq!(value.state.session_grace.boot, 0);
         assert_eq!(value.state.failures, 3);
     }
 

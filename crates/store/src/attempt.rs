@@ -10,6 +10,7 @@ use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::state::State;
 use twofactor_core::verify::grace::{self, GraceOrigin};
 use twofactor_core::verify::refused::{self, RefusedKey};
+use twofactor_core::verify::session_grace;
 use twofactor_core::verify::{
     self, Accepted, Answer, FailureCounter, Form, Outcome, ThrottleStatus,
 };
@@ -18,6 +19,7 @@ mod credentials;
 mod failure;
 mod groups;
 mod requirements;
+mod session_role;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +27,7 @@ pub use credentials::{CredentialSet, ProofCodes};
 pub use failure::AttemptFailure;
 pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_groups};
 pub use requirements::UnansweredName;
+pub use session_role::{RunningSession, SessionRole, claim_session, terms as session_terms};
 
 /// Reads the wall clock: seconds since 1970-01-01 UTC.
 pub type ClockReader = fn() -> Result<u64, BeforeEpoch>;
@@ -43,6 +46,8 @@ pub struct LoginAttempt<'a> {
     pub service: &'a str,
     /// `PAM_RHOST` as an address.
     pub address: Option<std::net::IpAddr>,
+    /// Part of the login in the sessions of this machine.
+    pub role: SessionRole,
     /// The clock.
     pub clock: ClockReader,
     /// What is known from before.
@@ -72,6 +77,8 @@ impl KnownFactor {
 pub enum PreCheck {
     /// A grace period runs for so many seconds: nothing is asked.
     Grace(u64),
+    /// One runs in the session of this process.
+    SessionGrace(RunningSession),
     /// The throttle: whether a code would be looked at.
     Throttle(ThrottleStatus),
 }
@@ -103,8 +110,8 @@ impl LoginAttempt<'_> {
         if verify::rebased(&state, now).is_some() {
             return Ok(PreCheck::Throttle(ThrottleStatus::Open));
         }
-        if let Some(left) = self.grace(&state, now)? {
-            return Ok(PreCheck::Grace(left));
+        if let Some(grace) = self.grace(&state, now)? {
+            return Ok(grace);
         }
         let gate = verify::gate(&self.loaded.policy.throttle, &state, now);
         Ok(PreCheck::Throttle(gate))
@@ -158,18 +165,27 @@ impl LoginAttempt<'_> {
         told.cloned().collect()
     }
 
-    /// Seconds left of a grace period, decided under the lock. Where the lock is not free the code is asked for.
-    fn grace(&self, peeked: &State, now: u64) -> Result<Option<u64>, AttemptFailure> {
-        if grace::running(peeked, &self.origin(), now).is_none() {
+    /// A running grace period, decided under the lock. Where the lock is not free the code is asked for.
+    fn grace(&self, peeked: &State, now: u64) -> Result<Option<PreCheck>, AttemptFailure> {
+        let session = self.graced_session();
+        let running = |state: &State, now| {
+            let of_session = || {
+                let (terms, id) = session?;
+                let left = session_grace::running(state, &terms, id, now)?;
+                Some(PreCheck::SessionGrace(RunningSession { id, left }))
+            };
+            let left = grace::running(state, &self.origin(), now);
+            left.map(PreCheck::Grace).or_else(of_session)
+        };
+        if running(peeked, now).is_none() {
             return Ok(None);
         }
         let Some(locked) = self.store.try_lock(self.holder)? else {
             return Ok(None);
         };
-        let now = (self.clock)()?;
-        let left = grace::running(locked.state(), &self.origin(), now);
+        let found = running(locked.state(), (self.clock)()?);
         locked.confirm()?;
-        Ok(left)
+        Ok(found)
     }
 
     /// Judges what was typed, under the lock, with everything read anew.
@@ -306,6 +322,7 @@ impl LoginAttempt<'_> {
         match (&verdict.outcome, against) {
             (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Logins)) => {
                 grace::begin(&mut state, &self.origin(), now);
+                self.await_session(&mut state, now);
             }
             (Outcome::Accepted(_), CredentialSet::Invitation(_)) => {
                 state.bypass = charged.state().bypass
@@ -319,7 +336,7 @@ impl LoginAttempt<'_> {
         }
         // A lock-out ends all grace.
         if verify::gate(&policy.throttle, &state, now) != ThrottleStatus::Open {
-            state.grace.clear();
+            state.end_grace();
         }
         self.known.recovery_codes_left = verify::recovery_codes_left(record, &state);
         if state != *charged.state() {
@@ -353,7 +370,7 @@ impl LoginAttempt<'_> {
             service: self.service,
             seconds,
             // Without grace none begins, and none runs: the text need not be hashed.
-            policy: if seconds == 0 {
+            policy: if seconds == 0 && self.loaded.policy.grace_session == 0 {
                 0
             } else {
                 self.loaded.fingerprint()

@@ -27,6 +27,7 @@ pub struct PolicyReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
     grace: u32,
+    grace_session: u32,
     uniform_prompt: bool,
     new_devices: NewDeviceSettings,
     services: BTreeMap<String, bool>,
@@ -100,6 +101,7 @@ impl PolicyReport {
             echo: policy.echo == Echo::Shown,
             issuer: policy.issuer.clone(),
             grace: policy.grace,
+            grace_session: policy.grace_session,
             uniform_prompt: policy.uniform_prompt,
             new_devices: NewDeviceSettings {
                 digits: new.digits.value(),

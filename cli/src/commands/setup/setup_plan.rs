@@ -18,8 +18,9 @@ const DIRECTORY: &str = "/etc/pam.d";
 const COMMON: &str = "common-auth";
 /// sshd's service.
 const SSHD: &str = "sshd";
-/// Services whose sessions are logins: users without a device are told there that they can have one.
-const LOGINS: [&str; 2] = [SSHD, "login"];
+/// Services whose sessions are logins: users without a device are told there that they can have one, and a session that began with a code
+/// is known there.
+const LOGINS: [&str; 3] = [SSHD, "login", "cockpit"];
 
 /// The services that a setup is for.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use twofactor_core::policy::Policy;
+use twofactor_core::state::graced_sessions::GracedSession;
 use twofactor_core::state::{State, service_fingerprint};
-use twofactor_core::verify::grace;
+use twofactor_core::verify::{grace, session_grace};
 use twofactor_store::LoadedPolicy;
+use twofactor_store::attempt::session_terms;
 
 use crate::doctor::InstalledSystem;
 use crate::formatting::{plain, utc};
@@ -50,6 +52,38 @@ pub fn running(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<GraceStatu
         until: utc(now.saturating_add(left)),
     };
     found.into_iter().map(status).collect()
+}
+
+/// A login session in which a user is not asked for a code.
+#[derive(Serialize)]
+pub struct SessionGraceStatus {
+    /// Its audit session.
+    pub session: u32,
+    /// The end, ISO 8601 UTC.
+    pub until: String,
+}
+
+impl SessionGraceStatus {
+    /// `in audit session 3 until 2026-02-03T04:05:06Z`.
+    pub fn text(&self) -> String {
+        format!("in audit session {} until {}", self.session, self.until)
+    }
+}
+
+/// Sessions whose grace runs at `now`.
+pub fn sessions(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<SessionGraceStatus> {
+    if !loaded.policy.enabled || loaded.policy.grace_session == 0 {
+        return Vec::new();
+    }
+    let Some(terms) = session_terms(loaded) else {
+        return Vec::new();
+    };
+    let running = session_grace::all_running(state, &terms, now).into_iter();
+    let status = |(session, left): (GracedSession, u64)| SessionGraceStatus {
+        session: session.id,
+        until: utc(now.saturating_add(left)),
+    };
+    running.map(status).collect()
 }
 
 /// The state keeps a short hash only; of two services with the same one, neither is named.

@@ -103,6 +103,7 @@ fn with_factor(
         },
         grace: grace_periods::running(state, loaded, now),
         changes: told_changes::told(record, now),
+        grace_sessions: grace_periods::sessions(state, loaded, now),
         ..UserStatus::empty(name)
     }
 }

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use twofactor_core::account::Account;
 use twofactor_core::verify::ThrottleStatus;
 
-use super::grace_periods::GraceStatus;
+use super::grace_periods::{GraceStatus, SessionGraceStatus};
 use super::lock_status::{DaemonStatus, LockStatus};
 use super::told_changes::ChangeStatus;
 use crate::device_info::DeviceInfo;
@@ -55,6 +55,8 @@ pub struct UserStatus {
     pub grace: Vec<GraceStatus>,
     /// Changes that the user is told of at logins, the newest last.
     pub changes: Vec<ChangeStatus>,
+    /// Login sessions in which no code is asked for.
+    pub grace_sessions: Vec<SessionGraceStatus>,
     /// Requirement of `[[require]]`, or of `enforcement`, on a user without a device.
     #[serde(flatten)]
     pub requirement: RequirementStatus,
@@ -120,6 +122,7 @@ impl UserStatus {
             daemon: DaemonStatus::NONE,
             grace: Vec::new(),
             changes: Vec::new(),
+            grace_sessions: Vec::new(),
             requirement: RequirementStatus::NONE,
             error: None,
             account: None,
@@ -142,6 +145,9 @@ impl UserStatus {
             rows.push(vec![device.name.clone(), used.to_owned()]);
         }
         let mut text = format!("\n{}", table(&rows));
+        for grace in &self.grace_sessions {
+            text.push_str(&format!("Not asked for a code: {}\n", grace.text()));
+        }
         for grace in &self.grace {
             text.push_str(&format!("Not asked for a code: {}\n", grace.text()));
         }
@@ -171,8 +177,9 @@ impl UserStatus {
                 .as_ref()
                 .map(|until| format!("bypass code until {until}")),
         );
-        if !self.grace.is_empty() {
-            let number = u64::try_from(self.grace.len()).unwrap_or(u64::MAX);
+        let periods = self.grace.len() + self.grace_sessions.len();
+        if periods > 0 {
+            let number = u64::try_from(periods).unwrap_or(u64::MAX);
             notes.push(format!("{} of grace", count(number, "period")));
         }
         notes.extend(self.error.clone());
@@ -268,7 +275,7 @@ mod tests {
              \"algorithm\":\"SHA1\",\"digits\":6,\"interval\":30,\"enrolled\":\"1970-01-01T00:00:00Z\",\
              \"last_used\":null}],\"recovery_codes_left\":0,\"bypass_until\":null,\"invited_until\":null,\"failures\":5,\
              \"locked\":true,\"locked_for_seconds\":90,\"daemon\":{\"failures\":0,\"failures_in_30_days\":0,\
-             \"locked\":false,\"locked_for_seconds\":null},\"grace\":[],\"changes\":[],\"required\":false,\"required_from\":null,\"error\":null}"
+             \"locked\":false,\"locked_for_seconds\":null},\"grace\":[],\"changes\":[],\"grace_sessions\":[],\"required\":false,\"required_from\":null,\"error\":null}"
         );
     }
 }

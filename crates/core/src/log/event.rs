@@ -105,6 +105,8 @@ events! {
         RequirementUnknown = "requirement-unknown",
         /// A grace period is running.
         Grace = "grace",
+        /// A session began with a code: its local services do not ask for a while.
+        SessionGrace = "session-grace",
         /// The client went away or cannot answer.
         Aborted = "aborted",
         /// `use_first_pass`, and no password was asked for before.

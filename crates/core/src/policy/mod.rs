@@ -71,6 +71,8 @@ pub struct Policy {
     /// Seconds during which the same user from the same address is not asked again, 0..=86400;
     /// 0 is never.
     pub grace: u32,
+    /// Seconds after a login with a code during which local services of the same login session do not ask, 0..=86400; 0 is never.
+    pub grace_session: u32,
     /// True if unenrolled users are asked as well, so that the prompt does not tell them apart.
     pub uniform_prompt: bool,
     /// Properties of new devices.
@@ -217,6 +219,7 @@ impl Default for Policy {
             echo: Echo::Hidden,
             issuer: None,
             grace: 0,
+            grace_session: 0,
             uniform_prompt: false,
             new_devices: NewDevices::default(),
             services: Services::default(),

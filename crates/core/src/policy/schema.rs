@@ -36,6 +36,9 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyFault> {
         echo: top.flag("echo")?.map_or(default.echo, echo),
         issuer: top.text("issuer", &ISSUER)?,
         grace: top.number("grace", 0..=86_400)?.unwrap_or(default.grace),
+        grace_session: top
+            .number("grace_session", 0..=86_400)?
+            .unwrap_or(default.grace_session),
         uniform_prompt: top
             .flag("uniform_prompt")?
             .unwrap_or(default.uniform_prompt),
@@ -67,7 +70,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyFault> {
     })
 }
 
-const TOP_KEYS: [&str; 17] = [
+const TOP_KEYS: [&str; 18] = [
     "enabled",
     "enforcement",
     "enroll_at_login",
@@ -78,6 +81,7 @@ const TOP_KEYS: [&str; 17] = [
     "echo",
     "issuer",
     "grace",
+    "grace_session",
     "uniform_prompt",
     "new_devices",
     "services",

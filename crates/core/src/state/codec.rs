@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::device::Id;
 
 use super::daemon_failures::ENCODED_LEN;
+use super::graced_sessions::{self, AwaitedSession, GracedSession, MAX_SESSIONS, SessionGrace};
 use super::{
     CAPACITY, DaemonFailures, DeviceState, Grace, MAX_GRACE, MAX_REFUSED, RESERVE_LEN,
     RefusedAnswers, State,
@@ -130,6 +131,7 @@ const _: () = assert!(
         + CAPACITY * (18 + TIME_LEN)
         + MAX_GRACE * (20 + TIME_LEN)
         + ENCODED_LEN
+        + graced_sessions::ENCODED_LEN
         + RESERVE_LEN
         == SLOT_LEN - CHECKSUM_LEN
 );
@@ -187,11 +189,26 @@ fn encode_with(state: &State, sequence: u64, standing: SlotStanding) -> [u8; SLO
     for count in state.daemon.counts {
         body.extend_from_slice(&count.to_le_bytes());
     }
+    session_grace_to(&mut body, &state.session_grace);
     body.extend_from_slice(&state.reserve);
     body.extend_from_slice(&checksum(&body));
     let mut slot = [0; SLOT_LEN];
     slot.iter_mut().zip(body).for_each(|(to, from)| *to = from);
     slot
+}
+
+fn session_grace_to(body: &mut Vec<u8>, grace: &SessionGrace) {
+    body.extend_from_slice(&grace.boot.to_le_bytes());
+    let login = grace.awaited.as_ref();
+    body.extend_from_slice(&login.map_or(0, |it| it.process).to_le_bytes());
+    body.extend_from_slice(&login.map_or(0, |it| it.parent).to_le_bytes());
+    body.extend_from_slice(&login.map_or(0, |it| it.seen).to_le_bytes());
+    body.extend_from_slice(&time(login.map_or(0, |it| it.since)));
+    for position in 0..MAX_SESSIONS {
+        let session = grace.sessions.get(position);
+        body.extend_from_slice(&session.map_or(0, |it| it.id).to_le_bytes());
+        body.extend_from_slice(&time(session.map_or(0, |it| it.since)));
+    }
 }
 
 /// A whole file that holds `state` in both slots, for creating it.
@@ -356,8 +373,29 @@ fn fields(reader: &mut SlotReader<'_>) -> Option<State> {
         state.grace.extend(grace(address, service, since));
     }
     state.daemon = daemon_failures(reader)?;
+    state.session_grace = session_grace(reader)?;
     state.reserve = reader.take()?;
     Some(state)
+}
+
+fn session_grace(reader: &mut SlotReader<'_>) -> Option<SessionGrace> {
+    let mut grace = SessionGrace {
+        boot: reader.u64()?,
+        ..SessionGrace::NONE
+    };
+    let login = AwaitedSession {
+        process: reader.u64()?,
+        parent: reader.u64()?,
+        seen: reader.u32()?,
+        since: reader.time()?,
+    };
+    grace.awaited = (login.since != 0).then_some(login);
+    for _ in 0..MAX_SESSIONS {
+        let (id, since) = (reader.u32()?, reader.time()?);
+        let session = (since != 0).then_some(GracedSession { id, since });
+        grace.sessions.extend(session);
+    }
+    Some(grace)
 }
 
 fn daemon_failures(reader: &mut SlotReader<'_>) -> Option<DaemonFailures> {

@@ -68,10 +68,7 @@ pub fn begin(state: &mut State, origin: &GraceOrigin<'_>, now: u64) {
     let Some(address) = address.and_then(place) else {
         return;
     };
-    if state.grace_policy != origin.policy {
-        state.grace.clear();
-        state.grace_policy = origin.policy;
-    }
+    adopt_policy(state, origin.policy);
     let service = service_fingerprint(origin.service);
     state
         .grace
@@ -84,6 +81,14 @@ pub fn begin(state: &mut State, origin: &GraceOrigin<'_>, now: u64) {
         service,
         since: now,
     });
+}
+
+/// Ends what was granted under another policy.
+pub(super) fn adopt_policy(state: &mut State, policy: u64) {
+    if state.grace_policy != policy {
+        state.end_grace();
+        state.grace_policy = policy;
+    }
 }
 
 #[cfg(test)]

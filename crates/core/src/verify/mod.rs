@@ -9,6 +9,7 @@ pub mod grace;
 mod last_code;
 pub mod refused;
 mod scan;
+pub mod session_grace;
 mod throttle;
 
 #[cfg(test)]

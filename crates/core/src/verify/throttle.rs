@@ -190,16 +190,21 @@ pub fn charge_to(
 /// What to change when the clock was set back behind what the state knows, `None` when it was not.
 ///
 /// A lock-out would otherwise last until the clock gets there again: it is counted anew from `now`, so it is never
-/// shortened. Grace periods that begin in the future end.
+/// shortened. Grace periods that begin in the future end, and with one of a session those of all.
 #[must_use]
 pub fn rebased(state: &State, now: u64) -> Option<State> {
     let daemon = state.daemon.rebased(now);
-    let ahead = state.last_failure > now || state.grace.iter().any(|grace| grace.since > now);
+    let ahead = state.last_failure > now
+        || state.grace.iter().any(|grace| grace.since > now)
+        || state.session_grace.is_ahead(now);
     (ahead || daemon.is_some()).then(|| {
         let mut rebased = state.clone();
         rebased.daemon = daemon.unwrap_or(state.daemon);
         rebased.last_failure = state.last_failure.min(now);
         rebased.grace.retain(|grace| grace.since <= now);
+        if rebased.session_grace.is_ahead(now) {
+            rebased.session_grace.clear();
+        }
         rebased
     })
 }

@@ -7,6 +7,7 @@ mod flushes;
 mod grace_period;
 mod meanwhile;
 mod refusals;
+mod session_role;
 
 use std::cell::Cell;
 use std::fs;
@@ -77,6 +78,7 @@ impl AttemptMachine {
             holder: &self.alice,
             service: "sshd",
             address: Some(IpAddr::from([192, 0, 2, 7])),
+            role: SessionRole::Apart,
             clock,
             known: KnownFactor::found(known),
         }

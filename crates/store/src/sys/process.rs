@@ -18,12 +18,8 @@ pub fn own_audit_session(uid: u32) -> Option<u32> {
 }
 
 fn session_in(process: &str, uid: u32) -> Option<u32> {
-    let number = |name| -> Option<u32> {
-        let text = std::fs::read_to_string(format!("{process}/{name}")).ok()?;
-        text.trim().parse().ok()
-    };
-    let session = number("sessionid")?;
-    let is_of_user = number("loginuid")? == uid;
+    let session = number(&format!("{process}/sessionid"))?;
+    let is_of_user = number(&format!("{process}/loginuid"))? == uid;
     (is_of_user && session != NO_SESSION && session != 0).then_some(session)
 }
 
@@ -72,6 +68,62 @@ fn terminal_of(stat: &[u8]) -> Option<TerminalNumber> {
     (number != 0).then_some(TerminalNumber(number.cast_unsigned()))
 }
 
+/// The number of this process's audit session, whatever uid it is of; the highest number for none. `None` where it cannot be read.
+#[must_use]
+pub fn audit_session_number() -> Option<u32> {
+    number("/proc/self/sessionid")
+}
+
+/// A process that cannot be taken for another one that gets its number later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessId {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, in ticks since the boot (proc_pid_stat(5)).
+    pub started: u64,
+}
+
+/// This process, and its parent; twice itself where the parent is in another PID namespace (pid_namespaces(7)). `None` where it cannot be
+/// told.
+#[must_use]
+pub fn self_and_parent() -> Option<(ProcessId, ProcessId)> {
+    let (own, parent) = stat("self")?;
+    let parent = stat(&parent.to_string()).map_or(own, |(parent, _)| parent);
+    Some((own, parent))
+}
+
+/// This process alone.
+#[must_use]
+pub fn this_process() -> Option<ProcessId> {
+    stat("self").map(|(own, _)| own)
+}
+
+/// A process, and the number of its parent.
+fn stat(process: &str) -> Option<(ProcessId, u32)> {
+    let bytes = std::fs::read(format!("/proc/{process}/stat")).ok()?;
+    parse_stat(&String::from_utf8_lossy(&bytes))
+}
+
+/// The name, in parentheses, may hold anything.
+fn parse_stat(text: &str) -> Option<(ProcessId, u32)> {
+    let pid = text.split(' ').next()?.parse().ok()?;
+    let mut fields = text.rsplit_once(") ")?.1.split(' ');
+    let parent = fields.nth(1)?.parse().ok()?;
+    let started = fields.nth(17)?.parse().ok()?;
+    Some((ProcessId { pid, started }, parent))
+}
+
+/// The id of this boot (random(4)). `None` where it cannot be read.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+fn number(path: &str) -> Option<u32> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
 /// The effective uid, unless it is root's.
 #[must_use]
 pub fn ordinary_uid() -> Option<u32> {
@@ -111,5 +163,33 @@ mod tests {
         for malformed in ["", "7 (a", "7 (a) S 1 7 7", "7 (a) S 1 7 7 x 7"] {
             assert_eq!(name(malformed.as_bytes()), None, "{malformed}");
         }
+    }
+
+    #[test]
+    fn a_name_cannot_forge_parent_and_start() {
+        let rest = "S 7 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 1 1\n";
+        let expected = ProcessId {
+            pid: 12,
+            started: 4711,
+        };
+        for name in [
+            "sh",
+            "a b",
+            "x) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19",
+        ] {
+            let text = format!("12 ({name}) {rest}");
+            assert_eq!(parse_stat(&text), Some((expected, 7)), "{name}");
+        }
+        for text in ["", "12", "12 (sh)", "12 (sh) S 7", "x (sh) S 7 1"] {
+            assert_eq!(parse_stat(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn this_process_is_found() {
+        let (own, parent) = self_and_parent().unwrap();
+        assert_eq!((own.pid, Some(own)), (std::process::id(), this_process()));
+        assert_eq!(parent.pid, std::os::unix::process::parent_id());
+        assert!(parent.started <= own.started && boot_id().is_some());
     }
 }

@@ -1,6 +1,7 @@
 //! The bytes of states, of both formats.
 
 use super::*;
+use crate::state::graced_sessions::{AwaitedSession, GracedSession, MAX_SESSIONS, SessionGrace};
 use crate::state::{policy_fingerprint, service_fingerprint};
 
 fn sample() -> State {
@@ -30,6 +31,21 @@ fn sample() -> State {
             since: n << 32,
         });
     }
+    state.session_grace = SessionGrace {
+        boot: u64::MAX - 1,
+        awaited: Some(AwaitedSession {
+            process: 1 << 60,
+            parent: 1 << 61,
+            seen: u32::MAX,
+            since: 1 << 39,
+        }),
+        sessions: (1..=MAX_SESSIONS as u32)
+            .map(|n| GracedSession {
+                id: n << 20,
+                since: u64::from(n) << 32,
+            })
+            .collect(),
+    };
     state.grace_policy = policy_fingerprint("enabled = true");
     state
 }

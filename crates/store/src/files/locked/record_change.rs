@@ -99,7 +99,7 @@ impl Locked<'_> {
         entries: &[DeviceState],
     ) -> Result<State, Error> {
         let mut state = self.state.clone();
-        state.grace.clear();
+        state.end_grace();
         let has = |record: &Record, entry: &DeviceState| {
             record.devices.iter().any(|device| device.id == entry.id)
         };
@@ -174,7 +174,7 @@ impl Locked<'_> {
         let record = self.store.record(&self.account)?;
         refuse_while_moving(self.store, &self.account, record.as_ref())?;
         let mut state = self.state.clone();
-        state.grace.clear();
+        state.end_grace();
         state.devices.iter_mut().for_each(|d| d.committed = false);
         if state != self.state {
             self.write(state)?;

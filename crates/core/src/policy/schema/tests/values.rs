@@ -10,7 +10,7 @@ fn every_key_is_read() {
         "enabled = true\nenforcement = \"mandatory\"\nenroll_at_login = \"offer\"\n\
          enroll_needs_invite = true\nwindow = 2\n\
          tries = 4\nprompt = \"Code: \"\necho = true\nissuer = \"Example, Inc.\"\ngrace = 60\n\
-         uniform_prompt = true\n\
+         grace_session = 90\nuniform_prompt = true\n\
          [new_devices]\ndigits = 8\ninterval = 60\nalgorithm = \"SHA512\"\n\
          [services]\ndefault = false\nsshd = true\n\
          [throttle]\nattempts = 3\nlockout = 10\nmax_lockout = 20\nmax_failures = 50\ndelay = 1\n\
@@ -32,6 +32,7 @@ fn every_key_is_read() {
             echo: Echo::Shown,
             issuer: Some("Example, Inc.".to_owned()),
             grace: 60,
+            grace_session: 90,
             uniform_prompt: true,
             new_devices: NewDevices {
                 digits: Digits::new(8).unwrap(),
@@ -143,6 +144,7 @@ fn numbers_have_bounds() {
         ("", "window", 0, 10),
         ("", "tries", 1, 10),
         ("", "grace", 0, 86_400),
+        ("", "grace_session", 0, 86_400),
         ("new_devices", "digits", 6, 8),
         ("new_devices", "interval", 5, 3600),
         ("throttle", "delay", 0, 30),

@@ -1,0 +1,71 @@
+//! Grace within a session that began with a code (policy `grace_session`): the session phase claims what the login left in the state.
+
+use twofactor_core::account::Account;
+use twofactor_core::log::event::LoginEvent;
+use twofactor_core::log::line::Line;
+use twofactor_store::attempt::{AttemptFailure, claim_session};
+use twofactor_store::{LoadedPolicy, Store};
+
+use crate::login_service;
+use crate::transaction::{PamTransaction, Priority};
+
+/// The variable in which sshd says how the user came in, a method a line (sshd_config(5), `ExposeAuthInfo`).
+const SSH_METHODS: &str = "SSH_AUTH_INFO_0";
+
+/// Begins it, if this session is that of a login with a code. sudo and su begin none: their sessions are within another one, and the
+/// session phase of sudo is about root.
+pub fn begin(
+    host: &mut dyn PamTransaction,
+    store: &Store,
+    holder: &Account,
+    loaded: &LoadedPolicy,
+) -> Result<(), AttemptFailure> {
+    if loaded.policy.grace_session == 0 || !login_service::is_login(host) || !is_by_pam(host) {
+        return Ok(());
+    }
+    if let Some(session) = claim_session(store, holder, loaded)? {
+        let user = host.user().unwrap_or_default();
+        let line = Line::about(&user, &host.rhost().unwrap_or_default());
+        let line = line.result(LoginEvent::SessionGrace);
+        let line = line
+            .with("session", &session.id)
+            .with("left", &session.left);
+        host.log(Priority::Info, line.as_str());
+    }
+    Ok(())
+}
+
+/// False in sshd for users who came in by key alone: in one field a right code may have stood behind a wrong password, in the same
+/// process. The variable grants nothing, so one that is forged takes away at most.
+fn is_by_pam(host: &dyn PamTransaction) -> bool {
+    !login_service::is_sshd(host)
+        || host.variable(SSH_METHODS).is_some_and(|methods| {
+            let by_pam = |line: &str| {
+                line.starts_with("password") || line.starts_with("keyboard-interactive")
+            };
+            methods.lines().any(by_pam)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::stage::Stage;
+
+    #[test]
+    fn a_login_by_key_alone_begins_no_grace() {
+        let by = |service: &str, methods: Option<&str>| {
+            let mut stage = Stage::new("enabled = true\n");
+            stage.service = Some(service.into());
+            let methods = methods.map(|it| (SSH_METHODS.to_owned(), it.to_owned()));
+            stage.variables.extend(methods);
+            is_by_pam(&stage)
+        };
+        assert!(by("sshd", Some("keyboard-interactive/pam\n")));
+        assert!(by("sshd", Some("publickey ssh-ed25519 AAAA\npassword\n")));
+        assert!(!by("sshd", Some("publickey ssh-ed25519 AAAA\n")));
+        assert!(!by("sshd", Some("publickey password\n")));
+        assert!(!by("sshd", None));
+        assert!(by("login", None));
+    }
+}
