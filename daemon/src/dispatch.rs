@@ -33,6 +33,15 @@ pub struct Caller {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unavailable;
 
+/// The account that a code is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedAccount {
+    /// The account.
+    pub account: Account,
+    /// The name of the account that asks about another one, as the policy lets it; `None` where users ask about themselves.
+    pub verifier: Option<String>,
+}
+
 /// Access to the users' factors.
 pub trait UserFactors {
     /// The account with a login name.
@@ -51,7 +60,7 @@ pub trait UserFactors {
     ///
     /// # Errors
     /// [`Unavailable`].
-    fn gate(&self, account: &Account, caller: Caller) -> Result<GateAnswer, Unavailable>;
+    fn gate(&self, asked: &AskedAccount, caller: Caller) -> Result<GateAnswer, Unavailable>;
 
     /// Judges a code, after which it is used up or counted.
     ///
@@ -59,7 +68,7 @@ pub trait UserFactors {
     /// [`ServiceError::Unavailable`]; [`ServiceError::Busy`] where other codes of the account are judged for long.
     fn verify(
         &self,
-        account: &Account,
+        asked: &AskedAccount,
         caller: Caller,
         code: &str,
         form: Form,
@@ -77,6 +86,12 @@ pub trait UserFactors {
         call: &ChangeCall,
         conversation: &mut Conversation,
     ) -> Result<Vec<u8>, ServiceError>;
+
+    /// The name of the caller's account, if the policy lets it have codes of others judged.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn verifier(&self, user: &str, caller: Caller) -> Result<Option<String>, Unavailable>;
 
     /// Notes that a caller named another user.
     fn note_foreign(&self, user: &str, caller: Caller);
@@ -110,20 +125,19 @@ pub fn response(
             .unwrap_or_else(|| interface_not_found(&interface))),
         ServiceCall::Status { user } => own_account(&user, caller, factors)
             .and_then(|account| Ok(factors.status(&account, caller)?.message())),
-        ServiceCall::Gate { user } => own_account(&user, caller, factors).and_then(|account| {
-            let answer = factors.gate(&account, caller)?;
+        ServiceCall::Gate { user } => asked_account(&user, caller, factors).and_then(|asked| {
+            let answer = factors.gate(&asked, caller)?;
             Ok(reply::message(answer.parameters()))
         }),
-        ServiceCall::Verify { user, code, layout } => {
-            own_account(&user, caller, factors).and_then(|account| {
+        ServiceCall::Verify { user, code, layout } => asked_account(&user, caller, factors)
+            .and_then(|asked| {
                 let form = match layout {
                     CodeLayout::Code => Form::Code,
                     CodeLayout::AfterPassword => Form::PasswordThenCode,
                 };
-                let answer = factors.verify(&account, caller, &code, form)?;
+                let answer = factors.verify(&asked, caller, &code, form)?;
                 Ok(reply::message(answer.parameters()))
-            })
-        }
+            }),
         ServiceCall::Change(call) => own_account(call.user(), caller, factors)
             .and_then(|account| factors.change(&account, caller, &call, conversation)),
     };
@@ -145,12 +159,46 @@ fn own_account(
 ) -> Result<Account, ServiceError> {
     let account = factors.account(user, caller)?;
     match account {
-        Some(account) if account.uid == caller.uid && caller.uid != OVERFLOW_UID => Ok(account),
-        _ => {
-            factors.note_foreign(user, caller);
-            Err(ServiceError::NotYours)
-        }
+        Some(account) if is_own(&account, caller) => Ok(account),
+        _ => Err(foreign(user, caller, factors)),
     }
+}
+
+/// The same, or the account of any name where the policy lets the caller have codes of others judged. That is found out in the same
+/// way whatever the name is.
+fn asked_account(
+    user: &str,
+    caller: Caller,
+    factors: &dyn UserFactors,
+) -> Result<AskedAccount, ServiceError> {
+    let account = factors.account(user, caller)?;
+    let own = account.as_ref().filter(|own| is_own(own, caller));
+    if let Some(own) = own {
+        return Ok(AskedAccount {
+            account: own.clone(),
+            verifier: None,
+        });
+    }
+    let verifier = match caller.uid {
+        0 | OVERFLOW_UID => None,
+        _ => factors.verifier(user, caller)?,
+    };
+    match (account, verifier) {
+        (Some(account), Some(verifier)) => Ok(AskedAccount {
+            account,
+            verifier: Some(verifier),
+        }),
+        _ => Err(foreign(user, caller, factors)),
+    }
+}
+
+const fn is_own(account: &Account, caller: Caller) -> bool {
+    account.uid == caller.uid && caller.uid != OVERFLOW_UID
+}
+
+fn foreign(user: &str, caller: Caller, factors: &dyn UserFactors) -> ServiceError {
+    factors.note_foreign(user, caller);
+    ServiceError::NotYours
 }
 
 #[cfg(test)]
@@ -197,19 +245,20 @@ mod tests {
             Err(Unavailable)
         }
 
-        fn gate(&self, account: &Account, _: Caller) -> Result<GateAnswer, Unavailable> {
-            self.note("gate", account);
+        fn gate(&self, asked: &AskedAccount, _: Caller) -> Result<GateAnswer, Unavailable> {
+            self.note(&by("gate", asked), &asked.account);
             Ok(GateAnswer::Ask)
         }
 
         fn verify(
             &self,
-            account: &Account,
+            asked: &AskedAccount,
             _: Caller,
             code: &str,
             form: Form,
         ) -> Result<VerifyAnswer, ServiceError> {
-            self.note(&format!("verify {code} {form:?}"), account);
+            let call = by(&format!("verify {code} {form:?}"), asked);
+            self.note(&call, &asked.account);
             Ok(VerifyAnswer::Wrong)
         }
 
@@ -224,8 +273,25 @@ mod tests {
             Err(ServiceError::NotAllowed)
         }
 
+        fn verifier(&self, _: &str, caller: Caller) -> Result<Option<String>, Unavailable> {
+            match caller.uid {
+                70 => Ok(Some("postgres".to_owned())),
+                71 => Err(Unavailable),
+                // Of these it must not be asked.
+                0 | 65534 => Ok(Some("root".to_owned())),
+                _ => Ok(None),
+            }
+        }
+
         fn note_foreign(&self, user: &str, _: Caller) {
             self.calls.borrow_mut().push(format!("foreign {user}"));
+        }
+    }
+
+    fn by(call: &str, asked: &AskedAccount) -> String {
+        match &asked.verifier {
+            Some(verifier) => format!("{verifier}: {call}"),
+            None => call.to_owned(),
         }
     }
 
@@ -282,6 +348,31 @@ mod tests {
                     assert_eq!(calls, [format!("foreign {user}")]);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_verifier_has_codes_judged_and_nothing_else() {
+        let (response, calls) = ask(&gate::request("alice"), 70);
+        let ask_for_code = reply::message(GateAnswer::Ask.parameters());
+        assert_eq!(response, Response::Reply(ask_for_code));
+        assert_eq!(calls, ["postgres: gate alice"]);
+        let verify = verify::request("bob", "123456", CodeLayout::Code);
+        assert_eq!(ask(&verify, 70).1, ["postgres: verify 123456 Code bob"]);
+        // A name without an account is as foreign to it as to others.
+        assert_eq!(ask(&gate::request("none"), 70).0, not_yours());
+        let status = b"{\"method\":\"io.twofactor.Status\",\"parameters\":{\"user\":\"alice\"}}\0";
+        assert_eq!(ask(status, 70).0, not_yours());
+        let unset = service::DeviceCall {
+            user: "alice".to_owned(),
+            device: None,
+            code: None,
+        };
+        assert_eq!(ask(&ChangeCall::Unset(unset).message(), 70).0, not_yours());
+        // What cannot be looked up proves nothing, of whatever name.
+        let unavailable = Response::Reply(ServiceError::Unavailable.message());
+        for user in ["alice", "none"] {
+            assert_eq!(ask(&gate::request(user), 71).0, unavailable);
         }
     }
 

@@ -18,7 +18,7 @@ use twofactor_store::tickets::TicketStore;
 use twofactor_store::{Holder, PolicyFile, Store};
 
 use crate::change_stop::ChangeStop;
-use crate::dispatch::{Caller, Unavailable, UserFactors};
+use crate::dispatch::{AskedAccount, Caller, Unavailable, UserFactors};
 use crate::factor_report::{allowed_changes, entry, seconds};
 use crate::log;
 use crate::pending::Conversation;
@@ -85,6 +85,12 @@ impl FileFactors {
         act(&mut session).map(Some)
     }
 
+    /// The entry of the policy whose account has this uid. One that cannot be looked up may be it.
+    fn verifier_of(&self, uid: u32) -> Result<Option<String>, AttemptFailure> {
+        let loaded = PolicyFile::new(&self.policy).load()?;
+        Ok(accounts::named_with_uid(&loaded.policy.self_service.verifiers, uid)?.cloned())
+    }
+
     fn status_of(&self, account: &Account) -> Result<StatusReply, AttemptFailure> {
         let loaded = PolicyFile::new(&self.policy).load()?;
         let now = clock::now()?;
@@ -148,9 +154,9 @@ impl UserFactors for FileFactors {
         logged(self.status_of(account), &account.name, caller)
     }
 
-    fn gate(&self, account: &Account, caller: Caller) -> Result<GateAnswer, Unavailable> {
-        let gate = self.of_enrolled(account, |session| session.daemon_gate());
-        Ok(match logged(gate, &account.name, caller)? {
+    fn gate(&self, asked: &AskedAccount, caller: Caller) -> Result<GateAnswer, Unavailable> {
+        let gate = self.of_enrolled(&asked.account, |session| session.daemon_gate());
+        Ok(match logged(gate, &asked.account.name, caller)? {
             None => GateAnswer::Unenrolled,
             Some(ThrottleStatus::Open) => GateAnswer::Ask,
             Some(closed) => GateAnswer::Locked(seconds(closed)),
@@ -159,11 +165,12 @@ impl UserFactors for FileFactors {
 
     fn verify(
         &self,
-        account: &Account,
+        asked: &AskedAccount,
         caller: Caller,
         code: &str,
         form: Form,
     ) -> Result<VerifyAnswer, ServiceError> {
+        let account = &asked.account;
         let Some(_turn) = self.turns.take(account.uid, TURN) else {
             log::refused(caller.uid, LoginEvent::Busy);
             return Err(ServiceError::Busy);
@@ -174,7 +181,7 @@ impl UserFactors for FileFactors {
             closed => Ok(AttemptResult::Refused(closed)),
         });
         let judged = logged(judged, &account.name, caller)?.unwrap_or(AttemptResult::Gone);
-        log::judged(&account.name, caller, &judged);
+        log::judged(asked, caller, &judged);
         Ok(verify_answer(judged))
     }
 
@@ -209,6 +216,10 @@ impl UserFactors for FileFactors {
                 Err(ServiceError::Unavailable)
             }
         }
+    }
+
+    fn verifier(&self, user: &str, caller: Caller) -> Result<Option<String>, Unavailable> {
+        logged(self.verifier_of(caller.uid), user, caller)
     }
 
     fn note_foreign(&self, user: &str, caller: Caller) {

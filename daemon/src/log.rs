@@ -12,7 +12,7 @@ use twofactor_store::operations::AuditSink;
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 
-use crate::dispatch::Caller;
+use crate::dispatch::{AskedAccount, Caller};
 use crate::line_limit::{LeftOutLines, LineLimit};
 use crate::log_output;
 
@@ -150,8 +150,12 @@ impl AuditSink for ChangeLog {
 }
 
 /// The result of a code. Lock-outs limit wrong ones, so each has its line.
-pub fn judged(user: &str, caller: Caller, judged: &AttemptResult) {
-    let text = about(user, caller);
+pub fn judged(asked: &AskedAccount, caller: Caller, judged: &AttemptResult) {
+    let text = about(&asked.account.name, caller);
+    let text = match &asked.verifier {
+        Some(verifier) => text.with("verifier", verifier),
+        None => text,
+    };
     let (level, event) = level_and_event(judged);
     let text = text.result(event);
     let text = match judged {

@@ -14,7 +14,7 @@ use twofactor_store::tickets::TicketStore;
 use twofactor_store::{LoadedPolicy, Locked, PolicyFile, Store};
 
 use crate::change_stop::ChangeStop;
-use crate::dispatch::Caller;
+use crate::dispatch::{AskedAccount, Caller};
 use crate::factor_report;
 use crate::log::{self, ChangeLog};
 use crate::pending::{self, ChangeProof};
@@ -177,7 +177,11 @@ impl<'a> Claimant<'a> {
             ThrottleStatus::Open => judge(&mut attempt)?,
             closed => AttemptResult::Refused(closed),
         };
-        log::judged(&self.account.name, self.caller, &judged);
+        let asked = AskedAccount {
+            account: self.account.clone(),
+            verifier: None,
+        };
+        log::judged(&asked, self.caller, &judged);
         Ok(judged)
     }
 }

@@ -10,7 +10,7 @@ use twofactor_protocol::SOCKET;
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::daemon::{DaemonClient, DaemonFault};
-use twofactor_store::sys::process;
+use twofactor_store::sys::{accounts, process};
 use twofactor_store::{LoadedPolicy, Store};
 
 use super::judge::DaemonJudge;
@@ -44,8 +44,8 @@ impl LoginContext<'_> {
         }
     }
 
-    /// A program that runs as `uid`. It is told of the account that is its own, and of no other: a web server that could tell who
-    /// has no device would let those in.
+    /// A program that runs as `uid`. It is told of the account that is its own, and of no other, unless the policy names its account:
+    /// a web server that could tell who has no device would let those in.
     pub(super) fn through_daemon(
         &self,
         host: &mut dyn PamTransaction,
@@ -57,7 +57,12 @@ impl LoginContext<'_> {
         let policy = &loaded.policy;
         let name = account.map_or("", |account| &account.name);
         let client = DaemonClient::new(Path::new(SOCKET), name);
-        if account.is_none_or(|account| account.uid != uid) {
+        let is_own = account.is_some_and(|account| account.uid == uid);
+        let verifiers = &policy.self_service.verifiers;
+        // The daemon decides by the same list. Who is no user has nothing that could be asked about.
+        let may_ask =
+            is_own || (account.is_some() && accounts::named_with_uid(verifiers, uid)?.is_some());
+        if !may_ask {
             let foreign = ReplyError::Service(ServiceError::NotYours);
             return Err(AttemptFailure::from(client.error(foreign)).into());
         }
@@ -76,6 +81,12 @@ impl LoginContext<'_> {
             PolicyDecision::EnrollmentOffered => PolicyDecision::NotRequired,
             PolicyDecision::EnrollmentRequired => PolicyDecision::DeviceRequired,
             other => other,
+        };
+        // That another user has no device is never the reason to let that user in.
+        let decision = if is_own {
+            decision
+        } else {
+            PolicyDecision::DeviceRequired
         };
         let is_enrolled = || Ok(DaemonJudge::of_enrolled(policy, &client)?.is_some());
         self.unenrolled(host, policy, decision, &is_enrolled, (account, pace))

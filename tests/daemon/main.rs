@@ -15,6 +15,7 @@ mod module;
 mod proofs;
 mod server;
 mod tickets;
+mod verifiers;
 
 /// One code ends a login, and what follows is not held up.
 const QUICK: &str = "enabled = true\ntries = 1\n[throttle]\ndelay = 0\n";

@@ -22,6 +22,12 @@ pub const fn demanded(
             (DaemonPresence::Listening, _) => return demanded,
         },
         CallingProgram::Account(_) => LoginReason::NotRoot,
+        CallingProgram::Verifier(_) => match (daemon, demanded) {
+            (DaemonPresence::Missing, _) => LoginReason::RunsAsUser,
+            // That another user has no device lets no user in.
+            (DaemonPresence::Listening, PolicyAnswer::Nothing(_)) => LoginReason::NoDevice,
+            (DaemonPresence::Listening, _) => return demanded,
+        },
         _ => return demanded,
     };
     match demanded {
@@ -36,6 +42,10 @@ pub const fn demanded(
 pub fn way(caller: CallingProgram, pam: LoginPath, demanded: PolicyAnswer) -> LoginPath {
     match caller {
         CallingProgram::OneAnswer | CallingProgram::UserOneField if pam.asks.len() > 1 => {
+            one_answer(&pam, demanded, LoginReason::OneAnswer)
+        }
+        // One that is not named is refused whatever it asks.
+        CallingProgram::Account(_) if demanded == PolicyAnswer::Code && pam.asks.len() > 1 => {
             one_answer(&pam, demanded, LoginReason::OneAnswer)
         }
         // A file that libpam cannot use stops such a program as well.
@@ -88,6 +98,16 @@ mod tests {
             1000,
         );
         assert_eq!(root, PolicyAnswer::Code);
+        let verifier =
+            |daemon, given| demanded((CallingProgram::Verifier("postgres"), daemon), given, 1000);
+        let (here, away) = (DaemonPresence::Listening, DaemonPresence::Missing);
+        let no_device = PolicyAnswer::Nothing(LoginReason::NoDevice);
+        assert_eq!(verifier(here, PolicyAnswer::Code), PolicyAnswer::Code);
+        assert_eq!(verifier(away, PolicyAnswer::Code), refused);
+        let denied = PolicyAnswer::Refused(LoginReason::NoDevice);
+        assert_eq!(verifier(here, no_device), denied);
+        let exempt = PolicyAnswer::Nothing(LoginReason::Exempt);
+        assert_eq!(verifier(here, exempt), exempt);
         let asked = |given| {
             demanded(
                 (CallingProgram::User, DaemonPresence::Listening),

@@ -71,6 +71,8 @@ pub enum CallingProgram {
     UserOneField,
     /// As an account other than root that checks others.
     Account(&'static str),
+    /// The same, where the policy lets that account have codes of others judged by the daemon.
+    Verifier(&'static str),
     /// As root, with one answer for all questions.
     OneAnswer,
     /// As root, and never for the auth lines.
@@ -88,6 +90,14 @@ impl CallingProgram {
             _ if NO_AUTH.contains(&service) => Some(Self::NoAuth),
             _ => account.map(|(_, account)| Self::Account(account)),
         }
+    }
+
+    /// The same under a policy, which may name its account.
+    pub fn under(policy: &Policy, service: &str) -> Option<Self> {
+        Self::of(service).map(|caller| match caller {
+            Self::Account(account) if is_verifier(policy, account) => Self::Verifier(account),
+            other => other,
+        })
     }
 }
 
@@ -133,15 +143,35 @@ pub fn check(
             format!(
                 "{program} runs as an account other than root ({account}), and only root may read who has a device: {refused}"
             ),
-            disable,
+            format!(
+                "Name the account in self_service.verifiers of the policy (see twofactor.toml(5)), or: {disable}"
+            ),
         )),
-        CallingProgram::OneAnswer | CallingProgram::UserOneField => {
+        CallingProgram::Verifier(account) if daemon == DaemonPresence::Missing => {
+            Some(DoctorFinding::problem(
+                "runs-as-account",
+                service,
+                format!(
+                    "{program} runs as {account}, and twofactord, which it has to ask about devices, does not listen at \
+                     {SOCKET}: {refused}"
+                ),
+                format!("systemctl enable --now twofactord.socket, or: {disable}"),
+            ))
+        }
+        CallingProgram::Verifier(_) | CallingProgram::OneAnswer | CallingProgram::UserOneField => {
             let module = trial.module(*first)?;
             let two_questions = !module.has("forward_pass") && !trial.passwords().is_empty();
             two_questions.then(|| one_answer(program, service, &disable))
         }
         CallingProgram::NoAuth => None,
     }
+}
+
+/// True if the policy lets one of these accounts (`www-data or nginx`) have codes of others judged.
+fn is_verifier(policy: &Policy, accounts: &str) -> bool {
+    let verifiers = &policy.self_service.verifiers;
+    let mut accounts = accounts.split(" or ");
+    accounts.any(|account| verifiers.iter().any(|one| one == account))
 }
 
 fn one_answer(program: &str, service: &str, disable: &str) -> DoctorFinding {
@@ -216,7 +246,7 @@ mod tests {
         let policy: Policy = policy.parse().unwrap();
         check(
             &trial,
-            (service, CallingProgram::of(service)?),
+            (service, CallingProgram::under(&policy, service)?),
             service,
             (&policy, daemon),
         )
@@ -275,6 +305,27 @@ mod tests {
         );
         assert_eq!(kind("i3lock", &one), None);
         assert_eq!(kind("nginx", &two).unwrap().0, "runs-as-account");
+    }
+
+    #[test]
+    fn a_verifier_needs_the_daemon_and_one_question() {
+        let policy = "enabled = true\n[self_service]\nverifiers = [\"www-data\"]";
+        let one = format!(
+            "{}auth requisite pam_unix.so use_first_pass\n",
+            OURS.replace(".so", ".so forward_pass")
+        );
+        let check = |daemon, service, stack: &str| {
+            let finding = found_with(daemon, service, stack, policy)?;
+            Some((finding.check, finding.fix.contains("twofactord.socket")))
+        };
+        let (here, away) = (DaemonPresence::Listening, DaemonPresence::Missing);
+        assert_eq!(check(here, "nginx", &one), None);
+        assert_eq!(check(away, "nginx", &one), Some(("runs-as-account", true)));
+        let two = format!("{UNIX}{OURS}");
+        assert_eq!(check(here, "nginx", &two), Some(("one-answer", false)));
+        // Another server's account is not named.
+        let other = check(here, "postgresql", &one);
+        assert_eq!(other, Some(("runs-as-account", false)));
     }
 
     #[test]

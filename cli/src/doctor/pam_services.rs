@@ -241,7 +241,7 @@ impl PamServices {
         let used = self.services.iter().filter(|(_, stacks)| uses(stacks));
         let used = used.filter_map(|(name, stacks)| {
             finding(
-                (name, CallingProgram::of(name)?),
+                (name, CallingProgram::under(policy, name)?),
                 name,
                 stacks.as_ref().ok()?,
             )

@@ -47,6 +47,8 @@ pub struct LoginTable {
 /// A service as the table is made.
 struct ServiceRow<'a> {
     name: &'a str,
+    /// The program, where it is one of those that are known.
+    caller: Option<CallingProgram>,
     stacks: &'a Result<ServiceStacks, ConfigError>,
     /// Settings, where it is that of sshd.
     sshd: Option<&'a SshdAnswers>,
@@ -97,7 +99,11 @@ impl LoginTable {
             if let Some(sshd) = sshd {
                 table.findings.extend(sshd.check(policy, name, stacks));
             }
-            rows.push(ServiceRow::new(name, stacks, sshd));
+            let caller = match policy {
+                Some(policy) => CallingProgram::under(policy, name),
+                None => CallingProgram::of(name),
+            };
+            rows.push(ServiceRow::new((name, caller), stacks, sshd));
         }
         let mut groups = KnownGroups::for_many();
         let mut sorted = LoginGrouping::new(rows.len());
@@ -131,7 +137,7 @@ impl LoginTable {
 
 impl<'a> ServiceRow<'a> {
     fn new(
-        name: &'a str,
+        (name, caller): (&'a str, Option<CallingProgram>),
         stacks: &'a Result<ServiceStacks, ConfigError>,
         sshd: Option<&'a SshdAnswers>,
     ) -> Self {
@@ -142,6 +148,7 @@ impl<'a> ServiceRow<'a> {
         };
         Self {
             name,
+            caller,
             stacks,
             sshd,
             tells_users_apart: handlers.iter().any(tells),
@@ -157,8 +164,7 @@ impl<'a> ServiceRow<'a> {
         demanded: PolicyAnswer,
     ) -> &[LoginPath] {
         let account = &user.account;
-        let caller = CallingProgram::of(self.name);
-        let demanded = caller.map_or(demanded, |caller| {
+        let demanded = self.caller.map_or(demanded, |caller| {
             caller_limits::demanded((caller, world.daemon), demanded, account.uid)
         });
         let settings = self.sshd.and_then(|sshd| sshd.of(&account.name));

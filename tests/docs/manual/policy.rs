@@ -140,6 +140,7 @@ fn defaults_are_what_the_program_takes() {
             "issuer" => assert_eq!((default, &nothing.issuer), ("the host name", &None)),
             "services.NAME" => assert_eq!(default, "as services.default"),
             _ if key.starts_with("exempt.") => assert!(default.starts_with("any ")),
+            "self_service.verifiers" => assert_eq!(default, "no account"),
             "require.from" => assert_eq!(default, "at once"),
             _ if key.starts_with("require.") => assert!(default.starts_with("no ")),
             _ => assert_eq!(with(&key, default).as_ref(), Ok(&nothing), "{key}"),

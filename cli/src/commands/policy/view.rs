@@ -60,6 +60,7 @@ struct SelfServiceSettings {
     manage: bool,
     first_device: String,
     unset_last: bool,
+    verifiers: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -120,6 +121,7 @@ impl PolicyReport {
                 manage: policy.self_service.manage,
                 first_device: policy.self_service.first_device.to_string(),
                 unset_last: policy.self_service.unset_last,
+                verifiers: policy.self_service.verifiers.clone(),
             },
             exempt: policy.exempt.iter().map(ExemptionSettings::new).collect(),
             require: policy

@@ -98,7 +98,7 @@ const THROTTLE_KEYS: [&str; 5] = [
     "max_failures",
     "delay",
 ];
-const SELF_SERVICE_KEYS: [&str; 3] = ["manage", "first_device", "unset_last"];
+const SELF_SERVICE_KEYS: [&str; 4] = ["manage", "first_device", "unset_last", "verifiers"];
 const EXEMPT_KEYS: [&str; 4] = ["users", "groups", "services", "networks"];
 const REQUIRE_KEYS: [&str; 3] = ["users", "groups", "from"];
 /// The reserved key among the service names.
@@ -255,6 +255,10 @@ fn self_service(entries: &DeTable<'_>) -> Result<SelfService, PolicyFault> {
             .word("first_device", &FIRST_DEVICE)?
             .unwrap_or(default.first_device),
         unset_last: table.flag("unset_last")?.unwrap_or(default.unset_last),
+        verifiers: table.list("verifiers", |given| match given {
+            "root" => Err("root needs no entry: its programs read the files".to_owned()),
+            _ => allowed(given, &NAME),
+        })?,
     })
 }
 

@@ -1,11 +1,11 @@
-//! Changes that users make to their own factor without root.
+//! What is done through the daemon without root: users change their own factor, and some accounts have codes of others judged.
 
 use std::fmt;
 
 use super::{Enforcement, EnrollAtLogin, Policy};
 
-/// Changes that users may make themselves through the daemon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What users and accounts may do through the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfService {
     /// True if they may add, renew and unset devices, and get new recovery codes.
     pub manage: bool,
@@ -13,6 +13,9 @@ pub struct SelfService {
     pub first_device: FirstDevice,
     /// True if they may remove the last device. [`Policy::allows_unset_last`] is what counts.
     pub unset_last: bool,
+    /// Accounts that may have codes of other users judged, such as that of a database server, and change nothing. Never root: its
+    /// programs read the files.
+    pub verifiers: Vec<String>,
 }
 
 /// Proof with which a user without a device gets the first one through the daemon.
@@ -32,6 +35,7 @@ impl Default for SelfService {
             manage: true,
             first_device: FirstDevice::Login,
             unset_last: true,
+            verifiers: Vec::new(),
         }
     }
 }
@@ -133,6 +137,9 @@ mod tests {
             ("first_device = \"password\"", "\"login\", \"invite\""),
             ("manage = 1", "true or false"),
             ("verifier = []", "verifier"),
+            ("verifiers = \"postgres\"", "verifiers"),
+            ("verifiers = [\"\"]", "verifiers"),
+            ("verifiers = [\"root\"]", "root"),
         ] {
             let text = format!("enabled = true\n[self_service]\n{table}");
             let error = crate::policy::parse(&text).unwrap_err().to_string();

@@ -71,6 +71,19 @@ impl PasswdEntry {
     }
 }
 
+/// The first of these names that has an account with this uid.
+///
+/// # Errors
+/// [`LookupFailed`]: a name before it cannot be looked up, and may be the one.
+pub fn named_with_uid(names: &[String], uid: u32) -> Result<Option<&String>, LookupFailed> {
+    for name in names {
+        if by_name(name)?.is_some_and(|account| account.uid == uid) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
 /// Looks up a login name (getpwnam_r(3)). `None` when no account has that name, as the database says.
 ///
 /// # Errors

@@ -153,12 +153,12 @@ fn example_policies_differ_in_what_they_are_for() {
     // Users may change less on their own where the clauses of DISA's guide hold.
     for (text, is_default) in [(STIG, false), (CIS, true), (PCI, true)] {
         let policy: Policy = text.parse().unwrap();
-        let (throttle, self_service) = (policy.throttle, policy.self_service);
+        let (throttle, self_service) = (policy.throttle, policy.self_service.clone());
         assert_eq!(
             policy,
             Policy {
                 throttle,
-                self_service,
+                self_service: self_service.clone(),
                 ..Policy::default()
             }
         );

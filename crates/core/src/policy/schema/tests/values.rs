@@ -15,6 +15,7 @@ fn every_key_is_read() {
          [services]\ndefault = false\nsshd = true\n\
          [throttle]\nattempts = 3\nlockout = 10\nmax_lockout = 20\nmax_failures = 50\ndelay = 1\n\
          [self_service]\nmanage = false\nfirst_device = \"invite\"\nunset_last = false\n\
+         verifiers = [\"postgres\"]\n\
          [[exempt]]\nusers = [\"u\"]\n\
          [[require]]\ngroups = [\"g\"]\n",
     )
@@ -54,6 +55,7 @@ fn every_key_is_read() {
                 manage: false,
                 first_device: FirstDevice::Invite,
                 unset_last: false,
+                verifiers: vec!["postgres".to_owned()],
             },
             exempt: vec![Exempt::new(vec!["u".to_owned()], vec![], vec![], vec![]).unwrap()],
             require: vec![Require::new(vec![], vec!["g".to_owned()], None).unwrap()],
