@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use harness::Machine;
 use harness::desk::{desk, give, json};
+use harness::enrolled::{device, write_record};
+use twofactor_core::account::Account;
+use twofactor_core::device::Kind;
 
 /// The uid of `user0`.
 const FIRST: u32 = 2_000;
@@ -22,6 +25,15 @@ fn with_users(count: u32) -> Machine {
     );
     give(&machine, "root", &[]);
     machine.add_users(count, FIRST);
+    // So many that their accounts are listed.
+    for number in 4..count * 4 / 5 {
+        let account = Account {
+            name: format!("user{number}"),
+            uid: FIRST + number,
+            gid: FIRST + number,
+        };
+        write_record(&account, vec![device("token", Kind::Hotp)]);
+    }
     for group in ["staff", "robots"] {
         machine.add_group(group);
     }

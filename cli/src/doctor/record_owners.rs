@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use twofactor_core::account::Account;
-use twofactor_store::sys::accounts::{self, LookupFailed};
+use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::{Inventory, Store};
 
 use super::DoctorFinding;
 use crate::error::for_user;
 use crate::formatting::plain;
+use crate::roster::AccountLookup;
 use crate::shell;
 
 /// Contradictions about all users who have a file or an entry. Directory users need not be listed: each name and uid is
@@ -29,13 +30,16 @@ pub fn check(store: &Store) -> Vec<DoctorFinding> {
     };
     let mut findings = Vec::new();
     let mut by_uid: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
+    let index = inventory.index.iter();
+    let index: BTreeSet<(u32, &str)> = index.map(|(uid, name)| (*uid, name.as_str())).collect();
+    let accounts = AccountLookup::for_names(inventory.records.len());
     for name in &inventory.records {
         match store.record_named(name) {
             Ok(Some(record)) => {
                 by_uid.entry(record.uid).or_default().push(name);
-                findings.extend(entry(&inventory, name, record.uid));
+                findings.extend(entry(&index, name, record.uid));
                 findings.extend(if record.user == *name {
-                    owner(name, record.uid)
+                    owner(&accounts, name, record.uid)
                 } else {
                     Some(unfinished(name, &record.user))
                 });
@@ -58,8 +62,8 @@ pub fn check(store: &Store) -> Vec<DoctorFinding> {
 }
 
 /// The index must lead from the uid to the record.
-fn entry(inventory: &Inventory, name: &str, uid: u32) -> Option<DoctorFinding> {
-    let listed = inventory.index.contains(&(uid, name.to_owned()));
+fn entry(index: &BTreeSet<(u32, &str)>, name: &str, uid: u32) -> Option<DoctorFinding> {
+    let listed = index.contains(&(uid, name));
     (!listed).then(|| {
         DoctorFinding::problem(
             "index",
@@ -74,9 +78,9 @@ fn entry(inventory: &Inventory, name: &str, uid: u32) -> Option<DoctorFinding> {
 }
 
 /// The passwd database must know the name, with that uid, and by that name.
-fn owner(name: &str, uid: u32) -> Option<DoctorFinding> {
+fn owner(accounts: &AccountLookup, name: &str, uid: u32) -> Option<DoctorFinding> {
     let shown = plain(name);
-    match (accounts::by_name(name), accounts::by_uid(uid)) {
+    match (accounts.find(name), accounts.find_uid(uid)) {
         (Ok(Some(account)), _) if account.uid != uid => Some(DoctorFinding::problem(
             "other-uid",
             name,
@@ -162,7 +166,12 @@ fn strangers(inventory: &Inventory, by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Do
 
 /// States and entries of the index that tell of a record that is not there.
 fn orphans(store: &Store, inventory: &Inventory) -> Vec<DoctorFinding> {
-    let has_record = |name: &str| inventory.records.iter().any(|record| record == name);
+    let has_record = |name: &str| {
+        inventory
+            .records
+            .binary_search_by(|record| record.as_str().cmp(name))
+            .is_ok()
+    };
     let mut names: BTreeSet<&str> = BTreeSet::new();
     for state in inventory.states.iter().filter(|name| !has_record(name)) {
         // One in which no device is committed is left where a change was stopped: the next one uses it.

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Dir, Mode, OFlags};
+use rustix::io::Errno;
+
 /// Configuration of an sshd that a distribution installed.
 const CONFIG: &str = "/etc/ssh/sshd_config";
 /// Directory of includes without one.
@@ -111,20 +114,21 @@ fn included(pattern: &str) -> Option<Vec<PathBuf>> {
     if end.contains('*') {
         return None;
     }
-    let entries = match fs::read_dir(directory) {
+    // std::fs::read_dir would panic where close(2) reports an error.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let entries = match rustix::fs::open(directory, flags, Mode::empty()).and_then(Dir::new) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Some(Vec::new()),
+        Err(Errno::NOENT) => return Some(Vec::new()),
         Err(_) => return None,
     };
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.ok()?;
-        let file = entry.file_name();
-        let file = file.to_str()?;
+        let file = entry.file_name().to_str().ok()?;
         let long_enough = file.len() >= start.len() + end.len();
         let hidden = start.is_empty() && file.starts_with('.');
         if long_enough && !hidden && file.starts_with(start) && file.ends_with(end) {
-            found.push(entry.path());
+            found.push(directory.join(file));
         }
     }
     Some(found)

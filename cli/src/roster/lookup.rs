@@ -11,21 +11,26 @@ use twofactor_store::sys::homes;
 /// /etc/passwd.
 const MANY: usize = 32;
 
-/// Finds accounts by their names.
-pub struct AccountLookup(BTreeMap<String, PasswdEntry>);
+/// Finds accounts by their names, and by their user ids.
+pub struct AccountLookup {
+    by_name: BTreeMap<String, PasswdEntry>,
+    by_uid: BTreeMap<u32, Account>,
+}
 
 impl AccountLookup {
     /// Makes ready for so many names. A database that cannot be listed is asked for each.
     pub fn for_names(count: usize) -> Self {
-        let mut listed = BTreeMap::new();
+        let (mut by_name, mut by_uid) = (BTreeMap::new(), BTreeMap::new());
         if count >= MANY {
             let all = homes::all().unwrap_or_default().into_iter();
-            // As in a lookup, the first of a name counts.
-            all.for_each(|one| {
-                listed.entry(one.account.name.clone()).or_insert(one);
-            });
+            // As in a lookup, the first of a name or a user id counts.
+            for one in all {
+                let account = &one.account;
+                by_uid.entry(account.uid).or_insert_with(|| account.clone());
+                by_name.entry(account.name.clone()).or_insert(one);
+            }
         }
-        Self(listed)
+        Self { by_name, by_uid }
     }
 
     /// The account with that login name. A directory may know more than it lists.
@@ -35,9 +40,17 @@ impl AccountLookup {
 
     /// The same with what the database says beside it.
     pub fn entry(&self, name: &str) -> Result<Option<PasswdEntry>, LookupFailed> {
-        match self.0.get(name) {
+        match self.by_name.get(name) {
             Some(entry) => Ok(Some(entry.clone())),
             None => entry_by_name(name),
+        }
+    }
+
+    /// The account with that user id: the first of several.
+    pub fn find_uid(&self, uid: u32) -> Result<Option<Account>, LookupFailed> {
+        match self.by_uid.get(&uid) {
+            Some(account) => Ok(Some(account.clone())),
+            None => Ok(entry_by_uid(uid)?.map(|entry| entry.account)),
         }
     }
 }

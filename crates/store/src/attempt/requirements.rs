@@ -5,7 +5,7 @@
 //! user, group or member, there is none; what a source says when it is asked alone counts, since it may have failed when
 //! the C library asked. All names of a uid count: an alias is no way around.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ const FIELDS: usize = 7;
 pub struct KnownRequirements {
     /// Accounts of [`PASSWD`] by uid.
     local: Option<Result<LocalAccounts, LookupFailed>>,
-    users: HashMap<String, Result<Vec<u32>, LookupFailed>>,
-    groups: HashMap<String, Result<Option<u32>, LookupFailed>>,
+    users: BTreeMap<String, Result<Vec<u32>, LookupFailed>>,
+    groups: BTreeMap<String, Result<Option<u32>, LookupFailed>>,
     unanswered: Vec<UnansweredName>,
     /// The groups, for very many accounts.
     listing: Option<Arc<GroupListing>>,
@@ -40,9 +40,9 @@ pub struct KnownRequirements {
 /// The accounts of [`PASSWD`].
 #[derive(Debug, Default)]
 struct LocalAccounts {
-    by_uid: HashMap<u32, Vec<Account>>,
+    by_uid: BTreeMap<u32, Vec<Account>>,
     /// The uids of lines with all fields, which the C library understands.
-    whole: HashSet<u32>,
+    whole: BTreeSet<u32>,
 }
 
 /// A user or group of `[[require]]` that could not be looked up, so that an entry was taken to apply.

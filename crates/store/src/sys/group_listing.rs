@@ -2,7 +2,7 @@
 //! of their number. Here it is read once, and the other sources of the name service are asked.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::accounts::{self, LookupFailed};
@@ -25,7 +25,7 @@ pub struct GroupListing {
     is_sum: bool,
     /// Groups of systemd, each looked up once: a question for each user takes a connection to a service, and its lists of
     /// members say the same.
-    of_systemd: Mutex<HashMap<String, Arc<SourceGroup>>>,
+    of_systemd: Mutex<BTreeMap<String, Arc<SourceGroup>>>,
 }
 
 impl GroupListing {

@@ -1,16 +1,16 @@
 //! The groups of the machine itself (group(5)), read once for very many look-ups.
 #![forbid(unsafe_code)]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::membership::MembershipFacts;
 
 /// The text of group(5) as tables.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct LocalGroups {
-    ids: HashMap<String, Vec<u32>>,
-    members: HashMap<String, HashSet<String>>,
-    of_user: HashMap<String, Vec<u32>>,
+    ids: BTreeMap<String, Vec<u32>>,
+    members: BTreeMap<String, BTreeSet<String>>,
+    of_user: BTreeMap<String, Vec<u32>>,
 }
 
 impl LocalGroups {
