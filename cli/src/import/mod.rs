@@ -1,7 +1,7 @@
 //! Devices from other programs: pure parsers, one for each format, then a plan, then the change.
 
+mod app_backup;
 pub mod apply;
-mod backup;
 mod base32;
 pub mod google;
 pub mod listing;
@@ -130,7 +130,7 @@ impl ParsedSource {
 /// The text after a byte order mark, where there is one; or what the file is instead of a list of keys.
 fn content(bytes: &[u8]) -> Result<&[u8], String> {
     let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    backup::explain(text).map_or(Ok(text), Err)
+    app_backup::explain(text).map_or(Ok(text), Err)
 }
 
 /// A key within the limits.
