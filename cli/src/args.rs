@@ -25,6 +25,7 @@ pub use options::{
 pub use policy_options::{
     DisableArgs, EnableArgs, PolicyCommand, PolicyEditArgs, PolicySetArgs, PreviewOptions,
 };
+pub use transfer::{BackupArgs, RestoreArgs, RestoredCodes};
 
 const ABOUT: &str = "Two-factor login: enrolls devices, sets the policy, says who is asked";
 /// Columns of help that goes to no terminal, and the limit on a terminal.
@@ -297,6 +298,29 @@ EXAMPLES
   twofactor export uri --user alice"
     )]
     Export(transfer::ExportCommand),
+    /// Write records and states of all users to a file
+    ///
+    /// For this machine after a loss, or for another one: devices, recovery codes, used codes, lock-outs, invitations. The policy is
+    /// not in it. Each user is consistent; no login waits longer than a moment. It holds all keys: encrypt it, or keep it as safe as
+    /// the machine. Exit code 1 when a user is missing in it.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor backup --output /root/twofactor.backup
+  twofactor backup | age -r age1... >twofactor.backup.age")]
+    Backup(transfer::BackupArgs),
+    /// Restore users from a backup; used codes stay used
+    ///
+    /// Reads and checks the whole backup, shows what it would do, and asks. Records that are there are kept. Codes of
+    /// apps work again some minutes later, from steps that no login can have accepted; HOTP tokens where this machine knows their
+    /// counter, else after twofactor resync. Recovery codes, bypass codes and invitations end where their use since the backup is
+    /// not known. Lock-outs stay. Exit code 1 when a user was not restored.
+    #[command(after_help = "\
+EXAMPLES
+  twofactor restore /root/twofactor.backup --dry-run
+  twofactor restore /root/twofactor.backup
+  age -d -i key twofactor.backup.age | twofactor restore - --yes
+  twofactor restore - --yes --adopt <twofactor.backup   on a machine with other user ids")]
+    Restore(transfer::RestoreArgs),
     /// Print a script that completes this command in a shell
     ///
     /// Packages install it. Needs no root. With --json the script is the value of "script".

@@ -64,6 +64,11 @@ impl OutputStream {
         }
     }
 
+    /// Bytes for another program, as they are. It must not be a terminal.
+    pub fn bytes_for_programs(self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes)
+    }
+
     /// True if it is a terminal.
     pub fn is_terminal(self) -> bool {
         match self {

@@ -40,6 +40,7 @@ mod renew;
 mod report;
 mod require;
 mod rescue;
+mod restoration;
 mod secrets;
 mod setup;
 mod shells;

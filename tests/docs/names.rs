@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: [&str; 7] = ["benches", "cli", "crates", "daemon", "fuzz", "src", "tests"];
 
 /// File names that several files of the product have, and what each of them is about.
-const SHARED_FILES: [(&str, &str); 17] = [
+const SHARED_FILES: [(&str, &str); 19] = [
     ("arguments.rs", "the arguments of a program"),
     ("audit.rs", "the log of changes"),
+    ("backup.rs", "records and states of many users in one text"),
     ("decision.rs", "the policy's decision on a login"),
     ("enroll.rs", "a new device"),
     ("enrollment.rs", "a new device, stored"),
@@ -23,6 +24,7 @@ const SHARED_FILES: [(&str, &str); 17] = [
     ("pending.rs", "a new device that is not confirmed yet"),
     ("recovery.rs", "recovery codes"),
     ("removal.rs", "removal of what is kept about a user"),
+    ("restoration.rs", "users from a backup"),
     ("resync.rs", "resynchronization of a device"),
     ("self_service.rs", "changes of users to their own factor"),
     ("verify.rs", "a code that is judged as at a login"),

@@ -57,7 +57,12 @@ pub const GROUPS: [CommandGroup; 6] = [
     },
     CommandGroup {
         name: "Migration",
-        commands: &[("import", "take devices over"), ("export", "write devices")],
+        commands: &[
+            ("import", "take devices over"),
+            ("export", "write devices"),
+            ("backup", "write all users"),
+            ("restore", "from a backup"),
+        ],
     },
     CommandGroup {
         name: "Other",
@@ -145,6 +150,6 @@ mod tests {
             let longest = text.lines().map(str::len).max().unwrap();
             assert!(longest <= columns, "{columns}:\n{text}");
         }
-        assert_eq!(listing(80, str::to_owned).lines().count(), 12);
+        assert_eq!(listing(80, str::to_owned).lines().count(), 13);
     }
 }

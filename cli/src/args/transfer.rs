@@ -1,8 +1,8 @@
-//! The options of `import` and `export`.
+//! The options of `import`, `export`, `backup` and `restore`.
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Subcommand, ValueHint};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
 use crate::import::pattern::PathPattern;
 
@@ -131,4 +131,41 @@ pub struct ExportArgs {
     /// Overwrite the file
     #[arg(long, requires = "output")]
     pub force: bool,
+}
+
+/// `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// New file to write, closed to others; without it, or with `-`, standard output, which must be no terminal
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// A file of `twofactor backup`; `-` for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Show what would be restored, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Overwrite records that are there; their recovery codes stay
+    #[arg(long)]
+    pub replace: bool,
+    /// Give each record to the account of its name, also where the user id is another one
+    #[arg(long)]
+    pub adopt: bool,
+    /// Recovery codes, bypass codes and invitations that may have been used since the backup
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "drop")]
+    pub one_time_codes: RestoredCodes,
+}
+
+/// Treatment of one-time codes of a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RestoredCodes {
+    /// They end, unless this machine knows which were used
+    Drop,
+    /// They work; on paper, one that was used since the backup works once more
+    Keep,
 }

@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod backup;
 mod bypass;
 pub mod change;
 mod completions;
@@ -18,6 +19,8 @@ mod relocation;
 mod removal_impact;
 mod removal_report;
 mod renew;
+mod restoration;
+mod restore_report;
 mod resync;
 mod setup;
 mod show;
@@ -56,6 +59,8 @@ pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Disable(args) => switch::disable(context, args),
         Command::Import(args) => return import::run(context, args),
         Command::Export(args) => return export::run(context, args),
+        Command::Backup(args) => return backup::run(context, args),
+        Command::Restore(args) => return restoration::run(context, args),
         Command::Completions(args) => completions::run(context, args),
         Command::Complete(args) => completions::complete(args),
         Command::Manual => manual::run(context),

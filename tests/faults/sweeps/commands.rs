@@ -30,6 +30,9 @@ enum InForce {
 /// File that is imported.
 const URIS: &str = "/run/uris";
 
+/// A backup in which dave has one device.
+const BACKUP: &str = "/run/backup";
+
 /// A command that changes a record, and how to see that it did.
 struct Change {
     arguments: &'static [&'static str],
@@ -37,7 +40,7 @@ struct Change {
     is_new: fn(&Option<Record>) -> bool,
 }
 
-const CHANGES: [Change; 5] = [
+const CHANGES: [Change; 6] = [
     Change {
         arguments: &["enroll", "bob", "--hotp", "--no-confirm", "--json", "--yes"],
         user: "bob",
@@ -81,6 +84,15 @@ const CHANGES: [Change; 5] = [
             is_as_before && codes.is_some_and(|set| set.hashes.len() == 10)
         },
     },
+    Change {
+        arguments: &["restore", BACKUP, "--replace", "--json", "--yes"],
+        user: "dave",
+        is_new: |record| {
+            record
+                .as_ref()
+                .is_some_and(|record| record.devices.len() == 1)
+        },
+    },
 ];
 
 fn secret(record: &Record) -> String {
@@ -100,6 +112,17 @@ fn a_fault_leaves_the_old_record_or_the_new_one() {
 
 fn swept() -> (Machine, CommandBefore) {
     let machine = machine("enabled = true\ntries = 1\n");
+    enroll_token(&machine, "dave");
+    machine.command(&["backup", "--output", BACKUP]).ok();
+    let spare = [
+        "enroll",
+        "dave",
+        "--device",
+        "spare",
+        "--no-confirm",
+        "--json",
+    ];
+    machine.command(&spare).ok();
     enroll_token(&machine, "alice");
     add_recovery_codes("alice");
     enroll_token(&machine, "carol");

@@ -173,6 +173,10 @@ events! {
         Init = "init",
         /// A device was imported.
         Import = "import",
+        /// A user was restored from a backup.
+        Restore = "restore",
+        /// A backup of all users was made.
+        Backup = "backup",
         /// A key was exported.
         Export = "export",
         /// A key was shown.
@@ -187,7 +191,7 @@ impl CommandEvent {
     #[must_use]
     pub const fn verb(self) -> &'static str {
         match self {
-            Self::Export | Self::Show => "revealed",
+            Self::Backup | Self::Export | Self::Show => "revealed",
             Self::Verify => "verified",
             _ => "changed",
         }

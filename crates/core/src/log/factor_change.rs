@@ -57,6 +57,8 @@ pub enum FactorChange<'a> {
     StateRebuilt,
     /// The clock or counter of a device was learned anew.
     Resynced(&'a DeviceName),
+    /// Record and state were restored from a backup.
+    Restored,
 }
 
 impl ChangeEvent<'_> {
@@ -86,6 +88,7 @@ impl FactorChange<'_> {
             Self::Unlocked => CommandEvent::Unlock,
             Self::StateRebuilt => CommandEvent::Rebuild,
             Self::Resynced(_) => CommandEvent::Resync,
+            Self::Restored => CommandEvent::Restore,
         }
     }
 
@@ -101,7 +104,9 @@ impl FactorChange<'_> {
                 line.with("until", &date(*expires))
             }
             Self::InvitationWithdrawn | Self::BypassWithdrawn => line.with("until", &"withdrawn"),
-            Self::RecoveryCodesReplaced | Self::Unlocked | Self::StateRebuilt => line,
+            Self::RecoveryCodesReplaced | Self::Unlocked | Self::StateRebuilt | Self::Restored => {
+                line
+            }
         }
     }
 }
@@ -158,6 +163,7 @@ mod tests {
             (FactorChange::Unlocked, "action=unlock"),
             (FactorChange::StateRebuilt, "action=rebuild"),
             (FactorChange::Resynced(device), "action=resync device=phone"),
+            (FactorChange::Restored, "action=restore"),
         ];
         for (change, words) in lines {
             assert_eq!(text(change), format!("changed user=alice {words} by=1000"));

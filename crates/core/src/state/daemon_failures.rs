@@ -56,6 +56,19 @@ impl DaemonFailures {
         }
     }
 
+    /// The counter with all that counts in this one or in another one.
+    #[must_use]
+    pub fn with_all_of(&self, other: &Self) -> Self {
+        let newest = self.newest.max(other.newest);
+        let [mut all, other] = [self, other].map(|counter| counter.aged_to(newest));
+        all.in_a_row = all.in_a_row.max(other.in_a_row);
+        all.last = all.last.max(other.last);
+        for (count, other) in all.counts.iter_mut().zip(other.counts) {
+            *count = (*count).max(other);
+        }
+        all
+    }
+
     /// The counter with one wrong code more.
     #[must_use]
     pub fn charged(&self, now: u64) -> Self {
@@ -91,7 +104,10 @@ impl DaemonFailures {
 
     /// The counts with the period of `now` as the newest.
     fn aged(&self, now: u64) -> Self {
-        let current = period(now);
+        self.aged_to(period(now))
+    }
+
+    fn aged_to(&self, current: u32) -> Self {
         let passed = usize::try_from(current.saturating_sub(self.newest)).unwrap_or(PERIODS);
         let mut aged = *self;
         aged.counts.rotate_right(passed.min(PERIODS));
@@ -124,6 +140,19 @@ mod tests {
             assert_eq!(failures.total(begin + 33 * DAY), 0);
             assert_eq!(failures.total(u64::MAX), 0);
         }
+    }
+
+    #[test]
+    fn two_counters_make_the_stricter_one() {
+        let old = DaemonFailures::NONE.charged(START).charged(START);
+        let new = DaemonFailures::NONE.charged(START + 10 * DAY);
+        for both in [old.with_all_of(&new), new.with_all_of(&old)] {
+            assert_eq!((both.in_a_row, both.last), (2, START + 10 * DAY));
+            assert_eq!(both.total(START + 10 * DAY), 3);
+            assert_eq!(both.total(START + 33 * DAY), 1);
+        }
+        assert_eq!(old.with_all_of(&DaemonFailures::NONE), old);
+        assert_eq!(old.with_all_of(&old), old);
     }
 
     #[test]

@@ -94,6 +94,7 @@ const fn told<'c>(change: &FactorChange<'c>) -> Option<(ChangeWord, Option<&'c D
         FactorChange::InvitationWithdrawn
         | FactorChange::Unlocked
         | FactorChange::StateRebuilt
-        | FactorChange::Resynced(_) => return None,
+        | FactorChange::Resynced(_)
+        | FactorChange::Restored => return None,
     })
 }

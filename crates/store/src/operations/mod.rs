@@ -11,6 +11,7 @@ mod error;
 mod import;
 mod invitation;
 mod removal;
+mod restoration;
 mod resync;
 mod unlock;
 
@@ -34,6 +35,10 @@ pub use invitation::{
     withdraw_invitation,
 };
 pub use removal::{RemovedDevice, clear, discard, remove_all, remove_device};
+pub use restoration::{
+    ExistingRecord, RestoreRefusal, RestoreTerms, RestoredFactor, UnknownCodes, preview_restore,
+    restore,
+};
 pub use resync::{ResyncedDevice, resync};
 pub use unlock::{ForgottenFailures, RebuiltState, rebuild_state, unlock};
 

@@ -30,6 +30,29 @@ impl Locked<'_> {
         let old = self.record()?;
         refuse_while_moving(self.store, &self.account, old.as_ref())?;
         let state = self.between(old.as_ref(), record, entries)?;
+        self.replace_through(old.as_ref(), record, state)
+    }
+
+    /// Puts a record in place whose state is `base`: what it says of failures and one-time codes, and of all devices of
+    /// the record. In the order of [`Locked::replace_record`]. Where a record was lost, which its state tells, the state goes on
+    /// telling it until the record is in place.
+    ///
+    /// # Errors
+    /// As [`Locked::replace_record`]; what `base` says of devices that stay, of failures and codes can be in force already.
+    pub fn restore_record(&mut self, record: &Record, base: State) -> Result<(), Error> {
+        let old = self.record()?;
+        refuse_while_moving(self.store, &self.account, old.as_ref())?;
+        let state = self.between_restored(old.as_ref(), record, base)?;
+        self.replace_through(old.as_ref(), record, state)
+    }
+
+    /// Replaces record and state by way of `state`, which knows the devices of both records.
+    fn replace_through(
+        &mut self,
+        old: Option<&Record>,
+        record: &Record,
+        state: State,
+    ) -> Result<(), Error> {
         let path = self.store.record_path(&self.account.name);
         // A record that is written can be read: anything else would lock the user out.
         let text = record.to_toml();
@@ -113,6 +136,42 @@ impl Locked<'_> {
         }
         for entry in &mut state.devices {
             // One record or the other is always in place, unless the new one has no device.
+            entry.committed = was(entry) && record.is_enrolled();
+        }
+        if state.devices.len() > state::CAPACITY {
+            return Err(self.error(Cause::System("too many devices")));
+        }
+        knows_all(&state, record).map_err(|cause| self.error(cause))?;
+        Ok(state)
+    }
+
+    /// The state while the record is restored.
+    fn between_restored(
+        &self,
+        old: Option<&Record>,
+        record: &Record,
+        base: State,
+    ) -> Result<State, Error> {
+        let mut state = base;
+        state.grace.clear();
+        let has = |record: &Record, entry: &DeviceState| {
+            record.devices.iter().any(|device| device.id == entry.id)
+        };
+        let was = |entry: &DeviceState| match old {
+            Some(old) => has(old, entry),
+            None => self.state.device(entry.id).is_some_and(|it| it.committed),
+        };
+        state
+            .devices
+            .retain(|entry| was(entry) || has(record, entry));
+        // Of a lost record one device tells as well as all: there is room for one beside those of a record.
+        while old.is_none() && state.devices.len() > state::CAPACITY {
+            let Some(surplus) = state.devices.iter().rposition(|entry| !has(record, entry)) else {
+                break;
+            };
+            state.devices.remove(surplus);
+        }
+        for entry in &mut state.devices {
             entry.committed = was(entry) && record.is_enrolled();
         }
         if state.devices.len() > state::CAPACITY {

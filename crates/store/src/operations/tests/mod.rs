@@ -6,6 +6,7 @@ mod enrollment;
 mod import;
 mod invitation;
 mod removal;
+mod restoration;
 mod resync;
 mod told;
 mod unlock;

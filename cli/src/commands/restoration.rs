@@ -1,0 +1,208 @@
+//! `restore`: users from a backup. Everything is read and checked before the first user is changed.
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use twofactor_core::account::Account;
+use twofactor_core::backup::{Backup, BackupEntry, MAX_BACKUP};
+use twofactor_store::Store;
+use twofactor_store::operations::{
+    self, ExistingRecord, RestoreRefusal, RestoreTerms, RestoredFactor, UnknownCodes,
+};
+use twofactor_store::sys::accounts::by_uid;
+use twofactor_store::sys::clock;
+
+use super::restore_report::{RestoreReport, RestoreRow, RestoreStage};
+use crate::args::{RestoreArgs, RestoredCodes};
+use crate::audit;
+use crate::context::Context;
+use crate::error::{ExitStatus, Failure};
+use crate::formatting::{count, plain, utc};
+use crate::import::source;
+use crate::interrupt;
+use crate::output::Report as _;
+use crate::progress::ProgressLine;
+use crate::roster::AccountLookup;
+
+/// Runs it. The exit code is 1 where a user was not restored.
+pub fn run(context: &Context, args: &RestoreArgs) -> Result<ExitCode, Failure> {
+    let bytes = content(&args.file)?;
+    let backup = Backup::parse(&bytes).map_err(|error| {
+        Failure::invalid(format!("{}: {error}", args.file.display())).next("Nothing was changed.")
+    })?;
+    let store = context.existing_store()?;
+    let terms = RestoreTerms {
+        now: clock::now()?,
+        window: context.policy_or_default()?.window,
+        existing: if args.replace {
+            ExistingRecord::Replace
+        } else {
+            ExistingRecord::Keep
+        },
+        one_time_codes: match args.one_time_codes {
+            RestoredCodes::Drop => UnknownCodes::Drop,
+            RestoredCodes::Keep => UnknownCodes::Keep,
+        },
+    };
+    let accounts = AccountLookup::for_names(backup.entries.len());
+    let places: Vec<RestorePlace<'_>> = backup
+        .entries
+        .iter()
+        .map(|entry| RestorePlace::of(&accounts, entry, args.adopt))
+        .collect();
+    let report = |stage, rows| RestoreReport {
+        made: utc(backup.made),
+        stage,
+        users: rows,
+        interrupted: false,
+    };
+    let plan = report(RestoreStage::Planned, planned(&store, &places, terms));
+    if args.dry_run {
+        context.write(&plan)?;
+        return Ok(plan.exit_code());
+    }
+    let changes = plan.changes();
+    if changes == 0 {
+        let done = report(RestoreStage::Done, plan.users);
+        context.write(&done)?;
+        return Ok(done.exit_code());
+    }
+    if !context.terminal.is_confirmed() {
+        context.terminal.prose(&plan.text())?;
+        let users = count(changes as u64, "user");
+        context.terminal.confirm(&format!("Restore {users}?"))?;
+    }
+    interrupt::arm()?;
+    let rows = written(&store, &places, terms);
+    let mut done = report(RestoreStage::Done, rows);
+    done.interrupted = interrupt::check().is_err();
+    context.write(&done)?;
+    Ok(done.exit_code())
+}
+
+fn content(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
+    if path == Path::new("-") {
+        return source::read_stream(io::stdin().lock(), MAX_BACKUP)
+            .map_err(|error| Failure::system(format!("standard input: {error}")));
+    }
+    let content = source::read(path, &[audit::caller()], MAX_BACKUP);
+    let content =
+        content.map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
+    Ok(content.bytes)
+}
+
+/// The account to which a user of the backup is restored.
+struct RestorePlace<'b> {
+    entry: &'b BackupEntry,
+    account: Result<Account, String>,
+    /// What is to be done after it.
+    note: Option<String>,
+}
+
+impl<'b> RestorePlace<'b> {
+    fn of(accounts: &AccountLookup, entry: &'b BackupEntry, adopt: bool) -> Self {
+        let (user, uid) = (&entry.record.user, entry.record.uid);
+        let kept = |uid| Account {
+            name: user.clone(),
+            uid,
+            gid: 0,
+        };
+        let place = |account, note| Self {
+            entry,
+            account,
+            note,
+        };
+        let refused = |reason: String| place(Err(reason), None);
+        let found = match accounts.find(user) {
+            Ok(Some(account)) if account.name != *user => {
+                return refused(format!("the login name here is {}", plain(&account.name)));
+            }
+            Ok(found) => found,
+            Err(error) => return refused(error.to_string()),
+        };
+        match found {
+            Some(account) if account.uid == uid => return place(Ok(kept(uid)), None),
+            Some(account) if adopt => return place(Ok(kept(account.uid)), None),
+            _ => {}
+        }
+        // The record of a user id that another person has here would count for that one.
+        match by_uid(uid) {
+            Ok(Some(other)) => refused(format!(
+                "the user id {uid} of the backup is that of {} here{}",
+                plain(&other.name),
+                if found.is_some() {
+                    "; with --adopt the account of the name gets the devices"
+                } else {
+                    ""
+                }
+            )),
+            Ok(None) => {
+                let note = match found {
+                    Some(_) => {
+                        "has another user id here and is refused until adopted; next: twofactor adopt"
+                    }
+                    None => "has no account here yet",
+                };
+                place(Ok(kept(uid)), Some(note.to_owned()))
+            }
+            Err(error) => refused(error.to_string()),
+        }
+    }
+
+    fn row(&self, result: Result<RestoredFactor, RestoreRefusal>) -> RestoreRow {
+        let user = &self.entry.record.user;
+        match result {
+            Ok(restored) => RestoreRow::restored(user, restored, self.note.clone()),
+            Err(refusal) => RestoreRow::refused(user, refusal),
+        }
+    }
+}
+
+fn planned(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> Vec<RestoreRow> {
+    let mut progress = ProgressLine::new("Looked at", places.len());
+    let look = |place: &RestorePlace<'_>| {
+        progress.add(1);
+        match &place.account {
+            Ok(account) => place.row(operations::preview_restore(
+                store,
+                account,
+                place.entry,
+                terms,
+            )),
+            Err(reason) => RestoreRow::failed(&place.entry.record.user, reason.clone()),
+        }
+    };
+    places.iter().map(look).collect()
+}
+
+/// Restores one user after the other. What is wrong with one stops no other one.
+fn written(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> Vec<RestoreRow> {
+    let mut progress = ProgressLine::new("Restored", places.len());
+    let restore = |place: &RestorePlace<'_>| {
+        progress.add(1);
+        let user = &place.entry.record.user;
+        match &place.account {
+            _ if interrupt::check().is_err() => RestoreRow::failed(user, "not tried".to_owned()),
+            Ok(account) => {
+                let factor = audit::factor(store, account);
+                // Steps that passed since the call began may have been used.
+                let now = clock::now().unwrap_or(terms.now).max(terms.now);
+                let terms = RestoreTerms { now, ..terms };
+                place.row(operations::restore(&factor, place.entry, terms))
+            }
+            Err(reason) => RestoreRow::failed(user, reason.clone()),
+        }
+    };
+    places.iter().map(restore).collect()
+}
+
+impl RestoreReport {
+    fn exit_code(&self) -> ExitCode {
+        if self.is_partial() {
+            ExitCode::from(ExitStatus::Refused as u8)
+        } else {
+            ExitCode::SUCCESS
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Restorations: nothing that was used works again, and a user with a device never becomes one without.
+
+use super::*;
+use twofactor_core::backup::{Backup, BackupEntry, BackupText};
+use twofactor_core::recovery::{OneTimeCode, RecoverySet};
+use twofactor_core::state::COUNTER_UNKNOWN;
+
+const TERMS: RestoreTerms = RestoreTerms {
+    now: NOW,
+    window: 1,
+    existing: ExistingRecord::Keep,
+    one_time_codes: UnknownCodes::Drop,
+};
+const REPLACE: RestoreTerms = RestoreTerms {
+    existing: ExistingRecord::Replace,
+    ..TERMS
+};
+const KEEP: RestoreTerms = RestoreTerms {
+    one_time_codes: UnknownCodes::Keep,
+    ..TERMS
+};
+/// The first step of the phone that no login could have accepted by now.
+const UNUSED: u64 = NOW / 30 + 5;
+
+/// alice as she is now, through the text of a backup.
+fn backed_up(store: &Store) -> BackupEntry {
+    let mut text = BackupText::new(NOW);
+    let locked = store.lock(&alice()).unwrap();
+    text.add(&locked.record().unwrap().unwrap(), locked.state());
+    let mut entries = Backup::parse(&text.finish()).unwrap().entries;
+    entries.remove(0)
+}
+
+fn change_state(store: &Store, change: impl FnOnce(&mut twofactor_core::state::State)) {
+    let mut locked = store.lock(&alice()).unwrap();
+    let mut state = locked.state().clone();
+    change(&mut state);
+    locked.write(state).unwrap();
+}
+
+fn change_record(store: &Store, change: impl FnOnce(&mut Record)) {
+    let mut locked = store.lock(&alice()).unwrap();
+    let mut record = locked.record().unwrap().unwrap();
+    change(&mut record);
+    locked.replace_record(&record, &[]).unwrap();
+}
+
+fn next_of(store: &Store, device: u64) -> u64 {
+    let state = store.peek(&alice()).unwrap().unwrap();
+    assert!(state.device(id(device)).unwrap().committed);
+    state.device(id(device)).unwrap().next
+}
+
+fn restored(store: &Store, entry: &BackupEntry, terms: RestoreTerms) -> RestoredFactor {
+    let planned = preview_restore(store, &alice(), entry, terms).unwrap();
+    let done = restore(&factor(store), entry, terms).unwrap();
+    assert_eq!(planned, done);
+    assert_eq!(logged(), ["restore"]);
+    done
+}
+
+fn number(device: &Device) -> u64 {
+    device.id.number()
+}
+
+#[test]
+fn a_lost_user_is_asked_again() {
+    let (_scratch, store) = with(&[phone(), token()]);
+    let entry = backed_up(&store);
+    store.discard("alice").unwrap();
+    let done = restored(&store, &entry, TERMS);
+    assert_eq!((done.replaces, done.lost_counters), (false, 1));
+    assert_eq!(names(&store), ["phone", "token"]);
+    assert_eq!(next_of(&store, number(&phone())), UNUSED);
+    assert_eq!(next_of(&store, number(&token())), COUNTER_UNKNOWN);
+}
+
+#[test]
+fn a_record_is_kept_unless_told() {
+    let (scratch, store) = with(&[phone()]);
+    let entry = backed_up(&store);
+    let before = kept(&scratch);
+    let refused = restore(&factor(&store), &entry, TERMS);
+    assert_eq!(refused, Err(RestoreRefusal::Exists));
+    assert_eq!((kept(&scratch), logged().len()), (before, 0));
+    let done = restored(&store, &entry, REPLACE);
+    assert!(done.replaces && done.removed_devices == 0);
+}
+
+#[test]
+fn counters_are_the_later_ones() {
+    let (_scratch, store) = with(&[phone(), token()]);
+    change_state(&store, |state| {
+        state.device_mut(token().id).unwrap().next = 5;
+    });
+    let entry = backed_up(&store);
+    change_state(&store, |state| {
+        state.device_mut(token().id).unwrap().next = 9;
+        state.device_mut(phone().id).unwrap().next = UNUSED + 40;
+    });
+    assert_eq!(restored(&store, &entry, REPLACE).lost_counters, 0);
+    assert_eq!(next_of(&store, number(&token())), 9);
+    assert_eq!(next_of(&store, number(&phone())), UNUSED + 40);
+}
+
+#[test]
+fn lock_outs_of_both_stay() {
+    let (_scratch, store) = with(&[phone()]);
+    change_state(&store, |state| {
+        (state.failures, state.last_failure) = (9, NOW - 50);
+        state.daemon = state.daemon.charged(NOW);
+    });
+    let entry = backed_up(&store);
+    change_state(&store, |state| {
+        (state.failures, state.last_failure) = (2, NOW - 7);
+        state.daemon = twofactor_core::state::DaemonFailures::NONE
+            .charged(NOW)
+            .charged(NOW);
+    });
+    restored(&store, &entry, REPLACE);
+    let state = store.peek(&alice()).unwrap().unwrap();
+    assert_eq!((state.failures, state.last_failure), (9, NOW - 7));
+    assert_eq!((state.daemon.in_a_row, state.daemon.total(NOW)), (2, 2));
+    store.discard("alice").unwrap();
+    restored(&store, &entry, TERMS);
+    assert_eq!(store.peek(&alice()).unwrap().unwrap().failures, 9);
+}
+
+#[test]
+fn one_time_codes_end_where_their_use_is_unknown() {
+    let (_scratch, store) = with(&[phone()]);
+    let (set, bypass) = (
+        RecoverySet::generate(1).unwrap().0,
+        OneTimeCode::generate(NOW * 2).unwrap().0,
+    );
+    change_record(&store, |record| {
+        record.recovery = Some(set.clone());
+        record.bypass = Some(bypass.clone());
+    });
+    change_state(&store, |state| state.spend(set.id, 3));
+    let entry = backed_up(&store);
+    store.discard("alice").unwrap();
+    assert!(restored(&store, &entry, TERMS).drops_codes);
+    let dropped = record(&store);
+    assert!(dropped.recovery.is_none() && dropped.bypass.is_none());
+    store.discard("alice").unwrap();
+    assert!(!restored(&store, &entry, KEEP).drops_codes);
+    let state = store.peek(&alice()).unwrap().unwrap();
+    assert_eq!(record(&store).recovery.unwrap().id, set.id);
+    assert_eq!(record(&store).bypass.unwrap().id, bypass.id);
+    assert!(state.is_spent(set.id, 3) && !state.is_spent(set.id, 4));
+    // A bypass code that was used before the backup.
+    let mut used = entry;
+    used.state.bypass = Some(bypass.id);
+    store.discard("alice").unwrap();
+    assert!(restored(&store, &used, KEEP).drops_codes);
+    assert!(record(&store).bypass.is_none());
+}
+
+#[test]
+fn codes_that_are_there_stay() {
+    let (_scratch, store) = with(&[phone()]);
+    let [old, new] = [1, 2].map(|now| RecoverySet::generate(now).unwrap().0);
+    change_record(&store, |record| record.recovery = Some(old.clone()));
+    let entry = backed_up(&store);
+    change_record(&store, |record| record.recovery = Some(new.clone()));
+    change_state(&store, |state| state.spend(new.id, 1));
+    let keep = RestoreTerms {
+        existing: ExistingRecord::Replace,
+        ..KEEP
+    };
+    assert!(restored(&store, &entry, keep).drops_codes);
+    let state = store.peek(&alice()).unwrap().unwrap();
+    assert_eq!(record(&store).recovery.unwrap().id, new.id);
+    assert!(state.is_spent(new.id, 1) && !state.is_spent(new.id, 2));
+}
+
+/// The record is gone, and the state says so: all logins are refused. It still knows what was used.
+#[test]
+fn a_lost_record_is_restored_by_what_its_state_knows() {
+    let (scratch, store) = with(&[phone(), token()]);
+    let set = RecoverySet::generate(1).unwrap().0;
+    change_record(&store, |record| record.recovery = Some(set.clone()));
+    let entry = backed_up(&store);
+    change_state(&store, |state| {
+        state.device_mut(token().id).unwrap().next = 9;
+        state.spend(set.id, 2);
+    });
+    fs::remove_file(scratch.record()).unwrap();
+    assert!(store.holder(&alice()).is_err());
+    let done = restored(&store, &entry, TERMS);
+    assert_eq!((done.lost_counters, done.drops_codes), (0, false));
+    assert_eq!(next_of(&store, number(&token())), 9);
+    let state = store.peek(&alice()).unwrap().unwrap();
+    assert!(state.is_spent(set.id, 2) && !state.is_spent(set.id, 1));
+}
+
+#[test]
+fn a_lost_record_of_other_devices_is_restored() {
+    let (scratch, store) = with(&[phone()]);
+    let entry = backed_up(&store);
+    store.discard("alice").unwrap();
+    enroll_devices(&store, &alice(), &[token()]);
+    fs::remove_file(scratch.record()).unwrap();
+    restored(&store, &entry, TERMS);
+    assert_eq!(names(&store), ["phone"]);
+    assert!(store.holder(&alice()).unwrap().record.is_some());
+}
+
+#[test]
+fn an_invitation_takes_no_device_away() {
+    let (scratch, store) = with(&[]);
+    invite(&factor(&store), NOW * 2).unwrap();
+    let entry = backed_up(&store);
+    logged();
+    store.discard("alice").unwrap();
+    let nothing = restore(&factor(&store), &entry, TERMS);
+    assert_eq!(nothing, Err(RestoreRefusal::NothingLeft));
+    assert_eq!(kept(&scratch), NOTHING);
+    restored(&store, &entry, KEEP);
+    assert!(record(&store).invite.is_some());
+    store.discard("alice").unwrap();
+    enroll_devices(&store, &alice(), &[phone()]);
+    let keep = RestoreTerms {
+        existing: ExistingRecord::Replace,
+        ..KEEP
+    };
+    let refused = restore(&factor(&store), &entry, keep);
+    assert_eq!(refused, Err(RestoreRefusal::WouldUnenroll));
+    fs::remove_file(scratch.record()).unwrap();
+    let refused = restore(&factor(&store), &entry, keep);
+    assert_eq!(refused, Err(RestoreRefusal::WouldUnenroll));
+    assert!(store.holder(&alice()).is_err());
+}
+
+#[test]
+fn an_unusable_record_is_not_overwritten() {
+    let (scratch, store) = with(&[phone()]);
+    let entry = backed_up(&store);
+    fs::write(scratch.record(), "not a record").unwrap();
+    let before = kept(&scratch);
+    for refused in [
+        restore(&factor(&store), &entry, REPLACE),
+        preview_restore(&store, &alice(), &entry, REPLACE),
+    ] {
+        assert!(
+            matches!(refused, Err(RestoreRefusal::Change(_))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(kept(&scratch), before);
+}
