@@ -88,6 +88,14 @@ impl PrivateFile {
         rustix::fs::fsync(&self.file).map_err(failed)
     }
 
+    /// Waits until its name is on the disk, too.
+    ///
+    /// # Errors
+    /// A system error.
+    pub fn flush_name(&self) -> Result<(), Failure> {
+        rustix::fs::fsync(&self.directory).map_err(|errno| explain(&self.path, errno))
+    }
+
     /// Its length, in bytes; 0 where it cannot be told.
     pub fn length(&self) -> u64 {
         let end = rustix::fs::fstat(&self.file).map(|stat| stat.st_size);

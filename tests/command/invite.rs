@@ -115,6 +115,20 @@ fn a_text_report_has_a_line_for_each_user() {
         "3 users. invited: 1, has a device already: 1, exempt by the policy: 1."
     );
     assert_eq!(run.stderr, "");
+    machine.write_file(record_path("carol"), "not a record", 0o600);
+    let failed = machine.command(&["invite", "carol", "ghost"]).exits(1);
+    assert!(!failed.stdout.contains("a code above"), "{failed:?}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told() {
+    let machine = office();
+    let line = "twofactor invite alice dave --json >/dev/full";
+    let run = machine.program("sh").args(&["-c", line]).run().exits(4);
+    assert!(run.stderr.contains("codes of 2 users"), "{run:?}");
+    let line = "twofactor invite bob carol >/dev/full";
+    machine.program("sh").args(&["-c", line]).run().exits(4);
+    assert!(!is_invited(&machine, "bob") && !is_invited(&machine, "carol"));
 }
 
 #[test]

@@ -73,6 +73,34 @@ fn a_user_who_cannot_be_read_is_named() {
         (&1.into(), &"bob".into())
     );
     assert!(machine.read(FILE).contains("alice"));
+    // So is one whose record is gone.
+    std::fs::remove_file(record_path("alice")).unwrap();
+    let call = ["backup", "--output", "/root/other", "--json"];
+    let report = parse(&machine.command(&call).exits(1).stdout);
+    assert_eq!(report["users"], 0);
+    let failed = report["failed"].as_array().unwrap().iter();
+    let names: Vec<&str> = failed.map(|one| one["user"].as_str().unwrap()).collect();
+    assert_eq!(names, ["bob", "alice"]);
+}
+
+/// With a clock that is behind, steps that were used come once more.
+#[test]
+fn a_backup_of_the_future_is_refused() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    let text = String::from_utf8(back_up(&machine)).unwrap();
+    let (_, rest) = text.split_once("made ").unwrap();
+    let (made, rest) = rest.split_once('\n').unwrap();
+    let later = made.parse::<u64>().unwrap() + 3600;
+    let (body, _) = rest.rsplit_once("end ").unwrap();
+    let body = format!("twofactor-backup 1\nmade {later}\n{body}");
+    let sum = machine.program("sha256sum").input(body.clone()).run().ok();
+    let sum = sum.stdout.split_whitespace().next().unwrap();
+    machine.write_file(FILE, format!("{body}end 1 {sum}\n"), 0o600);
+    let run = machine
+        .command(&["restore", FILE, "--replace", "--yes"])
+        .exits(1);
+    assert!(run.stderr.contains("Set the clock right"), "{run:?}");
 }
 
 #[test]

@@ -34,15 +34,25 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<ExitCode, Failure> {
         users: 0,
         failed: Vec::new(),
     };
-    let names = store.users()?;
-    let mut progress = ProgressLine::new("Read", names.len());
-    for name in &names {
+    let found = store.inventory()?;
+    let mut progress = ProgressLine::new("Read", found.records.len());
+    let mut failed = |name: &str, error| {
+        let reason = for_user(error, name).to_string();
+        let user = name.to_owned();
+        report.failed.push(MissingUser { user, reason });
+    };
+    for name in &found.records {
         if let Err(error) = add(&store, name, &mut text) {
-            let reason = for_user(error, name).to_string();
-            let user = name.clone();
-            report.failed.push(MissingUser { user, reason });
+            failed(name, error);
         }
         progress.add(1);
+    }
+    // A record that its state tells of, and that is not there.
+    let without = |name: &&String| found.records.binary_search(name).is_err();
+    for name in found.states.iter().filter(without) {
+        if let Err(error) = store.prove_removed(name) {
+            failed(name, error);
+        }
     }
     drop(progress);
     report.users = text.users();
@@ -57,6 +67,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<ExitCode, Failure> {
     match file {
         Some(file) => {
             file.write(&bytes)?;
+            file.flush_name()?;
             file.keep();
             context.write(&report)?;
         }

@@ -18,12 +18,16 @@ use crate::args::{RestoreArgs, RestoredCodes};
 use crate::audit;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
+use crate::failure_kind::FailureKind;
 use crate::formatting::{count, plain, utc};
 use crate::import::source;
 use crate::interrupt;
 use crate::output::Report as _;
 use crate::progress::ProgressLine;
 use crate::roster::AccountLookup;
+
+/// Seconds by which the clocks of two machines may differ.
+const CLOCK_TOLERANCE: u64 = 60;
 
 /// Runs it. The exit code is 1 where a user was not restored.
 pub fn run(context: &Context, args: &RestoreArgs) -> Result<ExitCode, Failure> {
@@ -32,8 +36,17 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<ExitCode, Failure> {
         Failure::invalid(format!("{}: {error}", args.file.display())).next("Nothing was changed.")
     })?;
     let store = context.existing_store()?;
+    let now = clock::now()?;
+    if now.saturating_add(CLOCK_TOLERANCE) < backup.made {
+        return Err(Failure::refused(format!(
+            "the backup was made at {}, which is later than the clock shows: codes that were used could work again",
+            utc(backup.made)
+        ))
+        .of_kind(FailureKind::Clock)
+        .next("Set the clock right. Nothing was changed."));
+    }
     let terms = RestoreTerms {
-        now: clock::now()?,
+        now,
         window: context.policy_or_default()?.window,
         existing: if args.replace {
             ExistingRecord::Replace

@@ -21,7 +21,7 @@ use crate::args::InviteArgs;
 use crate::audit;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure, for_user};
-use crate::formatting::{plain, utc};
+use crate::formatting::{count, plain, utc};
 use crate::import::listing;
 use crate::interrupt;
 use crate::output::OutputFormat;
@@ -74,12 +74,28 @@ pub fn run(context: &Context, args: &InviteArgs) -> Result<ExitCode, Failure> {
         interrupted,
         advice: NOT_ASKED,
     };
-    context.write(&report)?;
+    if let Err(failure) = context.write(&report) {
+        warn_of_lost(&report);
+        return Err(failure);
+    }
     Ok(if report.is_partial() {
         ExitCode::from(ExitStatus::Refused as u8)
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Says for how many users codes count that nothing shows: those of a JSON report that could not be written.
+fn warn_of_lost(report: &InvitationsReport) {
+    let rows = report.invitations.iter();
+    let lost = rows.filter(|row| row.code.is_some()).count();
+    if lost > 0 {
+        let users = count(lost as u64, "user");
+        // If this cannot be written either, the exit code is all that is left.
+        let _ = OutputStream::Stderr.prose(&format!(
+            "twofactor: the report of the codes of {users} could not be written whole. For new codes: --replace\n"
+        ));
+    }
 }
 
 /// The users who were named, and the members of the groups.
@@ -191,6 +207,7 @@ impl InvitationRound<'_> {
         let mut delivery = CodeDelivery {
             output: &self.output,
             user: &login.name,
+            is_shown: false,
         };
         let result = operations::invite_one_of_many(
             &audit::factor(self.store, &account),
@@ -201,7 +218,7 @@ impl InvitationRound<'_> {
         );
         let result = match result {
             Ok(result) => result,
-            Err(stop) => return Err(self.output.taken_back(stop)),
+            Err(stop) => return Err(self.output.taken_back(stop, delivery.is_shown)),
         };
         Ok(Some(self.row(&account, result)))
     }
@@ -272,10 +289,10 @@ struct CodeOutput {
 
 impl CodeOutput {
     /// Takes back what was handed over of a code that does not count.
-    fn taken_back(&self, stop: InvitationStop) -> InvitationStop {
+    fn taken_back(&self, stop: InvitationStop, is_shown: bool) -> InvitationStop {
         let Some(sheets) = &self.sheets else {
             return match stop {
-                InvitationStop::User(mut failure) if self.format == OutputFormat::Text => {
+                InvitationStop::User(mut failure) if is_shown => {
                     failure
                         .what
                         .push_str(" (a code above for this user does not work)");
@@ -296,6 +313,8 @@ impl CodeOutput {
 struct CodeDelivery<'a> {
     output: &'a CodeOutput,
     user: &'a str,
+    /// True if a code went to standard output.
+    is_shown: bool,
 }
 
 impl ChangeSteps for CodeDelivery<'_> {
@@ -312,6 +331,7 @@ impl ChangeSteps for CodeDelivery<'_> {
                         &code.grouped(),
                         self.output.column,
                     ));
+                    self.is_shown = true;
                     OutputStream::Stdout.text(&shown).map_err(Failure::from)
                 }
             };
