@@ -50,7 +50,7 @@ system_packages  = $(deb_packages) lintian debootstrap util-linux
 apps_packages    = $(test_packages) dovecot-imapd vsftpd openvpn openssl python3 i3lock xsecurelock lightdm \
 	lightdm-gtk-greeter dbus xvfb xdotool
 fleet_packages   = $(build_packages) etcd-server etcd-client openssl util-linux
-lockers_packages = $(test_packages) xvfb xdotool
+lockers_packages = $(test_packages) xvfb xdotool curl
 browser_packages = $(test_packages) cockpit-ws cockpit-bridge cockpit-system $(chromium)
 # On Ubuntu, where Chromium is a snap, Google Chrome and its chromedriver do as well.
 chromium         = $(if $(shell command -v chromedriver),,chromium chromium-driver)
@@ -130,9 +130,10 @@ $(target)/fail2ban:
 	cd $@.new && apt-get download fail2ban && dpkg -x fail2ban_*.deb .
 	mv $@.new $@
 
-## test-lockers       i3lock and xsecurelock with the daemon; installs neither
+## test-lockers       screen lockers, PostgreSQL, nginx with the daemon; installs none
 test-lockers: need-lockers harness
-	$(as_root) scripts/lockers $(target)/lockers
+	$(as_root) scripts/unpack $(target)/lockers i3lock xsecurelock swaylock sway wtype
+	$(as_root) scripts/unpack $(target)/servers postgresql nginx-core libnginx-mod-http-auth-pam
 	$(test_module) --features locker-tests --test lockers
 
 ## test-system        the Debian package, in a clean root made by debootstrap

@@ -1,5 +1,5 @@
-//! Screen lockers as their packages bring them, which run as the user: `make test-lockers`. They are unpacked, not installed,
-//! and run on a private machine, on a display without a screen.
+//! Screen lockers as their packages bring them, which run as the user, and servers that run as an account: `make test-lockers`.
+//! They are unpacked, not installed, and run on a private machine, the lockers on a display without a screen.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -9,11 +9,16 @@
     reason = "what fails in a test must fail it at once"
 )]
 
-use std::path::PathBuf;
+mod i3lock;
+mod servers;
+mod swaylock;
+mod xsecurelock;
+
+use std::path::Path;
 use std::time::Duration;
 
 use harness::enrolled::{Token, add_account, enroll_token, machine};
-use harness::{Machine, PASSWORD, Program, Running};
+use harness::{Machine, Program, Running};
 
 const POLICY: &str = "enabled = true\n[throttle]\ndelay = 0\n";
 /// Longest time that a locker may stay locked after an answer that must not unlock it.
@@ -32,27 +37,39 @@ fn two_users() -> (Machine, Token) {
     (machine, alice)
 }
 
-/// Directory in which `scripts/lockers` has unpacked them, below which other users may not be able to go.
-fn unpacked(machine: &Machine) -> PathBuf {
-    let from = harness::artefacts::target().join("lockers/root");
+/// Lays the files that `scripts/unpack` has unpacked where other users can go, with their libraries where the loader finds them.
+fn unpacked(machine: &Machine) -> &'static Path {
+    unpack(machine, "lockers", "/opt/lockers")
+}
+
+fn unpack(machine: &Machine, name: &str, root: &'static str) -> &'static Path {
+    let from = harness::artefacts::target().join(name).join("root");
     assert!(from.exists(), "run make test-lockers");
-    let to = PathBuf::from("/opt/lockers");
-    if !to.exists() {
-        let words = ["-r", from.to_str().unwrap(), "/opt/lockers"];
-        machine.run("cp", &words).ok();
-        machine.run("chmod", &["0755", "/opt", "/opt/lockers"]).ok();
+    if !Path::new(root).exists() {
+        machine
+            .run("cp", &["-a", from.to_str().unwrap(), root])
+            .ok();
+        machine.run("chmod", &["0755", "/opt", root]).ok();
+        let libraries = format!("{root}/usr/lib/x86_64-linux-gnu\n");
+        machine.write_file(
+            format!("/etc/ld.so.conf.d/unpacked-{name}.conf"),
+            libraries,
+            0o644,
+        );
+        machine.run("ldconfig", &["-X"]).ok();
     }
-    to
+    Path::new(root)
+}
+
+/// The same for servers.
+fn unpacked_servers(machine: &Machine) -> &'static Path {
+    unpack(machine, "servers", "/opt/servers")
 }
 
 /// A program of an unpacked package, as a user.
 fn program(machine: &Machine, path: &str, user: &str) -> Program {
-    let root = unpacked(machine);
-    let libraries = root.join("usr/lib/x86_64-linux-gnu");
-    let program = machine.program(root.join(path)).user(user);
-    program
-        .env("LD_LIBRARY_PATH", libraries)
-        .env("DISPLAY", ":7")
+    let path = unpacked(machine).join(path);
+    machine.program(path).user(user).env("DISPLAY", ":7")
 }
 
 /// An X server that needs no screen.
@@ -88,35 +105,19 @@ fn types(machine: &Machine, text: &str) {
     }
 }
 
-/// A locked screen of a user.
+/// A locked screen, whose locker ends when it is unlocked.
 struct LockedScreen<'m> {
     machine: &'m Machine,
     lock: Running,
+    /// Types a line.
+    keyboard: &'m dyn Fn(&str),
 }
 
-impl<'m> LockedScreen<'m> {
-    /// It locks once the keyboard is free, which another locker may have just given back.
-    fn of(machine: &'m Machine, user: &str) -> Self {
-        let start = || {
-            let lock = program(machine, "usr/bin/i3lock", user);
-            lock.args(&["--nofork", "--ignore-empty-password"]).start()
-        };
-        let mut lock = start();
-        wait_for("lock", || {
-            if lock.try_wait().is_some() {
-                lock = start();
-            }
-            let windows = ["search", "--name", "i3lock"];
-            let tool = machine.program("xdotool").args(&windows);
-            !tool.env("DISPLAY", ":7").run().stdout.is_empty()
-        });
-        Self { machine, lock }
-    }
-
+impl LockedScreen<'_> {
     /// Types an answer that must not unlock it; the log says why it was refused.
     fn stays(&mut self, typed: &str, why: &str) {
         self.machine.forget_log();
-        types(self.machine, typed);
+        (self.keyboard)(typed);
         self.machine.wait_for_log(why);
         std::thread::sleep(LOCKED);
         assert!(self.lock.try_wait().is_none(), "{typed:?} has unlocked it");
@@ -125,7 +126,7 @@ impl<'m> LockedScreen<'m> {
     /// Types an answer that must unlock it. A locker that has just refused takes no answer for a while.
     fn opens(mut self, mut typed: impl FnMut() -> String) {
         for _ in 0..5 {
-            types(self.machine, &typed());
+            (self.keyboard)(&typed());
             for _ in 0..150 {
                 if let Some(status) = self.lock.try_wait() {
                     assert!(status.success(), "{status:?}");
@@ -136,70 +137,4 @@ impl<'m> LockedScreen<'m> {
         }
         panic!("it stays locked: {:#?}", self.machine.log());
     }
-}
-
-#[test]
-fn i3lock_opens_with_password_and_code() {
-    let (machine, alice) = two_users();
-    machine.install_stack("i3lock");
-    let _display = display(&machine);
-    let daemon = machine.daemon();
-    let mut screen = LockedScreen::of(&machine, "alice");
-    screen.stays(PASSWORD, "result=wrong");
-    let wrong = alice.wrong();
-    screen.stays(&format!("{PASSWORD}{wrong}"), "result=wrong");
-    screen.opens(|| format!("{PASSWORD}{}", alice.code()));
-    // Its owner may mistype the password as well.
-    let mut screen = LockedScreen::of(&machine, "alice");
-    let code = alice.code();
-    screen.stays(&format!("not it{code}"), "result=accepted");
-    screen.opens(|| format!("{PASSWORD}{}", alice.code()));
-    // While the daemon is down nothing opens it, and it opens when it is back.
-    let mut screen = LockedScreen::of(&machine, "alice");
-    daemon.kill();
-    let code = alice.code();
-    screen.stays(&format!("{PASSWORD}{code}"), "result=error");
-    let _daemon = machine.daemon();
-    screen.opens(|| format!("{PASSWORD}{}", alice.code()));
-}
-
-#[test]
-fn i3lock_opens_with_the_password_of_a_user_without_a_device() {
-    let (machine, _alice) = two_users();
-    machine.install_stack("i3lock");
-    let _display = display(&machine);
-    let daemon = machine.daemon();
-    LockedScreen::of(&machine, "bob").opens(|| PASSWORD.to_owned());
-    let mut screen = LockedScreen::of(&machine, "bob");
-    daemon.kill();
-    screen.stays(PASSWORD, "result=error");
-    let _daemon = machine.daemon();
-    screen.opens(|| PASSWORD.to_owned());
-}
-
-/// It asks two questions, and reads the answers from a pipe. Its service is the file that others take in.
-#[test]
-fn xsecurelock_asks_for_password_and_code() {
-    let (machine, alice) = two_users();
-    let line = "auth [success=ok ignore=ignore default=die] pam_twofactor.so\n";
-    let unix = "auth requisite pam_unix.so nodelay\n";
-    machine.stack("common-auth", &format!("{unix}{line}"));
-    let authenticate = |user: &str, answers: &[&str]| {
-        let packet = |answer: &&str| format!("p {}\n{answer}\n", answer.len());
-        let typed: String = answers.iter().map(packet).collect();
-        let path = "usr/libexec/xsecurelock/authproto_pam";
-        let program = program(&machine, path, user).env("USER", user);
-        program.input(typed).run().code
-    };
-    let daemon = machine.daemon();
-    assert_eq!(authenticate("alice", &[PASSWORD, &alice.code()]), Some(0));
-    assert_ne!(authenticate("alice", &[PASSWORD, &alice.wrong()]), Some(0));
-    assert_ne!(authenticate("alice", &["not it", &alice.code()]), Some(0));
-    assert_ne!(authenticate("alice", &[PASSWORD]), Some(0));
-    assert_eq!(authenticate("bob", &[PASSWORD]), Some(0));
-    daemon.kill();
-    assert_ne!(authenticate("alice", &[PASSWORD, &alice.code()]), Some(0));
-    assert_ne!(authenticate("bob", &[PASSWORD]), Some(0));
-    let _daemon = machine.daemon();
-    assert_eq!(authenticate("alice", &[PASSWORD, &alice.code()]), Some(0));
 }
