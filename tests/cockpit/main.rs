@@ -196,21 +196,17 @@ fn r15_r35_an_offered_device_is_set_up_on_the_page() {
 }
 
 #[test]
-fn the_code_counts_for_administrative_access() {
+fn the_code_counts_in_the_session_of_the_page() {
     let machine = desk();
     let phone = enrolled(&machine, "alice");
-    machine.allow_sudo("alice");
     policy(&machine, "grace_session = 60", "");
     let cockpit = machine.cockpit();
     let page = cockpit.login_page();
     assert_eq!(page.login("alice", PASSWORD), asks_for_the_code(None));
     assert_eq!(page.answer(&phone.code()), Page::In("alice".to_owned()));
-    // Cockpit tries sudo with the password of the login, by itself.
-    let line = machine.wait_for_log("pam_twofactor(sudo:auth): ").message;
-    assert!(
-        line.contains("user=alice rhost= result=grace left="),
-        "{line}"
-    );
+    let begun = logged(&machine, "cockpit:session");
+    assert_eq!(begun.len(), 1, "{begun:?}");
+    assert!(begun[0].contains("result=session-grace session="));
 }
 
 #[test]
