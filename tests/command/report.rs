@@ -121,6 +121,7 @@ fn every_report_is_json_with_the_documented_keys() {
         "administrator",
         "asked_by",
         "bypass_until",
+        "changes",
         "daemon",
         "devices",
         "enrolled",
