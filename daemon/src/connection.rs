@@ -76,7 +76,7 @@ fn receive(
     let begin = clock::monotonic();
     let mut end = begin + PATIENCE;
     if buffer.is_empty() {
-        end = begin + conversation.patience(PATIENCE);
+        end = begin + conversation.patience(PATIENCE, clock::since_boot());
     }
     let mut room = [0; 1024];
     loop {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
 use twofactor_core::enroll::PendingDevice;
+#[cfg(doc)]
 use twofactor_store::sys::clock;
 
 /// Time limit for the code of a new device.
@@ -22,6 +23,13 @@ pub struct PendingChange {
     pub proof: ChangeProof,
     /// When it ends ([`clock::since_boot`]): a machine that sleeps meanwhile lets it grow old.
     pub end: u64,
+}
+
+impl PendingChange {
+    /// True if a code of the device may still be given for this account; `now` is [`clock::since_boot`].
+    pub fn is_waiting(&self, account: &Account, now: u64) -> bool {
+        now < self.end && self.account == *account
+    }
 }
 
 /// A proof that was given for a change, as far as it has to hold when the change is made.
@@ -61,11 +69,62 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// How long the next message may be waited for; `patience` where no device waits.
-    pub fn patience(&self, patience: Duration) -> Duration {
+    /// How long the next message may be waited for; `patience` where no device waits. `now` is [`clock::since_boot`].
+    pub fn patience(&self, patience: Duration, now: u64) -> Duration {
         self.pending.as_ref().map_or(patience, |pending| {
-            let left = pending.end.saturating_sub(clock::since_boot());
+            let left = pending.end.saturating_sub(now);
             patience.max(Duration::from_secs(left))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twofactor_core::device::{DeviceName, Kind};
+    use twofactor_core::otp::Interval;
+    use twofactor_core::policy::Policy;
+
+    fn account(name: &str) -> Account {
+        Account {
+            name: name.to_owned(),
+            uid: 1000,
+            gid: 1000,
+        }
+    }
+
+    #[test]
+    fn a_device_waits_ten_minutes_for_its_code() {
+        let began = 7_000;
+        let kind = Kind::Totp {
+            interval: Interval::THIRTY,
+        };
+        let settings = Policy::default().new_devices;
+        let device = PendingDevice::generate(DeviceName::first(), kind, settings, 1).unwrap();
+        let pending = PendingChange {
+            device,
+            account: account("alice"),
+            replaces: None,
+            proof: ChangeProof::Login(3),
+            end: began + PATIENCE.as_secs(),
+        };
+        for (passed, waits) in [(0, true), (599, true), (600, false), (86_400, false)] {
+            let waiting = pending.is_waiting(&account("alice"), began + passed);
+            assert_eq!(waiting, waits, "{passed}");
+        }
+        assert!(!pending.is_waiting(&account("bob"), began));
+        let conversation = Conversation {
+            pending: Some(pending),
+        };
+        let seconds = |passed| {
+            let patience = conversation.patience(Duration::from_secs(5), began + passed);
+            patience.as_secs()
+        };
+        assert_eq!([0, 590, 597, 600, 601].map(seconds), [600, 10, 5, 5, 5]);
+        let none = Conversation::default();
+        assert_eq!(
+            none.patience(Duration::from_secs(5), began),
+            Duration::from_secs(5)
+        );
     }
 }

@@ -88,8 +88,8 @@ fn confirm(
 ) -> Result<ChangeReply, ChangeStop> {
     // Taken out, so that it is gone after any error.
     let pending = conversation.pending.take();
-    let is_waiting =
-        |it: &PendingChange| clock::since_boot() < it.end && it.account == *claimant.account;
+    let now = clock::since_boot();
+    let is_waiting = |it: &PendingChange| it.is_waiting(claimant.account, now);
     let Some(mut pending) = pending.filter(is_waiting) else {
         return Err(ChangeResult::NothingPending.into());
     };
