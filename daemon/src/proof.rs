@@ -1,12 +1,12 @@
 //! Proofs that a user gives for a change, and the parts of them that must hold when it is made.
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::{FirstDevice, Policy};
+use twofactor_core::policy::{FirstDevice, Policy, Requirement};
 use twofactor_core::record::Record;
 use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus};
 use twofactor_protocol::service::{ChangeReply, ChangeResult};
 use twofactor_store::attempt::{
-    AttemptFailure, AttemptResult, KnownFactor, LoginAttempt, ProofCodes, SessionRole,
+    AttemptFailure, AttemptResult, KnownFactor, KnownGroups, LoginAttempt, ProofCodes, SessionRole,
 };
 use twofactor_store::operations::{ChangeSteps, UserFactor};
 use twofactor_store::sys::clock;
@@ -108,7 +108,7 @@ impl<'a> Claimant<'a> {
         let record = self.enrolled()?;
         let (accepts, session) = match kind {
             ChangeKind::OneDevice => (ProofCodes::All, None),
-            ChangeKind::AllDevices if !self.policy().allows_unset_last() => {
+            ChangeKind::AllDevices if !self.may_unset_last() => {
                 return Err(ChangeStop::NotAllowed);
             }
             ChangeKind::AllDevices => (ProofCodes::All, Some(self.ticket()?)),
@@ -134,12 +134,18 @@ impl<'a> Claimant<'a> {
         Err(ChangeResult::LoginRequired.into())
     }
 
+    fn may_unset_last(&self) -> bool {
+        let requirement = requirement(&self.loaded, self.account);
+        self.policy().allows_unset_last(requirement)
+    }
+
     /// The steps of a change with a proof.
-    pub const fn steps(&self, proof: ChangeProof, kind: ChangeKind) -> ProvenChange<'a> {
+    pub fn steps(&self, proof: ChangeProof, kind: ChangeKind) -> ProvenChange<'a> {
         ProvenChange {
             file: self.file,
             tickets: self.tickets,
             uid: self.account.uid,
+            judged_by: self.loaded.fingerprint(),
             proof,
             kind,
         }
@@ -186,11 +192,19 @@ impl<'a> Claimant<'a> {
     }
 }
 
+/// The requirement of `[[require]]` on a user without a device. What cannot be looked up counts as a match.
+pub fn requirement(loaded: &LoadedPolicy, account: &Account) -> Requirement {
+    let time = loaded.time(clock::now());
+    KnownGroups::default().requirement(&loaded.policy, time, Some(account))
+}
+
 /// A change whose proof was given; checked again under the lock.
 pub struct ProvenChange<'a> {
     file: &'a PolicyFile,
     tickets: &'a TicketStore,
     uid: u32,
+    /// Fingerprint of the policy that the proof was judged by.
+    judged_by: u64,
     proof: ChangeProof,
     kind: ChangeKind,
 }
@@ -199,7 +213,8 @@ impl ProvenChange<'_> {
     /// True if the policy allows the change with this proof.
     fn is_allowed(&self, policy: &Policy) -> bool {
         match (&self.proof, self.kind) {
-            (_, ChangeKind::AllDevices) => policy.allows_unset_last(),
+            // By the same policy it was allowed before the lock, under which no directory is waited for.
+            (_, ChangeKind::AllDevices) => policy.allows_unset_last(Requirement::None),
             (ChangeProof::Code { .. }, _) => policy.self_service.manage,
             (ChangeProof::Login(_), _) => policy.first_device() == FirstDevice::Login,
             (ChangeProof::Invitation(_), _) => policy.first_device() != FirstDevice::Off,
@@ -240,9 +255,12 @@ impl ChangeSteps for ProvenChange<'_> {
     type Error = ChangeStop;
 
     fn permit(&mut self, _: &mut Locked<'_>, record: Option<&Record>) -> Result<(), ChangeStop> {
-        let policy = self.file.load()?.policy;
-        if !self.is_allowed(&policy) {
+        let loaded = self.file.load()?;
+        if !self.is_allowed(&loaded.policy) {
             return Err(ChangeStop::NotAllowed);
+        }
+        if self.kind == ChangeKind::AllDevices && loaded.fingerprint() != self.judged_by {
+            return Err(ChangeResult::Changed.into());
         }
         self.holds(record)?;
         let patience = pending::PATIENCE.as_secs();

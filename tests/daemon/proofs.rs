@@ -100,3 +100,30 @@ fn refused_changes_have_their_lines() {
         assert_eq!(lines.count(), 1, "{result}: {log}");
     }
 }
+
+#[test]
+fn only_users_who_need_a_device_keep_the_last_one() {
+    let machine = machine(QUICK);
+    for user in ["alice", "bob", "carol"] {
+        enroll_token(&machine, user);
+    }
+    machine.run("groupadd", &["staff2"]).ok();
+    machine.run("usermod", &["-aG", "staff2", "carol"]).ok();
+    let require =
+        "[[require]]\nusers = [\"bob\"]\n[[require]]\ngroups = [\"staff2\"]\nfrom = 2099-01-01\n";
+    machine.policy(&format!("{QUICK}{require}"));
+    let _daemon = machine.daemon();
+    for (user, may) in [("alice", true), ("bob", false), ("carol", false)] {
+        let own = json!({"user": user});
+        let status = machine.call_daemon(user, "io.twofactor.Status", &own);
+        assert_eq!(status.unwrap()["may"]["unset_last"], may, "{user}");
+        let unset = machine.call_daemon(user, "io.twofactor.Unset", &own);
+        let result = unset.map(|reply| reply["change"]["result"].clone());
+        let expected = if may {
+            Ok("login_required".into())
+        } else {
+            Err("io.twofactor.NotAllowed".to_owned())
+        };
+        assert_eq!(result, expected, "{user}");
+    }
+}

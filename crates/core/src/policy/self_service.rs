@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Enforcement, EnrollAtLogin, Policy};
+use super::{Enforcement, EnrollAtLogin, Policy, Requirement};
 
 /// What users and accounts may do through the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,13 +70,13 @@ impl Policy {
         }
     }
 
-    /// True if users may remove the last device themselves. Never where logins without a device are refused, be it of some users and
-    /// later: the users who are named may depend on groups that cannot be looked up.
+    /// True if a user may remove the last device without root. Never where a login without a device is refused, be it
+    /// later; `requirement` is that of `[[require]]` on this user.
     #[must_use]
-    pub fn allows_unset_last(&self) -> bool {
+    pub fn allows_unset_last(&self, requirement: Requirement) -> bool {
         let is_mandatory = self.enforcement == Enforcement::Mandatory
             || self.enroll_at_login == EnrollAtLogin::Require
-            || !self.require.is_empty();
+            || requirement != Requirement::None;
         self.self_service.manage && self.self_service.unset_last && !is_mandatory
     }
 }
@@ -119,7 +119,7 @@ mod tests {
             ("enforcement = \"mandatory\"", false),
             ("enroll_at_login = \"require\"", false),
             ("enroll_at_login = \"offer\"", true),
-            ("[[require]]\nusers = [\"bob\"]", false),
+            ("[[require]]\nusers = [\"bob\"]", true),
             ("[self_service]\nunset_last = false", false),
             ("[self_service]\nmanage = false", false),
             (
@@ -127,8 +127,15 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(policy(rest).allows_unset_last(), allowed, "{rest}");
+            let policy = policy(rest);
+            let allows = |requirement| policy.allows_unset_last(requirement);
+            assert_eq!(allows(Requirement::None), allowed, "{rest}");
+            assert!(!allows(Requirement::InForce), "{rest}");
         }
+        let later = "[[require]]\nusers = [\"bob\"]\nfrom = 2027-03-01";
+        let later = policy(later);
+        let day = later.require[0].from().unwrap();
+        assert!(!later.allows_unset_last(Requirement::Later(day)));
     }
 
     #[test]
