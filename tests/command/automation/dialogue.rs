@@ -10,13 +10,13 @@ use harness::{Machine, Totp};
 use serde_json::{Value, json as value};
 
 /// A command that talks with this test.
-struct Dialogue {
+struct DialogueProcess {
     child: Child,
     answers: Option<ChildStdin>,
     events: BufReader<ChildStdout>,
 }
 
-impl Dialogue {
+impl DialogueProcess {
     /// Starts it on the machine of this test.
     fn begin(_: &Machine, arguments: &[&str]) -> Self {
         let mut child = Command::new("/usr/local/bin/twofactor")
@@ -75,7 +75,7 @@ fn key_of(event: &Value) -> Totp {
 fn a_device_is_enrolled_in_a_dialogue() {
     let machine = desk_on();
     let before = Snapshot::take();
-    let mut dialogue = Dialogue::begin(&machine, &["enroll", "alice", "--device=tablet"]);
+    let mut dialogue = DialogueProcess::begin(&machine, &["enroll", "alice", "--device=tablet"]);
     let shown = dialogue.event();
     let expected = [
         "device",
@@ -127,7 +127,7 @@ fn a_device_is_enrolled_in_a_dialogue() {
 fn a_key_is_renewed_in_a_dialogue() {
     let machine = desk_on();
     let old = give_phone(&machine, "alice");
-    let mut dialogue = Dialogue::begin(&machine, &["renew", "alice"]);
+    let mut dialogue = DialogueProcess::begin(&machine, &["renew", "alice"]);
     let new = key_of(&dialogue.event());
     assert!(
         lets_in("alice", &old.code()),
@@ -147,7 +147,7 @@ fn a_dialogue_that_ends_stores_nothing() {
     let machine = desk_on();
     let before = Snapshot::take();
     let failed = |line: &str, code: i32, kind: &str| {
-        let mut dialogue = Dialogue::begin(&machine, &["enroll", "alice"]);
+        let mut dialogue = DialogueProcess::begin(&machine, &["enroll", "alice"]);
         key_of(&dialogue.event());
         let event = match line {
             "" => {
@@ -170,7 +170,7 @@ fn a_dialogue_that_ends_stores_nothing() {
     failed("{\"code\":287082}", 2, "usage");
     failed(&format!("{{\"code\":\"{}", "2".repeat(5000)), 2, "usage");
 
-    let mut dialogue = Dialogue::begin(&machine, &["enroll", "alice"]);
+    let mut dialogue = DialogueProcess::begin(&machine, &["enroll", "alice"]);
     let phone = key_of(&dialogue.event());
     for left in (0..5).rev() {
         assert_eq!(dialogue.answer(&phone.wrong_code())["tries_left"], left);
@@ -178,7 +178,7 @@ fn a_dialogue_that_ends_stores_nothing() {
     assert_eq!(dialogue.event()["kind"], "wrong-code");
     assert_eq!(dialogue.end(), 1);
 
-    let mut dialogue = Dialogue::begin(&machine, &["enroll", "alice"]);
+    let mut dialogue = DialogueProcess::begin(&machine, &["enroll", "alice"]);
     key_of(&dialogue.event());
     dialogue.child.kill().unwrap();
     dialogue.child.wait().unwrap();
@@ -197,7 +197,7 @@ fn a_dialogue_that_cannot_begin_is_an_event() {
         (&["enroll", "bob", "--svg=/tmp/x"], 2, "usage"),
         (&["renew", "alice", "--qr=ascii"], 2, "usage"),
     ] {
-        let mut dialogue = Dialogue::begin(&machine, arguments);
+        let mut dialogue = DialogueProcess::begin(&machine, arguments);
         let event = dialogue.event();
         assert_eq!(
             (&event["event"], &event["kind"]),
@@ -219,7 +219,7 @@ fn an_alias_is_named_in_the_events_alone() {
     let id = machine.run("id", &["-u", "alice"]).ok().stdout;
     let line = format!("twin:x:{}:100::/home:/bin/sh\n", id.trim());
     machine.write_file("/etc/passwd", machine.read("/etc/passwd") + &line, 0o644);
-    let mut dialogue = Dialogue::begin(&machine, &["renew", "twin"]);
+    let mut dialogue = DialogueProcess::begin(&machine, &["renew", "twin"]);
     let event = dialogue.event();
     assert_eq!(
         (&event["user"], &event["alias"]),

@@ -9,9 +9,9 @@ use crate::{session_steps, store_steps};
 
 /// The worlds that follow from one, with what happened.
 #[derive(Default)]
-pub struct Steps(Vec<(String, FleetWorld)>);
+pub struct NextWorlds(Vec<(String, FleetWorld)>);
 
-impl Steps {
+impl NextWorlds {
     /// Adds one.
     pub fn add(&mut self, what: String, world: FleetWorld) {
         self.0.push((what, world));
@@ -51,7 +51,7 @@ fn following(
     rules: &FleetRules,
     world: &FleetWorld,
 ) -> Vec<(String, FleetWorld)> {
-    let mut steps = Steps::default();
+    let mut steps = NextWorlds::default();
     session_steps::all(scene, rules, world, &mut steps);
     store_steps::all(scene, rules, world, &mut steps);
     for (_, next) in &mut steps.0 {

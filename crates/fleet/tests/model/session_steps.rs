@@ -1,13 +1,13 @@
 //! The steps of an attempt.
 
 use crate::rules::{FleetRules, FleetScene};
-use crate::search::Steps;
+use crate::search::NextWorlds;
 use crate::world::{
-    FREE, FleetWorld, LIMIT, ModelSession, SentWrite, SessionEnd, SessionStage, StoreState,
+    FREE, FleetWorld, LIMIT, LateWrite, ModelSession, SessionEnd, SessionStage, StoreState,
 };
 
 /// All steps that attempts can take.
-pub fn all(scene: &FleetScene, rules: &FleetRules, world: &FleetWorld, steps: &mut Steps) {
+pub fn all(scene: &FleetScene, rules: &FleetRules, world: &FleetWorld, steps: &mut NextWorlds) {
     for number in 0..scene.sessions {
         let step = SessionStep {
             scene,
@@ -62,7 +62,7 @@ impl SessionStep<'_> {
     }
 
     /// Its process is killed, or the host loses power. The lock of a file goes with the process.
-    fn crash(&self, steps: &mut Steps) {
+    fn crash(&self, steps: &mut NextWorlds) {
         let stage = self.me().stage;
         let is_over = matches!(stage, SessionStage::Ended | SessionStage::Crashed);
         if self.world.crashes == 0 || stage == SessionStage::Begins || is_over {
@@ -78,7 +78,7 @@ impl SessionStep<'_> {
         steps.add(self.name("is killed"), next);
     }
 
-    fn read(&self, steps: &mut Steps) {
+    fn read(&self, steps: &mut NextWorlds) {
         let host = &self.world.hosts[self.host];
         let is_locked = host.lock != FREE && host.lock != self.number as u8;
         if self.rules.file_lock && is_locked {
@@ -111,7 +111,7 @@ impl SessionStep<'_> {
         }
     }
 
-    fn decide(&self, steps: &mut Steps) {
+    fn decide(&self, steps: &mut NextWorlds) {
         let me = self.me();
         if self.rules.attempt_id && me.base.attempts & self.bit() != 0 {
             let mut next = self.to(SessionStage::Written);
@@ -145,7 +145,7 @@ impl SessionStep<'_> {
         state.version = next.new_version();
         next.sessions[self.number].version = state.version;
         next.sessions[self.number].end = end;
-        let is_sent = next.send(SentWrite {
+        let is_sent = next.send(LateWrite {
             base: me.base.version,
             beat: self.world.hosts[self.host].beat,
             state,
@@ -174,7 +174,7 @@ impl SessionStep<'_> {
     }
 
     /// The answer does not come in time, whatever became of the write.
-    fn time_out(&self, steps: &mut Steps) {
+    fn time_out(&self, steps: &mut NextWorlds) {
         let me = self.me();
         let mut next = self.world.clone();
         let session = &mut next.sessions[self.number];
@@ -190,7 +190,7 @@ impl SessionStep<'_> {
     }
 
     /// The host's own file holds the result before it is told.
-    fn tell(&self, steps: &mut Steps) {
+    fn tell(&self, steps: &mut NextWorlds) {
         let mut next = self.world.clone();
         let mut end = self.me().end;
         let file = &mut next.hosts[self.host];
@@ -210,7 +210,7 @@ impl SessionStep<'_> {
         steps.add(self.name("writes its file and tells its result"), next);
     }
 
-    fn outage(&self, steps: &mut Steps) {
+    fn outage(&self, steps: &mut NextWorlds) {
         let mut next = self.world.clone();
         if !self.scene.local {
             self.end(&mut next, SessionEnd::Error, false);
@@ -227,7 +227,7 @@ impl SessionStep<'_> {
         }
     }
 
-    fn judge_by_itself(&self, steps: &mut Steps) {
+    fn judge_by_itself(&self, steps: &mut NextWorlds) {
         let mut next = self.world.clone();
         let file = &mut next.hosts[self.host];
         let end = if self.is_right() && !file.is_used {

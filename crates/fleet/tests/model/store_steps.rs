@@ -1,11 +1,11 @@
 //! The steps of the store, the network and the administrator.
 
 use crate::rules::{FleetRules, FleetScene, RestoreScene};
-use crate::search::Steps;
+use crate::search::NextWorlds;
 use crate::world::{FleetWorld, SessionEnd, SessionStage};
 
 /// All steps that they can take. A write that is lost is one that is never done, and needs no step.
-pub fn all(scene: &FleetScene, rules: &FleetRules, world: &FleetWorld, steps: &mut Steps) {
+pub fn all(scene: &FleetScene, rules: &FleetRules, world: &FleetWorld, steps: &mut NextWorlds) {
     for at in 0..world.writes().len() {
         write(scene, rules, world, at, steps);
     }
@@ -17,7 +17,13 @@ pub fn all(scene: &FleetScene, rules: &FleetRules, world: &FleetWorld, steps: &m
 }
 
 /// The store gets a write, at any time after it was sent; its answer comes, or is lost.
-fn write(scene: &FleetScene, rules: &FleetRules, world: &FleetWorld, at: usize, steps: &mut Steps) {
+fn write(
+    scene: &FleetScene,
+    rules: &FleetRules,
+    world: &FleetWorld,
+    at: usize,
+    steps: &mut NextWorlds,
+) {
     let sent = world.writes()[at];
     let number = usize::from(sent.session);
     let host = number % scene.hosts;
@@ -62,7 +68,7 @@ fn write(scene: &FleetScene, rules: &FleetRules, world: &FleetWorld, at: usize, 
     }
 }
 
-fn cut(world: &FleetWorld, host: usize, steps: &mut Steps) {
+fn cut(world: &FleetWorld, host: usize, steps: &mut NextWorlds) {
     if world.cuts == 0 {
         return;
     }
@@ -74,7 +80,7 @@ fn cut(world: &FleetWorld, host: usize, steps: &mut Steps) {
     steps.add(format!("host {host} {what}"), next);
 }
 
-fn beat(world: &FleetWorld, host: usize, steps: &mut Steps) {
+fn beat(world: &FleetWorld, host: usize, steps: &mut NextWorlds) {
     let may = !world.is_restored || world.is_new_epoch;
     if world.beats == 0 || world.hosts[host].is_cut_off || !may {
         return;
@@ -86,7 +92,7 @@ fn beat(world: &FleetWorld, host: usize, steps: &mut Steps) {
     steps.add(format!("host {host} writes its number"), next);
 }
 
-fn restore(scene: &FleetScene, rules: &FleetRules, world: &FleetWorld, steps: &mut Steps) {
+fn restore(scene: &FleetScene, rules: &FleetRules, world: &FleetWorld, steps: &mut NextWorlds) {
     let may_restore = scene.restore != RestoreScene::Never;
     if world.backup.is_none() && !world.is_restored && (may_restore || !rules.newest_revision) {
         let mut next = world.clone();

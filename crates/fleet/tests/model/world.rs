@@ -46,7 +46,7 @@ pub struct HostState {
 
 /// A write on its way.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct SentWrite {
+pub struct LateWrite {
     pub base: u8,
     pub beat: u8,
     pub state: StoreState,
@@ -100,7 +100,7 @@ pub struct FleetWorld {
     pub is_new_epoch: bool,
     pub hosts: [HostState; HOSTS],
     pub sessions: [ModelSession; SESSIONS],
-    writes: [SentWrite; WRITES],
+    writes: [LateWrite; WRITES],
     write_count: u8,
     pub crashes: u8,
     pub cuts: u8,
@@ -133,7 +133,7 @@ impl FleetWorld {
             is_new_epoch: false,
             hosts: [host; HOSTS],
             sessions: [ModelSession::default(); SESSIONS],
-            writes: [SentWrite::default(); WRITES],
+            writes: [LateWrite::default(); WRITES],
             write_count: 0,
             crashes: scene.crashes,
             cuts: scene.cuts,
@@ -146,12 +146,12 @@ impl FleetWorld {
     }
 
     /// The writes that are on their way.
-    pub fn writes(&self) -> &[SentWrite] {
+    pub fn writes(&self) -> &[LateWrite] {
         &self.writes[..usize::from(self.write_count)]
     }
 
     /// Sends a write; false where too many are on their way.
-    pub fn send(&mut self, write: SentWrite) -> bool {
+    pub fn send(&mut self, write: LateWrite) -> bool {
         let at = usize::from(self.write_count);
         let Some(place) = self.writes.get_mut(at) else {
             return false;
@@ -162,18 +162,18 @@ impl FleetWorld {
     }
 
     /// Takes a write off its way.
-    pub fn take_write(&mut self, at: usize) -> SentWrite {
+    pub fn take_write(&mut self, at: usize) -> LateWrite {
         self.write_count -= 1;
         let last = usize::from(self.write_count);
         let taken = self.writes[at];
         self.writes[at] = self.writes[last];
-        self.writes[last] = SentWrite::default();
+        self.writes[last] = LateWrite::default();
         taken
     }
 
     /// Takes all writes off their way.
     pub fn drop_writes(&mut self) {
-        self.writes = [SentWrite::default(); WRITES];
+        self.writes = [LateWrite::default(); WRITES];
         self.write_count = 0;
     }
 
@@ -185,7 +185,7 @@ impl FleetWorld {
     }
 
     /// True if the attempt waits for the answer to this write.
-    pub fn is_waited_for(&self, write: &SentWrite) -> bool {
+    pub fn is_waited_for(&self, write: &LateWrite) -> bool {
         let session = &self.sessions[usize::from(write.session)];
         session.stage == SessionStage::WaitsForWrite && session.version == write.state.version
     }
