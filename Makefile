@@ -22,8 +22,11 @@ FISHDIR     = $(PREFIX)/share/fish/vendor_completions.d
 UNITDIR     = /usr/lib/systemd/system
 POLKITDIR   = $(UNITDIR)/polkit-agent-helper@.service.d
 APPARMORDIR = /etc/apparmor.d/abstractions/authentication.d
+# Where cockpit-bridge looks, and what shows a page in the list of applications.
+COCKPITDIR  = $(PREFIX)/share/cockpit/twofactor
+METAINFODIR = $(PREFIX)/share/metainfo
 export DESTDIR PAMDIR POLICYDIR STATEDIR BINDIR SBINDIR DOCDIR EXAMPLEDIR POLICIESDIR DEFAULTDIR MANDIR \
-	BASHDIR ZSHDIR FISHDIR UNITDIR POLKITDIR APPARMORDIR
+	BASHDIR ZSHDIR FISHDIR UNITDIR POLKITDIR APPARMORDIR COCKPITDIR METAINFODIR
 
 # The versions of Cargo.lock are the tested ones; empty lets cargo change them.
 CARGOFLAGS = --locked
@@ -51,9 +54,11 @@ apps_packages    = $(test_packages) dovecot-imapd vsftpd openvpn openssl python3
 	lightdm-gtk-greeter dbus xvfb xdotool
 fleet_packages   = $(build_packages) etcd-server etcd-client openssl util-linux
 lockers_packages = $(test_packages) xvfb xdotool curl
-browser_packages = $(test_packages) cockpit-ws cockpit-bridge cockpit-system $(chromium)
+browser_packages = $(test_packages) cockpit-ws cockpit-bridge cockpit-system $(chromium) $(npm)
 # On Ubuntu, where Chromium is a snap, Google Chrome and its chromedriver do as well.
 chromium         = $(if $(shell command -v chromedriver),,chromium chromium-driver)
+# For one file that only the tests use.
+npm              = $(if $(shell command -v npm),,npm)
 
 # Each test program runs under sudo when make does not run as root.
 ifneq ($(shell id -u),0)
@@ -114,8 +119,9 @@ lint:
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy $(CARGOFLAGS) --workspace --all-targets --all-features -- -D warnings
 
-## test-browser       logins on Cockpit's page, in Chromium
+## test-browser       logins to Cockpit and the page there, in Chromium
 test-browser: need-browser build
+	scripts/axe $(target)/axe.min.js
 	$(test_module) --features browser-tests --test cockpit
 
 ## test-apps          Dovecot, vsftpd, openvpn, i3lock, LightDM, sudo-rs
@@ -140,7 +146,7 @@ test-lockers: need-lockers harness
 test-system: need-system deb
 	lintian --allow-root --pedantic --fail-on error,warning,pedantic $(target)/deb/*.changes
 	scripts/deb $(target)/system/again
-	cmp $(target)/deb/*.deb $(target)/system/again/*.deb
+	for deb in $(target)/deb/*.deb; do cmp $$deb $(target)/system/again/$${deb##*/} || exit 1; done
 	$(as_root) scripts/system-root $(target)/system
 	$(as_root) scripts/automation $(target)/system
 	test -e $(target)/system/before/*.deb || scripts/deb $(target)/system/before 80a8f7e
@@ -240,7 +246,8 @@ dist: need-dist rust
 deb: need-deb rust
 	cargo fetch $(CARGOFLAGS)
 	scripts/deb $(target)/deb
-	@echo "Built $$(ls $(target)/deb/*.deb). To install it: sudo apt install ./$$(ls $(target)/deb/*.deb)"
+	@echo "Built" $(target)/deb/*.deb". To install the module and the command:" \
+		"sudo apt install ./$$(ls $(target)/deb/libpam-twofactor_*.deb)"
 
 rpm: need-rpm dist
 	packaging/rpm/build $(target)

@@ -105,6 +105,11 @@ fn uninstall_undoes_install_but_for_policy_and_state() {
     for policy in files(&workspace().join("docs/policies")) {
         expected.push(format!("opt/share/doc/pam_twofactor/policies/{policy}"));
     }
+    let page = files(&workspace().join("cockpit"));
+    for file in page.iter().filter(|name| !name.starts_with("po/")) {
+        expected.push(format!("opt/share/cockpit/twofactor/{file}"));
+    }
+    expected.push("opt/share/metainfo/org.pam_twofactor.cockpit.metainfo.xml".into());
     expected.sort();
     assert_eq!(files(&root), expected);
     for directory in ["", "/users", "/state"] {

@@ -28,7 +28,10 @@ pub fn package() -> PathBuf {
     let entries = std::fs::read_dir(&directory).unwrap();
     let mut found = entries.flatten().map(|entry| entry.path());
     found
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .find(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.starts_with("libpam-twofactor_") && name.ends_with(".deb")
+        })
         .unwrap()
 }
 
