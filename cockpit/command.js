@@ -40,34 +40,59 @@ export function failure(error, exception) {
     return new CommandError(exception?.message || exception?.problem || "", { kind: exception?.problem ?? "failed" });
 }
 
-// Accounts that can log in, from the name service.
-export function accounts() {
-    return new Promise((resolve, reject) => {
-        cockpit.spawn(["getent", "passwd"], { err: "ignore" }).then(resolve, reject);
-    });
-}
+// A new device of another user, in the dialogue of `enroll`: one object a line in both directions. The key lives in that
+// process; closing its pipes, or losing them, leaves nothing. See set_up.js for what a source is.
+export class OtherDevice {
+    constructor(user, device) {
+        this.events = [];
+        this.waiting = null;
+        this.text = "";
+        this.process = cockpit.spawn([PROGRAM, "enroll", "--dialogue", "json", "--device", device, "--", user], { superuser: "require", err: "ignore" });
+        this.process.stream(text => this.hear(text));
+        this.process.then(() => this.end(null), exception => this.end(exception));
+    }
 
-// What a change would do, as the command announces it when it is not confirmed.
-export function announced(args) {
-    return new Promise((resolve, reject) => {
-        cockpit.spawn([PROGRAM, "--json", ...args], { superuser: "require", err: "message" }).then(
-            () => resolve({ isDone: true }),
-            (exception, output) => {
-                const error = parsed(output)?.error ?? null;
-                if (error === null || exception.exit_status > 2) {
-                    reject(failure(error, exception));
-                    return;
-                }
-                const lines = (exception.message ?? "").split("\n");
-                const end = lines.findIndex(line => line.startsWith("twofactor: "));
-                const isRefused = error.exit_code === 1;
-                resolve({
-                    isDone: false,
-                    effect: lines.slice(0, end).join("\n"),
-                    refusal: isRefused ? error.message : null,
-                    next: error.next,
-                    mayProceed: !isRefused || error.next.includes("--force"),
-                });
-            });
-    });
+    async begin() {
+        const event = await this.next();
+        return { ...event, result: event.event === "key" ? "pending" : event.event };
+    }
+
+    async confirm(code) {
+        this.process.input(`${JSON.stringify({ code })}\n`, true);
+        const event = await this.next();
+        return { ...event, result: event.event === "wrong" ? event.reason : event.event };
+    }
+
+    close() {
+        this.process.close("cancelled");
+    }
+
+    hear(text) {
+        const lines = (this.text + text).split("\n");
+        this.text = lines.pop();
+        for (const line of lines)
+            this.settle(parsed(line) ?? { event: "failed", message: "" });
+    }
+
+    end(exception) {
+        this.settle({ event: "failed", kind: exception?.problem ?? "failed", message: exception?.message ?? "" });
+    }
+
+    settle(event) {
+        if (this.waiting === null) {
+            this.events.push(event);
+            return;
+        }
+        const waiting = this.waiting;
+        this.waiting = null;
+        waiting(event);
+    }
+
+    // The next event; a failure is an exception.
+    async next() {
+        const event = this.events.shift() ?? await new Promise(resolve => { this.waiting = resolve; });
+        if (event.event === "failed")
+            throw failure(event, null);
+        return event;
+    }
 }

@@ -1,6 +1,6 @@
 // The page: what is read, what is shown, and when it is read again.
 import { button, element, message, paragraph, subtle } from "./dom.js";
-import { accounts, run } from "./command.js";
+import { run } from "./command.js";
 import { configure, myFactor, ownStatus } from "./my_factor.js";
 import { findings, overview } from "./overview.js";
 import { followStyle } from "./theme.js";
@@ -24,14 +24,14 @@ async function read() {
     const isAdmin = admin.allowed === true;
     // Before the page is looked at, only what the mark in the menu needs.
     const whole = isAdmin && !cockpit.hidden;
-    const [own, policy, status, doctor, people] = await Promise.all([
+    // doctor takes longer than all the others; its card waits for it alone.
+    const doctor = whole ? run(["doctor"]).catch(failed) : null;
+    const [own, policy, status] = await Promise.all([
         ownStatus(user),
         run(["policy", "show"], { superuser: null }).catch(failed),
-        whole ? run(["status"]).catch(failed) : null,
-        whole ? run(["doctor"]).catch(failed) : null,
-        whole ? accounts().catch(() => "") : null,
+        whole ? run(["status", "--all"]).catch(failed) : null,
     ]);
-    return { own, policy, status, doctor, people, isAdmin };
+    return { own, policy, status, doctor, isAdmin };
 }
 
 async function refresh() {
@@ -69,7 +69,7 @@ function shown(data) {
         overview(data, refresh),
         myFactor(user, own, refresh),
         isAdmin ? users(data, user, refresh) : limited(),
-        isAdmin && findings(data),
+        data.doctor && findings(data.doctor),
     ];
 }
 

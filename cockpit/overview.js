@@ -1,7 +1,7 @@
 // The switches, the settings in force, and what doctor has found.
 import { button, element, message, paragraph, subtle } from "./dom.js";
 import { editSettings } from "./settings.js";
-import { switchPolicy } from "./policy_change.js";
+import { changePolicy } from "./policy_change.js";
 import { problem } from "./texts.js";
 
 const _ = cockpit.gettext;
@@ -12,17 +12,17 @@ export function overview({ policy, isAdmin }, refresh) {
     if (policy.error)
         return card(heading, refusal(policy.error));
     const sshd = policy.services?.sshd === true;
-    const change = (args, title) => async () => { await switchPolicy(args, title); refresh(); };
+    const change = (title, args) => async () => { await changePolicy(title, args); refresh(); };
     return card(
         element("div", { class: "head" }, heading,
             isAdmin && button(_("Edit"), async () => { await editSettings(policy); refresh(); }, { key: "edit-settings" })),
         toggle(isAdmin, "switch-enabled", _("Two-factor login"), policy.enabled, null,
-            change([policy.enabled ? "disable" : "enable"],
-                policy.enabled ? _("Turn two-factor login off?") : _("Turn two-factor login on?"))),
+            change(policy.enabled ? _("Turn two-factor login off?") : _("Turn two-factor login on?"),
+                [policy.enabled ? "disable" : "enable"])),
         toggle(isAdmin, "switch-sshd", _("Two-factor login for SSH"), sshd,
             sshd && !policy.enabled ? _("It takes effect when two-factor login is on.") : _("Try it elsewhere first. Logins by key are not asked."),
-            change([sshd ? "disable" : "enable", "sshd"],
-                sshd ? _("Turn two-factor login off for SSH?") : _("Turn two-factor login on for SSH?"))),
+            change(sshd ? _("Turn two-factor login off for SSH?") : _("Turn two-factor login on for SSH?"),
+                ["policy", "set", "services.sshd", String(!sshd)])),
         element("dl", {}, settings(policy).map(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])));
 }
 
@@ -59,15 +59,22 @@ function settings(policy) {
 
 const LEVELS = { problem: "danger", warning: "warning" };
 
-export function findings({ doctor }) {
+// The card of doctor's report, which is filled when the report is there.
+export function findings(report) {
     const heading = element("h2", { id: "findings" }, _("What doctor has found"));
-    const card = (...parts) => element("section", { class: "card", "aria-labelledby": "findings" }, heading, parts);
-    if (doctor === null)
-        return null;
+    const place = element("div", { class: "content", "aria-busy": "true" }, subtle(_("Looking…")));
+    report.then(doctor => {
+        place.replaceChildren(...found(doctor));
+        place.setAttribute("aria-busy", "false");
+    });
+    return element("section", { class: "card", "aria-labelledby": "findings" }, heading, place);
+}
+
+function found(doctor) {
     if (doctor.error)
-        return card(message("danger", problem(doctor.error), doctor.error.next && paragraph(doctor.error.next)));
+        return [message("danger", problem(doctor.error), doctor.error.next && paragraph(doctor.error.next))];
     if (doctor.findings.length === 0)
-        return card(subtle(_("No problem.")));
-    return card(doctor.findings.map(found => message(LEVELS[found.level] ?? "info",
-        `${found.subject}: ${found.cause}`, element("p", { class: "report" }, found.fix))));
+        return [subtle(_("No problem."))];
+    return doctor.findings.map(({ level, subject, cause, fix }) =>
+        message(LEVELS[level] ?? "info", `${subject}: ${cause}`, element("p", { class: "report" }, fix)));
 }

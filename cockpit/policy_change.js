@@ -1,40 +1,82 @@
-// A change of the policy: what it will do is shown, with its danger, before it is made.
-import { buttons, open, tell } from "./dialog.js";
-import { button, element, message, paragraph } from "./dom.js";
-import { announced, run } from "./command.js";
+// A change of the policy: what it will do is shown, with its dangers, before exactly that change is made.
+import { buttons, open } from "./dialog.js";
+import { button, element, message, paragraph, subtle } from "./dom.js";
+import { run } from "./command.js";
 import { problem } from "./texts.js";
 
 const _ = cockpit.gettext;
+// So many names of one kind are shown; of the others, how many they are.
+const NAMES = 12;
 
-// Shows the effect of a change and makes it if it is confirmed.
-export async function switchPolicy(args, title) {
-    const preview = await announced(args);
-    if (preview.isDone)
-        return;
-    if (!preview.mayProceed) {
-        await tell(title, message("danger", preview.refusal), paragraph(preview.next));
-        return;
-    }
-    await open(title, control => show(control, preview, async isForced => {
-        try {
-            await run([...args, "--yes", ...(isForced ? ["--force"] : [])]);
-            control.close();
-        } catch (error) {
-            control.fail(problem(error), error.next && paragraph(error.next));
-        }
-    }));
+// Shows the effect of a call of the command, and makes the change if it is confirmed; true if it was made.
+export async function changePolicy(title, args) {
+    return await open(title, control => preview(control, args, null)) === true;
 }
 
-function show(control, preview, make) {
-    const isDangerous = preview.refusal !== null;
+async function preview(control, args, notice) {
+    control.show(subtle(_("Looking at what this will do…")));
+    try {
+        const report = await run([...args, "--dry-run"]);
+        if (report.changed.length === 0)
+            control.close(true);
+        else
+            ask(control, args, report, notice);
+    } catch (error) {
+        control.show(buttons(button(_("Close"), () => control.close(), { key: "close", "data-first": true })));
+        control.fail(problem(error), next(error));
+    }
+}
+
+function next(error) {
+    return error.next && element("p", { class: "report" }, error.next);
+}
+
+function ask(control, args, report, notice) {
+    const isDangerous = report.dangers.length > 0 || report.refused.length > 0;
     const go = button(isDangerous ? _("Do it all the same") : _("Confirm"), async () => {
         go.disabled = true;
-        await make(isDangerous);
-        go.disabled = false;
+        const force = report.dangers.length > 0 ? ["--force"] : [];
+        try {
+            await run([...args, "--if-policy", report.policy_hash, "--yes", ...force]);
+            control.close(true);
+        } catch (error) {
+            if (error.kind === "changed-meanwhile") {
+                preview(control, args, _("The settings were changed meanwhile. Look again at what this will do."));
+                return;
+            }
+            go.disabled = false;
+            control.fail(problem(error), next(error));
+        }
     }, { kind: isDangerous ? "danger" : "primary", key: "confirm", "data-first": !isDangerous });
     control.show(
-        isDangerous && message("danger", preview.refusal, paragraph(_("Users may be locked out."))),
-        element("pre", { class: "effect" }, preview.effect),
+        notice && message("warning", notice),
+        report.dangers.length > 0 && message("danger", _("Users may be locked out."), report.dangers.map(paragraph)),
+        report.refused.length > 0 && message("danger", _("These users will be refused:"), paragraph(named(report.refused))),
+        effect(report),
+        report.warnings.length > 0 && message("warning", _("Think of this, too:"), report.warnings.map(paragraph)),
         paragraph(_("Keep a root shell open until a login in a second window has worked.")),
         buttons(go, button(_("Cancel"), () => control.close(), { kind: "link", key: "cancel", "data-first": isDangerous })));
+}
+
+function effect(report) {
+    const lines = [
+        ...report.changed.map(({ key, value }) => [key, value === null ? "–" : String(value)]),
+        [_("Asked for a code"), named(report.asked)],
+        [_("Log in without a code"), named(report.not_asked)],
+        [_("Must set up a device at the next login"), report.must_enroll.length > 0 && named(report.must_enroll)],
+        [_("No longer asked"), report.no_longer_asked.length > 0 && named(report.no_longer_asked)],
+        ...report.required_later.map(({ from, users }) => [cockpit.format(_("Need a device from $0"), from), named(users)]),
+    ];
+    return element("dl", { class: "effect" },
+        lines.filter(([, text]) => text).map(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
+}
+
+function named(users) {
+    if (users.length === 0)
+        return _("no user");
+    const rest = users.length - NAMES;
+    const names = users.slice(0, NAMES).join(", ");
+    if (rest <= 0)
+        return names;
+    return cockpit.format(cockpit.ngettext("$0 and $1 more user", "$0 and $1 more users", rest), names, rest);
 }

@@ -2,7 +2,7 @@
 import { buttons, open } from "./dialog.js";
 import { button, choice, element, field } from "./dom.js";
 import { form } from "./set_up.js";
-import { switchPolicy } from "./policy_change.js";
+import { changePolicy } from "./policy_change.js";
 
 const _ = cockpit.gettext;
 
@@ -40,5 +40,5 @@ export async function editSettings(policy) {
         return;
     const changed = wanted.filter(([, value], at) => String(all[at][1]) !== value);
     if (changed.length > 0)
-        await switchPolicy(["policy", "set", ...changed.flat()], _("Change the settings?"));
+        await changePolicy(_("Change the settings?"), ["policy", "set", ...changed.flat()]);
 }

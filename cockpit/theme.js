@@ -13,7 +13,7 @@ export function followStyle() {
         if (event.key === "shell:style")
             apply();
     });
-    window.addEventListener("cockpit-style", event => apply(event.detail.style));
+    window.addEventListener("cockpit-style", ({ detail: { style } }) => apply(style));
     system.addEventListener("change", () => apply());
     apply();
 }

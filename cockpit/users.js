@@ -2,60 +2,43 @@
 import { buttons, confirm, open, tell } from "./dialog.js";
 import { button, element, message, paragraph, subtle, table } from "./dom.js";
 import { copyButton } from "./copying.js";
-import { run } from "./command.js";
+import { OtherDevice, run } from "./command.js";
+import { setUp } from "./set_up.js";
 import { moment, problem } from "./texts.js";
 
 const _ = cockpit.gettext;
 // What the filter shows, across a refresh.
 const filter = { text: "", state: "all" };
 
-// Accounts that can log in, and all that have a record: `status` names only the latter.
-function merged(passwd, known) {
-    const records = new Map(known.map(record => [record.user, record]));
-    const all = new Map();
-    for (const line of passwd.split("\n")) {
-        const [name, , uid, , gecos, , shell] = line.split(":");
-        const isPerson = Number(uid) === 0 || (Number(uid) >= 1000 && Number(uid) < 65534);
-        if (shell !== undefined && isPerson && !/(nologin|false)$/.test(shell))
-            all.set(name, { name, fullName: gecos.split(",")[0], record: records.get(name) ?? null });
-    }
-    for (const record of known)
-        if (!all.has(record.user))
-            all.set(record.user, { name: record.user, fullName: "", record });
-    return [...all.values()].sort((one, other) => one.name.localeCompare(other.name));
-}
-
 // The word for the state of a user, its look, and the state by which the filter finds it.
-function stateOf({ record }) {
-    if (record?.error)
+function stateOf(record) {
+    if (record.error)
         return ["damaged", _("Damaged"), "bad"];
-    if (record?.locked)
+    if (record.locked || record.daemon?.locked)
         return ["locked", _("Locked"), "bad"];
-    if (record?.devices.length > 0)
+    if (record.devices.length > 0)
         return ["enrolled", _("Enrolled"), "good"];
-    return ["missing", _("Not enrolled"), record?.required ? "warning" : ""];
+    return ["missing", _("Not enrolled"), record.required ? "warning" : ""];
 }
 
-function matches(person) {
+function matches(record) {
     const wanted = filter.text.toLowerCase();
-    const isNamed = [person.name, person.fullName].some(name => name.toLowerCase().includes(wanted));
-    return isNamed && (filter.state === "all" || stateOf(person)[0] === filter.state);
+    const isNamed = [record.user, record.full_name ?? ""].some(name => name.toLowerCase().includes(wanted));
+    return isNamed && (filter.state === "all" || stateOf(record)[0] === filter.state);
 }
 
-export function users({ status, people }, me, refresh) {
+export function users({ status }, me, refresh) {
     if (status === null)
         return null;
     const heading = element("h2", { id: "users" }, _("Users"));
     const card = (...parts) => element("section", { class: "card", "aria-labelledby": "users" }, parts);
     if (status.error)
         return card(heading, message("danger", problem(status.error), status.error.next && paragraph(status.error.next)));
-    const all = merged(people, status.users);
-    const enrolled = all.filter(person => person.record?.devices.length > 0).length;
     const place = element("div", {});
-    const fill = () => place.replaceChildren(list(all.filter(matches), me, refresh));
+    const fill = () => place.replaceChildren(list(status.users.filter(matches), me, refresh));
     fill();
     return card(
-        element("div", { class: "head" }, heading, subtle(cockpit.format(_("$0 of $1 enrolled"), enrolled, all.length))),
+        element("div", { class: "head" }, heading, subtle(cockpit.format(_("$0 of $1 enrolled"), status.totals.enrolled, status.totals.users))),
         filters(fill),
         place);
 }
@@ -70,43 +53,55 @@ function filters(fill) {
     return element("div", { class: "filters" }, text, state);
 }
 
-function list(people, me, refresh) {
-    if (people.length === 0)
+function list(records, me, refresh) {
+    if (records.length === 0)
         return subtle(_("No user matches."));
     const headings = [_("User"), _("State"), _("Devices"), _("Recovery codes"), _("Last used"), ""];
-    return table(headings, people.map(person => row(person, me, refresh)), _("Users"));
+    return table(headings, records.map(record => row(record, me, refresh)), _("List of users"));
 }
 
-function row(person, me, refresh) {
-    const { name, fullName, record } = person;
-    const devices = record?.devices ?? [];
-    const [, word, look] = stateOf(person);
-    const used = devices.map(device => device.last_used).filter(Boolean).sort().at(-1);
-    return element("tr", { "data-user": name },
-        element("th", { scope: "row" }, name, fullName && element("div", { class: "subtle" }, fullName)),
+function row(record, me, refresh) {
+    const { user, devices } = record;
+    const [, word, look] = stateOf(record);
+    const isEnrolled = devices.length > 0;
+    return element("tr", { "data-user": user },
+        element("th", { scope: "row" }, user, record.full_name && element("div", { class: "subtle" }, record.full_name)),
         element("td", {},
             element("span", { class: `badge ${look}` }, word),
-            record?.bypass_until && element("span", { class: "badge warning" }, _("Bypass code")),
-            record?.invited_until && element("span", { class: "badge warning" }, _("Invited")),
-            record?.error && element("div", { class: "subtle" }, record.error)),
+            record.administrator && element("span", { class: "badge" }, _("Administrator")),
+            record.exempt && element("span", { class: "badge" }, _("Exempt")),
+            record.bypass_until && element("span", { class: "badge warning" }, _("Bypass code")),
+            record.invited_until && element("span", { class: "badge warning" }, _("Invited")),
+            record.error && element("div", { class: "subtle" }, record.error)),
         element("td", {}, devices.map(device => device.name).join(", ") || "–"),
-        element("td", {}, devices.length > 0 ? String(record.recovery_codes_left) : "–"),
-        element("td", {}, devices.length > 0 ? moment(used) : "–"),
-        element("td", { class: "actions" }, actions(person, me, refresh)));
+        element("td", {}, isEnrolled ? String(record.recovery_codes_left) : "–"),
+        element("td", {}, isEnrolled ? moment(record.last_used) : "–"),
+        element("td", { class: "actions" }, actions(record, me, refresh)));
 }
 
-function actions({ name, record }, me, refresh) {
+function actions(record, me, refresh) {
+    const { user } = record;
+    if (user === me)
+        return subtle(_("See above: your own factor is changed with a code."));
     const action = (label, key, call, kind = "link") =>
-        button(label, async () => { await call(); refresh(); }, { kind, key: `${key}-${name}`, of: name });
-    const isOwn = name === me;
-    const isEnrolled = record?.devices.length > 0;
+        button(label, async () => { await call(); refresh(); }, { kind, key: `${key}-${user}`, of: user });
+    const isEnrolled = record.devices.length > 0;
     return [
-        !isOwn && isEnrolled && action(_("Bypass code"), "bypass", () => oneTimeCode("bypass", name)),
-        !isOwn && !isEnrolled && action(_("Invite"), "invite", () => oneTimeCode("invite", name)),
-        !isOwn && (record?.failures > 0 || record?.locked) && action(_("Unlock"), "unlock", () => attempt(["unlock"], name)),
-        !isOwn && (isEnrolled || record?.error) && action(_("Unset"), "unset", () => unset(name), "link remove"),
-        isOwn && subtle(_("See above: your own factor is changed with a code.")),
+        !record.error && action(isEnrolled ? _("Add a device") : _("Set up"), "set-up", () => configure(record)),
+        isEnrolled && action(_("Bypass code"), "bypass", () => oneTimeCode("bypass", user)),
+        !isEnrolled && !record.error && action(_("Invite"), "invite", () => oneTimeCode("invite", user)),
+        (record.failures > 0 || record.locked || record.daemon?.locked) && action(_("Unlock"), "unlock", () => attempt(["unlock"], user)),
+        (isEnrolled || record.error) && action(_("Unset"), "unset", () => unset(user), "link remove"),
     ];
+}
+
+// Sets up a device of a user who is at hand: the administrator's screen shows the QR code to the user's phone.
+async function configure({ user, devices }) {
+    const name = ["phone", "backup", "tablet"].find(one => !devices.some(device => device.name === one)) ?? "";
+    await setUp(cockpit.format(_("Configure 2FA secret of $0"), user), user, device => new OtherDevice(user, device), {
+        name,
+        words: { finish: _("Finish"), skip: _("Skip setup"), meanwhile: _("Nothing is stored before a code was right.") },
+    });
 }
 
 async function attempt(args, name) {
@@ -118,10 +113,27 @@ async function attempt(args, name) {
     }
 }
 
+// What removing a factor does to the next login.
+const NEXT_LOGIN = {
+    "code": _("The next login still asks for a code."),
+    "no-code": _("The next login takes the password alone."),
+    "enroll": _("The next login makes the user set up a device."),
+    "refused": _("The next login is refused: a device is required."),
+};
+
 async function unset(name) {
-    const content = [_("The devices and recovery codes stop working at once. The user logs in without a code from then on, or is refused where a device is required.")];
-    if (await confirm(cockpit.format(_("Unset the 2FA secret of $0?"), name), _("Unset"), { content }))
-        await attempt(["unset", "--yes"], name);
+    const title = cockpit.format(_("Unset the 2FA secret of $0?"), name);
+    const report = await attempt(["unset", "--dry-run"], name);
+    if (report === null)
+        return;
+    const force = report.dangers.length > 0 ? ["--force"] : [];
+    const content = [
+        _("The devices and recovery codes stop working at once."),
+        NEXT_LOGIN[report.next_login] ?? _("What the next login does is not known."),
+        ...report.dangers.map(danger => message("danger", danger)),
+    ];
+    if (await confirm(title, _("Unset"), { content }))
+        await attempt(["unset", "--yes", "--if-policy", report.policy_hash, ...force], name);
 }
 
 async function oneTimeCode(command, name) {
