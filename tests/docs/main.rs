@@ -12,5 +12,6 @@ mod documents;
 mod layers;
 mod manual;
 mod names;
+mod page;
 mod requirements;
 mod words;

@@ -1,4 +1,9 @@
 //! The product's page in Cockpit.
 
+mod languages;
+mod looks;
 mod own_factor;
+mod policy;
 mod stage;
+mod states;
+mod users;

@@ -112,3 +112,11 @@ pub fn nothing_of(secrets: &[&str], machine: &Machine, cockpit: &Cockpit<'_>, da
         );
     }
 }
+
+/// A setting of the policy in force.
+pub fn setting(machine: &Machine, key: &str) -> Value {
+    let run = machine.command(&["policy", "show", "--json"]).ok();
+    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let parts = key.split('.').fold(&report, |value, part| &value[part]);
+    parts.clone()
+}

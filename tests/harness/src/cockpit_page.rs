@@ -91,6 +91,15 @@ impl<'machine> CockpitPage<'machine> {
         self.settle();
     }
 
+    /// Ends the session, as the entry of Cockpit's menu does.
+    pub fn log_out(&self) {
+        self.browser()
+            .script("cockpit.logout(false)")
+            .expect("the page");
+        self.browser().frame(None);
+        self.wait("document.body.innerText.includes('Reconnect') || document.getElementById('login-button') ? true : null");
+    }
+
     /// Goes back to the login page, after the session was ended or given up.
     pub fn login_page(self) -> LoginPage<'machine> {
         self.browser().frame(None);
@@ -99,9 +108,7 @@ impl<'machine> CockpitPage<'machine> {
 
     /// Waits until the page has read everything and shows it.
     pub fn settle(&self) {
-        self.wait(
-            "document.getElementById('page').getAttribute('aria-busy') === 'false' ? true : null",
-        );
+        self.wait("document.querySelector('[aria-busy=\"true\"]') ? null : true");
     }
 
     /// Waits for a JavaScript expression that is not null, and returns its value.
@@ -182,6 +189,33 @@ impl<'machine> CockpitPage<'machine> {
     pub fn choose(&self, selector: &str, value: &str) {
         self.browser()
             .click(&format!("{selector} option[value='{value}']"));
+    }
+
+    /// What axe-core, from a file, finds on what the page shows: rule and element.
+    pub fn hindrances(&self, axe: &Path) -> Vec<String> {
+        let axe = std::fs::read_to_string(axe).expect("axe-core; make test-browser fetches it");
+        self.browser().script(&axe).expect("axe-core runs");
+        let start = "window.axeFound = null; axe.run().then(found => { window.axeFound = found.violations; })";
+        self.browser().script(start).expect("axe-core runs");
+        let found = self.wait("window.axeFound");
+        let found = found.as_array().expect("a list").iter();
+        found
+            .map(|it| format!("{}: {}", it["id"], it["nodes"][0]["html"]))
+            .collect()
+    }
+
+    /// Light or dark, and a window of this size.
+    pub fn look(&self, style: &str, width: u32, height: u32) {
+        let size =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.browser()
+            .devtools("Emulation.setDeviceMetricsOverride", &size);
+        let style = format!(
+            "localStorage.setItem('shell:style', '{style}'); \
+             window.dispatchEvent(new CustomEvent('cockpit-style', {{ detail: {{ style: '{style}' }} }}));"
+        );
+        self.browser().script(&style).expect("the storage");
+        std::thread::sleep(Duration::from_millis(200));
     }
 
     /// The browser, to look closer.

@@ -1,0 +1,219 @@
+//! The switches and the settings, for administrators: previewed, confirmed, and what they come to.
+
+use harness::logins::enroll;
+use harness::{CockpitPage, CockpitRole, Machine, PASSWORD, Page};
+use serde_json::json;
+
+use super::stage::{desk, page_of, policy, setting, settled};
+
+fn is_on(page: &CockpitPage<'_>, id: &str) -> bool {
+    page.wait(&format!("document.getElementById('{id}')?.checked")) == json!(true)
+}
+
+/// Settings that were changed, as the log has them.
+fn changes(machine: &Machine) -> Vec<String> {
+    let lines = machine.log_with("action=policy");
+    let end = |line: &String| line.split(" by=").next().unwrap_or_default().to_owned();
+    lines.iter().map(end).collect()
+}
+
+#[test]
+fn r12_r16_r28_the_switch_is_previewed_and_confirmed() {
+    let (machine, _daemon) = desk("", "");
+    policy(&machine, "enabled = false", "", "");
+    machine.add_user("bob");
+    enroll(&machine, "bob", &[]);
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    assert!(!is_on(&page, "switch-enabled"));
+    page.click("switch-enabled");
+    let preview = page.wait_for_text("dialog", "bob");
+    assert!(preview.contains("Keep a root shell open"), "{preview}");
+    page.click("cancel");
+    settled(&page);
+    assert_eq!(setting(&machine, "enabled"), false);
+    assert!(!is_on(&page, "switch-enabled"));
+    page.click("switch-enabled");
+    page.click("confirm");
+    settled(&page);
+    assert_eq!(setting(&machine, "enabled"), true);
+    assert!(is_on(&page, "switch-enabled"));
+    assert_eq!(
+        changes(&machine),
+        ["changed action=policy key=enabled value=true"]
+    );
+    // It does not force: a user without a device logs in with the password, and is led to set one up.
+    page.wait_for_text("#page", "Your account has no second factor.");
+    assert!(page.shows("[data-key='banner-configure']"));
+    let login = cockpit.login_page();
+    assert_eq!(login.login("alice", PASSWORD), Page::In("alice".to_owned()));
+}
+
+#[test]
+fn r18_one_action_turns_it_off_and_keeps_the_devices() {
+    let (machine, _daemon) = desk("", "");
+    machine.add_user("bob");
+    enroll(&machine, "bob", &[]);
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    page.click("switch-enabled");
+    page.wait_for_text("dialog", "Turn two-factor login off?");
+    page.click("confirm");
+    settled(&page);
+    assert_eq!(setting(&machine, "enabled"), false);
+    assert_eq!(super::stage::devices(&machine, "bob"), ["phone"]);
+    let login = cockpit.login_page();
+    assert_eq!(login.login("bob", PASSWORD), Page::In("bob".to_owned()));
+}
+
+#[test]
+fn r22_ssh_has_a_switch_and_its_danger_is_named() {
+    let (machine, _daemon) = desk("", "");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    assert!(!is_on(&page, "switch-sshd"));
+    page.click("switch-sshd");
+    let danger = page.wait_for_text(
+        "dialog",
+        "no device on this machine has ever given a right one",
+    );
+    assert!(danger.contains("Users may be locked out."), "{danger}");
+    page.click("cancel");
+    settled(&page);
+    assert_eq!(setting(&machine, "services.sshd"), false);
+    page.click("switch-sshd");
+    page.wait_for_text("dialog", "Do it all the same");
+    page.click("confirm");
+    settled(&page);
+    assert_eq!(setting(&machine, "services.sshd"), true);
+    assert!(is_on(&page, "switch-sshd"));
+    page.click("switch-sshd");
+    page.click("confirm");
+    settled(&page);
+    assert_eq!(setting(&machine, "services.sshd"), false);
+    assert_eq!(
+        changes(&machine),
+        [
+            "changed action=policy key=services.sshd value=true",
+            "changed action=policy key=services.sshd value=false"
+        ]
+    );
+}
+
+#[test]
+fn r12_r17_settings_are_changed_all_at_once() {
+    let (machine, _daemon) = desk("", "");
+    machine.add_user("bob");
+    let phone = enroll(&machine, "bob", &[]);
+    machine.allow_sudo("bob");
+    let cockpit = machine.cockpit();
+    let page = page_of(
+        &cockpit,
+        "bob",
+        CockpitRole::Administrator,
+        &[&phone.code()],
+    );
+    page.click("edit-settings");
+    page.choose("#enforcement", "mandatory");
+    page.retype("#window", "2");
+    page.retype("#new_devices-interval", "60");
+    page.click("save");
+    let preview = page.wait_for_text("dialog", "alice");
+    assert!(preview.contains("Keep a root shell open"), "{preview}");
+    page.click("confirm");
+    settled(&page);
+    assert_eq!(setting(&machine, "enforcement"), "mandatory");
+    assert_eq!(setting(&machine, "window"), 2);
+    assert_eq!(setting(&machine, "new_devices.interval"), 60);
+    assert_eq!(
+        changes(&machine),
+        [
+            "changed action=policy key=enforcement value=mandatory",
+            "changed action=policy key=window value=2",
+            "changed action=policy key=new_devices.interval value=60"
+        ]
+    );
+    page.wait_for_text("#page", "must set one up, or are refused");
+    // Mandatory: a user without a device is refused.
+    let refused = cockpit.login_page().login("alice", PASSWORD);
+    assert!(!matches!(refused, Page::In(_)), "{refused:?}");
+}
+
+#[test]
+fn a_policy_that_was_changed_meanwhile_is_shown_again() {
+    let (machine, _daemon) = desk("", "");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    page.click("switch-enabled");
+    page.wait("document.querySelector('[data-key=\"confirm\"]')");
+    policy(&machine, "enabled = true", "window = 3", "");
+    page.click("confirm");
+    page.wait_for_text("dialog", "The settings were changed meanwhile.");
+    assert_eq!(setting(&machine, "enabled"), true);
+    page.click("confirm");
+    settled(&page);
+    assert_eq!(setting(&machine, "enabled"), false);
+    assert_eq!(setting(&machine, "window"), 3);
+}
+
+#[test]
+fn a_setting_out_of_range_is_not_sent() {
+    let (machine, _daemon) = desk("", "");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    page.click("edit-settings");
+    page.retype("#window", "11");
+    page.click("save");
+    assert!(page.shows("dialog #window:invalid"));
+    page.click("cancel");
+    settled(&page);
+    assert_eq!(setting(&machine, "window"), 1);
+}
+
+#[test]
+fn r15_the_banner_is_skipped_once_per_session() {
+    let (machine, _daemon) = desk("", "");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::User, &[]);
+    page.click("banner-skip");
+    page.wait("document.querySelector('[data-key=\"banner-skip\"]') ? null : true");
+    page.open();
+    assert!(
+        !page
+            .text("#page")
+            .contains("Your account has no second factor.")
+    );
+    assert!(page.shows("[data-key='configure']"));
+    // The next session begins with it again.
+    page.log_out();
+    let login = page.login_page();
+    login.open();
+    login.enters("alice", CockpitRole::User, &[]);
+    let page = login.product_page();
+    page.wait_for_text("#page", "Your account has no second factor.");
+}
+
+#[test]
+fn without_administrative_access_nothing_of_others_is_offered() {
+    let (machine, _daemon) = desk("", "");
+    machine.add_user("bob");
+    enroll(&machine, "bob", &[]);
+    machine.write_file("/tmp/calls/arguments", "", 0o666);
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::User, &[]);
+    let text = page.text("#page");
+    assert!(text.contains("turn on administrative access"), "{text}");
+    assert!(!text.contains("bob"), "{text}");
+    assert!(page.shows("#switch-enabled:disabled"));
+    assert!(page.shows("#switch-sshd:disabled"));
+    assert!(!page.shows("[data-key='edit-settings']"));
+    let called = machine.read("/tmp/calls/arguments");
+    assert_eq!(
+        called
+            .lines()
+            .filter(|line| !line.contains("policy show"))
+            .count(),
+        0,
+        "{called}"
+    );
+}

@@ -1,0 +1,113 @@
+//! What the page says where something is wrong.
+
+use harness::CockpitRole;
+use harness::logins::{enroll, enrolled};
+
+use super::stage::{desk, page_of};
+
+#[test]
+fn an_invalid_or_missing_policy_refuses_all_users() {
+    let (machine, _daemon) = desk("", "");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    for policy in [Some("enabled = perhaps\n"), None] {
+        match policy {
+            Some(text) => machine.policy(text),
+            None => std::fs::remove_file("/etc/security/twofactor.toml").expect("the policy"),
+        }
+        page.click("refresh");
+        page.wait_for_text("#page", "All users are refused");
+        page.settle();
+        assert!(!page.shows("#switch-enabled"));
+        let text = page.text("#page");
+        assert!(!text.contains("turned off"), "{text}");
+        assert!(text.contains("twofactor.toml"), "{text}");
+    }
+}
+
+#[test]
+fn without_the_command_the_page_says_so() {
+    let (machine, _daemon) = desk("", "");
+    std::fs::remove_file("/usr/local/bin/twofactor").expect("the command");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    let text = page.text("#page");
+    assert!(
+        text.contains("The command twofactor is not installed."),
+        "{text}"
+    );
+}
+
+#[test]
+fn without_the_daemon_the_rest_of_the_page_works() {
+    let (machine, daemon) = desk("", "");
+    enrolled(&machine, "bob");
+    daemon.kill();
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    let text = page.text("#page");
+    assert!(text.contains("twofactord does not answer"), "{text}");
+    assert!(text.contains("bob"), "{text}");
+    assert!(!page.shows("[data-key='configure']"));
+}
+
+#[test]
+fn a_damaged_record_is_shown_as_such() {
+    let (machine, _daemon) = desk("", "");
+    enrolled(&machine, "bob");
+    machine.write_file("/var/lib/twofactor/users/bob.toml", "nonsense", 0o600);
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    let row = page.text("[data-user='bob']");
+    assert!(row.contains("Damaged"), "{row}");
+    assert!(page.shows("[data-key='unset-bob']"));
+    // The user's own page does not take it for "no device".
+    machine.write_file("/var/lib/twofactor/users/alice.toml", "nonsense", 0o600);
+    page.click("refresh");
+    page.wait_for_text("#page", "Your devices cannot be shown.");
+    assert!(!page.shows("[data-key='configure']"));
+}
+
+#[test]
+fn a_lock_out_is_shown_to_its_user_and_ended_by_administrators() {
+    let (machine, _daemon) = desk("", "");
+    let phone = enrolled(&machine, "bob");
+    let cockpit = machine.cockpit();
+    let own = page_of(&cockpit, "bob", CockpitRole::User, &[&phone.code()]);
+    own.click("renew-phone");
+    for _ in 0..5 {
+        own.type_into("#proof", &phone.wrong_code());
+        own.click("next");
+        own.wait("document.querySelector('dialog .message') && document.getElementById('proof').value === '' ? true : null");
+    }
+    own.type_into("#proof", &phone.recovery[0]);
+    own.click("next");
+    own.wait_for_text("dialog", "Too many wrong codes. Wait for");
+    own.click("cancel");
+    own.settle();
+    own.wait_for_text("#page", "Too many wrong codes. Wait for");
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    page.wait_for_text("[data-user='bob']", "Locked");
+    page.click("unlock-bob");
+    page.wait_for_text("[data-user='bob']", "Enrolled");
+    assert_eq!(machine.log_with("action=unlock").len(), 1);
+    own.click("refresh");
+    own.settle();
+    assert!(!own.text("#page").contains("Too many wrong codes"));
+}
+
+#[test]
+fn names_from_outside_stay_text() {
+    let (machine, _daemon) = desk("", "");
+    let markup = "<img src=x onerror=document.title='owned'>";
+    let passwd = machine.read("/etc/passwd");
+    let line = format!("mallory:x:60999:60999:{markup}:/home/mallory:/bin/sh\n");
+    machine.write_file("/etc/passwd", passwd + &line, 0o644);
+    enroll(&machine, "mallory", &[]);
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    let row = page.text("[data-user='mallory']");
+    assert!(row.contains(markup), "{row}");
+    assert!(!page.shows("#page img"));
+    assert_eq!(page.wait("document.title"), "Two-factor login");
+}

@@ -1,0 +1,147 @@
+//! Other users, for administrators: found, invited, helped.
+
+use harness::CockpitRole;
+use harness::logins::enrolled;
+use serde_json::Value;
+
+use super::stage::{
+    desk, devices, keep_recovery_codes, nothing_of, page_of, scan, settled, status,
+};
+
+#[test]
+fn codes_for_other_users_are_shown_once() {
+    let (machine, daemon) = desk("", "");
+    enrolled(&machine, "bob");
+    machine.add_user("carla");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    page.click("bypass-bob");
+    let bypass = page.text("#one-time-code");
+    page.click("close");
+    settled(&page);
+    assert!(page.text("[data-user='bob']").contains("Bypass code"));
+    assert!(status(&machine, "bob")["bypass_until"].is_string());
+    page.click("invite-carla");
+    let invitation = page.text("#one-time-code");
+    page.click("close");
+    settled(&page);
+    assert!(page.text("[data-user='carla']").contains("Invited"));
+    assert!(status(&machine, "carla")["invited_until"].is_string());
+    nothing_of(&[&bypass, &invitation], &machine, &cockpit, &daemon);
+    assert!(
+        !page
+            .wait("document.documentElement.outerHTML")
+            .to_string()
+            .contains(&bypass)
+    );
+    for action in ["bypass", "invite"] {
+        assert_eq!(
+            machine.log_with(&format!("action={action}")).len(),
+            1,
+            "{action}"
+        );
+    }
+    // With it she logs in once.
+    let login = cockpit.login_page();
+    login.login("bob", harness::PASSWORD);
+    assert_eq!(login.answer(&bypass), harness::Page::In("bob".to_owned()));
+}
+
+#[test]
+fn a_users_factor_is_unset_after_a_preview() {
+    let (machine, _daemon) = desk("", "");
+    enrolled(&machine, "bob");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    page.click("unset-bob");
+    page.wait_for_text("dialog", "The next login takes the password alone.");
+    page.click("cancel");
+    settled(&page);
+    assert_eq!(devices(&machine, "bob"), ["phone"]);
+    page.click("unset-bob");
+    page.click("confirm");
+    settled(&page);
+    assert_eq!(devices(&machine, "bob"), [""; 0]);
+    assert_eq!(machine.log_with("changed user=bob action=unset").len(), 1);
+    // One's own is not among them.
+    assert!(!page.shows("[data-user='alice'] button"));
+}
+
+#[test]
+fn five_hundred_users_are_shown_and_filtered() {
+    let (machine, _daemon) = desk("", "");
+    let mut passwd = machine.read("/etc/passwd");
+    for number in 0..500 {
+        let id = 40_000 + number;
+        passwd += &format!("user{number}:x:{id}:{id}:Person {number}:/nonexistent:/bin/sh\n");
+    }
+    machine.write_file("/etc/passwd", passwd, 0o644);
+    harness::logins::enroll(&machine, "user77", &[]);
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    let rows = "document.querySelectorAll('[data-user]').length";
+    assert!(page.wait(rows).as_u64() > Some(500));
+    page.type_into("[data-key='filter']", "Person 77");
+    assert_eq!(page.wait(rows), 1);
+    page.retype("[data-key='filter']", "user7");
+    assert_eq!(page.wait(rows), 11);
+    page.choose("[data-key='filter-state']", "enrolled");
+    assert_eq!(page.wait(rows), 1);
+    // Filter and focus outlive a refresh.
+    page.click("refresh");
+    page.settle();
+    assert_eq!(page.wait(rows), 1);
+    // How long a refresh took is printed, for people who look; no assertion depends on it.
+    let start = "const before = performance.now(); const page = document.getElementById('page'); window.took = null; \
+         new MutationObserver(() => { if (page.getAttribute('aria-busy') === 'false') window.took = performance.now() - before; }) \
+         .observe(page, { attributes: true }); document.querySelector('[data-key=\"refresh\"]').click();";
+    page.browser().script(start).expect("the page");
+    let took = page.wait("window.took");
+    assert!(matches!(took, Value::Number(_)));
+    println!("refresh of 500 users: {took} ms");
+}
+
+#[test]
+fn another_users_device_is_set_up_on_the_administrators_screen() {
+    let (machine, daemon) = desk("", "");
+    machine.add_user("bob");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    page.click("set-up-bob");
+    page.click("next");
+    let (uri, app) = scan(&machine, &page);
+    assert!(uri.starts_with("otpauth://totp/example.org:bob?"), "{uri}");
+    page.type_into("#code", &app.wrong_code());
+    page.click("finish");
+    page.wait_for_text("dialog", "Wrong code. 4 more tries.");
+    // Skipped, it leaves no device and no process.
+    page.click("skip");
+    settled(&page);
+    assert_eq!(devices(&machine, "bob"), [""; 0]);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !machine.run("pgrep", &["-f", "dialogue"]).stdout.is_empty() {
+        assert!(std::time::Instant::now() < deadline, "a process is left");
+    }
+    page.click("set-up-bob");
+    page.click("next");
+    let (_, app) = scan(&machine, &page);
+    app.settle(10);
+    let code = app.code();
+    page.type_into("#code", &code);
+    page.click("finish");
+    let recovery = keep_recovery_codes(&page);
+    settled(&page);
+    assert_eq!(devices(&machine, "bob"), ["phone"]);
+    assert_eq!(
+        machine
+            .log_with("changed user=bob action=enroll device=phone confirmed=yes")
+            .len(),
+        1
+    );
+    nothing_of(
+        &[&app.secret, &code, &recovery[0]],
+        &machine,
+        &cockpit,
+        &daemon,
+    );
+}
