@@ -150,7 +150,8 @@ EXAMPLES
   twofactor show alice
   twofactor show alice --secret              the key alone, to type it in
   twofactor show alice --device tablet --qr
-  twofactor show alice --svg code.svg        the QR code as a file that only root can read")]
+  twofactor show alice --svg code.svg        the QR code as a file that only root can read
+  twofactor show alice --svg -               to a program: to standard output")]
     Show(ShowArgs),
     /// Show the switches and the users with a device; never prints a secret
     #[command(

@@ -8,6 +8,7 @@ use twofactor_core::qr::{MODULE_PIXELS as MODULE, QrModules, UndrawnQr, svg};
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
+use crate::output_stream::OutputStream;
 use crate::private_file::PrivateFile;
 
 /// Places for the QR code, beside the terminal.
@@ -21,11 +22,80 @@ pub struct QrFileOptions {
     pub svg: Option<PathBuf>,
 }
 
+/// Stands for standard output, as in other programs.
+const STANDARD_OUTPUT: &str = "-";
+
+/// Form of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PictureForm {
+    /// A raster.
+    Png,
+    /// A drawing.
+    Svg,
+}
+
 impl QrFileOptions {
+    /// The picture that goes to standard output, and the files beside it.
+    ///
+    /// # Errors
+    /// A usage error where both would.
+    pub fn split(&self) -> Result<(Option<PictureForm>, Self), Failure> {
+        let (png, svg) = (is_stream(self.png.as_ref()), is_stream(self.svg.as_ref()));
+        let form = match (png, svg) {
+            (true, true) => {
+                return Err(Failure::usage("one picture alone goes to standard output"));
+            }
+            (true, false) => Some(PictureForm::Png),
+            (false, true) => Some(PictureForm::Svg),
+            (false, false) => None,
+        };
+        let files = Self {
+            png: self.png.clone().filter(|_| !png),
+            svg: self.svg.clone().filter(|_| !svg),
+        };
+        Ok((form, files))
+    }
+
     /// True if a file is wanted.
     pub const fn any(&self) -> bool {
         self.png.is_some() || self.svg.is_some()
     }
+}
+
+fn is_stream(path: Option<&PathBuf>) -> bool {
+    path.is_some_and(|path| path.as_os_str() == STANDARD_OUTPUT)
+}
+
+/// The QR code of a text as a drawing; `None` where the text is too long for one.
+pub fn drawing(text: &str) -> Option<Zeroizing<String>> {
+    QrModules::of(text).ok().map(|modules| svg(&modules))
+}
+
+/// Writes a picture of the QR code to standard output, and nothing else.
+///
+/// # Errors
+/// A refusal where the text is too long; a usage error for bytes that would go to a terminal.
+pub fn write_picture(form: PictureForm, text: &str) -> Result<(), Failure> {
+    let modules = QrModules::of(text).map_err(too_long)?;
+    match form {
+        PictureForm::Svg => Ok(OutputStream::Stdout.lines_for_programs(&svg(&modules))?),
+        PictureForm::Png if OutputStream::Stdout.is_terminal() => {
+            Err(Failure::usage("the picture would go to a terminal")
+                .next("Send it into a file or a pipe, or show the code there: --qr"))
+        }
+        PictureForm::Png => {
+            let picture = png(&modules).map_err(unmade)?;
+            Ok(OutputStream::Stdout.bytes_for_programs(&picture)?)
+        }
+    }
+}
+
+fn too_long(_: UndrawnQr) -> Failure {
+    Failure::refused("the URI is too long for a QR code").next("Use the key instead of the code.")
+}
+
+fn unmade(error: png::EncodingError) -> Failure {
+    Failure::refused(format!("the picture: {error}"))
 }
 
 /// The files that were written. Dropped before [`QrFiles::keep`], they are removed again.
@@ -42,13 +112,15 @@ impl QrFiles {
         if !options.any() {
             return Ok(files);
         }
-        let modules = QrModules::of(text).map_err(|_: UndrawnQr| {
-            Failure::refused("the URI is too long for a QR code")
-                .next("Use the key instead of the code.")
-        })?;
+        if is_stream(options.png.as_ref()) || is_stream(options.svg.as_ref()) {
+            return Err(
+                Failure::usage("standard output has more than the picture here")
+                    .next("Name a file. For a device that is there: twofactor show --svg -"),
+            );
+        }
+        let modules = QrModules::of(text).map_err(too_long)?;
         if let Some(path) = &options.png {
-            let picture =
-                png(&modules).map_err(|error| Failure::refused(format!("the picture: {error}")))?;
+            let picture = png(&modules).map_err(unmade)?;
             files.0.push(PrivateFile::create(path, &picture)?);
         }
         if let Some(path) = &options.svg {

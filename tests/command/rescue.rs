@@ -33,7 +33,8 @@ fn r39_a_bypass_code_works_once_for_one_user_over_ssh() {
     give(&machine, "bob", &[]);
     let bob = files("bob");
     let report = json(machine.command(&["bypass", "alice", "--json"]));
-    assert_eq!(keys(&report), ["code", "expires", "locked_out", "user"]);
+    let expected = ["code", "expires", "locked_out", "new_device", "user"];
+    assert_eq!(keys(&report), expected);
     let bypass = report["code"].as_str().unwrap();
     assert!(files("bob") == bob && !lets_in("bob", bypass));
     let sshd = machine.sshd("");

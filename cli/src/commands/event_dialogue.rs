@@ -6,7 +6,6 @@ use twofactor_core::account::Account;
 use twofactor_core::device::Device;
 use twofactor_core::enroll::{ConfirmedDevice, PendingDevice, TRIES};
 use twofactor_core::policy::Policy;
-use twofactor_core::qr::{QrModules, svg};
 use twofactor_core::verify::Rejected;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
@@ -17,7 +16,7 @@ use crate::device_info::{DeviceInfo, app_warning, uri};
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
 use crate::output::{OutputFormat, Report};
-use crate::qr_files::QrFiles;
+use crate::qr_files::{QrFiles, drawing};
 
 /// Shows the device, in a dialogue or on the terminal, and asks for a code unless told to skip it. Nothing is stored here.
 ///
@@ -60,7 +59,7 @@ pub fn tell_stored(
 }
 
 fn show(context: &Context, account: &Account, device: &Device, uri: &str) -> Result<(), Failure> {
-    let drawing = QrModules::of(uri).ok().map(|modules| svg(&modules));
+    let drawing = drawing(uri);
     let secret = device.secret.to_base32();
     context.write(&DeviceEvent::Key {
         user: &account.name,

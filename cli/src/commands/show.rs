@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::device_info::{DeviceInfo, uri, uris};
 use crate::error::Failure;
 use crate::output::{LineLayout, OutputFormat, Report, table};
-use crate::qr_files::QrFiles;
+use crate::qr_files::{PictureForm, QrFiles, drawing, write_picture};
 use crate::terminal::Terminal;
 
 /// Shown in place of a key.
@@ -23,6 +23,8 @@ const MASK: &str = "hidden; to see it: --secret, --uri, --qr or --png FILE";
 
 /// Runs it.
 pub fn run(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
+    let (picture, places) = args.files.split()?;
+    may_stand_alone(context, args, picture)?;
     let user = context.user_or_caller(args.user.as_deref())?;
     let FactorSnapshot {
         account,
@@ -42,16 +44,20 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
         secret: args.secret.then(|| device.secret.to_base32().to_string()),
         uri: (args.uri || glyphs.is_some())
             .then(|| uri(device, &account.name, &policy, Some(&state)).to_string()),
+        svg: (picture.is_some() || glyphs.is_some())
+            .then(|| drawing(&uri(device, &account.name, &policy, Some(&state))))
+            .flatten()
+            .map(|drawing| drawing.to_string()),
     });
     let report = ShowReport {
         user: &account.name,
         uid: account.uid,
         devices: shown.collect(),
     };
-    let files = match (args.files.any(), devices.first()) {
+    let files = match (places.any(), devices.first()) {
         (true, Some(device)) => {
             let uri = uri(device, &account.name, &policy, Some(&state));
-            QrFiles::write(&args.files, &uri)?
+            QrFiles::write(&places, &uri)?
         }
         _ => QrFiles::default(),
     };
@@ -61,6 +67,13 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
             .first()
             .map_or("", |device| device.info.name.as_str());
         audit::log(CommandEvent::Show, Some(&account.name), &[("device", name)]);
+    }
+    if let (Some(form), OutputFormat::Text, Some(device)) =
+        (picture, context.format, devices.first())
+    {
+        write_picture(form, &uri(device, &account.name, &policy, Some(&state)))?;
+        files.keep();
+        return Ok(());
     }
     match (glyphs, context.format, devices.first()) {
         (Some(glyphs), OutputFormat::Text, Some(device)) => {
@@ -75,6 +88,25 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
     match context.format {
         // A revealed key stands alone, so that it can be piped.
         OutputFormat::Text if !args.secret && !args.uri => Ok(context.terminal.say(&written)?),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a picture on standard output beside something else there.
+fn may_stand_alone(
+    context: &Context,
+    args: &ShowArgs,
+    picture: Option<PictureForm>,
+) -> Result<(), Failure> {
+    let others = args.secret || args.uri || args.qr.is_some();
+    match (picture, context.format) {
+        (Some(PictureForm::Png), OutputFormat::Json) => Err(Failure::usage(
+            "JSON has no place for the bytes of a picture",
+        )
+        .next("For a drawing: --svg -")),
+        (Some(_), OutputFormat::Text) if others => Err(Failure::usage(
+            "a picture on standard output stands there alone",
+        )),
         _ => Ok(()),
     }
 }
@@ -107,13 +139,14 @@ struct ShowReport<'a> {
     devices: Vec<ShownDevice>,
 }
 
-/// A device; its secret and URI are `null` unless asked for.
+/// A device; its secret, URI and drawing are `null` unless asked for.
 #[derive(Serialize)]
 struct ShownDevice {
     #[serde(flatten)]
     info: DeviceInfo,
     secret: Option<String>,
     uri: Option<String>,
+    svg: Option<String>,
 }
 
 impl Drop for ShownDevice {
@@ -121,6 +154,7 @@ impl Drop for ShownDevice {
         use zeroize::Zeroize as _;
         self.secret.zeroize();
         self.uri.zeroize();
+        self.svg.zeroize();
     }
 }
 

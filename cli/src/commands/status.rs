@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use twofactor_store::sys::clock;
 use twofactor_store::{LoadedPolicy, Store};
 
+use super::change::policy_hash;
 use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::doctor::effect;
@@ -135,6 +136,7 @@ fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
             let missing = context.missing_store(policy).ok().flatten();
             let status = PolicyStatus {
                 file,
+                hash: policy_hash::current_hash(context),
                 present: true,
                 error: missing.map(|failure| failure.to_string().replace('\n', ". ")),
                 enabled: Some(policy.enabled),
@@ -148,6 +150,7 @@ fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
             let error = unusable.err();
             let status = PolicyStatus {
                 file,
+                hash: policy_hash::current_hash(context),
                 present: error.is_some(),
                 error: error.map(|error| error.to_string()),
                 enabled: None,

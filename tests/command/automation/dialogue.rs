@@ -10,7 +10,7 @@ use harness::{Machine, Totp};
 use serde_json::{Value, json as value};
 
 /// A command that talks with this test.
-struct DialogueProcess {
+pub struct DialogueProcess {
     child: Child,
     answers: Option<ChildStdin>,
     events: BufReader<ChildStdout>,
@@ -18,7 +18,7 @@ struct DialogueProcess {
 
 impl DialogueProcess {
     /// Starts it on the machine of this test.
-    fn begin(_: &Machine, arguments: &[&str]) -> Self {
+    pub fn begin(_: &Machine, arguments: &[&str]) -> Self {
         let mut child = Command::new("/usr/local/bin/twofactor")
             .args(arguments)
             .arg("--dialogue=json")
@@ -35,7 +35,7 @@ impl DialogueProcess {
     }
 
     /// The next event, which has a line of its own.
-    fn event(&mut self) -> Value {
+    pub fn event(&mut self) -> Value {
         let mut line = String::new();
         self.events.read_line(&mut line).unwrap();
         assert!(line.ends_with('\n'), "{line:?}");
@@ -43,7 +43,7 @@ impl DialogueProcess {
     }
 
     /// Types a code, and reads what comes of it.
-    fn answer(&mut self, code: &str) -> Value {
+    pub fn answer(&mut self, code: &str) -> Value {
         self.line(&value!({ "code": code }).to_string())
     }
 
@@ -54,7 +54,7 @@ impl DialogueProcess {
     }
 
     /// Its exit code. It says nothing more, and has said nothing on standard error.
-    fn end(mut self) -> i32 {
+    pub fn end(mut self) -> i32 {
         drop(self.answers.take());
         let mut rest = String::new();
         self.events.read_to_string(&mut rest).unwrap();

@@ -1,5 +1,7 @@
 //! The command as programs call it: the promises of docs/automation.md.
 
 mod dialogue;
+mod documented;
 mod kinds;
+mod objects;
 mod preview;

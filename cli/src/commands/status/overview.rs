@@ -38,6 +38,8 @@ pub struct StatusReport {
 pub struct PolicyStatus {
     /// Path of the file.
     pub file: String,
+    /// Hash of its text, as `--if-policy` takes it; `null` where it cannot be read.
+    pub hash: Option<String>,
     /// True if there is such a file.
     pub present: bool,
     /// Reason why it cannot be used.
