@@ -1,6 +1,6 @@
 //! The members of a group: those that it lists, and those whose primary group it is.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use twofactor_core::account::Account;
 use twofactor_store::sys::accounts::{LookupFailed, by_name};
@@ -36,7 +36,7 @@ pub fn names(group: &str, listed: &[PasswdEntry]) -> Result<Option<Vec<String>>,
 /// end the list.
 fn accounts(listed: &[PasswdEntry]) -> Result<Vec<Account>, LookupFailed> {
     let mut accounts: Vec<Account> = listed.iter().map(|one| one.account.clone()).collect();
-    let known: HashSet<&str> = listed.iter().map(|one| one.account.name.as_str()).collect();
+    let known: BTreeSet<&str> = listed.iter().map(|one| one.account.name.as_str()).collect();
     for name in local_file::names(&local_file::text(local_file::PASSWD)?) {
         if !known.contains(name) {
             accounts.extend(by_name(name)?);

@@ -13,7 +13,7 @@
 //! Names stand in the records alone, and paths nowhere. What is read is whole, or it is refused. Errors name the byte at which
 //! the reading ended, and quote nothing.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -115,7 +115,7 @@ impl Backup {
         let made: u64 =
             number(reader.line("made")?).ok_or_else(|| reader.error("has no valid date"))?;
         let mut entries: Vec<BackupEntry> = Vec::new();
-        let mut names = HashSet::new();
+        let mut names = BTreeSet::new();
         loop {
             let begin = reader.position;
             let (word, rest) = reader.any_line()?;

@@ -1,6 +1,6 @@
 //! The invitation of several users: one after the other, and a failure of one is no failure of the others.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use twofactor_core::account::Account;
@@ -59,7 +59,7 @@ pub fn run(context: &Context, args: &InviteArgs) -> Result<ExitCode, Failure> {
         },
         groups: KnownGroups::default(),
         rows: Vec::new(),
-        seen: HashSet::new(),
+        seen: BTreeSet::new(),
     };
     let interrupted = round.run(&named.names)?;
     let report = InvitationsReport {
@@ -123,7 +123,7 @@ impl NamedUsers {
                 return Err(Failure::refused("the group has no members"));
             }
         }
-        let mut seen = HashSet::new();
+        let mut seen = BTreeSet::new();
         names.retain(|name| seen.insert(name.clone()));
         Ok(Self { names, unlisted })
     }
@@ -140,7 +140,7 @@ struct InvitationRound<'a> {
     groups: KnownGroups,
     rows: Vec<InvitationRow>,
     /// The names of the records that had their turn: two names can stand for one user.
-    seen: HashSet<String>,
+    seen: BTreeSet<String>,
 }
 
 /// Reason why a user was not invited.
