@@ -195,7 +195,11 @@ fn places(calls: &[Call], halt: Halt) -> Vec<usize> {
         Halt::Signal => [concerned.len() / 3, concerned.len() * 2 / 3].to_vec(),
         Halt::Freezer => [concerned.len() / 2].to_vec(),
     };
-    part.into_iter().map(|place| concerned[place]).collect()
+    // Behind the last look at the state, before the record goes.
+    let removes = |place: &usize| calls[*place].name() == "unlinkat";
+    let removal = concerned.iter().copied().find(removes);
+    let part = part.into_iter().map(|place| concerned[place]);
+    part.chain(removal).collect()
 }
 
 fn sweep(

@@ -7,6 +7,7 @@ mod flushes;
 mod grace_period;
 mod meanwhile;
 mod refusals;
+mod removal;
 mod session_role;
 
 use std::cell::Cell;

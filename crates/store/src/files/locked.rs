@@ -1,6 +1,7 @@
 //! One user's state under its lock.
 
 mod record_change;
+mod removal;
 
 use crate::sys::file;
 use twofactor_core::account::Account;

@@ -10,6 +10,7 @@ mod policy;
 mod power;
 mod rebuild;
 mod relocate;
+mod removal;
 mod replace;
 mod slots;
 mod snapshots;

@@ -1,4 +1,4 @@
-//! Replacing and removing a record under the lock of its state, in steps of which each leaves a record that counts.
+//! Replacing a record under the lock of its state, in steps of which each leaves a record that counts.
 
 use std::os::fd::AsFd;
 
@@ -223,42 +223,6 @@ impl Locked<'_> {
 
     fn still_current(&self) -> Result<(), WriteFailed> {
         self.confirm().map_err(|_| WriteFailed::Meanwhile)
-    }
-
-    /// Removes the record, its index entry, then the state. First the state says that no device has a record any more.
-    ///
-    /// # Errors
-    /// [`Error`]; when only the state is left it is harmless, and the next enrollment uses it.
-    pub fn remove(mut self) -> Result<(), Error> {
-        let record = self.store.record(&self.account)?;
-        refuse_while_moving(self.store, &self.account, record.as_ref())?;
-        let mut state = self.state.clone();
-        state.end_grace();
-        state.devices.iter_mut().for_each(|d| d.committed = false);
-        if state != self.state {
-            self.write(state)?;
-            self.flush()?;
-        }
-        self.confirm()?;
-        let path = self.store.record_path(&self.account.name);
-        let name =
-            names::record_file(&self.account.name).ok_or_else(|| self.error(Cause::NameTooLong))?;
-        let users = &self.store.users;
-        let remove_record = || {
-            for stale in self.files.stale_names(&self.held, &name) {
-                file::remove_leftover(users, &stale)?;
-            }
-            file::remove(users, &name)?;
-            file::flush_directory(users)
-        };
-        remove_record().map_err(Error::file(&path))?;
-        // Another process may have enrolled the user anew.
-        self.confirm()?;
-        index::remove(users, self.account.uid, &self.account.name)
-            .and_then(|()| file::flush_directory(users))
-            .map_err(Error::file(&path))?;
-        self.confirm()?;
-        self.files.remove_all()
     }
 }
 

@@ -4,7 +4,8 @@
 //!
 //! Held: one code succeeds once at most; an attempt whose outcome was told is counted for good, in the file that a login
 //! finds; there always is such a file; no code is judged after its device was removed; a process alone comes to an end,
-//! whatever the others were stopped in, and one that begins to log in learns about its code. And each part of the design is
+//! whatever the others were stopped in, and one that begins to log in learns about its code; a removal that comes to its end
+//! leaves no device that counts and has no record. And each part of the design is
 //! needed: without it the model finds what breaks.
 
 mod changes;
@@ -63,6 +64,7 @@ fn without_these_parts_two_processes_break_it() {
     for without in [Without::Moved, Without::OtherBase] {
         breaks(&[Login, Mover], with_power_cuts(without));
     }
+    breaks(&[Login, Remover], rules(Without::Anew));
 }
 
 /// Some millions of worlds, in an optimized program within some minutes: `make races`.

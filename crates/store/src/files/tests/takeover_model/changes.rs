@@ -1,13 +1,13 @@
 //! The changes: `rename`, `unset`, and `unlock` of a state that cannot be read, from the lock on.
 
-use super::steps::{flush_names, is_current};
+use super::steps::{flush_file, flush_names, is_current};
 use super::world::{FileContent, ModelPlace, ProcessRole, SearchRules, Step, Without, World};
 
 /// One step of a change.
 pub fn change(world: &World, next: &mut World, me: usize, step: u8, rules: SearchRules) {
     match world.processes[me].role {
         ProcessRole::Mover => rename(world, next, me, step, rules),
-        ProcessRole::Remover => remove(world, next, me, step),
+        ProcessRole::Remover => remove(world, next, me, step, rules),
         _ => rebuild(next, me, step),
     }
 }
@@ -73,19 +73,32 @@ fn entrance(world: &mut World) -> usize {
     world.new_inode(content, None)
 }
 
-/// `Locked::remove`.
-fn remove(world: &World, next: &mut World, me: usize, step: u8) {
-    let name = world.processes[me].name;
+/// `Locked::remove`: the mark, the record, and then what tells of it.
+fn remove(world: &World, next: &mut World, me: usize, step: u8, rules: SearchRules) {
+    let process = &world.processes[me];
+    let (name, file) = (process.name, process.file.unwrap_or(0));
     next.processes[me].step = Step::Change(step + 1);
     match step {
-        0 | 2 if !is_current(world, me) => next.release(me, Step::Gone),
-        0 | 2 => {}
-        1 if world.names.record == ModelPlace::Old => {
+        0 => next.inodes[file].now.uncommitted = true,
+        1 => flush_file(next, file, rules),
+        2 | 4 if !is_current(world, me) => {
+            let has_removed = process.is_anew || step == 4;
+            if has_removed && rules.without != Without::Anew {
+                next.drop_file(me, Step::Open);
+                // It waits as long for the state that counts now as for the one before.
+                (next.processes[me].is_anew, next.processes[me].claims) = (true, 0);
+            } else {
+                next.release(me, Step::Gone);
+            }
+        }
+        2 | 4 => {}
+        3 if process.is_anew => {}
+        3 if world.names.record == ModelPlace::Old => {
             next.names.record = ModelPlace::Removed;
             flush_names(next);
         }
-        1 => next.release(me, Step::Gone),
-        3 => {
+        3 => next.release(me, Step::Gone),
+        5 => {
             next.names.bases[name] = None;
             flush_names(next);
         }

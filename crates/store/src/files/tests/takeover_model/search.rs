@@ -93,6 +93,12 @@ fn ends_alone(
         if is_new && !current.processes[me].was_told() {
             return Err("a login that is not asked");
         }
+        if world.processes[me].role == ProcessRole::Remover
+            && !world.processes[me].has_ended()
+            && current.is_contradictory()
+        {
+            return Err("a removal that leaves a contradiction");
+        }
         ends.extend(way);
         return Ok(());
     }

@@ -271,7 +271,7 @@ fn current(world: &World, next: &mut World, me: usize, rules: SearchRules) {
                 ModelPlace::Old | ModelPlace::Moving => process.kept == 0,
                 ModelPlace::New => process.kept == 1,
             };
-            if !is_there {
+            if !is_there && !process.is_anew {
                 return next.release(me, Step::Gone);
             }
             next.processes[me].step = match process.role {
@@ -289,6 +289,7 @@ fn attempt(world: &World, next: &mut World, me: usize, rules: SearchRules) {
     match process.step {
         Step::Charge => {
             next.inodes[file].now.charges |= 1 << me;
+            next.inodes[file].now.uncommitted = false;
             let used = world.inodes[file].now.used;
             next.processes[me].used = used;
             next.processes[me].step = if used { Step::Flush } else { Step::Mark };

@@ -24,6 +24,8 @@ pub enum Without {
     OtherBase,
     /// The move is noted without a look whether the base is that of these generations.
     Note,
+    /// A removal whose state was taken over before the record was gone ends there.
+    Anew,
 }
 
 /// The design, and what may happen.
@@ -90,6 +92,8 @@ pub struct FileContent {
     pub provisional: bool,
     pub moved: bool,
     pub used: bool,
+    /// No device is said to have a record: a removal was begun, and no login has been judged since.
+    pub uncommitted: bool,
     pub charges: u8,
 }
 
@@ -147,6 +151,8 @@ pub struct Process {
     pub late: bool,
     /// Number of generations that it has made.
     pub claims: u8,
+    /// It has removed the record, and the state was taken over before.
+    pub is_anew: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -178,6 +184,7 @@ impl Process {
             used: false,
             late: false,
             claims: 0,
+            is_anew: false,
         }
     }
 
@@ -271,6 +278,12 @@ impl World {
             .map(|inode| &self.inodes[inode].now)
     }
 
+    /// True if a login is refused since a device that counts has no record.
+    pub fn is_contradictory(&self) -> bool {
+        let truth = self.truth();
+        self.names.record == ModelPlace::Removed && truth.is_some_and(|state| !state.uncommitted)
+    }
+
     /// What is wrong with this world.
     pub fn fault(&self) -> Option<&'static str> {
         if self.fault.is_some() {
@@ -282,7 +295,8 @@ impl World {
             return Some("two successes");
         }
         if self.names.record == ModelPlace::Removed {
-            return None;
+            let is_wrong = self.is_removed && self.is_contradictory();
+            return is_wrong.then_some("a removed device that counts");
         }
         let Some(truth) = self.truth() else {
             return (!self.is_broken).then_some("no state is found");

@@ -1,0 +1,123 @@
+//! Removing a record under the lock of its state, with everything that tells of it.
+//!
+//! A process that is stopped between its last look and the removal of the record cannot know that a login takes the state
+//! over there, and notes in it that the device counts. So it looks behind the removal, too, and says in the state that
+//! counts now that the device is gone.
+
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
+
+use super::{Locked, refuse_while_moving};
+use crate::files::{Cause, Error, Store, index, names};
+use crate::sys::file;
+
+/// Number of times that a state which was taken over is looked for, once its record is removed.
+const TRIES: u32 = 3;
+
+impl Locked<'_> {
+    /// Removes the record, its index entry, then the state. First the state says that no device has a record any more.
+    ///
+    /// # Errors
+    /// [`Error`]; when only the state is left it is harmless, and the next enrollment uses it. [`Cause::TakenOver`] where
+    /// nothing was removed, or another process has enrolled the user anew meanwhile.
+    pub fn remove(mut self) -> Result<(), Error> {
+        let record = self.store.record(&self.account)?;
+        refuse_while_moving(self.store, &self.account, record.as_ref())?;
+        // What was judged under this lock is not judged again under another one: nothing is removed if it is gone.
+        self.mark_removal()?;
+        self.remove_record()?;
+        self.remove_rest(record.as_ref())
+    }
+
+    /// Notes durably that no device has a record.
+    pub(crate) fn mark_removal(&mut self) -> Result<(), Error> {
+        let mut state = self.state.clone();
+        state.end_grace();
+        state.devices.iter_mut().for_each(|d| d.committed = false);
+        if state != self.state {
+            self.write(state)?;
+            self.flush()?;
+        }
+        self.confirm()
+    }
+
+    pub(crate) fn remove_record(&self) -> Result<(), Error> {
+        let name =
+            names::record_file(&self.account.name).ok_or_else(|| self.error(Cause::NameTooLong))?;
+        let users = &self.store.users;
+        let remove = || {
+            for stale in self.files.stale_names(&self.held, &name) {
+                file::remove_leftover(users, &stale)?;
+            }
+            file::remove(users, &name)?;
+            file::flush_directory(users)
+        };
+        remove().map_err(Error::file(&self.store.record_path(&self.account.name)))
+    }
+
+    /// Removes what is left of a record that was removed, also where another process has taken the state over before.
+    pub(crate) fn remove_rest(self, removed: Option<&Record>) -> Result<(), Error> {
+        let (store, account) = (self.store, self.account.clone());
+        match self.remove_traces() {
+            Err(error) if is_taken_over(&error) => remove_anew(store, &account, removed, error),
+            other => other,
+        }
+    }
+
+    /// Removes the index entry and the state of a record that is gone.
+    fn remove_traces(self) -> Result<(), Error> {
+        // Another process may have enrolled the user anew.
+        self.confirm()?;
+        let users = &self.store.users;
+        index::remove(users, self.account.uid, &self.account.name)
+            .and_then(|()| file::flush_directory(users))
+            .map_err(Error::file(&self.store.record_path(&self.account.name)))?;
+        self.confirm()?;
+        self.files.remove_all()
+    }
+}
+
+/// The rest of a removal whose state was taken over before its record was gone: in the state that counts now.
+fn remove_anew(
+    store: &Store,
+    account: &Account,
+    removed: Option<&Record>,
+    taken_over: Error,
+) -> Result<(), Error> {
+    for _ in 0..TRIES {
+        let mut current = match Locked::existing(store, account) {
+            // Another process has removed the rest, or begun to.
+            Err(error) if matches!(error.cause, Cause::MissingState) => {
+                return store
+                    .holder(account)
+                    .and_then(|holder| match holder.record {
+                        None => Ok(()),
+                        Some(_) => Err(taken_over),
+                    });
+            }
+            other => other?,
+        };
+        if !is_rest_of(&current, removed)? {
+            break;
+        }
+        let done = current
+            .mark_removal()
+            .and_then(|()| current.remove_traces());
+        if !done.as_ref().is_err_and(is_taken_over) {
+            return done;
+        }
+    }
+    Err(taken_over)
+}
+
+/// True if what is left tells of no other device than of those that were removed.
+fn is_rest_of(current: &Locked<'_>, removed: Option<&Record>) -> Result<bool, Error> {
+    let devices = removed.map(|record| record.devices.as_slice());
+    let was = |id| devices.is_some_and(|devices| devices.iter().any(|device| device.id == id));
+    let mut committed = current.state.devices.iter().filter(|d| d.committed);
+    Ok(current.store.record(&current.account)?.is_none() && committed.all(|d| was(d.id)))
+}
+
+const fn is_taken_over(error: &Error) -> bool {
+    matches!(error.cause, Cause::TakenOver)
+}

@@ -1,0 +1,106 @@
+//! A removal whose state is taken over before its record is gone, and then by whom, and for what.
+
+use super::*;
+
+/// The lock of a removal that has looked for the last time whether it still has it.
+fn marked(store: &Store) -> (Locked<'_>, Record) {
+    let mut locked = store.lock(&alice()).unwrap();
+    let record = locked.record().unwrap().unwrap();
+    locked.mark_removal().unwrap();
+    (locked, record)
+}
+
+/// Takes the state over, as a login does, and says that its devices count.
+fn commit(store: &Store) {
+    let mut taker = store.lock(&alice()).unwrap();
+    taker.commit().unwrap();
+    taker.flush().unwrap();
+    taker.confirm().unwrap();
+}
+
+/// The taker is stopped in its turn, and goes on when all is removed.
+#[test]
+fn r43_what_a_stopped_taker_writes_later_leaves_no_trace() {
+    let (scratch, store) = enrolled();
+    let (stopped, record) = marked(&store);
+    let mut taker = store.lock(&alice()).unwrap();
+    taker.commit().unwrap();
+    stopped.remove_record().unwrap();
+    stopped.remove_rest(Some(&record)).unwrap();
+    assert!(scratch.everything().is_empty());
+    taker.commit().unwrap();
+    taker.flush().unwrap();
+    assert_eq!(taker.confirm().unwrap_err().cause, Cause::TakenOver);
+    assert!(scratch.everything().is_empty() && !found(&store));
+}
+
+/// A removal of the same devices, given meanwhile, that has come to its end.
+#[test]
+fn r43_a_removal_that_another_has_finished_is_done() {
+    let (scratch, store) = enrolled();
+    let (stopped, record) = marked(&store);
+    store.lock(&alice()).unwrap().remove().unwrap();
+    stopped.remove_record().unwrap();
+    assert_eq!(stopped.remove_rest(Some(&record)), Ok(()));
+    assert!(scratch.everything().is_empty());
+}
+
+#[test]
+fn r43_a_new_enrollment_outlives_a_stopped_removal() {
+    let (_scratch, store) = enrolled();
+    let (stopped, record) = marked(&store);
+    stopped.remove_record().unwrap();
+    enroll_devices(&store, &alice(), &[token()]);
+    let done = stopped.remove_rest(Some(&record));
+    assert_eq!(done.unwrap_err().cause, Cause::TakenOver);
+    let kept = store.snapshot(&alice()).unwrap().unwrap();
+    assert_eq!(device_names(&kept.record), ["token"]);
+    assert!(kept.state.has_committed());
+}
+
+/// Another device's record went with it: that stays an error until it is removed, and lets no login pass.
+#[test]
+fn r43_another_device_is_not_removed_unseen() {
+    let (scratch, store) = enrolled();
+    let (stopped, record) = marked(&store);
+    let mut taker = store.lock(&alice()).unwrap();
+    let other = record_of(&alice(), &[token()]);
+    taker.replace_record(&other, &[unused(&token())]).unwrap();
+    drop(taker);
+    stopped.remove_record().unwrap();
+    let done = stopped.remove_rest(Some(&record));
+    assert_eq!(done.unwrap_err().cause, Cause::TakenOver);
+    let lost = error_at(&scratch.record(), Cause::LostRecord);
+    assert_eq!(store.holder(&alice()).err(), Some(lost));
+}
+
+/// The same devices with a record that was written anew, as for new recovery codes.
+#[test]
+fn r43_the_same_devices_are_removed() {
+    let (scratch, store) = enrolled();
+    let (stopped, record) = marked(&store);
+    let mut taker = store.lock(&alice()).unwrap();
+    taker.replace_record(&record, &[]).unwrap();
+    drop(taker);
+    stopped.remove_record().unwrap();
+    assert_eq!(stopped.remove_rest(Some(&record)), Ok(()));
+    assert!(scratch.everything().is_empty());
+}
+
+/// Killed between the two: refused until the removal is given again.
+#[test]
+fn r43_a_removal_that_is_given_again_completes_it() {
+    let (scratch, store) = enrolled();
+    let (stopped, _) = marked(&store);
+    commit(&store);
+    stopped.remove_record().unwrap();
+    drop(stopped);
+    let lost = error_at(&scratch.record(), Cause::LostRecord);
+    assert_eq!(store.holder(&alice()).err(), Some(lost));
+    store.discard("alice").unwrap();
+    assert!(scratch.everything().is_empty() && !found(&store));
+}
+
+fn found(store: &Store) -> bool {
+    store.holder(&alice()).unwrap().record.is_some()
+}
