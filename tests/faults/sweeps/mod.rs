@@ -6,6 +6,7 @@ mod commands;
 mod kept;
 mod killed;
 mod logins;
+mod new_device;
 mod relocation;
 mod stacks;
 mod stopped;
