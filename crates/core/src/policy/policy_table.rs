@@ -164,19 +164,29 @@ impl<'a, 't> PolicyTable<'a, 't> {
         key: &str,
         make: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Vec<T>, PolicyFault> {
+        let list = self.list_or_none(key, make)?;
+        match self.entries.get(key) {
+            Some(value) if list.is_empty() => {
+                let path = self.path(key);
+                let message = format!("{path} is empty; remove it or name at least one");
+                Err(PolicyFault::new(value.span().start, message))
+            }
+            _ => Ok(list),
+        }
+    }
+
+    /// [`Self::list`] that may be empty.
+    pub(super) fn list_or_none<T>(
+        &self,
+        key: &str,
+        make: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Vec<T>, PolicyFault> {
         let Some(value) = self.entries.get(key) else {
             return Ok(Vec::new());
         };
         let DeValue::Array(elements) = value.get_ref() else {
             return Err(self.wrong_kind(key, "be a list of strings", value));
         };
-        if elements.is_empty() {
-            let message = format!(
-                "{} is empty; remove it or name at least one",
-                self.path(key)
-            );
-            return Err(PolicyFault::new(value.span().start, message));
-        }
         let element = |element: &PolicyValue<'_>| match element.get_ref() {
             DeValue::String(text) => make(text).map_err(|reason| {
                 PolicyFault::new(
