@@ -31,12 +31,12 @@ fn says_committed(machine: &AttemptMachine) -> bool {
 #[test]
 fn r43_a_login_before_the_record_goes_leaves_no_trace() {
     let machine = AttemptMachine::with_policy(ON);
-    let record = machine.store.record(&machine.alice).unwrap();
+    let record = machine.store.record(&machine.alice).unwrap().unwrap();
     let stopped = marked(&machine);
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     assert!(says_committed(&machine));
     stopped.remove_record().unwrap();
-    stopped.remove_rest(record.as_ref()).unwrap();
+    stopped.remove_rest(&record).unwrap();
     nothing_is_left(&machine);
 }
 
@@ -44,7 +44,7 @@ fn r43_a_login_before_the_record_goes_leaves_no_trace() {
 #[test]
 fn r43_a_login_as_the_record_goes_leaves_no_trace() {
     let machine = AttemptMachine::with_policy(ON);
-    let record = machine.store.record(&machine.alice).unwrap();
+    let record = machine.store.record(&machine.alice).unwrap().unwrap();
     let stopped = marked(&machine);
     let recorded = lock_recorded(&machine.store, &machine.alice, None);
     let (locked, loaded) = recorded.unwrap().unwrap();
@@ -61,7 +61,7 @@ fn r43_a_login_as_the_record_goes_leaves_no_trace() {
     );
     assert_eq!(judged, Ok(accepted(0, 0)));
     assert!(says_committed(&machine));
-    stopped.remove_rest(record.as_ref()).unwrap();
+    stopped.remove_rest(&record).unwrap();
     nothing_is_left(&machine);
 }
 
@@ -69,7 +69,7 @@ fn r43_a_login_as_the_record_goes_leaves_no_trace() {
 #[test]
 fn r43_a_login_after_the_record_goes_is_not_judged() {
     let machine = AttemptMachine::with_policy(ON);
-    let record = machine.store.record(&machine.alice).unwrap();
+    let record = machine.store.record(&machine.alice).unwrap().unwrap();
     let mut session = machine.session();
     let stopped = marked(&machine);
     stopped.remove_record().unwrap();
@@ -84,7 +84,7 @@ fn r43_a_login_after_the_record_goes_is_not_judged() {
     let judged = session.attempt(code(STEP).as_bytes(), Form::Code);
     assert_eq!(judged, Ok(AttemptResult::Gone));
     assert!(!says_committed(&machine));
-    stopped.remove_rest(record.as_ref()).unwrap();
+    stopped.remove_rest(&record).unwrap();
     nothing_is_left(&machine);
 }
 

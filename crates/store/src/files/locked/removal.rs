@@ -26,7 +26,10 @@ impl Locked<'_> {
         // What was judged under this lock is not judged again under another one: nothing is removed if it is gone.
         self.mark_removal()?;
         self.remove_record()?;
-        self.remove_rest(record.as_ref())
+        match record {
+            Some(record) => self.remove_rest(&record),
+            None => self.remove_traces(),
+        }
     }
 
     /// Notes durably that no device has a record.
@@ -41,6 +44,7 @@ impl Locked<'_> {
         self.confirm()
     }
 
+    /// Removes the record, durably.
     pub(crate) fn remove_record(&self) -> Result<(), Error> {
         let name =
             names::record_file(&self.account.name).ok_or_else(|| self.error(Cause::NameTooLong))?;
@@ -56,7 +60,7 @@ impl Locked<'_> {
     }
 
     /// Removes what is left of a record that was removed, also where another process has taken the state over before.
-    pub(crate) fn remove_rest(self, removed: Option<&Record>) -> Result<(), Error> {
+    pub(crate) fn remove_rest(self, removed: &Record) -> Result<(), Error> {
         let (store, account) = (self.store, self.account.clone());
         match self.remove_traces() {
             Err(error) if is_taken_over(&error) => remove_anew(store, &account, removed, error),
@@ -81,7 +85,7 @@ impl Locked<'_> {
 fn remove_anew(
     store: &Store,
     account: &Account,
-    removed: Option<&Record>,
+    removed: &Record,
     taken_over: Error,
 ) -> Result<(), Error> {
     for _ in 0..TRIES {
@@ -111,9 +115,8 @@ fn remove_anew(
 }
 
 /// True if what is left tells of no other device than of those that were removed.
-fn is_rest_of(current: &Locked<'_>, removed: Option<&Record>) -> Result<bool, Error> {
-    let devices = removed.map(|record| record.devices.as_slice());
-    let was = |id| devices.is_some_and(|devices| devices.iter().any(|device| device.id == id));
+fn is_rest_of(current: &Locked<'_>, removed: &Record) -> Result<bool, Error> {
+    let was = |id| removed.devices.iter().any(|device| device.id == id);
     let mut committed = current.state.devices.iter().filter(|d| d.committed);
     Ok(current.store.record(&current.account)?.is_none() && committed.all(|d| was(d.id)))
 }

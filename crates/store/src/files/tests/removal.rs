@@ -26,7 +26,7 @@ fn r43_what_a_stopped_taker_writes_later_leaves_no_trace() {
     let mut taker = store.lock(&alice()).unwrap();
     taker.commit().unwrap();
     stopped.remove_record().unwrap();
-    stopped.remove_rest(Some(&record)).unwrap();
+    stopped.remove_rest(&record).unwrap();
     assert!(scratch.everything().is_empty());
     taker.commit().unwrap();
     taker.flush().unwrap();
@@ -41,7 +41,7 @@ fn r43_a_removal_that_another_has_finished_is_done() {
     let (stopped, record) = marked(&store);
     store.lock(&alice()).unwrap().remove().unwrap();
     stopped.remove_record().unwrap();
-    assert_eq!(stopped.remove_rest(Some(&record)), Ok(()));
+    assert_eq!(stopped.remove_rest(&record), Ok(()));
     assert!(scratch.everything().is_empty());
 }
 
@@ -51,7 +51,7 @@ fn r43_a_new_enrollment_outlives_a_stopped_removal() {
     let (stopped, record) = marked(&store);
     stopped.remove_record().unwrap();
     enroll_devices(&store, &alice(), &[token()]);
-    let done = stopped.remove_rest(Some(&record));
+    let done = stopped.remove_rest(&record);
     assert_eq!(done.unwrap_err().cause, Cause::TakenOver);
     let kept = store.snapshot(&alice()).unwrap().unwrap();
     assert_eq!(device_names(&kept.record), ["token"]);
@@ -68,7 +68,7 @@ fn r43_another_device_is_not_removed_unseen() {
     taker.replace_record(&other, &[unused(&token())]).unwrap();
     drop(taker);
     stopped.remove_record().unwrap();
-    let done = stopped.remove_rest(Some(&record));
+    let done = stopped.remove_rest(&record);
     assert_eq!(done.unwrap_err().cause, Cause::TakenOver);
     let lost = error_at(&scratch.record(), Cause::LostRecord);
     assert_eq!(store.holder(&alice()).err(), Some(lost));
@@ -83,7 +83,7 @@ fn r43_the_same_devices_are_removed() {
     taker.replace_record(&record, &[]).unwrap();
     drop(taker);
     stopped.remove_record().unwrap();
-    assert_eq!(stopped.remove_rest(Some(&record)), Ok(()));
+    assert_eq!(stopped.remove_rest(&record), Ok(()));
     assert!(scratch.everything().is_empty());
 }
 
