@@ -9,6 +9,7 @@
 )]
 
 mod page;
+mod session_grace;
 
 use harness::logins::{enrolled, logged, machine, policy};
 use harness::{LoginPage, Machine, PASSWORD, Page, Totp};
