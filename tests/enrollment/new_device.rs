@@ -109,8 +109,23 @@ fn r49_a_lost_phone_is_replaced_over_ssh_at_80x24() {
         .answer("Recovery code accepted. 9 are left.", "exit");
     let shown = terminal.end().shown;
     assert_fits(&shown, 80, &["URI: ", "Key: "]);
-    let again = sshd.login("alice").answers(&[PASSWORD, &new.code_after(1)]);
-    assert!(again.run().is_in());
+    // The next login tells of both changes.
+    let mut again = sshd.login("alice").shell().pty_of(80, 24);
+    again
+        .answer(ASK_PASSWORD, PASSWORD)
+        .answer(ASK_CODE, &new.code_after(1))
+        .answer("tell your administrator.", "exit");
+    let told = again.end().shown.replace('\r', "").replace('\n', " ");
+    for change in [
+        "The device phone-2 was added",
+        "The device phone was removed",
+    ] {
+        let rest = told.split_once(change).expect(change).1;
+        let (time, _) = rest
+            .split_once(", at a login (sshd) from 127.0.0.1.")
+            .unwrap();
+        assert_eq!(time.len(), " on 2026-11-29 02:05".len(), "{told}");
+    }
 }
 
 #[test]

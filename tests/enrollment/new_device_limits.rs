@@ -194,3 +194,49 @@ fn a_device_that_cannot_be_stored_refuses_no_login() {
     assert!(log.len() == 1 && log[0].contains("result=error"), "{log:?}");
     assert!(lets_in(&machine.sshd(""), &old.code()));
 }
+
+#[test]
+fn a_client_with_one_field_is_offered_no_device() {
+    let (machine, old) = desk();
+    machine.install_stack_as("sshd-password-and-code-in-one-field", "sshd");
+    let sshd = machine.sshd("PasswordAuthentication yes\nKbdInteractiveAuthentication yes");
+    let methods = ["password", "keyboard-interactive"];
+    for (method, code) in methods.into_iter().zip(&old.recovery) {
+        let methods = format!("PreferredAuthentications={method}");
+        let login = sshd.login("alice").option(&methods).attempts(1);
+        let session = login.answer(format!("{PASSWORD}{code}")).run();
+        assert!(
+            session.is_in() && session.prompts.len() == 1,
+            "{method}: {session:?}"
+        );
+    }
+    assert_eq!(results(&machine), [""; 0]);
+    assert_eq!(factor(&machine, "alice"), (vec!["phone".into()], 8));
+}
+
+#[test]
+fn a_code_after_a_wrong_password_gets_no_offer() {
+    let (machine, old) = desk();
+    policy(&machine, "uniform_prompt = true", "");
+    // The code is asked for whatever the password was.
+    machine.stack("common-auth", "auth required pam_unix.so nodelay\n");
+    let sshd = machine.sshd("");
+    for (password, code, shown) in [
+        ("wrong", old.recovery[0].as_str(), &[ASK_CODE][..]),
+        (PASSWORD, &old.recovery[1], &[ASK_CODE, NEW]),
+    ] {
+        let login = sshd.login("alice").attempts(1);
+        let session = login.answer(password).answer(code).answer("").run();
+        assert_eq!(session.is_in(), password == PASSWORD, "{session:?}");
+        let asked = session.prompts.get(1..).unwrap_or_default();
+        assert_eq!(asked.len(), shown.len(), "{session:?}");
+        assert!(
+            asked
+                .iter()
+                .zip(shown)
+                .all(|(got, want)| got.ends_with(want)),
+            "{session:?}"
+        );
+    }
+    assert_eq!(results(&machine), ["enrolment-skipped"]);
+}
