@@ -160,7 +160,7 @@ fn a_login_at_the_console_counts_until_something_ends_it() {
     let (machine, phone) = desk(ON);
     let sshd = machine.sshd("");
     let wrong = phone.wrong_code();
-    let ends: [&dyn Fn(); 3] = [
+    let ends: [&dyn Fn(); 4] = [
         &|| policy(&machine, "grace_session = 400", ""),
         &|| {
             machine
@@ -174,6 +174,11 @@ fn a_login_at_the_console_counts_until_something_ends_it() {
             }
             assert!(!machine.log_with("result=throttled").is_empty());
             machine.command(&["unlock", "alice"]).ok();
+        },
+        // With a device again, the user is asked for its code.
+        &|| {
+            machine.command(&["unset", "alice", "--yes"]).ok();
+            harness::logins::enroll(&machine, "alice", &[]);
         },
     ];
     for (round, end) in ends.into_iter().enumerate() {
