@@ -1,5 +1,6 @@
 //! The services whose PAM transaction is the login of a person.
 
+use twofactor_core::policy::LOGIN_SERVICES;
 use twofactor_store::attempt::SessionRole;
 
 use crate::transaction::PamTransaction;
@@ -19,9 +20,6 @@ const QUIET_SERVICES: [&str; 12] = [
     "systemd-user",
     "pkexec",
 ];
-
-/// Services that begin a login session, and that show a dialogue of several questions.
-const LOGIN_SERVICES: [&str; 4] = ["sshd", "login", "remote", "cockpit"];
 
 /// The value that sshd gives PAM_TTY before there is a terminal.
 pub const SSHD_TTY: &[u8] = b"ssh";

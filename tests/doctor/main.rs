@@ -14,5 +14,6 @@ mod many_users;
 mod programs;
 mod records;
 mod report;
+mod session_line;
 mod sshd;
 mod stacks;

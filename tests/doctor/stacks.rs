@@ -202,7 +202,10 @@ fn unusable_pam_files_are_found() {
         "sshd",
         &format!("@include common-auth\n{LINE}@include common-account\n"),
     );
-    assert_eq!(found(&machine), ["warning account-line sshd"]);
+    let account = report(&machine, &[]);
+    assert_eq!(all(&account), ["warning account-line sshd"]);
+    let (cause, _) = finding(&account, "account-line");
+    assert!(cause.contains("a new device is offered after a recovery code"));
     // It is where users who must enroll are stopped.
     let require = "enabled = true\nenroll_at_login = \"require\"\n[services]\n";
     machine.policy(&format!("{require}sshd = true\n"));

@@ -1,13 +1,14 @@
 //! Faults of the stacks of a service that names the module, or should.
 
-use twofactor_core::policy::decision::{self, PolicyDecision};
-use twofactor_core::policy::{Policy, Requirement};
+use twofactor_core::policy::Policy;
 
 use super::finding::{DoctorFinding, FindingLevel};
 use super::modules::{OURS, unknown_argument};
 use super::pam::{ConfigError, HandlerType, ModuleCall, ReturnCode, ServiceStacks, StackHandler};
 use super::simulation::{SimulatedLogin, StackSimulation, TypedPassword};
 use crate::shell;
+
+mod other_groups;
 
 /// The line that the examples have.
 const LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so";
@@ -75,9 +76,7 @@ pub fn check(service: &CheckedService<'_>, policy: Option<&Policy>) -> Vec<Docto
     findings.extend(control(&trial, name, first));
     findings.extend(twice(&trial, name, policy));
     findings.extend(by_passes(&trial, name));
-    if !names_module(&stacks.account) {
-        findings.push(no_account_line(name, file, policy));
-    }
+    findings.extend(other_groups::check(name, file, stacks, policy));
     // If the policy names the service, that is meant.
     let left_out = |policy: &Policy| {
         policy.enabled && !policy.service_on(name) && !policy.services.named.contains_key(name)
@@ -98,45 +97,6 @@ pub fn check(service: &CheckedService<'_>, policy: Option<&Policy>) -> Vec<Docto
 /// `twofactor enable --service NAME`, or `disable`.
 fn switch(command: &str, service: &str) -> String {
     shell::twofactor(command, &[], &[("--service", service)])
-}
-
-/// The requirement on the users that `[[require]]` names, by now or some day.
-const fn strictest(policy: &Policy) -> Requirement {
-    if policy.require.is_empty() {
-        Requirement::None
-    } else {
-        Requirement::InForce
-    }
-}
-
-/// No user can enroll there, and a user who has to is let in all the same.
-fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> DoctorFinding {
-    let lets_in = policy.is_some_and(|policy| {
-        decision::switched_off(policy, name).is_none()
-            && decision::decide_without_device(policy, strictest(policy))
-                == PolicyDecision::EnrollmentRequired
-    });
-    let effect = if lets_in {
-        "where enrollment at login takes place: users who have to enroll are let in without a device"
-    } else {
-        "where enrollment at login takes place"
-    };
-    let found = DoctorFinding::warning(
-        "account-line",
-        name,
-        format!("{file} names {OURS} in its auth lines but not in its account lines, {effect}"),
-        format!(
-            "Before the other account lines: account [success=ok ignore=ignore module_unknown=ignore default=die] {OURS}"
-        ),
-    );
-    DoctorFinding {
-        level: if lets_in {
-            FindingLevel::Problem
-        } else {
-            found.level
-        },
-        ..found
-    }
 }
 
 /// True if a stack names the module at all.

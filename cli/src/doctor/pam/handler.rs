@@ -103,6 +103,8 @@ pub struct ServiceStacks {
     pub auth_of: StackOrigin,
     /// Its `account` lines.
     pub account: Vec<StackHandler>,
+    /// Its `session` lines.
+    pub session: Vec<StackHandler>,
 }
 
 /// Origin of the lines of a stack.

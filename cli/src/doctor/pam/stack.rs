@@ -42,10 +42,12 @@ pub fn read(files: &dyn ConfigFiles, service: &str) -> Result<ServiceStacks, Con
     };
     let (auth_of, auth) = stack(ManagementGroup::Auth);
     let (_, account) = stack(ManagementGroup::Account);
+    let (_, session) = stack(ManagementGroup::Session);
     Ok(ServiceStacks {
         auth,
         auth_of,
         account,
+        session,
         file: file.map(|source| source.path),
     })
 }

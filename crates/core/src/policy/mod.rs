@@ -33,6 +33,9 @@ pub const DEFAULT_POLICY: &str = include_str!("default.toml");
 /// The widest `window`.
 pub const MAX_WINDOW: u8 = 10;
 
+/// Services that begin a login session, and that show a dialogue of several questions. sshd under another name is told by its PAM_TTY.
+pub const LOGIN_SERVICES: [&str; 4] = ["sshd", "login", "remote", "cockpit"];
+
 /// The services of one program, which depend on how it is called: `su -` is `su-l`, `sudo -i` is `sudo-i`, and
 /// `runuser -l` is `runuser-l`.
 const SIBLINGS: [(&str, &str); 3] = [("su", "su-l"), ("sudo", "sudo-i"), ("runuser", "runuser-l")];
