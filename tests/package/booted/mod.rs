@@ -3,4 +3,5 @@
 
 mod logins;
 mod ready;
+mod unattended;
 mod units;
