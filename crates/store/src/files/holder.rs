@@ -52,6 +52,15 @@ pub enum FoundBy {
     Uid,
 }
 
+/// The records of an account, before anything is concluded from what is not there.
+#[derive(Debug, Default)]
+pub(super) struct FoundRecords {
+    /// The record with the account that has it.
+    holder: Option<Holder>,
+    /// Names that the index has for the uid, and that have no record.
+    without: Vec<String>,
+}
+
 /// Record and state of a user at one moment, read without a lock: for displays, never for a verdict.
 #[derive(Debug, Clone)]
 pub struct FactorSnapshot {
@@ -103,24 +112,28 @@ impl Store {
     /// [`Error`] for everything that is neither one valid record nor proven absence: also [`Cause::LostRecord`] where
     /// index or state tell of a record that is not there, and [`Cause::SeveralRecords`].
     pub fn holder(&self, account: &Account) -> Result<Holder, Error> {
+        let found = self.look_up(account)?;
+        self.holder_of(account, found)
+    }
+
+    /// The records of an account, by name and by uid. What the states say of them is not looked at.
+    pub(super) fn look_up(&self, account: &Account) -> Result<FoundRecords, Error> {
+        let mut found = FoundRecords::default();
         if let Some(loaded) = self.record_again(account, None)? {
-            self.prove_unchanged(account, &loaded.record)?;
-            return Ok(Holder::of(account.clone(), loaded, FoundBy::Name));
+            found.holder = Some(Holder::of(account.clone(), loaded, FoundBy::Name));
+            return Ok(found);
         }
         let names = index::names_of(&self.users, account.uid)
             .map_err(Error::file(&self.path.join("users")))?;
-        let mut found: Option<Holder> = None;
-        let mut without = Vec::new();
         for name in &names {
             let account = Account {
                 name: name.clone(),
                 ..account.clone()
             };
-            match (self.record_again(&account, None)?, &found) {
-                (None, _) => without.push(name.as_str()),
+            match (self.record_again(&account, None)?, &found.holder) {
+                (None, _) => found.without.push(name.clone()),
                 (Some(loaded), None) => {
-                    self.prove_unchanged(&account, &loaded.record)?;
-                    found = Some(Holder::of(account, loaded, FoundBy::Uid));
+                    found.holder = Some(Holder::of(account, loaded, FoundBy::Uid));
                 }
                 (Some(_), Some(_)) => {
                     return Err(Error {
@@ -130,18 +143,52 @@ impl Store {
                 }
             }
         }
+        Ok(found)
+    }
+
+    /// Holds what was found against the states. A first enrollment that was completed in between looks like a lost record, and
+    /// so does a removal: what a second look says counts, whatever it is. One that finds no record proves that anew.
+    pub(super) fn holder_of(
+        &self,
+        account: &Account,
+        found: FoundRecords,
+    ) -> Result<Holder, Error> {
+        match self.proven(account, found) {
+            Err(error) if matches!(error.cause, Cause::LostRecord) => {
+                let found = self.look_up(account)?;
+                self.proven(account, found)
+            }
+            other => other,
+        }
+    }
+
+    /// What was found, where no state contradicts it.
+    pub(super) fn proven(&self, account: &Account, found: FoundRecords) -> Result<Holder, Error> {
+        let FoundRecords { holder, without } = found;
+        if let Some(Holder {
+            account,
+            record: Some(record),
+            ..
+        }) = &holder
+        {
+            self.prove_unchanged(account, record)?;
+        }
+        let holder = match holder {
+            Some(holder) if holder.found_by == FoundBy::Name => return Ok(holder),
+            other => other,
+        };
         // The name that a record is on its way to has traces before it has the record.
         let awaits = |name: &str| {
-            let record = found.as_ref().and_then(|found| found.record.as_ref());
+            let record = holder.as_ref().and_then(|holder| holder.record.as_ref());
             record.is_some_and(|record| record.user == name)
         };
-        for name in without.into_iter().filter(|name| !awaits(name)) {
+        for name in without.iter().filter(|name| !awaits(name)) {
             self.prove_unfinished(name)?;
         }
         if !awaits(&account.name) {
             self.prove_removed(&account.name)?;
         }
-        Ok(found.unwrap_or_else(|| Holder {
+        Ok(holder.unwrap_or_else(|| Holder {
             account: account.clone(),
             record: None,
             found_by: FoundBy::Name,

@@ -12,6 +12,7 @@ mod rebuild;
 mod relocate;
 mod removal;
 mod replace;
+mod second_look;
 mod slots;
 mod snapshots;
 mod takeover;

@@ -28,7 +28,7 @@ fn a_change_between_the_two_files_is_looked_at_anew() {
 fn what_stays_contradictory_is_an_error() {
     let missing = Err(error_at(Path::new("/state"), Cause::MissingState));
     assert_eq!(looks(&vec![Cause::MissingState; 9]), (missing, 5));
-    // No change of another process looks like this.
+    // Looked at anew already, and only once, before it is said.
     let lost = Err(error_at(Path::new("/state"), Cause::LostRecord));
     assert_eq!(looks(&[Cause::LostRecord]), (lost, 1));
 }

@@ -1,0 +1,116 @@
+//! Another process changes what is kept about a user between a look at the records and one at the states.
+
+use super::*;
+use crate::files::holder::FoundRecords;
+use twofactor_core::recovery::OneTimeCode;
+
+/// Another name of alice's uid.
+fn alias() -> Account {
+    account("alice@example.org", 1000)
+}
+
+/// The result of a look, and what it would be without a second one.
+fn judged(store: &Store, who: &Account, [first, again]: [FoundRecords; 2]) -> (Answer, Answer) {
+    let answer = |result: Result<Holder, Error>| {
+        let holder = result.map_err(|error| error.cause)?;
+        assert!(holder.record.is_none() || holder.account == alice());
+        Ok(holder.record.is_some_and(|record| record.is_enrolled()))
+    };
+    (
+        answer(store.holder_of(who, first)),
+        answer(store.proven(who, again)),
+    )
+}
+
+/// True where a device was found.
+type Answer = Result<bool, Cause>;
+
+const FOUND: (Answer, Answer) = (Ok(true), Err(Cause::LostRecord));
+const ABSENT: (Answer, Answer) = (Ok(false), Err(Cause::LostRecord));
+const LOST: (Answer, Answer) = (Err(Cause::LostRecord), Err(Cause::LostRecord));
+
+fn looks(store: &Store, who: &Account) -> [FoundRecords; 2] {
+    [(); 2].map(|()| store.look_up(who).unwrap())
+}
+
+/// A first enrollment that has not put its record in place yet.
+fn half_enrolled() -> (ScratchStore, Store) {
+    let (scratch, store) = enrolled();
+    store.lock(&alice()).unwrap().mark_removal().unwrap();
+    fs::remove_file(scratch.record()).unwrap();
+    (scratch, store)
+}
+
+#[test]
+fn r42_a_first_enrollment_in_between_is_no_lost_record() {
+    let scratch = ScratchStore::new();
+    let store = scratch.store();
+    let seen = looks(&store, &alice());
+    enroll_devices(&store, &alice(), &[phone()]);
+    assert_eq!(judged(&store, &alice(), seen), FOUND);
+    for who in [alice(), alias()] {
+        let (_scratch, store) = half_enrolled();
+        let seen = looks(&store, &who);
+        enroll_devices(&store, &alice(), &[phone()]);
+        assert_eq!(judged(&store, &who, seen), FOUND, "{who:?}");
+    }
+}
+
+#[test]
+fn r42_an_invitation_used_in_between_is_no_lost_record() {
+    for who in [alice(), alias()] {
+        let scratch = ScratchStore::new();
+        let store = scratch.store();
+        let mut invited = record_of(&alice(), &[]);
+        invited.invite = Some(OneTimeCode::generate(u64::MAX).unwrap().0);
+        let mut locked = store.lock_for_change(&alice()).unwrap();
+        locked.replace_record(&invited, &[]).unwrap();
+        drop(locked);
+        let seen = looks(&store, &who);
+        enroll_devices(&store, &alice(), &[phone()]);
+        assert_eq!(judged(&store, &who, seen), FOUND, "{who:?}");
+    }
+}
+
+#[test]
+fn r42_a_removal_in_between_is_no_lost_record() {
+    for who in [alice(), alias()] {
+        let (scratch, store) = enrolled();
+        let mut removal = store.lock(&alice()).unwrap();
+        let record = removal.record().unwrap().unwrap();
+        removal.mark_removal().unwrap();
+        removal.remove_record().unwrap();
+        let seen = looks(&store, &who);
+        removal.remove_rest(&record).unwrap();
+        assert!(scratch.everything().is_empty());
+        assert_eq!(judged(&store, &who, seen), ABSENT, "{who:?}");
+    }
+}
+
+/// What is lost at the second look is lost, also where something else was to be seen at the first.
+#[test]
+fn r42_a_record_lost_at_the_second_look_is_lost() {
+    for who in [alice(), alias()] {
+        let (scratch, store) = half_enrolled();
+        let seen = looks(&store, &who);
+        enroll_devices(&store, &alice(), &[phone()]);
+        fs::remove_file(scratch.record()).unwrap();
+        assert_eq!(judged(&store, &who, seen), LOST, "{who:?}");
+    }
+}
+
+/// The second look is as strict as the first.
+#[test]
+fn r42_a_record_of_another_uid_in_between_is_refused() {
+    let (scratch, store) = half_enrolled();
+    let seen = looks(&store, &alice());
+    enroll_devices(&store, &alice(), &[phone()]);
+    let other = record_of(&account("alice", 7), &[phone()]).to_toml();
+    fs::write(scratch.record(), other.as_bytes()).unwrap();
+    let (answer, _) = judged(&store, &alice(), seen);
+    let other_uid = Cause::OtherUid {
+        recorded: 7,
+        current: 1000,
+    };
+    assert_eq!(answer, Err(other_uid));
+}
