@@ -59,6 +59,44 @@ fn every_file_of_the_architecture_exists() {
     assert_eq!(missing.collect::<Vec<_>>(), [""; 0]);
 }
 
+/// Documents stand in the package as in the repository, so that a link works where its file is installed beside them.
+#[test]
+fn files_that_installed_documents_link_to_are_installed() {
+    let installed = text("packaging/files");
+    let mut found = BTreeSet::new();
+    for document in [
+        "automation",
+        "cockpit",
+        "doctor",
+        "fedora",
+        "logs",
+        "setup",
+        "users",
+    ] {
+        let text = text(&format!("docs/{document}.md"));
+        let targets = text.split("](").skip(1);
+        let targets = targets.filter_map(|rest| rest.split(')').next());
+        found.extend(
+            targets.filter_map(|target| match target.strip_prefix("../packaging/") {
+                Some(file) => Some(format!("packaging/{file}")),
+                None if target.starts_with("automation/") => Some(format!("docs/{target}")),
+                None => None,
+            }),
+        );
+    }
+    let is_installed = |file: &str| {
+        let directory = file.rsplit_once('/').unwrap().0;
+        let end = format!(" 0644 DOCDIR/{directory}/");
+        let mut lines = installed.lines();
+        lines.any(|line| line.starts_with(&format!("{file} ")) && line.ends_with(&end))
+    };
+    let missing: Vec<_> = found.iter().filter(|file| !is_installed(file)).collect();
+    assert!(
+        found.len() >= 2 && missing.is_empty(),
+        "{found:?} {missing:?}"
+    );
+}
+
 #[test]
 fn every_row_names_a_test_or_says_that_there_is_none() {
     for (document, excuse) in DOCUMENTS {

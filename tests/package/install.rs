@@ -98,10 +98,17 @@ fn uninstall_undoes_install_but_for_policy_and_state() {
         expected.push(format!("opt/share/doc/pam_twofactor/pam.d/{example}"));
     }
     let documents = files(&workspace().join("docs"));
-    let is_installed = |name: &str| !name.contains('/') || name.starts_with("internals/");
+    let is_installed = |name: &str| {
+        let directories = ["internals/", "automation/"];
+        !name.contains('/')
+            || directories
+                .iter()
+                .any(|directory| name.starts_with(directory))
+    };
     for document in documents.iter().filter(|name| is_installed(name)) {
         expected.push(format!("opt/share/doc/pam_twofactor/docs/{document}"));
     }
+    expected.push("opt/share/doc/pam_twofactor/packaging/fail2ban/pam_twofactor.conf".into());
     for policy in files(&workspace().join("docs/policies")) {
         expected.push(format!("opt/share/doc/pam_twofactor/policies/{policy}"));
     }
