@@ -146,3 +146,18 @@ fn r21_disable_lists_users_no_longer_asked() {
     let report = json(machine.command(&["disable", "--json", "--yes"]));
     assert_eq!(strings(&report["no_longer_asked"]), ["alice"]);
 }
+
+#[test]
+fn a_forced_removal_knows_an_exempt_user() {
+    let machine = desk();
+    let exempt = format!("{MANDATORY}[[exempt]]\nusers = [\"alice\"]\n");
+    for (user, next) in [("alice", "no-code"), ("bob", "refused")] {
+        machine.policy("enabled = true\n");
+        give(&machine, user, &[]);
+        machine.policy(&exempt);
+        for last in ["--dry-run", "--yes"] {
+            let call = ["unset", user, "--force", "--json", last];
+            assert_eq!(json(machine.command(&call))["next_login"], next, "{user}");
+        }
+    }
+}

@@ -12,7 +12,7 @@ use super::change::LockoutGuard;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
-use crate::impact::{self, AffectedUser, ExemptionScope, users};
+use crate::impact::{self, AffectedUser, ExemptionRules, ExemptionScope, users};
 use crate::roster::EnrollmentStatus;
 use crate::shell;
 
@@ -83,7 +83,7 @@ impl RemovalEffect {
             _ => Vec::new(),
         };
         let person = people.iter().find(|person| person.kept_as == user);
-        let exemption = person.map_or(ExemptionScope::No, |person| person.exemption);
+        let exemption = person.map_or_else(|| exemption(&policy, user), |person| person.exemption);
         let requirement = requirement(context, &policy, user);
         let before = impact::lock_outs(&policy, &people);
         let mut new = impact::lock_outs(&policy, &changed(people, user, left, requirement));
@@ -149,6 +149,17 @@ fn next_login(
         PolicyDecision::EnrollmentRequired => "enroll",
         _ => "no-code",
     }
+}
+
+/// The exemption of one user, without a look at others. One who cannot be looked up has none.
+fn exemption(policy: &Policy, user: &str) -> ExemptionScope {
+    let Ok(Some(account)) = accounts::by_name(user) else {
+        return ExemptionScope::No;
+    };
+    let mut groups = KnownGroups::default();
+    let mut own = groups.of(Some(&account));
+    let rules = ExemptionRules::of(policy);
+    rules.scope(&account, &mut |group| own.include(group)).0
 }
 
 /// The requirement on the user once no device is left. One who cannot be looked up is taken for one that an entry names.

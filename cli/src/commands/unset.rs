@@ -11,7 +11,7 @@ use super::change::{LockoutGuard, policy_hash};
 use super::removal_impact::{RemainingDevices, RemovalEffect};
 use super::removal_report::{RemovalReport, RemovedPart};
 use super::renew::chosen;
-use crate::args::UnsetArgs;
+use crate::args::{PreviewOptions, UnsetArgs};
 use crate::audit;
 use crate::caller;
 use crate::context::{Context, not_enrolled};
@@ -40,7 +40,7 @@ pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
             // The data kept about an account that no longer exists can still be removed.
             None => LockoutGuard::Accept,
         },
-        is_preview: args.preview.dry_run,
+        preview: &args.preview,
         policy_hash,
     };
     match (&target.account, &args.device) {
@@ -127,8 +127,8 @@ struct Removal<'a> {
     context: &'a Context,
     store: &'a Store,
     danger: LockoutGuard,
-    /// True if it is only shown.
-    is_preview: bool,
+    /// The policy on the condition of which it is made, or that it is only shown.
+    preview: &'a PreviewOptions,
     policy_hash: Option<String>,
 }
 
@@ -154,13 +154,14 @@ impl Removal<'_> {
         report.device = Some(device);
         report.devices_left = record.devices.len().saturating_sub(1);
         report.removed.push(device.to_owned());
-        if self.is_preview {
+        if self.preview.dry_run {
             return context.write(&report.planned(effect));
         }
         effect.announce(context, user, self.danger)?;
         context
             .terminal
             .confirm(&format!("Remove the device {device} of {user}?"))?;
+        self.check_policy()?;
         let factor = audit::factor(store, account);
         let removed = operations::remove_device(&factor, id, &mut RootChange)?;
         report.devices_left = removed.left;
@@ -203,13 +204,14 @@ impl Removal<'_> {
                 None,
             ),
         };
-        if self.is_preview {
+        if self.preview.dry_run {
             report.said = said;
             return context.write(&report.planned(effect));
         }
         context.terminal.prose(&said)?;
         effect.announce(context, name, self.danger)?;
         context.terminal.confirm(&question)?;
+        self.check_policy()?;
         match (&target.account, &shown) {
             (Some(account), Some(devices)) => {
                 operations::clear(&audit::factor(store, account), devices)?;
@@ -217,6 +219,12 @@ impl Removal<'_> {
             _ => audit::discard(store, name)?,
         }
         context.write(&report.done(effect))
+    }
+
+    /// Refuses where the policy became another one while the question stood.
+    fn check_policy(&self) -> Result<(), Failure> {
+        let now = policy_hash::current_hash(self.context);
+        policy_hash::check(self.preview, now.as_deref())
     }
 
     fn report<'r>(&self, user: &'r str, part: RemovedPart) -> RemovalReport<'r> {

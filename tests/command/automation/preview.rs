@@ -1,6 +1,8 @@
 //! `--dry-run` and `--if-policy`, and several settings in one change.
 
-use harness::desk::{desk, desk_on, give, give_phone, json, json_error, lets_in, strings};
+use harness::desk::{
+    desk, desk_on, give, give_phone, json, json_error, lets_in, strings, terminal,
+};
 use harness::enrolled::record_path;
 use harness::snapshot::Snapshot;
 use harness::{Machine, Totp};
@@ -132,6 +134,39 @@ fn a_policy_that_was_changed_meanwhile_is_not_taken() {
         report["changed"],
         value!([{"key": "tries", "value": 4, "before": 2}])
     );
+}
+
+/// The policy changes while the question stands.
+#[test]
+fn the_named_policy_has_to_stand_at_the_change() {
+    let machine = desk_on();
+    give(&machine, "alice", &["--device=a"]);
+    give(&machine, "alice", &["--device=b"]);
+    for (options, question) in [
+        (&["--device=a"][..], "Remove the device a of alice? [y/N] "),
+        (
+            &[],
+            "Remove all devices (a, b) and the recovery codes of alice? [y/N] ",
+        ),
+    ] {
+        let hash = sum(&machine);
+        let before = machine.read(record_path("alice"));
+        let call = [&["unset", "alice", "--if-policy", &hash], options].concat();
+        let mut pty = terminal(&machine, &call);
+        pty.expect(question);
+        machine.policy(&format!("enabled = true\n# {}\n", options.len()));
+        pty.send_line("y");
+        assert_eq!(pty.end().code, Some(1));
+        assert_eq!(machine.read(record_path("alice")), before);
+    }
+    machine.policy("window = 99\n");
+    let mut pty = terminal(&machine, &["disable"]);
+    pty.expect("Switch two-factor login off? [y/N] ");
+    machine.policy("window = 98\n");
+    pty.send_line("y");
+    assert_eq!(pty.end().code, Some(1));
+    assert_eq!(machine.read(POLICY), "window = 98\n");
+    assert!(!std::path::Path::new(&format!("{POLICY}.invalid")).exists());
 }
 
 #[test]

@@ -47,7 +47,8 @@ pub fn replace_invalid(
     }
     context.terminal.prose(&announced)?;
     context.terminal.confirm("Switch two-factor login off?")?;
-    if context.policy.load().is_ok() {
+    // What is moved away is what was announced, whether it is read as text or not.
+    if context.policy.load().is_ok() || policy_hash::current_hash(context) != current {
         return Err(
             Failure::refused("the policy was changed meanwhile; try again")
                 .of_kind(FailureKind::ChangedMeanwhile),
