@@ -71,6 +71,8 @@ fn each_user_is_reported_and_none_stops_others() {
     );
     let reason = report["invitations"][2]["reason"].as_str().unwrap();
     assert!(reason.contains("carol.toml"), "{reason}");
+    assert_eq!(report["invitations"][2]["kind"], "invalid-record");
+    assert_eq!(report["invitations"][0]["kind"], Value::Null);
     assert_eq!(codes(&report).len(), 2);
     assert!(is_invited(&machine, "alice") && is_invited(&machine, "dave"));
     assert!(!is_invited(&machine, "erin"));
@@ -182,6 +184,17 @@ fn a_look_up_that_fails_invites_none() {
         assert!(run.stderr.contains("cannot be read"), "{answers}{run:?}");
         assert!(!is_invited(&machine, "alice") && !Path::new(SHEETS).exists());
     }
+    // The directory lists no user, so that the group may have members all the same.
+    machine.add_group("empty-here");
+    names.answers("");
+    let run = machine
+        .command(&["invite", "--group", "empty-here"])
+        .exits(1);
+    assert!(
+        run.stderr
+            .contains("the group has no members\nfixture lists none of its users"),
+        "{run:?}"
+    );
     // One that only the user's own groups show.
     names.answers("group staff-here found 60999 bob\n");
     let report = parse(
@@ -298,4 +311,23 @@ fn a_killed_call_has_a_page_for_each_code_that_counts() {
         "{text}"
     );
     assert!(is_invited(&machine, "alice") && !is_invited(&machine, "carol"));
+}
+
+/// Without its name on the disk, a power cut would leave codes that count and no sheet.
+#[test]
+fn the_name_of_the_sheets_is_on_the_disk_first() {
+    let machine = office();
+    let strace = machine
+        .program("strace")
+        .args(&["-qq", "-y", "-o", "/root/trace"]);
+    let strace = strace.args(&["-e", "trace=fsync", "/usr/local/bin/twofactor"]);
+    let run = strace.args(&["invite", "alice", "--sheets", SHEETS]).run();
+    run.ok();
+    let trace = machine.read("/root/trace");
+    let flushed: Vec<&str> = trace
+        .lines()
+        .filter(|line| line.contains("/root"))
+        .collect();
+    assert!(flushed[0].contains("</root>)"), "{trace}");
+    assert!(flushed[1].contains("</root/sheets>)"), "{trace}");
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use twofactor_store::sys::homes::PasswdEntry;
+use twofactor_store::sys::name_sources;
 
 /// Sources of the Name Service Switch that list all their users.
 const LISTING: [&str; 7] = [
@@ -15,8 +16,11 @@ const LISTING: [&str; 7] = [
     "nis",
 ];
 
-/// The directories of nsswitch.conf(5) that list none of their users, as far as that can be told. With no user beyond
-/// those of /etc/passwd, none of them does.
+/// Users beyond /etc/passwd that a directory is asked for, at each end of the list: a directory that lists its users lists
+/// them one after the other, and one that lists none may be slow to say of each that it is none of its own.
+const ASKED_FOR: usize = 32;
+
+/// The directories of nsswitch.conf(5) that are not proven to list their users: none of the listed ones is of them.
 pub fn silent(listed: &[PasswdEntry]) -> Vec<String> {
     let read = |path| std::fs::read(path).unwrap_or_default();
     let (switch, passwd) = (read("/etc/nsswitch.conf"), read("/etc/passwd"));
@@ -25,14 +29,26 @@ pub fn silent(listed: &[PasswdEntry]) -> Vec<String> {
         .lines()
         .filter_map(|line| line.split(':').next())
         .collect();
-    let all_local = listed
-        .iter()
-        .all(|one| local.contains(one.account.name.as_str()));
-    if all_local {
-        directories(&String::from_utf8_lossy(&switch))
-    } else {
-        Vec::new()
-    }
+    let listed = listed.iter().map(|one| one.account.name.as_str());
+    let beyond: Vec<&str> = listed.filter(|name| !local.contains(name)).collect();
+    let sources = directories(&String::from_utf8_lossy(&switch));
+    // One that does not answer proves nothing.
+    unproven(sources, &beyond, |source, name| {
+        name_sources::has_account(source, name).unwrap_or(false)
+    })
+}
+
+/// The sources to which none of these users belongs.
+fn unproven(
+    mut sources: Vec<String>,
+    users: &[&str],
+    has: impl Fn(&str, &str) -> bool,
+) -> Vec<String> {
+    let first = users.iter().take(ASKED_FOR);
+    let last = users.iter().skip(ASKED_FOR).rev().take(ASKED_FOR);
+    let asked: Vec<&str> = first.chain(last).copied().collect();
+    sources.retain(|source| !asked.iter().any(|user| has(source, user)));
+    sources
 }
 
 /// The sources of users in nsswitch.conf(5) that may list none.
@@ -70,5 +86,20 @@ mod tests {
         ] {
             assert_eq!(directories(text), found, "{text}");
         }
+    }
+
+    #[test]
+    fn a_user_proves_the_own_source_only() {
+        let of = |source: &str, user: &str| user.starts_with(source);
+        let sources = || vec!["sss".to_owned(), "ldap".to_owned()];
+        assert_eq!(unproven(sources(), &[], of), sources());
+        // Of systemd, or of another source that lists.
+        assert_eq!(unproven(sources(), &["homed-alice"], of), sources());
+        assert_eq!(unproven(sources(), &["sss-bob"], of), ["ldap"]);
+        // Long lists: the users of the last source are at the end.
+        let mut many = vec!["sss-x"; 500];
+        assert_eq!(unproven(sources(), &many, of), ["ldap"]);
+        many.push("ldap-y");
+        assert_eq!(unproven(sources(), &many, of), [""; 0]);
     }
 }

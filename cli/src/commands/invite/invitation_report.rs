@@ -82,6 +82,8 @@ pub struct InvitationRow {
     pub expires: Option<String>,
     /// The reason of a failure.
     pub reason: Option<String>,
+    /// The word for its kind, for programs.
+    pub kind: Option<&'static str>,
 }
 
 fn revealed<S: Serializer>(
@@ -102,6 +104,7 @@ impl InvitationRow {
             code: None,
             expires: None,
             reason: None,
+            kind: None,
         }
     }
 

@@ -120,13 +120,25 @@ impl NamedUsers {
                 })?);
             }
             if names.is_empty() {
-                return Err(Failure::refused("the group has no members"));
+                return Err(no_members(&unlisted));
             }
         }
         let mut seen = BTreeSet::new();
         names.retain(|name| seen.insert(name.clone()));
         Ok(Self { names, unlisted })
     }
+}
+
+/// The refusal of a group without members. A directory that does not list its users may have some all the same.
+fn no_members(unlisted: &[String]) -> Failure {
+    let failure = Failure::refused("the group has no members");
+    if unlisted.is_empty() {
+        return failure;
+    }
+    failure.next(format!(
+        "{} lists none of its users. Name those whose primary group this is: twofactor invite USER...",
+        plain(&unlisted.join(", "))
+    ))
 }
 
 /// The round through all users.
@@ -277,6 +289,7 @@ impl InvitationRound<'_> {
 fn failed(user: &str, failure: &Failure) -> InvitationRow {
     let mut row = InvitationRow::new(user, InvitationWord::Failed);
     row.reason = Some(failure.to_string());
+    row.kind = Some(failure.kind.word());
     row
 }
 

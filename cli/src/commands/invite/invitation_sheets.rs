@@ -40,7 +40,7 @@ impl InvitationSheets {
     /// Makes the file, for invitations that end at `expires` (seconds since 1970-01-01 UTC).
     ///
     /// # Errors
-    /// As [`PrivateFile::reserve`].
+    /// As [`PrivateFile::reserve`] and [`PrivateFile::flush_name`].
     pub fn reserve(path: &Path, expires: u64) -> Result<Self, Failure> {
         let is_html = path
             .extension()
@@ -50,8 +50,11 @@ impl InvitationSheets {
         } else {
             SheetForm::Text
         };
+        let file = PrivateFile::reserve(path)?;
+        // Once, before the first code counts: a page is on the disk with its file.
+        file.flush_name()?;
         Ok(Self {
-            file: PrivateFile::reserve(path)?,
+            file,
             form,
             length: 0,
             pages: 0,

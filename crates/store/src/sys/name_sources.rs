@@ -52,14 +52,25 @@ pub fn uids_of(name: &str) -> Result<Vec<u32>, LookupFailed> {
             uids.extend(local_file::uids_of(&text, name));
             continue;
         }
-        let function = function(&source, "getpwnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
-        // SAFETY: a source's function of this name has this type (nss.h).
-        let finds =
-            unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::passwd>>(function) };
-        let found = find(finds, &c_name, |entry: &libc::passwd| entry.pw_uid);
-        uids.extend(by_source(&source, found)?);
+        uids.extend(uid_of(&source, &c_name)?);
     }
     Ok(uids)
+}
+
+/// True if the source, which is not `files`, has an account of that name.
+///
+/// # Errors
+/// [`LookupFailed`] when it does not answer.
+pub fn has_account(source: &str, name: &str) -> Result<bool, LookupFailed> {
+    Ok(uid_of(source, &c_string(name)?)?.is_some())
+}
+
+fn uid_of(source: &str, name: &CStr) -> Result<Option<u32>, LookupFailed> {
+    let function = function(source, "getpwnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
+    // SAFETY: a source's function of this name has this type (nss.h).
+    let finds = unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::passwd>>(function) };
+    let found = find(finds, name, |entry: &libc::passwd| entry.pw_uid);
+    by_source(source, found)
 }
 
 /// Asks all sources of groups about a group and the names of one user, and adds what they say. What one of them says
