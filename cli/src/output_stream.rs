@@ -6,6 +6,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use rustix::fs::{FileType, Mode, fstat};
 use rustix::termios::{InputModes, Winsize, tcgetattr, tcgetwinsize};
 use zeroize::Zeroizing;
 
@@ -84,6 +85,19 @@ impl OutputStream {
             Self::Stderr => tcgetwinsize(io::stderr()),
         };
         size.ok().filter(|_| self.is_terminal())
+    }
+
+    /// True for a regular file that its group or other users may read or write, as a shell makes one. One without a name
+    /// is opened by none of them.
+    pub fn is_file_of_others(self) -> io::Result<bool> {
+        let stat = match self {
+            Self::Stdout => fstat(io::stdout()),
+            Self::Stderr => fstat(io::stderr()),
+        }?;
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        let others = Mode::RGRP | Mode::WGRP | Mode::ROTH | Mode::WOTH;
+        let has_name = stat.st_nlink > 0;
+        Ok(is_file && has_name && Mode::from_raw_mode(stat.st_mode).intersects(others))
     }
 
     /// The columns of that terminal; `None` where it does not say how many it has.

@@ -39,7 +39,8 @@ fn reads(bytes: &[u8]) {
         assert_eq!(entry.record.uid, entry.state.uid);
         let mut devices = entry.record.devices.iter();
         assert!(devices.all(|device| entry.state.device(device.id).is_some()));
-        text.add(&entry.record, &entry.state);
+        text.add(&entry.record, &entry.state)
+            .expect("it was read, so it fits");
     }
     let again = Backup::parse(&text.finish()).unwrap();
     assert_eq!(again.made, backup.made);

@@ -72,6 +72,7 @@ fn a_user_who_cannot_be_read_is_named() {
         (&report["users"], &report["failed"][0]["user"]),
         (&1.into(), &"bob".into())
     );
+    assert_eq!(report["failed"][0]["kind"], "invalid-record");
     assert!(machine.read(FILE).contains("alice"));
     // So is one whose record is gone.
     std::fs::remove_file(record_path("alice")).unwrap();
@@ -179,8 +180,10 @@ fn a_record_that_is_there_is_kept() {
     let before = std::fs::read(record_path("alice")).unwrap();
     let report = restore(&machine, &[], 1);
     assert_eq!(results(&report), [("alice", "kept")]);
+    assert_eq!(report["users"][0]["kind"], "exists");
     let dry = restore(&machine, &["--replace", "--dry-run"], 0);
     assert_eq!(dry["stage"], "planned");
+    assert_eq!(dry["users"][0]["kind"], Value::Null);
     assert_eq!(results(&dry), [("alice", "replaced")]);
     assert_eq!(std::fs::read(record_path("alice")).unwrap(), before);
     // Users who are not in the backup stay as they are.
@@ -292,4 +295,41 @@ fn nothing_is_restored_of_a_backup_that_is_not_whole() {
         .run();
     assert_eq!(json(run)["users"].as_array().unwrap().len(), 2);
     assert!(is_asked("alice") && is_asked("bob"));
+}
+
+#[test]
+fn a_backup_goes_to_no_file_of_others() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    let shell = |line: &str| machine.program("sh").args(&["-c", line]).run();
+    let run = shell("umask 022; twofactor backup >/root/open").exits(1);
+    assert!(run.stderr.contains("that other users can open"), "{run:?}");
+    assert_eq!(machine.read("/root/open"), "");
+    shell("umask 077; twofactor backup >/root/closed").ok();
+    assert!(machine.read("/root/closed").contains("user = \"alice\""));
+    shell("twofactor backup | cat >/root/piped").ok();
+    assert!(machine.read("/root/piped").contains("user = \"alice\""));
+}
+
+/// The command waits for the lock of a user when it is ended.
+#[test]
+fn an_interrupted_backup_leaves_no_file() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    give_phone(&machine, "bob");
+    let line =
+        "exec 7</var/lib/twofactor/state/alice; flock 7; echo held >/run/held; exec sleep 600";
+    let holder = machine.program("sh").args(&["-c", line]).start();
+    while !Path::new("/run/held").exists() {}
+    let mut command = machine.twofactor(&["backup", "--output", FILE]).start();
+    while !Path::new(FILE).exists() {}
+    let pid = rustix::process::Pid::from_raw(i32::try_from(command.pid()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    holder.kill();
+    while command.try_wait().is_none() {}
+    let run = command.kill();
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("interrupted"), "{run:?}");
+    assert!(!Path::new(FILE).exists());
+    back_up(&machine);
 }

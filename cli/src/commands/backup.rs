@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use twofactor_core::account::Account;
-use twofactor_core::backup::BackupText;
+use twofactor_core::backup::{BackupError, BackupText};
 use twofactor_core::log::event::CommandEvent;
+use twofactor_core::record::Record;
+use twofactor_core::state::State;
 use twofactor_store::sys::clock;
 use twofactor_store::{Cause, Error as StoreError, Store};
 use zeroize::Zeroizing;
@@ -16,6 +18,7 @@ use crate::audit;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure, for_user};
 use crate::formatting::count;
+use crate::interrupt;
 use crate::output::{OutputFormat, Report};
 use crate::output_stream::OutputStream;
 use crate::private_file::PrivateFile;
@@ -27,6 +30,11 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<ExitCode, Failure> {
     let file = output.filter(|path| *path != Path::new("-"));
     check_stream(context, file)?;
     let store = context.existing_store()?;
+    if file.is_some() {
+        // A signal ends the call all the same, and no part of a backup is left. A pipe needs no such care, and one that
+        // is not read must not keep a signal from ending the call.
+        interrupt::arm()?;
+    }
     let file = file.map(PrivateFile::reserve).transpose()?;
     let mut text = BackupText::new(clock::now()?);
     let mut report = BackupReport {
@@ -37,13 +45,19 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<ExitCode, Failure> {
     let found = store.inventory()?;
     let mut progress = ProgressLine::new("Read", found.records.len());
     let mut failed = |name: &str, error| {
-        let reason = for_user(error, name).to_string();
-        let user = name.to_owned();
-        report.failed.push(MissingUser { user, reason });
+        let failure = for_user(error, name);
+        report.failed.push(MissingUser {
+            user: name.to_owned(),
+            reason: failure.to_string(),
+            kind: failure.kind.word(),
+        });
     };
     for name in &found.records {
-        if let Err(error) = add(&store, name, &mut text) {
-            failed(name, error);
+        interrupt::check()?;
+        match read(&store, name) {
+            Ok(Some((record, state))) => text.add(&record, &state).map_err(too_large)?,
+            Ok(None) => {}
+            Err(error) => failed(name, error),
         }
         progress.add(1);
     }
@@ -57,6 +71,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<ExitCode, Failure> {
     drop(progress);
     report.users = text.users();
     let bytes = text.finish();
+    interrupt::check()?;
     let to = report.file.as_deref().unwrap_or("standard output");
     // Before it is handed out: whatever happens then, it may have been read.
     audit::log(
@@ -68,6 +83,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<ExitCode, Failure> {
         Some(file) => {
             file.write(&bytes)?;
             file.flush_name()?;
+            interrupt::check()?;
             file.keep();
             context.write(&report)?;
         }
@@ -98,14 +114,25 @@ fn check_stream(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
                 .next("Name a file: twofactor backup --output FILE, or a pipe: twofactor backup | age -r KEY >FILE"),
         );
     }
+    if OutputStream::Stdout.is_file_of_others()? {
+        return Err(Failure::refused(
+            "a backup holds all keys, and standard output is a file that other users can open",
+        )
+        .next("Have a private file made: twofactor backup --output FILE"));
+    }
     Ok(())
 }
 
-/// Adds a user, whose lock is held for a moment: record and state belong together.
-fn add(store: &Store, name: &str, text: &mut BackupText) -> Result<(), StoreError> {
-    // Removed meanwhile.
+fn too_large(error: BackupError) -> Failure {
+    Failure::refused(error)
+        .next("It could not be restored. Copy the state directory as a whole instead.")
+}
+
+/// Reads a user, whose lock is held for a moment: record and state belong together. `None` where the user was removed
+/// meanwhile.
+fn read(store: &Store, name: &str) -> Result<Option<(Record, State)>, StoreError> {
     let Some(found) = store.record_named(name)? else {
-        return Ok(());
+        return Ok(None);
     };
     if found.user != name {
         let path = store.record_path(name);
@@ -118,10 +145,8 @@ fn add(store: &Store, name: &str, text: &mut BackupText) -> Result<(), StoreErro
         gid: 0,
     };
     let locked = store.lock(&account)?;
-    if let Some(record) = locked.record()? {
-        text.add(&record, locked.state());
-    }
-    Ok(())
+    let record = locked.record()?;
+    Ok(record.map(|record| (record, locked.state().clone())))
 }
 
 /// Report of `backup`.
@@ -139,6 +164,8 @@ struct BackupReport {
 struct MissingUser {
     user: String,
     reason: String,
+    /// The word for its kind, for programs.
+    kind: &'static str,
 }
 
 impl Report for BackupReport {
@@ -151,7 +178,7 @@ impl Report for BackupReport {
         let mut text = format!(
             "Backup of {users}{to}. It holds all keys: encrypt it, or keep it as the machine's own files.\n"
         );
-        for MissingUser { user, reason } in &self.failed {
+        for MissingUser { user, reason, .. } in &self.failed {
             text.push_str(&format!(
                 "Not in it: {user}: {}\n",
                 reason.replace('\n', ". ")

@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
 use crate::failure_kind::FailureKind;
 use crate::formatting::{count, plain, utc};
-use crate::import::source;
+use crate::import::source::{self, UnreadableSource};
 use crate::interrupt;
 use crate::output::Report as _;
 use crate::progress::ProgressLine;
@@ -47,7 +47,6 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<ExitCode, Failure> {
     }
     let terms = RestoreTerms {
         now,
-        window: context.policy_or_default()?.window,
         existing: if args.replace {
             ExistingRecord::Replace
         } else {
@@ -96,8 +95,15 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<ExitCode, Failure> {
 
 fn content(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
     if path == Path::new("-") {
-        return source::read_stream(io::stdin().lock(), MAX_BACKUP)
-            .map_err(|error| Failure::system(format!("standard input: {error}")));
+        return source::read_stream(io::stdin().lock(), MAX_BACKUP).map_err(|error| {
+            let what = format!("standard input: {error}");
+            // As of a file.
+            if matches!(error, UnreadableSource::TooLarge(_)) {
+                Failure::refused(what)
+            } else {
+                Failure::system(what)
+            }
+        });
     }
     let content = source::read(path, &[audit::caller()], MAX_BACKUP);
     let content =
@@ -108,7 +114,7 @@ fn content(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
 /// The account to which a user of the backup is restored.
 struct RestorePlace<'b> {
     entry: &'b BackupEntry,
-    account: Result<Account, String>,
+    account: Result<Account, Failure>,
     /// What is to be done after it.
     note: Option<String>,
 }
@@ -126,13 +132,13 @@ impl<'b> RestorePlace<'b> {
             account,
             note,
         };
-        let refused = |reason: String| place(Err(reason), None);
+        let refused = |reason: String| place(Err(Failure::refused(reason)), None);
         let found = match accounts.find(user) {
             Ok(Some(account)) if account.name != *user => {
                 return refused(format!("the login name here is {}", plain(&account.name)));
             }
             Ok(found) => found,
-            Err(error) => return refused(error.to_string()),
+            Err(error) => return place(Err(error.into()), None),
         };
         match found {
             Some(account) if account.uid == uid => return place(Ok(kept(uid)), None),
@@ -159,7 +165,7 @@ impl<'b> RestorePlace<'b> {
                 };
                 place(Ok(kept(uid)), Some(note.to_owned()))
             }
-            Err(error) => refused(error.to_string()),
+            Err(error) => place(Err(error.into()), None),
         }
     }
 
@@ -183,7 +189,7 @@ fn planned(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> V
                 place.entry,
                 terms,
             )),
-            Err(reason) => RestoreRow::failed(&place.entry.record.user, reason.clone()),
+            Err(failure) => RestoreRow::failed(&place.entry.record.user, failure),
         }
     };
     places.iter().map(look).collect()
@@ -196,7 +202,10 @@ fn written(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> V
         progress.add(1);
         let user = &place.entry.record.user;
         match &place.account {
-            _ if interrupt::check().is_err() => RestoreRow::failed(user, "not tried".to_owned()),
+            _ if interrupt::check().is_err() => RestoreRow::failed(
+                user,
+                &Failure::refused("not tried").of_kind(FailureKind::Interrupted),
+            ),
             Ok(account) => {
                 let factor = audit::factor(store, account);
                 // Steps that passed since the call began may have been used.
@@ -204,7 +213,7 @@ fn written(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> V
                 let terms = RestoreTerms { now, ..terms };
                 place.row(operations::restore(&factor, place.entry, terms))
             }
-            Err(reason) => RestoreRow::failed(user, reason.clone()),
+            Err(failure) => RestoreRow::failed(user, failure),
         }
     };
     places.iter().map(restore).collect()

@@ -5,6 +5,7 @@ use twofactor_store::operations::{RestoreRefusal, RestoredFactor};
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 use crate::formatting::count;
 use crate::output::{Report, table};
 
@@ -31,6 +32,8 @@ pub struct RestoreRow {
     result: RestoreWord,
     /// What the administrator has to know, or the reason.
     notes: Vec<String>,
+    /// The word for the kind of the failure, for programs; `None` where it was restored.
+    kind: Option<&'static str>,
 }
 
 impl RestoreRow {
@@ -59,42 +62,41 @@ impl RestoreRow {
             user: user.to_owned(),
             result,
             notes,
+            kind: None,
         }
     }
 
     /// A user who is not restored.
     pub fn refused(user: &str, refusal: RestoreRefusal) -> Self {
-        let (result, note) = match refusal {
+        let (result, failure) = match refusal {
             RestoreRefusal::Exists => (
                 RestoreWord::Kept,
-                "has a record here; --replace overwrites it".to_owned(),
+                Failure::refused("has a record here; --replace overwrites it")
+                    .of_kind(FailureKind::Exists),
             ),
             RestoreRefusal::NothingLeft => (
                 RestoreWord::Dropped,
-                "was only invited; next: twofactor invite".to_owned(),
+                Failure::refused("was only invited; next: twofactor invite"),
             ),
             RestoreRefusal::WouldUnenroll => (
                 RestoreWord::Failed,
-                "has a device here, and only an invitation in the backup".to_owned(),
+                Failure::refused("has a device here, and only an invitation in the backup"),
             ),
-            RestoreRefusal::Change(error) => (
-                RestoreWord::Failed,
-                Failure::from(error).to_string().replace('\n', ". "),
-            ),
+            RestoreRefusal::Change(error) => (RestoreWord::Failed, Failure::from(error)),
         };
         Self {
-            user: user.to_owned(),
             result,
-            notes: vec![note],
+            ..Self::failed(user, &failure)
         }
     }
 
     /// A user who is not restored, for this reason.
-    pub fn failed(user: &str, reason: String) -> Self {
+    pub fn failed(user: &str, failure: &Failure) -> Self {
         Self {
             user: user.to_owned(),
             result: RestoreWord::Failed,
-            notes: vec![reason],
+            notes: vec![failure.to_string().replace('\n', ". ")],
+            kind: Some(failure.kind.word()),
         }
     }
 }

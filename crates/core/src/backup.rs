@@ -30,6 +30,8 @@ pub const FORMAT: u32 = 1;
 pub const MAX_BACKUP: usize = 512 * 1024 * 1024;
 /// Longest record, in bytes: that of a file.
 const MAX_RECORD: usize = 64 * 1024;
+/// Longest last line, in bytes: the word, a number of 64 bits and the checksum.
+const MAX_END: usize = "end \n".len() + 20 + 1 + 64;
 /// Longest line that is no record, in bytes.
 const MAX_LINE: usize = 2 * SLOT_LEN + 16;
 const FIRST_WORD: &str = "twofactor-backup";
@@ -55,6 +57,8 @@ pub struct Backup {
 /// A backup that is being written.
 pub struct BackupText {
     text: Zeroizing<Vec<u8>>,
+    /// Largest length, in bytes.
+    limit: usize,
     count: usize,
 }
 
@@ -65,21 +69,34 @@ impl BackupText {
         let text = format!("{FIRST_WORD} {FORMAT}\nmade {now}\n").into_bytes();
         Self {
             text: Zeroizing::new(text),
+            limit: MAX_BACKUP,
             count: 0,
         }
     }
 
     /// Adds a user. The grace periods of the state are left out: they belong to a machine.
-    pub fn add(&mut self, record: &Record, state: &State) {
+    ///
+    /// # Errors
+    /// [`BackupError`] where the backup would be larger than one that is read. Then it is as it was.
+    pub fn add(&mut self, record: &Record, state: &State) -> Result<(), BackupError> {
         let record = record.to_toml();
         let mut state = state.clone();
-        state.grace.clear();
+        state.end_grace();
         let slot = Zeroizing::new(HEXLOWER.encode(&state::encode(&state, 1)));
         let head = format!("user {}\n", record.len());
-        for part in [&head, &*record, "state ", &*slot, "\n"] {
+        let parts = [&head, &*record, "state ", &*slot, "\n"];
+        let more: usize = parts.iter().map(|part| part.len()).sum();
+        if self.text.len() + more + MAX_END > self.limit {
+            return Err(BackupError {
+                position: self.text.len(),
+                cause: BackupFault::Form("is too large"),
+            });
+        }
+        for part in parts {
             self.text.extend_from_slice(part.as_bytes());
         }
         self.count += 1;
+        Ok(())
     }
 
     /// Number of users.

@@ -5,6 +5,7 @@ use crate::device::{Device, DeviceName, Id, Kind};
 use crate::otp::{Algorithm, Digits, Interval};
 use crate::recovery::RecoverySet;
 use crate::secret::Secret;
+use crate::state::graced_sessions::GracedSession;
 use crate::state::{DeviceState, Grace};
 
 fn entry(user: &str, uid: u32) -> (Record, State) {
@@ -36,6 +37,8 @@ fn entry(user: &str, uid: u32) -> (Record, State) {
         service: 1,
         since: 2,
     });
+    state.session_grace.boot = 3;
+    state.session_grace.sessions = vec![GracedSession { id: 4, since: 2 }];
     (record, state)
 }
 
@@ -43,7 +46,7 @@ fn written(users: &[(&str, u32)]) -> Vec<u8> {
     let mut text = BackupText::new(77);
     for (user, uid) in users {
         let (record, state) = entry(user, *uid);
-        text.add(&record, &state);
+        text.add(&record, &state).unwrap();
     }
     assert_eq!(text.users(), users.len());
     text.finish().to_vec()
@@ -63,11 +66,11 @@ fn refused(bytes: &[u8]) -> String {
 fn a_backup_is_read_as_it_was_written() {
     let mut text = BackupText::new(77);
     let (record, mut state) = entry("alice", 7);
-    text.add(&record, &state);
+    text.add(&record, &state).unwrap();
     let backup = Backup::parse(&text.finish()).unwrap();
     assert_eq!((backup.made, backup.entries.len()), (77, 1));
     assert_eq!(*backup.entries[0].record.to_toml(), *record.to_toml());
-    state.grace.clear();
+    state.end_grace();
     assert_eq!(backup.entries[0].state, state);
     let none = Backup::parse(&written(&[])).unwrap();
     assert!(none.entries.is_empty());
@@ -91,6 +94,25 @@ fn a_changed_byte_is_found() {
         changed[position] ^= 1;
         assert!(Backup::parse(&changed).is_err(), "{position}");
     }
+}
+
+#[test]
+fn a_backup_that_is_too_large_is_not_written() {
+    let (record, state) = entry("alice", 7);
+    let mut text = BackupText::new(77);
+    let before = text.text.len();
+    text.add(&record, &state).unwrap();
+    let one = text.text.len() - before;
+    for (room, fits) in [(one + MAX_END, true), (one + MAX_END - 1, false)] {
+        let mut text = BackupText::new(77);
+        text.limit = before + room;
+        assert_eq!(text.add(&record, &state).is_ok(), fits);
+        assert_eq!(text.users(), usize::from(fits));
+        let limit = text.limit;
+        let whole = text.finish();
+        assert!(whole.len() <= limit && Backup::parse(&whole).is_ok());
+    }
+    assert_eq!(BackupText::new(77).limit, MAX_BACKUP);
 }
 
 #[test]
@@ -131,7 +153,7 @@ fn a_state_belongs_to_its_record() {
     let (record, state) = entry("alice", 7);
     for other in [State::new(7), State { uid: 8, ..state }] {
         let mut text = BackupText::new(1);
-        text.add(&record, &other);
+        text.add(&record, &other).unwrap();
         assert!(refused(&text.finish()).contains("state of another record"));
     }
     let whole = written(&[("alice", 7)]);

@@ -5,6 +5,7 @@ use twofactor_core::account::Account;
 use twofactor_core::backup::BackupEntry;
 use twofactor_core::device::{Device, Kind};
 use twofactor_core::log::factor_change::FactorChange;
+use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::record::Record;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, SpentCodes, State};
 
@@ -16,8 +17,6 @@ use crate::files::{Cause, Error, Store};
 pub struct RestoreTerms {
     /// The present, in seconds since 1970-01-01 UTC.
     pub now: u64,
-    /// The window of the policy, in steps.
-    pub window: u8,
     /// Treatment of a record that is there.
     pub existing: ExistingRecord,
     /// Treatment of one-time codes of the backup of which nothing is known since.
@@ -249,7 +248,8 @@ fn merged_device(
     let latest = both().map(|entry| entry.next).max().unwrap_or(0);
     let next = match device.kind {
         Kind::Totp { interval } => {
-            let ahead = state::furthest_ahead(terms.window);
+            // The policy may have had another window since: the widest one counts.
+            let ahead = state::furthest_ahead(MAX_WINDOW);
             let first = interval.step(terms.now).saturating_add(ahead + 1);
             latest.max(first)
         }

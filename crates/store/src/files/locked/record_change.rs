@@ -153,7 +153,7 @@ impl Locked<'_> {
         base: State,
     ) -> Result<State, Error> {
         let mut state = base;
-        state.grace.clear();
+        state.end_grace();
         let has = |record: &Record, entry: &DeviceState| {
             record.devices.iter().any(|device| device.id == entry.id)
         };

@@ -3,11 +3,11 @@
 use super::*;
 use twofactor_core::backup::{Backup, BackupEntry, BackupText};
 use twofactor_core::recovery::{OneTimeCode, RecoverySet};
-use twofactor_core::state::COUNTER_UNKNOWN;
+use twofactor_core::state::graced_sessions::{GracedSession, SessionGrace};
+use twofactor_core::state::{COUNTER_UNKNOWN, Grace};
 
 const TERMS: RestoreTerms = RestoreTerms {
     now: NOW,
-    window: 1,
     existing: ExistingRecord::Keep,
     one_time_codes: UnknownCodes::Drop,
 };
@@ -19,14 +19,15 @@ const KEEP: RestoreTerms = RestoreTerms {
     one_time_codes: UnknownCodes::Keep,
     ..TERMS
 };
-/// The first step of the phone that no login could have accepted by now.
-const UNUSED: u64 = NOW / 30 + 5;
+/// The first step of the phone that no login could have accepted by now, whatever the window was.
+const UNUSED: u64 = NOW / 30 + 23;
 
 /// alice as she is now, through the text of a backup.
 fn backed_up(store: &Store) -> BackupEntry {
     let mut text = BackupText::new(NOW);
     let locked = store.lock(&alice()).unwrap();
-    text.add(&locked.record().unwrap().unwrap(), locked.state());
+    text.add(&locked.record().unwrap().unwrap(), locked.state())
+        .unwrap();
     let mut entries = Backup::parse(&text.finish()).unwrap().entries;
     entries.remove(0)
 }
@@ -249,4 +250,23 @@ fn an_unusable_record_is_not_overwritten() {
         );
     }
     assert_eq!(kept(&scratch), before);
+}
+
+#[test]
+fn a_restoration_ends_all_grace() {
+    let (_scratch, store) = with(&[phone()]);
+    let entry = backed_up(&store);
+    change_state(&store, |state| {
+        state.grace.push(Grace {
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            service: 1,
+            since: NOW,
+        });
+        state.session_grace.boot = 1;
+        state.session_grace.sessions = vec![GracedSession { id: 2, since: NOW }];
+    });
+    restored(&store, &entry, REPLACE);
+    let state = store.peek(&alice()).unwrap().unwrap();
+    assert!(state.grace.is_empty());
+    assert_eq!(state.session_grace.sessions, SessionGrace::NONE.sessions);
 }
