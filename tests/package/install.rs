@@ -108,7 +108,14 @@ fn uninstall_undoes_install_but_for_policy_and_state() {
     for document in documents.iter().filter(|name| is_installed(name)) {
         expected.push(format!("opt/share/doc/pam_twofactor/docs/{document}"));
     }
-    expected.push("opt/share/doc/pam_twofactor/packaging/fail2ban/pam_twofactor.conf".into());
+    for linked in [
+        "authselect/add-code",
+        "fail2ban/pam_twofactor.conf",
+        "selinux/twofactor.fc",
+        "selinux/twofactor.te",
+    ] {
+        expected.push(format!("opt/share/doc/pam_twofactor/packaging/{linked}"));
+    }
     for policy in files(&workspace().join("docs/policies")) {
         expected.push(format!("opt/share/doc/pam_twofactor/policies/{policy}"));
     }
