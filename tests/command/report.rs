@@ -35,7 +35,7 @@ fn every_subcommand_has_help_with_examples() {
     for part in [
         "Usage: twofactor [OPTIONS] <COMMAND>\n",
         "\nDevices    enroll  ",
-        "\nGlobal options:\n      --policy <FILE>  ",
+        "\n\n      --policy <FILE>  ",
     ] {
         assert!(general.stdout.contains(part), "{}", general.stdout);
     }

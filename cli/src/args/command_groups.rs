@@ -80,9 +80,8 @@ pub fn template(cli: &Command, columns: usize) -> String {
     let style = cli.get_styles().get_header();
     let heading = |name: &str| format!("{style}{name}{style:#}");
     format!(
-        "{{about-with-newline}}{{usage-heading}} {{usage}}\n\n{}\n{}\n{{options}}",
-        listing(columns, heading),
-        heading("Global options:")
+        "{{about-with-newline}}{{usage-heading}} {{usage}}\n\n{}\n{{options}}",
+        listing(columns, heading)
     )
 }
 

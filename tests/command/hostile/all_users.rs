@@ -7,7 +7,7 @@ use harness::suggested::{hostile, suggestions};
 use super::{NAMES, line, machine, printed};
 
 /// Commands that list users or look through all of them. Each begins with the policy off.
-const OF_ALL: [&str; 13] = [
+const OF_ALL: [&str; 15] = [
     "enable --force",
     "enable --force --json",
     "disable",
@@ -19,6 +19,8 @@ const OF_ALL: [&str; 13] = [
     "setup --undo",
     "status",
     "doctor",
+    "doctor --users",
+    "backup -",
     "init",
     "import google-authenticator --all --dry-run",
 ];
@@ -63,7 +65,7 @@ fn no_list_of_users_steers_a_terminal_or_a_shell() {
     let edited = edit.env("EDITOR", "sed -i s/false/true/").run();
     let text = edited.stdout + &edited.stderr;
     assert!(text.contains("b&c>x") && hostile(&text).is_none(), "{text}");
-    for words in ["enable --force", "disable", "status", "doctor"] {
+    for words in ["enable --force", "disable", "status", "doctor --users"] {
         assert!(listed.contains(words), "{words}: {listed:?}");
     }
     assert!(!std::path::Path::new("/tmp/x").exists());

@@ -11,7 +11,7 @@ use super::{NAMES, OPTION, line, printed, toml};
 
 /// Commands that take other things than a user: services, settings, and files with names and contents of others.
 /// `@FILE` is a directory of the name with such files in it.
-pub const OTHERS: [&str; 28] = [
+pub const OTHERS: [&str; 30] = [
     "enable --service @",
     "enable --force --service @",
     "doctor",
@@ -39,6 +39,8 @@ pub const OTHERS: [&str; 28] = [
     "import google-authenticator @FILE/ga --dry-run --user alice",
     "import google-authenticator --all --secret @FILE/%u --dry-run",
     "import @",
+    "restore @FILE/uris",
+    "restore @FILE/none",
     "completions @",
 ];
 

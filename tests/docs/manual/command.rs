@@ -29,7 +29,9 @@ fn visit(path: &str, found: &mut BTreeMap<String, Taken>) {
     let examples = help.split_once("\nEXAMPLES");
     assert_eq!(examples.is_none(), path == "twofactor", "{path}");
     let help = examples.map_or(help.as_str(), |(help, _)| help);
-    let (own, global) = help.split_once("\nGlobal options:").unwrap();
+    // The general help has no heading for them.
+    let at = help.rfind("\n      --policy <FILE>").unwrap();
+    let (own, global) = help.split_at(at);
     let taken = if path == "twofactor" { global } else { own };
     found.insert(path.to_owned(), read(taken));
     if path == "twofactor" {

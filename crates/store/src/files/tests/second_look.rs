@@ -10,7 +10,11 @@ fn alias() -> Account {
 }
 
 /// The result of a look, and what it would be without a second one.
-fn judged(store: &Store, who: &Account, [first, again]: [FoundRecords; 2]) -> (Answer, Answer) {
+fn judged(
+    store: &Store,
+    who: &Account,
+    [first, again]: [FoundRecords; 2],
+) -> (LookResult, LookResult) {
     let answer = |result: Result<Holder, Error>| {
         let holder = result.map_err(|error| error.cause)?;
         assert!(holder.record.is_none() || holder.account == alice());
@@ -23,11 +27,11 @@ fn judged(store: &Store, who: &Account, [first, again]: [FoundRecords; 2]) -> (A
 }
 
 /// True where a device was found.
-type Answer = Result<bool, Cause>;
+type LookResult = Result<bool, Cause>;
 
-const FOUND: (Answer, Answer) = (Ok(true), Err(Cause::LostRecord));
-const ABSENT: (Answer, Answer) = (Ok(false), Err(Cause::LostRecord));
-const LOST: (Answer, Answer) = (Err(Cause::LostRecord), Err(Cause::LostRecord));
+const FOUND: (LookResult, LookResult) = (Ok(true), Err(Cause::LostRecord));
+const ABSENT: (LookResult, LookResult) = (Ok(false), Err(Cause::LostRecord));
+const LOST: (LookResult, LookResult) = (Err(Cause::LostRecord), Err(Cause::LostRecord));
 
 fn looks(store: &Store, who: &Account) -> [FoundRecords; 2] {
     [(); 2].map(|()| store.look_up(who).unwrap())
