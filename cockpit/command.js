@@ -26,6 +26,11 @@ export function run(args, { superuser = "require" } = {}) {
     });
 }
 
+// Options by which a change is made of the policy of its preview alone. Where the file is not safe to read it has no hash.
+export function ifPolicy({ policy_hash: hash }) {
+    return hash === null || hash === undefined ? [] : ["--if-policy", hash];
+}
+
 export function parsed(text) {
     try {
         return JSON.parse(text);

@@ -44,7 +44,8 @@ export function printButton(label, text) {
     return button(label, () => {
         const sheet = document.getElementById("sheet");
         sheet.textContent = text;
+        // Some browsers go on before the paper is made.
+        window.addEventListener("afterprint", () => { sheet.textContent = ""; }, { once: true });
         window.print();
-        sheet.textContent = "";
     });
 }

@@ -2,7 +2,8 @@
 // A user's own factor is changed here and nowhere else: the daemon wants a proof for it, of administrators as well.
 const SOCKET = "/run/twofactor/socket";
 
-// `kind` is the daemon's error without its interface, such as NotAllowed, or NoDaemon where it does not answer.
+// `kind` is the daemon's error without its interface, such as NotAllowed, or NoDaemon where it does not answer, or
+// Ended where it has closed a connection on which it had answered.
 export class DaemonError extends Error {
     constructor(kind) {
         super(kind);
@@ -15,19 +16,21 @@ export class DaemonConversation {
     constructor() {
         this.waiting = null;
         this.received = [];
+        this.hasAnswered = false;
         this.channel = cockpit.channel({ payload: "stream", unix: SOCKET, binary: true });
         this.channel.addEventListener("message", (_event, data) => this.receive(new Uint8Array(data)));
-        this.channel.addEventListener("close", () => {
+        this.ended = new Promise(ended => this.channel.addEventListener("close", () => {
             this.channel = null;
             this.settle(null);
-        });
+            ended();
+        }));
     }
 
     // Puts a call, one at a time, and resolves with the parameters of the reply.
     call(method, parameters) {
         return new Promise((resolve, reject) => {
             if (this.channel === null || this.waiting !== null) {
-                reject(new DaemonError("NoDaemon"));
+                reject(new DaemonError(this.hasAnswered ? "Ended" : "NoDaemon"));
                 return;
             }
             this.waiting = { resolve, reject };
@@ -48,6 +51,7 @@ export class DaemonConversation {
             }
             const text = new TextDecoder().decode(new Uint8Array(this.received));
             this.received = [];
+            this.hasAnswered = true;
             this.settle(text);
         }
     }

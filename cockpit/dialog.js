@@ -1,11 +1,14 @@
-// Modal dialogs, made of <dialog>: the browser keeps the focus inside, and Escape closes them.
+// Modal dialogs, made of <dialog>: the browser keeps the focus inside, and Escape closes them, but not while a result would be lost.
 import { button, element, message, paragraph } from "./dom.js";
 
 const _ = cockpit.gettext;
+// Buttons that leave a dialog without its change.
+const LEAVING = "[data-key='cancel'], [data-key='skip']";
 let last = 0;
 
 // Opens a dialog and resolves with what `close` was given, or null where it was dismissed. `build` gets an object with
-// `close(value)`, `show(...children)`, which replaces the content, and `fail(title, ...more)`, which puts an error on top.
+// `close(value)`, `show(...children)`, which replaces the content, `fail(title, ...more)`, which puts an error on top, and
+// `busy(work)`: until that promise is settled, the dialog cannot be left, because its result is shown nowhere else.
 export function open(title, build, { dismissable = true } = {}) {
     return new Promise(resolve => {
         const id = `dialog-${++last}`;
@@ -14,30 +17,77 @@ export function open(title, build, { dismissable = true } = {}) {
         const content = element("div", { class: "content" });
         const dialog = element("dialog", { "aria-labelledby": id }, element("h2", { id }, title), failure, content);
         let result = null;
+        let end = null;
+        let isEnded = false;
+        let works = 0;
+        const isHeld = () => !isEnded && (!dismissable || works > 0);
+        const hold = change => {
+            works += change;
+            content.querySelectorAll(LEAVING).forEach(leave => { leave.disabled = works > 0; });
+            dialog.setAttribute("closedby", isHeld() ? "none" : "closerequest");
+        };
         const control = {
-            close: (value = null) => { result = value; dialog.close(); },
+            close: (value = null) => { isEnded = true; result = value; dialog.close(); },
             show: (...children) => {
                 failure.replaceChildren();
                 content.replaceChildren(...children.filter(Boolean));
                 content.querySelector("[data-first]")?.focus();
             },
             fail: (heading, ...more) => failure.replaceChildren(message("danger", heading, ...more)),
-            closed: new Promise(ended => dialog.addEventListener("close", ended, { once: true })),
+            busy: async work => {
+                hold(1);
+                try {
+                    return await work();
+                } finally {
+                    hold(-1);
+                }
+            },
+            closed: new Promise(resolved => { end = resolved; }),
         };
-        dialog.addEventListener("cancel", event => {
-            if (!dismissable)
-                event.preventDefault();
-        });
+        const letGo = keepOpen(dialog, isHeld);
         dialog.addEventListener("close", () => {
+            if (isHeld()) {
+                dialog.showModal();
+                return;
+            }
+            letGo();
             dialog.remove();
-            if (before?.isConnected)
-                before.focus();
+            focusAgain(before);
+            end();
             resolve(result);
         });
         document.body.append(dialog);
+        hold(0);
         dialog.showModal();
         build(control);
     });
+}
+
+// While a dialog is held, neither Escape nor the tab closes it without a question; returns what ends that. A browser lets
+// `cancel` be prevented once: a second Escape closes, unless its key never comes that far.
+function keepOpen(dialog, isHeld) {
+    const keep = event => {
+        if (isHeld())
+            event.preventDefault();
+    };
+    const keepEscape = event => {
+        if (event.key === "Escape")
+            keep(event);
+    };
+    dialog.addEventListener("cancel", keep);
+    document.addEventListener("keydown", keepEscape, true);
+    window.addEventListener("beforeunload", keep);
+    return () => {
+        document.removeEventListener("keydown", keepEscape, true);
+        window.removeEventListener("beforeunload", keep);
+    };
+}
+
+// A refresh behind the dialog has replaced the button that opened it.
+function focusAgain(before) {
+    const key = before?.getAttribute("data-key");
+    const same = before?.isConnected || !key ? before : document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    same?.focus();
 }
 
 export function buttons(...children) {

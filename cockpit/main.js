@@ -2,7 +2,7 @@
 import { button, element, message, paragraph, subtle } from "./dom.js";
 import { run } from "./command.js";
 import { configure, myFactor, ownStatus } from "./my_factor.js";
-import { findings, overview } from "./overview.js";
+import { findings, hasNoPolicy, overview, storeError } from "./overview.js";
 import { followStyle } from "./theme.js";
 import { language, problem } from "./texts.js";
 import { users } from "./users.js";
@@ -10,16 +10,16 @@ import { users } from "./users.js";
 const _ = cockpit.gettext;
 const page = document.getElementById("page");
 const admin = cockpit.permission({ admin: true });
-let user = null;
+let me = null;
 // The number of the last reading: an earlier one that ends later is not shown.
 let reading = 0;
 
 // A login in which the set-up was skipped: Cockpit empties this storage at the end of its session.
-const skipKey = () => `twofactor:skipped:${user}`;
+const skipKey = () => `twofactor:skipped:${me.name}`;
 const isSkipped = () => sessionStorage.getItem(skipKey()) === "1";
 
 async function read() {
-    user ??= (await cockpit.user()).name;
+    me ??= await cockpit.user();
     const failed = error => ({ error });
     const isAdmin = admin.allowed === true;
     // Before the page is looked at, only what the mark in the menu needs.
@@ -27,7 +27,7 @@ async function read() {
     // doctor takes longer than all the others; its card waits for it alone.
     const doctor = whole ? run(["doctor"]).catch(failed) : null;
     const [own, policy, status] = await Promise.all([
-        ownStatus(user),
+        ownStatus(me.name),
         run(["policy", "show"], { superuser: null }).catch(failed),
         whole ? run(["status", "--all"]).catch(failed) : null,
     ]);
@@ -45,11 +45,25 @@ async function refresh() {
     }
     if (number !== reading)
         return;
-    const focused = document.activeElement?.getAttribute("data-key");
-    page.replaceChildren(title(), ...parts.filter(Boolean));
-    if (focused)
-        page.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+    replace(parts.filter(Boolean));
     page.setAttribute("aria-busy", "false");
+}
+
+// Replaces the content and keeps the focus: in a field with its caret; of a button that is gone, in its row or at the top.
+function replace(parts) {
+    const focused = page.contains(document.activeElement) ? document.activeElement : null;
+    const key = focused?.getAttribute("data-key");
+    const name = focused?.closest("[data-user]")?.getAttribute("data-user");
+    const caret = focused?.type === "search" ? [focused.selectionStart, focused.selectionEnd] : null;
+    page.replaceChildren(title(), ...parts);
+    if (!key)
+        return;
+    const found = page.querySelector(`[data-key="${CSS.escape(key)}"]`)
+        ?? (name && page.querySelector(`[data-user="${CSS.escape(name)}"] button`))
+        ?? page.querySelector("[data-key='refresh']");
+    found.focus();
+    if (caret !== null)
+        found.setSelectionRange?.(...caret);
 }
 
 function title() {
@@ -67,8 +81,8 @@ function shown(data) {
     return [
         banner(data),
         overview(data, refresh),
-        myFactor(user, own, refresh),
-        isAdmin ? users(data, user, refresh) : limited(),
+        myFactor(me.name, own, refresh),
+        isAdmin ? users(data, me, refresh) : limited(),
         data.doctor && findings(data.doctor),
     ];
 }
@@ -89,7 +103,7 @@ function banner(data) {
     return message("warning", _("Your account has no second factor."),
         paragraph(_("Two-factor login is on. Set up an authenticator app, so that your password alone opens nothing.")),
         element("div", { class: "buttons" },
-            isOffered && button(_("Configure 2FA secret"), async () => { await configure(user, data.own); refresh(); }, { kind: "primary", key: "banner-configure" }),
+            isOffered && button(_("Configure 2FA secret"), async () => { await configure(me.name, data.own); refresh(); }, { kind: "primary", key: "banner-configure" }),
             button(_("Skip setup"), skip, { kind: "link", key: "banner-skip" })));
 }
 
@@ -101,8 +115,10 @@ function skip() {
 // The mark beside the page's name in the menu of Cockpit.
 function mark(data) {
     let status = null;
-    if (data.policy.error)
+    if (hasNoPolicy(data.policy.error) || storeError(data) !== null)
         status = { type: "error", title: _("All users are refused") };
+    else if (data.policy.error)
+        status = { type: "error", title: _("The settings cannot be shown.") };
     else if (lacksFactor(data) && !isSkipped())
         status = { type: "warning", title: _("Your account has no second factor.") };
     cockpit.transport.control("notify", { page_status: status });

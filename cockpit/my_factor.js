@@ -25,6 +25,10 @@ class OwnDevice {
         return (await this.conversation.call("Confirm", { user: this.user, code })).change;
     }
 
+    get ended() {
+        return this.conversation.ended;
+    }
+
     close() {
         this.conversation.close();
     }
@@ -77,7 +81,7 @@ async function withCode(title, action, warning, proof, call) {
         };
         control.show(form(submit, async () => {
             try {
-                const { change } = await call(input.value.trim());
+                const { change } = await control.busy(() => call(input.value.trim()));
                 if (["removed", "replaced"].includes(change.result))
                     control.close(change);
                 else
@@ -146,7 +150,7 @@ export function myFactor(user, status, refresh) {
         why && subtle(why),
         status.locked && message("warning", lockedFor(status.locked_for_seconds)),
         devices.length === 0
-            ? subtle(_("You have no device: your password alone logs you in."))
+            ? subtle(_("You have no device. Where no code is asked for, your password alone logs you in."))
             : table([_("Device"), _("Codes"), _("Last used"), ""], rows(user, status, refresh), _("My devices")),
         devices.length === 1 && message("info", _("A second device, as a backup, is strongly recommended.")),
         devices.length > 0 && element("div", { class: "line" },

@@ -6,14 +6,28 @@ import { problem } from "./texts.js";
 
 const _ = cockpit.gettext;
 
-export function overview({ policy, isAdmin }, refresh) {
+// Without a policy that can be used, all users are refused. Another failure of a call says nothing about logins.
+export function hasNoPolicy(error) {
+    return ["no-policy", "invalid-policy"].includes(error?.kind);
+}
+
+// Why all users are refused though the policy can be read, such as a missing state directory; only root sees it.
+export function storeError({ policy, status }) {
+    const isMissing = status?.error?.kind === "no-store";
+    return policy.error ? null : (isMissing ? problem(status.error) : status?.policy?.error ?? null);
+}
+
+export function overview(data, refresh) {
+    const { policy, isAdmin } = data;
     const heading = element("h2", { id: "settings" }, _("Settings"));
     const card = (...parts) => element("section", { class: "card", "aria-labelledby": "settings" }, parts);
     if (policy.error)
         return card(heading, refusal(policy.error));
     const sshd = policy.services?.sshd === true;
     const change = (title, args) => async () => { await changePolicy(title, args); refresh(); };
+    const unusable = storeError(data);
     return card(
+        unusable !== null && message("danger", _("All users are refused"), element("p", { class: "report" }, unusable)),
         element("div", { class: "head" }, heading,
             isAdmin && button(_("Edit"), async () => { await editSettings(policy); refresh(); }, { key: "edit-settings" })),
         toggle(isAdmin, "switch-enabled", _("Two-factor login"), policy.enabled, null,
@@ -28,6 +42,10 @@ export function overview({ policy, isAdmin }, refresh) {
 
 // A policy that cannot be read refuses; it is never "off".
 function refusal(error) {
+    if (!hasNoPolicy(error))
+        return message("danger", _("The settings cannot be shown."),
+            element("p", { class: "report" }, problem(error)),
+            error.next && element("p", { class: "report" }, error.next));
     return message("danger", _("All users are refused"),
         paragraph(_("The settings are missing or invalid. Until that is fixed, each login that asks for a code is refused. Keep this session open.")),
         element("p", { class: "report" }, problem(error)),
@@ -54,7 +72,24 @@ function settings(policy) {
         [_("Window"), cockpit.format(cockpit.ngettext("$0 code before and after the current one", "$0 codes before and after the current one", policy.window), policy.window)],
         [_("New devices"), cockpit.format(_("$0 digits, a new code every $1 s"), devices.digits, devices.interval)],
     ];
+    if (policy.require?.length > 0)
+        lines.splice(1, 0, [_("Users who need a device"), policy.require.map(required).join("; ")]);
+    if (policy.exempt?.length > 0)
+        lines.push([_("Not asked for a code"), policy.exempt.map(exempt).join("; ")]);
     return lines;
+}
+
+function required({ users = [], groups = [], from = null }) {
+    const who = named(users, groups);
+    return from === null ? who : cockpit.format(_("$0, from $1"), who, from);
+}
+
+function exempt({ users = [], groups = [], services = [], networks = [] }) {
+    return [named(users, groups), ...services, ...networks].filter(Boolean).join(", ");
+}
+
+function named(users, groups) {
+    return [...users, ...groups.map(group => cockpit.format(_("group $0"), group))].join(", ");
 }
 
 const LEVELS = { problem: "danger", warning: "warning" };

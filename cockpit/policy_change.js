@@ -1,7 +1,7 @@
 // A change of the policy: what it will do is shown, with its dangers, before exactly that change is made.
 import { buttons, open } from "./dialog.js";
 import { button, element, message, paragraph, subtle } from "./dom.js";
-import { run } from "./command.js";
+import { ifPolicy, run } from "./command.js";
 import { problem } from "./texts.js";
 
 const _ = cockpit.gettext;
@@ -37,7 +37,7 @@ function ask(control, args, report, notice) {
         go.disabled = true;
         const force = report.dangers.length > 0 ? ["--force"] : [];
         try {
-            await run([...args, "--if-policy", report.policy_hash, "--yes", ...force]);
+            await control.busy(() => run([...args, ...ifPolicy(report), "--yes", ...force]));
             control.close(true);
         } catch (error) {
             if (error.kind === "changed-meanwhile") {

@@ -17,8 +17,6 @@ export async function showRecoveryCodes(user, codes) {
         ...codes,
         "",
     ].join("\n");
-    const stay = event => event.preventDefault();
-    window.addEventListener("beforeunload", stay);
     await open(_("Recovery codes"), control => {
         const done = button(_("Done"), () => control.close(), { kind: "primary", key: "done", disabled: true });
         const kept = element("input", {
@@ -36,5 +34,4 @@ export async function showRecoveryCodes(user, codes) {
             element("label", { class: "line", for: "kept" }, kept, _("I have kept the codes in a safe place")),
             buttons(done));
     }, { dismissable: false });
-    window.removeEventListener("beforeunload", stay);
 }

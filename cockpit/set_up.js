@@ -1,9 +1,11 @@
 // The dialog in which a device gets its key: QR code, a code of it as the proof that it has the key, recovery codes.
 // Where the key comes from is the matter of a `source`: an object with begin(code) and confirm(code), which resolve with a
-// change as twofactord describes it, and close(). Closing the dialog closes the source, and nothing is stored.
+// change as twofactord describes it, and close(); perhaps a promise `ended`, settled when the source ends by itself. Closing the
+// dialog closes the source, and nothing is stored: while a code is looked at, the dialog cannot be closed.
 import { buttons, open } from "./dialog.js";
 import { button, element, field, message, paragraph, subtle } from "./dom.js";
 import { copyButton } from "./copying.js";
+import { DaemonError } from "./daemon.js";
 import { showRecoveryCodes } from "./recovery_codes.js";
 import { codes, problem, refused } from "./texts.js";
 
@@ -83,6 +85,7 @@ async function begin(state, { device, code, again }) {
 }
 
 function failed(state, why) {
+    state.source = null;
     state.control.show(buttons(button(_("Close"), () => state.control.close(), { key: "close", "data-first": true })));
     state.control.fail(why);
 }
@@ -99,6 +102,15 @@ function showKey(state, change) {
                 (change.warnings ?? []).map(text => message("warning", text)),
                 field("code", _("2. Type the code that the app shows now"), input, state.words.meanwhile))),
         buttons(finish, button(state.words.skip, () => state.control.close(), { kind: "link", key: "skip" }))));
+    tellOfEnd(state, finish);
+}
+
+// The key is gone with its source, and the user is told at once; a code that is being looked at tells itself.
+async function tellOfEnd(state, finish) {
+    const { source } = state;
+    await source.ended;
+    if (source.ended && state.source === source && finish.isConnected && !finish.disabled)
+        failed(state, problem(new DaemonError("Ended")));
 }
 
 export function qrCode(svg) {
@@ -124,7 +136,7 @@ export function keyOf({ device, secret, uri }) {
 
 async function confirm(state, input, finish) {
     try {
-        const change = await state.source.confirm(input.value.trim());
+        const change = await state.control.busy(() => state.source.confirm(input.value.trim()));
         if (["stored", "replaced"].includes(change.result)) {
             state.control.close(change);
             return;

@@ -93,6 +93,8 @@ export function problem(error) {
         return _("The server does not know your account.");
     case "NoDaemon":
         return _("twofactord does not answer. Its socket may not be enabled: systemctl enable --now twofactord.socket");
+    case "Ended":
+        return _("The 10 minutes are over, or twofactord was restarted. The new key is gone. Begin again.");
     default:
         return cockpit.format(_("The server refuses: $0"), error.kind);
     }

@@ -2,7 +2,7 @@
 import { buttons, confirm, open, tell } from "./dialog.js";
 import { button, element, message, paragraph, subtle, table } from "./dom.js";
 import { copyButton } from "./copying.js";
-import { OtherDevice, run } from "./command.js";
+import { ifPolicy, OtherDevice, run } from "./command.js";
 import { setUp } from "./set_up.js";
 import { moment, problem } from "./texts.js";
 
@@ -13,7 +13,7 @@ const filter = { text: "", state: "all" };
 // The word for the state of a user, its look, and the state by which the filter finds it.
 function stateOf(record) {
     if (record.error)
-        return ["damaged", _("Damaged"), "bad"];
+        return ["unusable", _("Cannot be used"), "bad"];
     if (record.locked || record.daemon?.locked)
         return ["locked", _("Locked"), "bad"];
     if (record.devices.length > 0)
@@ -46,7 +46,7 @@ export function users({ status }, me, refresh) {
 function filters(fill) {
     const text = element("input", { type: "search", "data-key": "filter", value: filter.text, "aria-label": _("Filter by name"), placeholder: _("Filter by name") });
     text.addEventListener("input", () => { filter.text = text.value; fill(); });
-    const states = [["all", _("All")], ["enrolled", _("Enrolled")], ["missing", _("Not enrolled")], ["locked", _("Locked")], ["damaged", _("Damaged")]];
+    const states = [["all", _("All")], ["enrolled", _("Enrolled")], ["missing", _("Not enrolled")], ["locked", _("Locked")], ["unusable", _("Cannot be used")]];
     const state = element("select", { "data-key": "filter-state", "aria-label": _("Filter by state") },
         states.map(([value, label]) => element("option", { value, selected: value === filter.state }, label)));
     state.addEventListener("change", () => { filter.state = state.value; fill(); });
@@ -81,15 +81,18 @@ function row(record, me, refresh) {
 
 function actions(record, me, refresh) {
     const { user } = record;
-    if (user === me)
+    // Another name of the same user id is the same user.
+    if (user === me.name || record.uid === me.id)
         return subtle(_("See above: your own factor is changed with a code."));
     const action = (label, key, call, kind = "link") =>
         button(label, async () => { await call(); refresh(); }, { kind, key: `${key}-${user}`, of: user });
     const isEnrolled = record.devices.length > 0;
     return [
         !record.error && action(isEnrolled ? _("Add a device") : _("Set up"), "set-up", () => configure(record)),
-        isEnrolled && action(_("Bypass code"), "bypass", () => oneTimeCode("bypass", user)),
+        isEnrolled && action(_("Bypass code"), "bypass", () => bypass(user)),
+        record.bypass_until && action(_("Withdraw the bypass code"), "withdraw-bypass", () => withdraw("bypass", user), "link remove"),
         !isEnrolled && !record.error && action(_("Invite"), "invite", () => oneTimeCode("invite", user)),
+        record.invited_until && action(_("Withdraw the invitation"), "withdraw-invite", () => withdraw("invite", user), "link remove"),
         (record.failures > 0 || record.locked || record.daemon?.locked) && action(_("Unlock"), "unlock", () => attempt(["unlock"], user)),
         (isEnrolled || record.error) && action(_("Unset"), "unset", () => unset(user), "link remove"),
     ];
@@ -133,7 +136,23 @@ async function unset(name) {
         ...report.dangers.map(danger => message("danger", danger)),
     ];
     if (await confirm(title, _("Unset"), { content }))
-        await attempt(["unset", "--yes", "--if-policy", report.policy_hash, ...force], name);
+        await attempt(["unset", "--yes", ...ifPolicy(report), ...force], name);
+}
+
+async function bypass(name) {
+    const content = [
+        _("It works once, for a day, instead of a code of a device. An unused one before it no longer works."),
+        _("Make sure first that it is this user who asks."),
+    ];
+    if (await confirm(cockpit.format(_("Make a bypass code for $0?"), name), _("Make the code"), { danger: false, content }))
+        await oneTimeCode("bypass", name);
+}
+
+async function withdraw(command, name) {
+    const isBypass = command === "bypass";
+    const title = isBypass ? cockpit.format(_("Withdraw the bypass code of $0?"), name) : cockpit.format(_("Withdraw the invitation of $0?"), name);
+    if (await confirm(title, _("Withdraw"), { content: [_("The code no longer works.")] }))
+        await attempt([command, "--for", "0"], name);
 }
 
 async function oneTimeCode(command, name) {

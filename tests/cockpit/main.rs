@@ -191,8 +191,17 @@ fn r15_r35_an_offered_device_is_set_up_on_the_page() {
 
     let page = cockpit.login_page();
     assert_eq!(page.login("alice", PASSWORD), asks_for_the_code(None));
-    let offer = question(page.answer(&recovery[9]));
-    assert!(offer.contains("Set up a new device now?"), "{offer}");
+    let offer = page.answer(&recovery[9]);
+    let Page::Question {
+        message: Some(told),
+        prompt,
+        hidden: false,
+    } = offer
+    else {
+        panic!("{offer:?}");
+    };
+    assert!(told.contains("The device phone was added"), "{told}");
+    assert!(prompt.contains("Set up a new device now?"), "{prompt}");
     assert_eq!(page.answer(""), Page::In("alice".to_owned()));
 }
 

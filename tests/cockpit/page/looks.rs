@@ -83,6 +83,7 @@ fn the_screens_of_an_administrator_are_accessible() {
     page.click("cancel");
     settled(&page);
     page.click("bypass-bob");
+    page.click("confirm");
     page.text("#one-time-code");
     look(&page, "one-time-code");
     page.click("close");

@@ -4,6 +4,7 @@ mod languages;
 mod looks;
 mod own_factor;
 mod policy;
+mod results;
 mod stage;
 mod states;
 mod users;

@@ -5,10 +5,11 @@ use harness::twofactord::Daemon;
 use harness::{Cockpit, CockpitPage, CockpitRole, Machine, Totp, screen};
 use serde_json::Value;
 
-/// Real command, behind a script that notes arguments and standard error of each call.
+/// Real command, behind a script that notes arguments and standard error of each call, and holds a change while a file is there.
 const NOTING: &str = "#!/bin/sh\n\
     echo \"$*\" >> /tmp/calls/arguments\n\
     exec 2>> /tmp/calls/errors\n\
+    case \"$*\" in *--yes*) while [ -e /tmp/calls/hold ]; do sleep 0.1; done;; esac\n\
     exec /usr/local/libexec/twofactor \"$@\"\n";
 
 /// A machine with Cockpit's PAM file, the page, a policy that is on, and alice, without a device, who may use sudo.

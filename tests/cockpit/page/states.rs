@@ -26,6 +26,43 @@ fn an_invalid_or_missing_policy_refuses_all_users() {
 }
 
 #[test]
+fn only_a_policy_that_cannot_be_used_refuses_all_users() {
+    let (machine, _daemon) = desk("", "");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    let stands = machine.read("/usr/local/bin/twofactor");
+    machine.write_file("/usr/local/bin/twofactor", "#!/bin/sh\nexit 9\n", 0o755);
+    page.click("refresh");
+    page.wait_for_text("#page", "The settings cannot be shown.");
+    page.settle();
+    let text = page.text("#page");
+    assert!(!text.contains("All users are refused"), "{text}");
+    machine.write_file("/usr/local/bin/twofactor", stands, 0o755);
+    // The policy is valid, and all users are refused all the same.
+    std::fs::rename("/var/lib/twofactor", "/var/lib/elsewhere").expect("the state directory");
+    page.click("refresh");
+    page.wait_for_text("#page", "All users are refused");
+    page.settle();
+    assert!(page.text("#page").contains("/var/lib/twofactor"));
+    assert!(page.shows("#switch-enabled"));
+    // The mark in the menu.
+    page.wait("sessionStorage.getItem('cockpit:page_status')?.includes('All users are refused') ? true : null");
+}
+
+#[test]
+fn the_page_names_requirements_and_exemptions() {
+    let tables = "[[require]]\ngroups = [\"bob\"]\nfrom = 2027-03-01\n[[exempt]]\nusers = [\"bob\"]\nservices = [\"su\"]";
+    let (machine, _daemon) = desk("enforcement = \"mandatory\"", tables);
+    machine.add_user("bob");
+    let phone = enrolled(&machine, "alice");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::User, &[&phone.code()]);
+    let text = page.text("#page");
+    assert!(text.contains("group bob, from 2027-03-01"), "{text}");
+    assert!(text.contains("bob, su"), "{text}");
+}
+
+#[test]
 fn without_the_command_the_page_says_so() {
     let (machine, _daemon) = desk("", "");
     std::fs::remove_file("/usr/local/bin/twofactor").expect("the command");
@@ -59,7 +96,7 @@ fn a_damaged_record_is_shown_as_such() {
     let cockpit = machine.cockpit();
     let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
     let row = page.text("[data-user='bob']");
-    assert!(row.contains("Damaged"), "{row}");
+    assert!(row.contains("Cannot be used"), "{row}");
     assert!(page.shows("[data-key='unset-bob']"));
     // The user's own page does not take it for "no device".
     machine.write_file("/var/lib/twofactor/users/alice.toml", "nonsense", 0o600);

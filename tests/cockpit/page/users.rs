@@ -16,6 +16,12 @@ fn codes_for_other_users_are_shown_once() {
     let cockpit = machine.cockpit();
     let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
     page.click("bypass-bob");
+    page.wait_for_text("dialog", "Make a bypass code for bob?");
+    page.click("cancel");
+    settled(&page);
+    assert!(status(&machine, "bob")["bypass_until"].is_null());
+    page.click("bypass-bob");
+    page.click("confirm");
     let bypass = page.text("#one-time-code");
     page.click("close");
     settled(&page);
@@ -45,6 +51,65 @@ fn codes_for_other_users_are_shown_once() {
     let login = cockpit.login_page();
     login.login("bob", harness::PASSWORD);
     assert_eq!(login.answer(&bypass), harness::Page::In("bob".to_owned()));
+}
+
+#[test]
+fn codes_for_other_users_are_withdrawn() {
+    let (machine, _daemon) = desk("", "");
+    enrolled(&machine, "bob");
+    machine.add_user("carla");
+    machine.command(&["bypass", "bob"]).ok();
+    machine.command(&["invite", "carla"]).ok();
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    for (button, user, key) in [
+        ("withdraw-bypass-bob", "bob", "bypass_until"),
+        ("withdraw-invite-carla", "carla", "invited_until"),
+    ] {
+        assert!(status(&machine, user)[key].is_string());
+        page.click(button);
+        page.click("confirm");
+        let shown = format!("document.querySelector(\"[data-key='{button}']\")");
+        page.wait(&format!("{shown} ? null : true"));
+        assert!(status(&machine, user)[key].is_null());
+    }
+}
+
+/// Else the proof that the daemon wants would be got around.
+#[test]
+fn another_name_of_ones_own_user_id_is_ones_own() {
+    let (machine, _daemon) = desk("", "");
+    let own = status(&machine, "alice")["uid"].as_u64().expect("a uid");
+    machine.add_user_with_id("alias", u32::try_from(own).expect("a uid"));
+    enrolled(&machine, "bob");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    assert!(page.shows("[data-user='bob'] button"));
+    for name in ["alice", "alias"] {
+        let row = page.text(&format!("[data-user='{name}']"));
+        assert!(row.contains("your own factor"), "{row}");
+        assert!(!page.shows(&format!("[data-user='{name}'] button")));
+    }
+}
+
+/// Such a policy has no hash by which the change could be bound to it.
+#[test]
+fn a_factor_is_unset_where_the_policy_is_unsafe() {
+    let (machine, _daemon) = desk("", "");
+    enrolled(&machine, "bob");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    machine
+        .run("chmod", &["666", "/etc/security/twofactor.toml"])
+        .ok();
+    page.click("unset-bob");
+    page.click("confirm");
+    settled(&page);
+    page.wait("document.querySelector('[data-key=\"unset-bob\"]') ? null : true");
+    machine
+        .run("chmod", &["644", "/etc/security/twofactor.toml"])
+        .ok();
+    assert_eq!(devices(&machine, "bob"), [""; 0]);
 }
 
 #[test]
@@ -85,6 +150,20 @@ fn five_hundred_users_are_shown_and_filtered() {
     assert_eq!(page.wait(rows), 1);
     page.retype("[data-key='filter']", "user7");
     assert_eq!(page.wait(rows), 11);
+    // A refresh, as on each return to the tab, keeps the caret.
+    let place = "document.querySelector(\"[data-key='filter']\")";
+    let visible = format!(
+        "window.before = {place}; {place}.focus(); {place}.setSelectionRange(2, 2); cockpit.dispatchEvent('visibilitychange')"
+    );
+    page.browser().script(&visible).expect("the page");
+    page.wait(&format!("{place} === window.before ? null : true"));
+    page.settle();
+    assert_eq!(
+        page.wait(&format!(
+            "{place} === document.activeElement && {place}.selectionStart"
+        )),
+        2
+    );
     page.choose("[data-key='filter-state']", "enrolled");
     assert_eq!(page.wait(rows), 1);
     // Filter and focus outlive a refresh.
