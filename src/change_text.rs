@@ -39,11 +39,11 @@ fn sentence(change: &RecentChange) -> String {
         ChangeWord::DeviceAdded => format!("The device {device} was added"),
         ChangeWord::DeviceRenewed => format!("The device {device} got a new key"),
         ChangeWord::DeviceRemoved => format!("The device {device} was removed"),
-        ChangeWord::AllRemoved => "All devices were removed".to_owned(),
         ChangeWord::RecoveryCodes => "New recovery codes were made".to_owned(),
         ChangeWord::BypassIssued => "A bypass code was issued".to_owned(),
         ChangeWord::BypassWithdrawn => "The bypass code was withdrawn".to_owned(),
         ChangeWord::Invited => "An enrollment code was issued".to_owned(),
+        ChangeWord::Restored => "The devices were restored from a backup".to_owned(),
     };
     format!(
         "{what} on {}, {}.",

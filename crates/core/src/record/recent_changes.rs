@@ -89,8 +89,6 @@ change_words! {
     DeviceRenewed = "device-renewed",
     /// One of several devices was removed.
     DeviceRemoved = "device-removed",
-    /// All devices were removed.
-    AllRemoved = "all-removed",
     /// A new set of recovery codes was issued.
     RecoveryCodes = "recovery-codes",
     /// A bypass code was issued.
@@ -99,6 +97,8 @@ change_words! {
     BypassWithdrawn = "bypass-withdrawn",
     /// An invitation was issued.
     Invited = "invited",
+    /// Devices and codes were restored from a backup.
+    Restored = "restored",
 }
 
 impl ChangeWord {
@@ -146,11 +146,27 @@ impl fmt::Display for OriginName {
 }
 
 impl super::Record {
+    /// Adds the changes of the record whose place this one takes, in the order of time: both have the earlier ones.
+    pub fn take_changes_of(&mut self, replaced: Option<&Self>) {
+        let more = replaced.map_or(&[][..], |replaced| &replaced.changes);
+        for change in more {
+            if !self.changes.contains(change) {
+                self.changes.push(change.clone());
+            }
+        }
+        self.changes.sort_by_key(|change| change.time);
+        self.forget_surplus();
+    }
+
     /// Notes a change for its user, and forgets those that are told no more, and the oldest ones beyond [`MAX_CHANGES`].
     pub fn note(&mut self, change: RecentChange) {
         let now = change.time;
         self.changes.retain(|earlier| earlier.is_told(now));
         self.changes.push(change);
+        self.forget_surplus();
+    }
+
+    fn forget_surplus(&mut self) {
         let surplus = self.changes.len().saturating_sub(MAX_CHANGES);
         self.changes.drain(..surplus);
     }

@@ -80,21 +80,22 @@ impl UserFactor<'_> {
     }
 }
 
-/// The words in which users are told of a change. What changes no factor is for the log alone.
+/// The words in which users are told of a change. What changes no factor is for the log alone, and so is the removal of all
+/// devices: the record that would tell of it goes with them.
 const fn told<'c>(change: &FactorChange<'c>) -> Option<(ChangeWord, Option<&'c DeviceName>)> {
     Some(match change {
         FactorChange::DeviceAdded { device, .. } => (ChangeWord::DeviceAdded, Some(*device)),
         FactorChange::DeviceRenewed { device, .. } => (ChangeWord::DeviceRenewed, Some(*device)),
         FactorChange::DeviceRemoved(device) => (ChangeWord::DeviceRemoved, Some(*device)),
-        FactorChange::AllRemoved => (ChangeWord::AllRemoved, None),
         FactorChange::RecoveryCodesReplaced => (ChangeWord::RecoveryCodes, None),
         FactorChange::BypassIssued { .. } => (ChangeWord::BypassIssued, None),
         FactorChange::BypassWithdrawn => (ChangeWord::BypassWithdrawn, None),
         FactorChange::Invited { .. } => (ChangeWord::Invited, None),
-        FactorChange::InvitationWithdrawn
+        FactorChange::Restored => (ChangeWord::Restored, None),
+        FactorChange::AllRemoved
+        | FactorChange::InvitationWithdrawn
         | FactorChange::Unlocked
         | FactorChange::StateRebuilt
-        | FactorChange::Resynced(_)
-        | FactorChange::Restored => return None,
+        | FactorChange::Resynced(_) => return None,
     })
 }

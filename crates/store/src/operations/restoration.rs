@@ -3,7 +3,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::backup::BackupEntry;
-use twofactor_core::device::{Device, Kind};
+use twofactor_core::device::{Device, Id, Kind};
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::record::Record;
@@ -124,7 +124,8 @@ pub fn restore(
     .map_err(failed)?;
     let live = locked.record().map_err(failed)?;
     let result = merged(entry, account, live.as_ref(), locked.state(), terms).and_then(
-        |(record, base, restored)| {
+        |(mut record, base, restored)| {
+            factor.note(&mut record, &FactorChange::Restored);
             locked.restore_record(&record, base).map_err(failed)?;
             factor.report(FactorChange::Restored);
             Ok(restored)
@@ -156,6 +157,7 @@ fn merged(
     let mut record = entry.record.clone();
     record.user.clone_from(&account.name);
     record.uid = account.uid;
+    record.take_changes_of(live);
     let mut base = with_failures(state, &entry.state);
     let drops_codes = merge_codes(&mut record, &mut base, entry, live, terms.one_time_codes);
     if !record.is_enrolled() && record.invite.is_none() {
@@ -216,12 +218,14 @@ fn merge_codes(
             let bits = spent.bits | if is_known { base.recovery.bits } else { 0 };
             base.recovery = SpentCodes { set, bits };
         }
-        if unknown == UnknownCodes::Drop || had.1 == entry.state.bypass || had.1 == base.bypass {
+        let is_over = |code| unknown == UnknownCodes::Drop || was_used(code, &entry.state, base);
+        if is_over(had.1) {
             record.bypass = None;
         }
-        if unknown == UnknownCodes::Drop || had.2 == entry.state.bypass || had.2 == base.bypass {
+        if is_over(had.2) {
             record.invite = None;
         }
+        base.bypass = base.bypass.or(entry.state.bypass);
         if let Some(live) = live.filter(|_| !record.is_enrolled()) {
             record.invite.clone_from(&live.invite);
         }
@@ -234,6 +238,13 @@ fn merge_codes(
     (had.0.is_some() && had.0 != has.0)
         || (had.1.is_some() && had.1 != has.1)
         || (had.2.is_some() && had.2 != has.2)
+}
+
+/// True if a one-time code of the backup was used before the backup or here. A state remembers the last code that was used:
+/// another one than at the backup was issued after those of the backup, and took their place.
+fn was_used(code: Option<Id>, backup: &State, live: &State) -> bool {
+    let has_moved_on = live.bypass.is_some() && live.bypass != backup.bypass;
+    code.is_some() && (code == backup.bypass || code == live.bypass || has_moved_on)
 }
 
 /// The state of a device: of both the later, and no TOTP step that could have been accepted by now.

@@ -270,3 +270,58 @@ fn a_restoration_ends_all_grace() {
     assert!(state.grace.is_empty());
     assert_eq!(state.session_grace.sessions, SessionGrace::NONE.sessions);
 }
+
+/// A state remembers one used code: that another one was used tells that the code of the backup was replaced.
+#[test]
+fn a_code_before_the_last_used_one_stays_used() {
+    let (scratch, store) = with(&[phone()]);
+    let [old, new] = [7, 8].map(|_| OneTimeCode::generate(NOW * 2).unwrap().0);
+    change_record(&store, |record| record.bypass = Some(old.clone()));
+    let entry = backed_up(&store);
+    change_state(&store, |state| state.bypass = Some(old.id));
+    change_record(&store, |record| record.bypass = Some(new.clone()));
+    change_state(&store, |state| state.bypass = Some(new.id));
+    fs::remove_file(scratch.record()).unwrap();
+    assert!(restored(&store, &entry, KEEP).drops_codes);
+    assert!(record(&store).bypass.is_none());
+}
+
+#[test]
+fn an_invitation_before_the_last_used_code_stays_used() {
+    let (scratch, store) = with(&[]);
+    invite(&factor(&store), NOW * 2).unwrap();
+    let entry = backed_up(&store);
+    logged();
+    change_state(&store, |state| state.bypass = Some(id(77)));
+    fs::remove_file(scratch.record()).unwrap();
+    let refused = restore(&factor(&store), &entry, KEEP);
+    assert_eq!(refused, Err(RestoreRefusal::NothingLeft));
+}
+
+/// An older backup, after a newer one.
+#[test]
+fn codes_used_before_a_backup_stay_used_after_it() {
+    let (scratch, store) = with(&[phone()]);
+    let bypass = OneTimeCode::generate(NOW * 2).unwrap().0;
+    change_record(&store, |record| record.bypass = Some(bypass.clone()));
+    let older = backed_up(&store);
+    change_state(&store, |state| state.bypass = Some(bypass.id));
+    let newer = backed_up(&store);
+    store.discard("alice").unwrap();
+    restored(&store, &newer, KEEP);
+    fs::remove_file(scratch.record()).unwrap();
+    restored(&store, &older, KEEP);
+    assert!(record(&store).bypass.is_none());
+}
+
+#[test]
+fn a_restoration_is_told_beside_earlier_changes() {
+    use twofactor_core::record::recent_changes::ChangeWord;
+    let (_scratch, store) = with(&[phone()]);
+    let entry = backed_up(&store);
+    new_recovery_codes(&factor(&store), NOW, &mut RootChange).unwrap();
+    logged();
+    restored(&store, &entry, REPLACE);
+    let kinds: Vec<_> = record(&store).changes.iter().map(|it| it.kind).collect();
+    assert_eq!(kinds, [ChangeWord::RecoveryCodes, ChangeWord::Restored]);
+}
