@@ -18,18 +18,34 @@ pub fn lines(changes: &[RecentChange], columns: Option<usize>) -> Vec<String> {
     if changes.is_empty() {
         return Vec::new();
     }
-    let earlier = changes.len().saturating_sub(MOST);
-    let more = match earlier {
+    let chosen = chosen(changes);
+    let more = match changes.len().saturating_sub(chosen.len()) {
         0 => None,
-        1 => Some("One more change was made before.".to_owned()),
-        count => Some(format!("{count} more changes were made before.")),
+        1 => Some("One more change was made.".to_owned()),
+        count => Some(format!("{count} more changes were made.")),
     };
-    let told = changes.iter().skip(earlier).map(sentence);
+    let told = chosen.into_iter().map(sentence);
     let columns = columns.map_or(COLUMNS, |columns| columns.clamp(1, COLUMNS));
     more.into_iter()
         .chain(told)
         .chain([NOT_YOU.to_owned()])
         .map(|line| folded(&line, columns))
+        .collect()
+}
+
+/// Those that have a sentence, the newest last: the last ones that change devices before all others.
+fn chosen(changes: &[RecentChange]) -> Vec<&RecentChange> {
+    let mut places: Vec<usize> = (0..changes.len()).collect();
+    let rank = |place: &usize| {
+        let change = changes.get(*place);
+        (change.is_some_and(|it| it.kind.changes_devices()), *place)
+    };
+    places.sort_by_key(|place| std::cmp::Reverse(rank(place)));
+    places.truncate(MOST);
+    places.sort_unstable();
+    places
+        .into_iter()
+        .filter_map(|place| changes.get(place))
         .collect()
 }
 
@@ -141,9 +157,30 @@ mod tests {
         let told = |count| lines(&vec![renewed.clone(); count], None);
         assert_eq!(told(0), [""; 0]);
         assert_eq!(told(3).len(), 4);
-        assert_eq!(told(4)[0], "One more change was made before.");
-        assert_eq!(told(8)[0], "5 more changes were made before.");
+        assert_eq!(told(4)[0], "One more change was made.");
+        assert_eq!(told(8)[0], "5 more changes were made.");
         assert_eq!(told(8).len(), 5);
+    }
+
+    #[test]
+    fn changes_of_devices_have_a_sentence_first() {
+        let of = |kind| change(kind, ChangeChannel::Daemon);
+        let mut changes = vec![of(ChangeWord::DeviceAdded), of(ChangeWord::DeviceRemoved)];
+        for _ in 0..4 {
+            changes.push(of(ChangeWord::RecoveryCodes));
+        }
+        let told = lines(&changes, None);
+        let starts = [
+            "3 more changes were made.",
+            "The device phone was added on ",
+            "The device phone was removed on ",
+            "New recovery codes were made on ",
+            NOT_YOU,
+        ];
+        assert_eq!(told.len(), starts.len());
+        for (line, start) in told.iter().zip(starts) {
+            assert!(line.starts_with(start), "{line}");
+        }
     }
 
     #[test]

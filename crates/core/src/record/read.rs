@@ -56,11 +56,13 @@ pub(super) fn record(text: &str) -> Result<Record, RecordError> {
         }
     }
     let changes = top.optional("change", tables)?.unwrap_or_default();
-    let mut changes = changes
+    // What is only told shuts no user out: a later version may know changes that this one does not.
+    let last = changes
         .into_iter()
-        .map(|it| change(&fields(it)))
-        .collect::<Result<Vec<_>, _>>()?;
-    changes.drain(..changes.len().saturating_sub(MAX_CHANGES));
+        .rev()
+        .filter_map(|it| change(&fields(it)).ok());
+    let mut changes: Vec<_> = last.take(MAX_CHANGES).collect();
+    changes.reverse();
     Ok(Record {
         user: top.required("user", string)?.to_owned(),
         uid: top.required("uid", number)?,

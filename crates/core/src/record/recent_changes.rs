@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::device::DeviceName;
 
-/// Most changes that a record keeps: the last ones.
+/// Most changes that a record keeps.
 pub const MAX_CHANGES: usize = 8;
 
 /// Seconds for which a change is told: 30 days.
@@ -89,6 +89,8 @@ change_words! {
     DeviceRenewed = "device-renewed",
     /// One of several devices was removed.
     DeviceRemoved = "device-removed",
+    /// Devices and codes were restored from a backup.
+    Restored = "restored",
     /// A new set of recovery codes was issued.
     RecoveryCodes = "recovery-codes",
     /// A bypass code was issued.
@@ -97,11 +99,20 @@ change_words! {
     BypassWithdrawn = "bypass-withdrawn",
     /// An invitation was issued.
     Invited = "invited",
-    /// Devices and codes were restored from a backup.
-    Restored = "restored",
 }
 
 impl ChangeWord {
+    /// True if it changes which devices can log in: such a change is told before others.
+    #[must_use]
+    pub const fn changes_devices(self) -> bool {
+        match self {
+            Self::DeviceAdded | Self::DeviceRenewed | Self::DeviceRemoved | Self::Restored => true,
+            Self::RecoveryCodes | Self::BypassIssued | Self::BypassWithdrawn | Self::Invited => {
+                false
+            }
+        }
+    }
+
     /// The kind with this word.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
@@ -158,7 +169,8 @@ impl super::Record {
         self.forget_surplus();
     }
 
-    /// Notes a change for its user, and forgets those that are told no more, and the oldest ones beyond [`MAX_CHANGES`].
+    /// Notes a change for its user, and forgets those that are told no more, and of those beyond [`MAX_CHANGES`] the oldest of
+    /// the commonest kind.
     pub fn note(&mut self, change: RecentChange) {
         let now = change.time;
         self.changes.retain(|earlier| earlier.is_told(now));
@@ -166,9 +178,20 @@ impl super::Record {
         self.forget_surplus();
     }
 
+    /// Forgets the oldest of the kind that there is most of, the last change apart: many of one kind hide none of another.
     fn forget_surplus(&mut self) {
-        let surplus = self.changes.len().saturating_sub(MAX_CHANGES);
-        self.changes.drain(..surplus);
+        while self.changes.len() > MAX_CHANGES {
+            let earlier = self.changes.iter().rev().skip(1).rev();
+            let kinds = earlier.map(|change| change.kind);
+            let count = |kind| kinds.clone().filter(|other| *other == kind).count();
+            // Of equally many, the kind that comes last in the list of kinds goes first: devices are told the longest.
+            let kind = ChangeWord::ALL
+                .iter()
+                .copied()
+                .max_by_key(|kind| count(*kind));
+            let surplus = kinds.clone().position(|other| Some(other) == kind);
+            self.changes.remove(surplus.unwrap_or(0));
+        }
     }
 }
 
@@ -214,6 +237,49 @@ mod tests {
         assert_eq!(times(&record), (13..=20).collect::<Vec<_>>());
         record.note(change(19 + TOLD_FOR));
         assert_eq!(times(&record), [20, 19 + TOLD_FOR]);
+    }
+
+    #[test]
+    fn many_changes_of_one_kind_hide_no_other() {
+        let mut record = Record::new("alice".into(), 1);
+        let of = |time, kind| RecentChange {
+            kind,
+            ..change(time)
+        };
+        record.note(of(1, ChangeWord::DeviceAdded));
+        record.note(of(2, ChangeWord::DeviceRemoved));
+        for time in 3..=90 {
+            record.note(change(time));
+        }
+        assert_eq!(times(&record), [1, 2, 85, 86, 87, 88, 89, 90]);
+        for time in 91..=190 {
+            record.note(of(time, ChangeWord::BypassIssued));
+            record.note(of(time, ChangeWord::BypassWithdrawn));
+        }
+        assert_eq!(times(&record)[..2], [1, 2]);
+        assert_eq!(record.changes.len(), MAX_CHANGES);
+        assert_eq!(times(&record)[7], 190, "the last change is kept");
+    }
+
+    #[test]
+    fn changes_of_a_replaced_record_are_added() {
+        let with = |times: &[u64]| {
+            let mut record = Record::new("alice".into(), 1);
+            times.iter().for_each(|time| record.note(change(*time)));
+            record
+        };
+        let taken = |own: &[u64], replaced: &[u64]| {
+            let mut record = with(own);
+            record.take_changes_of(Some(&with(replaced)));
+            times(&record)
+        };
+        assert_eq!(taken(&[1, 2], &[2, 3]), [1, 2, 3]);
+        assert_eq!(taken(&[9], &[3]), [3, 9]);
+        let all: Vec<u64> = (1..=8).collect();
+        assert_eq!(taken(&all, &[9, 10]), [3, 4, 5, 6, 7, 8, 9, 10]);
+        let mut alone = with(&[1]);
+        alone.take_changes_of(None);
+        assert_eq!(times(&alone), [1]);
     }
 
     #[test]

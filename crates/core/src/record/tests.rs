@@ -350,3 +350,28 @@ fn a_bypass_code_for_a_new_device_says_so() {
     let scoped = format!("{}scope = \"new-device\"\n", *invited.to_toml());
     assert!(Record::parse(&scoped).is_err());
 }
+
+#[test]
+fn a_change_that_is_not_understood_is_left_out() {
+    let record = sample();
+    let text = record.to_toml();
+    for (from, to, left) in [
+        ("kind = \"device-added\"", "kind = \"code-shown\"", 2),
+        ("through = \"daemon\"", "through = \"page\"", 2),
+        ("through = \"command\"", "through = \"login\"", 2),
+        ("[[change]]", "[[change]]\nsession = 5", 2),
+        ("[[change]]", "[[change]]\n[[change]]", 3),
+        ("uid = 7", "uid = \"7\"", 2),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(changed, *text, "{from}");
+        let read = Record::parse(&changed).unwrap();
+        assert_eq!((read.devices.len(), read.changes.len()), (2, left), "{to}");
+    }
+    // However many there are.
+    let known = record.changes.last().unwrap();
+    let many = format!("{}{}", *text, "[[change]]\nkind = \"x\"\n".repeat(2000));
+    let read = Record::parse(&many).unwrap();
+    assert_eq!((read.changes.len(), read.changes.last()), (3, Some(known)));
+    assert!(Record::parse(&text.replace("[[change]]", "[[changes]]")).is_err());
+}

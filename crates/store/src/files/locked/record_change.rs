@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use crate::sys::file::{self, FileAccess};
 use crate::sys::link::{LinkDurability, NewFile, NewFileKind};
 use twofactor_core::record::Record;
-use twofactor_core::state::{self, DeviceState, State};
+use twofactor_core::state::{self, DeviceState, SpentCodes, State};
 
 use super::{Locked, knows_all, refuse_while_moving};
 use crate::files::generations::StateFiles;
@@ -78,10 +78,14 @@ impl Locked<'_> {
         }
     }
 
-    /// Writes the state of a record that is in place.
+    /// Writes the state of a record that is in place. It names the set of recovery codes, so that an earlier set is known to be
+    /// replaced also before a code of this one is used; the marks of the earlier set counted until now.
     fn settle(&mut self, record: &Record) -> Result<(), Error> {
-        let holds = |entry: &DeviceState| record.devices.iter().any(|d| d.id == entry.id);
-        self.state.devices.retain(holds);
+        self.state.devices.retain(|entry| has(record, entry));
+        let set = record.recovery.as_ref().map(|set| set.id);
+        if set.is_some() && set != self.state.recovery.set {
+            self.state.recovery = SpentCodes { set, bits: 0 };
+        }
         self.commit()?;
         self.flush()?;
         self.confirm()
@@ -121,28 +125,16 @@ impl Locked<'_> {
         record: &Record,
         entries: &[DeviceState],
     ) -> Result<State, Error> {
-        let mut state = self.state.clone();
-        state.end_grace();
-        let has = |record: &Record, entry: &DeviceState| {
-            record.devices.iter().any(|device| device.id == entry.id)
-        };
         let was = |entry: &DeviceState| old.is_some_and(|old| has(old, entry));
-        state
-            .devices
-            .retain(|entry| was(entry) || has(record, entry));
+        let mut state = self.state.clone();
         for entry in entries {
             state.devices.retain(|old| old.id != entry.id);
             state.devices.push(*entry);
         }
-        for entry in &mut state.devices {
-            // One record or the other is always in place, unless the new one has no device.
-            entry.committed = was(entry) && record.is_enrolled();
-        }
-        if state.devices.len() > state::CAPACITY {
-            return Err(self.error(Cause::System("too many devices")));
-        }
-        knows_all(&state, record).map_err(|cause| self.error(cause))?;
-        Ok(state)
+        state
+            .devices
+            .retain(|entry| was(entry) || has(record, entry));
+        self.transitional(state, record, was)
     }
 
     /// The state while the record is restored.
@@ -152,15 +144,11 @@ impl Locked<'_> {
         record: &Record,
         base: State,
     ) -> Result<State, Error> {
-        let mut state = base;
-        state.end_grace();
-        let has = |record: &Record, entry: &DeviceState| {
-            record.devices.iter().any(|device| device.id == entry.id)
-        };
         let was = |entry: &DeviceState| match old {
             Some(old) => has(old, entry),
             None => self.state.device(entry.id).is_some_and(|it| it.committed),
         };
+        let mut state = base;
         state
             .devices
             .retain(|entry| was(entry) || has(record, entry));
@@ -171,7 +159,19 @@ impl Locked<'_> {
             };
             state.devices.remove(surplus);
         }
+        self.transitional(state, record, was)
+    }
+
+    /// The state between two records: without grace, and only what `was` there before is committed.
+    fn transitional(
+        &self,
+        mut state: State,
+        record: &Record,
+        was: impl Fn(&DeviceState) -> bool,
+    ) -> Result<State, Error> {
+        state.end_grace();
         for entry in &mut state.devices {
+            // One record or the other is always in place, unless the new one has no device.
             entry.committed = was(entry) && record.is_enrolled();
         }
         if state.devices.len() > state::CAPACITY {
@@ -224,6 +224,10 @@ impl Locked<'_> {
     fn still_current(&self) -> Result<(), WriteFailed> {
         self.confirm().map_err(|_| WriteFailed::Meanwhile)
     }
+}
+
+fn has(record: &Record, entry: &DeviceState) -> bool {
+    record.devices.iter().any(|device| device.id == entry.id)
 }
 
 /// Reason why a record was not written.

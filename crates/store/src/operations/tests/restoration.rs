@@ -325,3 +325,34 @@ fn a_restoration_is_told_beside_earlier_changes() {
     let kinds: Vec<_> = record(&store).changes.iter().map(|it| it.kind).collect();
     assert_eq!(kinds, [ChangeWord::RecoveryCodes, ChangeWord::Restored]);
 }
+
+/// The list was seen by others, and replaced; no new code was used yet.
+#[test]
+fn replaced_recovery_codes_do_not_come_back() {
+    for terms in [TERMS, KEEP] {
+        let (scratch, store) = with(&[phone()]);
+        new_recovery_codes(&factor(&store), NOW, &mut RootChange).unwrap();
+        let old = record(&store).recovery.unwrap();
+        change_state(&store, |state| state.spend(old.id, 1));
+        let entry = backed_up(&store);
+        new_recovery_codes(&factor(&store), NOW, &mut RootChange).unwrap();
+        let new = record(&store).recovery.unwrap();
+        let state = store.peek(&alice()).unwrap().unwrap();
+        assert_eq!((state.recovery.set, state.recovery.bits), (Some(new.id), 0));
+        fs::remove_file(scratch.record()).unwrap();
+        logged();
+        assert!(restored(&store, &entry, terms).drops_codes);
+        assert!(record(&store).recovery.is_none());
+    }
+}
+
+#[test]
+fn spent_marks_stay_where_devices_change() {
+    let (_scratch, store) = with(&[phone(), token()]);
+    new_recovery_codes(&factor(&store), NOW, &mut RootChange).unwrap();
+    let set = record(&store).recovery.unwrap();
+    change_state(&store, |state| state.spend(set.id, 4));
+    remove_device(&factor(&store), token().id, &mut RootChange).unwrap();
+    let state = store.peek(&alice()).unwrap().unwrap();
+    assert!(state.is_spent(set.id, 4) && !state.is_spent(set.id, 5));
+}
