@@ -21,6 +21,12 @@ const QUIET_SERVICES: [&str; 12] = [
     "pkexec",
 ];
 
+/// Programs that a user starts within a login session, and that act for that user alone. No daemon is among them: one that was started by
+/// hand has the audit session of its starter, and people far away at its door.
+const LOCAL_SERVICES: [&str; 8] = [
+    "sudo", "sudo-i", "su", "su-l", "doas", "polkit-1", "chsh", "chfn",
+];
+
 /// The value that sshd gives PAM_TTY before there is a terminal.
 pub const SSHD_TTY: &[u8] = b"ssh";
 
@@ -44,11 +50,20 @@ pub fn is_sshd(host: &dyn PamTransaction) -> bool {
     host.service().as_deref() == Some(b"sshd") || host.tty().as_deref() == Some(SSHD_TTY)
 }
 
-/// The part of this login in the sessions of this machine. Programs on this machine have no remote host.
+/// True for a program that a user starts within a login session. A service without a readable name is none.
+fn is_local(host: &dyn PamTransaction) -> bool {
+    let is_listed = |name: &str| LOCAL_SERVICES.contains(&name);
+    host.service()
+        .and_then(|name| String::from_utf8(name).ok())
+        .is_some_and(|name| is_listed(&name))
+}
+
+/// The part of this login in the sessions of this machine. Only listed services can be within one, and only without a remote host: most
+/// daemons set none.
 pub fn session_role(host: &dyn PamTransaction) -> SessionRole {
     if is_login(host) {
         SessionRole::Begins
-    } else if host.rhost().is_none_or(|rhost| rhost.is_empty()) {
+    } else if is_local(host) && host.rhost().is_none_or(|rhost| rhost.is_empty()) {
         SessionRole::Within
     } else {
         SessionRole::Apart
@@ -60,38 +75,56 @@ mod tests {
     use super::*;
     use crate::tests::stage::Stage;
 
+    use SessionRole::{Apart, Begins, Within};
+
     #[test]
     fn a_login_is_no_change_of_user() {
-        for (service, tty, expected) in [
-            ("sshd", "ssh", true),
-            ("ssh-inside", "ssh", true),
-            ("login", "tty1", true),
-            ("cockpit", "", true),
-            ("su", "ssh", false),
-            ("sudo", "pts/0", false),
-            ("cron", "cron", false),
-            ("polkit-1", "", false),
-            ("chsh", "pts/0", false),
-            ("i3lock", "", false),
+        for (service, tty, role) in [
+            ("sshd", "ssh", Begins),
+            ("ssh-inside", "ssh", Begins),
+            ("login", "tty1", Begins),
+            ("cockpit", "", Begins),
+            ("su", "ssh", Within),
+            ("sudo", "pts/0", Within),
+            ("sudo-i", "pts/0", Within),
+            ("doas", "", Within),
+            ("polkit-1", "", Within),
+            ("chsh", "pts/0", Within),
+            ("cron", "cron", Apart),
+            ("imap", "", Apart),
+            ("nginx", "", Apart),
+            ("i3lock", "", Apart),
+            ("vlock", "tty1", Apart),
+            ("SUDO", "pts/0", Apart),
+            ("", "", Apart),
         ] {
             let mut stage = Stage::new("enabled = true\n");
             stage.service = Some(service.into());
             stage.tty = Some(tty.into());
-            assert_eq!(is_login(&stage), expected, "{service} {tty}");
-            for (rhost, elsewhere) in [
-                (None, SessionRole::Within),
-                (Some(""), SessionRole::Within),
-                (Some("192.0.2.1"), SessionRole::Apart),
-                (Some("UNKNOWN"), SessionRole::Apart),
+            assert_eq!(is_login(&stage), role == Begins, "{service} {tty}");
+            for (rhost, is_here) in [
+                (None, true),
+                (Some(""), true),
+                (Some("192.0.2.1"), false),
+                (Some("UNKNOWN"), false),
             ] {
                 stage.rhost = rhost.map(Into::into);
-                let role = if expected {
-                    SessionRole::Begins
+                let expected = if is_here || role == Begins {
+                    role
                 } else {
-                    elsewhere
+                    Apart
                 };
-                assert_eq!(session_role(&stage), role, "{service} {rhost:?}");
+                assert_eq!(session_role(&stage), expected, "{service} {rhost:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_service_without_a_name_is_no_login() {
+        for service in [None, Some(b"su\xff".to_vec())] {
+            let mut nameless = Stage::new("enabled = true\n");
+            nameless.service = service;
+            assert_eq!(session_role(&nameless), Apart);
         }
         let mut nameless = Stage::new("enabled = true\n");
         nameless.service = None;

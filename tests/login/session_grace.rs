@@ -209,6 +209,40 @@ fn what_runs_outside_of_the_session_is_asked() {
     }
 }
 
+/// saslauthd, started by hand with sudo, has the audit session of its starter, and names no remote host.
+#[test]
+fn a_daemon_started_in_the_session_is_asked() {
+    let (machine, phone) = desk(ON);
+    machine.stack(
+        "imap",
+        "auth [success=ok ignore=ignore default=die] pam_twofactor.so forward_pass\n\
+         auth requisite pam_unix.so use_first_pass nodelay\naccount required pam_permit.so\n",
+    );
+    let ask = |password: &str| format!("testsaslauthd -s imap -u alice -p '{password}'");
+    let script = format!(
+        "PATH=/usr/sbin:/usr/bin\nmkdir /run/saslauthd\nsaslauthd -a pam -n 1 -d -m /run/saslauthd >/dev/null 2>&1 &\n\
+         for round in $(seq 600); do [ -S /run/saslauthd/mux ] && break; sleep 0.05; done\n\
+         echo session $(cat /proc/$!/sessionid) .\n{}\n{}\nkill -KILL $!\n",
+        ask(PASSWORD),
+        ask(&format!("{PASSWORD}{}", phone.recovery[0])),
+    );
+    machine.write_file("/usr/local/bin/serve", script, 0o755);
+    let sshd = machine.sshd("");
+    let sudo = format!("echo '{PASSWORD}' | sudo -S -k sh /usr/local/bin/serve");
+    let login = sshd.login("alice").remote(&sudo);
+    let shown = login.answers(&[PASSWORD, &phone.code()]).run().stdout;
+    let graced = &logged(&machine, "sudo:auth")[0];
+    let id = graced.rsplit_once(" session=").unwrap().1;
+    assert!(shown.contains(&format!("session {id} .")), "{shown}");
+    let (refused, let_in) = (shown.find("NO \""), shown.find("OK \"Success.\""));
+    assert!(refused.is_some() && refused < let_in, "{shown}");
+    let asked = logged(&machine, "imap:auth");
+    assert!(
+        asked.iter().all(|line| !line.contains("result=grace")),
+        "{asked:?}"
+    );
+}
+
 #[test]
 fn only_the_process_of_the_login_claims_and_once() {
     let (machine, phone) = desk(ON);
