@@ -72,8 +72,7 @@ impl PamHooks for TwofactorModule {
 
     /// Credentials are none of this module's business, but a stack in which no module sets any has to succeed.
     fn sm_setcred(handle: &mut PamHandle, _: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
-        unrefusing(|| later::show(&mut LibpamTransaction(handle), flags.into()));
-        PamResultCode::PAM_SUCCESS
+        unrefusing(|| later::show(&mut LibpamTransaction(handle), flags.into()))
     }
 
     /// Has nothing to say unless the authentication phase of this transaction left an enrollment to it. Logins by key
@@ -102,14 +101,13 @@ impl PamHooks for TwofactorModule {
 
     /// Never refuses.
     fn sm_open_session(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
-        guarded(|| {
+        unrefusing(|| {
             let mut host = LibpamTransaction(handle);
             ticket::issue(&mut host);
             match ModuleArguments::parse(&words) {
                 Ok(arguments) => session::open(&mut host, &arguments, flags.into()),
                 Err(error) => complain_of(&host, &error),
             }
-            PamResultCode::PAM_SUCCESS
         })
     }
 
@@ -129,7 +127,7 @@ fn offer_new_device(host: &mut LibpamTransaction<'_>, words: &[&CStr], messages:
     let Some(claim) = host.recovery_claim() else {
         return;
     };
-    unrefusing(|| {
+    let _ = unrefusing(|| {
         host.claim_recovery(None);
         match ModuleArguments::parse(words) {
             Ok(arguments) => account_phase::new_device::offer(host, &arguments, messages, claim),
@@ -164,11 +162,12 @@ fn guarded(entry: impl FnOnce() -> PamResultCode) -> PamResultCode {
 }
 
 /// Runs what no login depends on: logins by key come here, too, and a panic refuses none of them.
-fn unrefusing(entry: impl FnOnce()) {
+fn unrefusing(entry: impl FnOnce()) -> PamResultCode {
     let _ = guarded(|| {
         entry();
         PamResultCode::PAM_SUCCESS
     });
+    PamResultCode::PAM_SUCCESS
 }
 
 /// Keeps all that an entry point does in frames below its own, where the stack is wiped.
