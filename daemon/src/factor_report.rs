@@ -1,17 +1,17 @@
 //! Devices, lock-outs and the policy as callers see them.
 
 use twofactor_core::device::{Device, Kind};
-use twofactor_core::policy::{Policy, Requirement};
+use twofactor_core::policy::Policy;
 use twofactor_core::state::State;
 use twofactor_core::verify::ThrottleStatus;
 use twofactor_protocol::service::{AllowedChanges, DeviceEntry};
 
-/// Changes that the policy allows a user with this requirement of `[[require]]`.
-pub fn allowed_changes(policy: &Policy, requirement: Requirement) -> AllowedChanges {
+/// Changes that the policy allows a user.
+pub fn allowed_changes(policy: &Policy, unset_last: bool) -> AllowedChanges {
     AllowedChanges {
         manage: policy.self_service.manage,
         first_device: policy.first_device().word().into(),
-        unset_last: policy.allows_unset_last(requirement),
+        unset_last,
     }
 }
 

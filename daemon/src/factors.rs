@@ -22,7 +22,7 @@ use crate::dispatch::{AskedAccount, Caller, Unavailable, UserFactors};
 use crate::factor_report::{allowed_changes, entry, seconds};
 use crate::log;
 use crate::pending::Conversation;
-use crate::proof::{Claimant, requirement};
+use crate::proof::{Claimant, may_unset_last, requirement};
 use crate::self_service;
 use crate::verify_turn::VerifyTurns;
 
@@ -101,7 +101,10 @@ impl FileFactors {
             failures: 0,
             locked: false,
             locked_for_seconds: None,
-            may: allowed_changes(&loaded.policy, requirement(&loaded, account)),
+            may: allowed_changes(
+                &loaded.policy,
+                may_unset_last(&loaded.policy, || requirement(&loaded, account)),
+            ),
         };
         if let Some(snapshot) = self.store()?.snapshot(account)? {
             let (record, state) = (&snapshot.record, &snapshot.state);

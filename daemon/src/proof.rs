@@ -135,8 +135,7 @@ impl<'a> Claimant<'a> {
     }
 
     fn may_unset_last(&self) -> bool {
-        let requirement = requirement(&self.loaded, self.account);
-        self.policy().allows_unset_last(requirement)
+        may_unset_last(self.policy(), || requirement(&self.loaded, self.account))
     }
 
     /// The steps of a change with a proof.
@@ -190,6 +189,11 @@ impl<'a> Claimant<'a> {
         log::judged(&asked, self.caller, &judged);
         Ok(judged)
     }
+}
+
+/// True if the policy lets a user remove the last device. Groups are looked up only where they can matter: a directory may be slow.
+pub fn may_unset_last(policy: &Policy, requirement: impl FnOnce() -> Requirement) -> bool {
+    policy.allows_unset_last(Requirement::None) && policy.allows_unset_last(requirement())
 }
 
 /// The requirement of `[[require]]` on a user without a device. What cannot be looked up counts as a match.
@@ -293,4 +297,24 @@ fn accepted(judged: AttemptResult) -> Result<(), ChangeStop> {
         AttemptResult::Gone => ChangeResult::Changed,
     };
     Err(result.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_group_is_looked_up_where_none_matters() {
+        let mut policy = Policy::default();
+        policy.self_service.manage = true;
+        policy.self_service.unset_last = true;
+        for (requirement, may) in [(Requirement::None, true), (Requirement::InForce, false)] {
+            assert_eq!(may_unset_last(&policy, || requirement), may);
+        }
+        policy.self_service.unset_last = false;
+        assert!(!may_unset_last(&policy, || panic!("looked up")));
+        policy.self_service.unset_last = true;
+        policy.self_service.manage = false;
+        assert!(!may_unset_last(&policy, || panic!("looked up")));
+    }
 }
