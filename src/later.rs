@@ -66,7 +66,7 @@ pub fn show(host: &mut dyn PamTransaction, messages: MessageMode) {
 }
 
 /// What an earlier code of this transaction left is not true of this one.
-fn forget(host: &mut dyn PamTransaction) {
+pub fn forget(host: &mut dyn PamTransaction) {
     if host.variable(VARIABLE).is_some() {
         let _ = host.set_variable(VARIABLE);
     }

@@ -4,15 +4,57 @@
 //! jumps over this line where the password was right. Both ways to get that wrong deny: without the line the mark of a user who must
 //! enroll stays, and where the line is reached after the right password, it refuses.
 
+use super::{expected_session, recovered};
+use crate::later;
 use crate::return_codes::AuthResult;
 use crate::ticket;
 use crate::transaction::{NoAnswer, PamTransaction};
 
-/// Takes back what this attempt left for the account phase, and refuses.
+/// Takes back what this attempt left for the later phases, and refuses.
 pub fn refuse(host: &mut dyn PamTransaction) -> AuthResult {
     ticket::forget(host);
+    recovered::forget(host);
+    expected_session::forget(host);
+    later::forget(host);
     match host.unmark() {
         Ok(()) => AuthResult::Refused,
         Err(NoAnswer) => AuthResult::NoAnswer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recovery_claim::RecoveryClaim;
+    use crate::tests::stage::{ENROLLED, Stage};
+    use crate::ticket_claim::TicketClaim;
+    use twofactor_core::enroll::RecoveryLogin;
+    use twofactor_core::verify::Credential;
+    use twofactor_store::sys::accounts;
+
+    #[test]
+    fn nothing_of_the_attempt_is_left() {
+        let mut stage = Stage::new("enabled = true\n");
+        let account = accounts::by_name(ENROLLED).unwrap().unwrap();
+        let factor = stage.scratch.store().snapshot(&account).unwrap().unwrap();
+        let by = Credential::RecoveryCode { left: 9 };
+        stage.claimed = Some(TicketClaim {
+            user: ENROLLED.into(),
+            uid: 0,
+        });
+        stage.recovered = Some(RecoveryClaim {
+            user: ENROLLED.into(),
+            account: ENROLLED.into(),
+            uid: 0,
+            login: RecoveryLogin::of(&factor.record, &by).unwrap(),
+        });
+        stage.expects_session = true;
+        stage.marked = Some(ENROLLED.into());
+        let notice = ("TWOFACTOR_NOTICE".to_owned(), "-,3".to_owned());
+        stage.variables.extend([notice]);
+        assert_eq!(refuse(&mut stage), AuthResult::Refused);
+        assert!(stage.claimed.is_none() && stage.recovered.is_none());
+        assert!(!stage.expects_session && stage.marked.is_none());
+        assert!(stage.variables.is_empty());
     }
 }
