@@ -353,7 +353,7 @@ impl LoginContext<'_> {
                     self.claim_recovery(host, account, judge.recovery_login(&accepted));
                     expected_session::expect(host, policy);
                     ticket::claim_with_code(host, self.arguments, policy, account);
-                    let changes = judge.changes_to_tell();
+                    let changes = later::told_here(host, || judge.changes_to_tell());
                     return self.accepted(host, &accepted, &changes, &bytes);
                 }
                 Ok(AttemptResult::Compared(Outcome::Rejected(why))) => {

@@ -8,11 +8,23 @@ use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::verify::Accepted;
 
 use crate::login_notice::LoginNotice;
-use crate::login_service::SSHD_TTY;
+use crate::login_service::{self, SSHD_TTY};
 use crate::transaction::{MessageMode, NoAnswer, PamTransaction};
 
 /// The variable. It holds a [`LoginNotice`].
 const VARIABLE: &str = "TWOFACTOR_NOTICE";
+
+/// The changes that are told in this service, of these.
+pub fn told_here(
+    host: &dyn PamTransaction,
+    changes: impl FnOnce() -> Vec<RecentChange>,
+) -> Vec<RecentChange> {
+    if login_service::tells_changes(host) {
+        changes()
+    } else {
+        Vec::new()
+    }
+}
 
 /// Tells what has to be told after a right code: at once, or in sshd once the session is there.
 pub fn tell(host: &mut dyn PamTransaction, accepted: &Accepted, changes: &[RecentChange]) {

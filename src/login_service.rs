@@ -45,6 +45,12 @@ pub fn is_login(host: &dyn PamTransaction) -> bool {
         && (LOGIN_SERVICES.contains(&service.as_str()) || host.tty().as_deref() == Some(SSHD_TTY))
 }
 
+/// True where users are told of changes of their factor: not in a program within a session, whose login has told them.
+pub fn tells_changes(host: &dyn PamTransaction) -> bool {
+    let service = host.service().unwrap_or_default();
+    !is_local(host) && !is_quiet(&String::from_utf8_lossy(&service))
+}
+
 /// True in sshd, under whatever name of its PAM service.
 pub fn is_sshd(host: &dyn PamTransaction) -> bool {
     host.service().as_deref() == Some(b"sshd") || host.tty().as_deref() == Some(SSHD_TTY)
@@ -116,6 +122,26 @@ mod tests {
                 };
                 assert_eq!(session_role(&stage), expected, "{service} {rhost:?}");
             }
+        }
+    }
+
+    #[test]
+    fn programs_in_a_session_tell_no_changes() {
+        for (service, is_told) in [
+            ("sshd", true),
+            ("login", true),
+            ("gdm-password", true),
+            ("su", false),
+            ("su-l", false),
+            ("sudo", false),
+            ("doas", false),
+            ("chsh", false),
+            ("polkit-1", false),
+            ("cron", false),
+        ] {
+            let mut stage = Stage::new("enabled = true\n");
+            stage.service = Some(service.into());
+            assert_eq!(tells_changes(&stage), is_told, "{service}");
         }
     }
 
