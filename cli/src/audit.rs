@@ -1,12 +1,17 @@
 //! One line in the authpriv log for every change that an administrator makes, and every secret that is shown. Those of users'
 //! factors come from the operations; the others from here.
 //!
+//! Each change of a factor also waits here for the program of `notify`, which runs when the command has done its work.
+//!
 //! A log that cannot be reached never stops a change: the socket is not waited for, and nothing is sent elsewhere.
 
+use std::fmt::Display;
 use std::os::unix::net::UnixDatagram;
+use std::sync::{Mutex, PoisonError};
 
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 use twofactor_core::account::Account;
+use twofactor_core::log::change_message::ChangeMessage;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::log::line::Line;
@@ -20,6 +25,9 @@ use crate::formatting::utc;
 
 /// Socket on which syslog daemons and journald listen.
 const SOCKET: &str = "/dev/log";
+
+/// The changes that the program did not get yet. Import makes some of them in several threads.
+static WAITING: Mutex<Vec<ChangeMessage>> = Mutex::new(Vec::new());
 
 /// The log of the changes that this command makes.
 struct CommandLog;
@@ -37,6 +45,7 @@ impl AuditSink for CommandLog {
     fn changed(&self, event: &ChangeEvent<'_>) {
         // As below.
         let _ = send(event.line(caller(), utc).as_str());
+        wait(ChangeMessage::of(event));
     }
 }
 
@@ -61,6 +70,28 @@ pub fn discard(store: &Store, name: &str) -> Result<(), StoreError> {
 pub fn log(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)]) {
     // Nothing to be done when it fails: the change is made, and the caller's report says so.
     let _ = send(line(event, user, fields, caller()).as_str());
+    if let Some(user) = user.filter(|_| event.verb() == CommandEvent::CHANGED) {
+        let message = ChangeMessage::new(event, user);
+        let with = |message: ChangeMessage, (key, value): &(&str, &str)| message.text(key, value);
+        wait(fields.iter().fold(message, with));
+    }
+}
+
+/// Logs that a change did not reach the program, for this reason.
+pub fn undelivered(message: &ChangeMessage, error: &dyn Display) {
+    // As above.
+    let _ = send(message.undelivered(error).with("by", &caller()).as_str());
+}
+
+/// The changes that the program did not get yet, in their order.
+pub fn take_waiting() -> Vec<ChangeMessage> {
+    std::mem::take(&mut WAITING.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn wait(message: ChangeMessage) {
+    let message = message.by(&CommandLog.origin(), CommandLog.time());
+    let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+    waiting.push(message);
 }
 
 fn line(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)], by: u32) -> Line {

@@ -6,6 +6,7 @@
 mod args;
 mod audit;
 mod caller;
+mod change_delivery;
 mod commands;
 mod context;
 mod device_info;
@@ -22,6 +23,7 @@ pub mod fuzzing;
 mod impact;
 mod import;
 mod interrupt;
+
 mod output;
 mod output_stream;
 mod parallel;
@@ -75,7 +77,8 @@ pub fn run() -> ExitCode {
         Command::Policy(PolicyCommand::Show { .. } | PolicyCommand::Check { .. }) => Ok(()),
         _ => root_only(),
     };
-    match allowed.and_then(|()| commands::run(&context, &cli.command)) {
+    let done = allowed.and_then(|()| commands::run(&context, &cli.command));
+    let code = match done {
         Ok(code) => code,
         Err(failure) => {
             // The reader that closed the pipe wanted no more, also no error.
@@ -84,7 +87,10 @@ pub fn run() -> ExitCode {
             }
             ExitCode::from(failure.exit as u8)
         }
-    }
+    };
+    // Also after an error: of several users some may have been changed.
+    change_delivery::deliver(&context);
+    code
 }
 
 /// Records and policy belong to root; no other user gets to them.

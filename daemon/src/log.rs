@@ -2,13 +2,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use twofactor_core::log::change_message::ChangeMessage;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::log::line::Line;
-use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
 use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult};
-use twofactor_store::operations::AuditSink;
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 
@@ -124,29 +122,10 @@ pub fn panicked() {
     );
 }
 
-/// The log of the changes that a user makes.
-#[derive(Debug, Clone, Copy)]
-pub struct ChangeLog {
-    /// The process that asks for them.
-    pub caller: Caller,
-}
-
-impl AuditSink for ChangeLog {
-    fn origin(&self) -> ChangeOrigin {
-        let terminal = self.caller.terminal.and_then(|terminal| terminal.name());
-        ChangeOrigin {
-            channel: ChangeChannel::Daemon,
-            uid: self.caller.uid,
-            terminal: terminal.and_then(|name| OriginName::of(name.as_bytes())),
-            address: None,
-        }
-    }
-
-    fn changed(&self, event: &ChangeEvent<'_>) {
-        let text = event.line(self.caller.uid, |seconds| seconds.to_string());
-        let text = text.with("pid", &self.caller.pid);
-        log_output::write_patiently(Level::Notice as u8, text.as_str());
-    }
+/// A change that did not reach the program of `notify`, for this reason.
+pub fn undelivered(uid: u32, message: &ChangeMessage, error: &dyn std::fmt::Display) {
+    let text = message.undelivered(error);
+    limited(Level::Error, uid, LoginEvent::NotNotified, &text);
 }
 
 /// The result of a code. Lock-outs limit wrong ones, so each has its line.

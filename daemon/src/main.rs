@@ -6,6 +6,7 @@
 
 mod admission;
 mod arguments;
+mod change_log;
 mod change_stop;
 mod connection;
 mod dispatch;
@@ -15,6 +16,7 @@ mod line_limit;
 mod listener;
 mod log;
 mod log_output;
+mod notifier;
 mod pending;
 mod place;
 mod proof;

@@ -13,10 +13,11 @@ use twofactor_store::sys::clock;
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{LoadedPolicy, Locked, PolicyFile, Store};
 
+use crate::change_log::ChangeLog;
 use crate::change_stop::ChangeStop;
 use crate::dispatch::{AskedAccount, Caller};
 use crate::factor_report;
-use crate::log::{self, ChangeLog};
+use crate::log;
 use crate::pending::{self, ChangeProof};
 
 /// Kind of a change: what it takes besides a code.
@@ -72,14 +73,15 @@ impl<'a> Claimant<'a> {
     }
 
     /// The log of this user's changes.
-    pub const fn log(&self) -> ChangeLog {
+    pub fn log(&self) -> ChangeLog<'_> {
         ChangeLog {
             caller: self.caller,
+            program: self.policy().notify.as_deref(),
         }
     }
 
     /// The change.
-    pub fn factor<'f>(&'f self, log: &'f ChangeLog) -> UserFactor<'f> {
+    pub fn factor<'f>(&'f self, log: &'f ChangeLog<'f>) -> UserFactor<'f> {
         UserFactor {
             store: self.store,
             account: self.account,

@@ -18,6 +18,7 @@ use crate::connection;
 use crate::dispatch::{Caller, UserFactors};
 use crate::listener::{ListeningSocket, SocketOrigin};
 use crate::log;
+use crate::notifier;
 use crate::place::{self, ConnectionPlace, SharedConnections};
 
 /// Time without a connection after which the daemon ends, where systemd starts it again.
@@ -69,7 +70,7 @@ where
     loop {
         let mut waited = [PollFd::new(&listening.socket, PollFlags::IN)];
         match poll(&mut waited, timeout) {
-            Ok(0) if connections.is_empty() => return Ok(()),
+            Ok(0) if connections.is_empty() && notifier::is_idle() => return Ok(()),
             Ok(0) | Err(rustix::io::Errno::INTR) => continue,
             Ok(_) => {}
             Err(error) => return Err(error.into()),

@@ -30,6 +30,7 @@ mod log;
 mod many_users;
 mod names;
 mod narrow;
+mod notify;
 mod output;
 mod over_ssh;
 mod policy;

@@ -12,6 +12,7 @@ mod calls;
 mod changes;
 mod limits;
 mod module;
+mod notify;
 mod proofs;
 mod server;
 mod tickets;

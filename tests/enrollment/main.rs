@@ -15,6 +15,7 @@ mod invitation_changes;
 mod meanwhile;
 mod new_device;
 mod new_device_limits;
+mod notify;
 mod one_field;
 mod phases;
 mod sshd;

@@ -13,6 +13,7 @@ use twofactor_store::sys::file::MAX_LEN;
 use zeroize::Zeroizing;
 
 use crate::context::Context;
+use crate::doctor;
 use crate::error::Failure;
 use crate::exempt_names::{self, IdleName};
 use crate::failure_kind::FailureKind;
@@ -133,6 +134,9 @@ impl PolicyCheckReport {
         let mut idle = exempt_names::find(policy);
         idle.extend(require_names::find(policy));
         self.warnings = idle.iter().map(IdleName::warning).collect();
+        let program = doctor::notify_program::check(Some(policy));
+        let program = program.map(|finding| format!("{}. {}", finding.cause, finding.fix));
+        self.warnings.extend(program);
         self
     }
 

@@ -16,6 +16,7 @@ mod login_groups;
 mod logins;
 mod machine;
 mod modules;
+pub mod notify_program;
 pub mod pam;
 mod pam_services;
 mod policy_answer;
@@ -61,6 +62,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let used = survey.used();
     let (policy, mut findings) = machine::policy(context, &used);
     findings.extend(machine::named_users(policy.as_ref()));
+    findings.extend(notify_program::check(policy.as_ref()));
     findings.extend(machine::policy_time(context, policy.as_ref()));
     findings.extend(machine::nowhere_used(policy.as_ref(), &used));
     findings.extend(machine::state_directory(context, policy.as_ref()));

@@ -11,6 +11,7 @@ pub mod files;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod notification;
 pub mod operations;
 pub mod sys;
 #[cfg(any(test, feature = "testing"))]

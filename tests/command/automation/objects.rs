@@ -10,7 +10,7 @@ use super::dialogue::DialogueProcess;
 use super::documented::DocumentedObjects;
 use crate::listed_commands;
 
-const POLICY: &str = "enabled = true\nissuer = \"example.org\"\ngrace = 3600\n[throttle]\ndelay = 0\n\
+const POLICY: &str = "enabled = true\nissuer = \"example.org\"\ngrace = 3600\nnotify = \"/usr/local/sbin/tell\"\n[throttle]\ndelay = 0\n\
     [[exempt]]\nusers = [\"backup\"]\ngroups = [\"robots\"]\nservices = [\"cron\"]\nnetworks = [\"192.0.2.0/24\"]\n\
     [[require]]\nusers = [\"bob\"]\nfrom = 2099-03-01\n[[require]]\ngroups = [\"staff\"]\n";
 
@@ -71,6 +71,8 @@ impl CheckedCalls {
 fn every_object_is_as_documented() {
     let machine = desk_on();
     machine.policy(POLICY);
+    let program = "#!/bin/sh\ncat >>/run/told\n";
+    machine.write_file("/usr/local/sbin/tell", program, 0o755);
     let mut calls = CheckedCalls {
         machine,
         documented: DocumentedObjects::read(),
@@ -81,6 +83,12 @@ fn every_object_is_as_documented() {
     use_factor(&mut calls);
     move_devices(&mut calls);
     dialogue(&mut calls);
+    for change in calls.machine.read("/run/told").lines() {
+        let change = parse(change);
+        calls.documented.check("object notified-change", &change);
+        let change = change.to_string();
+        assert!(!calls.secrets.iter().any(|secret| change.contains(secret)));
+    }
     assert_eq!(
         calls.documented.unseen(),
         [""; 0],

@@ -137,6 +137,7 @@ fn defaults_are_what_the_program_takes() {
         let default = default.trim_end().trim_end_matches('.').trim_end();
         match key.as_str() {
             "issuer" => assert_eq!((default, &nothing.issuer), ("the host name", &None)),
+            "notify" => assert_eq!((default, &nothing.notify), ("none", &None)),
             "services.NAME" => assert_eq!(default, "as services.default"),
             _ if key.starts_with("exempt.") => assert!(default.starts_with("any ")),
             "self_service.verifiers" => assert_eq!(default, "no account"),

@@ -29,6 +29,8 @@ pub struct PolicyReport {
     grace: u32,
     grace_session: u32,
     uniform_prompt: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notify: Option<String>,
     new_devices: NewDeviceSettings,
     services: BTreeMap<String, bool>,
     throttle: ThrottleSettings,
@@ -104,6 +106,7 @@ impl PolicyReport {
             grace: policy.grace,
             grace_session: policy.grace_session,
             uniform_prompt: policy.uniform_prompt,
+            notify: policy.notify.clone(),
             new_devices: NewDeviceSettings {
                 digits: new.digits.value(),
                 interval: new.interval.seconds(),
@@ -210,6 +213,10 @@ impl ShownSetting {
                 return Err(Failure::refused("issuer is not set: the host name is used")
                     .of_kind(FailureKind::NotSet));
             }
+            (None, None) if key == "notify" => {
+                return Err(Failure::refused("notify is not set: no program is run")
+                    .of_kind(FailureKind::NotSet));
+            }
             (None, None) if key == "exempt" => {
                 return Err(Failure::refused("exempt is not set: no login is exempt")
                     .of_kind(FailureKind::NotSet));
@@ -252,7 +259,7 @@ impl Report for ShownSetting {
 /// Every key that `policy set` takes, with dots, but for the services, which can have any name.
 pub fn keys() -> Vec<String> {
     let view = serde_json::to_value(PolicyReport::new(&Policy::default())).unwrap_or_default();
-    let mut keys = vec!["issuer".to_owned()];
+    let mut keys = vec!["issuer".to_owned(), "notify".to_owned()];
     for (key, value) in view.as_object().into_iter().flatten() {
         match value.as_object() {
             Some(table) => keys.extend(table.keys().map(|inner| format!("{key}.{inner}"))),
@@ -281,7 +288,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_the_same_policy() {
-        let text = "enabled = true\nenforcement = \"mandatory\"\nissuer = \"example.org\"\necho = true\nwindow = 3\n\
+        let text = "enabled = true\nenforcement = \"mandatory\"\nissuer = \"example.org\"\necho = true\nwindow = 3\nnotify = \"/sbin/tell\"\n\
                     [services]\nsudo = false\n[throttle]\nattempts = 9\n[new_devices]\nalgorithm = \"SHA256\"\n\
                     [[exempt]]\nusers = [\"backup\"]\nnetworks = [\"10.0.0.0/8\"]\n[[exempt]]\ngroups = [\"robots\"]\n\
                     [[require]]\ngroups = [\"staff\"]\nfrom = 2027-03-01\n[[require]]\nusers = [\"a\"]\n";

@@ -131,6 +131,8 @@ events! {
         NoThread = "no-thread",
         /// A caller of the daemon whose uid no account has.
         NoAccount = "no-account",
+        /// The program of `notify` did not get a change.
+        NotNotified = "not-notified",
         /// An error in the daemon that ended a connection.
         Panic = "panic",
     }
@@ -187,13 +189,16 @@ events! {
 }
 
 impl CommandEvent {
+    /// The word with which the line of a change begins.
+    pub const CHANGED: &'static str = "changed";
+
     /// The word with which the line begins: `changed`, `revealed` (a secret was shown) or `verified` (a code was checked).
     #[must_use]
     pub const fn verb(self) -> &'static str {
         match self {
             Self::Backup | Self::Export | Self::Show => "revealed",
             Self::Verify => "verified",
-            _ => "changed",
+            _ => Self::CHANGED,
         }
     }
 

@@ -88,6 +88,8 @@ pub struct Policy {
     pub self_service: SelfService,
     /// Logins that are never asked; the entries are alternatives.
     pub exempt: Vec<Exempt>,
+    /// Program of root's that command and daemon run after each change of a user's factor: an absolute path. No login runs it.
+    pub notify: Option<String>,
     /// Users who need a device, whatever `enforcement` says; the entries are alternatives.
     pub require: Vec<Require>,
 }
@@ -229,6 +231,7 @@ impl Default for Policy {
             throttle: Throttle::default(),
             self_service: SelfService::default(),
             exempt: Vec::new(),
+            notify: None,
             require: Vec::new(),
         }
     }

@@ -42,6 +42,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyFault> {
         uniform_prompt: top
             .flag("uniform_prompt")?
             .unwrap_or(default.uniform_prompt),
+        notify: top.text("notify", &PROGRAM)?,
         new_devices: top
             .table("new_devices")?
             .map_or(Ok(default.new_devices), new_devices)?,
@@ -70,7 +71,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyFault> {
     })
 }
 
-const TOP_KEYS: [&str; 18] = [
+const TOP_KEYS: [&str; 19] = [
     "enabled",
     "enforcement",
     "enroll_at_login",
@@ -83,6 +84,7 @@ const TOP_KEYS: [&str; 18] = [
     "grace",
     "grace_session",
     "uniform_prompt",
+    "notify",
     "new_devices",
     "services",
     "throttle",
@@ -132,6 +134,16 @@ const PROMPT: TextRule = TextRule {
 const ISSUER: TextRule = TextRule {
     allowed: "1 to 64 characters without \":\" and control characters",
     check: |text| (1..=64).contains(&text.chars().count()) && plain(text) && !text.contains(':'),
+};
+/// A path that stands for one file: what `..` leads to depends on what is there.
+const PROGRAM: TextRule = TextRule {
+    allowed: "an absolute path of at most 1024 bytes without \"..\" and control characters",
+    check: |text| {
+        text.starts_with('/')
+            && text.len() <= 1024
+            && plain(text)
+            && text.split('/').all(|part| part != "..")
+    },
 };
 /// libpam takes the name for a file name in its directory.
 const SERVICE: TextRule = TextRule {

@@ -141,6 +141,23 @@ pub fn ordinary_uid_at_start() -> Option<u32> {
     if at_start == 0 { None } else { ordinary_uid() }
 }
 
+/// Has every descriptor but the standard ones closed when another program is executed. Those of this program are closed anyway; what it
+/// got from the program that started it need not be.
+///
+/// # Errors
+/// When `/proc/self/fd` cannot be read.
+pub fn close_all_at_exec() -> std::io::Result<()> {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let name = entry?.file_name();
+        let number: Option<i32> = name.to_str().and_then(|name| name.parse().ok());
+        if let Some(number) = number.filter(|number| *number > 2) {
+            // SAFETY: fcntl(2) with F_SETFD takes any number; one that was closed meanwhile is an error without effect.
+            let _ = unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

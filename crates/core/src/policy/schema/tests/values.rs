@@ -10,7 +10,7 @@ fn every_key_is_read() {
         "enabled = true\nenforcement = \"mandatory\"\nenroll_at_login = \"offer\"\n\
          enroll_needs_invite = true\nwindow = 2\n\
          tries = 4\nprompt = \"Code: \"\necho = true\nissuer = \"Example, Inc.\"\ngrace = 60\n\
-         grace_session = 90\nuniform_prompt = true\n\
+         grace_session = 90\nuniform_prompt = true\nnotify = \"/usr/local/sbin/tell\"\n\
          [new_devices]\ndigits = 8\ninterval = 60\nalgorithm = \"SHA512\"\n\
          [services]\ndefault = false\nsshd = true\n\
          [throttle]\nattempts = 3\nlockout = 10\nmax_lockout = 20\nmax_failures = 50\ndelay = 1\n\
@@ -35,6 +35,7 @@ fn every_key_is_read() {
             grace: 60,
             grace_session: 90,
             uniform_prompt: true,
+            notify: Some("/usr/local/sbin/tell".to_owned()),
             new_devices: NewDevices {
                 digits: Digits::new(8).unwrap(),
                 interval: Interval::new(60).unwrap(),
@@ -138,6 +139,28 @@ fn flags_are_booleans() {
         top("uniform_prompt = 1979-05-27").unwrap_err(),
         "line 2, column 18: uniform_prompt must be true or false, not a date"
     );
+}
+
+#[test]
+fn the_program_to_notify_is_an_absolute_path() {
+    let long = format!("/{}", "x".repeat(1023));
+    for path in ["/usr/local/sbin/tell", "/a..b/c d", &long] {
+        let policy = top(&format!("notify = \"{path}\"")).unwrap();
+        assert_eq!(policy.notify.as_deref(), Some(path));
+    }
+    assert_eq!(top("window = 1").unwrap().notify, None);
+    let longer = format!("/{}", "x".repeat(1024));
+    for path in [
+        "", "tell", "./tell", "~/tell", "/a/../b", "/..", "/a\\nb", &longer,
+    ] {
+        let error = top(&format!("notify = \"{path}\"")).unwrap_err();
+        let allowed = "; allowed: an absolute path of at most 1024 bytes without \"..\" and control characters";
+        assert!(
+            error.starts_with("line 2, column 10: notify is ") && error.ends_with(allowed),
+            "{error}"
+        );
+    }
+    assert!(top("notify = [\"/bin/tell\"]").is_err());
 }
 
 #[test]

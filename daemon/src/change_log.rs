@@ -1,0 +1,45 @@
+//! The log of the changes that users make to their own factor.
+
+use twofactor_core::log::change_message::ChangeMessage;
+use twofactor_core::log::factor_change::ChangeEvent;
+use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
+use twofactor_store::operations::AuditSink;
+
+use crate::dispatch::Caller;
+use crate::log;
+use crate::log_output;
+use crate::notifier::{self, WaitingNotice};
+
+/// The log of the changes that a user makes. The program of `notify` gets them, too.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeLog<'a> {
+    /// The process that asks for them.
+    pub caller: Caller,
+    /// The program, where the policy names one.
+    pub program: Option<&'a str>,
+}
+
+impl AuditSink for ChangeLog<'_> {
+    fn origin(&self) -> ChangeOrigin {
+        let terminal = self.caller.terminal.and_then(|terminal| terminal.name());
+        ChangeOrigin {
+            channel: ChangeChannel::Daemon,
+            uid: self.caller.uid,
+            terminal: terminal.and_then(|name| OriginName::of(name.as_bytes())),
+            address: None,
+        }
+    }
+
+    fn changed(&self, event: &ChangeEvent<'_>) {
+        let text = event.line(self.caller.uid, |seconds| seconds.to_string());
+        let text = text.with("pid", &self.caller.pid);
+        log_output::write_patiently(log::Level::Notice as u8, text.as_str());
+        if let Some(program) = self.program {
+            notifier::queue(WaitingNotice {
+                program: program.to_owned(),
+                message: ChangeMessage::of(event).by(&self.origin(), self.time()),
+                uid: self.caller.uid,
+            });
+        }
+    }
+}
