@@ -136,7 +136,7 @@ $(target)/fail2ban:
 	cd $@.new && apt-get download fail2ban && dpkg -x fail2ban_*.deb .
 	mv $@.new $@
 
-## test-lockers       screen lockers, PostgreSQL, nginx with the daemon; installs none
+## test-lockers       screen lockers, PostgreSQL, nginx with the daemon
 test-lockers: need-lockers harness
 	$(as_root) scripts/unpack $(target)/lockers i3lock xsecurelock swaylock sway wtype
 	$(as_root) scripts/unpack $(target)/servers postgresql nginx-core libnginx-mod-http-auth-pam
@@ -193,7 +193,7 @@ mutants: need-build rust
 	cargo mutants $(library) --output $(target) $(addprefix --re ^,$(FILES)) \
 		$(if $(as_root),--cargo-arg=--config --cargo-arg='$(sudo_runner)')
 
-## faults races       system calls fail, logins coincide; EVERY=7 is faster
+## faults races model system calls fail, logins coincide, all orders; EVERY=7
 EVERY = 1
 faults: need-test harness
 	FAULTS_EVERY=$(EVERY) $(test_module) --features whole-sweeps --test faults \
@@ -204,7 +204,6 @@ races: need-test harness
 	cargo test $(CARGOFLAGS) --config profile.test.opt-level=2 -p twofactor-store --features whole-sweeps --lib \
 		takeover_model -- --nocapture
 
-## model              attempts in a fleet, searched exhaustively
 model: rust
 	cargo test $(CARGOFLAGS) --config profile.test.opt-level=3 -p twofactor-fleet --features whole-model \
 		--test model -- --nocapture --test-threads=1
