@@ -99,7 +99,7 @@ fn uninstall_undoes_install_but_for_policy_and_state() {
     }
     let documents = files(&workspace().join("docs"));
     let is_installed = |name: &str| {
-        let directories = ["internals/", "automation/"];
+        let directories = ["internals/", "automation/", "pictures/"];
         !name.contains('/')
             || directories
                 .iter()
