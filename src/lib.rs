@@ -72,7 +72,8 @@ impl PamHooks for TwofactorModule {
 
     /// Credentials are none of this module's business, but a stack in which no module sets any has to succeed.
     fn sm_setcred(handle: &mut PamHandle, _: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
-        unrefusing(|| later::show(&mut LibpamTransaction(handle), flags.into()))
+        unrefusing(|| later::show(&mut LibpamTransaction(handle), flags.into()));
+        PamResultCode::PAM_SUCCESS
     }
 
     /// Has nothing to say unless the authentication phase of this transaction left an enrollment to it. Logins by key
@@ -108,7 +109,8 @@ impl PamHooks for TwofactorModule {
                 Ok(arguments) => session::open(&mut host, &arguments, flags.into()),
                 Err(error) => complain_of(&host, &error),
             }
-        })
+        });
+        PamResultCode::PAM_SUCCESS
     }
 
     fn sm_close_session(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
@@ -127,7 +129,7 @@ fn offer_new_device(host: &mut LibpamTransaction<'_>, words: &[&CStr], messages:
     let Some(claim) = host.recovery_claim() else {
         return;
     };
-    let _ = unrefusing(|| {
+    unrefusing(|| {
         host.claim_recovery(None);
         match ModuleArguments::parse(words) {
             Ok(arguments) => account_phase::new_device::offer(host, &arguments, messages, claim),
@@ -162,12 +164,11 @@ fn guarded(entry: impl FnOnce() -> PamResultCode) -> PamResultCode {
 }
 
 /// Runs what no login depends on: logins by key come here, too, and a panic refuses none of them.
-fn unrefusing(entry: impl FnOnce()) -> PamResultCode {
+fn unrefusing(entry: impl FnOnce()) {
     let _ = guarded(|| {
         entry();
         PamResultCode::PAM_SUCCESS
     });
-    PamResultCode::PAM_SUCCESS
 }
 
 /// Keeps all that an entry point does in frames below its own, where the stack is wiped.
