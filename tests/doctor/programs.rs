@@ -156,8 +156,8 @@ fn jobs_are_never_asked() {
         assert_eq!(all(&table), [""; 0]);
         assert_eq!(ways(&table, service, "alice"), ["pam:  = in never-asked"]);
         let text = doctor(&machine, &[]).ok().stdout;
-        let below = text.lines().skip_while(|line| !line.starts_with(service));
-        let row = below.skip(1).next().unwrap();
+        let mut below = text.lines().skip_while(|line| !line.starts_with(service));
+        let row = below.nth(1).unwrap();
         assert!(row.ends_with(" users: never asked"), "{text}");
         let job = Drive::installed().service(service).user("alice");
         let job = job.phases("acct,setcred,open").run();
