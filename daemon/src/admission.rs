@@ -138,6 +138,11 @@ impl<H> OpenConnections<H> {
         self.open.remove(&number);
     }
 
+    /// The handles of all open connections.
+    pub fn handles(&self) -> impl Iterator<Item = &H> {
+        self.open.values().map(|it| &it.handle)
+    }
+
     /// True if no connection is open.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()

@@ -22,6 +22,7 @@ mod place;
 mod proof;
 mod self_service;
 mod serve;
+mod stop_signal;
 mod verify_turn;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ use twofactor_store::sys::wipe;
 
 use arguments::{DaemonAction, DaemonArguments};
 use factors::FileFactors;
+use stop_signal::StopSignal;
 
 /// Freed memory is wiped: codes pass through this program.
 #[global_allocator]
@@ -50,13 +52,18 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &DaemonArguments) -> ExitCode {
+    // Before any connection: from the first one on, what is asked is answered.
+    let stop = match StopSignal::arm() {
+        Ok(stop) => stop,
+        Err(error) => return fail(4, &error),
+    };
     let listening = match listener::open(arguments.listen.as_deref()) {
         Ok(listening) => listening,
         Err(error) => return fail(4, &error),
     };
     serve::raise_open_files();
     let factors = FileFactors::new(&arguments.policy, &arguments.state);
-    let ended = serve::until_idle(&listening, factors);
+    let ended = serve::until_idle(&listening, &stop, factors);
     log::finish();
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -36,6 +36,13 @@ impl SharedConnections {
         })
     }
 
+    /// Ends all connections for their clients' messages. What has arrived before is still read and answered.
+    pub fn end_reading(&self) {
+        for stream in self.locked().handles() {
+            let _ = stream.shutdown(Shutdown::Read);
+        }
+    }
+
     /// True if no connection is open.
     pub fn is_empty(&self) -> bool {
         self.locked().is_empty()
@@ -104,4 +111,29 @@ impl Drop for ConnectionPlace {
 pub fn refuse(stream: &UnixStream, error: ServiceError) {
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     let _ = rustix::net::send(stream, &error.message(), flags);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    #[test]
+    fn what_has_arrived_is_read_after_the_end() {
+        let connections = SharedConnections::default();
+        let (served, mut client) = UnixStream::pair().unwrap();
+        let served = Arc::new(served);
+        let _place = connections.admit(1000, &served).unwrap();
+        client.write_all(b"before").unwrap();
+        connections.end_reading();
+        assert!(client.write_all(b"after").is_err());
+        let mut message = String::new();
+        served.as_ref().read_to_string(&mut message).unwrap();
+        assert_eq!(message, "before");
+        served.as_ref().write_all(b"answer").unwrap();
+        let mut answer = [0; 6];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"answer");
+    }
 }

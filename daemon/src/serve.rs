@@ -1,4 +1,4 @@
-//! Accepts connections, each in a thread of its own, and ends when there are none.
+//! Accepts connections, each in a thread of its own, and ends when there are none, or when told to.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_store::sys::socket::peer_credentials;
-use twofactor_store::sys::{process, wipe};
+use twofactor_store::sys::{clock, process, wipe};
 
 use crate::connection;
 use crate::dispatch::{Caller, UserFactors};
@@ -20,6 +20,7 @@ use crate::listener::{ListeningSocket, SocketOrigin};
 use crate::log;
 use crate::notifier;
 use crate::place::{self, ConnectionPlace, SharedConnections};
+use crate::stop_signal::StopSignal;
 
 /// Time without a connection after which the daemon ends, where systemd starts it again.
 const IDLE: Timespec = Timespec {
@@ -37,6 +38,15 @@ const OPEN_FILES: u64 = 8192;
 /// Pause after the kernel gave no connection for want of memory or descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Time in which connections that are open at the order to stop may still send: a program connects first, and asks then.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Longest time from the order to stop to the end.
+const FAREWELL: Duration = Duration::from_secs(8);
+
+/// Pause between two looks whether all connections have ended.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// Raises the limit on open files as far as this process may.
 pub fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
@@ -53,11 +63,12 @@ pub fn raise_open_files() {
     }
 }
 
-/// Serves until there was no connection for 30 s; without end on a socket that was made here.
+/// Serves until there was no connection for 30 s, or, on a socket that was made here, until it is told to stop. At that order
+/// it takes no more connections, and answers those that it has.
 ///
 /// # Errors
 /// When poll(2) fails.
-pub fn until_idle<F>(listening: &ListeningSocket, factors: F) -> io::Result<()>
+pub fn until_idle<F>(listening: &ListeningSocket, stop: &StopSignal, factors: F) -> io::Result<()>
 where
     F: UserFactors + Send + Sync + 'static,
 {
@@ -68,18 +79,47 @@ where
         SocketOrigin::Made => None,
     };
     loop {
-        let mut waited = [PollFd::new(&listening.socket, PollFlags::IN)];
+        let mut waited = [
+            PollFd::new(&listening.socket, PollFlags::IN),
+            PollFd::new(stop, PollFlags::IN),
+        ];
         match poll(&mut waited, timeout) {
             Ok(0) if connections.is_empty() && notifier::is_idle() => return Ok(()),
             Ok(0) | Err(rustix::io::Errno::INTR) => continue,
             Ok(_) => {}
             Err(error) => return Err(error.into()),
         }
+        let [_, stopped] = &waited;
+        if !stopped.revents().is_empty() {
+            // Those that wait for accept(2) stay in a socket of systemd, for the next daemon.
+            finish(&connections);
+            return Ok(());
+        }
         match listening.socket.accept() {
             Ok((stream, _)) => begin(stream, &connections, &factors),
             Err(_) => thread::sleep(PAUSE),
         }
     }
+}
+
+/// Waits until what was asked is answered, and ends the connections that ask nothing.
+fn finish(connections: &SharedConnections) {
+    let begin = clock::monotonic();
+    if !are_gone(connections, begin + LAST_WORDS) {
+        connections.end_reading();
+        are_gone(connections, begin + FAREWELL);
+    }
+}
+
+/// True as soon as no connection is open, false if there is one after a time of the monotonic clock.
+fn are_gone(connections: &SharedConnections, end: Duration) -> bool {
+    while !connections.is_empty() {
+        if clock::monotonic() >= end {
+            return false;
+        }
+        thread::sleep(LOOK);
+    }
+    true
 }
 
 /// Serves a connection in a thread of its own, if it is admitted.

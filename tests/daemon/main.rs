@@ -15,6 +15,7 @@ mod module;
 mod notify;
 mod proofs;
 mod server;
+mod stops;
 mod tickets;
 mod verifiers;
 

@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -94,10 +95,26 @@ impl DaemonConversation {
     /// # Panics
     /// When the reply is none.
     pub fn call(&mut self, method: &str, parameters: &Value) -> Result<Value, String> {
+        self.send(method, parameters);
+        self.reply()
+    }
+
+    /// Sends a call, and waits for no reply.
+    ///
+    /// # Panics
+    /// When the daemon takes none.
+    pub fn send(&mut self, method: &str, parameters: &Value) {
         let call = json!({"method": method, "parameters": parameters});
         self.0
             .write_all(format!("{call}\0").as_bytes())
             .expect("a daemon that reads");
+    }
+
+    /// The next reply, as [`DaemonConversation::call`] gives it.
+    ///
+    /// # Panics
+    /// When the reply is none.
+    pub fn reply(&mut self) -> Result<Value, String> {
         let (mut reply, mut byte) = (Vec::new(), [0]);
         while !reply.ends_with(b"\0") {
             assert_eq!(self.0.read(&mut byte).expect("a reply"), 1, "closed");
@@ -120,6 +137,31 @@ impl Daemon {
     /// Kills it. Its socket stays behind.
     pub fn kill(self) {
         self.0.kill();
+    }
+
+    /// Sends it a signal, named as kill(1) names it.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let kill = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(kill.expect("kill(1)").success(), "{name}");
+    }
+
+    /// Waits for its end: the exit code, or none after a signal.
+    ///
+    /// # Panics
+    /// When it goes on for 60 seconds.
+    pub fn ends(mut self) -> Option<i32> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(status) = self.0.try_wait() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "it goes on: {}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Lines that it has logged.
