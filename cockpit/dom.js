@@ -60,3 +60,15 @@ export function choice(value, options) {
     return element("select", {},
         options.map(([key, text]) => element("option", { value: key, selected: key === String(value) }, text)));
 }
+
+let works = 0;
+
+// Marks the whole page as busy until the promise is settled: for a change that no dialog shows. The content may be replaced meanwhile.
+export async function whileBusy(promise) {
+    document.body.setAttribute("aria-busy", String(++works > 0));
+    try {
+        return await promise;
+    } finally {
+        document.body.setAttribute("aria-busy", String(--works > 0));
+    }
+}

@@ -1,6 +1,6 @@
 // The users of the machine, for administrators. What is changed here is changed by the command, as root.
 import { buttons, confirm, open, tell } from "./dialog.js";
-import { button, element, message, paragraph, subtle, table } from "./dom.js";
+import { button, element, message, paragraph, subtle, table, whileBusy } from "./dom.js";
 import { copyButton } from "./copying.js";
 import { ifPolicy, OtherDevice, run } from "./command.js";
 import { setUp } from "./set_up.js";
@@ -109,7 +109,7 @@ async function configure({ user, devices }) {
 
 async function attempt(args, name) {
     try {
-        return await run([...args, "--", name]);
+        return await whileBusy(run([...args, "--", name]));
     } catch (error) {
         await tell(cockpit.format(_("Not done for $0"), name), message("danger", problem(error), error.next && paragraph(error.next)));
         return null;
