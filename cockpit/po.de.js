@@ -142,6 +142,7 @@ cockpit.locale({
     "The server does not know your account.": [null, "Der Server kennt Ihr Konto nicht."],
     "twofactord does not answer. Its socket may not be enabled: systemctl enable --now twofactord.socket": [null, "twofactord antwortet nicht. Vielleicht ist sein Socket nicht eingeschaltet: systemctl enable --now twofactord.socket"],
     "Cannot be used": [null, "Nicht verwendbar"],
+    "Not looked up": [null, "Nicht nachgeschlagen"],
     "Locked": [null, "Gesperrt"],
     "Enrolled": [null, "Eingerichtet"],
     "Not enrolled": [null, "Nicht eingerichtet"],

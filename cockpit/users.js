@@ -12,6 +12,8 @@ const filter = { text: "", state: "all" };
 
 // The word for the state of a user, its look, and the state by which the filter finds it.
 function stateOf(record) {
+    if (record.kind === "name-service")
+        return ["unanswered", _("Not looked up"), "warning"];
     if (record.error)
         return ["unusable", _("Cannot be used"), "bad"];
     if (record.locked || record.daemon?.locked)
@@ -46,7 +48,7 @@ export function users({ status }, me, refresh) {
 function filters(fill) {
     const text = element("input", { type: "search", "data-key": "filter", value: filter.text, "aria-label": _("Filter by name"), placeholder: _("Filter by name") });
     text.addEventListener("input", () => { filter.text = text.value; fill(); });
-    const states = [["all", _("All")], ["enrolled", _("Enrolled")], ["missing", _("Not enrolled")], ["locked", _("Locked")], ["unusable", _("Cannot be used")]];
+    const states = [["all", _("All")], ["enrolled", _("Enrolled")], ["missing", _("Not enrolled")], ["locked", _("Locked")], ["unusable", _("Cannot be used")], ["unanswered", _("Not looked up")]];
     const state = element("select", { "data-key": "filter-state", "aria-label": _("Filter by state") },
         states.map(([value, label]) => element("option", { value, selected: value === filter.state }, label)));
     state.addEventListener("change", () => { filter.state = state.value; fill(); });
@@ -94,7 +96,7 @@ function actions(record, me, refresh) {
         !isEnrolled && !record.error && action(_("Invite"), "invite", () => oneTimeCode("invite", user)),
         record.invited_until && action(_("Withdraw the invitation"), "withdraw-invite", () => withdraw("invite", user), "link remove"),
         (record.failures > 0 || record.locked || record.daemon?.locked) && action(_("Unlock"), "unlock", () => attempt(["unlock"], user)),
-        (isEnrolled || record.error) && action(_("Unset"), "unset", () => unset(user), "link remove"),
+        (isEnrolled || (record.error && record.kind !== "name-service")) && action(_("Unset"), "unset", () => unset(user), "link remove"),
     ];
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use harness::Machine;
-use harness::desk::{desk_on, give, give_phone, json};
+use harness::desk::{desk_on, give, give_phone, json, parse};
 use harness::enrolled::{device, login, run, write_record};
 use harness::screen::{COLUMNS, assert_fits};
 use serde_json::Value;
@@ -62,7 +62,7 @@ fn status_counts_three_hundred_users() {
         totals,
         serde_json::json!({
             "users": all.len(), "enrolled": 200, "missing": all.len() - 200, "missing_required": 0, "invited": 0,
-            "locked": 0, "exempt": 0, "unusable": 0,
+            "locked": 0, "exempt": 0, "unusable": 0, "unanswered": 0,
         })
     );
     let enrolled: BTreeSet<String> = (0..200).map(|number| format!("user{number}")).collect();
@@ -214,6 +214,7 @@ fn figures_for_prometheus_name_no_user() {
         ("users_missing_required", 0),
         ("users_locked", 0),
         ("records_unusable", 0),
+        ("users_unanswered", 0),
         ("policy_valid", 1),
         ("enabled", 1),
     ] {
@@ -245,4 +246,57 @@ fn figures_for_prometheus_name_no_user() {
     machine
         .command(&["status", "--prometheus", "alice"])
         .exits(2);
+}
+
+#[test]
+fn a_silent_user_database_is_no_unusable_record() {
+    let machine = desk_on();
+    for user in ["alice", "bob"] {
+        give_phone(&machine, user);
+    }
+    let names = machine.name_service();
+    names.answers("passwd alice fails 5\n");
+    let report = |arguments: &[&str], code| {
+        let run = machine.command(&[&["status", "--json"], arguments].concat());
+        parse(&run.exits(code).stdout)
+    };
+    let found = report(&[], 4);
+    let [alice, bob] = &found["users"].as_array().unwrap()[..] else {
+        panic!("{found}")
+    };
+    assert_eq!(alice["kind"], "name-service", "{alice}");
+    assert_eq!(
+        (&alice["enrolled"], &alice["uid"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        (&bob["kind"], &bob["enrolled"]),
+        (&Value::Null, &Value::Bool(true))
+    );
+    let totals = &found["totals"];
+    assert_eq!(
+        (&totals["unanswered"], &totals["unusable"]),
+        (&1.into(), &0.into())
+    );
+    assert_eq!(totals["enrolled"], 1);
+    let text = machine.command(&["status"]).exits(4).stdout;
+    assert!(text.contains("enrolled; 1 not looked up\n"), "{text}");
+    assert!(text.contains("cannot be read: "), "{text}");
+    let figures = machine.command(&["status", "--prometheus"]).ok().stdout;
+    assert!(
+        figures.contains("\ntwofactor_users_unanswered 1\n"),
+        "{figures}"
+    );
+    // The one user alone: an error of its own.
+    assert_eq!(report(&["alice"], 4)["error"]["kind"], "name-service");
+    names.answers("");
+    let gone = ["-i", "/^alice:/d", "/etc/passwd"];
+    machine.run("sed", &gone).ok();
+    let found = report(&[], 3);
+    assert_eq!(found["users"][0]["kind"], "unknown-user");
+    let totals = &found["totals"];
+    assert_eq!(
+        (&totals["unanswered"], &totals["unusable"]),
+        (&0.into(), &1.into())
+    );
 }

@@ -32,7 +32,8 @@ use totals::EnrollmentTotals;
 use user_selection::UserSelection;
 use user_status::UserStatus;
 
-/// Runs it. The exit code tells of an invalid policy or record, which the report names.
+/// Runs it. The exit code tells of an invalid policy or record, or of a user database that does not answer; the report names
+/// each.
 pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
     let (mut policy, loaded) = policy_status(context);
     let effect = effect::of_policy(context, &loaded.policy);
@@ -64,7 +65,11 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
     let totals = (selection != UserSelection::One).then(|| EnrollmentTotals::of(&users));
     let mut users = users;
     users.retain(|user| selection.includes(user));
-    let invalid = policy.error.is_some() || users.iter().any(|user| user.error.is_some());
+    let invalid = users
+        .iter()
+        .any(|user| user.error.is_some() && !user.is_unanswered());
+    let invalid = invalid || policy.error.is_some();
+    let unanswered = users.iter().any(UserStatus::is_unanswered);
     context.write(&StatusReport {
         policy,
         clock: clock::synchronization().word(),
@@ -76,6 +81,8 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
     })?;
     Ok(if invalid {
         ExitCode::from(ExitStatus::Invalid as u8)
+    } else if unanswered {
+        ExitCode::from(ExitStatus::System as u8)
     } else {
         ExitCode::SUCCESS
     })

@@ -8,6 +8,7 @@ use super::user_status::UserStatus;
 use super::{grace_periods, told_changes};
 use crate::device_info::DeviceInfo;
 use crate::error::{Failure, for_user};
+use crate::failure_kind::FailureKind;
 use crate::formatting::utc;
 use crate::roster::{EnrollmentStatus, ListedUser, RosterEntry};
 use crate::shell;
@@ -19,7 +20,10 @@ impl UserStatus {
             RosterEntry::Listed(user) => *user,
             RosterEntry::Vanished(name) => {
                 let step = format!("To remove it: {}", shell::twofactor("unset", &[&name], &[]));
-                return refused(name, &Failure::refused("no such user any more").next(step));
+                let gone = Failure::refused("no such user any more")
+                    .of_kind(FailureKind::UnknownUser)
+                    .next(step);
+                return refused(name, &gone);
             }
             RosterEntry::Unanswered(name, error) => return refused(name, &error.into()),
         };
@@ -53,6 +57,7 @@ impl UserStatus {
 fn refused(name: String, failure: &Failure) -> UserStatus {
     UserStatus {
         error: Some(failure.to_string().replace('\n', ". ")),
+        kind: Some(failure.kind),
         ..UserStatus::empty(name)
     }
 }

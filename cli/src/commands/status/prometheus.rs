@@ -124,6 +124,11 @@ fn totals(totals: &EnrollmentTotals, text: &mut FigureText) {
             "Records that cannot be used, or that belong to no account: logins are refused.",
             totals.unusable,
         ),
+        (
+            "users_unanswered",
+            "Names for which the user database did not answer; the other figures leave them out.",
+            totals.unanswered,
+        ),
     ] {
         text.one(name, help, Some(number));
     }

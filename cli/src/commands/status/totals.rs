@@ -25,6 +25,8 @@ pub struct EnrollmentTotals {
     pub exempt: u64,
     /// Records that cannot be used, or that belong to no account.
     pub unusable: u64,
+    /// Names for which the user database did not answer. The other numbers leave them out.
+    pub unanswered: u64,
 }
 
 impl EnrollmentTotals {
@@ -40,7 +42,8 @@ impl EnrollmentTotals {
             totals.invited += u64::from(is_invited);
             totals.locked += u64::from(user.is_locked());
             totals.exempt += u64::from(user.exempt);
-            totals.unusable += u64::from(user.error.is_some());
+            totals.unanswered += u64::from(user.is_unanswered());
+            totals.unusable += u64::from(user.error.is_some() && !user.is_unanswered());
         }
         totals
     }
@@ -58,6 +61,9 @@ impl EnrollmentTotals {
         parts.extend(more.map(|(number, what)| format!("{number} {what}")));
         if self.unusable > 0 {
             parts.push(count(self.unusable, "unusable record"));
+        }
+        if self.unanswered > 0 {
+            parts.push(format!("{} not looked up", self.unanswered));
         }
         parts.join("; ")
     }

@@ -10,6 +10,7 @@ use super::grace_periods::{GraceStatus, SessionGraceStatus};
 use super::lock_status::{DaemonStatus, LockStatus};
 use super::told_changes::ChangeStatus;
 use crate::device_info::DeviceInfo;
+use crate::failure_kind::FailureKind;
 use crate::formatting::{count, span};
 use crate::output::table;
 use crate::roster::EnrollmentStatus;
@@ -60,8 +61,11 @@ pub struct UserStatus {
     /// Requirement of `[[require]]`, or of `enforcement`, on a user without a device.
     #[serde(flatten)]
     pub requirement: RequirementStatus,
-    /// Reason why the user's files cannot be used: a login is refused.
+    /// Reason why the user's files cannot be used, or the account cannot be looked up: a login is refused.
     pub error: Option<String>,
+    /// Kind of that error.
+    #[serde(serialize_with = "word")]
+    pub kind: Option<FailureKind>,
     /// The account, where there is one.
     #[serde(skip)]
     pub account: Option<Account>,
@@ -74,6 +78,10 @@ pub struct UserStatus {
     /// The last accepted code of any device, in seconds since 1970-01-01.
     #[serde(skip)]
     pub last_used_at: Option<u64>,
+}
+
+fn word<S: Serializer>(kind: &Option<FailureKind>, to: S) -> Result<S::Ok, S::Error> {
+    kind.map(FailureKind::word).serialize(to)
 }
 
 fn listed<S: Serializer>(services: &Arc<Vec<String>>, to: S) -> Result<S::Ok, S::Error> {
@@ -125,11 +133,17 @@ impl UserStatus {
             grace_sessions: Vec::new(),
             requirement: RequirementStatus::NONE,
             error: None,
+            kind: None,
             account: None,
             enrollment: None,
             is_recorded: false,
             last_used_at: None,
         }
+    }
+
+    /// True if the user database did not answer: nothing is known of the record.
+    pub fn is_unanswered(&self) -> bool {
+        self.kind == Some(FailureKind::NameService)
     }
 
     /// True if the user is locked out, at logins or at the daemon.
@@ -275,7 +289,7 @@ mod tests {
              \"algorithm\":\"SHA1\",\"digits\":6,\"interval\":30,\"enrolled\":\"1970-01-01T00:00:00Z\",\
              \"last_used\":null}],\"recovery_codes_left\":0,\"bypass_until\":null,\"invited_until\":null,\"failures\":5,\
              \"locked\":true,\"locked_for_seconds\":90,\"daemon\":{\"failures\":0,\"failures_in_30_days\":0,\
-             \"locked\":false,\"locked_for_seconds\":null},\"grace\":[],\"changes\":[],\"grace_sessions\":[],\"required\":false,\"required_from\":null,\"error\":null}"
+             \"locked\":false,\"locked_for_seconds\":null},\"grace\":[],\"changes\":[],\"grace_sessions\":[],\"required\":false,\"required_from\":null,\"error\":null,\"kind\":null}"
         );
     }
 }
