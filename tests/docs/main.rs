@@ -11,6 +11,7 @@
 
 mod documents;
 mod layers;
+mod links;
 mod manual;
 mod names;
 mod page;

@@ -216,9 +216,9 @@ fn every_exit_code_is_described_and_no_other() {
     assert_eq!(codes.len(), 6);
     let page = of_file("twofactor.8.in");
     assert_eq!(section(&page, "EXIT STATUS").tags(""), codes);
-    let readme = text("README.md");
-    let sentence = readme.split("Exit codes: ").nth(1).unwrap();
-    let sentence = sentence.split(".\n").next().unwrap();
+    let document = text("docs/automation.md");
+    let sentence = document.split("Exit codes: ").nth(1).unwrap();
+    let sentence = sentence.split(". ").next().unwrap();
     let words = sentence.split(|c: char| !c.is_ascii_alphanumeric());
     let numbers: Vec<&str> = words.filter(|word| word.parse::<u32>().is_ok()).collect();
     assert_eq!(numbers, codes);

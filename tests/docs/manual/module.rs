@@ -1,4 +1,4 @@
-//! pam_twofactor(8), the README, and the sources of the module.
+//! pam_twofactor(8), docs/logs.md, and the sources of the module.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use twofactor_core::log::event::{CommandEvent, LoginEvent};
 
 use super::page::{of_file, section};
-use super::{first_cells, spans, text, without_tests};
+use super::{first_cells, text, without_tests};
 
 #[test]
 fn every_argument_is_described_and_no_other() {
@@ -30,14 +30,6 @@ fn every_argument_is_described_and_no_other() {
         None => tag.clone(),
     });
     assert_eq!(described.collect::<BTreeSet<_>>(), arguments);
-    let readme = text("README.md");
-    let sentence = readme.split("Arguments of the module: ").nth(1).unwrap();
-    let listed = spans(sentence.split(".\n").next().unwrap());
-    let listed = listed.iter().map(|span| match span.split_once('=') {
-        Some((name, _)) => format!("{name}="),
-        None => span.clone(),
-    });
-    assert_eq!(listed.collect::<BTreeSet<_>>(), arguments);
 }
 
 #[test]

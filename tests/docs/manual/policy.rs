@@ -1,11 +1,10 @@
-//! twofactor.toml(5), the README, and what the program reads.
+//! twofactor.toml(5), and what the program reads.
 
 use std::collections::BTreeSet;
 
 use twofactor_core::policy::{self, Policy};
 
 use super::page::{Item, of_file};
-use super::{first_cells, text};
 
 /// The tables of the policy, which have keys of their own.
 const TABLES: [&str; 6] = [
@@ -65,16 +64,6 @@ fn every_setting_is_described_and_no_other() {
     let described: Vec<String> = described().into_iter().map(|(key, _)| key).collect();
     assert_eq!(described.len(), keys.len(), "{described:?}");
     assert_eq!(described.into_iter().collect::<BTreeSet<_>>(), keys);
-}
-
-#[test]
-fn the_readme_names_settings_that_exist() {
-    let listed = first_cells(&text("README.md"), "| setting | default |");
-    assert!(listed.len() > 8);
-    for key in listed {
-        let key = key.trim_matches(['[', ']']);
-        assert!(valid("").iter().any(|valid| valid == key), "{key}");
-    }
 }
 
 #[test]
