@@ -119,7 +119,7 @@ pub const CAN_ENROLL_AT_LOGIN: &str = "You can set it up at a login with your pa
 /// The rest of it for users who need an invitation for that.
 pub const CAN_BE_INVITED: &str = "To set it up, ask your administrator for an enrollment code.";
 
-/// The rest of it for users whom an administrator has to enroll. A name that is more than one plain word to a shell is
+/// The rest of it for users who are enrolled by an administrator only. A name that is more than one plain word to a shell is
 /// left to the administrator to write.
 #[must_use]
 pub fn can_enroll(user: &str) -> String {

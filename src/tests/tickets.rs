@@ -3,7 +3,7 @@
 use super::stage::{NEWCOMER, Stage};
 use crate::return_codes::AuthResult;
 
-/// The user for whom a ticket is claimed after a login of a user without a device.
+/// The user whose ticket is claimed after a login without a device.
 fn claimed(service: &str, password: &str, variables: &[(&str, &str)]) -> Option<Vec<u8>> {
     let mut stage = Stage::of(NEWCOMER, "enabled = true\n[services]\nsshd = true\n");
     stage.service = Some(service.into());

@@ -1,4 +1,4 @@
-//! Users for whom a device becomes mandatory on a day, at real logins: before that day, and from it on.
+//! Users who need a device from a day on, at real logins: before that day, and from it on.
 
 use harness::logins::{ASK_CODE, ASK_PASSWORD, dialogue, enrolled, logged, machine, policy};
 use harness::{Machine, PASSWORD};

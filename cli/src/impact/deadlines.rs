@@ -77,7 +77,7 @@ impl PolicyImpact {
         }
     }
 
-    /// The lines about `[[require]]`, for people. Users whom `after` refuses anyway stand in a line of their own.
+    /// The lines about `[[require]]`, for people. Users who are refused by `after` anyway stand in a line of their own.
     pub(super) fn requirements(&self, after: &Policy) -> Vec<String> {
         let mut lines = Vec::new();
         let of_all = decision::decide_without_device(after, Requirement::None);

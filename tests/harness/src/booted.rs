@@ -94,7 +94,7 @@ impl BootedSystem {
         shown.trim_end().to_owned()
     }
 
-    /// A transaction of a program that runs as the user about whom it asks, as a screen locker does.
+    /// A transaction of a program that runs as the user that it asks about, as a screen locker does.
     pub fn drive_as(&self, user: &str) -> Drive {
         let words = self.enter_as(user);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();

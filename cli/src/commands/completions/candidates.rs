@@ -71,7 +71,7 @@ fn context(request: &CompletionRequest) -> Context {
     })
 }
 
-/// The local users, and for root the users about whom something is kept.
+/// The local users, and for root all users with a record or a state.
 fn users(request: &CompletionRequest) -> Vec<String> {
     let local = roster::local_accounts().unwrap_or_default().into_iter();
     let store = context(request).store().ok().flatten();

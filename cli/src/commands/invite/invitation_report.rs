@@ -108,7 +108,7 @@ impl InvitationRow {
         }
     }
 
-    /// The line of a user to whom no code was shown.
+    /// The line of a user without a new code.
     pub fn line(&self, column: usize) -> String {
         let mut text = self.result.phrase().to_owned();
         if let (InvitationWord::AlreadyInvited, Some(expires)) = (self.result, &self.expires) {

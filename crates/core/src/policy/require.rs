@@ -1,4 +1,4 @@
-//! Requirements: the users whom a `[[require]]` entry obliges to have a device, and from which day on.
+//! Requirements: the users who need a device by a `[[require]]` entry, and from which day on.
 
 use super::Policy;
 use super::start_day::{PolicyTime, StartDay};

@@ -1,4 +1,4 @@
-//! A removal whose state is taken over before its record is gone, and then by whom, and for what.
+//! A removal whose state is taken over before its record is gone, and then by which user, and for what.
 
 use super::*;
 
