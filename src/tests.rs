@@ -2,6 +2,7 @@
 //! phase against an application of the tests' own.
 
 mod one_field;
+mod recovered;
 mod rows;
 pub mod stage;
 mod tickets;

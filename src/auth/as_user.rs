@@ -16,6 +16,7 @@ use twofactor_store::{LoadedPolicy, Store};
 use super::judge::DaemonJudge;
 use super::uniform_timing::UniformTiming;
 use super::{AuthAbort, LoginContext};
+use crate::arguments::ModuleArguments;
 use crate::return_codes::AuthResult;
 use crate::transaction::PamTransaction;
 
@@ -67,9 +68,7 @@ impl LoginContext<'_> {
             return Err(AttemptFailure::from(client.error(foreign)).into());
         }
         // The daemon's answer holds for its own files.
-        let is_served = self.arguments.state == Path::new(STATE_DIR)
-            && self.arguments.policy == Path::new(POLICY_FILE);
-        if !is_served {
+        if !is_of_daemon(self.arguments) {
             return Err(AttemptFailure::from(client.fault(DaemonFault::OtherFiles)).into());
         }
         if let Some(mut judge) = DaemonJudge::of_enrolled(policy, &client)? {
@@ -90,5 +89,32 @@ impl LoginContext<'_> {
         };
         let is_enrolled = || Ok(DaemonJudge::of_enrolled(policy, &client)?.is_some());
         self.unenrolled(host, policy, decision, &is_enrolled, (account, pace))
+    }
+}
+
+/// True if the arguments name the files that the daemon uses.
+fn is_of_daemon(arguments: &ModuleArguments) -> bool {
+    arguments.state == Path::new(STATE_DIR) && arguments.policy == Path::new(POLICY_FILE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{FirstPass, LogDetail, PromptLayout};
+
+    #[test]
+    fn the_daemon_answers_for_its_own_files_only() {
+        let is_of = |state: &str, policy: &str| {
+            is_of_daemon(&ModuleArguments {
+                policy: policy.into(),
+                state: state.into(),
+                detail: LogDetail::Outcomes,
+                first_pass: FirstPass::Unused,
+                layout: PromptLayout::Code,
+            })
+        };
+        assert!(is_of(STATE_DIR, POLICY_FILE));
+        assert!(!is_of("/elsewhere", POLICY_FILE));
+        assert!(!is_of(STATE_DIR, "/elsewhere"));
     }
 }

@@ -209,7 +209,24 @@ fn accepted(code: AcceptedCode, tail: &AnswerTail) -> Option<Accepted> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    /// No daemon listens there.
+    #[test]
+    fn a_judge_keeps_the_policy_and_the_answer_whole() {
+        let judge = DaemonJudge {
+            policy: "enabled = true\ntries = 7\n".parse().unwrap(),
+            client: DaemonClient::new(Path::new("/nonexistent"), "alice"),
+            first: Cell::new(Some(ThrottleStatus::LockedUntilUnlock)),
+        };
+        assert_eq!(judge.policy().tries, 7);
+        assert_eq!(judge.password_len(b"hunter2123456").unwrap(), 13);
+        let locked = PreCheck::Throttle(ThrottleStatus::LockedUntilUnlock);
+        assert_eq!(judge.before().unwrap(), locked);
+        assert!(judge.before().is_err());
+    }
 
     fn code(password_length: u64) -> VerifyAnswer {
         VerifyAnswer::Accepted(AcceptedCode {

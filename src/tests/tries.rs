@@ -1,5 +1,7 @@
 //! The number of tries, the messages in between, and the end.
 
+use std::fs;
+
 use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
 use crate::return_codes::AuthResult;
 use crate::transaction::{MessageMode, Priority};
@@ -215,6 +217,22 @@ fn uniform_prompt_hides_users_with_a_device() {
     }
     let (ending, _, delays) = play(NEWCOMER, MessageMode::Wanted, &["1", "2"]);
     assert_eq!((ending, delays), (AuthResult::NoMoreTries, vec![4, 4]));
+}
+
+/// Only the log tells of it: a stranger could learn who had a device.
+#[test]
+fn uniform_prompt_hides_a_lost_record() {
+    let mut real = Stage::new(UNIFORM);
+    assert_eq!(real.run(&["1", "2", "3"]), AuthResult::NoMoreTries);
+    let mut lost = Stage::new(UNIFORM);
+    fs::remove_file(lost.scratch.top().join("users/root.toml")).unwrap();
+    assert_eq!(lost.run(&["1", "2", "3"]), AuthResult::NoMoreTries);
+    assert_eq!(lost.said(), real.said());
+    assert!(!lost.logged().is_empty());
+    let mut open = Stage::new(ON);
+    fs::remove_file(open.scratch.top().join("users/root.toml")).unwrap();
+    assert_eq!(open.run(&["1"]), AuthResult::Unavailable);
+    assert!(!open.said().contains(&QUESTION), "{:?}", open.said());
 }
 
 /// Other sessions of the user have used up the failures.

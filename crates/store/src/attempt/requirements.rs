@@ -194,13 +194,17 @@ impl KnownRequirements {
 
 /// The accounts of the machine itself.
 fn local() -> Result<LocalAccounts, LookupFailed> {
+    match fs::read(PASSWD) {
+        Ok(text) => Ok(listed_in(&String::from_utf8_lossy(&text))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(LocalAccounts::default()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The accounts in the text of passwd(5).
+fn listed_in(text: &str) -> LocalAccounts {
     let mut found = LocalAccounts::default();
-    let text = match fs::read(PASSWD) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
-        Err(error) => return Err(error.into()),
-    };
-    for line in String::from_utf8_lossy(&text).lines() {
+    for line in text.lines() {
         let Some(account) = entry(line) else {
             continue;
         };
@@ -209,7 +213,7 @@ fn local() -> Result<LocalAccounts, LookupFailed> {
         }
         found.by_uid.entry(account.uid).or_default().push(account);
     }
-    Ok(found)
+    found
 }
 
 /// passwd(5): `name:password:uid:gid:...`.

@@ -60,16 +60,23 @@ pub fn check(top: &OwnedFd, path: &Path, policy: &Path) -> Result<(), Error> {
     {
         return Ok(());
     }
-    let cause = match (read_mark(top, path)?, noted) {
-        (Some(mark), Some(noted)) if mark == noted => return Ok(()),
-        (Some(_), Some(_)) => Cause::OtherMark,
-        (None, _) => Cause::Unmarked,
-        (Some(_), None) => Cause::NotNoted(id_file(policy)),
-    };
-    Err(Error {
-        path: path.to_owned(),
-        cause,
+    let cause = disagreement(read_mark(top, path)?, noted, policy);
+    cause.map_or(Ok(()), |cause| {
+        Err(Error {
+            path: path.to_owned(),
+            cause,
+        })
     })
+}
+
+/// The fault of a directory with this mark, for which this id is noted. `None` where they agree: it was marked a moment ago.
+fn disagreement(mark: Option<String>, noted: Option<String>, policy: &Path) -> Option<Cause> {
+    match (mark, noted) {
+        (Some(mark), Some(noted)) if mark == noted => None,
+        (Some(_), Some(_)) => Some(Cause::OtherMark),
+        (None, _) => Some(Cause::Unmarked),
+        (Some(_), None) => Some(Cause::NotNoted(id_file(policy))),
+    }
 }
 
 /// Marks a directory, and notes its id beside the policy.
@@ -197,4 +204,23 @@ fn note(id: &str, path: &Path, policy: &Path) -> Result<(), Error> {
     let fd = file::open_directory(CWD, directory, FileAccess::Readable)
         .map_err(Error::file(directory))?;
     file::write_file(fd, name, text.as_bytes(), FileAccess::Readable).map_err(Error::file(&ids))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_id_at_both_places_is_agreement() {
+        let policy = Path::new("/etc/policy.toml");
+        let id = |text: &str| Some(text.to_owned());
+        assert_eq!(disagreement(id("a"), id("a"), policy), None);
+        let other = disagreement(id("a"), id("b"), policy);
+        assert_eq!(other, Some(Cause::OtherMark));
+        for noted in [id("a"), None] {
+            assert_eq!(disagreement(None, noted, policy), Some(Cause::Unmarked));
+        }
+        let missing = Cause::NotNoted("/etc/policy.id".into());
+        assert_eq!(disagreement(id("a"), None, policy), Some(missing));
+    }
 }

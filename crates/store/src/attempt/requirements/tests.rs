@@ -31,6 +31,15 @@ fn passwd_lines_are_read_by_their_fields() {
     }
 }
 
+/// The C library skips a line that lacks a field.
+#[test]
+fn a_line_without_all_fields_does_not_answer_first() {
+    let found = listed_in("alice:x:1000:100::/home/alice:/bin/sh\nbob:x:1001:100::/\nbroken\n");
+    assert_eq!(found.whole, BTreeSet::from([1000]));
+    let names = |uid| found.by_uid.get(&uid).map(|all| all.len());
+    assert_eq!((names(1000), names(1001)), (Some(1), Some(1)));
+}
+
 #[test]
 fn entries_apply_to_their_users() {
     let named = "[[require]]\nusers = [\"daemon\", \"root\"]\n";

@@ -107,3 +107,20 @@ fn it_does_not_outlive_a_change_of_the_record() {
     drop(locked);
     assert_eq!(machine.before(), open());
 }
+
+/// A client with one field sends it again.
+#[test]
+fn the_code_of_the_last_login_is_no_part_of_a_password() {
+    let machine = AttemptMachine::with_policy(GRACE);
+    let typed = |step| format!("hunter2{}", code(step));
+    let first = typed(STEP);
+    let mut session = machine.session();
+    session
+        .attempt(first.as_bytes(), Form::PasswordThenCode)
+        .unwrap();
+    let length = |answer: &str| session.password_len(answer.as_bytes()).unwrap();
+    assert_eq!(length(&first), "hunter2".len());
+    let other = typed(STEP + 1);
+    assert_eq!(length(&other), other.len());
+    assert_eq!(length("hunter2"), "hunter2".len());
+}

@@ -156,6 +156,28 @@ fn r42_a_stopped_move_is_found_and_completed() {
     }
 }
 
+/// A move that changes the uid has taken the state to the new name: it is not that of the old uid.
+#[test]
+fn a_state_on_its_way_is_not_found_by_the_old_uid() {
+    let (_scratch, store) = pending();
+    let anna = anna(7007);
+    stopped(&store, &anna, Stopped::OldBaseGone);
+    assert_eq!(store.peek(&alice()), Ok(None));
+    assert_eq!(
+        store.lock(&alice()).err().map(|error| error.cause),
+        Some(Cause::MissingState)
+    );
+    let before = Account {
+        uid: 7007,
+        ..alice()
+    };
+    assert_eq!(
+        store.peek(&before).unwrap().map(|state| state.uid),
+        Some(7007)
+    );
+    assert!(store.lock(&before).is_ok());
+}
+
 /// The old name is another name of the same uid until the record has the new one; then it is refused until the index
 /// knows it no more.
 #[test]

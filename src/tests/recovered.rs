@@ -1,0 +1,49 @@
+//! Logins after which a new device may be offered.
+
+use super::stage::{ENROLLED, Stage, code};
+use crate::arguments::PromptLayout;
+use crate::return_codes::AuthResult;
+use crate::transaction::MessageMode;
+use twofactor_core::recovery::RecoverySet;
+use twofactor_store::sys::accounts;
+
+/// A stage whose user has recovery codes, and the first of them.
+fn with_codes() -> (Stage, String) {
+    let stage = Stage::new("enabled = true\n");
+    let account = accounts::by_name(ENROLLED).unwrap().unwrap();
+    let store = stage.scratch.store();
+    let mut record = store.record(&account).unwrap().unwrap();
+    let (set, codes) = RecoverySet::generate(1).unwrap();
+    record.recovery = Some(set);
+    let mut locked = store.lock_for_change(&account).unwrap();
+    locked.replace_record(&record, &[]).unwrap();
+    drop(locked);
+    (stage, codes[0].grouped().to_string())
+}
+
+#[test]
+fn a_recovery_code_claims_the_offer_of_a_device() {
+    let (mut stage, first) = with_codes();
+    assert_eq!(stage.run(&[&first]), AuthResult::Verified);
+    let claim = stage.recovered.clone().unwrap();
+    assert_eq!((claim.user, claim.uid), (ENROLLED.into(), 0));
+    assert_eq!(claim.account, ENROLLED);
+    // The next attempt of the transaction has no part in it.
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
+    assert_eq!(stage.recovered, None);
+}
+
+#[test]
+fn where_a_dialogue_has_no_place_none_is_offered() {
+    let changes: [fn(&mut Stage); 3] = [
+        |stage| stage.service = Some(b"sudo".to_vec()),
+        |stage| stage.messages = MessageMode::Unwanted,
+        |stage| stage.arguments.layout = PromptLayout::PasswordThenCode,
+    ];
+    for change in changes {
+        let (mut stage, first) = with_codes();
+        change(&mut stage);
+        assert_eq!(stage.run(&[&first]), AuthResult::Verified);
+        assert_eq!(stage.recovered, None);
+    }
+}
