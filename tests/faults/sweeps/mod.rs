@@ -3,6 +3,7 @@
 
 mod callers;
 mod commands;
+mod discarded;
 mod kept;
 mod killed;
 mod logins;

@@ -10,7 +10,10 @@ use twofactor_core::record::Record;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, State, StateSlot};
 
 use super::generations::{HeldFile, StateFiles, Waiting};
-use super::{Cause, Error, LoadedRecord, Store};
+use super::{Cause, Error, Holder, LoadedRecord, Store};
+
+/// Number of times that a state is looked for, or made, before a change.
+const CHANGE_TRIES: u32 = 4;
 
 /// Exclusive access to one user's record and state. The kernel ends it when it is dropped or its process dies; it
 /// must not be kept while a person is asked something. From a process that does not move it is taken over:
@@ -45,25 +48,35 @@ impl<'s> Locked<'s> {
 
     pub(super) fn existing_or_new(store: &'s Store, account: &Account) -> Result<Self, Error> {
         let holder = store.holder(account)?;
-        if holder.account.name != account.name {
-            return Err(Error {
-                path: store.record_path(&account.name),
-                cause: Cause::KeptAs(holder.account.name),
-            });
-        }
-        refuse_while_moving(store, account, holder.record.as_ref())?;
+        Self::for_change(store, account, holder)
+    }
+
+    /// The lock for a change, once the record was looked up. Where there is no state it is looked up again: another process
+    /// may have removed both in between.
+    pub(super) fn for_change(
+        store: &'s Store,
+        account: &Account,
+        mut holder: Holder,
+    ) -> Result<Self, Error> {
         let files = StateFiles::of(store, &account.name)?;
-        let mut tries = 0..3;
-        loop {
-            match Self::find(store, account, Waiting::Patient)? {
-                Some(locked) => return Ok(locked),
-                None if holder.record.is_some() || tries.next().is_none() => {
-                    return Err(state_error(store, account, Cause::MissingState));
-                }
-                // If another process makes it at the same moment, one of them is told that it exists.
-                None => files.create(&State::new(account.uid)).map(drop)?,
+        for _ in 0..CHANGE_TRIES {
+            if holder.account.name != account.name {
+                return Err(Error {
+                    path: store.record_path(&account.name),
+                    cause: Cause::KeptAs(holder.account.name),
+                });
             }
+            refuse_while_moving(store, account, holder.record.as_ref())?;
+            if let Some(locked) = Self::find(store, account, Waiting::Patient)? {
+                return Ok(locked);
+            }
+            if holder.record.is_none() {
+                // If another process makes it at the same moment, one of them is told that it exists.
+                files.create(&State::new(account.uid))?;
+            }
+            holder = store.holder(account)?;
         }
+        Err(state_error(store, account, Cause::MissingState))
     }
 
     /// A state in which nothing works that may have been used before: TOTP codes only from steps later than any

@@ -3,6 +3,7 @@
 //! Nothing here knows of terminals or of PAM.
 
 mod bulk;
+mod discard;
 mod error;
 mod generations;
 mod holder;
@@ -226,40 +227,6 @@ impl Store {
         }
         file::flush_directory(&self.users).map_err(Error::file(&users))?;
         Ok(added)
-    }
-
-    /// Removes record, index entries and state of a name, of whatever uid and in whatever condition they are.
-    ///
-    /// # Errors
-    /// [`Error`] when they cannot be removed.
-    pub fn discard(&self, name: &str) -> Result<(), Error> {
-        let Some(record) = names::record_file(name) else {
-            return Ok(());
-        };
-        let path = self.record_path(name);
-        // Of a record on its way to another name there are traces under that one.
-        let successor = match self.record_named(name) {
-            Ok(Some(record)) if record.user != name && self.is_moving(&record)? => record.user,
-            _ => String::new(),
-        };
-        let remove_record = || {
-            file::remove_leftover(&self.users, &record)?;
-            file::remove(&self.users, &record)?;
-            file::flush_directory(&self.users)
-        };
-        remove_record().map_err(Error::file(&path))?;
-        for (uid, entry) in self.index()? {
-            if entry == name {
-                index::remove(&self.users, uid, name).map_err(Error::file(&path))?;
-            }
-        }
-        file::flush_directory(&self.users).map_err(Error::file(&path))?;
-        StateFiles::of(self, name)?.remove_all()?;
-        if successor.is_empty() {
-            Ok(())
-        } else {
-            self.discard(&successor)
-        }
     }
 
     /// Locks the whole directory, for changes that are not one user's, such as of the policy. `None` when another process

@@ -101,6 +101,68 @@ fn r43_a_removal_that_is_given_again_completes_it() {
     assert!(scratch.everything().is_empty() && !found(&store));
 }
 
+/// The end of a removal fails, as if it was killed there.
+fn break_end(scratch: &ScratchStore) -> PathBuf {
+    let path = scratch.top().join("state/.alice.new");
+    fs::create_dir(&path).unwrap();
+    path
+}
+
+/// A record that cannot be read is removed without a look into it.
+#[test]
+fn r42_a_killed_removal_of_a_damaged_record_is_complete() {
+    let (scratch, store) = enrolled();
+    fs::write(scratch.record(), "damaged").unwrap();
+    assert!(store.holder(&alice()).is_err());
+    let end = break_end(&scratch);
+    assert!(store.discard("alice").is_err());
+    assert!(
+        !found(&store),
+        "a state without a record contradicts nothing"
+    );
+    fs::remove_dir(end).unwrap();
+    store.discard("alice").unwrap();
+    assert!(scratch.everything().is_empty());
+}
+
+/// The same of one on its way to another name, whose state has that name already.
+#[test]
+fn r42_a_killed_removal_of_a_moving_record_is_complete() {
+    let (scratch, store) = enrolled();
+    let anna = account("anna", 1000);
+    let mut locked = store.lock(&alice()).unwrap();
+    let record = locked.record().unwrap().unwrap();
+    store
+        .change_owner(&mut locked, "alice", record, &anna)
+        .unwrap();
+    locked.move_state("anna").unwrap();
+    drop(locked);
+    break_end(&scratch);
+    assert!(store.discard("alice").is_err());
+    for who in [alice(), anna] {
+        let holder = store.holder(&who).unwrap();
+        assert!(holder.record.is_none(), "{who:?}");
+    }
+}
+
+/// Between the two looks of a change.
+#[test]
+fn a_removal_in_between_is_no_missing_state() {
+    let (_scratch, store) = enrolled();
+    let seen = store.holder(&alice()).unwrap();
+    store.lock(&alice()).unwrap().remove().unwrap();
+    let mut locked = Locked::for_change(&store, &alice(), seen.clone()).unwrap();
+    assert!(locked.record().unwrap().is_none());
+    let record = record_of(&alice(), &[token()]);
+    locked.replace_record(&record, &[unused(&token())]).unwrap();
+    drop(locked);
+    assert!(found(&store));
+    // A state that is really missing stays an error.
+    fs::remove_file(store.state_path("alice")).unwrap();
+    let lost = Locked::for_change(&store, &alice(), seen).err();
+    assert_eq!(lost.map(|error| error.cause), Some(Cause::MissingState));
+}
+
 fn found(store: &Store) -> bool {
     store.holder(&alice()).unwrap().record.is_some()
 }

@@ -1,0 +1,65 @@
+//! Removing whatever is kept under a name, in whatever condition it is.
+
+use crate::sys::file;
+use twofactor_core::account::Account;
+
+use super::generations::StateFiles;
+use super::{Error, Store, index, names};
+
+impl Store {
+    /// Removes record, index entries and state of a name, of whatever uid and in whatever condition they are.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be removed.
+    pub fn discard(&self, name: &str) -> Result<(), Error> {
+        let Some(record) = names::record_file(name) else {
+            return Ok(());
+        };
+        let path = self.record_path(name);
+        // Of a record on its way to another name there are traces under that one.
+        let successor = match self.record_named(name) {
+            Ok(Some(record)) if record.user != name && self.is_moving(&record)? => record.user,
+            _ => String::new(),
+        };
+        // The successor first: its state tells of the same record.
+        self.mark_discarded(&successor);
+        self.mark_discarded(name);
+        let remove_record = || {
+            file::remove_leftover(&self.users, &record)?;
+            file::remove(&self.users, &record)?;
+            file::flush_directory(&self.users)
+        };
+        remove_record().map_err(Error::file(&path))?;
+        for (uid, entry) in self.index()? {
+            if entry == name {
+                index::remove(&self.users, uid, name).map_err(Error::file(&path))?;
+            }
+        }
+        file::flush_directory(&self.users).map_err(Error::file(&path))?;
+        StateFiles::of(self, name)?.remove_all()?;
+        if successor.is_empty() {
+            Ok(())
+        } else {
+            self.discard(&successor)
+        }
+    }
+
+    /// Says in a state that can be used that no device has a record any more: so that a kill behind the removal of the record leaves no
+    /// contradiction. One that cannot be used refuses its user as before, until it is removed as well.
+    fn mark_discarded(&self, name: &str) {
+        let marked = || -> Result<(), Error> {
+            let Some(state) = self.peek_named(name)? else {
+                return Ok(());
+            };
+            let uid = state.uid;
+            let account = Account {
+                name: name.to_owned(),
+                uid,
+                gid: uid,
+            };
+            self.lock(&account)?.mark_removal()
+        };
+        // Nothing to be done where it fails.
+        let _ = marked();
+    }
+}
