@@ -158,7 +158,8 @@ async function withdraw(command, name) {
 }
 
 async function oneTimeCode(command, name) {
-    const report = await attempt([command], name);
+    // A new code is shown, so an earlier invitation ends.
+    const report = await attempt(command === "invite" ? [command, "--replace"] : [command], name);
     if (report === null)
         return;
     const isBypass = command === "bypass";

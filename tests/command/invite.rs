@@ -95,6 +95,26 @@ fn invitations_that_work_are_kept() {
     let replaced = json(machine.command(&[&call[..], &["--replace"]].concat()));
     expect(&replaced, &[("alice", "invited"), ("dave", "invited")]);
     assert_ne!(codes(&replaced)[0], first["code"].as_str().unwrap());
+    // The same rule for one user.
+    let again = json(machine.command(&["invite", "alice", "--json"]));
+    expect(&again, &[("alice", "already-invited")]);
+    assert_eq!(again["code"], Value::Null);
+    assert_eq!(again["expires"], replaced["invitations"][0]["expires"]);
+    let said = machine.command(&["invite", "alice"]).ok().stdout;
+    assert!(
+        said.starts_with("alice is invited already, until "),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("\nFor a new one: twofactor invite --replace alice\n"),
+        "{said}"
+    );
+    let new = json(machine.command(&["invite", "alice", "--replace", "--json"]));
+    expect(&new, &[("alice", "invited")]);
+    assert_ne!(codes(&new), codes(&replaced)[..1]);
+    machine
+        .command(&["invite", "alice", "--replace", "--for", "0"])
+        .exits(2);
     let withdrawn = json(machine.command(&["invite", "alice", "bob", "--for", "0", "--json"]));
     expect(
         &withdrawn,

@@ -14,8 +14,14 @@ pub(super) const OFFER: &str = "enroll_at_login = \"offer\"\nenroll_needs_invite
 
 pub(super) const REQUIRE: &str = "enroll_at_login = \"require\"\nenroll_needs_invite = true";
 
+/// Invites alice, in place of an earlier invitation; withdraws it with `--for 0`.
 pub(super) fn invite(machine: &Machine, arguments: &[&str]) -> Value {
-    let run = machine.command(&[&["invite", "alice", "--json"], arguments].concat());
+    let replace: &[&str] = if arguments.contains(&"0") {
+        &[]
+    } else {
+        &["--replace"]
+    };
+    let run = machine.command(&[&["invite", "alice", "--json"], replace, arguments].concat());
     serde_json::from_str(&run.ok().stdout).unwrap()
 }
 

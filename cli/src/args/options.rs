@@ -177,7 +177,7 @@ pub struct InviteArgs {
     /// Write the codes to this new file, one page for each user, instead of showing them: text, or HTML if the name ends in .html
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub sheets: Option<PathBuf>,
-    /// Of several users: replace invitations that still work, too
+    /// Replace invitations that still work; without it they are kept, and their codes go on working
     #[arg(long)]
     pub replace: bool,
 }

@@ -1,11 +1,12 @@
 //! The report of the invitations of several users.
 
 use serde::{Serialize, Serializer};
+use twofactor_store::operations::InvitationResult;
 use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
 use crate::escaping;
-use crate::formatting::count;
+use crate::formatting::{count, utc};
 use crate::output::Report;
 
 /// Widest column of names, in columns of the screen: longer names move their own line only.
@@ -106,6 +107,23 @@ impl InvitationRow {
             reason: None,
             kind: None,
         }
+    }
+
+    /// Enters what an invitation until `expires`, in seconds since 1970-01-01 UTC, came to.
+    pub fn enter(&mut self, result: InvitationResult, expires: u64) {
+        self.result = match result {
+            InvitationResult::Issued(code) => {
+                self.code = Some(code.grouped());
+                self.expires = Some(utc(expires));
+                InvitationWord::Invited
+            }
+            InvitationResult::Kept { expires } => {
+                self.expires = Some(utc(expires));
+                InvitationWord::AlreadyInvited
+            }
+            InvitationResult::Enrolled => InvitationWord::AlreadyEnrolled,
+            InvitationResult::Exempt => InvitationWord::Exempt,
+        };
     }
 
     /// The line of a user without a new code.

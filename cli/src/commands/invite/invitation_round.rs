@@ -9,19 +9,18 @@ use twofactor_core::recovery::PlainCode;
 use twofactor_store::Store;
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::operations::{
-    self, ChangeCause, ChangeError, ChangeSteps, EarlierInvitation, InvitationResult,
-    InvitationTerms,
+    self, ChangeCause, ChangeError, ChangeSteps, InvitationResult, InvitationTerms,
 };
-use twofactor_store::sys::{clock, homes};
+use twofactor_store::sys::homes;
 
 use super::invitation_report::{InvitationRow, InvitationWord, InvitationsReport, column, line};
 use super::invitation_sheets::InvitationSheets;
-use super::{NOT_ASKED, asked_for};
+use super::{NOT_ASKED, asked_for, terms_of};
 use crate::args::InviteArgs;
 use crate::audit;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure, for_user};
-use crate::formatting::{count, plain, utc};
+use crate::formatting::{count, plain};
 use crate::import::listing;
 use crate::interrupt;
 use crate::output::OutputFormat;
@@ -33,16 +32,7 @@ pub fn run(context: &Context, args: &InviteArgs) -> Result<ExitCode, Failure> {
     let policy = context.policy_or_default()?;
     let store = context.existing_store()?;
     let named = NamedUsers::of(args)?;
-    let now = clock::now()?;
-    let terms = InvitationTerms {
-        now,
-        expires: now.saturating_add(args.duration),
-        earlier: if args.replace {
-            EarlierInvitation::Replace
-        } else {
-            EarlierInvitation::Keep
-        },
-    };
+    let terms = terms_of(args)?;
     let sheets = args.sheets.as_deref();
     let sheets = sheets.map(|path| InvitationSheets::reserve(path, terms.expires));
     interrupt::arm()?;
@@ -237,20 +227,10 @@ impl InvitationRound<'_> {
 
     fn row(&mut self, account: &Account, result: InvitationResult) -> InvitationRow {
         let mut row = InvitationRow::new(&account.name, InvitationWord::Invited);
-        match result {
-            InvitationResult::Issued(code) => {
-                row.expires = Some(utc(self.terms.expires));
-                match &mut self.output.sheets {
-                    Some(sheets) => sheets.keep_page(),
-                    None => row.code = Some(code.grouped()),
-                }
-            }
-            InvitationResult::Kept { expires } => {
-                row.result = InvitationWord::AlreadyInvited;
-                row.expires = Some(utc(expires));
-            }
-            InvitationResult::Enrolled => row.result = InvitationWord::AlreadyEnrolled,
-            InvitationResult::Exempt => row.result = InvitationWord::Exempt,
+        row.enter(result, self.terms.expires);
+        if let (Some(sheets), Some(_)) = (&mut self.output.sheets, &row.code) {
+            sheets.keep_page();
+            row.code = None;
         }
         row
     }

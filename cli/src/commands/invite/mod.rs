@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use twofactor_core::policy::{EnrollAtLogin, Policy};
-use twofactor_store::operations;
+use twofactor_store::operations::{self, EarlierInvitation, InvitationTerms};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
@@ -16,8 +16,9 @@ use crate::args::InviteArgs;
 use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::formatting::{span, utc};
+use crate::formatting::span;
 use crate::output::Report;
+use crate::shell;
 use invitation_report::{InvitationRow, InvitationWord};
 
 /// The step that makes the policy ask for invitations.
@@ -29,44 +30,57 @@ pub fn run(context: &Context, args: &InviteArgs) -> Result<ExitCode, Failure> {
     if args.duration == 0 && args.sheets.is_some() {
         return Err(Failure::usage("--for 0 makes no codes for --sheets"));
     }
+    if args.duration == 0 && args.replace {
+        return Err(Failure::usage(
+            "--for 0 withdraws, and makes nothing that would --replace",
+        ));
+    }
     match args.users.as_slice() {
         [user] if args.groups.is_empty() && args.sheets.is_none() => {
-            one(context, user, args.duration)?;
+            one(context, user, args)?;
             Ok(ExitCode::SUCCESS)
         }
         _ => invitation_round::run(context, args),
     }
 }
 
-fn one(context: &Context, user: &str, duration: u64) -> Result<(), Failure> {
+/// The conditions of new invitations.
+fn terms_of(args: &InviteArgs) -> Result<InvitationTerms, Failure> {
+    let now = clock::now()?;
+    Ok(InvitationTerms {
+        now,
+        expires: now.saturating_add(args.duration),
+        earlier: if args.replace {
+            EarlierInvitation::Replace
+        } else {
+            EarlierInvitation::Keep
+        },
+    })
+}
+
+fn one(context: &Context, user: &str, args: &InviteArgs) -> Result<(), Failure> {
     let account = context.account(user)?;
     let policy = context.policy_or_default()?;
     let store = context.existing_store()?;
     let account = context.holder_of(&store, &account)?.account;
     let factor = audit::factor(&store, &account);
-    let expires = clock::now()?.saturating_add(duration);
-    let code = if duration == 0 {
+    let terms = terms_of(args)?;
+    let mut row = InvitationRow::new(&account.name, InvitationWord::Withdrawn);
+    if args.duration == 0 {
         operations::withdraw_invitation(&factor)?;
-        None
     } else {
-        Some(operations::invite(&factor, expires)?)
-    };
-    let until = code.as_ref().map(|_| utc(expires));
-    let code = code.map(|code| code.grouped());
-    let word = match code {
-        Some(_) => InvitationWord::Invited,
-        None => InvitationWord::Withdrawn,
-    };
-    let mut row = InvitationRow::new(&account.name, word);
-    row.code.clone_from(&code);
-    row.expires.clone_from(&until);
+        let result = operations::invite(&factor, terms)?;
+        row.enter(result, terms.expires);
+    }
+    let code = row.code.clone();
+    let until = row.expires.clone();
     context.write(&InvitationReport {
         user: &account.name,
         code: code.as_ref().map(|code| code.as_str()),
         expires: until,
         asked_for: asked_for(&policy),
         invitations: [row],
-        duration,
+        duration: args.duration,
     })
 }
 
@@ -75,7 +89,7 @@ fn asked_for(policy: &Policy) -> bool {
     policy.enabled && policy.enroll_needs_invite && policy.enroll_at_login != EnrollAtLogin::Off
 }
 
-/// Report of `invite` of one user; `null` where an invitation was withdrawn.
+/// Report of `invite` of one user; no code where an invitation was withdrawn, or an earlier one was kept.
 #[derive(Serialize)]
 struct InvitationReport<'a> {
     user: &'a str,
@@ -91,8 +105,17 @@ struct InvitationReport<'a> {
 
 impl Report for InvitationReport<'_> {
     fn text(&self) -> Zeroizing<String> {
-        let (Some(code), Some(expires), user) = (self.code, &self.expires, self.user) else {
-            return Zeroizing::new(format!("{} has no invitation any more.\n", self.user));
+        let user = self.user;
+        let (code, expires) = match (self.code, &self.expires) {
+            (Some(code), Some(expires)) => (code, expires),
+            (None, Some(expires)) => {
+                return Zeroizing::new(format!(
+                    "{user} is invited already, until {expires}. The code that was handed out goes on working.\n\
+                     For a new one: {}\n",
+                    shell::other("twofactor invite --replace", user)
+                ));
+            }
+            (_, None) => return Zeroizing::new(format!("{user} has no invitation any more.\n")),
         };
         let span = span(self.duration);
         let not_asked = if self.asked_for { "" } else { NOT_ASKED };

@@ -30,7 +30,7 @@ pub enum EarlierInvitation {
     Keep,
 }
 
-/// What the invitation of one of many users came to.
+/// What the invitation of a user came to.
 pub enum InvitationResult {
     /// The user is invited; the code, the only time.
     Issued(PlainCode),
@@ -45,23 +45,20 @@ pub enum InvitationResult {
     Exempt,
 }
 
-/// Invites a user without a device to enroll at login; an earlier invitation ends. It works before `expires`, in seconds since
-/// 1970-01-01 UTC.
+/// Invites the one user who was named, exempt or not, to enroll at login.
 ///
 /// # Errors
 /// [`ChangeCause::AlreadyEnrolled`], [`ChangeCause::Failed`].
-pub fn invite(factor: &UserFactor<'_>, expires: u64) -> Result<PlainCode, ChangeError> {
-    let terms = InvitationTerms {
-        now: 0,
-        expires,
-        earlier: EarlierInvitation::Replace,
-    };
+pub fn invite(
+    factor: &UserFactor<'_>,
+    terms: InvitationTerms,
+) -> Result<InvitationResult, ChangeError> {
     match issue(factor, terms, &mut RootChange)? {
-        InvitationResult::Issued(code) => Ok(code),
-        _ => Err(ChangeError::new(
+        InvitationResult::Enrolled => Err(ChangeError::new(
             factor.account,
             ChangeCause::AlreadyEnrolled,
         )),
+        result => Ok(result),
     }
 }
 

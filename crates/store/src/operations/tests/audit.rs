@@ -29,7 +29,7 @@ fn each_change_is_logged_once() {
     let factor = &factor(&store);
     let throttle = Policy::default().throttle;
     let root = &mut RootChange;
-    invite(factor, NOW + 60).unwrap();
+    invited(factor, NOW + 60).unwrap();
     withdraw_invitation(factor).unwrap();
     assert_eq!(logged(), ["invite until=60", "invite until=withdrawn"]);
     enroll(factor, vouched(phone()), DevicesBefore::None, NOW, root).unwrap();
@@ -77,9 +77,9 @@ fn a_new_state_is_logged() {
 #[test]
 fn root_removes_an_invitation_as_such() {
     let (_scratch, store) = with(&[]);
-    invite(&factor(&store), NOW + 60).unwrap();
+    invited(&factor(&store), NOW + 60).unwrap();
     clear(&factor(&store), &[]).unwrap();
-    invite(&factor(&store), NOW + 60).unwrap();
+    invited(&factor(&store), NOW + 60).unwrap();
     discard(&store, "alice", &AuditLines).unwrap();
     enroll_devices(&store, &alice(), &[phone()]);
     discard(&store, "alice", &AuditLines).unwrap();
@@ -99,7 +99,7 @@ fn a_refused_change_is_not_logged() {
     assert!(remove_device(factor, phone().id, root).is_err());
     assert!(remove_all(factor, &[], root).is_err());
     assert!(clear(factor, &[]).is_err());
-    assert!(invite(factor, NOW).is_err());
+    assert!(invited(factor, NOW).is_err());
     assert!(withdraw_invitation(factor).is_err());
     let wrong = Answer::read(b"000000", Form::Code, &[]);
     assert!(resync(factor, phone().id, [&wrong, &wrong], 1, NOW).is_err());

@@ -62,7 +62,7 @@ fn a_bypass_code_needs_a_device() {
     assert_eq!(issue(&store).err(), Some(none.clone()));
     assert_eq!(withdraw_bypass(&factor(&store)), Err(none.clone()));
     assert_eq!(kept(&scratch), NOTHING);
-    invite(&factor(&store), NOW + 60).unwrap();
+    invited(&factor(&store), NOW + 60).unwrap();
     let before = kept(&scratch);
     assert_eq!(issue(&store).err(), Some(none));
     assert_eq!(kept(&scratch), before);

@@ -63,7 +63,7 @@ fn a_second_device_leaves_the_recovery_codes() {
 #[test]
 fn the_first_device_answers_the_invitation() {
     let (_scratch, store) = with(&[]);
-    invite(&factor(&store), NOW + 60).unwrap();
+    invited(&factor(&store), NOW + 60).unwrap();
     add(&store, phone(), DevicesBefore::None).unwrap();
     assert!(record(&store).invite.is_none());
 }
@@ -217,7 +217,7 @@ fn recovery_codes_need_a_device() {
     let codes = || new_recovery_codes(&factor(&store), NOW, &mut RootChange);
     assert_eq!(codes().err(), none);
     assert_eq!(kept(&scratch), NOTHING);
-    invite(&factor(&store), NOW + 60).unwrap();
+    invited(&factor(&store), NOW + 60).unwrap();
     let before = kept(&scratch);
     assert_eq!(codes().err(), none);
     assert_eq!(kept(&scratch), before);

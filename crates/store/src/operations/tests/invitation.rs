@@ -5,9 +5,9 @@ use super::*;
 #[test]
 fn an_invitation_replaces_an_earlier_one() {
     let (_scratch, store) = with(&[]);
-    invite(&factor(&store), NOW + 60).unwrap();
+    invited(&factor(&store), NOW + 60).unwrap();
     let first = record(&store).invite.unwrap();
-    let code = invite(&factor(&store), NOW + 90).unwrap();
+    let code = invited(&factor(&store), NOW + 90).unwrap();
     let second = record(&store).invite.unwrap();
     assert_ne!(first.id, second.id);
     assert_eq!((second.expires, code.grouped().len()), (NOW + 90, 19));
@@ -19,7 +19,7 @@ fn an_enrolled_user_is_not_invited() {
     let (scratch, store) = with(&[phone()]);
     let before = kept(&scratch);
     let enrolled = refused(ChangeCause::AlreadyEnrolled);
-    assert_eq!(invite(&factor(&store), NOW).err(), Some(enrolled.clone()));
+    assert_eq!(invited(&factor(&store), NOW).err(), Some(enrolled.clone()));
     assert_eq!(withdraw_invitation(&factor(&store)), Err(enrolled));
     assert_eq!(kept(&scratch), before);
 }
@@ -30,7 +30,7 @@ fn a_withdrawn_invitation_leaves_nothing() {
     let none = refused(ChangeCause::NotInvited);
     assert_eq!(withdraw_invitation(&factor(&store)), Err(none));
     assert_eq!(kept(&scratch), NOTHING);
-    invite(&factor(&store), NOW + 60).unwrap();
+    invited(&factor(&store), NOW + 60).unwrap();
     withdraw_invitation(&factor(&store)).unwrap();
     assert_eq!(kept(&scratch), NOTHING);
 }
@@ -82,7 +82,7 @@ fn one_of_many_is_invited_once() {
     assert_eq!(again, Ok("kept 60".to_owned()));
     assert_eq!(kept(&scratch), before);
     // One that has expired is no invitation.
-    invite(&factor(&store), NOW).unwrap();
+    invited(&factor(&store), NOW).unwrap();
     let anew = one_of_many(&store, "", &mut Handing(Ok(Vec::new()))).unwrap();
     assert_eq!(anew.len(), 19);
 }

@@ -65,6 +65,19 @@ fn logged() -> Vec<String> {
     lines.iter().map(part).collect()
 }
 
+/// A new invitation until this time, in place of an earlier one.
+fn invited(factor: &UserFactor<'_>, expires: u64) -> Result<PlainCode, ChangeError> {
+    let terms = InvitationTerms {
+        now: NOW,
+        expires,
+        earlier: EarlierInvitation::Replace,
+    };
+    match invite(factor, terms)? {
+        InvitationResult::Issued(code) => Ok(code),
+        _ => panic!("an invitation was kept"),
+    }
+}
+
 fn factor(store: &Store) -> UserFactor<'_> {
     UserFactor {
         store,

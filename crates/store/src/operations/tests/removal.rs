@@ -84,7 +84,7 @@ fn all_devices_are_removed_together() {
 fn an_invitation_is_removed_as_one() {
     for by_root in [false, true] {
         let (scratch, store) = with(&[]);
-        invite(&factor(&store), NOW + 60).unwrap();
+        invited(&factor(&store), NOW + 60).unwrap();
         let removed = if by_root {
             clear(&factor(&store), &[])
         } else {

@@ -211,7 +211,7 @@ fn a_lost_record_of_other_devices_is_restored() {
 #[test]
 fn an_invitation_takes_no_device_away() {
     let (scratch, store) = with(&[]);
-    invite(&factor(&store), NOW * 2).unwrap();
+    invited(&factor(&store), NOW * 2).unwrap();
     let entry = backed_up(&store);
     logged();
     store.discard("alice").unwrap();
@@ -289,7 +289,7 @@ fn a_code_before_the_last_used_one_stays_used() {
 #[test]
 fn an_invitation_before_the_last_used_code_stays_used() {
     let (scratch, store) = with(&[]);
-    invite(&factor(&store), NOW * 2).unwrap();
+    invited(&factor(&store), NOW * 2).unwrap();
     let entry = backed_up(&store);
     logged();
     change_state(&store, |state| state.bypass = Some(id(77)));

@@ -106,8 +106,8 @@ fn a_first_device_is_noted_unless_root_hands_it_over() {
 #[test]
 fn an_invitation_is_told_to_the_user_who_enrolls() {
     let (_scratch, store) = with(&[]);
-    invite(&factor(&store), NOW + 9).unwrap();
-    invite(&factor(&store), NOW + 9).unwrap();
+    invited(&factor(&store), NOW + 9).unwrap();
+    invited(&factor(&store), NOW + 9).unwrap();
     enroll(
         &own(&store),
         confirmed(phone()),

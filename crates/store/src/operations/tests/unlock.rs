@@ -51,7 +51,7 @@ fn unlock_ends_the_lock_out_at_the_daemon_too() {
 #[test]
 fn unlock_ends_the_lock_out_of_an_invitation() {
     let (_scratch, store) = with(&[]);
-    invite(&factor(&store), NOW + 60).unwrap();
+    invited(&factor(&store), NOW + 60).unwrap();
     assert_eq!(unlocked(&store), Ok(NONE));
 }
 
