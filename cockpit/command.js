@@ -31,6 +31,11 @@ export function ifPolicy({ policy_hash: hash }) {
     return hash === null || hash === undefined ? [] : ["--if-policy", hash];
 }
 
+// The same about the devices of a user.
+export function ifDevices({ devices_hash: hash }) {
+    return hash === null || hash === undefined ? [] : ["--if-devices", hash];
+}
+
 export function parsed(text) {
     try {
         return JSON.parse(text);

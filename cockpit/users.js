@@ -2,7 +2,7 @@
 import { buttons, confirm, open, tell } from "./dialog.js";
 import { button, element, message, paragraph, subtle, table, whileBusy } from "./dom.js";
 import { copyButton } from "./copying.js";
-import { ifPolicy, OtherDevice, run } from "./command.js";
+import { ifDevices, ifPolicy, OtherDevice, run } from "./command.js";
 import { setUp } from "./set_up.js";
 import { moment, problem } from "./texts.js";
 
@@ -138,7 +138,7 @@ async function unset(name) {
         ...report.dangers.map(danger => message("danger", danger)),
     ];
     if (await confirm(title, _("Unset"), { content }))
-        await attempt(["unset", "--yes", ...ifPolicy(report), ...force], name);
+        await attempt(["unset", "--yes", ...ifPolicy(report), ...ifDevices(report), ...force], name);
 }
 
 async function bypass(name) {

@@ -85,6 +85,9 @@ pub struct UnsetArgs {
     /// Looking at it before.
     #[command(flatten)]
     pub preview: PreviewOptions,
+    /// Remove nothing unless the user still has the devices with this hash, from a dry run
+    #[arg(long, value_name = "HASH")]
+    pub if_devices: Option<String>,
 }
 
 /// `rename`.

@@ -18,6 +18,7 @@ mod recovery;
 mod relocation;
 mod removal_impact;
 mod removal_report;
+mod removal_target;
 mod renew;
 mod restoration;
 mod restore_report;

@@ -28,6 +28,8 @@ pub struct RemovalReport<'a> {
     /// False after `--dry-run`.
     done: bool,
     policy_hash: Option<String>,
+    /// Hash of the devices before the removal; `null` where the record cannot be read.
+    pub devices_hash: Option<String>,
     /// The names of the devices; empty also where the record cannot be read.
     pub removed: Vec<String>,
     next_login: Option<&'static str>,
@@ -49,6 +51,7 @@ impl<'a> RemovalReport<'a> {
             devices_left: 0,
             done: false,
             policy_hash,
+            devices_hash: None,
             removed: Vec::new(),
             next_login: None,
             dangers: Vec::new(),
@@ -92,9 +95,19 @@ impl Report for RemovalReport<'_> {
         Zeroizing::new(if self.done {
             format!("Removed: {part}.\n")
         } else {
+            let hashes = [
+                ("--if-policy", &self.policy_hash),
+                ("--if-devices", &self.devices_hash),
+            ];
+            let conditions = hashes.into_iter().filter_map(|(option, hash)| {
+                let hash = hash.as_deref()?;
+                Some(format!("{option} {hash}\n"))
+            });
             format!(
-                "To be removed: {part}.\n{}Nothing was changed (--dry-run).\n",
-                self.said
+                "To be removed: {part}.\n{}Nothing was changed (--dry-run). To remove it only if policy and devices stay as they \
+                 are:\n{}",
+                self.said,
+                conditions.collect::<String>()
             )
         })
     }

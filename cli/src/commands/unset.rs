@@ -1,23 +1,24 @@
 //! `unset`: removes a device, or everything that is kept about a user.
 
+use std::os::fd::OwnedFd;
+
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
 use twofactor_core::record::Record;
-use twofactor_store::operations::{self, RootChange};
-use twofactor_store::sys::accounts::{self, PasswdEntry};
-use twofactor_store::{Cause, FoundBy, Store};
+use twofactor_store::operations::{self, ChangeSteps};
+use twofactor_store::{Locked, Store};
 
 use super::change::{LockoutGuard, policy_hash};
 use super::removal_impact::{RemainingDevices, RemovalEffect};
 use super::removal_report::{RemovalReport, RemovedPart};
+use super::removal_target::RemovalTarget;
 use super::renew::chosen;
 use crate::args::{PreviewOptions, UnsetArgs};
 use crate::audit;
 use crate::caller;
 use crate::context::{Context, not_enrolled};
 use crate::error::{Failure, for_user};
-use crate::formatting::plain;
-use crate::roster::{AccountLookup, RecordOwner};
+use crate::failure_kind::FailureKind;
 
 /// Runs it.
 pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
@@ -41,76 +42,13 @@ pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
             None => LockoutGuard::Accept,
         },
         preview: &args.preview,
+        if_devices: args.if_devices.as_deref(),
         policy_hash,
     };
     match (&target.account, &args.device) {
         (Some(account), Some(device)) => removal.one(account, device),
         (None, Some(_)) => Err(nothing_kept(context, user)),
         (_, None) => removal.all(&target),
-    }
-}
-
-/// The devices and codes to remove.
-struct RemovalTarget {
-    /// The name under which it is kept.
-    name: String,
-    /// The account whose logins it belongs to, with that name; `None` where there is none.
-    account: Option<Account>,
-}
-
-impl RemovalTarget {
-    fn find(context: &Context, store: &Store, user: &str) -> Result<Self, Failure> {
-        let Some(account) = accounts::by_name(user)? else {
-            return Self::without_account(context, store, user);
-        };
-        let name = match store.holder(&account) {
-            Ok(holder) => {
-                if holder.found_by == FoundBy::Uid {
-                    context.note_alias(&account.name, &holder.account);
-                }
-                holder.account.name
-            }
-            // The rest of a record that is gone is removed under its own name, also where another name of the same uid
-            // was given.
-            Err(error) if error.cause == Cause::LostRecord => {
-                error.user().unwrap_or_else(|| account.name.clone())
-            }
-            Err(error) if matches!(error.cause, Cause::SeveralRecords(_)) => {
-                return Err(for_user(error, &account.name));
-            }
-            Err(_) => account.name.clone(),
-        };
-        Ok(Self::of(name, &account))
-    }
-
-    /// The name of a user who was renamed, or is gone.
-    fn without_account(context: &Context, store: &Store, user: &str) -> Result<Self, Failure> {
-        match RecordOwner::of(&AccountLookup::for_names(1), store, user)? {
-            RecordOwner::Renamed(PasswdEntry { account, .. }) => {
-                context.terminal.prose(&format!(
-                    "{} is now called {} (uid {}), and asked for the codes of this record.\n",
-                    plain(user),
-                    plain(&account.name),
-                    account.uid
-                ))?;
-                Ok(Self::of(user.to_owned(), &account))
-            }
-            RecordOwner::Named(_) | RecordOwner::Gone => Ok(Self {
-                name: user.to_owned(),
-                account: None,
-            }),
-        }
-    }
-
-    fn of(name: String, account: &Account) -> Self {
-        let account = Account {
-            name: name.clone(),
-            ..account.clone()
-        };
-        Self {
-            name,
-            account: Some(account),
-        }
     }
 }
 
@@ -129,7 +67,29 @@ struct Removal<'a> {
     danger: LockoutGuard,
     /// The policy on the condition of which it is made, or that it is only shown.
     preview: &'a PreviewOptions,
+    /// The hash of the devices on the condition of which it is made.
+    if_devices: Option<&'a str>,
     policy_hash: Option<String>,
+}
+
+/// One device of several, removed while policy and devices are those that were looked at.
+struct DeviceRemoval<'a> {
+    removal: &'a Removal<'a>,
+    /// The devices that were shown.
+    shown: &'a [Id],
+}
+
+impl ChangeSteps for DeviceRemoval<'_> {
+    type Error = Failure;
+
+    fn permit(&mut self, _: &mut Locked<'_>, record: Option<&Record>) -> Result<(), Failure> {
+        if record.is_none_or(|record| ids(record) != self.shown) {
+            return Err(Failure::refused("the devices were changed meanwhile")
+                .of_kind(FailureKind::ChangedMeanwhile)
+                .next("Look at them again: twofactor status USER"));
+        }
+        self.removal.check_policy()
+    }
 }
 
 impl Removal<'_> {
@@ -154,6 +114,8 @@ impl Removal<'_> {
         report.device = Some(device);
         report.devices_left = record.devices.len().saturating_sub(1);
         report.removed.push(device.to_owned());
+        report.devices_hash = Some(devices_hash(Some(record)));
+        self.check_devices(report.devices_hash.as_deref())?;
         if self.preview.dry_run {
             return context.write(&report.planned(effect));
         }
@@ -161,9 +123,14 @@ impl Removal<'_> {
         context
             .terminal
             .confirm(&format!("Remove the device {device} of {user}?"))?;
-        self.check_policy()?;
+        let _held = self.hold_policy()?;
+        let mut steps = DeviceRemoval {
+            removal: self,
+            shown: &ids(record),
+        };
         let factor = audit::factor(store, account);
-        let removed = operations::remove_device(&factor, id, &mut RootChange)?;
+        let removed = operations::remove_device(&factor, id, &mut steps)
+            .map_err(|failure| for_user(failure, user))?;
         report.devices_left = removed.left;
         context.write(&report.done(effect))
     }
@@ -173,7 +140,9 @@ impl Removal<'_> {
         let (context, store, name) = (self.context, self.store, target.name.as_str());
         let mut effect = RemovalEffect::UNKNOWN;
         let mut report = self.report(name, RemovedPart::All);
-        let (said, question, shown) = match store.record_named(name) {
+        let found = store.record_named(name);
+        report.devices_hash = found.as_ref().ok().map(|it| devices_hash(it.as_ref()));
+        let (said, question, shown) = match found {
             Ok(None) if store.has_traces(name)? => (
                 format!(
                     "The record of {name} is gone. What is left of it keeps {name} from logging in.\n"
@@ -204,6 +173,7 @@ impl Removal<'_> {
                 None,
             ),
         };
+        self.check_devices(report.devices_hash.as_deref())?;
         if self.preview.dry_run {
             report.said = said;
             return context.write(&report.planned(effect));
@@ -211,17 +181,42 @@ impl Removal<'_> {
         context.terminal.prose(&said)?;
         effect.announce(context, name, self.danger)?;
         context.terminal.confirm(&question)?;
-        self.check_policy()?;
+        let _held = self.hold_policy()?;
         match (&target.account, &shown) {
             (Some(account), Some(devices)) => {
-                operations::clear(&audit::factor(store, account), devices)?;
+                let factor = audit::factor(store, account);
+                operations::clear(&factor, devices, || self.check_policy())?;
             }
-            _ => audit::discard(store, name)?,
+            _ => {
+                self.check_policy()?;
+                audit::discard(store, name)?;
+            }
         }
         context.write(&report.done(effect))
     }
 
-    /// Refuses where the policy became another one while the question stood.
+    /// Keeps other commands from changing the policy, where the removal depends on it.
+    fn hold_policy(&self) -> Result<Option<OwnedFd>, Failure> {
+        if self.preview.if_policy.is_none() {
+            return Ok(None);
+        }
+        match self.store.lock_whole()? {
+            Some(lock) => Ok(Some(lock)),
+            None => Err(Failure::system(
+                "another process is changing the policy, so nothing was removed",
+            )
+            .of_kind(FailureKind::Busy)
+            .next("Try again.")),
+        }
+    }
+
+    /// Refuses where the user has other devices than those that were named.
+    fn check_devices(&self, current: Option<&str>) -> Result<(), Failure> {
+        let other = "the devices are not those that were named, so nothing was removed";
+        policy_hash::check_hash(self.if_devices, current, other)
+    }
+
+    /// Refuses where the policy became another one since the call began.
     fn check_policy(&self) -> Result<(), Failure> {
         let now = policy_hash::current_hash(self.context);
         policy_hash::check(self.preview, now.as_deref())
@@ -235,6 +230,15 @@ impl Removal<'_> {
 fn names(record: &Record) -> Vec<String> {
     let names = record.devices.iter().map(|device| device.name.to_string());
     names.collect()
+}
+
+/// The hash of the devices of a record, as `--if-devices` takes it.
+fn devices_hash(record: Option<&Record>) -> String {
+    let lines = |record: &Record| -> String {
+        let ids = record.devices.iter();
+        ids.map(|device| format!("{}\n", device.id)).collect()
+    };
+    policy_hash::hash_of(record.map(lines).as_deref())
 }
 
 fn ids(record: &Record) -> Vec<Id> {

@@ -5,3 +5,4 @@ mod documented;
 mod kinds;
 mod objects;
 mod preview;
+mod removal;

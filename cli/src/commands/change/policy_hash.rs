@@ -28,12 +28,21 @@ pub fn current_hash(context: &Context) -> Option<String> {
 /// # Errors
 /// A refusal that says so.
 pub fn check(options: &PreviewOptions, current: Option<&str>) -> Result<(), Failure> {
-    match &options.if_policy {
-        Some(expected) if current.is_none_or(|now| !now.eq_ignore_ascii_case(expected)) => Err(
-            Failure::refused("the policy is not the one that was named, so nothing was changed")
+    let other = "the policy is not the one that was named, so nothing was changed";
+    check_hash(options.if_policy.as_deref(), current, other)
+}
+
+/// Refuses where a hash was named and is not the current one. `other` says so.
+///
+/// # Errors
+/// That refusal.
+pub fn check_hash(named: Option<&str>, current: Option<&str>, other: &str) -> Result<(), Failure> {
+    match named {
+        Some(named) if current.is_none_or(|now| !now.eq_ignore_ascii_case(named)) => {
+            Err(Failure::refused(other)
                 .of_kind(FailureKind::ChangedMeanwhile)
-                .next("Look at it again: --dry-run"),
-        ),
+                .next("Look at it again: --dry-run"))
+        }
         _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use twofactor_core::device::{Device, Id};
 use twofactor_core::log::factor_change::{ChangeEvent, FactorChange};
 use twofactor_core::record::Record;
 
-use super::{AuditSink, ChangeCause, ChangeError, ChangeSteps, UserFactor, change};
+use super::{AuditSink, ChangeCause, ChangeError, ChangeSteps, UserFactor, change, leave_nothing};
 
 /// One device fewer.
 #[derive(Debug)]
@@ -77,15 +77,25 @@ pub fn remove_all<S: ChangeSteps>(
 /// them. What was removed meanwhile is no error.
 ///
 /// # Errors
-/// [`ChangeCause::DevicesChanged`]; [`ChangeCause::Failed`] where another process holds the lock, or they cannot be removed.
-pub fn clear(factor: &UserFactor<'_>, devices: &[Id]) -> Result<(), ChangeError> {
+/// [`ChangeCause::DevicesChanged`]; [`ChangeCause::Failed`] where another process holds the lock, or they cannot be removed;
+/// and those of `permit`, which is asked under the lock. Nothing is removed then.
+pub fn clear<E: From<ChangeError>>(
+    factor: &UserFactor<'_>,
+    devices: &[Id],
+    permit: impl FnOnce() -> Result<(), E>,
+) -> Result<(), E> {
     let UserFactor { store, account, .. } = *factor;
-    let failed = |error| ChangeError::new(account, error);
+    let failed = |error| E::from(ChangeError::new(account, error));
     match store.lock_for_change(account) {
         Ok(locked) => {
             let record = locked.record().ok().flatten();
             if record.is_some_and(|record| !has(&record, devices)) {
-                return Err(ChangeError::new(account, ChangeCause::DevicesChanged));
+                let changed = ChangeError::new(account, ChangeCause::DevicesChanged);
+                return Err(changed.into());
+            }
+            if let Err(refused) = permit() {
+                leave_nothing(locked);
+                return Err(refused);
             }
             let done = locked.remove();
             report_gone(factor, removed(devices), &done);
@@ -93,6 +103,7 @@ pub fn clear(factor: &UserFactor<'_>, devices: &[Id]) -> Result<(), ChangeError>
         }
         Err(error) if matches!(error.cause, Cause::Busy(_)) => Err(failed(error)),
         Err(_) => {
+            permit()?;
             let done = store.discard(&account.name);
             report_gone(factor, removed(devices), &done);
             done.map_err(failed)

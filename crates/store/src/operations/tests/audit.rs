@@ -78,7 +78,7 @@ fn a_new_state_is_logged() {
 fn root_removes_an_invitation_as_such() {
     let (_scratch, store) = with(&[]);
     invited(&factor(&store), NOW + 60).unwrap();
-    clear(&factor(&store), &[]).unwrap();
+    cleared(&factor(&store), &[]).unwrap();
     invited(&factor(&store), NOW + 60).unwrap();
     discard(&store, "alice", &AuditLines).unwrap();
     enroll_devices(&store, &alice(), &[phone()]);
@@ -98,7 +98,7 @@ fn a_refused_change_is_not_logged() {
     assert!(renew(factor, id(9), vouched(token()), root).is_err());
     assert!(remove_device(factor, phone().id, root).is_err());
     assert!(remove_all(factor, &[], root).is_err());
-    assert!(clear(factor, &[]).is_err());
+    assert!(cleared(factor, &[]).is_err());
     assert!(invited(factor, NOW).is_err());
     assert!(withdraw_invitation(factor).is_err());
     let wrong = Answer::read(b"000000", Form::Code, &[]);

@@ -78,6 +78,11 @@ fn invited(factor: &UserFactor<'_>, expires: u64) -> Result<PlainCode, ChangeErr
     }
 }
 
+/// A removal by root without a condition.
+fn cleared(factor: &UserFactor<'_>, devices: &[Id]) -> Result<(), ChangeError> {
+    clear(factor, devices, || Ok(()))
+}
+
 fn factor(store: &Store) -> UserFactor<'_> {
     UserFactor {
         store,

@@ -86,7 +86,7 @@ fn an_invitation_is_removed_as_one() {
         let (scratch, store) = with(&[]);
         invited(&factor(&store), NOW + 60).unwrap();
         let removed = if by_root {
-            clear(&factor(&store), &[])
+            cleared(&factor(&store), &[])
         } else {
             remove_all(&factor(&store), &[], &mut RootChange)
         };
@@ -103,9 +103,26 @@ fn other_devices_than_those_shown_are_kept() {
     for shown in [&[][..], &[id(1)], &[id(1), id(3)], &[id(1), id(2), id(3)]] {
         let removed = remove_all(&factor(&store), shown, &mut RootChange);
         assert_eq!(removed, changed, "{shown:?}");
-        assert_eq!(clear(&factor(&store), shown), changed, "{shown:?}");
+        assert_eq!(cleared(&factor(&store), shown), changed, "{shown:?}");
     }
     assert_eq!(kept(&scratch), before);
+}
+
+#[test]
+fn a_removal_that_is_not_permitted_changes_nothing() {
+    let (scratch, store) = phone_and_token();
+    let before = kept(&scratch);
+    let no = || Err(refused(ChangeCause::NotEnrolled));
+    let shown = [id(1), id(2)];
+    assert_eq!(clear(&factor(&store), &shown, no), no());
+    assert_eq!(kept(&scratch), before);
+    fs::write(scratch.state(), "damaged").unwrap();
+    let before = kept(&scratch);
+    assert_eq!(clear(&factor(&store), &shown, no), no());
+    assert_eq!(kept(&scratch), before);
+    let (scratch, store) = with(&[]);
+    assert_eq!(clear(&factor(&store), &[], no), no());
+    assert_eq!(kept(&scratch), NOTHING);
 }
 
 #[test]
@@ -117,8 +134,8 @@ fn what_cannot_be_used_is_removed_by_root_alone() {
         let removed = remove_all(&factor(&store), &[id(1), id(2)], &mut RootChange);
         assert!(matches!(removed.unwrap_err().cause, ChangeCause::Failed(_)));
         assert_eq!(kept(&scratch), before);
-        let cleared = clear(&factor(&store), &[id(1), id(2)]);
-        assert_eq!(cleared, Ok(()));
+        let done = cleared(&factor(&store), &[id(1), id(2)]);
+        assert_eq!(done, Ok(()));
         assert_eq!(kept(&scratch), NOTHING);
     }
 }
@@ -139,7 +156,7 @@ fn nothing_is_removed_while_another_holds_the_lock() {
         path: scratch.state(),
         cause: Cause::Busy(Some(child.id())),
     };
-    let removed = clear(&factor(&store), &[id(1), id(2)]);
+    let removed = cleared(&factor(&store), &[id(1), id(2)]);
     assert_eq!(removed, Err(refused(busy.into())));
     drop(limit);
     kill(child);
@@ -149,7 +166,7 @@ fn nothing_is_removed_while_another_holds_the_lock() {
 #[test]
 fn what_was_removed_meanwhile_is_no_error_for_root() {
     let (scratch, store) = with(&[]);
-    assert_eq!(clear(&factor(&store), &[id(1)]), Ok(()));
+    assert_eq!(cleared(&factor(&store), &[id(1)]), Ok(()));
     assert_eq!(kept(&scratch), NOTHING);
     let removed = remove_all(&factor(&store), &[id(1)], &mut RootChange);
     assert!(matches!(removed.unwrap_err().cause, ChangeCause::Failed(_)));
@@ -168,7 +185,7 @@ fn discarding_needs_no_account() {
 /// Each removal of everything; true where it succeeds.
 const REMOVALS: [fn(&Store) -> bool; 3] = [
     |store| remove_all(&factor(store), &[id(1), id(2)], &mut RootChange).is_ok(),
-    |store| clear(&factor(store), &[id(1), id(2)]).is_ok(),
+    |store| cleared(&factor(store), &[id(1), id(2)]).is_ok(),
     |store| discard(store, "alice", &AuditLines).is_ok(),
 ];
 
