@@ -3,6 +3,7 @@
 mod attempt;
 mod daemon;
 mod failures;
+mod first_format;
 mod flushes;
 mod grace_period;
 mod meanwhile;

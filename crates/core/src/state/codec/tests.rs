@@ -159,6 +159,59 @@ fn another_format_is_refused_with_its_writer() {
     assert_eq!(decode_file(&[file, vec![0; 3000]].concat()), other);
 }
 
+/// A state with everything in it, as 0.1.0 wrote it; the second slot is older.
+const OF_FIRST_VERSION: &[u8] = include_bytes!("../../../../../tests/data/twofactor-0.1.0.state");
+
+#[test]
+fn a_state_of_the_first_format_is_read() {
+    let stored = decode_file(OF_FIRST_VERSION).unwrap();
+    let place = (stored.sequence, stored.slot, stored.standing, stored.moved);
+    assert_eq!(place, (9, StateSlot::First, SlotStanding::Settled, false));
+    let id = |number| Id::from_number(number).unwrap();
+    let mut expected = State::new(1000);
+    (expected.failures, expected.unreported) = (3, 4);
+    expected.last_failure = 1_767_225_600;
+    expected.recovery.set = Some(id(170));
+    expected.recovery.bits = 5;
+    expected.bypass = Some(id(187));
+    expected.grace_policy = 204;
+    let devices = (1..).zip([0, -1, 2, -3, 4, -5, 6, -7]);
+    // It knew none that are pending.
+    expected.devices = devices
+        .map(|(number, drift)| DeviceState {
+            id: id(number),
+            next: 58_907_519 + number,
+            drift,
+            last_used: 1_767_225_000,
+            committed: true,
+        })
+        .collect();
+    // The newest four of its eight.
+    let addresses = ["2001:db8::4", "192.0.2.5", "2001:db8::6", "192.0.2.7"];
+    let grace = (1_767_225_004..).zip(addresses);
+    expected.grace = grace
+        .map(|(since, address)| Grace {
+            address: address.parse().unwrap(),
+            service: 7,
+            since,
+        })
+        .collect();
+    assert_eq!(stored.state, expected);
+}
+
+/// As after the first change of such a state.
+#[test]
+fn slots_of_both_formats_stand_side_by_side() {
+    let mut file = OF_FIRST_VERSION.to_vec();
+    let second = StateSlot::Second.offset() as usize;
+    file[second..second + SLOT_LEN].copy_from_slice(&encode(&sample(), 10));
+    assert_eq!(decode_file(&file).unwrap().state, sample());
+    // Torn, it leaves the older one.
+    file[second + 100] ^= 1;
+    let left = decode_file(&file).unwrap();
+    assert_eq!((left.sequence, left.state.failures), (9, 3));
+}
+
 #[test]
 fn what_a_file_says_of_itself_is_read() {
     let state = sample();
