@@ -1,8 +1,9 @@
 //! Logins after which a new device may be offered.
 
-use super::stage::{ENROLLED, Stage, code};
+use super::stage::{ENROLLED, Stage, WRONG, code};
 use crate::arguments::PromptLayout;
 use crate::return_codes::AuthResult;
+use crate::text;
 use crate::transaction::MessageMode;
 use twofactor_core::recovery::RecoverySet;
 use twofactor_store::sys::accounts;
@@ -31,6 +32,16 @@ fn a_recovery_code_claims_the_offer_of_a_device() {
     // The next attempt of the transaction has no part in it.
     assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
     assert_eq!(stage.recovered, None);
+}
+
+#[test]
+fn a_wrong_code_tells_of_recovery_codes_that_are_left() {
+    let (mut stage, _) = with_codes();
+    assert_eq!(stage.run(&["1"]), AuthResult::NoAnswer);
+    assert!(stage.said().contains(&("complains", text::WRONG_OF_MANY)));
+    let mut without = Stage::new("enabled = true\n");
+    assert_eq!(without.run(&["1"]), AuthResult::NoAnswer);
+    assert!(without.said().contains(&WRONG));
 }
 
 #[test]

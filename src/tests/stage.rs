@@ -46,7 +46,7 @@ pub struct Stage {
     pub variables: BTreeMap<String, String>,
     pub delays: Vec<u32>,
     /// Action that happens while the first question is open.
-    pub meanwhile: Option<fn(&Self)>,
+    pub meanwhile: Option<fn(&mut Self)>,
     answers: VecDeque<Vec<u8>>,
     said: Vec<(&'static str, String)>,
     logged: RefCell<Vec<(Priority, String)>>,

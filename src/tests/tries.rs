@@ -236,11 +236,26 @@ fn uniform_prompt_hides_a_lost_record() {
 }
 
 /// Other sessions of the user have used up the failures.
-fn lock_out(stage: &Stage) {
+fn lock_out(stage: &mut Stage) {
     let mut state = stage.state();
     state.failures = 5;
     state.last_failure = clock::now().unwrap();
     stage.set_state(&state);
+}
+
+/// An application, or another module, has put another user there.
+#[test]
+fn a_code_is_no_verdict_on_another_user() {
+    let mut stage = Stage::new(ON);
+    stage.marked = Some(NEWCOMER.to_owned());
+    stage.meanwhile = Some(|stage| stage.user = Some(NEWCOMER.into()));
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::Refused);
+    assert_eq!(stage.marked, None);
+    let lines = results(&stage);
+    assert_eq!(
+        lines.last().map(String::as_str),
+        Some("result=another-user")
+    );
 }
 
 #[test]

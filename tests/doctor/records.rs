@@ -151,6 +151,32 @@ fn two_names_of_one_user_are_found() {
     assert_eq!(ways(&report, LOGIN, "twin"), ["pam: password+code = in -"]);
 }
 
+/// A directory answers for its users, and lists none.
+#[test]
+fn r42_users_that_cannot_be_listed_are_compared() {
+    let machine = healthy();
+    let names = machine.name_service();
+    let says = |name: &str, canonical: &str, uid: u32| {
+        let entry = format!("found {canonical} {uid} {uid}");
+        names.answers(&format!("passwd {name} {entry}\npasswd #{uid} {entry}\n"));
+        found(&machine)
+    };
+    assert_eq!(says("karla", "karla", 70_001), [""; 0]);
+    let listed = machine.run("getent", &["passwd"]).ok().stdout;
+    assert!(!listed.contains("karla"), "{listed}");
+    let enroll = ["enroll", "karla", "--hotp", "--no-confirm", "--json"];
+    machine.command(&enroll).ok();
+    assert_eq!(says("karla", "karla", 70_001), [""; 0]);
+    let renamed = says("karla", "karla@example.org", 70_001);
+    assert_eq!(renamed, ["warning renamed karla"]);
+    let gone = says("karla@example.org", "karla@example.org", 70_001);
+    assert_eq!(gone, ["warning renamed karla"]);
+    let other = says("karla", "karla", 70_002);
+    assert_eq!(other, ["problem record karla"]);
+    names.answers("passwd karla fails 5\npasswd #70001 fails 5\n");
+    assert_eq!(found(&machine), ["problem lookup karla"]);
+}
+
 #[test]
 fn a_policy_that_cannot_be_used_is_found() {
     let machine = healthy();

@@ -47,6 +47,8 @@ fn sample() -> State {
             .collect(),
     };
     state.grace_policy = policy_fingerprint("enabled = true");
+    // A later version may use it.
+    state.reserve.fill(0xa5);
     state
 }
 

@@ -124,3 +124,17 @@ fn the_code_of_the_last_login_is_no_part_of_a_password() {
     assert_eq!(length(&other), other.len());
     assert_eq!(length("hunter2"), "hunter2".len());
 }
+
+/// It is a verdict, and such are made under the lock: a prompt does not wait for it.
+#[test]
+fn while_the_state_is_locked_the_code_is_asked_for() {
+    let machine = AttemptMachine::with_policy(GRACE);
+    assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
+    assert_eq!(machine.before(), PreCheck::Grace(3600));
+    let held = machine.store.lock(&machine.alice).unwrap();
+    assert_eq!(machine.before(), open());
+    // It was not taken over.
+    held.confirm().unwrap();
+    drop(held);
+    assert_eq!(machine.before(), PreCheck::Grace(3600));
+}
