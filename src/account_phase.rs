@@ -11,10 +11,10 @@ mod new_device_text;
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::policy::rhost_address;
-use twofactor_store::attempt::{AttemptFailure, KnownFactor, LoginAttempt, SessionRole};
+use twofactor_store::attempt::{AttemptFailure, LoginAttempt};
 use twofactor_store::operations::{ChangeCause, ChangeError};
 use twofactor_store::sys::accounts::{self, LookupFailed};
-use twofactor_store::sys::clock::{self, BeforeEpoch};
+use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::{PolicyFile, Store};
 
 use crate::arguments::ModuleArguments;
@@ -238,17 +238,10 @@ fn admit(
     let service = text(dialogue.host().service()).unwrap_or_default();
     let mut newcomer = EnrollmentDialogue {
         session: LoginAttempt {
-            loaded: file.load()?,
-            file: &file,
-            store: &store,
-            holder: &holder,
-            service: &service,
             address: text(dialogue.host().rhost())
                 .as_deref()
                 .and_then(rhost_address),
-            role: SessionRole::Apart,
-            clock: clock::now,
-            known: KnownFactor::default(),
+            ..LoginAttempt::new(&file, file.load()?, &store, &holder, &service)
         },
         account: &account,
         wish: EnrollmentMode::Offered,

@@ -215,15 +215,10 @@ impl LoginContext<'_> {
         }
         let (holder, known) = holder.into_loaded();
         let mut session = LoginAttempt {
-            file: &file,
-            loaded,
-            store: &store,
-            holder: &holder,
-            service: &service,
             address,
             role: login_service::session_role(host),
-            clock: clock::now,
             known: KnownFactor::found(known),
+            ..LoginAttempt::new(&file, loaded, &store, &holder, &service)
         };
         self.ask(host, &mut session, pace, account.as_ref())
     }

@@ -10,9 +10,7 @@ use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{CallError, ChangeCall, ChangeResult, StatusReply};
 use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
-use twofactor_store::attempt::{
-    AttemptFailure, AttemptResult, KnownFactor, LoginAttempt, SessionRole,
-};
+use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt};
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{Holder, PolicyFile, Store};
@@ -71,17 +69,7 @@ impl FileFactors {
         if !record.is_some_and(|record| record.is_enrolled()) {
             return Ok(None);
         }
-        let mut session = LoginAttempt {
-            file: &file,
-            loaded,
-            store: &store,
-            holder: &account,
-            service: SERVICE,
-            address: None,
-            role: SessionRole::Apart,
-            clock: clock::now,
-            known: KnownFactor::default(),
-        };
+        let mut session = LoginAttempt::new(&file, loaded, &store, &account, SERVICE);
         act(&mut session).map(Some)
     }
 

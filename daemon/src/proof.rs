@@ -6,7 +6,7 @@ use twofactor_core::record::Record;
 use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus};
 use twofactor_protocol::service::{ChangeReply, ChangeResult};
 use twofactor_store::attempt::{
-    AttemptFailure, AttemptResult, KnownFactor, KnownGroups, LoginAttempt, ProofCodes, SessionRole,
+    AttemptFailure, AttemptResult, KnownGroups, LoginAttempt, ProofCodes,
 };
 use twofactor_store::operations::{ChangeSteps, UserFactor};
 use twofactor_store::sys::clock;
@@ -169,17 +169,9 @@ impl<'a> Claimant<'a> {
         &self,
         judge: impl FnOnce(&mut LoginAttempt<'_>) -> Result<AttemptResult, AttemptFailure>,
     ) -> Result<AttemptResult, ChangeStop> {
-        let mut attempt = LoginAttempt {
-            file: self.file,
-            loaded: self.loaded.clone(),
-            store: self.store,
-            holder: self.account,
-            service: self.service,
-            address: None,
-            role: SessionRole::Apart,
-            clock: clock::now,
-            known: KnownFactor::default(),
-        };
+        let loaded = self.loaded.clone();
+        let mut attempt =
+            LoginAttempt::new(self.file, loaded, self.store, self.account, self.service);
         let judged = match attempt.daemon_gate()? {
             ThrottleStatus::Open => judge(&mut attempt)?,
             closed => AttemptResult::Refused(closed),

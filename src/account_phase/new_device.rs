@@ -12,7 +12,7 @@ use twofactor_core::policy::rhost_address;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::RecoverySet;
 use twofactor_core::verify;
-use twofactor_store::attempt::{KnownFactor, LoginAttempt, SessionRole};
+use twofactor_store::attempt::LoginAttempt;
 use twofactor_store::operations::{self, ChangeSteps, DevicesBefore, UserFactor};
 use twofactor_store::sys::clock;
 use twofactor_store::{Locked, PolicyFile, Store};
@@ -87,17 +87,10 @@ fn run(
     let mut recovered = RecoveredUser {
         enrollment: EnrollmentDialogue {
             session: LoginAttempt {
-                loaded: file.load()?,
-                file: &file,
-                store: &store,
-                holder: &holder,
-                service: &service,
                 address: text(dialogue.host().rhost())
                     .as_deref()
                     .and_then(rhost_address),
-                role: SessionRole::Apart,
-                clock: clock::now,
-                known: KnownFactor::default(),
+                ..LoginAttempt::new(&file, file.load()?, &store, &holder, &service)
             },
             account: &account,
             wish: EnrollmentMode::Offered,

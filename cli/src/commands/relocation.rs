@@ -5,7 +5,7 @@ use twofactor_core::account::Account;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::Record;
 use twofactor_core::verify::{Form, Outcome};
-use twofactor_store::attempt::{AttemptResult, KnownFactor, LoginAttempt, SessionRole};
+use twofactor_store::attempt::{AttemptResult, LoginAttempt};
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
 use twofactor_store::{Relocation, Store};
@@ -156,17 +156,8 @@ fn usable_state(context: &Context, store: &Store, record: &Record) -> Result<(),
 fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(), Failure> {
     let named = |failure: twofactor_store::attempt::AttemptFailure| for_user(failure, &record.user);
     let holder = holder(record);
-    let mut session = LoginAttempt {
-        file: &context.policy,
-        loaded: context.existing_policy()?,
-        store,
-        holder: &holder,
-        service: SERVICE,
-        address: None,
-        role: SessionRole::Apart,
-        clock: clock::now,
-        known: KnownFactor::default(),
-    };
+    let loaded = context.existing_policy()?;
+    let mut session = LoginAttempt::new(&context.policy, loaded, store, &holder, SERVICE);
     let Some(typed) = context
         .terminal
         .ask("A code of one of these devices, or a recovery code: ")?

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use twofactor_core::log::event::{CommandEvent, LoginEvent};
 use twofactor_core::verify::{Accepted, Credential, Form, Outcome, Rejected, ThrottleStatus};
-use twofactor_store::attempt::{AttemptResult, KnownFactor, LoginAttempt, PreCheck, SessionRole};
+use twofactor_store::attempt::{AttemptResult, LoginAttempt, PreCheck};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
@@ -50,17 +50,7 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
     let loaded = context.existing_policy()?;
     let tries = loaded.policy.tries;
     let prompt = loaded.policy.prompt.clone();
-    let mut session = LoginAttempt {
-        file: &context.policy,
-        loaded,
-        store: &store,
-        holder: &account,
-        service: SERVICE,
-        address: None,
-        role: SessionRole::Apart,
-        clock: clock::now,
-        known: KnownFactor::default(),
-    };
+    let mut session = LoginAttempt::new(&context.policy, loaded, &store, &account, SERVICE);
     if let PreCheck::Throttle(
         closed @ (ThrottleStatus::LockedFor(_) | ThrottleStatus::LockedUntilUnlock),
     ) = session.before().map_err(named)?

@@ -1,7 +1,7 @@
 //! One attempt with a typed code, from the lock to the flush: the same for a login and for `twofactor verify`.
 
 use crate::files::{Cause, LoadedPolicy, LoadedRecord, Locked, PolicyFile, Store};
-use crate::sys::clock::BeforeEpoch;
+use crate::sys::clock::{self, BeforeEpoch};
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
 use twofactor_core::enroll::RecoveryLogin;
@@ -52,6 +52,30 @@ pub struct LoginAttempt<'a> {
     pub clock: ClockReader,
     /// What is known from before.
     pub known: KnownFactor,
+}
+
+impl<'a> LoginAttempt<'a> {
+    /// An attempt of no address and no session of its own, of which nothing is known from before.
+    #[must_use]
+    pub fn new(
+        file: &'a PolicyFile,
+        loaded: LoadedPolicy,
+        store: &'a Store,
+        holder: &'a Account,
+        service: &'a str,
+    ) -> Self {
+        Self {
+            file,
+            loaded,
+            store,
+            holder,
+            service,
+            address: None,
+            role: SessionRole::Apart,
+            clock: clock::now,
+            known: KnownFactor::default(),
+        }
+    }
 }
 
 /// What one login knows of the user's record and state from its last look at them.

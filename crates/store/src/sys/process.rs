@@ -56,16 +56,7 @@ pub fn own_terminal() -> Option<TerminalNumber> {
 }
 
 fn terminal_in(process: &str) -> Option<TerminalNumber> {
-    let stat = std::fs::read(format!("{process}/stat")).ok()?;
-    terminal_of(&stat)
-}
-
-/// The seventh field. The second one, a name in parentheses, can hold anything.
-fn terminal_of(stat: &[u8]) -> Option<TerminalNumber> {
-    let end = stat.iter().rposition(|byte| *byte == b')')?;
-    let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-    let number: i32 = fields.split_whitespace().nth(4)?.parse().ok()?;
-    (number != 0).then_some(TerminalNumber(number.cast_unsigned()))
+    process_stat(process)?.terminal
 }
 
 /// The number of this process's audit session, whatever uid it is of; the highest number for none. `None` where it cannot be read.
@@ -87,30 +78,42 @@ pub struct ProcessId {
 /// told.
 #[must_use]
 pub fn self_and_parent() -> Option<(ProcessId, ProcessId)> {
-    let (own, parent) = stat("self")?;
-    let parent = stat(&parent.to_string()).map_or(own, |(parent, _)| parent);
-    Some((own, parent))
+    let own = process_stat("self")?;
+    let parent = process_stat(&own.parent.to_string()).map_or(own.id, |parent| parent.id);
+    Some((own.id, parent))
 }
 
 /// This process alone.
 #[must_use]
 pub fn this_process() -> Option<ProcessId> {
-    stat("self").map(|(own, _)| own)
+    process_stat("self").map(|own| own.id)
 }
 
-/// A process, and the number of its parent.
-fn stat(process: &str) -> Option<(ProcessId, u32)> {
+/// The fields of `/proc/PID/stat` that are looked at (proc_pid_stat(5)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ProcessStat {
+    id: ProcessId,
+    parent: u32,
+    terminal: Option<TerminalNumber>,
+}
+
+fn process_stat(process: &str) -> Option<ProcessStat> {
     let bytes = std::fs::read(format!("/proc/{process}/stat")).ok()?;
     parse_stat(&String::from_utf8_lossy(&bytes))
 }
 
-/// The name, in parentheses, may hold anything.
-fn parse_stat(text: &str) -> Option<(ProcessId, u32)> {
+/// The second field, a name in parentheses, may hold anything.
+fn parse_stat(text: &str) -> Option<ProcessStat> {
     let pid = text.split(' ').next()?.parse().ok()?;
-    let mut fields = text.rsplit_once(") ")?.1.split(' ');
+    let mut fields = text.rsplit_once(") ")?.1.split_whitespace();
     let parent = fields.nth(1)?.parse().ok()?;
-    let started = fields.nth(17)?.parse().ok()?;
-    Some((ProcessId { pid, started }, parent))
+    let terminal: i32 = fields.nth(2)?.parse().ok()?;
+    let started = fields.nth(14)?.parse().ok()?;
+    Some(ProcessStat {
+        id: ProcessId { pid, started },
+        parent,
+        terminal: (terminal != 0).then_some(TerminalNumber(terminal.cast_unsigned())),
+    })
 }
 
 /// The id of this boot (random(4)). `None` where it cannot be read.
@@ -164,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_terminal_is_known_by_its_number() {
-        let name = |stat: &[u8]| terminal_of(stat).and_then(TerminalNumber::name);
+        let name = |stat: &str| parse_stat(stat)?.terminal?.name();
+        let rest = "7 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 1 1";
         for (number, terminal) in [
             (1026, Some("tty2")),
             (1088, Some("ttyS0")),
@@ -174,12 +178,13 @@ mod tests {
             (0, None),
             (1281, None),
         ] {
-            let stat = format!("7 (a) 4 (b c)) S 1 7 7 {number} 7 4194304");
-            assert_eq!(name(stat.as_bytes()).as_deref(), terminal, "{number}");
+            let stat = format!("7 (a) 4 (b c)) S 1 7 7 {number} {rest}");
+            assert_eq!(name(&stat).as_deref(), terminal, "{number}");
         }
         for malformed in ["", "7 (a", "7 (a) S 1 7 7", "7 (a) S 1 7 7 x 7"] {
-            assert_eq!(name(malformed.as_bytes()), None, "{malformed}");
+            assert_eq!(name(malformed), None, "{malformed}");
         }
+        assert_eq!(name(&format!("7 (a) S 1 7 7 x {rest}")), None);
     }
 
     #[test]
@@ -195,7 +200,8 @@ mod tests {
             "x) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19",
         ] {
             let text = format!("12 ({name}) {rest}");
-            assert_eq!(parse_stat(&text), Some((expected, 7)), "{name}");
+            let stat = parse_stat(&text).unwrap();
+            assert_eq!((stat.id, stat.parent), (expected, 7), "{name}");
         }
         for text in ["", "12", "12 (sh)", "12 (sh) S 7", "x (sh) S 7 1"] {
             assert_eq!(parse_stat(text), None, "{text}");
