@@ -71,8 +71,8 @@ library     = -p pam_twofactor -p twofactor-core -p twofactor-protocol -p twofac
 test_module = cargo test $(CARGOFLAGS) $(root_runner) -p pam_twofactor
 
 .PHONY: docs build test test-browser test-apps test-lockers test-system test-boot test-dist test-rpm fuzz sanitize miri \
-	mutants faults races model coverage deny bench budget bench-uniform demo dist rpm deb install install-files uninstall \
-	clean help lint harness rust
+	mutants faults races model coverage deny bench budget bench-uniform demo pictures dist rpm deb release \
+	install install-files uninstall clean help lint harness rust
 .DEFAULT_GOAL = docs
 # The order of prerequisites matters; cargo and debhelper use all cores by themselves.
 .NOTPARALLEL:
@@ -233,9 +233,12 @@ budget: need-test harness
 	BUDGET_WRITE=1 $(test_module) --test module -- budget:: --test-threads=1
 	@grep -v '^#' tests/data/budget.toml
 
-## demo               a login through real sshd, for you to watch; INTERACTIVE=1
+## demo pictures      a login through real sshd, to watch; INTERACTIVE=1; as SVG
 demo: need-demo build
 	INTERACTIVE='$(INTERACTIVE)' cargo run $(CARGOFLAGS) --quiet $(root_runner) -p harness --example demo
+
+pictures: need-demo build
+	cargo run $(CARGOFLAGS) --quiet $(root_runner) -p harness --example pictures
 
 ## dist               the source archive with all dependencies
 dist: need-dist rust
