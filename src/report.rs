@@ -16,13 +16,17 @@ use twofactor_core::log::line::Line;
 #[must_use]
 pub fn failed(line: Line, failure: &AttemptFailure, service: &[u8]) -> Line {
     let line = line.result(LoginEvent::Error).saying("error", failure);
-    let not_roots = |_: &u32| is_denied(failure) || is_foreign(failure);
-    if let Some(uid) = process::ordinary_uid().filter(not_roots) {
-        return line.saying("hint", &not_root(uid, service));
-    }
-    match failure.hint() {
+    match hint(failure, service, process::ordinary_uid()) {
         Some(hint) => line.saying("hint", &hint),
         None => line,
+    }
+}
+
+/// What helps against a failure, in a program that runs as this uid, if it is not root's.
+fn hint(failure: &AttemptFailure, service: &[u8], uid: Option<u32>) -> Option<String> {
+    match uid {
+        Some(uid) if is_denied(failure) || is_foreign(failure) => Some(not_root(uid, service)),
+        _ => failure.hint().map(|hint| hint.to_string()),
     }
 }
 
@@ -165,7 +169,53 @@ pub fn rejected(line: Line, why: &Rejected) -> Line {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use twofactor_store::Error;
+    use twofactor_store::attempt::GroupFault;
+    use twofactor_store::daemon::DaemonClient;
+
+    #[test]
+    fn what_only_root_may_do_names_the_uid_of_the_program() {
+        let of_file = |errno| -> AttemptFailure {
+            let cause = Cause::File(FileError::System("open", errno));
+            let path = "/etc/security/twofactor.toml".into();
+            Error { path, cause }.into()
+        };
+        let of_daemon = |error| -> AttemptFailure {
+            let client = DaemonClient::new(Path::new("/run/daemon"), "alice");
+            client.error(ReplyError::Service(error)).into()
+        };
+        for (failure, is_roots) in [
+            (of_file(Errno::ACCESS), true),
+            (of_file(Errno::PERM), true),
+            (of_file(Errno::IO), false),
+            (of_daemon(ServiceError::NotYours), true),
+            (of_daemon(ServiceError::Busy), false),
+        ] {
+            let own = failure.hint().map(|hint| hint.to_string());
+            let expected = if is_roots {
+                Some(not_root(33, b"nginx"))
+            } else {
+                own.clone()
+            };
+            assert_eq!(hint(&failure, b"nginx", Some(33)), expected, "{failure}");
+            assert_eq!(hint(&failure, b"nginx", None), own, "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_group_without_members_is_named_with_its_fault() {
+        let group = UnusableGroup {
+            name: "robots".to_owned(),
+            fault: GroupFault::Unknown,
+        };
+        let line = unusable_group(Line::about(b"alice", b""), &group);
+        let said =
+            "user=alice rhost= result=unusable-group group=robots error=\"there is no such group\"";
+        assert!(line.as_str().starts_with(said), "{}", line.as_str());
+    }
 
     #[test]
     fn who_is_not_root_reads_its_uid_and_a_plain_service() {

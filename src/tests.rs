@@ -4,6 +4,7 @@
 mod one_field;
 mod recovered;
 mod rows;
+mod sessions;
 pub mod stage;
 mod tickets;
 mod tries;

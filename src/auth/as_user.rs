@@ -102,6 +102,59 @@ mod tests {
     use super::*;
     use crate::arguments::{FirstPass, LogDetail, PromptLayout};
 
+    use crate::tests::stage::{ENROLLED, NEWCOMER, Stage};
+    use crate::transaction::MessageMode;
+    use std::time::Duration;
+    use twofactor_core::policy::PolicyTime;
+    use twofactor_store::PolicyFile;
+
+    /// What a program that runs as `uid` is told of this user, at arguments that name no file of the daemon's.
+    fn told(user: &str, uid: u32, policy: &str) -> String {
+        let mut stage = Stage::new(policy);
+        let login = LoginContext {
+            user: user.into(),
+            rhost: Vec::new(),
+            arguments: &stage.arguments.clone(),
+            messages: MessageMode::Wanted,
+            uniform: false,
+        };
+        let loaded = PolicyFile::new(&stage.arguments.policy).load().unwrap();
+        let time = PolicyTime {
+            now: None,
+            changed: 0,
+        };
+        let pace = UniformTiming::of(&loaded.policy, time, Duration::ZERO);
+        let account = accounts::by_name(user).unwrap();
+        match login.through_daemon(&mut stage, &loaded, account.as_ref(), uid, pace) {
+            Err(AuthAbort::Failed(failure)) => failure.to_string(),
+            _ => panic!("a verdict"),
+        }
+    }
+
+    #[test]
+    fn a_program_asks_about_its_own_user_or_as_a_verifier() {
+        let on = "enabled = true\n";
+        let verifier = "enabled = true\n[self_service]\nverifiers = [\"daemon\"]\n";
+        let daemon = accounts::by_name(NEWCOMER).unwrap().unwrap().uid;
+        for (user, uid, policy, may_ask) in [
+            (ENROLLED, 0, on, true),
+            (NEWCOMER, daemon, on, true),
+            (ENROLLED, daemon, on, false),
+            (NEWCOMER, 4_000_000, on, false),
+            (ENROLLED, daemon, verifier, true),
+            (ENROLLED, 4_000_000, verifier, false),
+            ("no-user-of-that-name", daemon, verifier, false),
+        ] {
+            let told = told(user, uid, policy);
+            assert_eq!(
+                told.contains("serves other files"),
+                may_ask,
+                "{user}, {uid}: {told}"
+            );
+            assert_eq!(told.contains("the user is not the one"), !may_ask, "{told}");
+        }
+    }
+
     #[test]
     fn the_daemon_answers_for_its_own_files_only() {
         let is_of = |state: &str, policy: &str| {

@@ -1,0 +1,28 @@
+//! Logins whose session may not have to ask again.
+
+use super::stage::{Stage, code};
+use crate::return_codes::AuthResult;
+
+const GRACED: &str = "enabled = true\ngrace_session = 3600\n";
+
+fn expects(policy: &str, service: &str) -> Stage {
+    let mut stage = Stage::new(policy);
+    stage.service = Some(service.into());
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
+    stage
+}
+
+#[test]
+fn a_login_expects_a_session_where_the_policy_says_so() {
+    assert!(expects(GRACED, "login").expects_session);
+    assert!(!expects("enabled = true\n", "login").expects_session);
+    assert!(!expects(GRACED, "sudo").expects_session);
+}
+
+#[test]
+fn the_next_attempt_expects_none() {
+    let mut stage = expects(GRACED, "login");
+    stage.set_policy("enabled = true\n");
+    assert_eq!(stage.run(&["1"]), AuthResult::NoAnswer);
+    assert!(!stage.expects_session);
+}
