@@ -190,7 +190,8 @@ fn judged(answer: VerifyAnswer, tail: &AnswerTail) -> Option<AttemptResult> {
 
 fn accepted(code: AcceptedCode, tail: &AnswerTail) -> Option<Accepted> {
     let before = usize::try_from(code.password_length).ok()?;
-    if before > tail.text.len() {
+    // Something has to be left that was the code.
+    if before >= tail.text.len() {
         return None;
     }
     Some(Accepted {
@@ -226,6 +227,9 @@ mod tests {
         let locked = PreCheck::Throttle(ThrottleStatus::LockedUntilUnlock);
         assert_eq!(judge.before().unwrap(), locked);
         assert!(judge.before().is_err());
+        assert!(!judge.has_recovery_codes());
+        // That there is no device is what a daemon says, and not its silence.
+        assert!(DaemonJudge::of_enrolled(&judge.policy, &judge.client).is_err());
     }
 
     fn code(password_length: u64) -> VerifyAnswer {
@@ -245,6 +249,9 @@ mod tests {
             panic!("{answer:?}");
         };
         assert_eq!(accepted.password_len, typed.len() - 6);
-        assert_eq!(judged(code(20), &tail), None);
+        let whole = tail.text.len() as u64;
+        assert!(judged(code(whole - 1), &tail).is_some());
+        assert_eq!(judged(code(whole), &tail), None);
+        assert_eq!(judged(code(whole + 1), &tail), None);
     }
 }

@@ -5,20 +5,30 @@ use crate::arguments::PromptLayout;
 use crate::return_codes::AuthResult;
 use crate::text;
 use crate::transaction::MessageMode;
+use twofactor_core::record::Record;
+use twofactor_core::record::recent_changes::{
+    ChangeChannel, ChangeOrigin, ChangeWord, RecentChange,
+};
 use twofactor_core::recovery::RecoverySet;
 use twofactor_store::sys::accounts;
 
-/// A stage whose user has recovery codes, and the first of them.
-fn with_codes() -> (Stage, String) {
+/// A stage whose user's record was changed.
+fn changed(change: impl FnOnce(&mut Record)) -> Stage {
     let stage = Stage::new("enabled = true\n");
     let account = accounts::by_name(ENROLLED).unwrap().unwrap();
     let store = stage.scratch.store();
     let mut record = store.record(&account).unwrap().unwrap();
-    let (set, codes) = RecoverySet::generate(1).unwrap();
-    record.recovery = Some(set);
+    change(&mut record);
     let mut locked = store.lock_for_change(&account).unwrap();
     locked.replace_record(&record, &[]).unwrap();
     drop(locked);
+    stage
+}
+
+/// A stage whose user has recovery codes, and the first of them.
+fn with_codes() -> (Stage, String) {
+    let (set, codes) = RecoverySet::generate(1).unwrap();
+    let stage = changed(|record| record.recovery = Some(set));
     (stage, codes[0].grouped().to_string())
 }
 
@@ -42,6 +52,29 @@ fn a_wrong_code_tells_of_recovery_codes_that_are_left() {
     let mut without = Stage::new("enabled = true\n");
     assert_eq!(without.run(&["1"]), AuthResult::NoAnswer);
     assert!(without.said().contains(&WRONG));
+}
+
+/// At logins, which have room for them.
+#[test]
+fn a_right_code_is_told_of_changes_of_the_factor() {
+    let change = RecentChange {
+        time: u64::MAX,
+        kind: ChangeWord::ALL[0],
+        device: None,
+        origin: ChangeOrigin {
+            channel: ChangeChannel::Command,
+            uid: 0,
+            terminal: None,
+            address: None,
+        },
+    };
+    for (service, tells) in [("login", true), ("sudo", false)] {
+        let mut stage = changed(|record| record.changes = vec![change.clone()]);
+        stage.service = Some(service.into());
+        assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
+        let told = stage.said().iter().any(|(how, _)| *how == "informs");
+        assert_eq!(told, tells, "{service}: {:?}", stage.said());
+    }
 }
 
 #[test]
