@@ -149,9 +149,9 @@ fn strangers(inventory: &Inventory, by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Do
         let names = by_uid.get(uid);
         names.is_some_and(|names| names.contains(&name))
     };
-    let read = |name: &str| by_uid.values().flatten().any(|known| *known == name);
+    let read: BTreeSet<&str> = by_uid.values().flatten().copied().collect();
     let wrong = inventory.index.iter();
-    let wrong = wrong.filter(|(uid, name)| read(name) && !is_of(uid, name));
+    let wrong = wrong.filter(|(uid, name)| !is_of(uid, name) && read.contains(name.as_str()));
     let found = wrong.map(|(uid, name)| {
         let shown = plain(name);
         DoctorFinding::problem(
