@@ -1,8 +1,9 @@
 //! `twofactor policy edit`: the policy in an editor, as visudo does it.
 
-use harness::desk::{desk, give_phone};
+use harness::desk::{desk, give_phone, json};
 use harness::screen::{COLUMNS, assert_fits};
 use harness::{Machine, Program, Pty};
+use serde_json::json as value;
 
 const POLICY: &str = "/etc/security/twofactor.toml";
 const TEXT: &str = "# ours\nenabled = true\nwindow = 1 # narrow\n";
@@ -166,7 +167,12 @@ fn an_editor_that_fails_or_changes_nothing_changes_nothing() {
     let run = begin(&machine, &["echo x >>$1; exit 3"], &["--yes"]).run();
     assert!(run.exits(4).stderr.contains("Nothing was changed."));
     let run = begin(&machine, &["", ""], &["--yes"]).run().ok();
-    assert_eq!(run.stdout, "Nothing was changed.\n");
+    assert!(run.stdout.starts_with("Nothing to change in "), "{run:?}");
+    let report = json(begin(&machine, &["", ""], &["--yes", "--json"]).run());
+    assert_eq!(
+        (&report["changed"], &report["written"], &report["done"]),
+        (&value!([]), &value!(false), &value!(true))
+    );
     assert_eq!(
         (machine.read(POLICY).as_str(), copies(&machine).as_str()),
         (TEXT, "")

@@ -238,3 +238,57 @@ fn r21_policy_set_says_what_it_means_before_it_does() {
         assert_eq!(strings(&report["warnings"]), [warning]);
     }
 }
+
+#[test]
+fn a_program_to_notify_is_named_with_its_faults() {
+    let machine = desk();
+    let told = |program: &str| {
+        let call = ["policy", "set", "notify", program, "--dry-run", "--json"];
+        let report = json(machine.command(&call));
+        assert_eq!(strings(&report["dangers"]), [""; 0]);
+        let warnings = strings(&report["warnings"]).join("\n");
+        let runs =
+            format!("{program} is run with root's rights after each change of a user's factor");
+        assert!(warnings.contains(&runs), "{warnings}");
+        warnings
+    };
+    machine.write_file("/usr/local/sbin/good", "#!/bin/sh\n", 0o755);
+    machine.write_file("/usr/local/sbin/dull", "#!/bin/sh\n", 0o644);
+    machine.write_file("/usr/local/sbin/open", "#!/bin/sh\n", 0o777);
+    machine
+        .run("install", &["-d", "-m", "777", "/usr/local/lib/all"])
+        .ok();
+    machine.write_file("/usr/local/lib/all/tool", "#!/bin/sh\n", 0o755);
+    let program = "/usr/local/sbin/good";
+    assert!(!told(program).contains("is not run"), "{}", told(program));
+    for (program, fault) in [
+        (
+            "/usr/local/sbin/dull",
+            "/usr/local/sbin/dull: is not executable",
+        ),
+        (
+            "/usr/local/sbin/open",
+            "/usr/local/sbin/open: is writable by others than root",
+        ),
+        (
+            "/usr/local/lib/all/tool",
+            "/usr/local/lib/all: is writable by others than root",
+        ),
+        ("/usr/local/sbin/none", "/usr/local/sbin/none: No such file"),
+    ] {
+        let warnings = told(program);
+        assert!(
+            warnings.contains(fault) && warnings.contains("is not run"),
+            "{warnings}"
+        );
+    }
+    let call = [
+        "policy",
+        "set",
+        "notify",
+        "/usr/local/sbin/open",
+        "--dry-run",
+    ];
+    let text = machine.command(&call).ok().stdout;
+    assert!(text.contains("is writable by others than root"), "{text}");
+}

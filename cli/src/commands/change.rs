@@ -47,7 +47,7 @@ pub fn change(
         return Ok(prepared.into_preview());
     }
     if prepared.is_idle() {
-        return Ok(prepared.made);
+        return Ok(prepared.into_unchanged());
     }
     context.terminal.prose(&prepared.announcement())?;
     prepared.refuse_dangers()?;
@@ -244,6 +244,11 @@ impl PolicyChange {
                 .of_kind(FailureKind::WouldLockOut)
                 .next(steps),
         )
+    }
+
+    /// The report where there is nothing to change.
+    pub fn into_unchanged(self) -> PolicyChangeReport {
+        self.made
     }
 
     /// The report of the change, once it was made.

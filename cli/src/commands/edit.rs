@@ -31,16 +31,14 @@ pub fn run(context: &Context, args: &PolicyEditArgs) -> Result<(), Failure> {
         let edited = draft_text(copy.path())?;
         let done = prepared(context, text.clone(), edited, danger);
         let failure = match done {
-            Ok(Some(change)) => {
+            Ok(change) if change.is_idle() => return context.write(&change.into_unchanged()),
+            Ok(change) => {
                 if let Err(failure) = change.commit(context) {
                     // The text that was typed is not lost because of another change.
                     let kept = copy.keep().display();
                     return Err(failure.next(format!("Your version is kept: {kept}")));
                 }
                 return context.write(&change.into_report());
-            }
-            Ok(None) => {
-                return Ok(context.terminal.prose("Nothing was changed.\n")?);
             }
             Err(failure) => failure,
         };
@@ -55,13 +53,13 @@ pub fn run(context: &Context, args: &PolicyEditArgs) -> Result<(), Failure> {
     }
 }
 
-/// The change that the edited text makes, announced and confirmed; `None` where it makes none.
+/// The change that the edited text makes, announced and confirmed, unless it is idle.
 fn prepared(
     context: &Context,
     text: Option<String>,
     edited: String,
     danger: LockoutGuard,
-) -> Result<Option<PolicyChange>, Failure> {
+) -> Result<PolicyChange, Failure> {
     let after = policy::parse(&edited).map_err(|error| {
         Failure::invalid(format!("the policy is not valid: {error}"))
             .of_kind(FailureKind::InvalidPolicy)
@@ -74,13 +72,13 @@ fn prepared(
         .collect();
     let mut change = PolicyChange::of_texts(context, text, edited, &settings, danger)?;
     if change.is_idle() {
-        return Ok(None);
+        return Ok(change);
     }
     change.look_at_logins(context);
     context.terminal.prose(&change.announcement())?;
     change.refuse_dangers()?;
     context.terminal.confirm(change.question())?;
-    Ok(Some(change))
+    Ok(change)
 }
 
 /// The question what to do with a text that cannot be taken. There is no answer that takes it all the same.

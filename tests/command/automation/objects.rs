@@ -178,6 +178,9 @@ fn move_devices(calls: &mut CheckedCalls) {
     calls.call("backup", &["backup", "--output", "/root/backup"]);
     calls.call("restore", &["restore", "/root/backup", "--yes"]);
     calls.call("setup", &["setup", "sudo", "--dry-run"]);
+    calls.call("setup", &["setup", "sudo", "--yes", "--force"]);
+    calls.call("setup --undo", &["setup", "--undo", "--dry-run"]);
+    calls.call("setup --undo", &["setup", "--undo", "--yes"]);
     let id = |machine: &Machine, name: &str| -> u32 {
         let shown = machine.run("id", &["-u", name]).ok().stdout;
         shown.trim().parse().unwrap()

@@ -4,6 +4,7 @@ mod changes;
 mod everywhere;
 mod guard;
 mod interrupted;
+mod undo_report;
 mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,7 +8,7 @@ use twofactor_store::sys::clock::{self, Synchronization};
 
 use super::{LockoutGuard, PolicySetting};
 use crate::context::Context;
-use crate::doctor::InstalledSystem;
+use crate::doctor::{self, InstalledSystem};
 use crate::error::Failure;
 use crate::exempt_names::{self, IdleName};
 use crate::impact::{self, PolicyImpact, users};
@@ -71,7 +71,21 @@ pub(super) fn assess(
         idle.extend(require_names::find(after));
         impact.warnings.extend(idle.iter().map(IdleName::warning));
     }
+    if before.and_then(|before| before.notify.as_ref()) != after.notify.as_ref() {
+        impact.warnings.extend(program_warnings(after));
+    }
     Ok(impact)
+}
+
+/// What follows from a program that the policy names newly.
+fn program_warnings(after: &Policy) -> Vec<String> {
+    let Some(program) = &after.notify else {
+        return Vec::new();
+    };
+    let runs = format!("{program} is run with root's rights after each change of a user's factor");
+    let fault = doctor::notify_program::check(Some(after));
+    let fault = fault.map(|finding| format!("{}. {}", finding.cause, finding.fix));
+    [runs].into_iter().chain(fault).collect()
 }
 
 /// The services that the settings name, and those whose switch differs.

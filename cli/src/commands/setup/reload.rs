@@ -25,6 +25,16 @@ pub enum SshdReload {
     NotRunning,
 }
 
+impl SshdReload {
+    /// The word in reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "reloaded",
+            Self::NotRunning => "not_running",
+        }
+    }
+}
+
 /// Reloads sshd. Open sessions stay open.
 ///
 /// # Errors

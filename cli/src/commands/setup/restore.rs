@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::journal::{FileStanding, FileTexts, SetupJournal};
-use super::{diff, dropin, policy_reversal, reload, replace};
+use super::reload::{self, SshdReload};
+use super::{diff, dropin, policy_reversal, replace};
 use crate::audit;
 use crate::commands::change::PolicyChange;
 use crate::context::Context;
@@ -48,15 +49,17 @@ pub fn after(context: &Context, failure: Failure) -> Failure {
 /// # Errors
 /// As [`PutBack::prepare`] and [`PutBack::make`].
 pub fn put_back(context: &Context) -> Result<(), Failure> {
-    PutBack::prepare(context)?.make(context)
+    PutBack::prepare(context)?.make(context)?;
+    Ok(())
 }
 
 /// The files of the latest setup that are restored.
 pub struct PutBack {
     journal: SetupJournal,
     /// Files that have the text of the setup, in the order of writing.
-    written: Vec<FileTexts>,
-    policy: Option<PolicyChange>,
+    pub written: Vec<FileTexts>,
+    /// The change that undoes it in the policy.
+    pub policy: Option<PolicyChange>,
 }
 
 impl PutBack {
@@ -123,17 +126,17 @@ impl PutBack {
     ///
     /// # Errors
     /// When the answer is no, and as [`Self::make`].
-    pub fn confirm_and_make(self, context: &Context) -> Result<(), Failure> {
+    pub fn confirm_and_make(self, context: &Context) -> Result<Option<SshdReload>, Failure> {
         context.terminal.confirm("Undo it?")?;
         interrupt::arm()?;
         self.make(context)
     }
 
-    /// Restores the files and updates the note.
+    /// Restores the files and updates the note. Returns the reload of sshd, where its settings are among them.
     ///
     /// # Errors
     /// A system error when a file cannot be written or sshd cannot be reloaded.
-    pub fn make(self, context: &Context) -> Result<(), Failure> {
+    pub fn make(self, context: &Context) -> Result<Option<SshdReload>, Failure> {
         // First of all, stop asking for codes.
         if let Some(policy) = &self.policy {
             policy.commit(context)?;
@@ -147,16 +150,17 @@ impl PutBack {
         verify(context, &self.journal)?;
         // Even if the file was restored before: sshd may not have been reloaded.
         let sshd = self.journal.file(Path::new(dropin::PATH));
-        if sshd.is_some_and(FileTexts::is_changed) {
-            reload::reload()?;
-        }
+        let reloaded = match sshd {
+            Some(file) if file.is_changed() => Some(reload::reload()?),
+            _ => None,
+        };
         let state = context.state_path();
         match self.journal.before_latest() {
             Some(earlier) => earlier.save(state)?,
             None => SetupJournal::remove(state)?,
         }
         audit::log(CommandEvent::SetupPutBack, None, &[]);
-        Ok(())
+        Ok(reloaded)
     }
 }
 

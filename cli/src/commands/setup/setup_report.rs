@@ -4,7 +4,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::diff;
-use super::journal::SetupJournal;
+use super::journal::FileTexts;
 use super::reload::SshdReload;
 use super::setup_plan::SetupPlan;
 use crate::commands::change::PolicyChange;
@@ -71,10 +71,7 @@ impl SetupReport {
     pub fn done(plan: &SetupPlan, policy: &PolicyChange, sshd: Option<SshdReload>) -> Self {
         Self {
             done: true,
-            sshd: sshd.map(|reload| match reload {
-                SshdReload::Done => "reloaded",
-                SshdReload::NotRunning => "not_running",
-            }),
+            sshd: sshd.map(SshdReload::word),
             ..Self::planned(plan, policy)
         }
     }
@@ -107,40 +104,80 @@ impl Report for SetupReport {
 pub struct UndoReport {
     /// False after `--dry-run`.
     done: bool,
-    /// The restored files.
-    files: Vec<String>,
+    /// True if the old texts were forgotten, and the files stay.
+    forgotten: bool,
+    /// The files that get their old text again.
+    files: Vec<FileReport>,
+    /// The difference in the policy; empty where there is none.
+    policy: String,
+    /// As of `setup`.
+    sshd: Option<&'static str>,
 }
 
 impl UndoReport {
-    /// Of `--dry-run`.
-    pub fn planned(journal: &SetupJournal) -> Self {
-        let files = journal.files.iter();
+    /// Of `--dry-run`: these files, and the policy, where that changes.
+    pub fn planned<'f>(
+        files: impl IntoIterator<Item = (&'f FileTexts, Option<&'f str>)>,
+        policy: Option<&PolicyChange>,
+    ) -> Self {
+        let files = files.into_iter().map(|(file, text)| {
+            let path = file.path.display().to_string();
+            FileReport {
+                diff: diff::unified(&path, Some(&file.after), text),
+                path,
+            }
+        });
+        let changed =
+            |change: &PolicyChange| diff::unified("policy", change.text(), Some(change.edited()));
         Self {
             done: false,
-            files: files.map(|file| file.path.display().to_string()).collect(),
+            forgotten: false,
+            files: files.collect(),
+            policy: policy.map(changed).unwrap_or_default(),
+            sshd: None,
         }
     }
 
-    /// Of an undo that was made.
-    pub fn done(journal: &SetupJournal) -> Self {
+    /// With what was restored before it.
+    pub fn after(mut self, first: Option<Self>) -> Self {
+        let Some(first) = first else { return self };
+        let own: Vec<String> = self.files.iter().map(|file| file.path.clone()).collect();
+        let earlier = first.files.into_iter();
+        self.files
+            .extend(earlier.filter(|file| !own.contains(&file.path)));
+        if self.policy.is_empty() {
+            self.policy = first.policy;
+        }
+        self.sshd = self.sshd.or(first.sshd);
+        self
+    }
+
+    /// The same, once it was made.
+    pub fn done(self, sshd: Option<SshdReload>) -> Self {
         Self {
             done: true,
-            ..Self::planned(journal)
+            sshd: sshd.map(SshdReload::word),
+            ..self
         }
     }
 
-    /// Of an interrupted setup that was undone.
-    pub fn stopped() -> Self {
+    /// Of `--forget`.
+    pub const fn forgotten() -> Self {
         Self {
             done: true,
+            forgotten: true,
             files: Vec::new(),
+            policy: String::new(),
+            sshd: None,
         }
     }
 }
 
 impl Report for UndoReport {
     fn text(&self) -> Zeroizing<String> {
-        Zeroizing::new(if self.done {
+        Zeroizing::new(if self.forgotten {
+            "The files stay as they are, and can no longer be restored.\n".to_owned()
+        } else if self.done {
             "Everything is as it was before setup. Devices are kept.\n".to_owned()
         } else {
             "Nothing was changed (--dry-run).\n".to_owned()

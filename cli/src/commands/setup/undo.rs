@@ -31,18 +31,24 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
         context
             .terminal
             .confirm("Forget what the files were before? They stay as they are.")?;
-        return SetupJournal::remove(state);
+        SetupJournal::remove(state)?;
+        return context.write(&UndoReport::forgotten());
     }
+    let mut interrupted = None;
     if journal.progress == SetupProgress::Begun {
         let stopped = PutBack::prepare(context)?;
         stopped.show(context)?;
+        let restored = stopped.written.iter();
+        let restored = restored.map(|file| (file, file.previous.as_deref()));
+        let report = UndoReport::planned(restored, stopped.policy.as_ref());
         if args.dry_run {
-            return context.write(&UndoReport::planned(&journal));
+            return context.write(&report);
         }
-        stopped.confirm_and_make(context)?;
+        let report = report.done(stopped.confirm_and_make(context)?);
         let Some(earlier) = SetupJournal::load(state)? else {
-            return context.write(&UndoReport::stopped());
+            return context.write(&report);
         };
+        interrupted = Some(report);
         journal = earlier;
     }
     let files = standing(context, &journal)?;
@@ -51,8 +57,12 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
         None => None,
     };
     show(context, &files, policy.as_ref())?;
+    let restored = files.iter();
+    let restored = restored.filter(|file| file.standing == FileStanding::After);
+    let restored = restored.map(|file| (file.texts, file.texts.original.as_deref()));
+    let report = UndoReport::planned(restored, policy.as_ref());
     if args.dry_run {
-        return context.write(&UndoReport::planned(&journal));
+        return context.write(&report);
     }
     context.terminal.confirm("Undo the setup?")?;
     interrupt::arm()?;
@@ -62,15 +72,16 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     }
     write(&files)?;
     // Even if an interrupted undo has restored the file: sshd may not have been reloaded.
+    let mut reloaded = None;
     if journal.file(Path::new(dropin::PATH)).is_some() {
         MachinePreview::look().test_sshd().map_err(|error| {
             Failure::refused(format!("sshd -t refuses its configuration: {error}"))
         })?;
-        reload::reload()?;
+        reloaded = Some(reload::reload()?);
     }
     SetupJournal::remove(state)?;
     audit::log(CommandEvent::SetupUndo, None, &[]);
-    context.write(&UndoReport::done(&journal))
+    context.write(&report.done(reloaded).after(interrupted))
 }
 
 fn show(
