@@ -244,7 +244,7 @@ pictures: need-demo build
 dist: need-dist rust
 	scripts/dist $(target)/dist
 
-## deb rpm            the packages, in target/deb and target/rpm
+## deb rpm release    the packages; all of a release, tried, with checksums
 deb: need-deb rust
 	cargo fetch $(CARGOFLAGS)
 	scripts/deb $(target)/deb
@@ -253,6 +253,9 @@ deb: need-deb rust
 
 rpm: need-rpm dist
 	packaging/rpm/build $(target)
+
+release: need-system deb rpm
+	$(as_root) scripts/release $(target)
 
 ## install uninstall  DESTDIR= PREFIX= PAMDIR=; policy and devices are kept
 install install-files uninstall:
