@@ -1,6 +1,7 @@
 //! Opening, reading and replacing files that only root may have touched.
 
-use std::fmt;
+mod file_error;
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -11,6 +12,9 @@ use rustix::fs::{
 use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 
 use super::limit;
+use file_error::failed;
+
+pub use file_error::FileError;
 
 /// Largest file that is read, in bytes.
 pub const MAX_LEN: usize = 64 * 1024;
@@ -37,51 +41,6 @@ impl FileAccess {
             Self::Private => Mode::RUSR | Mode::WUSR,
             Self::Readable => Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH,
         }
-    }
-}
-
-/// Reason why a file cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileError {
-    /// A system call failed.
-    System(&'static str, Errno),
-    /// It is something else than a regular file (or directory), for example a link or a FIFO.
-    WrongType,
-    /// A user other than root owns it.
-    NotRoots,
-    /// Others have rights to it that they must not have: its mode.
-    TooOpen(u32),
-    /// It has more than [`MAX_LEN`] bytes.
-    TooLarge,
-}
-
-impl FileError {
-    /// True if the error is that there is no such file.
-    #[must_use]
-    pub fn is_missing(&self) -> bool {
-        *self == Self::System("open", Errno::NOENT)
-    }
-}
-
-impl fmt::Display for FileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System(call, errno) => write!(f, "{call}: {errno}"),
-            Self::WrongType => f.write_str("is a link or not of the right type"),
-            Self::NotRoots => f.write_str("is not owned by root"),
-            Self::TooOpen(mode) => write!(f, "is accessible to others (mode {mode:04o})"),
-            Self::TooLarge => write!(f, "is larger than {} KiB", MAX_LEN / 1024),
-        }
-    }
-}
-
-impl std::error::Error for FileError {}
-
-fn failed(call: &'static str) -> impl Fn(Errno) -> FileError {
-    move |errno| match errno {
-        // Errors that O_NOFOLLOW, O_DIRECTORY and O_NONBLOCK make of links, files and FIFOs in the way.
-        Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NXIO => FileError::WrongType,
-        errno => FileError::System(call, errno),
     }
 }
 
