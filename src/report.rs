@@ -218,6 +218,19 @@ mod tests {
     }
 
     #[test]
+    fn a_name_without_an_answer_is_named_with_its_kind() {
+        let silent = std::io::Error::from_raw_os_error(Errno::IO.raw_os_error());
+        let name = UnansweredName {
+            kind: "group",
+            name: "staff".to_owned(),
+            error: silent.into(),
+        };
+        let line = unanswered_name(Line::about(b"alice", b""), &name);
+        let said = "user=alice rhost= result=requirement-unknown group=staff error=";
+        assert!(line.as_str().starts_with(said), "{}", line.as_str());
+    }
+
+    #[test]
     fn who_is_not_root_reads_its_uid_and_a_plain_service() {
         let hint = "this program runs as uid 33: twofactor disable --service ";
         for (service, shown) in [

@@ -49,6 +49,17 @@ fn a_wrong_code_tells_of_recovery_codes_that_are_left() {
     let (mut stage, _) = with_codes();
     assert_eq!(stage.run(&["1"]), AuthResult::NoAnswer);
     assert!(stage.said().contains(&("complains", text::WRONG_OF_MANY)));
+    // Not where the password is yet to be checked, and not where all are told the same.
+    let hidden: [fn(&mut Stage); 2] = [
+        |stage| stage.arguments.layout = PromptLayout::PasswordThenCode,
+        |stage| stage.set_policy("enabled = true\nuniform_prompt = true\n"),
+    ];
+    for hide in hidden {
+        let (mut stage, _) = with_codes();
+        hide(&mut stage);
+        assert_eq!(stage.run(&["hunter2111111"]), AuthResult::NoAnswer);
+        assert!(stage.said().contains(&WRONG), "{:?}", stage.said());
+    }
     let mut without = Stage::new("enabled = true\n");
     assert_eq!(without.run(&["1"]), AuthResult::NoAnswer);
     assert!(without.said().contains(&WRONG));
