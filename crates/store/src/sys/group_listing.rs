@@ -40,6 +40,17 @@ impl GroupListing {
         }
     }
 
+    /// Groups of this text alone.
+    #[cfg(test)]
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self {
+            local: Ok(LocalGroups::parse(text)),
+            sources: Ok(vec![FILES.to_owned()]),
+            is_sum: true,
+            of_systemd: Mutex::default(),
+        }
+    }
+
     /// True if an account is in the group of that name and number, as [`accounts::group_ids`] says. A source that fails has
     /// no groups, as there.
     #[must_use]

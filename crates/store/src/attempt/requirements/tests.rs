@@ -68,6 +68,22 @@ fn a_name_without_an_account_is_treated_as_required() {
     assert_eq!(requirement("", None).0, Requirement::None);
 }
 
+/// As for one account: by the members that are listed, and by the number that the name service has.
+#[test]
+fn groups_of_many_accounts_are_those_of_the_listing() {
+    let required = |group: &str, listing: &str| {
+        let policy = format!("enabled = true\n[[require]]\ngroups = [\"{group}\"]\n");
+        let listing = Arc::new(GroupListing::of_text(listing));
+        let mut known = KnownRequirements::for_many(listing);
+        known.requirement(&policy.parse().unwrap(), TIME, Some(&root()))
+    };
+    let robots = "no-such-robots:x:4000000:root\n";
+    assert_eq!(required("no-such-robots", robots), Requirement::InForce);
+    assert_eq!(required("no-such-robots", ""), Requirement::None);
+    assert_eq!(required("root", ""), Requirement::InForce);
+    assert_eq!(required("daemon", robots), Requirement::None);
+}
+
 #[test]
 fn nothing_is_looked_up_where_all_need_a_device() {
     let strict = "enforcement = \"mandatory\"\n[[require]]\nusers = [\"root\"]\n";
