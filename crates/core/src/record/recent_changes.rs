@@ -219,6 +219,22 @@ mod tests {
     }
 
     #[test]
+    fn changes_of_devices_are_told_from_those_of_codes() {
+        let all = ChangeWord::ALL.iter();
+        let of_devices: Vec<&str> = all
+            .filter(|kind| kind.changes_devices())
+            .map(|kind| kind.word())
+            .collect();
+        let expected = [
+            "device-added",
+            "device-renewed",
+            "device-removed",
+            "restored",
+        ];
+        assert_eq!(of_devices, expected);
+    }
+
+    #[test]
     fn a_change_is_told_for_thirty_days() {
         let day = 24 * 3600;
         let change = change(100 * day);
