@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::state::graced_sessions::{AwaitedSession, GracedSession, MAX_SESSIONS, SessionGrace};
-use crate::state::{policy_fingerprint, service_fingerprint};
+use crate::state::{DaemonFailures, DeviceState, Grace, policy_fingerprint, service_fingerprint};
 
 fn sample() -> State {
     let mut state = State::new(1000);
