@@ -145,6 +145,20 @@ fn r42_a_killed_removal_of_a_moving_record_is_complete() {
     }
 }
 
+/// A file that was copied to another name is on its way nowhere.
+#[test]
+fn a_copied_record_takes_no_other_user_along() {
+    let (scratch, store) = enrolled();
+    let bob = account("bob", 1001);
+    enroll_devices(&store, &bob, &[token()]);
+    let users = scratch.top().join("users");
+    fs::copy(users.join("bob.toml"), scratch.record()).unwrap();
+    store.discard("alice").unwrap();
+    assert!(!scratch.record().exists() && !found(&store));
+    let kept = store.snapshot(&bob).unwrap().unwrap();
+    assert!(kept.record.is_enrolled() && kept.state.has_committed());
+}
+
 /// Between the two looks of a change.
 #[test]
 fn a_removal_in_between_is_no_missing_state() {
