@@ -38,7 +38,6 @@ impl AuditSink for ChangeLog<'_> {
             notifier::queue(WaitingNotice {
                 program: program.to_owned(),
                 message: ChangeMessage::of(event).by(&self.origin(), self.time()),
-                uid: self.caller.uid,
             });
         }
     }

@@ -123,9 +123,10 @@ pub fn panicked() {
 }
 
 /// A change that did not reach the program of `notify`, for this reason.
-pub fn undelivered(uid: u32, message: &ChangeMessage, error: &dyn std::fmt::Display) {
+pub fn undelivered(message: &ChangeMessage, error: &dyn std::fmt::Display) {
     let text = message.undelivered(error);
-    limited(Level::Error, uid, LoginEvent::NotNotified, &text);
+    // Each change has its line, as it has in the log of changes.
+    log_output::write_patiently(Level::Error as u8, text.as_str());
 }
 
 /// The result of a code. Lock-outs limit wrong ones, so each has its line.

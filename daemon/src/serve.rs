@@ -44,7 +44,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Longest time from the order to stop to the end.
 const FAREWELL: Duration = Duration::from_secs(8);
 
-/// Pause between two looks whether all connections have ended.
+/// Pause between two looks whether all connections have ended, or the program of `notify`.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Raises the limit on open files as far as this process may.
@@ -102,18 +102,22 @@ where
     }
 }
 
-/// Waits until what was asked is answered, and ends the connections that ask nothing.
+/// Waits until what was asked is answered and the program of `notify` has got the changes, and ends the connections that ask
+/// nothing.
 fn finish(connections: &SharedConnections) {
     let begin = clock::monotonic();
-    if !are_gone(connections, begin + LAST_WORDS) {
+    let gone = || connections.is_empty();
+    if !comes_true(&gone, begin + LAST_WORDS) {
         connections.end_reading();
-        are_gone(connections, begin + FAREWELL);
+        comes_true(&gone, begin + FAREWELL);
     }
+    comes_true(&notifier::is_idle, begin + FAREWELL);
+    notifier::give_up();
 }
 
-/// True as soon as no connection is open, false if there is one after a time of the monotonic clock.
-fn are_gone(connections: &SharedConnections, end: Duration) -> bool {
-    while !connections.is_empty() {
+/// True as soon as something is true, false if it is not at a time of the monotonic clock.
+fn comes_true(is_true: &dyn Fn() -> bool, end: Duration) -> bool {
+    while !is_true() {
         if clock::monotonic() >= end {
             return false;
         }

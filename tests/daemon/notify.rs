@@ -6,6 +6,7 @@ use std::time::Duration;
 use harness::Machine;
 use harness::enrolled::{Token, enroll_token, machine};
 use harness::otp::Totp;
+use harness::twofactord::Daemon;
 use serde_json::{Value, json};
 
 use super::QUICK;
@@ -107,4 +108,72 @@ fn a_refused_program_is_logged_and_the_change_made() {
     );
     await_until(&|| daemon.log().contains(&line));
     assert!(!fs::exists(TOLD).unwrap());
+}
+
+/// A program that waits for a file, `GO`, before it takes a change.
+const PATIENT: &str = "#!/bin/sh\nwhile [ ! -e /run/go ]; do sleep 0.02; done\ncat >>/run/told\n";
+
+/// A new device of alice's, and its removal.
+fn two_changes(machine: &Machine, alice: &Token) {
+    add_phone(machine, alice);
+    let unset = json!({"user": "alice", "device": "phone", "code": alice.code()});
+    let removed = machine.call_daemon("alice", "io.twofactor.Unset", &unset);
+    assert_eq!(removed.unwrap()["change"]["result"], "removed");
+}
+
+/// The lines about changes that the program did not get, for this reason.
+fn not_notified(daemon: &Daemon, reason: &str) -> usize {
+    let lines = daemon.log();
+    let lines = lines
+        .lines()
+        .filter(|line| line.contains("result=not-notified"));
+    lines.filter(|line| line.contains(reason)).count()
+}
+
+#[test]
+fn each_change_is_told_or_logged_when_too_many_wait() {
+    let machine = machine(&told());
+    machine.write_file(PROGRAM, PATIENT, 0o755);
+    let alice = enroll_token(&machine, "alice");
+    let daemon = machine.daemon();
+    let mut made = 0;
+    while not_notified(&daemon, "too many changes wait for the program") == 0 {
+        assert!(made < 300);
+        two_changes(&machine, &alice);
+        made += 2;
+    }
+    machine.write_file("/run/go", "", 0o644);
+    let told = || fs::read_to_string(TOLD).unwrap_or_default().lines().count();
+    await_until(&|| told() + not_notified(&daemon, "") == made);
+    assert!(told() > 0);
+}
+
+#[test]
+fn changes_not_told_at_a_stop_are_logged() {
+    let machine = machine(&told());
+    machine.write_file(PROGRAM, PATIENT, 0o755);
+    let alice = enroll_token(&machine, "alice");
+    let daemon = machine.daemon();
+    two_changes(&machine, &alice);
+    daemon.signal("TERM");
+    let (code, lines) = daemon.ends_with_log();
+    assert_eq!(code, Some(0));
+    let ended = "twofactord ended before the program did";
+    assert_eq!(lines.matches(ended).count(), 2, "{lines}");
+}
+
+#[test]
+fn changes_are_told_before_a_stop() {
+    let machine = machine(&told());
+    machine.write_file(
+        PROGRAM,
+        format!("#!/bin/sh\nsleep 0.2\ncat >>{TOLD}\n"),
+        0o755,
+    );
+    let alice = enroll_token(&machine, "alice");
+    let daemon = machine.daemon();
+    two_changes(&machine, &alice);
+    daemon.signal("TERM");
+    assert_eq!(daemon.ends(), Some(0));
+    assert_eq!(changes(2).len(), 2);
 }

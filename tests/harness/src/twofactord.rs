@@ -153,11 +153,19 @@ impl Daemon {
     ///
     /// # Panics
     /// When it goes on for 60 seconds.
-    pub fn ends(mut self) -> Option<i32> {
+    pub fn ends(self) -> Option<i32> {
+        self.ends_with_log().0
+    }
+
+    /// The same, and the lines that it has logged until then.
+    ///
+    /// # Panics
+    /// As [`Daemon::ends`].
+    pub fn ends_with_log(mut self) -> (Option<i32>, String) {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             if let Some(status) = self.0.try_wait() {
-                return status.code();
+                return (status.code(), self.log());
             }
             assert!(Instant::now() < deadline, "it goes on: {}", self.log());
             std::thread::sleep(Duration::from_millis(5));
