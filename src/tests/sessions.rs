@@ -26,3 +26,17 @@ fn the_next_attempt_expects_none() {
     assert_eq!(stage.run(&["1"]), AuthResult::NoAnswer);
     assert!(!stage.expects_session);
 }
+
+/// What a program within the session may not have to ask again is noted in the state.
+#[test]
+fn a_login_awaits_its_session_in_the_state() {
+    let awaits = |service| {
+        expects(GRACED, service)
+            .state()
+            .session_grace
+            .awaited
+            .is_some()
+    };
+    assert!(awaits("login"));
+    assert!(!awaits("sudo"));
+}

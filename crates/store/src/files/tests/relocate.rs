@@ -156,6 +156,25 @@ fn r42_a_stopped_move_is_found_and_completed() {
     }
 }
 
+#[test]
+fn what_there_is_to_move_depends_on_the_record_alone() {
+    let (_scratch, store) = pending();
+    enroll_devices(&store, &account("bob", 1001), &[token()]);
+    let progress = |from: &str, to: &Account| store.relocation(from, to).map_err(|it| it.cause);
+    // Another user's entry of the index is none of this one's.
+    assert!(matches!(progress("alice", &alice()), Ok(None)));
+    assert!(matches!(progress("erin", &alice()), Ok(None)));
+    for to in [anna(alice().uid), anna(7007), account("alice", 7007)] {
+        let ahead = progress("alice", &to);
+        assert!(matches!(ahead, Ok(Some(Relocation::Ahead(_)))), "{ahead:?}");
+    }
+    stopped(&store, &anna(7007), Stopped::NewOwner);
+    let begun = progress("alice", &anna(7007));
+    assert!(matches!(begun, Ok(Some(Relocation::Begun))), "{begun:?}");
+    let third = progress("alice", &account("carol", 1002));
+    assert_eq!(third.err(), Some(Cause::OtherUser("anna".to_owned())));
+}
+
 /// A move that changes the uid has taken the state to the new name: it is not that of the old uid.
 #[test]
 fn a_state_on_its_way_is_not_found_by_the_old_uid() {
