@@ -5,6 +5,7 @@
 
 mod enrollment;
 mod enrollment_text;
+mod invite_ticket;
 pub mod new_device;
 mod new_device_text;
 

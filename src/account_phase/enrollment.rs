@@ -5,26 +5,18 @@ use twofactor_core::device::{DeviceName, Id, Kind};
 use twofactor_core::enroll::{self, ConfirmedDevice, PendingDevice};
 use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
-use twofactor_core::policy::{EnrollAtLogin, Policy};
-use twofactor_core::record::Record;
 use twofactor_core::record::recent_changes::ChangeOrigin;
-use twofactor_core::recovery::OneTimeCode;
 use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus, is_blank};
-use twofactor_store::Locked;
 use twofactor_store::attempt::{
     AttemptFailure, AttemptResult, KnownGroups, LoginAttempt, PreCheck,
 };
 use twofactor_store::decision::decide;
-use twofactor_store::operations::{
-    self, AuditSink, ChangeSteps, DevicesBefore, NewEnrollment, UserFactor,
-};
+use twofactor_store::operations::{self, AuditSink, DevicesBefore, NewEnrollment, UserFactor};
 use twofactor_store::sys::{clock, host};
 
 use super::enrollment_text::{DisplayForm, DrawingStyle};
-use super::{
-    EnrollmentAbort, EnrollmentMode, EnrollmentPermission, NoInvitation, account, enrollment_text,
-    withdrawn,
-};
+use super::invite_ticket::{InviteTicket, StillAllowed};
+use super::{EnrollmentAbort, EnrollmentMode, NoInvitation, account, enrollment_text, withdrawn};
 use crate::dialogue::{Dialogue, DialogueMedium};
 use crate::transaction::{PamTransaction, Priority};
 use crate::{login_origin, report, text};
@@ -344,134 +336,4 @@ impl AuditSink for DialogueLog {
     }
 
     fn changed(&self, _: &ChangeEvent<'_>) {}
-}
-
-/// Conditions that must still hold when a device is stored: everything is read anew, under the lock.
-struct StillAllowed<'s, 'a> {
-    session: &'s mut LoginAttempt<'a>,
-    /// The invitation whose code was typed.
-    invite: Option<Id>,
-    /// Result of that; `None` before the first device.
-    ticket: Option<InviteTicket>,
-}
-
-impl ChangeSteps for StillAllowed<'_, '_> {
-    type Error = EnrollmentAbort;
-
-    fn permit(
-        &mut self,
-        _: &mut Locked<'_>,
-        record: Option<&Record>,
-    ) -> Result<(), EnrollmentAbort> {
-        let session = &mut *self.session;
-        session.file.refresh(&mut session.loaded)?;
-        let open = record.and_then(|record| record.invite.as_ref());
-        let invite = self.invite;
-        let ticket = *self
-            .ticket
-            .get_or_insert_with(|| InviteTicket::of(invite, open));
-        let now = (session.clock)()?;
-        still_allowed(&session.loaded.policy, session.service, ticket, now)
-            .map_err(EnrollmentAbort::Withdrawn)
-    }
-}
-
-/// Permission that a person has shown, by the time a device is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum InviteTicket {
-    /// No invitation: none was asked for.
-    NotAsked,
-    /// An invitation that counts until then, in seconds since 1970-01-01 UTC.
-    Until(u64),
-    /// An invitation that is no longer there, or was replaced.
-    Gone,
-}
-
-impl InviteTicket {
-    /// Of the invitation that was shown, and the one that stands in the record.
-    fn of(shown: Option<Id>, open: Option<&OneTimeCode>) -> Self {
-        match (shown, open) {
-            (None, _) => Self::NotAsked,
-            (Some(id), Some(open)) if id == open.id => Self::Until(open.expires),
-            (Some(_), _) => Self::Gone,
-        }
-    }
-}
-
-/// Checks that an enrollment that began may still be stored; the error is what allowed it and is gone. A user who is
-/// exempt by now does no harm with a device.
-fn still_allowed(
-    policy: &Policy,
-    service: &str,
-    ticket: InviteTicket,
-    now: u64,
-) -> Result<(), EnrollmentPermission> {
-    let off = !policy.enabled
-        || !policy.service_on(service)
-        || policy.enroll_at_login == EnrollAtLogin::Off;
-    match ticket {
-        _ if off => Err(EnrollmentPermission::Policy),
-        _ if !policy.enroll_needs_invite => Ok(()),
-        InviteTicket::NotAsked => Err(EnrollmentPermission::Policy),
-        InviteTicket::Until(expires) if now < expires => Ok(()),
-        InviteTicket::Until(_) | InviteTicket::Gone => Err(EnrollmentPermission::Invitation),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// At the first device and at the second.
-    #[test]
-    fn an_enrollment_lasts_as_long_as_its_permission() {
-        let allowed = |lines: &str, ticket| {
-            let policy = format!("enabled = true\n{lines}").parse().unwrap();
-            still_allowed(&policy, "login", ticket, 100)
-        };
-        let offer = "enroll_at_login = \"offer\"\n";
-        let invited = "enroll_at_login = \"offer\"\nenroll_needs_invite = true\n";
-        let (policy, invitation) = (
-            Err(EnrollmentPermission::Policy),
-            Err(EnrollmentPermission::Invitation),
-        );
-        for (lines, ticket, expected) in [
-            (offer, InviteTicket::NotAsked, Ok(())),
-            (offer, InviteTicket::Gone, Ok(())),
-            (invited, InviteTicket::Until(101), Ok(())),
-            (invited, InviteTicket::Until(100), invitation),
-            (invited, InviteTicket::Until(99), invitation),
-            (invited, InviteTicket::Gone, invitation),
-            (invited, InviteTicket::NotAsked, policy),
-            ("", InviteTicket::NotAsked, policy),
-            ("", InviteTicket::Until(101), policy),
-        ] {
-            assert_eq!(allowed(lines, ticket), expected, "{lines}{ticket:?}");
-        }
-        let off = format!("{offer}[services]\nlogin = false\n");
-        assert_eq!(allowed(&off, InviteTicket::NotAsked), policy);
-        assert_eq!(
-            allowed(
-                &format!("{offer}[services]\nsshd = true\n"),
-                InviteTicket::NotAsked
-            ),
-            Ok(())
-        );
-    }
-
-    #[test]
-    fn an_invitation_is_the_one_that_was_shown() {
-        let (open, _) = OneTimeCode::generate(7).unwrap();
-        let (other, _) = OneTimeCode::generate(8).unwrap();
-        assert_eq!(InviteTicket::of(None, Some(&open)), InviteTicket::NotAsked);
-        assert_eq!(
-            InviteTicket::of(Some(open.id), Some(&open)),
-            InviteTicket::Until(7)
-        );
-        assert_eq!(
-            InviteTicket::of(Some(open.id), Some(&other)),
-            InviteTicket::Gone
-        );
-        assert_eq!(InviteTicket::of(Some(open.id), None), InviteTicket::Gone);
-    }
 }
