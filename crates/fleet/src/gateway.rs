@@ -14,11 +14,11 @@ use crate::gateway_message::{AttemptKeys, StoreView, TransactionAnswer};
 use crate::post_fault::PostFault;
 use crate::store_key::StoreKey;
 
-/// Most bytes of a reply that are read. Three values of a kilobyte each need less than 10 KiB.
-const MAX_REPLY: u64 = 64 * 1024;
+/// Most bytes of a reply that are read. An attempt needs less than 10 KiB, a page of records some hundred.
+const MAX_REPLY: u64 = 4 * 1024 * 1024;
 /// Longest wait for a connection to one member.
 const CONNECT: Duration = Duration::from_millis(300);
-const TRANSACTION: &str = "/v3/kv/txn";
+pub(crate) const TRANSACTION: &str = "/v3/kv/txn";
 const AUTHENTICATE: &str = "/v3/auth/authenticate";
 
 /// The files and names that the gateway needs, read already.
@@ -166,7 +166,12 @@ impl Gateway {
     }
 
     /// One request, sent to another member only where it was certainly not done.
-    fn call(&self, path: &str, body: &str, time: &dyn TimeLeft) -> Result<String, GatewayFault> {
+    pub(crate) fn call(
+        &self,
+        path: &str,
+        body: &str,
+        time: &dyn TimeLeft,
+    ) -> Result<String, GatewayFault> {
         let mut has_authenticated = false;
         loop {
             if self.token().is_none() {
@@ -278,7 +283,7 @@ fn token_of(reply: &str) -> Option<String> {
     (!token.is_empty()).then(|| token.to_owned())
 }
 
-fn malformed() -> GatewayFault {
+pub(crate) fn malformed() -> GatewayFault {
     GatewayFault::Unknown("the gateway gives a malformed reply".to_owned())
 }
 

@@ -106,12 +106,12 @@ impl AttemptKeys {
     }
 }
 
-fn encoded(key: &StoreKey) -> String {
+pub(crate) fn encoded(key: &StoreKey) -> String {
     BASE64.encode(key.as_bytes())
 }
 
 /// True while the key has this value, or while it has none.
-fn comparison(key: &StoreKey, value: &Option<Vec<u8>>) -> Value {
+pub(crate) fn comparison(key: &StoreKey, value: &Option<Vec<u8>>) -> Value {
     let key = encoded(key);
     match value {
         Some(value) => json!({
@@ -124,7 +124,7 @@ fn comparison(key: &StoreKey, value: &Option<Vec<u8>>) -> Value {
 }
 
 /// Fields with the value false are left out. A reply without a header is empty: no member of the cluster sent it.
-fn is_success(reply: &Value) -> Result<bool, MalformedReply> {
+pub(crate) fn is_success(reply: &Value) -> Result<bool, MalformedReply> {
     if reply
         .get("header")
         .and_then(|it| it.get("revision"))
@@ -139,7 +139,7 @@ fn is_success(reply: &Value) -> Result<bool, MalformedReply> {
 }
 
 /// The value of one key. That there is none is said by a range without entries, never by a reply without a range.
-fn found(answer: &Value, key: &StoreKey) -> Result<Option<Vec<u8>>, MalformedReply> {
+pub(crate) fn found(answer: &Value, key: &StoreKey) -> Result<Option<Vec<u8>>, MalformedReply> {
     let range = answer.get("response_range").ok_or(MalformedReply)?;
     let entries = match range.get("kvs") {
         None => return Ok(None),

@@ -5,16 +5,21 @@
 #![forbid(unsafe_code)]
 
 pub mod attempt_id;
+pub mod factor_commit;
 pub mod fleet_key;
 pub mod fleet_run;
 pub mod gateway;
 pub mod gateway_fault;
 pub mod gateway_message;
+pub mod host_entry;
 pub mod outage;
 mod post_fault;
 pub mod shared_attempt;
+pub mod shared_record;
 pub mod shared_state;
+pub mod state_join;
 pub mod store_key;
+pub mod store_values;
 pub mod token;
 
 #[cfg(test)]

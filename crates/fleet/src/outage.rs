@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::fleet_key::{BrokenSeal, SealError};
 use crate::gateway_fault::GatewayFault;
+use crate::shared_record::RecordValueError;
 use crate::shared_state::ValueError;
 use crate::token::TokenError;
 
@@ -26,6 +27,8 @@ pub enum OutageReason {
     Seal(BrokenSeal),
     /// A value cannot be read.
     Value(ValueError),
+    /// A record cannot be read.
+    Record(RecordValueError),
     /// The fleet or the host's number cannot be read.
     Token(TokenError),
     /// The new state could not be sealed.
@@ -51,6 +54,7 @@ impl fmt::Display for OutageReason {
             Self::NoState => f.write_str("the store has no state of this user"),
             Self::Seal(error) => error.fmt(f),
             Self::Value(error) => error.fmt(f),
+            Self::Record(error) => error.fmt(f),
             Self::Token(error) => error.fmt(f),
             Self::Sealing(error) => error.fmt(f),
             Self::Forgotten => f.write_str("the end of this attempt is not known any more"),

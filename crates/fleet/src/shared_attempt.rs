@@ -63,6 +63,37 @@ pub struct FleetStanding {
     pub beat: HostBeat,
 }
 
+impl FleetStanding {
+    /// Checks that the store has this fleet at its epoch, and the number that this host wrote last.
+    ///
+    /// # Errors
+    /// [`OutageReason`].
+    pub fn check(
+        &self,
+        key: &FleetKey,
+        place: &StoreKey,
+        meta: Option<&[u8]>,
+        host: Option<&[u8]>,
+    ) -> Result<(), OutageReason> {
+        let meta = meta.ok_or(OutageReason::NoFleet)?;
+        let meta = key.open(&StoreKey::meta(), meta);
+        let meta = FleetMeta::decode(&meta.map_err(OutageReason::Seal)?);
+        let meta = meta.map_err(OutageReason::Token)?;
+        if meta.fleet != self.meta.fleet {
+            return Err(OutageReason::OtherFleet);
+        }
+        if meta.epoch != self.meta.epoch {
+            return Err(OutageReason::OtherEpoch);
+        }
+        let beat = key.open(place, host.ok_or(OutageReason::WentBack)?);
+        let beat = HostBeat::decode(&beat.map_err(OutageReason::Seal)?);
+        if beat.map_err(OutageReason::Token)? != self.beat {
+            return Err(OutageReason::WentBack);
+        }
+        Ok(())
+    }
+}
+
 /// The next step of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptStep<E> {
@@ -221,27 +252,8 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
 
     /// The state, if the store is that of the fleet and did not go back. Nothing that is missing says anything about a user.
     fn checked(&self, view: &StoreView) -> Result<SharedState, OutageReason> {
-        let meta_place = StoreKey::meta();
-        let meta = view.meta.as_ref().ok_or(OutageReason::NoFleet)?;
-        let meta = self
-            .key
-            .open(&meta_place, meta)
-            .map_err(OutageReason::Seal)?;
-        let meta = FleetMeta::decode(&meta).map_err(OutageReason::Token)?;
-        if meta.fleet != self.standing.meta.fleet {
-            return Err(OutageReason::OtherFleet);
-        }
-        if meta.epoch != self.standing.meta.epoch {
-            return Err(OutageReason::OtherEpoch);
-        }
-        let beat = view.host.as_ref().ok_or(OutageReason::WentBack)?;
-        let beat = self
-            .key
-            .open(&self.host, beat)
-            .map_err(OutageReason::Seal)?;
-        if HostBeat::decode(&beat).map_err(OutageReason::Token)? != self.standing.beat {
-            return Err(OutageReason::WentBack);
-        }
+        let (meta, host) = (view.meta.as_deref(), view.host.as_deref());
+        self.standing.check(self.key, &self.host, meta, host)?;
         let state = view.state.as_ref().ok_or(OutageReason::NoState)?;
         let state = self
             .key

@@ -93,6 +93,13 @@ impl SharedState {
         }
     }
 
+    /// The same, as the work of a change with this id.
+    #[must_use]
+    pub fn with_id(mut self, id: AttemptId) -> Self {
+        self.attempts = vec![(id, SharedOutcome::Rejected)];
+        self
+    }
+
     /// Its bytes: [`VALUE_LEN`].
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

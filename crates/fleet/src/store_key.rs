@@ -5,6 +5,36 @@ use std::fmt;
 /// The directory of all keys. The number is that of the layout.
 const PREFIX: &str = "/twofactor/v1/";
 
+/// Kinds of keys that carry a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// States of users.
+    State,
+    /// Records of users.
+    Record,
+    /// Hosts.
+    Host,
+}
+
+impl KeyKind {
+    /// The beginning of all keys of this kind.
+    #[must_use]
+    pub fn prefix(self) -> String {
+        let directory = match self {
+            Self::State => "state",
+            Self::Record => "record",
+            Self::Host => "host",
+        };
+        format!("{PREFIX}{directory}/")
+    }
+
+    /// The key of a name.
+    #[must_use]
+    pub fn key(self, name: &str) -> StoreKey {
+        StoreKey(format!("{}{}", self.prefix(), escaped(name)))
+    }
+}
+
 /// A key of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreKey(String);
@@ -26,6 +56,32 @@ impl StoreKey {
     #[must_use]
     pub fn host(id: &str) -> Self {
         Self(format!("{PREFIX}host/{}", escaped(id)))
+    }
+
+    /// The record of a user, or the note that it was removed.
+    #[must_use]
+    pub fn record(user: &str) -> Self {
+        Self(format!("{PREFIX}record/{}", escaped(user)))
+    }
+
+    /// The name in a key of that kind; `None` where it is no key that this program writes.
+    #[must_use]
+    pub fn name_in(key: &[u8], kind: KeyKind) -> Option<String> {
+        let rest = key.strip_prefix(kind.prefix().as_bytes())?;
+        let mut name = Vec::new();
+        let mut bytes = rest.iter();
+        while let Some(&byte) = bytes.next() {
+            if byte == b'%' {
+                let digits = [*bytes.next()?, *bytes.next()?];
+                let digits = std::str::from_utf8(&digits).ok()?;
+                name.push(u8::from_str_radix(digits, 16).ok()?);
+            } else {
+                name.push(byte);
+            }
+        }
+        let name = String::from_utf8(name).ok()?;
+        // Each name has one key.
+        (escaped(&name).as_bytes() == rest).then_some(name)
     }
 
     /// Its bytes.
@@ -70,5 +126,25 @@ mod tests {
             assert_eq!(StoreKey::state(user).to_string(), key);
         }
         assert_eq!(StoreKey::host("a").to_string(), "/twofactor/v1/host/a");
+        assert_eq!(StoreKey::record("a").to_string(), "/twofactor/v1/record/a");
+    }
+
+    #[test]
+    fn a_key_tells_its_name() {
+        for name in ["alice", "a/b", "a%2Fb", "é", ""] {
+            let key = StoreKey::record(name);
+            assert_eq!(key, KeyKind::Record.key(name));
+            let told = StoreKey::name_in(key.as_bytes(), KeyKind::Record);
+            assert_eq!(told.as_deref(), Some(name));
+            assert_eq!(StoreKey::name_in(key.as_bytes(), KeyKind::State), None);
+        }
+        for other in ["a%2", "a%2f", "a%41", "a b", "%ZZ", "%FF"] {
+            let key = format!("/twofactor/v1/record/{other}");
+            assert_eq!(
+                StoreKey::name_in(key.as_bytes(), KeyKind::Record),
+                None,
+                "{other}"
+            );
+        }
     }
 }

@@ -62,16 +62,23 @@ impl HostBeat {
         written(BEAT_MAGIC, &[&self.count.to_le_bytes(), &self.run])
     }
 
-    /// Reads its bytes.
+    /// Reads its bytes, which begin the entry of a host.
     ///
     /// # Errors
     /// [`TokenError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, TokenError> {
+        Ok(Self::decode_with_rest(bytes)?.0)
+    }
+
+    /// Reads its bytes, and tells what follows them.
+    pub(crate) fn decode_with_rest(bytes: &[u8]) -> Result<(Self, &[u8]), TokenError> {
         let (count, rest) = fields::<8>(BEAT_MAGIC, bytes)?;
-        Ok(Self {
+        let (run, rest) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
+        let beat = Self {
             count: u64::from_le_bytes(count),
-            run: rest.try_into().map_err(|_| TokenError::Damaged)?,
-        })
+            run: *run,
+        };
+        Ok((beat, rest))
     }
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod cluster;
+mod records;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex};

@@ -86,17 +86,17 @@ fn a_broken_rule_of_writes_is_found() {
         compared_base: false,
         ..ALL
     };
-    breaks("put without compare", SCENE, rules);
+    breaks("blind put", SCENE, rules);
     let rules = FleetRules {
         read_back: false,
         ..ALL
     };
-    breaks("time-out taken for success", SMALL, rules);
+    breaks("time-out taken as success", SMALL, rules);
     let rules = FleetRules {
         no_early_release: false,
         ..ALL
     };
-    breaks("told before the write", SMALL, rules);
+    breaks("release before commit", SMALL, rules);
     let scene = FleetScene {
         crashes: 0,
         tries: 3,
@@ -124,13 +124,17 @@ fn a_broken_rule_of_outages_is_found() {
         own_file_agrees: false,
         ..ALL
     };
-    breaks("neither lock nor agreement", LOCAL, rules);
+    breaks(
+        "fallback beside the store without lock and recheck",
+        LOCAL,
+        rules,
+    );
     let rules = FleetRules {
         join: false,
         own_file_agrees: false,
         ..ALL
     };
-    breaks("back without joining", LOCAL, rules);
+    breaks("no join", LOCAL, rules);
 }
 
 #[test]
@@ -143,17 +147,35 @@ fn a_broken_rule_of_backups_is_found() {
         host_beat: false,
         ..ALL
     };
-    breaks("restored, no beats", any_time, rules);
+    breaks("restore without beats", any_time, rules);
     let scene = FleetScene {
         beats: 1,
         ..any_time
     };
-    breaks("restored, a host that never beat since", scene, ALL);
+    breaks("a host that never beat since the snapshot", scene, ALL);
     let scene = FleetScene {
         restore: RestoreScene::WithOldWrites,
         ..RESTORED
     };
-    breaks("restored, with an old write under way", scene, ALL);
+    breaks("an old transaction surviving the restore", scene, ALL);
+}
+
+/// The rules of attempts have one name in the model and where the code states them.
+#[test]
+fn the_code_names_the_rules_as_the_model() {
+    let code = include_str!("../../src/shared_attempt.rs");
+    for rule in [
+        "compared_base",
+        "attempt_id",
+        "read_back",
+        "no_early_release",
+        "host_beat",
+    ] {
+        let name = rule.replace('_', " ");
+        assert!(code.contains(&format!("* **{name}**")), "{name}");
+        let rules = include_str!("rules.rs");
+        assert!(rules.contains(&format!("pub {rule}: bool")), "{rule}");
+    }
 }
 
 #[cfg(feature = "whole-model")]
