@@ -308,7 +308,7 @@ fn works(machine: &Machine, account: &Account) -> Result<(), String> {
 }
 
 /// One more change, of whatever is there.
-fn changed_again(account: &Account) -> Result<(), String> {
+pub(super) fn changed_again(account: &Account) -> Result<(), String> {
     let store = open_store();
     let mut locked = store
         .lock_for_change(account)

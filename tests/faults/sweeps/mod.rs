@@ -3,6 +3,7 @@
 
 mod callers;
 mod commands;
+mod daemon;
 mod discarded;
 mod kept;
 mod killed;

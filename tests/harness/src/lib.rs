@@ -32,6 +32,7 @@ pub mod enrolled;
 mod exec;
 pub mod fault;
 pub mod freezer;
+pub mod killed_server;
 mod layout;
 mod log;
 pub mod logins;

@@ -79,17 +79,41 @@ impl Machine {
     /// When there is no such user, or no daemon.
     pub fn talk_to_daemon(&self, user: &str) -> DaemonConversation {
         let uid = self.run("id", &["-u", user]).ok().stdout;
-        let uid = rustix::fs::Uid::from_raw(uid.trim().parse().expect("a number"));
-        // The rights of a thread are its own (setresuid(2), NOTES), and it ends at once.
-        let connect = move || {
-            rustix::thread::set_thread_res_uid(uid, uid, uid).expect("setresuid");
-            UnixStream::connect(SOCKET).expect("a daemon")
-        };
-        DaemonConversation(std::thread::spawn(connect).join().expect("a connection"))
+        DaemonConversation::of_uid(uid.trim().parse().expect("a number"))
+    }
+
+    /// The daemon as a program, for those that run it in another way than [`Machine::daemon`].
+    pub fn daemon_program(&self) -> Program {
+        artefacts::daemon();
+        let directory = ["-d", "-m", "0755", "/run/twofactor"];
+        self.run("install", &directory).ok();
+        let daemon = self.program("/usr/local/sbin/twofactord");
+        daemon.args(&["--listen", SOCKET])
     }
 }
 
 impl DaemonConversation {
+    /// Connects to the daemon with a uid.
+    ///
+    /// # Panics
+    /// When no daemon listens within 20 seconds.
+    pub fn of_uid(uid: u32) -> Self {
+        let uid = rustix::fs::Uid::from_raw(uid);
+        // The rights of a thread are its own (setresuid(2), NOTES), and it ends at once.
+        let connect = move || {
+            rustix::thread::set_thread_res_uid(uid, uid, uid).expect("setresuid");
+            let deadline = Instant::now() + Duration::from_secs(20);
+            loop {
+                match UnixStream::connect(SOCKET) {
+                    Ok(stream) => return stream,
+                    Err(error) => assert!(Instant::now() < deadline, "no daemon: {error}"),
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        Self(std::thread::spawn(connect).join().expect("a connection"))
+    }
+
     /// Puts a call: the parameters of the reply, or the name of its error.
     ///
     /// # Panics
@@ -115,12 +139,32 @@ impl DaemonConversation {
     /// # Panics
     /// When the reply is none.
     pub fn reply(&mut self) -> Result<Value, String> {
+        self.reply_if_any().expect("a reply")
+    }
+
+    /// As [`DaemonConversation::call`]; `None` where the daemon is gone before the whole reply.
+    ///
+    /// # Panics
+    /// When the reply is none of this protocol.
+    pub fn call_if_there(
+        &mut self,
+        method: &str,
+        parameters: &Value,
+    ) -> Option<Result<Value, String>> {
+        let call = json!({"method": method, "parameters": parameters});
+        self.0.write_all(format!("{call}\0").as_bytes()).ok()?;
+        self.reply_if_any()
+    }
+
+    fn reply_if_any(&mut self) -> Option<Result<Value, String>> {
         let (mut reply, mut byte) = (Vec::new(), [0]);
         while !reply.ends_with(b"\0") {
-            assert_eq!(self.0.read(&mut byte).expect("a reply"), 1, "closed");
+            if self.0.read(&mut byte).ok()? == 0 {
+                return None;
+            }
             reply.extend(byte);
         }
-        parameters_of(&reply[..reply.len() - 1])
+        Some(parameters_of(&reply[..reply.len() - 1]))
     }
 }
 
