@@ -138,7 +138,7 @@ $(target)/fail2ban:
 
 ## test-lockers       screen lockers, PostgreSQL, nginx with the daemon
 test-lockers: need-lockers harness
-	$(as_root) scripts/unpack $(target)/lockers i3lock xsecurelock swaylock sway wtype
+	$(as_root) scripts/unpack $(target)/lockers i3lock xsecurelock xscreensaver swaylock sway wtype
 	$(as_root) scripts/unpack $(target)/servers postgresql nginx-core libnginx-mod-http-auth-pam
 	$(test_module) --features locker-tests --test lockers
 

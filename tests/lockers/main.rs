@@ -12,6 +12,7 @@
 mod i3lock;
 mod servers;
 mod swaylock;
+mod xscreensaver;
 mod xsecurelock;
 
 use std::path::Path;
