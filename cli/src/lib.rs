@@ -77,7 +77,10 @@ pub fn run() -> ExitCode {
         Command::Policy(PolicyCommand::Show { .. } | PolicyCommand::Check { .. }) => Ok(()),
         _ => root_only(),
     };
-    let done = allowed.and_then(|()| commands::run(&context, &cli.command));
+    let done = match allowed {
+        Ok(()) => commands::run(&context, &cli.command),
+        Err(refused) => commands::own_factor::run(&context, &cli.command).unwrap_or(Err(refused)),
+    };
     let code = match done {
         Ok(code) => code,
         Err(failure) => {
@@ -93,7 +96,7 @@ pub fn run() -> ExitCode {
     code
 }
 
-/// Records and policy belong to root; no other user gets to them.
+/// Records and policy belong to root; other users get to their own factor through the daemon alone.
 fn root_only() -> Result<(), Failure> {
     if rustix::process::geteuid().is_root() {
         Ok(())

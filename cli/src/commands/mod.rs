@@ -13,6 +13,7 @@ mod import;
 mod init;
 mod invite;
 mod manual;
+pub mod own_factor;
 pub mod policy;
 mod recovery;
 mod relocation;
@@ -30,6 +31,7 @@ pub mod switch;
 mod unlock;
 mod unset;
 pub mod verify;
+mod verify_report;
 
 use std::process::ExitCode;
 

@@ -26,6 +26,7 @@ use crate::error::{ExitStatus, Failure};
 use crate::impact;
 use crate::output::OutputFormat;
 use crate::roster::{self, Roster};
+pub use lock_status::{DaemonStatus, LockStatus};
 use overview::{PolicyStatus, ServiceSwitches, StatusReport};
 use prometheus::LoginFigures;
 use totals::EnrollmentTotals;

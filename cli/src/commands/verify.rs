@@ -2,20 +2,18 @@
 
 use std::process::ExitCode;
 
-use serde::Serialize;
-use twofactor_core::log::event::{CommandEvent, LoginEvent};
-use twofactor_core::verify::{Accepted, Credential, Form, Outcome, Rejected, ThrottleStatus};
+use twofactor_core::log::event::CommandEvent;
+use twofactor_core::verify::{Form, ThrottleStatus};
 use twofactor_store::attempt::{AttemptResult, LoginAttempt, PreCheck};
-use twofactor_store::sys::clock;
-use zeroize::Zeroizing;
 
+use super::verify_report::VerifyReport;
 use crate::args::VerifyArgs;
 use crate::audit;
 use crate::context::{Context, not_enrolled};
 use crate::error::{ExitStatus, Failure, for_user};
 use crate::failure_kind::FailureKind;
-use crate::formatting::{count, span, utc};
-use crate::output::{OutputFormat, Report};
+use crate::formatting::span;
+use crate::output::OutputFormat;
 use crate::shell;
 
 /// Stands for a PAM service.
@@ -24,10 +22,7 @@ const SERVICE: &str = "twofactor";
 /// Runs it.
 pub fn run(context: &Context, args: &VerifyArgs) -> Result<ExitCode, Failure> {
     let user = context.user_or_caller(args.user.as_deref())?;
-    Ok(match try_code(context, &user)? {
-        CodeTrial::Right => ExitCode::SUCCESS,
-        CodeTrial::Wrong => ExitCode::from(ExitStatus::Refused as u8),
-    })
+    Ok(try_code(context, &user)?.exit_code())
 }
 
 /// Result of a trial.
@@ -37,6 +32,16 @@ pub enum CodeTrial {
     Right,
     /// All were wrong.
     Wrong,
+}
+
+impl CodeTrial {
+    /// The exit code of `verify`.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Right => ExitCode::SUCCESS,
+            Self::Wrong => ExitCode::from(ExitStatus::Refused as u8),
+        }
+    }
 }
 
 /// Asks for codes of a user and checks them as a login does; each answer is reported.
@@ -57,41 +62,82 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
     {
         return Err(locked_out(&account.name, closed));
     }
-    let mut last = None;
-    for _ in 0..tries {
-        let Some(typed) = context.terminal.ask(&prompt)? else {
-            break;
-        };
-        let judged = session
-            .attempt(typed.as_bytes(), Form::Code)
-            .map_err(named)?;
-        let result = match judged {
-            AttemptResult::Gone => return Err(not_enrolled(&account.name)),
-            AttemptResult::Refused(closed) => return Err(locked_out(&account.name, closed)),
-            AttemptResult::Repeated => VerifyReport::repeated(&account.name),
-            AttemptResult::Compared(outcome) => VerifyReport::new(&account.name, &outcome),
-        };
+    let dialogue = CodeDialogue {
+        context,
+        prompt: &prompt,
+        tries,
+    };
+    dialogue.run(|typed| {
+        let judged = session.attempt(typed.as_bytes(), Form::Code);
+        let report = judged_report(&account.name, judged.map_err(named)?)?;
         audit::log(
             CommandEvent::Verify,
             Some(&account.name),
-            &[("result", result.reason)],
+            &[("result", report.reason)],
         );
-        if result.accepted {
-            context.write(&result)?;
-            return Ok(CodeTrial::Right);
+        Ok(report)
+    })
+}
+
+/// Questions for codes of a user.
+pub(super) struct CodeDialogue<'a> {
+    /// The person's side.
+    pub context: &'a Context,
+    /// The question.
+    pub prompt: &'a str,
+    /// Codes that may be typed.
+    pub tries: u8,
+}
+
+impl CodeDialogue<'_> {
+    /// Has each code judged, until one is right; each answer is reported.
+    ///
+    /// # Errors
+    /// When no code is typed, and what the judge says.
+    pub fn run<'r>(
+        &self,
+        mut judge: impl FnMut(&str) -> Result<VerifyReport<'r>, Failure>,
+    ) -> Result<CodeTrial, Failure> {
+        let context = self.context;
+        let mut last = None;
+        for _ in 0..self.tries {
+            let Some(typed) = context.terminal.ask(self.prompt)? else {
+                break;
+            };
+            let result = judge(&typed)?;
+            if result.accepted {
+                context.write(&result)?;
+                return Ok(CodeTrial::Right);
+            }
+            context.terminal.prose(&format!("{}\n", result.message))?;
+            last = Some(result);
         }
-        context.terminal.prose(&format!("{}\n", result.message))?;
-        last = Some(result);
-    }
-    match (last, context.format) {
-        (None, _) => {
-            return Err(Failure::refused("no code was typed").of_kind(FailureKind::Cancelled));
+        match (last, context.format) {
+            (None, _) => {
+                return Err(Failure::refused("no code was typed").of_kind(FailureKind::Cancelled));
+            }
+            (Some(result), OutputFormat::Json) => context.write(&result)?,
+            // It was said when the code was typed.
+            (Some(_), OutputFormat::Text | OutputFormat::Dialogue) => {}
         }
-        (Some(result), OutputFormat::Json) => context.write(&result)?,
-        // It was said when the code was typed.
-        (Some(_), OutputFormat::Text | OutputFormat::Dialogue) => {}
+        Ok(CodeTrial::Wrong)
     }
-    Ok(CodeTrial::Wrong)
+}
+
+/// The report of a code that was judged.
+///
+/// # Errors
+/// A refusal where the code was not looked at.
+pub(super) fn judged_report(
+    user: &str,
+    judged: AttemptResult,
+) -> Result<VerifyReport<'_>, Failure> {
+    match judged {
+        AttemptResult::Gone => Err(not_enrolled(user)),
+        AttemptResult::Refused(closed) => Err(locked_out(user, closed)),
+        AttemptResult::Repeated => Ok(VerifyReport::repeated(user)),
+        AttemptResult::Compared(outcome) => Ok(VerifyReport::new(user, &outcome)),
+    }
 }
 
 /// Refused because of too many wrong codes.
@@ -111,156 +157,10 @@ pub(super) fn locked_out(user: &str, gate: ThrottleStatus) -> Failure {
     ))
 }
 
-/// Report of `verify`.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct VerifyReport<'a> {
-    user: &'a str,
-    /// True if a login would have been let in.
-    accepted: bool,
-    /// The word that the log of a login has: `accepted`, `wrong` (with `device` and `offset` where it is a code for another time),
-    /// `repeated-code`, `used`, `clock-set-back`, `spent` or `bypass-expired`.
-    reason: &'static str,
-    /// `device`, `recovery_code` or `bypass`; `null` when nothing matched.
-    by: Option<&'static str>,
-    device: Option<String>,
-    /// TOTP: how many steps the device's clock is off. HOTP: counters skipped.
-    offset: Option<i64>,
-    /// Wrong codes since the last right one, this one not included.
-    failures_before: Option<u32>,
-    message: String,
-}
-
-impl<'a> VerifyReport<'a> {
-    fn new(user: &'a str, outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::Accepted(accepted) => Self::accepted(user, accepted),
-            Outcome::Rejected(why) => Self::rejected(user, why),
-        }
-    }
-
-    /// A code that was refused already: it was not compared.
-    fn repeated(user: &'a str) -> Self {
-        Self {
-            user,
-            accepted: false,
-            reason: LoginEvent::RepeatedCode.word(),
-            by: None,
-            device: None,
-            offset: None,
-            failures_before: None,
-            message:
-                "This code was refused already, and does not count again; wait for the next one."
-                    .to_owned(),
-        }
-    }
-
-    fn accepted(user: &'a str, accepted: &Accepted) -> Self {
-        let (by, device, offset, what) = match &accepted.by {
-            Credential::Device { name, offset } => (
-                "device",
-                Some(name.clone()),
-                Some(*offset),
-                format!("device {name}"),
-            ),
-            Credential::RecoveryCode { left } => (
-                "recovery_code",
-                None,
-                None,
-                format!("a recovery code; {} left", count(*left as u64, "code")),
-            ),
-            Credential::Bypass => ("bypass", None, None, "the bypass code".to_owned()),
-        };
-        let mut message =
-            format!("Right: {what}. It is used up; the next login needs another one.");
-        if accepted.failures_before > 0 {
-            let wrong = count(u64::from(accepted.failures_before), "wrong code");
-            message.push_str(&format!("\n{wrong} since the last right one."));
-        }
-        Self {
-            user,
-            accepted: true,
-            reason: LoginEvent::Accepted.word(),
-            by: Some(by),
-            device,
-            offset,
-            failures_before: Some(accepted.failures_before),
-            message,
-        }
-    }
-
-    fn rejected(user: &'a str, why: &Rejected) -> Self {
-        let (reason, device, offset, message) = match why {
-            Rejected::Wrong => (LoginEvent::Wrong, None, None, "Wrong code.".to_owned()),
-            Rejected::ClockDiffers { device, steps } => {
-                let (amount, when) = (
-                    count(steps.unsigned_abs(), "code"),
-                    if *steps < 0 { "old" } else { "early" },
-                );
-                let message = format!(
-                    "The code belongs to device {device}, but is {amount} too {when}: a clock is wrong. This \
-                     machine's clock shows {}.",
-                    clock::now().map_or_else(|error| error.to_string(), utc)
-                );
-                (
-                    LoginEvent::Wrong,
-                    Some(device.clone()),
-                    Some(*steps),
-                    message,
-                )
-            }
-            Rejected::Used { device } => (
-                LoginEvent::Used,
-                Some(device.clone()),
-                None,
-                "The code was used already; wait for the next one.".to_owned(),
-            ),
-            Rejected::ClockSetBack { device, seconds } => {
-                let message = format!(
-                    "This machine's clock is {} behind the last code that was accepted. Set it right.",
-                    span(*seconds)
-                );
-                (
-                    LoginEvent::ClockSetBack,
-                    Some(device.clone()),
-                    None,
-                    message,
-                )
-            }
-            Rejected::Spent => (
-                LoginEvent::Spent,
-                None,
-                None,
-                "The code was used already; take another one.".to_owned(),
-            ),
-            Rejected::BypassExpired => (
-                LoginEvent::BypassExpired,
-                None,
-                None,
-                "The bypass code has expired.".to_owned(),
-            ),
-        };
-        Self {
-            user,
-            accepted: false,
-            reason: reason.word(),
-            by: None,
-            device,
-            offset,
-            failures_before: None,
-            message,
-        }
-    }
-}
-
-impl Report for VerifyReport<'_> {
-    fn text(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("{}\n", self.message))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected};
 
     #[test]
     fn a_success_names_device_and_offset() {

@@ -58,6 +58,14 @@ pub enum ReplyError {
     Malformed,
 }
 
+impl ReplyError {
+    /// The error of that qualified name.
+    pub(crate) fn named(name: &str) -> Self {
+        let known = ServiceError::ALL.into_iter().find(|e| e.name() == name);
+        known.map_or(Self::Unknown, Self::Service)
+    }
+}
+
 impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -89,8 +97,7 @@ pub fn parameters(message: &[u8]) -> Result<FlatObject, ReplyError> {
     let reply = FlatObject::parse(message)?;
     if reply.value("error").is_some() {
         let name = reply.text("error").ok_or(ReplyError::Malformed)?;
-        let known = ServiceError::ALL.into_iter().find(|e| e.name() == name);
-        return Err(known.map_or(ReplyError::Unknown, ReplyError::Service));
+        return Err(ReplyError::named(name));
     }
     let parameters = reply.object("parameters");
     parameters.cloned().ok_or(ReplyError::Malformed)

@@ -136,7 +136,11 @@ impl DaemonClient {
         }
     }
 
-    fn ask<T>(
+    /// Puts a call whose reply has at most as many bytes as that of a login. One that the daemon is too busy for is put again.
+    ///
+    /// # Errors
+    /// [`DaemonError`].
+    pub fn ask<T>(
         &self,
         request: &[u8],
         read: impl Fn(&[u8]) -> Result<T, ReplyError>,

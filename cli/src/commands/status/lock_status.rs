@@ -11,8 +11,8 @@ use crate::shell;
 pub struct DaemonStatus {
     /// In a row.
     pub failures: u32,
-    /// Those that count towards `max_failures` there.
-    pub failures_in_30_days: u32,
+    /// Those that count towards `max_failures` there; `null` where the daemon does not tell.
+    pub failures_in_30_days: Option<u32>,
     /// Lock-out there.
     #[serde(flatten)]
     pub lock: LockStatus,
@@ -22,16 +22,17 @@ impl DaemonStatus {
     /// Without wrong codes.
     pub const NONE: Self = Self {
         failures: 0,
-        failures_in_30_days: 0,
+        failures_in_30_days: Some(0),
         lock: LockStatus::new(ThrottleStatus::Open),
     };
 
     /// What keeps the user out there, or may do so soon.
     pub fn note(&self, user: &str) -> Option<String> {
+        let number = self.failures_in_30_days.unwrap_or(0).max(self.failures);
         match (self.lock.locked, self.lock.locked_for_seconds) {
-            (false, _) if self.failures_in_30_days == 0 && self.failures == 0 => None,
+            (false, _) if number == 0 => None,
             (false, _) => {
-                let number = u64::from(self.failures_in_30_days.max(self.failures));
+                let number = u64::from(number);
                 Some(format!(
                     "{} through the daemon",
                     count(number, "wrong code")

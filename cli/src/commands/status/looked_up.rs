@@ -103,7 +103,7 @@ fn with_factor(
         lock: LockStatus::new(verify::gate(&loaded.policy.throttle, state, now)),
         daemon: DaemonStatus {
             failures: state.daemon.in_a_row,
-            failures_in_30_days: state.daemon.total(now),
+            failures_in_30_days: Some(state.daemon.total(now)),
             lock: LockStatus::new(verify::daemon_gate(&loaded.policy.throttle, state, now)),
         },
         grace: grace_periods::running(state, loaded, now),

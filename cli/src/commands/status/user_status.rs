@@ -258,7 +258,7 @@ mod tests {
         let notes = |failures, failures_in_30_days, gate| {
             let daemon = DaemonStatus {
                 failures,
-                failures_in_30_days,
+                failures_in_30_days: Some(failures_in_30_days),
                 lock: LockStatus::new(gate),
             };
             let alice = UserStatus {

@@ -11,7 +11,7 @@ pub use change_calls::{
     NewDeviceCall,
 };
 pub use introspection::{ServiceInfo, description_reply, info_reply};
-pub use status::{AllowedChanges, DeviceEntry, StatusReply};
+pub use status::{AllowedChanges, DeviceEntry, StatusReply, status_request};
 
 /// A call of `io.twofactor` as a message, with the NUL byte at its end.
 fn call_message(method: &str, parameters: &impl serde::Serialize) -> Vec<u8> {

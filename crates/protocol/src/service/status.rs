@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::json::ObjectWriter;
+use crate::reply::{self, ReplyError};
+
 /// A device without its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceEntry {
@@ -56,10 +59,100 @@ pub struct StatusReply {
     pub may: AllowedChanges,
 }
 
+/// The call `Status`, as a message.
+#[must_use]
+pub fn status_request(user: &str) -> Vec<u8> {
+    let parameters = ObjectWriter::default().text("user", user);
+    reply::call("io.twofactor.Status", parameters)
+}
+
 impl StatusReply {
+    /// Reads a reply, given without its NUL byte. Fields that are not known are left out.
+    ///
+    /// # Errors
+    /// [`ReplyError`].
+    pub fn read(message: &[u8]) -> Result<Self, ReplyError> {
+        #[derive(Deserialize)]
+        struct ReplyEnvelope {
+            error: Option<String>,
+            parameters: Option<serde_json::Value>,
+        }
+        let malformed = |_| ReplyError::Malformed;
+        let reply: ReplyEnvelope = serde_json::from_slice(message).map_err(malformed)?;
+        if let Some(name) = reply.error {
+            return Err(ReplyError::named(&name));
+        }
+        let parameters = reply.parameters.ok_or(ReplyError::Malformed)?;
+        serde_json::from_value(parameters).map_err(malformed)
+    }
+
     /// The reply as a message.
     #[must_use]
     pub fn message(&self) -> Vec<u8> {
         super::reply(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::ServiceError;
+    use crate::service::ServiceCall;
+
+    fn phone(name: &str) -> DeviceEntry {
+        DeviceEntry {
+            name: name.to_owned(),
+            kind: "totp".into(),
+            algorithm: "SHA512".into(),
+            digits: 8,
+            interval: Some(3600),
+            enrolled: u64::from(u32::MAX),
+            last_used: Some(u64::from(u32::MAX)),
+        }
+    }
+
+    fn status(devices: Vec<DeviceEntry>) -> StatusReply {
+        StatusReply {
+            user: "alice".to_owned(),
+            devices,
+            recovery_codes_left: 10,
+            failures: 5,
+            locked: true,
+            locked_for_seconds: Some(30),
+            may: AllowedChanges {
+                manage: true,
+                first_device: "login".into(),
+                unset_last: false,
+            },
+        }
+    }
+
+    #[test]
+    fn a_status_is_read_as_it_is_written() {
+        let name = "x".repeat(64);
+        let whole = status(vec![phone(&name); 7]);
+        let message = whole.message();
+        assert!(message.len() <= crate::MAX_MESSAGE, "{}", message.len());
+        assert_eq!(
+            StatusReply::read(message.strip_suffix(b"\0").unwrap()),
+            Ok(whole)
+        );
+        let call = status_request("al\"ice");
+        let user = "al\"ice".to_owned();
+        let read = ServiceCall::read(call.strip_suffix(b"\0").unwrap());
+        assert!(read == Ok(ServiceCall::Status { user }));
+    }
+
+    #[test]
+    fn an_error_or_less_is_no_status() {
+        for error in ServiceError::ALL {
+            let message = error.message();
+            let text = message.strip_suffix(b"\0").unwrap();
+            assert_eq!(StatusReply::read(text), Err(ReplyError::Service(error)));
+        }
+        for text in ["", "{}", "{\"parameters\":{}}", "{\"parameters\":null}"] {
+            let read = StatusReply::read(text.as_bytes());
+            assert_eq!(read, Err(ReplyError::Malformed), "{text}");
+        }
     }
 }

@@ -1,0 +1,177 @@
+//! `status` and `verify` for users without root: of their own factor alone, through the daemon.
+
+mod own_status;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use twofactor_core::account::Account;
+use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
+use twofactor_core::{POLICY_FILE, STATE_DIR};
+use twofactor_protocol::SOCKET;
+use twofactor_protocol::gate::GateAnswer;
+use twofactor_protocol::reply::ReplyError;
+use twofactor_protocol::service::{StatusReply, status_request};
+use twofactor_protocol::verify::{AcceptedCode, CodeLayout, CodeOrigin, VerifyAnswer};
+use twofactor_store::attempt::AttemptResult;
+use twofactor_store::daemon::{DaemonClient, DaemonError};
+use twofactor_store::sys::accounts;
+
+use super::verify::{CodeDialogue, judged_report, locked_out};
+use crate::args::{Command, StatusArgs};
+use crate::context::{Context, not_enrolled};
+use crate::error::Failure;
+use crate::failure_kind::FailureKind;
+use own_status::OwnStatusReport;
+
+/// Runs the command if it is one that needs no root; `None` for all others.
+pub fn run(context: &Context, command: &Command) -> Option<Result<ExitCode, Failure>> {
+    match command {
+        Command::Status(args) if !lists_users(args) => {
+            Some(status(context, args.user.as_deref()).map(|()| ExitCode::SUCCESS))
+        }
+        Command::Verify(args) => Some(verify(context, args.user.as_deref())),
+        _ => None,
+    }
+}
+
+/// True if the figures of all users are asked for.
+const fn lists_users(args: &StatusArgs) -> bool {
+    args.missing || args.locked || args.all || args.prometheus
+}
+
+fn status(context: &Context, user: Option<&str>) -> Result<(), Failure> {
+    let own = OwnFactor::of_caller(context, user)?;
+    let status = own
+        .client
+        .ask(&status_request(&own.user), StatusReply::read);
+    let status = status.map_err(|error| unanswered(&error))?;
+    let malformed = || unanswered(&own.client.error(ReplyError::Malformed));
+    context.write(&OwnStatusReport::new(&status).ok_or_else(malformed)?)
+}
+
+fn verify(context: &Context, user: Option<&str>) -> Result<ExitCode, Failure> {
+    let own = OwnFactor::of_caller(context, user)?;
+    let policy = context.existing_policy()?.policy;
+    let user = own.user.as_str();
+    match own.client.gate().map_err(|error| unanswered(&error))? {
+        GateAnswer::Ask => {}
+        GateAnswer::Unenrolled => return Err(not_enrolled(user)),
+        GateAnswer::Locked(seconds) => {
+            return Err(of_administrator(locked_out(user, gate(seconds))));
+        }
+    }
+    let dialogue = CodeDialogue {
+        context,
+        prompt: &policy.prompt,
+        tries: policy.tries,
+    };
+    let trial = dialogue.run(|typed| {
+        let answer = own.client.verify(typed, CodeLayout::Code);
+        let judged = judged(answer.map_err(|error| unanswered(&error))?);
+        let mut report = judged_report(user, judged).map_err(of_administrator)?;
+        // The daemon does not tell how far off a clock is.
+        report.offset = None;
+        Ok(report)
+    });
+    Ok(trial?.exit_code())
+}
+
+/// The factor of the user that this process runs as.
+struct OwnFactor {
+    user: String,
+    client: DaemonClient,
+}
+
+impl OwnFactor {
+    /// Checks that no other user and no other files are meant: the daemon would answer for its own.
+    fn of_caller(context: &Context, given: Option<&str>) -> Result<Self, Failure> {
+        let is_default = |path: &Path, default| path == Path::new(default);
+        if !is_default(context.policy_path(), POLICY_FILE)
+            || !is_default(context.state_path(), STATE_DIR)
+        {
+            return Err(needs_root("--policy and --state need root"));
+        }
+        let uid = rustix::process::geteuid().as_raw();
+        let own = accounts::by_uid(uid)?;
+        let account: Option<Account> = match given {
+            Some(name) => accounts::by_name(name)?.filter(|it| it.uid == uid),
+            None => own.clone(),
+        };
+        match (account, own) {
+            (Some(account), _) => Ok(Self {
+                client: DaemonClient::new(Path::new(SOCKET), &account.name),
+                user: account.name,
+            }),
+            (None, Some(own)) => Err(needs_root(&format!(
+                "without root this is about your own devices, and you are {}",
+                own.name
+            ))),
+            (None, None) => Err(needs_root(&format!("no account has your user id, {uid}"))),
+        }
+    }
+}
+
+fn needs_root(what: &str) -> Failure {
+    Failure::refused(what)
+        .of_kind(FailureKind::NotRoot)
+        .next("For all else: run it with sudo")
+}
+
+/// The daemon, which alone reads records for users, gave no answer.
+fn unanswered(error: &DaemonError) -> Failure {
+    Failure::system(format!("twofactord gave no answer: {error}")).next(format!(
+        "With sudo it works without twofactord. For an administrator: {}",
+        error.hint()
+    ))
+}
+
+/// A refusal whose step only an administrator can take.
+fn of_administrator(failure: Failure) -> Failure {
+    let step = failure.next.as_deref();
+    let step = step.map(|step| format!("Wait, or ask your administrator. {step}"));
+    Failure {
+        next: step,
+        ..failure
+    }
+}
+
+const fn gate(seconds: Option<u64>) -> ThrottleStatus {
+    match seconds {
+        Some(seconds) => ThrottleStatus::LockedFor(seconds),
+        None => ThrottleStatus::LockedUntilUnlock,
+    }
+}
+
+/// The daemon's answer in the terms of an attempt, for the words of root's command.
+fn judged(answer: VerifyAnswer) -> AttemptResult {
+    let rejected = |why| AttemptResult::Compared(Outcome::Rejected(why));
+    match answer {
+        VerifyAnswer::Accepted(code) => AttemptResult::Compared(Outcome::Accepted(accepted(code))),
+        VerifyAnswer::Wrong => rejected(Rejected::Wrong),
+        VerifyAnswer::Used(device) => rejected(Rejected::Used { device }),
+        VerifyAnswer::Clock(clock) => rejected(Rejected::ClockSetBack {
+            device: clock.device,
+            seconds: clock.seconds,
+        }),
+        VerifyAnswer::Spent => rejected(Rejected::Spent),
+        VerifyAnswer::Expired => rejected(Rejected::BypassExpired),
+        VerifyAnswer::Repeated => AttemptResult::Repeated,
+        VerifyAnswer::Locked(seconds) => AttemptResult::Refused(gate(seconds)),
+        VerifyAnswer::Unenrolled => AttemptResult::Gone,
+    }
+}
+
+fn accepted(code: AcceptedCode) -> Accepted {
+    Accepted {
+        by: match code.by {
+            CodeOrigin::Device(name) => Credential::Device { name, offset: 0 },
+            CodeOrigin::RecoveryCode(left) => Credential::RecoveryCode {
+                left: usize::try_from(left).unwrap_or(usize::MAX),
+            },
+            CodeOrigin::Bypass => Credential::Bypass,
+        },
+        failures_before: u32::try_from(code.failures_before).unwrap_or(u32::MAX),
+        password_len: 0,
+    }
+}
