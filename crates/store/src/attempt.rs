@@ -9,12 +9,12 @@ use twofactor_core::record::Record;
 use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::state::State;
 use twofactor_core::verify::grace::{self, GraceOrigin};
-use twofactor_core::verify::refused::{self, RefusedKey};
 use twofactor_core::verify::session_grace;
 use twofactor_core::verify::{
     self, Accepted, Answer, FailureCounter, Form, Outcome, ThrottleStatus,
 };
 
+mod code_judgement;
 mod credentials;
 mod failure;
 mod groups;
@@ -23,6 +23,7 @@ mod session_role;
 #[cfg(test)]
 mod tests;
 
+pub use code_judgement::{ChargeStop, CodeJudgement, JudgementTerms};
 pub use credentials::{CredentialSet, ProofCodes};
 pub use failure::AttemptFailure;
 pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_groups};
@@ -325,51 +326,33 @@ impl LoginAttempt<'_> {
     ) -> Result<AttemptResult, AttemptFailure> {
         self.file.refresh(&mut self.loaded)?;
         let now = (self.clock)()?;
-        let state = committed(rebase(&mut locked, now)?, record);
-        let policy = &self.loaded.policy;
-        let charged = match verify::charge_to(&policy.throttle, &state, against.counter(), now) {
-            Ok(charged) => charged,
-            Err(closed) => return Ok(AttemptResult::Refused(closed)),
+        let state = rebase(&mut locked, now)?;
+        let terms = JudgementTerms {
+            policy: &self.loaded.policy,
+            record,
+            against,
+            now,
         };
-        let answer = Answer::read(input, form, &verify::code_lengths(record));
-        if !matches!(against, CredentialSet::Invitation(_))
-            && refused::is_repeated(&state.refused, &answer)
+        let answer = (input, form);
+        let judgement = match CodeJudgement::begin(terms, state, answer, |key| getrandom::fill(key))
         {
-            return Ok(AttemptResult::Repeated);
-        }
-        let charged = charged.for_answer(&answer);
-        // Before anything is compared, so that the lack of randomness tells nothing.
-        let key = key_for(&state, &answer)?;
-        locked.write(charged.state().clone())?;
-        let verdict = verify::verdict(policy, record, &charged, &answer, now);
-        let mut state = verdict.state;
-        match (&verdict.outcome, against) {
-            (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Logins)) => {
-                grace::begin(&mut state, &self.origin(), now);
-                self.await_session(&mut state, now);
-            }
-            (Outcome::Accepted(_), CredentialSet::Invitation(_)) => {
-                state.bypass = charged.state().bypass
-            }
-            (Outcome::Rejected(_), CredentialSet::Devices(_)) => {
-                refused::remember(&mut state.refused, &answer, key);
-            }
-            (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Daemon))
-            | (Outcome::Rejected(_), CredentialSet::Invitation(_))
-            | (_, CredentialSet::ChangeProof) => {}
-        }
-        // A lock-out ends all grace.
-        if verify::gate(&policy.throttle, &state, now) != ThrottleStatus::Open {
-            state.end_grace();
-        }
+            Ok(judgement) => judgement,
+            Err(ChargeStop::Ended(result)) => return Ok(result),
+            Err(ChargeStop::Failed(error)) => return Err(error.into()),
+        };
+        locked.write(judgement.charge().clone())?;
+        let (outcome, state) = judgement.verdict(|state| {
+            grace::begin(state, &self.origin(), now);
+            self.await_session(state, now);
+        });
         self.known.recovery_codes_left = verify::recovery_codes_left(record, &state);
-        if state != *charged.state() {
+        if state != *judgement.charge() {
             locked.write(state)?;
         }
         locked.flush()?;
         // If the state was taken over meanwhile, nothing may be told of the code.
         locked.confirm()?;
-        Ok(AttemptResult::Compared(verdict.outcome))
+        Ok(AttemptResult::Compared(outcome))
     }
 
     /// The length of the password in an answer in one field, given during grace: without the code of the last login behind
@@ -420,25 +403,6 @@ fn lock_recorded<'s>(
     };
     let record = locked.record_again(known)?;
     Ok(record.map(|record| (locked, record)))
-}
-
-/// The state in which every device of the record is committed: a change that was stopped behind the record is completed.
-fn committed(mut state: State, record: &Record) -> State {
-    for device in &record.devices {
-        if let Some(entry) = state.device_mut(device.id) {
-            entry.committed = true;
-        }
-    }
-    state
-}
-
-/// The key under which an answer is remembered if it is refused; a new one where there is none.
-fn key_for(state: &State, answer: &Answer) -> Result<RefusedKey, AttemptFailure> {
-    let mut key = state.refused.key;
-    if refused::needs_key(&state.refused, answer) {
-        getrandom::fill(&mut key)?;
-    }
-    Ok(key)
 }
 
 /// The state, corrected and stored when the clock was set back. It is flushed at once, since a caller that goes no

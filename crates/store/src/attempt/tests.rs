@@ -6,6 +6,7 @@ mod failures;
 mod first_format;
 mod flushes;
 mod grace_period;
+mod judgement;
 mod meanwhile;
 mod refusals;
 mod removal;

@@ -1,0 +1,135 @@
+//! The decision on a typed code as a function of one state: first the charge, then the verdict with the state that follows.
+//!
+//! It reads and writes no file. The caller says where the state comes from, and tells nothing before the state that follows is
+//! stored.
+#![forbid(unsafe_code)]
+
+use twofactor_core::policy::Policy;
+use twofactor_core::record::Record;
+use twofactor_core::state::State;
+use twofactor_core::verify::refused::{self, RefusedKey};
+use twofactor_core::verify::{
+    self, Answer, ChargedState, FailureCounter, Form, Outcome, ThrottleStatus,
+};
+
+use super::{AttemptResult, CredentialSet};
+
+/// All that a decision depends on beside the state and the answer.
+#[derive(Debug, Clone, Copy)]
+pub struct JudgementTerms<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The record of the user.
+    pub record: &'a Record,
+    /// What the answer is compared with.
+    pub against: CredentialSet,
+    /// Seconds since 1970-01-01 UTC. The state is not from later: [`verify::rebased`] comes first.
+    pub now: u64,
+}
+
+/// An answer that is charged, and not compared yet.
+pub struct CodeJudgement<'a> {
+    terms: JudgementTerms<'a>,
+    charged: ChargedState,
+    answer: Answer,
+    key: RefusedKey,
+}
+
+/// Reason why an answer is not compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChargeStop<E> {
+    /// The state says so, and does not change.
+    Ended(AttemptResult),
+    /// There is no randomness: nothing may be concluded about the answer.
+    Failed(E),
+}
+
+impl<'a> CodeJudgement<'a> {
+    /// Charges an answer. `fill` is asked for randomness only where an answer may have to be remembered as refused.
+    ///
+    /// # Errors
+    /// [`ChargeStop`]. Nothing has been compared, so that it tells nothing of the code.
+    pub fn begin<E>(
+        terms: JudgementTerms<'a>,
+        state: State,
+        (input, form): (&[u8], Form),
+        fill: impl FnOnce(&mut RefusedKey) -> Result<(), E>,
+    ) -> Result<Self, ChargeStop<E>> {
+        let JudgementTerms {
+            policy,
+            record,
+            against,
+            now,
+        } = terms;
+        let state = committed(state, record);
+        let charged = match verify::charge_to(&policy.throttle, &state, against.counter(), now) {
+            Ok(charged) => charged,
+            Err(closed) => return Err(ChargeStop::Ended(AttemptResult::Refused(closed))),
+        };
+        let answer = Answer::read(input, form, &verify::code_lengths(record));
+        if !matches!(against, CredentialSet::Invitation(_))
+            && refused::is_repeated(&state.refused, &answer)
+        {
+            return Err(ChargeStop::Ended(AttemptResult::Repeated));
+        }
+        let mut key = state.refused.key;
+        if refused::needs_key(&state.refused, &answer) {
+            fill(&mut key).map_err(ChargeStop::Failed)?;
+        }
+        Ok(Self {
+            terms,
+            charged: charged.for_answer(&answer),
+            answer,
+            key,
+        })
+    }
+
+    /// The state with the charge: what counts if nothing more is done.
+    #[must_use]
+    pub const fn charge(&self) -> &State {
+        self.charged.state()
+    }
+
+    /// Compares the answer. Returns the result, and the state that must be stored before it is told. `grant` adds what an accepted
+    /// code of a login grants on this host: grace.
+    #[must_use]
+    pub fn verdict(&self, grant: impl FnOnce(&mut State)) -> (Outcome, State) {
+        let JudgementTerms {
+            policy,
+            record,
+            against,
+            now,
+        } = self.terms;
+        let verdict = verify::verdict(policy, record, &self.charged, &self.answer, now);
+        let mut state = verdict.state;
+        match (&verdict.outcome, against) {
+            (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Logins)) => {
+                grant(&mut state);
+            }
+            (Outcome::Accepted(_), CredentialSet::Invitation(_)) => {
+                state.bypass = self.charge().bypass;
+            }
+            (Outcome::Rejected(_), CredentialSet::Devices(_)) => {
+                refused::remember(&mut state.refused, &self.answer, self.key);
+            }
+            (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Daemon))
+            | (Outcome::Rejected(_), CredentialSet::Invitation(_))
+            | (_, CredentialSet::ChangeProof) => {}
+        }
+        // A lock-out ends all grace.
+        if verify::gate(&policy.throttle, &state, now) != ThrottleStatus::Open {
+            state.end_grace();
+        }
+        (verdict.outcome, state)
+    }
+}
+
+/// The state in which every device of the record is committed: a change that was stopped behind the record is completed.
+fn committed(mut state: State, record: &Record) -> State {
+    for device in &record.devices {
+        if let Some(entry) = state.device_mut(device.id) {
+            entry.committed = true;
+        }
+    }
+    state
+}
