@@ -8,6 +8,7 @@
 )]
 
 mod cluster;
+mod codes;
 mod records;
 
 use std::sync::atomic::{AtomicBool, Ordering};
