@@ -46,7 +46,8 @@ async function refresh() {
     if (number !== reading)
         return;
     replace(parts.filter(Boolean));
-    page.setAttribute("aria-busy", "false");
+    // Cockpit tells a moment later if there is administrative access; then all is read again.
+    page.setAttribute("aria-busy", String(typeof admin.allowed !== "boolean"));
 }
 
 // Replaces the content and keeps the focus: in a field with its caret; of a button that is gone, in its row or at the top.

@@ -4,7 +4,7 @@ use harness::logins::{enroll, enrolled};
 use harness::{CockpitPage, CockpitRole, Machine, PASSWORD, Page};
 
 use super::stage::{
-    desk, devices, keep_recovery_codes, nothing_of, page_of, scan, settled, status,
+    desk, devices, keep_recovery_codes, no_process, nothing_of, page_of, scan, settled, status,
 };
 
 fn logged(machine: &Machine, daemon: &harness::twofactord::Daemon, text: &str) -> bool {
@@ -100,8 +100,7 @@ fn r35_skip_and_a_closed_tab_leave_nothing() {
     machine.run("pkill", &bridge).ok();
     assert_eq!(devices(&machine, "alice"), [""; 0]);
     assert!(!logged(&machine, &daemon, "action=enroll"));
-    let left = machine.run("pgrep", &["-u", "alice", "-f", "twofactor"]);
-    assert_eq!(left.stdout, "");
+    no_process(&machine, &["-u", "alice", "-f", "twofactor"]);
 }
 
 #[test]

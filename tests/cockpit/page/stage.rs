@@ -1,5 +1,7 @@
 //! Machines on which the page is used, and what it leaves on them.
 
+use std::time::Duration;
+
 use harness::logins::machine;
 use harness::twofactord::Daemon;
 use harness::{Cockpit, CockpitPage, CockpitRole, Machine, Totp, screen};
@@ -97,6 +99,18 @@ pub fn keep_recovery_codes(page: &CockpitPage<'_>) -> Vec<String> {
 pub fn settled(page: &CockpitPage<'_>) {
     page.wait("document.querySelector('dialog') ? null : true");
     page.settle();
+}
+
+/// Waits until `pgrep` finds no process by these arguments.
+pub fn no_process(machine: &Machine, found_by: &[&str]) {
+    let is_gone = (0..1200).any(|_| {
+        let is_gone = machine.run("pgrep", found_by).stdout.is_empty();
+        if !is_gone {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        is_gone
+    });
+    assert!(is_gone, "a process is left: {found_by:?}");
 }
 
 /// Fails if one of these secrets is in an argument or on standard error of the command, in the system's log, or in what Cockpit

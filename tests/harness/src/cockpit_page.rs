@@ -88,6 +88,8 @@ impl<'machine> CockpitPage<'machine> {
             std::thread::sleep(Duration::from_millis(50));
         }
         browser.frame(Some(FRAME));
+        // Before Cockpit has told the page that it is looked at, the page reads only what its mark in the menu needs.
+        self.wait("window.cockpit?.hidden === false ? true : null");
         self.settle();
     }
 
@@ -210,12 +212,20 @@ impl<'machine> CockpitPage<'machine> {
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.browser()
             .devtools("Emulation.setDeviceMetricsOverride", &size);
+        let is_dark = style == "dark";
         let style = format!(
             "localStorage.setItem('shell:style', '{style}'); \
              window.dispatchEvent(new CustomEvent('cockpit-style', {{ detail: {{ style: '{style}' }} }}));"
         );
         self.browser().script(&style).expect("the storage");
-        std::thread::sleep(Duration::from_millis(200));
+        let shown = format!(
+            "document.documentElement.classList.contains('dark') === {is_dark} && window.top.innerWidth === {width} ? true : null"
+        );
+        self.wait(&shown);
+        // What was measured anew is drawn by the second frame.
+        let drawn = "window.drawn = null; requestAnimationFrame(() => requestAnimationFrame(() => { window.drawn = true; }));";
+        self.browser().script(drawn).expect("the page");
+        self.wait("window.drawn");
     }
 
     /// The browser, to look closer.
