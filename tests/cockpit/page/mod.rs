@@ -1,5 +1,6 @@
 //! The product's page in Cockpit.
 
+mod keeping;
 mod languages;
 mod looks;
 mod own_factor;
