@@ -219,3 +219,15 @@ fn r39_a_bypass_code_works_once_within_a_day() {
     assert_eq!(machine.log_with("result=accepted device=bypass").len(), 1);
     assert_eq!(machine.log_with("result=spent").len(), 1);
 }
+
+#[test]
+fn the_log_tells_a_bypass_code_for_a_new_device() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    machine
+        .command(&["bypass", "alice", "--new-device", "--json"])
+        .ok();
+    let issued = machine.log_with("changed user=alice action=bypass until=");
+    assert_eq!(issued.len(), 1, "{issued:?}");
+    assert!(issued[0].contains(" scope=new-device "), "{issued:?}");
+}

@@ -45,7 +45,7 @@ impl ChangeMessage {
                 message.text("device", device)
             }
             FactorChange::AllRemoved => message.text("device", &"all"),
-            FactorChange::Invited { expires } | FactorChange::BypassIssued { expires } => {
+            FactorChange::Invited { expires } | FactorChange::BypassIssued { expires, .. } => {
                 message.member("until", &expires.to_string())
             }
             FactorChange::InvitationWithdrawn | FactorChange::BypassWithdrawn => {

@@ -1,6 +1,7 @@
 //! Changes of a user's factor, as the log reports them: command and daemon write the same line of the same change.
 
 use crate::device::DeviceName;
+use crate::recovery::CodeScope;
 
 use super::event::CommandEvent;
 use super::line::Line;
@@ -46,6 +47,8 @@ pub enum FactorChange<'a> {
     BypassIssued {
         /// Its end.
         expires: u64,
+        /// What a login with it may lead to.
+        scope: CodeScope,
     },
     /// A bypass code was withdrawn.
     BypassWithdrawn,
@@ -100,8 +103,13 @@ impl FactorChange<'_> {
             }
             Self::DeviceRemoved(device) | Self::Resynced(device) => line.with("device", device),
             Self::AllRemoved => line.with("device", &"all"),
-            Self::Invited { expires } | Self::BypassIssued { expires } => {
-                line.with("until", &date(*expires))
+            Self::Invited { expires } => line.with("until", &date(*expires)),
+            Self::BypassIssued { expires, scope } => {
+                let line = line.with("until", &date(*expires));
+                match scope {
+                    CodeScope::Login => line,
+                    CodeScope::NewDevice => line.with("scope", &"new-device"),
+                }
             }
             Self::InvitationWithdrawn | Self::BypassWithdrawn => line.with("until", &"withdrawn"),
             Self::RecoveryCodesReplaced | Self::Unlocked | Self::StateRebuilt | Self::Restored => {
@@ -152,8 +160,18 @@ mod tests {
                 "action=invite until=withdrawn",
             ),
             (
-                FactorChange::BypassIssued { expires: 8 },
+                FactorChange::BypassIssued {
+                    expires: 8,
+                    scope: CodeScope::Login,
+                },
                 "action=bypass until=T8",
+            ),
+            (
+                FactorChange::BypassIssued {
+                    expires: 8,
+                    scope: CodeScope::NewDevice,
+                },
+                "action=bypass until=T8 scope=new-device",
             ),
             (
                 FactorChange::BypassWithdrawn,

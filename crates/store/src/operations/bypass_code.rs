@@ -31,7 +31,7 @@ pub fn issue_bypass(
 ) -> Result<IssuedBypass, ChangeError> {
     let (bypass, code) =
         OneTimeCode::generate(expires).map_err(|error| ChangeError::new(factor.account, error))?;
-    let change = FactorChange::BypassIssued { expires };
+    let change = FactorChange::BypassIssued { expires, scope };
     let state = set_bypass(factor, Some(bypass.with_scope(scope)), change)?;
     let gate = verify::gate(throttle, &state, now);
     Ok(IssuedBypass { code, gate })
