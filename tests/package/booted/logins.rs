@@ -38,7 +38,7 @@ fn console_ssh_and_sudo_ask_for_the_code() {
 
 /// What a program does with which a user sets up the first device: the daemon's socket is all it needs. A counting one, so that
 /// the next code needs no waiting.
-const ENROLL: &str = r#"#!/bin/sh -e
+pub(super) const ENROLL: &str = r#"#!/bin/sh -e
 mkfifo calls replies
 daemonask /run/twofactor/socket talk <calls >replies &
 exec 3>calls 4<replies

@@ -2,6 +2,7 @@
 //! administrators do there.
 
 mod logins;
+mod notify;
 mod ready;
 mod unattended;
 mod units;
