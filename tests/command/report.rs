@@ -135,6 +135,7 @@ fn every_report_is_json_with_the_documented_keys() {
         "grace",
         "grace_sessions",
         "invited_until",
+        "kind",
         "last_used",
         "locked",
         "locked_for_seconds",
