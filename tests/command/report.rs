@@ -198,6 +198,7 @@ fn every_report_is_json_with_the_documented_keys() {
             &[
                 "dangers",
                 "device",
+                "devices_hash",
                 "devices_left",
                 "done",
                 "next_login",
