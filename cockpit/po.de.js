@@ -95,6 +95,7 @@ cockpit.locale({
     "Print": [null, "Drucken"],
     "Copy": [null, "Kopieren"],
     "I have kept the codes in a safe place": [null, "Ich habe die Codes sicher aufbewahrt"],
+    "First confirm above that you have kept the codes.": [null, "Bestätigen Sie zuerst oben, dass Sie die Codes aufbewahrt haben."],
     "Next": [null, "Weiter"],
     "Name of the device": [null, "Name des Geräts"],
     "Letters, digits, dot, hyphen and underscore.": [null, "Buchstaben, Ziffern, Punkt, Bindestrich und Unterstrich."],

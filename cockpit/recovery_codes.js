@@ -18,11 +18,15 @@ export async function showRecoveryCodes(user, codes) {
         "",
     ].join("\n");
     await open(_("Recovery codes"), control => {
-        const done = button(_("Done"), () => control.close(), { kind: "primary", key: "done", disabled: true });
-        const kept = element("input", {
-            type: "checkbox", id: "kept", "data-first": true,
-            onchange: () => { done.disabled = !kept.checked; },
-        });
+        const done = button(_("Done"), () => control.close(), { kind: "primary", key: "done" });
+        done.setAttribute("aria-describedby", "done-note");
+        const note = element("span", { class: "subtle", id: "done-note", "aria-live": "polite" });
+        const kept = element("input", { type: "checkbox", id: "kept", "data-first": true, onchange: () => look() });
+        const look = () => {
+            done.disabled = !kept.checked;
+            note.textContent = kept.checked ? "" : _("First confirm above that you have kept the codes.");
+        };
+        look();
         control.show(
             message("warning", _("These codes are shown only now."),
                 paragraph(_("Each works once, when the phone is not at hand. Keep them where the phone is not."))),
@@ -32,6 +36,6 @@ export async function showRecoveryCodes(user, codes) {
                 printButton(_("Print"), text),
                 copyButton(_("Copy"), codes.join("\n"))),
             element("label", { class: "line", for: "kept" }, kept, _("I have kept the codes in a safe place")),
-            buttons(done));
+            buttons(done, note));
     }, { dismissable: false });
 }

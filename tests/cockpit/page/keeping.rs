@@ -83,3 +83,27 @@ fn recovery_codes_are_downloaded_printed_and_copied() {
     assert_eq!(keep_recovery_codes(&page), codes);
     settled(&page);
 }
+
+#[test]
+fn a_hint_beside_done_says_why_it_is_disabled() {
+    let (machine, _daemon) = desk("", "");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::User, &[]);
+    shown_codes(&machine, &page);
+    let hint = "First confirm above that you have kept the codes.";
+    let beside = "document.querySelector(\"[data-key='done']\").nextElementSibling";
+    assert_eq!(page.wait(&format!("{beside}.innerText")), hint);
+    let described = format!(
+        "document.querySelector(\"[data-key='done']\").getAttribute('aria-describedby') === {beside}.id"
+    );
+    assert_eq!(page.wait(&described), true);
+    page.browser().click("#kept");
+    assert!(page.shows("[data-key='done']:enabled"));
+    assert_eq!(page.wait(&format!("{beside}.innerText")), "");
+    // It comes back when the confirmation is taken back.
+    page.browser().click("#kept");
+    assert!(page.shows("[data-key='done']:disabled"));
+    assert_eq!(page.wait(&format!("{beside}.innerText")), hint);
+    keep_recovery_codes(&page);
+    settled(&page);
+}
