@@ -62,5 +62,5 @@ fn scripts_are_printed_for_all_users() {
     };
     assert_eq!(run(&["completions", "bash"]), (Some(0), false));
     assert_eq!(run(&["manual", "--json"]), (Some(0), false));
-    assert_eq!(run(&["status"]), (Some(1), true));
+    assert_eq!(run(&["doctor"]), (Some(1), true));
 }

@@ -249,7 +249,10 @@ fn the_first_device_takes_an_invitation() {
     let unasked = alice(&mut talk, BEGIN, json!({"code": "123456"}));
     assert_eq!(unasked, required);
     let invited = || {
-        let invite = machine.command(&["--json", "invite", "alice"]).ok().stdout;
+        let invite = machine
+            .command(&["--json", "invite", "alice", "--replace"])
+            .ok()
+            .stdout;
         let invite: Value = serde_json::from_str(&invite).unwrap();
         invite["code"].clone()
     };
