@@ -2,7 +2,7 @@
 import { button, element, message, paragraph, subtle } from "./dom.js";
 import { editSettings } from "./settings.js";
 import { changePolicy } from "./policy_change.js";
-import { problem } from "./texts.js";
+import { problem, switchLabel } from "./texts.js";
 
 const _ = cockpit.gettext;
 
@@ -30,10 +30,10 @@ export function overview(data, refresh) {
         unusable !== null && message("danger", _("All users are refused"), element("p", { class: "report" }, unusable)),
         element("div", { class: "head" }, heading,
             isAdmin && button(_("Edit"), async () => { await editSettings(policy); refresh(); }, { key: "edit-settings" })),
-        toggle(isAdmin, "switch-enabled", _("Two-factor login"), policy.enabled, null,
+        toggle(isAdmin, "switch-enabled", switchLabel("enabled"), policy.enabled, null,
             change(policy.enabled ? _("Turn two-factor login off?") : _("Turn two-factor login on?"),
                 [policy.enabled ? "disable" : "enable"])),
-        toggle(isAdmin, "switch-sshd", _("Two-factor login for SSH"), sshd,
+        toggle(isAdmin, "switch-sshd", switchLabel("services.sshd"), sshd,
             sshd && !policy.enabled ? _("It takes effect when two-factor login is on.") : _("Try it elsewhere first. Logins by key are not asked."),
             change(sshd ? _("Turn two-factor login off for SSH?") : _("Turn two-factor login on for SSH?"),
                 ["policy", "set", "services.sshd", String(!sshd)])),

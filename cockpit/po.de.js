@@ -70,6 +70,8 @@ cockpit.locale({
     "What doctor has found": [null, "Was doctor gefunden hat"],
     "Looking…": [null, "Wird untersucht …"],
     "No problem.": [null, "Kein Problem."],
+    "on": [null, "eingeschaltet"],
+    "off": [null, "ausgeschaltet"],
     "Looking at what this will do…": [null, "Die Wirkung wird geprüft …"],
     "Do it all the same": [null, "Trotzdem ausführen"],
     "Confirm": [null, "Bestätigen"],

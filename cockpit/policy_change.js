@@ -2,7 +2,7 @@
 import { buttons, open } from "./dialog.js";
 import { button, element, message, paragraph, subtle } from "./dom.js";
 import { ifPolicy, run } from "./command.js";
-import { problem } from "./texts.js";
+import { problem, switchLabel } from "./texts.js";
 
 const _ = cockpit.gettext;
 // So many names of one kind are shown; of the others, how many they are.
@@ -60,7 +60,7 @@ function ask(control, args, report, notice) {
 
 function effect(report) {
     const lines = [
-        ...report.changed.map(({ key, value }) => [key, value === null ? "–" : String(value)]),
+        ...report.changed.map(setting),
         [_("Asked for a code"), named(report.asked)],
         [_("Log in without a code"), named(report.not_asked)],
         [_("Must set up a device at the next login"), report.must_enroll.length > 0 && named(report.must_enroll)],
@@ -69,6 +69,14 @@ function effect(report) {
     ];
     return element("dl", { class: "effect" },
         lines.filter(([, text]) => text).map(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
+}
+
+// A switch in its own words; another setting as it stands in the file.
+function setting({ key, value }) {
+    const label = switchLabel(key);
+    if (label !== null && typeof value === "boolean")
+        return [label, value ? _("on") : _("off")];
+    return [key, value === null ? "–" : String(value)];
 }
 
 function named(users) {

@@ -19,6 +19,18 @@ export function seconds(count) {
     return cockpit.format(cockpit.ngettext("$0 second", "$0 seconds", count), count);
 }
 
+// The label of the switch of a setting, by its key in the policy; null for a setting without one.
+export function switchLabel(key) {
+    switch (key) {
+    case "enabled":
+        return _("Two-factor login");
+    case "services.sshd":
+        return _("Two-factor login for SSH");
+    default:
+        return null;
+    }
+}
+
 // The settings of a device: "6 digits, every 30 s".
 export function codes(device) {
     if (device.kind === "hotp")

@@ -10,6 +10,11 @@ fn is_on(page: &CockpitPage<'_>, id: &str) -> bool {
     page.wait(&format!("document.getElementById('{id}')?.checked")) == json!(true)
 }
 
+/// What the preview says first: the setting that changes, and its new value.
+fn previewed(page: &CockpitPage<'_>) -> [String; 2] {
+    ["dt", "dd"].map(|part| page.text(&format!("dialog .effect {part}")))
+}
+
 /// Settings that were changed, as the log has them.
 fn changes(machine: &Machine) -> Vec<String> {
     let lines = machine.log_with("action=policy");
@@ -58,6 +63,7 @@ fn r18_one_action_turns_it_off_and_keeps_the_devices() {
     let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
     page.click("switch-enabled");
     page.wait_for_text("dialog", "Turn two-factor login off?");
+    assert_eq!(previewed(&page), ["Two-factor login", "off"]);
     page.click("confirm");
     settled(&page);
     assert_eq!(setting(&machine, "enabled"), false);
@@ -78,6 +84,8 @@ fn r22_ssh_has_a_switch_and_its_danger_is_named() {
         "no device on this machine has ever given a right one",
     );
     assert!(danger.contains("Users may be locked out."), "{danger}");
+    assert_eq!(previewed(&page), ["Two-factor login for SSH", "on"]);
+    assert!(!danger.contains("services.sshd"), "{danger}");
     page.click("cancel");
     settled(&page);
     assert_eq!(setting(&machine, "services.sshd"), false);
@@ -88,6 +96,7 @@ fn r22_ssh_has_a_switch_and_its_danger_is_named() {
     assert_eq!(setting(&machine, "services.sshd"), true);
     assert!(is_on(&page, "switch-sshd"));
     page.click("switch-sshd");
+    assert_eq!(previewed(&page), ["Two-factor login for SSH", "off"]);
     page.click("confirm");
     settled(&page);
     assert_eq!(setting(&machine, "services.sshd"), false);
