@@ -124,11 +124,12 @@ impl LockedScreen<'_> {
         assert!(self.lock.try_wait().is_none(), "{typed:?} has unlocked it");
     }
 
-    /// Types an answer that must unlock it. A locker that has just refused takes no answer for a while.
+    /// Types an answer that must unlock it. A locker that still judges the last answer takes no key, or a part of them: each further
+    /// answer waits twice as long.
     fn opens(mut self, mut typed: impl FnMut() -> String) {
-        for _ in 0..5 {
+        for looks in [150, 300, 600, 1200, 2400] {
             (self.keyboard)(&typed());
-            for _ in 0..150 {
+            for _ in 0..looks {
                 if let Some(status) = self.lock.try_wait() {
                     assert!(status.success(), "{status:?}");
                     return;
