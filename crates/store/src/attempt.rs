@@ -9,15 +9,13 @@ use twofactor_core::record::Record;
 use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::state::State;
 use twofactor_core::verify::grace::{self, GraceOrigin};
-use twofactor_core::verify::session_grace;
-use twofactor_core::verify::{
-    self, Accepted, Answer, FailureCounter, Form, Outcome, ThrottleStatus,
-};
+use twofactor_core::verify::{self, Accepted, FailureCounter, Form, Outcome, ThrottleStatus};
 
 mod code_judgement;
 mod credentials;
 mod failure;
 mod groups;
+mod pre_check;
 mod requirements;
 mod session_role;
 #[cfg(test)]
@@ -27,6 +25,7 @@ pub use code_judgement::{ChargeStop, CodeJudgement, JudgementTerms};
 pub use credentials::{CredentialSet, ProofCodes};
 pub use failure::AttemptFailure;
 pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_groups};
+pub use pre_check::PreCheck;
 pub use requirements::UnansweredName;
 pub use session_role::{RunningSession, SessionRole, claim_session, terms as session_terms};
 
@@ -97,17 +96,6 @@ impl KnownFactor {
     }
 }
 
-/// The answer of the state before anything is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PreCheck {
-    /// A grace period runs for so many seconds: nothing is asked.
-    Grace(u64),
-    /// One runs in the session of this process.
-    SessionGrace(RunningSession),
-    /// The throttle: whether a code would be looked at.
-    Throttle(ThrottleStatus),
-}
-
 /// Result of a typed code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptResult {
@@ -122,45 +110,6 @@ pub enum AttemptResult {
 }
 
 impl LoginAttempt<'_> {
-    /// Looks at grace and lock-out, before a prompt. It waits for no lock and writes nothing.
-    ///
-    /// # Errors
-    /// [`AttemptFailure`].
-    pub fn before(&self) -> Result<PreCheck, AttemptFailure> {
-        let now = (self.clock)()?;
-        let Some(state) = self.store.peek(self.holder)? else {
-            return Err(self.store.missing_state(self.holder).into());
-        };
-        // The attempt corrects the state, and refuses what this lets pass.
-        if verify::rebased(&state, now).is_some() {
-            return Ok(PreCheck::Throttle(ThrottleStatus::Open));
-        }
-        if let Some(grace) = self.grace(&state, now)? {
-            return Ok(grace);
-        }
-        let gate = verify::gate(&self.loaded.policy.throttle, &state, now);
-        Ok(PreCheck::Throttle(gate))
-    }
-
-    /// The lock-out of the daemon, with the same restrictions.
-    ///
-    /// # Errors
-    /// [`AttemptFailure`].
-    pub fn daemon_gate(&self) -> Result<ThrottleStatus, AttemptFailure> {
-        let now = (self.clock)()?;
-        let Some(state) = self.store.peek(self.holder)? else {
-            return Err(self.store.missing_state(self.holder).into());
-        };
-        if verify::rebased(&state, now).is_some() {
-            return Ok(ThrottleStatus::Open);
-        }
-        Ok(verify::daemon_gate(
-            &self.loaded.policy.throttle,
-            &state,
-            now,
-        ))
-    }
-
     /// True if a recovery code could be typed in place of a code that was compared last.
     #[must_use]
     pub const fn has_recovery_codes(&self) -> bool {
@@ -188,29 +137,6 @@ impl LoginAttempt<'_> {
         let now = (self.clock)().unwrap_or_default();
         let told = changes.iter().filter(|change| change.is_told(now));
         told.cloned().collect()
-    }
-
-    /// A running grace period, decided under the lock. Where the lock is not free the code is asked for.
-    fn grace(&self, peeked: &State, now: u64) -> Result<Option<PreCheck>, AttemptFailure> {
-        let session = self.graced_session();
-        let running = |state: &State, now| {
-            let of_session = || {
-                let (terms, id) = session?;
-                let left = session_grace::running(state, &terms, id, now)?;
-                Some(PreCheck::SessionGrace(RunningSession { id, left }))
-            };
-            let left = grace::running(state, &self.origin(), now);
-            left.map(PreCheck::Grace).or_else(of_session)
-        };
-        if running(peeked, now).is_none() {
-            return Ok(None);
-        }
-        let Some(locked) = self.store.try_lock(self.holder)? else {
-            return Ok(None);
-        };
-        let found = running(locked.state(), (self.clock)()?);
-        locked.confirm()?;
-        Ok(found)
     }
 
     /// Judges what was typed, under the lock, with everything read anew.
@@ -353,21 +279,6 @@ impl LoginAttempt<'_> {
         // If the state was taken over meanwhile, nothing may be told of the code.
         locked.confirm()?;
         Ok(AttemptResult::Compared(outcome))
-    }
-
-    /// The length of the password in an answer in one field, given during grace: without the code of the last login behind
-    /// it, which a client sends again that keeps both. An answer without such a code is the password.
-    ///
-    /// # Errors
-    /// [`AttemptFailure`].
-    pub fn password_len(&self, input: &[u8]) -> Result<usize, AttemptFailure> {
-        let Some(snapshot) = self.store.snapshot(self.holder)? else {
-            return Ok(input.len());
-        };
-        let lengths = verify::code_lengths(&snapshot.record);
-        let answer = Answer::read(input, Form::PasswordThenCode, &lengths);
-        let end = verify::before_last_code(&snapshot.record, &snapshot.state, &answer);
-        Ok(end.unwrap_or(input.len()))
     }
 
     fn origin(&self) -> GraceOrigin<'_> {
