@@ -10,10 +10,10 @@ mod policy_table;
 mod require;
 mod schema;
 mod self_service;
+mod services;
 mod start_day;
 mod text_hash;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -24,6 +24,7 @@ pub use error::PolicyError;
 pub use exempt::{Exempt, rhost_address};
 pub use require::{Require, Requirement};
 pub use self_service::{FirstDevice, SelfService};
+pub use services::{LOGIN_SERVICES, Services, sibling};
 pub use start_day::{PolicyTime, StartDay};
 pub use text_hash::text_hash;
 
@@ -32,22 +33,6 @@ pub const DEFAULT_POLICY: &str = include_str!("default.toml");
 
 /// The widest `window`.
 pub const MAX_WINDOW: u8 = 10;
-
-/// Services that begin a login session, and that show a dialogue of several questions. sshd under another name is told by its PAM_TTY.
-pub const LOGIN_SERVICES: [&str; 4] = ["sshd", "login", "remote", "cockpit"];
-
-/// The services of one program, which depend on how it is called: `su -` is `su-l`, `sudo -i` is `sudo-i`, and
-/// `runuser -l` is `runuser-l`.
-const SIBLINGS: [(&str, &str); 3] = [("su", "su-l"), ("sudo", "sudo-i"), ("runuser", "runuser-l")];
-
-/// The other service of the program that `service` belongs to.
-pub fn sibling(service: &str) -> Option<&'static str> {
-    SIBLINGS.iter().find_map(|(plain, login)| match service {
-        service if service == *plain => Some(*login),
-        service if service == *login => Some(*plain),
-        _ => None,
-    })
-}
 
 /// A legal policy. Ranges and defaults are those of [`DEFAULT_POLICY`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,15 +119,6 @@ pub struct NewDevices {
     pub algorithm: Algorithm,
 }
 
-/// Which PAM services ask for a code.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Services {
-    /// For services that `named` does not hold; such a one is also on where its [`sibling`] is named and on.
-    pub default: bool,
-    /// By exact PAM service name. Always holds `sshd`, which is off unless the file says otherwise.
-    pub named: BTreeMap<String, bool>,
-}
-
 /// Limits on guessing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Throttle {
@@ -169,25 +145,6 @@ pub fn parse(text: &str) -> Result<Policy, PolicyError> {
 }
 
 impl Policy {
-    /// True if `service` (a PAM service name, compared exactly) is switched on. Says nothing about `enabled`, which
-    /// comes first. One that is not named is on where `default` or its [`sibling`] is: the administrator who switches
-    /// su on means `su -` as well.
-    pub fn service_on(&self, service: &str) -> bool {
-        let named = |name: &str| self.services.named.get(name).copied();
-        let by_sibling = || sibling(service).and_then(named).unwrap_or(false);
-        named(service).unwrap_or_else(|| self.services.default || by_sibling())
-    }
-
-    /// The services that do not follow `default`: those that are named, and those that are on by their [`sibling`].
-    pub fn own_services(&self) -> BTreeMap<String, bool> {
-        let names = SIBLINGS.iter().flat_map(|(plain, login)| [*plain, *login]);
-        let by_sibling = names.filter(|name| !self.services.default && self.service_on(name));
-        let mut services: BTreeMap<String, bool> =
-            by_sibling.map(|name| (name.to_owned(), true)).collect();
-        services.extend(self.services.named.clone());
-        services
-    }
-
     /// Names of all groups that exemptions mention, possibly repeated.
     pub fn exempt_groups(&self) -> impl Iterator<Item = &str> {
         self.exempt
@@ -276,15 +233,6 @@ impl Default for NewDevices {
     }
 }
 
-impl Default for Services {
-    fn default() -> Self {
-        Self {
-            default: true,
-            named: BTreeMap::from([("sshd".to_owned(), false)]),
-        }
-    }
-}
-
 impl Default for Throttle {
     fn default() -> Self {
         Self {
@@ -339,69 +287,6 @@ mod tests {
             (5, 30, 900, 100, 2)
         );
         assert!(policy.exempt.is_empty() && policy.require.is_empty());
-    }
-
-    #[test]
-    fn services_compare_exactly_and_follow_default() {
-        let policy =
-            parse("enabled = true\n[services]\ndefault = false\nsshd = true\nsudo = true").unwrap();
-        assert!(policy.service_on("sshd"));
-        assert!(policy.service_on("sudo"));
-        for off in ["login", "SSHD", "sshd ", "su", "", "default"] {
-            assert!(!policy.service_on(off), "{off:?}");
-        }
-    }
-
-    #[test]
-    fn siblings_are_on_together_unless_they_are_named() {
-        let on = |services: &str, service: &str| {
-            let policy = format!("enabled = true\n[services]\n{services}");
-            policy.parse::<Policy>().unwrap().service_on(service)
-        };
-        for (plain, login) in SIBLINGS {
-            for (one, other) in [(plain, login), (login, plain)] {
-                assert_eq!(sibling(one), Some(other));
-                let alone = format!("default = false\n{one} = true");
-                assert!(on(&alone, one) && on(&alone, other), "{one}");
-                let named = format!("{alone}\n{other} = false");
-                assert!(on(&named, one) && !on(&named, other), "{one}");
-                let by_default = format!("{one} = false");
-                assert!(!on(&by_default, one) && on(&by_default, other), "{one}");
-                let off = format!("default = false\n{one} = false");
-                assert!(!on(&off, other), "{one}");
-            }
-        }
-        for single in ["sshd", "login", "su-", "sudo-l", "default", ""] {
-            assert_eq!(sibling(single), None, "{single:?}");
-        }
-    }
-
-    #[test]
-    fn named_services_include_their_siblings() {
-        let own = |services: &str| {
-            let policy = format!("enabled = true\n[services]\n{services}");
-            policy.parse::<Policy>().unwrap().own_services()
-        };
-        let map = |services: &[(&str, bool)]| -> BTreeMap<String, bool> {
-            let owned = services.iter().map(|(name, on)| ((*name).to_owned(), *on));
-            owned.collect()
-        };
-        let followed = [("sshd", false), ("su", true), ("su-l", true)];
-        assert_eq!(own("default = false\nsu = true"), map(&followed));
-        assert_eq!(own("su = true"), map(&[("sshd", false), ("su", true)]));
-        let off = [("sshd", false), ("sudo", true), ("sudo-i", false)];
-        assert_eq!(
-            own("default = false\nsudo = true\nsudo-i = false"),
-            map(&off)
-        );
-    }
-
-    #[test]
-    fn sshd_stays_off_until_it_is_named() {
-        let policy = parse("enabled = true\n[services]\ndefault = true\nlogin = false").unwrap();
-        assert!(!policy.service_on("sshd"));
-        assert!(!policy.service_on("login"));
-        assert!(policy.service_on("sudo"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Counter-based devices and their resynchronization (RFC 4226 sections 7.2 and 7.4).
 
 use super::*;
+use crate::state::COUNTER_UNKNOWN;
 
 fn user(next: u64) -> User {
     let mut user = User::with([device("token", 1, Kind::Hotp, 6)]);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::recovery::{OneTimeCode, RecoverySet};
+use crate::state::COUNTER_UNKNOWN;
 
 const PASSWORD: &str = "hunter2";
 

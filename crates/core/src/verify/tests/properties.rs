@@ -1,6 +1,7 @@
 //! Properties that hold for every sequence of logins, each for itself.
 
 use super::*;
+use crate::state::COUNTER_UNKNOWN;
 
 /// xorshift64*: repeatable, and good enough to stir things up.
 struct CaseGenerator(u64);

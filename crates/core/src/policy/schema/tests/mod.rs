@@ -4,6 +4,7 @@ mod exempt;
 mod places;
 mod require;
 mod robust;
+mod throttle;
 mod values;
 
 use super::super::{Policy, parse};
