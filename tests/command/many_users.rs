@@ -1,10 +1,11 @@
-//! Previews of a machine with many users: what is looked up does not grow with their number.
+//! A machine with many users: what previews look up does not grow with their number, and `status` lists accounts.
 
 use std::collections::BTreeMap;
 
 use harness::Machine;
-use harness::desk::{desk, give, json};
-use harness::enrolled::{device, write_record};
+use harness::desk::{desk, desk_on, give, json, parse};
+use harness::enrolled::{device, record_path, write_record};
+use serde_json::Value;
 use twofactor_core::account::Account;
 use twofactor_core::device::Kind;
 
@@ -106,4 +107,80 @@ fn listed_groups_say_what_single_look_ups_say() {
         preview["required_later"][0]["users"],
         serde_json::json!(["user1"])
     );
+}
+
+/// Accounts of many are listed instead of looked up.
+#[test]
+fn the_status_of_many_users_is_that_of_each() {
+    let machine = desk_on();
+    for number in 0..40 {
+        let name = format!("user{number}");
+        add(&machine, &name, number);
+        let account = Account {
+            name,
+            uid: 61_000 + number as u32,
+            gid: 0,
+        };
+        write_record(&account, vec![device("token", Kind::Hotp)]);
+    }
+    // Gone, changed, and doubled: of two entries the first counts, as at a login.
+    machine.remove_user("user7");
+    machine.add_user_with_id("user8", 62_000);
+    let passwd = machine.read("/etc/passwd") + "user9:x:63000:0::/:/bin/sh\n";
+    machine.write_file("/etc/passwd", passwd, 0o644);
+    let all = parse(&machine.command(&["status", "--json"]).exits(3).stdout);
+    let users = all["users"].as_array().unwrap();
+    assert_eq!(users.len(), 40);
+    for user in users {
+        let name = user["user"].as_str().unwrap();
+        match name {
+            "user7" => assert_eq!(
+                user["error"],
+                "no such user any more. To remove it: twofactor unset user7"
+            ),
+            "user8" => assert!(user["error"].as_str().unwrap().contains("61008"), "{user}"),
+            _ => {
+                assert_eq!(user["error"], Value::Null, "{user}");
+                let one = json(machine.command(&["status", name, "--json"]));
+                assert_eq!(&one["users"][0], user);
+            }
+        }
+    }
+    // A database that cannot be listed, but answers. The file itself is read before.
+    machine.write_file("/etc/nsswitch.conf", "passwd: files\ngroup: files\n", 0o644);
+    let strace = machine.program("strace").args(&["-qq", "-o", "/run/trace"]);
+    let strace = strace.args(&[
+        "-P",
+        "/etc/passwd",
+        "--inject=openat:error=EAGAIN:when=2..3",
+    ]);
+    let unlisted = strace
+        .args(&["/usr/local/bin/twofactor", "status", "--json"])
+        .run();
+    assert_eq!(parse(&unlisted.exits(3).stdout)["users"], all["users"]);
+    assert_eq!(machine.read("/run/trace").matches("(INJECTED)").count(), 2);
+}
+
+#[test]
+fn status_needs_no_threads() {
+    let machine = desk_on();
+    add(&machine, "alice", 0);
+    give(&machine, "alice", &[]);
+    let record = std::fs::read(record_path("alice")).unwrap();
+    // With that many, a second thread is worth its while.
+    for number in 0..1_100 {
+        machine.write_file(record_path(&format!("gone{number}")), &record, 0o600);
+    }
+    let all = machine.command(&["status"]).exits(3).stdout;
+    let strace = machine.program("strace").args(&["-qq", "-o", "/run/trace"]);
+    let strace = strace.arg("--inject=clone,clone3:error=EAGAIN");
+    let alone = strace.args(&["/usr/local/bin/twofactor", "status"]).run();
+    assert_eq!(alone.exits(3).stdout, all);
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let refused = machine.read("/run/trace").matches("(INJECTED)").count();
+    assert_eq!(refused, processors.min(2) - 1);
+}
+
+fn add(machine: &Machine, name: &str, number: usize) {
+    machine.add_user_with_id(name, 61_000 + u32::try_from(number).unwrap());
 }
