@@ -120,6 +120,7 @@ pub fn response(
     let answered = match call {
         ServiceCall::Info => Ok(service::info_reply(ServiceInfo {
             version: twofactor_core::VERSION,
+            interface: twofactor_protocol::INTERFACE,
         })),
         ServiceCall::Description { interface } => Ok(service::description_reply(&interface)
             .unwrap_or_else(|| interface_not_found(&interface))),

@@ -3,6 +3,7 @@
 mod codec;
 mod daemon_failures;
 pub mod graced_sessions;
+mod outage_mark;
 
 use std::net::IpAddr;
 

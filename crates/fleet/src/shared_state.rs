@@ -171,6 +171,7 @@ fn shared(mut state: State) -> State {
     state.uid = 0;
     state.end_grace();
     state.grace_policy = 0;
+    state.end_outage();
     state
 }
 

@@ -5,6 +5,7 @@
 //! objects in [`json`]. The feature `service` adds the daemon's side.
 #![forbid(unsafe_code)]
 
+pub mod fleet;
 pub mod frame;
 pub mod gate;
 pub mod json;

@@ -18,6 +18,7 @@ mod groups;
 mod pre_check;
 mod requirements;
 mod session_role;
+mod shared_code;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_g
 pub use pre_check::PreCheck;
 pub use requirements::UnansweredName;
 pub use session_role::{RunningSession, SessionRole, claim_session, terms as session_terms};
+pub use shared_code::{SharedCode, SharedEnd, SharedEpoch, SharedVerdict};
 
 /// Reads the wall clock: seconds since 1970-01-01 UTC.
 pub type ClockReader = fn() -> Result<u64, BeforeEpoch>;

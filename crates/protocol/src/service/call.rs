@@ -93,12 +93,12 @@ struct CallMessage {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NoParameters {}
+pub(super) struct NoParameters {}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct InterfaceParameters {
-    interface: String,
+pub(super) struct InterfaceParameters {
+    pub(super) interface: String,
 }
 
 #[derive(Deserialize)]
@@ -121,16 +121,8 @@ impl ServiceCall {
     /// # Errors
     /// [`CallError`].
     pub fn read(message: &[u8]) -> Result<Self, CallError> {
-        let call: CallMessage =
-            serde_json::from_slice(message).map_err(|_| CallError::Malformed)?;
-        if call.oneway == Some(true) {
-            return Err(CallError::Malformed);
-        }
-        if call.upgrade == Some(true) {
-            return Err(CallError::InvalidParameter("upgrade"));
-        }
-        let given = Value::Object(call.parameters.unwrap_or_default());
-        match call.method.as_str() {
+        let (method, given) = envelope(message)?;
+        match method.as_str() {
             "org.varlink.service.GetInfo" => {
                 let NoParameters {} = parameters(given)?;
                 Ok(Self::Info)
@@ -167,13 +159,26 @@ impl ServiceCall {
             "io.twofactor.NewRecoveryCodes" => Ok(Self::Change(ChangeCall::NewRecoveryCodes(
                 parameters(given)?,
             ))),
-            _ => Err(CallError::MethodNotFound(call.method)),
+            _ => Err(CallError::MethodNotFound(method)),
         }
     }
 }
 
+/// The method of a call, and its parameters.
+pub(super) fn envelope(message: &[u8]) -> Result<(String, Value), CallError> {
+    let call: CallMessage = serde_json::from_slice(message).map_err(|_| CallError::Malformed)?;
+    if call.oneway == Some(true) {
+        return Err(CallError::Malformed);
+    }
+    if call.upgrade == Some(true) {
+        return Err(CallError::InvalidParameter("upgrade"));
+    }
+    let given = Value::Object(call.parameters.unwrap_or_default());
+    Ok((call.method, given))
+}
+
 /// The text of serde's error may hold what was typed: it goes nowhere.
-fn parameters<T: for<'de> Deserialize<'de>>(given: Value) -> Result<T, CallError> {
+pub(super) fn parameters<T: for<'de> Deserialize<'de>>(given: Value) -> Result<T, CallError> {
     serde_json::from_value(given).map_err(|_| CallError::InvalidParameter("parameters"))
 }
 

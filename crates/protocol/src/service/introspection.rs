@@ -3,12 +3,16 @@
 use serde::Serialize;
 
 use crate::INTERFACE;
+use crate::fleet::FLEET_INTERFACE;
 
 /// The interface that every varlink service has.
 pub const VARLINK_SERVICE: &str = "org.varlink.service";
 
 /// The description of `io.twofactor`.
 const DESCRIPTION: &str = include_str!("../io.twofactor.varlink");
+
+/// The description of `io.twofactor.fleet`.
+const FLEET_DESCRIPTION: &str = include_str!("../io.twofactor.fleet.varlink");
 
 /// The description of `org.varlink.service` (<https://varlink.org/Service>).
 const SERVICE_DESCRIPTION: &str = include_str!("../org.varlink.service.varlink");
@@ -18,6 +22,8 @@ const SERVICE_DESCRIPTION: &str = include_str!("../org.varlink.service.varlink")
 pub struct ServiceInfo {
     /// The daemon's version.
     pub version: &'static str,
+    /// The interface that is served there.
+    pub interface: &'static str,
 }
 
 /// The reply to `GetInfo`.
@@ -36,7 +42,7 @@ pub fn info_reply(info: ServiceInfo) -> Vec<u8> {
         product: "twofactord",
         version: info.version,
         url: "",
-        interfaces: [VARLINK_SERVICE, INTERFACE],
+        interfaces: [VARLINK_SERVICE, info.interface],
     })
 }
 
@@ -49,6 +55,7 @@ pub fn description_reply(interface: &str) -> Option<Vec<u8>> {
     }
     let description = match interface {
         INTERFACE => DESCRIPTION,
+        FLEET_INTERFACE => FLEET_DESCRIPTION,
         VARLINK_SERVICE => SERVICE_DESCRIPTION,
         _ => return None,
     };

@@ -2,6 +2,7 @@
 
 mod call;
 mod change_calls;
+mod fleet_call;
 mod introspection;
 mod status;
 
@@ -10,6 +11,7 @@ pub use change_calls::{
     ChangeCall, ChangeReply, ChangeResult, CodeCall, DeviceCall, DeviceKind, HashAlgorithm,
     NewDeviceCall,
 };
+pub use fleet_call::FleetCall;
 pub use introspection::{ServiceInfo, description_reply, info_reply};
 pub use status::{AllowedChanges, DeviceEntry, StatusReply, status_request};
 

@@ -22,6 +22,8 @@ pub enum AttemptFailure {
     Vanished(u32),
     /// The daemon gives no answer.
     Daemon(DaemonError),
+    /// The store of the fleet tells a result that no decision led to.
+    Undecided,
 }
 
 impl AttemptFailure {
@@ -97,6 +99,7 @@ impl fmt::Display for AttemptFailure {
             Self::Random(error) => write!(f, "the kernel gives no randomness: {error}"),
             Self::Lookup(error) => error.fmt(f),
             Self::Daemon(error) => error.fmt(f),
+            Self::Undecided => f.write_str("the store of the fleet tells a result of no decision"),
             Self::Vanished(uid) => write!(f, "there is a record (uid {uid}) but no such account"),
         }
     }
@@ -110,7 +113,7 @@ impl std::error::Error for AttemptFailure {
             Self::Random(error) => Some(error),
             Self::Lookup(error) => Some(error),
             Self::Daemon(error) => Some(error),
-            Self::Vanished(_) => None,
+            Self::Vanished(_) | Self::Undecided => None,
         }
     }
 }

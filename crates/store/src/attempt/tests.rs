@@ -11,6 +11,7 @@ mod meanwhile;
 mod refusals;
 mod removal;
 mod session_role;
+mod shared;
 
 use std::cell::Cell;
 use std::fs;

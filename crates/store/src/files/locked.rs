@@ -260,7 +260,7 @@ fn refuse_while_moving(
 }
 
 /// The state of a record whose own state is lost.
-fn nothing_reusable(record: &Record, window: u8, now: u64) -> State {
+pub(crate) fn nothing_reusable(record: &Record, window: u8, now: u64) -> State {
     let mut state = State::new(record.uid);
     let entry = |device: &Device| DeviceState {
         id: device.id,

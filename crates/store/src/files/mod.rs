@@ -36,6 +36,7 @@ pub use error::{Cause, Error};
 pub use holder::{FactorSnapshot, FoundBy, Holder};
 pub use inventory::Inventory;
 pub use locked::Locked;
+pub(crate) use locked::nothing_reusable;
 pub use mark::{MarkDisagreement, MarkResult};
 pub use policy_file::{LoadedPolicy, PolicyFile};
 pub use record_file::LoadedRecord;

@@ -1,0 +1,169 @@
+//! A code that is judged on a state that the hosts of a fleet share, under the lock of this host's own file.
+//!
+//! The rules, which the model of a fleet knows by the same names:
+//!
+//! * **file lock**: of one host, one attempt of a user at a time: the lock of its file is held from the first read of the store to the end.
+//! * **own file agrees**: the decision is made on the state of all hosts joined with the host's own file, so that a success needs both.
+//! * **join**: what this host judged by itself is part of that state, and of all hosts' from this attempt on.
+//! * **write through**: the result is in the host's own file, flushed, before it is told.
+#![forbid(unsafe_code)]
+
+use twofactor_core::state::{DeviceState, State};
+use twofactor_core::verify::{self, FailureCounter, Form, Outcome, joined_with_own};
+
+use super::{
+    AttemptFailure, AttemptResult, ChargeStop, CodeJudgement, CredentialSet, JudgementTerms,
+    LoginAttempt, lock_recorded, rebase,
+};
+use crate::files::{Locked, nothing_reusable};
+
+/// Whether the state that hosts share is of the fleet's epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedEpoch {
+    /// It is.
+    Current,
+    /// It was written before a backup was restored: codes that it does not know as used may have been used.
+    Earlier,
+}
+
+/// The decision on a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SharedVerdict {
+    /// Nothing is compared, nothing changes.
+    Unchanged(AttemptResult),
+    /// The code was compared. The outcome may be told once the state is stored, by all hosts and by this one.
+    Compared(Outcome, Box<State>),
+}
+
+/// A code that waits for its decision, while the lock of its user is held.
+pub struct SharedCode<'a> {
+    terms: JudgementTerms<'a>,
+    own: State,
+    input: &'a [u8],
+    form: Form,
+    /// The state that follows from the last decision.
+    next: Option<State>,
+}
+
+/// The end of an attempt that did not fail on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SharedEnd<O> {
+    /// A verdict of the whole fleet.
+    Judged(AttemptResult),
+    /// The store cannot be used.
+    Outage(O),
+}
+
+impl SharedCode<'_> {
+    /// Decides on the state that all hosts share. It is called again where an attempt on another host came first.
+    ///
+    /// # Errors
+    /// [`AttemptFailure`] where the kernel gives no randomness.
+    pub fn decide(
+        &mut self,
+        shared: &State,
+        epoch: SharedEpoch,
+    ) -> Result<SharedVerdict, AttemptFailure> {
+        self.next = None;
+        let JudgementTerms { record, now, .. } = self.terms;
+        // What was removed on another host does not count before this host's record says so.
+        let mut left = record.clone();
+        left.devices.retain(|it| shared.device(it.id).is_some());
+        if left.devices.is_empty() {
+            return Ok(SharedVerdict::Unchanged(AttemptResult::Gone));
+        }
+        let mut state = joined_with_own(shared, &self.own, record);
+        if epoch == SharedEpoch::Earlier {
+            let window = self.terms.policy.window;
+            forget_unused(&mut state, &nothing_reusable(record, window, now));
+        }
+        // The clock of another host may be ahead.
+        let state = verify::rebased(&state, now).unwrap_or(state);
+        let answer = (self.input, self.form);
+        let terms = JudgementTerms {
+            record: &left,
+            ..self.terms
+        };
+        let begun = CodeJudgement::begin(terms, state, answer, |key| getrandom::fill(key));
+        match begun {
+            Ok(judgement) => {
+                // Grace is granted by the process that logs the user in.
+                let (outcome, state) = judgement.verdict(|_| {});
+                self.next = Some(state.clone());
+                Ok(SharedVerdict::Compared(outcome, Box::new(state)))
+            }
+            Err(ChargeStop::Ended(result)) => Ok(SharedVerdict::Unchanged(result)),
+            Err(ChargeStop::Failed(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// Takes from a state what a restored backup may have made good again.
+fn forget_unused(state: &mut State, unusable: &State) {
+    for entry in &mut state.devices {
+        if let Some(other) = unusable.device(entry.id) {
+            entry.next = entry.next.max(other.next);
+        }
+    }
+    state.recovery = unusable.recovery;
+    state.bypass = unusable.bypass;
+}
+
+impl LoginAttempt<'_> {
+    /// Judges what was typed with the store of a fleet. `settle` asks the store, and returns when it is known what is stored there; an
+    /// outage leaves this host's file as it is.
+    ///
+    /// # Errors
+    /// [`AttemptFailure`]: nothing may be concluded about the code.
+    pub fn shared_attempt<O>(
+        &mut self,
+        (input, form): (&[u8], Form),
+        counter: FailureCounter,
+        settle: impl FnOnce(&mut SharedCode<'_>) -> Result<SharedEnd<O>, AttemptFailure>,
+    ) -> Result<SharedEnd<O>, AttemptFailure> {
+        let recorded = lock_recorded(self.store, self.holder, None)?;
+        let Some((mut locked, loaded)) = recorded.filter(|(_, it)| it.record.is_enrolled()) else {
+            return Ok(SharedEnd::Judged(AttemptResult::Gone));
+        };
+        self.file.refresh(&mut self.loaded)?;
+        let now = (self.clock)()?;
+        let own = rebase(&mut locked, now)?;
+        let mut code = SharedCode {
+            terms: JudgementTerms {
+                policy: &self.loaded.policy,
+                record: &loaded.record,
+                against: CredentialSet::Devices(counter),
+                now,
+            },
+            own,
+            input,
+            form,
+            next: None,
+        };
+        let end = settle(&mut code)?;
+        let is_compared = matches!(end, SharedEnd::Judged(AttemptResult::Compared(_)));
+        match code.next {
+            Some(state) if is_compared => write_through(locked, &code.own, state)?,
+            // What was compared follows from a decision.
+            None if is_compared => return Err(AttemptFailure::Undecided),
+            // Another host's attempt came first, or the end is not known.
+            _ => locked.confirm()?,
+        }
+        Ok(end)
+    }
+}
+
+/// Stores the result in the host's own file: only then may it be told. Entries of devices come and go with the record alone.
+fn write_through(
+    mut locked: Locked<'_>,
+    own: &State,
+    mut state: State,
+) -> Result<(), AttemptFailure> {
+    let known = |entry: &DeviceState| state.device(entry.id).copied().unwrap_or(*entry);
+    state.devices = own.devices.iter().map(known).collect();
+    locked.write(state)?;
+    locked.flush()?;
+    // If the state was taken over meanwhile, nothing may be told of the code.
+    locked.confirm()?;
+    Ok(())
+}
