@@ -40,6 +40,11 @@ impl FleetKey {
         Self(bytes)
     }
 
+    /// Its bytes, for the file of the key.
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Makes one.
     ///
     /// # Errors

@@ -5,13 +5,19 @@
 #![forbid(unsafe_code)]
 
 pub mod attempt_id;
+pub mod deadline;
 pub mod factor_commit;
+pub mod fleet_host;
 pub mod fleet_key;
 pub mod fleet_run;
 pub mod gateway;
 pub mod gateway_fault;
 pub mod gateway_message;
 pub mod host_entry;
+pub mod host_error;
+pub mod host_file;
+pub mod host_settings;
+pub mod key_file;
 pub mod outage;
 mod post_fault;
 pub mod shared_attempt;

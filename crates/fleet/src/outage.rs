@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::fleet_key::{BrokenSeal, SealError};
 use crate::gateway_fault::GatewayFault;
+use crate::host_error::HostError;
 use crate::shared_record::RecordValueError;
 use crate::shared_state::ValueError;
 use crate::token::TokenError;
@@ -21,6 +22,10 @@ pub enum OutageReason {
     OtherEpoch,
     /// The number of this host is not the one that it wrote last: a backup was restored, or another host has its id.
     WentBack,
+    /// It says that this host has left the fleet.
+    HasLeft,
+    /// A file of the fleet on this host cannot be used: the text of its error.
+    HostFiles(String),
     /// It has no state of this user.
     NoState,
     /// A value is not sealed with the key of the fleet.
@@ -39,6 +44,12 @@ pub enum OutageReason {
     Contradiction,
 }
 
+impl OutageReason {
+    pub(crate) fn files(error: HostError) -> Self {
+        Self::HostFiles(error.to_string())
+    }
+}
+
 impl fmt::Display for OutageReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -51,6 +62,8 @@ impl fmt::Display for OutageReason {
             Self::WentBack => {
                 f.write_str("the store went back in time, or another host has this one's id")
             }
+            Self::HasLeft => f.write_str("this host has left the fleet"),
+            Self::HostFiles(error) => f.write_str(error),
             Self::NoState => f.write_str("the store has no state of this user"),
             Self::Seal(error) => error.fmt(f),
             Self::Value(error) => error.fmt(f),

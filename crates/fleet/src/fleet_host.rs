@@ -1,0 +1,278 @@
+//! This host as a member of its fleet: its files, its client of the store, and the number that it writes there from time to time.
+
+use std::path::Path;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::fleet_key::FleetKey;
+use crate::gateway::{Gateway, TimeLeft};
+use crate::gateway_fault::GatewayFault;
+use crate::host_entry::{HostEntry, HostMembership};
+use crate::host_error::{HostError, HostFault};
+use crate::host_file::{FleetDirectory, FleetLock, HostPlace};
+use crate::host_settings::HostSettings;
+use crate::key_file::KeyFile;
+use crate::outage::OutageReason;
+use crate::shared_attempt::FleetStanding;
+use crate::store_key::StoreKey;
+use crate::store_values::{ChangeAnswer, KeyedValue};
+use crate::token::{FleetMeta, HostBeat};
+
+/// Longest time of one request to one member.
+pub const REQUEST_TIME: Duration = Duration::from_millis(1500);
+/// Pause before an unknown end is read back.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What a host says of itself beside its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostReport {
+    /// Fingerprint of its policy.
+    pub policy: u64,
+    /// Its clock: seconds since 1970-01-01 UTC.
+    pub time: u64,
+}
+
+/// This host in its fleet.
+pub struct FleetHost {
+    gateway: Gateway,
+    key: FleetKey,
+    directory: FleetDirectory,
+    host: String,
+    place: StoreKey,
+    run: [u8; 8],
+    standing: RwLock<FleetStanding>,
+}
+
+impl FleetHost {
+    /// The host whose settings and state directory these are. Nothing is asked of the store: before the first attempt
+    /// [`FleetHost::beat_now`] has to succeed, or [`FleetHost::settle`].
+    ///
+    /// # Errors
+    /// [`HostError`], where [`HostError::is_not_joined`] tells that the host is in no fleet.
+    pub fn open(settings: &Path, state: &Path) -> Result<Self, HostError> {
+        // A host without a fleet needs no settings.
+        let directory = FleetDirectory::open(state)?;
+        let place = directory.place()?;
+        let settings = HostSettings::load(settings)?;
+        let keys = KeyFile::load(&settings.key_file)?;
+        let refused = |cause| HostError::new(&settings.key_file, cause);
+        if keys.fleet != place.meta.fleet {
+            return Err(refused(HostFault::OtherFleet));
+        }
+        if keys.old.is_some() {
+            return Err(refused(HostFault::KeyRotation));
+        }
+        let gateway = settings.gateway(REQUEST_TIME)?;
+        Self::new(gateway, keys.key, directory, place)
+    }
+
+    pub(crate) fn new(
+        gateway: Gateway,
+        key: FleetKey,
+        directory: FleetDirectory,
+        place: HostPlace,
+    ) -> Result<Self, HostError> {
+        let mut run = [0; 8];
+        getrandom::fill(&mut run)
+            .map_err(|_| HostError::new(directory.path(), HostFault::Random))?;
+        Ok(Self {
+            gateway,
+            key,
+            place: place.key(),
+            host: place.host,
+            directory,
+            run,
+            standing: RwLock::new(FleetStanding {
+                meta: place.meta,
+                beat: place.current,
+            }),
+        })
+    }
+
+    /// The client of the store.
+    #[must_use]
+    pub const fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// The key of the fleet.
+    #[must_use]
+    pub const fn key(&self) -> &FleetKey {
+        &self.key
+    }
+
+    /// The key of this host in the store.
+    #[must_use]
+    pub const fn host_key(&self) -> &StoreKey {
+        &self.place
+    }
+
+    /// The id of this host.
+    #[must_use]
+    pub fn host_id(&self) -> &str {
+        &self.host
+    }
+
+    /// The files of the fleet on this host.
+    #[must_use]
+    pub const fn directory(&self) -> &FleetDirectory {
+        &self.directory
+    }
+
+    /// Runs `work` with what the host knows of its fleet. This process writes no number meanwhile, so that `work` meets none.
+    pub fn with_standing<T>(&self, work: impl FnOnce(&FleetStanding) -> T) -> T {
+        let standing = self.standing.read();
+        work(&standing.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Writes the next number, if the store has the one that this host wrote last. What a command has changed in the files of the
+    /// fleet counts from then on.
+    ///
+    /// # Errors
+    /// [`OutageReason`]: the store cannot be used, and no attempt may be made before this succeeds.
+    pub fn beat_now(&self, report: HostReport, time: &dyn TimeLeft) -> Result<(), OutageReason> {
+        let mut standing = self
+            .standing
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let lock = self.directory.lock().map_err(OutageReason::files)?;
+        let (place, seen, base) = self.seen(time)?;
+        let next = HostPlace {
+            previous: seen,
+            current: HostBeat {
+                count: place.current.count.saturating_add(1),
+                run: self.run,
+            },
+            ..place
+        };
+        // Where this is killed after the store has it, the host knows of it.
+        self.directory
+            .write(&next, &lock)
+            .map_err(OutageReason::files)?;
+        let entry = HostEntry {
+            beat: next.current,
+            membership: HostMembership::Member,
+            policy: report.policy,
+            time: report.time,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        self.put_entry(base, &entry, time)?;
+        *standing = FleetStanding {
+            meta: next.meta,
+            beat: next.current,
+        };
+        Ok(())
+    }
+
+    /// Looks which number of this host the store has, and writes none. `lock` keeps the daemon from writing one until it is dropped.
+    ///
+    /// # Errors
+    /// As [`FleetHost::beat_now`].
+    pub fn settle(&self, _: &FleetLock, time: &dyn TimeLeft) -> Result<(), OutageReason> {
+        let mut standing = self
+            .standing
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (place, beat, _) = self.seen(time)?;
+        *standing = FleetStanding {
+            meta: place.meta,
+            beat,
+        };
+        Ok(())
+    }
+
+    /// The host's place by its file, and its number in the store with the values that say so.
+    fn seen(
+        &self,
+        time: &dyn TimeLeft,
+    ) -> Result<(HostPlace, HostBeat, Vec<KeyedValue>), OutageReason> {
+        let place = self.directory.place().map_err(OutageReason::files)?;
+        let base = self.values(time)?;
+        let value = |at: usize| base.get(at).and_then(|(_, value)| value.as_deref());
+        let beat = known_beat(&self.key, &place, value(0), value(1))?;
+        Ok((place, beat, base))
+    }
+
+    fn values(&self, time: &dyn TimeLeft) -> Result<Vec<KeyedValue>, OutageReason> {
+        let keys = [StoreKey::meta(), self.place.clone()];
+        patient(time, || self.gateway.values(&keys, time))
+    }
+
+    /// Puts the entry of this host in the place of the one that was seen.
+    fn put_entry(
+        &self,
+        base: Vec<KeyedValue>,
+        entry: &HostEntry,
+        time: &dyn TimeLeft,
+    ) -> Result<(), OutageReason> {
+        let sealed = self.key.seal(&self.place, &entry.encode());
+        let sealed = sealed.map_err(OutageReason::Sealing)?;
+        let writes = [(self.place.clone(), sealed.clone())];
+        loop {
+            match self.gateway.change(&base, &writes, time) {
+                Ok(ChangeAnswer::Done) => return Ok(()),
+                Err(GatewayFault::NotSent(text)) if time.left().is_zero() => {
+                    return Err(OutageReason::Unreachable(GatewayFault::NotSent(text)));
+                }
+                // It may be the second copy of one that was done.
+                Ok(ChangeAnswer::Refused) | Err(_) => {}
+            }
+            let now = self.values(time)?;
+            let mine = now.get(1).and_then(|(_, value)| value.as_deref());
+            if mine == Some(&sealed) {
+                return Ok(());
+            }
+            if now != base {
+                return Err(OutageReason::WentBack);
+            }
+            time.pause(PAUSE);
+        }
+    }
+}
+
+/// The number of a host in the store, if it is one of those that the host knows, and the fleet is the host's.
+pub(crate) fn known_beat(
+    key: &FleetKey,
+    place: &HostPlace,
+    meta: Option<&[u8]>,
+    host: Option<&[u8]>,
+) -> Result<HostBeat, OutageReason> {
+    let meta = opened_meta(key, meta)?;
+    if meta.fleet != place.meta.fleet {
+        return Err(OutageReason::OtherFleet);
+    }
+    if meta.epoch != place.meta.epoch {
+        return Err(OutageReason::OtherEpoch);
+    }
+    let entry = key.open(&place.key(), host.ok_or(OutageReason::WentBack)?);
+    let entry = HostEntry::decode(&entry.map_err(OutageReason::Seal)?);
+    let entry = entry.map_err(OutageReason::Token)?;
+    if entry.membership == HostMembership::Left {
+        return Err(OutageReason::HasLeft);
+    }
+    if entry.beat == place.current || entry.beat == place.previous {
+        Ok(entry.beat)
+    } else {
+        Err(OutageReason::WentBack)
+    }
+}
+
+/// The fleet of the store.
+pub(crate) fn opened_meta(key: &FleetKey, meta: Option<&[u8]>) -> Result<FleetMeta, OutageReason> {
+    let meta = key.open(&StoreKey::meta(), meta.ok_or(OutageReason::NoFleet)?);
+    let meta = FleetMeta::decode(&meta.map_err(OutageReason::Seal)?);
+    meta.map_err(OutageReason::Token)
+}
+
+/// Reads again while the end is unknown and there is time: reading does no harm.
+pub(crate) fn patient<T>(
+    time: &dyn TimeLeft,
+    read: impl Fn() -> Result<T, GatewayFault>,
+) -> Result<T, OutageReason> {
+    loop {
+        match read() {
+            Err(GatewayFault::Unknown(_)) if !time.left().is_zero() => time.pause(PAUSE),
+            other => return other.map_err(OutageReason::Unreachable),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The host's place in its fleet, as this host remembers it: `fleet/host` in the state directory.
+//!
+//! A number is written here before the store gets it: the store has this one or the one before, or it went back in time.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use rustix::fs::CWD;
+use twofactor_store::sys::file::{self, FileAccess, FileError, FileOpening};
+use twofactor_store::sys::lock;
+
+use crate::host_error::{HostError, HostFault};
+use crate::host_settings::form;
+use crate::store_key::StoreKey;
+use crate::token::{FleetMeta, HostBeat};
+
+/// The directory of the fleet in the state directory.
+pub const DIRECTORY: &str = "fleet";
+const NAME: &str = "host";
+const TITLE: &str = "twofactor-fleet-host 1";
+/// Longest id of a host.
+pub const MAX_HOST_ID: usize = 80;
+
+/// The place of a host in its fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPlace {
+    /// The fleet and its epoch.
+    pub meta: FleetMeta,
+    /// Id of this host.
+    pub host: String,
+    /// The number that the store had before the one that was begun last.
+    pub previous: HostBeat,
+    /// The number that was begun last.
+    pub current: HostBeat,
+}
+
+/// The directory of the fleet on this host.
+#[derive(Debug)]
+pub struct FleetDirectory {
+    path: PathBuf,
+    fd: OwnedFd,
+}
+
+/// The lock of the directory, until it is dropped. Numbers are written, and changes of records made, under it.
+#[derive(Debug)]
+pub struct FleetLock {
+    _fd: OwnedFd,
+}
+
+impl HostPlace {
+    /// The key of the host in the store.
+    #[must_use]
+    pub fn key(&self) -> StoreKey {
+        StoreKey::host(&self.host)
+    }
+
+    fn text(&self) -> String {
+        let beat = |beat: HostBeat| format!("{} {}", beat.count, HEXLOWER.encode(&beat.run));
+        format!(
+            "{TITLE}\nfleet {}\nepoch {}\nhost {}\nprevious {}\ncurrent {}\n",
+            HEXLOWER.encode(&self.meta.fleet),
+            self.meta.epoch,
+            self.host,
+            beat(self.previous),
+            beat(self.current),
+        )
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let mut lines = text.strip_suffix('\n')?.split('\n');
+        if lines.next() != Some(TITLE) {
+            return None;
+        }
+        let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+        let fleet = HEXLOWER.decode(field("fleet")?.as_bytes()).ok()?;
+        let meta = FleetMeta {
+            fleet: fleet.try_into().ok()?,
+            epoch: field("epoch")?.parse().ok()?,
+        };
+        let host = field("host")?.to_owned();
+        let place = Self {
+            meta,
+            previous: beat(field("previous")?)?,
+            current: beat(field("current")?)?,
+            host,
+        };
+        let is_whole = lines.next().is_none() && is_host_id(&place.host);
+        is_whole.then_some(place)
+    }
+}
+
+fn beat(text: &str) -> Option<HostBeat> {
+    let (count, run) = text.split_once(' ')?;
+    Some(HostBeat {
+        count: count.parse().ok()?,
+        run: HEXLOWER.decode(run.as_bytes()).ok()?.try_into().ok()?,
+    })
+}
+
+/// True for an id that a host can have.
+#[must_use]
+pub fn is_host_id(id: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=MAX_HOST_ID).contains(&id.len()) && id.bytes().all(is_plain)
+}
+
+impl FleetDirectory {
+    /// Opens that of a state directory.
+    ///
+    /// # Errors
+    /// [`HostFault::NotJoined`] where the state directory has none; [`HostError`].
+    pub fn open(state: &Path) -> Result<Self, HostError> {
+        let path = state.join(DIRECTORY);
+        let top = file::open_directory(CWD, state, FileAccess::Private);
+        let top = top.map_err(HostError::file(state))?;
+        match file::open_directory(&top, Path::new(DIRECTORY), FileAccess::Private) {
+            Ok(fd) => Ok(Self { path, fd }),
+            Err(error) if error.is_missing() => {
+                let absent = file::is_absent(&top, DIRECTORY).map_err(HostError::file(&path))?;
+                let cause = if absent {
+                    HostFault::NotJoined
+                } else {
+                    HostFault::File(error)
+                };
+                Err(HostError::new(&path, cause))
+            }
+            Err(error) => Err(HostError::file(&path)(error)),
+        }
+    }
+
+    /// Opens it, and makes it where it is missing.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub fn ensure(state: &Path) -> Result<Self, HostError> {
+        let path = state.join(DIRECTORY);
+        let make = || -> Result<OwnedFd, FileError> {
+            let top = file::open_directory(CWD, state, FileAccess::Private)?;
+            let fd = file::ensure_directory(&top, Path::new(DIRECTORY))?;
+            file::flush_directory(&top)?;
+            Ok(fd)
+        };
+        let fd = make().map_err(HostError::file(&path))?;
+        Ok(Self { path, fd })
+    }
+
+    /// Locks it. Waits at most 5 s.
+    ///
+    /// # Errors
+    /// [`HostFault::Busy`]; [`HostError`].
+    pub fn lock(&self) -> Result<FleetLock, HostError> {
+        let fd = file::open_directory(CWD, &self.path, FileAccess::Private);
+        let fd = fd.map_err(HostError::file(&self.path))?;
+        let had = lock::exclusive_within(&fd, lock::WAIT)
+            .map_err(|errno| HostError::file(&self.path)(FileError::System("flock", errno)))?;
+        if had {
+            Ok(FleetLock { _fd: fd })
+        } else {
+            Err(HostError::new(&self.path, HostFault::Busy))
+        }
+    }
+
+    /// Reads the place of the host.
+    ///
+    /// # Errors
+    /// [`HostFault::NotJoined`] where there is proven to be none; [`HostError`].
+    pub fn place(&self) -> Result<HostPlace, HostError> {
+        let path = self.path.join(NAME);
+        let read = || -> Result<Vec<u8>, FileError> {
+            let name = Path::new(NAME);
+            let (fd, stat) =
+                file::open_file(&self.fd, name, FileOpening::Read, FileAccess::Private)?;
+            file::read_all(fd, &stat)
+        };
+        let bytes = match read() {
+            Err(error) if error.is_missing() => {
+                let absent = file::is_absent(&self.fd, NAME).map_err(HostError::file(&path))?;
+                let cause = if absent {
+                    HostFault::NotJoined
+                } else {
+                    HostFault::File(error)
+                };
+                return Err(HostError::new(&path, cause));
+            }
+            other => other.map_err(HostError::file(&path))?,
+        };
+        HostPlace::parse(&bytes).ok_or_else(|| form(&path, 0, "is damaged"))
+    }
+
+    /// Writes the place of the host, atomically and durably.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub fn write(&self, place: &HostPlace, _: &FleetLock) -> Result<(), HostError> {
+        let path = self.path.join(NAME);
+        file::write_file(&self.fd, NAME, place.text().as_bytes(), FileAccess::Private)
+            .map_err(HostError::file(&path))
+    }
+
+    /// Removes the place of the host, durably: it is in no fleet then.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub fn remove(&self, _: &FleetLock) -> Result<(), HostError> {
+        file::remove(&self.fd, NAME)
+            .and_then(|()| file::flush_directory(&self.fd))
+            .map_err(HostError::file(&self.path.join(NAME)))
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> HostPlace {
+        let beat = |count| HostBeat { count, run: [7; 8] };
+        HostPlace {
+            meta: FleetMeta {
+                fleet: [3; 16],
+                epoch: 2,
+            },
+            host: "a.example.org-01ab".to_owned(),
+            previous: beat(4),
+            current: beat(5),
+        }
+    }
+
+    #[test]
+    fn a_place_is_read_as_it_was_written() {
+        let state = tempfile::tempdir().unwrap();
+        let refused = FleetDirectory::open(state.path()).unwrap_err();
+        assert!(refused.is_not_joined(), "{refused}");
+        let directory = FleetDirectory::ensure(state.path()).unwrap();
+        assert!(directory.place().unwrap_err().is_not_joined());
+        let lock = directory.lock().unwrap();
+        directory.write(&place(), &lock).unwrap();
+        let again = FleetDirectory::open(state.path()).unwrap();
+        assert_eq!(again.place(), Ok(place()));
+        directory.remove(&lock).unwrap();
+        assert!(again.place().unwrap_err().is_not_joined());
+    }
+
+    #[test]
+    fn what_is_no_place_is_refused() {
+        let text = place().text();
+        for cut in 0..text.len() {
+            assert_eq!(HostPlace::parse(&text.as_bytes()[..cut]), None, "{cut}");
+        }
+        assert_eq!(HostPlace::parse(text.as_bytes()), Some(place()));
+        for (from, to) in [
+            ("epoch 2", "epoch x"),
+            ("-01ab", "/x"),
+            (" 5 ", " 5 0"),
+            ("host 1", "host 2"),
+        ] {
+            assert_eq!(
+                HostPlace::parse(text.replacen(from, to, 1).as_bytes()),
+                None
+            );
+        }
+        assert_eq!(HostPlace::parse(format!("{text}x\n").as_bytes()), None);
+    }
+}
