@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use crate::later;
 use crate::text;
 use crate::transaction::{Echo, MessageMode, NoAnswer, PamTransaction};
 
@@ -33,7 +34,22 @@ impl DialogueMedium {
 pub struct Dialogue<'a> {
     host: &'a mut dyn PamTransaction,
     messages: MessageMode,
-    paragraphs: Vec<Zeroizing<String>>,
+    paragraphs: Vec<Paragraph>,
+}
+
+/// A text between two questions.
+struct Paragraph {
+    text: Zeroizing<String>,
+    delay: Delay,
+}
+
+/// Time at which a paragraph is told that no question follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delay {
+    /// At once, since it must not be missed.
+    None,
+    /// In sshd once the session is there.
+    UntilSession,
 }
 
 /// Way in which a dialogue closes.
@@ -62,7 +78,18 @@ impl<'a> Dialogue<'a> {
 
     /// Adds a paragraph.
     pub fn say(&mut self, paragraph: &str) {
-        self.paragraphs.push(Zeroizing::new(paragraph.to_owned()));
+        self.add(paragraph, Delay::None);
+    }
+
+    /// Adds the confirmation of what an answer has done. As the last paragraph, sshd would show it twice on a terminal: it
+    /// is told by [`later`], and in a session without a terminal not at all.
+    pub fn confirm(&mut self, paragraph: &str) {
+        self.add(paragraph, Delay::UntilSession);
+    }
+
+    fn add(&mut self, paragraph: &str, delay: Delay) {
+        let text = Zeroizing::new(paragraph.to_owned());
+        self.paragraphs.push(Paragraph { text, delay });
     }
 
     /// Shows what was said, asks, and waits. The answer is visible while it is typed.
@@ -74,7 +101,7 @@ impl<'a> Dialogue<'a> {
         for paragraph in self.paragraphs.drain(..) {
             // The first one, too, begins on a line of its own: some clients put the user's name before the text.
             text.push('\n');
-            text.push_str(&paragraph);
+            text.push_str(&paragraph.text);
         }
         if !text.is_empty() {
             text.push('\n');
@@ -93,11 +120,14 @@ impl<'a> Dialogue<'a> {
         if untold && !self.paragraphs.is_empty() {
             let _ = self.ask(text::GO_ON);
         }
-        for paragraph in self.paragraphs.drain(..) {
+        for Paragraph { text, delay } in self.paragraphs.drain(..) {
             match (self.messages, how) {
                 (MessageMode::Unwanted, _) => {}
-                (MessageMode::Wanted, DialogueClose::Open) => self.host.inform(&paragraph),
-                (MessageMode::Wanted, DialogueClose::Refused) => self.host.complain(&paragraph),
+                (MessageMode::Wanted, DialogueClose::Open) => match delay {
+                    Delay::None => self.host.inform(&text),
+                    Delay::UntilSession => later::confirm(self.host, &text),
+                },
+                (MessageMode::Wanted, DialogueClose::Refused) => self.host.complain(&text),
             }
         }
     }

@@ -13,6 +13,8 @@ use crate::transaction::{MessageMode, NoAnswer, PamTransaction};
 
 /// The variable. It holds a [`LoginNotice`].
 const VARIABLE: &str = "TWOFACTOR_NOTICE";
+/// The variable of what the last answers of a dialogue have done: a line for each.
+const CONFIRMED: &str = "TWOFACTOR_CONFIRMED";
 
 /// The changes that are told in this service, of these.
 pub fn told_here(
@@ -33,10 +35,28 @@ pub fn tell(host: &mut dyn PamTransaction, accepted: &Accepted, changes: &[Recen
     if notice.is_empty() {
         return;
     }
-    let is_left = host.tty().as_deref() == Some(SSHD_TTY) && put(host, &notice).is_ok();
+    let is_left = is_sshd(host) && put(host, &notice).is_ok();
     if !is_left {
         inform(host, &notice);
     }
+}
+
+/// Tells what the last answer of a dialogue has done, which holds nothing secret: at once, or in sshd once the session is
+/// there.
+pub fn confirm(host: &mut dyn PamTransaction, line: &str) {
+    let mut lines = host.variable(CONFIRMED).unwrap_or_default();
+    if !lines.is_empty() {
+        lines.push('\n');
+    }
+    lines.push_str(line);
+    let is_left = is_sshd(host) && host.set_variable(&format!("{CONFIRMED}={lines}")).is_ok();
+    if !is_left {
+        host.inform(line);
+    }
+}
+
+fn is_sshd(host: &dyn PamTransaction) -> bool {
+    host.tty().as_deref() == Some(SSHD_TTY)
 }
 
 /// Leaves the changes to the phase that sets credentials, which no application comes to before all of the stack has succeeded.
@@ -66,6 +86,7 @@ pub fn forget_codes(host: &mut dyn PamTransaction) {
 
 /// Tells what was left to this phase.
 pub fn show(host: &mut dyn PamTransaction, messages: MessageMode) {
+    show_confirmed(host, messages);
     let Some(text) = host.variable(VARIABLE) else {
         return;
     };
@@ -77,10 +98,24 @@ pub fn show(host: &mut dyn PamTransaction, messages: MessageMode) {
     }
 }
 
+fn show_confirmed(host: &mut dyn PamTransaction, messages: MessageMode) {
+    let Some(lines) = host.variable(CONFIRMED) else {
+        return;
+    };
+    let _ = host.set_variable(CONFIRMED);
+    if messages == MessageMode::Wanted {
+        for line in lines.lines() {
+            host.inform(line);
+        }
+    }
+}
+
 /// What an earlier code of this transaction left is not true of this one.
 pub fn forget(host: &mut dyn PamTransaction) {
-    if host.variable(VARIABLE).is_some() {
-        let _ = host.set_variable(VARIABLE);
+    for name in [VARIABLE, CONFIRMED] {
+        if host.variable(name).is_some() {
+            let _ = host.set_variable(name);
+        }
     }
 }
 
@@ -113,6 +148,35 @@ mod tests {
         tell(&mut stage, &accepted(3), &[]);
         assert_eq!(stage.variables[VARIABLE], "-,3");
         tell(&mut stage, &accepted(0), &[]);
+        assert!(stage.variables.is_empty());
+    }
+
+    #[test]
+    fn confirmations_wait_for_a_session_of_sshd() {
+        let mut stage = Stage::new("enabled = true\n");
+        stage.tty = Some(SSHD_TTY.to_vec());
+        confirm(&mut stage, "One.");
+        confirm(&mut stage, "Two.");
+        assert_eq!(stage.said(), []);
+        show(&mut stage, MessageMode::Wanted);
+        assert_eq!(stage.said(), [("informs", "One."), ("informs", "Two.")]);
+        assert!(stage.variables.is_empty());
+        stage.tty = None;
+        confirm(&mut stage, "Three.");
+        assert_eq!(stage.said().last(), Some(&("informs", "Three.")));
+        assert!(stage.variables.is_empty());
+    }
+
+    #[test]
+    fn confirmations_are_not_told_unasked_nor_of_another_code() {
+        let mut stage = Stage::new("enabled = true\n");
+        stage.tty = Some(SSHD_TTY.to_vec());
+        confirm(&mut stage, "One.");
+        show(&mut stage, MessageMode::Unwanted);
+        confirm(&mut stage, "Two.");
+        forget(&mut stage);
+        show(&mut stage, MessageMode::Wanted);
+        assert_eq!(stage.said(), []);
         assert!(stage.variables.is_empty());
     }
 

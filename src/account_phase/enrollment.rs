@@ -77,12 +77,14 @@ impl EnrollmentDialogue<'_> {
         match self.second(dialogue, new.device.id, ticket) {
             Ok(second) => {
                 self.log(dialogue, LoginEvent::Enrolled, &second.device.name);
-                dialogue.say(enrollment_text::SECOND_STORED);
+                dialogue.confirm(enrollment_text::SECOND_STORED);
                 if !second.recovery_codes.is_empty() {
                     dialogue.say(&enrollment_text::recovery(
                         &second.recovery_codes,
                         self.medium(),
                     ));
+                    // A message may get into a log; a question does not.
+                    let _ = dialogue.ask(text::GO_ON);
                 }
             }
             Err(EnrollmentAbort::Failed(failure)) => {

@@ -165,7 +165,7 @@ impl<'a> RecoveredUser<'a> {
         let new = operations::enroll(&factor, new, before, clock::now()?, &mut steps)?;
         self.login.added(new.device.id);
         self.log(dialogue, LoginEvent::Enrolled, &new.device.name);
-        dialogue.say(&text::stored(&new.device));
+        dialogue.confirm(&text::stored(&new.device));
         if !new.recovery_codes.is_empty() {
             let medium = self.enrollment.medium();
             dialogue.say(&text::codes(&new.recovery_codes, medium));
@@ -194,7 +194,7 @@ impl<'a> RecoveredUser<'a> {
         let new = operations::renew(&factor, old.id, new, &mut steps)?;
         self.login.replaced(old.id, new.id);
         self.log(dialogue, LoginEvent::DeviceReplaced, &new.name);
-        dialogue.say(text::REPLACED);
+        dialogue.confirm(text::REPLACED);
         Ok(0)
     }
 
@@ -226,7 +226,7 @@ impl<'a> RecoveredUser<'a> {
             operations::remove_device(&factor, lost.id, &mut steps)?;
             self.login.removed(lost.id);
             self.log(dialogue, LoginEvent::DeviceRemoved, &lost.name);
-            dialogue.say(&text::removed(&lost));
+            dialogue.confirm(&text::removed(&lost));
             old.retain(|device| device.id != lost.id);
         }
         Ok(())
@@ -245,7 +245,7 @@ impl<'a> RecoveredUser<'a> {
         let (set, codes) = RecoverySet::generate(clock::now()?)?;
         dialogue.say(&text::codes(&codes, self.enrollment.medium()));
         if !enrollment_text::is_yes(&dialogue.ask(text::CODES_SEEN)?) {
-            dialogue.say(text::CODES_KEPT);
+            dialogue.confirm(text::CODES_KEPT);
             return Err(EnrollmentAbort::Skipped);
         }
         self.enrollment.same_user(dialogue)?;
@@ -256,7 +256,7 @@ impl<'a> RecoveredUser<'a> {
         let line = self.enrollment.about.clone();
         let line = line.result(LoginEvent::NewRecoveryCodes);
         dialogue.host().log(Priority::Notice, line.as_str());
-        dialogue.say(text::CODES_STORED);
+        dialogue.confirm(text::CODES_STORED);
         Ok(())
     }
 

@@ -109,6 +109,8 @@ fn r49_a_lost_phone_is_replaced_over_ssh_at_80x24() {
         .answer("Recovery code accepted. 9 are left.", "exit");
     let shown = terminal.end().shown;
     assert_fits(&shown, 80, &["URI: ", "Key: "]);
+    let confirmed = shown.matches("Done. Codes of phone no longer work.");
+    assert_eq!(confirmed.count(), 1, "{shown}");
     // The next login tells of both changes.
     let mut again = sshd.login("alice").shell().pty_of(80, 24);
     again
