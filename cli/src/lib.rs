@@ -14,6 +14,7 @@ mod doctor;
 mod duration;
 mod error;
 mod escaping;
+mod example_files;
 mod exempt_names;
 mod export_oath;
 mod failure_kind;

@@ -43,14 +43,17 @@ fn r36_a_first_enrollment_offers_a_second_device() {
     assert!(lets_in("alice", &backup.totp().code_after(1)));
 
     // Enter, or an end of the input, means no; the first device stays.
-    for skip in [&b"\r"[..], b"n\r", b"\x04"] {
+    for skip in [&b"\r"[..], b"n\r", b"\x04", b"twofactor setup\r"] {
         let user = format!("skip{}", skip.len() * 10 + usize::from(skip[0] % 10));
         machine.add_user(&user);
         let (mut pty, phone) = begin(&machine, &["enroll", &user]);
         pty.send_line(&phone.totp().code());
         pty.expect(BACKUP);
         pty.send(skip);
-        assert_eq!(pty.end().code, Some(0));
+        let ended = pty.end();
+        assert_eq!(ended.code, Some(0));
+        let later = format!("For one later: twofactor enroll {user} --device backup\n");
+        assert!(ended.shown.ends_with(&later), "{}", ended.shown);
         assert_eq!(devices(&machine, &user), ["phone"]);
     }
 

@@ -124,6 +124,25 @@ fn invitations_that_work_are_kept() {
 }
 
 #[test]
+fn one_exempt_user_is_not_invited_either() {
+    let machine = office();
+    let run = machine.command(&["invite", "erin"]).exits(1);
+    assert_eq!(run.stdout, "");
+    assert_eq!(
+        run.stderr,
+        "twofactor: erin is exempt by the policy, and was not invited\n\
+         To see what a login asks: twofactor doctor --user erin\n"
+    );
+    assert!(!is_invited(&machine, "erin"));
+    // An invitation from before the exemption is withdrawn all the same.
+    machine.policy("enabled = true\n");
+    machine.command(&["invite", "erin"]).ok();
+    machine.policy(EXEMPT);
+    machine.command(&["invite", "erin", "--for", "0"]).ok();
+    assert!(!is_invited(&machine, "erin"));
+}
+
+#[test]
 fn a_text_report_has_a_line_for_each_user() {
     let machine = office();
     give_phone(&machine, "bob");

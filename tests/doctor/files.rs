@@ -202,8 +202,9 @@ fn the_stand_in_for_an_unreadable_file_is_found() {
         ["warning other-without-code /etc/pam.d/other"]
     );
     let (_, fix) = finding(&report, "other-without-code");
+    // The place of the examples is not the same on all machines that run this.
     assert!(
-        fix.contains("the example `other` of the directory pam.d"),
+        fix.contains("copy ") && fix.ends_with(" over /etc/pam.d/other"),
         "{fix}"
     );
     // If no service asks for a code, it takes nothing away.

@@ -151,6 +151,31 @@ fn uninstall_undoes_install_but_for_policy_and_state() {
 }
 
 #[test]
+fn the_command_knows_where_the_examples_are() {
+    let known = include_str!("../../cli/src/example_files.rs");
+    for (installed_by, setting, directory) in [
+        (
+            include_str!("../../packaging/debian/rules"),
+            "EXAMPLEDIR=/usr/share/doc/libpam-twofactor/examples/pam.d",
+            "/usr/share/doc/libpam-twofactor/examples/pam.d",
+        ),
+        (
+            include_str!("../../packaging/rpm/pam_twofactor.spec"),
+            "EXAMPLEDIR=%{docdir}/pam.d",
+            "/usr/share/doc/pam_twofactor/pam.d",
+        ),
+        (
+            include_str!("../../Makefile"),
+            "EXAMPLEDIR  = $(DOCDIR)/pam.d",
+            "/usr/local/share/doc/pam_twofactor/pam.d",
+        ),
+    ] {
+        assert!(installed_by.contains(setting), "{setting}");
+        assert!(known.contains(&format!("\"{directory}\"")), "{directory}");
+    }
+}
+
+#[test]
 fn install_needs_everything_built() {
     for missing in [
         "release/pam_twofactor.so",

@@ -30,6 +30,22 @@ const BACKUP: &str = "backup";
 
 /// Runs it.
 pub fn run(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
+    with_backup(context, args)?;
+    let policy = context.policy_or_default();
+    if context.format == OutputFormat::Text && policy.is_ok_and(|policy| !policy.enabled) {
+        // After the last question: a command that is typed into that one would be lost.
+        context
+            .terminal
+            .prose("Two-factor login is switched off. To set it up: twofactor setup sshd sudo\n")?;
+    }
+    Ok(())
+}
+
+/// Enrolls a device, and a second one as a backup where that is wanted.
+///
+/// # Errors
+/// The reason why the first one was not stored.
+pub fn with_backup(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
     may_be_shown(context, CodeConfirmation::new(&args.no_confirm))?;
     let user = context.user_or_caller(args.user.as_deref())?;
     match enroll_device(context, &user, args)? {
@@ -52,13 +68,19 @@ enum RecordDevices {
 /// A user who loses the only device needs an administrator, or recovery codes that were kept.
 fn offer_backup(context: &Context, user: &str, first: &EnrollArgs) -> Result<(), Failure> {
     let terminal = &context.terminal;
+    if terminal.is_confirmed() || !terminal.is_interactive() {
+        return Ok(());
+    }
     let question = "Enroll a second device now, as a backup (Enter: not now)?";
     let device = match first.device.as_str() {
         BACKUP => format!("{BACKUP}-2"),
         _ => BACKUP.to_owned(),
     };
     if !terminal.offer(question)? {
-        return Ok(());
+        return Ok(terminal.prose(&format!(
+            "No second device. For one later: {}\n",
+            shell::twofactor("enroll", &[user], &[("--device", &device)])
+        ))?);
     }
     let second = EnrollArgs {
         user: first.user.clone(),
@@ -135,7 +157,6 @@ fn enroll_device(
         recovery_file: handed.file.as_deref(),
         handed: &handed,
         files: &files,
-        enabled: policy.enabled,
     })?;
     match new.devices {
         1 => Ok(RecordDevices::One),
@@ -222,8 +243,6 @@ struct EnrollmentReport<'a> {
     handed: &'a DeliveredCodes,
     #[serde(skip)]
     files: &'a str,
-    #[serde(skip)]
-    enabled: bool,
 }
 
 impl Report for EnrollmentReport<'_> {
@@ -242,11 +261,6 @@ impl Report for EnrollmentReport<'_> {
             text.push('\n');
         }
         text.push_str(&recovery);
-        if !self.enabled {
-            text.push_str(
-                "Two-factor login is switched off. To set it up: twofactor setup sshd sudo\n",
-            );
-        }
         text
     }
 }

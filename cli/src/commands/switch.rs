@@ -200,7 +200,7 @@ pub fn offer_device(context: &Context, user: &str) -> Result<(), Failure> {
         no_confirm: false,
         dialogue: None,
     };
-    super::enroll::run(context, &args)
+    super::enroll::with_backup(context, &args)
 }
 
 #[cfg(test)]

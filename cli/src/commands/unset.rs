@@ -19,6 +19,7 @@ use crate::caller;
 use crate::context::{Context, not_enrolled};
 use crate::error::{Failure, for_user};
 use crate::failure_kind::FailureKind;
+use crate::shell;
 
 /// Runs it.
 pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
@@ -75,6 +76,7 @@ struct Removal<'a> {
 /// One device of several, removed while policy and devices are those that were looked at.
 struct DeviceRemoval<'a> {
     removal: &'a Removal<'a>,
+    user: &'a str,
     /// The devices that were shown.
     shown: &'a [Id],
 }
@@ -86,7 +88,10 @@ impl ChangeSteps for DeviceRemoval<'_> {
         if record.is_none_or(|record| ids(record) != self.shown) {
             return Err(Failure::refused("the devices were changed meanwhile")
                 .of_kind(FailureKind::ChangedMeanwhile)
-                .next("Look at them again: twofactor status USER"));
+                .next(format!(
+                    "Look at them again: {}",
+                    shell::twofactor("status", &[self.user], &[])
+                )));
         }
         self.removal.check_policy()
     }
@@ -126,6 +131,7 @@ impl Removal<'_> {
         let _held = self.hold_policy()?;
         let mut steps = DeviceRemoval {
             removal: self,
+            user,
             shown: &ids(record),
         };
         let factor = audit::factor(store, account);

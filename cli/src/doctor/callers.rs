@@ -7,6 +7,7 @@ use super::daemon_check::DaemonPresence;
 use super::finding::DoctorFinding;
 use super::pam::ReturnCode;
 use super::simulation::{SimulatedLogin, StackSimulation};
+use crate::example_files;
 
 /// The example with password and code in one field.
 const ONE_FIELD: &str = "sshd-password-and-code-in-one-field";
@@ -183,8 +184,10 @@ fn one_answer(program: &str, service: &str, disable: &str) -> DoctorFinding {
     } else {
         ONE_FIELD
     };
-    let fix =
-        format!("Use the lines of the example {example} of the directory pam.d, or: {disable}");
+    let fix = format!(
+        "Use the lines of {}, or: {disable}",
+        example_files::file(example)
+    );
     match service {
         // It depends on its own configuration, and on that of its clients.
         "openvpn" => {

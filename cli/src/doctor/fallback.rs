@@ -4,6 +4,7 @@ use super::finding::DoctorFinding;
 use super::modules::OURS;
 use super::pam::{ConfigError, ModuleCall, ReturnCode, ServiceStacks};
 use super::simulation::{SimulatedLogin, StackSimulation};
+use crate::example_files;
 
 /// Looks at the stack of `other`. Nothing where it refuses, or asks for a code.
 pub fn check(
@@ -32,7 +33,8 @@ pub fn check(
                 "{file} lets in without a code, and libpam uses it for every service whose own file it cannot read, also one that names {OURS}"
             ),
             format!(
-                "Once logins with a code work, copy the example `other` of the directory pam.d over {file}"
+                "Once logins with a code work, copy {} over {file}",
+                example_files::file("other")
             ),
         )
     })

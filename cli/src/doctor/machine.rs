@@ -15,6 +15,7 @@ use super::installed_system::same_architecture;
 use super::modules::OURS;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::example_files;
 use crate::exempt_names;
 use crate::require_names;
 use crate::shell;
@@ -251,7 +252,10 @@ pub fn nowhere_used(policy: Option<&Policy>, used: &[String]) -> Option<DoctorFi
             "not-in-use",
             "policy",
             format!("two-factor login is on, but no PAM file names {OURS}: no user is asked for a code"),
-            "twofactor setup SERVICE. By hand: put its lines into the files of the services that should ask, as in the examples in the directory pam.d.",
+            format!(
+                "twofactor setup SERVICE. By hand: put its lines into the files of the services that should ask, as in the examples in {}",
+                example_files::directory()
+            ),
         )
     })
 }

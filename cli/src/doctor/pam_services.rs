@@ -18,6 +18,7 @@ use super::sandbox;
 use super::simulation::StackSimulation;
 use super::stacks::{self, CheckedService, is_named_on, names_module};
 use crate::context::Context;
+use crate::example_files;
 use crate::shell;
 
 /// Services through which people log in, where they are installed.
@@ -142,7 +143,10 @@ impl PamServices {
                 "module-not-in-stack",
                 &names,
                 format!("the policy is on for every service (services.default), but the PAM files of {names} do not name {OURS}: no user is asked there"),
-                "If that is meant, nothing. If not: twofactor setup SERVICE, or put the lines of the examples in the directory pam.d into them.",
+                format!(
+                    "If that is meant, nothing. If not: twofactor setup SERVICE, or put the lines of the examples in {} into them",
+                    example_files::directory()
+                ),
             )
         })
     }

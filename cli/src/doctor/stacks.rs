@@ -6,6 +6,7 @@ use super::finding::{DoctorFinding, FindingLevel};
 use super::modules::{OURS, unknown_argument};
 use super::pam::{ConfigError, HandlerType, ModuleCall, ReturnCode, ServiceStacks, StackHandler};
 use super::simulation::{SimulatedLogin, StackSimulation, TypedPassword};
+use crate::example_files;
 use crate::shell;
 
 mod other_groups;
@@ -142,8 +143,9 @@ fn missing(name: &str, file: &str, stacks: &ServiceStacks) -> DoctorFinding {
                 "the policy is on for {name}, but the auth lines of {file} do not name {OURS}: no user is asked for a code"
             ),
             format!(
-                "{}. By hand: after the line that checks the password: {LINE}. The examples in the directory pam.d show where",
-                shell::twofactor("setup", &[name], &[])
+                "{}. By hand: after the line that checks the password: {LINE}. The examples in {} show where",
+                shell::twofactor("setup", &[name], &[]),
+                example_files::directory()
             ),
         ),
     }
@@ -207,7 +209,10 @@ fn order(trial: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorFin
             "nobody-passes",
             name,
             format!("no login passes the auth lines of {name}, whatever is typed"),
-            "Compare them with the examples in the directory pam.d.",
+            format!(
+                "Compare them with the examples in {}",
+                example_files::directory()
+            ),
         ));
         return findings;
     }

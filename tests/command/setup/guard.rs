@@ -295,7 +295,11 @@ fn tries_as_the_only_user(machine: &Machine, phone: &Phone, columns: u16) {
     let trial = setup.expect("n to undo everything.");
     assert_fits(&trial, columns, &[]);
     setup.send_line("y");
-    assert_eq!(setup.end().code, Some(0));
+    let ended = setup.end();
+    assert_eq!(ended.code, Some(0));
+    let said: Vec<&str> = ended.shown.split_whitespace().collect();
+    let kept = "Kept. sudo, sudo-i now ask for a code. To undo it: twofactor setup --undo";
+    assert!(said.join(" ").ends_with(kept), "{}", ended.shown);
 }
 
 #[test]

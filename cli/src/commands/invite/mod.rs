@@ -8,6 +8,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use twofactor_core::policy::{EnrollAtLogin, Policy};
+use twofactor_store::attempt::KnownGroups;
+use twofactor_store::decision;
 use twofactor_store::operations::{self, EarlierInvitation, InvitationTerms};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
@@ -16,7 +18,7 @@ use crate::args::InviteArgs;
 use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::formatting::span;
+use crate::formatting::{plain, span};
 use crate::output::Report;
 use crate::shell;
 use invitation_report::{InvitationRow, InvitationWord};
@@ -59,16 +61,19 @@ fn terms_of(args: &InviteArgs) -> Result<InvitationTerms, Failure> {
 }
 
 fn one(context: &Context, user: &str, args: &InviteArgs) -> Result<(), Failure> {
-    let account = context.account(user)?;
+    let login = context.account(user)?;
     let policy = context.policy_or_default()?;
     let store = context.existing_store()?;
-    let account = context.holder_of(&store, &account)?.account;
+    let account = context.holder_of(&store, &login)?.account;
     let factor = audit::factor(&store, &account);
     let terms = terms_of(args)?;
     let mut row = InvitationRow::new(&account.name, InvitationWord::Withdrawn);
     if args.duration == 0 {
         operations::withdraw_invitation(&factor)?;
     } else {
+        if decision::is_exempt_everywhere(&policy, &login, &mut KnownGroups::default()) {
+            return Err(exempt(&login.name));
+        }
         let result = operations::invite(&factor, terms)?;
         row.enter(result, terms.expires);
     }
@@ -82,6 +87,18 @@ fn one(context: &Context, user: &str, args: &InviteArgs) -> Result<(), Failure> 
         invitations: [row],
         duration: args.duration,
     })
+}
+
+/// The refusal of a user who is exempt; of several users such a one is skipped.
+fn exempt(user: &str) -> Failure {
+    Failure::refused(format!(
+        "{} is exempt by the policy, and was not invited",
+        plain(user)
+    ))
+    .next(format!(
+        "To see what a login asks: {}",
+        shell::twofactor("doctor", &[], &[("--user", user)])
+    ))
 }
 
 /// True if the policy makes an enrollment at login ask for an invitation.

@@ -20,9 +20,13 @@ pub struct SettingChange {
 }
 
 impl SettingChange {
-    /// The line of an announcement: `window = 2`.
+    /// The line of an announcement: `window = 2`, or `issuer is removed`.
     pub fn line(&self) -> String {
-        format!("{} = {}", self.key, self.value)
+        if self.value.is_null() {
+            format!("{} is removed", self.key)
+        } else {
+            format!("{} = {}", self.key, self.value)
+        }
     }
 }
 
@@ -99,6 +103,17 @@ mod tests {
             assert!(found.contains(expected), "{found:?}");
         }
         assert_eq!(told(Some(before), before), []);
+    }
+
+    #[test]
+    fn a_key_that_is_gone_is_removed() {
+        let [before, after] = ["issuer = \"a\"\n", "window = 2\n"]
+            .map(|line| format!("enabled = true\n{line}").parse::<Policy>().unwrap());
+        let lines: Vec<_> = changes(Some(&before), &after)
+            .iter()
+            .map(SettingChange::line)
+            .collect();
+        assert_eq!(lines, ["window = 2", "issuer is removed"]);
     }
 
     #[test]

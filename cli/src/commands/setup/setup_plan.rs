@@ -10,6 +10,7 @@ use super::{dropin, replace, stack_edit};
 use crate::doctor::InstalledSystem;
 use crate::doctor::preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::error::Failure;
+use crate::example_files;
 use crate::suggest;
 
 /// Directory of the PAM files that an administrator may change.
@@ -374,5 +375,8 @@ fn cannot(service: &str, why: &str) -> Failure {
     Failure::refused(format!(
         "no place is found in {DIRECTORY}/{service} for the line that asks for the code: {why}"
     ))
-    .next("Correct the file, or put the lines in by hand, as the examples in the directory pam.d do; then: twofactor doctor")
+    .next(format!(
+        "Correct the file, or put the lines in by hand, as the examples in {} do; then: twofactor doctor",
+        example_files::directory()
+    ))
 }

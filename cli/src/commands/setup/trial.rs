@@ -66,7 +66,7 @@ pub fn run(context: &Context, plan: &SetupPlan, user: &str) -> Result<(), Failur
         )?);
     }
     match try_it(context, plan, user) {
-        Ok(TrialVerdict::Works) => Ok(()),
+        Ok(TrialVerdict::Works) => Ok(context.terminal.prose(&kept(plan))?),
         Ok(TrialVerdict::Fails) => {
             restore::put_back(context)?;
             Err(Failure::refused("everything was undone")
@@ -74,6 +74,16 @@ pub fn run(context: &Context, plan: &SetupPlan, user: &str) -> Result<(), Failur
         }
         Err(failure) => Err(restore::after(context, failure)),
     }
+}
+
+/// What holds once the trial login has worked.
+fn kept(plan: &SetupPlan) -> String {
+    let ask = match plan.services.as_slice() {
+        [] => "The services that the policy has on now ask".to_owned(),
+        [only] => format!("{only} now asks"),
+        several => format!("{} now ask", several.join(", ")),
+    };
+    format!("Kept. {ask} for a code. To undo it: twofactor setup --undo\n")
 }
 
 enum TrialVerdict {
