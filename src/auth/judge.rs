@@ -6,13 +6,11 @@ use std::cell::Cell;
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::recent_changes::RecentChange;
-use twofactor_core::verify::{
-    Accepted, AnswerTail, Credential, Form, Outcome, Rejected, ThrottleStatus,
-};
+use twofactor_core::verify::{Accepted, AnswerTail, Form, ThrottleStatus};
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ReplyError;
-use twofactor_protocol::verify::{AcceptedCode, CodeLayout, CodeOrigin, VerifyAnswer};
-use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
+use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
+use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck, closed};
 use twofactor_store::daemon::DaemonClient;
 
 /// The judge of a code.
@@ -115,13 +113,6 @@ fn gate(client: &DaemonClient) -> Result<Option<ThrottleStatus>, AttemptFailure>
     })
 }
 
-const fn closed(seconds: Option<u64>) -> ThrottleStatus {
-    match seconds {
-        Some(seconds) => ThrottleStatus::LockedFor(seconds),
-        None => ThrottleStatus::LockedUntilUnlock,
-    }
-}
-
 impl CodeJudge for DaemonJudge {
     fn policy(&self) -> &Policy {
         &self.policy
@@ -169,48 +160,19 @@ impl CodeJudge for DaemonJudge {
 
 /// `None` where the answer contradicts what was sent.
 fn judged(answer: VerifyAnswer, tail: &AnswerTail) -> Option<AttemptResult> {
-    let rejected = |why| AttemptResult::Compared(Outcome::Rejected(why));
-    Some(match answer {
-        VerifyAnswer::Accepted(code) => {
-            AttemptResult::Compared(Outcome::Accepted(accepted(code, tail)?))
-        }
-        VerifyAnswer::Wrong => rejected(Rejected::Wrong),
-        VerifyAnswer::Used(device) => rejected(Rejected::Used { device }),
-        VerifyAnswer::Clock(clock) => rejected(Rejected::ClockSetBack {
-            device: clock.device,
-            seconds: clock.seconds,
-        }),
-        VerifyAnswer::Spent => rejected(Rejected::Spent),
-        VerifyAnswer::Expired => rejected(Rejected::BypassExpired),
-        VerifyAnswer::Repeated => AttemptResult::Repeated,
-        VerifyAnswer::Locked(seconds) => AttemptResult::Refused(closed(seconds)),
-        VerifyAnswer::Unenrolled => AttemptResult::Gone,
-    })
-}
-
-fn accepted(code: AcceptedCode, tail: &AnswerTail) -> Option<Accepted> {
-    let before = usize::try_from(code.password_length).ok()?;
-    // Something has to be left that was the code.
-    if before >= tail.text.len() {
-        return None;
-    }
-    Some(Accepted {
-        by: match code.by {
-            // The daemon's log has the offset.
-            CodeOrigin::Device(name) => Credential::Device { name, offset: 0 },
-            CodeOrigin::RecoveryCode(left) => Credential::RecoveryCode {
-                left: usize::try_from(left).ok()?,
-            },
-            CodeOrigin::Bypass => Credential::Bypass,
-        },
-        failures_before: u32::try_from(code.failures_before).unwrap_or(u32::MAX),
-        password_len: tail.skipped + before,
+    AttemptResult::answered(answer, |code| {
+        let before = usize::try_from(code.password_length).ok()?;
+        // Something has to be left that was the code.
+        (before < tail.text.len()).then(|| tail.skipped + before)
     })
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use twofactor_core::verify::Outcome;
+    use twofactor_protocol::verify::{AcceptedCode, CodeOrigin};
 
     use super::*;
 

@@ -6,14 +6,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use twofactor_core::account::Account;
-use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_protocol::SOCKET;
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::service::{StatusReply, status_request};
-use twofactor_protocol::verify::{AcceptedCode, CodeLayout, CodeOrigin, VerifyAnswer};
-use twofactor_store::attempt::AttemptResult;
+use twofactor_protocol::verify::CodeLayout;
+use twofactor_store::attempt::{AttemptResult, closed};
 use twofactor_store::daemon::{DaemonClient, DaemonError};
 use twofactor_store::sys::accounts;
 
@@ -58,7 +57,7 @@ fn verify(context: &Context, user: Option<&str>) -> Result<ExitCode, Failure> {
         GateAnswer::Ask => {}
         GateAnswer::Unenrolled => return Err(not_enrolled(user)),
         GateAnswer::Locked(seconds) => {
-            return Err(of_administrator(locked_out(user, gate(seconds))));
+            return Err(of_administrator(locked_out(user, closed(seconds))));
         }
     }
     let dialogue = CodeDialogue {
@@ -68,7 +67,10 @@ fn verify(context: &Context, user: Option<&str>) -> Result<ExitCode, Failure> {
     };
     let trial = dialogue.run(|typed| {
         let answer = own.client.verify(typed, CodeLayout::Code);
-        let judged = judged(answer.map_err(|error| unanswered(&error))?);
+        let answer = answer.map_err(|error| unanswered(&error))?;
+        // All that was typed is the code.
+        let judged = AttemptResult::answered(answer, |_| Some(0));
+        let judged = judged.ok_or_else(|| unanswered(&own.client.error(ReplyError::Malformed)))?;
         let mut report = judged_report(user, judged).map_err(of_administrator)?;
         // The daemon does not tell how far off a clock is.
         report.offset = None;
@@ -133,45 +135,5 @@ fn of_administrator(failure: Failure) -> Failure {
     Failure {
         next: step,
         ..failure
-    }
-}
-
-const fn gate(seconds: Option<u64>) -> ThrottleStatus {
-    match seconds {
-        Some(seconds) => ThrottleStatus::LockedFor(seconds),
-        None => ThrottleStatus::LockedUntilUnlock,
-    }
-}
-
-/// The daemon's answer in the terms of an attempt, for the words of root's command.
-fn judged(answer: VerifyAnswer) -> AttemptResult {
-    let rejected = |why| AttemptResult::Compared(Outcome::Rejected(why));
-    match answer {
-        VerifyAnswer::Accepted(code) => AttemptResult::Compared(Outcome::Accepted(accepted(code))),
-        VerifyAnswer::Wrong => rejected(Rejected::Wrong),
-        VerifyAnswer::Used(device) => rejected(Rejected::Used { device }),
-        VerifyAnswer::Clock(clock) => rejected(Rejected::ClockSetBack {
-            device: clock.device,
-            seconds: clock.seconds,
-        }),
-        VerifyAnswer::Spent => rejected(Rejected::Spent),
-        VerifyAnswer::Expired => rejected(Rejected::BypassExpired),
-        VerifyAnswer::Repeated => AttemptResult::Repeated,
-        VerifyAnswer::Locked(seconds) => AttemptResult::Refused(gate(seconds)),
-        VerifyAnswer::Unenrolled => AttemptResult::Gone,
-    }
-}
-
-fn accepted(code: AcceptedCode) -> Accepted {
-    Accepted {
-        by: match code.by {
-            CodeOrigin::Device(name) => Credential::Device { name, offset: 0 },
-            CodeOrigin::RecoveryCode(left) => Credential::RecoveryCode {
-                left: usize::try_from(left).unwrap_or(usize::MAX),
-            },
-            CodeOrigin::Bypass => Credential::Bypass,
-        },
-        failures_before: u32::try_from(code.failures_before).unwrap_or(u32::MAX),
-        password_len: 0,
     }
 }

@@ -13,6 +13,7 @@ use twofactor_core::verify::{self, Accepted, FailureCounter, Form, Outcome, Thro
 
 mod code_judgement;
 mod credentials;
+mod daemon_answer;
 mod failure;
 mod groups;
 mod pre_check;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use code_judgement::{ChargeStop, CodeJudgement, JudgementTerms};
 pub use credentials::{CredentialSet, ProofCodes};
+pub use daemon_answer::closed;
 pub use failure::AttemptFailure;
 pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_groups};
 pub use pre_check::PreCheck;

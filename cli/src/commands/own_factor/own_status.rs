@@ -3,9 +3,9 @@
 use serde::Serialize;
 use twofactor_core::verify::ThrottleStatus;
 use twofactor_protocol::service::{AllowedChanges, DeviceEntry, StatusReply};
+use twofactor_store::attempt::closed;
 use zeroize::Zeroizing;
 
-use super::gate;
 use crate::commands::status::{DaemonStatus, LockStatus};
 use crate::device_info::DeviceInfo;
 use crate::formatting::{count, utc};
@@ -34,7 +34,7 @@ impl<'a> OwnStatusReport<'a> {
         let devices: Option<Vec<_>> = reply.devices.iter().map(device).collect();
         let last_used = reply.devices.iter().filter_map(|it| it.last_used).max();
         let lock = if reply.locked {
-            gate(reply.locked_for_seconds)
+            closed(reply.locked_for_seconds)
         } else {
             ThrottleStatus::Open
         };

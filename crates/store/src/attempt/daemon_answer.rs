@@ -1,0 +1,59 @@
+//! The daemon's answer to a code, in the terms of an attempt that a program makes itself.
+
+use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
+use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, VerifyAnswer};
+
+use super::AttemptResult;
+
+impl AttemptResult {
+    /// The result that an answer stands for. `password_len` tells how many bytes of what was typed were the password, and is `None`
+    /// where the answer contradicts what was sent; then so is the result.
+    #[must_use]
+    pub fn answered(
+        answer: VerifyAnswer,
+        password_len: impl FnOnce(&AcceptedCode) -> Option<usize>,
+    ) -> Option<Self> {
+        let rejected = |why| Self::Compared(Outcome::Rejected(why));
+        Some(match answer {
+            VerifyAnswer::Accepted(code) => {
+                let password_len = password_len(&code)?;
+                Self::Compared(Outcome::Accepted(accepted(code, password_len)?))
+            }
+            VerifyAnswer::Wrong => rejected(Rejected::Wrong),
+            VerifyAnswer::Used(device) => rejected(Rejected::Used { device }),
+            VerifyAnswer::Clock(clock) => rejected(Rejected::ClockSetBack {
+                device: clock.device,
+                seconds: clock.seconds,
+            }),
+            VerifyAnswer::Spent => rejected(Rejected::Spent),
+            VerifyAnswer::Expired => rejected(Rejected::BypassExpired),
+            VerifyAnswer::Repeated => Self::Repeated,
+            VerifyAnswer::Locked(seconds) => Self::Refused(closed(seconds)),
+            VerifyAnswer::Unenrolled => Self::Gone,
+        })
+    }
+}
+
+/// A lock-out of the daemon: for so many seconds, or until an administrator ends it.
+#[must_use]
+pub const fn closed(seconds: Option<u64>) -> ThrottleStatus {
+    match seconds {
+        Some(seconds) => ThrottleStatus::LockedFor(seconds),
+        None => ThrottleStatus::LockedUntilUnlock,
+    }
+}
+
+fn accepted(code: AcceptedCode, password_len: usize) -> Option<Accepted> {
+    Some(Accepted {
+        by: match code.by {
+            // The daemon's log has the offset.
+            CodeOrigin::Device(name) => Credential::Device { name, offset: 0 },
+            CodeOrigin::RecoveryCode(left) => Credential::RecoveryCode {
+                left: usize::try_from(left).ok()?,
+            },
+            CodeOrigin::Bypass => Credential::Bypass,
+        },
+        failures_before: u32::try_from(code.failures_before).unwrap_or(u32::MAX),
+        password_len,
+    })
+}
