@@ -170,8 +170,8 @@ fn new_recovery_codes(claimant: &Claimant<'_>, call: &CodeCall) -> Result<Change
 
 /// The name of a new device: none of the words that stand in the log in the place of a device.
 fn new_name(name: &str) -> Result<DeviceName, ChangeStop> {
-    let is_free = !["all", "bypass", "recovery-code"].contains(&name);
-    let name = name.parse().ok().filter(|_| is_free);
+    let name: Option<DeviceName> = name.parse().ok();
+    let name = name.filter(|name| !name.is_word_of_log());
     name.ok_or(ChangeStop::Parameter("device"))
 }
 

@@ -160,6 +160,12 @@ impl DeviceName {
         names.find(is_free).unwrap_or(first)
     }
 
+    /// True for the words that stand in the log in the place of a device: users who name their own devices cannot take them.
+    #[must_use]
+    pub fn is_word_of_log(&self) -> bool {
+        ["all", "bypass", "recovery-code"].contains(&self.as_str())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -108,6 +108,16 @@ impl PlainCode {
         text
     }
 
+    /// Reads a code as [`PlainCode::grouped`] shows it; `None` for any other text.
+    #[must_use]
+    pub fn of_groups(text: &str) -> Option<Self> {
+        let code: String = text.split('-').collect();
+        let code = Self(Zeroizing::new(code));
+        let is_base32 = |it: u8| it.is_ascii_uppercase() || (b'2'..=b'7').contains(&it);
+        let is_whole = code.0.len() == CODE_LEN && code.0.bytes().all(is_base32);
+        (is_whole && *code.grouped() == text).then_some(code)
+    }
+
     fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = Zeroizing::new([0; CODE_BYTES]);
         getrandom::fill(bytes.as_mut())?;
@@ -244,6 +254,23 @@ mod tests {
             let hits = set.hashes.iter().filter(|other| *other == stored).count();
             assert_eq!(hits, 1);
         }
+    }
+
+    #[test]
+    fn a_shown_code_is_read_again() {
+        let (_, codes) = RecoverySet::generate(7).unwrap();
+        let shown = codes[0].grouped();
+        let read = |text: &str| PlainCode::of_groups(text).map(|code| code.grouped());
+        assert_eq!(read(&shown), Some(shown.clone()));
+        for other in [
+            "",
+            "AAAA-BBBB",
+            &shown.replace('-', ""),
+            &shown.to_lowercase(),
+        ] {
+            assert_eq!(read(other), None, "{other}");
+        }
+        assert_eq!(read("AAAA-BBBB-CCCC-DDD1"), None);
     }
 
     #[test]

@@ -1,30 +1,53 @@
 //! Messages cut out of a stream of bytes.
 
-use crate::MAX_MESSAGE;
+use crate::{MAX_MESSAGE, MAX_REPLY};
 
-/// More than [`MAX_MESSAGE`] bytes came without an end of a message.
+/// More bytes than a message may have came without an end of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OversizedMessage;
+pub struct OversizedMessage {
+    /// Bytes that a message may have, the NUL byte included.
+    pub limit: usize,
+}
 
 impl std::fmt::Display for OversizedMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "a message is longer than {MAX_MESSAGE} bytes")
+        write!(f, "a message is longer than {} bytes", self.limit)
     }
 }
 
 impl std::error::Error for OversizedMessage {}
 
 /// The received bytes of which no message was made yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MessageBuffer {
     bytes: Vec<u8>,
+    limit: usize,
+}
+
+/// For calls, and for the replies of a login.
+impl Default for MessageBuffer {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            limit: MAX_MESSAGE,
+        }
+    }
 }
 
 impl MessageBuffer {
+    /// A buffer for replies of [`MAX_REPLY`] bytes: those that show a new device.
+    #[must_use]
+    pub const fn of_long_replies() -> Self {
+        Self {
+            bytes: Vec::new(),
+            limit: MAX_REPLY,
+        }
+    }
+
     /// Number of bytes that may be received next, at least 1 after [`MessageBuffer::message`] returned `Ok(None)`.
     #[must_use]
     pub fn room(&self) -> usize {
-        MAX_MESSAGE.saturating_sub(self.bytes.len())
+        self.limit.saturating_sub(self.bytes.len())
     }
 
     /// True if the beginning of a message is waiting for its end.
@@ -48,7 +71,7 @@ impl MessageBuffer {
         let Some(end) = self.bytes.iter().position(|byte| *byte == 0) else {
             let is_full = self.room() == 0;
             return if is_full {
-                Err(OversizedMessage)
+                Err(self.oversized())
             } else {
                 Ok(None)
             };
@@ -56,10 +79,14 @@ impl MessageBuffer {
         let rest = self.bytes.split_off(end + 1);
         let mut message = std::mem::replace(&mut self.bytes, rest);
         message.truncate(end);
-        if message.len() >= MAX_MESSAGE {
-            return Err(OversizedMessage);
+        if message.len() >= self.limit {
+            return Err(self.oversized());
         }
         Ok(Some(message))
+    }
+
+    const fn oversized(&self) -> OversizedMessage {
+        OversizedMessage { limit: self.limit }
     }
 }
 
@@ -83,17 +110,22 @@ mod tests {
     }
 
     #[test]
-    fn a_message_has_at_most_4096_bytes() {
-        let mut buffer = MessageBuffer::default();
-        buffer.push(&[b'x'; MAX_MESSAGE - 1]);
-        assert_eq!((buffer.message(), buffer.room()), (Ok(None), 1));
-        buffer.push(b"\0");
-        assert_eq!(buffer.message().unwrap().unwrap().len(), MAX_MESSAGE - 1);
-        buffer.push(&[b'x'; MAX_MESSAGE]);
-        assert_eq!(buffer.message(), Err(OversizedMessage));
-        let mut buffer = MessageBuffer::default();
-        buffer.push(&[b'x'; MAX_MESSAGE]);
-        buffer.push(b"\0");
-        assert_eq!(buffer.message(), Err(OversizedMessage));
+    fn a_message_has_at_most_so_many_bytes() {
+        for (buffer, limit) in [
+            (MessageBuffer::default as fn() -> MessageBuffer, 4096),
+            (MessageBuffer::of_long_replies, 64 * 1024),
+        ] {
+            let mut whole = buffer();
+            whole.push(&vec![b'x'; limit - 1]);
+            assert_eq!((whole.message(), whole.room()), (Ok(None), 1));
+            whole.push(b"\0");
+            assert_eq!(whole.message().unwrap().unwrap().len(), limit - 1);
+            whole.push(&vec![b'x'; limit]);
+            assert_eq!(whole.message(), Err(OversizedMessage { limit }));
+            let mut ended = buffer();
+            ended.push(&vec![b'x'; limit]);
+            ended.push(b"\0");
+            assert_eq!(ended.message(), Err(OversizedMessage { limit }));
+        }
     }
 }

@@ -145,11 +145,40 @@ impl DaemonClient {
         request: &[u8],
         read: impl Fn(&[u8]) -> Result<T, ReplyError>,
     ) -> Result<T, DaemonError> {
+        let (_, answer) = self.put(request, MessageBuffer::default, read)?;
+        Ok(answer)
+    }
+
+    /// Puts a call that changes something, as [`DaemonClient::ask`] does. The connection stays: a device that waits for a code lives
+    /// in it alone, and ends with it.
+    ///
+    /// # Errors
+    /// [`DaemonError`]. Where the call had a proof the change may have been made.
+    pub fn converse<T>(
+        &self,
+        request: &[u8],
+        read: impl Fn(&[u8]) -> Result<T, ReplyError>,
+    ) -> Result<(DaemonConversation, T), DaemonError> {
+        let (connection, answer) = self.put(request, MessageBuffer::of_long_replies, read)?;
+        let client = self.clone();
+        Ok((DaemonConversation { client, connection }, answer))
+    }
+
+    fn put<T>(
+        &self,
+        request: &[u8],
+        buffer: fn() -> MessageBuffer,
+        read: impl Fn(&[u8]) -> Result<T, ReplyError>,
+    ) -> Result<(TimedConnection, T), DaemonError> {
         let end = clock::monotonic() + PATIENCE;
         let mut pause = PAUSE;
         loop {
-            let reply = self.exchange(request, end);
-            let answer = reply.and_then(|reply| read(&reply).map_err(DaemonFault::Reply));
+            let connection = self.connect(end);
+            let answer = connection.and_then(|connection| {
+                let reply = exchange(&connection, request, buffer())?;
+                let answer = read(&reply).map_err(DaemonFault::Reply)?;
+                Ok((connection, answer))
+            });
             let next = clock::monotonic() + pause;
             match answer {
                 // A daemon that is busy has looked at nothing.
@@ -164,23 +193,57 @@ impl DaemonClient {
         }
     }
 
-    /// One request and its reply, over a connection of their own.
-    fn exchange(&self, request: &[u8], end: Duration) -> Result<Vec<u8>, DaemonFault> {
+    /// A connection to the daemon, which root runs.
+    fn connect(&self, end: Duration) -> Result<TimedConnection, DaemonFault> {
         let connection = TimedConnection::open(&self.socket, end).map_err(DaemonFault::Connect)?;
         let server = connection.listener().map_err(|_| DaemonFault::Closed)?;
         if server.uid != 0 {
             return Err(DaemonFault::NotRoot(server.uid));
         }
-        match connection.send(request) {
-            // One that is busy says so and closes, without reading.
-            Ok(()) | Err(Errno::PIPE) => receive(&connection),
-            Err(errno) => Err(DaemonFault::Lost(errno)),
-        }
+        Ok(connection)
     }
 }
 
-fn receive(connection: &TimedConnection) -> Result<Vec<u8>, DaemonFault> {
-    let mut buffer = MessageBuffer::default();
+/// A connection to the daemon, held from one call to the next.
+pub struct DaemonConversation {
+    client: DaemonClient,
+    connection: TimedConnection,
+}
+
+impl DaemonConversation {
+    /// Puts the next call, once: what the daemon keeps of this connection ends with it.
+    ///
+    /// # Errors
+    /// [`DaemonError`], after which it is unknown what came of the call.
+    pub fn ask<T>(
+        &mut self,
+        request: &[u8],
+        read: impl Fn(&[u8]) -> Result<T, ReplyError>,
+    ) -> Result<T, DaemonError> {
+        self.connection.prolong(clock::monotonic() + PATIENCE);
+        let reply = exchange(&self.connection, request, MessageBuffer::of_long_replies());
+        let answer = reply.and_then(|reply| read(&reply).map_err(DaemonFault::Reply));
+        answer.map_err(|cause| self.client.fault(cause))
+    }
+}
+
+/// One request and its reply.
+fn exchange(
+    connection: &TimedConnection,
+    request: &[u8],
+    buffer: MessageBuffer,
+) -> Result<Vec<u8>, DaemonFault> {
+    match connection.send(request) {
+        // One that is busy says so and closes, without reading.
+        Ok(()) | Err(Errno::PIPE) => receive(connection, buffer),
+        Err(errno) => Err(DaemonFault::Lost(errno)),
+    }
+}
+
+fn receive(
+    connection: &TimedConnection,
+    mut buffer: MessageBuffer,
+) -> Result<Vec<u8>, DaemonFault> {
     let mut room = [0; 1024];
     loop {
         if let Some(message) = buffer

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::DeviceEntry;
+use crate::reply::ReplyError;
 
 /// A call that changes a factor, or is part of a change.
 #[derive(Clone, PartialEq, Eq)]
@@ -220,6 +221,19 @@ impl ChangeReply {
         }
     }
 
+    /// Reads a reply, given without its NUL byte. Fields that are not known are left out; a result that is not known is no reply.
+    ///
+    /// # Errors
+    /// [`ReplyError`].
+    pub fn read(message: &[u8]) -> Result<Self, ReplyError> {
+        #[derive(Deserialize)]
+        struct Parameters {
+            change: ChangeReply,
+        }
+        let Parameters { change } = super::parameters(message)?;
+        Ok(change)
+    }
+
     /// The reply as a message.
     #[must_use]
     pub fn message(&self) -> Vec<u8> {
@@ -234,6 +248,7 @@ impl ChangeReply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reply::ServiceError;
     use crate::service::ServiceCall;
 
     fn again(call: &ChangeCall) -> bool {
@@ -286,6 +301,25 @@ mod tests {
             let parameters = format!("{{\"user\":\"a\",{setting}}}");
             let call = format!("{{\"method\":\"io.twofactor.Begin\",\"parameters\":{parameters}}}");
             assert!(ServiceCall::read(call.as_bytes()).is_err(), "{call}");
+        }
+    }
+    #[test]
+    fn a_reply_is_read_as_it_is_written() {
+        let mut whole = ChangeReply::new(ChangeResult::Stored);
+        whole.steps = Some(-5);
+        whole.recovery_codes = Some(vec!["AAAA-BBBB".to_owned()]);
+        let text = |message: &[u8]| message.strip_suffix(b"\0").unwrap().to_vec();
+        assert!(ChangeReply::read(&text(&whole.message())) == Ok(whole));
+        let error = ServiceError::NotAllowed;
+        let read = ChangeReply::read(&text(&error.message())).err();
+        assert_eq!(read, Some(ReplyError::Service(error)));
+        for none in [
+            "{}",
+            "{\"parameters\":{}}",
+            "{\"parameters\":{\"change\":{\"result\":\"made\"}}}",
+        ] {
+            let read = ChangeReply::read(none.as_bytes()).err();
+            assert_eq!(read, Some(ReplyError::Malformed), "{none}");
         }
     }
 }

@@ -6,7 +6,9 @@ mod fleet_call;
 mod introspection;
 mod status;
 
+use crate::reply::ReplyError;
 pub use call::{CallError, ServiceCall, interface_not_found};
+
 pub use change_calls::{
     ChangeCall, ChangeReply, ChangeResult, CodeCall, DeviceCall, DeviceKind, HashAlgorithm,
     NewDeviceCall,
@@ -33,6 +35,22 @@ fn reply(parameters: &impl serde::Serialize) -> Vec<u8> {
         parameters: &'a T,
     }
     terminated(&ReplyMessage { parameters })
+}
+
+/// The parameters of a reply, given without its NUL byte. Fields that are not known are left out.
+fn parameters<T: serde::de::DeserializeOwned>(message: &[u8]) -> Result<T, ReplyError> {
+    #[derive(serde::Deserialize)]
+    struct ReplyEnvelope {
+        error: Option<String>,
+        parameters: Option<serde_json::Value>,
+    }
+    let malformed = |_| ReplyError::Malformed;
+    let reply: ReplyEnvelope = serde_json::from_slice(message).map_err(malformed)?;
+    if let Some(name) = reply.error {
+        return Err(ReplyError::named(&name));
+    }
+    let parameters = reply.parameters.ok_or(ReplyError::Malformed)?;
+    serde_json::from_value(parameters).map_err(malformed)
 }
 
 fn terminated(message: &impl serde::Serialize) -> Vec<u8> {

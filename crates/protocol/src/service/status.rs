@@ -72,18 +72,7 @@ impl StatusReply {
     /// # Errors
     /// [`ReplyError`].
     pub fn read(message: &[u8]) -> Result<Self, ReplyError> {
-        #[derive(Deserialize)]
-        struct ReplyEnvelope {
-            error: Option<String>,
-            parameters: Option<serde_json::Value>,
-        }
-        let malformed = |_| ReplyError::Malformed;
-        let reply: ReplyEnvelope = serde_json::from_slice(message).map_err(malformed)?;
-        if let Some(name) = reply.error {
-            return Err(ReplyError::named(&name));
-        }
-        let parameters = reply.parameters.ok_or(ReplyError::Malformed)?;
-        serde_json::from_value(parameters).map_err(malformed)
+        super::parameters(message)
     }
 
     /// The reply as a message.

@@ -76,6 +76,11 @@ impl TimedConnection {
         Ok(connection)
     }
 
+    /// Goes on until another moment, for the next message.
+    pub const fn prolong(&mut self, end: Duration) {
+        self.end = end;
+    }
+
     /// The process that listened for this connection.
     ///
     /// # Errors
@@ -193,9 +198,11 @@ mod tests {
     fn a_server_that_says_nothing_is_not_waited_for() {
         let (_scratch, _listener, path) = listening();
         let end = clock::monotonic() + Duration::from_millis(30);
-        let client = TimedConnection::open(&path, end).unwrap();
+        let mut client = TimedConnection::open(&path, end).unwrap();
         assert_eq!(client.receive(&mut [0; 9]), Err(Errno::AGAIN));
         assert_eq!(client.send(b"late"), Err(Errno::AGAIN));
+        client.prolong(soon());
+        assert_eq!(client.send(b"next"), Ok(()));
     }
 
     #[test]
