@@ -33,6 +33,8 @@ pub enum FailureKind {
     WrongCode,
     /// No code is looked at for a while.
     Locked,
+    /// It takes a login in this session.
+    LoginRequired,
     /// There is no policy file.
     NoPolicy,
     /// The setting has no value.
@@ -58,7 +60,7 @@ pub enum FailureKind {
 impl FailureKind {
     /// All of them, as they are documented.
     #[cfg(test)]
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Usage,
         Self::NotRoot,
         Self::NeedsConfirmation,
@@ -74,6 +76,7 @@ impl FailureKind {
         Self::TooManyDevices,
         Self::WrongCode,
         Self::Locked,
+        Self::LoginRequired,
         Self::NoPolicy,
         Self::NotSet,
         Self::InvalidPolicy,
@@ -104,6 +107,7 @@ impl FailureKind {
             Self::TooManyDevices => "too-many-devices",
             Self::WrongCode => "wrong-code",
             Self::Locked => "locked",
+            Self::LoginRequired => "login-required",
             Self::NoPolicy => "no-policy",
             Self::NotSet => "not-set",
             Self::InvalidPolicy => "invalid-policy",

@@ -1,4 +1,4 @@
-//! A file with a secret that the administrator asked for: new, readable by root alone, and gone when the command fails.
+//! A file with a secret that the caller asked for: new, readable by its owner alone, and gone when the command fails.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -12,6 +12,15 @@ use crate::failure_kind::FailureKind;
 
 /// Readable and writable by its owner.
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// The only one who can read it, as the caller is told.
+pub fn reader() -> &'static str {
+    if rustix::process::geteuid().is_root() {
+        "root"
+    } else {
+        "you"
+    }
+}
 
 /// A file that was just made. Dropped before [`PrivateFile::keep`], it is removed again.
 pub struct PrivateFile {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::output_stream::OutputStream;
-use crate::private_file::PrivateFile;
+use crate::private_file::{PrivateFile, reader};
 
 /// Places for the QR code, beside the terminal.
 #[derive(Clone, Debug, Default, Args)]
@@ -138,7 +138,8 @@ impl QrFiles {
             let path = file.path().display();
             let _ = writeln!(
                 text,
-                "Written: {path} (only root can read it). It shows the key: remove it once it was scanned."
+                "Written: {path} (only {} can read it). It shows the key: remove it once it was scanned.",
+                reader()
             );
             file.keep();
         }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::error::Failure;
 use crate::escaping;
 use crate::formatting::utc;
-use crate::private_file::PrivateFile;
+use crate::private_file::{PrivateFile, reader};
 use crate::shell;
 
 /// Place of a new set of codes: one place only, so that a person who sees the screen or its log does not have them,
@@ -103,8 +103,9 @@ impl DeliveredCodes {
     pub fn text(&self) -> Zeroizing<String> {
         if let Some(file) = &self.file {
             return Zeroizing::new(format!(
-                "Recovery codes, for when the device is not at hand: {file} (only root can read it).\n\
-                 Print it, keep it where the device is not, then remove the file.\n\n"
+                "Recovery codes, for when the device is not at hand: {file} (only {} can read it).\n\
+                 Print it, keep it where the device is not, then remove the file.\n\n",
+                reader()
             ));
         }
         if self.codes.is_empty() {

@@ -13,6 +13,7 @@ mod changes;
 mod limits;
 mod module;
 mod notify;
+mod own_changes;
 mod own_factor;
 mod proofs;
 mod server;

@@ -79,11 +79,7 @@ fn ask(
     mut pending: PendingDevice,
 ) -> Result<ConfirmedDevice, Failure> {
     loop {
-        let Some(line) = context.terminal.answer()? else {
-            return Err(Failure::refused("the input ended, so nothing was stored")
-                .of_kind(FailureKind::Cancelled));
-        };
-        let code = code_in(&line)?;
+        let code = read_code(context)?;
         let refused = match pending.confirm(policy, account, code.as_bytes(), clock::now()?) {
             Ok(confirmed) => return Ok(confirmed),
             Err(refused) => refused,
@@ -104,6 +100,18 @@ fn ask(
             .of_kind(FailureKind::WrongCode));
         }
     }
+}
+
+/// The code of the next answer.
+///
+/// # Errors
+/// A usage error for a line that is no answer, and a refusal at the end of the input.
+pub fn read_code(context: &Context) -> Result<Zeroizing<String>, Failure> {
+    let Some(line) = context.terminal.answer()? else {
+        return Err(Failure::refused("the input ended, so nothing was stored")
+            .of_kind(FailureKind::Cancelled));
+    };
+    code_in(&line)
 }
 
 /// The code of an answer. The error has nothing of the line.

@@ -1,6 +1,10 @@
-//! `status` and `verify` for users without root: of their own factor alone, through the daemon.
+//! The commands for users without root: of their own factor alone, through the daemon.
 
+mod change_refusal;
+mod own_recovery;
+mod own_removal;
 mod own_status;
+mod proof_dialogue;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,11 +13,11 @@ use twofactor_core::account::Account;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_protocol::SOCKET;
 use twofactor_protocol::gate::GateAnswer;
-use twofactor_protocol::reply::ReplyError;
+use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_protocol::service::{StatusReply, status_request};
 use twofactor_protocol::verify::CodeLayout;
 use twofactor_store::attempt::{AttemptResult, closed};
-use twofactor_store::daemon::{DaemonClient, DaemonError};
+use twofactor_store::daemon::{DaemonClient, DaemonError, DaemonFault};
 use twofactor_store::sys::accounts;
 
 use super::verify::{CodeDialogue, judged_report, locked_out};
@@ -27,11 +31,17 @@ use own_status::OwnStatusReport;
 pub fn run(context: &Context, command: &Command) -> Option<Result<ExitCode, Failure>> {
     match command {
         Command::Status(args) if !lists_users(args) => {
-            Some(status(context, args.user.as_deref()).map(|()| ExitCode::SUCCESS))
+            Some(done(status(context, args.user.as_deref())))
         }
         Command::Verify(args) => Some(verify(context, args.user.as_deref())),
+        Command::Unset(args) => Some(done(own_removal::run(context, args))),
+        Command::RecoveryCodes(args) => Some(done(own_recovery::run(context, args))),
         _ => None,
     }
+}
+
+fn done(result: Result<(), Failure>) -> Result<ExitCode, Failure> {
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 /// True if the figures of all users are asked for.
@@ -41,10 +51,7 @@ const fn lists_users(args: &StatusArgs) -> bool {
 
 fn status(context: &Context, user: Option<&str>) -> Result<(), Failure> {
     let own = OwnFactor::of_caller(context, user)?;
-    let status = own
-        .client
-        .ask(&status_request(&own.user), StatusReply::read);
-    let status = status.map_err(|error| unanswered(&error))?;
+    let status = own.status()?;
     let malformed = || unanswered(&own.client.error(ReplyError::Malformed));
     context.write(&OwnStatusReport::new(&status).ok_or_else(malformed)?)
 }
@@ -86,6 +93,23 @@ struct OwnFactor {
 }
 
 impl OwnFactor {
+    /// What is set up for the user.
+    fn status(&self) -> Result<StatusReply, Failure> {
+        let request = status_request(&self.user);
+        let status = self.client.ask(&request, StatusReply::read);
+        status.map_err(|error| unanswered(&error))
+    }
+
+    /// The same where the policy lets users change something.
+    fn managed_status(&self) -> Result<StatusReply, Failure> {
+        let status = self.status()?;
+        if status.may.manage {
+            Ok(status)
+        } else {
+            Err(left_to_administrator())
+        }
+    }
+
     /// Checks that no other user and no other files are meant: the daemon would answer for its own.
     fn of_caller(context: &Context, given: Option<&str>) -> Result<Self, Failure> {
         let is_default = |path: &Path, default| path == Path::new(default);
@@ -122,10 +146,27 @@ fn needs_root(what: &str) -> Failure {
 
 /// The daemon, which alone reads records for users, gave no answer.
 fn unanswered(error: &DaemonError) -> Failure {
+    if error.cause == DaemonFault::Reply(ReplyError::Service(ServiceError::NotAllowed)) {
+        return left_to_administrator();
+    }
     Failure::system(format!("twofactord gave no answer: {error}")).next(format!(
         "With sudo it works without twofactord. For an administrator: {}",
         error.hint()
     ))
+}
+
+fn left_to_administrator() -> Failure {
+    Failure::refused("the policy leaves this change to the administrator")
+        .of_kind(FailureKind::NotRoot)
+        .next("To see what you may change: twofactor status")
+}
+
+/// Refuses options that only root's command has, by name.
+fn refuse_root_options(options: &[(&str, bool)]) -> Result<(), Failure> {
+    match options.iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => Err(needs_root(&format!("{option} needs root"))),
+        None => Ok(()),
+    }
 }
 
 /// A refusal whose step only an administrator can take.

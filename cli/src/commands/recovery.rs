@@ -32,22 +32,29 @@ pub fn run(context: &Context, args: &RecoveryCodesArgs) -> Result<(), Failure> {
     let factor = audit::factor(&store, &account);
     let codes = operations::new_recovery_codes(&factor, now, &mut delivery)?;
     let handed = sheet.keep(codes);
-    context.write(&RecoveryCodesReport {
-        user: &account.name,
-        recovery_codes: handed.list(),
-        recovery_file: handed.file.as_deref(),
-        handed: &handed,
-    })
+    context.write(&RecoveryCodesReport::new(&account.name, &handed))
 }
 
 /// Report of `recovery-codes`. Holds secrets: it is the only time they are shown.
 #[derive(Serialize)]
-struct RecoveryCodesReport<'a> {
+pub struct RecoveryCodesReport<'a> {
     user: &'a str,
     recovery_codes: Vec<String>,
     recovery_file: Option<&'a str>,
     #[serde(skip)]
     handed: &'a DeliveredCodes,
+}
+
+impl<'a> RecoveryCodesReport<'a> {
+    /// Of the codes that a user got.
+    pub fn new(user: &'a str, handed: &'a DeliveredCodes) -> Self {
+        Self {
+            user,
+            recovery_codes: handed.list(),
+            recovery_file: handed.file.as_deref(),
+            handed,
+        }
+    }
 }
 
 impl Report for RecoveryCodesReport<'_> {

@@ -59,30 +59,42 @@ pub fn run(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
 
 /// The device of that name; without a name, the only one.
 pub fn chosen<'a>(record: &'a Record, name: Option<&str>) -> Result<&'a Device, Failure> {
-    let names = || {
-        let names: Vec<&str> = record
-            .devices
-            .iter()
-            .map(|device| device.name.as_str())
-            .collect();
-        names.join(", ")
-    };
-    let user = &record.user;
-    match (name, record.devices.as_slice()) {
+    let names: Vec<&str> = record.devices.iter().map(|it| it.name.as_str()).collect();
+    let name = chosen_name(&record.user, &names, name)?;
+    record
+        .device(name)
+        .ok_or_else(|| unknown_device(&record.user, &names, name))
+}
+
+/// The same among the names of a user's devices.
+pub fn chosen_name<'a>(
+    user: &str,
+    names: &[&'a str],
+    name: Option<&str>,
+) -> Result<&'a str, Failure> {
+    match (name, names) {
         (None, [only]) => Ok(only),
-        (None, _) => Err(
-            Failure::usage(format!("{user} has several devices: {}", names()))
-                .next("Add: --device NAME"),
-        ),
-        (Some(name), _) => record.device(name).ok_or_else(|| {
-            Failure::refused(format!(
-                "{user} has no device named {}",
-                crate::formatting::plain(name)
-            ))
-            .of_kind(FailureKind::UnknownDevice)
-            .next(format!("There is: {}", names()))
-        }),
+        (None, _) => Err(Failure::usage(format!(
+            "{user} has several devices: {}",
+            names.join(", ")
+        ))
+        .next("Add: --device NAME")),
+        (Some(name), _) => {
+            let found = names.iter().find(|it| **it == name);
+            found
+                .copied()
+                .ok_or_else(|| unknown_device(user, names, name))
+        }
     }
+}
+
+fn unknown_device(user: &str, names: &[&str], name: &str) -> Failure {
+    Failure::refused(format!(
+        "{user} has no device named {}",
+        crate::formatting::plain(name)
+    ))
+    .of_kind(FailureKind::UnknownDevice)
+    .next(format!("There is: {}", names.join(", ")))
 }
 
 /// Report of `renew`. Holds the new secret.

@@ -1,0 +1,80 @@
+//! Changes without root that were not made, as errors for a person: in the words of root's commands where these have them.
+
+use twofactor_protocol::reply::{ReplyError, ServiceError};
+use twofactor_protocol::service::{ChangeReply, ChangeResult};
+use twofactor_store::attempt::closed;
+use twofactor_store::daemon::{DaemonError, DaemonFault};
+use twofactor_store::operations::{ChangeCause, ChangeError};
+
+use super::{OwnFactor, of_administrator, unanswered};
+use crate::commands::verify::locked_out;
+use crate::context::not_enrolled;
+use crate::error::Failure;
+use crate::failure_kind::FailureKind;
+use crate::shell;
+
+/// The error of a reply that reports no change.
+pub fn refusal(own: &OwnFactor, reply: &ChangeReply) -> Failure {
+    let user = own.user.as_str();
+    match reply.result {
+        ChangeResult::Locked => of_administrator(locked_out(user, closed(reply.seconds))),
+        ChangeResult::Unenrolled => not_enrolled(user),
+        ChangeResult::TooManyDevices => ChangeError {
+            user: user.to_owned(),
+            cause: ChangeCause::TooManyDevices,
+        }
+        .into(),
+        ChangeResult::LoginRequired => {
+            Failure::refused(format!("this takes {}", recent_login(user)))
+                .of_kind(FailureKind::LoginRequired)
+                .next(format!(
+                    "Log in again, as with: su {}",
+                    shell::operand(user)
+                ))
+        }
+        ChangeResult::InvitationRequired => {
+            Failure::refused(format!("there is no enrollment code for {user} that works"))
+                .of_kind(FailureKind::NotEnrolled)
+                .next("Ask your administrator for one.")
+        }
+        ChangeResult::NothingPending => Failure::refused(
+            "the code came later than 10 minutes after the key, so nothing was stored",
+        )
+        .of_kind(FailureKind::Cancelled)
+        .next("Begin again."),
+        ChangeResult::Changed
+        | ChangeResult::NameTaken
+        | ChangeResult::NoSuchDevice
+        | ChangeResult::LastDevice
+        | ChangeResult::CodeRequired => Failure::refused(
+            "devices or settings were changed meanwhile, so nothing was changed here",
+        )
+        .of_kind(FailureKind::ChangedMeanwhile)
+        .next("Look at the devices again: twofactor status"),
+        _ => unanswered(&own.client.error(ReplyError::Malformed)),
+    }
+}
+
+/// The login that a change takes.
+pub fn recent_login(user: &str) -> String {
+    format!("a login of {user} in this session, at most 10 minutes ago")
+}
+
+/// The daemon gave no answer to a call that may have been made.
+pub fn uncertain(error: &DaemonError) -> Failure {
+    match error.cause {
+        // These come before anything is done.
+        DaemonFault::Connect(_)
+        | DaemonFault::NotRoot(_)
+        | DaemonFault::Reply(ReplyError::Service(
+            ServiceError::NotAllowed | ServiceError::NotYours | ServiceError::Busy,
+        )) => unanswered(error),
+        _ => Failure::system(format!(
+            "twofactord gave no answer, and may have made the change: {error}"
+        ))
+        .next(format!(
+            "To see what is stored: twofactor status\nFor an administrator: {}",
+            error.hint()
+        )),
+    }
+}

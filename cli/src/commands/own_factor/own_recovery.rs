@@ -1,0 +1,85 @@
+//! `recovery-codes` without root.
+
+use twofactor_core::recovery::PlainCode;
+use twofactor_protocol::service::{ChangeCall, CodeCall};
+use twofactor_store::sys::clock;
+
+use super::OwnFactor;
+use super::proof_dialogue::{ProofDialogue, WantedProof};
+use crate::args::RecoveryCodesArgs;
+use crate::commands::recovery::RecoveryCodesReport;
+use crate::context::{Context, not_enrolled};
+use crate::error::Failure;
+use crate::interrupt;
+use crate::recovery_sheet::{DeliveredCodes, RecoverySheet};
+use crate::shell;
+
+/// Runs it.
+pub fn run(context: &Context, args: &RecoveryCodesArgs) -> Result<(), Failure> {
+    let own = OwnFactor::of_caller(context, args.user.as_deref())?;
+    let status = own.managed_status()?;
+    let user = own.user.as_str();
+    if status.devices.is_empty() {
+        return Err(not_enrolled(user));
+    }
+    let sheet = reserve(args.recovery_file.as_deref())?;
+    if status.recovery_codes_left > 0 {
+        let question = format!("Replace the recovery codes of {user}?");
+        context.terminal.confirm(&question)?;
+    }
+    let dialogue = ProofDialogue {
+        context,
+        own: &own,
+        status: &status,
+        codes: WantedProof::DeviceCode,
+    };
+    let (_, reply) = dialogue.run(|code| {
+        ChangeCall::NewRecoveryCodes(CodeCall {
+            user: user.to_owned(),
+            code,
+        })
+    })?;
+    let handed = hand_over(user, sheet, reply.recovery_codes)?;
+    context.write(&RecoveryCodesReport::new(user, &handed))
+}
+
+/// The place of new codes. A signal does not leave an empty file.
+///
+/// # Errors
+/// As [`RecoverySheet::new`].
+pub fn reserve(file: Option<&std::path::Path>) -> Result<RecoverySheet, Failure> {
+    if file.is_some() {
+        interrupt::arm()?;
+    }
+    RecoverySheet::new(file)
+}
+
+/// Writes the codes of a reply where they go. They count already.
+///
+/// # Errors
+/// When the file cannot be written, or the codes are none.
+pub fn hand_over(
+    user: &str,
+    sheet: RecoverySheet,
+    codes: Option<Vec<String>>,
+) -> Result<DeliveredCodes, Failure> {
+    let codes = codes.unwrap_or_default();
+    let read: Option<Vec<PlainCode>> = codes.iter().map(|it| PlainCode::of_groups(it)).collect();
+    let written = match read {
+        None => Err(Failure::system("twofactord sent codes that make no sense")),
+        Some(codes) if codes.is_empty() => Err(Failure::system("twofactord sent no codes")),
+        Some(codes) => clock::now()
+            .map_err(Failure::from)
+            .and_then(|now| sheet.fill(user, &codes, now))
+            .map(|()| codes),
+    };
+    let codes = written.map_err(|failure| {
+        let step = shell::twofactor("recovery-codes", &[user], &[]);
+        Failure {
+            what: format!("new recovery codes count, and were lost: {}", failure.what),
+            next: Some(format!("For others in their place: {step}")),
+            ..failure
+        }
+    })?;
+    Ok(sheet.keep(codes))
+}
