@@ -219,9 +219,10 @@ deny:
 	cargo deny $(CARGOFLAGS) --workspace check $(CHECKS)
 	cargo deny $(CARGOFLAGS) --manifest-path fuzz/Cargo.toml --config deny.toml check $(CHECKS)
 
-## bench              what a login costs, beside others; LONG=1: a million users
+## bench              what a login costs, beside others; LONG=1, BENCH=daemon
 bench: need-test build
-	cargo bench $(CARGOFLAGS) -p pam_twofactor --bench compare $(root_runner) -- $(if $(LONG),--long)
+	$(if $(filter daemon,$(BENCH)),,cargo bench $(CARGOFLAGS) -p pam_twofactor --bench compare $(root_runner) -- $(if $(LONG),--long))
+	$(if $(filter compare,$(BENCH)),,cargo bench $(CARGOFLAGS) -p pam_twofactor --bench daemon $(root_runner))
 
 ## bench-uniform      the time of a refusal does not tell who has a device
 bench-uniform: need-test build

@@ -28,6 +28,7 @@ mod clock;
 mod cockpit;
 mod cockpit_page;
 pub mod desk;
+pub mod effective_user;
 pub mod enrolled;
 mod exec;
 pub mod fault;
