@@ -5,10 +5,10 @@ use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
 use twofactor_store::operations::AuditSink;
 
-use crate::dispatch::Caller;
 use crate::log;
 use crate::log_output;
 use crate::notifier::{self, WaitingNotice};
+use crate::user_factors::Caller;
 
 /// The log of the changes that a user makes. The program of `notify` gets them, too.
 #[derive(Debug, Clone, Copy)]

@@ -8,9 +8,10 @@ use rustix::net::SendFlags;
 use twofactor_protocol::frame::MessageBuffer;
 use twofactor_store::sys::{clock, wipe};
 
-use crate::dispatch::{Caller, Response, UserFactors, response};
+use crate::dispatch::{Response, response};
 use crate::pending::Conversation;
 use crate::place::{ConnectionPlace, refuse};
+use crate::user_factors::{Caller, UserFactors};
 
 /// Time limit for sending one message, and for taking one reply.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -2,100 +2,15 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::verify::Form;
-use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::{self, ServiceError};
-use twofactor_protocol::service::{
-    self, ChangeCall, ServiceCall, ServiceInfo, StatusReply, interface_not_found,
-};
-use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
-use twofactor_store::sys::process::TerminalNumber;
+use twofactor_protocol::service::{self, ServiceCall, ServiceInfo, interface_not_found};
+use twofactor_protocol::verify::CodeLayout;
 
 use crate::pending::Conversation;
+use crate::user_factors::{AskedAccount, Caller, UserFactors};
 
 /// The uid that the kernel reports for one that is not mapped here (user_namespaces(7)).
 const OVERFLOW_UID: u32 = 65534;
-
-/// The process at the other end, as the kernel reports it (SO_PEERCRED in unix(7)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller {
-    /// Its effective uid when it connected.
-    pub uid: u32,
-    /// Its process id: for the log alone, since another process may have it by now.
-    pub pid: i32,
-    /// The audit session in which the process was when its connection was accepted, if that is one of this uid. It is looked up once
-    /// and then: later another process may have the number, in another session.
-    pub session: Option<u32>,
-    /// Its terminal, looked up at the same time.
-    pub terminal: Option<TerminalNumber>,
-}
-
-/// The error that a file, the clock or a database cannot be used; the log says which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unavailable;
-
-/// The account that a code is asked about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AskedAccount {
-    /// The account.
-    pub account: Account,
-    /// The name of the account that asks about another one, as the policy lets it; `None` where users ask about themselves.
-    pub verifier: Option<String>,
-}
-
-/// Access to the users' factors.
-pub trait UserFactors {
-    /// The account with a login name.
-    ///
-    /// # Errors
-    /// [`Unavailable`].
-    fn account(&self, user: &str, caller: Caller) -> Result<Option<Account>, Unavailable>;
-
-    /// The devices and counters of an account.
-    ///
-    /// # Errors
-    /// [`Unavailable`].
-    fn status(&self, account: &Account, caller: Caller) -> Result<StatusReply, Unavailable>;
-
-    /// True if a code would be asked for and looked at.
-    ///
-    /// # Errors
-    /// [`Unavailable`].
-    fn gate(&self, asked: &AskedAccount, caller: Caller) -> Result<GateAnswer, Unavailable>;
-
-    /// Judges a code, after which it is used up or counted.
-    ///
-    /// # Errors
-    /// [`ServiceError::Unavailable`]; [`ServiceError::Busy`] where other codes of the account are judged for long.
-    fn verify(
-        &self,
-        asked: &AskedAccount,
-        caller: Caller,
-        code: &str,
-        form: Form,
-    ) -> Result<VerifyAnswer, ServiceError>;
-
-    /// Makes a change, or a step of one, and returns the message that reports it.
-    ///
-    /// # Errors
-    /// [`ServiceError`]. After [`ServiceError::Unavailable`] the change may have been made; after the others devices and recovery codes
-    /// are as they were.
-    fn change(
-        &self,
-        account: &Account,
-        caller: Caller,
-        call: &ChangeCall,
-        conversation: &mut Conversation,
-    ) -> Result<Vec<u8>, ServiceError>;
-
-    /// The name of the caller's account, if the policy lets it have codes of others judged.
-    ///
-    /// # Errors
-    /// [`Unavailable`].
-    fn verifier(&self, user: &str, caller: Caller) -> Result<Option<String>, Unavailable>;
-
-    /// Notes that a caller named another user.
-    fn note_foreign(&self, user: &str, caller: Caller);
-}
 
 /// Result of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,12 +58,6 @@ pub fn response(
             .and_then(|account| factors.change(&account, caller, &call, conversation)),
     };
     Response::Reply(answered.unwrap_or_else(ServiceError::message))
-}
-
-impl From<Unavailable> for ServiceError {
-    fn from(_: Unavailable) -> Self {
-        Self::Unavailable
-    }
 }
 
 /// The account of a name, if it is the caller's. All other names get one answer, and root has no further right: a program
@@ -207,7 +116,10 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use twofactor_protocol::{gate, verify};
+    use crate::user_factors::Unavailable;
+    use twofactor_protocol::gate::{self, GateAnswer};
+    use twofactor_protocol::service::{ChangeCall, StatusReply};
+    use twofactor_protocol::verify::{self, VerifyAnswer};
 
     /// alice has uid 1000, bob 1001, nobody 65534; root has 0. Everything about them works.
     #[derive(Default)]

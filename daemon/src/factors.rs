@@ -16,12 +16,12 @@ use twofactor_store::tickets::TicketStore;
 use twofactor_store::{Holder, PolicyFile, Store};
 
 use crate::change_stop::ChangeStop;
-use crate::dispatch::{AskedAccount, Caller, Unavailable, UserFactors};
 use crate::factor_report::{allowed_changes, entry, seconds};
 use crate::log;
 use crate::pending::Conversation;
 use crate::proof::{Claimant, may_unset_last, requirement};
 use crate::self_service;
+use crate::user_factors::{AskedAccount, Caller, Unavailable, UserFactors};
 use crate::verify_turn::VerifyTurns;
 
 /// The name in the log and in the files in place of a PAM service. Clients do not send one.

@@ -10,9 +10,9 @@ use twofactor_store::attempt::{AttemptFailure, AttemptResult};
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 
-use crate::dispatch::{AskedAccount, Caller};
 use crate::line_limit::{LeftOutLines, LineLimit};
 use crate::log_output;
+use crate::user_factors::{AskedAccount, Caller};
 
 /// The level of a line (syslog(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,6 +23,7 @@ mod proof;
 mod self_service;
 mod serve;
 mod stop_signal;
+mod user_factors;
 mod verify_turn;
 
 use std::process::ExitCode;

@@ -15,10 +15,10 @@ use twofactor_store::{LoadedPolicy, Locked, PolicyFile, Store};
 
 use crate::change_log::ChangeLog;
 use crate::change_stop::ChangeStop;
-use crate::dispatch::{AskedAccount, Caller};
 use crate::factor_report;
 use crate::log;
 use crate::pending::{self, ChangeProof};
+use crate::user_factors::{AskedAccount, Caller};
 
 /// Kind of a change: what it takes besides a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,12 +15,12 @@ use twofactor_store::sys::socket::peer_credentials;
 use twofactor_store::sys::{clock, process, wipe};
 
 use crate::connection;
-use crate::dispatch::{Caller, UserFactors};
 use crate::listener::{ListeningSocket, SocketOrigin};
 use crate::log;
 use crate::notifier;
 use crate::place::{self, ConnectionPlace, SharedConnections};
 use crate::stop_signal::StopSignal;
+use crate::user_factors::{Caller, UserFactors};
 
 /// Time without a connection after which the daemon ends, where systemd starts it again.
 const IDLE: Timespec = Timespec {

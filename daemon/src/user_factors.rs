@@ -1,0 +1,99 @@
+//! What a message is answered from: the process that asks, and the users' factors.
+
+use twofactor_core::account::Account;
+use twofactor_core::verify::Form;
+use twofactor_protocol::gate::GateAnswer;
+use twofactor_protocol::reply::ServiceError;
+use twofactor_protocol::service::{ChangeCall, StatusReply};
+use twofactor_protocol::verify::VerifyAnswer;
+use twofactor_store::sys::process::TerminalNumber;
+
+use crate::pending::Conversation;
+
+/// The process at the other end, as the kernel reports it (SO_PEERCRED in unix(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Its effective uid when it connected.
+    pub uid: u32,
+    /// Its process id: for the log alone, since another process may have it by now.
+    pub pid: i32,
+    /// The audit session in which the process was when its connection was accepted, if that is one of this uid. It is looked up once
+    /// and then: later another process may have the number, in another session.
+    pub session: Option<u32>,
+    /// Its terminal, looked up at the same time.
+    pub terminal: Option<TerminalNumber>,
+}
+
+/// The error that a file, the clock or a database cannot be used; the log says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unavailable;
+
+/// The account that a code is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedAccount {
+    /// The account.
+    pub account: Account,
+    /// The name of the account that asks about another one, as the policy lets it; `None` where users ask about themselves.
+    pub verifier: Option<String>,
+}
+
+/// Access to the users' factors.
+pub trait UserFactors {
+    /// The account with a login name.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn account(&self, user: &str, caller: Caller) -> Result<Option<Account>, Unavailable>;
+
+    /// The devices and counters of an account.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn status(&self, account: &Account, caller: Caller) -> Result<StatusReply, Unavailable>;
+
+    /// True if a code would be asked for and looked at.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn gate(&self, asked: &AskedAccount, caller: Caller) -> Result<GateAnswer, Unavailable>;
+
+    /// Judges a code, after which it is used up or counted.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`]; [`ServiceError::Busy`] where other codes of the account are judged for long.
+    fn verify(
+        &self,
+        asked: &AskedAccount,
+        caller: Caller,
+        code: &str,
+        form: Form,
+    ) -> Result<VerifyAnswer, ServiceError>;
+
+    /// Makes a change, or a step of one, and returns the message that reports it.
+    ///
+    /// # Errors
+    /// [`ServiceError`]. After [`ServiceError::Unavailable`] the change may have been made; after the others devices and recovery codes
+    /// are as they were.
+    fn change(
+        &self,
+        account: &Account,
+        caller: Caller,
+        call: &ChangeCall,
+        conversation: &mut Conversation,
+    ) -> Result<Vec<u8>, ServiceError>;
+
+    /// The name of the caller's account, if the policy lets it have codes of others judged.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn verifier(&self, user: &str, caller: Caller) -> Result<Option<String>, Unavailable>;
+
+    /// Notes that a caller named another user.
+    fn note_foreign(&self, user: &str, caller: Caller);
+}
+
+impl From<Unavailable> for ServiceError {
+    fn from(_: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
