@@ -45,7 +45,7 @@ struct WorkAmount {
     calls: usize,
     /// Calls while others hold connections.
     disturbed: usize,
-    /// Users of whom 64 codes at once are guessed.
+    /// Users with 64 guesses each, at once.
     guessed: usize,
     /// Logins with su and sshd meanwhile, each.
     logins: usize,
@@ -83,7 +83,7 @@ const OWN_PROGRAM: &str = "/usr/local/sbin/bench-daemon";
 /// The user who calls.
 const USER: &str = "alice";
 
-/// A user of whom no code was wrong yet, for the login after the kills.
+/// A user without a wrong code, for the login after the kills.
 const FRESH_USER: &str = "bob";
 
 fn main() {
