@@ -149,6 +149,9 @@ impl LoginContext<'_> {
         // A service without a readable name follows the policy's default.
         let service = service.unwrap_or_default();
         if let Some(decision) = switched_off(&loaded.policy, &service) {
+            if decision == PolicyDecision::Disabled {
+                ticket::claim_while_disabled(host, self.arguments, &loaded.policy, &self.user);
+            }
             return self.not_asked(host, decision);
         }
         let address = std::str::from_utf8(&self.rhost)

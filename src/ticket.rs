@@ -1,6 +1,7 @@
 //! The ticket that a login leaves for twofactord: for some minutes its user can make a change in this audit session.
 //!
-//! The authentication phase claims it, once the user has given a code, or, without a device, the password. It is written where the
+//! The authentication phase claims it, once the user has given a code, or, without a device or while two-factor login is switched off, the
+//! password. It is written where the
 //! application asks whether the account may log in, which it does only after the whole stack has succeeded, or opens the session: in
 //! most programs only then is there an audit session. Nothing here refuses a login.
 
@@ -8,7 +9,7 @@ use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 use twofactor_core::policy::{FirstDevice, Policy};
-use twofactor_store::sys::process;
+use twofactor_store::sys::{accounts, process};
 use twofactor_store::tickets::TicketStore;
 
 use crate::arguments::{ModuleArguments, PromptLayout};
@@ -34,10 +35,29 @@ pub fn claim_with_password(
     policy: &Policy,
     account: Option<&Account>,
 ) {
-    let was_asked = |host: &dyn PamTransaction| host.password().is_some_and(|it| !it.is_empty());
-    if policy.first_device() == FirstDevice::Login && was_asked(host) {
+    if gave_password(host, policy) {
         claim(host, arguments, account);
     }
+}
+
+/// Claims a ticket where two-factor login is switched off as a whole, so that a device can be set up before it is on, and right after it was
+/// turned on. With a device such a ticket admits nothing without a code. A user that cannot be looked up gets none; programs that run as
+/// a user write none.
+pub fn claim_while_disabled(
+    host: &mut dyn PamTransaction,
+    arguments: &ModuleArguments,
+    policy: &Policy,
+    user: &[u8],
+) {
+    if process::ordinary_uid().is_none() && gave_password(host, policy) && !is_over_ssh(host) {
+        let account = accounts::by_bytes(user).ok().flatten();
+        claim(host, arguments, account.as_ref());
+    }
+}
+
+/// True if a password was given, and is the proof for a first device.
+fn gave_password(host: &dyn PamTransaction, policy: &Policy) -> bool {
+    policy.first_device() == FirstDevice::Login && host.password().is_some_and(|it| !it.is_empty())
 }
 
 /// In one field the password is checked later, and another attempt of the same transaction may succeed where this one fails.

@@ -3,9 +3,20 @@
 use super::stage::{NEWCOMER, Stage};
 use crate::return_codes::AuthResult;
 
+const ON: &str = "enabled = true\n[services]\nsshd = true\n";
+
 /// The user whose ticket is claimed after a login without a device.
 fn claimed(service: &str, password: &str, variables: &[(&str, &str)]) -> Option<Vec<u8>> {
-    let mut stage = Stage::of(NEWCOMER, "enabled = true\n[services]\nsshd = true\n");
+    claimed_under(ON, service, password, variables)
+}
+
+fn claimed_under(
+    policy: &str,
+    service: &str,
+    password: &str,
+    variables: &[(&str, &str)],
+) -> Option<Vec<u8>> {
+    let mut stage = Stage::of(NEWCOMER, policy);
     stage.service = Some(service.into());
     stage.password = Some(password.into());
     for (name, value) in variables {
@@ -22,6 +33,24 @@ fn a_password_claims_a_ticket_except_in_sshd() {
     assert_eq!(claimed("su", "", &[]), None);
     assert_eq!(claimed("sshd", "secret", &[]), None);
     assert_eq!(claimed("ssh-inside", "secret", &[by_key]), None);
+}
+
+#[test]
+fn r13_a_password_claims_a_ticket_while_it_is_disabled() {
+    let claimed = |policy: &str, service, password| claimed_under(policy, service, password, &[]);
+    let off = "enabled = false\n";
+    assert_eq!(claimed(off, "su", "secret"), Some(NEWCOMER.into()));
+    assert_eq!(claimed(off, "su", ""), None);
+    assert_eq!(claimed(off, "sshd", "secret"), None);
+    for tables in [
+        "[self_service]\nfirst_device = \"invite\"\n",
+        "[self_service]\nmanage = false\n",
+    ] {
+        assert_eq!(claimed(&format!("{off}{tables}"), "su", "secret"), None);
+    }
+    // Where a service alone is off, those that are on want the code.
+    let service_off = "enabled = true\n[services]\nsu = false\n";
+    assert_eq!(claimed(service_off, "su", "secret"), None);
 }
 
 #[test]

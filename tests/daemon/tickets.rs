@@ -76,6 +76,25 @@ fn a_password_in_the_session_admits_the_first_device() {
 }
 
 #[test]
+fn r13_a_first_device_is_begun_while_it_is_disabled() {
+    let machine = machine();
+    machine.add_user("alice");
+    let _daemon = machine.daemon();
+    machine.policy("enabled = false\n[throttle]\ndelay = 0\n");
+    let password = [("Password: ", PASSWORD)];
+    assert_eq!(in_session(&machine, &[begin()], &[]), ["login_required"]);
+    assert_eq!(in_session(&machine, &[begin()], &password), ["pending"]);
+    // A device ends that: with one, each change takes a code.
+    harness::logins::enroll(&machine, "alice", &[]);
+    let second = ("io.twofactor.Begin", json!({"device": "second"}));
+    let calls = [second, ("io.twofactor.Unset", json!({}))];
+    assert_eq!(
+        in_session(&machine, &calls, &password),
+        ["code_required", "code_required"]
+    );
+}
+
+#[test]
 fn a_code_in_the_session_admits_one_change() {
     let machine = machine();
     let alice = enrolled(&machine, "alice");
