@@ -1,7 +1,7 @@
 // The page: what is read, what is shown, and when it is read again.
 import { button, element, message, paragraph, subtle } from "./dom.js";
 import { run } from "./command.js";
-import { configure, myFactor, ownStatus } from "./my_factor.js";
+import { configure, myFactor, onceOnly, ownStatus } from "./my_factor.js";
 import { findings, hasNoPolicy, overview, storeError } from "./overview.js";
 import { followStyle } from "./theme.js";
 import { language, problem } from "./texts.js";
@@ -74,7 +74,7 @@ function title() {
 }
 
 function shown(data) {
-    const { own, policy, isAdmin } = data;
+    const { policy, isAdmin } = data;
     mark(data);
     if (policy.error?.kind === "not-found")
         return [message("danger", _("The command twofactor is not installed."),
@@ -82,16 +82,18 @@ function shown(data) {
     return [
         banner(data),
         overview(data, refresh),
-        myFactor(me.name, own, refresh),
-        isAdmin ? users(data, me, refresh) : limited(),
+        myFactor(me.name, data, refresh),
+        isAdmin ? users(data, me, refresh) : limited(data),
         data.doctor && findings(data.doctor),
     ];
 }
 
-function limited() {
+function limited({ own, policy }) {
+    const once = onceOnly(own, policy);
     return element("section", { class: "card", "aria-labelledby": "limited" },
         element("h2", { id: "limited" }, _("Limited access")),
-        subtle(_("To change the settings and the factors of other users, turn on administrative access, at the top of the window.")));
+        subtle(_("To change the settings and the factors of other users, turn on administrative access, at the top of the window.")),
+        once && subtle(once));
 }
 
 const lacksFactor = ({ own, policy }) => policy.enabled === true && own.devices?.length === 0;

@@ -1,10 +1,10 @@
 // The card of the user's own factor. All of it goes through twofactord.
-import { buttons, open } from "./dialog.js";
-import { button, element, field, message, paragraph, subtle, table } from "./dom.js";
+import { buttons, open, tell } from "./dialog.js";
+import { button, element, field, message, paragraph, subtle, table, whileBusy } from "./dom.js";
 import { DaemonConversation, ask } from "./daemon.js";
 import { showRecoveryCodes } from "./recovery_codes.js";
 import { form, setUp } from "./set_up.js";
-import { codes, lockedFor, moment, problem, refused } from "./texts.js";
+import { codes, language, lockedFor, moment, problem, refused } from "./texts.js";
 
 const _ = cockpit.gettext;
 
@@ -55,11 +55,18 @@ export async function configure(user, status) {
     const proof = isFirst ? (status.may.first_device === "invite" ? invited : null) : PROOF();
     const names = status.devices.map(device => device.name);
     const free = ["phone", "backup", "tablet", "phone2", "phone3"].find(name => !names.includes(name));
-    return await setUp(_("Configure 2FA secret"), user, device => new OwnDevice(user, "Begin", device), {
+    const isStored = await setUp(_("Configure 2FA secret"), user, device => new OwnDevice(user, "Begin", device), {
         name: free ?? "", proof,
         words: { finish: _("Finish"), skip: _("Skip setup"), meanwhile: _("Nothing is stored before a code was right.") },
     });
+    if (isStored && isFirst)
+        sessionStorage.setItem(untriedKey(user), "1");
 }
+
+// The first device was set up in this session: no login has asked for its code yet. Cockpit empties this storage at the
+// end of its session.
+const untriedKey = user => `twofactor:untried:${user}`;
+const isUntried = user => sessionStorage.getItem(untriedKey(user)) === "1";
 
 async function renew(user, device) {
     return await setUp(cockpit.format(_("Renew $0"), device), user, () => new OwnDevice(user, "Renew", device), {
@@ -96,12 +103,25 @@ async function withCode(title, action, warning, proof, call) {
     });
 }
 
-function unset(user, device) {
+// What speaks against such a change before its code is typed, which would be used up; null where nothing does.
+async function refusedBefore(method, user) {
+    try {
+        const { change } = await whileBusy(ask(method, { user }));
+        return change.result === "code_required" ? null : refused(change);
+    } catch (error) {
+        return problem(error);
+    }
+}
+
+async function unset(user, device) {
     const warning = device === null
         ? [_("All your devices and recovery codes stop working at once. You log in without a code from then on."),
             _("This also takes a login that is at most 10 minutes old.")]
         : [_("Its codes stop working at once.")];
     const title = device === null ? _("Unset 2FA secret") : cockpit.format(_("Unset $0"), device);
+    const why = device === null ? await refusedBefore("Unset", user) : null;
+    if (why !== null)
+        return tell(title, message("danger", why));
     return withCode(title, _("Unset"), warning, PROOF(),
         code => ask("Unset", device === null ? { user, code } : { user, device, code }));
 }
@@ -109,7 +129,11 @@ function unset(user, device) {
 async function newRecoveryCodes(user) {
     const proof = { ...PROOF(), label: _("A code of one of your devices") };
     const warning = [_("The old recovery codes stop working."), _("This also takes a login that is at most 10 minutes old.")];
-    const change = await withCode(_("New recovery codes"), _("Make new codes"), warning, proof, code => ask("NewRecoveryCodes", { user, code }));
+    const title = _("New recovery codes");
+    const why = await refusedBefore("NewRecoveryCodes", user);
+    if (why !== null)
+        return tell(title, message("danger", why));
+    const change = await withCode(title, _("Make new codes"), warning, proof, code => ask("NewRecoveryCodes", { user, code }));
     if (change !== null)
         await showRecoveryCodes(user, change.recovery_codes);
 }
@@ -135,7 +159,20 @@ export async function ownStatus(user) {
     }
 }
 
-export function myFactor(user, status, refresh) {
+// Why administrative access right after a login wants another code; null where a login's code counts for it, and without a
+// device.
+export function onceOnly({ devices = [] }, policy) {
+    if (devices.length === 0 || policy.grace_session > 0)
+        return null;
+    const intervals = new Set(devices.filter(device => device.kind === "totp").map(device => device.interval));
+    if (intervals.size === 0)
+        return _("A code works once: administrative access after your login needs the next code.");
+    const listed = new Intl.ListFormat(language(), { type: "disjunction" })
+        .format([...intervals].sort((one, other) => one - other).map(String));
+    return cockpit.format(_("A code works once: administrative access within the same $0 seconds as your login needs the next code."), listed);
+}
+
+export function myFactor(user, { own: status, policy, isAdmin }, refresh) {
     const heading = element("h2", { id: "mine" }, cockpit.format(_("My second factor ($0)"), user));
     const card = (...parts) => element("section", { class: "card", "aria-labelledby": "mine" }, parts);
     if (status.error)
@@ -145,9 +182,12 @@ export function myFactor(user, status, refresh) {
     const add = why === null && button(devices.length === 0 ? _("Configure 2FA secret") : _("Add a device"),
         async () => { await configure(user, status); refresh(); },
         { kind: devices.length === 0 ? "primary" : "secondary", key: "configure" });
+    const once = isAdmin ? onceOnly(status, policy) : null;
     return card(
         element("div", { class: "head" }, heading, add),
         why && subtle(why),
+        devices.length > 0 && policy.enabled && isUntried(user) && message("info", _("Try it now: log out, and log in with a code."),
+            paragraph(_("Leave two-factor login for SSH off until that has worked."))),
         status.locked && message("warning", lockedFor(status.locked_for_seconds)),
         devices.length === 0
             ? subtle(_("You have no device. Where no code is asked for, your password alone logs you in."))
@@ -159,5 +199,6 @@ export function myFactor(user, status, refresh) {
             may.manage && may.unset_last && button(_("Unset 2FA secret"), async () => { await unset(user, null); refresh(); },
                 { kind: "secondary remove", key: "unset-all" })),
         devices.length > 0 && !may.unset_last && subtle(_("The settings do not let you remove your last device.")),
-        devices.length > 0 && subtle(_("A code works once: administrative access within the same 30 seconds as your login needs the next code, unless an administrator has set grace_session.")));
+        devices.length > 0 && may.manage && subtle(_("The QR code of a stored key is not shown again. For another phone, renew the device: that shows a new one.")),
+        once && subtle(once));
 }

@@ -2,7 +2,8 @@
 import { button, element, message, paragraph, subtle } from "./dom.js";
 import { editSettings } from "./settings.js";
 import { changePolicy } from "./policy_change.js";
-import { problem, switchLabel } from "./texts.js";
+import { labelOf, valueOf } from "./setting_words.js";
+import { problem } from "./texts.js";
 
 const _ = cockpit.gettext;
 
@@ -24,20 +25,37 @@ export function overview(data, refresh) {
     if (policy.error)
         return card(heading, refusal(policy.error));
     const sshd = policy.services?.sshd === true;
-    const change = (title, args) => async () => { await changePolicy(title, args); refresh(); };
+    const change = (title, args, first) => async () => { await changePolicy(title, args, first); refresh(); };
     const unusable = storeError(data);
     return card(
         unusable !== null && message("danger", _("All users are refused"), element("p", { class: "report" }, unusable)),
         element("div", { class: "head" }, heading,
             isAdmin && button(_("Edit"), async () => { await editSettings(policy); refresh(); }, { key: "edit-settings" })),
-        toggle(isAdmin, "switch-enabled", switchLabel("enabled"), policy.enabled, null,
+        toggle(isAdmin, "switch-enabled", labelOf("enabled"), policy.enabled, null,
             change(policy.enabled ? _("Turn two-factor login off?") : _("Turn two-factor login on?"),
-                [policy.enabled ? "disable" : "enable"])),
-        toggle(isAdmin, "switch-sshd", switchLabel("services.sshd"), sshd,
-            sshd && !policy.enabled ? _("It takes effect when two-factor login is on.") : _("Try it elsewhere first. Logins by key are not asked."),
+                [policy.enabled ? "disable" : "enable"],
+                policy.enabled ? null : (sshd ? beforeSsh() : afterwards()))),
+        toggle(isAdmin, "switch-sshd", labelOf("services.sshd"), sshd,
+            sshd && !policy.enabled ? _("It takes effect when two-factor login is on.") : _("Log out and in with a code first. Logins by key are not asked."),
             change(sshd ? _("Turn two-factor login off for SSH?") : _("Turn two-factor login on for SSH?"),
-                ["policy", "set", "services.sshd", String(!sshd)])),
+                ["policy", "set", "services.sshd", String(!sshd)],
+                sshd ? null : beforeSsh())),
         element("dl", {}, settings(policy).map(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])));
+}
+
+// A device that has worked at another login shows that key and clocks are right, before SSH depends on them.
+function beforeSsh() {
+    return {
+        title: _("Log out, and log in to Cockpit with a code first."),
+        text: _("Leave SSH off until that has worked: it shows that the device, the clocks and the settings are right, while SSH still lets you in without a code."),
+    };
+}
+
+function afterwards() {
+    return {
+        title: _("Then set up your own device."),
+        text: _("Log out, and log in with a code, before you turn it on for SSH."),
+    };
 }
 
 // A policy that cannot be read refuses; it is never "off".
@@ -67,9 +85,7 @@ function toggle(isAdmin, id, label, on, note, change) {
 function settings(policy) {
     const { new_devices: devices } = policy;
     const lines = [
-        [_("Users without a device"), policy.enforcement === "mandatory" ? _("must set one up, or are refused") : _("log in with the password alone")],
-        [_("Set-up at login"), { off: _("not offered"), offer: _("offered"), require: _("required") }[policy.enroll_at_login]],
-        [_("Window"), cockpit.format(cockpit.ngettext("$0 code before and after the current one", "$0 codes before and after the current one", policy.window), policy.window)],
+        ...["enforcement", "enroll_at_login", "window"].map(key => [labelOf(key), valueOf(key, policy[key])]),
         [_("New devices"), cockpit.format(_("$0 digits, a new code every $1 s"), devices.digits, devices.interval)],
     ];
     if (policy.require?.length > 0)

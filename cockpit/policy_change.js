@@ -2,25 +2,27 @@
 import { buttons, open } from "./dialog.js";
 import { button, element, message, paragraph, subtle } from "./dom.js";
 import { ifPolicy, run } from "./command.js";
-import { problem, switchLabel } from "./texts.js";
+import { labelOf, valueOf } from "./setting_words.js";
+import { problem } from "./texts.js";
 
 const _ = cockpit.gettext;
 // So many names of one kind are shown; of the others, how many they are.
 const NAMES = 12;
 
-// Shows the effect of a call of the command, and makes the change if it is confirmed; true if it was made.
-export async function changePolicy(title, args) {
-    return await open(title, control => preview(control, args, null)) === true;
+// Shows the effect of a call of the command, and makes the change if it is confirmed; true if it was made. `first` is what
+// to do before it: a title and a text.
+export async function changePolicy(title, args, first = null) {
+    return await open(title, control => preview(control, { args, first }, null)) === true;
 }
 
-async function preview(control, args, notice) {
+async function preview(control, change, notice) {
     control.show(subtle(_("Looking at what this will do…")));
     try {
-        const report = await run([...args, "--dry-run"]);
+        const report = await run([...change.args, "--dry-run"]);
         if (report.changed.length === 0)
             control.close(true);
         else
-            ask(control, args, report, notice);
+            ask(control, change, report, notice);
     } catch (error) {
         control.show(buttons(button(_("Close"), () => control.close(), { key: "close", "data-first": true })));
         control.fail(problem(error), next(error));
@@ -31,7 +33,8 @@ function next(error) {
     return error.next && element("p", { class: "report" }, error.next);
 }
 
-function ask(control, args, report, notice) {
+function ask(control, change, report, notice) {
+    const { args, first } = change;
     const isDangerous = report.dangers.length > 0 || report.refused.length > 0;
     const go = button(isDangerous ? _("Do it all the same") : _("Confirm"), async () => {
         go.disabled = true;
@@ -41,7 +44,7 @@ function ask(control, args, report, notice) {
             control.close(true);
         } catch (error) {
             if (error.kind === "changed-meanwhile") {
-                preview(control, args, _("The settings were changed meanwhile. Look again at what this will do."));
+                preview(control, change, _("The settings were changed meanwhile. Look again at what this will do."));
                 return;
             }
             go.disabled = false;
@@ -52,6 +55,7 @@ function ask(control, args, report, notice) {
         notice && message("warning", notice),
         report.dangers.length > 0 && message("danger", _("Users may be locked out."), report.dangers.map(paragraph)),
         report.refused.length > 0 && message("danger", _("These users will be refused:"), paragraph(named(report.refused))),
+        first && message("info", first.title, paragraph(first.text)),
         effect(report),
         report.warnings.length > 0 && message("warning", _("Think of this, too:"), report.warnings.map(paragraph)),
         paragraph(_("Keep a root shell open until a login in a second window has worked.")),
@@ -60,7 +64,7 @@ function ask(control, args, report, notice) {
 
 function effect(report) {
     const lines = [
-        ...report.changed.map(setting),
+        ...report.changed.map(({ key, value }) => [labelOf(key), valueOf(key, value)]),
         [_("Asked for a code"), named(report.asked)],
         [_("Log in without a code"), named(report.not_asked)],
         [_("Must set up a device at the next login"), report.must_enroll.length > 0 && named(report.must_enroll)],
@@ -69,14 +73,6 @@ function effect(report) {
     ];
     return element("dl", { class: "effect" },
         lines.filter(([, text]) => text).map(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
-}
-
-// A switch in its own words; another setting as it stands in the file.
-function setting({ key, value }) {
-    const label = switchLabel(key);
-    if (label !== null && typeof value === "boolean")
-        return [label, value ? _("on") : _("off")];
-    return [key, value === null ? "–" : String(value)];
 }
 
 function named(users) {

@@ -32,7 +32,7 @@ function askFirst(state, name, proof) {
     const nameInput = name !== null && element("input", {
         type: "text", value: name, required: true, maxlength: 32, pattern: "[A-Za-z0-9._\\-]+", "data-first": proof === null });
     const codeInput = proof !== null && codeField(proof.kind);
-    const next = button(_("Next"), null, { kind: "primary", key: "next", type: "submit" });
+    const next = button(_("Show QR"), null, { kind: "primary", key: "next", type: "submit" });
     state.control.show(form(next, () => begin(state, {
         device: nameInput ? nameInput.value : undefined,
         code: codeInput ? codeInput.value.trim() : undefined,
@@ -44,7 +44,7 @@ function askFirst(state, name, proof) {
             (codeInput || nameInput).focus();
         },
     }),
-    nameInput && field("device", _("Name of the device"), nameInput, _("Letters, digits, dot, hyphen and underscore.")),
+    nameInput && field("device", _("Name of the device"), nameInput, _("It tells several devices apart. Letters, digits, dot, hyphen and underscore.")),
     codeInput && field("proof", proof.label, codeInput, proof.help),
     buttons(next, button(_("Cancel"), () => state.control.close(), { kind: "link", key: "cancel" }))));
 }

@@ -19,18 +19,6 @@ export function seconds(count) {
     return cockpit.format(cockpit.ngettext("$0 second", "$0 seconds", count), count);
 }
 
-// The label of the switch of a setting, by its key in the policy; null for a setting without one.
-export function switchLabel(key) {
-    switch (key) {
-    case "enabled":
-        return _("Two-factor login");
-    case "services.sshd":
-        return _("Two-factor login for SSH");
-    default:
-        return null;
-    }
-}
-
 // The settings of a device: "6 digits, every 30 s".
 export function codes(device) {
     if (device.kind === "hotp")
@@ -68,7 +56,7 @@ export function refused(change) {
     case "code_required":
         return _("A code is needed.");
     case "login_required":
-        return _("This takes a login that is at most 10 minutes old. Log out, log in again, and come back here at once.");
+        return _("This takes a login that is at most 10 minutes old. Log out, log in again, and come back here at once. If that does not help, turn on administrative access with your password.");
     case "invitation_required":
         return _("An enrollment code from your administrator is needed.");
     case "unenrolled":

@@ -1,5 +1,6 @@
 //! The product's page in Cockpit.
 
+mod guidance;
 mod keeping;
 mod languages;
 mod looks;
