@@ -12,7 +12,7 @@ use crate::app::{CODE_OR_SKIP, Person, key};
 use crate::sshd::{questions, runs};
 
 /// The question for the only old device.
-const REMOVE_PHONE: &str = "Remove phone? Type yes, or press Enter to keep it: ";
+pub const REMOVE_PHONE: &str = "Remove phone? Type yes, or press Enter to keep it: ";
 /// The question for several.
 const REMOVE_ONE: &str = "Name of a lost one to remove it, or press Enter to keep all: ";
 /// The question where there is no room.

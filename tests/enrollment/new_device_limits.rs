@@ -5,7 +5,7 @@ use harness::pam::{Drive, code};
 use harness::{PASSWORD, Totp};
 
 use crate::app::{CODE_OF_LAST_KEY, CODE_OR_SKIP, Person};
-use crate::new_device::{bypass, desk, factor, lets_in, recovers, results};
+use crate::new_device::{REMOVE_PHONE, bypass, desk, factor, lets_in, recovers, results};
 
 #[test]
 fn a_client_that_answers_by_itself_replaces_no_device() {
@@ -53,6 +53,24 @@ fn a_client_that_goes_away_leaves_nothing_half_stored() {
     assert_eq!(factor(&machine, "alice").0, ["phone", "phone-2"]);
     assert!(lets_in(&sshd, &Totp::new(&keys[0]).code_after(1)));
     assert!(lets_in(&sshd, &old.code()));
+}
+
+/// sshd runs the account phase with the method, whatever other methods the login still needs.
+#[test]
+fn where_a_key_comes_last_the_offer_comes_before_it() {
+    let (machine, old) = desk();
+    let order = |methods: &str| machine.sshd(&format!("AuthenticationMethods {methods}"));
+    let first = order("publickey,keyboard-interactive");
+    let session = first.login("alice").answer(PASSWORD).run();
+    assert!(
+        !session.is_in() && session.prompts.is_empty(),
+        "{session:?}"
+    );
+    drop(first);
+    let last = order("keyboard-interactive,publickey");
+    let (session, keys) = recovers(&last, &old.recovery[0], &[(NEW, "yes"), (REMOVE_PHONE, "")]);
+    assert!(!session.is_in() && keys.len() == 1, "{session:?}");
+    assert_eq!(factor(&machine, "alice").0, ["phone", "phone-2"]);
 }
 
 #[test]
