@@ -70,8 +70,8 @@ endif
 library     = -p pam_twofactor -p twofactor-core -p twofactor-protocol -p twofactor-store
 test_module = cargo test $(CARGOFLAGS) $(root_runner) -p pam_twofactor
 
-.PHONY: docs build test test-browser test-apps test-lockers test-system test-boot test-dist test-rpm fuzz sanitize miri \
-	mutants faults races model coverage deny bench budget bench-uniform demo pictures dist rpm deb release \
+.PHONY: docs build test test-browser test-apps test-lockers test-system test-boot test-fleet test-dist test-rpm fuzz sanitize \
+	miri mutants faults races model coverage deny bench bench-fleet budget bench-uniform demo pictures dist rpm deb release \
 	install install-files uninstall clean help lint harness rust
 .DEFAULT_GOAL = docs
 # The order of prerequisites matters; cargo and debhelper use all cores by themselves.
@@ -157,9 +157,12 @@ test-boot: need-system deb harness
 	$(as_root) scripts/system-root $(target)/system
 	$(test_module) --features boot-tests --test package -- booted:: --test-threads=2
 
-## test-fleet         attempts of several hosts against a real cluster of etcd
+## test-fleet bench-fleet several hosts, a real cluster of etcd; its figures
 test-fleet: need-fleet rust
 	cargo test $(CARGOFLAGS) -p twofactor-fleet --features etcd-tests --test etcd
+
+bench-fleet: need-fleet rust
+	cargo bench $(CARGOFLAGS) -p twofactor-fleet --features etcd-tests --bench figures -- $(PARTS)
 
 ## test-dist test-rpm the source archive and the RPM hold what they should
 test-dist: need-dist rust

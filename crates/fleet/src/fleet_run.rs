@@ -17,20 +17,30 @@ pub fn run<J: AttemptJudge>(
     time: &dyn TimeLeft,
 ) -> Result<J::End, OutageReason> {
     let mut step = AttemptStep::Read;
+    let mut refused: Option<GatewayFault> = None;
     loop {
         step = match step {
             AttemptStep::Ended(end) => return Ok(end),
             AttemptStep::Outage(reason) => return Err(reason),
             AttemptStep::Read => match gateway.read(keys, time) {
                 Ok(view) => attempt.after_read(view),
-                Err(fault) => return Err(OutageReason::Unreachable(fault)),
+                Err(fault) => {
+                    let fault = fault.after(refused.as_ref());
+                    return Err(OutageReason::Unreachable(fault));
+                }
             },
             AttemptStep::Write(write) => {
                 let written = gateway.write(keys, &write.base, &write.state, time);
                 attempt.after_write(match written {
                     Ok(answer) => WriteEnd::Answered(answer),
-                    Err(GatewayFault::NotSent(_)) => WriteEnd::NotSent,
-                    Err(GatewayFault::Unknown(_)) => WriteEnd::Unknown,
+                    Err(fault) => {
+                        let end = match fault {
+                            GatewayFault::NotSent(_) => WriteEnd::NotSent,
+                            GatewayFault::Unknown(_) => WriteEnd::Unknown,
+                        };
+                        refused = Some(fault.after(refused.as_ref()));
+                        end
+                    }
                 })
             }
         };

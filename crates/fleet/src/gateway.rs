@@ -1,16 +1,16 @@
 //! The JSON gateway of etcd over HTTP: certificates of both sides, a token, and another member where one does not answer.
 
-use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use zeroize::Zeroizing;
 
-use crate::gateway_fault::GatewayFault;
+use crate::gateway_fault::{GatewayFault, more_telling};
 use crate::gateway_message::{AttemptKeys, StoreView, TransactionAnswer};
+use crate::gateway_settings::tls;
+pub use crate::gateway_settings::{GatewaySettings, SettingsError};
 use crate::post_fault::PostFault;
 use crate::store_key::StoreKey;
 
@@ -18,39 +18,10 @@ use crate::store_key::StoreKey;
 const MAX_REPLY: u64 = 4 * 1024 * 1024;
 /// Longest wait for a connection to one member.
 const CONNECT: Duration = Duration::from_millis(300);
+/// Requests with an unknown end after which the token is a new one.
+const SILENCE: usize = 2;
 pub(crate) const TRANSACTION: &str = "/v3/kv/txn";
 const AUTHENTICATE: &str = "/v3/auth/authenticate";
-
-/// The files and names that the gateway needs, read already.
-pub struct GatewaySettings {
-    /// Addresses of the members, such as `https://a.example.org:2379`; at least one.
-    pub endpoints: Vec<String>,
-    /// Certificates in PEM by which the members are known.
-    pub authorities: Vec<u8>,
-    /// Certificate of this host in PEM, and its key.
-    pub certificate: Vec<u8>,
-    /// See [`Self::certificate`].
-    pub private_key: Zeroizing<Vec<u8>>,
-    /// User of etcd, and the password.
-    pub user: String,
-    /// See [`Self::user`].
-    pub password: Zeroizing<String>,
-    /// Longest time of one request to one member.
-    pub request_time: Duration,
-}
-
-/// The error that settings are unusable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SettingsError {
-    /// No address of a member.
-    NoEndpoint,
-    /// An address that does not begin with `https://`.
-    NotEncrypted,
-    /// The certificates of the members cannot be read.
-    Authorities,
-    /// The certificate of this host, or its key, cannot be read.
-    Certificate,
-}
 
 /// The time that is left for an attempt.
 pub trait TimeLeft {
@@ -66,6 +37,8 @@ pub struct Gateway {
     endpoints: Vec<String>,
     preferred: AtomicUsize,
     token: Mutex<Option<String>>,
+    /// Requests with an unknown end since the last one with an answer.
+    unanswered: AtomicUsize,
     user: String,
     password: Zeroizing<String>,
     request_time: Duration,
@@ -101,6 +74,7 @@ impl Gateway {
             endpoints: settings.endpoints,
             preferred: AtomicUsize::new(0),
             token: Mutex::new(None),
+            unanswered: AtomicUsize::new(0),
             user: settings.user,
             password: settings.password,
             request_time: settings.request_time,
@@ -113,15 +87,17 @@ impl Gateway {
     /// [`GatewayFault`].
     pub fn read(&self, keys: &AttemptKeys, time: &dyn TimeLeft) -> Result<StoreView, GatewayFault> {
         let request = keys.read_request();
+        let mut earlier = None;
         loop {
             let answered = self.call(TRANSACTION, &request, time);
             let read = answered.and_then(|reply| keys.read_reply(&reply).map_err(|_| malformed()));
             match read {
                 // Reading again does no harm.
-                Err(GatewayFault::Unknown(_)) if !time.left().is_zero() => {
+                Err(fault @ GatewayFault::Unknown(_)) if !time.left().is_zero() => {
+                    earlier = Some(fault.after(earlier.as_ref()));
                     time.pause(Duration::from_millis(10));
                 }
-                other => return other,
+                other => return other.map_err(|fault| fault.after(earlier.as_ref())),
             }
         }
     }
@@ -173,6 +149,7 @@ impl Gateway {
         time: &dyn TimeLeft,
     ) -> Result<String, GatewayFault> {
         let mut has_authenticated = false;
+        let mut earlier = None;
         loop {
             if self.token().is_none() {
                 self.authenticate(time)?;
@@ -180,7 +157,10 @@ impl Gateway {
             }
             let at = self.preferred.load(Ordering::Relaxed);
             match self.post(at, path, body, time) {
-                Ok(reply) => return Ok(reply),
+                Ok(reply) => {
+                    self.unanswered.store(0, Ordering::Relaxed);
+                    return Ok(reply);
+                }
                 Err(PostFault::Unauthenticated(text)) => {
                     *self.token() = None;
                     if has_authenticated {
@@ -189,6 +169,8 @@ impl Gateway {
                 }
                 Err(PostFault::NotSent(text)) => {
                     self.prefer_next(at);
+                    let text = more_telling(earlier.as_deref(), text);
+                    earlier = Some(text.clone());
                     if time.left().is_zero() {
                         return Err(GatewayFault::NotSent(text));
                     }
@@ -196,6 +178,8 @@ impl Gateway {
                 }
                 Err(PostFault::Unknown(text)) => {
                     self.prefer_next(at);
+                    self.drop_token_of_silence();
+                    let text = more_telling(earlier.as_deref(), text);
                     return Err(GatewayFault::Unknown(text));
                 }
             }
@@ -206,6 +190,7 @@ impl Gateway {
     fn authenticate(&self, time: &dyn TimeLeft) -> Result<(), GatewayFault> {
         let body = json!({"name": self.user, "password": *self.password});
         let body = Zeroizing::new(body.to_string());
+        let mut earlier = None;
         loop {
             let at = self.preferred.load(Ordering::Relaxed);
             let fault = match self.post(at, AUTHENTICATE, &body, time) {
@@ -221,6 +206,8 @@ impl Gateway {
                 Err(PostFault::NotSent(text) | PostFault::Unknown(text)) => text,
             };
             self.prefer_next(at);
+            let fault = more_telling(earlier.as_deref(), fault);
+            earlier = Some(fault.clone());
             if time.left().is_zero() {
                 return Err(GatewayFault::NotSent(fault));
             }
@@ -265,6 +252,16 @@ impl Gateway {
         }
     }
 
+    /// Gets a new token after some requests without an answer. A token carries the number of a write, and a member waits for that
+    /// write before it believes it: one whose data are of a backup would wait for ever.
+    fn drop_token_of_silence(&self) {
+        let before = self.unanswered.fetch_add(1, Ordering::Relaxed);
+        if before + 1 >= SILENCE {
+            self.unanswered.store(0, Ordering::Relaxed);
+            *self.token() = None;
+        }
+    }
+
     fn prefer_next(&self, after: usize) {
         let next = (after + 1) % self.endpoints.len();
         let order = Ordering::Relaxed;
@@ -286,41 +283,3 @@ fn token_of(reply: &str) -> Option<String> {
 pub(crate) fn malformed() -> GatewayFault {
     GatewayFault::Unknown("the gateway gives a malformed reply".to_owned())
 }
-
-fn tls(settings: &GatewaySettings) -> Result<TlsConfig, SettingsError> {
-    let authorities = certificates(&settings.authorities);
-    let authorities = authorities.ok_or(SettingsError::Authorities)?;
-    let own = certificates(&settings.certificate).ok_or(SettingsError::Certificate)?;
-    let key = PrivateKey::from_pem(&settings.private_key);
-    let key = key.map_err(|_| SettingsError::Certificate)?;
-    let provider = rustls::crypto::ring::default_provider();
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&authorities))
-        .client_cert(Some(ClientCert::new_with_certs(&own, key)))
-        .unversioned_rustls_crypto_provider(std::sync::Arc::new(provider))
-        .build())
-}
-
-/// At least one certificate, and nothing that cannot be read.
-fn certificates(pem: &[u8]) -> Option<Vec<Certificate<'static>>> {
-    let mut found = Vec::new();
-    for item in parse_pem(pem) {
-        if let PemItem::Certificate(certificate) = item.ok()? {
-            found.push(certificate);
-        }
-    }
-    (!found.is_empty()).then_some(found)
-}
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoEndpoint => "no address of a member of etcd is given",
-            Self::NotEncrypted => "an address of a member of etcd does not begin with https://",
-            Self::Authorities => "the certificates of the members of etcd cannot be read",
-            Self::Certificate => "the certificate of this host, or its key, cannot be read",
-        })
-    }
-}
-
-impl std::error::Error for SettingsError {}

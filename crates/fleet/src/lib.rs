@@ -13,6 +13,7 @@ pub mod fleet_run;
 pub mod gateway;
 pub mod gateway_fault;
 pub mod gateway_message;
+pub mod gateway_settings;
 pub mod host_entry;
 pub mod host_error;
 pub mod host_file;

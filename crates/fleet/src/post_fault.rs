@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::gateway_fault::SAID;
+
 /// Codes of gRPC that are said before a proposal is made, so that nothing was done.
 const INVALID_ARGUMENT: u64 = 3;
 const PERMISSION_DENIED: u64 = 7;
@@ -44,7 +46,7 @@ impl PostFault {
             .find_map(|key| reply.get(key)?.as_str());
         // Of a server that is none of etcd's the text is not repeated.
         let words: String = words.unwrap_or("no reason").chars().take(200).collect();
-        let text = format!("status {status}: {words}");
+        let text = format!("{SAID}{status}: {words}");
         match code {
             Some(UNAUTHENTICATED) => Self::Unauthenticated(text),
             // A token of before a change of etcd's users, and one that is not known any more after a restart.

@@ -1,16 +1,19 @@
 //! Three members of etcd on loopback, with TLS on all sides and users; they end with the test.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+use super::certificates;
+use super::member::ClusterMember;
 use twofactor_fleet::gateway::{Gateway, GatewaySettings};
 
 /// Members of a cluster.
@@ -21,39 +24,28 @@ const PASSWORD: &str = "pw-of-a-host";
 pub struct EtcdCluster {
     directory: TempDir,
     members: Vec<ClusterMember>,
-}
-
-struct ClusterMember {
-    name: String,
-    client: u16,
-    peer: u16,
-    process: Child,
+    learners: Vec<ClusterMember>,
 }
 
 impl EtcdCluster {
     /// Starts one, with the users that `options` of etcd's command line need.
     pub fn start(options: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        certificates(directory.path());
+        certificates::create(directory.path());
         let ports: Vec<u16> = free_ports(2 * MEMBERS);
-        let initial: Vec<String> = (0..MEMBERS)
-            .map(|number| format!("m{number}=https://127.0.0.1:{}", ports[2 * number + 1]))
-            .collect();
-        let initial = initial.join(",");
-        let members = (0..MEMBERS)
-            .map(|number| {
-                let (client, peer) = (ports[2 * number], ports[2 * number + 1]);
-                let name = format!("m{number}");
-                let process = member(directory.path(), &name, (client, peer), &initial, options);
-                ClusterMember {
-                    name,
-                    client,
-                    peer,
-                    process,
-                }
-            })
-            .collect();
-        let cluster = Self { directory, members };
+        let members = (0..MEMBERS).map(|number| ClusterMember {
+            name: format!("m{number}"),
+            client: ports[2 * number],
+            peer: ports[2 * number + 1],
+            process: None,
+        });
+        let members = members.collect();
+        let mut cluster = Self {
+            directory,
+            members,
+            learners: Vec::new(),
+        };
+        (0..MEMBERS).for_each(|number| cluster.begin(number, options));
         cluster.until_healthy(None);
         cluster.add_users();
         cluster
@@ -61,12 +53,22 @@ impl EtcdCluster {
 
     /// A client as a host has it.
     pub fn gateway(&self, request_time: Duration) -> Gateway {
-        let read = |name: &str| fs::read(self.directory.path().join(name)).unwrap();
+        self.gateway_of(self.endpoints(), "client", request_time)
+    }
+
+    /// A client with another certificate, or of other members.
+    pub fn gateway_of(
+        &self,
+        endpoints: Vec<String>,
+        certificate: &str,
+        request_time: Duration,
+    ) -> Gateway {
+        let read = |name: &str| fs::read(self.path(name)).unwrap();
         Gateway::new(GatewaySettings {
-            endpoints: self.endpoints(),
+            endpoints,
             authorities: read("ca.crt"),
-            certificate: read("client.crt"),
-            private_key: Zeroizing::new(read("client.key")),
+            certificate: read(&format!("{certificate}.crt")),
+            private_key: Zeroizing::new(read(&format!("{certificate}.key"))),
             user: "host".to_owned(),
             password: Zeroizing::new(PASSWORD.to_owned()),
             request_time,
@@ -96,35 +98,97 @@ impl EtcdCluster {
 
     /// Sends a signal to a member.
     pub fn signal(&self, number: usize, signal: Signal) {
-        let pid = Pid::from_child(&self.members[number].process);
+        let pid = Pid::from_child(self.members[number].process.as_ref().unwrap());
         kill_process(pid, signal).unwrap();
     }
 
     /// Kills a member and starts it again with its data.
     pub fn restart(&mut self, number: usize, options: &[&str]) {
-        let initial: Vec<String> = self
-            .members
-            .iter()
-            .map(|it| format!("{}=https://127.0.0.1:{}", it.name, it.peer))
-            .collect();
-        let one = &mut self.members[number];
-        one.process.kill().unwrap();
-        one.process.wait().unwrap();
-        let ports = (one.client, one.peer);
-        one.process = member(
-            self.directory.path(),
-            &one.name,
-            ports,
-            &initial.join(","),
-            options,
-        );
+        self.kill(number);
+        self.begin(number, options);
+    }
+
+    /// Kills a member.
+    pub fn kill(&mut self, number: usize) {
+        if let Some(mut process) = self.members[number].process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Starts a member with the data that it has.
+    pub fn begin(&mut self, number: usize, options: &[&str]) {
+        let initial = self.initial();
+        let directory = self.directory.path();
+        self.members[number].begin(directory, &initial, options);
+    }
+
+    /// The members, as etcd's option `--initial-cluster` has them.
+    pub fn initial(&self) -> String {
+        let members = self.members.iter();
+        let members = members.map(|it| format!("{}={}", it.name, it.peer_address()));
+        members.collect::<Vec<_>>().join(",")
+    }
+
+    /// Adds a member that learns, and takes no part in a majority. Its address.
+    pub fn add_learner(&mut self) -> String {
+        let ports = free_ports(2);
+        let mut learner = ClusterMember {
+            name: "learner".to_owned(),
+            client: ports[0],
+            peer: ports[1],
+            process: None,
+        };
+        let peer = learner.peer_address();
+        let address = format!("--peer-urls={peer}");
+        let words = ["member", "add", "learner", "--learner", &address];
+        // Refused until the members have been connected for some seconds.
+        self.until_done(&words);
+        let initial = format!("{},learner={peer}", self.initial());
+        let state = ["--initial-cluster-state", "existing"];
+        learner.begin(self.directory.path(), &initial, &state);
+        self.learners.push(learner);
+        self.learners[0].endpoint()
+    }
+
+    fn until_done(&self, words: &[&str]) {
+        for _ in 0..300 {
+            if self.etcdctl(words, true).status.success() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{words:?}");
+    }
+
+    /// The newest revision of the store.
+    pub fn revision(&self) -> u64 {
+        let got = self.etcdctl(&["get", "/", "--write-out=json"], true);
+        let reply: Value = serde_json::from_slice(&got.stdout).unwrap();
+        reply["header"]["revision"].as_u64().unwrap()
+    }
+
+    /// The directory of certificates and data.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// Waits until the members answer.
     pub fn until_healthy(&self, user: Option<()>) {
+        self.until_all_are_healthy(&self.endpoints(), user);
+    }
+
+    /// Waits until a member answers that is alone.
+    pub fn until_one_is_healthy(&self, number: usize) {
+        let endpoints = &self.endpoints()[number..=number];
+        self.until_all_are_healthy(endpoints, Some(()));
+    }
+
+    fn until_all_are_healthy(&self, endpoints: &[String], user: Option<()>) {
         for _ in 0..300 {
-            let health = self.etcdctl(&["endpoint", "health"], user.is_some());
-            if health.status.success() {
+            let words = ["endpoint", "health"];
+            let health = self.etcdctl_at(endpoints, &words, user.is_some()).output();
+            if health.unwrap().status.success() {
                 return;
             }
             thread::sleep(Duration::from_millis(100));
@@ -132,23 +196,37 @@ impl EtcdCluster {
         panic!("the cluster does not get healthy");
     }
 
+    /// Address at which a member is reached by the others.
+    pub fn peer_address_of(&self, number: usize) -> String {
+        self.members[number].peer_address()
+    }
+
     /// Runs etcdctl(1), as etcd's root or, before there are users, as any client.
     pub fn etcdctl(&self, words: &[&str], as_root: bool) -> Output {
+        self.etcdctl_at(&self.endpoints(), words, as_root)
+            .output()
+            .unwrap()
+    }
+
+    /// etcdctl(1) for these members.
+    pub fn etcdctl_at(&self, endpoints: &[String], words: &[&str], as_root: bool) -> Command {
         let path = |name: &str| self.directory.path().join(name);
         let mut command = Command::new("etcdctl");
         command
             .env("ETCDCTL_API", "3")
-            .arg(format!("--endpoints={}", self.endpoints().join(",")))
+            .arg(format!("--endpoints={}", endpoints.join(",")))
             .arg(format!("--cacert={}", path("ca.crt").display()))
             .arg(format!("--cert={}", path("client.crt").display()))
             .arg(format!("--key={}", path("client.key").display()));
         if as_root {
             command.arg("--user=root:root");
         }
-        command.args(words).output().unwrap()
+        command.args(words);
+        command
     }
 
-    fn endpoints(&self) -> Vec<String> {
+    /// Address of each member.
+    pub fn endpoints(&self) -> Vec<String> {
         self.members.iter().map(ClusterMember::endpoint).collect()
     }
 
@@ -176,136 +254,17 @@ impl EtcdCluster {
     }
 }
 
-impl ClusterMember {
-    fn endpoint(&self) -> String {
-        format!("https://127.0.0.1:{}", self.client)
-    }
-}
-
 impl Drop for EtcdCluster {
     fn drop(&mut self) {
-        for member in &mut self.members {
-            let _ = member.process.kill();
-            let _ = member.process.wait();
+        for process in self
+            .members
+            .iter_mut()
+            .chain(&mut self.learners)
+            .filter_map(|it| it.process.as_mut())
+        {
+            let _ = process.kill();
+            let _ = process.wait();
         }
-    }
-}
-
-/// Starts a member. It is killed with the thread that started it.
-fn member(
-    directory: &Path,
-    name: &str,
-    (client, peer): (u16, u16),
-    initial: &str,
-    options: &[&str],
-) -> Child {
-    let path = |name: &str| directory.join(name).into_os_string();
-    let log = File::options()
-        .create(true)
-        .append(true)
-        .open(directory.join(format!("{name}.log")))
-        .unwrap();
-    let (client, peer) = (
-        format!("https://127.0.0.1:{client}"),
-        format!("https://127.0.0.1:{peer}"),
-    );
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "etcd", "--name", name, "--data-dir"]);
-    command.arg(path(name));
-    for (option, file) in [
-        ("--cert-file", "server.crt"),
-        ("--key-file", "server.key"),
-        ("--trusted-ca-file", "ca.crt"),
-        ("--peer-cert-file", "server.crt"),
-        ("--peer-key-file", "server.key"),
-        ("--peer-trusted-ca-file", "ca.crt"),
-    ] {
-        command.arg(option).arg(path(file));
-    }
-    command
-        .args(["--client-cert-auth", "--peer-client-cert-auth"])
-        .args([
-            "--listen-client-urls",
-            &client,
-            "--advertise-client-urls",
-            &client,
-        ])
-        .args([
-            "--listen-peer-urls",
-            &peer,
-            "--initial-advertise-peer-urls",
-            &peer,
-        ])
-        .args([
-            "--initial-cluster",
-            initial,
-            "--initial-cluster-token",
-            "test",
-        ])
-        .args(options)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap()
-}
-
-/// An authority, a certificate of the members, and one of the hosts. That of the hosts has an empty name: etcd's gateway
-/// refuses clients with a name once there are users.
-fn certificates(directory: &Path) {
-    let run = |words: &[&str]| {
-        let done = Command::new("openssl")
-            .current_dir(directory)
-            .args(words)
-            .output();
-        let done = done.unwrap();
-        assert!(done.status.success(), "{words:?}: {done:?}");
-    };
-    let curve = [
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-    ];
-    let authority = ["req", "-x509", "-subj", "/CN=test authority", "-days", "2"];
-    let authority_files = ["-keyout", "ca.key", "-out", "ca.crt"];
-    run(&[&authority[..], &curve, &authority_files].concat());
-    fs::write(
-        directory.join("server.ext"),
-        "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n",
-    )
-    .unwrap();
-    fs::write(
-        directory.join("client.ext"),
-        "extendedKeyUsage=clientAuth\n",
-    )
-    .unwrap();
-    for (name, subject) in [("server", "/CN=member"), ("client", "/O=fleet")] {
-        let file = |suffix: &str| format!("{name}.{suffix}");
-        let (key, request, signed) = (file("key"), file("csr"), file("crt"));
-        let words = [
-            "req", "-new", "-subj", subject, "-keyout", &key, "-out", &request,
-        ];
-        run(&[&words[..], &curve].concat());
-        let extensions = file("ext");
-        run(&[
-            "x509",
-            "-req",
-            "-in",
-            &request,
-            "-CA",
-            "ca.crt",
-            "-CAkey",
-            "ca.key",
-            "-CAcreateserial",
-            "-days",
-            "2",
-            "-extfile",
-            &extensions,
-            "-out",
-            &signed,
-        ]);
     }
 }
 

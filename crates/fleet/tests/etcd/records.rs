@@ -1,12 +1,23 @@
 //! Records of users: changed on one host, and listed on the others.
 
-use super::*;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use twofactor_core::state::State;
+use zeroize::Zeroizing;
+
+use super::cluster::EtcdCluster;
+use super::fleet::{AttemptDeadline, HOSTS, RoundEnd, TestFleet, host_key};
 
 use twofactor_fleet::factor_commit::{
     self, CommitFault, CommitTarget, ExpectedRecord, FactorCommit, RecordPart,
 };
+use twofactor_fleet::fleet_key::FleetKey;
+use twofactor_fleet::outage::OutageReason;
 use twofactor_fleet::shared_record::{RecordContent, SharedRecord};
-use twofactor_fleet::store_key::KeyKind;
+use twofactor_fleet::store_key::{KeyKind, StoreKey};
 use twofactor_fleet::token::TokenError;
 
 fn text(text: &str) -> RecordPart {

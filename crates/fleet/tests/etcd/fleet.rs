@@ -1,0 +1,214 @@
+//! A fleet of hosts in a cluster, and attempts on them.
+
+use std::sync::{Barrier, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use super::cluster::EtcdCluster;
+use twofactor_core::state::State;
+use twofactor_fleet::attempt_id::AttemptId;
+use twofactor_fleet::fleet_key::FleetKey;
+use twofactor_fleet::fleet_run;
+use twofactor_fleet::gateway::{Gateway, TimeLeft};
+use twofactor_fleet::gateway_message::AttemptKeys;
+use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::shared_attempt::{
+    AttemptJudge, Decision, EpochStanding, FleetAttempt, FleetStanding,
+};
+use twofactor_fleet::shared_state::{SharedOutcome, SharedState};
+use twofactor_fleet::store_key::StoreKey;
+use twofactor_fleet::store_values::ChangeAnswer;
+use twofactor_fleet::token::{FleetMeta, HostBeat};
+
+/// Hosts, each with a client of its own.
+pub const HOSTS: usize = 3;
+/// Failures after which nothing is compared.
+pub const LIMIT: u32 = 5;
+
+/// The end that a person sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoundEnd {
+    Accepted,
+    Wrong,
+    LockedOut,
+}
+
+/// One right code for each round: `unreported` is the last round whose code was used.
+pub struct RoundJudge {
+    round: Option<u32>,
+}
+
+impl AttemptJudge for RoundJudge {
+    type End = RoundEnd;
+
+    fn decide(&mut self, shared: &State, _: EpochStanding) -> Decision<RoundEnd> {
+        if shared.failures >= LIMIT {
+            return Decision::Unchanged(RoundEnd::LockedOut);
+        }
+        let mut state = shared.clone();
+        let (outcome, end) = match self.round {
+            Some(round) if round > shared.unreported => {
+                state.unreported = round;
+                state.failures = 0;
+                (SharedOutcome::Accepted, RoundEnd::Accepted)
+            }
+            // A used code is no guess.
+            Some(_) => (SharedOutcome::Rejected, RoundEnd::Wrong),
+            None => {
+                state.failures += 1;
+                (SharedOutcome::Rejected, RoundEnd::Wrong)
+            }
+        };
+        Decision::Judged {
+            state: Box::new(state),
+            outcome,
+            end,
+        }
+    }
+}
+
+/// The time of one attempt.
+pub struct AttemptDeadline(Instant);
+
+impl AttemptDeadline {
+    pub fn after(time: Duration) -> Self {
+        Self(Instant::now() + time)
+    }
+}
+
+impl TimeLeft for AttemptDeadline {
+    fn left(&self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+
+    fn pause(&self, time: Duration) {
+        thread::sleep(time.min(self.left()));
+    }
+}
+
+/// A fleet of hosts, in a cluster.
+pub struct TestFleet {
+    pub key: FleetKey,
+    pub meta: FleetMeta,
+    /// The number that all hosts wrote last.
+    pub count: u64,
+    pub gateways: Vec<Gateway>,
+    /// As the lock of a user's file: of one host, one attempt at a time.
+    pub turns: [Mutex<()>; HOSTS],
+}
+
+impl TestFleet {
+    pub fn new(cluster: &EtcdCluster) -> Self {
+        let gateway = |_| cluster.gateway(Duration::from_millis(1500));
+        let fleet = Self {
+            key: FleetKey::from_bytes(Zeroizing::new([3; 32])),
+            meta: FleetMeta {
+                fleet: [5; 16],
+                epoch: 1,
+            },
+            count: 1,
+            gateways: (0..HOSTS).map(gateway).collect(),
+            turns: Default::default(),
+        };
+        fleet.put(&StoreKey::meta(), &fleet.meta.encode());
+        for host in 0..HOSTS {
+            let beat = fleet.standing(host).beat;
+            fleet.put(&host_key(host), &beat.encode());
+        }
+        fleet
+    }
+
+    pub fn standing(&self, host: usize) -> FleetStanding {
+        FleetStanding {
+            meta: self.meta,
+            beat: HostBeat {
+                count: self.count,
+                run: [host as u8; 8],
+            },
+        }
+    }
+
+    /// Begins an epoch, or the same again, and writes the next number of each host.
+    pub fn beat(&mut self, epoch: u64) {
+        self.meta.epoch = epoch;
+        self.count += 1;
+        let mut writes = vec![(StoreKey::meta(), self.meta.encode())];
+        for host in 0..HOSTS {
+            writes.push((host_key(host), self.standing(host).beat.encode()));
+        }
+        for (place, value) in &mut writes {
+            *value = self.key.seal(place, value).unwrap();
+        }
+        let time = AttemptDeadline::after(Duration::from_secs(30));
+        let written = self.gateways[0].change(&[], &writes, &time);
+        assert_eq!(written, Ok(ChangeAnswer::Done));
+    }
+
+    pub fn put(&self, key: &StoreKey, plain: &[u8]) {
+        let sealed = self.key.seal(key, plain).unwrap();
+        let time = AttemptDeadline::after(Duration::from_secs(30));
+        assert!(self.gateways[0].create(key, &sealed, &time).unwrap());
+    }
+
+    pub fn enroll(&self, user: &str) {
+        let first = SharedState::first(1, State::new(0));
+        self.put(&StoreKey::state(user), &first.encode());
+    }
+
+    /// One attempt on one host: with the code of a round, or with a wrong one.
+    pub fn attempt(
+        &self,
+        user: &str,
+        host: usize,
+        round: Option<u32>,
+        time: Duration,
+    ) -> Result<(AttemptId, RoundEnd), OutageReason> {
+        let _turn = self.turns[host].lock().unwrap();
+        let keys = keys(user, host);
+        let standing = self.standing(host);
+        let id = AttemptId::random().unwrap();
+        let places = (keys.state.clone(), keys.host.clone());
+        let mut attempt = FleetAttempt::new(id, &self.key, places, &standing, RoundJudge { round });
+        let gateway = &self.gateways[host];
+        let end = fleet_run::run(gateway, &keys, &mut attempt, &AttemptDeadline::after(time))?;
+        Ok((id, end))
+    }
+
+    pub fn stored(&self, user: &str) -> SharedState {
+        let keys = keys(user, 0);
+        let time = AttemptDeadline::after(Duration::from_secs(30));
+        let view = self.gateways[0].read(&keys, &time).unwrap();
+        let plain = self.key.open(&keys.state, &view.state.unwrap()).unwrap();
+        SharedState::decode(&plain).unwrap()
+    }
+
+    /// The ends of attempts that begin at once, spread over the hosts.
+    pub fn at_once(&self, user: &str, count: usize, round: Option<u32>) -> Vec<Option<RoundEnd>> {
+        let start = Barrier::new(count);
+        let attempt = |number: usize| {
+            start.wait();
+            let ended = self.attempt(user, number % HOSTS, round, Duration::from_secs(20));
+            ended.ok().map(|(_, end)| end)
+        };
+        let attempt = &attempt;
+        thread::scope(|scope| {
+            let begin = |number| scope.spawn(move || attempt(number));
+            let running: Vec<_> = (0..count).map(begin).collect();
+            running.into_iter().map(|it| it.join().unwrap()).collect()
+        })
+    }
+}
+
+pub fn host_key(host: usize) -> StoreKey {
+    StoreKey::host(&format!("h{host}"))
+}
+
+pub fn keys(user: &str, host: usize) -> AttemptKeys {
+    AttemptKeys {
+        meta: StoreKey::meta(),
+        host: host_key(host),
+        state: StoreKey::state(user),
+    }
+}
