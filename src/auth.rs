@@ -172,6 +172,7 @@ impl LoginContext<'_> {
         if let Some(decision) = decision {
             return self.not_asked(host, decision);
         }
+        self.log_unusable_name(host, &loaded.policy, account.as_ref());
         let time = loaded.time(clock::now());
         let pace = UniformTiming::of(&loaded.policy, time, began);
         let store = match self.source()? {

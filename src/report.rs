@@ -11,6 +11,7 @@ use twofactor_store::sys::process;
 
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
+use twofactor_core::log::unusable_name;
 
 /// Completes the line about a login that could not be judged, at this PAM service.
 #[must_use]
@@ -61,13 +62,7 @@ fn not_root(uid: u32, service: &[u8]) -> String {
 /// Completes the line about a group of `[[exempt]]` that has no members.
 #[must_use]
 pub fn unusable_group(line: Line, group: &UnusableGroup) -> Line {
-    line.result(LoginEvent::UnusableGroup)
-        .with("group", &group.name)
-        .saying("error", &group.fault)
-        .saying(
-            "hint",
-            &"the group has no members until then, so codes are asked; twofactor policy check",
-        )
+    unusable_name::unusable_group(line, &group.name, &group.fault)
 }
 
 /// Completes the line about a name of `[[require]]` that cannot be looked up.

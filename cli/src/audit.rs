@@ -22,6 +22,7 @@ use twofactor_store::operations::{self, AuditSink, UserFactor};
 use twofactor_store::sys::process;
 
 use crate::formatting::utc;
+use crate::idle_name::IdleName;
 
 /// Socket on which syslog daemons and journald listen.
 const SOCKET: &str = "/dev/log";
@@ -74,6 +75,14 @@ pub fn log(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)]) {
         let message = ChangeMessage::new(event, user);
         let with = |message: ChangeMessage, (key, value): &(&str, &str)| message.text(key, value);
         wait(fields.iter().fold(message, with));
+    }
+}
+
+/// Logs the names in the policy in use by which an entry applies to no user.
+pub fn idle_names(idle: &[IdleName]) {
+    for name in idle {
+        // As above.
+        let _ = send(name.line(caller()).as_str());
     }
 }
 

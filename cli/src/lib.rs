@@ -15,12 +15,12 @@ mod duration;
 mod error;
 mod escaping;
 mod example_files;
-mod exempt_names;
 mod export_oath;
 mod failure_kind;
 mod formatting;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod idle_name;
 mod impact;
 mod import;
 mod interrupt;
@@ -37,7 +37,6 @@ mod qr_files;
 mod recovery_sheet;
 mod refusal;
 mod remedy;
-mod require_names;
 mod roster;
 #[cfg(test)]
 mod scratch_directory;

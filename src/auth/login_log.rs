@@ -1,7 +1,10 @@
 //! What a login writes to the log, with its user and address in each line.
 
+use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
+use twofactor_core::log::unusable_name;
+use twofactor_core::policy::Policy;
 use twofactor_core::verify::ThrottleStatus;
 use twofactor_store::attempt::AttemptFailure;
 
@@ -12,6 +15,28 @@ use crate::report;
 use crate::transaction::{PamTransaction, Priority};
 
 impl LoginContext<'_> {
+    /// Reports an `[[exempt]]` entry that names the user as typed, where that is no login name: it exempts no login. Nothing is
+    /// looked up for it.
+    pub(super) fn log_unusable_name(
+        &self,
+        host: &dyn PamTransaction,
+        policy: &Policy,
+        account: Option<&Account>,
+    ) {
+        let is_typed = |name: &str| name.as_bytes() == self.user;
+        let account = account.map(|account| account.name.as_str());
+        let mut named = policy.exempt.iter().flat_map(|entry| entry.users());
+        if account.is_some_and(is_typed) || !named.any(|name| is_typed(name)) {
+            return;
+        }
+        let error = match account {
+            Some(_) => unusable_name::OTHER_SPELLING,
+            None => unusable_name::NO_ACCOUNT,
+        };
+        let line = unusable_name::unusable_user(self.about(), account, &error);
+        host.log(Priority::Warning, line.as_str());
+    }
+
     /// A log line about this login.
     pub(super) fn line(&self, event: LoginEvent) -> Line {
         self.about().result(event)

@@ -21,6 +21,7 @@ mod errors;
 mod export;
 mod grace;
 mod hostile;
+mod idle_names;
 mod import;
 mod init;
 mod invite;

@@ -18,7 +18,7 @@ pub use invalid_policy::replace_invalid;
 pub use lockout_guard::LockoutGuard;
 pub use policy_setting::{PolicySetting, current_text};
 
-use self::change_impact::{assess, store_for, switched_services, unknown_services};
+use self::change_impact::{assess, idle_names, store_for, switched_services, unknown_services};
 use self::change_report::announcement;
 use self::policy_setting::with_settings;
 use super::policy::setting_change::changes;
@@ -29,6 +29,7 @@ use crate::doctor::effect::PlannedChange;
 use crate::doctor::{self, InstalledSystem, effect};
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
+use crate::idle_name::IdleName;
 
 /// Announces a change, has it confirmed, and makes it; with `--dry-run` it only says what that would do.
 pub fn change(
@@ -47,6 +48,7 @@ pub fn change(
         return Ok(prepared.into_preview());
     }
     if prepared.is_idle() {
+        audit::idle_names(&prepared.idle);
         return Ok(prepared.into_unchanged());
     }
     context.terminal.prose(&prepared.announcement())?;
@@ -70,6 +72,8 @@ pub struct PolicyChange {
     /// The services whose PAM files name the module, where that was looked at.
     used: Vec<String>,
     cures: Vec<String>,
+    /// Names of the new policy by which an entry applies to no user.
+    idle: Vec<IdleName>,
     made: PolicyChangeReport,
 }
 
@@ -111,7 +115,8 @@ impl PolicyChange {
         let before = policy::parse(text.as_deref().unwrap_or(DEFAULT_POLICY)).ok();
         let after = policy::parse(&edited).map_err(invalid_policy)?;
         let store = store_for(context, danger, &after)?;
-        let impact = assess(store.as_ref(), before.as_ref(), &after, danger)?;
+        let idle = idle_names(&after, danger);
+        let impact = assess(store.as_ref(), before.as_ref(), &after, danger, &idle)?;
         let services = switched_services(before.as_ref(), &after, settings);
         let mut made = PolicyChangeReport::new(context, &after, impact);
         made.policy_hash = Some(policy_hash::hash_of(text.as_deref()));
@@ -134,6 +139,7 @@ impl PolicyChange {
             store,
             used: Vec::new(),
             cures: Vec::new(),
+            idle,
             made,
         })
     }
@@ -285,6 +291,7 @@ impl PolicyChange {
                 &[("key", key), ("value", value)],
             );
         }
+        audit::idle_names(&self.idle);
         Ok(())
     }
 }

@@ -12,13 +12,13 @@ use twofactor_store::sys::clock;
 use twofactor_store::sys::file::MAX_LEN;
 use zeroize::Zeroizing;
 
+use crate::audit;
 use crate::context::Context;
 use crate::doctor;
 use crate::error::Failure;
-use crate::exempt_names::{self, IdleName};
 use crate::failure_kind::FailureKind;
+use crate::idle_name::{self, IdleName, require_names};
 use crate::output::Report;
-use crate::require_names;
 pub use view::PolicyReport;
 use view::ShownSetting;
 
@@ -42,15 +42,20 @@ pub fn check(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
         }
         Some(path) => {
             let policy = draft(path)?;
-            PolicyCheckReport::new(path.display().to_string(), &policy).with_warnings(&policy)
+            PolicyCheckReport::new(path.display().to_string(), &policy)
+                .with_warnings(&policy, &idle_name::find(&policy))
         }
         None => {
             let loaded = context.existing_policy()?;
             let (policy, time) = (&loaded.policy, loaded.time(clock::now()));
             let report =
                 PolicyCheckReport::new(context.policy_path().display().to_string(), policy);
+            let idle = idle_name::find(policy);
+            if rustix::process::geteuid().is_root() {
+                audit::idle_names(&idle);
+            }
             report
-                .with_warnings(policy)
+                .with_warnings(policy, &idle)
                 .with_time(policy, time)
                 .with_state(context, policy)?
         }
@@ -130,9 +135,7 @@ impl PolicyCheckReport {
         }
     }
 
-    fn with_warnings(mut self, policy: &Policy) -> Self {
-        let mut idle = exempt_names::find(policy);
-        idle.extend(require_names::find(policy));
+    fn with_warnings(mut self, policy: &Policy, idle: &[IdleName]) -> Self {
         self.warnings = idle.iter().map(IdleName::warning).collect();
         let program = doctor::notify_program::check(Some(policy));
         let program = program.map(|finding| format!("{}. {}", finding.cause, finding.fix));

@@ -16,8 +16,7 @@ use super::modules::OURS;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::example_files;
-use crate::exempt_names;
-use crate::require_names;
+use crate::idle_name::{IdleName, exempt_names, require_names};
 use crate::shell;
 
 /// A file that is made to see whether one can be made. No user's record can have that name.
@@ -64,9 +63,8 @@ pub fn named_users(policy: Option<&Policy>) -> Vec<DoctorFinding> {
         .into_iter()
         .flatten()
         .map(|idle| DoctorFinding::warning("require-name", idle.name, idle.cause, idle.fix));
-    let finding = |idle: exempt_names::IdleName| {
-        DoctorFinding::warning("exempt-name", idle.name, idle.cause, idle.fix)
-    };
+    let finding =
+        |idle: IdleName| DoctorFinding::warning("exempt-name", idle.name, idle.cause, idle.fix);
     let exempt = idle.into_iter().flatten().map(finding);
     exempt.chain(required).collect()
 }

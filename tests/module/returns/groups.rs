@@ -126,3 +126,28 @@ fn an_account_that_cannot_be_looked_up_is_refused() {
         assert!(lines[0].contains("result=error"), "{lines:?}");
     }
 }
+
+/// The log says so without a look-up more than the login has.
+#[test]
+fn an_exempt_name_that_is_no_login_name_is_logged() {
+    let (machine, token) = with_root("users = [\"toor\", \"root\"]\nservices = [\"other\"]");
+    let names = machine.name_service();
+    names.answers("passwd toor found root 0 0\n");
+    let accepted = "user=toor rhost= result=accepted device=token offset=0";
+    let login = Drive::installed().service(SERVICE).user("toor");
+    assert_eq!(auth(login.answer(token.code())), code::SUCCESS);
+    let lines = logged(&machine);
+    let said = "user=toor rhost= result=unusable-user account=root error=\"only the login name of an account is compared\"";
+    assert_eq!((lines.len(), lines[1].as_str()), (2, accepted), "{lines:?}");
+    assert!(lines[0].starts_with(said), "{lines:?}");
+    let asked = names.asked();
+    machine.policy("enabled = true\n");
+    let login = Drive::installed().service(SERVICE).user("toor");
+    assert_eq!(auth(login.answer(token.code())), code::SUCCESS);
+    assert_eq!(logged(&machine), [accepted]);
+    let asked_without = names.asked();
+    assert_eq!(asked_without.len(), asked.len() * 2, "{asked_without:?}");
+    let login = Drive::installed().service(SERVICE).user("root");
+    assert_eq!(auth(login.answer(token.code())), code::SUCCESS);
+    assert_eq!(logged(&machine).len(), 1, "the login name itself");
+}

@@ -10,9 +10,8 @@ use super::{LockoutGuard, PolicySetting};
 use crate::context::Context;
 use crate::doctor::{self, InstalledSystem};
 use crate::error::Failure;
-use crate::exempt_names::{self, IdleName};
+use crate::idle_name::{self, IdleName};
 use crate::impact::{self, PolicyImpact, users};
-use crate::require_names;
 use crate::suggest;
 
 /// The state directory. Switching off works without it: that ends the lock-out of all users by a broken one.
@@ -27,11 +26,20 @@ pub(super) fn store_for(
     }
 }
 
+/// Names of the new policy by which an entry applies to no user. Switching off needs none of that, and must not depend on it.
+pub(super) fn idle_names(after: &Policy, danger: LockoutGuard) -> Vec<IdleName> {
+    if !after.enabled || danger == LockoutGuard::Off {
+        return Vec::new();
+    }
+    idle_name::find(after)
+}
+
 pub(super) fn assess(
     store: Option<&Store>,
     before: Option<&Policy>,
     after: &Policy,
     danger: LockoutGuard,
+    idle: &[IdleName],
 ) -> Result<PolicyImpact, Failure> {
     // The policy under which users are asked decides who is exempt.
     let asking = match before {
@@ -66,11 +74,7 @@ pub(super) fn assess(
         }
         impact.warnings.append(&mut warnings);
     }
-    if after.enabled && danger != LockoutGuard::Off {
-        let mut idle = exempt_names::find(after);
-        idle.extend(require_names::find(after));
-        impact.warnings.extend(idle.iter().map(IdleName::warning));
-    }
+    impact.warnings.extend(idle.iter().map(IdleName::warning));
     if before.and_then(|before| before.notify.as_ref()) != after.notify.as_ref() {
         impact.warnings.extend(program_warnings(after));
     }

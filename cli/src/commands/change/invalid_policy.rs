@@ -31,7 +31,7 @@ pub fn replace_invalid(
         kept.display()
     );
     let report = |hash| -> Result<PolicyChangeReport, Failure> {
-        let impact = assess(store.as_ref(), None, &after, LockoutGuard::Off)?;
+        let impact = assess(store.as_ref(), None, &after, LockoutGuard::Off, &[])?;
         let mut made = PolicyChangeReport::new(context, &after, impact);
         made.changed = vec![SettingChange {
             key: "enabled".to_owned(),

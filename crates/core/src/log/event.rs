@@ -101,6 +101,8 @@ events! {
         Exempt = "exempt",
         /// A group of `[[exempt]]` does not exist or cannot be looked up.
         UnusableGroup = "unusable-group",
+        /// A user of `[[exempt]]` or `[[require]]` that no account has, or under another name.
+        UnusableUser = "unusable-user",
         /// A user or group of `[[require]]` cannot be looked up.
         RequirementUnknown = "requirement-unknown",
         /// A grace period is running.

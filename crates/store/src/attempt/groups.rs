@@ -8,6 +8,7 @@ use super::requirements::{KnownRequirements, UnansweredName};
 use crate::sys::accounts::{self, LookupFailed};
 use crate::sys::group_listing::GroupListing;
 use twofactor_core::account::Account;
+use twofactor_core::log::unusable_name;
 use twofactor_core::policy::{Policy, PolicyTime, Requirement};
 
 /// Groups as far as they were looked up, each once.
@@ -47,7 +48,7 @@ pub enum GroupFault {
 impl fmt::Display for GroupFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown => f.write_str("there is no such group"),
+            Self::Unknown => f.write_str(unusable_name::NO_GROUP),
             Self::Lookup(error) => error.fmt(f),
         }
     }

@@ -1,11 +1,12 @@
 //! Names in `[[require]]` that no account or group has, or that cannot be looked up; and days that do not count.
 
+use twofactor_core::log::unusable_name;
 use twofactor_core::policy::{Policy, PolicyTime};
 use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::sys::membership::MembershipFacts;
 use twofactor_store::sys::name_sources;
 
-use crate::exempt_names::IdleName;
+use super::{IdleName, NameKind, NamingTable};
 use crate::formatting::plain;
 
 /// All of a policy, each once. Every name is looked up, which may take its time.
@@ -13,15 +14,15 @@ pub fn find(policy: &Policy) -> Vec<IdleName> {
     let mut found: Vec<IdleName> = Vec::new();
     let entries = policy.require.iter();
     let names = entries.flat_map(|entry| {
-        let users = entry.users().iter().map(|name| ("user", "passwd", name));
-        users.chain(entry.groups().iter().map(|name| ("group", "group", name)))
+        let users = entry.users().iter().map(|name| (NameKind::User, name));
+        users.chain(entry.groups().iter().map(|name| (NameKind::Group, name)))
     });
-    for (kind, database, name) in names {
+    for (kind, name) in names {
         let answer = match kind {
-            "user" => user(name),
-            _ => group(name),
+            NameKind::User => user(name),
+            NameKind::Group => group(name),
         };
-        let new = idle((kind, database), name, answer);
+        let new = idle(kind, name, answer);
         found.extend(new.filter(|new| !found.contains(new)));
     }
     found
@@ -56,30 +57,36 @@ fn group(name: &str) -> Result<bool, LookupFailed> {
     Ok(!facts.group_ids.is_empty())
 }
 
-fn idle(
-    (kind, database): (&str, &str),
-    name: &str,
-    answer: Result<bool, LookupFailed>,
-) -> Option<IdleName> {
+fn idle(kind: NameKind, name: &str, answer: Result<bool, LookupFailed>) -> Option<IdleName> {
     let shown = plain(name);
-    let (cause, fix) = match answer {
+    let (word, database, absent) = match kind {
+        NameKind::User => ("user", "passwd", unusable_name::NO_ACCOUNT),
+        NameKind::Group => ("group", "group", unusable_name::NO_GROUP),
+    };
+    let (error, cause, fix) = match answer {
         Ok(true) => return None,
         Ok(false) => (
+            absent.to_owned(),
             format!(
-                "[[require]] names the {kind} {shown}, which does not exist: no user needs a device by it"
+                "[[require]] names the {word} {shown}, which does not exist: no user needs a device by it"
             ),
             "Correct the name in the policy, or remove it".to_owned(),
         ),
         Err(error) => (
+            error.to_string(),
             format!(
-                "[[require]] names the {kind} {shown}, which cannot be looked up ({error}): until that works, all users \
+                "[[require]] names the {word} {shown}, which cannot be looked up ({error}): until that works, all users \
                  without a device are taken for those that it names"
             ),
             format!("See what /etc/nsswitch.conf names for {database}, and whether it answers"),
         ),
     };
     Some(IdleName {
+        table: NamingTable::Require,
+        kind,
         name: name.to_owned(),
+        account: None,
+        error,
         cause,
         fix,
     })

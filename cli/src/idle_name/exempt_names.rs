@@ -1,28 +1,12 @@
 //! Names in `[[exempt]]` by which an entry covers no login: of groups and users that are not there, and of aliases.
 
+use twofactor_core::log::unusable_name;
 use twofactor_core::policy::Policy;
 use twofactor_store::attempt::{self, GroupFault, UnusableGroup};
 use twofactor_store::sys::accounts;
 
+use super::{IdleName, NameKind, NamingTable};
 use crate::formatting::plain;
-
-/// A name that no login goes by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdleName {
-    /// The name.
-    pub name: String,
-    /// The fault, and what that does.
-    pub cause: String,
-    /// The step to take about it.
-    pub fix: String,
-}
-
-impl IdleName {
-    /// In one line.
-    pub fn warning(&self) -> String {
-        format!("{}. {}", self.cause, self.fix)
-    }
-}
 
 /// All of a policy, each once. Every name is looked up, which may take its time.
 pub fn find(policy: &Policy) -> Vec<IdleName> {
@@ -60,7 +44,11 @@ fn of_group(group: &UnusableGroup) -> IdleName {
         ),
     };
     IdleName {
+        table: NamingTable::Exempt,
+        kind: NameKind::Group,
         name: name.clone(),
+        account: None,
+        error: group.fault.to_string(),
         cause,
         fix,
     }
@@ -68,29 +56,41 @@ fn of_group(group: &UnusableGroup) -> IdleName {
 
 fn of_user(user: &str) -> Option<IdleName> {
     let shown = plain(user);
-    let (cause, fix) = match accounts::by_name(user) {
+    let (account, error, cause, fix) = match accounts::by_name(user) {
         Ok(Some(account)) if account.name == user => return None,
         Ok(Some(account)) => {
             let canonical = plain(&account.name);
+            let cause = format!(
+                "[[exempt]] names the user {shown}, whose login name is {canonical}: only that one is compared, and codes \
+                 are asked for"
+            );
+            let fix = format!("Write {canonical} in the policy");
             (
-                format!(
-                    "[[exempt]] names the user {shown}, whose login name is {canonical}: only that one is compared, and codes \
-                     are asked for"
-                ),
-                format!("Write {canonical} in the policy"),
+                Some(account.name),
+                unusable_name::OTHER_SPELLING.to_owned(),
+                cause,
+                fix,
             )
         }
         Ok(None) => (
+            None,
+            unusable_name::NO_ACCOUNT.to_owned(),
             format!("[[exempt]] names the user {shown}, and no account has that name"),
             "Correct the name in the policy, or remove it".to_owned(),
         ),
         Err(error) => (
+            None,
+            error.to_string(),
             format!("[[exempt]] names the user {shown}, who cannot be looked up ({error})"),
             "See what /etc/nsswitch.conf names for passwd, and whether it answers".to_owned(),
         ),
     };
     Some(IdleName {
+        table: NamingTable::Exempt,
+        kind: NameKind::User,
         name: user.to_owned(),
+        account,
+        error,
         cause,
         fix,
     })
