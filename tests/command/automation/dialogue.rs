@@ -1,70 +1,10 @@
 //! `--dialogue json`: a new device between the command and a program.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
 use harness::desk::{desk_on, give, give_phone, json, keys, lets_in, parse, strings};
 use harness::enrolled::record_path;
 use harness::snapshot::Snapshot;
-use harness::{Machine, Totp};
+use harness::{DialogueProcess, Totp};
 use serde_json::{Value, json as value};
-
-/// A command that talks with this test.
-pub struct DialogueProcess {
-    child: Child,
-    answers: Option<ChildStdin>,
-    events: BufReader<ChildStdout>,
-}
-
-impl DialogueProcess {
-    /// Starts it on the machine of this test.
-    pub fn begin(_: &Machine, arguments: &[&str]) -> Self {
-        let mut child = Command::new("/usr/local/bin/twofactor")
-            .args(arguments)
-            .arg("--dialogue=json")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self {
-            answers: child.stdin.take(),
-            events: BufReader::new(child.stdout.take().unwrap()),
-            child,
-        }
-    }
-
-    /// The next event, which has a line of its own.
-    pub fn event(&mut self) -> Value {
-        let mut line = String::new();
-        self.events.read_line(&mut line).unwrap();
-        assert!(line.ends_with('\n'), "{line:?}");
-        parse(&line)
-    }
-
-    /// Types a code, and reads what comes of it.
-    pub fn answer(&mut self, code: &str) -> Value {
-        self.line(&value!({ "code": code }).to_string())
-    }
-
-    fn line(&mut self, line: &str) -> Value {
-        let pipe = self.answers.as_mut().unwrap();
-        pipe.write_all(format!("{line}\n").as_bytes()).unwrap();
-        self.event()
-    }
-
-    /// Its exit code. It says nothing more, and has said nothing on standard error.
-    pub fn end(mut self) -> i32 {
-        drop(self.answers.take());
-        let mut rest = String::new();
-        self.events.read_to_string(&mut rest).unwrap();
-        let mut told = String::new();
-        let mut stderr = self.child.stderr.take().unwrap();
-        stderr.read_to_string(&mut told).unwrap();
-        assert_eq!((rest.as_str(), told.as_str()), ("", ""));
-        self.child.wait().unwrap().code().unwrap()
-    }
-}
 
 fn key_of(event: &Value) -> Totp {
     assert_eq!(event["event"], "key", "{event}");
@@ -151,7 +91,7 @@ fn a_dialogue_that_ends_stores_nothing() {
         key_of(&dialogue.event());
         let event = match line {
             "" => {
-                drop(dialogue.answers.take());
+                dialogue.close();
                 dialogue.event()
             }
             line => dialogue.line(line),
@@ -180,8 +120,7 @@ fn a_dialogue_that_ends_stores_nothing() {
 
     let mut dialogue = DialogueProcess::begin(&machine, &["enroll", "alice"]);
     key_of(&dialogue.event());
-    dialogue.child.kill().unwrap();
-    dialogue.child.wait().unwrap();
+    dialogue.kill();
     assert_eq!(before.changed(), [""; 0]);
 }
 
@@ -225,7 +164,7 @@ fn an_alias_is_named_in_the_events_alone() {
         (&event["user"], &event["alias"]),
         (&value!("alice"), &value!("twin"))
     );
-    drop(dialogue.answers.take());
+    dialogue.close();
     assert_eq!(dialogue.event()["event"], "failed");
     assert_eq!(dialogue.end(), 1);
 }

@@ -6,9 +6,9 @@ use harness::pam::Drive;
 use harness::{Machine, Totp, hotp};
 use serde_json::Value;
 
-use super::dialogue::DialogueProcess;
 use super::documented::DocumentedObjects;
 use crate::listed_commands;
+use harness::DialogueProcess;
 
 const POLICY: &str = "enabled = true\nissuer = \"example.org\"\ngrace = 3600\nnotify = \"/usr/local/sbin/tell\"\n[throttle]\ndelay = 0\n\
     [[exempt]]\nusers = [\"backup\"]\ngroups = [\"robots\"]\nservices = [\"cron\"]\nnetworks = [\"192.0.2.0/24\"]\n\
