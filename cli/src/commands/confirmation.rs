@@ -1,16 +1,15 @@
 //! Showing a new device to its owner, and asking for a code of it before it is stored.
 
-use twofactor_core::account::Account;
 use twofactor_core::device::{Device, Kind};
-use twofactor_core::enroll::{ConfirmedDevice, PendingDevice, TRIES, in_fours};
-use twofactor_core::policy::Policy;
+use twofactor_core::enroll::{TRIES, in_fours};
 use twofactor_core::verify::Rejected;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
+use super::waiting_device::{CodeResult, WaitingDevice};
 use crate::args::QrStyle;
 use crate::context::Context;
-use crate::device_info::{DeviceInfo, app_warning, uri, uris};
+use crate::device_info::{DeviceInfo, app_warning};
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
 use crate::formatting::utc;
@@ -53,10 +52,10 @@ const CODE: &str = "Code the device shows now (Enter to cancel): ";
 /// Stands before it where a QR code was drawn. Such an answer is no code, and is not counted as one.
 const DOES_NOT_SCAN: &str = "Does not scan? Type i. ";
 
-/// A device that its owner has and that may be stored.
-pub struct DeliveredDevice {
+/// A device that its owner has.
+pub struct DeliveredDevice<T> {
     /// The device, with the code used up that was typed.
-    pub device: ConfirmedDevice,
+    pub device: T,
     /// The URI that was shown.
     pub uri: Zeroizing<String>,
     /// Files with its QR code, to be kept once it is stored.
@@ -73,34 +72,31 @@ pub struct EnrollmentStyle<'a> {
     pub confirmation: CodeConfirmation,
 }
 
-/// Shows the device and, unless told to skip it, asks for a code. Nothing is stored here.
-pub fn present(
+/// Shows the device and, unless told to skip it, asks for a code.
+pub fn present<W: WaitingDevice>(
     context: &Context,
-    account: &Account,
-    policy: &Policy,
-    pending: PendingDevice,
+    mut waiting: W,
     style: &EnrollmentStyle<'_>,
-) -> Result<DeliveredDevice, Failure> {
-    let device = pending.device();
+) -> Result<DeliveredDevice<W::Confirmed>, Failure> {
     let terminal = &context.terminal;
-    let uris = uris(device, &account.name, policy, None);
-    let uri = uri(device, &account.name, policy, None);
+    let uris = waiting.uris();
+    let uri = uris.first().cloned().unwrap_or_default();
     let files = QrFiles::write(style.files, &uri)?;
     if let (OutputFormat::Json, CodeConfirmation::Skip) = (context.format, style.confirmation) {
         // A script takes the key from the report; it must not get into the log that standard error goes to.
-        let device = pending.vouched();
+        let device = waiting.vouch()?;
         return Ok(DeliveredDevice { device, uri, files });
     }
-    if let Some(warning) = app_warning(device) {
+    if let Some(warning) = app_warning(waiting.device()) {
         terminal.prose(&format!("Warning: {warning}\n\n"))?;
     }
-    let shown = show(terminal, device, &uris, style.qr)?;
+    let shown = show(terminal, waiting.device(), &uris, style.qr)?;
     let device = match style.confirmation {
-        CodeConfirmation::Skip => pending.vouched(),
+        CodeConfirmation::Skip => waiting.vouch()?,
         CodeConfirmation::Ask => {
             let redraw =
                 |inverted: &Terminal, device: &Device| show(inverted, device, &uris, style.qr);
-            ask(context, (account, policy), pending, (shown, &redraw))?
+            ask(context, &mut waiting, (shown, &redraw))?
         }
     };
     Ok(DeliveredDevice { device, uri, files })
@@ -185,14 +181,13 @@ fn say_settings(terminal: &Terminal, device: &Device) -> Result<(), Failure> {
 /// Shows a device once more, on a terminal that draws in another way.
 type QrRedraw<'a> = &'a dyn Fn(&Terminal, &Device) -> Result<ShownAs, Failure>;
 
-fn ask(
+fn ask<W: WaitingDevice>(
     context: &Context,
-    (account, policy): (&Account, &Policy),
-    mut pending: PendingDevice,
+    waiting: &mut W,
     (shown, redraw): (ShownAs, QrRedraw<'_>),
-) -> Result<ConfirmedDevice, Failure> {
+) -> Result<W::Confirmed, Failure> {
     let mut terminal = context.terminal;
-    let kind = pending.device().kind;
+    let kind = waiting.device().kind;
     let question = match shown {
         ShownAs::Picture => format!("{DOES_NOT_SCAN}{CODE}"),
         ShownAs::Key => CODE.to_owned(),
@@ -204,14 +199,14 @@ fn ask(
         };
         if shown == ShownAs::Picture && typed.trim().eq_ignore_ascii_case("i") {
             terminal = terminal.inverted();
-            redraw(&terminal, pending.device())?;
+            redraw(&terminal, waiting.device())?;
             continue;
         }
-        let now = clock::now()?;
-        let refused = match pending.confirm(policy, account, typed.as_bytes(), now) {
-            Ok(confirmed) => return Ok(confirmed),
-            Err(refused) => refused,
+        let refused = match waiting.confirm(&typed)? {
+            CodeResult::Confirmed(confirmed) => return Ok(confirmed),
+            CodeResult::Refused(refused) => refused,
         };
+        let now = clock::now()?;
         terminal.prose(&format!("{}\n", explain(kind, &refused.why, now)))?;
         if refused.tries_left == 0 {
             return Err(

@@ -1,6 +1,5 @@
 //! `enroll`: a new device.
 
-use serde::Serialize;
 use twofactor_core::device::{DeviceName, Kind};
 use twofactor_core::enroll::PendingDevice;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
@@ -10,19 +9,20 @@ use twofactor_core::recovery::PlainCode;
 use twofactor_store::Locked;
 use twofactor_store::operations::{self, ChangeSteps, DevicesBefore};
 use twofactor_store::sys::clock;
-use zeroize::Zeroizing;
 
 use super::confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
+use super::enrollment_report::EnrollmentReport;
 use super::event_dialogue;
+use super::waiting_device::MadeDevice;
 use crate::args::{EnrollArgs, HashChoice};
 use crate::audit;
 use crate::context::Context;
 use crate::device_info::DeviceInfo;
 use crate::error::{ExitStatus, Failure};
 use crate::failure_kind::FailureKind;
-use crate::output::{OutputFormat, Report};
+use crate::output::OutputFormat;
 use crate::qr_files::QrFileOptions;
-use crate::recovery_sheet::{DeliveredCodes, RecoverySheet, SheetDelivery};
+use crate::recovery_sheet::{RecoverySheet, SheetDelivery};
 use crate::shell;
 
 /// Name of a second device unless it is given another one.
@@ -128,7 +128,12 @@ fn enroll_device(
         files: &args.files,
         confirmation,
     };
-    let confirmed = event_dialogue::deliver(context, &account, &policy, pending, &style)?;
+    let waiting = MadeDevice {
+        account: &account,
+        policy: &policy,
+        pending,
+    };
+    let confirmed = event_dialogue::deliver(context, waiting, &style)?;
     let now = clock::now()?;
     let mut steps = FirstCodes {
         args,
@@ -144,7 +149,8 @@ fn enroll_device(
     let device = new.device;
     let (files, handed) = (confirmed.files.keep(), sheet.keep(new.recovery_codes));
     if context.format == OutputFormat::Dialogue {
-        event_dialogue::tell_stored(context, &account.name, &device, handed.list())?;
+        let device = DeviceInfo::new(&device, None);
+        event_dialogue::tell_stored(context, &account.name, device, handed.list())?;
         return Ok(RecordDevices::Several);
     }
     context.write(&EnrollmentReport {
@@ -187,16 +193,19 @@ impl ChangeSteps for FirstCodes<'_> {
 fn gives_codes(record: &Record, args: &EnrollArgs) -> Result<(), Failure> {
     let user = &record.user;
     match (&record.recovery, &args.recovery_file) {
-        (Some(_), Some(_)) => Err(
-            Failure::refused(format!("{user} has recovery codes already"))
-                .of_kind(FailureKind::Exists)
-                .next(format!(
-                    "Leave --recovery-file out. For new codes: {}",
-                    shell::twofactor("recovery-codes", &[user], &[("--recovery-file", "FILE")])
-                )),
-        ),
+        (Some(_), Some(_)) => Err(has_codes(user)),
         _ => Ok(()),
     }
+}
+
+/// The error where no recovery codes are made.
+pub fn has_codes(user: &str) -> Failure {
+    Failure::refused(format!("{user} has recovery codes already"))
+        .of_kind(FailureKind::Exists)
+        .next(format!(
+            "Leave --recovery-file out. For new codes: {}",
+            shell::twofactor("recovery-codes", &[user], &[("--recovery-file", "FILE")])
+        ))
 }
 
 fn new_device(
@@ -227,40 +236,4 @@ fn new_device(
         algorithm,
     };
     PendingDevice::generate(name, kind, settings, clock::now()?).map_err(Failure::system)
-}
-
-/// Report of `enroll`. Holds secrets: it is the only time they are shown.
-#[derive(Serialize)]
-struct EnrollmentReport<'a> {
-    user: &'a str,
-    device: DeviceInfo,
-    confirmed: bool,
-    secret: &'a str,
-    uri: &'a str,
-    recovery_codes: Vec<String>,
-    recovery_file: Option<&'a str>,
-    #[serde(skip)]
-    handed: &'a DeliveredCodes,
-    #[serde(skip)]
-    files: &'a str,
-}
-
-impl Report for EnrollmentReport<'_> {
-    fn text(&self) -> Zeroizing<String> {
-        let recovery = self.handed.text();
-        let mut text = Zeroizing::new(String::new());
-        let DeviceInfo { name, .. } = &self.device;
-        text.push_str(&format!("Stored: device {name} of {}.", self.user));
-        text.push_str(if self.confirmed {
-            " The code is used up; the next login needs the next one.\n\n"
-        } else {
-            " No code was asked for: try it with twofactor verify.\n\n"
-        });
-        if !self.files.is_empty() {
-            text.push_str(self.files);
-            text.push('\n');
-        }
-        text.push_str(&recovery);
-        text
-    }
 }

@@ -2,40 +2,35 @@
 //! output, answers on standard input, nothing on standard error. The key stays in this process until it is stored.
 
 use serde::{Deserialize, Serialize};
-use twofactor_core::account::Account;
-use twofactor_core::device::Device;
-use twofactor_core::enroll::{ConfirmedDevice, PendingDevice, TRIES};
-use twofactor_core::policy::Policy;
+use twofactor_core::enroll::TRIES;
 use twofactor_core::verify::Rejected;
-use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use super::confirmation::{DeliveredDevice, EnrollmentStyle, present};
+use super::waiting_device::{CodeResult, WaitingDevice};
 use crate::context::Context;
-use crate::device_info::{DeviceInfo, app_warning, uri};
+use crate::device_info::{DeviceInfo, app_warning};
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
 use crate::output::{OutputFormat, Report};
 use crate::qr_files::{QrFiles, drawing};
 
-/// Shows the device, in a dialogue or on the terminal, and asks for a code unless told to skip it. Nothing is stored here.
+/// Shows the device, in a dialogue or on the terminal, and asks for a code unless told to skip it.
 ///
 /// # Errors
 /// As [`present`]; in a dialogue a usage error for a line that is no answer, and a refusal at the end of the input.
-pub fn deliver(
+pub fn deliver<W: WaitingDevice>(
     context: &Context,
-    account: &Account,
-    policy: &Policy,
-    pending: PendingDevice,
+    mut waiting: W,
     style: &EnrollmentStyle<'_>,
-) -> Result<DeliveredDevice, Failure> {
+) -> Result<DeliveredDevice<W::Confirmed>, Failure> {
     if context.format != OutputFormat::Dialogue {
-        return present(context, account, policy, pending, style);
+        return present(context, waiting, style);
     }
-    let uri = uri(pending.device(), &account.name, policy, None);
-    show(context, account, pending.device(), &uri)?;
+    let uri = waiting.uris().into_iter().next().unwrap_or_default();
+    show(context, &waiting, &uri)?;
     Ok(DeliveredDevice {
-        device: ask(context, account, policy, pending)?,
+        device: ask(context, &mut waiting)?,
         uri,
         files: QrFiles::default(),
     })
@@ -48,21 +43,22 @@ pub fn deliver(
 pub fn tell_stored(
     context: &Context,
     user: &str,
-    device: &Device,
+    device: DeviceInfo,
     recovery_codes: Vec<String>,
 ) -> Result<(), Failure> {
     context.write(&DeviceEvent::Stored {
         user,
-        device: DeviceInfo::new(device, None),
+        device,
         recovery_codes,
     })
 }
 
-fn show(context: &Context, account: &Account, device: &Device, uri: &str) -> Result<(), Failure> {
+fn show(context: &Context, waiting: &impl WaitingDevice, uri: &str) -> Result<(), Failure> {
+    let device = waiting.device();
     let drawing = drawing(uri);
     let secret = device.secret.to_base32();
     context.write(&DeviceEvent::Key {
-        user: &account.name,
+        user: waiting.user(),
         device: DeviceInfo::new(device, None),
         secret: &secret,
         uri,
@@ -72,17 +68,12 @@ fn show(context: &Context, account: &Account, device: &Device, uri: &str) -> Res
     })
 }
 
-fn ask(
-    context: &Context,
-    account: &Account,
-    policy: &Policy,
-    mut pending: PendingDevice,
-) -> Result<ConfirmedDevice, Failure> {
+fn ask<W: WaitingDevice>(context: &Context, waiting: &mut W) -> Result<W::Confirmed, Failure> {
     loop {
         let code = read_code(context)?;
-        let refused = match pending.confirm(policy, account, code.as_bytes(), clock::now()?) {
-            Ok(confirmed) => return Ok(confirmed),
-            Err(refused) => refused,
+        let refused = match waiting.confirm(&code)? {
+            CodeResult::Confirmed(confirmed) => return Ok(confirmed),
+            CodeResult::Refused(refused) => refused,
         };
         let (reason, steps) = match refused.why {
             Rejected::ClockDiffers { steps, .. } => ("clock", Some(steps)),

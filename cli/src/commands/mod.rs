@@ -7,6 +7,7 @@ mod completions;
 mod confirmation;
 mod edit;
 mod enroll;
+mod enrollment_report;
 mod event_dialogue;
 mod export;
 mod import;
@@ -32,6 +33,7 @@ mod unlock;
 mod unset;
 pub mod verify;
 mod verify_report;
+mod waiting_device;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
 use super::event_dialogue;
+use super::waiting_device::MadeDevice;
 use crate::args::RenewArgs;
 use crate::audit;
 use crate::caller;
@@ -37,13 +38,23 @@ pub fn run(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
         files: &args.files,
         confirmation,
     };
-    let confirmed = event_dialogue::deliver(context, &account, &policy, pending, &style)?;
+    let waiting = MadeDevice {
+        account: &account,
+        policy: &policy,
+        pending,
+    };
+    let confirmed = event_dialogue::deliver(context, waiting, &style)?;
 
     let renewed = confirmed.device;
     let factor = audit::factor(&store, &account);
     let new = operations::renew(&factor, old.id, renewed, &mut RootChange)?;
     if context.format == OutputFormat::Dialogue {
-        return event_dialogue::tell_stored(context, &account.name, &new, Vec::new());
+        return event_dialogue::tell_stored(
+            context,
+            &account.name,
+            DeviceInfo::new(&new, None),
+            Vec::new(),
+        );
     }
     let files = confirmed.files.keep();
 
@@ -99,14 +110,20 @@ fn unknown_device(user: &str, names: &[&str], name: &str) -> Failure {
 
 /// Report of `renew`. Holds the new secret.
 #[derive(Serialize)]
-struct RenewalReport<'a> {
-    user: &'a str,
-    device: DeviceInfo,
-    confirmed: bool,
-    secret: &'a str,
-    uri: &'a str,
+pub struct RenewalReport<'a> {
+    /// The user.
+    pub user: &'a str,
+    /// The device.
+    pub device: DeviceInfo,
+    /// True if a code of it was given.
+    pub confirmed: bool,
+    /// The key in base32.
+    pub secret: &'a str,
+    /// The URI that an app reads.
+    pub uri: &'a str,
+    /// Sentences about files with the QR code.
     #[serde(skip)]
-    files: &'a str,
+    pub files: &'a str,
 }
 
 impl Report for RenewalReport<'_> {
