@@ -93,6 +93,14 @@ pub struct DeliveredCodes {
 }
 
 impl DeliveredCodes {
+    /// None, as with a further device.
+    pub const fn none() -> Self {
+        Self {
+            codes: Vec::new(),
+            file: None,
+        }
+    }
+
     /// The codes, for JSON.
     pub fn list(&self) -> Vec<String> {
         let codes = self.codes.iter();

@@ -14,6 +14,7 @@ mod limits;
 mod module;
 mod notify;
 mod own_changes;
+mod own_enrollment;
 mod own_factor;
 mod proofs;
 mod server;

@@ -12,24 +12,24 @@ use serde_json::{Value, json as value};
 use super::QUICK;
 
 /// Asks for a code of a device, or a recovery code.
-const ASK_PROOF: &str = "A code of one of your devices, or a recovery code (Enter to cancel): ";
+pub const ASK_PROOF: &str = "A code of one of your devices, or a recovery code (Enter to cancel): ";
 /// Asks for a code of a device.
 const ASK_DEVICE_CODE: &str = "A code of one of your devices (Enter to cancel): ";
 
-fn devices(machine: &Machine) -> Vec<String> {
+pub fn devices(machine: &Machine) -> Vec<String> {
     let status = json(machine.command(&["status", "alice", "--json"]));
     let devices = status["users"][0]["devices"].as_array().unwrap();
     let names = devices.iter().map(|it| it["name"].as_str().unwrap());
     names.map(str::to_owned).collect()
 }
 
-fn alice(machine: &Machine, arguments: &[&str], input: &str) -> Run {
+pub fn alice(machine: &Machine, arguments: &[&str], input: &str) -> Run {
     let command = machine.twofactor(arguments).user("alice");
     command.input(input).run()
 }
 
 /// A command of alice's after a login of hers, in one audit session and on one terminal.
-fn after_login(machine: &Machine, command: &str) -> Pty {
+pub fn after_login(machine: &Machine, command: &str) -> Pty {
     let uid = machine.run("id", &["-u", "alice"]).ok().stdout;
     let uid = uid.trim();
     // pam_loginuid(8) writes there at a login.
@@ -39,7 +39,7 @@ fn after_login(machine: &Machine, command: &str) -> Pty {
     machine.program("sh").args(&["-c", &begin]).pty()
 }
 
-fn ended(pty: Pty, code: i32) -> Ended {
+pub fn ended(pty: Pty, code: i32) -> Ended {
     let ended = pty.end();
     assert_eq!(ended.code, Some(code), "{}", ended.shown);
     ended

@@ -1,6 +1,8 @@
 //! The commands for users without root: of their own factor alone, through the daemon.
 
 mod change_refusal;
+mod own_device;
+mod own_enrollment;
 mod own_recovery;
 mod own_removal;
 mod own_status;
@@ -34,6 +36,8 @@ pub fn run(context: &Context, command: &Command) -> Option<Result<ExitCode, Fail
             Some(done(status(context, args.user.as_deref())))
         }
         Command::Verify(args) => Some(verify(context, args.user.as_deref())),
+        Command::Enroll(args) => Some(done(own_enrollment::enroll(context, args))),
+        Command::Renew(args) => Some(done(own_enrollment::renew(context, args))),
         Command::Unset(args) => Some(done(own_removal::run(context, args))),
         Command::RecoveryCodes(args) => Some(done(own_recovery::run(context, args))),
         _ => None,

@@ -40,6 +40,8 @@ pub enum DaemonFault {
     Lost(Errno),
     /// It was closed before the answer.
     Closed,
+    /// It was closed before the call, which did not arrive.
+    Ended,
     /// The answer is none.
     Reply(ReplyError),
     /// The arguments of the module name other files than the daemon's.
@@ -77,6 +79,7 @@ impl fmt::Display for DaemonError {
             DaemonFault::Lost(Errno::AGAIN) => f.write_str("no answer in time"),
             DaemonFault::Lost(errno) => errno.fmt(f),
             DaemonFault::Closed => f.write_str("closed before the answer"),
+            DaemonFault::Ended => f.write_str("closed before the call"),
             DaemonFault::Reply(error) => error.fmt(f),
             DaemonFault::OtherFiles => {
                 f.write_str("serves other files than policy= and state= name")
@@ -158,10 +161,10 @@ impl DaemonClient {
         &self,
         request: &[u8],
         read: impl Fn(&[u8]) -> Result<T, ReplyError>,
-    ) -> Result<(DaemonConversation, T), DaemonError> {
+    ) -> Result<(HeldConnection, T), DaemonError> {
         let (connection, answer) = self.put(request, MessageBuffer::of_long_replies, read)?;
         let client = self.clone();
-        Ok((DaemonConversation { client, connection }, answer))
+        Ok((HeldConnection { client, connection }, answer))
     }
 
     fn put<T>(
@@ -205,12 +208,12 @@ impl DaemonClient {
 }
 
 /// A connection to the daemon, held from one call to the next.
-pub struct DaemonConversation {
+pub struct HeldConnection {
     client: DaemonClient,
     connection: TimedConnection,
 }
 
-impl DaemonConversation {
+impl HeldConnection {
     /// Puts the next call, once: what the daemon keeps of this connection ends with it.
     ///
     /// # Errors
@@ -234,8 +237,12 @@ fn exchange(
     buffer: MessageBuffer,
 ) -> Result<Vec<u8>, DaemonFault> {
     match connection.send(request) {
+        Ok(()) => receive(connection, buffer),
         // One that is busy says so and closes, without reading.
-        Ok(()) | Err(Errno::PIPE) => receive(connection, buffer),
+        Err(Errno::PIPE) => receive(connection, buffer).map_err(|fault| match fault {
+            DaemonFault::Closed => DaemonFault::Ended,
+            other => other,
+        }),
         Err(errno) => Err(DaemonFault::Lost(errno)),
     }
 }

@@ -65,6 +65,7 @@ pub fn uncertain(error: &DaemonError) -> Failure {
     match error.cause {
         // These come before anything is done.
         DaemonFault::Connect(_)
+        | DaemonFault::Ended
         | DaemonFault::NotRoot(_)
         | DaemonFault::Reply(ReplyError::Service(
             ServiceError::NotAllowed | ServiceError::NotYours | ServiceError::Busy,

@@ -31,7 +31,7 @@ struct OwnStatus<'a> {
 impl<'a> OwnStatusReport<'a> {
     /// The status as the daemon tells it; `None` where it has words that are not known.
     pub fn new(reply: &'a StatusReply) -> Option<Self> {
-        let devices: Option<Vec<_>> = reply.devices.iter().map(device).collect();
+        let devices: Option<Vec<_>> = reply.devices.iter().map(device_info).collect();
         let last_used = reply.devices.iter().filter_map(|it| it.last_used).max();
         let lock = if reply.locked {
             closed(reply.locked_for_seconds)
@@ -58,7 +58,8 @@ impl<'a> OwnStatusReport<'a> {
     }
 }
 
-fn device(entry: &DeviceEntry) -> Option<DeviceInfo> {
+/// A device in the terms of root's reports; `None` where it has words that are not known.
+pub fn device_info(entry: &DeviceEntry) -> Option<DeviceInfo> {
     let known = |word: &str, words: &[&'static str]| {
         let mut words = words.iter().copied();
         words.find(|it| *it == word)
@@ -104,15 +105,19 @@ fn permitted(may: &AllowedChanges, is_enrolled: bool) -> &'static str {
         (false, ..) => "The policy leaves all changes to the administrator.\n",
         (true, false, "off") => "The administrator enrolls the first device.\n",
         (true, false, "invite") => {
-            "You may enroll a device in Cockpit, with an enrollment code of the administrator.\n"
+            "You may enroll a device, with an enrollment code of the administrator: twofactor enroll, or in \
+             Cockpit.\n"
         }
-        (true, false, _) => "You may enroll a device in Cockpit, within 10 minutes of a login.\n",
+        (true, false, _) => {
+            "You may enroll a device, within 10 minutes of a login: twofactor enroll, or in Cockpit.\n"
+        }
         (true, true, _) if may.unset_last => {
-            "You may add, renew and remove devices and replace recovery codes in Cockpit, with a code.\n"
+            "You may add, renew and remove devices and replace recovery codes, with a code: twofactor enroll, \
+             renew, unset and recovery-codes, or in Cockpit.\n"
         }
         (true, true, _) => {
-            "You may add, renew and remove devices, but for the last one, and replace recovery codes in \
-             Cockpit, with a code.\n"
+            "You may add, renew and remove devices, but for the last one, and replace recovery codes, with a \
+             code: twofactor enroll, renew, unset and recovery-codes, or in Cockpit.\n"
         }
     }
 }

@@ -6,7 +6,7 @@ use twofactor_core::verify::{Outcome, Rejected};
 use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::service::{ChangeCall, ChangeReply, ChangeResult, StatusReply};
 use twofactor_store::attempt::closed;
-use twofactor_store::daemon::DaemonConversation;
+use twofactor_store::daemon::HeldConnection;
 use zeroize::Zeroizing;
 
 use super::change_refusal::{recent_login, refusal, uncertain};
@@ -85,7 +85,7 @@ impl ProofDialogue<'_> {
     pub fn run(
         &self,
         call: impl Fn(Option<String>) -> ChangeCall,
-    ) -> Result<(DaemonConversation, ChangeReply), Failure> {
+    ) -> Result<(HeldConnection, ChangeReply), Failure> {
         let tries = u32::from(self.context.existing_policy()?.policy.tries);
         let mut tries_left = tries;
         let mut given = None;
@@ -107,10 +107,7 @@ impl ProofDialogue<'_> {
             drop(conversation);
             self.tell(refused.as_ref())?;
             if tries_left == 0 {
-                return Err(Failure::refused(format!(
-                    "{tries} codes were wrong, so nothing was changed"
-                ))
-                .of_kind(FailureKind::WrongCode));
+                return Err(all_wrong(tries));
             }
             code = Some(self.ask(wanted, refused.as_ref(), tries_left)?);
             given = Some(wanted);
@@ -209,6 +206,14 @@ impl ProofDialogue<'_> {
         };
         Ok(answer.trim().to_owned())
     }
+}
+
+fn all_wrong(tries: u32) -> Failure {
+    let what = match tries {
+        1 => "the code was wrong, so nothing was changed".to_owned(),
+        _ => format!("{tries} codes were wrong, so nothing was changed"),
+    };
+    Failure::refused(what).of_kind(FailureKind::WrongCode)
 }
 
 fn login_required(user: &str) -> ProofRefusal {

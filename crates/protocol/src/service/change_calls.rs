@@ -227,10 +227,10 @@ impl ChangeReply {
     /// [`ReplyError`].
     pub fn read(message: &[u8]) -> Result<Self, ReplyError> {
         #[derive(Deserialize)]
-        struct Parameters {
+        struct ReadChange {
             change: ChangeReply,
         }
-        let Parameters { change } = super::parameters(message)?;
+        let ReadChange { change } = super::parameters(message)?;
         Ok(change)
     }
 
