@@ -232,7 +232,7 @@ fn admit(
 ) -> Result<(), EnrollmentAbort> {
     let account = account(dialogue.host(), marked)?;
     let file = PolicyFile::new(&arguments.policy);
-    let store = Store::open(&arguments.state, &arguments.policy)?;
+    let store = Store::open_for_login(&arguments.state, &arguments.policy)?;
     let holder = store.holder(&account)?.account;
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     // A service without a readable name follows the policy's default, as in the authentication phase.

@@ -60,7 +60,7 @@ fn line(
     let Some(account) = accounts::by_name(&user)? else {
         return Ok(None);
     };
-    let store = match Store::open(&arguments.state, &arguments.policy) {
+    let store = match Store::open_for_login(&arguments.state, &arguments.policy) {
         // A program that runs as a user reads no file of root's; what it has to say it said before.
         Err(_) if process::ordinary_uid().is_some() => return Ok(None),
         opened => opened?,

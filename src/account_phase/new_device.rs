@@ -80,7 +80,7 @@ fn run(
         return Err(EnrollmentAbort::Refused(LoginEvent::AnotherUser));
     }
     let file = PolicyFile::new(&arguments.policy);
-    let store = Store::open(&arguments.state, &arguments.policy)?;
+    let store = Store::open_for_login(&arguments.state, &arguments.policy)?;
     let holder = store.holder(&account)?.account;
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let service = text(dialogue.host().service()).unwrap_or_default();

@@ -35,7 +35,7 @@ impl LoginContext<'_> {
         if let Some(uid) = process::ordinary_uid_at_start() {
             return Ok(FactorSource::Daemon(uid));
         }
-        match Store::open(&self.arguments.state, &self.arguments.policy) {
+        match Store::open_for_login(&self.arguments.state, &self.arguments.policy) {
             Ok(store) => Ok(FactorSource::Files(store)),
             // Asked only here, so that a login of root's costs no system call more.
             Err(error) => match process::ordinary_uid() {

@@ -110,3 +110,24 @@ fn who_is_not_asked_needs_no_state_directory() {
     assert_eq!(auth(login("alice")), IGNORED);
     assert!(!part("").exists(), "and a login makes none");
 }
+
+/// Old kernels do not know openat2(2), and sandboxes may refuse it: the files are found as before there was one.
+#[test]
+fn a_kernel_that_refuses_openat2_changes_nothing() {
+    for errno in ["ENOSYS", "EPERM"] {
+        let machine = machine("enabled = true\ntries = 1\n");
+        let alice = enroll_token(&machine, "alice");
+        add_account(&machine, "bob");
+        let inject = format!("--inject=openat2:error={errno}");
+        let strace = ["strace", "-f", "-qq", "-o", "/run/trace", &inject];
+        let typed = |user: &str, code: &str| run(login(user).answer(code).through(&strace)).auth;
+        assert_eq!(typed("alice", &alice.wrong()), code::MAXTRIES);
+        assert!(machine.read("/run/trace").contains("(INJECTED)"), "{errno}");
+        assert_eq!(typed("alice", alice.code_at(0)), code::SUCCESS);
+        assert_eq!(typed("bob", alice.code_at(0)), IGNORED);
+        // A directory that is missing is missed in this way, too.
+        std::fs::remove_dir_all(part("users")).unwrap();
+        let outcome = typed("bob", alice.code_at(0));
+        assert_eq!(outcome, code::AUTHINFO_UNAVAIL, "{errno}");
+    }
+}

@@ -125,8 +125,7 @@ impl Store {
             let done = self.publish(one);
             stored.extend(keep(results, position, done));
         }
-        let users = self.path.join("users");
-        file::flush_directory(&self.users).map_err(Error::file(&users))?;
+        file::flush_directory(self.users.directory()?).map_err(Error::file(self.users.path()))?;
         for (position, mut locked) in stored {
             let done = locked.commit().map(|()| Some(()));
             keep(results, position, done);
@@ -170,10 +169,15 @@ impl Store {
         let Some(record_file) = names::record_file(&account.name) else {
             return Ok(None);
         };
-        let file = files.stage(&state).map_err(Error::file(&state_path))?;
+        let file = files.stage(&state)?;
         let bytes = text.as_bytes();
-        let record = NewFile::create(self.users.as_fd(), &record_file, bytes, NewFileKind::Free)
-            .map_err(Error::file(&self.record_path(&account.name)))?;
+        let record = NewFile::create(
+            self.users.directory()?.as_fd(),
+            &record_file,
+            bytes,
+            NewFileKind::Free,
+        )
+        .map_err(Error::file(&self.record_path(&account.name)))?;
         Ok(Some(StagedRecord {
             position,
             files,
@@ -203,7 +207,7 @@ impl Store {
 
     fn add_to_index(&self, account: &Account) -> Result<(), Error> {
         index::add(
-            &self.users,
+            self.users.directory()?,
             account.uid,
             &account.name,
             LinkDurability::Later,
@@ -224,12 +228,13 @@ impl Store {
     }
 
     fn flush_all(&self) -> Result<(), Error> {
+        let (users, states) = (self.users.directory()?, self.states.directory()?);
         let flush = || -> Result<(), FileError> {
-            file::flush_file_system(&self.states)?;
-            if file::device(&self.states)? == file::device(&self.users)? {
+            file::flush_file_system(states)?;
+            if file::device(states)? == file::device(users)? {
                 return Ok(());
             }
-            file::flush_file_system(&self.users)
+            file::flush_file_system(users)
         };
         flush().map_err(Error::file(&self.path))
     }

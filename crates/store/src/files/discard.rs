@@ -24,18 +24,19 @@ impl Store {
         // The successor first: its state tells of the same record.
         self.mark_discarded(&successor);
         self.mark_discarded(name);
+        let users = self.users.directory()?;
         let remove_record = || {
-            file::remove_leftover(&self.users, &record)?;
-            file::remove(&self.users, &record)?;
-            file::flush_directory(&self.users)
+            file::remove_leftover(users, &record)?;
+            file::remove(users, &record)?;
+            file::flush_directory(users)
         };
         remove_record().map_err(Error::file(&path))?;
         for (uid, entry) in self.index()? {
             if entry == name {
-                index::remove(&self.users, uid, name).map_err(Error::file(&path))?;
+                index::remove(users, uid, name).map_err(Error::file(&path))?;
             }
         }
-        file::flush_directory(&self.users).map_err(Error::file(&path))?;
+        file::flush_directory(users).map_err(Error::file(&path))?;
         StateFiles::of(self, name)?.remove_all()?;
         if successor.is_empty() {
             Ok(())

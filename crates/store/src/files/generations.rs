@@ -25,11 +25,12 @@ use std::path::PathBuf;
 
 use rustix::fs::Stat;
 
-use crate::sys::file::{self, FileError, FileOpening};
+use crate::sys::file::{self, FileOpening};
 use crate::sys::link::{self, NewFile, NewFileKind};
 use crate::sys::lock::{self, LockPause, WAIT};
 use twofactor_core::state::{self, SlotStanding, State, StoredState};
 
+use super::state_part::StatePart;
 use super::{Cause, Error, Store, names};
 pub(super) use watch::PATIENCE;
 use watch::Watch;
@@ -39,7 +40,7 @@ const PEEK_TRIES: u32 = 3;
 
 /// The names of one user's state files.
 pub(super) struct StateFiles<'s> {
-    states: &'s OwnedFd,
+    states: &'s StatePart,
     name: String,
     path: PathBuf,
 }
@@ -99,10 +100,10 @@ impl<'s> StateFiles<'s> {
     /// Reads the state without a lock: for prompts and displays, never for a verdict. `None` when two system calls have
     /// said that there is no file. A slot that is being written fails its checksum, and the other one counts.
     pub(super) fn peek(&self) -> Result<Option<StoredState>, Error> {
-        let opened = match self.open(self.states, &self.name, FileOpening::Read)? {
-            None if self.is_absent(self.states, &self.name)? => return Ok(None),
+        let opened = match self.open_base(FileOpening::Read)? {
+            None if self.is_absent(self.directory()?, &self.name)? => return Ok(None),
             // Made in between, or it was there all the time.
-            None => self.open(self.states, &self.name, FileOpening::Read)?,
+            None => self.open_base(FileOpening::Read)?,
             found => found,
         };
         let Some(opened) = opened else {
@@ -128,7 +129,7 @@ impl<'s> StateFiles<'s> {
         let mut pause = LockPause::begin();
         let mut watch = Watch::begin();
         loop {
-            let Some(base) = self.open(self.states, &self.name, FileOpening::Update)? else {
+            let Some(base) = self.open_base(FileOpening::Update)? else {
                 return Ok(None);
             };
             let held = if self.try_lock(&base)? {
@@ -151,16 +152,19 @@ impl<'s> StateFiles<'s> {
     /// Makes the first file of a user, durably. False if there is one.
     pub(super) fn create(&self, state: &State) -> Result<bool, Error> {
         let bytes = state::encode_file(state);
-        let made = link::create_new(self.states, &self.name, &bytes, NewFileKind::Free)
+        let states = self.directory()?;
+        let made = link::create_new(states, &self.name, &bytes, NewFileKind::Free)
             .map_err(Error::file(&self.path))?;
-        file::flush_directory(self.states).map_err(Error::file(&self.path))?;
+        file::flush_directory(states).map_err(Error::file(&self.path))?;
         Ok(made.is_some())
     }
 
     /// The first file of a user, locked and without a name, for [`StateFiles::publish`]; it is not flushed.
-    pub(super) fn stage(&self, state: &State) -> Result<NewFile<'s>, FileError> {
+    pub(super) fn stage(&self, state: &State) -> Result<NewFile<'s>, Error> {
         let bytes = state::encode_file(state);
-        NewFile::create(self.states.as_fd(), &self.name, &bytes, NewFileKind::Locked)
+        let states = self.directory()?.as_fd();
+        NewFile::create(states, &self.name, &bytes, NewFileKind::Locked)
+            .map_err(Error::file(&self.path))
     }
 
     /// Gives it its name. `None` if there is a file of that name.
@@ -241,13 +245,13 @@ impl<'s> StateFiles<'s> {
         waiting: Waiting,
         watch: &mut Watch,
     ) -> Result<Option<HeldFile>, Error> {
-        if !self.is_absent(self.states, &self.directory())? {
+        if !self.is_absent(self.directory()?, &self.generations())? {
             return self.join(waiting, watch);
         }
         let stored = self.read(base)?;
         if stored.moved {
             // Not closed again where its generations have another name by now.
-            return if self.is_absent(self.states, &self.directory())? {
+            return if self.is_absent(self.directory()?, &self.generations())? {
                 Err(self.error(Cause::MissingState))
             } else {
                 Ok(None)
@@ -314,22 +318,21 @@ impl<'s> StateFiles<'s> {
     /// The order matters: the process that makes the next file after the first look copies what was flushed before it.
     fn is_current(&self, place: &StatePlace, opened: &Stat) -> Result<bool, Error> {
         match place {
-            StatePlace::Base => Ok(self.is_absent(self.states, &self.directory())?
-                && self.is_still(self.states, &self.name, opened)?),
+            StatePlace::Base => self
+                .states
+                .is_still_open(&self.name, &self.generations(), opened)
+                .map_err(Error::file(&self.path)),
             StatePlace::Generation(directory, number) => {
                 let next = number.saturating_add(1).to_string();
                 Ok(self.is_absent(&directory.fd, &next)?
                     && self.is_still(&directory.fd, &number.to_string(), opened)?
-                    && self.is_still(self.states, &self.directory(), &directory.stat)?)
+                    && self.is_still(self.directory()?, &self.generations(), &directory.stat)?)
             }
         }
     }
 
     fn busy(&self) -> Error {
-        let base = self
-            .open(self.states, &self.name, FileOpening::Read)
-            .ok()
-            .flatten();
+        let base = self.open_base(FileOpening::Read).ok().flatten();
         let pid = base.and_then(|file| lock::holder(&file.stat));
         self.error(Cause::Busy(pid))
     }

@@ -123,8 +123,8 @@ impl Store {
             found.holder = Some(Holder::of(account.clone(), loaded, FoundBy::Name));
             return Ok(found);
         }
-        let names = index::names_of(&self.users, account.uid)
-            .map_err(Error::file(&self.path.join("users")))?;
+        let names = index::names_of(self.users.directory()?, account.uid)
+            .map_err(Error::file(self.users.path()))?;
         for name in &names {
             let account = Account {
                 name: name.clone(),

@@ -27,7 +27,7 @@ impl Store {
             return Ok(false);
         };
         let path = self.path.join("state").join(&state);
-        if !file::is_absent(&self.states, &state).map_err(Error::file(&path))? {
+        if !file::is_absent(self.states.directory()?, &state).map_err(Error::file(&path))? {
             return Ok(true);
         }
         let inventory = self.inventory()?;
@@ -45,7 +45,7 @@ impl Store {
             index: self.index()?,
             ..Inventory::default()
         };
-        for file_name in list(&self.states, &self.path.join("state"))? {
+        for file_name in list(self.states.directory()?, self.states.path())? {
             if let Some(name) = names::user_of_state(&file_name) {
                 found.states.push(name);
             } else if let Some(name) = file_name.strip_suffix('+') {

@@ -15,13 +15,15 @@ pub(crate) mod names;
 mod policy_file;
 mod record_file;
 mod relocate;
+mod state_part;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::collections::HashSet;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{CWD, Dir};
 
@@ -43,12 +45,13 @@ pub use record_file::LoadedRecord;
 pub use relocate::Relocation;
 
 use generations::{PATIENCE, StateFiles};
+use state_part::StatePart;
 
 /// The state directory (`/var/lib/twofactor` unless told otherwise).
 pub struct Store {
     path: PathBuf,
-    users: OwnedFd,
-    states: OwnedFd,
+    users: StatePart,
+    states: StatePart,
 }
 
 impl Store {
@@ -57,11 +60,27 @@ impl Store {
     /// # Errors
     /// [`Error`] when it or one of its parts is missing, not root's, accessible to others, or not marked as this one.
     pub fn open(path: &Path, policy: &Path) -> Result<Self, Error> {
-        let (store, top) = Self::with(path, |at, name| {
-            file::open_directory(at, name, FileAccess::Private)
-        })?;
-        mark::check(&top, path, policy)?;
+        let store = Self::open_for_login(path, policy)?;
+        store.users.directory()?;
+        store.states.directory()?;
         Ok(store)
+    }
+
+    /// [`Store::open`] for one login, with fewer system calls: `users` and `state` are checked when a file in them is
+    /// wanted, and opened where it is not found, or is to be changed otherwise than in place.
+    ///
+    /// # Errors
+    /// [`Error`] as for [`Store::open`]; what is wrong with `users` and `state` is an error of the first use.
+    pub fn open_for_login(path: &Path, policy: &Path) -> Result<Self, Error> {
+        let top =
+            file::open_directory(CWD, path, FileAccess::Private).map_err(Error::file(path))?;
+        mark::check(&top, path, policy)?;
+        let top = Arc::new(top);
+        Ok(Self {
+            path: path.to_owned(),
+            users: StatePart::new(&top, path, "users"),
+            states: StatePart::new(&top, path, "state"),
+        })
     }
 
     /// Opens the state directory, makes what is missing of it (mode 0700), and marks it. Only the command that sets up a
@@ -78,7 +97,14 @@ impl Store {
             // It was in use: where it is missing now, a new one would be the wrong one.
             return Self::open(path, policy).map(|store| (store, MarkResult::Already));
         }
-        let (store, top) = Self::with(path, |at, name| file::ensure_directory(at, name))?;
+        let top = file::ensure_directory(CWD, path).map_err(Error::file(path))?;
+        let top = Arc::new(top);
+        let part = |name| StatePart::ensure(&top, path, name);
+        let store = Self {
+            path: path.to_owned(),
+            users: part("users")?,
+            states: part("state")?,
+        };
         // The first enrollment must not be lost with the directory that it is in.
         for directory in [Some(path), path.parent()].into_iter().flatten() {
             file::flush_names(directory).map_err(Error::file(directory))?;
@@ -183,7 +209,7 @@ impl Store {
     /// # Errors
     /// [`Error`] when it cannot be read.
     pub fn index(&self) -> Result<Vec<(u32, String)>, Error> {
-        let users = self.path.join("users");
+        let directory = self.users.directory()?;
         let mut uids: Vec<u32> = Vec::new();
         for file_name in self.file_names()? {
             uids.extend(index::uid_of(&file_name));
@@ -192,11 +218,11 @@ impl Store {
         uids.dedup();
         let mut entries = Vec::new();
         for uid in uids {
-            match index::names_of(&self.users, uid) {
+            match index::names_of(directory, uid) {
                 Ok(names) => entries.extend(names.into_iter().map(|name| (uid, name))),
                 // An entry that names no user refuses the accounts of its uid, and no others.
                 Err(FileError::WrongType) => {}
-                Err(error) => return Err(Error::file(&users)(error)),
+                Err(error) => return Err(Error::file(self.users.path())(error)),
             }
         }
         Ok(entries)
@@ -208,7 +234,8 @@ impl Store {
     /// [`Error`] when the index cannot be written.
     pub fn complete_index(&self) -> Result<usize, Error> {
         let present: HashSet<(u32, String)> = self.index()?.into_iter().collect();
-        let users = self.path.join("users");
+        let directory = self.users.directory()?;
+        let users = self.users.path();
         let mut added = 0;
         for name in self.users()? {
             // A record that cannot be read keeps its user from logging in already.
@@ -216,17 +243,17 @@ impl Store {
                 continue;
             };
             if !present.contains(&(record.uid, name.clone())) {
-                index::add(&self.users, record.uid, &name, LinkDurability::Now)
-                    .map_err(Error::file(&users))?;
+                index::add(directory, record.uid, &name, LinkDurability::Now)
+                    .map_err(Error::file(users))?;
                 added += 1;
                 // Removed meanwhile: an entry without record and state would be a contradiction.
                 if matches!(self.record_named(&name), Ok(None)) {
-                    index::remove(&self.users, record.uid, &name).map_err(Error::file(&users))?;
+                    index::remove(directory, record.uid, &name).map_err(Error::file(users))?;
                     added -= 1;
                 }
             }
         }
-        file::flush_directory(&self.users).map_err(Error::file(&users))?;
+        file::flush_directory(directory).map_err(Error::file(users))?;
         Ok(added)
     }
 
@@ -255,22 +282,7 @@ impl Store {
     }
 
     fn file_names(&self) -> Result<Vec<String>, Error> {
-        list(&self.users, &self.path.join("users"))
-    }
-
-    fn with(
-        path: &Path,
-        open: impl Fn(BorrowedFd<'_>, &Path) -> Result<OwnedFd, FileError>,
-    ) -> Result<(Self, OwnedFd), Error> {
-        let top = open(CWD, path).map_err(Error::file(path))?;
-        let part =
-            |name: &str| open(top.as_fd(), Path::new(name)).map_err(Error::file(&path.join(name)));
-        let store = Self {
-            path: path.to_owned(),
-            users: part("users")?,
-            states: part("state")?,
-        };
-        Ok((store, top))
+        list(self.users.directory()?, self.users.path())
     }
 }
 

@@ -1,13 +1,13 @@
 //! The record as a file: read, and read again.
 
 use std::fmt;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use crate::sys::file::{self, FileAccess, FileError, FileOpening};
+use crate::sys::file::{self, FileOpening};
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 
+use super::state_part::StatePart;
 use super::{Cause, Error, Store, names};
 
 /// A record that was read, with its text: where the file has the same text later, it need not be parsed again. It is kept
@@ -83,7 +83,7 @@ impl Store {
             return Ok(None);
         };
         let path = self.record_path(name);
-        let Some(text) = read_if_there(&self.users, &file_name).map_err(Error::file(&path))? else {
+        let Some(text) = read_if_there(&self.users, &file_name, &path)? else {
             return Ok(None);
         };
         let text = RecordText(text);
@@ -103,21 +103,21 @@ impl Store {
 
 /// `None` when two system calls have said that there is no such file: a user who has no record is not asked for a code,
 /// so a single call that fails for another reason must not be believed.
-fn read_if_there(directory: &OwnedFd, name: &str) -> Result<Option<Vec<u8>>, FileError> {
-    match read(directory, name) {
-        Err(error) if error.is_missing() && file::is_absent(directory, name)? => Ok(None),
-        // Made in between, or it was there all the time.
-        Err(error) if error.is_missing() => read(directory, name).map(Some),
-        other => other.map(Some),
-    }
-}
-
-fn read(directory: &OwnedFd, name: &str) -> Result<Vec<u8>, FileError> {
-    let (fd, stat) = file::open_file(
-        directory,
-        Path::new(name),
-        FileOpening::Read,
-        FileAccess::Private,
-    )?;
-    file::read_all(fd, &stat)
+fn read_if_there(users: &StatePart, name: &str, path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    let read = || {
+        Ok(users
+            .open_file(name, FileOpening::Read)?
+            .and_then(|(fd, stat)| file::read_all(fd, &stat)))
+    };
+    let found = match read()? {
+        Err(error) if error.is_missing() => {
+            if file::is_absent(users.directory()?, name).map_err(Error::file(path))? {
+                return Ok(None);
+            }
+            // Made in between, or it was there all the time.
+            read()?
+        }
+        other => other,
+    };
+    found.map(Some).map_err(Error::file(path))
 }

@@ -160,32 +160,35 @@ impl Store {
 
     /// Adds an entry of the index, durably.
     fn enter(&self, uid: u32, name: &str) -> Result<(), Error> {
-        index::add(&self.users, uid, name, LinkDurability::Now)
-            .and_then(|_| file::flush_directory(&self.users))
+        let users = self.users.directory()?;
+        index::add(users, uid, name, LinkDurability::Now)
+            .and_then(|_| file::flush_directory(users))
             .map_err(Error::file(&self.record_path(name)))
     }
 
     /// Step 6.
     pub(super) fn rename_record(&self, from: &str, to: &Account) -> Result<(), Error> {
         let path = self.record_path(&to.name);
+        let users = self.users.directory()?;
         let file_of =
             |user: &str| names::record_file(user).ok_or_else(|| too_long(&self.record_path(user)));
         let (old, new) = (file_of(from)?, file_of(&to.name)?);
-        if !link::rename_new(&self.users, &old, &new).map_err(Error::file(&path))? {
+        if !link::rename_new(users, &old, &new).map_err(Error::file(&path))? {
             return Err(self.occupied(&to.name));
         }
-        file::flush_directory(&self.users).map_err(Error::file(&path))
+        file::flush_directory(users).map_err(Error::file(&path))
     }
 
     /// Step 7, and what others claimed of the old state meanwhile.
     fn forget(&self, from: &str, to: &Account) -> Result<(), Error> {
         let path = self.record_path(from);
+        let users = self.users.directory()?;
         for (uid, name) in self.index()? {
             if name == from && (uid, name.as_str()) != (to.uid, to.name.as_str()) {
-                index::remove(&self.users, uid, from).map_err(Error::file(&path))?;
+                index::remove(users, uid, from).map_err(Error::file(&path))?;
             }
         }
-        file::flush_directory(&self.users).map_err(Error::file(&path))?;
+        file::flush_directory(users).map_err(Error::file(&path))?;
         let old = StateFiles::of(self, from)?;
         if from == to.name || old.is_in_use()? {
             return Ok(());

@@ -1,13 +1,14 @@
 //! Opening, reading and replacing files that only root may have touched.
 
 mod file_error;
+mod presence;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, Stat, fchmod, fdatasync, fstat, fsync, mkdirat, openat,
-    renameat, statat, syncfs, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fchmod, fdatasync, fstat, fsync,
+    mkdirat, openat, openat2, renameat, statat, syncfs, unlinkat,
 };
 use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 
@@ -15,6 +16,7 @@ use super::limit;
 use file_error::failed;
 
 pub use file_error::FileError;
+pub use presence::{is_absent, is_present, is_still};
 
 /// Largest file that is read, in bytes.
 pub const MAX_LEN: usize = 64 * 1024;
@@ -59,6 +61,15 @@ pub fn open_directory(
     Ok(fd)
 }
 
+/// The checks of [`open_directory`] of one that is not opened.
+///
+/// # Errors
+/// [`FileError`].
+pub fn check_directory(at: impl AsFd, name: &str, access: FileAccess) -> Result<(), FileError> {
+    let stat = statat(at, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed("stat"))?;
+    check_stat(stat, FileType::Directory, access).map(drop)
+}
+
 /// Makes a directory with mode 0700 unless it is there, and opens it.
 ///
 /// # Errors
@@ -86,6 +97,16 @@ pub enum FileOpening {
     Update,
 }
 
+impl FileOpening {
+    fn flags(self) -> OFlags {
+        let direction = match self {
+            Self::Read => OFlags::RDONLY,
+            Self::Update => OFlags::RDWR,
+        };
+        direction | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY
+    }
+}
+
 /// Opens a regular file without following a link at its end, owned by root, no more open than `access`, at most
 /// [`MAX_LEN`] bytes.
 ///
@@ -97,17 +118,26 @@ pub fn open_file(
     how: FileOpening,
     access: FileAccess,
 ) -> Result<(OwnedFd, Stat), FileError> {
-    let direction = match how {
-        FileOpening::Read => OFlags::RDONLY,
-        FileOpening::Update => OFlags::RDWR,
-    };
-    let flags = direction | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let fd = retry_on_intr(|| openat(&at, path, flags, Mode::empty())).map_err(failed("open"))?;
-    let stat = check(&fd, FileType::RegularFile, access)?;
-    match usize::try_from(stat.st_size) {
-        Ok(size) if size <= MAX_LEN => Ok((fd, stat)),
-        _ => Err(FileError::TooLarge),
-    }
+    let fd =
+        retry_on_intr(|| openat(&at, path, how.flags(), Mode::empty())).map_err(failed("open"))?;
+    checked_file(fd, access)
+}
+
+/// [`open_file`] of a file below a directory, where no part of the path may be a link, or lead out of it (openat2(2), since
+/// Linux 5.6). Kernels and sandboxes that do not know the call refuse it.
+///
+/// # Errors
+/// [`FileError`].
+pub fn open_file_beneath(
+    at: impl AsFd,
+    path: &str,
+    how: FileOpening,
+    access: FileAccess,
+) -> Result<(OwnedFd, Stat), FileError> {
+    let ways = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let fd = retry_on_intr(|| openat2(&at, path, how.flags(), Mode::empty(), ways))
+        .map_err(failed("open"))?;
+    checked_file(fd, access)
 }
 
 /// Reads the whole file, from its beginning; `opened` is what [`open_file`] told of it. The allocator wipes it when it is
@@ -313,44 +343,6 @@ pub fn flush_names(path: &Path) -> Result<(), FileError> {
     flush_directory(fd)
 }
 
-/// True if `name` still is the file that was opened.
-///
-/// # Errors
-/// [`FileError`]; a missing file is "no", not an error.
-pub fn is_still(directory: impl AsFd, name: &str, opened: &Stat) -> Result<bool, FileError> {
-    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok((stat.st_dev, stat.st_ino) == (opened.st_dev, opened.st_ino)),
-        Err(Errno::NOENT) => Ok(false),
-        Err(errno) => Err(FileError::System("stat", errno)),
-    }
-}
-
-/// True if there is nothing under a name.
-///
-/// # Errors
-/// [`FileError`].
-pub fn is_absent(directory: impl AsFd, name: &str) -> Result<bool, FileError> {
-    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(_) => Ok(false),
-        Err(Errno::NOENT) => Ok(true),
-        Err(errno) => Err(FileError::System("stat", errno)),
-    }
-}
-
-/// True if a regular file of root's has a name, seen by one system call.
-///
-/// # Errors
-/// [`FileError`].
-pub fn is_present(directory: impl AsFd, name: &str) -> Result<bool, FileError> {
-    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => {
-            Ok(FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_uid == 0)
-        }
-        Err(Errno::NOENT) => Ok(false),
-        Err(errno) => Err(FileError::System("stat", errno)),
-    }
-}
-
 fn temporary_name(name: &str) -> String {
     format!(".{name}.new")
 }
@@ -380,8 +372,19 @@ fn create(
     Ok(fd)
 }
 
+fn checked_file(fd: OwnedFd, access: FileAccess) -> Result<(OwnedFd, Stat), FileError> {
+    let stat = check(&fd, FileType::RegularFile, access)?;
+    match usize::try_from(stat.st_size) {
+        Ok(size) if size <= MAX_LEN => Ok((fd, stat)),
+        _ => Err(FileError::TooLarge),
+    }
+}
+
 fn check(fd: impl AsFd, kind: FileType, access: FileAccess) -> Result<Stat, FileError> {
-    let stat = fstat(fd).map_err(failed("fstat"))?;
+    check_stat(fstat(fd).map_err(failed("fstat"))?, kind, access)
+}
+
+fn check_stat(stat: Stat, kind: FileType, access: FileAccess) -> Result<Stat, FileError> {
     let mode = stat.st_mode;
     match () {
         () if FileType::from_raw_mode(mode) != kind => Err(FileError::WrongType),

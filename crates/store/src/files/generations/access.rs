@@ -12,7 +12,7 @@ use twofactor_core::state::{self, SlotStanding, StateError, StoredState};
 use super::{Generations, OpenFile, StateFiles};
 use crate::files::{Cause, Error};
 
-impl StateFiles<'_> {
+impl<'s> StateFiles<'s> {
     /// The numbers of the generations, ascending.
     pub(super) fn numbers(&self, directory: &OwnedFd) -> Result<Vec<u64>, Error> {
         let names = list_names(directory).map_err(Error::file(&self.path))?;
@@ -22,9 +22,9 @@ impl StateFiles<'_> {
     }
 
     pub(super) fn open_generations(&self) -> Result<Option<Generations>, Error> {
-        let path = self.directory();
-        let opened = match file::open_directory(self.states, Path::new(&path), FileAccess::Private)
-        {
+        let states = self.directory()?;
+        let path = self.generations();
+        let opened = match file::open_directory(states, Path::new(&path), FileAccess::Private) {
             Err(error) if error.is_missing() => return Ok(None),
             other => other.map_err(Error::file(&self.path))?,
         };
@@ -32,8 +32,18 @@ impl StateFiles<'_> {
         Ok(Some(Generations { fd: opened, stat }))
     }
 
-    pub(super) fn directory(&self) -> String {
+    /// The directory that all states are in.
+    pub(super) fn directory(&self) -> Result<&'s OwnedFd, Error> {
+        self.states.directory()
+    }
+
+    /// The name of the directory of generations.
+    pub(super) fn generations(&self) -> String {
         format!("{}+", self.name)
+    }
+
+    pub(super) fn open_base(&self, how: FileOpening) -> Result<Option<OpenFile>, Error> {
+        self.found(self.states.open_file(&self.name, how)?)
     }
 
     pub(super) fn open(
@@ -42,7 +52,16 @@ impl StateFiles<'_> {
         name: &str,
         how: FileOpening,
     ) -> Result<Option<OpenFile>, Error> {
-        match file::open_file(directory, Path::new(name), how, FileAccess::Private) {
+        self.found(file::open_file(
+            directory,
+            Path::new(name),
+            how,
+            FileAccess::Private,
+        ))
+    }
+
+    fn found(&self, opened: Result<(OwnedFd, Stat), FileError>) -> Result<Option<OpenFile>, Error> {
+        match opened {
             Err(error) if error.is_missing() => Ok(None),
             other => {
                 let (fd, stat) = other.map_err(Error::file(&self.path))?;

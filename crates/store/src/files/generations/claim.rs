@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use crate::sys::file::{self, FileError, FileOpening};
+use crate::sys::file::{self, FileOpening};
 use crate::sys::link::{NewFile, NewFileKind};
 use twofactor_core::state::{self, MOVED, MOVED_OFFSET, SlotStanding, State, StoredState};
 
@@ -13,40 +13,49 @@ use crate::files::{Cause, Error};
 impl<'s> StateFiles<'s> {
     /// Makes the directory of generations and the first one. The file comes first: a base that is closed while no file can
     /// be made would keep the right person out.
-    pub(super) fn close_base(&self) -> Result<Option<(Generations, OpenFile)>, FileError> {
+    pub(super) fn close_base(&self) -> Result<Option<(Generations, OpenFile)>, Error> {
         let claim = self.stage_claim()?;
-        let made = file::ensure_directory(self.states, Path::new(&self.directory()))?;
-        let Some(fd) = claim.publish_in(made.as_fd(), "1")? else {
-            return Ok(None);
+        let states = self.directory()?;
+        let publish = || {
+            let made = file::ensure_directory(states, Path::new(&self.generations()))?;
+            let Some(fd) = claim.publish_in(made.as_fd(), "1")? else {
+                return Ok(None);
+            };
+            let stat = file::stat(&fd)?;
+            let directory = Generations {
+                stat: file::stat(&made)?,
+                fd: made,
+            };
+            Ok(Some((directory, OpenFile { fd, stat })))
         };
-        let stat = file::stat(&fd)?;
-        let directory = Generations {
-            stat: file::stat(&made)?,
-            fd: made,
-        };
-        Ok(Some((directory, OpenFile { fd, stat })))
+        publish().map_err(Error::file(&self.path))
     }
 
-    pub(super) fn stage_claim(&self) -> Result<NewFile<'s>, FileError> {
+    pub(super) fn stage_claim(&self) -> Result<NewFile<'s>, Error> {
         let bytes = state::encode_provisional(&State::new(0));
-        let claim = NewFile::create(self.states.as_fd(), &self.name, &bytes, NewFileKind::Locked)?;
-        claim.flush()?;
-        Ok(claim)
+        let states = self.directory()?.as_fd();
+        let stage = || {
+            let claim = NewFile::create(states, &self.name, &bytes, NewFileKind::Locked)?;
+            claim.flush()?;
+            Ok(claim)
+        };
+        stage().map_err(Error::file(&self.path))
     }
 
     pub(super) fn claim(
         &self,
         directory: &OwnedFd,
         number: u64,
-    ) -> Result<Option<OpenFile>, FileError> {
+    ) -> Result<Option<OpenFile>, Error> {
         let claim = self.stage_claim()?;
-        match claim.publish_in(directory.as_fd(), &number.to_string())? {
+        let publish = || match claim.publish_in(directory.as_fd(), &number.to_string())? {
             Some(fd) => {
                 let stat = file::stat(&fd)?;
                 Ok(Some(OpenFile { fd, stat }))
             }
             None => Ok(None),
-        }
+        };
+        publish().map_err(Error::file(&self.path))
     }
 
     /// Turns a generation whose lock is held into the current file. `None` where another process did something meanwhile.
@@ -101,11 +110,11 @@ impl<'s> StateFiles<'s> {
             .split_last()
             .map(|(_, lower)| lower)
             .unwrap_or_default();
-        let fd = &directory.fd;
+        let (fd, states) = (&directory.fd, self.directory()?);
         let finish = || {
             file::flush(&highest.fd)?;
             file::flush_directory(fd)?;
-            file::flush_directory(self.states)?;
+            file::flush_directory(states)?;
             for number in lower {
                 file::remove(fd, &number.to_string())?;
             }
@@ -131,7 +140,7 @@ impl<'s> StateFiles<'s> {
                 return Ok(stored);
             }
         }
-        match self.open(self.states, &self.name, FileOpening::Read)? {
+        match self.open_base(FileOpening::Read)? {
             // What took its place is gone: what it holds may be used up.
             Some(base) => match self.read(&base)? {
                 stored if stored.moved => Err(self.error(Cause::MissingState)),
@@ -152,7 +161,7 @@ impl<'s> StateFiles<'s> {
     }
 
     pub(super) fn is_move_noted(&self) -> Result<bool, Error> {
-        match self.open(self.states, &self.name, FileOpening::Read)? {
+        match self.open_base(FileOpening::Read)? {
             Some(base) => Ok(self.read(&base)?.moved),
             None => Ok(false),
         }
@@ -160,12 +169,12 @@ impl<'s> StateFiles<'s> {
 
     /// Tells readers without a lock not to read the base.
     pub(super) fn note_move(&self, directory: &Generations) -> Result<(), Error> {
-        let Some(base) = self.open(self.states, &self.name, FileOpening::Update)? else {
+        let Some(base) = self.open_base(FileOpening::Update)? else {
             // The state was removed, or moved to another name, and readers do not come here any more.
             return Err(self.error(Cause::TakenOver));
         };
         // The base of another state takes its place only after the directory is gone.
-        if !self.is_still(self.states, &self.directory(), &directory.stat)? {
+        if !self.is_still(self.directory()?, &self.generations(), &directory.stat)? {
             return Err(self.error(Cause::TakenOver));
         }
         file::write_at(&base.fd, &MOVED, MOVED_OFFSET)

@@ -10,7 +10,7 @@ use crate::files::{Cause, Error};
 impl StateFiles<'_> {
     /// True if the state is kept under this name: not where there is none, or where it was moved to another name.
     pub(in crate::files) fn is_in_use(&self) -> Result<bool, Error> {
-        let Some(base) = self.open(self.states, &self.name, FileOpening::Read)? else {
+        let Some(base) = self.open_base(FileOpening::Read)? else {
             return Ok(false);
         };
         // One that is damaged was not moved: its generations would be there.
@@ -51,11 +51,12 @@ impl StateFiles<'_> {
         let entrance = state::encode_moved(state);
         self.confirm(held)?;
         // Another base than the one that a process which was stopped may still hold.
-        file::write_file(self.states, &self.name, &entrance, FileAccess::Private)
+        let states = self.directory()?;
+        file::write_file(states, &self.name, &entrance, FileAccess::Private)
             .map_err(Error::file(&self.path))?;
         new.make_entrance(&entrance)?;
         self.confirm(held)?;
-        let moved = link::rename_new(self.states, &self.directory(), &new.directory())
+        let moved = link::rename_new(states, &self.generations(), &new.generations())
             .map_err(Error::file(&self.path))?;
         if !moved {
             return Err(new.error(Cause::Occupied));
@@ -65,18 +66,19 @@ impl StateFiles<'_> {
 
     /// The last step of a move: removes the base of the old name, which holds nothing that counts.
     pub(in crate::files) fn leave_name(&self) -> Result<(), Error> {
+        let states = self.directory()?;
         let remove = || {
-            file::flush_directory(self.states)?;
-            file::remove_leftover(self.states, &self.name)?;
-            file::remove(self.states, &self.name)?;
-            file::flush_directory(self.states)
+            file::flush_directory(states)?;
+            file::remove_leftover(states, &self.name)?;
+            file::remove(states, &self.name)?;
+            file::flush_directory(states)
         };
         remove().map_err(Error::file(&self.path))
     }
 
     /// The first generation of a base that this process holds.
     fn closed_by_holder(&self) -> Result<HeldFile, Error> {
-        let made = self.close_base().map_err(Error::file(&self.path))?;
+        let made = self.close_base()?;
         let held = match made {
             Some((directory, claim)) => self.complete(directory, claim, 1)?,
             None => None,
@@ -86,8 +88,9 @@ impl StateFiles<'_> {
 
     /// A base that only leads to the directory beside it, where there is one.
     fn make_entrance(&self, bytes: &[u8]) -> Result<(), Error> {
-        let made = link::create_new(self.states, &self.name, bytes, NewFileKind::Free)
-            .and_then(|made| file::flush_directory(self.states).map(|()| made))
+        let states = self.directory()?;
+        let made = link::create_new(states, &self.name, bytes, NewFileKind::Free)
+            .and_then(|made| file::flush_directory(states).map(|()| made))
             .map_err(Error::file(&self.path))?;
         // A move that was stopped has made it.
         if made.is_none() && self.is_in_use()? {

@@ -1,5 +1,6 @@
 //! Removing the files of a user, and putting a new one in place of those that cannot be read.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use crate::sys::file::{self, FileAccess, FileError, FileOpening};
@@ -15,18 +16,19 @@ impl StateFiles<'_> {
     /// Puts a new file in place of one that cannot be read. Its lock is waited for, but a holder that does not move does
     /// not keep an administrator from it.
     pub(in crate::files) fn replace_unreadable(&self, state: &State) -> Result<(), Error> {
-        if let Some(base) = self.open(self.states, &self.name, FileOpening::Update)? {
+        if let Some(base) = self.open_base(FileOpening::Update)? {
             let mut pause = LockPause::begin();
             while !self.try_lock(&base)? && pause.waited() < PATIENCE {
                 pause.rest();
             }
             // Another process may have made a new one meanwhile.
-            if !self.is_still(self.states, &self.name, &base.stat)? {
+            if !self.is_still(self.directory()?, &self.name, &base.stat)? {
                 return Ok(());
             }
         }
+        let states = self.directory()?;
         let replace = |bytes: &[u8]| {
-            file::write_file(self.states, &self.name, bytes, FileAccess::Private)
+            file::write_file(states, &self.name, bytes, FileAccess::Private)
                 .map_err(Error::file(&self.path))
         };
         // A holder of the old base must not find it open when the generations are gone; and a process that is about to
@@ -39,10 +41,11 @@ impl StateFiles<'_> {
     /// Removes all files of the user. The base goes first: without it none of the others is found, and what a process that
     /// was stopped wrote into it counts no more.
     pub(in crate::files) fn remove_all(&self) -> Result<(), Error> {
+        let states = self.directory()?;
         let remove = || {
-            file::remove_leftover(self.states, &self.name)?;
-            file::remove(self.states, &self.name)?;
-            file::flush_directory(self.states)
+            file::remove_leftover(states, &self.name)?;
+            file::remove(states, &self.name)?;
+            file::flush_directory(states)
         };
         remove().map_err(Error::file(&self.path))?;
         self.remove_generations()
@@ -51,29 +54,30 @@ impl StateFiles<'_> {
     /// Removes the directory of generations. First it gets a name under which it is not found: from then on none of its
     /// files is the current one, in whatever order they go.
     pub(super) fn remove_generations(&self) -> Result<(), Error> {
-        let dead = format!(".{}", self.directory());
+        let states = self.directory()?;
+        let dead = format!(".{}", self.generations());
         let remove = || {
-            self.remove_dead(&dead)?;
-            match link::rename(self.states, &self.directory(), &dead) {
+            remove_dead(states, &dead)?;
+            match link::rename(states, &self.generations(), &dead) {
                 Err(error) if error.is_missing() => return Ok(()),
                 other => other?,
             }
-            file::flush_directory(self.states)?;
-            self.remove_dead(&dead)?;
-            file::flush_directory(self.states)
+            file::flush_directory(states)?;
+            remove_dead(states, &dead)?;
+            file::flush_directory(states)
         };
         remove().map_err(Error::file(&self.path))
     }
+}
 
-    pub(super) fn remove_dead(&self, name: &str) -> Result<(), FileError> {
-        let directory =
-            match file::open_directory(self.states, Path::new(name), FileAccess::Private) {
-                Err(error) if error.is_missing() => return Ok(()),
-                other => other?,
-            };
-        for file_name in list_names(&directory)? {
-            file::remove(&directory, &file_name)?;
-        }
-        file::remove_directory(self.states, name)
+/// Removes a directory of generations that is not found any more.
+fn remove_dead(states: &OwnedFd, name: &str) -> Result<(), FileError> {
+    let directory = match file::open_directory(states, Path::new(name), FileAccess::Private) {
+        Err(error) if error.is_missing() => return Ok(()),
+        other => other?,
+    };
+    for file_name in list_names(&directory)? {
+        file::remove(&directory, &file_name)?;
     }
+    file::remove_directory(states, name)
 }

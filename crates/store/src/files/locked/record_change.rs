@@ -1,6 +1,6 @@
 //! Replacing a record under the lock of its state, in steps of which each leaves a record that counts.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use crate::sys::file::{self, FileAccess};
 use crate::sys::link::{LinkDurability, NewFile, NewFileKind};
@@ -105,7 +105,8 @@ impl Locked<'_> {
     /// Puts the text of a record in place, durably.
     pub(in crate::files) fn publish_record(&self, text: &str, replaces: bool) -> Result<(), Error> {
         let path = self.store.record_path(&self.account.name);
-        self.write_record(text, replaces)
+        let users = self.store.users.directory()?;
+        self.write_record(users, text, replaces)
             .map_err(|error| match error {
                 WriteFailed::File(error) => Error::file(&path)(error),
                 WriteFailed::Meanwhile => self.error(Cause::TakenOver),
@@ -182,8 +183,7 @@ impl Locked<'_> {
     }
 
     /// A first record is made only where there is none by now: its maker may have been stopped for long.
-    fn write_record(&self, text: &str, replaces: bool) -> Result<(), WriteFailed> {
-        let users = &self.store.users;
+    fn write_record(&self, users: &OwnedFd, text: &str, replaces: bool) -> Result<(), WriteFailed> {
         let name = names::record_file(&self.account.name).ok_or(file::FileError::TooLarge)?;
         if index::add(
             users,

@@ -48,7 +48,7 @@ impl Locked<'_> {
     pub(crate) fn remove_record(&self) -> Result<(), Error> {
         let name =
             names::record_file(&self.account.name).ok_or_else(|| self.error(Cause::NameTooLong))?;
-        let users = &self.store.users;
+        let users = self.store.users.directory()?;
         let remove = || {
             for stale in self.files.stale_names(&self.held, &name) {
                 file::remove_leftover(users, &stale)?;
@@ -72,7 +72,7 @@ impl Locked<'_> {
     fn remove_traces(self) -> Result<(), Error> {
         // Another process may have enrolled the user anew.
         self.confirm()?;
-        let users = &self.store.users;
+        let users = self.store.users.directory()?;
         index::remove(users, self.account.uid, &self.account.name)
             .and_then(|()| file::flush_directory(users))
             .map_err(Error::file(&self.store.record_path(&self.account.name)))?;

@@ -205,7 +205,15 @@ fn further_names_of_a_uid_are_announced_for_it_alone() {
         names
     };
     assert_eq!(index(), ["users/+1000"]);
-    let add = |uid, name| index::add(&store.users, uid, name, LinkDurability::Now).unwrap();
+    let add = |uid, name| {
+        index::add(
+            store.users.directory().unwrap(),
+            uid,
+            name,
+            LinkDurability::Now,
+        )
+        .unwrap()
+    };
     assert!(add(1000, "bob"));
     assert!(add(1001, "carol"));
     assert_eq!(
@@ -217,6 +225,6 @@ fn further_names_of_a_uid_are_announced_for_it_alone() {
             "users/+1001"
         ]
     );
-    let names = |uid| index::names_of(&store.users, uid).unwrap();
+    let names = |uid| index::names_of(store.users.directory().unwrap(), uid).unwrap();
     assert_eq!((names(1000).len(), names(1001).len()), (2, 1));
 }

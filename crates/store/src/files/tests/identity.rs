@@ -102,22 +102,47 @@ fn an_index_has_room_for_eight_names() {
     for number in 1..8 {
         let name = format!("alias{number}");
         assert_eq!(
-            index::add(&store.users, 1000, &name, LinkDurability::Now),
+            index::add(
+                store.users.directory().unwrap(),
+                1000,
+                &name,
+                LinkDurability::Now
+            ),
             Ok(true)
         );
         assert_eq!(
-            index::add(&store.users, 1000, &name, LinkDurability::Now),
+            index::add(
+                store.users.directory().unwrap(),
+                1000,
+                &name,
+                LinkDurability::Now
+            ),
             Ok(false)
         );
     }
-    let full = index::add(&store.users, 1000, "alias8", LinkDurability::Now);
+    let full = index::add(
+        store.users.directory().unwrap(),
+        1000,
+        "alias8",
+        LinkDurability::Now,
+    );
     assert_eq!(full, Err(FileError::TooLarge));
-    index::remove(&store.users, 1000, "alice").unwrap();
+    index::remove(store.users.directory().unwrap(), 1000, "alice").unwrap();
     assert_eq!(
-        index::add(&store.users, 1000, "alias8", LinkDurability::Now),
+        index::add(
+            store.users.directory().unwrap(),
+            1000,
+            "alias8",
+            LinkDurability::Now
+        ),
         Ok(true)
     );
-    assert_eq!(index::names_of(&store.users, 1000).unwrap().len(), 8);
+    assert_eq!(
+        index::names_of(store.users.directory().unwrap(), 1000)
+            .unwrap()
+            .len(),
+        8
+    );
 }
 
 /// Each of these lets no login pass for one without a device, and no enrollment begin.

@@ -119,7 +119,7 @@ fn a_waiter_follows_a_state_that_is_replaced() {
         let mut state = locked.state().clone();
         state.failures = 7;
         write_file(
-            &store.states,
+            store.states.directory().unwrap(),
             "alice",
             &encode_file(&state),
             FileAccess::Private,
