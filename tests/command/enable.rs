@@ -80,6 +80,7 @@ fn r15_r16_switching_it_on_forces_no_user() {
             "policy_hash",
             "refused",
             "required_later",
+            "steps",
             "warnings",
             "written"
         ]

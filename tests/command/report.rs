@@ -228,6 +228,7 @@ fn every_report_is_json_with_the_documented_keys() {
         "policy_hash",
         "refused",
         "required_later",
+        "steps",
         "warnings",
         "written",
     ];

@@ -216,8 +216,9 @@ impl PolicyChange {
     }
 
     /// The report of a change that is not made.
-    fn into_preview(self) -> PolicyChangeReport {
+    fn into_preview(mut self) -> PolicyChangeReport {
         let text = (!self.is_idle()).then(|| self.announcement());
+        self.made.steps = self.steps();
         self.made.planned(text)
     }
 
@@ -235,21 +236,21 @@ impl PolicyChange {
         if self.danger != LockoutGuard::Refuse || dangers.is_empty() {
             return Ok(());
         }
-        let mut steps = String::new();
-        for cure in &self.cures {
-            steps.push_str(&format!("{cure}\n"));
-        }
-        if self.made.impact.needs_device() {
-            steps.push_str(
-                "Enroll a device and try it first: twofactor enroll USER, twofactor verify USER\n",
-            );
-        }
-        steps.push_str("To proceed despite this: --force");
+        let mut steps = self.steps();
+        steps.push("To proceed despite this: --force".to_owned());
         Err(
             Failure::refused(format!("not done: {}", dangers.join("; ")))
                 .of_kind(FailureKind::WouldLockOut)
-                .next(steps),
+                .next(steps.join("\n")),
         )
+    }
+
+    /// Steps that end the dangers.
+    fn steps(&self) -> Vec<String> {
+        let device =
+            "Enroll a device and try it first: twofactor enroll USER, twofactor verify USER";
+        let device = self.made.impact.needs_device().then(|| device.to_owned());
+        self.cures.iter().cloned().chain(device).collect()
     }
 
     /// The report where there is nothing to change.
@@ -258,7 +259,8 @@ impl PolicyChange {
     }
 
     /// The report of the change, once it was made.
-    pub fn into_report(self) -> PolicyChangeReport {
+    pub fn into_report(mut self) -> PolicyChangeReport {
+        self.made.steps = self.steps();
         self.made.written(&self.edited)
     }
 

@@ -74,6 +74,10 @@ fn a_preview_names_who_is_asked_and_refused() {
     );
     let error = json_error(call(&machine, &arguments, &["--yes"]), 1);
     assert_eq!(error["kind"], "would-lock-out");
+    let steps = names("steps");
+    assert_eq!(steps.len(), 1, "{planned}");
+    let next = format!("{}\nTo proceed despite this: --force", steps[0]);
+    assert_eq!(error["next"], next);
     let text = machine
         .command(&[&arguments[..], &["--dry-run"]].concat())
         .ok();

@@ -30,6 +30,8 @@ pub struct PolicyChangeReport {
     clock: &'static str,
     #[serde(flatten)]
     pub(super) impact: PolicyImpact,
+    /// Steps that end the dangers.
+    pub(super) steps: Vec<String>,
     /// The announcement, where nothing but that was asked for.
     #[serde(skip)]
     preview: String,
@@ -47,6 +49,7 @@ impl PolicyChangeReport {
             enabled: after.enabled,
             clock: clock::synchronization().word(),
             impact,
+            steps: Vec::new(),
             preview: String::new(),
         }
     }
