@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     reason = "what fails in a test must fail it at once"
 )]
 
@@ -293,8 +294,8 @@ fn r17_the_page_says_why_a_login_is_refused() {
         "Two-factor login is required here, and it is not set up for your account yet. Ask your administrator to do that. \
          Press Enter to go back:"
     );
-    assert_eq!(
-        page.answer("yes"),
-        Page::Form("Authentication failed".to_owned())
-    );
+    // Later versions of Cockpit say nothing more.
+    let refused = page.answer("yes");
+    let ends = ["Authentication failed", ""].map(|reason| Page::Form(reason.to_owned()));
+    assert!(ends.contains(&refused), "{refused:?}");
 }

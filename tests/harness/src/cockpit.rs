@@ -70,9 +70,10 @@ impl Machine {
     /// # Panics
     /// When it is not installed or does not start.
     pub fn cockpit(&self) -> Cockpit<'_> {
+        // Later versions would look for a socket of systemd instead of that program.
         self.write_file(
             "/etc/cockpit/cockpit.conf",
-            "[WebService]\nAllowUnencrypted = true\n",
+            "[WebService]\nAllowUnencrypted = true\n[Basic]\nCommand = /usr/lib/cockpit/cockpit-session\n",
             0o644,
         );
         let port = FIRST_PORT + self.number();
