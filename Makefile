@@ -241,8 +241,10 @@ budget: need-test harness
 demo: need-demo build
 	INTERACTIVE='$(INTERACTIVE)' cargo run $(CARGOFLAGS) --quiet $(root_runner) -p harness --example demo
 
-pictures: need-demo build
+pictures: need-demo need-browser build
 	cargo run $(CARGOFLAGS) --quiet $(root_runner) -p harness --example pictures
+	scripts/axe $(target)/axe.min.js
+	PICTURES_WRITE=1 $(test_module) --features browser-tests --test cockpit page::looks
 
 ## dist               the source archive with all dependencies
 dist: need-dist rust

@@ -78,6 +78,7 @@ cockpit.locale({
     "Confirm": [null, "Bestätigen"],
     "The settings were changed meanwhile. Look again at what this will do.": [null, "Die Einstellungen wurden inzwischen geändert. Sehen Sie sich die Wirkung noch einmal an."],
     "Users may be locked out.": [null, "Benutzer könnten ausgesperrt werden."],
+    "What to do first:": [null, "Vorher zu tun:"],
     "These users will be refused:": [null, "Diese Benutzer werden abgewiesen:"],
     "Think of this, too:": [null, "Bedenken Sie auch:"],
     "Keep a root shell open until a login in a second window has worked.": [null, "Lassen Sie eine Root-Shell offen, bis eine Anmeldung in einem zweiten Fenster gelungen ist."],

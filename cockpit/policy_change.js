@@ -53,7 +53,8 @@ function ask(control, change, report, notice) {
     }, { kind: isDangerous ? "danger" : "primary", key: "confirm", "data-first": !isDangerous });
     control.show(
         notice && message("warning", notice),
-        report.dangers.length > 0 && message("danger", _("Users may be locked out."), report.dangers.map(paragraph)),
+        report.dangers.length > 0 && message("danger", _("Users may be locked out."), report.dangers.map(paragraph),
+            report.steps.length > 0 && [subtle(_("What to do first:")), element("ul", { class: "subtle" }, report.steps.map(step => element("li", {}, step)))]),
         report.refused.length > 0 && message("danger", _("These users will be refused:"), paragraph(named(report.refused))),
         first && message("info", first.title, paragraph(first.text)),
         effect(report),

@@ -1,18 +1,36 @@
 //! Each screen light, dark and narrow: no hindrance that axe-core knows, nothing wider than the window, and a picture of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use harness::logins::enrolled;
-use harness::{CockpitPage, CockpitRole, artefacts};
+use harness::{CockpitPage, CockpitRole, artefacts, workspace};
 use serde_json::json;
 
 use super::stage::{desk, page_of, policy, settled};
 
-/// Directory of the pictures; those in docs/pictures are taken from there.
+/// Screens in the documents, as they are shown there.
+const IN_DOCUMENTS: [(&str, &str); 4] = [
+    ("administrator", "light"),
+    ("qr-code", "light"),
+    ("recovery-codes", "light"),
+    ("switch", "dark"),
+];
+
+/// Directory of the pictures. `PICTURES_WRITE=1` puts those of the documents into docs/pictures.
 fn pictures() -> PathBuf {
     let directory = artefacts::target().join("pictures");
     std::fs::create_dir_all(&directory).expect("the directory of the pictures");
     directory
+}
+
+/// A picture of the documents is small, and taken anew where that is asked for.
+fn documents(picture: &Path, name: &str) {
+    let content = std::fs::read(picture).expect("the picture");
+    assert!(content.len() < 200_000, "{name}: {} bytes", content.len());
+    if std::env::var_os("PICTURES_WRITE").is_some() {
+        let place = workspace().join(format!("docs/pictures/cockpit-{name}.png"));
+        std::fs::write(place, content).expect("the directory of the documents");
+    }
 }
 
 /// Looks at what the page shows now.
@@ -30,7 +48,11 @@ fn look(page: &CockpitPage<'_>, name: &str) {
         let found = page.hindrances(&axe);
         assert_eq!(found, [""; 0], "{name}, {style}, {width}");
         let file = format!("{name}-{style}-{width}.png");
-        page.browser().screenshot(pictures().join(file));
+        let picture = pictures().join(file);
+        page.browser().screenshot(&picture);
+        if width == 1200 && IN_DOCUMENTS.contains(&(name, style)) {
+            documents(&picture, name);
+        }
     }
     page.look("light", 1200, 900);
 }

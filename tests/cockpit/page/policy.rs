@@ -84,6 +84,10 @@ fn r22_ssh_has_a_switch_and_its_danger_is_named() {
         "no device on this machine has ever given a right one",
     );
     assert!(danger.contains("Users may be locked out."), "{danger}");
+    assert!(
+        danger.contains("What to do first:") && danger.contains("Enroll a device and try it first"),
+        "{danger}"
+    );
     assert_eq!(previewed(&page), ["Two-factor login for SSH", "on"]);
     assert!(!danger.contains("services.sshd"), "{danger}");
     page.click("cancel");
