@@ -18,12 +18,15 @@ impl Store {
         let path = self.record_path(name);
         // Of a record on its way to another name there are traces under that one.
         let successor = match self.record_named(name) {
-            Ok(Some(record)) if record.user != name && self.is_moving(&record)? => record.user,
-            _ => String::new(),
+            Ok(Some(record)) if record.user != name && self.is_moving(&record)? => {
+                Some(record.user)
+            }
+            _ => None,
         };
         // The successor first: its state tells of the same record.
-        self.mark_discarded(&successor);
-        self.mark_discarded(name);
+        for name in successor.as_deref().into_iter().chain([name]) {
+            self.mark_discarded(name);
+        }
         let users = self.users.directory()?;
         let remove_record = || {
             file::remove_leftover(users, &record)?;
@@ -38,11 +41,7 @@ impl Store {
         }
         file::flush_directory(users).map_err(Error::file(&path))?;
         StateFiles::of(self, name)?.remove_all()?;
-        if successor.is_empty() {
-            Ok(())
-        } else {
-            self.discard(&successor)
-        }
+        successor.map_or(Ok(()), |successor| self.discard(&successor))
     }
 
     /// Says in a state that can be used that no device has a record any more: so that a kill behind the removal of the record leaves no

@@ -35,25 +35,45 @@ pub fn uids_of<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = u32> + 
     })
 }
 
+/// A line of group(5) that the C library understands.
+pub struct GroupLine<'t> {
+    /// The name of the group.
+    pub name: &'t str,
+    /// Its number.
+    pub id: u32,
+    members: &'t str,
+}
+
+impl<'t> GroupLine<'t> {
+    fn parse(line: &'t str) -> Option<Self> {
+        let mut fields = line.split(':');
+        let (name, id) = (fields.next()?, fields.nth(1)?.parse().ok()?);
+        let members = fields.next().unwrap_or_default();
+        Some(Self { name, id, members })
+    }
+
+    /// The users that it lists.
+    pub fn members(&self) -> impl Iterator<Item = &'t str> + use<'t> {
+        let members = self.members.split(',').map(str::trim);
+        members.filter(|member| !member.is_empty())
+    }
+}
+
+/// The groups of a text.
+pub fn group_lines(text: &str) -> impl Iterator<Item = GroupLine<'_>> {
+    text.lines().filter_map(GroupLine::parse)
+}
+
 /// Adds what the text of group(5) says of a group and of the names of one user.
 pub fn add_membership(text: &str, group: &str, users: &[&str], facts: &mut MembershipFacts) {
-    for line in text.lines() {
-        let mut fields = line.split(':');
-        let (Some(name), Some(id)) = (fields.next(), fields.nth(1)) else {
-            continue;
-        };
-        let Ok(id) = id.parse() else {
-            continue;
-        };
-        let members = fields.next().unwrap_or_default().split(',');
-        let mut members = members.map(str::trim).filter(|member| !member.is_empty());
-        let is_listed = members.any(|member| users.contains(&member));
-        if name == group {
-            facts.group_ids.push(id);
+    for line in group_lines(text) {
+        let is_listed = line.members().any(|member| users.contains(&member));
+        if line.name == group {
+            facts.group_ids.push(line.id);
             facts.is_listed |= is_listed;
         }
         if is_listed {
-            facts.user_groups.push(id);
+            facts.user_groups.push(line.id);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::local_file::group_lines;
 use super::membership::MembershipFacts;
 
 /// The text of group(5) as tables.
@@ -18,18 +19,11 @@ impl LocalGroups {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut groups = Self::default();
-        for line in text.lines() {
-            let mut fields = line.split(':');
-            let (Some(name), Some(id)) = (fields.next(), fields.nth(1)) else {
-                continue;
-            };
-            let Ok(id) = id.parse() else {
-                continue;
-            };
-            groups.ids.entry(name.to_owned()).or_default().push(id);
-            let members = fields.next().unwrap_or_default().split(',');
-            for member in members.map(str::trim).filter(|member| !member.is_empty()) {
-                let listed = groups.members.entry(name.to_owned()).or_default();
+        for line in group_lines(text) {
+            let (name, id) = (line.name.to_owned(), line.id);
+            groups.ids.entry(name).or_default().push(id);
+            for member in line.members() {
+                let listed = groups.members.entry(line.name.to_owned()).or_default();
                 listed.insert(member.to_owned());
                 let of_user = groups.of_user.entry(member.to_owned()).or_default();
                 of_user.push(id);
