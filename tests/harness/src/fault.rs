@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::sync::mpsc::{RecvTimeoutError, channel};
 
 use crate::exec::{self, Program, Run};
 use crate::freezer::Freezer;
 use crate::ptrace::{self, Side, Stop};
+use crate::time_limit::limited;
 
 /// Harm that is done to a system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,21 +108,8 @@ impl Program {
         // Waited for below, as a traced process.
         let root = exec::spawn(&mut command).id().cast_signed();
         let mut tracer = Tracer::new(root, window, fault, meanwhile);
-        let status = std::thread::scope(|scope| {
-            let (ended, ends) = channel::<()>();
-            let overdue = scope.spawn(move || {
-                let late = ends.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
-                if late {
-                    ptrace::kill(root);
-                }
-                late
-            });
-            let status = tracer.follow();
-            drop(ended);
-            let late = overdue.join().expect("the watch over the time");
-            assert!(!late, "{shown} did not end within {limit:?} ({fault:?})");
-            status
-        });
+        let (status, late) = limited(root, limit, || tracer.follow());
+        assert!(!late, "{shown} did not end within {limit:?} ({fault:?})");
         Traced {
             run: output.ended(ExitStatus::from_raw(status)),
             calls: tracer.calls,

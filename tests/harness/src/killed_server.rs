@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
 
 use crate::exec::{self, Program};
 use crate::ptrace::{self, Side, Stop};
+use crate::time_limit::limited;
 
 /// Starts the count of calls.
 #[derive(Debug, Default)]
@@ -46,21 +46,11 @@ impl Program {
         let root = exec::spawn(&mut command).id().cast_signed();
         let switch = KillSwitch::default();
         std::thread::scope(|scope| {
-            let (ended, ends) = channel::<()>();
-            let overdue = scope.spawn(move || {
-                let late = ends.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
-                if late {
-                    ptrace::kill(root);
-                }
-                late
-            });
             let client = scope.spawn(|| {
                 let _end = ServerEnd(root);
                 client(&switch)
             });
-            let calls = follow(root, number, &switch);
-            drop(ended);
-            let late = overdue.join().expect("the watch over the time");
+            let (calls, late) = limited(root, limit, || follow(root, number, &switch));
             assert!(!late, "{shown} served for longer than {limit:?}");
             (client.join().expect("the client"), calls)
         })

@@ -52,6 +52,7 @@ mod sshd;
 pub mod steps;
 pub mod suggested;
 mod sys;
+mod time_limit;
 pub mod twofactord;
 mod users;
 
