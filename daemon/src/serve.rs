@@ -11,8 +11,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_protocol::reply::ServiceError;
+use twofactor_store::sys::peer_process::{PeerOrigin, peer_origin};
 use twofactor_store::sys::socket::peer_credentials;
-use twofactor_store::sys::{clock, process, wipe};
+use twofactor_store::sys::{clock, wipe};
 
 use crate::connection;
 use crate::listener::{ListeningSocket, SocketOrigin};
@@ -134,11 +135,12 @@ where
     let Ok(peer) = peer_credentials(&stream) else {
         return;
     };
+    let PeerOrigin { session, terminal } = peer_origin(&stream, peer);
     let caller = Caller {
         uid: peer.uid,
         pid: peer.pid,
-        session: process::audit_session(peer.pid, peer.uid),
-        terminal: process::terminal(peer.pid),
+        session,
+        terminal,
     };
     let stream = Arc::new(stream);
     let Ok(place) = connections.admit(caller.uid, &stream) else {

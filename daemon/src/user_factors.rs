@@ -18,7 +18,7 @@ pub struct Caller {
     /// Its process id: for the log alone, since another process may have it by now.
     pub pid: i32,
     /// The audit session in which the process was when its connection was accepted, if that is one of this uid. It is looked up once
-    /// and then: later another process may have the number, in another session.
+    /// and then, while the process still lives: later another one may have the number, in another session.
     pub session: Option<u32>,
     /// Its terminal, looked up at the same time.
     pub terminal: Option<TerminalNumber>,

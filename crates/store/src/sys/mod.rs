@@ -17,6 +17,7 @@ pub mod membership;
 mod miri;
 pub mod name_sources;
 pub(crate) mod nsswitch;
+pub mod peer_process;
 pub mod process;
 pub mod socket;
 pub mod wipe;
