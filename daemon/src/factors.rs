@@ -41,11 +41,11 @@ pub struct FileFactors {
 
 impl FileFactors {
     /// The factors in these files.
-    pub fn new(policy: &Path, state: &Path) -> Self {
+    pub fn new(policy: &Path, state: &Path, tickets: TicketStore) -> Self {
         Self {
             policy: policy.to_owned(),
             state: state.to_owned(),
-            tickets: TicketStore::default(),
+            tickets,
             turns: VerifyTurns::default(),
         }
     }

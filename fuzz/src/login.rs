@@ -8,4 +8,4 @@ mod changes;
 #[path = "../../crates/core/src/verify/tests/model/play.rs"]
 pub mod play;
 #[path = "../../crates/core/src/verify/tests/model/rules.rs"]
-mod rules;
+pub(crate) mod rules;

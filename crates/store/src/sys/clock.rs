@@ -20,6 +20,10 @@ impl std::error::Error for BeforeEpoch {}
 /// # Errors
 /// [`BeforeEpoch`].
 pub fn now() -> Result<u64, BeforeEpoch> {
+    #[cfg(feature = "fuzzing")]
+    if let Some(stopped) = stopped::time() {
+        return Ok(stopped);
+    }
     u64::try_from(read(libc::CLOCK_REALTIME).tv_sec).map_err(|_| BeforeEpoch)
 }
 
@@ -37,7 +41,29 @@ pub fn monotonic() -> Duration {
 /// Seconds since the machine was started, those in which it slept included. Never set back.
 #[must_use]
 pub fn since_boot() -> u64 {
+    #[cfg(feature = "fuzzing")]
+    if let Some(stopped) = stopped::time() {
+        return stopped;
+    }
     u64::try_from(read(libc::CLOCK_BOOTTIME).tv_sec).unwrap_or(0)
+}
+
+/// Clocks that stand still until they are put forward, so that a fuzz target decides what time passes.
+#[cfg(feature = "fuzzing")]
+pub mod stopped {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// 0 while the clocks run.
+    static TIME: AtomicU64 = AtomicU64::new(0);
+
+    /// Stops the wall clock, and that of the time since the boot, at a time above 0 in seconds.
+    pub fn at(seconds: u64) {
+        TIME.store(seconds, Ordering::Relaxed);
+    }
+
+    pub(super) fn time() -> Option<u64> {
+        Some(TIME.load(Ordering::Relaxed)).filter(|time| *time > 0)
+    }
 }
 
 /// Waits until [`monotonic`] has reached `end`, whatever signals come meanwhile.

@@ -1,0 +1,80 @@
+//! The daemon: it answers users about their own factor, and judges codes for programs that run as the user.
+//!
+//! [`dispatch`] finds the answer to a message without I/O; [`factors`] uses the files of logins;
+//! [`connection`] and [`listener`] are the sockets, and [`admission`] has the limits on connections.
+//!
+//! A library only so that `fuzz/` reaches the dispatch; `main.rs` is the program.
+#![forbid(unsafe_code)]
+
+mod admission;
+mod arguments;
+mod change_log;
+mod change_stop;
+mod connection;
+mod dispatch;
+mod factor_report;
+mod factors;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+mod line_limit;
+mod listener;
+mod log;
+mod log_output;
+mod notifier;
+mod pending;
+mod place;
+mod proof;
+mod self_service;
+mod serve;
+mod stop_signal;
+mod user_factors;
+mod verify_turn;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use twofactor_store::tickets::TicketStore;
+
+use arguments::{DaemonAction, DaemonArguments};
+use factors::FileFactors;
+use stop_signal::StopSignal;
+
+/// Runs the daemon with these words after its name, until it ends.
+pub fn serve_as_told(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // The text of a panic may hold a secret; its connection ends.
+    std::panic::set_hook(Box::new(|_| log::panicked()));
+    match arguments::parse(words) {
+        Ok(DaemonAction::Print(text)) => {
+            let _ = rustix::io::write(rustix::stdio::stdout(), text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Ok(DaemonAction::Serve(arguments)) => run(&arguments),
+        Err(error) => fail(2, &error),
+    }
+}
+
+fn run(arguments: &DaemonArguments) -> ExitCode {
+    // Before any connection: from the first one on, what is asked is answered.
+    let stop = match StopSignal::arm() {
+        Ok(stop) => stop,
+        Err(error) => return fail(4, &error),
+    };
+    let listening = match listener::open(arguments.listen.as_deref()) {
+        Ok(listening) => listening,
+        Err(error) => return fail(4, &error),
+    };
+    serve::raise_open_files();
+    let factors = FileFactors::new(&arguments.policy, &arguments.state, TicketStore::default());
+    let ended = serve::until_idle(&listening, &stop, factors);
+    log::finish();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(4, &error),
+    }
+}
+
+fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
+    log::line(log::Level::Error, &format!("twofactord: {error}"));
+    ExitCode::from(code)
+}

@@ -1,0 +1,373 @@
+//! The rules of the protocol once more, as plainly as they can be put; those of one code are `login::rules`.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+
+use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::otp::{Algorithm, Digits};
+use twofactor_core::secret::Secret;
+
+use crate::login::rules::{Expected, Model, ModelDevice, Once, Rules};
+
+/// Digits of every device here.
+pub const DIGITS: u8 = 6;
+
+/// Wrong codes in 30 days after which only root helps.
+const TOTAL: usize = 100;
+/// Seconds of a period, of which eleven count.
+const PERIOD: u64 = 3 * 24 * 3600;
+/// Devices that a user may have.
+const DEVICES: usize = 8;
+/// Seconds for which a ticket, or a device without its code, waits.
+const PATIENCE: u64 = 600;
+
+/// The settings that decide about changes.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceRules {
+    pub manage: bool,
+    pub first_device: &'static str,
+    pub unset_last: bool,
+}
+
+/// A device that counts, and what computes its codes.
+pub struct TokenModel {
+    pub number: u64,
+    pub name: String,
+    pub device: Device,
+}
+
+/// One user.
+pub struct UserModel {
+    pub tokens: Vec<TokenModel>,
+    pub codes: Model,
+    /// Number of the set of recovery codes; 0 for none.
+    pub set: u64,
+    /// Times of the wrong codes that count for 30 days.
+    charged: Vec<u64>,
+    /// When the ticket was written.
+    pub ticket: Option<u64>,
+}
+
+/// A device that waits for a code of it.
+pub struct PendingModel {
+    pub device: Device,
+    pub name: String,
+    replaces: Option<u64>,
+    proof: Option<(Vec<u64>, u64)>,
+    end: u64,
+    tries: u32,
+}
+
+/// A call with its proof.
+pub struct ProofModel<'a> {
+    pub rules: ServiceRules,
+    pub now: u64,
+    pub code: Option<&'a str>,
+}
+
+impl Default for UserModel {
+    fn default() -> Self {
+        let rules = Rules {
+            window: 1,
+            attempts: 5,
+            lockout: 30,
+            max_lockout: 900,
+            max_failures: 0,
+        };
+        Self {
+            tokens: Vec::new(),
+            codes: Model {
+                rules,
+                devices: Vec::new(),
+                recovery: Vec::new(),
+                bypass: None,
+                failures: 0,
+                untold: 0,
+                last_failure: 0,
+                refused: Vec::new(),
+            },
+            set: 0,
+            charged: Vec::new(),
+            ticket: None,
+        }
+    }
+}
+
+impl UserModel {
+    /// The answer to `Gate`.
+    pub fn gate(&self, now: u64) -> &'static str {
+        if self.tokens.is_empty() {
+            "unenrolled"
+        } else if self.is_locked(now) {
+            "locked"
+        } else {
+            "ask"
+        }
+    }
+
+    pub fn is_locked(&self, now: u64) -> bool {
+        let counts = |time: &&u64| now / PERIOD - **time / PERIOD < 11;
+        let total = self.charged.iter().filter(counts).count();
+        total >= TOTAL || self.codes.closed(now as i64).is_some()
+    }
+
+    /// The answer to `Verify`.
+    pub fn verify(&mut self, code: &str, now: u64) -> &'static str {
+        if self.tokens.is_empty() {
+            return "unenrolled";
+        }
+        self.judge(code, now)
+    }
+
+    fn judge(&mut self, code: &str, now: u64) -> &'static str {
+        if self.is_locked(now) {
+            return "locked";
+        }
+        let tokens = &self.tokens;
+        let mut cache = HashMap::new();
+        let mut shown = |number: usize, counter: i64| {
+            let key = (number, counter);
+            let device = &tokens[number].device;
+            let code = cache.entry(key).or_insert_with(|| code_of(device, counter));
+            code.clone()
+        };
+        let before = self.codes.failures;
+        let expected = self.codes.attempt(code, now as i64, &mut shown);
+        if self.codes.failures > before {
+            self.charged.push(now);
+        }
+        match expected {
+            Expected::Device(..) | Expected::Recovery(..) | Expected::Bypass(_) => "accepted",
+            Expected::Known(_) | Expected::Used(_) => "used",
+            Expected::Spent => "spent",
+            Expected::Expired => "expired",
+            Expected::Wrong => "wrong",
+            Expected::Repeated => "repeated",
+            Expected::Locked(_) | Expected::LockedUntilUnlock => "locked",
+        }
+    }
+
+    fn has_ticket(&self, now: u64, age: u64) -> bool {
+        self.ticket.is_some_and(|issued| now - issued < age)
+    }
+
+    fn factor(&self) -> (Vec<u64>, u64) {
+        (self.tokens.iter().map(|it| it.number).collect(), self.set)
+    }
+
+    fn prove(&mut self, call: &ProofModel<'_>) -> Result<(), &'static str> {
+        let code = call.code.ok_or("code_required")?;
+        // A refused proof is not remembered: each is counted.
+        let remembered = self.codes.refused.clone();
+        match self.judge(code, call.now) {
+            "accepted" => Ok(()),
+            refused => {
+                self.codes.refused = remembered;
+                Err(refused)
+            }
+        }
+    }
+
+    /// What a `Begin` is refused with; otherwise the proof that it was given.
+    pub fn begin(
+        &mut self,
+        name: &str,
+        call: &ProofModel<'_>,
+    ) -> Result<PendingProof, &'static str> {
+        if self.tokens.iter().any(|token| token.name == name) {
+            return Err("name_taken");
+        }
+        if self.tokens.len() >= DEVICES {
+            return Err("too_many_devices");
+        }
+        if !self.tokens.is_empty() {
+            self.prove(call)?;
+            return Ok(Some(self.factor()));
+        }
+        match call.rules.first_device {
+            "off" => Err("NotAllowed"),
+            "invite" => Err("invitation_required"),
+            _ if self.has_ticket(call.now, PATIENCE) => Ok(None),
+            _ => Err("login_required"),
+        }
+    }
+
+    /// The same for `Renew`, with the device that is renewed.
+    pub fn renew(
+        &mut self,
+        name: Option<&str>,
+        call: &ProofModel<'_>,
+    ) -> Result<(PendingProof, u64), &'static str> {
+        let number = self.chosen(name)?;
+        self.prove(call)?;
+        Ok((Some(self.factor()), number))
+    }
+
+    fn chosen(&self, name: Option<&str>) -> Result<u64, &'static str> {
+        let token = match (name, self.tokens.as_slice()) {
+            (_, []) => return Err("unenrolled"),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+            (Some(name), tokens) => tokens.iter().find(|token| token.name == name),
+        };
+        token.map(|token| token.number).ok_or("no_such_device")
+    }
+
+    pub fn unset(&mut self, name: Option<&str>, call: &ProofModel<'_>) -> Result<(), &'static str> {
+        if self.tokens.is_empty() {
+            return Err("unenrolled");
+        }
+        let Some(name) = name else {
+            if !call.rules.unset_last {
+                return Err("NotAllowed");
+            }
+            self.needs_ticket(call.now)?;
+            self.prove(call)?;
+            *self = Self::default();
+            return Ok(());
+        };
+        let number = self.chosen(Some(name))?;
+        if self.tokens.len() == 1 {
+            return Err("last_device");
+        }
+        self.prove(call)?;
+        let place = self.place(number).expect("the device");
+        self.tokens.remove(place);
+        self.codes.devices.remove(place);
+        Ok(())
+    }
+
+    pub fn new_recovery_codes(&mut self, call: &ProofModel<'_>) -> Result<(), &'static str> {
+        if self.tokens.is_empty() {
+            return Err("unenrolled");
+        }
+        self.needs_ticket(call.now)?;
+        // A recovery code is no proof of this, and is not known at all.
+        let recovery = std::mem::take(&mut self.codes.recovery);
+        let proven = self.prove(call);
+        self.codes.recovery = recovery;
+        proven?;
+        self.ticket = None;
+        Ok(())
+    }
+
+    fn needs_ticket(&self, now: u64) -> Result<(), &'static str> {
+        if self.has_ticket(now, PATIENCE) {
+            Ok(())
+        } else {
+            Err("login_required")
+        }
+    }
+
+    fn place(&self, number: u64) -> Option<usize> {
+        self.tokens.iter().position(|token| token.number == number)
+    }
+
+    /// Stores a device whose code was given.
+    pub fn store(
+        &mut self,
+        pending: PendingModel,
+        next: i64,
+        number: u64,
+        rules: ServiceRules,
+        now: u64,
+    ) -> Result<(), &'static str> {
+        let place = pending.replaces.map(|old| self.place(old));
+        if place == Some(None) {
+            return Err("changed");
+        }
+        if place.is_none() {
+            if self.tokens.iter().any(|token| token.name == pending.name) {
+                return Err("name_taken");
+            }
+            if self.tokens.len() >= DEVICES {
+                return Err("too_many_devices");
+            }
+        }
+        match &pending.proof {
+            None if rules.first_device != "login" => return Err("NotAllowed"),
+            None if !self.tokens.is_empty() => return Err("changed"),
+            None if !self.has_ticket(now, 2 * PATIENCE) => return Err("login_required"),
+            None => self.ticket = None,
+            Some(proof) if *proof != self.factor() => return Err("changed"),
+            Some(_) => {}
+        }
+        let token = TokenModel {
+            number,
+            name: pending.name.clone(),
+            device: pending.device,
+        };
+        let mut codes = ModelDevice::new(&pending.name, None, usize::from(DIGITS));
+        codes.next = next;
+        match place.flatten() {
+            Some(place) => {
+                self.tokens[place] = token;
+                self.codes.devices[place] = codes;
+            }
+            None => {
+                self.tokens.push(token);
+                self.codes.devices.push(codes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes new recovery codes, as they were shown.
+    pub fn take_recovery_codes(&mut self, codes: &[String], set: u64) {
+        let once = |text: &String| Once {
+            text: text.replace('-', ""),
+            used: false,
+            expires: i64::MAX,
+        };
+        self.codes.recovery = codes.iter().map(once).collect();
+        self.set = set;
+    }
+}
+
+/// The factor that a code was given for; `None` where a login was the proof.
+pub type PendingProof = Option<(Vec<u64>, u64)>;
+
+impl PendingModel {
+    pub fn new(
+        key: &str,
+        name: &str,
+        proof: PendingProof,
+        replaces: Option<u64>,
+        now: u64,
+    ) -> Self {
+        Self {
+            device: Device {
+                id: Id::from_number(1).expect("a number"),
+                name: name.parse().expect("a name"),
+                kind: Kind::Hotp,
+                algorithm: Algorithm::Sha1,
+                digits: Digits::new(DIGITS).expect("digits"),
+                secret: Secret::from_base32(key).expect("a key"),
+                created: 0,
+            },
+            name: name.to_owned(),
+            replaces,
+            proof,
+            end: now + PATIENCE,
+            tries: 5,
+        }
+    }
+
+    pub fn waits(&self, now: u64) -> bool {
+        now < self.end
+    }
+
+    /// One more code: the counter after it if it is right, otherwise the number of tries that are left.
+    pub fn confirm(&mut self, code: &str) -> Result<i64, u32> {
+        self.tries -= 1;
+        let hits: Vec<i64> = (0..=10)
+            .filter(|counter| code_of(&self.device, *counter) == code)
+            .collect();
+        hits.first().map(|counter| counter + 1).ok_or(self.tries)
+    }
+}
+
+/// The code of a device at a counter.
+pub fn code_of(device: &Device, counter: i64) -> String {
+    device.code(counter as u64).reveal().to_string()
+}
