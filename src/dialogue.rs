@@ -34,18 +34,18 @@ impl DialogueMedium {
 pub struct Dialogue<'a> {
     host: &'a mut dyn PamTransaction,
     messages: MessageMode,
-    paragraphs: Vec<Paragraph>,
+    paragraphs: Vec<DialogueParagraph>,
 }
 
 /// A text between two questions.
-struct Paragraph {
+struct DialogueParagraph {
     text: Zeroizing<String>,
-    delay: Delay,
+    delay: MessageDelay,
 }
 
 /// Time at which a paragraph is told that no question follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Delay {
+enum MessageDelay {
     /// At once, since it must not be missed.
     None,
     /// In sshd once the session is there.
@@ -78,18 +78,18 @@ impl<'a> Dialogue<'a> {
 
     /// Adds a paragraph.
     pub fn say(&mut self, paragraph: &str) {
-        self.add(paragraph, Delay::None);
+        self.add(paragraph, MessageDelay::None);
     }
 
     /// Adds the confirmation of what an answer has done. As the last paragraph, sshd would show it twice on a terminal: it
     /// is told by [`later`], and in a session without a terminal not at all.
     pub fn confirm(&mut self, paragraph: &str) {
-        self.add(paragraph, Delay::UntilSession);
+        self.add(paragraph, MessageDelay::UntilSession);
     }
 
-    fn add(&mut self, paragraph: &str, delay: Delay) {
+    fn add(&mut self, paragraph: &str, delay: MessageDelay) {
         let text = Zeroizing::new(paragraph.to_owned());
-        self.paragraphs.push(Paragraph { text, delay });
+        self.paragraphs.push(DialogueParagraph { text, delay });
     }
 
     /// Shows what was said, asks, and waits. The answer is visible while it is typed.
@@ -120,12 +120,12 @@ impl<'a> Dialogue<'a> {
         if untold && !self.paragraphs.is_empty() {
             let _ = self.ask(text::GO_ON);
         }
-        for Paragraph { text, delay } in self.paragraphs.drain(..) {
+        for DialogueParagraph { text, delay } in self.paragraphs.drain(..) {
             match (self.messages, how) {
                 (MessageMode::Unwanted, _) => {}
                 (MessageMode::Wanted, DialogueClose::Open) => match delay {
-                    Delay::None => self.host.inform(&text),
-                    Delay::UntilSession => later::confirm(self.host, &text),
+                    MessageDelay::None => self.host.inform(&text),
+                    MessageDelay::UntilSession => later::confirm(self.host, &text),
                 },
                 (MessageMode::Wanted, DialogueClose::Refused) => self.host.complain(&text),
             }
