@@ -1,4 +1,4 @@
-//! Looks at very many users: with all processors, and telling how far it has come.
+//! Looks at very many users, or changes them: in several threads, and telling how far it has come.
 
 use std::num::NonZero;
 use std::panic::resume_unwind;
@@ -9,35 +9,59 @@ use crate::progress::ProgressLine;
 
 /// With fewer names than that for each thread, another one is not worth its while.
 const FEWEST: usize = 1_000;
+/// Most threads that write. They wait for the disk, which flushes what several of them wrote at once.
+const WRITERS: usize = 16;
+/// With fewer changes than that for each thread, another one is not worth its while.
+const FEWEST_CHANGES: usize = 16;
 
 /// Results of `look` for each name, in their order.
 pub fn look_at<T: Send>(names: &[String], look: impl Fn(&str) -> T + Sync) -> Vec<T> {
-    let progress = Mutex::new(ProgressLine::new("Looked at", names.len()));
-    let one = |name: &String| {
-        let said = look(name);
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = names.len().div_ceil(processors).max(FEWEST);
+    in_shares("Looked at", names, share, |name| look(name))
+}
+
+/// Results of `change` for each of `all`, in their order. `what` heads the count. No change may depend on another one.
+pub fn change_each<I: Sync, T: Send>(
+    what: &'static str,
+    all: &[I],
+    change: impl Fn(&I) -> T + Sync,
+) -> Vec<T> {
+    let share = all.len().div_ceil(WRITERS).max(FEWEST_CHANGES);
+    in_shares(what, all, share, change)
+}
+
+/// Each of `all`, so many in one thread.
+fn in_shares<I: Sync, T: Send>(
+    what: &'static str,
+    all: &[I],
+    share: usize,
+    look: impl Fn(&I) -> T + Sync,
+) -> Vec<T> {
+    let progress = Mutex::new(ProgressLine::new(what, all.len()));
+    let one = |item: &I| {
+        let said = look(item);
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.add(1);
         said
     };
-    let part = &|names: &[String]| names.iter().map(one).collect::<Vec<T>>();
-    let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = names.len().div_ceil(processors).max(FEWEST);
-    let (first, rest) = names.split_at(share.min(names.len()));
+    let part = &|items: &[I]| items.iter().map(one).collect::<Vec<T>>();
+    let (first, rest) = all.split_at(share.min(all.len()));
     thread::scope(|scope| {
-        let start = |names| {
-            let thread = thread::Builder::new().spawn_scoped(scope, move || part(names));
-            (names, thread)
+        let start = |items| {
+            let thread = thread::Builder::new().spawn_scoped(scope, move || part(items));
+            (items, thread)
         };
         let others: Vec<_> = rest.chunks(share).map(start).collect();
-        let mut all = part(first);
-        for (names, thread) in others {
-            all.extend(match thread {
+        let mut results = part(first);
+        for (items, thread) in others {
+            results.extend(match thread {
                 Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
                 // No more of them to be had: it takes longer.
-                Err(_) => part(names),
+                Err(_) => part(items),
             });
         }
-        all
+        results
     })
 }
 
@@ -51,6 +75,15 @@ mod tests {
             let names: Vec<String> = (0..count).map(|number| format!("user{number}")).collect();
             let seen = look_at(&names, str::to_owned);
             assert!(seen == names, "{count} names, {} answers", seen.len());
+        }
+    }
+
+    #[test]
+    fn each_is_changed_once_and_in_order() {
+        let most = WRITERS * FEWEST_CHANGES;
+        for count in [0, 1, FEWEST_CHANGES, FEWEST_CHANGES + 1, most, most + 7] {
+            let all: Vec<usize> = (0..count).collect();
+            assert_eq!(change_each("Changed", &all, |one| *one), all);
         }
     }
 }

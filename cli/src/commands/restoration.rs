@@ -23,6 +23,7 @@ use crate::formatting::{count, plain, utc};
 use crate::import::source::{self, UnreadableSource};
 use crate::interrupt;
 use crate::output::Report as _;
+use crate::parallel;
 use crate::progress::ProgressLine;
 use crate::roster::AccountLookup;
 
@@ -195,11 +196,10 @@ fn planned(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> V
     places.iter().map(look).collect()
 }
 
-/// Restores one user after the other. What is wrong with one stops no other one.
+/// Restores the users, each under the lock and with the flushes of one alone, several at a time. What is wrong with one
+/// stops no other one.
 fn written(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> Vec<RestoreRow> {
-    let mut progress = ProgressLine::new("Restored", places.len());
     let restore = |place: &RestorePlace<'_>| {
-        progress.add(1);
         let user = &place.entry.record.user;
         match &place.account {
             _ if interrupt::check().is_err() => RestoreRow::failed(
@@ -216,7 +216,7 @@ fn written(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> V
             Err(failure) => RestoreRow::failed(user, failure),
         }
     };
-    places.iter().map(restore).collect()
+    parallel::change_each("Restored", places, restore)
 }
 
 impl RestoreReport {
