@@ -3,21 +3,26 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Text of `--help`.
 const HELP: &str = "\
-Usage: twofactord [--listen SOCKET] [--policy FILE] [--state DIRECTORY]
+Usage: twofactord [--listen SOCKET | --idle SECONDS] [--policy FILE] [--state DIRECTORY]
 
 Answers users about their own factor, and judges codes for programs that run as the user.
 Without --listen, standard input is the listening socket, as systemd passes it with
-StandardInput=socket; the daemon then ends when there was no connection for 30 seconds.
+StandardInput=socket; the daemon then ends when there was no connection for a while.
 
       --listen SOCKET    Makes this socket, open to all users, and listens on it
+      --idle SECONDS     That while, 1 to 86400 [default: 30]
       --policy FILE      The policy [default: /etc/security/twofactor.toml]
       --state DIRECTORY  Records and states [default: /var/lib/twofactor]
   -h, --help             Prints this help
   -V, --version          Prints the version
 ";
+
+/// Time without a connection after which the daemon ends, in seconds, where no other is given.
+const IDLE: u64 = 30;
 
 /// Purpose of a call of the program.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +38,8 @@ pub enum DaemonAction {
 pub struct DaemonArguments {
     /// Path of the socket to make; `None` where standard input is the socket.
     pub listen: Option<PathBuf>,
+    /// Time without a connection after which the daemon ends, where standard input is the socket.
+    pub idle: Duration,
     /// Path of the policy.
     pub policy: PathBuf,
     /// Directory of records and states.
@@ -50,6 +57,10 @@ pub enum BadArgument {
     Relative(&'static str),
     /// An option given twice.
     Twice(&'static str),
+    /// A number of seconds that is none, or out of range.
+    Seconds(OsString),
+    /// A limit on idle time for a socket that ends with the daemon.
+    IdleListener,
 }
 
 impl fmt::Display for BadArgument {
@@ -59,6 +70,10 @@ impl fmt::Display for BadArgument {
             Self::NoValue(option) => write!(f, "{option} needs a value"),
             Self::Relative(option) => write!(f, "{option} needs an absolute path"),
             Self::Twice(option) => write!(f, "{option} is given twice"),
+            Self::Seconds(word) => write!(f, "--idle needs 1 to 86400 seconds, not {word:?}"),
+            Self::IdleListener => f.write_str(
+                "--idle is for a socket on standard input: one of --listen ends with the daemon",
+            ),
         }
     }
 }
@@ -69,12 +84,20 @@ impl fmt::Display for BadArgument {
 /// [`BadArgument`].
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<DaemonAction, BadArgument> {
     let (mut listen, mut policy, mut state) = (None, None, None);
+    let mut idle = None;
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let (option, place) = match word.to_str() {
             Some("--listen") => ("--listen", &mut listen),
             Some("--policy") => ("--policy", &mut policy),
             Some("--state") => ("--state", &mut state),
+            Some("--idle") => {
+                let value = words.next().ok_or(BadArgument::NoValue("--idle"))?;
+                if idle.replace(seconds(value)?).is_some() {
+                    return Err(BadArgument::Twice("--idle"));
+                }
+                continue;
+            }
             Some("-h" | "--help") => return Ok(DaemonAction::Print(HELP.to_owned())),
             Some("-V" | "--version") => {
                 let version = twofactor_core::VERSION;
@@ -91,11 +114,23 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<DaemonAction, 
             return Err(BadArgument::Twice(option));
         }
     }
+    if listen.is_some() && idle.is_some() {
+        return Err(BadArgument::IdleListener);
+    }
     Ok(DaemonAction::Serve(DaemonArguments {
         listen,
+        idle: idle.unwrap_or(Duration::from_secs(IDLE)),
         policy: policy.unwrap_or_else(|| twofactor_core::POLICY_FILE.into()),
         state: state.unwrap_or_else(|| twofactor_core::STATE_DIR.into()),
     }))
+}
+
+fn seconds(word: OsString) -> Result<Duration, BadArgument> {
+    let number = word.to_str().and_then(|word| word.parse().ok());
+    match number {
+        Some(number @ 1..=86_400) => Ok(Duration::from_secs(number)),
+        _ => Err(BadArgument::Seconds(word)),
+    }
 }
 
 #[cfg(test)]
@@ -111,6 +146,7 @@ mod tests {
         let serve = |listen: Option<&str>, policy: &str, state: &str| {
             Ok(DaemonAction::Serve(DaemonArguments {
                 listen: listen.map(PathBuf::from),
+                idle: Duration::from_secs(30),
                 policy: policy.into(),
                 state: state.into(),
             }))
@@ -131,6 +167,23 @@ mod tests {
         assert_eq!(parsed(&relative), Err(BadArgument::Relative("--state")));
         let twice = ["--listen", "/a", "--listen", "/b"];
         assert_eq!(parsed(&twice), Err(BadArgument::Twice("--listen")));
+    }
+
+    #[test]
+    fn idle_time_is_of_a_socket_that_is_inherited() {
+        let Ok(DaemonAction::Serve(given)) = parsed(&["--idle", "2"]) else {
+            panic!("not accepted");
+        };
+        assert_eq!(given.idle, Duration::from_secs(2));
+        for word in ["0", "86401", "-1", "1.5", ""] {
+            let refused = Err(BadArgument::Seconds(word.into()));
+            assert_eq!(parsed(&["--idle", word]), refused);
+        }
+        assert_eq!(parsed(&["--idle"]), Err(BadArgument::NoValue("--idle")));
+        let twice = parsed(&["--idle", "1", "--idle", "2"]);
+        assert_eq!(twice, Err(BadArgument::Twice("--idle")));
+        let both = parsed(&["--listen", "/a", "--idle", "1"]);
+        assert_eq!(both, Err(BadArgument::IdleListener));
     }
 
     #[test]

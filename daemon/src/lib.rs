@@ -66,7 +66,7 @@ fn run(arguments: &DaemonArguments) -> ExitCode {
     };
     serve::raise_open_files();
     let factors = FileFactors::new(&arguments.policy, &arguments.state, TicketStore::default());
-    let ended = serve::until_idle(&listening, &stop, factors);
+    let ended = serve::until_idle(&listening, arguments.idle, &stop, factors);
     log::finish();
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,12 +23,6 @@ use crate::place::{self, ConnectionPlace, SharedConnections};
 use crate::stop_signal::StopSignal;
 use crate::user_factors::{Caller, UserFactors};
 
-/// Time without a connection after which the daemon ends, where systemd starts it again.
-const IDLE: Timespec = Timespec {
-    tv_sec: 30,
-    tv_nsec: 0,
-};
-
 /// Stack of a thread. The kernel assigns only used pages; an attempt needs a fraction, but a name service may need
 /// as much as usual threads have.
 const STACK: usize = 2 * 1024 * 1024;
@@ -64,19 +58,28 @@ pub fn raise_open_files() {
     }
 }
 
-/// Serves until there was no connection for 30 s, or, on a socket that was made here, until it is told to stop. At that order
+/// Serves until there was no connection for the time `idle`, or, on a socket that was made here, until it is told to stop. At that order
 /// it takes no more connections, and answers those that it has.
 ///
 /// # Errors
 /// When poll(2) fails.
-pub fn until_idle<F>(listening: &ListeningSocket, stop: &StopSignal, factors: F) -> io::Result<()>
+pub fn until_idle<F>(
+    listening: &ListeningSocket,
+    idle: Duration,
+    stop: &StopSignal,
+    factors: F,
+) -> io::Result<()>
 where
     F: UserFactors + Send + Sync + 'static,
 {
     let factors = Arc::new(factors);
     let connections = SharedConnections::default();
+    let idle = Timespec {
+        tv_sec: i64::try_from(idle.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: 0,
+    };
     let timeout = match listening.origin {
-        SocketOrigin::Inherited => Some(&IDLE),
+        SocketOrigin::Inherited => Some(&idle),
         SocketOrigin::Made => None,
     };
     loop {
