@@ -8,7 +8,7 @@ use twofactor_core::verify::Outcome;
 use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_store::attempt::AttemptResult;
 
-use super::FigureRow;
+use super::FleetFigure;
 use super::cluster::EtcdCluster;
 use super::enrolled::{EnrolledFleet, STEP, code, is_accepted};
 use super::fleet::HOSTS;
@@ -22,7 +22,7 @@ const TRIES: u32 = 5;
 /// Results that were told: `None` where nothing was.
 pub type ToldResult = Option<(AttemptId, AttemptResult)>;
 
-pub fn rows() -> Vec<FigureRow> {
+pub fn rows() -> Vec<FleetFigure> {
     let cluster = EtcdCluster::start(&[]);
     let fleet = EnrolledFleet::new(&cluster, TRIES);
     vec![claims(&fleet), guesses(&fleet)]
@@ -58,7 +58,7 @@ pub fn accepted(told: &[ToldResult]) -> usize {
     results.filter(|(_, result)| is_accepted(result)).count()
 }
 
-fn claims(fleet: &EnrolledFleet) -> FigureRow {
+fn claims(fleet: &EnrolledFleet) -> FleetFigure {
     let (mut single, mut untold) = (0, 0);
     for round in 0..CLAIM_ROUNDS {
         // The steps are apart, so that no code of a round is one of the next.
@@ -68,7 +68,7 @@ fn claims(fleet: &EnrolledFleet) -> FigureRow {
         single += u64::from(accepted(&told) == 1);
         untold += told.iter().filter(|it| it.is_none()).count();
     }
-    FigureRow {
+    FleetFigure {
         figure: "one code, 64 claims at once from 3 hosts: rounds with exactly one winner",
         to_reach: "500 of 500",
         measured: format!(
@@ -79,7 +79,7 @@ fn claims(fleet: &EnrolledFleet) -> FigureRow {
     }
 }
 
-fn guesses(fleet: &EnrolledFleet) -> FigureRow {
+fn guesses(fleet: &EnrolledFleet) -> FleetFigure {
     let codes = wrong_codes(CLAIMS);
     let (mut compared, mut beyond) = (0, 0);
     for round in 0..GUESS_ROUNDS {
@@ -93,7 +93,7 @@ fn guesses(fleet: &EnrolledFleet) -> FigureRow {
         compared += count;
         beyond += usize::from(count > TRIES as usize || accepted(&told) > 0);
     }
-    FigureRow {
+    FleetFigure {
         figure: "64 wrong codes at once over 3 hosts: rounds with more compared than the limit of 5",
         to_reach: "0 of 200",
         measured: format!("{beyond} of {GUESS_ROUNDS}; {compared} compared"),

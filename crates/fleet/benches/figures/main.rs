@@ -33,14 +33,14 @@ mod turmoil;
 use std::process::Command;
 
 /// One row of the table.
-struct FigureRow {
+struct FleetFigure {
     figure: &'static str,
     to_reach: &'static str,
     measured: String,
     is_reached: bool,
 }
 
-type RowMeasurement = fn() -> Vec<FigureRow>;
+type RowMeasurement = fn() -> Vec<FleetFigure>;
 
 /// Parts by name: `cargo bench ... --bench figures -- timing`.
 const PARTS: [(&str, RowMeasurement); 4] = [

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::FigureRow;
+use super::FleetFigure;
 use super::cluster::EtcdCluster;
 use super::enrolled::{EnrolledFleet, STEP, code, is_accepted};
 use super::fleet::HOSTS;
@@ -10,7 +10,7 @@ use super::fleet::HOSTS;
 /// Users who log in before the backup, and after it.
 const USERS: usize = 100;
 
-pub fn rows() -> Vec<FigureRow> {
+pub fn rows() -> Vec<FleetFigure> {
     let snapshot = again(|cluster| {
         let file = cluster.path("snapshot");
         cluster.take_snapshot(&file);
@@ -30,8 +30,8 @@ pub fn rows() -> Vec<FigureRow> {
     ]
 }
 
-fn row(figure: &'static str, (again, tried): (usize, usize)) -> FigureRow {
-    FigureRow {
+fn row(figure: &'static str, (again, tried): (usize, usize)) -> FleetFigure {
+    FleetFigure {
         figure,
         to_reach: "0",
         measured: format!("{again} of {tried} trials, before and after a new epoch"),

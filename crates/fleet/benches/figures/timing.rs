@@ -6,7 +6,7 @@ use twofactor_fleet::gateway::Gateway;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_fleet::store_values::ChangeAnswer;
 
-use super::FigureRow;
+use super::FleetFigure;
 use super::cluster::EtcdCluster;
 use super::enrolled::{EnrolledFleet, STEP, code, is_accepted};
 use super::fleet::AttemptDeadline;
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 60;
 /// Bytes of the record of a user with a phone and ten recovery codes, sealed.
 const RECORD: usize = 1_200;
 
-pub fn rows() -> Vec<FigureRow> {
+pub fn rows() -> Vec<FleetFigure> {
     let cluster = EtcdCluster::start(&["--quota-backend-bytes", "8000000000"]);
     let fleet = EnrolledFleet::new(&cluster, 5);
     let bare = BareSwap::new(&fleet);
@@ -36,7 +36,7 @@ pub fn rows() -> Vec<FigureRow> {
     let ratio = ratio(one, swap);
     let growth = self::ratio(hundred_thousand, one);
     vec![
-        FigureRow {
+        FleetFigure {
             figure: "attempt of one client, p50, against a bare compare-and-set of the same bytes in turns",
             to_reach: "at most 3 x",
             measured: format!(
@@ -48,7 +48,7 @@ pub fn rows() -> Vec<FigureRow> {
             ),
             is_reached: ratio <= 3.0,
         },
-        FigureRow {
+        FleetFigure {
             figure: "enrolled users 1 -> 100,000: attempt p50",
             to_reach: "at most 1.2 x",
             measured: format!(

@@ -9,7 +9,7 @@ use twofactor_core::verify::Outcome;
 use twofactor_fleet::shared_state::SharedOutcome;
 use twofactor_store::attempt::AttemptResult;
 
-use super::FigureRow;
+use super::FleetFigure;
 use super::at_once::{ToldResult, accepted, begin, wrong_codes};
 use super::cluster::EtcdCluster;
 use super::enrolled::{EnrolledFleet, STEP, code};
@@ -23,7 +23,7 @@ const GUESSES: usize = 3;
 /// Tokens of etcd end after a second.
 const OPTIONS: [&str; 2] = ["--auth-token-ttl", "1"];
 
-pub fn rows() -> Vec<FigureRow> {
+pub fn rows() -> Vec<FleetFigure> {
     let mut cluster = EtcdCluster::start(&OPTIONS);
     let fleet = EnrolledFleet::new(&cluster, 100);
     let (is_over, mut cycles) = (AtomicBool::new(false), 0);
@@ -46,7 +46,7 @@ pub fn rows() -> Vec<FigureRow> {
     let doubles = rounds.iter().filter(|told| accepted(told) > 1).count();
     let winners = rounds.iter().filter(|told| accepted(told) == 1).count();
     vec![
-        FigureRow {
+        FleetFigure {
             figure: "the same under leader kills, stopped members, lost and regained quorum, tokens of 1 s: codes accepted twice",
             to_reach: "0",
             measured: format!(
@@ -59,7 +59,11 @@ pub fn rows() -> Vec<FigureRow> {
     ]
 }
 
-fn told_row(cluster: &EtcdCluster, fleet: &EnrolledFleet, rounds: &[Vec<ToldResult>]) -> FigureRow {
+fn told_row(
+    cluster: &EtcdCluster,
+    fleet: &EnrolledFleet,
+    rounds: &[Vec<ToldResult>],
+) -> FleetFigure {
     let stored = history::stored_outcomes(cluster, fleet, "alice");
     let (mut told, mut missing, mut untold) = (0_u64, 0_u64, 0_u64);
     for result in rounds.iter().flatten() {
@@ -76,7 +80,7 @@ fn told_row(cluster: &EtcdCluster, fleet: &EnrolledFleet, rounds: &[Vec<ToldResu
         told += 1;
         missing += u64::from(stored.get(id) != Some(&outcome));
     }
-    FigureRow {
+    FleetFigure {
         figure: "told results that the store does not have",
         to_reach: "0",
         measured: format!("{missing} of {told}; {untold} attempts ended without a result"),
