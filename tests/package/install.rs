@@ -8,7 +8,7 @@ use harness::enrolled::mark_of;
 use harness::{Machine, workspace};
 
 /// Files that are installed below PREFIX, PAMDIR and /etc, without the examples.
-const FILES: [&str; 19] = [
+const FILES: [&str; 21] = [
     "etc/apparmor.d/abstractions/authentication.d/twofactor",
     "etc/security/twofactor.toml",
     "modules/pam_twofactor.so",
@@ -26,6 +26,8 @@ const FILES: [&str; 19] = [
     "opt/share/man/man8/twofactord.8",
     "opt/share/zsh/site-functions/_twofactor",
     "usr/lib/systemd/system/polkit-agent-helper@.service.d/twofactor.conf",
+    "usr/lib/systemd/system/twofactord-fleet.service",
+    "usr/lib/systemd/system/twofactord-fleet.socket",
     "usr/lib/systemd/system/twofactord.service",
     "usr/lib/systemd/system/twofactord.socket",
 ];

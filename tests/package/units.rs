@@ -10,17 +10,53 @@ fn unit(name: &str) -> String {
 }
 
 #[test]
-fn the_service_may_do_little() {
-    let path = workspace().join("packaging/systemd/twofactord.service");
-    // An exposure of more than 1.0 fails.
-    let rating = Command::new("systemd-analyze")
-        .args(["security", "--offline=true", "--threshold=10", "--no-pager"])
-        .arg(path)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&rating.stdout);
-    assert!(rating.status.success(), "{text}");
-    assert!(text.contains("exposure level"), "{text}");
+fn the_services_may_do_little() {
+    // The exposure, in tenths, above which it fails. The one of a fleet has the network.
+    for (name, most) in [("twofactord.service", 10), ("twofactord-fleet.service", 16)] {
+        let path = workspace().join("packaging/systemd").join(name);
+        let threshold = format!("--threshold={most}");
+        let rating = Command::new("systemd-analyze")
+            .args(["security", "--offline=true", &threshold, "--no-pager"])
+            .arg(path)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&rating.stdout);
+        assert!(rating.status.success(), "{text}");
+        assert!(text.contains("exposure level"), "{text}");
+    }
+}
+
+/// The service that users reach has no network; the one with the network is reached by root alone.
+#[test]
+fn the_network_is_for_the_fleet_alone() {
+    let (service, socket) = (
+        unit("twofactord-fleet.service"),
+        unit("twofactord-fleet.socket"),
+    );
+    for line in ["ListenStream=/run/twofactor/fleet", "SocketMode=0600"] {
+        assert!(socket.contains(&format!("\n{line}\n")), "{line}");
+    }
+    let lines = [
+        "ExecStart=twofactord --fleet",
+        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+        "Restart=always",
+        "StartLimitIntervalSec=0",
+    ];
+    for line in lines {
+        assert!(service.contains(&format!("\n{line}\n")), "{line}");
+    }
+    assert!(unit("twofactord.service").contains("\nPrivateNetwork=yes\n"));
+    // Only a host that is in a fleet runs it.
+    for file in ["debian/rules", "rpm/pam_twofactor.spec"] {
+        let text = std::fs::read_to_string(workspace().join("packaging").join(file)).unwrap();
+        let starts = text.lines().filter(|line| {
+            line.contains("twofactord-fleet")
+                && (line.contains("enable --now") || line.contains("dh_install"))
+        });
+        for line in starts {
+            assert!(line.contains("--no-enable --no-start"), "{line}");
+        }
+    }
 }
 
 #[test]
