@@ -65,7 +65,7 @@ etcdctl --user "root:$(cat root.password)" del /twofactor/typed
 
 /// The indented blocks between a heading and the next one, without their indentation.
 fn blocks(document: &str, heading: &str) -> Vec<String> {
-    let from = document.find(heading).expect(heading) + heading.len();
+    let from = document.find(heading).unwrap() + heading.len();
     let section = &document[from..];
     let section = &section[..section.find("\n#").unwrap_or(section.len())];
     let mut found = vec![String::new()];
