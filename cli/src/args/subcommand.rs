@@ -28,6 +28,8 @@ EXAMPLES
     ///
     /// Nothing is stored until a code of the new device was typed. The first device of a user also gives ten recovery
     /// codes, which are shown once, and on a terminal a second device is offered, as a backup.
+    ///
+    /// Without root, for yourself: after a login, with an enrollment code, or with a code of a device that you have.
     #[command(aliases = ["enrol", "add"], after_help = "\
 EXAMPLES
   twofactor enroll                             a device of your own
@@ -38,12 +40,16 @@ EXAMPLES
   twofactor enroll robot --no-confirm --json   for scripts: stored at once")]
     Enroll(EnrollArgs),
     /// Replace the secret of a device; the old one works until the new one is confirmed
+    ///
+    /// Without root, for yourself: with a code of a device, or a recovery code.
     #[command(after_help = "\
 EXAMPLES
   twofactor renew alice
   twofactor renew alice --device tablet")]
     Renew(RenewArgs),
     /// Remove a device, or all devices of a user with their recovery codes
+    ///
+    /// Without root, for yourself: with a code of a device, or a recovery code. All devices take a login just before it besides.
     #[command(aliases = ["remove", "delete"], after_help = "\
 EXAMPLES
   twofactor unset alice                      every device of alice
@@ -112,6 +118,8 @@ EXAMPLES
   oathtool --totp -b - < key | twofactor verify alice")]
     Verify(VerifyArgs),
     /// Make ten new recovery codes; the old ones stop working
+    ///
+    /// Without root, for yourself: with a code of a device, and a login just before it.
     #[command(after_help = "\
 EXAMPLES
   twofactor recovery-codes alice

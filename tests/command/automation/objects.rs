@@ -208,6 +208,14 @@ fn dialogue(calls: &mut CheckedCalls) {
     let mut talk = DialogueProcess::begin(&calls.machine, &enroll);
     calls.documented.check("event failed", &talk.event());
     assert_eq!(talk.end(), 1);
+    // Without root a proof comes first.
+    let _daemon = calls.machine.daemon();
+    let enroll = ["enroll", "--device=own"];
+    let mut talk = DialogueProcess::begin_as(&calls.machine, "alice", &enroll);
+    calls.documented.check("event proof", &talk.event());
+    talk.close();
+    calls.documented.check("event failed", &talk.event());
+    assert_eq!(talk.end(), 1);
 }
 
 #[test]
