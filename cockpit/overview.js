@@ -36,11 +36,17 @@ export function overview(data, refresh) {
                 [policy.enabled ? "disable" : "enable"],
                 policy.enabled ? null : (sshd ? beforeSsh() : afterwards()))),
         toggle(isAdmin, "switch-sshd", labelOf("services.sshd"), sshd,
-            sshd && !policy.enabled ? _("It takes effect when two-factor login is on.") : _("Log out and in with a code first. Logins by key are not asked."),
+            sshNote(policy, sshd),
             change(sshd ? _("Turn two-factor login off for SSH?") : _("Turn two-factor login on for SSH?"),
                 ["policy", "set", "services.sshd", String(!sshd)],
                 sshd ? null : beforeSsh())),
         element("dl", {}, settings(policy).map(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])));
+}
+
+function sshNote(policy, sshd) {
+    if (!sshd)
+        return _("Log out and in with a code first. Logins by key are not asked.");
+    return policy.enabled ? _("Logins by key are not asked.") : _("It takes effect when two-factor login is on.");
 }
 
 // A device that has worked at another login shows that key and clocks are right, before SSH depends on them.

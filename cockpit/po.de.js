@@ -55,6 +55,7 @@ cockpit.locale({
     "Edit": [null, "Bearbeiten"],
     "Turn two-factor login off?": [null, "Zwei-Faktor-Anmeldung ausschalten?"],
     "Turn two-factor login on?": [null, "Zwei-Faktor-Anmeldung einschalten?"],
+    "Logins by key are not asked.": [null, "Bei Anmeldungen mit Schlüssel wird nicht gefragt."],
     "It takes effect when two-factor login is on.": [null, "Es wirkt, sobald die Zwei-Faktor-Anmeldung eingeschaltet ist."],
     "Turn two-factor login off for SSH?": [null, "Zwei-Faktor-Anmeldung für SSH ausschalten?"],
     "Turn two-factor login on for SSH?": [null, "Zwei-Faktor-Anmeldung für SSH einschalten?"],

@@ -1,6 +1,6 @@
 //! Policy `grace_session` in a session of Cockpit: what its bridge and the user's programs there do with sudo.
 
-use harness::logins::{Phone, enrolled, logged, machine, policy};
+use harness::logins::{Phone, enroll, enrolled, logged, machine, policy};
 use harness::{Cockpit, CockpitPage, CockpitRole, Machine, PASSWORD};
 use serde_json::Value;
 
@@ -85,4 +85,26 @@ fn without_the_setting_sudo_refuses_the_used_code() {
     let used = logged(&machine, "sudo:auth");
     assert!(used[0].contains("result=used"), "{used:?}");
     assert_eq!(sudo(&page, &[PASSWORD, &phone.recovery[0]]), "0\n");
+}
+
+/// The page says so: a code counts once in the interval of its device, and the next one is taken before it is shown.
+#[test]
+fn sudo_wants_the_next_code_of_a_device_of_60_seconds() {
+    let (machine, _) = desk("");
+    machine.add_user("bob");
+    machine.allow_sudo("bob");
+    let _daemon = machine.daemon();
+    let phone = enroll(&machine, "bob", &["--interval", "60"]);
+    let cockpit = machine.cockpit();
+    let login = cockpit.login_page();
+    let code = phone.code();
+    login.enters("bob", CockpitRole::User, &[&code]);
+    let page = login.product_page();
+    let told = page.text("[aria-labelledby='limited']");
+    assert!(told.contains("within the same 60 seconds"), "{told}");
+    machine.forget_log();
+    assert_eq!(sudo(&page, &[PASSWORD, &code]), "refused\n");
+    let used = logged(&machine, "sudo:auth");
+    assert!(used[0].contains("result=used"), "{used:?}");
+    assert_eq!(sudo(&page, &[PASSWORD, &phone.code_after(1)]), "0\n");
 }

@@ -99,6 +99,8 @@ fn r22_ssh_has_a_switch_and_its_danger_is_named() {
     settled(&page);
     assert_eq!(setting(&machine, "services.sshd"), true);
     assert!(is_on(&page, "switch-sshd"));
+    let note = "Logins by key are not asked.";
+    assert_eq!(page.text("#switch-sshd-note"), note);
     page.click("switch-sshd");
     assert_eq!(previewed(&page), ["Two-factor login for SSH", "off"]);
     page.click("confirm");
