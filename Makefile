@@ -159,7 +159,7 @@ test-boot: need-system deb harness
 
 ## test-fleet bench-fleet several hosts, a real cluster of etcd; its figures
 test-fleet: need-fleet rust
-	cargo test $(CARGOFLAGS) -p twofactor-fleet --features etcd-tests --test etcd
+	cargo test $(CARGOFLAGS) $(root_runner) -p twofactor-fleet --features etcd-tests --test etcd
 
 bench-fleet: need-fleet rust
 	cargo bench $(CARGOFLAGS) -p twofactor-fleet --features etcd-tests --bench figures -- $(PARTS)

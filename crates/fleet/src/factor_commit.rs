@@ -26,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub enum ExpectedRecord<'a> {
     /// This one; none, where it is `None`.
     Text(Option<&'a str>),
+    /// One of which this is true; none, where it is given `None`.
+    Matching(&'a dyn Fn(Option<&str>) -> bool),
     /// Any, or none: for a removal by root.
     Any,
 }
@@ -204,10 +206,17 @@ impl FactorView {
         id: AttemptId,
     ) -> Result<SentChange, CommitFault> {
         let stored = self.record.as_ref().and_then(|it| it.content.text());
-        if let ExpectedRecord::Text(expected) = change.expected
-            && expected != stored
-        {
+        let is_expected = match change.expected {
+            ExpectedRecord::Text(expected) => expected == stored,
+            ExpectedRecord::Matching(matches) => matches(stored),
+            ExpectedRecord::Any => true,
+        };
+        if !is_expected {
             return Err(CommitFault::Conflict);
+        }
+        if self.record.is_some() && self.state.is_none() {
+            // Each record came with a state.
+            return Err(CommitFault::Outage(OutageReason::NoState));
         }
         let state = (change.state)(self.state.as_ref().map(|it| &it.state));
         let next = match &self.state {

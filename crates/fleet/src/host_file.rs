@@ -16,7 +16,7 @@ use crate::store_key::StoreKey;
 use crate::token::{FleetMeta, HostBeat};
 
 /// The directory of the fleet in the state directory.
-pub const DIRECTORY: &str = "fleet";
+pub use twofactor_store::fleet_contact::FLEET_DIRECTORY as DIRECTORY;
 const NAME: &str = "host";
 const TITLE: &str = "twofactor-fleet-host 1";
 /// Longest id of a host.
@@ -236,6 +236,8 @@ mod tests {
     #[test]
     fn a_place_is_read_as_it_was_written() {
         let state = tempfile::tempdir().unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(state.path(), private).unwrap();
         let refused = FleetDirectory::open(state.path()).unwrap_err();
         assert!(refused.is_not_joined(), "{refused}");
         let directory = FleetDirectory::ensure(state.path()).unwrap();

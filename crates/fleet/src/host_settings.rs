@@ -29,6 +29,14 @@ const KEYS: [&str; 7] = [
     "key_file",
 ];
 
+/// The settings that belong to a policy: beside it, `twofactor-fleet.toml` for `twofactor.toml`.
+#[must_use]
+pub fn beside(policy: &Path) -> PathBuf {
+    let mut name = policy.file_stem().unwrap_or_default().to_owned();
+    name.push("-fleet.toml");
+    policy.with_file_name(name)
+}
+
 /// The settings of a host.
 #[derive(Clone)]
 pub struct HostSettings {
@@ -185,6 +193,14 @@ key_file = \"/etc/fleet.key\"
 
     fn parse(text: &str) -> Result<HostSettings, HostError> {
         HostSettings::parse(Path::new("/fleet.toml"), text)
+    }
+
+    #[test]
+    fn settings_stand_beside_the_policy() {
+        assert_eq!(
+            beside(Path::new(twofactor_core::POLICY_FILE)),
+            Path::new(SETTINGS_FILE)
+        );
     }
 
     #[test]

@@ -5,11 +5,15 @@
 #![forbid(unsafe_code)]
 
 pub mod attempt_id;
+pub mod beats;
 pub mod deadline;
 pub mod factor_commit;
+pub mod fleet_changes;
 pub mod fleet_host;
 pub mod fleet_key;
 pub mod fleet_run;
+pub mod fleet_status;
+pub mod founding;
 pub mod gateway;
 pub mod gateway_fault;
 pub mod gateway_message;
@@ -18,7 +22,12 @@ pub mod host_entry;
 pub mod host_error;
 pub mod host_file;
 pub mod host_settings;
+pub mod joining;
 pub mod key_file;
+pub mod membership;
+pub mod membership_error;
+pub mod mirror;
+pub mod mirror_marks;
 pub mod outage;
 mod post_fault;
 pub mod shared_attempt;

@@ -11,6 +11,15 @@ pub fn of_record(record: &Record, local: &State, shared: Option<&State>) -> Stat
     if let Some(shared) = shared {
         state = joined(local, shared, record.recovery.as_ref().map(|set| set.id));
     }
+    // A code of the record that was used on one of them is used, whatever the other one was used for last.
+    let bypass = record.bypass.as_ref().map(|bypass| bypass.id);
+    if bypass.is_some() && bypass == local.bypass {
+        state.bypass = bypass;
+    }
+    let set = record.recovery.as_ref().map(|set| set.id);
+    if set.is_some() && state.recovery.set != set {
+        state.recovery = SpentCodes { set, bits: 0 };
+    }
     let is_of_record =
         |entry: &DeviceState| record.devices.iter().any(|device| device.id == entry.id);
     state.devices.retain(is_of_record);

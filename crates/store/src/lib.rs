@@ -22,8 +22,8 @@ pub mod tickets;
 
 pub use files::{
     BATCH, BulkEnrollment, Cause, Error, FactorSnapshot, FoundBy, Holder, Inventory, LoadedPolicy,
-    LoadedRecord, Locked, MarkDisagreement, MarkResult, NewRecord, PolicyFile, Relocation, Store,
-    mark,
+    LoadedRecord, Locked, MarkDisagreement, MarkResult, NewRecord, PolicyFile, Relocation,
+    SharedChange, SharedFactors, Store, mark,
 };
 
 /// Unit tests run with the allocator of module and command.

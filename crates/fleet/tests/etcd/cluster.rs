@@ -1,8 +1,9 @@
 //! Three members of etcd on loopback, with TLS on all sides and users; they end with the test.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
 use std::time::Duration;
@@ -74,6 +75,30 @@ impl EtcdCluster {
             request_time,
         })
         .unwrap()
+    }
+
+    /// Writes the settings of a host, and its files, into a directory of its own.
+    pub fn write_settings(&self, directory: &Path) -> PathBuf {
+        let write = |name: &str, bytes: &[u8]| {
+            let path = directory.join(name);
+            fs::write(&path, bytes).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            path
+        };
+        for name in ["ca.crt", "client.crt", "client.key"] {
+            write(name, &fs::read(self.directory.path().join(name)).unwrap());
+        }
+        let file = |name: &str| directory.join(name);
+        let text = format!(
+            "endpoints = {:?}\nauthorities = {:?}\ncertificate = {:?}\nprivate_key = {:?}\n\
+             user = \"host\"\npassword = \"{PASSWORD}\"\nkey_file = {:?}\n",
+            self.endpoints(),
+            file("ca.crt"),
+            file("client.crt"),
+            file("client.key"),
+            file("fleet.key"),
+        );
+        write("policy-fleet.toml", text.as_bytes())
     }
 
     /// Number of the member that leads.

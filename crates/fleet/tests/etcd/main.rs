@@ -16,5 +16,6 @@ mod document;
 mod enrolled;
 mod failures;
 mod fleet;
+mod hosts;
 mod member;
 mod records;

@@ -69,6 +69,10 @@ impl Store {
             let path = self.path.clone();
             return Err(Error { path, cause });
         }
+        if self.is_in_fleet()? {
+            // Each is a change of the fleet, which is the slower part.
+            return Ok(newcomers.iter().map(|it| self.enroll_one(it)).collect());
+        }
         let mut results: BulkResults = Vec::with_capacity(newcomers.len());
         let mut staged = Vec::with_capacity(newcomers.len());
         for (position, newcomer) in newcomers.iter().enumerate() {
@@ -92,6 +96,19 @@ impl Store {
         }
         self.finish(newcomers, staged, &mut results)?;
         Ok(results)
+    }
+
+    fn enroll_one(&self, newcomer: &NewRecord) -> Result<BulkEnrollment, Error> {
+        let mut locked = self.lock_for_change(&newcomer.account)?;
+        if locked.record()?.is_some() {
+            return Ok(BulkEnrollment::Occupied);
+        }
+        let made = locked.replace_record(&newcomer.record, &newcomer.entries);
+        if made.is_err() && matches!(locked.record(), Ok(None)) {
+            // The error is the one to report; a state alone is harmless.
+            let _ = locked.remove();
+        }
+        made.map(|()| BulkEnrollment::Done)
     }
 
     fn finish(

@@ -4,7 +4,7 @@ use crate::sys::file;
 use twofactor_core::account::Account;
 
 use super::generations::StateFiles;
-use super::{Error, Store, index, names};
+use super::{Error, SharedChange, Store, index, names};
 
 impl Store {
     /// Removes record, index entries and state of a name, of whatever uid and in whatever condition they are.
@@ -16,6 +16,10 @@ impl Store {
             return Ok(());
         };
         let path = self.record_path(name);
+        // Also one that cannot be read is one on the other hosts.
+        if !matches!(self.record_named(name), Ok(None)) {
+            self.share(name, &SharedChange::Remove)?;
+        }
         // Of a record on its way to another name there are traces under that one.
         let successor = match self.record_named(name) {
             Ok(Some(record)) if record.user != name && self.is_moving(&record)? => {

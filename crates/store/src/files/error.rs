@@ -72,6 +72,10 @@ pub enum Cause {
     KeptAs(String),
     /// No user can be enrolled under a name that long.
     NameTooLong,
+    /// The host is in a fleet, and this program cannot reach it.
+    InFleet,
+    /// The change was not made in the fleet, or is not known to be: a sentence that says so.
+    Fleet(String),
     /// Something that has no cause of its own here.
     System(&'static str),
 }
@@ -165,6 +169,10 @@ impl fmt::Display for Cause {
             Self::Occupied => f.write_str("something is kept under this name already"),
             Self::KeptAs(name) => write!(f, "the record of this uid is kept as {name:?}"),
             Self::NameTooLong => f.write_str("the user name is too long"),
+            Self::InFleet => f.write_str(
+                "this host is in a fleet, where only root's command changes what a user has",
+            ),
+            Self::Fleet(text) => f.write_str(text),
             Self::System(what) => f.write_str(what),
         }
     }

@@ -10,7 +10,7 @@ use twofactor_core::record::Record;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, State, StateSlot};
 
 use super::generations::{HeldFile, StateFiles, Waiting};
-use super::{Cause, Error, Holder, LoadedRecord, Store};
+use super::{Cause, Error, Holder, LoadedRecord, SharedChange, Store};
 
 /// Number of times that a state is looked for, or made, before a change.
 const CHANGE_TRIES: u32 = 4;
@@ -93,6 +93,7 @@ impl<'s> Locked<'s> {
             ));
         };
         let state = nothing_reusable(&record, window, now);
+        store.share(&account.name, &SharedChange::State(&|_| state.clone()))?;
         let files = StateFiles::of(store, &account.name)?;
         match Self::find(store, account, Waiting::Patient) {
             Ok(Some(mut locked)) if locked.sequence < u64::MAX => {

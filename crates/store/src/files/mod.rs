@@ -15,6 +15,7 @@ pub(crate) mod names;
 mod policy_file;
 mod record_file;
 mod relocate;
+mod shared_factor;
 mod state_part;
 
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use mark::{MarkDisagreement, MarkResult};
 pub use policy_file::{LoadedPolicy, PolicyFile};
 pub use record_file::LoadedRecord;
 pub use relocate::Relocation;
+pub use shared_factor::{SharedChange, SharedFactors};
 
 use generations::{PATIENCE, StateFiles};
 use state_part::StatePart;
@@ -52,6 +54,8 @@ pub struct Store {
     path: PathBuf,
     users: StatePart,
     states: StatePart,
+    /// Where changes are made first, on a host of a fleet.
+    fleet: Option<Arc<dyn SharedFactors>>,
 }
 
 impl Store {
@@ -80,6 +84,7 @@ impl Store {
             path: path.to_owned(),
             users: StatePart::new(&top, path, "users"),
             states: StatePart::new(&top, path, "state"),
+            fleet: None,
         })
     }
 
@@ -104,6 +109,7 @@ impl Store {
             path: path.to_owned(),
             users: part("users")?,
             states: part("state")?,
+            fleet: None,
         };
         // The first enrollment must not be lost with the directory that it is in.
         for directory in [Some(path), path.parent()].into_iter().flatten() {

@@ -82,6 +82,15 @@ impl Store {
     /// # Errors
     /// [`Error`]; [`Cause::Occupied`] where something is kept under the new name. Calling again completes the move.
     pub fn relocate(&self, from: &str, to: &Account) -> Result<(), Error> {
+        if self.is_in_fleet()? {
+            return Err(Error {
+                path: self.record_path(from),
+                cause: Cause::Fleet(
+                    "a record of a fleet is not moved: remove it, and enroll the new name"
+                        .to_owned(),
+                ),
+            });
+        }
         match self.relocation(from, to)? {
             None => return Err(self.lost_before(from)),
             Some(Relocation::Moved) => return self.forget(from, to),

@@ -4,8 +4,10 @@
 use twofactor_core::device::{Device, Id, Kind};
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::otp::Interval;
-use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers};
+use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers, State};
 use twofactor_core::verify::{self, Answer};
+
+use crate::files::SharedChange;
 
 use super::{ChangeCause, ChangeError, UserFactor};
 
@@ -64,10 +66,24 @@ pub fn resync(
         Kind::Totp { interval } => offset(device, interval, entry, codes, (window, now)),
     }
     .map_err(refused)?;
-    *entry = found;
-    // A code that was refused may be right with this.
-    state.refused = RefusedAnswers::default();
-    locked.write(state).map_err(failed)?;
+    let resynced_state = |state: &State| {
+        let mut state = state.clone();
+        if let Some(entry) = state.device_mut(device.id) {
+            // Elsewhere later codes may be used up, unless the counter was not known.
+            let next = match entry.next {
+                COUNTER_UNKNOWN => found.next,
+                known => known.max(found.next),
+            };
+            *entry = DeviceState { next, ..found };
+        }
+        // A code that was refused may be right with this.
+        state.refused = RefusedAnswers::default();
+        state
+    };
+    store
+        .share(&account.name, &SharedChange::State(&resynced_state))
+        .map_err(failed)?;
+    locked.write(resynced_state(&state)).map_err(failed)?;
     locked.flush().map_err(failed)?;
     locked.confirm().map_err(failed)?;
     factor.report(FactorChange::Resynced(&device.name));

@@ -3,8 +3,10 @@
 use twofactor_core::device::{DeviceName, Kind};
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::policy::Policy;
-use twofactor_core::state::furthest_ahead;
+use twofactor_core::state::{State, furthest_ahead};
 use twofactor_core::verify;
+
+use crate::files::SharedChange;
 
 use super::{ChangeCause, ChangeError, UserFactor};
 
@@ -48,7 +50,11 @@ pub fn unlock(
     let Some(record) = locked.record().map_err(failed)? else {
         return Err(ChangeError::new(account, ChangeCause::NotEnrolled));
     };
-    let state = verify::unlocked(policy, &record, locked.state(), now);
+    let unlocked = |state: &State| verify::unlocked(policy, &record, state, now);
+    store
+        .share(&account.name, &SharedChange::State(&unlocked))
+        .map_err(failed)?;
+    let state = unlocked(locked.state());
     locked.write(state).map_err(failed)?;
     locked.flush().map_err(failed)?;
     locked.confirm().map_err(failed)?;

@@ -9,7 +9,7 @@ use twofactor_core::state::{self, DeviceState, SpentCodes, State};
 
 use super::{Locked, knows_all, refuse_while_moving};
 use crate::files::generations::StateFiles;
-use crate::files::{Cause, Error, index, names};
+use crate::files::{Cause, Error, SharedChange, index, names};
 
 impl Locked<'_> {
     /// Replaces record and state. First a state that knows the devices of the old record and of the new one, in which
@@ -30,6 +30,7 @@ impl Locked<'_> {
         let old = self.record()?;
         refuse_while_moving(self.store, &self.account, old.as_ref())?;
         let state = self.between(old.as_ref(), record, entries)?;
+        self.share_record(old.as_ref(), record, &state)?;
         self.replace_through(old.as_ref(), record, state)
     }
 
@@ -43,7 +44,32 @@ impl Locked<'_> {
         let old = self.record()?;
         refuse_while_moving(self.store, &self.account, old.as_ref())?;
         let state = self.between_restored(old.as_ref(), record, base)?;
+        self.share_record(old.as_ref(), record, &state)?;
         self.replace_through(old.as_ref(), record, state)
+    }
+
+    /// [`Locked::restore_record`] for a record that counts in the fleet of this host already.
+    ///
+    /// # Errors
+    /// As [`Locked::restore_record`].
+    pub fn mirror_record(&mut self, record: &Record, base: State) -> Result<(), Error> {
+        let old = self.record()?;
+        refuse_while_moving(self.store, &self.account, old.as_ref())?;
+        let state = self.between_restored(old.as_ref(), record, base)?;
+        self.replace_through(old.as_ref(), record, state)
+    }
+
+    /// Puts a record in place on the other hosts of a fleet. What can be known to fail here has failed before.
+    fn share_record(
+        &self,
+        old: Option<&Record>,
+        record: &Record,
+        local: &State,
+    ) -> Result<(), Error> {
+        self.legal(record)?;
+        self.confirm()?;
+        let change = SharedChange::Put { old, record, local };
+        self.store.share(&self.account.name, &change)
     }
 
     /// Replaces record and state by way of `state`, which knows the devices of both records.
@@ -53,18 +79,22 @@ impl Locked<'_> {
         record: &Record,
         state: State,
     ) -> Result<(), Error> {
-        let path = self.store.record_path(&self.account.name);
-        // A record that is written can be read: anything else would lock the user out.
+        self.legal(record)?;
         let text = record.to_toml();
-        Record::parse(&text).map_err(|error| Error {
-            path: path.clone(),
-            cause: Cause::Record(error),
-        })?;
         self.write(state)?;
         self.flush()?;
         self.confirm()?;
         self.publish_record(&text, old.is_some())?;
         self.finish_replacement(record)
+    }
+
+    /// Checks that a record that is written can be read: anything else would lock the user out.
+    fn legal(&self, record: &Record) -> Result<(), Error> {
+        let parsed = Record::parse(&record.to_toml());
+        parsed.map(drop).map_err(|error| Error {
+            path: self.store.record_path(&self.account.name),
+            cause: Cause::Record(error),
+        })
     }
 
     /// The last step: the state of a record that is in place.

@@ -8,7 +8,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 
 use super::{Locked, refuse_while_moving};
-use crate::files::{Cause, Error, Store, index, names};
+use crate::files::{Cause, Error, SharedChange, Store, index, names};
 use crate::sys::file;
 
 /// Number of times that a state which was taken over is looked for, once its record is removed.
@@ -20,7 +20,20 @@ impl Locked<'_> {
     /// # Errors
     /// [`Error`]; when only the state is left it is harmless, and the next enrollment uses it. [`Cause::TakenOver`] where
     /// nothing was removed, or another process has enrolled the user anew meanwhile.
-    pub fn remove(mut self) -> Result<(), Error> {
+    pub fn remove(self) -> Result<(), Error> {
+        if self.store.record(&self.account)?.is_some() {
+            self.confirm()?;
+            self.store
+                .share(&self.account.name, &SharedChange::Remove)?;
+        }
+        self.mirror_removal()
+    }
+
+    /// [`Locked::remove`] for a record that is removed in the fleet of this host already.
+    ///
+    /// # Errors
+    /// As [`Locked::remove`].
+    pub fn mirror_removal(mut self) -> Result<(), Error> {
         let record = self.store.record(&self.account)?;
         refuse_while_moving(self.store, &self.account, record.as_ref())?;
         // What was judged under this lock is not judged again under another one: nothing is removed if it is gone.

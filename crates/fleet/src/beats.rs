@@ -1,0 +1,116 @@
+//! The rhythm of a host: its number and the mirror of the records, from time to time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use twofactor_store::fleet_contact::FleetContact;
+use twofactor_store::sys::clock;
+use twofactor_store::{PolicyFile, Store};
+
+use crate::deadline::WorkDeadline;
+use crate::fleet_host::{FleetHost, HostReport};
+use crate::mirror::{MirrorProgress, MirrorReport};
+use crate::outage::OutageReason;
+
+/// Time between two numbers of a host.
+pub const BEAT_INTERVAL: Duration = Duration::from_secs(60);
+/// Longest time for one of them.
+const BEAT_TIME: Duration = Duration::from_secs(10);
+/// Longest time for the records that changed, which may be all of them at the first time.
+const MIRROR_TIME: Duration = Duration::from_secs(300);
+
+/// The rhythm of a host. It ends when this is dropped.
+pub struct BeatThread {
+    _end: SyncSender<()>,
+}
+
+/// Told after each beat what came of it.
+pub type BeatSink = Box<dyn Fn(&Result<MirrorReport, OutageReason>) + Send>;
+
+/// The files that a beat reads.
+#[derive(Debug, Clone)]
+pub struct BeatFiles {
+    /// The state directory.
+    pub state: PathBuf,
+    /// The policy.
+    pub policy: PathBuf,
+}
+
+impl FleetHost {
+    /// Begins the rhythm: now, and each time that `interval` has passed.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn start_beats(
+        self: &Arc<Self>,
+        files: BeatFiles,
+        interval: Duration,
+        told: BeatSink,
+    ) -> std::io::Result<BeatThread> {
+        let (end, ended) = sync_channel(0);
+        let host = Arc::clone(self);
+        thread::Builder::new()
+            .name("fleet-beats".to_owned())
+            .spawn(move || {
+                let mut progress = MirrorProgress::default();
+                loop {
+                    told(&host.beat_and_mirror(&files, &mut progress));
+                    match ended.recv_timeout(interval) {
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+                    }
+                }
+            })?;
+        Ok(BeatThread { _end: end })
+    }
+
+    /// One beat, the records that changed, and the note of both for logins while this host is cut off.
+    ///
+    /// # Errors
+    /// [`OutageReason`].
+    pub fn beat_and_mirror(
+        &self,
+        files: &BeatFiles,
+        progress: &mut MirrorProgress,
+    ) -> Result<MirrorReport, OutageReason> {
+        let report = report_of(files)?;
+        self.beat_now(report, &WorkDeadline::after(BEAT_TIME))?;
+        let members = self.members(&WorkDeadline::after(BEAT_TIME))?.len();
+        let before = FleetContact::read(&files.state).ok().flatten();
+        let mut contact = FleetContact {
+            met: report.time,
+            mirrored: before.map_or(0, |it| it.mirrored),
+            hosts: u32::try_from(members).unwrap_or(u32::MAX).max(1),
+        };
+        let store = Store::open(&files.state, &files.policy);
+        let mirrored = match store {
+            Ok(store) => self.mirror(&store, progress, &WorkDeadline::after(MIRROR_TIME)),
+            Err(error) => Err(OutageReason::HostFiles(error.to_string())),
+        };
+        // Of the moment before the store was asked: what came after it is not in the files.
+        if mirrored.as_ref().is_ok_and(|report| report.is_whole) {
+            contact.mirrored = report.time;
+        }
+        contact
+            .write(&files.state)
+            .map_err(|error| OutageReason::HostFiles(error.to_string()))?;
+        mirrored
+    }
+}
+
+/// What this host says of itself now.
+///
+/// # Errors
+/// [`OutageReason::HostFiles`] where the clock cannot be used.
+pub fn report_of(files: &BeatFiles) -> Result<HostReport, OutageReason> {
+    let time = clock::now().map_err(|error| OutageReason::HostFiles(error.to_string()))?;
+    let policy = PolicyFile::new(&files.policy).load();
+    Ok(HostReport {
+        // A policy that cannot be read is another one than that of the other hosts.
+        policy: policy.map_or(0, |loaded| loaded.fingerprint()),
+        time,
+    })
+}

@@ -1,0 +1,154 @@
+//! Changes by root on this host, made in the fleet: the record and the state that follows from it, in one transaction.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use twofactor_core::record::Record;
+use twofactor_core::state::State;
+use twofactor_store::{SharedChange, SharedFactors};
+use zeroize::Zeroizing;
+
+use crate::deadline::WorkDeadline;
+use crate::factor_commit::{
+    self, CommitFault, CommitTarget, ExpectedRecord, FactorCommit, RecordPart,
+};
+use crate::fleet_host::FleetHost;
+use crate::outage::OutageReason;
+use crate::shared_record::RecordContent;
+use crate::state_join;
+
+/// Longest time of a change. The user's lock is held meanwhile, for which logins wait 5 s.
+const CHANGE_TIME: Duration = Duration::from_secs(4);
+
+/// The fleet of a host, for those who change what users have. It is asked at the first change.
+pub struct FleetChanges {
+    settings: PathBuf,
+    state: PathBuf,
+}
+
+impl FleetChanges {
+    /// The fleet whose settings and state directory these are.
+    #[must_use]
+    pub fn new(settings: &Path, state: &Path) -> Self {
+        Self {
+            settings: settings.to_owned(),
+            state: state.to_owned(),
+        }
+    }
+}
+
+impl SharedFactors for FleetChanges {
+    fn commit(&self, user: &str, change: &SharedChange<'_>) -> Result<(), String> {
+        let host = FleetHost::open(&self.settings, &self.state);
+        let host = host.map_err(|error| unmade(&error.to_string()))?;
+        let time = WorkDeadline::after(CHANGE_TIME);
+        // The daemon writes no number of this host while it is compared.
+        let lock = host.directory().lock();
+        let lock = lock.map_err(|error| unmade(&error.to_string()))?;
+        host.settle(&lock, &time)
+            .map_err(|reason| unmade(&reason.to_string()))?;
+        host.commit(user, change, &time)
+            .map_err(|fault| fault.to_string())
+    }
+}
+
+fn unmade(reason: &str) -> String {
+    format!("{reason}; nothing was changed")
+}
+
+impl FleetHost {
+    /// Makes a change of one user in the fleet.
+    ///
+    /// # Errors
+    /// [`CommitFault`].
+    pub fn commit(
+        &self,
+        user: &str,
+        change: &SharedChange<'_>,
+        time: &WorkDeadline,
+    ) -> Result<(), CommitFault> {
+        match *change {
+            SharedChange::Put { old, record, local } => {
+                let is_old = |stored: Option<&str>| is_same(stored, old);
+                self.commit_factor(
+                    &FactorCommit {
+                        user,
+                        expected: ExpectedRecord::Matching(&is_old),
+                        record: RecordPart::Write(content(record)),
+                        state: &|shared| state_join::of_record(record, local, shared),
+                    },
+                    time,
+                )
+            }
+            SharedChange::Remove => self.commit_factor(
+                &FactorCommit {
+                    user,
+                    expected: ExpectedRecord::Any,
+                    record: RecordPart::Write(RecordContent::Removed),
+                    state: &|_| State::new(0),
+                },
+                time,
+            ),
+            SharedChange::State(step) => self.commit_factor(
+                &FactorCommit {
+                    user,
+                    // A state without a record is that of no user.
+                    expected: ExpectedRecord::Matching(&|stored| stored.is_some()),
+                    record: RecordPart::Keep,
+                    state: &|shared| step(shared.unwrap_or(&State::new(0))),
+                },
+                time,
+            ),
+        }
+    }
+
+    /// Makes a change of one user in the fleet.
+    ///
+    /// # Errors
+    /// [`CommitFault`].
+    pub fn commit_factor(
+        &self,
+        change: &FactorCommit<'_>,
+        time: &WorkDeadline,
+    ) -> Result<(), CommitFault> {
+        self.with_standing(|standing| {
+            let target = CommitTarget {
+                gateway: self.gateway(),
+                key: self.key(),
+                host: self.host_key(),
+                standing,
+            };
+            factor_commit::commit(&target, change, time)
+        })
+    }
+}
+
+/// A record as the store has it.
+pub(crate) fn content(record: &Record) -> RecordContent {
+    RecordContent::Text(record.to_toml())
+}
+
+/// True if the store has this record, or none where it is `None`.
+pub(crate) fn is_same(stored: Option<&str>, record: Option<&Record>) -> bool {
+    match (stored, record) {
+        (None, None) => true,
+        (Some(stored), Some(record)) => {
+            canonical(stored).is_some_and(|it| *it == *record.to_toml())
+        }
+        _ => false,
+    }
+}
+
+/// The text of a record as this program writes it; `None` where it is none that can be read.
+pub(crate) fn canonical(text: &str) -> Option<Zeroizing<String>> {
+    Some(Record::parse(text).ok()?.to_toml())
+}
+
+impl From<CommitFault> for OutageReason {
+    fn from(fault: CommitFault) -> Self {
+        match fault {
+            CommitFault::Outage(reason) | CommitFault::UnknownEnd(reason) => reason,
+            CommitFault::Conflict => Self::Contradiction,
+        }
+    }
+}

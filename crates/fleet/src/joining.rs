@@ -1,0 +1,241 @@
+//! A host that joins a fleet: it brings the users that the fleet does not know, and gets the others. Nothing is overwritten.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use twofactor_core::record::Record;
+use twofactor_store::sys::accounts;
+
+use crate::deadline::WorkDeadline;
+use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
+use crate::fleet_key::FleetKey;
+use crate::gateway::Gateway;
+use crate::host_error::{HostError, HostFault};
+use crate::host_file::{FleetDirectory, HostPlace};
+use crate::host_settings::HostSettings;
+use crate::key_file::KeyFile;
+use crate::membership::{
+    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring, first_entry, known_place, new_place,
+    readable_users,
+};
+use crate::membership_error::MembershipError;
+use crate::mirror::{MirrorProgress, MirrorReport};
+use crate::outage::OutageReason;
+use crate::shared_record::SharedRecord;
+use crate::store_key::{KeyKind, StoreKey};
+use crate::store_values::ChangeAnswer;
+
+/// A host that joined a fleet, or would.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JoinReport {
+    /// Id of this host in the fleet; empty where it did not join.
+    pub host: String,
+    /// Users whose records this host brings.
+    pub brought: usize,
+    /// Users with the same record here and there.
+    pub same: usize,
+    /// Users whose records this host gets.
+    pub fetched: usize,
+    /// Users with another record here than there, with the reason. While there is one, the host does not join.
+    pub conflicts: Vec<(String, String)>,
+    /// Users whose record could not be put in place here, with the reason. The daemon tries again.
+    pub failed: Vec<(String, String)>,
+}
+
+/// The records of this host beside those of the fleet.
+#[derive(Default)]
+struct JoinPlan {
+    bring: Vec<String>,
+    report: JoinReport,
+}
+
+/// Joins the fleet whose key is in `key_file`. After an interruption the same call goes on.
+///
+/// # Errors
+/// [`MembershipError`]. Conflicts are no error, but nothing is changed then.
+pub fn join(
+    local: LocalHost<'_>,
+    settings: &HostSettings,
+    key_file: &Path,
+    run: MembershipRun,
+    progress: UserProgress<'_>,
+) -> Result<JoinReport, MembershipError> {
+    let keys = KeyFile::load(key_file)?;
+    if keys.old.is_some() {
+        return Err(HostError::new(key_file, HostFault::KeyRotation).into());
+    }
+    refuse_other_key(settings, key_file, &keys)?;
+    let place = match FleetDirectory::open(local.state) {
+        Err(error) if error.is_not_joined() => None,
+        other => known_place(&other?)?,
+    };
+    if place.as_ref().is_some_and(|it| it.meta.fleet != keys.fleet) {
+        return Err(MembershipError::Refused(
+            "this host is in another fleet; to leave it: twofactor fleet leave".to_owned(),
+        ));
+    }
+    let gateway = settings.gateway(REQUEST_TIME)?;
+    let time = WorkDeadline::after(STEP_TIME);
+    let meta = patient(&time, || gateway.values(&[StoreKey::meta()], &time))?;
+    let sealed = meta.into_iter().next().and_then(|(_, value)| value);
+    let meta = opened_meta(&keys.key, sealed.as_deref())?;
+    if meta.fleet != keys.fleet {
+        return Err(OutageReason::OtherFleet.into());
+    }
+    let plan = planned(local, &gateway, &keys.key)?;
+    if run == MembershipRun::DryRun || !plan.report.conflicts.is_empty() {
+        return Ok(plan.report);
+    }
+    keys.write(&settings.key_file)?;
+    let directory = FleetDirectory::ensure(local.state)?;
+    let place = match place {
+        Some(place) => place,
+        None => {
+            let place = new_place(&directory, meta)?;
+            directory.write(&place, &directory.lock()?)?;
+            place
+        }
+    };
+    enter(local, &gateway, &keys.key, &place, sealed)?;
+    let host = FleetHost::new(gateway, keys.key, directory, place)?;
+    finish(local, &host, plan, progress)
+}
+
+/// Puts the entry of this host into the store, unless it is there.
+fn enter(
+    local: LocalHost<'_>,
+    gateway: &Gateway,
+    key: &FleetKey,
+    place: &HostPlace,
+    meta: Option<Vec<u8>>,
+) -> Result<(), MembershipError> {
+    let time = WorkDeadline::after(STEP_TIME);
+    let here = patient(&time, || gateway.values(&[place.key()], &time))?;
+    if here.first().is_some_and(|(_, value)| value.is_some()) {
+        // Its number is looked at before it is used.
+        return Ok(());
+    }
+    let entry = first_entry(place, local.report).encode();
+    let sealed = key.seal(&place.key(), &entry);
+    let sealed = sealed.map_err(OutageReason::Sealing)?;
+    let base = [(StoreKey::meta(), meta), (place.key(), None)];
+    let made = gateway.change(&base, &[(place.key(), sealed)], &time);
+    match made.map_err(OutageReason::Unreachable)? {
+        ChangeAnswer::Done => Ok(()),
+        ChangeAnswer::Refused => Err(OutageReason::OtherEpoch.into()),
+    }
+}
+
+fn finish(
+    local: LocalHost<'_>,
+    host: &FleetHost,
+    plan: JoinPlan,
+    progress: UserProgress<'_>,
+) -> Result<JoinReport, MembershipError> {
+    for (number, user) in plan.bring.iter().enumerate() {
+        bring(host, local.store, user)?;
+        progress(number + 1, plan.bring.len());
+    }
+    let lock = host.directory().lock()?;
+    let time = WorkDeadline::after(STEP_TIME * 15);
+    host.settle(&lock, &time)?;
+    let mirrored = host.mirror(local.store, &mut MirrorProgress::default(), &time)?;
+    let MirrorReport { failed, .. } = mirrored;
+    Ok(JoinReport {
+        host: host.host_id().to_owned(),
+        failed,
+        ..plan.report
+    })
+}
+
+/// Where the host has the key of a fleet already, it is not replaced by that of another one.
+fn refuse_other_key(
+    settings: &HostSettings,
+    key_file: &Path,
+    keys: &KeyFile,
+) -> Result<(), MembershipError> {
+    match KeyFile::load(&settings.key_file) {
+        Err(error) if error.is_missing() => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(here) if here.fleet == keys.fleet && here.key.bytes() == keys.key.bytes() => Ok(()),
+        Ok(_) => Err(MembershipError::Refused(format!(
+            "{} has another key than {}",
+            settings.key_file.display(),
+            key_file.display()
+        ))),
+    }
+}
+
+fn planned(
+    local: LocalHost<'_>,
+    gateway: &Gateway,
+    key: &FleetKey,
+) -> Result<JoinPlan, MembershipError> {
+    let time = WorkDeadline::after(STEP_TIME * 3);
+    let list = patient(&time, || gateway.list(KeyKind::Record, 0, &time))?;
+    let mut there = BTreeMap::new();
+    for (user, sealed) in list.entries {
+        let plain = key.open(&StoreKey::record(&user), &sealed);
+        let record = SharedRecord::decode(&plain.map_err(OutageReason::Seal)?);
+        there.insert(user, record.map_err(OutageReason::Record)?);
+    }
+    let mut plan = JoinPlan::default();
+    for user in readable_users(local.store)? {
+        let Some(here) = local.store.record_named(&user)? else {
+            continue;
+        };
+        match there.remove(&user).as_ref().map(|it| it.content.text()) {
+            None => plan.bring.push(user),
+            Some(Some(text)) if is_the_same(text, &here) => {
+                plan.report.same += 1;
+                plan.bring.push(user);
+            }
+            Some(text) => {
+                let reason = difference(text, &here);
+                plan.report.conflicts.push((user, reason.to_owned()));
+            }
+        }
+    }
+    plan.report.brought = plan.bring.len() - plan.report.same;
+    for (user, record) in there {
+        let Some(text) = record.content.text() else {
+            continue;
+        };
+        let uid = Record::parse(text).ok().map(|record| record.uid);
+        let account = accounts::by_name(&user)
+            .map_err(|error| MembershipError::Refused(error.to_string()))?;
+        if account.is_some_and(|it| Some(it.uid) != uid) {
+            let reason = "the user has another uid on this host than in the fleet";
+            plan.report.conflicts.push((user, reason.to_owned()));
+        } else {
+            plan.report.fetched += 1;
+        }
+    }
+    Ok(plan)
+}
+
+fn is_the_same(text: &str, here: &Record) -> bool {
+    Record::parse(text).is_ok_and(|there| *there.to_toml() == *here.to_toml())
+}
+
+fn difference(there: Option<&str>, here: &Record) -> &'static str {
+    let Some(text) = there else {
+        return "the fleet has removed the devices that this host still has";
+    };
+    match Record::parse(text) {
+        Err(_) => "the record of the fleet cannot be read",
+        Ok(there) if there.uid != here.uid => {
+            "the user has another uid on this host than in the fleet"
+        }
+        Ok(there)
+            if there
+                .devices
+                .iter()
+                .map(|it| it.id)
+                .ne(here.devices.iter().map(|it| it.id)) =>
+        {
+            "the fleet has other devices than this host"
+        }
+        Ok(_) => "the fleet has another record than this host",
+    }
+}

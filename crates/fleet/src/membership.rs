@@ -1,0 +1,152 @@
+//! The parts that founding a fleet and joining one have in common.
+
+use std::path::Path;
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use twofactor_core::account::Account;
+use twofactor_store::Store;
+use twofactor_store::sys::host;
+
+use crate::deadline::WorkDeadline;
+use crate::factor_commit::{ExpectedRecord, FactorCommit, RecordPart};
+use crate::fleet_changes::{content, is_same};
+use crate::fleet_host::{FleetHost, HostReport};
+use crate::host_entry::{HostEntry, HostMembership};
+use crate::host_error::{HostError, HostFault};
+use crate::host_file::{FleetDirectory, HostPlace, MAX_HOST_ID};
+use crate::membership_error::MembershipError;
+use crate::state_join;
+use crate::token::{FleetMeta, HostBeat};
+
+/// Longest time of one step with the store.
+pub(crate) const STEP_TIME: Duration = Duration::from_secs(20);
+
+/// True for a change, and false for a look at what it would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MembershipRun {
+    /// Nothing is changed.
+    DryRun,
+    /// The change is made.
+    Apply,
+}
+
+/// Told after each user that was looked at: how many were, and of how many.
+pub type UserProgress<'a> = &'a dyn Fn(usize, usize);
+
+/// The host and its users, as a command of the fleet has them.
+#[derive(Clone, Copy)]
+pub struct LocalHost<'a> {
+    /// The records and states.
+    pub store: &'a Store,
+    /// Their directory.
+    pub state: &'a Path,
+    /// What the host says of itself.
+    pub report: HostReport,
+}
+
+/// A place for this host, with a new id.
+pub(crate) fn new_place(
+    directory: &FleetDirectory,
+    meta: FleetMeta,
+) -> Result<HostPlace, HostError> {
+    let mut random = [0; 12];
+    getrandom::fill(&mut random)
+        .map_err(|_| HostError::new(directory.path(), HostFault::Random))?;
+    let (id, run) = random.split_at(4);
+    let name: String = host::name()
+        .chars()
+        .filter(|it| it.is_ascii_alphanumeric() || "-.".contains(*it))
+        .take(MAX_HOST_ID - 9)
+        .collect();
+    let mut beat = HostBeat {
+        count: 1,
+        run: [0; 8],
+    };
+    beat.run.copy_from_slice(run);
+    Ok(HostPlace {
+        meta,
+        host: format!("{name}-{}", HEXLOWER.encode(id)),
+        previous: beat,
+        current: beat,
+    })
+}
+
+/// The place of this host, `None` where it is in no fleet.
+pub(crate) fn known_place(directory: &FleetDirectory) -> Result<Option<HostPlace>, HostError> {
+    match directory.place() {
+        Err(error) if error.is_not_joined() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// The first entry of a host.
+pub(crate) fn first_entry(place: &HostPlace, report: HostReport) -> HostEntry {
+    HostEntry {
+        beat: place.current,
+        membership: HostMembership::Member,
+        policy: report.policy,
+        time: report.time,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// All users with a record here, if each record and state can be read: one that cannot would be missing in the fleet.
+pub(crate) fn readable_users(store: &Store) -> Result<Vec<String>, MembershipError> {
+    let users = store.users()?;
+    for user in &users {
+        if let Some(record) = store.record_named(user)? {
+            let account = account_of(user, record.uid);
+            if store.peek(&account)?.is_none() {
+                return Err(store.missing_state(&account).into());
+            }
+        }
+    }
+    Ok(users)
+}
+
+/// Brings a user's record and state to the fleet, which has no record of that user, or the same one. Each code that was used there or
+/// here counts as used.
+pub(crate) fn bring(host: &FleetHost, store: &Store, user: &str) -> Result<(), MembershipError> {
+    let Some(record) = store.record_named(user)? else {
+        // Removed meanwhile.
+        return Ok(());
+    };
+    let locked = store.lock(&account_of(user, record.uid))?;
+    let Some(record) = locked.record()? else {
+        return Ok(());
+    };
+    let lock = host.directory().lock()?;
+    let time = WorkDeadline::after(STEP_TIME);
+    host.settle(&lock, &time)?;
+    let join = |shared: Option<&_>| state_join::of_record(&record, locked.state(), shared);
+    let change = |expected, part| FactorCommit {
+        user,
+        expected,
+        record: part,
+        state: &join,
+    };
+    let is_same = |stored: Option<&str>| is_same(stored, Some(&record));
+    let has_none = |stored: Option<&str>| stored.is_none();
+    let first = change(
+        ExpectedRecord::Matching(&has_none),
+        RecordPart::Write(content(&record)),
+    );
+    use crate::factor_commit::CommitFault::Conflict;
+    match host.commit_factor(&first, &time) {
+        Err(Conflict) => {
+            let again = change(ExpectedRecord::Matching(&is_same), RecordPart::Keep);
+            host.commit_factor(&again, &time)
+        }
+        other => other,
+    }
+    .map_err(|fault| MembershipError::User(user.to_owned(), fault))
+}
+
+pub(crate) fn account_of(user: &str, uid: u32) -> Account {
+    Account {
+        name: user.to_owned(),
+        uid,
+        gid: uid,
+    }
+}
