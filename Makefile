@@ -160,6 +160,7 @@ test-boot: need-system deb harness
 ## test-fleet bench-fleet several hosts, a real cluster of etcd; its figures
 test-fleet: need-fleet rust
 	cargo test $(CARGOFLAGS) $(root_runner) -p twofactor-fleet --features etcd-tests --test etcd
+	$(test_module) --features fleet-tests --test fleet
 
 bench-fleet: need-fleet rust
 	cargo bench $(CARGOFLAGS) -p twofactor-fleet --features etcd-tests --bench figures -- $(PARTS)

@@ -3,6 +3,7 @@
 mod as_user;
 mod code_questions;
 mod expected_session;
+mod fleet_judge;
 mod judge;
 mod last_word;
 mod login_log;
@@ -18,7 +19,9 @@ use twofactor_core::policy::decision::{
     LoginRequest, PolicyDecision, UserEnrollment, decide_without_device, switched_off,
 };
 use twofactor_core::policy::rhost_address;
-use twofactor_store::attempt::{AttemptFailure, KnownFactor, KnownGroups, LoginAttempt};
+use twofactor_store::attempt::{
+    AttemptFailure, KnownFactor, KnownGroups, LoginAttempt, prove_unenrolled,
+};
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
@@ -32,6 +35,7 @@ use crate::text;
 use crate::ticket;
 use crate::transaction::{Echo, MessageMode, NoAnswer, PamTransaction, Priority};
 use as_user::FactorSource;
+use fleet_judge::FleetJudge;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 use uniform_timing::UniformTiming;
@@ -190,6 +194,10 @@ impl LoginContext<'_> {
         };
         let Some(holder) = holder.filter(is_enrolled) else {
             let account = account.as_ref();
+            if loaded.policy.fleet.enabled {
+                let state = &self.arguments.state;
+                prove_unenrolled(&loaded.policy, state, &service, clock::now()?)?;
+            }
             let requirement = self.requirement(host, &loaded, account);
             let decision = decide_without_device(&loaded.policy, requirement);
             let is_enrolled = || {
@@ -218,6 +226,11 @@ impl LoginContext<'_> {
             known: KnownFactor::found(known),
             ..LoginAttempt::new(&file, loaded, &store, &holder, &service)
         };
+        if session.loaded.policy.fleet.enabled {
+            let name = account.as_ref().map_or("", |account| &account.name);
+            let mut judge = FleetJudge::new(session, name, self.arguments)?;
+            return self.ask(host, &mut judge, pace, account.as_ref());
+        }
         self.ask(host, &mut session, pace, account.as_ref())
     }
 

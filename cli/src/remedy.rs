@@ -54,9 +54,9 @@ impl From<attempt::AttemptFailure> for Failure {
             attempt::AttemptFailure::Store(error) => error.into(),
             attempt::AttemptFailure::Clock(error) => error.into(),
             attempt::AttemptFailure::Lookup(error) => error.into(),
-            random @ (attempt::AttemptFailure::Random(_) | attempt::AttemptFailure::Undecided) => {
-                Self::system(random)
-            }
+            random @ (attempt::AttemptFailure::Random(_)
+            | attempt::AttemptFailure::Undecided
+            | attempt::AttemptFailure::Outage(_)) => Self::system(random),
             attempt::AttemptFailure::Daemon(error) => {
                 let hint = error.hint();
                 Self::system(error).next(hint)

@@ -40,6 +40,8 @@ pub enum PlaceOwner {
 /// The open connections, each with a handle by which it can be ended.
 #[derive(Debug)]
 pub struct OpenConnections<H> {
+    /// Limit on the connections of one uid.
+    per_uid: usize,
     open: BTreeMap<u64, OpenConnection<H>>,
     next: u64,
     known: HashSet<u32>,
@@ -57,6 +59,7 @@ struct OpenConnection<H> {
 impl<H> Default for OpenConnections<H> {
     fn default() -> Self {
         Self {
+            per_uid: PER_UID,
             open: BTreeMap::new(),
             next: 0,
             known: HashSet::new(),
@@ -65,13 +68,22 @@ impl<H> Default for OpenConnections<H> {
 }
 
 impl<H> OpenConnections<H> {
+    /// Those of a socket that root alone may open. That root has an account is not looked up.
+    pub fn of_root() -> Self {
+        Self {
+            per_uid: TOTAL,
+            known: HashSet::from([0]),
+            ..Self::default()
+        }
+    }
+
     /// Admits one more connection of a uid.
     ///
     /// # Errors
     /// [`NoPlace`]: it is not served.
     pub fn admit(&mut self, uid: u32, handle: H) -> Result<AdmittedConnection<H>, NoPlace> {
         let own = self.open.values().filter(|other| other.uid == uid).count();
-        if own >= PER_UID {
+        if own >= self.per_uid {
             return Err(NoPlace);
         }
         let is_stranger = !self.known.contains(&uid);

@@ -8,6 +8,7 @@ use std::time::Duration;
 /// Text of `--help`.
 const HELP: &str = "\
 Usage: twofactord [--listen SOCKET | --idle SECONDS] [--policy FILE] [--state DIRECTORY]
+       twofactord --fleet|--listen-fleet SOCKET [--policy FILE] [--state DIRECTORY]
 
 Answers users about their own factor, and judges codes for programs that run as the user.
 Without --listen, standard input is the listening socket, as systemd passes it with
@@ -15,6 +16,9 @@ StandardInput=socket; the daemon then ends when there was no connection for a wh
 
       --listen SOCKET    Makes this socket, open to all users, and listens on it
       --idle SECONDS     That while, 1 to 86400 [default: 30]
+      --fleet            Judges codes with the store of the fleet, for root's programs
+                         alone; standard input is the socket, and it ends when told to
+      --listen-fleet SOCKET  The same on a socket that it makes, open to root
       --policy FILE      The policy [default: /etc/security/twofactor.toml]
       --state DIRECTORY  Records and states [default: /var/lib/twofactor]
   -h, --help             Prints this help
@@ -36,6 +40,8 @@ pub enum DaemonAction {
 /// Settings of the server.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DaemonArguments {
+    /// The interface that is served.
+    pub service: ServedInterface,
     /// Path of the socket to make; `None` where standard input is the socket.
     pub listen: Option<PathBuf>,
     /// Time without a connection after which the daemon ends, where standard input is the socket.
@@ -44,6 +50,15 @@ pub struct DaemonArguments {
     pub policy: PathBuf,
     /// Directory of records and states.
     pub state: PathBuf,
+}
+
+/// An interface that the program serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServedInterface {
+    /// That of users.
+    Users,
+    /// That of the fleet.
+    Fleet,
 }
 
 /// A wrong argument.
@@ -61,6 +76,8 @@ pub enum BadArgument {
     Seconds(OsString),
     /// A limit on idle time for a socket that ends with the daemon.
     IdleListener,
+    /// An option that the other interface has.
+    OtherInterface(&'static str),
 }
 
 impl fmt::Display for BadArgument {
@@ -74,6 +91,9 @@ impl fmt::Display for BadArgument {
             Self::IdleListener => f.write_str(
                 "--idle is for a socket on standard input: one of --listen ends with the daemon",
             ),
+            Self::OtherInterface(option) => {
+                write!(f, "{option} does not go with the other options")
+            }
         }
     }
 }
@@ -83,19 +103,26 @@ impl fmt::Display for BadArgument {
 /// # Errors
 /// [`BadArgument`].
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<DaemonAction, BadArgument> {
-    let (mut listen, mut policy, mut state) = (None, None, None);
+    let mut given = GivenPaths::default();
+    let mut is_fleet = false;
     let mut idle = None;
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let (option, place) = match word.to_str() {
-            Some("--listen") => ("--listen", &mut listen),
-            Some("--policy") => ("--policy", &mut policy),
-            Some("--state") => ("--state", &mut state),
+            Some("--listen") => ("--listen", &mut given.listen),
+            Some("--listen-fleet") => ("--listen-fleet", &mut given.listen_fleet),
+            Some("--policy") => ("--policy", &mut given.policy),
+            Some("--state") => ("--state", &mut given.state),
             Some("--idle") => {
                 let value = words.next().ok_or(BadArgument::NoValue("--idle"))?;
                 if idle.replace(seconds(value)?).is_some() {
                     return Err(BadArgument::Twice("--idle"));
                 }
+                continue;
+            }
+            Some("--fleet") if is_fleet => return Err(BadArgument::Twice("--fleet")),
+            Some("--fleet") => {
+                is_fleet = true;
                 continue;
             }
             Some("-h" | "--help") => return Ok(DaemonAction::Print(HELP.to_owned())),
@@ -114,15 +141,51 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<DaemonAction, 
             return Err(BadArgument::Twice(option));
         }
     }
-    if listen.is_some() && idle.is_some() {
-        return Err(BadArgument::IdleListener);
+    given.arguments(is_fleet, idle).map(DaemonAction::Serve)
+}
+
+/// The paths that were given.
+#[derive(Default)]
+struct GivenPaths {
+    listen: Option<PathBuf>,
+    listen_fleet: Option<PathBuf>,
+    policy: Option<PathBuf>,
+    state: Option<PathBuf>,
+}
+
+impl GivenPaths {
+    fn arguments(
+        self,
+        is_fleet: bool,
+        idle: Option<Duration>,
+    ) -> Result<DaemonArguments, BadArgument> {
+        let (service, listen) = match (self.listen, self.listen_fleet) {
+            (Some(_), Some(_)) => return Err(BadArgument::OtherInterface("--listen")),
+            (Some(_), None) if is_fleet => return Err(BadArgument::OtherInterface("--listen")),
+            (None, Some(_)) if is_fleet => return Err(BadArgument::OtherInterface("--fleet")),
+            (None, Some(listen)) => (ServedInterface::Fleet, Some(listen)),
+            (None, None) if is_fleet => (ServedInterface::Fleet, None),
+            (listen, None) => (ServedInterface::Users, listen),
+        };
+        match (service, &listen, idle) {
+            (ServedInterface::Fleet, _, Some(_)) => {
+                return Err(BadArgument::OtherInterface("--idle"));
+            }
+            (ServedInterface::Users, Some(_), Some(_)) => return Err(BadArgument::IdleListener),
+            _ => {}
+        }
+        Ok(DaemonArguments {
+            service,
+            listen,
+            idle: idle.unwrap_or(Duration::from_secs(IDLE)),
+            policy: self
+                .policy
+                .unwrap_or_else(|| twofactor_core::POLICY_FILE.into()),
+            state: self
+                .state
+                .unwrap_or_else(|| twofactor_core::STATE_DIR.into()),
+        })
     }
-    Ok(DaemonAction::Serve(DaemonArguments {
-        listen,
-        idle: idle.unwrap_or(Duration::from_secs(IDLE)),
-        policy: policy.unwrap_or_else(|| twofactor_core::POLICY_FILE.into()),
-        state: state.unwrap_or_else(|| twofactor_core::STATE_DIR.into()),
-    }))
 }
 
 fn seconds(word: OsString) -> Result<Duration, BadArgument> {
@@ -145,6 +208,7 @@ mod tests {
     fn paths_have_the_defaults_of_module_and_command() {
         let serve = |listen: Option<&str>, policy: &str, state: &str| {
             Ok(DaemonAction::Serve(DaemonArguments {
+                service: ServedInterface::Users,
                 listen: listen.map(PathBuf::from),
                 idle: Duration::from_secs(30),
                 policy: policy.into(),
@@ -156,6 +220,32 @@ mod tests {
         assert!(HELP.contains(policy) && HELP.contains(state));
         let words = ["--state", "/s", "--listen", "/l", "--policy", "/p"];
         assert_eq!(parsed(&words), serve(Some("/l"), "/p", "/s"));
+    }
+
+    #[test]
+    fn the_fleet_has_a_process_of_its_own() {
+        let of_fleet = |words: &[&str]| match parsed(words) {
+            Ok(DaemonAction::Serve(arguments)) => (arguments.service, arguments.listen),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of_fleet(&["--fleet"]), (ServedInterface::Fleet, None));
+        let words = ["--listen-fleet", "/l"];
+        assert_eq!(
+            of_fleet(&words),
+            (ServedInterface::Fleet, Some("/l".into()))
+        );
+        for (words, option) in [
+            (&["--fleet", "--listen", "/l"][..], "--listen"),
+            (&["--fleet", "--listen-fleet", "/l"], "--fleet"),
+            (&["--listen", "/l", "--listen-fleet", "/f"], "--listen"),
+            (&["--fleet", "--idle", "9"], "--idle"),
+        ] {
+            assert_eq!(parsed(words), Err(BadArgument::OtherInterface(option)));
+        }
+        assert_eq!(
+            parsed(&["--fleet", "--fleet"]),
+            Err(BadArgument::Twice("--fleet"))
+        );
     }
 
     #[test]

@@ -8,10 +8,10 @@ use rustix::net::SendFlags;
 use twofactor_protocol::frame::MessageBuffer;
 use twofactor_store::sys::{clock, wipe};
 
-use crate::dispatch::{Response, response};
+use crate::dispatch::{MessageService, Response};
 use crate::pending::Conversation;
 use crate::place::{ConnectionPlace, refuse};
-use crate::user_factors::{Caller, UserFactors};
+use crate::user_factors::Caller;
 
 /// Time limit for sending one message, and for taking one reply.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn serve(
     stream: &UnixStream,
     caller: Caller,
-    factors: &dyn UserFactors,
+    service: &dyn MessageService,
     place: &ConnectionPlace,
 ) {
     let mut buffer = MessageBuffer::default();
@@ -33,7 +33,7 @@ pub fn serve(
             }
             return;
         }
-        let answered = answer(&message, caller, factors, &mut conversation);
+        let answered = answer(&message, caller, service, &mut conversation);
         // Between two messages of a client nothing of the first is left there.
         wipe::stack();
         let Response::Reply(reply) = answered else {
@@ -50,10 +50,10 @@ pub fn serve(
 fn answer(
     message: &[u8],
     caller: Caller,
-    factors: &dyn UserFactors,
+    service: &dyn MessageService,
     conversation: &mut Conversation,
 ) -> Response {
-    response(message, caller, factors, conversation)
+    service.response(message, caller, conversation)
 }
 
 /// Sends a reply. While the connection keeps its place it never blocks: a client that reads nothing keeps no

@@ -12,6 +12,24 @@ use crate::user_factors::{AskedAccount, Caller, UserFactors};
 /// The uid that the kernel reports for one that is not mapped here (user_namespaces(7)).
 const OVERFLOW_UID: u32 = 65534;
 
+/// A service of messages.
+pub trait MessageService: Send + Sync {
+    /// Answers one message, given without its NUL byte.
+    fn response(&self, message: &[u8], caller: Caller, conversation: &mut Conversation)
+    -> Response;
+}
+
+impl<F: UserFactors + Send + Sync> MessageService for F {
+    fn response(
+        &self,
+        message: &[u8],
+        caller: Caller,
+        conversation: &mut Conversation,
+    ) -> Response {
+        response(message, caller, self, conversation)
+    }
+}
+
 /// Result of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Response {

@@ -231,7 +231,7 @@ fn logged<T>(
 
 /// The answer to the caller. A code that is right at another time is "wrong" here, as at a login: a guessing program must
 /// not learn that it will be right soon.
-fn verify_answer(judged: AttemptResult) -> VerifyAnswer {
+pub fn verify_answer(judged: AttemptResult) -> VerifyAnswer {
     match judged {
         AttemptResult::Compared(Outcome::Accepted(accepted)) => {
             VerifyAnswer::Accepted(accepted_code(accepted))

@@ -1,6 +1,7 @@
 //! The daemon: it answers users about their own factor, and judges codes for programs that run as the user.
 //!
 //! [`dispatch`] finds the answer to a message without I/O; [`factors`] uses the files of logins;
+//! [`fleet_service`] judges codes with the store of a fleet, in a process of its own;
 //! [`connection`] and [`listener`] are the sockets, and [`admission`] has the limits on connections.
 //!
 //! A library only so that `fuzz/` reaches the dispatch; `main.rs` is the program.
@@ -14,11 +15,14 @@ mod connection;
 mod dispatch;
 mod factor_report;
 mod factors;
+mod fleet_process;
+mod fleet_service;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod line_limit;
 mod listener;
+mod locked_code;
 mod log;
 mod log_output;
 mod notifier;
@@ -28,16 +32,19 @@ mod proof;
 mod self_service;
 mod serve;
 mod stop_signal;
+mod store_breaker;
 mod user_factors;
 mod verify_turn;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use twofactor_store::tickets::TicketStore;
 
-use arguments::{DaemonAction, DaemonArguments};
+use arguments::{DaemonAction, DaemonArguments, ServedInterface};
 use factors::FileFactors;
+use listener::SocketClients;
 use stop_signal::StopSignal;
 
 /// Runs the daemon with these words after its name, until it ends.
@@ -60,13 +67,26 @@ fn run(arguments: &DaemonArguments) -> ExitCode {
         Ok(stop) => stop,
         Err(error) => return fail(4, &error),
     };
-    let listening = match listener::open(arguments.listen.as_deref()) {
+    let clients = match arguments.service {
+        ServedInterface::Users => SocketClients::All,
+        ServedInterface::Fleet => SocketClients::Root,
+    };
+    let listening = match listener::open(arguments.listen.as_deref(), clients) {
         Ok(listening) => listening,
         Err(error) => return fail(4, &error),
     };
     serve::raise_open_files();
-    let factors = FileFactors::new(&arguments.policy, &arguments.state, TicketStore::default());
-    let ended = serve::until_idle(&listening, arguments.idle, &stop, factors);
+    let (policy, state) = (arguments.policy.as_path(), arguments.state.as_path());
+    let ended = match arguments.service {
+        ServedInterface::Users => {
+            let factors = FileFactors::new(policy, state, TicketStore::default());
+            serve::until_idle(&listening, arguments.idle, &stop, Arc::new(factors))
+        }
+        ServedInterface::Fleet => match fleet_process::begin(policy, state) {
+            Ok(process) => serve::until_stopped(&listening, &stop, process.service),
+            Err(error) => return fail(4, &error),
+        },
+    };
     log::finish();
     match ended {
         Ok(()) => ExitCode::SUCCESS,

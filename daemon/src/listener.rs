@@ -8,6 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::sockopt;
 use twofactor_store::sys::clock;
@@ -61,14 +62,23 @@ impl fmt::Display for SocketError {
 
 impl std::error::Error for SocketError {}
 
+/// Programs that may connect to a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketClients {
+    /// Those of all users.
+    All,
+    /// Root's alone.
+    Root,
+}
+
 /// The socket at `path`, made anew, or without a path the one on standard input.
 ///
 /// # Errors
 /// [`SocketError`].
-pub fn open(path: Option<&Path>) -> Result<ListeningSocket, SocketError> {
+pub fn open(path: Option<&Path>, clients: SocketClients) -> Result<ListeningSocket, SocketError> {
     match path {
         Some(path) => Ok(ListeningSocket {
-            socket: make(path)?,
+            socket: make(path, clients)?,
             origin: SocketOrigin::Made,
         }),
         None => inherited().ok_or(SocketError::NotInherited),
@@ -89,7 +99,7 @@ fn inherited() -> Option<ListeningSocket> {
     })
 }
 
-fn make(path: &Path) -> Result<UnixListener, SocketError> {
+fn make(path: &Path, clients: SocketClients) -> Result<UnixListener, SocketError> {
     let failed = |error| SocketError::System(path.to_owned(), error);
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -105,8 +115,16 @@ fn make(path: &Path) -> Result<UnixListener, SocketError> {
             Err(error) => return Err(failed(error.into())),
         },
     }
-    let socket = UnixListener::bind(path).map_err(failed)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o666)).map_err(failed)?;
+    // Made for root alone, so that no other program connects before the mode is set.
+    let before = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let bound = UnixListener::bind(path);
+    rustix::process::umask(before);
+    let socket = bound.map_err(failed)?;
+    let mode = match clients {
+        SocketClients::All => 0o666,
+        SocketClients::Root => 0o600,
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
     Ok(socket)
 }
 
@@ -124,9 +142,12 @@ mod tests {
         rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
         rustix::net::listen(&socket, 0).unwrap();
         let _waits = std::os::unix::net::UnixStream::connect(&path).unwrap();
-        assert!(matches!(make(&path), Err(SocketError::InUse(_))));
+        assert!(matches!(
+            make(&path, SocketClients::All),
+            Err(SocketError::InUse(_))
+        ));
         drop(socket);
         // The socket of a killed daemon is replaced.
-        assert!(make(&path).is_ok());
+        assert!(make(&path, SocketClients::All).is_ok());
     }
 }

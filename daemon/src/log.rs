@@ -99,6 +99,28 @@ pub fn unavailable(user: &str, caller: Caller, failure: &AttemptFailure) {
     limited(Level::Error, caller.uid, LoginEvent::Error, &text);
 }
 
+/// A code about which the store of the fleet says nothing, for this reason.
+pub fn outage(user: &str, caller: Caller, reason: &dyn std::fmt::Display) {
+    let text = about(user, caller)
+        .result(LoginEvent::Outage)
+        .saying("error", reason);
+    limited(Level::Error, caller.uid, LoginEvent::Outage, &text);
+}
+
+/// The store of the fleet was met, at the beginning or after an outage.
+pub fn store_met() {
+    let text = Line::default().result(LoginEvent::StoreMet);
+    line(Level::Info, text.as_str());
+}
+
+/// The store of the fleet cannot be used, for this reason.
+pub fn store_not_met(reason: &dyn std::fmt::Display) {
+    let text = Line::default()
+        .result(LoginEvent::Outage)
+        .saying("error", reason);
+    limited(Level::Error, 0, LoginEvent::Outage, &text);
+}
+
 /// A connection whose uid cannot be looked up.
 pub fn not_looked_up(uid: u32, error: &LookupFailed) {
     let text = Line::default()

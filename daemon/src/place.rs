@@ -17,6 +17,11 @@ use crate::log;
 pub struct SharedConnections(Arc<Mutex<OpenConnections<Arc<UnixStream>>>>);
 
 impl SharedConnections {
+    /// Those of a socket that root alone may open: all places are root's.
+    pub fn of_root() -> Self {
+        Self(Arc::new(Mutex::new(OpenConnections::of_root())))
+    }
+
     /// Admits a connection of `uid`. One that gives way gets the error `Busy` and is closed.
     ///
     /// # Errors

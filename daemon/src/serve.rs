@@ -16,12 +16,13 @@ use twofactor_store::sys::socket::peer_credentials;
 use twofactor_store::sys::{clock, wipe};
 
 use crate::connection;
+use crate::dispatch::MessageService;
 use crate::listener::{ListeningSocket, SocketOrigin};
 use crate::log;
 use crate::notifier;
 use crate::place::{self, ConnectionPlace, SharedConnections};
 use crate::stop_signal::StopSignal;
-use crate::user_factors::{Caller, UserFactors};
+use crate::user_factors::Caller;
 
 /// Stack of a thread. The kernel assigns only used pages; an attempt needs a fraction, but a name service may need
 /// as much as usual threads have.
@@ -63,17 +64,12 @@ pub fn raise_open_files() {
 ///
 /// # Errors
 /// When poll(2) fails.
-pub fn until_idle<F>(
+pub fn until_idle(
     listening: &ListeningSocket,
     idle: Duration,
     stop: &StopSignal,
-    factors: F,
-) -> io::Result<()>
-where
-    F: UserFactors + Send + Sync + 'static,
-{
-    let factors = Arc::new(factors);
-    let connections = SharedConnections::default();
+    service: Arc<dyn MessageService>,
+) -> io::Result<()> {
     let idle = Timespec {
         tv_sec: i64::try_from(idle.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: 0,
@@ -82,6 +78,35 @@ where
         SocketOrigin::Inherited => Some(&idle),
         SocketOrigin::Made => None,
     };
+    serve(
+        listening,
+        stop,
+        &service,
+        &SharedConnections::default(),
+        timeout,
+    )
+}
+
+/// Serves root's programs until it is told to stop. Each of them is answered, as far as there is room for connections.
+///
+/// # Errors
+/// When poll(2) fails.
+pub fn until_stopped(
+    listening: &ListeningSocket,
+    stop: &StopSignal,
+    service: Arc<dyn MessageService>,
+) -> io::Result<()> {
+    let connections = SharedConnections::of_root();
+    serve(listening, stop, &service, &connections, None)
+}
+
+fn serve(
+    listening: &ListeningSocket,
+    stop: &StopSignal,
+    service: &Arc<dyn MessageService>,
+    connections: &SharedConnections,
+    timeout: Option<&Timespec>,
+) -> io::Result<()> {
     loop {
         let mut waited = [
             PollFd::new(&listening.socket, PollFlags::IN),
@@ -96,11 +121,11 @@ where
         let [_, stopped] = &waited;
         if !stopped.revents().is_empty() {
             // Those that wait for accept(2) stay in a socket of systemd, for the next daemon.
-            finish(&connections);
+            finish(connections);
             return Ok(());
         }
         match listening.socket.accept() {
-            Ok((stream, _)) => begin(stream, &connections, &factors),
+            Ok((stream, _)) => begin(stream, connections, service),
             Err(_) => thread::sleep(PAUSE),
         }
     }
@@ -131,10 +156,7 @@ fn comes_true(is_true: &dyn Fn() -> bool, end: Duration) -> bool {
 }
 
 /// Serves a connection in a thread of its own, if it is admitted.
-fn begin<F>(stream: UnixStream, connections: &SharedConnections, factors: &Arc<F>)
-where
-    F: UserFactors + Send + Sync + 'static,
-{
+fn begin(stream: UnixStream, connections: &SharedConnections, service: &Arc<dyn MessageService>) {
     let Ok(peer) = peer_credentials(&stream) else {
         return;
     };
@@ -151,12 +173,12 @@ where
         place::refuse(&stream, ServiceError::Busy);
         return;
     };
-    let factors = Arc::clone(factors);
+    let service = Arc::clone(service);
     let served = Arc::clone(&stream);
     // Where no thread can be made the closure is dropped, and the place with it.
     let serve = move || {
         let _wiped = StackWipe;
-        converse(&served, caller, factors.as_ref(), place);
+        converse(&served, caller, service.as_ref(), place);
     };
     let thread = thread::Builder::new().stack_size(STACK);
     if thread.spawn(serve).is_err() {
@@ -170,10 +192,10 @@ where
 fn converse(
     stream: &UnixStream,
     caller: Caller,
-    factors: &dyn UserFactors,
+    service: &dyn MessageService,
     place: ConnectionPlace,
 ) {
-    connection::serve(stream, caller, factors, &place);
+    connection::serve(stream, caller, service, &place);
 }
 
 /// Wipes the stack below when it is dropped, also in a panic.

@@ -77,7 +77,11 @@ impl LoginContext<'_> {
                         return Ok(self.passed_over(host, cause));
                     }
                     Some(cause) => Err(cause),
-                    None => Ok(judge.attempt(input.bytes(), self.form())?),
+                    None => {
+                        let judged = judge.attempt(input.bytes(), self.form());
+                        self.log_outage(host, judge.outage());
+                        Ok(judged?)
+                    }
                 };
             let was_closed = matches!(judged, Ok(AttemptResult::Refused(_)));
             let is_empty = matches!(judged, Err(NonCodeAnswer::Empty));

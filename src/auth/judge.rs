@@ -44,6 +44,11 @@ pub trait CodeJudge {
     /// # Errors
     /// [`AttemptFailure`].
     fn password_len(&self, input: &[u8]) -> Result<usize, AttemptFailure>;
+
+    /// The reason why the last code was left to this host's files, in a fleet; empty where the log of the daemon has it.
+    fn outage(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl CodeJudge for LoginAttempt<'_> {
@@ -130,11 +135,7 @@ impl CodeJudge for DaemonJudge {
 
     fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, AttemptFailure> {
         let tail = AnswerTail::of(input, form);
-        let layout = match form {
-            Form::Code => CodeLayout::Code,
-            Form::PasswordThenCode => CodeLayout::AfterPassword,
-        };
-        let answer = self.client.verify(&tail.text, layout)?;
+        let answer = self.client.verify(&tail.text, layout_of(form))?;
         judged(answer, &tail).ok_or_else(|| self.client.error(ReplyError::Malformed).into())
     }
 
@@ -158,8 +159,16 @@ impl CodeJudge for DaemonJudge {
     }
 }
 
+/// The layout of an answer on the wire.
+pub(super) const fn layout_of(form: Form) -> CodeLayout {
+    match form {
+        Form::Code => CodeLayout::Code,
+        Form::PasswordThenCode => CodeLayout::AfterPassword,
+    }
+}
+
 /// `None` where the answer contradicts what was sent.
-fn judged(answer: VerifyAnswer, tail: &AnswerTail) -> Option<AttemptResult> {
+pub(super) fn judged(answer: VerifyAnswer, tail: &AnswerTail) -> Option<AttemptResult> {
     AttemptResult::answered(answer, |code| {
         let before = usize::try_from(code.password_length).ok()?;
         // Something has to be left that was the code.

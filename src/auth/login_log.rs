@@ -52,6 +52,20 @@ impl LoginContext<'_> {
         host.log(Priority::Error, line.as_str());
     }
 
+    /// That a code was left to this host's files, where it was.
+    pub(super) fn log_outage(&self, host: &dyn PamTransaction, why: Option<&str>) {
+        let Some(why) = why else {
+            return;
+        };
+        let line = self.line(LoginEvent::Outage);
+        let line = if why.is_empty() {
+            line.saying("hint", &"journalctl -u twofactord-fleet says why")
+        } else {
+            line.saying("error", &why)
+        };
+        host.log(Priority::Warning, line.as_str());
+    }
+
     pub(super) fn log_closed(&self, host: &dyn PamTransaction, gate: ThrottleStatus) {
         let line = report::closed(self.about(), gate);
         host.log(Priority::Warning, line.as_str());

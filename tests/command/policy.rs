@@ -112,6 +112,7 @@ fn r12_policy_is_global_and_secrets_are_in_records() {
             "enforcement",
             "enroll_at_login",
             "enroll_needs_invite",
+            "fleet",
             "grace",
             "grace_session",
             "issuer",

@@ -92,7 +92,7 @@ fn wrong_settings_change_nothing() {
         (
             "windows",
             "1",
-            "unknown key \"windows\" (did you mean window?); valid keys here: enabled, enforcement, enroll_at_login, enroll_needs_invite, window, tries, prompt, echo, issuer, grace, grace_session, uniform_prompt, notify, new_devices, services, throttle, self_service, exempt, require\n",
+            "unknown key \"windows\" (did you mean window?); valid keys here: enabled, enforcement, enroll_at_login, enroll_needs_invite, window, tries, prompt, echo, issuer, grace, grace_session, uniform_prompt, notify, new_devices, services, throttle, self_service, fleet, exempt, require\n",
         ),
         (
             "throttle.tries",

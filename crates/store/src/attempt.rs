@@ -1,5 +1,7 @@
 //! One attempt with a typed code, from the lock to the flush: the same for a login and for `twofactor verify`.
 
+use std::borrow::Cow;
+
 use crate::files::{Cause, LoadedPolicy, LoadedRecord, Locked, PolicyFile, Store};
 use crate::sys::clock::{self, BeforeEpoch};
 use twofactor_core::account::Account;
@@ -16,6 +18,7 @@ mod credentials;
 mod daemon_answer;
 mod failure;
 mod groups;
+mod outage_attempt;
 mod pre_check;
 mod requirements;
 mod session_role;
@@ -28,6 +31,7 @@ pub use credentials::{CredentialSet, ProofCodes};
 pub use daemon_answer::closed;
 pub use failure::AttemptFailure;
 pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_groups};
+pub use outage_attempt::{OutageRefusal, prove_unenrolled};
 pub use pre_check::PreCheck;
 pub use requirements::UnansweredName;
 pub use session_role::{RunningSession, SessionRole, claim_session, terms as session_terms};
@@ -113,6 +117,15 @@ pub enum AttemptResult {
     Gone,
 }
 
+/// A host, as far as it judges by its own file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum JudgingHost {
+    /// It is in no fleet.
+    Alone,
+    /// It is cut off from its fleet, of so many hosts where that limits its wrong codes.
+    CutOff(Option<u32>),
+}
+
 impl LoginAttempt<'_> {
     /// True if a recovery code could be typed in place of a code that was compared last.
     #[must_use]
@@ -179,7 +192,8 @@ impl LoginAttempt<'_> {
             return Ok(AttemptResult::Gone);
         };
         let against = CredentialSet::Devices(counter);
-        let judged = self.judge(locked, &loaded.record, input, form, against);
+        let answer = (input, form);
+        let judged = self.judge(locked, &loaded.record, answer, against, JudgingHost::Alone);
         self.known.record = Some(loaded);
         judged
     }
@@ -226,7 +240,13 @@ impl LoginAttempt<'_> {
             record.recovery = None;
         }
         let against = CredentialSet::ChangeProof;
-        self.judge(locked, &record, input, Form::Code, against)
+        self.judge(
+            locked,
+            &record,
+            (input, Form::Code),
+            against,
+            JudgingHost::Alone,
+        )
     }
 
     fn counted_invitation(
@@ -242,7 +262,13 @@ impl LoginAttempt<'_> {
             return Ok((AttemptResult::Gone, None));
         };
         let against = CredentialSet::Invitation(counter);
-        let judged = self.judge(locked, &record, input, Form::Code, against)?;
+        let judged = self.judge(
+            locked,
+            &record,
+            (input, Form::Code),
+            against,
+            JudgingHost::Alone,
+        )?;
         Ok((judged, record.bypass.map(|invite| invite.id)))
     }
 
@@ -250,20 +276,28 @@ impl LoginAttempt<'_> {
         &mut self,
         mut locked: Locked<'_>,
         record: &Record,
-        input: &[u8],
-        form: Form,
+        answer: (&[u8], Form),
         against: CredentialSet,
+        host: JudgingHost,
     ) -> Result<AttemptResult, AttemptFailure> {
         self.file.refresh(&mut self.loaded)?;
         let now = (self.clock)()?;
-        let state = rebase(&mut locked, now)?;
+        let mut state = rebase(&mut locked, now)?;
+        let policy = match host {
+            JudgingHost::CutOff(Some(hosts)) => {
+                Cow::Owned(outage_attempt::cut_off(&self.loaded.policy, hosts))
+            }
+            _ => Cow::Borrowed(&self.loaded.policy),
+        };
+        if host != JudgingHost::Alone {
+            state.begin_outage();
+        }
         let terms = JudgementTerms {
-            policy: &self.loaded.policy,
+            policy: &policy,
             record,
             against,
             now,
         };
-        let answer = (input, form);
         let judgement = match CodeJudgement::begin(terms, state, answer, |key| getrandom::fill(key))
         {
             Ok(judgement) => judgement,
@@ -271,10 +305,11 @@ impl LoginAttempt<'_> {
             Err(ChargeStop::Failed(error)) => return Err(error.into()),
         };
         locked.write(judgement.charge().clone())?;
-        let (outcome, state) = judgement.verdict(|state| {
+        let (outcome, mut state) = judgement.verdict(|state| {
             grace::begin(state, &self.origin(), now);
             self.await_session(state, now);
         });
+        state.keep_outage();
         self.known.recovery_codes_left = verify::recovery_codes_left(record, &state);
         if state != *judgement.charge() {
             locked.write(state)?;

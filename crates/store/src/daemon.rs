@@ -95,6 +95,7 @@ impl std::error::Error for DaemonError {}
 pub struct DaemonClient {
     socket: PathBuf,
     user: String,
+    patience: Duration,
 }
 
 impl DaemonClient {
@@ -104,7 +105,15 @@ impl DaemonClient {
         Self {
             socket: socket.to_owned(),
             user: user.to_owned(),
+            patience: PATIENCE,
         }
+    }
+
+    /// The same, where one question may take so long in all.
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// True if a code would be asked for and looked at.
@@ -173,7 +182,7 @@ impl DaemonClient {
         buffer: fn() -> MessageBuffer,
         read: impl Fn(&[u8]) -> Result<T, ReplyError>,
     ) -> Result<(TimedConnection, T), DaemonError> {
-        let end = clock::monotonic() + PATIENCE;
+        let end = clock::monotonic() + self.patience;
         let mut pause = PAUSE;
         loop {
             let connection = self.connect(end);

@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod daemon;
 pub mod decision;
 pub mod files;
+pub mod fleet_client;
 pub mod fleet_contact;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

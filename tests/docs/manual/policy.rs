@@ -7,11 +7,12 @@ use twofactor_core::policy::{self, Policy};
 use super::page::{Item, of_file};
 
 /// The tables of the policy, which have keys of their own.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "new_devices",
     "services",
     "throttle",
     "self_service",
+    "fleet",
     "exempt",
     "require",
 ];
@@ -55,6 +56,7 @@ fn every_setting_is_described_and_no_other() {
         "new_devices",
         "throttle",
         "self_service",
+        "fleet",
         "exempt",
         "require",
     ] {
@@ -92,7 +94,8 @@ fn ranges_are_what_the_program_accepts() {
             let value = if key == "exempt.networks" { "::1" } else { "a" };
             assert!(accepts(&format!("[\"{value}\"]")), "{key}");
             // An empty list of users, say, would exempt all or none: which one is meant?
-            assert_eq!(accepts("[]"), key == "self_service.verifiers", "{key}");
+            let may_be_empty = ["self_service.verifiers", "fleet.local_services"];
+            assert_eq!(accepts("[]"), may_be_empty.contains(&key.as_str()), "{key}");
             assert!(!accepts(&format!("\"{value}\"")), "{key}");
         } else if let Some(date) = allowed.strip_prefix("a date such as ") {
             let date = date.split(',').next().unwrap();
@@ -130,6 +133,7 @@ fn defaults_are_what_the_program_takes() {
             "services.NAME" => assert_eq!(default, "as services.default"),
             _ if key.starts_with("exempt.") => assert!(default.starts_with("any ")),
             "self_service.verifiers" => assert_eq!(default, "no account"),
+            "fleet.local_services" => assert_eq!(default, "login"),
             "require.from" => assert_eq!(default, "at once"),
             _ if key.starts_with("require.") => assert!(default.starts_with("no ")),
             _ => assert_eq!(with(&key, default).as_ref(), Ok(&nothing), "{key}"),

@@ -15,6 +15,9 @@ use crate::machine::Machine;
 /// Path at which the module looks for the daemon.
 pub const SOCKET: &str = "/run/twofactor/socket";
 
+/// Path at which the module looks for the service of the fleet.
+pub const FLEET_SOCKET: &str = "/run/twofactor/fleet";
+
 /// A running daemon, which ends with this.
 pub struct Daemon(Running);
 
@@ -41,6 +44,24 @@ impl Machine {
         let daemon = Daemon(program.args(&words).start());
         let deadline = Instant::now() + Duration::from_secs(20);
         while UnixStream::connect(SOCKET).is_err() {
+            assert!(Instant::now() < deadline, "no socket: {}", daemon.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        daemon
+    }
+
+    /// Starts the service of the fleet, and waits until it listens.
+    ///
+    /// # Panics
+    /// As [`Machine::daemon`].
+    pub fn fleet_daemon(&self) -> Daemon {
+        artefacts::daemon();
+        let directory = ["-d", "-m", "0755", "/run/twofactor"];
+        self.run("install", &directory).ok();
+        let program = self.program("/usr/local/sbin/twofactord");
+        let daemon = Daemon(program.args(&["--listen-fleet", FLEET_SOCKET]).start());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while UnixStream::connect(FLEET_SOCKET).is_err() {
             assert!(Instant::now() < deadline, "no socket: {}", daemon.log());
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use toml_edit::{ArrayOfTables, Datetime, DocumentMut, Item, Key, Value};
-use twofactor_core::policy::{Echo, Exempt, Policy, Require};
+use twofactor_core::policy::{Echo, Exempt, FleetPolicy, Policy, Require};
 use twofactor_core::spelling;
 use zeroize::Zeroizing;
 
@@ -35,6 +35,7 @@ pub struct PolicyReport {
     services: BTreeMap<String, bool>,
     throttle: ThrottleSettings,
     self_service: SelfServiceSettings,
+    fleet: FleetPolicySettings,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     exempt: Vec<ExemptionSettings>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -63,6 +64,16 @@ struct SelfServiceSettings {
     first_device: String,
     unset_last: bool,
     verifiers: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct FleetPolicySettings {
+    enabled: bool,
+    on_outage: String,
+    outage_local_for: u32,
+    outage_recovery: bool,
+    local_services: Vec<String>,
+    deadline_ms: u32,
 }
 
 #[derive(Serialize)]
@@ -126,12 +137,26 @@ impl PolicyReport {
                 unset_last: policy.self_service.unset_last,
                 verifiers: policy.self_service.verifiers.clone(),
             },
+            fleet: FleetPolicySettings::new(&policy.fleet),
             exempt: policy.exempt.iter().map(ExemptionSettings::new).collect(),
             require: policy
                 .require
                 .iter()
                 .map(RequirementSettings::new)
                 .collect(),
+        }
+    }
+}
+
+impl FleetPolicySettings {
+    fn new(fleet: &FleetPolicy) -> Self {
+        Self {
+            enabled: fleet.enabled,
+            on_outage: fleet.on_outage.to_string(),
+            outage_local_for: fleet.outage_local_for,
+            outage_recovery: fleet.outage_recovery,
+            local_services: fleet.local_services.clone(),
+            deadline_ms: fleet.deadline_ms,
         }
     }
 }

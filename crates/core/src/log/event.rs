@@ -129,6 +129,10 @@ events! {
         LoginRequired = "login-required",
         /// A connection to the daemon beyond those that it serves at once.
         Busy = "busy",
+        /// The store of the fleet cannot be used.
+        Outage = "outage",
+        /// The store of the fleet was met, at the beginning or after an outage.
+        StoreMet = "store-met",
         /// A connection to the daemon for which no thread could be started.
         NoThread = "no-thread",
         /// A caller of the daemon whose uid no account has.

@@ -6,6 +6,7 @@
 pub mod decision;
 mod error;
 mod exempt;
+mod fleet_policy;
 mod policy_table;
 mod require;
 mod schema;
@@ -22,6 +23,7 @@ use crate::otp::{Algorithm, Digits, Interval};
 
 pub use error::PolicyError;
 pub use exempt::{Exempt, rhost_address};
+pub use fleet_policy::{FleetPolicy, OutageRule};
 pub use require::{Require, Requirement};
 pub use self_service::{FirstDevice, SelfService};
 pub use services::{LOGIN_SERVICES, Services, sibling};
@@ -71,6 +73,8 @@ pub struct Policy {
     pub throttle: Throttle,
     /// Changes that users make themselves through the daemon.
     pub self_service: SelfService,
+    /// Part of this host in a fleet.
+    pub fleet: FleetPolicy,
     /// Logins that are never asked; the entries are alternatives.
     pub exempt: Vec<Exempt>,
     /// Program of root's that command and daemon run after each change of a user's factor: an absolute path. No login runs it.
@@ -187,6 +191,7 @@ impl Default for Policy {
             services: Services::default(),
             throttle: Throttle::default(),
             self_service: SelfService::default(),
+            fleet: FleetPolicy::default(),
             exempt: Vec::new(),
             notify: None,
             require: Vec::new(),

@@ -9,8 +9,8 @@ use super::error::{PolicyFault, quoted};
 use super::exempt::{Exempt, network};
 use super::policy_table::{PolicyTable, TextRule, in_order, wrong_kind};
 use super::{
-    Echo, Enforcement, EnrollAtLogin, FirstDevice, MAX_WINDOW, NewDevices, Policy, Require,
-    SelfService, Services, Throttle,
+    Echo, Enforcement, EnrollAtLogin, FirstDevice, FleetPolicy, MAX_WINDOW, NewDevices, OutageRule,
+    Policy, Require, SelfService, Services, Throttle,
 };
 
 /// Reads the whole file.
@@ -55,6 +55,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyFault> {
         self_service: top
             .table("self_service")?
             .map_or(Ok(default.self_service), self_service)?,
+        fleet: top.table("fleet")?.map_or(Ok(default.fleet), fleet)?,
         exempt: top
             .tables("exempt")?
             .into_iter()
@@ -71,7 +72,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyFault> {
     })
 }
 
-const TOP_KEYS: [&str; 19] = [
+const TOP_KEYS: [&str; 20] = [
     "enabled",
     "enforcement",
     "enroll_at_login",
@@ -89,6 +90,7 @@ const TOP_KEYS: [&str; 19] = [
     "services",
     "throttle",
     "self_service",
+    "fleet",
     "exempt",
     "require",
 ];
@@ -101,6 +103,14 @@ const THROTTLE_KEYS: [&str; 5] = [
     "delay",
 ];
 const SELF_SERVICE_KEYS: [&str; 4] = ["manage", "first_device", "unset_last", "verifiers"];
+const FLEET_KEYS: [&str; 6] = [
+    "enabled",
+    "on_outage",
+    "outage_local_for",
+    "outage_recovery",
+    "local_services",
+    "deadline_ms",
+];
 const EXEMPT_KEYS: [&str; 4] = ["users", "groups", "services", "networks"];
 const REQUIRE_KEYS: [&str; 3] = ["users", "groups", "from"];
 /// The reserved key among the service names.
@@ -120,6 +130,8 @@ const FIRST_DEVICE: [(&str, FirstDevice); 3] = [
     ("invite", FirstDevice::Invite),
     ("off", FirstDevice::Off),
 ];
+const ON_OUTAGE: [(&str, OutageRule); 2] =
+    [("local", OutageRule::Local), ("deny", OutageRule::Deny)];
 const ALGORITHM: [(&str, Algorithm); 3] = [
     ("SHA1", Algorithm::Sha1),
     ("SHA256", Algorithm::Sha256),
@@ -275,19 +287,39 @@ fn self_service(entries: &DeTable<'_>) -> Result<SelfService, PolicyFault> {
     })
 }
 
+fn fleet(entries: &DeTable<'_>) -> Result<FleetPolicy, PolicyFault> {
+    let table = PolicyTable::new("fleet", &FLEET_KEYS, entries)?;
+    let default = FleetPolicy::default();
+    let local = table.list_or_none("local_services", named_service)?;
+    Ok(FleetPolicy {
+        enabled: table.flag("enabled")?.unwrap_or(default.enabled),
+        on_outage: table
+            .word("on_outage", &ON_OUTAGE)?
+            .unwrap_or(default.on_outage),
+        outage_local_for: table
+            .number("outage_local_for", 0..=31_536_000)?
+            .unwrap_or(default.outage_local_for),
+        outage_recovery: table
+            .flag("outage_recovery")?
+            .unwrap_or(default.outage_recovery),
+        local_services: if entries.contains_key("local_services") {
+            local
+        } else {
+            default.local_services
+        },
+        deadline_ms: table
+            .number("deadline_ms", 500..=4000)?
+            .unwrap_or(default.deadline_ms),
+    })
+}
+
 fn exempt((place, entries): (usize, &DeTable<'_>)) -> Result<Exempt, PolicyFault> {
     let table = PolicyTable::new("exempt", &EXEMPT_KEYS, entries)?;
     let name = |given: &str| allowed(given, &NAME);
-    let service = |given: &str| match given {
-        DEFAULT_SERVICE => {
-            Err("\"default\" is not the name of a service; name each one".to_owned())
-        }
-        _ => allowed(given, &SERVICE),
-    };
     Exempt::new(
         table.list("users", name)?,
         table.list("groups", name)?,
-        table.list("services", service)?,
+        table.list("services", named_service)?,
         table.list("networks", network)?,
     )
     .ok_or_else(|| {
@@ -297,6 +329,15 @@ fn exempt((place, entries): (usize, &DeTable<'_>)) -> Result<Exempt, PolicyFault
             format!("[[exempt]] has no condition; give at least one of {keys}"),
         )
     })
+}
+
+fn named_service(given: &str) -> Result<String, String> {
+    match given {
+        DEFAULT_SERVICE => {
+            Err("\"default\" is not the name of a service; name each one".to_owned())
+        }
+        _ => allowed(given, &SERVICE),
+    }
 }
 
 fn require((place, entries): (usize, &DeTable<'_>)) -> Result<Require, PolicyFault> {

@@ -19,7 +19,8 @@ use twofactor_fleet::gateway::{Gateway, GatewaySettings};
 
 /// Members of a cluster.
 pub const MEMBERS: usize = 3;
-const PASSWORD: &str = "pw-of-a-host";
+/// Password of the hosts in etcd.
+pub const PASSWORD: &str = "pw-of-a-host";
 
 /// A cluster.
 pub struct EtcdCluster {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::OutageRefusal;
 use crate::daemon::DaemonError;
 use crate::files::{Cause, Error};
 use crate::sys::accounts::LookupFailed;
@@ -24,6 +25,8 @@ pub enum AttemptFailure {
     Daemon(DaemonError),
     /// The store of the fleet tells a result that no decision led to.
     Undecided,
+    /// The store of the fleet cannot be reached, and this host may not judge by itself.
+    Outage(OutageRefusal),
 }
 
 impl AttemptFailure {
@@ -63,6 +66,7 @@ impl AttemptFailure {
                 "mount or restore the right directory; twofactor init tells what else there is",
             ),
             Self::Daemon(error) => Some(error.hint()),
+            Self::Outage(_) => Some("twofactor fleet status says what the store lacks"),
             Self::Vanished(_) => Some(
                 "if that user is gone: twofactor unset USER; if not, the user database does not answer",
             ),
@@ -99,6 +103,7 @@ impl fmt::Display for AttemptFailure {
             Self::Random(error) => write!(f, "the kernel gives no randomness: {error}"),
             Self::Lookup(error) => error.fmt(f),
             Self::Daemon(error) => error.fmt(f),
+            Self::Outage(refusal) => refusal.fmt(f),
             Self::Undecided => f.write_str("the store of the fleet tells a result of no decision"),
             Self::Vanished(uid) => write!(f, "there is a record (uid {uid}) but no such account"),
         }
@@ -113,8 +118,14 @@ impl std::error::Error for AttemptFailure {
             Self::Random(error) => Some(error),
             Self::Lookup(error) => Some(error),
             Self::Daemon(error) => Some(error),
-            Self::Vanished(_) | Self::Undecided => None,
+            Self::Vanished(_) | Self::Undecided | Self::Outage(_) => None,
         }
+    }
+}
+
+impl From<OutageRefusal> for AttemptFailure {
+    fn from(refusal: OutageRefusal) -> Self {
+        Self::Outage(refusal)
     }
 }
 

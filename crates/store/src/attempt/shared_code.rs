@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 use twofactor_core::state::{DeviceState, State};
+use twofactor_core::verify::grace;
 use twofactor_core::verify::{self, FailureCounter, Form, Outcome, joined_with_own};
 
 use super::{
@@ -150,6 +151,36 @@ impl LoginAttempt<'_> {
             _ => locked.confirm()?,
         }
         Ok(end)
+    }
+}
+
+impl LoginAttempt<'_> {
+    /// Reads what the service of the fleet has stored on this host, after its verdict on a code; for an accepted one adds the grace
+    /// that the policy grants, which is that of this process.
+    ///
+    /// # Errors
+    /// [`AttemptFailure`]: the verdict may not be told.
+    pub fn after_shared(&mut self, result: &AttemptResult) -> Result<(), AttemptFailure> {
+        self.known.record = None;
+        let recorded = lock_recorded(self.store, self.holder, None)?;
+        let Some((mut locked, loaded)) = recorded else {
+            return Ok(());
+        };
+        let before = locked.state();
+        self.known.recovery_codes_left = verify::recovery_codes_left(&loaded.record, before);
+        let mut state = before.clone();
+        if matches!(result, AttemptResult::Compared(Outcome::Accepted(_))) {
+            let now = (self.clock)()?;
+            grace::begin(&mut state, &self.origin(), now);
+            self.await_session(&mut state, now);
+        }
+        if state != *before {
+            locked.write(state)?;
+            locked.flush()?;
+        }
+        locked.confirm()?;
+        self.known.record = Some(loaded);
+        Ok(())
     }
 }
 

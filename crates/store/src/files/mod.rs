@@ -119,6 +119,12 @@ impl Store {
         Ok((store, done))
     }
 
+    /// The state directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The names of all users with a record, sorted.
     ///
     /// # Errors

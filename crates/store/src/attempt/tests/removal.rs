@@ -55,9 +55,9 @@ fn r43_a_login_as_the_record_goes_leaves_no_trace() {
     let judged = session.judge(
         locked,
         &loaded.record,
-        input.as_bytes(),
-        Form::Code,
+        (input.as_bytes(), Form::Code),
         against,
+        JudgingHost::Alone,
     );
     assert_eq!(judged, Ok(accepted(0, 0)));
     assert!(says_committed(&machine));

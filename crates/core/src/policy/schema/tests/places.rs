@@ -6,7 +6,7 @@ use super::{error, top, within};
 #[test]
 fn unknown_key_names_its_place_and_the_valid_ones() {
     let keys = "enabled, enforcement, enroll_at_login, enroll_needs_invite, window, tries, prompt, echo, issuer, grace, \
-                grace_session, uniform_prompt, notify, new_devices, services, throttle, self_service, exempt, require";
+                grace_session, uniform_prompt, notify, new_devices, services, throttle, self_service, fleet, exempt, require";
     assert_eq!(
         error("# policy\nenabled = true\n\nenforcment = \"optional\"\n"),
         format!(

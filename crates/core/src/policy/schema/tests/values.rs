@@ -16,6 +16,8 @@ fn every_key_is_read() {
          [throttle]\nattempts = 3\nlockout = 10\nmax_lockout = 20\nmax_failures = 50\ndelay = 1\n\
          [self_service]\nmanage = false\nfirst_device = \"invite\"\nunset_last = false\n\
          verifiers = [\"postgres\"]\n\
+         [fleet]\nenabled = true\non_outage = \"deny\"\noutage_local_for = 60\noutage_recovery = true\n\
+         local_services = [\"lightdm\"]\ndeadline_ms = 500\n\
          [[exempt]]\nusers = [\"u\"]\n\
          [[require]]\ngroups = [\"g\"]\n",
     )
@@ -57,6 +59,14 @@ fn every_key_is_read() {
                 first_device: FirstDevice::Invite,
                 unset_last: false,
                 verifiers: vec!["postgres".to_owned()],
+            },
+            fleet: FleetPolicy {
+                enabled: true,
+                on_outage: OutageRule::Deny,
+                outage_local_for: 60,
+                outage_recovery: true,
+                local_services: vec!["lightdm".to_owned()],
+                deadline_ms: 500,
             },
             exempt: vec![Exempt::new(vec!["u".to_owned()], vec![], vec![], vec![]).unwrap()],
             require: vec![Require::new(vec![], vec!["g".to_owned()], None).unwrap()],

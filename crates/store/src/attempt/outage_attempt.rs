@@ -1,0 +1,155 @@
+//! A code that this host judges by itself, while the store of its fleet cannot be reached.
+//!
+//! Each host that is cut off accepts a code once at most: by its own file, under the lock of that file, which a code that the store has
+//! judged meanwhile is in as well.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::path::Path;
+
+use twofactor_core::device::Kind;
+use twofactor_core::policy::{OutageRule, Policy};
+use twofactor_core::record::Record;
+use twofactor_core::verify::{FailureCounter, Form};
+
+use super::{
+    AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt, lock_recorded,
+};
+use crate::fleet_contact::FleetContact;
+use crate::sys::file::FileError;
+
+/// Fewest wrong codes that a host which is cut off has compared.
+const FEWEST_FAILURES: u32 = 5;
+
+/// Seconds since the last contact after which an outage is known to last, for users without a device.
+const KNOWN_OUTAGE: u64 = 180;
+
+/// Reason why a login is refused while the store of the fleet cannot be reached.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutageRefusal {
+    /// The policy says so.
+    Denied,
+    /// This host never met its fleet, or its note of that is ahead of the clock.
+    NeverMet,
+    /// The last contact was too long ago.
+    TooLong(u64),
+    /// That the user has no device is not known for sure.
+    StaleMirror,
+    /// The note of the last contact cannot be read.
+    Contact(FileError),
+}
+
+impl fmt::Display for OutageRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the store of the fleet cannot be reached, and ")?;
+        match self {
+            Self::Denied => f.write_str("fleet.on_outage is deny"),
+            Self::NeverMet => f.write_str("this host is not known to have met it"),
+            Self::TooLong(seconds) => write!(f, "was met {seconds} seconds ago for the last time"),
+            Self::StaleMirror => f.write_str(
+                "the copies of its records are too old to say that a user has no device",
+            ),
+            Self::Contact(error) => write!(f, "the note of the last contact is unusable: {error}"),
+        }
+    }
+}
+
+/// The contact of a host, as far as its note tells.
+fn contact(state: &Path) -> Result<Option<FleetContact>, OutageRefusal> {
+    FleetContact::read(state).map_err(OutageRefusal::Contact)
+}
+
+impl LoginAttempt<'_> {
+    /// Judges what was typed by this host's file alone.
+    ///
+    /// # Errors
+    /// [`AttemptFailure::Outage`] where the policy does not let this host judge; [`AttemptFailure`].
+    pub fn outage_attempt(
+        &mut self,
+        (input, form): (&[u8], Form),
+        counter: FailureCounter,
+    ) -> Result<AttemptResult, AttemptFailure> {
+        let is_local = self.loaded.policy.fleet.is_local(self.service);
+        let hosts = match contact(self.store.path()) {
+            // The console judges with what it has.
+            _ if is_local => None,
+            known => Some(self.known_hosts(known?)?),
+        };
+        let recorded = lock_recorded(self.store, self.holder, None)?;
+        let Some((locked, loaded)) = recorded.filter(|(_, it)| it.record.is_enrolled()) else {
+            return Ok(AttemptResult::Gone);
+        };
+        let policy = &self.loaded.policy;
+        let mut record = loaded.record.clone();
+        if !is_local && !policy.fleet.outage_recovery {
+            without_lasting_codes(&mut record);
+        }
+        let against = CredentialSet::Devices(counter);
+        let host = JudgingHost::CutOff(hosts);
+        let judged = self.judge(locked, &record, (input, form), against, host);
+        self.known.record = Some(loaded);
+        judged
+    }
+
+    /// The number of hosts of the fleet, if this one may judge by itself.
+    fn known_hosts(&self, contact: Option<FleetContact>) -> Result<u32, AttemptFailure> {
+        let fleet = &self.loaded.policy.fleet;
+        if fleet.on_outage == OutageRule::Deny {
+            return Err(OutageRefusal::Denied.into());
+        }
+        let contact = contact.ok_or(OutageRefusal::NeverMet)?;
+        let age = contact.age((self.clock)()?);
+        let age = age.ok_or(OutageRefusal::NeverMet)?;
+        if fleet.outage_local_for != 0 && age > fleet.outage_local_for.into() {
+            return Err(OutageRefusal::TooLong(age).into());
+        }
+        Ok(contact.hosts)
+    }
+}
+
+/// Recovery codes and codes of a counter do not expire: each host that is cut off would accept them.
+fn without_lasting_codes(record: &mut Record) {
+    record.recovery = None;
+    record.devices.retain(|device| device.kind != Kind::Hotp);
+}
+
+/// The policy of a host that is cut off: the wrong codes in all are those of the fleet, divided by its hosts.
+pub(super) fn cut_off(policy: &Policy, hosts: u32) -> Policy {
+    let mut policy = policy.clone();
+    let limit = &mut policy.throttle.max_failures;
+    if *limit != 0 {
+        *limit = (*limit / hosts.max(1)).max(FEWEST_FAILURES).min(*limit);
+    }
+    policy
+}
+
+/// Checks that a user who has no device on this host has none on any. In a fleet that is believed only of copies that were those of the
+/// store at the last contact.
+///
+/// # Errors
+/// [`AttemptFailure::Outage`] where it is not known.
+pub fn prove_unenrolled(
+    policy: &Policy,
+    state: &Path,
+    service: &str,
+    now: u64,
+) -> Result<(), AttemptFailure> {
+    let fleet = &policy.fleet;
+    if !fleet.enabled || fleet.is_local(service) {
+        return Ok(());
+    }
+    let contact = contact(state)?.ok_or(OutageRefusal::NeverMet)?;
+    let age = contact.age(now).ok_or(OutageRefusal::NeverMet)?;
+    if !contact.is_mirror_fresh() {
+        return Err(OutageRefusal::StaleMirror.into());
+    }
+    let longest = match (fleet.on_outage, fleet.outage_local_for) {
+        (OutageRule::Deny, _) => KNOWN_OUTAGE,
+        (OutageRule::Local, 0) => u64::MAX,
+        (OutageRule::Local, seconds) => u64::from(seconds).max(KNOWN_OUTAGE),
+    };
+    if age > longest {
+        return Err(OutageRefusal::TooLong(age).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! The service of the fleet: codes are judged with the store that many hosts share. It runs in a process of its own, since it is the
+//! only part of the daemon that speaks to the network, and answers root's programs alone.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use twofactor_core::account::Account;
+use twofactor_core::log::event::LoginEvent;
+use twofactor_core::verify::{FailureCounter, Form};
+use twofactor_fleet::deadline::WorkDeadline;
+use twofactor_fleet::fleet_host::FleetHost;
+use twofactor_fleet::gateway::TimeLeft as _;
+use twofactor_fleet::outage::OutageReason;
+use twofactor_protocol::fleet::{CodePurpose, FLEET_INTERFACE, FleetAnswer};
+use twofactor_protocol::reply::{self, ServiceError};
+use twofactor_protocol::service::{self, FleetCall, ServiceInfo, interface_not_found};
+use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
+use twofactor_store::attempt::{AttemptFailure, LoginAttempt, SharedEnd};
+use twofactor_store::sys::accounts;
+use twofactor_store::{Holder, PolicyFile, Store};
+
+use crate::dispatch::{MessageService, Response};
+use crate::factors::verify_answer;
+use crate::locked_code::settle;
+use crate::log;
+use crate::pending::Conversation;
+use crate::store_breaker::StoreBreaker;
+use crate::user_factors::Caller;
+use crate::verify_turn::VerifyTurns;
+
+/// The name in the log and in the files in place of a PAM service.
+const SERVICE: &str = "twofactord";
+
+/// The service.
+pub struct FleetService {
+    policy: PathBuf,
+    state: PathBuf,
+    host: Arc<FleetHost>,
+    breaker: Arc<StoreBreaker>,
+    turns: VerifyTurns,
+}
+
+/// Reason why a code gets no answer of the fleet.
+enum NoAnswer {
+    /// Too many codes of the user at once.
+    Busy,
+    /// The policy of this host has no fleet.
+    NotInFleet,
+    /// A file, the clock or a database cannot be used.
+    Failed(AttemptFailure),
+}
+
+impl<E: Into<AttemptFailure>> From<E> for NoAnswer {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A code, as it came.
+struct TypedCode<'a> {
+    user: &'a str,
+    text: &'a str,
+    layout: CodeLayout,
+    purpose: CodePurpose,
+}
+
+impl FleetService {
+    /// The service of this host.
+    pub fn new(
+        (policy, state): (&Path, &Path),
+        host: Arc<FleetHost>,
+        breaker: Arc<StoreBreaker>,
+    ) -> Self {
+        Self {
+            policy: policy.to_owned(),
+            state: state.to_owned(),
+            host,
+            breaker,
+            turns: VerifyTurns::default(),
+        }
+    }
+
+    fn answer(&self, code: &TypedCode<'_>, caller: Caller) -> Result<FleetAnswer, ServiceError> {
+        match self.judged(code, caller) {
+            Ok(answer) => Ok(answer),
+            Err(NoAnswer::Busy) => {
+                log::refused(caller.uid, LoginEvent::Busy);
+                Err(ServiceError::Busy)
+            }
+            Err(NoAnswer::NotInFleet) => {
+                log::outage(code.user, caller, &"the policy of this host has no fleet");
+                Err(ServiceError::Unavailable)
+            }
+            Err(NoAnswer::Failed(failure)) => {
+                log::unavailable(code.user, caller, &failure);
+                Err(ServiceError::Unavailable)
+            }
+        }
+    }
+
+    fn judged(&self, code: &TypedCode<'_>, caller: Caller) -> Result<FleetAnswer, NoAnswer> {
+        let file = PolicyFile::new(&self.policy);
+        let loaded = file.load()?;
+        let fleet = &loaded.policy.fleet;
+        if !fleet.enabled {
+            return Err(NoAnswer::NotInFleet);
+        }
+        let time = WorkDeadline::after(Duration::from_millis(fleet.deadline_ms.into()));
+        if self.breaker.is_open() {
+            return Ok(FleetAnswer::Outage);
+        }
+        let Some(account) = accounts::by_name(code.user)? else {
+            return Ok(FleetAnswer::Judged(VerifyAnswer::Unenrolled));
+        };
+        let Some(_turn) = self.turns.take(account.uid, time.left()) else {
+            return Err(NoAnswer::Busy);
+        };
+        let store = Store::open(&self.state, &self.policy)?;
+        let Holder {
+            account, record, ..
+        } = store.holder(&account)?;
+        if !record.is_some_and(|record| record.is_enrolled()) {
+            return Ok(FleetAnswer::Judged(VerifyAnswer::Unenrolled));
+        }
+        let mut attempt = LoginAttempt::new(&file, loaded, &store, &account, SERVICE);
+        match self.settled(&mut attempt, &account, code, time)? {
+            SharedEnd::Judged(result) => Ok(FleetAnswer::Judged(verify_answer(result))),
+            SharedEnd::Outage(reason) => {
+                log::outage(code.user, caller, &reason);
+                self.breaker.note(&reason);
+                Ok(FleetAnswer::Outage)
+            }
+        }
+    }
+
+    fn settled(
+        &self,
+        attempt: &mut LoginAttempt<'_>,
+        account: &Account,
+        code: &TypedCode<'_>,
+        time: WorkDeadline,
+    ) -> Result<SharedEnd<OutageReason>, AttemptFailure> {
+        let form = match code.layout {
+            CodeLayout::Code => Form::Code,
+            CodeLayout::AfterPassword => Form::PasswordThenCode,
+        };
+        let counter = match code.purpose {
+            CodePurpose::Login => FailureCounter::Logins,
+            CodePurpose::Program => FailureCounter::Daemon,
+        };
+        attempt.shared_attempt((code.text.as_bytes(), form), counter, |shared| {
+            settle(&self.host, &account.name, shared, &time)
+        })
+    }
+}
+
+impl MessageService for FleetService {
+    fn response(&self, message: &[u8], caller: Caller, _: &mut Conversation) -> Response {
+        // The mode of the socket says the same.
+        if caller.uid != 0 {
+            log::refused(caller.uid, LoginEvent::NotYours);
+            return Response::Close;
+        }
+        let call = match FleetCall::read(message) {
+            Ok(call) => call,
+            Err(error) => return error.message().map_or(Response::Close, Response::Reply),
+        };
+        Response::Reply(match call {
+            FleetCall::Info => service::info_reply(ServiceInfo {
+                version: twofactor_core::VERSION,
+                interface: FLEET_INTERFACE,
+            }),
+            FleetCall::Description { interface } => service::description_reply(&interface)
+                .unwrap_or_else(|| interface_not_found(&interface)),
+            FleetCall::Attempt {
+                user,
+                code,
+                layout,
+                purpose,
+            } => {
+                let code = TypedCode {
+                    user: &user,
+                    text: &code,
+                    layout,
+                    purpose,
+                };
+                let answered = self.answer(&code, caller);
+                answered.map_or_else(ServiceError::message, |answer| {
+                    reply::message(answer.parameters())
+                })
+            }
+        })
+    }
+}

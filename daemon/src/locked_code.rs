@@ -1,0 +1,70 @@
+//! A code of a login, as an attempt against the store of the fleet asks for its decision.
+
+use twofactor_core::state::State;
+use twofactor_core::verify::Outcome;
+use twofactor_fleet::attempt_id::AttemptId;
+use twofactor_fleet::deadline::WorkDeadline;
+use twofactor_fleet::fleet_host::FleetHost;
+use twofactor_fleet::fleet_run;
+use twofactor_fleet::gateway_message::AttemptKeys;
+use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::shared_attempt::{AttemptJudge, Decision, EpochStanding, FleetAttempt};
+use twofactor_fleet::shared_state::SharedOutcome;
+use twofactor_fleet::store_key::StoreKey;
+use twofactor_store::attempt::{
+    AttemptFailure, AttemptResult, SharedCode, SharedEnd, SharedEpoch, SharedVerdict,
+};
+
+/// Has a code judged on the state in the store, whose name is that of the record. When this returns, what was judged is stored there.
+///
+/// # Errors
+/// [`AttemptFailure`] where the kernel gives no randomness.
+pub fn settle(
+    host: &FleetHost,
+    user: &str,
+    code: &mut SharedCode<'_>,
+    time: &WorkDeadline,
+) -> Result<SharedEnd<OutageReason>, AttemptFailure> {
+    let id = AttemptId::random()?;
+    let keys = AttemptKeys {
+        meta: StoreKey::meta(),
+        host: host.host_key().clone(),
+        state: StoreKey::state(user),
+    };
+    let end = host.with_standing(|standing| {
+        let places = (keys.state.clone(), keys.host.clone());
+        let judge = LockedCodeJudge(code);
+        let mut attempt = FleetAttempt::new(id, host.key(), places, standing, judge);
+        fleet_run::run(host.gateway(), &keys, &mut attempt, time)
+    });
+    match end {
+        Ok(result) => result.map(SharedEnd::Judged),
+        Err(reason) => Ok(SharedEnd::Outage(reason)),
+    }
+}
+
+/// A code whose user's lock is held.
+struct LockedCodeJudge<'a, 'c>(&'a mut SharedCode<'c>);
+
+impl AttemptJudge for LockedCodeJudge<'_, '_> {
+    type End = Result<AttemptResult, AttemptFailure>;
+
+    fn decide(&mut self, shared: &State, standing: EpochStanding) -> Decision<Self::End> {
+        let epoch = match standing {
+            EpochStanding::Current => SharedEpoch::Current,
+            EpochStanding::Earlier => SharedEpoch::Earlier,
+        };
+        match self.0.decide(shared, epoch) {
+            Ok(SharedVerdict::Unchanged(result)) => Decision::Unchanged(Ok(result)),
+            Ok(SharedVerdict::Compared(outcome, state)) => Decision::Judged {
+                state,
+                outcome: match outcome {
+                    Outcome::Accepted(_) => SharedOutcome::Accepted,
+                    Outcome::Rejected(_) => SharedOutcome::Rejected,
+                },
+                end: Ok(AttemptResult::Compared(outcome)),
+            },
+            Err(failure) => Decision::Unchanged(Err(failure)),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Private machines that are hosts of one fleet. Each has a thread, a network and a way to the store of its own, which can be cut.
+
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::twofactord::Daemon;
+use harness::{Machine, enrolled};
+use twofactor_core::{POLICY_FILE, STATE_DIR};
+use twofactor_fleet::fleet_host::HostReport;
+use twofactor_fleet::founding;
+use twofactor_fleet::host_settings::{HostSettings, beside};
+use twofactor_fleet::joining;
+use twofactor_fleet::membership::{LocalHost, MembershipRun};
+use twofactor_store::Store;
+
+use super::cluster::{EtcdCluster, PASSWORD};
+
+/// The key of the fleet, on each host.
+const KEY: &str = "/etc/security/twofactor-fleet.key";
+/// Longest wait for what has to become true.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+type HostJob = Box<dyn FnOnce(&mut FleetMachine) + Send>;
+
+/// A machine, with the service of the fleet on it.
+pub struct FleetMachine {
+    pub machine: Machine,
+    pub daemon: Option<Daemon>,
+}
+
+/// A host of the fleet.
+pub struct FleetMember {
+    jobs: Option<Sender<HostJob>>,
+    thread: Option<thread::JoinHandle<()>>,
+    pub link: Arc<StoreLink>,
+}
+
+/// The way from a host to the members of etcd.
+#[derive(Default)]
+pub struct StoreLink {
+    is_cut: AtomicBool,
+    open: Mutex<Vec<TcpStream>>,
+}
+
+impl FleetMember {
+    /// A machine with this policy. The first one founds the fleet; others join it with its key.
+    pub fn start(cluster: &EtcdCluster, policy: &str) -> Self {
+        let link = Arc::new(StoreLink::default());
+        let (jobs, waiting) = channel::<HostJob>();
+        let (listening, listeners) = channel();
+        let policy = policy.to_owned();
+        let members = cluster.endpoints().len();
+        let thread = thread::spawn(move || {
+            let machine = enrolled::machine(&policy);
+            let bind = |_| TcpListener::bind("127.0.0.1:0").unwrap();
+            let own: Vec<TcpListener> = (0..members).map(bind).collect();
+            listening.send(own).unwrap();
+            serve(machine, &waiting);
+        });
+        // Made here, they connect from the network of the store.
+        let listeners: Vec<TcpListener> = listeners.recv().unwrap();
+        let mut endpoints = Vec::new();
+        for (listener, endpoint) in listeners.into_iter().zip(cluster.endpoints()) {
+            let port = listener.local_addr().unwrap().port();
+            endpoints.push(format!("\"https://127.0.0.1:{port}\""));
+            let store = endpoint.trim_start_matches("https://").to_owned();
+            let link = Arc::clone(&link);
+            thread::spawn(move || forward(&listener, &store, &link));
+        }
+        let member = Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+            link,
+        };
+        member.write_settings(cluster, &endpoints.join(", "));
+        member
+    }
+
+    fn write_settings(&self, cluster: &EtcdCluster, endpoints: &str) {
+        let files = ["ca.crt", "client.crt", "client.key"];
+        let read = |name| (name, std::fs::read(cluster.path(name)).unwrap());
+        let files = files.map(read);
+        let text = format!(
+            "endpoints = [{endpoints}]\nauthorities = \"/etc/security/ca.crt\"\n\
+             certificate = \"/etc/security/client.crt\"\nprivate_key = \"/etc/security/client.key\"\n\
+             user = \"host\"\npassword = \"{PASSWORD}\"\nkey_file = \"{KEY}\"\n"
+        );
+        self.run(move |host| {
+            for (name, content) in files {
+                let path = Path::new("/etc/security").join(name);
+                host.machine.write_file(path, content, 0o600);
+            }
+            host.machine.write_file(settings(), text, 0o600);
+        });
+    }
+
+    /// Runs a job on the machine, as its root.
+    pub fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut FleetMachine) -> T + Send + 'static,
+    ) -> T {
+        let (done, result) = channel();
+        let job: HostJob = Box::new(move |host| done.send(job(host)).unwrap());
+        self.jobs.as_ref().unwrap().send(job).unwrap();
+        result.recv().expect("the job failed")
+    }
+
+    /// Founds the fleet with the users of this host; returns the key.
+    pub fn found(&self) -> Vec<u8> {
+        self.run(|_| {
+            with_local(|local, settings| {
+                founding::found(local, settings, MembershipRun::Apply, &|_, _| ()).unwrap();
+            });
+            std::fs::read(KEY).unwrap()
+        })
+    }
+
+    /// Joins the fleet.
+    pub fn join(&self, key: Vec<u8>) {
+        self.run(move |host| {
+            host.machine.write_file(KEY, key, 0o600);
+            with_local(|local, settings| {
+                let key = Path::new(KEY);
+                let joined = joining::join(local, settings, key, MembershipRun::Apply, &|_, _| ());
+                assert_eq!(joined.unwrap().conflicts, []);
+            });
+        });
+    }
+
+    /// Starts the service of the fleet.
+    pub fn serve(&self) {
+        self.run(|host| host.daemon = Some(host.machine.fleet_daemon()));
+    }
+
+    /// Waits until something is true on the machine.
+    pub fn until(&self, is_true: impl Fn(&FleetMachine) -> bool + Send + 'static) {
+        self.run(move |host| {
+            let end = Instant::now() + LIMIT;
+            while !is_true(host) {
+                let log = host.daemon.as_ref().map(Daemon::log);
+                assert!(Instant::now() < end, "it does not come true: {log:?}");
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+    }
+}
+
+impl Drop for FleetMember {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || thread::panicking(), "a machine panicked");
+        }
+    }
+}
+
+fn serve(machine: Machine, jobs: &Receiver<HostJob>) {
+    let mut host = FleetMachine {
+        machine,
+        daemon: None,
+    };
+    while let Ok(job) = jobs.recv() {
+        job(&mut host);
+    }
+    drop(host.daemon.take());
+}
+
+fn settings() -> PathBuf {
+    beside(Path::new(POLICY_FILE))
+}
+
+fn with_local(act: impl FnOnce(LocalHost<'_>, &HostSettings)) {
+    let (state, policy) = (Path::new(STATE_DIR), Path::new(POLICY_FILE));
+    let store = Store::open(state, policy).unwrap();
+    let report = HostReport { policy: 1, time: 1 };
+    let local = LocalHost {
+        store: &store,
+        state,
+        report,
+    };
+    act(local, &HostSettings::load(&settings()).unwrap());
+}
+
+impl StoreLink {
+    /// Cuts the host off, or connects it again.
+    pub fn set_cut(&self, is_cut: bool) {
+        self.is_cut.store(is_cut, Ordering::SeqCst);
+        let mut open = self.open.lock().unwrap();
+        for stream in open.drain(..) {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+/// Passes connections on, as long as the link is whole.
+fn forward(listener: &TcpListener, store: &str, link: &Arc<StoreLink>) {
+    for client in listener.incoming() {
+        let Ok(client) = client else {
+            return;
+        };
+        let Ok(server) = TcpStream::connect(store) else {
+            continue;
+        };
+        let mut open = link.open.lock().unwrap();
+        if link.is_cut.load(Ordering::SeqCst) {
+            continue;
+        }
+        open.extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
+        drop(open);
+        let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
+        for (mut from, mut to) in [(client, server), back] {
+            thread::spawn(move || {
+                let _ = io::copy(&mut from, &mut to);
+                let _ = to.shutdown(std::net::Shutdown::Both);
+            });
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Two machines with their own sshd, libpam and network, hosts of one fleet on a real cluster of etcd.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    dead_code,
+    reason = "what fails in a test must fail it at once, and the cluster has more than these tests use"
+)]
+
+#[path = "../../crates/fleet/tests/etcd/certificates.rs"]
+mod certificates;
+#[path = "../../crates/fleet/tests/etcd/cluster.rs"]
+mod cluster;
+mod hosts;
+#[path = "../../crates/fleet/tests/etcd/member.rs"]
+mod member;
+mod outages;
+mod two_hosts;
+
+use harness::enrolled::{SERVICE, add_account, auth, device, login, write_record};
+use harness::pam::code;
+use twofactor_core::device::{Device, Kind};
+use twofactor_core::otp::Interval;
+
+use cluster::EtcdCluster;
+use hosts::FleetMember;
+
+/// One question in a login, which is in a fleet with these keys.
+fn policy(keys: &str) -> String {
+    format!(
+        "enabled = true\ntries = 1\n[services]\nsshd = true\n[throttle]\ndelay = 0\n\
+         [fleet]\nenabled = true\n{keys}\n"
+    )
+}
+
+/// Two hosts of a fleet, on which alice has this device.
+fn two_hosts(cluster: &EtcdCluster, kind: Kind, keys: &str) -> [FleetMember; 2] {
+    let hosts = [(); 2].map(|()| FleetMember::start(cluster, &policy(keys)));
+    let phone: Device = device("phone", kind);
+    for host in &hosts {
+        let phone = phone.clone();
+        host.run(move |host| {
+            let alice = add_account(&host.machine, "alice");
+            write_record(&alice, vec![phone]);
+        });
+    }
+    let key = hosts[0].found();
+    hosts[1].join(key);
+    hosts.iter().for_each(FleetMember::serve);
+    hosts
+}
+
+fn totp() -> Kind {
+    Kind::Totp {
+        interval: Interval::THIRTY,
+    }
+}
+
+/// What libpam returns for an answer of alice's at a service.
+fn types(host: &FleetMember, service: &str, typed: &str) -> i32 {
+    let (service, typed) = (service.to_owned(), typed.to_owned());
+    host.run(move |_| auth(login("alice").service(&service).answer(&typed)))
+}
+
+fn is_in(host: &FleetMember, typed: &str) -> bool {
+    types(host, SERVICE, typed) == code::SUCCESS
+}
