@@ -6,17 +6,16 @@
 mod enrollment;
 mod enrollment_text;
 mod invite_ticket;
+mod login_files;
 pub mod new_device;
 mod new_device_text;
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::PolicyDecision;
-use twofactor_core::policy::rhost_address;
-use twofactor_store::attempt::{AttemptFailure, LoginAttempt};
+use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::operations::{ChangeCause, ChangeError};
 use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::sys::clock::BeforeEpoch;
-use twofactor_store::{PolicyFile, Store};
 
 use crate::arguments::ModuleArguments;
 use crate::dialogue::{Dialogue, DialogueClose};
@@ -24,6 +23,7 @@ use crate::return_codes::AccountResult;
 use crate::transaction::{MessageMode, NoAnswer, PamTransaction, Priority};
 use crate::{report, text};
 use enrollment::EnrollmentDialogue;
+use login_files::LoginFiles;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 
@@ -231,19 +231,9 @@ fn admit(
     about: &Line,
 ) -> Result<(), EnrollmentAbort> {
     let account = account(dialogue.host(), marked)?;
-    let file = PolicyFile::new(&arguments.policy);
-    let store = Store::open_for_login(&arguments.state, &arguments.policy)?;
-    let holder = store.holder(&account)?.account;
-    let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    // A service without a readable name follows the policy's default, as in the authentication phase.
-    let service = text(dialogue.host().service()).unwrap_or_default();
+    let files = LoginFiles::open(dialogue.host(), arguments, &account)?;
     let mut newcomer = EnrollmentDialogue {
-        session: LoginAttempt {
-            address: text(dialogue.host().rhost())
-                .as_deref()
-                .and_then(rhost_address),
-            ..LoginAttempt::new(&file, file.load()?, &store, &holder, &service)
-        },
+        session: files.attempt()?,
         account: &account,
         wish: EnrollmentMode::Offered,
         about,
@@ -271,7 +261,7 @@ fn admit(
         ended => return ended,
     };
     // A user who holds a dialogue open must not be let in by what was asked when it began.
-    file.refresh(&mut newcomer.session.loaded)?;
+    newcomer.session.current_policy()?;
     match (newcomer.wanted(dialogue.host())?, newcomer.wish) {
         (PolicyDecision::CodeRequired, _) => Err(EnrollmentAbort::Enrolled),
         (PolicyDecision::EnrollmentRequired | PolicyDecision::DeviceRequired, _)

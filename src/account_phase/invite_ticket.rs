@@ -27,16 +27,14 @@ impl ChangeSteps for StillAllowed<'_, '_> {
         _: &mut Locked<'_>,
         record: Option<&Record>,
     ) -> Result<(), EnrollmentAbort> {
-        let session = &mut *self.session;
-        session.file.refresh(&mut session.loaded)?;
         let open = record.and_then(|record| record.invite.as_ref());
         let invite = self.invite;
         let ticket = *self
             .ticket
             .get_or_insert_with(|| InviteTicket::of(invite, open));
-        let now = (session.clock)()?;
-        still_allowed(&session.loaded.policy, session.service, ticket, now)
-            .map_err(EnrollmentAbort::Withdrawn)
+        let (service, clock) = (self.session.service, self.session.clock);
+        let policy = self.session.current_policy()?;
+        still_allowed(policy, service, ticket, clock()?).map_err(EnrollmentAbort::Withdrawn)
     }
 }
 

@@ -8,16 +8,16 @@ use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 use twofactor_core::policy::decision::PolicyDecision;
-use twofactor_core::policy::rhost_address;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::RecoverySet;
 use twofactor_core::verify;
+use twofactor_store::Locked;
 use twofactor_store::attempt::LoginAttempt;
 use twofactor_store::operations::{self, ChangeSteps, DevicesBefore, UserFactor};
 use twofactor_store::sys::clock;
-use twofactor_store::{Locked, PolicyFile, Store};
 
 use super::enrollment::{DialogueLog, EnrollmentDialogue};
+use super::login_files::LoginFiles;
 use super::{
     EnrollmentAbort, EnrollmentMode, EnrollmentPermission, account, enrollment_text,
     new_device_text as text, withdrawn,
@@ -79,19 +79,10 @@ fn run(
     if account.uid != claim.uid {
         return Err(EnrollmentAbort::Refused(LoginEvent::AnotherUser));
     }
-    let file = PolicyFile::new(&arguments.policy);
-    let store = Store::open_for_login(&arguments.state, &arguments.policy)?;
-    let holder = store.holder(&account)?.account;
-    let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let service = text(dialogue.host().service()).unwrap_or_default();
+    let files = LoginFiles::open(dialogue.host(), arguments, &account)?;
     let mut recovered = RecoveredUser {
         enrollment: EnrollmentDialogue {
-            session: LoginAttempt {
-                address: text(dialogue.host().rhost())
-                    .as_deref()
-                    .and_then(rhost_address),
-                ..LoginAttempt::new(&file, file.load()?, &store, &holder, &service)
-            },
+            session: files.attempt()?,
             account: &account,
             wish: EnrollmentMode::Offered,
             about,
@@ -319,10 +310,9 @@ impl ChangeSteps for StillRecovered<'_, '_> {
         if !record.is_some_and(|record| self.login.holds_in(record)) {
             return Err(EnrollmentAbort::Enrolled);
         }
-        let session = &mut *self.session;
-        session.file.refresh(&mut session.loaded)?;
-        let policy = &session.loaded.policy;
-        if policy.enabled && policy.service_on(session.service) && self.login.is_permitted(policy) {
+        let service = self.session.service;
+        let policy = self.session.current_policy()?;
+        if policy.enabled && policy.service_on(service) && self.login.is_permitted(policy) {
             Ok(())
         } else {
             Err(EnrollmentAbort::Withdrawn(EnrollmentPermission::Policy))

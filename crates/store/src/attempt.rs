@@ -7,6 +7,7 @@ use crate::sys::clock::{self, BeforeEpoch};
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
 use twofactor_core::enroll::RecoveryLogin;
+use twofactor_core::policy::Policy;
 use twofactor_core::record::Record;
 use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::state::State;
@@ -127,6 +128,15 @@ enum JudgingHost {
 }
 
 impl LoginAttempt<'_> {
+    /// Reads the policy again where its file has changed. Returns it.
+    ///
+    /// # Errors
+    /// [`AttemptFailure`] when it cannot be used any more.
+    pub fn current_policy(&mut self) -> Result<&Policy, AttemptFailure> {
+        self.file.refresh(&mut self.loaded)?;
+        Ok(&self.loaded.policy)
+    }
+
     /// True if a recovery code could be typed in place of a code that was compared last.
     #[must_use]
     pub const fn has_recovery_codes(&self) -> bool {

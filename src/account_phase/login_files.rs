@@ -1,0 +1,51 @@
+//! What a dialogue of the account phase reads and writes of its user: opened once, read anew where it counts.
+
+use std::net::IpAddr;
+
+use twofactor_core::account::Account;
+use twofactor_core::policy::rhost_address;
+use twofactor_store::attempt::{AttemptFailure, LoginAttempt};
+use twofactor_store::{PolicyFile, Store};
+
+use crate::arguments::ModuleArguments;
+use crate::transaction::PamTransaction;
+
+/// Policy and store of a login, with the account that holds the user's record, the service and the address.
+pub(super) struct LoginFiles {
+    file: PolicyFile,
+    store: Store,
+    holder: Account,
+    service: String,
+    address: Option<IpAddr>,
+}
+
+impl LoginFiles {
+    /// Opens them for a user.
+    pub(super) fn open(
+        host: &dyn PamTransaction,
+        arguments: &ModuleArguments,
+        account: &Account,
+    ) -> Result<Self, AttemptFailure> {
+        let store = Store::open_for_login(&arguments.state, &arguments.policy)?;
+        let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        Ok(Self {
+            file: PolicyFile::new(&arguments.policy),
+            holder: store.holder(account)?.account,
+            store,
+            // A service without a readable name follows the policy's default, as in the authentication phase.
+            service: text(host.service()).unwrap_or_default(),
+            address: text(host.rhost()).as_deref().and_then(rhost_address),
+        })
+    }
+
+    /// An attempt by the policy of this moment.
+    pub(super) fn attempt(&self) -> Result<LoginAttempt<'_>, AttemptFailure> {
+        let loaded = self.file.load()?;
+        let attempt =
+            LoginAttempt::new(&self.file, loaded, &self.store, &self.holder, &self.service);
+        Ok(LoginAttempt {
+            address: self.address,
+            ..attempt
+        })
+    }
+}
