@@ -77,7 +77,14 @@ impl FleetHost {
         progress: &mut MirrorProgress,
     ) -> Result<MirrorReport, OutageReason> {
         let report = report_of(files)?;
-        self.beat_now(report, &WorkDeadline::after(BEAT_TIME))?;
+        match self.beat_now(report, &WorkDeadline::after(BEAT_TIME)) {
+            Err(OutageReason::WentBack | OutageReason::OtherEpoch)
+                if self.follow_restoration(files, report)? =>
+            {
+                self.beat_now(report, &WorkDeadline::after(BEAT_TIME))?;
+            }
+            other => other?,
+        }
         let members = self.members(&WorkDeadline::after(BEAT_TIME))?.len();
         let before = FleetContact::read(&files.state).ok().flatten();
         let mut contact = FleetContact {

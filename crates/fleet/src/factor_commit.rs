@@ -78,7 +78,7 @@ pub enum CommitFault {
     Conflict,
 }
 
-/// Makes a change. It is done when this returns.
+/// Makes a change. It is done when this returns, with the revision of the record.
 ///
 /// # Errors
 /// [`CommitFault`].
@@ -86,7 +86,7 @@ pub fn commit(
     target: &CommitTarget<'_>,
     change: &FactorCommit<'_>,
     time: &dyn TimeLeft,
-) -> Result<(), CommitFault> {
+) -> Result<u64, CommitFault> {
     let id = AttemptId::random();
     let id = id.map_err(|error| {
         CommitFault::Outage(OutageReason::Sealing(crate::fleet_key::SealError::Random(
@@ -113,7 +113,7 @@ pub fn commit(
         let view = FactorView::open(target, change.user, base);
         let view = view.map_err(|reason| ended(was_sent, reason))?;
         if view.has(id) {
-            return Ok(());
+            return Ok(view.revision());
         }
         let next = match sent.take() {
             // The very same once more: of two copies one is done.
@@ -124,7 +124,7 @@ pub fn commit(
             _ => view.next(target, change, id)?,
         };
         match target.gateway.change(&next.base, &next.writes, time) {
-            Ok(ChangeAnswer::Done) => return Ok(()),
+            Ok(ChangeAnswer::Done) => return Ok(next.revision),
             // It may be the second copy of one that was done.
             Ok(ChangeAnswer::Refused) | Err(GatewayFault::Unknown(_)) => was_sent = true,
             Err(GatewayFault::NotSent(_)) => {}
@@ -147,6 +147,8 @@ struct SentChange {
     base: Vec<KeyedValue>,
     writes: Vec<(StoreKey, Vec<u8>)>,
     state: Option<SharedState>,
+    /// Of the record, afterwards.
+    revision: u64,
 }
 
 /// What the store has of a user.
@@ -191,6 +193,10 @@ impl FactorView {
                 .is_some_and(|it| it.outcome(id).is_some())
     }
 
+    fn revision(&self) -> u64 {
+        self.record.as_ref().map_or(0, |it| it.revision)
+    }
+
     fn has_forgotten(&self, sent: &SentChange) -> bool {
         match (&self.state, &sent.state) {
             (Some(now), Some(then)) => now.has_forgotten_since(then),
@@ -228,10 +234,12 @@ impl FactorView {
             let sealed = sealed.map_err(OutageReason::Sealing);
             Ok((place, sealed.map_err(CommitFault::Outage)?))
         };
+        let mut revision = self.revision();
         let mut writes = vec![seal(StoreKey::state(change.user), &next.encode())?];
         if let RecordPart::Write(content) = &change.record {
+            revision += 1;
             let record = SharedRecord {
-                revision: self.record.as_ref().map_or(0, |it| it.revision) + 1,
+                revision,
                 change: id,
                 content: content.clone(),
             };
@@ -241,6 +249,7 @@ impl FactorView {
             base: self.base,
             writes,
             state: self.state,
+            revision,
         })
     }
 }

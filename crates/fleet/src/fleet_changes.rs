@@ -13,6 +13,7 @@ use crate::factor_commit::{
     self, CommitFault, CommitTarget, ExpectedRecord, FactorCommit, RecordPart,
 };
 use crate::fleet_host::FleetHost;
+use crate::mirror_marks::{MarkKind, MirrorMarks};
 use crate::outage::OutageReason;
 use crate::shared_record::RecordContent;
 use crate::state_join;
@@ -47,8 +48,17 @@ impl SharedFactors for FleetChanges {
         let lock = lock.map_err(|error| unmade(&error.to_string()))?;
         host.settle(&lock, &time)
             .map_err(|reason| unmade(&reason.to_string()))?;
-        host.commit(user, change, &time)
-            .map_err(|fault| fault.to_string())
+        let revision = host.commit(user, change, &time);
+        let revision = revision.map_err(|fault| fault.to_string())?;
+        let kind = match change {
+            SharedChange::Put { .. } => MarkKind::Present,
+            SharedChange::Remove => MarkKind::Removed,
+            SharedChange::State(_) => return Ok(()),
+        };
+        // Where this is not noted the daemon notes it, when it looks at the store the next time.
+        let marks = MirrorMarks::open(host.directory().path());
+        let _ = marks.and_then(|marks| marks.note(user, revision, kind));
+        Ok(())
     }
 }
 
@@ -57,7 +67,7 @@ fn unmade(reason: &str) -> String {
 }
 
 impl FleetHost {
-    /// Makes a change of one user in the fleet.
+    /// Makes a change of one user in the fleet. Returns the revision of the record.
     ///
     /// # Errors
     /// [`CommitFault`].
@@ -66,7 +76,7 @@ impl FleetHost {
         user: &str,
         change: &SharedChange<'_>,
         time: &WorkDeadline,
-    ) -> Result<(), CommitFault> {
+    ) -> Result<u64, CommitFault> {
         match *change {
             SharedChange::Put { old, record, local } => {
                 let is_old = |stored: Option<&str>| is_same(stored, old);
@@ -102,7 +112,7 @@ impl FleetHost {
         }
     }
 
-    /// Makes a change of one user in the fleet.
+    /// Makes a change of one user in the fleet. Returns the revision of the record.
     ///
     /// # Errors
     /// [`CommitFault`].
@@ -110,7 +120,7 @@ impl FleetHost {
         &self,
         change: &FactorCommit<'_>,
         time: &WorkDeadline,
-    ) -> Result<(), CommitFault> {
+    ) -> Result<u64, CommitFault> {
         self.with_standing(|standing| {
             let target = CommitTarget {
                 gateway: self.gateway(),

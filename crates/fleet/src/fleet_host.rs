@@ -157,9 +157,17 @@ impl FleetHost {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         self.put_entry(base, &entry, time)?;
+        // From now on the number before is one of a store that went back.
+        let done = HostPlace {
+            previous: next.current,
+            ..next
+        };
+        self.directory
+            .write(&done, &lock)
+            .map_err(OutageReason::files)?;
         *standing = FleetStanding {
-            meta: next.meta,
-            beat: next.current,
+            meta: done.meta,
+            beat: done.current,
         };
         Ok(())
     }
@@ -199,7 +207,7 @@ impl FleetHost {
     }
 
     /// Puts the entry of this host in the place of the one that was seen.
-    fn put_entry(
+    pub(crate) fn put_entry(
         &self,
         base: Vec<KeyedValue>,
         entry: &HostEntry,

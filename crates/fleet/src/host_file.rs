@@ -29,7 +29,7 @@ pub struct HostPlace {
     pub meta: FleetMeta,
     /// Id of this host.
     pub host: String,
-    /// The number that the store had before the one that was begun last.
+    /// The number that the store had before the one that was begun last; the same, once the store is known to have that one.
     pub previous: HostBeat,
     /// The number that was begun last.
     pub current: HostBeat,

@@ -16,6 +16,7 @@ use crate::host_entry::{HostEntry, HostMembership};
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, HostPlace, MAX_HOST_ID};
 use crate::membership_error::MembershipError;
+use crate::mirror_marks::{MarkKind, MirrorMarks};
 use crate::state_join;
 use crate::token::{FleetMeta, HostBeat};
 
@@ -133,14 +134,16 @@ pub(crate) fn bring(host: &FleetHost, store: &Store, user: &str) -> Result<(), M
         RecordPart::Write(content(&record)),
     );
     use crate::factor_commit::CommitFault::Conflict;
-    match host.commit_factor(&first, &time) {
+    let revision = match host.commit_factor(&first, &time) {
         Err(Conflict) => {
             let again = change(ExpectedRecord::Matching(&is_same), RecordPart::Keep);
             host.commit_factor(&again, &time)
         }
         other => other,
     }
-    .map_err(|fault| MembershipError::User(user.to_owned(), fault))
+    .map_err(|fault| MembershipError::User(user.to_owned(), fault))?;
+    MirrorMarks::open(host.directory().path())?.note(user, revision, MarkKind::Present)?;
+    Ok(())
 }
 
 pub(crate) fn account_of(user: &str, uid: u32) -> Account {

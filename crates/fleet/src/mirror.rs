@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
+use twofactor_core::state::State;
 use twofactor_store::Store;
 use twofactor_store::sys::accounts;
 
@@ -111,6 +112,14 @@ impl FleetHost {
         self.with_standing(|standing| {
             standing.check(self.key(), self.host_key(), value(0), value(1))
         })
+    }
+
+    /// The state of a user, as all hosts share it.
+    ///
+    /// # Errors
+    /// [`OutageReason`].
+    pub fn user_state(&self, user: &str, time: &dyn TimeLeft) -> Result<State, OutageReason> {
+        Ok(self.factor(user, time)?.state.state)
     }
 
     /// Record and state of a user, of one revision.

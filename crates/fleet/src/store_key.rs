@@ -14,6 +14,8 @@ pub enum KeyKind {
     Record,
     /// Hosts.
     Host,
+    /// Hosts that took part in a restoration.
+    Restored,
 }
 
 impl KeyKind {
@@ -24,6 +26,7 @@ impl KeyKind {
             Self::State => "state",
             Self::Record => "record",
             Self::Host => "host",
+            Self::Restored => "restored",
         };
         format!("{PREFIX}{directory}/")
     }
@@ -62,6 +65,18 @@ impl StoreKey {
     #[must_use]
     pub fn record(user: &str) -> Self {
         Self(format!("{PREFIX}record/{}", escaped(user)))
+    }
+
+    /// The epoch that begins once a restored backup has what the hosts know.
+    #[must_use]
+    pub fn restoration() -> Self {
+        Self(format!("{PREFIX}restoration"))
+    }
+
+    /// The note that a host brought what it knows to a restored backup.
+    #[must_use]
+    pub fn restored(host: &str) -> Self {
+        Self(format!("{PREFIX}restored/{}", escaped(host)))
     }
 
     /// The name in a key of that kind; `None` where it is no key that this program writes.

@@ -11,6 +11,7 @@ use twofactor_fleet::fleet_host::{FleetHost, HostReport};
 use twofactor_fleet::founding;
 use twofactor_fleet::host_settings::HostSettings;
 use twofactor_fleet::joining::{self, JoinReport};
+use twofactor_fleet::leaving;
 use twofactor_fleet::membership::{LocalHost, MembershipRun};
 use twofactor_fleet::membership_error::MembershipError;
 use twofactor_fleet::mirror::{MirrorProgress, MirrorReport};
@@ -21,20 +22,20 @@ use twofactor_store::testing::{self, ScratchStore};
 use rustix::process::Signal;
 use std::time::Duration;
 
-const REPORT: HostReport = HostReport { policy: 7, time: 9 };
+pub const REPORT: HostReport = HostReport { policy: 7, time: 9 };
 
-fn soon() -> WorkDeadline {
+pub fn soon() -> WorkDeadline {
     WorkDeadline::after(Duration::from_secs(20))
 }
 
 /// A host.
-struct TestHost {
-    files: ScratchStore,
-    settings: PathBuf,
+pub struct TestHost {
+    pub files: ScratchStore,
+    pub settings: PathBuf,
 }
 
 impl TestHost {
-    fn new(cluster: &EtcdCluster) -> Self {
+    pub fn new(cluster: &EtcdCluster) -> Self {
         let files = ScratchStore::new();
         files.store();
         let settings = cluster.write_settings(files.path());
@@ -42,16 +43,16 @@ impl TestHost {
     }
 
     /// The store as root's command has it.
-    fn store(&self) -> Store {
+    pub fn store(&self) -> Store {
         let fleet = FleetChanges::new(&self.settings, &self.files.top());
         self.files.store().with_fleet(Arc::new(fleet))
     }
 
-    fn key(&self) -> PathBuf {
+    pub fn key(&self) -> PathBuf {
         self.files.path().join("fleet.key")
     }
 
-    fn init(&self, run: MembershipRun) -> Result<usize, MembershipError> {
+    pub fn init(&self, run: MembershipRun) -> Result<usize, MembershipError> {
         let (store, state) = (self.files.store(), self.files.top());
         let local = LocalHost {
             store: &store,
@@ -63,7 +64,7 @@ impl TestHost {
         founded.map(|founded| founded.users)
     }
 
-    fn join(&self, first: &Self, run: MembershipRun) -> Result<JoinReport, MembershipError> {
+    pub fn join(&self, first: &Self, run: MembershipRun) -> Result<JoinReport, MembershipError> {
         let (store, state) = (self.files.store(), self.files.top());
         let local = LocalHost {
             store: &store,
@@ -74,30 +75,30 @@ impl TestHost {
         joining::join(local, &settings, &first.key(), run, &|_, _| ())
     }
 
-    fn open(&self) -> FleetHost {
+    pub fn open(&self) -> FleetHost {
         let host = FleetHost::open(&self.settings, &self.files.top()).unwrap();
         host.beat_now(REPORT, &soon()).unwrap();
         host
     }
 
-    fn mirror(&self) -> MirrorReport {
+    pub fn mirror(&self) -> MirrorReport {
         let progress = &mut MirrorProgress::default();
         self.open()
             .mirror(&self.files.store(), progress, &soon())
             .unwrap()
     }
 
-    fn record(&self, user: &str) -> Option<Record> {
+    pub fn record(&self, user: &str) -> Option<Record> {
         self.files.store().record_named(user).unwrap()
     }
 
-    fn enroll(&self, user: &str, uid: u32) {
+    pub fn enroll(&self, user: &str, uid: u32) {
         let account = testing::account(user, uid);
         testing::enroll_devices(&self.store(), &account, &[testing::phone()]);
     }
 }
 
-fn founded(cluster: &EtcdCluster) -> (TestHost, TestHost) {
+pub fn founded(cluster: &EtcdCluster) -> (TestHost, TestHost) {
     let (a, b) = (TestHost::new(cluster), TestHost::new(cluster));
     assert_eq!(a.init(MembershipRun::Apply), Ok(0));
     let joined = b.join(&a, MembershipRun::Apply).unwrap();
@@ -241,6 +242,34 @@ fn a_wrong_store_removes_no_record() {
     assert_eq!(gone, Err(OutageReason::NoFleet));
     assert_eq!(host.beat_now(REPORT, &soon()), Err(OutageReason::NoFleet));
     assert!(a.record("alice").is_some());
+}
+
+#[test]
+fn a_host_leaves_with_its_users() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    let leave = |run| {
+        let (store, state) = (b.files.store(), b.files.top());
+        let local = LocalHost {
+            store: &store,
+            state: &state,
+            report: REPORT,
+        };
+        leaving::leave(local, &HostSettings::load(&b.settings).unwrap(), run)
+    };
+    // A user would pass here for one without a device.
+    let refused = leave(MembershipRun::Apply).unwrap_err().to_string();
+    assert!(refused.contains("alice"), "{refused}");
+    assert_eq!(b.mirror().changed, 1);
+    assert_eq!(leave(MembershipRun::DryRun), Ok(()));
+    assert!(b.files.store().is_in_fleet().unwrap());
+    assert_eq!(leave(MembershipRun::Apply), Ok(()));
+    assert!(!b.files.store().is_in_fleet().unwrap());
+    b.files.store().discard("alice").unwrap();
+    assert_eq!((a.mirror().changed, a.record("alice").is_some()), (0, true));
+    let view = a.open().view(&a.files.store(), &soon()).unwrap();
+    assert_eq!(view.hosts.len(), 1);
 }
 
 /// The files of a host are copied to a second one, or the store was restored: both are noticed.

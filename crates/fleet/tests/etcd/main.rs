@@ -19,3 +19,4 @@ mod fleet;
 mod hosts;
 mod member;
 mod records;
+mod restored;

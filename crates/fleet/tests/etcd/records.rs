@@ -45,7 +45,7 @@ impl TestFleet {
             state: &|shared| shared.cloned().unwrap_or_else(|| State::new(0)),
         };
         let time = AttemptDeadline::after(Duration::from_secs(20));
-        factor_commit::commit(&target, &change, &time)
+        factor_commit::commit(&target, &change, &time).map(drop)
     }
 
     /// The records that were changed since a revision of the store, as another host sees them.

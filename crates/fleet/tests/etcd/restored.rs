@@ -1,0 +1,148 @@
+//! A backup of the store is restored: what the hosts know is brought back before any of them uses it.
+
+use super::cluster::EtcdCluster;
+use super::hosts::{REPORT, TestHost, founded, soon};
+use twofactor_core::policy::MAX_WINDOW;
+use twofactor_core::state::furthest_ahead;
+use twofactor_fleet::beats::BeatFiles;
+use twofactor_fleet::host_settings::HostSettings;
+use twofactor_fleet::membership::{LocalHost, MembershipRun};
+use twofactor_fleet::mirror::MirrorProgress;
+use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::restoration::{self, RestorationReport};
+use twofactor_fleet::rotation;
+use twofactor_store::testing;
+
+impl TestHost {
+    fn after_restore(&self, without: &[&str], run: MembershipRun) -> RestorationReport {
+        let (store, state) = (self.files.store(), self.files.top());
+        let local = LocalHost {
+            store: &store,
+            state: &state,
+            report: REPORT,
+        };
+        let settings = HostSettings::load(&self.settings).unwrap();
+        let without: Vec<String> = without.iter().map(ToString::to_string).collect();
+        restoration::after_restore(local, &settings, &without, (run, 1), &|_, _| ()).unwrap()
+    }
+
+    fn beat(&self) -> Result<usize, OutageReason> {
+        let files = BeatFiles {
+            state: self.files.top(),
+            policy: self.files.policy(),
+        };
+        let host = twofactor_fleet::fleet_host::FleetHost::open(&self.settings, &files.state);
+        let report = host
+            .unwrap()
+            .beat_and_mirror(&files, &mut MirrorProgress::default())?;
+        assert_eq!(report.failed, vec![]);
+        Ok(report.changed)
+    }
+
+    /// A code is used on this host: the file says so.
+    fn use_code(&self, user: &str, uid: u32, next: u64) {
+        let store = self.files.store();
+        let mut locked = store.lock(&testing::account(user, uid)).unwrap();
+        let mut state = locked.state().clone();
+        state.device_mut(testing::phone().id).unwrap().next = next;
+        locked.write(state).unwrap();
+        locked.flush().unwrap();
+    }
+
+    fn shared_next(&self, user: &str) -> u64 {
+        let host = self.open();
+        let shared = host.user_state(user, &soon()).unwrap();
+        shared.device(testing::phone().id).unwrap().next
+    }
+}
+
+#[test]
+fn what_a_restored_backup_lost_is_brought_back() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    a.enroll("bob", 64002);
+    assert_eq!(b.beat(), Ok(2));
+    assert_eq!(a.beat(), Ok(0));
+    let backup = cluster.path("backup");
+    cluster.take_snapshot(&backup);
+    let later = 60_000_000_000;
+    b.use_code("alice", 64001, later);
+    b.store().discard("bob").unwrap();
+    a.enroll("carol", 64003);
+    for host in [&a, &b] {
+        host.open();
+    }
+    cluster.restore_snapshot(&backup);
+    // A host notices it that wrote a number since.
+    assert_eq!(a.beat(), Err(OutageReason::WentBack));
+    let refused = a.store().discard("alice").unwrap_err().to_string();
+    assert!(refused.contains("went back in time"), "{refused}");
+    let planned = a.after_restore(&[], MembershipRun::DryRun);
+    assert_eq!((planned.epoch, planned.waiting.len()), (2, 1));
+    assert_eq!(b.beat(), Err(OutageReason::WentBack));
+    let waiting = a.after_restore(&[], MembershipRun::Apply);
+    assert_eq!((waiting.waiting.len(), waiting.healed), (1, 0));
+    // The other host brings what it knows, and waits.
+    assert_eq!(b.beat(), Err(OutageReason::WentBack));
+    let done = a.after_restore(&[], MembershipRun::Apply);
+    assert_eq!(
+        (done.waiting, done.healed, done.failed),
+        (vec![], 3, vec![])
+    );
+    assert_eq!(a.beat(), Ok(1), "bob was removed");
+    assert!(a.record("bob").is_none());
+    assert_eq!(b.beat(), Ok(1), "carol was enrolled");
+    assert!(b.record("carol").is_some() && b.record("bob").is_none());
+    assert_eq!(a.shared_next("alice"), later, "the used code stays used");
+    b.enroll("dora", 64004);
+    assert_eq!(a.beat(), Ok(1));
+}
+
+#[test]
+fn without_a_lost_host_what_it_used_is_not_usable() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
+    let backup = cluster.path("backup");
+    cluster.take_snapshot(&backup);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    cluster.restore_snapshot(&backup);
+    let waiting = a.after_restore(&[], MembershipRun::Apply);
+    let lost = waiting.waiting[0].as_str();
+    let done = a.after_restore(&[lost], MembershipRun::Apply);
+    assert_eq!((done.waiting, done.healed), (vec![], 1));
+    // As far ahead as the widest window reaches, of the time that the host said.
+    let step = REPORT.time / 30;
+    let next = step + furthest_ahead(MAX_WINDOW) + 1;
+    assert_eq!(a.shared_next("alice"), next);
+    // It comes back after all, and is none that went its own way.
+    b.use_code("alice", 64001, 70_000_000_000);
+    assert_eq!(b.beat(), Ok(0));
+    assert_eq!(a.shared_next("alice"), 70_000_000_000);
+}
+
+#[test]
+fn a_new_key_cuts_off_the_hosts_with_the_old_one() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    assert_eq!(b.beat(), Ok(1));
+    let (store, state) = (a.files.store(), a.files.top());
+    let local = LocalHost {
+        store: &store,
+        state: &state,
+        report: REPORT,
+    };
+    let settings = HostSettings::load(&a.settings).unwrap();
+    let rotate = |run| rotation::rotate(local, &settings, run, &|_, _| ());
+    let values = rotate(MembershipRun::DryRun).unwrap();
+    assert_eq!(b.beat(), Ok(0));
+    assert_eq!(rotate(MembershipRun::Apply), Ok(values));
+    assert_eq!(a.beat(), Ok(0));
+    assert!(matches!(b.beat(), Err(OutageReason::Seal(_))));
+    let joined = b.join(&a, MembershipRun::Apply).unwrap();
+    assert_eq!((joined.same, joined.conflicts), (1, vec![]));
+    assert_eq!(b.beat(), Ok(0));
+}
