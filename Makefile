@@ -158,7 +158,7 @@ test-boot: need-system deb harness
 	$(test_module) --features boot-tests --test package -- booted:: --test-threads=2
 
 ## test-fleet bench-fleet several hosts, a real cluster of etcd; its figures
-test-fleet: need-fleet rust
+test-fleet: need-fleet rust build
 	cargo test $(CARGOFLAGS) $(root_runner) -p twofactor-fleet --features etcd-tests --test etcd
 	$(test_module) --features fleet-tests --test fleet
 

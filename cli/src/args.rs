@@ -2,6 +2,7 @@
 
 pub mod command_groups;
 pub mod examples;
+mod fleet_options;
 mod machine_options;
 mod meant;
 mod options;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, ValueHint};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 
+pub use fleet_options::{FleetCommand, FleetJoinArgs, FleetRestoreArgs, FleetRunArgs};
 pub use machine_options::{
     CompleteArgs, CompletionsArgs, DoctorArgs, InitArgs, SetupArgs, ShellName, StatusArgs,
 };

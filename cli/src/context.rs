@@ -2,11 +2,14 @@
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use twofactor_core::policy::{Policy, PolicyTime};
 use twofactor_core::record::Record;
 
 use twofactor_core::account::Account;
+use twofactor_fleet::fleet_changes::FleetChanges;
+use twofactor_fleet::host_settings;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{
     FactorSnapshot, FoundBy, Holder, LoadedPolicy, MarkDisagreement, MarkResult, PolicyFile, Store,
@@ -89,8 +92,14 @@ impl Context {
                 }
                 Ok(None)
             }
-            other => Ok(Some(other?)),
+            other => Ok(Some(self.in_fleet(other?))),
         }
+    }
+
+    /// The store whose changes are made in the fleet of this host first, where it is in one.
+    fn in_fleet(&self, store: Store) -> Store {
+        let settings = host_settings::beside(self.policy_path());
+        store.with_fleet(Arc::new(FleetChanges::new(&settings, &self.state)))
     }
 
     /// The reason why logins are refused although the policy is valid: it is on, and there is no state directory.

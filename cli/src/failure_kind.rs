@@ -49,6 +49,8 @@ pub enum FailureKind {
     NameService,
     /// The clock cannot be used.
     Clock,
+    /// The store of the fleet cannot be used, or a file of the fleet on this host.
+    Fleet,
     /// Another refusal, with exit code 1.
     Refused,
     /// Another file whose content is wrong, with exit code 3.
@@ -60,7 +62,7 @@ pub enum FailureKind {
 impl FailureKind {
     /// All of them, as they are documented.
     #[cfg(test)]
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Usage,
         Self::NotRoot,
         Self::NeedsConfirmation,
@@ -84,6 +86,7 @@ impl FailureKind {
         Self::NoStore,
         Self::NameService,
         Self::Clock,
+        Self::Fleet,
         Self::Refused,
         Self::Invalid,
         Self::System,
@@ -115,6 +118,7 @@ impl FailureKind {
             Self::NoStore => "no-store",
             Self::NameService => "name-service",
             Self::Clock => "clock",
+            Self::Fleet => "fleet",
             Self::Refused => "refused",
             Self::Invalid => "invalid",
             Self::System => "system",

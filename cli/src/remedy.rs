@@ -3,6 +3,9 @@
 use std::path::Path;
 
 use twofactor_core::state::StateError;
+use twofactor_fleet::host_error::{HostError, HostFault};
+use twofactor_fleet::membership_error::MembershipError;
+use twofactor_fleet::outage::OutageReason;
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::sys::file::FileError;
@@ -15,9 +18,11 @@ use crate::shell;
 impl From<twofactor_store::Error> for Failure {
     fn from(error: twofactor_store::Error) -> Self {
         let failure = match &error.cause {
-            Cause::File(FileError::System(..)) | Cause::Busy(_) | Cause::System(_) => {
-                Self::system(&error)
-            }
+            Cause::File(FileError::System(..))
+            | Cause::Busy(_)
+            | Cause::System(_)
+            | Cause::Fleet(_)
+            | Cause::InFleet => Self::system(&error),
             Cause::NameTooLong | Cause::Changed | Cause::KeptAs(_) | Cause::Occupied => {
                 Self::refused(&error)
             }
@@ -41,6 +46,7 @@ fn kind_of(error: &twofactor_store::Error) -> FailureKind {
         Cause::Unmarked | Cause::OtherMark | Cause::NotNoted(_) => FailureKind::NoStore,
         Cause::Policy(_) => FailureKind::InvalidPolicy,
         Cause::NameTooLong => FailureKind::Refused,
+        Cause::Fleet(_) | Cause::InFleet => FailureKind::Fleet,
         Cause::File(_) | Cause::NotUtf8 if holds_secrets(&error.path) => FailureKind::InvalidRecord,
         Cause::File(_) | Cause::NotUtf8 if is_of_store(&error.path) => FailureKind::NoStore,
         Cause::File(_) | Cause::NotUtf8 => FailureKind::InvalidPolicy,
@@ -64,6 +70,54 @@ impl From<attempt::AttemptFailure> for Failure {
             vanished @ attempt::AttemptFailure::Vanished(_) => Self::invalid(vanished)
                 .of_kind(FailureKind::UnknownUser)
                 .next("To remove the old record: twofactor unset USER"),
+        }
+    }
+}
+
+impl From<HostError> for Failure {
+    fn from(error: HostError) -> Self {
+        let failure = match &error.cause {
+            HostFault::NotJoined => Self::refused(&error)
+                .next("To join one: twofactor fleet join FILE, with the key of the fleet"),
+            HostFault::File(error_of_file) if error_of_file.is_missing() => {
+                Self::invalid(&error).next("docs/fleet.md says what has to be in it.")
+            }
+            HostFault::File(FileError::TooOpen(_)) => Self::invalid(&error).next(format!(
+                "See who changed it; then: {}",
+                shell::other("chmod go-rwx", &error.path)
+            )),
+            HostFault::KeyRotation => Self::refused(&error),
+            HostFault::File(_) | HostFault::Random | HostFault::Busy => Self::system(&error),
+            HostFault::Form { .. } | HostFault::Settings(_) | HostFault::OtherFleet => {
+                Self::invalid(&error)
+            }
+        };
+        failure.of_kind(FailureKind::Fleet)
+    }
+}
+
+impl From<OutageReason> for Failure {
+    fn from(reason: OutageReason) -> Self {
+        let went_back = matches!(reason, OutageReason::WentBack | OutageReason::OtherEpoch);
+        let failure = Self::system(reason).of_kind(FailureKind::Fleet);
+        if went_back {
+            failure.next("If a backup of the store was restored: twofactor fleet after-restore")
+        } else {
+            failure
+        }
+    }
+}
+
+impl From<MembershipError> for Failure {
+    fn from(error: MembershipError) -> Self {
+        match error {
+            MembershipError::Host(error) => error.into(),
+            MembershipError::Outage(reason) => reason.into(),
+            MembershipError::Store(error) => error.into(),
+            refused @ MembershipError::Refused(_) => {
+                Self::refused(refused).of_kind(FailureKind::Fleet)
+            }
+            user @ MembershipError::User(..) => Self::system(user).of_kind(FailureKind::Fleet),
         }
     }
 }
@@ -122,6 +176,7 @@ fn next_step(error: &twofactor_store::Error) -> Option<String> {
                 shell::twofactor("unset", &[&from], &[])
             ))
         }
+        Cause::Fleet(_) | Cause::InFleet => Some("To see the fleet: twofactor fleet status".to_owned()),
         Cause::Occupied => Some("See what it is: twofactor show USER".to_owned()),
         Cause::State(StateError::Version(..)) => {
             Some("Install the version that wrote it.".to_owned())

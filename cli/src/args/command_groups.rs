@@ -68,6 +68,7 @@ pub const GROUPS: [CommandGroup; 6] = [
         name: "Other",
         commands: &[
             ("init", "mark the store"),
+            ("fleet", "several hosts"),
             ("completions", "for a shell"),
             ("manual", "print twofactor(8)"),
             ("help", "explain a command"),

@@ -4,9 +4,9 @@ use clap::Subcommand;
 
 use super::{
     AdoptArgs, BypassArgs, CompleteArgs, CompletionsArgs, DialogueForm, DisableArgs, DoctorArgs,
-    EnableArgs, EnrollArgs, InitArgs, InviteArgs, PolicyCommand, RecoveryCodesArgs, RenameArgs,
-    RenewArgs, ResyncArgs, SetupArgs, ShowArgs, StatusArgs, UnsetArgs, UserArgs, VerifyArgs,
-    transfer,
+    EnableArgs, EnrollArgs, FleetCommand, InitArgs, InviteArgs, PolicyCommand, RecoveryCodesArgs,
+    RenameArgs, RenewArgs, ResyncArgs, SetupArgs, ShowArgs, StatusArgs, UnsetArgs, UserArgs,
+    VerifyArgs, transfer,
 };
 
 /// The subcommands.
@@ -256,6 +256,19 @@ EXAMPLES
   age -d -i key twofactor.backup.age | twofactor restore - --yes
   twofactor restore - --yes --adopt <twofactor.backup   on a machine with other user ids")]
     Restore(transfer::RestoreArgs),
+    /// Share users and used codes with other hosts, so that a code works once on all of them
+    ///
+    /// The settings are in `twofactor-fleet.toml` beside the policy. On a host of a fleet each change of a user counts on all of its
+    /// hosts, or is not made.
+    #[command(
+        subcommand,
+        after_help = "\
+EXAMPLES
+  twofactor fleet init
+  twofactor fleet join /root/twofactor-fleet.key
+  twofactor fleet status"
+    )]
+    Fleet(FleetCommand),
     /// Print a script that completes this command in a shell
     ///
     /// Packages install it. Needs no root. With --json the script is the value of "script".

@@ -10,6 +10,9 @@ mod enroll;
 mod enrollment_report;
 mod event_dialogue;
 mod export;
+mod fleet;
+mod fleet_restoration;
+mod fleet_status;
 mod import;
 mod init;
 mod invite;
@@ -66,6 +69,7 @@ pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Export(args) => return export::run(context, args),
         Command::Backup(args) => return backup::run(context, args),
         Command::Restore(args) => return restoration::run(context, args),
+        Command::Fleet(args) => return fleet::run(context, args),
         Command::Completions(args) => completions::run(context, args),
         Command::Complete(args) => completions::complete(args),
         Command::Manual => manual::run(context),

@@ -210,7 +210,9 @@ impl FleetHost {
         time: &WorkDeadline,
     ) -> Result<Option<u64>, OutageReason> {
         let key = StoreKey::restored(host);
-        let values = patient(time, || self.gateway().values(&[key.clone()], time))?;
+        let values = patient(time, || {
+            self.gateway().values(std::slice::from_ref(&key), time)
+        })?;
         let sealed = values.first().and_then(|(_, value)| value.as_deref());
         let told = sealed
             .map(|sealed| self.opened_epoch(&key, sealed))
@@ -280,7 +282,9 @@ impl FleetHost {
         }
         let time = WorkDeadline::after(STEP_TIME);
         let key = StoreKey::restored(self.host_id());
-        let base = patient(&time, || self.gateway().values(&[key.clone()], &time))?;
+        let base = patient(&time, || {
+            self.gateway().values(std::slice::from_ref(&key), &time)
+        })?;
         let sealed = self.sealed(&key, &next.encode())?;
         self.put(&base, vec![(key, sealed)], &time)?;
         Ok(failed)

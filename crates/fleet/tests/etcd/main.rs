@@ -12,6 +12,7 @@ mod certificates;
 mod claims;
 mod cluster;
 mod codes;
+mod command;
 mod document;
 mod enrolled;
 mod failures;

@@ -1,0 +1,268 @@
+//! `fleet`: the fleet of this host is founded, joined, shown or left.
+
+use std::cell::RefCell;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use twofactor_fleet::beats::{BeatFiles, report_of};
+use twofactor_fleet::founding;
+use twofactor_fleet::host_settings::{self, HostSettings};
+use twofactor_fleet::joining::{self, JoinReport};
+use twofactor_fleet::leaving;
+use twofactor_fleet::membership::{LocalHost, MembershipRun};
+use twofactor_store::Store;
+use zeroize::Zeroizing;
+
+use super::{fleet_restoration, fleet_status};
+use crate::args::{FleetCommand, FleetJoinArgs, FleetRunArgs};
+use crate::context::Context;
+use crate::error::Failure;
+use crate::formatting::{count, plain};
+use crate::output::Report;
+use crate::progress::ProgressLine;
+
+/// Runs it. The exit code is 1 where a host does not join, and where the store cannot be used.
+pub fn run(context: &Context, command: &FleetCommand) -> Result<ExitCode, Failure> {
+    match command {
+        FleetCommand::Init(args) => init(context, args).map(|()| ExitCode::SUCCESS),
+        FleetCommand::Join(args) => join(context, args),
+        FleetCommand::Status => fleet_status::run(context),
+        FleetCommand::Leave(args) => leave(context, args).map(|()| ExitCode::SUCCESS),
+        FleetCommand::AfterRestore(args) => fleet_restoration::after_restore(context, args),
+        FleetCommand::RotateKey(args) => {
+            fleet_restoration::rotate_key(context, args).map(|()| ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The settings of this host.
+pub fn settings(context: &Context) -> Result<HostSettings, Failure> {
+    Ok(HostSettings::load(&host_settings::beside(
+        context.policy_path(),
+    ))?)
+}
+
+/// The host as its fleet sees it.
+pub fn local<'a>(context: &'a Context, store: &'a Store) -> Result<LocalHost<'a>, Failure> {
+    let files = BeatFiles {
+        state: context.state_path().to_owned(),
+        policy: context.policy_path().to_owned(),
+    };
+    Ok(LocalHost {
+        store,
+        state: context.state_path(),
+        report: report_of(&files)?,
+    })
+}
+
+const fn run_of(dry_run: bool) -> MembershipRun {
+    if dry_run {
+        MembershipRun::DryRun
+    } else {
+        MembershipRun::Apply
+    }
+}
+
+/// Shows how much is done.
+pub fn shown(what: &'static str) -> impl Fn(usize, usize) {
+    let line = RefCell::new(None);
+    move |_, total| {
+        let mut line = line.borrow_mut();
+        line.get_or_insert_with(|| ProgressLine::new(what, total))
+            .add(1);
+    }
+}
+
+fn init(context: &Context, args: &FleetRunArgs) -> Result<(), Failure> {
+    let store = context.existing_store()?;
+    let settings = settings(context)?;
+    let local = local(context, &store)?;
+    let planned = founding::found(local, &settings, MembershipRun::DryRun, &|_, _| ())?;
+    let mut done = planned;
+    if !args.dry_run {
+        context.terminal.confirm(&format!(
+            "Found a fleet with {} of this host?",
+            count(done.users as u64, "user")
+        ))?;
+        done = founding::found(
+            local,
+            &settings,
+            MembershipRun::Apply,
+            &shown("Brought to the fleet"),
+        )?;
+    }
+    context.write(&FoundingReport {
+        host: (!args.dry_run).then_some(done.host.as_str()),
+        users: done.users,
+        key_file: settings.key_file.display().to_string(),
+        dry_run: args.dry_run,
+    })
+}
+
+/// Report of `fleet init`.
+#[derive(Serialize)]
+struct FoundingReport<'a> {
+    /// `null` after a dry run.
+    host: Option<&'a str>,
+    users: usize,
+    key_file: String,
+    dry_run: bool,
+}
+
+impl Report for FoundingReport<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        let users = count(self.users as u64, "user");
+        Zeroizing::new(match self.host {
+            None => format!(
+                "A fleet would be founded with {users} of this host. Nothing was changed.\n"
+            ),
+            Some(host) => format!(
+                "The fleet is founded, with {users} of this host, which is {host} in it.\nFor each other host: copy {} there by a safe \
+                 way, as a file that only root can read; then: twofactor fleet join FILE\nKeep a copy apart from the backups of the store.\n",
+                plain(&self.key_file)
+            ),
+        })
+    }
+}
+
+fn join(context: &Context, args: &FleetJoinArgs) -> Result<ExitCode, Failure> {
+    let store = context.existing_store()?;
+    let settings = settings(context)?;
+    let local = local(context, &store)?;
+    let run = run_of(args.dry_run);
+    let mut report = joining::join(
+        local,
+        &settings,
+        &args.file,
+        MembershipRun::DryRun,
+        &|_, _| (),
+    )?;
+    if run == MembershipRun::Apply && report.conflicts.is_empty() {
+        context.terminal.confirm(&format!(
+            "Join the fleet, bring {} and get {}?",
+            count(report.brought as u64, "user"),
+            report.fetched
+        ))?;
+        report = joining::join(
+            local,
+            &settings,
+            &args.file,
+            run,
+            &shown("Brought to the fleet"),
+        )?;
+    }
+    let is_refused = !report.conflicts.is_empty();
+    context.write(&JoiningReport::new(&report, args.dry_run))?;
+    Ok(if is_refused {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// A user, and a sentence.
+#[derive(Serialize)]
+struct UserReason<'a> {
+    user: &'a str,
+    reason: &'a str,
+}
+
+/// Report of `fleet join`.
+#[derive(Serialize)]
+struct JoiningReport<'a> {
+    /// `null` where the host did not join.
+    host: Option<&'a str>,
+    brought: usize,
+    same: usize,
+    fetched: usize,
+    conflicts: Vec<UserReason<'a>>,
+    failed: Vec<UserReason<'a>>,
+    dry_run: bool,
+}
+
+impl<'a> JoiningReport<'a> {
+    fn new(report: &'a JoinReport, dry_run: bool) -> Self {
+        let reasons = |list: &'a [(String, String)]| {
+            let reason = |(user, reason): &'a (String, String)| UserReason { user, reason };
+            list.iter().map(reason).collect()
+        };
+        Self {
+            host: (!report.host.is_empty()).then_some(report.host.as_str()),
+            brought: report.brought,
+            same: report.same,
+            fetched: report.fetched,
+            conflicts: reasons(&report.conflicts),
+            failed: reasons(&report.failed),
+            dry_run,
+        }
+    }
+}
+
+impl Report for JoiningReport<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        let mut text = String::new();
+        for UserReason { user, reason } in &self.conflicts {
+            text.push_str(&format!("{}: {reason}\n", plain(user)));
+        }
+        if !self.conflicts.is_empty() {
+            text.push_str(&format!(
+                "The host did not join, and nothing was changed: {} differ. For each: keep the record of the fleet, by twofactor unset \
+                 on this host, or this one, by twofactor unset on a host of the fleet; then join again.\n",
+                count(self.conflicts.len() as u64, "record")
+            ));
+            return Zeroizing::new(text);
+        }
+        for UserReason { user, reason } in &self.failed {
+            text.push_str(&format!(
+                "{}: not put in place here: {reason}\n",
+                plain(user)
+            ));
+        }
+        let users = format!(
+            "{} brought, {} the same, {} from the fleet",
+            self.brought, self.same, self.fetched
+        );
+        text.push_str(&match self.host {
+            Some(host) => format!("This host is {host} in the fleet. Users: {users}.\n"),
+            None => format!("The host would join. Users: {users}. Nothing was changed.\n"),
+        });
+        Zeroizing::new(text)
+    }
+}
+
+fn leave(context: &Context, args: &FleetRunArgs) -> Result<(), Failure> {
+    let store = context.existing_store()?;
+    let settings = settings(context)?;
+    let local = local(context, &store)?;
+    leaving::leave(local, &settings, MembershipRun::DryRun)?;
+    if !args.dry_run {
+        context.terminal.confirm(
+            "Leave the fleet? A code that was used on another host can be used here from then on.",
+        )?;
+        leaving::leave(local, &settings, MembershipRun::Apply)?;
+    }
+    context.write(&LeavingReport {
+        key_file: settings.key_file.display().to_string(),
+        dry_run: args.dry_run,
+    })
+}
+
+/// Report of `fleet leave`.
+#[derive(Serialize)]
+struct LeavingReport {
+    key_file: String,
+    dry_run: bool,
+}
+
+impl Report for LeavingReport {
+    fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(if self.dry_run {
+            "This host would leave the fleet, with all its users. Nothing was changed.\n".to_owned()
+        } else {
+            format!(
+                "This host left the fleet; its users stay enrolled here.\nRemove its user in etcd, and {}.\n",
+                plain(&self.key_file)
+            )
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! `fleet after-restore` and `fleet rotate-key`: the store was restored from a backup, or the key of the fleet is replaced.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use twofactor_fleet::membership::MembershipRun;
+use twofactor_fleet::restoration::{self, RestorationReport};
+use twofactor_fleet::rotation;
+use zeroize::Zeroizing;
+
+use super::fleet::{local, settings, shown};
+use crate::args::{FleetRestoreArgs, FleetRunArgs};
+use crate::context::Context;
+use crate::error::Failure;
+use crate::formatting::{count, plain};
+use crate::output::Report;
+
+/// Runs `fleet after-restore`. The exit code is 1 while hosts are missing.
+pub fn after_restore(context: &Context, args: &FleetRestoreArgs) -> Result<ExitCode, Failure> {
+    let store = context.existing_store()?;
+    let settings = settings(context)?;
+    let local = local(context, &store)?;
+    let window = context.policy_or_default()?.window;
+    let run = |run, told| {
+        restoration::after_restore(local, &settings, &args.without, (run, window), told)
+    };
+    let mut done = run(MembershipRun::DryRun, &|_, _| ())?;
+    if !args.dry_run {
+        context.terminal.confirm(
+            "Was a backup of the store restored, and is a new epoch of the fleet to begin?",
+        )?;
+        done = run(MembershipRun::Apply, &shown("Users brought back"))?;
+    }
+    let is_missing = !args.dry_run && !done.waiting.is_empty();
+    context.write(&AfterRestoreReport::new(&done, args.dry_run))?;
+    Ok(if is_missing {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// A user, and a sentence.
+#[derive(Serialize)]
+struct FailedUser<'a> {
+    user: &'a str,
+    reason: &'a str,
+}
+
+/// Report of `fleet after-restore`.
+#[derive(Serialize)]
+struct AfterRestoreReport<'a> {
+    epoch: u64,
+    waiting: &'a [String],
+    users: usize,
+    failed: Vec<FailedUser<'a>>,
+    dry_run: bool,
+}
+
+impl<'a> AfterRestoreReport<'a> {
+    fn new(report: &'a RestorationReport, dry_run: bool) -> Self {
+        let failed = report.failed.iter();
+        Self {
+            epoch: report.epoch,
+            waiting: &report.waiting,
+            users: report.healed,
+            failed: failed
+                .map(|(user, reason)| FailedUser { user, reason })
+                .collect(),
+            dry_run,
+        }
+    }
+}
+
+impl Report for AfterRestoreReport<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        let mut text = String::new();
+        for FailedUser { user, reason } in &self.failed {
+            text.push_str(&format!("{}: {reason}\n", plain(user)));
+        }
+        for host in self.waiting {
+            text.push_str(&format!("Missing: {}\n", plain(host)));
+        }
+        text.push_str(&match (self.dry_run, self.waiting.is_empty()) {
+            (true, _) => format!("Epoch {} would begin. Nothing was changed.\n", self.epoch),
+            (false, true) => format!(
+                "Epoch {} began, with {}. Codes of apps work again in some minutes.\n",
+                self.epoch,
+                count(self.users as u64, "user")
+            ),
+            (false, false) => format!(
+                "Epoch {} begins once these hosts brought what they know, which twofactord does within a minute; then call this again. \
+                 For one that is lost: twofactor fleet after-restore --without HOST\n",
+                self.epoch
+            ),
+        });
+        Zeroizing::new(text)
+    }
+}
+
+/// Runs `fleet rotate-key`.
+pub fn rotate_key(context: &Context, args: &FleetRunArgs) -> Result<(), Failure> {
+    let store = context.existing_store()?;
+    let settings = settings(context)?;
+    let local = local(context, &store)?;
+    let mut values = rotation::rotate(local, &settings, MembershipRun::DryRun, &|_, _| ())?;
+    if !args.dry_run {
+        context.terminal.confirm(
+            "Replace the key? The other hosts are cut off until they joined with the new file.",
+        )?;
+        let told = shown("Sealed anew");
+        values = rotation::rotate(local, &settings, MembershipRun::Apply, &told)?;
+    }
+    context.write(&RotationReport {
+        values,
+        key_file: settings.key_file.display().to_string(),
+        dry_run: args.dry_run,
+    })
+}
+
+/// Report of `fleet rotate-key`.
+#[derive(Serialize)]
+struct RotationReport {
+    values: usize,
+    key_file: String,
+    dry_run: bool,
+}
+
+impl Report for RotationReport {
+    fn text(&self) -> Zeroizing<String> {
+        let values = count(self.values as u64, "value");
+        Zeroizing::new(if self.dry_run {
+            format!("{values} of the store would be sealed anew. Nothing was changed.\n")
+        } else {
+            format!(
+                "{values} of the store are sealed with the new key in {}.\nCopy it to each other host; there: twofactor fleet join \
+                 FILE\n",
+                plain(&self.key_file)
+            )
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! `fleet status`: the fleet as this host sees it now.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Serialize;
+use twofactor_fleet::beats::{BeatFiles, report_of};
+use twofactor_fleet::deadline::WorkDeadline;
+use twofactor_fleet::fleet_host::FleetHost;
+use twofactor_fleet::fleet_status::FleetView;
+use twofactor_fleet::host_settings;
+use twofactor_fleet::outage::OutageReason;
+use twofactor_store::Store;
+use zeroize::Zeroizing;
+
+use crate::context::Context;
+use crate::error::Failure;
+use crate::formatting::{count, plain, utc};
+use crate::output::Report;
+
+/// Longest time for the whole answer.
+const STATUS_TIME: Duration = Duration::from_secs(20);
+
+/// Runs it.
+pub fn run(context: &Context) -> Result<ExitCode, Failure> {
+    let store = context.existing_store()?;
+    let settings = host_settings::beside(context.policy_path());
+    let host = FleetHost::open(&settings, context.state_path())?;
+    let seen = view(&host, &store);
+    let own_policy = report_of(&BeatFiles {
+        state: context.state_path().to_owned(),
+        policy: context.policy_path().to_owned(),
+    })?
+    .policy;
+    let report = StatusReport {
+        host: host.host_id(),
+        problem: seen.as_ref().err().map(ToString::to_string),
+        view: seen
+            .as_ref()
+            .ok()
+            .map(|view| ViewReport::new(view, own_policy)),
+    };
+    let is_usable = report.problem.is_none();
+    context.write(&report)?;
+    Ok(if is_usable {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn view(host: &FleetHost, store: &Store) -> Result<FleetView, OutageReason> {
+    let time = WorkDeadline::after(STATUS_TIME);
+    let lock = host.directory().lock();
+    let lock = lock.map_err(|error| OutageReason::HostFiles(error.to_string()))?;
+    host.settle(&lock, &time)?;
+    drop(lock);
+    host.view(store, &time)
+}
+
+/// Report of `fleet status`.
+#[derive(Serialize)]
+struct StatusReport<'a> {
+    /// Id of this host.
+    host: &'a str,
+    /// Why the store cannot be used; `null` where it can.
+    problem: Option<String>,
+    #[serde(flatten)]
+    view: Option<ViewReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct ViewReport<'a> {
+    users: usize,
+    /// Users whose record is not on this host yet.
+    behind: &'a [String],
+    hosts: Vec<MemberReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct MemberReport<'a> {
+    host: &'a str,
+    this: bool,
+    version: &'a str,
+    beats: u64,
+    last_beat: String,
+    same_policy: bool,
+}
+
+impl<'a> ViewReport<'a> {
+    fn new(view: &'a FleetView, own_policy: u64) -> Self {
+        let members = view.hosts.iter().map(|member| MemberReport {
+            host: &member.id,
+            this: member.is_this,
+            version: &member.entry.version,
+            beats: member.entry.beat.count,
+            last_beat: utc(member.entry.time),
+            same_policy: member.is_this || member.entry.policy == own_policy,
+        });
+        Self {
+            users: view.users,
+            behind: &view.behind,
+            hosts: members.collect(),
+        }
+    }
+}
+
+impl Report for StatusReport<'_> {
+    fn text(&self) -> Zeroizing<String> {
+        let mut text = format!("This host: {}\n", plain(self.host));
+        if let Some(problem) = &self.problem {
+            text.push_str(&format!("The fleet cannot be used: {problem}\n"));
+        }
+        if let Some(view) = &self.view {
+            text.push_str(&format!("Users: {}\n", view.users));
+            if !view.behind.is_empty() {
+                text.push_str(&format!(
+                    "{} not on this host yet: twofactord brings them within a minute\n",
+                    count(view.behind.len() as u64, "change")
+                ));
+            }
+            text.push_str(&format!("{}:\n", count(view.hosts.len() as u64, "host")));
+            for member in &view.hosts {
+                let policy = if member.same_policy {
+                    ""
+                } else {
+                    ", another policy than here"
+                };
+                text.push_str(&format!(
+                    "  {}  version {}, last beat {}{policy}\n",
+                    plain(member.host),
+                    plain(member.version),
+                    member.last_beat,
+                ));
+            }
+        }
+        Zeroizing::new(text)
+    }
+}

@@ -1,0 +1,88 @@
+//! The command `twofactor fleet`, as `make build` made it, on hosts with files of their own.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::cluster::EtcdCluster;
+use super::hosts::TestHost;
+use twofactor_store::testing;
+
+impl TestHost {
+    /// Runs `twofactor --json`: its exit code, and what it reports.
+    fn run(&self, words: &[&str]) -> (Option<i32>, Value) {
+        let top = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target");
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or(top, PathBuf::from);
+        let done = Command::new(target.join("release/twofactor"))
+            .args(["--json", "--yes", "--policy"])
+            .arg(self.files.policy())
+            .arg("--state")
+            .arg(self.files.top())
+            .args(words)
+            .output()
+            .unwrap();
+        let report = serde_json::from_slice(&done.stdout);
+        let report = report.unwrap_or_else(|error| panic!("{words:?}: {error}: {done:?}"));
+        (done.status.code(), report)
+    }
+}
+
+#[test]
+fn a_fleet_is_set_up_by_commands() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = (TestHost::new(&cluster), TestHost::new(&cluster));
+    a.enroll("alice", 64001);
+    let (code, refused) = a.run(&["fleet", "status"]);
+    assert_eq!(
+        (code, &refused["error"]["kind"]),
+        (Some(1), &Value::from("fleet"))
+    );
+    let (code, planned) = a.run(&["fleet", "init", "--dry-run"]);
+    assert_eq!((code, &planned["host"]), (Some(0), &Value::Null));
+    let (code, founded) = a.run(&["fleet", "init"]);
+    assert_eq!((code, &founded["users"]), (Some(0), &Value::from(1)));
+    let key = a.key();
+    let key = key.to_str().unwrap();
+    // Another record of the same user: nothing is overwritten.
+    let account = testing::account("alice", 64001);
+    testing::enroll_devices(&b.files.store(), &account, &[testing::token()]);
+    let (code, refused) = b.run(&["fleet", "join", key]);
+    assert_eq!(
+        (code, &refused["conflicts"][0]["user"]),
+        (Some(1), &Value::from("alice"))
+    );
+    b.files.store().discard("alice").unwrap();
+    let (code, joined) = b.run(&["fleet", "join", key]);
+    assert_eq!(
+        (code, &joined["fetched"]),
+        (Some(0), &Value::from(1)),
+        "{joined}"
+    );
+    assert!(b.record("alice").is_some());
+    let (code, status) = b.run(&["fleet", "status"]);
+    assert_eq!(
+        (code, &status["users"]),
+        (Some(0), &Value::from(1)),
+        "{status}"
+    );
+    assert_eq!(status["hosts"].as_array().unwrap().len(), 2);
+    let (code, rotated) = a.run(&["fleet", "rotate-key"]);
+    assert_eq!(
+        (code, &rotated["dry_run"]),
+        (Some(0), &Value::from(false)),
+        "{rotated}"
+    );
+    let (code, cut_off) = b.run(&["fleet", "status"]);
+    assert_eq!(code, Some(1));
+    assert!(cut_off["problem"].is_string(), "{cut_off}");
+    let (code, joined) = b.run(&["fleet", "join", key]);
+    assert_eq!(code, Some(0), "{joined}");
+    let (code, left) = b.run(&["fleet", "leave"]);
+    assert_eq!(code, Some(0), "{left}");
+    let (code, status) = a.run(&["fleet", "status"]);
+    assert_eq!(
+        (code, status["hosts"].as_array().unwrap().len()),
+        (Some(0), 1)
+    );
+}
