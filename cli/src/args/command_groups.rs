@@ -150,6 +150,6 @@ mod tests {
             let longest = text.lines().map(str::len).max().unwrap();
             assert!(longest <= columns, "{columns}:\n{text}");
         }
-        assert_eq!(listing(80, str::to_owned).lines().count(), 13);
+        assert_eq!(listing(80, str::to_owned).lines().count(), 14);
     }
 }

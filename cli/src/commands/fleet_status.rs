@@ -7,7 +7,7 @@ use serde::Serialize;
 use twofactor_fleet::beats::{BeatFiles, report_of};
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_host::FleetHost;
-use twofactor_fleet::fleet_status::FleetView;
+use twofactor_fleet::fleet_view::FleetView;
 use twofactor_fleet::host_settings;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_store::Store;
@@ -32,7 +32,7 @@ pub fn run(context: &Context) -> Result<ExitCode, Failure> {
         policy: context.policy_path().to_owned(),
     })?
     .policy;
-    let report = StatusReport {
+    let report = FleetStatusReport {
         host: host.host_id(),
         problem: seen.as_ref().err().map(ToString::to_string),
         view: seen
@@ -60,7 +60,7 @@ fn view(host: &FleetHost, store: &Store) -> Result<FleetView, OutageReason> {
 
 /// Report of `fleet status`.
 #[derive(Serialize)]
-struct StatusReport<'a> {
+struct FleetStatusReport<'a> {
     /// Id of this host.
     host: &'a str,
     /// Why the store cannot be used; `null` where it can.
@@ -105,7 +105,7 @@ impl<'a> ViewReport<'a> {
     }
 }
 
-impl Report for StatusReport<'_> {
+impl Report for FleetStatusReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let mut text = format!("This host: {}\n", plain(self.host));
         if let Some(problem) = &self.problem {

@@ -12,7 +12,7 @@ pub mod fleet_changes;
 pub mod fleet_host;
 pub mod fleet_key;
 pub mod fleet_run;
-pub mod fleet_status;
+pub mod fleet_view;
 pub mod founding;
 pub mod gateway;
 pub mod gateway_fault;
