@@ -9,6 +9,7 @@
 )]
 
 mod files;
+mod fleet;
 mod libpam;
 mod many_users;
 mod programs;

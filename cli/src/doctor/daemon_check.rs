@@ -22,7 +22,12 @@ pub enum DaemonPresence {
 impl DaemonPresence {
     /// Looks where the module looks.
     pub fn look() -> Self {
-        let connection = TimedConnection::open(Path::new(SOCKET), clock::monotonic() + PATIENCE);
+        Self::look_at(Path::new(SOCKET))
+    }
+
+    /// Looks at one socket.
+    pub fn look_at(socket: &Path) -> Self {
+        let connection = TimedConnection::open(socket, clock::monotonic() + PATIENCE);
         let listener = connection.ok().and_then(|open| open.listener().ok());
         if listener.is_some_and(|listener| listener.uid == 0) {
             Self::Listening

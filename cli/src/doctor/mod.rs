@@ -11,6 +11,7 @@ mod diagnosis;
 pub mod effect;
 mod fallback;
 mod finding;
+mod fleet_checks;
 mod installed_system;
 mod login_groups;
 mod logins;
@@ -72,14 +73,19 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     }
     let synchronization = clock::synchronization();
     findings.extend(machine::clock(synchronization));
+    let now = clock::now()?;
+    findings.extend(fleet_checks::check(
+        policy.as_ref(),
+        context.state_path(),
+        now,
+    ));
     // A directory that cannot be opened was told above; no user has a device then, as far as can be seen.
     let store = context.store().ok().flatten();
     let throttle = policy.as_ref().map_or_else(
         || Policy::default().throttle,
         |policy| -> Throttle { policy.throttle },
     );
-    let (people, found) =
-        user_findings::check(store.as_ref(), &throttle, only.as_ref(), clock::now()?);
+    let (people, found) = user_findings::check(store.as_ref(), &throttle, only.as_ref(), now);
     findings.extend(survey.check(context, &world, policy.as_ref()));
     let time = context.policy_time();
     let table = table::LoginTable::of(&world, &survey, (policy.as_ref(), time), &people);

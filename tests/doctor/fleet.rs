@@ -1,0 +1,38 @@
+//! `twofactor doctor` on a host whose policy has a fleet.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use harness::enrolled::policy_path;
+use harness::patient::{all, healthy, report};
+use twofactor_core::STATE_DIR;
+
+const SOCKET: &str = "/run/twofactor/fleet";
+
+#[test]
+fn a_fleet_that_cannot_be_asked_is_found() {
+    let machine = healthy();
+    let policy = machine.read(policy_path());
+    let fleet = "\n[fleet]\nenabled = true\noutage_local_for = 0\n";
+    machine.write_file(policy_path(), &format!("{policy}{fleet}"), 0o644);
+    let endless = "warning fleet-outage-endless outage_local_for";
+    let missing = format!("problem fleet-service {SOCKET}");
+    assert_eq!(all(&report(&machine, &[])), [&missing, endless]);
+    fs::create_dir_all("/run/twofactor").unwrap();
+    let _listening = UnixListener::bind(SOCKET).unwrap();
+    let unmet = format!("problem fleet-contact {SOCKET}");
+    assert_eq!(all(&report(&machine, &[])), [&unmet, endless]);
+    let directory = Path::new(STATE_DIR).join("fleet");
+    fs::create_dir(&directory).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    let note = |met: u64| {
+        let text = format!("{met} {met} 3\n");
+        machine.write_file(directory.join("contact"), &text, 0o600);
+    };
+    note(1);
+    assert_eq!(all(&report(&machine, &[])), [&unmet, endless]);
+    note(harness::otp::unix_time());
+    assert_eq!(all(&report(&machine, &[])), [endless]);
+}
