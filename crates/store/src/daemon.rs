@@ -78,8 +78,7 @@ impl fmt::Display for DaemonError {
             DaemonFault::NotRoot(uid) => write!(f, "is served by uid {uid}, not by root"),
             DaemonFault::Lost(Errno::AGAIN) => f.write_str("no answer in time"),
             DaemonFault::Lost(errno) => errno.fmt(f),
-            DaemonFault::Closed => f.write_str("closed before the answer"),
-            DaemonFault::Ended => f.write_str("closed before the call"),
+            DaemonFault::Closed | DaemonFault::Ended => f.write_str("closed before the answer"),
             DaemonFault::Reply(error) => error.fmt(f),
             DaemonFault::OtherFiles => {
                 f.write_str("serves other files than policy= and state= name")
