@@ -42,7 +42,7 @@ pub struct FleetService {
 }
 
 /// Reason why a code gets no answer of the fleet.
-enum NoAnswer {
+enum AttemptRefusal {
     /// Too many codes of the user at once.
     Busy,
     /// The policy of this host has no fleet.
@@ -51,7 +51,7 @@ enum NoAnswer {
     Failed(AttemptFailure),
 }
 
-impl<E: Into<AttemptFailure>> From<E> for NoAnswer {
+impl<E: Into<AttemptFailure>> From<E> for AttemptRefusal {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
@@ -84,27 +84,27 @@ impl FleetService {
     fn answer(&self, code: &TypedCode<'_>, caller: Caller) -> Result<FleetAnswer, ServiceError> {
         match self.judged(code, caller) {
             Ok(answer) => Ok(answer),
-            Err(NoAnswer::Busy) => {
+            Err(AttemptRefusal::Busy) => {
                 log::refused(caller.uid, LoginEvent::Busy);
                 Err(ServiceError::Busy)
             }
-            Err(NoAnswer::NotInFleet) => {
+            Err(AttemptRefusal::NotInFleet) => {
                 log::outage(code.user, caller, &"the policy of this host has no fleet");
                 Err(ServiceError::Unavailable)
             }
-            Err(NoAnswer::Failed(failure)) => {
+            Err(AttemptRefusal::Failed(failure)) => {
                 log::unavailable(code.user, caller, &failure);
                 Err(ServiceError::Unavailable)
             }
         }
     }
 
-    fn judged(&self, code: &TypedCode<'_>, caller: Caller) -> Result<FleetAnswer, NoAnswer> {
+    fn judged(&self, code: &TypedCode<'_>, caller: Caller) -> Result<FleetAnswer, AttemptRefusal> {
         let file = PolicyFile::new(&self.policy);
         let loaded = file.load()?;
         let fleet = &loaded.policy.fleet;
         if !fleet.enabled {
-            return Err(NoAnswer::NotInFleet);
+            return Err(AttemptRefusal::NotInFleet);
         }
         let time = WorkDeadline::after(Duration::from_millis(fleet.deadline_ms.into()));
         if self.breaker.is_open() {
@@ -114,7 +114,7 @@ impl FleetService {
             return Ok(FleetAnswer::Judged(VerifyAnswer::Unenrolled));
         };
         let Some(_turn) = self.turns.take(account.uid, time.left()) else {
-            return Err(NoAnswer::Busy);
+            return Err(AttemptRefusal::Busy);
         };
         let store = Store::open(&self.state, &self.policy)?;
         let Holder {

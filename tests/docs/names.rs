@@ -31,7 +31,7 @@ const SHARED_FILES: [(&str, &str); 19] = [
 ];
 
 /// The same for names that a command shares with the operation or the call of the daemon that it is about.
-const COMMANDS: [&str; 2] = ["status.rs", "unlock.rs"];
+const COMMANDS: [&str; 3] = ["fleet.rs", "status.rs", "unlock.rs"];
 
 #[test]
 fn no_type_name_is_defined_twice() {

@@ -13,10 +13,10 @@ use harness::twofactord::Daemon;
 use harness::{Machine, enrolled};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_fleet::fleet_host::HostReport;
+use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
 use twofactor_fleet::founding;
 use twofactor_fleet::host_settings::{HostSettings, beside};
 use twofactor_fleet::joining;
-use twofactor_fleet::membership::{LocalHost, MembershipRun};
 use twofactor_store::Store;
 
 use super::cluster::{EtcdCluster, PASSWORD};
@@ -35,7 +35,7 @@ pub struct FleetMachine {
 }
 
 /// A host of the fleet.
-pub struct FleetMember {
+pub struct MemberHost {
     jobs: Option<Sender<HostJob>>,
     thread: Option<thread::JoinHandle<()>>,
     pub link: Arc<StoreLink>,
@@ -48,7 +48,7 @@ pub struct StoreLink {
     open: Mutex<Vec<TcpStream>>,
 }
 
-impl FleetMember {
+impl MemberHost {
     /// A machine with this policy. The first one founds the fleet; others join it with its key.
     pub fn start(cluster: &EtcdCluster, policy: &str) -> Self {
         let link = Arc::new(StoreLink::default());
@@ -151,7 +151,7 @@ impl FleetMember {
     }
 }
 
-impl Drop for FleetMember {
+impl Drop for MemberHost {
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {

@@ -26,7 +26,7 @@ use twofactor_core::device::{Device, Kind};
 use twofactor_core::otp::Interval;
 
 use cluster::EtcdCluster;
-use hosts::FleetMember;
+use hosts::MemberHost;
 
 /// One question in a login, which is in a fleet with these keys.
 fn policy(keys: &str) -> String {
@@ -37,8 +37,8 @@ fn policy(keys: &str) -> String {
 }
 
 /// Two hosts of a fleet, on which alice has this device.
-fn two_hosts(cluster: &EtcdCluster, kind: Kind, keys: &str) -> [FleetMember; 2] {
-    let hosts = [(); 2].map(|()| FleetMember::start(cluster, &policy(keys)));
+fn two_hosts(cluster: &EtcdCluster, kind: Kind, keys: &str) -> [MemberHost; 2] {
+    let hosts = [(); 2].map(|()| MemberHost::start(cluster, &policy(keys)));
     let phone: Device = device("phone", kind);
     for host in &hosts {
         let phone = phone.clone();
@@ -49,7 +49,7 @@ fn two_hosts(cluster: &EtcdCluster, kind: Kind, keys: &str) -> [FleetMember; 2] 
     }
     let key = hosts[0].found();
     hosts[1].join(key);
-    hosts.iter().for_each(FleetMember::serve);
+    hosts.iter().for_each(MemberHost::serve);
     hosts
 }
 
@@ -60,11 +60,11 @@ fn totp() -> Kind {
 }
 
 /// What libpam returns for an answer of alice's at a service.
-fn types(host: &FleetMember, service: &str, typed: &str) -> i32 {
+fn types(host: &MemberHost, service: &str, typed: &str) -> i32 {
     let (service, typed) = (service.to_owned(), typed.to_owned());
     host.run(move |_| auth(login("alice").service(&service).answer(&typed)))
 }
 
-fn is_in(host: &FleetMember, typed: &str) -> bool {
+fn is_in(host: &MemberHost, typed: &str) -> bool {
     types(host, SERVICE, typed) == code::SUCCESS
 }

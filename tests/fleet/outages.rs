@@ -10,14 +10,14 @@ use twofactor_core::device::Kind;
 use twofactor_store::fleet_contact::FleetContact;
 
 use super::cluster::EtcdCluster;
-use super::hosts::FleetMember;
+use super::hosts::MemberHost;
 use super::{is_in, totp, two_hosts, types};
 
 /// A quick verdict.
 const QUICK: &str = "deadline_ms = 500\n";
 
 /// Waits until the service has left word of its fleet for logins.
-fn until_noted(host: &FleetMember) {
+fn until_noted(host: &MemberHost) {
     host.until(|_| {
         let contact = FleetContact::read(Path::new(STATE_DIR)).unwrap();
         contact.is_some_and(|it| it.is_mirror_fresh() && it.hosts == 2)
@@ -25,7 +25,7 @@ fn until_noted(host: &FleetMember) {
 }
 
 /// Waits until the service has met the store so often.
-fn until_met(host: &FleetMember, times: usize) {
+fn until_met(host: &MemberHost, times: usize) {
     host.until(move |host| {
         let log = host.daemon.as_ref().unwrap().log();
         log.matches("result=store-met").count() >= times
@@ -33,7 +33,7 @@ fn until_met(host: &FleetMember, times: usize) {
 }
 
 /// The code that a phone shows now, typed on a host.
-fn shows(host: &FleetMember, service: &str) -> i32 {
+fn shows(host: &MemberHost, service: &str) -> i32 {
     let service = service.to_owned();
     host.run(move |_| {
         let now = Totp::new(SECRET).code();
@@ -57,7 +57,7 @@ fn a_host_that_is_cut_off_judges_by_itself() {
 }
 
 /// The code of the next step, which the window lets in.
-fn next_code(host: &FleetMember) -> String {
+fn next_code(host: &MemberHost) -> String {
     host.run(|_| Totp::new(SECRET).code_after(1))
 }
 
@@ -118,7 +118,7 @@ fn no_device_is_believed_of_fresh_copies_alone() {
     let cluster = EtcdCluster::start(&[]);
     let hosts = two_hosts(&cluster, totp(), QUICK);
     until_noted(&hosts[0]);
-    let bob = |host: &FleetMember, service: &'static str| {
+    let bob = |host: &MemberHost, service: &'static str| {
         host.run(move |_| auth(login("bob").service(service)))
     };
     hosts[0].run(|host| {

@@ -5,11 +5,11 @@ use harness::{Machine, PASSWORD};
 use twofactor_core::device::Kind;
 
 use super::cluster::EtcdCluster;
-use super::hosts::FleetMember;
+use super::hosts::MemberHost;
 use super::{is_in, two_hosts};
 
 /// True if alice is let in by sshd.
-fn is_in_by_ssh(host: &FleetMember, typed: &str) -> bool {
+fn is_in_by_ssh(host: &MemberHost, typed: &str) -> bool {
     let typed = typed.to_owned();
     host.run(move |host| {
         let machine: &Machine = &host.machine;

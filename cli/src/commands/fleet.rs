@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use twofactor_fleet::beats::{BeatFiles, report_of};
+use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
 use twofactor_fleet::founding;
 use twofactor_fleet::host_settings::{self, HostSettings};
 use twofactor_fleet::joining::{self, JoinReport};
 use twofactor_fleet::leaving;
-use twofactor_fleet::membership::{LocalHost, MembershipRun};
 use twofactor_store::Store;
 use zeroize::Zeroizing;
 

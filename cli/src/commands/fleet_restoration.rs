@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use twofactor_fleet::membership::MembershipRun;
+use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::restoration::{self, RestorationReport};
 use twofactor_fleet::rotation;
 use zeroize::Zeroizing;

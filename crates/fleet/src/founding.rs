@@ -2,14 +2,14 @@
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
+use crate::fleet_membership::{
+    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring, first_entry, known_place, new_place,
+    readable_users,
+};
 use crate::host_error::HostError;
 use crate::host_file::FleetDirectory;
 use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
-use crate::membership::{
-    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring, first_entry, known_place, new_place,
-    readable_users,
-};
 use crate::membership_error::MembershipError;
 use crate::outage::OutageReason;
 use crate::store_key::{KeyKind, StoreKey};

@@ -9,15 +9,15 @@ use twofactor_store::sys::accounts;
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
 use crate::fleet_key::FleetKey;
+use crate::fleet_membership::{
+    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring, first_entry, known_place, new_place,
+    readable_users,
+};
 use crate::gateway::Gateway;
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, HostPlace};
 use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
-use crate::membership::{
-    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring, first_entry, known_place, new_place,
-    readable_users,
-};
 use crate::membership_error::MembershipError;
 use crate::mirror::{MirrorProgress, MirrorReport};
 use crate::outage::OutageReason;

@@ -2,9 +2,9 @@
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, patient};
+use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME};
 use crate::host_entry::{HostEntry, HostMembership};
 use crate::host_settings::HostSettings;
-use crate::membership::{LocalHost, MembershipRun, STEP_TIME};
 use crate::membership_error::MembershipError;
 use crate::mirror_marks::MirrorMarks;
 use crate::outage::OutageReason;

@@ -6,13 +6,13 @@
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, patient};
 use crate::fleet_key::FleetKey;
+use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress};
 use crate::gateway::{Gateway, TimeLeft as _};
 use crate::gateway_fault::GatewayFault;
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::FleetDirectory;
 use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
-use crate::membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress};
 use crate::membership_error::MembershipError;
 use crate::outage::OutageReason;
 use crate::store_key::{KeyKind, StoreKey};
