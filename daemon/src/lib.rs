@@ -37,9 +37,11 @@ mod user_factors;
 mod verify_turn;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use twofactor_store::Store;
 use twofactor_store::tickets::TicketStore;
 
 use arguments::{DaemonAction, DaemonArguments, ServedInterface};
@@ -79,6 +81,7 @@ fn run(arguments: &DaemonArguments) -> ExitCode {
     let (policy, state) = (arguments.policy.as_path(), arguments.state.as_path());
     let ended = match arguments.service {
         ServedInterface::Users => {
+            remove_killed_changes(policy, state);
             let factors = FileFactors::new(policy, state, TicketStore::default());
             serve::until_idle(&listening, arguments.idle, &stop, Arc::new(factors))
         }
@@ -92,6 +95,15 @@ fn run(arguments: &DaemonArguments) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(4, &error),
     }
+}
+
+/// Removes what the daemon before this one left if it was killed. No caller waits for that, and what cannot be used is told to callers.
+fn remove_killed_changes(policy: &Path, state: &Path) {
+    let (policy, state) = (policy.to_owned(), state.to_owned());
+    let _ = std::thread::Builder::new().spawn(move || {
+        let store = Store::open(&state, &policy);
+        store.and_then(|store| store.remove_killed_changes())
+    });
 }
 
 fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {

@@ -9,6 +9,7 @@ mod generations;
 mod holder;
 mod index;
 mod inventory;
+mod killed_change;
 mod locked;
 pub mod mark;
 pub(crate) mod names;

@@ -223,9 +223,7 @@ impl Locked<'_> {
         )? {
             file::flush_directory(users)?;
         }
-        for stale in self.files.stale_names(&self.held, &name) {
-            file::remove_leftover(users, &stale)?;
-        }
+        self.remove_temporary(users, &name)?;
         if replaces {
             // Each holder of the lock has a temporary name of its own, so that one that was stopped publishes nothing of
             // another's.
@@ -249,6 +247,27 @@ impl Locked<'_> {
             Some(_) => Ok(file::flush_directory(users)?),
             None => Err(WriteFailed::Meanwhile),
         }
+    }
+
+    /// Removes the temporary files of this record that killed changes have left.
+    ///
+    /// # Errors
+    /// [`Error`] when one cannot be removed.
+    pub(in crate::files) fn remove_temporary_records(&self) -> Result<(), Error> {
+        let Some(name) = names::record_file(&self.account.name) else {
+            return Ok(());
+        };
+        let users = self.store.users.directory()?;
+        let path = self.store.record_path(&self.account.name);
+        self.remove_temporary(users, &name)
+            .map_err(Error::file(&path))
+    }
+
+    fn remove_temporary(&self, users: &OwnedFd, name: &str) -> Result<(), file::FileError> {
+        for stale in self.files.stale_names(&self.held, name) {
+            file::remove_leftover(users, &stale)?;
+        }
+        Ok(())
     }
 
     fn still_current(&self) -> Result<(), WriteFailed> {
