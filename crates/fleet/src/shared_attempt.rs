@@ -8,6 +8,7 @@
 //!   same write is sent again, and where something else stands it was not done and never will be.
 //! * **no early release**: nothing is told before the write is known to be done.
 //! * **host beat**: a host writes a number of its own from time to time. Where the store has another one, the store went back in time.
+//! * **newest revision**: what is read is of the newest revision of the store, by a transaction that all members agree on.
 //! * **epoch**: after that an administrator begins a new epoch; a state of an earlier one has nothing that may be taken for unused.
 
 use twofactor_core::state::State;

@@ -163,13 +163,19 @@ fn a_broken_rule_of_backups_is_found() {
 /// The rules of attempts have one name in the model and where the code states them.
 #[test]
 fn the_code_names_the_rules_as_the_model() {
-    let code = include_str!("../../src/shared_attempt.rs");
-    for rule in [
-        "compared_base",
-        "attempt_id",
-        "read_back",
-        "no_early_release",
-        "host_beat",
+    let store = include_str!("../../src/shared_attempt.rs");
+    let host = include_str!("../../../store/src/attempt/shared_code.rs");
+    for (code, rule) in [
+        (store, "compared_base"),
+        (store, "attempt_id"),
+        (store, "read_back"),
+        (store, "no_early_release"),
+        (store, "host_beat"),
+        (store, "newest_revision"),
+        (host, "own_file_agrees"),
+        (host, "write_through"),
+        (host, "file_lock"),
+        (host, "join"),
     ] {
         let name = rule.replace('_', " ");
         assert!(code.contains(&format!("* **{name}**")), "{name}");
