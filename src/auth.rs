@@ -228,7 +228,7 @@ impl LoginContext<'_> {
         };
         if session.loaded.policy.fleet.enabled {
             let name = account.as_ref().map_or("", |account| &account.name);
-            let mut judge = FleetJudge::new(session, name, self.arguments)?;
+            let mut judge = FleetJudge::new(session, name);
             return self.ask(host, &mut judge, pace, account.as_ref());
         }
         self.ask(host, &mut session, pace, account.as_ref())

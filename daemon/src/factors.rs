@@ -6,11 +6,12 @@ use std::time::Duration;
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::verify::{self, Accepted, Credential, Form, Outcome, Rejected, ThrottleStatus};
+use twofactor_protocol::fleet::CodePurpose;
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{CallError, ChangeCall, ChangeResult, StatusReply};
 use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
-use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt};
+use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, prove_unenrolled};
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{Holder, PolicyFile, Store};
@@ -67,6 +68,9 @@ impl FileFactors {
             account, record, ..
         } = store.holder(account)?;
         if !record.is_some_and(|record| record.is_enrolled()) {
+            if loaded.policy.fleet.enabled {
+                prove_unenrolled(&loaded.policy, &self.state, SERVICE, clock::now()?)?;
+            }
             return Ok(None);
         }
         let mut session = LoginAttempt::new(&file, loaded, &store, &account, SERVICE);
@@ -117,6 +121,10 @@ impl FileFactors {
     ) -> Result<Vec<u8>, ChangeStop> {
         let file = PolicyFile::new(&self.policy);
         let loaded = file.load()?;
+        // Here no proof would count on the other hosts.
+        if loaded.policy.fleet.enabled {
+            return Err(ChangeStop::NotAllowed);
+        }
         let store = self.store()?;
         let Holder {
             account, record, ..
@@ -146,7 +154,13 @@ impl UserFactors for FileFactors {
     }
 
     fn gate(&self, asked: &AskedAccount, caller: Caller) -> Result<GateAnswer, Unavailable> {
-        let gate = self.of_enrolled(&asked.account, |session| session.daemon_gate());
+        let gate = self.of_enrolled(&asked.account, |session| {
+            // A lock-out is that of all hosts, which the attempt tells: this host's file may not know of its end.
+            if session.loaded.policy.fleet.enabled {
+                return Ok(ThrottleStatus::Open);
+            }
+            session.daemon_gate()
+        });
         Ok(match logged(gate, &asked.account.name, caller)? {
             None => GateAnswer::Unenrolled,
             Some(ThrottleStatus::Open) => GateAnswer::Ask,
@@ -167,9 +181,17 @@ impl UserFactors for FileFactors {
             return Err(ServiceError::Busy);
         };
         // Codes that are not compared need no lock, which logins wait for. The attempt checks again under the lock.
-        let judged = self.of_enrolled(account, |session| match session.daemon_gate()? {
-            ThrottleStatus::Open => session.daemon_attempt(code.as_bytes(), form),
-            closed => Ok(AttemptResult::Refused(closed)),
+        let answer = (code.as_bytes(), form);
+        let judged = self.of_enrolled(account, |session| {
+            if session.loaded.policy.fleet.enabled {
+                let judged = session.fleet_attempt(&account.name, answer, CodePurpose::Program)?;
+                log::judged_alone(&account.name, caller, judged.outage.as_deref());
+                return Ok(judged.result);
+            }
+            match session.daemon_gate()? {
+                ThrottleStatus::Open => session.daemon_attempt(answer.0, form),
+                closed => Ok(AttemptResult::Refused(closed)),
+            }
         });
         let judged = logged(judged, &account.name, caller)?.unwrap_or(AttemptResult::Gone);
         log::judged(asked, caller, &judged);

@@ -107,6 +107,15 @@ pub fn outage(user: &str, caller: Caller, reason: &dyn std::fmt::Display) {
     limited(Level::Error, caller.uid, LoginEvent::Outage, &text);
 }
 
+/// That this host judged a code by itself, where it did; the reason is empty where the service of the fleet has it.
+pub fn judged_alone(user: &str, caller: Caller, why: Option<&str>) {
+    match why {
+        None => {}
+        Some("") => outage(user, caller, &"the service of the fleet says why"),
+        Some(why) => outage(user, caller, &why),
+    }
+}
+
 /// The store of the fleet was met, at the beginning or after an outage.
 pub fn store_met() {
     let text = Line::default().result(LoginEvent::StoreMet);

@@ -93,7 +93,7 @@ impl LoginContext<'_> {
 }
 
 /// True if the arguments name the files that the daemon uses.
-pub(super) fn is_of_daemon(arguments: &ModuleArguments) -> bool {
+fn is_of_daemon(arguments: &ModuleArguments) -> bool {
     arguments.state == Path::new(STATE_DIR) && arguments.policy == Path::new(POLICY_FILE)
 }
 

@@ -4,43 +4,27 @@
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::recent_changes::RecentChange;
-use twofactor_core::verify::{Accepted, AnswerTail, FailureCounter, Form, ThrottleStatus};
+use twofactor_core::verify::{Accepted, Form, ThrottleStatus};
 use twofactor_protocol::fleet::CodePurpose;
-use twofactor_protocol::reply::ReplyError;
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
-use twofactor_store::daemon::DaemonFault;
-use twofactor_store::fleet_client::{FleetClient, FleetVerdict};
 
-use super::as_user::is_of_daemon;
-use super::judge::{CodeJudge, judged, layout_of};
-use crate::arguments::ModuleArguments;
+use super::judge::CodeJudge;
 
 /// The fleet, and the files of this host.
 pub struct FleetJudge<'a> {
     files: LoginAttempt<'a>,
-    client: FleetClient,
+    name: &'a str,
     outage: Option<String>,
 }
 
 impl<'a> FleetJudge<'a> {
     /// The judge of a user's codes; `name` is the login name.
-    ///
-    /// # Errors
-    /// [`AttemptFailure`] where the arguments of the module name other files than those of the service.
-    pub fn new(
-        files: LoginAttempt<'a>,
-        name: &str,
-        arguments: &ModuleArguments,
-    ) -> Result<Self, AttemptFailure> {
-        let client = FleetClient::new(&files.loaded.policy.fleet, name, CodePurpose::Login);
-        if !is_of_daemon(arguments) {
-            return Err(client.fault(DaemonFault::OtherFiles).into());
-        }
-        Ok(Self {
+    pub const fn new(files: LoginAttempt<'a>, name: &'a str) -> Self {
+        Self {
             files,
-            client,
+            name,
             outage: None,
-        })
+        }
     }
 }
 
@@ -58,22 +42,13 @@ impl CodeJudge for FleetJudge<'_> {
     }
 
     fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, AttemptFailure> {
-        let tail = AnswerTail::of(input, form);
-        match self.client.judge(&tail, layout_of(form))? {
-            FleetVerdict::Judged(answer) => {
-                self.outage = None;
-                let result = judged(answer, &tail)
-                    .ok_or_else(|| self.client.error(ReplyError::Malformed))?;
-                self.files.after_shared(&result)?;
-                Ok(result)
-            }
-            FleetVerdict::Outage(why) => {
-                let why = why.map(|error| error.to_string());
-                self.outage = Some(why.unwrap_or_default());
-                self.files
-                    .outage_attempt((input, form), FailureCounter::Logins)
-            }
-        }
+        self.outage = None;
+        let answer = (input, form);
+        let judged = self
+            .files
+            .fleet_attempt(self.name, answer, CodePurpose::Login)?;
+        self.outage = judged.outage;
+        Ok(judged.result)
     }
 
     fn has_recovery_codes(&self) -> bool {

@@ -160,7 +160,7 @@ impl CodeJudge for DaemonJudge {
 }
 
 /// The layout of an answer on the wire.
-pub(super) const fn layout_of(form: Form) -> CodeLayout {
+const fn layout_of(form: Form) -> CodeLayout {
     match form {
         Form::Code => CodeLayout::Code,
         Form::PasswordThenCode => CodeLayout::AfterPassword,
@@ -168,7 +168,7 @@ pub(super) const fn layout_of(form: Form) -> CodeLayout {
 }
 
 /// `None` where the answer contradicts what was sent.
-pub(super) fn judged(answer: VerifyAnswer, tail: &AnswerTail) -> Option<AttemptResult> {
+fn judged(answer: VerifyAnswer, tail: &AnswerTail) -> Option<AttemptResult> {
     AttemptResult::answered(answer, |code| {
         let before = usize::try_from(code.password_length).ok()?;
         // Something has to be left that was the code.

@@ -7,6 +7,7 @@ use twofactor_core::device::Kind;
 use super::cluster::EtcdCluster;
 use super::hosts::MemberHost;
 use super::{is_in, two_hosts};
+use serde_json::json;
 
 /// True if alice is let in by sshd.
 fn is_in_by_ssh(host: &MemberHost, typed: &str) -> bool {
@@ -43,4 +44,58 @@ fn wrong_codes_on_one_host_lock_out_on_the_other() {
     }
     assert!(!is_in(&hosts[1], token.code_at(0)));
     hosts[1].run(|host| host.machine.wait_for_log("result=throttled").message);
+}
+
+/// The result of a code in a program that runs as alice.
+fn unlocks(host: &MemberHost, typed: &str) -> String {
+    let typed = typed.to_owned();
+    host.run(move |host| {
+        let _daemon = host.machine.daemon();
+        let call = json!({"user": "alice", "code": typed});
+        let reply = host
+            .machine
+            .call_daemon("alice", "io.twofactor.Verify", &call);
+        reply.unwrap()["result"].as_str().unwrap().to_owned()
+    })
+}
+
+/// The exit code of `twofactor verify` for a code.
+fn verifies(host: &MemberHost, typed: &str) -> Option<i32> {
+    let typed = format!("{typed}\n");
+    host.run(move |host| {
+        let verify = host.machine.twofactor(&["verify", "alice"]).input(typed);
+        verify.run().code
+    })
+}
+
+#[test]
+fn codes_of_lockers_and_of_verify_count_once() {
+    let cluster = EtcdCluster::start(&[]);
+    let hosts = two_hosts(&cluster, Kind::Hotp, "");
+    let token = Token::new("alice");
+    assert_eq!(unlocks(&hosts[0], token.code_at(0)), "accepted");
+    assert_eq!(unlocks(&hosts[1], token.code_at(0)), "used");
+    assert!(is_in(&hosts[1], token.code_at(1)));
+    assert_eq!(unlocks(&hosts[0], token.code_at(1)), "used");
+    assert_eq!(verifies(&hosts[0], token.code_at(2)), Some(0));
+    assert!(!is_in(&hosts[1], token.code_at(2)));
+    assert_eq!(verifies(&hosts[1], token.code_at(2)), Some(1));
+    assert!(is_in(&hosts[1], token.code_at(3)));
+}
+
+/// A change that no other host would know of is not made.
+#[test]
+fn users_change_nothing_on_one_host_alone() {
+    let cluster = EtcdCluster::start(&[]);
+    let hosts = two_hosts(&cluster, Kind::Hotp, "");
+    let code = Token::new("alice").code_at(0).to_owned();
+    let refused = hosts[0].run(move |host| {
+        let _daemon = host.machine.daemon();
+        let call = json!({"user": "alice", "code": code});
+        host.machine
+            .call_daemon("alice", "io.twofactor.Begin", &call)
+    });
+    assert_eq!(refused, Err("io.twofactor.NotAllowed".to_owned()));
+    // The code was not looked at.
+    assert!(is_in(&hosts[1], Token::new("alice").code_at(0)));
 }

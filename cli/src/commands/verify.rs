@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::verify::{Form, ThrottleStatus};
+use twofactor_protocol::fleet::CodePurpose;
 use twofactor_store::attempt::{AttemptResult, LoginAttempt, PreCheck};
 
 use super::verify_report::VerifyReport;
@@ -56,9 +57,12 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
     let tries = loaded.policy.tries;
     let prompt = loaded.policy.prompt.clone();
     let mut session = LoginAttempt::new(&context.policy, loaded, &store, &account, SERVICE);
-    if let PreCheck::Throttle(
-        closed @ (ThrottleStatus::LockedFor(_) | ThrottleStatus::LockedUntilUnlock),
-    ) = session.before().map_err(named)?
+    let is_in_fleet = session.loaded.policy.fleet.enabled;
+    // In a fleet a lock-out is that of all hosts, which the attempt tells.
+    if !is_in_fleet
+        && let PreCheck::Throttle(
+            closed @ (ThrottleStatus::LockedFor(_) | ThrottleStatus::LockedUntilUnlock),
+        ) = session.before().map_err(named)?
     {
         return Err(locked_out(&account.name, closed));
     }
@@ -68,7 +72,13 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
         tries,
     };
     dialogue.run(|typed| {
-        let judged = session.attempt(typed.as_bytes(), Form::Code);
+        let answer = (typed.as_bytes(), Form::Code);
+        let judged = if session.loaded.policy.fleet.enabled {
+            let judged = session.fleet_attempt(user, answer, CodePurpose::Login);
+            judged.map(|judged| judged.result)
+        } else {
+            session.attempt(answer.0, answer.1)
+        };
         let report = judged_report(&account.name, judged.map_err(named)?)?;
         audit::log(
             CommandEvent::Verify,

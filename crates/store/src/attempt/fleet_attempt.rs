@@ -1,0 +1,76 @@
+//! A code that the service of the fleet judges; this host's file during an outage.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+
+use twofactor_core::verify::{AnswerTail, FailureCounter, Form};
+use twofactor_core::{POLICY_FILE, STATE_DIR};
+use twofactor_protocol::fleet::CodePurpose;
+use twofactor_protocol::reply::ReplyError;
+use twofactor_protocol::verify::CodeLayout;
+
+use super::{AttemptFailure, AttemptResult, LoginAttempt};
+use crate::daemon::DaemonFault;
+use crate::fleet_client::{FleetClient, FleetVerdict};
+
+/// Result of a code in a fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetResult {
+    /// The result.
+    pub result: AttemptResult,
+    /// The reason why this host judged by itself, where it did; empty where the log of the service has it.
+    pub outage: Option<String>,
+}
+
+impl LoginAttempt<'_> {
+    /// Has a code judged with the store of the fleet. `name` is the login name. Only the service of this machine's own files is asked.
+    ///
+    /// # Errors
+    /// [`AttemptFailure`]: nothing may be concluded about the code.
+    pub fn fleet_attempt(
+        &mut self,
+        name: &str,
+        (input, form): (&[u8], Form),
+        purpose: CodePurpose,
+    ) -> Result<FleetResult, AttemptFailure> {
+        let client = FleetClient::new(&self.loaded.policy.fleet, name, purpose);
+        let is_of_service =
+            self.store.path() == Path::new(STATE_DIR) && self.file.path() == Path::new(POLICY_FILE);
+        if !is_of_service {
+            return Err(client.fault(DaemonFault::OtherFiles).into());
+        }
+        let tail = AnswerTail::of(input, form);
+        let layout = match form {
+            Form::Code => CodeLayout::Code,
+            Form::PasswordThenCode => CodeLayout::AfterPassword,
+        };
+        match client.judge(&tail, layout)? {
+            FleetVerdict::Judged(answer) => {
+                let result = AttemptResult::answered(answer, |code| {
+                    let before = usize::try_from(code.password_length).ok()?;
+                    // Something has to be left that was the code.
+                    (before < tail.text.len()).then(|| tail.skipped + before)
+                });
+                let result = result.ok_or_else(|| client.error(ReplyError::Malformed))?;
+                if purpose == CodePurpose::Login {
+                    self.after_shared(&result)?;
+                }
+                Ok(FleetResult {
+                    result,
+                    outage: None,
+                })
+            }
+            FleetVerdict::Outage(why) => {
+                let counter = match purpose {
+                    CodePurpose::Login => FailureCounter::Logins,
+                    CodePurpose::Program => FailureCounter::Daemon,
+                };
+                let why = why.map(|error| error.to_string());
+                Ok(FleetResult {
+                    result: self.outage_attempt((input, form), counter)?,
+                    outage: Some(why.unwrap_or_default()),
+                })
+            }
+        }
+    }
+}
