@@ -16,7 +16,7 @@ fn a_fleet_that_cannot_be_asked_is_found() {
     let machine = healthy();
     let policy = machine.read(policy_path());
     let fleet = "\n[fleet]\nenabled = true\noutage_local_for = 0\n";
-    machine.write_file(policy_path(), &format!("{policy}{fleet}"), 0o644);
+    machine.write_file(policy_path(), format!("{policy}{fleet}"), 0o644);
     let endless = "warning fleet-outage-endless outage_local_for";
     let missing = format!("problem fleet-service {SOCKET}");
     assert_eq!(all(&report(&machine, &[])), [&missing, endless]);

@@ -63,6 +63,36 @@ done
 etcdctl --user "root:$(cat root.password)" del /twofactor/typed
 "#;
 
+/// Two hosts, each with files of its own: the document's commands with the name of each. Questions are answered with yes.
+const HOSTS: &str = r#"
+cd "$1"
+mount -t tmpfs tmpfs /root
+mkdir -p /etc/security /var/lib/twofactor
+for host in web1 web2; do
+    export host
+    sed "s/web1/$host/g" install > install-$host
+    unshare --mount bash -ec '
+        for place in /etc/security /var/lib/twofactor; do mount -t tmpfs -o mode=0700 tmpfs $place; done
+        chmod 0755 /etc/security
+        twofactor() { "$COMMAND" --yes "$@"; }
+        systemctl() { [ "$*" = "enable --now twofactord-fleet.socket twofactord-fleet.service" ]; }
+        install -m 0644 "$POLICY" /etc/security/twofactor.toml
+        twofactor init
+        . ./install-$host
+        if [ $host = web1 ]; then
+            . ./found
+            cp /etc/security/twofactor-fleet/fleet.key .
+        else
+            cp fleet.key /root
+            . ./join
+        fi
+        . ./enable
+        twofactor policy show | grep -A1 "^.fleet." | grep -q "enabled = true"
+        twofactor fleet status > status-$host'
+done
+grep -q "^This host: " status-web2
+"#;
+
 /// The indented blocks between a heading and the next one, without their indentation.
 fn blocks(document: &str, heading: &str) -> Vec<String> {
     let from = document.find(heading).unwrap() + heading.len();
@@ -89,8 +119,12 @@ fn blocks(document: &str, heading: &str) -> Vec<String> {
 
 #[test]
 fn the_set_up_of_the_document_works() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/fleet.md");
-    let document = fs::read_to_string(path).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let document = fs::read_to_string(root.join("docs/fleet.md")).unwrap();
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let command = target.join("release/twofactor");
+    assert!(command.exists(), "run `make build` first");
     let one = |heading: &str| match blocks(&document, heading).as_slice() {
         [block] => block.clone(),
         other => panic!("{heading}: {other:?}"),
@@ -102,6 +136,18 @@ fn the_set_up_of_the_document_works() {
         .try_into()
         .unwrap();
     let member = format!("cat > \"$1\"/member <<'MEMBER'\n{member}MEMBER\n");
+    let [install, found, join, enable] = blocks(&document, "\n### The hosts\n").try_into().unwrap();
+    // doctor looks at much that this machine has not.
+    let enable = enable.replace("twofactor doctor\n", "");
+    let file = |name: &str, text: &str| format!("cat > \"$1\"/{name} <<'TEXT'\n{text}TEXT\n");
+    let hosts = [
+        file("install", &install),
+        file("found", &found),
+        file("join", &join),
+        file("enable", &enable),
+        HOSTS.to_owned(),
+    ]
+    .concat();
     let script = [
         MACHINE,
         &certificates,
@@ -111,6 +157,7 @@ fn the_set_up_of_the_document_works() {
         &users,
         &backup,
         RIGHTS,
+        &hosts,
     ]
     .concat();
     let directory = tempfile::tempdir().unwrap();
@@ -119,6 +166,8 @@ fn the_set_up_of_the_document_works() {
         .args(["--mount", "--net", "--pid", "--fork", "--kill-child"])
         .args(["--mount-proc", "bash", "-c", &script, "-"])
         .arg(directory.path())
+        .env("COMMAND", command)
+        .env("POLICY", root.join("crates/core/src/policy/default.toml"))
         .stdin(Stdio::null())
         .output()
         .unwrap();
