@@ -1,6 +1,7 @@
 //! Talking with the person at the terminal: text, questions and answers.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use twofactor_core::qr::{self, QrGlyphs, QrInk, UndrawnQr};
 use zeroize::Zeroizing;
@@ -197,7 +198,7 @@ impl Terminal {
     pub fn ask(&self, question: &str) -> io::Result<Option<Zeroizing<String>>> {
         self.prose(question)?;
         interrupt::wait_for_answer()?;
-        let answer = read_line(io::stdin().lock())?;
+        let answer = read_line(unbuffered(io::stdin().as_fd()))?;
         if answer.is_none() || !io::stdin().is_terminal() {
             // Enter was not pressed here: what follows starts on a line of its own.
             self.say("\n")?;
@@ -207,7 +208,7 @@ impl Terminal {
 
     /// Reads a line that no question was asked for. `None` at the end of the input.
     pub fn answer(&self) -> io::Result<Option<Zeroizing<String>>> {
-        read_line(io::stdin().lock())
+        read_line(unbuffered(io::stdin().as_fd()))
     }
 
     /// True if a user sits there who can be asked.
@@ -270,6 +271,20 @@ pub fn colours_unwanted() -> bool {
     set("NO_COLOR") || std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty())
 }
 
+/// A file descriptor of which no byte is read ahead: what comes behind an answer is seen by poll(2), and by programs
+/// that get the descriptor.
+fn unbuffered(fd: BorrowedFd<'_>) -> impl io::BufRead {
+    io::BufReader::with_capacity(1, InputDescriptor(fd))
+}
+
+struct InputDescriptor<'a>(BorrowedFd<'a>);
+
+impl io::Read for InputDescriptor<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(self.0, buffer)?)
+    }
+}
+
 /// One line without its end. `None` at the end of the input.
 fn read_line(input: impl io::BufRead) -> io::Result<Option<Zeroizing<String>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(ANSWER as usize));
@@ -288,6 +303,17 @@ mod tests {
 
     fn lines(input: &[u8]) -> Option<String> {
         read_line(input).unwrap().map(|line| line.to_string())
+    }
+
+    #[test]
+    fn an_answer_takes_nothing_of_the_next_one() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        io::Write::write_all(&mut writer, b"000000\n123456\n").unwrap();
+        let line = read_line(unbuffered(reader.as_fd())).unwrap().unwrap();
+        assert_eq!(line.as_str(), "000000");
+        let mut rest = [0; 16];
+        let left = rustix::io::read(&reader, &mut rest).unwrap();
+        assert_eq!(rest.get(..left), Some(b"123456\n".as_slice()));
     }
 
     #[test]
