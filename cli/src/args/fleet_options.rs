@@ -33,7 +33,7 @@ EXAMPLES
     Status,
     /// Leave the fleet; the users stay enrolled on this host
     ///
-    /// Refused while this host lacks a record of the fleet. A code that was used on another host can be used here from then on.
+    /// Refused while this host lacks a record of the fleet, and while the policy has the fleet enabled. A code that was used on another host can be used here from then on.
     #[command(after_help = "\
 EXAMPLES
   twofactor fleet leave --dry-run

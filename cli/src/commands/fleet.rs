@@ -17,6 +17,7 @@ use super::{fleet_restoration, fleet_status};
 use crate::args::{FleetCommand, FleetJoinArgs, FleetRunArgs};
 use crate::context::Context;
 use crate::error::Failure;
+use crate::failure_kind::FailureKind;
 use crate::formatting::{count, plain};
 use crate::output::Report;
 use crate::progress::ProgressLine;
@@ -118,7 +119,7 @@ impl Report for FoundingReport<'_> {
             ),
             Some(host) => format!(
                 "The fleet is founded, with {users} of this host, which is {host} in it.\nFor each other host: copy {} there by a safe \
-                 way, as a file that only root can read; then: twofactor fleet join FILE\nKeep a copy apart from the backups of the store.\n",
+                 way, as a file that only root can read; then: twofactor fleet join FILE\nKeep a copy apart from the backups of the store.\nOnce all hosts joined, on each: twofactor policy set fleet.enabled true\n",
                 plain(&self.key_file)
             ),
         })
@@ -231,6 +232,15 @@ impl Report for JoiningReport<'_> {
 }
 
 fn leave(context: &Context, args: &FleetRunArgs) -> Result<(), Failure> {
+    if context.policy_or_default()?.fleet.enabled {
+        return Err(Failure::refused(
+            "the policy has the fleet enabled: logins with a code would be refused",
+        )
+        .of_kind(FailureKind::Fleet)
+        .next(
+            "To let the files of this host judge codes: twofactor policy set fleet.enabled false",
+        ));
+    }
     let store = context.existing_store()?;
     let settings = settings(context)?;
     let local = local(context, &store)?;

@@ -6,15 +6,19 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use twofactor_core::account::Account;
 use twofactor_store::Store;
+use twofactor_store::sys::file::FileAccess;
 use twofactor_store::sys::host;
 
+use crate::certificate_subject::has_common_name;
 use crate::deadline::WorkDeadline;
 use crate::factor_commit::{ExpectedRecord, FactorCommit, RecordPart};
 use crate::fleet_changes::{content, is_same};
 use crate::fleet_host::{FleetHost, HostReport};
+use crate::gateway::Gateway;
 use crate::host_entry::{HostEntry, HostMembership};
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, HostPlace, MAX_HOST_ID};
+use crate::host_settings::{HostSettings, read};
 use crate::membership_error::MembershipError;
 use crate::mirror_marks::{MarkKind, MirrorMarks};
 use crate::state_join;
@@ -22,6 +26,46 @@ use crate::token::{FleetMeta, HostBeat};
 
 /// Longest time of one step with the store.
 pub(crate) const STEP_TIME: Duration = Duration::from_secs(20);
+
+/// Seconds by which the clock of a host may be off when it joins.
+const MAX_CLOCK_DIFFERENCE: u64 = 15;
+
+/// Checks what keeps a host from using a store, and is not seen from its errors: a certificate with a name, which etcd's gateway refuses
+/// once there are users.
+///
+/// # Errors
+/// [`MembershipError::Refused`].
+pub(crate) fn check_certificate(settings: &HostSettings) -> Result<(), MembershipError> {
+    let pem = read(&settings.certificate, FileAccess::Readable)?;
+    let path = settings.certificate.display();
+    let refused = |what| Err(MembershipError::Refused(format!("{path}: {what}")));
+    match has_common_name(&pem) {
+        Some(false) => Ok(()),
+        Some(true) => refused(
+            "the certificate has a common name, and etcd refuses it for that: the host needs one with an empty CN",
+        ),
+        None => refused("is not a certificate in PEM"),
+    }
+}
+
+/// Checks that the clock of this host is that of the store, by the last reply.
+///
+/// # Errors
+/// [`MembershipError::Refused`].
+pub(crate) fn check_clock(gateway: &Gateway) -> Result<(), MembershipError> {
+    match gateway.clock_ahead() {
+        Some(ahead) if ahead.unsigned_abs() > MAX_CLOCK_DIFFERENCE => {
+            Err(MembershipError::Refused(format!(
+                "the clock of this host is {} seconds off that of etcd",
+                ahead.unsigned_abs()
+            )))
+        }
+        Some(_) => Ok(()),
+        None => Err(MembershipError::Refused(
+            "etcd does not say its time".to_owned(),
+        )),
+    }
+}
 
 /// True for a change, and false for a look at what it would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

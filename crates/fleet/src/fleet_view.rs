@@ -14,7 +14,7 @@ use crate::store_key::{KeyKind, StoreKey};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FleetView {
     /// Its hosts, by their ids.
-    pub hosts: Vec<FleetMember>,
+    pub hosts: Vec<MemberView>,
     /// Users with a record.
     pub users: usize,
     /// Users with a record in the fleet whose files here do not have it yet.
@@ -23,7 +23,7 @@ pub struct FleetView {
 
 /// A host of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FleetMember {
+pub struct MemberView {
     /// Its id.
     pub id: String,
     /// True for this host.
@@ -37,7 +37,7 @@ impl FleetHost {
     ///
     /// # Errors
     /// [`OutageReason`].
-    pub fn members(&self, time: &dyn TimeLeft) -> Result<Vec<FleetMember>, OutageReason> {
+    pub fn members(&self, time: &dyn TimeLeft) -> Result<Vec<MemberView>, OutageReason> {
         let list = patient(time, || self.gateway().list(KeyKind::Host, 0, time))?;
         let mut members = Vec::with_capacity(list.entries.len());
         for (id, sealed) in list.entries {
@@ -46,7 +46,7 @@ impl FleetHost {
             let entry = entry.map_err(OutageReason::Token)?;
             if entry.membership == HostMembership::Member {
                 let is_this = id == self.host_id();
-                members.push(FleetMember { id, is_this, entry });
+                members.push(MemberView { id, is_this, entry });
             }
         }
         Ok(members)

@@ -3,8 +3,8 @@
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
 use crate::fleet_membership::{
-    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring, first_entry, known_place, new_place,
-    readable_users,
+    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring, check_certificate, check_clock,
+    first_entry, known_place, new_place, readable_users,
 };
 use crate::host_error::HostError;
 use crate::host_file::FleetDirectory;
@@ -35,10 +35,12 @@ pub fn found(
     run: MembershipRun,
     progress: UserProgress<'_>,
 ) -> Result<FoundedFleet, MembershipError> {
+    check_certificate(settings)?;
     let gateway = settings.gateway(REQUEST_TIME)?;
     let time = WorkDeadline::after(STEP_TIME);
     let meta_key = [StoreKey::meta()];
     let meta = patient(&time, || gateway.values(&meta_key, &time))?;
+    check_clock(&gateway)?;
     let stored = meta.first().and_then(|(_, value)| value.as_deref());
     let known = KeyFile::load(&settings.key_file);
     let keys = match known {

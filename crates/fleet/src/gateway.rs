@@ -1,10 +1,11 @@
 //! The JSON gateway of etcd over HTTP: certificates of both sides, a token, and another member where one does not answer.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::gateway_fault::{GatewayFault, more_telling};
@@ -12,6 +13,7 @@ use crate::gateway_message::{AttemptKeys, StoreView, TransactionAnswer};
 use crate::gateway_settings::tls;
 pub use crate::gateway_settings::{GatewaySettings, SettingsError};
 use crate::post_fault::PostFault;
+use crate::reply_date;
 use crate::store_key::StoreKey;
 
 /// Most bytes of a reply that are read. An attempt needs less than 10 KiB, a page of records some hundred.
@@ -39,6 +41,8 @@ pub struct Gateway {
     token: Mutex<Option<String>>,
     /// Requests with an unknown end since the last one with an answer.
     unanswered: AtomicUsize,
+    /// Seconds by which the clock of the last member that answered is ahead of this host's; `i64::MIN` before.
+    ahead: AtomicI64,
     user: String,
     password: Zeroizing<String>,
     request_time: Duration,
@@ -74,6 +78,7 @@ impl Gateway {
             endpoints: settings.endpoints,
             preferred: AtomicUsize::new(0),
             token: Mutex::new(None),
+            ahead: AtomicI64::new(i64::MIN),
             unanswered: AtomicUsize::new(0),
             user: settings.user,
             password: settings.password,
@@ -239,6 +244,8 @@ impl Gateway {
         }
         let request = request.config().timeout_global(Some(limit)).build();
         let mut response = request.send(body).map_err(PostFault::of_sending)?;
+        let date = response.headers().get("date");
+        self.note_date(date.and_then(|date| date.to_str().ok()));
         let status = response.status().as_u16();
         let reply = response
             .body_mut()
@@ -250,6 +257,24 @@ impl Gateway {
             200 => Ok(reply),
             _ => Err(PostFault::of_reply(status, &reply)),
         }
+    }
+
+    /// Seconds by which the clock of the last member that answered is ahead of this host's. `None` where none said its time.
+    #[must_use]
+    pub fn clock_ahead(&self) -> Option<i64> {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        (ahead != i64::MIN).then_some(ahead)
+    }
+
+    fn note_date(&self, date: Option<&str>) {
+        let there = date.and_then(reply_date::seconds);
+        let here = clock::now().ok();
+        let ahead = there.zip(here).map(|(there, here)| {
+            let there = i64::try_from(there).unwrap_or(i64::MAX);
+            there.saturating_sub(i64::try_from(here).unwrap_or(i64::MAX))
+        });
+        self.ahead
+            .store(ahead.unwrap_or(i64::MIN), Ordering::Relaxed);
     }
 
     /// Gets a new token after some requests without an answer. A token carries the number of a write, and a member waits for that

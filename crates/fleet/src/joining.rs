@@ -10,8 +10,8 @@ use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{
-    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring, first_entry, known_place, new_place,
-    readable_users,
+    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring, check_certificate, check_clock,
+    first_entry, known_place, new_place, readable_users,
 };
 use crate::gateway::Gateway;
 use crate::host_error::{HostError, HostFault};
@@ -74,9 +74,11 @@ pub fn join(
             "this host is in another fleet; to leave it: twofactor fleet leave".to_owned(),
         ));
     }
+    check_certificate(settings)?;
     let gateway = settings.gateway(REQUEST_TIME)?;
     let time = WorkDeadline::after(STEP_TIME);
     let meta = patient(&time, || gateway.values(&[StoreKey::meta()], &time))?;
+    check_clock(&gateway)?;
     let sealed = meta.into_iter().next().and_then(|(_, value)| value);
     let meta = opened_meta(&keys.key, sealed.as_deref())?;
     if meta.fleet != keys.fleet {

@@ -6,6 +6,7 @@
 
 pub mod attempt_id;
 pub mod beats;
+pub mod certificate_subject;
 pub mod deadline;
 pub mod factor_commit;
 pub mod fleet_changes;
@@ -31,6 +32,7 @@ pub mod mirror;
 pub mod mirror_marks;
 pub mod outage;
 mod post_fault;
+pub mod reply_date;
 pub mod restoration;
 pub mod rotation;
 pub mod shared_attempt;

@@ -28,6 +28,23 @@ impl TestHost {
     }
 }
 
+/// One that etcd's gateway refuses.
+fn named_certificate() -> Vec<u8> {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
+        .args([
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-keyout",
+            "/dev/null",
+        ])
+        .args(["-days", "1", "-subj", "/O=fleet/CN=web1"])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    made.stdout
+}
+
 #[test]
 fn a_fleet_is_set_up_by_commands() {
     let cluster = EtcdCluster::start(&[]);
@@ -53,6 +70,17 @@ fn a_fleet_is_set_up_by_commands() {
         (Some(1), &Value::from("alice"))
     );
     b.files.store().discard("alice").unwrap();
+    let certificate = b.files.path().join("client.crt");
+    let usable = std::fs::read(&certificate).unwrap();
+    std::fs::write(&certificate, named_certificate()).unwrap();
+    let (code, refused) = b.run(&["fleet", "join", key]);
+    let message = refused["error"]["message"].as_str().unwrap_or_default();
+    assert_eq!(
+        (code, message.contains("empty CN")),
+        (Some(1), true),
+        "{refused}"
+    );
+    std::fs::write(&certificate, usable).unwrap();
     let (code, joined) = b.run(&["fleet", "join", key]);
     assert_eq!(
         (code, &joined["fetched"]),
@@ -78,6 +106,15 @@ fn a_fleet_is_set_up_by_commands() {
     assert!(cut_off["problem"].is_string(), "{cut_off}");
     let (code, joined) = b.run(&["fleet", "join", key]);
     assert_eq!(code, Some(0), "{joined}");
+    let policy = |text: &str| std::fs::write(b.files.policy(), text).unwrap();
+    policy("enabled = true\n[fleet]\nenabled = true\n");
+    let (code, refused) = b.run(&["fleet", "leave"]);
+    assert_eq!(
+        (code, &refused["error"]["kind"]),
+        (Some(1), &Value::from("fleet")),
+        "{refused}"
+    );
+    policy("enabled = true\n");
     let (code, left) = b.run(&["fleet", "leave"]);
     assert_eq!(code, Some(0), "{left}");
     let (code, status) = a.run(&["fleet", "status"]);
