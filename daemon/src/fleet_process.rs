@@ -14,6 +14,7 @@ use twofactor_fleet::host_settings;
 
 use crate::fleet_service::FleetService;
 use crate::log;
+use crate::outage_rejoin;
 use crate::store_breaker::StoreBreaker;
 
 /// Longest time of one try to meet the store.
@@ -69,7 +70,7 @@ pub fn begin(policy: &Path, state: &Path) -> Result<FleetProcess, NoFleetProcess
     };
     breaker.try_to_close(|| meeting.meet());
     let watched = Arc::clone(&breaker);
-    thread::Builder::new().spawn(move || watched.watch(|| meeting.meet()))?;
+    thread::Builder::new().spawn(move || watched.watch(|| meeting.meet(), || meeting.rejoin()))?;
     let noted = Arc::clone(&breaker);
     let sink = Box::new(move |met: &Result<_, _>| {
         if let Err(reason) = met {
@@ -91,6 +92,11 @@ struct StoreMeeting {
 }
 
 impl StoreMeeting {
+    /// Makes known what this host has judged by itself.
+    fn rejoin(&self) {
+        outage_rejoin::push_all(&self.host, &self.files.policy, &self.files.state);
+    }
+
     /// True if this host has written its next number to the store.
     fn meet(&self) -> bool {
         let time = WorkDeadline::after(MEETING);

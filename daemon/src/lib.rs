@@ -26,6 +26,7 @@ mod locked_code;
 mod log;
 mod log_output;
 mod notifier;
+mod outage_rejoin;
 mod pending;
 mod place;
 mod proof;

@@ -116,6 +116,15 @@ pub fn judged_alone(user: &str, caller: Caller, why: Option<&str>) {
     }
 }
 
+/// What this host judged by itself is not known to the fleet yet, for this reason.
+pub fn not_pushed(user: &str, reason: &dyn std::fmt::Display) {
+    let text = Line::default()
+        .with("user", &user)
+        .result(LoginEvent::Outage)
+        .saying("error", reason);
+    limited(Level::Error, 0, LoginEvent::Outage, &text);
+}
+
 /// The store of the fleet was met, at the beginning or after an outage.
 pub fn store_met() {
     let text = Line::default().result(LoginEvent::StoreMet);

@@ -41,9 +41,13 @@ impl StoreBreaker {
         }
     }
 
-    /// Tries to meet the store whenever the breaker is open, and closes it where that works. Does not return.
-    pub fn watch(&self, meet: impl Fn() -> bool) -> ! {
+    /// Tries to meet the store whenever the breaker is open, and closes it where that works. Runs `closed` each time that it is
+    /// closed then. Does not return.
+    pub fn watch(&self, meet: impl Fn() -> bool, closed: impl Fn()) -> ! {
         loop {
+            if !self.is_open() {
+                closed();
+            }
             let is_closed = |is_open: &mut bool| !*is_open;
             let open = self.opened.wait_while(self.locked(), is_closed);
             drop(open.unwrap_or_else(PoisonError::into_inner));

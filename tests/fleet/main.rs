@@ -50,7 +50,16 @@ fn two_hosts(cluster: &EtcdCluster, kind: Kind, keys: &str) -> [MemberHost; 2] {
     let key = hosts[0].found();
     hosts[1].join(key);
     hosts.iter().for_each(MemberHost::serve);
+    hosts.iter().for_each(|host| until_met(host, 1));
     hosts
+}
+
+/// Waits until the service has met the store so often.
+fn until_met(host: &MemberHost, times: usize) {
+    host.until(move |host| {
+        let log = host.daemon.as_ref().unwrap().log();
+        log.matches("result=store-met").count() >= times
+    });
 }
 
 fn totp() -> Kind {

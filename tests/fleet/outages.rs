@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use harness::Totp;
-use harness::enrolled::{IGNORED, SECRET, SERVICE, Token, add_account, add_stack, auth, login};
+use harness::enrolled::{
+    IGNORED, SECRET, SERVICE, Token, add_account, add_stack, auth, login, state_of,
+};
 use harness::pam::code;
 use twofactor_core::STATE_DIR;
 use twofactor_core::device::Kind;
@@ -11,24 +13,16 @@ use twofactor_store::fleet_contact::FleetContact;
 
 use super::cluster::EtcdCluster;
 use super::hosts::MemberHost;
-use super::{is_in, totp, two_hosts, types};
+use super::{is_in, totp, two_hosts, types, until_met};
 
-/// A quick verdict.
-const QUICK: &str = "deadline_ms = 500\n";
+/// A verdict that tests wait for, and that a busy machine gives in time.
+const QUICK: &str = "deadline_ms = 2000\n";
 
 /// Waits until the service has left word of its fleet for logins.
 fn until_noted(host: &MemberHost) {
     host.until(|_| {
         let contact = FleetContact::read(Path::new(STATE_DIR)).unwrap();
         contact.is_some_and(|it| it.is_mirror_fresh() && it.hosts == 2)
-    });
-}
-
-/// Waits until the service has met the store so often.
-fn until_met(host: &MemberHost, times: usize) {
-    host.until(move |host| {
-        let log = host.daemon.as_ref().unwrap().log();
-        log.matches("result=store-met").count() >= times
     });
 }
 
@@ -76,6 +70,27 @@ fn what_a_host_counted_by_itself_is_added() {
     hosts[1].link.set_cut(false);
     until_met(&hosts[1], 2);
     assert!(!is_in(&hosts[1], &wrong[4]));
+    assert!(!is_in(&hosts[0], token.code_at(0)));
+    hosts[0].run(|host| host.machine.wait_for_log("result=throttled").message);
+}
+
+/// Not before the next code: as soon as the store is there again.
+#[test]
+fn what_a_host_counted_is_known_at_once() {
+    let cluster = EtcdCluster::start(&[]);
+    let hosts = two_hosts(&cluster, Kind::Hotp, QUICK);
+    let token = Token::new("alice");
+    let wrong: Vec<String> = token.wrong_codes().take(5).collect();
+    assert!(!is_in(&hosts[0], &wrong[0]));
+    until_noted(&hosts[1]);
+    hosts[1].link.set_cut(true);
+    for guess in &wrong[1..] {
+        assert!(!is_in(&hosts[1], guess));
+    }
+    let is_marked = || state_of("alice").outage_mark().is_some();
+    assert!(hosts[1].run(move |_| is_marked()));
+    hosts[1].link.set_cut(false);
+    hosts[1].until(move |_| !is_marked());
     assert!(!is_in(&hosts[0], token.code_at(0)));
     hosts[0].run(|host| host.machine.wait_for_log("result=throttled").message);
 }

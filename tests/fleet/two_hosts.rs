@@ -9,6 +9,9 @@ use super::hosts::MemberHost;
 use super::{is_in, two_hosts};
 use serde_json::json;
 
+/// A verdict that a busy machine gives in time.
+const PATIENT: &str = "deadline_ms = 4000\n";
+
 /// True if alice is let in by sshd.
 fn is_in_by_ssh(host: &MemberHost, typed: &str) -> bool {
     let typed = typed.to_owned();
@@ -24,7 +27,7 @@ fn is_in_by_ssh(host: &MemberHost, typed: &str) -> bool {
 #[test]
 fn a_code_used_on_one_host_is_refused_on_the_other() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, "");
+    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
     let token = Token::new("alice");
     assert!(is_in_by_ssh(&hosts[0], token.code_at(0)));
     assert!(!is_in_by_ssh(&hosts[1], token.code_at(0)));
@@ -37,7 +40,7 @@ fn a_code_used_on_one_host_is_refused_on_the_other() {
 #[test]
 fn wrong_codes_on_one_host_lock_out_on_the_other() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, "");
+    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
     let token = Token::new("alice");
     for wrong in token.wrong_codes().take(5) {
         assert!(!is_in(&hosts[0], &wrong));
@@ -71,7 +74,7 @@ fn verifies(host: &MemberHost, typed: &str) -> Option<i32> {
 #[test]
 fn codes_of_lockers_and_of_verify_count_once() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, "");
+    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
     let token = Token::new("alice");
     assert_eq!(unlocks(&hosts[0], token.code_at(0)), "accepted");
     assert_eq!(unlocks(&hosts[1], token.code_at(0)), "used");
@@ -87,7 +90,7 @@ fn codes_of_lockers_and_of_verify_count_once() {
 #[test]
 fn users_change_nothing_on_one_host_alone() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, "");
+    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
     let code = Token::new("alice").code_at(0).to_owned();
     let refused = hosts[0].run(move |host| {
         let _daemon = host.machine.daemon();

@@ -185,7 +185,7 @@ impl LoginAttempt<'_> {
 }
 
 /// Stores the result in the host's own file: only then may it be told. Entries of devices come and go with the record alone.
-fn write_through(
+pub(super) fn write_through(
     mut locked: Locked<'_>,
     own: &State,
     mut state: State,
