@@ -18,12 +18,19 @@ fn a_fleet_that_cannot_be_asked_is_found() {
     let fleet = "\n[fleet]\nenabled = true\noutage_local_for = 0\n";
     machine.write_file(policy_path(), format!("{policy}{fleet}"), 0o644);
     let endless = "warning fleet-outage-endless outage_local_for";
+    let unset = "problem fleet-settings /etc/security/twofactor-fleet.toml";
     let missing = format!("problem fleet-service {SOCKET}");
-    assert_eq!(all(&report(&machine, &[])), [&missing, endless]);
+    assert_eq!(
+        all(&report(&machine, &[])),
+        [missing.as_str(), unset, endless]
+    );
     fs::create_dir_all("/run/twofactor").unwrap();
     let _listening = UnixListener::bind(SOCKET).unwrap();
     let unmet = format!("problem fleet-contact {SOCKET}");
-    assert_eq!(all(&report(&machine, &[])), [&unmet, endless]);
+    assert_eq!(
+        all(&report(&machine, &[])),
+        [unmet.as_str(), unset, endless]
+    );
     let directory = Path::new(STATE_DIR).join("fleet");
     fs::create_dir(&directory).unwrap();
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
@@ -32,7 +39,10 @@ fn a_fleet_that_cannot_be_asked_is_found() {
         machine.write_file(directory.join("contact"), &text, 0o600);
     };
     note(1);
-    assert_eq!(all(&report(&machine, &[])), [&unmet, endless]);
+    assert_eq!(
+        all(&report(&machine, &[])),
+        [unmet.as_str(), unset, endless]
+    );
     note(harness::otp::unix_time());
-    assert_eq!(all(&report(&machine, &[])), [endless]);
+    assert_eq!(all(&report(&machine, &[])), [unset, endless]);
 }

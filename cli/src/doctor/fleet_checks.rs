@@ -3,6 +3,9 @@
 use std::path::Path;
 
 use twofactor_core::policy::{OutageRule, Policy};
+use twofactor_fleet::certificate_facts::CertificateFacts;
+use twofactor_fleet::host_error::HostError;
+use twofactor_fleet::host_settings::{self, HostSettings};
 use twofactor_protocol::fleet::FLEET_SOCKET;
 use twofactor_store::fleet_contact::FleetContact;
 
@@ -11,6 +14,9 @@ use super::finding::DoctorFinding;
 
 /// Seconds without contact with the store after which that is found: five beats.
 const SILENCE: u64 = 300;
+
+/// Days before the end of a certificate from which on that is told.
+const SOON: u64 = 30;
 
 /// The fleet as this host's files and the service show it.
 struct FleetFacts {
@@ -22,7 +28,11 @@ struct FleetFacts {
 }
 
 /// What is wrong with the host's part in a fleet; nothing where the policy has none.
-pub fn check(policy: Option<&Policy>, state: &Path, now: u64) -> Vec<DoctorFinding> {
+pub fn check(
+    policy: Option<&Policy>,
+    (policy_path, state): (&Path, &Path),
+    now: u64,
+) -> Vec<DoctorFinding> {
     let Some(policy) = policy.filter(|policy| policy.enabled && policy.fleet.enabled) else {
         return Vec::new();
     };
@@ -41,10 +51,86 @@ pub fn check(policy: Option<&Policy>, state: &Path, now: u64) -> Vec<DoctorFindi
         met: contact.map(|contact| contact.met),
         now,
     };
-    [reachable(&facts), endless(policy), shut(policy)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let findings = [reachable(&facts), endless(policy), shut(policy)];
+    let mut findings: Vec<_> = findings.into_iter().flatten().collect();
+    findings.extend(files(&host_settings::beside(policy_path), now));
+    findings
+}
+
+/// Settings or certificates that cannot be used, or not for long.
+fn files(settings: &Path, now: u64) -> Vec<DoctorFinding> {
+    let unusable = |path: &Path, error: HostError| {
+        let otherwise = "docs/fleet.md says what has to be in it";
+        let subject = path.display().to_string();
+        DoctorFinding::of("fleet-settings", subject, error.into(), otherwise)
+    };
+    let settings = match HostSettings::load(settings) {
+        Ok(settings) => settings,
+        Err(error) => return vec![unusable(settings, error)],
+    };
+    let mut findings = Vec::new();
+    for (path, role) in [
+        (&settings.certificate, CertificateRole::Host),
+        (&settings.authorities, CertificateRole::Authority),
+    ] {
+        match host_settings::facts_of(path) {
+            Ok(facts) => findings.extend(
+                facts
+                    .iter()
+                    .filter_map(|it| certificate(path, *it, role, now)),
+            ),
+            Err(error) => findings.push(unusable(path, error)),
+        }
+    }
+    findings
+}
+
+/// Part of a certificate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CertificateRole {
+    /// By which the store knows this host.
+    Host,
+    /// By which this host knows the store.
+    Authority,
+}
+
+/// A certificate that ends soon, or that etcd refuses.
+fn certificate(
+    path: &Path,
+    facts: CertificateFacts,
+    role: CertificateRole,
+    now: u64,
+) -> Option<DoctorFinding> {
+    let path = path.display().to_string();
+    let renew =
+        "make a new one as in docs/fleet.md, and: systemctl restart twofactord-fleet.service";
+    if facts.not_after < now {
+        let cause = format!("{path} ran out, so each login with a code is one of an outage");
+        return Some(DoctorFinding::problem(
+            "fleet-certificate",
+            path,
+            cause,
+            renew,
+        ));
+    }
+    if role == CertificateRole::Host && facts.has_common_name {
+        let cause =
+            format!("{path} has a CN, for which etcd refuses every request with status 400");
+        let fix = "make one with an empty CN as in docs/fleet.md";
+        return Some(DoctorFinding::problem(
+            "fleet-certificate",
+            path,
+            cause,
+            fix,
+        ));
+    }
+    let days = (facts.not_after - now) / 86_400;
+    (days < SOON).then(|| {
+        let cause = format!(
+            "{path} runs out in {days} days; then each login with a code is one of an outage"
+        );
+        DoctorFinding::warning("fleet-certificate", path, cause, renew)
+    })
 }
 
 /// A service that does not run, or a store that was not met for a while: one of them, the first cause.
@@ -110,6 +196,7 @@ fn shut(policy: &Policy) -> Option<DoctorFinding> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::finding::FindingLevel;
     use super::*;
     use twofactor_core::policy;
 
@@ -157,5 +244,24 @@ mod tests {
             let facts = facts(DaemonPresence::Listening, met);
             assert_eq!(check_of(reachable(&facts)), found, "{met:?}");
         }
+    }
+
+    #[test]
+    fn a_certificate_that_ends_or_has_a_name_is_found() {
+        let level = |days: u64, has_common_name, role| {
+            let facts = CertificateFacts {
+                not_after: days * 86_400,
+                has_common_name,
+            };
+            let now = 100 * 86_400 + 1;
+            certificate(Path::new("/tls.crt"), facts, role, now).map(|it| it.level)
+        };
+        let (host, authority) = (CertificateRole::Host, CertificateRole::Authority);
+        assert_eq!(level(131, false, host), None);
+        assert_eq!(level(130, false, host), Some(FindingLevel::Warning));
+        assert_eq!(level(100, false, host), Some(FindingLevel::Problem));
+        assert_eq!(level(500, true, host), Some(FindingLevel::Problem));
+        assert_eq!(level(500, true, authority), None);
+        assert_eq!(level(101, true, authority), Some(FindingLevel::Warning));
     }
 }

@@ -76,7 +76,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let now = clock::now()?;
     findings.extend(fleet_checks::check(
         policy.as_ref(),
-        context.state_path(),
+        (context.policy_path(), context.state_path()),
         now,
     ));
     // A directory that cannot be opened was told above; no user has a device then, as far as can be seen.

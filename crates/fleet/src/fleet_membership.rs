@@ -9,7 +9,7 @@ use twofactor_store::Store;
 use twofactor_store::sys::file::FileAccess;
 use twofactor_store::sys::host;
 
-use crate::certificate_subject::has_common_name;
+use crate::certificate_facts;
 use crate::deadline::WorkDeadline;
 use crate::factor_commit::{ExpectedRecord, FactorCommit, RecordPart};
 use crate::fleet_changes::{content, is_same};
@@ -37,9 +37,11 @@ const MAX_CLOCK_DIFFERENCE: u64 = 15;
 /// [`MembershipError::Refused`].
 pub(crate) fn check_certificate(settings: &HostSettings) -> Result<(), MembershipError> {
     let pem = read(&settings.certificate, FileAccess::Readable)?;
+    let facts = certificate_facts::of_pem(&pem).ok();
+    let own = facts.as_deref().and_then(<[_]>::first);
     let path = settings.certificate.display();
     let refused = |what| Err(MembershipError::Refused(format!("{path}: {what}")));
-    match has_common_name(&pem) {
+    match own.map(|it| it.has_common_name) {
         Some(false) => Ok(()),
         Some(true) => refused(
             "the certificate has a common name, and etcd refuses it for that: the host needs one with an empty CN",

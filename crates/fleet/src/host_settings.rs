@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 use twofactor_store::sys::file::{self, FileAccess, FileError, FileOpening};
 use zeroize::Zeroizing;
 
+use crate::certificate_facts::{self, CertificateFacts};
 use crate::gateway::{Gateway, GatewaySettings};
 use crate::host_error::{HostError, HostFault};
 
@@ -149,6 +150,15 @@ impl fmt::Debug for HostSettings {
             .field("user", &self.user)
             .finish_non_exhaustive()
     }
+}
+
+/// The facts of the certificates in a file that the settings name.
+///
+/// # Errors
+/// [`HostError`].
+pub fn facts_of(path: &Path) -> Result<Vec<CertificateFacts>, HostError> {
+    let pem = read(path, FileAccess::Readable)?;
+    certificate_facts::of_pem(&pem).map_err(|_| form(path, 0, "is not a certificate in PEM"))
 }
 
 /// The whole file, which is checked after it was opened.

@@ -6,7 +6,7 @@
 
 pub mod attempt_id;
 pub mod beats;
-pub mod certificate_subject;
+pub mod certificate_facts;
 pub mod deadline;
 pub mod factor_commit;
 pub mod fleet_changes;

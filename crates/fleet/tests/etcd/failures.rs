@@ -6,6 +6,7 @@ use super::certificates;
 use super::cluster::{EtcdCluster, MEMBERS};
 use super::fleet::{RoundEnd, TestFleet};
 use twofactor_fleet::gateway_fault::GatewayFault;
+use twofactor_fleet::host_settings;
 use twofactor_fleet::outage::OutageReason;
 
 /// Time of an attempt that ends in an outage.
@@ -118,6 +119,9 @@ fn a_certificate_with_a_name_is_refused() {
     fleet.gateways[0] = cluster.gateway_of(cluster.endpoints(), "named", REQUEST);
     let text = unreachable(&fleet, 1);
     assert!(text.contains("status 400"), "{text}");
+    let facts = |name| host_settings::facts_of(&cluster.path(name)).unwrap();
+    assert!(facts("named.crt")[0].has_common_name);
+    assert!(!facts("client.crt")[0].has_common_name);
 }
 
 #[test]
@@ -127,6 +131,12 @@ fn an_expired_certificate_is_an_outage() {
     certificates::sign_expired(&cluster.path(""), "expired");
     fleet.gateways[0] = cluster.gateway_of(cluster.endpoints(), "expired", REQUEST);
     unreachable(&fleet, 1);
+    let end = |name| host_settings::facts_of(&cluster.path(name)).unwrap()[0].not_after;
+    let days = end("client.crt").abs_diff(end("expired.crt")) / 86_400;
+    assert!(
+        (2..=3).contains(&days),
+        "signed for 2 days and for -1: {days}"
+    );
     let valid = fleet.attempt("alice", 1, Some(1), LONG);
     assert_eq!(valid.unwrap().1, RoundEnd::Accepted);
 }
