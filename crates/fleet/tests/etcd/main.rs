@@ -9,6 +9,7 @@
 
 mod backups;
 mod certificates;
+mod changes;
 mod claims;
 mod cluster;
 mod codes;

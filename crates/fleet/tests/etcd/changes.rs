@@ -1,0 +1,121 @@
+//! The operations of root's command on a host of a fleet.
+
+use super::cluster::EtcdCluster;
+use super::hosts::{TestHost, founded, soon};
+use twofactor_core::account::Account;
+use twofactor_core::log::factor_change::ChangeEvent;
+use twofactor_core::policy::{Policy, Throttle};
+use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
+use twofactor_core::recovery::CodeScope;
+use twofactor_core::state::State;
+use twofactor_store::operations::{self, AuditSink, RootChange, UserFactor};
+use twofactor_store::{Cause, SharedChange, Store, testing};
+
+const NOW: u64 = 2_000_000_000;
+
+struct NoLog;
+
+impl AuditSink for NoLog {
+    fn origin(&self) -> ChangeOrigin {
+        ChangeOrigin {
+            channel: ChangeChannel::Command,
+            uid: 0,
+            terminal: None,
+            address: None,
+        }
+    }
+
+    fn changed(&self, _: &ChangeEvent<'_>) {}
+}
+
+fn factor<'a>(store: &'a Store, account: &'a Account) -> UserFactor<'a> {
+    UserFactor {
+        store,
+        account,
+        audit: &NoLog,
+    }
+}
+
+impl TestHost {
+    /// Wrong codes that were counted on all hosts.
+    fn count_failures(&self, user: &str, failures: u32) {
+        let host = self.open();
+        let step = |state: &State| State {
+            failures,
+            ..state.clone()
+        };
+        let change = SharedChange::State(&step);
+        host.commit(user, &change, &soon()).unwrap();
+    }
+
+    fn failures(&self, user: &str) -> u32 {
+        self.open().user_state(user, &soon()).unwrap().failures
+    }
+}
+
+#[test]
+fn an_unlock_on_one_host_counts_on_all() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    assert_eq!(b.mirror().changed, 1);
+    a.count_failures("alice", 9);
+    assert_eq!(b.failures("alice"), 9);
+    let (store, alice) = (b.store(), testing::account("alice", 64001));
+    operations::unlock(&factor(&store, &alice), &Policy::default(), NOW).unwrap();
+    assert_eq!(a.failures("alice"), 0);
+}
+
+#[test]
+fn codes_made_on_one_host_are_there_on_the_others() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    assert_eq!(b.mirror().changed, 1);
+    let alice = testing::account("alice", 64001);
+    let (on_a, on_b) = (a.store(), b.store());
+    let bypass = |store: &Store| {
+        let throttle = Throttle::default();
+        let scope = CodeScope::Login;
+        operations::issue_bypass(&factor(store, &alice), scope, &throttle, NOW + 60, NOW)
+    };
+    let issued = bypass(&on_a).map(drop);
+    assert!(issued.is_ok(), "{issued:?}");
+    // Its record is older than that of the fleet: nothing is overwritten.
+    let codes = operations::new_recovery_codes(&factor(&on_b, &alice), NOW, &mut RootChange);
+    let refused = codes.map(drop).unwrap_err().to_string();
+    assert!(
+        refused.contains("has another record of this user"),
+        "{refused}"
+    );
+    assert_eq!(b.mirror().changed, 1);
+    assert!(b.record("alice").unwrap().bypass.is_some());
+    let codes = operations::new_recovery_codes(&factor(&on_b, &alice), NOW, &mut RootChange);
+    assert_eq!(codes.unwrap().len(), 10);
+    assert_eq!(a.mirror().changed, 1);
+    let (here, there) = (a.record("alice").unwrap(), b.record("alice").unwrap());
+    assert_eq!(*here.to_toml(), *there.to_toml());
+    operations::remove_all(
+        &factor(&on_a, &alice),
+        &[testing::phone().id],
+        &mut RootChange,
+    )
+    .unwrap();
+    assert_eq!(
+        (b.mirror().changed, b.record("alice").is_some()),
+        (1, false)
+    );
+}
+
+/// A record of a fleet has one name on all hosts.
+#[test]
+fn a_record_of_a_fleet_is_not_moved() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, _b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    let refused = a
+        .store()
+        .relocate("alice", &testing::account("anna", 64001));
+    assert!(matches!(refused.unwrap_err().cause, Cause::Fleet(_)));
+    assert!(a.record("alice").is_some());
+}
