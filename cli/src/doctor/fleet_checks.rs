@@ -11,6 +11,7 @@ use twofactor_store::fleet_contact::FleetContact;
 
 use super::daemon_check::DaemonPresence;
 use super::finding::DoctorFinding;
+use super::fleet_store;
 
 /// Seconds without contact with the store after which that is found: five beats.
 const SILENCE: u64 = 300;
@@ -53,7 +54,13 @@ pub fn check(
     };
     let findings = [reachable(&facts), endless(policy), shut(policy)];
     let mut findings: Vec<_> = findings.into_iter().flatten().collect();
-    findings.extend(files(&host_settings::beside(policy_path), now));
+    let settings = host_settings::beside(policy_path);
+    let unusable = files(&settings, now);
+    let can_be_met = unusable.iter().all(|it| it.check != "fleet-settings");
+    findings.extend(unusable);
+    if can_be_met {
+        findings.extend(fleet_store::check(&settings, (policy_path, state)));
+    }
     findings
 }
 

@@ -88,9 +88,14 @@ for host in web1 web2; do
         fi
         . ./enable
         twofactor policy show | grep -A1 "^.fleet." | grep -q "enabled = true"
-        twofactor fleet status > status-$host'
+        twofactor fleet status > status-$host
+        sed -i "0,/^enabled = false/s//enabled = true/" /etc/security/twofactor.toml
+        twofactor doctor --json > doctor-$host || true'
 done
 grep -q "^This host: " status-web2
+found() { grep -o '"fleet-[a-z]*"' doctor-web2 | sort -u | tr '\n' ' '; }
+# No service runs here, and web1 has said no word since its policy changed.
+[ "$(found)" = '"fleet-policy" "fleet-service" ' ] || { cat doctor-web2 >&2; exit 1; }
 "#;
 
 /// The indented blocks between a heading and the next one, without their indentation.
