@@ -126,7 +126,8 @@ impl FleetService {
         let mut attempt = LoginAttempt::new(&file, loaded, &store, &account, SERVICE);
         match self.settled(&mut attempt, &account, code, time)? {
             SharedEnd::Judged(result) => Ok(FleetAnswer::Judged(verify_answer(result))),
-            SharedEnd::Outage(reason) => {
+            SharedEnd::Outage(None) => Err(AttemptRefusal::Busy),
+            SharedEnd::Outage(Some(reason)) => {
                 log::outage(code.user, caller, &reason);
                 self.breaker.note(&reason);
                 Ok(FleetAnswer::Outage)
@@ -140,7 +141,8 @@ impl FleetService {
         account: &Account,
         code: &TypedCode<'_>,
         time: WorkDeadline,
-    ) -> Result<SharedEnd<OutageReason>, AttemptFailure> {
+    ) -> Result<SharedEnd<Option<OutageReason>>, AttemptFailure> {
+        let deadline = attempt.loaded.policy.fleet.deadline_ms;
         let form = match code.layout {
             CodeLayout::Code => Form::Code,
             CodeLayout::AfterPassword => Form::PasswordThenCode,
@@ -150,9 +152,22 @@ impl FleetService {
             CodePurpose::Program => FailureCounter::Daemon,
         };
         attempt.shared_attempt((code.text.as_bytes(), form), counter, |shared| {
-            settle(&self.host, &account.name, shared, &time)
+            if is_too_late(time.left(), deadline) {
+                return Ok(SharedEnd::Outage(None));
+            }
+            let end = settle(&self.host, &account.name, shared, &time)?;
+            Ok(match end {
+                SharedEnd::Judged(result) => SharedEnd::Judged(result),
+                SharedEnd::Outage(reason) => SharedEnd::Outage(Some(reason)),
+            })
         })
     }
+}
+
+/// True where so much of the time went by before the store was asked, behind other codes of the user, that its silence would say nothing
+/// of the store. A flood of codes is no outage: it is refused.
+fn is_too_late(left: Duration, deadline_ms: u32) -> bool {
+    left < Duration::from_millis(deadline_ms.into()) / 2
 }
 
 impl MessageService for FleetService {
@@ -191,5 +206,17 @@ impl MessageService for FleetService {
                 })
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_codes_is_no_outage() {
+        for (left, is_late) in [(0, true), (1499, true), (1500, false), (3000, false)] {
+            assert_eq!(is_too_late(Duration::from_millis(left), 3000), is_late);
+        }
     }
 }

@@ -95,6 +95,16 @@ pub struct DaemonClient {
     socket: PathBuf,
     user: String,
     patience: Duration,
+    busy: BusyAnswer,
+}
+
+/// Meaning of the answer that the daemon is busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BusyAnswer {
+    /// The question is put again.
+    Again,
+    /// It is the answer.
+    Final,
 }
 
 impl DaemonClient {
@@ -105,13 +115,16 @@ impl DaemonClient {
             socket: socket.to_owned(),
             user: user.to_owned(),
             patience: PATIENCE,
+            busy: BusyAnswer::Again,
         }
     }
 
-    /// The same, where one question may take so long in all.
+    /// The same, where one question may take so long in all, and is put once: so late another would get no answer, which is
+    /// something else than a busy daemon.
     #[must_use]
-    pub const fn with_patience(mut self, patience: Duration) -> Self {
+    pub const fn asking_once(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self.busy = BusyAnswer::Final;
         self
     }
 
@@ -193,7 +206,9 @@ impl DaemonClient {
             let next = clock::monotonic() + pause;
             match answer {
                 // A daemon that is busy has looked at nothing.
-                Err(DaemonFault::Reply(ReplyError::Service(ServiceError::Busy))) if next < end => {
+                Err(DaemonFault::Reply(ReplyError::Service(ServiceError::Busy)))
+                    if next < end && self.busy == BusyAnswer::Again =>
+                {
                     clock::sleep_until(next);
                     pause *= 2;
                 }

@@ -42,7 +42,7 @@ impl FleetClient {
         Self {
             user: user.to_owned(),
             purpose,
-            client: client.with_patience(patience),
+            client: client.asking_once(patience),
         }
     }
 
