@@ -158,8 +158,12 @@ mod tests {
         let shown = text(&reply);
         assert!(shown.contains("1 recovery code left.\n"), "{}", *shown);
         assert!(shown.contains("but for the last one"), "{}", *shown);
+        let commands = "twofactor enroll, renew, unset and recovery-codes, or in Cockpit.\n";
+        assert!(shown.ends_with(commands), "{}", *shown);
         reply.may.unset_last = true;
-        assert!(!text(&reply).contains("last one"));
+        let shown = text(&reply);
+        assert!(!shown.contains("last one"), "{}", *shown);
+        assert!(shown.ends_with(commands), "{}", *shown);
         reply.may.manage = false;
         assert!(text(&reply).ends_with(" to the administrator.\n"));
         reply.may.manage = true;
@@ -173,6 +177,7 @@ mod tests {
             let shown = text(&reply);
             assert!(shown.starts_with("alice has no device.\n"), "{}", *shown);
             assert!(shown.contains(part), "{}", *shown);
+            assert_eq!(shown.contains("twofactor enroll"), word != "off");
         }
     }
 
