@@ -110,10 +110,19 @@ fn a_code_in_the_session_admits_one_change() {
     );
     let (code, next) = (alice.code(), alice.code_after(1));
     let answers = [("Password: ", PASSWORD), (ASK_CODE, code.as_str())];
-    // A recovery code is no proof for others, and stays as it is.
-    let calls = [new_codes(recovery), new_codes(&next), new_codes(&next)];
+    // A recovery code is no proof for others, and stays as it is. The code of the login was used there.
+    let none = ("io.twofactor.NewRecoveryCodes", json!({}));
+    let [used, right, again] = [&code, &next, &next].map(new_codes);
+    let calls = [none, new_codes(recovery), used, right, again];
     let results = in_session(&machine, &calls, &answers);
-    assert_eq!(results, ["wrong", "replaced", "login_required"]);
+    let expected = [
+        "code_required",
+        "wrong",
+        "used",
+        "replaced",
+        "login_required",
+    ];
+    assert_eq!(results, expected);
     let status = machine.command(&["status", "alice", "--json"]).ok().stdout;
     let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!(status["users"][0]["recovery_codes_left"], 10);
