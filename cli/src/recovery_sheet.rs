@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::error::Failure;
 use crate::escaping;
 use crate::formatting::utc;
+use crate::interrupt;
 use crate::private_file::{PrivateFile, reader};
 use crate::shell;
 
@@ -24,14 +25,17 @@ pub enum RecoverySheet {
 }
 
 impl RecoverySheet {
-    /// Makes the file, empty, so that nothing is changed when it cannot be made.
+    /// Makes the file, empty, so that nothing is changed when it cannot be made. A signal does not leave it so.
     ///
     /// # Errors
-    /// As [`PrivateFile::reserve`].
+    /// As [`interrupt::arm`] and [`PrivateFile::reserve`].
     pub fn new(file: Option<&Path>) -> Result<Self, Failure> {
         match file {
             None => Ok(Self::Screen),
-            Some(path) => Ok(Self::File(PrivateFile::reserve(path)?)),
+            Some(path) => {
+                interrupt::arm()?;
+                Ok(Self::File(PrivateFile::reserve(path)?))
+            }
         }
     }
 

@@ -159,6 +159,36 @@ fn a_device_that_is_not_stored_leaves_no_file() {
 }
 
 #[test]
+fn a_signal_leaves_no_file() {
+    let machine = desk();
+    give_phone(&machine, "bob");
+    let before = machine.read(record_path("bob"));
+    let (picture, png) = place(&machine, "e.png");
+    let (list, sheet) = place(&machine, "e.txt");
+    let ctrl_c = |mut pty: harness::Pty, files: &[&Path]| {
+        for file in files {
+            assert!(file.exists(), "{}", file.display());
+        }
+        pty.send(b"\x03");
+        let ended = pty.end();
+        assert_eq!(ended.code, Some(1), "{}", ended.shown);
+        assert!(ended.shown.contains("interrupted"), "{}", ended.shown);
+        assert!(!picture.exists() && !list.exists());
+    };
+    let enroll = ["enroll", "alice", "--png", &png, "--recovery-file", &sheet];
+    let (pty, _) = begin(&machine, &enroll);
+    ctrl_c(pty, &[&picture, &list]);
+    assert!(!record_path("alice").exists());
+    let (pty, _) = begin(&machine, &["renew", "bob", "--png", &png]);
+    ctrl_c(pty, &[&picture]);
+    let codes = ["recovery-codes", "bob", "--recovery-file", &sheet];
+    let mut pty = desk::terminal(&machine, &codes);
+    pty.expect("Replace the recovery codes of bob? [y/N] ");
+    ctrl_c(pty, &[&list]);
+    assert_eq!(machine.read(record_path("bob")), before);
+}
+
+#[test]
 fn r32_escaped_device_names_come_back() {
     let machine = desk_on();
     // It would end the issuer in a label (Key URI Format).

@@ -13,6 +13,7 @@ use crate::device_info::{DeviceInfo, app_warning};
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
 use crate::formatting::utc;
+use crate::interrupt;
 use crate::output::OutputFormat;
 use crate::qr_files::{QrFileOptions, QrFiles};
 use crate::terminal::{QrDrawing, QrFit, Terminal};
@@ -81,6 +82,10 @@ pub fn present<W: WaitingDevice>(
     let terminal = &context.terminal;
     let uris = waiting.uris();
     let uri = uris.first().cloned().unwrap_or_default();
+    if style.files.any() {
+        // A signal does not leave a picture of the key.
+        interrupt::arm()?;
+    }
     let files = QrFiles::write(style.files, &uri)?;
     if let (OutputFormat::Json, CodeConfirmation::Skip) = (context.format, style.confirmation) {
         // A script takes the key from the report; it must not get into the log that standard error goes to.

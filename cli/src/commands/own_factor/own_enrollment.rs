@@ -10,7 +10,7 @@ use twofactor_store::operations::{ChangeCause, ChangeError};
 
 use super::change_refusal::uncertain;
 use super::own_device::OwnDevice;
-use super::own_recovery::{hand_over, reserve};
+use super::own_recovery::hand_over;
 use super::own_status::device_info;
 use super::proof_dialogue::{ProofDialogue, WantedProof};
 use super::{OwnFactor, refuse_root_options};
@@ -22,10 +22,9 @@ use crate::commands::event_dialogue;
 use crate::commands::renew::{RenewalReport, chosen_name};
 use crate::context::{Context, not_enrolled};
 use crate::error::Failure;
-use crate::interrupt;
 use crate::output::OutputFormat;
 use crate::qr_files::QrFileOptions;
-use crate::recovery_sheet::DeliveredCodes;
+use crate::recovery_sheet::{DeliveredCodes, RecoverySheet};
 use crate::shell;
 
 /// Runs `enroll`.
@@ -49,7 +48,7 @@ pub fn enroll(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
         return Err(has_codes(user));
     }
     let policy = context.existing_policy()?.policy;
-    let sheet = reserve(args.recovery_file.as_deref())?;
+    let sheet = RecoverySheet::new(args.recovery_file.as_deref())?;
     let setup = DeviceSetup {
         context,
         own: &own,
@@ -153,10 +152,6 @@ impl DeviceSetup<'_> {
         &self,
         call: impl Fn(Option<String>) -> ChangeCall,
     ) -> Result<DeliveredDevice<StoredDevice>, Failure> {
-        if self.files.any() {
-            // A signal does not leave a picture of the key.
-            interrupt::arm()?;
-        }
         let dialogue = ProofDialogue {
             context: self.context,
             own: self.own,

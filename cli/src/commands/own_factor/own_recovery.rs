@@ -10,7 +10,6 @@ use crate::args::RecoveryCodesArgs;
 use crate::commands::recovery::RecoveryCodesReport;
 use crate::context::{Context, not_enrolled};
 use crate::error::Failure;
-use crate::interrupt;
 use crate::recovery_sheet::{DeliveredCodes, RecoverySheet};
 use crate::shell;
 
@@ -22,7 +21,7 @@ pub fn run(context: &Context, args: &RecoveryCodesArgs) -> Result<(), Failure> {
     if status.devices.is_empty() {
         return Err(not_enrolled(user));
     }
-    let sheet = reserve(args.recovery_file.as_deref())?;
+    let sheet = RecoverySheet::new(args.recovery_file.as_deref())?;
     if status.recovery_codes_left > 0 {
         let question = format!("Replace the recovery codes of {user}?");
         context.terminal.confirm(&question)?;
@@ -41,17 +40,6 @@ pub fn run(context: &Context, args: &RecoveryCodesArgs) -> Result<(), Failure> {
     })?;
     let handed = hand_over(user, sheet, reply.recovery_codes)?;
     context.write(&RecoveryCodesReport::new(user, &handed))
-}
-
-/// The place of new codes. A signal does not leave an empty file.
-///
-/// # Errors
-/// As [`RecoverySheet::new`].
-pub fn reserve(file: Option<&std::path::Path>) -> Result<RecoverySheet, Failure> {
-    if file.is_some() {
-        interrupt::arm()?;
-    }
-    RecoverySheet::new(file)
 }
 
 /// Writes the codes of a reply where they go. They count already.
