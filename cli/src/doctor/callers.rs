@@ -34,8 +34,12 @@ const OF_THE_USER: [&str; 15] = [
     "budgie-screensaver",
     "screen",
 ];
-/// Those of them that have one field, and give what was typed there to every question.
-const ONE_FIELD_LOCKERS: [&str; 2] = ["i3lock", "swaylock"];
+/// Those of them that have one field, and give what was typed there to every question; and the example for each.
+const ONE_FIELD_LOCKERS: [(&str, &str); 3] = [
+    ("i3lock", "i3lock"),
+    ("swaylock", "swaylock"),
+    ("gtklock", "swaylock"),
+];
 /// Servers that check others, and the accounts they run as.
 const OF_AN_ACCOUNT: [(&str, &str); 5] = [
     ("nginx", "www-data or nginx"),
@@ -85,7 +89,7 @@ impl CallingProgram {
     pub fn of(service: &str) -> Option<Self> {
         let account = OF_AN_ACCOUNT.iter().find(|(name, _)| *name == service);
         match service {
-            _ if ONE_FIELD_LOCKERS.contains(&service) => Some(Self::UserOneField),
+            _ if example_of(service).is_some() => Some(Self::UserOneField),
             _ if OF_THE_USER.contains(&service) => Some(Self::User),
             _ if ONE_ANSWER.contains(&service) => Some(Self::OneAnswer),
             _ if NO_AUTH.contains(&service) => Some(Self::NoAuth),
@@ -175,15 +179,17 @@ fn is_verifier(policy: &Policy, accounts: &str) -> bool {
     accounts.any(|account| verifiers.iter().any(|one| one == account))
 }
 
+/// The example for a locker with one field.
+fn example_of(service: &str) -> Option<&'static str> {
+    let mut lockers = ONE_FIELD_LOCKERS.iter();
+    lockers.find_map(|(name, example)| (*name == service).then_some(*example))
+}
+
 fn one_answer(program: &str, service: &str, disable: &str) -> DoctorFinding {
     let cause = format!(
         "{program} has one answer for all questions, so the password is taken for the code: users with a device are refused"
     );
-    let example = if ONE_FIELD_LOCKERS.contains(&service) {
-        service
-    } else {
-        ONE_FIELD
-    };
+    let example = example_of(service).unwrap_or(ONE_FIELD);
     let fix = format!(
         "Use the lines of {}, or: {disable}",
         example_files::file(example)
@@ -294,13 +300,17 @@ mod tests {
             found.map(|finding| (finding.check, finding.fix))
         };
         let two = format!("{UNIX}{OURS}");
-        for service in ["xscreensaver", "kde", "gtklock"] {
+        for service in ["xscreensaver", "kde"] {
             assert_eq!(kind(service, &two), None, "{service}");
         }
-        for service in ["i3lock", "swaylock"] {
+        for (service, example) in [
+            ("i3lock", "i3lock"),
+            ("swaylock", "swaylock"),
+            ("gtklock", "swaylock"),
+        ] {
             let (check, fix) = kind(service, &two).unwrap();
             assert_eq!(check, "one-answer");
-            assert!(fix.contains(&format!("the example {service} of")), "{fix}");
+            assert!(fix.contains(&format!("the example {example} of")), "{fix}");
         }
         let one = format!(
             "{}auth requisite pam_unix.so use_first_pass\n",
