@@ -310,7 +310,8 @@ mod tests {
         ] {
             let (check, fix) = kind(service, &two).unwrap();
             assert_eq!(check, "one-answer");
-            assert!(fix.contains(&format!("the example {example} of")), "{fix}");
+            let lines = format!("Use the lines of {}, or", example_files::file(example));
+            assert!(fix.contains(&lines), "{fix}");
         }
         let one = format!(
             "{}auth requisite pam_unix.so use_first_pass\n",
