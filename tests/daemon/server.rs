@@ -113,6 +113,30 @@ fn a_connection_that_breaks_lets_no_one_in() {
     }
 }
 
+/// SIGPIPE would end a locker of X, and unlock its screen.
+#[test]
+fn a_connection_that_breaks_raises_no_signal() {
+    let (machine, alice) = ready();
+    let _server = serve(&machine, None, &["close", "-"]);
+    let trace = [
+        "strace",
+        "-f",
+        "-e",
+        "trace=sendto,sendmsg,write,writev",
+        "-o",
+        "/home/alice/trace",
+    ];
+    let traced = alice.login().answer("1").through(&trace).as_user("alice");
+    assert_eq!(traced.run().auth, code::AUTHINFO_UNAVAIL);
+    let calls = machine.read("/home/alice/trace");
+    assert!(!calls.contains("SIGPIPE"), "{calls}");
+    let sent = calls.lines().filter(|call| call.contains("io.twofactor"));
+    let sent: Vec<&str> = sent.collect();
+    assert!(!sent.is_empty(), "{calls}");
+    let is_silent = |call: &&str| call.contains("MSG_NOSIGNAL");
+    assert!(sent.iter().all(is_silent), "{sent:?}");
+}
+
 #[test]
 fn a_busy_daemon_is_asked_until_time_is_over() {
     let (machine, alice) = ready();
