@@ -20,6 +20,17 @@ pub struct ModuleArguments {
     pub first_pass: FirstPass,
     /// `forward_pass`.
     pub layout: PromptLayout,
+    /// Whether twofactord uses the same files.
+    pub files: FileChoice,
+}
+
+/// The files that a line names, beside those of twofactord, whose tickets and answers hold for its own alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileChoice {
+    /// Those of twofactord.
+    Daemons,
+    /// Others.
+    Other,
 }
 
 /// Detail of the log.
@@ -80,6 +91,7 @@ impl ModuleArguments {
             detail: LogDetail::Outcomes,
             first_pass: FirstPass::Unused,
             layout: PromptLayout::Code,
+            files: FileChoice::Daemons,
         };
         let mut seen: Vec<&str> = Vec::with_capacity(words.len());
         for word in words {
@@ -107,7 +119,18 @@ impl ModuleArguments {
                 _ => return Err(bad("that is not known", word)),
             }
         }
+        arguments.files = arguments.choice();
         Ok(arguments)
+    }
+
+    fn choice(&self) -> FileChoice {
+        if self.policy == Path::new(twofactor_core::POLICY_FILE)
+            && self.state == Path::new(twofactor_core::STATE_DIR)
+        {
+            FileChoice::Daemons
+        } else {
+            FileChoice::Other
+        }
     }
 }
 
@@ -128,6 +151,25 @@ fn bad(what: &str, word: &str) -> ModuleArgumentError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_files_than_the_daemons_are_told_apart() {
+        for (words, files) in [
+            (&[][..], FileChoice::Daemons),
+            (
+                &[c"policy=/etc/security/twofactor.toml"],
+                FileChoice::Daemons,
+            ),
+            (&[c"policy=/elsewhere"], FileChoice::Other),
+            (&[c"state=/elsewhere"], FileChoice::Other),
+        ] {
+            assert_eq!(
+                ModuleArguments::parse(words).unwrap().files,
+                files,
+                "{words:?}"
+            );
+        }
+    }
 
     #[test]
     fn defaults_and_every_argument() {

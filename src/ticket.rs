@@ -12,7 +12,7 @@ use twofactor_core::policy::{FirstDevice, Policy};
 use twofactor_store::sys::{accounts, process};
 use twofactor_store::tickets::TicketStore;
 
-use crate::arguments::{ModuleArguments, PromptLayout};
+use crate::arguments::{FileChoice, ModuleArguments, PromptLayout};
 use crate::ticket_claim::TicketClaim;
 use crate::transaction::{PamTransaction, Priority};
 
@@ -49,7 +49,11 @@ pub fn claim_while_disabled(
     policy: &Policy,
     user: &[u8],
 ) {
-    if process::ordinary_uid().is_none() && gave_password(host, policy) && !is_over_ssh(host) {
+    if arguments.files == FileChoice::Daemons
+        && process::ordinary_uid().is_none()
+        && gave_password(host, policy)
+        && !is_over_ssh(host)
+    {
         let account = accounts::by_bytes(user).ok().flatten();
         claim(host, arguments, account.as_ref());
     }
@@ -62,7 +66,8 @@ fn gave_password(host: &dyn PamTransaction, policy: &Policy) -> bool {
 
 /// In one field the password is checked later, and another attempt of the same transaction may succeed where this one fails.
 fn claim(host: &mut dyn PamTransaction, arguments: &ModuleArguments, account: Option<&Account>) {
-    if is_over_ssh(host) {
+    // A line with files of its own says nothing of those that the daemon goes by.
+    if is_over_ssh(host) || arguments.files != FileChoice::Daemons {
         return;
     }
     if let (PromptLayout::Code, Some(account), Ok(user)) = (arguments.layout, account, host.user())

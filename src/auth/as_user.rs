@@ -5,7 +5,6 @@ use std::path::Path;
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
-use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_protocol::SOCKET;
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_store::attempt::AttemptFailure;
@@ -16,7 +15,7 @@ use twofactor_store::{LoadedPolicy, Store};
 use super::judge::DaemonJudge;
 use super::uniform_timing::UniformTiming;
 use super::{AuthAbort, LoginContext};
-use crate::arguments::ModuleArguments;
+use crate::arguments::FileChoice;
 use crate::return_codes::AuthResult;
 use crate::transaction::PamTransaction;
 
@@ -68,7 +67,7 @@ impl LoginContext<'_> {
             return Err(AttemptFailure::from(client.error(foreign)).into());
         }
         // The daemon's answer holds for its own files.
-        if !is_of_daemon(self.arguments) {
+        if self.arguments.files != FileChoice::Daemons {
             return Err(AttemptFailure::from(client.fault(DaemonFault::OtherFiles)).into());
         }
         if let Some(mut judge) = DaemonJudge::of_enrolled(policy, &client)? {
@@ -92,15 +91,9 @@ impl LoginContext<'_> {
     }
 }
 
-/// True if the arguments name the files that the daemon uses.
-fn is_of_daemon(arguments: &ModuleArguments) -> bool {
-    arguments.state == Path::new(STATE_DIR) && arguments.policy == Path::new(POLICY_FILE)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::{FirstPass, LogDetail, PromptLayout};
 
     use crate::tests::stage::{ENROLLED, NEWCOMER, Stage};
     use crate::transaction::MessageMode;
@@ -153,21 +146,5 @@ mod tests {
             );
             assert_eq!(told.contains("the user is not the one"), !may_ask, "{told}");
         }
-    }
-
-    #[test]
-    fn the_daemon_answers_for_its_own_files_only() {
-        let is_of = |state: &str, policy: &str| {
-            is_of_daemon(&ModuleArguments {
-                policy: policy.into(),
-                state: state.into(),
-                detail: LogDetail::Outcomes,
-                first_pass: FirstPass::Unused,
-                layout: PromptLayout::Code,
-            })
-        };
-        assert!(is_of(STATE_DIR, POLICY_FILE));
-        assert!(!is_of("/elsewhere", POLICY_FILE));
-        assert!(!is_of(STATE_DIR, "/elsewhere"));
     }
 }

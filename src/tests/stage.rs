@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use crate::arguments::{FirstPass, LogDetail, ModuleArguments, PromptLayout};
+use crate::arguments::{FileChoice, FirstPass, LogDetail, ModuleArguments, PromptLayout};
 use crate::auth;
 use crate::recovery_claim::RecoveryClaim;
 use crate::return_codes::AuthResult;
@@ -64,6 +64,7 @@ impl Stage {
             detail: LogDetail::Outcomes,
             first_pass: FirstPass::Unused,
             layout: PromptLayout::Code,
+            files: FileChoice::Other,
         };
         let stage = Self {
             scratch,

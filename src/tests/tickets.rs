@@ -1,6 +1,7 @@
 //! Logins after which a ticket is written.
 
 use super::stage::{NEWCOMER, Stage};
+use crate::arguments::FileChoice;
 use crate::return_codes::AuthResult;
 
 const ON: &str = "enabled = true\n[services]\nsshd = true\n";
@@ -17,6 +18,7 @@ fn claimed_under(
     variables: &[(&str, &str)],
 ) -> Option<Vec<u8>> {
     let mut stage = Stage::of(NEWCOMER, policy);
+    stage.arguments.files = FileChoice::Daemons;
     stage.service = Some(service.into());
     stage.password = Some(password.into());
     for (name, value) in variables {
@@ -53,9 +55,22 @@ fn r13_a_password_claims_a_ticket_while_it_is_disabled() {
     assert_eq!(claimed(service_off, "su", "secret"), None);
 }
 
+/// A ticket counts for the policy of the daemon, whatever the line's own one says.
+#[test]
+fn a_line_with_other_files_claims_no_ticket() {
+    for policy in [ON, "enabled = false\n"] {
+        let mut stage = Stage::of(NEWCOMER, policy);
+        stage.service = Some("su".into());
+        stage.password = Some("secret".into());
+        assert_eq!(stage.run(&[]), AuthResult::NotAsked);
+        assert_eq!(stage.claimed, None, "{policy}");
+    }
+}
+
 #[test]
 fn a_claim_ends_where_the_user_came_in_by_key() {
     let mut stage = Stage::of(NEWCOMER, "enabled = true\n");
+    stage.arguments.files = FileChoice::Daemons;
     stage.password = Some("wrong".into());
     assert_eq!(stage.run(&[]), AuthResult::NotAsked);
     assert!(stage.claimed.is_some());
