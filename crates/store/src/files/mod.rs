@@ -65,9 +65,10 @@ impl Store {
     /// # Errors
     /// [`Error`] when it or one of its parts is missing, not root's, accessible to others, or not marked as this one.
     pub fn open(path: &Path, policy: &Path) -> Result<Self, Error> {
-        let store = Self::open_for_login(path, policy)?;
+        let (store, top) = Self::unmarked(path)?;
         store.users.directory()?;
         store.states.directory()?;
+        mark::check(&top, path, policy)?;
         Ok(store)
     }
 
@@ -77,16 +78,22 @@ impl Store {
     /// # Errors
     /// [`Error`] as for [`Store::open`]; what is wrong with `users` and `state` is an error of the first use.
     pub fn open_for_login(path: &Path, policy: &Path) -> Result<Self, Error> {
-        let top =
-            file::open_directory(CWD, path, FileAccess::Private).map_err(Error::file(path))?;
+        let (store, top) = Self::unmarked(path)?;
         mark::check(&top, path, policy)?;
-        let top = Arc::new(top);
-        Ok(Self {
+        Ok(store)
+    }
+
+    /// The directory, whatever mark it has.
+    fn unmarked(path: &Path) -> Result<(Self, Arc<OwnedFd>), Error> {
+        let top = file::open_directory(CWD, path, FileAccess::Private);
+        let top = Arc::new(top.map_err(Error::file(path))?);
+        let store = Self {
             path: path.to_owned(),
             users: StatePart::new(&top, path, "users"),
             states: StatePart::new(&top, path, "state"),
             fleet: None,
-        })
+        };
+        Ok((store, top))
     }
 
     /// Opens the state directory, makes what is missing of it (mode 0700), and marks it. Only the command that sets up a
