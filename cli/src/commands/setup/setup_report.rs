@@ -176,7 +176,9 @@ impl UndoReport {
 impl Report for UndoReport {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(if self.forgotten {
-            "The files stay as they are, and can no longer be restored.\n".to_owned()
+            "The files stay as they are, and can no longer be restored. To ask for no code: twofactor disable. \
+             Before the module is removed, take the lines with pam_twofactor.so out of /etc/pam.d.\n"
+                .to_owned()
         } else if self.done {
             "Everything is as it was before setup. Devices are kept.\n".to_owned()
         } else {

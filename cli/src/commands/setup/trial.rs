@@ -106,7 +106,7 @@ fn try_it(context: &Context, plan: &SetupPlan, user: &str) -> Result<TrialVerdic
         }
     }
     terminal.prose(&format!(
-        "Keep this shell open. In a second terminal, log in ({}).\n\
+        "Keep this shell open. In a second terminal, log in, and try each of them: {}.\n\
          Type y when it has worked, n to undo everything. Ctrl-C undoes it, too.\n",
         plan.services.join(", ")
     ))?;
@@ -118,23 +118,45 @@ fn try_it(context: &Context, plan: &SetupPlan, user: &str) -> Result<TrialVerdic
 fn wait(context: &Context, user: &str) -> Result<TrialVerdict, Failure> {
     let store = context.existing_store()?;
     let account = context.account(user)?;
+    let terminal = &context.terminal;
     let mut known = uses(&store, &account);
+    let mut seen = known.is_empty();
+    let mut doubted = false;
     loop {
         if interrupt::answer_is_there()? {
-            let answer = context.terminal.answer()?;
+            let answer = terminal.answer()?;
             match answer.as_ref().map(|answer| answer.trim()) {
-                Some("y" | "Y" | "yes") => return Ok(TrialVerdict::Works),
+                Some("y" | "Y" | "yes") if seen || doubted => return Ok(TrialVerdict::Works),
+                // Said once: the login may be another user's.
+                Some("y" | "Y" | "yes") => {
+                    doubted = true;
+                    terminal.prose(&format!(
+                        "{user} has given no right code since the change. Type y again to keep it all the same.\n"
+                    ))?;
+                }
                 Some("n" | "N" | "no") | None => return Ok(TrialVerdict::Fails),
-                Some(_) => context.terminal.prose("y or n\n")?,
+                Some(_) => terminal.prose(
+                    "Type y to keep the change, n to undo it. Codes belong in the second terminal.\n",
+                )?,
             }
         }
         let now = uses(&store, &account);
         for device in used_again(&known, &now) {
-            context.terminal.prose(&format!(
-                "{user} has given a right code of the device {device}. Type y if that was the login, and it has worked.\n"
-            ))?;
+            terminal.prose(&used(user, device, seen))?;
+            seen = true;
         }
         known = now;
+    }
+}
+
+/// What is said of a right code.
+fn used(user: &str, device: &str, seen: bool) -> String {
+    if seen {
+        format!("{user} has given a right code again.\n")
+    } else {
+        format!(
+            "{user} has given a right code of the device {device}. Type y if that was the login, and it has worked.\n"
+        )
     }
 }
 

@@ -30,7 +30,7 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     if args.forget {
         context
             .terminal
-            .confirm("Forget what the files were before? They stay as they are.")?;
+            .confirm("Forget what the files were before? They stay as they are: logins go on asking for codes, and `twofactor setup --undo` can no longer take that back.")?;
         SetupJournal::remove(state)?;
         return context.write(&UndoReport::forgotten());
     }
