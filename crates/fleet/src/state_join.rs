@@ -13,8 +13,10 @@ pub fn of_record(record: &Record, local: &State, shared: Option<&State>) -> Stat
     }
     // A code of the record that was used on one of them is used, whatever the other one was used for last.
     let bypass = record.bypass.as_ref().map(|bypass| bypass.id);
-    if bypass.is_some() && bypass == local.bypass {
-        state.bypass = bypass;
+    if bypass.is_some() {
+        let is_used = bypass == local.bypass || bypass == shared.and_then(|it| it.bypass);
+        // No mark is left of one before it: a mark of another code tells a host that its record is an older one.
+        state.bypass = bypass.filter(|_| is_used);
     }
     let set = record.recovery.as_ref().map(|set| set.id);
     if set.is_some() && state.recovery.set != set {

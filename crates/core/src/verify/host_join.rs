@@ -25,13 +25,14 @@ pub fn joined_with_own(shared: &State, own: &State, record: &Record) -> State {
         }
         entry.next = entry.next.max(known.next);
     }
-    if let Some(set) = record.recovery.as_ref().map(|set| set.id) {
+    let counting = counting_part(record, shared);
+    if let Some(set) = counting.recovery.map(|set| set.id) {
         state.recovery = SpentCodes {
             set: Some(set),
             bits: bits(shared.recovery, set) | bits(own.recovery, set),
         };
     }
-    let bypass = record.bypass.as_ref().map(|bypass| bypass.id);
+    let bypass = counting.bypass.map(|bypass| bypass.id);
     if bypass.is_some() && own.bypass == bypass {
         state.bypass = bypass;
     }
@@ -46,6 +47,21 @@ pub fn joined_with_own(shared: &State, own: &State, record: &Record) -> State {
     state
 }
 
+/// The part of a host's record that counts on all hosts, by their state. The record may be an older one: what was removed or replaced on
+/// another host counts no more. Where the state has the marks of other codes, those are the newer ones.
+#[must_use]
+pub fn counting_part(record: &Record, shared: &State) -> Record {
+    let mut part = record.clone();
+    part.devices.retain(|it| shared.device(it.id).is_some());
+    part.recovery = part
+        .recovery
+        .filter(|own| shared.recovery.set.is_none_or(|set| set == own.id));
+    part.bypass = part
+        .bypass
+        .filter(|own| shared.bypass.is_none_or(|used| used == own.id));
+    part
+}
+
 /// The marks of one set; those of another set mean nothing.
 fn bits(codes: SpentCodes, set: Id) -> u32 {
     if codes.set == Some(set) {
@@ -58,6 +74,7 @@ fn bits(codes: SpentCodes, set: Id) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recovery::{CodeForm, CodeScope, OneTimeCode, RecoverySet};
     use crate::state::DeviceState;
 
     fn id(number: u64) -> Id {
@@ -102,5 +119,66 @@ mod tests {
         let joined = joined_with_own(&shared, &own, &record);
         assert_eq!((joined.failures, joined.last_failure), (7, 90));
         assert_eq!(joined_with_own(&shared, &joined, &record).failures, 4);
+    }
+
+    /// A record with a set of recovery codes and a bypass code.
+    fn record_with(set: u64, bypass: u64) -> Record {
+        let mut record = Record::new("alice".to_owned(), 7);
+        record.recovery = Some(RecoverySet {
+            id: id(set),
+            form: CodeForm::Base32,
+            salt: [0; 16],
+            hashes: vec![[0; 32]; 2],
+            created: 0,
+        });
+        record.bypass = Some(OneTimeCode {
+            id: id(bypass),
+            salt: [0; 16],
+            hash: [0; 32],
+            expires: 9,
+            scope: CodeScope::Login,
+        });
+        record
+    }
+
+    #[test]
+    fn an_older_record_takes_no_newer_mark_away() {
+        let (mut shared, mut own) = (State::new(0), State::new(7));
+        let record = record_with(21, 31);
+        own.recovery = SpentCodes {
+            set: Some(id(21)),
+            bits: 0b01,
+        };
+        own.bypass = Some(id(31));
+        // Another host replaced both, and the new ones were used there.
+        shared.recovery = SpentCodes {
+            set: Some(id(22)),
+            bits: 0b10,
+        };
+        shared.bypass = Some(id(32));
+        let joined = joined_with_own(&shared, &own, &record);
+        assert_eq!(joined.recovery, shared.recovery);
+        assert_eq!(joined.bypass, shared.bypass);
+        let counting = counting_part(&record, &shared);
+        assert!(counting.recovery.is_none() && counting.bypass.is_none());
+    }
+
+    #[test]
+    fn marks_of_the_same_codes_are_joined() {
+        let (mut shared, mut own) = (State::new(0), State::new(7));
+        let record = record_with(21, 31);
+        own.recovery = SpentCodes {
+            set: Some(id(21)),
+            bits: 0b01,
+        };
+        own.bypass = Some(id(31));
+        shared.recovery = SpentCodes {
+            set: Some(id(21)),
+            bits: 0b10,
+        };
+        let joined = joined_with_own(&shared, &own, &record);
+        assert_eq!((joined.recovery.bits, joined.bypass), (0b11, Some(id(31))));
+        let counting = counting_part(&record, &joined);
+        assert!(counting.recovery.is_some() && counting.bypass.is_some());
     }
 }

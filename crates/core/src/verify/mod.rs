@@ -26,7 +26,7 @@ use crate::state::{DaemonFailures, RefusedAnswers, State, furthest_ahead};
 
 pub use answer::{Answer, Form, MAX_INPUT, is_blank};
 pub use answer_tail::AnswerTail;
-pub use host_join::joined_with_own;
+pub use host_join::{counting_part, joined_with_own};
 pub use last_code::before_last_code;
 pub use resync::{clock_offset, resync, with_offset};
 pub use scan::LOOK_AHEAD;

@@ -50,7 +50,7 @@ pub fn push_outage<O>(
         return Ok(Err(reason));
     }
     match next.into_inner() {
-        Some(state) => write_through(locked, &own, state)?,
+        Some(state) => write_through(locked, (&loaded.record, &own), state)?,
         None => return Ok(Ok(false)),
     }
     Ok(Ok(true))

@@ -8,9 +8,10 @@
 //! * **write through**: the result is in the host's own file, flushed, before it is told.
 #![forbid(unsafe_code)]
 
+use twofactor_core::record::Record;
 use twofactor_core::state::{DeviceState, State};
 use twofactor_core::verify::grace;
-use twofactor_core::verify::{self, FailureCounter, Form, Outcome, joined_with_own};
+use twofactor_core::verify::{self, FailureCounter, Form, Outcome, counting_part, joined_with_own};
 
 use super::{
     AttemptFailure, AttemptResult, ChargeStop, CodeJudgement, CredentialSet, JudgementTerms,
@@ -67,16 +68,15 @@ impl SharedCode<'_> {
     ) -> Result<SharedVerdict, AttemptFailure> {
         self.next = None;
         let JudgementTerms { record, now, .. } = self.terms;
-        // What was removed on another host does not count before this host's record says so.
-        let mut left = record.clone();
-        left.devices.retain(|it| shared.device(it.id).is_some());
+        // What was removed or replaced on another host does not count before this host's record says so.
+        let left = counting_part(record, shared);
         if left.devices.is_empty() {
             return Ok(SharedVerdict::Unchanged(AttemptResult::Gone));
         }
         let mut state = joined_with_own(shared, &self.own, record);
         if epoch == SharedEpoch::Earlier {
             let window = self.terms.policy.window;
-            forget_unused(&mut state, &nothing_reusable(record, window, now));
+            forget_unused(&mut state, &nothing_reusable(&left, window, now));
         }
         // The clock of another host may be ahead.
         let state = verify::rebased(&state, now).unwrap_or(state);
@@ -106,8 +106,13 @@ fn forget_unused(state: &mut State, unusable: &State) {
             entry.next = entry.next.max(other.next);
         }
     }
-    state.recovery = unusable.recovery;
-    state.bypass = unusable.bypass;
+    if unusable.recovery.set.is_some() {
+        state.recovery = unusable.recovery;
+    } else if state.recovery.set.is_some() {
+        // Of a set that this host's record does not have, all may have been used.
+        state.recovery.bits = u32::MAX;
+    }
+    state.bypass = unusable.bypass.or(state.bypass);
 }
 
 impl LoginAttempt<'_> {
@@ -144,7 +149,9 @@ impl LoginAttempt<'_> {
         let end = settle(&mut code)?;
         let is_compared = matches!(end, SharedEnd::Judged(AttemptResult::Compared(_)));
         match code.next {
-            Some(state) if is_compared => write_through(locked, &code.own, state)?,
+            Some(state) if is_compared => {
+                write_through(locked, (&loaded.record, &code.own), state)?
+            }
             // What was compared follows from a decision.
             None if is_compared => return Err(AttemptFailure::Undecided),
             // Another host's attempt came first, or the end is not known.
@@ -187,9 +194,16 @@ impl LoginAttempt<'_> {
 /// Stores the result in the host's own file: only then may it be told. Entries of devices come and go with the record alone.
 pub(super) fn write_through(
     mut locked: Locked<'_>,
-    own: &State,
+    (record, own): (&Record, &State),
     mut state: State,
 ) -> Result<(), AttemptFailure> {
+    // So do the marks of recovery and bypass codes: by those of other codes, the ones of this host's record would be unused.
+    if state.recovery.set != record.recovery.as_ref().map(|set| set.id) {
+        state.recovery = own.recovery;
+    }
+    if state.bypass != record.bypass.as_ref().map(|bypass| bypass.id) {
+        state.bypass = own.bypass;
+    }
     let known = |entry: &DeviceState| state.device(entry.id).copied().unwrap_or(*entry);
     state.devices = own.devices.iter().map(known).collect();
     locked.write(state)?;
