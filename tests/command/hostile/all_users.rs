@@ -7,7 +7,7 @@ use harness::suggested::{hostile, suggestions};
 use super::{NAMES, line, machine, printed};
 
 /// Commands that list users or look through all of them. Each begins with the policy off.
-const OF_ALL: [&str; 15] = [
+const OF_ALL: [&str; 16] = [
     "enable --force",
     "enable --force --json",
     "disable",
@@ -22,11 +22,12 @@ const OF_ALL: [&str; 15] = [
     "doctor --users",
     "backup -",
     "init",
+    "fleet status",
     "import google-authenticator --all --dry-run",
 ];
 
 /// Commands that name no user, and print nothing of what a machine holds.
-const OF_NO_USER: [&str; 3] = ["completions", "help", "manual"];
+const OF_NO_USER: [&str; 2] = ["completions", "manual"];
 
 #[test]
 fn no_list_of_users_steers_a_terminal_or_a_shell() {
