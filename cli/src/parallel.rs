@@ -9,6 +9,15 @@ use crate::progress::ProgressLine;
 
 /// With fewer names than that for each thread, another one is not worth its while.
 const FEWEST: usize = 1_000;
+/// Whether changes are made in several threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeThreads {
+    /// They are made one after the other.
+    One,
+    /// They are.
+    Several,
+}
+
 /// Most threads that write. They wait for the disk, which flushes what several of them wrote at once.
 const WRITERS: usize = 16;
 /// With fewer changes than that for each thread, another one is not worth its while.
@@ -24,10 +33,14 @@ pub fn look_at<T: Send>(names: &[String], look: impl Fn(&str) -> T + Sync) -> Ve
 /// Results of `change` for each of `all`, in their order. `what` heads the count. No change may depend on another one.
 pub fn change_each<I: Sync, T: Send>(
     what: &'static str,
+    threads: ChangeThreads,
     all: &[I],
     change: impl Fn(&I) -> T + Sync,
 ) -> Vec<T> {
-    let share = all.len().div_ceil(WRITERS).max(FEWEST_CHANGES);
+    let share = match threads {
+        ChangeThreads::One => all.len().max(1),
+        ChangeThreads::Several => all.len().div_ceil(WRITERS).max(FEWEST_CHANGES),
+    };
     in_shares(what, all, share, change)
 }
 
@@ -83,7 +96,18 @@ mod tests {
         let most = WRITERS * FEWEST_CHANGES;
         for count in [0, 1, FEWEST_CHANGES, FEWEST_CHANGES + 1, most, most + 7] {
             let all: Vec<usize> = (0..count).collect();
-            assert_eq!(change_each("Changed", &all, |one| *one), all);
+            let changed = change_each("Changed", ChangeThreads::Several, &all, |one| *one);
+            assert_eq!(changed, all);
         }
+    }
+
+    #[test]
+    fn one_thread_changes_all() {
+        let all = vec![(); 5 * FEWEST_CHANGES];
+        let this = thread::current().id();
+        let changed = change_each("Changed", ChangeThreads::One, &all, |()| {
+            thread::current().id()
+        });
+        assert_eq!(changed, vec![this; all.len()]);
     }
 }

@@ -31,13 +31,10 @@ pub fn settle(
         host: host.host_key().clone(),
         state: StoreKey::state(user),
     };
-    let end = host.with_standing(|standing| {
-        let places = (keys.state.clone(), keys.host.clone());
-        let judge = LockedCodeJudge(code);
-        let mut attempt = FleetAttempt::new(id, host.key(), places, standing, judge);
-        fleet_run::run(host.gateway(), &keys, &mut attempt, time)
-    });
-    match end {
+    let places = (keys.state.clone(), keys.host.clone());
+    let judge = LockedCodeJudge(code);
+    let mut attempt = FleetAttempt::new(id, host.key(), places, host, judge);
+    match fleet_run::run(host.gateway(), &keys, &mut attempt, time) {
         Ok(result) => result.map(SharedEnd::Judged),
         Err(reason) => Ok(SharedEnd::Outage(reason)),
     }

@@ -70,11 +70,12 @@ impl StoreBreaker {
     }
 }
 
-/// False for what the store says of one user alone.
+/// False for what the store says of one user alone, and for what says nothing of the store.
 const fn concerns_all(reason: &OutageReason) -> bool {
     !matches!(
         reason,
-        OutageReason::NoState
+        OutageReason::HostBusy(_)
+            | OutageReason::NoState
             | OutageReason::Value(_)
             | OutageReason::Record(_)
             | OutageReason::Forgotten
@@ -102,7 +103,9 @@ mod tests {
     fn one_users_trouble_opens_it_for_no_other() {
         let breaker = StoreBreaker::default();
         breaker.try_to_close(|| true);
-        for reason in [OutageReason::NoState, OutageReason::Contradiction] {
+        // Nor does a command of root that holds the lock of the fleet's files.
+        let busy = OutageReason::HostBusy("is locked by another process".to_owned());
+        for reason in [OutageReason::NoState, OutageReason::Contradiction, busy] {
             breaker.note(&reason);
             assert!(!breaker.is_open(), "{reason}");
         }

@@ -23,7 +23,7 @@ use crate::formatting::{count, plain, utc};
 use crate::import::source::{self, UnreadableSource};
 use crate::interrupt;
 use crate::output::Report as _;
-use crate::parallel;
+use crate::parallel::{self, ChangeThreads};
 use crate::progress::ProgressLine;
 use crate::roster::AccountLookup;
 
@@ -86,8 +86,14 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<ExitCode, Failure> {
         let users = count(changes as u64, "user");
         context.terminal.confirm(&format!("Restore {users}?"))?;
     }
+    // Changes in a fleet are made one after the other, whatever asks for them: several would only wait for its lock.
+    let threads = if store.is_in_fleet()? {
+        ChangeThreads::One
+    } else {
+        ChangeThreads::Several
+    };
     interrupt::arm()?;
-    let rows = written(&store, &places, terms);
+    let rows = written(&store, &places, terms, threads);
     let mut done = report(RestoreStage::Done, rows);
     done.interrupted = interrupt::check().is_err();
     context.write(&done)?;
@@ -198,7 +204,12 @@ fn planned(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> V
 
 /// Restores the users, each under the lock and with the flushes of one alone, several at a time. What is wrong with one
 /// stops no other one.
-fn written(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> Vec<RestoreRow> {
+fn written(
+    store: &Store,
+    places: &[RestorePlace<'_>],
+    terms: RestoreTerms,
+    threads: ChangeThreads,
+) -> Vec<RestoreRow> {
     let restore = |place: &RestorePlace<'_>| {
         let user = &place.entry.record.user;
         match &place.account {
@@ -216,7 +227,7 @@ fn written(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> V
             Err(failure) => RestoreRow::failed(user, failure),
         }
     };
-    parallel::change_each("Restored", places, restore)
+    parallel::change_each("Restored", threads, places, restore)
 }
 
 impl RestoreReport {

@@ -12,7 +12,7 @@ use crate::fleet_key::FleetKey;
 use crate::gateway::{Gateway, TimeLeft};
 use crate::gateway_fault::GatewayFault;
 use crate::outage::OutageReason;
-use crate::shared_attempt::FleetStanding;
+use crate::shared_attempt::{FleetStanding, StandingSource};
 use crate::shared_record::{RecordContent, SharedRecord};
 use crate::shared_state::{SharedOutcome, SharedState};
 use crate::store_key::StoreKey;
@@ -64,7 +64,7 @@ pub struct CommitTarget<'a> {
     /// The host's place in the store.
     pub host: &'a StoreKey,
     /// What the host knows of its fleet.
-    pub standing: &'a FleetStanding,
+    pub standing: &'a dyn StandingSource,
 }
 
 /// Reason why a change was not made, or is not known to be.
@@ -101,6 +101,7 @@ pub fn commit(
     ];
     let mut sent: Option<SentChange> = None;
     let mut was_sent = false;
+    let mut known = target.standing.standing();
     loop {
         let base = match target.gateway.values(&keys, time) {
             Ok(base) => base,
@@ -110,8 +111,12 @@ pub fn commit(
             }
             Err(fault) => return Err(ended(was_sent, OutageReason::Unreachable(fault))),
         };
-        let view = FactorView::open(target, change.user, base);
-        let view = view.map_err(|reason| ended(was_sent, reason))?;
+        let before = std::mem::replace(&mut known, target.standing.standing());
+        let view = match FactorView::open((target, &known), change.user, base) {
+            // The host wrote a number meanwhile.
+            Err(reason) if reason.is_of_standing() && before != known => continue,
+            view => view.map_err(|reason| ended(was_sent, reason))?,
+        };
         if view.has(id) {
             return Ok(view.revision());
         }
@@ -154,19 +159,20 @@ struct SentChange {
 /// What the store has of a user.
 struct FactorView {
     base: Vec<KeyedValue>,
+    epoch: u64,
     state: Option<SharedState>,
     record: Option<SharedRecord>,
 }
 
 impl FactorView {
     fn open(
-        target: &CommitTarget<'_>,
+        (target, known): (&CommitTarget<'_>, &FleetStanding),
         user: &str,
         base: Vec<KeyedValue>,
     ) -> Result<Self, OutageReason> {
         let value = |at: usize| base.get(at).and_then(|(_, value)| value.as_deref());
         let CommitTarget { key, host, .. } = *target;
-        target.standing.check(key, host, value(0), value(1))?;
+        known.check(key, host, value(0), value(1))?;
         let state = value(2).map(|sealed| {
             let plain = key.open(&StoreKey::state(user), sealed);
             let plain = plain.map_err(OutageReason::Seal)?;
@@ -180,6 +186,7 @@ impl FactorView {
         Ok(Self {
             state: state.transpose()?,
             record: record.transpose()?,
+            epoch: known.meta.epoch,
             base,
         })
     }
@@ -227,7 +234,7 @@ impl FactorView {
         let state = (change.state)(self.state.as_ref().map(|it| &it.state));
         let next = match &self.state {
             Some(shared) => shared.with_attempt(id, SharedOutcome::Rejected, state),
-            None => SharedState::first(target.standing.meta.epoch, state).with_id(id),
+            None => SharedState::first(self.epoch, state).with_id(id),
         };
         let seal = |place: StoreKey, plain: &[u8]| {
             let sealed = target.key.seal(&place, plain);

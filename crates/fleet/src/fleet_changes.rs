@@ -42,10 +42,11 @@ impl SharedFactors for FleetChanges {
     fn commit(&self, user: &str, change: &SharedChange<'_>) -> Result<(), String> {
         let host = FleetHost::open(&self.settings, &self.state);
         let host = host.map_err(|error| unmade(&error.to_string()))?;
-        let time = WorkDeadline::after(CHANGE_TIME);
         // The daemon writes no number of this host while it is compared.
         let lock = host.directory().lock();
         let lock = lock.map_err(|error| unmade(&error.to_string()))?;
+        // What was waited for the daemon is no time of the store.
+        let time = WorkDeadline::after(CHANGE_TIME);
         host.settle(&lock, &time)
             .map_err(|reason| unmade(&reason.to_string()))?;
         let revision = host.commit(user, change, &time);
@@ -121,15 +122,13 @@ impl FleetHost {
         change: &FactorCommit<'_>,
         time: &WorkDeadline,
     ) -> Result<u64, CommitFault> {
-        self.with_standing(|standing| {
-            let target = CommitTarget {
-                gateway: self.gateway(),
-                key: self.key(),
-                host: self.host_key(),
-                standing,
-            };
-            factor_commit::commit(&target, change, time)
-        })
+        let target = CommitTarget {
+            gateway: self.gateway(),
+            key: self.key(),
+            host: self.host_key(),
+            standing: self,
+        };
+        factor_commit::commit(&target, change, time)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::host_file::{FleetDirectory, FleetLock, HostPlace};
 use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
 use crate::outage::OutageReason;
-use crate::shared_attempt::FleetStanding;
+use crate::shared_attempt::{FleetStanding, StandingSource};
 use crate::store_key::StoreKey;
 use crate::store_values::{ChangeAnswer, KeyedValue};
 use crate::token::{FleetMeta, HostBeat};
@@ -85,6 +85,7 @@ impl FleetHost {
             standing: RwLock::new(FleetStanding {
                 meta: place.meta,
                 beat: place.current,
+                coming: None,
             }),
         })
     }
@@ -119,23 +120,20 @@ impl FleetHost {
         &self.directory
     }
 
-    /// Runs `work` with what the host knows of its fleet. This process writes no number meanwhile, so that `work` meets none.
-    pub fn with_standing<T>(&self, work: impl FnOnce(&FleetStanding) -> T) -> T {
-        let standing = self.standing.read();
-        work(&standing.unwrap_or_else(PoisonError::into_inner))
+    /// Held for this alone: no attempt waits for a lock of the fleet or for the store here.
+    fn know(&self, standing: FleetStanding) {
+        let known = self.standing.write();
+        *known.unwrap_or_else(PoisonError::into_inner) = standing;
     }
 
     /// Writes the next number, if the store has the one that this host wrote last. What a command has changed in the files of the
-    /// fleet counts from then on.
+    /// fleet counts from then on. Attempts go on meanwhile. At most half of the time is waited for another process of this host.
     ///
     /// # Errors
     /// [`OutageReason`]: the store cannot be used, and no attempt may be made before this succeeds.
     pub fn beat_now(&self, report: HostReport, time: &dyn TimeLeft) -> Result<(), OutageReason> {
-        let mut standing = self
-            .standing
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let lock = self.directory.lock().map_err(OutageReason::files)?;
+        let lock = self.directory.lock_within(time.left() / 2);
+        let lock = lock.map_err(OutageReason::files)?;
         let (place, seen, base) = self.seen(time)?;
         let next = HostPlace {
             previous: seen,
@@ -156,6 +154,11 @@ impl FleetHost {
             time: report.time,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
+        self.know(FleetStanding {
+            meta: next.meta,
+            beat: seen,
+            coming: Some(next.current),
+        });
         self.put_entry(base, &entry, time)?;
         // From now on the number before is one of a store that went back.
         let done = HostPlace {
@@ -165,10 +168,11 @@ impl FleetHost {
         self.directory
             .write(&done, &lock)
             .map_err(OutageReason::files)?;
-        *standing = FleetStanding {
+        self.know(FleetStanding {
             meta: done.meta,
             beat: done.current,
-        };
+            coming: None,
+        });
         Ok(())
     }
 
@@ -177,15 +181,12 @@ impl FleetHost {
     /// # Errors
     /// As [`FleetHost::beat_now`].
     pub fn settle(&self, _: &FleetLock, time: &dyn TimeLeft) -> Result<(), OutageReason> {
-        let mut standing = self
-            .standing
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
         let (place, beat, _) = self.seen(time)?;
-        *standing = FleetStanding {
+        self.know(FleetStanding {
             meta: place.meta,
             beat,
-        };
+            coming: None,
+        });
         Ok(())
     }
 
@@ -235,6 +236,13 @@ impl FleetHost {
             }
             time.pause(PAUSE);
         }
+    }
+}
+
+impl StandingSource for FleetHost {
+    fn standing(&self) -> FleetStanding {
+        let known = self.standing.read();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

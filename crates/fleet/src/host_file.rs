@@ -4,6 +4,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use rustix::fs::CWD;
@@ -151,9 +152,17 @@ impl FleetDirectory {
     /// # Errors
     /// [`HostFault::Busy`]; [`HostError`].
     pub fn lock(&self) -> Result<FleetLock, HostError> {
+        self.lock_within(lock::WAIT)
+    }
+
+    /// Locks it. Waits no longer than `limit`.
+    ///
+    /// # Errors
+    /// [`HostFault::Busy`]; [`HostError`].
+    pub fn lock_within(&self, limit: Duration) -> Result<FleetLock, HostError> {
         let fd = file::open_directory(CWD, &self.path, FileAccess::Private);
         let fd = fd.map_err(HostError::file(&self.path))?;
-        let had = lock::exclusive_within(&fd, lock::WAIT)
+        let had = lock::exclusive_within(&fd, limit)
             .map_err(|errno| HostError::file(&self.path)(FileError::System("flock", errno)))?;
         if had {
             Ok(FleetLock { _fd: fd })

@@ -8,6 +8,7 @@ use crate::host_settings::HostSettings;
 use crate::membership_error::MembershipError;
 use crate::mirror_marks::MirrorMarks;
 use crate::outage::OutageReason;
+use crate::shared_attempt::StandingSource as _;
 use crate::store_key::StoreKey;
 use crate::token::HostBeat;
 
@@ -44,7 +45,7 @@ pub fn leave(
     if !has_left {
         let keys = [StoreKey::meta(), host.host_key().clone()];
         let base = patient(&time, || host.gateway().values(&keys, &time))?;
-        let beat = host.with_standing(|standing| standing.beat);
+        let beat = host.standing().beat;
         let entry = HostEntry {
             beat: HostBeat {
                 count: beat.count.saturating_add(1),

@@ -15,6 +15,7 @@ use crate::fleet_host::{FleetHost, patient};
 use crate::gateway::TimeLeft;
 use crate::mirror_marks::{MarkKind, MirrorMarks};
 use crate::outage::OutageReason;
+use crate::shared_attempt::StandingSource as _;
 use crate::shared_record::{RecordContent, SharedRecord};
 use crate::shared_state::SharedState;
 use crate::state_join;
@@ -107,11 +108,17 @@ impl FleetHost {
     /// Checks that the store is that of the fleet, and has the number of this host.
     pub(crate) fn check_store(&self, time: &dyn TimeLeft) -> Result<(), OutageReason> {
         let keys = [StoreKey::meta(), self.host_key().clone()];
-        let values = patient(time, || self.gateway().values(&keys, time))?;
-        let value = |at: usize| values.get(at).and_then(|(_, value)| value.as_deref());
-        self.with_standing(|standing| {
-            standing.check(self.key(), self.host_key(), value(0), value(1))
-        })
+        let mut known = self.standing();
+        loop {
+            let values = patient(time, || self.gateway().values(&keys, time))?;
+            let value = |at: usize| values.get(at).and_then(|(_, value)| value.as_deref());
+            let before = std::mem::replace(&mut known, self.standing());
+            match known.check(self.key(), self.host_key(), value(0), value(1)) {
+                // The host wrote a number meanwhile.
+                Err(reason) if reason.is_of_standing() && before != known => {}
+                checked => return checked,
+            }
+        }
     }
 
     /// The state of a user, as all hosts share it.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::fleet_key::{BrokenSeal, SealError};
 use crate::gateway_fault::GatewayFault;
-use crate::host_error::HostError;
+use crate::host_error::{HostError, HostFault};
 use crate::shared_record::RecordValueError;
 use crate::shared_state::ValueError;
 use crate::token::TokenError;
@@ -26,6 +26,8 @@ pub enum OutageReason {
     HasLeft,
     /// A file of the fleet on this host cannot be used: the text of its error.
     HostFiles(String),
+    /// Another process of this host changes the files of the fleet. It says nothing of the store.
+    HostBusy(String),
     /// It has no state of this user.
     NoState,
     /// A value is not sealed with the key of the fleet.
@@ -46,7 +48,16 @@ pub enum OutageReason {
 
 impl OutageReason {
     pub(crate) fn files(error: HostError) -> Self {
-        Self::HostFiles(error.to_string())
+        let text = error.to_string();
+        match error.cause {
+            HostFault::Busy => Self::HostBusy(text),
+            _ => Self::HostFiles(text),
+        }
+    }
+
+    /// True where what the host knew of its fleet was not what the store has: it may have become so just now.
+    pub(crate) const fn is_of_standing(&self) -> bool {
+        matches!(self, Self::WentBack | Self::OtherEpoch)
     }
 }
 
@@ -63,7 +74,7 @@ impl fmt::Display for OutageReason {
                 f.write_str("the store went back in time, or another host has this one's id")
             }
             Self::HasLeft => f.write_str("this host has left the fleet"),
-            Self::HostFiles(error) => f.write_str(error),
+            Self::HostFiles(error) | Self::HostBusy(error) => f.write_str(error),
             Self::NoState => f.write_str("the store has no state of this user"),
             Self::Seal(error) => error.fmt(f),
             Self::Value(error) => error.fmt(f),

@@ -62,6 +62,20 @@ pub struct FleetStanding {
     pub meta: FleetMeta,
     /// The number that this host wrote last.
     pub beat: HostBeat,
+    /// The number after it, from before it is sent to the store until it is known to be there.
+    pub coming: Option<HostBeat>,
+}
+
+/// What the host knows of its fleet at each moment: it writes numbers while attempts are under way.
+pub trait StandingSource {
+    /// What it knows now.
+    fn standing(&self) -> FleetStanding;
+}
+
+impl StandingSource for FleetStanding {
+    fn standing(&self) -> FleetStanding {
+        self.clone()
+    }
 }
 
 impl FleetStanding {
@@ -88,7 +102,8 @@ impl FleetStanding {
         }
         let beat = key.open(place, host.ok_or(OutageReason::WentBack)?);
         let beat = HostBeat::decode(&beat.map_err(OutageReason::Seal)?);
-        if beat.map_err(OutageReason::Token)? != self.beat {
+        let beat = beat.map_err(OutageReason::Token)?;
+        if beat != self.beat && Some(beat) != self.coming {
             return Err(OutageReason::WentBack);
         }
         Ok(())
@@ -134,7 +149,9 @@ pub struct FleetAttempt<'a, J: AttemptJudge> {
     key: &'a FleetKey,
     place: StoreKey,
     host: StoreKey,
-    standing: &'a FleetStanding,
+    source: &'a dyn StandingSource,
+    /// As it was after the last answer of the store.
+    standing: FleetStanding,
     judge: J,
     sent: Option<SentWrite<J::End>>,
 }
@@ -152,7 +169,7 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
         id: AttemptId,
         key: &'a FleetKey,
         (place, host): (StoreKey, StoreKey),
-        standing: &'a FleetStanding,
+        source: &'a dyn StandingSource,
         judge: J,
     ) -> Self {
         Self {
@@ -160,7 +177,8 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
             key,
             place,
             host,
-            standing,
+            source,
+            standing: source.standing(),
             judge,
             sent: None,
         }
@@ -173,7 +191,13 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
 
     /// The step after the values were read.
     pub fn after_read(&mut self, view: StoreView) -> AttemptStep<J::End> {
-        self.step(view).unwrap_or_else(AttemptStep::Outage)
+        let now = self.source.standing();
+        let before = std::mem::replace(&mut self.standing, now);
+        match self.step(view) {
+            // The host wrote a number meanwhile: this was read before, or is of after.
+            Err(reason) if reason.is_of_standing() && before != self.standing => AttemptStep::Read,
+            step => step.unwrap_or_else(AttemptStep::Outage),
+        }
     }
 
     /// The step after a write.

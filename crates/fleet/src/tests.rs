@@ -16,6 +16,8 @@ use crate::shared_state::{SharedOutcome, SharedState};
 use crate::store_key::StoreKey;
 use crate::token::{FleetMeta, HostBeat};
 
+mod numbers;
+
 /// Failures after which nothing is compared.
 const LIMIT: u32 = 5;
 
@@ -78,6 +80,7 @@ fn standing(epoch: u64, count: u64) -> FleetStanding {
             epoch,
         },
         beat: HostBeat { count, run: [0; 8] },
+        coming: None,
     }
 }
 

@@ -127,6 +127,7 @@ impl TestFleet {
                 count: self.count,
                 run: [host as u8; 8],
             },
+            coming: None,
         }
     }
 

@@ -8,6 +8,7 @@
 )]
 
 mod backups;
+mod beats;
 mod certificates;
 mod changes;
 mod claims;
