@@ -24,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The record that the store has to have before a change.
 #[derive(Clone, Copy)]
 pub enum ExpectedRecord<'a> {
+    /// None, and none was ever there: a user whose record was removed has one that says so.
+    Absent,
     /// This one; none, where it is `None`.
     Text(Option<&'a str>),
     /// One of which this is true; none, where it is given `None`.
@@ -220,6 +222,7 @@ impl FactorView {
     ) -> Result<SentChange, CommitFault> {
         let stored = self.record.as_ref().and_then(|it| it.content.text());
         let is_expected = match change.expected {
+            ExpectedRecord::Absent => self.record.is_none(),
             ExpectedRecord::Text(expected) => expected == stored,
             ExpectedRecord::Matching(matches) => matches(stored),
             ExpectedRecord::Any => true,

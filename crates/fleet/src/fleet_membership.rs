@@ -153,7 +153,7 @@ pub(crate) fn readable_users(store: &Store) -> Result<Vec<String>, MembershipErr
 }
 
 /// Brings a user's record and state to the fleet, which has no record of that user, or the same one. Each code that was used there or
-/// here counts as used.
+/// here counts as used. A user who was removed there is no new one: that is a conflict.
 pub(crate) fn bring(host: &FleetHost, store: &Store, user: &str) -> Result<(), MembershipError> {
     let Some(record) = store.record_named(user)? else {
         // Removed meanwhile.
@@ -174,11 +174,7 @@ pub(crate) fn bring(host: &FleetHost, store: &Store, user: &str) -> Result<(), M
         state: &join,
     };
     let is_same = |stored: Option<&str>| is_same(stored, Some(&record));
-    let has_none = |stored: Option<&str>| stored.is_none();
-    let first = change(
-        ExpectedRecord::Matching(&has_none),
-        RecordPart::Write(content(&record)),
-    );
+    let first = change(ExpectedRecord::Absent, RecordPart::Write(content(&record)));
     use crate::factor_commit::CommitFault::Conflict;
     let revision = match host.commit_factor(&first, &time) {
         Err(Conflict) => {

@@ -22,4 +22,5 @@ mod fleet;
 mod hosts;
 mod member;
 mod records;
+mod removed;
 mod restored;
