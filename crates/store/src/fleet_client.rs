@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::io::Errno;
-
 use twofactor_core::policy::FleetPolicy;
 use twofactor_core::verify::AnswerTail;
 use twofactor_protocol::fleet::{CodePurpose, FLEET_SOCKET, FleetAnswer, FleetAttemptCall};
@@ -82,11 +80,14 @@ impl FleetClient {
     }
 }
 
-/// True where no service answers. One that is busy, is not root's, or tells an error is no outage.
-fn is_silence(cause: DaemonFault) -> bool {
+/// True where no service answers: a full queue is that of one which does not come up, since one that runs takes all out of it. One that
+/// is busy, is not root's, or tells an error is no outage: a flood of codes would make each of them work once more.
+const fn is_silence(cause: DaemonFault) -> bool {
     match cause {
-        DaemonFault::Connect(errno) => errno != Errno::AGAIN,
-        DaemonFault::Lost(_) | DaemonFault::Closed | DaemonFault::Ended => true,
+        DaemonFault::Connect(_)
+        | DaemonFault::Lost(_)
+        | DaemonFault::Closed
+        | DaemonFault::Ended => true,
         DaemonFault::NotRoot(_) | DaemonFault::Reply(_) | DaemonFault::OtherFiles => false,
     }
 }
@@ -94,6 +95,7 @@ fn is_silence(cause: DaemonFault) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::io::Errno;
     use twofactor_protocol::reply::ServiceError;
 
     #[test]
@@ -101,7 +103,7 @@ mod tests {
         for (cause, is_outage) in [
             (DaemonFault::Connect(Errno::NOENT), true),
             (DaemonFault::Connect(Errno::CONNREFUSED), true),
-            (DaemonFault::Connect(Errno::AGAIN), false),
+            (DaemonFault::Connect(Errno::AGAIN), true),
             (DaemonFault::Lost(Errno::AGAIN), true),
             (DaemonFault::Closed, true),
             (DaemonFault::Ended, true),

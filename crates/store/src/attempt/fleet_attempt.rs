@@ -10,7 +10,7 @@ use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::verify::CodeLayout;
 
 use super::{AttemptFailure, AttemptResult, LoginAttempt};
-use crate::daemon::DaemonFault;
+use crate::daemon::{DaemonError, DaemonFault};
 use crate::fleet_client::{FleetClient, FleetVerdict};
 
 /// Result of a code in a fleet.
@@ -44,14 +44,14 @@ impl LoginAttempt<'_> {
             Form::Code => CodeLayout::Code,
             Form::PasswordThenCode => CodeLayout::AfterPassword,
         };
-        match client.judge(&tail, layout)? {
-            FleetVerdict::Judged(answer) => {
-                let result = AttemptResult::answered(answer, |code| {
-                    let before = usize::try_from(code.password_length).ok()?;
-                    // Something has to be left that was the code.
-                    (before < tail.text.len()).then(|| tail.skipped + before)
-                });
-                let result = result.ok_or_else(|| client.error(ReplyError::Malformed))?;
+        let is_local = self.loaded.policy.fleet.is_local(self.service);
+        let judged = match judged(&client, &tail, layout) {
+            // The way in to a host whose fleet is out of order does not depend on what is wrong with it.
+            Err(error) if is_local => Err(Some(error)),
+            other => other?,
+        };
+        match judged {
+            Ok(result) => {
                 if purpose == CodePurpose::Login {
                     self.after_shared(&result)?;
                 }
@@ -60,7 +60,7 @@ impl LoginAttempt<'_> {
                     outage: None,
                 })
             }
-            FleetVerdict::Outage(why) => {
+            Err(why) => {
                 let counter = match purpose {
                     CodePurpose::Login => FailureCounter::Logins,
                     CodePurpose::Program => FailureCounter::Daemon,
@@ -73,4 +73,23 @@ impl LoginAttempt<'_> {
             }
         }
     }
+}
+
+/// The verdict of the service; inside of it, an outage is the error, with the reason where this host knows it.
+fn judged(
+    client: &FleetClient,
+    tail: &AnswerTail,
+    layout: CodeLayout,
+) -> Result<Result<AttemptResult, Option<DaemonError>>, DaemonError> {
+    let answer = match client.judge(tail, layout)? {
+        FleetVerdict::Judged(answer) => answer,
+        FleetVerdict::Outage(why) => return Ok(Err(why)),
+    };
+    let result = AttemptResult::answered(answer, |code| {
+        let before = usize::try_from(code.password_length).ok()?;
+        // Something has to be left that was the code.
+        (before < tail.text.len()).then(|| tail.skipped + before)
+    });
+    let result = result.ok_or_else(|| client.error(ReplyError::Malformed))?;
+    Ok(Ok(result))
 }
