@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use twofactor_fleet::beats::{BEAT_INTERVAL, BeatFiles, BeatThread, report_of};
 use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::host_error::HostError;
+use twofactor_fleet::host_handle::HostHandle;
 use twofactor_fleet::host_settings;
 
 use crate::fleet_service::FleetService;
@@ -57,7 +57,7 @@ impl From<std::io::Error> for NoFleetProcess {
 /// [`NoFleetProcess`].
 pub fn begin(policy: &Path, state: &Path) -> Result<FleetProcess, NoFleetProcess> {
     let settings = host_settings::beside(policy);
-    let host = FleetHost::open(&settings, state).map_err(NoFleetProcess::Host)?;
+    let host = HostHandle::open(&settings, state).map_err(NoFleetProcess::Host)?;
     let host = Arc::new(host);
     let files = BeatFiles {
         state: state.to_owned(),
@@ -87,20 +87,20 @@ pub fn begin(policy: &Path, state: &Path) -> Result<FleetProcess, NoFleetProcess
 
 /// A try to meet the store.
 struct StoreMeeting {
-    host: Arc<FleetHost>,
+    host: Arc<HostHandle>,
     files: BeatFiles,
 }
 
 impl StoreMeeting {
     /// Makes known what this host has judged by itself.
     fn rejoin(&self) {
-        outage_rejoin::push_all(&self.host, &self.files.policy, &self.files.state);
+        outage_rejoin::push_all(&self.host.host(), &self.files.policy, &self.files.state);
     }
 
     /// True if this host has written its next number to the store.
     fn meet(&self) -> bool {
         let time = WorkDeadline::after(MEETING);
-        let met = report_of(&self.files).and_then(|report| self.host.beat_now(report, &time));
+        let met = report_of(&self.files).and_then(|report| self.host.meet(report, &time));
         match &met {
             Ok(()) => log::store_met(),
             Err(reason) => log::store_not_met(reason),

@@ -9,8 +9,8 @@ use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::verify::{FailureCounter, Form};
 use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::gateway::TimeLeft as _;
+use twofactor_fleet::host_handle::HostHandle;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_protocol::fleet::{CodePurpose, FLEET_INTERFACE, FleetAnswer};
 use twofactor_protocol::reply::{self, ServiceError};
@@ -36,7 +36,7 @@ const SERVICE: &str = "twofactord";
 pub struct FleetService {
     policy: PathBuf,
     state: PathBuf,
-    host: Arc<FleetHost>,
+    host: Arc<HostHandle>,
     breaker: Arc<StoreBreaker>,
     turns: VerifyTurns,
 }
@@ -69,7 +69,7 @@ impl FleetService {
     /// The service of this host.
     pub fn new(
         (policy, state): (&Path, &Path),
-        host: Arc<FleetHost>,
+        host: Arc<HostHandle>,
         breaker: Arc<StoreBreaker>,
     ) -> Self {
         Self {
@@ -155,7 +155,7 @@ impl FleetService {
             if is_too_late(time.left(), deadline) {
                 return Ok(SharedEnd::Outage(None));
             }
-            let end = settle(&self.host, &account.name, shared, &time)?;
+            let end = settle(&self.host.host(), &account.name, shared, &time)?;
             Ok(match end {
                 SharedEnd::Judged(result) => SharedEnd::Judged(result),
                 SharedEnd::Outage(reason) => SharedEnd::Outage(Some(reason)),

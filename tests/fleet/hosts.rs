@@ -22,7 +22,7 @@ use twofactor_store::Store;
 use super::cluster::{EtcdCluster, PASSWORD};
 
 /// The key of the fleet, on each host.
-const KEY: &str = "/etc/security/twofactor-fleet.key";
+pub const KEY: &str = "/etc/security/twofactor-fleet.key";
 /// Longest wait for what has to become true.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
@@ -172,11 +172,11 @@ fn serve(machine: Machine, jobs: &Receiver<HostJob>) {
     drop(host.daemon.take());
 }
 
-fn settings() -> PathBuf {
+pub fn settings() -> PathBuf {
     beside(Path::new(POLICY_FILE))
 }
 
-fn with_local(act: impl FnOnce(LocalHost<'_>, &HostSettings)) {
+pub fn with_local(act: impl FnOnce(LocalHost<'_>, &HostSettings)) {
     let (state, policy) = (Path::new(STATE_DIR), Path::new(POLICY_FILE));
     let store = Store::open(state, policy).unwrap();
     let report = HostReport { policy: 1, time: 1 };

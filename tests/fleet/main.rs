@@ -14,10 +14,12 @@
 mod certificates;
 #[path = "../../crates/fleet/tests/etcd/cluster.rs"]
 mod cluster;
+mod faulty_service;
 mod hosts;
 #[path = "../../crates/fleet/tests/etcd/member.rs"]
 mod member;
 mod outages;
+mod replaced_files;
 mod two_hosts;
 
 use harness::enrolled::{SERVICE, add_account, auth, device, login, write_record};

@@ -12,6 +12,7 @@ use twofactor_store::{PolicyFile, Store};
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, HostReport};
+use crate::host_handle::HostHandle;
 use crate::mirror::{MirrorProgress, MirrorReport};
 use crate::outage::OutageReason;
 
@@ -39,7 +40,7 @@ pub struct BeatFiles {
     pub policy: PathBuf,
 }
 
-impl FleetHost {
+impl HostHandle {
     /// Begins the rhythm: now, and each time that `interval` has passed.
     ///
     /// # Errors
@@ -51,12 +52,19 @@ impl FleetHost {
         told: BeatSink,
     ) -> std::io::Result<BeatThread> {
         let (end, ended) = sync_channel(0);
-        let host = Arc::clone(self);
+        let handle = Arc::clone(self);
         thread::Builder::new()
             .name("fleet-beats".to_owned())
             .spawn(move || {
                 let mut progress = MirrorProgress::default();
+                let mut before = handle.host().host_id().to_owned();
                 loop {
+                    let host = handle.host();
+                    if host.host_id() != before {
+                        // It left, and joined a fleet again, which may be another one: what it knew of changes was of that one.
+                        progress = MirrorProgress::default();
+                        host.host_id().clone_into(&mut before);
+                    }
                     told(&host.beat_and_mirror(&files, &mut progress));
                     match ended.recv_timeout(interval) {
                         Err(RecvTimeoutError::Timeout) => {}
@@ -66,7 +74,9 @@ impl FleetHost {
             })?;
         Ok(BeatThread { _end: end })
     }
+}
 
+impl FleetHost {
     /// One beat, the records that changed, and the note of both for logins while this host is cut off.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ pub mod gateway_settings;
 pub mod host_entry;
 pub mod host_error;
 pub mod host_file;
+pub mod host_handle;
 pub mod host_settings;
 pub mod joining;
 pub mod key_file;
