@@ -238,7 +238,8 @@ fn admit(
         wish: EnrollmentMode::Offered,
         about,
     };
-    match newcomer.wanted(dialogue.host())? {
+    let wanted = newcomer.wanted(dialogue.host())?;
+    match newcomer.possible(wanted)? {
         PolicyDecision::Disabled
         | PolicyDecision::ServiceOff
         | PolicyDecision::Exempt(_)

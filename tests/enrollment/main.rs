@@ -10,6 +10,7 @@
 
 mod app;
 mod console;
+mod in_fleet;
 mod invitation;
 mod invitation_changes;
 mod meanwhile;

@@ -52,7 +52,12 @@ pub fn check(
         met: contact.map(|contact| contact.met),
         now,
     };
-    let findings = [reachable(&facts), endless(policy), shut(policy)];
+    let findings = [
+        reachable(&facts),
+        endless(policy),
+        shut(policy),
+        enrolling(policy),
+    ];
     let mut findings: Vec<_> = findings.into_iter().flatten().collect();
     let settings = host_settings::beside(policy_path);
     let unusable = files(&settings, now);
@@ -201,6 +206,18 @@ fn shut(policy: &Policy) -> Option<DoctorFinding> {
     })
 }
 
+/// An enrollment that no login can make.
+fn enrolling(policy: &Policy) -> Option<DoctorFinding> {
+    (policy.enroll_at_login != policy.possible_enrollment()).then(|| {
+        DoctorFinding::warning(
+            "fleet-enrollment",
+            "enroll_at_login",
+            "no login on a host of a fleet enrolls a user, so enroll_at_login counts as \"off\": a user without a device is refused only where enforcement or [[require]] says so",
+            "enroll users by twofactor enroll, and: twofactor policy set enroll_at_login off",
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::finding::FindingLevel;
@@ -230,6 +247,17 @@ mod tests {
         assert_eq!(check_of(shut(&of(&shut_in))), Some("fleet-deny"));
         let exempt = format!("{shut_in}[[exempt]]\nusers = [\"root\"]\n");
         assert_eq!(check_of(shut(&of(&exempt))), None);
+    }
+
+    #[test]
+    fn an_enrollment_at_login_in_a_fleet_is_found() {
+        assert_eq!(check_of(enrolling(&of(""))), None);
+        for word in ["offer", "require"] {
+            let text =
+                format!("enabled = true\nenroll_at_login = \"{word}\"\n[fleet]\nenabled = true\n");
+            let policy = policy::parse(&text).unwrap();
+            assert_eq!(check_of(enrolling(&policy)), Some("fleet-enrollment"));
+        }
     }
 
     #[test]

@@ -125,7 +125,7 @@ pub const fn decide_without_device(policy: &Policy, requirement: Requirement) ->
         Requirement::InForce => Enforcement::Mandatory,
         Requirement::None | Requirement::Later(_) => policy.enforcement,
     };
-    match (policy.enroll_at_login, enforcement) {
+    match (policy.possible_enrollment(), enforcement) {
         (Off, Enforcement::Optional) => PolicyDecision::NotRequired,
         (Off, Enforcement::Mandatory) => PolicyDecision::DeviceRequired,
         (Offer, Enforcement::Optional) => PolicyDecision::EnrollmentOffered,
@@ -203,6 +203,21 @@ mod tests {
                 ask(&policy, "login", UserEnrollment::Enrolled),
                 PolicyDecision::CodeRequired
             );
+        }
+    }
+
+    #[test]
+    fn in_a_fleet_no_login_enrolls() {
+        for (at_login, enforcement, decision) in [
+            ("offer", "optional", PolicyDecision::NotRequired),
+            ("require", "optional", PolicyDecision::NotRequired),
+            ("offer", "mandatory", PolicyDecision::DeviceRequired),
+            ("require", "mandatory", PolicyDecision::DeviceRequired),
+        ] {
+            let policy = format!(
+                "enabled = true\nenforcement = \"{enforcement}\"\nenroll_at_login = \"{at_login}\"\n[fleet]\nenabled = true"
+            );
+            assert_eq!(ask(&policy, "login", UserEnrollment::Unenrolled), decision);
         }
     }
 
