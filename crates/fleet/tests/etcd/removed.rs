@@ -1,4 +1,4 @@
-//! Users who were removed in the fleet, and whom a host that founds or joins it still has.
+//! Users who were removed in the fleet, and are still there on a host that founds or joins it.
 
 use super::cluster::EtcdCluster;
 use super::hosts::{REPORT, TestHost, soon};
