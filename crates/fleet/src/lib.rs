@@ -35,6 +35,8 @@ pub mod outage;
 mod post_fault;
 pub mod reply_date;
 pub mod restoration;
+mod restoration_values;
+mod restored_users;
 pub mod rotation;
 pub mod shared_attempt;
 pub mod shared_record;

@@ -1,0 +1,181 @@
+//! The values of a restoration in the store: the epoch to come, and the hosts that took part.
+
+use std::path::Path;
+
+use twofactor_store::fleet_contact::FleetContact;
+
+use crate::deadline::WorkDeadline;
+use crate::fleet_host::{FleetHost, HostReport, opened_meta, patient};
+use crate::gateway_fault::GatewayFault;
+use crate::host_entry::{HostEntry, HostMembership};
+use crate::host_file::HostPlace;
+use crate::outage::OutageReason;
+use crate::restoration::UNKNOWN_HOSTS;
+use crate::store_key::{KeyKind, StoreKey};
+use crate::store_values::{ChangeAnswer, KeyedValue};
+use crate::token::{FleetMeta, HostBeat};
+
+impl FleetHost {
+    /// The values that no step of a restoration may miss a change of: the fleet, this host, and the restoration.
+    pub(crate) fn restoration_base(
+        &self,
+        time: &WorkDeadline,
+    ) -> Result<Vec<KeyedValue>, OutageReason> {
+        let keys = [
+            StoreKey::meta(),
+            self.host_key().clone(),
+            StoreKey::restoration(),
+        ];
+        patient(time, || self.gateway().values(&keys, time))
+    }
+
+    pub(crate) fn meta_of(
+        &self,
+        base: &[KeyedValue],
+        place: &HostPlace,
+    ) -> Result<FleetMeta, OutageReason> {
+        let meta = base.first().and_then(|(_, value)| value.as_deref());
+        let meta = opened_meta(self.key(), meta)?;
+        if meta.fleet == place.meta.fleet {
+            Ok(meta)
+        } else {
+            Err(OutageReason::OtherFleet)
+        }
+    }
+
+    /// The epoch to come, or that began: `None` where no restoration was begun since.
+    pub(crate) fn restoration_of(
+        &self,
+        base: &[KeyedValue],
+        meta: FleetMeta,
+    ) -> Result<Option<FleetMeta>, OutageReason> {
+        let Some(sealed) = base.get(2).and_then(|(_, value)| value.as_deref()) else {
+            return Ok(None);
+        };
+        let next = self.opened_epoch(&StoreKey::restoration(), sealed)?;
+        Ok((next.fleet == meta.fleet && next.epoch >= meta.epoch).then_some(next))
+    }
+
+    pub(crate) fn opened_epoch(
+        &self,
+        place: &StoreKey,
+        sealed: &[u8],
+    ) -> Result<FleetMeta, OutageReason> {
+        let plain = self.key().open(place, sealed).map_err(OutageReason::Seal)?;
+        FleetMeta::decode(&plain).map_err(OutageReason::Token)
+    }
+
+    pub(crate) fn has_taken_part(
+        &self,
+        host: &str,
+        next: FleetMeta,
+        time: &WorkDeadline,
+    ) -> Result<Option<u64>, OutageReason> {
+        let key = StoreKey::restored(host);
+        let values = patient(time, || {
+            self.gateway().values(std::slice::from_ref(&key), time)
+        })?;
+        let sealed = values.first().and_then(|(_, value)| value.as_deref());
+        let told = sealed
+            .map(|sealed| self.opened_epoch(&key, sealed))
+            .transpose()?;
+        Ok(told.filter(|it| it.fleet == next.fleet).map(|it| it.epoch))
+    }
+
+    /// Hosts that did not take part.
+    pub(crate) fn waiting(
+        &self,
+        state: &Path,
+        next: FleetMeta,
+        without: &[String],
+        time: &WorkDeadline,
+    ) -> Result<Vec<String>, OutageReason> {
+        let list = patient(time, || self.gateway().list(KeyKind::Restored, 0, time))?;
+        let mut parts = Vec::new();
+        for (host, sealed) in list.entries {
+            let told = self.opened_epoch(&StoreKey::restored(&host), &sealed)?;
+            if told == next {
+                parts.push(host);
+            }
+        }
+        let members = self.members(time)?;
+        let mut waiting: Vec<String> = members
+            .iter()
+            .map(|member| member.id.clone())
+            .filter(|id| !parts.contains(id) && id != self.host_id())
+            .collect();
+        let late = parts
+            .iter()
+            .filter(|id| members.iter().all(|it| it.id != **id));
+        let found = members.len() + late.count();
+        let known = FleetContact::read(state)
+            .ok()
+            .flatten()
+            .map_or(0, |it| it.hosts);
+        if found < usize::try_from(known).unwrap_or(usize::MAX) {
+            waiting.push(UNKNOWN_HOSTS.to_owned());
+        }
+        waiting.retain(|id| !without.contains(id));
+        Ok(waiting)
+    }
+
+    pub(crate) fn next_place(&self, place: &HostPlace, next: FleetMeta) -> HostPlace {
+        let beat = HostBeat {
+            count: place.current.count.saturating_add(1),
+            ..place.current
+        };
+        HostPlace {
+            meta: next,
+            host: place.host.clone(),
+            previous: beat,
+            current: beat,
+        }
+    }
+
+    pub(crate) fn entry_of(
+        &self,
+        place: &HostPlace,
+        report: HostReport,
+    ) -> Result<(StoreKey, Vec<u8>), OutageReason> {
+        let entry = HostEntry {
+            beat: place.current,
+            membership: HostMembership::Member,
+            policy: report.policy,
+            time: report.time,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Ok((place.key(), self.sealed(&place.key(), &entry.encode())?))
+    }
+
+    pub(crate) fn sealed(&self, place: &StoreKey, plain: &[u8]) -> Result<Vec<u8>, OutageReason> {
+        self.key().seal(place, plain).map_err(OutageReason::Sealing)
+    }
+
+    /// Writes values where all of the base still hold. An unknown end is read back by these values, which are sealed anew each time.
+    pub(crate) fn put(
+        &self,
+        base: &[KeyedValue],
+        writes: Vec<(StoreKey, Vec<u8>)>,
+        time: &WorkDeadline,
+    ) -> Result<(), OutageReason> {
+        loop {
+            match self.gateway().change(base, &writes, time) {
+                Ok(ChangeAnswer::Done) => return Ok(()),
+                Ok(ChangeAnswer::Refused) | Err(GatewayFault::Unknown(_)) => {}
+                Err(fault) => return Err(OutageReason::Unreachable(fault)),
+            }
+            let keys: Vec<StoreKey> = writes.iter().map(|(key, _)| key.clone()).collect();
+            let now = patient(time, || self.gateway().values(&keys, time))?;
+            let is_there = |((_, now), (_, written)): (&KeyedValue, &(StoreKey, Vec<u8>))| {
+                now.as_ref() == Some(written)
+            };
+            if now.iter().zip(&writes).all(is_there) {
+                return Ok(());
+            }
+            let keys: Vec<StoreKey> = base.iter().map(|(key, _)| key.clone()).collect();
+            if patient(time, || self.gateway().values(&keys, time))? != base {
+                return Err(OutageReason::Contradiction);
+            }
+        }
+    }
+}
