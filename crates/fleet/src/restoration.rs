@@ -55,9 +55,12 @@ pub fn after_restore(
             "this host takes part in a restoration that is over; twofactord goes on within a minute",
         ));
     }
+    // One that is in the backup, and over on this host or in the store, is another one than this.
+    let known = meta.epoch.max(place.meta.epoch);
     let begun = host.restoration_of(&base, meta)?;
+    let begun = begun.filter(|begun| begun.epoch > known);
     let next = begun.unwrap_or(FleetMeta {
-        epoch: meta.epoch.max(place.meta.epoch) + 1,
+        epoch: known.saturating_add(1),
         ..meta
     });
     if run == MembershipRun::DryRun {
@@ -73,7 +76,11 @@ pub fn after_restore(
         host.put(&base, vec![(StoreKey::restoration(), sealed)], &time)?;
     }
     let failed = host.take_part(local.store, next, progress)?;
-    let waiting = host.waiting(local.state, next, without, &time)?;
+    let time = WorkDeadline::after(STEP_TIME);
+    let mut waiting = host.waiting(local.state, next, without, &time)?;
+    if !failed.is_empty() && !without.iter().any(|it| it == host.host_id()) {
+        waiting.push(host.host_id().to_owned());
+    }
     let mut report = RestorationReport {
         epoch: next.epoch,
         waiting,
@@ -108,7 +115,7 @@ impl FleetHost {
     /// Takes part in a restoration that another host began, and goes over to the new epoch once it began. True if it did.
     ///
     /// # Errors
-    /// [`OutageReason`].
+    /// [`OutageReason`], also where a user could not be brought: this host is waited for then, until it can or is left out.
     pub(crate) fn follow_restoration(
         &self,
         files: &BeatFiles,
@@ -129,7 +136,11 @@ impl FleetHost {
             let store = Store::open(&files.state, &files.policy);
             let store = store.map_err(|error| OutageReason::HostFiles(error.to_string()))?;
             let part = self.take_part(&store, next, &|_, _| ());
-            part.map_err(|error| OutageReason::HostFiles(error.to_string()))?;
+            let failed = part.map_err(|error| OutageReason::HostFiles(error.to_string()))?;
+            // Where the epoch began without this host, all that it may have used is unusable already.
+            if let (Some(first), true) = (failed.first(), meta.epoch != next.epoch) {
+                return Err(not_brought(first, failed.len()));
+            }
         }
         if meta.epoch != next.epoch {
             return Ok(false);
@@ -142,6 +153,13 @@ impl FleetHost {
         self.put(&base, vec![entry], &time)?;
         Ok(true)
     }
+}
+
+/// The reason why a host is waited for.
+fn not_brought((user, reason): &(String, String), users: usize) -> OutageReason {
+    OutageReason::HostFiles(format!(
+        "the restored store lacks what this host knows of {users} users, and waits for it: {user:?}: {reason}"
+    ))
 }
 
 fn refused(text: &str) -> MembershipError {

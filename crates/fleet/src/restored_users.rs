@@ -31,7 +31,7 @@ pub(crate) enum LostMarks {
 }
 
 impl FleetHost {
-    /// Brings what this host knows, and says so.
+    /// Brings what this host knows, and says so unless a user could not be brought: those are returned, each with the reason.
     pub(crate) fn take_part(
         &self,
         store: &Store,
@@ -53,6 +53,9 @@ impl FleetHost {
                 Err(error) => failed.push((user.clone(), error.to_string())),
             }
             progress(number + 1, users.len());
+        }
+        if !failed.is_empty() {
+            return Ok(failed);
         }
         let time = WorkDeadline::after(STEP_TIME);
         let key = StoreKey::restored(self.host_id());
@@ -103,6 +106,12 @@ impl FleetHost {
                     state_join::of_record(&counted, own, shared.map(|it| &it.state))
                 }
             };
+            let is_known = there
+                .is_some_and(|it| (&it.content, it.revision) == (&content, revision))
+                && shared.is_some_and(|it| it.state == state);
+            if is_known {
+                return Ok(None);
+            }
             let epoch = shared.map_or(0, |it| it.epoch);
             Ok(Some((content, revision, state, epoch)))
         })

@@ -1,10 +1,12 @@
 //! Hosts with files of their own: what is changed on one of them counts on the others.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cluster::EtcdCluster;
 use twofactor_core::record::Record;
+use twofactor_fleet::beats::BeatFiles;
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_changes::FleetChanges;
 use twofactor_fleet::fleet_host::{FleetHost, HostReport};
@@ -32,6 +34,8 @@ pub fn soon() -> WorkDeadline {
 pub struct TestHost {
     pub files: ScratchStore,
     pub settings: PathBuf,
+    /// What the daemon has from its start to its end.
+    service: RefCell<Option<(FleetHost, MirrorProgress)>>,
 }
 
 impl TestHost {
@@ -39,7 +43,11 @@ impl TestHost {
         let files = ScratchStore::new();
         files.store();
         let settings = cluster.write_settings(files.path());
-        Self { files, settings }
+        Self {
+            files,
+            settings,
+            service: RefCell::default(),
+        }
     }
 
     /// The store as root's command has it.
@@ -79,6 +87,25 @@ impl TestHost {
         let host = FleetHost::open(&self.settings, &self.files.top()).unwrap();
         host.beat_now(REPORT, &soon()).unwrap();
         host
+    }
+
+    /// One beat of the service of this host, which is started at the first one and stays.
+    pub fn beat_of_service(&self) -> Result<MirrorReport, OutageReason> {
+        let files = BeatFiles {
+            state: self.files.top(),
+            policy: self.files.policy(),
+        };
+        let mut service = self.service.borrow_mut();
+        let (host, progress) = service.get_or_insert_with(|| {
+            let host = FleetHost::open(&self.settings, &files.state).unwrap();
+            (host, MirrorProgress::default())
+        });
+        host.beat_and_mirror(&files, progress)
+    }
+
+    /// The service ends, and the next beat is that of a new one.
+    pub fn restart_service(&self) {
+        self.service.replace(None);
     }
 
     pub fn mirror(&self) -> MirrorReport {

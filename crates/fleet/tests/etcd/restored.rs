@@ -4,10 +4,8 @@ use super::cluster::EtcdCluster;
 use super::hosts::{REPORT, TestHost, founded, soon};
 use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::state::furthest_ahead;
-use twofactor_fleet::beats::BeatFiles;
 use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
 use twofactor_fleet::host_settings::HostSettings;
-use twofactor_fleet::mirror::MirrorProgress;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_fleet::restoration::{self, RestorationReport};
 use twofactor_fleet::rotation;
@@ -27,14 +25,7 @@ impl TestHost {
     }
 
     fn beat(&self) -> Result<usize, OutageReason> {
-        let files = BeatFiles {
-            state: self.files.top(),
-            policy: self.files.policy(),
-        };
-        let host = twofactor_fleet::fleet_host::FleetHost::open(&self.settings, &files.state);
-        let report = host
-            .unwrap()
-            .beat_and_mirror(&files, &mut MirrorProgress::default())?;
+        let report = self.beat_of_service()?;
         assert_eq!(report.failed, vec![]);
         Ok(report.changed)
     }
@@ -140,9 +131,81 @@ fn a_new_key_cuts_off_the_hosts_with_the_old_one() {
     let values = rotate(MembershipRun::DryRun).unwrap();
     assert_eq!(b.beat(), Ok(0));
     assert_eq!(rotate(MembershipRun::Apply), Ok(values));
+    a.restart_service();
     assert_eq!(a.beat(), Ok(0));
     assert!(matches!(b.beat(), Err(OutageReason::Seal(_))));
     let joined = b.join(&a, MembershipRun::Apply).unwrap();
     assert_eq!((joined.same, joined.conflicts), (1, vec![]));
+    b.restart_service();
     assert_eq!(b.beat(), Ok(0));
+}
+
+/// A host brings all that it knows, or is waited for.
+#[test]
+fn a_user_who_cannot_be_brought_is_waited_for() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    a.enroll("bob", 64002);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(2)));
+    let backup = cluster.path("backup");
+    cluster.take_snapshot(&backup);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    let later = 60_000_000_000;
+    b.use_code("alice", 64001, later);
+    cluster.restore_snapshot(&backup);
+    let mark = b.files.top().join("fleet/records/616c696365");
+    let whole = std::fs::read(&mark).unwrap();
+    std::fs::write(&mark, "damaged").unwrap();
+    let waiting = a.after_restore(&[], MembershipRun::Apply);
+    assert_eq!(waiting.waiting.len(), 1);
+    let reason = b.beat().unwrap_err().to_string();
+    assert!(reason.contains("\"alice\""), "{reason}");
+    let again = a.after_restore(&[], MembershipRun::Apply);
+    assert_eq!((again.waiting, again.healed), (waiting.waiting, 0));
+    std::fs::write(&mark, &whole).unwrap();
+    assert_eq!(b.beat(), Err(OutageReason::WentBack));
+    // The host of the command is one of those that are waited for.
+    let mark = a.files.top().join("fleet/records/626f62");
+    let whole = std::fs::read(&mark).unwrap();
+    std::fs::write(&mark, "damaged").unwrap();
+    let own = a.after_restore(&[], MembershipRun::Apply);
+    assert_eq!((own.waiting.len(), own.healed), (1, 0));
+    assert_eq!(own.failed[0].0, "bob");
+    std::fs::write(&mark, &whole).unwrap();
+    let done = a.after_restore(&[], MembershipRun::Apply);
+    assert_eq!((done.waiting, done.healed), (vec![], 2));
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    assert_eq!(a.shared_next("alice"), later);
+}
+
+/// The backup has the traces of the first restoration.
+#[test]
+fn a_fleet_is_restored_a_second_time() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
+    for (epoch, next) in [(2, 60_000_000_000), (3, 70_000_000_000)] {
+        let backup = cluster.path(&format!("backup{epoch}"));
+        cluster.take_snapshot(&backup);
+        assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+        b.use_code("alice", 64001, next);
+        cluster.restore_snapshot(&backup);
+        let waiting = a.after_restore(&[], MembershipRun::Apply);
+        assert_eq!((waiting.epoch, waiting.waiting.len()), (epoch, 1));
+        assert_eq!(waiting.healed, 0);
+        let outage = b.beat().unwrap_err();
+        assert_eq!(outage, OutageReason::WentBack);
+        let done = a.after_restore(&[], MembershipRun::Apply);
+        assert_eq!((done.epoch, done.waiting), (epoch, vec![]));
+        assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+        assert_eq!(a.shared_next("alice"), next, "the used code stays used");
+    }
+    // A backup of the first epoch is older than what this host knows.
+    let first = cluster.path("backup2");
+    cluster.restore_snapshot(&first);
+    assert_eq!(b.beat(), Err(OutageReason::OtherEpoch));
+    let planned = a.after_restore(&[], MembershipRun::DryRun);
+    assert_eq!((planned.epoch, planned.waiting.len()), (4, 1));
 }
