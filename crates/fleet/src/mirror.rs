@@ -20,12 +20,14 @@ use crate::shared_record::{RecordContent, SharedRecord};
 use crate::shared_state::SharedState;
 use crate::state_join;
 use crate::store_key::{KeyKind, StoreKey};
+use crate::store_values::StoreNames;
 
 /// Progress of the mirror of one process.
 #[derive(Debug, Default)]
 pub struct MirrorProgress {
-    /// The revision of the store up to which all was looked at.
+    /// The revision of the store up to which all was looked at, in an epoch: a store that was restored counts anew.
     since: u64,
+    epoch: u64,
     /// Users whose record could not be put in place.
     pending: BTreeSet<String>,
 }
@@ -66,12 +68,14 @@ impl FleetHost {
     ) -> Result<MirrorReport, OutageReason> {
         self.check_store(time)?;
         let marks = MirrorMarks::open(self.directory().path()).map_err(OutageReason::files)?;
-        let list = patient(time, || {
-            self.gateway().list(KeyKind::Record, progress.since, time)
-        })?;
+        let epoch = self.standing().meta.epoch;
+        if progress.epoch != epoch {
+            (progress.since, progress.epoch) = (0, epoch);
+        }
+        let list = self.names_since(progress.since, time)?;
         self.check_store(time)?;
         let mut users = std::mem::take(&mut progress.pending);
-        users.extend(list.entries.into_iter().map(|(user, _)| user));
+        users.extend(list.names);
         let mut report = MirrorReport {
             is_whole: true,
             ..MirrorReport::default()
@@ -103,6 +107,16 @@ impl FleetHost {
         }
         progress.since = list.revision;
         outage.map_or(Ok(report), Err)
+    }
+
+    /// The users whose records were written after a revision; all, where the store is one that has not come so far.
+    fn names_since(&self, since: u64, time: &dyn TimeLeft) -> Result<StoreNames, OutageReason> {
+        let names = |since| patient(time, || self.gateway().names(KeyKind::Record, since, time));
+        let list = names(since)?;
+        if list.revision < since {
+            return names(0);
+        }
+        Ok(list)
     }
 
     /// Checks that the store is that of the fleet, and has the number of this host.

@@ -125,9 +125,9 @@ impl FleetHost {
         progress: UserProgress<'_>,
     ) -> Result<usize, MembershipError> {
         let time = WorkDeadline::after(STEP_TIME);
-        let list = patient(&time, || self.gateway().list(KeyKind::Record, 0, &time))?;
-        let total = list.entries.len();
-        for (number, (user, _)) in list.entries.into_iter().enumerate() {
+        let list = patient(&time, || self.gateway().names(KeyKind::Record, 0, &time))?;
+        let total = list.names.len();
+        for (number, user) in list.names.into_iter().enumerate() {
             self.swap(&user, &|there, shared| {
                 let (Some(there), Some(shared)) = (there, shared) else {
                     return Err(OutageReason::NoState);

@@ -10,6 +10,8 @@ use crate::store_key::{KeyKind, StoreKey};
 
 /// Entries of one page of a list.
 const PAGE: u64 = 50;
+/// Names of one page of a list without values.
+const NAMES_PAGE: u64 = 1000;
 const RANGE: &str = "/v3/kv/range";
 
 /// A key with its value, `None` where it has none.
@@ -31,6 +33,22 @@ pub struct StoreList {
     pub revision: u64,
     /// Names with their sealed values.
     pub entries: Vec<(String, Vec<u8>)>,
+}
+
+/// The names of a list, without the values.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoreNames {
+    /// The revision of the store at which it was read.
+    pub revision: u64,
+    /// The names.
+    pub names: Vec<String>,
+}
+
+/// Whether a list has the values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ListPart {
+    Entries,
+    Names,
 }
 
 impl Gateway {
@@ -84,23 +102,55 @@ impl Gateway {
         since: u64,
         time: &dyn TimeLeft,
     ) -> Result<StoreList, GatewayFault> {
+        let mut entries = Vec::new();
+        let revision = self.pages((kind, ListPart::Entries, since), time, |page| {
+            entries.extend(page);
+        })?;
+        Ok(StoreList { revision, entries })
+    }
+
+    /// The names of all entries of a kind that were written after revision `since`. No value is asked for, so that a large fleet needs
+    /// little memory.
+    ///
+    /// # Errors
+    /// [`GatewayFault`].
+    pub fn names(
+        &self,
+        kind: KeyKind,
+        since: u64,
+        time: &dyn TimeLeft,
+    ) -> Result<StoreNames, GatewayFault> {
+        let mut names = Vec::new();
+        let revision = self.pages((kind, ListPart::Names, since), time, |page| {
+            names.extend(page.into_iter().map(|(name, _)| name));
+        })?;
+        Ok(StoreNames { revision, names })
+    }
+
+    /// Reads a list by pages, all of one revision, which is returned.
+    fn pages(
+        &self,
+        (kind, part, since): (KeyKind, ListPart, u64),
+        time: &dyn TimeLeft,
+        mut take: impl FnMut(Vec<(String, Vec<u8>)>),
+    ) -> Result<u64, GatewayFault> {
         let prefix = kind.prefix();
         let mut from = prefix.clone().into_bytes();
-        let mut list = StoreList::default();
+        let mut revision = 0;
         loop {
-            let request = list_request(&from, &prefix, since, list.revision);
+            let request = list_request((&from, &prefix), part, since, revision);
             let reply = self.call(RANGE, &request, time)?;
             let page = ListPage::read(&reply, kind).map_err(|_| malformed())?;
-            if list.revision == 0 {
-                list.revision = page.revision;
+            if revision == 0 {
+                revision = page.revision;
             }
-            list.entries.extend(page.entries);
+            take(page.entries);
             match page.last {
                 Some(mut last) if page.has_more => {
                     last.push(0);
                     from = last;
                 }
-                _ => return Ok(list),
+                _ => return Ok(revision),
             }
         }
     }
@@ -122,13 +172,23 @@ fn values_of(keys: &[StoreKey], reply: &str) -> Result<Vec<KeyedValue>, Malforme
 }
 
 /// The first page is read at the newest revision, the others at that of the first.
-fn list_request(from: &[u8], prefix: &str, since: u64, revision: u64) -> String {
+fn list_request(
+    (from, prefix): (&[u8], &str),
+    part: ListPart,
+    since: u64,
+    revision: u64,
+) -> String {
+    let limit = match part {
+        ListPart::Entries => PAGE,
+        ListPart::Names => NAMES_PAGE,
+    };
     // The first key after all that begin with the prefix, which ends with a slash.
     let end = format!("{}0", prefix.trim_end_matches('/'));
     json!({
         "key": BASE64.encode(from),
         "range_end": BASE64.encode(end.as_bytes()),
-        "limit": PAGE.to_string(),
+        "limit": limit.to_string(),
+        "keys_only": part == ListPart::Names,
         "revision": revision.to_string(),
         "min_mod_revision": since.saturating_add(1).to_string(),
     })

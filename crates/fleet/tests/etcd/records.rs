@@ -73,6 +73,15 @@ fn a_record_is_seen_on_all_hosts() {
     }
     let (revision, records) = fleet.records(1, 0);
     assert_eq!(records.len(), 60);
+    let time = AttemptDeadline::after(Duration::from_secs(20));
+    let names = |since| {
+        fleet.gateways[1]
+            .names(KeyKind::Record, since, &time)
+            .unwrap()
+    };
+    let (all, none) = (names(0), names(revision));
+    assert!(all.names.iter().eq(records.iter().map(|(user, _)| user)));
+    assert_eq!((all.revision, none.names), (revision, vec![]));
     assert!(
         records
             .iter()

@@ -209,3 +209,29 @@ fn a_fleet_is_restored_a_second_time() {
     let planned = a.after_restore(&[], MembershipRun::DryRun);
     assert_eq!((planned.epoch, planned.waiting.len()), (4, 1));
 }
+
+/// The numbers of the changes in the store begin again at those of the backup, and the service of a host stays the same.
+#[test]
+fn a_restored_store_is_mirrored_from_its_start() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
+    let backup = cluster.path("backup");
+    cluster.take_snapshot(&backup);
+    for _ in 0..60 {
+        a.open();
+    }
+    assert_eq!(b.beat(), Ok(0));
+    a.enroll("carol", 64003);
+    cluster.restore_snapshot(&backup);
+    a.after_restore(&[], MembershipRun::Apply);
+    assert_eq!(b.beat(), Err(OutageReason::WentBack));
+    let done = a.after_restore(&[], MembershipRun::Apply);
+    assert_eq!((done.waiting, done.healed), (vec![], 2));
+    assert_eq!(b.beat(), Ok(1), "carol was enrolled");
+    assert!(b.record("carol").is_some());
+    // The host of the command never had another epoch than the store.
+    b.enroll("dora", 64004);
+    assert_eq!(a.beat(), Ok(1));
+}
