@@ -69,11 +69,16 @@ pub fn begin(policy: &Path, state: &Path) -> Result<FleetProcess, NoFleetProcess
         files: files.clone(),
     };
     breaker.try_to_close(|| meeting.meet());
+    let rejoin = outage_rejoin::start(Arc::clone(&host), files.clone())?;
+    let after_beat = rejoin.clone();
     let watched = Arc::clone(&breaker);
-    thread::Builder::new().spawn(move || watched.watch(|| meeting.meet(), || meeting.rejoin()))?;
+    let closed = move || rejoin.ask();
+    thread::Builder::new().spawn(move || watched.watch(|| meeting.meet(), closed))?;
     let noted = Arc::clone(&breaker);
-    let sink = Box::new(move |met: &Result<_, _>| {
-        if let Err(reason) = met {
+    let sink = Box::new(move |met: &Result<_, _>| match met {
+        // What was judged alone while no breaker was open, too.
+        Ok(_) => after_beat.ask(),
+        Err(reason) => {
             log::store_not_met(reason);
             noted.note(reason);
         }
@@ -92,11 +97,6 @@ struct StoreMeeting {
 }
 
 impl StoreMeeting {
-    /// Makes known what this host has judged by itself.
-    fn rejoin(&self) {
-        outage_rejoin::push_all(&self.host.host(), &self.files.policy, &self.files.state);
-    }
-
     /// True if this host has written its next number to the store.
     fn meet(&self) -> bool {
         let time = WorkDeadline::after(MEETING);

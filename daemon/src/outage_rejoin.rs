@@ -1,68 +1,158 @@
-//! What this host has judged by itself goes to the store of the fleet as soon as that is there again.
+//! What this host has judged by itself goes to the store of the fleet: as soon as that is there again, and after each number of the host.
+//!
+//! What was judged while the policy had no fleet has no mark: where the service sees a policy with the fleet for the first time, the
+//! states of all users are joined once.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 use twofactor_core::account::Account;
+use twofactor_fleet::beats::BeatFiles;
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::factor_commit::CommitFault;
 use twofactor_fleet::fleet_host::FleetHost;
-use twofactor_store::attempt::{AttemptFailure, push_outage};
-use twofactor_store::{SharedChange, Store};
+use twofactor_fleet::host_handle::HostHandle;
+use twofactor_store::attempt::{AttemptFailure, PushedStates, push_outage};
+use twofactor_store::{PolicyFile, Store};
 
 use crate::log;
+use crate::store_breaker::concerns_all;
 
 /// Longest time for one user. The user's lock is held meanwhile, for which logins wait 5 s.
 const PUSH: Duration = Duration::from_secs(3);
 
-/// Joins the states of all users that this host has judged by itself. One that cannot be joined now is joined by the next
-/// attempt of the user.
-pub fn push_all(host: &FleetHost, policy: &Path, state: &Path) {
-    let pushed = Store::open(state, policy)
-        .map_err(AttemptFailure::from)
-        .and_then(|store| {
-            for user in store.users()? {
-                match push_one(host, &store, &user) {
-                    Ok(PushEnd::Next) => {}
-                    Ok(PushEnd::Stop) => break,
-                    Err(failure) => log::not_pushed(&user, &failure),
-                }
-            }
-            Ok(())
-        });
-    if let Err(failure) = pushed {
-        log::store_not_met(&failure);
+/// Asks the thread that joins states to do so.
+#[derive(Clone)]
+pub struct RejoinRequest(SyncSender<()>);
+
+impl RejoinRequest {
+    /// Asks once more. Where it was asked already and has not begun, that is enough.
+    pub fn ask(&self) {
+        let _ = self.0.try_send(());
     }
 }
 
-/// Whether the next user can be joined.
+/// Begins the thread that joins states. It ends with the last request that can be made.
+///
+/// # Errors
+/// Where the system gives no thread.
+pub fn start(host: Arc<HostHandle>, files: BeatFiles) -> std::io::Result<RejoinRequest> {
+    let (sender, asked) = sync_channel(1);
+    let work = move || {
+        let mut progress = RejoinProgress::default();
+        while asked.recv().is_ok() {
+            if let Err(failure) = progress.push(&host.host(), &files) {
+                log::store_not_met(&failure);
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("fleet-rejoin".to_owned())
+        .spawn(work)?;
+    Ok(RejoinRequest(sender))
+}
+
+/// A policy file as it was written: another text, or the same one again after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PolicyVersion {
+    inode: u64,
+    changed: (i64, i64),
+}
+
+impl PolicyVersion {
+    /// `None` where it cannot be told.
+    fn of(path: &Path) -> Option<Self> {
+        let stat = rustix::fs::stat(path).ok()?;
+        Some(Self {
+            inode: stat.st_ino,
+            changed: (stat.st_ctime, i64::try_from(stat.st_ctime_nsec).ok()?),
+        })
+    }
+}
+
+/// What was joined so far.
+#[derive(Default)]
+struct RejoinProgress {
+    /// The policy with the fleet since which all states were joined.
+    policy: Option<PolicyVersion>,
+    /// Users whose states were not.
+    left: BTreeSet<String>,
+}
+
+impl RejoinProgress {
+    /// Joins the states that are due. One that cannot be joined now is due the next time, or is joined by the next attempt of the user.
+    fn push(&mut self, host: &FleetHost, files: &BeatFiles) -> Result<(), AttemptFailure> {
+        // Before the text is read: what is written meanwhile is a later version.
+        let version = PolicyVersion::of(&files.policy);
+        let is_in_fleet = PolicyFile::new(&files.policy).load()?.policy.fleet.enabled;
+        let store = Store::open(&files.state, &files.policy)?;
+        let users = store.users()?;
+        if !is_in_fleet {
+            self.policy = None;
+            self.left.clear();
+        } else if version.is_none() || self.policy != version {
+            self.left = users.iter().cloned().collect();
+            self.policy = version;
+        }
+        for user in &users {
+            let which = if self.left.contains(user) {
+                PushedStates::All
+            } else {
+                PushedStates::Marked
+            };
+            match push_one(host, &store, user, which) {
+                Ok(PushEnd::Joined) => {
+                    self.left.remove(user);
+                }
+                Ok(PushEnd::Left) => {}
+                Ok(PushEnd::Stop) => break,
+                Err(failure) => log::not_pushed(user, &failure),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What came of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PushEnd {
-    Next,
+    /// Nothing is left to be joined.
+    Joined,
+    /// The store refused this user.
+    Left,
+    /// The store is gone again.
     Stop,
 }
 
-fn push_one(host: &FleetHost, store: &Store, user: &str) -> Result<PushEnd, AttemptFailure> {
+fn push_one(
+    host: &FleetHost,
+    store: &Store,
+    user: &str,
+    which: PushedStates,
+) -> Result<PushEnd, AttemptFailure> {
     let Some(record) = store.record_named(user)? else {
-        return Ok(PushEnd::Next);
+        return Ok(PushEnd::Joined);
     };
     let account = Account {
         name: user.to_owned(),
         uid: record.uid,
         gid: record.uid,
     };
-    let pushed = push_outage(store, &account, |name, step| {
-        let time = WorkDeadline::after(PUSH);
-        host.commit(name, &SharedChange::State(step), &time)
-            .map(|_| ())
+    let pushed = push_outage(store, &account, which, |name, step| {
+        host.join_state(name, step, &WorkDeadline::after(PUSH))
     })?;
     let Err(fault) = pushed else {
-        return Ok(PushEnd::Next);
+        return Ok(PushEnd::Joined);
     };
     log::not_pushed(user, &fault);
     Ok(match fault {
-        CommitFault::Conflict => PushEnd::Next,
-        // The store is gone again.
-        CommitFault::Outage(_) | CommitFault::UnknownEnd(_) => PushEnd::Stop,
+        CommitFault::Outage(reason) | CommitFault::UnknownEnd(reason) if concerns_all(&reason) => {
+            PushEnd::Stop
+        }
+        _ => PushEnd::Left,
     })
 }

@@ -71,7 +71,7 @@ impl StoreBreaker {
 }
 
 /// False for what the store says of one user alone, and for what says nothing of the store.
-const fn concerns_all(reason: &OutageReason) -> bool {
+pub const fn concerns_all(reason: &OutageReason) -> bool {
     !matches!(
         reason,
         OutageReason::HostBusy(_)

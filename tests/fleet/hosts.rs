@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use harness::twofactord::Daemon;
 use harness::{Machine, enrolled};
+use twofactor_core::state::State;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
-use twofactor_fleet::fleet_host::HostReport;
+use twofactor_fleet::deadline::WorkDeadline;
+use twofactor_fleet::fleet_host::{FleetHost, HostReport};
 use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
 use twofactor_fleet::founding;
 use twofactor_fleet::host_settings::{HostSettings, beside};
@@ -131,6 +133,12 @@ impl MemberHost {
                 assert_eq!(joined.unwrap().conflicts, []);
             });
         });
+    }
+
+    /// The state of a user in the store.
+    pub fn shared_state(user: &str) -> State {
+        let host = FleetHost::open(&settings(), Path::new(STATE_DIR)).unwrap();
+        host.user_state(user, &WorkDeadline::after(LIMIT)).unwrap()
     }
 
     /// Starts the service of the fleet.

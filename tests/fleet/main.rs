@@ -14,6 +14,7 @@
 mod certificates;
 #[path = "../../crates/fleet/tests/etcd/cluster.rs"]
 mod cluster;
+mod enabling;
 mod faulty_service;
 mod hosts;
 #[path = "../../crates/fleet/tests/etcd/member.rs"]
@@ -40,7 +41,15 @@ fn policy(keys: &str) -> String {
 
 /// Two hosts of a fleet, on which alice has this device.
 fn two_hosts(cluster: &EtcdCluster, kind: Kind, keys: &str) -> [MemberHost; 2] {
-    let hosts = [(); 2].map(|()| MemberHost::start(cluster, &policy(keys)));
+    let hosts = two_members(cluster, kind, &policy(keys));
+    hosts.iter().for_each(MemberHost::serve);
+    hosts.iter().for_each(|host| until_met(host, 1));
+    hosts
+}
+
+/// The same with this policy, on which no service runs yet.
+fn two_members(cluster: &EtcdCluster, kind: Kind, policy: &str) -> [MemberHost; 2] {
+    let hosts = [(); 2].map(|()| MemberHost::start(cluster, policy));
     let phone: Device = device("phone", kind);
     for host in &hosts {
         let phone = phone.clone();
@@ -51,8 +60,6 @@ fn two_hosts(cluster: &EtcdCluster, kind: Kind, keys: &str) -> [MemberHost; 2] {
     }
     let key = hosts[0].found();
     hosts[1].join(key);
-    hosts.iter().for_each(MemberHost::serve);
-    hosts.iter().for_each(|host| until_met(host, 1));
     hosts
 }
 

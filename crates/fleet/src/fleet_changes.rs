@@ -1,5 +1,6 @@
 //! Changes by root on this host, made in the fleet: the record and the state that follows from it, in one transaction.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::fleet_host::FleetHost;
 use crate::mirror_marks::{MarkKind, MirrorMarks};
 use crate::outage::OutageReason;
 use crate::shared_record::RecordContent;
+use crate::shared_state::SharedState;
 use crate::state_join;
 
 /// Longest time of a change. The user's lock is held meanwhile, for which logins wait 5 s.
@@ -111,6 +113,43 @@ impl FleetHost {
                 time,
             ),
         }
+    }
+
+    /// Stores the state that follows from the one of all hosts and from the record that the fleet has. Nothing is written where they
+    /// are the same.
+    ///
+    /// # Errors
+    /// [`CommitFault`]; [`CommitFault::Conflict`] where the fleet has no record of the user.
+    pub fn join_state(
+        &self,
+        user: &str,
+        step: &dyn Fn(&State, &Record) -> State,
+        time: &WorkDeadline,
+    ) -> Result<(), CommitFault> {
+        let read = |text: Option<&str>| text.and_then(|text| Record::parse(text).ok());
+        let factor = match self.factor(user, time) {
+            Err(OutageReason::NoState) => return Err(CommitFault::Conflict),
+            factor => factor.map_err(CommitFault::Outage)?,
+        };
+        let record = read(factor.record.content.text()).ok_or(CommitFault::Conflict)?;
+        let joined = step(&factor.state.state, &record);
+        if SharedState::first(0, joined).state == factor.state.state {
+            return Ok(());
+        }
+        let stored = RefCell::new(record);
+        let is_read = |text: Option<&str>| {
+            read(text).is_some_and(|record| {
+                stored.replace(record);
+                true
+            })
+        };
+        let change = FactorCommit {
+            user,
+            expected: ExpectedRecord::Matching(&is_read),
+            record: RecordPart::Keep,
+            state: &|shared| step(shared.unwrap_or(&State::new(0)), &stored.borrow()),
+        };
+        self.commit_factor(&change, time).map(|_| ())
     }
 
     /// Makes a change of one user in the fleet. Returns the revision of the record.

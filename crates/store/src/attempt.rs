@@ -36,7 +36,7 @@ pub use failure::AttemptFailure;
 pub use fleet_attempt::FleetResult;
 pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_groups};
 pub use outage_attempt::{OutageRefusal, prove_unenrolled};
-pub use outage_push::{SharedStep, push_outage};
+pub use outage_push::{PushedStates, SharedStep, push_outage};
 pub use pre_check::PreCheck;
 pub use requirements::UnansweredName;
 pub use session_role::{RunningSession, SessionRole, claim_session, terms as session_terms};

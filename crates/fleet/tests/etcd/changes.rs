@@ -5,9 +5,11 @@ use super::hosts::{TestHost, founded, soon};
 use twofactor_core::account::Account;
 use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::policy::{Policy, Throttle};
+use twofactor_core::record::Record;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 use twofactor_core::recovery::CodeScope;
 use twofactor_core::state::State;
+use twofactor_fleet::factor_commit::CommitFault;
 use twofactor_store::operations::{self, AuditSink, RootChange, UserFactor};
 use twofactor_store::{Cause, SharedChange, Store, testing};
 
@@ -64,6 +66,29 @@ fn an_unlock_on_one_host_counts_on_all() {
     let (store, alice) = (b.store(), testing::account("alice", 64001));
     operations::unlock(&factor(&store, &alice), &Policy::default(), NOW).unwrap();
     assert_eq!(a.failures("alice"), 0);
+}
+
+/// What a host pushes is joined by the record that the fleet has, whatever the host's copy says.
+#[test]
+fn a_pushed_state_follows_the_fleets_record() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    assert_eq!(b.mirror().changed, 1);
+    let host = b.open();
+    let count = |shared: &State, record: &Record| {
+        assert_eq!(record.user, "alice");
+        State {
+            failures: 3,
+            ..shared.clone()
+        }
+    };
+    assert_eq!(host.join_state("alice", &count, &soon()), Ok(()));
+    assert_eq!(a.failures("alice"), 3);
+    a.store().discard("alice").unwrap();
+    assert!(b.record("alice").is_some());
+    let refused = host.join_state("alice", &count, &soon());
+    assert_eq!(refused, Err(CommitFault::Conflict));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 
 use twofactor_core::account::Account;
+use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_core::verify::joined_with_own;
 
@@ -11,38 +12,48 @@ use super::shared_code::write_through;
 use super::{AttemptFailure, lock_recorded};
 use crate::files::Store;
 
-/// The state that follows from the one of all hosts.
-pub type SharedStep<'a> = &'a dyn Fn(&State) -> State;
+/// The state that follows from the one of all hosts, and from the record that all have.
+pub type SharedStep<'a> = &'a dyn Fn(&State, &Record) -> State;
 
-/// Joins the state of a user, if this host has judged codes of that user by itself, with the one of all hosts. `push` stores what
-/// follows there, and returns when it is known to be stored; it gets the name of the record. Returns true if something was stored.
+/// States that are made known to all hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushedStates {
+    /// Those with the mark of an outage.
+    Marked,
+    /// All: before this host's policy had a fleet, codes were judged without a mark.
+    All,
+}
+
+/// Joins the state of a user with the one of all hosts, if it is one of `which`. `push` stores what follows there, and returns when it
+/// is known to be stored; it gets the name of the record. Returns true if something was stored.
 ///
 /// # Errors
 /// [`AttemptFailure`]; inside, what `push` says. The next attempt joins the states then.
 pub fn push_outage<O>(
     store: &Store,
     account: &Account,
+    which: PushedStates,
     push: impl FnOnce(&str, SharedStep<'_>) -> Result<(), O>,
 ) -> Result<Result<bool, O>, AttemptFailure> {
-    let is_marked = |state: &State| state.outage_mark().is_some();
-    if !store.peek(account)?.is_some_and(|state| is_marked(&state)) {
+    let is_pushed = |state: &State| which == PushedStates::All || state.outage_mark().is_some();
+    if !store.peek(account)?.is_some_and(|state| is_pushed(&state)) {
         return Ok(Ok(false));
     }
     let Some((locked, loaded)) = lock_recorded(store, account, None)? else {
         return Ok(Ok(false));
     };
     let own = locked.state().clone();
-    if !is_marked(&own) {
+    if !is_pushed(&own) {
         return Ok(Ok(false));
     }
     let next = RefCell::new(None);
-    let step = |shared: &State| {
+    let step = |shared: &State, record: &Record| {
         next.replace(None);
         // A store without the user's devices gets none from here.
         if shared.devices.is_empty() {
             return shared.clone();
         }
-        let state = joined_with_own(shared, &own, &loaded.record);
+        let state = joined_with_own(shared, &own, record);
         next.replace(Some(state.clone()));
         state
     };
