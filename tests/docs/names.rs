@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: [&str; 7] = ["benches", "cli", "crates", "daemon", "fuzz", "src", "tests"];
 
 /// File names that several files of the product have, and what each of them is about.
-const SHARED_FILES: [(&str, &str); 19] = [
+const SHARED_FILES: [(&str, &str); 18] = [
     ("arguments.rs", "the arguments of a program"),
-    ("audit.rs", "the log of changes"),
     ("backup.rs", "records and states of many users in one text"),
     ("decision.rs", "the policy's decision on a login"),
     ("enroll.rs", "a new device"),

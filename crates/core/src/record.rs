@@ -2,9 +2,9 @@
 //!
 //! Error texts name line and column only: TOML's own errors quote the line, and lines here hold secrets.
 
-mod fields;
 mod read;
 pub mod recent_changes;
+mod toml_fields;
 mod write;
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use crate::otp::{Digits, Interval};
 use crate::recovery::{CodeForm, CodeScope, Hash, OneTimeCode, RecoverySet};
 use crate::secret::Secret;
 
-use super::fields::{RecordFields, number, string, strings, table, tables};
 use super::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, MAX_CHANGES, OriginName, RecentChange,
 };
+use super::toml_fields::{RecordFields, number, string, strings, table, tables};
 use super::{FORMAT, MAX_RECOVERY_CODES, Record, RecordError};
 
 /// Reads the whole file.

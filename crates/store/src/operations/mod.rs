@@ -4,7 +4,7 @@
 //! Nothing here knows a terminal, PAM or a socket. What a caller has to add inside a change, such as the check of a proof, is
 //! given as [`ChangeSteps`].
 
-mod audit;
+mod audit_sink;
 mod bypass_code;
 mod enrollment;
 mod error;
@@ -23,7 +23,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::PlainCode;
 
-pub use audit::{AuditSink, UserFactor};
+pub use audit_sink::{AuditSink, UserFactor};
 pub use bypass_code::{IssuedBypass, issue_bypass, withdraw_bypass};
 pub use enrollment::{
     DevicesBefore, NewEnrollment, adopt_recovery_codes, enroll, new_recovery_codes, renew, room_for,
