@@ -45,53 +45,10 @@ pub fn run(
     } else {
         ended
     };
-    let (priority, line) = match &ended {
-        Ok(()) => {
-            dialogue.close(DialogueClose::Open);
-            return AccountResult::Open;
-        }
-        Err(EnrollmentAbort::Skipped) => {
-            (Priority::Info, about.result(LoginEvent::EnrollmentSkipped))
-        }
-        Err(EnrollmentAbort::Enrolled) => {
-            dialogue.say(enrollment_text::MEANWHILE);
-            (
-                Priority::Notice,
-                about.result(LoginEvent::EnrolledMeanwhile),
-            )
-        }
-        Err(EnrollmentAbort::Uninvited(invitation)) => {
-            let line = about.result(LoginEvent::NotInvited);
-            (Priority::Info, line.with("invitation", &invitation.word()))
-        }
-        Err(EnrollmentAbort::Withdrawn(what)) => {
-            dialogue.say(match what {
-                EnrollmentPermission::Policy => enrollment_text::WITHDRAWN,
-                EnrollmentPermission::Invitation => enrollment_text::INVITATION_WITHDRAWN,
-            });
-            (Priority::Notice, withdrawn(about, *what))
-        }
-        Err(EnrollmentAbort::Required(uninvited)) => {
-            let line = about.result(LoginEvent::EnrollmentRequired);
-            let line = match uninvited {
-                Some(invitation) => line.with("invitation", &invitation.word()),
-                None => line,
-            };
-            (Priority::Notice, line)
-        }
-        Err(EnrollmentAbort::Refused(why)) => (Priority::Notice, about.result(*why)),
-        Err(EnrollmentAbort::Unstored(failure)) => {
-            dialogue.say(enrollment_text::UNSTORED);
-            let line = about.result(LoginEvent::EnrollmentFailed);
-            (Priority::Error, line.saying("error", failure))
-        }
-        Err(EnrollmentAbort::Failed(failure)) => {
-            dialogue.say(enrollment_text::FAILED);
-            let service = dialogue.host().service().unwrap_or_default();
-            (Priority::Error, report::failed(about, failure, &service))
-        }
-    };
-    dialogue.host().log(priority, line.as_str());
+    if let Err(abort) = &ended {
+        let (priority, line) = told(&mut dialogue, about, abort);
+        dialogue.host().log(priority, line.as_str());
+    }
     let (admission, how) = if is_open(&ended) {
         (AccountResult::Open, DialogueClose::Open)
     } else {
@@ -99,6 +56,52 @@ pub fn run(
     };
     dialogue.close(how);
     admission
+}
+
+/// Tells the user why there is no device, where there is something to tell. Returns the line for the log.
+fn told(dialogue: &mut Dialogue<'_>, about: Line, abort: &EnrollmentAbort) -> (Priority, Line) {
+    match abort {
+        EnrollmentAbort::Skipped => {
+            (Priority::Info, about.result(LoginEvent::EnrollmentSkipped))
+        }
+        EnrollmentAbort::Enrolled => {
+            dialogue.say(enrollment_text::MEANWHILE);
+            (
+                Priority::Notice,
+                about.result(LoginEvent::EnrolledMeanwhile),
+            )
+        }
+        EnrollmentAbort::Uninvited(invitation) => {
+            let line = about.result(LoginEvent::NotInvited);
+            (Priority::Info, line.with("invitation", &invitation.word()))
+        }
+        EnrollmentAbort::Withdrawn(what) => {
+            dialogue.say(match what {
+                EnrollmentPermission::Policy => enrollment_text::WITHDRAWN,
+                EnrollmentPermission::Invitation => enrollment_text::INVITATION_WITHDRAWN,
+            });
+            (Priority::Notice, withdrawn(about, *what))
+        }
+        EnrollmentAbort::Required(uninvited) => {
+            let line = about.result(LoginEvent::EnrollmentRequired);
+            let line = match uninvited {
+                Some(invitation) => line.with("invitation", &invitation.word()),
+                None => line,
+            };
+            (Priority::Notice, line)
+        }
+        EnrollmentAbort::Refused(why) => (Priority::Notice, about.result(*why)),
+        EnrollmentAbort::Unstored(failure) => {
+            dialogue.say(enrollment_text::UNSTORED);
+            let line = about.result(LoginEvent::EnrollmentFailed);
+            (Priority::Error, line.saying("error", failure))
+        }
+        EnrollmentAbort::Failed(failure) => {
+            dialogue.say(enrollment_text::FAILED);
+            let service = dialogue.host().service().unwrap_or_default();
+            (Priority::Error, report::failed(about, failure, &service))
+        }
+    }
 }
 
 /// True if the login goes on.

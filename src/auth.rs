@@ -16,12 +16,10 @@ pub mod wrong_password;
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{
-    LoginRequest, PolicyDecision, UserEnrollment, decide_without_device, switched_off,
+    LoginRequest, PolicyDecision, UserEnrollment, switched_off,
 };
-use twofactor_core::policy::rhost_address;
-use twofactor_store::attempt::{
-    AttemptFailure, KnownFactor, KnownGroups, LoginAttempt, prove_unenrolled,
-};
+use twofactor_core::policy::{Policy, rhost_address};
+use twofactor_store::attempt::{AttemptFailure, KnownFactor, KnownGroups, LoginAttempt};
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
@@ -167,13 +165,7 @@ impl LoginContext<'_> {
             service: &service,
             address,
         };
-        let mut groups = KnownGroups::default();
-        let decision = decide_before_enrollment(&loaded.policy, &request, &mut groups);
-        for group in groups.unusable() {
-            let line = report::unusable_group(self.about(), &group);
-            host.log(Priority::Warning, line.as_str());
-        }
-        if let Some(decision) = decision {
+        if let Some(decision) = self.decided(host, &loaded.policy, &request) {
             return self.not_asked(host, decision);
         }
         self.log_unusable_name(host, &loaded.policy, account.as_ref());
@@ -194,25 +186,7 @@ impl LoginContext<'_> {
         };
         let Some(holder) = holder.filter(is_enrolled) else {
             let account = account.as_ref();
-            if loaded.policy.fleet.enabled {
-                let state = &self.arguments.state;
-                prove_unenrolled(&loaded.policy, state, &service, clock::now()?)?;
-            }
-            let requirement = self.requirement(host, &loaded, account);
-            let decision = decide_without_device(&loaded.policy, requirement);
-            let is_enrolled = || {
-                Ok(self
-                    .holder(&store, account)?
-                    .as_ref()
-                    .is_some_and(is_enrolled))
-            };
-            return self.unenrolled(
-                host,
-                &loaded.policy,
-                decision,
-                &is_enrolled,
-                (account, pace),
-            );
+            return self.unenrolled_by_files(host, (&store, &loaded), &service, account, pace);
         };
         if holder.found_by == FoundBy::Uid {
             let line = self.line(LoginEvent::FoundByUid);
@@ -232,6 +206,22 @@ impl LoginContext<'_> {
             return self.ask(host, &mut judge, pace, account.as_ref());
         }
         self.ask(host, &mut session, pace, account.as_ref())
+    }
+
+    /// The policy's decision where it needs no record: an exemption.
+    fn decided(
+        &self,
+        host: &dyn PamTransaction,
+        policy: &Policy,
+        request: &LoginRequest<'_>,
+    ) -> Option<PolicyDecision> {
+        let mut groups = KnownGroups::default();
+        let decision = decide_before_enrollment(policy, request, &mut groups);
+        for group in groups.unusable() {
+            let line = report::unusable_group(self.about(), &group);
+            host.log(Priority::Warning, line.as_str());
+        }
+        decision
     }
 
     /// The account behind `PAM_USER`, `None` when no user has that name.

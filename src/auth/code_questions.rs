@@ -1,21 +1,35 @@
 //! The questions of a user with a device: up to `tries` answers are judged, and each refusal is told.
 
+use std::ops::ControlFlow;
+
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::policy::Policy;
-use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::verify::{Accepted, Form, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{AttemptResult, PreCheck, RunningSession};
 
 use super::judge::CodeJudge;
 use super::uniform_timing::{RemainingTries, UniformTiming};
 use super::{AuthAbort, LoginContext, expected_session};
-use crate::answer_source::{self, NonCodeAnswer};
+use crate::answer_source::{self, LoginAnswer, NonCodeAnswer};
 use crate::arguments::{FirstPass, PromptLayout};
 use crate::prompt::{EmptyAnswer, Prompt};
 use crate::return_codes::AuthResult;
 use crate::transaction::{MessageMode, PamTransaction, Priority};
 use crate::{later, report, text, ticket};
+
+/// An answer's judgement, or the reason why it was neither compared nor counted.
+type JudgedAnswer = Result<AttemptResult, NonCodeAnswer>;
+
+/// A login before a question.
+enum QuestionGate {
+    /// The question is asked.
+    Open,
+    /// Each answer is refused like a wrong code, right or not.
+    RefuseAll,
+    /// The login has ended without it.
+    Ended(AuthResult),
+}
 
 impl LoginContext<'_> {
     /// The user has a device: up to `tries` answers are judged.
@@ -26,42 +40,19 @@ impl LoginContext<'_> {
         mut pace: UniformTiming,
         account: Option<&Account>,
     ) -> Result<AuthResult, AuthAbort> {
-        let names = self.names(account);
-        let mut prompt = self.prompt(judge.policy());
-        let tries = judge.policy().tries;
-        let mut refused = None;
-        for tried in 0..tries {
-            match judge.before()? {
-                PreCheck::Grace(left) => {
-                    let line = self.line(LoginEvent::Grace).with("left", &left);
-                    host.log(Priority::Info, line.as_str());
-                    self.forward_password(host, judge)?;
-                    return Ok(AuthResult::NotAsked);
-                }
-                PreCheck::SessionGrace(RunningSession { id, left }) => {
-                    let line = self.line(LoginEvent::Grace);
-                    let line = line.with("left", &left).with("session", &id);
-                    host.log(Priority::Info, line.as_str());
-                    self.forward_password(host, judge)?;
-                    return Ok(AuthResult::NotAsked);
-                }
-                PreCheck::Throttle(ThrottleStatus::Open) => {}
-                // A user without a device is never locked out.
-                PreCheck::Throttle(closed) if pace.is_even() => {
-                    self.log_closed(host, closed);
-                    let rest = RemainingTries {
-                        prompt,
-                        refused,
-                        left: tries - tried,
-                        names,
-                    };
+        let mut rest = self.all_tries(judge.policy(), account);
+        for left in (1..=rest.left).rev() {
+            rest.left = left;
+            match self.question_gate(host, judge, &pace)? {
+                QuestionGate::Open => {}
+                QuestionGate::RefuseAll => {
                     return self.refuse_all(host, judge.policy(), pace, rest);
                 }
-                PreCheck::Throttle(closed) => return Ok(self.closed(host, closed)),
+                QuestionGate::Ended(ending) => return Ok(ending),
             }
             pace.wait();
             let echo = judge.policy().echo;
-            let Some(input) = answer_source::next(host, self.arguments, &prompt, echo)? else {
+            let Some(input) = answer_source::next(host, self.arguments, &rest.prompt, echo)? else {
                 host.log(
                     Priority::Notice,
                     self.line(LoginEvent::NoFirstPass).as_str(),
@@ -69,89 +60,171 @@ impl LoginContext<'_> {
                 return Ok(AuthResult::Refused);
             };
             pace.answered();
-            let before = refused.as_ref();
-            let judged =
-                match answer_source::not_for_us(host, self.arguments, &input, before, &names) {
-                    // With an even pace, ending the login here would tell which users sshd refuses.
-                    Some(cause) if cause.ends_login() && !pace.is_even() => {
-                        return Ok(self.passed_over(host, cause));
-                    }
-                    Some(cause) => Err(cause),
-                    None => {
-                        let judged = judge.attempt(input.bytes(), self.form());
-                        self.log_outage(host, judge.outage());
-                        Ok(judged?)
-                    }
-                };
+            let judged = self.judged(host, judge, &input, &rest)?;
             let was_closed = matches!(judged, Ok(AttemptResult::Refused(_)));
             let is_empty = matches!(judged, Err(NonCodeAnswer::Empty));
             let bytes = input.into_bytes();
-            let policy = judge.policy();
-            match judged {
-                Ok(AttemptResult::Compared(Outcome::Accepted(accepted))) => {
-                    self.claim_recovery(host, account, judge.recovery_login(&accepted));
-                    expected_session::expect(host, policy);
-                    ticket::claim_with_code(host, self.arguments, policy, account);
-                    let changes = later::told_here(host, || judge.changes_to_tell());
-                    return self.accepted(host, &accepted, &changes, &bytes);
+            match self.after_answer(host, judge, &pace, judged, (account, &bytes))? {
+                ControlFlow::Break(ending) => return Ok(ending),
+                ControlFlow::Continue(words) => {
+                    self.refuse_in_time(host, judge.policy(), &pace, &mut rest.prompt, words);
                 }
-                Ok(AttemptResult::Compared(Outcome::Rejected(why))) => {
-                    let line = report::rejected(self.about(), &why);
-                    host.log(Priority::Notice, line.as_str());
-                    let words = match why {
-                        Rejected::Wrong | Rejected::ClockDiffers { .. }
-                            if self.may_tell() && judge.has_recovery_codes() =>
-                        {
-                            text::WRONG_OF_MANY
-                        }
-                        _ => pace.words(&why),
-                    };
-                    self.refuse_in_time(host, policy, &pace, &mut prompt, words);
-                }
-                Ok(AttemptResult::Refused(closed)) if pace.is_even() => {
-                    self.log_closed(host, closed);
-                    self.refuse_in_time(host, policy, &pace, &mut prompt, text::WRONG);
-                }
-                Ok(AttemptResult::Refused(closed)) => return Ok(self.closed(host, closed)),
-                Ok(AttemptResult::Gone) => {
-                    host.log(
-                        Priority::Notice,
-                        self.line(LoginEvent::UnenrolledMeanwhile).as_str(),
-                    );
-                    return Ok(AuthResult::Refused);
-                }
-                Ok(AttemptResult::Repeated) => {
-                    let cause = NonCodeAnswer::RepeatedCode;
-                    self.refuse_uncounted(host, policy, &pace, &mut prompt, cause);
-                }
-                Err(cause) => self.refuse_uncounted(host, policy, &pace, &mut prompt, cause),
             }
             if self.arguments.first_pass == FirstPass::Only {
                 return Ok(AuthResult::Refused);
             }
-            if is_empty && prompt.left_empty() == EmptyAnswer::Again {
+            if is_empty && rest.prompt.left_empty() == EmptyAnswer::Again {
                 return Ok(AuthResult::NoMoreTries);
             }
             // An answer that was not looked at may be right.
-            refused = (!was_closed).then_some(bytes);
+            rest.refused = (!was_closed).then_some(bytes);
         }
         Ok(AuthResult::NoMoreTries)
     }
 
-    pub(super) fn prompt(&self, policy: &Policy) -> Prompt {
-        Prompt::new(match self.arguments.layout {
-            PromptLayout::Code => &policy.prompt,
-            PromptLayout::PasswordThenCode => text::PASSWORD_AND_CODE,
-        })
+    /// All questions of a login, before the first of them.
+    pub(super) fn all_tries<'n>(
+        &'n self,
+        policy: &Policy,
+        account: Option<&'n Account>,
+    ) -> RemainingTries<'n> {
+        RemainingTries {
+            prompt: Prompt::new(match self.arguments.layout {
+                PromptLayout::Code => &policy.prompt,
+                PromptLayout::PasswordThenCode => text::PASSWORD_AND_CODE,
+            }),
+            refused: None,
+            left: policy.tries,
+            names: self.names(account),
+        }
     }
 
+    /// Decides before a question whether it is asked: not during grace, and not while the user is locked out.
+    fn question_gate(
+        &self,
+        host: &mut dyn PamTransaction,
+        judge: &dyn CodeJudge,
+        pace: &UniformTiming,
+    ) -> Result<QuestionGate, AuthAbort> {
+        let line = match judge.before()? {
+            PreCheck::Throttle(ThrottleStatus::Open) => return Ok(QuestionGate::Open),
+            // A user without a device is never locked out.
+            PreCheck::Throttle(closed) if pace.is_even() => {
+                self.log_closed(host, closed);
+                return Ok(QuestionGate::RefuseAll);
+            }
+            PreCheck::Throttle(closed) => {
+                return Ok(QuestionGate::Ended(self.closed(host, closed)));
+            }
+            PreCheck::Grace(left) => self.line(LoginEvent::Grace).with("left", &left),
+            PreCheck::SessionGrace(RunningSession { id, left }) => {
+                let line = self.line(LoginEvent::Grace).with("left", &left);
+                line.with("session", &id)
+            }
+        };
+        host.log(Priority::Info, line.as_str());
+        self.forward_password(host, judge)?;
+        Ok(QuestionGate::Ended(AuthResult::NotAsked))
+    }
+
+    /// Has an answer judged, unless it is none to this question.
+    fn judged(
+        &self,
+        host: &dyn PamTransaction,
+        judge: &mut dyn CodeJudge,
+        input: &LoginAnswer,
+        rest: &RemainingTries<'_>,
+    ) -> Result<JudgedAnswer, AuthAbort> {
+        let before = rest.refused.as_ref();
+        if let Some(cause) =
+            answer_source::not_for_us(host, self.arguments, input, before, &rest.names)
+        {
+            return Ok(Err(cause));
+        }
+        let judged = judge.attempt(input.bytes(), self.form());
+        self.log_outage(host, judge.outage());
+        Ok(Ok(judged?))
+    }
+
+    /// Decides what follows from an answer: the end of the login, or a refusal in these words and the next question.
+    fn after_answer(
+        &self,
+        host: &mut dyn PamTransaction,
+        judge: &dyn CodeJudge,
+        pace: &UniformTiming,
+        judged: JudgedAnswer,
+        (account, input): (Option<&Account>, &[u8]),
+    ) -> Result<ControlFlow<AuthResult, &'static str>, AuthAbort> {
+        let cause = match judged {
+            Ok(AttemptResult::Compared(Outcome::Accepted(accepted))) => {
+                let ending = self.accepted(host, judge, account, &accepted, input)?;
+                return Ok(ControlFlow::Break(ending));
+            }
+            Ok(AttemptResult::Compared(Outcome::Rejected(why))) => {
+                let words = self.rejected(host, judge, pace, &why);
+                return Ok(ControlFlow::Continue(words));
+            }
+            Ok(AttemptResult::Refused(closed)) if pace.is_even() => {
+                self.log_closed(host, closed);
+                return Ok(ControlFlow::Continue(text::WRONG));
+            }
+            Ok(AttemptResult::Refused(closed)) => {
+                return Ok(ControlFlow::Break(self.closed(host, closed)));
+            }
+            Ok(AttemptResult::Gone) => {
+                host.log(
+                    Priority::Notice,
+                    self.line(LoginEvent::UnenrolledMeanwhile).as_str(),
+                );
+                return Ok(ControlFlow::Break(AuthResult::Refused));
+            }
+            Ok(AttemptResult::Repeated) => NonCodeAnswer::RepeatedCode,
+            Err(cause) => cause,
+        };
+        self.log_passed_over(host, cause);
+        // With an even pace, ending the login here would tell which users sshd refuses.
+        if !cause.ends_login() || pace.is_even() {
+            return Ok(ControlFlow::Continue(pace.words_of(cause)));
+        }
+        if let Some(text) = text::passed_over(cause).filter(|_| self.may_tell()) {
+            self.complain(host, text);
+        }
+        Ok(ControlFlow::Break(AuthResult::Refused))
+    }
+
+    /// Logs a code that was compared and is not right. Returns the words for the user.
+    fn rejected(
+        &self,
+        host: &dyn PamTransaction,
+        judge: &dyn CodeJudge,
+        pace: &UniformTiming,
+        why: &Rejected,
+    ) -> &'static str {
+        let line = report::rejected(self.about(), why);
+        host.log(Priority::Notice, line.as_str());
+        match why {
+            Rejected::Wrong | Rejected::ClockDiffers { .. }
+                if self.may_tell() && judge.has_recovery_codes() =>
+            {
+                text::WRONG_OF_MANY
+            }
+            _ => pace.words(why),
+        }
+    }
+
+    /// Does what follows from a right code, whose use is on the disk.
     fn accepted(
         &self,
         host: &mut dyn PamTransaction,
+        judge: &dyn CodeJudge,
+        account: Option<&Account>,
         accepted: &Accepted,
-        changes: &[RecentChange],
         input: &[u8],
     ) -> Result<AuthResult, AuthAbort> {
+        self.claim_recovery(host, account, judge.recovery_login(accepted));
+        expected_session::expect(host, judge.policy());
+        ticket::claim_with_code(host, self.arguments, judge.policy(), account);
+        let changes = later::told_here(host, || judge.changes_to_tell());
         if self.arguments.layout == PromptLayout::PasswordThenCode {
             let password = input.get(..accepted.password_len).unwrap_or_default();
             host.set_password(password)?;
@@ -162,20 +235,11 @@ impl LoginContext<'_> {
         host.log(Priority::Info, line.as_str());
         match (self.messages, self.arguments.layout) {
             (MessageMode::Unwanted, _) => {}
-            (MessageMode::Wanted, PromptLayout::Code) => later::tell(host, accepted, changes),
+            (MessageMode::Wanted, PromptLayout::Code) => later::tell(host, accepted, &changes),
             // The password is yet to be checked: only its owner may be told.
-            (MessageMode::Wanted, PromptLayout::PasswordThenCode) => later::leave(host, changes),
+            (MessageMode::Wanted, PromptLayout::PasswordThenCode) => later::leave(host, &changes),
         }
         Ok(AuthResult::Verified)
-    }
-
-    /// An answer that is neither compared nor counted, where it ends the login.
-    fn passed_over(&self, host: &mut dyn PamTransaction, cause: NonCodeAnswer) -> AuthResult {
-        self.log_passed_over(host, cause);
-        if let Some(text) = text::passed_over(cause).filter(|_| self.may_tell()) {
-            self.complain(host, text);
-        }
-        AuthResult::Refused
     }
 
     fn closed(&self, host: &mut dyn PamTransaction, gate: ThrottleStatus) -> AuthResult {

@@ -1,14 +1,10 @@
-//! Answers of a user with a device that are not compared: no guesses, and those given during grace.
+//! What a login knows of an answer apart from its code: the user's names, and the password given during grace.
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::Policy;
 
 use super::judge::CodeJudge;
-use super::uniform_timing::UniformTiming;
 use super::{AuthAbort, LoginContext};
-use crate::answer_source::NonCodeAnswer;
 use crate::arguments::PromptLayout;
-use crate::prompt::Prompt;
 use crate::text;
 use crate::transaction::PamTransaction;
 
@@ -17,19 +13,6 @@ impl LoginContext<'_> {
     pub(super) fn names<'n>(&'n self, account: Option<&'n Account>) -> Vec<&'n [u8]> {
         let canonical = account.map(|account| account.name.as_bytes());
         [&self.user[..]].into_iter().chain(canonical).collect()
-    }
-
-    /// Refuses an answer that is neither compared nor counted, and uses up one of the tries.
-    pub(super) fn refuse_uncounted(
-        &self,
-        host: &mut dyn PamTransaction,
-        policy: &Policy,
-        pace: &UniformTiming,
-        prompt: &mut Prompt,
-        cause: NonCodeAnswer,
-    ) {
-        self.log_passed_over(host, cause);
-        self.refuse_in_time(host, policy, pace, prompt, pace.words_of(cause));
     }
 
     /// Hands the password to the modules behind during grace: the answer, without the code of the last login where that was

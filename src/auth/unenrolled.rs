@@ -3,12 +3,14 @@
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::policy::Policy;
-use twofactor_core::policy::decision::PolicyDecision;
+use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
 use twofactor_core::verify;
-use twofactor_store::attempt::AttemptFailure;
+use twofactor_store::attempt::{AttemptFailure, prove_unenrolled};
+use twofactor_store::sys::clock;
+use twofactor_store::{LoadedPolicy, Store};
 
 use super::uniform_timing::{RemainingTries, UniformTiming};
-use super::{AuthAbort, LoginContext};
+use super::{AuthAbort, LoginContext, is_enrolled};
 use crate::arguments::{FirstPass, PromptLayout};
 use crate::prompt::EmptyAnswer;
 use crate::return_codes::AuthResult;
@@ -16,6 +18,28 @@ use crate::transaction::{PamTransaction, Priority};
 use crate::{answer_source, text, ticket};
 
 impl LoginContext<'_> {
+    /// The files of this host have no device of the user.
+    pub(super) fn unenrolled_by_files(
+        &self,
+        host: &mut dyn PamTransaction,
+        (store, loaded): (&Store, &LoadedPolicy),
+        service: &str,
+        account: Option<&Account>,
+        pace: UniformTiming,
+    ) -> Result<AuthResult, AuthAbort> {
+        let policy = &loaded.policy;
+        if policy.fleet.enabled {
+            prove_unenrolled(policy, &self.arguments.state, service, clock::now()?)?;
+        }
+        let requirement = self.requirement(host, loaded, account);
+        let decision = decide_without_device(policy, requirement);
+        let is_enrolled = || {
+            let holder = self.holder(store, account)?;
+            Ok(holder.as_ref().is_some_and(is_enrolled))
+        };
+        self.unenrolled(host, policy, decision, &is_enrolled, (account, pace))
+    }
+
     /// No device. A user who may or must get one is left to the account phase: it comes after the whole stack has
     /// agreed, so that no user enrolls who did not give the password. With `uniform_prompt` the dialogue is the one
     /// that a user with a device gets.
@@ -93,12 +117,7 @@ impl LoginContext<'_> {
         pace: UniformTiming,
         account: Option<&Account>,
     ) -> Result<AuthResult, AuthAbort> {
-        let all = RemainingTries {
-            prompt: self.prompt(policy),
-            refused: None,
-            left: policy.tries,
-            names: self.names(account),
-        };
+        let all = self.all_tries(policy, account);
         self.refuse_all(host, policy, pace, all)
     }
 

@@ -27,13 +27,13 @@ const UNIT: Duration = if cfg!(test) {
 /// When questions and refusals come.
 pub struct UniformTiming(Option<Duration>);
 
-/// Wrong answers that are still to be asked for.
+/// The questions that a login still has, and what they need of those before.
 pub struct RemainingTries<'n> {
     /// The question.
     pub prompt: Prompt,
-    /// The last answer, if there was one.
+    /// The last answer that was refused, if there was one.
     pub refused: Option<Zeroizing<Vec<u8>>>,
-    /// Number of questions still to come.
+    /// Number of questions, the next one included.
     pub left: u8,
     /// Names of the user.
     pub names: Vec<&'n [u8]>,
