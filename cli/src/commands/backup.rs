@@ -36,40 +36,12 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<ExitCode, Failure> {
         interrupt::arm()?;
     }
     let file = file.map(PrivateFile::reserve).transpose()?;
-    let mut text = BackupText::new(clock::now()?);
-    let mut report = BackupReport {
+    let (text, failed) = collected(&store)?;
+    let report = BackupReport {
         file: file.as_ref().map(|file| file.path().display().to_string()),
-        users: 0,
-        failed: Vec::new(),
+        users: text.users(),
+        failed,
     };
-    let found = store.inventory()?;
-    let mut progress = ProgressLine::new("Read", found.records.len());
-    let mut failed = |name: &str, error| {
-        let failure = for_user(error, name);
-        report.failed.push(MissingUser {
-            user: name.to_owned(),
-            reason: failure.to_string(),
-            kind: failure.kind.word(),
-        });
-    };
-    for name in &found.records {
-        interrupt::check()?;
-        match read(&store, name) {
-            Ok(Some((record, state))) => text.add(&record, &state).map_err(too_large)?,
-            Ok(None) => {}
-            Err(error) => failed(name, error),
-        }
-        progress.add(1);
-    }
-    // A record that its state tells of, and that is not there.
-    let without = |name: &&String| found.records.binary_search(name).is_err();
-    for name in found.states.iter().filter(without) {
-        if let Err(error) = store.prove_removed(name) {
-            failed(name, error);
-        }
-    }
-    drop(progress);
-    report.users = text.users();
     let bytes = text.finish();
     interrupt::check()?;
     let to = report.file.as_deref().unwrap_or("standard output");
@@ -98,6 +70,39 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<ExitCode, Failure> {
     } else {
         ExitCode::from(ExitStatus::Refused as u8)
     })
+}
+
+/// The backup of all users who can be read, and the others.
+fn collected(store: &Store) -> Result<(BackupText, Vec<MissingUser>), Failure> {
+    let mut text = BackupText::new(clock::now()?);
+    let mut missing = Vec::new();
+    let found = store.inventory()?;
+    let mut progress = ProgressLine::new("Read", found.records.len());
+    let mut failed = |name: &str, error| {
+        let failure = for_user(error, name);
+        missing.push(MissingUser {
+            user: name.to_owned(),
+            reason: failure.to_string(),
+            kind: failure.kind.word(),
+        });
+    };
+    for name in &found.records {
+        interrupt::check()?;
+        match read(store, name) {
+            Ok(Some((record, state))) => text.add(&record, &state).map_err(too_large)?,
+            Ok(None) => {}
+            Err(error) => failed(name, error),
+        }
+        progress.add(1);
+    }
+    // A record that its state tells of, and that is not there.
+    let without = |name: &&String| found.records.binary_search(name).is_err();
+    for name in found.states.iter().filter(without) {
+        if let Err(error) = store.prove_removed(name) {
+            failed(name, error);
+        }
+    }
+    Ok((text, missing))
 }
 
 /// Keys of all users are not shown on a terminal, and are no JSON.

@@ -52,27 +52,7 @@ fn from_google(
     args: &GoogleImportArgs,
     moment: ImportMoment,
 ) -> Result<ExitCode, Failure> {
-    let mut silent = Vec::new();
-    let residents = match &args.user {
-        Some(user) => {
-            let account = context.account(user)?;
-            let listed = homes::all()?.into_iter().find(|one| one.account == account);
-            // Not listed, or not under that name: then the file has to be named.
-            vec![listed.unwrap_or_else(|| PasswdEntry {
-                account,
-                full_name: None,
-                home: PathBuf::new(),
-            })]
-        }
-        None => {
-            let mut residents = homes::all()?;
-            silent = listing::silent(&residents);
-            let mut seen = BTreeSet::new();
-            // As in a lookup, the first of a name counts.
-            residents.retain(|one| seen.insert(one.account.name.clone()));
-            residents
-        }
-    };
+    let (residents, silent) = residents(context, args.user.as_deref())?;
     let (mut jobs, mut rows) = (Vec::new(), Vec::new());
     let mut progress = ProgressLine::new("Read", residents.len());
     for PasswdEntry { account, home, .. } in residents {
@@ -118,6 +98,30 @@ fn from_google(
         unlisted: silent,
     };
     finish(context, plan, &args.manner, moment, "google-authenticator")
+}
+
+/// The users whose files are read, all or this one, and the directories that are not proven to list theirs.
+fn residents(
+    context: &Context,
+    user: Option<&str>,
+) -> Result<(Vec<PasswdEntry>, Vec<String>), Failure> {
+    let Some(user) = user else {
+        let mut residents = homes::all()?;
+        let silent = listing::silent(&residents);
+        let mut seen = BTreeSet::new();
+        // As in a lookup, the first of a name counts.
+        residents.retain(|one| seen.insert(one.account.name.clone()));
+        return Ok((residents, silent));
+    };
+    let account = context.account(user)?;
+    let listed = homes::all()?.into_iter().find(|one| one.account == account);
+    // Not listed, or not under that name: then the file has to be named.
+    let entry = listed.unwrap_or_else(|| PasswdEntry {
+        account,
+        full_name: None,
+        home: PathBuf::new(),
+    });
+    Ok((vec![entry], Vec::new()))
 }
 
 fn google_file(

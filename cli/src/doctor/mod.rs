@@ -37,7 +37,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use twofactor_core::policy::{Policy, Throttle};
-use twofactor_store::sys::clock;
+use twofactor_store::sys::clock::{self, Synchronization};
 
 use crate::args::DoctorArgs;
 use crate::context::Context;
@@ -63,23 +63,10 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let survey = PamServices::of(&world);
     let used = survey.used();
     let (policy, mut findings) = machine::policy(context, &used);
-    findings.extend(machine::named_users(policy.as_ref()));
-    findings.extend(notify_program::check(policy.as_ref()));
-    findings.extend(machine::policy_time(context, policy.as_ref()));
-    findings.extend(machine::nowhere_used(policy.as_ref(), &used));
-    findings.extend(machine::state_directory(context, policy.as_ref()));
-    findings.extend(survey.files().iter().filter_map(machine::pam_file));
-    for (path, services) in survey.modules(&world) {
-        findings.extend(machine::module_file(&path, &services));
-    }
     let synchronization = clock::synchronization();
-    findings.extend(machine::clock(synchronization));
     let now = clock::now()?;
-    findings.extend(fleet_checks::check(
-        policy.as_ref(),
-        (context.policy_path(), context.state_path()),
-        now,
-    ));
+    let machine = (&world, synchronization, now);
+    findings.extend(machine_findings(context, machine, &survey, policy.as_ref()));
     // A directory that cannot be opened was told above; no user has a device then, as far as can be seen.
     let store = context.store().ok().flatten();
     let throttle = policy.as_ref().map_or_else(
@@ -93,14 +80,8 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     findings.extend(table.findings);
     findings.extend(found);
     if let (Some(store), None) = (&store, &only) {
-        // A fault that is told of a user above already is told once.
-        let told: BTreeSet<String> = findings
-            .iter()
-            .filter(|finding| finding.level == FindingLevel::Problem)
-            .map(|finding| finding.subject.clone())
-            .collect();
-        let other = record_owners::check(store).into_iter();
-        findings.extend(other.filter(|finding| !told.contains(&finding.subject)));
+        let other = record_owners::check(store);
+        findings.extend(not_told(&findings, other));
     }
     findings.sort_by_key(|finding| finding.level);
     let mut groups = table.groups;
@@ -132,6 +113,38 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
             ExitCode::SUCCESS
         },
     )
+}
+
+/// The faults of the machine under this policy: names, services, files, clock and fleet.
+fn machine_findings(
+    context: &Context,
+    (world, synchronization, now): (&InstalledSystem, Synchronization, u64),
+    survey: &PamServices,
+    policy: Option<&Policy>,
+) -> Vec<DoctorFinding> {
+    let mut findings = machine::named_users(policy);
+    findings.extend(notify_program::check(policy));
+    findings.extend(machine::policy_time(context, policy));
+    findings.extend(machine::nowhere_used(policy, &survey.used()));
+    findings.extend(machine::state_directory(context, policy));
+    findings.extend(survey.files().iter().filter_map(machine::pam_file));
+    for (path, services) in survey.modules(world) {
+        findings.extend(machine::module_file(&path, &services));
+    }
+    findings.extend(machine::clock(synchronization));
+    let files = (context.policy_path(), context.state_path());
+    findings.extend(fleet_checks::check(policy, files, now));
+    findings
+}
+
+/// Those of `others` whose subject has no problem among the `findings`: a fault of a user is told once.
+fn not_told(findings: &[DoctorFinding], others: Vec<DoctorFinding>) -> Vec<DoctorFinding> {
+    let problems = findings
+        .iter()
+        .filter(|finding| finding.level == FindingLevel::Problem);
+    let told: BTreeSet<&str> = problems.map(|finding| finding.subject.as_str()).collect();
+    let is_new = |finding: &DoctorFinding| !told.contains(finding.subject.as_str());
+    others.into_iter().filter(is_new).collect()
 }
 
 /// Services whose programs cannot ask for a code and would refuse under a policy, each with its cure. Those that did so

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use twofactor_core::account::Account;
-use twofactor_core::device::Kind;
+use twofactor_core::device::{Device, Kind};
 use twofactor_core::policy::Throttle;
 use twofactor_core::record::Record;
 use twofactor_core::state::{COUNTER_UNKNOWN, State};
@@ -162,6 +162,7 @@ fn examined(
     }
 }
 
+/// A user with a device.
 fn enrolled(
     status: EnrollmentStatus,
     throttle: &Throttle,
@@ -169,68 +170,81 @@ fn enrolled(
     state: &State,
     now: u64,
 ) -> (FactorStatus, Vec<DoctorFinding>) {
-    let user = &record.user;
-    let mut findings = Vec::new();
     let gate = verify::gate(throttle, state, now);
-    let unlock = shell::twofactor("unlock", &[user], &[]);
-    match gate {
-        ThrottleStatus::Open => {}
-        ThrottleStatus::LockedFor(seconds) => findings.push(DoctorFinding::warning(
-            "locked-out",
-            user,
-            format!(
-                "after {} wrong codes {user} is locked out for {}",
-                state.failures,
-                span(seconds)
-            ),
-            format!("Wait, or: {unlock}. Another person may know the password"),
-        )),
-        ThrottleStatus::LockedUntilUnlock => findings.push(DoctorFinding::problem(
-            "locked-until-unlock",
-            user,
-            format!(
-                "after {} wrong codes {user} is locked out until that is ended",
-                state.failures
-            ),
-            format!("{unlock}. Another person may know the password: let it be changed"),
-        )),
-    }
-    for device in &record.devices {
-        let lost = state
-            .device(device.id)
-            .is_some_and(|entry| entry.next == COUNTER_UNKNOWN);
-        if device.kind == Kind::Hotp && lost {
-            findings.push(DoctorFinding::warning(
-                "resync",
-                user,
-                format!(
-                    "the counter of {} of {user} is unknown, so its codes are refused",
-                    device.name
-                ),
-                shell::twofactor("resync", &[user, device.name.as_str()], &[]),
-            ));
-        }
-    }
-    if let [device] = record.devices.as_slice()
-        && verify::recovery_codes_left(record, state) == 0
-    {
-        findings.push(DoctorFinding::warning(
-            "single-device",
-            user,
-            format!("{user} has one device ({}) and no recovery codes left: without it there is no way in", device.name),
-            format!(
-                "{}, or a second device: {}",
-                shell::twofactor("recovery-codes", &[user], &[]),
-                shell::twofactor("enroll", &[user], &[("--device", "NAME")])
-            ),
-        ));
-    }
+    let mut findings: Vec<DoctorFinding> = Vec::new();
+    findings.extend(locked_out(gate, &record.user, state.failures));
+    findings.extend(lost_counters(record, state));
+    findings.extend(without_way_in(record, state));
     let factor = if gate == ThrottleStatus::Open {
         FactorStatus::Usable(status)
     } else {
         FactorStatus::LockedOut
     };
     (factor, findings)
+}
+
+fn locked_out(gate: ThrottleStatus, user: &str, failures: u32) -> Option<DoctorFinding> {
+    let unlock = shell::twofactor("unlock", &[user], &[]);
+    match gate {
+        ThrottleStatus::Open => None,
+        ThrottleStatus::LockedFor(seconds) => Some(DoctorFinding::warning(
+            "locked-out",
+            user,
+            format!(
+                "after {failures} wrong codes {user} is locked out for {}",
+                span(seconds)
+            ),
+            format!("Wait, or: {unlock}. Another person may know the password"),
+        )),
+        ThrottleStatus::LockedUntilUnlock => Some(DoctorFinding::problem(
+            "locked-until-unlock",
+            user,
+            format!("after {failures} wrong codes {user} is locked out until that is ended"),
+            format!("{unlock}. Another person may know the password: let it be changed"),
+        )),
+    }
+}
+
+fn lost_counters(record: &Record, state: &State) -> Vec<DoctorFinding> {
+    let user = &record.user;
+    let is_lost = |device: &&Device| {
+        let entry = state.device(device.id);
+        device.kind == Kind::Hotp && entry.is_some_and(|entry| entry.next == COUNTER_UNKNOWN)
+    };
+    let finding = |device: &Device| {
+        DoctorFinding::warning(
+            "resync",
+            user,
+            format!(
+                "the counter of {} of {user} is unknown, so its codes are refused",
+                device.name
+            ),
+            shell::twofactor("resync", &[user, device.name.as_str()], &[]),
+        )
+    };
+    let lost = record.devices.iter().filter(is_lost);
+    lost.map(finding).collect()
+}
+
+/// One device, and nothing in its place where it is lost.
+fn without_way_in(record: &Record, state: &State) -> Option<DoctorFinding> {
+    let [device] = record.devices.as_slice() else {
+        return None;
+    };
+    if verify::recovery_codes_left(record, state) > 0 {
+        return None;
+    }
+    let user = &record.user;
+    Some(DoctorFinding::warning(
+        "single-device",
+        user,
+        format!("{user} has one device ({}) and no recovery codes left: without it there is no way in", device.name),
+        format!(
+            "{}, or a second device: {}",
+            shell::twofactor("recovery-codes", &[user], &[]),
+            shell::twofactor("enroll", &[user], &[("--device", "NAME")])
+        ),
+    ))
 }
 
 /// Names that share a uid: the same person to the system, and two to the policy.
