@@ -1,0 +1,101 @@
+//! The plan of an import: shown, confirmed and stored.
+
+use std::process::ExitCode;
+
+use crate::args::transfer::ImportFlags;
+use crate::context::Context;
+use crate::doctor;
+use crate::error::{ExitStatus, Failure};
+use crate::formatting::count;
+use crate::import::ImportMoment;
+use crate::import::apply::{self, ImportOptions, UserImport};
+use crate::import::record_draft::{ExistingDevices, ImportRow};
+use crate::import::summary::{ImportReport, ImportStage};
+use crate::output::Report as _;
+
+/// Content that was read.
+pub(super) struct ImportPlan {
+    /// The devices of each user.
+    pub jobs: Vec<UserImport>,
+    /// Entries that cannot be imported.
+    pub refused: Vec<ImportRow>,
+    /// Directories that list none of their users.
+    pub unlisted: Vec<String>,
+}
+
+impl ImportPlan {
+    /// A plan of one file.
+    pub const fn new(jobs: Vec<UserImport>, refused: Vec<ImportRow>) -> Self {
+        Self {
+            jobs,
+            refused,
+            unlisted: Vec::new(),
+        }
+    }
+}
+
+/// Shows the plan, has it confirmed, stores it, and reports.
+pub(super) fn finish(
+    context: &Context,
+    plan: ImportPlan,
+    options: &ImportFlags,
+    moment: ImportMoment,
+    from: &'static str,
+) -> Result<ExitCode, Failure> {
+    let ImportPlan { jobs, refused, .. } = plan;
+    if jobs.is_empty() && refused.is_empty() {
+        return Err(Failure::refused("there is no device in it"));
+    }
+    let manner = ImportOptions {
+        existing: ExistingDevices::new(&options.replace),
+        moment,
+        from,
+    };
+    let old_lines = doctor::lines_of_modules(modules_of(from));
+    let imported = |stage, mut rows: Vec<ImportRow>| {
+        rows.extend(refused.iter().cloned());
+        let mut imported = ImportReport::new(from, stage, rows);
+        imported.unlisted.clone_from(&plan.unlisted);
+        imported.old_lines.clone_from(&old_lines);
+        imported
+    };
+    let store = context.store()?;
+    let jobs = match &store {
+        Some(store) => apply::resolved(store, jobs),
+        None => jobs,
+    };
+    if !context.terminal.is_confirmed() || options.dry_run || jobs.is_empty() {
+        let rows = apply::plan(store.as_ref(), &jobs, manner)?;
+        if !options.dry_run && !rows.iter().any(ImportRow::changes) {
+            return report(context, &imported(ImportStage::Done, rows));
+        }
+        let planned = imported(ImportStage::Planned, rows);
+        if options.dry_run {
+            return report(context, &planned);
+        }
+        context.terminal.prose(&planned.text())?;
+        let devices = count(planned.changes() as u64, "device");
+        context.terminal.confirm(&format!("Import {devices}?"))?;
+    }
+    let store = context.existing_store()?;
+    let rows = apply::write(&store, &jobs, manner)?;
+    report(context, &imported(ImportStage::Done, rows))
+}
+
+/// The modules that ask for the codes of such devices.
+const fn modules_of(from: &str) -> &'static [&'static str] {
+    match from.as_bytes() {
+        b"google-authenticator" => &["pam_google_authenticator.so"],
+        b"users-oath" => &["pam_oath.so"],
+        _ => &["pam_google_authenticator.so", "pam_oath.so"],
+    }
+}
+
+fn report(context: &Context, imported: &ImportReport) -> Result<ExitCode, Failure> {
+    context.write(imported)?;
+    Ok(if imported.is_partial() {
+        ExitCode::from(ExitStatus::Refused as u8)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
