@@ -125,16 +125,11 @@ test-browser: need-browser build
 	$(test_module) --features browser-tests --test cockpit
 
 ## test-apps          Dovecot, vsftpd, openvpn, i3lock, LightDM, sudo-rs
-# It installs all but sudo-rs and fail2ban.
-test-apps: need-apps harness $(target)/fail2ban
+# It installs all but sudo-rs and fail2ban, a daemon that changes the firewall.
+test-apps: need-apps harness
 	scripts/sudo-rs $(target)/sudo-rs
+	$(as_root) scripts/unpack $(target)/fail2ban fail2ban
 	$(test_module) --features app-tests --test apps
-
-# Unpacked, not installed: the package starts a daemon that changes the firewall.
-$(target)/fail2ban:
-	rm -rf $@.new && mkdir -p $@.new
-	cd $@.new && apt-get download fail2ban && dpkg -x fail2ban_*.deb .
-	mv $@.new $@
 
 ## test-lockers       screen lockers, PostgreSQL, nginx with the daemon
 test-lockers: need-lockers harness
@@ -148,7 +143,8 @@ test-system: need-system deb
 	scripts/deb $(target)/system/again
 	for deb in $(target)/deb/*.deb; do cmp $$deb $(target)/system/again/$${deb##*/} || exit 1; done
 	$(as_root) scripts/system-root $(target)/system
-	$(as_root) scripts/automation $(target)/system
+	$(as_root) env ROOT=$(target)/system/root \
+		scripts/unpack $(target)/system/automation ansible-core python3-apt prometheus
 	test -e $(target)/system/before/*.deb || scripts/deb $(target)/system/before 80a8f7e
 	$(test_module) --features system-tests --test package -- debian:: --test-threads=2
 

@@ -7,7 +7,7 @@ use harness::{Machine, PASSWORD, Sshd};
 
 /// The addresses that fail2ban finds in the log, in order, as `fail2ban-regex` prints them.
 fn banned(machine: &Machine) -> Vec<String> {
-    let unpacked = harness::artefacts::target().join("fail2ban");
+    let unpacked = harness::artefacts::target().join("fail2ban/root");
     let directory = machine.scratch();
     let filter = harness::workspace().join("packaging/fail2ban/pam_twofactor.conf");
     let config = directory.join("config");

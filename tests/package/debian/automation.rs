@@ -1,4 +1,4 @@
-//! The examples of docs/automation.md: the playbook by Ansible, and the figures by promtool, as scripts/automation unpacks both.
+//! The examples of docs/automation.md: the playbook by Ansible, and the figures by promtool, as `make test-system` unpacks both.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use super::clean::*;
 
 const INVITATIONS: &str = "/root/invitations";
 
-/// What scripts/automation unpacked.
+/// The files that `scripts/unpack` has unpacked.
 fn unpacked() -> PathBuf {
-    let directory = harness::artefacts::target().join("system/automation");
+    let directory = harness::artefacts::target().join("system/automation/root");
     assert!(directory.exists(), "run `make test-system`, which makes it");
     directory
 }
