@@ -26,7 +26,7 @@ const UNSAFE_TESTS: [&str; 3] = [
     "src/libpam/tests/fake.rs",
 ];
 
-type Imports = BTreeMap<String, BTreeSet<String>>;
+pub(super) type Imports = BTreeMap<String, BTreeSet<String>>;
 
 #[test]
 fn unsafe_code_is_allowed_in_named_files_only() {
@@ -77,7 +77,7 @@ fn the_reader_of_imports_finds_circles() {
 }
 
 /// The packages of the product and the directories of their sources.
-fn crates() -> Vec<(String, PathBuf)> {
+pub(super) fn crates() -> Vec<(String, PathBuf)> {
     let top = harness::workspace();
     let mut found: Vec<(String, PathBuf)> = fs::read_dir(top.join("crates"))
         .unwrap()
@@ -109,7 +109,7 @@ fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
 }
 
 /// Imports of each module at the root of a crate from its siblings, apart from tests.
-fn imports(root: &Path) -> Imports {
+pub(super) fn imports(root: &Path) -> Imports {
     let mut found = Imports::new();
     for (path, text) in sources(root) {
         let path = path.strip_prefix(root).unwrap().with_extension("");

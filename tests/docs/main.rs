@@ -9,6 +9,7 @@
     reason = "what fails in a test must fail it at once"
 )]
 
+mod architecture;
 mod documents;
 mod layers;
 mod links;
