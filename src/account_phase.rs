@@ -61,9 +61,7 @@ pub fn run(
 /// Tells the user why there is no device, where there is something to tell. Returns the line for the log.
 fn told(dialogue: &mut Dialogue<'_>, about: Line, abort: &EnrollmentAbort) -> (Priority, Line) {
     match abort {
-        EnrollmentAbort::Skipped => {
-            (Priority::Info, about.result(LoginEvent::EnrollmentSkipped))
-        }
+        EnrollmentAbort::Skipped => (Priority::Info, about.result(LoginEvent::EnrollmentSkipped)),
         EnrollmentAbort::Enrolled => {
             dialogue.say(enrollment_text::MEANWHILE);
             (

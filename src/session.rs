@@ -4,7 +4,7 @@ use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{
     LoginRequest, PolicyDecision, UserEnrollment, decide_without_device, switched_off,
 };
-use twofactor_core::policy::{Requirement, StartDay, rhost_address};
+use twofactor_core::policy::{DeviceRequirement, StartDay, rhost_address};
 use twofactor_core::record::Record;
 use twofactor_store::attempt::{AttemptFailure, KnownGroups};
 use twofactor_store::decision::decide_before_enrollment;
@@ -79,7 +79,7 @@ fn line(
     let mut groups = KnownGroups::default();
     // A requirement in force changes nothing of what is said, so that no session waits for one to be looked up.
     let decision = decide_before_enrollment(policy, &request, &mut groups)
-        .unwrap_or_else(|| decide_without_device(policy, Requirement::None));
+        .unwrap_or_else(|| decide_without_device(policy, DeviceRequirement::None));
     let from = match decision {
         PolicyDecision::NotRequired | PolicyDecision::EnrollmentOffered => {
             days_left(&loaded, &account, &mut groups)
@@ -119,8 +119,8 @@ fn days_left(
         return None;
     }
     match groups.requirement(&loaded.policy, time, Some(account)) {
-        Requirement::Later(day) => time.now.map(|now| (day, day.days_left(now))),
-        Requirement::None | Requirement::InForce => None,
+        DeviceRequirement::Later(day) => time.now.map(|now| (day, day.days_left(now))),
+        DeviceRequirement::None | DeviceRequirement::InForce => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use twofactor_core::otp::Algorithm;
 use twofactor_core::policy::decision::{self, PolicyDecision};
-use twofactor_core::policy::{EnrollAtLogin, Policy, Requirement};
+use twofactor_core::policy::{DeviceRequirement, EnrollAtLogin, Policy};
 
 use crate::roster::{AccountRole, EnrollmentStatus};
 
@@ -11,7 +11,7 @@ mod deadlines;
 mod exemption;
 pub mod users;
 
-pub use deadlines::{Deadline, deadline};
+pub use deadlines::{DeviceDeadline, deadline};
 pub use exemption::{ExemptionRules, ExemptionScope};
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ pub struct AffectedUser {
     /// Services at which it exempts this person, from wherever the login comes.
     pub exempt_at: Vec<String>,
     /// Requirement of `[[require]]` on this person; none on one who has a device or is exempt everywhere.
-    pub requirement: Requirement,
+    pub requirement: DeviceRequirement,
 }
 
 impl AffectedUser {
@@ -71,7 +71,7 @@ pub struct PolicyImpact {
     /// Will be refused.
     pub refused: Vec<String>,
     /// Will need a device from a later day on.
-    pub required_later: Vec<Deadline>,
+    pub required_later: Vec<DeviceDeadline>,
     /// Things to think about before.
     pub warnings: Vec<String>,
     /// Reasons that would lock people out: refused.
@@ -136,7 +136,7 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
 fn without_requirements(people: &[AffectedUser]) -> Vec<AffectedUser> {
     let mut people = people.to_vec();
     for person in &mut people {
-        person.requirement = Requirement::None;
+        person.requirement = DeviceRequirement::None;
     }
     people
 }
@@ -158,7 +158,7 @@ impl PolicyImpact {
             lines.push(format!("  Services         {}", services(after, used)));
             lines.push(format!("  Asked for a code {}", names(&self.asked)));
             lines.push(format!("  Not asked        {}", names(&self.not_asked)));
-            match decision::decide_without_device(after, Requirement::None) {
+            match decision::decide_without_device(after, DeviceRequirement::None) {
                 PolicyDecision::DeviceRequired => lines.push(format!(
                     "  Refused          all users without a device{}",
                     such_as(&self.refused)
@@ -305,7 +305,10 @@ pub fn lock_outs(policy: &Policy, people: &[AffectedUser]) -> Vec<LockoutRisk> {
             PolicyDecision::DeviceRequired | PolicyDecision::EnrollmentRequired
         )
     };
-    let of_all = wants(decision::decide_without_device(policy, Requirement::None));
+    let of_all = wants(decision::decide_without_device(
+        policy,
+        DeviceRequirement::None,
+    ));
     let administrator = |person: &&AffectedUser| person.role == AccountRole::Administrator;
     let mut administrators = people.iter().filter(administrator);
     let wanted = of_all

@@ -8,13 +8,13 @@ use twofactor_store::operations::AuditSink;
 use crate::log;
 use crate::log_output;
 use crate::notifier::{self, WaitingNotice};
-use crate::user_factors::Caller;
+use crate::user_factors::CallingProcess;
 
 /// The log of the changes that a user makes. The program of `notify` gets them, too.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangeLog<'a> {
     /// The process that asks for them.
-    pub caller: Caller,
+    pub caller: CallingProcess,
     /// The program, where the policy names one.
     pub program: Option<&'a str>,
 }
@@ -33,7 +33,7 @@ impl AuditSink for ChangeLog<'_> {
     fn changed(&self, event: &ChangeEvent<'_>) {
         let text = event.line(self.caller.uid, |seconds| seconds.to_string());
         let text = text.with("pid", &self.caller.pid);
-        log_output::write_patiently(log::Level::Notice as u8, text.as_str());
+        log_output::write_patiently(log::LogLevel::Notice as u8, text.as_str());
         if let Some(program) = self.program {
             notifier::queue(WaitingNotice {
                 program: program.to_owned(),

@@ -8,10 +8,10 @@ use rustix::net::SendFlags;
 use twofactor_protocol::frame::MessageBuffer;
 use twofactor_store::sys::{clock, wipe};
 
-use crate::dispatch::{MessageService, Response};
-use crate::pending::Conversation;
+use crate::dispatch::{CallResponse, MessageService};
+use crate::pending::ConnectionMemory;
 use crate::place::{ConnectionPlace, refuse};
-use crate::user_factors::Caller;
+use crate::user_factors::CallingProcess;
 
 /// Time limit for sending one message, and for taking one reply.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -19,24 +19,24 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Answers all messages of a client, one after the other, until it has no more or is too slow.
 pub fn serve(
     stream: &UnixStream,
-    caller: Caller,
+    caller: CallingProcess,
     service: &dyn MessageService,
     place: &ConnectionPlace,
 ) {
     let mut buffer = MessageBuffer::default();
     // What it holds ends with the connection, however that ends.
-    let mut conversation = Conversation::default();
-    while let Some(message) = receive(stream, &mut buffer, &conversation) {
+    let mut memory = ConnectionMemory::default();
+    while let Some(message) = receive(stream, &mut buffer, &memory) {
         if let Err(why) = place.begin_answer() {
             if let Some(error) = why {
                 refuse(stream, error);
             }
             return;
         }
-        let answered = answer(&message, caller, service, &mut conversation);
+        let answered = answer(&message, caller, service, &mut memory);
         // Between two messages of a client nothing of the first is left there.
         wipe::stack();
-        let Response::Reply(reply) = answered else {
+        let CallResponse::Reply(reply) = answered else {
             return;
         };
         if send(stream, &reply, place).is_err() {
@@ -49,11 +49,11 @@ pub fn serve(
 #[inline(never)]
 fn answer(
     message: &[u8],
-    caller: Caller,
+    caller: CallingProcess,
     service: &dyn MessageService,
-    conversation: &mut Conversation,
-) -> Response {
-    service.response(message, caller, conversation)
+    memory: &mut ConnectionMemory,
+) -> CallResponse {
+    service.response(message, caller, memory)
 }
 
 /// Sends a reply. While the connection keeps its place it never blocks: a client that reads nothing keeps no
@@ -72,12 +72,12 @@ fn send(mut stream: &UnixStream, reply: &[u8], place: &ConnectionPlace) -> std::
 fn receive(
     mut stream: &UnixStream,
     buffer: &mut MessageBuffer,
-    conversation: &Conversation,
+    memory: &ConnectionMemory,
 ) -> Option<Vec<u8>> {
     let begin = clock::monotonic();
     let mut end = begin + PATIENCE;
     if buffer.is_empty() {
-        end = begin + conversation.patience(PATIENCE, clock::since_boot());
+        end = begin + memory.patience(PATIENCE, clock::since_boot());
     }
     let mut room = [0; 1024];
     loop {

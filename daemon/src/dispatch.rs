@@ -6,8 +6,8 @@ use twofactor_protocol::reply::{self, ServiceError};
 use twofactor_protocol::service::{self, ServiceCall, ServiceInfo, interface_not_found};
 use twofactor_protocol::verify::CodeLayout;
 
-use crate::pending::Conversation;
-use crate::user_factors::{AskedAccount, Caller, UserFactors};
+use crate::pending::ConnectionMemory;
+use crate::user_factors::{AskedAccount, CallingProcess, UserFactors};
 
 /// The uid that the kernel reports for one that is not mapped here (user_namespaces(7)).
 const OVERFLOW_UID: u32 = 65534;
@@ -15,24 +15,28 @@ const OVERFLOW_UID: u32 = 65534;
 /// A service of messages.
 pub trait MessageService: Send + Sync {
     /// Answers one message, given without its NUL byte.
-    fn response(&self, message: &[u8], caller: Caller, conversation: &mut Conversation)
-    -> Response;
+    fn response(
+        &self,
+        message: &[u8],
+        caller: CallingProcess,
+        memory: &mut ConnectionMemory,
+    ) -> CallResponse;
 }
 
 impl<F: UserFactors + Send + Sync> MessageService for F {
     fn response(
         &self,
         message: &[u8],
-        caller: Caller,
-        conversation: &mut Conversation,
-    ) -> Response {
-        response(message, caller, self, conversation)
+        caller: CallingProcess,
+        memory: &mut ConnectionMemory,
+    ) -> CallResponse {
+        response(message, caller, self, memory)
     }
 }
 
 /// Result of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Response {
+pub enum CallResponse {
     /// Sends this reply.
     Reply(Vec<u8>),
     /// Closes the connection.
@@ -42,13 +46,17 @@ pub enum Response {
 /// Answers one message, given without its NUL byte.
 pub fn response(
     message: &[u8],
-    caller: Caller,
+    caller: CallingProcess,
     factors: &dyn UserFactors,
-    conversation: &mut Conversation,
-) -> Response {
+    memory: &mut ConnectionMemory,
+) -> CallResponse {
     let call = match ServiceCall::read(message) {
         Ok(call) => call,
-        Err(error) => return error.message().map_or(Response::Close, Response::Reply),
+        Err(error) => {
+            return error
+                .message()
+                .map_or(CallResponse::Close, CallResponse::Reply);
+        }
     };
     let answered = match call {
         ServiceCall::Info => Ok(service::info_reply(ServiceInfo {
@@ -73,16 +81,16 @@ pub fn response(
                 Ok(reply::message(answer.parameters()))
             }),
         ServiceCall::Change(call) => own_account(call.user(), caller, factors)
-            .and_then(|account| factors.change(&account, caller, &call, conversation)),
+            .and_then(|account| factors.change(&account, caller, &call, memory)),
     };
-    Response::Reply(answered.unwrap_or_else(ServiceError::message))
+    CallResponse::Reply(answered.unwrap_or_else(ServiceError::message))
 }
 
 /// The account of a name, if it is the caller's. All other names get one answer, and root has no further right: a program
 /// that runs as another user learns nothing about other users, and cannot be made to use its rights for its clients.
 fn own_account(
     user: &str,
-    caller: Caller,
+    caller: CallingProcess,
     factors: &dyn UserFactors,
 ) -> Result<Account, ServiceError> {
     let account = factors.account(user, caller)?;
@@ -96,7 +104,7 @@ fn own_account(
 /// way whatever the name is.
 fn asked_account(
     user: &str,
-    caller: Caller,
+    caller: CallingProcess,
     factors: &dyn UserFactors,
 ) -> Result<AskedAccount, ServiceError> {
     let account = factors.account(user, caller)?;
@@ -120,11 +128,11 @@ fn asked_account(
     }
 }
 
-const fn is_own(account: &Account, caller: Caller) -> bool {
+const fn is_own(account: &Account, caller: CallingProcess) -> bool {
     account.uid == caller.uid && caller.uid != OVERFLOW_UID
 }
 
-fn foreign(user: &str, caller: Caller, factors: &dyn UserFactors) -> ServiceError {
+fn foreign(user: &str, caller: CallingProcess, factors: &dyn UserFactors) -> ServiceError {
     factors.note_foreign(user, caller);
     ServiceError::NotYours
 }
@@ -134,7 +142,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::user_factors::Unavailable;
+    use crate::user_factors::FactorUnavailable;
     use twofactor_protocol::gate::{self, GateAnswer};
     use twofactor_protocol::service::{ChangeCall, StatusReply};
     use twofactor_protocol::verify::{self, VerifyAnswer};
@@ -154,13 +162,17 @@ mod tests {
     }
 
     impl UserFactors for Recorder {
-        fn account(&self, user: &str, _: Caller) -> Result<Option<Account>, Unavailable> {
+        fn account(
+            &self,
+            user: &str,
+            _: CallingProcess,
+        ) -> Result<Option<Account>, FactorUnavailable> {
             let uid = match user {
                 "alice" | "ALICE" => 1000,
                 "bob" => 1001,
                 "nobody" => 65534,
                 "root" => 0,
-                "broken" => return Err(Unavailable),
+                "broken" => return Err(FactorUnavailable),
                 _ => return Ok(None),
             };
             let name = user.to_lowercase();
@@ -171,12 +183,20 @@ mod tests {
             }))
         }
 
-        fn status(&self, account: &Account, _: Caller) -> Result<StatusReply, Unavailable> {
+        fn status(
+            &self,
+            account: &Account,
+            _: CallingProcess,
+        ) -> Result<StatusReply, FactorUnavailable> {
             self.note("status", account);
-            Err(Unavailable)
+            Err(FactorUnavailable)
         }
 
-        fn gate(&self, asked: &AskedAccount, _: Caller) -> Result<GateAnswer, Unavailable> {
+        fn gate(
+            &self,
+            asked: &AskedAccount,
+            _: CallingProcess,
+        ) -> Result<GateAnswer, FactorUnavailable> {
             self.note(&by("gate", asked), &asked.account);
             Ok(GateAnswer::Ask)
         }
@@ -184,7 +204,7 @@ mod tests {
         fn verify(
             &self,
             asked: &AskedAccount,
-            _: Caller,
+            _: CallingProcess,
             code: &str,
             form: Form,
         ) -> Result<VerifyAnswer, ServiceError> {
@@ -196,25 +216,29 @@ mod tests {
         fn change(
             &self,
             account: &Account,
-            _: Caller,
+            _: CallingProcess,
             _: &ChangeCall,
-            _: &mut Conversation,
+            _: &mut ConnectionMemory,
         ) -> Result<Vec<u8>, ServiceError> {
             self.note("change", account);
             Err(ServiceError::NotAllowed)
         }
 
-        fn verifier(&self, _: &str, caller: Caller) -> Result<Option<String>, Unavailable> {
+        fn verifier(
+            &self,
+            _: &str,
+            caller: CallingProcess,
+        ) -> Result<Option<String>, FactorUnavailable> {
             match caller.uid {
                 70 => Ok(Some("postgres".to_owned())),
-                71 => Err(Unavailable),
+                71 => Err(FactorUnavailable),
                 // Of these it must not be asked.
                 0 | 65534 => Ok(Some("root".to_owned())),
                 _ => Ok(None),
             }
         }
 
-        fn note_foreign(&self, user: &str, _: Caller) {
+        fn note_foreign(&self, user: &str, _: CallingProcess) {
             self.calls.borrow_mut().push(format!("foreign {user}"));
         }
     }
@@ -226,21 +250,21 @@ mod tests {
         }
     }
 
-    fn ask(message: &[u8], uid: u32) -> (Response, Vec<String>) {
+    fn ask(message: &[u8], uid: u32) -> (CallResponse, Vec<String>) {
         let recorder = Recorder::default();
         let message = message.strip_suffix(b"\0").unwrap();
-        let caller = Caller {
+        let caller = CallingProcess {
             uid,
             pid: 7,
             session: None,
             terminal: None,
         };
-        let response = response(message, caller, &recorder, &mut Conversation::default());
+        let response = response(message, caller, &recorder, &mut ConnectionMemory::default());
         (response, recorder.calls.into_inner())
     }
 
-    fn not_yours() -> Response {
-        Response::Reply(ServiceError::NotYours.message())
+    fn not_yours() -> CallResponse {
+        CallResponse::Reply(ServiceError::NotYours.message())
     }
 
     #[test]
@@ -248,14 +272,14 @@ mod tests {
         let (response, calls) = ask(&gate::request("ALICE"), 1000);
         assert_eq!(
             response,
-            Response::Reply(reply::message(GateAnswer::Ask.parameters()))
+            CallResponse::Reply(reply::message(GateAnswer::Ask.parameters()))
         );
         assert_eq!(calls, ["gate alice"]);
         let request = verify::request("alice", "pw123456", CodeLayout::AfterPassword);
         let (response, calls) = ask(&request, 1000);
         assert_eq!(
             response,
-            Response::Reply(reply::message(VerifyAnswer::Wrong.parameters()))
+            CallResponse::Reply(reply::message(VerifyAnswer::Wrong.parameters()))
         );
         assert_eq!(calls, ["verify pw123456 PasswordThenCode alice"]);
     }
@@ -286,7 +310,7 @@ mod tests {
     fn a_verifier_has_codes_judged_and_nothing_else() {
         let (response, calls) = ask(&gate::request("alice"), 70);
         let ask_for_code = reply::message(GateAnswer::Ask.parameters());
-        assert_eq!(response, Response::Reply(ask_for_code));
+        assert_eq!(response, CallResponse::Reply(ask_for_code));
         assert_eq!(calls, ["postgres: gate alice"]);
         let verify = verify::request("bob", "123456", CodeLayout::Code);
         assert_eq!(ask(&verify, 70).1, ["postgres: verify 123456 Code bob"]);
@@ -301,7 +325,7 @@ mod tests {
         };
         assert_eq!(ask(&ChangeCall::Unset(unset).message(), 70).0, not_yours());
         // What cannot be looked up proves nothing, of whatever name.
-        let unavailable = Response::Reply(ServiceError::Unavailable.message());
+        let unavailable = CallResponse::Reply(ServiceError::Unavailable.message());
         for user in ["alice", "none"] {
             assert_eq!(ask(&gate::request(user), 71).0, unavailable);
         }
@@ -317,7 +341,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_looked_up_is_unavailable() {
-        let unavailable = Response::Reply(ServiceError::Unavailable.message());
+        let unavailable = CallResponse::Reply(ServiceError::Unavailable.message());
         assert_eq!(ask(&gate::request("broken"), 1000).0, unavailable);
         let status = b"{\"method\":\"io.twofactor.Status\",\"parameters\":{\"user\":\"alice\"}}\0";
         assert_eq!(ask(status, 1000).0, unavailable);
@@ -325,9 +349,10 @@ mod tests {
 
     #[test]
     fn what_is_no_call_ends_the_connection() {
-        assert_eq!(ask(b"hello\0", 1000).0, Response::Close);
-        assert_eq!(ask(b"\0", 1000).0, Response::Close);
-        let Response::Reply(reply) = ask(b"{\"method\":\"io.twofactor.Enroll\"}\0", 1000).0 else {
+        assert_eq!(ask(b"hello\0", 1000).0, CallResponse::Close);
+        assert_eq!(ask(b"\0", 1000).0, CallResponse::Close);
+        let CallResponse::Reply(reply) = ask(b"{\"method\":\"io.twofactor.Enroll\"}\0", 1000).0
+        else {
             panic!("closed");
         };
         assert!(String::from_utf8(reply).unwrap().contains("MethodNotFound"));

@@ -19,10 +19,10 @@ use twofactor_store::{Holder, PolicyFile, Store};
 use crate::change_stop::ChangeStop;
 use crate::factor_report::{allowed_changes, entry, seconds};
 use crate::log;
-use crate::pending::Conversation;
-use crate::proof::{Claimant, may_unset_last, requirement};
+use crate::pending::ConnectionMemory;
+use crate::proof::{ProofContext, may_unset_last, requirement};
 use crate::self_service;
-use crate::user_factors::{AskedAccount, Caller, Unavailable, UserFactors};
+use crate::user_factors::{AskedAccount, CallingProcess, FactorUnavailable, UserFactors};
 use crate::verify_turn::VerifyTurns;
 
 /// The name in the log and in the files in place of a PAM service. Clients do not send one.
@@ -115,9 +115,9 @@ impl FileFactors {
     fn changed(
         &self,
         account: &Account,
-        caller: Caller,
+        caller: CallingProcess,
         call: &ChangeCall,
-        conversation: &mut Conversation,
+        memory: &mut ConnectionMemory,
     ) -> Result<Vec<u8>, ChangeStop> {
         let file = PolicyFile::new(&self.policy);
         let loaded = file.load()?;
@@ -129,7 +129,7 @@ impl FileFactors {
         let Holder {
             account, record, ..
         } = store.holder(account)?;
-        let claimant = Claimant {
+        let claimant = ProofContext {
             file: &file,
             loaded,
             store: &store,
@@ -139,21 +139,33 @@ impl FileFactors {
             caller,
             service: SERVICE,
         };
-        Ok(self_service::change(&claimant, call, conversation)?.message())
+        Ok(self_service::change(&claimant, call, memory)?.message())
     }
 }
 
 impl UserFactors for FileFactors {
-    fn account(&self, user: &str, caller: Caller) -> Result<Option<Account>, Unavailable> {
+    fn account(
+        &self,
+        user: &str,
+        caller: CallingProcess,
+    ) -> Result<Option<Account>, FactorUnavailable> {
         let found = accounts::by_name(user).map_err(AttemptFailure::from);
         logged(found, user, caller)
     }
 
-    fn status(&self, account: &Account, caller: Caller) -> Result<StatusReply, Unavailable> {
+    fn status(
+        &self,
+        account: &Account,
+        caller: CallingProcess,
+    ) -> Result<StatusReply, FactorUnavailable> {
         logged(self.status_of(account), &account.name, caller)
     }
 
-    fn gate(&self, asked: &AskedAccount, caller: Caller) -> Result<GateAnswer, Unavailable> {
+    fn gate(
+        &self,
+        asked: &AskedAccount,
+        caller: CallingProcess,
+    ) -> Result<GateAnswer, FactorUnavailable> {
         let gate = self.of_enrolled(&asked.account, |session| {
             // A lock-out is that of all hosts, which the attempt tells: this host's file may not know of its end.
             if session.loaded.policy.fleet.enabled {
@@ -171,7 +183,7 @@ impl UserFactors for FileFactors {
     fn verify(
         &self,
         asked: &AskedAccount,
-        caller: Caller,
+        caller: CallingProcess,
         code: &str,
         form: Form,
     ) -> Result<VerifyAnswer, ServiceError> {
@@ -201,15 +213,15 @@ impl UserFactors for FileFactors {
     fn change(
         &self,
         account: &Account,
-        caller: Caller,
+        caller: CallingProcess,
         call: &ChangeCall,
-        conversation: &mut Conversation,
+        memory: &mut ConnectionMemory,
     ) -> Result<Vec<u8>, ServiceError> {
         let Some(_turn) = self.turns.take(account.uid, TURN) else {
             log::refused(caller.uid, LoginEvent::Busy);
             return Err(ServiceError::Busy);
         };
-        match self.changed(account, caller, call, conversation) {
+        match self.changed(account, caller, call, memory) {
             Ok(reply) => Ok(reply),
             Err(ChangeStop::Told(reply)) => {
                 if reply.result == ChangeResult::LoginRequired {
@@ -231,11 +243,15 @@ impl UserFactors for FileFactors {
         }
     }
 
-    fn verifier(&self, user: &str, caller: Caller) -> Result<Option<String>, Unavailable> {
+    fn verifier(
+        &self,
+        user: &str,
+        caller: CallingProcess,
+    ) -> Result<Option<String>, FactorUnavailable> {
         logged(self.verifier_of(caller.uid), user, caller)
     }
 
-    fn note_foreign(&self, user: &str, caller: Caller) {
+    fn note_foreign(&self, user: &str, caller: CallingProcess) {
         log::not_yours(user, caller);
     }
 }
@@ -243,11 +259,11 @@ impl UserFactors for FileFactors {
 fn logged<T>(
     outcome: Result<T, AttemptFailure>,
     user: &str,
-    caller: Caller,
-) -> Result<T, Unavailable> {
+    caller: CallingProcess,
+) -> Result<T, FactorUnavailable> {
     outcome.map_err(|failure| {
         log::unavailable(user, caller, &failure);
-        Unavailable
+        FactorUnavailable
     })
 }
 

@@ -20,13 +20,13 @@ use twofactor_store::attempt::{AttemptFailure, LoginAttempt, SharedEnd};
 use twofactor_store::sys::accounts;
 use twofactor_store::{Holder, PolicyFile, Store};
 
-use crate::dispatch::{MessageService, Response};
+use crate::dispatch::{CallResponse, MessageService};
 use crate::factors::verify_answer;
 use crate::locked_code::settle;
 use crate::log;
-use crate::pending::Conversation;
+use crate::pending::ConnectionMemory;
 use crate::store_breaker::StoreBreaker;
-use crate::user_factors::Caller;
+use crate::user_factors::CallingProcess;
 use crate::verify_turn::VerifyTurns;
 
 /// The name in the log and in the files in place of a PAM service.
@@ -81,7 +81,11 @@ impl FleetService {
         }
     }
 
-    fn answer(&self, code: &TypedCode<'_>, caller: Caller) -> Result<FleetAnswer, ServiceError> {
+    fn answer(
+        &self,
+        code: &TypedCode<'_>,
+        caller: CallingProcess,
+    ) -> Result<FleetAnswer, ServiceError> {
         match self.judged(code, caller) {
             Ok(answer) => Ok(answer),
             Err(AttemptRefusal::Busy) => {
@@ -99,7 +103,11 @@ impl FleetService {
         }
     }
 
-    fn judged(&self, code: &TypedCode<'_>, caller: Caller) -> Result<FleetAnswer, AttemptRefusal> {
+    fn judged(
+        &self,
+        code: &TypedCode<'_>,
+        caller: CallingProcess,
+    ) -> Result<FleetAnswer, AttemptRefusal> {
         let file = PolicyFile::new(&self.policy);
         let loaded = file.load()?;
         let fleet = &loaded.policy.fleet;
@@ -171,17 +179,26 @@ fn is_too_late(left: Duration, deadline_ms: u32) -> bool {
 }
 
 impl MessageService for FleetService {
-    fn response(&self, message: &[u8], caller: Caller, _: &mut Conversation) -> Response {
+    fn response(
+        &self,
+        message: &[u8],
+        caller: CallingProcess,
+        _: &mut ConnectionMemory,
+    ) -> CallResponse {
         // The mode of the socket says the same.
         if caller.uid != 0 {
             log::refused(caller.uid, LoginEvent::NotYours);
-            return Response::Close;
+            return CallResponse::Close;
         }
         let call = match FleetCall::read(message) {
             Ok(call) => call,
-            Err(error) => return error.message().map_or(Response::Close, Response::Reply),
+            Err(error) => {
+                return error
+                    .message()
+                    .map_or(CallResponse::Close, CallResponse::Reply);
+            }
         };
-        Response::Reply(match call {
+        CallResponse::Reply(match call {
             FleetCall::Info => service::info_reply(ServiceInfo {
                 version: twofactor_core::VERSION,
                 interface: FLEET_INTERFACE,

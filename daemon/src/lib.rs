@@ -108,6 +108,6 @@ fn remove_killed_changes(policy: &Path, state: &Path) {
 }
 
 fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    log::line(log::Level::Error, &format!("twofactord: {error}"));
+    log::line(log::LogLevel::Error, &format!("twofactord: {error}"));
     ExitCode::from(code)
 }

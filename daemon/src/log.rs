@@ -12,11 +12,11 @@ use twofactor_store::sys::clock;
 
 use crate::line_limit::{LeftOutLines, LineLimit};
 use crate::log_output;
-use crate::user_factors::{AskedAccount, Caller};
+use crate::user_factors::{AskedAccount, CallingProcess};
 
 /// The level of a line (syslog(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
+pub enum LogLevel {
     /// Something is unusable.
     Error = 3,
     /// A lock-out.
@@ -31,12 +31,12 @@ pub enum Level {
 static LIMIT: Mutex<Option<LineLimit>> = Mutex::new(None);
 
 /// Writes one line, or drops it if that would block.
-pub fn line(level: Level, text: &str) {
+pub fn line(level: LogLevel, text: &str) {
     log_output::write(level as u8, text);
 }
 
 /// Writes a line that users can cause at will, within the limit.
-fn limited(level: Level, uid: u32, event: LoginEvent, text: &Line) {
+fn limited(level: LogLevel, uid: u32, event: LoginEvent, text: &Line) {
     let (ended, is_admitted) = {
         let mut limit = LIMIT.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = limit.get_or_insert_default();
@@ -63,12 +63,12 @@ fn left_out(lines: &[LeftOutLines]) {
             None => text,
         };
         let text = text.result(*event).with("left_out", count);
-        line(Level::Warning, text.as_str());
+        line(LogLevel::Warning, text.as_str());
     }
 }
 
 /// The beginning of a line about a call of a user.
-fn about(user: &str, caller: Caller) -> Line {
+fn about(user: &str, caller: CallingProcess) -> Line {
     Line::default()
         .with("user", &user)
         .with("uid", &caller.uid)
@@ -76,19 +76,19 @@ fn about(user: &str, caller: Caller) -> Line {
 }
 
 /// A call that names another user than the caller.
-pub fn not_yours(user: &str, caller: Caller) {
+pub fn not_yours(user: &str, caller: CallingProcess) {
     let text = about(user, caller).result(LoginEvent::NotYours);
-    limited(Level::Notice, caller.uid, LoginEvent::NotYours, &text);
+    limited(LogLevel::Notice, caller.uid, LoginEvent::NotYours, &text);
 }
 
 /// A change that is not made, for this reason.
-pub fn not_changed(user: &str, caller: Caller, event: LoginEvent) {
+pub fn not_changed(user: &str, caller: CallingProcess, event: LoginEvent) {
     let text = about(user, caller).result(event);
-    limited(Level::Notice, caller.uid, event, &text);
+    limited(LogLevel::Notice, caller.uid, event, &text);
 }
 
 /// A call that could not be answered.
-pub fn unavailable(user: &str, caller: Caller, failure: &AttemptFailure) {
+pub fn unavailable(user: &str, caller: CallingProcess, failure: &AttemptFailure) {
     let text = about(user, caller)
         .result(LoginEvent::Error)
         .saying("error", failure);
@@ -96,19 +96,19 @@ pub fn unavailable(user: &str, caller: Caller, failure: &AttemptFailure) {
         Some(hint) => text.saying("hint", &hint),
         None => text,
     };
-    limited(Level::Error, caller.uid, LoginEvent::Error, &text);
+    limited(LogLevel::Error, caller.uid, LoginEvent::Error, &text);
 }
 
 /// A code about which the store of the fleet says nothing, for this reason.
-pub fn outage(user: &str, caller: Caller, reason: &dyn std::fmt::Display) {
+pub fn outage(user: &str, caller: CallingProcess, reason: &dyn std::fmt::Display) {
     let text = about(user, caller)
         .result(LoginEvent::Outage)
         .saying("error", reason);
-    limited(Level::Error, caller.uid, LoginEvent::Outage, &text);
+    limited(LogLevel::Error, caller.uid, LoginEvent::Outage, &text);
 }
 
 /// That this host judged a code by itself, where it did; the reason is empty where the service of the fleet has it.
-pub fn judged_alone(user: &str, caller: Caller, why: Option<&str>) {
+pub fn judged_alone(user: &str, caller: CallingProcess, why: Option<&str>) {
     match why {
         None => {}
         Some("") => outage(user, caller, &"the service of the fleet says why"),
@@ -122,13 +122,13 @@ pub fn not_pushed(user: &str, reason: &dyn std::fmt::Display) {
         .with("user", &user)
         .result(LoginEvent::Outage)
         .saying("error", reason);
-    limited(Level::Error, 0, LoginEvent::Outage, &text);
+    limited(LogLevel::Error, 0, LoginEvent::Outage, &text);
 }
 
 /// The store of the fleet was met, at the beginning or after an outage.
 pub fn store_met() {
     let text = Line::default().result(LoginEvent::StoreMet);
-    line(Level::Info, text.as_str());
+    line(LogLevel::Info, text.as_str());
 }
 
 /// The store of the fleet cannot be used, for this reason.
@@ -136,7 +136,7 @@ pub fn store_not_met(reason: &dyn std::fmt::Display) {
     let text = Line::default()
         .result(LoginEvent::Outage)
         .saying("error", reason);
-    limited(Level::Error, 0, LoginEvent::Outage, &text);
+    limited(LogLevel::Error, 0, LoginEvent::Outage, &text);
 }
 
 /// A connection whose uid cannot be looked up.
@@ -145,19 +145,19 @@ pub fn not_looked_up(uid: u32, error: &LookupFailed) {
         .with("uid", &uid)
         .result(LoginEvent::Error)
         .saying("error", error);
-    limited(Level::Error, uid, LoginEvent::Error, &text);
+    limited(LogLevel::Error, uid, LoginEvent::Error, &text);
 }
 
 /// A connection that is not served.
 pub fn refused(uid: u32, event: LoginEvent) {
     let text = Line::default().with("uid", &uid).result(event);
-    limited(Level::Warning, uid, event, &text);
+    limited(LogLevel::Warning, uid, event, &text);
 }
 
 /// A panic that ends a connection. Its text may hold a secret and is not logged.
 pub fn panicked() {
     line(
-        Level::Error,
+        LogLevel::Error,
         Line::default().result(LoginEvent::Panic).as_str(),
     );
 }
@@ -166,11 +166,11 @@ pub fn panicked() {
 pub fn undelivered(message: &ChangeMessage, error: &dyn std::fmt::Display) {
     let text = message.undelivered(error);
     // Each change has its line, as it has in the log of changes.
-    log_output::write_patiently(Level::Error as u8, text.as_str());
+    log_output::write_patiently(LogLevel::Error as u8, text.as_str());
 }
 
 /// The result of a code. Lock-outs limit wrong ones, so each has its line.
-pub fn judged(asked: &AskedAccount, caller: Caller, judged: &AttemptResult) {
+pub fn judged(asked: &AskedAccount, caller: CallingProcess, judged: &AttemptResult) {
     let text = about(&asked.account.name, caller);
     let text = match &asked.verifier {
         Some(verifier) => text.with("verifier", verifier),
@@ -190,11 +190,11 @@ pub fn judged(asked: &AskedAccount, caller: Caller, judged: &AttemptResult) {
     }
 }
 
-const fn level_and_event(judged: &AttemptResult) -> (Level, LoginEvent) {
+const fn level_and_event(judged: &AttemptResult) -> (LogLevel, LoginEvent) {
     match judged {
-        AttemptResult::Compared(Outcome::Accepted(_)) => (Level::Info, LoginEvent::Accepted),
+        AttemptResult::Compared(Outcome::Accepted(_)) => (LogLevel::Info, LoginEvent::Accepted),
         AttemptResult::Compared(Outcome::Rejected(why)) => (
-            Level::Notice,
+            LogLevel::Notice,
             match why {
                 Rejected::Wrong | Rejected::ClockDiffers { .. } => LoginEvent::Wrong,
                 Rejected::Used { .. } => LoginEvent::Used,
@@ -204,11 +204,11 @@ const fn level_and_event(judged: &AttemptResult) -> (Level, LoginEvent) {
             },
         ),
         AttemptResult::Refused(ThrottleStatus::LockedFor(_)) => {
-            (Level::Warning, LoginEvent::Throttled)
+            (LogLevel::Warning, LoginEvent::Throttled)
         }
-        AttemptResult::Refused(_) => (Level::Warning, LoginEvent::Locked),
-        AttemptResult::Repeated => (Level::Notice, LoginEvent::RepeatedCode),
-        AttemptResult::Gone => (Level::Notice, LoginEvent::Unenrolled),
+        AttemptResult::Refused(_) => (LogLevel::Warning, LoginEvent::Locked),
+        AttemptResult::Repeated => (LogLevel::Notice, LoginEvent::RepeatedCode),
+        AttemptResult::Gone => (LogLevel::Notice, LoginEvent::Unenrolled),
     }
 }
 

@@ -63,12 +63,12 @@ impl ChangeProof {
 
 /// The memory of a connection from one call to the next.
 #[derive(Default)]
-pub struct Conversation {
+pub struct ConnectionMemory {
     /// The device of the last `Begin` or `Renew`.
     pub pending: Option<PendingChange>,
 }
 
-impl Conversation {
+impl ConnectionMemory {
     /// How long the next message may be waited for; `patience` where no device waits. `now` is [`clock::since_boot`].
     pub fn patience(&self, patience: Duration, now: u64) -> Duration {
         self.pending.as_ref().map_or(patience, |pending| {
@@ -113,15 +113,15 @@ mod tests {
             assert_eq!(waiting, waits, "{passed}");
         }
         assert!(!pending.is_waiting(&account("bob"), began));
-        let conversation = Conversation {
+        let memory = ConnectionMemory {
             pending: Some(pending),
         };
         let seconds = |passed| {
-            let patience = conversation.patience(Duration::from_secs(5), began + passed);
+            let patience = memory.patience(Duration::from_secs(5), began + passed);
             patience.as_secs()
         };
         assert_eq!([0, 590, 597, 600, 601].map(seconds), [600, 10, 5, 5, 5]);
-        let none = Conversation::default();
+        let none = ConnectionMemory::default();
         assert_eq!(
             none.patience(Duration::from_secs(5), began),
             Duration::from_secs(5)

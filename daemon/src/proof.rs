@@ -1,7 +1,7 @@
 //! Proofs that a user gives for a change, and the parts of them that must hold when it is made.
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::{FirstDevice, Policy, Requirement};
+use twofactor_core::policy::{DeviceRequirement, FirstDevice, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus};
 use twofactor_protocol::service::{ChangeReply, ChangeResult};
@@ -18,7 +18,7 @@ use crate::change_stop::ChangeStop;
 use crate::factor_report;
 use crate::log;
 use crate::pending::{self, ChangeProof};
-use crate::user_factors::{AskedAccount, Caller};
+use crate::user_factors::{AskedAccount, CallingProcess};
 
 /// Kind of a change: what it takes besides a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum ChangeKind {
 }
 
 /// A user who asks for a change, and all that the decision depends on.
-pub struct Claimant<'a> {
+pub struct ProofContext<'a> {
     /// The policy file.
     pub file: &'a PolicyFile,
     /// The policy as it was read for this call.
@@ -46,12 +46,12 @@ pub struct Claimant<'a> {
     /// The record as it was read for this call.
     pub record: Option<Record>,
     /// The process that asks.
-    pub caller: Caller,
+    pub caller: CallingProcess,
     /// The word that stands in the files in place of a PAM service.
     pub service: &'a str,
 }
 
-impl<'a> Claimant<'a> {
+impl<'a> ProofContext<'a> {
     /// The policy.
     pub const fn policy(&self) -> &Policy {
         &self.loaded.policy
@@ -186,12 +186,12 @@ impl<'a> Claimant<'a> {
 }
 
 /// True if the policy lets a user remove the last device. Groups are looked up only where they can matter: a directory may be slow.
-pub fn may_unset_last(policy: &Policy, requirement: impl FnOnce() -> Requirement) -> bool {
-    policy.allows_unset_last(Requirement::None) && policy.allows_unset_last(requirement())
+pub fn may_unset_last(policy: &Policy, requirement: impl FnOnce() -> DeviceRequirement) -> bool {
+    policy.allows_unset_last(DeviceRequirement::None) && policy.allows_unset_last(requirement())
 }
 
 /// The requirement of `[[require]]` on a user without a device. What cannot be looked up counts as a match.
-pub fn requirement(loaded: &LoadedPolicy, account: &Account) -> Requirement {
+pub fn requirement(loaded: &LoadedPolicy, account: &Account) -> DeviceRequirement {
     let time = loaded.time(clock::now());
     KnownGroups::default().requirement(&loaded.policy, time, Some(account))
 }
@@ -212,7 +212,7 @@ impl ProvenChange<'_> {
     fn is_allowed(&self, policy: &Policy) -> bool {
         match (&self.proof, self.kind) {
             // By the same policy it was allowed before the lock, under which no directory is waited for.
-            (_, ChangeKind::AllDevices) => policy.allows_unset_last(Requirement::None),
+            (_, ChangeKind::AllDevices) => policy.allows_unset_last(DeviceRequirement::None),
             (ChangeProof::Code { .. }, _) => policy.self_service.manage,
             (ChangeProof::Login(_), _) => policy.first_device() == FirstDevice::Login,
             (ChangeProof::Invitation(_), _) => policy.first_device() != FirstDevice::Off,
@@ -302,7 +302,10 @@ mod tests {
         let mut policy = Policy::default();
         policy.self_service.manage = true;
         policy.self_service.unset_last = true;
-        for (requirement, may) in [(Requirement::None, true), (Requirement::InForce, false)] {
+        for (requirement, may) in [
+            (DeviceRequirement::None, true),
+            (DeviceRequirement::InForce, false),
+        ] {
             assert_eq!(may_unset_last(&policy, || requirement), may);
         }
         policy.self_service.unset_last = false;

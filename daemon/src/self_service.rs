@@ -19,8 +19,8 @@ use twofactor_store::sys::{clock, host};
 
 use crate::change_stop::ChangeStop;
 use crate::factor_report::entry;
-use crate::pending::{self, ChangeProof, Conversation, PendingChange};
-use crate::proof::{ChangeKind, Claimant};
+use crate::pending::{self, ChangeProof, ConnectionMemory, PendingChange};
+use crate::proof::{ChangeKind, ProofContext};
 
 /// Columns of a QR code in characters. One that does not fit is left out.
 const COLUMNS: usize = 200;
@@ -31,32 +31,32 @@ const COLUMNS: usize = 200;
 /// [`ChangeStop`]. After [`ChangeStop::Failed`] the change may have been made; after the others devices and recovery codes are as they
 /// were, but a code that was given is charged or used up, and a ticket may be gone.
 pub fn change(
-    claimant: &Claimant<'_>,
+    claimant: &ProofContext<'_>,
     call: &ChangeCall,
-    conversation: &mut Conversation,
+    memory: &mut ConnectionMemory,
 ) -> Result<ChangeReply, ChangeStop> {
     claimant.may_manage()?;
     match call {
         ChangeCall::Begin(call) => {
-            conversation.pending = None;
+            memory.pending = None;
             let (reply, pending) = begin(claimant, call)?;
-            conversation.pending = Some(pending);
+            memory.pending = Some(pending);
             Ok(reply)
         }
         ChangeCall::Renew(call) => {
-            conversation.pending = None;
+            memory.pending = None;
             let (reply, pending) = renew(claimant, call)?;
-            conversation.pending = Some(pending);
+            memory.pending = Some(pending);
             Ok(reply)
         }
-        ChangeCall::Confirm(call) => confirm(claimant, call, conversation),
+        ChangeCall::Confirm(call) => confirm(claimant, call, memory),
         ChangeCall::Unset(call) => unset(claimant, call),
         ChangeCall::NewRecoveryCodes(call) => new_recovery_codes(claimant, call),
     }
 }
 
 fn begin(
-    claimant: &Claimant<'_>,
+    claimant: &ProofContext<'_>,
     call: &NewDeviceCall,
 ) -> Result<(ChangeReply, PendingChange), ChangeStop> {
     let name = match &call.device {
@@ -72,7 +72,7 @@ fn begin(
 }
 
 fn renew(
-    claimant: &Claimant<'_>,
+    claimant: &ProofContext<'_>,
     call: &DeviceCall,
 ) -> Result<(ChangeReply, PendingChange), ChangeStop> {
     let old = chosen(claimant.enrolled()?, call.device.as_deref())?;
@@ -82,19 +82,19 @@ fn renew(
 }
 
 fn confirm(
-    claimant: &Claimant<'_>,
+    claimant: &ProofContext<'_>,
     call: &CodeCall,
-    conversation: &mut Conversation,
+    memory: &mut ConnectionMemory,
 ) -> Result<ChangeReply, ChangeStop> {
     // Taken out, so that it is gone after any error.
-    let pending = conversation.pending.take();
+    let pending = memory.pending.take();
     let now = clock::since_boot();
     let is_waiting = |it: &PendingChange| it.is_waiting(claimant.account, now);
     let Some(mut pending) = pending.filter(is_waiting) else {
         return Err(ChangeResult::NothingPending.into());
     };
     let Some(code) = &call.code else {
-        conversation.pending = Some(pending);
+        memory.pending = Some(pending);
         return Err(ChangeResult::CodeRequired.into());
     };
     let (policy, now) = (claimant.policy(), clock::now()?);
@@ -109,7 +109,7 @@ fn confirm(
             }
             reply.tries_left = Some(refused.tries_left);
             if refused.tries_left > 0 {
-                conversation.pending = Some(pending);
+                memory.pending = Some(pending);
             }
             return Ok(reply);
         }
@@ -130,7 +130,7 @@ fn confirm(
     Ok(reply)
 }
 
-fn unset(claimant: &Claimant<'_>, call: &DeviceCall) -> Result<ChangeReply, ChangeStop> {
+fn unset(claimant: &ProofContext<'_>, call: &DeviceCall) -> Result<ChangeReply, ChangeStop> {
     let record = claimant.enrolled()?;
     let log = claimant.log();
     let factor = claimant.factor(&log);
@@ -156,7 +156,10 @@ fn unset(claimant: &Claimant<'_>, call: &DeviceCall) -> Result<ChangeReply, Chan
     Ok(reply)
 }
 
-fn new_recovery_codes(claimant: &Claimant<'_>, call: &CodeCall) -> Result<ChangeReply, ChangeStop> {
+fn new_recovery_codes(
+    claimant: &ProofContext<'_>,
+    call: &CodeCall,
+) -> Result<ChangeReply, ChangeStop> {
     claimant.enrolled()?;
     let proof = claimant.prove(call.code.as_deref(), ChangeKind::RecoveryCodes)?;
     let log = claimant.log();
@@ -214,7 +217,7 @@ fn settings(defaults: NewDevices, call: &NewDeviceCall) -> Result<(Kind, NewDevi
 
 /// A device as its owner sees it, and as the connection keeps it.
 fn shown(
-    claimant: &Claimant<'_>,
+    claimant: &ProofContext<'_>,
     device: PendingDevice,
     old: Option<&Device>,
     proof: ChangeProof,

@@ -22,7 +22,7 @@ use crate::log;
 use crate::notifier;
 use crate::place::{self, ConnectionPlace, SharedConnections};
 use crate::stop_signal::StopSignal;
-use crate::user_factors::Caller;
+use crate::user_factors::CallingProcess;
 
 /// Stack of a thread. The kernel assigns only used pages; an attempt needs a fraction, but a name service may need
 /// as much as usual threads have.
@@ -161,7 +161,7 @@ fn begin(stream: UnixStream, connections: &SharedConnections, service: &Arc<dyn 
         return;
     };
     let PeerOrigin { session, terminal } = peer_origin(&stream, peer);
-    let caller = Caller {
+    let caller = CallingProcess {
         uid: peer.uid,
         pid: peer.pid,
         session,
@@ -191,7 +191,7 @@ fn begin(stream: UnixStream, connections: &SharedConnections, service: &Arc<dyn 
 #[inline(never)]
 fn converse(
     stream: &UnixStream,
-    caller: Caller,
+    caller: CallingProcess,
     service: &dyn MessageService,
     place: ConnectionPlace,
 ) {

@@ -8,11 +8,11 @@ use twofactor_protocol::service::{ChangeCall, StatusReply};
 use twofactor_protocol::verify::VerifyAnswer;
 use twofactor_store::sys::process::TerminalNumber;
 
-use crate::pending::Conversation;
+use crate::pending::ConnectionMemory;
 
 /// The process at the other end, as the kernel reports it (SO_PEERCRED in unix(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller {
+pub struct CallingProcess {
     /// Its effective uid when it connected.
     pub uid: u32,
     /// Its process id: for the log alone, since another process may have it by now.
@@ -26,7 +26,7 @@ pub struct Caller {
 
 /// The error that a file, the clock or a database cannot be used; the log says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unavailable;
+pub struct FactorUnavailable;
 
 /// The account that a code is asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,20 +42,32 @@ pub trait UserFactors {
     /// The account with a login name.
     ///
     /// # Errors
-    /// [`Unavailable`].
-    fn account(&self, user: &str, caller: Caller) -> Result<Option<Account>, Unavailable>;
+    /// [`FactorUnavailable`].
+    fn account(
+        &self,
+        user: &str,
+        caller: CallingProcess,
+    ) -> Result<Option<Account>, FactorUnavailable>;
 
     /// The devices and counters of an account.
     ///
     /// # Errors
-    /// [`Unavailable`].
-    fn status(&self, account: &Account, caller: Caller) -> Result<StatusReply, Unavailable>;
+    /// [`FactorUnavailable`].
+    fn status(
+        &self,
+        account: &Account,
+        caller: CallingProcess,
+    ) -> Result<StatusReply, FactorUnavailable>;
 
     /// True if a code would be asked for and looked at.
     ///
     /// # Errors
-    /// [`Unavailable`].
-    fn gate(&self, asked: &AskedAccount, caller: Caller) -> Result<GateAnswer, Unavailable>;
+    /// [`FactorUnavailable`].
+    fn gate(
+        &self,
+        asked: &AskedAccount,
+        caller: CallingProcess,
+    ) -> Result<GateAnswer, FactorUnavailable>;
 
     /// Judges a code, after which it is used up or counted.
     ///
@@ -64,7 +76,7 @@ pub trait UserFactors {
     fn verify(
         &self,
         asked: &AskedAccount,
-        caller: Caller,
+        caller: CallingProcess,
         code: &str,
         form: Form,
     ) -> Result<VerifyAnswer, ServiceError>;
@@ -77,23 +89,27 @@ pub trait UserFactors {
     fn change(
         &self,
         account: &Account,
-        caller: Caller,
+        caller: CallingProcess,
         call: &ChangeCall,
-        conversation: &mut Conversation,
+        memory: &mut ConnectionMemory,
     ) -> Result<Vec<u8>, ServiceError>;
 
     /// The name of the caller's account, if the policy lets it have codes of others judged.
     ///
     /// # Errors
-    /// [`Unavailable`].
-    fn verifier(&self, user: &str, caller: Caller) -> Result<Option<String>, Unavailable>;
+    /// [`FactorUnavailable`].
+    fn verifier(
+        &self,
+        user: &str,
+        caller: CallingProcess,
+    ) -> Result<Option<String>, FactorUnavailable>;
 
     /// Notes that a caller named another user.
-    fn note_foreign(&self, user: &str, caller: Caller);
+    fn note_foreign(&self, user: &str, caller: CallingProcess);
 }
 
-impl From<Unavailable> for ServiceError {
-    fn from(_: Unavailable) -> Self {
+impl From<FactorUnavailable> for ServiceError {
+    fn from(_: FactorUnavailable) -> Self {
         Self::Unavailable
     }
 }

@@ -5,7 +5,7 @@ mod changes;
 
 use serde_json::{Value, json};
 use twofactor_protocol::service::ServiceCall;
-use twofactord::fuzzing::Conversation;
+use twofactord::fuzzing::ConnectionMemory;
 
 use crate::daemon_machine::{DaemonMachine, USERS};
 use crate::daemon_rules::{PendingModel, ServiceRules, UserModel, code_of};
@@ -23,7 +23,7 @@ const PASSING: [u64; 8] = [1, 29, 30, 599, 600, 3_600, 86_400, 34 * 86_400];
 #[derive(Default)]
 struct OpenTalk {
     user: usize,
-    conversation: Conversation,
+    memory: ConnectionMemory,
     pending: Option<PendingModel>,
 }
 
@@ -135,9 +135,7 @@ impl Play<'_> {
         }
         let before = self.machine.files();
         let talk = &mut self.talks[talk];
-        let reply = self
-            .machine
-            .answer(message, talk.user, &mut talk.conversation);
+        let reply = self.machine.answer(message, talk.user, &mut talk.memory);
         assert!(reply.is_none_or(|reply| reply["error"].is_string()));
         assert!(self.machine.files() == before);
         Some(())
@@ -240,7 +238,7 @@ impl Play<'_> {
         let message = message.to_string();
         let reply = self
             .machine
-            .answer(message.as_bytes(), open.user, &mut open.conversation);
+            .answer(message.as_bytes(), open.user, &mut open.memory);
         let mut reply = reply.expect("a reply to a call");
         if let Some(change) = reply["parameters"].get("change") {
             reply["parameters"] = change.clone();

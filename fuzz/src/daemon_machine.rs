@@ -18,7 +18,8 @@ use twofactor_store::sys::clock;
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{MarkDisagreement, Store};
 use twofactord::fuzzing::{
-    AskedAccount, Caller, Conversation, FileFactors, Response, Unavailable, UserFactors, response,
+    AskedAccount, CallResponse, CallingProcess, ConnectionMemory, FactorUnavailable, FileFactors,
+    UserFactors, response,
 };
 
 /// The users, in the order of their uids from [`FIRST_UID`] on.
@@ -91,20 +92,20 @@ impl DaemonMachine {
         &self,
         message: &[u8],
         user: usize,
-        conversation: &mut Conversation,
+        conversation: &mut ConnectionMemory,
     ) -> Option<Value> {
-        let caller = Caller {
+        let caller = CallingProcess {
             uid: uid(user),
             pid: 7,
             session: Some(session(user)),
             terminal: None,
         };
         match response(message, caller, &self.factors, conversation) {
-            Response::Reply(reply) => {
+            CallResponse::Reply(reply) => {
                 let reply = reply.strip_suffix(b"\0").expect("an end");
                 Some(serde_json::from_slice(reply).expect("JSON"))
             }
-            Response::Close => None,
+            CallResponse::Close => None,
         }
     }
 
@@ -164,7 +165,7 @@ fn session(user: usize) -> u32 {
 }
 
 impl UserFactors for AccountFactors {
-    fn account(&self, user: &str, _: Caller) -> Result<Option<Account>, Unavailable> {
+    fn account(&self, user: &str, _: CallingProcess) -> Result<Option<Account>, FactorUnavailable> {
         let position = USERS.iter().position(|name| *name == user);
         Ok(position.map(|position| Account {
             name: user.to_owned(),
@@ -173,18 +174,26 @@ impl UserFactors for AccountFactors {
         }))
     }
 
-    fn status(&self, account: &Account, caller: Caller) -> Result<StatusReply, Unavailable> {
+    fn status(
+        &self,
+        account: &Account,
+        caller: CallingProcess,
+    ) -> Result<StatusReply, FactorUnavailable> {
         self.0.status(account, caller)
     }
 
-    fn gate(&self, asked: &AskedAccount, caller: Caller) -> Result<GateAnswer, Unavailable> {
+    fn gate(
+        &self,
+        asked: &AskedAccount,
+        caller: CallingProcess,
+    ) -> Result<GateAnswer, FactorUnavailable> {
         self.0.gate(asked, caller)
     }
 
     fn verify(
         &self,
         asked: &AskedAccount,
-        caller: Caller,
+        caller: CallingProcess,
         code: &str,
         form: Form,
     ) -> Result<VerifyAnswer, ServiceError> {
@@ -194,18 +203,22 @@ impl UserFactors for AccountFactors {
     fn change(
         &self,
         account: &Account,
-        caller: Caller,
+        caller: CallingProcess,
         call: &ChangeCall,
-        conversation: &mut Conversation,
+        conversation: &mut ConnectionMemory,
     ) -> Result<Vec<u8>, ServiceError> {
         self.0.change(account, caller, call, conversation)
     }
 
-    fn verifier(&self, user: &str, caller: Caller) -> Result<Option<String>, Unavailable> {
+    fn verifier(
+        &self,
+        user: &str,
+        caller: CallingProcess,
+    ) -> Result<Option<String>, FactorUnavailable> {
         self.0.verifier(user, caller)
     }
 
-    fn note_foreign(&self, user: &str, caller: Caller) {
+    fn note_foreign(&self, user: &str, caller: CallingProcess) {
         self.0.note_foreign(user, caller);
     }
 }

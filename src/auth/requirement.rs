@@ -1,7 +1,7 @@
 //! The requirement of the policy on a user without a device, at the present time.
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::Requirement;
+use twofactor_core::policy::DeviceRequirement;
 use twofactor_store::LoadedPolicy;
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::clock;
@@ -17,7 +17,7 @@ impl LoginContext<'_> {
         host: &dyn PamTransaction,
         loaded: &LoadedPolicy,
         account: Option<&Account>,
-    ) -> Requirement {
+    ) -> DeviceRequirement {
         let time = loaded.time(clock::now());
         let mut groups = KnownGroups::default();
         let requirement = groups.requirement(&loaded.policy, time, account);

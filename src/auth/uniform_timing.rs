@@ -6,7 +6,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
-use twofactor_core::policy::{Policy, PolicyTime, Requirement};
+use twofactor_core::policy::{DeviceRequirement, Policy, PolicyTime};
 use twofactor_core::verify::Rejected;
 use twofactor_store::sys::clock;
 
@@ -44,9 +44,9 @@ impl UniformTiming {
     /// refused; else as fast as it goes.
     pub fn of(policy: &Policy, time: PolicyTime, began: Duration) -> Self {
         let strictest = if policy.requires(time) {
-            Requirement::InForce
+            DeviceRequirement::InForce
         } else {
-            Requirement::None
+            DeviceRequirement::None
         };
         let refused = decide_without_device(policy, strictest) == PolicyDecision::DeviceRequired;
         Self((policy.uniform_prompt && refused).then_some(began))

@@ -64,9 +64,7 @@ fn modules_import_those_before_them_alone() {
             "the order of {name} in docs/internals/architecture.md names its modules"
         );
         let wrong = imports.iter().flat_map(|(module, used)| {
-            let later = used
-                .iter()
-                .filter(|other| order[*other] >= order[module]);
+            let later = used.iter().filter(|other| order[*other] >= order[module]);
             later.map(move |other| format!("{module} imports {other}"))
         });
         assert_eq!(wrong.collect::<Vec<_>>(), [""; 0], "{name}");

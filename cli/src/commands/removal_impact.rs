@@ -1,7 +1,7 @@
 //! The effect of the removal of devices on their user and on all users, before it is made.
 
 use twofactor_core::policy::decision::{self, PolicyDecision};
-use twofactor_core::policy::{Policy, Requirement};
+use twofactor_core::policy::{DeviceRequirement, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_store::Store;
@@ -135,7 +135,7 @@ impl RemovalEffect {
 fn next_login(
     policy: &Policy,
     left: &RemainingDevices,
-    (exemption, requirement): (ExemptionScope, Requirement),
+    (exemption, requirement): (ExemptionScope, DeviceRequirement),
 ) -> &'static str {
     if !policy.enabled || exemption == ExemptionScope::Everywhere {
         return "no-code";
@@ -163,7 +163,7 @@ fn exemption(policy: &Policy, user: &str) -> ExemptionScope {
 }
 
 /// The requirement on the user once no device is left. One who cannot be looked up is taken for one that an entry names.
-fn requirement(context: &Context, policy: &Policy, user: &str) -> Requirement {
+fn requirement(context: &Context, policy: &Policy, user: &str) -> DeviceRequirement {
     let account = accounts::by_name(user).ok().flatten();
     let time = context.policy_time();
     KnownGroups::default().requirement(policy, time, account.as_ref())
@@ -173,7 +173,7 @@ fn changed(
     mut people: Vec<AffectedUser>,
     user: &str,
     left: &RemainingDevices,
-    requirement: Requirement,
+    requirement: DeviceRequirement,
 ) -> Vec<AffectedUser> {
     // All names of one record.
     for person in people.iter_mut().filter(|person| person.kept_as == user) {
@@ -187,7 +187,7 @@ fn remains(
     policy: &Policy,
     user: &str,
     left: &RemainingDevices,
-    (exemption, requirement): (ExemptionScope, Requirement),
+    (exemption, requirement): (ExemptionScope, DeviceRequirement),
 ) -> String {
     match (left.names.as_slice(), policy.enabled, exemption) {
         ([], true, ExemptionScope::No) => format!(

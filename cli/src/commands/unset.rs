@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
         return Err(nothing_kept(context, user));
     };
     let target = RemovalTarget::find(context, store, user)?;
-    let removal = Removal {
+    let removal = RequestedRemoval {
         context,
         store,
         danger: match target.account {
@@ -62,7 +62,7 @@ fn nothing_kept(context: &Context, name: &str) -> Failure {
 }
 
 /// A removal, as it was asked for.
-struct Removal<'a> {
+struct RequestedRemoval<'a> {
     context: &'a Context,
     store: &'a Store,
     danger: LockoutGuard,
@@ -75,7 +75,7 @@ struct Removal<'a> {
 
 /// One device of several, removed while policy and devices are those that were looked at.
 struct DeviceRemoval<'a> {
-    removal: &'a Removal<'a>,
+    removal: &'a RequestedRemoval<'a>,
     user: &'a str,
     /// The devices that were shown.
     shown: &'a [Id],
@@ -97,7 +97,7 @@ impl ChangeSteps for DeviceRemoval<'_> {
     }
 }
 
-impl Removal<'_> {
+impl RequestedRemoval<'_> {
     fn one(&self, account: &Account, device: &str) -> Result<(), Failure> {
         let (context, store) = (self.context, self.store);
         let user = &account.name;

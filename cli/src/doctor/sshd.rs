@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use twofactor_core::policy::{Exempt, Policy};
+use twofactor_core::policy::{ExemptEntry, Policy};
 
 use super::finding::{DoctorFinding, FindingLevel};
 use super::modules::OURS;
@@ -146,7 +146,7 @@ impl SshdSettings {
         if !self.on("usedns") || !policy.enabled || !policy.service_on(service) {
             return None;
         }
-        let applies = |entry: &&Exempt| {
+        let applies = |entry: &&ExemptEntry| {
             entry.services().is_empty() || entry.services().iter().any(|one| one == service)
         };
         let mut exempt = policy.exempt.iter().filter(applies);

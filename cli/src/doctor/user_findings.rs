@@ -238,7 +238,10 @@ fn without_way_in(record: &Record, state: &State) -> Option<DoctorFinding> {
     Some(DoctorFinding::warning(
         "single-device",
         user,
-        format!("{user} has one device ({}) and no recovery codes left: without it there is no way in", device.name),
+        format!(
+            "{user} has one device ({}) and no recovery codes left: without it there is no way in",
+            device.name
+        ),
         format!(
             "{}, or a second device: {}",
             shell::twofactor("recovery-codes", &[user], &[]),

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use twofactor_core::policy::decision::{self, PolicyDecision};
-use twofactor_core::policy::{Policy, Requirement, StartDay};
+use twofactor_core::policy::{DeviceRequirement, Policy, StartDay};
 
 use super::{AffectedUser, LockoutRisk, PolicyImpact, names};
 use crate::formatting::count;
 
 /// A day from which users need a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Deadline {
+pub struct DeviceDeadline {
     /// The day, as in the policy.
     pub from: String,
     /// Days until then; `null` where the clock cannot be read.
@@ -23,14 +23,14 @@ pub struct Deadline {
 }
 
 /// The days of these users, the first one first.
-pub(super) fn of(people: &[AffectedUser]) -> Vec<Deadline> {
+pub(super) fn of(people: &[AffectedUser]) -> Vec<DeviceDeadline> {
     let mut days: BTreeMap<StartDay, Vec<String>> = BTreeMap::new();
     for person in people {
-        if let Requirement::Later(day) = person.requirement {
+        if let DeviceRequirement::Later(day) = person.requirement {
             days.entry(day).or_default().push(person.name.clone());
         }
     }
-    let deadline = |(day, users): (StartDay, Vec<String>)| Deadline {
+    let deadline = |(day, users): (StartDay, Vec<String>)| DeviceDeadline {
         from: day.to_string(),
         days_left: None,
         users,
@@ -51,8 +51,8 @@ pub(super) fn lock_out(policy: &Policy, people: &[AffectedUser]) -> Option<Strin
     let first = days.into_iter().find(|day| {
         let mut then = people.to_vec();
         for person in &mut then {
-            if matches!(person.requirement, Requirement::Later(from) if from <= *day) {
-                person.requirement = Requirement::InForce;
+            if matches!(person.requirement, DeviceRequirement::Later(from) if from <= *day) {
+                person.requirement = DeviceRequirement::InForce;
             }
         }
         shuts(&then)
@@ -80,7 +80,7 @@ impl PolicyImpact {
     /// The lines about `[[require]]`, for people. Users who are refused by `after` anyway stand in a line of their own.
     pub(super) fn requirements(&self, after: &Policy) -> Vec<String> {
         let mut lines = Vec::new();
-        let of_all = decision::decide_without_device(after, Requirement::None);
+        let of_all = decision::decide_without_device(after, DeviceRequirement::None);
         let already = matches!(
             of_all,
             PolicyDecision::DeviceRequired | PolicyDecision::EnrollmentRequired
@@ -134,7 +134,7 @@ mod tests {
             exempt_at: Vec::new(),
             requirement,
         };
-        let later = root(EnrollmentStatus::NotEnrolled, Requirement::Later(day));
+        let later = root(EnrollmentStatus::NotEnrolled, DeviceRequirement::Later(day));
         let told = |before: Option<&Policy>, people: &[AffectedUser]| {
             let warnings = assess(before, &after, people).warnings.into_iter();
             warnings
@@ -149,11 +149,11 @@ mod tests {
             0,
             "known before"
         );
-        let able = root(EnrollmentStatus::Verified, Requirement::None);
+        let able = root(EnrollmentStatus::Verified, DeviceRequirement::None);
         assert_eq!(told(None, &[later.clone(), able]), 0);
-        let free = root(EnrollmentStatus::NotEnrolled, Requirement::None);
+        let free = root(EnrollmentStatus::NotEnrolled, DeviceRequirement::None);
         assert_eq!(told(None, &[later, free]), 0);
-        let now = root(EnrollmentStatus::NotEnrolled, Requirement::InForce);
+        let now = root(EnrollmentStatus::NotEnrolled, DeviceRequirement::InForce);
         assert_eq!(told(None, &[now]), 0, "a danger already");
     }
 }

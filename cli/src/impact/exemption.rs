@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, decide_before_enrollment};
-use twofactor_core::policy::{Policy, Services};
+use twofactor_core::policy::{Policy, ServiceTable};
 
 /// Scope of the `[[exempt]]` entries of a person: whether one covers the person in every service and from every
 /// network.
@@ -25,7 +25,7 @@ pub struct ExemptionRules {
 impl ExemptionRules {
     /// Those of a policy.
     pub fn of(policy: &Policy) -> Self {
-        let services = Services {
+        let services = ServiceTable {
             default: true,
             named: BTreeMap::new(),
         };

@@ -10,7 +10,7 @@ fn person(name: &str, enrollment: EnrollmentStatus, role: AccountRole) -> Affect
         role,
         exemption: ExemptionScope::No,
         exempt_at: Vec::new(),
-        requirement: Requirement::None,
+        requirement: DeviceRequirement::None,
     }
 }
 
@@ -266,9 +266,9 @@ fn r47_requirements_decide_user_by_user() {
         ..person(name, EnrollmentStatus::NotEnrolled, AccountRole::User)
     };
     let people = [
-        required("bob", Requirement::InForce),
-        required("carol", Requirement::None),
-        required("dave", Requirement::Later(day)),
+        required("bob", DeviceRequirement::InForce),
+        required("carol", DeviceRequirement::None),
+        required("dave", DeviceRequirement::Later(day)),
     ];
     let mut impact = assess(None, &after, &people);
     assert_eq!(impact.refused, ["bob"]);
@@ -295,11 +295,14 @@ fn r47_a_required_administrator_alone_is_a_danger() {
     };
     let dangers = |people: &[AffectedUser]| lock_outs(&after, people);
     assert_eq!(
-        dangers(&[root(Requirement::InForce)]),
+        dangers(&[root(DeviceRequirement::InForce)]),
         [LockoutRisk::Administrators]
     );
-    assert_eq!(dangers(&[root(Requirement::None)]), []);
-    let both = [root(Requirement::InForce), root(Requirement::None)];
+    assert_eq!(dangers(&[root(DeviceRequirement::None)]), []);
+    let both = [
+        root(DeviceRequirement::InForce),
+        root(DeviceRequirement::None),
+    ];
     assert_eq!(dangers(&both), []);
 }
 
@@ -309,7 +312,7 @@ fn r47_a_new_requirement_of_administrators_is_a_danger() {
     let before = policy("enabled = true");
     let after = policy("enabled = true\n[[require]]\nusers = [\"root\"]");
     let root = [AffectedUser {
-        requirement: Requirement::InForce,
+        requirement: DeviceRequirement::InForce,
         ..person(
             "root",
             EnrollmentStatus::NotEnrolled,

@@ -1,7 +1,7 @@
 //! The users that a change of the policy affects, with what the policy says of each.
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::{Policy, PolicyTime, Requirement};
+use twofactor_core::policy::{DeviceRequirement, Policy, PolicyTime};
 use twofactor_store::Store;
 use twofactor_store::attempt::{KnownGroups, UnansweredName};
 use twofactor_store::sys::accounts::LookupFailed;
@@ -55,7 +55,7 @@ pub fn all(
         let requirement = if policy.enabled && depends {
             groups.requirement(policy, time, Some(&user.account))
         } else {
-            Requirement::None
+            DeviceRequirement::None
         };
         users.push(AffectedUser {
             name,
@@ -132,7 +132,7 @@ pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<AffectedUser>, Fai
             role: AccountRole::User,
             exemption,
             exempt_at,
-            requirement: Requirement::None,
+            requirement: DeviceRequirement::None,
             kept_as: account.name.clone(),
             name: account.name,
         }

@@ -25,9 +25,9 @@ pub const SCRATCH_LEN: usize = 8;
 const CODE_BYTES: usize = 10;
 
 /// Salt of one set, random.
-pub type Salt = [u8; 16];
+pub type CodeSalt = [u8; 16];
 /// SHA-256 over salt and code.
-pub type Hash = [u8; 32];
+pub type CodeHash = [u8; 32];
 
 /// Format of the codes of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +47,9 @@ pub struct RecoverySet {
     /// Format of its codes.
     pub form: CodeForm,
     /// Mixed into every hash of the set.
-    pub salt: Salt,
+    pub salt: CodeSalt,
     /// One hash for each code, 1 to 32.
-    pub hashes: Vec<Hash>,
+    pub hashes: Vec<CodeHash>,
     /// When it was made, in seconds since 1970-01-01 UTC.
     pub created: u64,
 }
@@ -61,9 +61,9 @@ pub struct OneTimeCode {
     /// Ties it to the spent mark in the state.
     pub id: Id,
     /// Mixed into the hash.
-    pub salt: Salt,
+    pub salt: CodeSalt,
     /// The hash of the code.
-    pub hash: Hash,
+    pub hash: CodeHash,
     /// First second at which it no longer works, since 1970-01-01 UTC.
     pub expires: u64,
     /// What its user may do after a login with it. An invitation is for its one purpose.
@@ -215,24 +215,24 @@ impl OneTimeCode {
 
 /// The salted hash of a typed code (upper case, hyphens dropped).
 #[must_use]
-pub fn hash(salt: &Salt, code: &[u8]) -> Hash {
+pub fn hash(salt: &CodeSalt, code: &[u8]) -> CodeHash {
     let mut digest = Sha256::new();
     digest.update(salt);
     digest.update(code);
     let mut output = digest.finalize();
-    let hash: Hash = output.into();
+    let hash: CodeHash = output.into();
     output.as_mut_slice().zeroize();
     hash
 }
 
 /// Compares two hashes in constant time.
 #[must_use]
-pub fn same(one: &Hash, two: &Hash) -> Choice {
+pub fn same(one: &CodeHash, two: &CodeHash) -> Choice {
     one.as_slice().ct_eq(two.as_slice())
 }
 
-fn new_salt() -> Result<Salt, getrandom::Error> {
-    let mut salt = Salt::default();
+fn new_salt() -> Result<CodeSalt, getrandom::Error> {
+    let mut salt = CodeSalt::default();
     getrandom::fill(&mut salt)?;
     Ok(salt)
 }

@@ -57,7 +57,7 @@ pub struct State {
     /// The bypass code that was used, if any.
     pub bypass: Option<Id>,
     /// Addresses with a running grace period, at most [`MAX_GRACE`].
-    pub grace: Vec<Grace>,
+    pub grace: Vec<GracePeriod>,
     /// Grace within login sessions.
     pub session_grace: SessionGrace,
     /// Fingerprint of the policy under which grace was granted.
@@ -106,7 +106,7 @@ pub struct SpentCodes {
 
 /// One address from which a user is not asked again for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grace {
+pub struct GracePeriod {
     /// `PAM_RHOST` of the login that was accepted.
     pub address: IpAddr,
     /// Which service, as [`service_fingerprint`].

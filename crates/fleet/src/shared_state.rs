@@ -193,7 +193,7 @@ impl std::error::Error for ValueError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofactor_core::state::Grace;
+    use twofactor_core::state::GracePeriod;
 
     fn id(number: u8) -> AttemptId {
         AttemptId::from_bytes([number; 16]).unwrap()
@@ -202,7 +202,7 @@ mod tests {
     fn some_state() -> State {
         let mut state = State::new(1000);
         state.failures = 3;
-        state.grace.push(Grace {
+        state.grace.push(GracePeriod {
             address: [192, 0, 2, 1].into(),
             service: 7,
             since: 1,

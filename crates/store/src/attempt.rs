@@ -34,7 +34,7 @@ pub use credentials::{CredentialSet, ProofCodes};
 pub use daemon_answer::closed;
 pub use failure::AttemptFailure;
 pub use fleet_attempt::FleetResult;
-pub use groups::{GroupFault, KnownGroups, Memberships, UnusableGroup, unusable_groups};
+pub use groups::{GroupFault, GroupMemberships, KnownGroups, UnusableGroup, unusable_groups};
 pub use outage_attempt::{OutageRefusal, prove_unenrolled};
 pub use outage_push::{PushedStates, SharedStep, push_outage};
 pub use pre_check::PreCheck;

@@ -3,7 +3,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision, UserEnrollment};
-use twofactor_core::policy::{Exempt, Policy, PolicyTime};
+use twofactor_core::policy::{ExemptEntry, Policy, PolicyTime};
 
 use crate::attempt::KnownGroups;
 
@@ -41,7 +41,8 @@ pub fn is_exempt_everywhere(policy: &Policy, account: &Account, groups: &mut Kno
         service: "",
         address: None,
     };
-    let everywhere = |entry: &&Exempt| entry.services().is_empty() && entry.networks().is_empty();
+    let everywhere =
+        |entry: &&ExemptEntry| entry.services().is_empty() && entry.networks().is_empty();
     let mut entries = policy.exempt.iter().filter(everywhere);
     entries.any(|entry| entry.covers(&request, &mut |group| own.include(group)))
 }

@@ -37,7 +37,7 @@ pub enum TicketIssue {
 
 /// The content of a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ticket {
+struct TicketContent {
     session: u32,
     /// When it was written ([`clock::since_boot`]).
     issued: u64,
@@ -96,7 +96,7 @@ impl TicketStore {
     /// [`Error`]: the ticket may be gone.
     pub fn take(&self, uid: u32, session: u32, patience: u64) -> Result<bool, Error> {
         let now = clock::since_boot();
-        let holds = |ticket: Ticket| {
+        let holds = |ticket: TicketContent| {
             ticket.holds(session, now) || ticket.holds(session, now.saturating_sub(patience))
         };
         let failed = Error::file(&self.directory);
@@ -114,7 +114,7 @@ impl TicketStore {
     fn held(
         &self,
         uid: u32,
-        holds: impl FnOnce(Ticket) -> bool,
+        holds: impl FnOnce(TicketContent) -> bool,
     ) -> Result<Option<OwnedFd>, FileError> {
         let Some(directory) = self.open()? else {
             return Ok(None);
@@ -132,7 +132,7 @@ impl TicketStore {
     }
 }
 
-impl Ticket {
+impl TicketContent {
     fn text(self) -> String {
         format!("{} {}\n", self.session, self.issued)
     }
@@ -155,7 +155,7 @@ impl Ticket {
 fn write(directory: &OwnedFd, uid: u32, session: u32) -> Result<(), FileError> {
     remove_leftovers(directory, uid);
     let issued = clock::since_boot();
-    let text = Ticket { session, issued }.text();
+    let text = TicketContent { session, issued }.text();
     // Two logins at once write two files, each with the number of its process in its name.
     let own = format!("{uid}.{}", std::process::id());
     file::stage(directory, &own, text.as_bytes(), FileAccess::Private)?;
@@ -178,7 +178,7 @@ fn remove_leftovers(directory: &OwnedFd, uid: u32) {
     }
 }
 
-fn read(directory: impl AsFd, uid: u32) -> Result<Option<Ticket>, FileError> {
+fn read(directory: impl AsFd, uid: u32) -> Result<Option<TicketContent>, FileError> {
     let name = uid.to_string();
     let opened = file::open_file(
         directory,
@@ -192,7 +192,7 @@ fn read(directory: impl AsFd, uid: u32) -> Result<Option<Ticket>, FileError> {
     };
     let bytes = file::read_all(fd, &stat)?;
     let text = std::str::from_utf8(&bytes).ok();
-    Ok(text.and_then(Ticket::parse))
+    Ok(text.and_then(TicketContent::parse))
 }
 
 #[cfg(test)]
@@ -220,16 +220,16 @@ mod tests {
 
     #[test]
     fn a_ticket_holds_for_ten_minutes() {
-        let ticket = Ticket {
+        let ticket = TicketContent {
             session: 3,
             issued: 1000,
         };
-        assert_eq!(Ticket::parse(&ticket.text()), Some(ticket));
+        assert_eq!(TicketContent::parse(&ticket.text()), Some(ticket));
         for (now, holds) in [(999, false), (1000, true), (1599, true), (1600, false)] {
             assert_eq!(ticket.holds(3, now), holds, "{now}");
         }
         for text in ["", "3", "3 1000", "3 1000 1\n", "-1 1000\n", "3 x\n"] {
-            assert_eq!(Ticket::parse(text), None, "{text:?}");
+            assert_eq!(TicketContent::parse(text), None, "{text:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use toml_edit::{ArrayOfTables, Datetime, DocumentMut, Item, Key, Value};
-use twofactor_core::policy::{Echo, Exempt, FleetPolicy, Policy, Require};
+use twofactor_core::policy::{Echo, ExemptEntry, FleetPolicy, Policy, RequireEntry};
 use twofactor_core::spelling;
 use zeroize::Zeroizing;
 
@@ -162,7 +162,7 @@ impl FleetPolicySettings {
 }
 
 impl ExemptionSettings {
-    fn new(entry: &Exempt) -> Self {
+    fn new(entry: &ExemptEntry) -> Self {
         Self {
             users: entry.users().to_vec(),
             groups: entry.groups().to_vec(),
@@ -173,7 +173,7 @@ impl ExemptionSettings {
 }
 
 impl RequirementSettings {
-    fn new(entry: &Require) -> Self {
+    fn new(entry: &RequireEntry) -> Self {
         Self {
             users: entry.users().to_vec(),
             groups: entry.groups().to_vec(),

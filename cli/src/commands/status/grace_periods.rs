@@ -46,7 +46,7 @@ pub fn running(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<GraceStatu
         return Vec::new();
     }
     let services = services(policy);
-    let status = |(grace, left): (twofactor_core::state::Grace, u64)| GraceStatus {
+    let status = |(grace, left): (twofactor_core::state::GracePeriod, u64)| GraceStatus {
         address: grace.address.to_string(),
         service: name_of(grace.service, &services),
         until: utc(now.saturating_add(left)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::Requirement;
+use twofactor_core::policy::DeviceRequirement;
 use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
 use twofactor_store::LoadedPolicy;
 use twofactor_store::attempt::KnownGroups;
@@ -62,8 +62,8 @@ fn requirement(
         PolicyDecision::DeviceRequired | PolicyDecision::EnrollmentRequired
     );
     let later = match requirement {
-        Requirement::Later(day) => Some(day),
-        Requirement::None | Requirement::InForce => None,
+        DeviceRequirement::Later(day) => Some(day),
+        DeviceRequirement::None | DeviceRequirement::InForce => None,
     };
     let note = match (required, later) {
         (true, _) => Some("required".to_owned()),

@@ -1,7 +1,7 @@
 //! The account and session lines of a service whose auth lines name the module.
 
 use twofactor_core::policy::decision::{self, PolicyDecision};
-use twofactor_core::policy::{LOGIN_SERVICES, Policy, Requirement};
+use twofactor_core::policy::{DeviceRequirement, LOGIN_SERVICES, Policy};
 
 use super::super::finding::{DoctorFinding, FindingLevel};
 use super::super::modules::OURS;
@@ -57,11 +57,11 @@ fn names(line: &StackHandler, wanted: &str) -> bool {
 }
 
 /// The requirement on the users that `[[require]]` names, by now or some day.
-const fn strictest(policy: &Policy) -> Requirement {
+const fn strictest(policy: &Policy) -> DeviceRequirement {
     if policy.require.is_empty() {
-        Requirement::None
+        DeviceRequirement::None
     } else {
-        Requirement::InForce
+        DeviceRequirement::InForce
     }
 }
 

@@ -6,7 +6,7 @@ use crate::otp::{Algorithm, Digits, Interval};
 use crate::recovery::RecoverySet;
 use crate::secret::Secret;
 use crate::state::graced_sessions::GracedSession;
-use crate::state::{DeviceState, Grace};
+use crate::state::{DeviceState, GracePeriod};
 
 fn entry(user: &str, uid: u32) -> (Record, State) {
     let id = Id::from_number(7).unwrap();
@@ -32,7 +32,7 @@ fn entry(user: &str, uid: u32) -> (Record, State) {
         last_used: 4,
         committed: true,
     });
-    state.grace.push(Grace {
+    state.grace.push(GracePeriod {
         address: std::net::Ipv4Addr::LOCALHOST.into(),
         service: 1,
         since: 2,

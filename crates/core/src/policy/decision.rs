@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::account::Account;
-use crate::policy::{Enforcement, EnrollAtLogin, Policy, Requirement};
+use crate::policy::{DeviceRequirement, Enforcement, EnrollAtLogin, Policy};
 use crate::record::Record;
 
 /// The user's enrollment, as far as the policy asks for it.
@@ -73,7 +73,7 @@ pub fn decide(
     policy: &Policy,
     request: &LoginRequest<'_>,
     member: &mut dyn FnMut(&str) -> bool,
-    requirement: &mut dyn FnMut() -> Requirement,
+    requirement: &mut dyn FnMut() -> DeviceRequirement,
     enrollment: UserEnrollment,
 ) -> PolicyDecision {
     decide_before_enrollment(policy, request, member)
@@ -108,7 +108,7 @@ pub fn decide_before_enrollment(
 #[must_use]
 pub fn decide_by_enrollment(
     policy: &Policy,
-    requirement: &mut dyn FnMut() -> Requirement,
+    requirement: &mut dyn FnMut() -> DeviceRequirement,
     enrollment: UserEnrollment,
 ) -> PolicyDecision {
     match enrollment {
@@ -119,11 +119,14 @@ pub fn decide_by_enrollment(
 
 /// The part about a user without a device: the strictest of `enforcement`, `enroll_at_login` and `[[require]]`.
 #[must_use]
-pub const fn decide_without_device(policy: &Policy, requirement: Requirement) -> PolicyDecision {
+pub const fn decide_without_device(
+    policy: &Policy,
+    requirement: DeviceRequirement,
+) -> PolicyDecision {
     use EnrollAtLogin::{Off, Offer, Require};
     let enforcement = match requirement {
-        Requirement::InForce => Enforcement::Mandatory,
-        Requirement::None | Requirement::Later(_) => policy.enforcement,
+        DeviceRequirement::InForce => Enforcement::Mandatory,
+        DeviceRequirement::None | DeviceRequirement::Later(_) => policy.enforcement,
     };
     match (policy.possible_enrollment(), enforcement) {
         (Off, Enforcement::Optional) => PolicyDecision::NotRequired,
@@ -137,7 +140,7 @@ pub const fn decide_without_device(policy: &Policy, requirement: Requirement) ->
 #[must_use]
 pub fn is_strictest(policy: &Policy) -> bool {
     let decision = |requirement| decide_without_device(policy, requirement);
-    decision(Requirement::None) == decision(Requirement::InForce)
+    decision(DeviceRequirement::None) == decision(DeviceRequirement::InForce)
 }
 
 #[cfg(test)]
@@ -160,7 +163,7 @@ mod tests {
             &policy,
             &request,
             &mut |_| false,
-            &mut || Requirement::None,
+            &mut || DeviceRequirement::None,
             enrollment,
         )
     }
@@ -246,9 +249,9 @@ mod tests {
         ] {
             let policy = crate::policy::parse(&format!("enabled = true\n{lines}")).unwrap();
             let decided = |requirement| decide_without_device(&policy, requirement);
-            assert_eq!(decided(Requirement::None), none, "{lines}");
-            assert_eq!(decided(Requirement::Later(day)), none, "{lines}");
-            assert_eq!(decided(Requirement::InForce), in_force, "{lines}");
+            assert_eq!(decided(DeviceRequirement::None), none, "{lines}");
+            assert_eq!(decided(DeviceRequirement::Later(day)), none, "{lines}");
+            assert_eq!(decided(DeviceRequirement::InForce), in_force, "{lines}");
             assert_eq!(is_strictest(&policy), none == in_force, "{lines}");
         }
     }
@@ -265,7 +268,7 @@ mod tests {
             let mut asked = false;
             let mut requirement = || {
                 asked = true;
-                Requirement::InForce
+                DeviceRequirement::InForce
             };
             let member = &mut |_: &str| true;
             let decision = decide(&policy, &request, member, &mut requirement, enrollment);

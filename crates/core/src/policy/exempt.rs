@@ -10,14 +10,14 @@ use super::error::quoted;
 /// One `[[exempt]]` entry. It has at least one condition; all that it has must hold, and a
 /// condition holds when one element of its list does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exempt {
+pub struct ExemptEntry {
     users: Vec<String>,
     groups: Vec<String>,
     services: Vec<String>,
     networks: Vec<IpNet>,
 }
 
-impl Exempt {
+impl ExemptEntry {
     /// Login names; empty where this is no condition.
     pub fn users(&self) -> &[String] {
         &self.users

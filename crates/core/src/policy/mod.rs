@@ -22,11 +22,11 @@ use self::decision::LoginRequest;
 use crate::otp::{Algorithm, Digits, Interval};
 
 pub use error::PolicyError;
-pub use exempt::{Exempt, rhost_address};
+pub use exempt::{ExemptEntry, rhost_address};
 pub use fleet_policy::{FleetPolicy, OutageRule};
-pub use require::{Require, Requirement};
+pub use require::{DeviceRequirement, RequireEntry};
 pub use self_service::{FirstDevice, SelfService};
-pub use services::{LOGIN_SERVICES, Services, sibling};
+pub use services::{LOGIN_SERVICES, ServiceTable, sibling};
 pub use start_day::{PolicyTime, StartDay};
 pub use text_hash::text_hash;
 
@@ -68,7 +68,7 @@ pub struct Policy {
     /// Properties of new devices.
     pub new_devices: NewDevices,
     /// Which PAM services ask.
-    pub services: Services,
+    pub services: ServiceTable,
     /// Limits on guessing.
     pub throttle: Throttle,
     /// Changes that users make themselves through the daemon.
@@ -76,11 +76,11 @@ pub struct Policy {
     /// Part of this host in a fleet.
     pub fleet: FleetPolicy,
     /// Logins that are never asked; the entries are alternatives.
-    pub exempt: Vec<Exempt>,
+    pub exempt: Vec<ExemptEntry>,
     /// Program of root's that command and daemon run after each change of a user's factor: an absolute path. No login runs it.
     pub notify: Option<String>,
     /// Users who need a device, whatever `enforcement` says; the entries are alternatives.
-    pub require: Vec<Require>,
+    pub require: Vec<RequireEntry>,
 }
 
 /// Treatment of users without a confirmed device.
@@ -198,7 +198,7 @@ impl Default for Policy {
             grace_session: 0,
             uniform_prompt: false,
             new_devices: NewDevices::default(),
-            services: Services::default(),
+            services: ServiceTable::default(),
             throttle: Throttle::default(),
             self_service: SelfService::default(),
             fleet: FleetPolicy::default(),

@@ -6,13 +6,13 @@ use super::start_day::{PolicyTime, StartDay};
 /// One `[[require]]` entry. It names at least one user or group; it applies to each of its users and to the members of
 /// each of its groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Require {
+pub struct RequireEntry {
     users: Vec<String>,
     groups: Vec<String>,
     from: Option<StartDay>,
 }
 
-impl Require {
+impl RequireEntry {
     /// Login names.
     pub fn users(&self) -> &[String] {
         &self.users
@@ -43,17 +43,17 @@ impl Require {
     }
 
     /// The requirement on a user to which the entry applies.
-    fn at(&self, time: PolicyTime) -> Requirement {
+    fn at(&self, time: PolicyTime) -> DeviceRequirement {
         match self.from {
-            Some(day) if !time.has_reached(day) => Requirement::Later(day),
-            _ => Requirement::InForce,
+            Some(day) if !time.has_reached(day) => DeviceRequirement::Later(day),
+            _ => DeviceRequirement::InForce,
         }
     }
 }
 
 /// The requirement of all entries on one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Requirement {
+pub enum DeviceRequirement {
     /// No entry applies.
     None,
     /// From this day on the user needs a device.
@@ -67,14 +67,14 @@ impl Policy {
     #[must_use]
     pub fn requires(&self, time: PolicyTime) -> bool {
         let mut entries = self.require.iter();
-        entries.any(|entry| entry.at(time) == Requirement::InForce)
+        entries.any(|entry| entry.at(time) == DeviceRequirement::InForce)
     }
 
     /// True if an entry of `[[require]]` comes into force on a later day, for some user.
     #[must_use]
     pub fn requires_later(&self, time: PolicyTime) -> bool {
         let mut entries = self.require.iter();
-        entries.any(|entry| matches!(entry.at(time), Requirement::Later(_)))
+        entries.any(|entry| matches!(entry.at(time), DeviceRequirement::Later(_)))
     }
 
     /// The requirement on a user: that of the strictest entry for which `applies` is true. It is asked of entries that
@@ -82,16 +82,16 @@ impl Policy {
     pub fn requirement(
         &self,
         time: PolicyTime,
-        applies: &mut dyn FnMut(&Require) -> bool,
-    ) -> Requirement {
-        let mut entries: Vec<&Require> = self.require.iter().collect();
-        let begins = |entry: &&Require| match entry.at(time) {
-            Requirement::Later(day) => Some(day),
-            Requirement::InForce | Requirement::None => None,
+        applies: &mut dyn FnMut(&RequireEntry) -> bool,
+    ) -> DeviceRequirement {
+        let mut entries: Vec<&RequireEntry> = self.require.iter().collect();
+        let begins = |entry: &&RequireEntry| match entry.at(time) {
+            DeviceRequirement::Later(day) => Some(day),
+            DeviceRequirement::InForce | DeviceRequirement::None => None,
         };
         entries.sort_by_key(begins);
         let first = entries.into_iter().find(|entry| applies(entry));
-        first.map_or(Requirement::None, |entry| entry.at(time))
+        first.map_or(DeviceRequirement::None, |entry| entry.at(time))
     }
 }
 
@@ -122,11 +122,11 @@ mod tests {
                 listed(entry.users()) || listed(entry.groups())
             })
         };
-        let later = |day| Requirement::Later(StartDay::new(2027, day, 1).unwrap());
-        assert_eq!(of("stranger"), Requirement::None);
+        let later = |day| DeviceRequirement::Later(StartDay::new(2027, day, 1).unwrap());
+        assert_eq!(of("stranger"), DeviceRequirement::None);
         assert_eq!((of("soon"), of("late")), (later(3), later(3)));
         for user in ["both", "now", "once"] {
-            assert_eq!(of(user), Requirement::InForce, "{user}");
+            assert_eq!(of(user), DeviceRequirement::InForce, "{user}");
         }
     }
 

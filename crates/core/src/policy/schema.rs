@@ -6,11 +6,11 @@ use toml::de::{DeTable, DeValue, Error as TomlError};
 use crate::otp::{Algorithm, Digits, Interval};
 
 use super::error::{PolicyFault, quoted};
-use super::exempt::{Exempt, network};
+use super::exempt::{ExemptEntry, network};
 use super::policy_table::{PolicyTable, TextRule, in_order, wrong_kind};
 use super::{
     Echo, Enforcement, EnrollAtLogin, FirstDevice, FleetPolicy, MAX_WINDOW, NewDevices, OutageRule,
-    Policy, Require, SelfService, Services, Throttle,
+    Policy, RequireEntry, SelfService, ServiceTable, Throttle,
 };
 
 /// Reads the whole file.
@@ -189,8 +189,8 @@ fn new_devices(entries: &DeTable<'_>) -> Result<NewDevices, PolicyFault> {
     })
 }
 
-fn services(entries: &DeTable<'_>) -> Result<Services, PolicyFault> {
-    let mut services = Services::default();
+fn services(entries: &DeTable<'_>) -> Result<ServiceTable, PolicyFault> {
+    let mut services = ServiceTable::default();
     for (key, value) in in_order(entries) {
         let name = key.get_ref().as_ref();
         if TOP_KEYS.contains(&name) {
@@ -313,10 +313,10 @@ fn fleet(entries: &DeTable<'_>) -> Result<FleetPolicy, PolicyFault> {
     })
 }
 
-fn exempt((place, entries): (usize, &DeTable<'_>)) -> Result<Exempt, PolicyFault> {
+fn exempt((place, entries): (usize, &DeTable<'_>)) -> Result<ExemptEntry, PolicyFault> {
     let table = PolicyTable::new("exempt", &EXEMPT_KEYS, entries)?;
     let name = |given: &str| allowed(given, &NAME);
-    Exempt::new(
+    ExemptEntry::new(
         table.list("users", name)?,
         table.list("groups", name)?,
         table.list("services", named_service)?,
@@ -340,10 +340,10 @@ fn named_service(given: &str) -> Result<String, String> {
     }
 }
 
-fn require((place, entries): (usize, &DeTable<'_>)) -> Result<Require, PolicyFault> {
+fn require((place, entries): (usize, &DeTable<'_>)) -> Result<RequireEntry, PolicyFault> {
     let table = PolicyTable::new("require", &REQUIRE_KEYS, entries)?;
     let name = |given: &str| allowed(given, &NAME);
-    Require::new(
+    RequireEntry::new(
         table.list("users", name)?,
         table.list("groups", name)?,
         table.day("from")?,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Enforcement, EnrollAtLogin, Policy, Requirement};
+use super::{DeviceRequirement, Enforcement, EnrollAtLogin, Policy};
 
 /// What users and accounts may do through the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,10 +73,10 @@ impl Policy {
     /// True if a user may remove the last device without root. Never where a login without a device is refused, be it
     /// later; `requirement` is that of `[[require]]` on this user.
     #[must_use]
-    pub fn allows_unset_last(&self, requirement: Requirement) -> bool {
+    pub fn allows_unset_last(&self, requirement: DeviceRequirement) -> bool {
         let is_mandatory = self.enforcement == Enforcement::Mandatory
             || self.enroll_at_login == EnrollAtLogin::Require
-            || requirement != Requirement::None;
+            || requirement != DeviceRequirement::None;
         self.self_service.manage && self.self_service.unset_last && !is_mandatory
     }
 }
@@ -129,13 +129,13 @@ mod tests {
         ] {
             let policy = policy(rest);
             let allows = |requirement| policy.allows_unset_last(requirement);
-            assert_eq!(allows(Requirement::None), allowed, "{rest}");
-            assert!(!allows(Requirement::InForce), "{rest}");
+            assert_eq!(allows(DeviceRequirement::None), allowed, "{rest}");
+            assert!(!allows(DeviceRequirement::InForce), "{rest}");
         }
         let later = "[[require]]\nusers = [\"bob\"]\nfrom = 2027-03-01";
         let later = policy(later);
         let day = later.require[0].from().unwrap();
-        assert!(!later.allows_unset_last(Requirement::Later(day)));
+        assert!(!later.allows_unset_last(DeviceRequirement::Later(day)));
     }
 
     #[test]

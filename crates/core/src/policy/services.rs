@@ -22,7 +22,7 @@ pub fn sibling(service: &str) -> Option<&'static str> {
 
 /// Which PAM services ask for a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Services {
+pub struct ServiceTable {
     /// For services that `named` does not hold; such a one is also on where its [`sibling`] is named and on.
     pub default: bool,
     /// By exact PAM service name. Always holds `sshd`, which is off unless the file says otherwise.
@@ -50,7 +50,7 @@ impl Policy {
     }
 }
 
-impl Default for Services {
+impl Default for ServiceTable {
     fn default() -> Self {
         Self {
             default: true,

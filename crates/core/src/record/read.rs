@@ -4,7 +4,7 @@ use data_encoding::HEXLOWER;
 
 use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
 use crate::otp::{Digits, Interval};
-use crate::recovery::{CodeForm, CodeScope, Hash, OneTimeCode, RecoverySet};
+use crate::recovery::{CodeForm, CodeHash, CodeScope, OneTimeCode, RecoverySet};
 use crate::secret::Secret;
 
 use super::recent_changes::{
@@ -159,7 +159,7 @@ fn recovery_set(fields: &RecordFields<'_>) -> Result<RecoverySet, RecordError> {
             "has an impossible number of recovery codes",
         ));
     }
-    let hashes: Result<Vec<Hash>, _> = codes.into_iter().map(hex).collect();
+    let hashes: Result<Vec<CodeHash>, _> = codes.into_iter().map(hex).collect();
     Ok(RecoverySet {
         id: id(fields)?,
         // Left out of sets that were made here.

@@ -4,7 +4,7 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::otp::{Code, Digits};
-use crate::recovery::{self, CODE_LEN, CodeForm, Hash, SCRATCH_LEN, Salt};
+use crate::recovery::{self, CODE_LEN, CodeForm, CodeHash, CodeSalt, SCRATCH_LEN};
 
 /// Longest input that is looked at, in bytes.
 pub const MAX_INPUT: usize = 512;
@@ -130,7 +130,7 @@ impl AnswerCandidate {
     }
 
     /// Hash of the input, if a recovery code of that form has its length. It takes a time that depends on no stored hash.
-    pub(super) fn hashed(&self, salt: &Salt, form: CodeForm) -> Option<Hash> {
+    pub(super) fn hashed(&self, salt: &CodeSalt, form: CodeForm) -> Option<CodeHash> {
         let hash = recovery::hash(salt, &self.text);
         let fits = match form {
             CodeForm::Base32 => self.is_whole(),

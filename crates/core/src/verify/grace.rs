@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::state::{Grace, MAX_GRACE, State, service_fingerprint};
+use crate::state::{GracePeriod, MAX_GRACE, State, service_fingerprint};
 
 /// Origin of a login, and the policy that judges it.
 #[derive(Debug, Clone, Copy)]
@@ -45,18 +45,18 @@ pub fn running(state: &State, origin: &GraceOrigin<'_>, now: u64) -> Option<u64>
 
 /// All grace periods that run under a policy with this length and fingerprint, each with its seconds left.
 #[must_use]
-pub fn all_running(state: &State, seconds: u32, policy: u64, now: u64) -> Vec<(Grace, u64)> {
+pub fn all_running(state: &State, seconds: u32, policy: u64, now: u64) -> Vec<(GracePeriod, u64)> {
     if state.grace_policy != policy {
         return Vec::new();
     }
-    let with_time = |grace: &Grace| {
+    let with_time = |grace: &GracePeriod| {
         place(grace.address)?;
         Some((*grace, left(grace, seconds, now)?))
     };
     state.grace.iter().filter_map(with_time).collect()
 }
 
-fn left(grace: &Grace, seconds: u32, now: u64) -> Option<u64> {
+fn left(grace: &GracePeriod, seconds: u32, now: u64) -> Option<u64> {
     // A beginning in the future means that the clock was set back.
     let age = now.checked_sub(grace.since)?;
     u64::from(seconds).checked_sub(age).filter(|left| *left > 0)
@@ -76,7 +76,7 @@ pub fn begin(state: &mut State, origin: &GraceOrigin<'_>, now: u64) {
     if state.grace.len() >= MAX_GRACE {
         state.grace.remove(0);
     }
-    state.grace.push(Grace {
+    state.grace.push(GracePeriod {
         address,
         service,
         since: now,
@@ -137,7 +137,7 @@ mod tests {
             // One that an earlier version has written does not count either.
             let mut written = State::new(1);
             written.grace_policy = origin.policy;
-            written.grace.push(Grace {
+            written.grace.push(GracePeriod {
                 address,
                 service: service_fingerprint(origin.service),
                 since: 100,

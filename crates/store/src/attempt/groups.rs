@@ -9,7 +9,7 @@ use crate::sys::accounts::{self, LookupFailed};
 use crate::sys::group_listing::GroupListing;
 use twofactor_core::account::Account;
 use twofactor_core::log::unusable_name;
-use twofactor_core::policy::{Policy, PolicyTime, Requirement};
+use twofactor_core::policy::{DeviceRequirement, Policy, PolicyTime};
 
 /// Groups as far as they were looked up, each once.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub struct KnownGroups {
 
 /// The groups of one account.
 #[derive(Debug)]
-pub struct Memberships<'a> {
+pub struct GroupMemberships<'a> {
     groups: &'a mut KnownGroups,
     account: Option<&'a Account>,
     own: Option<Vec<u32>>,
@@ -68,8 +68,8 @@ impl KnownGroups {
     }
 
     /// Those of an account, or of a name without one, which is in no group.
-    pub const fn of<'a>(&'a mut self, account: Option<&'a Account>) -> Memberships<'a> {
-        Memberships {
+    pub const fn of<'a>(&'a mut self, account: Option<&'a Account>) -> GroupMemberships<'a> {
+        GroupMemberships {
             groups: self,
             account,
             own: None,
@@ -92,7 +92,7 @@ impl KnownGroups {
         policy: &Policy,
         time: PolicyTime,
         account: Option<&Account>,
-    ) -> Requirement {
+    ) -> DeviceRequirement {
         self.requirements.requirement(policy, time, account)
     }
 
@@ -113,7 +113,7 @@ impl KnownGroups {
     }
 }
 
-impl Memberships<'_> {
+impl GroupMemberships<'_> {
     /// True if the account is in the group of that name.
     ///
     /// A group that is not found, or cannot be looked up right now, has no members: an exemption that cannot be shown to

@@ -16,7 +16,7 @@ use crate::sys::membership::MembershipFacts;
 use crate::sys::{name_sources, nsswitch};
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::is_strictest;
-use twofactor_core::policy::{Policy, PolicyTime, Require, Requirement};
+use twofactor_core::policy::{DeviceRequirement, Policy, PolicyTime, RequireEntry};
 
 /// The accounts of the machine itself. What a directory has of the same uid is found by that uid.
 const PASSWD: &str = "/etc/passwd";
@@ -75,14 +75,14 @@ impl KnownRequirements {
         policy: &Policy,
         time: PolicyTime,
         account: Option<&Account>,
-    ) -> Requirement {
+    ) -> DeviceRequirement {
         if policy.require.is_empty() || is_strictest(policy) {
-            return Requirement::None;
+            return DeviceRequirement::None;
         }
         match account {
             Some(account) => policy.requirement(time, &mut |entry| self.applies(entry, account)),
-            None if policy.requires(time) => Requirement::InForce,
-            None => Requirement::None,
+            None if policy.requires(time) => DeviceRequirement::InForce,
+            None => DeviceRequirement::None,
         }
     }
 
@@ -92,7 +92,7 @@ impl KnownRequirements {
         &self.unanswered
     }
 
-    fn applies(&mut self, entry: &Require, account: &Account) -> bool {
+    fn applies(&mut self, entry: &RequireEntry, account: &Account) -> bool {
         entry.users().contains(&account.name)
             || entry.users().iter().any(|user| self.is_user(user, account))
             || entry.groups().iter().any(|group| self.has(group, account))

@@ -32,8 +32,8 @@ use twofactor_core::state::{self, SlotStanding, State, StoredState};
 
 use super::state_part::StatePart;
 use super::{Cause, Error, Store, names};
+use watch::LockWatch;
 pub(super) use watch::PATIENCE;
-use watch::Watch;
 
 /// Number of times that a reader without a lock looks for the file in place of a base: one may go while it looks.
 const PEEK_TRIES: u32 = 3;
@@ -69,7 +69,7 @@ struct Generations {
 
 /// Longest wait for a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Waiting {
+pub(super) enum LockWaiting {
     /// Not at all.
     Never,
     /// Until it is had or taken over; an error after [`WAIT`].
@@ -125,9 +125,9 @@ impl<'s> StateFiles<'s> {
     }
 
     /// Locks the current file. `None` when there is none, or when it cannot be had at once and `waiting` says not to wait.
-    pub(super) fn acquire(&self, waiting: Waiting) -> Result<Option<HeldFile>, Error> {
+    pub(super) fn acquire(&self, waiting: LockWaiting) -> Result<Option<HeldFile>, Error> {
         let mut pause = LockPause::begin();
-        let mut watch = Watch::begin();
+        let mut watch = LockWatch::begin();
         loop {
             let Some(base) = self.open_base(FileOpening::Update)? else {
                 return Ok(None);
@@ -139,7 +139,7 @@ impl<'s> StateFiles<'s> {
             } else {
                 None
             };
-            if held.is_some() || waiting == Waiting::Never {
+            if held.is_some() || waiting == LockWaiting::Never {
                 return Ok(held);
             }
             if pause.waited() >= WAIT {
@@ -218,8 +218,8 @@ impl<'s> StateFiles<'s> {
     fn settled_base(
         &self,
         base: OpenFile,
-        waiting: Waiting,
-        watch: &mut Watch,
+        waiting: LockWaiting,
+        watch: &mut LockWatch,
     ) -> Result<Option<HeldFile>, Error> {
         let stored = self.read(&base);
         if !self.is_current(&StatePlace::Base, &base.stat)? {
@@ -242,8 +242,8 @@ impl<'s> StateFiles<'s> {
     fn wait_for_base(
         &self,
         base: &OpenFile,
-        waiting: Waiting,
-        watch: &mut Watch,
+        waiting: LockWaiting,
+        watch: &mut LockWatch,
     ) -> Result<Option<HeldFile>, Error> {
         if !self.is_absent(self.directory()?, &self.generations())? {
             return self.join(waiting, watch);
@@ -269,7 +269,7 @@ impl<'s> StateFiles<'s> {
     }
 
     /// Locks the highest generation, or makes the next one if nothing has changed for [`PATIENCE`].
-    fn join(&self, waiting: Waiting, watch: &mut Watch) -> Result<Option<HeldFile>, Error> {
+    fn join(&self, waiting: LockWaiting, watch: &mut LockWatch) -> Result<Option<HeldFile>, Error> {
         let Some(directory) = self.open_generations()? else {
             return Ok(None);
         };
@@ -287,7 +287,7 @@ impl<'s> StateFiles<'s> {
                 return Ok(None);
             }
         }
-        if waiting == Waiting::Never {
+        if waiting == LockWaiting::Never {
             return Ok(None);
         }
         let next = highest.saturating_add(1);

@@ -9,7 +9,7 @@ use twofactor_core::device::{Device, Kind};
 use twofactor_core::record::Record;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, State, StateSlot};
 
-use super::generations::{HeldFile, StateFiles, Waiting};
+use super::generations::{HeldFile, LockWaiting, StateFiles};
 use super::{Cause, Error, Holder, LoadedRecord, SharedChange, Store};
 
 /// Number of times that a state is looked for, or made, before a change.
@@ -35,7 +35,7 @@ pub struct Locked<'s> {
 
 impl<'s> Locked<'s> {
     pub(super) fn existing(store: &'s Store, account: &Account) -> Result<Self, Error> {
-        match Self::find(store, account, Waiting::Patient)? {
+        match Self::find(store, account, LockWaiting::Patient)? {
             Some(locked) => Ok(locked),
             None => Err(state_error(store, account, Cause::MissingState)),
         }
@@ -43,7 +43,7 @@ impl<'s> Locked<'s> {
 
     /// The lock if it can be had at once.
     pub(super) fn at_once(store: &'s Store, account: &Account) -> Result<Option<Self>, Error> {
-        Self::find(store, account, Waiting::Never)
+        Self::find(store, account, LockWaiting::Never)
     }
 
     pub(super) fn existing_or_new(store: &'s Store, account: &Account) -> Result<Self, Error> {
@@ -67,7 +67,7 @@ impl<'s> Locked<'s> {
                 });
             }
             refuse_while_moving(store, account, holder.record.as_ref())?;
-            if let Some(locked) = Self::find(store, account, Waiting::Patient)? {
+            if let Some(locked) = Self::find(store, account, LockWaiting::Patient)? {
                 return Ok(locked);
             }
             if holder.record.is_none() {
@@ -95,7 +95,7 @@ impl<'s> Locked<'s> {
         let state = nothing_reusable(&record, window, now);
         store.share(&account.name, &SharedChange::State(&|_| state.clone()))?;
         let files = StateFiles::of(store, &account.name)?;
-        match Self::find(store, account, Waiting::Patient) {
+        match Self::find(store, account, LockWaiting::Patient) {
             Ok(Some(mut locked)) if locked.sequence < u64::MAX => {
                 if !locked.knows(&state) {
                     locked.write(state)?;
@@ -206,7 +206,11 @@ impl<'s> Locked<'s> {
         self.write(state)
     }
 
-    fn find(store: &'s Store, account: &Account, waiting: Waiting) -> Result<Option<Self>, Error> {
+    fn find(
+        store: &'s Store,
+        account: &Account,
+        waiting: LockWaiting,
+    ) -> Result<Option<Self>, Error> {
         let mut files = StateFiles::of(store, &account.name)?;
         let mut held = files.acquire(waiting);
         let is_missing = |error: &Error| matches!(error.cause, Cause::MissingState);

@@ -26,7 +26,7 @@ const NOT_FOUND: c_int = 0;
 const SUCCESS: c_int = 1;
 
 /// `_nss_SOURCE_getpwnam_r` and `_nss_SOURCE_getgrnam_r`.
-type Find<T> =
+type NssLookup<T> =
     unsafe extern "C" fn(*const c_char, *mut T, *mut c_char, size_t, *mut c_int) -> c_int;
 /// `_nss_SOURCE_initgroups_dyn`.
 type ListGroups = unsafe extern "C" fn(
@@ -68,7 +68,8 @@ pub fn has_account(source: &str, name: &str) -> Result<bool, LookupFailed> {
 fn uid_of(source: &str, name: &CStr) -> Result<Option<u32>, LookupFailed> {
     let function = function(source, "getpwnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
     // SAFETY: a source's function of this name has this type (nss.h).
-    let finds = unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::passwd>>(function) };
+    let finds =
+        unsafe { std::mem::transmute::<*mut libc::c_void, NssLookup<libc::passwd>>(function) };
     let found = find(finds, name, |entry: &libc::passwd| entry.pw_uid);
     by_source(source, found)
 }
@@ -123,7 +124,7 @@ pub fn group_list(group: &str) -> Result<GroupList, LookupFailed> {
 pub fn members_of(source: &str, group: &str) -> Result<Option<(u32, Vec<String>)>, LookupFailed> {
     let finds = function(source, "getgrnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
     // SAFETY: a source's function of this name has this type (nss.h).
-    let finds = unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::group>>(finds) };
+    let finds = unsafe { std::mem::transmute::<*mut libc::c_void, NssLookup<libc::group>>(finds) };
     let found = find(finds, &c_string(group)?, |entry: &libc::group| {
         let names = members(entry).into_iter().map(<[u8]>::to_vec);
         let names: Result<Vec<String>, _> = names.map(String::from_utf8).collect();
@@ -145,7 +146,7 @@ pub fn add_of_source(
 ) -> Result<(), LookupFailed> {
     let finds = function(source, "getgrnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
     // SAFETY: a source's function of this name has this type (nss.h).
-    let finds = unsafe { std::mem::transmute::<*mut libc::c_void, Find<libc::group>>(finds) };
+    let finds = unsafe { std::mem::transmute::<*mut libc::c_void, NssLookup<libc::group>>(finds) };
     let found = find(finds, &c_string(group)?, |entry: &libc::group| {
         let is_listed = |member: &&[u8]| users.iter().any(|user| user.as_bytes() == *member);
         (entry.gr_gid, members(entry).iter().any(is_listed))
@@ -219,7 +220,7 @@ fn function(source: &str, name: &str) -> Result<Option<*mut libc::c_void>, Looku
 
 /// Asks a source about one name. `read` takes what is wanted out of the entry; `None` where the source has none.
 fn find<T, R>(
-    function: Find<T>,
+    function: NssLookup<T>,
     name: &CStr,
     read: impl FnOnce(&T) -> R,
 ) -> Result<Option<R>, LookupFailed> {

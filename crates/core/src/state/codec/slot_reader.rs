@@ -6,7 +6,8 @@ use crate::device::Id;
 
 use super::super::graced_sessions::{AwaitedSession, GracedSession, MAX_SESSIONS, SessionGrace};
 use super::super::{
-    CAPACITY, DaemonFailures, DeviceState, Grace, MAX_GRACE, MAX_REFUSED, RefusedAnswers, State,
+    CAPACITY, DaemonFailures, DeviceState, GracePeriod, MAX_GRACE, MAX_REFUSED, RefusedAnswers,
+    State,
 };
 use super::{COMMITTED, FIRST_GRACE, TIME_LEN};
 
@@ -120,8 +121,8 @@ pub(super) fn first_fields(reader: &mut SlotReader<'_>) -> Option<State> {
     Some(state)
 }
 
-fn grace(address: Ipv6Addr, service: u32, since: u64) -> Option<Grace> {
-    (since != 0).then(|| Grace {
+fn grace(address: Ipv6Addr, service: u32, since: u64) -> Option<GracePeriod> {
+    (since != 0).then(|| GracePeriod {
         address: address.to_canonical(),
         service,
         since,

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::state::graced_sessions::{AwaitedSession, GracedSession, MAX_SESSIONS, SessionGrace};
-use crate::state::{DaemonFailures, DeviceState, Grace, policy_fingerprint, service_fingerprint};
+use crate::state::{
+    DaemonFailures, DeviceState, GracePeriod, policy_fingerprint, service_fingerprint,
+};
 
 fn sample() -> State {
     let mut state = State::new(1000);
@@ -25,7 +27,7 @@ fn sample() -> State {
             0 => IpAddr::from([192, 0, 2, n as u8]),
             _ => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n as u16]),
         };
-        state.grace.push(Grace {
+        state.grace.push(GracePeriod {
             address,
             service: service_fingerprint("sshd"),
             since: n << 32,
@@ -192,7 +194,7 @@ fn a_state_of_the_first_format_is_read() {
     let addresses = ["2001:db8::4", "192.0.2.5", "2001:db8::6", "192.0.2.7"];
     let grace = (1_767_225_004..).zip(addresses);
     expected.grace = grace
-        .map(|(since, address)| Grace {
+        .map(|(since, address)| GracePeriod {
             address: address.parse().unwrap(),
             service: 7,
             since,

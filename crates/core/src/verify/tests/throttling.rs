@@ -215,7 +215,7 @@ fn a_clock_set_back_does_not_shorten_a_lockout() {
 #[test]
 fn a_clock_set_back_ends_grace_that_began_later() {
     let mut state = State::new(1);
-    let grace = |since| crate::state::Grace {
+    let grace = |since| crate::state::GracePeriod {
         address: [192, 0, 2, 1].into(),
         service: 1,
         since,

@@ -7,7 +7,7 @@ const TIME: PolicyTime = PolicyTime {
     changed: 0,
 };
 
-fn requirement(policy: &str, account: Option<&Account>) -> (Requirement, usize) {
+fn requirement(policy: &str, account: Option<&Account>) -> (DeviceRequirement, usize) {
     let policy = format!("enabled = true\n{policy}").parse().unwrap();
     let mut known = KnownRequirements::default();
     let found = known.requirement(&policy, TIME, account);
@@ -43,9 +43,15 @@ fn a_line_without_all_fields_does_not_answer_first() {
 #[test]
 fn entries_apply_to_their_users() {
     let named = "[[require]]\nusers = [\"daemon\", \"root\"]\n";
-    assert_eq!(requirement(named, Some(&root())).0, Requirement::InForce);
+    assert_eq!(
+        requirement(named, Some(&root())).0,
+        DeviceRequirement::InForce
+    );
     let daemon = "[[require]]\nusers = [\"daemon\"]\n";
-    assert_eq!(requirement(daemon, Some(&root())), (Requirement::None, 0));
+    assert_eq!(
+        requirement(daemon, Some(&root())),
+        (DeviceRequirement::None, 0)
+    );
 }
 
 /// A second name of a uid is another name of the same user.
@@ -56,16 +62,19 @@ fn entries_apply_to_all_names_of_a_uid() {
         ..root()
     };
     let named = "[[require]]\nusers = [\"root\"]\n";
-    assert_eq!(requirement(named, Some(&alias)).0, Requirement::InForce);
+    assert_eq!(
+        requirement(named, Some(&alias)).0,
+        DeviceRequirement::InForce
+    );
 }
 
 #[test]
 fn a_name_without_an_account_is_treated_as_required() {
     let later = "[[require]]\nusers = [\"root\"]\nfrom = 2099-01-01\n";
-    assert_eq!(requirement(later, None).0, Requirement::None);
+    assert_eq!(requirement(later, None).0, DeviceRequirement::None);
     let now = "[[require]]\nusers = [\"root\"]\n";
-    assert_eq!(requirement(now, None).0, Requirement::InForce);
-    assert_eq!(requirement("", None).0, Requirement::None);
+    assert_eq!(requirement(now, None).0, DeviceRequirement::InForce);
+    assert_eq!(requirement("", None).0, DeviceRequirement::None);
 }
 
 /// As for one account: by the members that are listed, and by the number that the name service has.
@@ -78,14 +87,20 @@ fn groups_of_many_accounts_are_those_of_the_listing() {
         known.requirement(&policy.parse().unwrap(), TIME, Some(&root()))
     };
     let robots = "no-such-robots:x:4000000:root\n";
-    assert_eq!(required("no-such-robots", robots), Requirement::InForce);
-    assert_eq!(required("no-such-robots", ""), Requirement::None);
-    assert_eq!(required("root", ""), Requirement::InForce);
-    assert_eq!(required("daemon", robots), Requirement::None);
+    assert_eq!(
+        required("no-such-robots", robots),
+        DeviceRequirement::InForce
+    );
+    assert_eq!(required("no-such-robots", ""), DeviceRequirement::None);
+    assert_eq!(required("root", ""), DeviceRequirement::InForce);
+    assert_eq!(required("daemon", robots), DeviceRequirement::None);
 }
 
 #[test]
 fn nothing_is_looked_up_where_all_need_a_device() {
     let strict = "enforcement = \"mandatory\"\n[[require]]\nusers = [\"root\"]\n";
-    assert_eq!(requirement(strict, Some(&root())).0, Requirement::None);
+    assert_eq!(
+        requirement(strict, Some(&root())).0,
+        DeviceRequirement::None
+    );
 }

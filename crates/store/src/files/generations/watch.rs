@@ -10,13 +10,13 @@ pub(in crate::files) const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Since when the file that is waited for has not changed.
-pub(super) struct Watch {
+pub(super) struct LockWatch {
     seen: Option<(u64, u64)>,
     since: Duration,
     looked: Duration,
 }
 
-impl Watch {
+impl LockWatch {
     pub(super) fn begin() -> Self {
         let now = monotonic();
         Self {

@@ -4,7 +4,7 @@ use rustix::io::Errno;
 
 use super::*;
 use twofactor_core::record::RecordError;
-use twofactor_core::state::{CAPACITY, Grace};
+use twofactor_core::state::{CAPACITY, GracePeriod};
 
 fn tablet() -> Device {
     let interval = Interval::THIRTY;
@@ -162,7 +162,7 @@ fn a_change_ends_all_grace() {
     let (scratch, store) = enrolled();
     let mut locked = store.lock_for_change(&alice()).unwrap();
     let mut state = locked.state().clone();
-    state.grace.push(Grace {
+    state.grace.push(GracePeriod {
         address: [192, 0, 2, 1].into(),
         service: 1,
         since: 5,

@@ -4,7 +4,7 @@ use super::*;
 use twofactor_core::backup::{Backup, BackupEntry, BackupText};
 use twofactor_core::recovery::{OneTimeCode, RecoverySet};
 use twofactor_core::state::graced_sessions::{GracedSession, SessionGrace};
-use twofactor_core::state::{COUNTER_UNKNOWN, Grace};
+use twofactor_core::state::{COUNTER_UNKNOWN, GracePeriod};
 
 const TERMS: RestoreTerms = RestoreTerms {
     now: NOW,
@@ -257,7 +257,7 @@ fn a_restoration_ends_all_grace() {
     let (_scratch, store) = with(&[phone()]);
     let entry = backed_up(&store);
     change_state(&store, |state| {
-        state.grace.push(Grace {
+        state.grace.push(GracePeriod {
             address: std::net::Ipv4Addr::LOCALHOST.into(),
             service: 1,
             since: NOW,

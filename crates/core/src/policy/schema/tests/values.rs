@@ -43,7 +43,7 @@ fn every_key_is_read() {
                 interval: Interval::new(60).unwrap(),
                 algorithm: Algorithm::Sha512,
             },
-            services: Services {
+            services: ServiceTable {
                 default: false,
                 named: [("sshd".to_owned(), true)].into()
             },
@@ -68,8 +68,8 @@ fn every_key_is_read() {
                 local_services: vec!["lightdm".to_owned()],
                 deadline_ms: 500,
             },
-            exempt: vec![Exempt::new(vec!["u".to_owned()], vec![], vec![], vec![]).unwrap()],
-            require: vec![Require::new(vec![], vec!["g".to_owned()], None).unwrap()],
+            exempt: vec![ExemptEntry::new(vec!["u".to_owned()], vec![], vec![], vec![]).unwrap()],
+            require: vec![RequireEntry::new(vec![], vec!["g".to_owned()], None).unwrap()],
         }
     );
 }
