@@ -47,6 +47,9 @@ enum AttemptRefusal {
     Busy,
     /// The policy of this host has no fleet.
     NotInFleet,
+    /// The record of the user is older here than in the store: why it stays so. By this one devices and codes may count that count no
+    /// more.
+    Outdated(OutageReason),
     /// A file, the clock or a database cannot be used.
     Failed(AttemptFailure),
 }
@@ -55,6 +58,15 @@ impl<E: Into<AttemptFailure>> From<E> for AttemptRefusal {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
+}
+
+/// Whether a code is judged for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AttemptTry {
+    /// It is.
+    First,
+    /// The record of the user was brought here since.
+    AfterMirror,
 }
 
 /// A code, as it came.
@@ -96,6 +108,11 @@ impl FleetService {
                 log::outage(code.user, caller, &"the policy of this host has no fleet");
                 Err(ServiceError::Unavailable)
             }
+            Err(AttemptRefusal::Outdated(reason)) => {
+                log::outage(code.user, caller, &reason);
+                self.breaker.note(&reason);
+                Err(ServiceError::Unavailable)
+            }
             Err(AttemptRefusal::Failed(failure)) => {
                 log::unavailable(code.user, caller, &failure);
                 Err(ServiceError::Unavailable)
@@ -132,7 +149,7 @@ impl FleetService {
             return Ok(FleetAnswer::Judged(VerifyAnswer::Unenrolled));
         }
         let mut attempt = LoginAttempt::new(&file, loaded, &store, &account, SERVICE);
-        match self.settled(&mut attempt, &account, code, time)? {
+        match self.judged_by_store((&store, &mut attempt), &account, code, time)? {
             SharedEnd::Judged(result) => Ok(FleetAnswer::Judged(verify_answer(result))),
             SharedEnd::Outage(None) => Err(AttemptRefusal::Busy),
             SharedEnd::Outage(Some(reason)) => {
@@ -143,12 +160,32 @@ impl FleetService {
         }
     }
 
+    /// Where the store has a newer record of the user than this host, that is brought here first.
+    fn judged_by_store(
+        &self,
+        (store, attempt): (&Store, &mut LoginAttempt<'_>),
+        account: &Account,
+        code: &TypedCode<'_>,
+        time: WorkDeadline,
+    ) -> Result<SharedEnd<Option<OutageReason>>, AttemptRefusal> {
+        let first = self.settled(attempt, account, code, (AttemptTry::First, time))?;
+        if first != SharedEnd::Outage(Some(OutageReason::OlderRecord)) {
+            return Ok(first);
+        }
+        let mirrored = self.host.host().mirror_user(store, &account.name, &time);
+        mirrored.map_err(AttemptRefusal::Outdated)?;
+        match self.settled(attempt, account, code, (AttemptTry::AfterMirror, time))? {
+            SharedEnd::Outage(Some(reason)) => Err(AttemptRefusal::Outdated(reason)),
+            end => Ok(end),
+        }
+    }
+
     fn settled(
         &self,
         attempt: &mut LoginAttempt<'_>,
         account: &Account,
         code: &TypedCode<'_>,
-        time: WorkDeadline,
+        (number, time): (AttemptTry, WorkDeadline),
     ) -> Result<SharedEnd<Option<OutageReason>>, AttemptFailure> {
         let deadline = attempt.loaded.policy.fleet.deadline_ms;
         let form = match code.layout {
@@ -160,7 +197,7 @@ impl FleetService {
             CodePurpose::Program => FailureCounter::Daemon,
         };
         attempt.shared_attempt((code.text.as_bytes(), form), counter, |shared| {
-            if is_too_late(time.left(), deadline) {
+            if number == AttemptTry::First && is_too_late(time.left(), deadline) {
                 return Ok(SharedEnd::Outage(None));
             }
             let end = settle(&self.host.host(), &account.name, shared, &time)?;

@@ -7,6 +7,7 @@ use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::fleet_run;
 use twofactor_fleet::gateway_message::AttemptKeys;
+use twofactor_fleet::mirror_marks::MirrorMarks;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_fleet::shared_attempt::{AttemptJudge, Decision, EpochStanding, FleetAttempt};
 use twofactor_fleet::shared_state::SharedOutcome;
@@ -25,6 +26,15 @@ pub fn settle(
     code: &mut SharedCode<'_>,
     time: &WorkDeadline,
 ) -> Result<SharedEnd<OutageReason>, AttemptFailure> {
+    let revision = MirrorMarks::open(host.directory().path())
+        .and_then(|marks| marks.revision_of(user, Some(code.record())));
+    let revision = match revision {
+        Ok(revision) => revision,
+        Err(error) => {
+            let reason = OutageReason::NotMirrored(error.to_string());
+            return Ok(SharedEnd::Outage(reason));
+        }
+    };
     let id = AttemptId::random()?;
     let keys = AttemptKeys {
         meta: StoreKey::meta(),
@@ -32,7 +42,7 @@ pub fn settle(
         state: StoreKey::state(user),
     };
     let places = (keys.state.clone(), keys.host.clone());
-    let judge = LockedCodeJudge(code);
+    let judge = LockedCodeJudge { code, revision };
     let mut attempt = FleetAttempt::new(id, host.key(), places, host, judge);
     match fleet_run::run(host.gateway(), &keys, &mut attempt, time) {
         Ok(result) => result.map(SharedEnd::Judged),
@@ -41,17 +51,25 @@ pub fn settle(
 }
 
 /// A code whose user's lock is held.
-struct LockedCodeJudge<'a, 'c>(&'a mut SharedCode<'c>);
+struct LockedCodeJudge<'a, 'c> {
+    code: &'a mut SharedCode<'c>,
+    /// Of the record of this host.
+    revision: u64,
+}
 
 impl AttemptJudge for LockedCodeJudge<'_, '_> {
     type End = Result<AttemptResult, AttemptFailure>;
+
+    fn record(&self) -> u64 {
+        self.revision
+    }
 
     fn decide(&mut self, shared: &State, standing: EpochStanding) -> Decision<Self::End> {
         let epoch = match standing {
             EpochStanding::Current => SharedEpoch::Current,
             EpochStanding::Earlier => SharedEpoch::Earlier,
         };
-        match self.0.decide(shared, epoch) {
+        match self.code.decide(shared, epoch) {
             Ok(SharedVerdict::Unchanged(result)) => Decision::Unchanged(Ok(result)),
             Ok(SharedVerdict::Compared(outcome, state)) => Decision::Judged {
                 state,

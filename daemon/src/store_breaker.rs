@@ -76,6 +76,9 @@ pub const fn concerns_all(reason: &OutageReason) -> bool {
         reason,
         OutageReason::HostBusy(_)
             | OutageReason::NoState
+            | OutageReason::OlderRecord
+            | OutageReason::NewerRecord
+            | OutageReason::NotMirrored(_)
             | OutageReason::Value(_)
             | OutageReason::Record(_)
             | OutageReason::Forgotten

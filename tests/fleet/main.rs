@@ -19,6 +19,7 @@ mod faulty_service;
 mod hosts;
 #[path = "../../crates/fleet/tests/etcd/member.rs"]
 mod member;
+mod older_records;
 mod outages;
 mod replaced_files;
 mod two_hosts;

@@ -88,9 +88,7 @@ impl FleetHost {
     ) -> Result<MirrorReport, OutageReason> {
         let report = report_of(files)?;
         match self.beat_now(report, &WorkDeadline::after(BEAT_TIME)) {
-            Err(OutageReason::WentBack | OutageReason::OtherEpoch)
-                if self.follow_restoration(files, report)? =>
-            {
+            Err(reason) if reason.is_of_standing() && self.follow_restoration(files, report)? => {
                 self.beat_now(report, &WorkDeadline::after(BEAT_TIME))?;
             }
             other => other?,

@@ -235,7 +235,7 @@ impl FactorView {
             return Err(CommitFault::Outage(OutageReason::NoState));
         }
         let state = (change.state)(self.state.as_ref().map(|it| &it.state));
-        let next = match &self.state {
+        let mut next = match &self.state {
             Some(shared) => shared.with_attempt(id, SharedOutcome::Rejected, state),
             None => SharedState::first(self.epoch, state).with_id(id),
         };
@@ -245,7 +245,7 @@ impl FactorView {
             Ok((place, sealed.map_err(CommitFault::Outage)?))
         };
         let mut revision = self.revision();
-        let mut writes = vec![seal(StoreKey::state(change.user), &next.encode())?];
+        let mut writes = Vec::new();
         if let RecordPart::Write(content) = &change.record {
             revision += 1;
             let record = SharedRecord {
@@ -255,6 +255,8 @@ impl FactorView {
             };
             writes.push(seal(StoreKey::record(change.user), &record.encode())?);
         }
+        next.record = revision;
+        writes.push(seal(StoreKey::state(change.user), &next.encode())?);
         Ok(SentChange {
             base: self.base,
             writes,

@@ -54,7 +54,7 @@ impl SharedFactors for FleetChanges {
         let revision = host.commit(user, change, &time);
         let revision = revision.map_err(|fault| fault.to_string())?;
         let kind = match change {
-            SharedChange::Put { .. } => MarkKind::Present,
+            SharedChange::Put { record, .. } => MarkKind::of(Some(record)),
             SharedChange::Remove => MarkKind::Removed,
             SharedChange::State(_) => return Ok(()),
         };
@@ -88,7 +88,7 @@ impl FleetHost {
                         user,
                         expected: ExpectedRecord::Matching(&is_old),
                         record: RecordPart::Write(content(record)),
-                        state: &|shared| state_join::of_record(record, local, shared),
+                        state: &|shared| state_join::of_change(record, local, shared),
                     },
                     time,
                 )

@@ -254,12 +254,7 @@ pub(crate) fn known_beat(
     host: Option<&[u8]>,
 ) -> Result<HostBeat, OutageReason> {
     let meta = opened_meta(key, meta)?;
-    if meta.fleet != place.meta.fleet {
-        return Err(OutageReason::OtherFleet);
-    }
-    if meta.epoch != place.meta.epoch {
-        return Err(OutageReason::OtherEpoch);
-    }
+    place.meta.check(meta)?;
     let entry = key.open(&place.key(), host.ok_or(OutageReason::WentBack)?);
     let entry = HostEntry::decode(&entry.map_err(OutageReason::Seal)?);
     let entry = entry.map_err(OutageReason::Token)?;

@@ -113,6 +113,7 @@ pub(crate) fn new_place(
     beat.run.copy_from_slice(run);
     Ok(HostPlace {
         meta,
+        begun: None,
         host: format!("{name}-{}", HEXLOWER.encode(id)),
         previous: beat,
         current: beat,
@@ -184,7 +185,8 @@ pub(crate) fn bring(host: &FleetHost, store: &Store, user: &str) -> Result<(), M
         other => other,
     }
     .map_err(|fault| MembershipError::User(user.to_owned(), fault))?;
-    MirrorMarks::open(host.directory().path())?.note(user, revision, MarkKind::Present)?;
+    let marks = MirrorMarks::open(host.directory().path())?;
+    marks.note(user, revision, MarkKind::of(Some(&record)))?;
     Ok(())
 }
 

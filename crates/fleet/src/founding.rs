@@ -85,10 +85,7 @@ pub fn found(
         Some(keys) => keys,
         None => made_key(settings)?,
     };
-    let meta = FleetMeta {
-        fleet: keys.fleet,
-        epoch: 1,
-    };
+    let meta = FleetMeta::first(keys.fleet);
     let directory = FleetDirectory::ensure(local.state)?;
     let place = match place {
         Some(place) => place,

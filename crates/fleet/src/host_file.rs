@@ -14,20 +14,24 @@ use twofactor_store::sys::lock;
 use crate::host_error::{HostError, HostFault};
 use crate::host_settings::form;
 use crate::store_key::StoreKey;
-use crate::token::{FleetMeta, HostBeat};
+use crate::token::{EpochPhase, FleetMeta, HostBeat, RestorationId};
 
 /// The directory of the fleet in the state directory.
 pub use twofactor_store::fleet_contact::FLEET_DIRECTORY as DIRECTORY;
 const NAME: &str = "host";
 const TITLE: &str = "twofactor-fleet-host 1";
+const NONE: &str = "none";
 /// Longest id of a host.
 pub const MAX_HOST_ID: usize = 80;
 
 /// The place of a host in its fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPlace {
-    /// The fleet and its epoch.
+    /// The fleet and its epoch, which has begun.
     pub meta: FleetMeta,
+    /// The restoration that was begun on this host, while it is not over. Only this host goes on with it: a backup may hold one that
+    /// was over.
+    pub begun: Option<RestorationId>,
     /// Id of this host.
     pub host: String,
     /// The number that the store had before the one that was begun last; the same, once the store is known to have that one.
@@ -59,9 +63,12 @@ impl HostPlace {
     fn text(&self) -> String {
         let beat = |beat: HostBeat| format!("{} {}", beat.count, HEXLOWER.encode(&beat.run));
         format!(
-            "{TITLE}\nfleet {}\nepoch {}\nhost {}\nprevious {}\ncurrent {}\n",
+            "{TITLE}\nfleet {}\nepoch {} {}\nbegun {}\nhost {}\nprevious {}\ncurrent {}\n",
             HEXLOWER.encode(&self.meta.fleet),
             self.meta.epoch,
+            HEXLOWER.encode(&self.meta.restoration),
+            self.begun
+                .map_or_else(|| NONE.to_owned(), |it| HEXLOWER.encode(&it)),
             self.host,
             beat(self.previous),
             beat(self.current),
@@ -76,13 +83,21 @@ impl HostPlace {
         }
         let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
         let fleet = HEXLOWER.decode(field("fleet")?.as_bytes()).ok()?;
+        let (epoch, restoration) = field("epoch")?.split_once(' ')?;
         let meta = FleetMeta {
             fleet: fleet.try_into().ok()?,
-            epoch: field("epoch")?.parse().ok()?,
+            epoch: epoch.parse().ok()?,
+            restoration: eight(restoration)?,
+            phase: EpochPhase::Settled,
+        };
+        let begun = match field("begun")? {
+            NONE => None,
+            id => Some(eight(id)?),
         };
         let host = field("host")?.to_owned();
         let place = Self {
             meta,
+            begun,
             previous: beat(field("previous")?)?,
             current: beat(field("current")?)?,
             host,
@@ -96,8 +111,12 @@ fn beat(text: &str) -> Option<HostBeat> {
     let (count, run) = text.split_once(' ')?;
     Some(HostBeat {
         count: count.parse().ok()?,
-        run: HEXLOWER.decode(run.as_bytes()).ok()?.try_into().ok()?,
+        run: eight(run)?,
     })
+}
+
+fn eight(digits: &str) -> Option<[u8; 8]> {
+    HEXLOWER.decode(digits.as_bytes()).ok()?.try_into().ok()
 }
 
 /// True for an id that a host can have.
@@ -233,9 +252,11 @@ mod tests {
         let beat = |count| HostBeat { count, run: [7; 8] };
         HostPlace {
             meta: FleetMeta {
-                fleet: [3; 16],
                 epoch: 2,
+                restoration: [4; 8],
+                ..FleetMeta::first([3; 16])
             },
+            begun: Some([6; 8]),
             host: "a.example.org-01ab".to_owned(),
             previous: beat(4),
             current: beat(5),
@@ -266,6 +287,11 @@ mod tests {
             assert_eq!(HostPlace::parse(&text.as_bytes()[..cut]), None, "{cut}");
         }
         assert_eq!(HostPlace::parse(text.as_bytes()), Some(place()));
+        let never = HostPlace {
+            begun: None,
+            ..place()
+        };
+        assert_eq!(HostPlace::parse(never.text().as_bytes()), Some(never));
         for (from, to) in [
             ("epoch 2", "epoch x"),
             ("-01ab", "/x"),

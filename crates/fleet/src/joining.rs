@@ -24,6 +24,7 @@ use crate::outage::OutageReason;
 use crate::shared_record::SharedRecord;
 use crate::store_key::{KeyKind, StoreKey};
 use crate::store_values::ChangeAnswer;
+use crate::token::EpochPhase;
 
 /// A host that joined a fleet, or would.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -83,6 +84,9 @@ pub fn join(
     let meta = opened_meta(&keys.key, sealed.as_deref())?;
     if meta.fleet != keys.fleet {
         return Err(OutageReason::OtherFleet.into());
+    }
+    if meta.phase == EpochPhase::Restoring {
+        return Err(OutageReason::Restoration.into());
     }
     let plan = planned(local, &gateway, &keys.key)?;
     if run == MembershipRun::DryRun || !plan.report.conflicts.is_empty() {

@@ -45,6 +45,7 @@ pub mod state_join;
 pub mod store_key;
 pub mod store_values;
 pub mod token;
+mod user_mirror;
 
 #[cfg(test)]
 mod tests;

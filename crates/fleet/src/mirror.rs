@@ -4,30 +4,30 @@
 //! had replaces nothing.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use twofactor_core::account::Account;
-use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_store::Store;
-use twofactor_store::sys::accounts;
 
+use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, patient};
 use crate::gateway::TimeLeft;
-use crate::mirror_marks::{MarkKind, MirrorMarks};
+use crate::mirror_marks::MirrorMarks;
 use crate::outage::OutageReason;
 use crate::shared_attempt::StandingSource as _;
-use crate::shared_record::{RecordContent, SharedRecord};
+use crate::shared_record::SharedRecord;
 use crate::shared_state::SharedState;
-use crate::state_join;
 use crate::store_key::{KeyKind, StoreKey};
-use crate::store_values::StoreNames;
+use crate::store_values::{KeyedValue, StoreNames};
+use crate::token::FleetMeta;
+use crate::user_mirror::{self, MirrorResult, UserFault};
 
 /// Progress of the mirror of one process.
 #[derive(Debug, Default)]
 pub struct MirrorProgress {
     /// The revision of the store up to which all was looked at, in an epoch: a store that was restored counts anew.
     since: u64,
-    epoch: u64,
+    epoch: Option<FleetMeta>,
     /// Users whose record could not be put in place.
     pending: BTreeSet<String>,
 }
@@ -49,12 +49,6 @@ pub(crate) struct FleetFactor {
     pub(crate) state: SharedState,
 }
 
-/// Result for one user.
-enum UserMirror {
-    Same,
-    Changed,
-}
-
 impl FleetHost {
     /// Brings what changed in the store since `progress` to the files of this host.
     ///
@@ -68,7 +62,7 @@ impl FleetHost {
     ) -> Result<MirrorReport, OutageReason> {
         self.check_store(time)?;
         let marks = MirrorMarks::open(self.directory().path()).map_err(OutageReason::files)?;
-        let epoch = self.standing().meta.epoch;
+        let epoch = Some(self.standing().meta);
         if progress.epoch != epoch {
             (progress.since, progress.epoch) = (0, epoch);
         }
@@ -86,27 +80,48 @@ impl FleetHost {
                 progress.pending.insert(user);
                 continue;
             }
-            let factor = match self.factor(&user, time) {
-                Ok(factor) => factor,
-                // A value of one user that cannot be read is that user's trouble.
-                Err(OutageReason::Unreachable(fault)) => {
-                    outage = Some(OutageReason::Unreachable(fault));
+            match self.mirror_one(store, &marks, &user, time) {
+                Ok(MirrorResult::Changed) => report.changed += 1,
+                Ok(MirrorResult::Same) => {}
+                Err(UserFault::Outage(reason)) => {
+                    outage = Some(reason);
                     progress.pending.insert(user);
-                    continue;
                 }
-                Err(reason) => {
-                    report.fail(store, progress, user, reason.to_string());
-                    continue;
-                }
-            };
-            match mirror_one(store, &marks, &user, &factor) {
-                Ok(UserMirror::Changed) => report.changed += 1,
-                Ok(UserMirror::Same) => {}
-                Err(text) => report.fail(store, progress, user, text),
+                Err(UserFault::User(text)) => report.fail(store, progress, user, text),
             }
         }
         progress.since = list.revision;
         outage.map_or(Ok(report), Err)
+    }
+
+    /// Brings the record of one user to the files of this host.
+    ///
+    /// # Errors
+    /// [`OutageReason`]; [`OutageReason::NotMirrored`] where what the store has cannot be put in place here.
+    pub fn mirror_user(
+        &self,
+        store: &Store,
+        user: &str,
+        time: &dyn TimeLeft,
+    ) -> Result<(), OutageReason> {
+        let marks = MirrorMarks::open(self.directory().path()).map_err(OutageReason::files)?;
+        match self.mirror_one(store, &marks, user, time) {
+            Ok(_) => Ok(()),
+            Err(UserFault::Outage(reason)) => Err(reason),
+            Err(UserFault::User(text)) => Err(OutageReason::NotMirrored(text)),
+        }
+    }
+
+    fn mirror_one(
+        &self,
+        store: &Store,
+        marks: &MirrorMarks,
+        user: &str,
+        time: &dyn TimeLeft,
+    ) -> Result<MirrorResult, UserFault> {
+        let read =
+            |limit: Duration| self.factor(user, &WorkDeadline::after(time.left().min(limit)));
+        user_mirror::bring_here(store, (marks, user), &read)
     }
 
     /// The users whose records were written after a revision; all, where the store is one that has not come so far.
@@ -121,16 +136,27 @@ impl FleetHost {
 
     /// Checks that the store is that of the fleet, and has the number of this host.
     pub(crate) fn check_store(&self, time: &dyn TimeLeft) -> Result<(), OutageReason> {
-        let keys = [StoreKey::meta(), self.host_key().clone()];
+        self.checked_values(&[], time).map(drop)
+    }
+
+    /// The values of keys, of one moment at which the store was that of the fleet and had the number of this host.
+    fn checked_values(
+        &self,
+        wanted: &[StoreKey],
+        time: &dyn TimeLeft,
+    ) -> Result<Vec<KeyedValue>, OutageReason> {
+        let mut keys = vec![StoreKey::meta(), self.host_key().clone()];
+        keys.extend_from_slice(wanted);
         let mut known = self.standing();
         loop {
-            let values = patient(time, || self.gateway().values(&keys, time))?;
+            let mut values = patient(time, || self.gateway().values(&keys, time))?;
             let value = |at: usize| values.get(at).and_then(|(_, value)| value.as_deref());
             let before = std::mem::replace(&mut known, self.standing());
             match known.check(self.key(), self.host_key(), value(0), value(1)) {
                 // The host wrote a number meanwhile.
                 Err(reason) if reason.is_of_standing() && before != known => {}
-                checked => return checked,
+                Err(reason) => return Err(reason),
+                Ok(()) => return Ok(values.split_off(2.min(values.len()))),
             }
         }
     }
@@ -150,7 +176,7 @@ impl FleetHost {
         time: &dyn TimeLeft,
     ) -> Result<FleetFactor, OutageReason> {
         let keys = [StoreKey::record(user), StoreKey::state(user)];
-        let values = patient(time, || self.gateway().values(&keys, time))?;
+        let values = self.checked_values(&keys, time)?;
         let plain = |at: usize, place: &StoreKey| {
             let sealed = values.get(at).and_then(|(_, value)| value.as_deref());
             let sealed = sealed.ok_or(OutageReason::NoState)?;
@@ -171,96 +197,5 @@ impl MirrorReport {
         }
         progress.pending.insert(user.clone());
         self.failed.push((user, text));
-    }
-}
-
-/// Puts the record of one user in place, or removes it.
-fn mirror_one(
-    store: &Store,
-    marks: &MirrorMarks,
-    user: &str,
-    factor: &FleetFactor,
-) -> Result<UserMirror, String> {
-    let failed = |error: crate::host_error::HostError| error.to_string();
-    let revision = factor.record.revision;
-    let known = marks.of(user).map_err(failed)?;
-    if known.is_some_and(|(known, _)| known > revision) {
-        return Err("the store has an older record than this host".to_owned());
-    }
-    let (done, kind) = match &factor.record.content {
-        RecordContent::Removed => (removed(store, user)?, MarkKind::Removed),
-        RecordContent::Text(text) => {
-            let record = Record::parse(text);
-            let record = record.map_err(|error| format!("the record of the fleet: {error}"))?;
-            (
-                placed(store, user, &record, &factor.state)?,
-                MarkKind::Present,
-            )
-        }
-    };
-    if known != Some((revision, kind)) {
-        marks.note(user, revision, kind).map_err(failed)?;
-    }
-    Ok(done)
-}
-
-fn removed(store: &Store, user: &str) -> Result<UserMirror, String> {
-    let text = |error: twofactor_store::Error| error.to_string();
-    let Some(record) = store.record_named(user).map_err(text)? else {
-        return Ok(UserMirror::Same);
-    };
-    let locked = store.lock_for_change(&account_of(user, record.uid));
-    locked
-        .and_then(|locked| locked.mirror_removal())
-        .map_err(text)?;
-    Ok(UserMirror::Changed)
-}
-
-fn placed(
-    store: &Store,
-    user: &str,
-    record: &Record,
-    shared: &SharedState,
-) -> Result<UserMirror, String> {
-    let text = |error: twofactor_store::Error| error.to_string();
-    if record.user != user {
-        return Err("the record of the fleet is one of another user".to_owned());
-    }
-    if store
-        .record_named(user)
-        .map_err(text)?
-        .is_some_and(|it| *it.to_toml() == *record.to_toml())
-    {
-        return Ok(UserMirror::Same);
-    }
-    refuse_other_uid(user, record.uid)?;
-    let account = account_of(user, record.uid);
-    let mut locked = store.lock_for_change(&account).map_err(text)?;
-    let base = state_join::of_record(record, locked.state(), Some(&shared.state));
-    locked.mirror_record(record, base).map_err(text)?;
-    Ok(UserMirror::Changed)
-}
-
-/// A record whose uid is that of another account of this host would ask that one for a code that it does not have. Where the user
-/// has an account with another uid here, the record is put in place nevertheless: it refuses the user.
-fn refuse_other_uid(user: &str, uid: u32) -> Result<(), String> {
-    let text = |error: twofactor_store::sys::accounts::LookupFailed| error.to_string();
-    if accounts::by_name(user).map_err(text)?.is_some() {
-        return Ok(());
-    }
-    match accounts::by_uid(uid).map_err(text)? {
-        Some(other) if other.name != user => Err(format!(
-            "this host has no user of that name, and uid {uid} is the one of {}",
-            other.name
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn account_of(user: &str, uid: u32) -> Account {
-    Account {
-        name: user.to_owned(),
-        uid,
-        gid: uid,
     }
 }

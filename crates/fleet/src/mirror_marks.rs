@@ -1,26 +1,58 @@
 //! The revisions of the records that this host has: an older one never replaces a newer one, also after a backup of the store was
 //! restored. One small file for each user, in `fleet/records`.
+//!
+//! A mark is written before the record that it tells of: by its digest a mark is known whose record never came.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use rustix::fs::{CWD, Dir};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+use twofactor_core::record::Record;
 use twofactor_store::sys::file::{self, FileAccess, FileError, FileOpening};
+use twofactor_store::sys::lock;
 
 use crate::host_error::HostError;
 use crate::host_settings::form;
 
 const NAME: &str = "records";
 
+/// Digest of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordDigest([u8; 16]);
+
+impl RecordDigest {
+    /// That of the form in which this program writes it.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        let digest: [u8; 32] = Sha256::digest(record.to_toml().as_bytes()).into();
+        let mut first = [0; 16];
+        first.copy_from_slice(digest.split_at(16).0);
+        Self(first)
+    }
+}
+
 /// Kind of a record that this host has by its mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarkKind {
     /// A record.
-    Present,
+    Present(RecordDigest),
     /// The note that it was removed.
     Removed,
 }
+
+impl MarkKind {
+    /// That of a record; of its removal, where it is `None`.
+    #[must_use]
+    pub fn of(record: Option<&Record>) -> Self {
+        record.map_or(Self::Removed, |it| Self::Present(RecordDigest::of(it)))
+    }
+}
+
+/// A mark: the revision, and what it was.
+pub type RecordMark = (u64, MarkKind);
 
 /// The marks of this host.
 pub struct MirrorMarks {
@@ -35,11 +67,14 @@ impl MirrorMarks {
     /// [`HostError`].
     pub fn open(fleet: &Path) -> Result<Self, HostError> {
         let path = fleet.join(NAME);
-        let open = || {
-            let top = file::open_directory(CWD, fleet, FileAccess::Private)?;
-            let fd = file::ensure_directory(&top, Path::new(NAME))?;
-            file::flush_directory(&top)?;
-            Ok(fd)
+        let open = || match file::open_directory(CWD, &path, FileAccess::Private) {
+            Err(error) if error.is_missing() => {
+                let top = file::open_directory(CWD, fleet, FileAccess::Private)?;
+                let fd = file::ensure_directory(&top, Path::new(NAME))?;
+                file::flush_directory(&top)?;
+                Ok(fd)
+            }
+            opened => opened,
         };
         let fd = open().map_err(HostError::file(&path))?;
         Ok(Self { path, fd })
@@ -49,7 +84,7 @@ impl MirrorMarks {
     ///
     /// # Errors
     /// [`HostError`].
-    pub fn of(&self, user: &str) -> Result<Option<(u64, MarkKind)>, HostError> {
+    pub fn of(&self, user: &str) -> Result<Option<RecordMark>, HostError> {
         let name = file_of(user);
         let path = self.path.join(&name);
         let read = || -> Result<Option<Vec<u8>>, FileError> {
@@ -69,19 +104,54 @@ impl MirrorMarks {
         Ok(Some(mark))
     }
 
-    /// Notes a revision, durably.
+    /// The revision of the record that this host has; 0 where it has none that a mark tells of.
     ///
     /// # Errors
     /// [`HostError`].
+    pub fn revision_of(&self, user: &str, record: Option<&Record>) -> Result<u64, HostError> {
+        let mark = self.of(user)?;
+        Ok(mark.map_or(0, |(revision, kind)| {
+            if kind == MarkKind::of(record) {
+                revision
+            } else {
+                0
+            }
+        }))
+    }
+
+    /// Notes a revision, durably. It never replaces a newer one.
+    ///
+    /// # Errors
+    /// [`HostError`], also where a newer one is noted.
     pub fn note(&self, user: &str, revision: u64, kind: MarkKind) -> Result<(), HostError> {
         let name = file_of(user);
-        let word = match kind {
-            MarkKind::Present => "present",
-            MarkKind::Removed => "removed",
+        let path = self.path.join(&name);
+        // Two processes of this host may note at once.
+        let _lock = self.lock()?;
+        match self.of(user)? {
+            Some((known, _)) if known > revision => {
+                return Err(form(&path, 0, "tells of a newer record"));
+            }
+            Some(mark) if mark == (revision, kind) => return Ok(()),
+            _ => {}
+        }
+        let text = match kind {
+            MarkKind::Present(RecordDigest(digest)) => {
+                format!("{revision} present {}\n", HEXLOWER.encode(&digest))
+            }
+            MarkKind::Removed => format!("{revision} removed\n"),
         };
-        let text = format!("{revision} {word}\n");
         file::write_file(&self.fd, &name, text.as_bytes(), FileAccess::Private)
-            .map_err(HostError::file(&self.path.join(name)))
+            .map_err(HostError::file(&path))
+    }
+
+    /// The lock of all marks, until it is dropped.
+    fn lock(&self) -> Result<OwnedFd, HostError> {
+        let failed = |errno: Errno| HostError::file(&self.path)(FileError::System("flock", errno));
+        let fd = file::open_directory(CWD, &self.path, FileAccess::Private);
+        let fd = fd.map_err(HostError::file(&self.path))?;
+        lock::exclusive(&fd).map_err(failed)?;
+        Ok(fd)
     }
 
     /// Forgets all of them: they are those of a fleet that this host is in no more.
@@ -127,12 +197,15 @@ fn user_of(file: &str) -> Option<String> {
     String::from_utf8(HEXLOWER.decode(file.as_bytes()).ok()?).ok()
 }
 
-fn parsed(bytes: &[u8]) -> Option<(u64, MarkKind)> {
+fn parsed(bytes: &[u8]) -> Option<RecordMark> {
     let text = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
-    let (revision, word) = text.split_once(' ')?;
-    let kind = match word {
-        "present" => MarkKind::Present,
-        "removed" => MarkKind::Removed,
+    let (revision, words) = text.split_once(' ')?;
+    let kind = match words.split_once(' ') {
+        Some(("present", digest)) => {
+            let digest = HEXLOWER.decode(digest.as_bytes()).ok()?;
+            MarkKind::Present(RecordDigest(digest.try_into().ok()?))
+        }
+        None if words == "removed" => MarkKind::Removed,
         _ => return None,
     };
     Some((revision.parse().ok()?, kind))
@@ -142,22 +215,60 @@ fn parsed(bytes: &[u8]) -> Option<(u64, MarkKind)> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_mark_is_read_as_it_was_noted() {
+    fn scratch() -> (tempfile::TempDir, MirrorMarks) {
         let fleet = tempfile::tempdir().unwrap();
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(fleet.path(), private).unwrap();
         let marks = MirrorMarks::open(fleet.path()).unwrap();
+        (fleet, marks)
+    }
+
+    #[test]
+    fn a_mark_is_read_as_it_was_noted() {
+        let (fleet, marks) = scratch();
+        let record = Record::new("a/b".to_owned(), 7);
+        let present = MarkKind::of(Some(&record));
         assert_eq!(marks.of("a/b").unwrap(), None);
-        marks.note("a/b", 7, MarkKind::Present).unwrap();
+        marks.note("a/b", 7, present).unwrap();
         marks.note("é", 8, MarkKind::Removed).unwrap();
         let again = MirrorMarks::open(fleet.path()).unwrap();
-        assert_eq!(again.of("a/b").unwrap(), Some((7, MarkKind::Present)));
+        assert_eq!(again.of("a/b").unwrap(), Some((7, present)));
         assert_eq!(again.of("é").unwrap(), Some((8, MarkKind::Removed)));
         assert_eq!(again.users().unwrap(), ["a/b", "é"]);
-        std::fs::write(fleet.path().join("records/c3a9"), "8 gone\n").unwrap();
-        assert!(again.of("é").is_err());
+        let file = fleet.path().join("records/c3a9");
+        for damaged in [
+            "8 gone\n",
+            "8 present\n",
+            "8 present 00\n",
+            "8 removed 00\n",
+        ] {
+            std::fs::write(&file, damaged).unwrap();
+            assert!(again.of("é").is_err(), "{damaged}");
+        }
         again.forget_all().unwrap();
         assert_eq!(again.users().unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn a_mark_never_goes_back() {
+        let (_fleet, marks) = scratch();
+        let record = Record::new("alice".to_owned(), 7);
+        marks.note("alice", 7, MarkKind::Removed).unwrap();
+        assert!(marks.note("alice", 6, MarkKind::of(Some(&record))).is_err());
+        assert_eq!(marks.of("alice").unwrap(), Some((7, MarkKind::Removed)));
+        marks.note("alice", 7, MarkKind::Removed).unwrap();
+    }
+
+    /// The process that changed it was killed before the record was in place, or another one put it there.
+    #[test]
+    fn a_mark_tells_of_its_own_record_alone() {
+        let (_fleet, marks) = scratch();
+        let old = Record::new("alice".to_owned(), 7);
+        let new = Record::new("alice".to_owned(), 8);
+        assert_eq!(marks.revision_of("alice", Some(&old)).unwrap(), 0);
+        marks.note("alice", 7, MarkKind::of(Some(&new))).unwrap();
+        assert_eq!(marks.revision_of("alice", Some(&new)).unwrap(), 7);
+        assert_eq!(marks.revision_of("alice", Some(&old)).unwrap(), 0);
+        assert_eq!(marks.revision_of("alice", None).unwrap(), 0);
     }
 }

@@ -20,6 +20,8 @@ pub enum OutageReason {
     OtherFleet,
     /// It has another epoch than this host.
     OtherEpoch,
+    /// A restoration of it is under way.
+    Restoration,
     /// The number of this host is not the one that it wrote last: a backup was restored, or another host has its id.
     WentBack,
     /// It says that this host has left the fleet.
@@ -30,6 +32,12 @@ pub enum OutageReason {
     HostBusy(String),
     /// It has no state of this user.
     NoState,
+    /// It has a newer record of this user than this host.
+    OlderRecord,
+    /// It has an older record of this user than this host.
+    NewerRecord,
+    /// The record of this user cannot be put in place on this host: why.
+    NotMirrored(String),
     /// A value is not sealed with the key of the fleet.
     Seal(BrokenSeal),
     /// A value cannot be read.
@@ -57,7 +65,7 @@ impl OutageReason {
 
     /// True where what the host knew of its fleet was not what the store has: it may have become so just now.
     pub(crate) const fn is_of_standing(&self) -> bool {
-        matches!(self, Self::WentBack | Self::OtherEpoch)
+        matches!(self, Self::WentBack | Self::OtherEpoch | Self::Restoration)
     }
 }
 
@@ -70,12 +78,20 @@ impl fmt::Display for OutageReason {
             Self::NoFleet => f.write_str("the store has no fleet"),
             Self::OtherFleet => f.write_str("the store belongs to another fleet"),
             Self::OtherEpoch => f.write_str("the fleet has another epoch than this host"),
+            Self::Restoration => f.write_str(
+                "the hosts of the fleet bring what a restored backup lacks; twofactor fleet after-restore ends that",
+            ),
             Self::WentBack => {
                 f.write_str("the store went back in time, or another host has this one's id")
             }
             Self::HasLeft => f.write_str("this host has left the fleet"),
             Self::HostFiles(error) | Self::HostBusy(error) => f.write_str(error),
             Self::NoState => f.write_str("the store has no state of this user"),
+            Self::OlderRecord => f.write_str("this host has an older record of this user than the store"),
+            Self::NewerRecord => f.write_str("the store has an older record of this user than this host"),
+            Self::NotMirrored(text) => {
+                write!(f, "this host has an older record of this user than the store: {text}")
+            }
             Self::Seal(error) => error.fmt(f),
             Self::Value(error) => error.fmt(f),
             Self::Record(error) => error.fmt(f),

@@ -1,20 +1,26 @@
 //! A backup of the store was restored: what it lost is brought back by the hosts, and a new epoch begins.
 //!
-//! Until the new epoch no host uses the store: its number there is not the one that it wrote last. A host that takes part brings the
-//! records that are newer here, and joins its states: what was used here is used. Each step can be done again.
+//! The entry of the fleet in the store says so from the first moment on: no host uses the store before the new epoch, also one whose
+//! number there is the one that it wrote last. A host that takes part brings the records that are newer here, and joins its states: what
+//! was used here is used. Each step can be done again.
+//!
+//! A restoration has an id. A backup may hold one that is under way, or over, with the hosts that took part: what they learned since is
+//! missing there. So only the host that began one goes on with it, and only while it remembers that it is not over.
 
 use twofactor_store::Store;
 
 use crate::beats::BeatFiles;
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, HostReport};
+use crate::fleet_key::SealError;
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress};
+use crate::host_file::{FleetLock, HostPlace};
 use crate::host_settings::HostSettings;
 use crate::membership_error::MembershipError;
 use crate::outage::OutageReason;
 use crate::restored_users::LostMarks;
 use crate::store_key::StoreKey;
-use crate::token::FleetMeta;
+use crate::token::{EpochPhase, FleetMeta};
 
 /// The name for hosts that joined after the backup was made: the restored store does not know them.
 pub const UNKNOWN_HOSTS: &str = "unknown";
@@ -49,20 +55,12 @@ pub fn after_restore(
     let place = host.directory().place()?;
     let time = WorkDeadline::after(STEP_TIME);
     let base = host.restoration_base(&time)?;
-    let meta = host.meta_of(&base, &place)?;
-    if place.meta.epoch < meta.epoch {
-        return Err(refused(
-            "this host takes part in a restoration that is over; twofactord goes on within a minute",
-        ));
-    }
-    // One that is in the backup, and over on this host or in the store, is another one than this.
-    let known = meta.epoch.max(place.meta.epoch);
-    let begun = host.restoration_of(&base, meta)?;
-    let begun = begun.filter(|begun| begun.epoch > known);
-    let next = begun.unwrap_or(FleetMeta {
-        epoch: known.saturating_add(1),
-        ..meta
-    });
+    let stored = host.meta_of(&base, &place)?;
+    let begun = begun_here(&place, stored)?;
+    let next = match begun {
+        Some(begun) => begun,
+        None => following(&place, stored)?,
+    };
     if run == MembershipRun::DryRun {
         return Ok(RestorationReport {
             epoch: next.epoch,
@@ -72,8 +70,12 @@ pub fn after_restore(
         });
     }
     if begun.is_none() {
-        let sealed = host.sealed(&StoreKey::restoration(), &next.encode())?;
-        host.put(&base, vec![(StoreKey::restoration(), sealed)], &time)?;
+        let place = HostPlace {
+            begun: Some(next.restoration),
+            ..place.clone()
+        };
+        host.directory().write(&place, &lock)?;
+        host.put(&base, vec![host.meta_entry(next)?], &time)?;
     }
     let failed = host.take_part(local.store, next, progress)?;
     let time = WorkDeadline::after(STEP_TIME);
@@ -96,19 +98,36 @@ pub fn after_restore(
         LostMarks::Possible
     };
     report.healed = host.heal(next, (lost, window, local.report.time), progress)?;
-    let place = host.next_place(&place, next);
-    host.directory().write(&place, &lock)?;
-    let base = host.restoration_base(&WorkDeadline::after(STEP_TIME))?;
-    let entry = host.entry_of(&place, local.report)?;
-    let writes = vec![
-        (
-            StoreKey::meta(),
-            host.sealed(&StoreKey::meta(), &next.encode())?,
-        ),
-        entry,
-    ];
-    host.put(&base, writes, &WorkDeadline::after(STEP_TIME))?;
+    host.settle_epoch((&place, &lock), next, local.report)?;
     Ok(report)
+}
+
+/// The restoration that is under way, if it was begun here and is not over.
+fn begun_here(place: &HostPlace, stored: FleetMeta) -> Result<Option<FleetMeta>, MembershipError> {
+    let is_ahead = stored.epoch > place.meta.epoch;
+    match stored.phase {
+        EpochPhase::Settled if is_ahead => Err(MembershipError::Refused(
+            "this host takes part in a restoration that is over; twofactord goes on within a minute"
+                .to_owned(),
+        )),
+        EpochPhase::Restoring if is_ahead && place.begun == Some(stored.restoration) => {
+            Ok(Some(stored))
+        }
+        EpochPhase::Settled | EpochPhase::Restoring => Ok(None),
+    }
+}
+
+/// The epoch after all that this host and the store know of, with a restoration of its own.
+fn following(place: &HostPlace, stored: FleetMeta) -> Result<FleetMeta, MembershipError> {
+    let mut restoration = [0; 8];
+    getrandom::fill(&mut restoration)
+        .map_err(|error| OutageReason::Sealing(SealError::Random(error)))?;
+    Ok(FleetMeta {
+        epoch: stored.epoch.max(place.meta.epoch).saturating_add(1),
+        restoration,
+        phase: EpochPhase::Restoring,
+        ..stored
+    })
 }
 
 impl FleetHost {
@@ -124,34 +143,68 @@ impl FleetHost {
         let lock = self.directory().lock().map_err(OutageReason::files)?;
         let place = self.directory().place().map_err(OutageReason::files)?;
         let time = WorkDeadline::after(STEP_TIME);
-        let base = self.restoration_base(&time)?;
-        let meta = self.meta_of(&base, &place)?;
-        let Some(next) = self.restoration_of(&base, meta)? else {
-            return Ok(false);
-        };
-        if next.epoch <= place.meta.epoch {
+        let mut base = self.restoration_base(&time)?;
+        let mut stored = self.meta_of(&base, &place)?;
+        let is_over_here = stored.restoration == place.meta.restoration;
+        let is_behind = stored.epoch <= place.meta.epoch;
+        if stored.phase == EpochPhase::Restoring && is_behind && !is_over_here {
+            // The host that began it has seen fewer epochs than this one.
+            stored.epoch = place.meta.epoch.saturating_add(1);
+            self.put(&base, vec![self.meta_entry(stored)?], &time)?;
+            base = self.restoration_base(&time)?;
+        }
+        if stored.epoch <= place.meta.epoch {
             return Ok(false);
         }
-        if self.has_taken_part(self.host_id(), next, &time)? != Some(next.epoch) {
+        if !self.has_taken_part(stored, &time)? {
             let store = Store::open(&files.state, &files.policy);
             let store = store.map_err(|error| OutageReason::HostFiles(error.to_string()))?;
-            let part = self.take_part(&store, next, &|_, _| ());
+            let part = self.take_part(&store, stored, &|_, _| ());
             let failed = part.map_err(|error| OutageReason::HostFiles(error.to_string()))?;
             // Where the epoch began without this host, all that it may have used is unusable already.
-            if let (Some(first), true) = (failed.first(), meta.epoch != next.epoch) {
+            if let (Some(first), EpochPhase::Restoring) = (failed.first(), stored.phase) {
                 return Err(not_brought(first, failed.len()));
             }
         }
-        if meta.epoch != next.epoch {
+        if stored.phase == EpochPhase::Restoring {
             return Ok(false);
         }
-        let place = self.next_place(&place, next);
+        let next = self.next_place(&place, stored);
+        let time = WorkDeadline::after(STEP_TIME);
+        // Where this is killed in between, the store is still ahead of this host, which comes here again.
+        self.put(&base, vec![self.entry_of(&next, report)?], &time)?;
         self.directory()
-            .write(&place, &lock)
+            .write(&next, &lock)
             .map_err(OutageReason::files)?;
-        let entry = self.entry_of(&place, report)?;
-        self.put(&base, vec![entry], &time)?;
         Ok(true)
+    }
+
+    /// Begins the epoch to come, if no other restoration was begun meanwhile.
+    fn settle_epoch(
+        &self,
+        (place, lock): (&HostPlace, &FleetLock),
+        next: FleetMeta,
+        report: HostReport,
+    ) -> Result<(), MembershipError> {
+        let time = WorkDeadline::after(STEP_TIME);
+        let base = self.restoration_base(&time)?;
+        if self.meta_of(&base, place)? != next {
+            return Err(MembershipError::Refused(
+                "another host began a restoration, or knows of a later epoch; call this again"
+                    .to_owned(),
+            ));
+        }
+        let place = self.next_place(place, next);
+        let writes = vec![self.meta_entry(place.meta)?, self.entry_of(&place, report)?];
+        // Where this is killed in between, this host follows as all others do.
+        self.put(&base, writes, &time)?;
+        self.directory().write(&place, lock)?;
+        Ok(())
+    }
+
+    fn meta_entry(&self, meta: FleetMeta) -> Result<(StoreKey, Vec<u8>), OutageReason> {
+        let sealed = self.sealed(&StoreKey::meta(), &meta.encode())?;
+        Ok((StoreKey::meta(), sealed))
     }
 }
 
@@ -160,8 +213,4 @@ fn not_brought((user, reason): &(String, String), users: usize) -> OutageReason 
     OutageReason::HostFiles(format!(
         "the restored store lacks what this host knows of {users} users, and waits for it: {user:?}: {reason}"
     ))
-}
-
-fn refused(text: &str) -> MembershipError {
-    MembershipError::Refused(text.to_owned())
 }

@@ -1,4 +1,4 @@
-//! The values of a restoration in the store: the epoch to come, and the hosts that took part.
+//! The values of a restoration in the store: the fleet in the epoch to come, and the hosts that took part.
 
 use std::path::Path;
 
@@ -13,19 +13,15 @@ use crate::outage::OutageReason;
 use crate::restoration::UNKNOWN_HOSTS;
 use crate::store_key::{KeyKind, StoreKey};
 use crate::store_values::{ChangeAnswer, KeyedValue};
-use crate::token::{FleetMeta, HostBeat};
+use crate::token::{EpochPhase, FleetMeta, HostBeat};
 
 impl FleetHost {
-    /// The values that no step of a restoration may miss a change of: the fleet, this host, and the restoration.
+    /// The values that no step of a restoration may miss a change of: the fleet and this host.
     pub(crate) fn restoration_base(
         &self,
         time: &WorkDeadline,
     ) -> Result<Vec<KeyedValue>, OutageReason> {
-        let keys = [
-            StoreKey::meta(),
-            self.host_key().clone(),
-            StoreKey::restoration(),
-        ];
+        let keys = [StoreKey::meta(), self.host_key().clone()];
         patient(time, || self.gateway().values(&keys, time))
     }
 
@@ -43,19 +39,6 @@ impl FleetHost {
         }
     }
 
-    /// The epoch to come, or that began: `None` where no restoration was begun since.
-    pub(crate) fn restoration_of(
-        &self,
-        base: &[KeyedValue],
-        meta: FleetMeta,
-    ) -> Result<Option<FleetMeta>, OutageReason> {
-        let Some(sealed) = base.get(2).and_then(|(_, value)| value.as_deref()) else {
-            return Ok(None);
-        };
-        let next = self.opened_epoch(&StoreKey::restoration(), sealed)?;
-        Ok((next.fleet == meta.fleet && next.epoch >= meta.epoch).then_some(next))
-    }
-
     pub(crate) fn opened_epoch(
         &self,
         place: &StoreKey,
@@ -65,13 +48,13 @@ impl FleetHost {
         FleetMeta::decode(&plain).map_err(OutageReason::Token)
     }
 
+    /// True if this host has brought what it knows to this restoration.
     pub(crate) fn has_taken_part(
         &self,
-        host: &str,
         next: FleetMeta,
         time: &WorkDeadline,
-    ) -> Result<Option<u64>, OutageReason> {
-        let key = StoreKey::restored(host);
+    ) -> Result<bool, OutageReason> {
+        let key = StoreKey::restored(self.host_id());
         let values = patient(time, || {
             self.gateway().values(std::slice::from_ref(&key), time)
         })?;
@@ -79,7 +62,7 @@ impl FleetHost {
         let told = sealed
             .map(|sealed| self.opened_epoch(&key, sealed))
             .transpose()?;
-        Ok(told.filter(|it| it.fleet == next.fleet).map(|it| it.epoch))
+        Ok(told.is_some_and(|told| is_of(told, next)))
     }
 
     /// Hosts that did not take part.
@@ -94,7 +77,7 @@ impl FleetHost {
         let mut parts = Vec::new();
         for (host, sealed) in list.entries {
             let told = self.opened_epoch(&StoreKey::restored(&host), &sealed)?;
-            if told == next {
+            if is_of(told, next) {
                 parts.push(host);
             }
         }
@@ -125,7 +108,11 @@ impl FleetHost {
             ..place.current
         };
         HostPlace {
-            meta: next,
+            meta: FleetMeta {
+                phase: EpochPhase::Settled,
+                ..next
+            },
+            begun: None,
             host: place.host.clone(),
             previous: beat,
             current: beat,
@@ -178,4 +165,9 @@ impl FleetHost {
             }
         }
     }
+}
+
+/// True if a host said this of the restoration. While it is under way its epoch may grow.
+fn is_of(told: FleetMeta, next: FleetMeta) -> bool {
+    (told.fleet, told.restoration) == (next.fleet, next.restoration)
 }

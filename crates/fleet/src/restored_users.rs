@@ -1,5 +1,7 @@
 //! The part of a restoration that concerns each user: what one host knows is brought to the store, and the states go into the new epoch.
 
+use std::time::Duration;
+
 use twofactor_core::device::Kind;
 use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::record::Record;
@@ -20,6 +22,9 @@ use crate::state_join;
 use crate::store_key::{KeyKind, StoreKey};
 use crate::store_values::ChangeAnswer;
 use crate::token::FleetMeta;
+
+/// Longest time for the names of all users.
+const LIST_TIME: Duration = Duration::from_secs(300);
 
 /// Marks of codes in a state that no host may have brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,16 +85,19 @@ impl FleetHost {
             Some(record) => store.peek(&account_of(user, record.uid))?,
             None => None,
         };
-        let here = match (&record, &own, mark) {
-            (Some(record), Some(_), _) => Some(RecordContent::Text(record.to_toml())),
-            (None, _, Some((_, MarkKind::Removed))) => Some(RecordContent::Removed),
+        // A mark counts before its record does, which may never have come: the process that changed it was killed.
+        let (here, known) = match (&record, &own, mark) {
+            (_, _, Some((revision, MarkKind::Removed))) => (Some(RecordContent::Removed), revision),
+            (Some(record), Some(_), _) => (
+                Some(RecordContent::Text(record.to_toml())),
+                marks.revision_of(user, Some(record))?,
+            ),
             (Some(record), None, _) => {
                 return Err(store.missing_state(&account_of(user, record.uid)).into());
             }
-            (None, _, _) => None,
+            (None, _, _) => (None, 0),
         };
         self.swap(user, &|there, shared| {
-            let known = mark.map_or(0, |(revision, _)| revision);
             let is_newer = there.as_ref().is_none_or(|there| known > there.revision);
             let (content, revision) = match (&here, there) {
                 (Some(here), None) => (here.clone(), known.max(1)),
@@ -124,7 +132,7 @@ impl FleetHost {
         (lost, window, now): (LostMarks, u8, u64),
         progress: UserProgress<'_>,
     ) -> Result<usize, MembershipError> {
-        let time = WorkDeadline::after(STEP_TIME);
+        let time = WorkDeadline::after(LIST_TIME);
         let list = patient(&time, || self.gateway().names(KeyKind::Record, 0, &time))?;
         let total = list.names.len();
         for (number, user) in list.names.into_iter().enumerate() {
@@ -176,6 +184,7 @@ impl FleetHost {
                 OutageReason::Sealing(crate::fleet_key::SealError::Random(error))
             })?;
             let mut value = SharedState::first(epoch, state);
+            value.record = revision;
             if let Some(shared) = &shared {
                 value.sequence = shared.sequence.saturating_add(1);
                 value.attempts.clone_from(&shared.attempts);

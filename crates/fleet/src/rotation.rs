@@ -69,7 +69,7 @@ pub fn rotate(
 
 /// The keys of all values, that of the fleet first.
 fn all_places(gateway: &Gateway) -> Result<Vec<StoreKey>, OutageReason> {
-    let mut places = vec![StoreKey::meta(), StoreKey::restoration()];
+    let mut places = vec![StoreKey::meta()];
     for kind in [
         KeyKind::Host,
         KeyKind::Restored,
@@ -93,7 +93,7 @@ fn seal_anew(
     loop {
         let base = patient(&time, || gateway.values(std::slice::from_ref(place), &time))?;
         let Some(sealed) = base.first().and_then(|(_, value)| value.as_deref()) else {
-            // There is no restoration, or not yet.
+            // Nothing is removed, so that this is one that never came.
             return Ok(());
         };
         if key.open(place, sealed).is_ok() {

@@ -9,7 +9,10 @@
 //! * **no early release**: nothing is told before the write is known to be done.
 //! * **host beat**: a host writes a number of its own from time to time. Where the store has another one, the store went back in time.
 //! * **newest revision**: what is read is of the newest revision of the store, by a transaction that all members agree on.
+//! * **own record is the newest**: a state names the revision of its record. A host with an older one judges nothing before it has that.
 //! * **epoch**: after that an administrator begins a new epoch; a state of an earlier one has nothing that may be taken for unused.
+
+use std::cmp::Ordering;
 
 use twofactor_core::state::State;
 
@@ -50,6 +53,9 @@ pub enum EpochStanding {
 pub trait AttemptJudge {
     /// The result of an attempt.
     type End: Clone;
+
+    /// Revision of the record by which it decides; 0 for none that the store ever had.
+    fn record(&self) -> u64;
 
     /// The decision. `shared` has no uid and no grace.
     fn decide(&mut self, shared: &State, standing: EpochStanding) -> Decision<Self::End>;
@@ -94,12 +100,7 @@ impl FleetStanding {
         let meta = key.open(&StoreKey::meta(), meta);
         let meta = FleetMeta::decode(&meta.map_err(OutageReason::Seal)?);
         let meta = meta.map_err(OutageReason::Token)?;
-        if meta.fleet != self.meta.fleet {
-            return Err(OutageReason::OtherFleet);
-        }
-        if meta.epoch != self.meta.epoch {
-            return Err(OutageReason::OtherEpoch);
-        }
+        self.meta.check(meta)?;
         let beat = key.open(place, host.ok_or(OutageReason::WentBack)?);
         let beat = HostBeat::decode(&beat.map_err(OutageReason::Seal)?);
         let beat = beat.map_err(OutageReason::Token)?;
@@ -247,6 +248,11 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
         view: StoreView,
         shared: SharedState,
     ) -> Result<AttemptStep<J::End>, OutageReason> {
+        match shared.record.cmp(&self.judge.record()) {
+            Ordering::Greater => return Err(OutageReason::OlderRecord),
+            Ordering::Less => return Err(OutageReason::NewerRecord),
+            Ordering::Equal => {}
+        }
         let standing = if shared.epoch < self.standing.meta.epoch {
             EpochStanding::Earlier
         } else {

@@ -12,7 +12,7 @@ pub const REMEMBERED_ATTEMPTS: usize = 16;
 const MAGIC: [u8; 4] = *b"2FSV";
 /// The format that is written and read.
 const FORMAT: u16 = 1;
-const HEADER_LEN: usize = 4 + 2 + 8;
+const HEADER_LEN: usize = 4 + 2 + 8 + 8;
 const ENTRY_LEN: usize = 16 + 1;
 /// Bytes of a value. All have the same length, so that the length tells nothing of an outcome.
 pub const VALUE_LEN: usize = HEADER_LEN + REMEMBERED_ATTEMPTS * ENTRY_LEN + SLOT_LEN;
@@ -34,6 +34,8 @@ pub struct SharedState {
     /// The epoch of the fleet in which it was written. After a restored backup there is a new one, and nothing that a state of an
     /// earlier one holds may be taken for unused.
     pub epoch: u64,
+    /// Revision of the record that it goes with. A host whose record is an older one knows neither devices nor codes that count now.
+    pub record: u64,
     /// Writes so far.
     pub sequence: u64,
     /// The attempts that were made last, the newest first, at most [`REMEMBERED_ATTEMPTS`].
@@ -76,6 +78,7 @@ impl SharedState {
         attempts.extend(kept.copied());
         Self {
             epoch: self.epoch,
+            record: self.record,
             sequence: self.sequence + 1,
             attempts,
             state: shared(state),
@@ -87,6 +90,7 @@ impl SharedState {
     pub fn first(epoch: u64, state: State) -> Self {
         Self {
             epoch,
+            record: 0,
             sequence: 1,
             attempts: Vec::new(),
             state: shared(state),
@@ -107,6 +111,7 @@ impl SharedState {
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&FORMAT.to_le_bytes());
         bytes.extend_from_slice(&self.epoch.to_le_bytes());
+        bytes.extend_from_slice(&self.record.to_le_bytes());
         for position in 0..REMEMBERED_ATTEMPTS {
             let entry = self.attempts.get(position);
             bytes.extend_from_slice(&entry.map_or([0; 16], |(id, _)| id.bytes()));
@@ -136,6 +141,7 @@ impl SharedState {
             return Err(ValueError::Damaged);
         }
         let (epoch, rest) = rest.split_first_chunk::<8>().ok_or(ValueError::Damaged)?;
+        let (record, rest) = rest.split_first_chunk::<8>().ok_or(ValueError::Damaged)?;
         let ring = REMEMBERED_ATTEMPTS * ENTRY_LEN;
         let (ring, slot) = rest.split_at_checked(ring).ok_or(ValueError::Damaged)?;
         let mut attempts = Vec::new();
@@ -148,6 +154,7 @@ impl SharedState {
         let stored = state::decode_file(&file).map_err(ValueError::State)?;
         Ok(Self {
             epoch: u64::from_le_bytes(*epoch),
+            record: u64::from_le_bytes(*record),
             sequence: stored.sequence,
             attempts,
             state: stored.state,

@@ -4,7 +4,8 @@ use twofactor_core::device::Id;
 use twofactor_core::record::Record;
 use twofactor_core::state::{DeviceState, RefusedAnswers, SpentCodes, State};
 
-/// The state of a record that one host puts in place. `local` knows all devices of the record; `shared` may know later logins.
+/// The state of a record that one host puts in place, and whose wrong codes may be missing in the store: it brings them, or a backup
+/// of the store was restored. `local` knows all devices of the record; `shared` may know later logins.
 #[must_use]
 pub fn of_record(record: &Record, local: &State, shared: Option<&State>) -> State {
     let mut state = local.clone();
@@ -27,6 +28,37 @@ pub fn of_record(record: &Record, local: &State, shared: Option<&State>) -> Stat
     state.devices.retain(is_of_record);
     for entry in &mut state.devices {
         entry.committed = true;
+    }
+    state
+}
+
+/// The same for a change of a record that the store has: wrong codes are those of the store alone. What this host has counted may have
+/// been ended elsewhere, and what it counted while it was cut off is added by its own way.
+#[must_use]
+pub fn of_change(record: &Record, local: &State, shared: Option<&State>) -> State {
+    let mut state = of_record(record, local, shared);
+    if let Some(shared) = shared {
+        state.failures = shared.failures;
+        state.unreported = shared.unreported;
+        state.last_failure = shared.last_failure;
+        state.daemon = shared.daemon;
+    }
+    state
+}
+
+/// The state of this host for a record that the store has already. What this host counted while it was cut off stays what it was, on top
+/// of what the store counts: it is added there once.
+#[must_use]
+pub fn of_mirror(record: &Record, local: &State, shared: &State) -> State {
+    let mut state = of_change(record, local, Some(shared));
+    if let Some(known) = local.outage_mark() {
+        let counted = local.failures.saturating_sub(known);
+        state.end_outage();
+        state.begin_outage();
+        state.failures = shared.failures.saturating_add(counted);
+        state.unreported = shared.unreported.saturating_add(counted);
+        state.last_failure = shared.last_failure.max(local.last_failure);
+        state.daemon = shared.daemon.with_all_of(&local.daemon);
     }
     state
 }
@@ -84,6 +116,7 @@ fn codes(local: SpentCodes, shared: SpentCodes, set: Option<Id>) -> SpentCodes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use twofactor_core::verify::joined_with_own;
 
     fn id(byte: u8) -> Id {
         Id::from_number(byte.into()).unwrap()
@@ -125,5 +158,34 @@ mod tests {
             (renewed.recovery.set, renewed.recovery.bits),
             (Some(id(9)), 0)
         );
+    }
+
+    /// A renewed phone on a host whose file has wrong codes that a login elsewhere has ended.
+    #[test]
+    fn a_change_brings_no_old_failures() {
+        let (mut local, mut shared) = (State::new(1000), State::new(0));
+        (local.failures, local.last_failure) = (5, 70);
+        (shared.failures, shared.unreported) = (1, 2);
+        let record = Record::new("alice".to_owned(), 1000);
+        let changed = of_change(&record, &local, Some(&shared));
+        assert_eq!((changed.failures, changed.unreported), (1, 2));
+        assert_eq!(of_change(&record, &local, None).failures, 5);
+        assert_eq!(of_record(&record, &local, Some(&shared)).failures, 5);
+    }
+
+    #[test]
+    fn failures_of_an_outage_are_added_once_after_a_mirror() {
+        let (mut local, mut shared) = (State::new(1000), State::new(0));
+        local.failures = 2;
+        local.begin_outage();
+        (local.failures, shared.failures) = (5, 4);
+        let record = Record::new("alice".to_owned(), 1000);
+        let here = of_mirror(&record, &local, &shared);
+        assert_eq!(here.failures, 7);
+        let joined = joined_with_own(&shared, &here, &record);
+        assert_eq!((joined.failures, joined.outage_mark()), (7, None));
+        // Without an outage the store's count is that of all.
+        local.end_outage();
+        assert_eq!(of_mirror(&record, &local, &shared).failures, 4);
     }
 }

@@ -67,12 +67,6 @@ impl StoreKey {
         Self(format!("{PREFIX}record/{}", escaped(user)))
     }
 
-    /// The epoch that begins once a restored backup has what the hosts know.
-    #[must_use]
-    pub fn restoration() -> Self {
-        Self(format!("{PREFIX}restoration"))
-    }
-
     /// The note that a host brought what it knows to a restored backup.
     #[must_use]
     pub fn restored(host: &str) -> Self {

@@ -37,6 +37,10 @@ struct OnceJudge {
 impl AttemptJudge for OnceJudge {
     type End = CodeEnd;
 
+    fn record(&self) -> u64 {
+        0
+    }
+
     fn decide(&mut self, shared: &State, standing: EpochStanding) -> Decision<CodeEnd> {
         if shared.failures >= LIMIT {
             return Decision::Unchanged(CodeEnd::LockedOut);
@@ -76,8 +80,8 @@ fn host() -> StoreKey {
 fn standing(epoch: u64, count: u64) -> FleetStanding {
     FleetStanding {
         meta: FleetMeta {
-            fleet: [7; 16],
             epoch,
+            ..FleetMeta::first([7; 16])
         },
         beat: HostBeat { count, run: [0; 8] },
         coming: None,

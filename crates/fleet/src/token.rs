@@ -2,10 +2,24 @@
 
 use std::fmt;
 
+use crate::outage::OutageReason;
+
 const META_MAGIC: [u8; 4] = *b"2FSM";
 const BEAT_MAGIC: [u8; 4] = *b"2FSH";
 /// The format that is written and read.
 const FORMAT: u16 = 1;
+
+/// Id of a restoration, random.
+pub type RestorationId = [u8; 8];
+
+/// Whether an epoch has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EpochPhase {
+    /// It has.
+    Settled,
+    /// Hosts bring what a restored backup lacks. No host uses the store.
+    Restoring,
+}
 
 /// The fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +28,10 @@ pub struct FleetMeta {
     pub fleet: [u8; 16],
     /// Its epoch, from 1: one more after each restored backup.
     pub epoch: u64,
+    /// The restoration that the epoch begins with; zero for the first one. A backup may hold an epoch of the same number.
+    pub restoration: RestorationId,
+    /// Whether it has begun.
+    pub phase: EpochPhase,
 }
 
 /// The number that a host wrote last, from 1. Random bits beside it tell two hosts apart that have one id by mistake.
@@ -35,10 +53,45 @@ pub enum TokenError {
 }
 
 impl FleetMeta {
+    /// That of a fleet whose store was never restored.
+    #[must_use]
+    pub const fn first(fleet: [u8; 16]) -> Self {
+        Self {
+            fleet,
+            epoch: 1,
+            restoration: [0; 8],
+            phase: EpochPhase::Settled,
+        }
+    }
+
+    /// Checks that a store is that of the same fleet, in the same epoch, and that the epoch has begun there.
+    ///
+    /// # Errors
+    /// [`OutageReason`].
+    pub fn check(self, there: Self) -> Result<(), OutageReason> {
+        if there.fleet != self.fleet {
+            Err(OutageReason::OtherFleet)
+        } else if there.phase == EpochPhase::Restoring {
+            Err(OutageReason::Restoration)
+        } else if there == self {
+            Ok(())
+        } else {
+            Err(OutageReason::OtherEpoch)
+        }
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        written(META_MAGIC, &[&self.fleet, &self.epoch.to_le_bytes()])
+        let phase = match self.phase {
+            EpochPhase::Settled => 1,
+            EpochPhase::Restoring => 2,
+        };
+        let epoch = self.epoch.to_le_bytes();
+        written(
+            META_MAGIC,
+            &[&self.fleet, &epoch, &self.restoration, &[phase]],
+        )
     }
 
     /// Reads its bytes.
@@ -47,10 +100,18 @@ impl FleetMeta {
     /// [`TokenError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, TokenError> {
         let (fleet, rest) = fields::<16>(META_MAGIC, bytes)?;
-        let epoch = rest.try_into().map_err(|_| TokenError::Damaged)?;
+        let (epoch, rest) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
+        let (restoration, phase) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
+        let phase = match phase {
+            [1] => EpochPhase::Settled,
+            [2] => EpochPhase::Restoring,
+            _ => return Err(TokenError::Damaged),
+        };
         Ok(Self {
             fleet,
-            epoch: u64::from_le_bytes(epoch),
+            epoch: u64::from_le_bytes(*epoch),
+            restoration: *restoration,
+            phase,
         })
     }
 }
@@ -127,6 +188,8 @@ mod tests {
         let meta = FleetMeta {
             fleet: [3; 16],
             epoch: 258,
+            restoration: [5; 8],
+            phase: EpochPhase::Restoring,
         };
         let beat = HostBeat {
             count: 77,
@@ -145,6 +208,9 @@ mod tests {
         }
         let long = [meta_bytes.as_slice(), &[0]].concat();
         assert_eq!(FleetMeta::decode(&long), Err(TokenError::Damaged));
+        let mut phase = meta_bytes.clone();
+        *phase.last_mut().unwrap() = 3;
+        assert_eq!(FleetMeta::decode(&phase), Err(TokenError::Damaged));
         let mut newer = meta_bytes;
         newer[4] = 2;
         assert_eq!(FleetMeta::decode(&newer), Err(TokenError::Version(2)));

@@ -34,6 +34,10 @@ pub struct LoginCodeJudge<'a> {
 impl AttemptJudge for LoginCodeJudge<'_> {
     type End = AttemptResult;
 
+    fn record(&self) -> u64 {
+        0
+    }
+
     fn decide(&mut self, shared: &State, standing: EpochStanding) -> Decision<AttemptResult> {
         let mut state = shared.clone();
         if standing == EpochStanding::Earlier {

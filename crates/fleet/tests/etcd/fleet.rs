@@ -38,10 +38,16 @@ pub enum RoundEnd {
 /// One right code for each round: `unreported` is the last round whose code was used.
 pub struct RoundJudge {
     round: Option<u32>,
+    /// Revision of the record of its host.
+    record: u64,
 }
 
 impl AttemptJudge for RoundJudge {
     type End = RoundEnd;
+
+    fn record(&self) -> u64 {
+        self.record
+    }
 
     fn decide(&mut self, shared: &State, _: EpochStanding) -> Decision<RoundEnd> {
         if shared.failures >= LIMIT {
@@ -104,10 +110,7 @@ impl TestFleet {
         let gateway = |_| cluster.gateway(Duration::from_millis(1500));
         let fleet = Self {
             key: FleetKey::from_bytes(Zeroizing::new([3; 32])),
-            meta: FleetMeta {
-                fleet: [5; 16],
-                epoch: 1,
-            },
+            meta: FleetMeta::first([5; 16]),
             count: 1,
             gateways: (0..HOSTS).map(gateway).collect(),
             turns: Default::default(),
@@ -166,12 +169,24 @@ impl TestFleet {
         round: Option<u32>,
         time: Duration,
     ) -> Result<(AttemptId, RoundEnd), OutageReason> {
+        self.attempt_by((user, 0), host, round, time)
+    }
+
+    /// The same by a record of this revision.
+    pub fn attempt_by(
+        &self,
+        (user, record): (&str, u64),
+        host: usize,
+        round: Option<u32>,
+        time: Duration,
+    ) -> Result<(AttemptId, RoundEnd), OutageReason> {
         let _turn = self.turns[host].lock().unwrap();
         let keys = keys(user, host);
         let standing = self.standing(host);
         let id = AttemptId::random().unwrap();
         let places = (keys.state.clone(), keys.host.clone());
-        let mut attempt = FleetAttempt::new(id, &self.key, places, &standing, RoundJudge { round });
+        let judge = RoundJudge { round, record };
+        let mut attempt = FleetAttempt::new(id, &self.key, places, &standing, judge);
         let gateway = &self.gateways[host];
         let end = fleet_run::run(gateway, &keys, &mut attempt, &AttemptDeadline::after(time))?;
         Ok((id, end))

@@ -89,6 +89,11 @@ impl TestHost {
         host
     }
 
+    /// The host as its service knows it after its last beat.
+    pub fn open_as_it_is(&self) -> FleetHost {
+        FleetHost::open(&self.settings, &self.files.top()).unwrap()
+    }
+
     /// One beat of the service of this host, which is started at the first one and stays.
     pub fn beat_of_service(&self) -> Result<MirrorReport, OutageReason> {
         let files = BeatFiles {

@@ -24,3 +24,4 @@ mod member;
 mod records;
 mod removed;
 mod restored;
+mod restored_twice;

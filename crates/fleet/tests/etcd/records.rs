@@ -87,7 +87,7 @@ fn a_record_is_seen_on_all_hosts() {
             .iter()
             .all(|(user, it)| it.content.text() == Some(user))
     );
-    let ended = fleet.attempt("user07", 2, Some(1), Duration::from_secs(20));
+    let ended = fleet.attempt_by(("user07", 1), 2, Some(1), Duration::from_secs(20));
     assert_eq!(
         ended.unwrap().1,
         RoundEnd::Accepted,
@@ -219,4 +219,31 @@ fn a_wrong_store_takes_no_change() {
     assert!(deleted.status.success(), "{deleted:?}");
     assert_eq!(enroll(), Err(CommitFault::Outage(OutageReason::NoFleet)));
     assert_eq!(fleet.records(0, 0).1.len(), 0);
+}
+
+/// What a host with an older record takes for a code may be one that was replaced elsewhere.
+#[test]
+fn an_older_record_judges_nothing() {
+    let cluster = EtcdCluster::start(&[]);
+    let fleet = TestFleet::new(&cluster);
+    let expected = ExpectedRecord::Text;
+    assert_eq!(
+        fleet.change(0, "alice", expected(None), text("one")),
+        Ok(())
+    );
+    let by = |record, round| {
+        let ended = fleet.attempt_by(("alice", record), 1, round, Duration::from_secs(20));
+        ended.map(|(_, end)| end)
+    };
+    assert_eq!(by(1, Some(1)), Ok(RoundEnd::Accepted));
+    let renewed = fleet.change(0, "alice", expected(Some("one")), text("two"));
+    assert_eq!(renewed, Ok(()));
+    for round in [Some(2), None] {
+        assert_eq!(by(1, round), Err(OutageReason::OlderRecord));
+        assert_eq!(by(0, round), Err(OutageReason::OlderRecord));
+        assert_eq!(by(3, round), Err(OutageReason::NewerRecord));
+    }
+    assert_eq!(by(2, Some(2)), Ok(RoundEnd::Accepted));
+    // An attempt changes no record.
+    assert_eq!(by(2, Some(3)), Ok(RoundEnd::Accepted));
 }

@@ -12,7 +12,7 @@ use twofactor_fleet::rotation;
 use twofactor_store::testing;
 
 impl TestHost {
-    fn after_restore(&self, without: &[&str], run: MembershipRun) -> RestorationReport {
+    pub fn after_restore(&self, without: &[&str], run: MembershipRun) -> RestorationReport {
         let (store, state) = (self.files.store(), self.files.top());
         let local = LocalHost {
             store: &store,
@@ -24,14 +24,14 @@ impl TestHost {
         restoration::after_restore(local, &settings, &without, (run, 1), &|_, _| ()).unwrap()
     }
 
-    fn beat(&self) -> Result<usize, OutageReason> {
+    pub fn beat(&self) -> Result<usize, OutageReason> {
         let report = self.beat_of_service()?;
         assert_eq!(report.failed, vec![]);
         Ok(report.changed)
     }
 
     /// A code is used on this host: the file says so.
-    fn use_code(&self, user: &str, uid: u32, next: u64) {
+    pub fn use_code(&self, user: &str, uid: u32, next: u64) {
         let store = self.files.store();
         let mut locked = store.lock(&testing::account(user, uid)).unwrap();
         let mut state = locked.state().clone();
@@ -40,7 +40,7 @@ impl TestHost {
         locked.flush().unwrap();
     }
 
-    fn shared_next(&self, user: &str) -> u64 {
+    pub fn shared_next(&self, user: &str) -> u64 {
         let host = self.open();
         let shared = host.user_state(user, &soon()).unwrap();
         shared.device(testing::phone().id).unwrap().next
@@ -75,7 +75,7 @@ fn what_a_restored_backup_lost_is_brought_back() {
     let waiting = a.after_restore(&[], MembershipRun::Apply);
     assert_eq!((waiting.waiting.len(), waiting.healed), (1, 0));
     // The other host brings what it knows, and waits.
-    assert_eq!(b.beat(), Err(OutageReason::WentBack));
+    assert_eq!(b.beat(), Err(OutageReason::Restoration));
     let done = a.after_restore(&[], MembershipRun::Apply);
     assert_eq!(
         (done.waiting, done.healed, done.failed),
@@ -164,7 +164,7 @@ fn a_user_who_cannot_be_brought_is_waited_for() {
     let again = a.after_restore(&[], MembershipRun::Apply);
     assert_eq!((again.waiting, again.healed), (waiting.waiting, 0));
     std::fs::write(&mark, &whole).unwrap();
-    assert_eq!(b.beat(), Err(OutageReason::WentBack));
+    assert_eq!(b.beat(), Err(OutageReason::Restoration));
     // The host of the command is one of those that are waited for.
     let mark = a.files.top().join("fleet/records/626f62");
     let whole = std::fs::read(&mark).unwrap();
@@ -195,8 +195,7 @@ fn a_fleet_is_restored_a_second_time() {
         let waiting = a.after_restore(&[], MembershipRun::Apply);
         assert_eq!((waiting.epoch, waiting.waiting.len()), (epoch, 1));
         assert_eq!(waiting.healed, 0);
-        let outage = b.beat().unwrap_err();
-        assert_eq!(outage, OutageReason::WentBack);
+        assert_eq!(b.beat(), Err(OutageReason::Restoration));
         let done = a.after_restore(&[], MembershipRun::Apply);
         assert_eq!((done.epoch, done.waiting), (epoch, vec![]));
         assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
@@ -226,7 +225,7 @@ fn a_restored_store_is_mirrored_from_its_start() {
     a.enroll("carol", 64003);
     cluster.restore_snapshot(&backup);
     a.after_restore(&[], MembershipRun::Apply);
-    assert_eq!(b.beat(), Err(OutageReason::WentBack));
+    assert_eq!(b.beat(), Err(OutageReason::Restoration));
     let done = a.after_restore(&[], MembershipRun::Apply);
     assert_eq!((done.waiting, done.healed), (vec![], 2));
     assert_eq!(b.beat(), Ok(1), "carol was enrolled");

@@ -57,6 +57,12 @@ pub enum SharedEnd<O> {
 }
 
 impl SharedCode<'_> {
+    /// The record of this host, by which it is decided.
+    #[must_use]
+    pub const fn record(&self) -> &Record {
+        self.terms.record
+    }
+
     /// Decides on the state that all hosts share. It is called again where an attempt on another host came first.
     ///
     /// # Errors

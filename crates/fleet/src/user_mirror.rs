@@ -1,0 +1,275 @@
+//! The mirror of one user: the record that the store has, as a file on this host.
+//!
+//! Changes of this host are made under the user's lock. So the mirror looks at the store once more when it has that lock: what is there
+//! then is nothing that a change of this host has replaced.
+
+use std::time::Duration;
+
+use twofactor_core::account::Account;
+use twofactor_core::record::Record;
+use twofactor_store::sys::accounts;
+use twofactor_store::{Locked, Store};
+
+use crate::host_error::HostError;
+use crate::mirror::FleetFactor;
+use crate::mirror_marks::{MarkKind, MirrorMarks};
+use crate::outage::OutageReason;
+use crate::shared_record::SharedRecord;
+use crate::state_join;
+
+/// Longest time of a look at the store under a user's lock, for which logins wait 5 s.
+const LOCKED_TIME: Duration = Duration::from_secs(3);
+/// Looks at a record whose uid is another one each time.
+const TRIES: u32 = 3;
+
+/// Result for one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MirrorResult {
+    Same,
+    Changed,
+}
+
+/// Reason why a user's record was not put in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum UserFault {
+    /// The store cannot be used for other users either.
+    Outage(OutageReason),
+    /// What is wrong with this one.
+    User(String),
+}
+
+/// Reads what the store has of the user, in no more than so much time.
+pub(crate) type FactorReader<'a> = &'a dyn Fn(Duration) -> Result<FleetFactor, OutageReason>;
+
+/// Puts the record of one user in place, or removes it.
+pub(crate) fn bring_here(
+    store: &Store,
+    (marks, user): (&MirrorMarks, &str),
+    read: FactorReader<'_>,
+) -> Result<MirrorResult, UserFault> {
+    for _ in 0..TRIES {
+        let seen = read(Duration::MAX)?.record;
+        let here = store.record_named(user)?;
+        if is_in_place(marks, user, &seen, here.as_ref())? {
+            return Ok(MirrorResult::Same);
+        }
+        let uid = match (usable(user, &seen)?, here) {
+            (Some(there), _) => there.uid,
+            (None, Some(here)) => here.uid,
+            (None, None) => {
+                marks.note(user, seen.revision, MarkKind::Removed)?;
+                return Ok(MirrorResult::Same);
+            }
+        };
+        let locked = store.lock_for_change(&account_of(user, uid))?;
+        let now = read(LOCKED_TIME)?;
+        if usable(user, &now.record)?.is_none_or(|record| record.uid == uid) {
+            return put_in_place(locked, (marks, user), &now);
+        }
+    }
+    Err(UserFault::User(
+        "the record of the fleet gets another uid all the time".to_owned(),
+    ))
+}
+
+/// True if this host has what the store has.
+fn is_in_place(
+    marks: &MirrorMarks,
+    user: &str,
+    there: &SharedRecord,
+    here: Option<&Record>,
+) -> Result<bool, UserFault> {
+    let there_is = MarkKind::of(parsed(user, there)?.as_ref());
+    Ok(there_is == MarkKind::of(here) && marks.of(user)? == Some((there.revision, there_is)))
+}
+
+/// Puts in place what the store has, and notes it. The user's lock is held.
+fn put_in_place(
+    mut locked: Locked<'_>,
+    (marks, user): (&MirrorMarks, &str),
+    factor: &FleetFactor,
+) -> Result<MirrorResult, UserFault> {
+    let revision = factor.record.revision;
+    if marks.of(user)?.is_some_and(|(known, _)| known > revision) {
+        return Err(UserFault::User(
+            "the store has an older record than this host".to_owned(),
+        ));
+    }
+    let here = locked.record()?;
+    let there = parsed(user, &factor.record)?;
+    let kind = MarkKind::of(there.as_ref());
+    let result = if kind == MarkKind::of(here.as_ref()) {
+        MirrorResult::Same
+    } else {
+        MirrorResult::Changed
+    };
+    match (&there, result) {
+        (Some(_), MirrorResult::Same) => {}
+        (Some(record), MirrorResult::Changed) => {
+            let base = state_join::of_mirror(record, locked.state(), &factor.state.state);
+            locked.mirror_record(record, base)?;
+        }
+        // Also where there was no record: for the lock a state may have been made.
+        (None, _) => locked.mirror_removal()?,
+    }
+    marks.note(user, revision, kind)?;
+    Ok(result)
+}
+
+/// The record of the store; `None` where it was removed.
+fn parsed(user: &str, there: &SharedRecord) -> Result<Option<Record>, UserFault> {
+    let Some(text) = there.content.text() else {
+        return Ok(None);
+    };
+    let record = Record::parse(text);
+    let record =
+        record.map_err(|error| UserFault::User(format!("the record of the fleet: {error}")))?;
+    if record.user != user {
+        let text = "the record of the fleet is one of another user";
+        return Err(UserFault::User(text.to_owned()));
+    }
+    Ok(Some(record))
+}
+
+/// The same, if it can be put in place here.
+fn usable(user: &str, there: &SharedRecord) -> Result<Option<Record>, UserFault> {
+    let record = parsed(user, there)?;
+    if let Some(record) = &record {
+        refuse_other_uid(user, record.uid)?;
+    }
+    Ok(record)
+}
+
+/// A record whose uid is that of another account of this host would ask that one for a code that it does not have. Where the user
+/// has an account with another uid here, the record is put in place nevertheless: it refuses the user.
+fn refuse_other_uid(user: &str, uid: u32) -> Result<(), UserFault> {
+    let failed = |error: accounts::LookupFailed| UserFault::User(error.to_string());
+    if accounts::by_name(user).map_err(failed)?.is_some() {
+        return Ok(());
+    }
+    match accounts::by_uid(uid).map_err(failed)? {
+        Some(other) if other.name != user => Err(UserFault::User(format!(
+            "this host has no user of that name, and uid {uid} is the one of {}",
+            other.name
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn account_of(user: &str, uid: u32) -> Account {
+    Account {
+        name: user.to_owned(),
+        uid,
+        gid: uid,
+    }
+}
+
+impl From<OutageReason> for UserFault {
+    fn from(reason: OutageReason) -> Self {
+        match reason {
+            // A value of one user that cannot be read is that user's trouble.
+            OutageReason::NoState
+            | OutageReason::Seal(_)
+            | OutageReason::Value(_)
+            | OutageReason::Record(_) => Self::User(reason.to_string()),
+            reason => Self::Outage(reason),
+        }
+    }
+}
+
+impl From<twofactor_store::Error> for UserFault {
+    fn from(error: twofactor_store::Error) -> Self {
+        Self::User(error.to_string())
+    }
+}
+
+impl From<HostError> for UserFault {
+    fn from(error: HostError) -> Self {
+        Self::User(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attempt_id::AttemptId;
+    use crate::shared_record::RecordContent;
+    use crate::shared_state::SharedState;
+    use std::cell::Cell;
+    use twofactor_core::state::State;
+    use twofactor_store::testing::{self, ScratchStore};
+
+    const UID: u32 = 64001;
+
+    fn factor(revision: u64, record: Option<&Record>) -> FleetFactor {
+        let mut state = State::new(0);
+        let devices = record.map(|it| it.devices.as_slice()).unwrap_or_default();
+        state.devices = devices.iter().map(testing::fresh).collect();
+        FleetFactor {
+            record: SharedRecord {
+                revision,
+                change: AttemptId::from_bytes([1; 16]).unwrap(),
+                content: record.map_or(RecordContent::Removed, |it| {
+                    RecordContent::Text(it.to_toml())
+                }),
+            },
+            state: SharedState::first(1, state),
+        }
+    }
+
+    fn enrolled(files: &ScratchStore) -> Record {
+        let alice = testing::account("alice", UID);
+        testing::enroll_devices(&files.store(), &alice, &[testing::phone()]);
+        files.store().record_named("alice").unwrap().unwrap()
+    }
+
+    fn marks(files: &ScratchStore) -> MirrorMarks {
+        let fleet = crate::host_file::FleetDirectory::ensure(&files.top()).unwrap();
+        MirrorMarks::open(fleet.path()).unwrap()
+    }
+
+    /// The mirror has seen what another host changed, when a change of this host comes first to the lock.
+    #[test]
+    fn a_local_change_meanwhile_is_not_undone() {
+        let files = ScratchStore::new();
+        let (store, marks) = (files.store(), marks(&files));
+        let old = enrolled(&files);
+        marks.note("alice", 1, MarkKind::of(Some(&old))).unwrap();
+        let renewed = testing::record_of(&testing::account("alice", UID), &[testing::token()]);
+        let is_first = Cell::new(true);
+        let read = |_: Duration| -> Result<FleetFactor, OutageReason> {
+            if is_first.replace(false) {
+                let seen = factor(2, Some(&renewed));
+                marks.note("alice", 3, MarkKind::Removed).unwrap();
+                store.discard("alice").unwrap();
+                return Ok(seen);
+            }
+            Ok(factor(3, None))
+        };
+        let done = bring_here(&store, (&marks, "alice"), &read);
+        assert_eq!(done, Ok(MirrorResult::Same));
+        assert!(store.record_named("alice").unwrap().is_none());
+        assert_eq!(marks.of("alice").unwrap(), Some((3, MarkKind::Removed)));
+        assert_eq!(files.listing(), [""; 0], "no state is left of it");
+    }
+
+    #[test]
+    fn a_user_who_came_back_meanwhile_is_not_removed() {
+        let files = ScratchStore::new();
+        let (store, marks) = (files.store(), marks(&files));
+        let record = enrolled(&files);
+        marks.note("alice", 1, MarkKind::of(Some(&record))).unwrap();
+        let is_first = Cell::new(true);
+        let read = |_: Duration| -> Result<FleetFactor, OutageReason> {
+            if is_first.replace(false) {
+                let kind = MarkKind::of(Some(&record));
+                marks.note("alice", 3, kind).unwrap();
+                return Ok(factor(2, None));
+            }
+            Ok(factor(3, Some(&record)))
+        };
+        let done = bring_here(&store, (&marks, "alice"), &read);
+        assert_eq!(done, Ok(MirrorResult::Same));
+        assert!(store.record_named("alice").unwrap().is_some());
+    }
+}

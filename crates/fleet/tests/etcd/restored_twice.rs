@@ -1,0 +1,156 @@
+//! Backups that tell too little of a restoration: made while one was under way, or right after a host wrote its number.
+
+use std::fs;
+
+use super::cluster::EtcdCluster;
+use super::hosts::{TestHost, founded, soon};
+use twofactor_core::state::State;
+use twofactor_fleet::fleet_membership::MembershipRun;
+use twofactor_fleet::mirror_marks::{MarkKind, MirrorMarks};
+use twofactor_fleet::outage::OutageReason;
+use twofactor_store::SharedChange;
+
+const LATER: u64 = 60_000_000_000;
+
+/// Two hosts that have met the store with alice in it.
+fn two_hosts(cluster: &EtcdCluster) -> (TestHost, TestHost) {
+    let (a, b) = founded(cluster);
+    a.enroll("alice", 64001);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
+    (a, b)
+}
+
+/// All hosts had taken part when it was made, and one of them has learned more since.
+#[test]
+fn a_backup_of_a_restoration_ends_none() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = two_hosts(&cluster);
+    let first = cluster.path("first");
+    cluster.take_snapshot(&first);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    cluster.restore_snapshot(&first);
+    assert_eq!(a.after_restore(&[], MembershipRun::Apply).waiting.len(), 1);
+    assert_eq!(b.beat(), Err(OutageReason::Restoration));
+    let second = cluster.path("second");
+    cluster.take_snapshot(&second);
+    let done = a.after_restore(&[], MembershipRun::Apply);
+    assert_eq!((done.epoch, done.waiting), (2, vec![]));
+    assert_eq!(a.beat(), Ok(0));
+    a.use_code("alice", 64001, LATER);
+    cluster.restore_snapshot(&second);
+    // The other host saw nothing of the new epoch.
+    let begun = b.after_restore(&[], MembershipRun::Apply);
+    assert_eq!((begun.epoch, begun.waiting.len()), (3, 1));
+    assert_eq!(a.beat(), Err(OutageReason::Restoration));
+    let done = b.after_restore(&[], MembershipRun::Apply);
+    assert_eq!((done.epoch, done.waiting), (3, vec![]));
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    assert_eq!(a.shared_next("alice"), LATER, "the used code stays used");
+}
+
+/// The host of the command was in its first epoch all the time.
+#[test]
+fn a_host_of_a_later_epoch_is_waited_for() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = two_hosts(&cluster);
+    let first = cluster.path("first");
+    cluster.take_snapshot(&first);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    cluster.restore_snapshot(&first);
+    let lost = a.after_restore(&[], MembershipRun::Apply).waiting;
+    let done = a.after_restore(&[&lost[0]], MembershipRun::Apply);
+    assert_eq!((done.epoch, done.waiting), (2, vec![]));
+    assert_eq!(a.beat(), Ok(0));
+    a.use_code("alice", 64001, LATER);
+    cluster.restore_snapshot(&first);
+    let begun = b.after_restore(&[], MembershipRun::Apply);
+    assert_eq!((begun.epoch, begun.waiting.len()), (2, 1));
+    assert_eq!(a.beat(), Err(OutageReason::Restoration));
+    let done = b.after_restore(&[], MembershipRun::Apply);
+    assert_eq!((done.epoch, done.waiting), (3, vec![]));
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    assert_eq!(b.shared_next("alice"), LATER);
+}
+
+/// By its number it cannot know that the store went back.
+#[test]
+fn a_host_with_its_newest_number_takes_part() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = two_hosts(&cluster);
+    let backup = cluster.path("backup");
+    cluster.take_snapshot(&backup);
+    assert_eq!(a.beat(), Ok(0));
+    b.use_code("alice", 64001, LATER);
+    let service = b.open_as_it_is();
+    cluster.restore_snapshot(&backup);
+    assert_eq!(a.beat(), Err(OutageReason::WentBack));
+    assert_eq!(a.after_restore(&[], MembershipRun::Apply).waiting.len(), 1);
+    // From this moment on no host uses the store.
+    let step = |shared: &State| shared.clone();
+    let refused = service.commit("alice", &SharedChange::State(&step), &soon());
+    assert_eq!(
+        refused.map_err(OutageReason::from),
+        Err(OutageReason::Restoration)
+    );
+    assert_eq!(b.beat(), Err(OutageReason::Restoration));
+    let done = a.after_restore(&[], MembershipRun::Apply);
+    assert_eq!((done.epoch, done.waiting), (2, vec![]));
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    assert_eq!(a.shared_next("alice"), LATER);
+}
+
+/// The command is killed after the store has the new epoch, and before the host knows of that.
+#[test]
+fn an_epoch_whose_command_was_killed_is_followed() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = two_hosts(&cluster);
+    let backup = cluster.path("backup");
+    cluster.take_snapshot(&backup);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    cluster.restore_snapshot(&backup);
+    assert_eq!(a.after_restore(&[], MembershipRun::Apply).waiting.len(), 1);
+    assert_eq!(b.beat(), Err(OutageReason::Restoration));
+    let place = a.files.top().join("fleet/host");
+    let before = fs::read(&place).unwrap();
+    assert!(
+        a.after_restore(&[], MembershipRun::Apply)
+            .waiting
+            .is_empty()
+    );
+    fs::write(&place, &before).unwrap();
+    a.restart_service();
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+}
+
+/// The process that removed alice on this host was killed before her record was gone.
+#[test]
+fn a_removal_that_was_not_finished_is_brought_back() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = two_hosts(&cluster);
+    a.enroll("bob", 64002);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
+    let backup = cluster.path("backup");
+    cluster.take_snapshot(&backup);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    let marks = MirrorMarks::open(&b.files.top().join("fleet")).unwrap();
+    let (revision, _) = marks.of("alice").unwrap().unwrap();
+    marks
+        .note("alice", revision + 1, MarkKind::Removed)
+        .unwrap();
+    // Of bob another record was noted, which never came here. The one that is here is no newer one.
+    let other = MarkKind::of(a.record("alice").as_ref());
+    marks.note("bob", revision + 7, other).unwrap();
+    cluster.restore_snapshot(&backup);
+    assert_eq!(a.after_restore(&[], MembershipRun::Apply).waiting.len(), 1);
+    assert_eq!(b.beat(), Err(OutageReason::Restoration));
+    assert!(
+        a.after_restore(&[], MembershipRun::Apply)
+            .waiting
+            .is_empty()
+    );
+    assert_eq!(a.beat(), Ok(1), "alice was removed");
+    assert!(a.record("alice").is_none() && a.record("bob").is_some());
+    let view = a.open().view(&a.files.store(), &soon());
+    assert_eq!(view.unwrap().users, 1);
+}
