@@ -14,7 +14,7 @@ use crate::place::{ConnectionPlace, refuse};
 use crate::user_factors::CallingProcess;
 
 /// Time limit for sending one message, and for taking one reply.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers all messages of a client, one after the other, until it has no more or is too slow.
 pub fn serve(

@@ -32,10 +32,12 @@ mod place;
 mod proof;
 mod self_service;
 mod serve;
+mod silent;
 mod stop_signal;
 mod store_breaker;
 mod user_factors;
 mod verify_turn;
+mod worker;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -31,7 +31,7 @@ impl SharedConnections {
             self.locked().admit(uid, Arc::clone(stream))?;
         if let Some(evicted) = evicted {
             refuse(&evicted, ServiceError::Busy);
-            // Its thread waits for a message, so it ends.
+            // It waits for a message, so it ends.
             let _ = evicted.shutdown(Shutdown::Both);
         }
         Ok(ConnectionPlace {
@@ -67,6 +67,11 @@ pub struct ConnectionPlace {
 }
 
 impl ConnectionPlace {
+    /// The number of the connection; later ones have higher numbers.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Keeps the place while a message is answered, if the uid has an account.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Accepts connections, each in a thread of its own, and ends when there are none, or when told to.
+//! Accepts connections, gives those that have spoken to threads of their own, and ends when there are none, or when told to.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -6,27 +6,22 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::event::Timespec;
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_protocol::reply::ServiceError;
-use twofactor_store::sys::peer_process::{PeerOrigin, peer_origin};
+use twofactor_store::sys::clock;
+use twofactor_store::sys::peer_process::origin_at_once;
 use twofactor_store::sys::socket::peer_credentials;
-use twofactor_store::sys::{clock, wipe};
 
-use crate::connection;
+use crate::connection::PATIENCE;
 use crate::dispatch::MessageService;
 use crate::listener::{ListeningSocket, SocketOrigin};
 use crate::log;
 use crate::notifier;
-use crate::place::{self, ConnectionPlace, SharedConnections};
+use crate::place::{self, SharedConnections};
+use crate::silent::{AcceptedConnection, ConnectionNews, SilentConnections};
 use crate::stop_signal::StopSignal;
-use crate::user_factors::CallingProcess;
-
-/// Stack of a thread. The kernel assigns only used pages; an attempt needs a fraction, but a name service may need
-/// as much as usual threads have.
-const STACK: usize = 2 * 1024 * 1024;
+use crate::worker;
 
 /// Limit on open files that 512 connections need, each with the files of an attempt.
 const OPEN_FILES: u64 = 8192;
@@ -63,146 +58,155 @@ pub fn raise_open_files() {
 /// it takes no more connections, and answers those that it has.
 ///
 /// # Errors
-/// When poll(2) fails.
+/// When epoll(7) fails.
 pub fn until_idle(
     listening: &ListeningSocket,
     idle: Duration,
     stop: &StopSignal,
     service: Arc<dyn MessageService>,
 ) -> io::Result<()> {
-    let idle = Timespec {
-        tv_sec: i64::try_from(idle.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: 0,
-    };
-    let timeout = match listening.origin {
-        SocketOrigin::Inherited => Some(&idle),
+    let idle = match listening.origin {
+        SocketOrigin::Inherited => Some(idle),
         SocketOrigin::Made => None,
     };
-    serve(
-        listening,
-        stop,
-        &service,
-        &SharedConnections::default(),
-        timeout,
-    )
+    let connections = SharedConnections::default();
+    SocketServer::new(listening, stop, &service, connections)?.serve(idle)
 }
 
 /// Serves root's programs until it is told to stop. Each of them is answered, as far as there is room for connections.
 ///
 /// # Errors
-/// When poll(2) fails.
+/// When epoll(7) fails.
 pub fn until_stopped(
     listening: &ListeningSocket,
     stop: &StopSignal,
     service: Arc<dyn MessageService>,
 ) -> io::Result<()> {
     let connections = SharedConnections::of_root();
-    serve(listening, stop, &service, &connections, None)
+    SocketServer::new(listening, stop, &service, connections)?.serve(None)
 }
 
-fn serve(
-    listening: &ListeningSocket,
-    stop: &StopSignal,
-    service: &Arc<dyn MessageService>,
-    connections: &SharedConnections,
-    timeout: Option<&Timespec>,
-) -> io::Result<()> {
-    loop {
-        let mut waited = [
-            PollFd::new(&listening.socket, PollFlags::IN),
-            PollFd::new(stop, PollFlags::IN),
-        ];
-        match poll(&mut waited, timeout) {
-            Ok(0) if connections.is_empty() && notifier::is_idle() => return Ok(()),
-            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
+/// A listening socket with the connections that came through it.
+struct SocketServer<'a> {
+    listening: &'a ListeningSocket,
+    stop: &'a StopSignal,
+    service: &'a Arc<dyn MessageService>,
+    connections: SharedConnections,
+    silent: SilentConnections,
+}
+
+impl<'a> SocketServer<'a> {
+    fn new(
+        listening: &'a ListeningSocket,
+        stop: &'a StopSignal,
+        service: &'a Arc<dyn MessageService>,
+        connections: SharedConnections,
+    ) -> io::Result<Self> {
+        let silent = SilentConnections::beside(&listening.socket, stop)?;
+        Ok(Self {
+            listening,
+            stop,
+            service,
+            connections,
+            silent,
+        })
+    }
+
+    fn serve(mut self, idle: Option<Duration>) -> io::Result<()> {
+        let mut last = clock::monotonic();
+        loop {
+            let idle_end = idle.map(|idle| last + idle);
+            if idle_end.is_some_and(|end| clock::monotonic() >= end) {
+                if self.connections.is_empty() && notifier::is_idle() {
+                    return Ok(());
+                }
+                last = clock::monotonic();
+                continue;
+            }
+            let (is_called, is_stopped) = self.wait(idle_end)?;
+            if is_stopped {
+                // Those that wait for accept(2) stay in a socket of systemd, for the next daemon.
+                return self.finish();
+            }
+            if is_called {
+                self.accept();
+                last = clock::monotonic();
+            }
         }
-        let [_, stopped] = &waited;
-        if !stopped.revents().is_empty() {
-            // Those that wait for accept(2) stay in a socket of systemd, for the next daemon.
-            finish(connections);
-            return Ok(());
+    }
+
+    /// Waits until something happens, at most until `end`: true if there are connections to accept, and if the order to stop has come.
+    /// Connections that have spoken get their threads.
+    fn wait(&mut self, end: Option<Duration>) -> io::Result<(bool, bool)> {
+        self.silent.close_late(clock::monotonic());
+        let end = self.silent.first_end().into_iter().chain(end).min();
+        let news = self.silent.wait(end)?;
+        for connection in news.spoken {
+            worker::begin(connection, self.service);
         }
-        match listening.socket.accept() {
-            Ok((stream, _)) => begin(stream, connections, service),
+        Ok((news.is_called, news.is_stopped))
+    }
+
+    /// Accepts one connection: others may have spoken meanwhile, and come first.
+    fn accept(&mut self) {
+        match self.listening.socket.accept() {
+            Ok((stream, _)) => self.begin(stream),
             Err(_) => thread::sleep(PAUSE),
         }
     }
-}
 
-/// Waits until what was asked is answered and the program of `notify` has got the changes, and ends the connections that ask
-/// nothing.
-fn finish(connections: &SharedConnections) {
-    let begin = clock::monotonic();
-    let gone = || connections.is_empty();
-    if !comes_true(&gone, begin + LAST_WORDS) {
-        connections.end_reading();
-        comes_true(&gone, begin + FAREWELL);
-    }
-    comes_true(&notifier::is_idle, begin + FAREWELL);
-    notifier::give_up();
-}
-
-/// True as soon as something is true, false if it is not at a time of the monotonic clock.
-fn comes_true(is_true: &dyn Fn() -> bool, end: Duration) -> bool {
-    while !is_true() {
-        if clock::monotonic() >= end {
-            return false;
+    /// Serves a connection if it is admitted.
+    fn begin(&mut self, stream: UnixStream) {
+        let Ok(peer) = peer_credentials(&stream) else {
+            return;
+        };
+        let stream = Arc::new(stream);
+        let Ok(place) = self.connections.admit(peer.uid, &stream) else {
+            log::refused(peer.uid, LoginEvent::Busy);
+            place::refuse(&stream, ServiceError::Busy);
+            return;
+        };
+        let connection = AcceptedConnection {
+            origin: origin_at_once(&stream, peer),
+            stream,
+            peer,
+            place,
+        };
+        // Most have: a program asks as soon as it is connected.
+        if connection.news() == ConnectionNews::Spoken {
+            return worker::begin(connection, self.service);
         }
-        thread::sleep(LOOK);
+        let end = clock::monotonic() + PATIENCE;
+        if let Err(connection) = self.silent.add(connection, end) {
+            worker::begin(connection, self.service);
+        }
     }
-    true
-}
 
-/// Serves a connection in a thread of its own, if it is admitted.
-fn begin(stream: UnixStream, connections: &SharedConnections, service: &Arc<dyn MessageService>) {
-    let Ok(peer) = peer_credentials(&stream) else {
-        return;
-    };
-    let PeerOrigin { session, terminal } = peer_origin(&stream, peer);
-    let caller = CallingProcess {
-        uid: peer.uid,
-        pid: peer.pid,
-        session,
-        terminal,
-    };
-    let stream = Arc::new(stream);
-    let Ok(place) = connections.admit(caller.uid, &stream) else {
-        log::refused(caller.uid, LoginEvent::Busy);
-        place::refuse(&stream, ServiceError::Busy);
-        return;
-    };
-    let service = Arc::clone(service);
-    let served = Arc::clone(&stream);
-    // Where no thread can be made the closure is dropped, and the place with it.
-    let serve = move || {
-        let _wiped = StackWipe;
-        converse(&served, caller, service.as_ref(), place);
-    };
-    let thread = thread::Builder::new().stack_size(STACK);
-    if thread.spawn(serve).is_err() {
-        log::refused(caller.uid, LoginEvent::NoThread);
-        place::refuse(&stream, ServiceError::Busy);
+    /// Waits until what was asked is answered and the program of `notify` has got the changes, and ends the connections that ask
+    /// nothing.
+    fn finish(mut self) -> io::Result<()> {
+        let begin = clock::monotonic();
+        self.silent.forget_others(&self.listening.socket, self.stop);
+        if !self.answers_all(begin + LAST_WORDS)? {
+            self.connections.end_reading();
+            self.answers_all(begin + FAREWELL)?;
+        }
+        while !notifier::is_idle() && clock::monotonic() < begin + FAREWELL {
+            thread::sleep(LOOK);
+        }
+        notifier::give_up();
+        Ok(())
     }
-}
 
-/// The work of a connection, below the stack frame that wipes its stack.
-#[inline(never)]
-fn converse(
-    stream: &UnixStream,
-    caller: CallingProcess,
-    service: &dyn MessageService,
-    place: ConnectionPlace,
-) {
-    connection::serve(stream, caller, service, &place);
-}
-
-/// Wipes the stack below when it is dropped, also in a panic.
-struct StackWipe;
-
-impl Drop for StackWipe {
-    fn drop(&mut self) {
-        wipe::stack();
+    /// Serves the connections that are open. True as soon as there is none, false if there are some at a time of the monotonic clock.
+    fn answers_all(&mut self, end: Duration) -> io::Result<bool> {
+        while !self.connections.is_empty() {
+            let now = clock::monotonic();
+            if now >= end {
+                return Ok(false);
+            }
+            self.wait(Some(end.min(now + LOOK)))?;
+        }
+        Ok(true)
     }
 }

@@ -17,8 +17,8 @@ pub struct CallingProcess {
     pub uid: u32,
     /// Its process id: for the log alone, since another process may have it by now.
     pub pid: i32,
-    /// The audit session in which the process was when its connection was accepted, if that is one of this uid. It is looked up once
-    /// and then, while the process still lives: later another one may have the number, in another session.
+    /// The audit session of the process, if that is one of this uid. It is looked up once, before the first message is read, and proven
+    /// to be that of the process that connected: later another one may have the number, in another session.
     pub session: Option<u32>,
     /// Its terminal, looked up at the same time.
     pub terminal: Option<TerminalNumber>,

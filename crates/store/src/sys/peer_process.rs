@@ -3,6 +3,7 @@
 
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::sync::OnceLock;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -33,10 +34,22 @@ enum PeerProcess {
 /// session that it never was in. A kernel before 6.5 leaves that open, and there what the number says is believed.
 #[must_use]
 pub fn peer_origin(socket: impl AsFd, peer: PeerCredentials) -> PeerOrigin {
-    origin(&held(socket), || PeerOrigin {
+    origin(&held(socket), || read_origin(peer))
+}
+
+/// The same where it cannot be proven later: a kernel before 6.5 says which process has the number now, and nothing about the one
+/// that connected. `None` with a later kernel, which proves it at any time.
+pub fn origin_at_once(socket: impl AsFd, peer: PeerCredentials) -> Option<PeerOrigin> {
+    static IS_HELD: OnceLock<bool> = OnceLock::new();
+    let is_held = IS_HELD.get_or_init(|| !matches!(held(socket), PeerProcess::Unheld));
+    (!is_held).then(|| read_origin(peer))
+}
+
+fn read_origin(peer: PeerCredentials) -> PeerOrigin {
+    PeerOrigin {
         session: process::audit_session(peer.pid, peer.uid),
         terminal: process::terminal(peer.pid),
-    })
+    }
 }
 
 /// A process that lives after something was read about its number had that number meanwhile.
@@ -103,7 +116,7 @@ mod tests {
         let (one, other) = UnixStream::pair().unwrap();
         match held(&one) {
             PeerProcess::Held(own) => assert!(lives(&own)),
-            PeerProcess::Unheld => {}
+            PeerProcess::Unheld => assert!(kernel() < (6, 5)),
             PeerProcess::Gone => panic!("this process has not ended"),
         }
         let peer = super::super::socket::peer_credentials(&one).unwrap();
@@ -112,7 +125,18 @@ mod tests {
             terminal: process::own_terminal(),
         };
         assert_eq!(peer_origin(&one, peer), own);
+        // Read at once only where it could not be proven later.
+        let early = (kernel() < (6, 5)).then_some(own);
+        assert_eq!(origin_at_once(&one, peer), early);
         drop(other);
+    }
+
+    /// The version of the kernel, its first two numbers.
+    fn kernel() -> (u32, u32) {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let mut numbers = release.split(|byte: char| !byte.is_ascii_digit());
+        let mut next = || numbers.next().unwrap().parse().unwrap();
+        (next(), next())
     }
 
     #[test]
