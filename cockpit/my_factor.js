@@ -104,33 +104,35 @@ async function withCode(title, action, warning, proof, call) {
 }
 
 // What speaks against such a change before its code is typed, which would be used up; null where nothing does.
-async function refusedBefore(method, user) {
+async function refusedBefore(method, parameters) {
     try {
-        const { change } = await whileBusy(ask(method, { user }));
+        const { change } = await whileBusy(ask(method, parameters));
         return change.result === "code_required" ? null : refused(change);
     } catch (error) {
         return problem(error);
     }
 }
 
-async function unset(user, device) {
+// Without a device all go: those that the page shows, and no others.
+async function unset(user, device, shown) {
     const warning = device === null
         ? [_("All your devices and recovery codes stop working at once. You log in without a code from then on."),
             _("This also takes a login that is at most 10 minutes old.")]
         : [_("Its codes stop working at once.")];
     const title = device === null ? _("Unset 2FA secret") : cockpit.format(_("Unset $0"), device);
-    const why = device === null ? await refusedBefore("Unset", user) : null;
+    const wanted = device === null ? { user, all: shown.map(one => one.name) } : { user, device };
+    const why = device === null ? await refusedBefore("Unset", wanted) : null;
     if (why !== null)
         return tell(title, message("danger", why));
     return withCode(title, _("Unset"), warning, PROOF(),
-        code => ask("Unset", device === null ? { user, code } : { user, device, code }));
+        code => ask("Unset", { ...wanted, code }));
 }
 
 async function newRecoveryCodes(user) {
     const proof = { ...PROOF(), label: _("A code of one of your devices") };
     const warning = [_("The old recovery codes stop working."), _("This also takes a login that is at most 10 minutes old.")];
     const title = _("New recovery codes");
-    const why = await refusedBefore("NewRecoveryCodes", user);
+    const why = await refusedBefore("NewRecoveryCodes", { user });
     if (why !== null)
         return tell(title, message("danger", why));
     const change = await withCode(title, _("Make new codes"), warning, proof, code => ask("NewRecoveryCodes", { user, code }));
@@ -196,7 +198,7 @@ export function myFactor(user, { own: status, policy, isAdmin }, refresh) {
         devices.length > 0 && element("div", { class: "line" },
             cockpit.format(cockpit.ngettext("$0 recovery code left", "$0 recovery codes left", status.recovery_codes_left), status.recovery_codes_left),
             may.manage && button(_("New recovery codes"), async () => { await newRecoveryCodes(user); refresh(); }, { key: "new-codes" }),
-            may.manage && may.unset_last && button(_("Unset 2FA secret"), async () => { await unset(user, null); refresh(); },
+            may.manage && may.unset_last && button(_("Unset 2FA secret"), async () => { await unset(user, null, devices); refresh(); },
                 { kind: "secondary remove", key: "unset-all" })),
         devices.length > 0 && !may.unset_last && subtle(_("The settings do not let you remove your last device.")),
         devices.length > 0 && may.manage && subtle(_("The QR code of a stored key is not shown again. For another phone, renew the device: that shows a new one.")),

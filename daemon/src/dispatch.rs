@@ -288,9 +288,10 @@ mod tests {
     fn all_others_get_the_same_bytes_and_nothing_is_done() {
         for user in ["alice", "bob", "none", "", "nobody", "a\nb", "root"] {
             for uid in [33, 1002, 65534, 100_000] {
-                let unset = service::DeviceCall {
+                let unset = service::RemovalCall {
                     user: user.to_owned(),
                     device: None,
+                    all: None,
                     code: None,
                 };
                 for request in [
@@ -318,9 +319,10 @@ mod tests {
         assert_eq!(ask(&gate::request("none"), 70).0, not_yours());
         let status = b"{\"method\":\"io.twofactor.Status\",\"parameters\":{\"user\":\"alice\"}}\0";
         assert_eq!(ask(status, 70).0, not_yours());
-        let unset = service::DeviceCall {
+        let unset = service::RemovalCall {
             user: "alice".to_owned(),
             device: None,
+            all: None,
             code: None,
         };
         assert_eq!(ask(&ChangeCall::Unset(unset).message(), 70).0, not_yours());

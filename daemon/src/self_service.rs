@@ -11,7 +11,7 @@ use twofactor_core::state::State;
 use twofactor_core::verify::Rejected;
 use twofactor_protocol::service::{
     ChangeCall, ChangeReply, ChangeResult, CodeCall, DeviceCall, DeviceKind, HashAlgorithm,
-    NewDeviceCall,
+    NewDeviceCall, RemovalCall,
 };
 use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::operations::{self, DevicesBefore};
@@ -130,8 +130,9 @@ fn confirm(
     Ok(reply)
 }
 
-fn unset(claimant: &ProofContext<'_>, call: &DeviceCall) -> Result<ChangeReply, ChangeStop> {
+fn unset(claimant: &ProofContext<'_>, call: &RemovalCall) -> Result<ChangeReply, ChangeStop> {
     let record = claimant.enrolled()?;
+    expected(record, call)?;
     let log = claimant.log();
     let factor = claimant.factor(&log);
     let mut reply = ChangeReply::new(ChangeResult::Removed);
@@ -156,10 +157,23 @@ fn unset(claimant: &ProofContext<'_>, call: &DeviceCall) -> Result<ChangeReply, 
     Ok(reply)
 }
 
-fn new_recovery_codes(
-    claimant: &ProofContext<'_>,
-    call: &CodeCall,
-) -> Result<ChangeReply, ChangeStop> {
+/// Checks that the devices are those that the user saw. From here on the proof holds for these alone.
+fn expected(record: &Record, call: &RemovalCall) -> Result<(), ChangeStop> {
+    match (&call.device, &call.all) {
+        (_, None) => Ok(()),
+        (Some(_), Some(_)) => Err(ChangeStop::Parameter("all")),
+        (None, Some(all)) => {
+            let names = record.devices.iter().map(|device| device.name.as_str());
+            if names.eq(all.iter().map(String::as_str)) {
+                Ok(())
+            } else {
+                Err(ChangeResult::Changed.into())
+            }
+        }
+    }
+}
+
+fn new_recovery_codes(claimant: &ProofContext<'_>, call: &CodeCall) -> Result<ChangeReply, ChangeStop> {
     claimant.enrolled()?;
     let proof = claimant.prove(call.code.as_deref(), ChangeKind::RecoveryCodes)?;
     let log = claimant.log();

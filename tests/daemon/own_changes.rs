@@ -114,7 +114,9 @@ fn recovery_codes_take_a_login_and_a_code() {
     let command = ["recovery-codes", "--yes", "--json"];
     let without = json_error(alice(&machine, &command, ""), 1);
     assert_eq!(without["kind"], "login-required");
-    assert_eq!(without["next"], "Log in again, as with: su alice");
+    let next = "Next: log in with the password in this session, as with su alice, and try again there.\n\
+                If that does not help, ask your administrator.";
+    assert_eq!(without["next"], next);
     let mut pty = after_login(&machine, "/usr/local/bin/twofactor recovery-codes");
     pty.answer("Password: ", PASSWORD);
     pty.answer(ASK_CODE, &phone.code());
@@ -203,6 +205,27 @@ fn the_last_device_is_unset_with_a_login_and_a_code() {
     assert!(devices(&machine).is_empty());
     let none = json_error(alice(&machine, &["unset", "--yes", "--json"], ""), 1);
     assert_eq!(none["kind"], "not-enrolled");
+}
+
+#[test]
+fn a_device_added_after_the_question_is_not_removed() {
+    let machine = harness::logins::machine();
+    let phone = enrolled(&machine, "alice");
+    let _daemon = machine.daemon();
+    let mut pty = after_login(&machine, "/usr/local/bin/twofactor unset");
+    pty.answer("Password: ", PASSWORD);
+    pty.answer(ASK_CODE, &phone.code());
+    pty.expect("Remove all devices (phone) and the recovery codes of alice? [y/N] ");
+    enroll(&machine, "alice", &["--device", "tablet"]);
+    let before = machine.read(record_path("alice"));
+    pty.send_line("y");
+    let shown = ended(pty, 1).shown;
+    assert!(
+        shown.contains("devices or settings were changed meanwhile, so nothing was changed here"),
+        "{shown}"
+    );
+    assert_eq!(machine.read(record_path("alice")), before);
+    assert_eq!(devices(&machine), ["phone", "tablet"]);
 }
 
 #[test]

@@ -145,6 +145,32 @@ fn the_last_device_takes_a_code_and_a_login() {
 }
 
 #[test]
+fn all_devices_go_only_as_they_were_shown() {
+    let machine = machine();
+    let alice = enrolled(&machine, "alice");
+    harness::logins::enroll(&machine, "alice", &["--device", "tablet"]);
+    let _daemon = machine.daemon();
+    let code = alice.code();
+    let answers = [("Password: ", PASSWORD), (ASK_CODE, code.as_str())];
+    let unset = |shown: Value, proof: &str| {
+        let parameters = json!({"all": shown, "code": proof});
+        ("io.twofactor.Unset", parameters)
+    };
+    let [proof, recovery] = [0, 1].map(|place: usize| alice.recovery[place].as_str());
+    let calls = [
+        unset(json!(["phone"]), proof),
+        unset(json!(["phone", "tablet", "watch"]), proof),
+        unset(json!([]), proof),
+        unset(json!(["phone", "tablet"]), proof),
+        unset(json!(["phone", "tablet"]), recovery),
+    ];
+    let results = in_session(&machine, &calls, &answers);
+    // No proof was looked at before: it still counts.
+    let expected = ["changed", "changed", "changed", "removed", "unenrolled"];
+    assert_eq!(results, expected);
+}
+
+#[test]
 fn where_no_ticket_is_wanted_none_is_written() {
     let machine = machine();
     machine.add_user("alice");

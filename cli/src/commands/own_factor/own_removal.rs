@@ -1,6 +1,6 @@
 //! `unset` without root.
 
-use twofactor_protocol::service::{ChangeCall, DeviceCall};
+use twofactor_protocol::service::{ChangeCall, RemovalCall};
 
 use super::proof_dialogue::{ProofDialogue, WantedProof};
 use super::{OwnFactor, left_to_administrator, refuse_root_options};
@@ -51,9 +51,13 @@ pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
         codes: WantedProof::Code,
     };
     let (_, reply) = dialogue.run(|code| {
-        ChangeCall::Unset(DeviceCall {
+        ChangeCall::Unset(RemovalCall {
             user: user.to_owned(),
             device: device.map(str::to_owned),
+            // Those of the question, and no others that came after it.
+            all: device
+                .is_none()
+                .then(|| names.iter().map(|name| (*name).to_owned()).collect()),
             code,
         })
     })?;

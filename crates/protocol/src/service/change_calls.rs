@@ -15,7 +15,7 @@ pub enum ChangeCall {
     /// `io.twofactor.Confirm`: a code of the device of the last `Begin` or `Renew` on this connection.
     Confirm(CodeCall),
     /// `io.twofactor.Unset`: a device goes, or all that is kept about the user.
-    Unset(DeviceCall),
+    Unset(RemovalCall),
     /// `io.twofactor.NewRecoveryCodes`: new codes in place of the old ones.
     NewRecoveryCodes(CodeCall),
 }
@@ -46,15 +46,32 @@ pub struct NewDeviceCall {
     pub code: Option<String>,
 }
 
-/// The parameters of `Renew` and `Unset`.
+/// The parameters of `Renew`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceCall {
     /// The user.
     pub user: String,
-    /// Name of the device. Without it `Renew` takes the only one, and `Unset` removes all.
+    /// Name of the device; without it the only one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// The proof: a code or a recovery code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+/// The parameters of `Unset`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemovalCall {
+    /// The user.
+    pub user: String,
+    /// Name of the device; without it all go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Names of all devices, as the user saw them when all were to go: nothing is removed where there are others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all: Option<Vec<String>>,
     /// The proof: a code or a recovery code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -184,7 +201,8 @@ impl ChangeCall {
     pub fn user(&self) -> &str {
         match self {
             Self::Begin(call) => &call.user,
-            Self::Renew(call) | Self::Unset(call) => &call.user,
+            Self::Renew(call) => &call.user,
+            Self::Unset(call) => &call.user,
             Self::Confirm(call) | Self::NewRecoveryCodes(call) => &call.user,
         }
     }
@@ -274,14 +292,20 @@ mod tests {
             device: None,
             code: text("1\"2"),
         };
+        let removal = RemovalCall {
+            user: "alice".to_owned(),
+            device: None,
+            all: Some(vec!["phone".to_owned(), "token".to_owned()]),
+            code: None,
+        };
         let code = CodeCall {
             user: "alice".to_owned(),
             code: None,
         };
         for call in [
             ChangeCall::Begin(begin),
-            ChangeCall::Renew(device.clone()),
-            ChangeCall::Unset(device),
+            ChangeCall::Renew(device),
+            ChangeCall::Unset(removal),
             ChangeCall::Confirm(code.clone()),
             ChangeCall::NewRecoveryCodes(code),
         ] {

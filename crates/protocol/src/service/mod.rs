@@ -11,7 +11,7 @@ pub use call::{CallError, ServiceCall, interface_not_found};
 
 pub use change_calls::{
     ChangeCall, ChangeReply, ChangeResult, CodeCall, DeviceCall, DeviceKind, HashAlgorithm,
-    NewDeviceCall,
+    NewDeviceCall, RemovalCall,
 };
 pub use fleet_call::FleetCall;
 pub use introspection::{ServiceInfo, description_reply, info_reply};
