@@ -80,6 +80,8 @@ fn in_shares<I: Sync, T: Send>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -95,9 +97,12 @@ mod tests {
     fn each_is_changed_once_and_in_order() {
         let most = WRITERS * FEWEST_CHANGES;
         for count in [0, 1, FEWEST_CHANGES, FEWEST_CHANGES + 1, most, most + 7] {
-            let all: Vec<usize> = (0..count).collect();
-            let changed = change_each("Changed", ChangeThreads::Several, &all, |one| *one);
-            assert_eq!(changed, all);
+            let all: Vec<AtomicUsize> = (0..count).map(AtomicUsize::new).collect();
+            let change = |one: &AtomicUsize| one.fetch_add(1, Ordering::SeqCst);
+            let changed = change_each("Changed", ChangeThreads::Several, &all, change);
+            assert_eq!(changed, (0..count).collect::<Vec<_>>());
+            let after: Vec<usize> = all.into_iter().map(AtomicUsize::into_inner).collect();
+            assert_eq!(after, (1..=count).collect::<Vec<_>>());
         }
     }
 

@@ -43,6 +43,7 @@ mod report;
 mod require;
 mod rescue;
 mod restoration;
+mod restoration_of_many;
 mod secrets;
 mod setup;
 mod shells;

@@ -5,29 +5,24 @@ use std::path::Path;
 
 use harness::Machine;
 use harness::desk::{desk, desk_on, give, give_phone, is_asked, json, lets_in, parse};
-use harness::enrolled::{device, record_path, write_record};
+use harness::enrolled::record_path;
 use harness::hotp;
 use serde_json::Value;
-use twofactor_core::account::Account;
-use twofactor_core::device::Kind;
 
 use super::init::STATE;
 
-const FILE: &str = "/root/backup";
-/// The uid of `user0`, where there are many.
-const FIRST: u32 = 2_000;
-
-fn back_up(machine: &Machine) -> Vec<u8> {
+pub const FILE: &str = "/root/backup";
+pub fn back_up(machine: &Machine) -> Vec<u8> {
     machine.command(&["backup", "--output", FILE]).ok();
     std::fs::read(FILE).unwrap()
 }
 
-fn restore(machine: &Machine, options: &[&str], code: i32) -> Value {
+pub fn restore(machine: &Machine, options: &[&str], code: i32) -> Value {
     let call = [&["restore", FILE, "--yes", "--json"], options].concat();
     parse(&machine.command(&call).exits(code).stdout)
 }
 
-fn results(report: &Value) -> Vec<(&str, &str)> {
+pub fn results(report: &Value) -> Vec<(&str, &str)> {
     let rows = report["users"].as_array().unwrap().iter();
     rows.map(|row| {
         (
@@ -217,43 +212,6 @@ fn a_lost_record_is_asked_for_again() {
 }
 
 /// Another server: alice has another user id, bob is the same, and carol's is another person's.
-#[test]
-fn many_users_are_restored_in_the_order_of_the_backup() {
-    const USERS: u32 = 300;
-    let file = {
-        let machine = desk_on();
-        machine.add_users(USERS, FIRST);
-        for number in 0..USERS {
-            let account = Account {
-                name: format!("user{number}"),
-                uid: FIRST + number,
-                gid: FIRST + number,
-            };
-            write_record(&account, vec![device("token", Kind::Hotp)]);
-        }
-        back_up(&machine)
-    };
-    let machine = desk();
-    machine.policy("enabled = true\n");
-    machine.add_users(USERS, FIRST);
-    machine.write_file(FILE, &file, 0o600);
-    let text = String::from_utf8(file).unwrap();
-    let users = text.lines().filter_map(|line| {
-        let name = line.strip_prefix("user = \"")?;
-        name.strip_suffix('"')
-    });
-    let users: Vec<&str> = users.collect();
-    assert_eq!(users.len(), 300);
-    let expected = |word| users.iter().map(|user| (*user, word)).collect::<Vec<_>>();
-    let report = restore(&machine, &[], 0);
-    assert_eq!(results(&report), expected("restored"));
-    let status = parse(&machine.command(&["status", "--json"]).ok().stdout);
-    assert_eq!(status["totals"]["enrolled"], 300);
-    assert!(is_asked("user0") && is_asked("user299"));
-    let report = restore(&machine, &[], 1);
-    assert_eq!(results(&report), expected("kept"));
-}
-
 #[test]
 fn a_backup_moves_to_another_server() {
     let file = {

@@ -1,5 +1,7 @@
 //! `restore`: users from a backup. Everything is read and checked before the first user is changed.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -59,11 +61,11 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<ExitCode, Failure> {
         },
     };
     let accounts = AccountLookup::for_names(backup.entries.len());
-    let places: Vec<RestorePlace<'_>> = backup
+    let places = backup
         .entries
         .iter()
-        .map(|entry| RestorePlace::of(&accounts, entry, args.adopt))
-        .collect();
+        .map(|entry| RestorePlace::of(&accounts, entry, args.adopt));
+    let places = one_for_each_uid(places);
     let report = |stage, rows| RestoreReport {
         made: utc(backup.made),
         stage,
@@ -183,6 +185,30 @@ impl<'b> RestorePlace<'b> {
             Err(refusal) => RestoreRow::refused(user, refusal),
         }
     }
+}
+
+/// Refuses the users who have the user id of another one before them: what is kept is kept about one user of that id.
+fn one_for_each_uid<'b>(places: impl Iterator<Item = RestorePlace<'b>>) -> Vec<RestorePlace<'b>> {
+    let mut first_names: HashMap<u32, &str> = HashMap::new();
+    let one = |mut place: RestorePlace<'b>| {
+        let Ok(uid) = place.account.as_ref().map(|account| account.uid) else {
+            return place;
+        };
+        match first_names.entry(uid) {
+            Entry::Vacant(entry) => {
+                entry.insert(&place.entry.record.user);
+            }
+            Entry::Occupied(other) => {
+                let other = plain(other.get());
+                place.account = Err(Failure::refused(format!(
+                    "the user id {uid} is restored to {other} already"
+                )));
+                place.note = None;
+            }
+        }
+        place
+    };
+    places.map(one).collect()
 }
 
 fn planned(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> Vec<RestoreRow> {
