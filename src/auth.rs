@@ -58,9 +58,7 @@ pub fn authenticate(
     if forgotten.is_err() {
         return AuthResult::NoAnswer;
     }
-    ticket::forget(host);
-    recovered::forget(host);
-    expected_session::forget(host);
+    forget_claims(host);
     let mut login = LoginContext {
         user,
         rhost: host.rhost().unwrap_or_default(),
@@ -78,6 +76,7 @@ pub fn authenticate(
                 Priority::Notice,
                 login.line(LoginEvent::AnotherUser).as_str(),
             );
+            forget_claims(host);
             match host.unmark() {
                 Ok(()) => AuthResult::Refused,
                 Err(NoAnswer) => AuthResult::NoAnswer,
@@ -94,6 +93,13 @@ pub fn authenticate(
             AuthResult::NoAnswer
         }
     }
+}
+
+/// Forgets what an earlier attempt of the transaction left for its later phases.
+fn forget_claims(host: &mut dyn PamTransaction) {
+    ticket::forget(host);
+    recovered::forget(host);
+    expected_session::forget(host);
 }
 
 /// An earlier attempt of this transaction may have been another user's. A mark of the same account stays: another line

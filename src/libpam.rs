@@ -9,6 +9,7 @@ use pam::constants::{
 use pam::conv::Conv;
 use pam::items::{AuthTok, ItemType, RHost, Service, Tty};
 use pam::module::PamHandle;
+use twofactor_store::tickets::TicketStore;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::recovery_claim::RecoveryClaim;
@@ -155,6 +156,10 @@ impl PamTransaction for LibpamTransaction<'_> {
 
     fn claim_ticket(&mut self, claim: Option<TicketClaim>) {
         let _ = self.0.set_data(TICKET, Box::new(claim));
+    }
+
+    fn has_daemon(&self) -> bool {
+        TicketStore::default().has_daemon()
     }
 
     fn ticket_claim(&self) -> Option<TicketClaim> {

@@ -53,6 +53,8 @@ pub fn claim_while_disabled(
         && process::ordinary_uid().is_none()
         && gave_password(host, policy)
         && !is_over_ssh(host)
+        // While it is off no directory is asked that no ticket depends on.
+        && host.has_daemon()
     {
         let account = accounts::by_bytes(user).ok().flatten();
         claim(host, arguments, account.as_ref());

@@ -88,6 +88,8 @@ pub trait PamTransaction {
     fn complain(&mut self, text: &str);
     /// Remembers, until the end of the transaction, who is to get a ticket. Where libpam refuses there is none.
     fn claim_ticket(&mut self, claim: Option<TicketClaim>);
+    /// True if there is a daemon on this machine that takes tickets.
+    fn has_daemon(&self) -> bool;
     /// The user who is to get one.
     fn ticket_claim(&self) -> Option<TicketClaim>;
     /// Remembers, until the end of the transaction, if a session is expected that begins with a code. Where libpam refuses it is forgotten.

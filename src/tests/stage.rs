@@ -39,6 +39,7 @@ pub struct Stage {
     pub rhost: Option<Vec<u8>>,
     pub password: Option<Vec<u8>>,
     pub marked: Option<String>,
+    pub has_daemon: bool,
     pub claimed: Option<TicketClaim>,
     pub recovered: Option<RecoveryClaim>,
     pub expects_session: bool,
@@ -75,6 +76,7 @@ impl Stage {
             rhost: None,
             password: None,
             marked: None,
+            has_daemon: true,
             claimed: None,
             recovered: None,
             expects_session: false,
@@ -227,6 +229,10 @@ impl PamTransaction for Stage {
 
     fn claim_ticket(&mut self, claim: Option<TicketClaim>) {
         self.claimed = claim;
+    }
+
+    fn has_daemon(&self) -> bool {
+        self.has_daemon
     }
 
     fn ticket_claim(&self) -> Option<TicketClaim> {

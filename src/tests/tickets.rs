@@ -55,6 +55,18 @@ fn r13_a_password_claims_a_ticket_while_it_is_disabled() {
     assert_eq!(claimed(service_off, "su", "secret"), None);
 }
 
+/// Switching it off is the way out of an emergency: no directory of users is asked then without need.
+#[test]
+fn no_ticket_is_claimed_while_it_is_disabled_without_a_daemon() {
+    let mut stage = Stage::of(NEWCOMER, "enabled = false\n");
+    stage.arguments.files = FileChoice::Daemons;
+    stage.service = Some("su".into());
+    stage.password = Some("secret".into());
+    stage.has_daemon = false;
+    assert_eq!(stage.run(&[]), AuthResult::NotAsked);
+    assert_eq!(stage.claimed, None);
+}
+
 /// A ticket counts for the policy of the daemon, whatever the line's own one says.
 #[test]
 fn a_line_with_other_files_claims_no_ticket() {

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
+use crate::arguments::FileChoice;
 use crate::return_codes::AuthResult;
 use crate::transaction::{MessageMode, Priority};
 use twofactor_store::sys::clock;
@@ -248,9 +249,12 @@ fn lock_out(stage: &mut Stage) {
 fn a_code_is_no_verdict_on_another_user() {
     let mut stage = Stage::new(ON);
     stage.marked = Some(NEWCOMER.to_owned());
+    stage.arguments.files = FileChoice::Daemons;
     stage.meanwhile = Some(|stage| stage.user = Some(NEWCOMER.into()));
     assert_eq!(stage.run(&[&code(0)]), AuthResult::Refused);
-    assert_eq!(stage.marked, None);
+    // What the code would have admitted is not admitted to the other one.
+    assert_eq!((&stage.marked, &stage.claimed), (&None, &None));
+    assert!(!stage.expects_session && stage.recovered.is_none());
     let lines = results(&stage);
     assert_eq!(
         lines.last().map(String::as_str),

@@ -80,6 +80,12 @@ impl TicketStore {
         }
     }
 
+    /// True if a daemon was set up, for which tickets are written. False where that cannot be seen: no ticket is written then either.
+    #[must_use]
+    pub fn has_daemon(&self) -> bool {
+        self.directory.parent().is_some_and(Path::is_dir)
+    }
+
     /// True if the user has a ticket for this audit session that still holds.
     ///
     /// # Errors
