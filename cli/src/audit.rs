@@ -7,9 +7,11 @@
 
 use std::fmt::Display;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
+use twofactor_core::POLICY_FILE;
 use twofactor_core::account::Account;
 use twofactor_core::log::change_message::ChangeMessage;
 use twofactor_core::log::event::CommandEvent;
@@ -78,8 +80,11 @@ pub fn log(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)]) {
     }
 }
 
-/// Logs the names in the policy in use by which an entry applies to no user.
-pub fn idle_names(idle: &[IdleName]) {
+/// Logs the names in the policy by which an entry applies to no user. Those of another file than the one in use say nothing about logins.
+pub fn idle_names(policy: &Path, idle: &[IdleName]) {
+    if policy != Path::new(POLICY_FILE) {
+        return;
+    }
     for name in idle {
         // As above.
         let _ = send(name.line(caller()).as_str());

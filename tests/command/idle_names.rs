@@ -82,6 +82,13 @@ fn the_log_has_names_that_exempt_no_login() {
         logged(&["policy", "check", draft.to_str().unwrap()]),
         [""; 0]
     );
+    // Neither is another file, which does not go with the records of this one.
+    let other = machine.scratch().join("other.toml");
+    std::fs::write(&other, IDLE).unwrap();
+    machine.forget_log();
+    let other = ["--policy", other.to_str().unwrap(), "policy", "check"];
+    machine.command(&other).exits(3);
+    assert_eq!(machine.log_with("result=unusable-"), [""; 0]);
     names.answers("");
     assert_eq!(logged(&["disable", "--yes"]), [""; 0]);
     let asked = names.asked();

@@ -77,6 +77,10 @@ fn without_a_login_an_enrollment_code_is_asked_for() {
     assert!(run.stdout.contains(told), "{}", run.stdout);
     assert!(run.stdout.contains(ASK_INVITATION), "{}", run.stdout);
     run.exits(1);
+    // None was made, so none is right: that is said, and not once more that a login would do.
+    let uninvited = alice(&machine, &["enroll"], "ABCD-EFGH\n").exits(1).stderr;
+    let told = "there is no enrollment code for alice that works\n";
+    assert!(uninvited.contains(told), "{uninvited}");
     let mut talk = DialogueProcess::begin_as(&machine, "alice", &["enroll"]);
     let wanted = talk.event();
     assert_eq!(

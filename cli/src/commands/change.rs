@@ -48,7 +48,7 @@ pub fn change(
         return Ok(prepared.into_preview());
     }
     if prepared.is_idle() {
-        audit::idle_names(&prepared.idle);
+        audit::idle_names(context.policy_path(), &prepared.idle);
         return Ok(prepared.into_unchanged());
     }
     context.terminal.prose(&prepared.announcement())?;
@@ -293,7 +293,7 @@ impl PolicyChange {
                 &[("key", key), ("value", value)],
             );
         }
-        audit::idle_names(&self.idle);
+        audit::idle_names(context.policy_path(), &self.idle);
         Ok(())
     }
 }

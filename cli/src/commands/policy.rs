@@ -52,7 +52,7 @@ pub fn check(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
                 PolicyCheckReport::new(context.policy_path().display().to_string(), policy);
             let idle = idle_name::find(policy);
             if rustix::process::geteuid().is_root() {
-                audit::idle_names(&idle);
+                audit::idle_names(context.policy_path(), &idle);
             }
             report
                 .with_warnings(policy, &idle)

@@ -28,14 +28,12 @@ pub fn refusal(own: &OwnFactor, reply: &ChangeReply) -> Failure {
             Failure::refused(format!("this takes {}", recent_login(user)))
                 .of_kind(FailureKind::LoginRequired)
                 .next(format!(
-                    "Log in again, as with: su {}",
-                    shell::operand(user)
+                    "Next: {}\nIf that does not help, ask your administrator.",
+                    another_login(user)
                 ))
         }
         ChangeResult::InvitationRequired => {
-            Failure::refused(format!("there is no enrollment code for {user} that works"))
-                .of_kind(FailureKind::NotEnrolled)
-                .next("Ask your administrator for one.")
+            no_invitation(user).next("Ask your administrator for one.")
         }
         ChangeResult::NothingPending => Failure::refused(
             "the code came later than 10 minutes after the key, so nothing was stored",
@@ -53,6 +51,21 @@ pub fn refusal(own: &OwnFactor, reply: &ChangeReply) -> Failure {
         .next("Look at the devices again: twofactor status"),
         _ => unanswered(&own.client.error(ReplyError::Malformed)),
     }
+}
+
+/// No invitation lets the user enroll the first device.
+pub fn no_invitation(user: &str) -> Failure {
+    Failure::refused(format!("there is no enrollment code for {user} that works"))
+        .of_kind(FailureKind::NotEnrolled)
+}
+
+/// The step after which a change is made that takes a login. A login by ssh gives no proof, and neither does a service that the policy
+/// switches off.
+pub fn another_login(user: &str) -> String {
+    format!(
+        "log in with the password in this session, as with su {}, and try again there.",
+        shell::operand(user)
+    )
 }
 
 /// The login that a change takes.

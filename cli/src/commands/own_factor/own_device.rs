@@ -6,7 +6,7 @@ use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::Policy;
 use twofactor_core::secret::Secret;
 use twofactor_core::verify::Rejected;
-use twofactor_protocol::reply::ReplyError;
+use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_protocol::service::{ChangeCall, ChangeReply, ChangeResult, CodeCall};
 use twofactor_store::daemon::{DaemonError, DaemonFault, HeldConnection};
 use zeroize::Zeroizing;
@@ -102,14 +102,17 @@ impl WaitingDevice for OwnDevice<'_> {
 
 /// The connection is gone, and the device with it, unless the code arrived.
 fn lost(error: &DaemonError) -> Failure {
-    if error.cause != DaemonFault::Ended {
-        return uncertain(error);
-    }
-    Failure::refused(
-        "the key is older than 10 minutes, or twofactord was restarted, so nothing was stored",
-    )
-    .of_kind(FailureKind::Cancelled)
-    .next("Begin again.")
+    let why = match error.cause {
+        DaemonFault::Ended => "the key is older than 10 minutes, or twofactord was restarted",
+        // It has looked at no code, and the device ends with this command's connection.
+        DaemonFault::Reply(ReplyError::Service(ServiceError::Busy)) => {
+            "twofactord has too much to do, and the key is void"
+        }
+        _ => return uncertain(error),
+    };
+    Failure::refused(format!("{why}, so nothing was stored"))
+        .of_kind(FailureKind::Cancelled)
+        .next("Begin again.")
 }
 
 /// The device of a reply; `None` where its settings are not known.
@@ -133,4 +136,39 @@ fn shown(reply: &ChangeReply) -> Option<Device> {
         secret: Secret::from_base32(reply.secret.as_deref()?)?,
         created: entry.enrolled,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use twofactor_store::daemon::DaemonClient;
+
+    #[test]
+    fn a_device_that_is_surely_lost_is_told_from_one_that_may_be_stored() {
+        let client = DaemonClient::new(Path::new("/run/x"), "alice");
+        let told = |cause| lost(&client.fault(cause));
+        for cause in [
+            DaemonFault::Ended,
+            DaemonFault::Reply(ReplyError::Service(ServiceError::Busy)),
+        ] {
+            let failure = told(cause);
+            assert!(failure.what.ends_with(", so nothing was stored"));
+            assert_eq!(failure.kind, FailureKind::Cancelled);
+            assert_eq!(failure.next.as_deref(), Some("Begin again."));
+        }
+        for cause in [
+            DaemonFault::Closed,
+            DaemonFault::Lost(rustix::io::Errno::AGAIN),
+            DaemonFault::Reply(ReplyError::Malformed),
+            DaemonFault::Reply(ReplyError::Service(ServiceError::Unavailable)),
+        ] {
+            let failure = told(cause);
+            assert!(
+                failure.what.contains("may have made the change"),
+                "{cause:?}"
+            );
+            assert_eq!(failure.kind, FailureKind::System);
+        }
+    }
 }

@@ -64,7 +64,8 @@ pub fn enroll(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
     let files = delivered.files.keep();
     let is_first = reply.recovery_codes.is_some();
     let handed = if is_first {
-        hand_over(user, sheet, reply.recovery_codes)?
+        let handed = hand_over(user, sheet, reply.recovery_codes);
+        handed.map_err(|failure| stored_without_codes(&device.name, failure))?
     } else {
         // Devices came meanwhile, and codes with them: an empty file is not kept.
         DeliveredCodes::none()
@@ -200,6 +201,14 @@ fn new_device(user: &str, args: &EnrollArgs, code: Option<String>) -> NewDeviceC
         digits: args.digits,
         interval: args.interval,
         code,
+    }
+}
+
+/// The codes of the first device did not reach its user. The device counts.
+fn stored_without_codes(device: &str, failure: Failure) -> Failure {
+    Failure {
+        what: format!("the device {device} is stored; its {}", failure.what),
+        ..failure
     }
 }
 

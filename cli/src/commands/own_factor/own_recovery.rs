@@ -65,7 +65,10 @@ pub fn hand_over(
         let step = shell::twofactor("recovery-codes", &[user], &[]);
         Failure {
             what: format!("new recovery codes count, and were lost: {}", failure.what),
-            next: Some(format!("For others in their place: {step}")),
+            // A login that was a proof is one no longer.
+            next: Some(format!(
+                "For others in their place log in again, and then: {step}"
+            )),
             ..failure
         }
     })?;

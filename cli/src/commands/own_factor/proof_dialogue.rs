@@ -9,7 +9,7 @@ use twofactor_store::attempt::closed;
 use twofactor_store::daemon::HeldConnection;
 use zeroize::Zeroizing;
 
-use super::change_refusal::{recent_login, refusal, uncertain};
+use super::change_refusal::{another_login, no_invitation, recent_login, refusal, uncertain};
 use super::{OwnFactor, of_administrator, unanswered};
 use crate::commands::event_dialogue::read_code;
 use crate::commands::verify::locked_out;
@@ -140,6 +140,13 @@ impl ProofDialogue<'_> {
             (ChangeResult::LoginRequired, None) if self.status.devices.is_empty() => {
                 let why = login_required(user);
                 return Ok(NextStep::Ask(WantedProof::Invitation, Some(why)));
+            }
+            // Without an invitation the daemon looks at no code.
+            (ChangeResult::LoginRequired, Some(WantedProof::Invitation)) => {
+                return Err(no_invitation(user).next(format!(
+                    "Ask your administrator for one, or {}",
+                    another_login(user)
+                )));
             }
             (ChangeResult::Wrong, Some(_)) => rejected(LoginEvent::Wrong, Rejected::Wrong),
             (ChangeResult::Used, Some(_)) => {
