@@ -173,7 +173,10 @@ fn expected(record: &Record, call: &RemovalCall) -> Result<(), ChangeStop> {
     }
 }
 
-fn new_recovery_codes(claimant: &ProofContext<'_>, call: &CodeCall) -> Result<ChangeReply, ChangeStop> {
+fn new_recovery_codes(
+    claimant: &ProofContext<'_>,
+    call: &CodeCall,
+) -> Result<ChangeReply, ChangeStop> {
     claimant.enrolled()?;
     let proof = claimant.prove(call.code.as_deref(), ChangeKind::RecoveryCodes)?;
     let log = claimant.log();

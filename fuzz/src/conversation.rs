@@ -4,14 +4,19 @@
 mod changes;
 
 use serde_json::{Value, json};
+use twofactor_core::device::MAX_DEVICES;
 use twofactor_protocol::service::ServiceCall;
 use twofactord::fuzzing::ConnectionMemory;
 
 use crate::daemon_machine::{DaemonMachine, USERS};
-use crate::daemon_rules::{PendingModel, ServiceRules, UserModel, code_of};
+use crate::daemon_rules::{
+    InvitationModel, PendingModel, ServiceRules, TicketModel, UserModel, code_of,
+};
 
-/// Names of devices, one of which is none.
-const NAMES: [&str; 4] = ["phone", "token", "tablet", "all"];
+/// Names of devices, one of which is none: one more than a user may have.
+const NAMES: [&str; MAX_DEVICES + 2] = [
+    "phone", "token", "tablet", "all", "watch", "key", "spare", "desk", "car",
+];
 
 /// Names that are called about: the users', and one without an account.
 const CALLED: [&str; 3] = [USERS[0], USERS[1], "carol"];
@@ -19,10 +24,14 @@ const CALLED: [&str; 3] = [USERS[0], USERS[1], "carol"];
 /// Seconds that pass.
 const PASSING: [u64; 8] = [1, 29, 30, 599, 600, 3_600, 86_400, 34 * 86_400];
 
+/// Audit sessions: two of each user, and none.
+const SESSIONS: [Option<u32>; 3] = [Some(7), Some(8), None];
+
 /// One open connection in both worlds.
 #[derive(Default)]
 struct OpenTalk {
     user: usize,
+    session: Option<u32>,
     memory: ConnectionMemory,
     pending: Option<PendingModel>,
 }
@@ -44,6 +53,7 @@ pub fn play(machine: &DaemonMachine, bytes: &[u8]) {
     machine.empty();
     let talk = |user: usize| OpenTalk {
         user,
+        session: SESSIONS[0],
         ..OpenTalk::default()
     };
     let mut play = Play {
@@ -77,10 +87,14 @@ impl Play<'_> {
     fn goes_on(&mut self) -> Option<()> {
         match self.below(32)? {
             0 => {
-                let talk = self.below(self.talks.len())?;
-                let user = self.talks[talk].user;
+                let (count, choice) = (
+                    self.talks.len(),
+                    self.below(self.talks.len() * SESSIONS.len())?,
+                );
+                let talk = choice % count;
                 self.talks[talk] = OpenTalk {
-                    user,
+                    user: self.talks[talk].user,
+                    session: SESSIONS[choice / count],
                     ..OpenTalk::default()
                 };
             }
@@ -88,11 +102,14 @@ impl Play<'_> {
                 self.now += PASSING[self.below(PASSING.len())?];
                 self.machine.clock(self.now);
             }
-            3..=6 => {
-                let user = self.below(USERS.len())?;
-                self.machine.log_in(user);
-                self.users[user].ticket = Some(self.now);
+            3..=5 => {
+                let choice = self.below(USERS.len() * 2)?;
+                let (user, session) = (choice % USERS.len(), [7, 8][choice / USERS.len()]);
+                self.machine.log_in(user, session);
+                let issued = self.now;
+                self.users[user].ticket = Some(TicketModel { issued, session });
             }
+            6 => self.invites()?,
             7 => {
                 self.rules = ServiceRules {
                     manage: self.below(4)? > 0,
@@ -109,6 +126,22 @@ impl Play<'_> {
             25 | 26 => self.renews()?,
             27..=29 => self.unsets()?,
             _ => self.replaces_codes()?,
+        }
+        Some(())
+    }
+
+    /// Root invites a user; one with a device is not invited.
+    fn invites(&mut self) -> Option<()> {
+        let user = self.below(USERS.len())?;
+        let expires = self.now + PASSING[self.below(PASSING.len())?];
+        if self.users[user].tokens.is_empty() {
+            let code = self.machine.invite(user, self.now, expires);
+            self.number += 1;
+            self.users[user].invitation = Some(InvitationModel {
+                number: self.number,
+                code,
+                expires,
+            });
         }
         Some(())
     }
@@ -135,7 +168,8 @@ impl Play<'_> {
         }
         let before = self.machine.files();
         let talk = &mut self.talks[talk];
-        let reply = self.machine.answer(message, talk.user, &mut talk.memory);
+        let caller = (talk.user, talk.session);
+        let reply = self.machine.answer(message, caller, &mut talk.memory);
         assert!(reply.is_none_or(|reply| reply["error"].is_string()));
         assert!(self.machine.files() == before);
         Some(())
@@ -195,7 +229,7 @@ impl Play<'_> {
         (USERS[user] == name).then_some(user)
     }
 
-    /// A code to give: of a device that counts or waits, a recovery code, one that is none, or nothing.
+    /// A code to give: of a device that counts or waits, a recovery code, that of an invitation, one that is none, or nothing.
     fn code(&mut self, talk: usize) -> Option<Option<String>> {
         let (choice, place) = (self.below(16)?, self.below(12)?);
         let model = &self.users[self.talks[talk].user];
@@ -220,7 +254,10 @@ impl Play<'_> {
                 .map(|code| code.text.clone()),
             8..=12 => pending(&self.talks[talk]),
             13 => self.talks.iter().find_map(pending),
-            14 => Some("246810".to_owned()),
+            14 => {
+                let invitation = model.invitation.as_ref().map(|it| it.code.clone());
+                invitation.or_else(|| Some("246810".to_owned()))
+            }
             _ => {
                 self.guesses += 1;
                 Some(format!("{:06}", 500_000 + self.guesses))
@@ -236,9 +273,10 @@ impl Play<'_> {
         let before = is_foreign.then(|| self.machine.files());
         let open = &mut self.talks[talk];
         let message = message.to_string();
+        let caller = (open.user, open.session);
         let reply = self
             .machine
-            .answer(message.as_bytes(), open.user, &mut open.memory);
+            .answer(message.as_bytes(), caller, &mut open.memory);
         let mut reply = reply.expect("a reply to a call");
         if let Some(change) = reply["parameters"].get("change") {
             reply["parameters"] = change.clone();

@@ -7,13 +7,18 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use twofactor_core::account::Account;
+use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::record::Record;
+use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 use twofactor_core::state::{State, decode_file};
 use twofactor_core::verify::Form;
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{ChangeCall, StatusReply};
 use twofactor_protocol::verify::VerifyAnswer;
+use twofactor_store::operations::{
+    self, AuditSink, EarlierInvitation, InvitationResult, InvitationTerms, UserFactor,
+};
 use twofactor_store::sys::clock;
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{MarkDisagreement, Store};
@@ -82,22 +87,45 @@ impl DaemonMachine {
         clock::stopped::at(seconds);
     }
 
-    /// A user logs in with the password.
-    pub fn log_in(&self, user: usize) {
-        self.tickets.issue(uid(user), session(user)).unwrap();
+    /// A user logs in with the password, in this audit session.
+    pub fn log_in(&self, user: usize, session: u32) {
+        self.tickets.issue(uid(user), session).unwrap();
+    }
+
+    /// Root invites a user, who has no device, until a time: the code, as it is compared.
+    pub fn invite(&self, user: usize, now: u64, expires: u64) -> String {
+        let store = Store::open(
+            &self.directory.join("store"),
+            &self.directory.join("policy.toml"),
+        );
+        let (store, account) = (store.unwrap(), account(user));
+        let factor = UserFactor {
+            store: &store,
+            account: &account,
+            audit: &SilentLog,
+        };
+        let terms = InvitationTerms {
+            now,
+            expires,
+            earlier: EarlierInvitation::Replace,
+        };
+        match operations::invite(&factor, terms).unwrap() {
+            InvitationResult::Issued(code) => code.grouped().replace('-', ""),
+            _ => panic!("no code"),
+        }
     }
 
     /// The reply to a message of a user, read as JSON; `None` where the connection is closed.
     pub fn answer(
         &self,
         message: &[u8],
-        user: usize,
+        (user, session): (usize, Option<u32>),
         conversation: &mut ConnectionMemory,
     ) -> Option<Value> {
         let caller = CallingProcess {
             uid: uid(user),
             pid: 7,
-            session: Some(session(user)),
+            session,
             terminal: None,
         };
         match response(message, caller, &self.factors, conversation) {
@@ -159,19 +187,34 @@ fn uid(user: usize) -> u32 {
     FIRST_UID + u32::try_from(user).unwrap()
 }
 
-/// The audit session in which all connections of a user are.
-fn session(user: usize) -> u32 {
-    7 + u32::try_from(user).unwrap()
+fn account(user: usize) -> Account {
+    Account {
+        name: USERS[user].to_owned(),
+        uid: uid(user),
+        gid: uid(user),
+    }
+}
+
+/// Root's log, which is not kept here.
+struct SilentLog;
+
+impl AuditSink for SilentLog {
+    fn origin(&self) -> ChangeOrigin {
+        ChangeOrigin {
+            channel: ChangeChannel::Command,
+            uid: 0,
+            terminal: None,
+            address: None,
+        }
+    }
+
+    fn changed(&self, _: &ChangeEvent<'_>) {}
 }
 
 impl UserFactors for AccountFactors {
     fn account(&self, user: &str, _: CallingProcess) -> Result<Option<Account>, FactorUnavailable> {
         let position = USERS.iter().position(|name| *name == user);
-        Ok(position.map(|position| Account {
-            name: user.to_owned(),
-            uid: uid(position),
-            gid: uid(position),
-        }))
+        Ok(position.map(account))
     }
 
     fn status(

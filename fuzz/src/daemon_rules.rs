@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::device::{Device, Id, Kind, MAX_DEVICES};
 use twofactor_core::otp::{Algorithm, Digits};
 use twofactor_core::secret::Secret;
 
@@ -16,8 +16,6 @@ pub const DIGITS: u8 = 6;
 const TOTAL: usize = 100;
 /// Seconds of a period, of which eleven count.
 const PERIOD: u64 = 3 * 24 * 3600;
-/// Devices that a user may have.
-const DEVICES: usize = 8;
 /// Seconds for which a ticket, or a device without its code, waits.
 const PATIENCE: u64 = 600;
 
@@ -44,8 +42,33 @@ pub struct UserModel {
     pub set: u64,
     /// Times of the wrong codes that count for 30 days.
     charged: Vec<u64>,
-    /// When the ticket was written.
-    pub ticket: Option<u64>,
+    pub ticket: Option<TicketModel>,
+    pub invitation: Option<InvitationModel>,
+}
+
+/// The ticket of a user; a later login has another one in its place.
+#[derive(Debug, Clone, Copy)]
+pub struct TicketModel {
+    pub issued: u64,
+    pub session: u32,
+}
+
+/// The invitation of a user without a device; a later one has its place.
+pub struct InvitationModel {
+    pub number: u64,
+    pub code: String,
+    pub expires: u64,
+}
+
+/// The proof that a new device was begun with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PendingProof {
+    /// A login in this session.
+    Login(u32),
+    /// The invitation of this number.
+    Invitation(u64),
+    /// A code, for these devices and this set of recovery codes.
+    Code(Vec<u64>, u64),
 }
 
 /// A device that waits for a code of it.
@@ -53,7 +76,7 @@ pub struct PendingModel {
     pub device: Device,
     pub name: String,
     replaces: Option<u64>,
-    proof: Option<(Vec<u64>, u64)>,
+    proof: PendingProof,
     end: u64,
     tries: u32,
 }
@@ -63,6 +86,8 @@ pub struct ProofModel<'a> {
     pub rules: ServiceRules,
     pub now: u64,
     pub code: Option<&'a str>,
+    /// The audit session of the caller.
+    pub session: Option<u32>,
 }
 
 impl Default for UserModel {
@@ -89,6 +114,7 @@ impl Default for UserModel {
             set: 0,
             charged: Vec::new(),
             ticket: None,
+            invitation: None,
         }
     }
 }
@@ -147,12 +173,34 @@ impl UserModel {
         }
     }
 
-    fn has_ticket(&self, now: u64, age: u64) -> bool {
-        self.ticket.is_some_and(|issued| now - issued < age)
+    /// The session of the caller, if there is a ticket for it that is no older.
+    fn ticket(&self, session: Option<u32>, now: u64, age: u64) -> Result<u32, &'static str> {
+        let ticket = self.ticket.filter(|ticket| now - ticket.issued < age);
+        let ticket = ticket.filter(|ticket| Some(ticket.session) == session);
+        Ok(ticket.ok_or("login_required")?.session)
     }
 
-    fn factor(&self) -> (Vec<u64>, u64) {
-        (self.tokens.iter().map(|it| it.number).collect(), self.set)
+    fn factor(&self) -> PendingProof {
+        PendingProof::Code(self.tokens.iter().map(|it| it.number).collect(), self.set)
+    }
+
+    /// The code of the invitation, charged as each other one. The same wrong one is compared each time.
+    fn prove_invitation(&mut self, code: &str, now: u64) -> Result<PendingProof, &'static str> {
+        let invitation = self.invitation.as_ref().ok_or("invitation_required")?;
+        let number = invitation.number;
+        self.codes.bypass = Some(Once {
+            text: invitation.code.clone(),
+            used: false,
+            expires: invitation.expires as i64,
+        });
+        let remembered = std::mem::take(&mut self.codes.refused);
+        let judged = self.judge(code, now);
+        self.codes.bypass = None;
+        self.codes.refused = remembered;
+        match judged {
+            "accepted" => Ok(PendingProof::Invitation(number)),
+            refused => Err(refused),
+        }
     }
 
     fn prove(&mut self, call: &ProofModel<'_>) -> Result<(), &'static str> {
@@ -177,18 +225,23 @@ impl UserModel {
         if self.tokens.iter().any(|token| token.name == name) {
             return Err("name_taken");
         }
-        if self.tokens.len() >= DEVICES {
+        if self.tokens.len() >= MAX_DEVICES {
             return Err("too_many_devices");
         }
         if !self.tokens.is_empty() {
             self.prove(call)?;
-            return Ok(Some(self.factor()));
+            return Ok(self.factor());
         }
-        match call.rules.first_device {
-            "off" => Err("NotAllowed"),
-            "invite" => Err("invitation_required"),
-            _ if self.has_ticket(call.now, PATIENCE) => Ok(None),
-            _ => Err("login_required"),
+        let code = call.code.filter(|_| self.invitation.is_some());
+        match (call.rules.first_device, code) {
+            ("off", _) => Err("NotAllowed"),
+            (_, Some(code)) => self.prove_invitation(code, call.now),
+            ("invite", None) => Err("invitation_required"),
+            _ => Ok(PendingProof::Login(self.ticket(
+                call.session,
+                call.now,
+                PATIENCE,
+            )?)),
         }
     }
 
@@ -200,7 +253,7 @@ impl UserModel {
     ) -> Result<(PendingProof, u64), &'static str> {
         let number = self.chosen(name)?;
         self.prove(call)?;
-        Ok((Some(self.factor()), number))
+        Ok((self.factor(), number))
     }
 
     fn chosen(&self, name: Option<&str>) -> Result<u64, &'static str> {
@@ -213,15 +266,25 @@ impl UserModel {
         token.map(|token| token.number).ok_or("no_such_device")
     }
 
-    pub fn unset(&mut self, name: Option<&str>, call: &ProofModel<'_>) -> Result<(), &'static str> {
+    /// `shown` are the names of all devices, where the call has them.
+    pub fn unset(
+        &mut self,
+        name: Option<&str>,
+        shown: Option<&[String]>,
+        call: &ProofModel<'_>,
+    ) -> Result<(), &'static str> {
         if self.tokens.is_empty() {
             return Err("unenrolled");
         }
         let Some(name) = name else {
+            let names: Vec<&String> = self.tokens.iter().map(|token| &token.name).collect();
+            if shown.is_some_and(|shown| !shown.iter().eq(names)) {
+                return Err("changed");
+            }
             if !call.rules.unset_last {
                 return Err("NotAllowed");
             }
-            self.needs_ticket(call.now)?;
+            self.ticket(call.session, call.now, PATIENCE)?;
             self.prove(call)?;
             *self = Self::default();
             return Ok(());
@@ -241,7 +304,7 @@ impl UserModel {
         if self.tokens.is_empty() {
             return Err("unenrolled");
         }
-        self.needs_ticket(call.now)?;
+        self.ticket(call.session, call.now, PATIENCE)?;
         // A recovery code is no proof of this, and is not known at all.
         let recovery = std::mem::take(&mut self.codes.recovery);
         let proven = self.prove(call);
@@ -249,14 +312,6 @@ impl UserModel {
         proven?;
         self.ticket = None;
         Ok(())
-    }
-
-    fn needs_ticket(&self, now: u64) -> Result<(), &'static str> {
-        if self.has_ticket(now, PATIENCE) {
-            Ok(())
-        } else {
-            Err("login_required")
-        }
     }
 
     fn place(&self, number: u64) -> Option<usize> {
@@ -280,18 +335,32 @@ impl UserModel {
             if self.tokens.iter().any(|token| token.name == pending.name) {
                 return Err("name_taken");
             }
-            if self.tokens.len() >= DEVICES {
+            if self.tokens.len() >= MAX_DEVICES {
                 return Err("too_many_devices");
             }
         }
+        let is_first = self.tokens.is_empty();
         match &pending.proof {
-            None if rules.first_device != "login" => return Err("NotAllowed"),
-            None if !self.tokens.is_empty() => return Err("changed"),
-            None if !self.has_ticket(now, 2 * PATIENCE) => return Err("login_required"),
-            None => self.ticket = None,
-            Some(proof) if *proof != self.factor() => return Err("changed"),
-            Some(_) => {}
+            PendingProof::Login(_) if rules.first_device != "login" => return Err("NotAllowed"),
+            PendingProof::Invitation(_) if rules.first_device == "off" => {
+                return Err("NotAllowed");
+            }
+            PendingProof::Login(_) | PendingProof::Invitation(_) if !is_first => {
+                return Err("changed");
+            }
+            PendingProof::Login(session) => {
+                self.ticket(Some(*session), now, 2 * PATIENCE)?;
+                self.ticket = None;
+            }
+            PendingProof::Invitation(number) => {
+                let is_same = |it: &&InvitationModel| it.number == *number && now < it.expires;
+                let invitation = self.invitation.as_ref().filter(is_same);
+                invitation.ok_or("invitation_required")?;
+            }
+            proof if *proof != self.factor() => return Err("changed"),
+            PendingProof::Code(..) => {}
         }
+        self.invitation = None;
         let token = TokenModel {
             number,
             name: pending.name.clone(),
@@ -323,9 +392,6 @@ impl UserModel {
         self.set = set;
     }
 }
-
-/// The factor that a code was given for; `None` where a login was the proof.
-pub type PendingProof = Option<(Vec<u64>, u64)>;
 
 impl PendingModel {
     pub fn new(

@@ -21,7 +21,7 @@ impl Play<'_> {
             if name == "all" {
                 return Err("InvalidParameter");
             }
-            let call = self.proof(code.as_deref());
+            let call = self.proof(talk, code.as_deref());
             self.users[user].begin(name, &call)
         });
         match proven {
@@ -43,7 +43,7 @@ impl Play<'_> {
         let reply = self.call(talk, "Renew", &parameters)?;
         let proven = self.allowed(talk, called).and_then(|user| {
             self.talks[talk].pending = None;
-            let call = self.proof(code.as_deref());
+            let call = self.proof(talk, code.as_deref());
             let (proof, old) = self.users[user].renew(name, &call)?;
             let mut tokens = self.users[user].tokens.iter();
             let token = tokens.find(|token| token.number == old);
@@ -131,21 +131,41 @@ impl Play<'_> {
 
     pub(super) fn unsets(&mut self) -> Option<()> {
         let (talk, called) = self.asker()?;
-        let name = [None, Some(NAMES[0]), Some(NAMES[1])][self.below(3)?];
+        // Without a name, also with the devices that there are, or with one less.
+        let choice = self.below(9)?;
+        let name = [None, Some(NAMES[0]), Some(NAMES[1])][choice % 3];
+        let shown = name
+            .is_none()
+            .then(|| self.shown_names(talk, choice / 3))
+            .flatten();
         let code = self.code(talk)?;
         let mut parameters = json!({"user": called});
         if let Some(name) = name {
             parameters["device"] = json!(name);
         }
+        if let Some(shown) = &shown {
+            parameters["all"] = json!(shown);
+        }
         add_code(&mut parameters, code.as_deref());
         let reply = self.call(talk, "Unset", &parameters)?;
         let removed = self.allowed(talk, called).and_then(|user| {
-            let call = self.proof(code.as_deref());
-            self.users[user].unset(name, &call)
+            let call = self.proof(talk, code.as_deref());
+            self.users[user].unset(name, shown.as_deref(), &call)
         });
         assert_eq!(word(&reply), removed.err().unwrap_or("removed"), "{reply}");
         self.is_as_stored();
         Some(())
+    }
+
+    /// The names of the devices of a caller: not given, all of them, or those without the last one.
+    fn shown_names(&self, talk: usize, choice: usize) -> Option<Vec<String>> {
+        let tokens = &self.users[self.talks[talk].user].tokens;
+        let names = tokens.iter().map(|token| token.name.clone());
+        match choice {
+            0 => None,
+            1 => Some(names.collect()),
+            _ => Some(names.take(tokens.len().saturating_sub(1)).collect()),
+        }
     }
 
     pub(super) fn replaces_codes(&mut self) -> Option<()> {
@@ -155,7 +175,7 @@ impl Play<'_> {
         add_code(&mut parameters, code.as_deref());
         let reply = self.call(talk, "NewRecoveryCodes", &parameters)?;
         let replaced = self.allowed(talk, called).and_then(|user| {
-            let call = self.proof(code.as_deref());
+            let call = self.proof(talk, code.as_deref());
             self.users[user].new_recovery_codes(&call)?;
             Ok(user)
         });
@@ -181,11 +201,12 @@ impl Play<'_> {
         }
     }
 
-    fn proof<'c>(&self, code: Option<&'c str>) -> ProofModel<'c> {
+    fn proof<'c>(&self, talk: usize, code: Option<&'c str>) -> ProofModel<'c> {
         ProofModel {
             rules: self.rules,
             now: self.now,
             code,
+            session: self.talks[talk].session,
         }
     }
 }
