@@ -3,7 +3,7 @@
 use twofactor_core::account::Account;
 use twofactor_core::verify::Form;
 use twofactor_protocol::reply::{self, ServiceError};
-use twofactor_protocol::service::{self, ServiceCall, ServiceInfo, interface_not_found};
+use twofactor_protocol::service::{ServiceCall, ServiceInfo};
 use twofactor_protocol::verify::CodeLayout;
 
 use crate::pending::ConnectionMemory;
@@ -59,12 +59,10 @@ pub fn response(
         }
     };
     let answered = match call {
-        ServiceCall::Info => Ok(service::info_reply(ServiceInfo {
+        ServiceCall::Introspection(call) => Ok(call.reply(ServiceInfo {
             version: twofactor_core::VERSION,
             interface: twofactor_protocol::INTERFACE,
         })),
-        ServiceCall::Description { interface } => Ok(service::description_reply(&interface)
-            .unwrap_or_else(|| interface_not_found(&interface))),
         ServiceCall::Status { user } => own_account(&user, caller, factors)
             .and_then(|account| Ok(factors.status(&account, caller)?.message())),
         ServiceCall::Gate { user } => asked_account(&user, caller, factors).and_then(|asked| {
@@ -144,7 +142,7 @@ mod tests {
     use super::*;
     use crate::user_factors::FactorUnavailable;
     use twofactor_protocol::gate::{self, GateAnswer};
-    use twofactor_protocol::service::{ChangeCall, StatusReply};
+    use twofactor_protocol::service::{ChangeCall, RemovalCall, StatusReply};
     use twofactor_protocol::verify::{self, VerifyAnswer};
 
     /// alice has uid 1000, bob 1001, nobody 65534; root has 0. Everything about them works.
@@ -288,7 +286,7 @@ mod tests {
     fn all_others_get_the_same_bytes_and_nothing_is_done() {
         for user in ["alice", "bob", "none", "", "nobody", "a\nb", "root"] {
             for uid in [33, 1002, 65534, 100_000] {
-                let unset = service::RemovalCall {
+                let unset = RemovalCall {
                     user: user.to_owned(),
                     device: None,
                     all: None,
@@ -319,7 +317,7 @@ mod tests {
         assert_eq!(ask(&gate::request("none"), 70).0, not_yours());
         let status = b"{\"method\":\"io.twofactor.Status\",\"parameters\":{\"user\":\"alice\"}}\0";
         assert_eq!(ask(status, 70).0, not_yours());
-        let unset = service::RemovalCall {
+        let unset = RemovalCall {
             user: "alice".to_owned(),
             device: None,
             all: None,

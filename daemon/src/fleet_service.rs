@@ -14,7 +14,7 @@ use twofactor_fleet::host_handle::HostHandle;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_protocol::fleet::{CodePurpose, FLEET_INTERFACE, FleetAnswer};
 use twofactor_protocol::reply::{self, ServiceError};
-use twofactor_protocol::service::{self, FleetCall, ServiceInfo, interface_not_found};
+use twofactor_protocol::service::{FleetCall, ServiceInfo};
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
 use twofactor_store::attempt::{AttemptFailure, LoginAttempt, SharedEnd};
 use twofactor_store::sys::accounts;
@@ -236,12 +236,10 @@ impl MessageService for FleetService {
             }
         };
         CallResponse::Reply(match call {
-            FleetCall::Info => service::info_reply(ServiceInfo {
+            FleetCall::Introspection(call) => call.reply(ServiceInfo {
                 version: twofactor_core::VERSION,
                 interface: FLEET_INTERFACE,
             }),
-            FleetCall::Description { interface } => service::description_reply(&interface)
-                .unwrap_or_else(|| interface_not_found(&interface)),
             FleetCall::Attempt {
                 user,
                 code,

@@ -1,22 +1,17 @@
 //! Bytes to calls: total, and nothing that is not known is left out.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use super::ChangeCall;
-use crate::json::ObjectWriter;
+use super::call_envelope::{CallError, envelope, parameters};
+use super::introspection::{GET_DESCRIPTION, GET_INFO, IntrospectionCall};
 use crate::verify::CodeLayout;
 
 /// A call of a client.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ServiceCall {
-    /// `org.varlink.service.GetInfo`.
-    Info,
-    /// `org.varlink.service.GetInterfaceDescription`.
-    Description {
-        /// The interface's name.
-        interface: String,
-    },
+    /// A question to the service about itself.
+    Introspection(IntrospectionCall),
     /// `io.twofactor.Status`.
     Status {
         /// The user.
@@ -38,67 +33,6 @@ pub enum ServiceCall {
     },
     /// One of the calls that change something.
     Change(ChangeCall),
-}
-
-/// A message that is no call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CallError {
-    /// Not a call at all, or one that wants no reply: the connection is closed.
-    Malformed,
-    /// There is no such call.
-    MethodNotFound(String),
-    /// A parameter is missing, not known, or of another type; its name is never what was typed.
-    InvalidParameter(&'static str),
-}
-
-impl CallError {
-    /// The reply, `None` where the connection is closed instead.
-    #[must_use]
-    pub fn message(&self) -> Option<Vec<u8>> {
-        let (error, name, value) = match self {
-            Self::Malformed => return None,
-            Self::MethodNotFound(method) => ("MethodNotFound", "method", method.as_str()),
-            Self::InvalidParameter(parameter) => ("InvalidParameter", "parameter", *parameter),
-        };
-        let reply = ObjectWriter::default()
-            .text("error", &format!("org.varlink.service.{error}"))
-            .object("parameters", ObjectWriter::default().text(name, value));
-        Some(reply.message())
-    }
-}
-
-/// The reply to a question for an interface that is not known.
-#[must_use]
-pub fn interface_not_found(interface: &str) -> Vec<u8> {
-    ObjectWriter::default()
-        .text("error", "org.varlink.service.InterfaceNotFound")
-        .object(
-            "parameters",
-            ObjectWriter::default().text("interface", interface),
-        )
-        .message()
-}
-
-/// The envelope. `more` asks for as many replies as there are, and there is one.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CallMessage {
-    method: String,
-    parameters: Option<Map<String, Value>>,
-    oneway: Option<bool>,
-    #[serde(rename = "more")]
-    _more: Option<bool>,
-    upgrade: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoParameters {}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct InterfaceParameters {
-    pub(super) interface: String,
 }
 
 #[derive(Deserialize)]
@@ -123,13 +57,8 @@ impl ServiceCall {
     pub fn read(message: &[u8]) -> Result<Self, CallError> {
         let (method, given) = envelope(message)?;
         match method.as_str() {
-            "org.varlink.service.GetInfo" => {
-                let NoParameters {} = parameters(given)?;
-                Ok(Self::Info)
-            }
-            "org.varlink.service.GetInterfaceDescription" => {
-                let InterfaceParameters { interface } = parameters(given)?;
-                Ok(Self::Description { interface })
+            GET_INFO | GET_DESCRIPTION => {
+                IntrospectionCall::read(&method, given).map(Self::Introspection)
             }
             "io.twofactor.Status" => {
                 let UserParameters { user } = parameters(given)?;
@@ -162,24 +91,6 @@ impl ServiceCall {
             _ => Err(CallError::MethodNotFound(method)),
         }
     }
-}
-
-/// The method of a call, and its parameters.
-pub(super) fn envelope(message: &[u8]) -> Result<(String, Value), CallError> {
-    let call: CallMessage = serde_json::from_slice(message).map_err(|_| CallError::Malformed)?;
-    if call.oneway == Some(true) {
-        return Err(CallError::Malformed);
-    }
-    if call.upgrade == Some(true) {
-        return Err(CallError::InvalidParameter("upgrade"));
-    }
-    let given = Value::Object(call.parameters.unwrap_or_default());
-    Ok((call.method, given))
-}
-
-/// The text of serde's error may hold what was typed: it goes nowhere.
-pub(super) fn parameters<T: for<'de> Deserialize<'de>>(given: Value) -> Result<T, CallError> {
-    serde_json::from_value(given).map_err(|_| CallError::InvalidParameter("parameters"))
 }
 
 #[cfg(test)]
@@ -216,7 +127,10 @@ mod tests {
             "{\"method\":\"org.varlink.service.GetInfo\",\"parameters\":{}}",
             "{\"method\":\"org.varlink.service.GetInfo\",\"parameters\":null,\"more\":true}",
         ] {
-            assert!(read(info) == Ok(ServiceCall::Info), "{info}");
+            assert!(
+                read(info) == Ok(ServiceCall::Introspection(IntrospectionCall::Info)),
+                "{info}"
+            );
         }
         let verify = "{\"method\":\"io.twofactor.Verify\",\"parameters\":{\"user\":\"a\",\"code\":\"1\",\"password_before\":null}}";
         assert!(matches!(
@@ -258,15 +172,5 @@ mod tests {
         let none = "{\"method\":\"io.twofactor.Enroll\",\"parameters\":{}}";
         let not_found = CallError::MethodNotFound("io.twofactor.Enroll".to_owned());
         assert!(read(none) == Err(not_found));
-    }
-
-    #[test]
-    fn an_error_names_the_parameter() {
-        let error = CallError::InvalidParameter("parameters").message().unwrap();
-        assert_eq!(
-            text(&error),
-            b"{\"error\":\"org.varlink.service.InvalidParameter\",\"parameters\":{\"parameter\":\"parameters\"}}"
-        );
-        assert_eq!(CallError::Malformed.message(), None);
     }
 }

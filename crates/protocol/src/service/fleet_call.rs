@@ -2,20 +2,16 @@
 
 use serde::Deserialize;
 
-use super::call::{CallError, InterfaceParameters, NoParameters, envelope, parameters};
+use super::call_envelope::{CallError, envelope, parameters};
+use super::introspection::{GET_DESCRIPTION, GET_INFO, IntrospectionCall};
 use crate::fleet::{CodePurpose, METHOD};
 use crate::verify::CodeLayout;
 
 /// A call of a program of root's.
 #[derive(Clone, PartialEq, Eq)]
 pub enum FleetCall {
-    /// `org.varlink.service.GetInfo`.
-    Info,
-    /// `org.varlink.service.GetInterfaceDescription`.
-    Description {
-        /// The interface's name.
-        interface: String,
-    },
+    /// A question to the service about itself.
+    Introspection(IntrospectionCall),
     /// `io.twofactor.fleet.Attempt`.
     Attempt {
         /// The user.
@@ -53,13 +49,8 @@ impl FleetCall {
     pub fn read(message: &[u8]) -> Result<Self, CallError> {
         let (method, given) = envelope(message)?;
         match method.as_str() {
-            "org.varlink.service.GetInfo" => {
-                let NoParameters {} = parameters(given)?;
-                Ok(Self::Info)
-            }
-            "org.varlink.service.GetInterfaceDescription" => {
-                let InterfaceParameters { interface } = parameters(given)?;
-                Ok(Self::Description { interface })
+            GET_INFO | GET_DESCRIPTION => {
+                IntrospectionCall::read(&method, given).map(Self::Introspection)
             }
             METHOD => {
                 let given: AttemptParameters = parameters(given)?;

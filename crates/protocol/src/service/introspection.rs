@@ -1,12 +1,21 @@
 //! `org.varlink.service`: what every varlink service says of itself.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::call_envelope::{CallError, parameters};
 use crate::INTERFACE;
 use crate::fleet::FLEET_INTERFACE;
+use crate::json::ObjectWriter;
 
 /// The interface that every varlink service has.
 pub const VARLINK_SERVICE: &str = "org.varlink.service";
+
+/// The method that asks for [`ServiceInfo`].
+pub(super) const GET_INFO: &str = "org.varlink.service.GetInfo";
+
+/// The method that asks for the text of an interface.
+pub(super) const GET_DESCRIPTION: &str = "org.varlink.service.GetInterfaceDescription";
 
 /// The description of `io.twofactor`.
 const DESCRIPTION: &str = include_str!("../io.twofactor.varlink");
@@ -26,9 +35,53 @@ pub struct ServiceInfo {
     pub interface: &'static str,
 }
 
+/// A question to a service about itself.
+#[derive(Clone, PartialEq, Eq)]
+pub enum IntrospectionCall {
+    /// `org.varlink.service.GetInfo`.
+    Info,
+    /// `org.varlink.service.GetInterfaceDescription`.
+    Description {
+        /// The interface's name.
+        interface: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoParameters {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InterfaceParameters {
+    interface: String,
+}
+
+impl IntrospectionCall {
+    /// Reads the parameters of [`GET_INFO`] or [`GET_DESCRIPTION`].
+    pub(super) fn read(method: &str, given: Value) -> Result<Self, CallError> {
+        if method == GET_INFO {
+            let NoParameters {} = parameters(given)?;
+            return Ok(Self::Info);
+        }
+        let InterfaceParameters { interface } = parameters(given)?;
+        Ok(Self::Description { interface })
+    }
+
+    /// The reply of a service that says this of itself.
+    #[must_use]
+    pub fn reply(&self, info: ServiceInfo) -> Vec<u8> {
+        match self {
+            Self::Info => info_reply(info),
+            Self::Description { interface } => {
+                description_reply(interface).unwrap_or_else(|| interface_not_found(interface))
+            }
+        }
+    }
+}
+
 /// The reply to `GetInfo`.
-#[must_use]
-pub fn info_reply(info: ServiceInfo) -> Vec<u8> {
+fn info_reply(info: ServiceInfo) -> Vec<u8> {
     #[derive(Serialize)]
     struct InterfaceInfo {
         vendor: &'static str,
@@ -47,8 +100,7 @@ pub fn info_reply(info: ServiceInfo) -> Vec<u8> {
 }
 
 /// The reply to `GetInterfaceDescription`; `None` where the interface is not known.
-#[must_use]
-pub fn description_reply(interface: &str) -> Option<Vec<u8>> {
+fn description_reply(interface: &str) -> Option<Vec<u8>> {
     #[derive(Serialize)]
     struct InterfaceDescription {
         description: &'static str,
@@ -60,6 +112,17 @@ pub fn description_reply(interface: &str) -> Option<Vec<u8>> {
         _ => return None,
     };
     Some(super::reply(&InterfaceDescription { description }))
+}
+
+/// The reply to a question for an interface that is not known.
+fn interface_not_found(interface: &str) -> Vec<u8> {
+    ObjectWriter::default()
+        .text("error", "org.varlink.service.InterfaceNotFound")
+        .object(
+            "parameters",
+            ObjectWriter::default().text("interface", interface),
+        )
+        .message()
 }
 
 #[cfg(test)]

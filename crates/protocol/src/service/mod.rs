@@ -1,20 +1,21 @@
 //! The daemon's side: calls as they are read, and replies with more than flat objects.
 
 mod call;
+mod call_envelope;
 mod change_calls;
 mod fleet_call;
 mod introspection;
 mod status;
 
 use crate::reply::ReplyError;
-pub use call::{CallError, ServiceCall, interface_not_found};
-
+pub use call::ServiceCall;
+pub use call_envelope::CallError;
 pub use change_calls::{
     ChangeCall, ChangeReply, ChangeResult, CodeCall, DeviceCall, DeviceKind, HashAlgorithm,
     NewDeviceCall, RemovalCall,
 };
 pub use fleet_call::FleetCall;
-pub use introspection::{ServiceInfo, description_reply, info_reply};
+pub use introspection::{IntrospectionCall, ServiceInfo};
 pub use status::{AllowedChanges, DeviceEntry, StatusReply, status_request};
 
 /// A call of `io.twofactor` as a message, with the NUL byte at its end.
