@@ -99,10 +99,7 @@ fn refused(user: &str) -> (Duration, Duration) {
     let start = Start {
         service: &service,
         user: Some(&user),
-        directory: None,
-        tty: None,
-        rhost: None,
-        ruser: None,
+        ..Start::default()
     };
     let answers = Answers {
         code: wrong_code(),

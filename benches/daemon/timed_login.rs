@@ -15,10 +15,7 @@ pub fn authenticate(user: &str, code: String) -> (Duration, i32) {
     let start = Start {
         service: &service,
         user: Some(&user),
-        directory: None,
-        tty: None,
-        rhost: None,
-        ruser: None,
+        ..Start::default()
     };
     let answer = OneAnswer {
         code,

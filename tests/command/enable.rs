@@ -8,6 +8,8 @@ use harness::enrolled::{add_stack, login, policy_path, record_path, run};
 use harness::patient::with_clock;
 use harness::{Machine, PASSWORD};
 
+use crate::report::SWITCH_KEYS;
+
 /// The lines of an announcement that begin with a label.
 fn line<'a>(text: &'a str, label: &str) -> &'a str {
     let mut lines = text.lines().map(str::trim_start);
@@ -63,28 +65,7 @@ fn r15_r16_switching_it_on_forces_no_user() {
     let machine = desk();
     give(&machine, "alice", &[]);
     let report = json(machine.command(&["enable", "--yes", "--json"]));
-    assert_eq!(
-        keys(&report),
-        [
-            "asked",
-            "changed",
-            "clock",
-            "dangers",
-            "done",
-            "enabled",
-            "file",
-            "kept",
-            "must_enroll",
-            "no_longer_asked",
-            "not_asked",
-            "policy_hash",
-            "refused",
-            "required_later",
-            "steps",
-            "warnings",
-            "written"
-        ]
-    );
+    assert_eq!(keys(&report), SWITCH_KEYS);
     assert_eq!(report["enabled"], true);
     assert_eq!(report["file"], "/etc/security/twofactor.toml");
     assert_eq!(strings(&report["asked"]), ["alice"]);

@@ -24,6 +24,27 @@ const DEVICE: [&str; 7] = [
     "name",
 ];
 
+/// The keys of the reports of `enable` and `disable`.
+pub(super) const SWITCH_KEYS: [&str; 17] = [
+    "asked",
+    "changed",
+    "clock",
+    "dangers",
+    "done",
+    "enabled",
+    "file",
+    "kept",
+    "must_enroll",
+    "no_longer_asked",
+    "not_asked",
+    "policy_hash",
+    "refused",
+    "required_later",
+    "steps",
+    "warnings",
+    "written",
+];
+
 #[test]
 fn every_subcommand_has_help_with_examples() {
     let machine = desk();
@@ -213,25 +234,6 @@ fn every_report_is_json_with_the_documented_keys() {
         );
         assert_eq!(keys(&report), expected, "{arguments:?}");
     }
-    let switch = [
-        "asked",
-        "changed",
-        "clock",
-        "dangers",
-        "done",
-        "enabled",
-        "file",
-        "kept",
-        "must_enroll",
-        "no_longer_asked",
-        "not_asked",
-        "policy_hash",
-        "refused",
-        "required_later",
-        "steps",
-        "warnings",
-        "written",
-    ];
     for arguments in [
         &["disable"][..],
         &["enable"],
@@ -244,7 +246,7 @@ fn every_report_is_json_with_the_documented_keys() {
                 .args(&["--yes", "--json"])
                 .run(),
         );
-        assert_eq!(keys(&report), switch, "{arguments:?}");
+        assert_eq!(keys(&report), SWITCH_KEYS, "{arguments:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use harness::enrolled::{
 };
 use harness::logins::enrolled;
 use harness::screen::{Background, scan};
-use harness::{DialogueProcess, Machine, PASSWORD, Totp};
+use harness::{DEVICE_EVENT, DialogueProcess, Machine, PASSWORD, Totp};
 use serde_json::{Value, json as value};
 
 use super::QUICK;
@@ -172,17 +172,7 @@ fn a_further_device_takes_a_code_of_the_first() {
     talk.event();
     let event = talk.answer(&token.code());
     // The events are those of root's dialogue.
-    let expected = [
-        "device",
-        "event",
-        "secret",
-        "svg",
-        "tries_left",
-        "uri",
-        "user",
-        "warnings",
-    ];
-    assert_eq!(keys(&event), expected);
+    assert_eq!(keys(&event), DEVICE_EVENT);
     let watch = key_of(&event);
     let wrong = talk.answer(&watch.wrong_code());
     assert_eq!(

@@ -35,11 +35,7 @@ impl Play<'_> {
         let (talk, called) = self.asker()?;
         let name = [None, Some(NAMES[0]), Some(NAMES[1])][self.below(3)?];
         let code = self.code(talk)?;
-        let mut parameters = json!({"user": called});
-        if let Some(name) = name {
-            parameters["device"] = json!(name);
-        }
-        add_code(&mut parameters, code.as_deref());
+        let parameters = of_device(called, name, code.as_deref());
         let reply = self.call(talk, "Renew", &parameters)?;
         let proven = self.allowed(talk, called).and_then(|user| {
             self.talks[talk].pending = None;
@@ -139,14 +135,10 @@ impl Play<'_> {
             .then(|| self.shown_names(talk, choice / 3))
             .flatten();
         let code = self.code(talk)?;
-        let mut parameters = json!({"user": called});
-        if let Some(name) = name {
-            parameters["device"] = json!(name);
-        }
+        let mut parameters = of_device(called, name, code.as_deref());
         if let Some(shown) = &shown {
             parameters["all"] = json!(shown);
         }
-        add_code(&mut parameters, code.as_deref());
         let reply = self.call(talk, "Unset", &parameters)?;
         let removed = self.allowed(talk, called).and_then(|user| {
             let call = self.proof(talk, code.as_deref());
@@ -209,6 +201,16 @@ impl Play<'_> {
             session: self.talks[talk].session,
         }
     }
+}
+
+/// The parameters of a call about a device that there is.
+fn of_device(called: &str, name: Option<&str>, code: Option<&str>) -> Value {
+    let mut parameters = json!({"user": called});
+    if let Some(name) = name {
+        parameters["device"] = json!(name);
+    }
+    add_code(&mut parameters, code);
+    parameters
 }
 
 fn add_code(parameters: &mut Value, code: Option<&str>) {

@@ -3,7 +3,7 @@
 use harness::desk::{desk_on, give, give_phone, json, keys, lets_in, parse, strings};
 use harness::enrolled::record_path;
 use harness::snapshot::Snapshot;
-use harness::{DialogueProcess, Totp};
+use harness::{DEVICE_EVENT, DialogueProcess, Totp};
 use serde_json::{Value, json as value};
 
 fn key_of(event: &Value) -> Totp {
@@ -17,17 +17,7 @@ fn a_device_is_enrolled_in_a_dialogue() {
     let before = Snapshot::take();
     let mut dialogue = DialogueProcess::begin(&machine, &["enroll", "alice", "--device=tablet"]);
     let shown = dialogue.event();
-    let expected = [
-        "device",
-        "event",
-        "secret",
-        "svg",
-        "tries_left",
-        "uri",
-        "user",
-        "warnings",
-    ];
-    assert_eq!(keys(&shown), expected);
+    assert_eq!(keys(&shown), DEVICE_EVENT);
     let phone = key_of(&shown);
     assert_eq!(shown["device"]["name"], "tablet");
     let uri = shown["uri"].as_str().unwrap();

@@ -8,6 +8,18 @@ use serde_json::{Value, json};
 
 use crate::Machine;
 
+/// The keys of the event that shows a new device.
+pub const DEVICE_EVENT: [&str; 8] = [
+    "device",
+    "event",
+    "secret",
+    "svg",
+    "tries_left",
+    "uri",
+    "user",
+    "warnings",
+];
+
 /// A command that talks with a test: an object a line.
 pub struct DialogueProcess {
     child: Child,

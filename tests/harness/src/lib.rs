@@ -61,7 +61,7 @@ pub use booted::BootedSystem;
 pub use browser::Browser;
 pub use cockpit::{Cockpit, LoginPage, Page};
 pub use cockpit_page::{CockpitPage, CockpitRole};
-pub use dialogue_process::DialogueProcess;
+pub use dialogue_process::{DEVICE_EVENT, DialogueProcess};
 pub use exec::{Program, Run, Running};
 pub use log::LogLine;
 pub use machine::{HOST_NAME, Machine};

@@ -141,20 +141,27 @@ mod tests {
         record
     }
 
+    /// The state of a host on which the first code of that set, and the bypass code, were used.
+    fn own_used() -> State {
+        let mut own = State::new(7);
+        own.recovery = spent(21, 0b01);
+        own.bypass = Some(id(31));
+        own
+    }
+
+    fn spent(set: u64, bits: u32) -> SpentCodes {
+        SpentCodes {
+            set: Some(id(set)),
+            bits,
+        }
+    }
+
     #[test]
     fn an_older_record_takes_no_newer_mark_away() {
-        let (mut shared, mut own) = (State::new(0), State::new(7));
+        let (mut shared, own) = (State::new(0), own_used());
         let record = record_with(21, 31);
-        own.recovery = SpentCodes {
-            set: Some(id(21)),
-            bits: 0b01,
-        };
-        own.bypass = Some(id(31));
         // Another host replaced both, and the new ones were used there.
-        shared.recovery = SpentCodes {
-            set: Some(id(22)),
-            bits: 0b10,
-        };
+        shared.recovery = spent(22, 0b10);
         shared.bypass = Some(id(32));
         let joined = joined_with_own(&shared, &own, &record);
         assert_eq!(joined.recovery, shared.recovery);
@@ -165,17 +172,9 @@ mod tests {
 
     #[test]
     fn marks_of_the_same_codes_are_joined() {
-        let (mut shared, mut own) = (State::new(0), State::new(7));
+        let (mut shared, own) = (State::new(0), own_used());
         let record = record_with(21, 31);
-        own.recovery = SpentCodes {
-            set: Some(id(21)),
-            bits: 0b01,
-        };
-        own.bypass = Some(id(31));
-        shared.recovery = SpentCodes {
-            set: Some(id(21)),
-            bits: 0b10,
-        };
+        shared.recovery = spent(21, 0b10);
         let joined = joined_with_own(&shared, &own, &record);
         assert_eq!((joined.recovery.bits, joined.bypass), (0b11, Some(id(31))));
         let counting = counting_part(&record, &joined);

@@ -116,10 +116,7 @@ fn log_in(service: &str, user: &str, phases: &str, answerer: &str) -> Vec<i32> {
     let start = Start {
         service: &service,
         user: Some(&user),
-        directory: None,
-        tty: None,
-        rhost: None,
-        ruser: None,
+        ..Start::default()
     };
     let mut transaction = match DriveTransaction::start(&start, Answerer(answerer.to_owned())) {
         Ok(transaction) => transaction,

@@ -100,6 +100,7 @@ pub enum Phase {
 }
 
 /// Arguments of pam_start, and the items set before the first phase.
+#[derive(Default)]
 pub struct Start<'a> {
     pub service: &'a CStr,
     pub user: Option<&'a CStr>,
