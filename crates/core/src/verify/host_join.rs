@@ -109,6 +109,27 @@ mod tests {
     }
 
     #[test]
+    fn the_drift_is_that_of_the_later_use() {
+        let record = Record::new("alice".to_owned(), 7);
+        for (known, drift, last_used) in [(4, 1, 5), (5, 1, 5), (6, -2, 6)] {
+            let (mut shared, mut own) = (State::new(0), State::new(7));
+            shared.devices = vec![entry(1, 10, 5)];
+            own.devices = vec![DeviceState {
+                drift: -2,
+                ..entry(1, 10, known)
+            }];
+            let joined = joined_with_own(&shared, &own, &record).devices[0];
+            assert_eq!((joined.drift, joined.last_used), (drift, last_used));
+        }
+    }
+
+    #[test]
+    fn a_bypass_code_that_no_host_used_counts() {
+        let joined = joined_with_own(&State::new(0), &State::new(7), &record_with(21, 31));
+        assert_eq!((joined.bypass, joined.recovery.bits), (None, 0));
+    }
+
+    #[test]
     fn failures_of_an_outage_are_added_once() {
         let (mut shared, mut own) = (State::new(0), State::new(7));
         own.failures = 2;
@@ -172,11 +193,12 @@ mod tests {
 
     #[test]
     fn marks_of_the_same_codes_are_joined() {
-        let (mut shared, own) = (State::new(0), own_used());
+        let (mut shared, mut own) = (State::new(0), own_used());
         let record = record_with(21, 31);
-        shared.recovery = spent(21, 0b10);
+        shared.recovery = spent(21, 0b110);
+        own.recovery = spent(21, 0b011);
         let joined = joined_with_own(&shared, &own, &record);
-        assert_eq!((joined.recovery.bits, joined.bypass), (0b11, Some(id(31))));
+        assert_eq!((joined.recovery.bits, joined.bypass), (0b111, Some(id(31))));
         let counting = counting_part(&record, &joined);
         assert!(counting.recovery.is_some() && counting.bypass.is_some());
     }
