@@ -143,8 +143,8 @@ test-system: need-system deb
 	scripts/deb $(target)/system/again
 	for deb in $(target)/deb/*.deb; do cmp $$deb $(target)/system/again/$${deb##*/} || exit 1; done
 	$(as_root) scripts/system-root $(target)/system
-	$(as_root) env ROOT=$(target)/system/root \
-		scripts/unpack $(target)/system/automation ansible-core python3-apt prometheus
+	$(as_root) env ROOT=$(target)/system/root scripts/unpack $(target)/system/ansible ansible-core python3-apt
+	$(as_root) scripts/unpack $(target)/system/promtool prometheus
 	test -e $(target)/system/before/*.deb || scripts/deb $(target)/system/before 80a8f7e
 	$(test_module) --features system-tests --test package -- debian:: --test-threads=2
 

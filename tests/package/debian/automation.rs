@@ -10,8 +10,9 @@ use super::clean::*;
 const INVITATIONS: &str = "/root/invitations";
 
 /// The files that `scripts/unpack` has unpacked.
-fn unpacked() -> PathBuf {
-    let directory = harness::artefacts::target().join("system/automation/root");
+fn unpacked(name: &str) -> PathBuf {
+    let system = harness::artefacts::target().join("system");
+    let directory = system.join(name).join("root");
     assert!(directory.exists(), "run `make test-system`, which makes it");
     directory
 }
@@ -19,7 +20,7 @@ fn unpacked() -> PathBuf {
 /// A clean root with Python and Ansible, of which dpkg knows nothing.
 fn controller() -> Machine {
     let machine = clean_root();
-    let from = unpacked().join(".").display().to_string();
+    let from = unpacked("ansible").join(".").display().to_string();
     machine.run("cp", &["-a", &from, "/"]).ok();
     machine.add_user("bob");
     machine.write_file(
@@ -112,7 +113,7 @@ fn promtool_accepts_the_figures() {
         .command(&["policy", "set", "enabled", "true", "--yes"])
         .ok();
     PackageToken::of(&machine, "alice");
-    let promtool = unpacked().join("usr/bin/promtool");
+    let promtool = unpacked("promtool").join("usr/bin/promtool");
     let check = |figures: String| {
         let check = machine.program(&promtool).args(&["check", "metrics"]);
         check.input(figures).run()
