@@ -20,7 +20,7 @@ pub struct ModuleArguments {
     pub first_pass: FirstPass,
     /// `forward_pass`.
     pub layout: PromptLayout,
-    /// Whether twofactord uses the same files.
+    /// The files of this line: those of twofactord, or others.
     pub files: FileChoice,
 }
 

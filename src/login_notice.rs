@@ -1,4 +1,4 @@
-//! What a login has to tell its user after a right code, and its form in a variable of PAM's environment.
+//! The notice to a user after a right code, and its form in a variable of PAM's environment.
 
 use twofactor_core::record::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, OriginName, RecentChange,
@@ -7,7 +7,7 @@ use twofactor_core::verify::{Accepted, Credential};
 
 use crate::{change_text, text};
 
-/// What has to be told.
+/// The notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginNotice {
     /// Recovery codes that are left, where one was used.
@@ -50,7 +50,7 @@ impl LoginNotice {
         self.left.is_none() && self.failures == 0 && self.changes.is_empty()
     }
 
-    /// What is told, on a terminal of so many columns.
+    /// The text, on a terminal of so many columns.
     pub fn lines(&self, columns: Option<usize>) -> Vec<String> {
         let mut lines = text::accepted(self.left, self.failures);
         lines.extend(change_text::lines(&self.changes, columns));

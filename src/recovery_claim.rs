@@ -1,4 +1,4 @@
-//! What a transaction remembers of a login with a recovery or bypass code: its account phase may offer a new device.
+//! The memory of a login with a recovery or bypass code in its transaction: the account phase may offer a new device.
 
 use twofactor_core::enroll::RecoveryLogin;
 

@@ -23,7 +23,7 @@ pub fn failed(line: Line, failure: &AttemptFailure, service: &[u8]) -> Line {
     }
 }
 
-/// What helps against a failure, in a program that runs as this uid, if it is not root's.
+/// The hint against a failure, in a program that runs as this uid, if it is not root's.
 fn hint(failure: &AttemptFailure, service: &[u8], uid: Option<u32>) -> Option<String> {
     match uid {
         Some(uid) if is_denied(failure) || is_foreign(failure) => Some(not_root(uid, service)),

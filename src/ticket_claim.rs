@@ -1,4 +1,4 @@
-//! What a transaction remembers of a ticket that is to be written.
+//! The memory of a ticket that is to be written, in its transaction.
 
 /// A user who is to get a ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::progress::ProgressLine;
 
 /// With fewer names than that for each thread, another one is not worth its while.
 const FEWEST: usize = 1_000;
-/// Whether changes are made in several threads.
+/// The number of threads that make changes: one or several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeThreads {
     /// They are made one after the other.

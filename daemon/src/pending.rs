@@ -69,7 +69,7 @@ pub struct ConnectionMemory {
 }
 
 impl ConnectionMemory {
-    /// How long the next message may be waited for; `patience` where no device waits. `now` is [`clock::since_boot`].
+    /// The time to wait for the next message; `patience` where no device waits. `now` is [`clock::since_boot`].
     pub fn patience(&self, patience: Duration, now: u64) -> Duration {
         self.pending.as_ref().map_or(patience, |pending| {
             let left = pending.end.saturating_sub(now);

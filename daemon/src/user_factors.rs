@@ -1,4 +1,4 @@
-//! What a message is answered from: the process that asks, and the users' factors.
+//! The two things that a message is answered from: the process that asks, and the users' factors.
 
 use twofactor_core::account::Account;
 use twofactor_core::verify::Form;

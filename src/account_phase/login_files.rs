@@ -1,4 +1,4 @@
-//! What a dialogue of the account phase reads and writes of its user: opened once, read anew where it counts.
+//! The files of a user that a dialogue of the account phase reads and writes: opened once, read anew where it counts.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! What a login writes to the log, with its user and address in each line.
+//! The log lines of a login, with its user and address in each line.
 
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;

@@ -1,4 +1,4 @@
-//! What a login knows of an answer apart from its code: the user's names, and the password given during grace.
+//! Parts of an answer that are no code: the user's names, and the password given during grace.
 
 use twofactor_core::account::Account;
 

@@ -190,7 +190,7 @@ impl PolicyChange {
         self.made.impact.dangers.extend_from_slice(dangers);
     }
 
-    /// What to think about.
+    /// Warnings for the reader.
     pub fn warnings(&self) -> &[String] {
         &self.made.impact.warnings
     }

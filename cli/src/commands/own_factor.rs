@@ -97,7 +97,7 @@ struct OwnFactor {
 }
 
 impl OwnFactor {
-    /// What is set up for the user.
+    /// The user's factor as it is set up.
     fn status(&self) -> Result<StatusReply, Failure> {
         let request = status_request(&self.user);
         let status = self.client.ask(&request, StatusReply::read);

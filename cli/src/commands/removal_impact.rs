@@ -42,7 +42,7 @@ impl RemainingDevices {
 
 /// Effect of a removal.
 pub struct RemovalEffect {
-    /// What remains for the user, in a sentence.
+    /// The factor that remains for the user, in a sentence.
     text: String,
     /// The user's next login: `code`, `no-code`, `enroll` or `refused`; `None` where no policy says it.
     pub next_login: Option<&'static str>,

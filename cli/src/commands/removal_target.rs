@@ -65,7 +65,7 @@ impl RemovalTarget {
         }
     }
 
-    /// What is kept under this name for an account.
+    /// The files kept under this name for an account.
     pub fn of(name: String, account: &Account) -> Self {
         let account = Account {
             name: name.clone(),

@@ -124,7 +124,7 @@ fn content(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
 struct RestorePlace<'b> {
     entry: &'b BackupEntry,
     account: Result<Account, Failure>,
-    /// What is to be done after it.
+    /// The steps to take after it.
     note: Option<String>,
 }
 

@@ -9,7 +9,7 @@ use crate::failure_kind::FailureKind;
 use crate::formatting::count;
 use crate::output::{Report, table};
 
-/// What became of a user. The words are part of the interface.
+/// The result for a user. The words are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestoreWord {
@@ -30,7 +30,7 @@ pub enum RestoreWord {
 pub struct RestoreRow {
     user: String,
     result: RestoreWord,
-    /// What the administrator has to know, or the reason.
+    /// A note for the administrator, or the reason.
     notes: Vec<String>,
     /// The word for the kind of the failure, for programs; `None` where it was restored.
     kind: Option<&'static str>,

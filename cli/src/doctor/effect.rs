@@ -137,7 +137,7 @@ pub fn of_policy(context: &Context, policy: &Policy) -> LoginEffect {
     }
 }
 
-/// What keeps sshd from asking, for any user with a device; each thing once.
+/// The settings that keep sshd from asking any user with a device; each once.
 fn sshd_warnings(context: &Context, system: &InstalledSystem) -> Vec<String> {
     let users = match users_with_record(context) {
         Ok(users) => users,
@@ -183,13 +183,13 @@ fn users_with_record(context: &Context) -> Result<Vec<Account>, Failure> {
 struct ShutLogins {
     /// Service and user: the password would be sent as the code.
     logins: BTreeSet<(String, String)>,
-    /// Why sshd's settings are not known, where they matter.
+    /// The reason why sshd's settings are not known, where they matter.
     unknown: Vec<String>,
     cures: Vec<String>,
 }
 
 impl ShutLogins {
-    /// What is said of those that were not shut out before.
+    /// The texts about those that were not shut out before.
     fn new_dangers(&self, known: &Self) -> Vec<String> {
         let mut by_service: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (service, user) in self.logins.difference(&known.logins) {

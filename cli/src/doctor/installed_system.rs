@@ -168,7 +168,7 @@ impl InstalledSystem {
     /// Lets sshd check its configuration (`sshd -t`).
     ///
     /// # Errors
-    /// What sshd says.
+    /// The answer of sshd.
     pub fn test_sshd(&self) -> Result<(), String> {
         let Some(program) = self.sshd else {
             return Err("sshd is not installed".to_owned());

@@ -151,7 +151,7 @@ impl MachinePreview {
     /// Lets sshd check its configuration.
     ///
     /// # Errors
-    /// What sshd says.
+    /// The answer of sshd.
     pub fn test_sshd(&self) -> Result<(), String> {
         self.world.test_sshd()
     }
@@ -159,7 +159,7 @@ impl MachinePreview {
     /// Reasons that keep sshd from asking this user for a code, with its settings as they are and these texts.
     ///
     /// # Errors
-    /// What sshd says when it does not tell its settings.
+    /// The message of an sshd that does not tell its settings.
     pub fn sshd_problems(
         &self,
         changed: &ChangedTexts,

@@ -126,7 +126,7 @@ pub fn in_fours(key: &str) -> Zeroizing<String> {
 /// `typed` is a code of it, which is used up then.
 ///
 /// # Errors
-/// Why it is not.
+/// The reason why it is not.
 pub fn confirm(
     policy: &Policy,
     account: &Account,

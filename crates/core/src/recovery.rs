@@ -66,11 +66,11 @@ pub struct OneTimeCode {
     pub hash: CodeHash,
     /// First second at which it no longer works, since 1970-01-01 UTC.
     pub expires: u64,
-    /// What its user may do after a login with it. An invitation is for its one purpose.
+    /// The rights of its user after a login with it. An invitation is for its one purpose.
     pub scope: CodeScope,
 }
 
-/// What a bypass code is good for.
+/// The purpose of a bypass code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeScope {
     /// One login.

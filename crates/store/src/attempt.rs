@@ -63,7 +63,7 @@ pub struct LoginAttempt<'a> {
     pub role: SessionRole,
     /// The clock.
     pub clock: ClockReader,
-    /// What is known from before.
+    /// Facts that are known from before.
     pub known: KnownFactor,
 }
 
@@ -91,7 +91,7 @@ impl<'a> LoginAttempt<'a> {
     }
 }
 
-/// What one login knows of the user's record and state from its last look at them.
+/// The user's record and state as one login saw them last.
 #[derive(Debug, Default)]
 pub struct KnownFactor {
     record: Option<LoadedRecord>,

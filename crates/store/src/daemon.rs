@@ -14,22 +14,22 @@ use twofactor_protocol::verify::{self, CodeLayout, VerifyAnswer};
 use crate::sys::clock;
 use crate::sys::socket::TimedConnection;
 
-/// How long one question may take in all.
+/// Time limit of one question in all.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long is waited before the question is put again to a daemon that serves as many as it may; each time twice as long, so that
+/// The wait before the question is put again to a daemon that serves as many as it may; each time twice as long, so that
 /// the tries are spread over all of the time.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Why the daemon gave no answer. Each of them denies.
+/// The reason why the daemon gave no answer. Each of them denies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaemonError {
     /// Where the daemon listens.
     pub socket: PathBuf,
-    /// What went wrong.
+    /// The fault.
     pub cause: DaemonFault,
 }
 
-/// What went wrong with the daemon.
+/// A fault of the daemon, or on the way to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DaemonFault {
     /// There is no such socket, or no process listens on it.
@@ -49,7 +49,7 @@ pub enum DaemonFault {
 }
 
 impl DaemonError {
-    /// What an administrator can do about it.
+    /// The step that an administrator can take.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self.cause {

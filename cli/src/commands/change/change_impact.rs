@@ -1,4 +1,4 @@
-//! What a change of the policy means for users and services.
+//! Effects of a change of the policy on users and services.
 
 use std::collections::BTreeSet;
 
@@ -81,7 +81,7 @@ pub(super) fn assess(
     Ok(impact)
 }
 
-/// What follows from a program that the policy names newly.
+/// Effects of a program that the policy names newly.
 fn program_warnings(after: &Policy) -> Vec<String> {
     let Some(program) = &after.notify else {
         return Vec::new();

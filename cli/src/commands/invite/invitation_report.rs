@@ -12,7 +12,7 @@ use crate::output::Report;
 /// Widest column of names, in columns of the screen: longer names move their own line only.
 const WIDEST: usize = 32;
 
-/// What became of one user. The words are part of the interface.
+/// The result for one user. The words are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InvitationWord {

@@ -62,13 +62,13 @@ pub struct ProofDialogue<'a> {
     pub context: &'a Context,
     /// The user's side of the daemon.
     pub own: &'a OwnFactor,
-    /// What is set up for the user.
+    /// The user's factor as it is set up.
     pub status: &'a StatusReply,
     /// The codes that prove this change to a user with a device.
     pub codes: WantedProof,
 }
 
-/// What follows from a reply.
+/// The next step after a reply.
 enum NextStep {
     /// The change, or the part of it that takes a proof, is made.
     Made,

@@ -30,7 +30,7 @@ const DEBCONF: &str = "Config: configdb\nTemplates: templatedb\n\n\
     Name: configdb\nDriver: File\nFilename: DIR/config.dat\n\n\
     Name: templatedb\nDriver: File\nFilename: DIR/templates.dat\n";
 
-/// What pam-auth-update would write.
+/// The lines that pam-auth-update would write.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ProfileResult {
     /// Files with their new texts.

@@ -76,7 +76,7 @@ pub fn run(context: &Context, plan: &SetupPlan, user: &str) -> Result<(), Failur
     }
 }
 
-/// What holds once the trial login has worked.
+/// The facts that hold once the trial login has worked.
 fn kept(plan: &SetupPlan) -> String {
     let ask = match plan.services.as_slice() {
         [] => "The services that the policy has on now ask".to_owned(),
@@ -149,7 +149,7 @@ fn wait(context: &Context, user: &str) -> Result<TrialVerdict, Failure> {
     }
 }
 
-/// What is said of a right code.
+/// The text about a right code.
 fn used(user: &str, device: &str, seen: bool) -> String {
     if seen {
         format!("{user} has given a right code again.\n")

@@ -26,7 +26,7 @@ impl DaemonStatus {
         lock: LockStatus::new(ThrottleStatus::Open),
     };
 
-    /// What keeps the user out there, or may do so soon.
+    /// The reasons that keep the user out there, or may do so soon.
     pub fn note(&self, user: &str) -> Option<String> {
         let number = self.failures_in_30_days.unwrap_or(0).max(self.failures);
         match (self.lock.locked, self.lock.locked_for_seconds) {

@@ -1,4 +1,4 @@
-//! What the policy makes of each user: exempt, asked at which services, obliged to have a device.
+//! The policy applied to each user: exempt, asked at which services, obliged to have a device.
 
 use std::sync::Arc;
 

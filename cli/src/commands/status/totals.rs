@@ -1,4 +1,4 @@
-//! How many users are enrolled, locked out, or without a device that they need.
+//! Numbers of users who are enrolled, locked out, or without a device that they need.
 
 use serde::Serialize;
 

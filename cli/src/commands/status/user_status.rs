@@ -171,7 +171,7 @@ impl UserStatus {
         text
     }
 
-    /// What keeps the user out, what is open, and what the policy asks for.
+    /// The reasons that keep the user out, the grace periods, and the policy's demands.
     pub fn notes(&self) -> String {
         let mut notes = Vec::new();
         match (self.lock.locked, self.lock.locked_for_seconds) {

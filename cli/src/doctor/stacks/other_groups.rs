@@ -11,7 +11,7 @@ use super::names_module;
 /// The module that begins the audit session.
 const LOGINUID: &str = "pam_loginuid.so";
 
-/// What is missing in them.
+/// The lines that are missing in them.
 pub(super) fn check(
     name: &str,
     file: &str,

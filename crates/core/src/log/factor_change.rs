@@ -47,7 +47,7 @@ pub enum FactorChange<'a> {
     BypassIssued {
         /// Its end.
         expires: u64,
-        /// What a login with it may lead to.
+        /// The use of a login with it.
         scope: CodeScope,
     },
     /// A bypass code was withdrawn.

@@ -1,10 +1,10 @@
-//! What is done through the daemon without root: users change their own factor, and some accounts have codes of others judged.
+//! Actions through the daemon without root: users change their own factor, and some accounts have codes of others judged.
 
 use std::fmt;
 
 use super::{DeviceRequirement, Enforcement, EnrollAtLogin, Policy};
 
-/// What users and accounts may do through the daemon.
+/// The rights of users and accounts at the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfService {
     /// True if they may add, renew and unset devices, and get new recovery codes.

@@ -9,7 +9,7 @@ use super::answer::Answer;
 /// a password before it; any program of the user can guess at the daemon.
 const DAEMON_LIMIT: u32 = 100;
 
-/// Whether an attempt is let through to the comparison.
+/// The throttle's answer to an attempt: compared, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThrottleStatus {
     /// It is.
@@ -121,7 +121,7 @@ impl ChargedState {
     }
 }
 
-/// Whether an attempt at `now` (seconds since 1970-01-01 UTC) would be let through.
+/// The throttle's answer to an attempt at `now` (seconds since 1970-01-01 UTC).
 #[must_use]
 pub fn gate(throttle: &Throttle, state: &State, now: u64) -> ThrottleStatus {
     if throttle.max_failures != 0 && state.failures >= throttle.max_failures {
@@ -187,7 +187,7 @@ pub fn charge_to(
     }
 }
 
-/// What to change when the clock was set back behind what the state knows, `None` when it was not.
+/// The state to write when the clock was set back behind what the state knows, `None` when it was not.
 ///
 /// A lock-out would otherwise last until the clock gets there again: it is counted anew from `now`, so it is never
 /// shortened. Grace periods that begin in the future end, and with one of a session those of all.

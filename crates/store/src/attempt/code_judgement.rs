@@ -21,7 +21,7 @@ pub struct JudgementTerms<'a> {
     pub policy: &'a Policy,
     /// The record of the user.
     pub record: &'a Record,
-    /// What the answer is compared with.
+    /// The credentials that the answer is compared with.
     pub against: CredentialSet,
     /// Seconds since 1970-01-01 UTC. The state is not from later: [`verify::rebased`] comes first.
     pub now: u64,

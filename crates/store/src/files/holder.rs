@@ -162,7 +162,7 @@ impl Store {
         }
     }
 
-    /// What was found, where no state contradicts it.
+    /// The record that was found, where no state contradicts it.
     pub(super) fn proven(&self, account: &Account, found: FoundRecords) -> Result<Holder, Error> {
         let FoundRecords { holder, without } = found;
         if let Some(Holder {

@@ -1,4 +1,4 @@
-//! What a change leaves that is killed while it writes a record: a temporary file, with the keys of the devices.
+//! The leftover of a change that was killed while it wrote a record: a temporary file, with the keys of the devices.
 
 use rustix::fs::Dir;
 

@@ -30,7 +30,7 @@ pub enum EarlierInvitation {
     Keep,
 }
 
-/// What the invitation of a user came to.
+/// The result of the invitation of a user.
 pub enum InvitationResult {
     /// The user is invited; the code, the only time.
     Issued(PlainCode),

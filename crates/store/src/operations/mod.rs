@@ -51,7 +51,7 @@ pub trait ChangeSteps {
     /// stored before the change. A code that is compared here must be charged in the state of `locked` first.
     ///
     /// # Errors
-    /// Why it is not allowed.
+    /// The reason why it is not allowed.
     fn permit(
         &mut self,
         locked: &mut Locked<'_>,
@@ -65,7 +65,7 @@ pub trait ChangeSteps {
     /// where the change makes none.
     ///
     /// # Errors
-    /// Why they cannot be handed over.
+    /// The reason why they cannot be handed over.
     fn deliver(&mut self, codes: &[PlainCode]) -> Result<(), Self::Error> {
         let _ = codes;
         Ok(())

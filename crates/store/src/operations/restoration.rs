@@ -41,7 +41,7 @@ pub enum UnknownCodes {
     Keep,
 }
 
-/// What the restoration of a user does.
+/// The effect of the restoration of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestoredFactor {
     /// True if a record that was there is replaced.
@@ -73,7 +73,7 @@ impl From<ChangeError> for RestoreRefusal {
     }
 }
 
-/// What a restoration would do now. Reads without a lock.
+/// The effect that a restoration would have now. Reads without a lock.
 ///
 /// # Errors
 /// [`RestoreRefusal`].

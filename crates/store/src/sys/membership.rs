@@ -1,7 +1,7 @@
-//! Whether a user is in a group, from what several sources say.
+//! The membership of a user in a group, from the answers of several sources.
 #![forbid(unsafe_code)]
 
-/// What is known of a group and of the names of one user, each part from any source.
+/// The known facts of a group and of the names of one user, each from any source.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct MembershipFacts {
     /// Numbers of the group.
@@ -12,7 +12,7 @@ pub struct MembershipFacts {
     pub is_listed: bool,
 }
 
-/// What the sources say of a group itself.
+/// The sources' answer about a group itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct GroupList {
     /// Numbers of the group.

@@ -1,4 +1,4 @@
-//! What is read from `/proc` about the process at the other end of a socket, proven to be about that process.
+//! Facts from `/proc` about the process at the other end of a socket, proven to be about that process.
 #![allow(unsafe_code)]
 
 use std::mem::size_of;

@@ -65,7 +65,7 @@ impl TimedConnection {
     /// Connects to the socket at `path`.
     ///
     /// # Errors
-    /// What connect(2) says; [`Errno::AGAIN`] when too many others wait for all of the time.
+    /// The error of connect(2); [`Errno::AGAIN`] when too many others wait for all of the time.
     pub fn open(path: &Path, end: Duration) -> std::result::Result<Self, Errno> {
         let flags = SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
@@ -93,7 +93,7 @@ impl TimedConnection {
     /// this library is loaded into.
     ///
     /// # Errors
-    /// What send(2) says.
+    /// The error of send(2).
     pub fn send(&self, message: &[u8]) -> std::result::Result<(), Errno> {
         let mut left = message;
         while !left.is_empty() {
@@ -108,7 +108,7 @@ impl TimedConnection {
     /// Receives bytes; how many there are, 0 when the other end is closed.
     ///
     /// # Errors
-    /// What recv(2) says; [`Errno::AGAIN`] when time is over.
+    /// The error of recv(2); [`Errno::AGAIN`] when time is over.
     pub fn receive(&self, room: &mut [u8]) -> std::result::Result<usize, Errno> {
         let (_, received) = self.until_end(Timeout::Recv, || {
             recv(&self.socket, &mut *room, RecvFlags::empty())

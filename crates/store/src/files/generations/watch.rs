@@ -1,4 +1,4 @@
-//! How long a file that is waited for has not changed.
+//! The time for which a file that is waited for has not changed.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What has a name, without opening it.
+//! Presence of a name, without opening what it names.
 
 use std::os::fd::AsFd;
 
