@@ -265,7 +265,8 @@ impl EnrollmentDialogue<'_> {
                 Ok(confirmed) => return Ok(confirmed),
                 Err(refused) => refused,
             };
-            dialogue.say(&enrollment_text::unconfirmed(kind, &refused.why));
+            let device = pending.device();
+            dialogue.say(&enrollment_text::unconfirmed(device, &typed, &refused.why));
             if refused.tries_left == 0 {
                 dialogue.say(enrollment_text::UNCONFIRMED);
                 return Err(EnrollmentAbort::Skipped);

@@ -6,7 +6,7 @@
 use zeroize::Zeroizing;
 
 use twofactor_core::device::{Device, Kind};
-use twofactor_core::enroll::in_fours;
+use twofactor_core::enroll::{self, in_fours};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::qr::{self, QrGlyphs, QrInk};
 use twofactor_core::recovery::{self, PlainCode};
@@ -204,7 +204,7 @@ pub fn device(
         _ if style == DrawingStyle::FIRST => {
             "Scan this with the authenticator app, or type the key below it into the app:\n"
         }
-        _ => "And now? If not, type a for plain characters, or use the key below the code:\n",
+        _ => "And now? If not: type a for plain characters, or the key below into the app:\n",
     };
     let shown = if drawing.is_empty() {
         DisplayForm::Key
@@ -245,8 +245,11 @@ fn gathered(parts: &[&str]) -> Zeroizing<String> {
 }
 
 /// Text for a code that does not confirm the device.
-pub fn unconfirmed(kind: Kind, why: &Rejected) -> String {
-    match (why, kind) {
+pub fn unconfirmed(device: &Device, typed: &[u8], why: &Rejected) -> String {
+    if let Some(digits) = enroll::digits_missed(device, typed) {
+        return format!("A code has {digits} digits.");
+    }
+    match (why, device.kind) {
         (Rejected::ClockDiffers { steps, .. }, Kind::Totp { interval }) => {
             let seconds = steps.unsigned_abs() * u64::from(interval.seconds());
             let direction = if *steps < 0 { "behind" } else { "ahead of" };

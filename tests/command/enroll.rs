@@ -134,6 +134,10 @@ fn r8_a_device_counts_after_a_code_of_it() {
     let (mut pty, shown) = begin(&machine, &["enroll", "alice"]);
     assert!(nothing_is_kept_of("alice") && !is_asked("alice"));
     let app = shown.totp();
+    pty.send_line("12");
+    let told = pty.expect(ASK);
+    let short = format!("\nA code has 6 digits.\nDoes not scan? Type i. {ASK}");
+    assert!(told.ends_with(&short), "{told}");
     pty.send_line(&app.wrong_code());
     let told = pty.expect(ASK);
     assert!(

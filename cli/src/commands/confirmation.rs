@@ -1,7 +1,7 @@
 //! Showing a new device to its owner, and asking for a code of it before it is stored.
 
 use twofactor_core::device::{Device, Kind};
-use twofactor_core::enroll::{TRIES, in_fours};
+use twofactor_core::enroll::{self, TRIES, in_fours};
 use twofactor_core::verify::Rejected;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
@@ -211,8 +211,11 @@ fn ask<W: WaitingDevice>(
             CodeResult::Confirmed(confirmed) => return Ok(confirmed),
             CodeResult::Refused(refused) => refused,
         };
-        let now = clock::now()?;
-        terminal.prose(&format!("{}\n", explain(kind, &refused.why, now)))?;
+        let why = match enroll::digits_missed(waiting.device(), typed.as_bytes()) {
+            Some(digits) => format!("A code has {digits} digits."),
+            None => explain(kind, &refused.why, clock::now()?),
+        };
+        terminal.prose(&format!("{why}\n"))?;
         if refused.tries_left == 0 {
             return Err(
                 Failure::refused(format!("{TRIES} codes were wrong, so nothing was stored")).of_kind(FailureKind::WrongCode).next(

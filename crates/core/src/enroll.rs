@@ -152,6 +152,19 @@ pub fn confirm(
     }
 }
 
+/// The number of digits that a code of `device` has, where what was typed is no such code at any moment: it has more or
+/// fewer digits, or something else in it.
+#[must_use]
+pub fn digits_missed(device: &Device, typed: &[u8]) -> Option<u8> {
+    let is_separator = |byte: &&u8| !byte.is_ascii_whitespace() && **byte != b'-';
+    let typed = typed.iter().filter(is_separator);
+    let digits = device.digits.value();
+    let (count, only_digits) = typed.fold((0, true), |(count, only), byte| {
+        (count + 1, only && byte.is_ascii_digit())
+    });
+    (!only_digits || count != usize::from(digits)).then_some(digits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +239,24 @@ mod tests {
         let device = device(THIRTY);
         assert_eq!(check(&device, "005925", NOW), Err(Rejected::Wrong));
         assert_eq!(check(&device, "", NOW), Err(Rejected::Wrong));
+    }
+
+    #[test]
+    fn what_is_no_code_is_told_from_a_wrong_one() {
+        let device = device(THIRTY);
+        for (typed, missed) in [
+            ("005925", None),
+            ("005 925\n", None),
+            ("005-925", None),
+            ("12", Some(6)),
+            ("0059250", Some(6)),
+            ("00592x", Some(6)),
+            ("", Some(6)),
+            ("yes", Some(6)),
+            ("\u{661}\u{662}\u{663}", Some(6)),
+        ] {
+            assert_eq!(digits_missed(&device, typed.as_bytes()), missed, "{typed}");
+        }
     }
 
     #[test]
