@@ -80,11 +80,7 @@ impl SetupReport {
 impl Report for SetupReport {
     fn text(&self) -> Zeroizing<String> {
         let services = self.services.join(", ");
-        let sshd = match self.sshd {
-            Some("reloaded") => " sshd was reloaded.",
-            Some(_) => " sshd does not run.",
-            None => "",
-        };
+        let sshd = sshd_word(self.sshd);
         Zeroizing::new(if !self.done {
             "Nothing was changed (--dry-run).\n".to_owned()
         } else if self.files.is_empty() && self.policy.is_empty() {
@@ -96,6 +92,15 @@ impl Report for SetupReport {
         } else {
             format!("Done.{sshd} To undo it: twofactor setup --undo\n")
         })
+    }
+}
+
+/// What became of sshd, as the second sentence of a text.
+fn sshd_word(sshd: Option<&str>) -> &'static str {
+    match sshd {
+        Some("reloaded") => " sshd was reloaded.",
+        Some(_) => " sshd does not run.",
+        None => "",
     }
 }
 
@@ -180,7 +185,8 @@ impl Report for UndoReport {
              Before the module is removed, take the lines with pam_twofactor.so out of /etc/pam.d.\n"
                 .to_owned()
         } else if self.done {
-            "Everything is as it was before setup. Devices are kept.\n".to_owned()
+            let sshd = sshd_word(self.sshd);
+            format!("Everything is as it was before setup.{sshd} Devices are kept.\n")
         } else {
             "Nothing was changed (--dry-run).\n".to_owned()
         })

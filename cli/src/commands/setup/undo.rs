@@ -22,10 +22,6 @@ use crate::interrupt;
 /// A refusal where a file was edited since; the reason why a file cannot be restored.
 pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     let state = context.state_path();
-    let nothing = || {
-        Failure::refused("there is nothing to undo: setup has changed nothing here")
-            .next("To ask for no code: twofactor disable")
-    };
     let mut journal = SetupJournal::load(state)?.ok_or_else(nothing)?;
     if args.forget {
         context
@@ -84,6 +80,21 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     context.write(&report.done(reloaded).after(interrupted))
 }
 
+/// The refusal where setup keeps no texts of before. After `--forget` the lines that it wrote are still there.
+fn nothing() -> Failure {
+    let named = MachinePreview::look().used();
+    if named.is_empty() {
+        return Failure::refused("there is nothing to undo: setup has changed nothing here")
+            .next("To ask for no code: twofactor disable");
+    }
+    Failure::refused("there is nothing to undo: setup keeps no file of before").next(format!(
+        "To ask for no code: twofactor disable\n\
+         To take it out by hand: remove {}, if it is there, and the lines with pam_twofactor.so from the PAM files of {}",
+        dropin::PATH,
+        named.join(", ")
+    ))
+}
+
 fn show(
     context: &Context,
     files: &[FoundFile<'_>],
@@ -98,6 +109,9 @@ fn show(
         }
     }
     if let Some(policy) = policy {
+        let path = context.policy_path().display().to_string();
+        let diff = diff::unified(&path, policy.text(), Some(policy.edited()));
+        context.terminal.say(&diff)?;
         context
             .terminal
             .prose(&format!("\n{}", policy.announcement()))?;
