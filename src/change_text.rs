@@ -68,12 +68,9 @@ fn sentence(change: &RecentChange) -> String {
     )
 }
 
-/// The minute that the clocks of this machine show, without seconds.
+/// The minute that the clocks of this machine show.
 fn moment(time: u64) -> String {
-    let Some([year, month, day, hour, minute, _]) = local_time::from_unix(time) else {
-        return "an unknown day".to_owned();
-    };
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
+    local_time::minute(time).unwrap_or_else(|| "an unknown day".to_owned())
 }
 
 fn place(origin: &ChangeOrigin) -> String {

@@ -9,7 +9,7 @@ use twofactor_core::state::State;
 use twofactor_store::sys::host;
 use zeroize::Zeroizing;
 
-use crate::formatting::utc;
+use crate::formatting::Moment;
 
 /// A device without its secret. The keys are part of the interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,9 +25,9 @@ pub struct DeviceInfo {
     /// Seconds for which a code is shown; `null` for HOTP.
     pub interval: Option<u32>,
     /// When it was enrolled, ISO 8601 UTC.
-    pub enrolled: String,
+    pub enrolled: Moment,
     /// When a code was last accepted, ISO 8601 UTC; `null` for never.
-    pub last_used: Option<String>,
+    pub last_used: Option<Moment>,
 }
 
 impl DeviceInfo {
@@ -46,9 +46,15 @@ impl DeviceInfo {
             algorithm: device.algorithm.name(),
             digits: device.digits.value(),
             interval,
-            enrolled: utc(device.created),
-            last_used: used.filter(|used| *used > 0).map(utc),
+            enrolled: Moment(device.created),
+            last_used: used.filter(|used| *used > 0).map(Moment),
         }
+    }
+
+    /// The minute of the last accepted code, or `never`.
+    pub fn last_used_text(&self) -> String {
+        self.last_used
+            .map_or_else(|| "never".to_owned(), |used| used.to_string())
     }
 
     /// `TOTP SHA1, 6 digits, 30 s`.

@@ -1,6 +1,27 @@
 //! Formatting of times, durations and lists for people.
 
+use std::fmt;
+
+use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, PrimitiveDateTime};
+use twofactor_store::sys::local_time;
+
+/// A moment, in seconds since 1970-01-01 UTC. People are shown the minute of this machine's time zone, as at logins; programs
+/// get [`utc`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub u64);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&local_time::minute(self.0).unwrap_or_else(|| utc(self.0)))
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&utc(self.0))
+    }
+}
 
 /// A moment as ISO 8601 in UTC: `2026-02-03T04:05:06Z`. `seconds` counts from 1970-01-01; the last moment is the end of the
 /// year 9999.
@@ -73,6 +94,14 @@ mod tests {
         ] {
             assert_eq!(utc(seconds), text);
         }
+    }
+
+    #[test]
+    fn people_read_local_minutes_and_programs_utc() {
+        let moment = Moment(1_234_567_890);
+        assert_eq!(Some(moment.to_string()), local_time::minute(1_234_567_890));
+        let json = serde_json::to_string(&moment).unwrap();
+        assert_eq!(json, "\"2009-02-13T23:31:30Z\"");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::escaping;
-use crate::formatting::utc;
+use crate::formatting::Moment;
 use crate::interrupt;
 use crate::private_file::{PrivateFile, reader};
 use crate::shell;
@@ -143,7 +143,7 @@ fn printable(user: &str, codes: &[PlainCode], now: u64) -> Zeroizing<String> {
     let _ = write!(
         text,
         "Recovery codes for two-factor login\n\nUser: {shown}\nHost: {host}\nMade: {}\n\n",
-        utc(now)
+        Moment(now)
     );
     text.push_str(&recovery::list(codes));
     let _ = write!(
@@ -172,7 +172,8 @@ mod tests {
             ),
         ] {
             let text = printable(user, &codes, 1_234_567_890);
-            assert!(text.contains("\nMade: 2009-02-13T23:31:30Z\n"));
+            let made = Moment(1_234_567_890);
+            assert!(text.contains(&format!("\nMade: {made}\n")), "{}", *text);
             assert!(text.contains(&format!("\nUser: {shown}\n")), "{}", *text);
             assert!(text.ends_with(&format!(": {command}\n")), "{}", *text);
             for code in &codes {

@@ -11,7 +11,7 @@ use crate::args::BypassArgs;
 use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::formatting::{span, utc};
+use crate::formatting::{Moment, span};
 use crate::output::Report;
 use crate::shell;
 
@@ -35,7 +35,7 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
             &factor, scope, &throttle, expires, now,
         )?)
     };
-    let until = issued.as_ref().map(|_| utc(expires));
+    let until = issued.as_ref().map(|_| Moment(expires));
     let locked_out = issued
         .as_ref()
         .is_some_and(|issued| issued.gate != ThrottleStatus::Open);
@@ -55,7 +55,7 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
 struct BypassReport<'a> {
     user: &'a str,
     code: Option<&'a str>,
-    expires: Option<String>,
+    expires: Option<Moment>,
     /// The login with it offers to set up a new device.
     new_device: bool,
     /// No code is looked at before `twofactor unlock`, or before the lock-out ends.

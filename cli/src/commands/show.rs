@@ -185,12 +185,11 @@ impl Report for ShowReport<'_> {
             "LAST USED".into(),
         ]];
         for ShownDevice { info, .. } in &self.devices {
-            let used = info.last_used.clone().unwrap_or_else(|| "never".into());
             rows.push(vec![
                 info.name.clone(),
                 info.settings(),
-                info.enrolled.clone(),
-                used,
+                info.enrolled.to_string(),
+                info.last_used_text(),
             ]);
         }
         Zeroizing::new(format!(

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::escaping;
-use crate::formatting::utc;
+use crate::formatting::Moment;
 use crate::private_file::PrivateFile;
 
 /// Beginning of a page of HTML. A browser prints each section on its own sheet.
@@ -100,7 +100,7 @@ fn page(
     code: &PlainCode,
     expires: u64,
 ) -> Zeroizing<String> {
-    let (host, until) = (host::name(), utc(expires));
+    let (host, until) = (host::name(), Moment(expires));
     let steps = [
         "Install an authenticator app on your phone, such as Aegis, FreeOTP or Google Authenticator.".to_owned(),
         format!("Log in to {host} as {user}, with your password."),
@@ -193,7 +193,8 @@ mod tests {
         assert_eq!(pages.len(), users.len());
         for (page, user) in pages.iter().zip(users) {
             assert!(page.contains(&format!("\nUser: {user}\n")), "{page}");
-            assert!(page.contains("until 2009-02-13T23:31:30Z."));
+            let until = Moment(1_234_567_890);
+            assert!(page.contains(&format!("until {until}.")), "{page}");
             assert!(!page.contains("carol"));
         }
     }

@@ -18,7 +18,7 @@ use crate::args::InviteArgs;
 use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::formatting::{plain, span};
+use crate::formatting::{Moment, plain, span};
 use crate::output::Report;
 use crate::shell;
 use invitation_report::{InvitationRow, InvitationWord};
@@ -78,7 +78,7 @@ fn one(context: &Context, user: &str, args: &InviteArgs) -> Result<(), Failure> 
         row.enter(result, terms.expires);
     }
     let code = row.code.clone();
-    let until = row.expires.clone();
+    let until = row.expires;
     context.write(&InvitationReport {
         user: &account.name,
         code: code.as_ref().map(|code| code.as_str()),
@@ -113,7 +113,7 @@ fn asked_for(policy: &Policy) -> bool {
 struct InvitationReport<'a> {
     user: &'a str,
     code: Option<&'a str>,
-    expires: Option<String>,
+    expires: Option<Moment>,
     /// True if the policy makes an enrollment at login ask for it.
     asked_for: bool,
     /// The same once more, as for several users.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::commands::status::{DaemonStatus, LockStatus};
 use crate::device_info::DeviceInfo;
-use crate::formatting::{count, utc};
+use crate::formatting::{Moment, count};
 use crate::output::{Report, table};
 
 /// Report of `status` without root; its user has the keys of root's report that the daemon tells.
@@ -22,7 +22,7 @@ pub struct OwnStatusReport<'a> {
 struct OwnStatus<'a> {
     user: &'a str,
     enrolled: bool,
-    last_used: Option<String>,
+    last_used: Option<Moment>,
     devices: Vec<DeviceInfo>,
     recovery_codes_left: usize,
     daemon: DaemonStatus,
@@ -41,7 +41,7 @@ impl<'a> OwnStatusReport<'a> {
         let user = OwnStatus {
             user: &reply.user,
             enrolled: !reply.devices.is_empty(),
-            last_used: last_used.map(utc),
+            last_used: last_used.map(Moment),
             devices: devices?,
             recovery_codes_left: reply.recovery_codes_left,
             daemon: DaemonStatus {
@@ -70,8 +70,8 @@ pub fn device_info(entry: &DeviceEntry) -> Option<DeviceInfo> {
         algorithm: known(&entry.algorithm, &["SHA1", "SHA256", "SHA512"])?,
         digits: entry.digits,
         interval: entry.interval,
-        enrolled: utc(entry.enrolled),
-        last_used: entry.last_used.map(utc),
+        enrolled: Moment(entry.enrolled),
+        last_used: entry.last_used.map(Moment),
     })
 }
 
@@ -84,8 +84,7 @@ impl Report for OwnStatusReport<'_> {
         } else {
             let mut rows = vec![vec!["DEVICE".to_owned(), "LAST USED".to_owned()]];
             for device in &user.devices {
-                let used = device.last_used.as_deref().unwrap_or("never");
-                rows.push(vec![device.name.clone(), used.to_owned()]);
+                rows.push(vec![device.name.clone(), device.last_used_text()]);
             }
             let left = u64::try_from(user.recovery_codes_left).unwrap_or(u64::MAX);
             let left = count(left, "recovery code");

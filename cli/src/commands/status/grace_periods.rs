@@ -11,7 +11,7 @@ use twofactor_store::LoadedPolicy;
 use twofactor_store::attempt::session_terms;
 
 use crate::doctor::InstalledSystem;
-use crate::formatting::{plain, utc};
+use crate::formatting::{Moment, plain};
 
 /// An address from which a user is not asked for a code.
 #[derive(Serialize)]
@@ -21,11 +21,11 @@ pub struct GraceStatus {
     /// The PAM service; `null` when no file in `/etc/pam.d` and no setting of the policy has its name any more.
     pub service: Option<String>,
     /// The end, ISO 8601 UTC.
-    pub until: String,
+    pub until: Moment,
 }
 
 impl GraceStatus {
-    /// `at sshd from 192.0.2.7 until 2026-02-03T04:05:06Z`.
+    /// `at sshd from 192.0.2.7 until 2026-02-03 04:05`.
     pub fn text(&self) -> String {
         let service = match &self.service {
             Some(service) => plain(service),
@@ -49,7 +49,7 @@ pub fn running(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<GraceStatu
     let status = |(grace, left): (twofactor_core::state::GracePeriod, u64)| GraceStatus {
         address: grace.address.to_string(),
         service: name_of(grace.service, &services),
-        until: utc(now.saturating_add(left)),
+        until: Moment(now.saturating_add(left)),
     };
     found.into_iter().map(status).collect()
 }
@@ -60,11 +60,11 @@ pub struct SessionGraceStatus {
     /// Its audit session.
     pub session: u32,
     /// The end, ISO 8601 UTC.
-    pub until: String,
+    pub until: Moment,
 }
 
 impl SessionGraceStatus {
-    /// `in audit session 3 until 2026-02-03T04:05:06Z`.
+    /// `in audit session 3 until 2026-02-03 04:05`.
     pub fn text(&self) -> String {
         format!("in audit session {} until {}", self.session, self.until)
     }
@@ -81,7 +81,7 @@ pub fn sessions(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<SessionGr
     let running = session_grace::all_running(state, &terms, now).into_iter();
     let status = |(session, left): (GracedSession, u64)| SessionGraceStatus {
         session: session.id,
-        until: utc(now.saturating_add(left)),
+        until: Moment(now.saturating_add(left)),
     };
     running.map(status).collect()
 }

@@ -9,7 +9,7 @@ use super::{grace_periods, told_changes};
 use crate::device_info::DeviceInfo;
 use crate::error::{Failure, for_user};
 use crate::failure_kind::FailureKind;
-use crate::formatting::utc;
+use crate::formatting::Moment;
 use crate::roster::{EnrollmentStatus, ListedUser, RosterEntry};
 use crate::shell;
 
@@ -84,7 +84,7 @@ fn with_factor(
     UserStatus {
         uid: Some(uid),
         last_used_at,
-        last_used: last_used_at.map(utc),
+        last_used: last_used_at.map(Moment),
         enrolled: Some(enrollment.has_device()),
         enrollment: Some(enrollment),
         devices,
@@ -93,12 +93,12 @@ fn with_factor(
             .bypass
             .as_ref()
             .filter(|bypass| state.bypass != Some(bypass.id) && now < bypass.expires)
-            .map(|bypass| utc(bypass.expires)),
+            .map(|bypass| Moment(bypass.expires)),
         invited_until: record
             .invite
             .as_ref()
             .filter(|invite| now < invite.expires)
-            .map(|invite| utc(invite.expires)),
+            .map(|invite| Moment(invite.expires)),
         failures: state.failures,
         lock: LockStatus::new(verify::gate(&loaded.policy.throttle, state, now)),
         daemon: DaemonStatus {

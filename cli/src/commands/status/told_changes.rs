@@ -4,13 +4,13 @@ use serde::Serialize;
 use twofactor_core::record::Record;
 use twofactor_core::record::recent_changes::{ChangeChannel, RecentChange};
 
-use crate::formatting::utc;
+use crate::formatting::Moment;
 
 /// A change that the user is told of.
 #[derive(Serialize)]
 pub struct ChangeStatus {
     /// ISO 8601 UTC.
-    time: String,
+    time: Moment,
     /// The kind of the change.
     change: &'static str,
     /// The device, where the change is about one.
@@ -45,7 +45,7 @@ impl ChangeStatus {
             ChangeChannel::Login(service) => ("login", Some(service.to_string())),
         };
         Self {
-            time: utc(change.time),
+            time: Moment(change.time),
             change: change.kind.word(),
             device: change.device.as_ref().map(ToString::to_string),
             through,
@@ -58,7 +58,8 @@ impl ChangeStatus {
 
     /// One line about it.
     pub fn text(&self) -> String {
-        let mut words = vec![self.time.as_str(), self.change];
+        let time = self.time.to_string();
+        let mut words = vec![time.as_str(), self.change];
         words.extend(self.device.as_deref());
         let by = format!("by uid {}", self.by);
         match self.through {
@@ -113,11 +114,13 @@ mod tests {
             let told = told(&record, now);
             told.iter().map(ChangeStatus::text).collect()
         };
+        let time = Moment(5);
         let shown = [
-            "1970-01-01T00:00:05Z bypass-issued with the command by uid 0",
-            "1970-01-01T00:00:06Z device-added x from a session on tty2",
-            "1970-01-01T00:00:07Z device-removed x at a login sshd from 192.0.2.1",
-        ];
+            "bypass-issued with the command by uid 0",
+            "device-added x from a session on tty2",
+            "device-removed x at a login sshd from 192.0.2.1",
+        ]
+        .map(|told| format!("{time} {told}"));
         assert_eq!(lines(8), shown);
         assert_eq!(lines(6 + TOLD_FOR), shown[2..]);
         let json = serde_json::to_string(&told(&record, 6 + TOLD_FOR)).unwrap();

@@ -11,7 +11,7 @@ use super::lock_status::{DaemonStatus, LockStatus};
 use super::told_changes::ChangeStatus;
 use crate::device_info::DeviceInfo;
 use crate::failure_kind::FailureKind;
-use crate::formatting::{count, span};
+use crate::formatting::{Moment, count, span};
 use crate::output::table;
 use crate::roster::EnrollmentStatus;
 use crate::shell;
@@ -36,15 +36,15 @@ pub struct UserStatus {
     #[serde(serialize_with = "listed")]
     pub asked_by: Arc<Vec<String>>,
     /// The last accepted code of any device, ISO 8601 UTC; `null` for never.
-    pub last_used: Option<String>,
+    pub last_used: Option<Moment>,
     /// The devices.
     pub devices: Vec<DeviceInfo>,
     /// Recovery codes that were not used yet.
     pub recovery_codes_left: usize,
     /// End of an unused bypass code, ISO 8601 UTC.
-    pub bypass_until: Option<String>,
+    pub bypass_until: Option<Moment>,
     /// End of an open invitation to enroll, ISO 8601 UTC.
-    pub invited_until: Option<String>,
+    pub invited_until: Option<Moment>,
     /// Wrong codes in a row.
     pub failures: u32,
     /// Lock-out.
@@ -155,8 +155,7 @@ impl UserStatus {
     pub fn details(&self) -> String {
         let mut rows = vec![vec!["DEVICE".to_owned(), "LAST USED".to_owned()]];
         for device in &self.devices {
-            let used = device.last_used.as_deref().unwrap_or("never");
-            rows.push(vec![device.name.clone(), used.to_owned()]);
+            rows.push(vec![device.name.clone(), device.last_used_text()]);
         }
         let mut text = format!("\n{}", table(&rows));
         for grace in &self.grace_sessions {
@@ -227,7 +226,7 @@ mod tests {
             algorithm: "SHA1",
             digits: 6,
             interval: Some(30),
-            enrolled: "1970-01-01T00:00:00Z".into(),
+            enrolled: Moment(0),
             last_used: None,
         };
         UserStatus {

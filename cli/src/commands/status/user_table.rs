@@ -42,13 +42,7 @@ fn full(users: &[UserStatus]) -> String {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(users.iter().map(|user| {
         let [name, devices, codes] = cells(user);
-        vec![
-            name,
-            devices,
-            codes,
-            last_used(user).to_owned(),
-            user.notes(),
-        ]
+        vec![name, devices, codes, last_used(user), user.notes()]
     }));
     table(&rows)
 }
@@ -58,7 +52,7 @@ fn compact_rows(users: &[UserStatus]) -> Vec<Vec<String>> {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(users.iter().map(|user| {
         let [name, devices, codes] = cells(user);
-        vec![name, devices, codes, day(user).to_owned()]
+        vec![name, devices, codes, day(user)]
     }));
     rows
 }
@@ -70,9 +64,9 @@ fn stacked(user: &UserStatus, columns: usize) -> String {
         let devices = user.devices.iter().map(|device| device.name.as_str());
         said.push(devices.collect::<Vec<_>>().join(", "));
         said.push(count(user.recovery_codes_left as u64, "recovery code"));
-        said.push(match day(user) {
-            NEVER => "never used".to_owned(),
-            day => format!("last used {day}"),
+        said.push(match user.last_used {
+            None => "never used".to_owned(),
+            Some(_) => format!("last used {}", day(user)),
         });
     }
     said.push(user.notes());
@@ -101,14 +95,16 @@ const UNKNOWN: &str = "?";
 /// Stands for no time.
 const NEVER: &str = "never";
 
-fn last_used(user: &UserStatus) -> &str {
+fn last_used(user: &UserStatus) -> String {
     if user.error.is_some() {
-        return UNKNOWN;
+        return UNKNOWN.to_owned();
     }
-    user.last_used.as_deref().unwrap_or(NEVER)
+    user.last_used
+        .map_or_else(|| NEVER.to_owned(), |used| used.to_string())
 }
 
-fn day(user: &UserStatus) -> &str {
-    let used = last_used(user);
-    used.get(..DAY).unwrap_or(used)
+fn day(user: &UserStatus) -> String {
+    let mut used = last_used(user);
+    used.truncate(DAY);
+    used
 }

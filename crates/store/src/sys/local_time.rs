@@ -22,6 +22,15 @@ pub fn from_unix(seconds: u64) -> Option<CivilTime> {
     ])
 }
 
+/// The minute of that time, `2026-02-03 04:05`.
+#[must_use]
+pub fn minute(seconds: u64) -> Option<String> {
+    let [year, month, day, hour, minute, _] = from_unix(seconds)?;
+    Some(format!(
+        "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,5 +44,9 @@ mod tests {
         let [.., minute, second] = from_unix(1_767_225_641).unwrap();
         assert_eq!((minute % 15, second), (0, 41));
         assert_eq!(from_unix(u64::MAX), None);
+        assert_eq!(super::minute(u64::MAX), None);
+        let shown = super::minute(1_767_225_641 + 15 * 86_400).unwrap();
+        assert!(shown.starts_with("2026-01-1"), "{shown}");
+        assert_eq!(shown.len(), "2026-01-16 00:00".len());
     }
 }
