@@ -3,6 +3,8 @@
 use zeroize::Zeroizing;
 
 use crate::later;
+use crate::line_break;
+use crate::login_service;
 use crate::text;
 use crate::transaction::{Echo, MessageMode, NoAnswer, PamTransaction};
 
@@ -27,6 +29,15 @@ impl DialogueMedium {
             Self::Terminal
         }
     }
+}
+
+/// True where what ends a login has to be told in a question.
+///
+/// sudo wants no messages. sshd sends them as the instruction of a request without questions, which OpenSSH's client shows at
+/// its log level INFO only: not with `-q`, not with `LogLevel ERROR`, and in no window of an askpass program. Questions are always
+/// shown.
+pub fn is_told_by_question(host: &dyn PamTransaction, messages: MessageMode) -> bool {
+    messages == MessageMode::Unwanted || login_service::is_sshd(host)
 }
 
 /// Text is shown as part of the next question. Some applications write messages to a log (Cockpit does), or keep them for
@@ -97,8 +108,15 @@ impl<'a> Dialogue<'a> {
     /// # Errors
     /// [`NoAnswer`].
     pub fn ask(&mut self, question: &str) -> Result<Zeroizing<Vec<u8>>, NoAnswer> {
+        let text = self.before(question);
+        self.paragraphs.clear();
+        self.host.ask(&text, Echo::Shown)
+    }
+
+    /// The question, after what was said.
+    fn before(&self, question: &str) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::new());
-        for paragraph in self.paragraphs.drain(..) {
+        for paragraph in &self.paragraphs {
             // The first one, too, begins on a line of its own: some clients put the user's name before the text.
             text.push('\n');
             text.push_str(&paragraph.text);
@@ -107,18 +125,20 @@ impl<'a> Dialogue<'a> {
             text.push('\n');
         }
         text.push_str(question);
-        if let Some(columns) = self.host.columns() {
-            text = wrapped(&text, columns);
-        }
-        self.host.ask(&text, Echo::Shown)
+        line_break::for_terminal(self.host, &text)
     }
 
-    /// Shows what was said after the last question, which holds nothing secret. Where messages are not wanted, a refusal is
-    /// told in one more question: sudo would say nothing of it.
+    /// Shows what was said after the last question, which holds nothing secret: as messages, or in one more question where a
+    /// refusal would be told nowhere else.
     pub fn close(&mut self, how: DialogueClose) {
-        let untold = (self.messages, how) == (MessageMode::Unwanted, DialogueClose::Refused);
-        if untold && !self.paragraphs.is_empty() {
-            let _ = self.ask(text::GO_ON);
+        let is_asked = how == DialogueClose::Refused
+            && !self.paragraphs.is_empty()
+            && is_told_by_question(self.host, self.messages);
+        if is_asked {
+            let question = self.before(text::GO_ON);
+            if self.host.ask(&question, Echo::Shown).is_ok() {
+                return self.paragraphs.clear();
+            }
         }
         for DialogueParagraph { text, delay } in self.paragraphs.drain(..) {
             match (self.messages, how) {
@@ -130,45 +150,5 @@ impl<'a> Dialogue<'a> {
                 (MessageMode::Wanted, DialogueClose::Refused) => self.host.complain(&text),
             }
         }
-    }
-}
-
-/// Beginnings of lines to be copied. The groups of a key end where a line of 40 columns does.
-const IN_ONE_PIECE: [&str; 2] = ["Key: ", "URI: "];
-
-/// The text in lines of at most so many columns, which end between words, apart from [`IN_ONE_PIECE`].
-fn wrapped(text: &str, columns: usize) -> Zeroizing<String> {
-    // It is as secret as the text, and grows no larger: blanks become ends of lines.
-    let mut out = Zeroizing::new(String::with_capacity(text.len()));
-    for line in text.split_inclusive('\n') {
-        let mut used = 0;
-        let is_whole = line.trim_end().chars().count() <= columns
-            || IN_ONE_PIECE.iter().any(|start| line.starts_with(start));
-        for word in line.split_inclusive(' ') {
-            let width = word.trim_end().chars().count();
-            if !is_whole && used > 0 && width > 0 && used + width > columns {
-                out.pop();
-                out.push('\n');
-                used = 0;
-            }
-            out.push_str(word);
-            used += word.chars().count();
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_end_between_words_and_a_key_is_one_line() {
-        let text = "Scan this code\n█ ▀ █ ▀\nKey: ABCD EFGH IJKL\nA-very-long-word and more: ";
-        assert_eq!(
-            *wrapped(text, 10),
-            "Scan this\ncode\n█ ▀ █ ▀\nKey: ABCD EFGH IJKL\nA-very-long-word\nand more: "
-        );
-        assert_eq!(*wrapped(text, 80), text);
     }
 }

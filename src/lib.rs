@@ -14,6 +14,7 @@ mod dialogue;
 mod graced_session;
 mod later;
 mod libpam;
+mod line_break;
 mod login_notice;
 mod login_origin;
 mod login_service;

@@ -12,6 +12,7 @@ use pam::module::PamHandle;
 use twofactor_store::tickets::TicketStore;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::line_break;
 use crate::recovery_claim::RecoveryClaim;
 use crate::ticket_claim::TicketClaim;
 use crate::transaction::{Echo, NoAnswer, PamTransaction, Priority};
@@ -54,6 +55,11 @@ impl LibpamTransaction<'_> {
         let answer = conv.ok_or(NoAnswer)?.send(style, text);
         let answer = answer.map_err(|_| NoAnswer)?;
         Ok(answer.map(|answer| Zeroizing::new(answer.as_bytes().to_vec())))
+    }
+
+    fn tell(&self, style: PamMessageStyle, text: &str) {
+        let text = line_break::for_terminal(self, text);
+        let _ = self.converse(style, &text);
     }
 }
 
@@ -147,11 +153,11 @@ impl PamTransaction for LibpamTransaction<'_> {
     }
 
     fn inform(&mut self, text: &str) {
-        let _ = self.converse(PAM_TEXT_INFO, text);
+        self.tell(PAM_TEXT_INFO, text);
     }
 
     fn complain(&mut self, text: &str) {
-        let _ = self.converse(PAM_ERROR_MSG, text);
+        self.tell(PAM_ERROR_MSG, text);
     }
 
     fn claim_ticket(&mut self, claim: Option<TicketClaim>) {

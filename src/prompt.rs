@@ -1,9 +1,10 @@
-//! The text of the question, which says why it is asked again where messages are not wanted.
+//! The text of the question, which says why it is asked again where a message would be lost.
 
 /// The prompt of one login.
 pub struct Prompt {
     question: String,
     asked: QuestionState,
+    reason: Option<String>,
     text: String,
     empty: u8,
 }
@@ -33,6 +34,7 @@ impl Prompt {
         Self {
             question: question.to_owned(),
             asked: QuestionState::Never,
+            reason: None,
             text: question.to_owned(),
             empty: 0,
         }
@@ -65,8 +67,14 @@ impl Prompt {
         }
     }
 
-    /// Puts the reason before the question, for applications that want no messages.
+    /// Puts the reason before the question, where a message would be lost.
     pub fn explain(&mut self, why: &str) {
-        self.text = format!("{why} {}", self.question);
+        self.text = format!("{why}\n{}", self.question);
+        self.reason = Some(why.to_owned());
+    }
+
+    /// The reason that stands before the question.
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
     }
 }

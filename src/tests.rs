@@ -2,6 +2,7 @@
 //! phase against an application of the tests' own.
 
 mod one_field;
+mod quiet_client;
 mod recovered;
 mod rows;
 mod sessions;

@@ -17,7 +17,7 @@ pub const UNUSABLE: &str = "Two-factor login does not work because of an error o
 
 /// Lets people read on a page why they are refused.
 pub const GO_BACK: &str = "Press Enter to go back: ";
-/// [`GO_BACK`] on a terminal, where the application wants no messages.
+/// [`GO_BACK`] on a terminal, where a message would be lost.
 pub const GO_ON: &str = "Press Enter to go on: ";
 /// The answer is the password of before.
 const PASSWORD_AGAIN: &str = "That was the password again. Log in once more, and type the code of your device when it is asked for.";
@@ -36,6 +36,9 @@ pub const fn rejected(why: &Rejected) -> &'static str {
         Rejected::BypassExpired => "This code has expired. Ask your administrator for a new one.",
     }
 }
+
+/// After the last refusal of a login.
+pub const LAST_TRY: &str = "That was the last try of this login. To try again, log in again.";
 
 /// A wrong code.
 pub const WRONG: &str = "Wrong code.";

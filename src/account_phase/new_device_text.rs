@@ -27,7 +27,7 @@ pub const CODES_OR_KEEP: &str =
     "Make ten new ones? The old ones stop working then. Type yes, or press Enter: ";
 /// Asks for the consent to codes that were shown.
 pub const CODES_SEEN: &str =
-    "Did you write them down? Type yes to use them, or press Enter to keep the old ones: ";
+    "Written down? Type yes to use them, or press Enter to keep the old ones: ";
 /// New recovery codes are stored.
 pub const CODES_STORED: &str = "Done. The new recovery codes work from now on, and no others.";
 /// They are not wanted.
@@ -120,6 +120,7 @@ mod tests {
             REPLACE_OR_SKIP,
             REMOVE_OR_KEEP,
             CODES_OR_KEEP,
+            CODES_SEEN,
             &remove_or_keep(&long),
         ] {
             assert!(question.len() < 80, "{question}");

@@ -13,6 +13,7 @@ use super::uniform_timing::{RemainingTries, UniformTiming};
 use super::{AuthAbort, LoginContext, expected_session};
 use crate::answer_source::{self, LoginAnswer, NonCodeAnswer};
 use crate::arguments::{FirstPass, PromptLayout};
+use crate::dialogue::is_told_by_question;
 use crate::prompt::{EmptyAnswer, Prompt};
 use crate::return_codes::AuthResult;
 use crate::transaction::{MessageMode, PamTransaction, Priority};
@@ -71,14 +72,17 @@ impl LoginContext<'_> {
                 }
             }
             if self.arguments.first_pass == FirstPass::Only {
+                self.tell_last_try(host, &rest.prompt);
                 return Ok(AuthResult::Refused);
             }
             if is_empty && rest.prompt.left_empty() == EmptyAnswer::Again {
+                self.tell_last_try(host, &rest.prompt);
                 return Ok(AuthResult::NoMoreTries);
             }
             // An answer that was not looked at may be right.
             rest.refused = (!was_closed).then_some(bytes);
         }
+        self.tell_last_try(host, &rest.prompt);
         Ok(AuthResult::NoMoreTries)
     }
 
@@ -186,8 +190,9 @@ impl LoginContext<'_> {
         if !cause.ends_login() || pace.is_even() {
             return Ok(ControlFlow::Continue(pace.words_of(cause)));
         }
-        if let Some(text) = text::passed_over(cause).filter(|_| self.may_tell()) {
-            self.complain(host, text);
+        let is_told = self.may_tell() && self.messages == MessageMode::Wanted;
+        if let Some(text) = text::passed_over(cause).filter(|_| is_told) {
+            self.tell_at_the_end(host, text);
         }
         Ok(ControlFlow::Break(AuthResult::Refused))
     }
@@ -262,23 +267,18 @@ impl LoginContext<'_> {
         self.refuse(host, prompt, why);
     }
 
-    /// Says why a code was refused: as a message, or before the next prompt where messages are not wanted. In one field
-    /// the password is yet to be checked: a stranger learns no more than that something was wrong.
+    /// Says why a code was refused: as a message, or before the next prompt where a message would be lost. In one field the
+    /// password is yet to be checked: a stranger learns no more than that something was wrong.
     fn refuse(&self, host: &mut dyn PamTransaction, prompt: &mut Prompt, why: &str) {
         let why = match self.arguments.layout {
             PromptLayout::Code => why,
             PromptLayout::PasswordThenCode => text::WRONG,
         };
         prompt.repeat();
-        match self.messages {
-            MessageMode::Wanted => host.complain(why),
-            MessageMode::Unwanted => prompt.explain(why),
-        }
-    }
-
-    fn complain(&self, host: &mut dyn PamTransaction, text: &str) {
-        if self.messages == MessageMode::Wanted {
-            host.complain(text);
+        if is_told_by_question(host, self.messages) {
+            prompt.explain(why);
+        } else {
+            host.complain(why);
         }
     }
 

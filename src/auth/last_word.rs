@@ -1,31 +1,71 @@
-//! The text at the end of a login that is refused without a verdict on a code.
+//! The text at the end of a login that is refused.
 
 use super::LoginContext;
 use crate::arguments::{FirstPass, PromptLayout};
-use crate::dialogue::DialogueMedium;
+use crate::dialogue::{DialogueMedium, is_told_by_question};
+use crate::line_break;
+use crate::prompt::Prompt;
 use crate::text;
 use crate::transaction::{Echo, MessageMode, PamTransaction};
 
 impl LoginContext<'_> {
-    /// Tells why the login is refused.
+    /// Tells why the login is refused, where that may be told.
     ///
     /// On a page it has to be a question: messages are not shown there, and without one Cockpit says of this refusal that
-    /// the password was wrong. So it has where the application wants no messages: sudo says "Sorry, try again." of all
-    /// refusals.
+    /// the password was wrong.
     pub(super) fn last_word(&self, host: &mut dyn PamTransaction, text: &str) {
         if !self.may_tell() {
             return;
         }
         let service = host.service().and_then(|name| String::from_utf8(name).ok());
-        let medium = DialogueMedium::of(&service.unwrap_or_default());
-        let (go_on, echo) = match (medium, self.messages) {
-            (DialogueMedium::Terminal, MessageMode::Wanted) => return host.complain(text),
-            (DialogueMedium::Terminal, MessageMode::Unwanted) => (text::GO_ON, Echo::Hidden),
-            (DialogueMedium::Page, _) => (text::GO_BACK, Echo::Shown),
-        };
-        if self.arguments.first_pass != FirstPass::Only {
+        match DialogueMedium::of(&service.unwrap_or_default()) {
+            DialogueMedium::Terminal => self.tell_at_the_end(host, text),
+            DialogueMedium::Page if self.arguments.first_pass != FirstPass::Only => {
+                // Whatever is answered, the login is refused.
+                let _ = host.ask(&format!("{text} {}", text::GO_BACK), Echo::Shown);
+            }
+            DialogueMedium::Page => {}
+        }
+    }
+
+    /// Tells it on a terminal: in a question where a message would be lost.
+    pub(super) fn tell_at_the_end(&self, host: &mut dyn PamTransaction, text: &str) {
+        let may_ask = self.arguments.first_pass != FirstPass::Only;
+        if may_ask && is_told_by_question(host, self.messages) {
+            // sshd's client puts the user's name before it.
+            let lead = match self.messages {
+                MessageMode::Wanted => "\n",
+                MessageMode::Unwanted => "",
+            };
+            let question = format!("{lead}{text}\n{}", text::GO_ON);
+            let question = line_break::for_terminal(host, &question);
             // Whatever is answered, the login is refused.
-            let _ = host.ask(&format!("{text} {go_on}"), echo);
+            if host.ask(&question, Echo::Hidden).is_ok() {
+                return;
+            }
+        }
+        self.complain(host, text);
+    }
+
+    /// Tells why the last answer was refused, where the next question would have said it.
+    pub(super) fn tell_last_try(&self, host: &mut dyn PamTransaction, prompt: &Prompt) {
+        let Some(why) = prompt
+            .reason()
+            .filter(|_| self.messages == MessageMode::Wanted)
+        else {
+            return;
+        };
+        if self.may_tell() {
+            self.tell_at_the_end(host, &format!("{why}\n{}", text::LAST_TRY));
+        } else {
+            host.complain(why);
+        }
+    }
+
+    /// Shows a message, where the application wants any.
+    pub(super) fn complain(&self, host: &mut dyn PamTransaction, text: &str) {
+        if self.messages == MessageMode::Wanted {
+            host.complain(text);
         }
     }
 

@@ -106,7 +106,7 @@ fn the_unenrolled_are_refused_if_mandatory() {
     assert_eq!(stage.line(), (Priority::Notice, line));
     stage.messages = MessageMode::Unwanted;
     assert_eq!(stage.run(&[]), AuthResult::Refused);
-    let question = format!("{text} Press Enter to go on: ");
+    let question = format!("{text}\nPress Enter to go on: ");
     assert_eq!(stage.said(), [("asks", question.as_str())]);
 }
 

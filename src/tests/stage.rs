@@ -44,6 +44,7 @@ pub struct Stage {
     pub recovered: Option<RecoveryClaim>,
     pub expects_session: bool,
     pub tty: Option<Vec<u8>>,
+    pub columns: Option<usize>,
     pub variables: BTreeMap<String, String>,
     pub delays: Vec<u32>,
     /// Action that happens while the first question is open.
@@ -81,6 +82,7 @@ impl Stage {
             recovered: None,
             expects_session: false,
             tty: None,
+            columns: None,
             variables: BTreeMap::new(),
             delays: Vec::new(),
             meanwhile: None,
@@ -179,7 +181,7 @@ impl PamTransaction for Stage {
     }
 
     fn columns(&self) -> Option<usize> {
-        None
+        self.columns
     }
 
     fn set_variable(&mut self, assignment: &str) -> Result<(), NoAnswer> {

@@ -44,7 +44,7 @@ fn a_success_tells_its_owner_of_wrong_codes() {
     assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, ("informs", told)]);
     stage.messages = MessageMode::Unwanted;
     assert_eq!(stage.run(&["1", &code(1)]), AuthResult::Verified);
-    let again = ("asks", "Wrong code. Verification code: ");
+    let again = ("asks", "Wrong code.\nVerification code: ");
     assert_eq!(
         stage.said(),
         [QUESTION, again],
@@ -116,7 +116,7 @@ fn a_lock_out_asks_nothing_and_says_for_how_long() {
     assert_eq!(stage.said(), [locked]);
     stage.messages = MessageMode::Unwanted;
     assert_eq!(stage.run(&[&code(0)]), AuthResult::NoMoreTries);
-    let question = format!("{} Press Enter to go on: ", locked.1);
+    let question = format!("{}\nPress Enter to go on: ", locked.1);
     assert_eq!(stage.said(), [("asks", question.as_str())]);
 }
 

@@ -63,7 +63,7 @@ fn sudo_rs_tells_why_it_refuses_in_one_more_question() {
             sudo.answer("Verification code: ", &phone.wrong_code());
         }
         sudo.expect(why);
-        sudo.answer(" Press Enter to go on: ", "");
+        sudo.answer("Press Enter to go on: ", "");
         // It ends by itself after too many codes, or an error. A wrong password is told nothing.
         let ends = ["try again.\n", "maximum 1 incorrect", "PAM error"];
         if sudo.expect_any(&ends) == 0 {
@@ -93,7 +93,7 @@ fn no_answer_to_sudo_rs_is_counted() {
     let (machine, _phone) = machine();
     let mut sudo = alice(&machine);
     sudo.answer(ASK_CODE, "");
-    sudo.answer("No code was typed. Verification code: ", "");
+    sudo.answer("Verification code: ", "");
     refused(&sudo.end());
     // The second one comes without a terminal, and has its end there.
     for typed in [format!("{PASSWORD}\n"), format!("{PASSWORD}\n\n\n\n\n")] {

@@ -1,7 +1,7 @@
 //! With `enroll_needs_invite` a stolen password is not enough to enroll.
 
 use harness::Machine;
-use harness::logins::{ASK_PASSWORD, logged, policy};
+use harness::logins::{ASK_PASSWORD, GO_ON, logged, policy, told};
 use serde_json::Value;
 
 use crate::app::{ANOTHER, CODE, CODE_OR_SKIP, INVITATION, INVITATION_OR_SKIP, Person};
@@ -41,11 +41,12 @@ fn without_an_invitation_enrollment_is_not_offered() {
     policy(&machine, REQUIRE, "");
     let session = runs(sshd.login("alice"), &mut Person::new(&[]));
     assert!(
-        !session.is_in() && session.prompts == [ASK_PASSWORD],
+        !session.is_in() && session.prompts[0] == ASK_PASSWORD,
         "{session:?}"
     );
-    let what = "Two-factor login is required here, and to set it up you need an enrollment code. Ask your administrator for one.";
-    assert!(session.stderr.contains(what), "{session:?}");
+    let what = "Two-factor login is required here, and to set it up you need an enrollment code.\n\
+                Ask your administrator for one.";
+    assert_eq!(session.prompts[1..], [told(what)]);
     assert_eq!(
         logged(&machine, "sshd:account"),
         [
@@ -92,7 +93,7 @@ fn an_invitation_is_good_for_one_enrollment() {
     );
     let session = runs(sshd.login("alice"), &mut Person::new(&[]));
     assert!(
-        !session.is_in() && session.prompts == [ASK_PASSWORD],
+        !session.is_in() && questions(&session) == [ASK_PASSWORD, GO_ON],
         "{session:?}"
     );
 }
@@ -121,14 +122,12 @@ fn expired_and_withdrawn_invitations_are_none() {
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let session = runs(sshd.login("alice"), &mut Person::new(&[]));
     assert!(
-        !session.is_in() && session.prompts == [ASK_PASSWORD],
+        !session.is_in() && session.prompts[0] == ASK_PASSWORD,
         "{session:?}"
     );
-    assert!(
-        session
-            .stderr
-            .contains("your enrollment code for setting it up has expired. Ask")
-    );
+    let what = "Two-factor login is required here, and your enrollment code for setting it up\n\
+                has expired. Ask your administrator for a new one.";
+    assert_eq!(session.prompts[1..], [told(what)]);
     // If it may be skipped, nothing is asked either, and the session says how to go on.
     policy(&machine, OFFER, "");
     let session = runs(sshd.login("alice").shell(), &mut Person::new(&[]));
@@ -139,7 +138,7 @@ fn expired_and_withdrawn_invitations_are_none() {
     assert!(
         session
             .stdout
-            .contains("ask your administrator for an enrollment code"),
+            .contains("ask your\nadministrator for an enrollment code"),
         "{session:?}"
     );
     assert_eq!(
@@ -159,7 +158,7 @@ fn expired_and_withdrawn_invitations_are_none() {
     );
     let session = runs(sshd.login("alice"), &mut Person::new(&[]));
     assert!(
-        !session.is_in() && session.prompts == [ASK_PASSWORD],
+        !session.is_in() && questions(&session) == [ASK_PASSWORD, GO_ON],
         "{session:?}"
     );
 }
@@ -174,8 +173,10 @@ fn guesses_are_counted_and_locked_out_like_codes() {
     guesses.push((INVITATION, &invitation));
     let session = runs(sshd.login("alice"), &mut Person::new(&guesses));
     assert!(!session.is_in(), "{session:?}");
-    // After the fifth there is no sixth question.
-    assert_eq!(session.prompts.len(), 6);
+    // After the fifth there is no sixth question for it, but one that says so.
+    assert_eq!(session.prompts.len(), 7);
+    let end = &session.prompts[6];
+    assert!(end.contains("\nToo many wrong codes. "), "{end}");
     let status: Value =
         serde_json::from_str(&machine.command(&["status", "alice", "--json"]).ok().stdout).unwrap();
     assert_eq!(status["users"][0]["failures"], 5);
@@ -186,7 +187,7 @@ fn guesses_are_counted_and_locked_out_like_codes() {
         &mut Person::new(&[(INVITATION, &invitation)]),
     );
     assert!(
-        !session.is_in() && session.prompts == [ASK_PASSWORD],
+        !session.is_in() && questions(&session) == [ASK_PASSWORD, GO_ON],
         "{session:?}"
     );
     machine.command(&["unlock", "alice"]).ok();

@@ -17,8 +17,7 @@ pub const REMOVE_PHONE: &str = "Remove phone? Type yes, or press Enter to keep i
 const REMOVE_ONE: &str = "Name of a lost one to remove it, or press Enter to keep all: ";
 /// The question where there is no room.
 const REPLACE: &str = "Name of the lost one, or press Enter to skip: ";
-const SEEN: &str =
-    "Did you write them down? Type yes to use them, or press Enter to keep the old ones: ";
+const SEEN: &str = "Written down? Type yes to use them, or press Enter to keep the old ones: ";
 
 /// A login that begins with a recovery or bypass code, and goes on with these answers.
 pub fn recovers<'a>(

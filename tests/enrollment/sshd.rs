@@ -4,7 +4,9 @@ use harness::{Machine, PASSWORD, Session, SshLogin};
 use twofactor_store::Store;
 
 use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, DOES_NOT_SCAN, OFFER, Person};
-use harness::logins::{ASK_CODE, ASK_NEW_DEVICE, ASK_PASSWORD, dialogue, logged, machine, policy};
+use harness::logins::{
+    ASK_CODE, ASK_NEW_DEVICE, ASK_PASSWORD, GO_ON, dialogue, logged, machine, policy,
+};
 use harness::screen::Background;
 
 /// A machine with alice, who has no device, and these keys in its policy.
@@ -231,13 +233,15 @@ fn r35_enter_skips_an_offer() {
 fn wrong_codes_store_nothing() {
     let machine = machine_with("enroll_at_login = \"offer\"");
     let sshd = machine.sshd("");
-    let wrong = [(CODE_OR_SKIP, "000000"); 5];
-    let answers: Vec<_> = [(OFFER, "yes")].into_iter().chain(wrong).collect();
+    let wrong = [(CODE_OR_SKIP, "000000"); 4];
+    let short = [(OFFER, "yes"), (CODE_OR_SKIP, "12")];
+    let answers: Vec<_> = short.into_iter().chain(wrong).collect();
     let session = runs(sshd.login("alice"), &mut Person::new(&answers));
     assert!(session.is_in(), "{session:?}");
     assert_eq!(session.prompts.len(), 7);
     assert!(
-        session.prompts[3].contains("That code is wrong."),
+        session.prompts[3].contains("A code has 6 digits.")
+            && session.prompts[4].contains("That code is wrong."),
         "{session:?}"
     );
     assert_eq!(devices(&machine, "alice"), 0);
@@ -273,10 +277,10 @@ fn r17_a_demanded_device_cannot_be_skipped() {
         let sshd = machine.sshd("");
         let skipped = runs(
             sshd.login("alice"),
-            &mut Person::new(&[(BEGIN, ""), (CODE, "")]),
+            &mut Person::new(&[(BEGIN, ""), (CODE, ""), (GO_ON, "")]),
         );
         assert!(!skipped.is_in() && !skipped.hung_up, "{skipped:?}");
-        assert_eq!(questions(&skipped), [ASK_PASSWORD, BEGIN, CODE]);
+        assert_eq!(questions(&skipped), [ASK_PASSWORD, BEGIN, CODE, GO_ON]);
         assert_eq!(
             logged(&machine, "sshd:account"),
             ["user=alice rhost=127.0.0.1 result=enrolment-required"]

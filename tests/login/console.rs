@@ -116,8 +116,8 @@ fn r15_login_tells_of_a_possible_device() {
     machine.add_user("bob");
     let terminal = login(&machine, "bob");
     let shown = leave(terminal, "bob");
-    let note = "Two-factor login is available for your account. To set it up, ask your administrator for \
-                \"twofactor enroll bob\".\n";
+    let note = "Two-factor login is available for your account. To set it up, ask your \
+                administrator for \"twofactor enroll bob\".\n";
     assert_eq!(shown.matches(note).count(), 1, "{shown}");
     assert_eq!(
         logged(&machine, "login:auth"),

@@ -1,6 +1,6 @@
 //! Users who need a device from a day on, at real logins: before that day, and from it on.
 
-use harness::logins::{ASK_CODE, ASK_PASSWORD, dialogue, enrolled, logged, machine, policy};
+use harness::logins::{ASK_CODE, ASK_PASSWORD, dialogue, enrolled, logged, machine, policy, told};
 use harness::{Machine, PASSWORD};
 
 /// 2099-03-01, 00:00 UTC.
@@ -29,18 +29,19 @@ fn r47_sshd_tells_of_the_day_and_refuses_from_it_on() {
         terminal.answer(ASK_PASSWORD, PASSWORD).answer("$ ", "exit");
         terminal.end().shown
     };
-    let told = "Two-factor login is required for your account from 2099-03-01 on: 2 days left. To set it up, ask \
+    let note = "Two-factor login is required for your account from 2099-03-01 on: 2 days left.\nTo set it up, ask \
                 your administrator for \"twofactor enroll bob\".\n";
     let shown = session("bob");
-    assert_eq!(shown.matches(told).count(), 1, "{shown}");
+    assert_eq!(shown.matches(note).count(), 1, "{shown}");
     assert_eq!(shown.matches("wo-factor").count(), 1, "{shown}");
     assert!(session("carol").contains("Two-factor login is available"));
     machine.set_clock(DAY);
     let login = |user: &str| sshd.login(user).answer(PASSWORD).run();
     let refused = login("bob");
-    assert_eq!(dialogue(&refused), (false, vec![ASK_PASSWORD]));
-    let why = "Two-factor login is required here, and it is not set up for your account yet.";
-    assert!(refused.stderr.starts_with(why), "{}", refused.stderr);
+    let why = "Two-factor login is required here, and it is not set up for your account yet.\n\
+               Ask your administrator to do that.";
+    let refusal = told(why);
+    assert_eq!(dialogue(&refused), (false, vec![ASK_PASSWORD, &refusal]));
     assert_eq!(dialogue(&login("carol")), (true, vec![ASK_PASSWORD]));
     let results: Vec<String> = logged(&machine, "sshd:auth");
     assert_eq!(

@@ -36,7 +36,7 @@ fn a_wrong_code_leads_to_a_recovery_code() {
     let mut sudo = alice(&machine, "sudo -k; sudo id -un", 80);
     sudo.answer("[sudo] password for alice: ", PASSWORD);
     sudo.answer("Verification code: ", &phone.wrong_code());
-    sudo.answer("Wrong code. Verification code: ", &phone.recovery[5]);
+    sudo.answer("Wrong code.\nVerification code: ", &phone.recovery[5]);
     sudo.expect("root\n");
 }
 

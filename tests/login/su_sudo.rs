@@ -259,9 +259,9 @@ fn r10_sudo_asks_again_in_the_prompt() {
     sudo.answer("[sudo] password for alice: ", PASSWORD);
     sudo.answer("Verification code: ", &phone.wrong_code());
     // sudo wants no messages (PAM_SILENT), so the prompt says it.
-    let again = ASK_AGAIN.replace('\n', " ");
-    sudo.answer(&again, &phone.wrong_code());
-    sudo.answer(&again, &phone.code());
+    let again = ASK_AGAIN;
+    sudo.answer(again, &phone.wrong_code());
+    sudo.answer(again, &phone.code());
     assert_eq!(
         sudo.end().shown,
         format!("[sudo] password for alice: \nVerification code: \n{again}\n{again}\nroot\n")
@@ -311,7 +311,8 @@ fn sudo_tells_why_it_refuses_in_one_more_question() {
     let told = |why: &str| {
         let mut sudo = alice(&machine, "sudo -k; sudo id -un");
         sudo.answer(asks, PASSWORD);
-        sudo.answer(&format!("{why} Press Enter to go on: "), "");
+        sudo.expect(why);
+        sudo.answer("\nPress Enter to go on: ", "");
         sudo.expect("Sorry, try again.\n");
         sudo.answer(asks, "guess").answer(asks, "guess");
         let ended = sudo.end();
@@ -330,21 +331,17 @@ fn sudo_tells_why_it_refuses_in_one_more_question() {
     }
     // The lock-out has begun.
     sudo.expect("Too many wrong codes. Try again in ");
-    sudo.answer("seconds. Press Enter to go on: ", "");
+    sudo.answer("seconds.\nPress Enter to go on: ", "");
     sudo.expect("Sorry, try again.\n");
     drop(sudo);
     machine.command(&["unlock", "alice"]).ok();
-    let unusable = "Two-factor login does not work because of an error on this machine, so this login is refused. Tell \
-                    your administrator.";
     machine.policy("this is not TOML");
-    told(unusable);
+    told("Two-factor login does not work because of an error on this machine");
     policy(&machine, "enforcement = \"mandatory\"", "");
     machine
         .command(&["unset", "alice", "--yes", "--force"])
         .ok();
-    told(
-        "Two-factor login is required here, and it is not set up for your account yet. Ask your administrator to do that.",
-    );
+    told("Two-factor login is required here, and it is not set up for your account yet.");
 }
 
 #[test]
@@ -354,7 +351,7 @@ fn enter_held_down_ends_sudo_and_su_uncounted() {
     let mut sudo = alice(&machine, "sudo id -un");
     sudo.answer("[sudo] password for alice: ", PASSWORD);
     sudo.answer("Verification code: ", "");
-    sudo.answer("No code was typed. Verification code: ", "");
+    sudo.answer("No code was typed.\nVerification code: ", "");
     sudo.answer("Sorry, try again.\n[sudo] password for alice: ", PASSWORD);
     sudo.answer("Verification code: ", &phone.code());
     assert!(sudo.end().shown.ends_with("root\n"));

@@ -18,6 +18,22 @@ pub const ASK_NEW_CODES: &str =
 /// Question after a wrong code, as the OpenSSH client shows it.
 pub const ASK_AGAIN: &str = "Wrong code. (No phone? Type a recovery code.)\nVerification code: ";
 
+/// End of the question in which sshd tells why it refuses.
+pub const GO_ON: &str = "Press Enter to go on: ";
+
+/// The question in which sshd tells why it refuses.
+pub fn told(why: &str) -> String {
+    format!("\n{why}\n{GO_ON}")
+}
+
+/// The question after the last of several wrong codes.
+pub fn last_try() -> String {
+    told(
+        "Wrong code. (No phone? Type a recovery code.)\n\
+         That was the last try of this login. To try again, log in again.",
+    )
+}
+
 /// A device of a user, as `twofactor enroll` gave it out.
 pub struct Phone {
     /// The parameters from which the device computes its codes.

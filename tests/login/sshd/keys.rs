@@ -1,6 +1,8 @@
 //! Logins over ssh by key: not asked with `pam.d/sshd`, asked for the code alone with `pam.d/sshd-key-and-code`.
 
-use harness::logins::{ASK_AGAIN, ASK_CODE, dialogue, enrolled, logged, machine, policy};
+use harness::logins::{
+    ASK_AGAIN, ASK_CODE, dialogue, enrolled, last_try, logged, machine, policy, told,
+};
 use harness::{Machine, PASSWORD};
 
 const METHODS: &str = "AuthenticationMethods publickey,keyboard-interactive";
@@ -97,10 +99,11 @@ fn key_and_code_asks_for_the_code_alone() {
         .key(&key)
         .option("PreferredAuthentications=publickey,keyboard-interactive");
     let [one, two, three] = std::array::from_fn(|_| phone.wrong_code());
-    let guesses = login.answers(&[&one, &two, &three]).run();
+    let guesses = login.answers(&[&one, &two, &three, ""]).run();
+    let end = last_try();
     assert_eq!(
         dialogue(&guesses),
-        (false, vec![ASK_CODE, ASK_AGAIN, ASK_AGAIN])
+        (false, vec![ASK_CODE, ASK_AGAIN, ASK_AGAIN, &end])
     );
     assert_eq!((guesses.code, guesses.hung_up), (Some(255), false));
 }
@@ -151,7 +154,9 @@ fn key_and_code_admits_the_unenrolled_where_optional() {
     assert_eq!(dialogue(&session), (true, vec![]));
     policy(&machine, "enforcement = \"mandatory\"", "");
     let session = sshd.login("bob").key(&key).run();
-    assert_eq!(dialogue(&session), (false, vec![]));
+    let why = "Two-factor login is required here, and it is not set up for your account yet.\n\
+               Ask your administrator to do that.";
+    assert_eq!(dialogue(&session), (false, vec![&*told(why)]));
     assert_eq!(
         logged(&machine, "sshd:auth"),
         [

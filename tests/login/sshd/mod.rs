@@ -9,3 +9,4 @@ mod one_field;
 mod policy;
 mod secrets;
 mod strangers;
+mod ways_back;

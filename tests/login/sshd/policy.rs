@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{PermissionsExt, chown};
 
-use harness::logins::{ASK_CODE, ASK_PASSWORD, dialogue, enrolled, logged, machine, policy};
+use harness::logins::{ASK_CODE, ASK_PASSWORD, dialogue, enrolled, logged, machine, policy, told};
 use harness::{Machine, PASSWORD, Sshd};
 
 const FILE: &str = "/etc/security/twofactor.toml";
@@ -33,8 +33,8 @@ fn r15_a_session_is_told_once_of_a_possible_device() {
     machine.add_user("bob");
     let phone = enrolled(&machine, "alice");
     let sshd = machine.sshd("");
-    let note = "Two-factor login is available for your account. To set it up, ask your administrator for \
-                \"twofactor enroll bob\".\n";
+    let note = "Two-factor login is available for your account. To set it up, ask your\n\
+                administrator for \"twofactor enroll bob\".\n";
     let mut terminal = sshd.login("bob").shell().pty();
     terminal.answer(ASK_PASSWORD, PASSWORD).answer("$ ", "exit");
     let ended = terminal.end();
@@ -66,12 +66,14 @@ fn r17_mandatory_refuses_and_says_so() {
     machine.add_user("bob");
     let phone = enrolled(&machine, "alice");
     let sshd = machine.sshd("");
-    let session = with_password(&sshd, "bob").run();
-    assert_eq!(dialogue(&session), (false, vec![ASK_PASSWORD]));
+    let session = with_password(&sshd, "bob").answer("").run();
+    let why = "Two-factor login is required here, and it is not set up for your account yet.\n\
+               Ask your administrator to do that.";
+    let told = told(why);
+    assert_eq!(dialogue(&session), (false, vec![ASK_PASSWORD, &told]));
     assert_eq!(
         session.stderr,
-        "Two-factor login is required here, and it is not set up for your account yet. Ask your administrator to do that.\n\
-         \r\nbob@127.0.0.1: Permission denied (publickey,keyboard-interactive).\r\n"
+        "bob@127.0.0.1: Permission denied (publickey,keyboard-interactive).\r\n"
     );
     assert_eq!(
         logged(&machine, "sshd:auth"),
@@ -149,13 +151,14 @@ fn r22_sshd_needs_both_switches() {
 /// The login is refused after the right password, for one reason in the log; returns that.
 fn refused(machine: &Machine, sshd: &Sshd<'_>, user: &str) -> String {
     machine.forget_log();
-    let session = with_password(sshd, user).run();
-    assert_eq!(dialogue(&session), (false, vec![ASK_PASSWORD]));
+    let session = with_password(sshd, user).answer("").run();
+    let why = "Two-factor login does not work because of an error on this machine, so this\n\
+               login is refused. Tell your administrator.";
+    let told = told(why);
+    assert_eq!(dialogue(&session), (false, vec![ASK_PASSWORD, &told]));
     let plain =
         format!("{user}@127.0.0.1: Permission denied (publickey,keyboard-interactive).\r\n");
-    let told = "Two-factor login does not work because of an error on this machine, so this login is refused. Tell your \
-                administrator.\n\r\n";
-    assert_eq!(session.stderr, format!("{told}{plain}"));
+    assert_eq!(session.stderr, plain);
     let lines = logged(machine, "sshd:auth");
     assert_eq!(lines.len(), 1, "{lines:?}");
     let start = format!("user={user} rhost=127.0.0.1 result=error error=");

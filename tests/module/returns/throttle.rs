@@ -96,7 +96,7 @@ fn with_pam_silent_a_lock_out_is_told_in_one_question() {
     let machine = machine(ON);
     let alice = enroll_token(&machine, "alice");
     failed("alice", 100, 10);
-    let told = "Too many wrong codes. Ask your administrator to unlock your account. Press Enter to go on: ";
+    let told = "Too many wrong codes. Ask your administrator to unlock your account.\nPress Enter to go on: ";
     let asked = [("echo_off", told)];
     for answer in ["", &alice.code()] {
         let outcome = run(alice.login().silent().answer(answer));

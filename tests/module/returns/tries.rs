@@ -101,10 +101,10 @@ fn with_pam_silent_the_next_prompt_has_the_reason() {
         said(&outcome),
         [
             ("echo_off", "Verification code: "),
-            ("echo_off", "Wrong code. Verification code: "),
+            ("echo_off", "Wrong code.\nVerification code: "),
             (
                 "echo_off",
-                "This code was used already. Wait for the next one. Verification code: "
+                "This code was used already. Wait for the next one.\nVerification code: "
             ),
         ]
     );

@@ -71,7 +71,7 @@ fn the_unenrolled_are_refused_where_mandatory() {
         assert_eq!(said(&outcome), [("error", DEVICE_REQUIRED)]);
         let line = format!("user={user} rhost= result=device-required");
         assert_eq!(logged(&machine), [line]);
-        let question = format!("{DEVICE_REQUIRED} Press Enter to go on: ");
+        let question = format!("{DEVICE_REQUIRED}\nPress Enter to go on: ");
         let silent = run(login(user).silent().answer(""));
         assert_eq!(silent.auth, code::AUTH_ERR);
         assert_eq!(said(&silent), [("echo_off", question.as_str())]);
@@ -212,7 +212,7 @@ fn a_broken_policy_comes_before_every_other_row() {
 #[test]
 fn with_pam_silent_an_error_is_told_in_one_question() {
     let machine = machine("no_such_key = 1\n");
-    let question = format!("{UNUSABLE} Press Enter to go on: ");
+    let question = format!("{UNUSABLE}\nPress Enter to go on: ");
     let outcome = run(login("alice").silent().answer(""));
     assert_eq!(outcome.auth, code::AUTHINFO_UNAVAIL);
     assert_eq!(said(&outcome), [("echo_off", question.as_str())]);
