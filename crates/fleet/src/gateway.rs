@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
@@ -14,7 +14,6 @@ use crate::gateway_settings::tls;
 pub use crate::gateway_settings::{GatewaySettings, SettingsError};
 use crate::post_fault::PostFault;
 use crate::reply_date;
-use crate::store_key::StoreKey;
 
 /// Most bytes of a reply that are read. An attempt needs less than 10 KiB, a page of records some hundred.
 const MAX_REPLY: u64 = 4 * 1024 * 1024;
@@ -122,30 +121,6 @@ impl Gateway {
         keys.write_reply(&reply).map_err(|_| malformed())
     }
 
-    /// Puts a value at a key that has none.
-    ///
-    /// # Errors
-    /// [`GatewayFault`].
-    pub fn create(
-        &self,
-        key: &StoreKey,
-        value: &[u8],
-        time: &dyn TimeLeft,
-    ) -> Result<bool, GatewayFault> {
-        let key = data_encoding::BASE64.encode(key.as_bytes());
-        let value = data_encoding::BASE64.encode(value);
-        let request = json!({
-            "compare": [{"key": key, "target": "CREATE", "result": "EQUAL", "create_revision": "0"}],
-            "success": [{"request_put": {"key": key, "value": value}}],
-        });
-        let reply = self.call(TRANSACTION, &request.to_string(), time)?;
-        let reply: Value = serde_json::from_str(&reply).map_err(|_| malformed())?;
-        if reply.get("header").is_none() {
-            return Err(malformed());
-        }
-        Ok(reply.get("succeeded").and_then(Value::as_bool) == Some(true))
-    }
-
     /// One request, sent to another member only where it was certainly not done.
     pub(crate) fn call(
         &self,
@@ -193,8 +168,12 @@ impl Gateway {
 
     /// Gets a token; from any member, as often as there is time.
     fn authenticate(&self, time: &dyn TimeLeft) -> Result<(), GatewayFault> {
-        let body = json!({"name": self.user, "password": *self.password});
-        let body = Zeroizing::new(body.to_string());
+        // Made without a value of JSON, which would keep the password when it is dropped.
+        let body = Zeroizing::new(format!(
+            "{{\"name\":{},\"password\":{}}}",
+            *quoted(&self.user)?,
+            *quoted(&self.password)?
+        ));
         let mut earlier = None;
         loop {
             let at = self.preferred.load(Ordering::Relaxed);
@@ -297,6 +276,13 @@ impl Gateway {
     fn token(&self) -> MutexGuard<'_, Option<String>> {
         self.token.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A text in JSON.
+fn quoted(text: &str) -> Result<Zeroizing<String>, GatewayFault> {
+    let quoted = serde_json::to_string(text);
+    let quoted = quoted.map_err(|error| GatewayFault::NotSent(error.to_string()))?;
+    Ok(Zeroizing::new(quoted))
 }
 
 fn token_of(reply: &str) -> Option<String> {

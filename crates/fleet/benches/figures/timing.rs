@@ -103,7 +103,12 @@ impl<'a> BareSwap<'a> {
         let values = [fleet.first_state("bare"), fleet.first_state("bare")];
         let gateway = &fleet.fleet.gateways[0];
         let time = AttemptDeadline::after(Duration::from_secs(20));
-        assert!(gateway.create(&key, &values[0], &time).unwrap());
+        assert!(super::fleet::create(
+            gateway,
+            &key,
+            values[0].clone(),
+            &time
+        ));
         Self {
             gateway,
             key,

@@ -19,7 +19,7 @@ use twofactor_store::attempt::{
 use twofactor_store::testing::{alice, fresh, phone, record_of};
 
 use super::cluster::EtcdCluster;
-use super::fleet::{AttemptDeadline, HOSTS, TestFleet, keys};
+use super::fleet::{AttemptDeadline, HOSTS, TestFleet, create, keys};
 
 /// The first step of the codes.
 pub const STEP: u64 = 54_000_000;
@@ -102,11 +102,7 @@ impl EnrolledFleet {
         let sealed = self.first_state(user);
         let time = AttemptDeadline::after(Duration::from_secs(30));
         let gateway = &self.fleet.gateways[0];
-        assert!(
-            gateway
-                .create(&StoreKey::state(user), &sealed, &time)
-                .unwrap()
-        );
+        assert!(create(gateway, &StoreKey::state(user), sealed, &time));
     }
 
     /// The state of a user who was enrolled just now, sealed.

@@ -153,7 +153,7 @@ impl TestFleet {
     pub fn put(&self, key: &StoreKey, plain: &[u8]) {
         let sealed = self.key.seal(key, plain).unwrap();
         let time = AttemptDeadline::after(Duration::from_secs(30));
-        assert!(self.gateways[0].create(key, &sealed, &time).unwrap());
+        assert!(create(&self.gateways[0], key, sealed, &time));
     }
 
     pub fn enroll(&self, user: &str) {
@@ -215,6 +215,12 @@ impl TestFleet {
             running.into_iter().map(|it| it.join().unwrap()).collect()
         })
     }
+}
+
+/// Puts a value at a key that has none; false where it has one.
+pub fn create(gateway: &Gateway, key: &StoreKey, value: Vec<u8>, time: &dyn TimeLeft) -> bool {
+    let done = gateway.change(&[(key.clone(), None)], &[(key.clone(), value)], time);
+    done.unwrap() == ChangeAnswer::Done
 }
 
 pub fn host_key(host: usize) -> StoreKey {

@@ -9,7 +9,7 @@ use twofactor_core::state::State;
 use zeroize::Zeroizing;
 
 use super::cluster::EtcdCluster;
-use super::fleet::{AttemptDeadline, HOSTS, RoundEnd, TestFleet, host_key};
+use super::fleet::{AttemptDeadline, HOSTS, RoundEnd, TestFleet, create, host_key};
 
 use twofactor_fleet::factor_commit::{
     self, CommitFault, CommitTarget, ExpectedRecord, FactorCommit, RecordPart,
@@ -198,11 +198,8 @@ fn a_wrong_store_takes_no_change() {
         let deleted = cluster.etcdctl(&["del", &meta], true);
         assert!(deleted.status.success(), "{deleted:?}");
         let time = AttemptDeadline::after(Duration::from_secs(20));
-        assert!(
-            fleet.gateways[0]
-                .create(&StoreKey::meta(), sealed, &time)
-                .unwrap()
-        );
+        let meta = StoreKey::meta();
+        assert!(create(&fleet.gateways[0], &meta, sealed.to_vec(), &time));
     };
     let mut newer = fleet.meta.encode();
     newer[4] = 2;
