@@ -46,3 +46,26 @@ fn a_fleet_that_cannot_be_asked_is_found() {
     note(harness::otp::unix_time());
     assert_eq!(all(&report(&machine, &[])), [unset, endless]);
 }
+
+/// Joined, and not switched on, or switched off since.
+#[test]
+fn a_fleet_that_the_policy_does_not_use_is_found() {
+    let machine = healthy();
+    assert_eq!(all(&report(&machine, &[])), [""; 0]);
+    let directory = Path::new(STATE_DIR).join("fleet");
+    fs::create_dir(&directory).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(all(&report(&machine, &[])), [""; 0], "it left its fleet");
+    let place = directory.join("host");
+    machine.write_file(&place, "twofactor-fleet-host 1\n", 0o600);
+    let unusable = format!("problem fleet-off {STATE_DIR}");
+    assert_eq!(all(&report(&machine, &[])), [unusable.as_str()]);
+    let (fleet, eight) = ("0".repeat(32), "0".repeat(16));
+    let text = format!(
+        "twofactor-fleet-host 1\nfleet {fleet}\nepoch 1 {eight}\nbegun none\nhost web1-0a\n\
+         previous 1 {eight}\ncurrent 1 {eight}\n"
+    );
+    machine.write_file(&place, text, 0o600);
+    let unused = format!("warning fleet-off {STATE_DIR}");
+    assert_eq!(all(&report(&machine, &[])), [unused.as_str()]);
+}

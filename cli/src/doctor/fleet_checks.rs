@@ -5,9 +5,11 @@ use std::path::Path;
 use twofactor_core::policy::{OutageRule, Policy};
 use twofactor_fleet::certificate_facts::CertificateFacts;
 use twofactor_fleet::host_error::HostError;
+use twofactor_fleet::host_file::FleetDirectory;
 use twofactor_fleet::host_settings::{self, HostSettings};
 use twofactor_protocol::fleet::FLEET_SOCKET;
 use twofactor_store::fleet_contact::FleetContact;
+use twofactor_store::sys::accounts;
 
 use super::daemon_check::DaemonPresence;
 use super::finding::DoctorFinding;
@@ -28,15 +30,18 @@ struct FleetFacts {
     now: u64,
 }
 
-/// What is wrong with the host's part in a fleet; nothing where the policy has none.
+/// What is wrong with the host's part in a fleet; nothing where neither the policy nor the host has one.
 pub fn check(
     policy: Option<&Policy>,
     (policy_path, state): (&Path, &Path),
     now: u64,
 ) -> Vec<DoctorFinding> {
-    let Some(policy) = policy.filter(|policy| policy.enabled && policy.fleet.enabled) else {
+    let Some(policy) = policy.filter(|policy| policy.enabled) else {
         return Vec::new();
     };
+    if !policy.fleet.enabled {
+        return unused(state).into_iter().collect();
+    }
     let contact = match FleetContact::read(state) {
         Ok(contact) => contact,
         Err(error) => {
@@ -55,7 +60,7 @@ pub fn check(
     let findings = [
         reachable(&facts),
         endless(policy),
-        shut(policy),
+        shut(policy, |user| !matches!(accounts::by_name(user), Ok(None))),
         enrolling(policy),
     ];
     let mut findings: Vec<_> = findings.into_iter().flatten().collect();
@@ -67,6 +72,30 @@ pub fn check(
         findings.extend(fleet_store::check(&settings, (policy_path, state)));
     }
     findings
+}
+
+/// A host that is in a fleet, and judges codes without it.
+fn unused(state: &Path) -> Option<DoctorFinding> {
+    let place = FleetDirectory::open(state).and_then(|directory| directory.place());
+    let subject = state.display().to_string();
+    match place {
+        Err(error) if error.is_not_joined() => None,
+        Err(error) => {
+            let otherwise = "twofactor fleet status says more";
+            Some(DoctorFinding::of(
+                "fleet-off",
+                subject,
+                error.into(),
+                otherwise,
+            ))
+        }
+        Ok(_) => Some(DoctorFinding::warning(
+            "fleet-off",
+            subject,
+            "this host is in a fleet and the policy has fleet.enabled = false: codes are judged by its files alone, and work again on the other hosts",
+            "twofactor policy set fleet.enabled true; or, to take the host out: twofactor fleet leave",
+        )),
+    }
 }
 
 /// Settings or certificates that cannot be used, or not for long.
@@ -191,16 +220,17 @@ fn endless(policy: &Policy) -> Option<DoctorFinding> {
 }
 
 /// No way in without the store. A key of ssh may be one, which this cannot see.
-fn shut(policy: &Policy) -> Option<DoctorFinding> {
+fn shut(policy: &Policy, is_user: impl Fn(&str) -> bool) -> Option<DoctorFinding> {
     let fleet = &policy.fleet;
+    let mut named = policy.exempt.iter().map(|entry| entry.users());
     let is_shut = fleet.on_outage == OutageRule::Deny
         && fleet.local_services.is_empty()
-        && policy.exempt.is_empty();
+        && !named.any(|users| users.is_empty() || users.iter().any(|it| is_user(it)));
     is_shut.then(|| {
         DoctorFinding::problem(
             "fleet-deny",
             "on_outage",
-            "in an outage no login with a code is left: on_outage is \"deny\", local_services is empty, and no user is exempt",
+            "in an outage no login with a code is left: on_outage is \"deny\", local_services is empty, and no user who exists is exempt",
             "twofactor policy edit, and name the console: local_services = [\"login\"]",
         )
     })
@@ -242,11 +272,13 @@ mod tests {
         );
         let denied = "on_outage = \"deny\"\noutage_local_for = 0\n";
         assert_eq!(check_of(endless(&of(denied))), None);
-        assert_eq!(check_of(shut(&of(denied))), None, "the console is left");
+        let shut = |text: &str| check_of(shut(&of(text), |user| user == "root"));
+        assert_eq!(shut(denied), None, "the console is left");
         let shut_in = format!("{denied}local_services = []\n");
-        assert_eq!(check_of(shut(&of(&shut_in))), Some("fleet-deny"));
-        let exempt = format!("{shut_in}[[exempt]]\nusers = [\"root\"]\n");
-        assert_eq!(check_of(shut(&of(&exempt))), None);
+        assert_eq!(shut(&shut_in), Some("fleet-deny"));
+        let exempt = |users| format!("{shut_in}[[exempt]]\nusers = {users}\n");
+        assert_eq!(shut(&exempt(r#"["rescue", "root"]"#)), None);
+        assert_eq!(shut(&exempt(r#"["rescue"]"#)), Some("fleet-deny"));
     }
 
     #[test]
