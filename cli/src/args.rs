@@ -16,7 +16,9 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, ValueHint};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 
-pub use fleet_options::{FleetCommand, FleetJoinArgs, FleetRestoreArgs, FleetRunArgs};
+pub use fleet_options::{
+    FleetCommand, FleetJoinArgs, FleetLeaveArgs, FleetRestoreArgs, FleetRunArgs,
+};
 pub use machine_options::{
     CompleteArgs, CompletionsArgs, DoctorArgs, InitArgs, SetupArgs, ShellName, StatusArgs,
 };

@@ -37,8 +37,10 @@ EXAMPLES
     #[command(after_help = "\
 EXAMPLES
   twofactor fleet leave --dry-run
-  twofactor fleet leave")]
-    Leave(FleetRunArgs),
+  twofactor fleet leave
+  twofactor fleet leave --without-store           the store is gone for good
+  twofactor fleet leave --host web3-0a1b2c3d      another host, which is lost")]
+    Leave(FleetLeaveArgs),
     /// After a backup of the store was restored: bring back what the hosts know, and begin a new epoch
     ///
     /// Until then no host uses the restored store, since it may take used codes for unused. The other hosts bring what they know
@@ -73,7 +75,21 @@ pub struct FleetRestoreArgs {
     pub dry_run: bool,
 }
 
-/// `fleet init`, `fleet leave`, `fleet rotate-key`.
+/// `fleet leave`.
+#[derive(Debug, Args)]
+pub struct FleetLeaveArgs {
+    /// Leave though the store cannot be asked: the fleet goes on counting this host
+    #[arg(long, conflicts_with = "host")]
+    pub without_store: bool,
+    /// Take another host out of the fleet, one that is lost or left without the store
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Show what it would do, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `fleet init`, `fleet rotate-key`.
 #[derive(Debug, Args)]
 pub struct FleetRunArgs {
     /// Show what it would do, and do nothing

@@ -9,15 +9,13 @@ use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
 use twofactor_fleet::founding;
 use twofactor_fleet::host_settings::{self, HostSettings};
 use twofactor_fleet::joining::{self, JoinReport};
-use twofactor_fleet::leaving;
 use twofactor_store::Store;
 use zeroize::Zeroizing;
 
-use super::{fleet_restoration, fleet_status};
+use super::{fleet_leaving, fleet_restoration, fleet_status};
 use crate::args::{FleetCommand, FleetJoinArgs, FleetRunArgs};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::failure_kind::FailureKind;
 use crate::formatting::{count, plain};
 use crate::output::Report;
 use crate::progress::ProgressLine;
@@ -28,7 +26,9 @@ pub fn run(context: &Context, command: &FleetCommand) -> Result<ExitCode, Failur
         FleetCommand::Init(args) => init(context, args).map(|()| ExitCode::SUCCESS),
         FleetCommand::Join(args) => join(context, args),
         FleetCommand::Status => fleet_status::run(context),
-        FleetCommand::Leave(args) => leave(context, args).map(|()| ExitCode::SUCCESS),
+        FleetCommand::Leave(args) => {
+            fleet_leaving::leave(context, args).map(|()| ExitCode::SUCCESS)
+        }
         FleetCommand::AfterRestore(args) => fleet_restoration::after_restore(context, args),
         FleetCommand::RotateKey(args) => {
             fleet_restoration::rotate_key(context, args).map(|()| ExitCode::SUCCESS)
@@ -228,51 +228,5 @@ impl Report for JoiningReport<'_> {
             None => format!("The host would join. Users: {users}. Nothing was changed.\n"),
         });
         Zeroizing::new(text)
-    }
-}
-
-fn leave(context: &Context, args: &FleetRunArgs) -> Result<(), Failure> {
-    if context.policy_or_default()?.fleet.enabled {
-        return Err(Failure::refused(
-            "the policy has the fleet enabled: logins with a code would be refused",
-        )
-        .of_kind(FailureKind::Fleet)
-        .next(
-            "To let the files of this host judge codes: twofactor policy set fleet.enabled false",
-        ));
-    }
-    let store = context.existing_store()?;
-    let settings = settings(context)?;
-    let local = local(context, &store)?;
-    leaving::leave(local, &settings, MembershipRun::DryRun)?;
-    if !args.dry_run {
-        context.terminal.confirm(
-            "Leave the fleet? A code that was used on another host can be used here from then on.",
-        )?;
-        leaving::leave(local, &settings, MembershipRun::Apply)?;
-    }
-    context.write(&LeavingReport {
-        key_file: settings.key_file.display().to_string(),
-        dry_run: args.dry_run,
-    })
-}
-
-/// Report of `fleet leave`.
-#[derive(Serialize)]
-struct LeavingReport {
-    key_file: String,
-    dry_run: bool,
-}
-
-impl Report for LeavingReport {
-    fn text(&self) -> Zeroizing<String> {
-        Zeroizing::new(if self.dry_run {
-            "This host would leave the fleet, with all its users. Nothing was changed.\n".to_owned()
-        } else {
-            format!(
-                "This host left the fleet; its users stay enrolled here.\nRemove its user in etcd, and {}.\n",
-                plain(&self.key_file)
-            )
-        })
     }
 }

@@ -11,6 +11,7 @@ mod enrollment_report;
 mod event_dialogue;
 mod export;
 mod fleet;
+mod fleet_leaving;
 mod fleet_restoration;
 mod fleet_status;
 mod import;

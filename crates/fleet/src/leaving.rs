@@ -1,9 +1,15 @@
 //! A host that leaves its fleet: its users stay enrolled on it.
 
+use std::path::Path;
+
+use twofactor_store::fleet_contact::FleetContact;
+
 use crate::deadline::WorkDeadline;
-use crate::fleet_host::{FleetHost, patient};
+use crate::fleet_host::{FleetHost, HostReport, patient};
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME};
 use crate::host_entry::{HostEntry, HostMembership};
+use crate::host_error::HostError;
+use crate::host_file::{FleetDirectory, FleetLock};
 use crate::host_settings::HostSettings;
 use crate::membership_error::MembershipError;
 use crate::mirror_marks::MirrorMarks;
@@ -45,20 +51,82 @@ pub fn leave(
     if !has_left {
         let keys = [StoreKey::meta(), host.host_key().clone()];
         let base = patient(&time, || host.gateway().values(&keys, &time))?;
-        let beat = host.standing().beat;
-        let entry = HostEntry {
-            beat: HostBeat {
-                count: beat.count.saturating_add(1),
-                ..beat
-            },
-            membership: HostMembership::Left,
-            policy: local.report.policy,
-            time: local.report.time,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
+        let entry = left(host.standing().beat, local.report);
         host.put_entry(base, &entry, &time)?;
     }
-    MirrorMarks::open(host.directory().path())?.forget_all()?;
-    host.directory().remove(&lock)?;
+    forget(host.directory(), local.state, &lock)?;
     Ok(())
+}
+
+/// Leaves the fleet while its store cannot be asked: the fleet goes on counting this host. Returns the id that it had.
+///
+/// # Errors
+/// [`HostError`].
+pub fn leave_without_store(state: &Path, run: MembershipRun) -> Result<String, HostError> {
+    let directory = FleetDirectory::open(state)?;
+    let lock = directory.lock()?;
+    let place = directory.place()?;
+    if run == MembershipRun::Apply {
+        forget(&directory, state, &lock)?;
+    }
+    Ok(place.host)
+}
+
+/// Notes in the store that another host has left: one that is lost, or that left without the store. If it is there after all, it is in an
+/// outage from then on.
+///
+/// # Errors
+/// [`MembershipError`], also for this host and for one that the fleet does not have.
+pub fn remove_host(
+    local: LocalHost<'_>,
+    settings: &HostSettings,
+    id: &str,
+    run: MembershipRun,
+) -> Result<(), MembershipError> {
+    let host = FleetHost::open(&settings.path, local.state)?;
+    if id == host.host_id() {
+        return Err(MembershipError::Refused(
+            "that is this host; to leave: twofactor fleet leave".to_owned(),
+        ));
+    }
+    let lock = host.directory().lock()?;
+    let time = WorkDeadline::after(STEP_TIME);
+    host.settle(&lock, &time)?;
+    let key = StoreKey::host(id);
+    let keys = [StoreKey::meta(), host.host_key().clone(), key.clone()];
+    let base = patient(&time, || host.gateway().values(&keys, &time))?;
+    let Some(sealed) = base.last().and_then(|(_, value)| value.as_deref()) else {
+        return Err(MembershipError::Refused(format!(
+            "the fleet has no host {id}; to see them: twofactor fleet status"
+        )));
+    };
+    let plain = host.key().open(&key, sealed).map_err(OutageReason::Seal)?;
+    let entry = HostEntry::decode(&plain).map_err(OutageReason::Token)?;
+    if run == MembershipRun::DryRun || entry.membership == HostMembership::Left {
+        return Ok(());
+    }
+    let sealed = host.sealed(&key, &left(entry.beat, local.report).encode())?;
+    host.put(&base, vec![(key, sealed)], &time)?;
+    Ok(())
+}
+
+/// The last entry of a host.
+fn left(beat: HostBeat, report: HostReport) -> HostEntry {
+    HostEntry {
+        beat: HostBeat {
+            count: beat.count.saturating_add(1),
+            ..beat
+        },
+        membership: HostMembership::Left,
+        policy: report.policy,
+        time: report.time,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Forgets the fleet: what is known of its records and of the last contact says nothing of another one.
+fn forget(directory: &FleetDirectory, state: &Path, lock: &FleetLock) -> Result<(), HostError> {
+    MirrorMarks::open(directory.path())?.forget_all()?;
+    FleetContact::remove(state).map_err(HostError::file(directory.path()))?;
+    directory.remove(lock)
 }

@@ -53,6 +53,17 @@ impl FleetContact {
         file::write_file(directory, NAME, text.as_bytes(), FileAccess::Private)
     }
 
+    /// Removes the note, durably: what a host knew of one fleet says nothing of another.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn remove(state: &Path) -> Result<(), FileError> {
+        let directory = state.join(FLEET_DIRECTORY);
+        let directory = file::open_directory(CWD, &directory, FileAccess::Private)?;
+        file::remove(&directory, NAME)?;
+        file::flush_directory(&directory)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let mut fields = text.strip_suffix('\n')?.split(' ');
         let contact = Self {
@@ -113,6 +124,10 @@ mod tests {
                 "{text:?}"
             );
         }
+        FleetContact::remove(scratch.path()).unwrap();
+        assert_eq!(FleetContact::read(scratch.path()).unwrap(), None);
+        FleetContact::remove(scratch.path()).unwrap();
+        CONTACT.write(scratch.path()).unwrap();
         // Where others could read or write it, it is an error, and not a contact that never was.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o666);
         std::fs::set_permissions(&path, open).unwrap();

@@ -14,7 +14,6 @@ use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
 use twofactor_fleet::founding;
 use twofactor_fleet::host_settings::HostSettings;
 use twofactor_fleet::joining::{self, JoinReport};
-use twofactor_fleet::leaving;
 use twofactor_fleet::membership_error::MembershipError;
 use twofactor_fleet::mirror::{MirrorProgress, MirrorReport};
 use twofactor_fleet::outage::OutageReason;
@@ -274,34 +273,6 @@ fn a_wrong_store_removes_no_record() {
     assert_eq!(gone, Err(OutageReason::NoFleet));
     assert_eq!(host.beat_now(REPORT, &soon()), Err(OutageReason::NoFleet));
     assert!(a.record("alice").is_some());
-}
-
-#[test]
-fn a_host_leaves_with_its_users() {
-    let cluster = EtcdCluster::start(&[]);
-    let (a, b) = founded(&cluster);
-    a.enroll("alice", 64001);
-    let leave = |run| {
-        let (store, state) = (b.files.store(), b.files.top());
-        let local = LocalHost {
-            store: &store,
-            state: &state,
-            report: REPORT,
-        };
-        leaving::leave(local, &HostSettings::load(&b.settings).unwrap(), run)
-    };
-    // A user would pass here for one without a device.
-    let refused = leave(MembershipRun::Apply).unwrap_err().to_string();
-    assert!(refused.contains("alice"), "{refused}");
-    assert_eq!(b.mirror().changed, 1);
-    assert_eq!(leave(MembershipRun::DryRun), Ok(()));
-    assert!(b.files.store().is_in_fleet().unwrap());
-    assert_eq!(leave(MembershipRun::Apply), Ok(()));
-    assert!(!b.files.store().is_in_fleet().unwrap());
-    b.files.store().discard("alice").unwrap();
-    assert_eq!((a.mirror().changed, a.record("alice").is_some()), (0, true));
-    let view = a.open().view(&a.files.store(), &soon()).unwrap();
-    assert_eq!(view.hosts.len(), 1);
 }
 
 /// The files of a host are copied to a second one, or the store was restored: both are noticed.

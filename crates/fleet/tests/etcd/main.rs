@@ -20,6 +20,7 @@ mod enrolled;
 mod failures;
 mod fleet;
 mod hosts;
+mod leaving;
 mod member;
 mod records;
 mod removed;

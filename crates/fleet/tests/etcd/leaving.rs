@@ -1,0 +1,109 @@
+//! Hosts that leave their fleet, with its store and without.
+
+use rustix::process::Signal;
+
+use super::cluster::{EtcdCluster, MEMBERS};
+use super::hosts::{REPORT, TestHost, founded, soon};
+use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
+use twofactor_fleet::host_settings::HostSettings;
+use twofactor_fleet::leaving;
+use twofactor_fleet::membership_error::MembershipError;
+use twofactor_fleet::outage::OutageReason;
+use twofactor_store::fleet_contact::FleetContact;
+
+impl TestHost {
+    fn with_local<T>(&self, act: impl FnOnce(LocalHost<'_>, &HostSettings) -> T) -> T {
+        let (store, state) = (self.files.store(), self.files.top());
+        let local = LocalHost {
+            store: &store,
+            state: &state,
+            report: REPORT,
+        };
+        act(local, &HostSettings::load(&self.settings).unwrap())
+    }
+
+    fn leave(&self, run: MembershipRun) -> Result<(), MembershipError> {
+        self.with_local(|local, settings| leaving::leave(local, settings, run))
+    }
+
+    fn remove_host(&self, id: &str, run: MembershipRun) -> Result<(), MembershipError> {
+        self.with_local(|local, settings| leaving::remove_host(local, settings, id, run))
+    }
+
+    fn is_in_fleet(&self) -> bool {
+        self.files.store().is_in_fleet().unwrap()
+    }
+
+    fn contact(&self) -> Option<FleetContact> {
+        FleetContact::read(&self.files.top()).unwrap()
+    }
+
+    fn hosts_of_the_fleet(&self) -> usize {
+        self.open().members(&soon()).unwrap().len()
+    }
+}
+
+#[test]
+fn a_host_leaves_with_its_users() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    // A user would pass here for one without a device.
+    let refused = b.leave(MembershipRun::Apply).unwrap_err().to_string();
+    assert!(refused.contains("alice"), "{refused}");
+    assert_eq!(b.beat(), Ok(1));
+    assert_eq!(b.leave(MembershipRun::DryRun), Ok(()));
+    assert!(b.is_in_fleet() && b.contact().is_some());
+    assert_eq!(b.leave(MembershipRun::Apply), Ok(()));
+    assert!(!b.is_in_fleet());
+    // In a fleet that it joins later it has met nothing yet.
+    assert_eq!(b.contact(), None);
+    b.files.store().discard("alice").unwrap();
+    assert_eq!((a.mirror().changed, a.record("alice").is_some()), (0, true));
+    assert_eq!(a.hosts_of_the_fleet(), 1);
+}
+
+#[test]
+fn a_host_leaves_a_store_that_is_gone() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
+    let signal = |signal| (0..MEMBERS).for_each(|number| cluster.signal(number, signal));
+    signal(Signal::STOP);
+    let left = |run| leaving::leave_without_store(&b.files.top(), run).unwrap();
+    let id = left(MembershipRun::DryRun);
+    assert!(b.is_in_fleet());
+    assert_eq!(left(MembershipRun::Apply), id);
+    assert!(!b.is_in_fleet() && b.contact().is_none() && b.record("alice").is_some());
+    assert!(leaving::leave_without_store(&b.files.top(), MembershipRun::Apply).is_err());
+    signal(Signal::CONT);
+    // The fleet counts it until another host says otherwise.
+    assert_eq!(a.hosts_of_the_fleet(), 2);
+    assert_eq!(a.remove_host(&id, MembershipRun::DryRun), Ok(()));
+    assert_eq!(a.hosts_of_the_fleet(), 2);
+    for _ in 0..2 {
+        assert_eq!(a.remove_host(&id, MembershipRun::Apply), Ok(()));
+        assert_eq!(a.hosts_of_the_fleet(), 1);
+    }
+    let own = a.open().host_id().to_owned();
+    for (id, reason) in [(own.as_str(), "that is this host"), ("web9-00", "no host")] {
+        let refused = a.remove_host(id, MembershipRun::Apply).unwrap_err();
+        assert!(refused.to_string().contains(reason), "{refused}");
+    }
+}
+
+/// It was taken for lost, and is there.
+#[test]
+fn a_host_that_was_removed_is_in_an_outage() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    let id = b.open().host_id().to_owned();
+    assert_eq!(a.remove_host(&id, MembershipRun::Apply), Ok(()));
+    assert_eq!(b.beat(), Err(OutageReason::HasLeft));
+    assert_eq!(b.leave(MembershipRun::Apply), Ok(()));
+    assert_eq!(b.join(&a, MembershipRun::Apply).unwrap().conflicts, vec![]);
+    b.restart_service();
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+}
