@@ -3,7 +3,7 @@
 //! A connection that waits for its client gives way to a new one, so that silent connections keep no client waiting. The
 //! number of uids that a user has (subuid(5), or a service that assigns them) makes no difference.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Limit on the connections of one uid.
 const PER_UID: usize = 16;
@@ -28,16 +28,16 @@ pub struct AdmittedConnection<H> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoPlace;
 
-/// The place of an admitted connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The owner of an admitted connection. Strangers come first where one has to give way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PlaceOwner {
-    /// The uid is known to have an account.
-    Known,
     /// Its account must be looked up first.
     Stranger,
+    /// The uid is known to have an account.
+    Known,
 }
 
-/// The open connections, each with a handle by which it can be ended.
+/// The open connections, each with a handle by which it can be ended. No step takes longer the more there are.
 #[derive(Debug)]
 pub struct OpenConnections<H> {
     /// Limit on the connections of one uid.
@@ -45,15 +45,26 @@ pub struct OpenConnections<H> {
     open: BTreeMap<u64, OpenConnection<H>>,
     next: u64,
     known: HashSet<u32>,
+    /// Numbers of connections, of the uids that have some.
+    of_uid: HashMap<u32, usize>,
+    /// Number of connections of strangers.
+    strangers: usize,
+    /// The connections that wait for a whole message of their clients, in the order in which they give way.
+    waiting: BTreeSet<EvictionOrder>,
 }
 
 #[derive(Debug)]
 struct OpenConnection<H> {
     uid: u32,
-    is_stranger: bool,
-    /// It waits for a whole message of its client.
-    is_waiting: bool,
+    owner: PlaceOwner,
     handle: H,
+}
+
+/// Uids without a known account come first, and of each kind the oldest connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct EvictionOrder {
+    owner: PlaceOwner,
+    number: u64,
 }
 
 impl<H> Default for OpenConnections<H> {
@@ -63,6 +74,9 @@ impl<H> Default for OpenConnections<H> {
             open: BTreeMap::new(),
             next: 0,
             known: HashSet::new(),
+            of_uid: HashMap::new(),
+            strangers: 0,
+            waiting: BTreeSet::new(),
         }
     }
 }
@@ -82,54 +96,68 @@ impl<H> OpenConnections<H> {
     /// # Errors
     /// [`NoPlace`]: it is not served.
     pub fn admit(&mut self, uid: u32, handle: H) -> Result<AdmittedConnection<H>, NoPlace> {
-        let own = self.open.values().filter(|other| other.uid == uid).count();
-        if own >= self.per_uid {
+        if self
+            .of_uid
+            .get(&uid)
+            .is_some_and(|own| *own >= self.per_uid)
+        {
             return Err(NoPlace);
         }
-        let is_stranger = !self.known.contains(&uid);
-        let strangers = self.open.values().filter(|other| other.is_stranger).count();
-        let evicted = if is_stranger && strangers >= STRANGERS {
-            Some(self.evict(|other| other.is_stranger).ok_or(NoPlace)?)
+        let owner = if self.known.contains(&uid) {
+            PlaceOwner::Known
+        } else {
+            PlaceOwner::Stranger
+        };
+        let evicted = if owner == PlaceOwner::Stranger && self.strangers >= STRANGERS {
+            let first = self.waiting.first().copied();
+            let first = first.filter(|first| first.owner == PlaceOwner::Stranger);
+            Some(self.evict(first)?)
         } else if self.open.len() >= TOTAL {
-            Some(self.evict(|_| true).ok_or(NoPlace)?)
+            Some(self.evict(self.waiting.first().copied())?)
         } else {
             None
         };
         let number = self.next;
         self.next += 1;
-        let connection = OpenConnection {
-            uid,
-            is_stranger,
-            is_waiting: true,
-            handle,
-        };
-        self.open.insert(number, connection);
+        *self.of_uid.entry(uid).or_default() += 1;
+        self.strangers += usize::from(owner == PlaceOwner::Stranger);
+        self.waiting.insert(EvictionOrder { owner, number });
+        self.open
+            .insert(number, OpenConnection { uid, owner, handle });
         Ok(AdmittedConnection { number, evicted })
     }
 
-    /// Ends the oldest connection that waits for its client; uids without a known account come first.
-    fn evict(&mut self, may: impl Fn(&OpenConnection<H>) -> bool) -> Option<H> {
-        let waiting = self.open.iter().filter(|(_, it)| it.is_waiting && may(it));
-        let (number, _) = waiting.min_by_key(|(number, it)| (!it.is_stranger, **number))?;
-        let number = *number;
-        self.open.remove(&number).map(|it| it.handle)
+    /// Ends a connection that waits for its client, if there is one.
+    fn evict(&mut self, first: Option<EvictionOrder>) -> Result<H, NoPlace> {
+        let evicted = first.and_then(|first| self.take(first.number));
+        evicted.ok_or(NoPlace)
+    }
+
+    fn take(&mut self, number: u64) -> Option<H> {
+        let OpenConnection { uid, owner, handle } = self.open.remove(&number)?;
+        self.waiting.remove(&EvictionOrder { owner, number });
+        self.strangers -= usize::from(owner == PlaceOwner::Stranger);
+        if let Some(own) = self.of_uid.get_mut(&uid) {
+            *own -= 1;
+            if *own == 0 {
+                self.of_uid.remove(&uid);
+            }
+        }
+        Some(handle)
     }
 
     /// Notes a whole message. The connection keeps its place from now on; `None` if it has lost it.
     pub fn begin_answer(&mut self, number: u64) -> Option<PlaceOwner> {
-        let connection = self.open.get_mut(&number)?;
-        connection.is_waiting = false;
-        Some(if connection.is_stranger {
-            PlaceOwner::Stranger
-        } else {
-            PlaceOwner::Known
-        })
+        let owner = self.open.get(&number)?.owner;
+        self.waiting.remove(&EvictionOrder { owner, number });
+        Some(owner)
     }
 
     /// Notes that the answer is sent.
     pub fn end_answer(&mut self, number: u64) {
-        if let Some(connection) = self.open.get_mut(&number) {
-            connection.is_waiting = true;
+        if let Some(connection) = self.open.get(&number) {
+            let owner = connection.owner;
+            self.waiting.insert(EvictionOrder { owner, number });
         }
     }
 
@@ -138,7 +166,12 @@ impl<H> OpenConnections<H> {
         let Some(connection) = self.open.get_mut(&number) else {
             return;
         };
-        connection.is_stranger = false;
+        let before = std::mem::replace(&mut connection.owner, PlaceOwner::Known);
+        let order = |owner| EvictionOrder { owner, number };
+        if self.waiting.remove(&order(before)) {
+            self.waiting.insert(order(PlaceOwner::Known));
+        }
+        self.strangers -= usize::from(before == PlaceOwner::Stranger);
         if self.known.len() >= REMEMBERED {
             self.known.clear();
         }
@@ -147,7 +180,7 @@ impl<H> OpenConnections<H> {
 
     /// Gives a place back, if the connection still has it.
     pub fn close(&mut self, number: u64) {
-        self.open.remove(&number);
+        self.take(number);
     }
 
     /// The handles of all open connections.
@@ -162,112 +195,4 @@ impl<H> OpenConnections<H> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    type Connections = OpenConnections<u32>;
-
-    /// Opens a connection of a uid that waits for its client.
-    fn silent(open: &mut Connections, uid: u32) -> u64 {
-        open.admit(uid, uid).unwrap().number
-    }
-
-    /// Opens one that is being answered.
-    fn answered(open: &mut Connections, uid: u32) -> u64 {
-        let number = silent(open, uid);
-        assert!(open.begin_answer(number).is_some());
-        number
-    }
-
-    fn known(open: &mut Connections, uid: u32) -> u64 {
-        let number = silent(open, uid);
-        open.recognize(number);
-        number
-    }
-
-    #[test]
-    fn a_user_has_sixteen_connections() {
-        let mut open = Connections::default();
-        let numbers: Vec<u64> = (0..16).map(|_| silent(&mut open, 1000)).collect();
-        assert_eq!(open.admit(1000, 0), Err(NoPlace));
-        silent(&mut open, 1001);
-        open.close(numbers[3]);
-        silent(&mut open, 1000);
-        assert_eq!(open.admit(1000, 0), Err(NoPlace));
-    }
-
-    #[test]
-    fn the_oldest_silent_connection_gives_way() {
-        let mut open = Connections::default();
-        // 32 uids, all with accounts as the name service says.
-        for uid in 100_000..100_032 {
-            for _ in 0..PER_UID {
-                known(&mut open, uid);
-            }
-        }
-        assert_eq!(open.open.len(), TOTAL);
-        for user in 1000..1016 {
-            let admitted = open.admit(user, user).unwrap();
-            assert_eq!(admitted.evicted, Some(100_000));
-            assert!(open.begin_answer(admitted.number).is_some());
-            assert_eq!(open.open.len(), TOTAL);
-        }
-        assert_eq!(open.begin_answer(0), None, "it has lost its place");
-        open.close(0);
-        assert_eq!(open.open.len(), TOTAL);
-        let admitted = open.admit(1016, 1016).unwrap();
-        assert_eq!(admitted.evicted, Some(100_001));
-    }
-
-    #[test]
-    fn a_connection_that_is_answered_keeps_its_place() {
-        let mut open = Connections::default();
-        for uid in 0..32 {
-            for _ in 0..PER_UID {
-                let number = known(&mut open, uid);
-                open.begin_answer(number);
-            }
-        }
-        assert_eq!(open.admit(1000, 1000), Err(NoPlace));
-        open.end_answer(40);
-        assert_eq!(open.admit(1000, 1000).unwrap().evicted, Some(2));
-        for number in 0..=512 {
-            open.close(number);
-        }
-        assert!(open.is_empty());
-    }
-
-    #[test]
-    fn uids_without_an_account_take_no_place_of_users() {
-        let mut open = Connections::default();
-        known(&mut open, 1000);
-        for subuid in 0..10_000 {
-            silent(&mut open, 100_000 + subuid);
-        }
-        assert_eq!(open.open.len(), 1 + STRANGERS);
-        // A user whose account is not known yet gets a place as well.
-        assert!(open.admit(1001, 1001).unwrap().evicted.unwrap() >= 100_000);
-        // However slow the name service is, users with a known account are served.
-        let mut open = Connections::default();
-        known(&mut open, 1000);
-        for subuid in 0..STRANGERS as u32 {
-            answered(&mut open, 100_000 + subuid);
-        }
-        assert_eq!(open.admit(1001, 1001), Err(NoPlace));
-        assert_eq!(open.admit(1000, 1000).unwrap().evicted, None);
-    }
-
-    #[test]
-    fn strangers_give_way_before_users() {
-        let mut open = Connections::default();
-        for uid in 0..31 {
-            for _ in 0..PER_UID {
-                known(&mut open, uid);
-            }
-        }
-        for subuid in 0..PER_UID as u32 {
-            silent(&mut open, 100_000 + subuid);
-        }
-        assert_eq!(open.admit(1000, 1000).unwrap().evicted, Some(100_000));
-    }
-}
+mod tests;
