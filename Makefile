@@ -70,7 +70,9 @@ endif
 library     = -p pam_twofactor -p twofactor-core -p twofactor-protocol -p twofactor-store
 test_module = cargo test $(CARGOFLAGS) $(root_runner) -p pam_twofactor
 
-.PHONY: docs build test test-browser test-apps test-lockers test-system test-boot test-fleet test-dist test-rpm fuzz sanitize \
+comma := ,
+
+.PHONY: docs build test test-browser test-apps test-lockers test-system test-boot test-fleet fleet test-dist test-rpm fuzz sanitize \
 	miri mutants faults races model coverage deny bench bench-fleet budget bench-uniform demo pictures dist rpm deb release \
 	install install-files uninstall clean help lint harness rust
 .DEFAULT_GOAL = docs
@@ -153,13 +155,13 @@ test-boot: need-system deb harness
 	$(as_root) scripts/system-root $(target)/system
 	$(test_module) --features boot-tests --test package -- booted:: --test-threads=2
 
-## test-fleet bench-fleet several hosts, a real cluster of etcd; its figures
-test-fleet: need-fleet rust build
+## test-fleet fleet bench-fleet several hosts, a real etcd; all kills; figures
+test-fleet fleet: need-fleet need-test harness
 	cargo test $(CARGOFLAGS) $(root_runner) -p twofactor-fleet --features etcd-tests --test etcd
-	$(test_module) --features fleet-tests --test fleet
+	$(test_module) --features fleet-tests$(if $(filter fleet,$@),$(comma)whole-sweeps) --test fleet
 
-bench-fleet: need-fleet rust
-	cargo bench $(CARGOFLAGS) -p twofactor-fleet --features etcd-tests --bench figures -- $(PARTS)
+bench-fleet: need-fleet need-test harness
+	cargo bench $(CARGOFLAGS) $(root_runner) -p twofactor-fleet --features etcd-tests --bench figures -- $(PARTS)
 
 ## test-dist test-rpm the source archive and the RPM hold what they should
 test-dist: need-dist rust

@@ -17,6 +17,7 @@ mod cluster;
 mod enabling;
 mod faulty_service;
 mod hosts;
+mod killed;
 #[path = "../../crates/fleet/tests/etcd/member.rs"]
 mod member;
 mod older_records;

@@ -50,16 +50,21 @@ impl Machine {
         daemon
     }
 
+    /// The service of the fleet as a program, for those that run it in another way than [`Machine::fleet_daemon`].
+    pub fn fleet_program(&self) -> Program {
+        artefacts::daemon();
+        let directory = ["-d", "-m", "0755", "/run/twofactor"];
+        self.run("install", &directory).ok();
+        let daemon = self.program("/usr/local/sbin/twofactord");
+        daemon.args(&["--listen-fleet", FLEET_SOCKET])
+    }
+
     /// Starts the service of the fleet, and waits until it listens.
     ///
     /// # Panics
     /// As [`Machine::daemon`].
     pub fn fleet_daemon(&self) -> Daemon {
-        artefacts::daemon();
-        let directory = ["-d", "-m", "0755", "/run/twofactor"];
-        self.run("install", &directory).ok();
-        let program = self.program("/usr/local/sbin/twofactord");
-        let daemon = Daemon(program.args(&["--listen-fleet", FLEET_SOCKET]).start());
+        let daemon = Daemon(self.fleet_program().start());
         let deadline = Instant::now() + Duration::from_secs(20);
         while UnixStream::connect(FLEET_SOCKET).is_err() {
             assert!(Instant::now() < deadline, "no socket: {}", daemon.log());
