@@ -81,10 +81,17 @@ struct ViewReport<'a> {
 struct MemberReport<'a> {
     host: &'a str,
     this: bool,
-    version: &'a str,
-    beats: u64,
-    last_beat: String,
-    same_policy: bool,
+    #[serde(flatten)]
+    said: SaidReport<'a>,
+}
+
+/// What a host said last; each `null` where a later version said it, in a format that this one does not read.
+#[derive(Serialize, Default)]
+struct SaidReport<'a> {
+    version: Option<&'a str>,
+    beats: Option<u64>,
+    last_beat: Option<String>,
+    same_policy: Option<bool>,
 }
 
 impl<'a> ViewReport<'a> {
@@ -92,16 +99,35 @@ impl<'a> ViewReport<'a> {
         let members = view.hosts.iter().map(|member| MemberReport {
             host: &member.id,
             this: member.is_this,
-            version: &member.entry.version,
-            beats: member.entry.beat.count,
-            last_beat: utc(member.entry.time),
-            same_policy: member.is_this || member.entry.policy == own_policy,
+            said: member
+                .entry
+                .as_ref()
+                .map_or_else(SaidReport::default, |entry| SaidReport {
+                    version: Some(&entry.version),
+                    beats: Some(entry.beat.count),
+                    last_beat: Some(utc(entry.time)),
+                    same_policy: Some(member.is_this || entry.policy == own_policy),
+                }),
         });
         Self {
             users: view.users,
             behind: &view.behind,
             hosts: members.collect(),
         }
+    }
+}
+
+impl SaidReport<'_> {
+    fn text(&self) -> String {
+        let (Some(version), Some(last)) = (self.version, &self.last_beat) else {
+            return "of a later version than this one, which cannot read what it says".to_owned();
+        };
+        let policy = if self.same_policy == Some(false) {
+            ", another policy than here"
+        } else {
+            ""
+        };
+        format!("version {}, last beat {last}{policy}", plain(version))
     }
 }
 
@@ -121,16 +147,10 @@ impl Report for FleetStatusReport<'_> {
             }
             text.push_str(&format!("{}:\n", count(view.hosts.len() as u64, "host")));
             for member in &view.hosts {
-                let policy = if member.same_policy {
-                    ""
-                } else {
-                    ", another policy than here"
-                };
                 text.push_str(&format!(
-                    "  {}  version {}, last beat {}{policy}\n",
+                    "  {}  {}\n",
                     plain(member.host),
-                    plain(member.version),
-                    member.last_beat,
+                    member.said.text()
                 ));
             }
         }

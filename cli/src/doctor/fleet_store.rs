@@ -65,9 +65,11 @@ fn clocks(ahead: Option<i64>, subject: &str) -> Option<DoctorFinding> {
 /// The laxest policy of a fleet sets the limits for all.
 fn policies(members: &[MemberView], own: Option<u64>) -> Option<DoctorFinding> {
     let own = own?;
-    let others = members
-        .iter()
-        .filter(|it| !it.is_this && it.entry.policy != own);
+    let is_other = |it: &&MemberView| {
+        let said = it.entry.as_ref();
+        !it.is_this && said.is_some_and(|entry| entry.policy != own)
+    };
+    let others = members.iter().filter(is_other);
     let ids: Vec<&str> = others.map(|it| it.id.as_str()).collect();
     (!ids.is_empty()).then(|| {
         let cause = format!(
@@ -90,7 +92,7 @@ mod tests {
         MemberView {
             id: id.to_owned(),
             is_this,
-            entry: HostEntry {
+            entry: Some(HostEntry {
                 beat: HostBeat {
                     count: 1,
                     run: [0; 8],
@@ -99,16 +101,21 @@ mod tests {
                 policy,
                 time: 0,
                 version: String::new(),
-            },
+            }),
         }
     }
 
     #[test]
     fn policies_that_differ_are_named() {
+        let later = MemberView {
+            entry: None,
+            ..member("d", false, 2)
+        };
         let members = [
             member("a", true, 1),
             member("b", false, 2),
             member("c", false, 1),
+            later,
         ];
         let found = policies(&members, Some(1)).unwrap();
         assert!(found.cause.contains("that of b;"), "{}", found.cause);

@@ -7,8 +7,9 @@ use crate::fleet_host::{FleetHost, patient};
 use crate::gateway::TimeLeft;
 use crate::host_entry::{HostEntry, HostMembership};
 use crate::outage::OutageReason;
-use crate::shared_record::SharedRecord;
+use crate::shared_record::{RecordValueError, SharedRecord};
 use crate::store_key::{KeyKind, StoreKey};
+use crate::token::TokenError;
 
 /// The fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +29,13 @@ pub struct MemberView {
     pub id: String,
     /// True for this host.
     pub is_this: bool,
-    /// What it said last.
-    pub entry: HostEntry,
+    /// What it said last; `None` where a later version said it, in a format that this program does not read.
+    pub entry: Option<HostEntry>,
 }
 
 impl FleetHost {
-    /// The hosts of the fleet, which have joined and not left.
+    /// The hosts of the fleet, which have joined and not left. One of a later version is taken for a member: it keeps no other host from
+    /// the store.
     ///
     /// # Errors
     /// [`OutageReason`].
@@ -42,12 +44,14 @@ impl FleetHost {
         let mut members = Vec::with_capacity(list.entries.len());
         for (id, sealed) in list.entries {
             let plain = self.key().open(&StoreKey::host(&id), &sealed);
-            let entry = HostEntry::decode(&plain.map_err(OutageReason::Seal)?);
-            let entry = entry.map_err(OutageReason::Token)?;
-            if entry.membership == HostMembership::Member {
-                let is_this = id == self.host_id();
-                members.push(MemberView { id, is_this, entry });
-            }
+            let entry = match HostEntry::decode(&plain.map_err(OutageReason::Seal)?) {
+                Ok(entry) if entry.membership == HostMembership::Left => continue,
+                Ok(entry) => Some(entry),
+                Err(TokenError::Version(_)) => None,
+                Err(error) => return Err(OutageReason::Token(error)),
+            };
+            let is_this = id == self.host_id();
+            members.push(MemberView { id, is_this, entry });
         }
         Ok(members)
     }
@@ -66,8 +70,16 @@ impl FleetHost {
         };
         for (user, sealed) in list.entries {
             let plain = self.key().open(&StoreKey::record(&user), &sealed);
-            let record = SharedRecord::decode(&plain.map_err(OutageReason::Seal)?);
-            let record = record.map_err(OutageReason::Record)?;
+            let record = match SharedRecord::decode(&plain.map_err(OutageReason::Seal)?) {
+                Ok(record) => record,
+                // Of a later version; it is refused here until this host has that, too.
+                Err(RecordValueError::Version(_)) => {
+                    view.users += 1;
+                    view.behind.push(user);
+                    continue;
+                }
+                Err(error) => return Err(OutageReason::Record(error)),
+            };
             let text = record.content.text();
             view.users += usize::from(text.is_some());
             let here = store.record_named(&user);

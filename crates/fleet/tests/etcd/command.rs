@@ -11,7 +11,7 @@ use twofactor_store::testing;
 
 impl TestHost {
     /// Runs `twofactor --json`: its exit code, and what it reports.
-    fn run(&self, words: &[&str]) -> (Option<i32>, Value) {
+    pub fn run(&self, words: &[&str]) -> (Option<i32>, Value) {
         let top = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target");
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or(top, PathBuf::from);
         let done = Command::new(target.join("release/twofactor"))

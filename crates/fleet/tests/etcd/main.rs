@@ -26,3 +26,4 @@ mod records;
 mod removed;
 mod restored;
 mod restored_twice;
+mod versions;
