@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use twofactor_store::{PolicyFile, Store};
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, HostReport};
-use crate::host_handle::HostHandle;
+use crate::host_handle::{FileRenewal, HostHandle};
 use crate::mirror::{MirrorProgress, MirrorReport};
 use crate::outage::OutageReason;
 
@@ -20,6 +20,10 @@ use crate::outage::OutageReason;
 pub const BEAT_INTERVAL: Duration = Duration::from_secs(60);
 /// Longest time for one of them.
 const BEAT_TIME: Duration = Duration::from_secs(10);
+/// Longest time in which the store may take new files.
+const RENEWAL_TIME: Duration = Duration::from_secs(3);
+/// Longest time of an attempt: that of the policy, and a second for its end.
+const ATTEMPTS_END: Duration = Duration::from_secs(5);
 /// Longest time for the records that changed, which may be all of them at the first time.
 const MIRROR_TIME: Duration = Duration::from_secs(300);
 
@@ -59,6 +63,11 @@ impl HostHandle {
                 let mut progress = MirrorProgress::default();
                 let mut before = handle.host().host_id().to_owned();
                 loop {
+                    let is_renewed = handle.renew(&WorkDeadline::after(RENEWAL_TIME));
+                    // Attempts that began with the files before know of no number that is written now.
+                    if is_renewed == FileRenewal::Taken && has_ended(&ended, ATTEMPTS_END) {
+                        return;
+                    }
                     let host = handle.host();
                     if host.host_id() != before {
                         // It left, and joined a fleet again, which may be another one: what it knew of changes was of that one.
@@ -66,14 +75,18 @@ impl HostHandle {
                         host.host_id().clone_into(&mut before);
                     }
                     told(&host.beat_and_mirror(&files, &mut progress));
-                    match ended.recv_timeout(interval) {
-                        Err(RecvTimeoutError::Timeout) => {}
-                        Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+                    if has_ended(&ended, interval) {
+                        return;
                     }
                 }
             })?;
         Ok(BeatThread { _end: end })
     }
+}
+
+/// Waits; true as soon as the rhythm is to end.
+fn has_ended(ended: &Receiver<()>, time: Duration) -> bool {
+    ended.recv_timeout(time) != Err(RecvTimeoutError::Timeout)
 }
 
 impl FleetHost {

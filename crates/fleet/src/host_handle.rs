@@ -3,16 +3,53 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use rustix::fs::Stat;
+
 use crate::fleet_host::{FleetHost, HostReport};
 use crate::gateway::TimeLeft;
 use crate::host_error::HostError;
+use crate::host_settings::HostSettings;
 use crate::outage::OutageReason;
 
 /// A host whose files may be replaced: its key by `rotate-key`, its id by `leave` and `join`, its certificates and its password.
 pub struct HostHandle {
     settings: PathBuf,
     state: PathBuf,
-    host: RwLock<Arc<FleetHost>>,
+    opened: RwLock<OpenedHost>,
+}
+
+/// A host, and the files as they were before it was opened.
+#[derive(Clone)]
+struct OpenedHost {
+    host: Arc<FleetHost>,
+    files: Option<Vec<FileVersion>>,
+}
+
+/// A file as it was written: another one, or the same one with other content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileVersion {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
+}
+
+impl From<Stat> for FileVersion {
+    fn from(stat: Stat) -> Self {
+        Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            changed: (stat.st_ctime, stat.st_ctime_nsec.try_into().unwrap_or(0)),
+        }
+    }
+}
+
+/// Files that were replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileRenewal {
+    /// None, or such that the store does not take.
+    None,
+    /// The host goes on with new ones.
+    Taken,
 }
 
 impl HostHandle {
@@ -24,15 +61,24 @@ impl HostHandle {
         Ok(Self {
             settings: settings.to_owned(),
             state: state.to_owned(),
-            host: RwLock::new(Arc::new(FleetHost::open(settings, state)?)),
+            opened: RwLock::new(OpenedHost::open(settings, state)?),
         })
     }
 
     /// The host, by the files that were read last.
     #[must_use]
     pub fn host(&self) -> Arc<FleetHost> {
-        let host = self.host.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&host)
+        Arc::clone(&self.opened().host)
+    }
+
+    fn opened(&self) -> OpenedHost {
+        let opened = self.opened.read();
+        opened.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take(&self, anew: OpenedHost) {
+        let opened = self.opened.write();
+        *opened.unwrap_or_else(PoisonError::into_inner) = anew;
     }
 
     /// [`FleetHost::beat_now`]. Where that fails the files are read anew, for the next try: the store may have refused what they had.
@@ -42,10 +88,52 @@ impl HostHandle {
     pub fn meet(&self, report: HostReport, time: &dyn TimeLeft) -> Result<(), OutageReason> {
         let met = self.host().beat_now(report, time);
         if met.is_err() {
-            let anew = FleetHost::open(&self.settings, &self.state);
-            let anew = anew.map_err(OutageReason::files)?;
-            *self.host.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(anew);
+            let anew = OpenedHost::open(&self.settings, &self.state);
+            self.take(anew.map_err(OutageReason::files)?);
         }
         met
     }
+
+    /// Looks for files that were replaced since they were read, such as a renewed certificate, and goes on with them once the store takes
+    /// them. Until then it goes on with those that it has: a key may be replaced a moment after its certificate.
+    pub fn renew(&self, time: &dyn TimeLeft) -> FileRenewal {
+        let before = self.opened().files;
+        let now = versions(&self.settings);
+        if now.is_none() || now == before {
+            return FileRenewal::None;
+        }
+        let Ok(anew) = OpenedHost::open(&self.settings, &self.state) else {
+            return FileRenewal::None;
+        };
+        let lock = anew.host.directory().lock_within(time.left() / 2);
+        let is_taken = lock.is_ok_and(|lock| anew.host.settle(&lock, time).is_ok());
+        if !is_taken {
+            return FileRenewal::None;
+        }
+        self.take(anew);
+        FileRenewal::Taken
+    }
+}
+
+impl OpenedHost {
+    fn open(settings: &Path, state: &Path) -> Result<Self, HostError> {
+        // Before they are read: what is written meanwhile is a later version.
+        let files = versions(settings);
+        let host = Arc::new(FleetHost::open(settings, state)?);
+        Ok(Self { host, files })
+    }
+}
+
+/// The files of the fleet on this host; `None` where one of them cannot be looked at.
+fn versions(path: &Path) -> Option<Vec<FileVersion>> {
+    let settings = HostSettings::load(path).ok()?;
+    let files = [
+        path,
+        &settings.authorities,
+        &settings.certificate,
+        &settings.private_key,
+        &settings.key_file,
+    ];
+    let versions = files.map(|file| rustix::fs::stat(file).ok().map(FileVersion::from));
+    versions.into_iter().collect()
 }

@@ -24,6 +24,7 @@ mod leaving;
 mod member;
 mod records;
 mod removed;
+mod renewed_files;
 mod restored;
 mod restored_twice;
 mod versions;
