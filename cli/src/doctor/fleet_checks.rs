@@ -19,7 +19,7 @@ use super::fleet_store;
 const SILENCE: u64 = 300;
 
 /// Days before the end of a certificate from which on that is told.
-const SOON: u64 = 30;
+pub(super) const SOON: u64 = 30;
 
 /// The fleet as this host's files and the service show it.
 struct FleetFacts {

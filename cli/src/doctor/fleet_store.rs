@@ -9,6 +9,7 @@ use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::fleet_view::MemberView;
 
 use super::finding::DoctorFinding;
+use super::fleet_members;
 
 /// Longest time that the store may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,12 +31,14 @@ pub fn check(settings: &Path, (policy, state): (&Path, &Path)) -> Vec<DoctorFind
             )];
         }
     };
+    let asked = fleet_members::check(host.gateway(), settings);
     let members = match host.members(&WorkDeadline::after(PATIENCE)) {
         Ok(members) => members,
         Err(reason) => {
             let cause = format!("{reason}, so each login with a code is one of an outage");
             let fix = "docs/fleet.md lists what makes an outage; twofactor fleet status asks again";
-            return vec![DoctorFinding::problem("fleet-store", subject, cause, fix)];
+            let unusable = DoctorFinding::problem("fleet-store", subject, cause, fix);
+            return std::iter::once(unusable).chain(asked).collect();
         }
     };
     let files = BeatFiles {
@@ -44,7 +47,8 @@ pub fn check(settings: &Path, (policy, state): (&Path, &Path)) -> Vec<DoctorFind
     };
     let own = report_of(&files).ok().map(|report| report.policy);
     let clock = clocks(host.gateway().clock_ahead(), &subject);
-    clock.into_iter().chain(policies(&members, own)).collect()
+    let found = asked.into_iter().chain(clock);
+    found.chain(policies(&members, own)).collect()
 }
 
 /// Codes depend on the time; certificates and lock-outs as well.

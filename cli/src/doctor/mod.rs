@@ -12,6 +12,7 @@ pub mod effect;
 mod fallback;
 mod finding;
 mod fleet_checks;
+mod fleet_members;
 mod fleet_store;
 mod installed_system;
 mod login_groups;

@@ -36,7 +36,7 @@ pub fn of_pem(pem: &[u8]) -> Result<Vec<CertificateFacts>, UnreadableCertificate
     let mut found = Vec::new();
     for item in parse_pem(pem) {
         if let PemItem::Certificate(certificate) = item.map_err(|_| UnreadableCertificate)? {
-            found.push(facts(certificate.der()).ok_or(UnreadableCertificate)?);
+            found.push(of_der(certificate.der()).ok_or(UnreadableCertificate)?);
         }
     }
     if found.is_empty() {
@@ -45,7 +45,9 @@ pub fn of_pem(pem: &[u8]) -> Result<Vec<CertificateFacts>, UnreadableCertificate
     Ok(found)
 }
 
-fn facts(der: &[u8]) -> Option<CertificateFacts> {
+/// The facts of one certificate; `None` where it cannot be read.
+#[must_use]
+pub fn of_der(der: &[u8]) -> Option<CertificateFacts> {
     let mut certificate = DerReader(der).inside(SEQUENCE)?;
     let mut fields = certificate.inside(SEQUENCE)?;
     if fields.0.first() == Some(&VERSION) {

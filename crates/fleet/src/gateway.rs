@@ -166,6 +166,28 @@ impl Gateway {
         }
     }
 
+    /// Addresses of the members.
+    pub(crate) fn endpoints(&self) -> &[String] {
+        &self.endpoints
+    }
+
+    /// One request to one member alone, as it is now.
+    pub(crate) fn ask_one(
+        &self,
+        at: usize,
+        path: &str,
+        body: &str,
+        time: &dyn TimeLeft,
+    ) -> Result<String, GatewayFault> {
+        self.post(at, path, body, time)
+            .map_err(|fault| match fault {
+                PostFault::NotSent(text) | PostFault::Unauthenticated(text) => {
+                    GatewayFault::NotSent(text)
+                }
+                PostFault::Unknown(text) => GatewayFault::Unknown(text),
+            })
+    }
+
     /// Gets a token; from any member, as often as there is time.
     fn authenticate(&self, time: &dyn TimeLeft) -> Result<(), GatewayFault> {
         // Made without a value of JSON, which would keep the password when it is dropped.

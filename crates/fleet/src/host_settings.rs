@@ -127,7 +127,13 @@ impl HostSettings {
     /// # Errors
     /// [`HostError`] where a certificate or key cannot be used, or is not root's, or others can read the key.
     pub fn gateway(&self, request_time: Duration) -> Result<Gateway, HostError> {
-        let settings = GatewaySettings {
+        Gateway::new(self.with_files(request_time)?)
+            .map_err(|error| HostError::new(&self.path, HostFault::Settings(error)))
+    }
+
+    /// The settings with the files that they name, which are read now.
+    pub(crate) fn with_files(&self, request_time: Duration) -> Result<GatewaySettings, HostError> {
+        Ok(GatewaySettings {
             endpoints: self.endpoints.clone(),
             authorities: read(&self.authorities, FileAccess::Readable)?,
             certificate: read(&self.certificate, FileAccess::Readable)?,
@@ -135,9 +141,7 @@ impl HostSettings {
             user: self.user.clone(),
             password: self.password.clone(),
             request_time,
-        };
-        Gateway::new(settings)
-            .map_err(|error| HostError::new(&self.path, HostFault::Settings(error)))
+        })
     }
 }
 

@@ -28,6 +28,8 @@ pub mod host_settings;
 pub mod joining;
 pub mod key_file;
 pub mod leaving;
+pub mod member_certificate;
+pub mod member_status;
 pub mod membership_error;
 pub mod mirror;
 pub mod mirror_marks;

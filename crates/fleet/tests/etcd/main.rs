@@ -22,6 +22,7 @@ mod fleet;
 mod hosts;
 mod leaving;
 mod member;
+mod members;
 mod records;
 mod removed;
 mod renewed_files;
