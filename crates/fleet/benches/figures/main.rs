@@ -1,6 +1,8 @@
-//! What a fleet keeps and what it costs: `make bench-fleet`. Three members of etcd, three hosts, codes judged as at a login.
+//! What a fleet keeps and what it costs: `make bench-fleet`. Three members of etcd, three hosts, codes judged as at a login; one
+//! private machine with libpam, for the time of a login without etcd.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
@@ -21,11 +23,15 @@ mod enrolled;
 #[path = "../../tests/etcd/fleet.rs"]
 #[allow(dead_code, reason = "tests use the rest")]
 mod fleet;
+#[path = "../../../../tests/fleet/hosts.rs"]
+#[allow(dead_code, reason = "tests use the rest")]
+mod hosts;
 #[path = "../../tests/etcd/member.rs"]
 mod member;
 
 mod at_once;
 mod history;
+mod outage;
 mod restored;
 mod timing;
 mod turmoil;
@@ -43,10 +49,11 @@ struct FleetFigure {
 type RowMeasurement = fn() -> Vec<FleetFigure>;
 
 /// Parts by name: `cargo bench ... --bench figures -- timing`.
-const PARTS: [(&str, RowMeasurement); 4] = [
+const PARTS: [(&str, RowMeasurement); 5] = [
     ("claims", at_once::rows),
     ("turmoil", turmoil::rows),
     ("restored", restored::rows),
+    ("outage", outage::rows),
     ("timing", timing::rows),
 ];
 
