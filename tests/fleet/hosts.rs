@@ -135,10 +135,12 @@ impl MemberHost {
         });
     }
 
-    /// The state of a user in the store.
+    /// The state of a user in the store. The service writes no number meanwhile.
     pub fn shared_state(user: &str) -> State {
         let host = FleetHost::open(&settings(), Path::new(STATE_DIR)).unwrap();
-        host.user_state(user, &WorkDeadline::after(LIMIT)).unwrap()
+        let (lock, time) = (host.directory().lock().unwrap(), WorkDeadline::after(LIMIT));
+        host.settle(&lock, &time).unwrap();
+        host.user_state(user, &time).unwrap()
     }
 
     /// Starts the service of the fleet.
