@@ -3,6 +3,7 @@
 //! Nothing here opens a file, reads a clock or asks a database: the caller brings the text, the
 //! address and the answers about group membership.
 
+mod comments;
 pub mod decision;
 mod error;
 mod exempt;
@@ -145,7 +146,12 @@ pub struct Throttle {
 /// The first thing that is wrong, with its place and what is allowed there: TOML syntax, a
 /// duplicate or unknown key, a wrong type, a value out of range, or no `enabled`.
 pub fn parse(text: &str) -> Result<Policy, PolicyError> {
-    schema::policy(text).map_err(|fault| PolicyError::at(text, fault))
+    let short = comments::left_out(text);
+    // What is wrong is told with its place in the whole text.
+    match short.and_then(|short| schema::policy(&short).ok()) {
+        Some(policy) => Ok(policy),
+        None => schema::policy(text).map_err(|fault| PolicyError::at(text, fault)),
+    }
 }
 
 impl Policy {

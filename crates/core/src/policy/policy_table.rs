@@ -34,9 +34,11 @@ impl<'a, 't> PolicyTable<'a, 't> {
         valid: &[&str],
         entries: &'a DeTable<'t>,
     ) -> Result<Self, PolicyFault> {
-        match in_order(entries).find(|(key, _)| !valid.contains(&key.get_ref().as_ref())) {
+        let is_unknown = |key: &&Spanned<DeString<'t>>| !valid.contains(&key.get_ref().as_ref());
+        let unknown = entries.keys().filter(is_unknown);
+        match unknown.min_by_key(|key| key.span().start) {
             None => Ok(Self { name, entries }),
-            Some((key, _)) => Err(PolicyFault::new(
+            Some(key) => Err(PolicyFault::new(
                 key.span().start,
                 format!(
                     "unknown key {}{}; valid keys here: {}",
