@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::files::{Cause, LoadedPolicy, LoadedRecord, Locked, PolicyFile, Store};
 use crate::sys::clock::{self, BeforeEpoch};
+use crate::sys::random;
 use twofactor_core::account::Account;
 use twofactor_core::device::Id;
 use twofactor_core::enroll::RecoveryLogin;
@@ -312,8 +313,7 @@ impl LoginAttempt<'_> {
             against,
             now,
         };
-        let judgement = match CodeJudgement::begin(terms, state, answer, |key| getrandom::fill(key))
-        {
+        let judgement = match CodeJudgement::begin(terms, state, answer, |key| random::fill(key)) {
             Ok(judgement) => judgement,
             Err(ChargeStop::Ended(result)) => return Ok(result),
             Err(ChargeStop::Failed(error)) => return Err(error.into()),

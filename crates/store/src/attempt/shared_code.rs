@@ -18,6 +18,7 @@ use super::{
     LoginAttempt, lock_recorded, rebase,
 };
 use crate::files::{Locked, nothing_reusable};
+use crate::sys::random;
 
 /// Whether the state that hosts share is of the fleet's epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl SharedCode<'_> {
             record: &left,
             ..self.terms
         };
-        let begun = CodeJudgement::begin(terms, state, answer, |key| getrandom::fill(key));
+        let begun = CodeJudgement::begin(terms, state, answer, |key| random::fill(key));
         match begun {
             Ok(judgement) => {
                 // Grace is granted by the process that logs the user in.

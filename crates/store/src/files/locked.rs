@@ -31,6 +31,8 @@ pub struct Locked<'s> {
     /// power cut finds one of them whole. (After a kill between write and flush both may be in flight; each is within
     /// one sector, which a disk writes whole or not at all.)
     flushed: StateSlot,
+    /// The largest size of a file, from the first write on.
+    size_limit: Option<u64>,
 }
 
 impl<'s> Locked<'s> {
@@ -163,7 +165,12 @@ impl<'s> Locked<'s> {
         };
         let bytes = state::encode(&state, sequence);
         let slot = self.flushed.other();
-        file::write_at(&self.held.fd, &bytes, slot.offset()).map_err(Error::file(&self.path()))?;
+        let limit = self.size_limit.map_or_else(file::size_limit, Ok);
+        let written = limit.and_then(|limit| {
+            self.size_limit = Some(limit);
+            file::write_below(&self.held.fd, &bytes, slot.offset(), limit)
+        });
+        written.map_err(Error::file(&self.path()))?;
         self.sequence = sequence;
         self.newest = slot;
         self.state = state;
@@ -195,6 +202,7 @@ impl<'s> Locked<'s> {
             sequence: held.stored.sequence,
             newest: held.stored.slot,
             flushed: held.stored.slot,
+            size_limit: None,
             held,
         }
     }

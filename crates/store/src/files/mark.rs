@@ -15,6 +15,7 @@ use rustix::fs::CWD;
 
 use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 use crate::sys::link::{self, NewFileKind};
+use crate::sys::random;
 
 use super::{Cause, Error};
 
@@ -141,7 +142,7 @@ fn read_mark(top: &OwnedFd, path: &Path) -> Result<Option<String>, Error> {
 
 fn new_id(path: &Path) -> Result<String, Error> {
     let mut bytes = [0; ID_LEN];
-    getrandom::fill(&mut bytes).map_err(|_| Error {
+    random::fill(&mut bytes).map_err(|_| Error {
         path: path.to_owned(),
         cause: Cause::System("cannot be marked: the kernel gives no randomness"),
     })?;

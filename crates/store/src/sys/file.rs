@@ -1,6 +1,7 @@
 //! Opening, reading and overwriting files that only root may have touched.
 
 mod file_error;
+mod in_place;
 mod presence;
 mod replacement;
 
@@ -11,12 +12,12 @@ use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fchmod, fdatasync, fstat, mkdirat, openat,
     openat2, statat,
 };
-use rustix::io::{Errno, pread, pwrite, retry_on_intr};
+use rustix::io::{Errno, pread, retry_on_intr};
 
-use super::limit;
 use file_error::failed;
 
 pub use file_error::FileError;
+pub use in_place::{size_limit, write_at, write_below};
 pub use presence::{is_absent, is_present, is_still};
 pub use replacement::{
     flush_directory, flush_file_system, flush_names, publish, publish_as, publish_renamed, remove,
@@ -170,26 +171,6 @@ pub fn read_all(fd: impl AsFd, opened: &Stat) -> Result<Vec<u8>, FileError> {
         }
     }
     Err(FileError::TooLarge)
-}
-
-/// Overwrites bytes in place, all of them. Beyond the caller's file size limit nothing is written, and no signal raised.
-///
-/// # Errors
-/// [`FileError`]; then some of the bytes may have been written, unless it is the limit.
-pub fn write_at(fd: impl AsFd, bytes: &[u8], offset: u64) -> Result<(), FileError> {
-    let limit = limit::file_size().map_err(failed("getrlimit"))?;
-    if offset.saturating_add(bytes.len() as u64) > limit {
-        return Err(FileError::System("write", Errno::FBIG));
-    }
-    let mut done = 0;
-    while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
-        let at = offset + done as u64;
-        match retry_on_intr(|| pwrite(&fd, rest, at)).map_err(failed("write"))? {
-            0 => return Err(FileError::System("write", Errno::IO)),
-            count => done += count,
-        }
-    }
-    Ok(())
 }
 
 /// Waits until the file's data is on the disk (fdatasync(2)).

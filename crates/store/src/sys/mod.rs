@@ -19,5 +19,6 @@ pub mod name_sources;
 pub(crate) mod nsswitch;
 pub mod peer_process;
 pub mod process;
+pub mod random;
 pub mod socket;
 pub mod wipe;
