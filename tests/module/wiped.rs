@@ -199,13 +199,16 @@ fn the_stack_is_wiped_deeper_than_it_is_used() {
     let (machine, right) = alice("enabled = true\n");
     machine.write_file("/run/answer", &right, 0o600);
     write_needles(&machine, &key());
+    stack_depths(&machine, "auth", ANSWERER);
+    machine.write_file("/run/answer", "84736251", 0o600);
+    // One line for each of the two.
     let mut depths = stack_depths(&machine, "auth", ANSWERER);
     drop(machine);
     let machine = self::machine("enabled = true\nenroll_at_login = \"require\"\n");
     add_account(&machine, "alice");
     machine.write_file("/run/newcomer", NEWCOMER, 0o600);
     depths.extend(stack_depths(&machine, "auth,acct", "sh /run/newcomer"));
-    assert_eq!(depths.len(), 3);
+    assert_eq!(depths.len(), 4);
     for (wiped, used) in depths {
         // Less would say that nothing was seen.
         assert!(used > 4096 && used + SPARE <= wiped, "{used} of {wiped}");

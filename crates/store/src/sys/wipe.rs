@@ -33,7 +33,7 @@ unsafe impl GlobalAlloc for WipingAllocator {
     }
 }
 
-/// Bytes of the stack that the calls below an entry point use, and some more: a login uses 19,000, an enrollment 27,400.
+/// Bytes of the stack that the calls below an entry point use, and some more: a login uses 23,800, an enrollment 27,400.
 const STACK: usize = 32 * 1024;
 
 /// Wipes the part of the stack that calls of the caller have used and left.
