@@ -1,5 +1,7 @@
 //! The sentences in which users are told of changes of their factor.
 
+use std::cmp::Reverse;
+
 use twofactor_core::record::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, RecentChange,
 };
@@ -13,7 +15,8 @@ const COLUMNS: usize = 79;
 /// The end of what is told.
 const NOT_YOU: &str = "If that was not you, tell your administrator.";
 
-/// The lines for these changes, the newest last; nothing where there is none. `columns` are those of the terminal.
+/// The lines for these changes, which come with the newest last and are told with the newest first; nothing where there is none. `columns`
+/// are those of the terminal.
 pub fn lines(changes: &[RecentChange], columns: Option<usize>) -> Vec<String> {
     if changes.is_empty() {
         return Vec::new();
@@ -26,27 +29,24 @@ pub fn lines(changes: &[RecentChange], columns: Option<usize>) -> Vec<String> {
     };
     let told = chosen.into_iter().map(sentence);
     let columns = columns.map_or(COLUMNS, |columns| columns.clamp(1, COLUMNS));
-    more.into_iter()
-        .chain(told)
+    told.chain(more)
         .chain([NOT_YOU.to_owned()])
         .map(|line| folded(&line, columns))
         .collect()
 }
 
-/// Those that have a sentence, the newest last: the last ones that change devices before all others.
+/// Those that have a sentence, the newest first: the newest one, and of the others those that change devices first. A stranger who has
+/// added a device cannot have that left out by making other changes after it.
 fn chosen(changes: &[RecentChange]) -> Vec<&RecentChange> {
-    let mut places: Vec<usize> = (0..changes.len()).collect();
-    let rank = |place: &usize| {
-        let change = changes.get(*place);
-        (change.is_some_and(|it| it.kind.changes_devices()), *place)
+    let newest = changes.len().saturating_sub(1);
+    let rank = |(place, change): &(usize, &RecentChange)| {
+        (*place == newest, change.kind.changes_devices(), *place)
     };
-    places.sort_by_key(|place| std::cmp::Reverse(rank(place)));
-    places.truncate(MOST);
-    places.sort_unstable();
-    places
-        .into_iter()
-        .filter_map(|place| changes.get(place))
-        .collect()
+    let mut chosen: Vec<_> = changes.iter().enumerate().collect();
+    chosen.sort_by_key(|change| Reverse(rank(change)));
+    chosen.truncate(MOST);
+    chosen.sort_by_key(|(place, _)| Reverse(*place));
+    chosen.into_iter().map(|(_, change)| change).collect()
 }
 
 fn sentence(change: &RecentChange) -> String {
@@ -154,13 +154,13 @@ mod tests {
         let told = |count| lines(&vec![renewed.clone(); count], None);
         assert_eq!(told(0), [""; 0]);
         assert_eq!(told(3).len(), 4);
-        assert_eq!(told(4)[0], "One more change was made.");
-        assert_eq!(told(8)[0], "5 more changes were made.");
+        assert_eq!(told(4)[3], "One more change was made.");
+        assert_eq!(told(8)[3], "5 more changes were made.");
         assert_eq!(told(8).len(), 5);
     }
 
     #[test]
-    fn changes_of_devices_have_a_sentence_first() {
+    fn the_newest_change_and_those_of_devices_have_a_sentence() {
         let of = |kind| change(kind, ChangeChannel::Daemon);
         let mut changes = vec![of(ChangeWord::DeviceAdded), of(ChangeWord::DeviceRemoved)];
         for _ in 0..4 {
@@ -168,16 +168,29 @@ mod tests {
         }
         let told = lines(&changes, None);
         let starts = [
-            "3 more changes were made.",
-            "The device phone was added on ",
-            "The device phone was removed on ",
             "New recovery codes were made on ",
+            "The device phone was removed on ",
+            "The device phone was added on ",
+            "3 more changes were made.",
             NOT_YOU,
         ];
         assert_eq!(told.len(), starts.len());
         for (line, start) in told.iter().zip(starts) {
             assert!(line.starts_with(start), "{line}");
         }
+    }
+
+    #[test]
+    fn new_recovery_codes_after_devices_are_told_first() {
+        let of = |kind| change(kind, ChangeChannel::Daemon);
+        let devices = vec![of(ChangeWord::DeviceAdded); 3];
+        let told = lines(
+            &[devices, vec![of(ChangeWord::RecoveryCodes)]].concat(),
+            None,
+        );
+        assert!(told[0].starts_with("New recovery codes were made on "));
+        assert!(told[2].starts_with("The device phone was added on "));
+        assert_eq!(told[3], "One more change was made.");
     }
 
     #[test]
