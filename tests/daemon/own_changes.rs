@@ -187,9 +187,11 @@ fn the_last_device_is_unset_with_a_login_and_a_code() {
     let machine = harness::logins::machine();
     let phone = enrolled(&machine, "alice");
     let _daemon = machine.daemon();
-    let mut pty = after_login(&machine, "/usr/local/bin/twofactor unset");
+    let command = "/usr/local/bin/twofactor unset --device phone";
+    let mut pty = after_login(&machine, command);
     pty.answer("Password: ", PASSWORD);
     pty.answer(ASK_CODE, &phone.code());
+    pty.expect("phone is your only device: your recovery codes go with it.\n");
     pty.expect("Logins ask you for no code from then on.\n");
     pty.answer(
         "Remove all devices (phone) and the recovery codes of alice? [y/N] ",

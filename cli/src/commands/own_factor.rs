@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use twofactor_core::account::Account;
+use twofactor_core::verify::ThrottleStatus;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_protocol::SOCKET;
 use twofactor_protocol::gate::GateAnswer;
@@ -68,7 +69,7 @@ fn verify(context: &Context, user: Option<&str>) -> Result<ExitCode, Failure> {
         GateAnswer::Ask => {}
         GateAnswer::Unenrolled => return Err(not_enrolled(user)),
         GateAnswer::Locked(seconds) => {
-            return Err(of_administrator(locked_out(user, closed(seconds))));
+            return Err(refused_as_locked(user, closed(seconds)));
         }
     }
     let dialogue = CodeDialogue {
@@ -82,7 +83,10 @@ fn verify(context: &Context, user: Option<&str>) -> Result<ExitCode, Failure> {
         // All that was typed is the code.
         let judged = AttemptResult::answered(answer, |_| Some(0));
         let judged = judged.ok_or_else(|| unanswered(&own.client.error(ReplyError::Malformed)))?;
-        let mut report = judged_report(user, judged).map_err(of_administrator)?;
+        let mut report = match judged {
+            AttemptResult::Refused(gate) => return Err(refused_as_locked(user, gate)),
+            judged => judged_report(user, judged)?,
+        };
         // The daemon does not tell how far off a clock is.
         report.offset = None;
         Ok(report)
@@ -173,12 +177,13 @@ fn refuse_root_options(options: &[(&str, bool)]) -> Result<(), Failure> {
     }
 }
 
-/// A refusal whose step only an administrator can take.
-fn of_administrator(failure: Failure) -> Failure {
-    let step = failure.next.as_deref();
-    let step = step.map(|step| format!("Wait, or ask your administrator. {step}"));
-    Failure {
-        next: step,
-        ..failure
-    }
+/// The refusal of a user who is locked out, whose end only an administrator can bring forward.
+fn refused_as_locked(user: &str, gate: ThrottleStatus) -> Failure {
+    let step = match gate {
+        ThrottleStatus::LockedFor(_) => "Wait, or ask your administrator to unlock you.",
+        ThrottleStatus::Open | ThrottleStatus::LockedUntilUnlock => {
+            "Ask your administrator to unlock you."
+        }
+    };
+    locked_out(user, gate).next(step)
 }

@@ -6,8 +6,7 @@ use twofactor_store::attempt::closed;
 use twofactor_store::daemon::{DaemonError, DaemonFault};
 use twofactor_store::operations::{ChangeCause, ChangeError};
 
-use super::{OwnFactor, of_administrator, unanswered};
-use crate::commands::verify::locked_out;
+use super::{OwnFactor, refused_as_locked, unanswered};
 use crate::context::not_enrolled;
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
@@ -17,7 +16,7 @@ use crate::shell;
 pub fn refusal(own: &OwnFactor, reply: &ChangeReply) -> Failure {
     let user = own.user.as_str();
     match reply.result {
-        ChangeResult::Locked => of_administrator(locked_out(user, closed(reply.seconds))),
+        ChangeResult::Locked => refused_as_locked(user, closed(reply.seconds)),
         ChangeResult::Unenrolled => not_enrolled(user),
         ChangeResult::TooManyDevices => ChangeError {
             user: user.to_owned(),

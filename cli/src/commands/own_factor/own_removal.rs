@@ -38,6 +38,11 @@ pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
         Some(device) => terminal.confirm(&format!("Remove the device {device} of {user}?"))?,
         None => {
             let devices = names.join(", ");
+            if let Some(only) = args.device.as_deref() {
+                terminal.prose(&format!(
+                    "{only} is your only device: your recovery codes go with it.\n"
+                ))?;
+            }
             terminal.prose("Logins ask you for no code from then on.\n")?;
             terminal.confirm(&format!(
                 "Remove all devices ({devices}) and the recovery codes of {user}?"

@@ -10,9 +10,8 @@ use twofactor_store::daemon::HeldConnection;
 use zeroize::Zeroizing;
 
 use super::change_refusal::{another_login, no_invitation, recent_login, refusal, uncertain};
-use super::{OwnFactor, of_administrator, unanswered};
+use super::{OwnFactor, refused_as_locked, unanswered};
 use crate::commands::event_dialogue::read_code;
-use crate::commands::verify::locked_out;
 use crate::commands::verify_report::VerifyReport;
 use crate::context::Context;
 use crate::error::Failure;
@@ -194,7 +193,7 @@ impl ProofDialogue<'_> {
     ) -> Result<String, Failure> {
         if self.status.locked {
             let gate = closed(self.status.locked_for_seconds);
-            return Err(of_administrator(locked_out(&self.own.user, gate)));
+            return Err(refused_as_locked(&self.own.user, gate));
         }
         let context = self.context;
         let answer = if context.format == OutputFormat::Dialogue {
