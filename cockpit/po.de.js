@@ -152,6 +152,7 @@ cockpit.locale({
     "This is the last device. To remove it, unset the 2FA secret.": [null, "Das ist das letzte Gerät. Um es zu entfernen, entfernen Sie das 2FA-Geheimnis."],
     "Your devices or the settings were changed meanwhile. Begin again.": [null, "Ihre Geräte oder die Einstellungen wurden inzwischen geändert. Beginnen Sie noch einmal."],
     "Too many wrong codes, or more than 10 minutes. Begin again.": [null, "Zu viele falsche Codes oder mehr als 10 Minuten. Beginnen Sie noch einmal."],
+    "The store of the fleet cannot be reached, so nothing was changed. Try again later.": [null, "Der Speicher des Verbunds ist nicht erreichbar, deshalb wurde nichts geändert. Versuchen Sie es später noch einmal."],
     "The server refuses: $0": [null, "Der Server lehnt ab: $0"],
     "The settings leave this to your administrator.": [null, "Die Einstellungen überlassen das Ihrem Administrator."],
     "The server is busy. Try again.": [null, "Der Server ist beschäftigt. Versuchen Sie es noch einmal."],

@@ -73,6 +73,8 @@ export function refused(change) {
         return _("Your devices or the settings were changed meanwhile. Begin again.");
     case "nothing_pending":
         return _("Too many wrong codes, or more than 10 minutes. Begin again.");
+    case "outage":
+        return _("The store of the fleet cannot be reached, so nothing was changed. Try again later.");
     default:
         return cockpit.format(_("The server refuses: $0"), change.result);
     }

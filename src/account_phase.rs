@@ -90,12 +90,20 @@ fn told(dialogue: &mut Dialogue<'_>, about: Line, abort: &EnrollmentAbort) -> (P
         }
         EnrollmentAbort::Refused(why) => (Priority::Notice, about.result(*why)),
         EnrollmentAbort::Unstored(failure) => {
-            dialogue.say(enrollment_text::UNSTORED);
+            dialogue.say(if failure.may_be_made() {
+                enrollment_text::UNSURE
+            } else {
+                enrollment_text::UNSTORED
+            });
             let line = about.result(LoginEvent::EnrollmentFailed);
             (Priority::Error, line.saying("error", failure))
         }
         EnrollmentAbort::Failed(failure) => {
-            dialogue.say(enrollment_text::FAILED);
+            dialogue.say(if failure.may_be_made() {
+                enrollment_text::UNSURE_AND_REFUSED
+            } else {
+                enrollment_text::FAILED
+            });
             let service = dialogue.host().service().unwrap_or_default();
             (Priority::Error, report::failed(about, failure, &service))
         }
@@ -178,6 +186,8 @@ impl From<getrandom::Error> for EnrollmentAbort {
 impl From<ChangeError> for EnrollmentAbort {
     fn from(error: ChangeError) -> Self {
         match error.cause {
+            // On another host of the fleet, which this one does not know of yet.
+            ChangeCause::Failed(failure) if failure.is_fleet_conflict() => Self::Enrolled,
             ChangeCause::Failed(failure) => Self::Failed(failure),
             _ => Self::Enrolled,
         }
@@ -239,8 +249,7 @@ fn admit(
         wish: EnrollmentMode::Offered,
         about,
     };
-    let wanted = newcomer.wanted(dialogue.host())?;
-    match newcomer.possible(wanted)? {
+    match newcomer.wanted(dialogue.host())? {
         PolicyDecision::Disabled
         | PolicyDecision::ServiceOff
         | PolicyDecision::Exempt(_)

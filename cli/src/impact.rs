@@ -369,7 +369,7 @@ fn warnings(policy: &Policy) -> Vec<String> {
             policy.grace_session
         ));
     }
-    if policy.possible_enrollment() != EnrollAtLogin::Off && !policy.enroll_needs_invite {
+    if policy.enroll_at_login != EnrollAtLogin::Off && !policy.enroll_needs_invite {
         warnings.push(
             "a person who knows the password of a user without a device can enroll one; enroll_needs_invite prevents it"
                 .to_owned(),

@@ -22,6 +22,8 @@ impl From<twofactor_store::Error> for Failure {
             | Cause::Busy(_)
             | Cause::System(_)
             | Cause::Fleet(_)
+            | Cause::FleetConflict
+            | Cause::FleetAhead(_)
             | Cause::InFleet => Self::system(&error),
             Cause::NameTooLong | Cause::Changed | Cause::KeptAs(_) | Cause::Occupied => {
                 Self::refused(&error)
@@ -46,7 +48,9 @@ fn kind_of(error: &twofactor_store::Error) -> FailureKind {
         Cause::Unmarked | Cause::OtherMark | Cause::NotNoted(_) => FailureKind::NoStore,
         Cause::Policy(_) => FailureKind::InvalidPolicy,
         Cause::NameTooLong => FailureKind::Refused,
-        Cause::Fleet(_) | Cause::InFleet => FailureKind::Fleet,
+        Cause::Fleet(_) | Cause::FleetConflict | Cause::FleetAhead(_) | Cause::InFleet => {
+            FailureKind::Fleet
+        }
         Cause::File(_) | Cause::NotUtf8 if holds_secrets(&error.path) => FailureKind::InvalidRecord,
         Cause::File(_) | Cause::NotUtf8 if is_of_store(&error.path) => FailureKind::NoStore,
         Cause::File(_) | Cause::NotUtf8 => FailureKind::InvalidPolicy,
@@ -176,7 +180,9 @@ fn next_step(error: &twofactor_store::Error) -> Option<String> {
                 shell::twofactor("unset", &[&from], &[])
             ))
         }
-        Cause::Fleet(_) | Cause::InFleet => Some("To see the fleet: twofactor fleet status".to_owned()),
+        Cause::Fleet(_) | Cause::FleetConflict | Cause::FleetAhead(_) | Cause::InFleet => {
+            Some("To see the fleet: twofactor fleet status".to_owned())
+        }
         Cause::Occupied => Some("See what it is: twofactor show USER".to_owned()),
         Cause::State(StateError::Version(..)) => {
             Some("Install the version that wrote it.".to_owned())

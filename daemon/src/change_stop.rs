@@ -13,6 +13,8 @@ pub enum ChangeStop {
     NotAllowed,
     /// A parameter of the call is invalid; its name.
     Parameter(&'static str),
+    /// The fleet of this host cannot be asked, and nothing was changed.
+    Unmade(AttemptFailure),
     /// Something cannot be used.
     Failed(AttemptFailure),
 }
@@ -25,13 +27,19 @@ impl From<ChangeResult> for ChangeStop {
 
 impl From<AttemptFailure> for ChangeStop {
     fn from(failure: AttemptFailure) -> Self {
-        Self::Failed(failure)
+        if failure.is_fleet_conflict() {
+            ChangeResult::Changed.into()
+        } else if failure.is_unmade_in_fleet() {
+            Self::Unmade(failure)
+        } else {
+            Self::Failed(failure)
+        }
     }
 }
 
 impl From<twofactor_store::Error> for ChangeStop {
     fn from(error: twofactor_store::Error) -> Self {
-        Self::Failed(error.into())
+        AttemptFailure::from(error).into()
     }
 }
 
@@ -44,7 +52,7 @@ impl From<BeforeEpoch> for ChangeStop {
 impl From<ChangeError> for ChangeStop {
     fn from(error: ChangeError) -> Self {
         match error.cause {
-            ChangeCause::Failed(failure) => Self::Failed(failure),
+            ChangeCause::Failed(failure) => failure.into(),
             ChangeCause::NotEnrolled => ChangeResult::Unenrolled.into(),
             ChangeCause::NotInvited => ChangeResult::InvitationRequired.into(),
             ChangeCause::NameTaken(_) => ChangeResult::NameTaken.into(),

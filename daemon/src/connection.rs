@@ -23,7 +23,7 @@ pub fn serve(
     service: &dyn MessageService,
     place: &ConnectionPlace,
 ) {
-    let mut buffer = MessageBuffer::default();
+    let mut buffer = service.buffer();
     // What it holds ends with the connection, however that ends.
     let mut memory = ConnectionMemory::default();
     while let Some(message) = receive(stream, &mut buffer, &memory) {

@@ -2,6 +2,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::verify::Form;
+use twofactor_protocol::frame::MessageBuffer;
 use twofactor_protocol::reply::{self, ServiceError};
 use twofactor_protocol::service::{ServiceCall, ServiceInfo};
 use twofactor_protocol::verify::CodeLayout;
@@ -21,6 +22,11 @@ pub trait MessageService: Send + Sync {
         caller: CallingProcess,
         memory: &mut ConnectionMemory,
     ) -> CallResponse;
+
+    /// An empty buffer for its calls.
+    fn buffer(&self) -> MessageBuffer {
+        MessageBuffer::default()
+    }
 }
 
 impl<F: UserFactors + Send + Sync> MessageService for F {

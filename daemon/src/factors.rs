@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::verify::{self, Accepted, Credential, Form, Outcome, Rejected, ThrottleStatus};
-use twofactor_protocol::fleet::CodePurpose;
+use twofactor_core::verify::{
+    self, Accepted, Credential, FailureCounter, Form, Outcome, Rejected, ThrottleStatus,
+};
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
-use twofactor_protocol::service::{CallError, ChangeCall, ChangeResult, StatusReply};
+use twofactor_protocol::service::{CallError, ChangeCall, ChangeReply, ChangeResult, StatusReply};
 use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, prove_unenrolled};
+use twofactor_store::fleet_relay;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{Holder, PolicyFile, Store};
@@ -121,11 +123,8 @@ impl FileFactors {
     ) -> Result<Vec<u8>, ChangeStop> {
         let file = PolicyFile::new(&self.policy);
         let loaded = file.load()?;
-        // Here no proof would count on the other hosts.
-        if loaded.policy.fleet.enabled {
-            return Err(ChangeStop::NotAllowed);
-        }
-        let store = self.store()?;
+        let store = fleet_relay::relayed(self.store()?, &self.policy);
+        let login = account.name.as_str();
         let Holder {
             account, record, ..
         } = store.holder(account)?;
@@ -135,6 +134,7 @@ impl FileFactors {
             store: &store,
             tickets: &self.tickets,
             account: &account,
+            login,
             record,
             caller,
             service: SERVICE,
@@ -196,7 +196,8 @@ impl UserFactors for FileFactors {
         let answer = (code.as_bytes(), form);
         let judged = self.of_enrolled(account, |session| {
             if session.loaded.policy.fleet.enabled {
-                let judged = session.fleet_attempt(&account.name, answer, CodePurpose::Program)?;
+                let judged =
+                    session.fleet_attempt(&account.name, answer, FailureCounter::Daemon)?;
                 log::judged_alone(&account.name, caller, judged.outage.as_deref());
                 return Ok(judged.result);
             }
@@ -232,6 +233,10 @@ impl UserFactors for FileFactors {
             Err(ChangeStop::NotAllowed) => {
                 log::not_changed(&account.name, caller, LoginEvent::NotAllowed);
                 Err(ServiceError::NotAllowed)
+            }
+            Err(ChangeStop::Unmade(failure)) => {
+                log::unavailable(&account.name, caller, &failure);
+                Ok(ChangeReply::new(ChangeResult::Outage).message())
             }
             Err(ChangeStop::Parameter(name)) => Ok(CallError::InvalidParameter(name)
                 .message()

@@ -13,13 +13,17 @@ use twofactor_fleet::gateway::TimeLeft as _;
 use twofactor_fleet::host_handle::HostHandle;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_protocol::fleet::{CodePurpose, FLEET_INTERFACE, FleetAnswer};
+use twofactor_protocol::frame::MessageBuffer;
 use twofactor_protocol::reply::{self, ServiceError};
 use twofactor_protocol::service::{FleetCall, ServiceInfo};
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
-use twofactor_store::attempt::{AttemptFailure, LoginAttempt, SharedEnd};
+use twofactor_store::attempt::{
+    AttemptFailure, LoginAttempt, ProofCodes, SharedEnd, SharedPurpose,
+};
 use twofactor_store::sys::accounts;
 use twofactor_store::{Holder, PolicyFile, Store};
 
+use crate::change_relay::ChangeRelay;
 use crate::dispatch::{CallResponse, MessageService};
 use crate::factors::verify_answer;
 use crate::locked_code::settle;
@@ -192,11 +196,13 @@ impl FleetService {
             CodeLayout::Code => Form::Code,
             CodeLayout::AfterPassword => Form::PasswordThenCode,
         };
-        let counter = match code.purpose {
-            CodePurpose::Login => FailureCounter::Logins,
-            CodePurpose::Program => FailureCounter::Daemon,
+        let purpose = match code.purpose {
+            CodePurpose::Login => SharedPurpose::Code(FailureCounter::Logins),
+            CodePurpose::Program => SharedPurpose::Code(FailureCounter::Daemon),
+            CodePurpose::Proof => SharedPurpose::Proof(ProofCodes::All),
+            CodePurpose::DeviceProof => SharedPurpose::Proof(ProofCodes::OfDevices),
         };
-        attempt.shared_attempt((code.text.as_bytes(), form), counter, |shared| {
+        attempt.shared_attempt((code.text.as_bytes(), form), purpose, |shared| {
             if number == AttemptTry::First && is_too_late(time.left(), deadline) {
                 return Ok(SharedEnd::Outage(None));
             }
@@ -216,6 +222,11 @@ fn is_too_late(left: Duration, deadline_ms: u32) -> bool {
 }
 
 impl MessageService for FleetService {
+    /// A call that carries a record is longer than others.
+    fn buffer(&self) -> MessageBuffer {
+        MessageBuffer::of_changes()
+    }
+
     fn response(
         &self,
         message: &[u8],
@@ -256,6 +267,13 @@ impl MessageService for FleetService {
                 answered.map_or_else(ServiceError::message, |answer| {
                     reply::message(answer.parameters())
                 })
+            }
+            FleetCall::Change(change) => {
+                let relay = ChangeRelay {
+                    host: &self.host.host(),
+                    breaker: &self.breaker,
+                };
+                relay.response(&change, caller)
             }
         })
     }

@@ -10,6 +10,7 @@
 mod admission;
 mod arguments;
 mod change_log;
+mod change_relay;
 mod change_stop;
 mod connection;
 mod dispatch;

@@ -43,6 +43,8 @@ pub struct ProofContext<'a> {
     pub tickets: &'a TicketStore,
     /// The account, with the name under which its record is kept.
     pub account: &'a Account,
+    /// The login name.
+    pub login: &'a str,
     /// The record as it was read for this call.
     pub record: Option<Record>,
     /// The process that asks.
@@ -117,8 +119,7 @@ impl<'a> ProofContext<'a> {
             ChangeKind::RecoveryCodes => (ProofCodes::OfDevices, Some(self.ticket()?)),
         };
         let code = code.ok_or(ChangeResult::CodeRequired)?;
-        let judged = self.judge(|attempt| attempt.daemon_proof(code.as_bytes(), accepts))?;
-        accepted(judged)?;
+        accepted(self.judge_proof(code, accepts)?)?;
         Ok(ChangeProof::Code {
             devices: record.devices.iter().map(|it| it.id).collect(),
             recovery: record.recovery.as_ref().map(|it| it.id),
@@ -164,24 +165,42 @@ impl<'a> ProofContext<'a> {
         invitation.ok_or_else(|| ChangeResult::InvitationRequired.into())
     }
 
-    /// Judges a code and logs the result. Codes that are not compared need no lock, which logins wait for.
+    /// Judges the code of a user with a device. In a fleet a lock-out is that of all hosts, which its service tells.
+    fn judge_proof(&self, code: &str, accepts: ProofCodes) -> Result<AttemptResult, ChangeStop> {
+        if !self.policy().fleet.enabled {
+            return self.judge(|attempt| attempt.daemon_proof(code.as_bytes(), accepts));
+        }
+        let attempt = self.attempt();
+        let judged = attempt.fleet_proof(self.login, code.as_bytes(), accepts)?;
+        self.log_judged(&judged);
+        Ok(judged)
+    }
+
+    /// Judges a code by the files of this host, and logs the result. Codes that are not compared need no lock, which logins wait for.
     fn judge(
         &self,
         judge: impl FnOnce(&mut LoginAttempt<'_>) -> Result<AttemptResult, AttemptFailure>,
     ) -> Result<AttemptResult, ChangeStop> {
-        let loaded = self.loaded.clone();
-        let mut attempt =
-            LoginAttempt::new(self.file, loaded, self.store, self.account, self.service);
+        let mut attempt = self.attempt();
         let judged = match attempt.daemon_gate()? {
             ThrottleStatus::Open => judge(&mut attempt)?,
             closed => AttemptResult::Refused(closed),
         };
+        self.log_judged(&judged);
+        Ok(judged)
+    }
+
+    fn attempt(&self) -> LoginAttempt<'a> {
+        let loaded = self.loaded.clone();
+        LoginAttempt::new(self.file, loaded, self.store, self.account, self.service)
+    }
+
+    fn log_judged(&self, judged: &AttemptResult) {
         let asked = AskedAccount {
             account: self.account.clone(),
             verifier: None,
         };
-        log::judged(&asked, self.caller, &judged);
-        Ok(judged)
+        log::judged(&asked, self.caller, judged);
     }
 }
 

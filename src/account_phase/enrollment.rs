@@ -4,7 +4,6 @@ use twofactor_core::account::Account;
 use twofactor_core::device::{DeviceName, Id, Kind};
 use twofactor_core::enroll::{self, ConfirmedDevice, PendingDevice};
 use twofactor_core::log::factor_change::ChangeEvent;
-use twofactor_core::policy::Enforcement;
 use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
 use twofactor_core::record::recent_changes::ChangeOrigin;
 use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus, is_blank};
@@ -59,26 +58,6 @@ impl EnrollmentDialogue<'_> {
             host.log(Priority::Warning, line.as_str());
         }
         Ok(decision)
-    }
-
-    /// The decision where nothing could be enrolled: on a host that has joined a fleet, which its policy may not know yet, root's command
-    /// alone changes what users have.
-    ///
-    /// # Errors
-    /// [`AttemptFailure`] when it cannot be told whether this is such a host.
-    pub fn possible(&self, wanted: PolicyDecision) -> Result<PolicyDecision, AttemptFailure> {
-        use PolicyDecision::{DeviceRequired, EnrollmentOffered, EnrollmentRequired, NotRequired};
-        let is_enrollment = matches!(wanted, EnrollmentOffered | EnrollmentRequired);
-        if !is_enrollment || !self.session.store.is_in_fleet()? {
-            return Ok(wanted);
-        }
-        let policy = &self.session.loaded.policy;
-        let is_free = policy.enforcement == Enforcement::Optional && policy.require.is_empty();
-        Ok(if wanted == EnrollmentOffered || is_free {
-            NotRequired
-        } else {
-            DeviceRequired
-        })
     }
 
     /// The whole dialogue. Nothing is stored before a code of the new device was typed.

@@ -51,6 +51,10 @@ pub const INVITATION_WITHDRAWN: &str = "Two-factor login was not set up: your en
 pub const FAILED: &str = "Two-factor login could not be set up, because of an error on this machine. Tell your administrator.";
 /// [`NOT_STORED`], where a device may be skipped.
 pub const UNSTORED: &str = "Two-factor login could not be set up, because of an error on this machine. You are logged in without it. Remove the new entry from the app, and tell your administrator.";
+/// It may be stored in a fleet, and the login goes on.
+pub const UNSURE: &str = "Two-factor login may be set up now; an error on this machine keeps that from being known. You are logged in. Keep the new entry in the app, and tell your administrator.";
+/// The same, where the login ends.
+pub const UNSURE_AND_REFUSED: &str = "Two-factor login may be set up now; an error on this machine keeps that from being known. Keep the new entry in the app, and log in again in some minutes. If no code is asked for then, tell your administrator.";
 /// Too many wrong codes.
 pub const UNCONFIRMED: &str =
     "None of these codes was right, so this device was not added. Remove its entry from the app.";

@@ -70,7 +70,7 @@ fn still_allowed(
 ) -> Result<(), EnrollmentPermission> {
     let off = !policy.enabled
         || !policy.service_on(service)
-        || policy.possible_enrollment() == EnrollAtLogin::Off;
+        || policy.enroll_at_login == EnrollAtLogin::Off;
     match ticket {
         _ if off => Err(EnrollmentPermission::Policy),
         _ if !policy.enroll_needs_invite => Ok(()),

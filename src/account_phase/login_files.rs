@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use twofactor_core::account::Account;
 use twofactor_core::policy::rhost_address;
 use twofactor_store::attempt::{AttemptFailure, LoginAttempt};
+use twofactor_store::fleet_relay;
 use twofactor_store::{PolicyFile, Store};
 
 use crate::arguments::ModuleArguments;
@@ -27,6 +28,7 @@ impl LoginFiles {
         account: &Account,
     ) -> Result<Self, AttemptFailure> {
         let store = Store::open_for_login(&arguments.state, &arguments.policy)?;
+        let store = fleet_relay::relayed(store, &arguments.policy);
         let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         Ok(Self {
             file: PolicyFile::new(&arguments.policy),

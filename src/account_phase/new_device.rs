@@ -106,9 +106,7 @@ impl<'a> RecoveredUser<'a> {
         let Some(snapshot) = snapshot.filter(|it| self.login.holds_in(&it.record)) else {
             return Ok(());
         };
-        // What could not be stored is not begun.
         let is_permitted = decision == PolicyDecision::CodeRequired
-            && !session.store.is_in_fleet()?
             && self.login.is_permitted(&session.loaded.policy);
         if !is_permitted {
             return Ok(());

@@ -4,8 +4,7 @@
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::recent_changes::RecentChange;
-use twofactor_core::verify::{Accepted, Form, ThrottleStatus};
-use twofactor_protocol::fleet::CodePurpose;
+use twofactor_core::verify::{Accepted, FailureCounter, Form, ThrottleStatus};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
 
 use super::judge::CodeJudge;
@@ -46,7 +45,7 @@ impl CodeJudge for FleetJudge<'_> {
         let answer = (input, form);
         let judged = self
             .files
-            .fleet_attempt(self.name, answer, CodePurpose::Login)?;
+            .fleet_attempt(self.name, answer, FailureCounter::Logins)?;
         self.outage = judged.outage;
         Ok(judged.result)
     }

@@ -10,6 +10,8 @@
     reason = "what fails in a test must fail it at once, and the cluster has more than these tests use"
 )]
 
+#[path = "../enrollment/app.rs"]
+mod app;
 #[path = "../../crates/fleet/tests/etcd/certificates.rs"]
 mod certificates;
 #[path = "../../crates/fleet/tests/etcd/cluster.rs"]
@@ -22,7 +24,10 @@ mod killed;
 mod member;
 mod older_records;
 mod outages;
+mod relayed_changes;
+mod relayed_enrollment;
 mod replaced_files;
+mod service_tap;
 mod two_hosts;
 
 use harness::enrolled::{SERVICE, add_account, auth, device, login, write_record};
@@ -71,6 +76,13 @@ fn until_met(host: &MemberHost, times: usize) {
         let log = host.daemon.as_ref().unwrap().log();
         log.matches("result=store-met").count() >= times
     });
+}
+
+/// Has the service begin anew, which looks at the store at once, and waits until this is true of the files.
+fn renewed(host: &MemberHost, is_true: impl Fn() -> bool + Send + 'static) {
+    host.run(|host| host.daemon.take().unwrap().kill());
+    host.serve();
+    host.until(move |_| is_true());
 }
 
 fn totp() -> Kind {

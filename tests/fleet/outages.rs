@@ -19,7 +19,7 @@ use super::{is_in, totp, two_hosts, types, until_met};
 const QUICK: &str = "deadline_ms = 2000\n";
 
 /// Waits until the service has left word of its fleet for logins.
-fn until_noted(host: &MemberHost) {
+pub fn until_noted(host: &MemberHost) {
     host.until(|_| {
         let contact = FleetContact::read(Path::new(STATE_DIR)).unwrap();
         contact.is_some_and(|it| it.is_mirror_fresh() && it.hosts == 2)

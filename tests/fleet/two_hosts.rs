@@ -85,20 +85,3 @@ fn codes_of_lockers_and_of_verify_count_once() {
     assert_eq!(verifies(&hosts[1], token.code_at(2)), Some(1));
     assert!(is_in(&hosts[1], token.code_at(3)));
 }
-
-/// A change that no other host would know of is not made.
-#[test]
-fn users_change_nothing_on_one_host_alone() {
-    let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
-    let code = Token::new("alice").code_at(0).to_owned();
-    let refused = hosts[0].run(move |host| {
-        let _daemon = host.machine.daemon();
-        let call = json!({"user": "alice", "code": code});
-        host.machine
-            .call_daemon("alice", "io.twofactor.Begin", &call)
-    });
-    assert_eq!(refused, Err("io.twofactor.NotAllowed".to_owned()));
-    // The code was not looked at.
-    assert!(is_in(&hosts[1], Token::new("alice").code_at(0)));
-}

@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use twofactor_core::log::event::CommandEvent;
-use twofactor_core::verify::{Form, ThrottleStatus};
-use twofactor_protocol::fleet::CodePurpose;
+use twofactor_core::verify::{FailureCounter, Form, ThrottleStatus};
 use twofactor_store::attempt::{AttemptResult, LoginAttempt, PreCheck};
 
 use super::verify_report::VerifyReport;
@@ -74,7 +73,7 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
     dialogue.run(|typed| {
         let answer = (typed.as_bytes(), Form::Code);
         let judged = if session.loaded.policy.fleet.enabled {
-            let judged = session.fleet_attempt(user, answer, CodePurpose::Login);
+            let judged = session.fleet_attempt(user, answer, FailureCounter::Logins);
             judged.map(|judged| judged.result)
         } else {
             session.attempt(answer.0, answer.1)

@@ -61,7 +61,6 @@ pub fn check(
         reachable(&facts),
         endless(policy),
         shut(policy, |user| !matches!(accounts::by_name(user), Ok(None))),
-        enrolling(policy),
     ];
     let mut findings: Vec<_> = findings.into_iter().flatten().collect();
     let settings = host_settings::beside(policy_path);
@@ -236,18 +235,6 @@ fn shut(policy: &Policy, is_user: impl Fn(&str) -> bool) -> Option<DoctorFinding
     })
 }
 
-/// An enrollment that no login can make.
-fn enrolling(policy: &Policy) -> Option<DoctorFinding> {
-    (policy.enroll_at_login != policy.possible_enrollment()).then(|| {
-        DoctorFinding::warning(
-            "fleet-enrollment",
-            "enroll_at_login",
-            "no login on a host of a fleet enrolls a user, so enroll_at_login counts as \"off\": a user without a device is refused only where enforcement or [[require]] says so",
-            "enroll users by twofactor enroll, and: twofactor policy set enroll_at_login off",
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::finding::FindingLevel;
@@ -279,17 +266,6 @@ mod tests {
         let exempt = |users| format!("{shut_in}[[exempt]]\nusers = {users}\n");
         assert_eq!(shut(&exempt(r#"["rescue", "root"]"#)), None);
         assert_eq!(shut(&exempt(r#"["rescue"]"#)), Some("fleet-deny"));
-    }
-
-    #[test]
-    fn an_enrollment_at_login_in_a_fleet_is_found() {
-        assert_eq!(check_of(enrolling(&of(""))), None);
-        for word in ["offer", "require"] {
-            let text =
-                format!("enabled = true\nenroll_at_login = \"{word}\"\n[fleet]\nenabled = true\n");
-            let policy = policy::parse(&text).unwrap();
-            assert_eq!(check_of(enrolling(&policy)), Some("fleet-enrollment"));
-        }
     }
 
     #[test]

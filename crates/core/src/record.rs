@@ -12,6 +12,7 @@ mod tests;
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::device::Device;
@@ -104,6 +105,12 @@ impl Record {
     #[must_use]
     pub fn to_toml(&self) -> Zeroizing<String> {
         write::record(self)
+    }
+
+    /// The SHA-256 of the TOML form: that of another record is another one.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.to_toml().as_bytes()).into()
     }
 }
 

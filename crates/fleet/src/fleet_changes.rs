@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
-use twofactor_store::{SharedChange, SharedFactors};
+use twofactor_store::{ShareFault, SharedChange, SharedFactors};
 use zeroize::Zeroizing;
 
 use crate::deadline::WorkDeadline;
@@ -41,7 +41,7 @@ impl FleetChanges {
 }
 
 impl SharedFactors for FleetChanges {
-    fn commit(&self, user: &str, change: &SharedChange<'_>) -> Result<(), String> {
+    fn commit(&self, user: &str, change: &SharedChange<'_>) -> Result<(), ShareFault> {
         let host = FleetHost::open(&self.settings, &self.state);
         let host = host.map_err(|error| unmade(&error.to_string()))?;
         // The daemon writes no number of this host while it is compared.
@@ -51,11 +51,10 @@ impl SharedFactors for FleetChanges {
         let time = WorkDeadline::after(CHANGE_TIME);
         host.settle(&lock, &time)
             .map_err(|reason| unmade(&reason.to_string()))?;
-        let revision = host.commit(user, change, &time);
-        let revision = revision.map_err(|fault| fault.to_string())?;
+        let revision = host.commit(user, change, &time)?;
         let kind = match change {
             SharedChange::Put { record, .. } => MarkKind::of(Some(record)),
-            SharedChange::Remove => MarkKind::Removed,
+            SharedChange::Remove { .. } => MarkKind::Removed,
             SharedChange::State(_) => return Ok(()),
         };
         // Where this is not noted the daemon notes it, when it looks at the store the next time.
@@ -65,8 +64,8 @@ impl SharedFactors for FleetChanges {
     }
 }
 
-fn unmade(reason: &str) -> String {
-    format!("{reason}; nothing was changed")
+fn unmade(reason: &str) -> ShareFault {
+    ShareFault::NotMade(format!("{reason}; nothing was changed"))
 }
 
 impl FleetHost {
@@ -93,7 +92,8 @@ impl FleetHost {
                     time,
                 )
             }
-            SharedChange::Remove => self.commit_factor(
+            // Root removes whatever there is.
+            SharedChange::Remove { .. } => self.commit_factor(
                 &FactorCommit {
                     user,
                     expected: ExpectedRecord::Any,
@@ -190,6 +190,16 @@ pub(crate) fn is_same(stored: Option<&str>, record: Option<&Record>) -> bool {
 /// The text of a record as this program writes it; `None` where it is none that can be read.
 pub(crate) fn canonical(text: &str) -> Option<Zeroizing<String>> {
     Some(Record::parse(text).ok()?.to_toml())
+}
+
+impl From<CommitFault> for ShareFault {
+    fn from(fault: CommitFault) -> Self {
+        match fault {
+            CommitFault::Conflict => Self::Conflict,
+            CommitFault::Outage(_) => Self::NotMade(fault.to_string()),
+            CommitFault::UnknownEnd(_) => Self::Unknown(fault.to_string()),
+        }
+    }
 }
 
 impl From<CommitFault> for OutageReason {

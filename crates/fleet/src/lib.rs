@@ -35,6 +35,7 @@ pub mod mirror;
 pub mod mirror_marks;
 pub mod outage;
 mod post_fault;
+pub mod relayed_factor;
 pub mod reply_date;
 pub mod restoration;
 mod restoration_values;

@@ -23,6 +23,10 @@ pub enum CodePurpose {
     Login,
     /// A program that runs as the user, which has a counter of wrong codes of its own.
     Program,
+    /// A change through the users' daemon, by a code of a device or a recovery code. Wrong ones count as those of programs.
+    Proof,
+    /// The same, by a code of a device alone.
+    DeviceProof,
 }
 
 /// A code to be judged.
@@ -48,12 +52,17 @@ pub enum FleetAnswer {
 }
 
 impl CodePurpose {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Login, Self::Program, Self::Proof, Self::DeviceProof];
+
     /// The word on the wire.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Login => "login",
             Self::Program => "program",
+            Self::Proof => "proof",
+            Self::DeviceProof => "device_proof",
         }
     }
 }

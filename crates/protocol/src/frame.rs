@@ -1,6 +1,6 @@
 //! Messages cut out of a stream of bytes.
 
-use crate::{MAX_MESSAGE, MAX_REPLY};
+use crate::{MAX_CHANGE, MAX_MESSAGE, MAX_REPLY};
 
 /// More bytes than a message may have came without an end of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,15 @@ impl MessageBuffer {
         Self {
             bytes: Vec::new(),
             limit: MAX_REPLY,
+        }
+    }
+
+    /// A buffer for calls of [`MAX_CHANGE`] bytes: those that carry a record.
+    #[must_use]
+    pub const fn of_changes() -> Self {
+        Self {
+            bytes: Vec::new(),
+            limit: MAX_CHANGE,
         }
     }
 
@@ -113,6 +122,7 @@ mod tests {
     fn a_message_has_at_most_so_many_bytes() {
         for (buffer, limit) in [
             (MessageBuffer::default as fn() -> MessageBuffer, 4096),
+            (MessageBuffer::of_changes, 32 * 1024),
             (MessageBuffer::of_long_replies, 64 * 1024),
         ] {
             let mut whole = buffer();

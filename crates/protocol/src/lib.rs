@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod fleet;
+pub mod fleet_change;
 pub mod frame;
 pub mod gate;
 pub mod json;
@@ -22,6 +23,10 @@ pub const MAX_MESSAGE: usize = 4096;
 
 /// Longest reply of a call in bytes, the NUL byte included. Those of `Gate` and `Verify` have at most [`MAX_MESSAGE`].
 pub const MAX_REPLY: usize = 64 * 1024;
+
+/// Longest call of `io.twofactor.fleet` in bytes, the NUL byte included: there is room for a record of as many devices, recovery codes
+/// and changes as one may have.
+pub const MAX_CHANGE: usize = 32 * 1024;
 
 /// Name of the interface.
 pub const INTERFACE: &str = "io.twofactor";

@@ -31,7 +31,7 @@ mod shared_code;
 mod tests;
 
 pub use code_judgement::{ChargeStop, CodeJudgement, JudgementTerms};
-pub use credentials::{CredentialSet, ProofCodes};
+pub use credentials::{CredentialSet, ProofCodes, SharedPurpose};
 pub use daemon_answer::closed;
 pub use failure::AttemptFailure;
 pub use fleet_attempt::FleetResult;
@@ -250,10 +250,7 @@ impl LoginAttempt<'_> {
             return Ok(AttemptResult::Gone);
         };
         let mut record = loaded.record;
-        record.bypass = None;
-        if accepts == ProofCodes::OfDevices {
-            record.recovery = None;
-        }
+        accepts.narrow(&mut record);
         let against = CredentialSet::ChangeProof;
         self.judge(
             locked,

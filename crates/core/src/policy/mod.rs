@@ -163,16 +163,6 @@ impl Policy {
             .map(String::as_str)
     }
 
-    /// The enrollment at a login that is possible: none on a host of a fleet, where only root's command changes what users have.
-    #[must_use]
-    pub const fn possible_enrollment(&self) -> EnrollAtLogin {
-        if self.fleet.enabled {
-            EnrollAtLogin::Off
-        } else {
-            self.enroll_at_login
-        }
-    }
-
     /// The index of the first exemption that covers a login.
     ///
     /// `member` says whether the user is in the group of that name; a group that is not found, or cannot

@@ -156,6 +156,8 @@ pub enum ChangeResult {
     Changed,
     /// No device waits for a code on this connection, or no longer.
     NothingPending,
+    /// The store of the fleet cannot be used.
+    Outage,
 }
 
 /// The reply to every call that changes something. It may hold a key or recovery codes.

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::call_envelope::{CallError, envelope, parameters};
 use super::introspection::{GET_DESCRIPTION, GET_INFO, IntrospectionCall};
 use crate::fleet::{CodePurpose, METHOD};
+use crate::fleet_change::CHANGE_METHOD;
 use crate::verify::CodeLayout;
 
 /// A call of a program of root's.
@@ -23,6 +24,24 @@ pub enum FleetCall {
         /// Purpose of the code.
         purpose: CodePurpose,
     },
+    /// `io.twofactor.fleet.Change`.
+    Change(FleetChangeParameters),
+}
+
+/// The parameters of `Change`. Record and state are secret.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FleetChangeParameters {
+    /// The user, by the name of the record.
+    pub user: String,
+    /// The user's id.
+    pub uid: u32,
+    /// The digest of the record that the change was made from, in hex; `None` where there was none.
+    pub base: Option<String>,
+    /// The record that counts from now on, in the form of its file; `None` where the change removes it.
+    pub record: Option<String>,
+    /// The state that knows its devices, in hex; only with a record.
+    pub state: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -35,10 +54,12 @@ struct AttemptParameters {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 enum PurposeWord {
     Login,
     Program,
+    Proof,
+    DeviceProof,
 }
 
 impl FleetCall {
@@ -65,9 +86,12 @@ impl FleetCall {
                     purpose: match given.purpose {
                         PurposeWord::Login => CodePurpose::Login,
                         PurposeWord::Program => CodePurpose::Program,
+                        PurposeWord::Proof => CodePurpose::Proof,
+                        PurposeWord::DeviceProof => CodePurpose::DeviceProof,
                     },
                 })
             }
+            CHANGE_METHOD => Ok(Self::Change(parameters(given)?)),
             _ => Err(CallError::MethodNotFound(method)),
         }
     }
@@ -77,10 +101,11 @@ impl FleetCall {
 mod tests {
     use super::*;
     use crate::fleet::FleetAttemptCall;
+    use crate::fleet_change::{FactorText, FleetChangeCall};
 
     #[test]
     fn an_attempt_is_read_as_it_is_written() {
-        for purpose in [CodePurpose::Login, CodePurpose::Program] {
+        for purpose in CodePurpose::ALL {
             for layout in [CodeLayout::Code, CodeLayout::AfterPassword] {
                 let call = FleetAttemptCall {
                     user: "al\"ice",
@@ -98,6 +123,48 @@ mod tests {
                 };
                 assert!(read == Ok(wanted));
             }
+        }
+    }
+
+    #[test]
+    fn a_change_is_read_as_it_is_written() {
+        let text = |text: &str| Some(text.to_owned());
+        let factor = FactorText {
+            record: "user = \"a\"\n",
+            state: "00ff",
+        };
+        for (base, factor) in [
+            (None, Some(factor)),
+            (Some("ab"), Some(factor)),
+            (Some("ab"), None),
+        ] {
+            let call = FleetChangeCall {
+                user: "al\"ice",
+                uid: u32::MAX,
+                base,
+                factor,
+            };
+            let message = call.message();
+            let wanted = FleetChangeParameters {
+                user: "al\"ice".to_owned(),
+                uid: u32::MAX,
+                base: base.map(str::to_owned),
+                record: factor.and_then(|it| text(it.record)),
+                state: factor.and_then(|it| text(it.state)),
+            };
+            let read = FleetCall::read(message.strip_suffix(b"\0").unwrap());
+            assert!(read == Ok(FleetCall::Change(wanted)));
+        }
+        for parameters in [
+            "{\"user\":\"a\"}",
+            "{\"user\":\"a\",\"uid\":-1}",
+            "{\"user\":\"a\",\"uid\":4294967296}",
+            "{\"user\":\"a\",\"uid\":1,\"root\":true}",
+            "{\"user\":\"a\",\"uid\":1,\"record\":{}}",
+        ] {
+            let call = format!("{{\"method\":\"{CHANGE_METHOD}\",\"parameters\":{parameters}}}");
+            let invalid = Err(CallError::InvalidParameter("parameters"));
+            assert!(FleetCall::read(call.as_bytes()) == invalid, "{parameters}");
         }
     }
 

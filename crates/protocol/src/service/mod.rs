@@ -14,7 +14,7 @@ pub use change_calls::{
     ChangeCall, ChangeReply, ChangeResult, CodeCall, DeviceCall, DeviceKind, HashAlgorithm,
     NewDeviceCall, RemovalCall,
 };
-pub use fleet_call::FleetCall;
+pub use fleet_call::{FleetCall, FleetChangeParameters};
 pub use introspection::{IntrospectionCall, ServiceInfo};
 pub use status::{AllowedChanges, DeviceEntry, StatusReply, status_request};
 

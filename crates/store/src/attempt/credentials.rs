@@ -1,6 +1,7 @@
 //! Credentials that a typed code is compared with.
 #![forbid(unsafe_code)]
 
+use twofactor_core::record::Record;
 use twofactor_core::verify::FailureCounter;
 
 /// Codes that are a proof for a change through the daemon.
@@ -22,6 +23,41 @@ pub enum CredentialSet {
     ChangeProof,
     /// The invitation to enroll of a user who has none. A wrong one is one of these failures.
     Invitation(FailureCounter),
+}
+
+/// Purpose of a code that all hosts of a fleet judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedPurpose {
+    /// A login, or a program that runs as the user: any of the user's codes. A wrong one is one of these failures.
+    Code(FailureCounter),
+    /// A change through the daemon.
+    Proof(ProofCodes),
+}
+
+impl SharedPurpose {
+    pub(super) const fn against(self) -> CredentialSet {
+        match self {
+            Self::Code(counter) => CredentialSet::Devices(counter),
+            Self::Proof(_) => CredentialSet::ChangeProof,
+        }
+    }
+
+    /// Leaves the codes in a record that count for it.
+    pub(super) fn narrow(self, record: &mut Record) {
+        if let Self::Proof(accepts) = self {
+            accepts.narrow(record);
+        }
+    }
+}
+
+impl ProofCodes {
+    /// Leaves the codes in a record that are a proof. A bypass code lets its user log in, and is none.
+    pub(super) fn narrow(self, record: &mut Record) {
+        record.bypass = None;
+        if self == Self::OfDevices {
+            record.recovery = None;
+        }
+    }
 }
 
 impl CredentialSet {

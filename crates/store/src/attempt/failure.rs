@@ -66,7 +66,11 @@ impl AttemptFailure {
                 "mount or restore the right directory; twofactor init tells what else there is",
             ),
             Self::Daemon(error) => Some(error.hint()),
-            Self::Outage(_) => Some("twofactor fleet status says what the store lacks"),
+            Self::Store(Error {
+                cause: Cause::Fleet(_) | Cause::FleetAhead(_) | Cause::InFleet,
+                ..
+            })
+            | Self::Outage(_) => Some("twofactor fleet status says what the store lacks"),
             Self::Vanished(_) => Some(
                 "if that user is gone: twofactor unset USER; if not, the user database does not answer",
             ),
@@ -75,6 +79,28 @@ impl AttemptFailure {
                 ..
             }) => Some("twofactor policy check shows the error"),
             _ => None,
+        }
+    }
+
+    /// True if a change was not made because the fleet has another record of the user than this host: one that is newer.
+    #[must_use]
+    pub const fn is_fleet_conflict(&self) -> bool {
+        matches!(self, Self::Store(error) if matches!(error.cause, Cause::FleetConflict))
+    }
+
+    /// True if a change may count in the fleet that is not known to be made on this host.
+    #[must_use]
+    pub const fn may_be_made(&self) -> bool {
+        matches!(self, Self::Store(error) if matches!(error.cause, Cause::FleetAhead(_)))
+    }
+
+    /// True if a change was not made because the fleet cannot be asked, about its proof or about the change.
+    #[must_use]
+    pub const fn is_unmade_in_fleet(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(error.cause, Cause::Fleet(_) | Cause::InFleet),
+            Self::Outage(_) | Self::Daemon(_) => true,
+            _ => false,
         }
     }
 

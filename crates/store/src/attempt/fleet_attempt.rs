@@ -9,7 +9,7 @@ use twofactor_protocol::fleet::CodePurpose;
 use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::verify::CodeLayout;
 
-use super::{AttemptFailure, AttemptResult, LoginAttempt};
+use super::{AttemptFailure, AttemptResult, LoginAttempt, OutageRefusal, ProofCodes};
 use crate::daemon::{DaemonError, DaemonFault};
 use crate::fleet_client::{FleetClient, FleetVerdict};
 
@@ -23,6 +23,43 @@ pub struct FleetResult {
 }
 
 impl LoginAttempt<'_> {
+    /// A client of the service of this machine's own files.
+    fn fleet_client(
+        &self,
+        name: &str,
+        purpose: CodePurpose,
+    ) -> Result<FleetClient, AttemptFailure> {
+        let client = FleetClient::new(&self.loaded.policy.fleet, name, purpose);
+        if self.store.path() == Path::new(STATE_DIR) && self.file.path() == Path::new(POLICY_FILE) {
+            Ok(client)
+        } else {
+            Err(client.fault(DaemonFault::OtherFiles).into())
+        }
+    }
+
+    /// Has the proof for a change through the daemon judged with the store of the fleet. `name` is the login name.
+    ///
+    /// # Errors
+    /// [`AttemptFailure`]: nothing may be concluded about the code; also in an outage, in which no host makes a change by itself.
+    pub fn fleet_proof(
+        &self,
+        name: &str,
+        input: &[u8],
+        accepts: ProofCodes,
+    ) -> Result<AttemptResult, AttemptFailure> {
+        let purpose = match accepts {
+            ProofCodes::All => CodePurpose::Proof,
+            ProofCodes::OfDevices => CodePurpose::DeviceProof,
+        };
+        let client = self.fleet_client(name, purpose)?;
+        let tail = AnswerTail::of(input, Form::Code);
+        match judged(&client, &tail, CodeLayout::Code)? {
+            Ok(result) => Ok(result),
+            Err(Some(error)) => Err(error.into()),
+            Err(None) => Err(OutageRefusal::NoChange.into()),
+        }
+    }
+
     /// Has a code judged with the store of the fleet. `name` is the login name. Only the service of this machine's own files is asked.
     ///
     /// # Errors
@@ -31,14 +68,13 @@ impl LoginAttempt<'_> {
         &mut self,
         name: &str,
         (input, form): (&[u8], Form),
-        purpose: CodePurpose,
+        counter: FailureCounter,
     ) -> Result<FleetResult, AttemptFailure> {
-        let client = FleetClient::new(&self.loaded.policy.fleet, name, purpose);
-        let is_of_service =
-            self.store.path() == Path::new(STATE_DIR) && self.file.path() == Path::new(POLICY_FILE);
-        if !is_of_service {
-            return Err(client.fault(DaemonFault::OtherFiles).into());
-        }
+        let purpose = match counter {
+            FailureCounter::Logins => CodePurpose::Login,
+            FailureCounter::Daemon => CodePurpose::Program,
+        };
+        let client = self.fleet_client(name, purpose)?;
         let tail = AnswerTail::of(input, form);
         let layout = match form {
             Form::Code => CodeLayout::Code,
@@ -52,7 +88,7 @@ impl LoginAttempt<'_> {
         };
         match judged {
             Ok(result) => {
-                if purpose == CodePurpose::Login {
+                if counter == FailureCounter::Logins {
                     self.after_shared(&result)?;
                 }
                 Ok(FleetResult {
@@ -61,10 +97,6 @@ impl LoginAttempt<'_> {
                 })
             }
             Err(why) => {
-                let counter = match purpose {
-                    CodePurpose::Login => FailureCounter::Logins,
-                    CodePurpose::Program => FailureCounter::Daemon,
-                };
                 let why = why.map(|error| error.to_string());
                 Ok(FleetResult {
                     result: self.outage_attempt((input, form), counter)?,

@@ -37,6 +37,8 @@ pub enum OutageRefusal {
     StaleMirror,
     /// The note of the last contact cannot be read.
     Contact(FileError),
+    /// No host changes what users have by itself.
+    NoChange,
 }
 
 impl fmt::Display for OutageRefusal {
@@ -49,6 +51,7 @@ impl fmt::Display for OutageRefusal {
             Self::StaleMirror => f.write_str(
                 "the copies of its records are too old to say that a user has no device",
             ),
+            Self::NoChange => f.write_str("no host changes by itself what users have"),
             Self::Contact(error) => write!(f, "the note of the last contact is unusable: {error}"),
         }
     }

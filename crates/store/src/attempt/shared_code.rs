@@ -11,11 +11,11 @@
 use twofactor_core::record::Record;
 use twofactor_core::state::{DeviceState, State};
 use twofactor_core::verify::grace;
-use twofactor_core::verify::{self, FailureCounter, Form, Outcome, counting_part, joined_with_own};
+use twofactor_core::verify::{self, Form, Outcome, counting_part, joined_with_own};
 
 use super::{
-    AttemptFailure, AttemptResult, ChargeStop, CodeJudgement, CredentialSet, JudgementTerms,
-    LoginAttempt, lock_recorded, rebase,
+    AttemptFailure, AttemptResult, ChargeStop, CodeJudgement, JudgementTerms, LoginAttempt,
+    SharedPurpose, lock_recorded, rebase,
 };
 use crate::files::{Locked, nothing_reusable};
 use crate::sys::random;
@@ -41,6 +41,7 @@ pub enum SharedVerdict {
 /// A code that waits for its decision, while the lock of its user is held.
 pub struct SharedCode<'a> {
     terms: JudgementTerms<'a>,
+    purpose: SharedPurpose,
     own: State,
     input: &'a [u8],
     form: Form,
@@ -76,7 +77,7 @@ impl SharedCode<'_> {
         self.next = None;
         let JudgementTerms { record, now, .. } = self.terms;
         // What was removed or replaced on another host does not count before this host's record says so.
-        let left = counting_part(record, shared);
+        let mut left = counting_part(record, shared);
         if left.devices.is_empty() {
             return Ok(SharedVerdict::Unchanged(AttemptResult::Gone));
         }
@@ -85,6 +86,7 @@ impl SharedCode<'_> {
             let window = self.terms.policy.window;
             forget_unused(&mut state, &nothing_reusable(&left, window, now));
         }
+        self.purpose.narrow(&mut left);
         // The clock of another host may be ahead.
         let state = verify::rebased(&state, now).unwrap_or(state);
         let answer = (self.input, self.form);
@@ -131,7 +133,7 @@ impl LoginAttempt<'_> {
     pub fn shared_attempt<O>(
         &mut self,
         (input, form): (&[u8], Form),
-        counter: FailureCounter,
+        purpose: SharedPurpose,
         settle: impl FnOnce(&mut SharedCode<'_>) -> Result<SharedEnd<O>, AttemptFailure>,
     ) -> Result<SharedEnd<O>, AttemptFailure> {
         let recorded = lock_recorded(self.store, self.holder, None)?;
@@ -145,9 +147,10 @@ impl LoginAttempt<'_> {
             terms: JudgementTerms {
                 policy: &self.loaded.policy,
                 record: &loaded.record,
-                against: CredentialSet::Devices(counter),
+                against: purpose.against(),
                 now,
             },
+            purpose,
             own,
             input,
             form,

@@ -17,8 +17,10 @@ impl Store {
         };
         let path = self.record_path(name);
         // Also one that cannot be read is one on the other hosts.
-        if !matches!(self.record_named(name), Ok(None)) {
-            self.share(name, &SharedChange::Remove)?;
+        let old = self.record_named(name);
+        if !matches!(old, Ok(None)) {
+            let old = old.as_ref().ok().and_then(Option::as_ref);
+            let _ = self.share(name, &SharedChange::Remove { old })?;
         }
         // Of a record on its way to another name there are traces under that one.
         let successor = match self.record_named(name) {

@@ -74,8 +74,12 @@ pub enum Cause {
     NameTooLong,
     /// The host is in a fleet, and this program cannot reach it.
     InFleet,
-    /// The change was not made in the fleet, or is not known to be: a sentence that says so.
+    /// The change was not made in the fleet: a sentence that says so.
     Fleet(String),
+    /// The change was not made: the fleet has another record of the user than this host.
+    FleetConflict,
+    /// The change was made in the fleet, or may have been, and is not known to be made on this host: a sentence that says so.
+    FleetAhead(String),
     /// Something that has no cause of its own here.
     System(&'static str),
 }
@@ -170,9 +174,12 @@ impl fmt::Display for Cause {
             Self::KeptAs(name) => write!(f, "the record of this uid is kept as {name:?}"),
             Self::NameTooLong => f.write_str("the user name is too long"),
             Self::InFleet => f.write_str(
-                "this host is in a fleet, where only root's command changes what a user has",
+                "this host is in a fleet, which this program cannot ask with these files",
             ),
-            Self::Fleet(text) => f.write_str(text),
+            Self::FleetConflict => f.write_str(
+                "the fleet has another record of this user; nothing was changed, and the next poll brings it here",
+            ),
+            Self::Fleet(text) | Self::FleetAhead(text) => f.write_str(text),
             Self::System(what) => f.write_str(what),
         }
     }

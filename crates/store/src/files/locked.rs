@@ -95,7 +95,7 @@ impl<'s> Locked<'s> {
             ));
         };
         let state = nothing_reusable(&record, window, now);
-        store.share(&account.name, &SharedChange::State(&|_| state.clone()))?;
+        let _ = store.share(&account.name, &SharedChange::State(&|_| state.clone()))?;
         let files = StateFiles::of(store, &account.name)?;
         match Self::find(store, account, LockWaiting::Patient) {
             Ok(Some(mut locked)) if locked.sequence < u64::MAX => {

@@ -45,7 +45,8 @@ pub use mark::{MarkDisagreement, MarkResult};
 pub use policy_file::{LoadedPolicy, PolicyFile};
 pub use record_file::LoadedRecord;
 pub use relocate::Relocation;
-pub use shared_factor::{SharedChange, SharedFactors};
+pub(crate) use shared_factor::ShareResult;
+pub use shared_factor::{ShareFault, SharedChange, SharedFactors};
 
 use generations::{PATIENCE, StateFiles};
 use state_part::StatePart;

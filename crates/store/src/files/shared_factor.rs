@@ -26,10 +26,24 @@ pub enum SharedChange<'a> {
         /// The state on this host, which knows all devices of the record.
         local: &'a State,
     },
-    /// No record, whatever there was.
-    Remove,
+    /// No record.
+    Remove {
+        /// The record on this host; `None` where it cannot be read.
+        old: Option<&'a Record>,
+    },
     /// Another state of the record that is there: what follows from the one of the fleet.
     State(&'a dyn Fn(&State) -> State),
+}
+
+/// Reason why a change does not count in the fleet, or is not known to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShareFault {
+    /// The fleet has another record of the user than this host.
+    Conflict,
+    /// It was not made: a sentence that says why.
+    NotMade(String),
+    /// It may have been made: a sentence that says why that is not known.
+    Unknown(String),
 }
 
 /// The fleet of this host, as those see it who change a factor.
@@ -37,8 +51,8 @@ pub trait SharedFactors: Send + Sync {
     /// Makes a change in the fleet. It counts on all hosts when this returns.
     ///
     /// # Errors
-    /// A sentence that says why it was not made, or is not known to be.
-    fn commit(&self, user: &str, change: &SharedChange<'_>) -> Result<(), String>;
+    /// [`ShareFault`].
+    fn commit(&self, user: &str, change: &SharedChange<'_>) -> Result<(), ShareFault>;
 }
 
 impl Store {
@@ -63,9 +77,13 @@ impl Store {
     }
 
     /// Makes a change in the fleet, where this host is in one.
-    pub(crate) fn share(&self, user: &str, change: &SharedChange<'_>) -> Result<(), Error> {
+    pub(crate) fn share(
+        &self,
+        user: &str,
+        change: &SharedChange<'_>,
+    ) -> Result<ShareResult, Error> {
         if !self.is_in_fleet()? {
-            return Ok(());
+            return Ok(ShareResult::Alone);
         }
         let failed = |cause| Error {
             path: self.record_path(user),
@@ -74,11 +92,41 @@ impl Store {
         let Some(fleet) = &self.fleet else {
             return Err(failed(Cause::InFleet));
         };
-        let made = fleet.commit(user, change);
-        made.map_err(|text| failed(Cause::Fleet(text)))
+        match fleet.commit(user, change) {
+            Ok(()) => Ok(ShareResult::Shared),
+            Err(ShareFault::Conflict) => Err(failed(Cause::FleetConflict)),
+            Err(ShareFault::NotMade(text)) => Err(failed(Cause::Fleet(text))),
+            Err(ShareFault::Unknown(text)) => Err(failed(Cause::FleetAhead(text))),
+        }
     }
 
     fn fleet_file(&self) -> PathBuf {
         self.path.join(FLEET_DIRECTORY).join(HOST_FILE)
+    }
+}
+
+/// What came of a change that all hosts have to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum ShareResult {
+    /// This host is in no fleet.
+    Alone,
+    /// It counts in the fleet.
+    Shared,
+}
+
+impl ShareResult {
+    /// The error of a change that could not be made on this host after it was made in the fleet: it counts there all the same.
+    pub(crate) fn told(self, error: Error) -> Error {
+        match self {
+            Self::Alone => error,
+            Self::Shared => Error {
+                cause: Cause::FleetAhead(format!(
+                    "{}; the change counts in the fleet, and here once the service of the fleet could make it",
+                    error.cause
+                )),
+                path: error.path,
+            },
+        }
     }
 }

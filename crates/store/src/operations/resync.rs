@@ -80,7 +80,7 @@ pub fn resync(
         state.refused = RefusedAnswers::default();
         state
     };
-    store
+    let _ = store
         .share(&account.name, &SharedChange::State(&resynced_state))
         .map_err(failed)?;
     locked.write(resynced_state(&state)).map_err(failed)?;

@@ -51,7 +51,7 @@ pub fn unlock(
         return Err(ChangeError::new(account, ChangeCause::NotEnrolled));
     };
     let unlocked = |state: &State| verify::unlocked(policy, &record, state, now);
-    store
+    let _ = store
         .share(&account.name, &SharedChange::State(&unlocked))
         .map_err(failed)?;
     let state = unlocked(locked.state());

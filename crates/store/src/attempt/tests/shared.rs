@@ -23,7 +23,7 @@ impl SharedStore {
     fn types(&mut self, machine: &AttemptMachine, code: &str) -> AttemptResult {
         let end = machine.session().shared_attempt(
             (code.as_bytes(), Form::Code),
-            FailureCounter::Logins,
+            SharedPurpose::Code(FailureCounter::Logins),
             |code| {
                 Ok(match code.decide(&self.state, self.epoch)? {
                     SharedVerdict::Unchanged(result) => SharedEnd::<()>::Judged(result),
@@ -106,7 +106,7 @@ fn an_outage_leaves_the_own_file_as_it_is() {
     let typed = code(STEP);
     let end = a.session().shared_attempt(
         (typed.as_bytes(), Form::Code),
-        FailureCounter::Logins,
+        SharedPurpose::Code(FailureCounter::Logins),
         |code| {
             assert!(matches!(
                 code.decide(&shared, SharedEpoch::Current),
@@ -126,7 +126,7 @@ fn a_result_of_no_decision_denies() {
     let typed = code(STEP);
     let end = a.session().shared_attempt(
         (typed.as_bytes(), Form::Code),
-        FailureCounter::Logins,
+        SharedPurpose::Code(FailureCounter::Logins),
         |_| Ok(SharedEnd::<()>::Judged(accepted(0, 0))),
     );
     assert_eq!(end, Err(AttemptFailure::Undecided));

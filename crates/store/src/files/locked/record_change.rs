@@ -9,7 +9,7 @@ use twofactor_core::state::{self, DeviceState, SpentCodes, State};
 
 use super::{Locked, knows_all, refuse_while_moving};
 use crate::files::generations::StateFiles;
-use crate::files::{Cause, Error, SharedChange, index, names};
+use crate::files::{Cause, Error, ShareResult, SharedChange, index, names};
 
 impl Locked<'_> {
     /// Replaces record and state. First a state that knows the devices of the old record and of the new one, in which
@@ -30,8 +30,9 @@ impl Locked<'_> {
         let old = self.record()?;
         refuse_while_moving(self.store, &self.account, old.as_ref())?;
         let state = self.between(old.as_ref(), record, entries)?;
-        self.share_record(old.as_ref(), record, &state)?;
-        self.replace_through(old.as_ref(), record, state)
+        let shared = self.share_record(old.as_ref(), record, &state)?;
+        let replaced = self.replace_through(old.as_ref(), record, state);
+        replaced.map_err(|error| shared.told(error))
     }
 
     /// Puts a record in place whose state is `base`: what it says of failures and one-time codes, and of all devices of
@@ -44,8 +45,9 @@ impl Locked<'_> {
         let old = self.record()?;
         refuse_while_moving(self.store, &self.account, old.as_ref())?;
         let state = self.between_restored(old.as_ref(), record, base)?;
-        self.share_record(old.as_ref(), record, &state)?;
-        self.replace_through(old.as_ref(), record, state)
+        let shared = self.share_record(old.as_ref(), record, &state)?;
+        let replaced = self.replace_through(old.as_ref(), record, state);
+        replaced.map_err(|error| shared.told(error))
     }
 
     /// [`Locked::restore_record`] for a record that counts in the fleet of this host already.
@@ -65,7 +67,7 @@ impl Locked<'_> {
         old: Option<&Record>,
         record: &Record,
         local: &State,
-    ) -> Result<(), Error> {
+    ) -> Result<ShareResult, Error> {
         self.legal(record)?;
         self.confirm()?;
         let change = SharedChange::Put { old, record, local };

@@ -21,12 +21,14 @@ impl Locked<'_> {
     /// [`Error`]; when only the state is left it is harmless, and the next enrollment uses it. [`Cause::TakenOver`] where
     /// nothing was removed, or another process has enrolled the user anew meanwhile.
     pub fn remove(self) -> Result<(), Error> {
-        if self.store.record(&self.account)?.is_some() {
-            self.confirm()?;
-            self.store
-                .share(&self.account.name, &SharedChange::Remove)?;
-        }
-        self.mirror_removal()
+        let old = self.store.record(&self.account)?;
+        let Some(old) = &old else {
+            return self.mirror_removal();
+        };
+        self.confirm()?;
+        let change = SharedChange::Remove { old: Some(old) };
+        let shared = self.store.share(&self.account.name, &change)?;
+        self.mirror_removal().map_err(|error| shared.told(error))
     }
 
     /// [`Locked::remove`] for a record that is removed in the fleet of this host already.
