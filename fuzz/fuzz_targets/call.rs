@@ -4,19 +4,22 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
+use twofactor_protocol::fleet::{FleetAnswer, FleetAttemptCall};
+use twofactor_protocol::fleet_change::{FactorText, FleetChangeAnswer, FleetChangeCall};
 use twofactor_protocol::frame::MessageBuffer;
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::json::FlatObject;
 use twofactor_protocol::reply;
-use twofactor_protocol::service::ServiceCall;
+use twofactor_protocol::service::{FleetCall, ServiceCall};
 use twofactor_protocol::verify::{self, CodeLayout, VerifyAnswer};
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut buffer = MessageBuffer::default();
-    for part in bytes.chunks(64) {
-        buffer.push(part);
-        while let Ok(Some(message)) = buffer.message() {
-            one(&message);
+    for mut buffer in [MessageBuffer::default(), MessageBuffer::of_changes()] {
+        for part in bytes.chunks(64) {
+            buffer.push(part);
+            while let Ok(Some(message)) = buffer.message() {
+                one(&message);
+            }
         }
     }
     one(bytes);
@@ -44,6 +47,7 @@ fn one(message: &[u8]) {
             }
         }
     }
+    of_fleet(message);
     if let Ok(object) = FlatObject::parse(message) {
         let json = json.as_ref().expect("JSON");
         for name in ["error", "method", "parameters", "state", "result"] {
@@ -58,6 +62,55 @@ fn one(message: &[u8]) {
     }
     if let Ok(answer) = VerifyAnswer::read(message) {
         let again = VerifyAnswer::read(text(&reply::message(answer.parameters())));
+        assert_eq!(again, Ok(answer));
+    }
+}
+
+/// What the service of the fleet is asked, and answers. A call that a client writes is the same call.
+fn of_fleet(message: &[u8]) {
+    match FleetCall::read(message) {
+        Ok(FleetCall::Attempt {
+            user,
+            code,
+            layout,
+            purpose,
+        }) => {
+            let again = FleetAttemptCall {
+                user: &user,
+                code: &code,
+                layout,
+                purpose,
+            };
+            let again = FleetCall::read(text(&again.message()));
+            let call = FleetCall::Attempt {
+                user,
+                code,
+                layout,
+                purpose,
+            };
+            assert!(again == Ok(call));
+        }
+        Ok(FleetCall::Change(change)) => {
+            let half = change.record.is_some() != change.state.is_some();
+            let factor = change.record.as_deref().zip(change.state.as_deref());
+            let again = FleetChangeCall {
+                user: &change.user,
+                uid: change.uid,
+                base: change.base.as_deref(),
+                factor: factor.map(|(record, state)| FactorText { record, state }),
+            };
+            let again = FleetCall::read(text(&again.message()));
+            // Half a factor is written by no client.
+            assert!(half || again == Ok(FleetCall::Change(change)));
+        }
+        Ok(FleetCall::Introspection(_)) | Err(_) => {}
+    }
+    if let Ok(answer) = FleetChangeAnswer::read(message) {
+        let again = FleetChangeAnswer::read(text(&reply::message(answer.parameters())));
+        assert_eq!(again, Ok(answer));
+    }
+    if let Ok(answer) = FleetAnswer::read(message) {
+        let again = FleetAnswer::read(text(&reply::message(answer.parameters())));
         assert_eq!(again, Ok(answer));
     }
 }
