@@ -1,0 +1,127 @@
+//! Real sockets, without clients: what is handed out, and what is closed.
+
+use std::io::Write as _;
+use std::net::Shutdown;
+
+use super::*;
+use crate::place::SharedConnections;
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// What is waited for: a listening socket and the order to stop, each with its other end.
+struct Waited {
+    silent: SilentConnections,
+    connections: SharedConnections,
+    called: UnixStream,
+    stopped: UnixStream,
+    _others: [UnixStream; 2],
+}
+
+fn waited() -> Waited {
+    let (called, listening) = UnixStream::pair().unwrap();
+    let (stopped, stop) = UnixStream::pair().unwrap();
+    Waited {
+        silent: SilentConnections::beside(&listening, &stop).unwrap(),
+        connections: SharedConnections::default(),
+        called,
+        stopped,
+        _others: [listening, stop],
+    }
+}
+
+impl Waited {
+    /// A silent connection, and the client's end.
+    fn connected(&mut self, end: Duration) -> UnixStream {
+        let (client, stream) = UnixStream::pair().unwrap();
+        let stream = Arc::new(stream);
+        let connection = AcceptedConnection {
+            peer: PeerCredentials { uid: 1000, pid: 7 },
+            origin: None,
+            place: self.connections.admit(1000, &stream).unwrap(),
+            stream,
+        };
+        assert_eq!(connection.news(), ConnectionNews::Silent);
+        assert!(self.silent.add(connection, end).is_ok());
+        client
+    }
+
+    fn wait(&mut self) -> SocketNews {
+        self.silent.wait(Some(clock::monotonic() + SOON)).unwrap()
+    }
+}
+
+#[test]
+fn only_connections_that_speak_are_handed_out() {
+    let mut waited = waited();
+    let end = clock::monotonic() + SOON;
+    let mut clients: Vec<UnixStream> = (0..3).map(|_| waited.connected(end)).collect();
+    clients[1].write_all(b"{").unwrap();
+    let news = waited.wait();
+    assert!(!news.is_called && !news.is_stopped);
+    assert_eq!(news.spoken.len(), 1);
+    assert_eq!(news.spoken[0].place.number(), 1);
+    assert_eq!(news.spoken[0].news(), ConnectionNews::Spoken);
+    // It is no longer waited for, whatever it says.
+    clients[1].write_all(b"}").unwrap();
+    clients[2].write_all(b"{").unwrap();
+    let numbers: Vec<u64> = waited
+        .wait()
+        .spoken
+        .iter()
+        .map(|it| it.place.number())
+        .collect();
+    assert_eq!(numbers, [2]);
+}
+
+#[test]
+fn a_client_that_goes_gives_its_place_back() {
+    let mut waited = waited();
+    let client = waited.connected(clock::monotonic() + SOON);
+    drop(client);
+    assert!(waited.wait().spoken.is_empty());
+    assert!(waited.connections.is_empty());
+    // What it has said before is still answered.
+    let mut client = waited.connected(clock::monotonic() + SOON);
+    client.write_all(b"{}").unwrap();
+    client.shutdown(Shutdown::Both).unwrap();
+    assert_eq!(waited.wait().spoken.len(), 1);
+}
+
+#[test]
+fn a_connection_that_stays_silent_is_closed_in_its_time() {
+    let mut waited = waited();
+    let now = clock::monotonic();
+    let early = waited.connected(now + SOON);
+    let _late = waited.connected(now + 2 * SOON);
+    assert_eq!(waited.silent.first_end(), Some(now + SOON));
+    waited
+        .silent
+        .close_late(now + SOON - Duration::from_nanos(1));
+    assert_eq!(waited.silent.first_end(), Some(now + SOON));
+    waited.silent.close_late(now + SOON);
+    assert_eq!(waited.silent.first_end(), Some(now + 2 * SOON));
+    assert_eq!(
+        (&early).write_all(b"{").unwrap_err().kind(),
+        io::ErrorKind::BrokenPipe
+    );
+    waited.silent.close_late(now + 2 * SOON);
+    assert!(waited.connections.is_empty());
+}
+
+#[test]
+fn calls_and_the_order_to_stop_are_told_apart() {
+    let mut waited = waited();
+    (&waited.called).write_all(b"x").unwrap();
+    let news = waited.wait();
+    assert!(news.is_called && !news.is_stopped);
+    (&waited.stopped).write_all(b"x").unwrap();
+    let news = waited.wait();
+    assert!(news.is_called && news.is_stopped);
+    let [listening, stop] = &waited._others;
+    waited.silent.forget_others(listening, stop);
+    let mut client = waited.connected(clock::monotonic() + SOON);
+    client.write_all(b"{").unwrap();
+    let news = waited.wait();
+    assert!(!news.is_called && !news.is_stopped);
+    assert_eq!(news.spoken.len(), 1);
+}
