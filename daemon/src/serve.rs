@@ -138,7 +138,9 @@ impl<'a> SocketServer<'a> {
     /// Waits until something happens, at most until `end`: true if there are connections to accept, and if the order to stop has come.
     /// Connections that have spoken get their threads.
     fn wait(&mut self, end: Option<Duration>) -> io::Result<(bool, bool)> {
-        self.silent.close_late(clock::monotonic());
+        for connection in self.silent.close_late(clock::monotonic()) {
+            worker::begin(connection, self.service);
+        }
         let end = self.silent.first_end().into_iter().chain(end).min();
         let news = self.silent.wait(end)?;
         for connection in news.spoken {

@@ -125,13 +125,19 @@ impl SilentConnections {
         Ok(())
     }
 
-    /// Closes the connections whose end has come.
-    pub fn close_late(&mut self, now: Duration) {
+    /// Closes the connections whose end has come. Those that have spoken in time are returned: where this process did not run for
+    /// a while, their messages and their end are seen at once.
+    pub fn close_late(&mut self, now: Duration) -> Vec<AcceptedConnection> {
+        let mut spoken = Vec::new();
         while let Some(first) = self.waiting.first_entry()
             && first.get().1 <= now
         {
-            first.remove();
+            let (connection, _) = first.remove();
+            if connection.news() == ConnectionNews::Spoken {
+                spoken.push(connection);
+            }
         }
+        spoken
     }
 
     /// The end of the connection that has the first one.

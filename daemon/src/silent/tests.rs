@@ -94,17 +94,33 @@ fn a_connection_that_stays_silent_is_closed_in_its_time() {
     let early = waited.connected(now + SOON);
     let _late = waited.connected(now + 2 * SOON);
     assert_eq!(waited.silent.first_end(), Some(now + SOON));
-    waited
-        .silent
-        .close_late(now + SOON - Duration::from_nanos(1));
+    let before = now + SOON - Duration::from_nanos(1);
+    assert!(waited.silent.close_late(before).is_empty());
     assert_eq!(waited.silent.first_end(), Some(now + SOON));
-    waited.silent.close_late(now + SOON);
+    assert!(waited.silent.close_late(now + SOON).is_empty());
     assert_eq!(waited.silent.first_end(), Some(now + 2 * SOON));
     assert_eq!(
         (&early).write_all(b"{").unwrap_err().kind(),
         io::ErrorKind::BrokenPipe
     );
-    waited.silent.close_late(now + 2 * SOON);
+    assert!(waited.silent.close_late(now + 2 * SOON).is_empty());
+    assert!(waited.connections.is_empty());
+}
+
+#[test]
+fn what_came_in_time_is_answered_after_a_pause() {
+    let mut waited = waited();
+    let end = clock::monotonic();
+    let mut clients: Vec<UnixStream> = (0..3).map(|_| waited.connected(end)).collect();
+    clients[1].write_all(b"{").unwrap();
+    drop(clients.pop());
+    let spoken = waited.silent.close_late(end);
+    assert_eq!(spoken.len(), 1);
+    assert_eq!(spoken[0].place.number(), 1);
+    assert_eq!(waited.silent.first_end(), None);
+    // The kernel still calls for it, and it is not handed out again.
+    assert!(waited.wait().spoken.is_empty());
+    drop(spoken);
     assert!(waited.connections.is_empty());
 }
 
