@@ -120,34 +120,68 @@ fn an_interrupted_restoration_leaves_each_user_whole_or_absent() {
     assert!(is_asked("user0") && is_asked("user299"));
 }
 
-/// Here both names have the user id of one account, as with a second name of an administrator.
-#[test]
-fn of_two_names_of_one_user_id_one_is_restored() {
-    let file = {
-        let machine = desk_on();
-        machine.add_user_with_id("alice", 60_901);
-        machine.add_user_with_id("bob", 60_902);
-        for (name, uid) in [("alice", 60_901), ("bob", 60_902)] {
-            let account = Account {
-                name: name.to_owned(),
-                uid,
-                gid: uid,
-            };
-            write_record(&account, vec![device("token", Kind::Hotp)]);
-        }
-        back_up(&machine)
-    };
+fn account(name: &str, uid: u32) -> Account {
+    Account {
+        name: name.to_owned(),
+        uid,
+        gid: uid,
+    }
+}
+
+/// A backup of alice and bob.
+fn backup_of_two() -> Vec<u8> {
+    let machine = desk_on();
+    for (name, uid) in [("alice", 60_901), ("bob", 60_902)] {
+        machine.add_user_with_id(name, uid);
+        write_record(&account(name, uid), vec![device("token", Kind::Hotp)]);
+    }
+    back_up(&machine)
+}
+
+/// A machine on which both have the user id of one account, as with a second name of an administrator.
+fn two_names_of_one_id() -> Machine {
     let machine = desk();
     machine.policy("enabled = true\n");
-    machine.add_user_with_id("alice", 60_801);
-    machine.add_user_with_id("bob", 60_801);
+    for name in ["alice", "bob"] {
+        machine.add_user_with_id(name, 60_801);
+    }
+    machine
+}
+
+#[test]
+fn of_two_names_of_one_user_id_one_is_restored() {
+    let file = backup_of_two();
+    let machine = two_names_of_one_id();
     machine.write_file(FILE, &file, 0o600);
     for options in [&["--adopt", "--dry-run"][..], &["--adopt"]] {
         let report = restore(&machine, options, 1);
         let expected = [("alice", "restored"), ("bob", "failed")];
         assert_eq!(results(&report), expected, "{options:?}");
         let reason = report["users"][1]["notes"].to_string();
-        assert!(reason.contains("is restored to alice already"), "{reason}");
+        assert!(reason.contains("goes to alice of this backup"), "{reason}");
     }
     assert!(record_path("alice").exists() && !record_path("bob").exists());
+}
+
+#[test]
+fn the_holder_of_a_record_is_restored_of_two_names() {
+    let file = backup_of_two();
+    let machine = two_names_of_one_id();
+    machine.write_file(FILE, &file, 0o600);
+    write_record(&account("bob", 60_801), vec![device("other", Kind::Hotp)]);
+    let outcomes = [
+        (&["--adopt"][..], "kept"),
+        (&["--adopt", "--replace", "--dry-run"], "replaced"),
+        (&["--adopt", "--replace"], "replaced"),
+    ];
+    for (options, bob) in outcomes {
+        let report = restore(&machine, options, 1);
+        let expected = [("alice", "failed"), ("bob", bob)];
+        assert_eq!(results(&report), expected, "{options:?}");
+        let reason = report["users"][0]["notes"].to_string();
+        assert!(reason.contains("goes to bob of this backup"), "{reason}");
+    }
+    assert!(!record_path("alice").exists());
+    let kept = std::fs::read_to_string(record_path("bob")).unwrap();
+    assert!(kept.contains("token") && !kept.contains("other"));
 }

@@ -1,7 +1,6 @@
 //! `restore`: users from a backup. Everything is read and checked before the first user is changed.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -64,8 +63,9 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<ExitCode, Failure> {
     let places = backup
         .entries
         .iter()
-        .map(|entry| RestorePlace::of(&accounts, entry, args.adopt));
-    let places = one_for_each_uid(places);
+        .map(|entry| RestorePlace::of(&accounts, entry, args.adopt))
+        .collect();
+    let places = one_for_each_uid(&store, places, terms);
     let report = |stage, rows| RestoreReport {
         made: utc(backup.made),
         stage,
@@ -187,28 +187,60 @@ impl<'b> RestorePlace<'b> {
     }
 }
 
-/// Refuses the users who have the user id of another one before them: what is kept is kept about one user of that id.
-fn one_for_each_uid<'b>(places: impl Iterator<Item = RestorePlace<'b>>) -> Vec<RestorePlace<'b>> {
-    let mut first_names: HashMap<u32, &str> = HashMap::new();
-    let one = |mut place: RestorePlace<'b>| {
-        let Ok(uid) = place.account.as_ref().map(|account| account.uid) else {
-            return place;
+/// Refuses all users but one of each user id: what is kept is kept about one user of that id.
+fn one_for_each_uid<'b>(
+    store: &Store,
+    mut places: Vec<RestorePlace<'b>>,
+    terms: RestoreTerms,
+) -> Vec<RestorePlace<'b>> {
+    let mut by_uid: HashMap<u32, Vec<usize>> = HashMap::new();
+    for (index, place) in places.iter().enumerate() {
+        if let Ok(account) = &place.account {
+            by_uid.entry(account.uid).or_default().push(index);
+        }
+    }
+    for (uid, indexes) in by_uid.into_iter().filter(|(_, them)| them.len() > 1) {
+        let Some((first, name)) = first_of_uid(store, &places, &indexes, terms) else {
+            continue;
         };
-        match first_names.entry(uid) {
-            Entry::Vacant(entry) => {
-                entry.insert(&place.entry.record.user);
-            }
-            Entry::Occupied(other) => {
-                let other = plain(other.get());
+        let others = indexes.into_iter().filter(|index| *index != first);
+        for index in others {
+            if let Some(place) = places.get_mut(index) {
                 place.account = Err(Failure::refused(format!(
-                    "the user id {uid} is restored to {other} already"
+                    "the user id {uid} goes to {name} of this backup, and to one user alone"
                 )));
                 place.note = None;
             }
         }
-        place
+    }
+    places
+}
+
+/// The one of several users of a user id that gets it, with the name for people: the one that a record here is of, or else the first
+/// that can be restored, or else the first, whose failure is reported.
+fn first_of_uid(
+    store: &Store,
+    places: &[RestorePlace<'_>],
+    indexes: &[usize],
+    terms: RestoreTerms,
+) -> Option<(usize, String)> {
+    let users = indexes.iter().filter_map(|index| {
+        let place = places.get(*index)?;
+        let account = place.account.as_ref().ok()?;
+        Some((*index, account, place.entry))
+    });
+    let is_kept = |account: &Account| {
+        let kept = store.snapshot(account);
+        matches!(kept, Ok(Some(kept)) if kept.account.name == account.name)
     };
-    places.map(one).collect()
+    let holder = users.clone().find(|(_, account, _)| is_kept(account));
+    let able = || {
+        users.clone().find(|(_, account, entry)| {
+            operations::preview_restore(store, account, entry, terms).is_ok()
+        })
+    };
+    let (index, account, _) = holder.or_else(able).or_else(|| users.clone().next())?;
+    Some((index, plain(&account.name)))
 }
 
 fn planned(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> Vec<RestoreRow> {
