@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, unlinkat};
+use rustix::fs::{Access, AtFlags, CWD, Dir, access, unlinkat};
 use rustix::io::Errno;
 
 use crate::Error;
@@ -16,6 +16,9 @@ use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 
 /// Directory of the tickets.
 pub const DIRECTORY: &str = "/run/twofactor/tickets";
+
+/// Name of the daemon's socket, beside that directory.
+const SOCKET_NAME: &str = "socket";
 
 /// Seconds for which a ticket holds, those in which the machine sleeps included.
 const VALID: u64 = 600;
@@ -80,10 +83,12 @@ impl TicketStore {
         }
     }
 
-    /// True if a daemon was set up, for which tickets are written. False where that cannot be seen: no ticket is written then either.
+    /// True if there is the socket beside the directory at which a daemon takes tickets. The directory itself can be there for the daemon of a
+    /// fleet, or be left of one that was stopped. False where it cannot be seen.
     #[must_use]
     pub fn has_daemon(&self) -> bool {
-        self.directory.parent().is_some_and(Path::is_dir)
+        // Rules of SELinux for login programs know files of tickets alone: to see that the socket exists takes no right to it.
+        access(self.directory.with_file_name(SOCKET_NAME), Access::EXISTS).is_ok()
     }
 
     /// True if the user has a ticket for this audit session that still holds.

@@ -1,5 +1,7 @@
 //! Tickets in a directory of their own.
 
+use std::os::unix::net::UnixListener;
+
 use super::*;
 use crate::testing::ScratchStore;
 
@@ -62,6 +64,22 @@ fn without_the_daemons_directory_there_is_no_ticket() {
     assert_eq!(tickets.issue(1000, 7), Ok(TicketIssue::NoDaemon));
     assert_eq!(tickets.holds(1000, 7), Ok(false));
     assert_eq!(tickets.take(1000, 7, 0), Ok(false));
+}
+
+#[test]
+fn a_daemon_that_takes_tickets_has_its_socket() {
+    let at_default = Path::new(DIRECTORY).with_file_name(SOCKET_NAME);
+    assert_eq!(at_default, Path::new(twofactor_protocol::SOCKET));
+    let directory = ScratchStore::new();
+    let run = directory.path().join("run");
+    let tickets = TicketStore::at(&run.join("tickets"));
+    assert!(!tickets.has_daemon());
+    std::fs::create_dir(&run).unwrap();
+    assert!(!tickets.has_daemon());
+    let _fleets = UnixListener::bind(run.join("fleet")).unwrap();
+    assert!(!tickets.has_daemon());
+    let _users = UnixListener::bind(run.join(SOCKET_NAME)).unwrap();
+    assert!(tickets.has_daemon());
 }
 
 #[test]
