@@ -17,6 +17,13 @@ impl fmt::Display for Moment {
     }
 }
 
+impl Moment {
+    /// The minute with the time zone, for what is handed to users, who may be elsewhere: `2026-02-03 04:05 UTC+01:00`.
+    pub fn with_zone(self) -> String {
+        local_time::minute_with_zone(self.0).unwrap_or_else(|| utc(self.0))
+    }
+}
+
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&utc(self.0))
@@ -100,6 +107,9 @@ mod tests {
     fn people_read_local_minutes_and_programs_utc() {
         let moment = Moment(1_234_567_890);
         assert_eq!(Some(moment.to_string()), local_time::minute(1_234_567_890));
+        let elsewhere = moment.with_zone();
+        let zone = elsewhere.strip_prefix(&format!("{moment} UTC")).unwrap();
+        assert!(zone.starts_with(['+', '-']) && zone.len() == "+01:00".len());
         let json = serde_json::to_string(&moment).unwrap();
         assert_eq!(json, "\"2009-02-13T23:31:30Z\"");
     }

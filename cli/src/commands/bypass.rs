@@ -69,7 +69,7 @@ impl Report for BypassReport<'_> {
         let (Some(code), Some(expires), user) = (self.code, &self.expires, self.user) else {
             return Zeroizing::new(format!("{} has no bypass code any more.\n", self.user));
         };
-        let span = span(self.duration);
+        let (span, expires) = (span(self.duration), expires.with_zone());
         let unlock = if self.locked_out {
             let unlock = shell::twofactor("unlock", &[user], &[]);
             format!("{user} is locked out; for the code to work: {unlock}\n")

@@ -130,7 +130,7 @@ impl InvitationRow {
     pub fn line(&self, column: usize) -> String {
         let mut text = self.result.phrase().to_owned();
         if let (InvitationWord::AlreadyInvited, Some(expires)) = (self.result, &self.expires) {
-            text.push_str(&format!(", until {expires}"));
+            text.push_str(&format!(", until {}", expires.with_zone()));
         }
         if let Some(reason) = &self.reason {
             text.push_str(&format!(": {}", reason.replace('\n', ". ")));
@@ -236,7 +236,10 @@ mod tests {
         let mut row = InvitationRow::new("a\u{1b}", InvitationWord::AlreadyInvited);
         let expires = Moment(1);
         row.expires = Some(expires);
-        let told = format!("a\\u{{1b}}  invited already, until {expires}\n");
+        let told = format!(
+            "a\\u{{1b}}  invited already, until {}\n",
+            expires.with_zone()
+        );
         assert_eq!(row.line(0), told);
     }
 

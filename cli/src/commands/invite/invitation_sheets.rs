@@ -100,7 +100,7 @@ fn page(
     code: &PlainCode,
     expires: u64,
 ) -> Zeroizing<String> {
-    let (host, until) = (host::name(), Moment(expires));
+    let (host, until) = (host::name(), Moment(expires).with_zone());
     let steps = [
         "Install an authenticator app on your phone, such as Aegis, FreeOTP or Google Authenticator.".to_owned(),
         format!("Log in to {host} as {user}, with your password."),
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(pages.len(), users.len());
         for (page, user) in pages.iter().zip(users) {
             assert!(page.contains(&format!("\nUser: {user}\n")), "{page}");
-            let until = Moment(1_234_567_890);
+            let until = Moment(1_234_567_890).with_zone();
             assert!(page.contains(&format!("until {until}.")), "{page}");
             assert!(!page.contains("carol"));
         }

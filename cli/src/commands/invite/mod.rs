@@ -124,8 +124,9 @@ impl Report for InvitationReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let user = self.user;
         let (code, expires) = match (self.code, &self.expires) {
-            (Some(code), Some(expires)) => (code, expires),
+            (Some(code), Some(expires)) => (code, expires.with_zone()),
             (None, Some(expires)) => {
+                let expires = expires.with_zone();
                 return Zeroizing::new(format!(
                     "{user} is invited already, until {expires}. The code that was handed out goes on working.\n\
                      For a new one: {}\n",
