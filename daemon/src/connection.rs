@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::SendFlags;
 use twofactor_protocol::frame::MessageBuffer;
 use twofactor_store::sys::{clock, wipe};
@@ -60,7 +61,12 @@ fn answer(
 /// other waiting.
 fn send(mut stream: &UnixStream, reply: &[u8], place: &ConnectionPlace) -> std::io::Result<()> {
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    let sent = rustix::net::send(stream, reply, flags).unwrap_or(0);
+    let sent = match rustix::net::send(stream, reply, flags) {
+        Ok(sent) => sent,
+        Err(Errno::AGAIN) => 0,
+        // With its place it is closed, and gets no word that nothing was done, such as `Busy`, in place of this reply.
+        Err(error) => return Err(error.into()),
+    };
     place.end_answer();
     let rest = reply.get(sent..).unwrap_or_default();
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -101,5 +107,32 @@ fn receive(
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(_) => return None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::place::SharedConnections;
+
+    #[test]
+    fn a_reply_that_is_not_sent_gives_no_place_up() {
+        let connections = SharedConnections::of_root();
+        let (served, client) = UnixStream::pair().unwrap();
+        let served = Arc::new(served);
+        let mut places = Vec::new();
+        while let Ok(place) = connections.admit(0, &served) {
+            assert_eq!(place.begin_answer(), Ok(()));
+            places.push(place);
+        }
+        let place = places.pop().unwrap();
+        drop(client);
+        assert!(send(&served, b"{}\0", &place).is_err());
+        // One of another user id gets the place of any that has no answer to wait for.
+        assert!(connections.admit(1000, &served).is_err());
+        place.end_answer();
+        assert!(connections.admit(1000, &served).is_ok());
     }
 }
