@@ -59,7 +59,7 @@ impl MessageBuffer {
         self.limit.saturating_sub(self.bytes.len())
     }
 
-    /// True if the beginning of a message is waiting for its end.
+    /// True if no beginning of a message is waiting for its end.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
