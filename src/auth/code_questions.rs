@@ -72,17 +72,17 @@ impl LoginContext<'_> {
                 }
             }
             if self.arguments.first_pass == FirstPass::Only {
-                self.tell_last_try(host, &rest.prompt);
+                self.tell_last_try(host, &rest);
                 return Ok(AuthResult::Refused);
             }
             if is_empty && rest.prompt.left_empty() == EmptyAnswer::Again {
-                self.tell_last_try(host, &rest.prompt);
+                self.tell_last_try(host, &rest);
                 return Ok(AuthResult::NoMoreTries);
             }
             // An answer that was not looked at may be right.
             rest.refused = (!was_closed).then_some(bytes);
         }
-        self.tell_last_try(host, &rest.prompt);
+        self.tell_last_try(host, &rest);
         Ok(AuthResult::NoMoreTries)
     }
 
@@ -98,6 +98,7 @@ impl LoginContext<'_> {
                 PromptLayout::PasswordThenCode => text::PASSWORD_AND_CODE,
             }),
             refused: None,
+            all: policy.tries,
             left: policy.tries,
             names: self.names(account),
         }

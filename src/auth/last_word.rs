@@ -1,10 +1,10 @@
 //! The text at the end of a login that is refused.
 
 use super::LoginContext;
+use super::uniform_timing::RemainingTries;
 use crate::arguments::{FirstPass, PromptLayout};
 use crate::dialogue::{DialogueMedium, is_told_by_question};
 use crate::line_break;
-use crate::prompt::Prompt;
 use crate::text;
 use crate::transaction::{Echo, MessageMode, PamTransaction};
 
@@ -48,14 +48,18 @@ impl LoginContext<'_> {
     }
 
     /// Tells why the last answer was refused, where the next question would have said it.
-    pub(super) fn tell_last_try(&self, host: &mut dyn PamTransaction, prompt: &Prompt) {
-        let Some(why) = prompt
+    ///
+    /// Where there is one try only, in a message: sshd ends the process that waits in a question of a client that hangs up, so that no
+    /// module after this one, such as pam_faillock, and no line of sshd would learn of any wrong code.
+    pub(super) fn tell_last_try(&self, host: &mut dyn PamTransaction, rest: &RemainingTries<'_>) {
+        let Some(why) = rest
+            .prompt
             .reason()
             .filter(|_| self.messages == MessageMode::Wanted)
         else {
             return;
         };
-        if self.may_tell() {
+        if self.may_tell() && rest.all > 1 {
             self.tell_at_the_end(host, &format!("{why}\n{}", text::LAST_TRY));
         } else {
             host.complain(why);

@@ -147,16 +147,16 @@ impl LoginContext<'_> {
             }
             self.refuse_in_time(host, policy, &pace, &mut rest.prompt, text::WRONG);
             if self.arguments.first_pass == FirstPass::Only {
-                self.tell_last_try(host, &rest.prompt);
+                self.tell_last_try(host, &rest);
                 return Ok(AuthResult::Refused);
             }
             if again {
-                self.tell_last_try(host, &rest.prompt);
+                self.tell_last_try(host, &rest);
                 return Ok(AuthResult::NoMoreTries);
             }
             rest.refused = Some(input.into_bytes());
         }
-        self.tell_last_try(host, &rest.prompt);
+        self.tell_last_try(host, &rest);
         Ok(AuthResult::NoMoreTries)
     }
 }

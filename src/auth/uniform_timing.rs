@@ -33,6 +33,8 @@ pub struct RemainingTries<'n> {
     pub prompt: Prompt,
     /// The last answer that was refused, if there was one.
     pub refused: Option<Zeroizing<Vec<u8>>>,
+    /// Number of questions of the whole login.
+    pub all: u8,
     /// Number of questions, the next one included.
     pub left: u8,
     /// Names of the user.

@@ -58,6 +58,15 @@ fn the_last_wrong_code_is_a_question_of_sshd() {
     assert_eq!(stage.said(), [QUESTION, wrong, QUESTION, wrong]);
 }
 
+/// A client that hangs up at a question keeps the modules after this one from running.
+#[test]
+fn with_one_try_a_wrong_code_is_a_message() {
+    let mut stage = sshd("enabled = true\ntries = 1\n");
+    assert_eq!(stage.run(&["1", ""]), AuthResult::NoMoreTries);
+    assert_eq!(stage.said(), [QUESTION, ("complains", "Wrong code.")]);
+    assert_eq!(stage.state().failures, 1);
+}
+
 #[test]
 fn a_password_as_code_is_a_question_of_sshd() {
     let mut stage = sshd("enabled = true\n");

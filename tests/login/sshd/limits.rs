@@ -192,3 +192,35 @@ fn a_lock_out_that_begins_during_typing_holds() {
     assert!(!ended.shown.contains("it-is-in"));
     assert_eq!((ended.code, failures("alice")), (Some(255), 5));
 }
+
+/// sshd ends the process of a question that is not answered, and with it the rest of the stack.
+#[test]
+fn hanging_up_after_the_only_try_hides_no_failure() {
+    let machine = machine();
+    policy(&machine, "tries = 1", "");
+    let stack = machine.read("/etc/pam.d/sshd");
+    let counted = "auth [success=1 default=ignore] pam_twofactor.so\n\
+                   auth [default=die] pam_faillock.so authfail dir=/run/faillock\n";
+    let asked = "auth       [success=ok ignore=ignore default=die]  pam_twofactor.so\n";
+    assert!(stack.contains(asked), "{stack}");
+    machine.stack("sshd", &stack.replace(asked, counted));
+    let phone = enrolled(&machine, "alice");
+    let sshd = machine.sshd("");
+    let session = sshd
+        .login("alice")
+        .answers(&[PASSWORD, &phone.wrong_code()])
+        .run();
+    assert!(!session.is_in());
+    sshd.settle();
+    assert_eq!(failures("alice"), 1);
+    let tally = std::fs::metadata("/run/faillock/alice").unwrap();
+    assert!(tally.len() > 0);
+    assert!(
+        sshd.log()
+            .contains("Failed keyboard-interactive/pam for alice")
+    );
+    // A right code is no failure there.
+    std::fs::remove_file("/run/faillock/alice").unwrap();
+    assert!(login(&sshd, "alice", &[&phone.code()]).is_in());
+    assert!(!std::path::Path::new("/run/faillock/alice").exists());
+}
