@@ -13,7 +13,7 @@ use crate::host_file::{FleetDirectory, FleetLock, HostPlace};
 use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
 use crate::outage::OutageReason;
-use crate::shared_attempt::{FleetStanding, StandingSource};
+use crate::shared_attempt::{FleetStanding, StandingSource, check_meta};
 use crate::store_key::StoreKey;
 use crate::store_values::{ChangeAnswer, KeyedValue};
 use crate::token::{FleetMeta, HostBeat};
@@ -254,7 +254,7 @@ pub(crate) fn known_beat(
     host: Option<&[u8]>,
 ) -> Result<HostBeat, OutageReason> {
     let meta = opened_meta(key, meta)?;
-    place.meta.check(meta)?;
+    check_meta(place.meta, meta)?;
     let entry = key.open(&place.key(), host.ok_or(OutageReason::WentBack)?);
     let entry = HostEntry::decode(&entry.map_err(OutageReason::Seal)?);
     let entry = entry.map_err(OutageReason::Token)?;

@@ -10,6 +10,7 @@ pub mod certificate_facts;
 pub mod deadline;
 pub mod factor_commit;
 pub mod fleet_changes;
+mod fleet_factor;
 pub mod fleet_host;
 pub mod fleet_key;
 pub mod fleet_membership;

@@ -22,7 +22,7 @@ use crate::gateway_message::{StoreView, TransactionAnswer};
 use crate::outage::OutageReason;
 use crate::shared_state::{SharedOutcome, SharedState};
 use crate::store_key::StoreKey;
-use crate::token::{FleetMeta, HostBeat};
+use crate::token::{EpochPhase, FleetMeta, HostBeat};
 
 /// The decision on one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl FleetStanding {
         let meta = key.open(&StoreKey::meta(), meta);
         let meta = FleetMeta::decode(&meta.map_err(OutageReason::Seal)?);
         let meta = meta.map_err(OutageReason::Token)?;
-        self.meta.check(meta)?;
+        check_meta(self.meta, meta)?;
         let beat = key.open(place, host.ok_or(OutageReason::WentBack)?);
         let beat = HostBeat::decode(&beat.map_err(OutageReason::Seal)?);
         let beat = beat.map_err(OutageReason::Token)?;
@@ -108,6 +108,22 @@ impl FleetStanding {
             return Err(OutageReason::WentBack);
         }
         Ok(())
+    }
+}
+
+/// Checks that a store is that of the same fleet, in the same epoch, and that the epoch has begun there.
+///
+/// # Errors
+/// [`OutageReason`].
+pub fn check_meta(known: FleetMeta, there: FleetMeta) -> Result<(), OutageReason> {
+    if there.fleet != known.fleet {
+        Err(OutageReason::OtherFleet)
+    } else if there.phase == EpochPhase::Restoring {
+        Err(OutageReason::Restoration)
+    } else if there == known {
+        Ok(())
+    } else {
+        Err(OutageReason::OtherEpoch)
     }
 }
 

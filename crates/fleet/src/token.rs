@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::outage::OutageReason;
-
 const META_MAGIC: [u8; 4] = *b"2FSM";
 const BEAT_MAGIC: [u8; 4] = *b"2FSH";
 /// The format that is written and read.
@@ -61,22 +59,6 @@ impl FleetMeta {
             epoch: 1,
             restoration: [0; 8],
             phase: EpochPhase::Settled,
-        }
-    }
-
-    /// Checks that a store is that of the same fleet, in the same epoch, and that the epoch has begun there.
-    ///
-    /// # Errors
-    /// [`OutageReason`].
-    pub fn check(self, there: Self) -> Result<(), OutageReason> {
-        if there.fleet != self.fleet {
-            Err(OutageReason::OtherFleet)
-        } else if there.phase == EpochPhase::Restoring {
-            Err(OutageReason::Restoration)
-        } else if there == self {
-            Ok(())
-        } else {
-            Err(OutageReason::OtherEpoch)
         }
     }
 

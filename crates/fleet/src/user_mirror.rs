@@ -10,8 +10,8 @@ use twofactor_core::record::Record;
 use twofactor_store::sys::accounts;
 use twofactor_store::{Locked, Store};
 
+use crate::fleet_factor::FleetFactor;
 use crate::host_error::HostError;
-use crate::mirror::FleetFactor;
 use crate::mirror_marks::{MarkKind, MirrorMarks};
 use crate::outage::OutageReason;
 use crate::shared_record::SharedRecord;

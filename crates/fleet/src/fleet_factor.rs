@@ -1,0 +1,74 @@
+//! What the store has of one user, read at one moment with what says that it is the store of the fleet.
+
+use twofactor_core::state::State;
+
+use crate::fleet_host::{FleetHost, patient};
+use crate::gateway::TimeLeft;
+use crate::outage::OutageReason;
+use crate::shared_attempt::StandingSource as _;
+use crate::shared_record::SharedRecord;
+use crate::shared_state::SharedState;
+use crate::store_key::StoreKey;
+use crate::store_values::KeyedValue;
+
+/// What the store has of a user.
+pub(crate) struct FleetFactor {
+    pub(crate) record: SharedRecord,
+    pub(crate) state: SharedState,
+}
+
+impl FleetHost {
+    /// Checks that the store is that of the fleet, and has the number of this host.
+    pub(crate) fn check_store(&self, time: &dyn TimeLeft) -> Result<(), OutageReason> {
+        self.checked_values(&[], time).map(drop)
+    }
+
+    /// The values of keys, of one moment at which the store was that of the fleet and had the number of this host.
+    fn checked_values(
+        &self,
+        wanted: &[StoreKey],
+        time: &dyn TimeLeft,
+    ) -> Result<Vec<KeyedValue>, OutageReason> {
+        let mut keys = vec![StoreKey::meta(), self.host_key().clone()];
+        keys.extend_from_slice(wanted);
+        let mut known = self.standing();
+        loop {
+            let mut values = patient(time, || self.gateway().values(&keys, time))?;
+            let value = |at: usize| values.get(at).and_then(|(_, value)| value.as_deref());
+            let before = std::mem::replace(&mut known, self.standing());
+            match known.check(self.key(), self.host_key(), value(0), value(1)) {
+                // The host wrote a number meanwhile.
+                Err(reason) if reason.is_of_standing() && before != known => {}
+                Err(reason) => return Err(reason),
+                Ok(()) => return Ok(values.split_off(2.min(values.len()))),
+            }
+        }
+    }
+
+    /// The state of a user, as all hosts share it.
+    ///
+    /// # Errors
+    /// [`OutageReason`].
+    pub fn user_state(&self, user: &str, time: &dyn TimeLeft) -> Result<State, OutageReason> {
+        Ok(self.factor(user, time)?.state.state)
+    }
+
+    /// Record and state of a user, of one revision.
+    pub(crate) fn factor(
+        &self,
+        user: &str,
+        time: &dyn TimeLeft,
+    ) -> Result<FleetFactor, OutageReason> {
+        let keys = [StoreKey::record(user), StoreKey::state(user)];
+        let values = self.checked_values(&keys, time)?;
+        let plain = |at: usize, place: &StoreKey| {
+            let sealed = values.get(at).and_then(|(_, value)| value.as_deref());
+            let sealed = sealed.ok_or(OutageReason::NoState)?;
+            self.key().open(place, sealed).map_err(OutageReason::Seal)
+        };
+        let [record, state] = &keys;
+        let record = SharedRecord::decode(&plain(0, record)?).map_err(OutageReason::Record)?;
+        let state = SharedState::decode(&plain(1, state)?).map_err(OutageReason::Value)?;
+        Ok(FleetFactor { record, state })
+    }
+}
