@@ -14,13 +14,14 @@ use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, HostReport};
 use crate::fleet_key::SealError;
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress};
+use crate::host_error::HostError;
 use crate::host_file::{FleetLock, HostPlace};
 use crate::host_settings::HostSettings;
 use crate::membership_error::MembershipError;
 use crate::outage::OutageReason;
 use crate::restored_users::LostMarks;
 use crate::store_key::StoreKey;
-use crate::token::{EpochPhase, FleetMeta};
+use crate::token::{EpochPhase, FleetMeta, RestorationId};
 
 /// The name for hosts that joined after the backup was made: the restored store does not know them.
 pub const UNKNOWN_HOSTS: &str = "unknown";
@@ -118,16 +119,19 @@ fn begun_here(place: &HostPlace, stored: FleetMeta) -> Result<Option<FleetMeta>,
 }
 
 /// The epoch after all that this host and the store know of, with a restoration of its own.
-fn following(place: &HostPlace, stored: FleetMeta) -> Result<FleetMeta, MembershipError> {
-    let mut restoration = [0; 8];
-    getrandom::fill(&mut restoration)
-        .map_err(|error| OutageReason::Sealing(SealError::Random(error)))?;
+fn following(place: &HostPlace, stored: FleetMeta) -> Result<FleetMeta, OutageReason> {
     Ok(FleetMeta {
         epoch: stored.epoch.max(place.meta.epoch).saturating_add(1),
-        restoration,
+        restoration: new_restoration()?,
         phase: EpochPhase::Restoring,
         ..stored
     })
+}
+
+fn new_restoration() -> Result<RestorationId, OutageReason> {
+    let mut id = [0; 8];
+    getrandom::fill(&mut id).map_err(|error| OutageReason::Sealing(SealError::Random(error)))?;
+    Ok(id)
 }
 
 impl FleetHost {
@@ -145,16 +149,23 @@ impl FleetHost {
         let time = WorkDeadline::after(STEP_TIME);
         let mut base = self.restoration_base(&time)?;
         let mut stored = self.meta_of(&base, &place)?;
-        let is_over_here = stored.restoration == place.meta.restoration;
-        let is_behind = stored.epoch <= place.meta.epoch;
-        if stored.phase == EpochPhase::Restoring && is_behind && !is_over_here {
-            // The host that began it has seen fewer epochs than this one.
+        if stored.phase == EpochPhase::Restoring && stored.epoch <= place.meta.epoch {
+            // The host that began it has seen fewer epochs than this one. Of one that was over here, what was learned since is missing:
+            // it goes on as another one, which no host has begun.
+            if stored.restoration == place.meta.restoration {
+                stored.restoration = new_restoration()?;
+            }
             stored.epoch = place.meta.epoch.saturating_add(1);
             self.put(&base, vec![self.meta_entry(stored)?], &time)?;
             base = self.restoration_base(&time)?;
         }
         if stored.epoch <= place.meta.epoch {
             return Ok(false);
+        }
+        if place.begun.is_some_and(|begun| begun != stored.restoration) {
+            // With that one it would go on where a backup holds it, and miss this one.
+            let forgotten = self.forget_begun(&place, &lock);
+            forgotten.map_err(OutageReason::files)?;
         }
         if !self.has_taken_part(stored, &time)? {
             let store = Store::open(&files.state, &files.policy);
@@ -194,12 +205,23 @@ impl FleetHost {
                     .to_owned(),
             ));
         }
+        // Killed after the store has the epoch, this host would go on with a restoration that a backup holds.
+        self.forget_begun(place, lock)?;
         let place = self.next_place(place, next);
         let writes = vec![self.meta_entry(place.meta)?, self.entry_of(&place, report)?];
         // Where this is killed in between, this host follows as all others do.
         self.put(&base, writes, &time)?;
         self.directory().write(&place, lock)?;
         Ok(())
+    }
+
+    /// Forgets the restoration that was begun here.
+    fn forget_begun(&self, place: &HostPlace, lock: &FleetLock) -> Result<(), HostError> {
+        let over = HostPlace {
+            begun: None,
+            ..place.clone()
+        };
+        self.directory().write(&over, lock)
     }
 
     fn meta_entry(&self, meta: FleetMeta) -> Result<(StoreKey, Vec<u8>), OutageReason> {

@@ -110,16 +110,38 @@ fn an_epoch_whose_command_was_killed_is_followed() {
     cluster.restore_snapshot(&backup);
     assert_eq!(a.after_restore(&[], MembershipRun::Apply).waiting.len(), 1);
     assert_eq!(b.beat(), Err(OutageReason::Restoration));
+    let halfway = cluster.path("halfway");
+    cluster.take_snapshot(&halfway);
     let place = a.files.top().join("fleet/host");
-    let before = fs::read(&place).unwrap();
+    let before = fs::read_to_string(&place).unwrap();
     assert!(
         a.after_restore(&[], MembershipRun::Apply)
             .waiting
             .is_empty()
     );
-    fs::write(&place, &before).unwrap();
+    // It forgot that it began one before that.
+    let (first, rest) = before.split_once("\nbegun ").unwrap();
+    let (_, rest) = rest.split_once('\n').unwrap();
+    let killed = format!("{first}\nbegun none\n{rest}");
+    fs::write(&place, &killed).unwrap();
+    assert_eq!(b.beat(), Ok(0));
+    b.use_code("alice", 64001, LATER);
+    // Of this backup both have taken part, and one of them has learned more.
+    cluster.restore_snapshot(&halfway);
+    assert_eq!(b.beat(), Err(OutageReason::Restoration));
+    assert_eq!(a.after_restore(&[], MembershipRun::Apply).waiting.len(), 1);
+    assert_eq!(b.beat(), Err(OutageReason::Restoration));
+    assert!(
+        a.after_restore(&[], MembershipRun::Apply)
+            .waiting
+            .is_empty()
+    );
+    let known = fs::read(&place).unwrap();
+    fs::write(&place, &killed).unwrap();
     a.restart_service();
     assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    assert_ne!(fs::read(&place).unwrap(), known);
+    assert_eq!(a.shared_next("alice"), LATER, "the used code stays used");
     assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
 }
 

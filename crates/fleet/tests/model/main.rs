@@ -9,12 +9,14 @@
 )]
 
 mod promises;
+mod restorations;
 mod rules;
 mod search;
 mod session_steps;
 mod store_steps;
 mod world;
 
+use restorations::RestorationRules;
 use rules::{ALL, FleetRules, FleetScene, RestoreScene, SCENE};
 
 #[track_caller]
@@ -160,6 +162,51 @@ fn a_broken_rule_of_backups_is_found() {
     breaks("an old transaction surviving the restore", scene, ALL);
 }
 
+#[test]
+fn restorations_keep_the_promises() {
+    let worlds = restorations::search(restorations::ALL, 2);
+    assert!(worlds.is_ok(), "{worlds:?}");
+}
+
+#[test]
+fn a_broken_rule_of_restorations_is_found() {
+    const ALL: RestorationRules = restorations::ALL;
+    for (name, rules) in [
+        (
+            "says so",
+            RestorationRules {
+                says_so: false,
+                ..ALL
+            },
+        ),
+        (
+            "own restoration",
+            RestorationRules {
+                own_restoration: false,
+                ..ALL
+            },
+        ),
+        (
+            "forgotten first",
+            RestorationRules {
+                forgotten_first: false,
+                ..ALL
+            },
+        ),
+        (
+            "later epoch",
+            RestorationRules {
+                later_epoch: false,
+                ..ALL
+            },
+        ),
+    ] {
+        let broken = restorations::search(rules, 2);
+        println!("no {name}: {broken:?}");
+        assert!(broken.is_err(), "{name}");
+    }
+}
+
 /// The rules of attempts have one name in the model and where the code states them.
 #[test]
 fn the_code_names_the_rules_as_the_model() {
@@ -242,6 +289,13 @@ mod whole {
             ..LARGE
         };
         holds("four attempts on three hosts, cut off", large, ALL);
+    }
+
+    #[test]
+    fn three_restorations() {
+        let worlds = restorations::search(restorations::ALL, 3);
+        println!("three restorations: {worlds:?}");
+        assert!(worlds.is_ok(), "{worlds:?}");
     }
 
     #[test]
