@@ -12,6 +12,7 @@
 
 #[path = "../enrollment/app.rs"]
 mod app;
+mod busy_files;
 #[path = "../../crates/fleet/tests/etcd/certificates.rs"]
 mod certificates;
 #[path = "../../crates/fleet/tests/etcd/cluster.rs"]

@@ -83,10 +83,17 @@ impl HostHandle {
 
     /// [`FleetHost::beat_now`]. Where that fails the files are read anew, for the next try: the store may have refused what they had.
     ///
+    /// While a command of this host holds the lock of these files no number is written: then it is enough that the store has the one
+    /// that this host wrote last.
+    ///
     /// # Errors
     /// [`OutageReason`]; that of the files where they cannot be used.
     pub fn meet(&self, report: HostReport, time: &dyn TimeLeft) -> Result<(), OutageReason> {
-        let met = self.host().beat_now(report, time);
+        let host = self.host();
+        let met = match host.beat_now(report, time) {
+            Err(busy @ OutageReason::HostBusy(_)) => host.check_store(time).map_err(|_| busy),
+            met => met,
+        };
         if met.is_err() {
             let anew = OpenedHost::open(&self.settings, &self.state);
             self.take(anew.map_err(OutageReason::files)?);
