@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Duration;
 
 use twofactor_core::account::Account;
@@ -114,7 +116,6 @@ impl FleetService {
             }
             Err(AttemptRefusal::Outdated(reason)) => {
                 log::outage(code.user, caller, &reason);
-                self.breaker.note(&reason);
                 Err(ServiceError::Unavailable)
             }
             Err(AttemptRefusal::Failed(failure)) => {
@@ -153,7 +154,7 @@ impl FleetService {
             return Ok(FleetAnswer::Judged(VerifyAnswer::Unenrolled));
         }
         let mut attempt = LoginAttempt::new(&file, loaded, &store, &account, SERVICE);
-        match self.judged_by_store((&store, &mut attempt), &account, code, time)? {
+        match self.judged_by_store(&mut attempt, &account, code, time)? {
             SharedEnd::Judged(result) => Ok(FleetAnswer::Judged(verify_answer(result))),
             SharedEnd::Outage(None) => Err(AttemptRefusal::Busy),
             SharedEnd::Outage(Some(reason)) => {
@@ -167,7 +168,7 @@ impl FleetService {
     /// Where the store has a newer record of the user than this host, that is brought here first.
     fn judged_by_store(
         &self,
-        (store, attempt): (&Store, &mut LoginAttempt<'_>),
+        attempt: &mut LoginAttempt<'_>,
         account: &Account,
         code: &TypedCode<'_>,
         time: WorkDeadline,
@@ -176,12 +177,33 @@ impl FleetService {
         if first != SharedEnd::Outage(Some(OutageReason::OlderRecord)) {
             return Ok(first);
         }
-        let mirrored = self.host.host().mirror_user(store, &account.name, &time);
-        mirrored.map_err(AttemptRefusal::Outdated)?;
+        self.mirrored(&account.name, time)
+            .map_err(AttemptRefusal::Outdated)?;
+        // From now on also a login that waits no longer is judged by the new record.
         match self.settled(attempt, account, code, (AttemptTry::AfterMirror, time))? {
             SharedEnd::Outage(Some(reason)) => Err(AttemptRefusal::Outdated(reason)),
             end => Ok(end),
         }
+    }
+
+    /// Brings the record of one user here, in a thread that may go on: a login that got no answer in time would be judged by this host
+    /// alone, and so by the very record that is known to be old.
+    fn mirrored(&self, user: &str, time: WorkDeadline) -> Result<(), OutageReason> {
+        let failed = |text: String| OutageReason::NotMirrored(text);
+        let (done, end) = sync_channel(1);
+        let (host, user) = (self.host.host(), user.to_owned());
+        let (state, policy) = (self.state.clone(), self.policy.clone());
+        let work = move || {
+            let store = Store::open(&state, &policy);
+            let store = store.map_err(|error| OutageReason::NotMirrored(error.to_string()));
+            let _ = done.send(store.and_then(|store| host.mirror_user(&store, &user, &time)));
+        };
+        let thread = thread::Builder::new().name("fleet-record".to_owned());
+        thread
+            .spawn(work)
+            .map_err(|error| failed(error.to_string()))?;
+        let late = |_| Err(failed("that takes longer than a code may".to_owned()));
+        end.recv_timeout(time.left()).unwrap_or_else(late)
     }
 
     fn settled(

@@ -53,11 +53,11 @@ pub fn leave(context: &Context, args: &FleetLeaveArgs) -> Result<(), Failure> {
 fn leave_without_store(context: &Context, dry_run: bool) -> Result<(), Failure> {
     let host = leaving::leave_without_store(context.state_path(), MembershipRun::DryRun)?;
     if !dry_run {
-        let contact = FleetContact::read(context.state_path()).ok().flatten();
-        let since = contact.map_or_else(
-            || "It never got the records of the fleet".to_owned(),
-            |it| format!("Its records are those of {}", utc(it.mirrored)),
-        );
+        let since = match FleetContact::read(context.state_path()) {
+            Ok(Some(contact)) => format!("Its records are those of {}", utc(contact.mirrored)),
+            Ok(None) => "It is not known to have the records of the fleet".to_owned(),
+            Err(error) => format!("It is not known when it got the records of the fleet ({error})"),
+        };
         context.terminal.confirm(&format!(
             "Leave the fleet without its store? {since}: devices that were removed since work here, and who enrolled since has none."
         ))?;

@@ -60,7 +60,9 @@ pub fn check(
     let findings = [
         reachable(&facts),
         endless(policy),
-        shut(policy, |user| !matches!(accounts::by_name(user), Ok(None))),
+        shut(policy, |user| {
+            matches!(accounts::by_name(user), Ok(Some(_)))
+        }),
     ];
     let mut findings: Vec<_> = findings.into_iter().flatten().collect();
     let settings = host_settings::beside(policy_path);
@@ -79,6 +81,8 @@ fn unused(state: &Path) -> Option<DoctorFinding> {
     let subject = state.display().to_string();
     match place {
         Err(error) if error.is_not_joined() => None,
+        // Its own finding tells of the state directory.
+        Err(error) if error.path == state => None,
         Err(error) => {
             let otherwise = "twofactor fleet status says more";
             Some(DoctorFinding::of(

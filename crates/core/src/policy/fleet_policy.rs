@@ -14,7 +14,7 @@ pub struct FleetPolicy {
     pub on_outage: OutageRule,
     /// Seconds since the last contact with the store for which [`OutageRule::Local`] holds, 0..=31536000; 0 is without end.
     pub outage_local_for: u32,
-    /// True if recovery codes, bypass codes and codes of a counter, which do not expire, are accepted during an outage.
+    /// True if recovery codes and codes of a counter, which do not expire, are accepted during an outage.
     pub outage_recovery: bool,
     /// PAM services whose codes are judged by the files of the host during every outage.
     pub local_services: Vec<String>,
