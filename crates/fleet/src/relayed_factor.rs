@@ -48,7 +48,7 @@ impl FleetHost {
     ) -> Result<(), CommitFault> {
         let is_base = |stored: Option<&str>| change.is_base(stored);
         let state = |shared: Option<&State>| match change.next {
-            Some((record, local)) => state_join::of_record(record, local, shared),
+            Some((record, local)) => state_join::of_change(record, local, shared),
             None => State::new(0),
         };
         let commit = FactorCommit {
