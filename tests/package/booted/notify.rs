@@ -18,7 +18,7 @@ fn journal(system: &BootedSystem, tag: &str) -> String {
 }
 
 /// Waits for what the system does, two minutes at most.
-fn await_until(is_there: &dyn Fn() -> bool) {
+pub(super) fn await_until(is_there: &dyn Fn() -> bool) {
     for _ in 0..1200 {
         if is_there() {
             return;
