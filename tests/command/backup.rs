@@ -191,14 +191,14 @@ fn r39_status_shows_last_use_and_codes_left() {
     assert_eq!(user["recovery_codes_left"], 9);
     assert!(user["devices"][0]["last_used"].is_string());
     assert!(user["devices"][1]["last_used"].is_null());
-    let used = user["devices"][0]["last_used"].as_str().unwrap();
-    let text = machine.command(&["status", "alice"]).ok().stdout;
+    let used = desk::minute(&user["devices"][0]["last_used"]);
+    let text = desk::in_utc(&machine, &["status", "alice"]);
     let line = |name: &str| {
         let found = text.lines().find(|line| line.starts_with(name));
         found.unwrap_or_else(|| panic!("{text}")).to_owned()
     };
     assert!(line("alice ").contains(" 9 "), "{text}");
-    assert!(line("phone ").ends_with(used), "{text}");
+    assert!(line("phone ").ends_with(&used), "{text}");
     assert!(line("tablet ").ends_with("never"), "{text}");
 }
 

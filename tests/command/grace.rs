@@ -67,8 +67,8 @@ fn status_tells_address_service_and_end() {
         (&"2001:db8::7".into(), &Value::Null)
     );
     assert_eq!(found.len(), 2);
-    let until = found[0]["until"].as_str().unwrap();
-    let text = machine.command(&["status", "alice"]).ok().stdout;
+    let until = desk::minute(&found[0]["until"]);
+    let text = desk::in_utc(&machine, &["status", "alice"]);
     let lines = format!(
         "Not asked for a code: at {SERVICE} from 192.0.2.7 until {until}\nNot asked for a code: at an unknown service from 2001:db8::7 until "
     );

@@ -65,6 +65,18 @@ pub fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text:?}"))
 }
 
+/// What the command prints for these arguments in the time zone UTC.
+pub fn in_utc(machine: &Machine, arguments: &[&str]) -> String {
+    let command = machine.program("twofactor").args(arguments);
+    command.env("TZ", "UTC").run().ok().stdout
+}
+
+/// The minute of a moment of a report, as people are shown it in UTC.
+pub fn minute(moment: &Value) -> String {
+    let moment = moment.as_str().unwrap();
+    moment[.."2026-02-03T04:05".len()].replace('T', " ")
+}
+
 /// The keys of an object, sorted.
 pub fn keys(value: &Value) -> Vec<&str> {
     let mut keys: Vec<&str> = value
