@@ -49,12 +49,13 @@ const OF_AN_ACCOUNT: [(&str, &str); 5] = [
     ("radiusd", "radiusd or freerad"),
 ];
 /// Programs of root that give the password to every question.
-const ONE_ANSWER: [&str; 13] = [
+const ONE_ANSWER: [&str; 14] = [
     "dovecot",
     "vsftpd",
     "proftpd",
     "pure-ftpd",
     "cups",
+    "sddm",
     "samba",
     "openvpn",
     "xrdp-sesman",
