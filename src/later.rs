@@ -28,10 +28,17 @@ pub fn told_here(
     }
 }
 
-/// Tells what has to be told after a right code: at once, or in sshd once the session is there.
-pub fn tell(host: &mut dyn PamTransaction, accepted: &Accepted, changes: &[RecentChange]) {
+/// Tells what has to be told after a right code: at once, or in sshd once the session is there. `few` is the number of recovery
+/// codes that are left, where they are few.
+pub fn tell(
+    host: &mut dyn PamTransaction,
+    accepted: &Accepted,
+    few: Option<usize>,
+    changes: &[RecentChange],
+) {
     forget(host);
-    let notice = LoginNotice::new(accepted, changes);
+    let few = few.filter(|_| login_service::tells_changes(host));
+    let notice = LoginNotice::new(accepted, few, changes);
     if notice.is_empty() {
         return;
     }
@@ -145,9 +152,9 @@ mod tests {
             failures_before,
             password_len: 0,
         };
-        tell(&mut stage, &accepted(3), &[]);
+        tell(&mut stage, &accepted(3), None, &[]);
         assert_eq!(stage.variables[VARIABLE], "-,3");
-        tell(&mut stage, &accepted(0), &[]);
+        tell(&mut stage, &accepted(0), None, &[]);
         assert!(stage.variables.is_empty());
     }
 

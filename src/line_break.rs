@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_text_fits_the_terminal_where_there_is_one() {
-        let text = "One wrong code was entered since your last login. If that was not you, change your password.";
+        let text = "One wrong code was entered since your last right one. If that was not you, change your password.";
         let mut stage = Stage::new("enabled = true\n");
         for (columns, tty, most) in [
             (None, "ssh", 80),

@@ -5,13 +5,14 @@ use twofactor_core::record::recent_changes::{
 };
 use twofactor_core::verify::{Accepted, Credential};
 
+use crate::text::CodesLeft;
 use crate::{change_text, text};
 
 /// The notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginNotice {
-    /// Recovery codes that are left, where one was used.
-    left: Option<usize>,
+    /// Recovery codes that are left.
+    left: Option<CodesLeft>,
     /// Wrong codes before.
     failures: u32,
     /// Changes of the factor, the newest last.
@@ -19,12 +20,13 @@ pub struct LoginNotice {
 }
 
 impl LoginNotice {
-    /// The notice after this code.
-    pub fn new(accepted: &Accepted, changes: &[RecentChange]) -> Self {
+    /// The notice after this code. `few` is the number of recovery codes that are left, where they are few.
+    pub fn new(accepted: &Accepted, few: Option<usize>, changes: &[RecentChange]) -> Self {
         Self {
             left: match accepted.by {
-                Credential::RecoveryCode { left } => Some(left),
-                Credential::Device { .. } | Credential::Bypass => None,
+                Credential::RecoveryCode { left } => Some(CodesLeft::Used(left)),
+                Credential::Device { .. } => few.map(CodesLeft::Few),
+                Credential::Bypass => None,
             },
             failures: accepted.failures_before,
             changes: changes.to_vec(),
@@ -57,9 +59,14 @@ impl LoginNotice {
         lines
     }
 
-    /// Two numbers: recovery codes left, `-` where none was used, and wrong codes before; then each change.
+    /// Two numbers: recovery codes left, after `f` where a device was used, `-` where nothing is told of them, and wrong codes
+    /// before; then each change.
     pub fn text(&self) -> String {
-        let left = self.left.map_or("-".to_owned(), |left| left.to_string());
+        let left = match self.left {
+            None => "-".to_owned(),
+            Some(CodesLeft::Used(left)) => left.to_string(),
+            Some(CodesLeft::Few(left)) => format!("f{left}"),
+        };
         let mut text = format!("{left},{}", self.failures);
         for change in &self.changes {
             text.push(';');
@@ -73,9 +80,10 @@ impl LoginNotice {
         let mut parts = text.split(';');
         let (left, failures) = parts.next()?.split_once(',')?;
         Some(Self {
-            left: match left {
-                "-" => None,
-                left => Some(left.parse().ok()?),
+            left: match (left, left.strip_prefix('f')) {
+                ("-", _) => None,
+                (_, Some(few)) => Some(CodesLeft::Few(few.parse().ok()?)),
+                (used, None) => Some(CodesLeft::Used(used.parse().ok()?)),
             },
             failures: failures.parse().ok()?,
             changes: parts.map(read_change).collect::<Option<_>>()?,
@@ -163,18 +171,33 @@ mod tests {
             name: "phone".into(),
             offset: 0,
         };
-        for (by, failures_before, changes, lines) in [
-            (Credential::RecoveryCode { left: 9 }, 2, &changes[..0], 2),
-            (Credential::Bypass, 1, &changes[..1], 3),
-            (device(), 7, &changes[..0], 1),
-            (device(), 0, &changes[..], 4),
+        for (by, few, failures_before, changes, lines) in [
+            (
+                Credential::RecoveryCode { left: 9 },
+                None,
+                2,
+                &changes[..0],
+                2,
+            ),
+            (
+                Credential::RecoveryCode { left: 1 },
+                Some(1),
+                0,
+                &changes[..0],
+                1,
+            ),
+            (Credential::Bypass, Some(2), 1, &changes[..1], 3),
+            (device(), None, 7, &changes[..0], 1),
+            (device(), Some(3), 7, &changes[..0], 2),
+            (device(), Some(0), 0, &changes[..0], 1),
+            (device(), None, 0, &changes[..], 4),
         ] {
             let accepted = Accepted {
                 by,
                 failures_before,
                 password_len: 0,
             };
-            let notice = LoginNotice::new(&accepted, changes);
+            let notice = LoginNotice::new(&accepted, few, changes);
             assert_eq!(LoginNotice::read(&notice.text()), Some(notice.clone()));
             assert_eq!(notice.lines(None).len(), lines);
             assert!(!notice.is_empty());
@@ -185,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_no_notice_tells_nothing() {
-        let texts = "|,|-|9|-,|x,1|1,x|-1,2|1,2,3|-,0;|-,0;7,invited,,daemon,0,,|-,0;7,other,,daemon,0,,,|-,0;7,invited,,login,0,,,";
+        let texts = "|,|-|9|-,|x,1|f,1|fx,1|1,x|-1,2|1,2,3|-,0;|-,0;7,invited,,daemon,0,,|-,0;7,other,,daemon,0,,,|-,0;7,invited,,login,0,,,";
         for text in texts.split('|') {
             assert_eq!(LoginNotice::read(text), None, "{text}");
         }

@@ -74,27 +74,43 @@ pub fn closed(gate: ThrottleStatus) -> String {
     }
 }
 
-/// Text after a success; nothing, usually. With the recovery codes that are left where one was used.
-#[must_use]
-pub fn accepted(recovery_codes_left: Option<usize>, failures_before: u32) -> Vec<String> {
-    let mut lines = Vec::new();
-    match recovery_codes_left {
-        Some(0) => {
-            lines.push("That was your last recovery code.".to_owned());
+/// Recovery codes that are left, as far as they are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodesLeft {
+    /// One was used.
+    Used(usize),
+    /// A device was used, and few are left.
+    Few(usize),
+}
+
+impl CodesLeft {
+    fn text(self) -> String {
+        match self {
+            Self::Used(0) => "That was your last recovery code.".to_owned(),
+            Self::Used(1) => "Recovery code accepted. One is left.".to_owned(),
+            Self::Used(left) => format!("Recovery code accepted. {left} are left."),
+            Self::Few(0) => format!("No recovery code is left. {NEW_CODES}"),
+            Self::Few(1) => format!("One recovery code is left. {NEW_CODES}"),
+            Self::Few(left) => format!("{left} recovery codes are left. {NEW_CODES}"),
         }
-        Some(1) => lines.push("Recovery code accepted. One is left.".to_owned()),
-        Some(left) => {
-            lines.push(format!("Recovery code accepted. {left} are left."));
-        }
-        None => {}
     }
+}
+
+/// The way to more of them.
+const NEW_CODES: &str = "New ones: twofactor recovery-codes";
+
+/// Text after a success; nothing, usually.
+#[must_use]
+pub fn accepted(codes: Option<CodesLeft>, failures_before: u32) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.extend(codes.map(CodesLeft::text));
     match failures_before {
         0 => {}
         1 => lines.push(
-            "One wrong code was entered since your last login. If that was not you, change your password.".to_owned(),
+            "One wrong code was entered since your last right one. If that was not you, change your password.".to_owned(),
         ),
         count => lines.push(format!(
-            "{count} wrong codes were entered since your last login. If that was not you, change your password."
+            "{count} wrong codes were entered since your last right one. If that was not you, change your password."
         )),
     }
     lines
@@ -171,7 +187,14 @@ mod tests {
         assert!(accepted(None, 0).is_empty());
         assert!(accepted(None, 1)[0].starts_with("One wrong code was"));
         assert!(accepted(None, 7)[0].starts_with("7 wrong codes were"));
-        let both = accepted(Some(9), 2);
+        let few = |left| accepted(Some(CodesLeft::Few(left)), 0).concat();
+        assert!(few(0).starts_with("No recovery code is left. "));
+        assert!(few(1).starts_with("One recovery code is left. "));
+        assert_eq!(
+            few(3),
+            "3 recovery codes are left. New ones: twofactor recovery-codes"
+        );
+        let both = accepted(Some(CodesLeft::Used(9)), 2);
         assert_eq!(both.len(), 2);
         assert_eq!(both[0], "Recovery code accepted. 9 are left.");
     }

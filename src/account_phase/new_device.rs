@@ -9,7 +9,7 @@ use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::record::Record;
-use twofactor_core::recovery::RecoverySet;
+use twofactor_core::recovery::{FEW_CODES, RecoverySet};
 use twofactor_core::verify;
 use twofactor_store::Locked;
 use twofactor_store::attempt::LoginAttempt;
@@ -28,8 +28,6 @@ use crate::recovery_claim::RecoveryClaim;
 use crate::transaction::{MessageMode, PamTransaction, Priority};
 use crate::{later, report};
 
-/// New recovery codes are offered where no more than these are left.
-const FEW_CODES: usize = 3;
 /// Number of times that the name of a device is asked for.
 const MOST_NAMES: usize = 5;
 
@@ -113,7 +111,7 @@ impl<'a> RecoveredUser<'a> {
         }
         let record = snapshot.record;
         let mut left = verify::recovery_codes_left(&record, &snapshot.state);
-        let device = match self.new_device(dialogue, &record.devices) {
+        let device = match self.new_device(dialogue, &record) {
             Ok(new_codes) => {
                 left += new_codes;
                 Ok(())
@@ -136,8 +134,9 @@ impl<'a> RecoveredUser<'a> {
     fn new_device(
         &mut self,
         dialogue: &mut Dialogue<'_>,
-        devices: &[Device],
+        record: &Record,
     ) -> Result<usize, EnrollmentAbort> {
+        let devices = &record.devices;
         if devices.len() >= MAX_DEVICES {
             return self.replace_one(dialogue, devices);
         }
@@ -145,7 +144,9 @@ impl<'a> RecoveredUser<'a> {
         if !enrollment_text::is_yes(&dialogue.ask(text::BEGIN_OR_SKIP)?) {
             return Err(EnrollmentAbort::Skipped);
         }
-        let name = DeviceName::next_to(devices);
+        let changes = record.changes.iter();
+        let lately: Vec<_> = changes.filter_map(|it| it.device.clone()).collect();
+        let name = DeviceName::next_to(devices, &lately);
         let new = self
             .enrollment
             .confirmed(dialogue, name, EnrollmentMode::Offered)?;

@@ -241,7 +241,9 @@ impl LoginContext<'_> {
         host.log(Priority::Info, line.as_str());
         match (self.messages, self.arguments.layout) {
             (MessageMode::Unwanted, _) => {}
-            (MessageMode::Wanted, PromptLayout::Code) => later::tell(host, accepted, &changes),
+            (MessageMode::Wanted, PromptLayout::Code) => {
+                later::tell(host, accepted, judge.few_recovery_codes(), &changes);
+            }
             // The password is yet to be checked: only its owner may be told.
             (MessageMode::Wanted, PromptLayout::PasswordThenCode) => later::leave(host, &changes),
         }

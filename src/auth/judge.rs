@@ -39,6 +39,11 @@ pub trait CodeJudge {
     /// Changes of the factor that a user whose code was right is to be told of.
     fn changes_to_tell(&self) -> Vec<RecentChange>;
 
+    /// Number of recovery codes that are left after a right code, where it is known and there are few.
+    fn few_recovery_codes(&self) -> Option<usize> {
+        None
+    }
+
     /// The length of the password in an answer in one field, given during grace.
     ///
     /// # Errors
@@ -74,6 +79,10 @@ impl CodeJudge for LoginAttempt<'_> {
 
     fn changes_to_tell(&self) -> Vec<RecentChange> {
         self.changes_to_tell()
+    }
+
+    fn few_recovery_codes(&self) -> Option<usize> {
+        self.few_recovery_codes()
     }
 
     fn password_len(&self, input: &[u8]) -> Result<usize, AttemptFailure> {

@@ -40,7 +40,7 @@ fn wrong_codes_are_delayed_and_end_after_the_tries() {
 fn a_success_tells_its_owner_of_wrong_codes() {
     let mut stage = Stage::new(ON);
     assert_eq!(stage.run(&["1", &code(0)]), AuthResult::Verified);
-    let told = "One wrong code was entered since your last login. If that was not you, change your password.";
+    let told = "One wrong code was entered since your last right one. If that was not you, change your password.";
     assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, ("informs", told)]);
     stage.messages = MessageMode::Unwanted;
     assert_eq!(stage.run(&["1", &code(1)]), AuthResult::Verified);

@@ -185,7 +185,7 @@ fn the_daemon_locks_out_and_logins_go_on() {
     assert_eq!((state.failures, state.daemon.in_a_row), (0, 5));
     let root = alice.login().answer(alice.code()).run();
     assert_eq!(root.auth, code::SUCCESS);
-    let told = "5 wrong codes were entered since your last login. If that was not you, change your password.";
+    let told = "5 wrong codes were entered since your last right one. If that was not you, change your password.";
     assert!(said(&root).contains(&("info", told)), "{:?}", said(&root));
     assert_eq!(own(&alice, &alice.code()), code::SUCCESS);
 }

@@ -54,7 +54,7 @@ fn r10_login_asks_again_after_a_wrong_code() {
     terminal.answer("Verification code: ", &phone.wrong_code());
     terminal.expect("Wrong code. (No phone? Type a recovery code.)\n");
     terminal.answer("Verification code: ", &phone.code());
-    terminal.expect("One wrong code was entered since your last login. If that was not you, change your password.\n");
+    terminal.expect("One wrong code was entered since your last right one. If that was not you, change your password.\n");
     leave(terminal, "alice");
     assert_eq!(
         logged(&machine, "login:auth"),

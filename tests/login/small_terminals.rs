@@ -86,7 +86,7 @@ fn each_message_comes_once_over_ssh() {
         for told in [
             "Wrong code. (No phone? Type a recovery code.)\n",
             "Recovery code accepted. ",
-            "One wrong code was entered since your last login.",
+            "One wrong code was entered since your last right one.",
         ] {
             assert_eq!(shown.matches(told).count(), 1, "{columns}: {shown}");
         }

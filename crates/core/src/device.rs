@@ -149,14 +149,18 @@ impl DeviceName {
         Self("backup".to_owned())
     }
 
-    /// Name of a device that is added to these: the first one's, or that with a number behind it.
+    /// Name of a device that is added to these: the first one's, or that with a number behind it. One of `lately` is that of a
+    /// device of before, which the new one would be taken for.
     #[must_use]
-    pub fn next_to(devices: &[Device]) -> Self {
-        let is_free = |name: &Self| devices.iter().all(|device| device.name != *name);
+    pub fn next_to(devices: &[Device], lately: &[Self]) -> Self {
+        let is_free = |name: &Self| {
+            devices.iter().all(|device| device.name != *name) && !lately.contains(name)
+        };
         let first = Self::first();
         let numbered = (2..).map(|number: u32| Self(format!("{first}-{number}")));
-        // Of more names than there are devices one is free.
-        let mut names = std::iter::once(first.clone()).chain(numbered.take(devices.len()));
+        // Of more names than there are others one is free.
+        let others = devices.len() + lately.len();
+        let mut names = std::iter::once(first.clone()).chain(numbered.take(others));
         names.find(is_free).unwrap_or(first)
     }
 
@@ -210,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_further_device_gets_the_next_free_name() {
-        let named = |names: &[&str]| {
+        let after = |names: &[&str], lately: &[&str]| {
             let device = |name: &&str| Device {
                 id: Id::from_number(1).unwrap(),
                 name: name.parse().unwrap(),
@@ -221,12 +225,17 @@ mod tests {
                 created: 0,
             };
             let devices: Vec<_> = names.iter().map(device).collect();
-            DeviceName::next_to(&devices).to_string()
+            let lately: Vec<DeviceName> = lately.iter().map(|name| name.parse().unwrap()).collect();
+            DeviceName::next_to(&devices, &lately).to_string()
         };
+        let named = |names| after(names, &[]);
         assert_eq!(named(&[]), "phone");
         assert_eq!(named(&["backup"]), "phone");
         assert_eq!(named(&["phone", "backup"]), "phone-2");
         assert_eq!(named(&["phone", "phone-2", "phone-4"]), "phone-3");
+        assert_eq!(after(&["phone-2"], &["phone", "phone-2"]), "phone-3");
+        assert_eq!(after(&["x"], &["phone", "phone", "phone-2"]), "phone-3");
+        assert_eq!(after(&[], &["phone"]), "phone-2");
     }
 
     #[test]

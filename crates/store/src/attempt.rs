@@ -11,6 +11,7 @@ use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::Record;
 use twofactor_core::record::recent_changes::RecentChange;
+use twofactor_core::recovery::FEW_CODES;
 use twofactor_core::state::State;
 use twofactor_core::verify::grace::{self, GraceOrigin};
 use twofactor_core::verify::{self, Accepted, FailureCounter, Form, Outcome, ThrottleStatus};
@@ -146,6 +147,14 @@ impl LoginAttempt<'_> {
     #[must_use]
     pub const fn has_recovery_codes(&self) -> bool {
         self.known.recovery_codes_left > 0
+    }
+
+    /// Number of recovery codes that are left after a code that was compared last, where the user was given some and few are left.
+    #[must_use]
+    pub fn few_recovery_codes(&self) -> Option<usize> {
+        let loaded = self.known.record.as_ref()?;
+        loaded.record.recovery.as_ref()?;
+        Some(self.known.recovery_codes_left).filter(|left| *left <= FEW_CODES)
     }
 
     /// The login with a recovery or bypass code that was just accepted, if a new device may follow from it.

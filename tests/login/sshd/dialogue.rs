@@ -341,7 +341,7 @@ fn what_follows_a_right_code_is_told_once() {
     let shown = session.end().shown;
     for told in [
         "Recovery code accepted. 9 are left.\n",
-        "One wrong code was entered since your last login. If that was not you, change\nyour password.\n",
+        "One wrong code was entered since your last right one. If that was not you,\nchange your password.\n",
     ] {
         assert_eq!(shown.matches(told).count(), 1, "{shown}");
     }

@@ -75,6 +75,13 @@ fn r39_the_last_recovery_codes_say_so() {
         session.send_line("exit");
         session.end();
     }
+    // A login with the device tells of it, too.
+    let mut session = sshd.login("alice").shell().pty();
+    session.answer(ASK_PASSWORD, PASSWORD);
+    session.answer(ASK_CODE, &phone.code());
+    session.expect("No recovery code is left. New ones: twofactor recovery-codes\n");
+    session.send_line("exit");
+    session.end();
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_right_code_tells_of_the_wrong_ones_before() {
         .answer(alice.wrong())
         .answer(alice.code()));
     assert_eq!(outcome.auth, code::SUCCESS);
-    let told = "2 wrong codes were entered since your last login. If that was not you, change your password.";
+    let told = "2 wrong codes were entered since your last right one. If that was not you, change your password.";
     assert_eq!(
         said(&outcome),
         [ASKED, WRONG, ASKED, WRONG, ASKED, ("info", told)]
@@ -61,7 +61,7 @@ fn one_wrong_code_of_an_earlier_login_is_told() {
     assert_eq!(auth(alice.login().answer(alice.wrong())), code::MAXTRIES);
     let outcome = run(alice.login().answer(alice.code()));
     assert_eq!(outcome.auth, code::SUCCESS);
-    let told = "One wrong code was entered since your last login. If that was not you, change your password.";
+    let told = "One wrong code was entered since your last right one. If that was not you, change your password.";
     assert_eq!(said(&outcome), [ASKED, ("info", told)]);
 }
 
