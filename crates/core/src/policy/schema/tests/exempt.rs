@@ -1,6 +1,6 @@
 //! Tests of how `[[exempt]]` must be written.
 
-use super::super::EXEMPT_KEYS;
+use super::super::setting_tables::EXEMPT_KEYS;
 use super::{top, within};
 
 #[test]
