@@ -37,7 +37,7 @@ struct Epoch {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-struct Store {
+struct RestoredStore {
     epoch: Epoch,
     is_restoring: bool,
     /// The last restoration that each host took part in.
@@ -48,7 +48,7 @@ struct Store {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-struct Host {
+struct RestoredHost {
     epoch: Epoch,
     /// The restoration that it began, or 0.
     begun: u8,
@@ -57,10 +57,10 @@ struct Host {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
-struct World {
-    store: Store,
-    hosts: [Host; HOSTS],
-    backups: Vec<Store>,
+struct RestoredWorld {
+    store: RestoredStore,
+    hosts: [RestoredHost; HOSTS],
+    backups: Vec<RestoredStore>,
     restorations: u8,
     begins: u8,
     kills: u8,
@@ -71,9 +71,9 @@ struct World {
     is_broken: bool,
 }
 
-impl World {
+impl RestoredWorld {
     fn is_connected(&self, host: usize, rules: RestorationRules) -> bool {
-        let Host { epoch, beat, .. } = self.hosts[host];
+        let RestoredHost { epoch, beat, .. } = self.hosts[host];
         let is_begun = !self.store.is_restoring || !rules.says_so;
         // Before the entry said so, it kept the old epoch until the end.
         let is_same = epoch == self.store.epoch
@@ -249,7 +249,7 @@ enum CommandEnd {
 
 /// Searches everything, with so many restorations that are begun: the number of worlds, or what is broken.
 pub fn search(rules: RestorationRules, begins: u8) -> Result<usize, &'static str> {
-    let first = World::default();
+    let first = RestoredWorld::default();
     let mut seen = HashSet::from([first.clone()]);
     let mut open = VecDeque::from([first]);
     while let Some(world) = open.pop_front() {
