@@ -54,8 +54,12 @@ impl CodeJudge for FleetJudge<'_> {
         self.files.has_recovery_codes()
     }
 
+    /// A code that this host judged alone may be used up in the fleet: no change that counts on all hosts follows from it.
     fn recovery_login(&self, accepted: &Accepted) -> Option<RecoveryLogin> {
-        self.files.recovery_login(accepted)
+        match self.outage {
+            Some(_) => None,
+            None => self.files.recovery_login(accepted),
+        }
     }
 
     fn changes_to_tell(&self) -> Vec<RecentChange> {

@@ -18,7 +18,7 @@ use super::{is_in, two_hosts, types};
 const PATIENT: &str = "deadline_ms = 4000\n";
 
 /// New recovery codes of alice, made on this host.
-fn new_codes(host: &MemberHost) -> Vec<String> {
+pub fn new_codes(host: &MemberHost) -> Vec<String> {
     host.run(|host| {
         let words = ["recovery-codes", "alice", "--yes", "--json"];
         let made = host.machine.command(&words).ok();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use harness::Totp;
 use harness::enrolled::{
-    IGNORED, SECRET, SERVICE, Token, add_account, add_stack, auth, login, state_of,
+    IGNORED, SECRET, SERVICE, Token, add_account, add_stack, auth, login, run, state_of,
 };
 use harness::pam::code;
 use twofactor_core::STATE_DIR;
@@ -13,6 +13,7 @@ use twofactor_store::fleet_contact::FleetContact;
 
 use super::cluster::EtcdCluster;
 use super::hosts::MemberHost;
+use super::older_records::new_codes;
 use super::{is_in, totp, two_hosts, types, until_met};
 
 /// A verdict that tests wait for, and that a busy machine gives in time.
@@ -126,6 +127,32 @@ fn codes_of_a_counter_wait_for_the_store() {
     assert!(!is_in(&hosts[0], token.code_at(0)));
     assert!(is_in(&hosts[0], token.code_at(1)));
     assert!(!is_in(&hosts[1], token.code_at(1)));
+}
+
+/// The fleet may know it as used: a login may follow from it, but nothing that counts on all hosts.
+#[test]
+fn a_code_judged_alone_sets_up_no_device() {
+    let cluster = EtcdCluster::start(&[]);
+    let hosts = two_hosts(&cluster, totp(), QUICK);
+    let codes = new_codes(&hosts[0]);
+    until_noted(&hosts[0]);
+    hosts[0].run(|host| add_stack(&host.machine, "login", ""));
+    let logs_in = |typed: &str| {
+        let typed = typed.to_owned();
+        hosts[0].run(move |_| {
+            let drive = login("alice").service("login").phases("auth,acct");
+            run(drive.answer(&typed).answer(""))
+        })
+    };
+    hosts[0].link.set_cut(true);
+    let alone = logs_in(&codes[0]);
+    assert_eq!(alone.auth, code::SUCCESS, "{alone:?}");
+    assert_eq!(alone.prompts.len(), 1, "{alone:?}");
+    hosts[0].link.set_cut(false);
+    until_met(&hosts[0], 2);
+    let judged = logs_in(&codes[1]);
+    assert_eq!(judged.auth, code::SUCCESS, "{judged:?}");
+    assert_eq!(judged.prompts.len(), 2, "{judged:?}");
 }
 
 #[test]
