@@ -73,6 +73,14 @@ fn program(machine: &Machine, path: &str, user: &str) -> Program {
     machine.program(path).user(user).env("DISPLAY", ":7")
 }
 
+/// The private programs of the lockers where they look for them: they know them by their paths alone.
+fn cover_libexec(machine: &Machine) {
+    let root = unpacked(machine);
+    let lower = format!("lowerdir={}/usr/libexec:/usr/libexec", root.display());
+    let words = ["-t", "overlay", "-o", &lower, "lockers", "/usr/libexec"];
+    machine.run("mount", &words).ok();
+}
+
 /// An X server that needs no screen.
 fn display(machine: &Machine) -> Running {
     let directory = ["-p", "-m", "1777", "/tmp/.X11-unix"];

@@ -20,11 +20,7 @@ struct SavedScreen<'m> {
 
 impl<'m> SavedScreen<'m> {
     fn start(machine: &'m Machine) -> Self {
-        let root = unpacked(machine);
-        // It knows its other programs by their paths alone.
-        let lower = format!("lowerdir={}/usr/libexec:/usr/libexec", root.display());
-        let words = ["-t", "overlay", "-o", &lower, "lockers", "/usr/libexec"];
-        machine.run("mount", &words).ok();
+        cover_libexec(machine);
         machine.write_file("/home/alice/.xscreensaver", SETTINGS, 0o644);
         let saver = program(machine, "usr/bin/xscreensaver", "alice");
         let screen = Self {
