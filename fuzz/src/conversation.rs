@@ -9,9 +9,8 @@ use twofactor_protocol::service::ServiceCall;
 use twofactord::fuzzing::ConnectionMemory;
 
 use crate::daemon_machine::{DaemonMachine, USERS};
-use crate::daemon_rules::{
-    InvitationModel, PendingModel, ServiceRules, TicketModel, UserModel, code_of,
-};
+use crate::daemon_rules::{InvitationModel, ServiceRules, TicketModel, UserModel};
+use crate::pending_model::{PendingModel, code_of};
 
 /// Names of devices, one of which is none: one more than a user may have.
 const NAMES: [&str; MAX_DEVICES + 2] = [

@@ -7,5 +7,6 @@ mod daemon_rules;
 pub mod import;
 pub mod login;
 pub mod machine;
+mod pending_model;
 pub mod people;
 pub mod store;

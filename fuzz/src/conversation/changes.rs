@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::{NAMES, Play, word};
-use crate::daemon_rules::{DIGITS, PendingModel, PendingProof, ProofModel};
+use crate::daemon_rules::ProofModel;
+use crate::pending_model::{DIGITS, PendingModel, PendingProof};
 
 impl Play<'_> {
     pub(super) fn begins(&mut self) -> Option<()> {
