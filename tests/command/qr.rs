@@ -372,7 +372,7 @@ fn r30_i_inverts_with_colours_and_needs_a_picture() {
         .pty_of(80, 24);
     assert!(!pty.expect(ASK).contains("Does not scan?"));
     pty.send_line("i");
-    pty.expect("That code is wrong.");
+    pty.expect("A code has 6 digits.");
     // Without colours and without UTF-8 on a light screen: letters for what is dark.
     let enroll = machine.twofactor(&["enroll", "bob"]);
     let mut pty = enroll
