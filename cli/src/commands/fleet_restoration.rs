@@ -84,9 +84,14 @@ impl Report for AfterRestoreReport<'_> {
         text.push_str(&match (self.dry_run, self.waiting.is_empty()) {
             (true, _) => format!("Epoch {} would begin. Nothing was changed.\n", self.epoch),
             (false, true) => format!(
-                "Epoch {} began, with {}. Codes of apps work again in some minutes.\n",
+                "Epoch {} began, with {}. Codes of apps work again in some minutes.\n{}",
                 self.epoch,
-                count(self.users as u64, "user")
+                count(self.users as u64, "user"),
+                if self.failed.is_empty() {
+                    ""
+                } else {
+                    "The users above were left as they are: for their logins there is an outage while their values in the store cannot be read.\n"
+                }
             ),
             (false, false) => format!(
                 "Epoch {} begins once these hosts brought what they know, which twofactord does within a minute; then call this again. \
