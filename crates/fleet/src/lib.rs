@@ -6,6 +6,7 @@
 
 pub mod attempt_id;
 pub mod beats;
+mod brought_factor;
 pub mod certificate_facts;
 pub mod deadline;
 pub mod factor_commit;
@@ -21,6 +22,7 @@ pub mod gateway;
 pub mod gateway_fault;
 pub mod gateway_message;
 pub mod gateway_settings;
+mod healed_states;
 pub mod host_entry;
 pub mod host_error;
 pub mod host_file;

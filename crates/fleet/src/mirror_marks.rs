@@ -154,6 +154,19 @@ impl MirrorMarks {
         Ok(fd)
     }
 
+    /// Forgets that of one user, durably: it is of a history that the store lost.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub fn forget(&self, user: &str) -> Result<(), HostError> {
+        let name = file_of(user);
+        let path = self.path.join(&name);
+        let _lock = self.lock()?;
+        file::remove(&self.fd, &name)
+            .and_then(|()| file::flush_directory(&self.fd))
+            .map_err(HostError::file(&path))
+    }
+
     /// Forgets all of them: they are those of a fleet that this host is in no more.
     ///
     /// # Errors
@@ -257,6 +270,11 @@ mod tests {
         assert!(marks.note("alice", 6, MarkKind::of(Some(&record))).is_err());
         assert_eq!(marks.of("alice").unwrap(), Some((7, MarkKind::Removed)));
         marks.note("alice", 7, MarkKind::Removed).unwrap();
+        // Unless it is forgotten.
+        marks.forget("alice").unwrap();
+        marks.forget("alice").unwrap();
+        marks.note("alice", 6, MarkKind::Removed).unwrap();
+        assert_eq!(marks.of("alice").unwrap(), Some((6, MarkKind::Removed)));
     }
 
     /// The process that changed it was killed before the record was in place, or another one put it there.

@@ -2,7 +2,7 @@
 //!
 //! The entry of the fleet in the store says so from the first moment on: no host uses the store before the new epoch, also one whose
 //! number there is the one that it wrote last. A host that takes part brings the records that are newer here, and joins its states: what
-//! was used here is used. Each step can be done again.
+//! was used here is used. One that comes after the epoch began without it joins its states alone. Each step can be done again.
 //!
 //! A restoration has an id. A backup may hold one that is under way, or over, with the hosts that took part: what they learned since is
 //! missing there. So only the host that began one goes on with it, and only while it remembers that it is not over.
@@ -10,16 +10,17 @@
 use twofactor_store::Store;
 
 use crate::beats::BeatFiles;
+use crate::brought_factor::UserReasons;
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, HostReport};
 use crate::fleet_key::SealError;
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress};
+use crate::healed_states::LostMarks;
 use crate::host_error::HostError;
 use crate::host_file::{FleetLock, HostPlace};
 use crate::host_settings::HostSettings;
 use crate::membership_error::MembershipError;
 use crate::outage::OutageReason;
-use crate::restored_users::LostMarks;
 use crate::store_key::StoreKey;
 use crate::token::{EpochPhase, FleetMeta, RestorationId};
 
@@ -35,7 +36,7 @@ pub struct RestorationReport {
     pub waiting: Vec<String>,
     /// Users whose states are of the new epoch; 0 before it began.
     pub healed: usize,
-    /// Users with something that could not be brought, with the reason.
+    /// Users with something that could not be brought, or with values in the store that cannot be read; each with the reason.
     pub failed: Vec<(String, String)>,
 }
 
@@ -78,18 +79,19 @@ pub fn after_restore(
         host.directory().write(&place, &lock)?;
         host.put(&base, vec![host.meta_entry(next)?], &time)?;
     }
-    let failed = host.take_part(local.store, next, progress)?;
+    let part = host.take_part(local.store, (place.meta.epoch, next), progress)?;
     let time = WorkDeadline::after(STEP_TIME);
     let mut waiting = host.waiting(local.state, next, without, &time)?;
-    if !failed.is_empty() && !without.iter().any(|it| it == host.host_id()) {
+    if !part.failed.is_empty() && !without.iter().any(|it| it == host.host_id()) {
         waiting.push(host.host_id().to_owned());
     }
     let mut report = RestorationReport {
         epoch: next.epoch,
         waiting,
         healed: 0,
-        failed,
+        failed: part.failed,
     };
+    add_users(&mut report.failed, part.left);
     if !report.waiting.is_empty() {
         return Ok(report);
     }
@@ -98,9 +100,20 @@ pub fn after_restore(
     } else {
         LostMarks::Possible
     };
-    report.healed = host.heal(next, (lost, window, local.report.time), progress)?;
+    let (healed, left) = host.heal(next, (lost, window, local.report.time), progress)?;
+    report.healed = healed;
+    add_users(&mut report.failed, left);
     host.settle_epoch((&place, &lock), next, local.report)?;
     Ok(report)
+}
+
+/// Adds the users who are not in the list yet.
+fn add_users(list: &mut UserReasons, users: UserReasons) {
+    for (user, reason) in users {
+        if list.iter().all(|(known, _)| *known != user) {
+            list.push((user, reason));
+        }
+    }
 }
 
 /// The restoration that is under way, if it was begun here and is not over.
@@ -170,11 +183,11 @@ impl FleetHost {
         if !self.has_taken_part(stored, &time)? {
             let store = Store::open(&files.state, &files.policy);
             let store = store.map_err(|error| OutageReason::HostFiles(error.to_string()))?;
-            let part = self.take_part(&store, stored, &|_, _| ());
-            let failed = part.map_err(|error| OutageReason::HostFiles(error.to_string()))?;
+            let part = self.take_part(&store, (place.meta.epoch, stored), &|_, _| ());
+            let part = part.map_err(|error| OutageReason::HostFiles(error.to_string()))?;
             // Where the epoch began without this host, all that it may have used is unusable already.
-            if let (Some(first), EpochPhase::Restoring) = (failed.first(), stored.phase) {
-                return Err(not_brought(first, failed.len()));
+            if let (Some(first), EpochPhase::Restoring) = (part.failed.first(), stored.phase) {
+                return Err(not_brought(first, part.failed.len()));
             }
         }
         if stored.phase == EpochPhase::Restoring {

@@ -1,66 +1,72 @@
-//! The part of a restoration that concerns each user: what one host knows is brought to the store, and the states go into the new epoch.
+//! The part of a restoration that concerns each user: what one host knows is brought to the store.
+//!
+//! Revisions are compared within one history only. What the store has of an epoch that this host has not seen comes from another one: it
+//! wins, whatever number this host's record has, and the states alone are joined.
 
-use std::time::Duration;
-
-use twofactor_core::device::Kind;
-use twofactor_core::policy::MAX_WINDOW;
-use twofactor_core::record::Record;
-use twofactor_core::state::{COUNTER_UNKNOWN, State, furthest_ahead};
+use twofactor_core::state::State;
 use twofactor_store::Store;
 
-use crate::attempt_id::AttemptId;
+use crate::brought_factor::{BroughtFactor, LACKING_EPOCH, SwapFault, UserReasons, parsed};
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{STEP_TIME, UserProgress, account_of};
-use crate::gateway_fault::GatewayFault;
 use crate::membership_error::MembershipError;
-use crate::mirror_marks::{MarkKind, MirrorMarks};
+use crate::mirror_marks::{MarkKind, MirrorMarks, RecordMark};
 use crate::outage::OutageReason;
 use crate::shared_record::{RecordContent, SharedRecord};
 use crate::shared_state::SharedState;
 use crate::state_join;
-use crate::store_key::{KeyKind, StoreKey};
-use crate::store_values::ChangeAnswer;
-use crate::token::FleetMeta;
+use crate::store_key::StoreKey;
+use crate::token::{EpochPhase, FleetMeta};
 
-/// Longest time for the names of all users.
-const LIST_TIME: Duration = Duration::from_secs(300);
+/// The end of a host's part.
+#[derive(Default)]
+pub(crate) struct PartReport {
+    /// Users with something that this host could not bring. It is waited for.
+    pub(crate) failed: UserReasons,
+    /// Users with values in the store that cannot be read here. They are left as they are, and concern no other user.
+    pub(crate) left: UserReasons,
+}
 
-/// Marks of codes in a state that no host may have brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LostMarks {
-    /// All hosts have brought theirs.
-    None,
-    /// Some may be lost.
-    Possible,
+/// What a host knows of a user.
+struct HostKnowledge {
+    /// The record; `None` where there is none, and no note that it was removed.
+    content: Option<RecordContent>,
+    /// The revision of that; 0 where no mark tells it.
+    revision: u64,
+    state: Option<State>,
+    mark: Option<RecordMark>,
 }
 
 impl FleetHost {
-    /// Brings what this host knows, and says so unless a user could not be brought: those are returned, each with the reason.
+    /// Brings what this host knows, and says so unless a user could not be brought. `own` is the epoch that this host was in.
     pub(crate) fn take_part(
         &self,
         store: &Store,
-        next: FleetMeta,
+        (own, next): (u64, FleetMeta),
         progress: UserProgress<'_>,
-    ) -> Result<Vec<(String, String)>, MembershipError> {
+    ) -> Result<PartReport, MembershipError> {
         let marks = MirrorMarks::open(self.directory().path())?;
         let mut users = store.users()?;
         users.extend(marks.users()?);
         users.sort_unstable();
         users.dedup();
-        let mut failed = Vec::new();
+        let mut part = PartReport::default();
         for (number, user) in users.iter().enumerate() {
-            match self.bring_back(store, &marks, user) {
-                Ok(()) => {}
-                Err(MembershipError::Outage(OutageReason::Unreachable(fault))) => {
-                    return Err(OutageReason::Unreachable(fault).into());
+            match known_of(store, &marks, user) {
+                Ok(known) => self.bring_one((&marks, user), &known, (own, next), &mut part)?,
+                Err(error) => {
+                    if next.phase == EpochPhase::Settled {
+                        // This host goes over all the same, and what is here is looked at anew.
+                        marks.forget(user)?;
+                    }
+                    part.failed.push((user.clone(), error.to_string()));
                 }
-                Err(error) => failed.push((user.clone(), error.to_string())),
             }
             progress(number + 1, users.len());
         }
-        if !failed.is_empty() {
-            return Ok(failed);
+        if !part.failed.is_empty() {
+            return Ok(part);
         }
         let time = WorkDeadline::after(STEP_TIME);
         let key = StoreKey::restored(self.host_id());
@@ -69,189 +75,149 @@ impl FleetHost {
         })?;
         let sealed = self.sealed(&key, &next.encode())?;
         self.put(&base, vec![(key, sealed)], &time)?;
-        Ok(failed)
+        Ok(part)
     }
 
-    /// Brings the record of one user where it is newer here, and joins the state.
+    /// Brings what is known of one user, and notes in `part` where it cannot be brought.
+    fn bring_one(
+        &self,
+        (marks, user): (&MirrorMarks, &str),
+        known: &HostKnowledge,
+        (own, next): (u64, FleetMeta),
+        part: &mut PartReport,
+    ) -> Result<(), MembershipError> {
+        let mut brought = self.bring_back(user, known, (own, next));
+        if let Err(SwapFault::Value(reason)) = &brought {
+            let reason = reason.to_string();
+            brought = match next.phase {
+                EpochPhase::Restoring => self.distrust(user, next).map(|()| None),
+                // What this host may have used is unusable already.
+                EpochPhase::Settled => Ok(None),
+            };
+            if brought.is_ok() {
+                part.left.push((user.to_owned(), reason));
+            }
+        }
+        let there = match brought {
+            Ok(there) => there,
+            Err(SwapFault::Ended(error)) => return Err(error),
+            Err(SwapFault::User(reason)) | Err(SwapFault::Value(reason)) => {
+                part.failed.push((user.to_owned(), reason.to_string()));
+                None
+            }
+        };
+        let stored = there.as_ref().and_then(mark_of);
+        let is_lost = match (known.mark, stored) {
+            (Some(mark), Some(stored)) => mark.0 >= stored.0 && mark != stored,
+            // What cannot be read now may be older than the mark.
+            (Some(_), None) => next.phase == EpochPhase::Settled,
+            (None, _) => false,
+        };
+        if is_lost {
+            // It is of the history that the store lost: with it no record of the store would come here, and the one that is here would
+            // pass for the newest.
+            marks.forget(user)?;
+        }
+        Ok(())
+    }
+
+    /// Brings the record of one user where it is newer here, and joins the state. The record that the store has then.
     fn bring_back(
         &self,
-        store: &Store,
-        marks: &MirrorMarks,
         user: &str,
-    ) -> Result<(), MembershipError> {
-        let mark = marks.of(user)?;
-        let record = store.record_named(user)?;
-        let own = match &record {
-            Some(record) => store.peek(&account_of(user, record.uid))?,
-            None => None,
-        };
-        // A mark counts before its record does, which may never have come: the process that changed it was killed.
-        let (here, known) = match (&record, &own, mark) {
-            (_, _, Some((revision, MarkKind::Removed))) => (Some(RecordContent::Removed), revision),
-            (Some(record), Some(_), _) => (
-                Some(RecordContent::Text(record.to_toml())),
-                marks.revision_of(user, Some(record))?,
-            ),
-            (Some(record), None, _) => {
-                return Err(store.missing_state(&account_of(user, record.uid)).into());
-            }
-            (None, _, _) => (None, 0),
-        };
-        self.swap(user, &|there, shared| {
-            let is_newer = there.as_ref().is_none_or(|there| known > there.revision);
-            let (content, revision) = match (&here, there) {
-                (Some(here), None) => (here.clone(), known.max(1)),
-                (Some(here), Some(_)) if is_newer => (here.clone(), known),
+        known: &HostKnowledge,
+        (own, next): (u64, FleetMeta),
+    ) -> Result<Option<SharedRecord>, SwapFault> {
+        self.swap(user, next, &|there, shared| {
+            let is_settled = next.phase == EpochPhase::Settled;
+            let wins = is_settled || shared.is_some_and(|it| it.epoch > own);
+            let newer = there.is_none_or(|it| !wins && known.revision > it.revision);
+            let (content, revision) = match (&known.content, there) {
+                (Some(here), None) => (here.clone(), known.revision.max(1)),
+                (Some(here), Some(_)) if newer => (here.clone(), known.revision),
                 (_, Some(there)) => (there.content.clone(), there.revision),
                 (None, None) => return Ok(None),
             };
-            let state = match (content.text(), &own) {
-                (None, _) => State::new(0),
-                (Some(text), own) => {
-                    let counted = Record::parse(text).map_err(|_| OutageReason::Contradiction)?;
-                    let first = State::new(0);
-                    let own = own.as_ref().unwrap_or(&first);
-                    state_join::of_record(&counted, own, shared.map(|it| &it.state))
-                }
-            };
-            let is_known = there
-                .is_some_and(|it| (&it.content, it.revision) == (&content, revision))
-                && shared.is_some_and(|it| it.state == state);
-            if is_known {
+            if is_settled && there.is_some() && (content.text().is_none() || known.state.is_none())
+            {
                 return Ok(None);
             }
-            let epoch = shared.map_or(0, |it| it.epoch);
-            Ok(Some((content, revision, state, epoch)))
+            let epoch = match (there, shared) {
+                (None, _) if is_settled => LACKING_EPOCH,
+                (_, Some(shared)) => shared.epoch,
+                (None, None) => own,
+                // What was used is not known.
+                (Some(_), None) if is_settled => return Err(OutageReason::NoState),
+                (Some(_), None) => LACKING_EPOCH,
+            };
+            let state = brought_state(&content, known.state.as_ref(), shared)?;
+            // As the store has it.
+            let state = SharedState::first(epoch, state).state;
+            let is_known = there
+                .is_some_and(|it| (&it.content, it.revision) == (&content, revision))
+                && shared.is_some_and(|it| it.state == state && it.record == revision);
+            let factor = BroughtFactor {
+                content,
+                revision,
+                state,
+                epoch,
+            };
+            Ok((!is_known).then_some(factor))
         })
     }
-
-    /// Puts all states into the new epoch. A code that no host may have brought as used does not work in it.
-    pub(crate) fn heal(
-        &self,
-        next: FleetMeta,
-        (lost, window, now): (LostMarks, u8, u64),
-        progress: UserProgress<'_>,
-    ) -> Result<usize, MembershipError> {
-        let time = WorkDeadline::after(LIST_TIME);
-        let list = patient(&time, || self.gateway().names(KeyKind::Record, 0, &time))?;
-        let total = list.names.len();
-        for (number, user) in list.names.into_iter().enumerate() {
-            self.swap(&user, &|there, shared| {
-                let (Some(there), Some(shared)) = (there, shared) else {
-                    return Err(OutageReason::NoState);
-                };
-                if shared.epoch == next.epoch {
-                    return Ok(None);
-                }
-                let state = match there.content.text() {
-                    None => shared.state.clone(),
-                    Some(text) => {
-                        let record =
-                            Record::parse(text).map_err(|_| OutageReason::Contradiction)?;
-                        healed(&record, &shared.state, (lost, window, now))
-                    }
-                };
-                let content = there.content.clone();
-                Ok(Some((content, there.revision, state, next.epoch)))
-            })?;
-            progress(number + 1, total);
-        }
-        Ok(total)
-    }
-
-    /// Changes record and state of a user by what follows from them, until no other host came first.
-    fn swap(&self, user: &str, step: SwapStep<'_>) -> Result<(), MembershipError> {
-        let time = WorkDeadline::after(STEP_TIME);
-        let keys = [StoreKey::record(user), StoreKey::state(user)];
-        loop {
-            let base = patient(&time, || self.gateway().values(&keys, &time))?;
-            let plain = |at: usize| -> Result<_, OutageReason> {
-                let value = base
-                    .get(at)
-                    .and_then(|(key, value)| Some((key, value.as_deref()?)));
-                let open = |(key, sealed)| self.key().open(key, sealed).map_err(OutageReason::Seal);
-                value.map(open).transpose()
-            };
-            let there = plain(0)?.map(|it| SharedRecord::decode(&it)).transpose();
-            let there = there.map_err(OutageReason::Record)?;
-            let shared = plain(1)?.map(|it| SharedState::decode(&it)).transpose();
-            let shared = shared.map_err(OutageReason::Value)?;
-            let Some((content, revision, state, epoch)) = step(there.as_ref(), shared.as_ref())?
-            else {
-                return Ok(());
-            };
-            let id = AttemptId::random().map_err(|error| {
-                OutageReason::Sealing(crate::fleet_key::SealError::Random(error))
-            })?;
-            let mut value = SharedState::first(epoch, state);
-            value.record = revision;
-            if let Some(shared) = &shared {
-                value.sequence = shared.sequence.saturating_add(1);
-                value.attempts.clone_from(&shared.attempts);
-            }
-            let record = SharedRecord {
-                revision,
-                change: id,
-                content,
-            };
-            let [record_key, state_key] = &keys;
-            let writes = [
-                (
-                    record_key.clone(),
-                    self.sealed(record_key, &record.encode())?,
-                ),
-                (
-                    state_key.clone(),
-                    self.sealed(state_key, &SharedState::encode(&value))?,
-                ),
-            ];
-            match self.gateway().change(&base, &writes, &time) {
-                Ok(ChangeAnswer::Done) => return Ok(()),
-                // Each step can be done again: what is there is looked at anew.
-                Ok(ChangeAnswer::Refused) | Err(GatewayFault::Unknown(_))
-                    if !time_is_over(&time) => {}
-                Ok(ChangeAnswer::Refused) => return Err(OutageReason::Contradiction.into()),
-                Err(fault) => return Err(OutageReason::Unreachable(fault).into()),
-            }
-        }
-    }
 }
 
-/// What becomes of record and state: the content with its revision, the state with its epoch; `None` where they stay.
-type SwapResult = Result<Option<(RecordContent, u64, State, u64)>, OutageReason>;
-type SwapStep<'a> = &'a dyn Fn(Option<&SharedRecord>, Option<&SharedState>) -> SwapResult;
-
-/// The state of the new epoch.
-fn healed(record: &Record, shared: &State, (lost, window, now): (LostMarks, u8, u64)) -> State {
-    let mut state = shared.clone();
-    let window = match lost {
-        LostMarks::None => window,
-        // A host that is left out may have had a wider one.
-        LostMarks::Possible => MAX_WINDOW,
+/// What this host knows of a user.
+fn known_of(
+    store: &Store,
+    marks: &MirrorMarks,
+    user: &str,
+) -> Result<HostKnowledge, MembershipError> {
+    let mark = marks.of(user)?;
+    let record = store.record_named(user)?;
+    let state = match &record {
+        Some(record) => store.peek(&account_of(user, record.uid))?,
+        None => None,
     };
-    for device in &record.devices {
-        let Some(entry) = state.device_mut(device.id) else {
-            continue;
-        };
-        match device.kind {
-            // No host can have accepted a code of a later step.
-            Kind::Totp { interval } => {
-                let first = interval.step(now) + furthest_ahead(window) + 1;
-                entry.next = entry.next.max(first);
-            }
-            Kind::Hotp if lost == LostMarks::Possible => entry.next = COUNTER_UNKNOWN,
-            Kind::Hotp => {}
+    // A mark counts before its record does, which may never have come: the process that changed it was killed.
+    let (content, revision) = match (&record, &state, mark) {
+        (_, _, Some((revision, MarkKind::Removed))) => (Some(RecordContent::Removed), revision),
+        (Some(record), Some(_), _) => (
+            Some(RecordContent::Text(record.to_toml())),
+            marks.revision_of(user, Some(record))?,
+        ),
+        (Some(record), None, _) => {
+            return Err(store.missing_state(&account_of(user, record.uid)).into());
         }
-    }
-    if lost == LostMarks::Possible {
-        if let Some(set) = &record.recovery {
-            (0..set.hashes.len()).for_each(|position| state.spend(set.id, position));
-        }
-        state.bypass = record.bypass.as_ref().map(|bypass| bypass.id);
-    }
-    state
+        (None, _, _) => (None, 0),
+    };
+    Ok(HostKnowledge {
+        content,
+        revision,
+        state,
+        mark,
+    })
 }
 
-fn time_is_over(time: &WorkDeadline) -> bool {
-    crate::gateway::TimeLeft::left(time).is_zero()
+fn brought_state(
+    content: &RecordContent,
+    own: Option<&State>,
+    shared: Option<&SharedState>,
+) -> Result<State, OutageReason> {
+    let first = State::new(0);
+    let Some(text) = content.text() else {
+        return Ok(first);
+    };
+    let own = own.unwrap_or(&first);
+    let shared = shared.map(|it| &it.state);
+    Ok(state_join::of_record(&parsed(text)?, own, shared))
+}
+
+/// The mark of a host that has what the store has; `None` where that cannot be read.
+fn mark_of(there: &SharedRecord) -> Option<RecordMark> {
+    let kind = match there.content.text() {
+        None => MarkKind::Removed,
+        Some(text) => MarkKind::of(Some(&parsed(text).ok()?)),
+    };
+    Some((there.revision, kind))
 }

@@ -27,5 +27,6 @@ mod records;
 mod removed;
 mod renewed_files;
 mod restored;
+mod restored_late;
 mod restored_twice;
 mod versions;

@@ -15,7 +15,7 @@ use super::hosts::{REPORT, founded, soon};
 const FORMAT: usize = 4;
 
 /// Gives a value the format of a later version.
-fn make_later(host: &FleetHost, key: &StoreKey) {
+pub fn make_later(host: &FleetHost, key: &StoreKey) {
     let values = host.gateway().values(std::slice::from_ref(key), &soon());
     let sealed = values.unwrap().remove(0).1.unwrap();
     let mut plain = host.key().open(key, &sealed).unwrap();
