@@ -1,0 +1,81 @@
+use super::*;
+use crate::attempt_id::AttemptId;
+use crate::shared_record::RecordContent;
+use crate::shared_state::SharedState;
+use std::cell::Cell;
+use twofactor_core::state::State;
+use twofactor_store::testing::{self, ScratchStore};
+
+const UID: u32 = 64001;
+
+fn factor(revision: u64, record: Option<&Record>) -> FleetFactor {
+    let mut state = State::new(0);
+    let devices = record.map(|it| it.devices.as_slice()).unwrap_or_default();
+    state.devices = devices.iter().map(testing::fresh).collect();
+    FleetFactor {
+        record: SharedRecord {
+            revision,
+            change: AttemptId::from_bytes([1; 16]).unwrap(),
+            content: record.map_or(RecordContent::Removed, |it| {
+                RecordContent::Text(it.to_toml())
+            }),
+        },
+        state: SharedState::first(1, state),
+    }
+}
+
+fn enrolled(files: &ScratchStore) -> Record {
+    let alice = testing::account("alice", UID);
+    testing::enroll_devices(&files.store(), &alice, &[testing::phone()]);
+    files.store().record_named("alice").unwrap().unwrap()
+}
+
+fn marks(files: &ScratchStore) -> MirrorMarks {
+    let fleet = crate::host_file::FleetDirectory::ensure(&files.top()).unwrap();
+    MirrorMarks::open(fleet.path()).unwrap()
+}
+
+/// The mirror has seen what another host changed, when a change of this host comes first to the lock.
+#[test]
+fn a_local_change_meanwhile_is_not_undone() {
+    let files = ScratchStore::new();
+    let (store, marks) = (files.store(), marks(&files));
+    let old = enrolled(&files);
+    marks.note("alice", 1, MarkKind::of(Some(&old))).unwrap();
+    let renewed = testing::record_of(&testing::account("alice", UID), &[testing::token()]);
+    let is_first = Cell::new(true);
+    let read = |_: Duration| -> Result<FleetFactor, OutageReason> {
+        if is_first.replace(false) {
+            let seen = factor(2, Some(&renewed));
+            marks.note("alice", 3, MarkKind::Removed).unwrap();
+            store.discard("alice").unwrap();
+            return Ok(seen);
+        }
+        Ok(factor(3, None))
+    };
+    let done = bring_here(&store, (&marks, "alice"), &read);
+    assert_eq!(done, Ok(MirrorResult::Same));
+    assert!(store.record_named("alice").unwrap().is_none());
+    assert_eq!(marks.of("alice").unwrap(), Some((3, MarkKind::Removed)));
+    assert_eq!(files.listing(), [""; 0], "no state is left of it");
+}
+
+#[test]
+fn a_user_who_came_back_meanwhile_is_not_removed() {
+    let files = ScratchStore::new();
+    let (store, marks) = (files.store(), marks(&files));
+    let record = enrolled(&files);
+    marks.note("alice", 1, MarkKind::of(Some(&record))).unwrap();
+    let is_first = Cell::new(true);
+    let read = |_: Duration| -> Result<FleetFactor, OutageReason> {
+        if is_first.replace(false) {
+            let kind = MarkKind::of(Some(&record));
+            marks.note("alice", 3, kind).unwrap();
+            return Ok(factor(2, None));
+        }
+        Ok(factor(3, Some(&record)))
+    };
+    let done = bring_here(&store, (&marks, "alice"), &read);
+    assert_eq!(done, Ok(MirrorResult::Same));
+    assert!(store.record_named("alice").unwrap().is_some());
+}
