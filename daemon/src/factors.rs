@@ -71,7 +71,8 @@ impl FileFactors {
         } = store.holder(account)?;
         if !record.is_some_and(|record| record.is_enrolled()) {
             if loaded.policy.fleet.enabled {
-                prove_unenrolled(&loaded.policy, &self.state, SERVICE, clock::now()?)?;
+                let files = (self.state.as_path(), Some(account.name.as_str()));
+                prove_unenrolled(&loaded.policy, files, SERVICE, clock::now()?)?;
             }
             return Ok(None);
         }

@@ -29,7 +29,9 @@ impl LoginContext<'_> {
     ) -> Result<AuthResult, AuthAbort> {
         let policy = &loaded.policy;
         if policy.fleet.enabled {
-            prove_unenrolled(policy, &self.arguments.state, service, clock::now()?)?;
+            let name = account.map(|it| it.name.as_str());
+            let files = (self.arguments.state.as_path(), name);
+            prove_unenrolled(policy, files, service, clock::now()?)?;
         }
         let requirement = self.requirement(host, loaded, account);
         let decision = decide_without_device(policy, requirement);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use twofactor_store::UnmirroredUsers;
 use twofactor_store::fleet_contact::FleetContact;
 
 use crate::deadline::WorkDeadline;
@@ -127,6 +128,9 @@ fn left(beat: HostBeat, report: HostReport) -> HostEntry {
 /// Forgets the fleet: what is known of its records and of the last contact says nothing of another one.
 fn forget(directory: &FleetDirectory, state: &Path, lock: &FleetLock) -> Result<(), HostError> {
     MirrorMarks::open(directory.path())?.forget_all()?;
+    UnmirroredUsers::open(directory.path())
+        .and_then(|noted| noted.forget_all())
+        .map_err(HostError::file(directory.path()))?;
     FleetContact::remove(state).map_err(HostError::file(directory.path()))?;
     directory.remove(lock)
 }

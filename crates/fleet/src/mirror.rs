@@ -7,17 +7,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use twofactor_store::Store;
+use twofactor_store::sys::accounts;
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, patient};
 use crate::gateway::TimeLeft;
-use crate::mirror_marks::MirrorMarks;
 use crate::outage::OutageReason;
 use crate::shared_attempt::StandingSource as _;
 use crate::store_key::KeyKind;
 use crate::store_values::StoreNames;
 use crate::token::FleetMeta;
-use crate::user_mirror::{self, MirrorResult, UserFault};
+use crate::user_mirror::{self, MirrorNotes, MirrorResult, UserFault};
 
 /// Progress of the mirror of one process.
 #[derive(Debug, Default)]
@@ -52,15 +52,28 @@ impl FleetHost {
         time: &dyn TimeLeft,
     ) -> Result<MirrorReport, OutageReason> {
         self.check_store(time)?;
-        let marks = MirrorMarks::open(self.directory().path()).map_err(OutageReason::files)?;
+        let notes = MirrorNotes::open(self.directory().path()).map_err(OutageReason::files)?;
+        let noted = notes.unmirrored.users();
+        let noted = noted.map_err(|error| OutageReason::HostFiles(error.to_string()))?;
         let epoch = Some(self.standing().meta);
         if progress.epoch != epoch {
             (progress.since, progress.epoch) = (0, epoch);
         }
         let list = self.names_since(progress.since, time)?;
         self.check_store(time)?;
-        let mut users = std::mem::take(&mut progress.pending);
-        users.extend(list.names);
+        let is_all = progress.since == 0;
+        let mut users: BTreeSet<String> = list.names.into_iter().collect();
+        if is_all {
+            // A user of whom a store that was restored knows nothing would be waited for without an end.
+            for gone in noted.iter().filter(|it| !users.contains(*it)) {
+                let forgotten = notes.unmirrored.forget(gone);
+                forgotten.map_err(|error| OutageReason::HostFiles(error.to_string()))?;
+            }
+            progress.pending.clear();
+        } else {
+            users.append(&mut progress.pending);
+            users.extend(noted.iter().cloned());
+        }
         let mut report = MirrorReport {
             is_whole: true,
             ..MirrorReport::default()
@@ -71,14 +84,20 @@ impl FleetHost {
                 progress.pending.insert(user);
                 continue;
             }
-            match self.mirror_one(store, &marks, &user, time) {
+            match self.mirror_noted(store, (&notes, &noted), &user, time) {
                 Ok(MirrorResult::Changed) => report.changed += 1,
                 Ok(MirrorResult::Same) => {}
                 Err(UserFault::Outage(reason)) => {
                     outage = Some(reason);
                     progress.pending.insert(user);
                 }
-                Err(UserFault::User(text)) => report.fail(store, progress, user, text),
+                Err(UserFault::User(text)) => {
+                    if !is_refused(store, &notes, &user) {
+                        report.is_whole = false;
+                    }
+                    progress.pending.insert(user.clone());
+                    report.failed.push((user, text));
+                }
             }
         }
         progress.since = list.revision;
@@ -95,8 +114,8 @@ impl FleetHost {
         user: &str,
         time: &dyn TimeLeft,
     ) -> Result<(), OutageReason> {
-        let marks = MirrorMarks::open(self.directory().path()).map_err(OutageReason::files)?;
-        match self.mirror_one(store, &marks, user, time) {
+        let notes = MirrorNotes::open(self.directory().path()).map_err(OutageReason::files)?;
+        match self.mirror_one(store, &notes, user, time) {
             Ok(_) => Ok(()),
             Err(UserFault::Outage(reason)) => Err(reason),
             Err(UserFault::User(text)) => Err(OutageReason::NotMirrored(text)),
@@ -106,13 +125,31 @@ impl FleetHost {
     fn mirror_one(
         &self,
         store: &Store,
-        marks: &MirrorMarks,
+        notes: &MirrorNotes,
         user: &str,
         time: &dyn TimeLeft,
     ) -> Result<MirrorResult, UserFault> {
         let read =
             |limit: Duration| self.factor(user, &WorkDeadline::after(time.left().min(limit)));
-        user_mirror::bring_here(store, (marks, user), &read)
+        user_mirror::bring_here(store, (notes, user), &read)
+    }
+
+    /// The same for one who may be noted as a user whose record could not be put in place. Only the mirror of all forgets that: one of
+    /// a login may have seen what the store had before this one failed.
+    fn mirror_noted(
+        &self,
+        store: &Store,
+        (notes, noted): (&MirrorNotes, &[String]),
+        user: &str,
+        time: &dyn TimeLeft,
+    ) -> Result<MirrorResult, UserFault> {
+        let result = self.mirror_one(store, notes, user, time)?;
+        if noted.iter().any(|it| it == user) {
+            let read =
+                |limit: Duration| self.factor(user, &WorkDeadline::after(time.left().min(limit)));
+            user_mirror::forget_failure(store, (notes, user), &read)?;
+        }
+        Ok(result)
     }
 
     /// The users whose records were written after a revision; all, where the store is one that has not come so far.
@@ -126,13 +163,14 @@ impl FleetHost {
     }
 }
 
-impl MirrorReport {
-    fn fail(&mut self, store: &Store, progress: &mut MirrorProgress, user: String, text: String) {
-        // A record that cannot be used refuses its user; only where there is none a device would be missed.
-        if matches!(store.record_named(&user), Ok(None)) {
-            self.is_whole = false;
-        }
-        progress.pending.insert(user.clone());
-        self.failed.push((user, text));
+/// True if a user whose record could not be put in place passes here for none without a device.
+fn is_refused(store: &Store, notes: &MirrorNotes, user: &str) -> bool {
+    // A record that cannot be used refuses its user; only where there is none a device would be missed.
+    if !matches!(store.record_named(user), Ok(None)) {
+        return true;
     }
+    // Where this host has no such account, it may be that of a user who was renamed here, and is found by the uid of the record.
+    let account = accounts::by_name(user);
+    matches!(account, Ok(Some(account)) if account.name == user)
+        && notes.unmirrored.note(user).is_ok()
 }

@@ -3,12 +3,14 @@
 //! Changes of this host are made under the user's lock. So the mirror looks at the store once more when it has that lock: what is there
 //! then is nothing that a change of this host has replaced.
 
+use std::path::Path;
 use std::time::Duration;
 
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_store::sys::accounts;
-use twofactor_store::{Locked, Store};
+use twofactor_store::sys::file::FileError;
+use twofactor_store::{Locked, Store, UnmirroredUsers};
 
 use crate::fleet_factor::FleetFactor;
 use crate::host_error::HostError;
@@ -41,12 +43,29 @@ pub(crate) enum UserFault {
 /// Reads what the store has of the user, in no more than so much time.
 pub(crate) type FactorReader<'a> = &'a dyn Fn(Duration) -> Result<FleetFactor, OutageReason>;
 
+/// What this host knows of its copies.
+pub(crate) struct MirrorNotes {
+    pub(crate) marks: MirrorMarks,
+    pub(crate) unmirrored: UnmirroredUsers,
+}
+
+impl MirrorNotes {
+    /// Opens them in the fleet's directory.
+    pub(crate) fn open(fleet: &Path) -> Result<Self, HostError> {
+        Ok(Self {
+            marks: MirrorMarks::open(fleet)?,
+            unmirrored: UnmirroredUsers::open(fleet).map_err(HostError::file(fleet))?,
+        })
+    }
+}
+
 /// Puts the record of one user in place, or removes it.
 pub(crate) fn bring_here(
     store: &Store,
-    (marks, user): (&MirrorMarks, &str),
+    (notes, user): (&MirrorNotes, &str),
     read: FactorReader<'_>,
 ) -> Result<MirrorResult, UserFault> {
+    let marks = &notes.marks;
     for _ in 0..TRIES {
         let seen = read(Duration::MAX)?.record;
         let here = store.record_named(user)?;
@@ -72,6 +91,23 @@ pub(crate) fn bring_here(
     ))
 }
 
+/// Forgets that the record of a user could not be put in place, once what the store has is here.
+pub(crate) fn forget_failure(
+    store: &Store,
+    (notes, user): (&MirrorNotes, &str),
+    read: FactorReader<'_>,
+) -> Result<(), UserFault> {
+    let here = store.record_named(user)?;
+    let locked = here.map(|record| store.lock_for_change(&account_of(user, record.uid)));
+    let _locked = locked.transpose()?;
+    let now = read(LOCKED_TIME)?.record;
+    let here = store.record_named(user)?;
+    if is_in_place(&notes.marks, user, &now, here.as_ref())? {
+        notes.unmirrored.forget(user)?;
+    }
+    Ok(())
+}
+
 /// True if this host has what the store has.
 fn is_in_place(
     marks: &MirrorMarks,
@@ -90,11 +126,7 @@ fn put_in_place(
     factor: &FleetFactor,
 ) -> Result<MirrorResult, UserFault> {
     let revision = factor.record.revision;
-    if marks.of(user)?.is_some_and(|(known, _)| known > revision) {
-        return Err(UserFault::User(
-            "the store has an older record than this host".to_owned(),
-        ));
-    }
+    refuse_older(marks, user, &factor.record)?;
     let here = locked.record()?;
     let there = parsed(user, &factor.record)?;
     let kind = MarkKind::of(there.as_ref());
@@ -114,6 +146,19 @@ fn put_in_place(
     }
     marks.note(user, revision, kind)?;
     Ok(result)
+}
+
+/// A record that is older than the one this host had replaces nothing.
+fn refuse_older(marks: &MirrorMarks, user: &str, there: &SharedRecord) -> Result<(), UserFault> {
+    if marks
+        .of(user)?
+        .is_some_and(|(known, _)| known > there.revision)
+    {
+        return Err(UserFault::User(
+            "the store has an older record than this host".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// The record of the store; `None` where it was removed.
@@ -179,6 +224,12 @@ impl From<OutageReason> for UserFault {
 
 impl From<twofactor_store::Error> for UserFault {
     fn from(error: twofactor_store::Error) -> Self {
+        Self::User(error.to_string())
+    }
+}
+
+impl From<FileError> for UserFault {
+    fn from(error: FileError) -> Self {
         Self::User(error.to_string())
     }
 }

@@ -30,16 +30,17 @@ fn enrolled(files: &ScratchStore) -> Record {
     files.store().record_named("alice").unwrap().unwrap()
 }
 
-fn marks(files: &ScratchStore) -> MirrorMarks {
+fn notes(files: &ScratchStore) -> MirrorNotes {
     let fleet = crate::host_file::FleetDirectory::ensure(&files.top()).unwrap();
-    MirrorMarks::open(fleet.path()).unwrap()
+    MirrorNotes::open(fleet.path()).unwrap()
 }
 
 /// The mirror has seen what another host changed, when a change of this host comes first to the lock.
 #[test]
 fn a_local_change_meanwhile_is_not_undone() {
     let files = ScratchStore::new();
-    let (store, marks) = (files.store(), marks(&files));
+    let (store, notes) = (files.store(), notes(&files));
+    let marks = &notes.marks;
     let old = enrolled(&files);
     marks.note("alice", 1, MarkKind::of(Some(&old))).unwrap();
     let renewed = testing::record_of(&testing::account("alice", UID), &[testing::token()]);
@@ -53,7 +54,7 @@ fn a_local_change_meanwhile_is_not_undone() {
         }
         Ok(factor(3, None))
     };
-    let done = bring_here(&store, (&marks, "alice"), &read);
+    let done = bring_here(&store, (&notes, "alice"), &read);
     assert_eq!(done, Ok(MirrorResult::Same));
     assert!(store.record_named("alice").unwrap().is_none());
     assert_eq!(marks.of("alice").unwrap(), Some((3, MarkKind::Removed)));
@@ -63,7 +64,8 @@ fn a_local_change_meanwhile_is_not_undone() {
 #[test]
 fn a_user_who_came_back_meanwhile_is_not_removed() {
     let files = ScratchStore::new();
-    let (store, marks) = (files.store(), marks(&files));
+    let (store, notes) = (files.store(), notes(&files));
+    let marks = &notes.marks;
     let record = enrolled(&files);
     marks.note("alice", 1, MarkKind::of(Some(&record))).unwrap();
     let is_first = Cell::new(true);
@@ -75,7 +77,7 @@ fn a_user_who_came_back_meanwhile_is_not_removed() {
         }
         Ok(factor(3, Some(&record)))
     };
-    let done = bring_here(&store, (&marks, "alice"), &read);
+    let done = bring_here(&store, (&notes, "alice"), &read);
     assert_eq!(done, Ok(MirrorResult::Same));
     assert!(store.record_named("alice").unwrap().is_some());
 }

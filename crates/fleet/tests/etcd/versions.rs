@@ -1,15 +1,18 @@
 //! Values that a later version wrote, in formats that this one does not read: what they stop, and what they do not.
 
+use twofactor_core::policy::Policy;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_fleet::shared_state::ValueError;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_fleet::store_values::ChangeAnswer;
 use twofactor_fleet::token::TokenError;
+use twofactor_store::UnmirroredUsers;
+use twofactor_store::attempt::{AttemptFailure, OutageRefusal, prove_unenrolled};
 use twofactor_store::fleet_contact::FleetContact;
 
 use super::cluster::EtcdCluster;
-use super::hosts::{REPORT, founded, soon};
+use super::hosts::{REPORT, TestHost, founded, soon};
 
 /// Where all values have the number of their format.
 const FORMAT: usize = 4;
@@ -62,7 +65,7 @@ fn what_a_later_version_wrote_concerns_its_user() {
     let mirrored = b.mirror();
     assert_eq!(mirrored.changed, 1);
     assert_eq!(mirrored.failed[0].0, "bob");
-    // bob passes for no user without a device there.
+    // This host has no account of the name: it may be one that was renamed here.
     assert!(!mirrored.is_whole);
     assert!(b.record("alice").is_some() && b.record("bob").is_none());
     let view = host.view(&a.files.store(), &soon()).unwrap();
@@ -72,6 +75,63 @@ fn what_a_later_version_wrote_concerns_its_user() {
     assert_eq!(state, Err(OutageReason::Value(ValueError::Version(9))));
     let refused = b.store().discard("alice").unwrap_err().to_string();
     assert!(refused.contains("format 9"), "{refused}");
+}
+
+/// An account of every machine.
+const ACCOUNT: (&str, u32) = ("daemon", 1);
+
+/// Whether a user passes on a host for one without a device, in a fleet.
+fn unenrolled(host: &TestHost, user: &str, service: &str) -> Result<(), AttemptFailure> {
+    let mut policy = Policy::default();
+    policy.fleet.enabled = true;
+    let state = host.files.top();
+    let now = FleetContact::read(&state).unwrap().unwrap().met;
+    prove_unenrolled(&policy, (&state, Some(user)), service, now)
+}
+
+#[test]
+fn a_later_record_refuses_its_user_alone() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    let (user, uid) = ACCOUNT;
+    a.enroll(user, uid);
+    let host = a.open();
+    let readable = host.gateway().values(&[StoreKey::record(user)], &soon());
+    let readable = readable.unwrap().remove(0).1.unwrap();
+    make_later(&host, &StoreKey::record(user));
+    let refused = Err(AttemptFailure::Outage(OutageRefusal::Unmirrored));
+    // Also after the service of the host was started anew, and where nothing changed since.
+    for _ in 0..2 {
+        for _ in 0..2 {
+            let mirrored = b.beat_of_service().unwrap();
+            assert_eq!(mirrored.failed[0].0, user);
+            assert!(mirrored.is_whole);
+            // "login" is one of the local services, which take the copies as old as they may be.
+            for service in ["sshd", "login"] {
+                assert_eq!(unenrolled(&b, user, service), refused);
+                assert_eq!(unenrolled(&b, "alice", service), Ok(()));
+            }
+        }
+        b.restart_service();
+    }
+    // A note that cannot be looked at refuses all, and one that cannot be written makes the copies old.
+    let notes = b.files.top().join("fleet/unmirrored");
+    std::fs::remove_dir_all(&notes).unwrap();
+    std::fs::write(&notes, "").unwrap();
+    assert!(unenrolled(&b, "alice", "sshd").is_err());
+    assert_eq!(unenrolled(&b, "alice", "login"), Ok(()));
+    assert!(b.beat_of_service().is_err());
+    std::fs::remove_file(&notes).unwrap();
+    assert!(b.beat_of_service().unwrap().is_whole);
+    assert_eq!(unenrolled(&b, user, "sshd"), refused);
+    // Once it can be read, it is put in place, and the note of it is gone.
+    let written = [(StoreKey::record(user), readable)];
+    let changed = host.gateway().change(&[], &written, &soon());
+    assert_eq!(changed, Ok(ChangeAnswer::Done));
+    let mirrored = b.beat_of_service().unwrap();
+    assert_eq!((mirrored.changed, mirrored.failed), (1, vec![]));
+    assert!(b.record(user).is_some());
+    assert!(!UnmirroredUsers::has(&b.files.top(), user).unwrap());
 }
 
 #[test]

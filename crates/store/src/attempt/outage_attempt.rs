@@ -15,6 +15,7 @@ use twofactor_core::verify::{FailureCounter, Form};
 use super::{
     AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt, lock_recorded,
 };
+use crate::files::UnmirroredUsers;
 use crate::fleet_contact::FleetContact;
 use crate::sys::file::FileError;
 
@@ -35,6 +36,8 @@ pub enum OutageRefusal {
     TooLong(u64),
     /// That the user has no device is not known for sure.
     StaleMirror,
+    /// The fleet has a record of the user that could not be put in place on this host.
+    Unmirrored,
     /// The note of the last contact cannot be read.
     Contact(FileError),
     /// No host changes what users have by itself.
@@ -43,11 +46,16 @@ pub enum OutageRefusal {
 
 impl fmt::Display for OutageRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::Unmirrored {
+            return f.write_str("the fleet has a record of the user which this host cannot use");
+        }
         f.write_str("the store of the fleet cannot be reached, and ")?;
         match self {
             Self::Denied => f.write_str("fleet.on_outage is deny"),
             Self::NeverMet => f.write_str("this host is not known to have met it"),
             Self::TooLong(seconds) => write!(f, "was met {seconds} seconds ago for the last time"),
+            // Said above: it is so with a store that answers, too.
+            Self::Unmirrored => Ok(()),
             Self::StaleMirror => f.write_str(
                 "the copies of its records are too old to say that a user has no device",
             ),
@@ -127,18 +135,27 @@ pub(super) fn cut_off(policy: &Policy, hosts: u32) -> Policy {
 }
 
 /// Checks that a user who has no device on this host has none on any. In a fleet that is believed only of copies that were those of the
-/// store at the last contact.
+/// store at the last contact, and of no user whose record could not be copied. `name` is that of the account; without one there is no
+/// record that could be copied.
 ///
 /// # Errors
 /// [`AttemptFailure::Outage`] where it is not known.
 pub fn prove_unenrolled(
     policy: &Policy,
-    state: &Path,
+    (state, name): (&Path, Option<&str>),
     service: &str,
     now: u64,
 ) -> Result<(), AttemptFailure> {
     let fleet = &policy.fleet;
-    if !fleet.enabled || fleet.is_local(service) {
+    if !fleet.enabled {
+        return Ok(());
+    }
+    let is_noted = name.map_or(Ok(false), |name| UnmirroredUsers::has(state, name));
+    if is_noted == Ok(true) {
+        return Err(OutageRefusal::Unmirrored.into());
+    }
+    // The console takes the files as they are, however old, but not against what they say.
+    if fleet.is_local(service) {
         return Ok(());
     }
     let contact = contact(state)?.ok_or(OutageRefusal::NeverMet)?;
@@ -146,6 +163,7 @@ pub fn prove_unenrolled(
     if !contact.is_mirror_fresh() {
         return Err(OutageRefusal::StaleMirror.into());
     }
+    is_noted.map_err(OutageRefusal::Contact)?;
     let longest = match (fleet.on_outage, fleet.outage_local_for) {
         (OutageRule::Deny, _) => KNOWN_OUTAGE,
         (OutageRule::Local, 0) => u64::MAX,

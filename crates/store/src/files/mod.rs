@@ -18,6 +18,7 @@ mod record_file;
 mod relocate;
 mod shared_factor;
 mod state_part;
+mod unmirrored;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -47,6 +48,7 @@ pub use record_file::LoadedRecord;
 pub use relocate::Relocation;
 pub(crate) use shared_factor::ShareResult;
 pub use shared_factor::{ShareFault, SharedChange, SharedFactors};
+pub use unmirrored::UnmirroredUsers;
 
 use generations::{PATIENCE, StateFiles};
 use state_part::StatePart;

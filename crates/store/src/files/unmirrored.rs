@@ -1,0 +1,150 @@
+//! The notes that the fleet's service leaves for logins of users whose record this host could not put in place: a file for each of them,
+//! in `fleet/unmirrored`. Such a user has a device, though the files of this host tell of none.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{CWD, Dir};
+use rustix::io::Errno;
+
+use super::names;
+use crate::fleet_contact::FLEET_DIRECTORY;
+use crate::sys::file::{self, FileAccess, FileError};
+
+const NAME: &str = "unmirrored";
+
+/// The users of the fleet who pass on this host for none without a device.
+pub struct UnmirroredUsers {
+    fd: OwnedFd,
+}
+
+impl UnmirroredUsers {
+    /// Opens the notes in the fleet's directory, and makes their directory where it is missing.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn open(fleet: &Path) -> Result<Self, FileError> {
+        let path = fleet.join(NAME);
+        let open = || match file::open_directory(CWD, &path, FileAccess::Private) {
+            Err(error) if error.is_missing() => {
+                let top = file::open_directory(CWD, fleet, FileAccess::Private)?;
+                let fd = file::ensure_directory(&top, Path::new(NAME))?;
+                file::flush_directory(&top)?;
+                Ok(fd)
+            }
+            opened => opened,
+        };
+        Ok(Self { fd: open()? })
+    }
+
+    /// Notes a user, durably.
+    ///
+    /// # Errors
+    /// [`FileError`], also for a name that can have no file.
+    pub fn note(&self, user: &str) -> Result<(), FileError> {
+        let name = names::state_file(user);
+        let name = name.ok_or(FileError::System("open", Errno::NAMETOOLONG))?;
+        file::write_file(&self.fd, &name, b"", FileAccess::Private)
+    }
+
+    /// Forgets a user. After a power cut the note may be there again, which refuses the user until the next look at the store.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn forget(&self, user: &str) -> Result<(), FileError> {
+        let Some(name) = names::state_file(user) else {
+            return Ok(());
+        };
+        file::remove(&self.fd, &name)
+    }
+
+    /// Forgets all of them, durably: they are those of a fleet that this host is in no more.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn forget_all(&self) -> Result<(), FileError> {
+        for user in self.users()? {
+            self.forget(&user)?;
+        }
+        file::flush_directory(&self.fd)
+    }
+
+    /// All users who are noted.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn users(&self) -> Result<Vec<String>, FileError> {
+        let failed = |errno| FileError::System("readdir", errno);
+        let mut users = Vec::new();
+        for entry in Dir::read_from(&self.fd).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            users.extend(
+                entry
+                    .file_name()
+                    .to_str()
+                    .ok()
+                    .and_then(names::user_of_state),
+            );
+        }
+        users.sort_unstable();
+        Ok(users)
+    }
+
+    /// True if a user is noted in a state directory. One whose name can have no file was not noted, and no mirror was whole then.
+    ///
+    /// # Errors
+    /// [`FileError`] when that cannot be told.
+    pub fn has(state: &Path, user: &str) -> Result<bool, FileError> {
+        let Some(name) = names::state_file(user) else {
+            return Ok(false);
+        };
+        let fleet = state.join(FLEET_DIRECTORY);
+        let fleet = file::open_directory(CWD, &fleet, FileAccess::Private)?;
+        Ok(!file::is_absent(fleet, &format!("{NAME}/{name}"))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ScratchStore;
+
+    #[test]
+    fn a_user_is_noted_until_forgotten() {
+        let scratch = ScratchStore::new();
+        let state = scratch.path();
+        // Without the fleet's directory nothing is known.
+        assert!(UnmirroredUsers::has(state, "alice").is_err());
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let fleet = state.join(FLEET_DIRECTORY);
+        std::fs::create_dir(&fleet).unwrap();
+        std::fs::set_permissions(&fleet, private).unwrap();
+        assert!(!UnmirroredUsers::has(state, "alice").unwrap());
+        let notes = UnmirroredUsers::open(&fleet).unwrap();
+        notes.note("alice").unwrap();
+        notes.note("alice").unwrap();
+        notes.note("../é").unwrap();
+        assert!(notes.note("").is_err());
+        assert!(UnmirroredUsers::has(state, "alice").unwrap());
+        assert!(UnmirroredUsers::has(state, "../é").unwrap());
+        assert!(!UnmirroredUsers::has(state, "bob").unwrap());
+        let notes = UnmirroredUsers::open(&fleet).unwrap();
+        assert_eq!(notes.users().unwrap(), ["../é", "alice"]);
+        notes.forget("alice").unwrap();
+        notes.forget("alice").unwrap();
+        assert!(!UnmirroredUsers::has(state, "alice").unwrap());
+        notes.forget_all().unwrap();
+        assert_eq!(notes.users().unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn notes_that_cannot_be_looked_at_are_an_error() {
+        let scratch = ScratchStore::new();
+        let fleet = scratch.path().join(FLEET_DIRECTORY);
+        std::fs::create_dir(&fleet).unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&fleet, private).unwrap();
+        std::fs::write(fleet.join(NAME), "").unwrap();
+        assert!(UnmirroredUsers::has(scratch.path(), "alice").is_err());
+    }
+}
