@@ -73,7 +73,13 @@ pub(crate) fn bring_here(
             return Ok(MirrorResult::Same);
         }
         let uid = match (usable(user, &seen)?, here) {
-            (Some(there), _) => there.uid,
+            (Some(there), here) => {
+                if let Some(uid) = other_uid(store, (user, there.uid), here.as_ref()) {
+                    remove_predecessor(store, (notes, user, uid), read)?;
+                    continue;
+                }
+                there.uid
+            }
             (None, Some(here)) => here.uid,
             (None, None) => {
                 marks.note(user, seen.revision, MarkKind::Removed)?;
@@ -91,7 +97,35 @@ pub(crate) fn bring_here(
     ))
 }
 
-/// Forgets that the record of a user could not be put in place, once what the store has is here.
+/// The uid of which the files of a user are here, where it is not the one of the store. A removal that was killed leaves a state alone.
+fn other_uid(store: &Store, (user, there): (&str, u32), here: Option<&Record>) -> Option<u32> {
+    let uid = match here {
+        Some(record) => Some(record.uid),
+        // One that cannot be read is left to its lock.
+        None => store.peek_named(user).ok().flatten().map(|state| state.uid),
+    };
+    uid.filter(|uid| *uid != there)
+}
+
+/// Removes what is here of a user who was removed in the fleet, and enrolled anew with another uid.
+fn remove_predecessor(
+    store: &Store,
+    (notes, user, uid): (&MirrorNotes, &str, u32),
+    read: FactorReader<'_>,
+) -> Result<(), UserFault> {
+    let locked = store.lock_for_change(&account_of(user, uid))?;
+    let now = read(LOCKED_TIME)?.record;
+    if usable(user, &now)?.is_none_or(|record| record.uid == uid) {
+        return Ok(());
+    }
+    refuse_older(&notes.marks, user, &now)?;
+    // Between this removal and the new record, which may be long, the user is not one without a device.
+    notes.unmirrored.note(user)?;
+    Ok(locked.mirror_removal()?)
+}
+
+/// Forgets that the record of a user could not be put in place, once what the store has is here. The lock keeps out a
+/// [`remove_predecessor`] that has just noted it.
 pub(crate) fn forget_failure(
     store: &Store,
     (notes, user): (&MirrorNotes, &str),

@@ -81,3 +81,82 @@ fn a_user_who_came_back_meanwhile_is_not_removed() {
     assert_eq!(done, Ok(MirrorResult::Same));
     assert!(store.record_named("alice").unwrap().is_some());
 }
+
+/// What the store has of alice after she was removed, and enrolled anew with another uid.
+fn successor() -> Record {
+    testing::record_of(&testing::account("alice", UID + 1), &[testing::token()])
+}
+
+/// This host was away, and has not seen the removal.
+#[test]
+fn a_user_with_a_new_uid_gets_the_new_record() {
+    let files = ScratchStore::new();
+    let (store, notes) = (files.store(), notes(&files));
+    let old = enrolled(&files);
+    let kind = MarkKind::of(Some(&old));
+    notes.marks.note("alice", 1, kind).unwrap();
+    let read = |_: Duration| Ok(factor(3, Some(&successor())));
+    let done = bring_here(&store, (&notes, "alice"), &read);
+    assert_eq!(done, Ok(MirrorResult::Changed));
+    let record = store.record_named("alice").unwrap().unwrap();
+    assert_eq!((record.uid, record.devices.len()), (UID + 1, 1));
+    let alice = testing::account("alice", UID + 1);
+    assert!(
+        store
+            .lock(&alice)
+            .unwrap()
+            .state()
+            .device(testing::token().id)
+            .is_some()
+    );
+    // It was noted for the time without a record.
+    assert_eq!(notes.unmirrored.users().unwrap(), ["alice"]);
+    forget_failure(&store, (&notes, "alice"), &read).unwrap();
+    assert_eq!(notes.unmirrored.users().unwrap(), [""; 0]);
+}
+
+/// The store is lost between the removal of the old record and the new one; a state of the old uid may be left, too.
+#[test]
+fn between_two_uids_no_user_is_without_a_device() {
+    let files = ScratchStore::new();
+    let (store, notes) = (files.store(), notes(&files));
+    enrolled(&files);
+    let looks = Cell::new(0);
+    let read = |_: Duration| -> Result<FleetFactor, OutageReason> {
+        looks.set(looks.get() + 1);
+        if looks.get() == 3 {
+            return Err(OutageReason::OtherEpoch);
+        }
+        Ok(factor(3, Some(&successor())))
+    };
+    let lost = bring_here(&store, (&notes, "alice"), &read);
+    assert_eq!(lost, Err(UserFault::Outage(OutageReason::OtherEpoch)));
+    assert!(store.record_named("alice").unwrap().is_none());
+    assert_eq!(notes.unmirrored.users().unwrap(), ["alice"]);
+    // Nothing forgets it as long as the record is not here.
+    forget_failure(&store, (&notes, "alice"), &read).unwrap();
+    assert_eq!(notes.unmirrored.users().unwrap(), ["alice"]);
+    drop(
+        store
+            .lock_for_change(&testing::account("alice", UID))
+            .unwrap(),
+    );
+    assert_eq!(files.listing(), ["state/alice"]);
+    let done = bring_here(&store, (&notes, "alice"), &read);
+    assert_eq!(done, Ok(MirrorResult::Changed));
+    assert_eq!(store.record_named("alice").unwrap().unwrap().uid, UID + 1);
+}
+
+#[test]
+fn an_older_record_of_another_uid_removes_nothing() {
+    let files = ScratchStore::new();
+    let (store, notes) = (files.store(), notes(&files));
+    let old = enrolled(&files);
+    let kind = MarkKind::of(Some(&old));
+    notes.marks.note("alice", 4, kind).unwrap();
+    let read = |_: Duration| Ok(factor(3, Some(&successor())));
+    let refused = bring_here(&store, (&notes, "alice"), &read);
+    assert!(matches!(refused, Err(UserFault::User(_))), "{refused:?}");
+    assert_eq!(store.record_named("alice").unwrap().unwrap().uid, UID);
+    assert_eq!(notes.unmirrored.users().unwrap(), [""; 0]);
+}
