@@ -1,6 +1,6 @@
 //! `restore`: users from a backup. Everything is read and checked before the first user is changed.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -193,7 +193,7 @@ fn one_for_each_uid<'b>(
     mut places: Vec<RestorePlace<'b>>,
     terms: RestoreTerms,
 ) -> Vec<RestorePlace<'b>> {
-    let mut by_uid: HashMap<u32, Vec<usize>> = HashMap::new();
+    let mut by_uid: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (index, place) in places.iter().enumerate() {
         if let Ok(account) = &place.account {
             by_uid.entry(account.uid).or_default().push(index);
