@@ -150,10 +150,18 @@ fn contributing_names_targets_that_exist() {
     let calls = contributing.split("`make ").skip(1);
     let calls: Vec<&str> = calls.map(|rest| rest.split('`').next().unwrap()).collect();
     assert!(calls.len() > 5);
+    // One line may have the rule of several.
+    let rules = makefile
+        .lines()
+        .filter(|line| !line.starts_with(['\t', '#', '.']));
+    let made: Vec<&str> = rules
+        .filter_map(|line| line.split_once(':'))
+        .flat_map(|(targets, _)| targets.split_whitespace())
+        .collect();
     let words = calls.iter().flat_map(|call| call.split(' '));
     // The rest set variables: EVERY=7.
     for target in words.filter(|word| !word.contains('=')) {
-        assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
+        assert!(made.contains(&target), "make {target}");
     }
     let listed = makefile.split("\n.PHONY: ").nth(1).unwrap();
     let listed = listed.split("\n.").next().unwrap();
