@@ -9,6 +9,7 @@ use twofactor_core::device::Kind;
 use twofactor_fleet::host_file::{FleetDirectory, FleetLock};
 
 use super::cluster::EtcdCluster;
+use super::outages::until_noted;
 use super::{is_in, two_hosts, until_met};
 
 /// An outage lets no code in.
@@ -39,6 +40,8 @@ fn a_service_begins_behind_a_busy_lock() {
     let cluster = EtcdCluster::start(&[]);
     let hosts = two_hosts(&cluster, Kind::Hotp, DENY);
     let token = Token::new("alice");
+    // A service that is killed while it writes a number has to look for it under the lock.
+    until_noted(&hosts[0]);
     hosts[0].run(|host| host.daemon.take().unwrap().kill());
     // Held until the end of the test, by a thread of the machine's files.
     let lock = hosts[0].run(|_| busy());

@@ -72,10 +72,10 @@ fn a_key_renewed_on_one_host_counts_on_the_other() {
     let cluster = EtcdCluster::start(&[]);
     let hosts = two_hosts(&cluster, totp(), PATIENT);
     let old = record(&hosts[1]);
+    // Before the daemon is called, which waits for no message so long.
+    Totp::new(SECRET).settle(10);
     let (proof, key) = as_alice(&hosts[0], |talk| {
-        let phone = Totp::new(SECRET);
-        phone.settle(10);
-        let proof = phone.code();
+        let proof = Totp::new(SECRET).code();
         let shown = call(talk, "Renew", json!({"code": proof}));
         let key = shown["secret"].as_str().unwrap().to_owned();
         let typed = json!({"code": Totp::new(&key).code()});
@@ -160,9 +160,7 @@ fn a_change_of_an_older_record_is_refused() {
     let hosts = two_hosts(&cluster, totp(), PATIENT);
     let old = record(&hosts[1]);
     let renews = |talk: &mut DaemonConversation, meanwhile: &dyn Fn()| {
-        let phone = Totp::new(SECRET);
-        phone.settle(10);
-        let shown = call(talk, "Renew", json!({"code": phone.code()}));
+        let shown = call(talk, "Renew", json!({"code": Totp::new(SECRET).code()}));
         let key = shown["secret"].as_str().unwrap().to_owned();
         meanwhile();
         let typed = json!({"code": Totp::new(&key).code()});
@@ -180,6 +178,8 @@ fn a_change_of_an_older_record_is_refused() {
             });
             go.send(()).unwrap();
         });
+        // Before the daemon is called, which waits for no message so long.
+        Totp::new(SECRET).settle(10);
         let result = as_alice(&hosts[1], move |talk| {
             renews(talk, &|| {
                 begun.send(()).unwrap();

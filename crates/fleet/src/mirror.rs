@@ -64,7 +64,7 @@ impl FleetHost {
         let is_all = progress.since == 0;
         let mut users: BTreeSet<String> = list.names.into_iter().collect();
         if is_all {
-            // A user of whom a store that was restored knows nothing would be waited for without an end.
+            // A user who is unknown to a store that was restored would be waited for without an end.
             for gone in noted.iter().filter(|it| !users.contains(*it)) {
                 let forgotten = notes.unmirrored.forget(gone);
                 forgotten.map_err(|error| OutageReason::HostFiles(error.to_string()))?;
