@@ -31,10 +31,11 @@ fn compositor(machine: &Machine) -> Running {
     sway
 }
 
-/// Types into the window that has the keyboard.
+/// Types into the window that has the keyboard, after what a busy locker has left of an answer before.
 fn types_there(machine: &Machine, text: &str) {
     let tool = on_wayland(machine, "usr/bin/wtype");
-    tool.args(&["-d", "10", text, "-k", "Return"]).run().ok();
+    let keys = ["-k", "Escape", "-d", "10", text, "-k", "Return"];
+    tool.args(&keys).run().ok();
 }
 
 fn locked<'m>(machine: &'m Machine, keyboard: &'m dyn Fn(&str)) -> LockedScreen<'m> {
