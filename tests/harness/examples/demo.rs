@@ -98,6 +98,7 @@ fn show() {
         (question, &code),
         (question, "12345"),
         (question, &code),
+        ("Press Enter to go on: ", ""),
     ];
     login(&sshd, None, &answers, LoginEnd::Refused);
 
