@@ -21,7 +21,16 @@ pub struct AdmittedConnection<H> {
     /// Its number; later ones have higher numbers.
     pub number: u64,
     /// The connection that lost its place for it.
-    pub evicted: Option<H>,
+    pub evicted: Option<EvictedConnection<H>>,
+}
+
+/// A connection that has lost its place.
+#[derive(Debug, PartialEq, Eq)]
+pub struct EvictedConnection<H> {
+    /// Its number.
+    pub number: u64,
+    /// Its handle.
+    pub handle: H,
 }
 
 /// The refusal of a connection: all places, or those of this uid, are taken by connections that are being answered.
@@ -128,9 +137,10 @@ impl<H> OpenConnections<H> {
     }
 
     /// Ends a connection that waits for its client, if there is one.
-    fn evict(&mut self, first: Option<EvictionOrder>) -> Result<H, NoPlace> {
-        let evicted = first.and_then(|first| self.take(first.number));
-        evicted.ok_or(NoPlace)
+    fn evict(&mut self, first: Option<EvictionOrder>) -> Result<EvictedConnection<H>, NoPlace> {
+        let EvictionOrder { number, .. } = first.ok_or(NoPlace)?;
+        let handle = self.take(number).ok_or(NoPlace)?;
+        Ok(EvictedConnection { number, handle })
     }
 
     fn take(&mut self, number: u64) -> Option<H> {

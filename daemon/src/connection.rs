@@ -123,9 +123,9 @@ mod tests {
         let (served, client) = UnixStream::pair().unwrap();
         let served = Arc::new(served);
         let mut places = Vec::new();
-        while let Ok(place) = connections.admit(0, &served) {
-            assert_eq!(place.begin_answer(), Ok(()));
-            places.push(place);
+        while let Ok(admitted) = connections.admit(0, &served) {
+            assert_eq!(admitted.place.begin_answer(), Ok(()));
+            places.push(admitted.place);
         }
         let place = places.pop().unwrap();
         drop(client);

@@ -9,7 +9,9 @@ use twofactor_core::log::event::LoginEvent;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_store::sys::accounts;
 
-use crate::admission::{AdmittedConnection, NoPlace, OpenConnections, PlaceOwner};
+use crate::admission::{
+    AdmittedConnection, EvictedConnection, NoPlace, OpenConnections, PlaceOwner,
+};
 use crate::log;
 
 /// The open connections, shared by all threads.
@@ -22,22 +24,24 @@ impl SharedConnections {
         Self(Arc::new(Mutex::new(OpenConnections::of_root())))
     }
 
-    /// Admits a connection of `uid`. One that gives way gets the error `Busy` and is closed.
+    /// Admits a connection of `uid`. One that gives way gets the error `Busy`, and has to be ended.
     ///
     /// # Errors
     /// [`NoPlace`].
-    pub fn admit(&self, uid: u32, stream: &Arc<UnixStream>) -> Result<ConnectionPlace, NoPlace> {
+    pub fn admit(&self, uid: u32, stream: &Arc<UnixStream>) -> Result<SharedAdmission, NoPlace> {
         let AdmittedConnection { number, evicted } =
             self.locked().admit(uid, Arc::clone(stream))?;
-        if let Some(evicted) = evicted {
-            refuse(&evicted, ServiceError::Busy);
-            // It waits for a message, so it ends.
-            let _ = evicted.shutdown(Shutdown::Both);
+        if let Some(evicted) = &evicted {
+            refuse(&evicted.handle, ServiceError::Busy);
         }
-        Ok(ConnectionPlace {
-            connections: self.clone(),
-            number,
-            uid,
+        let connections = self.clone();
+        Ok(SharedAdmission {
+            place: ConnectionPlace {
+                connections,
+                number,
+                uid,
+            },
+            evicted,
         })
     }
 
@@ -57,6 +61,14 @@ impl SharedConnections {
     fn locked(&self) -> MutexGuard<'_, OpenConnections<Arc<UnixStream>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An admitted connection among the shared ones.
+pub struct SharedAdmission {
+    /// Its place.
+    pub place: ConnectionPlace,
+    /// The connection that lost its place for it. It waits for a message, and has been told that there is none to come.
+    pub evicted: Option<EvictedConnection<Arc<UnixStream>>>,
 }
 
 /// The place of one connection; given back when this is dropped, also in a panic.
@@ -134,7 +146,7 @@ mod tests {
         let connections = SharedConnections::default();
         let (served, mut client) = UnixStream::pair().unwrap();
         let served = Arc::new(served);
-        let _place = connections.admit(1000, &served).unwrap();
+        let _place = connections.admit(1000, &served).unwrap().place;
         client.write_all(b"before").unwrap();
         connections.end_reading();
         assert!(client.write_all(b"after").is_err());

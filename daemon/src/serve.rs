@@ -1,6 +1,7 @@
 //! Accepts connections, gives those that have spoken to threads of their own, and ends when there are none, or when told to.
 
 use std::io;
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
@@ -13,12 +14,13 @@ use twofactor_store::sys::clock;
 use twofactor_store::sys::peer_process::origin_at_once;
 use twofactor_store::sys::socket::peer_credentials;
 
+use crate::admission::EvictedConnection;
 use crate::connection::PATIENCE;
 use crate::dispatch::MessageService;
 use crate::listener::{ListeningSocket, SocketOrigin};
 use crate::log;
 use crate::notifier;
-use crate::place::{self, SharedConnections};
+use crate::place::{self, SharedAdmission, SharedConnections};
 use crate::silent::{AcceptedConnection, ConnectionNews, SilentConnections};
 use crate::stop_signal::StopSignal;
 use crate::worker;
@@ -163,11 +165,15 @@ impl<'a> SocketServer<'a> {
             return;
         };
         let stream = Arc::new(stream);
-        let Ok(place) = self.connections.admit(peer.uid, &stream) else {
+        let Ok(SharedAdmission { place, evicted }) = self.connections.admit(peer.uid, &stream)
+        else {
             log::refused(peer.uid, LoginEvent::Busy);
             place::refuse(&stream, ServiceError::Busy);
             return;
         };
+        if let Some(evicted) = evicted {
+            self.end(&evicted);
+        }
         let connection = AcceptedConnection {
             origin: origin_at_once(&stream, peer),
             stream,
@@ -181,6 +187,14 @@ impl<'a> SocketServer<'a> {
         let end = clock::monotonic() + PATIENCE;
         if let Err(connection) = self.silent.add(connection, end) {
             worker::begin(connection, self.service);
+        }
+    }
+
+    /// Ends a connection that has lost its place. A silent one is closed at once, so that it is not looked at again; the thread of any
+    /// other finds its end where it waits for a message.
+    fn end(&mut self, evicted: &EvictedConnection<Arc<UnixStream>>) {
+        if !self.silent.close(evicted.number) {
+            let _ = evicted.handle.shutdown(Shutdown::Both);
         }
     }
 

@@ -140,6 +140,11 @@ impl SilentConnections {
         spoken
     }
 
+    /// Closes a connection that has lost its place. False if it is not among these: it has spoken before.
+    pub fn close(&mut self, number: u64) -> bool {
+        self.waiting.remove(&number).is_some()
+    }
+
     /// The end of the connection that has the first one.
     pub fn first_end(&self) -> Option<Duration> {
         self.waiting.first_key_value().map(|(_, (_, end))| *end)

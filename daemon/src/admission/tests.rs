@@ -22,6 +22,12 @@ fn known(open: &mut Connections, uid: u32) -> u64 {
     number
 }
 
+fn evicted_for(open: &mut Connections, uid: u32) -> Option<u32> {
+    let evicted = open.admit(uid, uid).unwrap().evicted?;
+    assert!(open.begin_answer(evicted.number).is_none());
+    Some(evicted.handle)
+}
+
 #[test]
 fn a_user_has_sixteen_connections() {
     let mut open = Connections::default();
@@ -45,7 +51,7 @@ fn the_oldest_silent_connection_gives_way() {
     assert_eq!(open.open.len(), TOTAL);
     for user in 1000..1016 {
         let admitted = open.admit(user, user).unwrap();
-        assert_eq!(admitted.evicted, Some(100_000));
+        assert_eq!(admitted.evicted.map(|it| it.handle), Some(100_000));
         assert!(open.begin_answer(admitted.number).is_some());
         assert_eq!(open.open.len(), TOTAL);
     }
@@ -53,7 +59,7 @@ fn the_oldest_silent_connection_gives_way() {
     open.close(0);
     assert_eq!(open.open.len(), TOTAL);
     let admitted = open.admit(1016, 1016).unwrap();
-    assert_eq!(admitted.evicted, Some(100_001));
+    assert_eq!(admitted.evicted.map(|it| it.handle), Some(100_001));
 }
 
 #[test]
@@ -67,7 +73,7 @@ fn a_connection_that_is_answered_keeps_its_place() {
     }
     assert_eq!(open.admit(1000, 1000), Err(NoPlace));
     open.end_answer(40);
-    assert_eq!(open.admit(1000, 1000).unwrap().evicted, Some(2));
+    assert_eq!(evicted_for(&mut open, 1000), Some(2));
     for number in 0..=512 {
         open.close(number);
     }
@@ -83,7 +89,7 @@ fn uids_without_an_account_take_no_place_of_users() {
     }
     assert_eq!(open.open.len(), 1 + STRANGERS);
     // A user whose account is not known yet gets a place as well.
-    assert!(open.admit(1001, 1001).unwrap().evicted.unwrap() >= 100_000);
+    assert!(evicted_for(&mut open, 1001).unwrap() >= 100_000);
     // However slow the name service is, users with a known account are served.
     let mut open = Connections::default();
     known(&mut open, 1000);
@@ -91,7 +97,7 @@ fn uids_without_an_account_take_no_place_of_users() {
         answered(&mut open, 100_000 + subuid);
     }
     assert_eq!(open.admit(1001, 1001), Err(NoPlace));
-    assert_eq!(open.admit(1000, 1000).unwrap().evicted, None);
+    assert_eq!(evicted_for(&mut open, 1000), None);
 }
 
 /// What is counted on the way is what there is, whatever happened in whatever order.
@@ -153,5 +159,5 @@ fn strangers_give_way_before_users() {
     for subuid in 0..PER_UID as u32 {
         silent(&mut open, 100_000 + subuid);
     }
-    assert_eq!(open.admit(1000, 1000).unwrap().evicted, Some(100_000));
+    assert_eq!(evicted_for(&mut open, 1000), Some(100_000));
 }

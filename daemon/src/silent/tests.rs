@@ -1,6 +1,6 @@
 //! Real sockets, without clients: what is handed out, and what is closed.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 
 use super::*;
@@ -37,7 +37,7 @@ impl Waited {
         let connection = AcceptedConnection {
             peer: PeerCredentials { uid: 1000, pid: 7 },
             origin: None,
-            place: self.connections.admit(1000, &stream).unwrap(),
+            place: self.connections.admit(1000, &stream).unwrap().place,
             stream,
         };
         assert_eq!(connection.news(), ConnectionNews::Silent);
@@ -105,6 +105,23 @@ fn a_connection_that_stays_silent_is_closed_in_its_time() {
     );
     assert!(waited.silent.close_late(now + 2 * SOON).is_empty());
     assert!(waited.connections.is_empty());
+}
+
+#[test]
+fn one_that_lost_its_place_is_closed_at_once() {
+    let mut waited = waited();
+    let end = clock::monotonic() + SOON;
+    let mut clients: Vec<UnixStream> = (0..2).map(|_| waited.connected(end)).collect();
+    assert!(waited.silent.close(0));
+    assert!(!waited.silent.close(0));
+    assert_eq!(clients[0].read(&mut [0]).unwrap(), 0);
+    // No event of it is left.
+    clients[1].write_all(b"{").unwrap();
+    let spoken = waited.wait().spoken;
+    assert_eq!(spoken.len(), 1);
+    assert_eq!(spoken[0].place.number(), 1);
+    // The thread of one that has spoken ends it.
+    assert!(!waited.silent.close(1));
 }
 
 #[test]
