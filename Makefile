@@ -86,7 +86,7 @@ need-%:
 rust:
 	@scripts/rust
 
-## docs               module, command, manual pages and completions (the default)
+## docs build         module, command, daemon, with manual pages (default); alone
 docs: build
 	@mkdir -p $(target)/man $(target)/completions
 	install -m 0644 docs/man/pam_twofactor.8 docs/man/twofactord.8 docs/man/twofactor.toml.5 $(target)/man
@@ -95,7 +95,6 @@ docs: build
 	$(command) completions zsh > $(target)/completions/_twofactor
 	$(command) completions fish > $(target)/completions/twofactor.fish
 
-## build              module, command and daemon alone, in target/release
 # One package at a time: both at once would unify the features of what they share.
 build: need-build rust
 	cargo build $(CARGOFLAGS) --release -p twofactor
@@ -245,11 +244,10 @@ pictures: need-demo need-browser build
 	scripts/axe $(target)/axe.min.js
 	PICTURES_WRITE=1 $(test_module) --features browser-tests --test cockpit page::looks
 
-## dist               the source archive with all dependencies
+## dist deb rpm release source archive; packages; all, tried, with checksums
 dist: need-dist rust
 	scripts/dist $(target)/dist
 
-## deb rpm release    the packages; all of a release, tried, with checksums
 deb: need-deb rust
 	cargo fetch $(CARGOFLAGS)
 	scripts/deb $(target)/deb

@@ -185,7 +185,8 @@ fn help_lists_the_targets_on_one_screen() {
         .lines()
         .filter_map(|line| line.strip_prefix("## "))
         .collect();
-    assert!(help.len() <= 24 && help.iter().all(|line| line.len() <= 80));
+    // Of 24 lines, the prompt takes one, and the call another.
+    assert!(help.len() <= 22 && help.iter().all(|line| line.len() <= 80));
     for target in ["docs", "test", "fuzz", "demo", "dist", "deb", "install"] {
         let is_named = |line: &str| {
             line.split("  ")
