@@ -87,7 +87,7 @@ fn display(machine: &Machine) -> Running {
     machine.run("mkdir", &directory).ok();
     let server = machine
         .program("Xvfb")
-        .args(&[":7", "-screen", "0", "800x600x24", "-ac"])
+        .args(&[":7", "-screen", "0", "800x600x24", "-ac", "-noreset"])
         .start();
     wait_for("display", || {
         let tool = machine.program("xdotool").arg("getmouselocation");
