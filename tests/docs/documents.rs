@@ -106,6 +106,39 @@ fn every_row_names_a_test_or_says_that_there_is_none() {
     }
 }
 
+/// The page for users quotes the module, and says what to do wherever the module sends them to their administrator.
+#[test]
+fn the_page_for_users_has_what_the_module_says() {
+    let page = text("docs/users.md");
+    let table = page.split("| the machine says |").nth(1).unwrap();
+    let quoted = table.lines().filter_map(|line| line.split("| ").nth(1));
+    // That one is sshd's.
+    let quoted = quoted.filter(|cell| !cell.starts_with("Permission denied"));
+    let quoted: Vec<&str> = quoted.flat_map(sentences).collect();
+    let source = text("src/text.rs") + &text("src/account_phase/enrollment_text.rs");
+    let said = |sentence: &&str| source.contains(&sentence.replace(" 6 ", " {digits} "));
+    let unsaid: Vec<_> = quoted.iter().filter(|one| !said(one)).collect();
+    assert!(quoted.len() > 10 && unsaid.is_empty(), "{unsaid:?}");
+    let refusals = text("src/text.rs");
+    let sends_on = |literal: &&str| {
+        ["Ask your admin", "Tell your admin"]
+            .iter()
+            .any(|words| literal.contains(words))
+    };
+    let literals: Vec<_> = refusals.split('"').skip(1).step_by(2).collect();
+    let literals: Vec<_> = literals.into_iter().filter(sends_on).collect();
+    let is_quoted = |literal: &&&str| quoted.iter().any(|one| literal.contains(one));
+    let missing: Vec<_> = literals.iter().filter(|one| !is_quoted(one)).collect();
+    assert!(literals.len() > 4 && missing.is_empty(), "{missing:?}");
+}
+
+/// The sentences of a text, without the full stops.
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    let all = text.split_inclusive(['.']).map(str::trim);
+    all.filter(|one| !one.is_empty() && *one != "|")
+        .map(|one| one.trim_end_matches(['.', '|', ' ']))
+}
+
 #[test]
 fn the_reader_tells_what_exists() {
     let row = "| a | `docs/documents::the_reader_tells_what_exists`, `crates/store/src/attempt.rs` and `0` of `N` |";
