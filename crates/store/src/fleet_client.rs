@@ -44,6 +44,13 @@ impl FleetClient {
         }
     }
 
+    /// The same, of a service that listens elsewhere.
+    #[cfg(test)]
+    pub(crate) fn listening_at(self, socket: &Path) -> Self {
+        let client = DaemonClient::new(socket, &self.user).asking_once(MARGIN);
+        Self { client, ..self }
+    }
+
     /// Has a code judged.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ impl LoginAttempt<'_> {
         purpose: CodePurpose,
     ) -> Result<FleetClient, AttemptFailure> {
         let client = FleetClient::new(&self.loaded.policy.fleet, name, purpose);
-        if self.store.path() == Path::new(STATE_DIR) && self.file.path() == Path::new(POLICY_FILE) {
+        if are_of_service(self.store.path(), self.file.path()) {
             Ok(client)
         } else {
             Err(client.fault(DaemonFault::OtherFiles).into())
@@ -51,13 +51,7 @@ impl LoginAttempt<'_> {
             ProofCodes::All => CodePurpose::Proof,
             ProofCodes::OfDevices => CodePurpose::DeviceProof,
         };
-        let client = self.fleet_client(name, purpose)?;
-        let tail = AnswerTail::of(input, Form::Code);
-        match judged(&client, &tail, CodeLayout::Code)? {
-            Ok(result) => Ok(result),
-            Err(Some(error)) => Err(error.into()),
-            Err(None) => Err(OutageRefusal::NoChange.into()),
-        }
+        proved(&self.fleet_client(name, purpose)?, input)
     }
 
     /// Has a code judged with the store of the fleet. `name` is the login name. Only the service of this machine's own files is asked.
@@ -75,13 +69,23 @@ impl LoginAttempt<'_> {
             FailureCounter::Daemon => CodePurpose::Program,
         };
         let client = self.fleet_client(name, purpose)?;
+        self.attempt_through(&client, (input, form), counter)
+    }
+
+    /// Has a code judged by the service, or by this host's file where there is no answer.
+    pub(super) fn attempt_through(
+        &mut self,
+        client: &FleetClient,
+        (input, form): (&[u8], Form),
+        counter: FailureCounter,
+    ) -> Result<FleetResult, AttemptFailure> {
         let tail = AnswerTail::of(input, form);
         let layout = match form {
             Form::Code => CodeLayout::Code,
             Form::PasswordThenCode => CodeLayout::AfterPassword,
         };
         let is_local = self.loaded.policy.fleet.is_local(self.service);
-        let judged = match judged(&client, &tail, layout) {
+        let judged = match judged(client, &tail, layout) {
             // The way in to a host whose fleet is out of order does not depend on what is wrong with it.
             Err(error) if is_local => Err(Some(error)),
             other => other?,
@@ -104,6 +108,21 @@ impl LoginAttempt<'_> {
                 })
             }
         }
+    }
+}
+
+/// True if these are the state directory and the policy of the service.
+pub(super) fn are_of_service(state: &Path, policy: &Path) -> bool {
+    state == Path::new(STATE_DIR) && policy == Path::new(POLICY_FILE)
+}
+
+/// The verdict on the proof for a change, for which there is no other judge.
+pub(super) fn proved(client: &FleetClient, input: &[u8]) -> Result<AttemptResult, AttemptFailure> {
+    let tail = AnswerTail::of(input, Form::Code);
+    match judged(client, &tail, CodeLayout::Code)? {
+        Ok(result) => Ok(result),
+        Err(Some(error)) => Err(error.into()),
+        Err(None) => Err(OutageRefusal::NoChange.into()),
     }
 }
 

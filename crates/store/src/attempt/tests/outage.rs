@@ -1,0 +1,310 @@
+//! Codes that a host judges while it is cut off from its fleet, and users without a device.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::files::UnmirroredUsers;
+use crate::fleet_contact::{FLEET_DIRECTORY, FleetContact};
+use crate::testing::token;
+use twofactor_core::policy::OutageRule;
+use twofactor_core::recovery::{OneTimeCode, RecoverySet};
+use twofactor_core::verify::FailureCounter;
+
+/// Met at this moment.
+const MET: FleetContact = FleetContact {
+    met: NOW,
+    mirrored: NOW,
+    hosts: 2,
+};
+
+/// A machine in a fleet; `lines` stand at the end of its table.
+fn in_fleet(lines: &str) -> AttemptMachine {
+    AttemptMachine::with_policy(&format!("{ON}[fleet]\nenabled = true\n{lines}\n"))
+}
+
+impl AttemptMachine {
+    fn met(&self, contact: FleetContact) {
+        contact.write(self.store.path()).unwrap();
+    }
+
+    /// Opens the note of the last contact to all.
+    fn expose_contact(&self) {
+        let path = self.store.path().join(FLEET_DIRECTORY).join("contact");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
+    }
+
+    /// A login in an outage.
+    fn cut_off(&self, service: &str, code: &str) -> Result<AttemptResult, AttemptFailure> {
+        let mut session = LoginAttempt {
+            service,
+            ..self.session()
+        };
+        session.outage_attempt((code.as_bytes(), Form::Code), FailureCounter::Logins)
+    }
+
+    /// The refusal of a login in an outage, if it is one; a code of the phone is right.
+    fn refusal(&self) -> Option<OutageRefusal> {
+        match self.cut_off("sshd", &code(STEP)) {
+            Err(AttemptFailure::Outage(refusal)) => Some(refusal),
+            judged => {
+                assert_eq!(judged, Ok(accepted(0, 0)));
+                None
+            }
+        }
+    }
+}
+
+#[test]
+fn a_host_judges_alone_as_long_as_it_may() {
+    const DAY: u64 = 86_400;
+    let long = Some(OutageRefusal::TooLong(DAY + 1));
+    for (lines, age, refusal) in [
+        ("", 0, None),
+        ("", DAY, None),
+        ("", DAY + 1, long),
+        ("outage_local_for = 0", 400 * DAY, None),
+        ("outage_local_for = 9", 9, None),
+        ("outage_local_for = 9", 10, Some(OutageRefusal::TooLong(10))),
+        ("on_outage = \"deny\"", 0, Some(OutageRefusal::Denied)),
+    ] {
+        let machine = in_fleet(lines);
+        machine.met(FleetContact {
+            met: NOW - age,
+            mirrored: NOW - age,
+            ..MET
+        });
+        assert_eq!(machine.refusal(), refusal, "{lines} {age}");
+    }
+}
+
+#[test]
+fn a_host_that_never_met_its_fleet_judges_nothing() {
+    let machine = in_fleet("");
+    assert_eq!(machine.refusal(), Some(OutageRefusal::NeverMet));
+    machine.met(FleetContact {
+        met: NOW + 1,
+        ..MET
+    });
+    assert_eq!(machine.refusal(), Some(OutageRefusal::NeverMet));
+    machine.met(MET);
+    machine.expose_contact();
+    let refusal = machine.refusal();
+    assert!(matches!(refusal, Some(OutageRefusal::Contact(_))));
+}
+
+#[test]
+fn the_console_judges_in_every_outage() {
+    let machine = in_fleet("on_outage = \"deny\"");
+    assert_eq!(machine.cut_off("login", &code(STEP)), Ok(accepted(0, 0)));
+    machine.met(MET);
+    machine.expose_contact();
+    assert_eq!(machine.cut_off("login", &code(STEP)), Ok(used()));
+}
+
+#[test]
+fn what_is_judged_in_an_outage_is_marked() {
+    let machine = in_fleet("");
+    machine.met(MET);
+    assert_eq!(machine.types("000"), wrong());
+    assert_eq!(machine.stored().state.outage_mark(), None);
+    assert_eq!(machine.cut_off("sshd", "000"), Ok(wrong()));
+    assert_eq!(machine.stored().state.outage_mark(), Some(1));
+    assert_eq!(machine.counters().0, 2);
+}
+
+#[test]
+fn a_user_without_a_device_has_no_code_in_an_outage() {
+    let machine = in_fleet("");
+    machine.met(MET);
+    let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
+    let mut invited = record_of(&machine.alice, &[]);
+    invited.invite = Some(OneTimeCode::generate(NOW + 9).unwrap().0);
+    locked.replace_record(&invited, &[]).unwrap();
+    drop(locked);
+    assert_eq!(
+        machine.cut_off("sshd", &code(STEP)),
+        Ok(AttemptResult::Gone)
+    );
+}
+
+/// alice has a token and recovery codes, of which one is returned.
+fn with_lasting_codes(machine: &AttemptMachine) -> String {
+    let (set, codes) = RecoverySet::generate(1).unwrap();
+    let mut record = record_of(&machine.alice, &[phone(), token()]);
+    record.recovery = Some(set);
+    let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
+    locked.replace_record(&record, &[fresh(&token())]).unwrap();
+    codes[0].grouped().to_string()
+}
+
+#[test]
+fn codes_that_do_not_expire_are_refused_in_an_outage() {
+    let of_token = token().code(0).reveal().to_string();
+    for (lines, service, are_right) in [
+        ("", "sshd", false),
+        ("", "login", true),
+        ("outage_recovery = true", "sshd", true),
+    ] {
+        let machine = in_fleet(lines);
+        machine.met(MET);
+        let recovery = with_lasting_codes(&machine);
+        for typed in [&of_token, &recovery] {
+            let judged = machine.cut_off(service, typed);
+            let is_right = matches!(judged, Ok(AttemptResult::Compared(Outcome::Accepted(_))));
+            assert_eq!(is_right, are_right, "{lines} {service} {typed}");
+        }
+        let judged = machine.cut_off(service, &code(STEP));
+        let is_right = matches!(judged, Ok(AttemptResult::Compared(Outcome::Accepted(_))));
+        assert!(is_right, "{lines} {service}");
+    }
+}
+
+#[test]
+fn hosts_that_are_cut_off_share_the_wrong_codes() {
+    for (limit, hosts, expected) in [
+        (0, 4, 0),
+        (20, 1, 20),
+        (20, 0, 20),
+        (20, 3, 6),
+        (20, 4, 5),
+        (20, 5, 5),
+        (3, 2, 3),
+    ] {
+        let mut policy: Policy = ON.parse().unwrap();
+        policy.throttle.max_failures = limit;
+        let limit = outage_attempt::cut_off(&policy, hosts);
+        assert_eq!(limit.throttle.max_failures, expected, "{hosts}");
+    }
+}
+
+/// The console's limit is that of one host.
+#[test]
+fn a_limit_is_shared_away_from_the_console() {
+    let throttle = "[throttle]\nattempts = 12\nmax_failures = 12";
+    for (service, limit) in [("sshd", 6), ("login", 12)] {
+        let machine = in_fleet(throttle);
+        machine.met(MET);
+        for _ in 0..limit {
+            assert_eq!(machine.cut_off(service, "000"), Ok(wrong()));
+        }
+        let locked = AttemptResult::Refused(ThrottleStatus::LockedUntilUnlock);
+        assert_eq!(machine.cut_off(service, "000"), Ok(locked), "{service}");
+    }
+}
+
+/// Whether bob is known to have no device anywhere.
+fn unenrolled(machine: &AttemptMachine, service: &str, now: u64) -> Option<OutageRefusal> {
+    let loaded = machine.file.load().unwrap();
+    let place = (machine.store.path(), Some("bob"));
+    match prove_unenrolled(&loaded.policy, place, service, now) {
+        Err(AttemptFailure::Outage(refusal)) => Some(refusal),
+        proved => {
+            assert_eq!(proved, Ok(()));
+            None
+        }
+    }
+}
+
+#[test]
+fn outside_a_fleet_no_contact_is_needed() {
+    let machine = AttemptMachine::with_policy(ON);
+    assert_eq!(unenrolled(&machine, "sshd", NOW), None);
+    machine.set_policy(&format!("{ON}[fleet]\nenabled = true\n"));
+    let never = Some(OutageRefusal::NeverMet);
+    let of_sshd = |now| unenrolled(&machine, "sshd", now);
+    assert_eq!(of_sshd(NOW), never);
+    assert_eq!(unenrolled(&machine, "login", NOW), None);
+    machine.met(MET);
+    assert_eq!((of_sshd(NOW - 1), of_sshd(NOW)), (never, None));
+}
+
+#[test]
+fn only_fresh_copies_say_that_there_is_no_device() {
+    let machine = in_fleet("");
+    for (lag, refusal) in [(60, None), (61, Some(OutageRefusal::StaleMirror))] {
+        machine.met(FleetContact {
+            mirrored: NOW - lag,
+            ..MET
+        });
+        assert_eq!(unenrolled(&machine, "sshd", NOW), refusal);
+        assert_eq!(unenrolled(&machine, "login", NOW), None);
+    }
+    machine.expose_contact();
+    let refusal = unenrolled(&machine, "sshd", NOW);
+    assert!(matches!(refusal, Some(OutageRefusal::Contact(_))));
+    assert_eq!(unenrolled(&machine, "login", NOW), None);
+}
+
+#[test]
+fn copies_are_believed_for_as_long_as_the_host_may_judge() {
+    for (lines, longest) in [
+        ("on_outage = \"deny\"", 180),
+        ("on_outage = \"deny\"\noutage_local_for = 0", 180),
+        ("outage_local_for = 60", 180),
+        ("outage_local_for = 181", 181),
+        ("", 86_400),
+    ] {
+        let machine = in_fleet(lines);
+        machine.met(MET);
+        assert_eq!(unenrolled(&machine, "sshd", NOW + longest), None, "{lines}");
+        let late = unenrolled(&machine, "sshd", NOW + longest + 1);
+        let expected = OutageRefusal::TooLong(longest + 1);
+        assert_eq!(late, Some(expected), "{lines}");
+    }
+    let machine = in_fleet("outage_local_for = 0");
+    machine.met(MET);
+    assert_eq!(unenrolled(&machine, "sshd", 10 * NOW), None);
+}
+
+#[test]
+fn a_record_that_could_not_be_copied_is_no_absence() {
+    let machine = in_fleet("");
+    machine.met(MET);
+    let notes = machine.store.path().join(FLEET_DIRECTORY);
+    let notes = UnmirroredUsers::open(&notes).unwrap();
+    notes.note("carol").unwrap();
+    assert_eq!(unenrolled(&machine, "sshd", NOW), None);
+    notes.note("bob").unwrap();
+    for service in ["sshd", "login"] {
+        let refusal = unenrolled(&machine, service, NOW);
+        assert_eq!(refusal, Some(OutageRefusal::Unmirrored), "{service}");
+    }
+    // Where the notes cannot be read, the console takes the files as they are.
+    let path = machine.store.path().join("fleet/unmirrored");
+    fs::remove_dir_all(&path).unwrap();
+    fs::write(&path, "").unwrap();
+    let refusal = unenrolled(&machine, "sshd", NOW);
+    assert!(matches!(refusal, Some(OutageRefusal::Contact(_))));
+    assert_eq!(unenrolled(&machine, "login", NOW), None);
+}
+
+#[test]
+fn a_name_without_an_account_has_no_note() {
+    let machine = in_fleet("");
+    machine.met(MET);
+    let policy = machine.file.load().unwrap().policy;
+    let state = machine.store.path();
+    assert_eq!(
+        prove_unenrolled(&policy, (state, None), "sshd", NOW),
+        Ok(())
+    );
+    assert_eq!(policy.fleet.on_outage, OutageRule::Local);
+}
+
+#[test]
+fn a_refusal_of_an_outage_says_why() {
+    for (refusal, words) in [
+        (OutageRefusal::Denied, "on_outage is deny"),
+        (OutageRefusal::NeverMet, "not known to have met it"),
+        (OutageRefusal::TooLong(7), "was met 7 seconds ago"),
+        (OutageRefusal::StaleMirror, "too old to say"),
+        (OutageRefusal::NoChange, "no host changes by itself"),
+    ] {
+        let text = refusal.to_string();
+        let begin = "the store of the fleet cannot be reached, and ";
+        assert!(text.starts_with(begin) && text.contains(words), "{text}");
+    }
+    let unmirrored = OutageRefusal::Unmirrored.to_string();
+    assert!(!unmirrored.contains("cannot be reached"), "{unmirrored}");
+    assert!(unmirrored.contains("cannot use"), "{unmirrored}");
+}
