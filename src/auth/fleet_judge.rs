@@ -74,3 +74,137 @@ impl CodeJudge for FleetJudge<'_> {
         self.outage.as_deref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use twofactor_core::account::Account;
+    use twofactor_core::record::Record;
+    use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, ChangeWord};
+    use twofactor_core::recovery::{PlainCode, RecoverySet};
+    use twofactor_core::verify::Outcome;
+    use twofactor_store::testing::{ScratchStore, alice, fresh, record_of, token};
+    use twofactor_store::{PolicyFile, Store};
+
+    use super::*;
+
+    /// A machine in a fleet, on which alice has a token and recovery codes, and was told of no change yet.
+    struct FleetMachine {
+        _scratch: ScratchStore,
+        file: PolicyFile,
+        store: Store,
+        alice: Account,
+        codes: Vec<PlainCode>,
+    }
+
+    impl FleetMachine {
+        fn new() -> Self {
+            let scratch = ScratchStore::new();
+            let (file, store) = (PolicyFile::new(&scratch.policy()), scratch.store());
+            let policy = "enabled = true\ngrace = 600\ntries = 7\n[fleet]\nenabled = true\n";
+            fs::write(file.path(), policy).unwrap();
+            let (record, codes) = record(&alice());
+            let mut locked = store.lock_for_change(&alice()).unwrap();
+            locked.replace_record(&record, &[fresh(&token())]).unwrap();
+            drop(locked);
+            Self {
+                _scratch: scratch,
+                file,
+                store,
+                alice: alice(),
+                codes,
+            }
+        }
+
+        fn judge(&self) -> FleetJudge<'_> {
+            let loaded = self.file.load().unwrap();
+            let mut files = LoginAttempt::new(&self.file, loaded, &self.store, &self.alice, "sshd");
+            files.address = Some([192, 0, 2, 7].into());
+            FleetJudge::new(files, "alice")
+        }
+
+        /// A judge after what was typed, which this host has judged.
+        fn after(&self, typed: &str) -> (FleetJudge<'_>, AttemptResult) {
+            let mut judge = self.judge();
+            let result = judge.files.attempt(typed.as_bytes(), Form::Code);
+            (judge, result.unwrap())
+        }
+    }
+
+    fn record(account: &Account) -> (Record, Vec<PlainCode>) {
+        let (set, codes) = RecoverySet::generate(1).unwrap();
+        let mut record = record_of(account, &[token()]);
+        record.recovery = Some(set);
+        record.note(RecentChange {
+            // Told for as long as there are clocks.
+            time: u64::MAX / 2,
+            kind: ChangeWord::ALL[0],
+            device: None,
+            origin: ChangeOrigin {
+                channel: ChangeChannel::Command,
+                uid: 0,
+                terminal: None,
+                address: None,
+            },
+        });
+        (record, codes)
+    }
+
+    #[test]
+    fn grace_is_that_of_the_host_and_a_lockout_is_not() {
+        let machine = FleetMachine::new();
+        for _ in 0..6 {
+            machine.after("no code");
+        }
+        let (judge, _) = machine.after("no code");
+        let locked = judge.files.before().unwrap();
+        assert!(matches!(
+            locked,
+            PreCheck::Throttle(ThrottleStatus::LockedFor(_))
+        ));
+        assert_eq!(
+            judge.before().unwrap(),
+            PreCheck::Throttle(ThrottleStatus::Open)
+        );
+        let machine = FleetMachine::new();
+        let (judge, _) = machine.after(&token().code(0).reveal());
+        assert!(matches!(judge.before().unwrap(), PreCheck::Grace(_)));
+    }
+
+    #[test]
+    fn what_this_host_knows_is_told() {
+        let machine = FleetMachine::new();
+        let (judge, _) = machine.after("no code");
+        assert!(judge.has_recovery_codes());
+        assert!(!machine.judge().has_recovery_codes());
+        assert_eq!(judge.changes_to_tell().len(), 1);
+        assert_eq!(judge.policy().tries, 7);
+        assert_eq!(judge.password_len(b"hunter2123456").unwrap(), 13);
+    }
+
+    #[test]
+    fn a_code_judged_alone_changes_no_device() {
+        let machine = FleetMachine::new();
+        let (mut judge, result) = machine.after(&machine.codes[0].grouped());
+        let AttemptResult::Compared(Outcome::Accepted(accepted)) = result else {
+            panic!("{result:?}");
+        };
+        assert_eq!(judge.outage(), None);
+        assert!(judge.recovery_login(&accepted).is_some());
+        judge.outage = Some("no route".to_owned());
+        assert_eq!(judge.outage(), Some("no route"));
+        assert_eq!(judge.recovery_login(&accepted), None);
+    }
+
+    /// These are not the files of the service.
+    #[test]
+    fn files_elsewhere_are_judged_by_no_service() {
+        let machine = FleetMachine::new();
+        let (mut judge, _) = machine.after("no code");
+        judge.outage = Some("of the code before".to_owned());
+        let judged = judge.attempt(token().code(0).reveal().as_bytes(), Form::Code);
+        assert!(matches!(judged, Err(AttemptFailure::Daemon(_))));
+        assert_eq!(judge.outage(), None);
+    }
+}
