@@ -89,7 +89,10 @@ fn ids(record: &Record) -> Vec<Id> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::{Device, DeviceName, Kind};
+    use crate::otp::{Algorithm, Digits};
     use crate::recovery::{OneTimeCode, RecoverySet};
+    use crate::secret::Secret;
 
     const RECOVERY: Credential = Credential::RecoveryCode { left: 3 };
 
@@ -99,6 +102,18 @@ mod tests {
         let bypass = OneTimeCode::generate(7).unwrap().0;
         record.bypass = Some(bypass.with_scope(scope));
         record
+    }
+
+    fn device() -> Device {
+        Device {
+            id: Id::from_number(7).unwrap(),
+            name: DeviceName::first(),
+            kind: Kind::Hotp,
+            algorithm: Algorithm::Sha1,
+            digits: Digits::SIX,
+            secret: Secret::from_bytes(vec![7; 20].into()).unwrap(),
+            created: 1,
+        }
     }
 
     fn permitted(policy: &str, scope: CodeScope, by: &Credential) -> bool {
@@ -142,6 +157,7 @@ mod tests {
         for change in [
             (|it| it.recovery = Some(RecoverySet::generate(2).unwrap().0)) as fn(&mut Record),
             |it| it.recovery = None,
+            |it| it.devices.push(device()),
             |it| it.bypass = None,
             |it| it.bypass = Some(OneTimeCode::generate(8).unwrap().0),
         ] {
